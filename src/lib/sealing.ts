@@ -1,0 +1,63 @@
+/**
+ * Sealing of secrets at rest: AES-256-GCM under a key derived from SECRET_KEY. A sealed value is
+ * `v1.<base64url of nonce (12 bytes) ‖ ciphertext ‖ tag (16 bytes)>`.
+ */
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  hkdfSync,
+  randomBytes,
+  timingSafeEqual,
+} from 'node:crypto'
+
+const VERSION = 'v1.'
+const NONCE_BYTES = 12
+const TAG_BYTES = 16
+
+export interface Sealer {
+  /** @param context binds the sealed value to its place (for example `webhook-secret:42`): opened elsewhere it fails. */
+  seal(plaintext: string, context: string): string
+  /** @throws Error when the value was sealed under another key or context, or was altered */
+  open(sealed: string, context: string): string
+}
+
+/** @param secretKey SECRET_KEY as configured, any length */
+export function createSealer(secretKey: string): Sealer {
+  const key = deriveKey(secretKey, 'sealing')
+  return {
+    seal(plaintext, context) {
+      const nonce = randomBytes(NONCE_BYTES)
+      const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(context))
+      const parts = [nonce, cipher.update(plaintext, 'utf8'), cipher.final(), cipher.getAuthTag()]
+      return VERSION + Buffer.concat(parts).toString('base64url')
+    },
+    open(sealed, context) {
+      if (!sealed.startsWith(VERSION)) throw new Error('not a sealed value')
+      const bytes = Buffer.from(sealed.slice(VERSION.length), 'base64url')
+      if (bytes.length < NONCE_BYTES + TAG_BYTES) throw new Error('not a sealed value')
+      const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, NONCE_BYTES))
+        .setAAD(Buffer.from(context))
+        .setAuthTag(bytes.subarray(bytes.length - TAG_BYTES))
+      const body = bytes.subarray(NONCE_BYTES, bytes.length - TAG_BYTES)
+      return decipher.update(body, undefined, 'utf8') + decipher.final('utf8')
+    },
+  }
+}
+
+/** A 32-byte key for one purpose, by HKDF-SHA256 (RFC 5869), so that no two uses of SECRET_KEY share a key. */
+export function deriveKey(secretKey: string, purpose: string): Buffer {
+  return Buffer.from(hkdfSync('sha256', secretKey, 'meshgate', purpose, 32))
+}
+
+/** A keyed one-way function: lowercase hex HMAC-SHA256 (RFC 2104). */
+export function createHmacHasher(key: Buffer): (text: string) => string {
+  return text => createHmac('sha256', key).update(text).digest('hex')
+}
+
+/** Compares two texts in time that depends on neither's content. */
+export function equalInConstantTime(a: string, b: string): boolean {
+  // Hashing first makes the lengths equal, so the length isn't leaked either.
+  const digest = (text: string) => createHmac('sha256', 'equal').update(text).digest()
+  return timingSafeEqual(digest(a), digest(b))
+}

@@ -1,0 +1,65 @@
+/** Runs the workers: restarts one that fails, with backoff, without taking the others down, and stops them all in time. */
+import { backoffMs } from '../lib/backoff.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Logger } from '../lib/logger.ts'
+import type { Worker } from './worker.ts'
+
+export interface WorkerHealth {
+  name: string
+  state: 'running' | 'restarting' | 'stopped'
+  /** Message of the last failure, null when it never failed. */
+  lastError: string | null
+}
+
+const RESTART_BACKOFF = { baseMs: 200, capMs: 30_000 }
+
+export class Supervisor {
+  private readonly controller = new AbortController()
+  private readonly loops: Promise<void>[] = []
+  private readonly healths = new Map<string, WorkerHealth>()
+
+  constructor(
+    private readonly clock: Clock,
+    private readonly logger: Logger,
+  ) {}
+
+  start(worker: Worker): void {
+    const health: WorkerHealth = { name: worker.name, state: 'running', lastError: null }
+    this.healths.set(worker.name, health)
+    this.loops.push(this.supervise(worker, health))
+  }
+
+  health(): WorkerHealth[] {
+    return [...this.healths.values()]
+  }
+
+  /** Asks every worker to finish and waits for them, at most `timeoutMs`. @returns false when some were still busy */
+  async stop(timeoutMs: number): Promise<boolean> {
+    this.controller.abort()
+    const waiting = new AbortController()
+    const finished = Promise.all(this.loops).then(() => true)
+    const timedOut = this.clock.sleep(timeoutMs, waiting.signal).then(() => false)
+    const inTime = await Promise.race([finished, timedOut])
+    waiting.abort()
+    return inTime
+  }
+
+  private async supervise(worker: Worker, health: WorkerHealth): Promise<void> {
+    const { signal } = this.controller
+    for (let failures = 0; !signal.aborted; ) {
+      const startedAt = this.clock.now()
+      try {
+        health.state = 'running'
+        await worker.run(signal)
+        break
+      } catch (error) {
+        failures = this.clock.now() - startedAt > RESTART_BACKOFF.capMs ? 1 : failures + 1
+        health.state = 'restarting'
+        health.lastError = error instanceof Error ? error.message : String(error)
+        this.logger.error({ worker: worker.name, err: error, failures }, 'worker failed; restarting it')
+        await this.clock.sleep(backoffMs(failures, RESTART_BACKOFF), signal)
+      }
+    }
+    health.state = 'stopped'
+  }
+}

@@ -1,0 +1,36 @@
+/**
+ * A worker is one loop of the process (outbox, deliveries, cleanup, …). Tests call `tick()`; the supervisor calls `run()`.
+ */
+import type { Clock } from '../lib/clock.ts'
+
+export interface Worker {
+  readonly name: string
+  /** Works until `signal` aborts, then finishes what it holds and returns. Rejects only when it can't go on by itself. */
+  run(signal: AbortSignal): Promise<void>
+}
+
+/** Wakes a sleeping loop early: a shortcut over rows, which the loop would find anyway at its next poll. */
+export class Nudge {
+  private pending = false
+  private wake: (() => void) | undefined
+
+  /** There may be something to do now. */
+  nudge(): void {
+    this.pending = true
+    this.wake?.()
+  }
+
+  /** Resolves at the next nudge (at once when one came since the last wait), after `ms`, or when `signal` aborts. */
+  async wait(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
+    if (!this.pending && !signal.aborted) {
+      const controller = new AbortController()
+      const stop = () => controller.abort()
+      signal.addEventListener('abort', stop, { once: true })
+      this.wake = stop
+      await clock.sleep(ms, controller.signal)
+      this.wake = undefined
+      signal.removeEventListener('abort', stop)
+    }
+    this.pending = false
+  }
+}
