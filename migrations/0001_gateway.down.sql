@@ -1,0 +1,19 @@
+-- Removes the gateway's tables and all that is in them.
+DROP TABLE appservice_transactions;
+DROP TABLE chats;
+DROP TABLE contacts;
+DROP TABLE deliveries;
+DROP TABLE delivery_lanes;
+DROP TABLE held_events;
+DROP TABLE inbox_events;
+DROP TABLE media;
+DROP TABLE messages;
+DROP TABLE outbox_lanes;
+DROP TABLE profiles;
+DROP TABLE resolved_recipients;
+DROP TABLE settings;
+DROP TABLE tokens;
+DROP TABLE webhooks;
+DROP TABLE credentials;
+DROP TABLE devices;
+DROP TABLE identities;

@@ -1,0 +1,69 @@
+/** Runs the embedded migrations: each in one transaction, and recorded in schema_migrations. */
+import type { Database } from 'bun:sqlite'
+import { type Migration, migrations as embedded } from '../../migrations/index.ts'
+
+export interface MigrationStatus {
+  version: number
+  name: string
+  /** Milliseconds since the Unix epoch; null when it hasn't been applied. */
+  appliedAt: number | null
+}
+
+/** @throws Error when the database was migrated by a newer version of the program */
+export function migrationStatus(database: Database, migrations = embedded): MigrationStatus[] {
+  const applied = appliedVersions(database)
+  const newest = migrations.at(-1)?.version ?? 0
+  const unknown = [...applied.keys()].filter(version => version > newest)
+  if (unknown.length > 0) {
+    throw new Error(`the database has migration ${unknown[0]}, which this version of meshgate doesn't know: use a newer one`)
+  }
+  return migrations.map(({ version, name }) => ({ version, name, appliedAt: applied.get(version) ?? null }))
+}
+
+/** Applies every migration that is missing. @returns the ones it applied */
+export function migrateUp(database: Database, now: number, migrations = embedded): Migration[] {
+  const pending = pendingMigrations(database, migrations)
+  for (const migration of pending) {
+    database
+      .transaction(() => {
+        database.run(migration.up)
+        database.run('INSERT INTO schema_migrations (version, name, applied_at) VALUES (?, ?, ?)', [
+          migration.version,
+          migration.name,
+          now,
+        ])
+      })
+      .immediate()
+  }
+  return pending
+}
+
+/** Reverts the newest applied migration. @returns it, or null when none is applied */
+export function migrateDown(database: Database, migrations = embedded): Migration | null {
+  const applied = migrationStatus(database, migrations).filter(status => status.appliedAt !== null)
+  const newest = applied.at(-1)
+  const migration = migrations.find(candidate => candidate.version === newest?.version)
+  if (!migration) return null
+  database
+    .transaction(() => {
+      database.run(migration.down)
+      database.run('DELETE FROM schema_migrations WHERE version = ?', [migration.version])
+    })
+    .immediate()
+  return migration
+}
+
+function pendingMigrations(database: Database, migrations: readonly Migration[]): Migration[] {
+  const status = migrationStatus(database, migrations)
+  return migrations.filter((_, index) => status[index]?.appliedAt === null)
+}
+
+function appliedVersions(database: Database): Map<number, number> {
+  database.run(
+    'CREATE TABLE IF NOT EXISTS schema_migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at INTEGER NOT NULL)',
+  )
+  const rows = database
+    .query<{ version: number; applied_at: number }, []>('SELECT version, applied_at FROM schema_migrations ORDER BY version')
+    .all()
+  return new Map(rows.map(row => [row.version, row.applied_at]))
+}

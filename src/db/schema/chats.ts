@@ -1,0 +1,47 @@
+/** Matrix rooms of an identity: portal rooms of chats, management rooms, spaces. */
+import { index, integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
+import { CHAT_KINDS, CHAT_MEMBERSHIPS } from '../../domain/states.ts'
+import { timestamps } from './columns.ts'
+import { identities } from './identities.ts'
+
+export const chats = sqliteTable(
+  'chats',
+  {
+    identityId: text('identity_id')
+      .notNull()
+      .references(() => identities.id),
+    roomId: text('room_id').notNull(),
+    membership: text('membership', { enum: CHAT_MEMBERSHIPS }).notNull(),
+    kind: text('kind', { enum: CHAT_KINDS }).notNull(),
+    /** Null until the room's m.bridge state is known, and for rooms of no bridge. */
+    platform: text('platform'),
+    bridgeBot: text('bridge_bot'),
+    /** The network's own id of the chat (m.bridge channel.id). */
+    channelId: text('channel_id'),
+    /** The login the portal belongs to (fi.mau.receiver); null when logins share it. */
+    receiver: text('receiver'),
+    name: text('name').notNull(),
+    encrypted: integer('encrypted', { mode: 'boolean' }).notNull(),
+    ...timestamps,
+  },
+  table => [
+    primaryKey({ columns: [table.identityId, table.roomId] }),
+    index('chats_room').on(table.roomId),
+    index('chats_channel').on(table.identityId, table.platform, table.channelId),
+    index('chats_membership').on(table.membership),
+  ],
+)
+
+export type Chat = typeof chats.$inferSelect
+
+/** Events of a room whose join isn't complete: they wait, so that what was said before the join comes first. */
+export const heldEvents = sqliteTable(
+  'held_events',
+  {
+    seq: integer('seq').primaryKey({ autoIncrement: true }),
+    identityId: text('identity_id').notNull(),
+    roomId: text('room_id').notNull(),
+    event: text('event', { mode: 'json' }).$type<Record<string, unknown>>().notNull(),
+  },
+  table => [index('held_events_room').on(table.identityId, table.roomId)],
+)

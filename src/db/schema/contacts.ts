@@ -1,0 +1,44 @@
+/**
+ * What the bridge has told about people: the device's address book, and which room a typed address leads to. A cache that can
+ * be emptied at any time.
+ */
+import { index, integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
+import { devices } from './devices.ts'
+
+export const contacts = sqliteTable(
+  'contacts',
+  {
+    deviceRowId: text('device_row_id')
+      .notNull()
+      .references(() => devices.id, { onDelete: 'cascade' }),
+    /** The Matrix user that stands for the contact. */
+    matrixUserId: text('matrix_user_id').notNull(),
+    name: text('name').notNull(),
+    phone: text('phone'),
+    seenAt: integer('seen_at').notNull(),
+  },
+  table => [primaryKey({ columns: [table.deviceRowId, table.matrixUserId] })],
+)
+
+export const resolvedRecipients = sqliteTable(
+  'resolved_recipients',
+  {
+    deviceRowId: text('device_row_id')
+      .notNull()
+      .references(() => devices.id, { onDelete: 'cascade' }),
+    /** `contact:<digits>` or `group:<link or id>`, see domain/addresses. */
+    recipientKey: text('recipient_key').notNull(),
+    roomId: text('room_id').notNull(),
+    resolvedAt: integer('resolved_at').notNull(),
+  },
+  table => [
+    primaryKey({ columns: [table.deviceRowId, table.recipientKey] }),
+    index('resolved_recipients_room').on(table.roomId),
+  ],
+)
+
+/** Display names of Matrix users, as last seen in a member event. */
+export const profiles = sqliteTable('profiles', {
+  matrixUserId: text('matrix_user_id').primaryKey(),
+  displayName: text('display_name').notNull(),
+})

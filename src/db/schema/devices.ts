@@ -1,0 +1,33 @@
+/** Linked accounts of phone networks: one row for each login at a bridge. */
+import { integer, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
+import { DEVICE_STATES } from '../../domain/states.ts'
+import { timestamps } from './columns.ts'
+import { identities } from './identities.ts'
+
+export const devices = sqliteTable(
+  'devices',
+  {
+    id: text('id').primaryKey(),
+    identityId: text('identity_id')
+      .notNull()
+      .references(() => identities.id),
+    platform: text('platform').notNull(),
+    /** The bridge's id of the login. */
+    loginId: text('login_id').notNull(),
+    /** What the API calls device_id: the account's phone digits where the network has one, else the login id. */
+    deviceId: text('device_id').notNull(),
+    phone: text('phone'),
+    name: text('name').notNull(),
+    /** Matrix user that speaks for the account's own messages sent from the phone; null while unknown. */
+    ghostUserId: text('ghost_user_id'),
+    state: text('state', { enum: DEVICE_STATES }).notNull(),
+    stateReason: text('state_reason'),
+    stateSince: integer('state_since').notNull(),
+    /** Messages older than this are history from before the link and aren't delivered. */
+    linkedAt: integer('linked_at').notNull(),
+    ...timestamps,
+  },
+  table => [uniqueIndex('devices_login').on(table.identityId, table.platform, table.loginId)],
+)
+
+export type Device = typeof devices.$inferSelect

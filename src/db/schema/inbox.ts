@@ -1,0 +1,33 @@
+/** Incoming events, as translated, and which batches of the homeserver have been taken. */
+import { index, integer, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
+import type { MessageEvent } from '../../domain/events.ts'
+import { EVENT_NAMES } from '../../domain/states.ts'
+
+export const inboxEvents = sqliteTable(
+  'inbox_events',
+  {
+    /** Grows by arrival: the cursor of the event feed. */
+    seq: integer('seq').primaryKey({ autoIncrement: true }),
+    identityId: text('identity_id').notNull(),
+    eventId: text('event_id').notNull(),
+    name: text('name', { enum: EVENT_NAMES }).notNull(),
+    roomId: text('room_id').notNull(),
+    deviceRowId: text('device_row_id').notNull(),
+    senderUserId: text('sender_user_id').notNull(),
+    mediaId: text('media_id'),
+    payload: text('payload', { mode: 'json' }).$type<MessageEvent>().notNull(),
+    receivedAt: integer('received_at').notNull(),
+  },
+  table => [
+    uniqueIndex('inbox_events_event').on(table.identityId, table.eventId),
+    index('inbox_events_feed').on(table.identityId, table.seq),
+  ],
+)
+
+export type InboxEvent = typeof inboxEvents.$inferSelect
+
+/** Application-service transactions already taken (their id comes again when our answer was lost). */
+export const appserviceTransactions = sqliteTable('appservice_transactions', {
+  txnId: text('txn_id').primaryKey(),
+  receivedAt: integer('received_at').notNull(),
+})

@@ -1,0 +1,13 @@
+/** Every table of the gateway. The embedded homeserver and the sandbox keep their own. */
+export * from './chats.ts'
+export * from './contacts.ts'
+export * from './credentials.ts'
+export * from './devices.ts'
+export * from './identities.ts'
+export * from './inbox.ts'
+export * from './lanes.ts'
+export * from './media.ts'
+export * from './messages.ts'
+export * from './settings.ts'
+export * from './tokens.ts'
+export * from './webhooks.ts'

@@ -1,0 +1,30 @@
+/**
+ * Lanes give both queues their order: work of one lane is done by one holder of its lease, oldest first. A lane exists while it
+ * has work waiting, so claiming looks at lanes that are due, never at the queue behind them.
+ */
+import { index, integer, sqliteTable, text } from 'drizzle-orm/sqlite-core'
+
+export const outboxLanes = sqliteTable(
+  'outbox_lanes',
+  {
+    lane: text('lane').primaryKey(),
+    deviceRowId: text('device_row_id').notNull(),
+    /** When its next message may be tried. While leased: when the lease runs out. */
+    dueAt: integer('due_at').notNull(),
+    /** Who holds it; null when nobody does. */
+    leaseId: text('lease_id'),
+  },
+  table => [index('outbox_lanes_due').on(table.dueAt), index('outbox_lanes_device').on(table.deviceRowId)],
+)
+
+export const deliveryLanes = sqliteTable(
+  'delivery_lanes',
+  {
+    lane: text('lane').primaryKey(),
+    /** `<identity>/<webhook id>`: bounds how much one endpoint may have in flight. */
+    endpoint: text('endpoint').notNull(),
+    dueAt: integer('due_at').notNull(),
+    leaseId: text('lease_id'),
+  },
+  table => [index('delivery_lanes_due').on(table.endpoint, table.dueAt)],
+)

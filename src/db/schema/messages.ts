@@ -1,0 +1,40 @@
+/** The outbox: one row for each recipient of an accepted send. */
+import { sql } from 'drizzle-orm'
+import { index, integer, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
+import { MESSAGE_STATUSES, RECIPIENT_KINDS } from '../../domain/states.ts'
+import { timestamps } from './columns.ts'
+
+export const messages = sqliteTable(
+  'messages',
+  {
+    seq: integer('seq').primaryKey({ autoIncrement: true }),
+    /** Also the Matrix transaction id, which makes a repeat of the send harmless. */
+    id: text('id').notNull(),
+    identityId: text('identity_id').notNull(),
+    deviceRowId: text('device_row_id').notNull(),
+    /** Messages of one lane are sent one after the other, in the order of `seq`. */
+    lane: text('lane').notNull(),
+    recipientKind: text('recipient_kind', { enum: RECIPIENT_KINDS }).notNull(),
+    /** As the caller wrote it. */
+    recipient: text('recipient').notNull(),
+    text: text('text'),
+    mediaId: text('media_id'),
+    replyTo: text('reply_to'),
+    status: text('status', { enum: MESSAGE_STATUSES }).notNull(),
+    /** Why it failed, or why the last try did; null otherwise. */
+    reason: text('reason'),
+    attempts: integer('attempts').notNull(),
+    roomId: text('room_id'),
+    eventId: text('event_id'),
+    ...timestamps,
+  },
+  table => [
+    uniqueIndex('messages_id').on(table.id),
+    index('messages_event').on(table.eventId),
+    index('messages_identity').on(table.identityId, table.seq),
+    // Only what waits is in this index, so finding a lane's next message doesn't walk through its past.
+    index('messages_waiting').on(table.lane, table.seq).where(sql`status in ('queued', 'sending')`),
+  ],
+)
+
+export type Message = typeof messages.$inferSelect

@@ -1,0 +1,35 @@
+/** How people write phone numbers and groups, brought to one form, so that the same chat is always the same chat. */
+
+/**
+ * A contact as the bridge's resolve_identifier takes it. Phone numbers keep only their digits (and a leading +);
+ * anything that isn't written like a phone number is left as it is.
+ */
+export function normaliseContact(text: string): string {
+  const trimmed = text.trim()
+  return /^\+?[\d\s().-]+$/.test(trimmed) && /\d/.test(trimmed) ? trimmed.replace(/[^\d+]/g, '') : trimmed
+}
+
+/** One key for each way of writing the same contact: `+237 123` and `237123` are one. */
+export function contactKey(contact: string): string {
+  const normalised = normaliseContact(contact)
+  return /^\+?\d+$/.test(normalised) ? normalised.replace('+', '') : normalised.toLowerCase()
+}
+
+/** One key for each way of writing the same group: an invite link without query, fragment and trailing slash. */
+export function groupKey(group: string): string {
+  const trimmed = group.trim()
+  if (!/^https?:\/\//i.test(trimmed)) return trimmed
+  // Signal's links carry the group in the fragment, so it stays.
+  return trimmed.replace(/\?[^#]*/, '').replace(/\/+$/, '').replace(/^http:/i, 'https:')
+}
+
+/** The digits of a phone number, or null when `text` isn't one. */
+export function phoneDigits(text: string): string | null {
+  const normalised = normaliseContact(text)
+  return /^\+?\d+$/.test(normalised) ? normalised.replace('+', '') : null
+}
+
+/** Splits the guide's comma-separated lists. Empty parts are dropped and repeats kept once, in the order given. */
+export function splitList(text: string): string[] {
+  return [...new Set(text.split(',').map(part => part.trim()).filter(part => part !== ''))]
+}

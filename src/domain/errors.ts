@@ -1,0 +1,43 @@
+/**
+ * The failures a caller can expect, as codes. Transport-free: src/http maps each code to one HTTP status.
+ * Anything else that is thrown is a defect and becomes a bare 500.
+ */
+
+export const ERROR_CODES = [
+  'bad_request',
+  'unauthorized',
+  'forbidden',
+  'not_found',
+  'method_not_allowed',
+  'conflict',
+  'payload_too_large',
+  'unsupported_media_type',
+  'too_many_requests',
+  'bridge_error',
+  'bridge_unavailable',
+  'bridge_timeout',
+  'homeserver_error',
+  'homeserver_unavailable',
+  'storage_full',
+  'shutting_down',
+] as const
+export type ErrorCode = (typeof ERROR_CODES)[number]
+
+/** An expected failure. `message` is shown to the caller: one sentence that names the field and what was expected. */
+export class GatewayError extends Error {
+  override readonly name = 'GatewayError'
+
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    /** Seconds after which the same call may succeed (HTTP Retry-After), where that is known. */
+    readonly retryAfterS?: number,
+  ) {
+    super(message)
+  }
+}
+
+/** The message of anything that was thrown, for logs and `reason` fields. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

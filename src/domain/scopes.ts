@@ -1,0 +1,40 @@
+/** What a credential may do. A scope is a colon path; `*` as a segment at the end of a grant matches everything below. */
+import type { Role } from './states.ts'
+
+export const SCOPES = [
+  'credentials:read:*',
+  'credentials:write:*',
+  'tokens:read:*',
+  'tokens:write:create',
+  'tokens:write:delete',
+] as const
+export type Scope = (typeof SCOPES)[number]
+
+/** What an empty list of scopes means for the role `user`: manage your own tokens. */
+const DEFAULT_USER_SCOPES = ['tokens:read:*', 'tokens:write:create', 'tokens:write:delete']
+
+const SCOPE_PATTERN = /^(\*|[a-z][a-z_]*(:[a-z][a-z_]*)*(:\*)?)$/
+
+/** Whether `text` has the form of a scope: lowercase words joined by colons, the last of which may be `*`. */
+export function isScope(text: string): boolean {
+  return SCOPE_PATTERN.test(text)
+}
+
+/** The scopes in force for a credential: a super admin has `*`, an empty list stands for the role's default. */
+export function effectiveScopes(role: Role, scopes: readonly string[]): readonly string[] {
+  if (role === 'super_admin') return ['*']
+  return scopes.length > 0 ? scopes : DEFAULT_USER_SCOPES
+}
+
+/** Whether one of `granted` covers `required`. */
+export function allows(granted: readonly string[], required: Scope): boolean {
+  return granted.some(grant => covers(grant.split(':'), required.split(':')))
+}
+
+function covers(grant: string[], required: string[]): boolean {
+  for (const [index, segment] of grant.entries()) {
+    if (segment === '*') return true
+    if (segment !== required[index]) return false
+  }
+  return grant.length === required.length
+}

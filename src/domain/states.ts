@@ -1,0 +1,59 @@
+/** The closed sets of states. Each is stated once here, and feeds the database's enums, the HTTP schemas and the types. */
+
+export const ROLES = ['super_admin', 'user'] as const
+export type Role = (typeof ROLES)[number]
+
+/**
+ * A device is `connecting` until the bridge says it is connected; `disconnected` mends itself, `logged_out` needs a new
+ * link, `error` needs a person.
+ */
+export const DEVICE_STATES = ['connecting', 'connected', 'disconnected', 'logged_out', 'error'] as const
+export type DeviceState = (typeof DEVICE_STATES)[number]
+
+/** The ladder a sent message climbs; `failed` and `cancelled` end it. It never goes down a rung. */
+export const MESSAGE_STATUSES = ['queued', 'sending', 'sent', 'delivered', 'read', 'failed', 'cancelled'] as const
+export type MessageStatus = (typeof MESSAGE_STATUSES)[number]
+
+export const RECIPIENT_KINDS = ['contact', 'group'] as const
+export type RecipientKind = (typeof RECIPIENT_KINDS)[number]
+
+export const CHAT_KINDS = ['dm', 'group', 'space', 'management', 'other'] as const
+export type ChatKind = (typeof CHAT_KINDS)[number]
+
+/**
+ * Our place in a chat's room: `invited` until the join went through, `joining` until what was said between invitation and
+ * join has been fetched, `joined`, `left`.
+ */
+export const CHAT_MEMBERSHIPS = ['invited', 'joining', 'joined', 'left'] as const
+export type ChatMembership = (typeof CHAT_MEMBERSHIPS)[number]
+
+/** `pending` covers waiting, in flight and between retries; `dead` has used up its retries and can be replayed. */
+export const DELIVERY_STATUSES = ['pending', 'succeeded', 'dead'] as const
+export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number]
+
+/** What an incoming message is. `voice` is an audio message recorded on the spot (MSC3245). */
+export const MESSAGE_KINDS = [
+  'text',
+  'notice',
+  'emote',
+  'image',
+  'video',
+  'audio',
+  'voice',
+  'file',
+  'sticker',
+  'location',
+  'reaction',
+  'edit',
+  'redaction',
+] as const
+export type MessageKind = (typeof MESSAGE_KINDS)[number]
+
+/** Names of the events that webhooks receive. */
+export const EVENT_NAMES = [
+  'message.received',
+  'message.reaction',
+  'message.edited',
+  'message.deleted',
+] as const
+export type EventName = (typeof EVENT_NAMES)[number]
