@@ -20,7 +20,10 @@ export function groupKey(group: string): string {
   const trimmed = group.trim()
   if (!/^https?:\/\//i.test(trimmed)) return trimmed
   // Signal's links carry the group in the fragment, so it stays.
-  return trimmed.replace(/\?[^#]*/, '').replace(/\/+$/, '').replace(/^http:/i, 'https:')
+  return trimmed
+    .replace(/\?[^#]*/, '')
+    .replace(/\/+$/, '')
+    .replace(/^http:/i, 'https:')
 }
 
 /** The digits of a phone number, or null when `text` isn't one. */
@@ -31,5 +34,12 @@ export function phoneDigits(text: string): string | null {
 
 /** Splits the guide's comma-separated lists. Empty parts are dropped and repeats kept once, in the order given. */
 export function splitList(text: string): string[] {
-  return [...new Set(text.split(',').map(part => part.trim()).filter(part => part !== ''))]
+  return [
+    ...new Set(
+      text
+        .split(',')
+        .map(part => part.trim())
+        .filter(part => part !== ''),
+    ),
+  ]
 }

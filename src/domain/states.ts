@@ -11,7 +11,15 @@ export const DEVICE_STATES = ['connecting', 'connected', 'disconnected', 'logged
 export type DeviceState = (typeof DEVICE_STATES)[number]
 
 /** The ladder a sent message climbs; `failed` and `cancelled` end it. It never goes down a rung. */
-export const MESSAGE_STATUSES = ['queued', 'sending', 'sent', 'delivered', 'read', 'failed', 'cancelled'] as const
+export const MESSAGE_STATUSES = [
+  'queued',
+  'sending',
+  'sent',
+  'delivered',
+  'read',
+  'failed',
+  'cancelled',
+] as const
 export type MessageStatus = (typeof MESSAGE_STATUSES)[number]
 
 export const RECIPIENT_KINDS = ['contact', 'group'] as const

@@ -1,0 +1,130 @@
+/** The configuration as the program uses it: grouped, with what follows from it already decided, and without secrets. */
+import { isAbsolute, join, resolve } from 'node:path'
+import type { LogLevel } from '../lib/logger.ts'
+import { ConfigError, type Env } from './env.ts'
+
+/** Platforms that the sandbox can play. */
+const SANDBOX_PLATFORMS = ['wa', 'signal', 'telegram'] as const
+export type SandboxPlatform = (typeof SANDBOX_PLATFORMS)[number]
+
+export interface Config {
+  mode: 'development' | 'production'
+  logLevel: LogLevel
+  http: {
+    host: string
+    port: number
+    /** What clients reach us by, without a trailing slash; undefined: taken from each request. */
+    publicUrl: string | undefined
+    tls: { certFile: string; keyFile: string } | undefined
+  }
+  data: {
+    dir: string
+    databaseFile: string
+    mediaDir: string
+    homeserverMediaDir: string
+    sandboxMediaDir: string
+  }
+  matrix: { serverName: string; homeserverUrl: string | undefined }
+  bridges: { platform: string; url: string }[]
+  /** Platforms played by the sandbox; empty: no sandbox. */
+  sandbox: readonly SandboxPlatform[]
+  send: {
+    /** Milliseconds between two messages of one device, on average; undefined: 8,000, and 0 on sandbox platforms. */
+    intervalMs: number | undefined
+    jitter: number
+    burst: number
+  }
+  webhooks: { timeoutMs: number; concurrencyPerEndpoint: number }
+  media: { maxBytes: number; inlineMaxBytes: number; urlTtlS: number }
+}
+
+/** What must not be logged, printed or stored in clear. */
+export interface Secrets {
+  clientId: string
+  clientSecret: string
+  secretKey: string
+  appservice: { asToken: string; hsToken: string } | undefined
+  bridges: ReadonlyMap<string, string>
+}
+
+/** @throws ConfigError when settings contradict each other, naming them */
+export function configFrom(env: Env, workingDirectory: string): { config: Config; secrets: Secrets } {
+  const dir = isAbsolute(env.DATA_DIR) ? env.DATA_DIR : resolve(workingDirectory, env.DATA_DIR)
+  const config: Config = {
+    mode: env.APP_MODE,
+    logLevel: env.LOG_LEVEL,
+    http: { host: env.HOST, port: env.PORT, publicUrl: env.PUBLIC_URL, tls: tlsOf(env) },
+    data: {
+      dir,
+      databaseFile: join(dir, 'meshgate.db'),
+      mediaDir: join(dir, 'media'),
+      homeserverMediaDir: join(dir, 'homeserver-media'),
+      sandboxMediaDir: join(dir, 'sandbox-media'),
+    },
+    matrix: { serverName: env.MATRIX_SERVER_NAME, homeserverUrl: env.MATRIX_HOMESERVER_URL },
+    bridges: env.bridges.map(({ platform, url }) => ({ platform, url })),
+    sandbox: sandboxPlatforms(env),
+    send: { intervalMs: env.SEND_INTERVAL_MS, jitter: env.SEND_JITTER, burst: env.SEND_BURST },
+    webhooks: { timeoutMs: env.WEBHOOK_TIMEOUT_MS, concurrencyPerEndpoint: env.WEBHOOK_CONCURRENCY },
+    media: {
+      maxBytes: env.MEDIA_MAX_BYTES,
+      inlineMaxBytes: env.MEDIA_INLINE_MAX_BYTES,
+      urlTtlS: env.MEDIA_URL_TTL_S,
+    },
+  }
+  refuseUnsafeProduction(env, config)
+  return {
+    config,
+    secrets: {
+      clientId: env.CLIENT_ID,
+      clientSecret: env.CLIENT_SECRET,
+      secretKey: env.SECRET_KEY,
+      appservice: appserviceOf(env),
+      bridges: new Map(env.bridges.map(({ platform, secret }) => [platform, secret])),
+    },
+  }
+}
+
+function tlsOf(env: Env): Config['http']['tls'] {
+  if (!env.TLS_CERT_FILE && !env.TLS_KEY_FILE) return undefined
+  if (!env.TLS_CERT_FILE) throw new ConfigError('TLS_CERT_FILE: is missing although TLS_KEY_FILE is set')
+  if (!env.TLS_KEY_FILE) throw new ConfigError('TLS_KEY_FILE: is missing although TLS_CERT_FILE is set')
+  return { certFile: env.TLS_CERT_FILE, keyFile: env.TLS_KEY_FILE }
+}
+
+function appserviceOf(env: Env): Secrets['appservice'] {
+  if (!env.MATRIX_HOMESERVER_URL) return undefined
+  if (!env.MATRIX_AS_TOKEN) throw new ConfigError('MATRIX_AS_TOKEN: is needed with MATRIX_HOMESERVER_URL')
+  if (!env.MATRIX_HS_TOKEN) throw new ConfigError('MATRIX_HS_TOKEN: is needed with MATRIX_HOMESERVER_URL')
+  return { asToken: env.MATRIX_AS_TOKEN, hsToken: env.MATRIX_HS_TOKEN }
+}
+
+/** auto: in development, every platform that has no real bridge. The sandbox's bridge needs the embedded homeserver. */
+function sandboxPlatforms(env: Env): readonly SandboxPlatform[] {
+  if (env.SANDBOX === 'off') return []
+  if (env.MATRIX_HOMESERVER_URL) {
+    if (env.SANDBOX === 'on')
+      throw new ConfigError(
+        'SANDBOX: on needs the embedded homeserver, so MATRIX_HOMESERVER_URL must be empty',
+      )
+    return []
+  }
+  if (env.SANDBOX === 'auto' && env.APP_MODE === 'production') return []
+  return SANDBOX_PLATFORMS.filter(platform => !env.bridges.some(bridge => bridge.platform === platform))
+}
+
+const MIN_PRODUCTION_SECRET = 16
+
+function refuseUnsafeProduction(env: Env, config: Config): void {
+  if (config.mode !== 'production') return
+  if (!config.http.tls && !env.ALLOW_INSECURE_SERVER) {
+    throw new ConfigError(
+      'TLS_CERT_FILE: production needs TLS; set TLS_CERT_FILE and TLS_KEY_FILE, or ALLOW_INSECURE_SERVER=true behind a proxy that ends TLS',
+    )
+  }
+  for (const name of ['CLIENT_SECRET', 'SECRET_KEY'] as const) {
+    if (env[name].length < MIN_PRODUCTION_SECRET) {
+      throw new ConfigError(`${name}: expected at least ${MIN_PRODUCTION_SECRET} characters in production`)
+    }
+  }
+}

@@ -1,0 +1,133 @@
+/** The environment as it is written: names and types of every variable, checked. The only reader of the environment. */
+import { existsSync, readFileSync } from 'node:fs'
+import { parseEnv } from 'node:util'
+import { z } from 'zod'
+import { LOG_LEVELS } from '../lib/logger.ts'
+
+/** A wrong setting: the message is one line that names the variable. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+}
+
+const optionalText = z
+  .string()
+  .trim()
+  .transform(text => text || undefined)
+  .optional()
+const wholeNumber = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d+$/, `expected a whole number from ${min} to ${max}`)
+    .transform(Number)
+    .refine(value => value >= min && value <= max, `expected a whole number from ${min} to ${max}`)
+const share = z
+  .string()
+  .refine(
+    text => text.trim() !== '' && Number(text) >= 0 && Number(text) <= 1,
+    'expected a number from 0 to 1',
+  )
+  .transform(Number)
+const flag = z.enum(['true', 'false'], 'expected true or false').transform(text => text === 'true')
+const httpUrl = z
+  .string()
+  .refine(
+    text => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol),
+    'expected an http:// or https:// URL',
+  )
+  .transform(text => text.replace(/\/+$/, ''))
+
+const MAX_BYTES = 2 ** 31 - 1
+
+const schema = z.object({
+  HOST: z.string().trim().min(1).default('127.0.0.1'),
+  PORT: wholeNumber(0, 65_535).default(8080),
+  DATA_DIR: z.string().trim().min(1).default('./data'),
+  APP_MODE: z
+    .enum(['development', 'production'], 'expected development or production')
+    .default('development'),
+  CLIENT_ID: z
+    .string({ error: 'is missing' })
+    .regex(/^[A-Za-z0-9._-]{1,64}$/, 'expected 1 to 64 letters, digits, dots, dashes or underscores'),
+  CLIENT_SECRET: z.string({ error: 'is missing' }).min(8, 'expected at least 8 characters'),
+  SECRET_KEY: z.string({ error: 'is missing' }).min(16, 'expected at least 16 characters'),
+  TLS_CERT_FILE: optionalText,
+  TLS_KEY_FILE: optionalText,
+  ALLOW_INSECURE_SERVER: flag.default(false),
+  PUBLIC_URL: httpUrl.optional(),
+  LOG_LEVEL: z.enum(LOG_LEVELS, `expected one of ${LOG_LEVELS.join(', ')}`).default('info'),
+  MATRIX_SERVER_NAME: z
+    .string()
+    .regex(/^[A-Za-z0-9.-]+(:\d+)?$/, 'expected a host name, optionally with a port')
+    .default('localhost'),
+  MATRIX_HOMESERVER_URL: httpUrl.optional(),
+  MATRIX_AS_TOKEN: optionalText,
+  MATRIX_HS_TOKEN: optionalText,
+  BRIDGES: z.string().default(''),
+  SANDBOX: z.enum(['auto', 'on', 'off'], 'expected auto, on or off').default('auto'),
+  SEND_INTERVAL_MS: wholeNumber(0, 3_600_000).optional(),
+  SEND_JITTER: share.default(0.25),
+  SEND_BURST: wholeNumber(1, 1_000).default(5),
+  WEBHOOK_TIMEOUT_MS: wholeNumber(1_000, 60_000).default(15_000),
+  WEBHOOK_CONCURRENCY: wholeNumber(1, 256).default(16),
+  MEDIA_MAX_BYTES: wholeNumber(1, MAX_BYTES).default(32 * 1024 * 1024),
+  MEDIA_INLINE_MAX_BYTES: wholeNumber(0, 64 * 1024 * 1024).default(4 * 1024 * 1024),
+  MEDIA_URL_TTL_S: wholeNumber(60, 31_536_000).default(604_800),
+})
+
+export type Env = z.output<typeof schema> & { bridges: BridgeEnv[] }
+
+export interface BridgeEnv {
+  /** The platform's name in the API, lowercase: `wa`, `signal`, … */
+  platform: string
+  url: string
+  secret: string
+}
+
+export type EnvSource = Record<string, string | undefined>
+
+/** Reads `.env` of `directory` (if there is one) and the process's environment, which wins. */
+export function readEnvSource(directory: string, environment: EnvSource = process.env): EnvSource {
+  const file = `${directory}/.env`
+  if (!existsSync(file)) return environment
+  const fromFile: EnvSource = parseEnv(readFileSync(file, 'utf8'))
+  return { ...fromFile, ...definedOnly(environment) }
+}
+
+/** @throws ConfigError naming the first wrong variable and what was expected */
+export function parseEnvironment(source: EnvSource): Env {
+  // An empty variable means the same as a missing one, as in a copied .env.example.
+  const filled = Object.fromEntries(
+    Object.entries(source).filter(([, value]) => value !== undefined && value.trim() !== ''),
+  )
+  const result = schema.safeParse(filled)
+  if (!result.success) {
+    const issue = result.error.issues[0]
+    throw new ConfigError(`${issue?.path.join('.') ?? 'environment'}: ${issue?.message ?? 'is wrong'}`)
+  }
+  return { ...result.data, bridges: bridgesOf(result.data.BRIDGES, filled) }
+}
+
+function bridgesOf(list: string, source: EnvSource): BridgeEnv[] {
+  const platforms = list
+    .split(',')
+    .map(name => name.trim().toLowerCase())
+    .filter(name => name !== '')
+  return platforms.map(platform => {
+    if (!/^[a-z][a-z0-9]*$/.test(platform)) {
+      throw new ConfigError(
+        `BRIDGES: "${platform}" isn't a platform name: expected lowercase letters and digits, like wa,signal`,
+      )
+    }
+    const prefix = `BRIDGE_${platform.toUpperCase()}`
+    const url = httpUrl.safeParse(source[`${prefix}_URL`] ?? '')
+    if (!url.success)
+      throw new ConfigError(`${prefix}_URL: expected the http:// or https:// address of the bridge`)
+    const secret = source[`${prefix}_SECRET`]
+    if (!secret) throw new ConfigError(`${prefix}_SECRET: expected the bridge's provisioning.shared_secret`)
+    return { platform, url: url.data, secret }
+  })
+}
+
+function definedOnly(source: EnvSource): EnvSource {
+  return Object.fromEntries(Object.entries(source).filter(([, value]) => value !== undefined))
+}

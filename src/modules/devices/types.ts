@@ -1,0 +1,24 @@
+/** What the devices use cases offer to the HTTP routes. */
+import type { DeviceState } from '../../domain/states.ts'
+
+export interface DeviceView {
+  platform: string
+  device_id: string
+  state: DeviceState
+  reason: string | null
+  since: string
+  name: string
+  phone: string | null
+  linked_at: string
+}
+
+export interface Devices {
+  /** Oldest link first. */
+  list(identityId: string): Promise<DeviceView[]>
+  /**
+   * Logs the device out at its bridge and forgets it.
+   * @param deviceId phone digits, +E.164 or login id
+   * @throws GatewayError not_found; bridge_error or bridge_unavailable, then nothing is changed
+   */
+  remove(identityId: string, deviceId: string, platform: string): Promise<void>
+}

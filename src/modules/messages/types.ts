@@ -1,0 +1,49 @@
+/** What the sending use cases offer to the HTTP routes. */
+import type { MessageStatus } from '../../domain/states.ts'
+import type { StagedFile } from '../media/types.ts'
+
+export interface SendRequest {
+  identityId: string
+  /** As in the path: phone digits, +E.164 or login id. */
+  deviceId: string
+  platform: string
+  /** Comma-separated; ignored when groupUrl is given. */
+  contact?: string | undefined
+  /** Comma-separated: invite links, the network's group ids or Matrix room ids. */
+  groupUrl?: string | undefined
+  text?: string | undefined
+  replyId?: string | undefined
+  file?: StagedFile | undefined
+}
+
+export interface AcceptedMessage {
+  id: string
+  /** The recipient as the caller wrote it. */
+  to: string
+  status: 'queued'
+}
+
+export interface MessageView {
+  id: string
+  platform: string
+  device_id: string
+  to: string
+  status: MessageStatus
+  reason: string | null
+  event_id: string | null
+  created_at: string
+  updated_at: string
+}
+
+export interface Messages {
+  /**
+   * Takes a send: one message for each recipient. Resolves once they are on disk.
+   * @throws GatewayError bad_request (`Missing required field…`, `Either text or file must be provided`), not_found (no such device);
+   *   a staged file is then discarded
+   */
+  accept(request: SendRequest): Promise<AcceptedMessage[]>
+  /** @throws GatewayError not_found */
+  get(identityId: string, messageId: string): Promise<MessageView>
+  /** Newest first. @param before a message id: only older ones */
+  list(identityId: string, limit: number, before?: string): Promise<MessageView[]>
+}
