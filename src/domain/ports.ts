@@ -2,8 +2,6 @@
  * What the use cases need from the outside, as interfaces. src/matrix, src/bridges and src/webhooks/client implement them; modules
  * know nothing else of Matrix or of bridges.
  */
-import type { ChatKind } from './states.ts'
-
 /** A Matrix account made for an identity. */
 export interface MatrixAccount {
   userId: string
@@ -32,6 +30,28 @@ export interface RoomEvent {
   state_key?: string | undefined
   redacts?: string | undefined
   unsigned?: Record<string, unknown> | undefined
+}
+
+/** A read receipt: `userId` has read everything in the room up to this event. */
+export interface ReadReceipt {
+  roomId: string
+  eventId: string
+  userId: string
+}
+
+/** What a homeserver tells in one go: one application-service transaction, or one /sync response. */
+export interface EventBatch {
+  /** Stored together with what the batch holds; a batch at a position that was stored already is a repeat. */
+  position: { kind: 'transaction'; txnId: string } | { kind: 'sync'; userId: string; nextBatch: string }
+  /** State and timeline in the order they happened. An invitation is the invited user's m.room.member event. */
+  events: RoomEvent[]
+  receipts: ReadReceipt[]
+}
+
+/** Where the events of our users go. */
+export interface EventSink {
+  /** Resolves when the batch is on disk; only then may it be acknowledged to the homeserver. Rejects: give it again. */
+  accept(batch: EventBatch): Promise<void>
 }
 
 /** What an identity can do in Matrix. Every call throws GatewayError homeserver_unavailable, homeserver_error, forbidden or not_found. */
@@ -109,6 +129,8 @@ export interface LoginFlow {
  */
 export interface Bridge {
   readonly platform: string
+  /** Matrix user id of the bridge's bot. */
+  bot(userId: string): Promise<string | null>
   flows(userId: string): Promise<LoginFlow[]>
   logins(userId: string): Promise<BridgeLogin[]>
   /** @param loginId re-logs in this login instead of making a new one */
@@ -131,21 +153,14 @@ export interface Bridge {
     loginId: string,
     identifier: string,
   ): Promise<{ roomId: string; contact: BridgeContact }>
-  /** Joins a group by its invite link. @returns the network's id of the group, or null when the bridge doesn't say it */
-  joinGroup(userId: string, loginId: string, link: string): Promise<{ channelId: string | null }>
+  /** The network's id of the group that an invite link leads to, without joining; null when the bridge can't tell. */
+  resolveGroupLink(userId: string, link: string): Promise<string | null>
+  /** Joins a group by its invite link. @returns the network's id of the group */
+  joinGroup(userId: string, link: string): Promise<string>
 }
 
 export interface Bridges {
   readonly platforms: readonly string[]
   /** @throws GatewayError bad_request naming the platforms there are */
   forPlatform(platform: string): Bridge
-}
-
-/** What a portal room's m.bridge state says. */
-export interface PortalInfo {
-  kind: ChatKind
-  platform: string | null
-  bridgeBot: string | null
-  channelId: string | null
-  receiver: string | null
 }

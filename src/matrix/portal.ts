@@ -1,0 +1,74 @@
+/** Reads what kind of chat a room is from its state: m.bridge (MSC2346), name, encryption. */
+import { z } from 'zod'
+import type { RoomEvent } from '../domain/ports.ts'
+import type { ChatKind } from '../domain/states.ts'
+
+/** What a room's state says about the chat behind it; absent what it doesn't say. */
+export interface RoomDescription {
+  kind?: ChatKind
+  /** The bridge's bot, its Matrix user id. */
+  bridgeBot?: string
+  /** The network's id of the chat. */
+  channelId?: string
+  /** The login the portal belongs to. */
+  receiver?: string
+  name?: string
+  encrypted?: boolean
+}
+
+const bridgeState = z.object({
+  bridgebot: z.string().optional(),
+  channel: z.object({
+    id: z.string(),
+    displayname: z.string().optional(),
+    'fi.mau.receiver': z.string().optional(),
+  }),
+  'com.beeper.room_type': z.string().optional(),
+  'com.beeper.room_type.v2': z.string().optional(),
+})
+const nameState = z.object({ name: z.string() })
+const createState = z.object({ type: z.string().optional() })
+
+const BRIDGE_TYPES = ['m.bridge', 'uk.half-shot.bridge']
+const STATE_TYPES = [...BRIDGE_TYPES, 'm.room.name', 'm.room.encryption', 'm.room.create']
+
+/** Whether an event of this type can change what `describeRoom` says. */
+export function describesRoom(event: RoomEvent): boolean {
+  return event.state_key !== undefined && STATE_TYPES.includes(event.type)
+}
+
+/** @param state events, the newer ones later; they may be a part of the room's state */
+export function describeRoom(state: readonly RoomEvent[]): RoomDescription {
+  const description: RoomDescription = {}
+  for (const event of state) {
+    if (BRIDGE_TYPES.includes(event.type)) Object.assign(description, bridgeDescription(event))
+    if (event.type === 'm.room.encryption') description.encrypted = true
+    if (event.type === 'm.room.create' && createState.safeParse(event.content).data?.type === 'm.space') {
+      description.kind = 'space'
+    }
+  }
+  // The room's own name is what people see; the bridge's name of the channel stands in for it.
+  const name = state.findLast(event => event.type === 'm.room.name')
+  const named = name && nameState.safeParse(name.content)
+  if (named?.success) description.name = named.data.name
+  return description
+}
+
+function bridgeDescription(event: RoomEvent): RoomDescription {
+  const parsed = bridgeState.safeParse(event.content)
+  if (!parsed.success) return {}
+  const {
+    bridgebot,
+    channel,
+    'com.beeper.room_type': roomType,
+    'com.beeper.room_type.v2': roomTypeV2,
+  } = parsed.data
+  const type = roomTypeV2 ?? roomType
+  return {
+    kind: type === 'dm' ? 'dm' : type === 'space' ? 'space' : 'group',
+    channelId: channel.id,
+    ...(bridgebot === undefined ? {} : { bridgeBot: bridgebot }),
+    ...(channel['fi.mau.receiver'] === undefined ? {} : { receiver: channel['fi.mau.receiver'] }),
+    ...(channel.displayname === undefined ? {} : { name: channel.displayname }),
+  }
+}

@@ -1,0 +1,15 @@
+/** The form of a Matrix room event (client-server API, "Room event format"), checked where it enters the process. */
+import { z } from 'zod'
+import type { RoomEvent } from '../domain/ports.ts'
+
+export const roomEventSchema: z.ZodType<RoomEvent> = z.object({
+  event_id: z.string(),
+  room_id: z.string(),
+  sender: z.string(),
+  type: z.string(),
+  origin_server_ts: z.number(),
+  content: z.record(z.string(), z.unknown()),
+  state_key: z.string().optional(),
+  redacts: z.string().optional(),
+  unsigned: z.record(z.string(), z.unknown()).optional(),
+})

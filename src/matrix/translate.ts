@@ -1,0 +1,211 @@
+/**
+ * Matrix room events into what our users understand: the message kinds of domain/states. Each kind is handled on purpose; what
+ * isn't a message (state, calls, polls we don't know) translates to null.
+ */
+import { z } from 'zod'
+import type { MediaInfo, MessageEvent } from '../domain/events.ts'
+import type { RoomEvent } from '../domain/ports.ts'
+import type { EventName, MessageKind } from '../domain/states.ts'
+
+/** An incoming message as its Matrix event tells it, before it is known whose it is. */
+export interface TranslatedMessage {
+  event: EventName
+  kind: MessageKind
+  /** The Matrix message type, as the usage guide has it: m.text, m.image, …; for others the event type. */
+  type: string
+  message: string
+  replyTo: string | null
+  relatesTo: string | null
+  media: (MediaInfo & { mxcUri: string }) | null
+  location: MessageEvent['location']
+}
+
+const size = z.number().nonnegative().catch(0).default(0)
+const mediaInfo = z
+  .object({
+    size,
+    mimetype: z.string().catch('').default(''),
+    w: size,
+    h: size,
+    duration: size,
+    'xyz.amorgan.blurhash': z.string().optional().catch(undefined),
+  })
+  .catch({ size: 0, mimetype: '', w: 0, h: 0, duration: 0 })
+  .default({ size: 0, mimetype: '', w: 0, h: 0, duration: 0 })
+
+const relatesTo = z
+  .object({
+    rel_type: z.string().optional(),
+    event_id: z.string().optional(),
+    key: z.string().optional(),
+    'm.in_reply_to': z.object({ event_id: z.string() }).optional(),
+  })
+  .optional()
+  .catch(undefined)
+
+const messageContent = z.object({
+  msgtype: z.string(),
+  body: z.string().catch('').default(''),
+  filename: z.string().optional().catch(undefined),
+  url: z.string().optional().catch(undefined),
+  info: mediaInfo,
+  geo_uri: z.string().optional().catch(undefined),
+  format: z.string().optional().catch(undefined),
+  'org.matrix.msc3245.voice': z.unknown().optional(),
+  'm.voice': z.unknown().optional(),
+  'm.relates_to': relatesTo,
+  'm.new_content': z.record(z.string(), z.unknown()).optional().catch(undefined),
+})
+type MessageContent = z.infer<typeof messageContent>
+
+const stickerContent = z.object({
+  body: z.string().catch('').default(''),
+  url: z.string(),
+  info: mediaInfo,
+  'm.relates_to': relatesTo,
+})
+const reactionContent = z.object({ 'm.relates_to': z.object({ event_id: z.string(), key: z.string() }) })
+const redactionContent = z.object({ redacts: z.string().optional().catch(undefined) })
+
+/** How each msgtype of m.room.message is told (client-server API, "m.room.message msgtypes"). */
+const MESSAGE_TYPES: Record<string, MessageKind> = {
+  'm.text': 'text',
+  'm.notice': 'notice',
+  'm.emote': 'emote',
+  'm.image': 'image',
+  'm.video': 'video',
+  'm.audio': 'audio',
+  'm.file': 'file',
+  'm.location': 'location',
+}
+const MEDIA_KINDS: readonly MessageKind[] = ['image', 'video', 'audio', 'voice', 'file', 'sticker']
+
+/** @returns null when the event is no message */
+export function translate(event: RoomEvent): TranslatedMessage | null {
+  // A state event can't be a message, whatever its type; a redacted one has nothing left to tell.
+  if (event.state_key !== undefined || event.unsigned?.redacted_because !== undefined) return null
+  switch (event.type) {
+    case 'm.room.message':
+      return translateMessage(event)
+    case 'm.sticker':
+      return translateSticker(event)
+    case 'm.reaction':
+      return translateReaction(event)
+    case 'm.room.redaction':
+      return translateRedaction(event)
+    default:
+      return null
+  }
+}
+
+function translateMessage(event: RoomEvent): TranslatedMessage | null {
+  const content = messageContent.safeParse(event.content)
+  if (!content.success) return null
+  const relation = content.data['m.relates_to']
+  if (relation?.rel_type === 'm.replace' && relation.event_id)
+    return translateEdit(content.data, relation.event_id)
+  return describe(content.data)
+}
+
+function describe(content: MessageContent): TranslatedMessage {
+  const kind = kindOf(content)
+  const media = MEDIA_KINDS.includes(kind) ? mediaOf(content) : null
+  const relation = content['m.relates_to']
+  const isReply = relation?.['m.in_reply_to'] !== undefined
+  return {
+    ...blank('message.received', kind, content.msgtype),
+    // A thread's fallback reply isn't a reply a person made (client-server API, "Fallback for unthreaded clients").
+    replyTo: relation?.rel_type === 'm.thread' ? null : (relation?.['m.in_reply_to']?.event_id ?? null),
+    message: media ? captionOf(content) : isReply ? withoutReplyFallback(content.body) : content.body,
+    media,
+    location: kind === 'location' ? locationOf(content.geo_uri) : null,
+  }
+}
+
+function kindOf(content: MessageContent): MessageKind {
+  const isVoice = content['org.matrix.msc3245.voice'] !== undefined || content['m.voice'] !== undefined
+  if (content.msgtype === 'm.audio' && isVoice) return 'voice'
+  // An unknown msgtype has a body to fall back on (client-server API, "m.room.message").
+  return MESSAGE_TYPES[content.msgtype] ?? 'text'
+}
+
+function translateEdit(content: MessageContent, editedEventId: string): TranslatedMessage {
+  const replacement = messageContent.safeParse(content['m.new_content'] ?? {})
+  const inner = describe(replacement.success ? replacement.data : content)
+  return { ...inner, event: 'message.edited', kind: 'edit', replyTo: null, relatesTo: editedEventId }
+}
+
+function translateSticker(event: RoomEvent): TranslatedMessage | null {
+  const content = stickerContent.safeParse(event.content)
+  if (!content.success) return null
+  const { body, url, info, 'm.relates_to': relation } = content.data
+  return {
+    ...blank('message.received', 'sticker', 'm.sticker'),
+    message: body,
+    replyTo: relation?.['m.in_reply_to']?.event_id ?? null,
+    media: mediaFrom(url, body || 'sticker', info),
+  }
+}
+
+function translateReaction(event: RoomEvent): TranslatedMessage | null {
+  const content = reactionContent.safeParse(event.content)
+  if (!content.success) return null
+  const { event_id: relatesTo, key } = content.data['m.relates_to']
+  return { ...blank('message.reaction', 'reaction', 'm.reaction'), message: key, relatesTo }
+}
+
+function translateRedaction(event: RoomEvent): TranslatedMessage | null {
+  // Room versions before 11 have `redacts` beside the content, later ones inside.
+  const relatesTo = event.redacts ?? redactionContent.safeParse(event.content).data?.redacts
+  return relatesTo ? { ...blank('message.deleted', 'redaction', 'm.room.redaction'), relatesTo } : null
+}
+
+function blank(event: EventName, kind: MessageKind, type: string): TranslatedMessage {
+  return { event, kind, type, message: '', replyTo: null, relatesTo: null, media: null, location: null }
+}
+
+/** With `filename` present and different, `body` is the caption (client-server API, "Media captions"). */
+function captionOf(content: MessageContent): string {
+  return content.filename !== undefined && content.filename !== content.body ? content.body : ''
+}
+
+function mediaOf(content: MessageContent): TranslatedMessage['media'] {
+  if (!content.url?.startsWith('mxc://')) return null
+  return mediaFrom(content.url, content.filename ?? content.body, content.info)
+}
+
+function mediaFrom(
+  mxcUri: string,
+  fileName: string,
+  info: z.infer<typeof mediaInfo>,
+): TranslatedMessage['media'] {
+  return {
+    mxcUri,
+    size: info.size,
+    mime_type: info.mimetype,
+    width: info.w,
+    height: info.h,
+    blur_hash: info['xyz.amorgan.blurhash'] ?? '',
+    file_name: fileName,
+    duration: info.duration,
+  }
+}
+
+/** `geo:<latitude>,<longitude>[;…]` (RFC 5870). */
+function locationOf(geoUri: string | undefined): MessageEvent['location'] {
+  const match = /^geo:(-?\d+(?:\.\d+)?),(-?\d+(?:\.\d+)?)/.exec(geoUri ?? '')
+  return match && geoUri ? { latitude: Number(match[1]), longitude: Number(match[2]), uri: geoUri } : null
+}
+
+/** Older clients repeat the quoted message at the head of a reply, each line after `> `, and then an empty line. */
+function withoutReplyFallback(body: string): string {
+  if (!body.startsWith('> <') && !body.startsWith('> * <')) return body
+  const end = body.indexOf('\n\n')
+  const isFallback =
+    end > 0 &&
+    body
+      .slice(0, end)
+      .split('\n')
+      .every(line => line.startsWith('> '))
+  return isFallback ? body.slice(end + 2) : body
+}
