@@ -1,6 +1,6 @@
 /** Runs the embedded migrations: each in one transaction, and recorded in schema_migrations. */
 import type { Database } from 'bun:sqlite'
-import { type Migration, migrations as embedded } from '../../migrations/index.ts'
+import { migrations as embedded, type Migration } from '../../migrations/index.ts'
 
 export interface MigrationStatus {
   version: number
@@ -9,13 +9,20 @@ export interface MigrationStatus {
   appliedAt: number | null
 }
 
-/** @throws Error when the database was migrated by a newer version of the program */
+/** The database was migrated by a newer version of the program. */
+export class NewerDatabaseError extends Error {
+  override readonly name = 'NewerDatabaseError'
+}
+
+/** @throws NewerDatabaseError */
 export function migrationStatus(database: Database, migrations = embedded): MigrationStatus[] {
   const applied = appliedVersions(database)
   const newest = migrations.at(-1)?.version ?? 0
   const unknown = [...applied.keys()].filter(version => version > newest)
   if (unknown.length > 0) {
-    throw new Error(`the database has migration ${unknown[0]}, which this version of meshgate doesn't know: use a newer one`)
+    throw new NewerDatabaseError(
+      `the database has migration ${unknown[0]}, which this version of meshgate doesn't know: use a newer one`,
+    )
   }
   return migrations.map(({ version, name }) => ({ version, name, appliedAt: applied.get(version) ?? null }))
 }
@@ -63,7 +70,9 @@ function appliedVersions(database: Database): Map<number, number> {
     'CREATE TABLE IF NOT EXISTS schema_migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at INTEGER NOT NULL)',
   )
   const rows = database
-    .query<{ version: number; applied_at: number }, []>('SELECT version, applied_at FROM schema_migrations ORDER BY version')
+    .query<{ version: number; applied_at: number }, []>(
+      'SELECT version, applied_at FROM schema_migrations ORDER BY version',
+    )
     .all()
   return new Map(rows.map(row => [row.version, row.applied_at]))
 }

@@ -1,0 +1,71 @@
+# Tasks of the project. `make` or `make help` lists them. Needs git, and either Node.js with npm or Bun.
+
+BUN := .tools/bun
+MESHGATE := $(BUN) src/main.ts
+# Development tools run on Bun too, so that no Node.js is needed (nor its version matters).
+TOOL := $(BUN) --bun node_modules/.bin/
+
+.DEFAULT_GOAL := help
+.PHONY: help bun deps setup run migrate-up migrate-down migrate-status test lint format build build-all bench openapi clean
+
+help: ## list the tasks
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
+
+bun:
+	@sh scripts/install-bun.sh
+
+deps: node_modules/.installed
+
+# Skipped as long as neither file changes.
+node_modules/.installed: package.json bun.lock | bun
+	$(BUN) install --frozen-lockfile
+	@touch $@
+
+setup: deps ## install what is needed, and write .env with fresh secrets unless there is one
+	@$(MESHGATE) setup
+
+run: setup migrate-up ## set everything up and run the gateway in the foreground
+	@$(MESHGATE) serve
+
+migrate-up: deps ## apply the migrations that are missing
+	@$(MESHGATE) migrate up
+
+migrate-down: deps ## revert the newest migration
+	@$(MESHGATE) migrate down
+
+migrate-status: deps ## list the migrations and when each was applied
+	@$(MESHGATE) migrate status
+
+test: deps ## run all tests, or those of TESTS=path; with CI=true nothing may be left out
+ifeq ($(CI),true)
+	@sh scripts/install-ci-tools.sh
+endif
+	@$(BUN) scripts/test.ts $(TESTS)
+
+lint: deps ## check format, types, dead code, layers and shell scripts
+	$(TOOL)biome check --error-on-warnings
+	$(TOOL)tsc -p .
+	$(TOOL)knip
+	$(TOOL)depcruise --config .dependency-cruiser.cjs src migrations tests scripts
+ifeq ($(CI),true)
+	@sh scripts/install-ci-tools.sh
+endif
+	@sh scripts/shellcheck.sh
+
+format: deps ## format the code and fix what can be fixed
+	$(TOOL)biome check --write
+
+build: deps ## build dist/meshgate, one file for this platform
+	$(BUN) scripts/build.ts
+
+build-all: deps ## build dist/meshgate-<platform> for every platform
+	$(BUN) scripts/build.ts all
+
+bench: deps ## measure against the figures to reach
+	$(BUN) tests/bench/main.ts
+
+openapi: deps ## write openapi.json from the routes
+	$(BUN) scripts/openapi.ts
+
+clean: ## remove what was built (not .env, the data or the installed tools)
+	rm -rf dist

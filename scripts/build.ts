@@ -1,0 +1,90 @@
+/**
+ * Builds the program as one file: `dist/meshgate` for this platform, or, given names of platforms or `all`,
+ * `dist/meshgate-<platform>` for each.
+ */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** The platform's name in Bun's npm packages, by ours. */
+const PLATFORMS = {
+  'linux-x64': 'linux-x64',
+  'linux-arm64': 'linux-aarch64',
+  'darwin-x64': 'darwin-x64',
+  'darwin-arm64': 'darwin-aarch64',
+  'windows-x64': 'windows-x64',
+} as const
+type Platform = keyof typeof PLATFORMS
+
+const names = process.argv.slice(2)
+if (names.length === 0) {
+  await build(join('dist', process.platform === 'win32' ? 'meshgate.exe' : 'meshgate'))
+} else {
+  for (const name of names.includes('all') ? Object.keys(PLATFORMS) : names) {
+    if (!isPlatform(name)) {
+      console.error(`unknown platform ${name}: expected all or some of ${Object.keys(PLATFORMS).join(', ')}`)
+      process.exit(1)
+    }
+    await build(join('dist', `meshgate-${name}${name === 'windows-x64' ? '.exe' : ''}`), name)
+  }
+}
+
+async function build(outfile: string, platform?: Platform): Promise<void> {
+  const result = await Bun.build({
+    entrypoints: ['src/main.ts'],
+    target: 'bun',
+    minify: true,
+    // Stack traces in logs name the lines of the source.
+    sourcemap: 'inline',
+    // Assets that a dependency opens by its package's path are found under this name (see docs of the compiled binary).
+    naming: { asset: 'pkg/[name].[ext]' },
+    compile: {
+      outfile,
+      // The program reads .env itself, the environment winning, and a bunfig.toml beside it is none of its business.
+      autoloadDotenv: false,
+      autoloadBunfig: false,
+      ...(platform && {
+        target: `bun-${platform}` as const,
+        executablePath: bunFor(platform),
+      }),
+    },
+  })
+  for (const log of result.logs) console.error(log)
+  if (!result.success) process.exit(1)
+  console.log(`${outfile}: ${Math.round(Bun.file(outfile).size / 2 ** 20)} MiB`)
+}
+
+/** The Bun of another platform, from its npm package: Bun itself would fetch it from elsewhere. */
+function bunFor(platform: Platform): string {
+  const version = readFileSync('.bun-version', 'utf8').trim()
+  const folder = join('.tools', 'platforms', version, platform)
+  const name = `@oven/bun-${PLATFORMS[platform]}`
+  const binary = join(folder, 'node_modules', name, 'bin', platform === 'windows-x64' ? 'bun.exe' : 'bun')
+  if (existsSync(binary)) return binary
+  mkdirSync(folder, { recursive: true })
+  // A package of its own: without one, `bun add` would add to ours.
+  writeFileSync(join(folder, 'package.json'), '{}')
+  const [os, cpu] = platform.replace('windows', 'win32').split('-')
+  const fetched = Bun.spawnSync(
+    [
+      process.execPath,
+      'add',
+      '--no-save',
+      '--ignore-scripts',
+      '--os',
+      `${os}`,
+      '--cpu',
+      `${cpu}`,
+      `${name}@${version}`,
+    ],
+    { cwd: folder, stdio: ['ignore', 'inherit', 'inherit'] },
+  )
+  if (!fetched.success || !existsSync(binary)) {
+    console.error(`could not fetch ${name}@${version}`)
+    process.exit(1)
+  }
+  return binary
+}
+
+function isPlatform(name: string): name is Platform {
+  return Object.hasOwn(PLATFORMS, name)
+}

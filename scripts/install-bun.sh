@@ -1,0 +1,48 @@
+#!/bin/sh
+# Puts a link to a usable Bun at .tools/bun: the one of the PATH when it is new enough, else the pinned version from npm.
+# Changes nothing when the link already leads to one.
+set -eu
+cd "$(dirname "$0")/.."
+wanted=$(cat .bun-version)
+link=.tools/bun
+
+# The npm package leaves a stub that prints an error when its install script wasn't allowed to run, so ask each for its version.
+version_of() {
+  "$1" --version 2>/dev/null | grep -E '^[0-9]+\.[0-9]+\.[0-9]+' || true
+}
+
+is_new_enough() {
+  version=$(version_of "$1")
+  [ -n "$version" ] && [ "$(printf '%s\n%s\n' "$wanted" "$version" | sort -V | head -n 1)" = "$wanted" ]
+}
+
+use() {
+  mkdir -p .tools
+  ln -sf "$1" "$link"
+  exit 0
+}
+
+if is_new_enough "$link"; then exit 0; fi
+
+on_path=$(command -v bun || true)
+if [ -n "$on_path" ] && is_new_enough "$on_path"; then use "$on_path"; fi
+
+# Where the binary lies: in its platform's package, or moved into the bun package by its install script.
+use_installed() {
+  for binary in .tools/node_modules/@oven/bun-*/bin/bun .tools/node_modules/@oven/bun-*/bin/bun.exe \
+    .tools/node_modules/bun/bin/bun.exe; do
+    if [ -f "$binary" ] && [ "$(version_of "$binary")" = "$wanted" ]; then use "${binary#.tools/}"; fi
+  done
+}
+
+use_installed
+if ! command -v npm >/dev/null 2>&1; then
+  echo "Bun $wanted or newer, or Node.js with npm (which fetches Bun), is needed: install one of them and try again." >&2
+  exit 1
+fi
+echo "Fetching Bun $wanted by npm into .tools" >&2
+mkdir -p .tools
+npm install --prefix .tools --no-save --ignore-scripts --no-audit --no-fund --loglevel=error "bun@$wanted" >&2
+use_installed
+echo "npm has no Bun $wanted that runs on this machine ($(uname -s) $(uname -m)): install Bun yourself and try again." >&2
+exit 1

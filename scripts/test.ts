@@ -1,0 +1,55 @@
+/**
+ * Runs the tests and says what was left out. The last line is `N passed, N failed`. With CI=true a test that is skipped is a
+ * failure: there is nothing on that machine that it couldn't have.
+ */
+import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+
+const REPORT = 'dist/test-report.xml'
+
+rmSync(REPORT, { force: true })
+mkdirSync('dist', { recursive: true })
+const run = Bun.spawn(
+  [process.execPath, 'test', '--reporter=junit', `--reporter-outfile=${REPORT}`, ...process.argv.slice(2)],
+  { stdio: ['inherit', 'inherit', 'inherit'] },
+)
+const exitCode = await run.exited
+
+const { ran, failures, leftOut } = readReport()
+const inCi = process.env.CI === 'true'
+const passed = ran - failures - leftOut.length
+// A failure outside any test (a file that doesn't load, an error after the last test) is only in the exit code.
+const failed = Math.max(failures, exitCode === 0 ? 0 : 1) + (inCi ? leftOut.length : 0)
+
+console.log()
+if (leftOut.length > 0) {
+  console.log(`Left out: ${leftOut.length} tests that need something this machine doesn't have`)
+  for (const name of leftOut) console.log(`  ${name}`)
+}
+if (ran === 0) console.log('No test ran')
+console.log(`${passed} passed, ${failed} failed`)
+process.exit(failed === 0 && passed > 0 ? 0 : 1)
+
+function readReport(): { ran: number; failures: number; leftOut: string[] } {
+  let xml = ''
+  try {
+    xml = readFileSync(REPORT, 'utf8')
+  } catch {
+    // The run ended before it could write one; its exit code says the rest.
+  }
+  const cases = [...xml.matchAll(/<testcase ([^>]*?)(\/>|>(.*?)<\/testcase>)/gs)]
+  const is = (inner: string | undefined, tag: string) => inner?.includes(`<${tag}`) ?? false
+  return {
+    ran: cases.length,
+    failures: cases.filter(([, , , inner]) => is(inner, 'failure') || is(inner, 'error')).length,
+    leftOut: cases
+      .filter(([, , , inner]) => is(inner, 'skipped'))
+      .map(([, attributes]) => titleOf(attributes ?? '')),
+  }
+}
+
+function titleOf(attributes: string): string {
+  const attribute = (name: string) => new RegExp(`\\b${name}="([^"]*)"`).exec(attributes)?.[1] ?? ''
+  return [attribute('file'), attribute('classname'), attribute('name')]
+    .filter(part => part !== '')
+    .join(' > ')
+}

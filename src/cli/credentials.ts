@@ -1,0 +1,91 @@
+/** `meshgate credentials list|create|reset-secret`: for whoever has the machine, and has lost or not yet given out a secret. */
+import { Command, Option } from 'commander'
+import { migrateUp } from '../db/migrate.ts'
+import { openDb } from '../db/open.ts'
+import { effectiveScopes } from '../domain/scopes.ts'
+import { ROLES, type Role } from '../domain/states.ts'
+import { systemClock } from '../lib/clock.ts'
+import { createHmacHasher, deriveKey } from '../lib/sealing.ts'
+import { createCredentials } from '../modules/credentials/credentials.ts'
+import type { Credentials, Principal } from '../modules/credentials/types.ts'
+import { textTable } from './table.ts'
+import { CommandError, loadConfig, type Terminal } from './terminal.ts'
+
+/** Whoever can run this can read the database: there is nothing to be kept from them. */
+const OPERATOR: Principal = { clientId: 'command line', role: 'super_admin', scopes: ['*'] }
+
+interface CreateOptions {
+  role: Role
+  scopes: string[]
+  description: string
+}
+
+export function credentialsCommand(terminal: Terminal): Command {
+  const command = new Command('credentials').description('API clients that authenticate with id and secret')
+  command
+    .command('list')
+    .description('list the credentials')
+    .action(() =>
+      withCredentials(terminal, async credentials => {
+        const rows = (await credentials.list()).map(credential => [
+          credential.client_id,
+          credential.role,
+          credential.active ? 'yes' : 'no',
+          effectiveScopes(credential.role, credential.scopes).join(' '),
+          credential.created_at,
+          credential.description,
+        ])
+        const header = ['client id', 'role', 'active', 'scopes', 'created', 'description']
+        for (const line of textTable(header, rows)) terminal.print(line)
+      }),
+    )
+  command
+    .command('create')
+    .description('make a credential and show its secret, this once')
+    .argument('<client-id>', '1 to 64 letters, digits, dots, dashes or underscores')
+    .addOption(new Option('--role <role>', 'what it may do').choices(ROLES).default('user'))
+    .option('--scopes <scope...>', "instead of the role's own, for example tokens:read:*", [])
+    .option('--description <text>', 'who it is for', '')
+    .action((clientId: string, options: CreateOptions) =>
+      withCredentials(terminal, async credentials => {
+        const { clientSecret } = await credentials.create(OPERATOR, { clientId, ...options })
+        showSecret(terminal, clientId, clientSecret)
+      }),
+    )
+  command
+    .command('reset-secret')
+    .description('give a credential a new secret and show it, this once')
+    .argument('<client-id>')
+    .action((clientId: string) =>
+      withCredentials(terminal, async (credentials, configuredId) => {
+        if (clientId === configuredId) {
+          throw new CommandError(
+            `CLIENT_SECRET: ${clientId} is the credential of the settings; change it there and restart`,
+          )
+        }
+        showSecret(terminal, clientId, await credentials.resetSecret(clientId))
+      }),
+    )
+  return command
+}
+
+function showSecret(terminal: Terminal, clientId: string, clientSecret: string): void {
+  terminal.print(`client id      ${clientId}`)
+  terminal.print(`client secret  ${clientSecret}`)
+  terminal.print('The secret is not stored and cannot be shown again.')
+}
+
+async function withCredentials(
+  terminal: Terminal,
+  work: (credentials: Credentials, configuredId: string) => Promise<void>,
+): Promise<void> {
+  const { config, secrets } = loadConfig(terminal)
+  const db = openDb(config.data.databaseFile)
+  try {
+    migrateUp(db.connection, systemClock.now())
+    const hasher = createHmacHasher(deriveKey(secrets.secretKey, 'credentials'))
+    await work(createCredentials({ db, hasher, clock: systemClock }), secrets.clientId)
+  } finally {
+    db.close()
+  }
+}

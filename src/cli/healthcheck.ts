@@ -1,0 +1,27 @@
+/** `meshgate healthcheck`: asks /health of the gateway that runs with the same settings, for images that hold no other program. */
+import { messageOf } from '../domain/errors.ts'
+import { CommandError, loadConfig, type Terminal } from './terminal.ts'
+
+const TIMEOUT_MS = 3_000
+
+/** @throws CommandError when it doesn't answer, or isn't well */
+export async function healthcheck(terminal: Terminal): Promise<void> {
+  const { http } = loadConfig(terminal).config
+  const url = `${http.tls ? 'https' : 'http'}://${reachableHost(http.host)}:${http.port}/health`
+  const response = await fetch(url, {
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+    // The certificate is for the public name, not for the loopback address asked here.
+    tls: { rejectUnauthorized: false },
+  }).catch(error => {
+    throw new CommandError(`${url} doesn't answer: ${messageOf(error)}`)
+  })
+  if (!response.ok) throw new CommandError(`${url} answers ${response.status}`)
+  terminal.print('ok')
+}
+
+/** An address that listens on every interface is asked on the loopback. */
+function reachableHost(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1'
+  if (host === '::') return '[::1]'
+  return host.includes(':') ? `[${host}]` : host
+}

@@ -1,0 +1,57 @@
+/** `meshgate migrate up|down|status`. */
+import { Command } from 'commander'
+import { migrateDown, migrateUp, migrationStatus } from '../db/migrate.ts'
+import { type Db, openDb } from '../db/open.ts'
+import { rfc3339 } from '../lib/clock.ts'
+import { textTable } from './table.ts'
+import { loadConfig, type Terminal } from './terminal.ts'
+
+export function migrateCommand(terminal: Terminal): Command {
+  const migrate = new Command('migrate').description('bring the database to this version, or back')
+  migrate
+    .command('up')
+    .description('apply the migrations that are missing')
+    .action(() =>
+      withDatabase(terminal, ({ connection }) => {
+        const applied = migrateUp(connection, Date.now())
+        for (const { version, name } of applied) terminal.print(`applied migration ${version} (${name})`)
+        if (applied.length === 0) terminal.print('the database is up to date')
+      }),
+    )
+  migrate
+    .command('down')
+    .description('revert the newest migration; what its tables held is lost')
+    .action(() =>
+      withDatabase(terminal, ({ connection }) => {
+        const reverted = migrateDown(connection)
+        terminal.print(
+          reverted
+            ? `reverted migration ${reverted.version} (${reverted.name})`
+            : 'there is no migration to revert',
+        )
+      }),
+    )
+  migrate
+    .command('status')
+    .description('list the migrations and when each was applied')
+    .action(() =>
+      withDatabase(terminal, ({ connection }) => {
+        const rows = migrationStatus(connection).map(({ version, name, appliedAt }) => [
+          String(version),
+          name,
+          appliedAt === null ? 'not applied' : rfc3339(appliedAt),
+        ])
+        for (const line of textTable(['migration', 'name', 'applied'], rows)) terminal.print(line)
+      }),
+    )
+  return migrate
+}
+
+function withDatabase(terminal: Terminal, work: (db: Db) => void): void {
+  const db = openDb(loadConfig(terminal).config.data.databaseFile)
+  try {
+    work(db)
+  } finally {
+    db.close()
+  }
+}

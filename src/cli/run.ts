@@ -1,0 +1,59 @@
+/** The command line: which commands there are, and how each ends. */
+import { Command, CommanderError } from 'commander'
+import manifest from '../../package.json' with { type: 'json' }
+import { credentialsCommand } from './credentials.ts'
+import { describeFailure } from './failures.ts'
+import { healthcheck } from './healthcheck.ts'
+import { migrateCommand } from './migrate.ts'
+import { setup } from './setup.ts'
+import type { Terminal } from './terminal.ts'
+
+/** @param args without the program's own name. @returns the exit code; every failure has been told */
+export async function runCommandLine(args: string[], terminal: Terminal): Promise<number> {
+  try {
+    await createProgram(terminal).parseAsync(args, { from: 'user' })
+    return 0
+  } catch (error) {
+    // Commander has already written the help, the version or what is wrong with the arguments.
+    if (error instanceof CommanderError) return error.exitCode
+    terminal.complain(describeFailure(error))
+    return 1
+  }
+}
+
+function createProgram(terminal: Terminal): Command {
+  const program = new Command('meshgate')
+    .description('One REST API for WhatsApp, Signal, Telegram and other bridged networks')
+    .version(manifest.version)
+    .showSuggestionAfterError()
+    .exitOverride()
+    .configureOutput({
+      writeOut: text => terminal.print(text.trimEnd()),
+      writeErr: text => terminal.complain(text.trimEnd()),
+      outputError: (text, write) =>
+        write(
+          text
+            .trim()
+            .replace(/^error: /, 'meshgate: ')
+            .replace(/\n/g, ' '),
+        ),
+    })
+
+  const serve = async () => {
+    // Loaded only here: the other commands start without the server's modules.
+    const { serve } = await import('./serve.ts')
+    await serve(terminal, manifest.version)
+  }
+  program.command('serve', { isDefault: true }).description('run the gateway (the default)').action(serve)
+  program
+    .command('setup')
+    .description('write .env with fresh secrets, unless there is one')
+    .action(() => setup(terminal))
+  program.addCommand(migrateCommand(terminal).copyInheritedSettings(program))
+  program.addCommand(credentialsCommand(terminal).copyInheritedSettings(program))
+  program
+    .command('healthcheck')
+    .description('ask the gateway running here whether it is well (exit code 0) or not (1)')
+    .action(() => healthcheck(terminal))
+  return program
+}
