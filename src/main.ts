@@ -1,9 +1,16 @@
 /** Where the program starts: the command line decides what to do. */
+import { raiseFetchLimit } from './cli/fetch-limit.ts'
 import { runCommandLine } from './cli/run.ts'
+import { processEnvironment } from './config/index.ts'
 
-void runCommandLine(process.argv.slice(2), {
+const args = process.argv.slice(2)
+const environment = processEnvironment()
+
+if (args.length === 0 || args[0] === 'serve') raiseFetchLimit(args, environment)
+
+void runCommandLine(args, {
   directory: process.cwd(),
-  environment: undefined,
+  environment,
   print: line => process.stdout.write(`${line}\n`),
   complain: line => process.stderr.write(`${line}\n`),
 }).then(exitCode => process.exit(exitCode))

@@ -36,9 +36,12 @@ const httpUrl = z
   )
   .transform(text => text.replace(/\/+$/, ''))
 
+/** Of what `meshgate setup` makes up. */
+const MISSING = 'is missing; `meshgate setup` writes a .env with one'
 const MAX_BYTES = 2 ** 31 - 1
 
-const schema = z.object({
+/** Every variable there is, except the three of each bridge in BRIDGES. */
+export const ENV_SCHEMA = z.object({
   HOST: z.string().trim().min(1).default('127.0.0.1'),
   PORT: wholeNumber(0, 65_535).default(8080),
   DATA_DIR: z.string().trim().min(1).default('./data'),
@@ -46,10 +49,10 @@ const schema = z.object({
     .enum(['development', 'production'], 'expected development or production')
     .default('development'),
   CLIENT_ID: z
-    .string({ error: 'is missing' })
+    .string({ error: MISSING })
     .regex(/^[A-Za-z0-9._-]{1,64}$/, 'expected 1 to 64 letters, digits, dots, dashes or underscores'),
-  CLIENT_SECRET: z.string({ error: 'is missing' }).min(8, 'expected at least 8 characters'),
-  SECRET_KEY: z.string({ error: 'is missing' }).min(16, 'expected at least 16 characters'),
+  CLIENT_SECRET: z.string({ error: MISSING }).min(8, 'expected at least 8 characters'),
+  SECRET_KEY: z.string({ error: MISSING }).min(16, 'expected at least 16 characters'),
   TLS_CERT_FILE: optionalText,
   TLS_KEY_FILE: optionalText,
   ALLOW_INSECURE_SERVER: flag.default(false),
@@ -74,7 +77,7 @@ const schema = z.object({
   MEDIA_URL_TTL_S: wholeNumber(60, 31_536_000).default(604_800),
 })
 
-export type Env = z.output<typeof schema> & { bridges: BridgeEnv[] }
+export type Env = z.output<typeof ENV_SCHEMA> & { bridges: BridgeEnv[] }
 
 export interface BridgeEnv {
   /** The platform's name in the API, lowercase: `wa`, `signal`, … */
@@ -85,8 +88,12 @@ export interface BridgeEnv {
 
 export type EnvSource = Record<string, string | undefined>
 
-/** Reads `.env` of `directory` (if there is one) and the process's environment, which wins. */
-export function readEnvSource(directory: string, environment: EnvSource = process.env): EnvSource {
+export function processEnvironment(): EnvSource {
+  return process.env
+}
+
+/** Reads `.env` of `directory` (if there is one) and the environment, which wins. */
+export function readEnvSource(directory: string, environment: EnvSource = processEnvironment()): EnvSource {
   const file = `${directory}/.env`
   if (!existsSync(file)) return environment
   const fromFile: EnvSource = parseEnv(readFileSync(file, 'utf8'))
@@ -99,7 +106,7 @@ export function parseEnvironment(source: EnvSource): Env {
   const filled = Object.fromEntries(
     Object.entries(source).filter(([, value]) => value !== undefined && value.trim() !== ''),
   )
-  const result = schema.safeParse(filled)
+  const result = ENV_SCHEMA.safeParse(filled)
   if (!result.success) {
     const issue = result.error.issues[0]
     throw new ConfigError(`${issue?.path.join('.') ?? 'environment'}: ${issue?.message ?? 'is wrong'}`)
