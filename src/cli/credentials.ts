@@ -1,5 +1,5 @@
 /** `meshgate credentials list|create|reset-secret`: for whoever has the machine, and has lost or not yet given out a secret. */
-import { Command, Option } from 'commander'
+import { type Command, Option } from 'commander'
 import { migrateUp } from '../db/migrate.ts'
 import { openDb } from '../db/open.ts'
 import { effectiveScopes } from '../domain/scopes.ts'
@@ -20,8 +20,10 @@ interface CreateOptions {
   description: string
 }
 
-export function credentialsCommand(terminal: Terminal): Command {
-  const command = new Command('credentials').description('API clients that authenticate with id and secret')
+export function addCredentialsCommand(program: Command, terminal: Terminal): void {
+  const command = program
+    .command('credentials')
+    .description('API clients that authenticate with id and secret')
   command
     .command('list')
     .description('list the credentials')
@@ -66,7 +68,6 @@ export function credentialsCommand(terminal: Terminal): Command {
         showSecret(terminal, clientId, await credentials.resetSecret(clientId))
       }),
     )
-  return command
 }
 
 function showSecret(terminal: Terminal, clientId: string, clientSecret: string): void {

@@ -1,13 +1,13 @@
 /** `meshgate migrate up|down|status`. */
-import { Command } from 'commander'
+import type { Command } from 'commander'
 import { migrateDown, migrateUp, migrationStatus } from '../db/migrate.ts'
 import { type Db, openDb } from '../db/open.ts'
 import { rfc3339 } from '../lib/clock.ts'
 import { textTable } from './table.ts'
 import { loadConfig, type Terminal } from './terminal.ts'
 
-export function migrateCommand(terminal: Terminal): Command {
-  const migrate = new Command('migrate').description('bring the database to this version, or back')
+export function addMigrateCommand(program: Command, terminal: Terminal): void {
+  const migrate = program.command('migrate').description('bring the database to this version, or back')
   migrate
     .command('up')
     .description('apply the migrations that are missing')
@@ -44,7 +44,6 @@ export function migrateCommand(terminal: Terminal): Command {
         for (const line of textTable(['migration', 'name', 'applied'], rows)) terminal.print(line)
       }),
     )
-  return migrate
 }
 
 function withDatabase(terminal: Terminal, work: (db: Db) => void): void {

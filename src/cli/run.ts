@@ -1,17 +1,17 @@
 /** The command line: which commands there are, and how each ends. */
 import { Command, CommanderError } from 'commander'
 import manifest from '../../package.json' with { type: 'json' }
-import { credentialsCommand } from './credentials.ts'
+import { addCredentialsCommand } from './credentials.ts'
 import { describeFailure } from './failures.ts'
 import { healthcheck } from './healthcheck.ts'
-import { migrateCommand } from './migrate.ts'
+import { addMigrateCommand } from './migrate.ts'
 import { setup } from './setup.ts'
 import type { Terminal } from './terminal.ts'
 
 /** @param args without the program's own name. @returns the exit code; every failure has been told */
 export async function runCommandLine(args: string[], terminal: Terminal): Promise<number> {
   try {
-    await createProgram(terminal).parseAsync(args, { from: 'user' })
+    await createProgram(terminal).parseAsync(args.length > 0 ? args : ['serve'], { from: 'user' })
     return 0
   } catch (error) {
     // Commander has already written the help, the version or what is wrong with the arguments.
@@ -44,13 +44,13 @@ function createProgram(terminal: Terminal): Command {
     const { serve } = await import('./serve.ts')
     await serve(terminal, manifest.version)
   }
-  program.command('serve', { isDefault: true }).description('run the gateway (the default)').action(serve)
+  program.command('serve').description('run the gateway (the default)').action(serve)
   program
     .command('setup')
     .description('write .env with fresh secrets, unless there is one')
     .action(() => setup(terminal))
-  program.addCommand(migrateCommand(terminal).copyInheritedSettings(program))
-  program.addCommand(credentialsCommand(terminal).copyInheritedSettings(program))
+  addMigrateCommand(program, terminal)
+  addCredentialsCommand(program, terminal)
   program
     .command('healthcheck')
     .description('ask the gateway running here whether it is well (exit code 0) or not (1)')

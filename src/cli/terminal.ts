@@ -11,8 +11,7 @@ import {
 export interface Terminal {
   /** Working directory: `.env` is looked for here, and a relative DATA_DIR starts here. */
   directory: string
-  /** Undefined: the process's own. */
-  environment: EnvSource | undefined
+  environment: EnvSource
   /** A line of the answer. */
   print(line: string): void
   /** A line about what went wrong. */
