@@ -1,0 +1,103 @@
+/** One authenticated request: who asks, as whom, and for what. */
+import type { Appservice } from './appservices.ts'
+import type { Core } from './core.ts'
+import { forbidden, invalidParam, MatrixError } from './errors.ts'
+import { isValidLocalpart, tokenHash } from './identifiers.ts'
+import type { Json, JsonObject } from './json.ts'
+
+/** Who a request acts as. */
+export interface Requester {
+  userId: string
+  /** undefined for an appservice that names no device */
+  deviceId: string | undefined
+  appservice: Appservice | undefined
+  /** What transaction ids are unique in, together with the user. */
+  scope: string
+}
+
+export interface Call {
+  core: Core
+  request: Request
+  params: Record<string, string>
+  query: URLSearchParams
+  requester: Requester
+}
+
+/** JSON is answered with 200; anything else as it is. */
+export type Answer = Response | JsonObject | Json[]
+export type Handler = (call: Call) => Answer | Promise<Answer>
+
+/** A parameter of the path; the router guarantees it. */
+export function param(call: Call, name: string): string {
+  const value = call.params[name]
+  if (value === undefined) throw new Error(`the route has no parameter ${name}`)
+  return value
+}
+
+/** A whole number of the query. */
+export function intQuery(call: Call, name: string, fallback: number, max: number): number {
+  const text = call.query.get(name)
+  if (text === null) return fallback
+  const value = Number(text)
+  if (!Number.isSafeInteger(value) || value < 0) throw invalidParam(`${name} must be a whole number`)
+  return Math.min(value, max)
+}
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#using-access-tokens */
+export function accessToken(request: Request, query: URLSearchParams): string | undefined {
+  const header = request.headers.get('authorization')
+  if (header !== null)
+    return header.slice(0, 7).toLowerCase() === 'bearer ' ? header.slice(7).trim() : undefined
+  return query.get('access_token') ?? undefined
+}
+
+/** Finds out who asks; throws M_MISSING_TOKEN or M_UNKNOWN_TOKEN. */
+export function authenticate(core: Core, request: Request, query: URLSearchParams): Requester {
+  const token = accessToken(request, query)
+  if (!token) throw new MatrixError(401, 'M_MISSING_TOKEN', 'Missing access token')
+  const appservice = core.appservices.authenticate(token)
+  if (appservice) return masquerade(core, appservice, query)
+  const session = core.sessions.get(token) ?? core.users.deviceByToken(tokenHash(token))
+  if (!session)
+    throw new MatrixError(401, 'M_UNKNOWN_TOKEN', 'Unrecognised access token', { soft_logout: false })
+  const [userId, deviceId] =
+    'userId' in session ? [session.userId, session.deviceId] : [session.user_id, session.device_id]
+  core.sessions.set(token, { userId, deviceId })
+  return { userId, deviceId, appservice: undefined, scope: deviceId }
+}
+
+/** @see https://spec.matrix.org/v1.12/application-service-api/#identity-assertion */
+function masquerade(core: Core, appservice: Appservice, query: URLSearchParams): Requester {
+  const userId = query.get('user_id') ?? appservice.senderUserId
+  if (!appservice.namespaces.hasUser(userId) || !userId.endsWith(`:${core.serverName}`))
+    throw forbidden(`Application service cannot masquerade as ${userId}`)
+  if (!core.userExists(userId)) throw forbidden(`Application service has not registered ${userId}`)
+  const deviceId = query.get('device_id') ?? query.get('org.matrix.msc3202.device_id') ?? undefined
+  if (deviceId !== undefined && !core.users.device(userId, deviceId))
+    throw new MatrixError(400, 'M_UNKNOWN_DEVICE', `${userId} has no device ${deviceId}`)
+  const scope = deviceId === undefined ? `\u0000${appservice.num}` : deviceId
+  return { userId, deviceId, appservice, scope }
+}
+
+/** The user id for a localpart that is to be registered. */
+export function newUserId(core: Core, localpart: string): string {
+  if (!isValidLocalpart(localpart, core.serverName))
+    throw new MatrixError(400, 'M_INVALID_USERNAME', 'A username may contain only a-z, 0-9 and ._=-/+')
+  return `@${localpart}:${core.serverName}`
+}
+
+/** Throws unless the request is the user's own. */
+export function assertOwn(call: Call, userId: string): void {
+  if (call.requester.userId !== userId)
+    throw forbidden(`${call.requester.userId} can't do this for ${userId}`)
+}
+
+/** `?ts=` of an appservice. @see https://spec.matrix.org/v1.12/application-service-api/#timestamp-massaging */
+export function massagedTimestamp(call: Call): number | undefined {
+  const ts = call.query.get('ts')
+  if (ts === null || !call.requester.appservice) return undefined
+  const value = Number(ts)
+  if (!Number.isSafeInteger(value) || value < 0)
+    throw invalidParam('ts must be a whole number of milliseconds')
+  return value
+}

@@ -1,0 +1,172 @@
+/** What every part of the homeserver works with: the stores, the caches and the one way to write. */
+import type { Database } from 'bun:sqlite'
+import type { Clock } from '../lib/clock.ts'
+import { systemClock } from '../lib/clock.ts'
+import type { Committer } from '../lib/group-commit.ts'
+import { type Logger, silentLogger } from '../lib/logger.ts'
+import { Appservices } from './appservices.ts'
+import { MatrixError } from './errors.ts'
+import { LruMap } from './lru.ts'
+import { type RoomState, Rooms } from './rooms.ts'
+import { aliasStore } from './store/aliases.ts'
+import { appserviceStore } from './store/appservices.ts'
+import { counterStore, lastStreamId } from './store/counter.ts'
+import { eventStore } from './store/events.ts'
+import { keyStore } from './store/keys.ts'
+import { mediaStore } from './store/media.ts'
+import { receiptStore } from './store/receipts.ts'
+import { userStore } from './store/users.ts'
+import { Stream } from './stream.ts'
+import { Tx } from './tx.ts'
+import { Typing } from './typing.ts'
+
+export interface CoreOptions {
+  serverName: string
+  database: Database
+  committer: Committer
+  mediaDir: string
+  maxUploadBytes: number
+  clock?: Clock
+  logger?: Logger
+  fetch?: (request: Request) => Promise<Response>
+}
+
+export interface Session {
+  userId: string
+  deviceId: string
+}
+
+const CACHED_SESSIONS = 10_000
+const CACHED_USERS = 50_000
+
+export class Core {
+  readonly serverName: string
+  readonly mediaDir: string
+  readonly maxUploadBytes: number
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly fetch: (request: Request) => Promise<Response>
+  readonly events
+  readonly users
+  readonly receipts
+  readonly aliases
+  readonly media
+  readonly keys
+  readonly appserviceRows
+  readonly keepCounter
+  readonly appservices: Appservices
+  readonly rooms: Rooms
+  readonly stream: Stream
+  readonly typing: Typing
+  readonly sessions = new LruMap<string, Session>(CACHED_SESSIONS)
+  /** Aborts when the server stops. */
+  readonly stopping = new AbortController()
+  /** Called with the numbers of appservices that have something to be told. */
+  wakeAppservices: (interest: string) => void = () => {}
+  /** Called when an appservice has shown that it can be reached. */
+  resumeAppservice: (num: number) => void = () => {}
+
+  private readonly knownUsers = new LruMap<string, true>(CACHED_USERS)
+  private readonly lastInRoom = new LruMap<number, number>(CACHED_USERS)
+  private readonly committer: Committer
+
+  constructor(options: CoreOptions) {
+    const { database } = options
+    this.serverName = options.serverName
+    this.mediaDir = options.mediaDir
+    this.maxUploadBytes = options.maxUploadBytes
+    this.clock = options.clock ?? systemClock
+    this.logger = options.logger ?? silentLogger
+    this.fetch = options.fetch ?? (request => fetch(request))
+    this.committer = options.committer
+    this.events = eventStore(database)
+    this.users = userStore(database)
+    this.receipts = receiptStore(database)
+    this.aliases = aliasStore(database)
+    this.media = mediaStore(database)
+    this.keys = keyStore(database)
+    this.appserviceRows = appserviceStore(database)
+    this.keepCounter = counterStore(database)
+    this.appservices = new Appservices(this.serverName, this.appserviceRows.all())
+    this.rooms = new Rooms(this.events, this.aliases, this.appservices)
+    this.stream = new Stream(lastStreamId(database), this.clock)
+    this.typing = new Typing(this.clock, this.stopping.signal)
+  }
+
+  userExists(userId: string): boolean {
+    if (this.knownUsers.get(userId)) return true
+    if (!this.users.profile(userId)) return false
+    this.knownUsers.set(userId, true)
+    return true
+  }
+
+  /** Position of the newest event of the room. */
+  lastPosition(room: number): number {
+    const known = this.lastInRoom.get(room)
+    if (known !== undefined) return known
+    const found = this.events.lastOfRoom(room)
+    this.lastInRoom.set(room, found)
+    return found
+  }
+
+  /**
+   * Runs `work` in the next commit and, once that is on disk, wakes whoever waits for what it wrote.
+   *
+   * `work` may throw a MatrixError: before its first write that only rejects this call, afterwards it also rolls it back.
+   */
+  async commit<T>(work: (tx: Tx) => T): Promise<T> {
+    const touched = new Map<string, RoomState>()
+    let outcome: { tx: Tx; value: T } | undefined
+    let refused: MatrixError | undefined
+    let committed = false
+    try {
+      await this.committer.write(() => {
+        const tx = new Tx(this, touched)
+        outcome = undefined
+        refused = undefined
+        try {
+          outcome = { tx, value: work(tx) }
+        } catch (error) {
+          if (!(error instanceof MatrixError) || tx.wrote) throw error
+          refused = error
+        }
+        return null
+      })
+      committed = true
+    } finally {
+      if (touched.size > 0) this.rooms.settle(touched, committed)
+    }
+    if (refused) throw refused
+    if (!outcome) throw new Error('the write did not run')
+    this.announce(outcome.tx)
+    return outcome.value
+  }
+
+  private announce(tx: Tx): void {
+    if (tx.lastStreamId > 0) this.stream.advance(tx.lastStreamId)
+    for (const { room, streamId, stateKey, interest } of tx.appended) {
+      this.lastInRoom.set(room.num, Math.max(streamId, this.lastPosition(room.num)))
+      if (interest !== null) this.wakeAppservices(interest)
+      if (!this.stream.hasWaiters) continue
+      this.wakeMembers(room.roomId)
+      if (stateKey?.startsWith('@')) this.stream.wake(stateKey)
+    }
+    for (const userId of tx.wakes) this.stream.wake(userId)
+    for (const roomId of tx.roomWakes) this.wakeRoom(roomId)
+  }
+
+  /** Wakes members and appservices of the room for something that isn't an event. */
+  wakeRoom(roomId: string): void {
+    const interest = this.rooms.read(roomId)?.interest
+    if (interest) this.wakeAppservices(interest)
+    this.wakeMembers(roomId)
+  }
+
+  private wakeMembers(roomId: string): void {
+    if (!this.stream.hasWaiters) return
+    const room = this.rooms.read(roomId)
+    if (!room) return
+    for (const userId of this.stream.waitingUsers())
+      if (room.membershipOf(userId) === 'join') this.stream.wake(userId)
+  }
+}

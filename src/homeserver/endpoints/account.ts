@@ -1,0 +1,161 @@
+/** Versions, registration, login and who one is. */
+import { z } from 'zod'
+import type { Appservice } from '../appservices.ts'
+import { readBody } from '../body.ts'
+import { accessToken, type Call, newUserId } from '../call.ts'
+import type { Core } from '../core.ts'
+import { forbidden, MatrixError } from '../errors.ts'
+import { randomId, tokenHash } from '../identifiers.ts'
+import type { JsonObject } from '../json.ts'
+
+const APPSERVICE_LOGIN = 'm.login.application_service'
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientversions */
+export function versions(): JsonObject {
+  const minor = Array.from({ length: 12 }, (_, index) => `v1.${index + 1}`)
+  return {
+    versions: ['r0.6.0', 'r0.6.1', ...minor],
+    unstable_features: {
+      'fi.mau.msc2246.stable': true,
+      'fi.mau.msc2659.stable': true,
+      'org.matrix.msc3916.stable': true,
+      'org.matrix.msc4190': true,
+    },
+  }
+}
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#capabilities-negotiation */
+export function capabilities(): JsonObject {
+  return {
+    capabilities: {
+      'm.change_password': { enabled: false },
+      'm.room_versions': { default: '11', available: { '10': 'stable', '11': 'stable' } },
+      'm.set_displayname': { enabled: true },
+      'm.set_avatar_url': { enabled: true },
+      'm.3pid_changes': { enabled: false },
+      'm.get_login_token': { enabled: false },
+    },
+  }
+}
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3accountwhoami */
+export function whoami({ requester }: Call): JsonObject {
+  const answer: JsonObject = { user_id: requester.userId, is_guest: false }
+  if (requester.deviceId !== undefined) answer.device_id = requester.deviceId
+  return answer
+}
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3login */
+export function loginFlows(): JsonObject {
+  return { flows: [{ type: APPSERVICE_LOGIN }] }
+}
+
+const registration = z.object({
+  type: z.string().optional(),
+  username: z.string().optional(),
+  inhibit_login: z.boolean().optional(),
+  device_id: z.string().min(1).max(255).optional(),
+  initial_device_display_name: z.string().max(255).optional(),
+})
+
+/**
+ * Only appservices register users, each in its own namespace.
+ * @see https://spec.matrix.org/v1.12/application-service-api/#server-admin-style-permissions
+ */
+export async function register(core: Core, request: Request, query: URLSearchParams): Promise<JsonObject> {
+  const body = await readBody(request, registration)
+  if (body.type !== APPSERVICE_LOGIN) throw forbidden('Registration is only open to application services')
+  const appservice = requireAppservice(core, request, query)
+  if (body.username === undefined) throw new MatrixError(400, 'M_MISSING_PARAM', 'Missing field: username')
+  const userId = newUserId(core, body.username)
+  assertInNamespace(core, appservice, userId)
+  const device =
+    body.inhibit_login === true ? undefined : newDevice(body.device_id, body.initial_device_display_name)
+  const now = core.clock.now()
+  await core.commit(tx => {
+    if (core.users.profile(userId)) throw new MatrixError(400, 'M_USER_IN_USE', 'This user id is taken')
+    tx.wrote = true
+    core.users.insert(userId, now)
+    if (device) core.users.logIn(userId, device.id, device.name, tokenHash(device.token), now)
+  })
+  if (!device) return { user_id: userId, home_server: core.serverName }
+  return {
+    user_id: userId,
+    home_server: core.serverName,
+    access_token: device.token,
+    device_id: device.id,
+  }
+}
+
+const login = z.object({
+  type: z.string(),
+  identifier: z.object({ type: z.string(), user: z.string() }).optional(),
+  user: z.string().optional(),
+  device_id: z.string().min(1).max(255).optional(),
+  initial_device_display_name: z.string().max(255).optional(),
+})
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#appservice-login */
+export async function logIn(core: Core, request: Request, query: URLSearchParams): Promise<JsonObject> {
+  const body = await readBody(request, login)
+  if (body.type !== APPSERVICE_LOGIN) throw forbidden('Login is only open to application services')
+  const appservice = requireAppservice(core, request, query)
+  const user = body.identifier?.user ?? body.user
+  if (user === undefined) throw new MatrixError(400, 'M_MISSING_PARAM', 'Missing field: identifier.user')
+  const userId = user.startsWith('@') ? user : `@${user}:${core.serverName}`
+  if (!appservice.namespaces.hasUser(userId) || !core.userExists(userId))
+    throw forbidden(`${userId} is no user of this application service`)
+  const device = newDevice(body.device_id, body.initial_device_display_name)
+  const now = core.clock.now()
+  await core.commit(tx => {
+    tx.wrote = true
+    core.users.logIn(userId, device.id, device.name, tokenHash(device.token), now)
+  })
+  core.sessions.clear()
+  return {
+    user_id: userId,
+    home_server: core.serverName,
+    access_token: device.token,
+    device_id: device.id,
+  }
+}
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3logout */
+export async function logOut({ core, requester }: Call): Promise<JsonObject> {
+  const { userId, deviceId } = requester
+  if (deviceId !== undefined)
+    await core.commit(tx => {
+      tx.wrote = true
+      core.users.deleteDevice(userId, deviceId)
+    })
+  core.sessions.clear()
+  return {}
+}
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3logoutall */
+export async function logOutAll({ core, requester }: Call): Promise<JsonObject> {
+  const { userId } = requester
+  await core.commit(tx => {
+    tx.wrote = true
+    for (const device of core.users.devices(userId)) core.users.deleteDevice(userId, device.device_id)
+  })
+  core.sessions.clear()
+  return {}
+}
+
+function newDevice(id: string | undefined, name: string | undefined) {
+  return { id: id ?? randomId('', 9), name: name ?? null, token: randomId('mhs_', 32) }
+}
+
+function requireAppservice(core: Core, request: Request, query: URLSearchParams): Appservice {
+  const token = accessToken(request, query)
+  if (!token) throw new MatrixError(401, 'M_MISSING_TOKEN', 'Missing access token')
+  const appservice = core.appservices.authenticate(token)
+  if (!appservice) throw new MatrixError(401, 'M_UNKNOWN_TOKEN', 'Unrecognised access token')
+  return appservice
+}
+
+function assertInNamespace(core: Core, appservice: Appservice, userId: string): void {
+  if (!appservice.namespaces.hasUser(userId) || core.appservices.claimant(userId, appservice))
+    throw new MatrixError(400, 'M_EXCLUSIVE', `${userId} is not in this application service's namespace`)
+}

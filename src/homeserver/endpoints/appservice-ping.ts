@@ -1,0 +1,56 @@
+/** POST /appservice/{id}/ping. @see https://spec.matrix.org/v1.12/application-service-api/#post_matrixclientv1appserviceappserviceidping */
+import { z } from 'zod'
+import { type Appservice, appserviceRequest, isReachable } from '../appservices.ts'
+import { readBody } from '../body.ts'
+import { type Call, param } from '../call.ts'
+import type { Core } from '../core.ts'
+import { forbidden, MatrixError } from '../errors.ts'
+import type { JsonObject } from '../json.ts'
+
+const PING_TIMEOUT_MS = 30_000
+
+const body = z.object({ transaction_id: z.string().optional() })
+
+/** The homeserver calls back; a success resumes the pushing at once. */
+export async function ping(call: Call): Promise<JsonObject> {
+  const { core, requester } = call
+  const { transaction_id: transactionId } = await readBody(call.request, body)
+  const { appservice } = requester
+  if (!appservice || appservice.id !== param(call, 'appserviceId'))
+    throw forbidden('Only the application service itself may ask for its ping')
+  const durationMs = await callBack(core, appservice, transactionId)
+  core.resumeAppservice(appservice.num)
+  return { duration_ms: durationMs }
+}
+
+async function callBack(
+  core: Core,
+  { delivery }: Appservice,
+  transactionId: string | undefined,
+): Promise<number> {
+  if (!isReachable(delivery))
+    throw new MatrixError(400, 'M_URL_NOT_SET', 'The application service has no URL')
+  const signal = AbortSignal.any([core.stopping.signal, AbortSignal.timeout(PING_TIMEOUT_MS)])
+  const content: JsonObject = transactionId === undefined ? {} : { transaction_id: transactionId }
+  const started = performance.now()
+  let response: Response
+  try {
+    const request = appserviceRequest(delivery, 'POST', '/_matrix/app/v1/ping', content, signal)
+    response = await (delivery.deliver ?? core.fetch)(request)
+  } catch (error) {
+    if (error instanceof Error && error.name === 'TimeoutError')
+      throw new MatrixError(504, 'M_CONNECTION_TIMEOUT', 'The application service did not answer in time')
+    throw new MatrixError(
+      502,
+      'M_CONNECTION_FAILED',
+      `The application service can't be reached: ${String(error)}`,
+    )
+  }
+  const text = await response.text()
+  if (!response.ok)
+    throw new MatrixError(502, 'M_BAD_STATUS', `The application service answered ${response.status}`, {
+      status: response.status,
+      body: text.slice(0, 1000),
+    })
+  return Math.round(performance.now() - started)
+}

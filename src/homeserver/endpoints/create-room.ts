@@ -1,0 +1,132 @@
+/** POST /createRoom. @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3createroom */
+import { z } from 'zod'
+import { readBody } from '../body.ts'
+import type { Call } from '../call.ts'
+import type { Core } from '../core.ts'
+import { MatrixError } from '../errors.ts'
+import { assertUserId, randomId } from '../identifiers.ts'
+import { isObject, type JsonObject } from '../json.ts'
+import type { RoomState } from '../rooms.ts'
+import type { Tx } from '../tx.ts'
+import { bindAlias, newAlias } from './directory.ts'
+import { introduceUsers, memberContent } from './membership.ts'
+
+export const DEFAULT_ROOM_VERSION = '11'
+const ROOM_VERSIONS = ['10', '11']
+
+const jsonObject = z.custom<JsonObject>(isObject, 'must be an object')
+
+const body = z.object({
+  preset: z.enum(['private_chat', 'trusted_private_chat', 'public_chat']).optional(),
+  visibility: z.enum(['public', 'private']).optional(),
+  name: z.string().optional(),
+  topic: z.string().optional(),
+  room_alias_name: z.string().optional(),
+  room_version: z.string().optional(),
+  invite: z.array(z.string()).optional(),
+  is_direct: z.boolean().optional(),
+  creation_content: jsonObject.optional(),
+  power_level_content_override: jsonObject.optional(),
+  initial_state: z
+    .array(z.object({ type: z.string(), state_key: z.string().optional(), content: jsonObject }))
+    .optional(),
+})
+type CreateRoom = z.infer<typeof body>
+
+const PRESETS = {
+  private_chat: { joinRule: 'invite', guests: 'can_join' },
+  trusted_private_chat: { joinRule: 'invite', guests: 'can_join' },
+  public_chat: { joinRule: 'public', guests: 'forbidden' },
+}
+
+export async function createRoom({ core, request, requester }: Call): Promise<JsonObject> {
+  const wish = await readBody(request, body)
+  const version = wish.room_version ?? DEFAULT_ROOM_VERSION
+  if (!ROOM_VERSIONS.includes(version))
+    throw new MatrixError(400, 'M_UNSUPPORTED_ROOM_VERSION', `Room version ${version} is not supported`)
+  for (const userId of wish.invite ?? []) assertUserId(userId)
+  const alias =
+    wish.room_alias_name === undefined
+      ? undefined
+      : newAlias(core, requester, `#${wish.room_alias_name}:${core.serverName}`)
+  await introduceUsers(core, wish.invite ?? [])
+  const roomId = `${randomId('!', 18)}:${core.serverName}`
+  await core.commit(tx => {
+    if (alias !== undefined && core.aliases.find(alias))
+      throw new MatrixError(400, 'M_ROOM_IN_USE', 'This alias is taken')
+    tx.wrote = true
+    const num = core.events.insertRoom(roomId, version, core.clock.now())
+    const room = core.rooms.create(num, roomId, version, tx.touched)
+    fill(core, tx, room, requester.userId, wish, alias)
+  })
+  return { room_id: roomId }
+}
+
+/** The events of a new room, in the order that the specification gives. */
+function fill(
+  core: Core,
+  tx: Tx,
+  room: RoomState,
+  creator: string,
+  wish: CreateRoom,
+  alias: string | undefined,
+): void {
+  const preset = wish.preset ?? (wish.visibility === 'public' ? 'public_chat' : 'private_chat')
+  const { joinRule, guests } = PRESETS[preset]
+  const creation: JsonObject = { ...wish.creation_content, room_version: room.version }
+  delete creation.creator
+  if (room.version === '10') creation.creator = creator
+  tx.append(room, { type: 'm.room.create', sender: creator, stateKey: '', content: creation })
+  const join = memberContent(core, creator, 'join')
+  tx.append(room, { type: 'm.room.member', sender: creator, stateKey: creator, content: join })
+  const set = (type: string, content: JsonObject, stateKey = '') =>
+    tx.setState(room, { type, sender: creator, stateKey, content })
+  set('m.room.power_levels', initialPower(creator, wish, preset))
+  if (alias !== undefined) {
+    bindAlias(core, tx, room, alias, creator)
+    set('m.room.canonical_alias', { alias })
+  }
+  const given = new Set((wish.initial_state ?? []).map(event => `${event.type}|${event.state_key ?? ''}`))
+  const preferred = (type: string, content: JsonObject) => {
+    if (!given.has(`${type}|`)) set(type, content)
+  }
+  preferred('m.room.join_rules', { join_rule: joinRule })
+  preferred('m.room.history_visibility', { history_visibility: 'shared' })
+  preferred('m.room.guest_access', { guest_access: guests })
+  for (const event of wish.initial_state ?? []) set(event.type, event.content, event.state_key)
+  if (wish.name !== undefined) set('m.room.name', { name: wish.name })
+  if (wish.topic !== undefined) set('m.room.topic', { topic: wish.topic })
+  for (const userId of new Set(wish.invite)) {
+    if (userId === creator) continue
+    const content = memberContent(core, userId, 'invite')
+    if (wish.is_direct === true) content.is_direct = true
+    tx.appendAllowed(room, { type: 'm.room.member', sender: creator, stateKey: userId, content })
+  }
+}
+
+function initialPower(creator: string, wish: CreateRoom, preset: string): JsonObject {
+  const users: JsonObject = { [creator]: 100 }
+  if (preset === 'trusted_private_chat') for (const userId of wish.invite ?? []) users[userId] = 100
+  return {
+    users,
+    users_default: 0,
+    events: {
+      'm.room.name': 50,
+      'm.room.power_levels': 100,
+      'm.room.history_visibility': 100,
+      'm.room.canonical_alias': 50,
+      'm.room.avatar': 50,
+      'm.room.tombstone': 100,
+      'm.room.server_acl': 100,
+      'm.room.encryption': 100,
+    },
+    events_default: 0,
+    state_default: 50,
+    ban: 50,
+    kick: 50,
+    redact: 50,
+    invite: preset === 'public_chat' ? 50 : 0,
+    historical: 100,
+    ...wish.power_level_content_override,
+  }
+}

@@ -1,0 +1,75 @@
+/** A user's devices. */
+import { z } from 'zod'
+import { readBody } from '../body.ts'
+import { type Call, param } from '../call.ts'
+import { forbidden, MatrixError, notFound } from '../errors.ts'
+import type { JsonObject } from '../json.ts'
+import type { DeviceRow } from '../store/users.ts'
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3devices */
+export function listDevices({ core, requester }: Call): JsonObject {
+  return { devices: core.users.devices(requester.userId).map(shown) }
+}
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3devicesdeviceid */
+export function getDevice(call: Call): JsonObject {
+  const device = call.core.users.device(call.requester.userId, param(call, 'deviceId'))
+  if (!device) throw notFound('Unknown device')
+  return shown(device)
+}
+
+const update = z.object({ display_name: z.string().max(255).nullish() })
+
+/**
+ * Renames a device; an appservice makes it so when it doesn't exist (MSC4190).
+ * @see https://spec.matrix.org/v1.12/client-server-api/#put_matrixclientv3devicesdeviceid
+ */
+export async function putDevice(call: Call): Promise<Response> {
+  const { core, requester } = call
+  const { display_name: name } = await readBody(call.request, update)
+  const deviceId = param(call, 'deviceId')
+  const now = core.clock.now()
+  const created = await core.commit(tx => {
+    const known = core.users.device(requester.userId, deviceId)
+    if (!known && !requester.appservice) throw notFound('Unknown device')
+    tx.wrote = true
+    if (!known) core.users.addDevice(requester.userId, deviceId, name ?? null, now)
+    else if (name !== undefined) core.users.renameDevice(requester.userId, deviceId, name)
+    return !known
+  })
+  return Response.json({}, { status: created ? 201 : 200 })
+}
+
+/**
+ * Only appservices delete devices: everyone else would need user-interactive authentication, and there are no passwords.
+ * @see https://spec.matrix.org/v1.12/client-server-api/#delete_matrixclientv3devicesdeviceid
+ */
+export async function deleteDevice(call: Call): Promise<JsonObject> {
+  return remove(call, [param(call, 'deviceId')])
+}
+
+const deletion = z.object({ devices: z.array(z.string()) })
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3delete_devices */
+export async function deleteDevices(call: Call): Promise<JsonObject> {
+  return remove(call, (await readBody(call.request, deletion)).devices)
+}
+
+async function remove({ core, requester }: Call, deviceIds: string[]): Promise<JsonObject> {
+  if (!requester.appservice)
+    throw requester.deviceId === undefined
+      ? forbidden('Not allowed')
+      : new MatrixError(403, 'M_FORBIDDEN', 'Devices are removed by logging out')
+  await core.commit(tx => {
+    for (const deviceId of deviceIds) core.users.deleteDevice(requester.userId, deviceId)
+    core.keys.noteChange(requester.userId, tx.nextStreamId())
+  })
+  core.sessions.clear()
+  return {}
+}
+
+function shown(device: DeviceRow): JsonObject {
+  return device.display_name === null
+    ? { device_id: device.device_id }
+    : { device_id: device.device_id, display_name: device.display_name }
+}

@@ -1,0 +1,89 @@
+/** Room aliases. */
+import { z } from 'zod'
+import { readBody } from '../body.ts'
+import { type Call, param, type Requester } from '../call.ts'
+import type { Core } from '../core.ts'
+import { forbidden, invalidParam, MatrixError, notFound } from '../errors.ts'
+import { serverOf } from '../identifiers.ts'
+import type { JsonObject } from '../json.ts'
+import type { RoomState } from '../rooms.ts'
+import type { Tx } from '../tx.ts'
+
+/** Checks the alias, and that no other appservice claims it. */
+export function newAlias(core: Core, requester: Requester, alias: string): string {
+  const valid = /^#[^:\s\0]+:/.test(alias) && serverOf(alias) === core.serverName && alias.length <= 255
+  if (!valid) throw invalidParam(`Not an alias of ${core.serverName}: ${alias.slice(0, 255)}`)
+  for (const appservice of core.appservices.all())
+    if (appservice !== requester.appservice && appservice.namespaces.claimsAlias(alias))
+      throw new MatrixError(400, 'M_EXCLUSIVE', 'This alias belongs to an application service')
+  return alias
+}
+
+/** Names the room within a write. */
+export function bindAlias(core: Core, tx: Tx, room: RoomState, alias: string, creator: string): void {
+  tx.wrote = true
+  core.aliases.insert(alias, room.num, creator)
+  room.forgetInterest()
+}
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3directoryroomroomalias */
+export function getAlias(call: Call): JsonObject {
+  const found = call.core.aliases.find(param(call, 'roomAlias'))
+  if (!found) throw notFound('Unknown room alias')
+  return { room_id: found.room_id, servers: [call.core.serverName] }
+}
+
+const body = z.object({ room_id: z.string() })
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#put_matrixclientv3directoryroomroomalias */
+export async function putAlias(call: Call): Promise<JsonObject> {
+  const { core, requester } = call
+  const { room_id: roomId } = await readBody(call.request, body)
+  const alias = newAlias(core, requester, param(call, 'roomAlias'))
+  await core.commit(tx => {
+    const room = tx.takeRoom(roomId)
+    if (!requester.appservice && room.membershipOf(requester.userId) !== 'join')
+      throw forbidden('You are not in this room')
+    if (core.aliases.find(alias)) throw new MatrixError(409, 'M_UNKNOWN', 'This alias is taken')
+    bindAlias(core, tx, room, alias, requester.userId)
+  })
+  return {}
+}
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#delete_matrixclientv3directoryroomroomalias */
+export async function deleteAlias(call: Call): Promise<JsonObject> {
+  const { core, requester } = call
+  const alias = param(call, 'roomAlias')
+  await core.commit(tx => {
+    const found = core.aliases.find(alias)
+    if (!found) throw notFound('Unknown room alias')
+    const room = tx.takeRoom(found.room_id)
+    const { userId } = requester
+    const mayRule =
+      room.membershipOf(userId) === 'join' &&
+      room.power.of(userId) >= room.power.toSend('m.room.canonical_alias', true)
+    const owns = requester.appservice?.namespaces.hasAlias(alias) ?? false
+    if (found.creator !== userId && !mayRule && !owns) throw forbidden('This alias is not yours')
+    tx.wrote = true
+    core.aliases.remove(alias)
+    room.forgetInterest()
+  })
+  return {}
+}
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3roomsroomidaliases */
+export function roomAliases({ core, requester, params }: Call): JsonObject {
+  const room = core.rooms.read(params.roomId ?? '')
+  if (room?.membershipOf(requester.userId) !== 'join') throw forbidden('You are not in this room')
+  return { aliases: core.aliases.ofRoom(room.num) }
+}
+
+/** Nothing is published. @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3publicrooms */
+export function publicRooms(): JsonObject {
+  return { chunk: [], total_room_count_estimate: 0 }
+}
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3directorylistroomroomid */
+export function roomVisibility(): JsonObject {
+  return { visibility: 'private' }
+}

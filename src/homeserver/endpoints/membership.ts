@@ -1,0 +1,222 @@
+/** Joining, inviting, leaving, kicking and banning. */
+import { z } from 'zod'
+import { appserviceRequest, isReachable } from '../appservices.ts'
+import { readBody } from '../body.ts'
+import { type Call, param, type Requester } from '../call.ts'
+import type { Core } from '../core.ts'
+import { forbidden, invalidParam, MatrixError, notFound } from '../errors.ts'
+import type { Membership } from '../events.ts'
+import { assertUserId, serverOf } from '../identifiers.ts'
+import type { JsonObject } from '../json.ts'
+import { profileContent } from './profile.ts'
+
+const QUERY_TIMEOUT_MS = 10_000
+
+/** A membership's content with the profile of the user. */
+export function memberContent(core: Core, userId: string, membership: Membership): JsonObject {
+  return { membership, ...profileContent(core.users.profile(userId)) }
+}
+
+/**
+ * Gives appservices the chance to register users of theirs that don't exist yet. Whatever comes of it, the caller goes on.
+ * @see https://spec.matrix.org/v1.12/application-service-api/#querying
+ */
+export async function introduceUsers(core: Core, userIds: readonly string[]): Promise<void> {
+  await Promise.all([...new Set(userIds)].map(userId => introduceUser(core, userId)))
+}
+
+async function introduceUser(core: Core, userId: string): Promise<void> {
+  if (serverOf(userId) !== core.serverName || core.userExists(userId)) return
+  for (const num of core.appservices.numsOfUser(userId))
+    await queryAppservice(core, num, `/_matrix/app/v1/users/${encodeURIComponent(userId)}`)
+}
+
+/** @returns true when the appservice says that it has what was asked for */
+export async function queryAppservice(core: Core, num: number, path: string): Promise<boolean> {
+  const delivery = core.appservices.get(num)?.delivery
+  if (!isReachable(delivery)) return false
+  const signal = AbortSignal.any([core.stopping.signal, AbortSignal.timeout(QUERY_TIMEOUT_MS)])
+  try {
+    const request = appserviceRequest(delivery, 'GET', path, undefined, signal)
+    const response = await (delivery.deliver ?? core.fetch)(request)
+    await response.body?.cancel()
+    return response.ok
+  } catch (error) {
+    core.logger.debug({ error, path }, 'asking an application service failed')
+    return false
+  }
+}
+
+const reasonBody = z.object({ reason: z.string().optional() })
+const targetBody = z.object({ user_id: z.string(), reason: z.string().optional() })
+
+interface Change {
+  roomId: string
+  sender: Requester
+  target: string
+  membership: Membership
+  extra?: JsonObject | undefined
+}
+
+async function change(core: Core, { roomId, sender, target, membership, extra }: Change): Promise<void> {
+  await core.commit(tx => {
+    const room = tx.takeRoom(roomId)
+    const content = { ...extra, ...memberContent(core, target, membership) }
+    if (membership === 'leave' || membership === 'ban') {
+      delete content.displayname
+      delete content.avatar_url
+    }
+    tx.setState(room, { type: 'm.room.member', sender: sender.userId, stateKey: target, content })
+    if (membership !== 'leave' && membership !== 'ban') core.users.remember(target, room.num)
+  })
+}
+
+function withReason(reason: string | undefined): JsonObject | undefined {
+  return reason === undefined ? undefined : { reason }
+}
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3roomsroomidjoin */
+export async function join(call: Call): Promise<JsonObject> {
+  const { reason } = await readBody(call.request, reasonBody)
+  const roomId = await resolveRoom(call.core, call.params.roomIdOrAlias ?? param(call, 'roomId'))
+  const target = call.requester.userId
+  await change(call.core, {
+    roomId,
+    sender: call.requester,
+    target,
+    membership: 'join',
+    extra: withReason(reason),
+  })
+  return { room_id: roomId }
+}
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3knockroomidoralias */
+export async function knock(call: Call): Promise<JsonObject> {
+  const { reason } = await readBody(call.request, reasonBody)
+  const roomId = await resolveRoom(call.core, param(call, 'roomIdOrAlias'))
+  const target = call.requester.userId
+  await change(call.core, {
+    roomId,
+    sender: call.requester,
+    target,
+    membership: 'knock',
+    extra: withReason(reason),
+  })
+  return { room_id: roomId }
+}
+
+/** The id of a room given by id or alias; an appservice may know an alias that isn't there yet. */
+async function resolveRoom(core: Core, idOrAlias: string): Promise<string> {
+  if (idOrAlias.startsWith('!')) return idOrAlias
+  if (!idOrAlias.startsWith('#')) throw invalidParam('Neither a room id nor an alias')
+  const known = core.aliases.find(idOrAlias)
+  if (known) return known.room_id
+  for (const appservice of core.appservices.all())
+    if (appservice.namespaces.hasAlias(idOrAlias))
+      await queryAppservice(core, appservice.num, `/_matrix/app/v1/rooms/${encodeURIComponent(idOrAlias)}`)
+  const made = core.aliases.find(idOrAlias)
+  if (!made) throw notFound('Unknown room alias')
+  return made.room_id
+}
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3roomsroomidinvite */
+export async function invite(call: Call): Promise<JsonObject> {
+  const { user_id: target, reason } = await readBody(call.request, targetBody)
+  assertUserId(target)
+  const roomId = param(call, 'roomId')
+  if (call.core.rooms.read(roomId)?.membershipOf(call.requester.userId) !== 'join')
+    throw forbidden(`${call.requester.userId} is not in the room`)
+  await introduceUsers(call.core, [target])
+  await change(call.core, {
+    roomId,
+    sender: call.requester,
+    target,
+    membership: 'invite',
+    extra: withReason(reason),
+  })
+  return {}
+}
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3roomsroomidleave */
+export async function leave(call: Call): Promise<JsonObject> {
+  const { reason } = await readBody(call.request, reasonBody)
+  const target = call.requester.userId
+  const roomId = param(call, 'roomId')
+  const membership = call.core.rooms.read(roomId)?.membershipOf(target)
+  if (membership === 'leave') return {}
+  await change(call.core, {
+    roomId,
+    sender: call.requester,
+    target,
+    membership: 'leave',
+    extra: withReason(reason),
+  })
+  return {}
+}
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3roomsroomidkick */
+export async function kick(call: Call): Promise<JsonObject> {
+  const { user_id: target, reason } = await readBody(call.request, targetBody)
+  const roomId = param(call, 'roomId')
+  const membership = call.core.rooms.read(roomId)?.membershipOf(target)
+  if (membership !== 'join' && membership !== 'invite' && membership !== 'knock')
+    throw forbidden(`${target} is not in the room`)
+  await change(call.core, {
+    roomId,
+    sender: call.requester,
+    target,
+    membership: 'leave',
+    extra: withReason(reason),
+  })
+  return {}
+}
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3roomsroomidban */
+export async function ban(call: Call): Promise<JsonObject> {
+  const { user_id: target, reason } = await readBody(call.request, targetBody)
+  assertUserId(target)
+  const roomId = param(call, 'roomId')
+  await change(call.core, {
+    roomId,
+    sender: call.requester,
+    target,
+    membership: 'ban',
+    extra: withReason(reason),
+  })
+  return {}
+}
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3roomsroomidunban */
+export async function unban(call: Call): Promise<JsonObject> {
+  const { user_id: target, reason } = await readBody(call.request, targetBody)
+  const roomId = param(call, 'roomId')
+  if (call.core.rooms.read(roomId)?.membershipOf(target) !== 'ban')
+    throw new MatrixError(403, 'M_FORBIDDEN', `${target} is not banned`)
+  await change(call.core, {
+    roomId,
+    sender: call.requester,
+    target,
+    membership: 'leave',
+    extra: withReason(reason),
+  })
+  return {}
+}
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3roomsroomidforget */
+export async function forget({ core, requester, params }: Call): Promise<JsonObject> {
+  const room = core.rooms.read(params.roomId ?? '')
+  const membership = room?.membershipOf(requester.userId)
+  if (!room || membership === undefined) return {}
+  if (membership === 'join' || membership === 'invite' || membership === 'knock')
+    throw new MatrixError(400, 'M_UNKNOWN', 'Leave the room before you forget it')
+  await core.commit(tx => {
+    tx.wrote = true
+    core.users.forget(requester.userId, room.num)
+  })
+  return {}
+}
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3joined_rooms */
+export function joinedRooms({ core, requester }: Call): JsonObject {
+  return { joined_rooms: core.events.joinedRooms(requester.userId).map(row => row.room_id) }
+}

@@ -1,0 +1,106 @@
+/** Sending events and state, and redacting. */
+import { readObject } from '../body.ts'
+import { type Call, massagedTimestamp, param } from '../call.ts'
+import { badJson, forbidden, invalidParam, notFound } from '../errors.ts'
+import { redactContent } from '../events.ts'
+import { assertUserId } from '../identifiers.ts'
+import { type JsonObject, parseStored } from '../json.ts'
+import { introduceUsers } from './membership.ts'
+
+const MAX_TXN_ID_LENGTH = 1024
+const MEMBERSHIPS = ['invite', 'join', 'leave', 'ban', 'knock']
+
+function transaction(call: Call): { scope: string; id: string } {
+  const id = param(call, 'txnId')
+  if (id === '' || id.length > MAX_TXN_ID_LENGTH)
+    throw invalidParam('The transaction id is empty or too long')
+  return { scope: call.requester.scope, id }
+}
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#put_matrixclientv3roomsroomidsendeventtypetxnid */
+export async function send(call: Call): Promise<JsonObject> {
+  const { core, requester } = call
+  const content = await readObject(call.request)
+  const type = param(call, 'eventType')
+  if (type === 'm.room.redaction') {
+    if (typeof content.redacts !== 'string') throw badJson('Invalid field redacts: must be an event id')
+    return redactEvent(call, content.redacts, content)
+  }
+  const roomId = param(call, 'roomId')
+  const txn = transaction(call)
+  const sender = requester.userId
+  const originServerTs = massagedTimestamp(call)
+  const eventId = await core.commit(tx => {
+    const room = tx.room(roomId)
+    return (
+      core.events.byTxn(txn.id, sender, txn.scope, room.num, type) ??
+      tx.appendAllowed(room, { type, sender, content, originServerTs, txn })
+    )
+  })
+  return { event_id: eventId }
+}
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#put_matrixclientv3roomsroomidstateeventtypestatekey */
+export async function putState(call: Call): Promise<JsonObject> {
+  const { core, requester } = call
+  const content = await readObject(call.request)
+  const type = param(call, 'eventType')
+  const stateKey = call.params.stateKey ?? ''
+  if (type === 'm.room.member') {
+    assertUserId(stateKey)
+    if (typeof content.membership !== 'string' || !MEMBERSHIPS.includes(content.membership))
+      throw badJson('Invalid field membership: must be invite, join, leave, ban or knock')
+    if (content.membership === 'invite') await introduceUsers(core, [stateKey])
+  }
+  if (type === 'm.room.canonical_alias') assertAliases(call, content)
+  const roomId = param(call, 'roomId')
+  const originServerTs = massagedTimestamp(call)
+  const eventId = await core.commit(tx => {
+    const room = tx.takeRoom(roomId)
+    return tx.setState(room, { type, sender: requester.userId, stateKey, content, originServerTs })
+  })
+  return { event_id: eventId }
+}
+
+/** The aliases that a room claims must lead to it. */
+function assertAliases({ core, params }: Call, content: JsonObject): void {
+  const alternatives = Array.isArray(content.alt_aliases) ? content.alt_aliases : []
+  for (const alias of [content.alias, ...alternatives]) {
+    if (alias === undefined || alias === null || alias === '') continue
+    if (typeof alias !== 'string' || core.aliases.find(alias)?.room_id !== params.roomId)
+      throw badJson(`M_BAD_ALIAS: ${String(alias)} does not lead to this room`)
+  }
+}
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#put_matrixclientv3roomsroomidredacteventidtxnid */
+export async function redact(call: Call): Promise<JsonObject> {
+  const { reason } = await readObject(call.request)
+  if (reason !== undefined && typeof reason !== 'string')
+    throw badJson('Invalid field reason: must be a string')
+  return redactEvent(call, param(call, 'eventId'), reason === undefined ? {} : { reason })
+}
+
+async function redactEvent(call: Call, targetId: string, given: JsonObject): Promise<JsonObject> {
+  const { core, requester } = call
+  const roomId = param(call, 'roomId')
+  const txn = transaction(call)
+  const sender = requester.userId
+  const originServerTs = massagedTimestamp(call)
+  const type = 'm.room.redaction'
+  const eventId = await core.commit(tx => {
+    const room = tx.takeRoom(roomId)
+    const done = core.events.byTxn(txn.id, sender, txn.scope, room.num, type)
+    if (done !== undefined) return done
+    if (room.membershipOf(sender) !== 'join') throw forbidden(`${sender} is not in the room`)
+    const target = core.events.byId(targetId)
+    if (!target || target.room !== room.num) throw notFound('Unknown event')
+    if (target.sender !== sender && room.power.of(sender) < room.power.redact)
+      throw forbidden(`${sender} may not redact this event`)
+    const content = { ...given, redacts: targetId }
+    const id = tx.appendAllowed(room, { type, sender, content, originServerTs, txn, redacts: targetId })
+    if (target.redacted_by === null && target.type !== 'm.room.create')
+      tx.redact(room, target, redactContent(target.type, parseStored(target.content), room.version), id)
+    return id
+  })
+  return { event_id: eventId }
+}

@@ -1,0 +1,96 @@
+/** Events: how they are stored, redacted and shown to clients. */
+import type { Json, JsonObject } from './json.ts'
+import { parseStored } from './json.ts'
+
+export type Membership = 'invite' | 'join' | 'leave' | 'ban' | 'knock'
+
+/** A row of hs_events with its room's id. */
+export interface EventRow {
+  stream_id: number
+  event_id: string
+  room: number
+  room_id: string
+  type: string
+  state_key: string | null
+  sender: string
+  origin_server_ts: number
+  content: string
+  replaces: number | null
+  redacted_by: number | null
+  redacts: string | null
+  txn_scope: string | null
+  txn_id: string | null
+}
+
+/** @returns the event as clients see it, `unsigned` included. @see https://spec.matrix.org/v1.12/client-server-api/#room-event-format */
+export function clientEvent(row: EventRow, unsigned: JsonObject): JsonObject {
+  const event: JsonObject = {
+    type: row.type,
+    sender: row.sender,
+    content: parseStored(row.content),
+    event_id: row.event_id,
+    origin_server_ts: row.origin_server_ts,
+    room_id: row.room_id,
+    unsigned,
+  }
+  if (row.state_key !== null) event.state_key = row.state_key
+  if (row.redacts !== null) event.redacts = row.redacts
+  return event
+}
+
+/** The same as text, without parsing the stored content: what appservices are sent by the thousand. */
+export function clientEventText(row: EventRow, unsigned: string): string {
+  const stateKey = row.state_key === null ? '' : `,"state_key":${JSON.stringify(row.state_key)}`
+  const redacts = row.redacts === null ? '' : `,"redacts":${JSON.stringify(row.redacts)}`
+  return `{"type":${JSON.stringify(row.type)},"sender":${JSON.stringify(row.sender)},"content":${row.content},"event_id":"${row.event_id}","origin_server_ts":${row.origin_server_ts},"room_id":${JSON.stringify(row.room_id)}${stateKey}${redacts},"unsigned":${unsigned}}`
+}
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#stripped-state */
+export function strippedEvent(row: EventRow): JsonObject {
+  return {
+    type: row.type,
+    sender: row.sender,
+    content: parseStored(row.content),
+    state_key: row.state_key ?? '',
+  }
+}
+
+/** Content keys that survive a redaction, per type, in every supported room version. */
+const KEPT_CONTENT: Record<string, readonly string[]> = {
+  'm.room.member': ['membership', 'join_authorised_via_users_server'],
+  'm.room.join_rules': ['join_rule', 'allow'],
+  'm.room.power_levels': [
+    'ban',
+    'events',
+    'events_default',
+    'kick',
+    'redact',
+    'state_default',
+    'users',
+    'users_default',
+  ],
+  'm.room.history_visibility': ['history_visibility'],
+}
+
+/** @returns what is left of an event's content once it is redacted. @see https://spec.matrix.org/v1.12/rooms/v11/#redactions */
+export function redactContent(type: string, content: JsonObject, roomVersion: string): JsonObject {
+  const modern = Number(roomVersion) >= 11
+  if (type === 'm.room.create') return modern ? content : keep(content, ['creator'])
+  if (type === 'm.room.redaction') return modern ? keep(content, ['redacts']) : {}
+  const kept = keep(content, KEPT_CONTENT[type] ?? [])
+  if (!modern) return kept
+  if (type === 'm.room.power_levels') return { ...kept, ...keep(content, ['invite']) }
+  const invite = content.third_party_invite
+  if (type === 'm.room.member' && typeof invite === 'object' && invite !== null && !Array.isArray(invite))
+    return { ...kept, third_party_invite: keep(invite, ['signed']) }
+  return kept
+}
+
+function keep(content: JsonObject, keys: readonly string[]): JsonObject {
+  const kept: JsonObject = {}
+  for (const key of keys) {
+    const value: Json | undefined = content[key]
+    if (value !== undefined) kept[key] = value
+  }
+  return kept
+}

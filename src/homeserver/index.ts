@@ -1,0 +1,160 @@
+/**
+ * A small Matrix homeserver that federates with nobody: the client-server API for the users of its appservices, and the
+ * pushing of events to those. It knows nothing of what it is embedded in.
+ */
+import type { AppserviceRegistration } from './appservices.ts'
+import { type Answer, authenticate } from './call.ts'
+import { Core, type CoreOptions } from './core.ts'
+import { logIn, loginFlows, register, versions } from './endpoints/account.ts'
+import { MatrixError, unrecognized } from './errors.ts'
+import { randomId, tokenHash } from './identifiers.ts'
+import { Pusher } from './pusher.ts'
+import { createRouter } from './routes.ts'
+
+export type { AppserviceRegistration } from './appservices.ts'
+export type HomeserverOptions = CoreOptions
+
+export interface Homeserver {
+  readonly serverName: string
+  /** The whole client-server API; the request's path is /_matrix/… on any host. */
+  fetch(request: Request): Promise<Response>
+  /**
+   * Idempotent by id: replaces tokens, url and namespaces, keeps the place in the queue. A new one starts at the current end of
+   * the stream.
+   */
+  registerAppservice(registration: AppserviceRegistration): Promise<void>
+  removeAppservice(id: string): Promise<void>
+  /** Begins pushing to appservices. */
+  start(): void
+  /** Ends long polls and pushes, without losing anything. */
+  stop(): Promise<void>
+}
+
+export function createHomeserver(options: HomeserverOptions): Homeserver {
+  return new EmbeddedHomeserver(new Core(options))
+}
+
+class EmbeddedHomeserver implements Homeserver {
+  readonly serverName: string
+  private readonly router = createRouter()
+  private readonly pushers = new Map<number, Pusher>()
+  private started = false
+
+  constructor(private readonly core: Core) {
+    this.serverName = core.serverName
+    core.wakeAppservices = interest => {
+      for (const num of interest.split(',')) this.pushers.get(Number(num))?.nudge()
+    }
+    core.resumeAppservice = num => this.pushers.get(num)?.resume()
+  }
+
+  async fetch(request: Request): Promise<Response> {
+    try {
+      const answer = await this.answer(request)
+      return answer instanceof Response ? answer : Response.json(answer)
+    } catch (error) {
+      if (error instanceof MatrixError) return error.toResponse()
+      this.core.logger.error({ error, method: request.method }, 'a Matrix request failed')
+      return new MatrixError(500, 'M_UNKNOWN', 'Internal server error').toResponse()
+    }
+  }
+
+  private answer(request: Request): Answer | Promise<Answer> {
+    const { path, query } = splitUrl(request.url)
+    const open = this.answerOpen(request, path, query)
+    if (open !== undefined) return open
+    const match = this.router.match(request.method, path)
+    if (!match) throw unrecognized(404)
+    if ('methodNotAllowed' in match) throw unrecognized(405)
+    const requester = authenticate(this.core, request, query)
+    return match.handler({ core: this.core, request, params: match.params, query, requester })
+  }
+
+  /** What needs no account: finding out what this server is, and getting an account. */
+  private answerOpen(
+    request: Request,
+    path: string,
+    query: URLSearchParams,
+  ): Answer | Promise<Answer> | undefined {
+    if (path === '/_matrix/client/versions') {
+      if (request.method !== 'GET') throw unrecognized(405)
+      return versions()
+    }
+    const call = path.startsWith('/_matrix/client/v3/') || path.startsWith('/_matrix/client/r0/')
+    if (!call) return undefined
+    const rest = path.slice('/_matrix/client/v3'.length)
+    if (rest === '/login') {
+      if (request.method === 'GET') return loginFlows()
+      if (request.method === 'POST') return logIn(this.core, request, query)
+      throw unrecognized(405)
+    }
+    if (rest === '/register') {
+      if (request.method === 'POST') return register(this.core, request, query)
+      throw unrecognized(405)
+    }
+    return undefined
+  }
+
+  async registerAppservice(registration: AppserviceRegistration): Promise<void> {
+    const { core } = this
+    const now = core.clock.now()
+    const senderUserId = `@${registration.senderLocalpart}:${core.serverName}`
+    const row = await core.commit(tx => {
+      tx.wrote = true
+      core.users.insert(senderUserId, now)
+      return core.appserviceRows.upsert({
+        id: registration.id,
+        tokenHash: tokenHash(registration.asToken),
+        senderLocalpart: registration.senderLocalpart,
+        namespaces: JSON.stringify(registration.namespaces),
+        receiveEphemeral: registration.receiveEphemeral ?? false,
+        position: core.stream.position,
+        prefix: randomId('', 6),
+      })
+    })
+    const { url, hsToken, deliver } = registration
+    core.appservices.put(row, { url, hsToken, deliver })
+    const known = this.pushers.get(row.num)
+    if (known) known.resume()
+    else {
+      const pusher = new Pusher(core, row.num, row)
+      this.pushers.set(row.num, pusher)
+      if (this.started) pusher.start()
+    }
+  }
+
+  async removeAppservice(id: string): Promise<void> {
+    const { core } = this
+    const appservice = core.appservices.remove(id)
+    if (!appservice) return
+    const pusher = this.pushers.get(appservice.num)
+    this.pushers.delete(appservice.num)
+    await pusher?.stop()
+    await core.commit(tx => {
+      tx.wrote = true
+      core.appserviceRows.remove(id)
+    })
+  }
+
+  start(): void {
+    this.started = true
+    for (const pusher of this.pushers.values()) pusher.start()
+  }
+
+  async stop(): Promise<void> {
+    this.core.stopping.abort()
+    await Promise.all([...this.pushers.values()].map(pusher => pusher.stop()))
+  }
+}
+
+const NO_QUERY = new URLSearchParams()
+
+/** A URL's path and query; the URL parser would take as long as the rest of the routing. */
+function splitUrl(url: string): { path: string; query: URLSearchParams } {
+  const start = url.indexOf('/', url.indexOf('://') + 3)
+  const hash = url.indexOf('#', start)
+  const whole = hash === -1 ? url.slice(start) : url.slice(start, hash)
+  const question = whole.indexOf('?')
+  if (question === -1) return { path: whole, query: NO_QUERY }
+  return { path: whole.slice(0, question), query: new URLSearchParams(whole.slice(question + 1)) }
+}

@@ -1,0 +1,65 @@
+/** Which users, aliases and rooms belong to which appservice. */
+
+export interface Namespace {
+  regex: string
+  exclusive: boolean
+}
+
+export interface Namespaces {
+  users: Namespace[]
+  aliases?: Namespace[]
+  rooms?: Namespace[]
+}
+
+/** The namespaces of one appservice, compiled. Expressions are anchored at the start only, as bridges expect of Synapse. */
+export class CompiledNamespaces {
+  private readonly users: Compiled[]
+  private readonly aliases: Compiled[]
+  private readonly rooms: Compiled[]
+
+  constructor(
+    namespaces: Namespaces,
+    private readonly senderUserId: string,
+  ) {
+    this.users = namespaces.users.map(compile)
+    this.aliases = (namespaces.aliases ?? []).map(compile)
+    this.rooms = (namespaces.rooms ?? []).map(compile)
+  }
+
+  /** True for the appservice's own user and for those of its namespace. */
+  hasUser(userId: string): boolean {
+    return userId === this.senderUserId || matches(this.users, userId)
+  }
+
+  /** True when no other appservice may register the user. */
+  claimsUser(userId: string): boolean {
+    return (
+      userId === this.senderUserId || this.users.some(entry => entry.exclusive && entry.pattern.test(userId))
+    )
+  }
+
+  hasAlias(alias: string): boolean {
+    return matches(this.aliases, alias)
+  }
+
+  claimsAlias(alias: string): boolean {
+    return this.aliases.some(entry => entry.exclusive && entry.pattern.test(alias))
+  }
+
+  hasRoom(roomId: string): boolean {
+    return matches(this.rooms, roomId)
+  }
+}
+
+interface Compiled {
+  pattern: RegExp
+  exclusive: boolean
+}
+
+function compile({ regex, exclusive }: Namespace): Compiled {
+  return { pattern: new RegExp(`^(?:${regex})`), exclusive }
+}
+
+function matches(namespaces: Compiled[], id: string): boolean {
+  return namespaces.some(({ pattern }) => pattern.test(id))
+}

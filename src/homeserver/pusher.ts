@@ -1,0 +1,194 @@
+/**
+ * Pushes the stream to appservices, one transaction at a time and in order, for ever until each is acknowledged.
+ *
+ * Only a cursor is stored for each appservice: `position`, up to where all is acknowledged, and while a transaction is under
+ * way its end, written before it is sent. So after a crash the same transaction id carries the same events again.
+ * Under load the acknowledgement of one and the claim of the next share a write.
+ * @see https://spec.matrix.org/v1.12/application-service-api/#pushing-events
+ */
+import { backoffMs } from '../lib/backoff.ts'
+import { appserviceRequest, isReachable } from './appservices.ts'
+import type { Core } from './core.ts'
+import type { AppserviceRow } from './store/appservices.ts'
+import { type Batch, buildTransaction } from './transactions.ts'
+
+const RETRY = { baseMs: 100, capMs: 30_000 }
+const REQUEST_TIMEOUT_MS = 60_000
+/** How long a stop waits for an appservice to answer what it is just being sent. */
+const STOP_GRACE_MS = 1_000
+/** A cursor that only passed events of no interest is stored when it has moved this far. */
+const IDLE_DRIFT = 10_000
+
+export class Pusher {
+  private readonly stopping = new AbortController()
+  private pending = true
+  private wakeUp: (() => void) | undefined
+  private giveUp: (() => void) | undefined
+  private attempts = 0
+  /** True while the database says that a transaction is under way. */
+  private claimed: boolean
+  private position: number
+  private stored: number
+  private txnCounter: number
+  private inFlightTo: number | null
+  private typingSeen: number
+  private running: Promise<void> | undefined
+
+  constructor(
+    private readonly core: Core,
+    private readonly num: number,
+    private readonly row: AppserviceRow,
+  ) {
+    this.position = row.position
+    this.stored = row.position
+    this.txnCounter = row.txn_counter
+    this.inFlightTo = row.in_flight_to
+    this.claimed = row.in_flight_to !== null
+    this.typingSeen = core.typing.position
+  }
+
+  start(): void {
+    this.running ??= this.run().catch(error => {
+      this.core.logger.error({ error, appservice: this.row.id }, 'pushing to an application service ended')
+    })
+  }
+
+  /** There may be something to push. */
+  nudge(): void {
+    this.pending = true
+    if (this.attempts === 0) this.wakeUp?.()
+  }
+
+  /** The appservice is there again: don't wait for the next try. */
+  resume(): void {
+    this.attempts = 0
+    this.nudge()
+  }
+
+  async stop(): Promise<void> {
+    this.stopping.abort()
+    this.wakeUp?.()
+    const done = new AbortController()
+    const grace = this.core.clock.sleep(STOP_GRACE_MS, done.signal).then(() => this.giveUp?.())
+    await this.running
+    done.abort()
+    await grace
+  }
+
+  private async run(): Promise<void> {
+    const { signal } = this.stopping
+    while (!signal.aborted) {
+      this.pending = false
+      const batch = this.nextBatch()
+      if (!batch) {
+        await this.storeProgress()
+        if (!this.pending) await this.sleep(Number.POSITIVE_INFINITY)
+        continue
+      }
+      await this.claim(batch)
+      const acknowledged = await this.deliver(batch)
+      if (!acknowledged) return
+      this.position = batch.to
+      this.inFlightTo = null
+      this.typingSeen = batch.typingTo
+    }
+  }
+
+  private nextBatch(): Batch | undefined {
+    const appservice = this.core.appservices.get(this.num)
+    if (!appservice || !isReachable(appservice.delivery)) return undefined
+    for (;;) {
+      const end = this.inFlightTo ?? this.core.stream.position
+      if (this.position >= end && this.core.typing.position <= this.typingSeen) {
+        if (this.inFlightTo === null) return undefined
+        this.inFlightTo = null
+        continue
+      }
+      const batch = buildTransaction(this.core, appservice, this.position, end, this.typingSeen)
+      if (!batch.empty) return batch
+      this.position = batch.to
+      this.typingSeen = batch.typingTo
+    }
+  }
+
+  /** Before it is sent, the transaction's extent is stored (with what was acknowledged before). */
+  private async claim(batch: Batch): Promise<void> {
+    if (this.inFlightTo !== null && this.inFlightTo === batch.to) return
+    this.txnCounter++
+    this.inFlightTo = batch.to
+    await this.store()
+  }
+
+  private async storeProgress(): Promise<void> {
+    const settled = this.stored === this.position
+    const drifted = this.position - this.stored > IDLE_DRIFT
+    if (settled || (!drifted && !this.claimed)) return
+    await this.store()
+  }
+
+  private async store(): Promise<void> {
+    const { num, position, txnCounter, inFlightTo } = this
+    await this.core.commit(tx => {
+      tx.wrote = true
+      this.core.appserviceRows.setProgress(num, position, txnCounter, inFlightTo)
+    })
+    this.stored = position
+    this.claimed = inFlightTo !== null
+  }
+
+  /** Sends until it is acknowledged. @returns false when the server stops first */
+  private async deliver(batch: Batch): Promise<boolean> {
+    const { signal } = this.stopping
+    const path = `/_matrix/app/v1/transactions/${this.row.txn_prefix}-${this.txnCounter}`
+    this.attempts = 0
+    while (!signal.aborted) {
+      if (await this.attempt(path, batch.body)) {
+        this.attempts = 0
+        return true
+      }
+      this.attempts++
+      if (!signal.aborted) await this.sleep(backoffMs(this.attempts, RETRY))
+    }
+    return false
+  }
+
+  private async attempt(path: string, body: string): Promise<boolean> {
+    const delivery = this.core.appservices.get(this.num)?.delivery
+    if (!isReachable(delivery)) return false
+    const controller = new AbortController()
+    const timer = delivery.deliver ? undefined : setTimeout(() => controller.abort(), REQUEST_TIMEOUT_MS)
+    const givenUp = new Promise<undefined>(resolve => {
+      this.giveUp = () => {
+        controller.abort()
+        resolve(undefined)
+      }
+    })
+    try {
+      const request = appserviceRequest(delivery, 'PUT', path, body, controller.signal)
+      const response = await Promise.race([(delivery.deliver ?? this.core.fetch)(request), givenUp])
+      if (response === undefined) return false
+      if (response.body) await response.body.cancel()
+      if (response.ok) return true
+      this.core.logger.warn({ appservice: this.row.id, status: response.status }, 'a transaction was refused')
+    } catch (error) {
+      this.core.logger.warn({ appservice: this.row.id, error: String(error) }, 'a transaction failed')
+    } finally {
+      clearTimeout(timer)
+      this.giveUp = undefined
+    }
+    return false
+  }
+
+  /** Sleeps until a nudge (or a resume, when it waits for another try), `ms` or the stop. */
+  private async sleep(ms: number): Promise<void> {
+    const controller = new AbortController()
+    this.wakeUp = () => controller.abort()
+    if (this.stopping.signal.aborted) controller.abort()
+    if (Number.isFinite(ms)) await this.core.clock.sleep(ms, controller.signal)
+    else if (!controller.signal.aborted)
+      await new Promise<void>(resolve => {
+        controller.signal.addEventListener('abort', () => resolve(), { once: true })
+      })
+    this.wakeUp = undefined
+  }
+}

@@ -1,0 +1,26 @@
+/** Where the stream stands: the highest number that a stored row has. */
+import type { Database } from 'bun:sqlite'
+
+/** @returns the last position of the stream that is on disk */
+export function lastStreamId(db: Database): number {
+  const row = db
+    .query<{ stream_id: number | null }, []>(
+      `SELECT max(stream_id) AS stream_id FROM (
+         SELECT stream_id FROM hs_counter
+         UNION ALL SELECT max(stream_id) FROM hs_events
+         UNION ALL SELECT max(stream_id) FROM hs_receipts
+         UNION ALL SELECT max(stream_id) FROM hs_account_data
+         UNION ALL SELECT max(stream_id) FROM hs_to_device
+         UNION ALL SELECT max(stream_id) FROM hs_key_changes)`,
+    )
+    .get()
+  return row?.stream_id ?? 0
+}
+
+/** Keeps a number from being used again although its row will be deleted. */
+export function counterStore(db: Database) {
+  const set = db.prepare('UPDATE hs_counter SET stream_id = max(stream_id, ?) WHERE id = 1')
+  return (streamId: number): void => {
+    set.run(streamId)
+  }
+}

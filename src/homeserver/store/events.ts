@@ -1,0 +1,178 @@
+/** hs_events and hs_room_state: what happened, and what holds now. */
+import type { Database } from 'bun:sqlite'
+import type { EventRow, Membership } from '../events.ts'
+import { streamIdOf } from '../identifiers.ts'
+
+const COLUMNS = `e.stream_id, e.event_id, e.room, r.room_id, e.type, e.state_key, e.sender, e.origin_server_ts, e.content,
+  e.replaces, e.redacted_by, e.redacts, e.txn_scope, e.txn_id`
+const EVENTS = 'hs_events e JOIN hs_rooms r ON r.room = e.room'
+
+export interface NewEvent {
+  streamId: number
+  eventId: string
+  room: number
+  type: string
+  stateKey: string | null
+  sender: string
+  originServerTs: number
+  content: string
+  replaces: number | null
+  redacts: string | null
+  relatesTo: string | null
+  relType: string | null
+  txnScope: string | null
+  txnId: string | null
+  interest: string | null
+}
+
+export type InterestingRow = EventRow & { interest: string | null }
+
+export interface MembershipRow {
+  room: number
+  room_id: string
+  membership: Membership
+  stream_id: number
+}
+
+export type EventStore = ReturnType<typeof eventStore>
+
+export function eventStore(db: Database) {
+  const insert = db.prepare(
+    `INSERT INTO hs_events (stream_id, event_id, room, type, state_key, sender, origin_server_ts, content, replaces, redacts,
+       relates_to, rel_type, txn_scope, txn_id, interest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  )
+  const byStreamId = db.prepare<EventRow, [number]>(`SELECT ${COLUMNS} FROM ${EVENTS} WHERE e.stream_id = ?`)
+  const byTxn = db.prepare<{ event_id: string }, [string, string, string, number, string]>(
+    'SELECT event_id FROM hs_events WHERE txn_id = ? AND sender = ? AND txn_scope = ? AND room = ? AND type = ?',
+  )
+  const upsertState = db.prepare(
+    'INSERT INTO hs_room_state (room, type, state_key, stream_id, membership) VALUES (?, ?, ?, ?, ?) ' +
+      'ON CONFLICT DO UPDATE SET stream_id = excluded.stream_id, membership = excluded.membership',
+  )
+  const currentStreamId = db.prepare<{ stream_id: number }, [number, string, string]>(
+    'SELECT stream_id FROM hs_room_state WHERE room = ? AND type = ? AND state_key = ?',
+  )
+  const state = db.prepare<EventRow, [number]>(
+    `SELECT ${COLUMNS} FROM hs_room_state s JOIN hs_events e ON e.stream_id = s.stream_id JOIN hs_rooms r ON r.room = e.room
+     WHERE s.room = ? ORDER BY e.stream_id`,
+  )
+  const stateOfType = db.prepare<EventRow, [number, string]>(
+    `SELECT ${COLUMNS} FROM hs_room_state s JOIN hs_events e ON e.stream_id = s.stream_id JOIN hs_rooms r ON r.room = e.room
+     WHERE s.room = ? AND s.type = ? ORDER BY e.stream_id`,
+  )
+  const members = db.prepare<{ state_key: string; membership: Membership }, [number]>(
+    "SELECT state_key, membership FROM hs_room_state WHERE room = ? AND type = 'm.room.member'",
+  )
+  const membershipsOf = db.prepare<MembershipRow, [string]>(
+    `SELECT s.room, r.room_id, s.membership, s.stream_id FROM hs_room_state s JOIN hs_rooms r ON r.room = s.room
+     WHERE s.type = 'm.room.member' AND s.state_key = ?
+       AND NOT EXISTS (SELECT 1 FROM hs_forgotten f WHERE f.user_id = s.state_key AND f.room = s.room)`,
+  )
+  const joinedRooms = db.prepare<{ room: number; room_id: string }, [string]>(
+    `SELECT s.room, r.room_id FROM hs_room_state s JOIN hs_rooms r ON r.room = s.room
+     WHERE s.type = 'm.room.member' AND s.state_key = ? AND s.membership = 'join'`,
+  )
+  const before = db.prepare<EventRow, [number, number, number, number]>(
+    `SELECT ${COLUMNS} FROM ${EVENTS} WHERE e.room = ? AND e.stream_id > ? AND e.stream_id <= ? ORDER BY e.stream_id DESC LIMIT ?`,
+  )
+  const after = db.prepare<EventRow, [number, number, number, number]>(
+    `SELECT ${COLUMNS} FROM ${EVENTS} WHERE e.room = ? AND e.stream_id > ? AND e.stream_id <= ? ORDER BY e.stream_id LIMIT ?`,
+  )
+  const stateChanges = db.prepare<EventRow, [number, number, number]>(
+    `SELECT ${COLUMNS} FROM hs_events e INDEXED BY hs_events_state_by_room JOIN hs_rooms r ON r.room = e.room
+     WHERE e.room = ? AND e.state_key IS NOT NULL AND e.stream_id > ? AND e.stream_id <= ? ORDER BY e.stream_id`,
+  )
+  const lastOfRoom = db.prepare<{ stream_id: number | null }, [number]>(
+    'SELECT max(stream_id) AS stream_id FROM hs_events WHERE room = ?',
+  )
+  const stream = db.prepare<InterestingRow, [number, number, number]>(
+    `SELECT ${COLUMNS}, e.interest FROM ${EVENTS} WHERE e.stream_id > ? AND e.stream_id <= ? ORDER BY e.stream_id LIMIT ?`,
+  )
+  const relations = db.prepare<EventRow & { rel_type: string | null }, [string, number]>(
+    `SELECT ${COLUMNS}, e.rel_type FROM ${EVENTS} WHERE e.relates_to = ? AND e.room = ? ORDER BY e.stream_id`,
+  )
+  const redact = db.prepare(
+    'UPDATE hs_events SET content = ?, redacted_by = ?, relates_to = NULL, rel_type = NULL WHERE stream_id = ?',
+  )
+  const insertRoom = db.prepare<{ room: number }, [string, string, number]>(
+    'INSERT INTO hs_rooms (room_id, version, created_at) VALUES (?, ?, ?) RETURNING room',
+  )
+  const roomById = db.prepare<{ room: number; room_id: string; version: string }, [string]>(
+    'SELECT room, room_id, version FROM hs_rooms WHERE room_id = ?',
+  )
+  const roomByNum = db.prepare<{ room: number; room_id: string; version: string }, [number]>(
+    'SELECT room, room_id, version FROM hs_rooms WHERE room = ?',
+  )
+
+  const at = (streamId: number): EventRow | undefined => byStreamId.get(streamId) ?? undefined
+
+  return {
+    insert(event: NewEvent): void {
+      insert.run(
+        event.streamId,
+        event.eventId,
+        event.room,
+        event.type,
+        event.stateKey,
+        event.sender,
+        event.originServerTs,
+        event.content,
+        event.replaces,
+        event.redacts,
+        event.relatesTo,
+        event.relType,
+        event.txnScope,
+        event.txnId,
+        event.interest,
+      )
+    },
+    at,
+    byId(eventId: string): EventRow | undefined {
+      const streamId = streamIdOf(eventId)
+      if (streamId === undefined) return undefined
+      const row = at(streamId)
+      return row?.event_id === eventId ? row : undefined
+    },
+    /** The event that the same transaction already made. */
+    byTxn: (txnId: string, sender: string, scope: string, room: number, type: string) =>
+      byTxn.get(txnId, sender, scope, room, type)?.event_id,
+    setState(
+      room: number,
+      type: string,
+      stateKey: string,
+      streamId: number,
+      membership: Membership | null,
+    ): void {
+      upsertState.run(room, type, stateKey, streamId, membership)
+    },
+    currentState(room: number, type: string, stateKey: string): EventRow | undefined {
+      const found = currentStreamId.get(room, type, stateKey)
+      return found ? at(found.stream_id) : undefined
+    },
+    state: (room: number) => state.all(room),
+    stateOfType: (room: number, type: string) => stateOfType.all(room, type),
+    members: (room: number) => members.all(room),
+    /** Every room the user has to do with, those forgotten left out. */
+    membershipsOf: (userId: string) => membershipsOf.all(userId),
+    joinedRooms: (userId: string) => joinedRooms.all(userId),
+    /** Newest first, of `from` < position <= `to`. */
+    before: (room: number, from: number, to: number, limit: number) => before.all(room, from, to, limit),
+    /** Oldest first, of `from` < position <= `to`. */
+    after: (room: number, from: number, to: number, limit: number) => after.all(room, from, to, limit),
+    stateChanges: (room: number, from: number, to: number) => stateChanges.all(room, from, to),
+    lastOfRoom: (room: number) => lastOfRoom.get(room)?.stream_id ?? 0,
+    /** Events of all rooms in order, for appservices. */
+    stream: (from: number, to: number, limit: number) => stream.all(from, to, limit),
+    relations: (eventId: string, room: number) => relations.all(eventId, room),
+    redact(streamId: number, content: string, redactedBy: number): void {
+      redact.run(content, redactedBy, streamId)
+    },
+    insertRoom(roomId: string, version: string, now: number): number {
+      const row = insertRoom.get(roomId, version, now)
+      if (!row) throw new Error('the room was not inserted')
+      return row.room
+    },
+    roomById: (roomId: string) => roomById.get(roomId) ?? undefined,
+    roomByNum: (room: number) => roomByNum.get(room) ?? undefined,
+  }
+}

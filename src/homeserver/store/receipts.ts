@@ -1,0 +1,42 @@
+/** hs_receipts: how far each member has read. */
+import type { Database } from 'bun:sqlite'
+
+export interface ReceiptRow {
+  room: number
+  room_id: string
+  user_id: string
+  receipt_type: string
+  thread_id: string
+  event_id: string
+  ts: number
+  stream_id: number
+}
+
+export type ReceiptStore = ReturnType<typeof receiptStore>
+
+export function receiptStore(db: Database) {
+  const put = db.prepare(
+    `INSERT INTO hs_receipts (room, user_id, receipt_type, thread_id, event_id, ts, stream_id) VALUES (?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT DO UPDATE SET event_id = excluded.event_id, ts = excluded.ts, stream_id = excluded.stream_id`,
+  )
+  const current = db.prepare<{ event_id: string }, [number, string, string, string]>(
+    'SELECT event_id FROM hs_receipts WHERE room = ? AND user_id = ? AND receipt_type = ? AND thread_id = ?',
+  )
+  const COLUMNS =
+    'c.room, r.room_id, c.user_id, c.receipt_type, c.thread_id, c.event_id, c.ts, c.stream_id FROM hs_receipts c JOIN hs_rooms r ON r.room = c.room'
+  const ofRoom = db.prepare<ReceiptRow, [number, number]>(
+    `SELECT ${COLUMNS} WHERE c.room = ? AND c.stream_id > ? ORDER BY c.stream_id`,
+  )
+  const stream = db.prepare<ReceiptRow, [number, number, number]>(
+    `SELECT ${COLUMNS} WHERE c.stream_id > ? AND c.stream_id <= ? ORDER BY c.stream_id LIMIT ?`,
+  )
+  return {
+    put(row: Omit<ReceiptRow, 'room_id'>): void {
+      put.run(row.room, row.user_id, row.receipt_type, row.thread_id, row.event_id, row.ts, row.stream_id)
+    },
+    current: (room: number, userId: string, type: string, threadId: string) =>
+      current.get(room, userId, type, threadId)?.event_id,
+    ofRoom: (room: number, since: number) => ofRoom.all(room, since),
+    stream: (from: number, to: number, limit: number) => stream.all(from, to, limit),
+  }
+}

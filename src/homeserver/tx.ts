@@ -1,0 +1,173 @@
+/** One write: events are appended to rooms here and nowhere else. */
+
+import type { Clock } from '../lib/clock.ts'
+import type { Appservices } from './appservices.ts'
+import type { AuthState } from './auth-rules.ts'
+import { refusal } from './auth-rules.ts'
+import { forbidden, notFound, tooLarge } from './errors.ts'
+import type { EventRow, Membership } from './events.ts'
+import { eventIdAt } from './identifiers.ts'
+import { isObject, type JsonObject, parseStored } from './json.ts'
+import { mergeInterest, type RoomState, type Rooms } from './rooms.ts'
+import type { EventStore } from './store/events.ts'
+import type { UserStore } from './store/users.ts'
+import type { Stream } from './stream.ts'
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#size-limits */
+const MAX_EVENT_BYTES = 65_536
+const MAX_FIELD_BYTES = 255
+
+/** What a write works on. */
+export interface TxCore {
+  readonly events: EventStore
+  readonly users: UserStore
+  readonly rooms: Rooms
+  readonly appservices: Appservices
+  readonly stream: Stream
+  readonly clock: Clock
+}
+
+/** An event to be. */
+export interface Draft {
+  type: string
+  sender: string
+  content: JsonObject
+  stateKey?: string
+  originServerTs?: number | undefined
+  redacts?: string
+  txn?: { scope: string; id: string }
+}
+
+export interface Appended {
+  room: RoomState
+  streamId: number
+  eventId: string
+  stateKey: string | null
+  interest: string | null
+}
+
+export class Tx {
+  /** True once something was written, so that a failure must roll back. */
+  wrote = false
+  lastStreamId = 0
+  readonly appended: Appended[] = []
+  /** Users to wake for something other than an event. */
+  readonly wakes = new Set<string>()
+  /** Rooms whose members and appservices to wake for something other than an event. */
+  readonly roomWakes = new Set<string>()
+
+  constructor(
+    private readonly core: TxCore,
+    readonly touched: Map<string, RoomState>,
+  ) {}
+
+  nextStreamId(): number {
+    this.wrote = true
+    this.lastStreamId = this.core.stream.next()
+    return this.lastStreamId
+  }
+
+  /** The room for a send, which changes no state. */
+  room(roomId: string): RoomState {
+    const room = this.core.rooms.read(roomId)
+    if (!room) throw notFound('Unknown room')
+    return room
+  }
+
+  /** The room for a change of its state. */
+  takeRoom(roomId: string): RoomState {
+    const room = this.core.rooms.take(roomId, this.touched)
+    if (!room) throw notFound('Unknown room')
+    return room
+  }
+
+  /** Appends if the auth rules let the sender, else throws M_FORBIDDEN. */
+  appendAllowed(room: RoomState, draft: Draft): string {
+    const reason = refusal(room as AuthState, {
+      type: draft.type,
+      stateKey: draft.stateKey ?? null,
+      sender: draft.sender,
+      content: draft.content,
+    })
+    if (reason !== undefined) throw forbidden(reason)
+    return this.append(room, draft)
+  }
+
+  /**
+   * Sets a piece of state if the auth rules let the sender. State that the same sender has already set so stays as it is.
+   * @returns the id of the event that holds the state
+   */
+  setState(room: RoomState, draft: Draft & { stateKey: string }): string {
+    const current = this.core.events.currentState(room.num, draft.type, draft.stateKey)
+    if (current?.sender === draft.sender && Bun.deepEquals(parseStored(current.content), draft.content)) {
+      if (room.membershipOf(draft.sender) === 'join' || draft.type === 'm.room.member')
+        return current.event_id
+    }
+    return this.appendAllowed(room, draft)
+  }
+
+  /** Appends without asking the auth rules. */
+  append(room: RoomState, draft: Draft): string {
+    const { type, sender, content, stateKey = null } = draft
+    const text = JSON.stringify(content)
+    assertSize(type, stateKey, text)
+    const current = stateKey === null ? undefined : this.core.events.currentState(room.num, type, stateKey)
+    const streamId = this.nextStreamId()
+    const eventId = eventIdAt(streamId)
+    let interest = room.interest
+    if (stateKey !== null) {
+      const membership = type === 'm.room.member' ? (content.membership as Membership) : null
+      this.core.events.setState(room.num, type, stateKey, streamId, membership)
+      room.apply(type, stateKey, sender, content)
+      if (membership !== null) {
+        const nums = this.core.appservices.numsOfUser(stateKey)
+        interest = mergeInterest(mergeInterest(interest, room.interest), nums.join(',') || null)
+      }
+    }
+    const relation = isObject(content['m.relates_to']) ? content['m.relates_to'] : undefined
+    this.core.events.insert({
+      streamId,
+      eventId,
+      room: room.num,
+      type,
+      stateKey,
+      sender,
+      originServerTs: draft.originServerTs ?? this.core.clock.now(),
+      content: text,
+      replaces: current?.stream_id ?? null,
+      redacts: draft.redacts ?? null,
+      relatesTo: typeof relation?.event_id === 'string' ? relation.event_id : null,
+      relType: typeof relation?.rel_type === 'string' ? relation.rel_type : null,
+      txnScope: draft.txn?.scope ?? null,
+      txnId: draft.txn?.id ?? null,
+      interest,
+    })
+    this.appended.push({ room, streamId, eventId, stateKey, interest })
+    return eventId
+  }
+
+  /** Empties the target's content. */
+  redact(room: RoomState, target: EventRow, content: JsonObject, redactionId: string): void {
+    const redaction = this.core.events.byId(redactionId)
+    if (redaction) this.core.events.redact(target.stream_id, JSON.stringify(content), redaction.stream_id)
+    const { type, state_key: stateKey } = target
+    if (stateKey === null) return
+    const current = this.core.events.currentState(room.num, type, stateKey)
+    if (current?.stream_id === target.stream_id) room.apply(type, stateKey, target.sender, content)
+  }
+
+  putAccountData(userId: string, room: number, type: string, content: JsonObject): void {
+    this.core.users.putAccountData(userId, room, type, JSON.stringify(content), this.nextStreamId())
+    this.wakes.add(userId)
+  }
+}
+
+function assertSize(type: string, stateKey: string | null, content: string): void {
+  if (Buffer.byteLength(type) > MAX_FIELD_BYTES) throw tooLarge('The event type is longer than 255 bytes')
+  if (stateKey !== null && Buffer.byteLength(stateKey) > MAX_FIELD_BYTES)
+    throw tooLarge('The state key is longer than 255 bytes')
+  // The rest of an event takes less than 1,500 bytes; UTF-8 takes at most 3 bytes for a character of a JavaScript string.
+  const room = MAX_EVENT_BYTES - 1500
+  if (content.length * 3 > room && Buffer.byteLength(content) > room)
+    throw tooLarge('The event is larger than 65,536 bytes')
+}
