@@ -6,6 +6,10 @@ import { processEnvironment } from './config/index.ts'
 const args = process.argv.slice(2)
 const environment = processEnvironment()
 
+// Whoever started us may stop reading what we say (`meshgate | head -1`); that is no reason to stop.
+process.stdout.on('error', () => undefined)
+process.stderr.on('error', () => undefined)
+
 if (args.length === 0 || args[0] === 'serve') raiseFetchLimit(args, environment)
 
 void runCommandLine(args, {
