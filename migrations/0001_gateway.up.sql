@@ -90,6 +90,13 @@ CREATE TABLE devices (
 );
 
 CREATE UNIQUE INDEX devices_login ON devices (identity_id,platform,login_id);
+CREATE TABLE early_statuses (
+  event_id text PRIMARY KEY NOT NULL,
+  status text NOT NULL,
+  reason text,
+  received_at integer NOT NULL
+);
+
 CREATE TABLE held_events (
   seq integer PRIMARY KEY AUTOINCREMENT NOT NULL,
   identity_id text NOT NULL,

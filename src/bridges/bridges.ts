@@ -19,8 +19,26 @@ export function createBridges(options: {
     options.bridges.map(bridge => [bridge.platform, createBridge(bridge, options.sessions, options.clock)]),
   )
   const platforms = [...byPlatform.keys()]
+  const platformByBot = new Map<string, string>()
+
   return {
     platforms,
+
+    async platformOfBot(bot, userId) {
+      const known = platformByBot.get(bot)
+      if (known !== undefined) return known
+      const answers = await Promise.allSettled([...byPlatform.values()].map(bridge => bridge.bot(userId)))
+      for (const [index, answer] of answers.entries()) {
+        const platform = platforms[index]
+        if (answer.status === 'fulfilled' && answer.value && platform)
+          platformByBot.set(answer.value, platform)
+      }
+      const found = platformByBot.get(bot)
+      const failure = answers.find(answer => answer.status === 'rejected')
+      if (found === undefined && failure) throw failure.reason
+      return found ?? null
+    },
+
     forPlatform(platform) {
       const bridge = byPlatform.get(platform)
       if (bridge) return bridge

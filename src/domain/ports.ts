@@ -163,4 +163,9 @@ export interface Bridges {
   readonly platforms: readonly string[]
   /** @throws GatewayError bad_request naming the platforms there are */
   forPlatform(platform: string): Bridge
+  /**
+   * The platform whose bridge has this bot, null when none has. Asks the bridges (as `userId`) the first time.
+   * @throws GatewayError bridge_unavailable when it can't be told because a bridge doesn't answer
+   */
+  platformOfBot(bot: string, userId: string): Promise<string | null>
 }

@@ -38,3 +38,11 @@ export const messages = sqliteTable(
 )
 
 export type Message = typeof messages.$inferSelect
+
+/** A status that arrived before the send that it is about was recorded: the homeserver can be faster than our own commit. */
+export const earlyStatuses = sqliteTable('early_statuses', {
+  eventId: text('event_id').primaryKey(),
+  status: text('status', { enum: MESSAGE_STATUSES }).notNull(),
+  reason: text('reason'),
+  receivedAt: integer('received_at').notNull(),
+})

@@ -22,11 +22,7 @@ export interface Linking {
    * @returns once the first step is there, so a bridge that can't start fails here
    * @throws GatewayError bad_request (unknown platform or flow), bridge_error, bridge_unavailable, bridge_timeout
    */
-  start(
-    identity: { id: string; matrixUserId: string },
-    platform: string,
-    flow?: string,
-  ): Promise<{ first: LinkEvent }>
+  start(identity: { id: string; matrixUserId: string }, platform: string, flow?: string): Promise<void>
   /**
    * Follows the identity's newest link (of `platform`, if given). `latest` is to be shown at once, `listener` gets what comes after. A link that
    * ended in the last two minutes can still be followed: `latest` is then its end.

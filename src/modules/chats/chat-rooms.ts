@@ -1,0 +1,147 @@
+/**
+ * Joining: answers the invitations to portal rooms. A join is complete when the room's state has been read and what was said between the
+ * invitation and the join has been fetched, since an application service isn't told what happened before it was in.
+ */
+import type { Chat } from '../../db/schema/index.ts'
+import { GatewayError, messageOf } from '../../domain/errors.ts'
+import type { MatrixSession, MatrixSessions, RoomEvent } from '../../domain/ports.ts'
+import { backoffMs } from '../../lib/backoff.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Logger } from '../../lib/logger.ts'
+import { Nudge, type Worker } from '../../runtime/worker.ts'
+import type { Inbox } from '../inbox/inbox.ts'
+import type { ChatRepository } from './repository.ts'
+
+export interface ChatRoomsOptions {
+  repository: ChatRepository
+  inbox: Pick<Inbox, 'completeJoin'>
+  sessions: MatrixSessions
+  matrixUserOf(identityId: string): Promise<string>
+  clock: Clock
+  logger: Logger
+}
+
+export interface ChatRooms {
+  /** Makes sure the identity is in the room and the chat is known. @throws GatewayError forbidden when it may not join */
+  ensureJoined(identityId: string, roomId: string): Promise<Chat>
+  /** There are new invitations. */
+  nudge(): void
+  /** Answers invitations as they come, and those left over from before. */
+  worker: Worker
+}
+
+const PAGE_EVENTS = 100
+/** An invitation lies a few events back; further than this it is history that a bridge filled in. */
+const MAX_PAGES = 10
+const RETRY = { baseMs: 1_000, capMs: 300_000 }
+/** How often rooms are looked for that no nudge told of, in milliseconds. */
+const POLL_MS = 30_000
+const CONCURRENCY = 8
+
+export function createChatRooms(options: ChatRoomsOptions): ChatRooms {
+  const { repository, inbox, sessions, matrixUserOf, clock, logger } = options
+  const nudge = new Nudge()
+  const joining = new Map<string, Promise<Chat>>()
+  const failures = new Map<string, { count: number; retryAt: number }>()
+
+  async function join(identityId: string, roomId: string): Promise<Chat> {
+    const session = sessions.actingAs(await matrixUserOf(identityId))
+    const before = await repository.get(identityId, roomId)
+    if (before?.membership !== 'joining') {
+      await joinRoom(session, identityId, roomId)
+      await repository.setMembership(identityId, roomId, 'joining', clock.now())
+    }
+    const chat = await existing(identityId, roomId)
+    const state = await session.state(roomId)
+    await inbox.completeJoin(chat, state, await eventsSinceInvitation(session, roomId))
+    return existing(identityId, roomId)
+  }
+
+  async function joinRoom(session: MatrixSession, identityId: string, roomId: string): Promise<void> {
+    try {
+      await session.join(roomId)
+    } catch (error) {
+      const isFinal =
+        error instanceof GatewayError && (error.code === 'forbidden' || error.code === 'not_found')
+      // The invitation was taken back, or the room is gone: there is nothing to wait for.
+      if (isFinal) await repository.setMembership(identityId, roomId, 'left', clock.now())
+      throw error
+    }
+  }
+
+  async function existing(identityId: string, roomId: string): Promise<Chat> {
+    const chat = await repository.get(identityId, roomId)
+    if (chat) return chat
+    throw new GatewayError('not_found', `the chat ${roomId} is gone`)
+  }
+
+  /** One join of a room at a time; whoever asks meanwhile shares it. */
+  function joinOnce(identityId: string, roomId: string): Promise<Chat> {
+    const key = `${identityId} ${roomId}`
+    const running = joining.get(key)
+    if (running !== undefined) return running
+    const started = join(identityId, roomId).finally(() => joining.delete(key))
+    joining.set(key, started)
+    return started
+  }
+
+  async function tryJoin(chat: Chat): Promise<void> {
+    const key = `${chat.identityId} ${chat.roomId}`
+    try {
+      await joinOnce(chat.identityId, chat.roomId)
+      failures.delete(key)
+    } catch (error) {
+      const count = (failures.get(key)?.count ?? 0) + 1
+      failures.set(key, { count, retryAt: clock.now() + backoffMs(count, RETRY) })
+      logger.warn(
+        { room: chat.roomId, reason: messageOf(error), failures: count },
+        'a chat could not be joined',
+      )
+    }
+  }
+
+  async function tick(): Promise<void> {
+    const isDue = ({ identityId, roomId }: Chat) =>
+      (failures.get(`${identityId} ${roomId}`)?.retryAt ?? 0) <= clock.now()
+    const due = (await repository.unfinished()).filter(isDue)
+    for (let start = 0; start < due.length; start += CONCURRENCY) {
+      await Promise.all(due.slice(start, start + CONCURRENCY).map(tryJoin))
+    }
+  }
+
+  return {
+    async ensureJoined(identityId, roomId) {
+      const chat = await repository.get(identityId, roomId)
+      return chat?.membership === 'joined' ? chat : joinOnce(identityId, roomId)
+    },
+    nudge: () => nudge.nudge(),
+    worker: {
+      name: 'chat-rooms',
+      async run(signal) {
+        while (!signal.aborted) {
+          await tick()
+          const nextRetry = Math.min(...[...failures.values()].map(failure => failure.retryAt - clock.now()))
+          await nudge.wait(clock, Math.max(10, Math.min(POLL_MS, nextRetry)), signal)
+        }
+      },
+    },
+  }
+}
+
+/** What happened in the room since we were invited, oldest first. */
+async function eventsSinceInvitation(session: MatrixSession, roomId: string): Promise<RoomEvent[]> {
+  const newestFirst: RoomEvent[] = []
+  let from: string | undefined
+  for (let page = 0; page < MAX_PAGES; page++) {
+    const { events, next } = await session.messagesBackwards(roomId, PAGE_EVENTS, from)
+    const invitation = events.findIndex(event => isInvitationOf(event, session.userId))
+    newestFirst.push(...(invitation === -1 ? events : events.slice(0, invitation)))
+    if (invitation !== -1 || next === null || events.length === 0) break
+    from = next
+  }
+  return newestFirst.reverse()
+}
+
+function isInvitationOf(event: RoomEvent, userId: string): boolean {
+  return event.type === 'm.room.member' && event.state_key === userId && event.content.membership === 'invite'
+}

@@ -1,0 +1,138 @@
+/**
+ * The inbox: the one pipeline for what homeservers tell, whichever source brings it. A batch becomes a plan, the plan one transaction;
+ * only then is the batch acknowledged.
+ */
+import type { Chat } from '../../db/schema/index.ts'
+import { GatewayError } from '../../domain/errors.ts'
+import type { Bridges, EventBatch, EventSink, RoomEvent } from '../../domain/ports.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Logger } from '../../lib/logger.ts'
+import { describeRoom } from '../../matrix/portal.ts'
+import type { Worker } from '../../runtime/worker.ts'
+import { type Knowledge, type Plan, planBatch, planJoin } from './plan.ts'
+import type { InboxRepository, StoreResult } from './repository.ts'
+
+export interface InboxOptions {
+  repository: InboxRepository
+  bridges: Pick<Bridges, 'platformOfBot'>
+  /** Asks the bridge for the identity's logins, when a message came for one we don't know. */
+  learnDevices(identityId: string, platform: string): Promise<void>
+  /** There is something to deliver. */
+  onDeliveries(): void
+  /** There are rooms to join. */
+  onJoins(): void
+  clock: Clock
+  logger: Logger
+}
+
+export interface Inbox extends EventSink {
+  /**
+   * Ends a join: stores what the room's state says of the chat and what was said there before we were in.
+   * @param state of the room, in full
+   * @param events from the invitation on, oldest first
+   */
+  completeJoin(chat: Chat, state: RoomEvent[], events: RoomEvent[]): Promise<void>
+}
+
+/** Plans are made again at most this often before the batch is given back to its source. */
+const MAX_REPLANS = 10
+
+export function createInbox(options: InboxOptions): Inbox {
+  const { repository, bridges, learnDevices, clock, logger } = options
+
+  async function knowledgeFor(
+    events: readonly RoomEvent[],
+    readers: readonly string[] = [],
+  ): Promise<Knowledge> {
+    const rooms = new Set(events.map(event => event.room_id))
+    const users = new Set(readers)
+    for (const event of events) {
+      users.add(event.sender)
+      if (event.type === 'm.room.member' && event.state_key) users.add(event.state_key)
+    }
+    const known = await repository.knowledge([...rooms], [...users])
+    const platforms = new Map<string, string | null>()
+    for (const event of events) {
+      const { bridgeBot } = describeRoom([event])
+      const [anyUser] = known.identities.keys()
+      if (bridgeBot !== undefined && anyUser !== undefined && !platforms.has(bridgeBot)) {
+        platforms.set(bridgeBot, await bridges.platformOfBot(bridgeBot, anyUser))
+      }
+    }
+    return { ...known, platforms }
+  }
+
+  /** Plans and stores, again as long as the ground moves under the plan. */
+  async function settle(
+    plan: () => Promise<Plan>,
+    store: (plan: Plan) => Promise<StoreResult>,
+  ): Promise<void> {
+    const asked = new Set<string>()
+    for (let attempt = 0; attempt < MAX_REPLANS; attempt++) {
+      const planned = await plan()
+      if (await learnUnknownDevices(planned, asked)) continue
+      const result = await store(planned)
+      if (!result.stored) continue
+      if (result.deliveries) options.onDeliveries()
+      if (result.joins) options.onJoins()
+      return
+    }
+    throw new GatewayError('conflict', 'the chats of a batch kept changing while it was being stored')
+  }
+
+  /** @returns whether a device was asked about, so that the plan has to be made anew */
+  async function learnUnknownDevices(plan: Plan, asked: Set<string>): Promise<boolean> {
+    const before = asked.size
+    for (const { identityId, platform } of plan.unknownDevices) {
+      const key = `${identityId}/${platform}`
+      if (asked.has(key)) continue
+      asked.add(key)
+      await learnDevices(identityId, platform).catch(error =>
+        logger.debug({ err: error }, 'asking for logins failed'),
+      )
+    }
+    return asked.size > before
+  }
+
+  return {
+    async accept(batch: EventBatch) {
+      if (await repository.isRepeat(batch.position)) return
+      const readers = batch.receipts.map(receipt => receipt.userId)
+      await settle(
+        async () => planBatch(batch, await knowledgeFor(batch.events, readers)),
+        plan => repository.store(plan, clock.now()),
+      )
+    },
+
+    async completeJoin(chat, state, events) {
+      let heldCount = 0
+      await settle(
+        async () => {
+          const held = await repository.held(chat.identityId, chat.roomId)
+          heldCount = held.length
+          const seen = new Set(events.map(event => event.event_id))
+          const all = [...events, ...held.filter(event => !seen.has(event.event_id))]
+          return planJoin(chat, state, all, await knowledgeFor([...state, ...all]))
+        },
+        plan => repository.storeJoin(plan, chat, heldCount, clock.now()),
+      )
+    },
+  }
+}
+
+/** Repeats of a transaction come within minutes; after this they are forgotten. */
+const REMEMBERED_MS = 7 * 24 * 3_600_000
+const CLEANUP_INTERVAL_MS = 3_600_000
+
+/** Forgets transaction ids and early statuses that nothing will ask for any more. */
+export function createInboxCleanup(repository: InboxRepository, clock: Clock): Worker {
+  return {
+    name: 'inbox-cleanup',
+    async run(signal) {
+      while (!signal.aborted) {
+        await repository.forget(clock.now() - REMEMBERED_MS)
+        await clock.sleep(CLEANUP_INTERVAL_MS, signal)
+      }
+    },
+  }
+}

@@ -1,0 +1,288 @@
+/**
+ * What a batch of Matrix events means for us: pure, from what is known before the batch to what is to be written. The repository
+ * writes a plan in one transaction, or refuses it when what it rests on has changed meanwhile.
+ */
+import type { Chat, Device } from '../../db/schema/index.ts'
+import type { MediaInfo, MessageEvent } from '../../domain/events.ts'
+import type { EventBatch, RoomEvent } from '../../domain/ports.ts'
+import type { ChatMembership, MessageStatus } from '../../domain/states.ts'
+import { rfc3339 } from '../../lib/clock.ts'
+import { randomToken } from '../../lib/tokens.ts'
+import { messageStatusOf } from '../../matrix/message-status.ts'
+import { describeRoom, describesRoom, type RoomDescription } from '../../matrix/portal.ts'
+import { type TranslatedMessage, translate } from '../../matrix/translate.ts'
+
+/** What is known before the batch. */
+export interface Knowledge {
+  /** Our identities among the batch's members and chats: Matrix user id → identity id. */
+  identities: ReadonlyMap<string, string>
+  /** Chats of the batch's rooms. */
+  chats: readonly Chat[]
+  /** Linked devices by identity id. */
+  devices: ReadonlyMap<string, readonly Device[]>
+  /** Display names by Matrix user id. */
+  names: ReadonlyMap<string, string>
+  /** Platforms by the bridges' bots. */
+  platforms: ReadonlyMap<string, string | null>
+}
+
+export type ChatState = Pick<
+  Chat,
+  | 'identityId'
+  | 'roomId'
+  | 'membership'
+  | 'kind'
+  | 'platform'
+  | 'bridgeBot'
+  | 'channelId'
+  | 'receiver'
+  | 'name'
+  | 'encrypted'
+>
+
+export interface PlannedMessage {
+  identityId: string
+  deviceRowId: string
+  roomId: string
+  senderUserId: string
+  payload: MessageEvent
+  media: { id: string; mxcUri: string; info: MediaInfo } | null
+}
+
+export interface StatusChange {
+  eventId: string
+  status: MessageStatus
+  reason: string | null
+}
+
+export interface Plan {
+  /** Null for a plan that completes a join: it comes from no batch. */
+  position: EventBatch['position'] | null
+  /** Chats that are new or changed. */
+  chats: ChatState[]
+  messages: PlannedMessage[]
+  /** Events of rooms whose join isn't complete. */
+  held: { identityId: string; event: RoomEvent }[]
+  statuses: StatusChange[]
+  /** Read receipts: everything of ours in the room up to the event has been read. */
+  reads: { roomId: string; eventId: string }[]
+  names: ReadonlyMap<string, string>
+  /** Devices that messages came for and that we don't know: just linked, perhaps. */
+  unknownDevices: { identityId: string; platform: string }[]
+}
+
+/** Clocks of phone networks, bridges and ours differ a little, and some networks count whole seconds. */
+const CLOCK_TOLERANCE_MS = 2_000
+
+/** @param batch in the order it happened */
+export function planBatch(batch: EventBatch, knowledge: Knowledge): Plan {
+  const planner = new Planner(knowledge)
+  for (const event of batch.events) planner.take(event)
+  for (const { roomId, eventId, userId } of batch.receipts) {
+    if (!knowledge.identities.has(userId)) planner.reads.push({ roomId, eventId })
+  }
+  return planner.plan(batch.position)
+}
+
+/**
+ * The end of a join: the chat as its state describes it, and what was said there between the invitation and now.
+ * @param state of the room, in full
+ * @param events oldest first; those we have already are stored once all the same
+ */
+export function planJoin(
+  chat: Chat,
+  state: readonly RoomEvent[],
+  events: readonly RoomEvent[],
+  knowledge: Knowledge,
+): Plan {
+  const planner = new Planner({ ...knowledge, chats: [{ ...chat, membership: 'joined' }] })
+  for (const event of state) planner.learnName(event)
+  planner.describe(chat.roomId, describeRoom(state))
+  planner.touch(chat.roomId)
+  for (const event of events) if (event.state_key === undefined) planner.take(event)
+  return planner.plan(null)
+}
+
+class Planner {
+  readonly reads: Plan['reads'] = []
+  private readonly unknownDevices: Plan['unknownDevices'] = []
+  private readonly messages: PlannedMessage[] = []
+  private readonly held: Plan['held'] = []
+  private readonly statuses: StatusChange[] = []
+  private readonly names = new Map<string, string>()
+  private readonly changed = new Map<string, ChatState>()
+  private readonly chats = new Map<string, ChatState[]>()
+
+  constructor(private readonly knowledge: Knowledge) {
+    for (const chat of knowledge.chats)
+      this.chats.set(chat.roomId, [...(this.chats.get(chat.roomId) ?? []), chat])
+  }
+
+  plan(position: Plan['position']): Plan {
+    const { messages, held, statuses, reads, names, unknownDevices } = this
+    return {
+      position,
+      chats: [...this.changed.values()],
+      messages,
+      held,
+      statuses,
+      reads,
+      names,
+      unknownDevices,
+    }
+  }
+
+  take(event: RoomEvent): void {
+    const status = messageStatusOf(event)
+    if (status) this.statuses.push(status)
+    else if (event.type === 'm.room.member') this.takeMember(event)
+    else if (describesRoom(event)) this.describe(event.room_id, describeRoom([event]))
+    else this.takeMessage(event)
+  }
+
+  learnName(event: RoomEvent): void {
+    const name = event.type === 'm.room.member' ? event.content.displayname : undefined
+    if (typeof name !== 'string' || event.state_key === undefined) return
+    if (this.knowledge.names.get(event.state_key) !== name) this.names.set(event.state_key, name)
+  }
+
+  describe(roomId: string, { bridgeBot, ...described }: RoomDescription): void {
+    if (bridgeBot === undefined && Object.keys(described).length === 0) return
+    const bridge =
+      bridgeBot === undefined ? {} : { bridgeBot, platform: this.knowledge.platforms.get(bridgeBot) ?? null }
+    for (const chat of this.chats.get(roomId) ?? []) this.update(chat, { ...described, ...bridge })
+  }
+
+  /** Writes the room's chats even if nothing else about them changed. */
+  touch(roomId: string): void {
+    for (const chat of this.chats.get(roomId) ?? []) this.update(chat, {})
+  }
+
+  private takeMember(event: RoomEvent): void {
+    const identityId = this.knowledge.identities.get(event.state_key ?? '')
+    if (identityId === undefined) {
+      this.learnName(event)
+      return
+    }
+    const chat = this.chats.get(event.room_id)?.find(candidate => candidate.identityId === identityId)
+    const membership = membershipAfter(chat?.membership, event.content.membership)
+    if (membership !== undefined) this.update(chat ?? newChat(identityId, event.room_id), { membership })
+  }
+
+  private takeMessage(event: RoomEvent): void {
+    const message = translate(event)
+    if (!message) return
+    for (const chat of this.chats.get(event.room_id) ?? []) this.receive(chat, event, message)
+  }
+
+  private receive(chat: ChatState, event: RoomEvent, message: TranslatedMessage): void {
+    if (chat.membership === 'left' || this.knowledge.identities.get(event.sender) === chat.identityId) return
+    if (chat.membership !== 'joined') {
+      this.held.push({ identityId: chat.identityId, event })
+      return
+    }
+    if (chat.platform === null || (chat.kind !== 'dm' && chat.kind !== 'group')) return
+    const device = this.deviceOf(chat)
+    if (!device) this.unknownDevices.push({ identityId: chat.identityId, platform: chat.platform })
+    else if (isReceived(event, chat, device))
+      this.messages.push(this.planMessage(chat, device, event, message))
+  }
+
+  /** The device a chat belongs to: the login that the portal names, else the identity's first one on the platform. */
+  private deviceOf(chat: ChatState): Device | undefined {
+    const devices = (this.knowledge.devices.get(chat.identityId) ?? []).filter(
+      device => device.platform === chat.platform,
+    )
+    return chat.receiver === null ? devices[0] : devices.find(device => device.loginId === chat.receiver)
+  }
+
+  private planMessage(
+    chat: ChatState,
+    device: Device,
+    event: RoomEvent,
+    message: TranslatedMessage,
+  ): PlannedMessage {
+    const name = this.names.get(event.sender) ?? this.knowledge.names.get(event.sender) ?? ''
+    const media = message.media && splitMedia(message.media)
+    const userId = [...this.knowledge.identities].find(
+      ([, identityId]) => identityId === chat.identityId,
+    )?.[0]
+    return {
+      identityId: chat.identityId,
+      deviceRowId: device.id,
+      roomId: event.room_id,
+      senderUserId: event.sender,
+      media,
+      payload: {
+        id: event.event_id,
+        type: message.type,
+        from: event.sender,
+        to: userId ?? '',
+        message: message.message,
+        device_id: device.deviceId,
+        media: media?.info ?? null,
+        event: message.event,
+        kind: message.kind,
+        timestamp: rfc3339(event.origin_server_ts),
+        platform: device.platform,
+        sender: { id: event.sender, phone: phoneOf(event.sender, device), name },
+        chat: { id: event.room_id, kind: chat.kind, name: chat.name || name },
+        reply_to: message.replyTo,
+        relates_to: message.relatesTo,
+        location: message.location,
+      },
+    }
+  }
+
+  private update(chat: ChatState, change: Partial<ChatState>): void {
+    const updated = { ...chat, ...change }
+    const others = (this.chats.get(chat.roomId) ?? []).filter(other => other.identityId !== chat.identityId)
+    this.chats.set(chat.roomId, [...others, updated])
+    this.changed.set(`${chat.identityId} ${chat.roomId}`, updated)
+  }
+}
+
+/** Not our own words from the phone, not the bridge's notices, and not from before the device was linked. */
+function isReceived(event: RoomEvent, chat: ChatState, device: Device): boolean {
+  if (event.sender === chat.bridgeBot || event.sender === device.ghostUserId) return false
+  if (ghostIdOf(event.sender) === device.loginId) return false
+  return event.origin_server_ts >= device.linkedAt - CLOCK_TOLERANCE_MS
+}
+
+/** mautrix bridges name their ghosts `<network>_<id on the network>`. */
+function ghostIdOf(userId: string): string | undefined {
+  return /^@[^_:]+_([^:]+):/.exec(userId)?.[1]
+}
+
+/** On networks where an account is its phone number, as on WhatsApp, so is a ghost's id. */
+function phoneOf(userId: string, device: Device): string | null {
+  const id = ghostIdOf(userId)
+  return device.loginId === device.phone && id !== undefined && /^\d{5,15}$/.test(id) ? id : null
+}
+
+function splitMedia({ mxcUri, ...info }: NonNullable<TranslatedMessage['media']>): PlannedMessage['media'] {
+  return { id: randomToken('file_', 18), mxcUri, info }
+}
+
+/** @returns our membership after a member event about us, undefined when it doesn't change */
+function membershipAfter(before: ChatMembership | undefined, event: unknown): ChatMembership | undefined {
+  if (event === 'invite') return before === 'joined' || before === 'joining' ? undefined : 'invited'
+  // A room we made ourselves or were put into: there is no invitation to answer, but all the rest to find out.
+  if (event === 'join') return before === undefined || before === 'left' ? 'joining' : undefined
+  return before !== undefined && (event === 'leave' || event === 'ban') ? 'left' : undefined
+}
+
+function newChat(identityId: string, roomId: string): ChatState {
+  return {
+    identityId,
+    roomId,
+    membership: 'invited',
+    kind: 'other',
+    platform: null,
+    bridgeBot: null,
+    channelId: null,
+    receiver: null,
+    name: '',
+    encrypted: false,
+  }
+}

@@ -1,0 +1,364 @@
+/** SQL of the inbox: what a batch rests on, and the one transaction that stores what it means. */
+import { and, asc, eq, inArray, ne, or, sql } from 'drizzle-orm'
+import type { Db } from '../../db/open.ts'
+import {
+  appserviceTransactions,
+  type Chat,
+  chats,
+  deliveries,
+  deliveryLanes,
+  devices,
+  earlyStatuses,
+  heldEvents,
+  identities,
+  inboxEvents,
+  media,
+  messages,
+  profiles,
+  webhooks,
+} from '../../db/schema/index.ts'
+import type { EventBatch, RoomEvent } from '../../domain/ports.ts'
+import { MESSAGE_STATUSES, type MessageStatus } from '../../domain/states.ts'
+import { timeOrderedId } from '../../lib/tokens.ts'
+import type { ChatState, Knowledge, Plan, PlannedMessage, StatusChange } from './plan.ts'
+
+export interface StoreResult {
+  /** False: what the plan rests on has changed; nothing was written, plan again. */
+  stored: boolean
+  /** Whether something is to be delivered now. */
+  deliveries: boolean
+  /** Whether there are rooms to join now. */
+  joins: boolean
+}
+
+export interface InboxRepository {
+  /** Whether the batch at this position has been stored already. */
+  isRepeat(position: EventBatch['position']): Promise<boolean>
+  /** @param userIds whose membership or name the batch speaks of */
+  knowledge(roomIds: readonly string[], userIds: readonly string[]): Promise<Omit<Knowledge, 'platforms'>>
+  store(plan: Plan, now: number): Promise<StoreResult>
+  /** Events that wait for the join of a room, oldest first. */
+  held(identityId: string, roomId: string): Promise<RoomEvent[]>
+  /** Stores the end of a join and removes the held events, if there are still `heldCount` of them. */
+  storeJoin(plan: Plan, chat: Chat, heldCount: number, now: number): Promise<StoreResult>
+  /** Removes what only served to recognise repeats and can't come any more. */
+  forget(before: number): Promise<void>
+}
+
+const UNCHANGED: StoreResult = { stored: true, deliveries: false, joins: false }
+const STALE: StoreResult = { stored: false, deliveries: false, joins: false }
+
+export function createInboxRepository(db: Db): InboxRepository {
+  const { orm, committer } = db
+  const param = sql.placeholder
+
+  const transaction = orm
+    .select({ txnId: appserviceTransactions.txnId })
+    .from(appserviceTransactions)
+    .where(eq(appserviceTransactions.txnId, param('txnId')))
+    .prepare()
+  const insertTransaction = orm
+    .insert(appserviceTransactions)
+    .values({ txnId: param('txnId'), receivedAt: param('now') })
+    .prepare()
+  const chatsOfRoom = orm
+    .select()
+    .from(chats)
+    .where(eq(chats.roomId, param('roomId')))
+    .prepare()
+  const oneChat = orm
+    .select({ membership: chats.membership })
+    .from(chats)
+    .where(and(eq(chats.identityId, param('identityId')), eq(chats.roomId, param('roomId'))))
+    .prepare()
+  const identityByUser = orm
+    .select({ id: identities.id })
+    .from(identities)
+    .where(eq(identities.matrixUserId, param('userId')))
+    .prepare()
+  const userOfIdentity = orm
+    .select({ userId: identities.matrixUserId })
+    .from(identities)
+    .where(eq(identities.id, param('id')))
+    .prepare()
+  const linkedDevices = orm
+    .select()
+    .from(devices)
+    .where(and(eq(devices.identityId, param('identityId')), ne(devices.state, 'logged_out')))
+    .orderBy(asc(devices.createdAt))
+    .prepare()
+  const profile = orm
+    .select()
+    .from(profiles)
+    .where(eq(profiles.matrixUserId, param('userId')))
+    .prepare()
+  const upsertProfile = orm
+    .insert(profiles)
+    .values({ matrixUserId: param('userId'), displayName: param('name') })
+    .onConflictDoUpdate({ target: profiles.matrixUserId, set: { displayName: sql`excluded.display_name` } })
+    .prepare()
+  const insertEvent = orm
+    .insert(inboxEvents)
+    .values({
+      identityId: param('identityId'),
+      eventId: param('eventId'),
+      name: param('name'),
+      roomId: param('roomId'),
+      deviceRowId: param('deviceRowId'),
+      senderUserId: param('senderUserId'),
+      mediaId: param('mediaId'),
+      payload: param('payload'),
+      receivedAt: param('now'),
+    })
+    .onConflictDoNothing()
+    .returning({ seq: inboxEvents.seq })
+    .prepare()
+  const activeWebhooks = orm
+    .select({ id: webhooks.id })
+    .from(webhooks)
+    .where(and(eq(webhooks.identityId, param('identityId')), eq(webhooks.active, true)))
+    .prepare()
+  const insertDelivery = orm
+    .insert(deliveries)
+    .values({
+      id: param('id'),
+      identityId: param('identityId'),
+      webhookId: param('webhookId'),
+      inboxSeq: param('inboxSeq'),
+      lane: param('lane'),
+      status: 'pending',
+      attempts: 0,
+      lastStatus: null,
+      lastError: null,
+      settledAt: null,
+      createdAt: param('now'),
+    })
+    .prepare()
+  // A lane that exists keeps its time: work waits there already, or its holder will see this delivery.
+  const openLane = orm
+    .insert(deliveryLanes)
+    .values({ lane: param('lane'), endpoint: param('endpoint'), dueAt: param('now'), leaseId: null })
+    .onConflictDoNothing()
+    .prepare()
+  const messageByEvent = orm
+    .select({ seq: messages.seq, status: messages.status, roomId: messages.roomId })
+    .from(messages)
+    .where(eq(messages.eventId, param('eventId')))
+    .prepare()
+  const setStatus = orm
+    .update(messages)
+    .set({
+      status: sql`${param('status')}`,
+      reason: sql`${param('reason')}`,
+      updatedAt: sql`${param('now')}`,
+    })
+    .where(eq(messages.seq, param('seq')))
+    .prepare()
+  const keepEarly = orm
+    .insert(earlyStatuses)
+    .values({
+      eventId: param('eventId'),
+      status: param('status'),
+      reason: param('reason'),
+      receivedAt: param('now'),
+    })
+    .onConflictDoUpdate({
+      target: earlyStatuses.eventId,
+      set: { status: sql`excluded.status`, reason: sql`excluded.reason` },
+    })
+    .prepare()
+
+  /** True when the plan rests on a membership that has changed: an event would be held for a join that is complete. */
+  function isStale(plan: Plan): boolean {
+    return plan.held.some(
+      ({ identityId, event }) => oneChat.get({ identityId, roomId: event.room_id })?.membership === 'joined',
+    )
+  }
+
+  function writeChat(chat: ChatState, now: number): void {
+    const { identityId, roomId, ...columns } = chat
+    orm
+      .insert(chats)
+      .values({ identityId, roomId, ...columns, createdAt: now, updatedAt: now })
+      .onConflictDoUpdate({ target: [chats.identityId, chats.roomId], set: { ...columns, updatedAt: now } })
+      .run()
+  }
+
+  /** @returns whether there is something to deliver */
+  function writeMessage(message: PlannedMessage, now: number): boolean {
+    const { identityId, roomId, deviceRowId, senderUserId, payload } = message
+    const event = insertEvent.get({
+      identityId,
+      eventId: payload.id,
+      name: payload.event,
+      roomId,
+      deviceRowId,
+      senderUserId,
+      mediaId: message.media?.id ?? null,
+      payload,
+      now,
+    })
+    // Known already: the homeserver told it twice.
+    if (!event) return false
+    if (message.media) writeMedia(identityId, message.media, now)
+    const endpoints = activeWebhooks.all({ identityId })
+    for (const { id: webhookId } of endpoints) {
+      const endpoint = `${identityId}/${webhookId}`
+      const lane = `${endpoint}/${roomId}`
+      insertDelivery.run({ id: timeOrderedId('evt_'), identityId, webhookId, inboxSeq: event.seq, lane, now })
+      openLane.run({ lane, endpoint, now })
+    }
+    return endpoints.length > 0
+  }
+
+  function writeMedia(
+    identityId: string,
+    { id, mxcUri, info }: NonNullable<PlannedMessage['media']>,
+    now: number,
+  ): void {
+    orm
+      .insert(media)
+      .values({
+        id,
+        identityId,
+        mxcUri,
+        fileName: info.file_name,
+        mimeType: info.mime_type,
+        sizeBytes: info.size,
+        width: info.width,
+        height: info.height,
+        durationMs: info.duration,
+        blurHash: info.blur_hash,
+        stored: false,
+        createdAt: now,
+        updatedAt: now,
+      })
+      .run()
+  }
+
+  function writeStatus({ eventId, status, reason }: StatusChange, now: number): void {
+    const message = messageByEvent.get({ eventId })
+    if (!message) keepEarly.run({ eventId, status, reason, now })
+    else if (climbs(message.status, status)) setStatus.run({ seq: message.seq, status, reason, now })
+  }
+
+  function writeRead(roomId: string, eventId: string, now: number): void {
+    const last = messageByEvent.get({ eventId })
+    if (!last) {
+      keepEarly.run({ eventId, status: 'read', reason: null, now })
+      return
+    }
+    orm
+      .update(messages)
+      .set({ status: 'read', updatedAt: now })
+      .where(
+        and(
+          eq(messages.roomId, roomId),
+          inArray(messages.status, ['sent', 'delivered']),
+          sql`${messages.seq} <= ${last.seq}`,
+        ),
+      )
+      .run()
+  }
+
+  /** Everything of a plan but its position. Runs inside a transaction. */
+  function write(plan: Plan, now: number): StoreResult {
+    for (const chat of plan.chats) writeChat(chat, now)
+    for (const [userId, name] of plan.names) upsertProfile.run({ userId, name })
+    for (const { identityId, event } of plan.held) {
+      orm
+        .insert(heldEvents)
+        .values({ identityId, roomId: event.room_id, event: { ...event } })
+        .run()
+    }
+    let hasDeliveries = false
+    for (const message of plan.messages) hasDeliveries = writeMessage(message, now) || hasDeliveries
+    for (const status of plan.statuses) writeStatus(status, now)
+    for (const { roomId, eventId } of plan.reads) writeRead(roomId, eventId, now)
+    const hasJoins = plan.chats.some(chat => chat.membership === 'invited' || chat.membership === 'joining')
+    return { stored: true, deliveries: hasDeliveries, joins: hasJoins }
+  }
+
+  function isStored(position: EventBatch['position']): boolean {
+    if (position.kind === 'transaction') return transaction.get({ txnId: position.txnId }) !== undefined
+    const { userId, nextBatch } = position
+    const same = and(eq(identities.matrixUserId, userId), eq(identities.syncToken, nextBatch))
+    return orm.select({ id: identities.id }).from(identities).where(same).get() !== undefined
+  }
+
+  function writePosition(position: EventBatch['position'], now: number): void {
+    if (position.kind === 'transaction') insertTransaction.run({ txnId: position.txnId, now })
+    else {
+      const own = eq(identities.matrixUserId, position.userId)
+      orm.update(identities).set({ syncToken: position.nextBatch, updatedAt: now }).where(own).run()
+    }
+  }
+
+  return {
+    isRepeat: async position => isStored(position),
+
+    async knowledge(roomIds, userIds) {
+      const known: Chat[] = roomIds.flatMap(roomId => chatsOfRoom.all({ roomId }))
+      const ours = new Map<string, string>()
+      for (const userId of userIds) {
+        const identity = identityByUser.get({ userId })
+        if (identity) ours.set(userId, identity.id)
+      }
+      for (const identityId of new Set(known.map(chat => chat.identityId))) {
+        const identity = userOfIdentity.get({ id: identityId })
+        if (identity) ours.set(identity.userId, identityId)
+      }
+      const linked = new Map(
+        [...ours.values()].map(identityId => [identityId, linkedDevices.all({ identityId })]),
+      )
+      const names = new Map<string, string>()
+      for (const userId of userIds) {
+        const known = profile.get({ userId })
+        if (known) names.set(userId, known.displayName)
+      }
+      return { chats: known, identities: ours, devices: linked, names }
+    },
+
+    store: (plan, now) =>
+      committer.write(() => {
+        if (plan.position && isStored(plan.position)) return UNCHANGED
+        if (isStale(plan)) return STALE
+        if (plan.position) writePosition(plan.position, now)
+        return write(plan, now)
+      }),
+
+    held: async (identityId, roomId) =>
+      orm
+        .select({ event: heldEvents.event })
+        .from(heldEvents)
+        .where(and(eq(heldEvents.identityId, identityId), eq(heldEvents.roomId, roomId)))
+        .orderBy(asc(heldEvents.seq))
+        .all()
+        .map(row => row.event as unknown as RoomEvent),
+
+    storeJoin: (plan, { identityId, roomId }, heldCount, now) =>
+      committer.write(() => {
+        const ofRoom = and(eq(heldEvents.identityId, identityId), eq(heldEvents.roomId, roomId))
+        const heldNow = orm.select({ seq: heldEvents.seq }).from(heldEvents).where(ofRoom).all().length
+        if (heldNow !== heldCount) return STALE
+        orm.delete(heldEvents).where(ofRoom).run()
+        return write(plan, now)
+      }),
+
+    forget: before =>
+      committer.write(() => {
+        orm.delete(appserviceTransactions).where(sql`${appserviceTransactions.receivedAt} < ${before}`).run()
+        orm
+          .delete(earlyStatuses)
+          .where(or(sql`${earlyStatuses.receivedAt} < ${before}`))
+          .run()
+      }),
+  }
+}
+
+/** A status only goes up the ladder; a failure ends it, unless the message has arrived. */
+function climbs(from: MessageStatus, to: MessageStatus): boolean {
+  if (from === 'failed' || from === 'cancelled') return false
+  if (to === 'failed') return from !== 'delivered' && from !== 'read'
+  return MESSAGE_STATUSES.indexOf(to) > MESSAGE_STATUSES.indexOf(from)
+}

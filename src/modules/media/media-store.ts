@@ -1,0 +1,132 @@
+/** Files of messages, on disk below DATA_DIR/media: those to be sent, and those that came in. */
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Media } from '../../db/schema/index.ts'
+import { GatewayError } from '../../domain/errors.ts'
+import type { MatrixSession } from '../../domain/ports.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { equalInConstantTime } from '../../lib/sealing.ts'
+import { randomToken } from '../../lib/tokens.ts'
+import { describeImage } from './describe-image.ts'
+import { writeDurably } from './file-writer.ts'
+import type { MediaRepository } from './repository.ts'
+import type { MediaStore, StagedFile } from './types.ts'
+
+export interface MediaStoreOptions {
+  repository: MediaRepository
+  dir: string
+  maxBytes: number
+  /** How long a signed address is good for, in seconds. */
+  urlTtlS: number
+  /** Keyed one-way function for signed addresses. */
+  sign: (text: string) => string
+  clock: Clock
+}
+
+/** The media use cases as the other modules know them. */
+export interface MediaFiles extends MediaStore {
+  find(mediaId: string): Promise<Media | null>
+  /** Makes sure the file lies at the homeserver. @returns its mxc:// URI */
+  upload(mediaId: string, session: MatrixSession): Promise<{ file: Media; mxcUri: string }>
+  /** Makes sure an incoming file is on our disk. @throws GatewayError when the homeserver doesn't have it */
+  fetchIncoming(mediaId: string, session: MatrixSession): Promise<Media>
+  /** Path and query of an address that gives the file without authentication, until it expires. */
+  signedPath(mediaId: string): string
+  /**
+   * The file behind a signed address.
+   * @throws GatewayError forbidden (wrong or expired signature), not_found
+   */
+  open(mediaId: string, expires: string, signature: string): Promise<{ path: string; file: Media }>
+}
+
+const OPAQUE_TYPES = ['', 'application/octet-stream']
+
+export function createMediaStore(options: MediaStoreOptions): MediaFiles {
+  const { repository, clock } = options
+  const pathOf = (mediaId: string) => join(options.dir, mediaId.slice(-2), mediaId)
+  const signatureOf = (mediaId: string, expires: string) => options.sign(`${mediaId}:${expires}`)
+  /** Uploads and downloads under way, so that none is done twice at a time. */
+  const running = new Map<string, Promise<unknown>>()
+
+  return {
+    pathOf,
+    find: repository.find,
+
+    async stage({ identityId, fileName, mimeType, stream }) {
+      const id = randomToken('file_', 18)
+      const sizeBytes = await writeDurably(pathOf(id), stream, options.maxBytes)
+      // A declared type that says nothing gives way to what the extension says.
+      const type = OPAQUE_TYPES.includes(mimeType) ? Bun.file(fileName).type : mimeType
+      const mime = (type.split(';')[0] ?? '').trim() || 'application/octet-stream'
+      const image = mime.startsWith('image/') ? await describeImage(pathOf(id), sizeBytes) : null
+      return {
+        id,
+        identityId,
+        fileName,
+        mimeType: mime,
+        sizeBytes,
+        width: image?.width ?? 0,
+        height: image?.height ?? 0,
+        durationMs: 0,
+        blurHash: image?.blurHash ?? '',
+        mxcUri: null,
+        stored: true,
+      } satisfies StagedFile
+    },
+
+    async discard(file) {
+      await rm(pathOf(file.id), { force: true })
+    },
+
+    upload: (mediaId, session) =>
+      once(`upload:${mediaId}`, async () => {
+        const file = await existing(mediaId)
+        if (file.mxcUri) return { file, mxcUri: file.mxcUri }
+        const mxcUri = await session.upload(pathOf(mediaId), file.fileName, file.mimeType)
+        await repository.setMxcUri(mediaId, mxcUri, clock.now())
+        return { file, mxcUri }
+      }),
+
+    fetchIncoming: (mediaId, session) =>
+      once(`fetch:${mediaId}`, async () => {
+        const file = await existing(mediaId)
+        if (file.stored || !file.mxcUri) return file
+        const response = await session.download(file.mxcUri)
+        const body = response.body ?? new Blob([]).stream()
+        // What the homeserver accepted has its own limit; ours is for what clients send.
+        const sizeBytes = await writeDurably(pathOf(mediaId), body, Number.MAX_SAFE_INTEGER)
+        await repository.setStored(mediaId, sizeBytes, clock.now())
+        return { ...file, stored: true, sizeBytes }
+      }),
+
+    signedPath(mediaId) {
+      const expires = String(Math.floor(clock.now() / 1000) + options.urlTtlS)
+      return `/api/v1/media/${mediaId}?expires=${expires}&signature=${signatureOf(mediaId, expires)}`
+    },
+
+    async open(mediaId, expires, signature) {
+      if (!equalInConstantTime(signature, signatureOf(mediaId, expires))) {
+        throw new GatewayError('forbidden', 'signature: does not belong to this file and time')
+      }
+      if (Number(expires) * 1000 < clock.now())
+        throw new GatewayError('forbidden', 'expires: this address has expired')
+      const file = await repository.find(mediaId)
+      if (!file?.stored) throw new GatewayError('not_found', 'there is no such file')
+      return { path: pathOf(mediaId), file }
+    },
+  }
+
+  async function existing(mediaId: string): Promise<Media> {
+    const file = await repository.find(mediaId)
+    if (file) return file
+    throw new GatewayError('not_found', 'the file is no longer stored')
+  }
+
+  function once<T>(key: string, work: () => Promise<T>): Promise<T> {
+    const current = running.get(key) as Promise<T> | undefined
+    if (current !== undefined) return current
+    const started = work().finally(() => running.delete(key))
+    running.set(key, started)
+    return started
+  }
+}
