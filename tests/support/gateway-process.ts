@@ -1,0 +1,114 @@
+/** A gateway as a process of its own, for tests that stop it, kill it or look at it from outside. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseEnv } from 'node:util'
+import { tempDir } from './temp-dir.ts'
+import { waitFor } from './wait-for.ts'
+
+const ROOT = join(import.meta.dir, '..', '..')
+
+export interface GatewayProcess extends AsyncDisposable {
+  url: string
+  /** Its working directory, where .env and data lie. */
+  directory: string
+  clientId: string
+  clientSecret: string
+  pid: number
+  /** What it printed so far, on both outputs. */
+  output(): string
+  /** Sends SIGTERM. @returns its exit code */
+  stop(): Promise<number>
+  /** kill -9: nothing of it gets a chance to finish. */
+  kill(): Promise<void>
+}
+
+export interface GatewayOptions {
+  /** A folder to start in, with what an earlier run left there; by default a new one, removed at the end. */
+  directory?: string
+  /** Settings beside the defaults of a test. PATH and HOME are all it has of ours. */
+  env?: Record<string, string>
+  /** By default the source on this Bun. */
+  command?: string[]
+  deadlineMs?: number
+}
+
+/** Resolves when /health answers. */
+export async function spawnGateway({
+  directory,
+  env = {},
+  command = [process.execPath, join(ROOT, 'src', 'main.ts')],
+  deadlineMs = 15_000,
+}: GatewayOptions = {}): Promise<GatewayProcess> {
+  const own = directory === undefined ? tempDir() : undefined
+  const folder = directory ?? own?.path ?? ''
+  const child = Bun.spawn([...command, 'serve'], {
+    cwd: folder,
+    env: { PATH: '/usr/bin:/bin', HOME: folder, PORT: '0', LOG_LEVEL: 'warn', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const output = collect(child.stdout, child.stderr)
+  const end = async (signal: NodeJS.Signals) => {
+    if (child.exitCode === null && child.signalCode === null) child.kill(signal)
+    return await child.exited
+  }
+  const dispose = async () => {
+    await end('SIGKILL')
+    own?.[Symbol.dispose]()
+  }
+  try {
+    const url = await waitFor(
+      async () => {
+        if (child.exitCode !== null) throw new Error(`the gateway ended with ${child.exitCode}: ${output()}`)
+        const told = /is ready at (\S+)/.exec(output())?.[1]
+        return told && (await isHealthy(told)) ? told : null
+      },
+      { what: 'a healthy gateway', deadlineMs },
+    )
+    const settings: Record<string, string | undefined> = { ...readSettings(folder), ...env }
+    return {
+      url,
+      directory: folder,
+      clientId: settings.CLIENT_ID ?? '',
+      clientSecret: settings.CLIENT_SECRET ?? '',
+      pid: child.pid,
+      output,
+      stop: () => end('SIGTERM'),
+      kill: async () => {
+        await end('SIGKILL')
+      },
+      [Symbol.asyncDispose]: dispose,
+    }
+  } catch (error) {
+    await dispose()
+    throw error
+  }
+}
+
+async function isHealthy(url: string): Promise<boolean> {
+  try {
+    return (await fetch(`${url}/health`)).ok
+  } catch {
+    return false
+  }
+}
+
+function readSettings(directory: string): Record<string, string | undefined> {
+  try {
+    return parseEnv(readFileSync(join(directory, '.env'), 'utf8'))
+  } catch {
+    // All settings came by the environment.
+    return {}
+  }
+}
+
+/** Reads the streams to their end, so that the process never waits for a full pipe. */
+function collect(...streams: ReadableStream<Uint8Array<ArrayBuffer>>[]): () => string {
+  let text = ''
+  for (const stream of streams) {
+    const decoder = new TextDecoder()
+    void (async () => {
+      for await (const chunk of stream) text += decoder.decode(chunk, { stream: true })
+    })()
+  }
+  return () => text
+}

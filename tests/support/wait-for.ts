@@ -1,0 +1,27 @@
+/** Waits for something to become true, with a deadline: tests never sleep a guessed time. */
+
+interface WaitOptions {
+  /** What is waited for, for the message when it doesn't come. */
+  what?: string
+  deadlineMs?: number
+}
+
+const POLL_MS = 5
+
+/** @returns the first value of `condition` that is neither false, null nor undefined. @throws Error at the deadline */
+export async function waitFor<T>(
+  condition: () => T | Promise<T>,
+  { what = condition.toString(), deadlineMs = 5_000 }: WaitOptions = {},
+): Promise<NonNullable<Exclude<T, false>>> {
+  const deadline = performance.now() + deadlineMs
+  for (;;) {
+    const value = await condition()
+    if (isThere(value)) return value
+    if (performance.now() > deadline) throw new Error(`waited ${deadlineMs} ms in vain for: ${what}`)
+    await Bun.sleep(POLL_MS)
+  }
+}
+
+function isThere<T>(value: T): value is NonNullable<Exclude<T, false>> {
+  return value !== false && value !== null && value !== undefined
+}
