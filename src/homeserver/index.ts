@@ -3,10 +3,10 @@
  * pushing of events to those. It knows nothing of what it is embedded in.
  */
 import type { AppserviceRegistration } from './appservices.ts'
-import { type Answer, authenticate } from './call.ts'
+import { type Answer, accessToken, authenticate } from './call.ts'
 import { Core, type CoreOptions } from './core.ts'
 import { logIn, loginFlows, register, versions } from './endpoints/account.ts'
-import { MatrixError, unrecognized } from './errors.ts'
+import { MatrixError, notFound, unrecognized } from './errors.ts'
 import { randomId, tokenHash } from './identifiers.ts'
 import { Pusher } from './pusher.ts'
 import { createRouter } from './routes.ts'
@@ -66,6 +66,7 @@ class EmbeddedHomeserver implements Homeserver {
     const match = this.router.match(request.method, path)
     if (!match) throw unrecognized(404)
     if ('methodNotAllowed' in match) throw unrecognized(405)
+    if (isLegacyDownload(path) && !accessToken(request, query)) throw notFound('Media needs an access token')
     const requester = authenticate(this.core, request, query)
     return match.handler({ core: this.core, request, params: match.params, query, requester })
   }
@@ -145,6 +146,11 @@ class EmbeddedHomeserver implements Homeserver {
     this.core.stopping.abort()
     await Promise.all([...this.pushers.values()].map(pusher => pusher.stop()))
   }
+}
+
+/** The old downloads needed no account; without one they find nothing. */
+function isLegacyDownload(path: string): boolean {
+  return /^\/_matrix\/media\/[^/]+\/(download|thumbnail)\//.test(path)
 }
 
 const NO_QUERY = new URLSearchParams()

@@ -104,10 +104,6 @@ export class RoomView {
     }
   }
 
-  private joinedSinceInvite(event: EventRow): boolean {
-    return this.membershipAt(event.stream_id) === 'invite'
-  }
-
   /** True when the user was in the room at `position` or came in later. */
   private joinsAfter(position: number): boolean {
     if (this.room.membershipOf(this.userId) === 'join') return true
@@ -130,22 +126,14 @@ export class RoomView {
     if (this.room.historyVisibility === 'world_readable') return Number.MAX_SAFE_INTEGER
     const current = this.memberships.at(Number.MAX_SAFE_INTEGER)
     const left = membership === 'leave' || membership === 'ban'
-    if (
-      left &&
-      current &&
-      this.wasJoinedBefore(current) &&
-      !this.core.users.hasForgotten(this.userId, this.room.num)
-    )
-      return current.stream_id
+    const forgotten = this.core.users.hasForgotten(this.userId, this.room.num)
+    if (left && current && !forgotten && this.joinsAfter(0)) return current.stream_id
     throw forbidden(`${this.userId} is not in the room`)
   }
 
-  private wasJoinedBefore(departure: EventRow): boolean {
-    for (let event: EventRow | undefined = departure; event; ) {
-      if (parseStored(event.content).membership === 'join') return true
-      event = this.memberships.at(event.stream_id - 1)
-    }
-    return false
+  /** True when the user was a member at any time. */
+  get everJoined(): boolean {
+    return this.joinsAfter(0)
   }
 }
 

@@ -1,6 +1,17 @@
 /** The whole client-server API as a table. */
 import type { Handler } from './call.ts'
 import { capabilities, logOut, logOutAll, whoami } from './endpoints/account.ts'
+import {
+  deleteTag,
+  getAccountData,
+  getFilter,
+  getGlobalPushRules,
+  getPushRules,
+  getTags,
+  postFilter,
+  putAccountData,
+  putTag,
+} from './endpoints/account-data.ts'
 import { ping } from './endpoints/appservice-ping.ts'
 import { createRoom } from './endpoints/create-room.ts'
 import { deleteDevice, deleteDevices, getDevice, listDevices, putDevice } from './endpoints/devices.ts'
@@ -12,7 +23,18 @@ import {
   roomAliases,
   roomVisibility,
 } from './endpoints/directory.ts'
+import { getContext, getEvent, getMessages, getRelations } from './endpoints/history.ts'
+import {
+  claimKeys,
+  keyChanges,
+  queryKeys,
+  uploadCrossSigning,
+  uploadKeys,
+  uploadSignatures,
+} from './endpoints/keys.ts'
+import { createMedia, download, mediaConfig, upload, uploadReserved } from './endpoints/media.ts'
 import { ban, forget, invite, join, joinedRooms, kick, knock, leave, unban } from './endpoints/membership.ts'
+import { getPresence, putPresence } from './endpoints/presence.ts'
 import {
   getAvatar,
   getDisplayname,
@@ -21,7 +43,11 @@ import {
   putDisplayname,
   searchUsers,
 } from './endpoints/profile.ts'
+import { getJoinedMembers, getMembers, getState, getStateEvent } from './endpoints/read-state.ts'
+import { postReadMarkers, postReceipt, putTyping } from './endpoints/receipts.ts'
 import { putState, redact, send } from './endpoints/send.ts'
+import { sync } from './endpoints/sync.ts'
+import { sendToDevice } from './endpoints/to-device.ts'
 import { Router } from './router.ts'
 
 type Route = readonly [method: string, path: string, handler: Handler]
@@ -65,15 +91,71 @@ const V3: readonly Route[] = [
   ['GET', '/directory/list/room/{roomId}', roomVisibility],
   ['GET', '/publicRooms', publicRooms],
   ['POST', '/publicRooms', publicRooms],
+  ['GET', '/rooms/{roomId}/state', getState],
+  ['GET', '/rooms/{roomId}/state/{eventType}', getStateEvent],
+  ['GET', '/rooms/{roomId}/state/{eventType}/{stateKey}', getStateEvent],
+  ['GET', '/rooms/{roomId}/members', getMembers],
+  ['GET', '/rooms/{roomId}/joined_members', getJoinedMembers],
+  ['GET', '/rooms/{roomId}/messages', getMessages],
+  ['GET', '/rooms/{roomId}/event/{eventId}', getEvent],
+  ['GET', '/rooms/{roomId}/context/{eventId}', getContext],
+  ['POST', '/rooms/{roomId}/receipt/{receiptType}/{eventId}', postReceipt],
+  ['POST', '/rooms/{roomId}/read_markers', postReadMarkers],
+  ['PUT', '/rooms/{roomId}/typing/{userId}', putTyping],
+  ['GET', '/sync', sync],
+  ['POST', '/user/{userId}/filter', postFilter],
+  ['GET', '/user/{userId}/filter/{filterId}', getFilter],
+  ['GET', '/user/{userId}/account_data/{type}', getAccountData],
+  ['PUT', '/user/{userId}/account_data/{type}', putAccountData],
+  ['GET', '/user/{userId}/rooms/{roomId}/account_data/{type}', getAccountData],
+  ['PUT', '/user/{userId}/rooms/{roomId}/account_data/{type}', putAccountData],
+  ['GET', '/user/{userId}/rooms/{roomId}/tags', getTags],
+  ['PUT', '/user/{userId}/rooms/{roomId}/tags/{tag}', putTag],
+  ['DELETE', '/user/{userId}/rooms/{roomId}/tags/{tag}', deleteTag],
+  ['GET', '/presence/{userId}/status', getPresence],
+  ['PUT', '/presence/{userId}/status', putPresence],
+  ['GET', '/pushrules', getPushRules],
+  ['GET', '/pushrules/', getPushRules],
+  ['GET', '/pushrules/global', getGlobalPushRules],
+  ['GET', '/pushrules/global/', getGlobalPushRules],
+  ['POST', '/keys/upload', uploadKeys],
+  ['POST', '/keys/query', queryKeys],
+  ['POST', '/keys/claim', claimKeys],
+  ['GET', '/keys/changes', keyChanges],
+  ['POST', '/keys/device_signing/upload', uploadCrossSigning],
+  ['POST', '/keys/signatures/upload', uploadSignatures],
+  ['PUT', '/sendToDevice/{eventType}/{txnId}', sendToDevice],
 ]
 
 /** Paths that stand alone. */
-const OTHERS: readonly Route[] = [['POST', '/_matrix/client/v1/appservice/{appserviceId}/ping', ping]]
+const OTHERS: readonly Route[] = [
+  ['POST', '/_matrix/client/v1/appservice/{appserviceId}/ping', ping],
+  ['GET', '/_matrix/client/v1/rooms/{roomId}/relations/{eventId}', getRelations],
+  ['GET', '/_matrix/client/v1/rooms/{roomId}/relations/{eventId}/{relType}', getRelations],
+  ['GET', '/_matrix/client/v1/rooms/{roomId}/relations/{eventId}/{relType}/{eventType}', getRelations],
+  ['GET', '/_matrix/client/v1/media/config', mediaConfig],
+  ['GET', '/_matrix/client/v1/media/download/{serverName}/{mediaId}', download],
+  ['GET', '/_matrix/client/v1/media/download/{serverName}/{mediaId}/{fileName}', download],
+  ['GET', '/_matrix/client/v1/media/thumbnail/{serverName}/{mediaId}', download],
+  ['POST', '/_matrix/media/v1/create', createMedia],
+]
+
+/** Paths below /_matrix/media/v3 (and /r0): the older place of media, here for those with an account only. */
+const MEDIA_V3: readonly Route[] = [
+  ['GET', '/config', mediaConfig],
+  ['POST', '/upload', upload],
+  ['PUT', '/upload/{serverName}/{mediaId}', uploadReserved],
+  ['GET', '/download/{serverName}/{mediaId}', download],
+  ['GET', '/download/{serverName}/{mediaId}/{fileName}', download],
+  ['GET', '/thumbnail/{serverName}/{mediaId}', download],
+]
 
 export function createRouter(): Router<Handler> {
   const router = new Router<Handler>()
   for (const [method, path, handler] of V3)
     for (const version of ['v3', 'r0']) router.add(method, `/_matrix/client/${version}${path}`, handler)
+  for (const [method, path, handler] of MEDIA_V3)
+    for (const version of ['v3', 'r0']) router.add(method, `/_matrix/media/${version}${path}`, handler)
   for (const [method, path, handler] of OTHERS) router.add(method, path, handler)
   return router
 }

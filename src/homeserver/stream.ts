@@ -46,17 +46,20 @@ export class Stream {
     return this.waiters.has(userId)
   }
 
-  /** Resolves when something happens to the user, after `ms`, or when `signal` aborts. */
-  async wait(userId: string, ms: number, signal: AbortSignal): Promise<void> {
+  /** Resolves when something happens to the user, after `ms`, or when one of `signals` aborts. */
+  async wait(userId: string, ms: number, signals: readonly AbortSignal[]): Promise<void> {
     const controller = new AbortController()
     const wake = () => controller.abort()
     const ofUser = this.waiters.get(userId) ?? new Set()
     this.waiters.set(userId, ofUser)
     ofUser.add(wake)
-    signal.addEventListener('abort', wake, { once: true })
-    if (signal.aborted) wake()
+    // By hand, as AbortSignal.any would hang one more dependant on the server's own signal for every poll.
+    for (const signal of signals) {
+      signal.addEventListener('abort', wake, { once: true })
+      if (signal.aborted) wake()
+    }
     await this.clock.sleep(ms, controller.signal)
-    signal.removeEventListener('abort', wake)
+    for (const signal of signals) signal.removeEventListener('abort', wake)
     ofUser.delete(wake)
     if (ofUser.size === 0 && this.waiters.get(userId) === ofUser) this.waiters.delete(userId)
   }

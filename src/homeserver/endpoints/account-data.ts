@@ -1,0 +1,109 @@
+/** Account data, tags, filters and push rules: what a user's clients keep on the server. */
+import { z } from 'zod'
+import { readBody, readObject, validate } from '../body.ts'
+import { assertOwn, type Call, param } from '../call.ts'
+import { badJson, forbidden, notFound } from '../errors.ts'
+import { filterSchema } from '../filter.ts'
+import { isObject, type JsonObject, parseStored } from '../json.ts'
+import { PUSH_RULES } from '../push-rules.ts'
+
+/** Kept by other endpoints. */
+const SERVER_MANAGED = ['m.fully_read', 'm.push_rules']
+const GLOBAL = 0
+
+function roomNumber(call: Call): number {
+  const { roomId } = call.params
+  if (roomId === undefined) return GLOBAL
+  const room = call.core.rooms.read(roomId)
+  if (room?.membershipOf(call.requester.userId) === undefined) throw forbidden('You are not in this room')
+  return room.num
+}
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#put_matrixclientv3useruseridaccount_datatype */
+export async function putAccountData(call: Call): Promise<JsonObject> {
+  const userId = param(call, 'userId')
+  assertOwn(call, userId)
+  const type = param(call, 'type')
+  if (SERVER_MANAGED.includes(type)) throw badJson(`${type} can't be set through account data`)
+  const content = await readObject(call.request)
+  const room = roomNumber(call)
+  await call.core.commit(tx => tx.putAccountData(userId, room, type, content))
+  return {}
+}
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3useruseridaccount_datatype */
+export function getAccountData(call: Call): JsonObject {
+  const userId = param(call, 'userId')
+  assertOwn(call, userId)
+  const content = call.core.users.accountData(userId, roomNumber(call), param(call, 'type'))
+  if (content === undefined) throw notFound('No such account data')
+  return parseStored(content)
+}
+
+function storedTags(call: Call, userId: string, room: number): JsonObject {
+  const content = call.core.users.accountData(userId, room, 'm.tag')
+  const tags = content === undefined ? {} : parseStored(content).tags
+  return isObject(tags) ? tags : {}
+}
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3useruseridroomsroomidtags */
+export function getTags(call: Call): JsonObject {
+  const userId = param(call, 'userId')
+  assertOwn(call, userId)
+  return { tags: storedTags(call, userId, roomNumber(call)) }
+}
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#put_matrixclientv3useruseridroomsroomidtagstag */
+export async function putTag(call: Call): Promise<JsonObject> {
+  const content = await readObject(call.request)
+  return changeTags(call, tags => ({ ...tags, [param(call, 'tag')]: content }))
+}
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#delete_matrixclientv3useruseridroomsroomidtagstag */
+export async function deleteTag(call: Call): Promise<JsonObject> {
+  return changeTags(call, ({ [param(call, 'tag')]: _removed, ...rest }) => rest)
+}
+
+async function changeTags(call: Call, change: (tags: JsonObject) => JsonObject): Promise<JsonObject> {
+  const userId = param(call, 'userId')
+  assertOwn(call, userId)
+  const room = roomNumber(call)
+  await call.core.commit(tx =>
+    tx.putAccountData(userId, room, 'm.tag', { tags: change(storedTags(call, userId, room)) }),
+  )
+  return {}
+}
+
+const anyObject = z.custom<JsonObject>(isObject, 'must be an object')
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3useruseridfilter */
+export async function postFilter(call: Call): Promise<JsonObject> {
+  const userId = param(call, 'userId')
+  assertOwn(call, userId)
+  const filter = await readBody(call.request, anyObject)
+  validate(filterSchema, filter)
+  const id = await call.core.commit(tx => {
+    tx.wrote = true
+    return call.core.users.putFilter(userId, JSON.stringify(filter))
+  })
+  return { filter_id: String(id) }
+}
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3useruseridfilterfilterid */
+export function getFilter(call: Call): JsonObject {
+  const userId = param(call, 'userId')
+  assertOwn(call, userId)
+  const text = call.core.users.filter(Number(param(call, 'filterId')), userId)
+  if (text === undefined) throw notFound('Unknown filter')
+  return parseStored(text)
+}
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3pushrules */
+export function getPushRules(): JsonObject {
+  return PUSH_RULES
+}
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3pushrulesglobal */
+export function getGlobalPushRules(): JsonObject {
+  return PUSH_RULES.global as JsonObject
+}

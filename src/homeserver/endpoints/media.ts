@@ -1,0 +1,198 @@
+/** Uploads and downloads. Content is streamed to and from files, never held in memory. */
+import { createWriteStream } from 'node:fs'
+import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Call, param } from '../call.ts'
+import type { Core } from '../core.ts'
+import { forbidden, MatrixError, notFound, tooLarge } from '../errors.ts'
+import { randomId } from '../identifiers.ts'
+import type { JsonObject } from '../json.ts'
+import type { MediaRow } from '../store/media.ts'
+
+/** How long a reserved upload may stay empty. */
+const RESERVED_FOR_MS = 24 * 60 * 60_000
+const MEDIA_ID = /^[A-Za-z0-9_-]{1,64}$/
+
+/** What a browser may show by itself; everything else is offered for download. @see https://spec.matrix.org/v1.12/client-server-api/#serving-inline-content */
+const INLINE_TYPES = new Set([
+  'text/css',
+  'text/plain',
+  'text/csv',
+  'application/json',
+  'application/ld+json',
+  'image/jpeg',
+  'image/gif',
+  'image/png',
+  'image/apng',
+  'image/webp',
+  'image/avif',
+  'video/mp4',
+  'video/webm',
+  'video/ogg',
+  'video/quicktime',
+  'audio/mp4',
+  'audio/webm',
+  'audio/aac',
+  'audio/mpeg',
+  'audio/ogg',
+  'audio/wave',
+  'audio/wav',
+  'audio/x-wav',
+  'audio/x-pn-wav',
+  'audio/flac',
+  'audio/x-flac',
+])
+
+const CONTENT_SECURITY_POLICY =
+  "sandbox; default-src 'none'; script-src 'none'; plugin-types application/pdf; style-src 'unsafe-inline'; object-src 'self';"
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv1mediaconfig */
+export function mediaConfig({ core }: Call): JsonObject {
+  return { 'm.upload.size': core.maxUploadBytes }
+}
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixmediav3upload */
+export async function upload(call: Call): Promise<JsonObject> {
+  const mediaId = randomId('', 24)
+  await store(call, mediaId)
+  return { content_uri: `mxc://${call.core.serverName}/${mediaId}` }
+}
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixmediav1create */
+export async function createMedia({ core, requester }: Call): Promise<JsonObject> {
+  const mediaId = randomId('', 24)
+  const now = core.clock.now()
+  await core.commit(tx => {
+    tx.wrote = true
+    core.media.put(
+      { media_id: mediaId, user_id: requester.userId, content_type: null, filename: null, size_bytes: null },
+      now,
+    )
+  })
+  return { content_uri: `mxc://${core.serverName}/${mediaId}`, unused_expires_at: now + RESERVED_FOR_MS }
+}
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#put_matrixmediav3uploadservernamemediaid */
+export async function uploadReserved(call: Call): Promise<JsonObject> {
+  const mediaId = param(call, 'mediaId')
+  const row = findMedia(call.core, param(call, 'serverName'), mediaId)
+  if (row.user_id !== call.requester.userId) throw forbidden('This media belongs to somebody else')
+  if (row.size_bytes !== null) throw overwritten()
+  await store(call, mediaId)
+  return {}
+}
+
+const overwritten = () =>
+  new MatrixError(409, 'M_CANNOT_OVERWRITE_MEDIA', 'This media has its content already')
+
+/** Content goes to a temporary file, to disk, and under its name; only then the row says that it is there. */
+async function store(call: Call, mediaId: string): Promise<void> {
+  const { core, request, requester, query } = call
+  const declared = Number(request.headers.get('content-length') ?? 0)
+  if (declared > core.maxUploadBytes) throw uploadTooLarge(core)
+  await mkdir(core.mediaDir, { recursive: true })
+  const path = mediaPath(core, mediaId)
+  const temporary = `${path}.${randomId('', 6)}.tmp`
+  try {
+    const size = await writeBody(core, request, temporary)
+    await rename(temporary, path)
+    await syncDirectory(core.mediaDir)
+    await core.commit(tx => {
+      const existing = core.media.find(mediaId)
+      if (existing && existing.size_bytes !== null) throw overwritten()
+      tx.wrote = true
+      core.media.put(
+        {
+          media_id: mediaId,
+          user_id: requester.userId,
+          content_type: request.headers.get('content-type') ?? 'application/octet-stream',
+          filename: query.get('filename'),
+          size_bytes: size,
+        },
+        core.clock.now(),
+      )
+    })
+  } finally {
+    await rm(temporary, { force: true })
+  }
+}
+
+async function writeBody(core: Core, request: Request, path: string): Promise<number> {
+  const output = createWriteStream(path, { flags: 'wx', mode: 0o600, flush: true })
+  const failed = new Promise<never>((_, reject) => output.once('error', reject))
+  failed.catch(() => {})
+  let size = 0
+  try {
+    for await (const chunk of request.body ?? []) {
+      size += chunk.byteLength
+      if (size > core.maxUploadBytes) throw uploadTooLarge(core)
+      if (!output.write(chunk))
+        await Promise.race([new Promise(resolve => output.once('drain', resolve)), failed])
+    }
+    const closed = new Promise(resolve => output.once('close', resolve))
+    output.end()
+    await Promise.race([closed, failed])
+    return size
+  } catch (error) {
+    output.destroy()
+    throw error
+  }
+}
+
+function uploadTooLarge(core: Core): MatrixError {
+  return tooLarge(`Uploads are limited to ${core.maxUploadBytes} bytes`)
+}
+
+/** Makes the new name itself durable. */
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r')
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
+}
+
+function mediaPath(core: Core, mediaId: string): string {
+  return join(core.mediaDir, mediaId)
+}
+
+function findMedia(core: Core, serverName: string, mediaId: string): MediaRow {
+  if (serverName !== core.serverName || !MEDIA_ID.test(mediaId)) throw notFound('Unknown media')
+  const row = core.media.find(mediaId)
+  if (!row) throw notFound('Unknown media')
+  return row
+}
+
+/**
+ * Also serves thumbnails: a client must cope with one of another size than it asked for, and the original is one.
+ * @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv1mediadownloadservernamemediaid
+ */
+export async function download(call: Call): Promise<Response> {
+  const { core } = call
+  const mediaId = param(call, 'mediaId')
+  const row = findMedia(core, param(call, 'serverName'), mediaId)
+  if (row.size_bytes === null)
+    throw new MatrixError(504, 'M_NOT_YET_UPLOADED', 'The content has not been uploaded yet')
+  const file = Bun.file(mediaPath(core, mediaId))
+  if (!(await file.exists())) throw notFound('Unknown media')
+  const type = row.content_type ?? 'application/octet-stream'
+  return new Response(file, {
+    headers: {
+      'content-type': type,
+      'content-disposition': disposition(type, call.params.fileName ?? row.filename ?? undefined),
+      'content-security-policy': CONTENT_SECURITY_POLICY,
+      'cross-origin-resource-policy': 'cross-origin',
+      'x-content-type-options': 'nosniff',
+      'cache-control': 'private, max-age=31536000, immutable',
+    },
+  })
+}
+
+function disposition(type: string, filename: string | undefined): string {
+  const bare = (type.split(';')[0] ?? '').trim().toLowerCase()
+  const kind = INLINE_TYPES.has(bare) ? 'inline' : 'attachment'
+  if (filename === undefined || filename === '') return kind
+  if (/^[\w.-]+$/.test(filename)) return `${kind}; filename=${filename}`
+  return `${kind}; filename*=utf-8''${encodeURIComponent(filename).replace(/['()*]/g, char => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)}`
+}

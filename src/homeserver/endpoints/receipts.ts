@@ -1,0 +1,107 @@
+/** Receipts, read markers and typing. */
+import { z } from 'zod'
+import { readBody } from '../body.ts'
+import { assertOwn, type Call, param } from '../call.ts'
+import type { Core } from '../core.ts'
+import { forbidden, invalidParam } from '../errors.ts'
+import type { JsonObject } from '../json.ts'
+import { UNTHREADED } from '../receipts.ts'
+import type { RoomState } from '../rooms.ts'
+import type { Tx } from '../tx.ts'
+
+const FULLY_READ = 'm.fully_read'
+const RECEIPTS = ['m.read', 'm.read.private']
+const MAX_TYPING_MS = 120_000
+const DEFAULT_TYPING_MS = 30_000
+
+function joinedRoom(call: Call): RoomState {
+  const room = call.core.rooms.read(param(call, 'roomId'))
+  if (room?.membershipOf(call.requester.userId) !== 'join')
+    throw forbidden(`${call.requester.userId} is not in the room`)
+  return room
+}
+
+interface Mark {
+  room: RoomState
+  userId: string
+  type: string
+  eventId: string
+  threadId: string
+}
+
+function putMark(core: Core, tx: Tx, { room, userId, type, eventId, threadId }: Mark): void {
+  if (type === FULLY_READ) {
+    tx.putAccountData(userId, room.num, FULLY_READ, { event_id: eventId })
+    return
+  }
+  if (isOlder(core, core.receipts.current(room.num, userId, type, threadId), eventId)) return
+  core.receipts.put({
+    room: room.num,
+    user_id: userId,
+    receipt_type: type,
+    thread_id: threadId,
+    event_id: eventId,
+    ts: core.clock.now(),
+    stream_id: tx.nextStreamId(),
+  })
+  tx.roomWakes.add(room.roomId)
+  tx.wakes.add(userId)
+}
+
+/** Receipts only move forward. */
+function isOlder(core: Core, current: string | undefined, next: string): boolean {
+  if (current === undefined) return false
+  if (current === next) return true
+  const had = core.events.byId(current)
+  const wanted = core.events.byId(next)
+  return had !== undefined && wanted !== undefined && wanted.stream_id <= had.stream_id
+}
+
+const receiptBody = z.object({ thread_id: z.string().min(1).max(255).optional() })
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3roomsroomidreceiptreceipttypeeventid */
+export async function postReceipt(call: Call): Promise<JsonObject> {
+  const type = param(call, 'receiptType')
+  if (type !== FULLY_READ && !RECEIPTS.includes(type)) throw invalidParam(`Unknown receipt type ${type}`)
+  const { thread_id: threadId = UNTHREADED } = await readBody(call.request, receiptBody)
+  const room = joinedRoom(call)
+  const { userId } = call.requester
+  await call.core.commit(tx =>
+    putMark(call.core, tx, { room, userId, type, eventId: param(call, 'eventId'), threadId }),
+  )
+  return {}
+}
+
+const markersBody = z.object({
+  'm.fully_read': z.string().optional(),
+  'm.read': z.string().optional(),
+  'm.read.private': z.string().optional(),
+})
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3roomsroomidread_markers */
+export async function postReadMarkers(call: Call): Promise<JsonObject> {
+  const body = await readBody(call.request, markersBody)
+  const room = joinedRoom(call)
+  const { userId } = call.requester
+  await call.core.commit(tx => {
+    for (const [type, eventId] of Object.entries(body))
+      if (eventId !== undefined) putMark(call.core, tx, { room, userId, type, eventId, threadId: UNTHREADED })
+  })
+  return {}
+}
+
+const typingBody = z.object({ typing: z.boolean(), timeout: z.number().min(0).optional() })
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#put_matrixclientv3roomsroomidtypinguserid */
+export async function putTyping(call: Call): Promise<JsonObject> {
+  const { core } = call
+  const userId = param(call, 'userId')
+  assertOwn(call, userId)
+  const { typing, timeout = DEFAULT_TYPING_MS } = await readBody(call.request, typingBody)
+  const { roomId } = joinedRoom(call)
+  const changed = core.typing.set(roomId, userId, typing ? Math.min(timeout, MAX_TYPING_MS) : undefined, () =>
+    core.wakeRoom(roomId),
+  )
+  if (changed) core.wakeRoom(roomId)
+  return {}
+}
