@@ -1,0 +1,65 @@
+/** Failures as HTTP answers: which status each code has, and the body that all of them share. */
+import type { ErrorCode, GatewayError } from '../domain/errors.ts'
+
+const STATUS_OF: Record<ErrorCode, number> = {
+  bad_request: 400,
+  unauthorized: 401,
+  forbidden: 403,
+  not_found: 404,
+  method_not_allowed: 405,
+  conflict: 409,
+  payload_too_large: 413,
+  unsupported_media_type: 415,
+  too_many_requests: 429,
+  bridge_error: 502,
+  homeserver_error: 502,
+  bridge_unavailable: 503,
+  homeserver_unavailable: 503,
+  storage_full: 507,
+  shutting_down: 503,
+  bridge_timeout: 504,
+}
+
+/** An expected failure that only HTTP knows: with headers of its own, or a status no use case speaks of. */
+export class HttpError extends Error {
+  override readonly name = 'HttpError'
+
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+    readonly headers: Record<string, string> = {},
+  ) {
+    super(message)
+  }
+}
+
+/** The realm of both authentication schemes. */
+export type AuthScheme = 'Basic' | 'Bearer'
+
+/** Authentication is missing, malformed or wrong: 401 with the challenge that RFC 9110 section 11.6.1 asks for. */
+export function challenge(scheme: AuthScheme, message: string): HttpError {
+  const parameters = scheme === 'Basic' ? 'realm="meshgate", charset="UTF-8"' : 'realm="meshgate"'
+  return new HttpError(STATUS_OF.unauthorized, 'unauthorized', message, {
+    'WWW-Authenticate': `${scheme} ${parameters}`,
+  })
+}
+
+/** How an expected failure is answered. */
+export function httpErrorOf(error: GatewayError): HttpError {
+  const headers: Record<string, string> = {}
+  if (error.retryAfterS !== undefined) headers['Retry-After'] = String(Math.ceil(error.retryAfterS))
+  else if (error.code === 'too_many_requests') headers['Retry-After'] = '1'
+  return new HttpError(STATUS_OF[error.code], error.code, error.message, headers)
+}
+
+export interface ErrorBody {
+  error: string
+  code: string
+  request_id: string
+}
+
+export function errorResponse(error: HttpError, requestId: string): Response {
+  const body: ErrorBody = { error: error.message, code: error.code, request_id: requestId }
+  return Response.json(body, { status: error.status, headers: error.headers })
+}

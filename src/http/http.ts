@@ -1,0 +1,106 @@
+/**
+ * The HTTP application: every route, and what is common to all of them.
+ * `createHttp({ config, services, mounts?, logger, version, readiness })` → `{ handle(request), listen() }`
+ */
+import { Elysia } from 'elysia'
+import type { Config } from '../config/index.ts'
+import type { Logger } from '../lib/logger.ts'
+import { createAccessLog } from './access-log.ts'
+import { errorResponse, HttpError } from './errors.ts'
+import { createMountTable, type Mount } from './mounts.ts'
+import { errors } from './plugins/errors.ts'
+import { requestIdOf } from './request-id.ts'
+import { docsRoutes } from './routes/docs/routes.ts'
+import { apiRoutes } from './routes/index.ts'
+import { type RunningServer, startServer, type Upgrade } from './server.ts'
+import type { HttpServices, Readiness } from './services.ts'
+
+export interface HttpOptions {
+  config: Pick<Config, 'http' | 'media' | 'logLevel'>
+  services: HttpServices
+  mounts?: readonly Mount[]
+  logger: Logger
+  version: string
+  readiness: () => Readiness | Promise<Readiness>
+}
+
+export interface Http {
+  /** Answers a request as the server does, but for WebSockets. It never rejects. */
+  handle(request: Request): Promise<Response>
+  /** Listens where the configuration says. @throws Error when the port is taken or the certificate can't be read */
+  listen(): RunningServer
+}
+
+export function createHttp(options: HttpOptions): Http {
+  const { config, logger } = options
+  const mountFor = createMountTable(options.mounts ?? [])
+  const logAccess = createAccessLog(logger, config.logLevel === 'debug')
+  let running: RunningServer | undefined
+  const upgrade: Upgrade = (request, viewer) => running?.upgrade(request, viewer) ?? false
+  const elysia = createElysia(options, upgrade)
+
+  async function handle(request: Request): Promise<Response> {
+    const startedAt = performance.now()
+    const mount = mountFor(request.url)
+    const response = await (mount ? answerMount(mount, request) : elysia.fetch(request))
+    logAccess(request, response.status, performance.now() - startedAt)
+    return response
+  }
+
+  async function answerMount(mount: Mount, request: Request): Promise<Response> {
+    try {
+      return await mount.fetch(request)
+    } catch (error) {
+      const requestId = requestIdOf(request)
+      logger.error({ err: error, request_id: requestId, mount: mount.prefix }, 'request failed')
+      return errorResponse(new HttpError(500, 'internal_error', 'Internal error'), requestId)
+    }
+  }
+
+  return {
+    handle,
+    listen() {
+      running = startServer({ config, handle })
+      return running
+    },
+  }
+}
+
+/** For every answer but the mounts'. Pages that need scripts or may be kept say so themselves. */
+const COMMON_HEADERS = {
+  'X-Content-Type-Options': 'nosniff',
+  'Referrer-Policy': 'no-referrer',
+  'Cache-Control': 'no-store',
+}
+
+function createElysia({ config, services, logger, version, readiness }: HttpOptions, upgrade: Upgrade) {
+  const app = new Elysia({ aot: true })
+    .headers(COMMON_HEADERS)
+    .onRequest(({ request, set }) => {
+      set.headers['x-request-id'] = requestIdOf(request)
+    })
+    .use(errors(logger, path => methodsOf(path)))
+    .use(apiRoutes({ services, publicUrl: config.http.publicUrl, version, readiness, upgrade }))
+    .use(docsRoutes(version))
+  const methodsOf = createMethodTable(app.routes)
+  return app
+}
+
+/** Which methods each path has, to tell 405 from 404. */
+function createMethodTable(routes: readonly { method: string; path: string }[]): (path: string) => string[] {
+  const table = new Map<string, { pattern: RegExp; methods: Set<string> }>()
+  for (const { method, path } of routes) {
+    const trimmed = path.length > 1 ? path.replace(/\/$/, '') : path
+    const entry = table.get(trimmed) ?? {
+      pattern: new RegExp(`^${trimmed.replaceAll('.', '\\.').replace(/:[^/]+/g, '[^/]+')}/?$`),
+      methods: new Set<string>(),
+    }
+    entry.methods.add(method)
+    if (method === 'GET') entry.methods.add('HEAD')
+    table.set(trimmed, entry)
+  }
+  return path => {
+    const methods = [...table.values()].filter(entry => entry.pattern.test(path)).map(entry => entry.methods)
+    return [...new Set(methods.flatMap(set => [...set]))].sort()
+  }
+}

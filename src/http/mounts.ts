@@ -1,0 +1,21 @@
+/** Parts that speak HTTP by themselves (homeserver, sandbox, pages): their requests pass through untouched, bodies unread. */
+import { pathStart } from './access-log.ts'
+
+export interface Mount {
+  /** A path without a trailing slash: it and everything below it. */
+  prefix: string
+  fetch(request: Request): Promise<Response> | Response
+}
+
+/** @returns the mount a URL belongs to: of several, the one with the longest prefix */
+export function createMountTable(mounts: readonly Mount[]): (url: string) => Mount | undefined {
+  const longestFirst = mounts.toSorted((a, b) => b.prefix.length - a.prefix.length)
+  return url => {
+    const start = pathStart(url)
+    return longestFirst.find(({ prefix }) => {
+      if (!url.startsWith(prefix, start)) return false
+      const next = url.charAt(start + prefix.length)
+      return next === '' || next === '/' || next === '?'
+    })
+  }
+}

@@ -1,0 +1,92 @@
+/** Writes a route's entry in the OpenAPI document: what it says, what it answers, and with which errors. */
+import type { TSchema } from '@sinclair/typebox'
+import type { DocumentDecoration } from 'elysia'
+
+type Security = 'basicAuth' | 'bearerAuth' | 'none'
+
+export interface OperationText {
+  summary: string
+  description?: string
+  tag: Tag
+  security: Security
+  /** Answers that are not errors, by status. */
+  answers: Record<number, Answer>
+  /** Statuses of the errors it can answer with; 500 goes without saying. */
+  errors: readonly (keyof typeof ERRORS)[]
+}
+
+export interface Answer {
+  description: string
+  schema?: TSchema
+  contentType?: string
+}
+
+export const TAGS = {
+  Tokens: 'Keys to an identity. Made and deleted by a credential.',
+  Devices: 'Phones and accounts linked to an identity, and how to link one.',
+  Messages: 'Sending, and what became of it.',
+  Webhooks: 'Where incoming messages are delivered.',
+  Credentials: 'API clients that may make tokens. For super admins.',
+  Media: 'Files of incoming messages.',
+  Service: 'Whether the gateway is alive and ready.',
+} as const
+export type Tag = keyof typeof TAGS
+
+export const ERRORS = {
+  400: 'A field is missing or wrong; `error` names it',
+  401: 'Authentication is missing or malformed, or the secret is wrong',
+  403: 'The token is unknown or expired, or the credential may not do this',
+  404: 'There is no such thing',
+  405: 'The path has other methods; see Allow',
+  409: 'It exists already',
+  413: 'The body or the file is too large',
+  415: 'The Content-Type is not supported',
+  426: 'The request is no WebSocket handshake',
+  429: 'Too many requests; see Retry-After',
+  500: 'Something unexpected; the log has it under `request_id`',
+  502: 'The bridge or the homeserver refused, with its reason',
+  503: 'The bridge or the homeserver cannot be reached, or the gateway is stopping',
+  504: 'The bridge did not answer in time',
+  507: 'The disk is full',
+} as const
+
+/** @returns what Elysia takes as `detail` */
+export function operation(text: OperationText): DocumentDecoration {
+  const errors = [...text.errors, 500 as const].sort((a, b) => a - b)
+  return {
+    summary: text.summary,
+    ...(text.description === undefined ? {} : { description: text.description }),
+    tags: [text.tag],
+    security: text.security === 'none' ? [] : [{ [text.security]: [] }],
+    responses: {
+      ...Object.fromEntries(
+        Object.entries(text.answers).map(([status, answer]) => [status, answerOf(answer)]),
+      ),
+      ...Object.fromEntries(
+        errors.map(status => [status, { $ref: `#/components/responses/${errorName(status)}` }]),
+      ),
+    },
+  }
+}
+
+export function errorName(status: number): string {
+  return `Error${status}`
+}
+
+/** A request body or an answer of a JSON schema. */
+export function jsonContent(schema: TSchema) {
+  return { 'application/json': { schema: plain(schema) } }
+}
+
+/** TypeBox's schemas are JSON Schema but for symbols of its own and `examples`, which OpenAPI 3.0 has as `example`. */
+export function plain(schema: TSchema): Record<string, unknown> {
+  return JSON.parse(JSON.stringify(schema), (_key, value: unknown) => {
+    if (typeof value !== 'object' || value === null || !('examples' in value)) return value
+    const { examples, ...rest } = value
+    return Array.isArray(examples) ? { ...rest, example: examples[0] } : value
+  })
+}
+
+function answerOf({ description, schema, contentType = 'application/json' }: Answer) {
+  return { description, ...(schema ? { content: { [contentType]: { schema: plain(schema) } } } : {}) }
+}

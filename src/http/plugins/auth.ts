@@ -1,0 +1,126 @@
+/**
+ * Authentication as two macros. A route says `basic: { scope, body }` or `bearer: body`, and its handler gets `credential` or
+ * `holder`. The caller is authenticated before the body is looked at, and the body before it is validated.
+ */
+import { bearer as bearerToken } from '@elysiajs/bearer'
+import { Elysia } from 'elysia'
+import { GatewayError } from '../../domain/errors.ts'
+import { allows, effectiveScopes, type Scope } from '../../domain/scopes.ts'
+import type { Credentials, Principal } from '../../modules/credentials/types.ts'
+import type { TokenHolder, Tokens } from '../../modules/tokens/types.ts'
+import { readJson } from '../body.ts'
+import { challenge } from '../errors.ts'
+
+/** What a route does with the request's body: has it read as JSON, or has none (or reads it itself). */
+export type BodyUse = 'json' | 'none'
+
+/** A token and who holds it. */
+type Presented = {
+  holder: TokenHolder
+  token: string
+}
+
+const principals = new WeakMap<Request, Principal>()
+const presented = new WeakMap<Request, Presented>()
+
+/** Who made a request, once it is authenticated: for the log. */
+export function callerOf(request: Request): { client_id: string } | { token_id: number } | undefined {
+  const bearer = presented.get(request)
+  if (bearer) return { token_id: bearer.holder.tokenId }
+  const principal = principals.get(request)
+  return principal && { client_id: principal.clientId }
+}
+
+export function basicAuth(credentials: Pick<Credentials, 'authenticate'>) {
+  return new Elysia({ name: 'basic-auth' }).macro({
+    basic: ({ scope, body }: { scope: Scope; body: BodyUse }) => ({
+      ...(body === 'json' ? { parse: leaveUnread } : {}),
+      transform: async (context: { request: Request; body: unknown }) => {
+        const principal = await authenticate(context.request)
+        if (!allows(effectiveScopes(principal.role, principal.scopes), scope)) {
+          throw new GatewayError('forbidden', `This credential lacks the scope ${scope}`)
+        }
+        principals.set(context.request, principal)
+        if (body === 'json') context.body = await readJson(context.request)
+      },
+      resolve: ({ request }: { request: Request }) => ({ credential: present(principals, request) }),
+    }),
+  })
+
+  async function authenticate(request: Request): Promise<Principal> {
+    const { clientId, secret } = parseBasic(request.headers.get('authorization'))
+    try {
+      return await credentials.authenticate(clientId, secret)
+    } catch (error) {
+      if (error instanceof GatewayError && error.code === 'unauthorized') {
+        throw challenge('Basic', error.message)
+      }
+      throw error
+    }
+  }
+}
+
+export interface BearerUse {
+  body: BodyUse
+  /** The token may also be `?token=`, for callers that can't set headers (a browser's WebSocket). */
+  tokenInQuery?: boolean
+}
+
+export function bearerAuth(tokens: Pick<Tokens, 'authenticate'>) {
+  return new Elysia({ name: 'bearer-auth' }).use(bearerToken(TOKEN_PLACES)).macro({
+    bearer: ({ body, tokenInQuery = false }: BearerUse) => ({
+      ...(body === 'json' ? { parse: leaveUnread } : {}),
+      transform: async (context: { request: Request; body: unknown; bearer?: string | undefined }) => {
+        const { request } = context
+        const token = presentedToken(request.headers.get('authorization'), context.bearer, tokenInQuery)
+        presented.set(request, { token, holder: await tokens.authenticate(token) })
+        if (body === 'json') context.body = await readJson(request)
+      },
+      /** `holder` and the `token` presented. */
+      resolve: ({ request }: { request: Request }) => present(presented, request),
+    }),
+  })
+}
+
+const TOKEN_PLACES = { extract: { header: 'Bearer', query: 'token', body: 'token' } }
+
+/**
+ * @param found by @elysiajs/bearer, in the header or else in the query
+ * @throws HttpError 401
+ */
+function presentedToken(header: string | null, found: string | undefined, tokenInQuery: boolean): string {
+  if (header === null) {
+    if (tokenInQuery && found) return found
+    throw challenge('Bearer', 'Authorization is missing: send "Authorization: Bearer mt_…"')
+  }
+  // The plugin knows the scheme as "Bearer" alone; RFC 9110 has it without regard to case.
+  const token = header.startsWith('Bearer ') ? found : /^bearer +(.+)$/i.exec(header)?.[1]
+  if (token) return token.trim()
+  throw challenge('Bearer', 'Authorization is malformed: send "Authorization: Bearer mt_…"')
+}
+
+/**
+ * RFC 7617: base64 of `id:secret` in UTF-8; the secret may have colons of its own.
+ * @throws HttpError 401
+ */
+export function parseBasic(header: string | null): { clientId: string; secret: string } {
+  if (header === null) throw challenge('Basic', 'Authorization is missing: send client id and secret')
+  const encoded = /^basic +([A-Za-z0-9+/=_-]+) *$/i.exec(header)?.[1]
+  const decoded = encoded === undefined ? '' : Buffer.from(encoded, 'base64').toString('utf8')
+  const colon = decoded.indexOf(':')
+  if (colon < 1) {
+    throw challenge('Basic', 'Authorization is malformed: expected "Basic" and base64 of id:secret')
+  }
+  return { clientId: decoded.slice(0, colon), secret: decoded.slice(colon + 1) }
+}
+
+/** In place of a parser: makes Elysia validate `body` without having read it. */
+function leaveUnread() {
+  return {}
+}
+
+function present<T>(callers: WeakMap<Request, T>, request: Request): T {
+  const caller = callers.get(request)
+  if (caller === undefined) throw new Error('the route was reached without authentication')
+  return caller
+}

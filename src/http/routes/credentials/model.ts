@@ -1,0 +1,86 @@
+/** Bodies of the credential routes. */
+import { t } from 'elysia'
+import { SCOPES } from '../../../domain/scopes.ts'
+import { ROLES } from '../../../domain/states.ts'
+import { oneOf, timestamp } from '../../schemas.ts'
+
+const ClientId = t.String({ description: '1 to 64 letters, digits, dots, dashes or underscores.' })
+const Description = t.String({ maxLength: 1_000 })
+const Role = oneOf(ROLES)
+const Scopes = t.Array(t.String({ maxLength: 128 }), {
+  maxItems: 64,
+  description: `Colon paths, \`*\` matches the rest: ${SCOPES.join(', ')}. Empty: the role's own.`,
+})
+
+export const CreateCredential = t.Object(
+  {
+    client_id: ClientId,
+    description: t.Optional(Description),
+    role: t.Optional(Role),
+    scopes: t.Optional(Scopes),
+  },
+  { examples: [{ client_id: 'my-app', description: 'Production API client' }] },
+)
+
+export const UpdateCredential = t.Object(
+  {
+    description: t.Optional(Description),
+    active: t.Optional(t.Boolean()),
+    role: t.Optional(Role),
+    scopes: t.Optional(Scopes),
+    regenerate_secret: t.Optional(
+      t.Boolean({ description: 'Replaces the secret. The new one is in the answer, this once.' }),
+    ),
+  },
+  {
+    examples: [
+      {
+        description: 'Updated description',
+        active: true,
+        scopes: ['tokens:read:*', 'tokens:write:create', 'tokens:write:delete'],
+      },
+    ],
+  },
+)
+
+const EXAMPLE = {
+  client_id: 'my-app',
+  role: 'user',
+  scopes: [],
+  description: 'Production API client',
+  active: true,
+  created_at: '2026-04-27T10:00:00Z',
+  updated_at: '2026-04-27T10:00:00Z',
+}
+
+const Credential = t.Object({
+  client_id: t.String(),
+  role: Role,
+  scopes: t.Array(t.String()),
+  description: t.String(),
+  active: t.Boolean(),
+  created_at: timestamp(),
+  updated_at: timestamp(),
+})
+
+export const CredentialList = t.Array(Credential, { examples: [[EXAMPLE]] })
+
+export const CredentialCreated = t.Object(
+  { message: t.String(), credential: Credential, client_secret: t.String() },
+  {
+    examples: [
+      {
+        message: 'Credential created successfully',
+        credential: EXAMPLE,
+        client_secret: 'xxxxxxxxxxxx',
+      },
+    ],
+  },
+)
+
+export const CredentialUpdated = t.Object(
+  { message: t.String(), credential: Credential, client_secret: t.Optional(t.String()) },
+  { examples: [{ message: 'Credential updated successfully', credential: EXAMPLE }] },
+)
+
+export const CredentialPath = t.Object({ client_id: t.String() })

@@ -1,0 +1,88 @@
+/** Bodies of the device routes. */
+import { t } from 'elysia'
+import { DEVICE_STATES } from '../../../domain/states.ts'
+import { nullable, oneOf, timestamp } from '../../schemas.ts'
+
+const Platform = t.String({
+  minLength: 1,
+  maxLength: 64,
+  description: 'A network the gateway has a bridge to, such as wa, signal or telegram.',
+})
+
+export const AddDevice = t.Object(
+  {
+    platform: Platform,
+    flow: t.Optional(
+      t.String({ maxLength: 64, description: "One of the bridge's login flows. By default its QR flow." }),
+    ),
+  },
+  { examples: [{ platform: 'wa' }] },
+)
+
+export const DeviceAdded = t.Object(
+  {
+    message: t.String(),
+    qr_code_url: t.String({ description: 'A WebSocket that sends the QR code to scan, and each new one.' }),
+  },
+  {
+    examples: [
+      {
+        message: 'Scan the QR code to link your device',
+        qr_code_url: 'ws://localhost:8080/api/v1/devices/qr-code?token=mt_abc123...',
+      },
+    ],
+  },
+)
+
+export const DeviceList = t.Array(
+  t.Object({
+    platform: t.String(),
+    device_id: t.String(),
+    state: oneOf(DEVICE_STATES),
+    reason: nullable(t.String()),
+    since: timestamp(),
+    name: t.String(),
+    phone: nullable(t.String()),
+    linked_at: timestamp(),
+  }),
+  {
+    examples: [
+      [
+        {
+          platform: 'wa',
+          device_id: '237123456789',
+          state: 'connected',
+          reason: null,
+          since: '2026-04-27T10:00:00Z',
+          name: 'Ada',
+          phone: '+237123456789',
+          linked_at: '2026-04-27T10:00:00Z',
+        },
+      ],
+    ],
+  },
+)
+
+export const RemoveDevice = t.Object(
+  {
+    device_id: t.String({ minLength: 1, maxLength: 255 }),
+    platform: Platform,
+  },
+  { examples: [{ device_id: '237123456789', platform: 'wa' }] },
+)
+
+export const QR_FORMATS = ['raw', 'json', 'png', 'svg', 'terminal'] as const
+export type QrFormat = (typeof QR_FORMATS)[number]
+
+export const QrQuery = t.Object({
+  token: t.Optional(
+    t.String({ description: 'The token, for callers that cannot send the Authorization header.' }),
+  ),
+  platform: t.Optional(t.String({ description: 'Follow the link of this platform. By default the newest.' })),
+  format: t.Optional(
+    oneOf(QR_FORMATS, {
+      description:
+        'What each frame is (raw by default): the QR payload as text, a JSON object, a PNG image, an SVG image, or blocks for a terminal.',
+    }),
+  ),
+})

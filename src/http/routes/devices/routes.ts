@@ -1,0 +1,117 @@
+/** /api/v1/devices: an identity's linked phones and accounts, and the WebSocket that shows what links another. */
+import { Elysia } from 'elysia'
+import { HttpError } from '../../errors.ts'
+import { operation } from '../../openapi/operation.ts'
+import { bearerAuth } from '../../plugins/auth.ts'
+import { publicUrlOf, webSocketUrlOf } from '../../public-url.ts'
+import type { HttpServices } from '../../services.ts'
+import { messageAnswer } from '../message-answer.ts'
+import { AddDevice, DeviceAdded, DeviceList, QrQuery, RemoveDevice } from './model.ts'
+import { createQrViewer } from './qr-viewer.ts'
+
+const DELETED = 'Device deleted successfully'
+
+export interface DeviceRoutesOptions {
+  services: Pick<HttpServices, 'tokens' | 'devices' | 'linking'>
+  publicUrl: string | undefined
+  /** Makes a WebSocket of the request. False when the request is no handshake. */
+  upgrade(request: Request, viewer: ReturnType<typeof createQrViewer>): boolean
+}
+
+export function deviceRoutes({ services, publicUrl, upgrade }: DeviceRoutesOptions) {
+  const { tokens, devices, linking } = services
+  return new Elysia({ name: 'devices', prefix: '/api/v1/devices' })
+    .use(bearerAuth(tokens))
+    .post(
+      '/',
+      async ({ holder, token, body, request, set }) => {
+        await linking.start(holder.identity, body.platform, body.flow)
+        set.status = 201
+        const url = webSocketUrlOf(publicUrlOf(request, publicUrl))
+        return {
+          message: 'Scan the QR code to link your device',
+          qr_code_url: `${url}/api/v1/devices/qr-code?token=${encodeURIComponent(token)}`,
+        }
+      },
+      {
+        bearer: { body: 'json' },
+        body: AddDevice,
+        detail: operation({
+          summary: 'Add a device',
+          description:
+            "Starts a login at the platform's bridge. A login of the same platform under way is superseded.",
+          tag: 'Devices',
+          security: 'bearerAuth',
+          answers: { 201: { description: 'Where the QR code is shown', schema: DeviceAdded } },
+          errors: [400, 401, 403, 415, 502, 503, 504],
+        }),
+      },
+    )
+    .get('/', ({ holder }) => devices.list(holder.identity.id), {
+      bearer: { body: 'none' },
+      detail: operation({
+        summary: 'List devices',
+        tag: 'Devices',
+        security: 'bearerAuth',
+        answers: { 200: { description: 'Oldest link first', schema: DeviceList } },
+        errors: [401, 403],
+      }),
+    })
+    .delete(
+      '/',
+      async ({ holder, body }) => {
+        await devices.remove(holder.identity.id, body.device_id, body.platform)
+        return { message: DELETED }
+      },
+      {
+        bearer: { body: 'json' },
+        body: RemoveDevice,
+        detail: operation({
+          summary: 'Delete a device',
+          description: 'Logs it out at its bridge and forgets it.',
+          tag: 'Devices',
+          security: 'bearerAuth',
+          answers: { 200: { description: 'It is gone', schema: messageAnswer(DELETED) } },
+          errors: [400, 401, 403, 404, 415, 502, 503, 504],
+        }),
+      },
+    )
+    .get(
+      '/qr-code',
+      ({ holder, query, request }) => {
+        const viewer = createQrViewer({
+          follow: listener => linking.follow(holder.identity.id, query.platform, listener),
+          format: query.format ?? 'raw',
+        })
+        if (request.headers.get('upgrade')?.toLowerCase() !== 'websocket') throw upgradeRequired()
+        // A link that isn't there is refused while an HTTP answer is still possible.
+        linking.follow(holder.identity.id, query.platform, () => undefined).unsubscribe()
+        if (!upgrade(request, viewer)) throw upgradeRequired()
+      },
+      {
+        bearer: { body: 'none', tokenInQuery: true },
+        query: QrQuery,
+        detail: operation({
+          summary: 'Get the QR code (WebSocket)',
+          description:
+            'Sends what is to be scanned at once, and again each time it changes. With `format=raw` a text frame is the QR payload (or the pairing code). Closes with 1000 `connected: <device_id>` when the device is linked, 4408 when nobody scanned in time, 4409 when another login took its place, 4410 when it was cancelled, 4500 when it failed.',
+          tag: 'Devices',
+          security: 'bearerAuth',
+          answers: { 101: { description: 'The WebSocket is open' } },
+          errors: [400, 401, 403, 404, 426],
+        }),
+      },
+    )
+}
+
+function upgradeRequired(): HttpError {
+  return new HttpError(
+    426,
+    'upgrade_required',
+    'This address is a WebSocket: connect with a WebSocket client',
+    {
+      Upgrade: 'websocket',
+      Connection: 'Upgrade',
+    },
+  )
+}

@@ -1,0 +1,59 @@
+/** /api/v1/media: files of incoming messages, by the signed addresses that webhooks carry. */
+import { Elysia, t } from 'elysia'
+import { GatewayError } from '../../../domain/errors.ts'
+import { operation } from '../../openapi/operation.ts'
+import { wholeNumber } from '../../schemas.ts'
+import type { MediaDownloads } from '../../services.ts'
+
+const MediaPath = t.Object({ id: t.String() })
+const MediaQuery = t.Object({
+  expires: wholeNumber('expires', { minimum: 0, description: 'Seconds since the Unix epoch.' }),
+  signature: t.String({ minLength: 1, maxLength: 256 }),
+})
+
+export function mediaRoutes(downloads: MediaDownloads | undefined) {
+  return new Elysia({ name: 'media', prefix: '/api/v1/media' }).get(
+    '/:id',
+    async ({ params, query }) => {
+      if (!downloads) throw new GatewayError('not_found', `There is no file ${params.id}`)
+      const { path, fileName, mimeType } = await downloads.open(params.id, query.expires, query.signature)
+      return new Response(Bun.file(path), {
+        headers: {
+          'Content-Type': mimeType || 'application/octet-stream',
+          'Content-Disposition': contentDisposition(fileName),
+          // A file is somebody else's: it must not run as a page of ours, whatever its type says.
+          'Content-Security-Policy': "default-src 'none'; sandbox",
+          'Cache-Control': 'private, max-age=3600',
+        },
+      })
+    },
+    {
+      params: MediaPath,
+      query: MediaQuery,
+      detail: operation({
+        summary: 'Download a file',
+        description: 'The address, with its signature, comes in a webhook payload (`media.url`).',
+        tag: 'Media',
+        security: 'none',
+        answers: {
+          200: {
+            description: 'The file',
+            contentType: 'application/octet-stream',
+            schema: t.String({ format: 'binary' }),
+          },
+        },
+        errors: [400, 403, 404, 502, 503],
+      }),
+    },
+  )
+}
+
+/** RFC 6266: a plain name for old clients, the real one in UTF-8. */
+function contentDisposition(fileName: string): string {
+  const ascii = fileName.replace(/[^\x20-\x7e]|["\\]/g, '_')
+  const utf8 = encodeURIComponent(fileName.toWellFormed()).replace(
+    /['()*]/g,
+    char => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,
+  )
+  return `attachment; filename="${ascii}"; filename*=UTF-8''${utf8}`
+}

@@ -1,0 +1,82 @@
+/** Bodies of the message routes. */
+import { t } from 'elysia'
+import { MESSAGE_STATUSES } from '../../../domain/states.ts'
+import { nullable, oneOf, timestamp, wholeNumber } from '../../schemas.ts'
+
+const FIELDS = {
+  platform: t.String({ description: 'The network of the device.' }),
+  contact: t.Optional(
+    t.String({ description: 'Phone number or id of the recipient; several separated by commas.' }),
+  ),
+  group_url: t.Optional(
+    t.String({
+      description: 'Invite link or id of a group; several separated by commas. Takes priority over contact.',
+    }),
+  ),
+  text: t.Optional(t.String({ maxLength: 65_536, description: 'With a file it is its caption.' })),
+  reply_id: t.Optional(t.String({ maxLength: 512, description: 'The `id` of a webhook payload.' })),
+}
+
+/** At least one of contact and group_url, and at least one of text and file. */
+export const SendMessage = t.Object(FIELDS, {
+  examples: [{ contact: '1234567890', platform: 'wa', text: 'Hello from API' }],
+})
+
+/** For the document alone: the upload is streamed, not validated as a whole. */
+export const SendMessageForm = t.Object({
+  ...FIELDS,
+  file: t.Optional(t.String({ format: 'binary', description: 'Its name must have an extension.' })),
+})
+
+const AcceptedMessage = t.Object({
+  id: t.String(),
+  to: t.String({ description: 'The recipient as it was given.' }),
+  status: t.Literal('queued'),
+})
+
+export const MessageQueued = t.Object(
+  { message: t.String(), messages: t.Array(AcceptedMessage) },
+  {
+    examples: [
+      {
+        message: 'Message queued successfully',
+        messages: [{ id: 'msg_0198c0ffee', to: '1234567890', status: 'queued' }],
+      },
+    ],
+  },
+)
+
+const EXAMPLE = {
+  id: 'msg_0198c0ffee',
+  platform: 'wa',
+  device_id: '237123456789',
+  to: '1234567890',
+  status: 'delivered',
+  reason: null,
+  event_id: '$eCLf_5pzs8ZBhEs5ZojVRS0K3SBLf73cHs2q_Je4kfQ',
+  created_at: '2026-04-27T10:00:00Z',
+  updated_at: '2026-04-27T10:00:03Z',
+}
+
+const FIELDS_OF_VIEW = {
+  id: t.String(),
+  platform: t.String(),
+  device_id: t.String(),
+  to: t.String(),
+  status: oneOf(MESSAGE_STATUSES),
+  reason: nullable(t.String()),
+  event_id: nullable(t.String()),
+  created_at: timestamp(),
+  updated_at: timestamp(),
+}
+
+export const Message = t.Object(FIELDS_OF_VIEW, { examples: [EXAMPLE] })
+export const MessageList = t.Array(t.Object(FIELDS_OF_VIEW), { examples: [[EXAMPLE]] })
+
+export const MessagePath = t.Object({ id: t.String() })
+
+export const DEFAULT_PAGE = 50
+export const MessagePage = t.Object({
+  limit: t.Optional(wholeNumber('limit', { minimum: 1, maximum: 500, default: DEFAULT_PAGE })),
+  before: t.Optional(t.String({ description: 'The id of a message: only older ones.' })),
+})

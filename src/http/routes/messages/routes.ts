@@ -1,0 +1,115 @@
+/** Sending through a device, and what became of it. */
+import { Elysia } from 'elysia'
+import { GatewayError } from '../../../domain/errors.ts'
+import { jsonContent, operation, plain } from '../../openapi/operation.ts'
+import { bearerAuth } from '../../plugins/auth.ts'
+import type { HttpServices } from '../../services.ts'
+import {
+  DEFAULT_PAGE,
+  Message,
+  MessageList,
+  MessagePage,
+  MessagePath,
+  MessageQueued,
+  SendMessage,
+  SendMessageForm,
+} from './model.ts'
+import { readSend } from './send-body.ts'
+
+export function messageRoutes({
+  tokens,
+  devices,
+  messages,
+  media,
+}: Pick<HttpServices, 'tokens' | 'devices' | 'messages' | 'media'>) {
+  const refuseUnknownDevice = async (identityId: string, deviceId: string) => {
+    if (await devices.find(identityId, deviceId, null)) return
+    throw new GatewayError('not_found', `There is no device ${deviceId}`)
+  }
+
+  return (
+    new Elysia({ name: 'messages', prefix: '/api/v1' })
+      .use(bearerAuth(tokens))
+      // The hot path: the body is read here, by its type, and nothing is validated twice.
+      .post(
+        '/devices/:device_id/message',
+        async ({ request, params: { device_id: deviceId }, holder }) => {
+          const identityId = holder.identity.id
+          const { fields, file } = await readSend(
+            request,
+            { stage: upload => media.stage({ ...upload, identityId }), discard: media.discard },
+            () => refuseUnknownDevice(identityId, deviceId),
+          )
+          const accepted = await messages.accept({
+            identityId,
+            deviceId,
+            platform: fields.platform,
+            contact: fields.contact,
+            groupUrl: fields.group_url,
+            text: fields.text,
+            replyId: fields.reply_id,
+            file,
+          })
+          return { message: 'Message queued successfully', messages: accepted }
+        },
+        {
+          bearer: { body: 'none' },
+          parse: 'none',
+          detail: {
+            ...operation({
+              summary: 'Send a message',
+              description:
+                'At least one of `contact` and `group_url`, and at least one of `text` and a file. Each recipient becomes a message with an id of its own. It is answered once they are on disk.',
+              tag: 'Messages',
+              security: 'bearerAuth',
+              answers: { 200: { description: 'A message for each recipient', schema: MessageQueued } },
+              errors: [400, 401, 403, 404, 413, 415, 429, 503, 507],
+            }),
+            parameters: [
+              {
+                name: 'device_id',
+                in: 'path',
+                required: true,
+                description: 'Phone digits, +E.164 or login id of the device.',
+                schema: { type: 'string' },
+                example: '237123456789',
+              },
+            ],
+            requestBody: {
+              required: true,
+              content: {
+                ...jsonContent(SendMessage),
+                'multipart/form-data': { schema: plain(SendMessageForm) },
+              },
+            },
+          },
+        },
+      )
+      .get(
+        '/messages',
+        ({ holder, query }) => messages.list(holder.identity.id, query.limit ?? DEFAULT_PAGE, query.before),
+        {
+          bearer: { body: 'none' },
+          query: MessagePage,
+          detail: operation({
+            summary: 'List messages sent',
+            tag: 'Messages',
+            security: 'bearerAuth',
+            answers: { 200: { description: 'Newest first', schema: MessageList } },
+            errors: [400, 401, 403, 404],
+          }),
+        },
+      )
+      .get('/messages/:id', ({ holder, params }) => messages.get(holder.identity.id, params.id), {
+        bearer: { body: 'none' },
+        params: MessagePath,
+        detail: operation({
+          summary: 'Get a message sent',
+          tag: 'Messages',
+          security: 'bearerAuth',
+          answers: { 200: { description: 'Where it stands', schema: Message } },
+          errors: [401, 403, 404],
+        }),
+      })
+  )
+}

@@ -1,0 +1,66 @@
+/** A send as it comes in: JSON, a multipart form or a URL-encoded one, brought to the same fields. */
+import { TypeCompiler } from '@sinclair/typebox/compiler'
+import type { Static } from 'elysia'
+import { GatewayError } from '../../../domain/errors.ts'
+import type { StagedFile } from '../../../modules/media/types.ts'
+import { isJson, parseJson, withoutNulls } from '../../body.ts'
+import { explainIssue } from '../../validation.ts'
+import { SendMessage } from './model.ts'
+import { type MultipartSink, readMultipart } from './multipart.ts'
+
+export interface SendBody {
+  fields: Static<typeof SendMessage>
+  file: StagedFile | undefined
+}
+
+const validator = TypeCompiler.Compile(SendMessage)
+
+/**
+ * @param admitUpload is asked before a form is read: it throws when the device isn't there
+ * @throws GatewayError; nothing of an upload is then left on the disk
+ */
+export async function readSend(
+  request: Request,
+  sink: MultipartSink,
+  admitUpload: () => Promise<void>,
+): Promise<SendBody> {
+  const contentType = request.headers.get('content-type') ?? ''
+  if (isJson(contentType)) {
+    return { fields: check(withoutNulls(await parseJson(request)), false), file: undefined }
+  }
+  if (/^multipart\/form-data\s*;/i.test(contentType)) {
+    await admitUpload()
+    const { fields, file } = await readMultipart(request, sink)
+    try {
+      return { fields: check(fields, file !== undefined), file }
+    } catch (error) {
+      if (file) await sink.discard(file)
+      throw error
+    }
+  }
+  if (/^application\/x-www-form-urlencoded\s*(;|$)/i.test(contentType)) {
+    await admitUpload()
+    const form = new URLSearchParams(await request.text())
+    return { fields: check(Object.fromEntries(form), false), file: undefined }
+  }
+  throw new GatewayError(
+    'unsupported_media_type',
+    'Content-Type: expected application/json or multipart/form-data',
+  )
+}
+
+/** @throws GatewayError bad_request, in the words of the usage guide's API */
+function check(body: unknown, hasFile: boolean): SendBody['fields'] {
+  if (!validator.Check(body)) {
+    const issue = validator.Errors(body).First()
+    throw new GatewayError('bad_request', issue ? explainIssue(issue) : 'The body is not as expected')
+  }
+  if (!body.platform) throw missing('platform')
+  if (!body.contact && !body.group_url) throw missing('contact or group_url')
+  if (!body.text && !hasFile) throw new GatewayError('bad_request', 'Either text or file must be provided')
+  return body
+}
+
+function missing(field: string): GatewayError {
+  return new GatewayError('bad_request', `Missing required field: ${field}`)
+}

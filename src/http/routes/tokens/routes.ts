@@ -1,0 +1,68 @@
+/** /api/v1/tokens: keys to an identity, by Basic authentication. */
+import { Elysia } from 'elysia'
+import { operation } from '../../openapi/operation.ts'
+import { basicAuth } from '../../plugins/auth.ts'
+import type { HttpServices } from '../../services.ts'
+import { messageAnswer } from '../message-answer.ts'
+import { CreateToken, TokenCreated, TokenList, TokenPath } from './model.ts'
+
+const DELETED = 'Matrix token deleted successfully'
+
+export function tokenRoutes({ credentials, tokens }: Pick<HttpServices, 'credentials' | 'tokens'>) {
+  return new Elysia({ name: 'tokens', prefix: '/api/v1/tokens' })
+    .use(basicAuth(credentials))
+    .post(
+      '/',
+      async ({ credential, body, set }) => {
+        const token = await tokens.create({
+          credential,
+          useHost: body.use_host,
+          expiresAt: body.expires_at,
+        })
+        set.status = 201
+        return { message: 'Matrix token created successfully', token }
+      },
+      {
+        basic: { scope: 'tokens:write:create', body: 'json' },
+        body: CreateToken,
+        detail: operation({
+          summary: 'Create a token',
+          description:
+            'The first token of all is marked as admin and creates the host Matrix identity. Later ones get an identity of their own, or share the host identity with `use_host`.',
+          tag: 'Tokens',
+          security: 'basicAuth',
+          answers: { 201: { description: 'The token, shown this once', schema: TokenCreated } },
+          errors: [400, 401, 403, 415, 429, 502, 503],
+        }),
+      },
+    )
+    .get('/', ({ credential }) => tokens.list(credential), {
+      basic: { scope: 'tokens:read:*', body: 'none' },
+      detail: operation({
+        summary: "List your credential's tokens",
+        description: 'A super admin also sees tokens that belong to no credential.',
+        tag: 'Tokens',
+        security: 'basicAuth',
+        answers: { 200: { description: 'Oldest first', schema: TokenList } },
+        errors: [401, 403, 429],
+      }),
+    })
+    .delete(
+      '/:id',
+      async ({ credential, params }) => {
+        await tokens.remove(credential, params.id)
+        return { message: DELETED }
+      },
+      {
+        basic: { scope: 'tokens:write:delete', body: 'none' },
+        params: TokenPath,
+        detail: operation({
+          summary: 'Delete a token',
+          tag: 'Tokens',
+          security: 'basicAuth',
+          answers: { 200: { description: 'It is gone', schema: messageAnswer(DELETED) } },
+          errors: [400, 401, 403, 404, 429],
+        }),
+      },
+    )
+}

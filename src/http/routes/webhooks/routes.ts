@@ -1,0 +1,76 @@
+/** /api/v1/webhooks: where an identity's incoming messages are delivered. */
+import { Elysia } from 'elysia'
+import { operation } from '../../openapi/operation.ts'
+import { bearerAuth } from '../../plugins/auth.ts'
+import type { HttpServices } from '../../services.ts'
+import { messageAnswer } from '../message-answer.ts'
+import { CreateWebhook, UpdateWebhook, Webhook, WebhookCreated, WebhookList, WebhookPath } from './model.ts'
+
+const DELETED = 'Webhook deleted successfully'
+
+export function webhookRoutes({ tokens, webhooks }: Pick<HttpServices, 'tokens' | 'webhooks'>) {
+  return new Elysia({ name: 'webhooks', prefix: '/api/v1/webhooks' })
+    .use(bearerAuth(tokens))
+    .post(
+      '/',
+      async ({ holder, body, set }) => {
+        const webhook = await webhooks.create(holder.identity.id, body.url)
+        set.status = 201
+        return webhook
+      },
+      {
+        bearer: { body: 'json' },
+        body: CreateWebhook,
+        detail: operation({
+          summary: 'Add a webhook',
+          description:
+            "Incoming messages of every device of the token's identity are delivered to it by HTTP POST.",
+          tag: 'Webhooks',
+          security: 'bearerAuth',
+          answers: { 201: { description: 'The webhook', schema: WebhookCreated } },
+          errors: [400, 401, 403, 409, 415],
+        }),
+      },
+    )
+    .get('/', ({ holder }) => webhooks.list(holder.identity.id), {
+      bearer: { body: 'none' },
+      detail: operation({
+        summary: 'List webhooks',
+        tag: 'Webhooks',
+        security: 'bearerAuth',
+        answers: { 200: { description: 'Oldest first', schema: WebhookList } },
+        errors: [401, 403],
+      }),
+    })
+    .put('/:id', ({ holder, params, body }) => webhooks.update(holder.identity.id, params.id, body), {
+      bearer: { body: 'json' },
+      params: WebhookPath,
+      body: UpdateWebhook,
+      detail: operation({
+        summary: 'Update a webhook',
+        description: 'Fields are optional. Omit to keep the current value.',
+        tag: 'Webhooks',
+        security: 'bearerAuth',
+        answers: { 200: { description: 'As it is now', schema: Webhook } },
+        errors: [400, 401, 403, 404, 409, 415],
+      }),
+    })
+    .delete(
+      '/:id',
+      async ({ holder, params }) => {
+        await webhooks.remove(holder.identity.id, params.id)
+        return { message: DELETED }
+      },
+      {
+        bearer: { body: 'none' },
+        params: WebhookPath,
+        detail: operation({
+          summary: 'Delete a webhook',
+          tag: 'Webhooks',
+          security: 'bearerAuth',
+          answers: { 200: { description: 'It is gone', schema: messageAnswer(DELETED) } },
+          errors: [400, 401, 403, 404],
+        }),
+      },
+    )
+}

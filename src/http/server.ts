@@ -1,0 +1,98 @@
+/** The listening socket: TLS, limits, WebSockets, and a stop that lets running requests finish. */
+import type { Server, ServerWebSocket } from 'bun'
+import type { Config } from '../config/index.ts'
+import { type Clock, systemClock } from '../lib/clock.ts'
+import { errorResponse, HttpError } from './errors.ts'
+import { requestIdOf } from './request-id.ts'
+import type { SocketViewer } from './routes/devices/qr-viewer.ts'
+
+export interface RunningServer {
+  /** Where it listens, without a trailing slash. */
+  readonly url: string
+  readonly port: number
+  upgrade: Upgrade
+  /**
+   * Accepts nothing more, bids WebSockets farewell, and lets running requests finish.
+   * @param graceMs after which what still runs is cut off
+   * @returns whether everything finished in time
+   */
+  stop(graceMs: number): Promise<boolean>
+}
+
+/** Makes a WebSocket of a request. False when it is no handshake. */
+export type Upgrade = (request: Request, viewer: SocketViewer) => boolean
+
+export interface ServerOptions {
+  config: Pick<Config, 'http' | 'media'>
+  handle(request: Request): Promise<Response>
+  clock?: Clock
+}
+
+/** Longer than any long poll (30 s), so that Bun doesn't cut one off. */
+const IDLE_TIMEOUT_S = 120
+/** What a form takes beside its file. */
+const FORM_OVERHEAD_BYTES = 1024 * 1024
+/** Clients of the QR WebSocket have nothing to say. */
+const MAX_FRAME_BYTES = 1024
+const MAX_UNSENT_BYTES = 1024 * 1024
+/** RFC 6455 section 7.4.1: the endpoint is going away. */
+const GOING_AWAY = 1001
+
+export function startServer({ config, handle, clock = systemClock }: ServerOptions): RunningServer {
+  const { tls, host, port } = config.http
+  const sockets = new Set<ServerWebSocket<SocketViewer>>()
+  let stopping = false
+
+  const server: Server<SocketViewer> = Bun.serve<SocketViewer>({
+    hostname: host,
+    port,
+    development: false,
+    idleTimeout: IDLE_TIMEOUT_S,
+    maxRequestBodySize: config.media.maxBytes + FORM_OVERHEAD_BYTES,
+    ...(tls ? { tls: { cert: Bun.file(tls.certFile), key: Bun.file(tls.keyFile) } } : {}),
+    fetch: request => (stopping ? refuse(request) : handle(request)),
+    websocket: {
+      maxPayloadLength: MAX_FRAME_BYTES,
+      backpressureLimit: MAX_UNSENT_BYTES,
+      closeOnBackpressureLimit: true,
+      idleTimeout: IDLE_TIMEOUT_S,
+      sendPings: true,
+      perMessageDeflate: false,
+      open(socket) {
+        sockets.add(socket)
+        socket.data.open(socket)
+      },
+      message() {},
+      close(socket) {
+        sockets.delete(socket)
+        socket.data.closed()
+      },
+    },
+  })
+
+  return {
+    url: server.url.origin,
+    port: server.port ?? port,
+    upgrade: (request, viewer) => server.upgrade(request, { data: viewer }),
+    async stop(graceMs) {
+      stopping = true
+      for (const socket of sockets) socket.close(GOING_AWAY, 'the gateway is stopping')
+      const waiting = new AbortController()
+      const finished = server.stop(false).then(() => true)
+      const timedOut = clock.sleep(graceMs, waiting.signal).then(() => false)
+      const inTime = await Promise.race([finished, timedOut])
+      waiting.abort()
+      await server.stop(true)
+      return inTime
+    },
+  }
+}
+
+/** On a connection that was open already. */
+function refuse(request: Request): Response {
+  const error = new HttpError(503, 'shutting_down', 'The gateway is stopping', {
+    Connection: 'close',
+    'Retry-After': '5',
+  })
+  return errorResponse(error, requestIdOf(request))
+}

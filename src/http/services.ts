@@ -1,0 +1,53 @@
+/** What the HTTP routes call. Most of it is the modules' own contracts; the rest is stated here. */
+import type { Credentials } from '../modules/credentials/types.ts'
+import type { Devices } from '../modules/devices/types.ts'
+import type { Linking } from '../modules/linking/types.ts'
+import type { MediaStore } from '../modules/media/types.ts'
+import type { Messages } from '../modules/messages/types.ts'
+import type { Tokens } from '../modules/tokens/types.ts'
+import type { Webhooks } from '../modules/webhooks/types.ts'
+
+export interface HttpServices {
+  credentials: Credentials
+  tokens: Tokens
+  devices: Devices & DeviceLookup
+  linking: Linking
+  messages: Messages
+  media: Pick<MediaStore, 'stage' | 'discard'>
+  /** Without it, signed media addresses answer 404. */
+  downloads?: MediaDownloads
+  webhooks: Webhooks
+}
+
+/** Lets an upload be refused before its body is read. */
+export interface DeviceLookup {
+  /**
+   * @param deviceId phone digits, +E.164 or login id
+   * @param platform null: any
+   * @returns null when there is none, or it is logged out
+   */
+  find(identityId: string, deviceId: string, platform: string | null): Promise<object | null>
+}
+
+/** A file to be served from the disk. */
+export interface DownloadableFile {
+  path: string
+  fileName: string
+  mimeType: string
+}
+
+/** Files behind the signed addresses that webhooks carry. */
+export interface MediaDownloads {
+  /**
+   * @param expires seconds since the Unix epoch, as in the address
+   * @throws GatewayError forbidden (wrong signature, expired), not_found, homeserver_unavailable
+   */
+  open(mediaId: string, expires: number, signature: string): Promise<DownloadableFile>
+}
+
+/** Whether the gateway can do its work, for /ready. */
+export interface Readiness {
+  ready: boolean
+  /** State of each part, by name. */
+  checks: Record<string, string>
+}

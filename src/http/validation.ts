@@ -1,0 +1,60 @@
+/** Says in one sentence which field is wrong and what was expected, instead of a validator's dump. */
+import type { TSchema } from '@sinclair/typebox'
+import type { ValidationError } from 'elysia'
+
+/** The part of a TypeBox error that is used. */
+export interface SchemaError {
+  path: string
+  schema: TSchema
+  value: unknown
+}
+
+export function explain(error: ValidationError): string {
+  const first = error.valueError
+  return first ? explainIssue(first) : 'The request is not as expected'
+}
+
+export function explainIssue({ path, schema, value }: SchemaError): string {
+  const field = path.split('/').filter(Boolean).join('.') || String(schema.title ?? '')
+  if (field === '') return 'The body must be a JSON object'
+  if (value === undefined) return `Missing required field: ${field}`
+  return `${field}: expected ${expectation(schema)}`
+}
+
+function expectation(schema: TSchema): string {
+  if (Array.isArray(schema.anyOf)) {
+    // What Elysia makes of a number in a path or a query.
+    if (schema.anyOf.some((option: TSchema) => option.format === 'integer')) return number(schema)
+    const values = schema.anyOf.map((option: TSchema) => option.const)
+    if (values.every(value => value !== undefined)) return `one of ${values.join(', ')}`
+    return [...new Set(schema.anyOf.map(expectation))].join(' or ')
+  }
+  if (Array.isArray(schema.enum)) return `one of ${schema.enum.join(', ')}`
+  if (schema.const !== undefined) return String(schema.const)
+  switch (schema.type) {
+    case 'string':
+      return text(schema)
+    case 'boolean':
+      return 'true or false'
+    case 'integer':
+    case 'number':
+      return number(schema)
+    case 'array':
+      return 'a list'
+    case 'object':
+      return 'an object'
+    default:
+      return 'another value'
+  }
+}
+
+function text({ minLength, maxLength }: TSchema): string {
+  if (minLength && maxLength) return `text of ${minLength} to ${maxLength} characters`
+  if (maxLength) return `text of at most ${maxLength} characters`
+  return minLength ? 'text that is not empty' : 'text'
+}
+
+function number({ minimum, maximum }: TSchema): string {
+  if (minimum !== undefined && maximum !== undefined) return `a whole number from ${minimum} to ${maximum}`
+  return minimum === 1 ? 'a positive whole number' : 'a whole number'
+}

@@ -1,0 +1,62 @@
+/**
+ * Client secrets as argon2id hashes. A check takes tens of milliseconds and 19 MiB of memory by design, so no more than a few run at once, on
+ * Bun's thread pool, and a secret that proved right is remembered for a minute.
+ */
+import { GatewayError } from '../../domain/errors.ts'
+import type { Clock } from '../../lib/clock.ts'
+
+/** OWASP's minimum for argon2id: 19 MiB, two passes. */
+const ARGON2ID = { algorithm: 'argon2id', memoryCost: 19_456, timeCost: 2 } as const
+
+/** A hash of a random secret nobody knows, with the same cost: what the secret of an unknown id is compared with. */
+export const UNMATCHABLE_HASH =
+  '$argon2id$v=19$m=19456,t=2,p=1$V4wKreYOmS51FaqqpIiOxcWSXe6hkrltFAygc6Zo2Mg$9EuwRIb6QX9zlaGJLC0g2zxKKv3je1sD+pP718HeTxk'
+
+const MAX_RUNNING = 2
+const MAX_WAITING = 64
+const REMEMBERED_MS = 60_000
+const MAX_REMEMBERED = 1_000
+
+export interface SecretHashing {
+  hash(secret: string): Promise<string>
+  /** @throws GatewayError too_many_requests when too many checks wait already */
+  verify(secret: string, secretHash: string): Promise<boolean>
+}
+
+/** @param fingerprint a keyed one-way function: what is remembered must not be the secret itself */
+export function createSecretHashing(fingerprint: (text: string) => string, clock: Clock): SecretHashing {
+  const limit = createLimit(MAX_RUNNING, MAX_WAITING)
+  const remembered = new Map<string, number>()
+  return {
+    hash: secret => limit(() => Bun.password.hash(secret, ARGON2ID)),
+    async verify(secret, secretHash) {
+      // The hash is part of the key, so a secret that was replaced is forgotten by itself.
+      const key = fingerprint(`${secretHash}\n${secret}`)
+      if ((remembered.get(key) ?? 0) > clock.now()) return true
+      const right = await limit(() => Bun.password.verify(secret, secretHash))
+      if (right) {
+        if (remembered.size >= MAX_REMEMBERED) remembered.clear()
+        remembered.set(key, clock.now() + REMEMBERED_MS)
+      }
+      return right
+    },
+  }
+}
+
+/** Runs at most `running` works at once, keeps at most `waiting` more in line, and refuses the rest. */
+function createLimit(running: number, waiting: number): <T>(work: () => Promise<T>) => Promise<T> {
+  let free = running
+  const line: (() => void)[] = []
+  return async work => {
+    if (free > 0) free -= 1
+    else if (line.length < waiting) await new Promise<void>(resolve => line.push(resolve))
+    else throw new GatewayError('too_many_requests', 'Too many authentications at once, try again', 1)
+    try {
+      return await work()
+    } finally {
+      const next = line.shift()
+      if (next) next()
+      else free += 1
+    }
+  }
+}

@@ -1,0 +1,69 @@
+/** What the credentials use cases offer to the HTTP routes and the command line. */
+import type { Credential } from '../../db/schema/index.ts'
+import type { Role } from '../../domain/states.ts'
+
+/** A credential as the API shows it. */
+export interface CredentialView {
+  client_id: string
+  role: Role
+  scopes: string[]
+  description: string
+  active: boolean
+  created_at: string
+  updated_at: string
+}
+
+/** A caller that has proved itself: a credential without its secret's hash. */
+export type Principal = Pick<Credential, 'clientId' | 'role' | 'scopes'>
+
+export interface CredentialInput {
+  clientId: string
+  description?: string | undefined
+  role?: Role | undefined
+  scopes?: readonly string[] | undefined
+}
+
+export interface CredentialChange {
+  description?: string | undefined
+  active?: boolean | undefined
+  role?: Role | undefined
+  scopes?: readonly string[] | undefined
+  regenerateSecret?: boolean | undefined
+}
+
+/**
+ * Who may do what to whom follows one rule: an actor creates, changes or deletes only credentials whose scopes, before and after,
+ * it has itself. So nobody gains a right through a credential they made.
+ */
+export interface Credentials {
+  /**
+   * @returns the credential with its secret, which is shown this once
+   * @throws GatewayError bad_request (client_id or scopes malformed), forbidden (more rights than the actor's), conflict (id taken)
+   */
+  create(
+    actor: Principal,
+    input: CredentialInput,
+  ): Promise<{ credential: CredentialView; clientSecret: string }>
+  /** Oldest first. */
+  list(): Promise<CredentialView[]>
+  /**
+   * @returns the new secret too, when `regenerateSecret` asked for one
+   * @throws GatewayError not_found, bad_request, forbidden (also: taking the last active super admin away)
+   */
+  update(
+    actor: Principal,
+    clientId: string,
+    change: CredentialChange,
+  ): Promise<{ credential: CredentialView; clientSecret?: string }>
+  /** Deletes its tokens too. @throws GatewayError not_found, forbidden (a super admin) */
+  remove(actor: Principal, clientId: string): Promise<void>
+  /**
+   * Takes the same time whether or not the id exists.
+   * @throws GatewayError unauthorized (wrong id or secret), forbidden (inactive), too_many_requests (too many checks at once)
+   */
+  authenticate(clientId: string, secret: string): Promise<Principal>
+  /** Brings the configured super admin into the database, active and with this secret. Cheap when nothing changed. */
+  ensureSuperAdmin(clientId: string, clientSecret: string): Promise<void>
+  /** For the command line. @returns the new secret @throws GatewayError not_found */
+  resetSecret(clientId: string): Promise<string>
+}

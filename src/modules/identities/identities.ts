@@ -1,0 +1,71 @@
+/**
+ * Identities: the Matrix users that the gateway acts as.
+ * `createIdentities({ db, provisioner, sealer, clock })`
+ */
+import { randomInt } from 'node:crypto'
+import type { Db } from '../../db/open.ts'
+import type { Identity } from '../../db/schema/index.ts'
+import type { AccountProvisioner } from '../../domain/ports.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Sealer } from '../../lib/sealing.ts'
+import { timeOrderedId } from '../../lib/tokens.ts'
+import { createIdentityRepository, type NewIdentity } from './repository.ts'
+
+export interface Identities {
+  /**
+   * Makes a Matrix account for a new identity, whose row is still to be written (together with its first token, in one
+   * transaction). An account that never gets its row does no harm.
+   * @throws GatewayError homeserver_unavailable or homeserver_error
+   */
+  prepare(): Promise<NewIdentity>
+  find(id: string): Promise<Identity | null>
+  /** The admin's identity; null before the first token. */
+  host(): Promise<Identity | null>
+  /** All of them, oldest first. */
+  list(): Promise<Identity[]>
+}
+
+export interface IdentitiesOptions {
+  db: Db
+  provisioner: AccountProvisioner
+  sealer: Sealer
+  clock: Clock
+}
+
+export function createIdentities({ db, provisioner, sealer, clock }: IdentitiesOptions): Identities {
+  const repository = createIdentityRepository(db)
+  return {
+    async prepare() {
+      const id = timeOrderedId('id_')
+      const account = await provisioner.createAccount(randomLocalpart())
+      const now = clock.now()
+      return {
+        id,
+        matrixUserId: account.userId,
+        matrixDeviceId: account.deviceId,
+        accessTokenSealed:
+          account.accessToken === null ? null : sealer.seal(account.accessToken, accessTokenContext(id)),
+        createdAt: now,
+        updatedAt: now,
+      }
+    },
+    find: id => repository.find(id),
+    host: () => repository.host(),
+    list: () => repository.list(),
+  }
+}
+
+/** What an identity's sealed access token is bound to. */
+export function accessTokenContext(identityId: string): string {
+  return `identity:${identityId}`
+}
+
+const LETTERS = 'abcdefghijklmnopqrstuvwxyz'
+const LETTERS_AND_DIGITS = `${LETTERS}0123456789`
+const LOCALPART_LENGTH = 12
+
+/** Twelve lowercase letters and digits beginning with a letter: any Matrix server and any bridge takes them. */
+function randomLocalpart(): string {
+  const pick = (alphabet: string) => alphabet.charAt(randomInt(alphabet.length))
+  return pick(LETTERS) + Array.from({ length: LOCALPART_LENGTH - 1 }, () => pick(LETTERS_AND_DIGITS)).join('')
+}

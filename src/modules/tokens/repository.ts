@@ -1,0 +1,129 @@
+/** SQL of the tokens. */
+import { and, asc, eq, isNull, lte, or, type SQL, sql } from 'drizzle-orm'
+import type { Db } from '../../db/open.ts'
+import { credentials, identities, type Token, tokens } from '../../db/schema/index.ts'
+import type { NewIdentity } from '../identities/repository.ts'
+
+export type NewToken = Pick<Token, 'tokenHash' | 'credentialId' | 'expiresAt' | 'createdAt' | 'updatedAt'>
+export type ListedToken = Token & { matrixUserId: string; matrixDeviceId: string }
+
+/** Whose tokens: a credential's own, and those of no credential if asked for. */
+export interface Ownership {
+  clientId: string
+  orphans: boolean
+}
+
+export interface FoundToken {
+  id: number
+  isAdmin: boolean
+  expiresAt: number | null
+  identityId: string
+  matrixUserId: string
+  /** Null for a token of no credential. */
+  credentialActive: boolean | null
+}
+
+export interface TokenRepository {
+  /** Writes an identity and its first token. The first identity of all becomes the host, and its token the admin's. */
+  insertWithIdentity(token: NewToken, identity: NewIdentity): Promise<void>
+  /** @returns false when there is no host identity */
+  insertForHost(token: NewToken): Promise<boolean>
+  list(ownership: Ownership): Promise<ListedToken[]>
+  /** @returns false when there is none to delete */
+  remove(ownership: Ownership, id: number): Promise<boolean>
+  findByHash(tokenHash: string): Promise<FoundToken | null>
+  /** @param usedAt when each token was used last */
+  recordUse(usedAt: ReadonlyMap<number, number>): Promise<void>
+  /** @returns how many were deleted */
+  removeExpired(now: number): Promise<number>
+}
+
+export function createTokenRepository({ orm, committer }: Db): TokenRepository {
+  const host = orm
+    .select({ id: identities.id })
+    .from(identities)
+    .where(eq(identities.isHost, true))
+    .limit(1)
+    .prepare()
+  const byHash = orm
+    .select({
+      id: tokens.id,
+      isAdmin: tokens.isAdmin,
+      expiresAt: tokens.expiresAt,
+      identityId: tokens.identityId,
+      matrixUserId: identities.matrixUserId,
+      credentialActive: credentials.active,
+    })
+    .from(tokens)
+    .innerJoin(identities, eq(identities.id, tokens.identityId))
+    .leftJoin(credentials, eq(credentials.clientId, tokens.credentialId))
+    .where(eq(tokens.tokenHash, sql.placeholder('tokenHash')))
+    .prepare()
+  const recordOne = orm
+    .update(tokens)
+    .set({ lastUsedAt: sql`${sql.placeholder('usedAt')}` })
+    .where(eq(tokens.id, sql.placeholder('id')))
+    .prepare()
+
+  return {
+    insertWithIdentity: (token, identity) =>
+      committer.write(() => {
+        const isFirst = host.get() === undefined
+        orm
+          .insert(identities)
+          .values({ ...identity, isHost: isFirst })
+          .run()
+        orm
+          .insert(tokens)
+          .values({ ...token, identityId: identity.id, isAdmin: isFirst })
+          .run()
+      }),
+    insertForHost: token =>
+      committer.write(() => {
+        const identity = host.get()
+        if (!identity) return false
+        orm
+          .insert(tokens)
+          .values({ ...token, identityId: identity.id, isAdmin: false })
+          .run()
+        return true
+      }),
+    list: async ownership => {
+      const rows = orm
+        .select({
+          token: tokens,
+          matrixUserId: identities.matrixUserId,
+          matrixDeviceId: identities.matrixDeviceId,
+        })
+        .from(tokens)
+        .innerJoin(identities, eq(identities.id, tokens.identityId))
+        .where(owned(ownership))
+        .orderBy(asc(tokens.id))
+        .all()
+      return rows.map(({ token, ...identity }) => ({ ...token, ...identity }))
+    },
+    remove: (ownership, id) =>
+      committer.write(
+        () =>
+          orm
+            .delete(tokens)
+            .where(and(eq(tokens.id, id), owned(ownership)))
+            .returning({ id: tokens.id })
+            .all().length === 1,
+      ),
+    findByHash: async tokenHash => byHash.get({ tokenHash }) ?? null,
+    recordUse: usedAt =>
+      committer.write(() => {
+        for (const [id, at] of usedAt) recordOne.run({ id, usedAt: at })
+      }),
+    removeExpired: now =>
+      committer.write(
+        () => orm.delete(tokens).where(lte(tokens.expiresAt, now)).returning({ id: tokens.id }).all().length,
+      ),
+  }
+}
+
+function owned({ clientId, orphans }: Ownership): SQL | undefined {
+  const own = eq(tokens.credentialId, clientId)
+  return orphans ? or(own, isNull(tokens.credentialId)) : own
+}

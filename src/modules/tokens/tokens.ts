@@ -1,0 +1,154 @@
+/**
+ * Tokens: Bearer keys (mt_…) to an identity.
+ * `createTokens({ db, identities, hasher, clock })`
+ */
+import type { Db } from '../../db/open.ts'
+import { GatewayError } from '../../domain/errors.ts'
+import { type Clock, rfc3339 } from '../../lib/clock.ts'
+import { randomToken } from '../../lib/tokens.ts'
+import type { Worker } from '../../runtime/worker.ts'
+import type { Principal } from '../credentials/types.ts'
+import type { Identities } from '../identities/identities.ts'
+import { parseExpiry } from './expiry.ts'
+import { createTokenRepository, type ListedToken, type NewToken, type Ownership } from './repository.ts'
+import type { TokenHolder, Tokens, TokenView } from './types.ts'
+
+export interface TokensOptions {
+  db: Db
+  identities: Pick<Identities, 'prepare'>
+  /** Keyed one-way function (createHmacHasher), under a key of its own. */
+  hasher: (text: string) => string
+  clock: Clock
+}
+
+const TOKEN_PATTERN = /^mt_[A-Za-z0-9_-]{43}$/
+/** How long a token is taken for valid without looking: another process may have deleted it meanwhile. */
+const REMEMBERED_MS = 5_000
+const MAX_REMEMBERED = 10_000
+const USAGE_INTERVAL_MS = 5_000
+const CLEANUP_INTERVAL_MS = 3_600_000
+
+export function createTokens({ db, identities, hasher, clock }: TokensOptions): Tokens {
+  const repository = createTokenRepository(db)
+  const remembered = new Map<string, { holder: TokenHolder; until: number }>()
+  let usedAt = new Map<number, number>()
+
+  async function flushUsage(): Promise<void> {
+    if (usedAt.size === 0) return
+    const flushed = usedAt
+    usedAt = new Map()
+    await repository.recordUse(flushed)
+  }
+
+  async function lookUp(token: string, now: number): Promise<TokenHolder> {
+    const found = TOKEN_PATTERN.test(token) ? await repository.findByHash(hasher(token)) : null
+    if (!found) throw new GatewayError('forbidden', 'This token is unknown')
+    if (found.expiresAt !== null && found.expiresAt <= now) {
+      throw new GatewayError('forbidden', 'This token has expired')
+    }
+    if (found.credentialActive === false) {
+      throw new GatewayError('forbidden', "This token's credential is not active")
+    }
+    const holder: TokenHolder = {
+      tokenId: found.id,
+      identity: { id: found.identityId, matrixUserId: found.matrixUserId },
+      isAdmin: found.isAdmin,
+    }
+    if (remembered.size >= MAX_REMEMBERED) remembered.clear()
+    remembered.set(token, { holder, until: Math.min(now + REMEMBERED_MS, found.expiresAt ?? Infinity) })
+    return holder
+  }
+
+  return {
+    async create({ credential, useHost = false, expiresAt }) {
+      const now = clock.now()
+      const token = randomToken('mt_')
+      const row: NewToken = {
+        tokenHash: hasher(token),
+        credentialId: credential.clientId,
+        expiresAt: expiresAt === undefined ? null : parseExpiry(expiresAt, now),
+        createdAt: now,
+        updatedAt: now,
+      }
+      if (!useHost) {
+        await repository.insertWithIdentity(row, await identities.prepare())
+        return token
+      }
+      if (credential.role !== 'super_admin') {
+        throw new GatewayError('forbidden', 'use_host: needs a super_admin credential')
+      }
+      if (!(await repository.insertForHost(row))) {
+        throw new GatewayError(
+          'bad_request',
+          'use_host: there is no admin token yet, create the first token with use_host false',
+        )
+      }
+      return token
+    },
+
+    async list(credential) {
+      await flushUsage()
+      return (await repository.list(ownershipOf(credential))).map(viewOf)
+    },
+
+    async remove(credential, id) {
+      const removed = await repository.remove(ownershipOf(credential), id)
+      if (!removed) throw new GatewayError('not_found', `There is no token ${id}`)
+      remembered.clear()
+    },
+
+    async authenticate(token) {
+      const now = clock.now()
+      const known = remembered.get(token)
+      const holder = known && known.until > now ? known.holder : await lookUp(token, now)
+      usedAt.set(holder.tokenId, now)
+      return holder
+    },
+
+    forget: () => remembered.clear(),
+
+    cleanup: {
+      ...looping('token-cleanup', CLEANUP_INTERVAL_MS, clock, cleanUp),
+      tick: cleanUp,
+    },
+    usage: {
+      ...looping('token-usage', USAGE_INTERVAL_MS, clock, flushUsage),
+      tick: flushUsage,
+    },
+  }
+
+  async function cleanUp(): Promise<void> {
+    await repository.removeExpired(clock.now())
+  }
+}
+
+/** A worker that does `tick` again and again, and once more when it stops. */
+function looping(name: string, intervalMs: number, clock: Clock, tick: () => Promise<void>): Worker {
+  return {
+    name,
+    async run(signal) {
+      while (!signal.aborted) {
+        await tick()
+        await clock.sleep(intervalMs, signal)
+      }
+      await tick()
+    },
+  }
+}
+
+function ownershipOf({ clientId, role }: Principal): Ownership {
+  return { clientId, orphans: role === 'super_admin' }
+}
+
+function viewOf(token: ListedToken): TokenView {
+  return {
+    id: token.id,
+    matrix_username: token.matrixUserId,
+    matrix_device_id: token.matrixDeviceId,
+    is_admin: token.isAdmin,
+    expires_at: token.expiresAt === null ? null : rfc3339(token.expiresAt),
+    last_used_at: token.lastUsedAt === null ? null : rfc3339(token.lastUsedAt),
+    created_at: rfc3339(token.createdAt),
+    updated_at: rfc3339(token.updatedAt),
+  }
+}

@@ -1,0 +1,52 @@
+/** What the tokens use cases offer to the HTTP routes. */
+import type { Worker } from '../../runtime/worker.ts'
+import type { Principal } from '../credentials/types.ts'
+
+/** A token as the API shows it: never the token itself, nor its hash. */
+export interface TokenView {
+  id: number
+  matrix_username: string
+  matrix_device_id: string
+  is_admin: boolean
+  expires_at: string | null
+  last_used_at: string | null
+  created_at: string
+  updated_at: string
+}
+
+/** Who calls with a token. */
+export interface TokenHolder {
+  tokenId: number
+  identity: { id: string; matrixUserId: string }
+  isAdmin: boolean
+}
+
+export interface TokenInput {
+  credential: Principal
+  useHost?: boolean | undefined
+  /** RFC 3339 with an offset, in the future. */
+  expiresAt?: string | undefined
+}
+
+export interface Tokens {
+  /**
+   * The first token of all is the admin's and its identity the host. `useHost` shares the host identity; otherwise each token gets an
+   * identity of its own.
+   * @returns the token, which is shown this once
+   * @throws GatewayError bad_request (expires_at, or use_host before there is an admin), forbidden (use_host without super_admin),
+   *   homeserver_unavailable, homeserver_error
+   */
+  create(input: TokenInput): Promise<string>
+  /** Oldest first: the credential's own, and for a super admin those that belong to no credential. */
+  list(credential: Principal): Promise<TokenView[]>
+  /** @throws GatewayError not_found: also for a token that `list` wouldn't show */
+  remove(credential: Principal, id: number): Promise<void>
+  /** @throws GatewayError forbidden: unknown, expired, or of a credential that isn't active */
+  authenticate(token: string): Promise<TokenHolder>
+  /** Forgets what is remembered of tokens: credentials have changed. */
+  forget(): void
+  /** Deletes expired tokens hourly. */
+  cleanup: Worker & { tick(): Promise<void> }
+  /** Writes last_used_at of the tokens used, every few seconds and when it stops. */
+  usage: Worker & { tick(): Promise<void> }
+}

@@ -1,0 +1,161 @@
+/** Stand-ins for the services behind the routes, as small as the routes' tests need them. They record what they are asked. */
+import { createHash } from 'node:crypto'
+import { GatewayError } from '../../src/domain/errors.ts'
+import type { HttpServices } from '../../src/http/services.ts'
+import type { DeviceView } from '../../src/modules/devices/types.ts'
+import type { LinkEvent } from '../../src/modules/linking/types.ts'
+import type { StagedFile } from '../../src/modules/media/types.ts'
+import type { SendRequest } from '../../src/modules/messages/types.ts'
+import type { WebhookView } from '../../src/modules/webhooks/types.ts'
+
+export const DEVICE: DeviceView = {
+  platform: 'wa',
+  device_id: '237123456789',
+  state: 'connected',
+  reason: null,
+  since: '2026-04-27T10:00:00Z',
+  name: 'Ada',
+  phone: '+237123456789',
+  linked_at: '2026-04-27T10:00:00Z',
+}
+
+/** A link that a test drives. */
+export class FakeLink {
+  started: { identityId: string; platform: string; flow: string | undefined }[] = []
+  latest: LinkEvent | null = null
+  underWay = false
+  listeners = new Set<(event: LinkEvent) => void>()
+
+  emit(event: LinkEvent): void {
+    this.latest = event
+    for (const listener of this.listeners) listener(event)
+  }
+}
+
+export interface UploadRecord {
+  fileName: string
+  mimeType: string
+  size: number
+  sha256: string
+}
+
+export function fakeServices(maxBytes: number) {
+  const link = new FakeLink()
+  const sends: SendRequest[] = []
+  const uploads: UploadRecord[] = []
+  /** Staged, and neither accepted nor discarded. */
+  const onDisk = new Set<string>()
+  const webhooks = new Map<number, WebhookView>()
+  let nextId = 1
+  const failures: { accept?: unknown; start?: unknown; stage?: unknown } = {}
+
+  const services: Omit<HttpServices, 'credentials' | 'tokens'> = {
+    devices: {
+      list: async () => [DEVICE],
+      find: async (_identityId, deviceId) => (deviceId.replace('+', '') === DEVICE.device_id ? DEVICE : null),
+      remove: async (_identityId, deviceId, platform) => {
+        if (deviceId !== DEVICE.device_id || platform !== DEVICE.platform) {
+          throw new GatewayError('not_found', `There is no device ${deviceId}`)
+        }
+      },
+    },
+    linking: {
+      start: async (identity, platform, flow) => {
+        if (failures.start) throw failures.start
+        if (platform !== 'wa')
+          throw new GatewayError('bad_request', `platform: expected one of wa, not ${platform}`)
+        link.started.push({ identityId: identity.id, platform, flow })
+        link.underWay = true
+        link.latest = { type: 'qr', payload: 'qr-1', instructions: '' }
+      },
+      follow: (_identityId, _platform, listener) => {
+        if (!link.underWay) throw new GatewayError('not_found', 'No link is under way: POST /api/v1/devices')
+        link.listeners.add(listener)
+        return { latest: link.latest, unsubscribe: () => link.listeners.delete(listener) }
+      },
+    },
+    messages: {
+      accept: async request => {
+        if (failures.accept) throw failures.accept
+        if (request.deviceId !== DEVICE.device_id) {
+          throw new GatewayError('not_found', `There is no device ${request.deviceId}`)
+        }
+        sends.push(request)
+        if (request.file) onDisk.delete(request.file.id)
+        return [
+          { id: `msg_${sends.length}`, to: request.groupUrl ?? request.contact ?? '', status: 'queued' },
+        ]
+      },
+      get: async (_identityId, id) => {
+        throw new GatewayError('not_found', `There is no message ${id}`)
+      },
+      list: async () => [],
+    },
+    media: {
+      async stage({ identityId, fileName, mimeType, stream }) {
+        const id = `media_${nextId++}`
+        onDisk.add(id)
+        const hash = createHash('sha256')
+        let size = 0
+        try {
+          for await (const chunk of stream) {
+            size += chunk.length
+            hash.update(chunk)
+            if (failures.stage) throw failures.stage
+            if (size > maxBytes)
+              throw new GatewayError('payload_too_large', `The file is larger than ${maxBytes} bytes`)
+          }
+        } catch (error) {
+          onDisk.delete(id)
+          throw error
+        }
+        uploads.push({ fileName, mimeType, size, sha256: hash.digest('hex') })
+        const staged: StagedFile = {
+          id,
+          identityId,
+          fileName,
+          mimeType,
+          sizeBytes: size,
+          width: 0,
+          height: 0,
+          durationMs: 0,
+          blurHash: '',
+          mxcUri: null,
+          stored: true,
+        }
+        return staged
+      },
+      discard: async file => {
+        onDisk.delete(file.id)
+      },
+    },
+    webhooks: {
+      create: async (_identityId, url) => {
+        if (!URL.canParse(url)) throw new GatewayError('bad_request', 'url: expected an http(s) address')
+        if ([...webhooks.values()].some(hook => hook.url === url)) {
+          throw new GatewayError('conflict', `url: ${url} is there already`)
+        }
+        const at = '2026-04-27T10:00:00Z'
+        const webhook = { id: webhooks.size + 1, url, active: true, created_at: at, updated_at: at }
+        webhooks.set(webhook.id, webhook)
+        return { ...webhook, secret: 'whsec_c2VjcmV0' }
+      },
+      list: async () => [...webhooks.values()],
+      update: async (_identityId, id, change) => {
+        const webhook = webhooks.get(id)
+        if (!webhook) throw new GatewayError('not_found', `There is no webhook ${id}`)
+        const updated = {
+          ...webhook,
+          url: change.url ?? webhook.url,
+          active: change.active ?? webhook.active,
+        }
+        webhooks.set(id, updated)
+        return updated
+      },
+      remove: async (_identityId, id) => {
+        if (!webhooks.delete(id)) throw new GatewayError('not_found', `There is no webhook ${id}`)
+      },
+    },
+  }
+  return { services, link, sends, uploads, onDisk, failures }
+}

@@ -1,0 +1,111 @@
+/** The real HTTP application on a real database, with stand-ins for the services that talk to bridges. */
+import { createHttp, type HttpOptions } from '../../src/http/http.ts'
+import { silentLogger } from '../../src/lib/logger.ts'
+import { createHmacHasher, createSealer, deriveKey } from '../../src/lib/sealing.ts'
+import { createCredentials } from '../../src/modules/credentials/credentials.ts'
+import { createIdentities } from '../../src/modules/identities/identities.ts'
+import { createTokens } from '../../src/modules/tokens/tokens.ts'
+import { fakeServices } from './fake-services.ts'
+import { ManualClock } from './manual-clock.ts'
+import { tempDb } from './temp-db.ts'
+
+export const ADMIN = { clientId: 'admin', secret: 'admin:secret:ü' }
+const SECRET_KEY = 'a secret key of the tests'
+
+export async function testHttp(overrides: Partial<HttpOptions> & { maxBytes?: number } = {}) {
+  const db = tempDb()
+  const clock = new ManualClock()
+  const accounts: string[] = []
+  const identities = createIdentities({
+    db,
+    provisioner: {
+      createAccount: async localpart => {
+        accounts.push(localpart)
+        return { userId: `@${localpart}:localhost`, deviceId: 'TEST', accessToken: null }
+      },
+    },
+    sealer: createSealer(SECRET_KEY),
+    clock,
+  })
+  const hasher = (purpose: string) => createHmacHasher(deriveKey(SECRET_KEY, purpose))
+  const tokens = createTokens({ db, identities, hasher: hasher('tokens'), clock })
+  const credentials = createCredentials({
+    db,
+    hasher: hasher('credentials'),
+    clock,
+    onChange: () => tokens.forget(),
+  })
+  await credentials.ensureSuperAdmin(ADMIN.clientId, ADMIN.secret)
+  const maxBytes = overrides.maxBytes ?? 4 * 1024 * 1024
+  const fakes = fakeServices(maxBytes)
+  const http = createHttp({
+    config: {
+      logLevel: 'silent',
+      http: { host: '127.0.0.1', port: 0, publicUrl: undefined, tls: undefined },
+      media: { maxBytes, inlineMaxBytes: 0, urlTtlS: 60 },
+    },
+    services: { credentials, tokens, ...fakes.services },
+    logger: silentLogger,
+    version: '0.0.0-test',
+    readiness: () => ({ ready: true, checks: { database: 'ok' } }),
+    ...overrides,
+  })
+
+  /** A request to the application, without a socket. */
+  async function call(
+    method: string,
+    path: string,
+    { auth, json, headers = {}, body }: CallOptions = {},
+  ): Promise<Answer> {
+    const response = await http.handle(
+      new Request(`http://localhost:8080${path}`, {
+        method,
+        headers: {
+          ...(auth === undefined ? {} : { authorization: auth }),
+          ...(json === undefined ? {} : { 'content-type': 'application/json' }),
+          ...headers,
+        },
+        ...(json === undefined ? (body === undefined ? {} : { body }) : { body: JSON.stringify(json) }),
+      }),
+    )
+    const text = await response.text()
+    return { status: response.status, headers: response.headers, text, body: parsed(text) }
+  }
+
+  /** Makes a token of the admin's. */
+  async function newToken(useHost = false): Promise<string> {
+    const answer = await call('POST', '/api/v1/tokens', { auth: basic(), json: { use_host: useHost } })
+    return String(answer.body.token)
+  }
+
+  return { db, clock, accounts, tokens, credentials, http, call, newToken, ...fakes, destroy: db.destroy }
+}
+
+export interface CallOptions {
+  auth?: string
+  json?: unknown
+  headers?: Record<string, string>
+  body?: string | FormData
+}
+
+export interface Answer {
+  status: number
+  headers: Headers
+  text: string
+  /** The parsed JSON; empty when the body is none. A list is under `list`. */
+  body: Record<string, unknown>
+}
+
+export function basic(clientId = ADMIN.clientId, secret = ADMIN.secret): string {
+  return `Basic ${Buffer.from(`${clientId}:${secret}`).toString('base64')}`
+}
+
+function parsed(text: string): Record<string, unknown> {
+  try {
+    const json: unknown = JSON.parse(text)
+    if (Array.isArray(json)) return { list: json }
+    return typeof json === 'object' && json !== null ? (json as Record<string, unknown>) : {}
+  } catch {
+    return {}
+  }
+}
