@@ -1,0 +1,14 @@
+DROP TABLE sandbox_ghost;
+DROP TABLE sandbox_delivery;
+DROP TABLE sandbox_event;
+DROP TABLE sandbox_management_room;
+DROP TABLE sandbox_portal;
+DROP TABLE sandbox_login;
+DROP TABLE sandbox_inbox;
+DROP TABLE sandbox_message;
+DROP TABLE sandbox_media;
+DROP TABLE sandbox_member;
+DROP TABLE sandbox_chat;
+DROP TABLE sandbox_contact;
+DROP TABLE sandbox_phone;
+DROP TABLE sandbox_setting;

@@ -1,0 +1,68 @@
+/** What the handlers of the sandbox's interface work with, and how they read what they are given. */
+import { z } from 'zod'
+import type { Clock } from '../../lib/clock.ts'
+import type { Committer } from '../../lib/group-commit.ts'
+import type { LinkCodes } from '../bridge/link-codes.ts'
+import type { Faults } from '../network/faults.ts'
+import type { MediaFiles } from '../network/media.ts'
+import type { Network } from '../network/network.ts'
+import { existsOnNetwork, parsePhone } from '../network/phone-number.ts'
+import type { SandboxPlatform } from '../platforms.ts'
+import { ApiError } from './errors.ts'
+
+export interface ApiContext {
+  network: Network
+  committer: Committer
+  files: MediaFiles
+  faults: Faults
+  codes: LinkCodes
+  clock: Clock
+  /** The platforms that are simulated. */
+  platforms: readonly SandboxPlatform[]
+}
+
+/** A request with what its path names. */
+export interface Asked {
+  request: Request
+  url: URL
+  /** The path's variable parts, decoded. */
+  parts: string[]
+}
+
+export type Handler = (asked: Asked) => Promise<Response> | Response
+
+const PHONE_RULE = 'expected a phone number of 5 to 15 digits'
+
+/** A number as people type it, read into its digits. */
+export const phoneField = z.string(PHONE_RULE).transform((typed, check) => {
+  const phone = parsePhone(typed)
+  if (phone !== null) return phone
+  check.addIssue({ code: 'custom', message: PHONE_RULE })
+  return z.NEVER
+})
+
+/** @throws ApiError 404 when nobody has the number */
+export function phoneInPath(typed: string | undefined): string {
+  const phone = parsePhone(typed ?? '')
+  if (phone === null || !existsOnNetwork(phone)) {
+    throw new ApiError(
+      'not_found',
+      `there is no phone ${typed}: expected 5 to 15 digits that don't begin with 999`,
+    )
+  }
+  return phone
+}
+
+/** @throws ApiError 404 */
+export function mustExist(field: string, phone: string): string {
+  if (existsOnNetwork(phone)) return phone
+  throw new ApiError(
+    'not_found',
+    `${field}: ${phone} is not on the network (no number that begins with 999 is)`,
+  )
+}
+
+export function platformField({ platforms }: ApiContext) {
+  const names = [...platforms] as [SandboxPlatform, ...SandboxPlatform[]]
+  return z.enum(names, `expected one of ${platforms.join(', ')}`)
+}

@@ -1,0 +1,38 @@
+/** How the sandbox's own interface says no: `{"error": "...", "code": "..."}`. */
+import type { z } from 'zod'
+
+const STATUS = {
+  bad_request: 400,
+  forbidden: 403,
+  not_found: 404,
+  method_not_allowed: 405,
+  gone: 410,
+  too_large: 413,
+  unavailable: 503,
+} as const
+
+export class ApiError extends Error {
+  constructor(
+    readonly code: keyof typeof STATUS,
+    message: string,
+  ) {
+    super(message)
+  }
+
+  get status(): number {
+    return STATUS[this.code]
+  }
+
+  toResponse(): Response {
+    return Response.json({ error: this.message, code: this.code }, { status: this.status })
+  }
+}
+
+/** @throws ApiError that names the field and what was expected of it */
+export function check<T>(schema: z.ZodType<T>, value: unknown): T {
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  const [issue] = parsed.error.issues
+  const field = issue?.path.join('.') || 'body'
+  throw new ApiError('bad_request', `${field}: ${issue?.message ?? 'is not valid'}`)
+}

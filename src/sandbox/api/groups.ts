@@ -1,0 +1,55 @@
+/** /sandbox/api/groups: the network's groups and their invite links. */
+import { z } from 'zod'
+import { newInviteCode } from '../bridge/groups.ts'
+import { groupChatId } from '../network/chat-ids.ts'
+import type { Chat } from '../network/types.ts'
+import { inviteCodeOf, platformFacts, type SandboxPlatform } from '../platforms.ts'
+import { readJson } from './body.ts'
+import { type ApiContext, type Asked, mustExist, phoneField, platformField } from './context.ts'
+import { ApiError, check } from './errors.ts'
+import { groupView } from './views.ts'
+
+export function createGroupHandlers(api: ApiContext) {
+  const { store } = api.network
+  const groupSchema = z.object({
+    name: z.string('expected a name').trim().min(1, 'expected a name').max(200),
+    platform: platformField(api).default('wa'),
+    members: z.array(phoneField, 'expected a list of phone numbers').default([]),
+  })
+  return {
+    list: () =>
+      Response.json(
+        store
+          .groups()
+          .filter(chat => api.platforms.includes(chat.platform))
+          .map(groupView),
+      ),
+
+    async create({ request }: Asked) {
+      const { name, platform, members } = check(groupSchema, await readJson(request))
+      for (const member of members) mustExist('members', member)
+      const chat = await api.network.createGroup(platform, { name, inviteCode: newInviteCode() }, members)
+      return Response.json(groupView(chat), { status: 201 })
+    },
+  }
+}
+
+/**
+ * @param wanted the group's id, invite code or invite link
+ * @param platform where to look; an invite link says it itself
+ * @throws ApiError 404
+ */
+export function findGroup(api: ApiContext, wanted: string, platform: SandboxPlatform): Chat {
+  const { store } = api.network
+  for (const candidate of api.platforms) {
+    const code = inviteCodeOf(platformFacts(candidate), wanted)
+    const chat = code === null ? null : store.chatByInvite(candidate, code)
+    if (chat) return chat
+  }
+  const chat = store.chat(groupChatId(platform, wanted)) ?? store.chatByInvite(platform, wanted)
+  if (chat) return chat
+  throw new ApiError(
+    'not_found',
+    `group: there is no group ${wanted} on ${platform} (expected an id, invite code or link)`,
+  )
+}

@@ -1,0 +1,112 @@
+/** /sandbox/link/{code}: what a phone shows that has scanned a code, and what happens when its owner agrees. */
+import { z } from 'zod'
+import type { PendingLink } from '../bridge/link-codes.ts'
+import { ProvisioningError } from '../bridge/provisioning-error.ts'
+import { DEFAULT_PHONE } from '../network/seed.ts'
+import { askPage, linkedPage, problemPage } from '../page/link-page.ts'
+import { isSandboxPlatform } from '../platforms.ts'
+import { readJson } from './body.ts'
+import { type ApiContext, type Asked, mustExist, phoneField } from './context.ts'
+import { ApiError, check } from './errors.ts'
+
+const linkSchema = z.object({ phone: phoneField.optional() })
+
+const PROBLEMS = {
+  expired: new ApiError('gone', 'this code has expired: a new one is shown every 20 seconds'),
+  used: new ApiError('gone', 'this code has been used: ask for a new one to link another device'),
+  unknown: new ApiError('not_found', 'nothing waits for this code: it may be from before a restart'),
+}
+
+export function createLinkHandlers(api: ApiContext) {
+  const { store } = api.network
+
+  /** @throws ApiError when the code is good no more */
+  function pending(code: string | undefined): PendingLink {
+    const found = api.codes.find(code ?? '')
+    if (found.state === 'open') return found.link
+    throw PROBLEMS[found.state]
+  }
+
+  async function readPhone(request: Request, link: PendingLink): Promise<string> {
+    const given = check(linkSchema, isForm(request) ? await readForm(request) : await readJson(request))
+    const phone = mustExist('phone', given.phone ?? link.phone ?? DEFAULT_PHONE)
+    if (link.phone !== null && phone !== link.phone) {
+      throw new ApiError('bad_request', `phone: this code was asked for by ${link.phone}`)
+    }
+    if (isSandboxPlatform(link.platform) && !store.phone(phone).platforms.includes(link.platform)) {
+      throw new ApiError('bad_request', `phone: ${phone} is not on ${link.platformName}`)
+    }
+    return phone
+  }
+
+  async function accepted(link: PendingLink, phone: string) {
+    try {
+      return await link.accept(phone)
+    } catch (error) {
+      if (error instanceof ProvisioningError) throw PROBLEMS.used
+      throw error
+    }
+  }
+
+  return {
+    show({ parts, request }: Asked) {
+      try {
+        const link = pending(parts[0])
+        if (!wantsPage(request)) {
+          return Response.json({ linked: false, platform: link.platform, phone: link.phone ?? DEFAULT_PHONE })
+        }
+        const phones = link.phone === null ? store.phones() : [store.phone(link.phone)]
+        const accounts = phones.filter(
+          ({ platforms }) => isSandboxPlatform(link.platform) && platforms.includes(link.platform),
+        )
+        return askPage({ code: parts[0] ?? '', link, accounts, chosen: link.phone ?? DEFAULT_PHONE })
+      } catch (error) {
+        return refused(request, error)
+      }
+    },
+
+    async accept({ parts, request }: Asked) {
+      try {
+        const link = pending(parts[0])
+        const phone = await readPhone(request, link)
+        const { loginId, name } = await accepted(link, phone)
+        if (wantsPage(request)) return linkedPage({ link, phone, name })
+        return Response.json({ linked: true, phone, name, platform: link.platform, device_id: loginId })
+      } catch (error) {
+        return refused(request, error)
+      }
+    },
+  }
+}
+
+/** Browsers get a page, everything else JSON. */
+function wantsPage(request: Request): boolean {
+  const type = request.headers.get('content-type') ?? ''
+  return (request.headers.get('accept') ?? '').includes('text/html') && !type.includes('json')
+}
+
+function isForm(request: Request): boolean {
+  return (request.headers.get('content-type') ?? '').startsWith('application/x-www-form-urlencoded')
+}
+
+/** Empty fields of a form are fields left out; curl calls JSON a form when it isn't told otherwise. */
+async function readForm(request: Request): Promise<unknown> {
+  const text = (await request.text()).trim()
+  if (text.startsWith('{')) return parsedJson(text)
+  const form = new URLSearchParams(text)
+  const phone = form.get('other')?.trim() || form.get('phone')?.trim()
+  return phone ? { phone } : {}
+}
+
+function refused(request: Request, error: unknown): Response {
+  if (!(error instanceof ApiError) || !wantsPage(request)) throw error
+  return problemPage(error.status, error.message)
+}
+
+function parsedJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new ApiError('bad_request', 'body: expected JSON or a form')
+  }
+}

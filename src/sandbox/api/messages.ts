@@ -1,0 +1,184 @@
+/** /sandbox/api/phones/{phone}/messages: what a phone has, and what its owner sends. */
+import { z } from 'zod'
+import { directChatId } from '../network/chat-ids.ts'
+import { mediaTypeFor } from '../network/media.ts'
+import { type Chat, type Content, MEDIA_TYPES, type Media, type Message } from '../network/types.ts'
+import type { SandboxPlatform } from '../platforms.ts'
+import { isMultipart, readJson, readMultipart } from './body.ts'
+import { type ApiContext, type Asked, mustExist, phoneField, phoneInPath, platformField } from './context.ts'
+import { ApiError, check } from './errors.ts'
+import { findGroup } from './groups.ts'
+import { messageView } from './views.ts'
+
+/** As good as all: a phone with more is read by `after`. */
+const ALL_MESSAGES = 1_000_000
+
+const SENDABLE = ['text', 'notice', 'emote', ...MEDIA_TYPES, 'location'] as const
+
+export function createMessageHandlers(api: ApiContext) {
+  const { store } = api.network
+  const platform = platformField(api)
+  const messageId = z.string('expected the id of a message').min(1, 'expected the id of a message')
+  const about = z.union([
+    messageId.transform((message): { message: string; text?: string | undefined } => ({ message })),
+    z.object({ message: messageId }),
+  ])
+  const degrees = (limit: number) =>
+    z.coerce.number(`expected degrees between -${limit} and ${limit}`).min(-limit).max(limit)
+
+  const messageSchema = z.object({
+    to: phoneField.optional(),
+    group: z.string('expected an invite link, an invite code or a group id').min(1).optional(),
+    platform: platform.optional(),
+    type: z.enum(SENDABLE, `expected one of ${SENDABLE.join(', ')}`).optional(),
+    text: z.string('expected text').max(65_536, 'expected at most 65536 characters').default(''),
+    reply_to: messageId.optional(),
+    location: z
+      .object({ latitude: degrees(90), longitude: degrees(180), name: z.string().optional() })
+      .optional(),
+    reaction: z.object({ message: messageId, emoji: z.string('expected an emoji').max(64) }).optional(),
+    edit: z
+      .union([
+        messageId.transform((message): { message: string; text?: string | undefined } => ({ message })),
+        z.object({ message: messageId, text: z.string().optional() }),
+      ])
+      .optional(),
+    delete: about.optional(),
+    duration_ms: z.coerce.number('expected milliseconds').int().nonnegative().optional(),
+  })
+  type Given = z.infer<typeof messageSchema>
+
+  const querySchema = z.object({
+    chat: z.string().min(1).optional(),
+    platform: platform.optional(),
+    after: messageId.optional(),
+    limit: z.coerce
+      .number('expected a number')
+      .int('expected a whole number')
+      .min(1, 'expected at least 1')
+      .optional(),
+  })
+
+  /** Which chat of a phone is meant by the other phone or the group. */
+  function chatNamed(phone: string, named: string, wanted: SandboxPlatform): string {
+    const digits = /^\+?[\d\s().-]+$/.test(named) ? named.replaceAll(/\D/g, '') : null
+    if (digits !== null) return directChatId(wanted, phone, digits)
+    return findGroup(api, named, wanted).id
+  }
+
+  async function read(request: Request): Promise<{ given: Given; media: Media | null }> {
+    if (!isMultipart(request)) return { given: check(messageSchema, await readJson(request)), media: null }
+    const { fields, media } = await readMultipart(request, api.files)
+    const given = check(messageSchema, withoutEmpty(fields))
+    const durationMs = given.duration_ms ?? null
+    return { given, media: media && { ...media, durationMs } }
+  }
+
+  async function chatFor(sender: string, given: Given): Promise<Chat> {
+    const target = given.reaction ?? given.edit ?? given.delete
+    if (target) return chatOfMessage(sender, target.message)
+    const wanted = given.platform ?? api.platforms[0] ?? 'wa'
+    if (given.group !== undefined) {
+      const chat = findGroup(api, given.group, wanted)
+      return store.isMember(chat.id, sender) ? chat : api.network.joinGroup(chat, sender)
+    }
+    if (given.to === undefined)
+      throw new ApiError('bad_request', 'to: expected a phone number, or a group in group')
+    const to = mustExist('to', given.to)
+    if (!store.phone(to).platforms.includes(wanted)) {
+      throw new ApiError('not_found', `to: ${to} is not on ${wanted}`)
+    }
+    return api.committer.write(() => store.ensureDirectChat(wanted, sender, to, api.clock.now()))
+  }
+
+  function chatOfMessage(phone: string, id: string): Chat {
+    const message = store.positionOn(phone, id) === null ? null : store.message(id)
+    const chat = message && store.chat(message.chatId)
+    if (!chat) throw new ApiError('not_found', `message: the phone has no message ${id}`)
+    return chat
+  }
+
+  function contentOf(sender: string, given: Given, media: Media | null): Content {
+    const { reaction, edit, text, location } = given
+    if (reaction) return { type: 'reaction', text: '', target: reaction.message, emoji: reaction.emoji }
+    if (edit)
+      return {
+        type: 'edit',
+        text: required('text', edit.text ?? text),
+        target: own(sender, edit.message, 'edit'),
+      }
+    if (given.delete) return { type: 'delete', text: '', target: own(sender, given.delete.message, 'delete') }
+    const replyTo = given.reply_to
+    if (replyTo !== undefined) chatOfMessage(sender, replyTo)
+    if (location) {
+      const { latitude, longitude, name } = location
+      return { type: 'location', text: text === '' ? (name ?? '') : text, latitude, longitude, replyTo }
+    }
+    if (media) {
+      const type = given.type && isMediaType(given.type) ? given.type : mediaTypeFor(media.mimeType)
+      return { type, text, media, fileName: media.name, replyTo }
+    }
+    if (given.type === 'location')
+      throw new ApiError('bad_request', 'location: expected {latitude, longitude}')
+    if (given.type && isMediaType(given.type)) {
+      throw new ApiError('bad_request', `file: expected a multipart form with a file for type ${given.type}`)
+    }
+    return { type: given.type ?? 'text', text: required('text', text), replyTo }
+  }
+
+  /** Phones change only what they wrote themselves. */
+  function own(sender: string, id: string, field: string): string {
+    if (store.message(id)?.sender === sender) return id
+    throw new ApiError('bad_request', `${field}: expected a message that ${sender} sent`)
+  }
+
+  function view(phone: string, message: Message) {
+    const chat = store.chat(message.chatId)
+    return chat ? [messageView(store, phone, message, chat)] : []
+  }
+
+  return {
+    list({ parts, url }: Asked) {
+      const phone = phoneInPath(parts[0])
+      const query = check(querySchema, Object.fromEntries(url.searchParams))
+      const limit = query.limit ?? ALL_MESSAGES
+      const chatId =
+        query.chat === undefined
+          ? null
+          : chatNamed(phone, query.chat, query.platform ?? api.platforms[0] ?? 'wa')
+      if (query.after === undefined) {
+        return Response.json(
+          store.lastMessages(phone, chatId, limit).flatMap(message => view(phone, message)),
+        )
+      }
+      const afterSeq = store.positionOn(phone, query.after)
+      if (afterSeq === null)
+        throw new ApiError('bad_request', `after: the phone has no message ${query.after}`)
+      return Response.json(
+        store.messagesAfter(phone, afterSeq, chatId, limit).flatMap(message => view(phone, message)),
+      )
+    },
+
+    async send({ parts, request }: Asked) {
+      const sender = phoneInPath(parts[0])
+      const { given, media } = await read(request)
+      const chat = await chatFor(sender, given)
+      const message = await api.network.post({ chat, sender, content: contentOf(sender, given, media) })
+      return Response.json(view(sender, message)[0], { status: 201 })
+    },
+  }
+}
+
+function required(field: string, text: string): string {
+  if (text !== '') return text
+  throw new ApiError('bad_request', `${field}: expected text, or a file, location, reaction, edit or delete`)
+}
+
+function isMediaType(type: string): type is (typeof MEDIA_TYPES)[number] {
+  return (MEDIA_TYPES as readonly string[]).includes(type)
+}
+
+/** A form sends empty fields for what was left out. */
+function withoutEmpty(fields: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== ''))
+}

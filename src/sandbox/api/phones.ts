@@ -1,0 +1,68 @@
+/** /sandbox/api/phones: who is on the network, with their address books and chats. */
+import { z } from 'zod'
+import { readJson } from './body.ts'
+import { type ApiContext, type Asked, mustExist, phoneField, phoneInPath, platformField } from './context.ts'
+import { check } from './errors.ts'
+import { chatName, messageView, phoneDetailView, phoneView } from './views.ts'
+
+export function createPhoneHandlers(api: ApiContext) {
+  const { store } = api.network
+  const contactSchema = z.object({
+    phone: phoneField,
+    name: z.string('expected a name').trim().min(1, 'expected a name').max(200),
+  })
+  const phoneSchema = z.object({
+    phone: phoneField,
+    name: z.string('expected a name').trim().min(1, 'expected a name').max(200).optional(),
+    echo: z.boolean('expected true or false').optional(),
+    platforms: z.array(platformField(api), 'expected a list of platforms').optional(),
+    two_factor: z.string('expected a password or null').min(1).nullable().optional(),
+    contacts: z.array(contactSchema, 'expected a list of {phone, name}').optional(),
+  })
+
+  return {
+    list: () => Response.json(store.phones().map(phone => phoneView(store, phone))),
+
+    get({ parts }: Asked) {
+      return Response.json(phoneDetailView(store, store.phone(phoneInPath(parts[0]))))
+    },
+
+    /** Makes a phone or changes what is given of it. */
+    async save({ request }: Asked) {
+      const given = check(phoneSchema, await readJson(request))
+      const phone = store.phone(mustExist('phone', given.phone))
+      const isNew = !store.hasPhone(phone.phone)
+      await api.network.savePhone(
+        {
+          phone: phone.phone,
+          name: given.name ?? phone.name,
+          echo: given.echo ?? phone.echo,
+          platforms: given.platforms ?? phone.platforms,
+          twoFactor: given.two_factor === undefined ? phone.twoFactor : given.two_factor,
+        },
+        given.contacts ?? [],
+      )
+      const view = phoneDetailView(store, store.phone(phone.phone))
+      return Response.json(view, { status: isNew ? 201 : 200 })
+    },
+
+    /** The phone's chats, the one with the latest message first. */
+    chats({ parts }: Asked) {
+      const phone = phoneInPath(parts[0])
+      const chats = store.chatsOfPhone(phone).map(chat => {
+        const [last] = store.lastMessages(phone, chat.id, 1)
+        return {
+          id: chat.group?.groupId ?? chat.members.find(member => member !== phone) ?? phone,
+          name: chatName(store, phone, chat),
+          platform: chat.platform,
+          group: chat.group !== null,
+          members: chat.members,
+          last_message: last ? messageView(store, phone, last, chat) : null,
+          order: last?.seq ?? 0,
+        }
+      })
+      chats.sort((one, other) => other.order - one.order)
+      return Response.json(chats.map(({ order: _order, ...chat }) => chat))
+    },
+  }
+}

@@ -1,0 +1,102 @@
+/** What phones, chats and messages look like in answers. */
+import { rfc3339 } from '../../lib/clock.ts'
+import type { NetworkStore } from '../network/store.ts'
+import type { Chat, Login, Media, Message, Phone } from '../network/types.ts'
+import { platformFacts } from '../platforms.ts'
+
+export function phoneView(store: NetworkStore, phone: Phone) {
+  return {
+    phone: phone.phone,
+    name: phone.name,
+    echo: phone.echo,
+    platforms: phone.platforms,
+    two_factor: phone.twoFactor !== null,
+    linked: linkedViews(store, phone),
+  }
+}
+
+/** With the address book, which lists leave out. */
+export function phoneDetailView(store: NetworkStore, phone: Phone) {
+  return { ...phoneView(store, phone), contacts: store.contacts(phone.phone) }
+}
+
+function linkedViews(store: NetworkStore, { phone, platforms }: Phone) {
+  return platforms
+    .map(platform => store.loginOfPhone(platformFacts(platform), phone))
+    .filter((login): login is Login => login !== null)
+    .map(({ platform, id, userId, linkedAt }) => ({
+      platform,
+      login_id: id,
+      user_id: userId,
+      linked_at: rfc3339(linkedAt),
+    }))
+}
+
+export function groupView(chat: Chat) {
+  const inviteCode = chat.group?.inviteCode ?? ''
+  return {
+    id: chat.group?.groupId ?? chat.id,
+    platform: chat.platform,
+    name: chat.group?.name ?? '',
+    invite_code: inviteCode,
+    invite_link: `${platformFacts(chat.platform).inviteBase}${inviteCode}`,
+    members: chat.members,
+  }
+}
+
+/** A chat's name to one of its phones: of the group, or the other phone's. */
+export function chatName(store: NetworkStore, phone: string, chat: Chat): string {
+  return chat.group?.name ?? personName(store, phone, peerOf(phone, chat))
+}
+
+export function personName(store: NetworkStore, viewer: string, phone: string): string {
+  return store.contactName(viewer, phone) ?? store.phone(phone).name
+}
+
+function peerOf(phone: string, chat: Chat): string {
+  return chat.members.find(member => member !== phone) ?? phone
+}
+
+/** A message as one phone shows it. */
+export function messageView(store: NetworkStore, viewer: string, message: Message, chat: Chat) {
+  const { reactions, pending } = store.shown(message, chat)
+  return {
+    id: message.id,
+    from: message.sender,
+    from_name: personName(store, viewer, message.sender),
+    to: chat.group?.groupId ?? peerOf(message.sender, chat),
+    chat: chat.group?.groupId ?? peerOf(viewer, chat),
+    group: chat.group ? { id: chat.group.groupId, name: chat.group.name } : null,
+    platform: chat.platform,
+    type: message.type,
+    text: message.text,
+    file: message.media ? fileView(message.media, message.fileName) : null,
+    reply_to: message.replyTo ?? null,
+    location:
+      message.latitude === undefined || message.longitude === undefined
+        ? null
+        : { latitude: message.latitude, longitude: message.longitude },
+    reaction:
+      message.type === 'reaction' ? { message: message.target ?? '', emoji: message.emoji ?? '' } : null,
+    edits: message.type === 'edit' ? (message.target ?? null) : null,
+    deletes: message.type === 'delete' ? (message.target ?? null) : null,
+    reactions,
+    edited: message.editedAt !== null,
+    deleted: message.deletedAt !== null,
+    // A message waits only for linked devices: phones have it at once.
+    status: pending ? 'sent' : 'delivered',
+    timestamp: rfc3339(message.sentAt),
+  }
+}
+
+function fileView(media: Media, fileName: string | undefined) {
+  return {
+    name: fileName ?? media.name,
+    mime_type: media.mimeType,
+    size: media.sizeBytes,
+    url: `/sandbox/api/media/${media.id}`,
+    width: media.width,
+    height: media.height,
+    duration_ms: media.durationMs,
+  }
+}

@@ -1,0 +1,215 @@
+/** One platform's bridge: its appservice side, its provisioning API, and what runs between them and the network. */
+
+import type { Database } from 'bun:sqlite'
+import { timingSafeEqual } from 'node:crypto'
+import { backoffMs } from '../../lib/backoff.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Committer } from '../../lib/group-commit.ts'
+import type { Logger } from '../../lib/logger.ts'
+import { randomToken } from '../../lib/tokens.ts'
+import type { Faults } from '../network/faults.ts'
+import type { MediaFiles } from '../network/media.ts'
+import type { Network, NetworkChange } from '../network/network.ts'
+import { platformFacts, type SandboxPlatform } from '../platforms.ts'
+import { createCommands } from './commands.ts'
+import { type BridgeContext, phoneOfGhost } from './context.ts'
+import { createDeliveries } from './deliveries.ts'
+import { createDirectory } from './directory.ts'
+import { createGhosts } from './ghosts.ts'
+import { createGroups } from './groups.ts'
+import { createHomeserverClient, type HomeserverConnection } from './homeserver-client.ts'
+import type { LinkCodes } from './link-codes.ts'
+import { createLoginDesk } from './login-desk.ts'
+import { createManagementRooms } from './management-rooms.ts'
+import { createPortals } from './portals.ts'
+import { createProvisioning } from './provisioning.ts'
+import { createTransactions } from './transactions.ts'
+
+/** What a homeserver must know of the bridge, and how it reaches it. */
+export interface SandboxRegistration {
+  id: string
+  url: null
+  asToken: string
+  hsToken: string
+  senderLocalpart: string
+  namespaces: { users: { regex: string; exclusive: boolean }[] }
+  receiveEphemeral: boolean
+  /** The application service API: transactions, ping, and questions about users and rooms. */
+  deliver(request: Request): Promise<Response>
+}
+
+export interface SandboxBridge {
+  platform: SandboxPlatform
+  /** To be registered with the homeserver before `start`. */
+  registration: SandboxRegistration
+  /** The provisioning API: paths below /_matrix/provision/v3/, on any host. */
+  fetch(request: Request): Promise<Response>
+  /** `Authorization: Bearer <sharedSecret>` with `?user_id=` opens the provisioning API. */
+  sharedSecret: string
+}
+
+/** The bridge with what its maker needs besides. */
+export interface RunningBridge extends SandboxBridge {
+  start(): void
+  stop(): Promise<void>
+}
+
+export interface BridgeOptions {
+  platform: SandboxPlatform
+  database: Database
+  committer: Committer
+  network: Network
+  files: MediaFiles
+  faults: Faults
+  codes: LinkCodes
+  homeserver: HomeserverConnection
+  baseUrl: () => string
+  clock: Clock
+  logger: Logger
+}
+
+const RETRY = { baseMs: 200, capMs: 10_000 }
+
+export function createBridge(options: BridgeOptions): RunningBridge {
+  const { clock, codes, faults, network, platform } = options
+  const facts = platformFacts(platform)
+  const asToken = randomToken('as_')
+  const hsToken = randomToken('hs_')
+  const sharedSecret = randomToken('')
+  const homeserver = createHomeserverClient(options.homeserver, asToken)
+  const logger = options.logger.child({ bridge: `sandbox-${platform}` })
+  const context: BridgeContext = {
+    facts,
+    database: options.database,
+    committer: options.committer,
+    network,
+    files: options.files,
+    faults,
+    homeserver,
+    clock,
+    logger,
+    botUserId: homeserver.userId(facts.botLocalpart),
+  }
+  const ghosts = createGhosts(context)
+  const portals = createPortals(context, ghosts)
+  const rooms = createManagementRooms(context)
+  const groups = createGroups(context)
+  const directory = createDirectory(context, portals, ghosts)
+  const desk = createLoginDesk(context, codes, options.baseUrl)
+  const commands = createCommands({ context, desk, directory, groups, portals, rooms })
+  const deliveries = createDeliveries(context, portals, ghosts)
+  const transactions = createTransactions(context, portals, commands)
+  const provisioning = createProvisioning({ context, desk, directory, groups, portals, rooms, sharedSecret })
+
+  const stopping = new AbortController()
+  const ready = Promise.withResolvers<void>()
+  let starting: Promise<void> | null = null
+  let unsubscribe = () => {}
+
+  /** The homeserver may not be up yet: tried until it answers. */
+  async function begin(): Promise<void> {
+    for (let failures = 1; !stopping.signal.aborted; failures++) {
+      try {
+        await homeserver.register(facts.botLocalpart)
+        await homeserver.setDisplayName(context.botUserId, facts.botName)
+        await portals.recover()
+        break
+      } catch (error) {
+        logger.warn({ err: error }, 'the homeserver does not take the bridge yet')
+        await clock.sleep(backoffMs(failures, RETRY), stopping.signal)
+      }
+    }
+    ready.resolve()
+    if (stopping.signal.aborted) return
+    unsubscribe = network.subscribe(onNetworkChange)
+    deliveries.resume()
+  }
+
+  function onNetworkChange(change: NetworkChange): void {
+    if (change.kind === 'posted') deliveries.enqueue(change.posted.deliveries)
+    else if (change.kind === 'linked') deliveries.enqueue(change.deliveries)
+    else if (change.kind === 'unlinked' && change.login.platform === platform) onUnlinked(change)
+  }
+
+  function onUnlinked({ login, by }: Extract<NetworkChange, { kind: 'unlinked' }>): void {
+    deliveries.forgetLogin(login.id)
+    if (by === 'user') return
+    const reason = `\`BAD_CREDENTIALS\` (\`${facts.networkId}-logged-out\`)`
+    const text = `State update for +${login.phone}: ${reason}: You were logged out from your phone`
+    void rooms.tell(login.userId, `logged-out-${login.id}-${clock.now()}`, text)
+  }
+
+  faults.onChange(changed => {
+    if (changed === platform && !faults.of(platform).offline) deliveries.nudge()
+  })
+
+  async function deliver(request: Request): Promise<Response> {
+    const { pathname, searchParams } = new URL(request.url)
+    const token =
+      (request.headers.get('authorization') ?? '').replace(/^Bearer /i, '') ||
+      searchParams.get('access_token')
+    if (!sameToken(token ?? '', hsToken)) {
+      return Response.json({ errcode: 'M_FORBIDDEN', error: 'wrong homeserver token' }, { status: 403 })
+    }
+    const [, what, rest = ''] =
+      /^(?:\/_matrix\/app\/v1)?\/(transactions|ping|users|rooms)\/?(.*)$/.exec(pathname) ?? []
+    if (what === 'transactions' && request.method === 'PUT') {
+      await ready.promise
+      if (stopping.signal.aborted)
+        return Response.json({ errcode: 'M_UNKNOWN', error: 'stopping' }, { status: 503 })
+      await transactions.receive(await request.json())
+      return Response.json({})
+    }
+    if (what === 'ping') return Response.json({})
+    if (what === 'users') {
+      const phone = phoneOfGhost(context, decodeURIComponent(rest))
+      if (phone !== null) {
+        await ghosts.ensure(phone)
+        return Response.json({})
+      }
+    }
+    return Response.json({ errcode: 'M_NOT_FOUND', error: 'not here' }, { status: 404 })
+  }
+
+  return {
+    platform,
+    sharedSecret,
+    fetch: provisioning.fetch,
+    registration: {
+      id: `sandbox-${platform}`,
+      url: null,
+      asToken,
+      hsToken,
+      senderLocalpart: facts.botLocalpart,
+      namespaces: {
+        users: [
+          { regex: `@${facts.networkId}_.*:${literally(options.homeserver.serverName)}`, exclusive: true },
+          { regex: literally(context.botUserId), exclusive: true },
+        ],
+      },
+      receiveEphemeral: true,
+      deliver,
+    },
+    start() {
+      starting ??= begin()
+    },
+    async stop() {
+      stopping.abort()
+      unsubscribe()
+      ready.resolve()
+      desk.stop()
+      await starting
+      await deliveries.stop()
+    },
+  }
+}
+
+function sameToken(given: string, expected: string): boolean {
+  const [one, other] = [Buffer.from(given), Buffer.from(expected)]
+  return one.length === other.length && timingSafeEqual(one, other)
+}
+
+/** A regular expression that matches just this, plain enough for any homeserver's dialect. */
+function literally(text: string): string {
+  return text.replaceAll(/[^\w@:-]/g, String.raw`\$&`)
+}

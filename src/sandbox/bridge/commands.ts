@@ -1,0 +1,272 @@
+/** What the bridge's bot does when it is written to: the commands of a management room. */
+import type { Chat, Login } from '../network/types.ts'
+import type { BridgeContext } from './context.ts'
+import type { Directory } from './directory.ts'
+import { fromMatrix, type MatrixEvent } from './from-matrix.ts'
+import type { Groups } from './groups.ts'
+import { MatrixError } from './homeserver-client.ts'
+import type { LoginDesk } from './login-desk.ts'
+import type { LoginProcess, LoginStep } from './login-process.ts'
+import type { ManagementRooms } from './management-rooms.ts'
+import type { Portals } from './portals.ts'
+import { ProvisioningError } from './provisioning-error.ts'
+
+export interface Commands {
+  /** The bot was invited: it comes, and the room is where it is spoken to. */
+  greet(roomId: string, userId: string): Promise<void>
+  /** Does what a message in a room with the bot says. Repeated after a crash, it is answered by the same events. */
+  obey(event: MatrixEvent): Promise<void>
+}
+
+interface Order {
+  event: MatrixEvent
+  userId: string
+  args: string[]
+  reply(text: string): Promise<void>
+}
+
+interface Parts {
+  context: BridgeContext
+  desk: LoginDesk
+  directory: Directory
+  groups: Groups
+  portals: Portals
+  rooms: ManagementRooms
+}
+
+interface Command {
+  help: string
+  needsLogin?: true
+  run(order: Order, login: Login | undefined): Promise<void>
+}
+
+export function createCommands({ context, desk, directory, groups, portals, rooms }: Parts): Commands {
+  const { facts, faults, homeserver, logger, network } = context
+  /** The login that waits for what the user types next. */
+  const typing = new Map<string, LoginProcess>()
+
+  const commands: Record<string, Command> = {
+    help: { help: 'Show this list', run: order => order.reply(helpText()) },
+    login: {
+      help: `Log in to ${facts.displayName}: login [${facts.flows.map(flow => flow.id).join('|')}]`,
+      run: login,
+    },
+    'list-logins': { help: 'List your logins', run: listLogins },
+    logout: { help: 'Log out: logout <login id>', run: logout },
+    join: { help: 'Join a group by its invite link: join <link>', needsLogin: true, run: join },
+    'resolve-link': {
+      help: 'Say where an invite link leads: resolve-link <link>',
+      needsLogin: true,
+      run: resolveLink,
+    },
+    'start-chat': { help: 'Start a chat: start-chat <phone number>', needsLogin: true, run: startChat },
+    'set-management-room': { help: 'Make this room your management room', run: setManagementRoom },
+    cancel: { help: 'Stop the login that is under way', run: cancel },
+  }
+
+  function helpText(): string {
+    const lines = Object.entries(commands).map(([name, { help }]) => `* **${name}** - ${help}`)
+    return [`${facts.displayName} bridge (sandbox). Commands:`, ...lines].join('\n')
+  }
+
+  async function login({ userId, args, reply, event }: Order): Promise<void> {
+    const process = desk.start(userId, args[0] ?? 'qr', null)
+    const { step_id } = process.tell()
+    const step = process.step()
+    if (step.type === 'user_input') {
+      typing.set(userId, process)
+      return reply(
+        `${step.instructions}\nPlease enter your ${step.user_input?.fields[0]?.name ?? step_id}`.trim(),
+      )
+    }
+    inBackground(showLogin(process, event))
+  }
+
+  /** Shows each code of a login as an image whose body is the code, edited on refresh and redacted at the end. */
+  async function showLogin(process: LoginProcess, { room_id: roomId, event_id }: MatrixEvent): Promise<void> {
+    const abort = new AbortController()
+    let shown: string | null = null
+    let step = process.step()
+    for (let turn = 0; step.type === 'display_and_wait'; turn++) {
+      const content = codeContent(step, shown)
+      const sent = await homeserver.send({
+        roomId,
+        type: 'm.room.message',
+        txnId: `${event_id}-code-${turn}`,
+        content,
+      })
+      shown ??= sent
+      try {
+        step = await process.wait(abort.signal)
+      } catch (error) {
+        await hideCode(roomId, shown, event_id)
+        const reason = error instanceof Error ? error.message : String(error)
+        return notice(roomId, `${event_id}-end`, `Login failed: ${reason}`)
+      }
+    }
+    if (shown !== null) await hideCode(roomId, shown, event_id)
+    await notice(roomId, `${event_id}-end`, step.instructions)
+  }
+
+  function codeContent(step: LoginStep, shown: string | null): Record<string, unknown> {
+    const data = step.display_and_wait?.data ?? ''
+    const content =
+      step.display_and_wait?.type === 'qr'
+        ? { msgtype: 'm.image', body: data, filename: 'qr.png' }
+        : { msgtype: 'm.notice', body: data }
+    if (shown === null) return content
+    return {
+      ...content,
+      'm.new_content': content,
+      'm.relates_to': { rel_type: 'm.replace', event_id: shown },
+    }
+  }
+
+  async function hideCode(roomId: string, shown: string, key: string): Promise<void> {
+    await homeserver.redact(roomId, shown, `${key}-hide`)
+  }
+
+  async function submit(process: LoginProcess, { event, userId, reply }: Order): Promise<void> {
+    const field = process.step().user_input?.fields[0]
+    if (!field) return
+    const step = await process.submit({ [field.id]: String(event.content.body ?? '') })
+    if (step.type !== 'user_input') typing.delete(userId)
+    if (step.type === 'display_and_wait') inBackground(showLogin(process, event))
+    else await reply(step.instructions)
+  }
+
+  function listLogins({ userId, reply }: Order): Promise<void> {
+    const logins = network.store.loginsOfUser(facts.platform, userId)
+    if (logins.length === 0) return reply("You're not logged in")
+    const state = faults.of(facts.platform).offline ? 'TRANSIENT_DISCONNECT' : 'CONNECTED'
+    return reply(logins.map(({ id, phone }) => `* \`${id}\` (+${phone}) - \`${state}\``).join('\n'))
+  }
+
+  async function logout({ userId, args, reply }: Order): Promise<void> {
+    const [loginId] = args
+    if (loginId === undefined) return reply('Usage: `logout <login id>`')
+    const login = network.store.login(facts.platform, loginId)
+    if (login?.userId !== userId) return reply(`Login \`${loginId}\` not found`)
+    await network.unlink(facts.platform, loginId, 'user')
+    await reply('Logged out')
+  }
+
+  async function join({ args, reply }: Order, login: Login | undefined): Promise<void> {
+    const chat = await groupOf(args, 'join', reply)
+    if (!chat || !login) return
+    const joined = await groups.join(login, chat)
+    await reply(
+      `Successfully joined group \`${chat.group?.groupId}\`, the portal should be created momentarily`,
+    )
+    // Made now rather than later: repeated after a crash, the command finishes what it began.
+    await portals.ensure(login, joined)
+  }
+
+  async function resolveLink({ args, reply }: Order): Promise<void> {
+    const chat = await groupOf(args, 'resolve-link', reply)
+    if (chat) await reply(`That invite link points at ${chat.group?.name} (\`${chat.group?.groupId}\`)`)
+  }
+
+  /** @returns the group that the command's link leads to; says what is wrong when there is none */
+  async function groupOf(args: string[], command: string, reply: Order['reply']): Promise<Chat | null> {
+    const [link] = args
+    if (link === undefined) {
+      await reply(`**Usage:** \`${command} <invite link>\``)
+      return null
+    }
+    const found = groups.byLink(link)
+    if (found === 'not_a_link') {
+      await reply(`That doesn't look like a ${facts.displayName} invite link`)
+      return null
+    }
+    if (found !== 'unknown') return found
+    const failed = command === 'join' ? 'Failed to join group' : 'Failed to get group info'
+    await reply(`${failed}: that group invite link is not valid`)
+    return null
+  }
+
+  async function startChat({ args, reply }: Order, login: Login | undefined): Promise<void> {
+    const phone = directory.resolve(args.at(-1) ?? '')
+    if (phone === null) return reply('Identifier not found')
+    if (!login) return
+    const chosen = network.store.login(facts.platform, args[0] ?? '')
+    const from = args.length > 1 && chosen?.userId === login.userId ? chosen : login
+    const portal = await portals.ensure(from, await directory.directChat(from, phone))
+    const { name } = await directory.describe(from, phone)
+    await reply(
+      `Created chat with ${name} (\`${facts.accountId(phone)}\`): https://matrix.to/#/${portal.roomId}`,
+    )
+  }
+
+  async function setManagementRoom({ event, userId, reply }: Order): Promise<void> {
+    await rooms.set(userId, event.room_id)
+    await reply('Saved management room')
+  }
+
+  async function cancel({ userId, reply }: Order): Promise<void> {
+    const process = typing.get(userId)
+    if (!process) return reply('No ongoing command')
+    typing.delete(userId)
+    desk.cancel(process)
+    await reply('Login cancelled.')
+  }
+
+  function inBackground(work: Promise<void>): void {
+    work.catch(error => logger.warn({ err: error }, 'a login could not be shown in its room'))
+  }
+
+  async function notice(roomId: string, txnId: string, body: string): Promise<void> {
+    await homeserver.send({ roomId, type: 'm.room.message', txnId, content: { msgtype: 'm.notice', body } })
+  }
+
+  return {
+    async greet(roomId, userId) {
+      try {
+        await homeserver.join(roomId)
+      } catch (error) {
+        if (!(error instanceof MatrixError)) throw error
+        // The invitation may have been taken back meanwhile.
+        logger.warn({ err: error, room_id: roomId }, 'the bot could not join a room')
+        return
+      }
+      if (rooms.of(userId) !== null) return
+      await rooms.set(userId, roomId)
+      await notice(
+        roomId,
+        `greet-${roomId}`,
+        `Hello, I'm a ${facts.displayName} bridge bot. Say \`help\` for a list of commands.`,
+      )
+    },
+
+    async obey(event) {
+      const incoming = fromMatrix(event)
+      if ('unsupported' in incoming || incoming.type !== 'text') return
+      const text = incoming.text.replace(new RegExp(`^${facts.commandPrefix}\\s+`), '').trim()
+      let replies = 0
+      const order: Order = {
+        event,
+        userId: event.sender,
+        args: text.split(/\s+/).slice(1),
+        reply: body => notice(event.room_id, `${event.event_id}-${replies++}`, body),
+      }
+      try {
+        await carryOut(text, order)
+      } catch (error) {
+        if (error instanceof ProvisioningError) await order.reply(`Login failed: ${error.message}`)
+        else if (error instanceof MatrixError) logger.warn({ err: error }, 'a command failed')
+        else throw error
+      }
+    },
+  }
+
+  async function carryOut(text: string, order: Order): Promise<void> {
+    const [name = ''] = text.split(/\s+/)
+    const command = commands[name.toLowerCase()]
+    const process = typing.get(order.userId)
+    if (process && name !== 'cancel') return submit(process, order)
+    if (!command) return order.reply('Unknown command, use the `help` command for help.')
+    const [login] = network.store.loginsOfUser(facts.platform, order.userId)
+    if (command.needsLogin && !login) return order.reply("You're not logged in")
+    await command.run(order, login)
+  }
+}

@@ -1,0 +1,225 @@
+/**
+ * The way out: messages of the network into the rooms of linked accounts.
+ *
+ * What is owed are rows, written with the message itself. Each chat of a login has its own queue, worked through in order; a
+ * row goes when the homeserver has the event. Sent again after a crash, an event has the same transaction id and so is the
+ * same event.
+ */
+import { backoffMs } from '../../lib/backoff.ts'
+import type { Delivery, Login, Media, Message } from '../network/types.ts'
+import { type Bounded, createBounded } from './bounded.ts'
+import type { BridgeContext } from './context.ts'
+import type { Ghosts } from './ghosts.ts'
+import { MatrixError } from './homeserver-client.ts'
+import type { Portal, Portals } from './portals.ts'
+import { editContent, type MatrixContent, reactionContent, toMatrix } from './to-matrix.ts'
+
+const CONCURRENT_SENDS = 32
+const RETRY = { baseMs: 250, capMs: 30_000 }
+
+export interface Deliveries {
+  enqueue(deliveries: readonly Delivery[]): void
+  /** Takes up what earlier runs left. */
+  resume(): void
+  /** Goes on with what waits, after the network came back. */
+  nudge(): void
+  /** Drops what waits in memory for a login that is gone. */
+  forgetLogin(loginId: string): void
+  /** Resolves when nothing is under way any more. */
+  stop(): Promise<void>
+}
+
+interface Queue {
+  waiting: Delivery[]
+  running: Promise<void> | null
+}
+
+export function createDeliveries(context: BridgeContext, portals: Portals, ghosts: Ghosts): Deliveries {
+  const { clock, committer, facts, faults, files, homeserver, logger, network } = context
+  const { store } = network
+  const queues = new Map<string, Queue>()
+  const places: Bounded = createBounded(CONCURRENT_SENDS)
+  const stopping = new AbortController()
+  /** Sent, the row about it not yet on disk: what comes next may refer to it. */
+  const unsettledEvents = new Map<string, string>()
+  const settling = new Set<Promise<void>>()
+  const uploading = new Map<string, Promise<string>>()
+
+  function enqueue(deliveries: readonly Delivery[]): void {
+    for (const delivery of deliveries) {
+      if (delivery.platform !== facts.platform) continue
+      const key = `${delivery.loginId} ${delivery.chatId}`
+      const queue = queues.get(key) ?? { waiting: [], running: null }
+      queues.set(key, queue)
+      queue.waiting.push(delivery)
+      wake(key, queue)
+    }
+  }
+
+  function wake(key: string, queue: Queue): void {
+    if (queue.running || stopping.signal.aborted || faults.of(facts.platform).offline) return
+    queue.running = drain(queue).finally(() => {
+      queue.running = null
+      if (queue.waiting.length === 0) queues.delete(key)
+      else wake(key, queue)
+    })
+  }
+
+  async function drain(queue: Queue): Promise<void> {
+    let failures = 0
+    while (!stopping.signal.aborted && !faults.of(facts.platform).offline) {
+      const [delivery] = queue.waiting
+      if (!delivery) return
+      try {
+        await places.run(() => deliver(delivery))
+        queue.waiting.shift()
+        failures = 0
+      } catch (error) {
+        failures++
+        if (failures === 1 || failures % 10 === 0) {
+          logger.warn({ err: error, seq: delivery.seq, failures }, 'a message did not reach its room yet')
+        }
+        await recoverFrom(error, delivery)
+        await clock.sleep(backoffMs(failures, RETRY), stopping.signal)
+      }
+    }
+  }
+
+  /** A room that refuses its own ghosts is looked after again, and replaced if that doesn't help. */
+  async function recoverFrom(error: unknown, delivery: Delivery): Promise<void> {
+    const portal = portals.find(delivery.loginId, delivery.chatId)
+    if (portal && error instanceof MatrixError && (error.status === 403 || error.status === 404)) {
+      portals.doubt(portal)
+    }
+  }
+
+  async function deliver(delivery: Delivery): Promise<void> {
+    const message = store.messageAt(delivery.seq)
+    const login = store.login(delivery.platform, delivery.loginId)
+    const chat = store.chat(delivery.chatId)
+    if (!login) return
+    if (!message || !chat)
+      throw new Error(`delivery ${delivery.id} names a message or chat that does not exist`)
+    const portal = await portals.ensure(login, chat)
+    const eventId = eventIn(portal, message.id) ?? (await sendInto(portal, login, message))
+    settle(delivery, message.id, portal.roomId, eventId, chat.members)
+  }
+
+  function settle(
+    delivery: Delivery,
+    messageId: string,
+    roomId: string,
+    eventId: string | null,
+    phones: readonly string[],
+  ): void {
+    const key = `${roomId} ${messageId}`
+    if (eventId !== null) unsettledEvents.set(key, eventId)
+    const write = committer
+      .write(() => store.settleDelivery(delivery, messageId, roomId, eventId))
+      .then(() => network.notify({ kind: 'delivered', phones, messageId }))
+      // Harmless: it is delivered again at the next start, as the same event.
+      .catch(error => logger.error({ err: error }, 'a delivery could not be noted'))
+      .finally(() => {
+        unsettledEvents.delete(key)
+        settling.delete(write)
+      })
+    settling.add(write)
+  }
+
+  function eventIn(portal: Portal, messageId: string): string | null {
+    return (
+      unsettledEvents.get(`${portal.roomId} ${messageId}`) ?? store.eventOfMessage(messageId, portal.roomId)
+    )
+  }
+
+  /** @returns the event, or null when the room has nothing that the message could be about */
+  async function sendInto(portal: Portal, login: Login, message: Message): Promise<string | null> {
+    switch (message.type) {
+      case 'reaction':
+        return sendReaction(portal, message)
+      case 'delete':
+        return sendDeletion(portal, message)
+      case 'edit':
+        return sendEdit(portal, message)
+      default: {
+        const mxc = message.media ? await mxcOf(message.media) : null
+        const replyTo = message.replyTo === undefined ? null : eventIn(portal, message.replyTo)
+        logger.debug({ login: login.id, message: message.id }, 'message to its room')
+        return send(portal, message, toMatrix(message, mxc, replyTo))
+      }
+    }
+  }
+
+  async function send(portal: Portal, message: Message, { type, content }: MatrixContent): Promise<string> {
+    const as = await ghosts.ensure(message.sender)
+    const { id: txnId, sentAt } = message
+    return homeserver.send({ roomId: portal.roomId, type, txnId, content, as, sentAt })
+  }
+
+  async function sendReaction(portal: Portal, message: Message): Promise<string | null> {
+    const target = message.target === undefined ? null : eventIn(portal, message.target)
+    if (target === null || message.target === undefined) return null
+    const earlier = store.reactionBefore(message.target, message.sender, message.seq)
+    const replaced = earlier === null ? null : eventIn(portal, earlier)
+    if (replaced !== null) await redact(portal, message, replaced)
+    if (!message.emoji) return null
+    return send(portal, message, reactionContent(target, message.emoji))
+  }
+
+  async function sendDeletion(portal: Portal, message: Message): Promise<string | null> {
+    const target = message.target === undefined ? null : eventIn(portal, message.target)
+    return target === null ? null : redact(portal, message, target)
+  }
+
+  async function sendEdit(portal: Portal, message: Message): Promise<string | null> {
+    const target = message.target === undefined ? null : eventIn(portal, message.target)
+    const original = message.target === undefined ? null : store.message(message.target)
+    if (target === null || !original) return null
+    return send(portal, message, editContent(target, original, message.text))
+  }
+
+  /** As the ghost itself where the event is its own, else as the bot, who may. */
+  async function redact(portal: Portal, message: Message, eventId: string): Promise<string> {
+    const as = await ghosts.ensure(message.sender)
+    try {
+      return await homeserver.redact(portal.roomId, eventId, `${message.id}-redact`, as)
+    } catch (error) {
+      if (!(error instanceof MatrixError) || error.status !== 403) throw error
+      return homeserver.redact(portal.roomId, eventId, `${message.id}-redact`)
+    }
+  }
+
+  async function mxcOf(media: Media): Promise<string> {
+    if (media.mxc !== null) return media.mxc
+    const already = uploading.get(media.id)
+    if (already) return already
+    const upload = homeserver
+      .upload(files.open(media.id), media.mimeType, media.name)
+      .then(async mxc => {
+        await committer.write(() => store.setMxc(media.id, mxc))
+        return mxc
+      })
+      .finally(() => uploading.delete(media.id))
+    uploading.set(media.id, upload)
+    return upload
+  }
+
+  return {
+    enqueue,
+    resume: () => enqueue(store.deliveries(facts.platform)),
+    nudge() {
+      for (const [key, queue] of queues) wake(key, queue)
+    },
+    forgetLogin(loginId) {
+      for (const queue of queues.values()) {
+        // The first one may be under way; it ends by itself, as its login is gone.
+        queue.waiting = queue.waiting.filter((delivery, index) => index === 0 || delivery.loginId !== loginId)
+      }
+    },
+    async stop() {
+      stopping.abort()
+      await Promise.allSettled([...queues.values()].map(queue => queue.running))
+      await Promise.allSettled(settling)
+    },
+  }
+}

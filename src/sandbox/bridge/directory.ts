@@ -1,0 +1,75 @@
+/** Who can be found on the network, and how the bridge names them. */
+import { directChatId } from '../network/chat-ids.ts'
+import { existsOnNetwork, parsePhone } from '../network/phone-number.ts'
+import type { Chat, Login } from '../network/types.ts'
+import { type BridgeContext, ghostUserId } from './context.ts'
+import type { Ghosts } from './ghosts.ts'
+import type { Portals } from './portals.ts'
+
+/** A user as the provisioning API tells it. */
+export interface DirectoryEntry {
+  id: string
+  name: string
+  avatar_url: string
+  identifiers: string[]
+  mxid: string
+  dm_room_mxid?: string
+}
+
+export interface Directory {
+  /** @returns the number that an identifier means: digits, +E.164, tel: or the platform's own id; null when nobody has it */
+  resolve(identifier: string): string | null
+  describe(login: Login, phone: string): Promise<DirectoryEntry>
+  contacts(login: Login): Promise<DirectoryEntry[]>
+  search(login: Login, query: string): Promise<DirectoryEntry[]>
+  directChat(login: Login, phone: string): Promise<Chat>
+}
+
+export function createDirectory(context: BridgeContext, portals: Portals, ghosts: Ghosts): Directory {
+  const { clock, committer, facts, network } = context
+  const { store } = network
+
+  /** @param ensureGhost false only names the ghost: a long list needs no ghosts yet */
+  async function entry(login: Login, phone: string, ensureGhost: boolean): Promise<DirectoryEntry> {
+    const portal = portals.find(login.id, directChatId(facts.platform, login.phone, phone))
+    return {
+      id: facts.accountId(phone),
+      name: store.contactName(login.phone, phone) ?? store.phone(phone).name,
+      avatar_url: '',
+      identifiers: [`tel:+${phone}`],
+      mxid: ensureGhost ? await ghosts.ensure(phone) : ghostUserId(context, phone),
+      ...(portal ? { dm_room_mxid: portal.roomId } : {}),
+    }
+  }
+
+  return {
+    resolve(identifier) {
+      const typed = identifier
+        .trim()
+        .replace(/^tel:/, '')
+        .replace(/@s\.whatsapp\.net$/, '')
+      const byAccount = facts.platform === 'wa' ? null : facts.phoneOfAccount(typed.replace(/^user:/, ''))
+      const phone = byAccount ?? parsePhone(typed)
+      if (phone === null || !existsOnNetwork(phone)) return null
+      return store.phone(phone).platforms.includes(facts.platform) ? phone : null
+    },
+    describe: (login, phone) => entry(login, phone, true),
+    contacts: login =>
+      Promise.all(store.contacts(login.phone).map(contact => entry(login, contact.phone, false))),
+    search(login, query) {
+      const wanted = query.trim().toLowerCase()
+      const digits = parsePhone(query)
+      const found = new Set<string>()
+      if (wanted === '') return Promise.resolve([])
+      for (const { phone, name } of [...store.contacts(login.phone), ...store.phones()]) {
+        if (name.toLowerCase().includes(wanted) || (digits !== null && phone.includes(digits)))
+          found.add(phone)
+      }
+      const exact = this.resolve(query)
+      if (exact !== null) found.add(exact)
+      return Promise.all([...found].slice(0, 50).map(phone => entry(login, phone, false)))
+    },
+    directChat: (login, phone) =>
+      committer.write(() => store.ensureDirectChat(facts.platform, login.phone, phone, clock.now())),
+  }
+}

@@ -1,0 +1,166 @@
+/** Reads Matrix events: what they say in the network's words, as far as it has words for it. */
+import { z } from 'zod'
+import type { MediaType, MessageType } from '../network/types.ts'
+
+/** An event as the homeserver pushes it. Unknown fields stay, unknown kinds are somebody else's. */
+export const matrixEvent = z.object({
+  event_id: z.string(),
+  room_id: z.string(),
+  sender: z.string(),
+  type: z.string(),
+  state_key: z.string().optional(),
+  redacts: z.string().optional(),
+  origin_server_ts: z.number().optional(),
+  content: z.record(z.string(), z.unknown()).default({}),
+})
+export type MatrixEvent = z.infer<typeof matrixEvent>
+
+/** What an event asks of the network; media still lies on the homeserver, relations still name events. */
+export interface Incoming {
+  type: MessageType
+  text: string
+  media?: { mxc: string; name: string; mimeType: string; durationMs: number | null }
+  replyToEvent?: string
+  /** Reactions, edits and redactions: the event they are about. */
+  targetEvent?: string
+  emoji?: string
+  latitude?: number
+  longitude?: number
+}
+
+export interface Unsupported {
+  unsupported: string
+}
+
+const relations = z
+  .object({
+    rel_type: z.string().optional(),
+    event_id: z.string().optional(),
+    key: z.string().optional(),
+    is_falling_back: z.boolean().optional(),
+    'm.in_reply_to': z.object({ event_id: z.string() }).optional(),
+  })
+  .optional()
+
+const reactionSchema = z.object({
+  'm.relates_to': z.object({ rel_type: z.literal('m.annotation'), event_id: z.string(), key: z.string() }),
+})
+
+const bodySchema = z.object({
+  msgtype: z.string().default('m.text'),
+  body: z.string().default(''),
+  filename: z.string().optional(),
+  url: z.string().optional(),
+  geo_uri: z.string().optional(),
+  info: z
+    .object({
+      mimetype: z.string().optional(),
+      duration: z.number().int().nonnegative().optional(),
+    })
+    .optional(),
+  'org.matrix.msc3245.voice': z.unknown().optional(),
+  'org.matrix.msc3245.voice.v2': z.unknown().optional(),
+  'm.relates_to': relations,
+})
+
+const messageSchema = bodySchema.extend({ 'm.new_content': bodySchema.optional() })
+
+const TEXT_TYPES: Record<string, MessageType> = { 'm.text': 'text', 'm.notice': 'notice', 'm.emote': 'emote' }
+const MEDIA_TYPES: Record<string, MediaType> = {
+  'm.image': 'image',
+  'm.video': 'video',
+  'm.audio': 'audio',
+  'm.file': 'file',
+}
+
+/** Kinds of event that are someone's message, whatever becomes of it. */
+export const MESSAGE_EVENTS: ReadonlySet<string> = new Set([
+  'm.room.message',
+  'm.sticker',
+  'm.reaction',
+  'm.room.redaction',
+  'm.room.encrypted',
+])
+
+export function fromMatrix(event: MatrixEvent): Incoming | Unsupported {
+  switch (event.type) {
+    case 'm.reaction':
+      return fromReaction(event)
+    case 'm.room.redaction':
+      return fromRedaction(event)
+    case 'm.sticker':
+      return fromMessage(event, 'sticker')
+    case 'm.room.encrypted':
+      return { unsupported: 'this bridge does not do encryption' }
+    default:
+      return fromMessage(event)
+  }
+}
+
+function fromReaction(event: MatrixEvent): Incoming | Unsupported {
+  const parsed = reactionSchema.safeParse(event.content)
+  if (!parsed.success) return { unsupported: 'the reaction names no event or no emoji' }
+  const { event_id, key } = parsed.data['m.relates_to']
+  return { type: 'reaction', text: '', targetEvent: event_id, emoji: key }
+}
+
+function fromRedaction(event: MatrixEvent): Incoming | Unsupported {
+  const target = event.redacts ?? event.content.redacts
+  if (typeof target !== 'string') return { unsupported: 'the redaction names no event' }
+  return { type: 'delete', text: '', targetEvent: target }
+}
+
+function fromMessage(event: MatrixEvent, sticker?: 'sticker'): Incoming | Unsupported {
+  const parsed = messageSchema.safeParse(event.content)
+  if (!parsed.success)
+    return { unsupported: `the message's content is malformed: ${z.prettifyError(parsed.error)}` }
+  const content = parsed.data
+  const relation = content['m.relates_to']
+  if (relation?.rel_type === 'm.replace' && relation.event_id !== undefined) {
+    return {
+      type: 'edit',
+      text: content['m.new_content']?.body ?? content.body,
+      targetEvent: relation.event_id,
+    }
+  }
+  const incoming = fromBody(content, sticker)
+  if ('unsupported' in incoming) return incoming
+  const quoted = relation?.is_falling_back === true ? undefined : relation?.['m.in_reply_to']?.event_id
+  return quoted === undefined
+    ? incoming
+    : { ...incoming, text: withoutFallback(incoming.text), replyToEvent: quoted }
+}
+
+function fromBody(content: z.infer<typeof bodySchema>, sticker?: 'sticker'): Incoming | Unsupported {
+  if (content.msgtype === 'm.location') return fromLocation(content.geo_uri, content.body)
+  const mediaType = sticker ?? MEDIA_TYPES[content.msgtype]
+  if (mediaType === undefined) {
+    const type = TEXT_TYPES[content.msgtype]
+    return type ? { type, text: content.body } : { unsupported: `unknown message type ${content.msgtype}` }
+  }
+  if (content.url === undefined) return { unsupported: 'the file has no url' }
+  const name = content.filename ?? content.body
+  const isVoice =
+    content['org.matrix.msc3245.voice'] !== undefined || content['org.matrix.msc3245.voice.v2'] !== undefined
+  return {
+    type: mediaType === 'audio' && isVoice ? 'voice' : mediaType,
+    text: content.filename !== undefined && content.filename !== content.body ? content.body : '',
+    media: {
+      mxc: content.url,
+      name: name === '' ? 'file' : name,
+      mimeType: content.info?.mimetype ?? '',
+      durationMs: content.info?.duration ?? null,
+    },
+  }
+}
+
+function fromLocation(geoUri: string | undefined, text: string): Incoming | Unsupported {
+  const [, latitude, longitude] = /^geo:(-?[\d.]+),(-?[\d.]+)/.exec(geoUri ?? '') ?? []
+  if (latitude === undefined || longitude === undefined) return { unsupported: 'the location has no geo_uri' }
+  return { type: 'location', text, latitude: Number(latitude), longitude: Number(longitude) }
+}
+
+/** Older clients repeat the quoted message in the body, before the first line that doesn't begin with `>`. */
+function withoutFallback(text: string): string {
+  return /^> <[^>\n]+>/.test(text) ? text.replace(/^(?:> ?.*\n)+\n?/, '') : text
+}

@@ -1,0 +1,37 @@
+/** Ghosts: the Matrix users that stand for people of the network, made when they are first needed. */
+import { type BridgeContext, ghostUserId } from './context.ts'
+
+export interface Ghosts {
+  /** Makes sure that the ghost exists and has its person's name. @returns its Matrix user id */
+  ensure(phone: string): Promise<string>
+}
+
+export function createGhosts(context: BridgeContext): Ghosts {
+  const { committer, database, homeserver, network } = context
+  const select = database.query<{ name: string }, [string]>(
+    'SELECT name FROM sandbox_ghost WHERE user_id = ?',
+  )
+  const put = database.query('INSERT OR REPLACE INTO sandbox_ghost (user_id, name) VALUES (?, ?)')
+  const underWay = new Map<string, Promise<string>>()
+
+  async function make(userId: string, name: string, exists: boolean): Promise<string> {
+    if (!exists) await homeserver.register(userId.slice(1, userId.indexOf(':')))
+    await homeserver.setDisplayName(userId, name)
+    await committer.write(() => void put.run(userId, name))
+    return userId
+  }
+
+  return {
+    async ensure(phone) {
+      const userId = ghostUserId(context, phone)
+      const { name } = network.store.phone(phone)
+      const known = select.get(userId)
+      if (known?.name === name) return userId
+      const already = underWay.get(userId)
+      if (already) return already
+      const making = make(userId, name, known !== null).finally(() => underWay.delete(userId))
+      underWay.set(userId, making)
+      return making
+    },
+  }
+}

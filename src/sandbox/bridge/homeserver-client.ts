@@ -1,0 +1,170 @@
+/** The Matrix client-server API as an application service uses it: one token, and any of its users by `?user_id=`. */
+import { z } from 'zod'
+
+export interface HomeserverConnection {
+  serverName: string
+  fetch(request: Request): Promise<Response>
+}
+
+/** The homeserver said no. */
+export class MatrixError extends Error {
+  constructor(
+    readonly status: number,
+    readonly errcode: string,
+    message: string,
+  ) {
+    super(`${errcode} (${status}): ${message}`)
+  }
+}
+
+const errorBody = z.object({ errcode: z.string().default('M_UNKNOWN'), error: z.string().default('') })
+const eventAnswer = z.object({ event_id: z.string() })
+const roomAnswer = z.object({ room_id: z.string() })
+const uploadAnswer = z.object({ content_uri: z.string() })
+const joinedRoomsAnswer = z.object({ joined_rooms: z.array(z.string()) })
+const anything = z.looseObject({})
+
+interface CallBody {
+  /** Whom the call acts as; the bridge's bot by default. */
+  as?: string | undefined
+  query?: Record<string, string> | undefined
+  json?: unknown
+  body?: { stream: ReadableStream; type: string; sizeBytes: number } | undefined
+}
+
+interface Call<T> extends CallBody {
+  answer: z.ZodType<T>
+}
+
+/** What is sent as an event. */
+export interface OutgoingEvent {
+  roomId: string
+  type: string
+  /** The same id gives the same event, however often it is sent. */
+  txnId: string
+  content: Record<string, unknown>
+  as?: string | undefined
+  /** When it happened, in milliseconds since the Unix epoch; now by default. */
+  sentAt?: number
+}
+
+export type HomeserverClient = ReturnType<typeof createHomeserverClient>
+
+export function createHomeserverClient(homeserver: HomeserverConnection, asToken: string) {
+  const authorization = `Bearer ${asToken}`
+
+  async function call<T>(method: string, path: string, { answer, ...body }: Call<T>): Promise<T> {
+    const response = await homeserver.fetch(request(method, path, body))
+    const text = await response.text()
+    if (!response.ok) throw matrixError(response.status, text)
+    return answer.parse(JSON.parse(text))
+  }
+
+  function request(method: string, path: string, { as, query, json, body }: CallBody): Request {
+    const parameters = new URLSearchParams(query)
+    if (as !== undefined) parameters.set('user_id', as)
+    const suffix = parameters.size > 0 ? `?${parameters}` : ''
+    const headers: Record<string, string> = { authorization }
+    const init: RequestInit = { method, headers }
+    if (json !== undefined) {
+      headers['content-type'] = 'application/json'
+      init.body = JSON.stringify(json)
+    } else if (body) {
+      headers['content-type'] = body.type
+      headers['content-length'] = String(body.sizeBytes)
+      init.body = body.stream
+    }
+    return new Request(`http://homeserver${path}${suffix}`, init)
+  }
+
+  const inRoom = (roomId: string) => `/_matrix/client/v3/rooms/${encodeURIComponent(roomId)}`
+
+  return {
+    serverName: homeserver.serverName,
+    userId: (localpart: string) => `@${localpart}:${homeserver.serverName}`,
+
+    /** Makes one of the bridge's users; one that exists already is as good. */
+    async register(localpart: string): Promise<void> {
+      try {
+        await call('POST', '/_matrix/client/v3/register', {
+          json: { type: 'm.login.application_service', username: localpart, inhibit_login: true },
+          answer: anything,
+        })
+      } catch (error) {
+        if (!(error instanceof MatrixError) || error.errcode !== 'M_USER_IN_USE') throw error
+      }
+    },
+    async setDisplayName(userId: string, displayname: string): Promise<void> {
+      const path = `/_matrix/client/v3/profile/${encodeURIComponent(userId)}/displayname`
+      await call('PUT', path, { as: userId, json: { displayname }, answer: anything })
+    },
+    async createRoom(body: Record<string, unknown>): Promise<string> {
+      const { room_id } = await call('POST', '/_matrix/client/v3/createRoom', {
+        json: body,
+        answer: roomAnswer,
+      })
+      return room_id
+    },
+    async join(roomId: string, as?: string): Promise<void> {
+      await call('POST', `${inRoom(roomId)}/join`, { as, json: {}, answer: anything })
+    },
+    async invite(roomId: string, userId: string): Promise<void> {
+      await call('POST', `${inRoom(roomId)}/invite`, { json: { user_id: userId }, answer: anything })
+    },
+    async joinedRooms(): Promise<string[]> {
+      return (await call('GET', '/_matrix/client/v3/joined_rooms', { answer: joinedRoomsAnswer }))
+        .joined_rooms
+    },
+    /** @returns the state event's content, or null when the room has none such */
+    async state(roomId: string, type: string, key: string): Promise<Record<string, unknown> | null> {
+      const path = `${inRoom(roomId)}/state/${encodeURIComponent(type)}/${encodeURIComponent(key)}`
+      try {
+        return await call('GET', path, { answer: anything })
+      } catch (error) {
+        if (error instanceof MatrixError && error.status === 404) return null
+        throw error
+      }
+    },
+    async send({ roomId, type, txnId, content, as, sentAt }: OutgoingEvent): Promise<string> {
+      const path = `${inRoom(roomId)}/send/${encodeURIComponent(type)}/${encodeURIComponent(txnId)}`
+      const query = sentAt === undefined ? undefined : { ts: String(sentAt) }
+      return (await call('PUT', path, { as, query, json: content, answer: eventAnswer })).event_id
+    },
+    async redact(roomId: string, eventId: string, txnId: string, as?: string): Promise<string> {
+      const path = `${inRoom(roomId)}/redact/${encodeURIComponent(eventId)}/${encodeURIComponent(txnId)}`
+      return (await call('PUT', path, { as, json: {}, answer: eventAnswer })).event_id
+    },
+    async markRead(roomId: string, eventId: string, as: string): Promise<void> {
+      const path = `${inRoom(roomId)}/receipt/m.read/${encodeURIComponent(eventId)}`
+      await call('POST', path, { as, json: {}, answer: anything })
+    },
+    /** @returns the mxc address of the file */
+    async upload(file: Bun.BunFile, type: string, name: string): Promise<string> {
+      const { content_uri } = await call('POST', '/_matrix/media/v3/upload', {
+        query: { filename: name },
+        body: { stream: file.stream(), type, sizeBytes: file.size },
+        answer: uploadAnswer,
+      })
+      return content_uri
+    },
+    /** @returns the answer whose body is the file, not yet read */
+    async download(mxc: string): Promise<Response> {
+      const address = /^mxc:\/\/([^/]+)\/([^/]+)$/.exec(mxc)
+      if (!address) throw new MatrixError(404, 'M_NOT_FOUND', `${mxc} is no media address`)
+      const [, server, mediaId] = address.map(part => encodeURIComponent(part))
+      const path = `/_matrix/client/v1/media/download/${server}/${mediaId}`
+      const response = await homeserver.fetch(request('GET', path, {}))
+      if (!response.ok) throw matrixError(response.status, await response.text())
+      return response
+    },
+  }
+}
+
+function matrixError(status: number, text: string): MatrixError {
+  try {
+    const { errcode, error } = errorBody.parse(JSON.parse(text))
+    return new MatrixError(status, errcode, error)
+  } catch {
+    return new MatrixError(status, 'M_UNKNOWN', text.slice(0, 200))
+  }
+}

@@ -1,0 +1,50 @@
+/** The logins under way on one bridge, by their process ids. */
+import type { BridgeContext } from './context.ts'
+import type { LinkCodes } from './link-codes.ts'
+import { type LoginProcess, startLogin } from './login-process.ts'
+import { ProvisioningError } from './provisioning-error.ts'
+
+export interface LoginDesk {
+  /** @throws ProvisioningError when there is no such flow or the network can't be reached */
+  start(userId: string, flowId: string, replaces: string | null): LoginProcess
+  /** @throws ProvisioningError when the user has no such login under way */
+  find(userId: string, processId: string): LoginProcess
+  cancel(process: LoginProcess): void
+  stop(): void
+}
+
+/** Ended logins are kept for a while, so that whoever waited can still hear how they ended. */
+const KEPT_ENDED = 200
+
+export function createLoginDesk(context: BridgeContext, codes: LinkCodes, linkBase: () => string): LoginDesk {
+  const processes = new Map<string, LoginProcess>()
+
+  function tidy(): void {
+    const ended = [...processes.values()].filter(process => process.ended())
+    for (const process of ended.slice(0, Math.max(0, ended.length - KEPT_ENDED))) processes.delete(process.id)
+  }
+
+  return {
+    start(userId, flowId, replaces) {
+      if (context.faults.of(context.facts.platform).offline) {
+        throw new ProvisioningError(500, 'M_UNKNOWN', 'Internal error starting login')
+      }
+      const process = startLogin({ context, codes, linkBase, userId, flowId, replaces })
+      tidy()
+      processes.set(process.id, process)
+      return process
+    },
+    find(userId, processId) {
+      const process = processes.get(processId)
+      if (process?.userId !== userId) throw new ProvisioningError(404, 'M_NOT_FOUND', 'Login not found')
+      return process
+    },
+    cancel(process) {
+      process.cancel()
+      processes.delete(process.id)
+    },
+    stop() {
+      for (const process of processes.values()) process.cancel()
+    },
+  }
+}

@@ -1,0 +1,279 @@
+/**
+ * One login under way: a machine that stands on a step until something moves it on.
+ *
+ * Steps have versions, for a refreshed QR code is a new step with the same id: whoever waits is answered when the version is
+ * newer than the one last answered.
+ */
+import { randomBytes, randomInt } from 'node:crypto'
+import { existsOnNetwork, parsePhone } from '../network/phone-number.ts'
+import { SERVICE_PHONE } from '../network/seed.ts'
+import type { BridgeContext } from './context.ts'
+import type { LinkCodes } from './link-codes.ts'
+import { ProvisioningError } from './provisioning-error.ts'
+
+export const QR_REFRESH_MS = 20_000
+export const QR_CODES = 5
+
+export interface LoginStep {
+  type: 'display_and_wait' | 'user_input' | 'complete'
+  step_id: string
+  instructions: string
+  txn_id: string
+  display_and_wait?: { type: 'qr' | 'code' | 'nothing'; data?: string }
+  user_input?: { fields: { type: string; id: string; name: string; description: string }[] }
+  complete?: { user_login_id: string }
+}
+
+export interface LoginProcess {
+  readonly id: string
+  readonly userId: string
+  /** Where it stands. */
+  step(): LoginStep
+  /** Marks the step as told and returns it. */
+  tell(): LoginStep
+  /** @returns the next step not yet told @throws ProvisioningError when the login fails */
+  wait(signal: AbortSignal): Promise<LoginStep>
+  submit(input: Readonly<Record<string, string>>): Promise<LoginStep>
+  cancel(): void
+  ended(): boolean
+}
+
+interface LoginOptions {
+  context: BridgeContext
+  codes: LinkCodes
+  /** Start of the address that a QR code leads to. */
+  linkBase: () => string
+  userId: string
+  flowId: string
+  /** The account that is logged in again, which another account takes the place of. */
+  replaces: string | null
+}
+
+/** @throws ProvisioningError when the platform has no such flow */
+export function startLogin({
+  context,
+  codes,
+  linkBase,
+  userId,
+  flowId,
+  replaces,
+}: LoginOptions): LoginProcess {
+  const { clock, facts, network } = context
+  if (!facts.flows.some(flow => flow.id === flowId)) {
+    throw new ProvisioningError(404, 'M_NOT_FOUND', `Invalid login flow ID ${flowId}`)
+  }
+  const ending = new AbortController()
+  let current: LoginStep = { type: 'display_and_wait', step_id: '', instructions: '', txn_id: '' }
+  let version = 0
+  let told = 0
+  let failure: ProvisioningError | null = null
+  let linking = false
+  const waiters = new Set<() => void>()
+
+  function moveTo(step: Omit<LoginStep, 'txn_id'>): void {
+    current = { ...step, txn_id: randomBytes(8).toString('hex') }
+    version++
+    wakeWaiters()
+  }
+
+  function wakeWaiters(): void {
+    for (const wake of waiters) wake()
+  }
+
+  function fail(error: ProvisioningError): void {
+    if (ending.signal.aborted) return
+    failure = error
+    ending.abort()
+    wakeWaiters()
+  }
+
+  async function complete(phone: string): Promise<{ loginId: string; name: string }> {
+    if (linking || ending.signal.aborted)
+      throw new ProvisioningError(410, 'M_NOT_FOUND', 'This login has ended')
+    linking = true
+    try {
+      const login = await network.link(facts.platform, phone, userId)
+      if (replaces !== null && replaces !== login.id) await network.unlink(facts.platform, replaces, 'user')
+      moveTo({
+        type: 'complete',
+        step_id: `${facts.stepPrefix}.complete`,
+        instructions: `Successfully logged in as +${phone}`,
+        complete: { user_login_id: login.id },
+      })
+      ending.abort()
+      return { loginId: login.id, name: network.store.phone(phone).name }
+    } finally {
+      linking = false
+    }
+  }
+
+  /** Shows one code after the other; each is good until the next. */
+  async function showQrCodes(): Promise<void> {
+    for (let shown = 0; shown < QR_CODES; shown++) {
+      const code = randomBytes(10).toString('hex').toUpperCase()
+      codes.add(code, pendingLink(null))
+      moveTo({
+        type: 'display_and_wait',
+        step_id: `${facts.stepPrefix}.qr`,
+        instructions: `Scan the QR code with the ${facts.displayName} mobile app to log in`,
+        display_and_wait: { type: 'qr', data: `${linkBase()}/sandbox/link/${code}` },
+      })
+      await clock.sleep(QR_REFRESH_MS, ending.signal)
+      codes.retire(code, current.type === 'complete' || linking ? 'used' : 'expired')
+      if (ending.signal.aborted) return
+    }
+    if (!linking) fail(timedOut())
+  }
+
+  async function showPairingCode(phone: string): Promise<void> {
+    const letters = Array.from({ length: 8 }, () => 'ABCDEFGHJKLMNPQRSTVWXYZ123456789'.charAt(randomInt(32)))
+    const code = `${letters.slice(0, 4).join('')}-${letters.slice(4).join('')}`
+    codes.add(code, pendingLink(phone))
+    moveTo({
+      type: 'display_and_wait',
+      step_id: `${facts.stepPrefix}.code`,
+      instructions: `Input the pairing code in the ${facts.displayName} mobile app to log in`,
+      display_and_wait: { type: 'code', data: code },
+    })
+    await clock.sleep(QR_REFRESH_MS * QR_CODES, ending.signal)
+    codes.retire(code, current.type === 'complete' || linking ? 'used' : 'expired')
+    if (!linking) fail(timedOut())
+  }
+
+  function pendingLink(phone: string | null) {
+    return { platform: facts.platform, platformName: facts.displayName, phone, accept: complete }
+  }
+
+  function timedOut(): ProvisioningError {
+    const message = 'Entering code or scanning QR timed out. Please try again.'
+    return new ProvisioningError(400, `${facts.errorPrefix}.LOGIN_TIMEOUT`, message)
+  }
+
+  function inBackground(work: Promise<void>): void {
+    work.catch(error => {
+      context.logger.error({ err: error }, 'a login failed')
+      fail(new ProvisioningError(500, 'M_UNKNOWN', 'Internal error in login'))
+    })
+  }
+
+  function askPhoneNumber(): void {
+    moveTo(
+      inputStep(`${facts.stepPrefix}.phone`, '', {
+        type: 'phone_number',
+        id: 'phone_number',
+        name: 'Phone number',
+        description: `Your ${facts.displayName} phone number in international format`,
+      }),
+    )
+  }
+
+  /** What each input step does with what was typed. */
+  const inputs: Record<string, (typed: string) => Promise<void>> = {
+    phone_number: async typed => {
+      const phone = parsePhone(typed)
+      if (phone === null || !existsOnNetwork(phone)) {
+        throw new ProvisioningError(
+          400,
+          `${facts.errorPrefix}.PHONE_NUMBER_INVALID`,
+          'The phone number is not valid',
+        )
+      }
+      if (facts.platform === 'telegram') await askSentCode(phone)
+      else inBackground(showPairingCode(phone))
+    },
+  }
+
+  async function askSentCode(phone: string): Promise<void> {
+    const code = String(randomInt(10_000, 100_000))
+    const chat = await context.committer.write(() => {
+      const now = clock.now()
+      network.store.addPhone(phone, now)
+      return network.store.ensureDirectChat(facts.platform, SERVICE_PHONE.phone, phone, now)
+    })
+    const text = `Login code: ${code}. Do not give this code to anyone.`
+    await network.post({ chat, sender: SERVICE_PHONE.phone, content: { type: 'text', text } })
+    const { twoFactor } = network.store.phone(phone)
+    inputs.code = async typed => {
+      if (typed.trim() !== code) {
+        throw new ProvisioningError(400, `${facts.errorPrefix}.INVALID_CODE`, 'The code is not right')
+      }
+      if (twoFactor === null) await complete(phone)
+      else askPassword(phone, twoFactor)
+    }
+    moveTo(
+      inputStep(`${facts.stepPrefix}.code`, 'Please enter the login code sent to your phone', {
+        type: '2fa_code',
+        id: 'code',
+        name: 'Code',
+        description: 'The code that Telegram sent to your other devices',
+      }),
+    )
+  }
+
+  function askPassword(phone: string, password: string): void {
+    inputs.password = async typed => {
+      if (typed !== password) {
+        throw new ProvisioningError(400, `${facts.errorPrefix}.INVALID_PASSWORD`, 'The password is not right')
+      }
+      await complete(phone)
+    }
+    moveTo(
+      inputStep(`${facts.stepPrefix}.password`, 'You have two-factor authentication enabled', {
+        type: 'password',
+        id: 'password',
+        name: 'Password',
+        description: 'Your two-factor password',
+      }),
+    )
+  }
+
+  if (flowId === 'qr') inBackground(showQrCodes())
+  else askPhoneNumber()
+
+  const process: LoginProcess = {
+    id: randomBytes(10).toString('hex'),
+    userId,
+    step: () => current,
+    tell() {
+      told = version
+      return current
+    },
+    async wait(signal) {
+      while (version === told && !ending.signal.aborted && !signal.aborted) {
+        await new Promise<void>(resolve => {
+          const wake = () => {
+            waiters.delete(wake)
+            signal.removeEventListener('abort', wake)
+            resolve()
+          }
+          waiters.add(wake)
+          signal.addEventListener('abort', wake, { once: true })
+        })
+      }
+      if (failure) throw failure
+      // Who left is told nothing: the step is still to be told.
+      return signal.aborted ? current : process.tell()
+    },
+    async submit(input) {
+      const [field] = current.user_input?.fields ?? []
+      const typed = field ? input[field.id] : undefined
+      const take = field && inputs[field.id]
+      if (!field || !take || typed === undefined) {
+        throw new ProvisioningError(400, 'M_BAD_JSON', `Missing value for ${field?.id ?? 'the input'}`)
+      }
+      await take(typed)
+      return process.tell()
+    },
+    cancel: () => fail(new ProvisioningError(400, 'M_UNKNOWN', 'Login was cancelled')),
+    ended: () => ending.signal.aborted,
+  }
+  return process
+}
+
+function inputStep(
+  stepId: string,
+  instructions: string,
+  field: { type: string; id: string; name: string; description: string },
+): Omit<LoginStep, 'txn_id'> {
+  return { type: 'user_input', step_id: stepId, instructions, user_input: { fields: [field] } }
+}

@@ -1,0 +1,229 @@
+/**
+ * Portals: the Matrix room of a chat, one for each login that has the chat.
+ *
+ * Making a room can't be repeated safely, so the intent is on disk first. An intent that a crash left without its room is
+ * looked up among the bot's rooms by their m.bridge state, which a room has from its first moment.
+ */
+
+import type { Chat, Login } from '../network/types.ts'
+import type { SandboxPlatform } from '../platforms.ts'
+import type { BridgeContext } from './context.ts'
+import { ghostUserId } from './context.ts'
+import type { Ghosts } from './ghosts.ts'
+import { MatrixError } from './homeserver-client.ts'
+
+export interface Portal {
+  loginId: string
+  chatId: string
+  userId: string
+  roomId: string
+}
+
+interface PortalRow {
+  login_id: string
+  chat: string
+  platform: SandboxPlatform
+  user_id: string
+  room_id: string | null
+}
+
+export interface Portals {
+  /** @returns the chat's room for the login, made if need be, with its user in it or invited */
+  ensure(login: Login, chat: Chat): Promise<Portal>
+  /** @returns the room's portal; waits for rooms that are just being made */
+  ofRoom(roomId: string): Promise<Portal | null>
+  find(loginId: string, chatId: string): Portal | null
+  /** Someone left or was removed: see to it again before the next message. */
+  doubt(portal: Portal): void
+  /** Gives up a room that can't be used any more; the next message makes a new one. */
+  forget(portal: Portal): Promise<void>
+  /** Finds the rooms whose making a crash interrupted. */
+  recover(): Promise<void>
+}
+
+const BRIDGE_STATE = 'm.bridge'
+const OLD_BRIDGE_STATE = 'uk.half-shot.bridge'
+
+export function createPortals(context: BridgeContext, ghosts: Ghosts): Portals {
+  const { botUserId, committer, database, facts, homeserver, logger, network } = context
+  const sql = {
+    find: database.query<PortalRow, [string, string]>(
+      'SELECT * FROM sandbox_portal WHERE login_id = ? AND chat = ?',
+    ),
+    ofRoom: database.query<PortalRow, [string, string]>(
+      'SELECT * FROM sandbox_portal WHERE room_id = ? AND platform = ?',
+    ),
+    unfinished: database.query<PortalRow, [string]>(
+      'SELECT * FROM sandbox_portal WHERE platform = ? AND room_id IS NULL',
+    ),
+    intend: database.query(
+      'INSERT OR REPLACE INTO sandbox_portal (login_id, chat, platform, user_id, room_id) VALUES (?, ?, ?, ?, NULL)',
+    ),
+    finish: database.query('UPDATE sandbox_portal SET room_id = ? WHERE login_id = ? AND chat = ?'),
+    forget: database.query('DELETE FROM sandbox_portal WHERE login_id = ? AND chat = ?'),
+  }
+  const byRoom = new Map<string, Portal>()
+  const making = new Map<string, Promise<Portal>>()
+  /** Rooms whose members were seen to since the start. */
+  const settled = new Set<string>()
+
+  function cached(row: PortalRow | null): Portal | null {
+    if (!row || row.room_id === null) return null
+    const known = byRoom.get(row.room_id)
+    if (known?.userId === row.user_id) return known
+    const portal = { loginId: row.login_id, chatId: row.chat, userId: row.user_id, roomId: row.room_id }
+    byRoom.set(row.room_id, portal)
+    return portal
+  }
+
+  async function make(login: Login, chat: Chat): Promise<Portal> {
+    const row = sql.find.get(login.id, chat.id)
+    const existing = cached(row)
+    if (existing) return existing
+    const left = row ? await findLeftRoom(login, chat) : null
+    if (!row)
+      await committer.write(() => void sql.intend.run(login.id, chat.id, login.platform, login.userId))
+    const roomId = left ?? (await createRoom(login, chat))
+    await committer.write(() => void sql.finish.run(roomId, login.id, chat.id))
+    const portal = { loginId: login.id, chatId: chat.id, userId: login.userId, roomId }
+    byRoom.set(roomId, portal)
+    if (left === null) settled.add(roomId)
+    return portal
+  }
+
+  async function createRoom(login: Login, chat: Chat): Promise<string> {
+    const members = await Promise.all(ghostPhones(login, chat).map(phone => ghosts.ensure(phone)))
+    const roomId = await homeserver.createRoom({
+      visibility: 'private',
+      preset: 'private_chat',
+      is_direct: chat.group === null,
+      ...(chat.group ? { name: chat.group.name } : {}),
+      invite: [login.userId, ...members],
+      initial_state: [BRIDGE_STATE, OLD_BRIDGE_STATE].map(type => ({
+        type,
+        state_key: facts.networkId,
+        content: bridgeState(login, chat),
+      })),
+    })
+    await Promise.all(members.map(ghost => homeserver.join(roomId, ghost)))
+    return roomId
+  }
+
+  function bridgeState(login: Login, chat: Chat): Record<string, unknown> {
+    const network = { id: facts.networkId, displayname: facts.displayName, external_url: facts.networkUrl }
+    return {
+      bridgebot: botUserId,
+      creator: botUserId,
+      protocol: network,
+      network,
+      channel: {
+        id: channelId(login, chat),
+        displayname: chat.group?.name ?? context.network.store.phone(otherPhone(login, chat)).name,
+        ...(chat.group ? { external_url: `${facts.inviteBase}${chat.group.inviteCode}` } : {}),
+        'fi.mau.receiver': login.id,
+      },
+      'com.beeper.room_type': chat.group ? 'group' : 'dm',
+      'com.beeper.room_type.v2': chat.group ? 'group_dm' : 'dm',
+    }
+  }
+
+  function channelId(login: Login, chat: Chat): string {
+    return chat.group?.groupId ?? facts.directChannelId(facts.accountId(otherPhone(login, chat)))
+  }
+
+  /** The room which a crash kept from being noted. */
+  async function findLeftRoom(login: Login, chat: Chat): Promise<string | null> {
+    for (const roomId of await homeserver.joinedRooms()) {
+      if (byRoom.has(roomId) || sql.ofRoom.get(roomId, facts.platform)) continue
+      const state = await homeserver.state(roomId, BRIDGE_STATE, facts.networkId)
+      const channel = state?.channel as Record<string, unknown> | undefined
+      if (channel?.id === channelId(login, chat) && channel['fi.mau.receiver'] === login.id) return roomId
+    }
+    return null
+  }
+
+  /** A room from before may have lost its people: the user may have left, a crash come before a ghost's join. */
+  async function seeToMembers(portal: Portal, login: Login, chat: Chat): Promise<void> {
+    if (settled.has(portal.roomId)) return
+    const { roomId, userId } = portal
+    const member = await homeserver.state(roomId, 'm.room.member', userId)
+    if (member?.membership !== 'join' && member?.membership !== 'invite')
+      await homeserver.invite(roomId, userId)
+    for (const phone of ghostPhones(login, chat)) await bringGhost(roomId, phone)
+    settled.add(roomId)
+  }
+
+  async function bringGhost(roomId: string, phone: string): Promise<void> {
+    const ghost = await ghosts.ensure(phone)
+    const member = await homeserver.state(roomId, 'm.room.member', ghost)
+    if (member?.membership === 'join') return
+    if (member?.membership !== 'invite') await homeserver.invite(roomId, ghost)
+    await homeserver.join(roomId, ghost)
+  }
+
+  async function prepare(login: Login, chat: Chat): Promise<Portal> {
+    const portal = await make(login, chat)
+    try {
+      await seeToMembers(portal, login, chat)
+      return portal
+    } catch (error) {
+      if (!(error instanceof MatrixError) || (error.status !== 403 && error.status !== 404)) throw error
+      logger.warn(
+        { err: error, room_id: portal.roomId },
+        'the chat gets a new room: its old one is out of reach',
+      )
+      await api.forget(portal)
+      return make(login, chat)
+    }
+  }
+
+  const api: Portals = {
+    ensure(login, chat) {
+      const existing = api.find(login.id, chat.id)
+      if (existing?.userId === login.userId && settled.has(existing.roomId)) return Promise.resolve(existing)
+      const key = `${login.id} ${chat.id}`
+      const already = making.get(key)
+      if (already) return already
+      const promise = prepare(login, chat).finally(() => making.delete(key))
+      making.set(key, promise)
+      return promise
+    },
+    async ofRoom(roomId) {
+      const known = byRoom.get(roomId) ?? cached(sql.ofRoom.get(roomId, facts.platform))
+      if (known || making.size === 0) return known ?? null
+      await Promise.allSettled(making.values())
+      return byRoom.get(roomId) ?? null
+    },
+    find: (loginId, chatId) => cached(sql.find.get(loginId, chatId)),
+    doubt: portal => void settled.delete(portal.roomId),
+    async forget(portal) {
+      byRoom.delete(portal.roomId)
+      settled.delete(portal.roomId)
+      await committer.write(() => void sql.forget.run(portal.loginId, portal.chatId))
+    },
+    async recover() {
+      for (const row of sql.unfinished.all(facts.platform)) {
+        const login = network.store.login(facts.platform, row.login_id)
+        const chat = network.store.chat(row.chat)
+        if (login && chat && login.userId === row.user_id) await api.ensure(login, chat)
+        else await committer.write(() => void sql.forget.run(row.login_id, row.chat))
+      }
+    },
+  }
+
+  function ghostPhones(login: Login, chat: Chat): string[] {
+    return [...new Set([...chat.members, login.phone])]
+  }
+
+  return api
+}
+
+/** @returns the phone at the other end of a login's direct chat */
+export function otherPhone(login: Login, chat: Chat): string {
+  return chat.members.find(phone => phone !== login.phone) ?? login.phone
+}
+
+/** @returns the ghosts whose phones get what the login writes into the chat */
+export function recipientGhosts(context: BridgeContext, senderPhone: string, chat: Chat): string[] {
+  return chat.members.filter(phone => phone !== senderPhone).map(phone => ghostUserId(context, phone))
+}

@@ -1,0 +1,14 @@
+/** A refusal in the form of Matrix errors. */
+export class ProvisioningError extends Error {
+  constructor(
+    readonly status: number,
+    readonly errcode: string,
+    message: string,
+  ) {
+    super(message)
+  }
+
+  toResponse(): Response {
+    return Response.json({ errcode: this.errcode, error: this.message }, { status: this.status })
+  }
+}

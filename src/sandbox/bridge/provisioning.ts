@@ -1,0 +1,278 @@
+/** The bridge's machine interface: the provisioning API of mautrix bridges, version 3. */
+import { timingSafeEqual } from 'node:crypto'
+import { z } from 'zod'
+import type { Login } from '../network/types.ts'
+import type { BridgeContext } from './context.ts'
+import type { Directory } from './directory.ts'
+import type { Groups } from './groups.ts'
+import type { LoginDesk } from './login-desk.ts'
+import type { LoginProcess, LoginStep } from './login-process.ts'
+import type { ManagementRooms } from './management-rooms.ts'
+import type { Portals } from './portals.ts'
+import { ProvisioningError } from './provisioning-error.ts'
+
+export interface Provisioning {
+  fetch(request: Request): Promise<Response>
+}
+
+interface Parts {
+  context: BridgeContext
+  desk: LoginDesk
+  directory: Directory
+  groups: Groups
+  portals: Portals
+  rooms: ManagementRooms
+  sharedSecret: string
+}
+
+interface Asked {
+  userId: string
+  url: URL
+  request: Request
+  /** What the path's variable parts are, decoded. */
+  parts: string[]
+}
+
+type Handler = (asked: Asked) => unknown
+
+const BASE = '/_matrix/provision/v3/'
+
+const inputSchema = z.record(z.string(), z.string())
+const searchSchema = z.object({ query: z.string() })
+const groupSchema = z.object({
+  participants: z.array(z.string()).default([]),
+  name: z.union([z.string(), z.object({ name: z.string() })]).optional(),
+})
+
+export function createProvisioning({
+  context,
+  desk,
+  directory,
+  groups,
+  portals,
+  rooms,
+  sharedSecret,
+}: Parts): Provisioning {
+  const { botUserId, facts, faults, homeserver, network } = context
+  const { store } = network
+
+  const routes: [method: string, pattern: RegExp, handler: Handler][] = [
+    ['GET', /^whoami$/, ({ userId }) => whoami(userId)],
+    ['GET', /^capabilities$/, () => CAPABILITIES],
+    ['GET', /^login\/flows$/, () => ({ flows: facts.flows })],
+    ['GET', /^logins$/, ({ userId }) => ({ login_ids: loginsOf(userId).map(login => login.id) })],
+    ['POST', /^login\/start\/([^/]+)$/, startLogin],
+    ['POST', /^login\/step\/([^/]+)\/([^/]+)\/(display_and_wait)$/, waitForStep],
+    ['POST', /^login\/step\/([^/]+)\/([^/]+)\/(user_input)$/, submitInput],
+    ['POST', /^login\/cancel\/([^/]+)$/, cancelLogin],
+    ['POST', /^logout\/([^/]+)$/, logout],
+    ['GET', /^contacts$/, async asked => ({ contacts: await directory.contacts(loginFor(asked)) })],
+    ['POST', /^search_users$/, searchUsers],
+    ['GET', /^resolve_identifier\/([^/]+)$/, asked => directory.describe(...personFor(asked))],
+    ['POST', /^create_dm\/([^/]+)$/, createDm],
+    ['POST', /^create_group(?:\/([^/]+))?$/, createGroup],
+  ]
+
+  function whoami(userId: string) {
+    const managementRoom = rooms.of(userId)
+    return {
+      network: {
+        displayname: facts.displayName,
+        network_url: facts.networkUrl,
+        network_icon: '',
+        network_id: facts.networkId,
+        beeper_bridge_type: facts.networkId,
+      },
+      login_flows: facts.flows,
+      homeserver: homeserver.serverName,
+      bridge_bot: botUserId,
+      command_prefix: facts.commandPrefix,
+      ...(managementRoom === null ? {} : { management_room: managementRoom }),
+      logins: loginsOf(userId).map(describeLogin),
+    }
+  }
+
+  function describeLogin(login: Login) {
+    const { offline, since } = faults.of(facts.platform)
+    const { name } = store.phone(login.phone)
+    const timestamp = Math.floor(Math.max(since, login.linkedAt) / 1000)
+    const state = offline
+      ? {
+          state_event: 'TRANSIENT_DISCONNECT',
+          timestamp,
+          error: `${facts.networkId}-disconnected`,
+          reason: 'the sandbox is offline',
+          message: `Disconnected from ${facts.displayName}`,
+        }
+      : { state_event: 'CONNECTED', timestamp }
+    return {
+      state_event: state.state_event,
+      state_ts: timestamp,
+      state,
+      id: login.id,
+      name: facts.platform === 'telegram' ? name : `+${login.phone}`,
+      profile: { phone: `+${login.phone}`, name },
+    }
+  }
+
+  function loginsOf(userId: string): Login[] {
+    return store.loginsOfUser(facts.platform, userId)
+  }
+
+  function explicitLogin({ userId, url }: Asked): Login | null {
+    const loginId = url.searchParams.get('login_id')
+    if (!loginId) return null
+    const login = loginsOf(userId).find(candidate => candidate.id === loginId)
+    if (!login) throw new ProvisioningError(404, 'M_NOT_FOUND', 'Login not found')
+    return login
+  }
+
+  function loginFor(asked: Asked): Login {
+    const login = explicitLogin(asked) ?? loginsOf(asked.userId)[0]
+    if (!login) throw new ProvisioningError(400, 'FI.MAU.NOT_LOGGED_IN', 'Not logged in')
+    return login
+  }
+
+  function personFor(asked: Asked): [login: Login, phone: string] {
+    const login = loginFor(asked)
+    if (faults.of(facts.platform).offline) {
+      throw new ProvisioningError(500, 'M_UNKNOWN', 'Internal error resolving identifier')
+    }
+    const phone = directory.resolve(asked.parts[0] ?? '')
+    if (phone === null) throw new ProvisioningError(404, 'M_NOT_FOUND', 'Identifier not found')
+    return [login, phone]
+  }
+
+  function startLogin(asked: Asked) {
+    const process = desk.start(asked.userId, asked.parts[0] ?? '', explicitLogin(asked)?.id ?? null)
+    return stepBody(process, process.tell())
+  }
+
+  function processFor({ userId, parts }: Asked): LoginProcess {
+    const [processId = '', stepId, type] = parts
+    const process = desk.find(userId, processId)
+    const { step_id, type: stepType } = process.step()
+    if (process.ended()) return process
+    if (stepId !== step_id) throw new ProvisioningError(400, 'M_BAD_STATE', 'Step ID does not match')
+    if (type !== stepType) throw new ProvisioningError(400, 'M_BAD_STATE', 'Step type does not match')
+    return process
+  }
+
+  async function waitForStep(asked: Asked) {
+    const process = processFor(asked)
+    return stepBody(process, await process.wait(asked.request.signal))
+  }
+
+  async function submitInput(asked: Asked) {
+    const process = processFor(asked)
+    return stepBody(process, await process.submit(await bodyOf(asked, inputSchema)))
+  }
+
+  function cancelLogin({ userId, parts }: Asked) {
+    desk.cancel(desk.find(userId, parts[0] ?? ''))
+    return {}
+  }
+
+  async function logout({ userId, parts }: Asked) {
+    const [wanted] = parts
+    const logins = loginsOf(userId).filter(login => wanted === 'all' || login.id === wanted)
+    if (logins.length === 0 && wanted !== 'all')
+      throw new ProvisioningError(404, 'M_NOT_FOUND', 'Login not found')
+    for (const login of logins) await network.unlink(facts.platform, login.id, 'user')
+    return {}
+  }
+
+  async function searchUsers(asked: Asked) {
+    const { query } = await bodyOf(asked, searchSchema)
+    return { results: await directory.search(loginFor(asked), query) }
+  }
+
+  async function createDm(asked: Asked) {
+    const [login, phone] = personFor(asked)
+    await portals.ensure(login, await directory.directChat(login, phone))
+    return directory.describe(login, phone)
+  }
+
+  async function createGroup(asked: Asked) {
+    const login = loginFor(asked)
+    const { participants, name } = await bodyOf(asked, groupSchema)
+    const phones = participants.flatMap(id => directory.resolve(id) ?? [])
+    const title = typeof name === 'string' ? name : name?.name
+    const chat = await groups.create(login, title ?? 'New group', phones)
+    const portal = await portals.ensure(login, chat)
+    return { id: chat.group?.groupId, mxid: portal.roomId }
+  }
+
+  function authorize(request: Request, url: URL): string {
+    const token = (request.headers.get('authorization') ?? '').replace(/^Bearer /i, '')
+    if (token === '') throw new ProvisioningError(401, 'M_MISSING_TOKEN', 'Missing auth token')
+    const userId = url.searchParams.get('user_id') ?? ''
+    if (!sameSecret(token, sharedSecret) || userId === '') {
+      throw new ProvisioningError(401, 'M_UNKNOWN_TOKEN', 'Invalid auth token')
+    }
+    return userId
+  }
+
+  return {
+    async fetch(request) {
+      const url = new URL(request.url)
+      try {
+        const path = url.pathname.startsWith(BASE) ? url.pathname.slice(BASE.length) : ''
+        const matching = routes.filter(([, pattern]) => pattern.test(path))
+        const route = matching.find(([method]) => method === request.method)
+        const userId = authorize(request, url)
+        if (!route) {
+          throw new ProvisioningError(
+            matching.length > 0 ? 405 : 404,
+            'M_UNRECOGNIZED',
+            'Unrecognized endpoint',
+          )
+        }
+        const [, pattern, handler] = route
+        const parts = (pattern.exec(path) ?? []).slice(1).map(part => decodeURIComponent(part ?? ''))
+        return Response.json((await handler({ userId, url, request, parts })) ?? {})
+      } catch (error) {
+        if (error instanceof ProvisioningError) return error.toResponse()
+        context.logger.error({ err: error, path: url.pathname }, 'a provisioning request failed')
+        return new ProvisioningError(500, 'M_UNKNOWN', 'Internal error').toResponse()
+      }
+    },
+  }
+}
+
+const CAPABILITIES = {
+  resolve_identifier: {
+    create_dm: true,
+    lookup_phone: true,
+    lookup_email: false,
+    lookup_username: false,
+    any_phone: true,
+    contact_list: true,
+    search: true,
+  },
+  group_creation: {
+    group: { name: { allowed: true, required: true, max_length: 100 }, participants: { allowed: true } },
+  },
+}
+
+function stepBody(process: LoginProcess, step: LoginStep) {
+  return { login_id: process.id, ...step }
+}
+
+async function bodyOf<T>({ request }: Asked, schema: z.ZodType<T>): Promise<T> {
+  const text = await request.text()
+  let json: unknown
+  try {
+    json = JSON.parse(text === '' ? '{}' : text)
+  } catch {
+    throw new ProvisioningError(400, 'M_NOT_JSON', 'Failed to decode request body')
+  }
+  const parsed = schema.safeParse(json)
+  if (!parsed.success) throw new ProvisioningError(400, 'M_BAD_JSON', z.prettifyError(parsed.error))
+  return parsed.data
+}
+
+function sameSecret(given: string, expected: string): boolean {
+  const [one, other] = [Buffer.from(given), Buffer.from(expected)]
+  return one.length === other.length && timingSafeEqual(one, other)
+}

@@ -1,0 +1,98 @@
+/** Turns messages of the network into the content of Matrix events. */
+import type { Media, Message } from '../network/types.ts'
+
+export interface MatrixContent {
+  type: string
+  content: Record<string, unknown>
+}
+
+/**
+ * @param mxc where the homeserver has the message's file, if it has one
+ * @param replyTo the event that the message quotes, if the room has it
+ */
+export function toMatrix(message: Message, mxc: string | null, replyTo: string | null): MatrixContent {
+  const relation = replyTo === null ? {} : { 'm.relates_to': { 'm.in_reply_to': { event_id: replyTo } } }
+  if (message.type === 'sticker' && message.media) {
+    return { type: 'm.sticker', content: { ...stickerContent(message, message.media, mxc), ...relation } }
+  }
+  return { type: 'm.room.message', content: { ...messageContent(message, mxc), ...relation } }
+}
+
+export function reactionContent(eventId: string, emoji: string): MatrixContent {
+  return {
+    type: 'm.reaction',
+    content: { 'm.relates_to': { rel_type: 'm.annotation', event_id: eventId, key: emoji } },
+  }
+}
+
+export function editContent(eventId: string, original: Message, text: string): MatrixContent {
+  const mxc = original.media?.mxc ?? null
+  const newContent = messageContent({ ...original, text }, mxc)
+  return {
+    type: 'm.room.message',
+    content: {
+      msgtype: newContent.msgtype ?? 'm.text',
+      ...newContent,
+      body: `* ${text}`,
+      'm.new_content': newContent,
+      'm.relates_to': { rel_type: 'm.replace', event_id: eventId },
+    },
+  }
+}
+
+const TEXT_TYPES: Partial<Record<Message['type'], string>> = { notice: 'm.notice', emote: 'm.emote' }
+const MEDIA_MSGTYPES: Partial<Record<Message['type'], string>> = {
+  image: 'm.image',
+  video: 'm.video',
+  audio: 'm.audio',
+  voice: 'm.audio',
+  file: 'm.file',
+}
+
+function messageContent(message: Message, mxc: string | null): Record<string, unknown> {
+  if (message.type === 'location') return locationContent(message)
+  if (!message.media) return { msgtype: TEXT_TYPES[message.type] ?? 'm.text', body: message.text }
+  const fileName = message.fileName ?? message.media.name
+  return {
+    msgtype: MEDIA_MSGTYPES[message.type] ?? 'm.file',
+    // A caption is a body that differs from the file's name.
+    body: message.text === '' ? fileName : message.text,
+    filename: fileName,
+    url: mxc,
+    info: mediaInfo(message.media),
+    ...(message.type === 'voice' ? voiceFields(message.media) : {}),
+  }
+}
+
+function stickerContent(message: Message, media: Media, mxc: string | null): Record<string, unknown> {
+  return { body: message.text === '' ? media.name : message.text, url: mxc, info: mediaInfo(media) }
+}
+
+function locationContent({ latitude = 0, longitude = 0, text }: Message): Record<string, unknown> {
+  const geoUri = `geo:${latitude},${longitude}`
+  const body = text === '' ? `Location: ${geoUri}` : text
+  return {
+    msgtype: 'm.location',
+    body,
+    geo_uri: geoUri,
+    'org.matrix.msc3488.location': { uri: geoUri, description: body },
+  }
+}
+
+function mediaInfo(media: Media): Record<string, unknown> {
+  return {
+    mimetype: media.mimeType,
+    size: media.sizeBytes,
+    ...(media.width === null ? {} : { w: media.width }),
+    ...(media.height === null ? {} : { h: media.height }),
+    ...(media.durationMs === null ? {} : { duration: media.durationMs }),
+    ...(media.blurhash === null ? {} : { 'xyz.amorgan.blurhash': media.blurhash }),
+  }
+}
+
+function voiceFields(media: Media): Record<string, unknown> {
+  return {
+    'org.matrix.msc3245.voice': {},
+    'org.matrix.msc1767.audio': { duration: media.durationMs ?? 0, waveform: [] },
+  }
+}

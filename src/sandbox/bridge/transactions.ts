@@ -1,0 +1,271 @@
+/**
+ * The way in: what the homeserver pushes, one transaction after another.
+ *
+ * All messages of a transaction are one write, and it is acknowledged only when they are on the phones and their fate is
+ * told: a transaction that a crash cut short comes again, its messages are known by their event ids, and the statuses,
+ * whose transaction ids are made of those, are the same events.
+ */
+import { z } from 'zod'
+import { FileTooLarge, mimeTypeOf } from '../network/media.ts'
+import { answersByItself, type Posted } from '../network/network.ts'
+import type { Chat, Content, Login, Media } from '../network/types.ts'
+import { createBounded } from './bounded.ts'
+import type { Commands } from './commands.ts'
+import { type BridgeContext, ghostUserId, isBridgeUser } from './context.ts'
+import { fromMatrix, type Incoming, type MatrixEvent, MESSAGE_EVENTS, matrixEvent } from './from-matrix.ts'
+import { MatrixError } from './homeserver-client.ts'
+import { type Portal, type Portals, recipientGhosts } from './portals.ts'
+
+const CONCURRENT_STATUSES = 32
+const CONCURRENT_DOWNLOADS = 4
+
+const transactionSchema = z.object({ events: z.array(z.unknown()).default([]) })
+
+/** What became of an event, as com.beeper.message_send_status says it. */
+type Fate =
+  | { status: 'SUCCESS'; deliveredTo: string[] }
+  | { status: 'FAIL_RETRIABLE' | 'FAIL_PERMANENT'; reason: string; message: string; error?: string }
+
+/** A message event in a portal, on its way. */
+interface Job {
+  event: MatrixEvent
+  portal: Portal
+  login: Login | null
+  chat: Chat | null
+  incoming: Incoming | null
+  media: Media | null
+  /** Set once it is decided; null is still open. */
+  fate: Fate | null
+}
+
+export interface Transactions {
+  /** Takes in a pushed transaction; resolves when it may be acknowledged. */
+  receive(body: unknown): Promise<void>
+}
+
+export function createTransactions(
+  context: BridgeContext,
+  portals: Portals,
+  commands: Commands,
+): Transactions {
+  const { botUserId, clock, committer, facts, faults, files, homeserver, logger, network } = context
+  const { store } = network
+  const statusPlaces = createBounded(CONCURRENT_STATUSES)
+  const downloadPlaces = createBounded(CONCURRENT_DOWNLOADS)
+  let previous: Promise<void> = Promise.resolve()
+
+  async function process(events: readonly MatrixEvent[]): Promise<void> {
+    const jobs: Job[] = []
+    const orders: MatrixEvent[] = []
+    for (const event of events) {
+      if (isBridgeUser(context, event.sender)) continue
+      if (event.type === 'm.room.member') await onMembership(event)
+      else if (MESSAGE_EVENTS.has(event.type) && event.state_key === undefined) {
+        const portal = await portals.ofRoom(event.room_id)
+        if (portal) jobs.push(open(event, portal))
+        else if (event.type === 'm.room.message') orders.push(event)
+      }
+    }
+    if (jobs.length > 0) await carry(jobs)
+    for (const order of orders) await commands.obey(order)
+  }
+
+  async function onMembership(event: MatrixEvent): Promise<void> {
+    const { membership } = event.content
+    if (event.state_key === botUserId && membership === 'invite') {
+      await commands.greet(event.room_id, event.sender)
+    } else if (membership === 'leave' || membership === 'ban') {
+      const portal = await portals.ofRoom(event.room_id)
+      if (portal) portals.doubt(portal)
+    }
+  }
+
+  function open(event: MatrixEvent, portal: Portal): Job {
+    const job: Job = { event, portal, login: null, chat: null, incoming: null, media: null, fate: null }
+    const login = store.login(facts.platform, portal.loginId)
+    const chat = store.chat(portal.chatId)
+    if (!login || !chat || login.userId !== event.sender) {
+      job.fate = permanent('m.no_permission', "You're not logged in", 'not logged in')
+      return job
+    }
+    job.login = login
+    job.chat = chat
+    const incoming = fromMatrix(event)
+    if ('unsupported' in incoming) {
+      const reason =
+        event.type === 'm.room.encrypted' ? 'com.beeper.undecryptable_event' : 'com.beeper.unsupported_event'
+      job.fate = permanent(reason, incoming.unsupported)
+      return job
+    }
+    job.incoming = incoming
+    return job
+  }
+
+  async function carry(jobs: readonly Job[]): Promise<void> {
+    const { delayMs } = faults.of(facts.platform)
+    if (delayMs > 0) await clock.sleep(delayMs)
+    for (const job of jobs) if (!job.fate && store.messageOfEvent(job.event.event_id) === null) spoil(job)
+    await Promise.all(jobs.map(job => downloadPlaces.run(() => fetchMedia(job))))
+    const { fates, posted } = await committer.write(() => post(jobs))
+    network.announce(posted)
+    await Promise.all(
+      jobs.map((job, index) =>
+        statusPlaces.run(() => tell(job, fates[index] ?? permanent('m.event_not_handled', ''))),
+      ),
+    )
+    await markRead(jobs)
+  }
+
+  /** A failure that somebody asked for. */
+  function spoil(job: Job): void {
+    const failure = faults.takeFailure(facts.platform)
+    if (!failure) return
+    job.fate = {
+      status: failure.retriable ? 'FAIL_RETRIABLE' : 'FAIL_PERMANENT',
+      reason: failure.reason,
+      message: `The sandbox was told to fail this message (${failure.reason})`,
+      error: 'failed on purpose',
+    }
+  }
+
+  async function fetchMedia(job: Job): Promise<void> {
+    const wanted = job.incoming?.media
+    if (!wanted || job.fate || store.messageOfEvent(job.event.event_id) !== null) return
+    job.media = store.mediaByMxc(wanted.mxc)
+    if (job.media) return
+    try {
+      const response = await homeserver.download(wanted.mxc)
+      const mimeType = wanted.mimeType || (response.headers.get('content-type') ?? mimeTypeOf(wanted.name))
+      const { name, durationMs } = wanted
+      const saved = await files.save(response.body ?? new Blob([]).stream(), { name, mimeType, durationMs })
+      job.media = { ...saved, mxc: wanted.mxc }
+    } catch (error) {
+      job.fate = mediaFate(error)
+    }
+  }
+
+  /** Runs inside the transaction, perhaps twice: decides, and changes nothing but the database. */
+  function post(jobs: readonly Job[]): { fates: Fate[]; posted: Posted[] } {
+    const posted: Posted[] = []
+    const fates = jobs.map(job => {
+      if (job.fate || !job.incoming || !job.login || !job.chat) {
+        return job.fate ?? permanent('m.event_not_handled', 'nothing to do')
+      }
+      const success: Fate = {
+        status: 'SUCCESS',
+        deliveredTo: recipientGhosts(context, job.login.phone, job.chat),
+      }
+      if (store.messageOfEvent(job.event.event_id) !== null) return success
+      const content = contentOf(job.incoming, job.media)
+      if ('status' in content) return content
+      const origin = { loginId: job.login.id, roomId: job.portal.roomId, eventId: job.event.event_id }
+      posted.push(...network.postInTransaction({ chat: job.chat, sender: job.login.phone, content, origin }))
+      return success
+    })
+    return { fates, posted }
+  }
+
+  function contentOf(incoming: Incoming, media: Media | null): Content | Fate {
+    const { type, text, emoji, latitude, longitude } = incoming
+    if (incoming.targetEvent !== undefined) return relatedContent(incoming, incoming.targetEvent)
+    const replyTo = incoming.replyToEvent === undefined ? null : store.messageOfEvent(incoming.replyToEvent)
+    return {
+      type,
+      text,
+      emoji,
+      latitude,
+      longitude,
+      media: media ?? undefined,
+      fileName: incoming.media?.name,
+      replyTo: replyTo ?? undefined,
+    }
+  }
+
+  function relatedContent({ type, text, emoji }: Incoming, targetEvent: string): Content | Fate {
+    const target = store.messageOfEvent(targetEvent)
+    if (target === null)
+      return permanent('m.event_not_handled', 'The message that this is about is not known')
+    const original = type === 'delete' ? store.message(target) : null
+    // Redacting a reaction takes it back; redacting an edit or a message deletes what it is about.
+    if (original?.type === 'reaction')
+      return { type: 'reaction', text: '', target: original.target, emoji: '' }
+    return { type, text, emoji, target: original?.type === 'edit' ? original.target : target }
+  }
+
+  async function tell({ event, portal, chat, login }: Job, fate: Fate): Promise<void> {
+    const content = {
+      'm.relates_to': { rel_type: 'm.reference', event_id: event.event_id },
+      network: facts.networkId,
+      status: fate.status,
+      ...(fate.status === 'SUCCESS'
+        ? { delivered_to_users: fate.deliveredTo }
+        : { reason: fate.reason, error: fate.error, message: fate.message, internal_error: fate.error }),
+    }
+    try {
+      await homeserver.send({
+        roomId: portal.roomId,
+        type: 'com.beeper.message_send_status',
+        // A send that failed and is tried again by the same event does not exist: one status per event.
+        txnId: `status-${event.event_id}`,
+        content,
+      })
+    } catch (error) {
+      if (!(error instanceof MatrixError)) throw error
+      logger.warn(
+        { err: error, chat: chat?.id, login: login?.id },
+        'the status of a message could not be told',
+      )
+    }
+  }
+
+  /** Phones that answer by themselves have read what they answer: one receipt a room and ghost, for the last message. */
+  async function markRead(jobs: readonly Job[]): Promise<void> {
+    const last = new Map<string, Job>()
+    for (const job of jobs) if (!job.fate && job.chat) last.set(job.event.room_id, job)
+    const receipts = [...last.values()].flatMap(({ event, chat, login }) =>
+      (chat?.members ?? [])
+        .filter(phone => phone !== login?.phone && answersByItself(store, facts, phone))
+        .map(phone =>
+          statusPlaces.run(() =>
+            homeserver.markRead(event.room_id, event.event_id, ghostUserId(context, phone)),
+          ),
+        ),
+    )
+    for (const result of await Promise.allSettled(receipts)) {
+      if (result.status === 'rejected')
+        logger.debug({ err: result.reason }, 'a read receipt could not be sent')
+    }
+  }
+
+  return {
+    receive(body) {
+      const { events } = transactionSchema.parse(body)
+      const known = events.flatMap(event => {
+        const parsed = matrixEvent.safeParse(event)
+        return parsed.success ? [parsed.data] : []
+      })
+      const current = previous.then(() => process(known))
+      // A failed transaction is pushed again; it must not hold up the ones after it here.
+      previous = current.catch(() => {})
+      return current
+    },
+  }
+}
+
+function permanent(reason: string, message: string, error = message): Fate {
+  return { status: 'FAIL_PERMANENT', reason, message, error }
+}
+
+function mediaFate(error: unknown): Fate {
+  if (error instanceof FileTooLarge) return permanent('com.beeper.unsupported_event', error.message)
+  if (error instanceof MatrixError && error.status === 404) {
+    return permanent('m.event_not_handled', 'The file does not exist on the homeserver', error.message)
+  }
+  const message = error instanceof Error ? error.message : String(error)
+  return {
+    status: 'FAIL_RETRIABLE',
+    reason: 'm.event_not_handled',
+    message: 'The file could not be fetched',
+    error: message,
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * The sandbox: a phone network that exists only in this process, with a bridge to it for each simulated platform.
+ *
+ * To a homeserver and to whoever links devices it is bridges like any others; to people it is a page with phones. It knows
+ * nothing of the program that it is part of but a homeserver and a place for its data.
+ */
+import type { Database } from 'bun:sqlite'
+import { type Clock, systemClock } from '../lib/clock.ts'
+import type { Committer } from '../lib/group-commit.ts'
+import { type Logger, silentLogger } from '../lib/logger.ts'
+import { createEventStream } from './api/events.ts'
+import { createRouter } from './api/router.ts'
+import { createBridge, type SandboxBridge } from './bridge/bridge.ts'
+import type { HomeserverConnection } from './bridge/homeserver-client.ts'
+import { createLinkCodes } from './bridge/link-codes.ts'
+import { createFaults } from './network/faults.ts'
+import { createMediaFiles } from './network/media.ts'
+import { createNetwork } from './network/network.ts'
+import { seedNetwork } from './network/seed.ts'
+import { createNetworkStore } from './network/store.ts'
+import type { SandboxPlatform } from './platforms.ts'
+
+export type { SandboxBridge, SandboxRegistration } from './bridge/bridge.ts'
+export { SANDBOX_PLATFORMS, type SandboxPlatform } from './platforms.ts'
+
+export interface SandboxOptions {
+  /** Open and migrated. */
+  database: Database
+  committer: Committer
+  /** Folder for the network's files; made when missing. */
+  mediaDir: string
+  /** Where people reach the program, for example `http://localhost:8080`; without a slash at its end. */
+  baseUrl: () => string
+  homeserver: HomeserverConnection
+  /** Which platforms are simulated. */
+  platforms: readonly SandboxPlatform[]
+  maxUploadBytes: number
+  clock?: Clock
+  logger?: Logger
+}
+
+export interface Sandbox {
+  bridges: SandboxBridge[]
+  /** Serves /sandbox and everything below it. */
+  fetch(request: Request): Promise<Response>
+  /** Once the bridges are registered with the homeserver. */
+  start(): void
+  stop(): Promise<void>
+}
+
+export function createSandbox(options: SandboxOptions): Sandbox {
+  const {
+    database,
+    committer,
+    platforms,
+    homeserver,
+    baseUrl,
+    clock = systemClock,
+    logger = silentLogger,
+  } = options
+  const store = createNetworkStore(database)
+  const network = createNetwork(store, committer, clock)
+  const files = createMediaFiles(options.mediaDir, options.maxUploadBytes)
+  const faults = createFaults(() => clock.now())
+  const codes = createLinkCodes()
+  const parts = { database, committer, network, files, faults, codes, homeserver, baseUrl, clock, logger }
+  const bridges = platforms.map(platform => createBridge({ platform, ...parts }))
+  const events = createEventStream(network)
+  const router = createRouter({ network, committer, files, faults, codes, clock, platforms }, events, logger)
+  const seeded = seedNetwork(store, committer, clock.now())
+  seeded.catch(error => logger.error({ err: error }, 'the sandbox could not be filled with its first phones'))
+
+  return {
+    bridges,
+    async fetch(request) {
+      await seeded
+      return router.fetch(request)
+    },
+    start() {
+      for (const bridge of bridges) bridge.start()
+    },
+    async stop() {
+      events.stop()
+      await Promise.all(bridges.map(bridge => bridge.stop()))
+    },
+  }
+}

@@ -1,0 +1,101 @@
+/** Files of the network: streamed to the disk, made durable, measured; never whole in memory. */
+import { randomUUID } from 'node:crypto'
+import { mkdir, open, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { imageSize } from 'image-size'
+import type { Media, MediaType } from './types.ts'
+
+/** Enough of an image's beginning to find its dimensions, whatever metadata stands before them. */
+const HEAD_BYTES = 512 * 1024
+
+export class FileTooLarge extends Error {
+  constructor(readonly limitBytes: number) {
+    super(`the file is larger than ${limitBytes} bytes`)
+  }
+}
+
+export interface MediaFiles {
+  /**
+   * @returns the file's description once its bytes are on disk; nothing refers to it until a message does
+   * @throws FileTooLarge
+   */
+  save(
+    source: AsyncIterable<Uint8Array>,
+    about: { name: string; mimeType: string; durationMs?: number | null },
+  ): Promise<Media>
+  open(mediaId: string): Bun.BunFile
+}
+
+export function createMediaFiles(folder: string, maxBytes: number): MediaFiles {
+  const pathOf = (id: string) => join(folder, id)
+  return {
+    async save(source, about) {
+      const id = randomUUID()
+      const path = pathOf(id)
+      await mkdir(folder, { recursive: true })
+      try {
+        const sizeBytes = await writeDurably(path, source, maxBytes)
+        const mimeType = about.mimeType || mimeTypeOf(about.name)
+        const dimensions = mimeType.startsWith('image/') ? await measure(path) : null
+        return {
+          id,
+          name: about.name,
+          mimeType,
+          sizeBytes,
+          width: dimensions?.width ?? null,
+          height: dimensions?.height ?? null,
+          blurhash: null,
+          durationMs: about.durationMs ?? null,
+          mxc: null,
+        }
+      } catch (error) {
+        await rm(path, { force: true })
+        throw error
+      }
+    },
+    open: mediaId => Bun.file(pathOf(mediaId)),
+  }
+}
+
+/** @returns the media type that a file's name suggests, `application/octet-stream` when it suggests none */
+export function mimeTypeOf(name: string): string {
+  return Bun.file(name).type.split(';')[0] || 'application/octet-stream'
+}
+
+/** @returns the kind of message which a file of this media type is sent as, when nobody says */
+export function mediaTypeFor(mimeType: string): MediaType {
+  const [kind] = mimeType.split('/')
+  return kind === 'image' || kind === 'video' || kind === 'audio' ? kind : 'file'
+}
+
+async function writeDurably(
+  path: string,
+  source: AsyncIterable<Uint8Array>,
+  maxBytes: number,
+): Promise<number> {
+  const file = await open(path, 'wx', 0o600)
+  let sizeBytes = 0
+  try {
+    for await (const chunk of source) {
+      sizeBytes += chunk.byteLength
+      if (sizeBytes > maxBytes) throw new FileTooLarge(maxBytes)
+      await file.write(chunk)
+    }
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  // The name itself must survive a power cut too.
+  const folder = await open(join(path, '..'), 'r')
+  await folder.sync().finally(() => folder.close())
+  return sizeBytes
+}
+
+async function measure(path: string): Promise<{ width: number; height: number } | null> {
+  try {
+    return imageSize(await Bun.file(path).slice(0, HEAD_BYTES).bytes())
+  } catch {
+    // Not an image that anyone could show, whatever it was called: it goes without dimensions.
+    return null
+  }
+}

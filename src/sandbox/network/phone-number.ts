@@ -1,0 +1,87 @@
+/** The network's numbers: how they are read, which exist, and the name a number has before anyone gives it one. */
+import { createHash } from 'node:crypto'
+
+/** @returns the digits as typed (a leading zero is kept), or null when it is no number of 5 to 15 digits */
+export function parsePhone(input: string): string | null {
+  const digits = input
+    .trim()
+    .replace(/^\+/, '')
+    .replaceAll(/[\s().-]/g, '')
+  return /^\d{5,15}$/.test(digits) ? digits : null
+}
+
+/** Every number exists, except those that begin with 999: so that "not on this network" can be tried. */
+export function existsOnNetwork(phone: string): boolean {
+  return !phone.startsWith('999')
+}
+
+const FIRST_NAMES = [
+  'Ada',
+  'Amina',
+  'Bola',
+  'Carmen',
+  'Chen',
+  'Dalia',
+  'Elif',
+  'Emeka',
+  'Farah',
+  'Grace',
+  'Hugo',
+  'Ines',
+  'Jonas',
+  'Kofi',
+  'Leila',
+  'Lucas',
+  'Maya',
+  'Mateo',
+  'Nadia',
+  'Noah',
+  'Olga',
+  'Omar',
+  'Priya',
+  'Rosa',
+  'Samir',
+  'Sofia',
+  'Tariq',
+  'Uma',
+  'Viktor',
+  'Wanjiru',
+  'Yuki',
+  'Zoe',
+]
+const LAST_NAMES = [
+  'Abena',
+  'Almeida',
+  'Baker',
+  'Costa',
+  'Diallo',
+  'Eriksen',
+  'Fontaine',
+  'Garcia',
+  'Haddad',
+  'Ivanova',
+  'Jansen',
+  'Kamau',
+  'Lindqvist',
+  'Mbeki',
+  'Moreau',
+  'Nguyen',
+  'Okafor',
+  'Petrov',
+  'Quispe',
+  'Rossi',
+  'Sato',
+  'Tamba',
+  'Usman',
+  'Vargas',
+  'Weber',
+  'Xu',
+  'Yilmaz',
+  'Zidane',
+]
+
+/** @returns a person's name, always the same for the same number */
+export function generatedName(phone: string): string {
+  const digest = createHash('sha256').update(`name:${phone}`).digest()
+  return `${FIRST_NAMES[digest.readUInt16BE(0) % FIRST_NAMES.length]} ${LAST_NAMES[digest.readUInt16BE(2) % LAST_NAMES.length]}`
+}

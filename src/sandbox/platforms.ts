@@ -1,0 +1,166 @@
+/** What differs between the simulated platforms: names, ids, login flows, invite links. */
+import { createHash } from 'node:crypto'
+import { existsOnNetwork } from './network/phone-number.ts'
+
+export const SANDBOX_PLATFORMS = ['wa', 'signal', 'telegram'] as const
+export type SandboxPlatform = (typeof SANDBOX_PLATFORMS)[number]
+
+export interface LoginFlow {
+  id: 'qr' | 'phone'
+  name: string
+  description: string
+}
+
+/** One platform as its bridge presents it. */
+export interface PlatformFacts {
+  platform: SandboxPlatform
+  displayName: string
+  networkId: string
+  networkUrl: string
+  botLocalpart: string
+  botName: string
+  commandPrefix: string
+  /** Prefix of login step ids and error codes. */
+  stepPrefix: string
+  errorPrefix: string
+  flows: readonly LoginFlow[]
+  inviteBase: string
+  /** @returns the platform's own id of the account with this number: login id and localpart of its ghost */
+  accountId(phone: string): string
+  /** The other way round; null when it is no account of this network. */
+  phoneOfAccount(accountId: string): string | null
+  /** The id of a direct chat with the account, as the bridge gives it in m.bridge. */
+  directChannelId(accountId: string): string
+  /** @param seed what the new group's id is derived from */
+  groupId(seed: string): string
+}
+
+const QR_FLOW = (app: string): LoginFlow => ({
+  id: 'qr',
+  name: 'QR',
+  description: `Scan a QR code with the ${app} app`,
+})
+
+const FACTS: Record<SandboxPlatform, PlatformFacts> = {
+  wa: {
+    platform: 'wa',
+    displayName: 'WhatsApp',
+    networkId: 'whatsapp',
+    networkUrl: 'https://whatsapp.com',
+    botLocalpart: 'whatsappbot',
+    botName: 'WhatsApp bridge bot',
+    commandPrefix: '!wa',
+    stepPrefix: 'fi.mau.whatsapp.login',
+    errorPrefix: 'FI.MAU.WHATSAPP',
+    flows: [
+      QR_FLOW('WhatsApp'),
+      { id: 'phone', name: 'Pairing code', description: 'Type a code that this shows into the WhatsApp app' },
+    ],
+    inviteBase: 'https://chat.whatsapp.com/',
+    accountId: phone => phone,
+    phoneOfAccount: id => existing(/^\d{5,15}$/.test(id) ? id : null),
+    directChannelId: id => `${id}@s.whatsapp.net`,
+    groupId: seed => `120363${decimalDigest(seed, 12)}@g.us`,
+  },
+  signal: {
+    platform: 'signal',
+    displayName: 'Signal',
+    networkId: 'signal',
+    networkUrl: 'https://signal.org',
+    botLocalpart: 'signalbot',
+    botName: 'Signal bridge bot',
+    commandPrefix: '!signal',
+    stepPrefix: 'fi.mau.signal.login',
+    errorPrefix: 'FI.MAU.SIGNAL',
+    flows: [QR_FLOW('Signal')],
+    inviteBase: 'https://signal.group/#',
+    accountId: phoneToUuid,
+    phoneOfAccount: id => existing(uuidToPhone(id)),
+    directChannelId: id => id,
+    groupId: seed =>
+      createHash('sha256').update(seed).digest('base64').replaceAll('/', 'b').replaceAll('+', 'a'),
+  },
+  telegram: {
+    platform: 'telegram',
+    displayName: 'Telegram',
+    networkId: 'telegram',
+    networkUrl: 'https://telegram.org',
+    botLocalpart: 'telegrambot',
+    botName: 'Telegram bridge bot',
+    commandPrefix: '!tg',
+    stepPrefix: 'fi.mau.telegram.login',
+    errorPrefix: 'FI.MAU.TELEGRAM',
+    flows: [
+      QR_FLOW('Telegram'),
+      {
+        id: 'phone',
+        name: 'Phone number',
+        description: 'Log in with a code that Telegram sends to the phone',
+      },
+    ],
+    inviteBase: 'https://t.me/+',
+    // The leading 1 keeps a number's leading zeros.
+    accountId: phone => `1${phone}`,
+    phoneOfAccount: id => existing(/^1\d{5,15}$/.test(id) ? id.slice(1) : null),
+    directChannelId: id => `user:${id}`,
+    groupId: seed => `channel:1${decimalDigest(seed, 9)}`,
+  },
+}
+
+export function platformFacts(platform: SandboxPlatform): PlatformFacts {
+  return FACTS[platform]
+}
+
+export function isSandboxPlatform(value: string): value is SandboxPlatform {
+  return (SANDBOX_PLATFORMS as readonly string[]).includes(value)
+}
+
+/** @returns the invite code in `link`, which may be the whole link in any usual form; null when it is not this platform's */
+export function inviteCodeOf(facts: PlatformFacts, link: string): string | null {
+  const patterns: Record<SandboxPlatform, RegExp> = {
+    wa: /^(?:https?:\/\/)?chat\.whatsapp\.com\/(?:invite\/)?([\w-]+)\/?(?:\?.*)?$/i,
+    signal: /^(?:(?:https?:\/\/)?signal\.group\/|sgnl:\/\/signal\.group\/)#([\w=-]+)$/i,
+    telegram: /^(?:https?:\/\/)?(?:t|telegram)\.me\/(?:\+|joinchat\/)([\w-]+)\/?$/i,
+  }
+  return patterns[facts.platform].exec(link.trim())?.[1] ?? null
+}
+
+function existing(phone: string | null): string | null {
+  return phone !== null && existsOnNetwork(phone) ? phone : null
+}
+
+function decimalDigest(seed: string, digits: number): string {
+  const value = BigInt(`0x${createHash('sha256').update(seed).digest('hex')}`)
+  return (value % 10n ** BigInt(digits)).toString().padStart(digits, '0')
+}
+
+/*
+ * A Signal account id is a UUID which must lead back to the number with no table between them: the number, with a 1 before
+ * it, is scrambled by a multiplication that can be undone (modulo 2^60), and fills the UUID's first 15 free digits; the
+ * rest is a digest, which tells such a UUID from any other.
+ */
+const SCRAMBLE = 0x9e3779b97f4a7c15n
+const SPACE = 1n << 60n
+const UNSCRAMBLE = inverse(SCRAMBLE)
+
+function phoneToUuid(phone: string): string {
+  const scrambled = ((BigInt(`1${phone}`) * SCRAMBLE) % SPACE).toString(16).padStart(15, '0')
+  const digest = createHash('sha256').update(`signal:${phone}`).digest('hex')
+  const [a, b, c] = [scrambled.slice(0, 8), scrambled.slice(8, 12), scrambled.slice(12)]
+  return `${a}-${b}-4${c}-8${digest.slice(0, 3)}-${digest.slice(3, 15)}`
+}
+
+function uuidToPhone(uuid: string): string | null {
+  const parts = /^([\da-f]{8})-([\da-f]{4})-4([\da-f]{3})-8[\da-f]{3}-[\da-f]{12}$/.exec(uuid.toLowerCase())
+  if (!parts) return null
+  const digits = ((BigInt(`0x${parts[1]}${parts[2]}${parts[3]}`) * UNSCRAMBLE) % SPACE).toString()
+  const phone = digits.slice(1)
+  return /^\d{5,15}$/.test(phone) && phoneToUuid(phone) === uuid.toLowerCase() ? phone : null
+}
+
+/** The number that undoes a multiplication by the odd `factor` modulo 2^60 (Newton's iteration doubles the right bits). */
+function inverse(factor: bigint): bigint {
+  let guess = factor
+  for (let step = 0; step < 6; step++) guess = BigInt.asUintN(60, guess * (2n - factor * guess))
+  return guess
+}
