@@ -4,6 +4,7 @@ DROP TABLE chats;
 DROP TABLE contacts;
 DROP TABLE deliveries;
 DROP TABLE delivery_lanes;
+DROP TABLE device_paces;
 DROP TABLE early_statuses;
 DROP TABLE held_events;
 DROP TABLE inbox_events;

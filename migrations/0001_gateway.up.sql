@@ -71,6 +71,11 @@ CREATE TABLE delivery_lanes (
 );
 
 CREATE INDEX delivery_lanes_due ON delivery_lanes (endpoint,due_at);
+CREATE TABLE device_paces (
+  device_row_id text PRIMARY KEY NOT NULL,
+  rest_at integer NOT NULL
+);
+
 CREATE TABLE devices (
   id text PRIMARY KEY NOT NULL,
   identity_id text NOT NULL,
@@ -178,7 +183,8 @@ CREATE TABLE outbox_lanes (
   lane text PRIMARY KEY NOT NULL,
   device_row_id text NOT NULL,
   due_at integer NOT NULL,
-  lease_id text
+  lease_id text,
+  has_slot integer NOT NULL
 );
 
 CREATE INDEX outbox_lanes_due ON outbox_lanes (due_at);

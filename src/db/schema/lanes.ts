@@ -13,6 +13,8 @@ export const outboxLanes = sqliteTable(
     dueAt: integer('due_at').notNull(),
     /** Who holds it; null when nobody does. */
     leaseId: text('lease_id'),
+    /** Whether `dueAt` is a slot of the device's pace that was given to this lane. */
+    hasSlot: integer('has_slot', { mode: 'boolean' }).notNull(),
   },
   table => [index('outbox_lanes_due').on(table.dueAt), index('outbox_lanes_device').on(table.deviceRowId)],
 )
@@ -28,3 +30,9 @@ export const deliveryLanes = sqliteTable(
   },
   table => [index('delivery_lanes_due').on(table.endpoint, table.dueAt)],
 )
+
+/** The pace of a device's sending (generic cell rate algorithm): when it would be back at rest after all slots given so far. */
+export const devicePaces = sqliteTable('device_paces', {
+  deviceRowId: text('device_row_id').primaryKey(),
+  restAt: integer('rest_at').notNull(),
+})

@@ -1,0 +1,118 @@
+/** Accepting sends and showing what became of them. */
+import { contactKey, groupKey, splitList } from '../../domain/addresses.ts'
+import { GatewayError } from '../../domain/errors.ts'
+import type { RecipientKind } from '../../domain/states.ts'
+import { type Clock, rfc3339 } from '../../lib/clock.ts'
+import { timeOrderedId } from '../../lib/tokens.ts'
+import type { LinkedDevices } from '../devices/devices.ts'
+import type { MediaStore } from '../media/types.ts'
+import type { MessageRepository, MessageWithDevice } from './repository.ts'
+import type { Messages, MessageView, SendRequest } from './types.ts'
+
+export interface MessagesOptions {
+  repository: MessageRepository
+  devices: Pick<LinkedDevices, 'find'>
+  media: Pick<MediaStore, 'discard'>
+  /** There is something to send. */
+  onAccepted(): void
+  clock: Clock
+}
+
+/** A Matrix event holds 64 KiB, and the text is not all of it (client-server API, "Size limits"). */
+const MAX_TEXT_BYTES = 50_000
+const MAX_RECIPIENTS = 1_000
+
+export function createMessages({ repository, devices, media, onAccepted, clock }: MessagesOptions): Messages {
+  async function accept(request: SendRequest) {
+    const { identityId, file } = request
+    const { kind, recipients } = recipientsOf(request)
+    checkContent(request)
+    const device = await devices.find(identityId, request.deviceId, request.platform)
+    if (!device) {
+      throw new GatewayError(
+        'not_found',
+        `device_id: there is no ${request.platform} device ${request.deviceId}`,
+      )
+    }
+    const rows = recipients.map(recipient => ({
+      id: timeOrderedId('msg_'),
+      identityId,
+      deviceRowId: device.id,
+      lane: `${device.id}/${recipientKey(kind, recipient)}`,
+      recipientKind: kind,
+      recipient,
+      text: request.text || null,
+      mediaId: file?.id ?? null,
+      replyTo: request.replyId || null,
+    }))
+    await repository.accept(rows, file, clock.now())
+    onAccepted()
+    return rows.map(({ id, recipient }) => ({ id, to: recipient, status: 'queued' as const }))
+  }
+
+  return {
+    async accept(request) {
+      try {
+        return await accept(request)
+      } catch (error) {
+        if (request.file) await media.discard(request.file)
+        throw error
+      }
+    },
+
+    async get(identityId, messageId) {
+      const found = await repository.get(identityId, messageId)
+      if (found) return view(found)
+      throw new GatewayError('not_found', `there is no message ${messageId}`)
+    },
+
+    async list(identityId, limit, before) {
+      return (await repository.list(identityId, limit, before)).map(view)
+    },
+  }
+}
+
+/** The key under which a recipient is one and the same, however it is written. */
+export function recipientKey(kind: RecipientKind, recipient: string): string {
+  return kind === 'group' ? `group:${groupKey(recipient)}` : `contact:${contactKey(recipient)}`
+}
+
+/** group_url wins over contact. */
+function recipientsOf({ platform, contact, groupUrl }: SendRequest): {
+  kind: RecipientKind
+  recipients: string[]
+} {
+  if (!platform) throw new GatewayError('bad_request', 'Missing required field: platform')
+  const groups = splitList(groupUrl ?? '')
+  const recipients = groups.length > 0 ? groups : splitList(contact ?? '')
+  if (recipients.length === 0)
+    throw new GatewayError('bad_request', 'Missing required field: contact or group_url')
+  const kind = groups.length > 0 ? 'group' : 'contact'
+  if (recipients.length > MAX_RECIPIENTS) {
+    const field = kind === 'group' ? 'group_url' : 'contact'
+    throw new GatewayError('bad_request', `${field}: expected at most ${MAX_RECIPIENTS} recipients`)
+  }
+  return { kind, recipients }
+}
+
+function checkContent({ text, file }: SendRequest): void {
+  if (!text && !file) throw new GatewayError('bad_request', 'Either text or file must be provided')
+  // The length in UTF-16 units bounds the bytes from both sides, so most texts needn't be encoded to know.
+  if (text && text.length * 3 > MAX_TEXT_BYTES && Buffer.byteLength(JSON.stringify(text)) > MAX_TEXT_BYTES) {
+    throw new GatewayError('bad_request', `text: expected at most ${MAX_TEXT_BYTES} bytes`)
+  }
+}
+
+function view({ message, platform, deviceId }: MessageWithDevice): MessageView {
+  return {
+    id: message.id,
+    platform,
+    device_id: deviceId,
+    to: message.recipient,
+    status: message.status,
+    reason: message.reason,
+    event_id: message.eventId,
+    created_at: rfc3339(message.createdAt),
+    updated_at: rfc3339(message.updatedAt),
+  }
+}

@@ -1,0 +1,179 @@
+/**
+ * The outbox's loop: claims lanes that are due, sends their messages in order and settles them. A crash between a send and its
+ * settlement repeats the send with the same transaction id, which the homeserver answers with the same event.
+ */
+import type { Message } from '../../db/schema/index.ts'
+import { type ErrorCode, GatewayError, messageOf } from '../../domain/errors.ts'
+import type { MatrixSession, MatrixSessions } from '../../domain/ports.ts'
+import { backoffMs } from '../../lib/backoff.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Logger } from '../../lib/logger.ts'
+import { timeOrderedId } from '../../lib/tokens.ts'
+import { Nudge, type Worker } from '../../runtime/worker.ts'
+import type { ChatRooms } from '../chats/chat-rooms.ts'
+import type { LinkedDevices } from '../devices/devices.ts'
+import type { MediaFiles } from '../media/media-store.ts'
+import { messageContent } from './content.ts'
+import type { Pace } from './pace.ts'
+import type { Recipients } from './recipients.ts'
+import type { ClaimedLane, MessageRepository, Settlement } from './repository.ts'
+
+export interface OutboxOptions {
+  repository: MessageRepository
+  recipients: Recipients
+  devices: Pick<LinkedDevices, 'get'>
+  chatRooms: Pick<ChatRooms, 'ensureJoined'>
+  media: Pick<MediaFiles, 'upload'>
+  sessions: MatrixSessions
+  matrixUserOf(identityId: string): Promise<string>
+  paceOf(platform: string): Pace
+  clock: Clock
+  logger: Logger
+}
+
+export interface Outbox {
+  worker: Worker
+  /** There is something to send. */
+  nudge(): void
+}
+
+/** Lanes in flight at a time, and messages taken from one at a time. */
+const MAX_LANES = 128
+const MAX_MESSAGES_PER_LANE = 32
+/** A lease outlives any single send; it is what another process waits for when this one dies. */
+const LEASE_MS = 120_000
+/** How often due lanes are looked for that no nudge told of, in milliseconds. */
+const POLL_MS = 5_000
+const RETRY = { baseMs: 500, capMs: 300_000 }
+/** A message that could not be handed over for this long has failed. */
+const GIVE_UP_AFTER_MS = 24 * 3_600_000
+
+/** Failures that mend themselves: the message waits. Every other expected failure is final. */
+const PASSING: readonly ErrorCode[] = [
+  'bridge_unavailable',
+  'bridge_timeout',
+  'homeserver_unavailable',
+  'storage_full',
+  'shutting_down',
+]
+/** An unexpected error is a defect of ours; it is tried again this often in case it passes. */
+const MAX_UNEXPECTED_ATTEMPTS = 5
+
+export function createOutbox(options: OutboxOptions): Outbox {
+  const { repository, recipients, devices, chatRooms, media, sessions, matrixUserOf, paceOf, clock, logger } =
+    options
+  const nudge = new Nudge()
+  const inFlight = new Set<Promise<void>>()
+
+  async function send(message: Message): Promise<Settlement> {
+    const device = await devices.get(message.deviceRowId)
+    if (!device || device.state === 'logged_out') {
+      throw new GatewayError('not_found', 'the device is no longer linked')
+    }
+    const userId = await matrixUserOf(message.identityId)
+    const session = sessions.actingAs(userId)
+    const roomId = await recipients.resolve(device, userId, message.recipientKind, message.recipient)
+    try {
+      return { outcome: 'sent', eventId: await sendTo(roomId, session, message), roomId }
+    } catch (error) {
+      if (isGone(error)) await recipients.forget(device, roomId)
+      // What was known of the room may be out of date: once more with what the bridge says now.
+      if (isGone(error) && message.attempts === 0) return { outcome: 'retry', reason: messageOf(error) }
+      throw error
+    }
+  }
+
+  async function sendTo(roomId: string, session: MatrixSession, message: Message): Promise<string> {
+    const chat = await chatRooms.ensureJoined(message.identityId, roomId)
+    if (chat.encrypted) {
+      throw new GatewayError(
+        'conflict',
+        'room_encrypted: the chat is end-to-end encrypted, so nothing is sent in clear',
+      )
+    }
+    const upload = message.mediaId === null ? undefined : await media.upload(message.mediaId, session)
+    const content = messageContent(message, upload && { media: upload.file, mxcUri: upload.mxcUri })
+    return session.send(roomId, 'm.room.message', content, message.id)
+  }
+
+  /** What a failed try means for the message. */
+  function settlementOf(error: unknown, message: Message): Settlement {
+    const reason = messageOf(error)
+    const isOld = clock.now() - message.createdAt > GIVE_UP_AFTER_MS
+    if (error instanceof GatewayError) {
+      if (!PASSING.includes(error.code)) return { outcome: 'failed', reason }
+      return isOld
+        ? { outcome: 'failed', reason: `given up after a day: ${reason}` }
+        : { outcome: 'retry', reason }
+    }
+    logger.error({ message: message.id, err: error }, 'sending failed unexpectedly')
+    const isLast = message.attempts + 1 >= MAX_UNEXPECTED_ATTEMPTS
+    return { outcome: isLast ? 'failed' : 'retry', reason: `internal error: ${reason}` }
+  }
+
+  /** Sends a lane's messages in order, as far as it goes. The next one is sent while the one before is being settled. */
+  async function work(lane: ClaimedLane, signal: AbortSignal): Promise<void> {
+    const settling: Promise<void>[] = []
+    let dueAt = clock.now()
+    for (const message of lane.messages) {
+      if (signal.aborted) break
+      const settlement = await send(message).catch(error => settlementOf(error, message))
+      settling.push(repository.settle(message, settlement, clock.now()))
+      if (settlement.outcome === 'retry') {
+        dueAt = clock.now() + backoffMs(message.attempts + 1, RETRY)
+        break
+      }
+      if (settlement.outcome === 'failed') {
+        logger.info({ message: message.id, reason: settlement.reason }, 'a message failed')
+      }
+    }
+    await Promise.all(settling)
+    await repository.release(lane, dueAt)
+  }
+
+  function start(lane: ClaimedLane, signal: AbortSignal): void {
+    const run = work(lane, signal)
+      // The lease stays and runs out: the lane is tried again then.
+      .catch(error => logger.error({ lane: lane.lane, err: error }, 'a lane could not be settled'))
+      .finally(() => {
+        inFlight.delete(run)
+        nudge.nudge()
+      })
+    inFlight.add(run)
+  }
+
+  async function run(signal: AbortSignal): Promise<void> {
+    await repository.releaseAbandoned(clock.now())
+    while (!signal.aborted) {
+      const free = MAX_LANES - inFlight.size
+      const lanes = free === 0 ? [] : await claim(free)
+      for (const lane of lanes) start(lane, signal)
+      if (lanes.length === 0) await nudge.wait(clock, await idleMs(free), signal)
+    }
+    await Promise.all(inFlight)
+  }
+
+  function claim(maxLanes: number): Promise<ClaimedLane[]> {
+    return repository.claim({
+      leaseId: timeOrderedId('lease_'),
+      now: clock.now(),
+      leaseMs: LEASE_MS,
+      maxLanes,
+      maxMessagesPerLane: MAX_MESSAGES_PER_LANE,
+      paceOf,
+    })
+  }
+
+  async function idleMs(free: number): Promise<number> {
+    // With every lane in use, the end of one wakes us.
+    if (free === 0) return POLL_MS
+    const dueAt = await repository.nextDueAt()
+    return dueAt === null ? POLL_MS : Math.min(POLL_MS, Math.max(1, dueAt - clock.now()))
+  }
+
+  return { worker: { name: 'outbox', run }, nudge: () => nudge.nudge() }
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof GatewayError && (error.code === 'forbidden' || error.code === 'not_found')
+}

@@ -1,0 +1,356 @@
+/**
+ * SQL of the outbox. A lane (one device, one recipient) is claimed by lease and its messages are sent in order; the lane's row exists as long as
+ * it has messages waiting.
+ */
+import { and, desc, eq, lt, sql } from 'drizzle-orm'
+import type { Db } from '../../db/open.ts'
+import {
+  devicePaces,
+  devices,
+  earlyStatuses,
+  type Message,
+  media,
+  messages,
+  outboxLanes,
+  resolvedRecipients,
+} from '../../db/schema/index.ts'
+import type { StagedFile } from '../media/types.ts'
+import { nextSlot, type Pace } from './pace.ts'
+
+export type NewMessage = Pick<
+  Message,
+  | 'id'
+  | 'identityId'
+  | 'deviceRowId'
+  | 'lane'
+  | 'recipientKind'
+  | 'recipient'
+  | 'text'
+  | 'mediaId'
+  | 'replyTo'
+>
+
+export interface ClaimedLane {
+  lane: string
+  leaseId: string
+  /** Oldest first, never empty. */
+  messages: Message[]
+}
+
+export interface ClaimRequest {
+  leaseId: string
+  now: number
+  leaseMs: number
+  maxLanes: number
+  /** Of a lane without a pace. */
+  maxMessagesPerLane: number
+  /** The pace of each platform. */
+  paceOf(platform: string): Pace
+}
+
+/** How a try ended. */
+export type Settlement =
+  | { outcome: 'sent'; eventId: string; roomId: string }
+  | { outcome: 'failed'; reason: string }
+  /** To be tried again; until then nothing of its lane is sent. */
+  | { outcome: 'retry'; reason: string }
+
+export interface MessageRepository {
+  accept(rows: readonly NewMessage[], file: StagedFile | undefined, now: number): Promise<void>
+  claim(request: ClaimRequest): Promise<ClaimedLane[]>
+  settle(message: Message, settlement: Settlement, now: number): Promise<void>
+  /** Gives a lane back. @param dueAt when its next message may be tried, if it has one */
+  release(lane: ClaimedLane, dueAt: number): Promise<void>
+  /** When the next lane is due, null when none waits. */
+  nextDueAt(): Promise<number | null>
+  /** Leases of a process that is gone: with one process for a database file, all that are there at its start. */
+  releaseAbandoned(now: number): Promise<void>
+  get(identityId: string, id: string): Promise<MessageWithDevice | null>
+  list(identityId: string, limit: number, before: string | undefined): Promise<MessageWithDevice[]>
+  resolvedRoom(deviceRowId: string, recipientKey: string): Promise<string | null>
+  rememberRoom(deviceRowId: string, recipientKey: string, roomId: string, now: number): Promise<void>
+  forgetRoom(deviceRowId: string, roomId: string): Promise<void>
+}
+
+export interface MessageWithDevice {
+  message: Message
+  platform: string
+  deviceId: string
+}
+
+export function createMessageRepository(db: Db): MessageRepository {
+  const { orm, committer } = db
+  const param = sql.placeholder
+
+  const insertMessage = orm
+    .insert(messages)
+    .values({
+      id: param('id'),
+      identityId: param('identityId'),
+      deviceRowId: param('deviceRowId'),
+      lane: param('lane'),
+      recipientKind: param('recipientKind'),
+      recipient: param('recipient'),
+      text: param('text'),
+      mediaId: param('mediaId'),
+      replyTo: param('replyTo'),
+      status: 'queued',
+      reason: null,
+      attempts: 0,
+      roomId: null,
+      eventId: null,
+      createdAt: param('now'),
+      updatedAt: param('now'),
+    })
+    .prepare()
+  // A lane that exists keeps its time: it waits for its slot or its retry, or its holder will see the new message.
+  const openLane = orm
+    .insert(outboxLanes)
+    .values({
+      lane: param('lane'),
+      deviceRowId: param('deviceRowId'),
+      dueAt: param('now'),
+      leaseId: null,
+      hasSlot: false,
+    })
+    .onConflictDoNothing()
+    .prepare()
+  const dueLanes = orm
+    .select({
+      lane: outboxLanes.lane,
+      hasSlot: outboxLanes.hasSlot,
+      deviceRowId: outboxLanes.deviceRowId,
+      platform: devices.platform,
+    })
+    .from(outboxLanes)
+    .innerJoin(devices, eq(devices.id, outboxLanes.deviceRowId))
+    .where(sql`${outboxLanes.dueAt} <= ${param('now')}`)
+    .orderBy(outboxLanes.dueAt)
+    .limit(param('limit'))
+    .prepare()
+  const lease = orm
+    .update(outboxLanes)
+    .set({ leaseId: sql`${param('leaseId')}`, dueAt: sql`${param('until')}`, hasSlot: false })
+    .where(eq(outboxLanes.lane, param('lane')))
+    .prepare()
+  const giveSlot = orm
+    .update(outboxLanes)
+    .set({ leaseId: null, dueAt: sql`${param('dueAt')}`, hasSlot: true })
+    .where(eq(outboxLanes.lane, param('lane')))
+    .prepare()
+  const waitingMessages = orm
+    .select()
+    .from(messages)
+    .where(and(eq(messages.lane, param('lane')), sql`${messages.status} in ('queued', 'sending')`))
+    .orderBy(messages.seq)
+    .limit(param('limit'))
+    .prepare()
+  const markSending = orm
+    .update(messages)
+    .set({ status: 'sending', attempts: sql`${messages.attempts} + 1`, updatedAt: sql`${param('now')}` })
+    .where(eq(messages.seq, param('seq')))
+    .prepare()
+  const markSent = orm
+    .update(messages)
+    .set({
+      status: 'sent',
+      reason: null,
+      eventId: sql`${param('eventId')}`,
+      roomId: sql`${param('roomId')}`,
+      updatedAt: sql`${param('now')}`,
+    })
+    .where(eq(messages.seq, param('seq')))
+    .prepare()
+  const markStatus = orm
+    .update(messages)
+    .set({
+      status: sql`${param('status')}`,
+      reason: sql`${param('reason')}`,
+      updatedAt: sql`${param('now')}`,
+    })
+    .where(eq(messages.seq, param('seq')))
+    .prepare()
+  const earlyStatus = orm
+    .select()
+    .from(earlyStatuses)
+    .where(eq(earlyStatuses.eventId, param('eventId')))
+    .prepare()
+  const dropEarly = orm
+    .delete(earlyStatuses)
+    .where(eq(earlyStatuses.eventId, param('eventId')))
+    .prepare()
+  const closeLane = orm
+    .delete(outboxLanes)
+    .where(eq(outboxLanes.lane, param('lane')))
+    .prepare()
+  const returnLane = orm
+    .update(outboxLanes)
+    .set({ leaseId: null, dueAt: sql`${param('dueAt')}` })
+    .where(and(eq(outboxLanes.lane, param('lane')), eq(outboxLanes.leaseId, param('leaseId'))))
+    .prepare()
+  const requeue = orm
+    .update(messages)
+    .set({ status: 'queued' })
+    .where(and(eq(messages.lane, param('lane')), eq(messages.status, 'sending')))
+    .prepare()
+  const earliest = orm
+    .select({ dueAt: sql<number | null>`min(${outboxLanes.dueAt})` })
+    .from(outboxLanes)
+    .prepare()
+  const paceOfDevice = orm
+    .select({ restAt: devicePaces.restAt })
+    .from(devicePaces)
+    .where(eq(devicePaces.deviceRowId, param('deviceRowId')))
+    .prepare()
+  const setPace = orm
+    .insert(devicePaces)
+    .values({ deviceRowId: param('deviceRowId'), restAt: param('restAt') })
+    .onConflictDoUpdate({ target: devicePaces.deviceRowId, set: { restAt: sql`excluded.rest_at` } })
+    .prepare()
+  const resolved = orm
+    .select({ roomId: resolvedRecipients.roomId })
+    .from(resolvedRecipients)
+    .where(
+      and(
+        eq(resolvedRecipients.deviceRowId, param('deviceRowId')),
+        eq(resolvedRecipients.recipientKey, param('recipientKey')),
+      ),
+    )
+    .prepare()
+
+  /** Whether the lane may send one message now. If not, it waits for the slot that it is given here. */
+  function takeSlot(
+    lane: { lane: string; deviceRowId: string; hasSlot: boolean },
+    pace: Pace,
+    now: number,
+  ): boolean {
+    if (lane.hasSlot) return true
+    const restAt = paceOfDevice.get({ deviceRowId: lane.deviceRowId })?.restAt ?? 0
+    const slot = nextSlot(pace, restAt, now)
+    setPace.run({ deviceRowId: lane.deviceRowId, restAt: slot.restAt })
+    if (slot.at <= now) return true
+    giveSlot.run({ lane: lane.lane, dueAt: slot.at })
+    return false
+  }
+
+  function withDevice() {
+    return orm
+      .select({ message: messages, platform: devices.platform, deviceId: devices.deviceId })
+      .from(messages)
+      .innerJoin(devices, eq(devices.id, messages.deviceRowId))
+  }
+
+  return {
+    accept: (rows, file, now) =>
+      committer.write(() => {
+        if (file) {
+          orm
+            .insert(media)
+            .values({ ...file, createdAt: now, updatedAt: now })
+            .run()
+        }
+        for (const row of rows) {
+          insertMessage.run({ ...row, now })
+          openLane.run({ lane: row.lane, deviceRowId: row.deviceRowId, now })
+        }
+      }),
+
+    claim: ({ leaseId, now, leaseMs, maxLanes, maxMessagesPerLane, paceOf }) =>
+      committer.write(() => {
+        const claimed: ClaimedLane[] = []
+        for (const due of dueLanes.all({ now, limit: maxLanes })) {
+          const pace = paceOf(due.platform)
+          const isPaced = pace.intervalMs > 0
+          const waiting = waitingMessages.all({ lane: due.lane, limit: isPaced ? 1 : maxMessagesPerLane })
+          if (waiting.length === 0) {
+            closeLane.run({ lane: due.lane })
+            continue
+          }
+          if (isPaced && !takeSlot(due, pace, now)) continue
+          lease.run({ lane: due.lane, leaseId, until: now + leaseMs })
+          for (const message of waiting) markSending.run({ seq: message.seq, now })
+          claimed.push({ lane: due.lane, leaseId, messages: waiting })
+        }
+        return claimed
+      }),
+
+    settle: ({ seq }, settlement, now) =>
+      committer.write(() => {
+        if (settlement.outcome !== 'sent') {
+          const status = settlement.outcome === 'failed' ? 'failed' : 'queued'
+          markStatus.run({ seq, status, reason: settlement.reason, now })
+          return
+        }
+        const { eventId, roomId } = settlement
+        markSent.run({ seq, eventId, roomId, now })
+        const early = earlyStatus.get({ eventId })
+        if (!early) return
+        dropEarly.run({ eventId })
+        if (early.status !== 'sent') markStatus.run({ seq, status: early.status, reason: early.reason, now })
+      }),
+
+    release: ({ lane, leaseId }, dueAt) =>
+      committer.write(() => {
+        const [next] = waitingMessages.all({ lane, limit: 1 })
+        if (!next) {
+          closeLane.run({ lane })
+          return
+        }
+        // Claimed with the others, but not tried.
+        if (next.status === 'sending') requeue.run({ lane })
+        returnLane.run({ lane, leaseId, dueAt })
+      }),
+
+    nextDueAt: async () => earliest.get()?.dueAt ?? null,
+
+    releaseAbandoned: now =>
+      committer.write(() => {
+        orm
+          .update(outboxLanes)
+          .set({ leaseId: null, dueAt: now })
+          .where(sql`${outboxLanes.leaseId} is not null`)
+          .run()
+      }),
+
+    get: async (identityId, id) =>
+      withDevice()
+        .where(and(eq(messages.identityId, identityId), eq(messages.id, id)))
+        .get() ?? null,
+
+    async list(identityId, limit, before) {
+      const start = before
+        ? orm.select({ seq: messages.seq }).from(messages).where(eq(messages.id, before)).get()?.seq
+        : undefined
+      const older = start === undefined ? undefined : lt(messages.seq, start)
+      return withDevice()
+        .where(and(eq(messages.identityId, identityId), older))
+        .orderBy(desc(messages.seq))
+        .limit(limit)
+        .all()
+    },
+
+    resolvedRoom: async (deviceRowId, recipientKey) =>
+      resolved.get({ deviceRowId, recipientKey })?.roomId ?? null,
+
+    rememberRoom: (deviceRowId, recipientKey, roomId, now) =>
+      committer.write(() => {
+        orm
+          .insert(resolvedRecipients)
+          .values({ deviceRowId, recipientKey, roomId, resolvedAt: now })
+          .onConflictDoUpdate({
+            target: [resolvedRecipients.deviceRowId, resolvedRecipients.recipientKey],
+            set: { roomId, resolvedAt: now },
+          })
+          .run()
+      }),
+
+    forgetRoom: (deviceRowId, roomId) =>
+      committer.write(() => {
+        const ofRoom = and(
+          eq(resolvedRecipients.deviceRowId, deviceRowId),
+          eq(resolvedRecipients.roomId, roomId),
+        )
+        orm.delete(resolvedRecipients).where(ofRoom).run()
+      }),
+  }
+}

@@ -1,0 +1,71 @@
+/** The body of a delivery: the stored event, whether the sender is a contact, and the file that came with it. */
+import type { InboxEvent } from '../../db/schema/index.ts'
+import { GatewayError } from '../../domain/errors.ts'
+import type { MediaPayload, MessagePayload } from '../../domain/events.ts'
+import type { MatrixSessions } from '../../domain/ports.ts'
+import type { Contacts } from '../contacts/contacts.ts'
+import type { LinkedDevices } from '../devices/devices.ts'
+import type { MediaFiles } from '../media/media-store.ts'
+
+export interface PayloadsOptions {
+  devices: Pick<LinkedDevices, 'get'>
+  contacts: Pick<Contacts, 'lookUp'>
+  media: Pick<MediaFiles, 'fetchIncoming' | 'signedPath' | 'pathOf'>
+  sessions: MatrixSessions
+  matrixUserOf(identityId: string): Promise<string>
+  /** Base URL by which clients reach us, without a trailing slash. */
+  publicUrl(): string
+  /** A larger file is told by its address alone, in bytes. */
+  inlineMaxBytes: number
+}
+
+export interface Payloads {
+  /** @throws GatewayError homeserver_unavailable when the file can't be fetched for now */
+  of(event: InboxEvent): Promise<MessagePayload>
+}
+
+export function createPayloads(options: PayloadsOptions): Payloads {
+  const { devices, contacts, media, sessions, matrixUserOf, publicUrl, inlineMaxBytes } = options
+
+  async function mediaOf({ payload, mediaId, identityId }: InboxEvent): Promise<MediaPayload | null> {
+    if (!payload.media || mediaId === null) return null
+    const url = `${publicUrl()}${media.signedPath(mediaId)}`
+    try {
+      const file = await media.fetchIncoming(mediaId, sessions.actingAs(await matrixUserOf(identityId)))
+      const isInline = file.sizeBytes <= inlineMaxBytes
+      const content = isInline
+        ? Buffer.from(await Bun.file(media.pathOf(mediaId)).bytes()).toString('base64')
+        : null
+      return { content, info: { ...payload.media, size: file.sizeBytes }, url }
+    } catch (error) {
+      // The file is gone for good: what is left of the message is still worth telling.
+      if (!(error instanceof GatewayError && (error.code === 'not_found' || error.code === 'forbidden')))
+        throw error
+      return { content: null, info: payload.media, url }
+    }
+  }
+
+  return {
+    async of(event) {
+      const { id, type, from, to, message, device_id, media: _, sender, ...rest } = event.payload
+      const device = await devices.get(event.deviceRowId)
+      const contact = device && (await contacts.lookUp(device, event.senderUserId))
+      return {
+        id,
+        is_contact: contact !== null,
+        type,
+        from,
+        to,
+        message,
+        device_id,
+        media: await mediaOf(event),
+        ...rest,
+        sender: {
+          id: sender.id,
+          phone: sender.phone ?? contact?.phone ?? null,
+          name: contact?.name || sender.name,
+        },
+      }
+    },
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * Makes one try at delivering to an endpoint: signed as Standard Webhooks says, bounded in time, following no redirects and reading little
+ * of the answer.
+ */
+import { createHmac } from 'node:crypto'
+import { messageOf } from '../domain/errors.ts'
+import type { Clock } from '../lib/clock.ts'
+
+export interface WebhookRequest {
+  url: string
+  /** The webhook-id header: the same on every try of a delivery. */
+  id: string
+  /** whsec_<base64>. */
+  secret: string
+  body: string
+}
+
+export type WebhookAnswer =
+  | { outcome: 'delivered'; status: number }
+  | {
+      outcome: 'refused'
+      /** HTTP status; null when there was no answer. */
+      status: number | null
+      error: string
+      /** Seconds the endpoint asks us to wait (Retry-After); null when it doesn't. */
+      retryAfterS: number | null
+    }
+
+export interface WebhookClient {
+  /** Never rejects: what goes wrong is an answer. */
+  deliver(request: WebhookRequest): Promise<WebhookAnswer>
+}
+
+/** More of an answer than this isn't read. */
+const MAX_ANSWER_BYTES = 2_048
+const SECRET_PREFIX = 'whsec_'
+
+export function createWebhookClient(options: {
+  timeoutMs: number
+  userAgent: string
+  clock: Clock
+}): WebhookClient {
+  const { timeoutMs, userAgent, clock } = options
+  return {
+    async deliver({ url, id, secret, body }) {
+      const timestamp = String(Math.floor(clock.now() / 1000))
+      try {
+        const response = await fetch(url, {
+          method: 'POST',
+          body,
+          redirect: 'manual',
+          signal: AbortSignal.timeout(timeoutMs),
+          headers: {
+            'content-type': 'application/json',
+            'user-agent': userAgent,
+            'webhook-id': id,
+            'webhook-timestamp': timestamp,
+            'webhook-signature': sign(secret, id, timestamp, body),
+          },
+        })
+        const excerpt = await readExcerpt(response)
+        if (response.ok) return { outcome: 'delivered', status: response.status }
+        return {
+          outcome: 'refused',
+          status: response.status,
+          error: `HTTP ${response.status}${excerpt && `: ${excerpt}`}`,
+          retryAfterS: retryAfterS(response, clock.now()),
+        }
+      } catch (error) {
+        const isTimeout = error instanceof Error && error.name === 'TimeoutError'
+        const reason = isTimeout ? `no answer within ${timeoutMs} ms` : messageOf(error)
+        return { outcome: 'refused', status: null, error: reason, retryAfterS: null }
+      }
+    },
+  }
+}
+
+/** `v1,<base64 of HMAC-SHA256 over "id.timestamp.body">` (Standard Webhooks, "Signature scheme"). */
+export function sign(secret: string, id: string, timestamp: string, body: string): string {
+  const key = Buffer.from(
+    secret.startsWith(SECRET_PREFIX) ? secret.slice(SECRET_PREFIX.length) : secret,
+    'base64',
+  )
+  return `v1,${createHmac('sha256', key).update(`${id}.${timestamp}.${body}`).digest('base64')}`
+}
+
+/** Reads the beginning of the answer; the connection can be used again when that was all. */
+async function readExcerpt(response: Response): Promise<string> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of response.body ?? []) {
+    chunks.push(chunk)
+    size += chunk.byteLength
+    if (size >= MAX_ANSWER_BYTES) break
+  }
+  return Buffer.concat(chunks).subarray(0, MAX_ANSWER_BYTES).toString('utf8').trim()
+}
+
+/** Retry-After is seconds or an HTTP date (RFC 9110, section 10.2.3). */
+function retryAfterS(response: Response, now: number): number | null {
+  const header = response.headers.get('retry-after')
+  if (header === null) return null
+  if (/^\d+$/.test(header)) return Number(header)
+  const date = Date.parse(header)
+  return Number.isNaN(date) ? null : Math.max(0, Math.ceil((date - now) / 1000))
+}
