@@ -62,6 +62,8 @@ export class GroupCommit implements Committer {
   }
 
   private flush(): void {
+    // close() may have come before the turn that was scheduled, and the database may be gone by now.
+    if (this.queue.length === 0) return
     const batch: PendingWrite[] = []
     const results: unknown[] = []
     const deadline = performance.now() + BATCH_BUDGET_MS

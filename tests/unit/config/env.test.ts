@@ -1,0 +1,213 @@
+/** The environment: what each variable may be, who wins, and that .env.example tells it all. */
+
+import { describe, expect, test } from 'bun:test'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseEnv } from 'node:util'
+import { ENV_SCHEMA } from '../../../src/config/env.ts'
+import {
+  ConfigError,
+  configFrom,
+  type EnvSource,
+  parseEnvironment,
+  readEnvSource,
+} from '../../../src/config/index.ts'
+import { tempDir } from '../../support/temp-dir.ts'
+
+const REQUIRED = { CLIENT_ID: 'admin', CLIENT_SECRET: 'long-enough', SECRET_KEY: 'sixteen-characters' }
+const EXAMPLE = readFileSync(join(import.meta.dir, '..', '..', '..', '.env.example'), 'utf8')
+
+const parse = (variables: EnvSource = {}) => parseEnvironment({ ...REQUIRED, ...variables })
+const configOf = (variables: EnvSource = {}) => configFrom(parse(variables), '/srv/meshgate')
+
+describe('a wrong value is told in one line that begins with its name', () => {
+  test.each([
+    ['PORT', '65536', 'expected a whole number from 0 to 65535'],
+    ['PORT', '80.5', 'expected a whole number from 0 to 65535'],
+    ['PORT', '-1', 'expected a whole number from 0 to 65535'],
+    ['PORT', 'http', 'expected a whole number from 0 to 65535'],
+    ['APP_MODE', 'prod', 'expected development or production'],
+    ['CLIENT_ID', 'has space', 'expected 1 to 64 letters, digits, dots, dashes or underscores'],
+    ['CLIENT_ID', 'a:b', 'expected 1 to 64 letters, digits, dots, dashes or underscores'],
+    ['CLIENT_SECRET', 'short', 'expected at least 8 characters'],
+    ['SECRET_KEY', 'fifteen-letters', 'expected at least 16 characters'],
+    ['ALLOW_INSECURE_SERVER', 'yes', 'expected true or false'],
+    ['PUBLIC_URL', 'gateway.example.com', 'expected an http:// or https:// URL'],
+    ['PUBLIC_URL', 'ftp://example.com', 'expected an http:// or https:// URL'],
+    ['LOG_LEVEL', 'verbose', 'expected one of debug, info, warn, error, silent'],
+    ['MATRIX_SERVER_NAME', 'https://example.com', 'expected a host name, optionally with a port'],
+    ['MATRIX_HOMESERVER_URL', 'synapse:8008', 'expected an http:// or https:// URL'],
+    ['SANDBOX', 'true', 'expected auto, on or off'],
+    ['SEND_INTERVAL_MS', '8s', 'expected a whole number from 0 to 3600000'],
+    ['SEND_JITTER', '1.5', 'expected a number from 0 to 1'],
+    ['SEND_JITTER', '25%', 'expected a number from 0 to 1'],
+    ['SEND_BURST', '0', 'expected a whole number from 1 to 1000'],
+    ['WEBHOOK_TIMEOUT_MS', '10', 'expected a whole number from 1000 to 60000'],
+    ['WEBHOOK_CONCURRENCY', '257', 'expected a whole number from 1 to 256'],
+    ['MEDIA_MAX_BYTES', '32MB', 'expected a whole number from 1 to 2147483647'],
+    ['MEDIA_INLINE_MAX_BYTES', '99999999999', 'expected a whole number from 0 to 67108864'],
+    ['MEDIA_URL_TTL_S', '5', 'expected a whole number from 60 to 31536000'],
+    ['BRIDGES', 'what?,wa', '"what?" isn\'t a platform name'],
+  ])('%s=%s', (name, value, expected) => {
+    const told = messageOf(() => parse({ [name]: value }))
+    expect(told).toStartWith(`${name}: `)
+    expect(told).toContain(expected)
+    expect(told).not.toContain('\n')
+  })
+
+  test.each(Object.keys(REQUIRED))('%s missing or empty', name => {
+    for (const value of [undefined, '', '  ']) {
+      expect(messageOf(() => parse({ [name]: value }))).toStartWith(`${name}: is missing`)
+    }
+  })
+
+  test.each([
+    [{}, 'BRIDGE_WA_URL'],
+    [{ BRIDGE_WA_URL: 'localhost:29318' }, 'BRIDGE_WA_URL'],
+    [{ BRIDGE_WA_URL: 'http://localhost:29318' }, 'BRIDGE_WA_SECRET'],
+  ])('a bridge with %p', (variables, name) => {
+    expect(messageOf(() => parse({ BRIDGES: 'wa', ...variables }))).toStartWith(`${name}: expected`)
+  })
+})
+
+test('bridges are named in BRIDGES, whatever the spaces and case', () => {
+  const { bridges } = parse({
+    BRIDGES: ' WA, signal,',
+    BRIDGE_WA_URL: 'http://wa:29318/',
+    BRIDGE_WA_SECRET: 'one',
+    BRIDGE_SIGNAL_URL: 'http://signal:29328',
+    BRIDGE_SIGNAL_SECRET: 'two',
+  })
+  expect(bridges).toEqual([
+    { platform: 'wa', url: 'http://wa:29318', secret: 'one' },
+    { platform: 'signal', url: 'http://signal:29328', secret: 'two' },
+  ])
+})
+
+describe('.env', () => {
+  test('is read, and the environment wins over it', () => {
+    using folder = tempDir()
+    writeFileSync(folder.file('.env'), '# ours\nPORT=9000\nHOST="0.0.0.0"\nLOG_LEVEL=warn # loud enough\n')
+    expect(readEnvSource(folder.path, { PORT: '9001', HOST: undefined })).toEqual({
+      PORT: '9001',
+      HOST: '0.0.0.0',
+      LOG_LEVEL: 'warn',
+    })
+  })
+
+  test('may be missing', () => {
+    using folder = tempDir()
+    expect(readEnvSource(folder.path, { PORT: '9001' })).toEqual({ PORT: '9001' })
+  })
+})
+
+describe('.env.example', () => {
+  const names = [...EXAMPLE.matchAll(/^([A-Z_]+)=/gm)].map(match => match[1] ?? '')
+  const values = parseEnv(EXAMPLE)
+
+  test('has every variable of the program, once, and no other', () => {
+    expect(names.toSorted()).toEqual(Object.keys(ENV_SCHEMA.shape).toSorted())
+  })
+
+  test('shows the defaults', () => {
+    expect(parse({ ...values, ...REQUIRED })).toEqual(parse())
+  })
+
+  test('explains each on the line above it', () => {
+    const lines = EXAMPLE.split('\n')
+    const unexplained = names.filter(name => {
+      const above = lines[lines.findIndex(line => line.startsWith(`${name}=`)) - 1] ?? ''
+      return !/^# .*[a-z]/.test(above)
+    })
+    expect(unexplained).toEqual([])
+  })
+
+  test('copied as it is, tells what is missing', () => {
+    expect(messageOf(() => parseEnvironment({ ...values }))).toStartWith('CLIENT_ID: is missing')
+  })
+})
+
+describe('settings that contradict each other', () => {
+  test.each([
+    [{ TLS_CERT_FILE: 'cert.pem' }, 'TLS_KEY_FILE'],
+    [{ TLS_KEY_FILE: 'key.pem' }, 'TLS_CERT_FILE'],
+    [{ MATRIX_HOMESERVER_URL: 'http://synapse:8008' }, 'MATRIX_AS_TOKEN'],
+    [{ MATRIX_HOMESERVER_URL: 'http://synapse:8008', MATRIX_AS_TOKEN: 'a' }, 'MATRIX_HS_TOKEN'],
+    [
+      {
+        MATRIX_HOMESERVER_URL: 'http://synapse:8008',
+        MATRIX_AS_TOKEN: 'a',
+        MATRIX_HS_TOKEN: 'h',
+        SANDBOX: 'on',
+      },
+      'SANDBOX',
+    ],
+    [{ APP_MODE: 'production' }, 'TLS_CERT_FILE'],
+    [{ APP_MODE: 'production', ALLOW_INSECURE_SERVER: 'true' }, 'CLIENT_SECRET'],
+  ])('%p: %s is named', (variables, name) => {
+    expect(messageOf(() => configOf(variables))).toStartWith(`${name}: `)
+  })
+})
+
+describe('production', () => {
+  const strong = { APP_MODE: 'production', CLIENT_SECRET: 'x'.repeat(16), SECRET_KEY: 'y'.repeat(16) }
+
+  test('starts with TLS, or behind a proxy, with long secrets', () => {
+    expect(configOf({ ...strong, ALLOW_INSECURE_SERVER: 'true' }).config.http.tls).toBeUndefined()
+    expect(configOf({ ...strong, TLS_CERT_FILE: 'c', TLS_KEY_FILE: 'k' }).config.http.tls).toEqual({
+      certFile: 'c',
+      keyFile: 'k',
+    })
+  })
+
+  test('has the sandbox only when it is asked for', () => {
+    const production = { ...strong, ALLOW_INSECURE_SERVER: 'true' }
+    expect(configOf(production).config.sandbox).toEqual([])
+    expect(configOf({ ...production, SANDBOX: 'on' }).config.sandbox).toEqual(['wa', 'signal', 'telegram'])
+  })
+})
+
+describe('the sandbox', () => {
+  const all: string[] = ['wa', 'signal', 'telegram']
+  const wa = { BRIDGES: 'wa', BRIDGE_WA_URL: 'http://wa:29318', BRIDGE_WA_SECRET: 's' }
+  const synapse = { MATRIX_HOMESERVER_URL: 'http://synapse:8008', MATRIX_AS_TOKEN: 'a', MATRIX_HS_TOKEN: 'h' }
+
+  test.each([
+    [{}, all],
+    [wa, ['signal', 'telegram']],
+    [{ SANDBOX: 'off' }, []],
+    [synapse, []],
+  ])('with %p plays %p', (variables, platforms) => {
+    expect<string[]>([...configOf(variables).config.sandbox]).toEqual(platforms)
+  })
+})
+
+test('a relative DATA_DIR starts at the working directory', () => {
+  expect(configOf().config.data.databaseFile).toBe('/srv/meshgate/data/meshgate.db')
+  expect(configOf({ DATA_DIR: '/var/lib/meshgate' }).config.data.mediaDir).toBe('/var/lib/meshgate/media')
+})
+
+test('the configuration holds no secret', () => {
+  const variables = {
+    CLIENT_SECRET: 'hunter2-hunter2-hunter2',
+    SECRET_KEY: 'hunter2-hunter2-hunter2',
+    BRIDGES: 'wa',
+    BRIDGE_WA_URL: 'http://wa:29318',
+    BRIDGE_WA_SECRET: 'hunter2',
+    MATRIX_HOMESERVER_URL: 'http://synapse:8008',
+    MATRIX_AS_TOKEN: 'hunter2',
+    MATRIX_HS_TOKEN: 'hunter2',
+  }
+  expect(JSON.stringify(configOf(variables).config)).not.toContain('hunter2')
+})
+
+/** @returns what the ConfigError says */
+function messageOf(call: () => unknown): string {
+  try {
+    call()
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigError)
+    return (error as ConfigError).message
+  }
+  throw new Error('nothing was refused')
+}

@@ -1,0 +1,39 @@
+/** Opening the database: safe to keep, and private. */
+
+import { expect, test } from 'bun:test'
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
+import { openDb } from '../../../src/db/open.ts'
+import { tempDir } from '../../support/temp-dir.ts'
+
+test('commits reach the disk, keys are checked, readers do not block the writer', () => {
+  using folder = tempDir()
+  const db = openDb(folder.file('meshgate.db'))
+  const pragma = (name: string) => Object.values(db.connection.query(`PRAGMA ${name}`).get() ?? {})[0]
+  expect(pragma('journal_mode')).toBe('wal')
+  // 2 is FULL.
+  expect(pragma('synchronous')).toBe(2)
+  expect(pragma('foreign_keys')).toBe(1)
+  expect(pragma('busy_timeout') ?? pragma('timeout')).toBe(5_000)
+  db.close()
+})
+
+test('a missing folder is made, for its owner alone', () => {
+  using folder = tempDir()
+  const path = join(folder.path, 'deep', 'data')
+  openDb(join(path, 'meshgate.db')).close()
+  expect(statSync(path).mode & 0o777).toBe(0o700)
+})
+
+test('closing commits what waits', async () => {
+  using folder = tempDir()
+  const file = folder.file('meshgate.db')
+  const db = openDb(file)
+  db.connection.run('CREATE TABLE item (id INTEGER)')
+  const write = db.committer.write(() => db.connection.run('INSERT INTO item VALUES (1)').changes)
+  db.close()
+  expect(await write).toBe(1)
+  const again = openDb(file)
+  expect(again.connection.query('SELECT id FROM item').all()).toEqual([{ id: 1 }])
+  again.close()
+})
