@@ -1,6 +1,10 @@
 /** Every migration, oldest first, embedded in the binary. Append only: a released migration never changes. */
 import gatewayDown from './0001_gateway.down.sql' with { type: 'text' }
 import gatewayUp from './0001_gateway.up.sql' with { type: 'text' }
+import homeserverDown from './0002_homeserver.down.sql' with { type: 'text' }
+import homeserverUp from './0002_homeserver.up.sql' with { type: 'text' }
+import sandboxDown from './0003_sandbox.down.sql' with { type: 'text' }
+import sandboxUp from './0003_sandbox.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -12,4 +16,6 @@ export interface Migration {
 
 export const migrations: readonly Migration[] = [
   { version: 1, name: 'gateway', up: gatewayUp, down: gatewayDown },
+  { version: 2, name: 'homeserver', up: homeserverUp, down: homeserverDown },
+  { version: 3, name: 'sandbox', up: sandboxUp, down: sandboxDown },
 ]

@@ -60,12 +60,18 @@ export function accessTokenContext(identityId: string): string {
   return `identity:${identityId}`
 }
 
-const LETTERS = 'abcdefghijklmnopqrstuvwxyz'
-const LETTERS_AND_DIGITS = `${LETTERS}0123456789`
-const LOCALPART_LENGTH = 12
+const LETTERS_AND_DIGITS = 'abcdefghijklmnopqrstuvwxyz0123456789'
+/** Every localpart begins so: an application service claims a namespace, and no bridge's ghosts or bot may fall into it. */
+const LOCALPART_PREFIX = 'mg'
+const LOCALPART_RANDOM_LENGTH = 10
 
-/** Twelve lowercase letters and digits beginning with a letter: any Matrix server and any bridge takes them. */
+/** The user ids that identities have, as a regular expression for the application service's registration. */
+export function identityNamespace(serverName: string): string {
+  return `@${LOCALPART_PREFIX}[a-z0-9]{${LOCALPART_RANDOM_LENGTH}}:${serverName.replaceAll('.', '\\.')}`
+}
+
+/** Twelve lowercase letters and digits: any Matrix server and any bridge takes them. */
 function randomLocalpart(): string {
-  const pick = (alphabet: string) => alphabet.charAt(randomInt(alphabet.length))
-  return pick(LETTERS) + Array.from({ length: LOCALPART_LENGTH - 1 }, () => pick(LETTERS_AND_DIGITS)).join('')
+  const pick = () => LETTERS_AND_DIGITS.charAt(randomInt(LETTERS_AND_DIGITS.length))
+  return LOCALPART_PREFIX + Array.from({ length: LOCALPART_RANDOM_LENGTH }, pick).join('')
 }

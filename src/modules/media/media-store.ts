@@ -20,6 +20,8 @@ export interface MediaStoreOptions {
   urlTtlS: number
   /** Keyed one-way function for signed addresses. */
   sign: (text: string) => string
+  /** The Matrix session of an identity. */
+  sessionOf(identityId: string): Promise<MatrixSession>
   clock: Clock
 }
 
@@ -27,16 +29,21 @@ export interface MediaStoreOptions {
 export interface MediaFiles extends MediaStore {
   find(mediaId: string): Promise<Media | null>
   /** Makes sure the file lies at the homeserver. @returns its mxc:// URI */
-  upload(mediaId: string, session: MatrixSession): Promise<{ file: Media; mxcUri: string }>
+  upload(mediaId: string): Promise<{ file: Media; mxcUri: string }>
   /** Makes sure an incoming file is on our disk. @throws GatewayError when the homeserver doesn't have it */
-  fetchIncoming(mediaId: string, session: MatrixSession): Promise<Media>
+  fetchIncoming(mediaId: string): Promise<Media>
   /** Path and query of an address that gives the file without authentication, until it expires. */
   signedPath(mediaId: string): string
   /**
    * The file behind a signed address.
-   * @throws GatewayError forbidden (wrong or expired signature), not_found
+   * @param expires seconds since the Unix epoch, as in the address
+   * @throws GatewayError forbidden (wrong or expired signature), not_found, homeserver_unavailable
    */
-  open(mediaId: string, expires: string, signature: string): Promise<{ path: string; file: Media }>
+  open(
+    mediaId: string,
+    expires: number,
+    signature: string,
+  ): Promise<{ path: string; fileName: string; mimeType: string }>
 }
 
 const OPAQUE_TYPES = ['', 'application/octet-stream']
@@ -44,7 +51,7 @@ const OPAQUE_TYPES = ['', 'application/octet-stream']
 export function createMediaStore(options: MediaStoreOptions): MediaFiles {
   const { repository, clock } = options
   const pathOf = (mediaId: string) => join(options.dir, mediaId.slice(-2), mediaId)
-  const signatureOf = (mediaId: string, expires: string) => options.sign(`${mediaId}:${expires}`)
+  const signatureOf = (mediaId: string, expires: number) => options.sign(`${mediaId}:${expires}`)
   /** Uploads and downloads under way, so that none is done twice at a time. */
   const running = new Map<string, Promise<unknown>>()
 
@@ -78,29 +85,20 @@ export function createMediaStore(options: MediaStoreOptions): MediaFiles {
       await rm(pathOf(file.id), { force: true })
     },
 
-    upload: (mediaId, session) =>
+    upload: mediaId =>
       once(`upload:${mediaId}`, async () => {
         const file = await existing(mediaId)
         if (file.mxcUri) return { file, mxcUri: file.mxcUri }
+        const session = await options.sessionOf(file.identityId)
         const mxcUri = await session.upload(pathOf(mediaId), file.fileName, file.mimeType)
         await repository.setMxcUri(mediaId, mxcUri, clock.now())
         return { file, mxcUri }
       }),
 
-    fetchIncoming: (mediaId, session) =>
-      once(`fetch:${mediaId}`, async () => {
-        const file = await existing(mediaId)
-        if (file.stored || !file.mxcUri) return file
-        const response = await session.download(file.mxcUri)
-        const body = response.body ?? new Blob([]).stream()
-        // What the homeserver accepted has its own limit; ours is for what clients send.
-        const sizeBytes = await writeDurably(pathOf(mediaId), body, Number.MAX_SAFE_INTEGER)
-        await repository.setStored(mediaId, sizeBytes, clock.now())
-        return { ...file, stored: true, sizeBytes }
-      }),
+    fetchIncoming,
 
     signedPath(mediaId) {
-      const expires = String(Math.floor(clock.now() / 1000) + options.urlTtlS)
+      const expires = Math.floor(clock.now() / 1000) + options.urlTtlS
       return `/api/v1/media/${mediaId}?expires=${expires}&signature=${signatureOf(mediaId, expires)}`
     },
 
@@ -108,12 +106,24 @@ export function createMediaStore(options: MediaStoreOptions): MediaFiles {
       if (!equalInConstantTime(signature, signatureOf(mediaId, expires))) {
         throw new GatewayError('forbidden', 'signature: does not belong to this file and time')
       }
-      if (Number(expires) * 1000 < clock.now())
+      if (expires * 1000 < clock.now())
         throw new GatewayError('forbidden', 'expires: this address has expired')
-      const file = await repository.find(mediaId)
-      if (!file?.stored) throw new GatewayError('not_found', 'there is no such file')
-      return { path: pathOf(mediaId), file }
+      const { fileName, mimeType } = await fetchIncoming(mediaId)
+      return { path: pathOf(mediaId), fileName, mimeType }
     },
+  }
+
+  function fetchIncoming(mediaId: string): Promise<Media> {
+    return once(`fetch:${mediaId}`, async () => {
+      const file = await existing(mediaId)
+      if (file.stored || !file.mxcUri) return file
+      const response = await (await options.sessionOf(file.identityId)).download(file.mxcUri)
+      const body = response.body ?? new Blob([]).stream()
+      // What the homeserver accepted has its own limit; ours is for what clients send.
+      const sizeBytes = await writeDurably(pathOf(mediaId), body, Number.MAX_SAFE_INTEGER)
+      await repository.setStored(mediaId, sizeBytes, clock.now())
+      return { ...file, stored: true, sizeBytes }
+    })
   }
 
   async function existing(mediaId: string): Promise<Media> {

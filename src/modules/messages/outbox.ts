@@ -91,7 +91,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
         'room_encrypted: the chat is end-to-end encrypted, so nothing is sent in clear',
       )
     }
-    const upload = message.mediaId === null ? undefined : await media.upload(message.mediaId, session)
+    const upload = message.mediaId === null ? undefined : await media.upload(message.mediaId)
     const content = messageContent(message, upload && { media: upload.file, mxcUri: upload.mxcUri })
     return session.send(roomId, 'm.room.message', content, message.id)
   }

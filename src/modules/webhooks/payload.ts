@@ -2,7 +2,6 @@
 import type { InboxEvent } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import type { MediaPayload, MessagePayload } from '../../domain/events.ts'
-import type { MatrixSessions } from '../../domain/ports.ts'
 import type { Contacts } from '../contacts/contacts.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import type { MediaFiles } from '../media/media-store.ts'
@@ -11,8 +10,6 @@ export interface PayloadsOptions {
   devices: Pick<LinkedDevices, 'get'>
   contacts: Pick<Contacts, 'lookUp'>
   media: Pick<MediaFiles, 'fetchIncoming' | 'signedPath' | 'pathOf'>
-  sessions: MatrixSessions
-  matrixUserOf(identityId: string): Promise<string>
   /** Base URL by which clients reach us, without a trailing slash. */
   publicUrl(): string
   /** A larger file is told by its address alone, in bytes. */
@@ -25,13 +22,13 @@ export interface Payloads {
 }
 
 export function createPayloads(options: PayloadsOptions): Payloads {
-  const { devices, contacts, media, sessions, matrixUserOf, publicUrl, inlineMaxBytes } = options
+  const { devices, contacts, media, publicUrl, inlineMaxBytes } = options
 
-  async function mediaOf({ payload, mediaId, identityId }: InboxEvent): Promise<MediaPayload | null> {
+  async function mediaOf({ payload, mediaId }: InboxEvent): Promise<MediaPayload | null> {
     if (!payload.media || mediaId === null) return null
     const url = `${publicUrl()}${media.signedPath(mediaId)}`
     try {
-      const file = await media.fetchIncoming(mediaId, sessions.actingAs(await matrixUserOf(identityId)))
+      const file = await media.fetchIncoming(mediaId)
       const isInline = file.sizeBytes <= inlineMaxBytes
       const content = isInline
         ? Buffer.from(await Bun.file(media.pathOf(mediaId)).bytes()).toString('base64')

@@ -1,0 +1,386 @@
+/** The composition root: makes every part from the configuration and connects them. Nothing else knows more than its neighbours. */
+import { createBridges } from './bridges/bridges.ts'
+import type { Config, Secrets } from './config/index.ts'
+import { migrateUp } from './db/migrate.ts'
+import { type Db, openDb } from './db/open.ts'
+import { GatewayError } from './domain/errors.ts'
+import type { MatrixSessions } from './domain/ports.ts'
+import { createHomeserver, type Homeserver } from './homeserver/index.ts'
+import { createHttp } from './http/http.ts'
+import type { Mount } from './http/mounts.ts'
+import type { RunningServer } from './http/server.ts'
+import type { Readiness } from './http/services.ts'
+import { type Clock, systemClock } from './lib/clock.ts'
+import { createLogger, type Logger } from './lib/logger.ts'
+import { createHmacHasher, createSealer, deriveKey } from './lib/sealing.ts'
+import { randomToken } from './lib/tokens.ts'
+import { createAppserviceAccounts } from './matrix/accounts.ts'
+import { createAppserviceSource } from './matrix/appservice-source.ts'
+import type { HomeserverAddress } from './matrix/http-api.ts'
+import { createMatrixSessions } from './matrix/sessions.ts'
+import { createChatRooms } from './modules/chats/chat-rooms.ts'
+import { createChatRepository } from './modules/chats/repository.ts'
+import { createContacts } from './modules/contacts/contacts.ts'
+import { createContactRepository } from './modules/contacts/repository.ts'
+import { createCredentials } from './modules/credentials/credentials.ts'
+import { createDeviceProbe } from './modules/devices/device-probe.ts'
+import { createDevices } from './modules/devices/devices.ts'
+import { createDeviceRepository } from './modules/devices/repository.ts'
+import { createIdentities, type Identities, identityNamespace } from './modules/identities/identities.ts'
+import { createInbox, createInboxCleanup } from './modules/inbox/inbox.ts'
+import { createInboxRepository } from './modules/inbox/repository.ts'
+import { createLinking } from './modules/linking/linking.ts'
+import { createMediaStore } from './modules/media/media-store.ts'
+import { createMediaRepository } from './modules/media/repository.ts'
+import { createMessages } from './modules/messages/messages.ts'
+import { createOutbox } from './modules/messages/outbox.ts'
+import type { Pace } from './modules/messages/pace.ts'
+import { createRecipients } from './modules/messages/recipients.ts'
+import { createMessageRepository } from './modules/messages/repository.ts'
+import { createTokens } from './modules/tokens/tokens.ts'
+import { createDispatcher } from './modules/webhooks/dispatcher.ts'
+import { createPayloads } from './modules/webhooks/payload.ts'
+import { createWebhookRepository } from './modules/webhooks/repository.ts'
+import { createWebhooks } from './modules/webhooks/webhooks.ts'
+import { Supervisor } from './runtime/supervisor.ts'
+import { createSandbox, type Sandbox } from './sandbox/index.ts'
+import { createWebhookClient } from './webhooks/client.ts'
+
+export interface App {
+  /** Listens and starts the workers. @throws Error when the port is taken */
+  start(): Promise<{ url: string }>
+  /** Drains what is under way, at most a few seconds, and closes the database. What isn't done by then goes on at the next start. */
+  stop(): Promise<void>
+  /** Answers a request as the server does, but for WebSockets. */
+  handle(request: Request): Promise<Response>
+}
+
+/** What tests replace. */
+export interface AppOverrides {
+  clock?: Clock
+  logger?: Logger
+  version?: string
+}
+
+/** Our own application service at the homeserver. */
+const APPSERVICE_ID = 'meshgate'
+/** Between two messages of a device on a real network, in milliseconds. */
+const DEFAULT_SEND_INTERVAL_MS = 8_000
+/** Requests that run may finish for this long after a stop was asked for, then workers may for as long again. */
+const DRAIN_MS = 4_000
+
+/** @throws Error when the database can't be opened or was written by a newer version */
+export async function createApp(
+  config: Config,
+  secrets: Secrets,
+  overrides: AppOverrides = {},
+): Promise<App> {
+  const clock = overrides.clock ?? systemClock
+  const logger = overrides.logger ?? createLogger(config.logLevel)
+  const version = overrides.version ?? 'development'
+
+  const db = openDb(config.data.databaseFile)
+  migrateUp(db.connection, clock.now())
+  const sealer = createSealer(secrets.secretKey)
+  const hasherFor = (purpose: string) => createHmacHasher(deriveKey(secrets.secretKey, purpose))
+
+  let baseUrl = config.http.publicUrl ?? localUrl(config, config.http.port)
+  const publicUrl = () => baseUrl
+
+  const matrix = createMatrix(config, secrets, db, clock, logger)
+  const sandbox = createSandboxFor(config, db, matrix.homeserver, publicUrl, clock, logger)
+  const bridges = createBridges({
+    bridges: bridgeConfigs(config, secrets, sandbox),
+    sessions: matrix.sessions,
+    clock,
+  })
+
+  const identities = createIdentities({ db, provisioner: matrix.accounts, sealer, clock })
+  const matrixUserOf = createMatrixUserLookup(identities)
+  const { sessions } = matrix
+  const sessionOf = async (identityId: string) => sessions.actingAs(await matrixUserOf(identityId))
+
+  const tokens = createTokens({ db, identities, hasher: hasherFor('tokens'), clock })
+  const credentials = createCredentials({
+    db,
+    hasher: hasherFor('credentials'),
+    clock,
+    onChange: () => tokens.forget(),
+  })
+  const media = createMediaStore({
+    repository: createMediaRepository(db),
+    dir: config.data.mediaDir,
+    maxBytes: config.media.maxBytes,
+    urlTtlS: config.media.urlTtlS,
+    sign: hasherFor('media-addresses'),
+    sessionOf,
+    clock,
+  })
+  const contacts = createContacts({
+    repository: createContactRepository(db),
+    bridges,
+    matrixUserOf,
+    clock,
+    logger,
+  })
+  const devices = createDevices({
+    repository: createDeviceRepository(db),
+    bridges,
+    matrixUserOf,
+    onLinked: device => void contacts.refresh(device),
+    clock,
+    logger,
+  })
+  const linking = createLinking({ bridges, devices, clock, logger })
+
+  const chats = createChatRepository(db)
+  const inboxRepository = createInboxRepository(db)
+  const inbox = createInbox({
+    repository: inboxRepository,
+    bridges,
+    learnDevices: devices.reconcile,
+    onDeliveries: () => dispatcher.nudge(),
+    onJoins: () => chatRooms.nudge(),
+    clock,
+    logger,
+  })
+  const chatRooms = createChatRooms({ repository: chats, inbox, sessions, matrixUserOf, clock, logger })
+  const messageRepository = createMessageRepository(db)
+  const outbox = createOutbox({
+    repository: messageRepository,
+    recipients: createRecipients({ repository: messageRepository, chats, bridges, clock }),
+    devices,
+    chatRooms,
+    media,
+    sessions,
+    matrixUserOf,
+    paceOf: createPaces(config),
+    clock,
+    logger,
+  })
+  const messages = createMessages({
+    repository: messageRepository,
+    devices,
+    media,
+    onAccepted: () => outbox.nudge(),
+    clock,
+  })
+  const webhookRepository = createWebhookRepository(db)
+  const dispatcher = createDispatcher({
+    repository: webhookRepository,
+    payloads: createPayloads({
+      devices,
+      contacts,
+      media,
+      publicUrl,
+      inlineMaxBytes: config.media.inlineMaxBytes,
+    }),
+    client: createWebhookClient({
+      timeoutMs: config.webhooks.timeoutMs,
+      userAgent: `Meshgate/${version}`,
+      clock,
+    }),
+    sealer,
+    concurrencyPerEndpoint: config.webhooks.concurrencyPerEndpoint,
+    clock,
+    logger,
+  })
+  const webhooks = createWebhooks({
+    repository: webhookRepository,
+    sealer,
+    onActivated: () => dispatcher.nudge(),
+    clock,
+  })
+
+  const source = createAppserviceSource({ hsToken: matrix.hsToken, sink: inbox, logger })
+  const supervisor = new Supervisor(clock, logger)
+  const http = createHttp({
+    config,
+    logger,
+    version,
+    services: { credentials, tokens, devices, linking, messages, media, downloads: media, webhooks },
+    mounts: mountsOf(matrix.homeserver, sandbox, source),
+    readiness: () => readinessOf(db, supervisor),
+  })
+  let server: RunningServer | undefined
+
+  return {
+    handle: http.handle,
+
+    async start() {
+      await credentials.ensureSuperAdmin(secrets.clientId, secrets.clientSecret)
+      server = http.listen()
+      if (config.http.publicUrl === undefined) baseUrl = localUrl(config, server.port)
+      await matrix.homeserver?.registerAppservice({
+        id: APPSERVICE_ID,
+        url: null,
+        asToken: matrix.asToken,
+        hsToken: matrix.hsToken,
+        senderLocalpart: APPSERVICE_ID,
+        namespaces: { users: [{ regex: identityNamespace(config.matrix.serverName), exclusive: true }] },
+        receiveEphemeral: true,
+        deliver: source.fetch,
+      })
+      for (const bridge of sandbox?.bridges ?? [])
+        await matrix.homeserver?.registerAppservice(bridge.registration)
+      matrix.homeserver?.start()
+      sandbox?.start()
+      for (const worker of [
+        outbox.worker,
+        dispatcher.worker,
+        chatRooms.worker,
+        createDeviceProbe(devices, clock),
+        createInboxCleanup(inboxRepository, clock),
+        tokens.cleanup,
+        tokens.usage,
+      ]) {
+        supervisor.start(worker)
+      }
+      return { url: baseUrl }
+    },
+
+    async stop() {
+      linking.stop()
+      await server?.stop(DRAIN_MS)
+      await supervisor.stop(DRAIN_MS)
+      await sandbox?.stop()
+      await matrix.homeserver?.stop()
+      db.close()
+    },
+  }
+}
+
+interface Matrix {
+  /** The embedded homeserver; undefined with an external one. */
+  homeserver: Homeserver | undefined
+  sessions: MatrixSessions
+  accounts: ReturnType<typeof createAppserviceAccounts>
+  asToken: string
+  hsToken: string
+}
+
+/** The homeserver, our own or another, as the application service that speaks for all identities sees it. */
+function createMatrix(config: Config, secrets: Secrets, db: Db, clock: Clock, logger: Logger): Matrix {
+  const { serverName, homeserverUrl } = config.matrix
+  const homeserver =
+    homeserverUrl === undefined
+      ? createHomeserver({
+          serverName,
+          database: db.connection,
+          committer: db.committer,
+          mediaDir: config.data.homeserverMediaDir,
+          maxUploadBytes: config.media.maxBytes,
+          clock,
+          logger: logger.child({ part: 'homeserver' }),
+        })
+      : undefined
+  // Within the process nobody else has to know the tokens, so each start makes its own.
+  const { asToken, hsToken } = secrets.appservice ?? {
+    asToken: randomToken('as_'),
+    hsToken: randomToken('hs_'),
+  }
+  const address: HomeserverAddress = homeserver
+    ? { baseUrl: 'http://homeserver', fetch: request => homeserver.fetch(request) }
+    : { baseUrl: homeserverUrl ?? '' }
+  return {
+    homeserver,
+    sessions: createMatrixSessions(address, asToken),
+    accounts: createAppserviceAccounts(address, asToken, serverName),
+    asToken,
+    hsToken,
+  }
+}
+
+function createSandboxFor(
+  config: Config,
+  db: Db,
+  homeserver: Homeserver | undefined,
+  baseUrl: () => string,
+  clock: Clock,
+  logger: Logger,
+): Sandbox | undefined {
+  if (!homeserver || config.sandbox.length === 0) return undefined
+  return createSandbox({
+    database: db.connection,
+    committer: db.committer,
+    mediaDir: config.data.sandboxMediaDir,
+    baseUrl,
+    homeserver: { serverName: homeserver.serverName, fetch: request => homeserver.fetch(request) },
+    platforms: config.sandbox,
+    maxUploadBytes: config.media.maxBytes,
+    clock,
+    logger: logger.child({ part: 'sandbox' }),
+  })
+}
+
+/** Real bridges first; the sandbox plays what is left. */
+function bridgeConfigs(config: Config, secrets: Secrets, sandbox: Sandbox | undefined) {
+  const real = config.bridges.map(({ platform, url }) => ({
+    platform,
+    baseUrl: url,
+    sharedSecret: secrets.bridges.get(platform) ?? '',
+  }))
+  const simulated = (sandbox?.bridges ?? []).map(bridge => ({
+    platform: bridge.platform,
+    baseUrl: 'http://sandbox',
+    sharedSecret: bridge.sharedSecret,
+    fetch: (request: Request) => bridge.fetch(request),
+  }))
+  return [...real, ...simulated]
+}
+
+/** An identity's Matrix user never changes, so it is looked up once. */
+function createMatrixUserLookup(identities: Identities): (identityId: string) => Promise<string> {
+  const known = new Map<string, string>()
+  return async identityId => {
+    const userId = known.get(identityId) ?? (await identities.find(identityId))?.matrixUserId
+    if (userId === undefined) throw new GatewayError('not_found', 'the identity is gone')
+    known.set(identityId, userId)
+    return userId
+  }
+}
+
+/** The sandbox has no one to be careful of, unless the configuration says so. */
+function createPaces({ send, sandbox }: Config): (platform: string) => Pace {
+  const pace = (intervalMs: number): Pace => ({ intervalMs, jitter: send.jitter, burst: send.burst })
+  const real = pace(send.intervalMs ?? DEFAULT_SEND_INTERVAL_MS)
+  const simulated = pace(send.intervalMs ?? 0)
+  const isSimulated = new Set<string>(sandbox)
+  return platform => (isSimulated.has(platform) ? simulated : real)
+}
+
+function mountsOf(
+  homeserver: Homeserver | undefined,
+  sandbox: Sandbox | undefined,
+  source: { fetch(request: Request): Promise<Response> },
+): Mount[] {
+  return [
+    { prefix: '/_matrix/app', fetch: source.fetch },
+    ...(homeserver ? [{ prefix: '/_matrix', fetch: (request: Request) => homeserver.fetch(request) }] : []),
+    ...(sandbox ? [{ prefix: '/sandbox', fetch: (request: Request) => sandbox.fetch(request) }] : []),
+  ]
+}
+
+async function readinessOf(db: Db, supervisor: Supervisor): Promise<Readiness> {
+  const checks: Record<string, string> = { database: databaseState(db) }
+  for (const { name, state, lastError } of supervisor.health()) {
+    checks[name] = state === 'running' ? 'ok' : `${state}: ${lastError ?? ''}`
+  }
+  return { ready: Object.values(checks).every(state => state === 'ok'), checks }
+}
+
+function databaseState(db: Db): string {
+  try {
+    db.connection.query('SELECT 1').get()
+    return 'ok'
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
+}
+
+/** How a browser on this machine reaches us. */
+function localUrl({ http }: Config, port: number): string {
+  const isEverywhere = ['0.0.0.0', '::', '127.0.0.1', '::1', 'localhost'].includes(http.host)
+  const host = isEverywhere ? 'localhost' : http.host.includes(':') ? `[${http.host}]` : http.host
+  return `${http.tls ? 'https' : 'http'}://${host}:${port}`
+}
