@@ -58,9 +58,9 @@ function createBridge(
   const commands = createBotCommands(platform, clock)
 
   async function command(userId: string, line: string): Promise<string> {
-    const { bridge_bot: bot, management_room: managementRoom } = await client.whoami(userId)
+    const { bridge_bot: bot, command_prefix: prefix } = await client.whoami(userId)
     if (!bot) throw new GatewayError('bridge_error', `the ${platform} bridge doesn't say who its bot is`)
-    return commands.run(sessions.actingAs(userId), bot, managementRoom ?? null, line)
+    return commands.run(sessions.actingAs(userId), bot, prefix || null, line)
   }
 
   return {

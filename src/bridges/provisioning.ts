@@ -21,7 +21,7 @@ const optionalText = z.string().nullish().catch(null)
 
 const whoamiAnswer = z.object({
   bridge_bot: optionalText,
-  management_room: optionalText,
+  command_prefix: optionalText,
   login_flows: z
     .array(z.object({ id: z.string(), name: text, description: text }))
     .catch([])

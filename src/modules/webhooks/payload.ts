@@ -44,24 +44,29 @@ export function createPayloads(options: PayloadsOptions): Payloads {
 
   return {
     async of(event) {
-      const { id, type, from, to, message, device_id, media: _, sender, ...rest } = event.payload
+      const { payload } = event
       const device = await devices.get(event.deviceRowId)
       const contact = device && (await contacts.lookUp(device, event.senderUserId))
+      const phone = payload.sender.phone ?? contact?.phone ?? null
+      // In the order of the usage guide; what goes beyond it follows.
       return {
-        id,
+        id: payload.id,
         is_contact: contact !== null,
-        type,
-        from,
-        to,
-        message,
-        device_id,
+        type: payload.type,
+        from: payload.from,
+        to: payload.to,
+        message: payload.message,
+        device_id: payload.device_id,
         media: await mediaOf(event),
-        ...rest,
-        sender: {
-          id: sender.id,
-          phone: sender.phone ?? contact?.phone ?? null,
-          name: contact?.name || sender.name,
-        },
+        event: payload.event,
+        kind: payload.kind,
+        timestamp: payload.timestamp,
+        platform: payload.platform,
+        sender: { id: payload.sender.id, phone, name: contact?.name || payload.sender.name },
+        chat: payload.chat,
+        reply_to: payload.reply_to,
+        relates_to: payload.relates_to,
+        location: payload.location,
       }
     },
   }
