@@ -1,7 +1,7 @@
 /** One wide line for each request. */
 import type { Logger } from '../lib/logger.ts'
 import { callerOf } from './plugins/auth.ts'
-import { requestIdOf } from './request-id.ts'
+import { REQUEST_ID_HEADER } from './request-id.ts'
 
 /** A request that took longer is worth a line even when all went well. */
 const SLOW_MS = 1_000
@@ -11,7 +11,8 @@ const SLOW_MS = 1_000
  *   the work
  */
 export function createAccessLog(logger: Logger, verbose: boolean) {
-  return (request: Request, status: number, ms: number): void => {
+  return (request: Request, response: Response, ms: number): void => {
+    const { status } = response
     const remarkable = status >= 400 || ms >= SLOW_MS
     if (!remarkable && !verbose) return
     const line = {
@@ -20,7 +21,7 @@ export function createAccessLog(logger: Logger, verbose: boolean) {
       path: pathOf(request.url),
       status,
       ms: Math.round(ms * 10) / 10,
-      request_id: requestIdOf(request),
+      request_id: response.headers.get(REQUEST_ID_HEADER) ?? undefined,
       ...callerOf(request),
     }
     if (remarkable) logger.info(line, 'request')

@@ -9,7 +9,7 @@ import { createAccessLog } from './access-log.ts'
 import { errorResponse, HttpError } from './errors.ts'
 import { createMountTable, type Mount } from './mounts.ts'
 import { errors } from './plugins/errors.ts'
-import { requestIdOf } from './request-id.ts'
+import { newRequestId, REQUEST_ID_HEADER } from './request-id.ts'
 import { docsRoutes } from './routes/docs/routes.ts'
 import { apiRoutes } from './routes/index.ts'
 import { type RunningServer, startServer, type Upgrade } from './server.ts'
@@ -43,7 +43,7 @@ export function createHttp(options: HttpOptions): Http {
     const startedAt = performance.now()
     const mount = mountFor(request.url)
     const response = await (mount ? answerMount(mount, request) : elysia.fetch(request))
-    logAccess(request, response.status, performance.now() - startedAt)
+    logAccess(request, response, performance.now() - startedAt)
     return response
   }
 
@@ -51,7 +51,7 @@ export function createHttp(options: HttpOptions): Http {
     try {
       return await mount.fetch(request)
     } catch (error) {
-      const requestId = requestIdOf(request)
+      const requestId = newRequestId(request)
       logger.error({ err: error, request_id: requestId, mount: mount.prefix }, 'request failed')
       return errorResponse(new HttpError(500, 'internal_error', 'Internal error'), requestId)
     }
@@ -77,11 +77,11 @@ function createElysia({ config, services, logger, version, readiness }: HttpOpti
   const app = new Elysia({ aot: true })
     .headers(COMMON_HEADERS)
     .onRequest(({ request, set }) => {
-      set.headers['x-request-id'] = requestIdOf(request)
+      set.headers[REQUEST_ID_HEADER] = newRequestId(request)
     })
     .use(errors(logger, path => methodsOf(path)))
-    .use(apiRoutes({ services, publicUrl: config.http.publicUrl, version, readiness, upgrade }))
     .use(docsRoutes(version))
+    .use(apiRoutes({ services, publicUrl: config.http.publicUrl, version, readiness, upgrade }))
   const methodsOf = createMethodTable(app.routes)
   return app
 }

@@ -1,7 +1,8 @@
 /** Schemas that several models share. */
 import { type TSchema, t } from 'elysia'
+import { GatewayError } from '../domain/errors.ts'
 
-interface WholeNumberOptions {
+export interface WholeNumberOptions {
   minimum: number
   maximum?: number
   default?: number
@@ -9,11 +10,29 @@ interface WholeNumberOptions {
 }
 
 /**
- * A whole number in a path or a query. Elysia turns the text into a number first, and a number out of range is then
- * reported without its place, so the schema carries the name.
+ * A whole number in a path or a query. `t.Integer` won't do there: Elysia tells a failed conversion by the name of the error's class, which
+ * minification changes, so in the binary the text would pass as it is.
  */
 export function wholeNumber(name: string, options: WholeNumberOptions) {
-  return t.Integer({ title: name, ...options })
+  const { minimum, maximum = Number.MAX_SAFE_INTEGER } = options
+  return {
+    /** For the model. The document has it as an integer. */
+    schema: t.String({ pattern: '^[0-9]{1,16}$', [AS_INTEGER]: options }),
+    /** @throws GatewayError bad_request when it is out of range */
+    read(text: string): number {
+      const value = Number(text)
+      if (value >= minimum && value <= maximum) return value
+      throw new GatewayError('bad_request', `${name}: expected ${wholeNumberPhrase(options)}`)
+    },
+  }
+}
+
+/** Where a text schema says that it is a whole number. */
+export const AS_INTEGER = 'x-integer'
+
+export function wholeNumberPhrase({ minimum, maximum }: WholeNumberOptions): string {
+  if (maximum !== undefined) return `a whole number from ${minimum} to ${maximum}`
+  return minimum === 1 ? 'a positive whole number' : 'a whole number'
 }
 
 /** One of a closed set. (`t.UnionEnum` would make its first value the default, `t.Union` of a list loses the type.) */

@@ -3,7 +3,7 @@ import type { Server, ServerWebSocket } from 'bun'
 import type { Config } from '../config/index.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { errorResponse, HttpError } from './errors.ts'
-import { requestIdOf } from './request-id.ts'
+import { newRequestId } from './request-id.ts'
 import type { SocketViewer } from './routes/devices/qr-viewer.ts'
 
 export interface RunningServer {
@@ -94,5 +94,5 @@ function refuse(request: Request): Response {
     Connection: 'close',
     'Retry-After': '5',
   })
-  return errorResponse(error, requestIdOf(request))
+  return errorResponse(error, newRequestId(request))
 }

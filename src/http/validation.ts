@@ -1,6 +1,7 @@
 /** Says in one sentence which field is wrong and what was expected, instead of a validator's dump. */
 import type { TSchema } from '@sinclair/typebox'
 import type { ValidationError } from 'elysia'
+import { AS_INTEGER, wholeNumberPhrase } from './schemas.ts'
 
 /** The part of a TypeBox error that is used. */
 export interface SchemaError {
@@ -15,7 +16,7 @@ export function explain(error: ValidationError): string {
 }
 
 export function explainIssue({ path, schema, value }: SchemaError): string {
-  const field = path.split('/').filter(Boolean).join('.') || String(schema.title ?? '')
+  const field = path.split('/').filter(Boolean).join('.')
   if (field === '') return 'The body must be a JSON object'
   if (value === undefined) return `Missing required field: ${field}`
   return `${field}: expected ${expectation(schema)}`
@@ -23,14 +24,13 @@ export function explainIssue({ path, schema, value }: SchemaError): string {
 
 function expectation(schema: TSchema): string {
   if (Array.isArray(schema.anyOf)) {
-    // What Elysia makes of a number in a path or a query.
-    if (schema.anyOf.some((option: TSchema) => option.format === 'integer')) return number(schema)
     const values = schema.anyOf.map((option: TSchema) => option.const)
     if (values.every(value => value !== undefined)) return `one of ${values.join(', ')}`
     return [...new Set(schema.anyOf.map(expectation))].join(' or ')
   }
   if (Array.isArray(schema.enum)) return `one of ${schema.enum.join(', ')}`
   if (schema.const !== undefined) return String(schema.const)
+  if (schema[AS_INTEGER]) return wholeNumberPhrase(schema[AS_INTEGER])
   switch (schema.type) {
     case 'string':
       return text(schema)
@@ -38,7 +38,7 @@ function expectation(schema: TSchema): string {
       return 'true or false'
     case 'integer':
     case 'number':
-      return number(schema)
+      return 'a whole number'
     case 'array':
       return 'a list'
     case 'object':
@@ -52,9 +52,4 @@ function text({ minLength, maxLength }: TSchema): string {
   if (minLength && maxLength) return `text of ${minLength} to ${maxLength} characters`
   if (maxLength) return `text of at most ${maxLength} characters`
   return minLength ? 'text that is not empty' : 'text'
-}
-
-function number({ minimum, maximum }: TSchema): string {
-  if (minimum !== undefined && maximum !== undefined) return `a whole number from ${minimum} to ${maximum}`
-  return minimum === 1 ? 'a positive whole number' : 'a whole number'
 }

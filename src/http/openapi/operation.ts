@@ -1,6 +1,7 @@
 /** Writes a route's entry in the OpenAPI document: what it says, what it answers, and with which errors. */
 import type { TSchema } from '@sinclair/typebox'
 import type { DocumentDecoration } from 'elysia'
+import { AS_INTEGER } from '../schemas.ts'
 
 type Security = 'basicAuth' | 'bearerAuth' | 'none'
 
@@ -78,13 +79,31 @@ export function jsonContent(schema: TSchema) {
   return { 'application/json': { schema: plain(schema) } }
 }
 
-/** TypeBox's schemas are JSON Schema but for symbols of its own and `examples`, which OpenAPI 3.0 has as `example`. */
+/** A TypeBox schema (or anything that contains some) in the dialect of OpenAPI 3.0. */
 export function plain(schema: TSchema): Record<string, unknown> {
-  return JSON.parse(JSON.stringify(schema), (_key, value: unknown) => {
-    if (typeof value !== 'object' || value === null || !('examples' in value)) return value
-    const { examples, ...rest } = value
-    return Array.isArray(examples) ? { ...rest, example: examples[0] } : value
-  })
+  return JSON.parse(JSON.stringify(schema), (_key, value: unknown) =>
+    isObject(value) ? dialect(value) : value,
+  )
+}
+
+/** JSON Schema has `examples`, `const` and a type null; OpenAPI 3.0 has `example`, `enum` and `nullable`. */
+function dialect(value: Record<string, unknown>): Record<string, unknown> {
+  const { examples, anyOf, ...rest } = value
+  if (Array.isArray(examples)) return dialect({ ...value, examples: undefined, example: examples[0] })
+  if (isObject(value[AS_INTEGER])) return { type: 'integer', ...value[AS_INTEGER] }
+  if ('const' in value) return { type: typeof value.const, enum: [value.const] }
+  if (!Array.isArray(anyOf)) return value
+  const options = anyOf.filter(option => option.type !== 'null')
+  const nullable = options.length < anyOf.length ? { nullable: true } : {}
+  if (options.length === 1) return { ...options[0], ...rest, ...nullable }
+  if (options.every(option => Array.isArray(option.enum))) {
+    return { type: 'string', enum: options.flatMap(option => option.enum), ...rest, ...nullable }
+  }
+  return { anyOf: options, ...rest, ...nullable }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function answerOf({ description, schema, contentType = 'application/json' }: Answer) {

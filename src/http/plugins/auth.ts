@@ -31,21 +31,34 @@ export function callerOf(request: Request): { client_id: string } | { token_id: 
   return principal && { client_id: principal.clientId }
 }
 
+/*
+ * Elysia finds out what a hook needs by reading the hook's source, which in the binary is minified: a parameter `context` becomes
+ * `e`, and is then found everywhere. So each hook takes its parameter apart, one level deep; otherwise cookies and bodies would
+ * be parsed for nobody, or the query not at all.
+ */
+
 export function basicAuth(credentials: Pick<Credentials, 'authenticate'>) {
   return new Elysia({ name: 'basic-auth' }).macro({
-    basic: ({ scope, body }: { scope: Scope; body: BodyUse }) => ({
-      ...(body === 'json' ? { parse: leaveUnread } : {}),
-      transform: async (context: { request: Request; body: unknown }) => {
-        const principal = await authenticate(context.request)
-        if (!allows(effectiveScopes(principal.role, principal.scopes), scope)) {
-          throw new GatewayError('forbidden', `This credential lacks the scope ${scope}`)
-        }
-        principals.set(context.request, principal)
-        if (body === 'json') context.body = await readJson(context.request)
-      },
+    basic: ({ scope, body: use }: { scope: Scope; body: BodyUse }) => ({
+      ...(use === 'json' ? { parse: emptyBody } : {}),
+      transform:
+        use === 'json'
+          ? async ({ request, body }: { request: Request; body: unknown }) => {
+              principals.set(request, await admit(request, scope))
+              fill(body, await readJson(request))
+            }
+          : async ({ request }: { request: Request }) => {
+              principals.set(request, await admit(request, scope))
+            },
       resolve: ({ request }: { request: Request }) => ({ credential: present(principals, request) }),
     }),
   })
+
+  async function admit(request: Request, scope: Scope): Promise<Principal> {
+    const principal = await authenticate(request)
+    if (allows(effectiveScopes(principal.role, principal.scopes), scope)) return principal
+    throw new GatewayError('forbidden', `This credential lacks the scope ${scope}`)
+  }
 
   async function authenticate(request: Request): Promise<Principal> {
     const { clientId, secret } = parseBasic(request.headers.get('authorization'))
@@ -66,16 +79,31 @@ export interface BearerUse {
   tokenInQuery?: boolean
 }
 
+interface BearerContext {
+  request: Request
+  body: unknown
+  query: Record<string, string | undefined>
+  headers: Record<string, string | undefined>
+  bearer: string | undefined
+}
+
 export function bearerAuth(tokens: Pick<Tokens, 'authenticate'>) {
+  const admit = async (request: Request, token: string) => {
+    presented.set(request, { token, holder: await tokens.authenticate(token) })
+  }
   return new Elysia({ name: 'bearer-auth' }).use(bearerToken(TOKEN_PLACES)).macro({
-    bearer: ({ body, tokenInQuery = false }: BearerUse) => ({
-      ...(body === 'json' ? { parse: leaveUnread } : {}),
-      transform: async (context: { request: Request; body: unknown; bearer?: string | undefined }) => {
-        const { request } = context
-        const token = presentedToken(request.headers.get('authorization'), context.bearer, tokenInQuery)
-        presented.set(request, { token, holder: await tokens.authenticate(token) })
-        if (body === 'json') context.body = await readJson(request)
-      },
+    bearer: ({ body: use, tokenInQuery = false }: BearerUse) => ({
+      ...(use === 'json' ? { parse: emptyBody } : {}),
+      // `query` and `headers` are what the plugin reads, too: minified, its own function hides that from Elysia.
+      transform:
+        use === 'json'
+          ? async ({ request, body, query, headers, bearer }: BearerContext) => {
+              await admit(request, presentedToken(headers, bearer, tokenInQuery && 'token' in query))
+              fill(body, await readJson(request))
+            }
+          : async ({ request, query, headers, bearer }: BearerContext) => {
+              await admit(request, presentedToken(headers, bearer, tokenInQuery && 'token' in query))
+            },
       /** `holder` and the `token` presented. */
       resolve: ({ request }: { request: Request }) => present(presented, request),
     }),
@@ -88,8 +116,12 @@ const TOKEN_PLACES = { extract: { header: 'Bearer', query: 'token', body: 'token
  * @param found by @elysiajs/bearer, in the header or else in the query
  * @throws HttpError 401
  */
-function presentedToken(header: string | null, found: string | undefined, tokenInQuery: boolean): string {
-  if (header === null) {
+function presentedToken(
+  { authorization: header }: BearerContext['headers'],
+  found: string | undefined,
+  tokenInQuery: boolean,
+): string {
+  if (header === undefined) {
     if (tokenInQuery && found) return found
     throw challenge('Bearer', 'Authorization is missing: send "Authorization: Bearer mt_…"')
   }
@@ -114,9 +146,16 @@ export function parseBasic(header: string | null): { clientId: string; secret: s
   return { clientId: decoded.slice(0, colon), secret: decoded.slice(colon + 1) }
 }
 
-/** In place of a parser: makes Elysia validate `body` without having read it. */
-function leaveUnread() {
+/** In place of a parser: the body is validated, and so has to be something, but it isn't read before the caller is known. */
+function emptyBody() {
   return {}
+}
+
+function fill(body: unknown, json: unknown): void {
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) {
+    throw new GatewayError('bad_request', 'The body must be a JSON object')
+  }
+  Object.assign(body as object, json)
 }
 
 function present<T>(callers: WeakMap<Request, T>, request: Request): T {

@@ -3,13 +3,13 @@ import { Elysia, NotFoundError, ParseError, ValidationError } from 'elysia'
 import { GatewayError } from '../../domain/errors.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { errorResponse, HttpError, httpErrorOf } from '../errors.ts'
-import { requestIdOf } from '../request-id.ts'
+import { REQUEST_ID_HEADER } from '../request-id.ts'
 import { explain } from '../validation.ts'
 
 /** @param allowedMethods the methods that a path has, empty when it is no path of ours */
 export function errors(logger: Logger, allowedMethods: (path: string) => string[]) {
   return new Elysia({ name: 'errors' }).onError({ as: 'global' }, ({ error, request, set, path }) => {
-    const requestId = requestIdOf(request)
+    const requestId = String(set.headers[REQUEST_ID_HEADER])
     const answer = expected(error, request.method, () => allowedMethods(path))
     if (!answer) {
       logger.error({ err: error, request_id: requestId, method: request.method, path }, 'request failed')

@@ -1,6 +1,38 @@
 /** /docs: the OpenAPI document and Swagger UI, from the binary alone. */
 import { Elysia } from 'elysia'
+import favicon from 'swagger-ui-dist/favicon-32x32.png' with { type: 'file' }
+import styles from 'swagger-ui-dist/swagger-ui.css' with { type: 'file' }
+import bundle from 'swagger-ui-dist/swagger-ui-bundle.js' with { type: 'file' }
+import { openApiDocument } from '../../openapi/document.ts'
+import { INITIALIZER, PAGE, PAGE_POLICY } from './page.ts'
 
-export function docsRoutes(_version: string) {
+export function docsRoutes(version: string) {
+  let document: ReturnType<typeof openApiDocument> | undefined
   return new Elysia({ name: 'docs', prefix: '/docs' })
+    .get('/', ({ redirect }) => redirect('/docs/index.html', 302))
+    .get('/index.html', () => text(PAGE, 'text/html; charset=utf-8'))
+    .get('/json', () => {
+      document ??= openApiDocument(version)
+      return document
+    })
+    .get('/swagger-initializer.js', () => text(INITIALIZER, 'text/javascript; charset=utf-8'))
+    .get('/swagger-ui-bundle.js', () => file(bundle, 'text/javascript; charset=utf-8'))
+    .get('/swagger-ui.css', () => file(styles, 'text/css; charset=utf-8'))
+    .get('/favicon-32x32.png', () => file(favicon, 'image/png'))
+}
+
+function text(content: string, contentType: string): Response {
+  return new Response(content, {
+    headers: {
+      'Content-Type': contentType,
+      'Content-Security-Policy': PAGE_POLICY,
+      'Cache-Control': 'no-cache',
+    },
+  })
+}
+
+function file(path: string, contentType: string): Response {
+  return new Response(Bun.file(path), {
+    headers: { 'Content-Type': contentType, 'Cache-Control': 'public, max-age=3600' },
+  })
 }

@@ -6,8 +6,9 @@ import { wholeNumber } from '../../schemas.ts'
 import type { MediaDownloads } from '../../services.ts'
 
 const MediaPath = t.Object({ id: t.String() })
+const Expires = wholeNumber('expires', { minimum: 0, description: 'Seconds since the Unix epoch.' })
 const MediaQuery = t.Object({
-  expires: wholeNumber('expires', { minimum: 0, description: 'Seconds since the Unix epoch.' }),
+  expires: Expires.schema,
   signature: t.String({ minLength: 1, maxLength: 256 }),
 })
 
@@ -16,7 +17,11 @@ export function mediaRoutes(downloads: MediaDownloads | undefined) {
     '/:id',
     async ({ params, query }) => {
       if (!downloads) throw new GatewayError('not_found', `There is no file ${params.id}`)
-      const { path, fileName, mimeType } = await downloads.open(params.id, query.expires, query.signature)
+      const { path, fileName, mimeType } = await downloads.open(
+        params.id,
+        Expires.read(query.expires),
+        query.signature,
+      )
       return new Response(Bun.file(path), {
         headers: {
           'Content-Type': mimeType || 'application/octet-stream',

@@ -75,8 +75,13 @@ export const MessageList = t.Array(t.Object(FIELDS_OF_VIEW), { examples: [[EXAMP
 
 export const MessagePath = t.Object({ id: t.String() })
 
-export const DEFAULT_PAGE = 50
+const DEFAULT_PAGE = 50
+const Limit = wholeNumber('limit', { minimum: 1, maximum: 500, default: DEFAULT_PAGE })
 export const MessagePage = t.Object({
-  limit: t.Optional(wholeNumber('limit', { minimum: 1, maximum: 500, default: DEFAULT_PAGE })),
+  limit: t.Optional(Limit.schema),
   before: t.Optional(t.String({ description: 'The id of a message: only older ones.' })),
 })
+
+export function pageSize(limit: string | undefined): number {
+  return limit === undefined ? DEFAULT_PAGE : Limit.read(limit)
+}

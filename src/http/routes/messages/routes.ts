@@ -5,12 +5,12 @@ import { jsonContent, operation, plain } from '../../openapi/operation.ts'
 import { bearerAuth } from '../../plugins/auth.ts'
 import type { HttpServices } from '../../services.ts'
 import {
-  DEFAULT_PAGE,
   Message,
   MessageList,
   MessagePage,
   MessagePath,
   MessageQueued,
+  pageSize,
   SendMessage,
   SendMessageForm,
 } from './model.ts'
@@ -33,8 +33,9 @@ export function messageRoutes({
       // The hot path: the body is read here, by its type, and nothing is validated twice.
       .post(
         '/devices/:device_id/message',
-        async ({ request, params: { device_id: deviceId }, holder }) => {
+        async ({ request, params, holder }) => {
           const identityId = holder.identity.id
+          const deviceId = params.device_id
           const { fields, file } = await readSend(
             request,
             { stage: upload => media.stage({ ...upload, identityId }), discard: media.discard },
@@ -87,7 +88,7 @@ export function messageRoutes({
       )
       .get(
         '/messages',
-        ({ holder, query }) => messages.list(holder.identity.id, query.limit ?? DEFAULT_PAGE, query.before),
+        ({ holder, query }) => messages.list(holder.identity.id, pageSize(query.limit), query.before),
         {
           bearer: { body: 'none' },
           query: MessagePage,

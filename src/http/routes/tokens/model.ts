@@ -53,6 +53,5 @@ export const TokenList = t.Array(
   },
 )
 
-export const TokenPath = t.Object({
-  id: wholeNumber('id', { minimum: 1, description: 'From the list of tokens.' }),
-})
+export const TokenId = wholeNumber('id', { minimum: 1, description: 'From the list of tokens.' })
+export const TokenPath = t.Object({ id: TokenId.schema })

@@ -4,7 +4,7 @@ import { operation } from '../../openapi/operation.ts'
 import { basicAuth } from '../../plugins/auth.ts'
 import type { HttpServices } from '../../services.ts'
 import { messageAnswer } from '../message-answer.ts'
-import { CreateToken, TokenCreated, TokenList, TokenPath } from './model.ts'
+import { CreateToken, TokenCreated, TokenId, TokenList, TokenPath } from './model.ts'
 
 const DELETED = 'Matrix token deleted successfully'
 
@@ -50,7 +50,7 @@ export function tokenRoutes({ credentials, tokens }: Pick<HttpServices, 'credent
     .delete(
       '/:id',
       async ({ credential, params }) => {
-        await tokens.remove(credential, params.id)
+        await tokens.remove(credential, TokenId.read(params.id))
         return { message: DELETED }
       },
       {

@@ -43,4 +43,5 @@ export const WebhookCreated = t.Object(
 
 export const WebhookList = t.Array(Webhook, { examples: [[EXAMPLE]] })
 
-export const WebhookPath = t.Object({ id: wholeNumber('id', { minimum: 1 }) })
+export const WebhookId = wholeNumber('id', { minimum: 1 })
+export const WebhookPath = t.Object({ id: WebhookId.schema })

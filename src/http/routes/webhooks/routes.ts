@@ -4,7 +4,15 @@ import { operation } from '../../openapi/operation.ts'
 import { bearerAuth } from '../../plugins/auth.ts'
 import type { HttpServices } from '../../services.ts'
 import { messageAnswer } from '../message-answer.ts'
-import { CreateWebhook, UpdateWebhook, Webhook, WebhookCreated, WebhookList, WebhookPath } from './model.ts'
+import {
+  CreateWebhook,
+  UpdateWebhook,
+  Webhook,
+  WebhookCreated,
+  WebhookId,
+  WebhookList,
+  WebhookPath,
+} from './model.ts'
 
 const DELETED = 'Webhook deleted successfully'
 
@@ -42,23 +50,27 @@ export function webhookRoutes({ tokens, webhooks }: Pick<HttpServices, 'tokens' 
         errors: [401, 403],
       }),
     })
-    .put('/:id', ({ holder, params, body }) => webhooks.update(holder.identity.id, params.id, body), {
-      bearer: { body: 'json' },
-      params: WebhookPath,
-      body: UpdateWebhook,
-      detail: operation({
-        summary: 'Update a webhook',
-        description: 'Fields are optional. Omit to keep the current value.',
-        tag: 'Webhooks',
-        security: 'bearerAuth',
-        answers: { 200: { description: 'As it is now', schema: Webhook } },
-        errors: [400, 401, 403, 404, 409, 415],
-      }),
-    })
+    .put(
+      '/:id',
+      ({ holder, params, body }) => webhooks.update(holder.identity.id, WebhookId.read(params.id), body),
+      {
+        bearer: { body: 'json' },
+        params: WebhookPath,
+        body: UpdateWebhook,
+        detail: operation({
+          summary: 'Update a webhook',
+          description: 'Fields are optional. Omit to keep the current value.',
+          tag: 'Webhooks',
+          security: 'bearerAuth',
+          answers: { 200: { description: 'As it is now', schema: Webhook } },
+          errors: [400, 401, 403, 404, 409, 415],
+        }),
+      },
+    )
     .delete(
       '/:id',
       async ({ holder, params }) => {
-        await webhooks.remove(holder.identity.id, params.id)
+        await webhooks.remove(holder.identity.id, WebhookId.read(params.id))
         return { message: DELETED }
       },
       {

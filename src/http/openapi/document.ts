@@ -1,0 +1,125 @@
+/** The OpenAPI document: @elysiajs/swagger's, made complete. It is built from the routes themselves, which need no services for it. */
+import { Elysia, type TSchema, t } from 'elysia'
+import { apiRoutes } from '../routes/index.ts'
+import type { HttpServices } from '../services.ts'
+import { ERRORS, errorName, plain, TAGS } from './operation.ts'
+
+/** As far as it is looked into here. */
+export interface OpenApiDocument {
+  openapi: string
+  info: { title: string; version: string }
+  paths: Record<string, Record<string, Operation>>
+  components: {
+    schemas: Record<string, unknown>
+    responses: Record<string, unknown>
+    securitySchemes: Record<string, unknown>
+  }
+}
+
+export interface Operation {
+  summary?: string
+  description?: string
+  tags?: string[]
+  security?: Record<string, string[]>[]
+  parameters?: { name: string; in: string; required?: boolean; schema: Record<string, unknown> }[]
+  requestBody?: { content: Record<string, { schema: Record<string, unknown> }> }
+  responses: Record<string, { $ref?: string; description?: string; content?: Record<string, unknown> }>
+}
+
+const DESCRIPTION = `One REST API for WhatsApp, Signal, Telegram and any other network that a Matrix bridge reaches.
+
+* **Basic** authentication, with a credential's client id and secret, is for tokens and credentials.
+* **Bearer** authentication, with a token (\`mt_…\`), is for devices, messages and webhooks.
+
+Every error has the body \`{"error", "code", "request_id"}\`. Times are RFC 3339 in UTC.`
+
+const ErrorBody = t.Object(
+  {
+    error: t.String({ description: 'One sentence for a person. It names the field that is wrong.' }),
+    code: t.String({ description: 'For programs; it does not change.' }),
+    request_id: t.String({ description: 'Also in the X-Request-Id header and in the log.' }),
+  },
+  {
+    examples: [{ error: 'Missing required field: platform', code: 'bad_request', request_id: 'q0s4Zb2x-1f' }],
+  },
+)
+
+export async function openApiDocument(version: string): Promise<OpenApiDocument> {
+  // The plugin brings a page of its own, with themes: nobody pays for that at the start.
+  const { swagger } = await import('@elysiajs/swagger')
+  const app = new Elysia()
+    .use(
+      swagger({
+        path: '/docs',
+        documentation: {
+          info: { title: 'Meshgate', version, description: DESCRIPTION },
+          servers: [{ url: '/', description: 'This gateway' }],
+          tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
+          components: {
+            securitySchemes: {
+              basicAuth: {
+                type: 'http',
+                scheme: 'basic',
+                description: 'Client id and client secret of a credential.',
+              },
+              bearerAuth: { type: 'http', scheme: 'bearer', description: 'A token: mt_…' },
+            },
+          },
+        },
+      }),
+    )
+    .use(
+      apiRoutes({
+        services: UNUSED_SERVICES,
+        publicUrl: undefined,
+        version,
+        readiness: () => ({ ready: false, checks: {} }),
+        upgrade: () => false,
+      }),
+    )
+  await app.modules
+  const response = await app.handle(new Request('http://localhost/docs/json'))
+  return complete((await response.json()) as OpenApiDocument)
+}
+
+/** Describing a route calls nothing. */
+const UNUSED_SERVICES = {} as HttpServices
+
+/** Adds what the plugin leaves out, and mends what it guesses. */
+function complete(document: OpenApiDocument): OpenApiDocument {
+  const paths: OpenApiDocument['paths'] = {}
+  for (const [path, operations] of Object.entries(document.paths)) {
+    paths[path.replace(/(.)\/$/, '$1')] = Object.fromEntries(
+      Object.entries(operations).map(([method, operation]) => [method, mended(operation)]),
+    )
+  }
+  return plain({
+    ...document,
+    paths,
+    components: {
+      ...document.components,
+      schemas: { ErrorBody: plain(ErrorBody) },
+      responses: Object.fromEntries(
+        Object.entries(ERRORS).map(([status, description]) => [
+          errorName(Number(status)),
+          {
+            description,
+            content: { 'application/json': { schema: { $ref: '#/components/schemas/ErrorBody' } } },
+          },
+        ]),
+      ),
+    },
+  } as unknown as TSchema) as unknown as OpenApiDocument
+}
+
+function mended(operation: Operation): Operation {
+  const { requestBody, parameters } = operation
+  if (parameters?.length === 0) delete operation.parameters
+  // The plugin names every type Elysia could parse; forms are described by hand, where they are taken.
+  const byHand = requestBody?.content['multipart/form-data']?.schema.properties
+  if (requestBody?.content['text/plain'] || !byHand) {
+    delete requestBody?.content['multipart/form-data']
+    delete requestBody?.content['text/plain']
+  }
+  return operation
+}
