@@ -1,0 +1,106 @@
+/** Commands to a bridge's bot: the answer must be the command's own, as it decides which group a message goes to. */
+import { expect, test } from 'bun:test'
+import { createBotCommands } from '../../../src/bridges/bot-commands.ts'
+import type { MatrixSession, RoomEvent } from '../../../src/domain/ports.ts'
+import { systemClock } from '../../../src/lib/clock.ts'
+import { ManualClock, settled } from '../../support/manual-clock.ts'
+
+const BOT = '@whatsappbot:s'
+
+/** Rooms with a bot that answers as it is told, or not at all. */
+class FakeRooms implements Partial<MatrixSession> {
+  readonly userId = '@u:s'
+  readonly rooms = new Map<string, RoomEvent[]>()
+  readonly commands: string[] = []
+  private count = 0
+
+  constructor(
+    private readonly greeting: string | null,
+    private readonly answer: (command: string) => string | null,
+  ) {}
+
+  say(roomId: string, sender: string, body: string): string {
+    const event_id = `$${++this.count}`
+    const event = {
+      event_id,
+      room_id: roomId,
+      sender,
+      type: 'm.room.message',
+      origin_server_ts: this.count,
+      content: { body },
+    }
+    this.rooms.get(roomId)?.unshift(event)
+    return event_id
+  }
+
+  async createDirectRoom(): Promise<string> {
+    const roomId = `!${this.rooms.size + 1}:s`
+    this.rooms.set(roomId, [])
+    // The greeting comes when the bot gets round to it.
+    setImmediate(() => this.greeting && this.say(roomId, BOT, this.greeting))
+    return roomId
+  }
+
+  async state(roomId: string): Promise<RoomEvent[]> {
+    const content = { membership: 'join' }
+    return [
+      {
+        event_id: '$j',
+        room_id: roomId,
+        sender: BOT,
+        type: 'm.room.member',
+        state_key: BOT,
+        origin_server_ts: 0,
+        content,
+      },
+    ]
+  }
+
+  async send(roomId: string, _type: string, content: Record<string, unknown>): Promise<string> {
+    const command = String(content.body)
+    this.commands.push(command)
+    const eventId = this.say(roomId, this.userId, command)
+    const answer = this.answer(command)
+    if (answer !== null) setImmediate(() => this.say(roomId, BOT, answer))
+    return eventId
+  }
+
+  async messagesBackwards(roomId: string) {
+    return { events: [...(this.rooms.get(roomId) ?? [])], next: null }
+  }
+}
+
+const session = (rooms: FakeRooms) => rooms as unknown as MatrixSession
+
+test('the greeting is not the answer to the first command, nor that of one command the answer to the next', async () => {
+  const rooms = new FakeRooms('Hello, I am the bridge bot.', command => `about ${command}`)
+  const commands = createBotCommands('wa', systemClock)
+  const answers = await Promise.all(
+    ['one', 'two', 'three'].map(word => commands.run(session(rooms), BOT, '!wa', word)),
+  )
+  expect(answers).toEqual(['about !wa one', 'about !wa two', 'about !wa three'])
+  expect(rooms.rooms.size).toBe(1)
+})
+
+test('a bot that greets nobody and has no prefix', async () => {
+  const clock = new ManualClock()
+  const rooms = new FakeRooms(null, command => `about ${command}`)
+  const answer = createBotCommands('wa', clock).run(session(rooms), BOT, null, 'one')
+  await clock.advance(10_000)
+  expect(await answer).toBe('about one')
+})
+
+test('after a command without an answer the next goes to a new room, so a late answer is not taken for its own', async () => {
+  const clock = new ManualClock()
+  const rooms = new FakeRooms('Hello!', command => (command.includes('slow') ? null : `about ${command}`))
+  const commands = createBotCommands('wa', clock)
+  const slow = commands.run(session(rooms), BOT, '!wa', 'slow').catch((error: unknown) => error)
+  const next = commands.run(session(rooms), BOT, '!wa', 'next')
+  await clock.advance(40_000)
+  expect(await slow).toMatchObject({ code: 'bridge_timeout' })
+  rooms.say('!1:s', BOT, 'about !wa slow')
+  await clock.advance(10_000)
+  await settled()
+  expect(await next).toBe('about !wa next')
+  expect(rooms.rooms.size).toBe(2)
+})

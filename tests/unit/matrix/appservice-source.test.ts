@@ -1,0 +1,76 @@
+/** The endpoint that homeservers push events to. */
+import { expect, test } from 'bun:test'
+import type { EventBatch } from '../../../src/domain/ports.ts'
+import { silentLogger } from '../../../src/lib/logger.ts'
+import { createAppserviceSource } from '../../../src/matrix/appservice-source.ts'
+
+const EVENT = {
+  event_id: '$1',
+  room_id: '!r:s',
+  sender: '@a:s',
+  type: 'm.room.message',
+  origin_server_ts: 1,
+  content: {},
+}
+
+function source(accept: (batch: EventBatch) => Promise<void> = () => Promise.resolve()) {
+  const batches: EventBatch[] = []
+  const sink = {
+    accept: (batch: EventBatch) => {
+      batches.push(batch)
+      return accept(batch)
+    },
+  }
+  const { fetch } = createAppserviceSource({ hsToken: 'hs', sink, logger: silentLogger })
+  const call = (method: string, path: string, body?: unknown, token: string | null = 'hs') =>
+    fetch(
+      new Request(`http://x/_matrix/app/v1/${path}`, {
+        method,
+        headers: token === null ? {} : { authorization: `Bearer ${token}` },
+        ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      }),
+    )
+  return { batches, call }
+}
+
+test('a transaction becomes a batch, with receipts under either name; a malformed event does not stop it', async () => {
+  const { batches, call } = source()
+  const receipt = { type: 'm.receipt', room_id: '!r:s', content: { $1: { 'm.read': { '@g:s': { ts: 1 } } } } }
+  const typing = { type: 'm.typing', room_id: '!r:s', content: { user_ids: [] } }
+  const unstable = 'de.sorunome.msc2409.ephemeral'
+  expect(
+    (await call('PUT', 'transactions/7', { events: [EVENT, { nonsense: 1 }], ephemeral: [typing, receipt] }))
+      .status,
+  ).toBe(200)
+  expect((await call('PUT', 'transactions/8', { events: [], [unstable]: [receipt] })).status).toBe(200)
+  const receipts = [{ roomId: '!r:s', eventId: '$1', userId: '@g:s' }]
+  expect(batches).toEqual([
+    { position: { kind: 'transaction', txnId: '7' }, events: [EVENT], receipts },
+    { position: { kind: 'transaction', txnId: '8' }, events: [], receipts },
+  ])
+})
+
+test('it is not acknowledged when it could not be stored', async () => {
+  const { call } = source(() => Promise.reject(new Error('disk full')))
+  const response = await call('PUT', 'transactions/7', { events: [EVENT] })
+  expect(response.status).toBe(503)
+  expect(await response.json()).toEqual({ errcode: 'M_UNKNOWN', error: 'disk full' })
+})
+
+test.each([
+  ['no token', 'PUT', 'transactions/1', { events: [] }, null, 401, 'M_MISSING_TOKEN'],
+  ['a wrong token', 'PUT', 'transactions/1', { events: [] }, 'other', 403, 'M_FORBIDDEN'],
+  ['no JSON', 'PUT', 'transactions/1', '{', 'hs', 400, 'M_BAD_JSON'],
+  ['an unknown user', 'GET', 'users/@x:s', undefined, 'hs', 404, 'M_NOT_FOUND'],
+  ['an unknown path', 'GET', 'nothing', undefined, 'hs', 404, 'M_UNRECOGNIZED'],
+])('%s', async (_, method, path, body, token, status, errcode) => {
+  const { batches, call } = source()
+  const response = await call(method, path, body, token)
+  expect(response.status).toBe(status)
+  expect(await response.json()).toMatchObject({ errcode })
+  expect(batches).toEqual([])
+})
+
+test('a ping is answered', async () => {
+  expect((await source().call('POST', 'ping', { transaction_id: 'x' })).status).toBe(200)
+})
