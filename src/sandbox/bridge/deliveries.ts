@@ -192,7 +192,7 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
   async function mxcOf(media: Media): Promise<string> {
     if (media.mxc !== null) return media.mxc
     const already = uploading.get(media.id)
-    if (already) return already
+    if (already !== undefined) return already
     const upload = homeserver
       .upload(files.open(media.id), media.mimeType, media.name)
       .then(async mxc => {

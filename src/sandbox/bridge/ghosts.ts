@@ -28,7 +28,7 @@ export function createGhosts(context: BridgeContext): Ghosts {
       const known = select.get(userId)
       if (known?.name === name) return userId
       const already = underWay.get(userId)
-      if (already) return already
+      if (already !== undefined) return already
       const making = make(userId, name, known !== null).finally(() => underWay.delete(userId))
       underWay.set(userId, making)
       return making

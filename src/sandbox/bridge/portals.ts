@@ -183,7 +183,7 @@ export function createPortals(context: BridgeContext, ghosts: Ghosts): Portals {
       if (existing?.userId === login.userId && settled.has(existing.roomId)) return Promise.resolve(existing)
       const key = `${login.id} ${chat.id}`
       const already = making.get(key)
-      if (already) return already
+      if (already !== undefined) return already
       const promise = prepare(login, chat).finally(() => making.delete(key))
       making.set(key, promise)
       return promise

@@ -47,7 +47,7 @@ export async function seedNetwork(store: NetworkStore, committer: Committer, now
       }
     }
     store.putPhone(SERVICE_PHONE, now + PHONES.length)
-    for (const platform of SANDBOX_PLATFORMS) seedGroups(store, platform, now)
+    for (const [index, platform] of SANDBOX_PLATFORMS.entries()) seedGroups(store, platform, now + index)
     store.putSetting(SEEDED, String(now))
   })
 }

@@ -1,11 +1,34 @@
 /** The page's files, embedded in the program. */
+import preact from 'htm/preact/standalone.module.js' with { type: 'text' }
 import { ApiError } from '../api/errors.ts'
+import appStyle from './app.css' with { type: 'text' }
+import api from './client/api.js' with { type: 'text' }
+import app from './client/app.js' with { type: 'text' }
+import composer from './client/composer.js' with { type: 'text' }
+import conversation from './client/conversation.js' with { type: 'text' }
+import dialogs from './client/dialogs.js' with { type: 'text' }
+import lists from './client/lists.js' with { type: 'text' }
+import parts from './client/parts.js' with { type: 'text' }
 import icon from './icon.svg' with { type: 'text' }
-import link from './link.css' with { type: 'text' }
+import linkStyle from './link.css' with { type: 'text' }
+import { PAGE_SHELL } from './shell.ts'
+
+const SCRIPT = 'text/javascript'
+const STYLE = 'text/css'
 
 const ASSETS: Record<string, { type: string; text: string }> = {
+  'index.html': { type: 'text/html', text: PAGE_SHELL },
+  'app.css': { type: STYLE, text: appStyle },
+  'link.css': { type: STYLE, text: linkStyle },
   'icon.svg': { type: 'image/svg+xml', text: icon },
-  'link.css': { type: 'text/css', text: link },
+  'preact.js': { type: SCRIPT, text: preact },
+  'api.js': { type: SCRIPT, text: api },
+  'app.js': { type: SCRIPT, text: app },
+  'composer.js': { type: SCRIPT, text: composer },
+  'conversation.js': { type: SCRIPT, text: conversation },
+  'dialogs.js': { type: SCRIPT, text: dialogs },
+  'lists.js': { type: SCRIPT, text: lists },
+  'parts.js': { type: SCRIPT, text: parts },
 }
 
 /** @throws ApiError when there is no such file */

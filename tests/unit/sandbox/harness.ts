@@ -119,7 +119,7 @@ export async function createHarness(options: HarnessOptions = {}) {
     const url = new URL(`http://homeserver/_matrix/client/v3/${path}`)
     if (as) url.searchParams.set('user_id', as)
     const response = await homeserver.fetch(
-      new Request(url, {
+      new Request(url.href, {
         method,
         headers: { authorization: `Bearer ${USER_TOKEN}`, 'content-type': 'application/json' },
         body: body === undefined ? null : JSON.stringify(body),
@@ -145,7 +145,7 @@ export async function createHarness(options: HarnessOptions = {}) {
     const url = new URL(`http://bridge/_matrix/provision/v3/${path}`)
     if (user) url.searchParams.set('user_id', user)
     const response = await fetch(
-      new Request(url, {
+      new Request(url.href, {
         method,
         headers: { authorization: `Bearer ${secret ?? sharedSecret}` },
         body: body === undefined ? null : JSON.stringify(body),

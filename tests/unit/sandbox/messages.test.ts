@@ -1,31 +1,313 @@
 /** Messages both ways, of every kind. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { createHarness, type Harness, USER, until } from './harness.ts'
+import { PNG } from 'pngjs'
+import { createHarness, type Harness, type Json, type SeenEvent, USER, until } from './harness.ts'
+
+const ME = '237123456789'
+const THEM = '1234567890'
+const GHOST = `@whatsapp_${THEM}:test.example`
 
 let harness: Harness
+let room: string
 beforeAll(async () => {
   harness = await createHarness()
   await harness.link()
+  await harness.api('POST', 'api/phones', { phone: THEM, echo: false })
+  room = await harness.room(THEM)
 })
 afterAll(() => harness.close())
 
+function picture(): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(PNG.sync.write(new PNG({ width: 12, height: 7 })))
+}
+
+async function lastOf(phone: string) {
+  const message = (await harness.messages(phone)).at(-1)
+  if (!message) throw new Error('no message')
+  return message
+}
+
+async function sent(content: Json, type = 'm.room.message') {
+  const eventId = await harness.send(room, content, type)
+  expect((await harness.status(eventId)).status).toBe('SUCCESS')
+  return { eventId, message: await lastOf(THEM) }
+}
+
 describe('from Matrix to the phone', () => {
-  test('a text arrives once, is confirmed and read, and is echoed', async () => {
-    const room = await harness.room('1234567890')
+  test('a text arrives once and is confirmed', async () => {
     const eventId = await harness.send(room, { msgtype: 'm.text', body: 'hello' })
     expect(await harness.status(eventId)).toMatchObject({
+      'm.relates_to': { rel_type: 'm.reference', event_id: eventId },
       status: 'SUCCESS',
       network: 'whatsapp',
-      delivered_to_users: ['@whatsapp_1234567890:test.example'],
+      delivered_to_users: [GHOST],
     })
-    const echo = await harness.event(event => event.content.body === 'echo: hello')
-    expect(echo.sender).toBe('@whatsapp_1234567890:test.example')
-    const onPhone = await harness.messages('1234567890')
-    expect(onPhone.map(({ from, to, text }) => ({ from, to, text }))).toEqual([
-      { from: '237123456789', to: '1234567890', text: 'hello' },
-      { from: '1234567890', to: '237123456789', text: 'echo: hello' },
-    ])
+    expect(await lastOf(THEM)).toMatchObject({
+      from: ME,
+      to: THEM,
+      chat: ME,
+      type: 'text',
+      text: 'hello',
+      file: null,
+    })
+    expect(await lastOf(ME)).toMatchObject({ from: ME, to: THEM, chat: THEM })
+  })
+
+  test.each([
+    ['m.notice', 'notice'],
+    ['m.emote', 'emote'],
+  ])('%s arrives as %s', async (msgtype, type) => {
+    const { message } = await sent({ msgtype, body: 'said' })
+    expect(message).toMatchObject({ type, text: 'said' })
+  })
+
+  test.each([
+    ['m.image', 'image', {}],
+    ['m.video', 'video', {}],
+    ['m.audio', 'audio', {}],
+    ['m.audio', 'voice', { 'org.matrix.msc3245.voice': {} }],
+    ['m.file', 'file', {}],
+  ])('%s arrives as %s, with its bytes and its caption', async (msgtype, type, extra) => {
+    const bytes = picture()
+    const url = await harness.upload(bytes, 'image/png', 'dot.png')
+    const { message } = await sent({
+      msgtype,
+      body: 'look',
+      filename: 'dot.png',
+      url,
+      info: { mimetype: 'image/png' },
+      ...extra,
+    })
+    expect(message).toMatchObject({
+      type,
+      text: 'look',
+      file: { name: 'dot.png', mime_type: 'image/png', size: bytes.length, width: 12, height: 7 },
+    })
+    const response = await harness.sandbox.fetch(new Request(`http://localhost${message.file?.url}`))
+    expect(await response.bytes()).toEqual(bytes)
+  })
+
+  test('a file without a caption has none, and a sticker is one', async () => {
+    const url = await harness.upload(picture(), 'image/png', 'dot.png')
+    expect((await sent({ msgtype: 'm.image', body: 'dot.png', url })).message.text).toBe('')
+    const { message } = await sent({ body: 'wave', url, info: { mimetype: 'image/png' } }, 'm.sticker')
+    expect(message.type).toBe('sticker')
+  })
+
+  test('a location', async () => {
+    const { message } = await sent({ msgtype: 'm.location', body: 'here', geo_uri: 'geo:4.05,9.77;u=10' })
+    expect(message).toMatchObject({
+      type: 'location',
+      text: 'here',
+      location: { latitude: 4.05, longitude: 9.77 },
+    })
+  })
+
+  test('a reply quotes the message, one to something unknown quotes nothing', async () => {
+    const { eventId, message } = await sent({ msgtype: 'm.text', body: 'first' })
+    const relation = (id: string) => ({ 'm.relates_to': { 'm.in_reply_to': { event_id: id } } })
+    const reply = await sent({ msgtype: 'm.text', body: 'second', ...relation(eventId) })
+    expect(reply.message.reply_to).toBe(message.id)
+    const lost = await sent({ msgtype: 'm.text', body: 'third', ...relation('$nothing') })
+    expect(lost.message.reply_to).toBeNull()
+  })
+
+  test('reactions, edits and redactions change the message they are about', async () => {
+    const { eventId, message } = await sent({ msgtype: 'm.text', body: 'tpyo' })
+    const reaction = await sent(
+      { 'm.relates_to': { rel_type: 'm.annotation', event_id: eventId, key: '👍' } },
+      'm.reaction',
+    )
+    expect(reaction.message).toMatchObject({
+      type: 'reaction',
+      reaction: { message: message.id, emoji: '👍' },
+    })
+    const edit = {
+      msgtype: 'm.text',
+      body: '* typo',
+      'm.new_content': { msgtype: 'm.text', body: 'typo' },
+      'm.relates_to': { rel_type: 'm.replace', event_id: eventId },
+    }
+    expect((await sent(edit)).message).toMatchObject({ type: 'edit', text: 'typo', edits: message.id })
+    const now = async () => (await harness.messages(THEM)).find(one => one.id === message.id)
+    expect(await now()).toMatchObject({ text: 'typo', edited: true, reactions: [{ from: ME, emoji: '👍' }] })
+    await harness.matrix('PUT', `rooms/${room}/redact/${reaction.eventId}/unreact`, {}, USER)
+    await until(async () => (await now())?.reactions.length === 0)
+    await harness.matrix('PUT', `rooms/${room}/redact/${eventId}/gone`, {}, USER)
+    await until(async () => (await now())?.deleted)
+    expect(await now()).toMatchObject({ text: '' })
+  })
+
+  test('what the network has no word for fails for good', async () => {
+    const eventId = await harness.send(room, { msgtype: 'm.key.verification.request', body: 'x' })
+    expect(await harness.status(eventId)).toMatchObject({
+      status: 'FAIL_PERMANENT',
+      reason: 'com.beeper.unsupported_event',
+    })
+    const encrypted = await harness.send(room, { algorithm: 'm.megolm.v1.aes-sha2' }, 'm.room.encrypted')
+    expect((await harness.status(encrypted)).reason).toBe('com.beeper.undecryptable_event')
+    const lost = await harness.send(room, {
+      msgtype: 'm.file',
+      body: 'a.txt',
+      url: 'mxc://test.example/nothing',
+    })
+    expect((await harness.status(lost)).status).toBe('FAIL_PERMANENT')
+  })
+
+  test('a chat of a phone that is linked no more takes nothing', async () => {
+    await harness.link('4477001', 'wa')
+    const { body } = await harness.provision('POST', `create_dm/${THEM}?login_id=4477001`)
+    const other = String(body.dm_room_mxid)
+    await harness.joined(other)
+    await harness.provision('POST', 'logout/4477001')
+    const eventId = await harness.send(other, { msgtype: 'm.text', body: 'anyone?' })
+    expect((await harness.status(eventId)).status).toBe('FAIL_PERMANENT')
+  })
+})
+
+describe('from the phone to Matrix', () => {
+  async function post(message: Json | FormData) {
+    const { status, json } = await harness.api('POST', `api/phones/${THEM}/messages`, message)
+    expect(status).toBe(201)
+    const event = await eventOf(json.id)
+    return { id: json.id as string, event }
+  }
+
+  /** Deterministic transaction ids lead from a message to its event. */
+  function eventOf(messageId: string): Promise<SeenEvent> {
+    return until(() => {
+      const row = harness.database
+        .query<{ event_id: string }, [string]>('SELECT event_id FROM sandbox_event WHERE message_id = ?')
+        .get(messageId)
+      return row && harness.seen.find(event => event.event_id === row.event_id)
+    })
+  }
+
+  test('a text', async () => {
+    const { event } = await post({ to: ME, text: 'good morning' })
+    expect(event).toMatchObject({
+      room_id: room,
+      sender: GHOST,
+      content: { msgtype: 'm.text', body: 'good morning' },
+    })
+    await until(async () => (await lastOf(THEM)).status === 'delivered')
+  })
+
+  test.each([
+    ['notice', 'm.notice'],
+    ['emote', 'm.emote'],
+  ])('%s', async (type, msgtype) => {
+    expect((await post({ to: ME, text: 'said', type })).event.content).toMatchObject({
+      msgtype,
+      body: 'said',
+    })
+  })
+
+  test.each([
+    ['image', 'm.image', 'dot.png', 'image/png'],
+    ['video', 'm.video', 'clip.mp4', 'video/mp4'],
+    ['audio', 'm.audio', 'song.mp3', 'audio/mpeg'],
+    ['file', 'm.file', 'letter.pdf', 'application/pdf'],
+  ])('%s by its file alone, with a caption', async (type, msgtype, name, mimetype) => {
+    const bytes = picture()
+    const form = new FormData()
+    form.append('to', ME)
+    form.append('text', 'look')
+    form.append('file', new File([bytes], name, { type: mimetype }))
+    const { event } = await post(form)
+    expect(event.content).toMatchObject({
+      msgtype,
+      body: 'look',
+      filename: name,
+      info: { mimetype, size: bytes.length },
+    })
+    expect((await lastOf(THEM)).type).toBe(type)
+    expect(await harness.download(String(event.content.url))).toEqual(bytes)
+    if (type === 'image') expect(event.content.info).toMatchObject({ w: 12, h: 7 })
+  })
+
+  test('a voice message and a sticker are said to be such', async () => {
+    const form = (type: string) => {
+      const fields = new FormData()
+      fields.append('to', ME)
+      fields.append('type', type)
+      fields.append('file', new File([picture()], 'x.png', { type: 'image/png' }))
+      return fields
+    }
+    expect((await post(form('voice'))).event.content).toHaveProperty(['org.matrix.msc3245.voice'])
+    expect((await post(form('sticker'))).event.type).toBe('m.sticker')
+  })
+
+  test('a location', async () => {
+    const { event } = await post({ to: ME, location: { latitude: 4.05, longitude: 9.77, name: 'Douala' } })
+    expect(event.content).toMatchObject({ msgtype: 'm.location', geo_uri: 'geo:4.05,9.77', body: 'Douala' })
+  })
+
+  test('replies, reactions, edits and deletions name the event', async () => {
+    const { id, event } = await post({ to: ME, text: 'first' })
+    const reply = await post({ to: ME, text: 'second', reply_to: id })
+    expect(reply.event.content).toMatchObject({
+      'm.relates_to': { 'm.in_reply_to': { event_id: event.event_id } },
+    })
+    const reaction = await post({ reaction: { message: id, emoji: '🎉' } })
+    expect(reaction.event).toMatchObject({
+      type: 'm.reaction',
+      content: { 'm.relates_to': { rel_type: 'm.annotation', event_id: event.event_id, key: '🎉' } },
+    })
+    const edit = await post({ edit: id, text: 'first, better' })
+    expect(edit.event.content).toMatchObject({
+      'm.new_content': { msgtype: 'm.text', body: 'first, better' },
+      'm.relates_to': { rel_type: 'm.replace', event_id: event.event_id },
+    })
+    const deletion = await post({ delete: id })
+    expect(deletion.event).toMatchObject({ type: 'm.room.redaction' })
+  })
+
+  test('what the linked phone sends by itself comes from its own ghost', async () => {
+    const { json } = await harness.api('POST', `api/phones/${ME}/messages`, { to: THEM, text: 'by hand' })
+    const event = await eventOf(json.id)
+    expect(event).toMatchObject({ room_id: room, sender: `@whatsapp_${ME}:test.example` })
+  })
+
+  test('a stranger gets a room of their own', async () => {
+    const { json } = await harness.api('POST', 'api/phones/5550123/messages', { to: ME, text: 'new here' })
+    const event = await eventOf(json.id)
+    expect(event.room_id).not.toBe(room)
+    await harness.joined(event.room_id)
+  })
+
+  test('between phones that nobody has linked nothing leaves the network', async () => {
+    await harness.api('POST', 'api/phones/5550123/messages', { to: THEM, text: 'psst' })
+    const count = harness.database.query<{ n: number }, []>('SELECT count(*) AS n FROM sandbox_delivery')
+    await until(() => count.get()?.n === 0)
+    expect(harness.seen.some(event => event.content.body === 'psst')).toBe(false)
+  })
+})
+
+describe('echo', () => {
+  test('a phone that is not linked reads and answers', async () => {
+    const echoing = await harness.room('0987654321')
+    const eventId = await harness.send(echoing, { msgtype: 'm.text', body: 'hi' })
+    const echo = await harness.event(event => event.content.body === 'echo: hi')
+    expect(echo.sender).toBe('@whatsapp_0987654321:test.example')
     await until(() => harness.ephemeral.some(one => JSON.stringify(one).includes(eventId)))
-    expect(USER).toBe('@mg_alice:test.example')
+    expect((await harness.messages('0987654321')).map(message => message.text)).toEqual(['hi', 'echo: hi'])
+  })
+
+  test('media comes back with its caption', async () => {
+    const echoing = await harness.room('0987654321')
+    const url = await harness.upload(picture(), 'image/png', 'dot.png')
+    await harness.send(echoing, { msgtype: 'm.image', body: 'look at this', filename: 'dot.png', url })
+    const echo = await harness.event(event => event.content.body === 'echo: look at this')
+    expect(echo.content).toMatchObject({ msgtype: 'm.image', filename: 'dot.png', url })
+  })
+
+  test('linked phones echo nothing', async () => {
+    await harness.link('447700900123')
+    const other = await harness.room('447700900123')
+    await harness.send(other, { msgtype: 'm.text', body: 'you there?' })
+    const arrived = await harness.event(event => event.content.body === 'you there?' && event.sender !== USER)
+    expect(arrived.sender).toBe(`@whatsapp_${ME}:test.example`)
+    expect(await harness.messages('447700900123')).toHaveLength(1)
   })
 })

@@ -1,0 +1,46 @@
+/** The sandbox's own interface, as the page uses it. */
+
+const BASE = '/sandbox/api'
+
+/** @throws Error with the server's own words when it says no */
+async function call(method, path, body) {
+  const isForm = body instanceof FormData
+  const response = await fetch(`${BASE}${path}`, {
+    method,
+    headers: body === undefined || isForm ? {} : { 'content-type': 'application/json' },
+    body: body === undefined || isForm ? body : JSON.stringify(body),
+  })
+  const answer = await response.json().catch(() => null)
+  if (!response.ok) throw new Error(answer?.error ?? `The server answered ${response.status}`)
+  return answer
+}
+
+const phonePath = phone => `/phones/${encodeURIComponent(phone)}`
+
+export const api = {
+  phones: () => call('GET', '/phones'),
+  savePhone: phone => call('POST', '/phones', phone),
+  chats: phone => call('GET', `${phonePath(phone)}/chats`),
+  messages(phone, { platform, id }, limit) {
+    const query = new URLSearchParams({ platform, chat: id, limit: String(limit) })
+    return call('GET', `${phonePath(phone)}/messages?${query}`)
+  },
+  send: (phone, message) => call('POST', `${phonePath(phone)}/messages`, message),
+  groups: () => call('GET', '/groups'),
+  createGroup: group => call('POST', '/groups', group),
+  faults: () => call('GET', '/faults'),
+  setFaults: faults => call('POST', '/faults', faults),
+  clearFaults: () => call('DELETE', '/faults'),
+}
+
+/**
+ * Calls `onChange({ phones, directory })` for each change, and `onState(true | false)` when the connection comes and goes.
+ * @returns what ends it
+ */
+export function listen(onChange, onState) {
+  const source = new EventSource(`${BASE}/events`)
+  source.onmessage = event => onChange(JSON.parse(event.data))
+  source.onopen = () => onState(true)
+  source.onerror = () => onState(false)
+  return () => source.close()
+}
