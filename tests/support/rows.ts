@@ -1,0 +1,77 @@
+/** Rows that most tests of the modules start from: an identity with a linked device and a joined chat. */
+import { type Chat, chats, type Device, devices, identities, webhooks } from '../../src/db/schema/index.ts'
+import type { TempDb } from './temp-db.ts'
+
+export const LINKED_AT = Date.UTC(2026, 3, 27, 9, 0, 0)
+
+export function insertIdentity(db: TempDb, id = 'id_1', matrixUserId = '@mg1:s'): string {
+  const times = { createdAt: LINKED_AT, updatedAt: LINKED_AT }
+  db.orm
+    .insert(identities)
+    .values({ id, matrixUserId, matrixDeviceId: 'D', isHost: false, ...times })
+    .run()
+  return id
+}
+
+export function insertDevice(db: TempDb, change: Partial<Device> = {}): Device {
+  return db.orm
+    .insert(devices)
+    .values({
+      id: 'dev_1',
+      identityId: 'id_1',
+      platform: 'wa',
+      loginId: '237',
+      deviceId: '237',
+      phone: '237',
+      name: 'Amina',
+      ghostUserId: '@whatsapp_237:s',
+      state: 'connected',
+      stateReason: null,
+      stateSince: LINKED_AT,
+      linkedAt: LINKED_AT,
+      createdAt: LINKED_AT,
+      updatedAt: LINKED_AT,
+      ...change,
+    })
+    .returning()
+    .get()
+}
+
+export function insertChat(db: TempDb, change: Partial<Chat> = {}): Chat {
+  return db.orm
+    .insert(chats)
+    .values({
+      identityId: 'id_1',
+      roomId: '!r:s',
+      membership: 'joined',
+      kind: 'dm',
+      platform: 'wa',
+      bridgeBot: '@whatsappbot:s',
+      channelId: '1@s.whatsapp.net',
+      receiver: '237',
+      name: 'Jonas',
+      encrypted: false,
+      createdAt: LINKED_AT,
+      updatedAt: LINKED_AT,
+      ...change,
+    })
+    .returning()
+    .get()
+}
+
+export function insertWebhook(db: TempDb, change: Partial<typeof webhooks.$inferInsert> = {}): void {
+  db.orm
+    .insert(webhooks)
+    .values({
+      identityId: 'id_1',
+      id: 1,
+      url: 'http://127.0.0.1:1/hook',
+      active: true,
+      secretSealed: 'sealed',
+      disabledReason: null,
+      createdAt: LINKED_AT,
+      updatedAt: LINKED_AT,
+      ...change,
+    })
+    .run()
+}

@@ -1,0 +1,333 @@
+/** The inbox pipeline on a real database: what a batch of Matrix events leaves behind. */
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import {
+  chats,
+  deliveries,
+  deliveryLanes,
+  earlyStatuses,
+  heldEvents,
+  inboxEvents,
+  messages,
+} from '../../../src/db/schema/index.ts'
+import type { EventBatch, ReadReceipt, RoomEvent } from '../../../src/domain/ports.ts'
+import type { MessageStatus } from '../../../src/domain/states.ts'
+import { silentLogger } from '../../../src/lib/logger.ts'
+import { createInbox, type Inbox } from '../../../src/modules/inbox/inbox.ts'
+import { createInboxRepository } from '../../../src/modules/inbox/repository.ts'
+import { createMessageRepository } from '../../../src/modules/messages/repository.ts'
+import { ManualClock } from '../../support/manual-clock.ts'
+import { insertChat, insertDevice, insertIdentity, insertWebhook, LINKED_AT } from '../../support/rows.ts'
+import { type TempDb, tempDb } from '../../support/temp-db.ts'
+
+let db: TempDb
+let inbox: Inbox
+let learned: string[]
+let nudges: string[]
+let learn: () => void
+let count = 0
+
+beforeEach(() => {
+  db = tempDb()
+  insertIdentity(db)
+  learned = []
+  nudges = []
+  learn = () => undefined
+  inbox = createInbox({
+    repository: createInboxRepository(db),
+    bridges: { platformOfBot: async bot => (bot === '@whatsappbot:s' ? 'wa' : null) },
+    learnDevices: async (identityId, platform) => {
+      learned.push(`${identityId}/${platform}`)
+      learn()
+    },
+    onDeliveries: () => nudges.push('deliveries'),
+    onJoins: () => nudges.push('joins'),
+    clock: new ManualClock(),
+    logger: silentLogger,
+  })
+})
+afterEach(() => db.destroy())
+
+function event(change: Partial<RoomEvent> = {}): RoomEvent {
+  return {
+    event_id: `$${++count}`,
+    room_id: '!r:s',
+    sender: '@whatsapp_1:s',
+    type: 'm.room.message',
+    origin_server_ts: LINKED_AT + 60_000,
+    content: { msgtype: 'm.text', body: 'Good morning' },
+    ...change,
+  }
+}
+function member(userId: string, membership: string, change: Partial<RoomEvent> = {}): RoomEvent {
+  return event({ type: 'm.room.member', state_key: userId, content: { membership }, ...change })
+}
+function batch(events: RoomEvent[], receipts: ReadReceipt[] = [], txnId = `t${++count}`): EventBatch {
+  return { position: { kind: 'transaction', txnId }, events, receipts }
+}
+const stored = () => db.orm.select().from(inboxEvents).all()
+const texts = () => stored().map(row => row.payload.message)
+
+describe('a message from the phone network', () => {
+  beforeEach(() => {
+    insertDevice(db)
+    insertChat(db)
+    insertWebhook(db)
+  })
+
+  test('is stored with everything the webhook tells, and with a delivery for each active webhook', async () => {
+    insertWebhook(db, { id: 2, url: 'http://b', active: true })
+    insertWebhook(db, { id: 3, url: 'http://c', active: false })
+    await inbox.accept(
+      batch([
+        member('@whatsapp_1:s', 'join', { content: { membership: 'join', displayname: 'Jonas W' } }),
+        event(),
+      ]),
+    )
+    expect(stored()[0]?.payload).toMatchObject({
+      type: 'm.text',
+      from: '@whatsapp_1:s',
+      to: '@mg1:s',
+      message: 'Good morning',
+      device_id: '237',
+      media: null,
+      event: 'message.received',
+      kind: 'text',
+      timestamp: '2026-04-27T09:01:00Z',
+      platform: 'wa',
+      sender: { id: '@whatsapp_1:s', name: 'Jonas W' },
+      chat: { id: '!r:s', kind: 'dm', name: 'Jonas' },
+      reply_to: null,
+    })
+    expect(
+      db.orm
+        .select()
+        .from(deliveries)
+        .all()
+        .map(row => row.webhookId),
+    ).toEqual([1, 2])
+    expect(
+      db.orm
+        .select()
+        .from(deliveryLanes)
+        .all()
+        .map(row => row.lane),
+    ).toEqual(['id_1/1/!r:s', 'id_1/2/!r:s'])
+    expect(nudges).toEqual(['deliveries'])
+  })
+
+  test('is stored once, whether the transaction or the event comes again', async () => {
+    const first = batch([event()])
+    await inbox.accept(first)
+    await inbox.accept(first)
+    await inbox.accept(batch(first.events))
+    expect(stored()).toHaveLength(1)
+    expect(db.orm.select().from(deliveries).all()).toHaveLength(1)
+  })
+
+  test.each([
+    ['from our own user', { sender: '@mg1:s' }],
+    ["from the account's own phone", { sender: '@whatsapp_237:s' }],
+    ["from the bridge's bot", { sender: '@whatsappbot:s' }],
+    ['from before the device was linked', { origin_server_ts: LINKED_AT - 60_000 }],
+    ['in a room that is none of our chats', { room_id: '!other:s' }],
+  ])('is not received when it is %s', async (_, change) => {
+    await inbox.accept(batch([event(change)]))
+    expect(stored()).toEqual([])
+  })
+
+  test("is not received in the bot's own room or a space", async () => {
+    insertChat(db, { roomId: '!management:s', kind: 'other' })
+    insertChat(db, { roomId: '!space:s', kind: 'space' })
+    await inbox.accept(batch([event({ room_id: '!management:s' }), event({ room_id: '!space:s' })]))
+    expect(stored()).toEqual([])
+  })
+
+  test('goes to every identity that shares the group, but for the one that sent it', async () => {
+    insertIdentity(db, 'id_2', '@mg2:s')
+    insertDevice(db, { id: 'dev_2', identityId: 'id_2', loginId: '238', deviceId: '238', phone: '238' })
+    insertChat(db, { roomId: '!g:s', kind: 'group', receiver: null })
+    insertChat(db, { identityId: 'id_2', roomId: '!g:s', kind: 'group', receiver: null })
+    await inbox.accept(batch([event({ room_id: '!g:s' }), event({ room_id: '!g:s', sender: '@mg1:s' })]))
+    expect(stored().map(row => row.identityId)).toEqual(['id_1', 'id_2', 'id_2'])
+  })
+
+  test('of a device linked a moment ago makes us ask the bridge for it', async () => {
+    insertChat(db, { roomId: '!new:s', receiver: '999' })
+    learn = () => insertDevice(db, { id: 'dev_9', loginId: '999', deviceId: '999', phone: '999' })
+    await inbox.accept(batch([event({ room_id: '!new:s' })]))
+    expect(learned).toEqual(['id_1/wa'])
+    expect(stored()[0]?.payload.device_id).toBe('999')
+  })
+
+  test('a failing write leaves nothing of its batch, which is stored when it comes again', async () => {
+    const broken = batch([event()])
+    db.connection.run('ALTER TABLE deliveries RENAME TO gone')
+    await expect(inbox.accept(broken)).rejects.toThrow()
+    expect(stored()).toEqual([])
+    db.connection.run('ALTER TABLE gone RENAME TO deliveries')
+    await inbox.accept(broken)
+    expect(stored()).toHaveLength(1)
+  })
+})
+
+describe('joining', () => {
+  beforeEach(() => {
+    insertDevice(db)
+    insertWebhook(db)
+  })
+  const STATE = () => [
+    event({
+      type: 'm.bridge',
+      state_key: 'x',
+      content: {
+        bridgebot: '@whatsappbot:s',
+        channel: { id: '1@s', 'fi.mau.receiver': '237' },
+        'com.beeper.room_type': 'dm',
+      },
+    }),
+    event({ type: 'm.room.name', state_key: '', content: { name: 'Jonas' } }),
+    member('@whatsapp_1:s', 'join', { content: { membership: 'join', displayname: 'Jonas' } }),
+  ]
+  const chat = () => db.orm.select().from(chats).all()[0]
+
+  test('an invitation is a chat to be joined; what is said until then is held, and comes in order behind what was said before', async () => {
+    await inbox.accept(batch([member('@mg1:s', 'invite')]))
+    expect(chat()?.membership).toBe('invited')
+    expect(nudges).toEqual(['joins'])
+    const first = event({ content: { msgtype: 'm.text', body: 'one' } })
+    const second = event({ content: { msgtype: 'm.text', body: 'two' } })
+    const third = event({ content: { msgtype: 'm.text', body: 'three' } })
+    await inbox.accept(batch([second, third]))
+    expect(stored()).toEqual([])
+    const invited = chat()
+    if (!invited) throw new Error('no chat')
+    await inbox.completeJoin(invited, STATE(), [first, second])
+    expect(chat()).toMatchObject({
+      membership: 'joined',
+      platform: 'wa',
+      kind: 'dm',
+      name: 'Jonas',
+      receiver: '237',
+    })
+    expect(texts()).toEqual(['one', 'two', 'three'])
+    expect(stored()[0]?.payload.sender.name).toBe('Jonas')
+    expect(db.orm.select().from(heldEvents).all()).toEqual([])
+    await inbox.accept(batch([event({ content: { msgtype: 'm.text', body: 'four' } })]))
+    expect(texts()).toEqual(['one', 'two', 'three', 'four'])
+  })
+
+  test('an event that comes while the join is being completed is neither lost nor out of order', async () => {
+    await inbox.accept(batch([member('@mg1:s', 'invite')]))
+    const invited = chat()
+    if (!invited) throw new Error('no chat')
+    const late = event({ content: { msgtype: 'm.text', body: 'late' } })
+    const early = event({ content: { msgtype: 'm.text', body: 'early' } })
+    await Promise.all([inbox.completeJoin(invited, STATE(), [early]), inbox.accept(batch([late]))])
+    expect(texts()).toEqual(['early', 'late'])
+    expect(db.orm.select().from(heldEvents).all()).toEqual([])
+  })
+
+  test('a room we were put into is found out about; one we were removed from is left', async () => {
+    await inbox.accept(batch([member('@mg1:s', 'join')]))
+    expect(chat()?.membership).toBe('joining')
+    await inbox.accept(batch([member('@mg1:s', 'leave')]))
+    expect(chat()?.membership).toBe('left')
+    await inbox.accept(batch([member('@stranger:s', 'invite')]))
+    expect(db.orm.select().from(chats).all()).toHaveLength(1)
+  })
+
+  test('a later name, bridge or encryption of the room is taken over', async () => {
+    insertChat(db, { name: 'old' })
+    await inbox.accept(
+      batch([
+        event({ type: 'm.room.name', state_key: '', content: { name: 'new' } }),
+        event({ type: 'm.room.encryption', state_key: '', content: { algorithm: 'm.megolm.v1.aes-sha2' } }),
+      ]),
+    )
+    expect(chat()).toMatchObject({ name: 'new', encrypted: true })
+  })
+})
+
+describe('what became of our own messages', () => {
+  const repository = () => createMessageRepository(db)
+  const report = (eventId: string, status: string, more: Record<string, unknown> = {}) =>
+    event({
+      type: 'com.beeper.message_send_status',
+      sender: '@whatsappbot:s',
+      content: { 'm.relates_to': { event_id: eventId }, status, ...more },
+    })
+  const row = () => db.orm.select().from(messages).all()[0]
+
+  async function sendOne(eventId: string) {
+    const base = {
+      identityId: 'id_1',
+      deviceRowId: 'dev_1',
+      lane: 'l',
+      recipient: '1',
+      mediaId: null,
+      replyTo: null,
+    }
+    await repository().accept(
+      [{ id: `msg_${eventId}`, ...base, recipientKind: 'contact', text: 'x' }],
+      undefined,
+      1,
+    )
+    const message = db.orm.select().from(messages).all().at(-1)
+    if (!message) throw new Error('no message')
+    return () => repository().settle(message, { outcome: 'sent', eventId, roomId: '!r:s' }, 2)
+  }
+
+  beforeEach(() => {
+    insertDevice(db)
+    insertChat(db)
+  })
+
+  test.each<[MessageStatus, RoomEvent[], ReadReceipt[]]>([
+    ['sent', [report('$m', 'SUCCESS')], []],
+    ['delivered', [report('$m', 'SUCCESS', { delivered_to_users: ['@whatsapp_1:s'] })], []],
+    ['failed', [report('$m', 'FAIL_PERMANENT', { message: 'no' })], []],
+    ['read', [], [{ roomId: '!r:s', eventId: '$m', userId: '@whatsapp_1:s' }]],
+    ['sent', [], [{ roomId: '!r:s', eventId: '$m', userId: '@mg1:s' }]],
+    [
+      'read',
+      [report('$m', 'SUCCESS', { delivered_to_users: ['@a:s'] })],
+      [{ roomId: '!r:s', eventId: '$m', userId: '@whatsapp_1:s' }],
+    ],
+  ])('%s', async (status, events, receipts) => {
+    await (await sendOne('$m'))()
+    await inbox.accept(batch(events, receipts))
+    expect(row()?.status).toBe(status)
+  })
+
+  test('a report that overtakes our own commit is not lost', async () => {
+    const settle = await sendOne('$m')
+    await inbox.accept(batch([report('$m', 'SUCCESS', { delivered_to_users: ['@a:s'] })]))
+    expect(row()?.status).toBe('queued')
+    await settle()
+    expect(row()?.status).toBe('delivered')
+    expect(db.orm.select().from(earlyStatuses).all()).toEqual([])
+  })
+
+  test('a status never goes down, and a failure after the arrival is none', async () => {
+    await (await sendOne('$m'))()
+    await inbox.accept(batch([], [{ roomId: '!r:s', eventId: '$m', userId: '@whatsapp_1:s' }]))
+    await inbox.accept(
+      batch([report('$m', 'SUCCESS', { delivered_to_users: ['@a:s'] }), report('$m', 'FAIL_RETRIABLE')]),
+    )
+    expect(row()?.status).toBe('read')
+  })
+
+  test('a receipt reads everything before it, in its room only', async () => {
+    await (await sendOne('$1st'))()
+    await (await sendOne('$2nd'))()
+    await (await sendOne('$3rd'))()
+    await inbox.accept(batch([], [{ roomId: '!r:s', eventId: '$2nd', userId: '@whatsapp_1:s' }]))
+    expect(
+      db.orm
+        .select()
+        .from(messages)
+        .all()
+        .map(message => message.status),
+    ).toEqual(['read', 'read', 'sent'])
+  })
+})
