@@ -38,6 +38,9 @@ interface Job {
   fate: Fate | null
 }
 
+/** Files of a transaction by where the homeserver has them: one that goes to several chats is one file. */
+type Downloads = Map<string, Promise<Media>>
+
 export interface Transactions {
   /** Takes in a pushed transaction; resolves when it may be acknowledged. */
   receive(body: unknown): Promise<void>
@@ -105,7 +108,8 @@ export function createTransactions(
     const { delayMs } = faults.of(facts.platform)
     if (delayMs > 0) await clock.sleep(delayMs)
     for (const job of jobs) if (!job.fate && store.messageOfEvent(job.event.event_id) === null) spoil(job)
-    await Promise.all(jobs.map(job => downloadPlaces.run(() => fetchMedia(job))))
+    const downloads: Downloads = new Map()
+    await Promise.all(jobs.map(job => downloadPlaces.run(() => fetchMedia(job, downloads))))
     const { fates, posted } = await committer.write(() => post(jobs))
     network.announce(posted)
     await Promise.all(
@@ -128,20 +132,29 @@ export function createTransactions(
     }
   }
 
-  async function fetchMedia(job: Job): Promise<void> {
+  async function fetchMedia(job: Job, downloads: Downloads): Promise<void> {
     const wanted = job.incoming?.media
     if (!wanted || job.fate || store.messageOfEvent(job.event.event_id) !== null) return
     job.media = store.mediaByMxc(wanted.mxc)
     if (job.media) return
     try {
-      const response = await homeserver.download(wanted.mxc)
-      const mimeType = wanted.mimeType || (response.headers.get('content-type') ?? mimeTypeOf(wanted.name))
-      const { name, durationMs } = wanted
-      const saved = await files.save(response.body ?? new Blob([]).stream(), { name, mimeType, durationMs })
-      job.media = { ...saved, mxc: wanted.mxc }
+      const download = downloads.get(wanted.mxc) ?? downloadMedia(wanted)
+      downloads.set(wanted.mxc, download)
+      job.media = await download
     } catch (error) {
       job.fate = mediaFate(error)
     }
+  }
+
+  async function downloadMedia({ mxc, name, mimeType, durationMs }: NonNullable<Incoming['media']>) {
+    const response = await homeserver.download(mxc)
+    const type = mimeType || (response.headers.get('content-type') ?? mimeTypeOf(name))
+    const saved = await files.save(response.body ?? new Blob([]).stream(), {
+      name,
+      mimeType: type,
+      durationMs,
+    })
+    return { ...saved, mxc }
   }
 
   /** Runs inside the transaction, perhaps twice: decides, and changes nothing but the database. */
