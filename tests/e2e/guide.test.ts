@@ -1,0 +1,370 @@
+/**
+ * docs/usage.md as somebody reads it: every command is run as it is printed, one after the other, in one shell, against a gateway started
+ * for the first time; every answer is compared with the one that is printed.
+ */
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { formWith, GatewayClient, type Phone, type PhoneMessage } from '../support/gateway-client.ts'
+import { type GatewayProcess, spawnGateway } from '../support/gateway-process.ts'
+import { installScript, type ShellSession, shellSession } from '../support/shell-session.ts'
+import { tempDir } from '../support/temp-dir.ts'
+import { commandsOf, type Example, examplesOf } from '../support/usage-guide.ts'
+import { waitFor } from '../support/wait-for.ts'
+import { webhookReceiver } from '../support/webhook-receiver.ts'
+
+const ROOT = join(import.meta.dir, '..', '..')
+const USAGE = readFileSync(join(ROOT, 'docs', 'usage.md'), 'utf8')
+const EXAMPLES = examplesOf(USAGE)
+const STANDARD_PORT = 8080
+const PORT = isFree(STANDARD_PORT) ? STANDARD_PORT : 0
+const PDF = '%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n'
+const DEVICE = '237123456789'
+
+/** What each command is answered with, by the heading it stands under; several in their order. */
+const STATUSES: Record<string, number[]> = {
+  'The first token': [201],
+  'Further tokens': [201, 201],
+  'List tokens': [200],
+  'Delete a token': [200],
+  'Add a device': [201],
+  'Show the QR code': [200],
+  'List devices': [200],
+  Text: [200],
+  'Several recipients': [200],
+  Groups: [200, 200],
+  Replies: [200, 200],
+  Files: [200, 200, 200],
+  'What became of them': [200, 200],
+  'Delete a device': [200],
+  'Add a webhook': [201],
+  'List webhooks': [200],
+  'Change a webhook': [200],
+  'Delete a webhook': [200],
+  'Create a credential': [201],
+  'List credentials': [200],
+  'Change a credential': [200],
+  'Delete a credential': [200],
+}
+
+const folder = tempDir()
+const tokens: string[] = []
+let gateway: GatewayProcess
+let client: GatewayClient
+let shell: ShellSession
+/** Where the QR code is watched. */
+let secondShell: ShellSession
+let watching: Promise<{ exitCode: number }> | undefined
+
+beforeAll(async () => {
+  gateway = await spawnGateway({ env: { PORT: String(PORT) } })
+  client = new GatewayClient(gateway)
+  writeFileSync(folder.file('document.pdf'), PDF)
+  // So that commands needn't be changed to tell the status.
+  writeFileSync(folder.file('.curlrc'), 'silent\nshow-error\nwrite-out = "\\n%{http_code}"\n')
+  if (!Bun.which('websocat'))
+    installScript(folder.file('bin'), 'websocat', join(ROOT, 'tests/support/websocat.ts'))
+  const options = {
+    cwd: gateway.directory,
+    home: folder.path,
+    path: `${folder.file('bin')}:${process.env.PATH}`,
+  }
+  shell = shellSession(options)
+  secondShell = shellSession(options)
+})
+
+afterAll(async () => {
+  await shell[Symbol.asyncDispose]()
+  await secondShell[Symbol.asyncDispose]()
+  await gateway[Symbol.asyncDispose]()
+  folder[Symbol.dispose]()
+})
+
+describe('the usage guide', () => {
+  const bash = EXAMPLES.filter(({ language }) => language === 'bash')
+  const isAfterSending = bash.findIndex(({ heading }) => heading === 'Delete a device')
+
+  test('tells the answer of every command', () => {
+    const counts = Map.groupBy(
+      bash.filter(({ code }) => code.startsWith('curl')),
+      ({ heading }) => heading,
+    )
+    expect(Object.fromEntries([...counts].map(([heading, { length }]) => [heading, length]))).toEqual(
+      Object.fromEntries(Object.entries(STATUSES).map(([heading, { length }]) => [heading, length])),
+    )
+  })
+
+  for (const example of bash.slice(0, isAfterSending)) runs(example)
+
+  test('messages of the examples are on the phones, each once and in order', async () => {
+    await everythingSettled()
+    const jonas = client.phone('1234567890')
+    const file = 'document.pdf: Check out this document'
+    expect(await inChatWith(jonas, DEVICE)).toEqual([
+      'Hello from API',
+      'Hello to multiple recipients',
+      'This is a reply',
+      file,
+      file,
+    ])
+    expect(await inChatWith(client.phone('0987654321'), DEVICE)).toEqual([
+      'Hello to multiple recipients',
+      file,
+    ])
+    expect(await inGroup('invite123', jonas)).toEqual([
+      'Hello group!',
+      'Hello to multiple groups!',
+      'This is a reply in group',
+      file,
+    ])
+    expect(await inGroup('invite456', client.phone('447700900123'))).toEqual(['Hello to multiple groups!'])
+  })
+
+  test('the document on the phone is the one that was sent', async () => {
+    const message = (await client.phone('1234567890').received()).find(({ file }) => file !== null)
+    expect(message?.file).toMatchObject({ mime_type: 'application/pdf', size: PDF.length })
+    expect(await (await fetch(`${gateway.url}${message?.file?.url}`)).text()).toBe(PDF)
+  })
+
+  test('an address that nobody has fails with a reason, and no other does', async () => {
+    const messages =
+      await account().api.get<{ to: string; status: string; reason: string | null }[]>('/api/v1/messages')
+    const failed = messages.body.filter(({ status }) => status === 'failed')
+    expect(failed.map(({ to }) => to)).toEqual(['another_address'])
+    expect(failed[0]?.reason).toContain('another_address')
+    const rest = messages.body.filter(({ status }) => status !== 'failed')
+    expect(rest).toHaveLength(12)
+    for (const { reason } of rest) expect(reason).toBeNull()
+  })
+
+  test('a file without an extension is refused', async () => {
+    const fields = { contact: '1234567890', platform: 'wa' }
+    const answer = await account().trySend(DEVICE, formWith(fields, { name: 'document', content: PDF }))
+    expect(answer.status).toBe(400)
+    expect(answer.body.error).toBe('Uploaded file must have a file extension')
+  })
+
+  for (const example of bash.slice(isAfterSending)) runs(example)
+
+  test('a webhook receives what the guide shows', async () => {
+    const printed = EXAMPLES.find(({ heading }) => heading === 'What it receives')
+    const guide: Record<string, unknown> = JSON.parse(printed?.code ?? '')
+    const linked = await client.account()
+    await linked.link(DEVICE)
+    await using receiver = webhookReceiver()
+    await linked.addWebhook(`${receiver.url}/webhook`)
+    await client.phone('2376987654321').send({ to: DEVICE, text: 'Good morning' })
+
+    // Answers to the examples may still come, as the phone is linked anew just now.
+    const payload = await waitFor(
+      () =>
+        receiver.received
+          .map(({ json }) => json as Record<string, unknown>)
+          .find(({ message }) => message === 'Good morning'),
+      { what: 'the webhook' },
+    )
+    expect(Object.keys(payload).slice(0, Object.keys(guide).length)).toEqual(Object.keys(guide))
+    expect(payload).toMatchObject({
+      id: expect.stringMatching(/^\$[\w-]+$/),
+      is_contact: true,
+      type: 'm.text',
+      from: '@whatsapp_2376987654321:localhost',
+      to: expect.stringMatching(/^@\w+:localhost$/),
+      message: 'Good morning',
+      device_id: DEVICE,
+      media: null,
+    })
+
+    const png = Uint8Array.from(Buffer.from(ONE_PIXEL, 'base64'))
+    await client
+      .phone('4915112345678')
+      .send(formWith({ to: DEVICE }, { name: 'dot.png', type: 'image/png', content: png }))
+    const withFile = await waitFor(
+      () =>
+        receiver.received
+          .map(({ json }) => json as { is_contact: boolean; type: string; media: GuideMedia })
+          .find(({ type }) => type === 'm.image'),
+      { what: 'the webhook with a file' },
+    )
+    const guideMedia = guide.media as GuideMedia
+    expect(withFile.is_contact).toBe(false)
+    expect(Object.keys(withFile.media).slice(0, 2)).toEqual(Object.keys(guideMedia))
+    expect(Object.keys(withFile.media.info).slice(0, 5)).toEqual(Object.keys(guideMedia.info))
+  })
+
+  test('the snippet tells our requests from others', async () => {
+    const snippet = EXAMPLES.find(({ language }) => language === 'js')?.code ?? ''
+    const linked = await client.account()
+    const phone = await client.newPhone()
+    await linked.link(phone.number)
+    await using receiver = webhookReceiver()
+    const { secret } = await linked.addWebhook(receiver.url)
+    await (await client.newPhone()).send({ to: phone.number, text: 'signed' })
+    const [request] = await receiver.waitForCount(1)
+
+    symlinkSync(join(ROOT, 'node_modules'), folder.file('node_modules'))
+    writeFileSync(folder.file('verify.js'), snippet)
+    process.env.WEBHOOK_SECRET = secret
+    const { verified } = await import(folder.file('verify.js'))
+    const headers = Object.fromEntries(request?.headers ?? [])
+    expect(verified(request?.text, headers)).toMatchObject({ message: 'signed' })
+    expect(() => verified(request?.text.replace('signed', 'forged'), headers)).toThrow()
+  })
+
+  // The guide of the API that this one takes the place of, where it lies beside the checkout.
+  const original = join(ROOT, '..', 'shared', 'usage-guide.txt')
+  test.skipIf(!existsSync(original))('has every command of the original, in its order', () => {
+    const own = commandsOf(USAGE)
+    const others = commandsOf(readFileSync(original, 'utf8'))
+    expect(others.length).toBeGreaterThan(20)
+    expect(own.filter(command => others.includes(command))).toEqual(others)
+  })
+})
+
+interface GuideMedia {
+  info: Record<string, unknown>
+}
+
+const ONE_PIXEL =
+  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=='
+
+/** Runs the example in its turn. */
+function runs(example: Example): void {
+  const [firstLine = ''] = example.code.split('\n')
+  test(`${example.heading}: ${firstLine}`, async () => {
+    if (firstLine.startsWith('make ')) return hasTasks(firstLine)
+    const code = await asReaderWouldTypeIt(example.code)
+    if (firstLine.startsWith('websocat ')) return watchQrCode(code)
+    const { output, exitCode } = await shell.run(code)
+    expect(exitCode).toBe(0)
+    if (!firstLine.startsWith('curl ')) return
+    const [, body = '', status = ''] = /^(.*)\n(\d{3})$/s.exec(output) ?? []
+    const answer: unknown = JSON.parse(body)
+    learnToken(answer)
+    expect(Number(status)).toBe(STATUSES[example.heading]?.[placeUnderHeading(example)] ?? 0)
+    const printed = answerPrintedFor(example)
+    if (printed !== undefined) expectLike(answer, JSON.parse(printed))
+    // The scan was all that the second shell waited for.
+    if (code.includes('/sandbox/link/')) expect((await watching)?.exitCode).toBe(0)
+  }, 20_000)
+}
+
+/** What `make` does is tested by itself; the gateway runs already. */
+function hasTasks(line: string): void {
+  const makefile = readFileSync(join(ROOT, 'Makefile'), 'utf8')
+  for (const [, task] of line.matchAll(/make ([\w-]+)/g)) expect(makefile).toContain(`\n${task}: `)
+}
+
+async function watchQrCode(code: string): Promise<void> {
+  await secondShell.run(`TOKEN="${tokens[0]}"`)
+  watching = secondShell.run(code)
+  await qrPayload()
+}
+
+function qrPayload(): Promise<string> {
+  return waitFor(() => /^http\S+$/m.exec(secondShell.outputSoFar())?.[0], { what: 'a QR code' })
+}
+
+async function asReaderWouldTypeIt(code: string): Promise<string> {
+  let typed = code.replace('mt_abc123...', tokens[0] ?? '')
+  typed = typed.replace('/path/to/document.pdf', folder.file('document.pdf'))
+  // An example's end of the year has to be one that is still to come.
+  if (Date.now() > Date.parse('2026-12-31T23:59:59Z'))
+    typed = typed.replace('2026-12-31', `${new Date().getUTCFullYear() + 1}-12-31`)
+  if (typed.includes('{token_id}')) {
+    const all = (await client.admin.get<{ id: number }[]>('/api/v1/tokens')).body
+    typed = typed.replace('{token_id}', String(all.at(-1)?.id))
+  }
+  if (typed.includes('{code}')) typed = typed.replace('{code}', (await qrPayload()).split('/').at(-1) ?? '')
+  return PORT === STANDARD_PORT ? typed : typed.replaceAll('localhost:8080', new URL(gateway.url).host)
+}
+
+function learnToken(answer: unknown): void {
+  if (typeof answer === 'object' && answer !== null && 'token' in answer) tokens.push(String(answer.token))
+}
+
+function placeUnderHeading(example: Example): number {
+  const peers = EXAMPLES.filter(({ heading, code }) => heading === example.heading && code.startsWith('curl'))
+  return peers.indexOf(example)
+}
+
+/** A JSON block right after the command, under the same heading. */
+function answerPrintedFor(example: Example): string | undefined {
+  const next = EXAMPLES[EXAMPLES.indexOf(example) + 1]
+  return next?.language === 'json' && next.heading === example.heading ? next.code : undefined
+}
+
+/** All that is printed is there, in the order of print, with the same values; what nobody can know beforehand has its form. */
+function expectLike(actual: unknown, printed: unknown, path = 'answer'): void {
+  if (Array.isArray(printed)) {
+    expect(actual).toBeArrayOfSize(printed.length)
+    for (const [index, item] of printed.entries())
+      expectLike((actual as unknown[])[index], item, `${path}[${index}]`)
+  } else if (typeof printed === 'object' && printed !== null) {
+    const keys = Object.keys(printed)
+    expect(Object.keys(actual as object).filter(key => keys.includes(key))).toEqual(keys)
+    for (const [key, value] of Object.entries(printed))
+      expectLike((actual as Record<string, unknown>)[key], value, `${path}.${key}`)
+  } else {
+    expect({ path, value: actual }).toEqual({ path, value: expectedFor(printed) })
+  }
+}
+
+function expectedFor(printed: unknown): unknown {
+  if (typeof printed !== 'string') return printed
+  if (/^\d{4}-\d\d-\d\dT/.test(printed))
+    return expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z$/)
+  if (printed.startsWith('ws://')) {
+    const { host } = new URL(gateway.url)
+    return printed.replace('localhost:8080', host).replace('mt_abc123...', tokens[0] ?? '')
+  }
+  if (printed.startsWith('mt_')) return expect.stringMatching(/^mt_[\w-]{20,}$/)
+  if (printed.startsWith('msg_')) return expect.stringMatching(/^msg_\w{20,}$/)
+  if (/^x+$/.test(printed)) return expect.stringMatching(/^\S{20,}$/)
+  return printed
+}
+
+function account() {
+  return client.accountOf(tokens[0] ?? '')
+}
+
+/** Nothing waits to be sent, or to be delivered. */
+async function everythingSettled(): Promise<void> {
+  await waitFor(
+    async () => {
+      const { body } = await account().api.get<{ status: string }[]>('/api/v1/messages')
+      return body.every(({ status }) => ['delivered', 'read', 'failed'].includes(status))
+    },
+    { what: 'all examples to be settled' },
+  )
+}
+
+async function inChatWith(phone: Phone, other: string): Promise<string[]> {
+  const messages = await phone.received()
+  return messages.filter(message => message.chat === other && message.from === other).map(asText)
+}
+
+async function inGroup(inviteCode: string, member: Phone): Promise<string[]> {
+  const groups = await client.sandbox.get<{ id: string; invite_code: string; platform: string }[]>('/groups')
+  const group = groups.body.find(
+    ({ invite_code, platform }) => invite_code === inviteCode && platform === 'wa',
+  )
+  return inChatOf(await member.received(), group?.id)
+}
+
+function inChatOf(messages: PhoneMessage[], chat: string | undefined): string[] {
+  return messages.filter(message => message.chat === chat && message.from === DEVICE).map(asText)
+}
+
+function asText({ file, text }: PhoneMessage): string {
+  return file ? `${file.name}: ${text}` : text
+}
+
+function isFree(port: number): boolean {
+  try {
+    Bun.listen({ hostname: '127.0.0.1', port, socket: { data() {} } }).stop(true)
+    return true
+  } catch {
+    return false
+  }
+}

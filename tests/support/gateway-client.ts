@@ -1,0 +1,227 @@
+/** A gateway as its users have it, over HTTP alone: tokens, linked devices, and the sandbox's phones at the other end. */
+import type { DeviceView } from '../../src/modules/devices/types.ts'
+import type { AcceptedMessage, MessageView } from '../../src/modules/messages/types.ts'
+import type { WebhookView } from '../../src/modules/webhooks/types.ts'
+import { type Answer, basic, bearer, type JsonClient, jsonClient } from './json-client.ts'
+import { watchSocket } from './socket-watcher.ts'
+import { waitFor } from './wait-for.ts'
+
+/** How a gateway is reached, and its first credential. */
+export interface GatewayAddress {
+  url: string
+  clientId: string
+  clientSecret: string
+}
+
+/** A message as a phone of the sandbox shows it. */
+export interface PhoneMessage {
+  id: string
+  from: string
+  to: string
+  chat: string
+  type: string
+  text: string
+  file: { name: string; mime_type: string; size: number; url: string; width: number | null } | null
+  reply_to: string | null
+  status: string
+}
+
+export type Platform = 'wa' | 'signal' | 'telegram'
+
+export interface SendFields {
+  contact?: string
+  group_url?: string
+  text?: string
+  reply_id?: string
+  platform?: string
+}
+
+/** A phone of the sandbox, in the hand of its owner. */
+export class Phone {
+  constructor(
+    private readonly sandbox: JsonClient,
+    readonly number: string,
+  ) {}
+
+  /** Oldest first. */
+  async messages(): Promise<PhoneMessage[]> {
+    return (await this.sandbox.get<PhoneMessage[]>(`/phones/${this.number}/messages`)).body
+  }
+
+  /** What others wrote to it. */
+  async received(): Promise<PhoneMessage[]> {
+    return (await this.messages()).filter(message => message.from !== this.number)
+  }
+
+  /** @param what JSON of the sandbox's interface, or a form with a file */
+  async send(what: Record<string, unknown> | FormData): Promise<PhoneMessage> {
+    const answer = await this.sandbox.post<PhoneMessage>(`/phones/${this.number}/messages`, what)
+    if (answer.status !== 201) throw new Error(`the phone sent nothing: ${JSON.stringify(answer.body)}`)
+    return answer.body
+  }
+
+  waitForMessage(
+    wanted: (message: PhoneMessage) => boolean,
+    what = 'a message on the phone',
+    deadlineMs?: number,
+  ): Promise<PhoneMessage> {
+    return waitFor(async () => (await this.messages()).find(wanted), {
+      what: `${what} (${this.number})`,
+      ...(deadlineMs === undefined ? {} : { deadlineMs }),
+    })
+  }
+
+  waitForText(text: string, deadlineMs?: number): Promise<PhoneMessage> {
+    return this.waitForMessage(message => message.text === text, `"${text}"`, deadlineMs)
+  }
+}
+
+/** A token with its identity. */
+export class Account {
+  readonly api: JsonClient
+
+  constructor(
+    gateway: GatewayAddress,
+    readonly token: string,
+  ) {
+    this.api = jsonClient(gateway.url, bearer(token))
+  }
+
+  /** Asks for a device. @returns the URL of the WebSocket that shows the code */
+  async addDevice(platform: Platform): Promise<string> {
+    const answer = await this.api.post<{ qr_code_url: string; error?: string }>('/api/v1/devices', {
+      platform,
+    })
+    if (answer.status !== 201) throw new Error(`no link was started: ${answer.body.error}`)
+    return answer.body.qr_code_url
+  }
+
+  /** Links a phone of the sandbox, as a person does who scans the code. @returns once the gateway says that it is connected */
+  async link(phone: string, platform: Platform = 'wa'): Promise<string> {
+    await using socket = watchSocket(await this.addDevice(platform))
+    await scan(await socket.waitForText(0), phone)
+    const { code, reason } = await socket.closed
+    if (code !== 1000) throw new Error(`the link ended with ${code}: ${reason}`)
+    return phone
+  }
+
+  async devices(): Promise<DeviceView[]> {
+    return (await this.api.get<DeviceView[]>('/api/v1/devices')).body
+  }
+
+  /** @throws Error when it isn't accepted */
+  async send(deviceId: string, fields: SendFields | FormData): Promise<AcceptedMessage[]> {
+    const answer = await this.trySend<{ messages: AcceptedMessage[] }>(deviceId, fields)
+    if (answer.status !== 200) throw new Error(`not accepted: ${JSON.stringify(answer.body)}`)
+    return answer.body.messages
+  }
+
+  trySend<T = { error: string; code: string }>(
+    deviceId: string,
+    fields: SendFields | FormData,
+  ): Promise<Answer<T>> {
+    const body = fields instanceof FormData ? fields : { platform: 'wa', ...fields }
+    return this.api.post<T>(`/api/v1/devices/${deviceId}/message`, body)
+  }
+
+  async message(id: string): Promise<MessageView> {
+    return (await this.api.get<MessageView>(`/api/v1/messages/${id}`)).body
+  }
+
+  waitForStatus(id: string, statuses: readonly MessageView['status'][]): Promise<MessageView> {
+    return waitFor(
+      async () => {
+        const message = await this.message(id)
+        return statuses.includes(message.status) && message
+      },
+      { what: `message ${id} to be ${statuses.join(' or ')}` },
+    )
+  }
+
+  async addWebhook(url: string): Promise<WebhookView & { secret: string }> {
+    const answer = await this.api.post<WebhookView & { secret: string }>('/api/v1/webhooks', { url })
+    if (answer.status !== 201) throw new Error(`no webhook: ${JSON.stringify(answer.body)}`)
+    return answer.body
+  }
+}
+
+export class GatewayClient {
+  readonly admin: JsonClient
+  readonly sandbox: JsonClient
+  private numbers = 0
+
+  constructor(readonly address: GatewayAddress) {
+    this.admin = jsonClient(address.url, basic(address.clientId, address.clientSecret))
+    this.sandbox = jsonClient(`${address.url}/sandbox/api`)
+  }
+
+  /** @param useHost share the identity of the first token of all */
+  async account(useHost = false): Promise<Account> {
+    const answer = await this.admin.post<{ token: string }>('/api/v1/tokens', { use_host: useHost })
+    if (answer.status !== 201) throw new Error(`no token: ${JSON.stringify(answer.body)}`)
+    return this.accountOf(answer.body.token)
+  }
+
+  accountOf(token: string): Account {
+    return new Account(this.address, token)
+  }
+
+  phone(number: string): Phone {
+    return new Phone(this.sandbox, number)
+  }
+
+  /** A phone that no other test has. It keeps quiet unless it is to echo. */
+  async newPhone({
+    echo = false,
+    contacts = [],
+  }: {
+    echo?: boolean
+    contacts?: { phone: string; name: string }[]
+  } = {}): Promise<Phone> {
+    const number = `49151${String(Math.floor(Math.random() * 1e6)).padStart(6, '0')}${this.numbers++}`
+    const answer = await this.sandbox.post('/phones', { phone: number, echo, contacts })
+    if (answer.status !== 201) throw new Error(`no phone: ${JSON.stringify(answer.body)}`)
+    return this.phone(number)
+  }
+
+  /** An account of its own with a new phone linked to it. */
+  async linkedAccount(
+    options: { platform?: Platform; contacts?: { phone: string; name: string }[] } = {},
+  ): Promise<{ account: Account; device: string; phone: Phone }> {
+    const phone = await this.newPhone(options.contacts ? { contacts: options.contacts } : {})
+    const account = await this.account()
+    await account.link(phone.number, options.platform)
+    return { account, device: phone.number, phone }
+  }
+
+  async newGroup(
+    name: string,
+    members: readonly string[],
+    platform: Platform = 'wa',
+  ): Promise<{ id: string; invite_link: string }> {
+    const group = { name, platform, members }
+    return (await this.sandbox.post<{ id: string; invite_link: string }>('/groups', group)).body
+  }
+
+  async setFaults(faults: Record<string, unknown>): Promise<void> {
+    const answer = await this.sandbox.post('/faults', faults)
+    if (answer.status !== 200) throw new Error(`no faults: ${JSON.stringify(answer.body)}`)
+  }
+}
+
+/** What scanning a QR code with a phone of the sandbox does. */
+export async function scan(payload: string, phone?: string): Promise<Answer> {
+  const { origin, pathname } = new URL(payload)
+  return jsonClient(origin).post(pathname, phone === undefined ? {} : { phone })
+}
+
+/** A file of a send or of a phone's message. */
+export function formWith(
+  fields: Record<string, string>,
+  file?: { name: string; type?: string; content: Uint8Array<ArrayBuffer> | string },
+): FormData {
+  const form = new FormData()
+  for (const [name, value] of Object.entries(fields)) form.set(name, value)
+  if (file) form.set('file', new File([file.content], file.name, { type: file.type ?? '' }))
+  return form
+}

@@ -1,0 +1,44 @@
+/** The whole gateway in this process, listening on a real port: `await using gateway = await liveGateway()`. Its clock can be moved ahead. */
+import { createApp } from '../../src/app.ts'
+import { configFrom, parseEnvironment } from '../../src/config/index.ts'
+import { createLogger } from '../../src/lib/logger.ts'
+import { GatewayClient } from './gateway-client.ts'
+import { SkippingClock } from './skipping-clock.ts'
+import { tempDir } from './temp-dir.ts'
+
+const CLIENT_ID = 'admin'
+const CLIENT_SECRET = 'a secret of the tests'
+
+export interface LiveGateway extends AsyncDisposable {
+  url: string
+  client: GatewayClient
+  clock: SkippingClock
+}
+
+/** @param env settings beside the defaults of a test */
+export async function liveGateway(env: Record<string, string> = {}): Promise<LiveGateway> {
+  const folder = tempDir()
+  const clock = new SkippingClock()
+  const { config, secrets } = configFrom(
+    parseEnvironment({
+      PORT: '0',
+      CLIENT_ID,
+      CLIENT_SECRET,
+      SECRET_KEY: 'a secret key of the tests',
+      LOG_LEVEL: process.env.TEST_LOG ?? 'silent',
+      ...env,
+    }),
+    folder.path,
+  )
+  const app = await createApp(config, secrets, { clock, logger: createLogger(config.logLevel) })
+  const { url } = await app.start()
+  return {
+    url,
+    clock,
+    client: new GatewayClient({ url, clientId: CLIENT_ID, clientSecret: CLIENT_SECRET }),
+    async [Symbol.asyncDispose]() {
+      await app.stop()
+      folder[Symbol.dispose]()
+    },
+  }
+}

@@ -1,0 +1,37 @@
+/** A WebSocket client that remembers its frames and how it ended. */
+import { waitFor } from './wait-for.ts'
+
+export interface SocketWatcher extends AsyncDisposable {
+  frames: (string | Buffer)[]
+  /** Resolves when it is closed, by whoever. */
+  closed: Promise<{ code: number; reason: string }>
+  /** @returns the text frame with this index, once it is there */
+  waitForText(index: number, deadlineMs?: number): Promise<string>
+  /** @returns the frame with this index, once it is there */
+  waitForFrame(index: number, deadlineMs?: number): Promise<string | Buffer>
+}
+
+export function watchSocket(url: string, headers: Record<string, string> = {}): SocketWatcher {
+  const socket = new WebSocket(url, { headers })
+  socket.binaryType = 'nodebuffer'
+  const frames: (string | Buffer)[] = []
+  const { promise: closed, resolve } = Promise.withResolvers<{ code: number; reason: string }>()
+  socket.addEventListener('message', ({ data }) => frames.push(data))
+  socket.addEventListener('close', ({ code, reason }) => resolve({ code, reason }))
+  const waitForFrame = (index: number, deadlineMs = 5_000) =>
+    waitFor(() => frames[index], { what: `frame ${index} of ${url}`, deadlineMs })
+  return {
+    frames,
+    closed,
+    waitForFrame,
+    async waitForText(index, deadlineMs) {
+      const frame = await waitForFrame(index, deadlineMs)
+      if (typeof frame !== 'string') throw new Error(`frame ${index} is no text`)
+      return frame
+    },
+    async [Symbol.asyncDispose]() {
+      socket.close()
+      await closed
+    },
+  }
+}

@@ -1,0 +1,8 @@
+/** What the usage guide needs of websocat, for machines without it: connects to the address given and prints each text frame as a line. */
+const url = process.argv[2]
+if (url === undefined) throw new Error('expected the address of a WebSocket')
+
+const socket = new WebSocket(url)
+socket.addEventListener('message', ({ data }) => console.log(String(data)))
+socket.addEventListener('error', () => process.exit(1))
+socket.addEventListener('close', ({ code }) => process.exit(code === 1000 ? 0 : 1))
