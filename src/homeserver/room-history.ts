@@ -94,11 +94,7 @@ export class RoomView {
       case 'joined':
         return this.membershipAt(event.stream_id) === 'join'
       case 'invited':
-        return (
-          before === 'invite' ||
-          this.membershipAt(event.stream_id) === 'join' ||
-          this.joinedSinceInvite(event)
-        )
+        return ['invite', 'join'].includes(this.membershipAt(event.stream_id) ?? before ?? '')
       default:
         return this.joinsAfter(event.stream_id)
     }

@@ -115,13 +115,14 @@ export class Tx {
     const streamId = this.nextStreamId()
     const eventId = eventIdAt(streamId)
     let interest = room.interest
+    // A member's appservices are among the room's already; the creator of a room isn't a member yet.
+    if (room.membershipOf(sender) !== 'join') interest = this.withUser(interest, sender)
     if (stateKey !== null) {
       const membership = type === 'm.room.member' ? (content.membership as Membership) : null
       this.core.events.setState(room.num, type, stateKey, streamId, membership)
       room.apply(type, stateKey, sender, content)
       if (membership !== null) {
-        const nums = this.core.appservices.numsOfUser(stateKey)
-        interest = mergeInterest(mergeInterest(interest, room.interest), nums.join(',') || null)
+        interest = this.withUser(mergeInterest(interest, room.interest), stateKey)
       }
     }
     const relation = isObject(content['m.relates_to']) ? content['m.relates_to'] : undefined
@@ -144,6 +145,10 @@ export class Tx {
     })
     this.appended.push({ room, streamId, eventId, stateKey, interest })
     return eventId
+  }
+
+  private withUser(interest: string | null, userId: string): string | null {
+    return mergeInterest(interest, this.core.appservices.numsOfUser(userId).join(',') || null)
   }
 
   /** Empties the target's content. */

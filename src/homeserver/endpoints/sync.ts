@@ -1,7 +1,7 @@
 /** GET /sync: the long poll. What it answers is built in sync-response.ts. */
 import { validate } from '../body.ts'
 import { type Call, intQuery } from '../call.ts'
-import { badJson, invalidParam } from '../errors.ts'
+import { badJson, invalidParam, MatrixError } from '../errors.ts'
 import { type Filter, filterSchema } from '../filter.ts'
 import type { JsonObject } from '../json.ts'
 import { buildSync, isEmpty, parseSyncToken } from '../sync-response.ts'
@@ -11,6 +11,8 @@ const MAX_TIMEOUT_MS = 10 * 60_000
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3sync */
 export async function sync(call: Call): Promise<JsonObject> {
   const { core, requester, query } = call
+  // A client that is answered at once would ask again at once; an error makes it wait.
+  if (core.stopping.signal.aborted) throw new MatrixError(503, 'M_UNKNOWN', 'The server is stopping')
   const token = query.get('since')
   const since = token ? parseSyncToken(token) : undefined
   if (token && !since) throw invalidParam('since is not a token of this server')

@@ -1,0 +1,114 @@
+/** Uploads and downloads. */
+import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { randomBytes } from 'node:crypto'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { serverWith, TestServer } from './harness.ts'
+
+const AUTH = { authorization: 'Bearer as_gw' }
+const MIB = 1024 * 1024
+
+let server: TestServer
+beforeAll(async () => {
+  server = await serverWith('gw_alice')
+})
+afterAll(() => server.close())
+
+function pieces(content: Buffer, size = 65_536): ReadableStream<Uint8Array> {
+  let offset = 0
+  return new ReadableStream({
+    pull(controller) {
+      if (offset >= content.length) return controller.close()
+      controller.enqueue(content.subarray(offset, offset + size))
+      offset += size
+    },
+  })
+}
+
+async function upload(
+  body: string | Buffer | ReadableStream<Uint8Array>,
+  type = 'image/png',
+  query = '',
+): Promise<string> {
+  const response = await server.raw('POST', `/_matrix/media/v3/upload${query}`, {
+    headers: { ...AUTH, 'content-type': type },
+    body,
+  })
+  expect(response.status).toBe(200)
+  const { content_uri: uri } = (await response.json()) as { content_uri: string }
+  return uri.slice('mxc://'.length)
+}
+
+test('a streamed file comes back as it was, with safe headers', async () => {
+  const content = randomBytes(5 * MIB)
+  const id = await upload(pieces(content), 'image/png', '?filename=caf%C3%A9.png')
+  const response = await server.raw('GET', `/_matrix/client/v1/media/download/${id}`, { headers: AUTH })
+  expect(Buffer.from(await response.arrayBuffer()).equals(content)).toBe(true)
+  expect(response.headers.get('content-type')).toBe('image/png')
+  expect(response.headers.get('content-disposition')).toBe("inline; filename*=utf-8''caf%C3%A9.png")
+  expect(response.headers.get('x-content-type-options')).toBe('nosniff')
+  expect(response.headers.get('content-security-policy')).toContain('sandbox')
+  const named = await server.raw('GET', `/_matrix/client/v1/media/download/${id}/other.png`, {
+    headers: AUTH,
+  })
+  expect(named.headers.get('content-disposition')).toBe('inline; filename=other.png')
+  const thumbnail = await server.raw('GET', `/_matrix/client/v1/media/thumbnail/${id}?width=10&height=10`, {
+    headers: AUTH,
+  })
+  expect(thumbnail.status).toBe(200)
+})
+
+test('a file of the disk is taken, and what a browser could run is not shown inline', async () => {
+  const path = join(server.dir, 'page.html')
+  await Bun.write(path, '<script>alert(1)</script>')
+  const id = await upload(Bun.file(path).stream(), 'text/html; charset=utf-8')
+  const response = await server.raw('GET', `/_matrix/client/v1/media/download/${id}`, { headers: AUTH })
+  expect(await response.text()).toBe('<script>alert(1)</script>')
+  expect(response.headers.get('content-disposition')).toBe('attachment')
+})
+
+test('a file is limited, also when it does not say its length, and leaves nothing behind', async () => {
+  const small = new TestServer(MIB)
+  await small.appservice('gw')
+  for (const body of [pieces(randomBytes(MIB + 1)), randomBytes(MIB + 1)]) {
+    const response = await small.raw('POST', '/_matrix/media/v3/upload', { headers: AUTH, body })
+    expect([response.status, ((await response.json()) as { errcode: string }).errcode]).toEqual([
+      413,
+      'M_TOO_LARGE',
+    ])
+  }
+  expect(readdirSync(join(small.dir, 'media'))).toEqual([])
+  for (const path of ['/_matrix/media/v3/config', '/_matrix/client/v1/media/config'])
+    expect((await small.call('GET', path)).body).toEqual({ 'm.upload.size': MIB })
+  await small.close()
+})
+
+test('nobody without an account gets anything', async () => {
+  const id = await upload('secret', 'text/plain')
+  const legacy = `/_matrix/media/v3/download/${id}`
+  const answer = await server.call('GET', legacy, undefined, { token: null })
+  expect([answer.status, answer.get('errcode')]).toEqual([404, 'M_NOT_FOUND'])
+  expect((await server.raw('GET', `/_matrix/client/v1/media/download/${id}`)).status).toBe(401)
+  expect(await (await server.raw('GET', legacy, { headers: AUTH })).text()).toBe('secret')
+  for (const wrong of ['hs.test/nothing', 'elsewhere.test/x', 'hs.test/..%2F..%2Fetc%2Fpasswd'])
+    expect(
+      (await server.raw('GET', `/_matrix/client/v1/media/download/${wrong}`, { headers: AUTH })).status,
+    ).toBe(404)
+})
+
+test('an upload can be reserved first', async () => {
+  const created = await server.call('POST', '/_matrix/media/v1/create', {})
+  const id = created.text('content_uri').slice('mxc://'.length)
+  const early = await server.call('GET', `/_matrix/client/v1/media/download/${id}`)
+  expect([early.status, early.get('errcode')]).toEqual([504, 'M_NOT_YET_UPLOADED'])
+  const put = (as?: string) =>
+    server.raw('PUT', `/_matrix/media/v3/upload/${id}${as ? `?user_id=${as}` : ''}`, {
+      headers: AUTH,
+      body: 'late',
+    })
+  expect((await put('@gw_alice:hs.test')).status).toBe(403)
+  expect((await put()).status).toBe(200)
+  expect((await put()).status).toBe(409)
+  const response = await server.raw('GET', `/_matrix/client/v1/media/download/${id}`, { headers: AUTH })
+  expect(await response.text()).toBe('late')
+})
