@@ -1,0 +1,190 @@
+/** The sandbox's own interface: what it takes, what it refuses, and what it lets nobody do. */
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { createHarness, type Harness, type Json } from './harness.ts'
+
+let harness: Harness
+beforeAll(async () => {
+  harness = await createHarness({ maxUploadBytes: 1000 })
+})
+afterAll(() => harness.close())
+
+const messagesPath = 'api/phones/1234567890/messages'
+
+describe('phones', () => {
+  test('are seeded once, and listed', async () => {
+    const { json } = await harness.api('GET', 'api/phones')
+    expect(json[0]).toEqual({
+      phone: '237123456789',
+      name: 'Amina Tamba',
+      echo: true,
+      platforms: ['wa', 'signal', 'telegram'],
+      two_factor: false,
+      linked: [],
+    })
+  })
+
+  test('are made and changed, keeping what is not given', async () => {
+    const made = await harness.api('POST', 'api/phones', { phone: '+44 20 7946-0000', name: 'Nell' })
+    expect([made.status, made.json.phone, made.json.echo]).toEqual([201, '442079460000', true])
+    const changed = await harness.api('POST', 'api/phones', {
+      phone: '442079460000',
+      echo: false,
+      contacts: [{ phone: '1234567890', name: 'Jo' }],
+    })
+    expect(changed.status).toBe(200)
+    expect(changed.json).toMatchObject({
+      name: 'Nell',
+      echo: false,
+      contacts: [{ phone: '1234567890', name: 'Jo' }],
+    })
+  })
+
+  test('every number exists, with a name of its own that stays', async () => {
+    const one = await harness.api('GET', 'api/phones/0123456789')
+    expect(one.status).toBe(200)
+    expect((await harness.api('GET', 'api/phones/0123456789')).json.name).toBe(one.json.name)
+    expect((await harness.api('GET', 'api/phones/9991234567')).status).toBe(404)
+    expect((await harness.api('GET', 'api/phones/abc')).json.code).toBe('not_found')
+  })
+})
+
+describe('messages', () => {
+  test('are read by chat, from a place on, and the last few', async () => {
+    for (const text of ['one', 'two', 'three'])
+      await harness.api('POST', messagesPath, { to: '5550100', text })
+    await harness.api('POST', messagesPath, { to: '5550101', text: 'elsewhere' })
+    const all = await harness.messages('1234567890')
+    expect(all.map(message => message.text)).toEqual(['one', 'two', 'three', 'elsewhere'])
+    const texts = async (query: string) =>
+      (await harness.messages('1234567890', query)).map(message => message.text)
+    expect(await texts('?chat=5550100')).toEqual(['one', 'two', 'three'])
+    expect(await texts(`?after=${all[0]?.id}`)).toEqual(['two', 'three', 'elsewhere'])
+    expect(await texts(`?after=${all[0]?.id}&limit=1`)).toEqual(['two'])
+    expect(await texts('?limit=2')).toEqual(['three', 'elsewhere'])
+    expect(await texts('?chat=5550199')).toEqual([])
+  })
+
+  test('have a time in RFC 3339 and one place in the order', async () => {
+    const { json } = await harness.api('POST', messagesPath, { to: '5550100', text: 'when' })
+    expect(json.timestamp).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/)
+    expect((await harness.messages('5550100')).filter(message => message.id === json.id)).toHaveLength(1)
+  })
+
+  test.each<[Json, string]>([
+    [{ text: 'x' }, 'to: expected'],
+    [{ to: 'abc', text: 'x' }, 'to: expected a phone number'],
+    [{ to: '5550100' }, 'text: expected'],
+    [{ to: '5550100', text: 5 }, 'text: expected text'],
+    [{ to: '5550100', text: 'x', platform: 'pigeon' }, 'platform: expected one of wa'],
+    [{ to: '5550100', text: 'x', type: 'dance' }, 'type: expected one of'],
+    [{ to: '5550100', type: 'image' }, 'file: expected'],
+    [{ to: '5550100', type: 'location' }, 'location: expected'],
+    [{ to: '5550100', location: { latitude: 91, longitude: 0 } }, 'location.latitude'],
+  ])('refuses %p', async (body, error) => {
+    const answer = await harness.api('POST', messagesPath, body)
+    expect([answer.status, answer.json.code]).toEqual([400, 'bad_request'])
+    expect(answer.json.error).toContain(error)
+  })
+
+  test('says what does not exist', async () => {
+    const unknown = [
+      { to: '9991234', text: 'x' },
+      { group: 'nope', text: 'x' },
+      { to: '5550100', text: 'x', reply_to: 'nope' },
+    ]
+    for (const body of unknown) expect((await harness.api('POST', messagesPath, body)).status).toBe(404)
+    expect(
+      (await harness.api('POST', 'api/phones/9991234/messages', { to: '5550100', text: 'x' })).status,
+    ).toBe(404)
+    expect((await harness.api('GET', `${messagesPath}?after=nope`)).status).toBe(400)
+    const others = (await harness.messages('5550100'))[0]
+    const edit = await harness.api('POST', 'api/phones/5550100/messages', { edit: others?.id, text: 'mine' })
+    expect(edit.status).toBe(400)
+  })
+
+  test('broken bodies are refused', async () => {
+    const post = (body: string, type: string) =>
+      harness.sandbox.fetch(
+        new Request(`http://localhost/sandbox/${messagesPath}`, {
+          method: 'POST',
+          body,
+          headers: { 'content-type': type },
+        }),
+      )
+    expect((await post('{"to"', 'application/json')).status).toBe(400)
+    expect((await post('nothing', 'multipart/form-data')).status).toBe(400)
+    expect((await post('--x\r\nbroken', 'multipart/form-data; boundary=x')).status).toBe(400)
+  })
+
+  test('a file over the limit is refused, and none of it kept', async () => {
+    const form = new FormData()
+    form.append('to', '5550100')
+    form.append('file', new File([new Uint8Array(1001)], 'big.bin'))
+    const { status, json } = await harness.api('POST', messagesPath, form)
+    expect([status, json.code]).toEqual([413, 'too_large'])
+    const left = [...new Bun.Glob('**').scanSync(`${harness.folder}/sandbox-media`)]
+    expect(left).toEqual([])
+  })
+})
+
+describe('faults and groups', () => {
+  test('bad values name their field', async () => {
+    const fault = await harness.api('POST', 'api/faults', { fail_next: -1 })
+    expect([fault.status, fault.json.error]).toEqual([400, 'fail_next: expected 0 or more'])
+    expect((await harness.api('POST', 'api/faults', { fial_next: 1 })).status).toBe(400)
+    const group = await harness.api('POST', 'api/groups', { members: [] })
+    expect([group.status, group.json.error]).toEqual([400, 'name: expected a name'])
+  })
+
+  test('each simulated platform has the same two groups', async () => {
+    const { json } = await harness.api('GET', 'api/groups')
+    expect(json.map((group: Json) => group.invite_link)).toEqual(
+      [
+        'https://chat.whatsapp.com/invite456',
+        'https://chat.whatsapp.com/invite123',
+        'https://signal.group/#invite123',
+        'https://signal.group/#invite456',
+        'https://t.me/+invite123',
+        'https://t.me/+invite456',
+      ].toSorted(
+        (one, other) =>
+          json.findIndex((group: Json) => group.invite_link === one) -
+          json.findIndex((group: Json) => group.invite_link === other),
+      ),
+    )
+  })
+})
+
+describe('safety', () => {
+  test('unknown paths and methods say so', async () => {
+    expect((await harness.api('GET', 'nothing')).status).toBe(404)
+    expect((await harness.api('DELETE', 'api/phones')).status).toBe(405)
+  })
+
+  test('every answer has a strict content policy', async () => {
+    for (const path of ['', 'assets/app.js', 'api/phones', 'nothing']) {
+      const { headers } = await harness.api('GET', path)
+      expect(headers.get('content-security-policy')).toStartWith("default-src 'self'")
+      expect(headers.get('x-content-type-options')).toBe('nosniff')
+    }
+  })
+
+  test('pages of other sites can change nothing', async () => {
+    const { status } = await harness.api(
+      'POST',
+      messagesPath,
+      { to: '5550100', text: 'x' },
+      { 'sec-fetch-site': 'cross-site' },
+    )
+    expect(status).toBe(403)
+  })
+
+  test('a page that someone sends is a download, not a page', async () => {
+    const form = new FormData()
+    form.append('to', '5550100')
+    form.append('file', new File(['<script>alert(1)</script>'], 'x.html', { type: 'text/html' }))
+    const { json } = await harness.api('POST', messagesPath, form)
+    const { headers } = await harness.api('GET', json.file.url.replace('/sandbox/', ''))
+    expect(headers.get('content-disposition')).toStartWith('attachment')
+  })
+})
