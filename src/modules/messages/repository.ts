@@ -297,7 +297,7 @@ export function createMessageRepository(db: Db): MessageRepository {
           return
         }
         // Claimed with the others, but not tried.
-        if (next.status === 'sending') requeue.run({ lane })
+        requeue.run({ lane })
         returnLane.run({ lane, leaseId, dueAt })
       }),
 

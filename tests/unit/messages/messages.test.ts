@@ -1,0 +1,133 @@
+/** Accepting sends: what is refused, and what is on disk when it was accepted. */
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { messages as rows } from '../../../src/db/schema/index.ts'
+import type { StagedFile } from '../../../src/modules/media/types.ts'
+import { createMessages } from '../../../src/modules/messages/messages.ts'
+import { createMessageRepository } from '../../../src/modules/messages/repository.ts'
+import type { Messages, SendRequest } from '../../../src/modules/messages/types.ts'
+import { ManualClock } from '../../support/manual-clock.ts'
+import { insertDevice, insertIdentity } from '../../support/rows.ts'
+import { type TempDb, tempDb } from '../../support/temp-db.ts'
+
+let db: TempDb
+let messages: Messages
+let discarded: string[]
+let nudged: number
+
+beforeEach(() => {
+  db = tempDb()
+  insertIdentity(db)
+  const device = insertDevice(db)
+  discarded = []
+  nudged = 0
+  messages = createMessages({
+    repository: createMessageRepository(db),
+    devices: {
+      find: async (_, deviceId, platform) => (deviceId === '237' && platform === 'wa' ? device : null),
+    },
+    media: {
+      discard: async file => {
+        discarded.push(file.id)
+      },
+    },
+    onAccepted: () => nudged++,
+    clock: new ManualClock(),
+  })
+})
+afterEach(() => db.destroy())
+
+const REQUEST: SendRequest = { identityId: 'id_1', deviceId: '237', platform: 'wa', contact: '1', text: 'hi' }
+const FILE: StagedFile = {
+  id: 'file_1',
+  identityId: 'id_1',
+  fileName: 'a.pdf',
+  mimeType: 'application/pdf',
+  sizeBytes: 1,
+  width: 0,
+  height: 0,
+  durationMs: 0,
+  blurHash: '',
+  mxcUri: null,
+  stored: true,
+}
+const all = () => db.orm.select().from(rows).all()
+
+test('one message for each recipient, in the order given, repeats once; each way of writing a number is the same lane', async () => {
+  const accepted = await messages.accept({ ...REQUEST, contact: '+23 7-1, 2371 ,other,, +23 7-1' })
+  expect(accepted.map(({ to, status }) => [to, status])).toEqual([
+    ['+23 7-1', 'queued'],
+    ['2371', 'queued'],
+    ['other', 'queued'],
+  ])
+  expect(all().map(row => [row.id, row.recipient, row.lane])).toEqual([
+    [accepted[0]?.id ?? '', '+23 7-1', 'dev_1/contact:2371'],
+    [accepted[1]?.id ?? '', '2371', 'dev_1/contact:2371'],
+    [accepted[2]?.id ?? '', 'other', 'dev_1/contact:other'],
+  ])
+  expect(nudged).toBe(1)
+})
+
+test('group_url wins over contact', async () => {
+  await messages.accept({
+    ...REQUEST,
+    groupUrl: 'https://chat.whatsapp.com/abc/, https://chat.whatsapp.com/def?x=1',
+  })
+  expect(all().map(row => [row.recipientKind, row.lane])).toEqual([
+    ['group', 'dev_1/group:https://chat.whatsapp.com/abc'],
+    ['group', 'dev_1/group:https://chat.whatsapp.com/def'],
+  ])
+})
+
+describe('refused, with nothing stored and the file discarded', () => {
+  test.each<[string, Partial<SendRequest>, string, string]>([
+    ['no platform', { platform: '' }, 'bad_request', 'Missing required field: platform'],
+    ['nobody', { contact: ' , ' }, 'bad_request', 'Missing required field: contact or group_url'],
+    ['an unknown device', { deviceId: '999' }, 'not_found', 'device_id: there is no wa device 999'],
+    ['another platform', { platform: 'signal' }, 'not_found', 'device_id: there is no signal device 237'],
+    ['too long a text', { text: 'x'.repeat(50_001) }, 'bad_request', 'text: expected at most 50000 bytes'],
+    [
+      'too many',
+      { contact: Array.from({ length: 1001 }, (_, i) => i).join() },
+      'bad_request',
+      'contact: expected at most 1000 recipients',
+    ],
+  ])('%s', async (_, change, code, message) => {
+    await expect(messages.accept({ ...REQUEST, file: FILE, ...change })).rejects.toMatchObject({
+      code,
+      message,
+    })
+    expect(all()).toEqual([])
+    expect(discarded).toEqual(['file_1'])
+  })
+
+  test('neither text nor file', async () => {
+    await expect(messages.accept({ ...REQUEST, text: '' })).rejects.toMatchObject({
+      message: 'Either text or file must be provided',
+    })
+  })
+})
+
+test('a file alone is enough, and is kept once for all recipients', async () => {
+  await messages.accept({ ...REQUEST, contact: '1,2', text: undefined, file: FILE })
+  expect(all().map(row => [row.text, row.mediaId])).toEqual([
+    [null, 'file_1'],
+    [null, 'file_1'],
+  ])
+  expect(discarded).toEqual([])
+})
+
+test('messages are shown to their identity only, newest first, page by page', async () => {
+  const [first] = await messages.accept(REQUEST)
+  const [second] = await messages.accept(REQUEST)
+  if (!first || !second) throw new Error('nothing accepted')
+  expect((await messages.list('id_1', 10)).map(message => message.id)).toEqual([second.id, first.id])
+  expect((await messages.list('id_1', 10, second.id)).map(message => message.id)).toEqual([first.id])
+  expect(await messages.get('id_1', first.id)).toMatchObject({
+    platform: 'wa',
+    device_id: '237',
+    to: '1',
+    status: 'queued',
+  })
+  expect(await messages.list('id_2', 10)).toEqual([])
+  await expect(messages.get('id_2', first.id)).rejects.toMatchObject({ code: 'not_found' })
+})

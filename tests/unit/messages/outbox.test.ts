@@ -1,0 +1,244 @@
+/** The outbox on a real database: order, retries, leases, pace, and repeats after a crash. */
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { messages, outboxLanes } from '../../../src/db/schema/index.ts'
+import { GatewayError } from '../../../src/domain/errors.ts'
+import type { MatrixSession } from '../../../src/domain/ports.ts'
+import { silentLogger } from '../../../src/lib/logger.ts'
+import { createOutbox } from '../../../src/modules/messages/outbox.ts'
+import type { Pace } from '../../../src/modules/messages/pace.ts'
+import { createMessageRepository, type MessageRepository } from '../../../src/modules/messages/repository.ts'
+import { ManualClock, settled } from '../../support/manual-clock.ts'
+import { insertChat, insertDevice, insertIdentity } from '../../support/rows.ts'
+import { type TempDb, tempDb } from '../../support/temp-db.ts'
+
+let db: TempDb
+let clock: ManualClock
+let repository: MessageRepository
+/** What reached Matrix: text and transaction id. */
+let sent: { text: string; txnId: string; at: number }[]
+let failWith: (text: string) => Error | undefined
+let pace: Pace
+let stop: () => Promise<void>
+
+beforeEach(() => {
+  db = tempDb()
+  clock = new ManualClock()
+  insertIdentity(db)
+  insertDevice(db)
+  repository = createMessageRepository(db)
+  sent = []
+  failWith = () => undefined
+  pace = { intervalMs: 0, jitter: 0, burst: 1 }
+  stop = async () => undefined
+})
+afterEach(async () => {
+  await stop()
+  db.destroy()
+})
+
+function startOutbox(change: Partial<Parameters<typeof createOutbox>[0]> = {}) {
+  const chat = insertChat(db, { roomId: `!${Math.random()}:s` })
+  const session: Partial<MatrixSession> = {
+    async send(_roomId, _type, content, txnId) {
+      const text = String(content.body)
+      const failure = failWith(text)
+      if (failure) throw failure
+      sent.push({ text, txnId, at: clock.now() })
+      return `$${txnId}`
+    },
+  }
+  const outbox = createOutbox({
+    repository,
+    recipients: { resolve: async () => '!r:s', forget: async () => undefined },
+    devices: { get: async () => insertedDevice() },
+    chatRooms: { ensureJoined: async () => chat },
+    media: { upload: () => Promise.reject(new Error('no media here')) },
+    sessions: { actingAs: () => session as MatrixSession },
+    matrixUserOf: async () => '@mg1:s',
+    paceOf: () => pace,
+    clock,
+    logger: silentLogger,
+    ...change,
+  })
+  const controller = new AbortController()
+  const running = outbox.worker.run(controller.signal)
+  stop = async () => {
+    controller.abort()
+    await running
+  }
+  return outbox
+}
+
+const insertedDevice = () => db.orm.query.devices.findFirst().sync() ?? null
+
+let ids = 0
+async function accept(lane: string, ...texts: string[]) {
+  const base = { identityId: 'id_1', deviceRowId: 'dev_1', recipient: lane, mediaId: null, replyTo: null }
+  const rows = texts.map(text => ({
+    id: `msg_${++ids}`,
+    ...base,
+    lane,
+    recipientKind: 'contact' as const,
+    text,
+  }))
+  await repository.accept(rows, undefined, clock.now())
+  return rows.map(row => row.id)
+}
+const rows = () => db.orm.select().from(messages).all()
+const statuses = () => rows().map(row => row.status)
+const sentTexts = () => sent.map(message => message.text)
+const lanes = () => db.orm.select().from(outboxLanes).all()
+
+async function idle() {
+  for (let turn = 0; turn < 50; turn++) await settled()
+}
+
+test('what waits is sent in order, and its lane is gone afterwards', async () => {
+  await accept('a', '1', '2', '3')
+  startOutbox()
+  await idle()
+  expect(sentTexts()).toEqual(['1', '2', '3'])
+  expect(rows().map(row => [row.status, row.eventId])).toEqual(
+    rows().map(row => ['sent', `$${row.id}`]) as never,
+  )
+  expect(lanes()).toEqual([])
+})
+
+test('a nudge sends what was accepted just now', async () => {
+  const outbox = startOutbox()
+  await idle()
+  await accept('a', '1')
+  outbox.nudge()
+  await idle()
+  expect(sentTexts()).toEqual(['1'])
+})
+
+describe('a failure', () => {
+  test('that passes keeps the chat in order and waits, while other chats go on', async () => {
+    failWith = text => (text === '1' ? new GatewayError('bridge_unavailable', 'down') : undefined)
+    await accept('a', '1', '2')
+    await accept('b', '3')
+    startOutbox()
+    await idle()
+    expect(sentTexts()).toEqual(['3'])
+    expect(rows().map(row => [row.status, row.reason])).toEqual([
+      ['queued', 'down'],
+      ['queued', null],
+      ['sent', null],
+    ])
+    failWith = () => undefined
+    await clock.advance(10_000)
+    await idle()
+    expect(sentTexts()).toEqual(['3', '1', '2'])
+  })
+
+  test('that is final fails that message with its reason, and the chat goes on', async () => {
+    failWith = text => (text === '1' ? new GatewayError('bridge_error', 'no such person') : undefined)
+    await accept('a', '1', '2')
+    startOutbox()
+    await idle()
+    expect(rows().map(row => [row.status, row.reason])).toEqual([
+      ['failed', 'no such person'],
+      ['sent', null],
+    ])
+  })
+
+  test('that lasts for a day ends the waiting', async () => {
+    failWith = () => new GatewayError('homeserver_unavailable', 'down')
+    await accept('a', '1')
+    startOutbox()
+    for (let hour = 0; hour < 30; hour++) {
+      await clock.advance(3_600_000)
+      await idle()
+    }
+    expect(rows()[0]).toMatchObject({ status: 'failed', reason: 'given up after a day: down' })
+    expect(lanes()).toEqual([])
+  })
+
+  test('nobody expected is tried a few times', async () => {
+    failWith = () => new TypeError('undefined is not a function')
+    await accept('a', '1')
+    startOutbox()
+    for (let minute = 0; minute < 30; minute++) {
+      await clock.advance(60_000)
+      await idle()
+    }
+    expect(rows()[0]).toMatchObject({ status: 'failed', attempts: 5 })
+  })
+})
+
+test('an encrypted chat gets nothing in clear', async () => {
+  const chat = insertChat(db, { roomId: '!e:s', encrypted: true })
+  await accept('a', '1')
+  startOutbox({ chatRooms: { ensureJoined: async () => chat } })
+  await idle()
+  expect(sent).toEqual([])
+  expect(rows()[0]).toMatchObject({ status: 'failed', reason: expect.stringContaining('room_encrypted') })
+})
+
+test('a device that is logged out sends nothing', async () => {
+  db.connection.run("UPDATE devices SET state = 'logged_out'")
+  await accept('a', '1')
+  startOutbox()
+  await idle()
+  expect(rows()[0]).toMatchObject({ status: 'failed', reason: 'the device is no longer linked' })
+})
+
+test('a send whose settlement was lost is repeated with the same transaction id at the next start', async () => {
+  const [id] = await accept('a', '1', '2')
+  startOutbox({
+    repository: {
+      ...repository,
+      settle: () => Promise.reject(new Error('killed')),
+      release: () => Promise.reject(new Error('killed')),
+    },
+  })
+  await idle()
+  await stop()
+  expect(statuses()).toEqual(['sending', 'sending'])
+  startOutbox()
+  await idle()
+  expect(statuses()).toEqual(['sent', 'sent'])
+  expect(sent.filter(message => message.text === '1').map(message => message.txnId)).toEqual([
+    id,
+    id,
+  ] as never)
+})
+
+test('a paced device sends its burst at once and then one message an interval, over all its chats', async () => {
+  pace = { intervalMs: 1_000, jitter: 0, burst: 2 }
+  const start = clock.now()
+  await accept('a', 'a1', 'a2')
+  await accept('b', 'b1')
+  await accept('c', 'c1')
+  startOutbox()
+  await idle()
+  expect(sent).toHaveLength(2)
+  for (let step = 0; step < 8; step++) {
+    await clock.advance(250)
+    await idle()
+  }
+  expect(sent.map(message => message.at - start)).toEqual([0, 0, 1_000, 2_000])
+  expect(sentTexts().toSorted()).toEqual(['a1', 'a2', 'b1', 'c1'])
+  expect(sentTexts().indexOf('a1')).toBeLessThan(sentTexts().indexOf('a2'))
+})
+
+test('when it stops, what was claimed and not tried waits for the next start', async () => {
+  const gate = Promise.withResolvers<void>()
+  await accept('a', '1', '2')
+  startOutbox({
+    recipients: {
+      resolve: async () => {
+        await gate.promise
+        return '!r:s'
+      },
+      forget: async () => undefined,
+    },
+  })
+  await idle()
+  const stopped = stop()
+  gate.resolve()
+  await stopped
+  expect(statuses()).toEqual(['sent', 'queued'])
+  expect(lanes()).toMatchObject([{ lane: 'a', leaseId: null }])
+})
