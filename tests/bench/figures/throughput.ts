@@ -1,0 +1,119 @@
+/** Figure 2: how many messages a second go all the way to the phones, and that each is there once and in its place. */
+import type { Database } from 'bun:sqlite'
+import { jsonClient } from '../../support/json-client.ts'
+import { waitFor } from '../../support/wait-for.ts'
+import { runTask } from '../child.ts'
+import { type Bench, type Figure, Malfunction, type Row, whole } from '../figure.ts'
+import {
+  assertNoneRefused,
+  createQuietPhones,
+  type LinkedGateway,
+  openReadOnly,
+  startLinkedGateway,
+} from '../gateway.ts'
+import type { SendsResult, SendsTask } from '../processes/sends.ts'
+import { processorUs } from '../usage.ts'
+
+const CHATS = 200
+const CONNECTIONS = 40
+const LEAST_PER_SECOND = 2_000
+const PATIENCE_MS = 120_000
+const POLL_MS = 20
+
+export const throughput: Figure = { number: 2, title: 'accepted to phone', run }
+
+async function run({ program, quick, tell }: Bench): Promise<Row[]> {
+  await using gateway = await startLinkedGateway(program, { SEND_INTERVAL_MS: '0' })
+  const contacts = await createQuietPhones(gateway, CHATS)
+  using database = openReadOnly(gateway)
+  const send = (perContact: number) => sendAll(gateway, database, contacts, perContact)
+
+  // The first message to a contact makes its chat; a few more warm up the code.
+  await send(1)
+  const warm = quick ? 5 : 20
+  await send(warm)
+  const perContact = quick ? 20 : 150
+  const usedBefore = processorUs(gateway.pid)
+  const { accepts, elapsedMs } = await send(perContact)
+  const total = perContact * CHATS
+  const usedEach = (processorUs(gateway.pid) - usedBefore) / total
+  tell(
+    `${whole(total)} accepted at ${whole(accepts.perSecond)}/s, on the phones after ${whole(elapsedMs)} ms`,
+  )
+  await assertInOrder(gateway, contacts, [1, warm, perContact])
+  await assertAllDelivered(database)
+  if ((await gateway.stop()) !== 0) throw new Malfunction('it did not stop as asked')
+
+  const perSecond = (total / elapsedMs) * 1000
+  return [
+    {
+      figure: `2 accepted to on the phone, ${CHATS} chats, nothing lost`,
+      measured: `${whole(perSecond)}/s (${whole(total)} messages, each once and in order, ${whole(usedEach)} us of processor each)`,
+      limit: `>= ${whole(LEAST_PER_SECOND)}/s`,
+      met: perSecond >= LEAST_PER_SECOND,
+    },
+  ]
+}
+
+/** @returns how long it took from the first accepted to the last on its phone */
+async function sendAll(
+  gateway: LinkedGateway,
+  database: Database,
+  contacts: string[],
+  perContact: number,
+): Promise<{ accepts: SendsResult; elapsedMs: number }> {
+  // Rows of the network are numbered without a gap, so the last one's number is their count: a look that costs next to nothing.
+  const last = database.query<{ seq: number | null }, []>('SELECT max(seq) AS seq FROM sandbox_message')
+  const onPhones = () => last.get()?.seq ?? 0
+  const goal = onPhones() + contacts.length * perContact
+  const accepting = runTask<SendsTask, SendsResult>(import.meta.resolve('../processes/sends.ts'), {
+    url: gateway.url,
+    token: gateway.token,
+    path: gateway.sendPath,
+    connections: CONNECTIONS,
+    contacts,
+    until: { perContact },
+  })
+  const arrival = arrivalOf(goal, onPhones)
+  const accepts = await accepting
+  assertNoneRefused(accepts.refused)
+  const arrivedAt = await arrival
+  if (arrivedAt === null) throw new Malfunction(`only ${onPhones()} of ${goal} messages reached the phones`)
+  return { accepts, elapsedMs: arrivedAt - accepts.firstAcceptedAt }
+}
+
+/** @returns when the goal was reached, in milliseconds since the Unix epoch; null when it wasn't in time */
+async function arrivalOf(goal: number, onPhones: () => number): Promise<number | null> {
+  const deadline = performance.now() + PATIENCE_MS
+  while (onPhones() < goal) {
+    if (performance.now() > deadline) return null
+    await Bun.sleep(POLL_MS)
+  }
+  return performance.timeOrigin + performance.now()
+}
+
+/** @param runs how many messages each run of the load sent to each phone, numbered from 0 */
+async function assertInOrder({ url }: LinkedGateway, contacts: string[], runs: number[]): Promise<void> {
+  const api = jsonClient(url)
+  const expected = runs.flatMap(count => Array.from({ length: count }, (_none, round) => `bench ${round}`))
+  for (const phone of contacts) {
+    const { body } = await api.get<{ id: string; text: string }[]>(`/sandbox/api/phones/${phone}/messages`)
+    const texts = body.map(message => message.text)
+    const ids = new Set(body.map(message => message.id))
+    if (ids.size === expected.length && texts.join() === expected.join()) continue
+    throw new Malfunction(`phone ${phone} has ${texts.length} messages, not the ${expected.length} in order`)
+  }
+}
+
+/** And the program knows it: each message's status has come back. */
+async function assertAllDelivered(database: Database): Promise<void> {
+  const query = database.query<{ count: number }, []>(
+    "SELECT count(*) AS count FROM messages WHERE status NOT IN ('delivered', 'read')",
+  )
+  await waitFor(() => query.get()?.count === 0, {
+    what: 'every message to be delivered',
+    deadlineMs: PATIENCE_MS,
+  }).catch(() => {
+    throw new Malfunction(`${query.get()?.count} messages on phones are not delivered as far as the API says`)
+  })
+}

@@ -1,0 +1,77 @@
+/**
+ * One keep-alive HTTP/1.1 connection with one request under way: a load generator must cost less than what it measures, and `fetch` costs
+ * more than a request does in the program.
+ */
+import type { Socket } from 'bun'
+import { type HttpAnswer, ResponseReader } from './http-response.ts'
+
+interface Waiting {
+  resolve(answer: HttpAnswer): void
+  reject(error: unknown): void
+}
+
+export class HttpConnection {
+  private readonly reader = new ResponseReader()
+  private socket: Socket<undefined> | undefined
+  private waiting: Waiting | undefined
+  private unsent: Buffer | undefined
+
+  private constructor(private readonly fixedHead: string) {}
+
+  /** @param headers what every request has beside Host and Content-Length */
+  static async open(url: string, headers: Record<string, string>): Promise<HttpConnection> {
+    const { hostname, port, host } = new URL(url)
+    const lines = Object.entries({ host, ...headers }).map(([name, value]) => `${name}: ${value}\r\n`)
+    const connection = new HttpConnection(` HTTP/1.1\r\n${lines.join('')}`)
+    connection.socket = await Bun.connect<undefined>({
+      hostname,
+      port: Number(port),
+      socket: {
+        data: (_socket, chunk) => connection.onData(chunk),
+        drain: () => connection.flush(),
+        close: () => connection.fail(new Error('the connection was closed')),
+        error: (_socket, error) => connection.fail(error),
+      },
+    })
+    return connection
+  }
+
+  request(method: string, path: string, body: string): Promise<HttpAnswer> {
+    if (this.waiting) throw new Error('a request is under way')
+    return new Promise((resolve, reject) => {
+      this.waiting = { resolve, reject }
+      const length = `content-length: ${Buffer.byteLength(body)}\r\n\r\n`
+      this.unsent = Buffer.from(`${method} ${path}${this.fixedHead}${length}${body}`)
+      this.flush()
+    })
+  }
+
+  close(): void {
+    this.socket?.end()
+  }
+
+  private flush(): void {
+    if (!this.unsent || !this.socket) return
+    const written = this.socket.write(this.unsent)
+    if (written < 0) this.fail(new Error('the connection is closed'))
+    this.unsent = written < this.unsent.length ? this.unsent.subarray(Math.max(0, written)) : undefined
+  }
+
+  private onData(chunk: Buffer): void {
+    try {
+      const answer = this.reader.push(chunk)
+      if (!answer) return
+      const { waiting } = this
+      this.waiting = undefined
+      waiting?.resolve(answer)
+    } catch (error) {
+      this.fail(error)
+    }
+  }
+
+  private fail(error: unknown): void {
+    const { waiting } = this
+    this.waiting = undefined
+    waiting?.reject(error)
+  }
+}

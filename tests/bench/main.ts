@@ -1,0 +1,61 @@
+/**
+ * `make bench`: measures the program against the figures it is to reach, and prints them beside their limits.
+ *
+ * Nothing here fails for being slow, since other machines are slower. It does fail (exit 1) when the program does wrong: loses or
+ * doubles a message, refuses one, doesn't stop.
+ */
+import { type Bench, type Figure, messageOf, type Row } from './figure.ts'
+import { accepts } from './figures/accepts.ts'
+import { fileMemory } from './figures/file-memory.ts'
+import { idleMemory } from './figures/idle-memory.ts'
+import { incoming } from './figures/incoming.ts'
+import { startTime } from './figures/start-time.ts'
+import { throughput } from './figures/throughput.ts'
+import { describeMachine } from './machine.ts'
+import { parseOptions, USAGE } from './options.ts'
+import { findProgram } from './program.ts'
+import { table } from './table.ts'
+
+const FIGURES: readonly Figure[] = [accepts, throughput, incoming, idleMemory, fileMemory, startTime]
+
+process.exit(await main())
+
+async function main(): Promise<number> {
+  const tell = (line: string) => console.error(`  ${line}`)
+  try {
+    const options = parseOptions(process.argv.slice(2))
+    const bench: Bench = { program: findProgram(options), quick: options.quick, tell }
+    const chosen = FIGURES.filter(({ number }) => options.only.length === 0 || options.only.includes(number))
+    const { rows, malfunctions } = await measure(chosen, bench)
+    console.log(`\n${describeMachine()} · ${bench.program.description}${bench.quick ? ' · quick' : ''}\n`)
+    console.log(table(rows))
+    for (const line of malfunctions) console.error(`\nMALFUNCTION ${line}`)
+    return malfunctions.length === 0 ? 0 : 1
+  } catch (error) {
+    console.error(`${messageOf(error)}\n${USAGE}`)
+    return 1
+  }
+}
+
+async function measure(
+  figures: readonly Figure[],
+  bench: Bench,
+): Promise<{ rows: Row[]; malfunctions: string[] }> {
+  const rows: Row[] = []
+  const malfunctions: string[] = []
+  for (const figure of figures) {
+    console.error(`${figure.number} ${figure.title}`)
+    try {
+      rows.push(...(await figure.run(bench)))
+    } catch (error) {
+      malfunctions.push(`${figure.number} ${figure.title}: ${messageOf(error)}`)
+      rows.push({
+        figure: `${figure.number} ${figure.title}`,
+        measured: 'malfunction',
+        limit: '-',
+        met: false,
+      })
+    }
+  }
+  return { rows, malfunctions }
+}

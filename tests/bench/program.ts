@@ -1,0 +1,25 @@
+/** Which program is measured: by default the binary, built now so that it is what the source says. */
+import { join } from 'node:path'
+import type { Options } from './options.ts'
+
+export interface Program {
+  /** To be followed by `serve`. */
+  command: string[]
+  description: string
+}
+
+const ROOT = join(import.meta.dir, '..', '..')
+
+/** @throws Error when the build fails */
+export function findProgram({ source, command }: Options): Program {
+  if (command !== undefined) return { command: command.split(' '), description: 'a command given' }
+  if (source) {
+    return { command: [process.execPath, join(ROOT, 'src', 'main.ts')], description: 'the source on Bun' }
+  }
+  const build = Bun.spawnSync([process.execPath, join(ROOT, 'scripts', 'build.ts')], {
+    cwd: ROOT,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+  if (!build.success) throw new Error('the build failed; --source measures without one')
+  return { command: [join(ROOT, 'dist', 'meshgate')], description: 'dist/meshgate, built now' }
+}
