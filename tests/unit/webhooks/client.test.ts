@@ -1,0 +1,91 @@
+/** One try at an endpoint, against real HTTP servers that behave well and badly. */
+import { expect, test } from 'bun:test'
+import { createServer } from 'node:net'
+import { Webhook } from 'standardwebhooks'
+import { systemClock } from '../../../src/lib/clock.ts'
+import { createSigningSecret } from '../../../src/modules/webhooks/signing-secret.ts'
+import { createWebhookClient } from '../../../src/webhooks/client.ts'
+import { webhookReceiver } from '../../support/webhook-receiver.ts'
+
+const client = createWebhookClient({ timeoutMs: 300, userAgent: 'Meshgate/test', clock: systemClock })
+const secret = createSigningSecret()
+const deliver = (url: string) => client.deliver({ url, id: 'evt_1', secret, body: '{"message":"é"}' })
+
+test('a delivery is signed so that the standard library accepts it, and a changed one is refused', async () => {
+  await using receiver = webhookReceiver()
+  expect(await deliver(`${receiver.url}/hook?x=1`)).toEqual({ outcome: 'delivered', status: 200 })
+  const [request] = receiver.received
+  if (!request) throw new Error('nothing received')
+  const headers = Object.fromEntries(
+    ['webhook-id', 'webhook-timestamp', 'webhook-signature'].map(name => [
+      name,
+      request.headers.get(name) ?? '',
+    ]),
+  )
+  expect(new Webhook(secret).verify(request.text, headers)).toEqual({ message: 'é' })
+  expect(() => new Webhook(secret).verify(request.text.replace('é', 'e'), headers)).toThrow()
+  expect([
+    request.method,
+    request.path,
+    headers['webhook-id'],
+    request.headers.get('content-type'),
+    request.headers.get('user-agent'),
+  ]).toEqual(['POST', '/hook?x=1', 'evt_1', 'application/json', 'Meshgate/test'])
+})
+
+test.each([
+  [new Response('no', { status: 500 }), { status: 500, error: 'HTTP 500: no', retryAfterS: null }],
+  [
+    new Response(null, { status: 429, headers: { 'retry-after': '7' } }),
+    { status: 429, error: 'HTTP 429', retryAfterS: 7 },
+  ],
+  [
+    new Response(null, { status: 503, headers: { 'retry-after': 'Thu, 01 Jan 1970 00:00:00 GMT' } }),
+    { status: 503, retryAfterS: 0 },
+  ],
+  [
+    new Response('x'.repeat(100_000), { status: 400 }),
+    { status: 400, error: `HTTP 400: ${'x'.repeat(2048)}` },
+  ],
+])('%o is refused', async (answer, expected) => {
+  await using receiver = webhookReceiver(() => answer)
+  expect(await deliver(receiver.url)).toMatchObject({ outcome: 'refused', ...expected })
+})
+
+test('a redirect is not followed', async () => {
+  await using target = webhookReceiver()
+  await using receiver = webhookReceiver(() => Response.redirect(target.url, 307))
+  expect(await deliver(receiver.url)).toMatchObject({ outcome: 'refused', status: 307 })
+  expect(target.received).toEqual([])
+})
+
+test('an endpoint that does not answer in time', async () => {
+  const gate = Promise.withResolvers<Response>()
+  await using receiver = webhookReceiver(() => gate.promise)
+  expect(await deliver(receiver.url)).toMatchObject({
+    outcome: 'refused',
+    status: null,
+    error: 'no answer within 300 ms',
+  })
+  gate.resolve(new Response())
+})
+
+test('an endpoint that trickles its answer for ever', async () => {
+  const server = createServer(socket => {
+    socket.on('error', () => undefined)
+    socket.write('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nx')
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  const port = typeof address === 'object' ? address?.port : 0
+  expect(await deliver(`http://127.0.0.1:${port}`)).toMatchObject({
+    outcome: 'refused',
+    error: 'no answer within 300 ms',
+  })
+  server.close()
+})
+
+test('nobody there, or an address that is none', async () => {
+  expect(await deliver('http://127.0.0.1:1')).toMatchObject({ outcome: 'refused', status: null })
+  expect(await deliver('http://nowhere.invalid')).toMatchObject({ outcome: 'refused', status: null })
+})
