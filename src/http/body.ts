@@ -24,21 +24,40 @@ export function isJson(contentType: string): boolean {
 
 /** @throws GatewayError payload_too_large, bad_request */
 export async function parseJson(request: Request): Promise<unknown> {
-  const declared = request.headers.get('content-length')
-  if (declared !== null && Number(declared) > MAX_JSON_BYTES) throw tooLarge()
-  let text: string
-  try {
-    text = await request.text()
-  } catch {
-    throw new GatewayError('bad_request', 'The body could not be read')
-  }
-  if (text.length > MAX_JSON_BYTES) throw tooLarge()
+  const text = await readText(request)
   if (text === '') return {}
   try {
     return JSON.parse(text)
   } catch {
     throw new GatewayError('bad_request', 'The body is not valid JSON')
   }
+}
+
+/**
+ * The body as text, of which no more than the limit is ever in memory.
+ * @throws GatewayError payload_too_large, bad_request (the client broke off)
+ */
+export async function readText(request: Request): Promise<string> {
+  const declared = request.headers.get('content-length')
+  if (declared !== null && Number(declared) > MAX_JSON_BYTES) throw tooLarge()
+  try {
+    return declared === null && request.body ? await readAtMost(request.body) : await request.text()
+  } catch (error) {
+    if (error instanceof GatewayError) throw error
+    throw new GatewayError('bad_request', 'The body could not be read')
+  }
+}
+
+/** A chunked body doesn't say how long it is. */
+async function readAtMost(body: ReadableStream<Uint8Array>): Promise<string> {
+  const chunks: Uint8Array[] = []
+  let length = 0
+  for await (const chunk of body) {
+    length += chunk.length
+    if (length > MAX_JSON_BYTES) throw tooLarge()
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
 }
 
 function hasBody(request: Request): boolean {

@@ -30,8 +30,12 @@ export interface ServerOptions {
 
 /** Longer than any long poll (30 s), so that Bun doesn't cut one off. */
 const IDLE_TIMEOUT_S = 120
-/** What a form takes beside its file. */
-const FORM_OVERHEAD_BYTES = 1024 * 1024
+/**
+ * Bun answers a body beyond this by itself, without our error body; short of it the routes say what is too large. They read no more than
+ * they may, and what they don't read isn't buffered, so this can be generous.
+ */
+const BODY_LIMIT_FACTOR = 8
+const LEAST_BODY_LIMIT_BYTES = 32 * 1024 * 1024
 /** Clients of the QR WebSocket have nothing to say. */
 const MAX_FRAME_BYTES = 1024
 const MAX_UNSENT_BYTES = 1024 * 1024
@@ -48,7 +52,7 @@ export function startServer({ config, handle, clock = systemClock }: ServerOptio
     port,
     development: false,
     idleTimeout: IDLE_TIMEOUT_S,
-    maxRequestBodySize: config.media.maxBytes + FORM_OVERHEAD_BYTES,
+    maxRequestBodySize: Math.max(config.media.maxBytes * BODY_LIMIT_FACTOR, LEAST_BODY_LIMIT_BYTES),
     ...(tls ? { tls: { cert: Bun.file(tls.certFile), key: Bun.file(tls.keyFile) } } : {}),
     fetch: request => (stopping ? refuse(request) : handle(request)),
     websocket: {

@@ -1,4 +1,5 @@
 /** The real HTTP application on a real database, with stand-ins for the services that talk to bridges. */
+import { type ErrorCode, GatewayError } from '../../src/domain/errors.ts'
 import { createHttp, type HttpOptions } from '../../src/http/http.ts'
 import { silentLogger } from '../../src/lib/logger.ts'
 import { createHmacHasher, createSealer, deriveKey } from '../../src/lib/sealing.ts'
@@ -15,12 +16,12 @@ const SECRET_KEY = 'a secret key of the tests'
 export async function testHttp(overrides: Partial<HttpOptions> & { maxBytes?: number } = {}) {
   const db = tempDb()
   const clock = new ManualClock()
-  const accounts: string[] = []
+  const provisioning: { failure: ErrorCode | undefined } = { failure: undefined }
   const identities = createIdentities({
     db,
     provisioner: {
       createAccount: async localpart => {
-        accounts.push(localpart)
+        if (provisioning.failure) throw new GatewayError(provisioning.failure, 'the homeserver is down')
         return { userId: `@${localpart}:localhost`, deviceId: 'TEST', accessToken: null }
       },
     },
@@ -78,7 +79,7 @@ export async function testHttp(overrides: Partial<HttpOptions> & { maxBytes?: nu
     return String(answer.body.token)
   }
 
-  return { db, clock, accounts, tokens, credentials, http, call, newToken, ...fakes, destroy: db.destroy }
+  return { db, clock, provisioning, tokens, credentials, http, call, newToken, ...fakes, destroy: db.destroy }
 }
 
 export interface CallOptions {

@@ -3,7 +3,7 @@ import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { Static } from 'elysia'
 import { GatewayError } from '../../../domain/errors.ts'
 import type { StagedFile } from '../../../modules/media/types.ts'
-import { isJson, parseJson, withoutNulls } from '../../body.ts'
+import { isJson, parseJson, readText, withoutNulls } from '../../body.ts'
 import { explainIssue } from '../../validation.ts'
 import { SendMessage } from './model.ts'
 import { type MultipartSink, readMultipart } from './multipart.ts'
@@ -40,7 +40,7 @@ export async function readSend(
   }
   if (/^application\/x-www-form-urlencoded\s*(;|$)/i.test(contentType)) {
     await admitUpload()
-    const form = new URLSearchParams(await request.text())
+    const form = new URLSearchParams(await readText(request))
     return { fields: check(Object.fromEntries(form), false), file: undefined }
   }
   throw new GatewayError(

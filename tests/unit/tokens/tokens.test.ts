@@ -1,0 +1,304 @@
+/** Tokens: the first is the admin's, each opens one identity, and none outlives its expiry or its credential. */
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { GatewayError } from '../../../src/domain/errors.ts'
+import { createHmacHasher, createSealer } from '../../../src/lib/sealing.ts'
+import { createCredentials } from '../../../src/modules/credentials/credentials.ts'
+import type { Credentials, Principal } from '../../../src/modules/credentials/types.ts'
+import {
+  accessTokenContext,
+  createIdentities,
+  type Identities,
+} from '../../../src/modules/identities/identities.ts'
+import { createTokens } from '../../../src/modules/tokens/tokens.ts'
+import type { Tokens } from '../../../src/modules/tokens/types.ts'
+import { ManualClock, settled } from '../../support/manual-clock.ts'
+import { type TempDb, tempDb } from '../../support/temp-db.ts'
+
+const ROOT: Principal = { clientId: 'root', role: 'super_admin', scopes: [] }
+const APP: Principal = { clientId: 'app', role: 'user', scopes: [] }
+const OTHER: Principal = { clientId: 'other', role: 'user', scopes: [] }
+const sealer = createSealer('a secret key of the tests')
+
+let db: TempDb
+let clock: ManualClock
+let tokens: Tokens
+let identities: Identities
+let credentials: Credentials
+let homeserverFailure: GatewayError | undefined
+let localparts: string[]
+
+beforeEach(() => {
+  db = tempDb()
+  clock = new ManualClock()
+  homeserverFailure = undefined
+  localparts = []
+  identities = createIdentities({
+    db,
+    provisioner: {
+      createAccount: async localpart => {
+        await settled()
+        if (homeserverFailure) throw homeserverFailure
+        localparts.push(localpart)
+        return { userId: `@${localpart}:localhost`, deviceId: 'DEV', accessToken: `access-${localpart}` }
+      },
+    },
+    sealer,
+    clock,
+  })
+  const hasher = createHmacHasher(Buffer.from('tokens test'))
+  tokens = createTokens({ db, identities, hasher, clock })
+  credentials = createCredentials({ db, hasher, clock, onChange: () => tokens.forget() })
+  // Written directly: their secrets play no part here, and hashing one takes its time.
+  for (const { clientId, role } of [ROOT, APP, OTHER]) {
+    db.connection.run("INSERT INTO credentials VALUES (?, 'no hash', ?, '[]', '', 1, 0, 0)", [clientId, role])
+  }
+})
+afterEach(() => db.destroy())
+
+async function failure(promise: Promise<unknown>): Promise<string> {
+  try {
+    await promise
+  } catch (error) {
+    if (error instanceof GatewayError) return `${error.code}: ${error.message}`
+    throw error
+  }
+  return 'none'
+}
+
+describe('create', () => {
+  test('the first token is admin and makes the host identity', async () => {
+    const token = await tokens.create({ credential: ROOT })
+    expect(token).toMatch(/^mt_[A-Za-z0-9_-]{43}$/)
+    const holder = await tokens.authenticate(token)
+    expect(holder).toMatchObject({ isAdmin: true, identity: { id: (await identities.host())?.id } })
+  })
+
+  test('an identity has a Matrix user of random letters and digits, its access token sealed', async () => {
+    await tokens.create({ credential: ROOT })
+    expect(localparts[0]).toMatch(/^[a-z][a-z0-9]{11}$/)
+    const [identity] = await identities.list()
+    if (!identity) throw new Error('there is no identity')
+    expect(identity.matrixUserId).toBe(`@${localparts[0]}:localhost`)
+    expect(identity.accessTokenSealed).not.toContain('access-')
+    expect(sealer.open(identity.accessTokenSealed ?? '', accessTokenContext(identity.id))).toBe(
+      `access-${localparts[0]}`,
+    )
+  })
+
+  test('of first tokens that come at once, one is admin, and each has its own identity', async () => {
+    const made = await Promise.all([1, 2, 3].map(() => tokens.create({ credential: ROOT })))
+    const holders = await Promise.all(made.map(token => tokens.authenticate(token)))
+    expect(holders.filter(holder => holder.isAdmin)).toHaveLength(1)
+    expect(new Set(holders.map(holder => holder.identity.id)).size).toBe(3)
+    expect((await identities.list()).filter(identity => identity.isHost)).toHaveLength(1)
+  })
+
+  test('a later token has an identity of its own and is no admin', async () => {
+    const first = await tokens.authenticate(await tokens.create({ credential: ROOT }))
+    const second = await tokens.authenticate(await tokens.create({ credential: APP }))
+    expect(second.isAdmin).toBeFalse()
+    expect(second.identity.id).not.toBe(first.identity.id)
+  })
+
+  test('use_host shares the host identity', async () => {
+    const first = await tokens.authenticate(await tokens.create({ credential: ROOT }))
+    const shared = await tokens.authenticate(await tokens.create({ credential: ROOT, useHost: true }))
+    expect(shared.identity).toEqual(first.identity)
+    expect(shared.isAdmin).toBeFalse()
+  })
+
+  test('the admin stays host when its token is gone', async () => {
+    await tokens.create({ credential: ROOT })
+    await tokens.remove(ROOT, 1)
+    const next = await tokens.authenticate(await tokens.create({ credential: ROOT }))
+    expect(next.isAdmin).toBeFalse()
+  })
+
+  test('refuses use_host on the very first call and without super_admin', async () => {
+    expect(await failure(tokens.create({ credential: ROOT, useHost: true }))).toStartWith(
+      'bad_request: use_host',
+    )
+    await tokens.create({ credential: ROOT })
+    expect(await failure(tokens.create({ credential: APP, useHost: true }))).toStartWith(
+      'forbidden: use_host',
+    )
+  })
+
+  test('leaves nothing behind when the homeserver fails', async () => {
+    homeserverFailure = new GatewayError('homeserver_unavailable', 'down')
+    expect(await failure(tokens.create({ credential: ROOT }))).toStartWith('homeserver_unavailable')
+    expect(await identities.list()).toEqual([])
+    homeserverFailure = undefined
+    expect((await tokens.authenticate(await tokens.create({ credential: ROOT }))).isAdmin).toBeTrue()
+  })
+
+  test.each([
+    ['', 'RFC 3339'],
+    ['tomorrow', 'RFC 3339'],
+    ['2026-12-31', 'RFC 3339'],
+    ['2026-12-31T23:59:59', 'RFC 3339'],
+    ['2026-13-01T00:00:00Z', 'RFC 3339'],
+    ['2027-02-29T00:00:00Z', 'RFC 3339'],
+    ['2026-12-31T24:00:00Z', 'RFC 3339'],
+    ['2026-12-31 23:59:59Z', 'RFC 3339'],
+    ['2026-12-31T23:59:59+0100', 'RFC 3339'],
+    ['2026-04-27T10:00:00Z', 'future'],
+    ['2026-04-27T11:59:59+02:00', 'future'],
+    ['1999-01-01T00:00:00Z', 'future'],
+  ])('refuses expires_at %p', async (expiresAt, says) => {
+    const failed = await failure(tokens.create({ credential: ROOT, expiresAt }))
+    expect(failed).toStartWith('bad_request: expires_at')
+    expect(failed).toContain(says)
+    expect(localparts).toEqual([])
+  })
+
+  test.each([
+    ['2026-12-31T23:59:59Z', '2026-12-31T23:59:59Z'],
+    ['2026-12-31t23:59:59.5z', '2026-12-31T23:59:59.500Z'],
+    ['2026-12-31T23:59:59.123456+02:00', '2026-12-31T21:59:59.123Z'],
+    ['2028-02-29T00:00:00-05:30', '2028-02-29T05:30:00Z'],
+    ['2026-12-31T23:59:60Z', '2027-01-01T00:00:00Z'],
+  ])('takes expires_at %p', async (expiresAt, stored) => {
+    await tokens.create({ credential: ROOT, expiresAt })
+    expect((await tokens.list(ROOT))[0]?.expires_at).toBe(stored)
+  })
+})
+
+describe('list', () => {
+  test('shows a credential its own, and a super admin those of nobody too', async () => {
+    await tokens.create({ credential: ROOT })
+    await tokens.create({ credential: APP })
+    await tokens.create({ credential: OTHER })
+    db.connection.run("UPDATE tokens SET credential_id = NULL WHERE credential_id = 'other'")
+    expect((await tokens.list(ROOT)).map(token => token.id)).toEqual([1, 3])
+    expect((await tokens.list(APP)).map(token => token.id)).toEqual([2])
+    expect(await tokens.list(OTHER)).toEqual([])
+  })
+
+  test('shows neither token nor hash', async () => {
+    const token = await tokens.create({ credential: APP })
+    const [view] = await tokens.list(APP)
+    expect(view).toEqual({
+      id: 1,
+      matrix_username: `@${localparts[0]}:localhost`,
+      matrix_device_id: 'DEV',
+      is_admin: true,
+      expires_at: null,
+      last_used_at: null,
+      created_at: '2026-04-27T10:00:00Z',
+      updated_at: '2026-04-27T10:00:00Z',
+    })
+    const stored = JSON.stringify(db.connection.query('SELECT * FROM tokens').all())
+    expect(stored).not.toContain(token)
+    expect(stored).toMatch(/"token_hash":"[0-9a-f]{64}"/)
+  })
+})
+
+describe('remove', () => {
+  test("refuses another credential's token as if there were none", async () => {
+    await tokens.create({ credential: APP })
+    expect(await failure(tokens.remove(OTHER, 1))).toBe('not_found: There is no token 1')
+    expect(await failure(tokens.remove(ROOT, 1))).toStartWith('not_found')
+    expect(await failure(tokens.remove(APP, 99))).toBe('not_found: There is no token 99')
+    expect(await failure(tokens.remove(APP, 1))).toBe('none')
+  })
+
+  test('counts at once, also for a token that was just used', async () => {
+    const token = await tokens.create({ credential: APP })
+    await tokens.authenticate(token)
+    await tokens.remove(APP, 1)
+    expect(await failure(tokens.authenticate(token))).toStartWith('forbidden')
+  })
+})
+
+describe('authenticate', () => {
+  test.each(['', 'x', 'mt_', `mt_${'A'.repeat(43)}`, 'Bearer', `mt_${'é'.repeat(43)}`])(
+    'refuses %p',
+    async token => {
+      expect(await failure(tokens.authenticate(token))).toBe('forbidden: This token is unknown')
+    },
+  )
+
+  test('refuses a token from the very instant it expires', async () => {
+    const token = await tokens.create({ credential: APP, expiresAt: '2026-04-27T10:00:02Z' })
+    await clock.advance(1_999)
+    expect(await failure(tokens.authenticate(token))).toBe('none')
+    await clock.advance(1)
+    expect(await failure(tokens.authenticate(token))).toBe('forbidden: This token has expired')
+  })
+
+  test('refuses the tokens of a credential that is inactive, and takes them again afterwards', async () => {
+    const token = await tokens.create({ credential: APP })
+    await tokens.authenticate(token)
+    await credentials.update(ROOT, 'app', { active: false })
+    expect(await failure(tokens.authenticate(token))).toStartWith('forbidden')
+    await credentials.update(ROOT, 'app', { active: true })
+    expect(await failure(tokens.authenticate(token))).toBe('none')
+  })
+
+  test('a deleted credential takes its tokens with it', async () => {
+    const token = await tokens.create({ credential: APP })
+    const kept = await tokens.create({ credential: OTHER })
+    await tokens.authenticate(token)
+    await credentials.remove(ROOT, 'app')
+    expect(await failure(tokens.authenticate(token))).toStartWith('forbidden')
+    expect(await failure(tokens.authenticate(kept))).toBe('none')
+  })
+
+  test('notices within seconds what another process deleted', async () => {
+    const token = await tokens.create({ credential: APP })
+    await tokens.authenticate(token)
+    db.connection.run('DELETE FROM tokens')
+    expect(await failure(tokens.authenticate(token))).toBe('none')
+    await clock.advance(5_000)
+    expect(await failure(tokens.authenticate(token))).toStartWith('forbidden')
+  })
+
+  test('takes a token of no credential', async () => {
+    const token = await tokens.create({ credential: APP })
+    db.connection.run('UPDATE tokens SET credential_id = NULL')
+    expect(await failure(tokens.authenticate(token))).toBe('none')
+  })
+})
+
+describe('workers', () => {
+  const lastUsed = () =>
+    db.connection.query<{ last_used_at: number | null }, []>('SELECT last_used_at FROM tokens').get()
+      ?.last_used_at
+
+  test('last_used_at is written together, every few seconds and at the end', async () => {
+    const token = await tokens.create({ credential: APP })
+    const stop = new AbortController()
+    const running = tokens.usage.run(stop.signal)
+    await settled()
+    await tokens.authenticate(token)
+    expect(lastUsed()).toBeNull()
+    await clock.advance(5_000)
+    await settled()
+    expect(lastUsed()).toBe(Date.UTC(2026, 3, 27, 10))
+    await tokens.authenticate(token)
+    stop.abort()
+    await running
+    expect(lastUsed()).toBe(Date.UTC(2026, 3, 27, 10, 0, 5))
+  })
+
+  test('a list is up to date without waiting for the worker', async () => {
+    await tokens.authenticate(await tokens.create({ credential: APP }))
+    expect((await tokens.list(APP))[0]?.last_used_at).toBe('2026-04-27T10:00:00Z')
+  })
+
+  test('expired tokens are deleted, others stay', async () => {
+    await tokens.create({ credential: APP, expiresAt: '2026-04-27T10:30:00Z' })
+    await tokens.create({ credential: APP, expiresAt: '2026-04-27T12:30:00Z' })
+    await tokens.create({ credential: APP })
+    const stop = new AbortController()
+    const running = tokens.cleanup.run(stop.signal)
+    await settled()
+    expect(await tokens.list(APP)).toHaveLength(3)
+    await clock.advance(3_600_000)
+    expect((await tokens.list(APP)).map(({ id }) => id)).toEqual([2, 3])
+    stop.abort()
+    await running
+    expect(clock.sleeping).toBe(0)
+  })
+})
