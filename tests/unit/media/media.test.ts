@@ -1,0 +1,143 @@
+/** Files on disk: whole or not at all, described as far as that is cheap, and served by signed addresses. */
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { readdirSync } from 'node:fs'
+import { PNG } from 'pngjs'
+import { media as rows } from '../../../src/db/schema/index.ts'
+import type { MatrixSession } from '../../../src/domain/ports.ts'
+import { createMediaStore, type MediaFiles } from '../../../src/modules/media/media-store.ts'
+import { createMediaRepository } from '../../../src/modules/media/repository.ts'
+import { ManualClock } from '../../support/manual-clock.ts'
+import { type TempDb, tempDb } from '../../support/temp-db.ts'
+import { type TempDir, tempDir } from '../../support/temp-dir.ts'
+
+let db: TempDb
+let folder: TempDir
+let clock: ManualClock
+let uploads: string[]
+let downloads: number
+let media: MediaFiles
+
+beforeEach(() => {
+  db = tempDb()
+  folder = tempDir()
+  clock = new ManualClock()
+  uploads = []
+  downloads = 0
+  const session: Partial<MatrixSession> = {
+    upload: async (path, fileName, mimeType) => {
+      uploads.push(`${fileName} ${mimeType} ${await Bun.file(path).text()}`)
+      return 'mxc://s/up'
+    },
+    download: async () => {
+      downloads++
+      return new Response('incoming bytes')
+    },
+  }
+  media = createMediaStore({
+    repository: createMediaRepository(db),
+    dir: folder.path,
+    maxBytes: 100_000,
+    urlTtlS: 60,
+    sign: text => `signed-${text}`,
+    sessionOf: async () => session as MatrixSession,
+    clock,
+  })
+})
+afterEach(() => {
+  db.destroy()
+  folder[Symbol.dispose]()
+})
+
+async function* chunks(...parts: (string | Uint8Array)[]): AsyncGenerator<Uint8Array> {
+  for (const part of parts) yield typeof part === 'string' ? new TextEncoder().encode(part) : part
+}
+const stage = (fileName: string, mimeType: string, stream: AsyncIterable<Uint8Array>) =>
+  media.stage({ identityId: 'id_1', fileName, mimeType, stream })
+const files = () =>
+  readdirSync(folder.path, { recursive: true, withFileTypes: true })
+    .filter(entry => entry.isFile())
+    .map(entry => entry.name)
+function insert(file: Awaited<ReturnType<typeof stage>>, change: Partial<typeof file> = {}) {
+  db.orm
+    .insert(rows)
+    .values({ ...file, createdAt: 1, updatedAt: 1, ...change })
+    .run()
+}
+
+describe('staging', () => {
+  test('writes the stream as it is', async () => {
+    const file = await stage('a.txt', 'text/plain', chunks('one', '', 'two'))
+    expect(file).toMatchObject({
+      fileName: 'a.txt',
+      mimeType: 'text/plain',
+      sizeBytes: 6,
+      width: 0,
+      blurHash: '',
+    })
+    expect(await Bun.file(media.pathOf(file.id)).text()).toBe('onetwo')
+    expect(files()).toEqual([file.id])
+  })
+
+  test.each([
+    ['photo.jpeg', '', 'image/jpeg'],
+    ['a.pdf', 'application/octet-stream', 'application/pdf'],
+    ['a.pdf', 'image/png; charset=x', 'image/png'],
+    ['a.unknown', '', 'application/octet-stream'],
+  ])('the type of %s declared as "%s" is %s', async (name, declared, expected) => {
+    expect((await stage(name, declared, chunks('x'))).mimeType).toBe(expected)
+  })
+
+  test('an image has its pixels and its BlurHash; a false one is a file like any other', async () => {
+    const png = PNG.sync.write(new PNG({ width: 20, height: 10 }))
+    expect(await stage('a.png', 'image/png', chunks(png))).toMatchObject({
+      width: 20,
+      height: 10,
+      blurHash: expect.stringMatching(/^.{10,}$/),
+    })
+    expect(await stage('b.png', 'image/png', chunks('not an image'))).toMatchObject({
+      width: 0,
+      height: 0,
+      blurHash: '',
+    })
+  })
+
+  test('too large a file, a broken stream and a discarded file leave nothing behind', async () => {
+    await expect(
+      stage('a.bin', '', chunks(new Uint8Array(60_000), new Uint8Array(60_000))),
+    ).rejects.toMatchObject({
+      code: 'payload_too_large',
+    })
+    async function* broken() {
+      yield new Uint8Array(10)
+      throw new Error('the client went away')
+    }
+    await expect(stage('a.bin', '', broken())).rejects.toThrow('the client went away')
+    await media.discard(await stage('a.txt', '', chunks('x')))
+    expect(files()).toEqual([])
+  })
+})
+
+test('a file is uploaded once, however many messages carry it, and however many ask at a time', async () => {
+  const file = await stage('a.txt', 'text/plain', chunks('x'))
+  insert(file)
+  const answers = await Promise.all([media.upload(file.id), media.upload(file.id)])
+  answers.push(await media.upload(file.id))
+  expect(answers.map(answer => answer.mxcUri)).toEqual(['mxc://s/up', 'mxc://s/up', 'mxc://s/up'])
+  expect(uploads).toEqual(['a.txt text/plain x'])
+})
+
+test('an incoming file is fetched once, and then served by an address that nobody can make up and that expires', async () => {
+  const file = await stage('in.txt', 'text/plain', chunks(''))
+  await media.discard(file)
+  insert(file, { stored: false, mxcUri: 'mxc://s/in', sizeBytes: 0 })
+  expect(await media.fetchIncoming(file.id)).toMatchObject({ stored: true, sizeBytes: 14 })
+  const address = new URL(media.signedPath(file.id), 'http://x')
+  const expires = Number(address.searchParams.get('expires'))
+  const signature = address.searchParams.get('signature') ?? ''
+  const { path, fileName } = await media.open(file.id, expires, signature)
+  expect([fileName, await Bun.file(path).text(), downloads]).toEqual(['in.txt', 'incoming bytes', 1])
+  await expect(media.open(file.id, expires + 1, signature)).rejects.toMatchObject({ code: 'forbidden' })
+  await expect(media.open('other', expires, signature)).rejects.toMatchObject({ code: 'forbidden' })
+  await clock.advance(61_000)
+  await expect(media.open(file.id, expires, signature)).rejects.toMatchObject({ code: 'forbidden' })
+})
