@@ -20,7 +20,7 @@ import { seedNetwork } from './network/seed.ts'
 import { createNetworkStore } from './network/store.ts'
 import type { SandboxPlatform } from './platforms.ts'
 
-export type { SandboxBridge, SandboxRegistration } from './bridge/bridge.ts'
+export type { SandboxBridge } from './bridge/bridge.ts'
 export { SANDBOX_PLATFORMS, type SandboxPlatform } from './platforms.ts'
 
 export interface SandboxOptions {
@@ -66,7 +66,7 @@ export function createSandbox(options: SandboxOptions): Sandbox {
   const parts = { database, committer, network, files, faults, codes, homeserver, baseUrl, clock, logger }
   const bridges = platforms.map(platform => createBridge({ platform, ...parts }))
   const events = createEventStream(network)
-  const router = createRouter({ network, committer, files, faults, codes, clock, platforms }, events, logger)
+  const router = createRouter({ network, files, faults, codes, platforms }, events, logger)
   const seeded = seedNetwork(store, committer, clock.now())
   seeded.catch(error => logger.error({ err: error }, 'the sandbox could not be filled with its first phones'))
 

@@ -5,7 +5,7 @@ import { existsOnNetwork } from './network/phone-number.ts'
 export const SANDBOX_PLATFORMS = ['wa', 'signal', 'telegram'] as const
 export type SandboxPlatform = (typeof SANDBOX_PLATFORMS)[number]
 
-export interface LoginFlow {
+interface LoginFlow {
   id: 'qr' | 'phone'
   name: string
   description: string

@@ -1,7 +1,5 @@
 /** What the handlers of the sandbox's interface work with, and how they read what they are given. */
 import { z } from 'zod'
-import type { Clock } from '../../lib/clock.ts'
-import type { Committer } from '../../lib/group-commit.ts'
 import type { LinkCodes } from '../bridge/link-codes.ts'
 import type { Faults } from '../network/faults.ts'
 import type { MediaFiles } from '../network/media.ts'
@@ -12,11 +10,9 @@ import { ApiError } from './errors.ts'
 
 export interface ApiContext {
   network: Network
-  committer: Committer
   files: MediaFiles
   faults: Faults
   codes: LinkCodes
-  clock: Clock
   /** The platforms that are simulated. */
   platforms: readonly SandboxPlatform[]
 }

@@ -79,10 +79,11 @@ export function createLinkHandlers(api: ApiContext) {
   }
 }
 
-/** Browsers get a page, everything else JSON. */
+/** Who opens the address gets a page, unless JSON is asked for; who posts gets JSON, unless a browser does with its form. */
 function wantsPage(request: Request): boolean {
-  const type = request.headers.get('content-type') ?? ''
-  return (request.headers.get('accept') ?? '').includes('text/html') && !type.includes('json')
+  const accept = request.headers.get('accept') ?? ''
+  if (request.method !== 'POST') return accept.includes('text/html') || !accept.includes('application/json')
+  return accept.includes('text/html') && !(request.headers.get('content-type') ?? '').includes('json')
 }
 
 function isForm(request: Request): boolean {

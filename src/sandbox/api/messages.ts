@@ -88,7 +88,7 @@ export function createMessageHandlers(api: ApiContext) {
     if (!store.phone(to).platforms.includes(wanted)) {
       throw new ApiError('not_found', `to: ${to} is not on ${wanted}`)
     }
-    return api.committer.write(() => store.ensureDirectChat(wanted, sender, to, api.clock.now()))
+    return api.network.directChat(wanted, sender, to)
   }
 
   function chatOfMessage(phone: string, id: string): Chat {

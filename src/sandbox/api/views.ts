@@ -49,7 +49,7 @@ export function chatName(store: NetworkStore, phone: string, chat: Chat): string
   return chat.group?.name ?? personName(store, phone, peerOf(phone, chat))
 }
 
-export function personName(store: NetworkStore, viewer: string, phone: string): string {
+function personName(store: NetworkStore, viewer: string, phone: string): string {
   return store.contactName(viewer, phone) ?? store.phone(phone).name
 }
 

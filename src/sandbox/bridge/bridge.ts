@@ -26,7 +26,7 @@ import { createProvisioning } from './provisioning.ts'
 import { createTransactions } from './transactions.ts'
 
 /** What a homeserver must know of the bridge, and how it reaches it. */
-export interface SandboxRegistration {
+interface SandboxRegistration {
   id: string
   url: null
   asToken: string
@@ -78,6 +78,7 @@ export function createBridge(options: BridgeOptions): RunningBridge {
   const sharedSecret = randomToken('')
   const homeserver = createHomeserverClient(options.homeserver, asToken)
   const logger = options.logger.child({ bridge: `sandbox-${platform}` })
+  const stopping = new AbortController()
   const context: BridgeContext = {
     facts,
     database: options.database,
@@ -89,6 +90,7 @@ export function createBridge(options: BridgeOptions): RunningBridge {
     clock,
     logger,
     botUserId: homeserver.userId(facts.botLocalpart),
+    stopping: stopping.signal,
   }
   const ghosts = createGhosts(context)
   const portals = createPortals(context, ghosts)
@@ -101,7 +103,6 @@ export function createBridge(options: BridgeOptions): RunningBridge {
   const transactions = createTransactions(context, portals, commands)
   const provisioning = createProvisioning({ context, desk, directory, groups, portals, rooms, sharedSecret })
 
-  const stopping = new AbortController()
   const ready = Promise.withResolvers<void>()
   let starting: Promise<void> | null = null
   let unsubscribe = () => {}
@@ -199,6 +200,7 @@ export function createBridge(options: BridgeOptions): RunningBridge {
       ready.resolve()
       desk.stop()
       await starting
+      await transactions.idle()
       await deliveries.stop()
     },
   }

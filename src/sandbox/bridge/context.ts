@@ -20,6 +20,8 @@ export interface BridgeContext {
   clock: Clock
   logger: Logger
   botUserId: string
+  /** Aborts when the bridge stops: nobody goes on waiting then. */
+  stopping: AbortSignal
 }
 
 /** @returns the Matrix user that stands for an account of the network */

@@ -7,7 +7,7 @@ import type { Ghosts } from './ghosts.ts'
 import type { Portals } from './portals.ts'
 
 /** A user as the provisioning API tells it. */
-export interface DirectoryEntry {
+interface DirectoryEntry {
   id: string
   name: string
   avatar_url: string
@@ -26,7 +26,7 @@ export interface Directory {
 }
 
 export function createDirectory(context: BridgeContext, portals: Portals, ghosts: Ghosts): Directory {
-  const { clock, committer, facts, network } = context
+  const { facts, network } = context
   const { store } = network
 
   /** @param ensureGhost false only names the ghost: a long list needs no ghosts yet */
@@ -69,7 +69,6 @@ export function createDirectory(context: BridgeContext, portals: Portals, ghosts
       if (exact !== null) found.add(exact)
       return Promise.all([...found].slice(0, 50).map(phone => entry(login, phone, false)))
     },
-    directChat: (login, phone) =>
-      committer.write(() => store.ensureDirectChat(facts.platform, login.phone, phone, clock.now())),
+    directChat: (login, phone) => network.directChat(facts.platform, login.phone, phone),
   }
 }

@@ -10,7 +10,7 @@ export interface PendingLink {
   accept(phone: string): Promise<{ loginId: string; name: string }>
 }
 
-export type LinkCodeState = { state: 'open'; link: PendingLink } | { state: 'expired' | 'used' | 'unknown' }
+type LinkCodeState = { state: 'open'; link: PendingLink } | { state: 'expired' | 'used' | 'unknown' }
 
 export interface LinkCodes {
   add(code: string, link: PendingLink): void

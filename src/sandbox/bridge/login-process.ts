@@ -11,8 +11,8 @@ import type { BridgeContext } from './context.ts'
 import type { LinkCodes } from './link-codes.ts'
 import { ProvisioningError } from './provisioning-error.ts'
 
-export const QR_REFRESH_MS = 20_000
-export const QR_CODES = 5
+const QR_REFRESH_MS = 20_000
+const QR_CODES = 5
 
 export interface LoginStep {
   type: 'display_and_wait' | 'user_input' | 'complete'
@@ -185,11 +185,7 @@ export function startLogin({
 
   async function askSentCode(phone: string): Promise<void> {
     const code = String(randomInt(10_000, 100_000))
-    const chat = await context.committer.write(() => {
-      const now = clock.now()
-      network.store.addPhone(phone, now)
-      return network.store.ensureDirectChat(facts.platform, SERVICE_PHONE.phone, phone, now)
-    })
+    const chat = await network.directChat(facts.platform, SERVICE_PHONE.phone, phone)
     const text = `Login code: ${code}. Do not give this code to anyone.`
     await network.post({ chat, sender: SERVICE_PHONE.phone, content: { type: 'text', text } })
     const { twoFactor } = network.store.phone(phone)

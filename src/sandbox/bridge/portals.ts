@@ -219,7 +219,7 @@ export function createPortals(context: BridgeContext, ghosts: Ghosts): Portals {
 }
 
 /** @returns the phone at the other end of a login's direct chat */
-export function otherPhone(login: Login, chat: Chat): string {
+function otherPhone(login: Login, chat: Chat): string {
   return chat.members.find(phone => phone !== login.phone) ?? login.phone
 }
 

@@ -44,6 +44,8 @@ type Downloads = Map<string, Promise<Media>>
 export interface Transactions {
   /** Takes in a pushed transaction; resolves when it may be acknowledged. */
   receive(body: unknown): Promise<void>
+  /** Resolves when none is under way. */
+  idle(): Promise<void>
 }
 
 export function createTransactions(
@@ -106,7 +108,7 @@ export function createTransactions(
 
   async function carry(jobs: readonly Job[]): Promise<void> {
     const { delayMs } = faults.of(facts.platform)
-    if (delayMs > 0) await clock.sleep(delayMs)
+    if (delayMs > 0) await clock.sleep(delayMs, context.stopping)
     for (const job of jobs) if (!job.fate && store.messageOfEvent(job.event.event_id) === null) spoil(job)
     const downloads: Downloads = new Map()
     await Promise.all(jobs.map(job => downloadPlaces.run(() => fetchMedia(job, downloads))))
@@ -262,6 +264,7 @@ export function createTransactions(
       previous = current.catch(() => {})
       return current
     },
+    idle: () => previous,
   }
 }
 

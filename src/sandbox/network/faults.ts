@@ -11,9 +11,9 @@ export const FAIL_REASONS = [
   'com.beeper.unsupported_event',
   'com.beeper.undecryptable_event',
 ] as const
-export type FailReason = (typeof FAIL_REASONS)[number]
+type FailReason = (typeof FAIL_REASONS)[number]
 
-export interface PlatformFaults {
+interface PlatformFaults {
   /** How many of the next sends fail. */
   failNext: number
   failReason: FailReason
@@ -27,7 +27,7 @@ export interface PlatformFaults {
   since: number
 }
 
-export interface Failure {
+interface Failure {
   reason: FailReason
   retriable: boolean
 }

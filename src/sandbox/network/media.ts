@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { imageSize } from 'image-size'
+import { blurhashOf } from './blurhash.ts'
 import type { Media, MediaType } from './types.ts'
 
 /** Enough of an image's beginning to find its dimensions, whatever metadata stands before them. */
@@ -44,7 +45,8 @@ export function createMediaFiles(folder: string, maxBytes: number): MediaFiles {
           sizeBytes,
           width: dimensions?.width ?? null,
           height: dimensions?.height ?? null,
-          blurhash: null,
+          blurhash:
+            dimensions && mimeType === 'image/png' ? await blurhashOf(Bun.file(path), dimensions) : null,
           durationMs: about.durationMs ?? null,
           mxc: null,
         }

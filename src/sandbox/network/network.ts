@@ -7,6 +7,7 @@
 import type { Clock } from '../../lib/clock.ts'
 import type { Committer } from '../../lib/group-commit.ts'
 import { type PlatformFacts, platformFacts, type SandboxPlatform } from '../platforms.ts'
+import { directChatId } from './chat-ids.ts'
 import type { NetworkStore } from './store.ts'
 import type { Chat, Content, Delivery, Login, Message, Origin, Phone } from './types.ts'
 
@@ -14,7 +15,7 @@ import type { Chat, Content, Delivery, Login, Message, Origin, Phone } from './t
 const BACKFILL_PER_CHAT = 20
 
 /** A message on its way into the network. */
-export interface NewMessage {
+interface NewMessage {
   chat: Chat
   sender: string
   content: Content
@@ -39,6 +40,8 @@ export type NetworkChange =
 
 export interface Network {
   readonly store: NetworkStore
+  /** @returns the direct chat of two phones; a commit only when it is their first */
+  directChat(platform: SandboxPlatform, one: string, other: string): Promise<Chat>
   /** Stores a message and, for a linked device's, the echoes. Runs inside a transaction; `announce` what it returns after. */
   postInTransaction(message: NewMessage): Posted[]
   announce(posted: readonly Posted[]): void
@@ -103,6 +106,11 @@ export function createNetwork(store: NetworkStore, committer: Committer, clock: 
       const [first] = posted
       if (!first) throw new Error('the network took no message')
       return first.message
+    },
+
+    async directChat(platform, one, other) {
+      const existing = store.chat(directChatId(platform, one, other))
+      return existing ?? committer.write(() => store.ensureDirectChat(platform, one, other, clock.now()))
     },
 
     async link(platform, phone, userId) {

@@ -47,14 +47,15 @@ export async function seedNetwork(store: NetworkStore, committer: Committer, now
       }
     }
     store.putPhone(SERVICE_PHONE, now + PHONES.length)
-    for (const [index, platform] of SANDBOX_PLATFORMS.entries()) seedGroups(store, platform, now + index)
+    for (const [index, platform] of SANDBOX_PLATFORMS.entries())
+      seedGroups(store, platform, now + index * GROUPS.length)
     store.putSetting(SEEDED, String(now))
   })
 }
 
 function seedGroups(store: NetworkStore, platform: SandboxPlatform, now: number): void {
-  for (const { name, inviteCode, members } of GROUPS) {
+  for (const [index, { name, inviteCode, members }] of GROUPS.entries()) {
     const groupId = platformFacts(platform).groupId(`seed:${inviteCode}`)
-    store.addGroup(platform, { groupId, name, inviteCode }, members, now)
+    store.addGroup(platform, { groupId, name, inviteCode }, members, now + index)
   }
 }

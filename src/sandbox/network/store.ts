@@ -289,7 +289,7 @@ export function createNetworkStore(database: Database) {
     },
     groups: (): Chat[] => sql.groups.all().map(toChat),
     chatsOfPhone: (phone: string): Chat[] => sql.chatsOfPhone.all(phone).map(toChat),
-    /** Makes sure of the direct chat and of both its phones. */
+    /** Makes sure of the direct chat and of both its phones. Writes: first see whether `chat` has it. */
     ensureDirectChat(platform: SandboxPlatform, one: string, other: string, now: number): Chat {
       const id = directChatId(platform, one, other)
       if (sql.addChat.run(id, platform, 'dm', null, null, null, now).changes > 0) {

@@ -2,7 +2,7 @@
 import type { SandboxPlatform } from '../platforms.ts'
 
 export const MEDIA_TYPES = ['image', 'video', 'audio', 'voice', 'file', 'sticker'] as const
-export const MESSAGE_TYPES = [
+const MESSAGE_TYPES = [
   'text',
   'notice',
   'emote',

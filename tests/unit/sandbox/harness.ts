@@ -11,7 +11,7 @@ import { GroupCommit } from '../../../src/lib/group-commit.ts'
 import { createLogger } from '../../../src/lib/logger.ts'
 import { createSandbox, type SandboxPlatform } from '../../../src/sandbox/index.ts'
 
-export const SERVER = 'test.example'
+const SERVER = 'test.example'
 export const USER = `@mg_alice:${SERVER}`
 const USER_TOKEN = 'user-side-as-token'
 

@@ -121,7 +121,7 @@ describe('QR codes', () => {
     expect((await harness.api('POST', `link/${codeOf(step)}`)).status).toBe(410)
     const unknown = await harness.api('POST', 'link/NOTHING')
     expect([unknown.status, unknown.json.code]).toEqual([404, 'not_found'])
-    const page = await harness.api('GET', 'link/NOTHING', undefined, { accept: 'text/html' })
+    const page = await harness.api('GET', 'link/NOTHING')
     expect(page.status).toBe(404)
     expect(page.text).toContain('Not linked')
   })

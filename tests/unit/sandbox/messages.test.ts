@@ -223,7 +223,8 @@ describe('from the phone to Matrix', () => {
     })
     expect((await lastOf(THEM)).type).toBe(type)
     expect(await harness.download(String(event.content.url))).toEqual(bytes)
-    if (type === 'image') expect(event.content.info).toMatchObject({ w: 12, h: 7 })
+    if (type === 'image')
+      expect(event.content.info).toMatchObject({ w: 12, h: 7, 'xyz.amorgan.blurhash': expect.any(String) })
   })
 
   test('a voice message and a sticker are said to be such', async () => {

@@ -1,0 +1,34 @@
+/** A few characters that a picture's blurred preview can be drawn from; for PNG, which can be decoded here. */
+import { encode } from 'blurhash'
+import { PNG } from 'pngjs'
+
+/** Decoding holds up everything else, so only what takes a moment is decoded. */
+const MAX_FILE_BYTES = 1024 * 1024
+const MAX_PIXELS = 2_000_000
+/** The preview has no more detail than this. */
+const SAMPLE = 32
+
+/** @returns null for what is no PNG, broken, or too large to be worth it */
+export async function blurhashOf(
+  file: Bun.BunFile,
+  { width, height }: { width: number; height: number },
+): Promise<string | null> {
+  if (file.size > MAX_FILE_BYTES || width * height > MAX_PIXELS) return null
+  try {
+    const image = PNG.sync.read(Buffer.from(await file.arrayBuffer()))
+    return encode(sampled(image), SAMPLE, SAMPLE, 4, 3)
+  } catch {
+    return null
+  }
+}
+
+function sampled({ data, width, height }: PNG): Uint8ClampedArray {
+  const pixels = new Uint8ClampedArray(SAMPLE * SAMPLE * 4)
+  for (let y = 0; y < SAMPLE; y++) {
+    for (let x = 0; x < SAMPLE; x++) {
+      const from = (Math.floor((y * height) / SAMPLE) * width + Math.floor((x * width) / SAMPLE)) * 4
+      pixels.set(data.subarray(from, from + 4), (y * SAMPLE + x) * 4)
+    }
+  }
+  return pixels
+}
