@@ -76,8 +76,8 @@ CREATE TABLE hs_events (
 CREATE INDEX hs_events_by_room ON hs_events (room, stream_id);
 -- What changed in a room's state during a gap of a sync.
 CREATE INDEX hs_events_state_by_room ON hs_events (room, stream_id) WHERE state_key IS NOT NULL;
--- Idempotent sends; transaction id first, as senders tend to count up.
-CREATE UNIQUE INDEX hs_events_by_txn ON hs_events (txn_id, sender, txn_scope, room, type) WHERE txn_id IS NOT NULL;
+-- Idempotent sends: each is looked up before it is written, within the write. Transaction id first, as senders tend to count up.
+CREATE INDEX hs_events_by_txn ON hs_events (txn_id, sender) WHERE txn_id IS NOT NULL;
 -- GET /relations.
 CREATE INDEX hs_events_by_relation ON hs_events (relates_to, stream_id) WHERE relates_to IS NOT NULL;
 

@@ -49,11 +49,7 @@ function memberRefusal(room: AuthState, { sender, stateKey, content }: Candidate
       if (!own) return 'Nobody can join for somebody else'
       if (current === 'ban') return `${sender} is banned from the room`
       if (current === 'join' || current === 'invite') return undefined
-      if (
-        room.joinRule === 'public' ||
-        (sender === room.creator && current === undefined && room.joinRule === '')
-      )
-        return undefined
+      if (room.joinRule === 'public') return undefined
       if (room.allowedByRestriction(sender)) return undefined
       return 'You are not invited to this room'
     case 'invite':

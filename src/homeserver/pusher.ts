@@ -14,8 +14,14 @@ import { type Batch, buildTransaction } from './transactions.ts'
 
 const RETRY = { baseMs: 100, capMs: 30_000 }
 const REQUEST_TIMEOUT_MS = 60_000
+const RETRY_AFTER_ERROR_MS = 1_000
 /** How long a stop waits for an appservice to answer what it is just being sent. */
 const STOP_GRACE_MS = 1_000
+/**
+ * How long an acknowledgement waits for the next transaction's claim to be stored with it. A crash before that repeats the
+ * transaction under the same id, as one before the acknowledgement would.
+ */
+const ACK_DELAY_MS = 50
 /** A cursor that only passed events of no interest is stored when it has moved this far. */
 const IDLE_DRIFT = 10_000
 
@@ -48,9 +54,19 @@ export class Pusher {
   }
 
   start(): void {
-    this.running ??= this.run().catch(error => {
-      this.core.logger.error({ error, appservice: this.row.id }, 'pushing to an application service ended')
-    })
+    this.running ??= this.keepRunning()
+  }
+
+  /** A full disk or the like must not end the pushing for good. */
+  private async keepRunning(): Promise<void> {
+    while (!this.stopping.signal.aborted) {
+      try {
+        await this.run()
+      } catch (error) {
+        this.core.logger.error({ error, appservice: this.row.id }, 'pushing to an application service failed')
+        await this.sleep(RETRY_AFTER_ERROR_MS)
+      }
+    }
   }
 
   /** There may be something to push. */
@@ -81,8 +97,8 @@ export class Pusher {
       this.pending = false
       const batch = this.nextBatch()
       if (!batch) {
-        await this.storeProgress()
-        if (!this.pending) await this.sleep(Number.POSITIVE_INFINITY)
+        if (!this.pending) await this.sleep(this.isUnstored ? ACK_DELAY_MS : Number.POSITIVE_INFINITY)
+        if (!this.pending && this.isUnstored) await this.store()
         continue
       }
       await this.claim(batch)
@@ -92,6 +108,7 @@ export class Pusher {
       this.inFlightTo = null
       this.typingSeen = batch.typingTo
     }
+    if (this.inFlightTo === null && this.isUnstored) await this.store()
   }
 
   private nextBatch(): Batch | undefined {
@@ -114,24 +131,23 @@ export class Pusher {
   /** Before it is sent, the transaction's extent is stored (with what was acknowledged before). */
   private async claim(batch: Batch): Promise<void> {
     if (this.inFlightTo !== null && this.inFlightTo === batch.to) return
-    this.txnCounter++
-    this.inFlightTo = batch.to
-    await this.store()
+    await this.store(this.txnCounter + 1, batch.to)
   }
 
-  private async storeProgress(): Promise<void> {
-    const settled = this.stored === this.position
-    const drifted = this.position - this.stored > IDLE_DRIFT
-    if (settled || (!drifted && !this.claimed)) return
-    await this.store()
+  /** True when the database should learn that everything up to `position` is done. */
+  private get isUnstored(): boolean {
+    if (this.inFlightTo !== null) return false
+    return this.claimed || this.position - this.stored > IDLE_DRIFT
   }
 
-  private async store(): Promise<void> {
-    const { num, position, txnCounter, inFlightTo } = this
+  private async store(txnCounter = this.txnCounter, inFlightTo: number | null = null): Promise<void> {
+    const { num, position } = this
     await this.core.commit(tx => {
       tx.wrote = true
       this.core.appserviceRows.setProgress(num, position, txnCounter, inFlightTo)
     })
+    this.txnCounter = txnCounter
+    this.inFlightTo = inFlightTo
     this.stored = position
     this.claimed = inFlightTo !== null
   }

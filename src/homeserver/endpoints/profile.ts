@@ -84,8 +84,11 @@ const searchBody = z.object({
 export async function searchUsers({ core, requester, request }: Call): Promise<JsonObject> {
   const { search_term: term, limit = 10 } = await readBody(request, searchBody)
   const found = core.users.search(requester.userId, term, limit + 1)
-  const results = found
-    .slice(0, limit)
-    .map(row => ({ user_id: row.user_id, display_name: row.displayname, avatar_url: row.avatar_url }))
+  const results = found.slice(0, limit).map(row => {
+    const result: JsonObject = { user_id: row.user_id }
+    if (row.displayname !== null) result.display_name = row.displayname
+    if (row.avatar_url !== null) result.avatar_url = row.avatar_url
+    return result
+  })
   return { limited: found.length > limit, results }
 }

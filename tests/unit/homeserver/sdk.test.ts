@@ -4,6 +4,7 @@ import type { Logger } from 'matrix-js-sdk/lib/logger.js'
 import {
   ClientEvent,
   ClientPrefix,
+  type IRequestOpts,
   MatrixClient,
   MemoryStore,
   Method,
@@ -81,10 +82,7 @@ test('an appservice works through the SDK', async () => {
     `/media/download/${path}`,
     undefined,
     undefined,
-    {
-      prefix: ClientPrefix.V1,
-      rawResponseBody: true,
-    },
+    { prefix: ClientPrefix.V1, rawResponseBody: true } as IRequestOpts,
   )
   expect(await media.text()).toBe('media')
   const error = await bob.getStateEvent('!none:hs.test', 'm.room.name', '').catch((reason: unknown) => reason)
