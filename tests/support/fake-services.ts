@@ -43,6 +43,7 @@ export function fakeServices(maxBytes: number) {
   const link = new FakeLink()
   const sends: SendRequest[] = []
   const uploads: UploadRecord[] = []
+  const listed: { limit: number; before: string | undefined }[] = []
   /** Staged, and neither accepted nor discarded. */
   const onDisk = new Set<string>()
   const webhooks = new Map<number, WebhookView>()
@@ -76,7 +77,11 @@ export function fakeServices(maxBytes: number) {
     },
     messages: {
       accept: async request => {
-        if (failures.accept) throw failures.accept
+        // As the contract says: what isn't taken is discarded.
+        if (failures.accept) {
+          if (request.file) onDisk.delete(request.file.id)
+          throw failures.accept
+        }
         if (request.deviceId !== DEVICE.device_id) {
           throw new GatewayError('not_found', `There is no device ${request.deviceId}`)
         }
@@ -89,7 +94,10 @@ export function fakeServices(maxBytes: number) {
       get: async (_identityId, id) => {
         throw new GatewayError('not_found', `There is no message ${id}`)
       },
-      list: async () => [],
+      list: async (_identityId, limit, before) => {
+        listed.push({ limit, before })
+        return []
+      },
     },
     media: {
       async stage({ identityId, fileName, mimeType, stream }) {
@@ -157,5 +165,5 @@ export function fakeServices(maxBytes: number) {
       },
     },
   }
-  return { services, link, sends, uploads, onDisk, failures }
+  return { services, link, sends, listed, uploads, onDisk, failures }
 }

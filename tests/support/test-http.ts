@@ -13,7 +13,9 @@ import { tempDb } from './temp-db.ts'
 export const ADMIN = { clientId: 'admin', secret: 'admin:secret:ü' }
 const SECRET_KEY = 'a secret key of the tests'
 
-export async function testHttp(overrides: Partial<HttpOptions> & { maxBytes?: number } = {}) {
+export async function testHttp(
+  overrides: Partial<HttpOptions> & { maxBytes?: number; publicUrl?: string } = {},
+) {
   const db = tempDb()
   const clock = new ManualClock()
   const provisioning: { failure: ErrorCode | undefined } = { failure: undefined }
@@ -42,7 +44,7 @@ export async function testHttp(overrides: Partial<HttpOptions> & { maxBytes?: nu
   const http = createHttp({
     config: {
       logLevel: 'silent',
-      http: { host: '127.0.0.1', port: 0, publicUrl: undefined, tls: undefined },
+      http: { host: '127.0.0.1', port: 0, publicUrl: overrides.publicUrl, tls: undefined },
       media: { maxBytes, inlineMaxBytes: 0, urlTtlS: 60 },
     },
     services: { credentials, tokens, ...fakes.services },

@@ -1,0 +1,98 @@
+/** /api/v1/devices as the usage guide has it, but for the WebSocket. */
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { expectError } from '../support/expect-error.ts'
+import { DEVICE } from '../support/fake-services.ts'
+import { testHttp } from '../support/test-http.ts'
+
+let app: Awaited<ReturnType<typeof testHttp>>
+let token: string
+let auth: string
+beforeAll(async () => {
+  app = await testHttp()
+  token = await app.newToken()
+  auth = `Bearer ${token}`
+})
+afterAll(() => app.destroy())
+
+const DEVICES = '/api/v1/devices'
+
+describe('POST', () => {
+  test('as in the guide', async () => {
+    const answer = await app.call('POST', DEVICES, { auth, json: { platform: 'wa' } })
+    expect(answer.status).toBe(201)
+    expect(answer.body).toEqual({
+      message: 'Scan the QR code to link your device',
+      qr_code_url: `ws://localhost:8080/api/v1/devices/qr-code?token=${token}`,
+    })
+  })
+
+  test('passes the flow on', async () => {
+    await app.call('POST', DEVICES, { auth, json: { platform: 'wa', flow: 'phone' } })
+    expect(app.link.started.at(-1)).toMatchObject({ platform: 'wa', flow: 'phone' })
+  })
+
+  test.each([
+    [{}, 'Missing required field: platform'],
+    [{ platform: null }, 'Missing required field: platform'],
+    [{ platform: '' }, 'platform: expected'],
+    [{ platform: 7 }, 'platform: expected text'],
+    [{ platform: 'carrier-pigeon' }, 'platform: expected one of wa'],
+    [{ platform: 'wa', flow: 1 }, 'flow: expected text'],
+  ])('refuses %j', async (json, says) => {
+    expectError(await app.call('POST', DEVICES, { auth, json }), 400, 'bad_request', says)
+  })
+})
+
+describe('qr_code_url behind a proxy', () => {
+  test.each([
+    [{ 'x-forwarded-proto': 'https', 'x-forwarded-host': 'api.example.com' }, 'wss://api.example.com'],
+    [{ 'x-forwarded-proto': 'https, http', 'x-forwarded-host': 'a.example:8443, b' }, 'wss://a.example:8443'],
+    [{ 'x-forwarded-proto': 'https' }, 'wss://localhost:8080'],
+    [{ 'x-forwarded-host': '[2001:db8::1]:80' }, 'ws://[2001:db8::1]:80'],
+    [{ 'x-forwarded-host': 'evil.example/path?' }, 'ws://localhost:8080'],
+    [{ 'x-forwarded-host': 'user@evil.example' }, 'ws://localhost:8080'],
+    [{ 'x-forwarded-proto': 'javascript' }, 'ws://localhost:8080'],
+    [{ 'x-forwarded-proto': '', 'x-forwarded-host': '' }, 'ws://localhost:8080'],
+  ])('%j', async (headers, expected) => {
+    const { body } = await app.call('POST', DEVICES, { auth, json: { platform: 'wa' }, headers })
+    expect(body.qr_code_url).toBe(`${expected}/api/v1/devices/qr-code?token=${token}`)
+  })
+
+  test('PUBLIC_URL wins', async () => {
+    const behind = await testHttp({ publicUrl: 'https://gateway.example/base' })
+    const given = await behind.newToken()
+    const { body } = await behind.call('POST', DEVICES, {
+      auth: `Bearer ${given}`,
+      json: { platform: 'wa' },
+      headers: { 'x-forwarded-host': 'other.example' },
+    })
+    expect(body.qr_code_url).toBe(`wss://gateway.example/base/api/v1/devices/qr-code?token=${given}`)
+    behind.destroy()
+  })
+})
+
+test('GET lists them', async () => {
+  const { status, body } = await app.call('GET', DEVICES, { auth })
+  expect([status, body.list]).toEqual([200, [DEVICE]])
+})
+
+describe('DELETE', () => {
+  test('as in the guide', async () => {
+    const json = { device_id: DEVICE.device_id, platform: DEVICE.platform }
+    const answer = await app.call('DELETE', DEVICES, { auth, json })
+    expect([answer.status, answer.body]).toEqual([200, { message: 'Device deleted successfully' }])
+  })
+
+  test('no such device: 404', async () => {
+    const answer = await app.call('DELETE', DEVICES, { auth, json: { device_id: '1', platform: 'wa' } })
+    expectError(answer, 404, 'not_found')
+  })
+
+  test.each([
+    [{}, 'Missing required field: device_id'],
+    [{ device_id: '1' }, 'Missing required field: platform'],
+    [{ device_id: 1, platform: 'wa' }, 'device_id: expected text'],
+  ])('refuses %j', async (json, says) => {
+    expectError(await app.call('DELETE', DEVICES, { auth, json }), 400, 'bad_request', says)
+  })
+})

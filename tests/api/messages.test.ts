@@ -1,0 +1,256 @@
+/** Sending as the usage guide has it: JSON and forms. */
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test'
+import { GatewayError } from '../../src/domain/errors.ts'
+import { expectError } from '../support/expect-error.ts'
+import { type CallOptions, testHttp } from '../support/test-http.ts'
+
+const MAX_BYTES = 256 * 1024
+const SEND = '/api/v1/devices/237123456789/message'
+
+let app: Awaited<ReturnType<typeof testHttp>>
+let auth: string
+beforeAll(async () => {
+  app = await testHttp({ maxBytes: MAX_BYTES })
+  auth = `Bearer ${await app.newToken()}`
+})
+afterEach(() => {
+  // Whatever the answer was, no file is left that nothing refers to.
+  expect([...app.onDisk]).toEqual([])
+  app.failures.accept = undefined
+  app.failures.stage = undefined
+})
+afterAll(() => app.destroy())
+
+const send = (options: CallOptions, path = SEND) => app.call('POST', path, { auth, ...options })
+const QUEUED = {
+  message: 'Message queued successfully',
+  messages: [expect.objectContaining({ status: 'queued' })],
+}
+
+function form(entries: Record<string, string | File>): FormData {
+  const data = new FormData()
+  for (const [name, value] of Object.entries(entries)) data.append(name, value)
+  return data
+}
+
+const FIELDS = { contact: '1234567890', platform: 'wa' }
+const pdf = (bytes: number | string = 'content', name = 'document.pdf') =>
+  new File([typeof bytes === 'string' ? bytes : new Uint8Array(bytes)], name, { type: 'application/pdf' })
+
+describe('JSON', () => {
+  test.each([
+    [
+      { contact: '1234567890', platform: 'wa', text: 'Hello from API' },
+      { contact: '1234567890', platform: 'wa', text: 'Hello from API' },
+    ],
+    [
+      { group_url: 'https://chat.whatsapp.com/invite123', platform: 'wa', text: 'Hello group!' },
+      { groupUrl: 'https://chat.whatsapp.com/invite123', contact: undefined },
+    ],
+    [{ ...FIELDS, text: 'r', reply_id: '$eCLf' }, { replyId: '$eCLf' }],
+    [{ ...FIELDS, text: 'r', reply_id: null, group_url: null, unknown: [1] }, { replyId: undefined }],
+  ])('%j', async (json, request) => {
+    const answer = await send({ json })
+    expect([answer.status, answer.body]).toEqual([200, QUEUED])
+    expect(app.sends.at(-1)).toMatchObject({ deviceId: '237123456789', ...request })
+  })
+
+  test.each([
+    [{}, 'Missing required field: platform'],
+    [{ contact: '1', text: 'x' }, 'Missing required field: platform'],
+    [{ contact: '1', text: 'x', platform: '' }, 'Missing required field: platform'],
+    [{ platform: 'wa', text: 'x' }, 'Missing required field: contact or group_url'],
+    [
+      { platform: 'wa', text: 'x', contact: '', group_url: null },
+      'Missing required field: contact or group_url',
+    ],
+    [FIELDS, /^Either text or file must be provided$/],
+    [{ ...FIELDS, text: '' }, /^Either text or file must be provided$/],
+    [{ ...FIELDS, text: 5 }, 'text: expected text'],
+    [{ ...FIELDS, contact: 1234567890, text: 'x' }, 'contact: expected text'],
+    [[], 'The body must be a JSON object'],
+    ['x', 'The body must be a JSON object'],
+  ])('refuses %j', async (json, says) => {
+    expectError(await send({ json }), 400, 'bad_request', says)
+  })
+
+  test('a body that is no JSON', async () => {
+    const answer = await send({ headers: { 'content-type': 'application/json' }, body: '{' })
+    expectError(answer, 400, 'bad_request', 'not valid JSON')
+  })
+
+  test('no such device: 404', async () => {
+    expectError(
+      await send({ json: { ...FIELDS, text: 'x' } }, '/api/v1/devices/999/message'),
+      404,
+      'not_found',
+    )
+  })
+
+  test('too many: 429', async () => {
+    app.failures.accept = new GatewayError('too_many_requests', 'slower', 8)
+    const answer = await send({ json: { ...FIELDS, text: 'x' } })
+    expectError(answer, 429, 'too_many_requests')
+    expect(answer.headers.get('retry-after')).toBe('8')
+  })
+})
+
+describe('multipart', () => {
+  test('text and file, as in the guide', async () => {
+    const answer = await send({ body: form({ ...FIELDS, text: 'Check out this document', file: pdf() }) })
+    expect([answer.status, answer.body]).toEqual([200, QUEUED])
+    expect(app.sends.at(-1)).toMatchObject({
+      ...FIELDS,
+      text: 'Check out this document',
+      file: { fileName: 'document.pdf', mimeType: 'application/pdf', sizeBytes: 7 },
+    })
+  })
+
+  test('the file first, its fields behind', async () => {
+    const answer = await send({ body: form({ file: pdf(100_000), ...FIELDS }) })
+    expect(answer.status).toBe(200)
+    expect(app.uploads.at(-1)?.size).toBe(100_000)
+  })
+
+  test('a file without text, text without a file, and a file of no bytes', async () => {
+    expect((await send({ body: form({ ...FIELDS, file: pdf() }) })).status).toBe(200)
+    expect((await send({ body: form({ ...FIELDS, text: 'x' }) })).status).toBe(200)
+    expect((await send({ body: form({ ...FIELDS, file: pdf(0) }) })).status).toBe(200)
+  })
+
+  test('every byte arrives, and names in UTF-8', async () => {
+    const bytes = crypto.getRandomValues(new Uint8Array(60_000))
+    const file = new File([bytes], 'Übersicht 报告.tar.gz')
+    await send({ body: form({ ...FIELDS, text: 'grüße 👋', file }) })
+    expect(app.uploads.at(-1)).toMatchObject({
+      fileName: 'Übersicht 报告.tar.gz',
+      sha256: new Bun.CryptoHasher('sha256').update(bytes).digest('hex'),
+    })
+    expect(app.sends.at(-1)?.text).toBe('grüße 👋')
+  })
+
+  test('a name that is a path is only a name', async () => {
+    await send({ body: form({ ...FIELDS, file: pdf('x', '../../etc/cron.d/evil.sh') }) })
+    expect(app.uploads.at(-1)?.fileName).toBe('evil.sh')
+  })
+
+  test('as large as allowed; one byte more: 413', async () => {
+    expect((await send({ body: form({ ...FIELDS, file: pdf(MAX_BYTES) }) })).status).toBe(200)
+    expectError(await send({ body: form({ ...FIELDS, file: pdf(MAX_BYTES + 1) }) }), 413, 'payload_too_large')
+    expectError(
+      await send({ body: form({ file: pdf(MAX_BYTES * 20), ...FIELDS }) }),
+      413,
+      'payload_too_large',
+    )
+  })
+
+  test('a full disk: 507', async () => {
+    app.failures.stage = new GatewayError('storage_full', 'the disk is full')
+    expectError(await send({ body: form({ ...FIELDS, file: pdf() }) }), 507, 'storage_full')
+  })
+
+  test('no such device: 404, before the body is read', async () => {
+    const before = app.uploads.length
+    const answer = await send({ body: form({ ...FIELDS, file: pdf() }) }, '/api/v1/devices/999/message')
+    expectError(answer, 404, 'not_found')
+    expect(app.uploads.length).toBe(before)
+  })
+
+  test.each([
+    ['no extension', { ...FIELDS, file: pdf('x', 'document') }, /^Uploaded file must have a file extension$/],
+    [
+      'a dot and nothing',
+      { ...FIELDS, file: pdf('x', 'document.') },
+      /^Uploaded file must have a file extension$/,
+    ],
+    [
+      'a hidden file',
+      { ...FIELDS, file: pdf('x', '.profile') },
+      /^Uploaded file must have a file extension$/,
+    ],
+    ['a file as text', { ...FIELDS, file: 'text' }, 'file: expected a file, not text'],
+    [
+      'a file in another field',
+      { ...FIELDS, document: pdf() },
+      'document: expected the file in a field named "file"',
+    ],
+    ['no platform', { contact: '1', file: pdf() }, 'Missing required field: platform'],
+    ['no recipient', { platform: 'wa', file: pdf() }, 'Missing required field: contact or group_url'],
+    ['neither text nor file', FIELDS, /^Either text or file must be provided$/],
+  ])('%s: 400', async (_name, entries, says) => {
+    expectError(await send({ body: form(entries) }), 400, 'bad_request', says)
+  })
+
+  test('several files: 400', async () => {
+    const data = form({ ...FIELDS, file: pdf() })
+    data.append('file', pdf('second', 'second.pdf'))
+    expectError(await send({ body: data }), 400, 'bad_request', 'file: expected one file, not several')
+  })
+
+  test('too many fields: 400, one too large: 413', async () => {
+    const many = Object.fromEntries(Array.from({ length: 50 }, (_, n) => [`field${n}`, 'x']))
+    expectError(await send({ body: form({ ...FIELDS, ...many }) }), 400, 'bad_request', 'too many fields')
+    const large = form({ ...FIELDS, text: 'x'.repeat(300 * 1024) })
+    expectError(await send({ body: large }), 413, 'payload_too_large', 'text')
+  })
+
+  const part = (name: string, value: string) =>
+    `--b\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`
+  const filePart = '--b\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n'
+  test.each([
+    ['no part', ''],
+    ['no boundary in it', 'whatever'],
+    [
+      'cut off in a field',
+      `${part('platform', 'wa')}--b\r\nContent-Disposition: form-data; name="x"\r\n\r\nha`,
+    ],
+    ['cut off in the file', `${part('platform', 'wa')}${part('contact', '1')}${filePart}half a fi`],
+    [
+      'cut off after the file',
+      `${part('platform', 'wa')}${part('contact', '1')}${filePart}whole\r\n--b\r\nContent-`,
+    ],
+    ['no end', part('platform', 'wa')],
+  ])('malformed (%s): 400', async (_name, body) => {
+    const answer = await send({ headers: { 'content-type': 'multipart/form-data; boundary=b' }, body })
+    expectError(answer, 400, 'bad_request')
+  })
+
+  test('what the sender refuses leaves no file', async () => {
+    app.failures.accept = new GatewayError('bad_request', 'group_url: is no group')
+    const answer = await send({ body: form({ ...FIELDS, file: pdf() }) })
+    expectError(answer, 400, 'bad_request')
+  })
+})
+
+test('a URL-encoded form', async () => {
+  const body = 'contact=1&platform=wa&text=a%20b+c'
+  const answer = await send({ headers: { 'content-type': 'application/x-www-form-urlencoded' }, body })
+  expect([answer.status, app.sends.at(-1)?.text]).toEqual([200, 'a b c'])
+})
+
+test.each(['text/plain', 'application/octet-stream', 'multipart/form-data', ''])('%p: 415', async type => {
+  const answer = await send({ headers: { 'content-type': type }, body: '{}' })
+  expectError(answer, 415, 'unsupported_media_type')
+})
+
+describe('messages sent', () => {
+  test.each([
+    ['', 50],
+    ['?limit=1', 1],
+    ['?limit=500', 500],
+  ])('GET /messages%s', async (query, limit) => {
+    expect((await app.call('GET', `/api/v1/messages${query}`, { auth })).status).toBe(200)
+    expect(app.listed.at(-1)).toEqual({ limit, before: undefined })
+  })
+
+  test.each(['0', '501', 'x', '-1', ''])('limit %p: 400', async limit => {
+    const answer = await app.call('GET', `/api/v1/messages?limit=${limit}`, { auth })
+    expectError(answer, 400, 'bad_request', 'limit: expected a whole number from 1 to 500')
+  })
+
+  test('before, and one that is not there', async () => {
+    await app.call('GET', '/api/v1/messages?before=msg_9', { auth })
+    expect(app.listed.at(-1)?.before).toBe('msg_9')
+    expectError(await app.call('GET', '/api/v1/messages/msg_x', { auth }), 404, 'not_found')
+  })
+})

@@ -1,0 +1,198 @@
+/** The QR WebSocket, over a real port. */
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
+import type { RunningServer } from '../../src/http/server.ts'
+import { expectError } from '../support/expect-error.ts'
+import { testHttp } from '../support/test-http.ts'
+import { waitFor } from '../support/wait-for.ts'
+
+let app: Awaited<ReturnType<typeof testHttp>>
+let server: RunningServer
+let token: string
+const clients: WebSocket[] = []
+
+beforeAll(async () => {
+  app = await testHttp()
+  server = app.http.listen()
+  token = await app.newToken()
+})
+beforeEach(() => {
+  app.link.underWay = true
+  app.link.latest = { type: 'qr', payload: 'qr-1', instructions: 'Scan it' }
+})
+afterEach(async () => {
+  for (const client of clients.splice(0)) client.close()
+  await waitFor(() => app.link.listeners.size === 0, { what: 'every client to be gone' })
+})
+afterAll(async () => {
+  await server.stop(0)
+  app.destroy()
+})
+
+interface Client {
+  frames: (string | Uint8Array)[]
+  closed: { code: number; reason: string } | undefined
+  socket: WebSocket
+}
+
+function connect(query: string, headers: Record<string, string> = {}): Client {
+  const url = `${server.url.replace('http', 'ws')}/api/v1/devices/qr-code?${query}`
+  const socket = new WebSocket(url, { headers })
+  socket.binaryType = 'arraybuffer'
+  const client: Client = { frames: [], closed: undefined, socket }
+  socket.onmessage = ({ data }) => {
+    client.frames.push(typeof data === 'string' ? data : new Uint8Array(data as ArrayBuffer))
+  }
+  socket.onclose = ({ code, reason }) => {
+    client.closed = { code, reason }
+  }
+  clients.push(socket)
+  return client
+}
+
+const frame = (client: Client, index: number) => waitFor(() => client.frames[index])
+
+describe('what is shown', () => {
+  test('the newest event at once, then each new one, to every client', async () => {
+    const first = connect(`token=${token}`)
+    const second = connect(`token=${token}`)
+    expect(await frame(first, 0)).toBe('qr-1')
+    expect(await frame(second, 0)).toBe('qr-1')
+    app.link.emit({ type: 'qr', payload: 'qr-2', instructions: '' })
+    const third = connect(`token=${token}`)
+    expect(await frame(third, 0)).toBe('qr-2')
+    app.link.emit({ type: 'code', code: 'ABCD-1234', instructions: '' })
+    for (const client of [first, second, third]) await waitFor(() => client.frames.at(-1) === 'ABCD-1234')
+    expect(first.frames).toEqual(['qr-1', 'qr-2', 'ABCD-1234'])
+    expect(third.frames).toEqual(['qr-2', 'ABCD-1234'])
+  })
+
+  test('nothing before there is something', async () => {
+    app.link.latest = null
+    const client = connect(`token=${token}`)
+    await waitFor(() => app.link.listeners.size === 1)
+    app.link.emit({ type: 'qr', payload: 'first', instructions: '' })
+    expect(await frame(client, 0)).toBe('first')
+  })
+
+  test('takes the token from the header', async () => {
+    const client = connect('', { authorization: `Bearer ${token}` })
+    expect(await frame(client, 0)).toBe('qr-1')
+  })
+
+  test('json: events whole, the end included', async () => {
+    const client = connect(`token=${token}&format=json`)
+    expect(JSON.parse(String(await frame(client, 0)))).toEqual({
+      type: 'qr',
+      payload: 'qr-1',
+      instructions: 'Scan it',
+    })
+    app.link.emit({ type: 'input', fields: [], instructions: 'Your number' })
+    expect(JSON.parse(String(await frame(client, 1)))).toMatchObject({ type: 'input', fields: [] })
+    app.link.emit({ type: 'error', code: 'timeout', message: 'Nobody scanned' })
+    expect(JSON.parse(String(await frame(client, 2)))).toMatchObject({ type: 'error', code: 'timeout' })
+    expect(await waitFor(() => client.closed)).toEqual({ code: 4408, reason: 'Nobody scanned' })
+  })
+
+  test('png: an image in a binary frame', async () => {
+    const png = await frame(connect(`token=${token}&format=png`), 0)
+    expect(png).toBeInstanceOf(Uint8Array)
+    expect(
+      Buffer.from(png as Uint8Array)
+        .subarray(1, 4)
+        .toString(),
+    ).toBe('PNG')
+  })
+
+  test('svg and terminal: text', async () => {
+    expect(await frame(connect(`token=${token}&format=svg`), 0)).toMatch(/^<svg[\s\S]+<\/svg>/)
+    expect(await frame(connect(`token=${token}&format=terminal`), 0)).toMatch(/[▀▄█]/)
+  })
+
+  test('pictures leave in the order of their events', async () => {
+    const client = connect(`token=${token}&format=svg`)
+    await frame(client, 0)
+    for (const payload of ['a', 'b'.repeat(400), 'c'])
+      app.link.emit({ type: 'qr', payload, instructions: '' })
+    app.link.emit({ type: 'code', code: 'last', instructions: '' })
+    await waitFor(() => client.frames.length === 5)
+    expect(client.frames[4]).toBe('last')
+    expect(String(client.frames[2]).length).toBeGreaterThan(String(client.frames[1]).length)
+  })
+})
+
+describe('how it ends', () => {
+  test.each([
+    [
+      { type: 'connected', platform: 'wa', device_id: '237123456789', name: '' },
+      1000,
+      'connected: 237123456789',
+    ],
+    [{ type: 'error', code: 'timeout', message: 'm' }, 4408, 'm'],
+    [{ type: 'error', code: 'superseded', message: 'm' }, 4409, 'm'],
+    [{ type: 'error', code: 'cancelled', message: 'm' }, 4410, 'm'],
+    [{ type: 'error', code: 'failed', message: 'm' }, 4500, 'm'],
+    [{ type: 'error', code: 'failed', message: `${'x'.repeat(122)}é…` }, 4500, 'x'.repeat(122)],
+  ] as const)('%j: %i', async (event, code, reason) => {
+    const client = connect(`token=${token}`)
+    await frame(client, 0)
+    app.link.emit(event)
+    expect(await waitFor(() => client.closed)).toEqual({ code, reason })
+    expect(client.frames).toEqual(['qr-1'])
+    expect(app.link.listeners.size).toBe(0)
+  })
+
+  test('a link that has ended already is told at once', async () => {
+    app.link.latest = { type: 'connected', platform: 'wa', device_id: '1', name: '' }
+    const client = connect(`token=${token}`)
+    expect(await waitFor(() => client.closed)).toEqual({ code: 1000, reason: 'connected: 1' })
+  })
+
+  test('a client that leaves is forgotten', async () => {
+    const client = connect(`token=${token}`)
+    await frame(client, 0)
+    client.socket.close()
+    await waitFor(() => app.link.listeners.size === 0)
+  })
+
+  test('a frame that is too large closes the connection', async () => {
+    const client = connect(`token=${token}`)
+    await frame(client, 0)
+    client.socket.send('hello')
+    client.socket.send('x'.repeat(2_000))
+    expect((await waitFor(() => client.closed)).code).toBeOneOf([1006, 1009])
+  })
+})
+
+describe('refused before the upgrade', () => {
+  const handshake = {
+    upgrade: 'websocket',
+    connection: 'Upgrade',
+    'sec-websocket-version': '13',
+    'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+  }
+  const get = (query: string, headers: Record<string, string> = handshake) =>
+    app.call('GET', `/api/v1/devices/qr-code?${query}`, { headers })
+
+  test('no token: 401', async () => expectError(await get(''), 401, 'unauthorized'))
+  test('a wrong token: 403', async () => expectError(await get('token=mt_x'), 403, 'forbidden'))
+  test('a wrong format: 400', async () => {
+    const says = 'format: expected one of raw, json, png, svg, terminal'
+    expectError(await get(`token=${token}&format=gif`), 400, 'bad_request', says)
+  })
+  test('no link under way: 404', async () => {
+    app.link.underWay = false
+    expectError(await get(`token=${token}`), 404, 'not_found', 'POST /api/v1/devices')
+  })
+  test('no WebSocket: 426', async () => {
+    const answer = await get(`token=${token}`, {})
+    expectError(answer, 426, 'upgrade_required')
+    expect(answer.headers.get('upgrade')).toBe('websocket')
+  })
+  test('over a real port, too', async () => {
+    const response = await fetch(`${server.url}/api/v1/devices/qr-code?token=${token}`)
+    expect([response.status, ((await response.json()) as { code: string }).code]).toEqual([
+      426,
+      'upgrade_required',
+    ])
+  })
+})

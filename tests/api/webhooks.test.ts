@@ -1,0 +1,69 @@
+/** /api/v1/webhooks as the usage guide has it. */
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { expectError } from '../support/expect-error.ts'
+import { testHttp } from '../support/test-http.ts'
+
+let app: Awaited<ReturnType<typeof testHttp>>
+let auth: string
+beforeAll(async () => {
+  app = await testHttp()
+  auth = `Bearer ${await app.newToken()}`
+})
+afterAll(() => app.destroy())
+
+const WEBHOOKS = '/api/v1/webhooks'
+const VIEW = { url: 'https://your-server.com/webhook', active: true }
+
+test('add, list, update, delete', async () => {
+  const added = await app.call('POST', WEBHOOKS, { auth, json: { url: VIEW.url } })
+  expect(added.status).toBe(201)
+  expect(added.body).toMatchObject({ id: 1, ...VIEW, created_at: '2026-04-27T10:00:00Z' })
+  expect((await app.call('GET', WEBHOOKS, { auth })).body.list).toEqual([expect.objectContaining(VIEW)])
+
+  const change = { url: 'https://new-url.com/webhook', active: false }
+  const changed = await app.call('PUT', `${WEBHOOKS}/1`, { auth, json: change })
+  expect([changed.status, changed.body]).toEqual([200, expect.objectContaining({ id: 1, ...change })])
+  const partly = await app.call('PUT', `${WEBHOOKS}/1`, { auth, json: { active: true, url: null } })
+  expect(partly.body).toMatchObject({ ...change, active: true })
+
+  const deleted = await app.call('DELETE', `${WEBHOOKS}/1`, { auth })
+  expect([deleted.status, deleted.body]).toEqual([200, { message: 'Webhook deleted successfully' }])
+  expectError(await app.call('DELETE', `${WEBHOOKS}/1`, { auth }), 404, 'not_found')
+  expectError(await app.call('PUT', `${WEBHOOKS}/1`, { auth, json: {} }), 404, 'not_found')
+})
+
+test('a duplicate: 409', async () => {
+  await app.call('POST', WEBHOOKS, { auth, json: { url: 'https://twice.example' } })
+  const again = await app.call('POST', WEBHOOKS, { auth, json: { url: 'https://twice.example' } })
+  expectError(again, 409, 'conflict')
+})
+
+describe('400', () => {
+  test.each([
+    [{}, 'Missing required field: url'],
+    [{ url: '' }, 'url: expected text of 1 to 2048 characters'],
+    [{ url: 'no address' }, 'url: expected'],
+    [{ url: ['x'] }, 'url: expected text'],
+  ])('adding %j', async (json, says) => {
+    expectError(await app.call('POST', WEBHOOKS, { auth, json }), 400, 'bad_request', says)
+  })
+
+  test('changing active to text', async () => {
+    const answer = await app.call('PUT', `${WEBHOOKS}/1`, { auth, json: { active: 'no' } })
+    expectError(answer, 400, 'bad_request', 'active: expected true or false')
+  })
+
+  test.each(['x', '0', '1.0', '18446744073709551616'])('the id %p', async id => {
+    for (const [method, json] of [
+      ['PUT', {}],
+      ['DELETE', undefined],
+    ] as const) {
+      expectError(
+        await app.call(method, `${WEBHOOKS}/${id}`, { auth, json }),
+        400,
+        'bad_request',
+        /^id: expected/,
+      )
+    }
+  })
+})
