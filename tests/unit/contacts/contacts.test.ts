@@ -1,0 +1,68 @@
+/** The address book: whether a sender is a contact. */
+import { afterEach, beforeEach, expect, test } from 'bun:test'
+import type { Device } from '../../../src/db/schema/index.ts'
+import type { Bridge, BridgeContact } from '../../../src/domain/ports.ts'
+import { silentLogger } from '../../../src/lib/logger.ts'
+import { type Contacts, createContacts } from '../../../src/modules/contacts/contacts.ts'
+import { createContactRepository } from '../../../src/modules/contacts/repository.ts'
+import { ManualClock } from '../../support/manual-clock.ts'
+import { insertDevice, insertIdentity } from '../../support/rows.ts'
+import { type TempDb, tempDb } from '../../support/temp-db.ts'
+
+let db: TempDb
+let clock: ManualClock
+let device: Device
+let asked: number
+let fetchBook: () => Promise<BridgeContact[]>
+let contacts: Contacts
+
+const ANN: BridgeContact = { matrixUserId: '@whatsapp_1:s', name: 'Ann', phone: '1', roomId: null }
+
+beforeEach(() => {
+  db = tempDb()
+  clock = new ManualClock()
+  insertIdentity(db)
+  device = insertDevice(db)
+  asked = 0
+  fetchBook = async () => [ANN, { ...ANN, matrixUserId: null, name: 'without a Matrix user' }]
+  const bridge: Partial<Bridge> = {
+    contacts: () => {
+      asked++
+      return fetchBook()
+    },
+  }
+  contacts = createContacts({
+    repository: createContactRepository(db),
+    bridges: { platforms: ['wa'], forPlatform: () => bridge as Bridge, platformOfBot: async () => null },
+    matrixUserOf: async () => '@mg1:s',
+    clock,
+    logger: silentLogger,
+  })
+})
+afterEach(() => db.destroy())
+
+test('a contact is known after one look at the address book, a stranger stays one', async () => {
+  expect(await contacts.lookUp(device, '@whatsapp_1:s')).toMatchObject({ name: 'Ann', phone: '1' })
+  expect(await contacts.lookUp(device, '@whatsapp_2:s')).toBeNull()
+  expect(await contacts.lookUp(device, '@whatsapp_1:s')).toMatchObject({ name: 'Ann' })
+  expect(asked).toBe(1)
+})
+
+test('a stranger who was saved since is a contact once the address book is asked again', async () => {
+  expect(await contacts.lookUp(device, '@whatsapp_2:s')).toBeNull()
+  fetchBook = async () => [ANN, { ...ANN, matrixUserId: '@whatsapp_2:s', name: 'Bo' }]
+  expect(await contacts.lookUp(device, '@whatsapp_2:s')).toBeNull()
+  await clock.advance(20_000)
+  expect(await contacts.lookUp(device, '@whatsapp_2:s')).toMatchObject({ name: 'Bo' })
+  expect(asked).toBe(2)
+})
+
+test('a bridge without an address book, or one that hangs, delays a delivery by a moment and no more', async () => {
+  fetchBook = () => Promise.reject(new Error('not supported'))
+  expect(await contacts.lookUp(device, '@whatsapp_1:s')).toBeNull()
+  await clock.advance(20_000)
+  fetchBook = () => new Promise(() => undefined)
+  const answer = contacts.lookUp(device, '@whatsapp_1:s')
+  await clock.advance(1_000)
+  expect(await answer).toBeNull()
+})
