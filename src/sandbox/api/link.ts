@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import type { PendingLink } from '../bridge/link-codes.ts'
 import { ProvisioningError } from '../bridge/provisioning-error.ts'
-import { DEFAULT_PHONE } from '../network/seed.ts'
+import { DEFAULT_PHONE, SERVICE_PHONE } from '../network/seed.ts'
 import { askPage, linkedPage, problemPage } from '../page/link-page.ts'
 import { isSandboxPlatform } from '../platforms.ts'
 import { readJson } from './body.ts'
@@ -57,7 +57,10 @@ export function createLinkHandlers(api: ApiContext) {
         }
         const phones = link.phone === null ? store.phones() : [store.phone(link.phone)]
         const accounts = phones.filter(
-          ({ platforms }) => isSandboxPlatform(link.platform) && platforms.includes(link.platform),
+          ({ phone, platforms }) =>
+            phone !== SERVICE_PHONE.phone &&
+            isSandboxPlatform(link.platform) &&
+            platforms.includes(link.platform),
         )
         return askPage({ code: parts[0] ?? '', link, accounts, chosen: link.phone ?? DEFAULT_PHONE })
       } catch (error) {

@@ -25,7 +25,8 @@ export function askPage({ code, link, accounts, chosen }: AskOptions): Response 
      <p>A computer wants to use your <strong>${escaped(link.platformName)}</strong> account: read your messages and send
         in your name.</p>
      <form method="post" action="/sandbox/link/${encodeURIComponent(code)}">
-       <fieldset><legend>Which phone is this?</legend>${choices}${other}</fieldset>
+       <fieldset><legend>Which phone is this?</legend>${choices}</fieldset>
+       ${other}
        <button type="submit">Link device</button>
      </form>`,
   )
