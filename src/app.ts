@@ -240,10 +240,11 @@ export async function createApp(
     },
 
     async stop() {
+      // First what holds connections open: they would keep the server from draining.
       linking.stop()
+      await sandbox?.stop()
       await server?.stop(DRAIN_MS)
       await supervisor.stop(DRAIN_MS)
-      await sandbox?.stop()
       await matrix.homeserver?.stop()
       db.close()
     },

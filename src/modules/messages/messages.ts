@@ -34,11 +34,11 @@ export function createMessages({ repository, devices, media, onAccepted, clock }
         `device_id: there is no ${request.platform} device ${request.deviceId}`,
       )
     }
-    const rows = recipients.map(recipient => ({
+    const rows = distinct(kind, recipients).map(({ recipient, key }) => ({
       id: timeOrderedId('msg_'),
       identityId,
       deviceRowId: device.id,
-      lane: `${device.id}/${recipientKey(kind, recipient)}`,
+      lane: `${device.id}/${key}`,
       recipientKind: kind,
       recipient,
       text: request.text || null,
@@ -75,6 +75,16 @@ export function createMessages({ repository, devices, media, onAccepted, clock }
 /** The key under which a recipient is one and the same, however it is written. */
 export function recipientKey(kind: RecipientKind, recipient: string): string {
   return kind === 'group' ? `group:${groupKey(recipient)}` : `contact:${contactKey(recipient)}`
+}
+
+/** The same recipient written in two ways is one: nobody wants a message twice. */
+function distinct(kind: RecipientKind, recipients: string[]): { recipient: string; key: string }[] {
+  const byKey = new Map<string, string>()
+  for (const recipient of recipients) {
+    const key = recipientKey(kind, recipient)
+    if (!byKey.has(key)) byKey.set(key, recipient)
+  }
+  return [...byKey].map(([key, recipient]) => ({ key, recipient }))
 }
 
 /** group_url wins over contact. */
