@@ -89,6 +89,12 @@ export function plain(schema: TSchema): Record<string, unknown> {
 /** JSON Schema has `examples`, `const` and a type null; OpenAPI 3.0 has `example`, `enum` and `nullable`. */
 function dialect(value: Record<string, unknown>): Record<string, unknown> {
   const { examples, anyOf, ...rest } = value
+  // Elysia adds it to schemas it has compiled; unknown fields are ignored, not refused.
+  if (value.additionalProperties === false) return dialect({ ...value, additionalProperties: undefined })
+  if (isObject(value.patternProperties)) {
+    const [additionalProperties] = Object.values(value.patternProperties)
+    return dialect({ ...value, patternProperties: undefined, additionalProperties })
+  }
   if (Array.isArray(examples)) return dialect({ ...value, examples: undefined, example: examples[0] })
   if (isObject(value[AS_INTEGER])) return { type: 'integer', ...value[AS_INTEGER] }
   if ('const' in value) return { type: typeof value.const, enum: [value.const] }

@@ -1,0 +1,125 @@
+/** The OpenAPI document and the page that shows it. */
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { type OpenApiDocument, openApiDocument } from '../../src/http/openapi/document.ts'
+import { printedDocument } from '../../src/http/openapi/print.ts'
+import { testHttp } from '../support/test-http.ts'
+
+let app: Awaited<ReturnType<typeof testHttp>>
+let document: OpenApiDocument
+beforeAll(async () => {
+  app = await testHttp()
+  document = await openApiDocument('0.0.0-test')
+})
+afterAll(() => app.destroy())
+
+test('openapi.json is what the code says (else: bun src/http/openapi/print.ts > openapi.json)', async () => {
+  expect(await Bun.file('openapi.json').text()).toBe(await printedDocument())
+})
+
+test('/docs/json is that document', async () => {
+  const { status, body } = await app.call('GET', '/docs/json')
+  expect([status, body]).toEqual([200, JSON.parse(JSON.stringify(document))])
+})
+
+describe('the document', () => {
+  const operations = () =>
+    Object.entries(document.paths).flatMap(([path, methods]) =>
+      Object.entries(methods).map(([method, operation]) => ({
+        name: `${method} ${path}`,
+        method,
+        operation,
+      })),
+    )
+
+  test('has every call of the contract', () => {
+    expect(
+      operations()
+        .map(({ name }) => name)
+        .sort(),
+    ).toEqual([
+      'delete /api/v1/credentials/{client_id}',
+      'delete /api/v1/devices',
+      'delete /api/v1/tokens/{id}',
+      'delete /api/v1/webhooks/{id}',
+      'get /api/v1/credentials',
+      'get /api/v1/devices',
+      'get /api/v1/devices/qr-code',
+      'get /api/v1/media/{id}',
+      'get /api/v1/messages',
+      'get /api/v1/messages/{id}',
+      'get /api/v1/tokens',
+      'get /api/v1/webhooks',
+      'get /health',
+      'get /ready',
+      'post /api/v1/credentials',
+      'post /api/v1/devices',
+      'post /api/v1/devices/{device_id}/message',
+      'post /api/v1/tokens',
+      'post /api/v1/webhooks',
+      'put /api/v1/credentials/{client_id}',
+      'put /api/v1/webhooks/{id}',
+    ])
+  })
+
+  test('says what each call does, takes and answers', () => {
+    for (const { name, method, operation } of operations()) {
+      expect(operation.summary, name).toBeString()
+      expect(operation.tags, name).toHaveLength(1)
+      expect(operation.security, name).toBeArray()
+      expect(operation.responses['500'], name).toBeDefined()
+      if (operation.security?.length) {
+        expect(operation.responses['401'], name).toBeDefined()
+        expect(operation.responses['403'], name).toBeDefined()
+      }
+      if (method === 'post' || method === 'put') expect(operation.requestBody, name).toBeDefined()
+      for (const content of Object.values(operation.requestBody?.content ?? {})) {
+        expect(content.schema.type, name).toBe('object')
+      }
+      for (const [parameter] of name.matchAll(/(?<=\{)\w+(?=\})/g)) {
+        expect(
+          operation.parameters?.map(({ name }) => name),
+          name,
+        ).toContain(parameter)
+      }
+    }
+  })
+
+  test('has both bodies of a send, and JSON alone elsewhere', () => {
+    for (const { name, operation } of operations()) {
+      const types = Object.keys(operation.requestBody?.content ?? {})
+      if (name.endsWith('/message')) expect(types).toEqual(['application/json', 'multipart/form-data'])
+      else if (operation.requestBody) expect(types, name).toEqual(['application/json'])
+    }
+    expect(JSON.stringify(document.paths['/api/v1/devices/{device_id}/message'])).toContain(
+      '"format":"binary"',
+    )
+  })
+
+  test('is OpenAPI 3.0: no JSON Schema beyond it, and every reference leads somewhere', () => {
+    const text = JSON.stringify(document)
+    expect(text).not.toMatch(/"const":|"examples":|"type":"null"|"patternProperties"|x-integer/)
+    for (const [, section, name] of text.matchAll(/"#\/components\/(\w+)\/(\w+)"/g)) {
+      const components: Record<string, Record<string, unknown>> = document.components
+      expect(components[section ?? '']?.[name ?? ''], `${section}/${name}`).toBeDefined()
+    }
+    expect(Object.keys(document.components.securitySchemes)).toEqual(['basicAuth', 'bearerAuth'])
+  })
+})
+
+describe('the page', () => {
+  test('/docs leads to it', async () => {
+    const answer = await app.call('GET', '/docs')
+    expect([answer.status, answer.headers.get('location')]).toEqual([302, '/docs/index.html'])
+  })
+
+  test('everything it needs comes from here, and no script stands in it', async () => {
+    const page = await app.call('GET', '/docs/index.html')
+    expect(page.headers.get('content-type')).toStartWith('text/html')
+    expect(page.headers.get('content-security-policy')).toContain("default-src 'self'")
+    expect(page.text).not.toMatch(/https?:\/\//)
+    expect(page.text).not.toMatch(/<script>/)
+    const assets = [...page.text.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, path]) => path ?? '')
+    expect(assets).toHaveLength(4)
+    for (const asset of assets) expect((await app.call('GET', asset)).status, asset).toBe(200)
+  })
+})

@@ -1,0 +1,141 @@
+/** The listening socket: uploads that break off, and how it stops. */
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { connect, type Socket } from 'node:net'
+import type { RunningServer } from '../../src/http/server.ts'
+import { settled } from '../support/manual-clock.ts'
+import { testHttp } from '../support/test-http.ts'
+import { waitFor } from '../support/wait-for.ts'
+
+let app: Awaited<ReturnType<typeof testHttp>>
+let server: RunningServer
+let token: string
+/** Answers the slow mount. */
+let release: (() => void) | undefined
+
+beforeEach(async () => {
+  release = undefined
+  app = await testHttp({
+    mounts: [
+      {
+        prefix: '/slow',
+        fetch: () =>
+          new Promise(resolve => {
+            release = () => resolve(new Response('at last'))
+          }),
+      },
+      {
+        prefix: '/echo',
+        fetch: async request => new Response(request.body, { headers: { 'x-method': request.method } }),
+      },
+    ],
+  })
+  server = app.http.listen()
+  token = await app.newToken()
+})
+afterEach(async () => {
+  await server.stop(0)
+  app.destroy()
+})
+
+const upload = (length: number) =>
+  [
+    'POST /api/v1/devices/237123456789/message HTTP/1.1',
+    `Host: localhost:${server.port}`,
+    `Authorization: Bearer ${token}`,
+    'Content-Type: multipart/form-data; boundary=b',
+    `Content-Length: ${length}`,
+    '',
+    '--b\r\nContent-Disposition: form-data; name="file"; filename="a.bin"\r\n\r\n',
+  ].join('\r\n')
+
+function open(): Promise<Socket> {
+  return new Promise(resolve => {
+    const socket = connect(server.port, '127.0.0.1', () => resolve(socket))
+    socket.on('error', () => undefined)
+  })
+}
+
+test('a client that breaks off in the middle of an upload leaves nothing behind', async () => {
+  const socket = await open()
+  socket.write(upload(1_000_000))
+  socket.write('x'.repeat(100_000))
+  await waitFor(() => app.onDisk.size === 1)
+  socket.destroy()
+  await waitFor(() => app.onDisk.size === 0)
+  expect(app.sends).toEqual([])
+})
+
+test('an upload that is too large is refused while it streams, whatever length it declares', async () => {
+  const socket = await open()
+  let answer = ''
+  socket.on('data', data => {
+    answer += data.toString()
+  })
+  socket.write(upload(20 * 1024 * 1024))
+  const chunk = Buffer.alloc(64 * 1024)
+  await waitFor(() => {
+    if (!socket.destroyed && answer === '') socket.write(chunk)
+    return answer.includes('payload_too_large')
+  })
+  expect(answer).toStartWith('HTTP/1.1 413')
+  expect(app.onDisk.size).toBe(0)
+  socket.destroy()
+})
+
+test('a mount gets and gives bodies as streams, with any method', async () => {
+  const body = crypto.getRandomValues(new Uint8Array(60_000))
+  for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) {
+    const response = await fetch(`${server.url}/echo/x`, { method, body })
+    expect(response.headers.get('x-method')).toBe(method)
+    expect(Buffer.from(await response.arrayBuffer()).equals(body)).toBeTrue()
+  }
+})
+
+describe('stop', () => {
+  test('lets a running request finish, and takes no more', async () => {
+    const running = fetch(`${server.url}/slow`).then(response => response.text())
+    await waitFor(() => release)
+    const stopping = server.stop(10_000)
+    await settled()
+    expect(
+      await fetch(`${server.url}/health`).then(
+        r => r.status,
+        () => 'refused',
+      ),
+    ).toBeOneOf(['refused', 503])
+    release?.()
+    expect(await running).toBe('at last')
+    expect(await stopping).toBeTrue()
+  })
+
+  test('cuts off what takes too long', async () => {
+    const running = fetch(`${server.url}/slow`).then(
+      () => 'answered',
+      () => 'cut off',
+    )
+    await waitFor(() => release)
+    expect(await server.stop(10)).toBeFalse()
+    expect(await running).toBe('cut off')
+  })
+
+  test('bids WebSockets farewell with 1001, and does not wait for them', async () => {
+    app.link.underWay = true
+    app.link.latest = { type: 'qr', payload: 'qr-1', instructions: '' }
+    const socket = new WebSocket(`${server.url.replace('http', 'ws')}/api/v1/devices/qr-code?token=${token}`)
+    const closed = new Promise<number>(resolve => {
+      socket.onclose = ({ code }) => resolve(code)
+    })
+    await waitFor(() => app.link.listeners.size === 1)
+    expect(await server.stop(10_000)).toBeTrue()
+    expect(await closed).toBe(1001)
+    expect(app.link.listeners.size).toBe(0)
+  })
+
+  test('does not wait for connections that are open and idle', async () => {
+    const socket = await open()
+    socket.write(`GET /health HTTP/1.1\r\nHost: x\r\n\r\n`)
+    await new Promise(resolve => socket.once('data', resolve))
+    expect(await server.stop(10_000)).toBeTrue()
+    socket.destroy()
+  })
+})

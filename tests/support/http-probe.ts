@@ -1,0 +1,59 @@
+/** A program that asks the HTTP application a bit of everything and prints a line for each answer. Run by minified.test.ts. */
+import { basic, type CallOptions, testHttp } from './test-http.ts'
+
+const app = await testHttp()
+
+async function ask(
+  method: string,
+  path: string,
+  options: CallOptions = {},
+): Promise<Record<string, unknown>> {
+  const answer = await app.call(method, path, options)
+  const shown = answer.text
+    .replace(/mt_[\w-]+/g, 'mt_')
+    .replace(/"request_id":"[^"]*"/, '')
+    .replace(/@\w+:/, '@:')
+  console.log(method, path.replace(/mt_[\w-]+/, 'mt_'), answer.status, shown.slice(0, 200))
+  return answer.body
+}
+
+const json = (body: string) => ({ body, headers: { 'content-type': 'application/json', cookie: 'a=b' } })
+const SEND = '/api/v1/devices/237123456789/message'
+
+await ask('GET', '/health')
+await ask('GET', '/ready')
+await ask('GET', '/docs')
+await ask('GET', '/docs/json')
+await ask('GET', '/docs/swagger-ui.css')
+await ask('GET', '/nowhere')
+await ask('PATCH', '/api/v1/tokens')
+await ask('POST', '/api/v1/tokens', json('{'))
+await ask('POST', '/api/v1/tokens', { auth: basic(), ...json('{') })
+await ask('POST', '/api/v1/tokens', { auth: basic(), ...json('[]') })
+await ask('POST', '/api/v1/tokens', { auth: basic(), json: { use_host: 'x' } })
+const auth = `Bearer ${(await ask('POST', '/api/v1/tokens', { auth: basic(), json: {} })).token}`
+await ask('GET', '/api/v1/tokens', { auth: basic() })
+await ask('DELETE', '/api/v1/tokens/x', { auth: basic() })
+await ask('DELETE', '/api/v1/tokens/0', { auth: basic(), ...json('{') })
+await ask('POST', '/api/v1/credentials', { auth: basic(), json: { client_id: 'a', role: 'boss' } })
+await ask('PUT', '/api/v1/credentials/admin', { auth: basic(), json: { active: false } })
+await ask('GET', '/api/v1/devices')
+await ask('GET', '/api/v1/devices', { auth })
+await ask('POST', '/api/v1/devices', { auth, json: { platform: 'wa' } })
+await ask('POST', '/api/v1/devices', { auth, json: {} })
+await ask('GET', '/api/v1/devices/qr-code?format=gif', { auth })
+await ask('GET', `/api/v1/devices/qr-code?token=${auth.slice('Bearer '.length)}`)
+await ask('POST', SEND, { auth, json: { platform: 'wa', contact: '1', text: 'x' } })
+await ask('POST', SEND, { auth, ...json('{') })
+const form = new FormData()
+form.append('platform', 'wa')
+form.append('contact', '1')
+form.append('file', new File(['x'], 'a.txt'))
+await ask('POST', SEND, { auth, body: form })
+await ask('GET', '/api/v1/messages?limit=0', { auth })
+await ask('GET', '/api/v1/messages?limit=5', { auth })
+await ask('PUT', '/api/v1/webhooks/x', { auth, json: {} })
+await ask('PUT', '/api/v1/webhooks/1', { auth, json: { active: 'x' } })
+await ask('DELETE', '/api/v1/webhooks/1', { auth })
+await ask('GET', '/api/v1/media/x?expires=1')
+app.destroy()
