@@ -2,7 +2,7 @@
  * docs/usage.md as somebody reads it: every command is run as it is printed, one after the other, in one shell, against a gateway started
  * for the first time; every answer is compared with the one that is printed.
  */
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { formWith, GatewayClient, type Phone, type PhoneMessage } from '../support/gateway-client.ts'
@@ -13,12 +13,16 @@ import { commandsOf, type Example, examplesOf } from '../support/usage-guide.ts'
 import { waitFor } from '../support/wait-for.ts'
 import { webhookReceiver } from '../support/webhook-receiver.ts'
 
+setDefaultTimeout(60_000)
+
 const ROOT = join(import.meta.dir, '..', '..')
 const USAGE = readFileSync(join(ROOT, 'docs', 'usage.md'), 'utf8')
 const EXAMPLES = examplesOf(USAGE)
 const STANDARD_PORT = 8080
 const PORT = isFree(STANDARD_PORT) ? STANDARD_PORT : 0
 const PDF = '%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n'
+/** Long enough for a machine that does much else. */
+const DEADLINE_MS = 20_000
 const DEVICE = '237123456789'
 
 /** What each command is answered with, by the heading it stands under; several in their order. */
@@ -161,7 +165,7 @@ describe('the usage guide', () => {
         receiver.received
           .map(({ json }) => json as Record<string, unknown>)
           .find(({ message }) => message === 'Good morning'),
-      { what: 'the webhook' },
+      { what: 'the webhook', deadlineMs: DEADLINE_MS },
     )
     expect(Object.keys(payload).slice(0, Object.keys(guide).length)).toEqual(Object.keys(guide))
     expect(payload).toMatchObject({
@@ -184,7 +188,7 @@ describe('the usage guide', () => {
         receiver.received
           .map(({ json }) => json as { is_contact: boolean; type: string; media: GuideMedia })
           .find(({ type }) => type === 'm.image'),
-      { what: 'the webhook with a file' },
+      { what: 'the webhook with a file', deadlineMs: DEADLINE_MS },
     )
     const guideMedia = guide.media as GuideMedia
     expect(withFile.is_contact).toBe(false)
@@ -246,7 +250,7 @@ function runs(example: Example): void {
     if (printed !== undefined) expectLike(answer, JSON.parse(printed))
     // The scan was all that the second shell waited for.
     if (code.includes('/sandbox/link/')) expect((await watching)?.exitCode).toBe(0)
-  }, 20_000)
+  })
 }
 
 /** What `make` does is tested by itself; the gateway runs already. */
@@ -262,7 +266,10 @@ async function watchQrCode(code: string): Promise<void> {
 }
 
 function qrPayload(): Promise<string> {
-  return waitFor(() => /^http\S+$/m.exec(secondShell.outputSoFar())?.[0], { what: 'a QR code' })
+  return waitFor(() => /^http\S+$/m.exec(secondShell.outputSoFar())?.[0], {
+    what: 'a QR code',
+    deadlineMs: DEADLINE_MS,
+  })
 }
 
 async function asReaderWouldTypeIt(code: string): Promise<string> {
@@ -335,7 +342,7 @@ async function everythingSettled(): Promise<void> {
       const { body } = await account().api.get<{ status: string }[]>('/api/v1/messages')
       return body.every(({ status }) => ['delivered', 'read', 'failed'].includes(status))
     },
-    { what: 'all examples to be settled' },
+    { what: 'all examples to be settled', deadlineMs: DEADLINE_MS },
   )
 }
 

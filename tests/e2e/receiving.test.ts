@@ -1,5 +1,5 @@
 /** From a message on somebody's phone to the webhook: what arrives, what must not, in which order, and what happens when an endpoint fails. */
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import type { MessagePayload } from '../../src/domain/events.ts'
 import { bytesOf, pngOf, randomFrom } from '../support/files.ts'
 import { type Account, formWith, type GatewayClient, type Phone } from '../support/gateway-client.ts'
@@ -11,6 +11,8 @@ const INLINE_MAX_BYTES = 64 * 1024
 const URL_TTL_S = 60
 /** More than the wait after a first failure (5 s), whatever its jitter. */
 const FIRST_RETRY_MS = 7_000
+
+setDefaultTimeout(60_000)
 
 let gateway: LiveGateway
 let client: GatewayClient
@@ -448,13 +450,13 @@ describe('webhooks', () => {
 
   test('an endpoint that is not there yet gets it later', async () => {
     const { account, device, friend } = await scene()
+    await using witness = await InboxReader.open(account)
     const gone = await InboxReader.open(account)
     const { port } = new URL(gone.receiver.url)
     await gone[Symbol.asyncDispose]()
     await friend.send({ to: device, text: 'are you there?' })
-    await using witness = await InboxReader.open(account)
     await friend.send({ to: device, text: 'for the witness' })
-    await witness.next()
+    await witness.take(2)
     const received: string[] = []
     const server = Bun.serve({
       port: Number(port),

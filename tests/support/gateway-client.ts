@@ -26,6 +26,9 @@ export interface PhoneMessage {
   status: string
 }
 
+/** Long enough for a machine that does much else. */
+const DEADLINE_MS = 20_000
+
 export type Platform = 'wa' | 'signal' | 'telegram'
 
 export interface SendFields {
@@ -63,16 +66,15 @@ export class Phone {
   waitForMessage(
     wanted: (message: PhoneMessage) => boolean,
     what = 'a message on the phone',
-    deadlineMs?: number,
   ): Promise<PhoneMessage> {
     return waitFor(async () => (await this.messages()).find(wanted), {
       what: `${what} (${this.number})`,
-      ...(deadlineMs === undefined ? {} : { deadlineMs }),
+      deadlineMs: DEADLINE_MS,
     })
   }
 
-  waitForText(text: string, deadlineMs?: number): Promise<PhoneMessage> {
-    return this.waitForMessage(message => message.text === text, `"${text}"`, deadlineMs)
+  waitForText(text: string): Promise<PhoneMessage> {
+    return this.waitForMessage(message => message.text === text, `"${text}"`)
   }
 }
 
@@ -134,7 +136,7 @@ export class Account {
         const message = await this.message(id)
         return statuses.includes(message.status) && message
       },
-      { what: `message ${id} to be ${statuses.join(' or ')}` },
+      { what: `message ${id} to be ${statuses.join(' or ')}`, deadlineMs: DEADLINE_MS },
     )
   }
 

@@ -4,6 +4,9 @@ import type { MessagePayload } from '../../src/domain/events.ts'
 import type { Account } from './gateway-client.ts'
 import { type ReceivedRequest, type WebhookReceiver, webhookReceiver } from './webhook-receiver.ts'
 
+/** Long enough for a machine that does much else. */
+const DEADLINE_MS = 30_000
+
 export class InboxReader implements AsyncDisposable {
   private taken = 0
 
@@ -25,13 +28,13 @@ export class InboxReader implements AsyncDisposable {
 
   /** @returns the next message, once it is there. @throws Error when its signature is wrong */
   async next(): Promise<MessagePayload> {
-    const requests = await this.receiver.waitForCount(this.taken + 1)
+    const requests = await this.receiver.waitForCount(this.taken + 1, DEADLINE_MS)
     return this.read(requests[this.taken++])
   }
 
   /** @returns the next messages, this many */
   async take(count: number): Promise<MessagePayload[]> {
-    const requests = await this.receiver.waitForCount(this.taken + count, 30_000)
+    const requests = await this.receiver.waitForCount(this.taken + count, DEADLINE_MS)
     const taken = requests.slice(this.taken, this.taken + count).map(request => this.read(request))
     this.taken += count
     return taken

@@ -18,7 +18,7 @@ export function watchSocket(url: string, headers: Record<string, string> = {}): 
   const { promise: closed, resolve } = Promise.withResolvers<{ code: number; reason: string }>()
   socket.addEventListener('message', ({ data }) => frames.push(data))
   socket.addEventListener('close', ({ code, reason }) => resolve({ code, reason }))
-  const waitForFrame = (index: number, deadlineMs = 5_000) =>
+  const waitForFrame = (index: number, deadlineMs = 20_000) =>
     waitFor(() => frames[index], { what: `frame ${index} of ${url}`, deadlineMs })
   return {
     frames,
