@@ -51,6 +51,8 @@ export function startServer({ config, handle, clock = systemClock }: ServerOptio
     hostname: host,
     port,
     development: false,
+    // With `development: false` Bun would share the port with another process, and a second gateway would start beside the first.
+    reusePort: false,
     idleTimeout: IDLE_TIMEOUT_S,
     maxRequestBodySize: Math.max(config.media.maxBytes * BODY_LIMIT_FACTOR, LEAST_BODY_LIMIT_BYTES),
     ...(tls ? { tls: { cert: Bun.file(tls.certFile), key: Bun.file(tls.keyFile) } } : {}),
