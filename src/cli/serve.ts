@@ -1,10 +1,7 @@
 /** `meshgate serve`: starts the gateway and stops it on a signal. */
 import { join } from 'node:path'
-import type { App } from '../app.ts'
-import { createApp } from '../app.ts'
+import { type App, createApp } from '../app.ts'
 import { type Config, readEnvSource } from '../config/index.ts'
-import { migrateUp } from '../db/migrate.ts'
-import { openDb } from '../db/open.ts'
 import { codeOf } from './failures.ts'
 import { writeFreshEnv } from './setup.ts'
 import { CommandError, loadConfig, type Terminal } from './terminal.ts'
@@ -16,8 +13,7 @@ const DRAIN_TIMEOUT_MS = 9_000
 export async function serve(terminal: Terminal, version: string): Promise<void> {
   const wroteEnv = writeEnvIfNeeded(terminal)
   const { config, secrets } = loadConfig(terminal)
-  migrate(config)
-  const app = await createApp(config, secrets)
+  const app = await createApp(config, secrets, { version })
   const { url } = await start(app, config)
   announce(terminal, config, url, version, wroteEnv)
   await stopSignal()
@@ -29,15 +25,6 @@ function writeEnvIfNeeded(terminal: Terminal): boolean {
   const source = readEnvSource(terminal.directory, terminal.environment)
   const missing = ['CLIENT_ID', 'CLIENT_SECRET', 'SECRET_KEY'].some(name => !source[name])
   return missing && source.APP_MODE !== 'production' && writeFreshEnv(join(terminal.directory, '.env'))
-}
-
-function migrate(config: Config): void {
-  const db = openDb(config.data.databaseFile)
-  try {
-    migrateUp(db.connection, Date.now())
-  } finally {
-    db.close()
-  }
 }
 
 async function start(app: App, { http }: Config): Promise<{ url: string }> {
