@@ -59,6 +59,9 @@ describe('Basic', () => {
   test('takes colons and UTF-8 in the secret, and any case of the scheme', async () => {
     expect(ADMIN.secret).toMatch(/:.*ü/)
     const encoded = basic().slice('Basic '.length)
+    const latin1 = btoa(`${ADMIN.clientId}:${ADMIN.secret}`)
+    expect(latin1).not.toBe(encoded)
+    expect((await app.call('GET', '/api/v1/tokens', { auth: `Basic ${latin1}` })).status).toBe(200)
     for (const scheme of ['Basic', 'basic', 'BASIC']) {
       const answer = await app.call('GET', '/api/v1/tokens', { auth: `${scheme} ${encoded}` })
       expect(answer.status).toBe(200)

@@ -2,6 +2,7 @@
  * Authentication as two macros. A route says `basic: { scope, body }` or `bearer: body`, and its handler gets `credential` or
  * `holder`. The caller is authenticated before the body is looked at, and the body before it is validated.
  */
+import { isUtf8 } from 'node:buffer'
 import { bearer as bearerToken } from '@elysiajs/bearer'
 import { Elysia } from 'elysia'
 import { GatewayError } from '../../domain/errors.ts'
@@ -138,12 +139,17 @@ function presentedToken(
 export function parseBasic(header: string | null): { clientId: string; secret: string } {
   if (header === null) throw challenge('Basic', 'Authorization is missing: send client id and secret')
   const encoded = /^basic +([A-Za-z0-9+/=_-]+) *$/i.exec(header)?.[1]
-  const decoded = encoded === undefined ? '' : Buffer.from(encoded, 'base64').toString('utf8')
+  const decoded = encoded === undefined ? '' : textOf(Buffer.from(encoded, 'base64'))
   const colon = decoded.indexOf(':')
   if (colon < 1) {
     throw challenge('Basic', 'Authorization is malformed: expected "Basic" and base64 of id:secret')
   }
   return { clientId: decoded.slice(0, colon), secret: decoded.slice(colon + 1) }
+}
+
+/** UTF-8, as the challenge asks for; what isn't is from a client that encodes one byte a character (a browser's `btoa`). */
+function textOf(bytes: Buffer): string {
+  return isUtf8(bytes) ? bytes.toString('utf8') : bytes.toString('latin1')
 }
 
 /** In place of a parser: the body is validated, and so has to be something, but it isn't read before the caller is known. */
