@@ -1,9 +1,10 @@
 /**
- * Builds the program as one file: `dist/meshgate` for this platform, or, given names of platforms or `all`,
+ * Builds the program as one file: `dist/meshgate` (or `--outfile`) for this platform, or, given names of platforms or `all`,
  * `dist/meshgate-<platform>` for each.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 
 /** The platform's name in Bun's npm packages, by ours. */
 const PLATFORMS = {
@@ -15,9 +16,12 @@ const PLATFORMS = {
 } as const
 type Platform = keyof typeof PLATFORMS
 
-const names = process.argv.slice(2)
+const { values: options, positionals: names } = parseArgs({
+  options: { outfile: { type: 'string' } },
+  allowPositionals: true,
+})
 if (names.length === 0) {
-  await build(join('dist', process.platform === 'win32' ? 'meshgate.exe' : 'meshgate'))
+  await build(options.outfile ?? join('dist', process.platform === 'win32' ? 'meshgate.exe' : 'meshgate'))
 } else {
   for (const name of names.includes('all') ? Object.keys(PLATFORMS) : names) {
     if (!isPlatform(name)) {

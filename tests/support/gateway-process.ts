@@ -18,6 +18,8 @@ export interface GatewayProcess extends AsyncDisposable {
   output(): string
   /** Sends SIGTERM. @returns its exit code */
   stop(): Promise<number>
+  /** @returns its exit code */
+  signal(signal: NodeJS.Signals): Promise<number>
   /** kill -9: nothing of it gets a chance to finish. */
   kill(): Promise<void>
 }
@@ -73,6 +75,7 @@ export async function spawnGateway({
       pid: child.pid,
       output,
       stop: () => end('SIGTERM'),
+      signal: end,
       kill: async () => {
         await end('SIGKILL')
       },
