@@ -19,9 +19,10 @@ export interface LiveGateway extends AsyncDisposable {
 export async function liveGateway(env: Record<string, string> = {}): Promise<LiveGateway> {
   const folder = tempDir()
   const clock = new SkippingClock()
+  const port = freePort()
   const { config, secrets } = configFrom(
     parseEnvironment({
-      PORT: '0',
+      PORT: String(port),
       CLIENT_ID,
       CLIENT_SECRET,
       SECRET_KEY: 'a secret key of the tests',
@@ -31,7 +32,9 @@ export async function liveGateway(env: Record<string, string> = {}): Promise<Liv
     folder.path,
   )
   const app = await createApp(config, secrets, { clock, logger: createLogger(config.logLevel) })
-  const { url } = await app.start()
+  await app.start()
+  // Where it listens: what it tells of itself may be PUBLIC_URL.
+  const url = `http://localhost:${port}`
   return {
     url,
     clock,
@@ -41,4 +44,10 @@ export async function liveGateway(env: Record<string, string> = {}): Promise<Liv
       folder[Symbol.dispose]()
     },
   }
+}
+
+function freePort(): number {
+  const server = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } })
+  server.stop(true)
+  return server.port
 }
