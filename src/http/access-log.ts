@@ -35,7 +35,7 @@ export function pathStart(url: string): number {
   return start === -1 ? url.length : start
 }
 
-export function pathOf(url: string): string {
+function pathOf(url: string): string {
   const query = url.indexOf('?')
   return url.slice(pathStart(url), query === -1 ? undefined : query)
 }

@@ -2,7 +2,7 @@
 import { GatewayError } from '../domain/errors.ts'
 
 /** Far above what any JSON call needs. */
-export const MAX_JSON_BYTES = 1024 * 1024
+const MAX_JSON_BYTES = 1024 * 1024
 
 /**
  * @returns the parsed body without fields that are null, which mean the same as absent ones; `{}` when there is no body

@@ -53,7 +53,7 @@ export function httpErrorOf(error: GatewayError): HttpError {
   return new HttpError(STATUS_OF[error.code], error.code, error.message, headers)
 }
 
-export interface ErrorBody {
+interface ErrorBody {
   error: string
   code: string
   request_id: string

@@ -20,7 +20,7 @@ export interface HttpServices {
 }
 
 /** Lets an upload be refused before its body is read. */
-export interface DeviceLookup {
+interface DeviceLookup {
   /**
    * @param deviceId phone digits, +E.164 or login id
    * @param platform null: any
@@ -30,7 +30,7 @@ export interface DeviceLookup {
 }
 
 /** A file to be served from the disk. */
-export interface DownloadableFile {
+interface DownloadableFile {
   path: string
   fileName: string
   mimeType: string

@@ -1,6 +1,5 @@
 /** Says in one sentence which field is wrong and what was expected, instead of a validator's dump. */
-import type { TSchema } from '@sinclair/typebox'
-import type { ValidationError } from 'elysia'
+import type { TSchema, ValidationError } from 'elysia'
 import { AS_INTEGER, wholeNumberPhrase } from './schemas.ts'
 
 /** The part of a TypeBox error that is used. */

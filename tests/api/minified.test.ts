@@ -3,12 +3,11 @@
  * binary: what is parsed, validated and refused must not depend on it.
  */
 import { expect, test } from 'bun:test'
-import { join } from 'node:path'
 import { tempDir } from '../support/temp-dir.ts'
 
 test('the application does the same when it is minified', async () => {
   using folder = tempDir()
-  const probe = join(import.meta.dir, '../support/http-probe.ts')
+  const probe = Bun.fileURLToPath(import.meta.resolve('../support/http-probe.ts'))
   const built = await Bun.build({ entrypoints: [probe], target: 'bun', minify: true, outdir: folder.path })
   expect(built.success).toBeTrue()
   // Files that are embedded in the binary are found from the working directory here.

@@ -16,7 +16,7 @@ export interface OpenApiDocument {
   }
 }
 
-export interface Operation {
+interface Operation {
   summary?: string
   description?: string
   tags?: string[]

@@ -1,6 +1,5 @@
 /** Writes a route's entry in the OpenAPI document: what it says, what it answers, and with which errors. */
-import type { TSchema } from '@sinclair/typebox'
-import type { DocumentDecoration } from 'elysia'
+import type { DocumentDecoration, TSchema } from 'elysia'
 import { AS_INTEGER } from '../schemas.ts'
 
 type Security = 'basicAuth' | 'bearerAuth' | 'none'
@@ -16,7 +15,7 @@ export interface OperationText {
   errors: readonly (keyof typeof ERRORS)[]
 }
 
-export interface Answer {
+interface Answer {
   description: string
   schema?: TSchema
   contentType?: string
@@ -31,7 +30,7 @@ export const TAGS = {
   Media: 'Files of incoming messages.',
   Service: 'Whether the gateway is alive and ready.',
 } as const
-export type Tag = keyof typeof TAGS
+type Tag = keyof typeof TAGS
 
 export const ERRORS = {
   400: 'A field is missing or wrong; `error` names it',

@@ -136,7 +136,7 @@ function presentedToken(
  * RFC 7617: base64 of `id:secret` in UTF-8; the secret may have colons of its own.
  * @throws HttpError 401
  */
-export function parseBasic(header: string | null): { clientId: string; secret: string } {
+function parseBasic(header: string | null): { clientId: string; secret: string } {
   if (header === null) throw challenge('Basic', 'Authorization is missing: send client id and secret')
   const encoded = /^basic +([A-Za-z0-9+/=_-]+) *$/i.exec(header)?.[1]
   const decoded = encoded === undefined ? '' : textOf(Buffer.from(encoded, 'base64'))

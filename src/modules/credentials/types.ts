@@ -16,14 +16,14 @@ export interface CredentialView {
 /** A caller that has proved itself: a credential without its secret's hash. */
 export type Principal = Pick<Credential, 'clientId' | 'role' | 'scopes'>
 
-export interface CredentialInput {
+interface CredentialInput {
   clientId: string
   description?: string | undefined
   role?: Role | undefined
   scopes?: readonly string[] | undefined
 }
 
-export interface CredentialChange {
+interface CredentialChange {
   description?: string | undefined
   active?: boolean | undefined
   role?: Role | undefined

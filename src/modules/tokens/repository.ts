@@ -13,7 +13,7 @@ export interface Ownership {
   orphans: boolean
 }
 
-export interface FoundToken {
+interface FoundToken {
   id: number
   isAdmin: boolean
   expiresAt: number | null

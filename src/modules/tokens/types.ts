@@ -21,7 +21,7 @@ export interface TokenHolder {
   isAdmin: boolean
 }
 
-export interface TokenInput {
+interface TokenInput {
   credential: Principal
   useHost?: boolean | undefined
   /** RFC 3339 with an offset, in the future. */

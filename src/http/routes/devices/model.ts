@@ -71,7 +71,7 @@ export const RemoveDevice = t.Object(
   { examples: [{ device_id: '237123456789', platform: 'wa' }] },
 )
 
-export const QR_FORMATS = ['raw', 'json', 'png', 'svg', 'terminal'] as const
+const QR_FORMATS = ['raw', 'json', 'png', 'svg', 'terminal'] as const
 export type QrFormat = (typeof QR_FORMATS)[number]
 
 export const QrQuery = t.Object({

@@ -60,7 +60,7 @@ export function createQrViewer({
 }
 
 /** @returns null when the format has nothing to say about the event */
-export async function render(event: LinkEvent, format: QrFormat): Promise<string | Uint8Array | null> {
+async function render(event: LinkEvent, format: QrFormat): Promise<string | Uint8Array | null> {
   if (format === 'json') return JSON.stringify(event)
   if (event.type === 'code') return event.code
   if (event.type !== 'qr') return null

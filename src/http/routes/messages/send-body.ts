@@ -1,6 +1,7 @@
 /** A send as it comes in: JSON, a multipart form or a URL-encoded one, brought to the same fields. */
-import { TypeCompiler } from '@sinclair/typebox/compiler'
+
 import type { Static } from 'elysia'
+import { TypeCompiler } from 'elysia/type-system'
 import { GatewayError } from '../../../domain/errors.ts'
 import type { StagedFile } from '../../../modules/media/types.ts'
 import { isJson, parseJson, readText, withoutNulls } from '../../body.ts'
