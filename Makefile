@@ -3,7 +3,7 @@
 BUN := .tools/bun
 MESHGATE := $(BUN) src/main.ts
 # Development tools run on Bun too, so that no Node.js is needed (nor its version matters).
-TOOL := $(BUN) --bun node_modules/.bin/
+PACKAGE_RUN := $(BUN) --bun run
 
 .DEFAULT_GOAL := help
 .PHONY: help bun deps setup run migrate-up migrate-down migrate-status test lint format build build-all bench openapi clean
@@ -43,17 +43,17 @@ endif
 	@$(BUN) scripts/test.ts $(TESTS)
 
 lint: deps ## check format, types, dead code, layers and shell scripts
-	$(TOOL)biome check --error-on-warnings
-	$(TOOL)tsc -p .
-	$(TOOL)knip
-	$(TOOL)depcruise --config .dependency-cruiser.cjs src migrations tests scripts
+	@$(PACKAGE_RUN) check:code
+	@$(PACKAGE_RUN) check:types
+	@$(PACKAGE_RUN) check:unused
+	@$(PACKAGE_RUN) check:layers
 ifeq ($(CI),true)
 	@sh scripts/install-ci-tools.sh
 endif
 	@sh scripts/shellcheck.sh
 
 format: deps ## format the code and fix what can be fixed
-	$(TOOL)biome check --write
+	@$(PACKAGE_RUN) format
 
 build: deps ## build dist/meshgate, one file for this platform
 	$(BUN) scripts/build.ts

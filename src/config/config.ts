@@ -5,7 +5,7 @@ import { ConfigError, type Env } from './env.ts'
 
 /** Platforms that the sandbox can play. */
 const SANDBOX_PLATFORMS = ['wa', 'signal', 'telegram'] as const
-export type SandboxPlatform = (typeof SANDBOX_PLATFORMS)[number]
+type SandboxPlatform = (typeof SANDBOX_PLATFORMS)[number]
 
 export interface Config {
   mode: 'development' | 'production'

@@ -1,3 +1,3 @@
 /** env → config → secrets. */
-export { type Config, configFrom, type SandboxPlatform, type Secrets } from './config.ts'
+export { type Config, configFrom, type Secrets } from './config.ts'
 export { ConfigError, type EnvSource, parseEnvironment, processEnvironment, readEnvSource } from './env.ts'
