@@ -191,7 +191,10 @@ export function createMessageRepository(db: Db): MessageRepository {
   const requeue = orm
     .update(messages)
     .set({ status: 'queued' })
-    .where(and(eq(messages.lane, param('lane')), eq(messages.status, 'sending')))
+    .where(
+      // The literal list is the one of messages_waiting: without it the statement would read the whole table.
+      sql`${messages.lane} = ${param('lane')} and ${messages.seq} <= ${param('last')} and ${messages.status} in ('queued', 'sending') and ${messages.status} = 'sending'`,
+    )
     .prepare()
   const earliest = orm
     .select({ dueAt: sql<number | null>`min(${outboxLanes.dueAt})` })
@@ -289,7 +292,7 @@ export function createMessageRepository(db: Db): MessageRepository {
         if (early.status !== 'sent') markStatus.run({ seq, status: early.status, reason: early.reason, now })
       }),
 
-    release: ({ lane, leaseId }, dueAt) =>
+    release: ({ lane, leaseId, messages: claimed }, dueAt) =>
       committer.write(() => {
         const [next] = waitingMessages.all({ lane, limit: 1 })
         if (!next) {
@@ -297,7 +300,7 @@ export function createMessageRepository(db: Db): MessageRepository {
           return
         }
         // Claimed with the others, but not tried.
-        requeue.run({ lane })
+        requeue.run({ lane, last: claimed.at(-1)?.seq ?? 0 })
         returnLane.run({ lane, leaseId, dueAt })
       }),
 
