@@ -16,28 +16,40 @@ export class HttpConnection {
   private waiting: Waiting | undefined
   private unsent: Buffer | undefined
 
-  private constructor(private readonly fixedHead: string) {}
+  private constructor(
+    private readonly url: URL,
+    private readonly fixedHead: string,
+  ) {}
 
   /** @param headers what every request has beside Host and Content-Length */
   static async open(url: string, headers: Record<string, string>): Promise<HttpConnection> {
-    const { hostname, port, host } = new URL(url)
-    const lines = Object.entries({ host, ...headers }).map(([name, value]) => `${name}: ${value}\r\n`)
-    const connection = new HttpConnection(` HTTP/1.1\r\n${lines.join('')}`)
-    connection.socket = await Bun.connect<undefined>({
-      hostname,
-      port: Number(port),
-      socket: {
-        data: (_socket, chunk) => connection.onData(chunk),
-        drain: () => connection.flush(),
-        close: () => connection.fail(new Error('the connection was closed')),
-        error: (_socket, error) => connection.fail(error),
-      },
-    })
+    const target = new URL(url)
+    const lines = Object.entries({ host: target.host, ...headers }).map(
+      ([name, value]) => `${name}: ${value}\r\n`,
+    )
+    const connection = new HttpConnection(target, ` HTTP/1.1\r\n${lines.join('')}`)
+    await connection.connect()
     return connection
   }
 
-  request(method: string, path: string, body: string): Promise<HttpAnswer> {
+  private async connect(): Promise<void> {
+    const { hostname, port } = this.url
+    this.socket = await Bun.connect<undefined>({
+      hostname,
+      port: Number(port),
+      socket: {
+        data: (_socket, chunk) => this.onData(chunk),
+        drain: () => this.flush(),
+        close: () => this.onEnd(new Error('the connection was closed')),
+        error: (_socket, error) => this.onEnd(error),
+      },
+    })
+  }
+
+  async request(method: string, path: string, body: string): Promise<HttpAnswer> {
     if (this.waiting) throw new Error('a request is under way')
+    // A server may close a connection that is idle.
+    if (!this.socket) await this.connect()
     return new Promise((resolve, reject) => {
       this.waiting = { resolve, reject }
       const length = `content-length: ${Buffer.byteLength(body)}\r\n\r\n`
@@ -46,14 +58,10 @@ export class HttpConnection {
     })
   }
 
-  close(): void {
-    this.socket?.end()
-  }
-
   private flush(): void {
     if (!this.unsent || !this.socket) return
     const written = this.socket.write(this.unsent)
-    if (written < 0) this.fail(new Error('the connection is closed'))
+    if (written < 0) this.onEnd(new Error('the connection is closed'))
     this.unsent = written < this.unsent.length ? this.unsent.subarray(Math.max(0, written)) : undefined
   }
 
@@ -67,6 +75,11 @@ export class HttpConnection {
     } catch (error) {
       this.fail(error)
     }
+  }
+
+  private onEnd(error: unknown): void {
+    this.socket = undefined
+    this.fail(error)
   }
 
   private fail(error: unknown): void {

@@ -116,7 +116,7 @@ async function run({ perSecond, seconds }: PhonesTask['stages'][number]): Promis
 function submit(phone: string, text: string): void {
   dueAt.set(text, performance.now())
   waiting.push({ phone, text })
-  const connection = idle.pop()
+  const connection = idle.shift()
   if (connection) void drain(connection)
 }
 
