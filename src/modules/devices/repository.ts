@@ -1,5 +1,5 @@
 /** SQL of the devices table. */
-import { and, asc, eq, ne, sql } from 'drizzle-orm'
+import { and, eq, ne, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { type Device, devices } from '../../db/schema/index.ts'
 import type { DeviceState } from '../../domain/states.ts'
@@ -38,7 +38,6 @@ export function createDeviceRepository(db: Db): DeviceRepository {
     .select()
     .from(devices)
     .where(eq(devices.identityId, sql.placeholder('identityId')))
-    .orderBy(asc(devices.createdAt), asc(devices.id))
     .prepare()
   const byId = orm
     .select()
@@ -47,7 +46,8 @@ export function createDeviceRepository(db: Db): DeviceRepository {
     .prepare()
 
   return {
-    listAll: async identityId => byIdentity.all({ identityId }),
+    // Ordered here: SQLite sets up its sorter even for one row, which would be the dearest part of accepting a send.
+    listAll: async identityId => byIdentity.all({ identityId }).sort(oldestFirst),
     get: async id => byId.get({ id }) ?? null,
 
     upsert: (identityId, platform, login, newId, now) =>
@@ -118,4 +118,8 @@ export function createDeviceRepository(db: Db): DeviceRepository {
         .all()
         .map(row => row.identityId),
   }
+}
+
+function oldestFirst(one: Device, other: Device): number {
+  return one.createdAt - other.createdAt || (one.id < other.id ? -1 : 1)
 }

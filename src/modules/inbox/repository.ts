@@ -85,7 +85,6 @@ export function createInboxRepository(db: Db): InboxRepository {
     .select()
     .from(devices)
     .where(and(eq(devices.identityId, param('identityId')), ne(devices.state, 'logged_out')))
-    .orderBy(asc(devices.createdAt))
     .prepare()
   const profile = orm
     .select()
@@ -309,7 +308,11 @@ export function createInboxRepository(db: Db): InboxRepository {
         if (identity) ours.set(identity.userId, identityId)
       }
       const linked = new Map(
-        [...ours.values()].map(identityId => [identityId, linkedDevices.all({ identityId })]),
+        [...ours.values()].map(identityId => [
+          identityId,
+          // Ordered here: SQLite sets up its sorter even for one row, and this is asked for every batch.
+          linkedDevices.all({ identityId }).sort((one, other) => one.createdAt - other.createdAt),
+        ]),
       )
       const names = new Map<string, string>()
       for (const userId of userIds) {
