@@ -6,10 +6,10 @@ MESHGATE := $(BUN) src/main.ts
 PACKAGE_RUN := $(BUN) --bun run
 
 .DEFAULT_GOAL := help
-.PHONY: help bun deps setup run migrate-up migrate-down migrate-status test lint format build build-all bench openapi clean
+.PHONY: help bun deps setup run migrate-up migrate-down migrate-status test lint format build build-all bench migration-sql openapi clean
 
 help: ## list the tasks
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 bun:
 	@sh scripts/install-bun.sh
@@ -64,8 +64,11 @@ build-all: deps ## build dist/meshgate-<platform> for every platform
 bench: deps ## measure against the figures to reach
 	$(BUN) tests/bench/main.ts
 
+migration-sql: deps ## print the SQL of the tables in src/db/schema, to write a migration from
+	@$(BUN) --bun node_modules/.bin/drizzle-kit export
+
 openapi: deps ## write openapi.json from the routes
-	$(BUN) scripts/openapi.ts
+	@$(BUN) src/http/openapi/print.ts > openapi.json.new && mv openapi.json.new openapi.json
 
 clean: ## remove what was built (not .env, the data or the installed tools)
 	rm -rf dist
