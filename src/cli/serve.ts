@@ -1,4 +1,5 @@
 /** `meshgate serve`: starts the gateway and stops it on a signal. */
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type App, createApp } from '../app.ts'
 import { type Config, readEnvSource } from '../config/index.ts'
@@ -50,7 +51,8 @@ function announce(terminal: Terminal, config: Config, url: string, version: stri
     )
   }
   const file = join(terminal.directory, '.env')
-  terminal.print(`  credentials  CLIENT_ID and CLIENT_SECRET in ${file}${wroteEnv ? ' (written now)' : ''}`)
+  const where = existsSync(file) ? `in ${file}` : 'of the environment'
+  terminal.print(`  credentials  CLIENT_ID and CLIENT_SECRET ${where}${wroteEnv ? ' (written now)' : ''}`)
 }
 
 /** Resolves at the first SIGINT or SIGTERM; the second ends the process at once. */

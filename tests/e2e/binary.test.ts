@@ -217,6 +217,21 @@ describe('a first start in an empty folder', () => {
   })
 })
 
+test('production takes its settings from the environment, writes no .env and has no sandbox', async () => {
+  await using gateway = await serve(undefined, {
+    APP_MODE: 'production',
+    ALLOW_INSECURE_SERVER: 'true',
+    CLIENT_ID: 'operator',
+    CLIENT_SECRET: 'x'.repeat(20),
+    SECRET_KEY: 'y'.repeat(20),
+  })
+  expect(gateway.output()).toContain('CLIENT_ID and CLIENT_SECRET of the environment')
+  expect(gateway.output()).not.toContain('sandbox')
+  expect(readdirSync(gateway.directory)).toEqual(['data'])
+  expect((await fetch(`${gateway.url}/sandbox`)).status).toBe(404)
+  await new GatewayClient(gateway).account()
+})
+
 describe('stopping', () => {
   test.each(['SIGTERM', 'SIGINT'] as const)('%s ends it in time with exit code 0', async signal => {
     await using gateway = await serve()
