@@ -29,7 +29,7 @@ export function showEvents(
 }
 
 /** What a state event says about the one that it replaced, and an invite about its room. */
-export function addState(core: Core, row: EventRow, unsigned: JsonObject): void {
+function addState(core: Core, row: EventRow, unsigned: JsonObject): void {
   const previous = row.replaces === null ? undefined : core.events.at(row.replaces)
   if (previous) {
     unsigned.prev_content = parseStored(previous.content)

@@ -21,7 +21,7 @@ import { createNetworkStore } from './network/store.ts'
 import type { SandboxPlatform } from './platforms.ts'
 
 export type { SandboxBridge } from './bridge/bridge.ts'
-export { SANDBOX_PLATFORMS, type SandboxPlatform } from './platforms.ts'
+export type { SandboxPlatform } from './platforms.ts'
 
 export interface SandboxOptions {
   /** Open and migrated. */

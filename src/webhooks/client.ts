@@ -76,7 +76,7 @@ export function createWebhookClient(options: {
 }
 
 /** `v1,<base64 of HMAC-SHA256 over "id.timestamp.body">` (Standard Webhooks, "Signature scheme"). */
-export function sign(secret: string, id: string, timestamp: string, body: string): string {
+function sign(secret: string, id: string, timestamp: string, body: string): string {
   const key = Buffer.from(
     secret.startsWith(SECRET_PREFIX) ? secret.slice(SECRET_PREFIX.length) : secret,
     'base64',

@@ -430,19 +430,25 @@ describe('order', () => {
 describe('webhooks', () => {
   test('a failed delivery is tried again: the same id and body, and what follows waits', async () => {
     const { account, device, friend } = await scene()
-    await using inbox = await InboxReader.open(account, (_request, index) =>
-      index === 0 ? new Response('sorry', { status: 500 }) : new Response('ok'),
-    )
-    await friend.send({ to: device, text: 'tried twice' })
-    await inbox.next()
-    await friend.send({ to: device, text: 'after it' })
-    await skipRetriesUntil(() => inbox.receiver.received.length === 3)
-    const [first, second, third] = inbox.receiver.received
-    expect(second?.headers.get('webhook-id')).toBe(first?.headers.get('webhook-id') ?? '')
-    expect(second?.text).toBe(first?.text ?? '')
-    expect(await inbox.next()).toMatchObject({ message: 'tried twice' })
-    expect(await inbox.next()).toMatchObject({ message: 'after it' })
-    expect(third?.headers.get('webhook-id')).not.toBe(first?.headers.get('webhook-id') ?? '')
+    const { promise: allSent, resolve: sentAll } = Promise.withResolvers<void>()
+    await using inbox = await InboxReader.open(account, async (_request, index) => {
+      // Meanwhile the others come to wait in line together.
+      if (index === 0) await allSent
+      return index === 1 ? new Response('sorry', { status: 500 }) : new Response('ok')
+    })
+    await friend.send({ to: device, text: 'the first' })
+    expect((await inbox.next()).message).toBe('the first')
+    await using witness = await InboxReader.open(account)
+    const texts = ['tried twice', 'after it', 'and after that']
+    for (const text of texts) await friend.send({ to: device, text })
+    await witness.take(3)
+    sentAll()
+    await skipRetriesUntil(() => inbox.receiver.received.length === 5)
+    const [, failed, again, next] = inbox.receiver.received
+    expect(again?.headers.get('webhook-id')).toBe(failed?.headers.get('webhook-id') ?? '')
+    expect(again?.text).toBe(failed?.text ?? '')
+    expect(next?.headers.get('webhook-id')).not.toBe(failed?.headers.get('webhook-id') ?? '')
+    expect((await inbox.take(4)).map(({ message }) => message)).toEqual(['tried twice', ...texts])
   })
 
   test('an endpoint that is not there yet gets it later', async () => {

@@ -20,7 +20,7 @@ export const DEVICE: DeviceView = {
 }
 
 /** A link that a test drives. */
-export class FakeLink {
+class FakeLink {
   started: { identityId: string; platform: string; flow: string | undefined }[] = []
   latest: LinkEvent | null = null
   underWay = false

@@ -11,7 +11,7 @@ import type { Tx } from '../tx.ts'
 import { bindAlias, newAlias } from './directory.ts'
 import { introduceUsers, memberContent } from './membership.ts'
 
-export const DEFAULT_ROOM_VERSION = '11'
+const DEFAULT_ROOM_VERSION = '11'
 const ROOM_VERSIONS = ['10', '11']
 
 const jsonObject = z.custom<JsonObject>(isObject, 'must be an object')

@@ -32,7 +32,7 @@ async function introduceUser(core: Core, userId: string): Promise<void> {
 }
 
 /** @returns true when the appservice says that it has what was asked for */
-export async function queryAppservice(core: Core, num: number, path: string): Promise<boolean> {
+async function queryAppservice(core: Core, num: number, path: string): Promise<boolean> {
   const delivery = core.appservices.get(num)?.delivery
   if (!isReachable(delivery)) return false
   const signal = AbortSignal.any([core.stopping.signal, AbortSignal.timeout(QUERY_TIMEOUT_MS)])

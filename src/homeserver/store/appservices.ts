@@ -14,8 +14,6 @@ export interface AppserviceRow {
   in_flight_to: number | null
 }
 
-export type AppserviceStore = ReturnType<typeof appserviceStore>
-
 export function appserviceStore(db: Database) {
   const all = db.prepare<AppserviceRow, []>('SELECT * FROM hs_appservices ORDER BY num')
   const upsert = db.prepare<AppserviceRow, [string, string, string, string, number, number, string]>(

@@ -14,8 +14,6 @@ export interface OneTimeKeyRow {
   key: string
 }
 
-export type KeyStore = ReturnType<typeof keyStore>
-
 export function keyStore(db: Database) {
   const putDeviceKeys = db.prepare(
     'INSERT INTO hs_device_keys (user_id, device_id, keys) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET keys = excluded.keys',

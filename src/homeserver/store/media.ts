@@ -9,8 +9,6 @@ export interface MediaRow {
   size_bytes: number | null
 }
 
-export type MediaStore = ReturnType<typeof mediaStore>
-
 export function mediaStore(db: Database) {
   const insert = db.prepare(
     `INSERT INTO hs_media (media_id, user_id, content_type, filename, size_bytes, created_at) VALUES (?, ?, ?, ?, ?, ?)

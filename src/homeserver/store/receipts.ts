@@ -12,8 +12,6 @@ export interface ReceiptRow {
   stream_id: number
 }
 
-export type ReceiptStore = ReturnType<typeof receiptStore>
-
 export function receiptStore(db: Database) {
   const put = db.prepare(
     `INSERT INTO hs_receipts (room, user_id, receipt_type, thread_id, event_id, ts, stream_id) VALUES (?, ?, ?, ?, ?, ?, ?)

@@ -11,7 +11,7 @@ import {
 import { GroupCommit } from '../../../src/lib/group-commit.ts'
 
 const MIGRATION = readFileSync(join(import.meta.dir, '../../../migrations/0002_homeserver.up.sql'), 'utf8')
-export const SERVER = 'hs.test'
+const SERVER = 'hs.test'
 const DEADLINE_MS = 5000
 
 export type Loose = Record<string, unknown>
