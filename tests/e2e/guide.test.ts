@@ -215,6 +215,12 @@ describe('the usage guide', () => {
     expect(() => verified(request?.text.replace('signed', 'forged'), headers)).toThrow()
   })
 
+  test('leads to files that are there', () => {
+    const links = [...USAGE.matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, link = '']) => link)
+    expect(links).toContain('../SECURITY.md')
+    expect(links.filter(link => !existsSync(join(ROOT, 'docs', link)))).toEqual([])
+  })
+
   // The guide of the API that this one takes the place of, where it lies beside the checkout.
   const original = join(ROOT, '..', 'shared', 'usage-guide.txt')
   test.skipIf(!existsSync(original))('has every command of the original, in its order', () => {
