@@ -6,8 +6,9 @@ import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { createHash } from 'node:crypto'
 import type { MessagePayload } from '../../src/domain/events.ts'
 import { bytesOf } from '../support/files.ts'
-import { formWith, GatewayClient, type PhoneMessage } from '../support/gateway-client.ts'
+import { formWith, GatewayClient, type PhoneMessage, scan } from '../support/gateway-client.ts'
 import { type GatewayProcess, spawnGateway } from '../support/gateway-process.ts'
+import { watchSocket } from '../support/socket-watcher.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import { waitFor } from '../support/wait-for.ts'
 import { type WebhookReceiver, webhookReceiver } from '../support/webhook-receiver.ts'
@@ -133,6 +134,63 @@ describe('in the middle of traffic in both directions', () => {
   })
 })
 
+test('chats that begin at the moment of a kill: with contacts, in groups, and from strangers', async () => {
+  const directory = newFolder()
+  await using receiver = webhookReceiver()
+  const { token, device } = await prepare(directory, receiver)
+  /** What each phone is to have received, and what the webhook is. */
+  const onPhones = new Map<string, string>()
+  const atWebhook = new Set<string>()
+  let begun = 0
+  const begin: ((client: GatewayClient, phone: string) => Promise<unknown>)[] = [
+    async (client, phone) => {
+      await client.accountOf(token).send(device, { contact: phone, text: `to ${phone}` })
+      onPhones.set(phone, `to ${phone}`)
+    },
+    async (client, phone) => {
+      const { invite_link } = await client.newGroup(`Group of ${phone}`, [phone])
+      await client.accountOf(token).send(device, { group_url: invite_link, text: `to the group of ${phone}` })
+      onPhones.set(phone, `to the group of ${phone}`)
+    },
+    async (client, phone) => {
+      await client.phone(phone).send({ to: device, text: `from ${phone}` })
+      atWebhook.add(`from ${phone}`)
+    },
+  ]
+  const beginChats = async (client: GatewayClient) => {
+    for (;;) {
+      try {
+        const { number } = await client.newPhone()
+        await begin[begun++ % begin.length]?.(client, number)
+      } catch {
+        return
+      }
+    }
+  }
+  for (const count of [1, 5, 12]) {
+    await using gateway = await spawnGateway({ directory })
+    const client = new GatewayClient(gateway)
+    const before = onPhones.size + atWebhook.size
+    const running = Array.from({ length: 6 }, () => beginChats(client))
+    await waitFor(() => onPhones.size + atWebhook.size >= before + count, { deadlineMs: DEADLINE_MS })
+    await gateway.kill()
+    await Promise.all(running)
+  }
+
+  await using gateway = await spawnGateway({ directory })
+  const client = new GatewayClient(gateway)
+  await everythingSent(client, token)
+  for (const [phone, text] of onPhones) {
+    expect((await client.phone(phone).received()).map(message => message.text)).toEqual([text])
+  }
+  const missing = () => {
+    const there = new Set(payloadsOf(receiver).map(({ message }) => message))
+    return [...atWebhook].filter(text => !there.has(text))
+  }
+  await waitFor(() => missing().length === 0, { what: 'strangers at the webhook', deadlineMs: DEADLINE_MS })
+  expectOneWebhookIdEach(receiver)
+})
+
 describe('the same data after a kill', () => {
   test('devices, webhooks and tokens are as they were, and the phone still has its messages', async () => {
     const directory = newFolder()
@@ -175,6 +233,28 @@ describe('the same data after a kill', () => {
   })
 })
 
+test('a phone that has scanned is linked, even when the gateway is killed at that moment', async () => {
+  const directory = newFolder()
+  const before = await spawnGateway({ directory })
+  const { account, phone } = await accountWithPhone(before)
+  await using socket = watchSocket(await account.addDevice('wa'))
+  expect((await scan(await socket.waitForText(0), phone)).status).toBe(200)
+  await before.kill()
+
+  await using after = await spawnGateway({ directory })
+  const client = new GatewayClient(after)
+  await using receiver = webhookReceiver()
+  const again = client.accountOf(account.token)
+  await again.addWebhook(receiver.url)
+  const stranger = await client.newPhone()
+  await stranger.send({ to: phone, text: 'are you linked?' })
+  const [request] = await receiver.waitForCount(1, DEADLINE_MS)
+  expect(request?.json).toMatchObject({ message: 'are you linked?', device_id: phone })
+  expect((await again.devices()).map(({ device_id }) => device_id)).toEqual([phone])
+  await again.send(phone, { contact: stranger.number, text: 'I am' })
+  await stranger.waitForText('I am')
+})
+
 describe('SIGTERM', () => {
   test('with a webhook that does not answer: exit code 0 within ten seconds, and it is delivered after', async () => {
     const directory = newFolder()
@@ -200,6 +280,11 @@ describe('SIGTERM', () => {
     expect(second?.text).toBe(first?.text ?? '')
   })
 })
+
+async function accountWithPhone(gateway: GatewayProcess) {
+  const client = new GatewayClient(gateway)
+  return { account: await client.account(), phone: (await client.newPhone()).number }
+}
 
 /** A first run: a token with a webhook and a linked phone, friends of its owner, and a group of them all. */
 async function prepare(directory: string, receiver: WebhookReceiver) {
