@@ -8,6 +8,14 @@ import type { EnvSource } from '../config/index.ts'
 
 const VARIABLE = 'BUN_CONFIG_MAX_HTTP_REQUESTS'
 const MAX_FETCHES = '4096'
+/**
+ * JavaScriptCore on Linux stops its threads by this signal. One on its way while execve takes the handlers away would end the process, so it is
+ * ignored from shortly before, which execve keeps; the program that follows sets its own handler.
+ */
+const SIGPWR = 30
+const SIG_IGN = 1n
+/** More than a struct sigaction takes, whose first word is the handler. */
+const SIGACTION_WORDS = 32
 const LIBC: Partial<Record<NodeJS.Platform, string>> = { linux: 'libc.so.6', darwin: 'libSystem.B.dylib' }
 
 /** Returns when the limit is set already or the system has no execve: the gateway then works with the limit there is. */
@@ -17,14 +25,21 @@ export function raiseFetchLimit(args: readonly string[], environment: EnvSource)
   try {
     const { symbols } = dlopen(libc, {
       execve: { args: [FFIType.ptr, FFIType.ptr, FFIType.ptr], returns: FFIType.int },
+      sigaction: { args: [FFIType.int, FFIType.ptr, FFIType.ptr], returns: FFIType.int },
     })
     const program = cString(process.execPath)
     const argv = cStringArray([process.execPath, ...scriptOf(), ...args])
     const envp = cStringArray(
       Object.entries({ ...environment, [VARIABLE]: MAX_FETCHES }).map(([name, value]) => `${name}=${value}`),
     )
+    const before = new BigUint64Array(SIGACTION_WORDS)
+    const ignore = new BigUint64Array(SIGACTION_WORDS)
+    ignore[0] = SIG_IGN
+    const isLinux = process.platform === 'linux'
+    if (isLinux) symbols.sigaction(SIGPWR, ptr(ignore), ptr(before))
     // Comes back only when it failed.
     symbols.execve(ptr(program), ptr(argv.pointers), ptr(envp.pointers))
+    if (isLinux) symbols.sigaction(SIGPWR, ptr(before), null)
   } catch {
     // No such library (a system without glibc) or no permission to load it.
   }
