@@ -60,7 +60,8 @@ export async function spawnGateway({
   try {
     const url = await waitFor(
       async () => {
-        if (child.exitCode !== null) throw new Error(`the gateway ended with ${child.exitCode}: ${output()}`)
+        if (child.exitCode !== null || child.signalCode !== null)
+          throw new Error(`the gateway ended with ${child.exitCode ?? child.signalCode}: ${output()}`)
         const told = /is ready at (\S+)/.exec(output())?.[1]
         return told && (await isHealthy(told)) ? told : null
       },
