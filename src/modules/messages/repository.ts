@@ -145,6 +145,12 @@ export function createMessageRepository(db: Db): MessageRepository {
     .orderBy(messages.seq)
     .limit(param('limit'))
     .prepare()
+  const anyWaiting = orm
+    .select({ seq: messages.seq })
+    .from(messages)
+    .where(and(eq(messages.lane, param('lane')), sql`${messages.status} in ('queued', 'sending')`))
+    .limit(1)
+    .prepare()
   const markSending = orm
     .update(messages)
     .set({ status: 'sending', attempts: sql`${messages.attempts} + 1`, updatedAt: sql`${param('now')}` })
@@ -294,8 +300,7 @@ export function createMessageRepository(db: Db): MessageRepository {
 
     release: ({ lane, leaseId, messages: claimed }, dueAt) =>
       committer.write(() => {
-        const [next] = waitingMessages.all({ lane, limit: 1 })
-        if (!next) {
+        if (!anyWaiting.get({ lane })) {
           closeLane.run({ lane })
           return
         }
