@@ -71,8 +71,8 @@ export interface Plan {
   unknownDevices: { identityId: string; platform: string }[]
 }
 
-/** Clocks of phone networks, bridges and ours differ a little, and some networks count whole seconds. */
-const CLOCK_TOLERANCE_MS = 2_000
+/** We learn of a link a moment after the bridge made it, and a message may come in between. */
+const LINK_NOTICE_MS = 250
 
 /** @param batch in the order it happened */
 export function planBatch(batch: EventBatch, knowledge: Knowledge): Plan {
@@ -246,7 +246,12 @@ class Planner {
 function isReceived(event: RoomEvent, chat: ChatState, device: Device): boolean {
   if (event.sender === chat.bridgeBot || event.sender === device.ghostUserId) return false
   if (ghostIdOf(event.sender) === device.loginId) return false
-  return event.origin_server_ts >= device.linkedAt - CLOCK_TOLERANCE_MS
+  return event.origin_server_ts >= oldestReceived(event.origin_server_ts, device.linkedAt)
+}
+
+/** Messages older than this are from before the link. A network that counts whole seconds rounds its times down. */
+function oldestReceived(sentAt: number, linkedAt: number): number {
+  return sentAt % 1_000 === 0 ? linkedAt - LINK_NOTICE_MS - 999 : linkedAt - LINK_NOTICE_MS
 }
 
 /** mautrix bridges name their ghosts `<network>_<id on the network>`. */

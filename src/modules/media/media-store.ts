@@ -121,9 +121,25 @@ export function createMediaStore(options: MediaStoreOptions): MediaFiles {
       const body = response.body ?? new Blob([]).stream()
       // What the homeserver accepted has its own limit; ours is for what clients send.
       const sizeBytes = await writeDurably(pathOf(mediaId), body, Number.MAX_SAFE_INTEGER)
-      await repository.setStored(mediaId, sizeBytes, clock.now())
-      return { ...file, stored: true, sizeBytes }
+      const found = { sizeBytes, ...(await picture(file, sizeBytes)) }
+      await repository.setStored(mediaId, found, clock.now())
+      return { ...file, ...found, stored: true }
     })
+  }
+
+  /** Many bridges don't tell an image's pixels or BlurHash: what they left out is found out from the file. */
+  async function picture(
+    file: Media,
+    sizeBytes: number,
+  ): Promise<Pick<Media, 'width' | 'height' | 'blurHash'>> {
+    const { id, width, height, blurHash } = file
+    const isKnown = !file.mimeType.startsWith('image/') || (width > 0 && height > 0 && blurHash !== '')
+    const image = isKnown ? null : await describeImage(pathOf(id), sizeBytes)
+    return {
+      width: width || (image?.width ?? 0),
+      height: height || (image?.height ?? 0),
+      blurHash: blurHash || (image?.blurHash ?? ''),
+    }
   }
 
   async function existing(mediaId: string): Promise<Media> {

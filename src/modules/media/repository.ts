@@ -3,12 +3,15 @@ import { eq, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { type Media, media } from '../../db/schema/index.ts'
 
+/** What is known of a file for certain only when it is on our disk. */
+export type StoredFacts = Pick<Media, 'sizeBytes' | 'width' | 'height' | 'blurHash'>
+
 export interface MediaRepository {
   find(id: string): Promise<Media | null>
   /** Remembers where the file lies at the homeserver. */
   setMxcUri(id: string, mxcUri: string, now: number): Promise<void>
-  /** Notes that an incoming file is on disk now. */
-  setStored(id: string, sizeBytes: number, now: number): Promise<void>
+  /** Notes that an incoming file is on disk now, and what that has told about it. */
+  setStored(id: string, found: StoredFacts, now: number): Promise<void>
 }
 
 export function createMediaRepository(db: Db): MediaRepository {
@@ -23,9 +26,10 @@ export function createMediaRepository(db: Db): MediaRepository {
       db.committer.write(() => {
         db.orm.update(media).set({ mxcUri, updatedAt: now }).where(eq(media.id, id)).run()
       }),
-    setStored: (id, sizeBytes, now) =>
+    setStored: (id, found, now) =>
       db.committer.write(() => {
-        db.orm.update(media).set({ stored: true, sizeBytes, updatedAt: now }).where(eq(media.id, id)).run()
+        const change = { ...found, stored: true, updatedAt: now }
+        db.orm.update(media).set(change).where(eq(media.id, id)).run()
       }),
   }
 }

@@ -33,7 +33,8 @@ export function createPayloads(options: PayloadsOptions): Payloads {
       const content = isInline
         ? Buffer.from(await Bun.file(media.pathOf(mediaId)).bytes()).toString('base64')
         : null
-      return { content, info: { ...payload.media, size: file.sizeBytes }, url }
+      const { sizeBytes, width, height, blurHash } = file
+      return { content, info: { ...payload.media, size: sizeBytes, width, height, blur_hash: blurHash }, url }
     } catch (error) {
       // The file is gone for good: what is left of the message is still worth telling.
       if (!(error instanceof GatewayError && (error.code === 'not_found' || error.code === 'forbidden')))

@@ -129,10 +129,19 @@ describe('a message from the phone network', () => {
     ["from the account's own phone", { sender: '@whatsapp_237:s' }],
     ["from the bridge's bot", { sender: '@whatsappbot:s' }],
     ['from before the device was linked', { origin_server_ts: LINKED_AT - 60_000 }],
+    ['from a moment before the device was linked', { origin_server_ts: LINKED_AT - 501 }],
     ['in a room that is none of our chats', { room_id: '!other:s' }],
   ])('is not received when it is %s', async (_, change) => {
     await inbox.accept(batch([event(change)]))
     expect(stored()).toEqual([])
+  })
+
+  test.each([
+    ['noticed', LINKED_AT - 200],
+    ['rounded down to the second', LINKED_AT - 1_000],
+  ])('from the moment of the link, %s, is received', async (_, origin_server_ts) => {
+    await inbox.accept(batch([event({ origin_server_ts })]))
+    expect(stored()).toHaveLength(1)
   })
 
   test("is not received in the bot's own room or a space", async () => {

@@ -15,6 +15,7 @@ let folder: TempDir
 let clock: ManualClock
 let uploads: string[]
 let downloads: number
+let incoming: string | Uint8Array<ArrayBuffer>
 let media: MediaFiles
 
 beforeEach(() => {
@@ -23,6 +24,7 @@ beforeEach(() => {
   clock = new ManualClock()
   uploads = []
   downloads = 0
+  incoming = 'incoming bytes'
   const session: Partial<MatrixSession> = {
     upload: async (path, fileName, mimeType) => {
       uploads.push(`${fileName} ${mimeType} ${await Bun.file(path).text()}`)
@@ -30,7 +32,7 @@ beforeEach(() => {
     },
     download: async () => {
       downloads++
-      return new Response('incoming bytes')
+      return new Response(incoming)
     },
   }
   media = createMediaStore({
@@ -140,4 +142,14 @@ test('an incoming file is fetched once, and then served by an address that nobod
   await expect(media.open('other', expires, signature)).rejects.toMatchObject({ code: 'forbidden' })
   await clock.advance(61_000)
   await expect(media.open(file.id, expires, signature)).rejects.toMatchObject({ code: 'forbidden' })
+})
+
+test('an incoming image whose bridge left out its pixels and BlurHash gets them from the file', async () => {
+  const file = await stage('in.png', 'image/png', chunks(''))
+  await media.discard(file)
+  insert(file, { stored: false, mxcUri: 'mxc://s/in', sizeBytes: 0 })
+  incoming = Uint8Array.from(PNG.sync.write(new PNG({ width: 20, height: 10 })))
+  const found = { width: 20, height: 10, blurHash: expect.stringMatching(/^.{10,}$/) }
+  expect(await media.fetchIncoming(file.id)).toMatchObject(found)
+  expect(await media.find(file.id)).toMatchObject(found)
 })
