@@ -1,7 +1,6 @@
 /** Where the program starts: the command line decides what to do. */
 import { raiseFetchLimit } from './cli/fetch-limit.ts'
-import { runCommandLine } from './cli/run.ts'
-import { processEnvironment } from './config/index.ts'
+import { processEnvironment } from './config/process-environment.ts'
 
 const args = process.argv.slice(2)
 const environment = processEnvironment()
@@ -12,9 +11,14 @@ process.stderr.on('error', () => undefined)
 
 if (args.length === 0 || args[0] === 'serve') raiseFetchLimit(args, environment)
 
-void runCommandLine(args, {
-  directory: process.cwd(),
-  environment,
-  print: line => process.stdout.write(`${line}\n`),
-  complain: line => process.stderr.write(`${line}\n`),
-}).then(exitCode => process.exit(exitCode))
+// Loaded only now: the process that is replaced has no use for it.
+void import('./cli/run.ts')
+  .then(({ runCommandLine }) =>
+    runCommandLine(args, {
+      directory: process.cwd(),
+      environment,
+      print: line => process.stdout.write(`${line}\n`),
+      complain: line => process.stderr.write(`${line}\n`),
+    }),
+  )
+  .then(exitCode => process.exit(exitCode))

@@ -2,20 +2,16 @@
  * Bun runs at most 256 fetches of a process at once, and the rest wait: a few dead webhook endpoints, each held until its timeout, would
  * hold up every call to a bridge. The limit is read from the environment when Bun starts and can't be changed from inside, so the process
  * replaces itself (execve): same process id, same files, 10 ms, no second process.
+ *
+ * It has to do so before anything else is loaded. That costs least, and there is no garbage collection under way yet: the signal by which
+ * the engine stops its threads (SIGPWR) would end the process if execve took its handler away meanwhile. A profiler (`bun --cpu-prof`)
+ * sends it all the time; set the variable to profile.
  */
 import { dlopen, FFIType, ptr } from 'bun:ffi'
-import type { EnvSource } from '../config/index.ts'
+import type { EnvSource } from '../config/process-environment.ts'
 
 const VARIABLE = 'BUN_CONFIG_MAX_HTTP_REQUESTS'
 const MAX_FETCHES = '4096'
-/**
- * JavaScriptCore on Linux stops its threads by this signal. One on its way while execve takes the handlers away would end the process, so it is
- * ignored from shortly before, which execve keeps; the program that follows sets its own handler.
- */
-const SIGPWR = 30
-const SIG_IGN = 1n
-/** More than a struct sigaction takes, whose first word is the handler. */
-const SIGACTION_WORDS = 32
 const LIBC: Partial<Record<NodeJS.Platform, string>> = { linux: 'libc.so.6', darwin: 'libSystem.B.dylib' }
 
 /** Returns when the limit is set already or the system has no execve: the gateway then works with the limit there is. */
@@ -25,21 +21,14 @@ export function raiseFetchLimit(args: readonly string[], environment: EnvSource)
   try {
     const { symbols } = dlopen(libc, {
       execve: { args: [FFIType.ptr, FFIType.ptr, FFIType.ptr], returns: FFIType.int },
-      sigaction: { args: [FFIType.int, FFIType.ptr, FFIType.ptr], returns: FFIType.int },
     })
     const program = cString(process.execPath)
     const argv = cStringArray([process.execPath, ...scriptOf(), ...args])
     const envp = cStringArray(
       Object.entries({ ...environment, [VARIABLE]: MAX_FETCHES }).map(([name, value]) => `${name}=${value}`),
     )
-    const before = new BigUint64Array(SIGACTION_WORDS)
-    const ignore = new BigUint64Array(SIGACTION_WORDS)
-    ignore[0] = SIG_IGN
-    const isLinux = process.platform === 'linux'
-    if (isLinux) symbols.sigaction(SIGPWR, ptr(ignore), ptr(before))
     // Comes back only when it failed.
     symbols.execve(ptr(program), ptr(argv.pointers), ptr(envp.pointers))
-    if (isLinux) symbols.sigaction(SIGPWR, ptr(before), null)
   } catch {
     // No such library (a system without glibc) or no permission to load it.
   }

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { parseEnv } from 'node:util'
 import { z } from 'zod'
 import { LOG_LEVELS } from '../lib/logger.ts'
+import { type EnvSource, processEnvironment } from './process-environment.ts'
 
 /** A wrong setting: the message is one line that names the variable. */
 export class ConfigError extends Error {
@@ -84,12 +85,6 @@ export interface BridgeEnv {
   platform: string
   url: string
   secret: string
-}
-
-export type EnvSource = Record<string, string | undefined>
-
-export function processEnvironment(): EnvSource {
-  return process.env
 }
 
 /** Reads `.env` of `directory` (if there is one) and the environment, which wins. */
