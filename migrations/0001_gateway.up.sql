@@ -1,8 +1,8 @@
--- The gateway's own tables. Instants are milliseconds since the Unix epoch.
+-- The gateway's own tables. Instants are milliseconds since the Unix epoch. A table whose key is a text is that key's index.
 CREATE TABLE appservice_transactions (
   txn_id text PRIMARY KEY NOT NULL,
   received_at integer NOT NULL
-);
+) WITHOUT ROWID;
 
 CREATE TABLE chats (
   identity_id text NOT NULL,
@@ -19,11 +19,11 @@ CREATE TABLE chats (
   updated_at integer NOT NULL,
   PRIMARY KEY(identity_id, room_id),
   FOREIGN KEY (identity_id) REFERENCES identities(id) ON UPDATE no action ON DELETE no action
-);
+) WITHOUT ROWID;
 
 CREATE INDEX chats_room ON chats (room_id);
 CREATE INDEX chats_channel ON chats (identity_id,platform,channel_id);
-CREATE INDEX chats_membership ON chats (membership);
+CREATE INDEX chats_unfinished ON chats (updated_at) WHERE membership in ('invited', 'joining');
 CREATE TABLE contacts (
   device_row_id text NOT NULL,
   matrix_user_id text NOT NULL,
@@ -32,7 +32,7 @@ CREATE TABLE contacts (
   seen_at integer NOT NULL,
   PRIMARY KEY(device_row_id, matrix_user_id),
   FOREIGN KEY (device_row_id) REFERENCES devices(id) ON UPDATE no action ON DELETE cascade
-);
+) WITHOUT ROWID;
 
 CREATE TABLE credentials (
   client_id text PRIMARY KEY NOT NULL,
@@ -43,10 +43,10 @@ CREATE TABLE credentials (
   active integer NOT NULL,
   created_at integer NOT NULL,
   updated_at integer NOT NULL
-);
+) WITHOUT ROWID;
 
 CREATE TABLE deliveries (
-  seq integer PRIMARY KEY AUTOINCREMENT NOT NULL,
+  seq integer PRIMARY KEY NOT NULL,
   id text NOT NULL,
   identity_id text NOT NULL,
   webhook_id integer NOT NULL,
@@ -68,13 +68,13 @@ CREATE TABLE delivery_lanes (
   endpoint text NOT NULL,
   due_at integer NOT NULL,
   lease_id text
-);
+) WITHOUT ROWID;
 
 CREATE INDEX delivery_lanes_due ON delivery_lanes (endpoint,due_at);
 CREATE TABLE device_paces (
   device_row_id text PRIMARY KEY NOT NULL,
   rest_at integer NOT NULL
-);
+) WITHOUT ROWID;
 
 CREATE TABLE devices (
   id text PRIMARY KEY NOT NULL,
@@ -92,7 +92,7 @@ CREATE TABLE devices (
   created_at integer NOT NULL,
   updated_at integer NOT NULL,
   FOREIGN KEY (identity_id) REFERENCES identities(id) ON UPDATE no action ON DELETE no action
-);
+) WITHOUT ROWID;
 
 CREATE UNIQUE INDEX devices_login ON devices (identity_id,platform,login_id);
 CREATE TABLE early_statuses (
@@ -100,10 +100,10 @@ CREATE TABLE early_statuses (
   status text NOT NULL,
   reason text,
   received_at integer NOT NULL
-);
+) WITHOUT ROWID;
 
 CREATE TABLE held_events (
-  seq integer PRIMARY KEY AUTOINCREMENT NOT NULL,
+  seq integer PRIMARY KEY NOT NULL,
   identity_id text NOT NULL,
   room_id text NOT NULL,
   event text NOT NULL
@@ -120,7 +120,7 @@ CREATE TABLE identities (
   next_webhook_id integer DEFAULT 1 NOT NULL,
   created_at integer NOT NULL,
   updated_at integer NOT NULL
-);
+) WITHOUT ROWID;
 
 CREATE UNIQUE INDEX identities_matrix_user_id_unique ON identities (matrix_user_id);
 CREATE TABLE inbox_events (
@@ -137,7 +137,6 @@ CREATE TABLE inbox_events (
 );
 
 CREATE UNIQUE INDEX inbox_events_event ON inbox_events (identity_id,event_id);
-CREATE INDEX inbox_events_feed ON inbox_events (identity_id,seq);
 CREATE TABLE media (
   id text PRIMARY KEY NOT NULL,
   identity_id text NOT NULL,
@@ -152,11 +151,10 @@ CREATE TABLE media (
   stored integer NOT NULL,
   created_at integer NOT NULL,
   updated_at integer NOT NULL
-);
+) WITHOUT ROWID;
 
-CREATE INDEX media_identity ON media (identity_id);
 CREATE TABLE messages (
-  seq integer PRIMARY KEY AUTOINCREMENT NOT NULL,
+  seq integer PRIMARY KEY NOT NULL,
   id text NOT NULL,
   identity_id text NOT NULL,
   device_row_id text NOT NULL,
@@ -176,7 +174,7 @@ CREATE TABLE messages (
 );
 
 CREATE UNIQUE INDEX messages_id ON messages (id);
-CREATE INDEX messages_event ON messages (event_id);
+CREATE INDEX messages_event ON messages (event_id) WHERE event_id is not null;
 CREATE INDEX messages_identity ON messages (identity_id,seq);
 CREATE INDEX messages_waiting ON messages (lane,seq) WHERE status in ('queued', 'sending');
 CREATE TABLE outbox_lanes (
@@ -185,14 +183,13 @@ CREATE TABLE outbox_lanes (
   due_at integer NOT NULL,
   lease_id text,
   has_slot integer NOT NULL
-);
+) WITHOUT ROWID;
 
 CREATE INDEX outbox_lanes_due ON outbox_lanes (due_at);
-CREATE INDEX outbox_lanes_device ON outbox_lanes (device_row_id);
 CREATE TABLE profiles (
   matrix_user_id text PRIMARY KEY NOT NULL,
   display_name text NOT NULL
-);
+) WITHOUT ROWID;
 
 CREATE TABLE resolved_recipients (
   device_row_id text NOT NULL,
@@ -201,13 +198,12 @@ CREATE TABLE resolved_recipients (
   resolved_at integer NOT NULL,
   PRIMARY KEY(device_row_id, recipient_key),
   FOREIGN KEY (device_row_id) REFERENCES devices(id) ON UPDATE no action ON DELETE cascade
-);
+) WITHOUT ROWID;
 
-CREATE INDEX resolved_recipients_room ON resolved_recipients (room_id);
 CREATE TABLE settings (
   name text PRIMARY KEY NOT NULL,
   value text NOT NULL
-);
+) WITHOUT ROWID;
 
 CREATE TABLE tokens (
   id integer PRIMARY KEY AUTOINCREMENT NOT NULL,
@@ -235,6 +231,6 @@ CREATE TABLE webhooks (
   updated_at integer NOT NULL,
   PRIMARY KEY(identity_id, id),
   FOREIGN KEY (identity_id) REFERENCES identities(id) ON UPDATE no action ON DELETE no action
-);
+) WITHOUT ROWID;
 
 CREATE UNIQUE INDEX webhooks_url ON webhooks (identity_id,url);

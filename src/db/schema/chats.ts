@@ -1,4 +1,5 @@
 /** Matrix rooms of an identity: portal rooms of chats, management rooms, spaces. */
+import { sql } from 'drizzle-orm'
 import { index, integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
 import { CHAT_KINDS, CHAT_MEMBERSHIPS } from '../../domain/states.ts'
 import { timestamps } from './columns.ts'
@@ -28,7 +29,7 @@ export const chats = sqliteTable(
     primaryKey({ columns: [table.identityId, table.roomId] }),
     index('chats_room').on(table.roomId),
     index('chats_channel').on(table.identityId, table.platform, table.channelId),
-    index('chats_membership').on(table.membership),
+    index('chats_unfinished').on(table.updatedAt).where(sql`membership in ('invited', 'joining')`),
   ],
 )
 
@@ -38,7 +39,7 @@ export type Chat = typeof chats.$inferSelect
 export const heldEvents = sqliteTable(
   'held_events',
   {
-    seq: integer('seq').primaryKey({ autoIncrement: true }),
+    seq: integer('seq').primaryKey(),
     identityId: text('identity_id').notNull(),
     roomId: text('room_id').notNull(),
     event: text('event', { mode: 'json' }).$type<Record<string, unknown>>().notNull(),

@@ -2,7 +2,7 @@
  * What the bridge has told about people: the device's address book, and which room a typed address leads to. A cache that can
  * be emptied at any time.
  */
-import { index, integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
+import { integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
 import { devices } from './devices.ts'
 
 export const contacts = sqliteTable(
@@ -31,10 +31,7 @@ export const resolvedRecipients = sqliteTable(
     roomId: text('room_id').notNull(),
     resolvedAt: integer('resolved_at').notNull(),
   },
-  table => [
-    primaryKey({ columns: [table.deviceRowId, table.recipientKey] }),
-    index('resolved_recipients_room').on(table.roomId),
-  ],
+  table => [primaryKey({ columns: [table.deviceRowId, table.recipientKey] })],
 )
 
 /** Display names of Matrix users, as last seen in a member event. */

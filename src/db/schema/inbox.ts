@@ -1,5 +1,5 @@
 /** Incoming events, as translated, and which batches of the homeserver have been taken. */
-import { index, integer, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
+import { integer, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
 import type { MessageEvent } from '../../domain/events.ts'
 import { EVENT_NAMES } from '../../domain/states.ts'
 
@@ -18,10 +18,7 @@ export const inboxEvents = sqliteTable(
     payload: text('payload', { mode: 'json' }).$type<MessageEvent>().notNull(),
     receivedAt: integer('received_at').notNull(),
   },
-  table => [
-    uniqueIndex('inbox_events_event').on(table.identityId, table.eventId),
-    index('inbox_events_feed').on(table.identityId, table.seq),
-  ],
+  table => [uniqueIndex('inbox_events_event').on(table.identityId, table.eventId)],
 )
 
 export type InboxEvent = typeof inboxEvents.$inferSelect

@@ -16,7 +16,7 @@ export const outboxLanes = sqliteTable(
     /** Whether `dueAt` is a slot of the device's pace that was given to this lane. */
     hasSlot: integer('has_slot', { mode: 'boolean' }).notNull(),
   },
-  table => [index('outbox_lanes_due').on(table.dueAt), index('outbox_lanes_device').on(table.deviceRowId)],
+  table => [index('outbox_lanes_due').on(table.dueAt)],
 )
 
 export const deliveryLanes = sqliteTable(

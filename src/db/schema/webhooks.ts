@@ -32,7 +32,7 @@ export type Webhook = typeof webhooks.$inferSelect
 export const deliveries = sqliteTable(
   'deliveries',
   {
-    seq: integer('seq').primaryKey({ autoIncrement: true }),
+    seq: integer('seq').primaryKey(),
     /** The webhook-id header: the same on every try. */
     id: text('id').notNull(),
     identityId: text('identity_id').notNull(),
