@@ -25,6 +25,7 @@ import { createContactRepository } from './modules/contacts/repository.ts'
 import { createCredentials } from './modules/credentials/credentials.ts'
 import { createDeviceProbe } from './modules/devices/device-probe.ts'
 import { createDevices } from './modules/devices/devices.ts'
+import { rememberDevices } from './modules/devices/remembered-devices.ts'
 import { createDeviceRepository } from './modules/devices/repository.ts'
 import { createIdentities, type Identities, identityNamespace } from './modules/identities/identities.ts'
 import { createInbox, createInboxCleanup } from './modules/inbox/inbox.ts'
@@ -124,7 +125,7 @@ export async function createApp(
     logger,
   })
   const devices = createDevices({
-    repository: createDeviceRepository(db),
+    repository: rememberDevices(createDeviceRepository(db), clock),
     bridges,
     matrixUserOf,
     onLinked: device => void contacts.refresh(device),

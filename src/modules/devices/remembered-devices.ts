@@ -1,0 +1,61 @@
+/**
+ * Remembers devices for a few seconds: every send asks for them, and they hardly ever change. Our own changes are seen at once; what
+ * another process changes, within the time that is remembered.
+ */
+import type { Device } from '../../db/schema/index.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { DeviceRepository } from './repository.ts'
+
+const REMEMBERED_MS = 2_000
+/** Beyond this many everything is forgotten: rather ask again than grow. */
+const MAX_ENTRIES = 10_000
+
+export function rememberDevices(repository: DeviceRepository, clock: Clock): DeviceRepository {
+  let lists = new Map<string, Device[]>()
+  let rows = new Map<string, Device | null>()
+  let until = 0
+
+  function forget(): void {
+    lists = new Map()
+    rows = new Map()
+    until = clock.now() + REMEMBERED_MS
+  }
+
+  function forgetWhatIsOld(): void {
+    if (clock.now() >= until || lists.size + rows.size > MAX_ENTRIES) forget()
+  }
+
+  async function forgettingAfter<T>(write: Promise<T>): Promise<T> {
+    try {
+      return await write
+    } finally {
+      forget()
+    }
+  }
+
+  return {
+    async listAll(identityId) {
+      forgetWhatIsOld()
+      const known = lists.get(identityId)
+      if (known) return known
+      const into = lists
+      const found = await repository.listAll(identityId)
+      // Into the map that was there when we asked: a change meanwhile has put a new one in its place.
+      into.set(identityId, found)
+      return found
+    },
+    async get(id) {
+      forgetWhatIsOld()
+      const known = rows.get(id)
+      if (known !== undefined) return known
+      const into = rows
+      const found = await repository.get(id)
+      into.set(id, found)
+      return found
+    },
+    identitiesWith: platform => repository.identitiesWith(platform),
+    upsert: (...input) => forgettingAfter(repository.upsert(...input)),
+    setState: (...input) => forgettingAfter(repository.setState(...input)),
+    setGhost: (...input) => forgettingAfter(repository.setGhost(...input)),
+  }
+}
