@@ -149,7 +149,7 @@ export async function createApp(
   const messageRepository = createMessageRepository(db)
   const outbox = createOutbox({
     repository: messageRepository,
-    recipients: createRecipients({ repository: messageRepository, chats, bridges, clock }),
+    recipients: createRecipients({ repository: messageRepository, chats, devices, bridges, clock }),
     devices,
     chatRooms,
     media,

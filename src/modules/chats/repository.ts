@@ -1,13 +1,21 @@
 /** SQL of the chats table, as joining and sending need it. */
-import { and, asc, eq, inArray, sql } from 'drizzle-orm'
+import { and, asc, eq, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
-import { type Chat, chats } from '../../db/schema/index.ts'
+import { type Chat, chats, type Device } from '../../db/schema/index.ts'
 import type { ChatMembership } from '../../domain/states.ts'
+
+/** Who sends: one login of an identity. */
+export type ChatOwner = Pick<Device, 'identityId' | 'platform' | 'loginId'>
+
+/** Whether what the device sends in the chat goes out by its own login, and not by another of the identity. */
+export function isChatOf(device: ChatOwner, chat: Pick<Chat, 'platform' | 'receiver'>): boolean {
+  return chat.platform === device.platform && (chat.receiver === null || chat.receiver === device.loginId)
+}
 
 export interface ChatRepository {
   get(identityId: string, roomId: string): Promise<Chat | null>
-  /** The joined or invited chat with this id on the network. */
-  byChannel(identityId: string, platform: string, channelId: string): Promise<Chat | null>
+  /** The device's chat with this id on the network, joined or invited: one of its login, or one that logins share. */
+  ofDevice(device: ChatOwner, channelId: string): Promise<Chat | null>
   /** Chats that aren't joined yet, the longest waiting first. */
   unfinished(): Promise<Chat[]>
   /** Notes a membership; makes the row when the room is new to us. */
@@ -22,6 +30,17 @@ export function createChatRepository({ orm, committer }: Db): ChatRepository {
       and(eq(chats.identityId, sql.placeholder('identityId')), eq(chats.roomId, sql.placeholder('roomId'))),
     )
     .prepare()
+  const byChannel = orm
+    .select()
+    .from(chats)
+    .where(
+      and(
+        eq(chats.identityId, sql.placeholder('identityId')),
+        eq(chats.platform, sql.placeholder('platform')),
+        eq(chats.channelId, sql.placeholder('channelId')),
+      ),
+    )
+    .prepare()
   const waiting = orm
     .select()
     .from(chats)
@@ -33,19 +52,11 @@ export function createChatRepository({ orm, committer }: Db): ChatRepository {
   return {
     get: async (identityId, roomId) => one.get({ identityId, roomId }) ?? null,
 
-    byChannel: async (identityId, platform, channelId) =>
-      orm
-        .select()
-        .from(chats)
-        .where(
-          and(
-            eq(chats.identityId, identityId),
-            eq(chats.platform, platform),
-            eq(chats.channelId, channelId),
-            inArray(chats.membership, ['invited', 'joining', 'joined']),
-          ),
-        )
-        .get() ?? null,
+    ofDevice: async (device, channelId) => {
+      const { identityId, platform } = device
+      const found = byChannel.all({ identityId, platform, channelId })
+      return found.find(chat => chat.membership !== 'left' && isChatOf(device, chat)) ?? null
+    },
 
     unfinished: async () => waiting.all(),
 

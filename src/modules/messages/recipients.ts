@@ -5,13 +5,15 @@ import { GatewayError } from '../../domain/errors.ts'
 import type { Bridge, Bridges } from '../../domain/ports.ts'
 import type { RecipientKind } from '../../domain/states.ts'
 import type { Clock } from '../../lib/clock.ts'
-import type { ChatRepository } from '../chats/repository.ts'
+import { type ChatRepository, isChatOf } from '../chats/repository.ts'
+import type { LinkedDevices } from '../devices/devices.ts'
 import { recipientKey } from './messages.ts'
 import type { MessageRepository } from './repository.ts'
 
 export interface RecipientsOptions {
   repository: Pick<MessageRepository, 'resolvedRoom' | 'rememberRoom' | 'forgetRoom'>
-  chats: Pick<ChatRepository, 'get' | 'byChannel'>
+  chats: Pick<ChatRepository, 'get' | 'ofDevice'>
+  devices: Pick<LinkedDevices, 'linked'>
   bridges: Bridges
   clock: Clock
 }
@@ -32,7 +34,13 @@ const PORTAL_PATIENCE_MS = 30_000
 const FIRST_LOOK_MS = 20
 const LONGEST_LOOK_MS = 1_000
 
-export function createRecipients({ repository, chats, bridges, clock }: RecipientsOptions): Recipients {
+export function createRecipients({
+  repository,
+  chats,
+  devices,
+  bridges,
+  clock,
+}: RecipientsOptions): Recipients {
   async function find(
     device: Device,
     userId: string,
@@ -63,7 +71,7 @@ export function createRecipients({ repository, chats, bridges, clock }: Recipien
 
   /** By the network's own id of the group. */
   async function findGroup(device: Device, recipient: string): Promise<string> {
-    const chat = await chats.byChannel(device.identityId, device.platform, recipient)
+    const chat = await chats.ofDevice(device, recipient)
     if (chat) return chat.roomId
     throw new GatewayError(
       'not_found',
@@ -72,20 +80,33 @@ export function createRecipients({ repository, chats, bridges, clock }: Recipien
   }
 
   async function joinByLink(bridge: Bridge, device: Device, userId: string, link: string): Promise<string> {
-    const { identityId, platform } = device
     const known = await bridge.resolveGroupLink(userId, link)
-    const chat = known === null ? null : await chats.byChannel(identityId, platform, known)
+    const chat = known === null ? null : await chats.ofDevice(device, known)
     if (chat) return chat.roomId
+    await refuseToJoinAsAnother(device)
     const channelId = await bridge.joinGroup(userId, link)
     const deadline = clock.now() + PORTAL_PATIENCE_MS
     for (let waitMs = FIRST_LOOK_MS; clock.now() < deadline; waitMs = Math.min(waitMs * 2, LONGEST_LOOK_MS)) {
-      const joined = await chats.byChannel(identityId, platform, channelId)
+      const joined = await chats.ofDevice(device, channelId)
       if (joined) return joined.roomId
       await clock.sleep(waitMs)
     }
     throw new GatewayError(
       'bridge_timeout',
-      `the ${platform} bridge joined the group but made no chat for it`,
+      `the ${device.platform} bridge joined the group but made no chat for it`,
+    )
+  }
+
+  /** A bot's `join` has no way to name a login: it takes the first one, which must then be the device that sends. */
+  async function refuseToJoinAsAnother(device: Device): Promise<void> {
+    const { identityId, platform, loginId } = device
+    const logins = (await devices.linked(identityId)).filter(other => other.platform === platform)
+    const first = logins.toSorted((one, other) => (one.loginId < other.loginId ? -1 : 1))[0]
+    if (first === undefined || first.loginId === loginId) return
+    throw new GatewayError(
+      'conflict',
+      `of several ${platform} devices of a token the bridge joins groups with ${first.deviceId} only: ` +
+        `join the group on the phone ${device.deviceId}, or link it with a token of its own`,
     )
   }
 
@@ -94,7 +115,7 @@ export function createRecipients({ repository, chats, bridges, clock }: Recipien
       // A Matrix room id is what it is, if it is a chat of ours.
       if (recipient.startsWith('!')) {
         const chat = await chats.get(device.identityId, recipient)
-        if (chat && chat.membership !== 'left') return recipient
+        if (chat && chat.membership !== 'left' && isChatOf(device, chat)) return recipient
         throw new GatewayError('not_found', `${recipient} is no chat of this device`)
       }
       const key = recipientKey(kind, recipient)

@@ -265,7 +265,10 @@ export function createCommands({ context, desk, directory, groups, portals, room
     const process = typing.get(order.userId)
     if (process && name !== 'cancel') return submit(process, order)
     if (!command) return order.reply('Unknown command, use the `help` command for help.')
-    const [login] = network.store.loginsOfUser(facts.platform, order.userId)
+    // Real bridges take the first login by id, too; a command has no way to name another.
+    const [login] = network.store
+      .loginsOfUser(facts.platform, order.userId)
+      .toSorted((one, other) => (one.id < other.id ? -1 : 1))
     if (command.needsLogin && !login) return order.reply("You're not logged in")
     await command.run(order, login)
   }

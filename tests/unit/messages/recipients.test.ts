@@ -47,6 +47,7 @@ beforeEach(() => {
   recipients = createRecipients({
     repository: createMessageRepository(db),
     chats: createChatRepository(db),
+    devices: { linked: async () => db.orm.query.devices.findMany().sync() },
     bridges: { platforms: ['wa'], forPlatform: () => bridge as Bridge, platformOfBot: async () => null },
     clock,
   })
@@ -122,6 +123,21 @@ describe('a group', () => {
     await expect(group('6@g.us')).rejects.toMatchObject({ code: 'not_found' })
     await expect(group('!other:s')).rejects.toMatchObject({ code: 'not_found' })
     expect(calls).toEqual([])
+  })
+
+  test('of another device of the same identity is not this one: nothing leaves from the wrong phone', async () => {
+    insertDevice(db, { id: 'dev_2', loginId: '111', deviceId: '111', phone: '111' })
+    insertChat(db, { roomId: '!g:s', kind: 'group', channelId: '5@g.us', receiver: '111' })
+    insertChat(db, { roomId: '!shared:s', kind: 'group', channelId: '6@g.us', receiver: null })
+    await expect(group('!g:s')).rejects.toMatchObject({ code: 'not_found' })
+    await expect(group('5@g.us')).rejects.toMatchObject({ code: 'not_found' })
+    expect(await group('6@g.us')).toBe('!shared:s')
+    linkedGroup = '5@g.us'
+    await expect(group('https://chat.whatsapp.com/abc')).rejects.toMatchObject({
+      code: 'conflict',
+      message: expect.stringContaining('with 111 only'),
+    })
+    expect(calls).toEqual(['resolve-link https://chat.whatsapp.com/abc'])
   })
 
   test('whose chat the bridge never makes', async () => {
