@@ -167,6 +167,7 @@ CREATE TABLE messages (
   status text NOT NULL,
   reason text,
   attempts integer NOT NULL,
+  resends integer NOT NULL,
   room_id text,
   event_id text,
   created_at integer NOT NULL,

@@ -272,6 +272,8 @@ function refusal(platform: string, status: number, json: unknown): GatewayError 
       `the ${platform} bridge doesn't accept our provisioning secret (${said})`,
     )
   }
+  // What a bridge says while its network is out of reach, and before anything was done.
+  if (status >= 500) return new GatewayError('bridge_unavailable', `the ${platform} bridge failed: ${said}`)
   if (status === 404) return new GatewayError('not_found', `the ${platform} bridge found nothing (${said})`)
   return new GatewayError('bridge_error', `the ${platform} bridge refused: ${said}`)
 }

@@ -25,5 +25,7 @@ export function messageStatusOf(
     // The network took it; with a list of users, their phones have it.
     return { eventId, status: deliveredTo?.length ? 'delivered' : 'sent', reason: null }
   }
-  return { eventId, status: 'failed', reason: message || error || reason || status }
+  const why = message || error || reason || status
+  // The network didn't take it and may take it later: it is to be sent again.
+  return { eventId, status: status === 'FAIL_RETRIABLE' ? 'queued' : 'failed', reason: why }
 }

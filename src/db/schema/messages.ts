@@ -24,6 +24,8 @@ export const messages = sqliteTable(
     /** Why it failed, or why the last try did; null otherwise. */
     reason: text('reason'),
     attempts: integer('attempts').notNull(),
+    /** How often it was sent again, as a new event, because the network didn't take it. */
+    resends: integer('resends').notNull(),
     roomId: text('room_id'),
     eventId: text('event_id'),
     ...timestamps,

@@ -12,6 +12,7 @@ import {
   heldEvents,
   identities,
   inboxEvents,
+  type Message,
   media,
   messages,
   profiles,
@@ -20,6 +21,7 @@ import {
 import type { EventBatch, RoomEvent } from '../../domain/ports.ts'
 import { MESSAGE_STATUSES, type MessageStatus } from '../../domain/states.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
+import { createRequeue } from '../messages/requeue-repository.ts'
 import type { ChatState, Knowledge, Plan, PlannedMessage, StatusChange } from './plan.ts'
 
 export interface StoreResult {
@@ -140,7 +142,7 @@ export function createInboxRepository(db: Db): InboxRepository {
     .onConflictDoNothing()
     .prepare()
   const messageByEvent = orm
-    .select({ seq: messages.seq, status: messages.status, roomId: messages.roomId })
+    .select()
     .from(messages)
     .where(eq(messages.eventId, param('eventId')))
     .prepare()
@@ -153,6 +155,7 @@ export function createInboxRepository(db: Db): InboxRepository {
     })
     .where(eq(messages.seq, param('seq')))
     .prepare()
+  const requeue = createRequeue(db)
   const keepEarly = orm
     .insert(earlyStatuses)
     .values({
@@ -238,7 +241,13 @@ export function createInboxRepository(db: Db): InboxRepository {
   function writeStatus({ eventId, status, reason }: StatusChange, now: number): void {
     const message = messageByEvent.get({ eventId })
     if (!message) keepEarly.run({ eventId, status, reason, now })
+    else if (status === 'queued') requeueIfSent(message, reason, now)
     else if (climbs(message.status, status)) setStatus.run({ seq: message.seq, status, reason, now })
+  }
+
+  /** A message that has arrived, or that failed for good, isn't sent again whatever a late report says. */
+  function requeueIfSent(message: Message, reason: string | null, now: number): void {
+    if (message.status === 'sent') requeue(message, reason, now)
   }
 
   function writeRead(roomId: string, eventId: string, now: number): void {

@@ -2,9 +2,10 @@
  * The outbox's loop: claims lanes that are due, sends their messages in order and settles them. A crash between a send and its
  * settlement repeats the send with the same transaction id, which the homeserver answers with the same event.
  */
-import type { Message } from '../../db/schema/index.ts'
+import type { Device, Message } from '../../db/schema/index.ts'
 import { type ErrorCode, GatewayError, messageOf } from '../../domain/errors.ts'
 import type { MatrixSession, MatrixSessions } from '../../domain/ports.ts'
+import type { DeviceState } from '../../domain/states.ts'
 import { backoffMs } from '../../lib/backoff.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
@@ -21,7 +22,7 @@ import type { ClaimedLane, MessageRepository, Settlement } from './repository.ts
 export interface OutboxOptions {
   repository: MessageRepository
   recipients: Recipients
-  devices: Pick<LinkedDevices, 'get'>
+  devices: Pick<LinkedDevices, 'get' | 'reconcile'>
   chatRooms: Pick<ChatRooms, 'ensureJoined'>
   media: Pick<MediaFiles, 'upload'>
   sessions: MatrixSessions
@@ -44,7 +45,7 @@ const MAX_MESSAGES_PER_LANE = 32
 const LEASE_MS = 120_000
 /** How often due lanes are looked for that no nudge told of, in milliseconds. */
 const POLL_MS = 5_000
-const RETRY = { baseMs: 500, capMs: 300_000 }
+const RETRY = { baseMs: 500, capMs: 60_000 }
 /** A message that could not be handed over for this long has failed. */
 const GIVE_UP_AFTER_MS = 24 * 3_600_000
 
@@ -56,6 +57,10 @@ const PASSING: readonly ErrorCode[] = [
   'storage_full',
   'shutting_down',
 ]
+/** What a bridge goes on refusing for this long, with the device connected, isn't passing after all. */
+const PASSES_WITHIN_MS = 600_000
+/** States in which a device can't send for now. */
+const AWAY: readonly DeviceState[] = ['connecting', 'disconnected']
 /** An unexpected error is a defect of ours; it is tried again this often in case it passes. */
 const MAX_UNEXPECTED_ATTEMPTS = 5
 
@@ -66,10 +71,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
   const inFlight = new Set<Promise<void>>()
 
   async function send(message: Message): Promise<Settlement> {
-    const device = await devices.get(message.deviceRowId)
-    if (!device || device.state === 'logged_out') {
-      throw new GatewayError('not_found', 'the device is no longer linked')
-    }
+    const device = await connectedDevice(message.deviceRowId)
     const userId = await matrixUserOf(message.identityId)
     const session = sessions.actingAs(userId)
     const roomId = await recipients.resolve(device, userId, message.recipientKind, message.recipient)
@@ -83,6 +85,23 @@ export function createOutbox(options: OutboxOptions): Outbox {
     }
   }
 
+  /** @throws GatewayError bridge_unavailable while the device has no connection: what is sent then would only come back */
+  async function connectedDevice(id: string): Promise<Device> {
+    let device = await devices.get(id)
+    if (device && AWAY.includes(device.state)) {
+      await devices.reconcile(device.identityId, device.platform)
+      device = await devices.get(id)
+    }
+    if (!device || device.state === 'logged_out') {
+      throw new GatewayError('not_found', 'the device is no longer linked')
+    }
+    if (!AWAY.includes(device.state)) return device
+    throw new GatewayError(
+      'bridge_unavailable',
+      `the device is ${device.state}: ${device.stateReason ?? 'no reason given'}`,
+    )
+  }
+
   async function sendTo(roomId: string, session: MatrixSession, message: Message): Promise<string> {
     const chat = await chatRooms.ensureJoined(message.identityId, roomId)
     if (chat.encrypted) {
@@ -93,15 +112,17 @@ export function createOutbox(options: OutboxOptions): Outbox {
     }
     const upload = message.mediaId === null ? undefined : await media.upload(message.mediaId)
     const content = messageContent(message, upload && { media: upload.file, mxcUri: upload.mxcUri })
-    return session.send(roomId, 'm.room.message', content, message.id)
+    return session.send(roomId, 'm.room.message', content, transactionId(message))
   }
 
   /** What a failed try means for the message. */
-  function settlementOf(error: unknown, message: Message): Settlement {
+  async function settlementOf(error: unknown, message: Message): Promise<Settlement> {
     const reason = messageOf(error)
     const isOld = clock.now() - message.createdAt > GIVE_UP_AFTER_MS
     if (error instanceof GatewayError) {
       if (!PASSING.includes(error.code)) return { outcome: 'failed', reason }
+      if (error.code.startsWith('bridge_') && (await hasBeenConnectedForLong(message)))
+        return { outcome: 'failed', reason }
       return isOld
         ? { outcome: 'failed', reason: `given up after a day: ${reason}` }
         : { outcome: 'retry', reason }
@@ -109,6 +130,12 @@ export function createOutbox(options: OutboxOptions): Outbox {
     logger.error({ message: message.id, err: error }, 'sending failed unexpectedly')
     const isLast = message.attempts + 1 >= MAX_UNEXPECTED_ATTEMPTS
     return { outcome: isLast ? 'failed' : 'retry', reason: `internal error: ${reason}` }
+  }
+
+  async function hasBeenConnectedForLong({ deviceRowId, createdAt }: Message): Promise<boolean> {
+    const device = await devices.get(deviceRowId)
+    if (device?.state !== 'connected') return false
+    return clock.now() - Math.max(createdAt, device.stateSince) > PASSES_WITHIN_MS
   }
 
   /** Sends a lane's messages in order, as far as it goes. The next one is sent while the one before is being settled. */
@@ -172,6 +199,11 @@ export function createOutbox(options: OutboxOptions): Outbox {
   }
 
   return { worker: { name: 'outbox', run }, nudge: () => nudge.nudge() }
+}
+
+/** The same for each repeat of a try, so that the homeserver answers the same event; another when it is sent again. */
+function transactionId({ id, resends }: Message): string {
+  return resends === 0 ? id : `${id}.${resends}`
 }
 
 function isGone(error: unknown): boolean {

@@ -16,6 +16,7 @@ import {
 } from '../../db/schema/index.ts'
 import type { StagedFile } from '../media/types.ts'
 import { nextSlot, type Pace } from './pace.ts'
+import { createRequeue } from './requeue-repository.ts'
 
 export type NewMessage = Pick<
   Message,
@@ -97,6 +98,7 @@ export function createMessageRepository(db: Db): MessageRepository {
       status: 'queued',
       reason: null,
       attempts: 0,
+      resends: 0,
       roomId: null,
       eventId: null,
       createdAt: param('now'),
@@ -194,6 +196,7 @@ export function createMessageRepository(db: Db): MessageRepository {
     .set({ leaseId: null, dueAt: sql`${param('dueAt')}` })
     .where(and(eq(outboxLanes.lane, param('lane')), eq(outboxLanes.leaseId, param('leaseId'))))
     .prepare()
+  const requeueSent = createRequeue(db)
   const requeue = orm
     .update(messages)
     .set({ status: 'queued' })
@@ -283,8 +286,9 @@ export function createMessageRepository(db: Db): MessageRepository {
         return claimed
       }),
 
-    settle: ({ seq }, settlement, now) =>
+    settle: (message, settlement, now) =>
       committer.write(() => {
+        const { seq } = message
         if (settlement.outcome !== 'sent') {
           const status = settlement.outcome === 'failed' ? 'failed' : 'queued'
           markStatus.run({ seq, status, reason: settlement.reason, now })
@@ -295,7 +299,9 @@ export function createMessageRepository(db: Db): MessageRepository {
         const early = earlyStatus.get({ eventId })
         if (!early) return
         dropEarly.run({ eventId })
-        if (early.status !== 'sent') markStatus.run({ seq, status: early.status, reason: early.reason, now })
+        if (early.status === 'queued') requeueSent(message, early.reason, now)
+        else if (early.status !== 'sent')
+          markStatus.run({ seq, status: early.status, reason: early.reason, now })
       }),
 
     release: ({ lane, leaseId, messages: claimed }, dueAt) =>

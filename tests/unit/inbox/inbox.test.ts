@@ -308,6 +308,16 @@ describe('what became of our own messages', () => {
     expect(row()?.status).toBe(status)
   })
 
+  test('what the network did not take and may take later is sent again, also when the report comes early', async () => {
+    const settle = await sendOne('$m')
+    await inbox.accept(batch([report('$m', 'FAIL_RETRIABLE', { message: 'offline' })]))
+    await settle()
+    expect(row()).toMatchObject({ status: 'queued', reason: 'offline', resends: 1, eventId: null })
+    await (await sendOne('$n'))()
+    await inbox.accept(batch([report('$n', 'FAIL_RETRIABLE')]))
+    expect(db.orm.select().from(messages).all()[1]).toMatchObject({ status: 'queued', resends: 1 })
+  })
+
   test('a report that overtakes our own commit is not lost', async () => {
     const settle = await sendOne('$m')
     await inbox.accept(batch([report('$m', 'SUCCESS', { delivered_to_users: ['@a:s'] })]))

@@ -75,7 +75,7 @@ describe('messageStatusOf', () => {
     ],
     [
       { status: 'FAIL_RETRIABLE', reason: 'm.foreign_network_error' },
-      { eventId: '$m', status: 'failed', reason: 'm.foreign_network_error' },
+      { eventId: '$m', status: 'queued', reason: 'm.foreign_network_error' },
     ],
   ])('%o', (content, expected) => {
     expect(report(content)).toEqual(expected as never)

@@ -7,6 +7,7 @@ import { silentLogger } from '../../../src/lib/logger.ts'
 import { createOutbox } from '../../../src/modules/messages/outbox.ts'
 import type { Pace } from '../../../src/modules/messages/pace.ts'
 import { createMessageRepository, type MessageRepository } from '../../../src/modules/messages/repository.ts'
+import { createRequeue } from '../../../src/modules/messages/requeue-repository.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
 import { insertChat, insertDevice, insertIdentity } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
@@ -19,6 +20,8 @@ let sent: { text: string; txnId: string; at: number }[]
 let failWith: (text: string) => Error | undefined
 let pace: Pace
 let stop: () => Promise<void>
+/** What the bridge says when it is asked about the device. */
+let reconcile: () => void
 
 beforeEach(() => {
   db = tempDb()
@@ -30,6 +33,7 @@ beforeEach(() => {
   failWith = () => undefined
   pace = { intervalMs: 0, jitter: 0, burst: 1 }
   stop = async () => undefined
+  reconcile = () => undefined
 })
 afterEach(async () => {
   await stop()
@@ -50,7 +54,7 @@ function startOutbox(change: Partial<Parameters<typeof createOutbox>[0]> = {}) {
   const outbox = createOutbox({
     repository,
     recipients: { resolve: async () => '!r:s', forget: async () => undefined },
-    devices: { get: async () => insertedDevice() },
+    devices: { get: async () => insertedDevice(), reconcile: async () => reconcile() },
     chatRooms: { ensureJoined: async () => chat },
     media: { upload: () => Promise.reject(new Error('no media here')) },
     sessions: { actingAs: () => session as MatrixSession },
@@ -155,6 +159,18 @@ describe('a failure', () => {
     expect(lanes()).toEqual([])
   })
 
+  test('of the bridge that goes on although the device is connected is final after some minutes', async () => {
+    failWith = () => new GatewayError('bridge_unavailable', 'the wa bridge failed: Internal error')
+    await accept('a', '1')
+    startOutbox()
+    for (let minute = 0; minute < 20; minute++) {
+      await clock.advance(60_000)
+      await idle()
+    }
+    expect(rows()[0]).toMatchObject({ status: 'failed', reason: 'the wa bridge failed: Internal error' })
+    expect(rows()[0]?.attempts).toBeGreaterThan(5)
+  })
+
   test('nobody expected is tried a few times', async () => {
     failWith = () => new TypeError('undefined is not a function')
     await accept('a', '1')
@@ -182,6 +198,40 @@ test('a device that is logged out sends nothing', async () => {
   startOutbox()
   await idle()
   expect(rows()[0]).toMatchObject({ status: 'failed', reason: 'the device is no longer linked' })
+})
+
+test('while the device is disconnected its messages wait, for as long as it takes, and go when it is back', async () => {
+  db.connection.run("UPDATE devices SET state = 'disconnected', state_reason = 'no network'")
+  await accept('a', '1')
+  startOutbox()
+  for (let hour = 0; hour < 3; hour++) {
+    await clock.advance(3_600_000)
+    await idle()
+  }
+  expect(rows()[0]).toMatchObject({ status: 'queued', reason: 'the device is disconnected: no network' })
+  reconcile = () => db.connection.run("UPDATE devices SET state = 'connected'")
+  await clock.advance(90_000)
+  await idle()
+  expect(sentTexts()).toEqual(['1'])
+})
+
+test('a message that is sent again has a transaction id of its own', async () => {
+  const [id] = await accept('a', '1')
+  startOutbox()
+  await idle()
+  const requeue = createRequeue(db)
+  for (let resend = 0; resend < 9; resend++) {
+    const [row] = rows()
+    if (!row) throw new Error('no message')
+    await db.committer.write(() => requeue(row, 'try later', clock.now()))
+    await clock.advance(400_000)
+    await idle()
+  }
+  expect(sent.map(message => message.txnId)).toEqual([
+    id,
+    ...Array.from({ length: 8 }, (_, n) => `${id}.${n + 1}`),
+  ] as never)
+  expect(rows()[0]).toMatchObject({ status: 'failed', reason: 'try later' })
 })
 
 test('a send whose settlement was lost is repeated with the same transaction id at the next start', async () => {
