@@ -221,6 +221,7 @@ CREATE TABLE tokens (
 );
 
 CREATE UNIQUE INDEX tokens_token_hash_unique ON tokens (token_hash);
+CREATE INDEX tokens_identity ON tokens (identity_id);
 CREATE TABLE webhooks (
   identity_id text NOT NULL,
   id integer NOT NULL,

@@ -28,6 +28,7 @@ import { createDevices } from './modules/devices/devices.ts'
 import { rememberDevices } from './modules/devices/remembered-devices.ts'
 import { createDeviceRepository } from './modules/devices/repository.ts'
 import { createIdentities, type Identities, identityNamespace } from './modules/identities/identities.ts'
+import { createRetirement } from './modules/identities/retirement.ts'
 import { createInbox, createInboxCleanup } from './modules/inbox/inbox.ts'
 import { createInboxRepository } from './modules/inbox/repository.ts'
 import { createLinking } from './modules/linking/linking.ts'
@@ -101,12 +102,22 @@ export async function createApp(
   const { sessions } = matrix
   const sessionOf = async (identityId: string) => sessions.actingAs(await matrixUserOf(identityId))
 
-  const tokens = createTokens({ db, identities, hasher: hasherFor('tokens'), clock })
+  const tokens = createTokens({
+    db,
+    identities,
+    hasher: hasherFor('tokens'),
+    onRemoved: () => retirement.nudge(),
+    clock,
+  })
   const credentials = createCredentials({
     db,
     hasher: hasherFor('credentials'),
     clock,
-    onChange: () => tokens.forget(),
+    onChange: () => {
+      tokens.forget()
+      retirement.nudge()
+      dispatcher.nudge()
+    },
   })
   const media = createMediaStore({
     repository: createMediaRepository(db),
@@ -193,6 +204,13 @@ export async function createApp(
     clock,
   })
 
+  const retirement = createRetirement({
+    unreachable: identities.unreachable,
+    belongings: { logOutDevices: devices.removeAll, removeWebhooks: webhooks.removeAll },
+    clock,
+    logger,
+  })
+
   const source = createAppserviceSource({ hsToken: matrix.hsToken, sink: inbox, logger })
   const supervisor = new Supervisor(clock, logger)
   const http = createHttp({
@@ -230,6 +248,7 @@ export async function createApp(
         outbox.worker,
         dispatcher.worker,
         chatRooms.worker,
+        retirement.worker,
         createDeviceProbe(devices, clock),
         createInboxCleanup(inboxRepository, clock),
         tokens.cleanup,

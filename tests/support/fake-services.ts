@@ -15,7 +15,7 @@ export const DEVICE: DeviceView = {
   reason: null,
   since: '2026-04-27T10:00:00Z',
   name: 'Ada',
-  phone: '+237123456789',
+  phone: '237123456789',
   linked_at: '2026-04-27T10:00:00Z',
 }
 
@@ -163,6 +163,7 @@ export function fakeServices(maxBytes: number) {
       remove: async (_identityId, id) => {
         if (!webhooks.delete(id)) throw new GatewayError('not_found', `There is no webhook ${id}`)
       },
+      removeAll: async () => webhooks.clear(),
     },
   }
   return { services, link, sends, listed, uploads, onDisk, failures }

@@ -1,5 +1,13 @@
 /** Rows that most tests of the modules start from: an identity with a linked device and a joined chat. */
-import { type Chat, chats, type Device, devices, identities, webhooks } from '../../src/db/schema/index.ts'
+import {
+  type Chat,
+  chats,
+  type Device,
+  devices,
+  identities,
+  tokens,
+  webhooks,
+} from '../../src/db/schema/index.ts'
 import type { TempDb } from './temp-db.ts'
 
 export const LINKED_AT = Date.UTC(2026, 3, 27, 9, 0, 0)
@@ -11,6 +19,15 @@ export function insertIdentity(db: TempDb, id = 'id_1', matrixUserId = '@mg1:s')
     .values({ id, matrixUserId, matrixDeviceId: 'D', isHost: false, ...times })
     .run()
   return id
+}
+
+/** A token without a credential, by which the identity can be reached. */
+export function insertToken(db: TempDb, change: Partial<typeof tokens.$inferInsert> = {}): void {
+  const times = { createdAt: LINKED_AT, updatedAt: LINKED_AT }
+  db.orm
+    .insert(tokens)
+    .values({ tokenHash: `hash-${Math.random()}`, identityId: 'id_1', isAdmin: false, ...times, ...change })
+    .run()
 }
 
 export function insertDevice(db: TempDb, change: Partial<Device> = {}): Device {

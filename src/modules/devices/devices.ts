@@ -32,6 +32,8 @@ export interface LinkedDevices extends Devices {
   /** Devices of the identity that are linked. */
   linked(identityId: string): Promise<Device[]>
   get(id: string): Promise<Device | null>
+  /** Logs every device of the identity out. Rejects when a bridge can't be reached. */
+  removeAll(identityId: string): Promise<void>
   /** Takes over what the bridge says about the identity's logins: new ones, changed ones, and those that are gone. */
   reconcile(identityId: string, platform: string): Promise<void>
   /** Reconciles every identity that has a device. A bridge that can't be reached marks its devices disconnected. */
@@ -157,6 +159,16 @@ export function createDevices(options: DevicesOptions): LinkedDevices {
     }
   }
 
+  async function logOut({ id, identityId, platform, loginId }: Device): Promise<void> {
+    try {
+      await bridges.forPlatform(platform).logout(await matrixUserOf(identityId), loginId)
+    } catch (error) {
+      // Gone at the bridge already: what was asked for is so.
+      if (!(error instanceof GatewayError && error.code === 'not_found')) throw error
+    }
+    await repository.setState(id, 'logged_out', 'removed by the API', clock.now())
+  }
+
   return {
     find,
     linked,
@@ -172,17 +184,16 @@ export function createDevices(options: DevicesOptions): LinkedDevices {
     },
 
     async remove(identityId, deviceId, platform) {
-      const bridge = bridges.forPlatform(platform)
+      // A platform there is none of is named as such.
+      bridges.forPlatform(platform)
       const device = await find(identityId, deviceId, platform)
       if (!device)
         throw new GatewayError('not_found', `device_id: there is no ${platform} device ${deviceId}`)
-      try {
-        await bridge.logout(await matrixUserOf(identityId), device.loginId)
-      } catch (error) {
-        // Gone at the bridge already: what was asked for is so.
-        if (!(error instanceof GatewayError && error.code === 'not_found')) throw error
-      }
-      await repository.setState(device.id, 'logged_out', 'removed by the API', clock.now())
+      await logOut(device)
+    },
+
+    async removeAll(identityId) {
+      for (const device of await linked(identityId)) await logOut(device)
     },
 
     async reconcileAll() {

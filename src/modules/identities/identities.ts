@@ -23,6 +23,8 @@ export interface Identities {
   host(): Promise<Identity | null>
   /** All of them, oldest first. */
   list(): Promise<Identity[]>
+  /** Those without a token that still have a webhook or a linked device, the host identity never. */
+  unreachable(): Promise<string[]>
 }
 
 export interface IdentitiesOptions {
@@ -52,6 +54,7 @@ export function createIdentities({ db, provisioner, sealer, clock }: IdentitiesO
     find: id => repository.find(id),
     host: () => repository.host(),
     list: () => repository.list(),
+    unreachable: () => repository.unreachable(),
   }
 }
 

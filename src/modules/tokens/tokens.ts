@@ -18,6 +18,8 @@ export interface TokensOptions {
   identities: Pick<Identities, 'prepare'>
   /** Keyed one-way function (createHmacHasher), under a key of its own. */
   hasher: (text: string) => string
+  /** Called after tokens were deleted. */
+  onRemoved?: () => void
   clock: Clock
 }
 
@@ -28,7 +30,13 @@ const MAX_REMEMBERED = 10_000
 const USAGE_INTERVAL_MS = 5_000
 const CLEANUP_INTERVAL_MS = 3_600_000
 
-export function createTokens({ db, identities, hasher, clock }: TokensOptions): Tokens {
+export function createTokens({
+  db,
+  identities,
+  hasher,
+  onRemoved = () => undefined,
+  clock,
+}: TokensOptions): Tokens {
   const repository = createTokenRepository(db)
   const remembered = new Map<string, { holder: TokenHolder; until: number }>()
   let usedAt = new Map<number, number>()
@@ -95,6 +103,7 @@ export function createTokens({ db, identities, hasher, clock }: TokensOptions): 
       const removed = await repository.remove(ownershipOf(credential), id)
       if (!removed) throw new GatewayError('not_found', `There is no token ${id}`)
       remembered.clear()
+      onRemoved()
     },
 
     async authenticate(token) {
@@ -118,7 +127,7 @@ export function createTokens({ db, identities, hasher, clock }: TokensOptions): 
   }
 
   async function cleanUp(): Promise<void> {
-    await repository.removeExpired(clock.now())
+    if ((await repository.removeExpired(clock.now())) > 0) onRemoved()
   }
 }
 

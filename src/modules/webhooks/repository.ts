@@ -2,12 +2,14 @@
 import { and, asc, eq, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import {
+  credentials,
   type Delivery,
   deliveries,
   deliveryLanes,
   type InboxEvent,
   identities,
   inboxEvents,
+  tokens,
   type Webhook,
   webhooks,
 } from '../../db/schema/index.ts'
@@ -41,7 +43,7 @@ export type DeliverySettlement =
   | { outcome: 'set_aside'; status: number | null; error: string; dueAt: number }
 
 export interface WebhookRepository {
-  /** @throws GatewayError conflict when the identity has the URL already */
+  /** @throws GatewayError conflict when the identity has the URL already, in whatever way it is written */
   create(identityId: string, url: string, secretSealed: string, now: number): Promise<Webhook>
   list(identityId: string): Promise<Webhook[]>
   /** @returns null when there is no such webhook. @throws GatewayError conflict as `create` does */
@@ -92,6 +94,19 @@ export function createWebhookRepository(db: Db): WebhookRepository {
     .select()
     .from(webhooks)
     .where(and(eq(webhooks.identityId, param('identityId')), eq(webhooks.id, param('id'))))
+    .prepare()
+  const usableToken = orm
+    .select({ id: tokens.id })
+    .from(tokens)
+    .leftJoin(credentials, eq(credentials.clientId, tokens.credentialId))
+    .where(
+      and(
+        eq(tokens.identityId, param('identityId')),
+        sql`(${tokens.expiresAt} is null or ${tokens.expiresAt} > ${param('now')})`,
+        sql`(${tokens.credentialId} is null or ${credentials.active} = 1)`,
+      ),
+    )
+    .limit(1)
     .prepare()
   const lease = orm
     .update(deliveryLanes)
@@ -152,11 +167,14 @@ export function createWebhookRepository(db: Db): WebhookRepository {
     .prepare()
 
   function refuseDuplicate(identityId: string, url: string, except?: number): void {
-    const same = and(eq(webhooks.identityId, identityId), eq(webhooks.url, url))
-    const other = orm.select({ id: webhooks.id }).from(webhooks).where(same).get()
-    if (other && other.id !== except) {
-      throw new GatewayError('conflict', `url: webhook ${other.id} has this URL already`)
-    }
+    const own = orm
+      .select({ id: webhooks.id, url: webhooks.url })
+      .from(webhooks)
+      .where(eq(webhooks.identityId, identityId))
+      .all()
+    const endpoint = endpointOf(url)
+    const other = own.find(webhook => webhook.id !== except && endpointOf(webhook.url) === endpoint)
+    if (other) throw new GatewayError('conflict', `url: webhook ${other.id} has this URL already`)
   }
 
   return {
@@ -217,8 +235,8 @@ export function createWebhookRepository(db: Db): WebhookRepository {
         for (const { endpoint } of longestDueFirst) {
           const free = Math.min(freeOf(endpoint), maxLanes - claimed.length)
           const webhook = free > 0 ? webhookOf.get(parseEndpoint(endpoint)) : undefined
-          // A switched-off endpoint keeps what waits for it until it is switched on again.
-          if (!webhook?.active) continue
+          // A switched-off endpoint keeps what waits for it until it is switched on again; so does one whose owner is shut out.
+          if (!webhook?.active || !usableToken.get({ identityId: webhook.identityId, now })) continue
           for (const { lane } of lanesDue.all({ endpoint, now, limit: free })) {
             lease.run({ lane, leaseId, until: now + leaseMs })
             const work = waiting.all({ lane, limit: maxDeliveriesPerLane })
@@ -264,6 +282,14 @@ export function createWebhookRepository(db: Db): WebhookRepository {
           .run()
       }),
   }
+}
+
+/** Where deliveries to a URL go: one and the same for `http://HOST:80` and `http://host/#there`. */
+function endpointOf(url: string): string {
+  if (!URL.canParse(url)) return url
+  const parsed = new URL(url)
+  parsed.hash = ''
+  return parsed.href
 }
 
 function parseEndpoint(endpoint: string): { identityId: string; id: number } {

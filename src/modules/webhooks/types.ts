@@ -23,4 +23,6 @@ export interface Webhooks {
   ): Promise<WebhookView>
   /** Also gives up what was still to be delivered to it. @throws GatewayError not_found */
   remove(identityId: string, id: number): Promise<void>
+  /** Removes every webhook of the identity. */
+  removeAll(identityId: string): Promise<void>
 }

@@ -46,6 +46,10 @@ export function createWebhooks({ repository, sealer, onActivated, clock }: Webho
       return view(webhook)
     },
 
+    async removeAll(identityId) {
+      for (const { id } of await repository.list(identityId)) await repository.remove(identityId, id)
+    },
+
     async remove(identityId, id) {
       if (!(await repository.remove(identityId, id))) throw unknownWebhook(id)
     },
@@ -56,7 +60,9 @@ function unknownWebhook(id: number): GatewayError {
   return new GatewayError('not_found', `there is no webhook ${id}`)
 }
 
-function checkedUrl(url: string): string {
+/** As the caller wrote it, but for spaces around it. */
+function checkedUrl(given: string): string {
+  const url = given.trim()
   const parsed = URL.canParse(url) ? new URL(url) : null
   const isHttp = parsed?.protocol === 'http:' || parsed?.protocol === 'https:'
   if (!isHttp || url.length > MAX_URL_LENGTH) {

@@ -1,6 +1,13 @@
 /** The dispatcher on a real database: order per chat, retries over days, and endpoints that don't hold up each other. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { deliveries, deliveryLanes, inboxEvents, webhooks } from '../../../src/db/schema/index.ts'
+import {
+  credentials,
+  deliveries,
+  deliveryLanes,
+  inboxEvents,
+  tokens,
+  webhooks,
+} from '../../../src/db/schema/index.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { createSealer } from '../../../src/lib/sealing.ts'
 import { createDispatcher, type Dispatcher } from '../../../src/modules/webhooks/dispatcher.ts'
@@ -8,7 +15,7 @@ import { createWebhookRepository } from '../../../src/modules/webhooks/repositor
 import { signingSecretContext } from '../../../src/modules/webhooks/webhooks.ts'
 import type { WebhookAnswer, WebhookRequest } from '../../../src/webhooks/client.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
-import { insertIdentity, insertWebhook } from '../../support/rows.ts'
+import { insertIdentity, insertToken, insertWebhook } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 
 const sealer = createSealer('a key for tests only')
@@ -31,6 +38,7 @@ beforeEach(() => {
   db = tempDb()
   clock = new ManualClock()
   insertIdentity(db)
+  insertToken(db)
   tries = []
   answer = () => OK
   hook(1)
@@ -203,6 +211,39 @@ test('a switched-off webhook gets nothing', async () => {
   await pass(60_000)
   expect(tries).toEqual([])
   expect(statuses()).toEqual(['pending'])
+})
+
+test.each([
+  ['has expired', () => db.orm.update(tokens).set({ expiresAt: clock.now() }).run()],
+  ['is gone', () => db.orm.delete(tokens).run()],
+  [
+    'belongs to a credential that is inactive',
+    () => {
+      const times = { createdAt: 1, updatedAt: 1 }
+      const row = {
+        clientId: 'app',
+        secretHash: 'x',
+        role: 'user' as const,
+        scopes: [],
+        description: '',
+        active: false,
+      }
+      db.orm
+        .insert(credentials)
+        .values({ ...row, ...times })
+        .run()
+      db.orm.update(tokens).set({ credentialId: 'app' }).run()
+    },
+  ],
+])('an identity whose only token %s gets nothing until it has a usable one', async (_, shutOut) => {
+  shutOut()
+  event('1')
+  start()
+  await pass(60_000)
+  expect(tries).toEqual([])
+  insertToken(db)
+  await pass(10_000)
+  expect(texts()).toEqual(['1'])
 })
 
 test('a hanging endpoint has a bounded number of tries under way, and delays no other', async () => {

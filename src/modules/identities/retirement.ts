@@ -1,0 +1,59 @@
+/**
+ * Retires identities that nobody can reach any more because their last token is gone: logs their devices out and removes their webhooks, so that
+ * no one goes on receiving what they may no longer read. The host identity stays: new tokens can share it.
+ */
+import { messageOf } from '../../domain/errors.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Logger } from '../../lib/logger.ts'
+import { Nudge, type Worker } from '../../runtime/worker.ts'
+
+/** What an identity may leave behind. */
+export interface Belongings {
+  /** Logs every device of the identity out. Rejects when a bridge can't be reached; asked again later. */
+  logOutDevices(identityId: string): Promise<void>
+  removeWebhooks(identityId: string): Promise<void>
+}
+
+export interface RetirementOptions {
+  /** Identities without a token that still have something, the host identity never. */
+  unreachable(): Promise<string[]>
+  belongings: Belongings
+  clock: Clock
+  logger: Logger
+}
+
+export interface Retirement {
+  worker: Worker
+  /** A token was deleted. */
+  nudge(): void
+}
+
+/** How often those are tried again that could not be retired completely, in milliseconds. */
+const INTERVAL_MS = 600_000
+
+export function createRetirement({ unreachable, belongings, clock, logger }: RetirementOptions): Retirement {
+  const nudge = new Nudge()
+
+  async function retire(identityId: string): Promise<void> {
+    try {
+      await belongings.removeWebhooks(identityId)
+      await belongings.logOutDevices(identityId)
+      logger.info({ identity: identityId }, 'an identity without tokens was retired')
+    } catch (error) {
+      logger.warn({ identity: identityId, reason: messageOf(error) }, 'an identity could not be retired yet')
+    }
+  }
+
+  return {
+    nudge: () => nudge.nudge(),
+    worker: {
+      name: 'identity-retirement',
+      async run(signal) {
+        while (!signal.aborted) {
+          for (const identityId of await unreachable()) await retire(identityId)
+          await nudge.wait(clock, INTERVAL_MS, signal)
+        }
+      },
+    },
+  }
+}
