@@ -176,6 +176,7 @@ CREATE TABLE messages (
 
 CREATE UNIQUE INDEX messages_id ON messages (id);
 CREATE INDEX messages_event ON messages (event_id) WHERE event_id is not null;
+CREATE INDEX messages_unread ON messages (room_id,seq) WHERE status in ('sent', 'delivered');
 CREATE INDEX messages_identity ON messages (identity_id,seq);
 CREATE INDEX messages_waiting ON messages (lane,seq) WHERE status in ('queued', 'sending');
 CREATE TABLE outbox_lanes (

@@ -34,6 +34,8 @@ export const messages = sqliteTable(
     uniqueIndex('messages_id').on(table.id),
     // Not while it waits: the fewer indexes an accepted send is in, the cheaper its commit.
     index('messages_event').on(table.eventId).where(sql`event_id is not null`),
+    // What a read receipt may still change.
+    index('messages_unread').on(table.roomId, table.seq).where(sql`status in ('sent', 'delivered')`),
     index('messages_identity').on(table.identityId, table.seq),
     // Only what waits is in this index, so finding a lane's next message doesn't walk through its past.
     index('messages_waiting').on(table.lane, table.seq).where(sql`status in ('queued', 'sending')`),

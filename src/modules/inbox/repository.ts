@@ -1,5 +1,5 @@
 /** SQL of the inbox: what a batch rests on, and the one transaction that stores what it means. */
-import { and, asc, eq, inArray, ne, or, sql } from 'drizzle-orm'
+import { and, asc, eq, ne, or, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import {
   appserviceTransactions,
@@ -155,6 +155,14 @@ export function createInboxRepository(db: Db): InboxRepository {
     })
     .where(eq(messages.seq, param('seq')))
     .prepare()
+  // The statuses are spelled out, as a partial index is found by its text.
+  const markRead = orm
+    .update(messages)
+    .set({ status: 'read', updatedAt: sql`${param('now')}` })
+    .where(
+      sql`${messages.roomId} = ${param('roomId')} and ${messages.seq} <= ${param('seq')} and ${messages.status} in ('sent', 'delivered')`,
+    )
+    .prepare()
   const requeue = createRequeue(db)
   const keepEarly = orm
     .insert(earlyStatuses)
@@ -256,17 +264,7 @@ export function createInboxRepository(db: Db): InboxRepository {
       keepEarly.run({ eventId, status: 'read', reason: null, now })
       return
     }
-    orm
-      .update(messages)
-      .set({ status: 'read', updatedAt: now })
-      .where(
-        and(
-          eq(messages.roomId, roomId),
-          inArray(messages.status, ['sent', 'delivered']),
-          sql`${messages.seq} <= ${last.seq}`,
-        ),
-      )
-      .run()
+    markRead.run({ roomId, seq: last.seq, now })
   }
 
   /** Everything of a plan but its position. Runs inside a transaction. */

@@ -255,11 +255,11 @@ test('a hanging endpoint has a bounded number of tries under way, and delays no 
   await idle()
   for (let room = 0; room < 10; room++) event('fast', { webhookId: 2, roomId: `!${room}:s` })
   dispatcher.nudge()
-  await idle()
+  await pass(100)
   expect(texts().filter(text => text === 'slow')).toHaveLength(4)
   expect(texts().filter(text => text === 'fast')).toHaveLength(10)
   gate.resolve(OK)
-  await idle()
+  await pass(100)
   expect(texts().filter(text => text === 'slow')).toHaveLength(10)
 })
 
