@@ -29,8 +29,9 @@ export function createAccessLog(logger: Logger, verbose: boolean) {
   }
 }
 
-/** Where a URL's path begins: at the third slash. */
+/** Where a URL's path begins: at the third slash, or at once when the request named no host. */
 export function pathStart(url: string): number {
+  if (url.startsWith('/')) return 0
   const start = url.indexOf('/', url.indexOf('//') + 2)
   return start === -1 ? url.length : start
 }

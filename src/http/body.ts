@@ -1,5 +1,6 @@
 /** Reads JSON bodies. Elysia's own parsing comes before any hook, so it is left out: a caller is authenticated first. */
 import { GatewayError } from '../domain/errors.ts'
+import { readTextAtMost } from '../lib/bounded-body.ts'
 
 /** Far above what any JSON call needs. */
 const MAX_JSON_BYTES = 1024 * 1024
@@ -38,34 +39,15 @@ export async function parseJson(request: Request): Promise<unknown> {
  * @throws GatewayError payload_too_large, bad_request (the client broke off)
  */
 export async function readText(request: Request): Promise<string> {
-  const declared = request.headers.get('content-length')
-  if (declared !== null && Number(declared) > MAX_JSON_BYTES) throw tooLarge()
-  try {
-    return declared === null && request.body ? await readAtMost(request.body) : await request.text()
-  } catch (error) {
-    if (error instanceof GatewayError) throw error
+  const text = await readTextAtMost(request, MAX_JSON_BYTES).catch(() => {
     throw new GatewayError('bad_request', 'The body could not be read')
-  }
-}
-
-/** A chunked body doesn't say how long it is. */
-async function readAtMost(body: ReadableStream<Uint8Array>): Promise<string> {
-  const chunks: Uint8Array[] = []
-  let length = 0
-  for await (const chunk of body) {
-    length += chunk.length
-    if (length > MAX_JSON_BYTES) throw tooLarge()
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString('utf8')
+  })
+  if (text !== null) return text
+  throw new GatewayError('payload_too_large', `The body is larger than ${MAX_JSON_BYTES} bytes`)
 }
 
 function hasBody(request: Request): boolean {
   return request.body !== null && request.headers.get('content-length') !== '0'
-}
-
-function tooLarge(): GatewayError {
-  return new GatewayError('payload_too_large', `The body is larger than ${MAX_JSON_BYTES} bytes`)
 }
 
 /** Of the outermost object alone: a null deeper down is the caller's value. */

@@ -4,9 +4,11 @@
  */
 import { Elysia } from 'elysia'
 import type { Config } from '../config/index.ts'
+import { GatewayError } from '../domain/errors.ts'
 import type { Logger } from '../lib/logger.ts'
-import { createAccessLog } from './access-log.ts'
-import { errorResponse, HttpError } from './errors.ts'
+import { createAccessLog, pathStart } from './access-log.ts'
+import { anyHostAdapter } from './any-host-adapter.ts'
+import { errorResponse, HttpError, httpErrorOf } from './errors.ts'
 import { createMountTable, type Mount } from './mounts.ts'
 import { errors } from './plugins/errors.ts'
 import { newRequestId, REQUEST_ID_HEADER } from './request-id.ts'
@@ -48,6 +50,11 @@ export function createHttp(options: HttpOptions): Http {
   }
 
   async function answerMount(mount: Mount, request: Request): Promise<Response> {
+    // The mounts take the URL apart. Without a usable Host header it is a mere path.
+    if (request.url.startsWith('/')) {
+      const missing = new GatewayError('bad_request', 'Host: expected the name of the host')
+      return errorResponse(httpErrorOf(missing), newRequestId(request))
+    }
     try {
       return await mount.fetch(request)
     } catch (error) {
@@ -74,16 +81,34 @@ const COMMON_HEADERS = {
 }
 
 function createElysia({ config, services, logger, version, readiness }: HttpOptions, upgrade: Upgrade) {
-  const app = new Elysia({ aot: true })
+  const app = new Elysia({ aot: true, adapter: anyHostAdapter })
     .headers(COMMON_HEADERS)
     .onRequest(({ request, set }) => {
       set.headers[REQUEST_ID_HEADER] = newRequestId(request)
+      refuseMalformedEncoding(request.url)
     })
     .use(errors(logger, path => methodsOf(path)))
     .use(docsRoutes(version))
     .use(apiRoutes({ services, publicUrl: config.http.publicUrl, version, readiness, upgrade }))
   const methodsOf = createMethodTable(app.routes)
   return app
+}
+
+/** Elysia makes null of a path parameter that isn't percent-encoded UTF-8, and leaves such a query as it is. */
+function refuseMalformedEncoding(url: string): void {
+  if (!url.includes('%')) return
+  const query = url.indexOf('?')
+  const end = query === -1 ? url.length : query
+  for (const [part, text] of [
+    ['path', url.slice(pathStart(url), end)],
+    ['query', url.slice(end)],
+  ] as const) {
+    try {
+      decodeURIComponent(text)
+    } catch {
+      throw new GatewayError('bad_request', `The ${part} of the address is not valid percent-encoded UTF-8`)
+    }
+  }
 }
 
 /** Which methods each path has, to tell 405 from 404. */

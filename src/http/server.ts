@@ -23,7 +23,7 @@ export interface RunningServer {
 export type Upgrade = (request: Request, viewer: SocketViewer) => boolean
 
 export interface ServerOptions {
-  config: Pick<Config, 'http' | 'media'>
+  config: Pick<Config, 'http'>
   handle(request: Request): Promise<Response>
   clock?: Clock
 }
@@ -31,11 +31,10 @@ export interface ServerOptions {
 /** Longer than any long poll (30 s), so that Bun doesn't cut one off. */
 const IDLE_TIMEOUT_S = 120
 /**
- * Bun answers a body beyond this by itself, without our error body; short of it the routes say what is too large. They read no more than
- * they may, and what they don't read isn't buffered, so this can be generous.
+ * As good as none: Bun answers a body beyond its limit by itself, without our error body. Routes and mounts say what is too large for them: they
+ * read no more than they may (but for the transactions of the homeserver, which has shown its token), and what they don't read isn't buffered.
  */
-const BODY_LIMIT_FACTOR = 8
-const LEAST_BODY_LIMIT_BYTES = 32 * 1024 * 1024
+const MAX_BODY_BYTES = Number.MAX_SAFE_INTEGER
 /** Clients of the QR WebSocket have nothing to say. */
 const MAX_FRAME_BYTES = 1024
 const MAX_UNSENT_BYTES = 1024 * 1024
@@ -54,7 +53,7 @@ export function startServer({ config, handle, clock = systemClock }: ServerOptio
     // With `development: false` Bun would share the port with another process, and a second gateway would start beside the first.
     reusePort: false,
     idleTimeout: IDLE_TIMEOUT_S,
-    maxRequestBodySize: Math.max(config.media.maxBytes * BODY_LIMIT_FACTOR, LEAST_BODY_LIMIT_BYTES),
+    maxRequestBodySize: MAX_BODY_BYTES,
     ...(tls ? { tls: { cert: Bun.file(tls.certFile), key: Bun.file(tls.keyFile) } } : {}),
     fetch: request => (stopping ? refuse(request) : handle(request)),
     websocket: {

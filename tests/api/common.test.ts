@@ -78,14 +78,63 @@ describe('routes that are not there', () => {
     expect((await app.call('GET', '/api/v1/tokens/', { auth: basic() })).status).toBe(200)
   })
 
-  test.each(['/api/v1/credentials/%', '/api/v1/credentials/%E0%A4%A', '/%c0%af', '/api/v1/credentials/%00'])(
-    'the malformed path %s is no defect',
-    async path => {
-      const answer = await app.call('DELETE', path, { auth: basic() })
-      expect(answer.status).toBeWithin(400, 500)
-    },
-  )
+  test('a path with NUL in it is no defect', async () => {
+    expectError(
+      await app.call('DELETE', '/api/v1/credentials/%00', { auth: basic() }),
+      404,
+      'not_found',
+      'no credential',
+    )
+  })
 })
+
+describe('what is not percent-encoded UTF-8', () => {
+  const NOT_UTF8 = ['%', '%f', '%zz', '%ff', '%E0%A4%A', '%c0%af', '%ED%A0%80']
+
+  test.each([
+    ['POST', '/api/v1/devices/*/message'],
+    ['GET', '/api/v1/messages/*'],
+    ['PUT', '/api/v1/webhooks/*'],
+    ['DELETE', '/api/v1/webhooks/*'],
+    ['DELETE', '/api/v1/tokens/*'],
+    ['PUT', '/api/v1/credentials/*'],
+    ['DELETE', '/api/v1/credentials/*'],
+    ['GET', '/api/v1/media/*?expires=1&signature=x'],
+    ['GET', '/docs/*'],
+    ['GET', '/*'],
+  ])('in the path, %s %s: 400', async (method, path) => {
+    for (const malformed of NOT_UTF8) {
+      const answer = await app.call(method, path.replace('*', malformed))
+      expectError(answer, 400, 'bad_request', 'The path of the address is not valid percent-encoded UTF-8')
+    }
+  })
+
+  test.each([
+    '/api/v1/messages?before=*',
+    '/api/v1/messages?limit=*',
+    '/api/v1/messages?*=1',
+    '/api/v1/devices/qr-code?token=*',
+    '/api/v1/devices/qr-code?format=*&token=mt_x',
+    '/api/v1/devices/qr-code?platform=*&token=mt_x',
+    '/api/v1/media/x?expires=1&signature=*',
+  ])('in the query, %s: 400', async path => {
+    for (const malformed of NOT_UTF8) {
+      const answer = await app.call('GET', path.replace('*', malformed))
+      expectError(answer, 400, 'bad_request', 'The query of the address is not valid percent-encoded UTF-8')
+    }
+  })
+})
+
+test.each(['http://x', 'http://gw', 'http://api', 'http://gate', 'https://x', 'https://gw', 'http://[::1]'])(
+  'every route is there when the host is %s',
+  async origin => {
+    expect((await app.call('GET', '/health', { origin })).status).toBe(200)
+    expect((await app.call('GET', '/api/v1/messages?limit=0', { origin })).status).toBe(401)
+    expect((await app.call('PUT', '/api/v1/webhooks/1', { origin, json: {} })).status).toBe(401)
+    expect((await app.call('GET', '/mounted/deeper', { origin })).text).toBe('deeper')
+    expectError(await app.call('PATCH', '/api/v1/tokens', { origin }), 405, 'method_not_allowed')
+  },
+)
 
 describe('bodies', () => {
   const TOKENS = '/api/v1/tokens'

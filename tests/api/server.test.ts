@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { connect, type Socket } from 'node:net'
 import type { RunningServer } from '../../src/http/server.ts'
 import { settled } from '../support/manual-clock.ts'
-import { testHttp } from '../support/test-http.ts'
+import { basic, testHttp } from '../support/test-http.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 let app: Awaited<ReturnType<typeof testHttp>>
@@ -55,6 +55,23 @@ function open(): Promise<Socket> {
   })
 }
 
+/** The answer to a request as it is on the wire. */
+async function exchange(head: string[], body = ''): Promise<string> {
+  const socket = await open()
+  let answer = ''
+  socket.on('data', data => {
+    answer += data.toString()
+  })
+  socket.write(`${head.join('\r\n')}\r\n\r\n${body}`)
+  await waitFor(() => {
+    const [before, after = ''] = answer.split('\r\n\r\n')
+    const length = /^content-length: (\d+)/im.exec(before ?? '')?.[1]
+    return length !== undefined && Buffer.byteLength(after) >= Number(length)
+  })
+  socket.destroy()
+  return answer
+}
+
 test('a client that breaks off in the middle of an upload leaves nothing behind', async () => {
   const socket = await open()
   socket.write(upload(1_000_000))
@@ -80,6 +97,43 @@ test('an upload that is too large is refused while it streams, whatever length i
   expect(answer).toStartWith('HTTP/1.1 413')
   expect(app.onDisk.size).toBe(0)
   socket.destroy()
+})
+
+test.each([
+  ['POST', '/api/v1/tokens', 'application/json', 413],
+  ['POST', '/api/v1/devices/237123456789/message', 'application/json', 413],
+  ['POST', '/api/v1/devices/237123456789/message', 'application/x-www-form-urlencoded', 413],
+  ['POST', '/nowhere', 'application/json', 404],
+])('%s %s with a body of a terabyte (%s): %i, in our own words', async (method, path, type, status) => {
+  const auth = path.endsWith('tokens') ? basic() : `Bearer ${token}`
+  const head = [`Content-Type: ${type}`, `Authorization: ${auth}`, 'Content-Length: 1000000000000']
+  const answer = await exchange([`${method} ${path} HTTP/1.1`, 'Host: localhost', ...head])
+  expect(answer).toStartWith(`HTTP/1.1 ${status}`)
+  expect(JSON.parse(answer.split('\r\n\r\n')[1] ?? '')).toMatchObject({
+    code: status === 413 ? 'payload_too_large' : 'not_found',
+    request_id: expect.any(String),
+  })
+})
+
+test.each(['Host: api', 'Host: gw', 'Host: x', 'Host: x:80', 'Host:', 'Host: a b', 'X-No-Host: at-all'])(
+  'the path is found with the header %p',
+  async host => {
+    expect(await exchange(['GET /health HTTP/1.0', host])).toStartWith('HTTP/1.1 200')
+    expect(await exchange(['GET /nope HTTP/1.0', host])).toStartWith('HTTP/1.1 404')
+  },
+)
+
+test('without a host, what needs one: 400', async () => {
+  const body = '{"platform":"wa"}'
+  const head = [`Authorization: Bearer ${token}`, 'Content-Type: application/json']
+  for (const request of [
+    ['POST /api/v1/devices HTTP/1.0', ...head, `Content-Length: ${body.length}`],
+    ['POST /echo HTTP/1.0', ...head, `Content-Length: ${body.length}`],
+  ]) {
+    const answer = await exchange(request, body)
+    expect(answer).toStartWith('HTTP/1.1 400')
+    expect(answer).toContain('Host: expected the name of the host')
+  }
 })
 
 test('a mount gets and gives bodies as streams, with any method', async () => {

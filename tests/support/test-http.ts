@@ -58,10 +58,10 @@ export async function testHttp(
   async function call(
     method: string,
     path: string,
-    { auth, json, headers = {}, body }: CallOptions = {},
+    { auth, json, headers = {}, body, origin = 'http://localhost:8080' }: CallOptions = {},
   ): Promise<Answer> {
     const response = await http.handle(
-      new Request(`http://localhost:8080${path}`, {
+      new Request(`${origin}${path}`, {
         method,
         headers: {
           ...(auth === undefined ? {} : { authorization: auth }),
@@ -89,6 +89,7 @@ export interface CallOptions {
   json?: unknown
   headers?: Record<string, string>
   body?: string | FormData
+  origin?: string
 }
 
 export interface Answer {

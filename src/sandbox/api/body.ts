@@ -2,6 +2,8 @@
 import { Readable } from 'node:stream'
 import type { ReadableStream as NodeReadableStream } from 'node:stream/web'
 import busboy from 'busboy'
+import { readTextAtMost } from '../../lib/bounded-body.ts'
+import { formFileName } from '../../lib/form-file-name.ts'
 import { FileTooLarge, type MediaFiles, mimeTypeOf } from '../network/media.ts'
 import type { Media } from '../network/types.ts'
 import { ApiError } from './errors.ts'
@@ -9,12 +11,16 @@ import { ApiError } from './errors.ts'
 /** Longest body that is no file. */
 const MAX_TEXT_BYTES = 1024 * 1024
 
+/** @throws ApiError when it is too large */
+export async function readText(request: Request): Promise<string> {
+  const text = await readTextAtMost(request, MAX_TEXT_BYTES)
+  if (text !== null) return text
+  throw new ApiError('too_large', `the body is larger than ${MAX_TEXT_BYTES} bytes`)
+}
+
 /** @returns the JSON, `{}` for no body; not yet checked against any schema */
 export async function readJson(request: Request): Promise<unknown> {
-  if (Number(request.headers.get('content-length') ?? 0) > MAX_TEXT_BYTES) {
-    throw new ApiError('too_large', `the body is larger than ${MAX_TEXT_BYTES} bytes`)
-  }
-  const text = await request.text()
+  const text = await readText(request)
   try {
     return JSON.parse(text.trim() === '' ? '{}' : text)
   } catch {
@@ -45,8 +51,9 @@ export async function readMultipart(request: Request, files: MediaFiles): Promis
     parser.on('file', (field, stream, { filename, mimeType }) => {
       if (field !== 'file' || saving.length > 0 || filename === undefined) return void stream.resume()
       // What curl doesn't know it calls application/octet-stream: the name may know better.
-      const type = mimeType === 'application/octet-stream' ? mimeTypeOf(filename) : mimeType
-      const save = files.save(stream, { name: filename, mimeType: type })
+      const name = formFileName(filename)
+      const type = mimeType === 'application/octet-stream' ? mimeTypeOf(name) : mimeType
+      const save = files.save(stream, { name, mimeType: type })
       save.catch(reject)
       saving.push(save)
     })

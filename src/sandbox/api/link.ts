@@ -5,7 +5,7 @@ import { ProvisioningError } from '../bridge/provisioning-error.ts'
 import { DEFAULT_PHONE, SERVICE_PHONE } from '../network/seed.ts'
 import { askPage, linkedPage, problemPage } from '../page/link-page.ts'
 import { isSandboxPlatform } from '../platforms.ts'
-import { readJson } from './body.ts'
+import { readJson, readText } from './body.ts'
 import { type ApiContext, type Asked, mustExist, phoneField } from './context.ts'
 import { ApiError, check } from './errors.ts'
 
@@ -95,7 +95,7 @@ function isForm(request: Request): boolean {
 
 /** Empty fields of a form are fields left out; curl calls JSON a form when it isn't told otherwise. */
 async function readForm(request: Request): Promise<unknown> {
-  const text = (await request.text()).trim()
+  const text = (await readText(request)).trim()
   if (text.startsWith('{')) return parsedJson(text)
   const form = new URLSearchParams(text)
   const phone = form.get('other')?.trim() || form.get('phone')?.trim()

@@ -116,6 +116,33 @@ describe('messages', () => {
     expect((await post('--x\r\nbroken', 'multipart/form-data; boundary=x')).status).toBe(400)
   })
 
+  test.each(['application/json', 'application/x-www-form-urlencoded'])(
+    'a %s body without end is not read to its end',
+    async type => {
+      let read = 0
+      const body = new ReadableStream({
+        pull(controller) {
+          read += 65_536
+          if (read > 64 * 1024 * 1024) controller.close()
+          else controller.enqueue(new Uint8Array(65_536))
+        },
+      })
+      const login = await harness.provision('POST', 'login/start/qr')
+      const step = login.body as { display_and_wait?: { data?: string } }
+      const code = step.display_and_wait?.data?.split('/').at(-1)
+      const path = type.endsWith('json') ? messagesPath : `link/${code}`
+      const answer = await harness.sandbox.fetch(
+        new Request(`http://localhost/sandbox/${path}`, {
+          method: 'POST',
+          body,
+          headers: { 'content-type': type, accept: 'application/json' },
+        }),
+      )
+      expect(answer.status).toBe(413)
+      expect(read).toBeLessThan(2 * 1024 * 1024)
+    },
+  )
+
   test('a file over the limit is refused, and none of it kept', async () => {
     const form = new FormData()
     form.append('to', '5550100')
@@ -124,6 +151,18 @@ describe('messages', () => {
     expect([status, json.code]).toEqual([413, 'too_large'])
     const left = [...new Bun.Glob('**').scanSync(`${harness.folder}/sandbox-media`)]
     expect(left).toEqual([])
+  })
+
+  test("a file's name is read as browsers write it", async () => {
+    const body = [
+      '--x\r\nContent-Disposition: form-data; name="to"\r\n\r\n5550100\r\n',
+      '--x\r\nContent-Disposition: form-data; name="file"; filename="ünï %22q%22%0D%0A%41.pdf"\r\n\r\nx\r\n',
+      '--x--\r\n',
+    ].join('')
+    const headers = { 'content-type': 'multipart/form-data; boundary=x' }
+    const request = new Request(`http://localhost/sandbox/${messagesPath}`, { method: 'POST', body, headers })
+    const sent = (await (await harness.sandbox.fetch(request)).json()) as Json
+    expect(sent.file).toMatchObject({ name: 'ünï "q" %41.pdf' })
   })
 })
 

@@ -5,6 +5,7 @@ import { pipeline } from 'node:stream/promises'
 import type { ReadableStream as NodeReadableStream } from 'node:stream/web'
 import busboy from 'busboy'
 import { GatewayError } from '../../../domain/errors.ts'
+import { formFileName } from '../../../lib/form-file-name.ts'
 import type { IncomingFile, StagedFile } from '../../../modules/media/types.ts'
 
 /** What a form may consist of, the file apart. */
@@ -45,7 +46,8 @@ export async function readMultipart(request: Request, sink: MultipartSink): Prom
   parser.on('file', (name, stream, info) => {
     // Undefined when the part has no name, whatever the types say.
     const { filename = '', mimeType } = info
-    const refusal = refuseFile(name, filename, staging !== undefined)
+    const fileName = formFileName(filename)
+    const refusal = refuseFile(name, fileName, staging !== undefined)
     // A stream that nobody reads would hold up the form behind it; cut off, it reports that to its listeners.
     stream.on('error', () => undefined)
     if (refusal) {
@@ -53,7 +55,7 @@ export async function readMultipart(request: Request, sink: MultipartSink): Prom
       fail(refusal)
       return
     }
-    staging = sink.stage({ fileName: filename, mimeType, stream })
+    staging = sink.stage({ fileName, mimeType, stream })
     staging.catch(fail)
   })
   for (const event of ['fieldsLimit', 'filesLimit', 'partsLimit'] as const) {
@@ -83,12 +85,12 @@ function openParser(request: Request): busboy.Busboy {
   }
 }
 
-function refuseFile(name: string, filename: string, another: boolean): GatewayError | null {
+function refuseFile(name: string, fileName: string, another: boolean): GatewayError | null {
   if (name !== 'file') {
     return new GatewayError('bad_request', `${name}: expected the file in a field named "file"`)
   }
   if (another) return new GatewayError('bad_request', 'file: expected one file, not several')
-  if (extname(filename).length < 2) {
+  if (extname(fileName).length < 2) {
     return new GatewayError('bad_request', 'Uploaded file must have a file extension')
   }
   return null
