@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { parseEnv } from 'node:util'
 import { z } from 'zod'
+import { CLIENT_ID, CLIENT_ID_PHRASE } from '../domain/client-ids.ts'
 import { LOG_LEVELS } from '../lib/logger.ts'
 import { type EnvSource, processEnvironment } from './process-environment.ts'
 
@@ -49,9 +50,7 @@ export const ENV_SCHEMA = z.object({
   APP_MODE: z
     .enum(['development', 'production'], 'expected development or production')
     .default('development'),
-  CLIENT_ID: z
-    .string({ error: MISSING })
-    .regex(/^[A-Za-z0-9._-]{1,64}$/, 'expected 1 to 64 letters, digits, dots, dashes or underscores'),
+  CLIENT_ID: z.string({ error: MISSING }).regex(CLIENT_ID, `expected ${CLIENT_ID_PHRASE}`),
   CLIENT_SECRET: z.string({ error: MISSING }).min(8, 'expected at least 8 characters'),
   SECRET_KEY: z.string({ error: MISSING }).min(16, 'expected at least 16 characters'),
   TLS_CERT_FILE: optionalText,

@@ -74,6 +74,13 @@ describe('JSON', () => {
     expectError(await send({ json }), 400, 'bad_request', says)
   })
 
+  test('refuses a text and a reply_id that are too long', async () => {
+    const text = await send({ json: { ...FIELDS, text: 'x'.repeat(50_001) } })
+    expectError(text, 400, 'bad_request', 'text: expected text of at most 50000 characters')
+    const reply = await send({ json: { ...FIELDS, text: 'x', reply_id: 'r'.repeat(256) } })
+    expectError(reply, 400, 'bad_request', 'reply_id: expected text of at most 255 characters')
+  })
+
   test('a body that is no JSON', async () => {
     const answer = await send({ headers: { 'content-type': 'application/json' }, body: '{' })
     expectError(answer, 400, 'bad_request', 'not valid JSON')
@@ -132,6 +139,21 @@ describe('multipart', () => {
   test('a name that is a path is only a name', async () => {
     await send({ body: form({ ...FIELDS, file: pdf('x', '../../etc/cron.d/evil.sh') }) })
     expect(app.uploads.at(-1)?.fileName).toBe('evil.sh')
+  })
+
+  test.each([
+    ['ünï %22q%22.pdf', 'ünï "q".pdf'],
+    ['two%0D%0Alines%0a.pdf', 'two lines .pdf'],
+    ['100%25 %2541%20.pdf', '100%25 %2541%20.pdf'],
+  ])('the name %p, as browsers encode it, is %p', async (encoded, name) => {
+    const parts = Object.entries(FIELDS).map(([field, value]) => part(field, value))
+    const file = `--b\r\nContent-Disposition: form-data; name="file"; filename="${encoded}"\r\n\r\nx\r\n`
+    const answer = await send({
+      headers: { 'content-type': 'multipart/form-data; boundary=b' },
+      body: `${parts.join('')}${file}--b--\r\n`,
+    })
+    expect(answer.status).toBe(200)
+    expect(app.uploads.at(-1)?.fileName).toBe(name)
   })
 
   test('as large as allowed; one byte more: 413', async () => {

@@ -4,6 +4,7 @@
  */
 import type { Db } from '../../db/open.ts'
 import type { Credential } from '../../db/schema/index.ts'
+import { CLIENT_ID, CLIENT_ID_PHRASE } from '../../domain/client-ids.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import { allows, effectiveScopes, isScope, type Scope } from '../../domain/scopes.ts'
 import { type Clock, rfc3339 } from '../../lib/clock.ts'
@@ -21,8 +22,6 @@ export interface CredentialsOptions {
   /** Called after a credential was changed or deleted, so that what is remembered of its tokens is forgotten. */
   onChange?: () => void
 }
-
-const CLIENT_ID_PATTERN = /^[A-Za-z0-9._-]{1,64}$/
 
 export function createCredentials({
   db,
@@ -51,11 +50,8 @@ export function createCredentials({
 
   return {
     async create(actor, { clientId, description = '', role = 'user', scopes = [] }) {
-      if (!CLIENT_ID_PATTERN.test(clientId)) {
-        throw new GatewayError(
-          'bad_request',
-          'client_id: expected 1 to 64 letters, digits, dots, dashes or underscores',
-        )
+      if (!CLIENT_ID.test(clientId)) {
+        throw new GatewayError('bad_request', `client_id: expected ${CLIENT_ID_PHRASE}`)
       }
       refuseMalformedScopes(scopes)
       refuseEscalation(actor, { role, scopes })

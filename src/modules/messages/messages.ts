@@ -1,6 +1,7 @@
 /** Accepting sends and showing what became of them. */
 import { contactKey, groupKey, splitList } from '../../domain/addresses.ts'
 import { GatewayError } from '../../domain/errors.ts'
+import { MAX_RECIPIENT_LENGTH, MAX_TEXT_BYTES } from '../../domain/limits.ts'
 import type { RecipientKind } from '../../domain/states.ts'
 import { type Clock, rfc3339 } from '../../lib/clock.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
@@ -18,8 +19,6 @@ export interface MessagesOptions {
   clock: Clock
 }
 
-/** A Matrix event holds 64 KiB, and the text is not all of it (client-server API, "Size limits"). */
-const MAX_TEXT_BYTES = 50_000
 const MAX_RECIPIENTS = 1_000
 
 export function createMessages({ repository, devices, media, onAccepted, clock }: MessagesOptions): Messages {
@@ -67,7 +66,10 @@ export function createMessages({ repository, devices, media, onAccepted, clock }
     },
 
     async list(identityId, limit, before) {
-      return (await repository.list(identityId, limit, before)).map(view)
+      const page = await repository.list(identityId, limit, before)
+      // Anything else in its place (such as the first page) would keep a client turning pages for ever.
+      if (!page) throw new GatewayError('not_found', `before: there is no message ${before}`)
+      return page.map(view)
     },
   }
 }
@@ -98,19 +100,30 @@ function recipientsOf({ platform, contact, groupUrl }: SendRequest): {
   if (recipients.length === 0)
     throw new GatewayError('bad_request', 'Missing required field: contact or group_url')
   const kind = groups.length > 0 ? 'group' : 'contact'
+  const field = kind === 'group' ? 'group_url' : 'contact'
   if (recipients.length > MAX_RECIPIENTS) {
-    const field = kind === 'group' ? 'group_url' : 'contact'
     throw new GatewayError('bad_request', `${field}: expected at most ${MAX_RECIPIENTS} recipients`)
+  }
+  if (recipients.some(recipient => recipient.length > MAX_RECIPIENT_LENGTH)) {
+    throw new GatewayError(
+      'bad_request',
+      `${field}: expected recipients of at most ${MAX_RECIPIENT_LENGTH} characters`,
+    )
   }
   return { kind, recipients }
 }
 
 function checkContent({ text, file }: SendRequest): void {
   if (!text && !file) throw new GatewayError('bad_request', 'Either text or file must be provided')
-  // The length in UTF-16 units bounds the bytes from both sides, so most texts needn't be encoded to know.
-  if (text && text.length * 3 > MAX_TEXT_BYTES && Buffer.byteLength(JSON.stringify(text)) > MAX_TEXT_BYTES) {
-    throw new GatewayError('bad_request', `text: expected at most ${MAX_TEXT_BYTES} bytes`)
+  // A UTF-16 unit is at most six bytes (an escape), so most texts needn't be encoded to know.
+  if (text && text.length * 6 > MAX_TEXT_BYTES && jsonBytes(text) > MAX_TEXT_BYTES) {
+    throw new GatewayError('bad_request', `text: expected at most ${MAX_TEXT_BYTES} bytes as JSON`)
   }
+}
+
+/** Without the quotes around it. */
+function jsonBytes(text: string): number {
+  return Buffer.byteLength(JSON.stringify(text)) - 2
 }
 
 function view({ message, platform, deviceId }: MessageWithDevice): MessageView {

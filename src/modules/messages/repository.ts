@@ -67,7 +67,8 @@ export interface MessageRepository {
   /** Leases of a process that is gone: with one process for a database file, all that are there at its start. */
   releaseAbandoned(now: number): Promise<void>
   get(identityId: string, id: string): Promise<MessageWithDevice | null>
-  list(identityId: string, limit: number, before: string | undefined): Promise<MessageWithDevice[]>
+  /** @returns null when the identity has no message `before` */
+  list(identityId: string, limit: number, before: string | undefined): Promise<MessageWithDevice[] | null>
   resolvedRoom(deviceRowId: string, recipientKey: string): Promise<string | null>
   rememberRoom(deviceRowId: string, recipientKey: string, roomId: string, now: number): Promise<void>
   forgetRoom(deviceRowId: string, roomId: string): Promise<void>
@@ -332,15 +333,17 @@ export function createMessageRepository(db: Db): MessageRepository {
         .get() ?? null,
 
     async list(identityId, limit, before) {
+      const own = eq(messages.identityId, identityId)
       const start = before
-        ? orm.select({ seq: messages.seq }).from(messages).where(eq(messages.id, before)).get()?.seq
+        ? orm
+            .select({ seq: messages.seq })
+            .from(messages)
+            .where(and(own, eq(messages.id, before)))
+            .get()
         : undefined
-      const older = start === undefined ? undefined : lt(messages.seq, start)
-      return withDevice()
-        .where(and(eq(messages.identityId, identityId), older))
-        .orderBy(desc(messages.seq))
-        .limit(limit)
-        .all()
+      if (before && !start) return null
+      const older = start && lt(messages.seq, start.seq)
+      return withDevice().where(and(own, older)).orderBy(desc(messages.seq)).limit(limit).all()
     },
 
     resolvedRoom: async (deviceRowId, recipientKey) =>

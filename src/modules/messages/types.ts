@@ -44,6 +44,6 @@ export interface Messages {
   accept(request: SendRequest): Promise<AcceptedMessage[]>
   /** @throws GatewayError not_found */
   get(identityId: string, messageId: string): Promise<MessageView>
-  /** Newest first. @param before a message id: only older ones */
+  /** Newest first. @param before a message id: only older ones. @throws GatewayError not_found when there is no such message */
   list(identityId: string, limit: number, before?: string): Promise<MessageView[]>
 }

@@ -29,6 +29,7 @@ describe('a wrong value is told in one line that begins with its name', () => {
     ['APP_MODE', 'prod', 'expected development or production'],
     ['CLIENT_ID', 'has space', 'expected 1 to 64 letters, digits, dots, dashes or underscores'],
     ['CLIENT_ID', 'a:b', 'expected 1 to 64 letters, digits, dots, dashes or underscores'],
+    ['CLIENT_ID', '..', 'expected 1 to 64 letters, digits, dots, dashes or underscores (not just . or ..)'],
     ['CLIENT_SECRET', 'short', 'expected at least 8 characters'],
     ['SECRET_KEY', 'fifteen-letters', 'expected at least 16 characters'],
     ['ALLOW_INSECURE_SERVER', 'yes', 'expected true or false'],

@@ -61,13 +61,24 @@ describe('create', () => {
     expect(await credentials.authenticate('my-app', clientSecret)).toMatchObject({ clientId: 'my-app' })
   })
 
-  test.each(['', 'with space', 'a:b', 'ünïcode', 'x'.repeat(65), 'a/b', "'; DROP TABLE credentials"])(
-    'refuses the id %p',
-    async clientId => {
-      expect(await failure(credentials.create(ROOT, { clientId }))).toStartWith('bad_request: client_id')
-      expect(await credentials.list()).toEqual([])
-    },
-  )
+  test.each([
+    '',
+    '.',
+    '..',
+    'with space',
+    'a:b',
+    'ünïcode',
+    'x'.repeat(65),
+    'a/b',
+    "'; DROP TABLE credentials",
+  ])('refuses the id %p', async clientId => {
+    expect(await failure(credentials.create(ROOT, { clientId }))).toStartWith('bad_request: client_id')
+    expect(await credentials.list()).toEqual([])
+  })
+
+  test.each(['...', '.a', 'a.', 'a..b', '-'])('takes the id %p', async clientId => {
+    expect((await credentials.create(ROOT, { clientId })).credential.client_id).toBe(clientId)
+  })
 
   test.each(['tokens', '*', 'tokens:*', 'tokens:read:*'])('takes the scope %p', async scope => {
     const { credential } = await credentials.create(ROOT, { clientId: 'a', scopes: [scope] })

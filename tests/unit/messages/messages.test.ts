@@ -84,7 +84,30 @@ describe('refused, with nothing stored and the file discarded', () => {
     ['nobody', { contact: ' , ' }, 'bad_request', 'Missing required field: contact or group_url'],
     ['an unknown device', { deviceId: '999' }, 'not_found', 'device_id: there is no wa device 999'],
     ['another platform', { platform: 'signal' }, 'not_found', 'device_id: there is no signal device 237'],
-    ['too long a text', { text: 'x'.repeat(50_001) }, 'bad_request', 'text: expected at most 50000 bytes'],
+    ...[
+      'x'.repeat(50_001),
+      '\u0001'.repeat(8_334),
+      '"'.repeat(25_001),
+      'ü'.repeat(25_001),
+      '\ud800'.repeat(8_334),
+    ].map((text): [string, Partial<SendRequest>, string, string] => [
+      `too long a text, of ${JSON.stringify(text[0])}`,
+      { text },
+      'bad_request',
+      'text: expected at most 50000 bytes as JSON',
+    ]),
+    [
+      'too long a contact',
+      { contact: `1,${'c'.repeat(513)}` },
+      'bad_request',
+      'contact: expected recipients of at most 512 characters',
+    ],
+    [
+      'too long a group',
+      { groupUrl: 'g'.repeat(900_000) },
+      'bad_request',
+      'group_url: expected recipients of at most 512 characters',
+    ],
     [
       'too many',
       { contact: Array.from({ length: 1001 }, (_, i) => i).join() },
@@ -105,6 +128,17 @@ describe('refused, with nothing stored and the file discarded', () => {
       message: 'Either text or file must be provided',
     })
   })
+})
+
+test.each([
+  ['x', 50_000],
+  ['\u0001', 8_333],
+  ['"', 25_000],
+  ['ü', 25_000],
+])('a text (of %j) and a recipient as long as allowed', async (letter, length) => {
+  const text = letter.repeat(length)
+  await messages.accept({ ...REQUEST, text, contact: `${'c'.repeat(512)},1` })
+  expect(all().map(row => row.text)).toEqual([text, text])
 })
 
 test('a file alone is enough, and is kept once for all recipients', async () => {
@@ -130,4 +164,21 @@ test('messages are shown to their identity only, newest first, page by page', as
   })
   expect(await messages.list('id_2', 10)).toEqual([])
   await expect(messages.get('id_2', first.id)).rejects.toMatchObject({ code: 'not_found' })
+})
+
+test("before a message that isn't there, or is another identity's: not the first page again", async () => {
+  await messages.accept(REQUEST)
+  insertIdentity(db, 'id_2', '@mg2:s')
+  insertDevice(db, { id: 'dev_2', identityId: 'id_2' })
+  const [own] = await messages.accept(REQUEST)
+  if (!own) throw new Error('nothing accepted')
+  for (const [identityId, before] of [
+    ['id_1', 'nope'],
+    ['id_2', own.id],
+  ] as const) {
+    await expect(messages.list(identityId, 10, before)).rejects.toMatchObject({
+      code: 'not_found',
+      message: `before: there is no message ${before}`,
+    })
+  }
 })

@@ -1,10 +1,11 @@
 /** Bodies of the credential routes. */
 import { t } from 'elysia'
+import { CLIENT_ID_PHRASE } from '../../../domain/client-ids.ts'
 import { SCOPES } from '../../../domain/scopes.ts'
 import { ROLES } from '../../../domain/states.ts'
 import { oneOf, timestamp } from '../../schemas.ts'
 
-const ClientId = t.String({ description: '1 to 64 letters, digits, dots, dashes or underscores.' })
+const ClientId = t.String({ description: `${CLIENT_ID_PHRASE}.` })
 const Description = t.String({ maxLength: 1_000 })
 const Role = oneOf(ROLES)
 const Scopes = t.Array(t.String({ maxLength: 128 }), {

@@ -34,11 +34,14 @@ export const DeviceAdded = t.Object(
   },
 )
 
+/** A device that was logged out is listed no more. */
+const LISTED_STATES = DEVICE_STATES.filter(state => state !== 'logged_out')
+
 export const DeviceList = t.Array(
   t.Object({
     platform: t.String(),
     device_id: t.String(),
-    state: oneOf(DEVICE_STATES),
+    state: oneOf(LISTED_STATES),
     reason: nullable(t.String()),
     since: timestamp(),
     name: t.String(),
@@ -55,7 +58,7 @@ export const DeviceList = t.Array(
           reason: null,
           since: '2026-04-27T10:00:00Z',
           name: 'Ada',
-          phone: '+237123456789',
+          phone: '237123456789',
           linked_at: '2026-04-27T10:00:00Z',
         },
       ],

@@ -1,20 +1,32 @@
 /** Bodies of the message routes. */
 import { t } from 'elysia'
+import { MAX_RECIPIENT_LENGTH, MAX_REPLY_ID_LENGTH, MAX_TEXT_BYTES } from '../../../domain/limits.ts'
 import { MESSAGE_STATUSES } from '../../../domain/states.ts'
 import { nullable, oneOf, timestamp, wholeNumber } from '../../schemas.ts'
+
+const EACH_AT_MOST = `Each has at most ${MAX_RECIPIENT_LENGTH} characters.`
 
 const FIELDS = {
   platform: t.String({ description: 'The network of the device.' }),
   contact: t.Optional(
-    t.String({ description: 'Phone number or id of the recipient; several separated by commas.' }),
+    t.String({
+      description: `Phone number or id of the recipient; several separated by commas. ${EACH_AT_MOST}`,
+    }),
   ),
   group_url: t.Optional(
     t.String({
-      description: 'Invite link or id of a group; several separated by commas. Takes priority over contact.',
+      description: `Invite link or id of a group; several separated by commas. ${EACH_AT_MOST} Takes priority over contact.`,
     }),
   ),
-  text: t.Optional(t.String({ maxLength: 65_536, description: 'With a file it is its caption.' })),
-  reply_id: t.Optional(t.String({ maxLength: 512, description: 'The `id` of a webhook payload.' })),
+  text: t.Optional(
+    t.String({
+      maxLength: MAX_TEXT_BYTES,
+      description: `With a file it is its caption. At most ${MAX_TEXT_BYTES} bytes of UTF-8, written as JSON: what JSON escapes counts as its escape.`,
+    }),
+  ),
+  reply_id: t.Optional(
+    t.String({ maxLength: MAX_REPLY_ID_LENGTH, description: 'The `id` of a webhook payload.' }),
+  ),
 }
 
 /** At least one of contact and group_url, and at least one of text and file. */
@@ -79,7 +91,9 @@ const DEFAULT_PAGE = 50
 const Limit = wholeNumber('limit', { minimum: 1, maximum: 500, default: DEFAULT_PAGE })
 export const MessagePage = t.Object({
   limit: t.Optional(Limit.schema),
-  before: t.Optional(t.String({ description: 'The id of a message: only older ones.' })),
+  before: t.Optional(
+    t.String({ description: 'The id of a message: only older ones. One that is not there: 404.' }),
+  ),
 })
 
 export function pageSize(limit: string | undefined): number {

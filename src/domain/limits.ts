@@ -1,0 +1,8 @@
+/** How large what is sent may be. */
+
+/** Of a text as it stands in JSON, without its quotes. A Matrix event holds 64 KiB, and the text is not all of it (client-server API, "Size limits"). */
+export const MAX_TEXT_BYTES = 50_000
+/** Longer than any phone number, invite link or id. */
+export const MAX_RECIPIENT_LENGTH = 512
+/** Of a Matrix event id (client-server API, "Size limits"). */
+export const MAX_REPLY_ID_LENGTH = 255
