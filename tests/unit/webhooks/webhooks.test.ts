@@ -1,0 +1,61 @@
+/** Webhooks: which URLs are taken, and which are the same. */
+import { afterEach, beforeEach, expect, test } from 'bun:test'
+import { createSealer } from '../../../src/lib/sealing.ts'
+import { createWebhookRepository } from '../../../src/modules/webhooks/repository.ts'
+import type { Webhooks } from '../../../src/modules/webhooks/types.ts'
+import { createWebhooks } from '../../../src/modules/webhooks/webhooks.ts'
+import { ManualClock } from '../../support/manual-clock.ts'
+import { insertIdentity } from '../../support/rows.ts'
+import { type TempDb, tempDb } from '../../support/temp-db.ts'
+
+let db: TempDb
+let webhooks: Webhooks
+beforeEach(() => {
+  db = tempDb()
+  insertIdentity(db)
+  insertIdentity(db, 'id_2', '@mg2:s')
+  webhooks = createWebhooks({
+    repository: createWebhookRepository(db),
+    sealer: createSealer('a key for tests only'),
+    onActivated: () => undefined,
+    clock: new ManualClock(),
+  })
+})
+afterEach(() => db.destroy())
+
+const urls = async () => (await webhooks.list('id_1')).map(webhook => webhook.url)
+
+test('a URL is kept as it was written, but for spaces around it', async () => {
+  await webhooks.create('id_1', 'https://your-server.com')
+  await webhooks.create('id_1', '  http://Host.example:80/a ')
+  expect(await urls()).toEqual(['https://your-server.com', 'http://Host.example:80/a'])
+  await webhooks.update('id_1', 1, { url: '\thttps://new.example/\n' })
+  expect(await urls()).toEqual(['https://new.example/', 'http://Host.example:80/a'])
+})
+
+test.each([
+  ' http://localhost/hook ',
+  'http://LOCALHOST/hook',
+  'HTTP://localhost:80/hook',
+  'http://localhost/x/../hook',
+  'http://localhost/hook#there',
+])('%p is http://localhost/hook written in another way: a duplicate', async url => {
+  await webhooks.create('id_1', 'http://localhost/hook')
+  await webhooks.create('id_1', 'http://localhost/other')
+  const conflict = { code: 'conflict', message: 'url: webhook 1 has this URL already' }
+  await expect(webhooks.create('id_1', url)).rejects.toMatchObject(conflict)
+  await expect(webhooks.update('id_1', 2, { url })).rejects.toMatchObject(conflict)
+  // Itself is no duplicate, and another identity's none of ours.
+  expect((await webhooks.update('id_1', 1, { url })).url).toBe(url.trim())
+  await webhooks.create('id_2', url)
+})
+
+test.each([
+  'http://localhost/Hook',
+  'http://localhost/hook/',
+  'https://localhost/hook',
+  'http://localhost/hook?a',
+])('%p is another than http://localhost/hook', async url => {
+  await webhooks.create('id_1', 'http://localhost/hook')
+  expect((await webhooks.create('id_1', url)).id).toBe(2)
+})
