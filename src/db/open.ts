@@ -1,9 +1,9 @@
 /** Opens the database file: pragmas, drizzle, and the shared group commit. */
 import { Database } from 'bun:sqlite'
-import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { type BunSQLiteDatabase, drizzle } from 'drizzle-orm/bun-sqlite'
 import { GroupCommit } from '../lib/group-commit.ts'
+import { closeToOthers, prepareDataDir } from './data-dir.ts'
 import * as schema from './schema/index.ts'
 
 export type Orm = BunSQLiteDatabase<typeof schema>
@@ -36,12 +36,16 @@ const PRAGMAS = [
   'PRAGMA journal_size_limit = 67108864',
 ]
 
-/** @param path of the database file, created with its folder when missing */
+/** Reads see what another process (a command line beside the running gateway) has written after this at the latest. */
+const SNAPSHOT_MS = 20
+
+/** @param path of the database file, created with its folder when missing. @throws StartError when the folder can't be made */
 export function openDb(path: string): Db {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  prepareDataDir(dirname(path))
   const connection = new Database(path, { create: true, strict: true })
+  closeToOthers(path)
   for (const pragma of PRAGMAS) connection.run(pragma)
-  const committer = new GroupCommit(connection)
+  const committer = new GroupCommit(connection, SNAPSHOT_MS)
   return {
     connection,
     orm: drizzle(connection, { schema }),

@@ -6,6 +6,7 @@
  * so whoever awaits it may tell the outside world that the row is durable.
  */
 import type { Database } from 'bun:sqlite'
+import { ReadSnapshot } from './read-snapshot.ts'
 
 /** A result that is not a promise: an async callback would commit before its work is done (bun:sqlite ignores it). */
 export type Synchronous<T> = T extends PromiseLike<unknown> ? never : T
@@ -35,7 +36,15 @@ export class GroupCommit implements Committer {
   private scheduled = false
   private closed = false
 
-  constructor(private readonly database: Database) {}
+  private readonly snapshot: ReadSnapshot | undefined
+
+  /** @param snapshotMs how long reads after a commit may share a read transaction; 0: each read is by itself */
+  constructor(
+    private readonly database: Database,
+    snapshotMs = 0,
+  ) {
+    this.snapshot = snapshotMs > 0 ? new ReadSnapshot(database, snapshotMs) : undefined
+  }
 
   write<T>(work: () => Synchronous<T>): Promise<T> {
     if (this.closed) return Promise.reject(new Error('the database is closed'))
@@ -49,6 +58,7 @@ export class GroupCommit implements Committer {
   close(): void {
     while (this.queue.length > 0) this.flush()
     this.closed = true
+    this.snapshot?.close()
   }
 
   private schedule(): void {
@@ -64,6 +74,12 @@ export class GroupCommit implements Committer {
   private flush(): void {
     // close() may have come before the turn that was scheduled, and the database may be gone by now.
     if (this.queue.length === 0) return
+    this.snapshot?.end()
+    this.commitBatch()
+    this.snapshot?.open()
+  }
+
+  private commitBatch(): void {
     const batch: PendingWrite[] = []
     const results: unknown[] = []
     const deadline = performance.now() + BATCH_BUDGET_MS

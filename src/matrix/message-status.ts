@@ -3,6 +3,8 @@ import { z } from 'zod'
 import type { RoomEvent } from '../domain/ports.ts'
 import type { MessageStatus } from '../domain/states.ts'
 
+export const STATUS_EVENT_TYPE = 'com.beeper.message_send_status'
+
 const statusContent = z.object({
   'm.relates_to': z.object({ event_id: z.string() }),
   status: z.enum(['SUCCESS', 'PENDING', 'FAIL_RETRIABLE', 'FAIL_PERMANENT']),
@@ -16,7 +18,7 @@ const statusContent = z.object({
 export function messageStatusOf(
   event: RoomEvent,
 ): { eventId: string; status: MessageStatus; reason: string | null } | null {
-  if (event.type !== 'com.beeper.message_send_status') return null
+  if (event.type !== STATUS_EVENT_TYPE) return null
   const content = statusContent.safeParse(event.content)
   if (!content.success || content.data.status === 'PENDING') return null
   const { status, reason, message, error, delivered_to_users: deliveredTo } = content.data

@@ -7,6 +7,7 @@ import { GatewayError } from '../../domain/errors.ts'
 import type { Bridges, EventBatch, EventSink, RoomEvent } from '../../domain/ports.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
+import { STATUS_EVENT_TYPE } from '../../matrix/message-status.ts'
 import { describeRoom } from '../../matrix/portal.ts'
 import type { Worker } from '../../runtime/worker.ts'
 import { type Knowledge, type Plan, planBatch, planJoin } from './plan.ts'
@@ -44,9 +45,12 @@ export function createInbox(options: InboxOptions): Inbox {
     events: readonly RoomEvent[],
     readers: readonly string[] = [],
   ): Promise<Knowledge> {
-    const rooms = new Set(events.map(event => event.room_id))
+    const rooms = new Set<string>()
     const users = new Set(readers)
     for (const event of events) {
+      // What became of our messages is told by their ids alone.
+      if (event.type === STATUS_EVENT_TYPE) continue
+      rooms.add(event.room_id)
       users.add(event.sender)
       if (event.type === 'm.room.member' && event.state_key) users.add(event.state_key)
     }

@@ -47,6 +47,8 @@ export interface InboxRepository {
   forget(before: number): Promise<void>
 }
 
+type ReportedMessage = Pick<Message, 'seq' | 'lane' | 'deviceRowId' | 'status' | 'resends'>
+
 const UNCHANGED: StoreResult = { stored: true, deliveries: false, joins: false }
 const STALE: StoreResult = { stored: false, deliveries: false, joins: false }
 
@@ -142,7 +144,13 @@ export function createInboxRepository(db: Db): InboxRepository {
     .onConflictDoNothing()
     .prepare()
   const messageByEvent = orm
-    .select()
+    .select({
+      seq: messages.seq,
+      lane: messages.lane,
+      deviceRowId: messages.deviceRowId,
+      status: messages.status,
+      resends: messages.resends,
+    })
     .from(messages)
     .where(eq(messages.eventId, param('eventId')))
     .prepare()
@@ -254,7 +262,7 @@ export function createInboxRepository(db: Db): InboxRepository {
   }
 
   /** A message that has arrived, or that failed for good, isn't sent again whatever a late report says. */
-  function requeueIfSent(message: Message, reason: string | null, now: number): void {
+  function requeueIfSent(message: ReportedMessage, reason: string | null, now: number): void {
     if (message.status === 'sent') requeue(message, reason, now)
   }
 
