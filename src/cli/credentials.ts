@@ -8,6 +8,7 @@ import { systemClock } from '../lib/clock.ts'
 import { createHmacHasher, deriveKey } from '../lib/sealing.ts'
 import { createCredentials } from '../modules/credentials/credentials.ts'
 import type { Credentials, Principal } from '../modules/credentials/types.ts'
+import { namingDatabase } from './failures.ts'
 import { textTable } from './table.ts'
 import { CommandError, loadConfig, type Terminal } from './terminal.ts'
 
@@ -81,12 +82,16 @@ async function withCredentials(
   work: (credentials: Credentials, configuredId: string) => Promise<void>,
 ): Promise<void> {
   const { config, secrets } = loadConfig(terminal)
-  const db = openDb(config.data.databaseFile)
   try {
-    migrateUp(db.connection, systemClock.now())
-    const hasher = createHmacHasher(deriveKey(secrets.secretKey, 'credentials'))
-    await work(createCredentials({ db, hasher, clock: systemClock }), secrets.clientId)
-  } finally {
-    db.close()
+    const db = openDb(config.data.databaseFile)
+    try {
+      migrateUp(db.connection, systemClock.now())
+      const hasher = createHmacHasher(deriveKey(secrets.secretKey, 'credentials'))
+      await work(createCredentials({ db, hasher, clock: systemClock }), secrets.clientId)
+    } finally {
+      db.close()
+    }
+  } catch (error) {
+    throw namingDatabase(error, config.data.databaseFile)
   }
 }

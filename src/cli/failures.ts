@@ -1,10 +1,10 @@
 /** How a failure is told on the command line: expected ones in one line, defects with their stack. */
 import { ConfigError } from '../config/index.ts'
 import { NewerDatabaseError } from '../db/migrate.ts'
-import { GatewayError, messageOf } from '../domain/errors.ts'
+import { GatewayError, messageOf, StartError } from '../domain/errors.ts'
 import { CommandError } from './terminal.ts'
 
-const EXPECTED = [ConfigError, CommandError, GatewayError, NewerDatabaseError]
+const EXPECTED = [ConfigError, StartError, CommandError, GatewayError, NewerDatabaseError]
 
 /** Failures of the machine rather than of the program: a folder that can't be written, a full or locked disk, … */
 const SYSTEM_CODE = /^(E[A-Z]+|SQLITE_[A-Z_]+)$/
@@ -13,6 +13,12 @@ export function describeFailure(error: unknown): string {
   const expected = EXPECTED.some(kind => error instanceof kind) || SYSTEM_CODE.test(codeOf(error))
   if (expected || !(error instanceof Error)) return `meshgate: ${messageOf(error)}`
   return `meshgate: this is a defect: ${error.stack ?? error.message}`
+}
+
+/** SQLite doesn't say which file it means. */
+export function namingDatabase(error: unknown, databaseFile: string): unknown {
+  if (!codeOf(error).startsWith('SQLITE_')) return error
+  return new CommandError(`DATA_DIR: ${databaseFile}: ${messageOf(error)}`)
 }
 
 export function codeOf(error: unknown): string {

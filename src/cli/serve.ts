@@ -2,8 +2,8 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type App, createApp } from '../app.ts'
-import { type Config, readEnvSource } from '../config/index.ts'
-import { codeOf } from './failures.ts'
+import { type Config, readEnvSource, type Secrets } from '../config/index.ts'
+import { codeOf, namingDatabase } from './failures.ts'
 import { writeFreshEnv } from './setup.ts'
 import { CommandError, loadConfig, type Terminal } from './terminal.ts'
 
@@ -14,8 +14,7 @@ const DRAIN_TIMEOUT_MS = 9_000
 export async function serve(terminal: Terminal, version: string): Promise<void> {
   const wroteEnv = writeEnvIfNeeded(terminal)
   const { config, secrets } = loadConfig(terminal)
-  const app = await createApp(config, secrets, { version })
-  const { url } = await start(app, config)
+  const { app, url } = await start(config, secrets, version)
   announce(terminal, config, url, version, wroteEnv)
   await stopSignal()
   await stopInTime(app)
@@ -28,18 +27,36 @@ function writeEnvIfNeeded(terminal: Terminal): boolean {
   return missing && source.APP_MODE !== 'production' && writeFreshEnv(join(terminal.directory, '.env'))
 }
 
-async function start(app: App, { http }: Config): Promise<{ url: string }> {
+async function start(config: Config, secrets: Secrets, version: string): Promise<{ app: App; url: string }> {
+  let app: App | undefined
   try {
-    return await app.start()
+    app = await createApp(config, secrets, { version })
+    const { url } = await app.start()
+    return { app, url }
   } catch (error) {
-    await app.stop().catch(() => undefined)
-    if (codeOf(error) === 'EADDRINUSE') {
-      throw new CommandError(
-        `PORT: ${http.host}:${http.port} is in use; stop what listens there, or set another PORT`,
-      )
-    }
-    throw error
+    await app?.stop().catch(() => undefined)
+    throw namingSetting(error, config)
   }
+}
+
+/** What the system says names an address or a file; who reads it wants to know which setting that is. */
+function namingSetting(error: unknown, { http, data }: Config): unknown {
+  const address = `${http.host}:${http.port}`
+  const code = codeOf(error)
+  if (code === 'EADDRINUSE') {
+    return new CommandError(`PORT: ${address} is in use; stop what listens there, or set another PORT`)
+  }
+  if (code === 'EACCES' && isListening(error)) {
+    return new CommandError(`PORT: this user may not listen on ${address}; set a PORT above 1023`)
+  }
+  if (isListening(error)) {
+    return new CommandError(`HOST: can't listen on ${address} (${code}): expected an address of this machine`)
+  }
+  return namingDatabase(error, data.databaseFile)
+}
+
+function isListening(error: unknown): boolean {
+  return error instanceof Error && 'syscall' in error && error.syscall === 'listen'
 }
 
 function announce(terminal: Terminal, config: Config, url: string, version: string, wroteEnv: boolean): void {

@@ -37,6 +37,11 @@ export class GatewayError extends Error {
   }
 }
 
+/** What keeps the program from starting, and whoever started it can mend: `message` is one line that names the setting. */
+export class StartError extends Error {
+  override readonly name = 'StartError'
+}
+
 /** The message of anything that was thrown, for logs and `reason` fields. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)

@@ -5,6 +5,7 @@ import { type Clock, systemClock } from '../lib/clock.ts'
 import { errorResponse, HttpError } from './errors.ts'
 import { newRequestId } from './request-id.ts'
 import type { SocketViewer } from './routes/devices/qr-viewer.ts'
+import { readTls } from './tls.ts'
 
 export interface RunningServer {
   /** Where it listens, without a trailing slash. */
@@ -54,7 +55,7 @@ export function startServer({ config, handle, clock = systemClock }: ServerOptio
     reusePort: false,
     idleTimeout: IDLE_TIMEOUT_S,
     maxRequestBodySize: MAX_BODY_BYTES,
-    ...(tls ? { tls: { cert: Bun.file(tls.certFile), key: Bun.file(tls.keyFile) } } : {}),
+    ...(tls ? { tls: readTls(tls) } : {}),
     fetch: request => (stopping ? refuse(request) : handle(request)),
     websocket: {
       maxPayloadLength: MAX_FRAME_BYTES,

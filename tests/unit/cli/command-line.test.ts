@@ -70,7 +70,11 @@ describe('expected failures are one line on standard error', () => {
       'meshgate: SECRET_KEY: expected at least 16 characters',
     ],
     ['no settings', {}, 'meshgate: CLIENT_ID: is missing; `meshgate setup` writes a .env with one'],
-    ['a data folder that cannot be made', { ...SETTINGS, DATA_DIR: '/dev/null/data' }, 'meshgate: E'],
+    [
+      'a data folder that cannot be made',
+      { ...SETTINGS, DATA_DIR: '/dev/null/data' },
+      'meshgate: DATA_DIR: /dev/null/data ',
+    ],
   ])('%s', async (_, environment, message) => {
     using folder = tempDir()
     const { exitCode, out, err } = await meshgate(folder, ['migrate', 'status'], environment)
@@ -88,7 +92,7 @@ describe('expected failures are one line on standard error', () => {
       DATA_DIR: folder.path,
     })
     expect(exitCode).toBe(1)
-    expect(err).toEqual(['meshgate: file is not a database'])
+    expect(err).toEqual([`meshgate: DATA_DIR: ${folder.file('meshgate.db')}: file is not a database`])
   })
 })
 

@@ -1,7 +1,7 @@
 /** Opening the database: safe to keep, and private. */
 
 import { expect, test } from 'bun:test'
-import { statSync } from 'node:fs'
+import { chmodSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { openDb } from '../../../src/db/open.ts'
 import { tempDir } from '../../support/temp-dir.ts'
@@ -23,6 +23,27 @@ test('a missing folder is made, for its owner alone', () => {
   const path = join(folder.path, 'deep', 'data')
   openDb(join(path, 'meshgate.db')).close()
   expect(statSync(path).mode & 0o777).toBe(0o700)
+})
+
+test('a folder and files made before are closed to others', () => {
+  using folder = tempDir()
+  const path = folder.file('data')
+  mkdirSync(path)
+  chmodSync(path, 0o755)
+  const file = join(path, 'meshgate.db')
+  writeFileSync(file, '', { mode: 0o644 })
+  const db = openDb(file)
+  db.connection.run('CREATE TABLE item (id INTEGER)')
+  expect(statSync(path).mode & 0o777).toBe(0o700)
+  for (const name of [file, `${file}-wal`, `${file}-shm`]) expect(statSync(name).mode & 0o777).toBe(0o600)
+  db.close()
+})
+
+test('a folder that everybody writes to stays open', () => {
+  using folder = tempDir()
+  chmodSync(folder.path, 0o1777)
+  openDb(folder.file('meshgate.db')).close()
+  expect(statSync(folder.path).mode & 0o7777).toBe(0o1777)
 })
 
 test('closing commits what waits', async () => {
