@@ -113,6 +113,9 @@ function bridgesOf(list: string, source: EnvSource): BridgeEnv[] {
     .split(',')
     .map(name => name.trim().toLowerCase())
     .filter(name => name !== '')
+  const twice = platforms.find((platform, index) => platforms.indexOf(platform) !== index)
+  if (twice !== undefined)
+    throw new ConfigError(`BRIDGES: "${twice}" is there twice; expected each platform once`)
   return platforms.map(platform => {
     if (!/^[a-z][a-z0-9]*$/.test(platform)) {
       throw new ConfigError(

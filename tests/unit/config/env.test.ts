@@ -49,6 +49,7 @@ describe('a wrong value is told in one line that begins with its name', () => {
     ['MEDIA_INLINE_MAX_BYTES', '99999999999', 'expected a whole number from 0 to 67108864'],
     ['MEDIA_URL_TTL_S', '5', 'expected a whole number from 60 to 31536000'],
     ['BRIDGES', 'what?,wa', '"what?" isn\'t a platform name'],
+    ['BRIDGES', 'wa, signal,WA', '"wa" is there twice'],
   ])('%s=%s', (name, value, expected) => {
     const told = messageOf(() => parse({ [name]: value }))
     expect(told).toStartWith(`${name}: `)
@@ -143,6 +144,7 @@ describe('settings that contradict each other', () => {
       },
       'SANDBOX',
     ],
+    [{ BRIDGES: 'wa', BRIDGE_WA_URL: 'http://wa:29318', BRIDGE_WA_SECRET: 's' }, 'BRIDGES'],
     [{ APP_MODE: 'production' }, 'TLS_CERT_FILE'],
     [{ APP_MODE: 'production', ALLOW_INSECURE_SERVER: 'true' }, 'CLIENT_SECRET'],
   ])('%p: %s is named', (variables, name) => {
@@ -170,12 +172,10 @@ describe('production', () => {
 
 describe('the sandbox', () => {
   const all: string[] = ['wa', 'signal', 'telegram']
-  const wa = { BRIDGES: 'wa', BRIDGE_WA_URL: 'http://wa:29318', BRIDGE_WA_SECRET: 's' }
   const synapse = { MATRIX_HOMESERVER_URL: 'http://synapse:8008', MATRIX_AS_TOKEN: 'a', MATRIX_HS_TOKEN: 'h' }
 
   test.each([
     [{}, all],
-    [wa, ['signal', 'telegram']],
     [{ SANDBOX: 'off' }, []],
     [synapse, []],
   ])('with %p plays %p', (variables, platforms) => {
