@@ -6,6 +6,7 @@ import type { AppserviceRegistration } from './appservices.ts'
 import { type Answer, accessToken, authenticate } from './call.ts'
 import { Core, type CoreOptions } from './core.ts'
 import { logIn, loginFlows, register, versions } from './endpoints/account.ts'
+import { sweepUploads } from './endpoints/media.ts'
 import { MatrixError, notFound, unrecognized } from './errors.ts'
 import { randomId, tokenHash } from './identifiers.ts'
 import { Pusher } from './pusher.ts'
@@ -24,6 +25,8 @@ export interface Homeserver {
    */
   registerAppservice(registration: AppserviceRegistration): Promise<void>
   removeAppservice(id: string): Promise<void>
+  /** Removes what uploads left behind that a kill cut off. Before the first request. */
+  sweep(): Promise<void>
   /** Begins pushing to appservices. */
   start(): void
   /** Ends long polls and pushes, without losing anything. */
@@ -135,6 +138,10 @@ class EmbeddedHomeserver implements Homeserver {
       tx.wrote = true
       core.appserviceRows.remove(id)
     })
+  }
+
+  sweep(): Promise<void> {
+    return sweepUploads(this.core.mediaDir)
   }
 
   start(): void {

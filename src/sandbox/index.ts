@@ -43,6 +43,8 @@ export interface Sandbox {
   bridges: SandboxBridge[]
   /** Serves /sandbox and everything below it. */
   fetch(request: Request): Promise<Response>
+  /** Removes files that a kill cut off. Before the first request. */
+  sweep(): Promise<void>
   /** Once the bridges are registered with the homeserver. */
   start(): void
   stop(): Promise<void>
@@ -76,6 +78,7 @@ export function createSandbox(options: SandboxOptions): Sandbox {
       await seeded
       return router.fetch(request)
     },
+    sweep: () => files.sweep(),
     start() {
       for (const bridge of bridges) bridge.start()
     },

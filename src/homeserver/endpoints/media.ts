@@ -1,6 +1,6 @@
 /** Uploads and downloads. Content is streamed to and from files, never held in memory. */
 import { createWriteStream } from 'node:fs'
-import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Call, param } from '../call.ts'
 import type { Core } from '../core.ts'
@@ -11,6 +11,8 @@ import type { MediaRow } from '../store/media.ts'
 
 /** How long a reserved upload may stay empty. */
 const RESERVED_FOR_MS = 24 * 60 * 60_000
+/** Of content that isn't whole yet. */
+const TEMPORARY_SUFFIX = '.tmp'
 const MEDIA_ID = /^[A-Za-z0-9_-]{1,64}$/
 
 /** What a browser may show by itself; everything else is offered for download. @see https://spec.matrix.org/v1.12/client-server-api/#serving-inline-content */
@@ -92,7 +94,7 @@ async function store(call: Call, mediaId: string): Promise<void> {
   if (declared > core.maxUploadBytes) throw uploadTooLarge(core)
   await mkdir(core.mediaDir, { recursive: true })
   const path = mediaPath(core, mediaId)
-  const temporary = `${path}.${randomId('', 6)}.tmp`
+  const temporary = `${path}.${randomId('', 6)}${TEMPORARY_SUFFIX}`
   try {
     const size = await writeBody(core, request, temporary)
     await rename(temporary, path)
@@ -114,6 +116,14 @@ async function store(call: Call, mediaId: string): Promise<void> {
     })
   } finally {
     await rm(temporary, { force: true })
+  }
+}
+
+/** Removes uploads that a kill cut off. Before the first one starts: running ones look the same. */
+export async function sweepUploads(mediaDir: string): Promise<void> {
+  const names = await readdir(mediaDir).catch(() => [])
+  for (const name of names) {
+    if (name.endsWith(TEMPORARY_SUFFIX)) await rm(join(mediaDir, name), { force: true })
   }
 }
 

@@ -3,6 +3,9 @@ import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { GatewayError, messageOf } from '../../domain/errors.ts'
 
+/** Of a file that isn't whole yet. */
+export const PARTIAL_SUFFIX = '.part'
+
 /**
  * @param path of the finished file; until then the bytes are in `<path>.part`
  * @param maxBytes beyond which it is given up
@@ -15,7 +18,7 @@ export async function writeDurably(
   maxBytes: number,
 ): Promise<number> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-  const partial = `${path}.part`
+  const partial = `${path}${PARTIAL_SUFFIX}`
   const handle = await open(partial, 'w', 0o600)
   try {
     let size = 0

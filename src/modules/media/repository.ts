@@ -1,5 +1,5 @@
 /** SQL of the media table. */
-import { eq, sql } from 'drizzle-orm'
+import { eq, inArray, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { type Media, media } from '../../db/schema/index.ts'
 
@@ -8,6 +8,8 @@ export type StoredFacts = Pick<Media, 'sizeBytes' | 'width' | 'height' | 'blurHa
 
 export interface MediaRepository {
   find(id: string): Promise<Media | null>
+  /** @returns those of the ids that have a row */
+  known(ids: readonly string[]): Promise<Set<string>>
   /** Remembers where the file lies at the homeserver. */
   setMxcUri(id: string, mxcUri: string, now: number): Promise<void>
   /** Notes that an incoming file is on disk now, and what that has told about it. */
@@ -22,6 +24,14 @@ export function createMediaRepository(db: Db): MediaRepository {
     .prepare()
   return {
     find: async id => byId.get({ id }) ?? null,
+    known: async ids => {
+      const rows = db.orm
+        .select({ id: media.id })
+        .from(media)
+        .where(inArray(media.id, [...ids]))
+        .all()
+      return new Set(rows.map(({ id }) => id))
+    },
     setMxcUri: (id, mxcUri, now) =>
       db.committer.write(() => {
         db.orm.update(media).set({ mxcUri, updatedAt: now }).where(eq(media.id, id)).run()

@@ -1,6 +1,6 @@
 /** Files of the network: streamed to the disk, made durable, measured; never whole in memory. */
 import { randomUUID } from 'node:crypto'
-import { mkdir, open, rm } from 'node:fs/promises'
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { imageSize } from 'image-size'
 import { blurhashOf } from './blurhash.ts'
@@ -8,6 +8,9 @@ import type { Media, MediaType } from './types.ts'
 
 /** Enough of an image's beginning to find its dimensions, whatever metadata stands before them. */
 const HEAD_BYTES = 512 * 1024
+
+/** Of a file that isn't whole yet. */
+const TEMPORARY_SUFFIX = '.tmp'
 
 export class FileTooLarge extends Error {
   constructor(readonly limitBytes: number) {
@@ -25,6 +28,8 @@ export interface MediaFiles {
     about: { name: string; mimeType: string; durationMs?: number | null },
   ): Promise<Media>
   open(mediaId: string): Bun.BunFile
+  /** Removes files that a kill cut off. Before the first is saved: those being written look the same. */
+  sweep(): Promise<void>
 }
 
 export function createMediaFiles(folder: string, maxBytes: number): MediaFiles {
@@ -56,6 +61,12 @@ export function createMediaFiles(folder: string, maxBytes: number): MediaFiles {
       }
     },
     open: mediaId => Bun.file(pathOf(mediaId)),
+    async sweep() {
+      const names = await readdir(folder).catch(() => [])
+      for (const name of names) {
+        if (name.endsWith(TEMPORARY_SUFFIX)) await rm(pathOf(name), { force: true })
+      }
+    },
   }
 }
 
@@ -75,7 +86,8 @@ async function writeDurably(
   source: AsyncIterable<Uint8Array>,
   maxBytes: number,
 ): Promise<number> {
-  const file = await open(path, 'wx', 0o600)
+  const temporary = `${path}${TEMPORARY_SUFFIX}`
+  const file = await open(temporary, 'wx', 0o600)
   let sizeBytes = 0
   try {
     for await (const chunk of source) {
@@ -84,8 +96,12 @@ async function writeDurably(
       await file.write(chunk)
     }
     await file.sync()
-  } finally {
     await file.close()
+    await rename(temporary, path)
+  } catch (error) {
+    await file.close().catch(() => undefined)
+    await rm(temporary, { force: true })
+    throw error
   }
   // The name itself must survive a power cut too.
   const folder = await open(join(path, '..'), 'r')
