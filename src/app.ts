@@ -1,8 +1,9 @@
 /** The composition root: makes every part from the configuration and connects them. Nothing else knows more than its neighbours. */
 import { createBridges } from './bridges/bridges.ts'
 import type { Config, Secrets } from './config/index.ts'
+import { openDbAlone } from './db/lock.ts'
 import { migrateUp } from './db/migrate.ts'
-import { type Db, openDb } from './db/open.ts'
+import type { Db } from './db/open.ts'
 import { GatewayError } from './domain/errors.ts'
 import type { MatrixSessions } from './domain/ports.ts'
 import { createHomeserver, type Homeserver } from './homeserver/index.ts'
@@ -28,12 +29,16 @@ import { createDevices } from './modules/devices/devices.ts'
 import { rememberDevices } from './modules/devices/remembered-devices.ts'
 import { createDeviceRepository } from './modules/devices/repository.ts'
 import { createIdentities, type Identities, identityNamespace } from './modules/identities/identities.ts'
+import { createIdentityRepository } from './modules/identities/repository.ts'
 import { createRetirement } from './modules/identities/retirement.ts'
+import { keepServerName } from './modules/identities/server-name.ts'
+import { createSettingsRepository } from './modules/identities/settings-repository.ts'
 import { createInbox, createInboxCleanup } from './modules/inbox/inbox.ts'
 import { createInboxRepository } from './modules/inbox/repository.ts'
 import { createLinking } from './modules/linking/linking.ts'
 import { createMediaStore } from './modules/media/media-store.ts'
 import { createMediaRepository } from './modules/media/repository.ts'
+import { sweepMedia } from './modules/media/sweep.ts'
 import { createMessages } from './modules/messages/messages.ts'
 import { createOutbox } from './modules/messages/outbox.ts'
 import type { Pace } from './modules/messages/pace.ts'
@@ -71,7 +76,7 @@ const DEFAULT_SEND_INTERVAL_MS = 8_000
 /** Requests that run may finish for this long after a stop was asked for, then workers may for as long again. */
 const DRAIN_MS = 4_000
 
-/** @throws Error when the database can't be opened or was written by a newer version */
+/** @throws Error when the database can't be opened, is in use, belongs to another homeserver or was written by a newer version */
 export async function createApp(
   config: Config,
   secrets: Secrets,
@@ -81,8 +86,7 @@ export async function createApp(
   const logger = overrides.logger ?? createLogger(config.logLevel)
   const version = overrides.version ?? 'development'
 
-  const db = openDb(config.data.databaseFile)
-  migrateUp(db.connection, clock.now())
+  const db = await openDatabase(config, clock)
   const sealer = createSealer(secrets.secretKey)
   const hasherFor = (purpose: string) => createHmacHasher(deriveKey(secrets.secretKey, purpose))
 
@@ -119,8 +123,9 @@ export async function createApp(
       dispatcher.nudge()
     },
   })
+  const mediaRepository = createMediaRepository(db)
   const media = createMediaStore({
-    repository: createMediaRepository(db),
+    repository: mediaRepository,
     dir: config.data.mediaDir,
     maxBytes: config.media.maxBytes,
     urlTtlS: config.media.urlTtlS,
@@ -228,6 +233,9 @@ export async function createApp(
 
     async start() {
       await credentials.ensureSuperAdmin(secrets.clientId, secrets.clientSecret)
+      const mediaSweep = await sweepMedia({ dir: config.data.mediaDir, repository: mediaRepository, logger })
+      await matrix.homeserver?.sweep()
+      await sandbox?.sweep()
       server = http.listen()
       if (config.http.publicUrl === undefined) baseUrl = localUrl(config, server.port)
       await matrix.homeserver?.registerAppservice({
@@ -253,6 +261,7 @@ export async function createApp(
         createInboxCleanup(inboxRepository, clock),
         tokens.cleanup,
         tokens.usage,
+        mediaSweep,
       ]) {
         supervisor.start(worker)
       }
@@ -268,6 +277,19 @@ export async function createApp(
       await matrix.homeserver?.stop()
       db.close()
     },
+  }
+}
+
+/** Migrated, and of nobody else until it is closed. */
+async function openDatabase(config: Config, clock: Clock): Promise<Db> {
+  const db = openDbAlone(config.data.databaseFile)
+  try {
+    migrateUp(db.connection, clock.now())
+    await keepServerName(config.matrix.serverName, createSettingsRepository(db), createIdentityRepository(db))
+    return db
+  } catch (error) {
+    db.close()
+    throw error
   }
 }
 

@@ -5,6 +5,9 @@ import { processEnvironment } from './config/process-environment.ts'
 const args = process.argv.slice(2)
 const environment = processEnvironment()
 
+// Whatever the program writes is its owner's alone.
+process.umask(0o077)
+
 // Whoever started us may stop reading what we say (`meshgate | head -1`); that is no reason to stop.
 process.stdout.on('error', () => undefined)
 process.stderr.on('error', () => undefined)

@@ -1,8 +1,10 @@
 /** `meshgate migrate up|down|status`. */
 import type { Command } from 'commander'
+import { openDbAlone } from '../db/lock.ts'
 import { migrateDown, migrateUp, migrationStatus } from '../db/migrate.ts'
 import { type Db, openDb } from '../db/open.ts'
 import { rfc3339 } from '../lib/clock.ts'
+import { namingDatabase } from './failures.ts'
 import { textTable } from './table.ts'
 import { loadConfig, type Terminal } from './terminal.ts'
 
@@ -12,7 +14,7 @@ export function addMigrateCommand(program: Command, terminal: Terminal): void {
     .command('up')
     .description('apply the migrations that are missing')
     .action(() =>
-      withDatabase(terminal, ({ connection }) => {
+      alone(terminal, ({ connection }) => {
         const applied = migrateUp(connection, Date.now())
         for (const { version, name } of applied) terminal.print(`applied migration ${version} (${name})`)
         if (applied.length === 0) terminal.print('the database is up to date')
@@ -22,7 +24,7 @@ export function addMigrateCommand(program: Command, terminal: Terminal): void {
     .command('down')
     .description('revert the newest migration; what its tables held is lost')
     .action(() =>
-      withDatabase(terminal, ({ connection }) => {
+      alone(terminal, ({ connection }) => {
         const reverted = migrateDown(connection)
         terminal.print(
           reverted
@@ -35,7 +37,7 @@ export function addMigrateCommand(program: Command, terminal: Terminal): void {
     .command('status')
     .description('list the migrations and when each was applied')
     .action(() =>
-      withDatabase(terminal, ({ connection }) => {
+      besideOthers(terminal, ({ connection }) => {
         const rows = migrationStatus(connection).map(({ version, name, appliedAt }) => [
           String(version),
           name,
@@ -46,11 +48,25 @@ export function addMigrateCommand(program: Command, terminal: Terminal): void {
     )
 }
 
-function withDatabase(terminal: Terminal, work: (db: Db) => void): void {
-  const db = openDb(loadConfig(terminal).config.data.databaseFile)
+/** Changing the tables under a running gateway would break it. */
+function alone(terminal: Terminal, work: (db: Db) => void): void {
+  withDatabase(terminal, openDbAlone, work)
+}
+
+function besideOthers(terminal: Terminal, work: (db: Db) => void): void {
+  withDatabase(terminal, openDb, work)
+}
+
+function withDatabase(terminal: Terminal, open: (file: string) => Db, work: (db: Db) => void): void {
+  const { databaseFile } = loadConfig(terminal).config.data
   try {
-    work(db)
-  } finally {
-    db.close()
+    const db = open(databaseFile)
+    try {
+      work(db)
+    } finally {
+      db.close()
+    }
+  } catch (error) {
+    throw namingDatabase(error, databaseFile)
   }
 }

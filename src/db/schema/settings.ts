@@ -1,4 +1,4 @@
-/** Values the gateway makes once for itself, such as its application-service tokens. Secret ones are sealed. */
+/** Facts about this installation that hold for its life, such as the name of its homeserver. */
 import { sqliteTable, text } from 'drizzle-orm/sqlite-core'
 
 export const settings = sqliteTable('settings', {

@@ -1,0 +1,63 @@
+/** One process at a time: two on one folder would each send and settle what the other holds, and lose messages. */
+import { Database } from 'bun:sqlite'
+import { dirname, join } from 'node:path'
+import { messageOf, StartError } from '../domain/errors.ts'
+import { prepareDataDir } from './data-dir.ts'
+import { type Db, openDb } from './open.ts'
+
+const LOCK_FILE = 'meshgate.lock'
+
+export interface DataLock {
+  release(): void
+}
+
+/**
+ * The database, with its folder locked for as long as it is open.
+ * @throws StartError when another process has it
+ */
+export function openDbAlone(databaseFile: string): Db {
+  const lock = lockDataDir(dirname(databaseFile))
+  try {
+    const db = openDb(databaseFile)
+    return {
+      ...db,
+      close() {
+        db.close()
+        lock.release()
+      },
+    }
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
+
+/**
+ * An open transaction on a file of its own is the lock: SQLite knows how to lock files on every system, and the kernel lets go of it
+ * whatever way the process ends.
+ * @throws StartError when another process has it
+ */
+export function lockDataDir(dir: string): DataLock {
+  prepareDataDir(dir)
+  const file = join(dir, LOCK_FILE)
+  let holder: Database | undefined
+  try {
+    holder = new Database(file, { create: true })
+    // Who holds it does so for its life: waiting is of no use.
+    holder.run('PRAGMA busy_timeout = 0')
+    holder.run('BEGIN EXCLUSIVE')
+  } catch (error) {
+    holder?.close()
+    throw new StartError(
+      isBusy(error)
+        ? `DATA_DIR: ${dir} is in use by another meshgate`
+        : `DATA_DIR: ${file} can't be locked: ${messageOf(error)}`,
+    )
+  }
+  const held = holder
+  return { release: () => held.close() }
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'SQLITE_BUSY'
+}
