@@ -18,7 +18,7 @@ deps: node_modules/.installed
 
 # Skipped as long as neither file changes.
 node_modules/.installed: package.json bun.lock | bun
-	$(BUN) install --frozen-lockfile
+	@sh scripts/install-deps.sh
 	@touch $@
 
 setup: deps ## install what is needed, and write .env with fresh secrets unless there is one

@@ -42,6 +42,9 @@ if ! command -v npm >/dev/null 2>&1; then
 fi
 echo "Fetching Bun $wanted by npm into .tools" >&2
 mkdir -p .tools
+# --prefix would also move npm's global settings below .tools: without those of the machine its CA, proxy and registry are unknown.
+npm_config_globalconfig=$(npm config get globalconfig)
+export npm_config_globalconfig
 npm install --prefix .tools --no-save --ignore-scripts --no-audit --no-fund --loglevel=error "bun@$wanted" >&2
 use_installed
 echo "npm has no Bun $wanted that runs on this machine ($(uname -s) $(uname -m)): install Bun yourself and try again." >&2

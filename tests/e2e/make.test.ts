@@ -182,6 +182,36 @@ describe('Bun', () => {
     expect(sh(folder, install, path)).toEqual({ exitCode: 0, out: '', err: '' })
   })
 
+  test('npm keeps the settings of the machine, with its registry and CA', () => {
+    using folder = clone()
+    const path = bare(folder)
+    const asked = 'if [ "$1" = config ]; then echo /machine/npmrc; exit 0; fi'
+    program(folder, 'npm', `${asked}\necho "$npm_config_globalconfig" > told\n${fromNpm}`)
+    expect(sh(folder, install, path).exitCode).toBe(0)
+    expect(readFileSync(folder.file('told'), 'utf8')).toBe('/machine/npmrc\n')
+  })
+
+  test('installs the dependencies with the settings that npm has for the machine', () => {
+    using folder = clone()
+    const registry = 'http://registry.example/'
+    writeFileSync(folder.file('machine'), `registry=${registry}\n`)
+    const settings = `cafile) echo /ca.pem;; registry) echo ${registry};; globalconfig) echo machine;; *) echo null;;`
+    program(folder, 'npm', `case "$3" in ${settings} esac`)
+    const told = 'echo "$* $NODE_EXTRA_CA_CERTS $BUN_CONFIG_REGISTRY $HTTPS_PROXY"'
+    program(folder, '../.tools/bun', told)
+    const command = 'sh scripts/install-deps.sh'
+    const args = 'install --frozen-lockfile'
+    const all = `${args} /ca.pem ${registry} \n`
+    expect(sh(folder, command)).toEqual({ exitCode: 0, out: all, err: '' })
+    writeFileSync(folder.file('machine'), 'cafile=/ca.pem\n')
+    expect(sh(folder, command).out).toBe(`${args} /ca.pem  \n`)
+    writeFileSync(folder.file('machine'), `registry=${registry}\n`)
+    const own = `NODE_EXTRA_CA_CERTS=own.pem BUN_CONFIG_REGISTRY=own https_proxy=proxy ${command}`
+    expect(sh(folder, own).out).toBe(`${args} own.pem own proxy\n`)
+    writeFileSync(folder.file('.npmrc'), 'registry=http://mine.example/\n')
+    expect(sh(folder, command).out).toBe(`${args} /ca.pem  \n`)
+  })
+
   test('without it and without npm one line says what to install', () => {
     using folder = clone()
     const { exitCode, out, err } = sh(folder, install, bare(folder))
