@@ -82,7 +82,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
     } catch (error) {
       if (isGone(error)) await recipients.forget(device, roomId)
       // What was known of the room may be out of date: once more with what the bridge says now.
-      if (isGone(error) && message.attempts === 0) return { outcome: 'retry', reason: messageOf(error) }
+      if (isGone(error) && message.attempts === 1) return { outcome: 'retry', reason: messageOf(error) }
       throw error
     }
   }
@@ -130,7 +130,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
         : { outcome: 'retry', reason }
     }
     logger.error({ message: message.id, err: error }, 'sending failed unexpectedly')
-    const isLast = message.attempts + 1 >= MAX_UNEXPECTED_ATTEMPTS
+    const isLast = message.attempts >= MAX_UNEXPECTED_ATTEMPTS
     return { outcome: isLast ? 'failed' : 'retry', reason: `internal error: ${reason}` }
   }
 
@@ -149,7 +149,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
       const settlement = await send(message).catch(error => settlementOf(error, message))
       settling.push(repository.settle(message, settlement, clock.now()))
       if (settlement.outcome === 'retry') {
-        dueAt = clock.now() + backoffMs(message.attempts + 1, RETRY)
+        dueAt = clock.now() + backoffMs(message.attempts, RETRY)
         break
       }
       if (settlement.outcome === 'failed') {

@@ -34,7 +34,7 @@ export type NewMessage = Pick<
 export interface ClaimedLane {
   lane: string
   leaseId: string
-  /** Oldest first, never empty. */
+  /** Oldest first, never empty. `attempts` counts the one that begins. */
   messages: Message[]
 }
 
@@ -141,23 +141,21 @@ export function createMessageRepository(db: Db): MessageRepository {
     .set({ leaseId: null, dueAt: sql`${param('dueAt')}`, hasSlot: true })
     .where(eq(outboxLanes.lane, param('lane')))
     .prepare()
-  const waitingMessages = orm
-    .select()
-    .from(messages)
-    .where(and(eq(messages.lane, param('lane')), sql`${messages.status} in ('queued', 'sending')`))
-    .orderBy(messages.seq)
-    .limit(param('limit'))
-    .prepare()
   const anyWaiting = orm
     .select({ seq: messages.seq })
     .from(messages)
     .where(and(eq(messages.lane, param('lane')), sql`${messages.status} in ('queued', 'sending')`))
     .limit(1)
     .prepare()
-  const markSending = orm
+  // One statement marks a lane's next messages and gives them, in no certain order.
+  const startSending = orm
     .update(messages)
     .set({ status: 'sending', attempts: sql`${messages.attempts} + 1`, updatedAt: sql`${param('now')}` })
-    .where(eq(messages.seq, param('seq')))
+    .where(
+      sql`${messages.seq} in (select seq from messages where lane = ${param('lane')}
+        and status in ('queued', 'sending') order by seq limit ${param('limit')})`,
+    )
+    .returning()
     .prepare()
   const markSent = orm
     .update(messages)
@@ -274,15 +272,15 @@ export function createMessageRepository(db: Db): MessageRepository {
         for (const due of dueLanes.all({ now, limit: maxLanes })) {
           const pace = paceOf(due.platform)
           const isPaced = pace.intervalMs > 0
-          const waiting = waitingMessages.all({ lane: due.lane, limit: isPaced ? 1 : maxMessagesPerLane })
-          if (waiting.length === 0) {
+          // A slot is for a message: a lane with none waiting must not take one.
+          if (isPaced && anyWaiting.get({ lane: due.lane }) && !takeSlot(due, pace, now)) continue
+          const messages = startSending.all({ lane: due.lane, limit: isPaced ? 1 : maxMessagesPerLane, now })
+          if (messages.length === 0) {
             closeLane.run({ lane: due.lane })
             continue
           }
-          if (isPaced && !takeSlot(due, pace, now)) continue
           lease.run({ lane: due.lane, leaseId, until: now + leaseMs })
-          for (const message of waiting) markSending.run({ seq: message.seq, now })
-          claimed.push({ lane: due.lane, leaseId, messages: waiting })
+          claimed.push({ lane: due.lane, leaseId, messages: messages.sort(oldestFirst) })
         }
         return claimed
       }),
@@ -370,4 +368,8 @@ export function createMessageRepository(db: Db): MessageRepository {
         orm.delete(resolvedRecipients).where(ofRoom).run()
       }),
   }
+}
+
+function oldestFirst(one: Message, other: Message): number {
+  return one.seq - other.seq
 }
