@@ -59,7 +59,7 @@ module.exports = {
       name: 'gateway-knows-no-homeserver-or-sandbox',
       comment: 'only the composition root puts them beside the gateway',
       severity: 'error',
-      from: { path: '^src/', pathNot: '^src/(app\\.ts$|homeserver/|sandbox/)' },
+      from: { path: '^src/', pathNot: '^src/(app(\\.ts$|/)|homeserver/|sandbox/)' },
       to: { path: '^src/(homeserver|sandbox)/' },
     },
     {

@@ -1,24 +1,18 @@
 /** The composition root: makes every part from the configuration and connects them. Nothing else knows more than its neighbours. */
+import { bridgeConfigs, createMatrix, createSandboxFor, mountsOf } from './app/matrix-side.ts'
+import { readinessOf } from './app/readiness.ts'
 import { createBridges } from './bridges/bridges.ts'
 import type { Config, Secrets } from './config/index.ts'
 import { openDbAlone } from './db/lock.ts'
 import { migrateUp } from './db/migrate.ts'
 import type { Db } from './db/open.ts'
 import { GatewayError } from './domain/errors.ts'
-import type { MatrixSessions } from './domain/ports.ts'
-import { createHomeserver, type Homeserver } from './homeserver/index.ts'
 import { createHttp } from './http/http.ts'
-import type { Mount } from './http/mounts.ts'
 import type { RunningServer } from './http/server.ts'
-import type { Readiness } from './http/services.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
 import { createLogger, type Logger } from './lib/logger.ts'
 import { createHmacHasher, createSealer, deriveKey } from './lib/sealing.ts'
-import { randomToken } from './lib/tokens.ts'
-import { createAppserviceAccounts } from './matrix/accounts.ts'
 import { createAppserviceSource } from './matrix/appservice-source.ts'
-import type { HomeserverAddress } from './matrix/http-api.ts'
-import { createMatrixSessions } from './matrix/sessions.ts'
 import { createChatRooms } from './modules/chats/chat-rooms.ts'
 import { createChatRepository } from './modules/chats/repository.ts'
 import { createContacts } from './modules/contacts/contacts.ts'
@@ -50,7 +44,6 @@ import { createPayloads } from './modules/webhooks/payload.ts'
 import { createWebhookRepository } from './modules/webhooks/repository.ts'
 import { createWebhooks } from './modules/webhooks/webhooks.ts'
 import { Supervisor } from './runtime/supervisor.ts'
-import { createSandbox, type Sandbox } from './sandbox/index.ts'
 import { createWebhookClient } from './webhooks/client.ts'
 
 export interface App {
@@ -293,85 +286,6 @@ async function openDatabase(config: Config, clock: Clock): Promise<Db> {
   }
 }
 
-interface Matrix {
-  /** The embedded homeserver; undefined with an external one. */
-  homeserver: Homeserver | undefined
-  sessions: MatrixSessions
-  accounts: ReturnType<typeof createAppserviceAccounts>
-  asToken: string
-  hsToken: string
-}
-
-/** The homeserver, our own or another, as the application service that speaks for all identities sees it. */
-function createMatrix(config: Config, secrets: Secrets, db: Db, clock: Clock, logger: Logger): Matrix {
-  const { serverName, homeserverUrl } = config.matrix
-  const homeserver =
-    homeserverUrl === undefined
-      ? createHomeserver({
-          serverName,
-          database: db.connection,
-          committer: db.committer,
-          mediaDir: config.data.homeserverMediaDir,
-          maxUploadBytes: config.media.maxBytes,
-          clock,
-          logger: logger.child({ part: 'homeserver' }),
-        })
-      : undefined
-  // Within the process nobody else has to know the tokens, so each start makes its own.
-  const { asToken, hsToken } = secrets.appservice ?? {
-    asToken: randomToken('as_'),
-    hsToken: randomToken('hs_'),
-  }
-  const address: HomeserverAddress = homeserver
-    ? { baseUrl: 'http://homeserver', fetch: request => homeserver.fetch(request) }
-    : { baseUrl: homeserverUrl ?? '' }
-  return {
-    homeserver,
-    sessions: createMatrixSessions(address, asToken),
-    accounts: createAppserviceAccounts(address, asToken, serverName),
-    asToken,
-    hsToken,
-  }
-}
-
-function createSandboxFor(
-  config: Config,
-  db: Db,
-  homeserver: Homeserver | undefined,
-  baseUrl: () => string,
-  clock: Clock,
-  logger: Logger,
-): Sandbox | undefined {
-  if (!homeserver || config.sandbox.length === 0) return undefined
-  return createSandbox({
-    database: db.connection,
-    committer: db.committer,
-    mediaDir: config.data.sandboxMediaDir,
-    baseUrl,
-    homeserver: { serverName: homeserver.serverName, fetch: request => homeserver.fetch(request) },
-    platforms: config.sandbox,
-    maxUploadBytes: config.media.maxBytes,
-    clock,
-    logger: logger.child({ part: 'sandbox' }),
-  })
-}
-
-/** Real bridges first; the sandbox plays what is left. */
-function bridgeConfigs(config: Config, secrets: Secrets, sandbox: Sandbox | undefined) {
-  const real = config.bridges.map(({ platform, url }) => ({
-    platform,
-    baseUrl: url,
-    sharedSecret: secrets.bridges.get(platform) ?? '',
-  }))
-  const simulated = (sandbox?.bridges ?? []).map(bridge => ({
-    platform: bridge.platform,
-    baseUrl: 'http://sandbox',
-    sharedSecret: bridge.sharedSecret,
-    fetch: (request: Request) => bridge.fetch(request),
-  }))
-  return [...real, ...simulated]
-}
-
 /** An identity's Matrix user never changes, so it is looked up once. */
 function createMatrixUserLookup(identities: Identities): (identityId: string) => Promise<string> {
   const known = new Map<string, string>()
@@ -390,35 +304,6 @@ function createPaces({ send, sandbox }: Config): (platform: string) => Pace {
   const simulated = pace(send.intervalMs ?? 0)
   const isSimulated = new Set<string>(sandbox)
   return platform => (isSimulated.has(platform) ? simulated : real)
-}
-
-function mountsOf(
-  homeserver: Homeserver | undefined,
-  sandbox: Sandbox | undefined,
-  source: { fetch(request: Request): Promise<Response> },
-): Mount[] {
-  return [
-    { prefix: '/_matrix/app', fetch: source.fetch },
-    ...(homeserver ? [{ prefix: '/_matrix', fetch: (request: Request) => homeserver.fetch(request) }] : []),
-    ...(sandbox ? [{ prefix: '/sandbox', fetch: (request: Request) => sandbox.fetch(request) }] : []),
-  ]
-}
-
-async function readinessOf(db: Db, supervisor: Supervisor): Promise<Readiness> {
-  const checks: Record<string, string> = { database: databaseState(db) }
-  for (const { name, state, lastError } of supervisor.health()) {
-    checks[name] = state === 'running' ? 'ok' : `${state}: ${lastError ?? ''}`
-  }
-  return { ready: Object.values(checks).every(state => state === 'ok'), checks }
-}
-
-function databaseState(db: Db): string {
-  try {
-    db.connection.query('SELECT 1').get()
-    return 'ok'
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error)
-  }
 }
 
 /** How a browser on this machine reaches us. */
