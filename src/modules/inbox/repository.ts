@@ -21,7 +21,7 @@ import {
 import type { EventBatch, RoomEvent } from '../../domain/ports.ts'
 import { MESSAGE_STATUSES, type MessageStatus } from '../../domain/states.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
-import { createRequeue } from '../messages/requeue-repository.ts'
+import { createStatusWriter } from '../messages/status-repository.ts'
 import type { ChatState, Knowledge, Plan, PlannedMessage, StatusChange } from './plan.ts'
 
 export interface StoreResult {
@@ -154,15 +154,6 @@ export function createInboxRepository(db: Db): InboxRepository {
     .from(messages)
     .where(eq(messages.eventId, param('eventId')))
     .prepare()
-  const setStatus = orm
-    .update(messages)
-    .set({
-      status: sql`${param('status')}`,
-      reason: sql`${param('reason')}`,
-      updatedAt: sql`${param('now')}`,
-    })
-    .where(eq(messages.seq, param('seq')))
-    .prepare()
   // The statuses are spelled out, as a partial index is found by its text.
   const markRead = orm
     .update(messages)
@@ -171,7 +162,7 @@ export function createInboxRepository(db: Db): InboxRepository {
       sql`${messages.roomId} = ${param('roomId')} and ${messages.seq} <= ${param('seq')} and ${messages.status} in ('sent', 'delivered')`,
     )
     .prepare()
-  const requeue = createRequeue(db)
+  const statuses = createStatusWriter(db)
   const keepEarly = orm
     .insert(earlyStatuses)
     .values({
@@ -258,12 +249,12 @@ export function createInboxRepository(db: Db): InboxRepository {
     const message = messageByEvent.get({ eventId })
     if (!message) keepEarly.run({ eventId, status, reason, now })
     else if (status === 'queued') requeueIfSent(message, reason, now)
-    else if (climbs(message.status, status)) setStatus.run({ seq: message.seq, status, reason, now })
+    else if (climbs(message.status, status)) statuses.set(message.seq, status, reason, now)
   }
 
   /** A message that has arrived, or that failed for good, isn't sent again whatever a late report says. */
   function requeueIfSent(message: ReportedMessage, reason: string | null, now: number): void {
-    if (message.status === 'sent') requeue(message, reason, now)
+    if (message.status === 'sent') statuses.requeue(message, reason, now)
   }
 
   function writeRead(roomId: string, eventId: string, now: number): void {

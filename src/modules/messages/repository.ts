@@ -16,7 +16,7 @@ import {
 } from '../../db/schema/index.ts'
 import type { StagedFile } from '../media/types.ts'
 import { nextSlot, type Pace } from './pace.ts'
-import { createRequeue } from './requeue-repository.ts'
+import { createStatusWriter } from './status-repository.ts'
 
 export type NewMessage = Pick<
   Message,
@@ -168,15 +168,6 @@ export function createMessageRepository(db: Db): MessageRepository {
     })
     .where(eq(messages.seq, param('seq')))
     .prepare()
-  const markStatus = orm
-    .update(messages)
-    .set({
-      status: sql`${param('status')}`,
-      reason: sql`${param('reason')}`,
-      updatedAt: sql`${param('now')}`,
-    })
-    .where(eq(messages.seq, param('seq')))
-    .prepare()
   const earlyStatus = orm
     .select()
     .from(earlyStatuses)
@@ -195,7 +186,7 @@ export function createMessageRepository(db: Db): MessageRepository {
     .set({ leaseId: null, dueAt: sql`${param('dueAt')}` })
     .where(and(eq(outboxLanes.lane, param('lane')), eq(outboxLanes.leaseId, param('leaseId'))))
     .prepare()
-  const requeueSent = createRequeue(db)
+  const statuses = createStatusWriter(db)
   const requeue = orm
     .update(messages)
     .set({ status: 'queued' })
@@ -290,7 +281,7 @@ export function createMessageRepository(db: Db): MessageRepository {
         const { seq } = message
         if (settlement.outcome !== 'sent') {
           const status = settlement.outcome === 'failed' ? 'failed' : 'queued'
-          markStatus.run({ seq, status, reason: settlement.reason, now })
+          statuses.set(seq, status, settlement.reason, now)
           return
         }
         const { eventId, roomId } = settlement
@@ -298,9 +289,8 @@ export function createMessageRepository(db: Db): MessageRepository {
         const early = earlyStatus.get({ eventId })
         if (!early) return
         dropEarly.run({ eventId })
-        if (early.status === 'queued') requeueSent(message, early.reason, now)
-        else if (early.status !== 'sent')
-          markStatus.run({ seq, status: early.status, reason: early.reason, now })
+        if (early.status === 'queued') statuses.requeue(message, early.reason, now)
+        else if (early.status !== 'sent') statuses.set(seq, early.status, early.reason, now)
       }),
 
     release: ({ lane, leaseId, messages: claimed }, dueAt) =>

@@ -7,7 +7,7 @@ import { silentLogger } from '../../../src/lib/logger.ts'
 import { createOutbox } from '../../../src/modules/messages/outbox.ts'
 import type { Pace } from '../../../src/modules/messages/pace.ts'
 import { createMessageRepository, type MessageRepository } from '../../../src/modules/messages/repository.ts'
-import { createRequeue } from '../../../src/modules/messages/requeue-repository.ts'
+import { createStatusWriter } from '../../../src/modules/messages/status-repository.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
 import { insertChat, insertDevice, insertIdentity } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
@@ -220,7 +220,7 @@ test('a message that is sent again has a transaction id of its own', async () =>
   const [id] = await accept('a', '1')
   startOutbox()
   await idle()
-  const requeue = createRequeue(db)
+  const { requeue } = createStatusWriter(db)
   for (let resend = 0; resend < 9; resend++) {
     const [row] = rows()
     if (!row) throw new Error('no message')
