@@ -6,10 +6,10 @@ MESHGATE := $(BUN) src/main.ts
 PACKAGE_RUN := $(BUN) --bun run
 
 .DEFAULT_GOAL := help
-.PHONY: help bun deps setup run migrate-up migrate-down migrate-status test lint format build build-all bench migration-sql openapi clean
+.PHONY: help bun deps setup run migrate-up migrate-down migrate-status test e2e e2e-tools lint format build build-all bench migration-sql openapi clean
 
 help: ## list the tasks
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 bun:
 	@sh scripts/install-bun.sh
@@ -39,8 +39,15 @@ migrate-status: deps ## list the migrations and when each was applied
 test: deps ## run all tests, or those of TESTS=path; with CI=true nothing may be left out
 ifeq ($(CI),true)
 	@sh scripts/install-ci-tools.sh
+	@sh scripts/install-e2e-tools.sh
 endif
 	@$(BUN) scripts/test.ts $(TESTS)
+
+e2e: deps e2e-tools ## run the tests with real bridges, on each kind of homeserver
+	@$(BUN) scripts/test.ts tests/e2e/bridges
+
+e2e-tools: ## install what they need besides: Synapse and the bridges, into .tools
+	@sh scripts/install-e2e-tools.sh
 
 lint: deps ## check format, types, dead code, layers and shell scripts
 	@$(PACKAGE_RUN) check:code

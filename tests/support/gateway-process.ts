@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
+import { answers, collectOutput } from './program.ts'
 import { tempDir } from './temp-dir.ts'
 import { waitFor } from './wait-for.ts'
 
@@ -48,7 +49,7 @@ export async function spawnGateway({
     env: { PATH: '/usr/bin:/bin', HOME: folder, PORT: '0', LOG_LEVEL: 'warn', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
-  const output = collect(child.stdout, child.stderr)
+  const output = collectOutput(child.stdout, child.stderr)
   const end = async (signal: NodeJS.Signals) => {
     if (child.exitCode === null && child.signalCode === null) child.kill(signal)
     return await child.exited
@@ -63,7 +64,7 @@ export async function spawnGateway({
         if (child.exitCode !== null || child.signalCode !== null)
           throw new Error(`the gateway ended with ${child.exitCode ?? child.signalCode}: ${output()}`)
         const told = /is ready at (\S+)/.exec(output())?.[1]
-        return told && (await isHealthy(told)) ? told : null
+        return told && (await answers(`${told}/health`)) ? told : null
       },
       { what: 'a healthy gateway', deadlineMs },
     )
@@ -88,14 +89,6 @@ export async function spawnGateway({
   }
 }
 
-async function isHealthy(url: string): Promise<boolean> {
-  try {
-    return (await fetch(`${url}/health`)).ok
-  } catch {
-    return false
-  }
-}
-
 function readSettings(directory: string): Record<string, string | undefined> {
   try {
     return parseEnv(readFileSync(join(directory, '.env'), 'utf8'))
@@ -103,16 +96,4 @@ function readSettings(directory: string): Record<string, string | undefined> {
     // All settings came by the environment.
     return {}
   }
-}
-
-/** Reads the streams to their end, so that the process never waits for a full pipe. */
-function collect(...streams: ReadableStream<Uint8Array<ArrayBuffer>>[]): () => string {
-  let text = ''
-  for (const stream of streams) {
-    const decoder = new TextDecoder()
-    void (async () => {
-      for await (const chunk of stream) text += decoder.decode(chunk, { stream: true })
-    })()
-  }
-  return () => text
 }

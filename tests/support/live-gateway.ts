@@ -3,6 +3,7 @@ import { createApp } from '../../src/app.ts'
 import { configFrom, parseEnvironment } from '../../src/config/index.ts'
 import { createLogger } from '../../src/lib/logger.ts'
 import { GatewayClient } from './gateway-client.ts'
+import { freePort } from './program.ts'
 import { SkippingClock } from './skipping-clock.ts'
 import { tempDir } from './temp-dir.ts'
 
@@ -44,10 +45,4 @@ export async function liveGateway(env: Record<string, string> = {}): Promise<Liv
       folder[Symbol.dispose]()
     },
   }
-}
-
-function freePort(): number {
-  const server = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } })
-  server.stop(true)
-  return server.port
 }

@@ -1,0 +1,48 @@
+/**
+ * mautrix-whatsapp, a bridge that people really use, up to where it needs WhatsApp: it is kept out of reach here, and users have
+ * to be told so at once.
+ */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { type AttachedGateway, attachedGateway } from '../../support/attached-gateway.ts'
+import { whatsappBridge } from '../../support/bridge-program.ts'
+import { hasSynapse } from '../../support/synapse.ts'
+
+setDefaultTimeout(120_000)
+
+/** Within this a user learns that the network is out of reach, in milliseconds. */
+const NOTICE_MS = 5_000
+/** Keeps WhatsApp out of reach on any machine: nobody listens on that port. */
+const NO_PROXY_THERE = 'http://127.0.0.1:9'
+
+describe.skipIf(!whatsappBridge || !hasSynapse)('on Synapse', () => {
+  let deployment: AttachedGateway
+
+  beforeAll(async () => {
+    const wa = { program: whatsappBridge ?? '', settings: { network: { proxy: NO_PROXY_THERE } } }
+    deployment = await attachedGateway({ homeserver: 'synapse', bridges: { wa } })
+  })
+
+  afterAll(() => deployment?.[Symbol.asyncDispose]())
+
+  test('its login flows are known', async () => {
+    const account = await deployment.client.account()
+    const answer = await account.api.post<{ error: string }>('/api/v1/devices', {
+      platform: 'wa',
+      flow: 'carrier pigeon',
+    })
+    expect(answer.status).toBe(400)
+    expect(answer.body.error).toContain('expected one of qr, phone')
+  })
+
+  test('a login that needs the network says at once that it failed', async () => {
+    const account = await deployment.client.account()
+    const startedAt = performance.now()
+    const answer = await account.api.post<{ error: string; code: string }>('/api/v1/devices', {
+      platform: 'wa',
+    })
+    expect(performance.now() - startedAt).toBeLessThan(NOTICE_MS)
+    expect(answer.status).toBe(503)
+    expect(answer.body).toMatchObject({ code: 'bridge_unavailable' })
+    expect(answer.body.error).toContain('Internal error starting login')
+  })
+})

@@ -1,0 +1,159 @@
+/** Synapse on a port of its own, with SQLite: the external homeserver of the tests. `await using synapse = await startSynapse()`. */
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { answers, freePort, type Program, startProgram } from './program.ts'
+import { tempDir } from './temp-dir.ts'
+
+const PYTHON = join(import.meta.dir, '..', '..', '.tools', 'synapse', 'bin', 'python')
+
+/** Whether `make e2e-tools` has installed it. */
+export const hasSynapse = existsSync(PYTHON)
+
+const REGISTRATION_SHARED_SECRET = 'the registration secret of the tests'
+const START_DEADLINE_MS = 90_000
+/** As good as none. */
+const UNLIMITED = { per_second: 100_000, burst_count: 100_000 }
+
+export interface RateLimit {
+  per_second: number
+  burst_count: number
+}
+
+export interface Synapse extends AsyncDisposable {
+  url: string
+  serverName: string
+  registrationSharedSecret: string
+  /** Puts a registration (YAML) into its configuration; it counts after the next restart. */
+  addRegistration(name: string, yaml: string): void
+  /** SIGTERM and a new process on the same data and port. */
+  restart(): Promise<void>
+  stop(): Promise<void>
+  kill(): Promise<void>
+  start(): Promise<void>
+  output(): string
+}
+
+export interface SynapseOptions {
+  /** Registrations of application services, as YAML by name. */
+  registrations?: Record<string, string>
+  /** Limits to keep where a test is about them, such as `{ rc_message: { per_second: 1, burst_count: 1 } }`. */
+  rateLimits?: Record<string, RateLimit>
+  serverName?: string
+}
+
+/** Resolves when it answers. */
+export async function startSynapse(options: SynapseOptions = {}): Promise<Synapse> {
+  const { registrations = {}, rateLimits = {}, serverName = 'synapse.test' } = options
+  const folder = tempDir()
+  const port = freePort()
+  const url = `http://127.0.0.1:${port}`
+  const files: string[] = []
+  let program: Program | undefined
+
+  const addRegistration = (name: string, yaml: string) => {
+    const file = folder.file(`${name}-registration.yaml`)
+    writeFileSync(file, yaml)
+    if (!files.includes(file)) files.push(file)
+  }
+  const start = async () => {
+    writeFileSync(
+      folder.file('homeserver.yaml'),
+      // JSON is YAML too.
+      JSON.stringify(configOf({ folder: folder.path, serverName, port, registrations: files, rateLimits })),
+    )
+    program = await startProgram({
+      name: 'Synapse',
+      command: [PYTHON, '-m', 'synapse.app.homeserver', '--config-path', folder.file('homeserver.yaml')],
+      cwd: folder.path,
+      isReady: () => answers(`${url}/health`),
+      deadlineMs: START_DEADLINE_MS,
+    })
+  }
+  const stop = async (signal: NodeJS.Signals) => {
+    await program?.end(signal)
+  }
+
+  for (const [name, yaml] of Object.entries(registrations)) addRegistration(name, yaml)
+  mkdirSync(folder.file('media'))
+  writeFileSync(folder.file('log.yaml'), JSON.stringify(LOGGING))
+  try {
+    await start()
+  } catch (error) {
+    folder[Symbol.dispose]()
+    throw error
+  }
+  return {
+    url,
+    serverName,
+    registrationSharedSecret: REGISTRATION_SHARED_SECRET,
+    addRegistration,
+    async restart() {
+      await stop('SIGTERM')
+      await start()
+    },
+    stop: () => stop('SIGTERM'),
+    kill: () => stop('SIGKILL'),
+    start,
+    output: () => program?.output() ?? '',
+    async [Symbol.asyncDispose]() {
+      await stop('SIGKILL')
+      folder[Symbol.dispose]()
+    },
+  }
+}
+
+/** Warnings to standard error. */
+const LOGGING = {
+  version: 1,
+  formatters: { plain: { format: '%(asctime)s %(levelname)s %(name)s %(message)s' } },
+  handlers: { console: { class: 'logging.StreamHandler', formatter: 'plain' } },
+  root: { level: 'WARNING', handlers: ['console'] },
+}
+
+interface ConfigParts {
+  folder: string
+  serverName: string
+  port: number
+  registrations: string[]
+  rateLimits: Record<string, RateLimit>
+}
+
+/** homeserver.yaml: no federation, quick passwords, and no limit that a test would run into by itself. */
+function configOf({ folder, serverName, port, registrations, rateLimits }: ConfigParts) {
+  return {
+    server_name: serverName,
+    public_baseurl: `http://127.0.0.1:${port}/`,
+    listeners: [{ port, bind_addresses: ['127.0.0.1'], type: 'http', resources: [{ names: ['client'] }] }],
+    database: { name: 'sqlite3', args: { database: join(folder, 'homeserver.db') } },
+    media_store_path: join(folder, 'media'),
+    log_config: join(folder, 'log.yaml'),
+    pid_file: join(folder, 'homeserver.pid'),
+    // Any 32 bytes are a key; nobody outside ever checks a signature.
+    signing_key: `ed25519 a_test ${Buffer.alloc(32, 7).toString('base64').replace('=', '')}`,
+    macaroon_secret_key: 'the macaroon secret of the tests',
+    form_secret: 'the form secret of the tests',
+    registration_shared_secret: REGISTRATION_SHARED_SECRET,
+    bcrypt_rounds: 4,
+    report_stats: false,
+    trusted_key_servers: [],
+    federation_domain_whitelist: [],
+    presence: { enabled: false },
+    url_preview_enabled: false,
+    app_service_config_files: registrations,
+    ...UNLIMITED_RATES,
+    ...rateLimits,
+  }
+}
+
+const UNLIMITED_RATES = {
+  rc_message: UNLIMITED,
+  rc_registration: UNLIMITED,
+  rc_login: { address: UNLIMITED, account: UNLIMITED, failed_attempts: UNLIMITED },
+  rc_joins: { local: UNLIMITED, remote: UNLIMITED },
+  rc_joins_per_room: UNLIMITED,
+  rc_invites: { per_room: UNLIMITED, per_user: UNLIMITED, per_issuer: UNLIMITED },
+  rc_room_creation: UNLIMITED,
+  rc_admin_redaction: UNLIMITED,
+  rc_media_create: UNLIMITED,
+  rc_presence: { per_user: UNLIMITED },
+}
