@@ -5,6 +5,8 @@ import homeserverDown from './0002_homeserver.down.sql' with { type: 'text' }
 import homeserverUp from './0002_homeserver.up.sql' with { type: 'text' }
 import sandboxDown from './0003_sandbox.down.sql' with { type: 'text' }
 import sandboxUp from './0003_sandbox.up.sql' with { type: 'text' }
+import bridgesDown from './0004_bridges.down.sql' with { type: 'text' }
+import bridgesUp from './0004_bridges.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -18,4 +20,5 @@ export const migrations: readonly Migration[] = [
   { version: 1, name: 'gateway', up: gatewayUp, down: gatewayDown },
   { version: 2, name: 'homeserver', up: homeserverUp, down: homeserverDown },
   { version: 3, name: 'sandbox', up: sandboxUp, down: sandboxDown },
+  { version: 4, name: 'bridges', up: bridgesUp, down: bridgesDown },
 ]

@@ -1,4 +1,5 @@
 /** The composition root: makes every part from the configuration and connects them. Nothing else knows more than its neighbours. */
+import { createBridgeAttachment, GATEWAY_APPSERVICE_ID } from './app/bridge-attachment.ts'
 import { bridgeConfigs, createMatrix, createSandboxFor, mountsOf } from './app/matrix-side.ts'
 import { readinessOf } from './app/readiness.ts'
 import { createBridges } from './bridges/bridges.ts'
@@ -13,6 +14,8 @@ import { type Clock, systemClock } from './lib/clock.ts'
 import { createLogger, type Logger } from './lib/logger.ts'
 import { createHmacHasher, createSealer, deriveKey } from './lib/sealing.ts'
 import { createAppserviceSource } from './matrix/appservice-source.ts'
+import { createAttachedBridges } from './modules/attached-bridges/attached-bridges.ts'
+import { createAttachedBridgeRepository } from './modules/attached-bridges/repository.ts'
 import { createChatRooms } from './modules/chats/chat-rooms.ts'
 import { createChatRepository } from './modules/chats/repository.ts'
 import { createContacts } from './modules/contacts/contacts.ts'
@@ -44,15 +47,24 @@ import { createPayloads } from './modules/webhooks/payload.ts'
 import { createWebhookRepository } from './modules/webhooks/repository.ts'
 import { createWebhooks } from './modules/webhooks/webhooks.ts'
 import { Supervisor } from './runtime/supervisor.ts'
+import type { Sandbox } from './sandbox/index.ts'
 import { createWebhookClient } from './webhooks/client.ts'
 
 export interface App {
   /** Listens and starts the workers. @throws Error when the port is taken */
-  start(): Promise<{ url: string }>
+  start(): Promise<Started>
   /** Drains what is under way, at most a few seconds, and closes the database. What isn't done by then goes on at the next start. */
   stop(): Promise<void>
   /** Answers a request as the server does, but for WebSockets. */
   handle(request: Request): Promise<Response>
+}
+
+export interface Started {
+  url: string
+  /** Platforms that the sandbox plays. */
+  simulated: readonly string[]
+  /** Platforms with a real bridge. */
+  bridged: readonly string[]
 }
 
 /** What tests replace. */
@@ -62,8 +74,6 @@ export interface AppOverrides {
   version?: string
 }
 
-/** Our own application service at the homeserver. */
-const APPSERVICE_ID = 'meshgate'
 /** Between two messages of a device on a real network, in milliseconds. */
 const DEFAULT_SEND_INTERVAL_MS = 8_000
 /** Requests that run may finish for this long after a stop was asked for, then workers may for as long again. */
@@ -87,11 +97,24 @@ export async function createApp(
   const publicUrl = () => baseUrl
 
   const matrix = createMatrix(config, secrets, db, clock, logger)
-  const sandbox = createSandboxFor(config, db, matrix.homeserver, publicUrl, clock, logger)
+  const attached = createAttachedBridges({ repository: createAttachedBridgeRepository(db), sealer })
+  const withBridge = new Set((await attached.list()).map(({ platform }) => platform))
+  const simulated = config.sandbox.filter(platform => !withBridge.has(platform))
+  const sandbox = createSandboxFor(config, simulated, db, matrix.homeserver, publicUrl, clock, logger)
   const bridges = createBridges({
     bridges: bridgeConfigs(config, secrets, sandbox),
     sessions: matrix.sessions,
     clock,
+  })
+  const attachment = createBridgeAttachment({
+    attached,
+    bridges,
+    homeserver: matrix.homeserver,
+    sandbox,
+    settings: config,
+    secrets,
+    clock,
+    logger,
   })
 
   const identities = createIdentities({ db, provisioner: matrix.accounts, sealer, clock })
@@ -164,7 +187,7 @@ export async function createApp(
     media,
     sessions,
     matrixUserOf,
-    paceOf: createPaces(config),
+    paceOf: createPaces(config, sandbox),
     clock,
     logger,
   })
@@ -232,17 +255,18 @@ export async function createApp(
       server = http.listen()
       if (config.http.publicUrl === undefined) baseUrl = localUrl(config, server.port)
       await matrix.homeserver?.registerAppservice({
-        id: APPSERVICE_ID,
+        id: GATEWAY_APPSERVICE_ID,
         url: null,
         asToken: matrix.asToken,
         hsToken: matrix.hsToken,
-        senderLocalpart: APPSERVICE_ID,
+        senderLocalpart: GATEWAY_APPSERVICE_ID,
         namespaces: { users: [{ regex: identityNamespace(config.matrix.serverName), exclusive: true }] },
         receiveEphemeral: true,
         deliver: source.fetch,
       })
       for (const bridge of sandbox?.bridges ?? [])
         await matrix.homeserver?.registerAppservice(bridge.registration)
+      await attachment.begin()
       matrix.homeserver?.start()
       sandbox?.start()
       for (const worker of [
@@ -250,6 +274,7 @@ export async function createApp(
         dispatcher.worker,
         chatRooms.worker,
         retirement.worker,
+        attachment.worker,
         createDeviceProbe(devices, clock),
         createInboxCleanup(inboxRepository, clock),
         tokens.cleanup,
@@ -258,7 +283,12 @@ export async function createApp(
       ]) {
         supervisor.start(worker)
       }
-      return { url: baseUrl }
+      const played = (sandbox?.bridges ?? []).map(bridge => bridge.platform)
+      return {
+        url: baseUrl,
+        simulated: played,
+        bridged: bridges.platforms.filter(platform => !played.some(other => other === platform)),
+      }
     },
 
     async stop() {
@@ -298,12 +328,12 @@ function createMatrixUserLookup(identities: Identities): (identityId: string) =>
 }
 
 /** The sandbox has no one to be careful of, unless the configuration says so. */
-function createPaces({ send, sandbox }: Config): (platform: string) => Pace {
+function createPaces({ send }: Config, sandbox: Sandbox | undefined): (platform: string) => Pace {
   const pace = (intervalMs: number): Pace => ({ intervalMs, jitter: send.jitter, burst: send.burst })
   const real = pace(send.intervalMs ?? DEFAULT_SEND_INTERVAL_MS)
   const simulated = pace(send.intervalMs ?? 0)
-  const isSimulated = new Set<string>(sandbox)
-  return platform => (isSimulated.has(platform) ? simulated : real)
+  const isSimulated = (platform: string) => sandbox?.bridges.some(bridge => bridge.platform === platform)
+  return platform => (isSimulated(platform) ? simulated : real)
 }
 
 /** How a browser on this machine reaches us. */

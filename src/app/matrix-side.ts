@@ -55,23 +55,24 @@ export function createMatrix(config: Config, secrets: Secrets, db: Db, clock: Cl
   }
 }
 
-/** The sandbox, where the configuration wants one; its bridges attach to the embedded homeserver. */
+/** The sandbox, where there are platforms left to play; its bridges attach to the embedded homeserver. */
 export function createSandboxFor(
   config: Config,
+  platforms: Config['sandbox'],
   db: Db,
   homeserver: Homeserver | undefined,
   baseUrl: () => string,
   clock: Clock,
   logger: Logger,
 ): Sandbox | undefined {
-  if (!homeserver || config.sandbox.length === 0) return undefined
+  if (!homeserver || platforms.length === 0) return undefined
   return createSandbox({
     database: db.connection,
     committer: db.committer,
     mediaDir: config.data.sandboxMediaDir,
     baseUrl,
     homeserver: { serverName: homeserver.serverName, fetch: request => homeserver.fetch(request) },
-    platforms: config.sandbox,
+    platforms,
     maxUploadBytes: config.media.maxBytes,
     clock,
     logger: logger.child({ part: 'sandbox' }),

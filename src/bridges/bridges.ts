@@ -10,27 +10,50 @@ export interface BridgeConfig extends BridgeAddress {
   sharedSecret: string
 }
 
+/** The set of bridges, which changes while the gateway runs: others are attached, some are taken away. */
+export interface BridgeSet extends Bridges {
+  /** Adds a platform's bridge, or puts it in the place of the one there is. */
+  set(bridge: BridgeConfig): void
+  remove(platform: string): void
+}
+
 export function createBridges(options: {
   bridges: BridgeConfig[]
   sessions: MatrixSessions
   clock: Clock
-}): Bridges {
+}): BridgeSet {
   const byPlatform = new Map(
     options.bridges.map(bridge => [bridge.platform, createBridge(bridge, options.sessions, options.clock)]),
   )
-  const platforms = [...byPlatform.keys()]
   const platformByBot = new Map<string, string>()
 
+  function forgetBot(platform: string): void {
+    for (const [bot, known] of platformByBot) if (known === platform) platformByBot.delete(bot)
+  }
+
   return {
-    platforms,
+    get platforms() {
+      return [...byPlatform.keys()]
+    },
+
+    set(bridge) {
+      forgetBot(bridge.platform)
+      byPlatform.set(bridge.platform, createBridge(bridge, options.sessions, options.clock))
+    },
+
+    remove(platform) {
+      forgetBot(platform)
+      byPlatform.delete(platform)
+    },
 
     async platformOfBot(bot, userId) {
       const known = platformByBot.get(bot)
       if (known !== undefined) return known
+      const platforms = [...byPlatform.keys()]
       const answers = await Promise.allSettled([...byPlatform.values()].map(bridge => bridge.bot(userId)))
       for (const [index, answer] of answers.entries()) {
         const platform = platforms[index]
-        if (answer.status === 'fulfilled' && answer.value && platform)
+        if (answer.status === 'fulfilled' && answer.value && platform && byPlatform.has(platform))
           platformByBot.set(answer.value, platform)
       }
       const found = platformByBot.get(bot)
@@ -42,8 +65,8 @@ export function createBridges(options: {
     forPlatform(platform) {
       const bridge = byPlatform.get(platform)
       if (bridge) return bridge
-      const known =
-        platforms.length > 0 ? `expected one of ${platforms.join(', ')}` : 'no bridge is configured'
+      const platforms = [...byPlatform.keys()].join(', ')
+      const known = platforms ? `expected one of ${platforms}` : 'no bridge is configured'
       throw new GatewayError('bad_request', `platform: "${platform}" is unknown: ${known}`)
     },
   }

@@ -1,5 +1,6 @@
 /** `meshgate healthcheck`: asks /health of the gateway that runs with the same settings, for images that hold no other program. */
 import { messageOf } from '../domain/errors.ts'
+import { reachableHost } from '../lib/hosts.ts'
 import { CommandError, loadConfig, type Terminal } from './terminal.ts'
 
 const TIMEOUT_MS = 3_000
@@ -17,11 +18,4 @@ export async function healthcheck(terminal: Terminal): Promise<void> {
   })
   if (!response.ok) throw new CommandError(`${url} answers ${response.status}`)
   terminal.print('ok')
-}
-
-/** An address that listens on every interface is asked on the loopback. */
-function reachableHost(host: string): string {
-  if (host === '0.0.0.0') return '127.0.0.1'
-  if (host === '::') return '[::1]'
-  return host.includes(':') ? `[${host}]` : host
 }

@@ -1,6 +1,7 @@
 /** The command line: which commands there are, and how each ends. */
 import { Command, CommanderError } from 'commander'
 import manifest from '../../package.json' with { type: 'json' }
+import { addBridgeCommand } from './bridge.ts'
 import { addCredentialsCommand } from './credentials.ts'
 import { describeFailure } from './failures.ts'
 import { healthcheck } from './healthcheck.ts'
@@ -51,6 +52,7 @@ function createProgram(terminal: Terminal): Command {
     .action(() => setup(terminal))
   addMigrateCommand(program, terminal)
   addCredentialsCommand(program, terminal)
+  addBridgeCommand(program, terminal)
   program
     .command('healthcheck')
     .description('ask the gateway running here whether it is well (exit code 0) or not (1)')

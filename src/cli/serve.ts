@@ -1,7 +1,7 @@
 /** `meshgate serve`: starts the gateway and stops it on a signal. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { type App, createApp } from '../app.ts'
+import { type App, createApp, type Started } from '../app.ts'
 import { type Config, readEnvSource, type Secrets } from '../config/index.ts'
 import { codeOf, namingDatabase } from './failures.ts'
 import { writeFreshEnv } from './setup.ts'
@@ -14,8 +14,8 @@ const DRAIN_TIMEOUT_MS = 9_000
 export async function serve(terminal: Terminal, version: string): Promise<void> {
   const wroteEnv = writeEnvIfNeeded(terminal)
   const { config, secrets } = loadConfig(terminal)
-  const { app, url } = await start(config, secrets, version)
-  announce(terminal, config, url, version, wroteEnv)
+  const { app, started } = await start(config, secrets, version)
+  announce(terminal, started, version, wroteEnv)
   await stopSignal()
   await stopInTime(app)
 }
@@ -27,12 +27,15 @@ function writeEnvIfNeeded(terminal: Terminal): boolean {
   return missing && source.APP_MODE !== 'production' && writeFreshEnv(join(terminal.directory, '.env'))
 }
 
-async function start(config: Config, secrets: Secrets, version: string): Promise<{ app: App; url: string }> {
+async function start(
+  config: Config,
+  secrets: Secrets,
+  version: string,
+): Promise<{ app: App; started: Started }> {
   let app: App | undefined
   try {
     app = await createApp(config, secrets, { version })
-    const { url } = await app.start()
-    return { app, url }
+    return { app, started: await app.start() }
   } catch (error) {
     await app?.stop().catch(() => undefined)
     throw namingSetting(error, config)
@@ -59,12 +62,18 @@ function isListening(error: unknown): boolean {
   return error instanceof Error && 'syscall' in error && error.syscall === 'listen'
 }
 
-function announce(terminal: Terminal, config: Config, url: string, version: string, wroteEnv: boolean): void {
+function announce(
+  terminal: Terminal,
+  { url, simulated, bridged }: Started,
+  version: string,
+  wroteEnv: boolean,
+): void {
   terminal.print(`meshgate ${version} is ready at ${url}`)
   terminal.print(`  API page     ${url}/docs/index.html`)
-  if (config.sandbox.length > 0) {
+  if (bridged.length > 0) terminal.print(`  bridges      ${bridged.join(', ')}`)
+  if (simulated.length > 0) {
     terminal.print(
-      `  sandbox      ${url}/sandbox (simulated phones for ${config.sandbox.join(', ')}: no real messages)`,
+      `  sandbox      ${url}/sandbox (simulated phones for ${simulated.join(', ')}: no real messages)`,
     )
   }
   const file = join(terminal.directory, '.env')

@@ -49,7 +49,6 @@ export interface Secrets {
 
 /** @throws ConfigError when settings contradict each other, naming them */
 export function configFrom(env: Env, workingDirectory: string): { config: Config; secrets: Secrets } {
-  refuseBridgesOfEmbedded(env)
   const dir = isAbsolute(env.DATA_DIR) ? env.DATA_DIR : resolve(workingDirectory, env.DATA_DIR)
   const config: Config = {
     mode: env.APP_MODE,
@@ -98,14 +97,6 @@ function appserviceOf(env: Env): Secrets['appservice'] {
   if (!env.MATRIX_AS_TOKEN) throw new ConfigError('MATRIX_AS_TOKEN: is needed with MATRIX_HOMESERVER_URL')
   if (!env.MATRIX_HS_TOKEN) throw new ConfigError('MATRIX_HS_TOKEN: is needed with MATRIX_HOMESERVER_URL')
   return { asToken: env.MATRIX_AS_TOKEN, hsToken: env.MATRIX_HS_TOKEN }
-}
-
-/** The embedded homeserver registers the gateway and the sandbox only: a real bridge would find no place there. */
-function refuseBridgesOfEmbedded(env: Env): void {
-  if (env.bridges.length === 0 || env.MATRIX_HOMESERVER_URL) return
-  throw new ConfigError(
-    'BRIDGES: needs MATRIX_HOMESERVER_URL in this version: real bridges attach to an external homeserver only',
-  )
 }
 
 /** auto: in development, every platform that has no real bridge. The sandbox's bridge needs the embedded homeserver. */

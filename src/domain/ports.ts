@@ -160,6 +160,7 @@ export interface Bridge {
 }
 
 export interface Bridges {
+  /** Read anew each time: bridges are attached and taken away while the gateway runs. */
   readonly platforms: readonly string[]
   /** @throws GatewayError bad_request naming the platforms there are */
   forPlatform(platform: string): Bridge

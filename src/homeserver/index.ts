@@ -25,6 +25,8 @@ export interface Homeserver {
    */
   registerAppservice(registration: AppserviceRegistration): Promise<void>
   removeAppservice(id: string): Promise<void>
+  /** Of every appservice that may use this server, those of earlier runs included. */
+  appserviceIds(): string[]
   /** Removes what uploads left behind that a kill cut off. Before the first request. */
   sweep(): Promise<void>
   /** Begins pushing to appservices. */
@@ -138,6 +140,10 @@ class EmbeddedHomeserver implements Homeserver {
       tx.wrote = true
       core.appserviceRows.remove(id)
     })
+  }
+
+  appserviceIds(): string[] {
+    return [...this.core.appservices.all()].map(appservice => appservice.id)
   }
 
   sweep(): Promise<void> {

@@ -47,6 +47,8 @@ export interface Sandbox {
   sweep(): Promise<void>
   /** Once the bridges are registered with the homeserver. */
   start(): void
+  /** Ends a platform's bridge for good, for another that serves the platform from now on. Its phones stay. */
+  retire(platform: string): Promise<void>
   stop(): Promise<void>
 }
 
@@ -81,6 +83,10 @@ export function createSandbox(options: SandboxOptions): Sandbox {
     sweep: () => files.sweep(),
     start() {
       for (const bridge of bridges) bridge.start()
+    },
+    async retire(platform) {
+      const index = bridges.findIndex(bridge => bridge.platform === platform)
+      await bridges.splice(index, index === -1 ? 0 : 1)[0]?.stop()
     },
     async stop() {
       events.stop()

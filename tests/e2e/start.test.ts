@@ -79,7 +79,10 @@ describe('a start that cannot be is one line', () => {
     [{ DATA_DIR: '/dev/null' }, "DATA_DIR: /dev/null can't be used as a folder: EEXIST"],
     [{ DATA_DIR: '/dev/null/data' }, "DATA_DIR: /dev/null/data can't be used as a folder: ENOTDIR"],
     [{ ...wa, BRIDGES: 'wa,wa' }, 'BRIDGES: "wa" is there twice; expected each platform once'],
-    [wa, 'BRIDGES: needs MATRIX_HOMESERVER_URL in this version: '],
+    [
+      wa,
+      "BRIDGES: the embedded homeserver doesn't know the wa bridge: attach it first with `meshgate bridge add wa",
+    ],
   ])('%p', (env, message) => {
     using folder = tempDir()
     expectRefusal(meshgate(folder, ['serve'], env), message)

@@ -1,4 +1,5 @@
 /** Every table of the gateway. The embedded homeserver and the sandbox keep their own. */
+export * from './bridges.ts'
 export * from './chats.ts'
 export * from './contacts.ts'
 export * from './credentials.ts'

@@ -144,7 +144,6 @@ describe('settings that contradict each other', () => {
       },
       'SANDBOX',
     ],
-    [{ BRIDGES: 'wa', BRIDGE_WA_URL: 'http://wa:29318', BRIDGE_WA_SECRET: 's' }, 'BRIDGES'],
     [{ APP_MODE: 'production' }, 'TLS_CERT_FILE'],
     [{ APP_MODE: 'production', ALLOW_INSECURE_SERVER: 'true' }, 'CLIENT_SECRET'],
   ])('%p: %s is named', (variables, name) => {

@@ -1,0 +1,136 @@
+/**
+ * Keeps the gateway in step with the bridges that are attached: what another process (`meshgate bridge add|remove`) changes in the database is
+ * noticed within a second, registered with the embedded homeserver and put to use, without a restart.
+ */
+import type { BridgeConfig, BridgeSet } from '../bridges/bridges.ts'
+import type { Config, Secrets } from '../config/index.ts'
+import { StartError } from '../domain/errors.ts'
+import type { Homeserver } from '../homeserver/index.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Logger } from '../lib/logger.ts'
+import type { AttachedBridge, AttachedBridges } from '../modules/attached-bridges/attached-bridges.ts'
+import type { Worker } from '../runtime/worker.ts'
+import type { Sandbox } from '../sandbox/index.ts'
+
+export interface BridgeAttachmentOptions {
+  attached: AttachedBridges
+  bridges: BridgeSet
+  homeserver: Homeserver | undefined
+  sandbox: Sandbox | undefined
+  /** Bridges of the settings, which win over the attached ones. */
+  settings: Pick<Config, 'bridges'>
+  secrets: Pick<Secrets, 'bridges'>
+  clock: Clock
+  logger: Logger
+}
+
+export interface BridgeAttachment {
+  /** Takes over what is in the database now. @throws StartError when a bridge of the settings has no place on the embedded homeserver */
+  begin(): Promise<void>
+  worker: Worker
+  /** The bridge that this token of an application service belongs to. */
+  attachedTo(platform: string): AttachedBridge | undefined
+}
+
+/** How often the database is asked, in milliseconds. */
+const INTERVAL_MS = 1_000
+
+export function createBridgeAttachment(options: BridgeAttachmentOptions): BridgeAttachment {
+  const { attached, bridges, homeserver, sandbox, settings, secrets, clock, logger } = options
+  const inUse = new Map<string, AttachedBridge>()
+
+  async function takeUp(bridge: AttachedBridge): Promise<void> {
+    await sandbox?.retire(bridge.platform)
+    await homeserver?.removeAppservice(sandboxId(bridge.platform))
+    const before = inUse.get(bridge.platform)
+    if (before && before.registrationId !== bridge.registrationId)
+      await homeserver?.removeAppservice(before.registrationId)
+    await homeserver?.registerAppservice({
+      id: bridge.registrationId,
+      url: bridge.url,
+      asToken: bridge.asToken,
+      hsToken: bridge.hsToken,
+      senderLocalpart: bridge.senderLocalpart,
+      namespaces: bridge.namespaces,
+      receiveEphemeral: true,
+    })
+    bridges.set(configOf(bridge))
+    inUse.set(bridge.platform, bridge)
+  }
+
+  async function letGo(bridge: AttachedBridge): Promise<void> {
+    bridges.remove(bridge.platform)
+    await homeserver?.removeAppservice(bridge.registrationId)
+    inUse.delete(bridge.platform)
+  }
+
+  /** Where the settings name the platform too, they say where its bridge is and what opens it. */
+  function configOf({ platform, url, secret }: AttachedBridge): BridgeConfig {
+    const named = settings.bridges.find(bridge => bridge.platform === platform)
+    return {
+      platform,
+      baseUrl: named?.url ?? url,
+      sharedSecret: secrets.bridges.get(platform) ?? secret ?? '',
+    }
+  }
+
+  async function follow(): Promise<void> {
+    const now = await attached.list()
+    for (const bridge of [...inUse.values()]) {
+      if (now.some(({ platform }) => platform === bridge.platform)) continue
+      await letGo(bridge)
+      logger.info({ platform: bridge.platform }, 'a bridge was taken away')
+    }
+    for (const bridge of now) {
+      if (inUse.get(bridge.platform)?.updatedAt === bridge.updatedAt) continue
+      await takeUp(bridge)
+      logger.info({ platform: bridge.platform, url: bridge.url }, 'a bridge was attached')
+    }
+  }
+
+  /** Appservices of an earlier run that are none any more: bridges taken away meanwhile, and the sandbox where it is off. */
+  async function dismissOthers(): Promise<void> {
+    if (!homeserver) return
+    const ours = new Set([
+      ...[...inUse.values()].map(bridge => bridge.registrationId),
+      ...(sandbox?.bridges ?? []).map(bridge => bridge.registration.id),
+    ])
+    for (const id of homeserver.appserviceIds()) {
+      if (id !== GATEWAY_APPSERVICE_ID && !ours.has(id)) await homeserver.removeAppservice(id)
+    }
+  }
+
+  function refuseUnattached(): void {
+    if (!homeserver) return
+    const missing = settings.bridges.find(({ platform }) => !inUse.has(platform))
+    if (!missing) return
+    throw new StartError(
+      `BRIDGES: the embedded homeserver doesn't know the ${missing.platform} bridge: attach it first with \`meshgate bridge add ${missing.platform} --url ${missing.url}\``,
+    )
+  }
+
+  return {
+    attachedTo: platform => inUse.get(platform),
+
+    async begin() {
+      await follow()
+      refuseUnattached()
+      await dismissOthers()
+    },
+
+    worker: {
+      name: 'bridge-attachment',
+      async run(signal) {
+        while (!signal.aborted) {
+          await clock.sleep(INTERVAL_MS, signal)
+          if (!signal.aborted) await follow()
+        }
+      },
+    },
+  }
+}
+
+/** Our own application service at the homeserver. */
+export const GATEWAY_APPSERVICE_ID = 'meshgate'
+
+const sandboxId = (platform: string): string => `sandbox-${platform}`

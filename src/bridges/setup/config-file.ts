@@ -1,0 +1,285 @@
+/**
+ * A bridge's configuration, made from the bridge's own example: only what attaching needs is set, everything else, comments included, stays as
+ * the bridge's authors wrote it.
+ *
+ * Three layouts are known. `bridgev2` is that of today's mautrix bridges; such a bridge completes a file that holds only some keys from its
+ * example when it starts, so without an example a file with our keys alone is right. `legacy-go` and `legacy-python` are those of bridges from
+ * before; there the same facts have other names, and are set where the example has them.
+ */
+import { Document, isMap, isNode, isScalar, parseDocument, visit } from 'yaml'
+import { GatewayError } from '../../domain/errors.ts'
+import { hasPlaceholder } from './registration.ts'
+
+export interface BridgeSettings {
+  homeserver: {
+    /** How the bridge reaches the homeserver. */
+    address: string
+    serverName: string
+    /** Where the bridge reports the state of its logins; null: nowhere. */
+    statusEndpoint: string | null
+  }
+  /** How the homeserver and the gateway reach the bridge. */
+  address: string
+  /** Where the bridge listens. */
+  listen: { hostname: string; port: number }
+  asToken: string
+  hsToken: string
+  database: BridgeDatabase
+  /** Of the provisioning API. */
+  secret: string
+  /** Names to use where there is no example; `force`: also instead of the example's. */
+  names: BridgeNames & { force: boolean }
+  /** Further keys, such as `network.api_id`, in the words of YAML. They win over everything else. */
+  extra: Readonly<Record<string, string>>
+}
+
+/** By which the bridge's users are told from others. */
+export interface BridgeNames {
+  id: string
+  botLocalpart: string
+  /** Localpart of ghosts, with a placeholder for the network's id. */
+  usernameTemplate: string
+}
+
+export type BridgeDatabase = { kind: 'sqlite'; path: string } | { kind: 'postgres'; uri: string }
+
+export type Layout = 'bridgev2' | 'legacy-go' | 'legacy-python'
+
+export interface BridgeConfigFile extends BridgeNames {
+  text: string
+  layout: Layout
+  /** Of room aliases, in bridges that have some. */
+  aliasTemplate: string | undefined
+  /** Whether the bridge has a provisioning API with a secret; else it is driven by commands to its bot. */
+  hasProvisioning: boolean
+}
+
+type Path = readonly string[]
+
+/** One fact of a layout: where it stands, and what it is to be. `always`: also where the example doesn't have it. */
+interface Fact {
+  path: Path
+  value: unknown
+  always?: boolean
+}
+
+/**
+ * @param example the bridge's example configuration; null: only our settings are written
+ * @throws GatewayError bad_request when the example isn't a bridge's configuration
+ */
+export function bridgeConfigFile(example: string | null, settings: BridgeSettings): BridgeConfigFile {
+  const doc = example === null ? new Document({}) : parseExample(example)
+  const layout = example === null ? 'bridgev2' : layoutOf(doc)
+  const names = namesOf(doc, layout, settings)
+  for (const { path, value, always } of factsOf(layout, settings, names, doc)) {
+    if (always || example === null || doc.hasIn(path)) set(doc, path, value)
+  }
+  for (const [key, text] of Object.entries(settings.extra)) set(doc, key.split('.'), yamlValue(key, text))
+  return {
+    ...names,
+    layout,
+    aliasTemplate: textAt(doc, ['bridge', 'alias_template']),
+    hasProvisioning: example === null || doc.hasIn(SECRET[layout]),
+    text: doc.toString({ indent: 4, lineWidth: 0, flowCollectionPadding: false }),
+  }
+}
+
+function parseExample(example: string): Document {
+  const doc = parseDocument(example)
+  const problem = doc.errors[0]
+  if (problem) throw notAConfig(problem.message.split('\n')[0] ?? '')
+  for (const section of ['homeserver', 'appservice', 'bridge']) {
+    if (!isMap(doc.get(section))) throw notAConfig(`it has no section "${section}"`)
+  }
+  returnComments(doc)
+  return doc
+}
+
+/** The parser gives an empty value the comment of the key below it, which would be written on the empty value's line. */
+function returnComments(doc: Document): void {
+  visit(doc, {
+    Map(_, map) {
+      for (const [index, { value }] of map.items.entries()) {
+        const below = map.items[index + 1]?.key
+        if (!isScalar(value) || value.value !== null || !value.comment || !isNode(below)) continue
+        below.commentBefore = [value.comment, below.commentBefore].filter(Boolean).join('\n')
+        value.comment = null
+        value.spaceBefore = false
+      }
+    },
+  })
+}
+
+function notAConfig(problem: string): GatewayError {
+  return new GatewayError(
+    'bad_request',
+    `--example: expected the example configuration of a mautrix bridge: ${problem}`,
+  )
+}
+
+function layoutOf(doc: Document): Layout {
+  if (!doc.hasIn(['appservice', 'database'])) return 'bridgev2'
+  return isMap(doc.getIn(['appservice', 'database'])) ? 'legacy-go' : 'legacy-python'
+}
+
+const SECRET: Record<Layout, Path> = {
+  bridgev2: ['provisioning', 'shared_secret'],
+  'legacy-go': ['bridge', 'provisioning', 'shared_secret'],
+  'legacy-python': ['appservice', 'provisioning', 'shared_secret'],
+}
+
+const NAME_PATHS: Record<Layout, Record<keyof BridgeNames, Path>> = {
+  bridgev2: {
+    id: ['appservice', 'id'],
+    botLocalpart: ['appservice', 'bot', 'username'],
+    usernameTemplate: ['appservice', 'username_template'],
+  },
+  'legacy-go': {
+    id: ['appservice', 'id'],
+    botLocalpart: ['appservice', 'bot', 'username'],
+    usernameTemplate: ['bridge', 'username_template'],
+  },
+  'legacy-python': {
+    id: ['appservice', 'id'],
+    botLocalpart: ['appservice', 'bot_username'],
+    usernameTemplate: ['bridge', 'username_template'],
+  },
+}
+
+/** The example's own names, unless they have to be others. What `extra` says wins, as it will in the file. */
+function namesOf(doc: Document, layout: Layout, { names, extra }: BridgeSettings): BridgeNames {
+  const name = (which: keyof BridgeNames): string => {
+    const path = NAME_PATHS[layout][which]
+    const said = extra[path.join('.')]
+    if (said !== undefined) return String(yamlValue(path.join('.'), said))
+    return (names.force ? undefined : textAt(doc, path)) ?? names[which]
+  }
+  const found = {
+    id: name('id'),
+    botLocalpart: name('botLocalpart'),
+    usernameTemplate: name('usernameTemplate'),
+  }
+  if (hasPlaceholder(found.usernameTemplate)) return found
+  throw new GatewayError(
+    'bad_request',
+    `${NAME_PATHS[layout].usernameTemplate.join('.')}: "${found.usernameTemplate}" has no place for the network's id, such as {{.}}`,
+  )
+}
+
+function factsOf(layout: Layout, settings: BridgeSettings, names: BridgeNames, doc: Document): Fact[] {
+  const paths = NAME_PATHS[layout]
+  const common: Fact[] = [
+    { path: ['homeserver', 'address'], value: settings.homeserver.address, always: true },
+    { path: ['homeserver', 'domain'], value: settings.homeserver.serverName, always: true },
+    { path: ['homeserver', 'software'], value: 'standard' },
+    { path: ['homeserver', 'status_endpoint'], value: settings.homeserver.statusEndpoint },
+    // An event must not be told before its file is there.
+    { path: ['homeserver', 'async_media'], value: false },
+    { path: ['appservice', 'address'], value: settings.address, always: true },
+    { path: ['appservice', 'hostname'], value: settings.listen.hostname, always: true },
+    { path: ['appservice', 'port'], value: settings.listen.port, always: true },
+    { path: ['appservice', 'as_token'], value: settings.asToken, always: true },
+    { path: ['appservice', 'hs_token'], value: settings.hsToken, always: true },
+    { path: ['appservice', 'ephemeral_events'], value: true },
+    { path: paths.id, value: names.id, always: true },
+    { path: paths.botLocalpart, value: names.botLocalpart, always: true },
+    { path: paths.usernameTemplate, value: names.usernameTemplate, always: true },
+    { path: SECRET[layout], value: settings.secret },
+    {
+      path: ['bridge', 'permissions'],
+      value: permissions(doc, settings.homeserver.serverName),
+      always: true,
+    },
+    // Spaces would only be rooms more to join.
+    { path: ['bridge', 'personal_filtering_spaces'], value: false },
+  ]
+  return [...common, ...(layout === 'bridgev2' ? bridgev2Facts(settings) : legacyFacts(layout, settings))]
+}
+
+function bridgev2Facts({ database }: BridgeSettings): Fact[] {
+  return [
+    ...goDatabase(['database'], database),
+    { path: ['matrix', 'message_status_events'], value: true },
+    // A failure comes as a status event; a notice besides would be taken for a message of the chat.
+    { path: ['matrix', 'message_error_notices'], value: false },
+    // The bot's receipt says no more than the status event, and isn't the recipient's.
+    { path: ['matrix', 'delivery_receipts'], value: false },
+    // States come to the status endpoint; notices between a command and its answer would be taken for the answer.
+    { path: ['bridge', 'bridge_status_notices'], value: 'none' },
+    // What one identity says or joins is none of another's, even in a group that both are in.
+    { path: ['bridge', 'split_portals'], value: true },
+    // A device linked again keeps its chats.
+    { path: ['bridge', 'cleanup_on_logout', 'enabled'], value: false },
+    { path: ['provisioning', 'allow_matrix_auth'], value: false },
+    { path: ['encryption', 'allow'], value: false },
+    { path: ['encryption', 'default'], value: false },
+    { path: ['logging'], value: { min_level: 'info', writers: [{ type: 'stdout', format: 'pretty' }] } },
+  ]
+}
+
+function legacyFacts(layout: 'legacy-go' | 'legacy-python', { database }: BridgeSettings): Fact[] {
+  const shared: Fact[] = [
+    { path: ['bridge', 'message_status_events'], value: true },
+    { path: ['bridge', 'message_error_notices'], value: false },
+    { path: ['bridge', 'delivery_error_reports'], value: false },
+    { path: ['bridge', 'delivery_receipts'], value: false },
+    { path: ['bridge', 'encryption', 'allow'], value: false },
+    { path: ['bridge', 'encryption', 'default'], value: false },
+  ]
+  if (layout === 'legacy-go') {
+    const logging = { min_level: 'info', writers: [{ type: 'stdout', format: 'pretty' }] }
+    return [
+      ...shared,
+      ...goDatabase(['appservice', 'database'], database),
+      { path: ['logging'], value: logging },
+    ]
+  }
+  return [
+    ...shared,
+    {
+      path: ['appservice', 'database'],
+      value: database.kind === 'sqlite' ? `sqlite:${database.path}` : database.uri,
+      always: true,
+    },
+    { path: ['appservice', 'provisioning', 'enabled'], value: true },
+    { path: ['logging', 'root', 'handlers'], value: ['console'] },
+  ]
+}
+
+/** For the database layer that all mautrix bridges in Go share. */
+function goDatabase(path: Path, database: BridgeDatabase): Fact[] {
+  const sqlite = database.kind === 'sqlite'
+  return [
+    { path: [...path, 'type'], value: sqlite ? 'sqlite3-fk-wal' : 'postgres', always: true },
+    {
+      path: [...path, 'uri'],
+      value: sqlite ? `file:${database.path}?_txlock=immediate` : database.uri,
+      always: true,
+    },
+  ]
+}
+
+/** Everybody of our server may link accounts. Where levels differ by bridge, the one that the example gives its own server. */
+function permissions(doc: Document, serverName: string): Record<string, string> {
+  const level = textAt(doc, ['bridge', 'permissions', 'example.com'])
+  return { [serverName]: level ?? 'user' }
+}
+
+/** Sets a value, keeping comments and quotes of what stood there. */
+function set(doc: Document, path: Path, value: unknown): void {
+  const node = doc.getIn(path, true)
+  const isPlain = value === null || typeof value !== 'object'
+  if (isScalar(node) && isPlain) node.value = value
+  else doc.setIn(path, doc.createNode(value))
+}
+
+function textAt(doc: Document, path: Path): string | undefined {
+  const value = doc.getIn(path)
+  return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+function yamlValue(key: string, text: string): unknown {
+  const doc = parseDocument(text)
+  if (doc.errors.length > 0) throw new GatewayError('bad_request', `--set: ${key}: expected a YAML value`)
+  return doc.toJS()
+}

@@ -1,0 +1,32 @@
+/** Bridges attached by `meshgate bridge add`: one for each platform. */
+import { sqliteTable, text } from 'drizzle-orm/sqlite-core'
+import { timestamps } from './columns.ts'
+
+export const bridges = sqliteTable('bridges', {
+  /** The platform's name in the API, lowercase: `wa`, `signal`, … */
+  platform: text('platform').primaryKey(),
+  /** Where the homeserver and we reach the bridge, without a trailing slash. */
+  url: text('url').notNull(),
+  /** Id of its application service. */
+  registrationId: text('registration_id').notNull().unique(),
+  senderLocalpart: text('sender_localpart').notNull(),
+  botLocalpart: text('bot_localpart').notNull(),
+  asTokenSealed: text('as_token_sealed').notNull(),
+  hsTokenSealed: text('hs_token_sealed').notNull(),
+  /** The provisioning API's shared secret; null for a bridge without that API. */
+  secretSealed: text('secret_sealed'),
+  /** Users (and aliases) that belong to the bridge. */
+  namespaces: text('namespaces', { mode: 'json' }).$type<BridgeNamespaces>().notNull(),
+  /** Program and arguments that the gateway runs; null when somebody else runs the bridge. */
+  command: text('command', { mode: 'json' }).$type<string[]>(),
+  /** Folder of its configuration and data. */
+  dir: text('dir').notNull(),
+  ...timestamps,
+})
+
+export interface BridgeNamespaces {
+  users: { regex: string; exclusive: boolean }[]
+  aliases?: { regex: string; exclusive: boolean }[]
+}
+
+export type BridgeRow = typeof bridges.$inferSelect

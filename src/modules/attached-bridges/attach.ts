@@ -1,0 +1,204 @@
+/** `meshgate bridge add`: makes a bridge's configuration, its registration and its row. Nothing is written when something is wrong. */
+import { randomBytes } from 'node:crypto'
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import {
+  type BridgeConfigFile,
+  type BridgeDatabase,
+  bridgeConfigFile,
+  type Layout,
+} from '../../bridges/setup/config-file.ts'
+import { knownNetwork } from '../../bridges/setup/networks.ts'
+import { bridgeNamespaces, registrationYaml } from '../../bridges/setup/registration.ts'
+import { GatewayError, messageOf } from '../../domain/errors.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { isLoopback } from '../../lib/hosts.ts'
+import { randomToken } from '../../lib/tokens.ts'
+import type { BridgeSideAddresses } from './addresses.ts'
+import type { AttachedBridge, AttachedBridges } from './attached-bridges.ts'
+
+export interface AttachRequest {
+  platform: string
+  /** How the homeserver and the gateway reach the bridge, without a trailing slash. */
+  url: string
+  /** Text of the bridge's example configuration; null: only our settings are written, and the bridge completes them at its start. */
+  example: string | null
+  /** What the gateway is to run; null: somebody else runs the bridge. */
+  command: string[] | null
+  /** How the bridge reaches us. */
+  addresses: BridgeSideAddresses
+  serverName: string
+  /** Connection string of PostgreSQL, or a SQLite file; undefined: a SQLite file in `dir`. */
+  database: string | undefined
+  /** Folder for the configuration, made when missing. */
+  dir: string
+  /** Further keys of the configuration, such as `network.api_id`. */
+  extra: Readonly<Record<string, string>>
+  /** Writes the files anew for a platform that is attached; its tokens and its secret stay. */
+  force: boolean
+}
+
+export interface Attached {
+  bridge: AttachedBridge
+  layout: Layout
+  configFile: string
+  registrationFile: string
+  /** Settings that only the operator can fill in, empty when there are none. */
+  missing: { keys: string[]; from: string } | null
+}
+
+/** Our own application service, and the prefix of the sandbox's. */
+const RESERVED_IDS = /^(meshgate|sandbox-.*)$/
+const PLATFORM_NAME = /^[a-z][a-z0-9]*$/
+
+/** @throws GatewayError bad_request or conflict, naming the option or argument and what was expected */
+export async function attachBridge(
+  request: AttachRequest,
+  { bridges, clock }: { bridges: AttachedBridges; clock: Clock },
+): Promise<Attached> {
+  const { platform, dir } = request
+  if (!PLATFORM_NAME.test(platform)) {
+    throw new GatewayError(
+      'bad_request',
+      `platform: "${platform}" isn't a platform name: expected lowercase letters and digits, like wa or signal`,
+    )
+  }
+  const known = await bridges.find(platform)
+  if (known && !request.force) {
+    throw new GatewayError(
+      'conflict',
+      `platform: ${platform} has a bridge already (${known.url}); --force writes its configuration anew and keeps its tokens`,
+    )
+  }
+  const secrets = {
+    asToken: known?.asToken ?? randomToken('as_'),
+    hsToken: known?.hsToken ?? randomToken('hs_'),
+    secret: known?.secret ?? randomToken(''),
+  }
+  const file = configFor(request, secrets)
+  await refuseTakenId(platform, file.id, bridges)
+  const { serverName, url } = request
+  const now = clock.now()
+  const bridge: AttachedBridge = {
+    platform,
+    url,
+    registrationId: file.id,
+    senderLocalpart: known?.senderLocalpart ?? randomBytes(16).toString('hex'),
+    botLocalpart: file.botLocalpart,
+    asToken: secrets.asToken,
+    hsToken: secrets.hsToken,
+    secret: file.hasProvisioning ? secrets.secret : null,
+    namespaces: bridgeNamespaces(serverName, file.botLocalpart, file.usernameTemplate, file.aliasTemplate),
+    command: request.command,
+    dir,
+    createdAt: known?.createdAt ?? now,
+    updatedAt: now,
+  }
+  const paths = writeFiles(
+    dir,
+    file.text,
+    registrationYaml({ ...bridge, id: bridge.registrationId }),
+    request.force,
+  )
+  await (known ? bridges.replace(bridge) : bridges.insert(bridge))
+  return { bridge, layout: file.layout, ...paths, missing: missingOf(request) }
+}
+
+function configFor(
+  request: AttachRequest,
+  secrets: { asToken: string; hsToken: string; secret: string },
+): BridgeConfigFile {
+  const { platform, url, addresses, serverName } = request
+  const network = knownNetwork(platform)
+  const id = network?.id ?? platform
+  const address = new URL(url)
+  const isLocal = isLoopback(address.hostname)
+  return bridgeConfigFile(request.example, {
+    ...secrets,
+    homeserver: {
+      address: addresses.homeserver,
+      serverName,
+      statusEndpoint:
+        addresses.gateway === null ? null : `${addresses.gateway}/_meshgate/bridge-status/${platform}`,
+    },
+    address: url,
+    // A bridge that is elsewhere, as in a container of its own, must be reachable from outside.
+    listen: { hostname: isLocal ? '127.0.0.1' : '0.0.0.0', port: portOf(address) },
+    database: databaseOf(request, isLocal),
+    names: {
+      id,
+      botLocalpart: `${id}bot`,
+      usernameTemplate: `${id}_{{.}}`,
+      // The example's names are those of the program, which serves several networks.
+      force: network?.settings !== undefined,
+    },
+    extra: { ...network?.settings, ...request.extra },
+  })
+}
+
+function portOf({ port, protocol }: URL): number {
+  return port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port)
+}
+
+/** A bridge in a container of its own sees the folder under another path: there the file lies in its working directory. */
+function databaseOf({ database, dir }: AttachRequest, isLocal: boolean): BridgeDatabase {
+  if (database === undefined) return { kind: 'sqlite', path: isLocal ? join(dir, 'bridge.db') : 'bridge.db' }
+  if (/^postgres(ql)?:/.test(database)) return { kind: 'postgres', uri: database }
+  return { kind: 'sqlite', path: database.replace(/^(file|sqlite):(\/\/(?=\/))?/, '').replace(/\?.*$/, '') }
+}
+
+async function refuseTakenId(platform: string, id: string, bridges: AttachedBridges): Promise<void> {
+  const other = (await bridges.list()).find(
+    bridge => bridge.platform !== platform && bridge.registrationId === id,
+  )
+  if (!other && !RESERVED_IDS.test(id)) return
+  const whose = other ? `the bridge of ${other.platform}` : 'the gateway itself'
+  throw new GatewayError(
+    'conflict',
+    `appservice.id: "${id}" is the id of ${whose}; give this one its own names with --set appservice.id=…, --set appservice.bot.username=… and --set appservice.username_template=…`,
+  )
+}
+
+function writeFiles(
+  dir: string,
+  config: string,
+  registration: string,
+  force: boolean,
+): { configFile: string; registrationFile: string } {
+  const configFile = join(dir, 'config.yaml')
+  const registrationFile = join(dir, 'registration.yaml')
+  for (const file of [configFile, registrationFile]) {
+    if (!force && existsSync(file))
+      throw new GatewayError('conflict', `--dir: ${file} exists; --force writes it anew`)
+  }
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o700 })
+    chmodSync(dir, 0o700)
+    for (const [file, text] of [
+      [configFile, config],
+      [registrationFile, registration],
+    ] as const) {
+      writeFileSync(file, text, { mode: 0o600 })
+      chmodSync(file, 0o600)
+    }
+  } catch (error) {
+    throw new GatewayError('bad_request', `--dir: ${dir} can't be written: ${messageOf(error)}`)
+  }
+  return { configFile, registrationFile }
+}
+
+/** What the network asks of each operator, such as the keys of an API, and `--set` didn't say. */
+function missingOf({ platform, extra }: AttachRequest): Attached['missing'] {
+  const needs = knownNetwork(platform)?.needs
+  const keys = needs?.keys.filter(key => extra[key] === undefined) ?? []
+  return needs && keys.length > 0 ? { keys, from: needs.from } : null
+}
+
+/** What lies in a bridge's folder because of us; anything else there is somebody's own. */
+const OUR_FILES = ['config.yaml', 'registration.yaml', 'bridge.db', 'bridge.db-wal', 'bridge.db-shm']
+
+/** Removes what `attachBridge` and the bridge wrote, and the folder when nothing else is in it. */
+export function removeBridgeFiles(dir: string): void {
+  for (const file of OUR_FILES) rmSync(join(dir, file), { force: true })
+  if (existsSync(dir) && readdirSync(dir).length === 0) rmdirSync(dir)
+}

@@ -1,0 +1,76 @@
+/**
+ * The bridges that `meshgate bridge add` attached: their rows with the secrets opened.
+ * `createAttachedBridges({ repository, sealer })`
+ */
+import type { BridgeNamespaces, BridgeRow } from '../../db/schema/index.ts'
+import type { Sealer } from '../../lib/sealing.ts'
+import type { AttachedBridgeRepository } from './repository.ts'
+
+export interface AttachedBridge {
+  platform: string
+  url: string
+  registrationId: string
+  senderLocalpart: string
+  botLocalpart: string
+  asToken: string
+  hsToken: string
+  /** Of the provisioning API; null for a bridge without it. */
+  secret: string | null
+  namespaces: BridgeNamespaces
+  /** What the gateway runs; null when somebody else runs the bridge. */
+  command: string[] | null
+  dir: string
+  createdAt: number
+  updatedAt: number
+}
+
+export interface AttachedBridges {
+  /** By platform. @throws Error when SECRET_KEY is another than the one they were attached under */
+  list(): Promise<AttachedBridge[]>
+  find(platform: string): Promise<AttachedBridge | null>
+  insert(bridge: AttachedBridge): Promise<void>
+  replace(bridge: AttachedBridge): Promise<void>
+  /** The platform's devices are logged out for `reason`. */
+  remove(platform: string, reason: string, now: number): Promise<void>
+}
+
+export function createAttachedBridges({
+  repository,
+  sealer,
+}: {
+  repository: AttachedBridgeRepository
+  sealer: Sealer
+}): AttachedBridges {
+  const context = (platform: string, what: string) => `bridge:${platform}:${what}`
+
+  function seal({ asToken, hsToken, secret, ...bridge }: AttachedBridge): BridgeRow {
+    const sealed = (text: string, what: string) => sealer.seal(text, context(bridge.platform, what))
+    return {
+      ...bridge,
+      asTokenSealed: sealed(asToken, 'as_token'),
+      hsTokenSealed: sealed(hsToken, 'hs_token'),
+      secretSealed: secret === null ? null : sealed(secret, 'secret'),
+    }
+  }
+
+  function open({ asTokenSealed, hsTokenSealed, secretSealed, ...row }: BridgeRow): AttachedBridge {
+    const opened = (text: string, what: string) => sealer.open(text, context(row.platform, what))
+    return {
+      ...row,
+      asToken: opened(asTokenSealed, 'as_token'),
+      hsToken: opened(hsTokenSealed, 'hs_token'),
+      secret: secretSealed === null ? null : opened(secretSealed, 'secret'),
+    }
+  }
+
+  return {
+    list: async () => (await repository.list()).map(open),
+    find: async platform => {
+      const row = await repository.find(platform)
+      return row && open(row)
+    },
+    insert: bridge => repository.insert(seal(bridge)),
+    replace: bridge => repository.replace(seal(bridge)),
+    remove: repository.remove,
+  }
+}

@@ -1,0 +1,52 @@
+/** SQL of the bridges table. */
+import { and, asc, eq, inArray, ne } from 'drizzle-orm'
+import type { Db } from '../../db/open.ts'
+import { type BridgeRow, bridges, devices, resolvedRecipients } from '../../db/schema/index.ts'
+
+export interface AttachedBridgeRepository {
+  /** By platform. */
+  list(): Promise<BridgeRow[]>
+  find(platform: string): Promise<BridgeRow | null>
+  /** A platform's first bridge, or one that takes the place of the sandbox's: rooms that another one made are forgotten. */
+  insert(row: BridgeRow): Promise<void>
+  replace(row: BridgeRow): Promise<void>
+  /** Removes the row; the platform's devices are logged out for `reason`, and where their chats were is forgotten. */
+  remove(platform: string, reason: string, now: number): Promise<void>
+}
+
+export function createAttachedBridgeRepository({ orm, committer }: Db): AttachedBridgeRepository {
+  const all = orm.select().from(bridges).orderBy(asc(bridges.platform)).prepare()
+
+  function forgetRooms(platform: string): void {
+    const ofPlatform = orm.select({ id: devices.id }).from(devices).where(eq(devices.platform, platform))
+    orm.delete(resolvedRecipients).where(inArray(resolvedRecipients.deviceRowId, ofPlatform)).run()
+  }
+
+  return {
+    list: async () => all.all(),
+    find: async platform =>
+      orm.select().from(bridges).where(eq(bridges.platform, platform)).limit(1).get() ?? null,
+
+    insert: row =>
+      committer.write(() => {
+        orm.insert(bridges).values(row).run()
+        forgetRooms(row.platform)
+      }),
+
+    replace: row =>
+      committer.write(() => {
+        orm.update(bridges).set(row).where(eq(bridges.platform, row.platform)).run()
+      }),
+
+    remove: (platform, reason, now) =>
+      committer.write(() => {
+        orm.delete(bridges).where(eq(bridges.platform, platform)).run()
+        orm
+          .update(devices)
+          .set({ state: 'logged_out', stateReason: reason, stateSince: now, updatedAt: now })
+          .where(and(eq(devices.platform, platform), ne(devices.state, 'logged_out')))
+          .run()
+        forgetRooms(platform)
+      }),
+  }
+}

@@ -1,0 +1,255 @@
+/** A bridge's configuration made from its example: what is set, what stays, in each of the three layouts. */
+import { describe, expect, test } from 'bun:test'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parse } from 'yaml'
+import { type BridgeSettings, bridgeConfigFile } from '../../../src/bridges/setup/config-file.ts'
+import { GatewayError } from '../../../src/domain/errors.ts'
+
+const example = (name: string) => readFileSync(join(import.meta.dir, 'fixtures', `${name}.yaml.txt`), 'utf8')
+
+const SETTINGS: BridgeSettings = {
+  homeserver: {
+    address: 'http://127.0.0.1:8080',
+    serverName: 'gateway.example.org',
+    statusEndpoint: 'http://127.0.0.1:8080/_meshgate/bridge-status/net',
+  },
+  address: 'http://127.0.0.1:29318',
+  listen: { hostname: '127.0.0.1', port: 29318 },
+  asToken: 'as_secret',
+  hsToken: 'hs_secret',
+  database: { kind: 'sqlite', path: '/data/bridges/net/bridge.db' },
+  secret: 'a provisioning secret',
+  names: { id: 'other', botLocalpart: 'otherbot', usernameTemplate: 'other_{{.}}', force: false },
+  extra: {},
+}
+
+describe('bridgev2', () => {
+  const file = bridgeConfigFile(example('bridgev2'), SETTINGS)
+
+  test('everything that attaching needs is set', () => {
+    expect(parse(file.text)).toEqual({
+      network: { os_name: 'A bridge', proxy: null },
+      bridge: {
+        command_prefix: '!net',
+        personal_filtering_spaces: false,
+        split_portals: true,
+        bridge_status_notices: 'none',
+        only_bridge_tags: ['m.favourite', 'm.lowpriority'],
+        cleanup_on_logout: { enabled: false },
+        permissions: { 'gateway.example.org': 'user' },
+      },
+      database: {
+        type: 'sqlite3-fk-wal',
+        uri: 'file:/data/bridges/net/bridge.db?_txlock=immediate',
+        max_open_conns: 5,
+      },
+      homeserver: {
+        address: 'http://127.0.0.1:8080',
+        domain: 'gateway.example.org',
+        software: 'standard',
+        status_endpoint: 'http://127.0.0.1:8080/_meshgate/bridge-status/net',
+        message_send_checkpoint_endpoint: null,
+        async_media: false,
+      },
+      appservice: {
+        address: 'http://127.0.0.1:29318',
+        hostname: '127.0.0.1',
+        port: 29318,
+        id: 'net',
+        bot: { username: 'netbot', displayname: 'Net bridge bot' },
+        ephemeral_events: true,
+        as_token: 'as_secret',
+        hs_token: 'hs_secret',
+        username_template: 'net_{{.}}',
+      },
+      matrix: { message_status_events: true, delivery_receipts: false, message_error_notices: false },
+      provisioning: { shared_secret: 'a provisioning secret', allow_matrix_auth: false },
+      encryption: { allow: false, default: false },
+      logging: { min_level: 'info', writers: [{ type: 'stdout', format: 'pretty' }] },
+    })
+  })
+
+  test('the example’s names count, not ours', () => {
+    expect(file).toMatchObject({
+      layout: 'bridgev2',
+      id: 'net',
+      botLocalpart: 'netbot',
+      usernameTemplate: 'net_{{.}}',
+      aliasTemplate: undefined,
+      hasProvisioning: true,
+    })
+  })
+
+  test('every comment stays, above the key that it is about', () => {
+    const comments = (text: string) => text.split('\n').filter(line => line.trimStart().startsWith('#'))
+    expect(comments(file.text)).toEqual(comments(example('bridgev2')))
+    expect(file.text).toContain('    # Where the data goes.\n    uri: file:/data')
+    expect(file.text).toContain(
+      '    # Where fates of messages are reported.\n    message_send_checkpoint_endpoint:',
+    )
+  })
+
+  test('lines that need no change have none', () => {
+    const kept = new Set(file.text.split('\n'))
+    const gone = example('bridgev2')
+      .split('\n')
+      .filter(line => !kept.has(line))
+    // Values that were set, and what permissions and logging held.
+    expect(gone.map(line => line.trim().split(':')[0])).toEqual([
+      'personal_filtering_spaces',
+      'split_portals',
+      'bridge_status_notices',
+      '"*"',
+      '"example.com"',
+      '"@admin',
+      'type',
+      'uri',
+      'address',
+      'domain',
+      'status_endpoint',
+      'address',
+      'port',
+      'as_token',
+      'hs_token',
+      'message_status_events',
+      'message_error_notices',
+      'shared_secret',
+      'allow_matrix_auth',
+      'min_level',
+      'format',
+      '- type',
+      'format',
+      'filename',
+    ])
+  })
+
+  test('a bridge that reports nothing has no status endpoint', () => {
+    const homeserver = { ...SETTINGS.homeserver, statusEndpoint: null }
+    const { text } = bridgeConfigFile(example('bridgev2'), { ...SETTINGS, homeserver })
+    expect(parse(text).homeserver.status_endpoint).toBeNull()
+  })
+
+  test('PostgreSQL', () => {
+    const uri = 'postgres://wa:secret@db/wa'
+    const { text } = bridgeConfigFile(example('bridgev2'), {
+      ...SETTINGS,
+      database: { kind: 'postgres', uri },
+    })
+    expect(parse(text).database).toEqual({ type: 'postgres', uri, max_open_conns: 5 })
+  })
+
+  test('further keys win, and are values of YAML; names among them count', () => {
+    const extra = {
+      'network.api_id': '12345',
+      'network.api_hash': '"0123"',
+      'network.deep.er': '[1, two]',
+      'logging.min_level': 'debug',
+      'appservice.bot.username': 'mybot',
+    }
+    const { text, botLocalpart } = bridgeConfigFile(example('bridgev2'), { ...SETTINGS, extra })
+    expect(parse(text).network).toMatchObject({ api_id: 12345, api_hash: '0123', deep: { er: [1, 'two'] } })
+    expect(parse(text).logging.min_level).toBe('debug')
+    expect(parse(text).appservice.bot.username).toBe('mybot')
+    expect(botLocalpart).toBe('mybot')
+  })
+
+  test('names can be forced on a program that serves several networks', () => {
+    const names = { ...SETTINGS.names, force: true }
+    const { text, id } = bridgeConfigFile(example('bridgev2'), { ...SETTINGS, names })
+    expect(id).toBe('other')
+    expect(parse(text).appservice).toMatchObject({
+      id: 'other',
+      bot: { username: 'otherbot' },
+      username_template: 'other_{{.}}',
+    })
+  })
+})
+
+test('without an example: our settings alone, under our names', () => {
+  const file = bridgeConfigFile(null, SETTINGS)
+  expect(file).toMatchObject({ layout: 'bridgev2', id: 'other', hasProvisioning: true })
+  expect(parse(file.text)).toMatchObject({
+    homeserver: { address: 'http://127.0.0.1:8080', domain: 'gateway.example.org', software: 'standard' },
+    appservice: { id: 'other', bot: { username: 'otherbot' }, username_template: 'other_{{.}}' },
+    provisioning: { shared_secret: 'a provisioning secret' },
+    matrix: { message_status_events: true },
+    bridge: { permissions: { 'gateway.example.org': 'user' } },
+  })
+})
+
+test('the layout of bridges in Go from before', () => {
+  const file = bridgeConfigFile(example('legacy-go'), SETTINGS)
+  expect(file).toMatchObject({
+    layout: 'legacy-go',
+    id: 'old',
+    usernameTemplate: 'old_{{.}}',
+    hasProvisioning: true,
+  })
+  const config = parse(file.text)
+  expect(config.appservice).toEqual({
+    address: 'http://127.0.0.1:29318',
+    hostname: '127.0.0.1',
+    port: 29318,
+    database: { type: 'sqlite3-fk-wal', uri: 'file:/data/bridges/net/bridge.db?_txlock=immediate' },
+    id: 'old',
+    bot: { username: 'oldbot' },
+    ephemeral_events: true,
+    as_token: 'as_secret',
+    hs_token: 'hs_secret',
+  })
+  expect(config.bridge).toEqual({
+    username_template: 'old_{{.}}',
+    delivery_receipts: false,
+    message_status_events: true,
+    message_error_notices: false,
+    provisioning: { prefix: '/_matrix/provision', shared_secret: 'a provisioning secret' },
+    permissions: { 'gateway.example.org': 'user' },
+  })
+  // What this layout doesn't have isn't put there.
+  expect(Object.keys(config)).toEqual(['homeserver', 'appservice', 'bridge', 'logging'])
+})
+
+test('the layout of bridges in Python', () => {
+  const file = bridgeConfigFile(example('legacy-python'), SETTINGS)
+  expect(file).toMatchObject({
+    layout: 'legacy-python',
+    id: 'snake',
+    botLocalpart: 'snakebot',
+    usernameTemplate: 'snake_{userid}',
+    aliasTemplate: 'snake_{groupname}',
+  })
+  const config = parse(file.text)
+  expect(config.appservice).toMatchObject({
+    database: 'sqlite:/data/bridges/net/bridge.db',
+    provisioning: { enabled: true, shared_secret: 'a provisioning secret' },
+    bot_username: 'snakebot',
+  })
+  expect(config.bridge).toMatchObject({
+    delivery_error_reports: false,
+    permissions: { 'gateway.example.org': 'full' },
+  })
+  expect(config.bridge.message_status_events).toBeUndefined()
+  expect(config.logging.root.handlers).toEqual(['console'])
+})
+
+test('a bridge without a provisioning API is told from others', () => {
+  const without = example('legacy-go').replace(/ {4}provisioning:\n.*\n.*\n/, '')
+  expect(bridgeConfigFile(without, SETTINGS).hasProvisioning).toBe(false)
+})
+
+test.each([
+  ['a: [', 'expected the example configuration of a mautrix bridge'],
+  ['just text', 'it has no section "homeserver"'],
+  ['homeserver: {}\nappservice: {}\n', 'it has no section "bridge"'],
+])('%p is refused', (text, message) => {
+  expect(() => bridgeConfigFile(text, SETTINGS)).toThrow(GatewayError)
+  expect(() => bridgeConfigFile(text, SETTINGS)).toThrow(message)
+})
+
+test('a template without a place for the id is refused: it would claim no ghost', () => {
+  const extra = { 'appservice.username_template': 'net' }
+  expect(() => bridgeConfigFile(example('bridgev2'), { ...SETTINGS, extra })).toThrow(
+    'appservice.username_template: "net" has no place for the network\'s id',
+  )
+})
