@@ -241,6 +241,7 @@ export async function createApp(
     services: { credentials, tokens, devices, linking, messages, media, downloads: media, webhooks },
     mounts: mountsOf(matrix.homeserver, sandbox, source),
     readiness: () => readinessOf(db, supervisor),
+    clock,
   })
   let server: RunningServer | undefined
 

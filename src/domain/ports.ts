@@ -2,6 +2,8 @@
  * What the use cases need from the outside, as interfaces. src/matrix, src/bridges and src/webhooks/client implement them; modules
  * know nothing else of Matrix or of bridges.
  */
+import type { AskingStep, LoginFlow, LoginStep } from './login-steps.ts'
+
 /** A Matrix account made for an identity. */
 export interface MatrixAccount {
   userId: string
@@ -96,33 +98,6 @@ export interface BridgeContact {
   roomId: string | null
 }
 
-/** One step of a login at a bridge. */
-export type LoginStep =
-  | {
-      kind: 'display'
-      processId: string
-      stepId: string
-      display: 'qr' | 'code' | 'emoji' | 'nothing'
-      data: string
-      instructions: string
-    }
-  | { kind: 'input'; processId: string; stepId: string; fields: LoginField[]; instructions: string }
-  | { kind: 'complete'; loginId: string }
-
-export interface LoginField {
-  id: string
-  type: string
-  name: string
-  description: string
-  options: string[]
-}
-
-export interface LoginFlow {
-  id: string
-  name: string
-  description: string
-}
-
 /**
  * A bridge to one phone network. Calls act for one of our Matrix users. They throw GatewayError bridge_unavailable (not reachable),
  * bridge_timeout, bridge_error (it refused, with its reason) or not_found (no such person on the network).
@@ -135,13 +110,18 @@ export interface Bridge {
   logins(userId: string): Promise<BridgeLogin[]>
   /** @param loginId re-logs in this login instead of making a new one */
   startLogin(userId: string, flow: string, loginId?: string): Promise<LoginStep>
-  /** Waits until the shown step changes: the next step. */
+  /**
+   * Waits until the shown step changes: the next step.
+   * @throws GatewayError bridge_timeout when the bridge has waited long enough for the person
+   */
   waitForLogin(userId: string, step: LoginStep & { kind: 'display' }, signal: AbortSignal): Promise<LoginStep>
-  submitLogin(
-    userId: string,
-    step: LoginStep & { kind: 'input' },
-    fields: Record<string, string>,
-  ): Promise<LoginStep>
+  /**
+   * Gives what a step asks for. @returns the next step
+   * @throws GatewayError bad_request with the bridge's words when it doesn't take the answer
+   */
+  submitLogin(userId: string, step: AskingStep, fields: Record<string, string>): Promise<LoginStep>
+  /** Whether a login still stands on this step: most bridges end a login that was given a wrong answer, some let it be given again. */
+  isLoginAt(userId: string, step: AskingStep): Promise<boolean>
   cancelLogin(userId: string, processId: string): Promise<void>
   logout(userId: string, loginId: string): Promise<void>
   contacts(userId: string, loginId: string): Promise<BridgeContact[]>

@@ -5,6 +5,7 @@
 import { Elysia } from 'elysia'
 import type { Config } from '../config/index.ts'
 import { GatewayError } from '../domain/errors.ts'
+import { type Clock, systemClock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
 import { createAccessLog, pathStart } from './access-log.ts'
 import { anyHostAdapter } from './any-host-adapter.ts'
@@ -24,6 +25,7 @@ export interface HttpOptions {
   logger: Logger
   version: string
   readiness: () => Readiness | Promise<Readiness>
+  clock?: Clock
 }
 
 export interface Http {
@@ -80,7 +82,8 @@ const COMMON_HEADERS = {
   'Cache-Control': 'no-store',
 }
 
-function createElysia({ config, services, logger, version, readiness }: HttpOptions, upgrade: Upgrade) {
+function createElysia(options: HttpOptions, upgrade: Upgrade) {
+  const { config, services, logger, version, readiness, clock = systemClock } = options
   const app = new Elysia({ aot: true, adapter: anyHostAdapter })
     .headers(COMMON_HEADERS)
     .onRequest(({ request, set }) => {
@@ -89,7 +92,7 @@ function createElysia({ config, services, logger, version, readiness }: HttpOpti
     })
     .use(errors(logger, path => methodsOf(path)))
     .use(docsRoutes(version))
-    .use(apiRoutes({ services, publicUrl: config.http.publicUrl, version, readiness, upgrade }))
+    .use(apiRoutes({ services, publicUrl: config.http.publicUrl, version, readiness, upgrade, clock }))
   const methodsOf = createMethodTable(app.routes)
   return app
 }

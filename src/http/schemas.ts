@@ -35,6 +35,36 @@ export function wholeNumberPhrase({ minimum, maximum }: WholeNumberOptions): str
   return minimum === 1 ? 'a positive whole number' : 'a whole number'
 }
 
+/**
+ * Texts by names that are known only to whoever asks for them. Elysia makes an object of whatever it finds where a schema has free keys, so the
+ * schema takes anything, and reading it tells what is wrong.
+ */
+export function textsByName(
+  name: string,
+  { maxLength, description }: { maxLength: number; description: string },
+) {
+  const documented = { [AS_TEXTS]: { additionalProperties: { type: 'string', maxLength }, description } }
+  return {
+    /** For the model. The document has it as an object of texts. */
+    schema: t.Unknown(documented),
+    /** @throws GatewayError bad_request */
+    read(value: unknown): Record<string, string> {
+      const wrong = (field: string, expected: string) =>
+        new GatewayError('bad_request', `${field}: expected ${expected}`)
+      if (value === undefined) throw new GatewayError('bad_request', `Missing required field: ${name}`)
+      if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrong(name, 'an object')
+      for (const [key, text] of Object.entries(value)) {
+        if (typeof text !== 'string' || text.length > maxLength)
+          throw wrong(`${name}.${key}`, `text of at most ${maxLength} characters`)
+      }
+      return value as Record<string, string>
+    },
+  }
+}
+
+/** Where a schema says that it is an object of texts. */
+export const AS_TEXTS = 'x-texts'
+
 /** One of a closed set. (`t.UnionEnum` would make its first value the default, `t.Union` of a list loses the type.) */
 export function oneOf<const T extends readonly string[]>(values: T, options: { description?: string } = {}) {
   const union: TSchema = t.Union(

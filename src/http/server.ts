@@ -36,8 +36,8 @@ const IDLE_TIMEOUT_S = 120
  * read no more than they may (but for the transactions of the homeserver, which has shown its token), and what they don't read isn't buffered.
  */
 const MAX_BODY_BYTES = Number.MAX_SAFE_INTEGER
-/** Clients of the QR WebSocket have nothing to say. */
-const MAX_FRAME_BYTES = 1024
+/** The largest that a client of the QR WebSocket may have to say: the cookies of a web login. */
+const MAX_FRAME_BYTES = 64 * 1024
 const MAX_UNSENT_BYTES = 1024 * 1024
 /** RFC 6455 section 7.4.1: the endpoint is going away. */
 const GOING_AWAY = 1001
@@ -68,7 +68,9 @@ export function startServer({ config, handle, clock = systemClock }: ServerOptio
         sockets.add(socket)
         socket.data.open(socket)
       },
-      message() {},
+      message(socket, frame) {
+        socket.data.message(frame)
+      },
       close(socket) {
         sockets.delete(socket)
         socket.data.closed()

@@ -23,12 +23,22 @@ describe('POST', () => {
     expect(answer.body).toEqual({
       message: 'Scan the QR code to link your device',
       qr_code_url: `ws://localhost:8080/api/v1/devices/qr-code?token=${token}`,
+      link: expect.objectContaining({ platform: 'wa', flow: 'qr', state: 'waiting_for_scan' }),
     })
+    expect(Object.keys(answer.body)).toEqual(['message', 'qr_code_url', 'link'])
   })
 
-  test('passes the flow on', async () => {
-    await app.call('POST', DEVICES, { auth, json: { platform: 'wa', flow: 'phone' } })
-    expect(app.link.started.at(-1)).toMatchObject({ platform: 'wa', flow: 'phone' })
+  test('passes flow, device and inputs on', async () => {
+    const json = { platform: 'wa', flow: 'phone', device_id: '237', inputs: { phone_number: '+237' } }
+    await app.call('POST', DEVICES, { auth, json })
+    const { identityId, ...started } = app.link.started.at(-1) ?? { identityId: '' }
+    expect(identityId).not.toBe('')
+    expect(started).toEqual({
+      platform: 'wa',
+      flow: 'phone',
+      deviceId: '237',
+      inputs: { phone_number: '+237' },
+    })
   })
 
   test.each([
@@ -38,6 +48,9 @@ describe('POST', () => {
     [{ platform: 7 }, 'platform: expected text'],
     [{ platform: 'carrier-pigeon' }, 'platform: expected one of wa'],
     [{ platform: 'wa', flow: 1 }, 'flow: expected text'],
+    [{ platform: 'wa', device_id: '' }, 'device_id: expected text'],
+    [{ platform: 'wa', inputs: 'x' }, 'inputs: expected an object'],
+    [{ platform: 'wa', inputs: { code: 1 } }, 'inputs.code: expected text'],
   ])('refuses %j', async (json, says) => {
     expectError(await app.call('POST', DEVICES, { auth, json }), 400, 'bad_request', says)
   })

@@ -1,8 +1,9 @@
 /** The QR WebSocket, over a real port. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
+import { GatewayError } from '../../src/domain/errors.ts'
 import type { RunningServer } from '../../src/http/server.ts'
 import { expectError } from '../support/expect-error.ts'
-import { testHttp } from '../support/test-http.ts'
+import { basic, testHttp } from '../support/test-http.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 let app: Awaited<ReturnType<typeof testHttp>>
@@ -15,8 +16,10 @@ beforeAll(async () => {
   server = app.http.listen()
   token = await app.newToken()
 })
-beforeEach(() => {
-  app.link.underWay = true
+beforeEach(async () => {
+  // The link is the token's.
+  await app.call('POST', '/api/v1/devices', { auth: `Bearer ${token}`, json: { platform: 'wa' } })
+  app.link.answers = []
   app.link.latest = { type: 'qr', payload: 'qr-1', instructions: 'Scan it' }
 })
 afterEach(async () => {
@@ -86,7 +89,7 @@ describe('what is shown', () => {
       payload: 'qr-1',
       instructions: 'Scan it',
     })
-    app.link.emit({ type: 'input', fields: [], instructions: 'Your number' })
+    app.link.emit({ type: 'input', fields: [], attachments: [], instructions: 'Your number' })
     expect(JSON.parse(String(await frame(client, 1)))).toMatchObject({ type: 'input', fields: [] })
     app.link.emit({ type: 'error', code: 'timeout', message: 'Nobody scanned' })
     expect(JSON.parse(String(await frame(client, 2)))).toMatchObject({ type: 'error', code: 'timeout' })
@@ -117,6 +120,88 @@ describe('what is shown', () => {
     await waitFor(() => client.frames.length === 5)
     expect(client.frames[4]).toBe('last')
     expect(String(client.frames[2]).length).toBeGreaterThan(String(client.frames[1]).length)
+  })
+})
+
+describe('what a client may say', () => {
+  const said = async (client: Client, index: number) => JSON.parse(String(await frame(client, index)))
+
+  test('answers what is asked', async () => {
+    const client = connect(`token=${token}&format=json`)
+    await frame(client, 0)
+    client.socket.send(JSON.stringify({ type: 'input', fields: { phone_number: '+237123456789' } }))
+    expect(await said(client, 1)).toEqual({ type: 'code', code: 'ABCD-1234', instructions: '' })
+    expect(app.link.answers).toEqual([{ phone_number: '+237123456789' }])
+  })
+
+  test('cancels', async () => {
+    const client = connect(`token=${token}&format=json`)
+    await frame(client, 0)
+    client.socket.send('{"type": "cancel"}')
+    expect(await said(client, 1)).toMatchObject({ type: 'error', code: 'cancelled' })
+    expect(await waitFor(() => client.closed)).toEqual({ code: 4410, reason: 'the link was cancelled' })
+  })
+
+  test('is told what is wrong, and stays', async () => {
+    const client = connect(`token=${token}`)
+    await frame(client, 0)
+    const wrong = [
+      'hello',
+      '[]',
+      '{"type": "input"}',
+      '{"type": "input", "fields": {"code": 1}}',
+      '{"type": "shout"}',
+      new Uint8Array([1]),
+    ]
+    for (const [index, text] of wrong.entries()) {
+      client.socket.send(text)
+      const says = {
+        type: 'error',
+        code: 'bad_request',
+        message: expect.stringContaining('the frame: expected'),
+      }
+      expect(await said(client, index + 1)).toEqual(says)
+    }
+    app.failures.answer = new GatewayError('bad_request', 'code: the bridge refused this: wrong')
+    client.socket.send('{"type": "input", "fields": {"code": "1"}}')
+    expect(await said(client, wrong.length + 1)).toMatchObject({
+      message: 'code: the bridge refused this: wrong',
+    })
+    app.failures.answer = new Error('a secret')
+    client.socket.send('{"type": "input", "fields": {"code": "1"}}')
+    expect(await said(client, wrong.length + 2)).toMatchObject({
+      code: 'internal_error',
+      message: 'Internal error',
+    })
+    app.failures.answer = undefined
+    app.link.emit({ type: 'qr', payload: 'qr-2', instructions: '' })
+    expect(await frame(client, wrong.length + 3)).toBe('qr-2')
+    expect(client.closed).toBeUndefined()
+  })
+})
+
+describe('the token', () => {
+  test('is deleted while the socket is open', async () => {
+    const doomed = await app.newToken()
+    const staying = connect(`token=${token}`)
+    const client = connect(`token=${doomed}`)
+    await frame(client, 0)
+    await frame(staying, 0)
+    const tokens = (await app.call('GET', '/api/v1/tokens', { auth: basic() })).body.list as { id: number }[]
+    await app.call('DELETE', `/api/v1/tokens/${tokens.at(-1)?.id}`, { auth: basic() })
+    await app.clock.advance(2_000)
+    expect(await waitFor(() => client.closed)).toEqual({ code: 4403, reason: 'This token is unknown' })
+    app.link.emit({ type: 'qr', payload: 'qr-2', instructions: '' })
+    expect(await frame(staying, 1)).toBe('qr-2')
+  })
+
+  test('expires while the socket is open', async () => {
+    const expires_at = new Date(app.clock.now() + 60_000).toISOString()
+    const answer = await app.call('POST', '/api/v1/tokens', { auth: basic(), json: { expires_at } })
+    const client = connect(`token=${answer.body.token}`)
+    await frame(client, 0)
+    await app.clock.advance(61_000)
+    expect(await waitFor(() => client.closed)).toEqual({ code: 4403, reason: 'This token has expired' })
   })
 })
 
@@ -157,8 +242,9 @@ describe('how it ends', () => {
   test('a frame that is too large closes the connection', async () => {
     const client = connect(`token=${token}`)
     await frame(client, 0)
-    client.socket.send('hello')
-    client.socket.send('x'.repeat(2_000))
+    client.socket.send('x'.repeat(65_000))
+    expect(JSON.parse(String(await frame(client, 1)))).toMatchObject({ type: 'error', code: 'bad_request' })
+    client.socket.send('x'.repeat(66_000))
     expect((await waitFor(() => client.closed)).code).toBeOneOf([1006, 1009])
   })
 })

@@ -35,6 +35,7 @@ const STATUSES: Record<string, number[]> = {
   'Delete a token': [200],
   'Add a device': [201],
   'Show the QR code': [200],
+  'Other ways to link': [201, 200, 200, 200],
   'List devices': [200],
   Text: [200],
   'Several recipients': [200],
@@ -55,6 +56,8 @@ const STATUSES: Record<string, number[]> = {
 
 const folder = tempDir()
 const tokens: string[] = []
+/** The newest link. */
+let linkId = ''
 let gateway: GatewayProcess
 let client: GatewayClient
 let shell: ShellSession
@@ -245,6 +248,7 @@ function runs(example: Example): void {
     const [, body = '', status = ''] = /^(.*)\n(\d{3})$/s.exec(output) ?? []
     const answer: unknown = JSON.parse(body)
     learnToken(answer)
+    learnLink(answer)
     expect(Number(status)).toBe(STATUSES[example.heading]?.[placeUnderHeading(example)] ?? 0)
     const printed = answerPrintedFor(example)
     if (printed !== undefined) expectLike(answer, JSON.parse(printed))
@@ -282,12 +286,18 @@ async function asReaderWouldTypeIt(code: string): Promise<string> {
     const all = (await client.admin.get<{ id: number }[]>('/api/v1/tokens')).body
     typed = typed.replace('{token_id}', String(all.at(-1)?.id))
   }
+  typed = typed.replace('{link_id}', linkId)
   if (typed.includes('{code}')) typed = typed.replace('{code}', (await qrPayload()).split('/').at(-1) ?? '')
   return PORT === STANDARD_PORT ? typed : typed.replaceAll('localhost:8080', new URL(gateway.url).host)
 }
 
 function learnToken(answer: unknown): void {
   if (typeof answer === 'object' && answer !== null && 'token' in answer) tokens.push(String(answer.token))
+}
+
+function learnLink(answer: unknown): void {
+  const { link } = answer as { link?: { id: string } }
+  if (link) linkId = link.id
 }
 
 function placeUnderHeading(example: Example): number {
@@ -327,6 +337,7 @@ function expectedFor(printed: unknown): unknown {
   }
   if (printed.startsWith('mt_')) return expect.stringMatching(/^mt_[\w-]{20,}$/)
   if (printed.startsWith('msg_')) return expect.stringMatching(/^msg_\w{20,}$/)
+  if (printed.includes('lnk_')) return printed.replace(/lnk_\w+/, linkId)
   if (/^x+$/.test(printed)) return expect.stringMatching(/^\S{20,}$/)
   return printed
 }

@@ -132,6 +132,111 @@ describe('the code', () => {
   })
 })
 
+describe('a login that asks', () => {
+  interface Link {
+    id: string
+    state: string
+    step: Record<string, unknown> & { message?: string; fields?: { id: string }[] }
+  }
+  const begin = async (account: Account, request: Record<string, unknown>) =>
+    account.api.post<{ message: string; error: string; link: Link }>('/api/v1/devices', request)
+  const answer = (account: Account, id: string, inputs: Record<string, string>) =>
+    account.api.post<Link & { error: string }>(`/api/v1/devices/links/${id}`, { inputs })
+
+  /** The code that the network sent to its owner's other devices. */
+  async function sentCode(phone: { number: string }): Promise<string> {
+    const found = await client.phone(phone.number).waitForMessage(({ text }) => text.includes('Login code'))
+    return /\d{5}/.exec(found.text)?.[0] ?? ''
+  }
+
+  test('for the number, and shows the pairing code', async () => {
+    const account = await client.account()
+    const phone = await client.newPhone()
+    const started = await begin(account, { platform: 'wa', flow: 'phone' })
+    const { id } = started.body.link
+    expect(started.body.message).toBe(`Answer with POST /api/v1/devices/links/${id}: phone_number`)
+    await using raw = watchSocket(qrUrl(account))
+    const shown = await answer(account, id, { phone_number: phone.number })
+    expect(shown.body).toMatchObject({ state: 'waiting_for_code', step: { type: 'code' } })
+    expect(await raw.waitForText(0)).toBe(String(shown.body.step.code))
+    await scan(`${gateway.url}/sandbox/link/${shown.body.step.code}`, phone.number)
+    expect(await raw.closed).toEqual({ code: 1000, reason: `connected: ${phone.number}` })
+    expect((await account.api.get<Link>(`/api/v1/devices/links/${id}`)).body.state).toBe('connected')
+  })
+
+  test('for what is known beforehand: one request shows the pairing code', async () => {
+    const account = await client.account()
+    const phone = await client.newPhone()
+    const inputs = { phone_number: `+${phone.number}` }
+    const { status, body } = await begin(account, { platform: 'wa', flow: 'phone', inputs })
+    expect([status, body.link.state]).toEqual([201, 'waiting_for_code'])
+    expect(body.message).toBe(`Enter the code ${body.link.step.code} on your phone to link your device`)
+    const wrong = await begin(account, { platform: 'wa', flow: 'phone', inputs: { phone_number: '999123' } })
+    expect(wrong).toMatchObject({
+      status: 400,
+      body: { error: 'phone_number: the bridge refused this: The phone number is not valid' },
+    })
+  })
+
+  test('for a code over the socket, and again after a wrong one', async () => {
+    const account = await client.account()
+    const phone = await client.newPhone()
+    await begin(account, { platform: 'telegram', flow: 'phone', inputs: { phone_number: phone.number } })
+    await using socket = watchSocket(qrUrl(account, '&format=json'))
+    expect(JSON.parse(await socket.waitForText(0))).toMatchObject({ type: 'input', fields: [{ id: 'code' }] })
+    socket.send({ type: 'input', fields: { kode: '1' } })
+    expect(JSON.parse(await socket.waitForText(1))).toEqual({
+      type: 'error',
+      code: 'bad_request',
+      message: "kode: this isn't asked for, expected code",
+    })
+    socket.send({ type: 'input', fields: { code: '00000' } })
+    expect(JSON.parse(await socket.waitForText(2)).message).toBe(
+      'code: the bridge refused this: The code is not right; the link goes on, answer again',
+    )
+    socket.send({ type: 'input', fields: { code: await sentCode(phone) } })
+    expect(JSON.parse(await socket.waitForText(3))).toMatchObject({ type: 'connected', platform: 'telegram' })
+    expect((await socket.closed).code).toBe(1000)
+  })
+
+  test('is cancelled, by request and by frame', async () => {
+    const account = await client.account()
+    const { link } = (await begin(account, { platform: 'wa', flow: 'phone' })).body
+    expect((await account.api.delete(`/api/v1/devices/links/${link.id}`)).status).toBe(200)
+    await begin(account, { platform: 'wa' })
+    await using socket = watchSocket(qrUrl(account))
+    const payload = await socket.waitForText(0)
+    socket.send({ type: 'cancel' })
+    expect(await socket.closed).toEqual({ code: 4410, reason: 'the link was cancelled' })
+    await waitFor(async () => (await scan(payload)).status === 410, { what: 'the code to be void' })
+  })
+
+  test('a device is linked again in place of its old login', async () => {
+    const { account, device, phone } = await client.linkedAccount()
+    const { body } = await begin(account, { platform: 'wa', device_id: device })
+    await scan(String(body.link.step.payload), phone.number)
+    await waitFor(async () => {
+      const link = (await account.api.get<Link>(`/api/v1/devices/links/${body.link.id}`)).body
+      return link.state === 'connected'
+    })
+    expect(await numbersOf(account)).toEqual([device])
+    const none = await begin(account, { platform: 'wa', device_id: '1' })
+    expect(none).toMatchObject({ status: 404, body: { error: 'device_id: there is no wa device 1' } })
+  })
+})
+
+describe('the token', () => {
+  test('deleted while the socket is open closes it', async () => {
+    const account = await client.account()
+    await using socket = watchSocket(await account.addDevice('wa'))
+    await socket.waitForText(0)
+    const tokens = (await client.admin.get<{ id: number }[]>('/api/v1/tokens')).body
+    expect((await client.admin.delete(`/api/v1/tokens/${tokens.at(-1)?.id}`)).status).toBe(200)
+    gateway.clock.skip(2_000)
+    expect(await socket.closed).toEqual({ code: 4403, reason: 'This token is unknown' })
+  })
+})
+
 describe('the end', () => {
   test('nobody scans in time', async () => {
     const account = await client.account()

@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto'
 import { GatewayError } from '../../src/domain/errors.ts'
 import type { HttpServices } from '../../src/http/services.ts'
 import type { DeviceView } from '../../src/modules/devices/types.ts'
-import type { LinkEvent } from '../../src/modules/linking/types.ts'
+import { stateOf } from '../../src/modules/linking/link-events.ts'
+import type { LinkEvent, LinkRequest, LinkView } from '../../src/modules/linking/types.ts'
 import type { StagedFile } from '../../src/modules/media/types.ts'
 import type { SendRequest } from '../../src/modules/messages/types.ts'
 import type { WebhookView } from '../../src/modules/webhooks/types.ts'
@@ -21,7 +22,9 @@ export const DEVICE: DeviceView = {
 
 /** A link that a test drives. */
 class FakeLink {
-  started: { identityId: string; platform: string; flow: string | undefined }[] = []
+  readonly id = 'lnk_1'
+  started: ({ identityId: string } & LinkRequest)[] = []
+  answers: Record<string, string>[] = []
   latest: LinkEvent | null = null
   underWay = false
   listeners = new Set<(event: LinkEvent) => void>()
@@ -29,6 +32,22 @@ class FakeLink {
   emit(event: LinkEvent): void {
     this.latest = event
     for (const listener of this.listeners) listener(event)
+  }
+
+  /** @throws GatewayError unless it is the identity's */
+  viewFor(identityId: string, id: string): LinkView {
+    const owner = this.started.at(-1)
+    if (id !== this.id || owner?.identityId !== identityId || this.latest === null)
+      throw new GatewayError('not_found', `there is no link ${id}`)
+    return {
+      id,
+      platform: 'wa',
+      flow: 'qr',
+      state: stateOf(this.latest),
+      step: this.latest,
+      created_at: '2026-04-27T10:00:00Z',
+      expires_at: '2026-04-27T10:30:00Z',
+    }
   }
 }
 
@@ -48,7 +67,7 @@ export function fakeServices(maxBytes: number) {
   const onDisk = new Set<string>()
   const webhooks = new Map<number, WebhookView>()
   let nextId = 1
-  const failures: { accept?: unknown; start?: unknown; stage?: unknown } = {}
+  const failures: { accept?: unknown; start?: unknown; answer?: unknown; stage?: unknown } = {}
 
   const services: Omit<HttpServices, 'credentials' | 'tokens'> = {
     devices: {
@@ -61,18 +80,31 @@ export function fakeServices(maxBytes: number) {
       },
     },
     linking: {
-      start: async (identity, platform, flow) => {
+      start: async (identity, request) => {
         if (failures.start) throw failures.start
-        if (platform !== 'wa')
-          throw new GatewayError('bad_request', `platform: expected one of wa, not ${platform}`)
-        link.started.push({ identityId: identity.id, platform, flow })
+        if (request.platform !== 'wa')
+          throw new GatewayError('bad_request', `platform: expected one of wa, not ${request.platform}`)
+        link.started.push({ identityId: identity.id, ...request })
         link.underWay = true
         link.latest = { type: 'qr', payload: 'qr-1', instructions: '' }
+        return link.viewFor(identity.id, link.id)
+      },
+      get: (identityId, id) => link.viewFor(identityId, id),
+      answer: async (identityId, id, inputs) => {
+        link.viewFor(identityId, id)
+        if (failures.answer) throw failures.answer
+        link.answers.push({ ...inputs })
+        link.emit({ type: 'code', code: 'ABCD-1234', instructions: '' })
+        return link.viewFor(identityId, id)
+      },
+      cancel: (identityId, id) => {
+        link.viewFor(identityId, id)
+        link.emit({ type: 'error', code: 'cancelled', message: 'the link was cancelled' })
       },
       follow: (_identityId, _platform, listener) => {
         if (!link.underWay) throw new GatewayError('not_found', 'No link is under way: POST /api/v1/devices')
         link.listeners.add(listener)
-        return { latest: link.latest, unsubscribe: () => link.listeners.delete(listener) }
+        return { linkId: link.id, latest: link.latest, unsubscribe: () => link.listeners.delete(listener) }
       },
     },
     messages: {

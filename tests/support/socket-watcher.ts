@@ -7,6 +7,8 @@ export interface SocketWatcher extends AsyncDisposable {
   closed: Promise<{ code: number; reason: string }>
   /** @returns the text frame with this index, once it is there */
   waitForText(index: number, deadlineMs?: number): Promise<string>
+  /** Sends it as JSON. */
+  send(frame: unknown): void
   /** @returns the frame with this index, once it is there */
   waitForFrame(index: number, deadlineMs?: number): Promise<string | Buffer>
 }
@@ -24,6 +26,7 @@ export function watchSocket(url: string, headers: Record<string, string> = {}): 
     frames,
     closed,
     waitForFrame,
+    send: frame => socket.send(JSON.stringify(frame)),
     async waitForText(index, deadlineMs) {
       const frame = await waitForFrame(index, deadlineMs)
       if (typeof frame !== 'string') throw new Error(`frame ${index} is no text`)

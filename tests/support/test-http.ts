@@ -51,6 +51,7 @@ export async function testHttp(
     logger: silentLogger,
     version: '0.0.0-test',
     readiness: () => ({ ready: true, checks: { database: 'ok' } }),
+    clock,
     ...overrides,
   })
 

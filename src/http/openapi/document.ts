@@ -1,5 +1,6 @@
 /** The OpenAPI document: @elysiajs/swagger's, made complete. It is built from the routes themselves, which need no services for it. */
 import { Elysia, type TSchema, t } from 'elysia'
+import { systemClock } from '../../lib/clock.ts'
 import { apiRoutes } from '../routes/index.ts'
 import type { HttpServices } from '../services.ts'
 import { ERRORS, errorName, plain, TAGS } from './operation.ts'
@@ -75,6 +76,7 @@ export async function openApiDocument(version: string): Promise<OpenApiDocument>
         version,
         readiness: () => ({ ready: false, checks: {} }),
         upgrade: () => false,
+        clock: systemClock,
       }),
     )
   await app.modules

@@ -1,6 +1,6 @@
 /** Writes a route's entry in the OpenAPI document: what it says, what it answers, and with which errors. */
 import type { DocumentDecoration, TSchema } from 'elysia'
-import { AS_INTEGER } from '../schemas.ts'
+import { AS_INTEGER, AS_TEXTS } from '../schemas.ts'
 
 type Security = 'basicAuth' | 'bearerAuth' | 'none'
 
@@ -96,6 +96,7 @@ function dialect(value: Record<string, unknown>): Record<string, unknown> {
   }
   if (Array.isArray(examples)) return dialect({ ...value, examples: undefined, example: examples[0] })
   if (isObject(value[AS_INTEGER])) return { type: 'integer', ...value[AS_INTEGER] }
+  if (isObject(value[AS_TEXTS])) return { type: 'object', ...value[AS_TEXTS] }
   if ('const' in value) return { type: typeof value.const, enum: [value.const] }
   if (!Array.isArray(anyOf)) return value
   const options = anyOf.filter(option => option.type !== 'null')

@@ -2,6 +2,7 @@
 import { Elysia } from 'elysia'
 import type { HttpServices, Readiness } from '../services.ts'
 import { credentialRoutes } from './credentials/routes.ts'
+import { linkRoutes } from './devices/link-routes.ts'
 import { type DeviceRoutesOptions, deviceRoutes } from './devices/routes.ts'
 import { healthRoutes } from './health/routes.ts'
 import { mediaRoutes } from './media/routes.ts'
@@ -9,20 +10,21 @@ import { messageRoutes } from './messages/routes.ts'
 import { tokenRoutes } from './tokens/routes.ts'
 import { webhookRoutes } from './webhooks/routes.ts'
 
-export interface ApiRoutesOptions extends Pick<DeviceRoutesOptions, 'publicUrl' | 'upgrade'> {
+export interface ApiRoutesOptions extends Pick<DeviceRoutesOptions, 'publicUrl' | 'upgrade' | 'clock'> {
   services: HttpServices
   version: string
   readiness: () => Readiness | Promise<Readiness>
 }
 
-export function apiRoutes({ services, publicUrl, upgrade, version, readiness }: ApiRoutesOptions) {
+export function apiRoutes({ services, publicUrl, upgrade, clock, version, readiness }: ApiRoutesOptions) {
   // Bearer routes come last: @elysiajs/bearer adds its hook to every route after it.
   return new Elysia({ name: 'api' })
     .use(healthRoutes(version, readiness))
     .use(mediaRoutes(services.downloads))
     .use(credentialRoutes(services))
     .use(tokenRoutes(services))
-    .use(deviceRoutes({ services, publicUrl, upgrade }))
+    .use(deviceRoutes({ services, publicUrl, upgrade, clock }))
+    .use(linkRoutes(services))
     .use(messageRoutes(services))
     .use(webhookRoutes(services))
 }

@@ -29,6 +29,8 @@ export interface LinkedDevices extends Devices {
    * @returns null when there is none, or it is logged out
    */
   find(identityId: string, deviceId: string, platform: string | null): Promise<Device | null>
+  /** As `find`, but also a device that is logged out: it may be linked again. */
+  findToRelink(identityId: string, deviceId: string, platform: string): Promise<Device | null>
   /** Devices of the identity that are linked. */
   linked(identityId: string): Promise<Device[]>
   get(id: string): Promise<Device | null>
@@ -69,13 +71,7 @@ export function createDevices(options: DevicesOptions): LinkedDevices {
   }
 
   async function find(identityId: string, deviceId: string, platform: string | null): Promise<Device | null> {
-    const digits = phoneDigits(deviceId)
-    const means = (device: Device) =>
-      device.loginId === deviceId ||
-      device.deviceId === deviceId ||
-      (digits !== null && device.phone === digits)
-    const candidates = (await linked(identityId)).filter(means)
-    return candidates.find(device => platform === null || device.platform === platform) ?? null
+    return meant(await linked(identityId), deviceId, platform)
   }
 
   async function reconcileNow(identityId: string, platform: string): Promise<void> {
@@ -171,6 +167,8 @@ export function createDevices(options: DevicesOptions): LinkedDevices {
 
   return {
     find,
+    findToRelink: async (identityId, deviceId, platform) =>
+      meant(await repository.listAll(identityId), deviceId, platform),
     linked,
     get: repository.get,
     reconcile,
@@ -203,6 +201,18 @@ export function createDevices(options: DevicesOptions): LinkedDevices {
       }
     },
   }
+}
+
+/** The device that an address of the API means. */
+function meant(devices: readonly Device[], deviceId: string, platform: string | null): Device | null {
+  const digits = phoneDigits(deviceId)
+  const candidates = devices.filter(
+    device =>
+      device.loginId === deviceId ||
+      device.deviceId === deviceId ||
+      (digits !== null && device.phone === digits),
+  )
+  return candidates.find(device => platform === null || device.platform === platform) ?? null
 }
 
 function stateOf(login: BridgeLogin): DeviceState {

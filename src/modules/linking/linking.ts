@@ -1,38 +1,25 @@
 /**
- * Linking: walks a bridge's login step by step and shows each step to whoever follows. A link lives in this process alone, as the bridge's
- * login process does; if either ends before the phone has scanned, the user asks for a new one.
+ * Linking: the links under way, each a login at a bridge that somebody follows. A link lives in this process alone, as the bridge's login
+ * process does; if either ends before the login is complete, the user asks for a new one.
  */
-import { GatewayError, messageOf } from '../../domain/errors.ts'
-import type { Bridge, Bridges, LoginFlow, LoginStep } from '../../domain/ports.ts'
+import { GatewayError } from '../../domain/errors.ts'
+import type { LoginFlow } from '../../domain/login-steps.ts'
+import type { Bridge, Bridges } from '../../domain/ports.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
-import type { LinkEvent, Linking } from './types.ts'
+import { Link } from './link.ts'
+import type { LinkEvent, Linking, LinkRequest } from './types.ts'
 
 export interface LinkingOptions {
   bridges: Bridges
-  devices: Pick<LinkedDevices, 'reconcile' | 'linked'>
+  devices: Pick<LinkedDevices, 'reconcile' | 'linked' | 'findToRelink'>
   clock: Clock
   logger: Logger
 }
 
-interface Link {
-  identityId: string
-  platform: string
-  userId: string
-  bridge: Bridge
-  /** Null before the first event. */
-  latest: LinkEvent | null
-  /** When it ended; null while it is under way. */
-  endedAt: number | null
-  listeners: Set<(event: LinkEvent) => void>
-  controller: AbortController
-}
-
 /** How long an ended link can still be followed, so that a client that connects late learns how it ended. */
 const REMEMBERED_MS = 120_000
-/** A login that waits for input (a code, a password) is given up after this. */
-const INPUT_PATIENCE_MS = 600_000
 
 export interface LinkingService extends Linking {
   /** Cancels what is under way. */
@@ -47,80 +34,94 @@ export function createLinking({ bridges, devices, clock, logger }: LinkingOption
     links = links.filter(link => link.endedAt === null || clock.now() - link.endedAt < REMEMBERED_MS)
   }
 
-  function show(link: Link, event: LinkEvent): void {
-    if (link.endedAt !== null) return
-    if (event.type === 'connected' || event.type === 'error') link.endedAt = clock.now()
-    link.latest = event
-    for (const listener of link.listeners) listener(event)
+  function find(identityId: string, linkId: string): Link {
+    forgetOld()
+    const link = links.find(candidate => candidate.id === linkId && candidate.identityId === identityId)
+    if (link?.latest) return link
+    throw new GatewayError('not_found', `there is no link ${linkId}, or it ended a while ago`)
   }
 
-  function end(link: Link, code: 'superseded' | 'cancelled', message: string): void {
-    if (link.endedAt !== null) return
-    show(link, { type: 'error', code, message })
-    link.controller.abort()
-  }
-
-  async function walk(link: Link, first: LoginStep): Promise<void> {
-    const { signal } = link.controller
-    for (let step = first; !signal.aborted; ) {
-      if (step.kind === 'complete') return connected(link, step.loginId)
-      const event = eventOf(step)
-      if (event) show(link, event)
-      if (step.kind === 'input') {
-        await clock.sleep(INPUT_PATIENCE_MS, signal)
-        throw new GatewayError('bridge_timeout', 'timed out waiting for input')
-      }
-      step = await link.bridge.waitForLogin(link.userId, step, signal)
+  function supersede(identityId: string, platform: string): void {
+    for (const link of links) {
+      if (link.identityId === identityId && link.platform === platform)
+        link.end('superseded', 'a newer link of this platform was started')
     }
   }
 
-  async function connected(link: Link, loginId: string): Promise<void> {
-    await devices.reconcile(link.identityId, link.platform)
-    const device = (await devices.linked(link.identityId)).find(
-      candidate => candidate.platform === link.platform && candidate.loginId === loginId,
+  async function connected(
+    identityId: string,
+    platform: string,
+    loginId: string,
+  ): Promise<LinkEvent & { type: 'connected' }> {
+    await devices.reconcile(identityId, platform)
+    const device = (await devices.linked(identityId)).find(
+      candidate => candidate.platform === platform && candidate.loginId === loginId,
     )
     if (!device)
       throw new GatewayError('bridge_error', 'the bridge says the login is complete but does not list it')
-    show(link, { type: 'connected', platform: link.platform, device_id: device.deviceId, name: device.name })
+    return { type: 'connected', platform, device_id: device.deviceId, name: device.name }
   }
 
-  function failed(link: Link, error: unknown): void {
-    if (link.endedAt !== null) return
-    const message = messageOf(error)
-    logger.info({ platform: link.platform, reason: message }, 'a link ended without success')
-    show(link, { type: 'error', code: /time[d-]?\s?-?out/i.test(message) ? 'timeout' : 'failed', message })
+  /** The login that a device's new one takes the place of; undefined when the bridge has forgotten it, as after a logout. */
+  async function loginToReplace(
+    identity: { id: string; matrixUserId: string },
+    bridge: Bridge,
+    deviceId: string,
+  ): Promise<string | undefined> {
+    const device = await devices.findToRelink(identity.id, deviceId, bridge.platform)
+    if (!device)
+      throw new GatewayError('not_found', `device_id: there is no ${bridge.platform} device ${deviceId}`)
+    const logins = await bridge.logins(identity.matrixUserId)
+    return logins.find(login => login.id === device.loginId)?.id
+  }
+
+  async function start(
+    identity: { id: string; matrixUserId: string },
+    { platform, flow: wantedFlow, deviceId, inputs = {} }: LinkRequest,
+  ): Promise<Link> {
+    const bridge = bridges.forPlatform(platform)
+    const { id: identityId, matrixUserId: userId } = identity
+    const flow = chooseFlow(await bridge.flows(userId), wantedFlow)
+    const replaced = deviceId === undefined ? undefined : await loginToReplace(identity, bridge, deviceId)
+    const first = await bridge.startLogin(userId, flow, replaced)
+    forgetOld()
+    supersede(identityId, platform)
+    const link = new Link({
+      identityId,
+      userId,
+      platform,
+      flow,
+      bridge,
+      inputs,
+      connected: loginId => connected(identityId, platform, loginId),
+      clock,
+      logger,
+    })
+    links.push(link)
+    await link.begin(first)
+    return link
   }
 
   return {
-    async start(identity, platform, flow) {
-      const bridge = bridges.forPlatform(platform)
-      const userId = identity.matrixUserId
-      const step = await bridge.startLogin(userId, chooseFlow(await bridge.flows(userId), flow))
-      forgetOld()
-      for (const other of links) {
-        if (other.identityId !== identity.id || other.platform !== platform || other.endedAt !== null)
-          continue
-        end(other, 'superseded', 'a newer link of this platform was started')
-      }
-      const link: Link = {
-        identityId: identity.id,
-        platform,
-        userId,
-        bridge,
-        latest: null,
-        endedAt: null,
-        listeners: new Set(),
-        controller: new AbortController(),
-      }
-      links.push(link)
-      const cancelAtBridge = () => {
-        if (step.kind === 'complete') return
-        bridge
-          .cancelLogin(userId, step.processId)
-          .catch(error => logger.debug({ err: error }, 'cancelling a login failed'))
-      }
-      link.controller.signal.addEventListener('abort', cancelAtBridge, { once: true })
-      void walk(link, step).catch(error => failed(link, error))
+    async start(identity, request) {
+      const link = await start(identity, request)
+      if (link.failure === null) return link.view()
+      links = links.filter(other => other !== link)
+      throw link.failure
+    },
+
+    get: (identityId, linkId) => find(identityId, linkId).view(),
+
+    async answer(identityId, linkId, inputs) {
+      const link = find(identityId, linkId)
+      await link.answer(inputs)
+      return link.view()
+    },
+
+    cancel(identityId, linkId) {
+      const link = find(identityId, linkId)
+      if (link.endedAt !== null) throw new GatewayError('conflict', `the link ${linkId} has ended already`)
+      link.end('cancelled', 'the link was cancelled')
     },
 
     follow(identityId, platform, listener) {
@@ -135,22 +136,13 @@ export function createLinking({ bridges, devices, clock, logger }: LinkingOption
           'no device is being linked: ask for one with POST /api/v1/devices first',
         )
       }
-      link.listeners.add(listener)
-      return { latest: link.latest, unsubscribe: () => link.listeners.delete(listener) }
+      return { linkId: link.id, latest: link.latest, unsubscribe: link.follow(listener) }
     },
 
     stop() {
-      for (const link of links) end(link, 'cancelled', 'the gateway is stopping')
+      for (const link of links) link.end('cancelled', 'the gateway is stopping')
     },
   }
-}
-
-/** @returns null for a step that has nothing to show */
-function eventOf(step: Exclude<LoginStep, { kind: 'complete' }>): LinkEvent | null {
-  const { instructions } = step
-  if (step.kind === 'input') return { type: 'input', fields: step.fields, instructions }
-  if (step.display === 'qr') return { type: 'qr', payload: step.data, instructions }
-  return step.display === 'nothing' ? null : { type: 'code', code: step.data, instructions }
 }
 
 function chooseFlow(flows: LoginFlow[], wanted: string | undefined): string {

@@ -1,6 +1,7 @@
 /** The provisioning driver against a real HTTP server that answers as bridges of different kinds and ages do. */
 import { afterEach, describe, expect, test } from 'bun:test'
 import { createProvisioningClient, type ProvisioningClient } from '../../../src/bridges/provisioning.ts'
+import type { LoginStep } from '../../../src/domain/login-steps.ts'
 
 let server: ReturnType<typeof Bun.serve> | undefined
 afterEach(() => server?.stop(true))
@@ -57,36 +58,185 @@ test('logins are read with all their fields and with none', async () => {
   ])
 })
 
-test('login steps of every kind', async () => {
-  const steps = [
-    { login_id: 'p', type: 'display_and_wait', step_id: 's', display_and_wait: { type: 'qr', data: '2@x' } },
-    {
-      login_id: 'p',
-      type: 'user_input',
-      step_id: 's',
-      instructions: 'Phone?',
-      user_input: { fields: [{ id: 'phone', type: 'phone_number' }] },
+describe('login steps', () => {
+  const base = { processId: 'p', stepId: 's', txnId: null, instructions: '' }
+  const field = { required: true, options: [], pattern: null, defaultValue: null, sources: [] }
+
+  test.each([
+    [
+      'what is displayed',
+      { type: 'display_and_wait', txn_id: 'bls_1', display_and_wait: { type: 'qr', data: '2@x' } },
+      { ...base, txnId: 'bls_1', kind: 'display', display: 'qr', data: '2@x', imageUrl: null },
+    ],
+    [
+      'an emoji with its picture',
+      {
+        type: 'display_and_wait',
+        display_and_wait: { type: 'emoji', data: '🐱', image_url: 'https://e/cat.png' },
+      },
+      { ...base, kind: 'display', display: 'emoji', data: '🐱', imageUrl: 'https://e/cat.png' },
+    ],
+    [
+      'nothing to display',
+      {
+        type: 'display_and_wait',
+        instructions: 'Confirm on the phone',
+        display_and_wait: { type: 'nothing' },
+      },
+      {
+        ...base,
+        instructions: 'Confirm on the phone',
+        kind: 'display',
+        display: 'nothing',
+        data: '',
+        imageUrl: null,
+      },
+    ],
+    [
+      'what is typed in',
+      {
+        type: 'user_input',
+        user_input: {
+          fields: [
+            { id: 'phone', type: 'phone_number', name: 'Phone', description: 'Yours' },
+            { id: 'dc', type: 'select', options: ['eu', 'us'], pattern: '^(eu|us)$', default_value: 'eu' },
+          ],
+          attachments: [
+            { type: 'm.image', filename: 'captcha.png', content: 'AAAA', info: { mimetype: 'image/png' } },
+          ],
+        },
+      },
+      {
+        ...base,
+        kind: 'input',
+        fields: [
+          { ...field, id: 'phone', type: 'phone_number', name: 'Phone', description: 'Yours' },
+          {
+            ...field,
+            id: 'dc',
+            type: 'select',
+            name: 'dc',
+            description: '',
+            options: ['eu', 'us'],
+            pattern: '^(eu|us)$',
+            defaultValue: 'eu',
+          },
+        ],
+        attachments: [{ fileName: 'captcha.png', mimeType: 'image/png', content: 'AAAA' }],
+      },
+    ],
+    [
+      'what a web login leaves behind',
+      {
+        type: 'cookies',
+        cookies: {
+          url: 'https://example.com/login',
+          user_agent: 'Mozilla',
+          wait_for_url_pattern: '/feed',
+          fields: [
+            {
+              id: 'li_at',
+              required: true,
+              pattern: '^AQ',
+              sources: [{ type: 'cookie', name: 'li_at', cookie_domain: 'example.com' }],
+            },
+            { id: 'track', required: false },
+          ],
+        },
+      },
+      {
+        ...base,
+        kind: 'cookies',
+        page: {
+          url: 'https://example.com/login',
+          userAgent: 'Mozilla',
+          extractJs: null,
+          waitForUrlPattern: '/feed',
+        },
+        fields: [
+          {
+            ...field,
+            id: 'li_at',
+            type: 'cookie',
+            name: 'li_at',
+            description: '',
+            pattern: '^AQ',
+            sources: [{ type: 'cookie', name: 'li_at', cookieDomain: 'example.com', requestUrlRegex: null }],
+          },
+          { ...field, id: 'track', type: 'cookie', name: 'track', description: '', required: false },
+        ],
+      },
+    ],
+    [
+      'the end',
+      { type: 'complete', complete: { user_login_id: '237' } },
+      { kind: 'complete', loginId: '237' },
+    ],
+  ])('%s', async (_what, answer, expected) => {
+    const client = bridge(() => Response.json({ login_id: 'p', step_id: 's', ...answer }))
+    expect(await client.startLogin('@u:s', 'qr')).toEqual(expected as LoginStep)
+  })
+
+  test.each([
+    [{ type: 'webauthn', webauthn: {} }, 'webauthn'],
+    [{ type: 'display_and_wait', display_and_wait: { type: 'hologram' } }, 'hologram'],
+    [{ type: 'cookies' }, 'cookies'],
+  ])('%j is named as unknown', async (answer, kind) => {
+    const client = bridge(() => Response.json({ login_id: 'p', step_id: 's', ...answer }))
+    expect(client.startLogin('@u:s', 'web')).rejects.toMatchObject({
+      code: 'bridge_error',
+      message: expect.stringContaining(`of a kind that we don't know: ${kind}`),
+    })
+  })
+
+  test('are submitted by their type, with the transaction id they have', async () => {
+    const seen: string[] = []
+    const client = bridge(async (request, url) => {
+      seen.push(`${url.pathname}${url.search} ${await request.text()}`)
+      return Response.json({ type: 'complete', complete: { user_login_id: '1' } })
+    })
+    const step = { ...base, stepId: 'a/b', fields: [] }
+    const page = { url: '', userAgent: null, extractJs: null, waitForUrlPattern: null }
+    await client.submitLogin('@u:s', { ...step, kind: 'input', attachments: [] }, { code: '1' })
+    await client.submitLogin('@u:s', { ...step, kind: 'cookies', txnId: 'bls_1', page }, { li_at: '2' })
+    expect(seen).toEqual([
+      '/_matrix/provision/v3/login/step/p/a%2Fb/user_input?user_id=%40u%3As {"code":"1"}',
+      '/_matrix/provision/v3/login/step/p/a%2Fb/cookies?user_id=%40u%3As&txn_id=bls_1 {"li_at":"2"}',
+    ])
+  })
+
+  const asking = { ...base, kind: 'input' as const, fields: [], attachments: [] }
+
+  test.each([
+    [400, 'FI.MAU.INVALID_CODE', 'Wrong code', 'bad_request', 'Wrong code'],
+    [403, 'M_FORBIDDEN', 'Wrong password', 'bad_request', 'Wrong password'],
+    [404, 'M_NOT_FOUND', 'Login not found', 'not_found', 'Login not found'],
+    [400, 'M_BAD_STATE', 'Step ID does not match', 'bridge_error', 'Step ID does not match'],
+    [400, 'FI.MAU.WHATSAPP.LOGIN_TIMEOUT', 'Timed out', 'bridge_timeout', 'Timed out'],
+    [410, 'FI.MAU.BRIDGE.LOGIN_TIMED_OUT', 'Login process timed out', 'bridge_timeout', 'timed out'],
+    [500, 'M_UNKNOWN', 'Internal error submitting input', 'bridge_unavailable', 'Internal error'],
+  ])('an answer refused with %i %s', async (status, errcode, error, code, says) => {
+    const submitted = failing(status, errcode, error).submitLogin('@u:s', asking, {})
+    await expect(submitted).rejects.toMatchObject({ code, message: expect.stringContaining(says) })
+  })
+
+  test.each([
+    [400, 'M_BAD_STATE', true],
+    [404, 'M_NOT_FOUND', false],
+    [400, 'M_UNKNOWN', false],
+  ])(
+    'a login whose other step is refused with %i %s still stands there: %p',
+    async (status, errcode, stands) => {
+      expect(await failing(status, errcode, '').isLoginAt('@u:s', asking)).toBe(stands)
     },
-    { login_id: 'p', type: 'complete', step_id: 's', complete: { user_login_id: '237' } },
-    { login_id: 'p', type: 'cookies', step_id: 's', cookies: {} },
-  ]
-  const client = bridge(() => Response.json(steps.shift()))
-  expect(await client.startLogin('@u:s', 'qr')).toEqual({
-    kind: 'display',
-    processId: 'p',
-    stepId: 's',
-    display: 'qr',
-    data: '2@x',
-    instructions: '',
-  })
-  expect(await client.startLogin('@u:s', 'phone')).toMatchObject({
-    kind: 'input',
-    fields: [{ id: 'phone', type: 'phone_number', options: [] }],
-  })
-  expect(await client.startLogin('@u:s', 'qr')).toEqual({ kind: 'complete', loginId: '237' })
-  expect(client.startLogin('@u:s', 'web')).rejects.toMatchObject({
-    code: 'bridge_error',
-    message: expect.stringContaining('cookies'),
+  )
+
+  test('a bridge that says no more than that something went wrong', async () => {
+    const started = failing(500, 'M_UNKNOWN', 'Internal error starting login').startLogin('@u:s', 'qr')
+    await expect(started).rejects.toMatchObject({
+      code: 'bridge_unavailable',
+      message: expect.stringMatching(/can't reach its network \(Internal error starting login\)/),
+    })
   })
 })
 

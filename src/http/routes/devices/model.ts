@@ -1,7 +1,8 @@
 /** Bodies of the device routes. */
 import { t } from 'elysia'
 import { DEVICE_STATES } from '../../../domain/states.ts'
-import { nullable, oneOf, timestamp } from '../../schemas.ts'
+import { nullable, oneOf, textsByName, timestamp } from '../../schemas.ts'
+import { LINK_EXAMPLE, LinkBody, MAX_INPUT } from './link-model.ts'
 
 const Platform = t.String({
   minLength: 1,
@@ -9,26 +10,48 @@ const Platform = t.String({
   description: 'A network the gateway has a bridge to, such as wa, signal or telegram.',
 })
 
+export const knownAnswers = textsByName('inputs', {
+  maxLength: MAX_INPUT,
+  description:
+    "Answers known beforehand, by a field's id or type. Each is given as soon as the login asks for it.",
+})
+
 export const AddDevice = t.Object(
   {
     platform: Platform,
     flow: t.Optional(
-      t.String({ maxLength: 64, description: "One of the bridge's login flows. By default its QR flow." }),
+      t.String({
+        maxLength: 64,
+        description: "One of the bridge's login flows (see GET /api/v1/platforms). By default its QR flow.",
+      }),
     ),
+    device_id: t.Optional(
+      t.String({
+        minLength: 1,
+        maxLength: 255,
+        description: 'A device to link again, in place of its old login. It keeps its chats.',
+      }),
+    ),
+    inputs: t.Optional(knownAnswers.schema),
   },
   { examples: [{ platform: 'wa' }] },
 )
 
 export const DeviceAdded = t.Object(
   {
-    message: t.String(),
-    qr_code_url: t.String({ description: 'A WebSocket that sends the QR code to scan, and each new one.' }),
+    message: t.String({ description: 'What the person has to do.' }),
+    qr_code_url: t.String({
+      description:
+        'A WebSocket that sends the QR code to scan and each new one, and whatever else there is to do.',
+    }),
+    link: LinkBody,
   },
   {
     examples: [
       {
         message: 'Scan the QR code to link your device',
         qr_code_url: 'ws://localhost:8080/api/v1/devices/qr-code?token=mt_abc123...',
+        link: LINK_EXAMPLE,
       },
     ],
   },

@@ -1,61 +1,119 @@
-/** One client of the QR WebSocket: what it is sent, and how it is bidden farewell. */
+/** One client of the QR WebSocket: what it is sent, what it may say, and how it is bidden farewell. */
 import type { ServerWebSocket } from 'bun'
 import QRCode from 'qrcode'
-import { messageOf } from '../../../domain/errors.ts'
-import type { LinkEvent, LinkSubscription } from '../../../modules/linking/types.ts'
+import { GatewayError, messageOf } from '../../../domain/errors.ts'
+import type { Clock } from '../../../lib/clock.ts'
+import type { LinkEnd, LinkEvent, LinkSubscription } from '../../../modules/linking/types.ts'
+import { parseLinkFrame } from './link-frames.ts'
 import type { QrFormat } from './model.ts'
 
 /** What the server's WebSocket handlers call. */
 export interface SocketViewer {
   open(socket: Pick<ServerWebSocket<unknown>, 'send' | 'close'>): void
+  message(frame: string | Uint8Array): void
   closed(): void
 }
 
-const END_CODES = { timeout: 4408, superseded: 4409, cancelled: 4410, failed: 4500 } as const
-
-export function createQrViewer({
-  follow,
-  format,
-}: {
+export interface QrViewerOptions {
   follow(listener: (event: LinkEvent) => void): LinkSubscription
+  /** Gives what the link asks for. @throws GatewayError */
+  answer(linkId: string, fields: Record<string, string>): Promise<unknown>
+  /** @throws GatewayError */
+  cancel(linkId: string): void
+  /** @throws GatewayError forbidden when the token that opened the socket is no longer good */
+  readmit(): Promise<unknown>
   format: QrFormat
-}): SocketViewer {
+  clock: Clock
+}
+
+const END_CODES: Record<LinkEnd, number> = { timeout: 4408, superseded: 4409, cancelled: 4410, failed: 4500 }
+const TOKEN_GONE = 4403
+/** How often it is looked whether the token is still good: it may be deleted, or expire, while the socket is open. */
+const READMIT_MS = 2_000
+
+export function createQrViewer(options: QrViewerOptions): SocketViewer {
+  const { format, clock } = options
+  const over = new AbortController()
+  let socket: Pick<ServerWebSocket<unknown>, 'send' | 'close'> | undefined
   let subscription: LinkSubscription | undefined
-  let over = false
   // Pictures are drawn asynchronously; frames must leave in the order of their events all the same.
   let line = Promise.resolve()
 
-  return {
-    open(socket) {
-      const show = (event: LinkEvent) => {
-        line = line.then(async () => {
-          if (over) return
-          const frame = await render(event, format)
-          if (over) return
-          if (frame !== null) socket.send(frame)
-          const end = endOf(event)
-          if (end) finish(end.code, end.reason)
-        }, undefined)
-        line = line.catch(error => finish(1011, messageOf(error)))
-      }
-      const finish = (code: number, reason: string) => {
-        if (over) return
-        over = true
-        subscription?.unsubscribe()
-        socket.close(code, truncateUtf8(reason, MAX_REASON_BYTES))
-      }
+  function finish(code: number, reason: string): void {
+    if (over.signal.aborted) return
+    leave()
+    socket?.close(code, truncateUtf8(reason, MAX_REASON_BYTES))
+  }
+
+  function leave(): void {
+    over.abort()
+    subscription?.unsubscribe()
+  }
+
+  /** Sends what `draw` makes, after all that was to be sent before. */
+  function queue(draw: () => Promise<string | Uint8Array | null>, andThen?: () => void): void {
+    line = line
+      .then(async () => {
+        if (over.signal.aborted) return
+        const frame = await draw()
+        if (over.signal.aborted) return
+        if (frame !== null) socket?.send(frame)
+        andThen?.()
+      })
+      .catch(error => finish(1011, messageOf(error)))
+  }
+
+  function show(event: LinkEvent): void {
+    const end = endOf(event)
+    queue(
+      () => render(event, format),
+      () => end && finish(end.code, end.reason),
+    )
+  }
+
+  /** Whatever the format, who sends JSON understands JSON. */
+  function showFailure(error: unknown): void {
+    const code = error instanceof GatewayError ? error.code : 'internal_error'
+    const message = error instanceof GatewayError ? error.message : 'Internal error'
+    queue(async () => JSON.stringify({ type: 'error', code, message }))
+  }
+
+  async function obey(frame: string | Uint8Array): Promise<void> {
+    if (!subscription) return
+    const said = parseLinkFrame(frame)
+    if (said.type === 'cancel') options.cancel(subscription.linkId)
+    else await options.answer(subscription.linkId, said.fields)
+  }
+
+  async function watchToken(): Promise<void> {
+    for (;;) {
+      await clock.sleep(READMIT_MS, over.signal)
+      if (over.signal.aborted) return
       try {
-        subscription = follow(show)
+        await options.readmit()
+      } catch (error) {
+        // Nothing else is the token's fault: a database that is busy, say.
+        if (error instanceof GatewayError && error.code === 'forbidden') finish(TOKEN_GONE, error.message)
+      }
+    }
+  }
+
+  return {
+    open(opened) {
+      socket = opened
+      try {
+        subscription = options.follow(show)
       } catch (error) {
         finish(END_CODES.failed, messageOf(error))
         return
       }
       if (subscription.latest) show(subscription.latest)
+      void watchToken()
     },
-    closed() {
-      over = true
-      subscription?.unsubscribe()
+    message(frame) {
+      void obey(frame).catch(showFailure)
     },
+    closed: leave,
   }
 }
 
@@ -63,6 +121,7 @@ export function createQrViewer({
 async function render(event: LinkEvent, format: QrFormat): Promise<string | Uint8Array | null> {
   if (format === 'json') return JSON.stringify(event)
   if (event.type === 'code') return event.code
+  if (event.type === 'emoji') return event.emoji
   if (event.type !== 'qr') return null
   switch (format) {
     case 'raw':

@@ -1,13 +1,15 @@
 /** /api/v1/devices: an identity's linked phones and accounts, and the WebSocket that shows what links another. */
 import { Elysia } from 'elysia'
+import type { Clock } from '../../../lib/clock.ts'
 import { HttpError } from '../../errors.ts'
 import { operation } from '../../openapi/operation.ts'
 import { bearerAuth } from '../../plugins/auth.ts'
 import { publicUrlOf, webSocketUrlOf } from '../../public-url.ts'
 import type { HttpServices } from '../../services.ts'
 import { messageAnswer } from '../message-answer.ts'
-import { AddDevice, DeviceAdded, DeviceList, QrQuery, RemoveDevice } from './model.ts'
-import { createQrViewer } from './qr-viewer.ts'
+import { AddDevice, DeviceAdded, DeviceList, knownAnswers, QrQuery, RemoveDevice } from './model.ts'
+import { createQrViewer, type SocketViewer } from './qr-viewer.ts'
+import { whatToDo } from './what-to-do.ts'
 
 const DELETED = 'Device deleted successfully'
 
@@ -15,22 +17,26 @@ export interface DeviceRoutesOptions {
   services: Pick<HttpServices, 'tokens' | 'devices' | 'linking'>
   publicUrl: string | undefined
   /** Makes a WebSocket of the request. False when the request is no handshake. */
-  upgrade(request: Request, viewer: ReturnType<typeof createQrViewer>): boolean
+  upgrade(request: Request, viewer: SocketViewer): boolean
+  clock: Clock
 }
 
-export function deviceRoutes({ services, publicUrl, upgrade }: DeviceRoutesOptions) {
+export function deviceRoutes({ services, publicUrl, upgrade, clock }: DeviceRoutesOptions) {
   const { tokens, devices, linking } = services
   return new Elysia({ name: 'devices', prefix: '/api/v1/devices' })
     .use(bearerAuth(tokens))
     .post(
       '/',
       async ({ holder, token, body, request, set }) => {
-        await linking.start(holder.identity, body.platform, body.flow)
+        const { platform, flow, device_id: deviceId, inputs: given } = body
+        const inputs = given === undefined ? undefined : knownAnswers.read(given)
+        const link = await linking.start(holder.identity, { platform, flow, deviceId, inputs })
         set.status = 201
         const url = webSocketUrlOf(publicUrlOf(request, publicUrl))
         return {
-          message: 'Scan the QR code to link your device',
+          message: whatToDo(link),
           qr_code_url: `${url}/api/v1/devices/qr-code?token=${encodeURIComponent(token)}`,
+          link,
         }
       },
       {
@@ -39,11 +45,13 @@ export function deviceRoutes({ services, publicUrl, upgrade }: DeviceRoutesOptio
         detail: operation({
           summary: 'Add a device',
           description:
-            "Starts a login at the platform's bridge. A login of the same platform under way is superseded.",
+            "Starts a login at the platform's bridge, by its QR flow or another one. A login of the same platform under way is superseded.",
           tag: 'Devices',
           security: 'bearerAuth',
-          answers: { 201: { description: 'Where the QR code is shown', schema: DeviceAdded } },
-          errors: [400, 401, 403, 415, 502, 503, 504],
+          answers: {
+            201: { description: 'What to do next, and where the QR code is shown', schema: DeviceAdded },
+          },
+          errors: [400, 401, 403, 404, 415, 502, 503, 504],
         }),
       },
     )
@@ -78,14 +86,19 @@ export function deviceRoutes({ services, publicUrl, upgrade }: DeviceRoutesOptio
     )
     .get(
       '/qr-code',
-      ({ holder, query, request }) => {
+      ({ holder, token, query, request }) => {
+        const { id: identityId } = holder.identity
         const viewer = createQrViewer({
-          follow: listener => linking.follow(holder.identity.id, query.platform, listener),
+          follow: listener => linking.follow(identityId, query.platform, listener),
+          answer: (linkId, fields) => linking.answer(identityId, linkId, fields),
+          cancel: linkId => linking.cancel(identityId, linkId),
+          readmit: () => tokens.authenticate(token),
           format: query.format ?? 'raw',
+          clock,
         })
         if (request.headers.get('upgrade')?.toLowerCase() !== 'websocket') throw upgradeRequired()
         // A link that isn't there is refused while an HTTP answer is still possible.
-        linking.follow(holder.identity.id, query.platform, () => undefined).unsubscribe()
+        linking.follow(identityId, query.platform, () => undefined).unsubscribe()
         if (!upgrade(request, viewer)) throw upgradeRequired()
       },
       {
@@ -94,7 +107,7 @@ export function deviceRoutes({ services, publicUrl, upgrade }: DeviceRoutesOptio
         detail: operation({
           summary: 'Get the QR code (WebSocket)',
           description:
-            'Sends what is to be scanned at once, and again each time it changes. With `format=raw` a text frame is the QR payload (or the pairing code). Closes with 1000 `connected: <device_id>` when the device is linked, 4408 when nobody scanned in time, 4409 when another login took its place, 4410 when it was cancelled, 4500 when it failed.',
+            'Sends what is to be scanned at once, and again each time it changes. With `format=raw` a text frame is the QR payload (or the pairing code). Closes with 1000 `connected: <device_id>` when the device is linked, 4408 when nobody scanned in time, 4409 when another login took its place, 4410 when it was cancelled, 4500 when it failed, 4403 when the token is no longer good. Takes `{"type": "input", "fields": {…}}` for what a step asks, and `{"type": "cancel"}`; a frame that is wrong is answered by `{"type": "error", "code", "message"}`.',
           tag: 'Devices',
           security: 'bearerAuth',
           answers: { 101: { description: 'The WebSocket is open' } },

@@ -1,0 +1,222 @@
+/**
+ * What the bridgev2 provisioning API answers (maunium.net/go/mautrix, bridgev2/matrix/provisioning.go), checked, and in our own terms.
+ * Bridges of different age differ: every field that we can do without is optional, and none is trusted.
+ */
+import { z } from 'zod'
+import { GatewayError } from '../domain/errors.ts'
+import type { LoginField, LoginStep } from '../domain/login-steps.ts'
+import type { BridgeContact, BridgeLogin } from '../domain/ports.ts'
+
+const text = z.string().catch('').default('')
+const optionalText = z.string().nullish().catch(null)
+/** A list in which a wrong entry doesn't spoil the others. */
+const listOf = <T extends z.ZodType>(item: T) =>
+  z
+    .array(z.unknown())
+    .nullish()
+    .catch([])
+    .transform(entries =>
+      (entries ?? []).flatMap(entry => {
+        const parsed = item.safeParse(entry)
+        return parsed.success ? [parsed.data] : []
+      }),
+    )
+
+export const whoamiAnswer = z.object({
+  bridge_bot: optionalText,
+  command_prefix: optionalText,
+  login_flows: listOf(z.object({ id: z.string(), name: text, description: text })),
+  logins: listOf(
+    z.object({
+      id: z.string(),
+      name: text,
+      profile: z.object({ phone: optionalText, name: optionalText }).nullish().catch(null),
+      state: z
+        .object({
+          state_event: optionalText,
+          reason: optionalText,
+          error: optionalText,
+          message: optionalText,
+        })
+        .nullish()
+        .catch(null),
+    }),
+  ),
+})
+export type Whoami = z.infer<typeof whoamiAnswer>
+
+const fieldSource = z.object({
+  type: z.string(),
+  name: text,
+  cookie_domain: optionalText,
+  request_url_regex: optionalText,
+})
+
+const displayStep = z.object({ type: z.string(), data: text, image_url: optionalText })
+
+const inputStep = z.object({
+  fields: z.array(
+    z.object({
+      id: z.string(),
+      type: text,
+      name: text,
+      description: text,
+      options: listOf(z.string()),
+      pattern: optionalText,
+      default_value: optionalText,
+    }),
+  ),
+  attachments: listOf(
+    z.object({
+      filename: text,
+      content: z.string(),
+      info: z.object({ mimetype: text }).catch({ mimetype: '' }).default({ mimetype: '' }),
+    }),
+  ),
+})
+
+const cookiesStep = z.object({
+  url: z.string(),
+  user_agent: optionalText,
+  extract_js: optionalText,
+  wait_for_url_pattern: optionalText,
+  fields: z.array(
+    z.object({
+      id: z.string(),
+      required: z.boolean().catch(true).default(true),
+      pattern: optionalText,
+      sources: listOf(fieldSource),
+    }),
+  ),
+})
+
+export const stepAnswer = z.object({
+  login_id: z.string().default(''),
+  type: z.string(),
+  step_id: z.string().default(''),
+  txn_id: optionalText,
+  instructions: text,
+  display_and_wait: displayStep.optional(),
+  user_input: inputStep.optional(),
+  cookies: cookiesStep.optional(),
+  complete: z.object({ user_login_id: z.string() }).optional(),
+})
+
+const contactAnswer = z.object({
+  id: text,
+  name: text,
+  identifiers: listOf(z.string()),
+  mxid: optionalText,
+  dm_room_mxid: optionalText,
+})
+export const contactsAnswer = z.object({ contacts: listOf(contactAnswer) })
+export { contactAnswer }
+
+/** @throws GatewayError bridge_error naming a kind of step that we can't take */
+export function loginStep(platform: string, answer: z.infer<typeof stepAnswer>): LoginStep {
+  const { type, display_and_wait: display, user_input: input, cookies, complete } = answer
+  const step = {
+    processId: answer.login_id,
+    stepId: answer.step_id,
+    txnId: answer.txn_id ?? null,
+    instructions: answer.instructions,
+  }
+  if (type === 'complete' && complete) return { kind: 'complete', loginId: complete.user_login_id }
+  if (type === 'display_and_wait' && display) {
+    return {
+      ...step,
+      kind: 'display',
+      display: displayKind(platform, display.type),
+      data: display.data,
+      imageUrl: display.image_url || null,
+    }
+  }
+  if (type === 'user_input' && input) {
+    const attachments = input.attachments.map(({ filename, content, info }) => ({
+      fileName: filename,
+      mimeType: info.mimetype,
+      content,
+    }))
+    return { ...step, kind: 'input', fields: input.fields.map(typedField), attachments }
+  }
+  if (type === 'cookies' && cookies) {
+    const page = {
+      url: cookies.url,
+      userAgent: cookies.user_agent || null,
+      extractJs: cookies.extract_js || null,
+      waitForUrlPattern: cookies.wait_for_url_pattern || null,
+    }
+    return { ...step, kind: 'cookies', fields: cookies.fields.map(cookieField), page }
+  }
+  throw new GatewayError(
+    'bridge_error',
+    `the ${platform} bridge asks for a login step of a kind that we don't know: ${type}`,
+  )
+}
+
+const DISPLAYS = ['qr', 'code', 'emoji', 'nothing'] as const
+
+function displayKind(platform: string, type: string): (typeof DISPLAYS)[number] {
+  const known = DISPLAYS.find(kind => kind === type)
+  if (known) return known
+  throw new GatewayError(
+    'bridge_error',
+    `the ${platform} bridge asks to display something of a kind that we don't know: ${type}`,
+  )
+}
+
+function typedField(field: z.infer<typeof inputStep>['fields'][number]): LoginField {
+  const { id, type, name, description, options, pattern, default_value: defaultValue } = field
+  return {
+    id,
+    type,
+    name: name || id,
+    description,
+    required: true,
+    options,
+    pattern: pattern || null,
+    defaultValue: defaultValue || null,
+    sources: [],
+  }
+}
+
+function cookieField(field: z.infer<typeof cookiesStep>['fields'][number]): LoginField {
+  const { id, required, pattern, sources } = field
+  return {
+    id,
+    type: 'cookie',
+    name: sources[0]?.name || id,
+    description: '',
+    required,
+    options: [],
+    pattern: pattern || null,
+    defaultValue: null,
+    sources: sources.map(({ type, name, cookie_domain, request_url_regex }) => ({
+      type,
+      name,
+      cookieDomain: cookie_domain || null,
+      requestUrlRegex: request_url_regex || null,
+    })),
+  }
+}
+
+export function bridgeLogin(login: Whoami['logins'][number]): BridgeLogin {
+  const { profile, state } = login
+  return {
+    id: login.id,
+    name: profile?.name || login.name || login.id,
+    phone: profile?.phone ?? null,
+    stateEvent: state?.state_event ?? null,
+    reason: state?.message || state?.error || state?.reason || null,
+  }
+}
+
+export function bridgeContact(contact: z.infer<typeof contactAnswer>): BridgeContact {
+  const tel = contact.identifiers.find(identifier => identifier.startsWith('tel:'))
+  return {
+    matrixUserId: contact.mxid ?? null,
+    name: contact.name || contact.id,
+    phone: tel ? tel.slice('tel:'.length).replace(/^\+/, '') : null,
+    roomId: contact.dm_room_mxid || null,
+  }
+}

@@ -1,0 +1,79 @@
+/** What it means to our callers when a bridge can't be reached or refuses. Its own words are kept: they are the reason people need. */
+import { z } from 'zod'
+import { GatewayError, messageOf } from '../domain/errors.ts'
+
+const errorAnswer = z.object({
+  errcode: z.string().catch('').default(''),
+  error: z.string().catch('').default(''),
+})
+
+/** bridgev2's own LOGIN_TIMED_OUT, and those of connectors such as FI.MAU.WHATSAPP.LOGIN_TIMEOUT. */
+const TIMEOUT_CODE = /TIME(D_)?_?OUT/
+/** The login stands on another step, or on one of another type. */
+const BAD_STATE = 'M_BAD_STATE'
+
+export function unreachable(platform: string, error: unknown, timeoutMs: number): GatewayError {
+  const name = error instanceof Error ? error.name : ''
+  if (name === 'TimeoutError') {
+    return new GatewayError(
+      'bridge_timeout',
+      `the ${platform} bridge didn't answer within ${timeoutMs / 1000} s`,
+    )
+  }
+  return new GatewayError(
+    'bridge_unavailable',
+    `the ${platform} bridge can't be reached (${messageOf(error)})`,
+  )
+}
+
+/** @param json the body of the refusal, if it has one */
+export function refusal(platform: string, status: number, json: unknown): GatewayError {
+  const { errcode, error } = saying(json)
+  const said = error || errcode || `HTTP ${status}`
+  if (errcode === 'M_UNRECOGNIZED' || status === 501) {
+    return new GatewayError('bridge_error', `the ${platform} bridge can't do this (${said})`)
+  }
+  if (status === 401 || errcode === 'M_UNKNOWN_TOKEN' || errcode === 'M_MISSING_TOKEN') {
+    return new GatewayError(
+      'bridge_error',
+      `the ${platform} bridge doesn't accept our provisioning secret (${said})`,
+    )
+  }
+  if (TIMEOUT_CODE.test(errcode)) return new GatewayError('bridge_timeout', `the ${platform} login: ${said}`)
+  // What a bridge says while its network is out of reach, and before anything was done.
+  if (status >= 500) return new GatewayError('bridge_unavailable', `the ${platform} bridge failed: ${said}`)
+  if (status === 404) return new GatewayError('not_found', `the ${platform} bridge found nothing (${said})`)
+  return new GatewayError('bridge_error', `the ${platform} bridge refused: ${said}`)
+}
+
+/** As `refusal`, for what a person typed: that it isn't accepted is the person's affair. */
+export function refusalOfInput(platform: string, status: number, json: unknown): GatewayError {
+  const { errcode, error } = saying(json)
+  const isAboutInput =
+    status >= 400 &&
+    status < 500 &&
+    status !== 401 &&
+    status !== 404 &&
+    status !== 410 &&
+    !TIMEOUT_CODE.test(errcode)
+  if (!isAboutInput || errcode === BAD_STATE) return refusal(platform, status, json)
+  return new GatewayError('bad_request', error || errcode || `HTTP ${status}`)
+}
+
+/** As `refusal`, for the start of a login, where a bridge without a network says no more than that something went wrong. */
+export function refusalOfStart(platform: string, status: number, json: unknown): GatewayError {
+  const meaning = refusal(platform, status, json)
+  if (meaning.code !== 'bridge_unavailable') return meaning
+  const said = saying(json).error || `HTTP ${status}`
+  const message = `the ${platform} bridge can't start a login, most likely as it can't reach its network (${said})`
+  return new GatewayError('bridge_unavailable', message)
+}
+
+/** Whether the refusal says that a login is there, but on another step. */
+export function isBadState(json: unknown): boolean {
+  return saying(json).errcode === BAD_STATE
+}
+
+function saying(json: unknown): z.infer<typeof errorAnswer> {
+  return errorAnswer.safeParse(json).data ?? { errcode: '', error: '' }
+}

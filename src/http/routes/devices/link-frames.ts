@@ -1,0 +1,27 @@
+/** What a client of the QR WebSocket may say: JSON frames that answer or cancel the link. */
+import { z } from 'zod'
+import { GatewayError } from '../../../domain/errors.ts'
+
+const linkFrame = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('input'), fields: z.record(z.string(), z.string()) }),
+  z.object({ type: z.literal('cancel') }),
+])
+export type LinkFrame = z.infer<typeof linkFrame>
+
+const EXPECTED =
+  'the frame: expected {"type": "input", "fields": {"<field>": "<text>"}} or {"type": "cancel"}, as JSON'
+
+/** @throws GatewayError bad_request */
+export function parseLinkFrame(frame: string | Uint8Array): LinkFrame {
+  const parsed = linkFrame.safeParse(typeof frame === 'string' ? jsonOf(frame) : undefined)
+  if (parsed.success) return parsed.data
+  throw new GatewayError('bad_request', EXPECTED)
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,109 @@
+/** What a person gives a login that asks for something: tied to the step's fields, and checked before the bridge sees it. */
+import { normaliseContact } from '../../domain/addresses.ts'
+import { GatewayError } from '../../domain/errors.ts'
+import type { LoginField } from '../../domain/login-steps.ts'
+
+type Inputs = Readonly<Record<string, string>>
+
+/** Longer than any cookie header that a browser sends, in characters. */
+const MAX_LENGTH = 32_768
+
+/**
+ * Ties what was given to the fields.
+ * @param inputs by a field's id, or by its type where only one field has it
+ * @returns by id
+ * @throws GatewayError bad_request naming an input that isn't asked for
+ */
+export function tiedToFields(fields: readonly LoginField[], inputs: Inputs): Record<string, string> {
+  const tied: Record<string, string> = {}
+  for (const [name, value] of Object.entries(inputs)) {
+    const field = fieldNamed(fields, name)
+    if (!field)
+      throw new GatewayError('bad_request', `${name}: this isn't asked for, expected ${namesOf(fields)}`)
+    tied[field.id] = value
+  }
+  return tied
+}
+
+/** What is known beforehand of these fields, by id. @param known by a field's id or type */
+export function knownOf(
+  fields: readonly LoginField[],
+  known: ReadonlyMap<string, string>,
+): Record<string, string> {
+  const asked = [...known].filter(([name]) => fieldNamed(fields, name) !== undefined)
+  return tiedToFields(fields, Object.fromEntries(asked))
+}
+
+/** Each known answer is given once: one that was wrong would be wrong again. */
+export function forget(fields: readonly LoginField[], known: Map<string, string>): void {
+  for (const name of known.keys()) if (fieldNamed(fields, name)) known.delete(name)
+}
+
+/** Whether the fields need nothing beyond these answers. */
+export function suffices(fields: readonly LoginField[], answers: Inputs): boolean {
+  return fields.every(field => Object.hasOwn(answers, field.id) || !isNeeded(field))
+}
+
+/**
+ * The values as the bridge wants them, with defaults where nothing was given.
+ * @param answers by field id
+ * @throws GatewayError bad_request naming a field that is missing or can't be right
+ */
+export function checkedAnswers(fields: readonly LoginField[], answers: Inputs): Record<string, string> {
+  const checked: Record<string, string> = {}
+  for (const field of fields) {
+    const given = Object.hasOwn(answers, field.id) ? answers[field.id] : field.defaultValue
+    if (given != null) checked[field.id] = checkedValue(field, given)
+    else if (field.required) throw new GatewayError('bad_request', `Missing required field: ${field.id}`)
+  }
+  return checked
+}
+
+export function namesOf(fields: readonly LoginField[]): string {
+  return fields.map(field => field.id).join(', ')
+}
+
+function isNeeded(field: LoginField): boolean {
+  return field.required && field.defaultValue === null
+}
+
+function fieldNamed(fields: readonly LoginField[], name: string): LoginField | undefined {
+  const byId = fields.find(field => field.id === name)
+  if (byId) return byId
+  const byType = fields.filter(field => field.type === name)
+  return byType.length === 1 ? byType[0] : undefined
+}
+
+function checkedValue(field: LoginField, given: string): string {
+  const value = normalised(field, given)
+  const expected = (what: string) => new GatewayError('bad_request', `${field.id}: expected ${what}`)
+  if (value.length > MAX_LENGTH) throw expected(`text of at most ${MAX_LENGTH} characters`)
+  if (value === '' && field.required) throw expected('text that is not empty')
+  if (field.options.length > 0 && !field.options.includes(value))
+    throw expected(`one of ${field.options.join(', ')}`)
+  if (field.pattern !== null && value !== '' && !matches(field.pattern, value))
+    throw expected(`something that matches ${field.pattern}`)
+  return value
+}
+
+function normalised({ type }: LoginField, given: string): string {
+  if (type === 'phone_number') return internationalNumber(given)
+  // Spaces around a code are an accident of copying; within a password they may be meant.
+  return type === 'password' || type === 'cookie' ? given : given.trim()
+}
+
+/** E.164, which is what bridges take (bridgev2's CleanPhoneNumber), from however people write it. */
+function internationalNumber(given: string): string {
+  const number = normaliseContact(given)
+  if (/^00[1-9]\d*$/.test(number)) return `+${number.slice(2)}`
+  return /^[1-9]\d*$/.test(number) ? `+${number}` : number
+}
+
+/** The patterns are Go's: one that JavaScript doesn't know is left to the bridge, which looks at the value as well. */
+function matches(pattern: string, value: string): boolean {
+  try {
+    return new RegExp(pattern, 'u').test(value)
+  } catch {
+    return true
+  }
+}
