@@ -1,0 +1,24 @@
+#!/bin/sh
+# Builds the bridge that the end-to-end tests use (tests/e2e/bridge) into .tools/testbridge/testbridge, unless it was built from the
+# same sources already. Needs Go, and a C compiler for SQLite.
+set -eu
+cd "$(dirname "$0")/../tests/e2e/bridge"
+target=../../../.tools/testbridge
+
+if ! command -v go >/dev/null 2>&1; then
+  echo 'building the test bridge needs Go 1.25 or newer: https://go.dev/dl' >&2
+  exit 1
+fi
+sources=$(find . -name '*.go' -o -name '*.yaml' -o -name 'go.*' | sort)
+# shellcheck disable=SC2086 # a list of files without blanks in their names
+stamp="$(go version) $(cat $sources | cksum)"
+if [ -x "$target/testbridge" ] && [ "$(cat "$target/stamp" 2>/dev/null)" = "$stamp" ]; then exit 0; fi
+
+echo 'building the test bridge' >&2
+mkdir -p "$target"
+mautrix=$(awk '$1 == "maunium.net/go/mautrix" { print $2; exit }' go.mod)
+# goolm: end-to-end encryption in Go, so that libolm isn't needed. Built aside, since tests may be using the one that is there.
+CGO_ENABLED=1 go build -tags goolm -trimpath -o "$target/testbridge.$$" \
+  -ldflags "-s -w -X maunium.net/go/mautrix.GoModVersion=$mautrix" .
+mv "$target/testbridge.$$" "$target/testbridge"
+printf '%s\n' "$stamp" >"$target/stamp"

@@ -1,0 +1,304 @@
+// Chats and users: what the bridge asks about them, and how it finds new ones.
+
+package connector
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"go.mau.fi/util/ptr"
+	"maunium.net/go/mautrix"
+	"maunium.net/go/mautrix/bridgev2"
+	"maunium.net/go/mautrix/bridgev2/database"
+	"maunium.net/go/mautrix/bridgev2/networkid"
+	"maunium.net/go/mautrix/bridgev2/simplevent"
+	"maunium.net/go/mautrix/event"
+
+	"testbridge/phonenet"
+)
+
+var (
+	_ bridgev2.IdentifierResolvingNetworkAPI = (*TestnetClient)(nil)
+	_ bridgev2.ContactListingNetworkAPI      = (*TestnetClient)(nil)
+	_ bridgev2.UserSearchingNetworkAPI       = (*TestnetClient)(nil)
+	_ bridgev2.GhostDMCreatingNetworkAPI     = (*TestnetClient)(nil)
+	_ bridgev2.GroupCreatingNetworkAPI       = (*TestnetClient)(nil)
+)
+
+// dmPortalKey is the key of the chat with an account: each login has a room of its own.
+func (c *TestnetClient) dmPortalKey(account string) networkid.PortalKey {
+	return networkid.PortalKey{ID: networkid.PortalID(account), Receiver: c.login.ID}
+}
+
+// groupPortalKey is the key of a group: its members share a room, unless the network or the configuration says that they don't.
+func (c *TestnetClient) groupPortalKey(group *phonenet.Group) networkid.PortalKey {
+	key := networkid.PortalKey{ID: networkid.PortalID(group.ID)}
+	if group.PerUser || c.main.Bridge.Config.SplitPortals {
+		key.Receiver = c.login.ID
+	}
+	return key
+}
+
+// portalKeyOf is the key of the chat that a message belongs to.
+func (c *TestnetClient) portalKeyOf(message *phonenet.Message) (networkid.PortalKey, error) {
+	if message.Group == "" {
+		return c.dmPortalKey(message.Chat(string(c.login.ID))), nil
+	}
+	group, err := c.main.Network.Group(message.Group)
+	if err != nil {
+		return networkid.PortalKey{}, err
+	}
+	return c.groupPortalKey(&group), nil
+}
+
+// isGroup tells by the shape of its id what a portal is.
+func isGroup(portal *bridgev2.Portal) bool {
+	return strings.HasSuffix(string(portal.ID), "@group")
+}
+
+func (c *TestnetClient) sender(account string) bridgev2.EventSender {
+	return bridgev2.EventSender{
+		IsFromMe:    account == string(c.login.ID),
+		SenderLogin: networkid.UserLoginID(account),
+		Sender:      networkid.UserID(account),
+	}
+}
+
+// GetChatInfo implements bridgev2.NetworkAPI.
+func (c *TestnetClient) GetChatInfo(_ context.Context, portal *bridgev2.Portal) (*bridgev2.ChatInfo, error) {
+	if !isGroup(portal) {
+		return c.dmInfo(string(portal.ID)), nil
+	}
+	group, err := c.main.Network.Group(string(portal.ID))
+	if err != nil {
+		return nil, err
+	}
+	return c.groupInfo(&group), nil
+}
+
+func (c *TestnetClient) dmInfo(other string) *bridgev2.ChatInfo {
+	return &bridgev2.ChatInfo{
+		Type: ptr.Ptr(database.RoomTypeDM),
+		Members: &bridgev2.ChatMemberList{
+			IsFull:      true,
+			OtherUserID: networkid.UserID(other),
+			MemberMap: bridgev2.ChatMemberMap{}.
+				Set(bridgev2.ChatMember{EventSender: c.sender(string(c.login.ID))}).
+				Set(bridgev2.ChatMember{EventSender: c.sender(other)}),
+		},
+		CanBackfill: true,
+	}
+}
+
+func (c *TestnetClient) groupInfo(group *phonenet.Group) *bridgev2.ChatInfo {
+	members := bridgev2.ChatMemberMap{}
+	for _, id := range group.Members {
+		member := bridgev2.ChatMember{EventSender: c.sender(id), PowerLevel: ptr.Ptr(0)}
+		if id == group.Owner {
+			member.PowerLevel = ptr.Ptr(50)
+		}
+		members.Set(member)
+	}
+	info := &bridgev2.ChatInfo{
+		Type:        ptr.Ptr(database.RoomTypeDefault),
+		Name:        &group.Name,
+		Topic:       &group.Topic,
+		Members:     &bridgev2.ChatMemberList{IsFull: true, TotalMemberCount: len(members), MemberMap: members},
+		CanBackfill: true,
+	}
+	if group.Avatar != nil {
+		info.Avatar = wrapAvatar(group.Avatar)
+	}
+	return info
+}
+
+func wrapAvatar(data []byte) *bridgev2.Avatar {
+	hash := sha256.Sum256(data)
+	return &bridgev2.Avatar{
+		ID:  networkid.AvatarID(hex.EncodeToString(hash[:16])),
+		Get: func(context.Context) ([]byte, error) { return data, nil },
+	}
+}
+
+// GetUserInfo implements bridgev2.NetworkAPI.
+func (c *TestnetClient) GetUserInfo(_ context.Context, ghost *bridgev2.Ghost) (*bridgev2.UserInfo, error) {
+	account, err := c.main.Network.Account(string(ghost.ID))
+	if err != nil {
+		return nil, err
+	}
+	return c.main.userInfo(account), nil
+}
+
+func (tc *TestnetConnector) userInfo(account phonenet.Account) *bridgev2.UserInfo {
+	info := &bridgev2.UserInfo{Name: ptr.Ptr(tc.Config.FormatDisplayname(account)), IsBot: ptr.Ptr(false)}
+	if account.Phone != "" {
+		info.Identifiers = append(info.Identifiers, "tel:"+account.Phone)
+	}
+	if account.Username != "" {
+		info.Identifiers = append(info.Identifiers, "testnet:"+account.Username)
+	}
+	if account.Avatar != nil {
+		info.Avatar = wrapAvatar(account.Avatar)
+	}
+	return info
+}
+
+// identifierShape is what could be a number, a UUID or a username.
+var identifierShape = regexp.MustCompile(`^(\+?[0-9 ()-]{5,24}|@?[A-Za-z0-9_.]{3,32}|[0-9a-f-]{36})$`)
+
+// ResolveIdentifier implements bridgev2.IdentifierResolvingNetworkAPI: numbers, UUIDs and usernames.
+func (c *TestnetClient) ResolveIdentifier(ctx context.Context, identifier string, _ bool) (*bridgev2.ResolveIdentifierResponse, error) {
+	if !identifierShape.MatchString(identifier) {
+		return nil, bridgev2.WrapRespErr(errors.New("that is neither a phone number nor a username"), mautrix.MInvalidParam)
+	} else if _, err := c.ready(); err != nil {
+		return nil, err
+	}
+	account, err := c.main.Network.Account(identifier)
+	if err != nil {
+		return nil, bridgev2.WrapRespErr(fmt.Errorf("the server said %s is not on Testnet", identifier), mautrix.MNotFound)
+	}
+	return c.resolved(ctx, account)
+}
+
+func (c *TestnetClient) resolved(ctx context.Context, account phonenet.Account) (*bridgev2.ResolveIdentifierResponse, error) {
+	userID := networkid.UserID(account.ID)
+	ghost, err := c.main.Bridge.GetGhostByID(ctx, userID)
+	if err != nil {
+		return nil, fmt.Errorf("failed to get ghost: %w", err)
+	}
+	return &bridgev2.ResolveIdentifierResponse{
+		Ghost:    ghost,
+		UserID:   userID,
+		UserInfo: c.main.userInfo(account),
+		Chat:     c.dm(account.ID),
+	}, nil
+}
+
+func (c *TestnetClient) dm(account string) *bridgev2.CreateChatResponse {
+	return &bridgev2.CreateChatResponse{PortalKey: c.dmPortalKey(account), PortalInfo: c.dmInfo(account)}
+}
+
+// CreateChatWithGhost implements bridgev2.GhostDMCreatingNetworkAPI.
+func (c *TestnetClient) CreateChatWithGhost(_ context.Context, ghost *bridgev2.Ghost) (*bridgev2.CreateChatResponse, error) {
+	account, err := c.main.Network.Account(string(ghost.ID))
+	if err != nil {
+		return nil, bridgev2.WrapRespErr(err, mautrix.MNotFound)
+	}
+	return c.dm(account.ID), nil
+}
+
+// GetContactList implements bridgev2.ContactListingNetworkAPI.
+func (c *TestnetClient) GetContactList(ctx context.Context) ([]*bridgev2.ResolveIdentifierResponse, error) {
+	if _, err := c.ready(); err != nil {
+		return nil, err
+	}
+	contacts, err := c.main.Network.Contacts(string(c.login.ID))
+	if err != nil {
+		return nil, err
+	}
+	return c.allResolved(ctx, contacts)
+}
+
+// SearchUsers implements bridgev2.UserSearchingNetworkAPI.
+func (c *TestnetClient) SearchUsers(ctx context.Context, query string) ([]*bridgev2.ResolveIdentifierResponse, error) {
+	if _, err := c.ready(); err != nil {
+		return nil, err
+	}
+	return c.allResolved(ctx, c.main.Network.Search(query))
+}
+
+func (c *TestnetClient) allResolved(ctx context.Context, accounts []phonenet.Account) ([]*bridgev2.ResolveIdentifierResponse, error) {
+	responses := make([]*bridgev2.ResolveIdentifierResponse, len(accounts))
+	for i, account := range accounts {
+		response, err := c.resolved(ctx, account)
+		if err != nil {
+			return nil, err
+		}
+		responses[i] = response
+	}
+	return responses, nil
+}
+
+// CreateGroup implements bridgev2.GroupCreatingNetworkAPI.
+func (c *TestnetClient) CreateGroup(_ context.Context, params *bridgev2.GroupCreateParams) (*bridgev2.CreateChatResponse, error) {
+	session, err := c.ready()
+	if err != nil {
+		return nil, err
+	}
+	request := phonenet.NewGroup{Owner: string(c.login.ID), Name: ptr.Val(params.Name).Name, Topic: ptr.Val(params.Topic).Topic}
+	for _, participant := range params.Participants {
+		request.Members = append(request.Members, string(participant))
+	}
+	group, err := c.main.Network.CreateGroup(request, session.Token)
+	if err != nil {
+		return nil, bridgev2.WrapRespErr(err, mautrix.MInvalidParam)
+	}
+	return &bridgev2.CreateChatResponse{PortalKey: c.groupPortalKey(&group), PortalInfo: c.groupInfo(&group)}, nil
+}
+
+// syncChatsOnce makes portals for the chats that were there before the login.
+func (c *TestnetClient) syncChatsOnce(ctx context.Context) {
+	if c.metadata().ChatsSynced || !c.main.Config.SyncChatsOnLogin {
+		return
+	}
+	latest := c.main.Network.Latest(string(c.login.ID))
+	for _, group := range c.main.Network.Groups(string(c.login.ID)) {
+		c.queueResync(c.groupPortalKey(&group), c.groupInfo(&group), latest[group.ID])
+		delete(latest, group.ID)
+	}
+	for account, at := range latest {
+		if c.main.ValidateUserID(networkid.UserID(account)) {
+			c.queueResync(c.dmPortalKey(account), c.dmInfo(account), at)
+		}
+	}
+	c.metadata().ChatsSynced = true
+	if err := c.login.Save(ctx); err != nil {
+		c.login.Log.Err(err).Msg("Failed to save that chats are synced")
+	}
+}
+
+// queueResync lets the bridge make a portal, or bring it up to date, and fetch the messages that it lacks.
+func (c *TestnetClient) queueResync(key networkid.PortalKey, info *bridgev2.ChatInfo, latest time.Time) {
+	c.login.QueueRemoteEvent(&simplevent.ChatResync{
+		EventMeta:       simplevent.EventMeta{Type: bridgev2.RemoteEventChatResync, PortalKey: key, CreatePortal: true},
+		ChatInfo:        info,
+		LatestMessageTS: latest,
+	})
+}
+
+// handleGroup follows the changes of a group.
+func (c *TestnetClient) handleGroup(change phonenet.Event) {
+	self := string(c.login.ID)
+	if slices.Contains(change.Joined, self) {
+		c.queueResync(c.groupPortalKey(change.Group), c.groupInfo(change.Group), time.Time{})
+		return
+	}
+	members := bridgev2.ChatMemberMap{}
+	for _, id := range change.Joined {
+		members.Set(bridgev2.ChatMember{EventSender: c.sender(id), Membership: event.MembershipJoin})
+	}
+	for _, id := range change.Left {
+		members.Set(bridgev2.ChatMember{EventSender: c.sender(id), Membership: event.MembershipLeave})
+	}
+	info := c.groupInfo(change.Group)
+	info.Members = nil
+	c.login.QueueRemoteEvent(&simplevent.ChatInfoChange{
+		EventMeta: simplevent.EventMeta{
+			Type:      bridgev2.RemoteEventChatInfoChange,
+			PortalKey: c.groupPortalKey(change.Group),
+			Sender:    c.sender(change.By),
+			Timestamp: change.At,
+		},
+		ChatInfoChange: &bridgev2.ChatInfoChange{
+			ChatInfo:      info,
+			MemberChanges: &bridgev2.ChatMemberList{MemberMap: members},
+		},
+	})
+}

@@ -1,0 +1,58 @@
+// The network-specific section of the bridge's configuration.
+
+package connector
+
+import (
+	_ "embed"
+	"strings"
+	"text/template"
+
+	up "go.mau.fi/util/configupgrade"
+	"gopkg.in/yaml.v3"
+
+	"testbridge/phonenet"
+)
+
+// ExampleConfig is the section as the example configuration has it.
+//
+//go:embed example-config.yaml
+var ExampleConfig string
+
+// Config is the section.
+type Config struct {
+	DisplaynameTemplate string `yaml:"displayname_template"`
+	SyncChatsOnLogin    bool   `yaml:"sync_chats_on_login"`
+
+	displaynameTemplate *template.Template
+}
+
+type plainConfig Config
+
+// UnmarshalYAML also compiles the template, so that a mistake in it stops the bridge at its start.
+func (c *Config) UnmarshalYAML(node *yaml.Node) error {
+	if err := node.Decode((*plainConfig)(c)); err != nil {
+		return err
+	}
+	var err error
+	c.displaynameTemplate, err = template.New("displayname").Parse(c.DisplaynameTemplate)
+	return err
+}
+
+// FormatDisplayname returns what an account is called on Matrix.
+func (c *Config) FormatDisplayname(account phonenet.Account) string {
+	var name strings.Builder
+	if err := c.displaynameTemplate.Execute(&name, account); err != nil {
+		return account.Name
+	}
+	return name.String()
+}
+
+func upgradeConfig(helper up.Helper) {
+	helper.Copy(up.Str, "displayname_template")
+	helper.Copy(up.Bool, "sync_chats_on_login")
+}
+
+// GetConfig implements bridgev2.NetworkConnector.
+func (tc *TestnetConnector) GetConfig() (string, any, up.Upgrader) {
+	return ExampleConfig, &tc.Config, up.SimpleUpgrader(upgradeConfig)
+}

@@ -1,0 +1,106 @@
+// Package connector connects bridgev2 to the network of package phonenet.
+package connector
+
+import (
+	"context"
+	"regexp"
+
+	"github.com/google/uuid"
+	"maunium.net/go/mautrix/bridgev2"
+	"maunium.net/go/mautrix/bridgev2/commands"
+	"maunium.net/go/mautrix/bridgev2/database"
+	"maunium.net/go/mautrix/bridgev2/networkid"
+
+	"testbridge/phonenet"
+)
+
+// TestnetConnector is the bridge's side of the network as a whole.
+type TestnetConnector struct {
+	// Network must be set before the bridge starts.
+	Network *phonenet.Network
+	Config  Config
+	Bridge  *bridgev2.Bridge
+}
+
+var (
+	_ bridgev2.NetworkConnector            = (*TestnetConnector)(nil)
+	_ bridgev2.IdentifierValidatingNetwork = (*TestnetConnector)(nil)
+)
+
+// Init implements bridgev2.NetworkConnector.
+func (tc *TestnetConnector) Init(bridge *bridgev2.Bridge) {
+	tc.Bridge = bridge
+	bridge.Commands.(*commands.Processor).AddHandlers(cmdJoin, cmdResolveLink)
+}
+
+// Start implements bridgev2.NetworkConnector. There is nothing to start: the network is there already.
+func (tc *TestnetConnector) Start(context.Context) error {
+	return nil
+}
+
+// GetName implements bridgev2.NetworkConnector.
+func (tc *TestnetConnector) GetName() bridgev2.BridgeName {
+	return bridgev2.BridgeName{
+		DisplayName:          "Testnet",
+		NetworkURL:           "https://testnet.example",
+		NetworkIcon:          "mxc://testnet.example/icon",
+		NetworkID:            "testnet",
+		BeeperBridgeType:     "testnet",
+		DefaultPort:          29399,
+		DefaultCommandPrefix: "!test",
+	}
+}
+
+// UserLoginMetadata is what the bridge keeps of a login.
+type UserLoginMetadata struct {
+	// Token is the session's; empty when the network logged the device out.
+	Token string `json:"token"`
+	// ChatsSynced says that the chats that were there at the login have portals.
+	ChatsSynced bool `json:"chats_synced"`
+}
+
+// GetDBMetaTypes implements bridgev2.NetworkConnector.
+func (tc *TestnetConnector) GetDBMetaTypes() database.MetaTypes {
+	return database.MetaTypes{UserLogin: func() any { return &UserLoginMetadata{} }}
+}
+
+// GetCapabilities implements bridgev2.NetworkConnector.
+func (tc *TestnetConnector) GetCapabilities() *bridgev2.NetworkGeneralCapabilities {
+	return &bridgev2.NetworkGeneralCapabilities{
+		Provisioning: bridgev2.ProvisioningCapabilities{
+			ResolveIdentifier: bridgev2.ResolveIdentifierCapabilities{
+				CreateDM:       true,
+				LookupPhone:    true,
+				LookupUsername: true,
+				ContactList:    true,
+				Search:         true,
+			},
+			GroupCreation: map[string]bridgev2.GroupTypeCapabilities{
+				"group": {
+					TypeDescription: "a group chat",
+					Name:            bridgev2.GroupFieldCapability{Allowed: true, Required: true, MinLength: 1, MaxLength: 100},
+					Topic:           bridgev2.GroupFieldCapability{Allowed: true, MaxLength: 500},
+					Participants:    bridgev2.GroupFieldCapability{Allowed: true, MaxLength: 1000},
+				},
+			},
+		},
+	}
+}
+
+// GetBridgeInfoVersion implements bridgev2.NetworkConnector.
+func (tc *TestnetConnector) GetBridgeInfoVersion() (info, capabilities int) {
+	return 1, 1
+}
+
+var phoneUserID = regexp.MustCompile(`^[1-9][0-9]{4,14}$`)
+
+// ValidateUserID implements bridgev2.IdentifierValidatingNetwork: a user id is the digits of a number, or a UUID.
+func (tc *TestnetConnector) ValidateUserID(id networkid.UserID) bool {
+	return phoneUserID.MatchString(string(id)) || uuid.Validate(string(id)) == nil
+}
+
+// LoadUserLogin implements bridgev2.NetworkConnector.
+func (tc *TestnetConnector) LoadUserLogin(_ context.Context, login *bridgev2.UserLogin) error {
+	login.Client = &TestnetClient{main: tc, login: login}
+	return nil
+}

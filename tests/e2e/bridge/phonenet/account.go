@@ -1,0 +1,225 @@
+// Accounts: who can be reached on the network, and what they need to prove who they are.
+
+package phonenet
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+// Account is someone on the network, with a phone in hand.
+type Account struct {
+	// ID is the digits of the phone number, or a UUID for an account that was made opaque or has no number.
+	ID       string `json:"id"`
+	Phone    string `json:"phone,omitempty"` // E.164, with the plus sign
+	Username string `json:"username,omitempty"`
+	Name     string `json:"name"`
+	Avatar   []byte `json:"avatar,omitempty"`
+	// LoginCode is what the network sends to the phone when someone logs in with its number.
+	LoginCode string `json:"login_code"`
+	// Password is asked for after the code, unless it is empty.
+	Password string `json:"password,omitempty"`
+	// Cookies prove to the network's web page who someone is.
+	Cookies Cookies `json:"cookies"`
+	// Contacts are the accounts in the address book.
+	Contacts []string `json:"contacts,omitempty"`
+	// AutoReceipts is what the phone answers to a message by itself.
+	AutoReceipts ReceiptKind `json:"auto_receipts,omitempty"`
+
+	outcomes []Outcome
+	events   []Event
+}
+
+// Cookies are what a browser holds after a login at the network's web page.
+type Cookies struct {
+	Session string `json:"session"`
+	CSRF    string `json:"csrf"`
+}
+
+// NewAccount is what is needed to make an account. Either Phone or Username must be given; what else is missing is made up.
+type NewAccount struct {
+	Phone        string      `json:"phone"`
+	Username     string      `json:"username"`
+	Name         string      `json:"name"`
+	Avatar       []byte      `json:"avatar"`
+	Opaque       bool        `json:"opaque"`
+	LoginCode    string      `json:"login_code"`
+	Password     string      `json:"password"`
+	Contacts     []string    `json:"contacts"`
+	AutoReceipts ReceiptKind `json:"auto_receipts"`
+}
+
+// CreateAccount makes an account.
+func (n *Network) CreateAccount(request NewAccount) (Account, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	account := &Account{
+		Username:     strings.TrimPrefix(request.Username, "@"),
+		Name:         request.Name,
+		Avatar:       request.Avatar,
+		LoginCode:    cmp.Or(request.LoginCode, randomDigits(6)),
+		Password:     request.Password,
+		Cookies:      Cookies{Session: randomHex(16), CSRF: randomHex(8)},
+		AutoReceipts: request.AutoReceipts,
+	}
+	digits := digitsOf(request.Phone)
+	switch {
+	case request.Phone != "" && digits == "":
+		return Account{}, fmt.Errorf("%w: %q isn't a telephone number", ErrInvalid, request.Phone)
+	case request.Phone == "" && account.Username == "":
+		return Account{}, fmt.Errorf("%w: an account needs a phone or a username", ErrInvalid)
+	case request.Phone != "" && n.find("+"+digits) != nil:
+		return Account{}, fmt.Errorf("%w: the number %s", ErrConflict, request.Phone)
+	case account.Username != "" && n.find("@"+account.Username) != nil:
+		return Account{}, fmt.Errorf("%w: the username %s", ErrConflict, account.Username)
+	case !request.AutoReceipts.valid():
+		return Account{}, fmt.Errorf("%w: auto_receipts is one of %q, %q", ErrInvalid, ReceiptDelivered, ReceiptRead)
+	}
+	if digits != "" {
+		account.Phone = "+" + digits
+	}
+	if account.ID = digits; digits == "" || request.Opaque {
+		account.ID = uuid.NewString()
+	}
+	account.Name = cmp.Or(account.Name, account.Phone, account.Username)
+	contacts, err := n.accountIDs(request.Contacts)
+	if err != nil {
+		return Account{}, err
+	}
+	account.Contacts = contacts
+	n.accounts[account.ID] = account
+	return n.saved(account)
+}
+
+// AccountChange says what to change of an account; what is nil stays.
+type AccountChange struct {
+	Name         *string      `json:"name"`
+	Avatar       []byte       `json:"avatar"`
+	LoginCode    *string      `json:"login_code"`
+	Password     *string      `json:"password"`
+	Contacts     []string     `json:"contacts"`
+	AutoReceipts *ReceiptKind `json:"auto_receipts"`
+}
+
+// ChangeAccount changes an account.
+func (n *Network) ChangeAccount(identifier string, change AccountChange) (Account, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	account, err := n.account(identifier)
+	if err != nil {
+		return Account{}, err
+	}
+	if change.AutoReceipts != nil && !change.AutoReceipts.valid() {
+		return Account{}, fmt.Errorf("%w: auto_receipts is one of %q, %q", ErrInvalid, ReceiptDelivered, ReceiptRead)
+	}
+	if change.Contacts != nil {
+		contacts, err := n.accountIDs(change.Contacts)
+		if err != nil {
+			return Account{}, err
+		}
+		account.Contacts = contacts
+	}
+	setIfGiven(&account.Name, change.Name)
+	setIfGiven(&account.LoginCode, change.LoginCode)
+	setIfGiven(&account.Password, change.Password)
+	setIfGiven(&account.AutoReceipts, change.AutoReceipts)
+	if change.Avatar != nil {
+		account.Avatar = change.Avatar
+	}
+	return n.saved(account)
+}
+
+func setIfGiven[T any](target, value *T) {
+	if value != nil {
+		*target = *value
+	}
+}
+
+func (n *Network) saved(account *Account) (Account, error) {
+	n.notify()
+	return *account, n.journal.write(recordAccount, account.ID, account)
+}
+
+// Accounts returns all accounts, ordered by id.
+func (n *Network) Accounts() []Account {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	accounts := make([]Account, 0, len(n.accounts))
+	for _, id := range slices.Sorted(maps.Keys(n.accounts)) {
+		accounts = append(accounts, *n.accounts[id])
+	}
+	return accounts
+}
+
+// Account finds an account by its id, its number in any notation, or its username with or without the at sign.
+func (n *Network) Account(identifier string) (Account, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	account, err := n.account(identifier)
+	if err != nil {
+		return Account{}, err
+	}
+	return *account, nil
+}
+
+func (n *Network) account(identifier string) (*Account, error) {
+	if account := n.find(identifier); account != nil {
+		return account, nil
+	}
+	return nil, fmt.Errorf("%w: account %q", ErrNotFound, identifier)
+}
+
+func (n *Network) find(identifier string) *Account {
+	if account, ok := n.accounts[identifier]; ok {
+		return account
+	}
+	digits, username := digitsOf(identifier), strings.TrimPrefix(identifier, "@")
+	for _, account := range n.accounts {
+		if digits != "" && account.Phone == "+"+digits || username != "" && account.Username == username {
+			return account
+		}
+	}
+	return nil
+}
+
+func (n *Network) accountIDs(identifiers []string) ([]string, error) {
+	ids := make([]string, 0, len(identifiers))
+	for _, identifier := range identifiers {
+		account, err := n.account(identifier)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(ids, account.ID) {
+			ids = append(ids, account.ID)
+		}
+	}
+	return ids, nil
+}
+
+// Contacts returns the address book of an account.
+func (n *Network) Contacts(id string) ([]Account, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	account, err := n.account(id)
+	if err != nil {
+		return nil, err
+	}
+	contacts := make([]Account, 0, len(account.Contacts))
+	for _, contact := range account.Contacts {
+		contacts = append(contacts, *n.accounts[contact])
+	}
+	return contacts, nil
+}
+
+// Search returns the accounts whose name, username or number contains the text, ordered by id.
+func (n *Network) Search(text string) []Account {
+	text = strings.ToLower(strings.TrimPrefix(text, "@"))
+	return slices.DeleteFunc(n.Accounts(), func(account Account) bool {
+		return !strings.Contains(strings.ToLower(account.Name+"\n"+account.Username+"\n"+account.Phone), text)
+	})
+}

@@ -1,0 +1,80 @@
+// Events: what a phone and the devices linked to it are told.
+
+package phonenet
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// EventKind says what an event is about.
+type EventKind string
+
+// The kinds of event.
+const (
+	EventMessage    EventKind = "message"
+	EventEdit       EventKind = "edit"
+	EventDelete     EventKind = "delete"
+	EventReaction   EventKind = "reaction"
+	EventReceipt    EventKind = "receipt"
+	EventTyping     EventKind = "typing"
+	EventGroup      EventKind = "group"
+	EventAnswer     EventKind = "answer"     // to a message that was held; only for the session that sent it
+	EventConnection EventKind = "connection" // only for sessions
+)
+
+// Event is something that happened.
+type Event struct {
+	// Seq counts the events of one phone, from 1.
+	Seq  int       `json:"seq"`
+	Kind EventKind `json:"kind"`
+	At   time.Time `json:"timestamp"`
+	// By is who did it.
+	By        string      `json:"by"`
+	Message   *Message    `json:"message,omitempty"` // as it is afterwards
+	Emoji     string      `json:"emoji,omitempty"`
+	Receipt   ReceiptKind `json:"receipt,omitempty"`
+	Typing    *bool       `json:"typing,omitempty"`
+	ChatGroup string      `json:"group_id,omitempty"` // of a typing notice
+	Group     *Group      `json:"group,omitempty"`    // as it is afterwards
+	Joined    []string    `json:"joined,omitempty"`
+	Left      []string    `json:"left,omitempty"`
+
+	Connection Connection `json:"-"`
+	Refusal    *Refusal   `json:"-"`
+}
+
+// publish tells phones, and the devices linked to them, except the one through which it came. The lock is held.
+func (n *Network) publish(event Event, told []string, through string) {
+	event.At = now()
+	for _, id := range told {
+		account := n.accounts[id]
+		logged := event
+		logged.Seq = len(account.events) + 1
+		if logged.Message != nil {
+			logged.Message = logged.Message.withoutData()
+		}
+		account.events = append(account.events, logged)
+		if session := n.sessionOf(id); session != nil && session.Token != through {
+			session.enqueue(event)
+		}
+	}
+	n.notify()
+}
+
+// Events returns what a phone was told after the event with the given number. It waits until there are enough or the context ends.
+func (n *Network) Events(ctx context.Context, owner string, after, count int) ([]Event, error) {
+	n.mu.Lock()
+	account, err := n.account(owner)
+	n.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	events := []Event{}
+	n.wait(ctx, func() bool {
+		events = slices.Clone(account.events[min(max(after, 0), len(account.events)):])
+		return len(events) >= count
+	})
+	return events, nil
+}

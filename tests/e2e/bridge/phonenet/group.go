@@ -1,0 +1,197 @@
+// Groups: their members, names and invite links.
+
+package phonenet
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// InviteLinkPrefix is how every invite link begins.
+const InviteLinkPrefix = "https://join.testnet.example/"
+
+// ErrInviteLinkInvalid says that an invite link leads nowhere.
+var ErrInviteLinkInvalid = errors.New("that group invite link is not valid")
+
+// ErrInviteLinkRevoked says that an invite link leads nowhere any more.
+var ErrInviteLinkRevoked = errors.New("that group invite link has been revoked")
+
+// Group is a chat of several accounts.
+type Group struct {
+	ID      string   `json:"id"`
+	Name    string   `json:"name"`
+	Topic   string   `json:"topic,omitempty"`
+	Avatar  []byte   `json:"avatar,omitempty"`
+	Owner   string   `json:"owner"`
+	Members []string `json:"members"`
+	// PerUser says that each member has a copy of the chat of their own, as in the small groups of some networks.
+	PerUser    bool     `json:"per_user,omitempty"`
+	InviteLink string   `json:"invite_link"`
+	Revoked    []string `json:"revoked_links,omitempty"`
+}
+
+// NewGroup is what is needed to make a group.
+type NewGroup struct {
+	Name    string   `json:"name"`
+	Topic   string   `json:"topic"`
+	Avatar  []byte   `json:"avatar"`
+	Owner   string   `json:"owner"`
+	Members []string `json:"members"`
+	PerUser bool     `json:"per_user"`
+}
+
+// CreateGroup makes a group of its owner and the members. The session, if any, is the device through which the owner does it.
+func (n *Network) CreateGroup(request NewGroup, through string) (Group, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	members, err := n.accountIDs(append([]string{request.Owner}, request.Members...))
+	if err != nil {
+		return Group{}, err
+	}
+	group := &Group{
+		ID:         randomDigits(18) + "@group",
+		Name:       request.Name,
+		Topic:      request.Topic,
+		Avatar:     request.Avatar,
+		Owner:      members[0],
+		Members:    members,
+		PerUser:    request.PerUser,
+		InviteLink: newInviteLink(),
+	}
+	n.groups[group.ID] = group
+	return n.changedGroup(group, Event{By: group.Owner, Joined: members}, through)
+}
+
+func newInviteLink() string {
+	return InviteLinkPrefix + randomHex(11)
+}
+
+// GroupChange says what to change of a group; what is nil stays.
+type GroupChange struct {
+	Name   *string  `json:"name"`
+	Topic  *string  `json:"topic"`
+	Avatar []byte   `json:"avatar"`
+	Add    []string `json:"add"`
+	Remove []string `json:"remove"`
+	// ResetInviteLink revokes the invite link and makes a new one.
+	ResetInviteLink bool `json:"reset_invite_link"`
+}
+
+// ChangeGroup changes a group, in the name of its owner.
+func (n *Network) ChangeGroup(id string, change GroupChange) (Group, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	group, err := n.group(id)
+	if err != nil {
+		return Group{}, err
+	}
+	add, err := n.accountIDs(change.Add)
+	if err != nil {
+		return Group{}, err
+	}
+	remove, err := n.accountIDs(change.Remove)
+	if err != nil {
+		return Group{}, err
+	}
+	setIfGiven(&group.Name, change.Name)
+	setIfGiven(&group.Topic, change.Topic)
+	if change.Avatar != nil {
+		group.Avatar = change.Avatar
+	}
+	if change.ResetInviteLink {
+		group.Revoked = append(group.Revoked, group.InviteLink)
+		group.InviteLink = newInviteLink()
+	}
+	add = slices.DeleteFunc(add, func(id string) bool { return slices.Contains(group.Members, id) })
+	remove = slices.DeleteFunc(remove, func(id string) bool { return !slices.Contains(group.Members, id) })
+	group.Members = append(slices.Clone(group.Members), add...)
+	// Those who are removed are told as well, and so leave the list only afterwards.
+	event := Event{By: group.Owner, Joined: add, Left: remove}
+	left := slices.Clone(group.Members)
+	group.Members = slices.DeleteFunc(slices.Clone(group.Members), func(id string) bool { return slices.Contains(remove, id) })
+	return n.changedGroupTold(group, event, left, "")
+}
+
+func (n *Network) changedGroup(group *Group, event Event, through string) (Group, error) {
+	return n.changedGroupTold(group, event, group.Members, through)
+}
+
+func (n *Network) changedGroupTold(group *Group, event Event, told []string, through string) (Group, error) {
+	copied := *group
+	event.Kind, event.Group = EventGroup, &copied
+	n.publish(event, told, through)
+	return copied, n.journal.write(recordGroup, group.ID, group)
+}
+
+// Groups returns all groups, ordered by id; with an account only those that it is a member of.
+func (n *Network) Groups(member string) []Group {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	groups := []Group{}
+	for _, id := range slices.Sorted(maps.Keys(n.groups)) {
+		if member == "" || slices.Contains(n.groups[id].Members, member) {
+			groups = append(groups, *n.groups[id])
+		}
+	}
+	return groups
+}
+
+// Group returns a group.
+func (n *Network) Group(id string) (Group, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	group, err := n.group(id)
+	if err != nil {
+		return Group{}, err
+	}
+	return *group, nil
+}
+
+func (n *Network) group(id string) (*Group, error) {
+	if group, ok := n.groups[id]; ok {
+		return group, nil
+	}
+	return nil, fmt.Errorf("%w: group %q", ErrNotFound, id)
+}
+
+// GroupByLink returns the group that an invite link leads to.
+func (n *Network) GroupByLink(link string) (Group, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	group, err := n.groupByLink(link)
+	if err != nil {
+		return Group{}, err
+	}
+	return *group, nil
+}
+
+func (n *Network) groupByLink(link string) (*Group, error) {
+	link = strings.TrimRight(link, "/")
+	for _, group := range n.groups {
+		if group.InviteLink == link {
+			return group, nil
+		}
+		if slices.Contains(group.Revoked, link) {
+			return nil, ErrInviteLinkRevoked
+		}
+	}
+	return nil, ErrInviteLinkInvalid
+}
+
+// JoinByLink makes an account a member of the group that an invite link leads to. Joining twice does nothing.
+func (n *Network) JoinByLink(account, link string) (Group, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	group, err := n.groupByLink(link)
+	if err != nil {
+		return Group{}, err
+	}
+	if slices.Contains(group.Members, account) {
+		return *group, nil
+	}
+	group.Members = append(slices.Clone(group.Members), account)
+	return n.changedGroup(group, Event{By: account, Joined: []string{account}}, "")
+}

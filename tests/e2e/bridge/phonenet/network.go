@@ -1,0 +1,181 @@
+// Package phonenet is a telephone network that lives in memory: accounts with phones, chats between them, groups, and devices that
+// are linked to an account. It knows nothing of Matrix. A linked device (a bridge login) talks to it through a [Session]; whoever
+// plays the people behind the phones does so through the methods of [Network].
+package phonenet
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math/big"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+)
+
+var (
+	// ErrNotFound says that there is no such account, group, message or pairing.
+	ErrNotFound = errors.New("not found")
+	// ErrConflict says that what was to be made exists already.
+	ErrConflict = errors.New("exists already")
+	// ErrInvalid says that a request makes no sense.
+	ErrInvalid = errors.New("invalid request")
+	// ErrUnreachable says that the network can't be reached at the moment.
+	ErrUnreachable = errors.New("the network can't be reached")
+	// ErrLoggedOut says that the network doesn't accept the session any more.
+	ErrLoggedOut = errors.New("this device is logged out")
+	// ErrNotConnected says that the session has no connection at the moment.
+	ErrNotConnected = errors.New("not connected to the network")
+)
+
+// Settings are the properties of the network as a whole.
+type Settings struct {
+	// Down says that nobody can reach the network.
+	Down bool `json:"down"`
+	// QRCount is how many QR codes a pairing shows, one after the other, before it times out.
+	QRCount int `json:"qr_count"`
+	// QRIntervalMS is how long each is valid, in milliseconds. A pairing code is valid as long as all QR codes together.
+	QRIntervalMS int `json:"qr_interval_ms"`
+}
+
+// DefaultSettings are like those of a well-known network.
+var DefaultSettings = Settings{QRCount: 6, QRIntervalMS: 20_000}
+
+// Network is all there is. Its zero value isn't usable: see [Open].
+type Network struct {
+	mu       sync.Mutex
+	settings Settings
+	accounts map[string]*Account
+	groups   map[string]*Group
+	messages map[string]*Message
+	timeline []*Message // in the order of acceptance
+	sessions map[string]*Session
+	pairings map[string]*Pairing
+	// changed is closed, and replaced, whenever anything happens.
+	changed chan struct{}
+	journal *journal
+}
+
+// Open returns the network that is recorded in the file, or an empty one. With an empty path nothing is recorded.
+func Open(journalPath string) (*Network, error) {
+	n := &Network{changed: make(chan struct{})}
+	n.clear()
+	j, err := openJournal(journalPath, n.restore)
+	if err != nil {
+		return nil, err
+	}
+	n.journal = j
+	return n, nil
+}
+
+func (n *Network) clear() {
+	n.settings = DefaultSettings
+	n.accounts = make(map[string]*Account)
+	n.groups = make(map[string]*Group)
+	n.messages = make(map[string]*Message)
+	n.timeline = nil
+	n.sessions = make(map[string]*Session)
+	n.pairings = make(map[string]*Pairing)
+}
+
+// Reset forgets everything. Every linked device is logged out.
+func (n *Network) Reset() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, session := range n.sessions {
+		session.revoke("the network was reset")
+	}
+	for _, pairing := range n.pairings {
+		pairing.finish("", "", ErrPairingDenied)
+	}
+	n.clear()
+	n.notify()
+	return n.journal.reset()
+}
+
+// Settings returns the settings in force.
+func (n *Network) Settings() Settings {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.settings
+}
+
+// SetSettings puts new settings in force. Devices lose their connection when the network goes down, and get it back afterwards.
+func (n *Network) SetSettings(settings Settings) error {
+	if settings.QRCount < 1 || settings.QRIntervalMS < 1 {
+		return fmt.Errorf("%w: qr_count and qr_interval_ms must be positive", ErrInvalid)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	wasDown := n.settings.Down
+	n.settings = settings
+	for _, session := range n.sessions {
+		switch {
+		case settings.Down && !wasDown:
+			session.setConnection(unreachable)
+		case !settings.Down && wasDown:
+			session.setConnection(Connection{State: Connected})
+		}
+	}
+	n.notify()
+	return n.journal.write(recordSettings, "", settings)
+}
+
+// notify wakes whoever waits for something to happen. The caller holds the lock.
+func (n *Network) notify() {
+	close(n.changed)
+	n.changed = make(chan struct{})
+}
+
+// Wait returns as soon as the condition holds, or when the context ends, and says whether it holds. It is tested under the lock
+// of the network, now and after every change, and must not call back.
+func (n *Network) wait(ctx context.Context, condition func() bool) bool {
+	for {
+		n.mu.Lock()
+		holds, changed := condition(), n.changed
+		n.mu.Unlock()
+		if holds {
+			return true
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+var notInNumbers = strings.NewReplacer(" ", "", "-", "", "(", "", ")", "")
+
+// digitsOf returns the digits of a telephone number in any usual notation, or "" if it is none.
+func digitsOf(number string) string {
+	digits := strings.TrimPrefix(notInNumbers.Replace(number), "+")
+	if !phoneDigits.MatchString(digits) {
+		return ""
+	}
+	return digits
+}
+
+var phoneDigits = regexp.MustCompile(`^[1-9][0-9]{4,14}$`)
+
+func randomHex(bytes int) string {
+	buffer := make([]byte, bytes)
+	_, _ = rand.Read(buffer) // never fails: see crypto/rand
+	return hex.EncodeToString(buffer)
+}
+
+func randomDigits(count int) string {
+	var digits strings.Builder
+	for range count {
+		digit, _ := rand.Int(rand.Reader, big.NewInt(10))
+		digits.WriteString(digit.String())
+	}
+	return digits.String()
+}
+
+func now() time.Time {
+	return time.Now().UTC().Truncate(time.Millisecond)
+}

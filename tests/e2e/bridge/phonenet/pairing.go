@@ -1,0 +1,254 @@
+// Ways to link a device: a QR code or a pairing code confirmed on the phone, a code sent to the phone, cookies of the web page.
+
+package phonenet
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+var (
+	// ErrPairingExpired says that nobody confirmed a pairing in time.
+	ErrPairingExpired = errors.New("the pairing timed out")
+	// ErrPairingDenied says that the owner of the phone refused the pairing.
+	ErrPairingDenied = errors.New("the pairing was refused on the phone")
+	// ErrWrongCode says that the code isn't what was sent to the phone.
+	ErrWrongCode = errors.New("that code is not right")
+	// ErrWrongPassword says that the password isn't the account's.
+	ErrWrongPassword = errors.New("that password is not right")
+	// ErrWrongCookies says that the cookies belong to nobody.
+	ErrWrongCookies = errors.New("those cookies are not valid")
+)
+
+// Pairing is a device that waits to be linked from a phone.
+type Pairing struct {
+	ID       string
+	Phone    string // E.164: only this phone can confirm it; "" for a QR code
+	codes    []string
+	interval time.Duration
+	started  time.Time
+
+	done    chan struct{}
+	account string
+	token   string
+	err     error
+}
+
+// StartQR begins a pairing whose codes are to be scanned.
+func (n *Network) StartQR() (*Pairing, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	codes := make([]string, n.settings.QRCount)
+	for i := range codes {
+		codes[i] = "testnet-link:" + randomHex(20)
+	}
+	return n.startPairing("", codes, time.Duration(n.settings.QRIntervalMS)*time.Millisecond)
+}
+
+// StartPairingCode begins a pairing whose code is to be typed in on the phone with the number.
+func (n *Network) StartPairingCode(number string) (*Pairing, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	account, err := n.accountWithNumber(number)
+	if err != nil {
+		return nil, err
+	}
+	code := strings.ToUpper(randomHex(2) + "-" + randomHex(2))
+	valid := time.Duration(n.settings.QRCount*n.settings.QRIntervalMS) * time.Millisecond
+	return n.startPairing(account.Phone, []string{code}, valid)
+}
+
+// accountWithNumber asks the network who has a number, and so needs it.
+func (n *Network) accountWithNumber(number string) (*Account, error) {
+	if n.settings.Down {
+		return nil, ErrUnreachable
+	}
+	account := n.find("+" + digitsOf(number))
+	if account == nil {
+		return nil, fmt.Errorf("%w: nobody has the number %s", ErrNotFound, number)
+	}
+	return account, nil
+}
+
+func (n *Network) startPairing(phone string, codes []string, interval time.Duration) (*Pairing, error) {
+	if n.settings.Down {
+		return nil, ErrUnreachable
+	}
+	pairing := &Pairing{
+		ID: randomHex(8), Phone: phone, codes: codes, interval: interval, started: time.Now(), done: make(chan struct{}),
+	}
+	n.pairings[pairing.ID] = pairing
+	n.notify()
+	return pairing, nil
+}
+
+// Current returns the code that is valid now, its number from 0, and how long it will be; ok is false when all have expired.
+func (p *Pairing) Current() (code string, index int, remaining time.Duration, ok bool) {
+	elapsed := time.Since(p.started)
+	index = int(elapsed / p.interval)
+	if index >= len(p.codes) {
+		return "", index, 0, false
+	}
+	return p.codes[index], index, time.Duration(index+1)*p.interval - elapsed, true
+}
+
+// Done is closed when the pairing was confirmed, or refused.
+func (p *Pairing) Done() <-chan struct{} {
+	return p.done
+}
+
+// Result returns the account and its new session after [Pairing.Done].
+func (p *Pairing) Result() (account, token string, err error) {
+	return p.account, p.token, p.err
+}
+
+func (p *Pairing) finish(account, token string, err error) {
+	p.account, p.token, p.err = account, token, err
+	close(p.done)
+}
+
+// Cancel ends a pairing from the device's side.
+func (n *Network) Cancel(p *Pairing) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.pairings, p.ID)
+	n.notify()
+}
+
+// PendingPairing is a pairing as it is shown.
+type PendingPairing struct {
+	ID    string `json:"id"`
+	Phone string `json:"phone,omitempty"`
+	Code  string `json:"code"`
+	Index int    `json:"index"`
+}
+
+// Pairings returns the pairings that can be confirmed now. It waits until there are enough or the context ends.
+func (n *Network) Pairings(ctx context.Context, count int) []PendingPairing {
+	pending := []PendingPairing{}
+	n.wait(ctx, func() bool {
+		pending = pending[:0]
+		for _, id := range slices.Sorted(maps.Keys(n.pairings)) {
+			pairing := n.pairings[id]
+			if code, index, _, ok := pairing.Current(); ok {
+				pending = append(pending, PendingPairing{ID: id, Phone: pairing.Phone, Code: code, Index: index})
+			}
+		}
+		return len(pending) >= count
+	})
+	return pending
+}
+
+// Confirm links the device that shows the code to the account, as scanning or typing it on the phone does. With deny it refuses.
+func (n *Network) Confirm(identifier, code string, deny bool) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	account, err := n.account(identifier)
+	if err != nil {
+		return err
+	}
+	for _, pairing := range n.pairings {
+		current, _, _, ok := pairing.Current()
+		if !ok || current != code || pairing.Phone != "" && pairing.Phone != account.Phone {
+			continue
+		}
+		delete(n.pairings, pairing.ID)
+		if deny {
+			pairing.finish("", "", ErrPairingDenied)
+			n.notify()
+			return nil
+		}
+		session, err := n.link(account)
+		if err != nil {
+			return err
+		}
+		pairing.finish(account.ID, session.Token, nil)
+		return nil
+	}
+	return fmt.Errorf("%w: no pairing shows the code %q to this phone (any more)", ErrNotFound, code)
+}
+
+// Challenge is a login with a number, which the network answers by a code sent to the phone.
+type Challenge struct {
+	network   *Network
+	accountID string
+	passed    bool
+}
+
+// StartChallenge sends the code to the phone with the number.
+func (n *Network) StartChallenge(number string) (*Challenge, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	account, err := n.accountWithNumber(number)
+	if err != nil {
+		return nil, err
+	}
+	return &Challenge{network: n, accountID: account.ID}, nil
+}
+
+// EnterCode checks the code. Without a password the login is complete, and there is a session.
+func (c *Challenge) EnterCode(code string) (account, token string, needsPassword bool, err error) {
+	c.network.mu.Lock()
+	defer c.network.mu.Unlock()
+	owner := c.network.accounts[c.accountID]
+	if owner == nil || !same(code, owner.LoginCode) {
+		return "", "", false, ErrWrongCode
+	}
+	c.passed = true
+	if owner.Password != "" {
+		return "", "", true, nil
+	}
+	account, token, err = c.complete(owner)
+	return account, token, false, err
+}
+
+// EnterPassword checks the password after the code, and completes the login.
+func (c *Challenge) EnterPassword(password string) (account, token string, err error) {
+	c.network.mu.Lock()
+	defer c.network.mu.Unlock()
+	owner := c.network.accounts[c.accountID]
+	if owner == nil || !c.passed || !same(password, owner.Password) {
+		return "", "", ErrWrongPassword
+	}
+	return c.complete(owner)
+}
+
+func (c *Challenge) complete(owner *Account) (account, token string, err error) {
+	if c.network.settings.Down {
+		return "", "", ErrUnreachable
+	}
+	session, err := c.network.link(owner)
+	if err != nil {
+		return "", "", err
+	}
+	return owner.ID, session.Token, nil
+}
+
+// LoginWithCookies links a device by the cookies of the web page.
+func (n *Network) LoginWithCookies(cookies Cookies) (account, token string, err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.settings.Down {
+		return "", "", ErrUnreachable
+	}
+	for _, owner := range n.accounts {
+		if same(cookies.Session, owner.Cookies.Session) && same(cookies.CSRF, owner.Cookies.CSRF) {
+			session, err := n.link(owner)
+			if err != nil {
+				return "", "", err
+			}
+			return owner.ID, session.Token, nil
+		}
+	}
+	return "", "", ErrWrongCookies
+}
+
+func same(a, b string) bool {
+	return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1
+}
