@@ -63,6 +63,7 @@ install_bridges() {
   PATH=$PWD/.tools/go/bin:$PATH
   # Whatever the machine has there would be an unpinned toolchain.
   export PATH GOTOOLCHAIN=local
+  sh scripts/build-test-bridge.sh
   install_whatsapp
 }
 

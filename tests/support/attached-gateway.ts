@@ -1,95 +1,102 @@
 /**
- * A whole deployment as processes of their own: a homeserver, the gateway, and real bridges attached to both.
- * `await using deployment = await attachedGateway({ homeserver: 'synapse', bridges: { wa: { program } } })`.
+ * A whole deployment, of processes of their own: a homeserver, the gateway, and real bridges, attached by `meshgate bridge add` as users do it.
+ * `await using deployment = await attachedGateway('synapse', { wa: { program } })`.
  */
+import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { identityNamespace } from '../../src/modules/identities/identities.ts'
-import { type BridgeAddress, configureBridge, startBridge } from './bridge-program.ts'
+import { type BridgeOptions, BridgeProgram } from './bridge-program.ts'
 import { GatewayClient } from './gateway-client.ts'
 import { type GatewayProcess, spawnGateway } from './gateway-process.ts'
-import { freePort, type Program } from './program.ts'
-import { type Synapse, startSynapse } from './synapse.ts'
+import { freePort } from './program.ts'
+import { hasSynapse, type Synapse, startSynapse } from './synapse.ts'
 import { tempDir } from './temp-dir.ts'
 
-export interface AttachedGateway extends AsyncDisposable {
+/** The homeservers that everything has to work the same on. */
+export type HomeserverKind = 'embedded' | 'synapse'
+
+/** Whether this machine has it. */
+export function hasHomeserver(kind: HomeserverKind): boolean {
+  return { embedded: true, synapse: hasSynapse }[kind]
+}
+
+export interface Deployment extends AsyncDisposable {
+  kind: HomeserverKind
   client: GatewayClient
-  synapse: Synapse
-  /** The running process of a bridge, by platform. */
-  bridge(platform: string): Program
-  /** What the gateway printed since its last start. */
+  gateway: GatewayControl
+  /** The bridge of a platform. */
+  bridge(platform: string): BridgeProgram
+  /** Undefined where the gateway's own homeserver is used. */
+  synapse: Synapse | undefined
+}
+
+/** The gateway's program: processes on the same port and data, one after the other. */
+export interface GatewayControl {
+  /** SIGTERM. @returns the exit code */
+  stop(): Promise<number>
+  kill(): Promise<void>
+  start(): Promise<void>
+  /** What it printed since its last start. */
   output(): string
-}
-
-export interface AttachedBridge extends Pick<BridgeAddress, 'settings'> {
-  /** The program's file. */
-  program: string
-}
-
-interface Options {
-  homeserver: 'synapse'
-  /** By platform. */
-  bridges: Record<string, AttachedBridge>
-  /** Settings of the gateway beside those that a test has anyway. */
-  env?: Record<string, string>
 }
 
 const CLIENT_ID = 'admin'
 const CLIENT_SECRET = 'a secret of the tests'
-const AS_TOKEN = 'the as_token of the tests'.replaceAll(' ', '_')
-const HS_TOKEN = 'the hs_token of the tests'.replaceAll(' ', '_')
-const PROVISIONING_SECRET = 'the provisioning secret of the tests'
+const AS_TOKEN = 'as_token_of_the_tests'
+const HS_TOKEN = 'hs_token_of_the_tests'
+/** Where the gateway's program is when it isn't compiled. */
+const SOURCE = [process.execPath, join(import.meta.dir, '..', '..', 'src', 'main.ts')]
 
-export async function attachedGateway({ bridges, env = {} }: Options): Promise<AttachedGateway> {
+/**
+ * @param platforms the bridge of each platform
+ * @param env settings of the gateway beside those that every test has
+ */
+export async function attachedGateway(
+  kind: HomeserverKind,
+  platforms: Record<string, BridgeOptions>,
+  env: Record<string, string> = {},
+): Promise<Deployment> {
   const stack = new AsyncDisposableStack()
   try {
-    const folder = stack.use(tempDir())
+    const directory = stack.use(tempDir()).path
     const port = freePort()
     const url = `http://127.0.0.1:${port}`
-    const synapse = stack.use(await startSynapse())
-    synapse.addRegistration('meshgate', gatewayRegistration(url, synapse.serverName))
-    const places = Object.entries(bridges).map(([platform, { program, settings = {} }]) => {
-      const place = {
-        settings,
-        folder: join(folder.path, platform),
-        port: freePort(),
-        homeserver: synapse,
-        provisioningSecret: PROVISIONING_SECRET,
-      }
-      synapse.addRegistration(platform, configureBridge(program, place))
-      return { platform, program, ...place }
-    })
-    await synapse.restart()
-    const programs = new Map<string, Program>()
-    for (const place of places) {
-      programs.set(place.platform, stack.use(await startBridge(place.program, place)))
+    const synapse = kind === 'embedded' ? undefined : stack.use(await startSynapse())
+    const settings = {
+      PORT: String(port),
+      CLIENT_ID,
+      CLIENT_SECRET,
+      SECRET_KEY: 'a secret key of the tests',
+      SEND_INTERVAL_MS: '0',
+      ...(synapse && homeserverSettings(synapse)),
+      ...env,
     }
-    const gateway: GatewayProcess = stack.use(
-      await spawnGateway({
-        env: {
-          PORT: String(port),
-          CLIENT_ID,
-          CLIENT_SECRET,
-          SECRET_KEY: 'a secret key of the tests',
-          MATRIX_HOMESERVER_URL: synapse.url,
-          MATRIX_SERVER_NAME: synapse.serverName,
-          MATRIX_AS_TOKEN: AS_TOKEN,
-          MATRIX_HS_TOKEN: HS_TOKEN,
-          SEND_INTERVAL_MS: '0',
-          ...bridgeSettings(places),
-          ...env,
-        },
-      }),
-    )
+    const bridges = new Map<string, BridgeProgram>()
+    for (const [platform, options] of Object.entries(platforms)) {
+      const folder = join(directory, 'data', 'bridges', platform)
+      const bridge = stack.use(new BridgeProgram(folder, options))
+      addBridge(platform, bridge, directory, settings)
+      synapse?.addRegistration(platform, readFileSync(join(folder, 'registration.yaml'), 'utf8'))
+      bridges.set(platform, bridge)
+    }
+    if (synapse) {
+      synapse.addRegistration('meshgate', gatewayRegistration(url, synapse.serverName))
+      await synapse.restart()
+    }
+    const gateway = stack.use(createGateway(directory, settings))
+    await gateway.start()
+    for (const bridge of bridges.values()) await bridge.start()
     const owned = stack.move()
     return {
+      kind,
       client: new GatewayClient({ url, clientId: CLIENT_ID, clientSecret: CLIENT_SECRET }),
+      gateway,
       synapse,
       bridge(platform) {
-        const program = programs.get(platform)
-        if (!program) throw new Error(`there is no bridge for ${platform}`)
-        return program
+        const bridge = bridges.get(platform)
+        if (!bridge) throw new Error(`there is no bridge for ${platform}`)
+        return bridge
       },
-      output: gateway.output,
       [Symbol.asyncDispose]: () => owned.disposeAsync(),
     }
   } catch (error) {
@@ -98,13 +105,51 @@ export async function attachedGateway({ bridges, env = {} }: Options): Promise<A
   }
 }
 
-function bridgeSettings(places: { platform: string; port: number }[]): Record<string, string> {
-  const settings: Record<string, string> = { BRIDGES: places.map(({ platform }) => platform).join(',') }
-  for (const { platform, port } of places) {
-    settings[`BRIDGE_${platform.toUpperCase()}_URL`] = `http://127.0.0.1:${port}`
-    settings[`BRIDGE_${platform.toUpperCase()}_SECRET`] = PROVISIONING_SECRET
+function createGateway(directory: string, env: Record<string, string>): GatewayControl & AsyncDisposable {
+  let running: GatewayProcess | undefined
+  return {
+    async start() {
+      running = await spawnGateway({ directory, env, deadlineMs: 30_000 })
+    },
+    stop: async () => (await running?.stop()) ?? 0,
+    kill: async () => running?.kill(),
+    output: () => running?.output() ?? '',
+    async [Symbol.asyncDispose]() {
+      await running?.[Symbol.asyncDispose]()
+    },
   }
-  return settings
+}
+
+/** The tests start the bridge by themselves, so that they can end it: it is attached by its example alone. */
+function addBridge(
+  platform: string,
+  bridge: BridgeProgram,
+  directory: string,
+  env: Record<string, string>,
+): void {
+  const examples = join(directory, 'examples')
+  mkdirSync(examples, { recursive: true })
+  const example = join(examples, `${platform}.yaml`)
+  bridge.writeExample(example)
+  const further = Object.entries(bridge.options.settings ?? {}).flatMap(([key, value]) => [
+    '--set',
+    `${key}=${value}`,
+  ])
+  const command = ['bridge', 'add', platform, '--url', bridge.url, '--example', example, ...further]
+  const { success, stdout, stderr } = Bun.spawnSync([...SOURCE, ...command], {
+    cwd: directory,
+    env: { PATH: '/usr/bin:/bin', HOME: directory, ...env },
+  })
+  if (!success) throw new Error(`meshgate ${command.join(' ')}: ${stdout}${stderr}`)
+}
+
+function homeserverSettings({ url, serverName }: Synapse): Record<string, string> {
+  return {
+    MATRIX_HOMESERVER_URL: url,
+    MATRIX_SERVER_NAME: serverName,
+    MATRIX_AS_TOKEN: AS_TOKEN,
+    MATRIX_HS_TOKEN: HS_TOKEN,
+  }
 }
 
 /** What lets the gateway speak for all its users at an external homeserver. */

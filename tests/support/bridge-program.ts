@@ -1,66 +1,73 @@
-/** A mautrix bridge as a process of its own, with the files it needs in a folder of its own. */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+/** Mautrix bridges as processes of their own: the programs there are, and one that can be ended and started again. */
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { answers, type Program, startProgram } from './program.ts'
+import { answers, freePort, type Program, startProgram } from './program.ts'
 
 const TOOLS = join(import.meta.dir, '..', '..', '.tools')
 /** The real WhatsApp bridge; null unless `make e2e-tools` has built it. */
 export const whatsappBridge = toolOrNull('mautrix-whatsapp/mautrix-whatsapp')
+/** The bridge of tests/e2e/bridge; null unless `make e2e-tools` has built it. */
+export const testBridge = toolOrNull('testbridge/testbridge')
 
-export interface BridgeAddress {
-  folder: string
-  port: number
-  homeserver: { url: string; serverName: string }
-  provisioningSecret: string
-  /** Further settings of its configuration, such as `{ network: { proxy: '…' } }`, by section. */
-  settings?: Record<string, Record<string, unknown>>
+export interface BridgeOptions {
+  /** The program's file. */
+  program: string
+  /** Further settings of its configuration, such as `{ 'network.proxy': '…' }`. */
+  settings?: Record<string, string>
 }
 
-/** The bridge's own example configuration with what it needs to run here. @returns its registration, as YAML */
-export function configureBridge(
-  binary: string,
-  { folder, port, homeserver, provisioningSecret, settings = {} }: BridgeAddress,
-): string {
-  mkdirSync(folder, { recursive: true })
-  const file = join(folder, 'config.yaml')
-  run(binary, folder, '-e', '-c', file)
-  // biome-ignore lint/suspicious/noExplicitAny: the example is the bridge's own
-  const config = Bun.YAML.parse(readFileSync(file, 'utf8')) as any
-  config.homeserver.address = homeserver.url
-  config.homeserver.domain = homeserver.serverName
-  config.appservice.address = `http://127.0.0.1:${port}`
-  config.appservice.port = port
-  config.database = {
-    type: 'sqlite3-fk-wal',
-    uri: `file:${join(folder, 'bridge.db')}?_txlock=immediate`,
+export class BridgeProgram implements AsyncDisposable {
+  readonly port = freePort()
+  readonly url = `http://127.0.0.1:${this.port}`
+  private readonly controlPort = freePort()
+  /** Where the test bridge's network is controlled. */
+  readonly controlUrl = `http://127.0.0.1:${this.controlPort}`
+  private running: Program | undefined
+
+  /** @param folder where its configuration lies, or will: config.yaml */
+  constructor(
+    private readonly folder: string,
+    readonly options: BridgeOptions,
+  ) {}
+
+  /** Writes its example configuration. */
+  writeExample(file: string): void {
+    const { program } = this.options
+    const { success, stdout, stderr } = Bun.spawnSync([program, '-e', '-c', file])
+    if (!success) throw new Error(`${program} wrote no example: ${stdout}${stderr}`)
   }
-  config.bridge.permissions = { [homeserver.serverName]: 'user' }
-  config.provisioning.shared_secret = provisioningSecret
-  config.matrix.message_status_events = true
-  config.logging = { min_level: 'debug', writers: [{ type: 'stdout', format: 'json' }] }
-  for (const [section, values] of Object.entries(settings)) Object.assign(config[section], values)
-  writeFileSync(file, JSON.stringify(config))
-  const registration = join(folder, 'registration.yaml')
-  run(binary, folder, '-g', '-c', file, '-r', registration)
-  return readFileSync(registration, 'utf8')
-}
 
-/** Resolves when it takes part at its homeserver. */
-export function startBridge(
-  binary: string,
-  { folder, port }: Pick<BridgeAddress, 'folder' | 'port'>,
-): Promise<Program> {
-  return startProgram({
-    name: binary.split('/').at(-1) ?? binary,
-    command: [binary, '-c', join(folder, 'config.yaml')],
-    cwd: folder,
-    isReady: () => answers(`http://127.0.0.1:${port}/_matrix/mau/ready`),
-  })
-}
+  /** Resolves when it takes part at its homeserver. */
+  async start(): Promise<void> {
+    const { program } = this.options
+    this.running = await startProgram({
+      name: program.split('/').at(-1) ?? program,
+      command: [program, '-c', join(this.folder, 'config.yaml')],
+      cwd: this.folder,
+      env: {
+        TESTBRIDGE_CONTROL: `127.0.0.1:${this.controlPort}`,
+        TESTBRIDGE_JOURNAL: join(this.folder, 'network.journal'),
+      },
+      isReady: () => answers(`${this.url}/_matrix/mau/ready`),
+    })
+  }
 
-function run(binary: string, folder: string, ...args: string[]): void {
-  const { success, stdout, stderr } = Bun.spawnSync([binary, ...args], { cwd: folder })
-  if (!success) throw new Error(`${binary} ${args.join(' ')}: ${stdout}${stderr}`)
+  async stop(): Promise<void> {
+    await this.running?.end()
+  }
+
+  async kill(): Promise<void> {
+    await this.running?.end('SIGKILL')
+  }
+
+  /** What it printed since its last start. */
+  output(): string {
+    return this.running?.output() ?? ''
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill()
+  }
 }
 
 function toolOrNull(path: string): string | null {

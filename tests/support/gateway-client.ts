@@ -90,7 +90,7 @@ export class Account {
   }
 
   /** Asks for a device. @returns the URL of the WebSocket that shows the code */
-  async addDevice(platform: Platform): Promise<string> {
+  async addDevice(platform: string): Promise<string> {
     const answer = await this.api.post<{ qr_code_url: string; error?: string }>('/api/v1/devices', {
       platform,
     })

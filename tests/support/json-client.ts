@@ -11,6 +11,7 @@ export interface JsonClient {
   get<T = unknown>(path: string): Promise<Answer<T>>
   post<T = unknown>(path: string, body?: unknown): Promise<Answer<T>>
   put<T = unknown>(path: string, body?: unknown): Promise<Answer<T>>
+  patch<T = unknown>(path: string, body?: unknown): Promise<Answer<T>>
   delete<T = unknown>(path: string, body?: unknown): Promise<Answer<T>>
 }
 
@@ -44,6 +45,7 @@ export function jsonClient(baseUrl: string, authorization?: string, handler: Han
     get: path => call('GET', path),
     post: (path, body) => call('POST', path, body),
     put: (path, body) => call('PUT', path, body),
+    patch: (path, body) => call('PATCH', path, body),
     delete: (path, body) => call('DELETE', path, body),
   }
 }

@@ -3,9 +3,13 @@
  * to be told so at once.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { type AttachedGateway, attachedGateway } from '../../support/attached-gateway.ts'
+import {
+  attachedGateway,
+  type Deployment,
+  type HomeserverKind,
+  hasHomeserver,
+} from '../../support/attached-gateway.ts'
 import { whatsappBridge } from '../../support/bridge-program.ts'
-import { hasSynapse } from '../../support/synapse.ts'
 
 setDefaultTimeout(120_000)
 
@@ -14,12 +18,16 @@ const NOTICE_MS = 5_000
 /** Keeps WhatsApp out of reach on any machine: nobody listens on that port. */
 const NO_PROXY_THERE = 'http://127.0.0.1:9'
 
-describe.skipIf(!whatsappBridge || !hasSynapse)('on Synapse', () => {
-  let deployment: AttachedGateway
+describe.each<HomeserverKind>(['embedded', 'synapse'])('on %s', kind => {
+  describe.skipIf(!whatsappBridge || !hasHomeserver(kind))('mautrix-whatsapp', () => whatsappCases(kind))
+})
+
+function whatsappCases(kind: HomeserverKind): void {
+  let deployment: Deployment
 
   beforeAll(async () => {
-    const wa = { program: whatsappBridge ?? '', settings: { network: { proxy: NO_PROXY_THERE } } }
-    deployment = await attachedGateway({ homeserver: 'synapse', bridges: { wa } })
+    const wa = { program: whatsappBridge ?? '', settings: { 'network.proxy': NO_PROXY_THERE } }
+    deployment = await attachedGateway(kind, { wa })
   })
 
   afterAll(() => deployment?.[Symbol.asyncDispose]())
@@ -43,6 +51,6 @@ describe.skipIf(!whatsappBridge || !hasSynapse)('on Synapse', () => {
     expect(performance.now() - startedAt).toBeLessThan(NOTICE_MS)
     expect(answer.status).toBe(503)
     expect(answer.body).toMatchObject({ code: 'bridge_unavailable' })
-    expect(answer.body.error).toContain('Internal error starting login')
+    expect(answer.body.error).toContain("can't reach its network")
   })
-})
+}

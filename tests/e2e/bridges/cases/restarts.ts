@@ -1,0 +1,104 @@
+/** Each part of a deployment ends and comes back, while messages go both ways: nothing is missed and nothing repeated. */
+import { expect, test } from 'bun:test'
+import type { MessagePayload } from '../../../../src/domain/events.ts'
+import type { HomeserverKind } from '../../../support/attached-gateway.ts'
+import { waitFor } from '../../../support/wait-for.ts'
+import { type LinkedUser, linkedUser, PLATFORM, type Setting, type SettingOf } from './setting.ts'
+
+const DEADLINE_MS = 90_000
+
+export function restartCases(setting: SettingOf, kind: HomeserverKind): void {
+  test.each<'stop' | 'kill'>(['stop', 'kill'])(
+    'the gateway (%s), with messages arriving meanwhile',
+    async way => {
+      const { deployment } = setting()
+      await messagesBothWays(setting(), {
+        async end() {
+          if (way === 'kill') await deployment.gateway.kill()
+          else expect(await deployment.gateway.stop()).toBe(0)
+        },
+        begin: () => deployment.gateway.start(),
+        acceptsMeanwhile: false,
+      })
+    },
+  )
+
+  test('the bridge', async () => {
+    const bridge = setting().deployment.bridge(PLATFORM)
+    await messagesBothWays(setting(), {
+      end: () => bridge.kill(),
+      begin: () => bridge.start(),
+      acceptsMeanwhile: true,
+      networkIsGone: true,
+    })
+  })
+
+  // The gateway's own ends and begins with it.
+  if (kind === 'embedded') return
+
+  test('the homeserver', async () => {
+    const { synapse } = setting().deployment
+    await messagesBothWays(setting(), {
+      end: async () => synapse?.stop(),
+      begin: async () => synapse?.start(),
+      acceptsMeanwhile: true,
+    })
+  })
+}
+
+interface Interruption {
+  end(): Promise<void>
+  begin(): Promise<void>
+  /** Whether the gateway takes messages in between. */
+  acceptsMeanwhile: boolean
+  /** The test bridge's network lives in its program. */
+  networkIsGone?: boolean
+}
+
+/** Before, during and after the interruption a friend and the user write to each other. */
+async function messagesBothWays(setting: Setting, interruption: Interruption): Promise<void> {
+  await using user = await linkedUser(setting)
+  const friend = await setting.testnet.newPhone()
+  const sent: string[] = []
+  const send = async (text: string) => {
+    sent.push(text)
+    await user.account.send(user.device, { contact: friend.number, text })
+  }
+  const arrive = (text: string) => friend.send({ to: user.phone.id, text })
+
+  await send('out 1')
+  await friend.waitForText('out 1')
+  await arrive('in 1')
+  await send('out 2')
+  await arrive('in 2')
+  await interruption.end()
+  const meanwhile = ['in 3', 'in 4']
+  if (!interruption.networkIsGone) for (const text of meanwhile) await arrive(text)
+  if (interruption.acceptsMeanwhile) await send('out 3')
+  await interruption.begin()
+  if (interruption.networkIsGone) for (const text of meanwhile) await arrive(text)
+  await arrive('in 5')
+  await send('out 4')
+
+  await waitFor(async () => (await friend.receivedTexts()).length >= sent.length, {
+    what: 'everything on the phone',
+    deadlineMs: DEADLINE_MS,
+  })
+  expect(await friend.receivedTexts()).toEqual(sent)
+  await expectReceived(user, ['in 1', 'in 2', 'in 3', 'in 4', 'in 5'])
+}
+
+/** Each once, in order; a delivery that was repeated because its answer was lost counts as one. */
+async function expectReceived(user: LinkedUser, texts: string[]): Promise<void> {
+  const receivedTexts = () => {
+    const byDelivery = new Map<string, string>()
+    for (const { headers, json } of user.inbox.receiver.received)
+      byDelivery.set(headers.get('webhook-id') ?? '', (json as MessagePayload).message)
+    return [...byDelivery.values()]
+  }
+  await waitFor(() => receivedTexts().length >= texts.length, {
+    what: `${texts.length} messages at the webhook`,
+    deadlineMs: DEADLINE_MS,
+  })
+  expect(receivedTexts()).toEqual(texts)
+}

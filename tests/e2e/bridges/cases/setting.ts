@@ -1,0 +1,54 @@
+/** What each case begins with: somebody who has linked a phone of the test bridge's network and listens to what comes in. */
+import type { Deployment } from '../../../support/attached-gateway.ts'
+import type { Account } from '../../../support/gateway-client.ts'
+import { InboxReader } from '../../../support/inbox-reader.ts'
+import { watchSocket } from '../../../support/socket-watcher.ts'
+import type { PhoneOptions, Testnet, TestnetPhone } from '../../../support/testnet.ts'
+
+export interface Setting {
+  deployment: Deployment
+  testnet: Testnet
+}
+
+/** Cases get it as a function: it is made when the first of them runs. */
+export type SettingOf = () => Setting
+
+/** The platform of the test bridge. */
+export const PLATFORM = 'wa'
+
+export interface LinkedUser extends AsyncDisposable {
+  account: Account
+  phone: TestnetPhone
+  /** The device id. */
+  device: string
+  inbox: InboxReader
+}
+
+/** An account of its own, with a webhook, and a new phone linked to it. */
+export async function linkedUser(
+  { deployment, testnet }: Setting,
+  options: PhoneOptions = {},
+): Promise<LinkedUser> {
+  const account = await deployment.client.account()
+  const phone = await testnet.newPhone(options)
+  const device = await link(account, phone)
+  const inbox = await InboxReader.open(account)
+  return { account, phone, device, inbox, [Symbol.asyncDispose]: () => inbox[Symbol.asyncDispose]() }
+}
+
+/** As a person does who scans the code. @returns the device id, once the gateway says that it is connected */
+export async function link(account: Account, phone: TestnetPhone, platform = PLATFORM): Promise<string> {
+  await using socket = watchSocket(await account.addDevice(platform))
+  await phone.confirm(await socket.waitForText(0))
+  const { code, reason } = await socket.closed
+  if (code !== 1000) throw new Error(`the link ended with ${code}: ${reason}`)
+  return reason.replace('connected: ', '')
+}
+
+/** Sends a text and waits until the bridge has taken it. @returns its Matrix event id */
+export async function sendText(user: LinkedUser, contact: TestnetPhone, text: string): Promise<string> {
+  const [accepted] = await user.account.send(user.device, { contact: contact.number, text })
+  const { event_id } = await user.account.waitForStatus(accepted?.id ?? '', ['sent', 'delivered', 'read'])
+  if (event_id === null) throw new Error('a message that was sent has no event id')
+  return event_id
+}

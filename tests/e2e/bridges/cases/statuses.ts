@@ -1,0 +1,41 @@
+/** What becomes of a message, as the bridge and the network tell it. */
+import { expect, test } from 'bun:test'
+import { linkedUser, type SettingOf } from './setting.ts'
+
+export function statusCases(setting: SettingOf): void {
+  test('sent, delivered and read follow what the phone does', async () => {
+    await using user = await linkedUser(setting())
+    const friend = await setting().testnet.newPhone({ receipts: '' })
+    const [accepted] = await user.account.send(user.device, { contact: friend.number, text: 'read me' })
+    const id = accepted?.id ?? ''
+    const { id: message } = await friend.waitForText('read me')
+    await user.account.waitForStatus(id, ['sent'])
+    await friend.receipt(message, 'delivered')
+    await user.account.waitForStatus(id, ['delivered'])
+    await friend.receipt(message, 'read')
+    await user.account.waitForStatus(id, ['read'])
+  })
+
+  test('refused for now: sent again until it is taken, and there once', async () => {
+    await using user = await linkedUser(setting())
+    const friend = await setting().testnet.newPhone()
+    await user.phone.setOutcomes({ outcome: 'retriable', reason: 'busy', message: 'try later' })
+    const [first] = await user.account.send(user.device, { contact: friend.number, text: 'patience' })
+    await user.account.waitForStatus(first?.id ?? '', ['delivered'])
+    await user.account.send(user.device, { contact: friend.number, text: 'after it' })
+    await friend.waitForText('after it')
+    expect(await friend.receivedTexts()).toEqual(['patience', 'after it'])
+  })
+
+  test('refused for good: failed, with what the network said, and the next one goes', async () => {
+    await using user = await linkedUser(setting())
+    const friend = await setting().testnet.newPhone()
+    await user.phone.setOutcomes({ outcome: 'permanent', reason: 'banned', message: 'you are banned' })
+    const [first] = await user.account.send(user.device, { contact: friend.number, text: 'never' })
+    const [second] = await user.account.send(user.device, { contact: friend.number, text: 'still' })
+    const { reason } = await user.account.waitForStatus(first?.id ?? '', ['failed'])
+    expect(reason).toContain('you are banned')
+    await user.account.waitForStatus(second?.id ?? '', ['delivered'])
+    expect(await friend.receivedTexts()).toEqual(['still'])
+  })
+}
