@@ -1,5 +1,6 @@
 /** The composition root: makes every part from the configuration and connects them. Nothing else knows more than its neighbours. */
 import { createBridgeAttachment, GATEWAY_APPSERVICE_ID } from './app/bridge-attachment.ts'
+import { createEventSource } from './app/event-source.ts'
 import { bridgeConfigs, createMatrix, createSandboxFor, mountsOf } from './app/matrix-side.ts'
 import { readinessOf } from './app/readiness.ts'
 import { createBridges } from './bridges/bridges.ts'
@@ -13,7 +14,6 @@ import type { RunningServer } from './http/server.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
 import { createLogger, type Logger } from './lib/logger.ts'
 import { createHmacHasher, createSealer, deriveKey } from './lib/sealing.ts'
-import { createAppserviceSource } from './matrix/appservice-source.ts'
 import { createAttachedBridges } from './modules/attached-bridges/attached-bridges.ts'
 import { createAttachedBridgeRepository } from './modules/attached-bridges/repository.ts'
 import { createChatRooms } from './modules/chats/chat-rooms.ts'
@@ -25,6 +25,7 @@ import { createDeviceProbe } from './modules/devices/device-probe.ts'
 import { createDevices } from './modules/devices/devices.ts'
 import { rememberDevices } from './modules/devices/remembered-devices.ts'
 import { createDeviceRepository } from './modules/devices/repository.ts'
+import { createAccessTokenStore } from './modules/identities/access-tokens.ts'
 import { createIdentities, type Identities, identityNamespace } from './modules/identities/identities.ts'
 import { createIdentityRepository } from './modules/identities/repository.ts'
 import { createRetirement } from './modules/identities/retirement.ts'
@@ -96,7 +97,15 @@ export async function createApp(
   let baseUrl = config.http.publicUrl ?? localUrl(config, config.http.port)
   const publicUrl = () => baseUrl
 
-  const matrix = createMatrix(config, secrets, db, clock, logger)
+  const identityRepository = createIdentityRepository(db)
+  const matrix = createMatrix(config, secrets, {
+    db,
+    tokens: createAccessTokenStore({ repository: identityRepository, sealer, clock }),
+    hasherFor,
+    onAccountChange: () => undefined,
+    clock,
+    logger,
+  })
   const attached = createAttachedBridges({ repository: createAttachedBridgeRepository(db), sealer })
   const withBridge = new Set((await attached.list()).map(({ platform }) => platform))
   const simulated = config.sandbox.filter(platform => !withBridge.has(platform))
@@ -126,6 +135,7 @@ export async function createApp(
     db,
     identities,
     hasher: hasherFor('tokens'),
+    onCreated: () => source.nudge(),
     onRemoved: () => retirement.nudge(),
     clock,
   })
@@ -232,7 +242,12 @@ export async function createApp(
     logger,
   })
 
-  const source = createAppserviceSource({ hsToken: matrix.hsToken, sink: inbox, logger })
+  const source = createEventSource(matrix, {
+    sink: inbox,
+    positions: identityRepository.syncPositions,
+    clock,
+    logger,
+  })
   const supervisor = new Supervisor(clock, logger)
   const http = createHttp({
     config,
@@ -240,7 +255,7 @@ export async function createApp(
     version,
     services: { credentials, tokens, devices, linking, messages, media, downloads: media, webhooks },
     mounts: mountsOf(matrix.homeserver, sandbox, source),
-    readiness: () => readinessOf(db, supervisor),
+    readiness: () => readinessOf(db, supervisor, source.state()),
     clock,
   })
   let server: RunningServer | undefined
@@ -255,16 +270,19 @@ export async function createApp(
       await sandbox?.sweep()
       server = http.listen()
       if (config.http.publicUrl === undefined) baseUrl = localUrl(config, server.port)
-      await matrix.homeserver?.registerAppservice({
-        id: GATEWAY_APPSERVICE_ID,
-        url: null,
-        asToken: matrix.asToken,
-        hsToken: matrix.hsToken,
-        senderLocalpart: GATEWAY_APPSERVICE_ID,
-        namespaces: { users: [{ regex: identityNamespace(config.matrix.serverName), exclusive: true }] },
-        receiveEphemeral: true,
-        deliver: source.fetch,
-      })
+      if (matrix.appservice && source.fetch) {
+        const { asToken, hsToken } = matrix.appservice
+        await matrix.homeserver?.registerAppservice({
+          id: GATEWAY_APPSERVICE_ID,
+          url: null,
+          asToken,
+          hsToken,
+          senderLocalpart: GATEWAY_APPSERVICE_ID,
+          namespaces: { users: [{ regex: identityNamespace(config.matrix.serverName), exclusive: true }] },
+          receiveEphemeral: true,
+          deliver: source.fetch,
+        })
+      }
       for (const bridge of sandbox?.bridges ?? [])
         await matrix.homeserver?.registerAppservice(bridge.registration)
       await attachment.begin()
@@ -281,6 +299,7 @@ export async function createApp(
         tokens.cleanup,
         tokens.usage,
         mediaSweep,
+        ...source.workers,
       ]) {
         supervisor.start(worker)
       }

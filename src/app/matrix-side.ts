@@ -2,56 +2,121 @@
 import type { BridgeConfig } from '../bridges/bridges.ts'
 import type { Config, Secrets } from '../config/index.ts'
 import type { Db } from '../db/open.ts'
-import type { MatrixSessions } from '../domain/ports.ts'
+import type { AccessTokenStore, AccountProvisioner, MatrixSessions } from '../domain/ports.ts'
 import { createHomeserver, type Homeserver } from '../homeserver/index.ts'
 import type { Mount } from '../http/mounts.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
 import { randomToken } from '../lib/tokens.ts'
-import { createAppserviceAccounts } from '../matrix/accounts.ts'
+import { type AccountAccess, createAppserviceAccess, createOwnTokenAccess } from '../matrix/account-access.ts'
+import { createAppserviceAccounts } from '../matrix/accounts/appservice-accounts.ts'
+import { createMasAccounts } from '../matrix/accounts/mas-accounts.ts'
+import { createMasClient } from '../matrix/accounts/mas-client.ts'
+import { createSharedSecretAccounts } from '../matrix/accounts/shared-secret-accounts.ts'
+import { type AppserviceLink, createAppserviceLink } from '../matrix/appservice-link.ts'
 import type { HomeserverAddress } from '../matrix/http-api.ts'
+import { createMatrixCalls, type MatrixCalls } from '../matrix/matrix-calls.ts'
 import { createMatrixSessions } from '../matrix/sessions.ts'
 import { createSandbox, type Sandbox } from '../sandbox/index.ts'
+import { GATEWAY_APPSERVICE_ID } from './bridge-attachment.ts'
 
 /** The homeserver, and how we speak to it. */
 export interface Matrix {
   /** The embedded homeserver; undefined with an external one. */
   homeserver: Homeserver | undefined
+  accounts: AccountProvisioner
+  calls: MatrixCalls
   sessions: MatrixSessions
-  accounts: ReturnType<typeof createAppserviceAccounts>
-  asToken: string
-  hsToken: string
+  /** Our registration as an application service; undefined where each identity has an access token of its own. */
+  appservice: Appservice | undefined
 }
 
-/** The homeserver, our own or another, as the application service that speaks for all identities sees it. */
-export function createMatrix(config: Config, secrets: Secrets, db: Db, clock: Clock, logger: Logger): Matrix {
-  const { serverName, homeserverUrl } = config.matrix
-  const homeserver =
-    homeserverUrl === undefined
-      ? createHomeserver({
-          serverName,
-          database: db.connection,
-          committer: db.committer,
-          mediaDir: config.data.homeserverMediaDir,
-          maxUploadBytes: config.media.maxBytes,
-          clock,
-          logger: logger.child({ part: 'homeserver' }),
-        })
-      : undefined
-  // Within the process nobody else has to know the tokens, so each start makes its own.
-  const { asToken, hsToken } = secrets.appservice ?? {
-    asToken: randomToken('as_'),
-    hsToken: randomToken('hs_'),
-  }
+interface Appservice {
+  asToken: string
+  hsToken: string
+  /** With an external homeserver. */
+  link: AppserviceLink | undefined
+}
+
+/** What speaking to a homeserver takes from the rest of the gateway. */
+export interface MatrixParts {
+  db: Db
+  tokens: AccessTokenStore
+  /** One-way functions under keys of their own. */
+  hasherFor(purpose: string): (text: string) => string
+  /** An account stopped working or works again; null: every account. */
+  onAccountChange(userId: string | null): void
+  clock: Clock
+  logger: Logger
+}
+
+/** The homeserver, our own or another, and how accounts are made and used there. */
+export function createMatrix(config: Config, secrets: Secrets, parts: MatrixParts): Matrix {
+  const homeserver = config.matrix.homeserverUrl === undefined ? createEmbedded(config, parts) : undefined
   const address: HomeserverAddress = homeserver
     ? { baseUrl: 'http://homeserver', fetch: request => homeserver.fetch(request) }
-    : { baseUrl: homeserverUrl ?? '' }
-  return {
-    homeserver,
-    sessions: createMatrixSessions(address, asToken),
-    accounts: createAppserviceAccounts(address, asToken, serverName),
-    asToken,
-    hsToken,
+    : { baseUrl: config.matrix.homeserverUrl ?? '' }
+  const { accounts, access, appservice } = accountsAt(address, config, secrets, parts)
+  const calls = createMatrixCalls({ address, access, clock: parts.clock })
+  return { homeserver, accounts, calls, sessions: createMatrixSessions(calls), appservice }
+}
+
+function createEmbedded({ matrix, data, media }: Config, { db, clock, logger }: MatrixParts): Homeserver {
+  return createHomeserver({
+    serverName: matrix.serverName,
+    database: db.connection,
+    committer: db.committer,
+    mediaDir: data.homeserverMediaDir,
+    maxUploadBytes: media.maxBytes,
+    clock,
+    logger: logger.child({ part: 'homeserver' }),
+  })
+}
+
+/** Which way accounts are made decides how they are used. */
+function accountsAt(
+  address: HomeserverAddress,
+  { matrix }: Config,
+  { accounts: secrets }: Secrets,
+  { tokens, hasherFor, onAccountChange: onChange, clock, logger }: MatrixParts,
+): { accounts: AccountProvisioner; access: AccountAccess; appservice: Appservice | undefined } {
+  const { serverName } = matrix
+  const withOwnTokens = (provisioner: AccountProvisioner) => ({
+    accounts: provisioner,
+    access: createOwnTokenAccess({ tokens, provisioner, clock, logger, onChange }),
+    appservice: undefined,
+  })
+  switch (secrets?.kind) {
+    case 'shared_secret': {
+      const { sharedSecret } = secrets
+      const passwordOf = hasherFor('matrix-passwords')
+      return withOwnTokens(
+        createSharedSecretAccounts({ address, sharedSecret, passwordOf, serverName, clock }),
+      )
+    }
+    case 'mas': {
+      const mas = createMasClient({ ...secrets, clock })
+      return withOwnTokens(createMasAccounts({ mas, serverName, clock }))
+    }
+    default: {
+      // Within the process nobody else has to know the tokens, so each start makes its own.
+      const { asToken, hsToken } = secrets ?? { asToken: randomToken('as_'), hsToken: randomToken('hs_') }
+      const access = createAppserviceAccess({ asToken, logger, onChange })
+      const link = {
+        address,
+        asToken,
+        appserviceId: GATEWAY_APPSERVICE_ID,
+        serverName,
+        access,
+        clock,
+        logger,
+      }
+      return {
+        accounts: createAppserviceAccounts({ address, asToken, serverName, clock }),
+        access,
+        appservice: { asToken, hsToken, link: secrets && createAppserviceLink(link) },
+      }
+    }
   }
 }
 
@@ -103,10 +168,10 @@ export function bridgeConfigs(
 export function mountsOf(
   homeserver: Homeserver | undefined,
   sandbox: Sandbox | undefined,
-  source: { fetch(request: Request): Promise<Response> },
+  source: { fetch: Mount['fetch'] | undefined },
 ): Mount[] {
   return [
-    { prefix: '/_matrix/app', fetch: source.fetch },
+    ...(source.fetch ? [{ prefix: '/_matrix/app', fetch: source.fetch }] : []),
     ...(homeserver ? [{ prefix: '/_matrix', fetch: (request: Request) => homeserver.fetch(request) }] : []),
     ...(sandbox ? [{ prefix: '/sandbox', fetch: (request: Request) => sandbox.fetch(request) }] : []),
   ]

@@ -3,12 +3,26 @@ import type { Db } from '../db/open.ts'
 import type { Readiness } from '../http/services.ts'
 import type { Supervisor } from '../runtime/supervisor.ts'
 
-export function readinessOf(db: Db, supervisor: Supervisor): Readiness {
-  const checks: Record<string, string> = { database: databaseState(db) }
-  for (const { name, state, lastError } of supervisor.health()) {
-    checks[name] = state === 'running' ? 'ok' : `${state}: ${lastError ?? ''}`
+/** How a part is doing that isn't just well or broken. */
+export interface PartState {
+  /** Whether the gateway can do its work all the same. */
+  isReady: boolean
+  /** `ok`, or what is wrong. */
+  told: string
+}
+
+export function readinessOf(db: Db, supervisor: Supervisor, homeserver: PartState): Readiness {
+  const database = databaseState(db)
+  const workers = supervisor
+    .health()
+    .map(
+      ({ name, state, lastError }) =>
+        [name, state === 'running' ? 'ok' : `${state}: ${lastError ?? ''}`] as const,
+    )
+  return {
+    ready: database === 'ok' && homeserver.isReady && workers.every(([, state]) => state === 'ok'),
+    checks: { database, homeserver: homeserver.told, ...Object.fromEntries(workers) },
   }
-  return { ready: Object.values(checks).every(state => state === 'ok'), checks }
 }
 
 function databaseState(db: Db): string {

@@ -19,7 +19,7 @@ export interface BridgeSet extends Bridges {
 
 export function createBridges(options: {
   bridges: BridgeConfig[]
-  sessions: MatrixSessions
+  sessions: Pick<MatrixSessions, 'actingAs'>
   clock: Clock
 }): BridgeSet {
   const byPlatform = new Map(
@@ -74,7 +74,7 @@ export function createBridges(options: {
 
 function createBridge(
   { platform, sharedSecret, ...address }: BridgeConfig,
-  sessions: MatrixSessions,
+  sessions: Pick<MatrixSessions, 'actingAs'>,
   clock: Clock,
 ): Bridge {
   const client = createProvisioningClient(platform, address, sharedSecret)

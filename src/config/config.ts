@@ -2,6 +2,7 @@
 import { isAbsolute, join, resolve } from 'node:path'
 import type { LogLevel } from '../lib/logger.ts'
 import { ConfigError, type Env } from './env.ts'
+import { type AccountSecrets, type AccountsConfig, matrixAccounts } from './matrix-accounts.ts'
 
 /** Platforms that the sandbox can play. */
 const SANDBOX_PLATFORMS = ['wa', 'signal', 'telegram'] as const
@@ -24,7 +25,12 @@ export interface Config {
     homeserverMediaDir: string
     sandboxMediaDir: string
   }
-  matrix: { serverName: string; homeserverUrl: string | undefined }
+  matrix: {
+    serverName: string
+    /** An external homeserver, without a trailing slash; undefined: the embedded one. */
+    homeserverUrl: string | undefined
+    accounts: AccountsConfig
+  }
   bridges: { platform: string; url: string }[]
   /** Platforms played by the sandbox; empty: no sandbox. */
   sandbox: readonly SandboxPlatform[]
@@ -43,12 +49,13 @@ export interface Secrets {
   clientId: string
   clientSecret: string
   secretKey: string
-  appservice: { asToken: string; hsToken: string } | undefined
+  accounts: AccountSecrets
   bridges: ReadonlyMap<string, string>
 }
 
 /** @throws ConfigError when settings contradict each other, naming them */
 export function configFrom(env: Env, workingDirectory: string): { config: Config; secrets: Secrets } {
+  const { accounts, secrets: accountSecrets } = matrixAccounts(env)
   const dir = isAbsolute(env.DATA_DIR) ? env.DATA_DIR : resolve(workingDirectory, env.DATA_DIR)
   const config: Config = {
     mode: env.APP_MODE,
@@ -61,7 +68,7 @@ export function configFrom(env: Env, workingDirectory: string): { config: Config
       homeserverMediaDir: join(dir, 'homeserver-media'),
       sandboxMediaDir: join(dir, 'sandbox-media'),
     },
-    matrix: { serverName: env.MATRIX_SERVER_NAME, homeserverUrl: env.MATRIX_HOMESERVER_URL },
+    matrix: { serverName: env.MATRIX_SERVER_NAME, homeserverUrl: env.MATRIX_HOMESERVER_URL, accounts },
     bridges: env.bridges.map(({ platform, url }) => ({ platform, url })),
     sandbox: sandboxPlatforms(env),
     send: { intervalMs: env.SEND_INTERVAL_MS, jitter: env.SEND_JITTER, burst: env.SEND_BURST },
@@ -79,7 +86,7 @@ export function configFrom(env: Env, workingDirectory: string): { config: Config
       clientId: env.CLIENT_ID,
       clientSecret: env.CLIENT_SECRET,
       secretKey: env.SECRET_KEY,
-      appservice: appserviceOf(env),
+      accounts: accountSecrets,
       bridges: new Map(env.bridges.map(({ platform, secret }) => [platform, secret])),
     },
   }
@@ -90,13 +97,6 @@ function tlsOf(env: Env): Config['http']['tls'] {
   if (!env.TLS_CERT_FILE) throw new ConfigError('TLS_CERT_FILE: is missing although TLS_KEY_FILE is set')
   if (!env.TLS_KEY_FILE) throw new ConfigError('TLS_KEY_FILE: is missing although TLS_CERT_FILE is set')
   return { certFile: env.TLS_CERT_FILE, keyFile: env.TLS_KEY_FILE }
-}
-
-function appserviceOf(env: Env): Secrets['appservice'] {
-  if (!env.MATRIX_HOMESERVER_URL) return undefined
-  if (!env.MATRIX_AS_TOKEN) throw new ConfigError('MATRIX_AS_TOKEN: is needed with MATRIX_HOMESERVER_URL')
-  if (!env.MATRIX_HS_TOKEN) throw new ConfigError('MATRIX_HS_TOKEN: is needed with MATRIX_HOMESERVER_URL')
-  return { asToken: env.MATRIX_AS_TOKEN, hsToken: env.MATRIX_HS_TOKEN }
 }
 
 /** auto: in development, every platform that has no real bridge. The sandbox's bridge needs the embedded homeserver. */

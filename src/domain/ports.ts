@@ -19,6 +19,27 @@ export interface AccountProvisioner {
    * @throws GatewayError homeserver_unavailable or homeserver_error; asking again with the same localpart is harmless
    */
   createAccount(localpart: string): Promise<MatrixAccount>
+  /**
+   * A new access token for an account whose own isn't accepted any more, for the same Matrix device, so that what was sent under the old
+   * one is still recognised when it is repeated. Undefined where accounts have no tokens of their own.
+   * @throws GatewayError as createAccount; homeserver_error when there is no way to get one
+   */
+  renewToken?(account: Pick<MatrixAccount, 'userId' | 'deviceId'>): Promise<MatrixAccount>
+}
+
+/** The access tokens of the accounts, as they are kept. */
+export interface AccessTokenStore {
+  /** Null when there is no such account of ours. */
+  find(userId: string): Promise<MatrixAccount | null>
+  /** Puts another token in the place of the one before, in one write. */
+  replace(account: MatrixAccount): Promise<void>
+}
+
+/** Whose events a /sync loop fetches, and from where on. */
+export interface SyncPosition {
+  userId: string
+  /** `next_batch` of the last response that was stored; null before the first. */
+  since: string | null
 }
 
 /** A Matrix room event as the client-server API gives it. */
@@ -56,7 +77,11 @@ export interface EventSink {
   accept(batch: EventBatch): Promise<void>
 }
 
-/** What an identity can do in Matrix. Every call throws GatewayError homeserver_unavailable, homeserver_error, forbidden or not_found. */
+/**
+ * What an identity can do in Matrix. Every call throws GatewayError homeserver_unavailable (with retryAfterS when the homeserver limits
+ * the rate), homeserver_error, forbidden or not_found. `send` tells a rate limit at once, since the outbox waits by itself; the others
+ * wait a while and try again before they give up.
+ */
 export interface MatrixSession {
   readonly userId: string
   /** @param txnId makes a repeat of the same call answer the same event. @returns the event id */
@@ -76,9 +101,11 @@ export interface MatrixSession {
   ): Promise<{ events: RoomEvent[]; next: string | null }>
 }
 
-/** Gives the session of an identity's Matrix user. */
+/** Gives the session of an identity's Matrix user. How its calls are authorised is decided inside. */
 export interface MatrixSessions {
   actingAs(userId: string): MatrixSession
+  /** Why the user's account can't be used now (its access token was revoked and could not be replaced); null while it works. */
+  accountTrouble(userId: string): string | null
 }
 
 /** Where a login stands at the bridge. */

@@ -2,28 +2,27 @@
  * The application-service source of events: the homeserver pushes every event of our users here (application service API, "Pushing
  * events"). A transaction is answered 200 only after its events are on disk; until then the homeserver keeps it and gives it again.
  */
+import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { messageOf } from '../domain/errors.ts'
-import type { EventSink, ReadReceipt, RoomEvent } from '../domain/ports.ts'
+import type { EventSink, RoomEvent } from '../domain/ports.ts'
+import { readTextAtMost } from '../lib/bounded-body.ts'
 import type { Logger } from '../lib/logger.ts'
 import { equalInConstantTime } from '../lib/sealing.ts'
+import { ephemeralEvents, readReceipts } from './receipts.ts'
 import { roomEventSchema } from './room-event.ts'
 
-const ephemeralSchema = z.array(
-  z.object({ type: z.string(), room_id: z.string().optional(), content: z.record(z.string(), z.unknown()) }),
-)
 const transactionSchema = z.object({
   events: z.array(z.unknown()),
-  ephemeral: ephemeralSchema.optional(),
+  // A receipt that can't be read is no reason to refuse the events beside it, and all those behind them.
+  ephemeral: ephemeralEvents.optional().catch(undefined),
   // The name before MSC2409 was merged; Synapse sends both.
-  'de.sorunome.msc2409.ephemeral': ephemeralSchema.optional(),
+  'de.sorunome.msc2409.ephemeral': ephemeralEvents.optional().catch(undefined),
 })
-const receiptSchema = z.record(
-  z.string(),
-  z.object({ 'm.read': z.record(z.string(), z.unknown()).optional() }),
-)
 
 const PREFIX = '/_matrix/app/v1/'
+/** A hundred events of the largest size there is are a fifth of it. */
+const MAX_BYTES = 32 * 1024 * 1024
 
 export interface AppserviceSource {
   /** Serves /_matrix/app/v1/…: transactions, ping, and the queries for users and rooms that don't exist. */
@@ -46,7 +45,9 @@ export function createAppserviceSource(options: {
 
       const [resource, argument] = pathname.slice(PREFIX.length).split('/')
       if (request.method === 'PUT' && resource === 'transactions' && argument) {
-        return takeTransaction(decodeURIComponent(argument), request)
+        const txnId = decoded(argument)
+        if (txnId === null) return matrixError(400, 'M_INVALID_PARAM', 'the transaction id is malformed')
+        return takeTransaction(txnId, request)
       }
       if (request.method === 'POST' && resource === 'ping') return Response.json({})
       // Our users are registered before they are used, so one that is asked for doesn't exist.
@@ -58,13 +59,15 @@ export function createAppserviceSource(options: {
   }
 
   async function takeTransaction(txnId: string, request: Request): Promise<Response> {
-    const transaction = transactionSchema.safeParse(await request.json().catch(() => null))
+    const body = await readTextAtMost(request, MAX_BYTES)
+    if (body === null) return matrixError(413, 'M_TOO_LARGE', `expected at most ${MAX_BYTES} bytes`)
+    const transaction = transactionSchema.safeParse(jsonOf(body))
     if (!transaction.success)
       return matrixError(400, 'M_BAD_JSON', 'expected an object with a list of events')
     const { events, ephemeral, 'de.sorunome.msc2409.ephemeral': unstable } = transaction.data
     try {
       await sink.accept({
-        position: { kind: 'transaction', txnId },
+        position: { kind: 'transaction', txnId: identityOf(txnId, transaction.data) },
         events: wellFormed(events, logger),
         receipts: readReceipts(ephemeral ?? unstable ?? []),
       })
@@ -79,6 +82,39 @@ export function createAppserviceSource(options: {
   }
 }
 
+/**
+ * What a transaction is recognised by when it comes again: its id alone isn't enough. Synapse on SQLite counts from 1 again when it was
+ * restarted with no transaction left to send, as does any homeserver whose database is new; a transaction that is taken for an earlier
+ * one would be lost. When it is sent again, its ephemeral events may be left out.
+ */
+function identityOf(txnId: string, transaction: z.infer<typeof transactionSchema>): string {
+  const { events } = transaction
+  const content = events.length > 0 ? events.map(eventIdOf).join('\n') : JSON.stringify(transaction)
+  return `${txnId}/${createHash('sha256').update(content).digest('base64url').slice(0, 22)}`
+}
+
+function eventIdOf(event: unknown): string {
+  const id = typeof event === 'object' && event !== null && 'event_id' in event ? event.event_id : undefined
+  return typeof id === 'string' ? id : JSON.stringify(event)
+}
+
+/** @returns null when it isn't percent-encoded UTF-8 */
+function decoded(segment: string): string | null {
+  try {
+    return decodeURIComponent(segment)
+  } catch {
+    return null
+  }
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
+  }
+}
+
 /** A malformed event is left out and logged: refusing its transaction would stop every event behind it for good. */
 function wellFormed(events: unknown[], logger: Logger): RoomEvent[] {
   return events.flatMap(event => {
@@ -86,16 +122,6 @@ function wellFormed(events: unknown[], logger: Logger): RoomEvent[] {
     if (parsed.success) return [parsed.data]
     logger.warn({ issue: parsed.error.issues[0]?.message }, 'a malformed event was left out')
     return []
-  })
-}
-
-function readReceipts(ephemeral: z.infer<typeof ephemeralSchema>): ReadReceipt[] {
-  return ephemeral.flatMap(({ type, room_id: roomId, content }) => {
-    const receipts = type === 'm.receipt' && roomId ? receiptSchema.safeParse(content) : undefined
-    if (!receipts?.success || !roomId) return []
-    return Object.entries(receipts.data).flatMap(([eventId, kinds]) =>
-      Object.keys(kinds['m.read'] ?? {}).map(userId => ({ roomId, eventId, userId })),
-    )
   })
 }
 

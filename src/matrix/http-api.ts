@@ -8,6 +8,7 @@ import {
   type IHttpOpts,
   MatrixError,
   MatrixHttpApi,
+  type Method,
 } from 'matrix-js-sdk/lib/http-api/index.js'
 import { TypedEventEmitter } from 'matrix-js-sdk/lib/models/typed-event-emitter.js'
 import { GatewayError, messageOf } from '../domain/errors.ts'
@@ -22,7 +23,26 @@ export interface HomeserverAddress {
   fetch?: FetchLike | undefined
 }
 
-export type HttpApi = MatrixHttpApi<IHttpOpts & { onlyData: true }>
+/** A request with a JSON body and a JSON answer. */
+export interface JsonCall {
+  method: 'GET' | 'POST' | 'PUT'
+  /** Below `prefix`, its variable parts percent-encoded. */
+  path: string
+  query?: Readonly<Record<string, string>>
+  body?: Record<string, unknown>
+  /** By default that of the client-server API, version 3. */
+  prefix?: string
+}
+
+export interface HttpApi {
+  /**
+   * @param accessToken a user's, or an application service's as_token (then `user_id` in the query says whom it speaks for)
+   * @returns the parsed answer
+   * @throws MatrixError, HTTPError or ConnectionError of the SDK
+   */
+  request(call: JsonCall, accessToken?: string): Promise<unknown>
+  url(call: Pick<JsonCall, 'path' | 'query' | 'prefix'>): URL
+}
 
 /** A request to a homeserver over the network is given up after this many milliseconds. */
 const TIMEOUT_MS = 30_000
@@ -37,14 +57,11 @@ const silent: NonNullable<IHttpOpts['logger']> = {
   getChild: () => silent,
 }
 
-/** @param accessToken a user's, or an application service's as_token (then pass `user_id` with each request) */
-export function createHttpApi(address: HomeserverAddress, accessToken: string): HttpApi {
+export function createHttpApi(address: HomeserverAddress): HttpApi {
   const { fetch: inProcess } = address
-  return new MatrixHttpApi(new TypedEventEmitter(), {
+  const sdk = new MatrixHttpApi(new TypedEventEmitter(), {
     baseUrl: address.baseUrl,
     prefix: '/_matrix/client/v3',
-    accessToken,
-    useAuthorizationHeader: true,
     onlyData: true,
     logger: silent,
     // A call within the process can't get lost, so it needs no timer.
@@ -55,6 +72,20 @@ export function createHttpApi(address: HomeserverAddress, accessToken: string): 
         }
       : { localTimeoutMs: TIMEOUT_MS }),
   })
+  return {
+    request: ({ method, path, query, body, prefix }, accessToken) =>
+      sdk.request<unknown>(method as Method, path, query, body, {
+        priority: 'auto',
+        ...(accessToken === undefined ? {} : { headers: bearer(accessToken) }),
+        ...(prefix === undefined ? {} : { prefix }),
+      }),
+    url: ({ path, query, prefix }) => sdk.getUrl(path, query, prefix),
+  }
+}
+
+/** The header by which a request is authorised (client-server API, "Using access tokens"). */
+export function bearer(accessToken: string): { Authorization: string } {
+  return { Authorization: `Bearer ${accessToken}` }
 }
 
 /** What a Matrix call threw, as the failure our callers know. `what` says what was tried: "send the message". */
@@ -62,13 +93,11 @@ export function asGatewayError(error: unknown, what: string): GatewayError {
   if (error instanceof GatewayError) return error
   if (error instanceof MatrixError || error instanceof HTTPError) {
     const status = error.httpStatus ?? 0
-    const reason =
-      error instanceof MatrixError
-        ? `${error.errcode ?? status}: ${error.data?.error ?? ''}`
-        : `HTTP ${status}`
-    const message = `the homeserver refused to ${what} (${reason.trim()})`
-    if (status === 429) return new GatewayError('homeserver_unavailable', message, retryAfterS(error))
-    if (status >= 500) return new GatewayError('homeserver_unavailable', message)
+    const message = `the homeserver refused to ${what} (${reasonOf(error)})`
+    const limitedMs = rateLimitMs(error)
+    if (limitedMs !== null) return new GatewayError('homeserver_unavailable', message, limitedMs / 1000)
+    if (status >= 500 || accountRefusal(error) !== null)
+      return new GatewayError('homeserver_unavailable', message)
     if (status === 403) return new GatewayError('forbidden', message)
     if (status === 404) return new GatewayError('not_found', message)
     return new GatewayError('homeserver_error', message)
@@ -80,7 +109,34 @@ export function asGatewayError(error: unknown, what: string): GatewayError {
   )
 }
 
-function retryAfterS(error: MatrixError | HTTPError): number {
-  const milliseconds = error instanceof MatrixError ? error.data?.retry_after_ms : undefined
-  return typeof milliseconds === 'number' ? Math.ceil(milliseconds / 1000) : 5
+/** Where a homeserver doesn't say for how long it refuses, in milliseconds. */
+const DEFAULT_RATE_LIMIT_MS = 5_000
+
+/** For how long the homeserver wants no more of this, in milliseconds (client-server API, "Rate limiting"); null: that isn't it. */
+export function rateLimitMs(error: unknown): number | null {
+  if (!(error instanceof HTTPError)) return null
+  if (error.httpStatus !== 429 && !isMatrixError(error, 'M_LIMIT_EXCEEDED')) return null
+  // Deprecated in favour of the header, and still what homeservers send: the finer of both.
+  const told = error instanceof MatrixError ? error.data?.retry_after_ms : undefined
+  if (typeof told === 'number' && told >= 0) return told
+  const seconds = Number(error.httpHeaders?.get('Retry-After') ?? Number.NaN)
+  return Number.isFinite(seconds) && seconds >= 0 ? seconds * 1000 : DEFAULT_RATE_LIMIT_MS
+}
+
+/** Codes by which a homeserver says that whoever asks can't act for this account any more, as it stands. */
+const ACCOUNT_REFUSALS = ['M_UNKNOWN_TOKEN', 'M_USER_LOCKED', 'M_USER_DEACTIVATED']
+
+/** Why the homeserver won't have the access token of this call (a soft logout too); null: it isn't about the token. */
+export function accountRefusal(error: unknown): string | null {
+  return isMatrixError(error, ...ACCOUNT_REFUSALS) ? reasonOf(error) : null
+}
+
+export function isMatrixError(error: unknown, ...errcodes: string[]): error is MatrixError {
+  return error instanceof MatrixError && errcodes.includes(error.errcode ?? '')
+}
+
+function reasonOf(error: MatrixError | HTTPError): string {
+  const status = error.httpStatus ?? 0
+  if (!(error instanceof MatrixError)) return `HTTP ${status}`
+  return `${error.errcode ?? status}: ${error.data?.error ?? ''}`.trim()
 }

@@ -13,3 +13,11 @@ export const roomEventSchema: z.ZodType<RoomEvent> = z.object({
   redacts: z.string().optional(),
   unsigned: z.record(z.string(), z.unknown()).optional(),
 })
+
+/** The events of an answer about one room. Those that don't have the form of one are left out: a foreign event must not stop ours. */
+export function roomEvents(events: readonly unknown[], roomId: string): RoomEvent[] {
+  return events.flatMap(event => {
+    const parsed = roomEventSchema.safeParse({ room_id: roomId, ...(event as object) })
+    return parsed.success ? [parsed.data] : []
+  })
+}

@@ -1,9 +1,8 @@
-/** What an identity does in Matrix, through the application service that speaks for all of them. */
-import { Method, parseErrorResponse } from 'matrix-js-sdk/lib/http-api/index.js'
+/** What an identity does in Matrix. */
 import { z } from 'zod'
-import type { MatrixSession, MatrixSessions, RoomEvent } from '../domain/ports.ts'
-import { asGatewayError, createHttpApi, type HomeserverAddress, type HttpApi } from './http-api.ts'
-import { roomEventSchema } from './room-event.ts'
+import type { MatrixSession, MatrixSessions } from '../domain/ports.ts'
+import type { MatrixCalls } from './matrix-calls.ts'
+import { roomEvents } from './room-event.ts'
 
 const eventIdAnswer = z.object({ event_id: z.string() })
 const roomIdAnswer = z.object({ room_id: z.string() })
@@ -13,111 +12,72 @@ const messagesAnswer = z.object({ chunk: z.array(z.unknown()), end: z.string().o
 const MEDIA_DOWNLOAD_PREFIX = '/_matrix/client/v1'
 const MEDIA_UPLOAD_PREFIX = '/_matrix/media/v3'
 
-/**
- * @param asToken the application service's token; each call masquerades by `?user_id=` (application service API, "Identity
- *   assertion")
- */
-export function createMatrixSessions(address: HomeserverAddress, asToken: string): MatrixSessions {
-  const api = createHttpApi(address, asToken)
-  return { actingAs: userId => createSession(api, address, asToken, userId) }
+export function createMatrixSessions(calls: MatrixCalls): MatrixSessions {
+  return {
+    actingAs: userId => createSession(calls, userId),
+    accountTrouble: userId => calls.trouble(userId),
+  }
 }
 
-function createSession(
-  api: HttpApi,
-  address: HomeserverAddress,
-  token: string,
-  userId: string,
-): MatrixSession {
-  const send = address.fetch ?? ((request: Request) => fetch(request))
-
-  async function call(
-    what: string,
-    method: Method,
-    path: string,
-    body?: Record<string, unknown>,
-    query?: Record<string, string>,
-  ) {
-    try {
-      return await api.authedRequest<unknown>(method, path, { user_id: userId, ...query }, body)
-    } catch (error) {
-      throw asGatewayError(error, what)
-    }
-  }
-
+function createSession(calls: MatrixCalls, userId: string): MatrixSession {
   return {
     userId,
 
     async send(roomId, type, content, txnId) {
-      const path = `/rooms/${encodeURIComponent(roomId)}/send/${encodeURIComponent(type)}/${encodeURIComponent(txnId)}`
-      return eventIdAnswer.parse(await call('send the message', Method.Put, path, content)).event_id
+      const path = `${roomPath(roomId)}/send/${encodeURIComponent(type)}/${encodeURIComponent(txnId)}`
+      // Whoever sends waits by itself, with other work meanwhile.
+      const call = { method: 'PUT', path, body: content } as const
+      return eventIdAnswer.parse(await calls.json(userId, 'send the message', call, { patienceMs: 0 }))
+        .event_id
     },
 
     async upload(path, fileName, mimeType) {
-      // A BunFile as the body is read in pieces as it is sent; the SDK's own upload would take it as JSON or a Blob in memory.
-      const url = api.getUrl('/upload', { user_id: userId, filename: fileName }, MEDIA_UPLOAD_PREFIX)
-      const headers = { Authorization: `Bearer ${token}`, 'Content-Type': mimeType }
-      const response = await raw(
-        'upload the file',
-        new Request(url.href, { method: 'POST', headers, body: Bun.file(path) }),
-      )
+      const response = await calls.raw(userId, 'upload the file', {
+        method: 'POST',
+        path: '/upload',
+        prefix: MEDIA_UPLOAD_PREFIX,
+        query: { filename: fileName },
+        headers: { 'Content-Type': mimeType },
+        // A BunFile as the body is read in pieces as it is sent; the SDK's own upload would take it as JSON or a Blob in memory.
+        body: () => Bun.file(path),
+      })
       return uploadAnswer.parse(await response.json()).content_uri
     },
 
     download(mxcUri) {
       const path = `/media/download/${mxcUri.slice('mxc://'.length).split('/').map(encodeURIComponent).join('/')}`
-      const url = api.getUrl(path, { user_id: userId }, MEDIA_DOWNLOAD_PREFIX)
-      return raw(
-        'download the file',
-        new Request(url.href, { headers: { Authorization: `Bearer ${token}` } }),
-      )
+      return calls.raw(userId, 'download the file', { method: 'GET', path, prefix: MEDIA_DOWNLOAD_PREFIX })
     },
 
     async join(roomId) {
-      await call('join the room', Method.Post, `/rooms/${encodeURIComponent(roomId)}/join`, {})
+      await calls.json(userId, 'join the room', {
+        method: 'POST',
+        path: `${roomPath(roomId)}/join`,
+        body: {},
+      })
     },
 
     async createDirectRoom(invitee) {
       const body = { preset: 'trusted_private_chat', is_direct: true, invite: [invitee] }
-      return roomIdAnswer.parse(await call('create a room', Method.Post, '/createRoom', body)).room_id
+      const call = { method: 'POST', path: '/createRoom', body } as const
+      return roomIdAnswer.parse(await calls.json(userId, 'create a room', call)).room_id
     },
 
     async state(roomId) {
-      const answer = await call(
-        "read the room's state",
-        Method.Get,
-        `/rooms/${encodeURIComponent(roomId)}/state`,
-      )
+      const call = { method: 'GET', path: `${roomPath(roomId)}/state` } as const
+      const answer = await calls.json(userId, "read the room's state", call)
       return roomEvents(z.array(z.unknown()).parse(answer), roomId)
     },
 
     async messagesBackwards(roomId, limit, from) {
       const query = { dir: 'b', limit: String(limit), ...(from === undefined ? {} : { from }) }
-      const path = `/rooms/${encodeURIComponent(roomId)}/messages`
-      const answer = messagesAnswer.parse(
-        await call("read the room's messages", Method.Get, path, undefined, query),
-      )
+      const call = { method: 'GET', path: `${roomPath(roomId)}/messages`, query } as const
+      const answer = messagesAnswer.parse(await calls.json(userId, "read the room's messages", call))
       return { events: roomEvents(answer.chunk, roomId), next: answer.end ?? null }
     },
   }
-
-  /** A request with a body or an answer that must not be held in memory. */
-  async function raw(what: string, request: Request): Promise<Response> {
-    const response = await send(request).catch(error => {
-      throw asGatewayError(error, what)
-    })
-    if (response.ok) return response
-    throw asGatewayError(await matrixErrorOf(response), what)
-  }
 }
 
-async function matrixErrorOf(response: Response): Promise<unknown> {
-  return parseErrorResponse(response, await response.text())
-}
-
-/** Events that don't have the form of one are left out: a foreign event must not stop ours. */
-function roomEvents(events: unknown[], roomId: string): RoomEvent[] {
-  return events.flatMap(event => {
-    const parsed = roomEventSchema.safeParse({ room_id: roomId, ...(event as object) })
-    return parsed.success ? [parsed.data] : []
-  })
+function roomPath(roomId: string): string {
+  return `/rooms/${encodeURIComponent(roomId)}`
 }

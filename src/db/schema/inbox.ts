@@ -23,8 +23,9 @@ export const inboxEvents = sqliteTable(
 
 export type InboxEvent = typeof inboxEvents.$inferSelect
 
-/** Application-service transactions already taken (their id comes again when our answer was lost). */
+/** Application-service transactions already taken: they come again when our answer was lost. */
 export const appserviceTransactions = sqliteTable('appservice_transactions', {
+  /** The homeserver's id and a digest of what the transaction holds, since homeservers use ids again. */
   txnId: text('txn_id').primaryKey(),
   receivedAt: integer('received_at').notNull(),
 })

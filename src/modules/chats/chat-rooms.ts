@@ -15,7 +15,7 @@ import type { ChatRepository } from './repository.ts'
 export interface ChatRoomsOptions {
   repository: ChatRepository
   inbox: Pick<Inbox, 'completeJoin'>
-  sessions: MatrixSessions
+  sessions: Pick<MatrixSessions, 'actingAs'>
   matrixUserOf(identityId: string): Promise<string>
   clock: Clock
   logger: Logger

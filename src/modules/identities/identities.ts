@@ -9,6 +9,7 @@ import type { AccountProvisioner } from '../../domain/ports.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Sealer } from '../../lib/sealing.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
+import { accessTokenContext } from './access-tokens.ts'
 import { createIdentityRepository, type NewIdentity } from './repository.ts'
 
 export interface Identities {
@@ -56,11 +57,6 @@ export function createIdentities({ db, provisioner, sealer, clock }: IdentitiesO
     list: () => repository.list(),
     unreachable: () => repository.unreachable(),
   }
-}
-
-/** What an identity's sealed access token is bound to. */
-export function accessTokenContext(identityId: string): string {
-  return `identity:${identityId}`
 }
 
 const LETTERS_AND_DIGITS = 'abcdefghijklmnopqrstuvwxyz0123456789'

@@ -43,10 +43,10 @@ export function createInbox(options: InboxOptions): Inbox {
 
   async function knowledgeFor(
     events: readonly RoomEvent[],
-    readers: readonly string[] = [],
+    others: readonly string[] = [],
   ): Promise<Knowledge> {
     const rooms = new Set<string>()
-    const users = new Set(readers)
+    const users = new Set(others)
     for (const event of events) {
       // What became of our messages is told by their ids alone.
       if (event.type === STATUS_EVENT_TYPE) continue
@@ -101,9 +101,10 @@ export function createInbox(options: InboxOptions): Inbox {
   return {
     async accept(batch: EventBatch) {
       if (await repository.isRepeat(batch.position)) return
-      const readers = batch.receipts.map(receipt => receipt.userId)
+      const users = batch.receipts.map(receipt => receipt.userId)
+      if (batch.position.kind === 'sync') users.push(batch.position.userId)
       await settle(
-        async () => planBatch(batch, await knowledgeFor(batch.events, readers)),
+        async () => planBatch(batch, await knowledgeFor(batch.events, users)),
         plan => repository.store(plan, clock.now()),
       )
     },

@@ -76,12 +76,20 @@ const LINK_NOTICE_MS = 250
 
 /** @param batch in the order it happened */
 export function planBatch(batch: EventBatch, knowledge: Knowledge): Plan {
-  const planner = new Planner(knowledge)
+  const planner = new Planner(knowledge, hearerOf(batch, knowledge))
   for (const event of batch.events) planner.take(event)
   for (const { roomId, eventId, userId } of batch.receipts) {
     if (!knowledge.identities.has(userId)) planner.reads.push({ roomId, eventId })
   }
   return planner.plan(batch.position)
+}
+
+/**
+ * Whom a batch speaks to; undefined: to all of our identities. In a room with several of them each /sync brings the same events, and
+ * each identity hears them from its own.
+ */
+function hearerOf({ position }: EventBatch, { identities }: Knowledge): string | undefined {
+  return position.kind === 'sync' ? identities.get(position.userId) : undefined
 }
 
 /**
@@ -113,8 +121,12 @@ class Planner {
   private readonly changed = new Map<string, ChatState>()
   private readonly chats = new Map<string, ChatState[]>()
 
-  constructor(private readonly knowledge: Knowledge) {
-    for (const chat of knowledge.chats)
+  /** @param hearer the only identity that the events are for; undefined: all */
+  constructor(
+    private readonly knowledge: Knowledge,
+    private readonly hearer?: string,
+  ) {
+    for (const chat of knowledge.chats.filter(({ identityId }) => this.hears(identityId)))
       this.chats.set(chat.roomId, [...(this.chats.get(chat.roomId) ?? []), chat])
   }
 
@@ -130,6 +142,10 @@ class Planner {
       names,
       unknownDevices,
     }
+  }
+
+  private hears(identityId: string): boolean {
+    return this.hearer === undefined || this.hearer === identityId
   }
 
   take(event: RoomEvent): void {
@@ -164,6 +180,7 @@ class Planner {
       this.learnName(event)
       return
     }
+    if (!this.hears(identityId)) return
     const chat = this.chats.get(event.room_id)?.find(candidate => candidate.identityId === identityId)
     const membership = membershipAfter(chat?.membership, event.content.membership)
     if (membership !== undefined) this.update(chat ?? newChat(identityId, event.room_id), { membership })

@@ -25,7 +25,7 @@ export interface OutboxOptions {
   devices: Pick<LinkedDevices, 'get' | 'reconcile'>
   chatRooms: Pick<ChatRooms, 'ensureJoined'>
   media: Pick<MediaFiles, 'upload'>
-  sessions: MatrixSessions
+  sessions: Pick<MatrixSessions, 'actingAs'>
   matrixUserOf(identityId: string): Promise<string>
   paceOf(platform: string): Pace
   clock: Clock

@@ -18,6 +18,8 @@ export interface TokensOptions {
   identities: Pick<Identities, 'prepare'>
   /** Keyed one-way function (createHmacHasher), under a key of its own. */
   hasher: (text: string) => string
+  /** Called after a token of a new identity was made. */
+  onCreated?: () => void
   /** Called after tokens were deleted. */
   onRemoved?: () => void
   clock: Clock
@@ -34,6 +36,7 @@ export function createTokens({
   db,
   identities,
   hasher,
+  onCreated = () => undefined,
   onRemoved = () => undefined,
   clock,
 }: TokensOptions): Tokens {
@@ -80,6 +83,7 @@ export function createTokens({
       }
       if (!useHost) {
         await repository.insertWithIdentity(row, await identities.prepare())
+        onCreated()
         return token
       }
       if (credential.role !== 'super_admin') {

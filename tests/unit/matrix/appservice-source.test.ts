@@ -1,5 +1,5 @@
 /** The endpoint that homeservers push events to. */
-import { expect, test } from 'bun:test'
+import { describe, expect, test } from 'bun:test'
 import type { EventBatch } from '../../../src/domain/ports.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { createAppserviceSource } from '../../../src/matrix/appservice-source.ts'
@@ -45,9 +45,43 @@ test('a transaction becomes a batch, with receipts under either name; a malforme
   expect((await call('PUT', 'transactions/8', { events: [], [unstable]: [receipt] })).status).toBe(200)
   const receipts = [{ roomId: '!r:s', eventId: '$1', userId: '@g:s' }]
   expect(batches).toEqual([
-    { position: { kind: 'transaction', txnId: '7' }, events: [EVENT], receipts },
-    { position: { kind: 'transaction', txnId: '8' }, events: [], receipts },
+    {
+      position: { kind: 'transaction', txnId: expect.stringMatching(/^7\/[\w-]{22}$/) },
+      events: [EVENT],
+      receipts,
+    },
+    { position: { kind: 'transaction', txnId: expect.stringMatching(/^8\//) }, events: [], receipts },
   ])
+})
+
+describe('what a transaction is recognised by', () => {
+  const idsOf = async (...transactions: object[]) => {
+    const { batches, call } = source()
+    for (const transaction of transactions) await call('PUT', 'transactions/1', transaction)
+    return batches.map(({ position }) => (position.kind === 'transaction' ? position.txnId : ''))
+  }
+  const receipt = { type: 'm.receipt', room_id: '!r:s', content: { $1: { 'm.read': { '@g:s': { ts: 1 } } } } }
+
+  test('sent again it is the same, also without its ephemeral events', async () => {
+    const [first, again] = await idsOf({ events: [EVENT], ephemeral: [receipt] }, { events: [EVENT] })
+    expect(again).toBe(first ?? '')
+  })
+
+  test('an id that is used again for other events is another transaction', async () => {
+    const ids = await idsOf(
+      { events: [EVENT] },
+      { events: [{ ...EVENT, event_id: '$2' }] },
+      { events: [], ephemeral: [receipt] },
+      { events: [], ephemeral: [{ ...receipt, room_id: '!other:s' }] },
+    )
+    expect(new Set(ids).size).toBe(4)
+  })
+})
+
+test('a receipt that can not be read does not stop the events beside it', async () => {
+  const { batches, call } = source()
+  expect((await call('PUT', 'transactions/1', { events: [EVENT], ephemeral: ['x'] })).status).toBe(200)
+  expect(batches).toMatchObject([{ events: [EVENT], receipts: [] }])
 })
 
 test('it is not acknowledged when it could not be stored', async () => {
@@ -61,6 +95,8 @@ test.each([
   ['no token', 'PUT', 'transactions/1', { events: [] }, null, 401, 'M_MISSING_TOKEN'],
   ['a wrong token', 'PUT', 'transactions/1', { events: [] }, 'other', 403, 'M_FORBIDDEN'],
   ['no JSON', 'PUT', 'transactions/1', '{', 'hs', 400, 'M_BAD_JSON'],
+  ['a malformed id', 'PUT', 'transactions/%zz', { events: [] }, 'hs', 400, 'M_INVALID_PARAM'],
+  ['too much', 'PUT', 'transactions/1', ' '.repeat(33 * 1024 * 1024), 'hs', 413, 'M_TOO_LARGE'],
   ['an unknown user', 'GET', 'users/@x:s', undefined, 'hs', 404, 'M_NOT_FOUND'],
   ['an unknown path', 'GET', 'nothing', undefined, 'hs', 404, 'M_UNRECOGNIZED'],
 ])('%s', async (_, method, path, body, token, status, errcode) => {

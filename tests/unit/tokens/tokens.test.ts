@@ -4,11 +4,8 @@ import { GatewayError } from '../../../src/domain/errors.ts'
 import { createHmacHasher, createSealer } from '../../../src/lib/sealing.ts'
 import { createCredentials } from '../../../src/modules/credentials/credentials.ts'
 import type { Credentials, Principal } from '../../../src/modules/credentials/types.ts'
-import {
-  accessTokenContext,
-  createIdentities,
-  type Identities,
-} from '../../../src/modules/identities/identities.ts'
+import { accessTokenContext } from '../../../src/modules/identities/access-tokens.ts'
+import { createIdentities, type Identities } from '../../../src/modules/identities/identities.ts'
 import { createTokens } from '../../../src/modules/tokens/tokens.ts'
 import type { Tokens } from '../../../src/modules/tokens/types.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'

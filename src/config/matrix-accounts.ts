@@ -1,0 +1,86 @@
+/** Which way accounts are made at the homeserver: exactly one with an external homeserver, and the settings it needs. */
+import { ConfigError, type Env } from './env.ts'
+
+/** How accounts are made, and so how they are used: the application service speaks for all, otherwise each has an access token. */
+export type AccountsConfig =
+  | { kind: 'appservice' }
+  | { kind: 'shared_secret' }
+  | {
+      kind: 'mas'
+      /** Base URLs of the Matrix Authentication Service and of its listener with the admin API. */
+      url: string
+      adminUrl: string
+    }
+
+/** What the chosen way needs; undefined: the embedded homeserver needs nothing. */
+export type AccountSecrets =
+  | { kind: 'appservice'; asToken: string; hsToken: string }
+  | { kind: 'shared_secret'; sharedSecret: string }
+  | { kind: 'mas'; url: string; adminUrl: string; clientId: string; clientSecret: string }
+  | undefined
+
+/** The variables of each way, the one that stands for it first. */
+const WAYS = {
+  appservice: ['MATRIX_AS_TOKEN', 'MATRIX_HS_TOKEN'],
+  shared_secret: ['MATRIX_REGISTRATION_SHARED_SECRET'],
+  mas: ['MAS_URL', 'MAS_ADMIN_URL', 'ADMIN_CLIENT_ID', 'ADMIN_CLIENT_SECRET'],
+} as const
+type Way = keyof typeof WAYS
+
+/** @throws ConfigError when there is no way, more than one, or a part of one is missing */
+export function matrixAccounts(env: Env): { accounts: AccountsConfig; secrets: AccountSecrets } {
+  if (!env.MATRIX_HOMESERVER_URL) {
+    refuseWithoutHomeserver(env)
+    return { accounts: { kind: 'appservice' }, secrets: undefined }
+  }
+  switch (chosenWay(env)) {
+    case 'appservice': {
+      const asToken = needed(env, 'MATRIX_AS_TOKEN', 'MATRIX_HS_TOKEN')
+      const hsToken = needed(env, 'MATRIX_HS_TOKEN', 'MATRIX_AS_TOKEN')
+      return { accounts: { kind: 'appservice' }, secrets: { kind: 'appservice', asToken, hsToken } }
+    }
+    case 'shared_secret': {
+      const sharedSecret = needed(env, 'MATRIX_REGISTRATION_SHARED_SECRET', 'MATRIX_HOMESERVER_URL')
+      return { accounts: { kind: 'shared_secret' }, secrets: { kind: 'shared_secret', sharedSecret } }
+    }
+    case 'mas': {
+      const url = needed(env, 'MAS_URL', 'ADMIN_CLIENT_ID')
+      const clientId = needed(env, 'ADMIN_CLIENT_ID', 'MAS_URL')
+      const clientSecret = needed(env, 'ADMIN_CLIENT_SECRET', 'MAS_URL')
+      const accounts = { kind: 'mas', url, adminUrl: env.MAS_ADMIN_URL ?? url } as const
+      return { accounts, secrets: { ...accounts, clientId, clientSecret } }
+    }
+  }
+}
+
+function chosenWay(env: Env): Way {
+  const chosen = (Object.keys(WAYS) as Way[]).filter(way => WAYS[way].some(name => env[name]))
+  const [way, another] = chosen
+  if (way === undefined) {
+    throw new ConfigError(
+      'MATRIX_AS_TOKEN: with MATRIX_HOMESERVER_URL expected one way to make users: MATRIX_AS_TOKEN and MATRIX_HS_TOKEN, or MATRIX_REGISTRATION_SHARED_SECRET, or MAS_URL with ADMIN_CLIENT_ID and ADMIN_CLIENT_SECRET',
+    )
+  }
+  if (another !== undefined) {
+    const [name, other] = [way, another].map(each => WAYS[each].find(variable => env[variable]))
+    throw new ConfigError(
+      `${other}: expected one way to make users, and ${name} is set too; empty one of them`,
+    )
+  }
+  return way
+}
+
+function needed(env: Env, name: (typeof WAYS)[Way][number], because: string): string {
+  const value = env[name]
+  if (value) return value
+  throw new ConfigError(`${name}: is needed with ${because}`)
+}
+
+/** Only those that nobody sets by accident: an application service's tokens may be there for later. */
+function refuseWithoutHomeserver(env: Env): void {
+  const name = [...WAYS.shared_secret, ...WAYS.mas].find(variable => env[variable])
+  if (name !== undefined)
+    throw new ConfigError(
+      `${name}: needs MATRIX_HOMESERVER_URL; the embedded homeserver makes its users itself`,
+    )
+}

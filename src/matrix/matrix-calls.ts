@@ -1,0 +1,90 @@
+/**
+ * Calls to the homeserver for one of our users: authorised, repeated once with a new access token where the one before was revoked, and
+ * repeated after a while where the homeserver limits the rate.
+ */
+import { parseErrorResponse } from 'matrix-js-sdk/lib/http-api/index.js'
+import type { Clock } from '../lib/clock.ts'
+import type { Access, AccountAccess } from './account-access.ts'
+import { accountRefusal, bearer, createHttpApi, type HomeserverAddress, type JsonCall } from './http-api.ts'
+import { patiently } from './patience.ts'
+
+/** A request whose body or answer isn't JSON, or isn't to be held in memory. */
+export interface RawCall extends Omit<JsonCall, 'body'> {
+  headers?: Record<string, string>
+  /** Made anew for each try. */
+  body?: () => Bun.BodyInit
+  signal?: AbortSignal
+}
+
+export interface CallOptions {
+  /** For how long, in milliseconds, the call may wait for a rate limit to pass; 0: the caller waits by itself. */
+  patienceMs?: number
+}
+
+/** Every call throws GatewayError; `what` completes "the homeserver refused to …". */
+export interface MatrixCalls {
+  /** @returns the parsed JSON of the answer */
+  json(userId: string, what: string, call: JsonCall, options?: CallOptions): Promise<unknown>
+  /** For bodies and answers that are not to be held in memory. @returns an answer with a status of success, its body unread */
+  raw(userId: string, what: string, call: RawCall, options?: CallOptions): Promise<Response>
+  trouble(userId: string): string | null
+}
+
+/** How long calls wait for a rate limit to pass unless they say otherwise: well below the lease of what is being sent. */
+const PATIENCE_MS = 15_000
+
+export function createMatrixCalls(options: {
+  address: HomeserverAddress
+  access: AccountAccess
+  clock: Clock
+}): MatrixCalls {
+  const { address, access, clock } = options
+  const api = createHttpApi(address)
+  const send = address.fetch ?? ((request: Request) => fetch(request))
+
+  /** Does `work` with the user's access, and once more with another where the homeserver doesn't accept it. */
+  async function authorised<T>(userId: string, work: (access: Access) => Promise<T>): Promise<T> {
+    let current = await access.of(userId)
+    for (let isRepeat = false; ; isRepeat = true) {
+      try {
+        const result = await work(current)
+        access.accepted(userId, current)
+        return result
+      } catch (error) {
+        const refusal = accountRefusal(error)
+        if (refusal === null) throw error
+        // The second time this throws: a token that is new is not replaced again at once.
+        current = await access.refused(userId, current, refusal)
+        if (isRepeat) throw error
+      }
+    }
+  }
+
+  async function fetchRaw(call: RawCall, { accessToken, query: whose }: Access): Promise<Response> {
+    const url = api.url({ ...call, query: { ...whose, ...call.query } })
+    const response = await send(
+      new Request(url.href, {
+        method: call.method,
+        headers: { ...call.headers, ...bearer(accessToken) },
+        ...(call.body === undefined ? {} : { body: call.body() }),
+        ...(call.signal === undefined ? {} : { signal: call.signal }),
+      }),
+    )
+    if (response.ok) return response
+    throw parseErrorResponse(response, await response.text())
+  }
+
+  return {
+    json: (userId, what, call, { patienceMs = PATIENCE_MS } = {}) =>
+      patiently(clock, what, patienceMs, () =>
+        authorised(userId, ({ accessToken, query }) =>
+          api.request({ ...call, query: { ...query, ...call.query } }, accessToken),
+        ),
+      ),
+
+    raw: (userId, what, call, { patienceMs = PATIENCE_MS } = {}) =>
+      patiently(clock, what, patienceMs, () => authorised(userId, held => fetchRaw(call, held))),
+
+    trouble: userId => access.trouble(userId),
+  }
+}

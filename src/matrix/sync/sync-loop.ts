@@ -1,0 +1,181 @@
+/**
+ * One identity's /sync: asks, stores what it is told together with the place it has come to, and asks on from there. Nothing is asked on
+ * from a token whose events aren't on disk; a token that brought nothing is kept in memory alone for a while.
+ */
+import { GatewayError, messageOf } from '../../domain/errors.ts'
+import type { EventBatch, EventSink, ReadReceipt, RoomEvent, SyncPosition } from '../../domain/ports.ts'
+import { backoffMs } from '../../lib/backoff.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Logger } from '../../lib/logger.ts'
+import type { MatrixCalls } from '../matrix-calls.ts'
+import { missedEvents } from './gap.ts'
+import {
+  eventsOf,
+  FILTER,
+  FIRST_FILTER,
+  invitationEvents,
+  memberEvent,
+  receiptsOf,
+  type SyncResponse,
+  syncResponse,
+} from './sync-response.ts'
+
+export interface SyncLoopOptions {
+  calls: MatrixCalls
+  sink: EventSink
+  /** Runs requests that don't wait, a few at a time: after a start or an outage all loops want to catch up at once. */
+  inTurn<T>(work: () => Promise<T>): Promise<T>
+  clock: Clock
+  logger: Logger
+}
+
+/** How a loop is doing. */
+export interface SyncState {
+  /** When it last heard from the homeserver, in milliseconds since the Unix epoch; null: not yet. */
+  lastSyncAt: number | null
+  /** Why the last request failed; null after one that didn't. */
+  failure: string | null
+}
+
+/** How long the homeserver keeps a request open when there is nothing to tell. */
+const LONG_POLL_MS = 30_000
+/** A request that isn't answered this long after that is given up. */
+const ANSWER_PATIENCE_MS = 30_000
+const RETRY = { baseMs: 1_000, capMs: 60_000, jitter: 0.5 }
+/** A token that brought nothing is written after this long: it only saves the homeserver work after a restart. */
+const IDLE_TOKEN_MS = 600_000
+
+export class SyncLoop {
+  readonly state: SyncState = { lastSyncAt: null, failure: null }
+  private readonly userId: string
+  private since: string | null
+  private storedAt: number
+  private readonly stopping = new AbortController()
+
+  constructor(
+    position: SyncPosition,
+    private readonly options: SyncLoopOptions,
+    /** Told when it begins to fail and when it works again. */
+    private readonly onChange: (state: SyncState) => void,
+  ) {
+    this.userId = position.userId
+    this.since = position.since
+    this.storedAt = options.clock.now()
+  }
+
+  /** Ends the loop, and the request under way. */
+  stop(): void {
+    this.stopping.abort()
+  }
+
+  /** Resolves when it was stopped. */
+  async run(): Promise<void> {
+    const { clock, inTurn } = this.options
+    const { signal } = this.stopping
+    let isBehind = true
+    for (let failures = 0; !signal.aborted; ) {
+      try {
+        // The first answer comes at once, and says that the loop works.
+        if (isBehind) await inTurn(() => this.step(0))
+        else await this.step(LONG_POLL_MS)
+        isBehind = false
+        failures = 0
+        this.note(null)
+      } catch (error) {
+        if (signal.aborted) break
+        failures += 1
+        isBehind = true
+        this.note(messageOf(error))
+        await clock.sleep(waitMs(error, failures), signal)
+      }
+    }
+  }
+
+  private note(failure: string | null): void {
+    const before = this.state.failure
+    this.state.failure = failure
+    if (failure === null) this.state.lastSyncAt = this.options.clock.now()
+    if ((before === null) !== (failure === null)) this.onChange(this.state)
+  }
+
+  private async step(timeoutMs: number): Promise<void> {
+    const { sink, clock } = this.options
+    if (this.stopping.signal.aborted) return
+    const response = await this.request(timeoutMs)
+    const { events, receipts } = await this.told(response)
+    const nextBatch = response.next_batch
+    const isIdle = this.since !== null && events.length === 0 && receipts.length === 0
+    if (!isIdle || clock.now() - this.storedAt > IDLE_TOKEN_MS) {
+      await sink.accept({ position: { kind: 'sync', userId: this.userId, nextBatch }, events, receipts })
+      this.storedAt = clock.now()
+    }
+    this.since = nextBatch
+  }
+
+  private async request(timeoutMs: number): Promise<SyncResponse> {
+    const { calls, clock } = this.options
+    const abort = new AbortController()
+    const done = new AbortController()
+    const end = () => abort.abort()
+    this.stopping.signal.addEventListener('abort', end, { once: true })
+    void clock.sleep(timeoutMs + ANSWER_PATIENCE_MS, done.signal).then(end)
+    const query = {
+      filter: this.since === null ? FIRST_FILTER : FILTER,
+      set_presence: 'offline',
+      timeout: String(timeoutMs),
+      ...(this.since === null ? {} : { since: this.since }),
+    }
+    const call = {
+      method: 'GET',
+      path: '/sync',
+      prefix: '/_matrix/client/v3',
+      query,
+      signal: abort.signal,
+    } as const
+    try {
+      const response = await calls.raw(this.userId, 'sync', call, { patienceMs: 0 })
+      return syncResponse.parse(await response.json())
+    } finally {
+      this.stopping.signal.removeEventListener('abort', end)
+      done.abort()
+    }
+  }
+
+  /** What a response tells. The first one only takes a position: of the rooms the user is in it says that, and of none what was said. */
+  private async told({ rooms }: SyncResponse): Promise<Pick<EventBatch, 'events' | 'receipts'>> {
+    const { userId, since } = this
+    const events: RoomEvent[] = []
+    const receipts: ReadReceipt[] = []
+    for (const [roomId, { invite_state: state }] of Object.entries(rooms.invite))
+      events.push(...invitationEvents(roomId, userId, state.events))
+    for (const [roomId, room] of Object.entries(rooms.join)) {
+      if (since === null) {
+        events.push(memberEvent(roomId, userId, userId, { membership: 'join' }))
+        continue
+      }
+      events.push(...eventsOf(roomId, room, await this.missed(roomId, room.timeline, since)))
+      receipts.push(...receiptsOf(roomId, room))
+    }
+    for (const [roomId, room] of Object.entries(rooms.leave)) {
+      if (since !== null)
+        events.push(...eventsOf(roomId, room, await this.missed(roomId, room.timeline, since)))
+      events.push(memberEvent(roomId, userId, userId, { membership: 'leave' }))
+    }
+    return { events, receipts }
+  }
+
+  private async missed(
+    roomId: string,
+    { limited, prev_batch: from }: SyncResponse['rooms']['join'][string]['timeline'],
+    since: string,
+  ): Promise<RoomEvent[]> {
+    if (!limited || from === undefined) return []
+    const { calls, logger } = this.options
+    return missedEvents(calls, logger, { userId: this.userId, roomId, from, to: since })
+  }
+}
+
+function waitMs(error: unknown, failures: number): number {
+  const hintMs = error instanceof GatewayError ? (error.retryAfterS ?? 0) * 1000 : 0
+  return Math.max(hintMs, backoffMs(failures, RETRY))
+}

@@ -1,0 +1,113 @@
+/**
+ * The /sync source of events: a loop for each identity with an access token of its own, for a homeserver that doesn't push events to us
+ * as an application service. Identities that are new begin at once, those that were retired end.
+ */
+import type { EventSink, SyncPosition } from '../../domain/ports.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Logger } from '../../lib/logger.ts'
+import { Nudge, type Worker } from '../../runtime/worker.ts'
+import type { MatrixCalls } from '../matrix-calls.ts'
+import { SyncLoop, type SyncState } from './sync-loop.ts'
+import { createTurns } from './turns.ts'
+
+export interface SyncManagerOptions {
+  calls: MatrixCalls
+  sink: EventSink
+  /** Whose events are to be fetched. */
+  positions(): Promise<SyncPosition[]>
+  clock: Clock
+  logger: Logger
+}
+
+export interface SyncHealth {
+  loops: number
+  failing: number
+  /** Why one of them fails, null when none does. */
+  failure: string | null
+  /** When the loop that is furthest behind last heard from the homeserver; null: one hasn't yet, or there is none. */
+  oldestSyncAt: number | null
+}
+
+export interface SyncManager {
+  worker: Worker
+  /** There may be a new identity, or one fewer. */
+  nudge(): void
+  health(): SyncHealth
+  /** How the identity's loop is doing; null when it has none. */
+  stateOf(userId: string): Readonly<SyncState> | null
+}
+
+/** How often identities are looked for that no nudge told of, in milliseconds. */
+const POLL_MS = 15_000
+/** Requests at a time that loops make to catch up. */
+const TURNS = 16
+
+export function createSyncManager(options: SyncManagerOptions): SyncManager {
+  const { calls, sink, positions, clock, logger } = options
+  const nudge = new Nudge()
+  const loops = new Map<string, { loop: SyncLoop; ended: Promise<void> }>()
+  const inTurn = createTurns(TURNS)
+  let failing = 0
+
+  /** An outage fails every loop: the first and the last are told. */
+  function noteChange({ failure }: SyncState, userId: string): void {
+    failing += failure === null ? -1 : 1
+    if (failure !== null && failing === 1) logger.warn({ user: userId, reason: failure }, '/sync fails')
+    if (failing === 0) logger.info('/sync works again')
+  }
+
+  function start(position: SyncPosition): void {
+    const { userId } = position
+    const loop = new SyncLoop(position, { calls, sink, inTurn, clock, logger }, state =>
+      noteChange(state, userId),
+    )
+    loops.set(userId, { loop, ended: loop.run() })
+  }
+
+  function end(userId: string): Promise<void> {
+    const running = loops.get(userId)
+    if (!running) return Promise.resolve()
+    loops.delete(userId)
+    if (running.loop.state.failure !== null) failing -= 1
+    running.loop.stop()
+    return running.ended
+  }
+
+  /** Starts what is missing and ends what is no longer wanted. */
+  async function reconcile(): Promise<void> {
+    const wanted = new Map((await positions()).map(position => [position.userId, position]))
+    for (const userId of loops.keys()) if (!wanted.has(userId)) void end(userId)
+    for (const [userId, position] of wanted) if (!loops.has(userId)) start(position)
+  }
+
+  return {
+    nudge: () => nudge.nudge(),
+    stateOf: userId => loops.get(userId)?.loop.state ?? null,
+
+    health() {
+      let failure: string | null = null
+      let oldestSyncAt: number | null = Number.POSITIVE_INFINITY
+      for (const { loop } of loops.values()) {
+        const { state } = loop
+        failure ??= state.failure
+        oldestSyncAt =
+          oldestSyncAt === null || state.lastSyncAt === null ? null : Math.min(oldestSyncAt, state.lastSyncAt)
+      }
+      return { loops: loops.size, failing, failure, oldestSyncAt: loops.size === 0 ? null : oldestSyncAt }
+    },
+
+    worker: {
+      name: 'matrix-sync',
+      async run(signal) {
+        try {
+          while (!signal.aborted) {
+            await reconcile()
+            await nudge.wait(clock, POLL_MS, signal)
+          }
+        } finally {
+          await Promise.all([...loops.keys()].map(end))
+        }
+      },
+    },
+  }
+}

@@ -1,0 +1,126 @@
+/** The answers of /sync (client-server API, "Syncing"), as far as we ask for them, and what they tell. */
+import { z } from 'zod'
+import type { ReadReceipt, RoomEvent } from '../../domain/ports.ts'
+import { ephemeralEvents, readReceipts } from '../receipts.ts'
+import { roomEvents } from '../room-event.ts'
+
+const NONE = { events: [] }
+const eventList = z.object({ events: z.array(z.unknown()).default([]) }).default(NONE)
+const timeline = z
+  .object({
+    events: z.array(z.unknown()).default([]),
+    limited: z.boolean().default(false),
+    prev_batch: z.string().optional(),
+  })
+  .default({ events: [], limited: false })
+const ephemeral = z.object({ events: ephemeralEvents.catch([]).default([]) }).default(NONE as { events: [] })
+const room = z.object({ state: eventList, timeline, ephemeral })
+
+export const syncResponse = z.object({
+  next_batch: z.string().min(1),
+  rooms: z
+    .object({
+      join: z.record(z.string(), room).default({}),
+      invite: z.record(z.string(), z.object({ invite_state: eventList })).default({}),
+      leave: z.record(z.string(), room).default({}),
+    })
+    .default({ join: {}, invite: {}, leave: {} }),
+})
+export type SyncResponse = z.infer<typeof syncResponse>
+export type SyncedRoom = z.infer<typeof room>
+
+/** Types of state that mean something to us (matrix/portal.ts, and members for names). */
+const STATE_TYPES = [
+  'm.room.member',
+  'm.room.name',
+  'm.room.create',
+  'm.room.encryption',
+  'm.bridge',
+  'uk.half-shot.bridge',
+]
+const NOTHING = { not_types: ['*'] }
+
+/** As little as there is use for: no presence, no account data, of the members only those who speak. */
+function filterWith(timelineLimit: number): string {
+  return JSON.stringify({
+    presence: NOTHING,
+    account_data: NOTHING,
+    room: {
+      account_data: NOTHING,
+      ephemeral: { types: ['m.receipt'] },
+      state: { types: STATE_TYPES, lazy_load_members: true },
+      timeline: { limit: timelineLimit, lazy_load_members: true },
+    },
+  })
+}
+
+/** What is missed beyond the limit is fetched by itself (gap.ts). */
+export const FILTER = filterWith(50)
+/** Only takes a position. */
+export const FIRST_FILTER = filterWith(1)
+
+/**
+ * An invitation, which /sync tells by stripped state, as the member event that it is. Whoever is invited isn't in the room, so an
+ * earlier membership has ended; that its end is told in another response, or in none, makes no difference.
+ */
+export function invitationEvents(
+  roomId: string,
+  userId: string,
+  inviteState: readonly unknown[],
+): RoomEvent[] {
+  const own = inviteState
+    .map(event => strippedMember.safeParse(event).data)
+    .find(event => event?.state_key === userId)
+  const sender = own?.sender ?? ''
+  return [
+    memberEvent(roomId, userId, sender, { membership: 'leave' }),
+    memberEvent(roomId, userId, sender, { ...own?.content, membership: 'invite' }),
+  ]
+}
+
+const strippedMember = z.object({
+  type: z.literal('m.room.member'),
+  state_key: z.string(),
+  sender: z.string(),
+  content: z.record(z.string(), z.unknown()),
+})
+
+/** Our own membership where a response tells it by where it lists the room. */
+export function memberEvent(
+  roomId: string,
+  userId: string,
+  sender: string,
+  content: Record<string, unknown>,
+): RoomEvent {
+  return {
+    event_id: '',
+    room_id: roomId,
+    sender,
+    type: 'm.room.member',
+    origin_server_ts: 0,
+    content,
+    state_key: userId,
+  }
+}
+
+/**
+ * A room's events in order: the state before its timeline, what the timeline left out, the timeline.
+ * @param missed oldest first
+ */
+export function eventsOf(
+  roomId: string,
+  { state, timeline: { events } }: SyncedRoom,
+  missed: RoomEvent[],
+): RoomEvent[] {
+  const seen = new Set<string>()
+  const happened = [...missed, ...roomEvents(events, roomId)].filter(({ event_id: id }) => {
+    const isNew = !seen.has(id)
+    seen.add(id)
+    return isNew
+  })
+  return [...roomEvents(state.events, roomId), ...happened]
+}
+
+export function receiptsOf(roomId: string, { ephemeral: { events } }: SyncedRoom): ReadReceipt[] {
+  return readReceipts(events.map(event => ({ ...event, room_id: roomId })))
+}
