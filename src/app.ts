@@ -4,11 +4,13 @@ import { createEventSource } from './app/event-source.ts'
 import { bridgeConfigs, createMatrix, createSandboxFor, mountsOf } from './app/matrix-side.ts'
 import { readinessOf } from './app/readiness.ts'
 import { createBridges } from './bridges/bridges.ts'
-import type { Config, Secrets } from './config/index.ts'
+import { createBridgeProcesses } from './bridges/processes.ts'
+import { createStatusReceiver } from './bridges/status-receiver.ts'
+import { type Config, childEnvironment, type Secrets } from './config/index.ts'
 import { openDbAlone } from './db/lock.ts'
 import { migrateUp } from './db/migrate.ts'
 import type { Db } from './db/open.ts'
-import { GatewayError } from './domain/errors.ts'
+import { GatewayError, messageOf } from './domain/errors.ts'
 import { createHttp } from './http/http.ts'
 import type { RunningServer } from './http/server.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
@@ -115,9 +117,11 @@ export async function createApp(
     sessions: matrix.sessions,
     clock,
   })
+  const processes = createBridgeProcesses({ environment: childEnvironment(), clock, logger })
   const attachment = createBridgeAttachment({
     attached,
     bridges,
+    processes,
     homeserver: matrix.homeserver,
     sandbox,
     settings: config,
@@ -248,14 +252,26 @@ export async function createApp(
     clock,
     logger,
   })
+  const bridgeStatus = createStatusReceiver({
+    asTokenOf: platform => attachment.attachedTo(platform)?.asToken,
+    onState: (platform, userId) => void noteBridgeState(platform, userId),
+  })
+
+  async function noteBridgeState(platform: string, userId: string): Promise<void> {
+    const identity = await identities.findByMatrixUser(userId)
+    if (!identity) return
+    await devices.reconcile(identity.id, platform).catch(error => {
+      logger.warn({ platform, reason: messageOf(error) }, 'a reported state could not be looked up')
+    })
+  }
   const supervisor = new Supervisor(clock, logger)
   const http = createHttp({
     config,
     logger,
     version,
     services: { credentials, tokens, devices, linking, messages, media, downloads: media, webhooks },
-    mounts: mountsOf(matrix.homeserver, sandbox, source),
-    readiness: () => readinessOf(db, supervisor, source.state()),
+    mounts: mountsOf(matrix.homeserver, sandbox, source, bridgeStatus),
+    readiness: () => readinessOf(db, supervisor, source.state(), processes),
     clock,
   })
   let server: RunningServer | undefined
@@ -315,7 +331,8 @@ export async function createApp(
       // First what holds connections open: they would keep the server from draining.
       linking.stop()
       await sandbox?.stop()
-      await server?.stop(DRAIN_MS)
+      // Bridges end while requests finish: neither waits for the other.
+      await Promise.all([server?.stop(DRAIN_MS), processes.stopAll()])
       await supervisor.stop(DRAIN_MS)
       await matrix.homeserver?.stop()
       db.close()

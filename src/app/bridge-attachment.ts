@@ -2,7 +2,9 @@
  * Keeps the gateway in step with the bridges that are attached: what another process (`meshgate bridge add|remove`) changes in the database is
  * noticed within a second, registered with the embedded homeserver and put to use, without a restart.
  */
+import { join } from 'node:path'
 import type { BridgeConfig, BridgeSet } from '../bridges/bridges.ts'
+import type { BridgeProcesses } from '../bridges/processes.ts'
 import type { Config, Secrets } from '../config/index.ts'
 import { StartError } from '../domain/errors.ts'
 import type { Homeserver } from '../homeserver/index.ts'
@@ -15,10 +17,11 @@ import type { Sandbox } from '../sandbox/index.ts'
 export interface BridgeAttachmentOptions {
   attached: AttachedBridges
   bridges: BridgeSet
+  processes: BridgeProcesses
   homeserver: Homeserver | undefined
   sandbox: Sandbox | undefined
   /** Bridges of the settings, which win over the attached ones. */
-  settings: Pick<Config, 'bridges'>
+  settings: Pick<Config, 'bridges' | 'data'>
   secrets: Pick<Secrets, 'bridges'>
   clock: Clock
   logger: Logger
@@ -28,7 +31,7 @@ export interface BridgeAttachment {
   /** Takes over what is in the database now. @throws StartError when a bridge of the settings has no place on the embedded homeserver */
   begin(): Promise<void>
   worker: Worker
-  /** The bridge that this token of an application service belongs to. */
+  /** The platform's attached bridge that is in use. */
   attachedTo(platform: string): AttachedBridge | undefined
 }
 
@@ -36,8 +39,9 @@ export interface BridgeAttachment {
 const INTERVAL_MS = 1_000
 
 export function createBridgeAttachment(options: BridgeAttachmentOptions): BridgeAttachment {
-  const { attached, bridges, homeserver, sandbox, settings, secrets, clock, logger } = options
+  const { attached, bridges, processes, homeserver, sandbox, settings, secrets, clock, logger } = options
   const inUse = new Map<string, AttachedBridge>()
+  const named = (platform: string) => settings.bridges.find(bridge => bridge.platform === platform)
 
   async function takeUp(bridge: AttachedBridge): Promise<void> {
     await sandbox?.retire(bridge.platform)
@@ -56,20 +60,23 @@ export function createBridgeAttachment(options: BridgeAttachmentOptions): Bridge
     })
     bridges.set(configOf(bridge))
     inUse.set(bridge.platform, bridge)
+    const command = named(bridge.platform)?.command ?? bridge.command
+    if (command) processes.run(bridge.platform, command, bridge.dir, bridge.updatedAt)
+    else await processes.stop(bridge.platform)
   }
 
   async function letGo(bridge: AttachedBridge): Promise<void> {
     bridges.remove(bridge.platform)
+    await processes.stop(bridge.platform)
     await homeserver?.removeAppservice(bridge.registrationId)
     inUse.delete(bridge.platform)
   }
 
   /** Where the settings name the platform too, they say where its bridge is and what opens it. */
   function configOf({ platform, url, secret }: AttachedBridge): BridgeConfig {
-    const named = settings.bridges.find(bridge => bridge.platform === platform)
     return {
       platform,
-      baseUrl: named?.url ?? url,
+      baseUrl: named(platform)?.url ?? url,
       sharedSecret: secrets.bridges.get(platform) ?? secret ?? '',
     }
   }
@@ -109,12 +116,21 @@ export function createBridgeAttachment(options: BridgeAttachmentOptions): Bridge
     )
   }
 
+  /** Programs of bridges that only the settings know: with an external homeserver, everything else is the operator's. */
+  function runUnattached(): void {
+    for (const { platform, command } of settings.bridges) {
+      if (command && !inUse.has(platform))
+        processes.run(platform, command, join(settings.data.dir, 'bridges', platform), 0)
+    }
+  }
+
   return {
     attachedTo: platform => inUse.get(platform),
 
     async begin() {
       await follow()
       refuseUnattached()
+      runUnattached()
       await dismissOthers()
     },
 

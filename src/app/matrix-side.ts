@@ -1,5 +1,6 @@
 /** The Matrix side of the composition: the homeserver (our own or another), the sandbox, and the bridges. */
 import type { BridgeConfig } from '../bridges/bridges.ts'
+import { STATUS_PATH, type StatusReceiver } from '../bridges/status-receiver.ts'
 import type { Config, Secrets } from '../config/index.ts'
 import type { Db } from '../db/open.ts'
 import type { AccessTokenStore, AccountProvisioner, MatrixSessions } from '../domain/ports.ts'
@@ -169,9 +170,11 @@ export function mountsOf(
   homeserver: Homeserver | undefined,
   sandbox: Sandbox | undefined,
   source: { fetch: Mount['fetch'] | undefined },
+  bridgeStatus: StatusReceiver,
 ): Mount[] {
   return [
     ...(source.fetch ? [{ prefix: '/_matrix/app', fetch: source.fetch }] : []),
+    { prefix: STATUS_PATH, fetch: bridgeStatus.fetch },
     ...(homeserver ? [{ prefix: '/_matrix', fetch: (request: Request) => homeserver.fetch(request) }] : []),
     ...(sandbox ? [{ prefix: '/sandbox', fetch: (request: Request) => sandbox.fetch(request) }] : []),
   ]

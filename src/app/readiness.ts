@@ -1,4 +1,5 @@
 /** Whether the gateway can do its work, part by part. */
+import type { BridgeProcesses } from '../bridges/processes.ts'
 import type { Db } from '../db/open.ts'
 import type { Readiness } from '../http/services.ts'
 import type { Supervisor } from '../runtime/supervisor.ts'
@@ -11,7 +12,12 @@ export interface PartState {
   told: string
 }
 
-export function readinessOf(db: Db, supervisor: Supervisor, homeserver: PartState): Readiness {
+export function readinessOf(
+  db: Db,
+  supervisor: Supervisor,
+  homeserver: PartState,
+  processes: BridgeProcesses,
+): Readiness {
   const database = databaseState(db)
   const workers = supervisor
     .health()
@@ -19,9 +25,14 @@ export function readinessOf(db: Db, supervisor: Supervisor, homeserver: PartStat
       ({ name, state, lastError }) =>
         [name, state === 'running' ? 'ok' : `${state}: ${lastError ?? ''}`] as const,
     )
+  // Shown, but no reason to send nobody here: the other platforms work.
+  const bridges = [...processes.states()].map(
+    ([platform, { pid, lastExit }]) =>
+      [`bridge-${platform}`, pid === null ? `restarting: ${lastExit ?? 'not started yet'}` : 'ok'] as const,
+  )
   return {
     ready: database === 'ok' && homeserver.isReady && workers.every(([, state]) => state === 'ok'),
-    checks: { database, homeserver: homeserver.told, ...Object.fromEntries(workers) },
+    checks: { database, homeserver: homeserver.told, ...Object.fromEntries([...workers, ...bridges]) },
   }
 }
 

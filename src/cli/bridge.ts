@@ -1,9 +1,9 @@
 /** `meshgate bridge add|list|check|remove`: the bridges to real networks. A running gateway takes up what changes here within two seconds. */
-import { isAbsolute, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { exampleFromFile, exampleFromProgram, findProgram } from '../bridges/setup/example.ts'
 import { type KnownNetwork, knownNetwork } from '../bridges/setup/networks.ts'
-import type { Config, Secrets } from '../config/index.ts'
+import { type Config, type Secrets, withAbsoluteProgram } from '../config/index.ts'
 import { migrateUp } from '../db/migrate.ts'
 import { openDb } from '../db/open.ts'
 import { messageOf } from '../domain/errors.ts'
@@ -14,6 +14,8 @@ import { addressesForBridge } from '../modules/attached-bridges/addresses.ts'
 import { type Attached, attachBridge, removeBridgeFiles } from '../modules/attached-bridges/attach.ts'
 import { type AttachedBridges, createAttachedBridges } from '../modules/attached-bridges/attached-bridges.ts'
 import { createAttachedBridgeRepository } from '../modules/attached-bridges/repository.ts'
+import { isRunning } from '../runtime/process-table.ts'
+import { readProcessRecord } from '../runtime/supervised-process.ts'
 import { namingDatabase } from './failures.ts'
 import { textTable } from './table.ts'
 import { CommandError, loadConfig, type Terminal } from './terminal.ts'
@@ -106,10 +108,10 @@ async function list(terminal: Terminal): Promise<void> {
     const rows = (await bridges.list()).map(({ platform, url, command, dir }) => [
       platform,
       url,
-      command?.join(' ') ?? '-',
+      command ? processState(dir) : '-',
       dir,
     ])
-    for (const line of textTable(['platform', 'url', 'command', 'files'], rows)) terminal.print(line)
+    for (const line of textTable(['platform', 'url', 'process', 'files'], rows)) terminal.print(line)
   })
 }
 
@@ -125,6 +127,16 @@ async function remove(terminal: Terminal, platform: string, keepFiles: boolean):
   })
 }
 
+/** What the gateway that runs the bridge's program notes in its folder. */
+function processState(dir: string): string {
+  const record = readProcessRecord(dir)
+  if (!record) return 'not running'
+  const { pid, command, restarts, lastExit } = record
+  const state = pid !== null && isRunning(pid, command) ? `process ${pid}` : 'not running'
+  if (lastExit === null) return state
+  return `${state} (${restarts} ${restarts === 1 ? 'restart' : 'restarts'}, last: ${lastExit})`
+}
+
 function defaultUrl(network: KnownNetwork | undefined): string {
   if (network) return `http://127.0.0.1:${network.port}`
   throw new CommandError('--url: expected the address of the bridge, such as http://127.0.0.1:29318')
@@ -138,9 +150,8 @@ function commandOf(line: string, directory: string): string[] {
   } catch (error) {
     throw new CommandError(`--command: ${messageOf(error)}`)
   }
-  const [program, ...args] = words
-  if (program === undefined) throw new CommandError('--command: expected a program')
-  return [program.includes('/') && !isAbsolute(program) ? resolve(directory, program) : program, ...args]
+  if (words.length === 0) throw new CommandError('--command: expected a program')
+  return withAbsoluteProgram(words, directory)
 }
 
 /** From the file or program that was named, else from the network's own program where it is installed. */

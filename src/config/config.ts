@@ -31,7 +31,7 @@ export interface Config {
     homeserverUrl: string | undefined
     accounts: AccountsConfig
   }
-  bridges: { platform: string; url: string }[]
+  bridges: { platform: string; url: string; command: string[] | null }[]
   /** Platforms played by the sandbox; empty: no sandbox. */
   sandbox: readonly SandboxPlatform[]
   send: {
@@ -69,7 +69,11 @@ export function configFrom(env: Env, workingDirectory: string): { config: Config
       sandboxMediaDir: join(dir, 'sandbox-media'),
     },
     matrix: { serverName: env.MATRIX_SERVER_NAME, homeserverUrl: env.MATRIX_HOMESERVER_URL, accounts },
-    bridges: env.bridges.map(({ platform, url }) => ({ platform, url })),
+    bridges: env.bridges.map(({ platform, url, command }) => ({
+      platform,
+      url,
+      command: command && withAbsoluteProgram(command, workingDirectory),
+    })),
     sandbox: sandboxPlatforms(env),
     send: { intervalMs: env.SEND_INTERVAL_MS, jitter: env.SEND_JITTER, burst: env.SEND_BURST },
     webhooks: { timeoutMs: env.WEBHOOK_TIMEOUT_MS, concurrencyPerEndpoint: env.WEBHOOK_CONCURRENCY },
@@ -90,6 +94,11 @@ export function configFrom(env: Env, workingDirectory: string): { config: Config
       bridges: new Map(env.bridges.map(({ platform, secret }) => [platform, secret])),
     },
   }
+}
+
+/** A program with a path runs wherever its own working directory is. */
+export function withAbsoluteProgram([program = '', ...args]: string[], directory: string): string[] {
+  return [program.includes('/') ? resolve(directory, program) : program, ...args]
 }
 
 function tlsOf(env: Env): Config['http']['tls'] {

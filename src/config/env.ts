@@ -3,6 +3,8 @@ import { existsSync, readFileSync } from 'node:fs'
 import { parseEnv } from 'node:util'
 import { z } from 'zod'
 import { CLIENT_ID, CLIENT_ID_PHRASE } from '../domain/client-ids.ts'
+import { messageOf } from '../domain/errors.ts'
+import { commandWords } from '../lib/command-words.ts'
 import { LOG_LEVELS } from '../lib/logger.ts'
 import { type EnvSource, processEnvironment } from './process-environment.ts'
 
@@ -42,7 +44,7 @@ const httpUrl = z
 const MISSING = 'is missing; `meshgate setup` writes a .env with one'
 const MAX_BYTES = 2 ** 31 - 1
 
-/** Every variable there is, except the three of each bridge in BRIDGES. */
+/** Every variable there is, except those of each bridge in BRIDGES. */
 export const ENV_SCHEMA = z.object({
   HOST: z.string().trim().min(1).default('127.0.0.1'),
   PORT: wholeNumber(0, 65_535).default(8080),
@@ -89,6 +91,8 @@ export interface BridgeEnv {
   platform: string
   url: string
   secret: string
+  /** Program and arguments that the gateway is to run; null: somebody else runs the bridge. */
+  command: string[] | null
 }
 
 /** Reads `.env` of `directory` (if there is one) and the environment, which wins. */
@@ -133,8 +137,27 @@ function bridgesOf(list: string, source: EnvSource): BridgeEnv[] {
       throw new ConfigError(`${prefix}_URL: expected the http:// or https:// address of the bridge`)
     const secret = source[`${prefix}_SECRET`]
     if (!secret) throw new ConfigError(`${prefix}_SECRET: expected the bridge's provisioning.shared_secret`)
-    return { platform, url: url.data, secret }
+    return { platform, url: url.data, secret, command: commandOf(prefix, source) }
   })
+}
+
+function commandOf(prefix: string, source: EnvSource): string[] | null {
+  const line = source[`${prefix}_COMMAND`]
+  if (line === undefined) return null
+  try {
+    return commandWords(line)
+  } catch (error) {
+    throw new ConfigError(`${prefix}_COMMAND: expected a command: ${messageOf(error)}`)
+  }
+}
+
+/** What programs that we run get of our environment: all but our own settings, which hold secrets. */
+export function childEnvironment(environment: EnvSource = processEnvironment()): Record<string, string> {
+  const isOurs = (name: string) => Object.hasOwn(ENV_SCHEMA.shape, name) || name.startsWith('BRIDGE_')
+  const kept = Object.entries(environment).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined && !isOurs(entry[0]),
+  )
+  return Object.fromEntries(kept)
 }
 
 function definedOnly(source: EnvSource): EnvSource {

@@ -4,7 +4,9 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
 import { runCommandLine } from '../../src/cli/run.ts'
+import { isRunning } from '../../src/runtime/process-table.ts'
 import { type GatewayProcess, spawnGateway } from '../support/gateway-process.ts'
+import { freePort } from '../support/program.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 let gateway: GatewayProcess
@@ -14,7 +16,7 @@ let port: number
 beforeAll(async () => {
   port = freePort()
   bridge = fakeBridge()
-  gateway = await spawnGateway({ env: { PORT: String(port) } })
+  gateway = await spawnGateway({ env: { PORT: String(port), LOG_LEVEL: 'info' } })
 })
 afterAll(async () => {
   await gateway[Symbol.asyncDispose]()
@@ -123,6 +125,74 @@ describe('beside a running gateway', () => {
   })
 })
 
+describe('a program that the gateway runs', () => {
+  const FAKE_BRIDGE = `'${process.execPath}' '${join(import.meta.dir, '..', 'support', 'fake-bridge.ts')}'`
+  const bridgePort = freePort()
+  const pidOf = async () => {
+    try {
+      return Number(await (await fetch(`http://127.0.0.1:${bridgePort}/pid`)).text())
+    } catch {
+      return null
+    }
+  }
+  const isAlive = (pid: number) => isRunning(pid, ['', 'config.yaml'])
+  const record = () => join(gateway.directory, 'data', 'bridges', 'net', 'process.json')
+
+  test('is started when it is added, with the configuration made from its own example', async () => {
+    const url = `http://127.0.0.1:${bridgePort}`
+    const { exitCode, out } = await meshgate('bridge', 'add', 'net', '--url', url, '--command', FAKE_BRIDGE)
+    expect({ exitCode, out }).toMatchObject({ exitCode: 0 })
+    expect(await waitFor(pidOf)).toBeGreaterThan(1)
+    await waitFor(() => gateway.output().includes('[net] serving for whoever has the secret'))
+  })
+
+  test('is started again when it crashes', async () => {
+    const before = await waitFor(pidOf)
+    await fetch(`http://127.0.0.1:${bridgePort}/crash`, { method: 'POST' }).catch(() => undefined)
+    const after = await waitFor(async () => {
+      const pid = await pidOf()
+      return pid !== null && pid !== before && pid
+    })
+    expect(isAlive(after)).toBe(true)
+    expect(gateway.output()).toContain('[net] ended (exit 7); starting it again in ')
+    const ready = (await (await fetch(`${gateway.url}/ready`)).json()) as { checks: Record<string, string> }
+    expect(ready.checks['bridge-net']).toBe('ok')
+    expect((await meshgate('bridge', 'list')).out).toContain('1 restart, last: exit 7')
+  })
+
+  test('is one only, after the gateway was killed too', async () => {
+    const before = await waitFor(pidOf)
+    await gateway.kill()
+    expect(isAlive(before)).toBe(true)
+    const { directory } = gateway
+    gateway = await spawnGateway({ directory, env: { PORT: String(port), LOG_LEVEL: 'info' } })
+    const after = await waitFor(async () => {
+      const pid = await pidOf()
+      return pid !== null && pid !== before && pid
+    })
+    expect(isAlive(after)).toBe(true)
+    expect(isAlive(before)).toBe(false)
+    expect(gateway.output()).toContain(
+      `[net] process ${before} of an earlier run is still there; stopping it`,
+    )
+  })
+
+  test('ends with the gateway', async () => {
+    const pid = await waitFor(pidOf)
+    expect(await gateway.stop()).toBe(0)
+    expect(isAlive(pid)).toBe(false)
+    expect(existsSync(record())).toBe(false)
+  })
+
+  test('is ended when it is removed', async () => {
+    const { directory } = gateway
+    gateway = await spawnGateway({ directory, env: { PORT: String(port) } })
+    const pid = await waitFor(pidOf)
+    expect((await meshgate('bridge', 'remove', 'net')).exitCode).toBe(0)
+    await waitFor(() => !isAlive(pid))
+  })
+})
+
 /** Answers what a homeserver asks of an application service. */
 function fakeBridge() {
   const pings: (string | null)[] = []
@@ -136,10 +206,4 @@ function fakeBridge() {
     },
   })
   return Object.assign(server, { pings })
-}
-
-function freePort(): number {
-  const server = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } })
-  server.stop(true)
-  return server.port
 }

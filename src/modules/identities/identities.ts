@@ -20,6 +20,7 @@ export interface Identities {
    */
   prepare(): Promise<NewIdentity>
   find(id: string): Promise<Identity | null>
+  findByMatrixUser(userId: string): Promise<Identity | null>
   /** The admin's identity; null before the first token. */
   host(): Promise<Identity | null>
   /** All of them, oldest first. */
@@ -53,6 +54,7 @@ export function createIdentities({ db, provisioner, sealer, clock }: IdentitiesO
       }
     },
     find: id => repository.find(id),
+    findByMatrixUser: userId => repository.findByMatrixUser(userId),
     host: () => repository.host(),
     list: () => repository.list(),
     unreachable: () => repository.unreachable(),

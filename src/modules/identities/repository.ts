@@ -13,6 +13,7 @@ export type NewIdentity = Pick<
 
 export interface IdentityRepository {
   find(id: string): Promise<Identity | null>
+  findByMatrixUser(userId: string): Promise<Identity | null>
   host(): Promise<Identity | null>
   list(): Promise<Identity[]>
   /** Those without a token that still have a webhook or a linked device, the host identity never. */
@@ -55,6 +56,8 @@ export function createIdentityRepository({ orm, committer }: Db): IdentityReposi
     .where(eq(identities.matrixUserId, sql.placeholder('matrixUserId')))
     .prepare()
   return {
+    findByMatrixUser: async userId =>
+      orm.select().from(identities).where(eq(identities.matrixUserId, userId)).limit(1).get() ?? null,
     find: async id => byId.get({ id }) ?? null,
     host: async () => host.get() ?? null,
     list: async () => all.all(),

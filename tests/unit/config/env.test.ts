@@ -7,6 +7,7 @@ import { parseEnv } from 'node:util'
 import { ENV_SCHEMA } from '../../../src/config/env.ts'
 import {
   ConfigError,
+  childEnvironment,
   configFrom,
   type EnvSource,
   parseEnvironment,
@@ -67,6 +68,10 @@ describe('a wrong value is told in one line that begins with its name', () => {
     [{}, 'BRIDGE_WA_URL'],
     [{ BRIDGE_WA_URL: 'localhost:29318' }, 'BRIDGE_WA_URL'],
     [{ BRIDGE_WA_URL: 'http://localhost:29318' }, 'BRIDGE_WA_SECRET'],
+    [
+      { BRIDGE_WA_URL: 'http://localhost:29318', BRIDGE_WA_SECRET: 's', BRIDGE_WA_COMMAND: `wa 'x` },
+      'BRIDGE_WA_COMMAND',
+    ],
   ])('a bridge with %p', (variables, name) => {
     expect(messageOf(() => parse({ BRIDGES: 'wa', ...variables }))).toStartWith(`${name}: expected`)
   })
@@ -77,12 +82,18 @@ test('bridges are named in BRIDGES, whatever the spaces and case', () => {
     BRIDGES: ' WA, signal,',
     BRIDGE_WA_URL: 'http://wa:29318/',
     BRIDGE_WA_SECRET: 'one',
+    BRIDGE_WA_COMMAND: `./mautrix-whatsapp --name 'my bridge'`,
     BRIDGE_SIGNAL_URL: 'http://signal:29328',
     BRIDGE_SIGNAL_SECRET: 'two',
   })
   expect(bridges).toEqual([
-    { platform: 'wa', url: 'http://wa:29318', secret: 'one' },
-    { platform: 'signal', url: 'http://signal:29328', secret: 'two' },
+    {
+      platform: 'wa',
+      url: 'http://wa:29318',
+      secret: 'one',
+      command: ['./mautrix-whatsapp', '--name', 'my bridge'],
+    },
+    { platform: 'signal', url: 'http://signal:29328', secret: 'two', command: null },
   ])
 })
 
@@ -199,6 +210,27 @@ test('the configuration holds no secret', () => {
     MATRIX_HS_TOKEN: 'hunter2',
   }
   expect(JSON.stringify(configOf(variables).config)).not.toContain('hunter2')
+})
+
+test('a program of a bridge that is named by a path is found from anywhere', () => {
+  const wa = { BRIDGES: 'wa', BRIDGE_WA_URL: 'http://localhost:29318', BRIDGE_WA_SECRET: 's' }
+  const commandOf = (line: string) => configOf({ ...wa, BRIDGE_WA_COMMAND: line }).config.bridges[0]?.command
+  expect(commandOf('./mautrix-whatsapp -n')).toEqual(['/srv/meshgate/mautrix-whatsapp', '-n'])
+  expect(commandOf('/opt/mautrix-whatsapp')).toEqual(['/opt/mautrix-whatsapp'])
+  expect(commandOf('mautrix-whatsapp')).toEqual(['mautrix-whatsapp'])
+})
+
+test('programs that we run get none of our settings', () => {
+  const environment = {
+    PATH: '/bin',
+    HTTPS_PROXY: 'http://proxy',
+    SECRET_KEY: 's',
+    CLIENT_SECRET: 's',
+    MATRIX_AS_TOKEN: 's',
+    BRIDGE_WA_SECRET: 's',
+    EMPTY: undefined,
+  }
+  expect(childEnvironment(environment)).toEqual({ PATH: '/bin', HTTPS_PROXY: 'http://proxy' })
 })
 
 /** @returns what the ConfigError says */

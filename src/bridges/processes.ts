@@ -1,0 +1,82 @@
+/** The bridge programs that the gateway runs itself, one for each platform that has a command. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Clock } from '../lib/clock.ts'
+import type { Logger } from '../lib/logger.ts'
+import { type ProcessRecord, SupervisedProcess } from '../runtime/supervised-process.ts'
+
+export interface BridgeProcesses {
+  /**
+   * Runs the platform's program, after the one that ran before for it has ended.
+   * @param version of its configuration: the same command again with the same version changes nothing
+   */
+  run(platform: string, command: readonly string[], dir: string, version: number): void
+  /** Resolves when the platform's program is gone. */
+  stop(platform: string): Promise<void>
+  stopAll(): Promise<void>
+  /** By platform. */
+  states(): ReadonlyMap<string, Readonly<ProcessRecord>>
+}
+
+interface Running {
+  key: string
+  process: SupervisedProcess
+  controller: AbortController
+  done: Promise<void>
+}
+
+export function createBridgeProcesses(options: {
+  /** What the programs get of our environment. */
+  environment: Record<string, string>
+  clock: Clock
+  logger: Logger
+}): BridgeProcesses {
+  const { clock, environment, logger } = options
+  const running = new Map<string, Running>()
+
+  function end(platform: string): Promise<void> {
+    const one = running.get(platform)
+    one?.controller.abort()
+    return one?.done ?? Promise.resolve()
+  }
+
+  return {
+    run(platform, command, dir, version) {
+      const key = JSON.stringify([command, dir, version])
+      if (running.get(platform)?.key === key) return
+      const before = end(platform)
+      const controller = new AbortController()
+      const process = new SupervisedProcess({
+        name: platform,
+        command: withConfig(command, dir),
+        dir,
+        environment,
+        clock,
+        logger,
+      })
+      const done = before
+        .then(() => process.run(controller.signal))
+        .catch(error => logger.error({ err: error, platform }, "the bridge's program can't be run"))
+      running.set(platform, { key, process, controller, done })
+    },
+
+    async stop(platform) {
+      await end(platform)
+      running.delete(platform)
+    },
+
+    async stopAll() {
+      await Promise.all([...running.keys()].map(end))
+      running.clear()
+    },
+
+    states: () => new Map([...running].map(([platform, { process }]) => [platform, process.state])),
+  }
+}
+
+/** The configuration that `meshgate bridge add` wrote, unless the command names another. */
+function withConfig(command: readonly string[], dir: string): string[] {
+  const config = join(dir, 'config.yaml')
+  const namesOne = command.some(word => /^(-c|--config)(=|$)/.test(word))
+  return namesOne || !existsSync(config) ? [...command] : [...command, '-c', config]
+}

@@ -1,0 +1,58 @@
+/**
+ * Where bridges report the state of their logins (`homeserver.status_endpoint` of a mautrix bridge): a POST of the login's state, authorised by the
+ * bridge's as_token. The report is only a hint to ask the bridge itself, so that a device's state has one source.
+ */
+import { z } from 'zod'
+import { readTextAtMost } from '../lib/bounded-body.ts'
+import { equalInConstantTime } from '../lib/sealing.ts'
+
+export const STATUS_PATH = '/_meshgate/bridge-status'
+
+/** A state with its login's profile is a few hundred bytes. */
+const MAX_BODY_BYTES = 64 * 1024
+
+/** A state of the bridge as a whole has no user. */
+const report = z.object({ user_id: z.string().optional() })
+
+export interface StatusReceiver {
+  /** Serves POST /_meshgate/bridge-status/{platform}. */
+  fetch(request: Request): Promise<Response>
+}
+
+export function createStatusReceiver(options: {
+  /** The token of the platform's bridge, undefined where none is attached. */
+  asTokenOf(platform: string): string | undefined
+  /** The login of this Matrix user has a new state. Called before the answer; must not wait for the bridge. */
+  onState(platform: string, matrixUserId: string): void
+}): StatusReceiver {
+  return {
+    async fetch(request) {
+      const platform = new URL(request.url).pathname.slice(STATUS_PATH.length + 1)
+      const expected = options.asTokenOf(platform)
+      const given = request.headers.get('authorization')?.replace(/^Bearer /i, '') ?? ''
+      // The comparison is made in any case: an unknown platform takes as long as a wrong token.
+      const isRight = equalInConstantTime(given, expected ?? '')
+      if (expected === undefined || !isRight) return refusal(401, 'M_UNKNOWN_TOKEN', 'expected the as_token')
+      if (request.method !== 'POST') return refusal(405, 'M_UNRECOGNIZED', 'expected a POST')
+      const text = await readTextAtMost(request, MAX_BODY_BYTES)
+      if (text === null) return refusal(413, 'M_TOO_LARGE', `expected at most ${MAX_BODY_BYTES} bytes`)
+      const parsed = report.safeParse(jsonOf(text))
+      if (!parsed.success) return refusal(400, 'M_BAD_JSON', 'expected the state of a login')
+      if (parsed.data.user_id !== undefined) options.onState(platform, parsed.data.user_id)
+      return Response.json({})
+    },
+  }
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
+  }
+}
+
+/** In the way of Matrix, which is what a bridge speaks. */
+function refusal(status: number, errcode: string, error: string): Response {
+  return Response.json({ errcode, error }, { status })
+}

@@ -1,0 +1,68 @@
+/** Reports of a login's state: who may make them, and what is made of them. */
+import { expect, test } from 'bun:test'
+import { createStatusReceiver } from '../../../src/bridges/status-receiver.ts'
+
+function setUp() {
+  const states: [string, string][] = []
+  const receiver = createStatusReceiver({
+    asTokenOf: platform => (platform === 'wa' ? 'as_wa' : undefined),
+    onState: (platform, userId) => states.push([platform, userId]),
+  })
+  const report = (body: string | null, { platform = 'wa', token = 'as_wa', method = 'POST' } = {}) =>
+    receiver.fetch(
+      new Request(`http://gateway/_meshgate/bridge-status/${platform}`, {
+        method,
+        headers: { authorization: `Bearer ${token}` },
+        body,
+      }),
+    )
+  return { states, report }
+}
+
+/** As mautrix's status.BridgeState is written. */
+const CONNECTED = JSON.stringify({
+  state_event: 'CONNECTED',
+  timestamp: 1_777_284_000,
+  ttl: 21_600,
+  source: 'bridge',
+  user_id: '@mgabc:localhost',
+  remote_id: '237123456789',
+  remote_name: '+237123456789',
+  remote_profile: { phone: '+237123456789' },
+})
+
+test('a login’s state is passed on', async () => {
+  const { states, report } = setUp()
+  expect((await report(CONNECTED)).status).toBe(200)
+  expect(states).toEqual([['wa', '@mgabc:localhost']])
+})
+
+test('a state of the bridge as a whole is taken, and is about no login', async () => {
+  const { states, report } = setUp()
+  expect((await report('{"state_event":"UNCONFIGURED","timestamp":1,"ttl":21600}')).status).toBe(200)
+  expect(states).toEqual([])
+})
+
+test.each([
+  ['another token', CONNECTED, { token: 'as_signal' }, 401, 'M_UNKNOWN_TOKEN'],
+  ['an empty token', CONNECTED, { token: '' }, 401, 'M_UNKNOWN_TOKEN'],
+  ['a platform without a bridge', CONNECTED, { platform: 'signal' }, 401, 'M_UNKNOWN_TOKEN'],
+  [
+    'a platform without a bridge and an empty token',
+    CONNECTED,
+    { platform: '', token: '' },
+    401,
+    'M_UNKNOWN_TOKEN',
+  ],
+  ['another method', CONNECTED, { method: 'PUT' }, 405, 'M_UNRECOGNIZED'],
+  ['no JSON', 'what?', {}, 400, 'M_BAD_JSON'],
+  ['no object', '[]', {}, 400, 'M_BAD_JSON'],
+  ['a user id that is none', '{"user_id":7}', {}, 400, 'M_BAD_JSON'],
+  ['too much', JSON.stringify({ pad: 'x'.repeat(70_000) }), {}, 413, 'M_TOO_LARGE'],
+])('%s is refused', async (_, body, options, status, errcode) => {
+  const { states, report } = setUp()
+  const response = await report(body, options)
+  expect(response.status).toBe(status)
+  expect(await response.json()).toMatchObject({ errcode })
+  expect(states).toEqual([])
+})

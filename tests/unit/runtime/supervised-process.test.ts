@@ -1,0 +1,222 @@
+/** A program as our child: restarts, output, stopping, and what a killed run left behind. The programs are real, time is not. */
+import { afterEach, describe, expect, test } from 'bun:test'
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { createLogger } from '../../../src/lib/logger.ts'
+import { isRunning } from '../../../src/runtime/process-table.ts'
+import { readProcessRecord, SupervisedProcess } from '../../../src/runtime/supervised-process.ts'
+import { ManualClock, settled } from '../../support/manual-clock.ts'
+import { type TempDir, tempDir } from '../../support/temp-dir.ts'
+import { waitFor } from '../../support/wait-for.ts'
+
+const cleanups: (() => Promise<void> | void)[] = []
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+})
+
+interface Setting {
+  folder: TempDir
+  clock: ManualClock
+  process: SupervisedProcess
+  controller: AbortController
+  done: Promise<void>
+  log(): { level: number; msg: string }[]
+}
+
+/** Runs a shell script (`$0` is its own file) under supervision. */
+function supervise(script: string, folder = newFolder()): Setting {
+  const file = folder.file('program.sh')
+  writeFileSync(file, `#!/bin/sh\n${script}\n`)
+  chmodSync(file, 0o755)
+  const lines: string[] = []
+  const clock = new ManualClock()
+  const process = new SupervisedProcess({
+    name: 'wa',
+    command: [file, '-c', 'config.yaml'],
+    dir: folder.path,
+    environment: { PATH: '/usr/bin:/bin', GREETING: 'hello' },
+    clock,
+    logger: createLogger('debug', { readable: false, destination: { write: line => lines.push(line) } }),
+    random: () => 0.5,
+  })
+  const controller = new AbortController()
+  const done = process.run(controller.signal)
+  cleanups.push(async () => {
+    controller.abort()
+    while (await Promise.race([done.then(() => false), settled().then(() => true)]))
+      await clock.advance(1_000)
+  })
+  return { folder, clock, process, controller, done, log: () => lines.map(line => JSON.parse(line)) }
+}
+
+function newFolder(): TempDir {
+  const folder = tempDir()
+  cleanups.push(() => folder[Symbol.dispose]())
+  return folder
+}
+
+const messages = (setting: Setting) => setting.log().map(({ msg }) => msg)
+const started = (setting: Setting) => waitFor(() => setting.process.state.pid, { what: 'the start' })
+/** Waits for the pause before the next start. @returns its length in milliseconds */
+const pause = ({ clock, process }: Setting) =>
+  waitFor(() => process.state.pid === null && clock.nextWakeInMs, { what: 'a pause before the next start' })
+
+describe('output', () => {
+  test('is in our log line by line, with the name before it and the level that it says', async () => {
+    const setting = supervise(
+      [
+        'echo "$GREETING from $(basename "$PWD")" >&2',
+        `printf '2026-04-27T10:00:00Z \\033[33mWRN\\033[0m careful\\n2026-04-27T10:00:00Z ERR broken\\nno line end'`,
+      ].join('\n'),
+    )
+    await pause(setting)
+    const folder = setting.folder.path.split('/').at(-1)
+    const lines = setting.log().map(({ level, msg }) => `${level} ${msg}`)
+    expect(lines).toContain(`30 [wa] hello from ${folder}`)
+    expect(lines).toContain('40 [wa] 2026-04-27T10:00:00Z WRN careful')
+    expect(lines).toContain('50 [wa] 2026-04-27T10:00:00Z ERR broken')
+    expect(lines).toContain('30 [wa] no line end')
+  })
+
+  test('gets nothing of our environment but what it is given', async () => {
+    process.env.SECRET_OF_THE_TEST = 'hunter2'
+    const setting = supervise('env')
+    await pause(setting)
+    delete process.env.SECRET_OF_THE_TEST
+    expect(messages(setting).join()).not.toContain('hunter2')
+  })
+})
+
+describe('a program that ends', () => {
+  test('is started again after waits that grow, and the first wait again after a good run', async () => {
+    const setting = supervise('echo run >> runs; [ -e stay ] && exec sleep 1000; exit 3')
+    const waits: number[] = []
+    for (let end = 0; end < 4; end++) {
+      const waitMs = await pause(setting)
+      waits.push(waitMs)
+      expect(setting.process.state).toMatchObject({ pid: null, restarts: end, lastExit: 'exit 3' })
+      if (end === 3) writeFileSync(setting.folder.file('stay'), '')
+      await setting.clock.advance(waitMs)
+    }
+    expect(waits).toEqual([1_000, 2_000, 4_000, 8_000])
+    const runs = () => readFileSync(setting.folder.file('runs'), 'utf8')
+    const pid = await started(setting)
+    await waitFor(() => runs() === 'run\n'.repeat(5))
+    await setting.clock.advance(60_000)
+    process.kill(pid, 'SIGKILL')
+    expect(await pause(setting)).toBe(1_000)
+    expect(setting.process.state).toMatchObject({ restarts: 4, lastExit: 'SIGKILL' })
+  })
+
+  test('the wait has a limit', async () => {
+    const setting = supervise('exit 1')
+    let longest = 0
+    for (let end = 0; end < 9; end++) {
+      const waitMs = await pause(setting)
+      longest = Math.max(longest, waitMs)
+      await setting.clock.advance(waitMs)
+    }
+    expect(longest).toBe(60_000)
+  })
+
+  test('one that can’t be started is tried again, and says why', async () => {
+    const folder = newFolder()
+    const setting = supervise('exit 0', folder)
+    await pause(setting)
+    chmodSync(folder.file('program.sh'), 0o600)
+    await setting.clock.advance(1_000)
+    expect(await pause(setting)).toBe(2_000)
+    expect(setting.process.state.lastExit).toContain('EACCES')
+  })
+})
+
+describe('stopping', () => {
+  test('asks the program to end', async () => {
+    const setting = supervise(`trap 'echo bye > said; exit 0' TERM; echo ready; while :; do sleep 0.01; done`)
+    await waitFor(() => messages(setting).includes('[wa] ready'))
+    setting.controller.abort()
+    await setting.done
+    expect(readFileSync(setting.folder.file('said'), 'utf8')).toBe('bye\n')
+    expect(readProcessRecord(setting.folder.path)).toBeNull()
+  })
+
+  test('ends one that doesn’t listen after a grace', async () => {
+    const setting = supervise(`trap '' TERM; echo ready; while :; do sleep 0.01; done`)
+    await waitFor(() => messages(setting).includes('[wa] ready'))
+    const pid = await started(setting)
+    setting.controller.abort()
+    await setting.clock.advance(2_999)
+    expect(isRunning(pid, [setting.folder.file('program.sh')])).toBe(true)
+    await setting.clock.advance(1)
+    await setting.done
+    expect(isRunning(pid, [setting.folder.file('program.sh')])).toBe(false)
+  })
+
+  test('while it waits for the next start', async () => {
+    const setting = supervise('exit 1')
+    await pause(setting)
+    setting.controller.abort()
+    await setting.done
+    expect(setting.clock.sleeping).toBe(0)
+  })
+})
+
+describe('what a killed run left behind', () => {
+  /** Starts the program as nobody's child, with the record that its parent would have left. */
+  function orphan(folder: TempDir, script: string) {
+    const file = folder.file('program.sh')
+    writeFileSync(file, `#!/bin/sh\n${script}\n`)
+    chmodSync(file, 0o755)
+    const command = [file, '-c', 'config.yaml']
+    const child = Bun.spawn(command, { cwd: folder.path, stdio: ['ignore', 'ignore', 'ignore'] })
+    writeFileSync(
+      folder.file('process.json'),
+      JSON.stringify({ pid: child.pid, command, restarts: 0, lastExit: null }),
+    )
+    cleanups.push(() => child.kill('SIGKILL'))
+    return child
+  }
+
+  test('is stopped before a new one starts', async () => {
+    const folder = newFolder()
+    const left = orphan(folder, `trap 'echo bye > said; exit 0' TERM; : > up; while :; do sleep 0.01; done`)
+    await waitFor(() => existsSync(folder.file('up')))
+    // The new one notes whether the old one had said good-bye by then.
+    const setting = supervise('cat said > found; exec sleep 1000', folder)
+    await waitFor(async () => {
+      await setting.clock.advance(50)
+      return setting.process.state.pid
+    })
+    expect(left.signalCode ?? left.exitCode).not.toBeNull()
+    await waitFor(
+      () => existsSync(folder.file('found')) && readFileSync(folder.file('found'), 'utf8') === 'bye\n',
+    )
+    expect(messages(setting)[0]).toBe(
+      `[wa] process ${left.pid} of an earlier run is still there; stopping it`,
+    )
+  })
+
+  test('is ended when it doesn’t listen', async () => {
+    const folder = newFolder()
+    const left = orphan(folder, `trap '' TERM; : > up; while :; do sleep 0.01; done`)
+    await waitFor(() => existsSync(folder.file('up')))
+    const setting = supervise('exec sleep 1000', folder)
+    await waitFor(async () => {
+      await setting.clock.advance(50)
+      return setting.process.state.pid
+    })
+    expect(left.signalCode).toBe('SIGKILL')
+  })
+
+  test('a process that is another by now is left alone', async () => {
+    const folder = newFolder()
+    const other = Bun.spawn(['sleep', '1000'], { stdio: ['ignore', 'ignore', 'ignore'] })
+    cleanups.push(() => other.kill('SIGKILL'))
+    writeFileSync(
+      folder.file('process.json'),
+      JSON.stringify({ pid: other.pid, command: [folder.file('program.sh')], restarts: 0, lastExit: null }),
+    )
+    const setting = supervise('exec sleep 1000', folder)
+    await started(setting)
+    expect(other.signalCode ?? other.exitCode).toBeNull()
+  })
+})
