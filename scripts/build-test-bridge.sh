@@ -3,7 +3,10 @@
 # same sources already. Needs Go, and a C compiler for SQLite.
 set -eu
 cd "$(dirname "$0")/../tests/e2e/bridge"
-target=../../../.tools/testbridge
+tools=$(cd ../../.. && pwd)/.tools
+target=$tools/testbridge
+# The Go of scripts/install-go.sh, if it was needed.
+PATH=$tools/go/bin:$PATH
 
 if ! command -v go >/dev/null 2>&1; then
   echo 'building the test bridge needs Go 1.25 or newer: https://go.dev/dl' >&2

@@ -302,3 +302,17 @@ func (c *TestnetClient) handleGroup(change phonenet.Event) {
 		},
 	})
 }
+
+// handleAccount updates the ghost of an account that changed, if there is one.
+func (c *TestnetClient) handleAccount(ctx context.Context, id string) {
+	account, err := c.main.Network.Account(id)
+	if err != nil {
+		return // the network was reset meanwhile
+	}
+	ghost, err := c.main.Bridge.GetExistingGhostByID(ctx, networkid.UserID(id))
+	if err != nil {
+		c.login.Log.Err(err).Str("account", id).Msg("Failed to get the ghost of a changed account")
+	} else if ghost != nil {
+		ghost.UpdateInfo(ctx, c.main.userInfo(account))
+	}
+}

@@ -43,7 +43,6 @@ func (tc *TestnetConnector) GetName() bridgev2.BridgeName {
 	return bridgev2.BridgeName{
 		DisplayName:          "Testnet",
 		NetworkURL:           "https://testnet.example",
-		NetworkIcon:          "mxc://testnet.example/icon",
 		NetworkID:            "testnet",
 		BeeperBridgeType:     "testnet",
 		DefaultPort:          29399,

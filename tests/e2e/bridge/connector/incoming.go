@@ -30,6 +30,8 @@ func (c *TestnetClient) handleEvent(evt phonenet.Event) {
 		c.handleConnection(ctx, evt.Connection)
 	case phonenet.EventGroup:
 		c.handleGroup(evt)
+	case phonenet.EventAccount:
+		c.handleAccount(ctx, evt.By)
 	case phonenet.EventTyping:
 		c.handleTyping(evt)
 	default:

@@ -240,8 +240,8 @@ type qrLogin struct {
 
 var _ bridgev2.LoginProcessDisplayAndWait = (*qrLogin)(nil)
 
-func (l *qrLogin) Start(context.Context) (*bridgev2.LoginStep, error) {
-	started, err := l.main.Network.StartQR()
+func (l *qrLogin) Start(ctx context.Context) (*bridgev2.LoginStep, error) {
+	started, err := l.main.Network.StartQR(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -295,8 +295,8 @@ func (l *codeLogin) StartWithOverride(ctx context.Context, override *bridgev2.Us
 	return startWithPhoneOf(ctx, l, override)
 }
 
-func (l *codeLogin) SubmitUserInput(_ context.Context, input map[string]string) (*bridgev2.LoginStep, error) {
-	started, err := l.main.Network.StartPairingCode(input["phone_number"])
+func (l *codeLogin) SubmitUserInput(ctx context.Context, input map[string]string) (*bridgev2.LoginStep, error) {
+	started, err := l.main.Network.StartPairingCode(ctx, input["phone_number"])
 	if err != nil {
 		return nil, respond(err)
 	}
@@ -349,11 +349,11 @@ func (l *phoneLogin) StartWithOverride(ctx context.Context, override *bridgev2.U
 func (l *phoneLogin) SubmitUserInput(ctx context.Context, input map[string]string) (*bridgev2.LoginStep, error) {
 	switch {
 	case l.challenge == nil:
-		return l.submitPhoneNumber(input["phone_number"])
+		return l.submitPhoneNumber(ctx, input["phone_number"])
 	case !l.needsPassword:
 		return l.submitCode(ctx, input["code"])
 	default:
-		account, token, err := l.challenge.EnterPassword(input["password"])
+		account, token, err := l.challenge.EnterPassword(ctx, input["password"])
 		if err != nil {
 			return nil, respond(err)
 		}
@@ -361,8 +361,8 @@ func (l *phoneLogin) SubmitUserInput(ctx context.Context, input map[string]strin
 	}
 }
 
-func (l *phoneLogin) submitPhoneNumber(number string) (*bridgev2.LoginStep, error) {
-	challenge, err := l.main.Network.StartChallenge(number)
+func (l *phoneLogin) submitPhoneNumber(ctx context.Context, number string) (*bridgev2.LoginStep, error) {
+	challenge, err := l.main.Network.StartChallenge(ctx, number)
 	if err != nil {
 		return nil, respond(err)
 	}
@@ -372,7 +372,7 @@ func (l *phoneLogin) submitPhoneNumber(number string) (*bridgev2.LoginStep, erro
 
 // submitCode gives the same step again after a wrong code, as some networks do, and an error only after too many.
 func (l *phoneLogin) submitCode(ctx context.Context, code string) (*bridgev2.LoginStep, error) {
-	account, token, needsPassword, err := l.challenge.EnterCode(code)
+	account, token, needsPassword, err := l.challenge.EnterCode(ctx, code)
 	switch {
 	case errors.Is(err, phonenet.ErrWrongCode):
 		if l.wrongCodes++; l.wrongCodes >= maxCodeTries {
@@ -448,7 +448,7 @@ func cookieField(name string) bridgev2.LoginCookieField {
 }
 
 func (l *cookieLogin) SubmitCookies(ctx context.Context, cookies map[string]string) (*bridgev2.LoginStep, error) {
-	account, token, err := l.main.Network.LoginWithCookies(phonenet.Cookies{Session: cookies["session"], CSRF: cookies["csrf"]})
+	account, token, err := l.main.Network.LoginWithCookies(ctx, phonenet.Cookies{Session: cookies["session"], CSRF: cookies["csrf"]})
 	if err != nil {
 		return nil, respond(err)
 	}

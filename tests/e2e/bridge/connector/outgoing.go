@@ -90,6 +90,14 @@ func (c *TestnetClient) HandleMatrixMessage(ctx context.Context, msg *bridgev2.M
 
 // wrapRefusal gives a refusal of the network the message status that it deserves. Other errors are retriable by default.
 func wrapRefusal(err error) error {
+	if errors.Is(err, phonenet.ErrNotMember) {
+		return bridgev2.WrapErrorInStatus(err).
+			WithStatus(event.MessageStatusFail).
+			WithErrorReason(event.MessageStatusNoPermission).
+			WithErrorAsMessage().
+			WithIsCertain(true).
+			WithSendNotice(true)
+	}
 	var refusal *phonenet.Refusal
 	if !errors.As(err, &refusal) {
 		return err

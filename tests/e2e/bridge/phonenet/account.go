@@ -131,6 +131,7 @@ func (n *Network) ChangeAccount(identifier string, change AccountChange) (Accoun
 	if change.Avatar != nil {
 		account.Avatar = change.Avatar
 	}
+	n.publish(Event{Kind: EventAccount, By: account.ID}, slices.Collect(maps.Keys(n.accounts)), "")
 	return n.saved(account)
 }
 

@@ -20,6 +20,7 @@ const (
 	EventReceipt    EventKind = "receipt"
 	EventTyping     EventKind = "typing"
 	EventGroup      EventKind = "group"
+	EventAccount    EventKind = "account"    // someone changed what others see of them
 	EventAnswer     EventKind = "answer"     // to a message that was held; only for the session that sent it
 	EventConnection EventKind = "connection" // only for sessions
 )

@@ -171,7 +171,7 @@ func (n *Network) compose(sender *Account, draft Draft) (*Message, error) {
 			return nil, err
 		}
 		if !slices.Contains(group.Members, sender.ID) {
-			return nil, fmt.Errorf("%w: %s isn't a member of %s", ErrInvalid, sender.ID, group.ID)
+			return nil, ErrNotMember
 		}
 		message.Group = group.ID
 	} else {

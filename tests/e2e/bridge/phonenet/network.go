@@ -23,6 +23,8 @@ var (
 	ErrConflict = errors.New("exists already")
 	// ErrInvalid says that a request makes no sense.
 	ErrInvalid = errors.New("invalid request")
+	// ErrNotMember says that the sender isn't a member of the group.
+	ErrNotMember = fmt.Errorf("%w: not a member of this group", ErrInvalid)
 	// ErrUnreachable says that the network can't be reached at the moment.
 	ErrUnreachable = errors.New("the network can't be reached")
 	// ErrLoggedOut says that the network doesn't accept the session any more.
@@ -35,6 +37,8 @@ var (
 type Settings struct {
 	// Down says that nobody can reach the network.
 	Down bool `json:"down"`
+	// DownAfterMS is how long it takes until someone who tries to log in notices, in milliseconds.
+	DownAfterMS int `json:"down_after_ms"`
 	// QRCount is how many QR codes a pairing shows, one after the other, before it times out.
 	QRCount int `json:"qr_count"`
 	// QRIntervalMS is how long each is valid, in milliseconds. A pairing code is valid as long as all QR codes together.
@@ -105,8 +109,8 @@ func (n *Network) Settings() Settings {
 
 // SetSettings puts new settings in force. Devices lose their connection when the network goes down, and get it back afterwards.
 func (n *Network) SetSettings(settings Settings) error {
-	if settings.QRCount < 1 || settings.QRIntervalMS < 1 {
-		return fmt.Errorf("%w: qr_count and qr_interval_ms must be positive", ErrInvalid)
+	if settings.QRCount < 1 || settings.QRIntervalMS < 1 || settings.DownAfterMS < 0 {
+		return fmt.Errorf("%w: qr_count and qr_interval_ms must be positive, down_after_ms not negative", ErrInvalid)
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -124,13 +128,38 @@ func (n *Network) SetSettings(settings Settings) error {
 	return n.journal.write(recordSettings, "", settings)
 }
 
+// reach tries to reach the network.
+func (n *Network) reach(ctx context.Context) error {
+	settings := n.Settings()
+	if !settings.Down {
+		return nil
+	}
+	if err := pause(ctx, time.Duration(settings.DownAfterMS)*time.Millisecond); err != nil {
+		return err
+	}
+	return ErrUnreachable
+}
+
+// pause waits, unless the context ends.
+func pause(ctx context.Context, duration time.Duration) error {
+	if duration <= 0 {
+		return nil
+	}
+	select {
+	case <-time.After(duration):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // notify wakes whoever waits for something to happen. The caller holds the lock.
 func (n *Network) notify() {
 	close(n.changed)
 	n.changed = make(chan struct{})
 }
 
-// Wait returns as soon as the condition holds, or when the context ends, and says whether it holds. It is tested under the lock
+// wait returns as soon as the condition holds, or when the context ends, and says whether it holds. It is tested under the lock
 // of the network, now and after every change, and must not call back.
 func (n *Network) wait(ctx context.Context, condition func() bool) bool {
 	for {

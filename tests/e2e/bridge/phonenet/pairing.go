@@ -41,18 +41,24 @@ type Pairing struct {
 }
 
 // StartQR begins a pairing whose codes are to be scanned.
-func (n *Network) StartQR() (*Pairing, error) {
+func (n *Network) StartQR(ctx context.Context) (*Pairing, error) {
+	if err := n.reach(ctx); err != nil {
+		return nil, err
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	codes := make([]string, n.settings.QRCount)
 	for i := range codes {
 		codes[i] = "testnet-link:" + randomHex(20)
 	}
-	return n.startPairing("", codes, time.Duration(n.settings.QRIntervalMS)*time.Millisecond)
+	return n.startPairing("", codes, time.Duration(n.settings.QRIntervalMS)*time.Millisecond), nil
 }
 
 // StartPairingCode begins a pairing whose code is to be typed in on the phone with the number.
-func (n *Network) StartPairingCode(number string) (*Pairing, error) {
+func (n *Network) StartPairingCode(ctx context.Context, number string) (*Pairing, error) {
+	if err := n.reach(ctx); err != nil {
+		return nil, err
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	account, err := n.accountWithNumber(number)
@@ -61,14 +67,10 @@ func (n *Network) StartPairingCode(number string) (*Pairing, error) {
 	}
 	code := strings.ToUpper(randomHex(2) + "-" + randomHex(2))
 	valid := time.Duration(n.settings.QRCount*n.settings.QRIntervalMS) * time.Millisecond
-	return n.startPairing(account.Phone, []string{code}, valid)
+	return n.startPairing(account.Phone, []string{code}, valid), nil
 }
 
-// accountWithNumber asks the network who has a number, and so needs it.
 func (n *Network) accountWithNumber(number string) (*Account, error) {
-	if n.settings.Down {
-		return nil, ErrUnreachable
-	}
 	account := n.find("+" + digitsOf(number))
 	if account == nil {
 		return nil, fmt.Errorf("%w: nobody has the number %s", ErrNotFound, number)
@@ -76,16 +78,13 @@ func (n *Network) accountWithNumber(number string) (*Account, error) {
 	return account, nil
 }
 
-func (n *Network) startPairing(phone string, codes []string, interval time.Duration) (*Pairing, error) {
-	if n.settings.Down {
-		return nil, ErrUnreachable
-	}
+func (n *Network) startPairing(phone string, codes []string, interval time.Duration) *Pairing {
 	pairing := &Pairing{
 		ID: randomHex(8), Phone: phone, codes: codes, interval: interval, started: time.Now(), done: make(chan struct{}),
 	}
 	n.pairings[pairing.ID] = pairing
 	n.notify()
-	return pairing, nil
+	return pairing
 }
 
 // Current returns the code that is valid now, its number from 0, and how long it will be; ok is false when all have expired.
@@ -182,7 +181,10 @@ type Challenge struct {
 }
 
 // StartChallenge sends the code to the phone with the number.
-func (n *Network) StartChallenge(number string) (*Challenge, error) {
+func (n *Network) StartChallenge(ctx context.Context, number string) (*Challenge, error) {
+	if err := n.reach(ctx); err != nil {
+		return nil, err
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	account, err := n.accountWithNumber(number)
@@ -193,7 +195,10 @@ func (n *Network) StartChallenge(number string) (*Challenge, error) {
 }
 
 // EnterCode checks the code. Without a password the login is complete, and there is a session.
-func (c *Challenge) EnterCode(code string) (account, token string, needsPassword bool, err error) {
+func (c *Challenge) EnterCode(ctx context.Context, code string) (account, token string, needsPassword bool, err error) {
+	if err := c.network.reach(ctx); err != nil {
+		return "", "", false, err
+	}
 	c.network.mu.Lock()
 	defer c.network.mu.Unlock()
 	owner := c.network.accounts[c.accountID]
@@ -209,7 +214,10 @@ func (c *Challenge) EnterCode(code string) (account, token string, needsPassword
 }
 
 // EnterPassword checks the password after the code, and completes the login.
-func (c *Challenge) EnterPassword(password string) (account, token string, err error) {
+func (c *Challenge) EnterPassword(ctx context.Context, password string) (account, token string, err error) {
+	if err := c.network.reach(ctx); err != nil {
+		return "", "", err
+	}
 	c.network.mu.Lock()
 	defer c.network.mu.Unlock()
 	owner := c.network.accounts[c.accountID]
@@ -220,9 +228,6 @@ func (c *Challenge) EnterPassword(password string) (account, token string, err e
 }
 
 func (c *Challenge) complete(owner *Account) (account, token string, err error) {
-	if c.network.settings.Down {
-		return "", "", ErrUnreachable
-	}
 	session, err := c.network.link(owner)
 	if err != nil {
 		return "", "", err
@@ -231,12 +236,12 @@ func (c *Challenge) complete(owner *Account) (account, token string, err error) 
 }
 
 // LoginWithCookies links a device by the cookies of the web page.
-func (n *Network) LoginWithCookies(cookies Cookies) (account, token string, err error) {
+func (n *Network) LoginWithCookies(ctx context.Context, cookies Cookies) (account, token string, err error) {
+	if err := n.reach(ctx); err != nil {
+		return "", "", err
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.settings.Down {
-		return "", "", ErrUnreachable
-	}
 	for _, owner := range n.accounts {
 		if same(cookies.Session, owner.Cookies.Session) && same(cookies.CSRF, owner.Cookies.CSRF) {
 			session, err := n.link(owner)

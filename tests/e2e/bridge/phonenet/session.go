@@ -131,6 +131,9 @@ func (s *Session) deliver(to *attachment) {
 		event, ok := s.next()
 		if ok {
 			to.handle(event)
+			if event.Connection.State == LoggedOut {
+				return
+			}
 		}
 		select {
 		case <-to.stop:
@@ -391,18 +394,6 @@ func messageOrNone(message *Message) Message {
 		return Message{}
 	}
 	return *message
-}
-
-func pause(ctx context.Context, duration time.Duration) error {
-	if duration <= 0 {
-		return nil
-	}
-	select {
-	case <-time.After(duration):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // Held returns the messages of an account's linked device that wait for an answer. It waits until there are enough.
