@@ -83,10 +83,10 @@ export class Account {
   readonly api: JsonClient
 
   constructor(
-    gateway: GatewayAddress,
+    readonly address: GatewayAddress,
     readonly token: string,
   ) {
-    this.api = jsonClient(gateway.url, bearer(token))
+    this.api = jsonClient(address.url, bearer(token))
   }
 
   /** Asks for a device. @returns the URL of the WebSocket that shows the code */

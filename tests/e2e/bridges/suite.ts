@@ -4,6 +4,7 @@ import { attachedGateway, type HomeserverKind, hasHomeserver } from '../../suppo
 import { testBridge } from '../../support/bridge-program.ts'
 import { Testnet } from '../../support/testnet.ts'
 import { linkingCases } from './cases/linking.ts'
+import { loginFlowCases } from './cases/login-flows.ts'
 import { receivingCases } from './cases/receiving.ts'
 import { restartCases } from './cases/restarts.ts'
 import { sendingCases } from './cases/sending.ts'
@@ -27,6 +28,7 @@ export function bridgeSuite(kind: HomeserverKind): void {
       return setting
     }
     describe('linking', () => linkingCases(current))
+    describe('login flows', () => loginFlowCases(current))
     describe('sending', () => sendingCases(current))
     describe('receiving', () => receivingCases(current))
     describe('statuses', () => statusCases(current))
