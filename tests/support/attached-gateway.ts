@@ -12,12 +12,16 @@ import { freePort } from './program.ts'
 import { hasSynapse, type Synapse, startSynapse } from './synapse.ts'
 import { tempDir } from './temp-dir.ts'
 
-/** The homeservers that everything has to work the same on. */
-export type HomeserverKind = 'embedded' | 'synapse'
+/**
+ * What everything has to work the same on: the gateway's own homeserver, Synapse with the gateway as an application service, and Synapse that
+ * only gives it accounts, each with an access token and a /sync of its own.
+ */
+export const HOMESERVER_KINDS = ['embedded', 'synapse', 'synapse-sync'] as const
+export type HomeserverKind = (typeof HOMESERVER_KINDS)[number]
 
 /** Whether this machine has it. */
 export function hasHomeserver(kind: HomeserverKind): boolean {
-  return { embedded: true, synapse: hasSynapse }[kind]
+  return kind === 'embedded' || hasSynapse
 }
 
 export interface Deployment extends AsyncDisposable {
@@ -68,7 +72,7 @@ export async function attachedGateway(
       CLIENT_SECRET,
       SECRET_KEY: 'a secret key of the tests',
       SEND_INTERVAL_MS: '0',
-      ...(synapse && homeserverSettings(synapse)),
+      ...(synapse && homeserverSettings(kind, synapse)),
       ...env,
     }
     const bridges = new Map<string, BridgeProgram>()
@@ -80,7 +84,8 @@ export async function attachedGateway(
       bridges.set(platform, bridge)
     }
     if (synapse) {
-      synapse.addRegistration('meshgate', gatewayRegistration(url, synapse.serverName))
+      if (kind === 'synapse')
+        synapse.addRegistration('meshgate', gatewayRegistration(url, synapse.serverName))
       await synapse.restart()
     }
     const gateway = stack.use(createGateway(directory, settings))
@@ -143,12 +148,13 @@ function addBridge(
   if (!success) throw new Error(`meshgate ${command.join(' ')}: ${stdout}${stderr}`)
 }
 
-function homeserverSettings({ url, serverName }: Synapse): Record<string, string> {
+function homeserverSettings(kind: HomeserverKind, synapse: Synapse): Record<string, string> {
   return {
-    MATRIX_HOMESERVER_URL: url,
-    MATRIX_SERVER_NAME: serverName,
-    MATRIX_AS_TOKEN: AS_TOKEN,
-    MATRIX_HS_TOKEN: HS_TOKEN,
+    MATRIX_HOMESERVER_URL: synapse.url,
+    MATRIX_SERVER_NAME: synapse.serverName,
+    ...(kind === 'synapse'
+      ? { MATRIX_AS_TOKEN: AS_TOKEN, MATRIX_HS_TOKEN: HS_TOKEN }
+      : { MATRIX_REGISTRATION_SHARED_SECRET: synapse.registrationSharedSecret }),
   }
 }
 

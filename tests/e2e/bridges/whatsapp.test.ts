@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from '
 import {
   attachedGateway,
   type Deployment,
+  HOMESERVER_KINDS,
   type HomeserverKind,
   hasHomeserver,
 } from '../../support/attached-gateway.ts'
@@ -18,7 +19,7 @@ const NOTICE_MS = 5_000
 /** Keeps WhatsApp out of reach on any machine: nobody listens on that port. */
 const NO_PROXY_THERE = 'http://127.0.0.1:9'
 
-describe.each<HomeserverKind>(['embedded', 'synapse'])('on %s', kind => {
+describe.each(HOMESERVER_KINDS)('on %s', kind => {
   describe.skipIf(!whatsappBridge || !hasHomeserver(kind))('mautrix-whatsapp', () => whatsappCases(kind))
 })
 
