@@ -7,6 +7,8 @@ import sandboxDown from './0003_sandbox.down.sql' with { type: 'text' }
 import sandboxUp from './0003_sandbox.up.sql' with { type: 'text' }
 import bridgesDown from './0004_bridges.down.sql' with { type: 'text' }
 import bridgesUp from './0004_bridges.up.sql' with { type: 'text' }
+import deviceEventsDown from './0005_device_events.down.sql' with { type: 'text' }
+import deviceEventsUp from './0005_device_events.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -21,4 +23,5 @@ export const migrations: readonly Migration[] = [
   { version: 2, name: 'homeserver', up: homeserverUp, down: homeserverDown },
   { version: 3, name: 'sandbox', up: sandboxUp, down: sandboxDown },
   { version: 4, name: 'bridges', up: bridgesUp, down: bridgesDown },
+  { version: 5, name: 'device_events', up: deviceEventsUp, down: deviceEventsDown },
 ]

@@ -10,7 +10,7 @@ import { type Config, childEnvironment, type Secrets } from './config/index.ts'
 import { openDbAlone } from './db/lock.ts'
 import { migrateUp } from './db/migrate.ts'
 import type { Db } from './db/open.ts'
-import { GatewayError, messageOf } from './domain/errors.ts'
+import { GatewayError } from './domain/errors.ts'
 import { createHttp } from './http/http.ts'
 import type { RunningServer } from './http/server.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
@@ -170,14 +170,20 @@ export async function createApp(
     clock,
     logger,
   })
+  const deviceRepository = rememberDevices(createDeviceRepository(db), clock)
   const devices = createDevices({
-    repository: rememberDevices(createDeviceRepository(db), clock),
+    repository: deviceRepository,
     bridges,
     matrixUserOf,
+    identityOf: async userId => (await identities.findByUser(userId))?.id ?? null,
+    accountTrouble: matrix.sessions.accountTrouble,
     onLinked: device => void contacts.refresh(device),
+    onSettled: device => outbox.wake(device.id),
+    onDeliveries: () => dispatcher.nudge(),
     clock,
     logger,
   })
+  const deviceProbe = createDeviceProbe({ devices, repository: deviceRepository, bridges, clock, logger })
   const linking = createLinking({ bridges, devices, clock, logger })
 
   const chats = createChatRepository(db)
@@ -254,16 +260,8 @@ export async function createApp(
   })
   const bridgeStatus = createStatusReceiver({
     asTokenOf: platform => attachment.attachedTo(platform)?.asToken,
-    onState: (platform, userId) => void noteBridgeState(platform, userId),
+    onState: devices.noteBridgeState,
   })
-
-  async function noteBridgeState(platform: string, userId: string): Promise<void> {
-    const identity = await identities.findByMatrixUser(userId)
-    if (!identity) return
-    await devices.reconcile(identity.id, platform).catch(error => {
-      logger.warn({ platform, reason: messageOf(error) }, 'a reported state could not be looked up')
-    })
-  }
   const supervisor = new Supervisor(clock, logger)
   const http = createHttp({
     config,
@@ -310,7 +308,7 @@ export async function createApp(
         chatRooms.worker,
         retirement.worker,
         attachment.worker,
-        createDeviceProbe(devices, clock),
+        deviceProbe,
         createInboxCleanup(inboxRepository, clock),
         tokens.cleanup,
         tokens.usage,

@@ -207,8 +207,19 @@ export function bridgeLogin(login: Whoami['logins'][number]): BridgeLogin {
     name: profile?.name || login.name || login.id,
     phone: profile?.phone ?? null,
     stateEvent: state?.state_event ?? null,
-    reason: state?.message || state?.error || state?.reason || null,
+    reason: state ? stateReason(state) : null,
+    errorCode: state?.error || null,
   }
+}
+
+/** The words for people, and the code by which a manual or a search finds more. */
+function stateReason({
+  message,
+  reason,
+  error,
+}: NonNullable<Whoami['logins'][number]['state']>): string | null {
+  const words = message || reason
+  return words && error ? `${words} (${error})` : words || error || null
 }
 
 export function bridgeContact(contact: z.infer<typeof contactAnswer>): BridgeContact {

@@ -1,5 +1,5 @@
-/** The events that webhooks and the event feed carry. The first block of fields is the usage guide's, to the letter. */
-import type { ChatKind, EventName, MessageKind } from './states.ts'
+/** The events that webhooks and the event feed carry. Of a message, the first block of fields is the usage guide's, to the letter. */
+import type { ChatKind, DeviceEventName, DeviceState, MessageEventName, MessageKind } from './states.ts'
 
 export interface MediaInfo {
   /** File size in bytes. */
@@ -32,7 +32,7 @@ export interface MessageEvent {
   message: string
   device_id: string
   media: MediaInfo | null
-  event: EventName
+  event: MessageEventName
   /** What the message is, in a word. */
   kind: MessageKind
   /** When it was sent, RFC 3339 in UTC. */
@@ -47,5 +47,32 @@ export interface MessageEvent {
   location: { latitude: number; longitude: number; uri: string } | null
 }
 
-/** What a webhook receives. */
+/** A device got another state: the device as GET /api/v1/devices lists it then. */
+export interface DeviceEvent {
+  event: DeviceEventName
+  /** When we learned of it, RFC 3339 in UTC. */
+  timestamp: string
+  platform: string
+  device_id: string
+  state: DeviceState
+  /** Why, in words; null when there is nothing to say. */
+  reason: string | null
+  since: string
+  name: string
+  phone: string | null
+  linked_at: string
+}
+
+/** An event as stored. */
+export type StoredEvent = MessageEvent | DeviceEvent
+
+/** What a webhook receives of a message. */
 export type MessagePayload = Omit<MessageEvent, 'media'> & { is_contact: boolean; media: MediaPayload | null }
+
+/** What a webhook receives. */
+export type WebhookPayload = MessagePayload | DeviceEvent
+
+/** Whether the event tells of something said in a chat. */
+export function isMessageEvent(event: StoredEvent): event is MessageEvent {
+  return 'kind' in event
+}

@@ -115,7 +115,10 @@ export interface BridgeLogin {
   phone: string | null
   /** bridge state_event, such as CONNECTED or BAD_CREDENTIALS. */
   stateEvent: string | null
+  /** Why it is so, in the bridge's words, for people to read. */
   reason: string | null
+  /** The bridge's own code of what is wrong, such as wa-logged-out. */
+  errorCode?: string | null
 }
 
 export interface BridgeContact {

@@ -56,11 +56,19 @@ export const MESSAGE_KINDS = [
 ] as const
 export type MessageKind = (typeof MESSAGE_KINDS)[number]
 
-/** Names of the events that webhooks receive. */
-export const EVENT_NAMES = [
+/** Events that tell of something said in a chat. A webhook that doesn't choose gets these. */
+export const MESSAGE_EVENT_NAMES = [
   'message.received',
   'message.reaction',
   'message.edited',
   'message.deleted',
 ] as const
+export type MessageEventName = (typeof MESSAGE_EVENT_NAMES)[number]
+
+/** `device.disconnected` covers the states `disconnected` and `error`; `connecting` is told by none. */
+export const DEVICE_EVENT_NAMES = ['device.connected', 'device.disconnected', 'device.logged_out'] as const
+export type DeviceEventName = (typeof DEVICE_EVENT_NAMES)[number]
+
+/** Names of all events that webhooks can receive. */
+export const EVENT_NAMES = [...MESSAGE_EVENT_NAMES, 'message.status', ...DEVICE_EVENT_NAMES] as const
 export type EventName = (typeof EVENT_NAMES)[number]

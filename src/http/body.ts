@@ -6,17 +6,18 @@ import { readTextAtMost } from '../lib/bounded-body.ts'
 const MAX_JSON_BYTES = 1024 * 1024
 
 /**
- * @returns the parsed body without fields that are null, which mean the same as absent ones; `{}` when there is no body
+ * @param nulls fields whose null means something
+ * @returns the parsed body without other fields that are null, which mean the same as absent ones; `{}` when there is no body
  * @throws GatewayError unsupported_media_type, payload_too_large, bad_request (not JSON)
  */
-export async function readJson(request: Request): Promise<unknown> {
+export async function readJson(request: Request, nulls: readonly string[] = []): Promise<unknown> {
   const contentType = request.headers.get('content-type')
   if (contentType === null && !hasBody(request)) return {}
   // Anything else can be sent by a page of another site with the browser's stored credentials, without being asked (CORS).
   if (contentType === null || !isJson(contentType)) {
     throw new GatewayError('unsupported_media_type', 'Content-Type: expected application/json')
   }
-  return withoutNulls(await parseJson(request))
+  return withoutNulls(await parseJson(request), nulls)
 }
 
 export function isJson(contentType: string): boolean {
@@ -51,10 +52,11 @@ function hasBody(request: Request): boolean {
 }
 
 /** Of the outermost object alone: a null deeper down is the caller's value. */
-export function withoutNulls(json: unknown): unknown {
+export function withoutNulls(json: unknown, except: readonly string[] = []): unknown {
   if (typeof json !== 'object' || json === null || Array.isArray(json)) return json
+  const isKept = ([name, value]: [string, unknown]) => value !== null || except.includes(name)
   for (const value of Object.values(json)) {
-    if (value === null) return Object.fromEntries(Object.entries(json).filter(([, kept]) => kept !== null))
+    if (value === null) return Object.fromEntries(Object.entries(json).filter(isKept))
   }
   return json
 }

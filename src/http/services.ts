@@ -24,7 +24,7 @@ interface DeviceLookup {
   /**
    * @param deviceId phone digits, +E.164 or login id
    * @param platform null: any
-   * @returns null when there is none, or it is logged out
+   * @returns null when there is none
    */
   find(identityId: string, deviceId: string, platform: string | null): Promise<object | null>
 }

@@ -5,11 +5,11 @@
 import { z } from 'zod'
 import type { MediaInfo, MessageEvent } from '../domain/events.ts'
 import type { RoomEvent } from '../domain/ports.ts'
-import type { EventName, MessageKind } from '../domain/states.ts'
+import type { MessageEventName, MessageKind } from '../domain/states.ts'
 
 /** An incoming message as its Matrix event tells it, before it is known whose it is. */
 export interface TranslatedMessage {
-  event: EventName
+  event: MessageEventName
   kind: MessageKind
   /** The Matrix message type, as the usage guide has it: m.text, m.image, …; for others the event type. */
   type: string
@@ -160,7 +160,7 @@ function translateRedaction(event: RoomEvent): TranslatedMessage | null {
   return relatesTo ? { ...blank('message.deleted', 'redaction', 'm.room.redaction'), relatesTo } : null
 }
 
-function blank(event: EventName, kind: MessageKind, type: string): TranslatedMessage {
+function blank(event: MessageEventName, kind: MessageKind, type: string): TranslatedMessage {
   return { event, kind, type, message: '', replyTo: null, relatesTo: null, media: null, location: null }
 }
 

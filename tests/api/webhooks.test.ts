@@ -32,6 +32,18 @@ test('add, list, update, delete', async () => {
   expectError(await app.call('PUT', `${WEBHOOKS}/1`, { auth, json: {} }), 404, 'not_found')
 })
 
+test('with the events it asks for; null in a change is the default again', async () => {
+  const json = { url: 'https://events.example', events: ['message.status', 'device.logged_out'] }
+  const added = await app.call('POST', WEBHOOKS, { auth, json })
+  expect(added.body).toMatchObject(json)
+  const path = `${WEBHOOKS}/${added.body.id}`
+  expect((await app.call('PUT', path, { auth, json: { events: '*' } })).body.events).toEqual(['*'])
+  expect((await app.call('PUT', path, { auth, json: { active: true } })).body.events).toEqual(['*'])
+  const again = await app.call('PUT', path, { auth, json: { events: null, url: null } })
+  expect(again.body).toMatchObject({ url: json.url, events: ['message.received'] })
+  await app.call('DELETE', path, { auth })
+})
+
 test('a duplicate: 409', async () => {
   await app.call('POST', WEBHOOKS, { auth, json: { url: 'https://twice.example' } })
   const again = await app.call('POST', WEBHOOKS, { auth, json: { url: 'https://twice.example' } })
@@ -44,6 +56,8 @@ describe('400', () => {
     [{ url: '' }, 'url: expected text of 1 to 2048 characters'],
     [{ url: 'no address' }, 'url: expected'],
     [{ url: ['x'] }, 'url: expected text'],
+    [{ url: 'https://x.example', events: 7 }, 'events: expected a list or text'],
+    [{ url: 'https://x.example', events: [7] }, 'events: expected a list or text'],
   ])('adding %j', async (json, says) => {
     expectError(await app.call('POST', WEBHOOKS, { auth, json }), 400, 'bad_request', says)
   })

@@ -437,18 +437,23 @@ describe('devices', () => {
     expect(await numbersOf(account)).toEqual([device])
   })
 
-  test('that are logged out at the phone disappear; linked again, they work as before', async () => {
+  test('that are logged out at the phone stay in the list; linked again, they work as before', async () => {
     const { account, device } = await client.linkedAccount()
+    const [before] = await account.devices()
     const friend = await client.newPhone()
     await using inbox = await InboxReader.open(account)
     await account.send(device, { contact: friend.number, text: 'one' })
     await friend.waitForText('one')
     await client.setFaults({ platform: 'wa', logout: device })
-    expect(await account.devices()).toEqual([])
-    expect((await account.trySend(device, { contact: friend.number, text: 'lost' })).status).toBe(404)
+    const [lost] = await account.devices()
+    expect(lost).toMatchObject({ device_id: device, state: 'logged_out', reason: expect.any(String) })
+    const refused = await account.trySend(device, { contact: friend.number, text: 'lost' })
+    expect(refused).toMatchObject({ status: 409, body: { code: 'conflict' } })
+    expect(refused.body.error).toContain('link it again')
 
     await account.link(device)
-    expect(await numbersOf(account)).toEqual([device])
+    expect(await account.devices()).toMatchObject([{ device_id: device, state: 'connected', reason: null }])
+    expect((await account.devices())[0]?.linked_at).not.toBe(before?.linked_at as string)
     await account.send(device, { contact: friend.number, text: 'two' })
     await friend.waitForText('two')
     await friend.send({ to: device, text: 'three' })
@@ -456,12 +461,23 @@ describe('devices', () => {
     expect((await friend.received()).map(({ text }) => text)).toEqual(['one', 'two'])
   })
 
+  test('that are logged out can be deleted', async () => {
+    const { account, device } = await client.linkedAccount()
+    await client.setFaults({ platform: 'wa', logout: device })
+    expect(await account.devices()).toMatchObject([{ state: 'logged_out' }])
+    const answer = await account.api.delete('/api/v1/devices', { device_id: device, platform: 'wa' })
+    expect(answer.status).toBe(200)
+    expect(await account.devices()).toEqual([])
+    const sent = await account.trySend(device, { contact: '1', text: 'x' })
+    expect(sent.status).toBe(404)
+  })
+
   test('that somebody else links are theirs from then on', async () => {
     const { account, device } = await client.linkedAccount()
     const other = await client.account()
     await other.link(device)
     expect(await numbersOf(other)).toEqual([device])
-    expect(await account.devices()).toEqual([])
+    expect(await account.devices()).toMatchObject([{ device_id: device, state: 'logged_out' }])
     const friend = await client.newPhone()
     await using inbox = await InboxReader.open(other)
     await using former = await InboxReader.open(account)

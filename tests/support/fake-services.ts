@@ -170,13 +170,14 @@ export function fakeServices(maxBytes: number) {
       },
     },
     webhooks: {
-      create: async (_identityId, url) => {
+      create: async (_identityId, url, events) => {
         if (!URL.canParse(url)) throw new GatewayError('bad_request', 'url: expected an http(s) address')
         if ([...webhooks.values()].some(hook => hook.url === url)) {
           throw new GatewayError('conflict', `url: ${url} is there already`)
         }
         const at = '2026-04-27T10:00:00Z'
-        const webhook = { id: webhooks.size + 1, url, active: true, created_at: at, updated_at: at }
+        const asked = { events: [events ?? 'message.received'].flat() as WebhookView['events'] }
+        const webhook = { id: webhooks.size + 1, url, active: true, ...asked, created_at: at, updated_at: at }
         webhooks.set(webhook.id, webhook)
         return { ...webhook, secret: 'whsec_c2VjcmV0' }
       },
@@ -188,6 +189,9 @@ export function fakeServices(maxBytes: number) {
           ...webhook,
           url: change.url ?? webhook.url,
           active: change.active ?? webhook.active,
+          ...(change.events === undefined
+            ? {}
+            : { events: [change.events ?? 'message.received'].flat() as WebhookView['events'] }),
         }
         webhooks.set(id, updated)
         return updated

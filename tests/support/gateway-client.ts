@@ -140,8 +140,10 @@ export class Account {
     )
   }
 
-  async addWebhook(url: string): Promise<WebhookView & { secret: string }> {
-    const answer = await this.api.post<WebhookView & { secret: string }>('/api/v1/webhooks', { url })
+  /** @param events by default those of messages received */
+  async addWebhook(url: string, events?: readonly string[]): Promise<WebhookView & { secret: string }> {
+    const webhook = { url, ...(events ? { events } : {}) }
+    const answer = await this.api.post<WebhookView & { secret: string }>('/api/v1/webhooks', webhook)
     if (answer.status !== 201) throw new Error(`no webhook: ${JSON.stringify(answer.body)}`)
     return answer.body
   }

@@ -1,13 +1,14 @@
-/** Reads a webhook's messages one after the other, as a client does that checks every signature. */
+/** Reads what a webhook gets one after the other, as a client does that checks every signature. */
 import { Webhook } from 'standardwebhooks'
-import type { MessagePayload } from '../../src/domain/events.ts'
+import type { MessagePayload, WebhookPayload } from '../../src/domain/events.ts'
 import type { Account } from './gateway-client.ts'
 import { type ReceivedRequest, type WebhookReceiver, webhookReceiver } from './webhook-receiver.ts'
 
 /** Long enough for a machine that does much else. */
 const DEADLINE_MS = 30_000
 
-export class InboxReader implements AsyncDisposable {
+/** @typeParam Payload what its events carry: messages received, unless it asks for others */
+export class InboxReader<Payload extends WebhookPayload = MessagePayload> implements AsyncDisposable {
   private taken = 0
 
   private constructor(
@@ -17,23 +18,38 @@ export class InboxReader implements AsyncDisposable {
   ) {}
 
   /** Registers a webhook of the account. @param answer what each request gets, 200 by default */
-  static async open(
+  static open(
     account: Account,
     answer?: (request: ReceivedRequest, index: number) => Response | Promise<Response>,
   ): Promise<InboxReader> {
-    const receiver = webhookReceiver(answer)
-    const { id, secret } = await account.addWebhook(`${receiver.url}/webhook`)
-    return new InboxReader(receiver, id, new Webhook(secret))
+    return InboxReader.register<MessagePayload>(account, webhookReceiver(answer), undefined)
   }
 
-  /** @returns the next message, once it is there. @throws Error when its signature is wrong */
-  async next(): Promise<MessagePayload> {
+  /** Registers a webhook that asks for these events. */
+  static of<Payload extends WebhookPayload>(
+    account: Account,
+    events: readonly Payload['event'][],
+  ): Promise<InboxReader<Payload>> {
+    return InboxReader.register<Payload>(account, webhookReceiver(), events)
+  }
+
+  private static async register<Payload extends WebhookPayload>(
+    account: Account,
+    receiver: WebhookReceiver,
+    events: readonly string[] | undefined,
+  ): Promise<InboxReader<Payload>> {
+    const { id, secret } = await account.addWebhook(`${receiver.url}/webhook`, events)
+    return new InboxReader<Payload>(receiver, id, new Webhook(secret))
+  }
+
+  /** @returns the next one, once it is there. @throws Error when its signature is wrong */
+  async next(): Promise<Payload> {
     const requests = await this.receiver.waitForCount(this.taken + 1, DEADLINE_MS)
     return this.read(requests[this.taken++])
   }
 
-  /** @returns the next messages, this many */
-  async take(count: number): Promise<MessagePayload[]> {
+  /** @returns the next ones, this many */
+  async take(count: number): Promise<Payload[]> {
     const requests = await this.receiver.waitForCount(this.taken + count, DEADLINE_MS)
     const taken = requests.slice(this.taken, this.taken + count).map(request => this.read(request))
     this.taken += count
@@ -45,9 +61,9 @@ export class InboxReader implements AsyncDisposable {
     return this.receiver.received.length - this.taken
   }
 
-  private read(request: ReceivedRequest | undefined): MessagePayload {
+  private read(request: ReceivedRequest | undefined): Payload {
     if (!request) throw new Error('there is no such request')
-    return this.verifier.verify(request.text, Object.fromEntries(request.headers)) as MessagePayload
+    return this.verifier.verify(request.text, Object.fromEntries(request.headers)) as Payload
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

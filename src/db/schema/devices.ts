@@ -23,8 +23,11 @@ export const devices = sqliteTable(
     state: text('state', { enum: DEVICE_STATES }).notNull(),
     stateReason: text('state_reason'),
     stateSince: integer('state_since').notNull(),
-    /** Messages older than this are history from before the link and aren't delivered. */
     linkedAt: integer('linked_at').notNull(),
+    /** Messages older than this are history and aren't delivered; null: those from before `linkedAt`. */
+    receivesFrom: integer('receives_from'),
+    /** When it was deleted by the API; null while it is listed. The row stays for the day the account is linked again. */
+    removedAt: integer('removed_at'),
     ...timestamps,
   },
   table => [uniqueIndex('devices_login').on(table.identityId, table.platform, table.loginId)],

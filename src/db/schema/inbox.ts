@@ -1,6 +1,6 @@
-/** Incoming events, as translated, and which batches of the homeserver have been taken. */
+/** What happened, as webhooks tell it, and which batches of the homeserver have been taken. */
 import { integer, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
-import type { MessageEvent } from '../../domain/events.ts'
+import type { StoredEvent } from '../../domain/events.ts'
 import { EVENT_NAMES } from '../../domain/states.ts'
 
 export const inboxEvents = sqliteTable(
@@ -9,13 +9,16 @@ export const inboxEvents = sqliteTable(
     /** Grows by arrival: the cursor of the event feed. */
     seq: integer('seq').primaryKey({ autoIncrement: true }),
     identityId: text('identity_id').notNull(),
+    /** The Matrix event of a message; of anything else an id of our own. */
     eventId: text('event_id').notNull(),
     name: text('name', { enum: EVENT_NAMES }).notNull(),
+    /** Empty for what happened to a device. */
     roomId: text('room_id').notNull(),
     deviceRowId: text('device_row_id').notNull(),
+    /** Empty where nobody said it. */
     senderUserId: text('sender_user_id').notNull(),
     mediaId: text('media_id'),
-    payload: text('payload', { mode: 'json' }).$type<MessageEvent>().notNull(),
+    payload: text('payload', { mode: 'json' }).$type<StoredEvent>().notNull(),
     receivedAt: integer('received_at').notNull(),
   },
   table => [uniqueIndex('inbox_events_event').on(table.identityId, table.eventId)],

@@ -1,7 +1,7 @@
 /** Endpoints that receive an identity's events, and what is to be delivered to each. */
 import { sql } from 'drizzle-orm'
 import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
-import { DELIVERY_STATUSES } from '../../domain/states.ts'
+import { DELIVERY_STATUSES, type EventName } from '../../domain/states.ts'
 import { timestamps } from './columns.ts'
 import { identities } from './identities.ts'
 
@@ -17,6 +17,8 @@ export const webhooks = sqliteTable(
     active: integer('active', { mode: 'boolean' }).notNull(),
     /** The signing secret (whsec_…), sealed. */
     secretSealed: text('secret_sealed').notNull(),
+    /** Names of the events it asks for, `*` for all; null: those about messages received, as ever. */
+    events: text('events', { mode: 'json' }).$type<(EventName | '*')[]>(),
     /** Why it was switched off by us (the endpoint answered 410); null otherwise. */
     disabledReason: text('disabled_reason'),
     ...timestamps,

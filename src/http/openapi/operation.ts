@@ -38,7 +38,7 @@ export const ERRORS = {
   403: 'The token is unknown or expired, or the credential may not do this',
   404: 'There is no such thing',
   405: 'The path has other methods; see Allow',
-  409: 'It exists already',
+  409: 'It exists already, or it is in a state that does not allow this',
   413: 'The body or the file is too large',
   415: 'The Content-Type is not supported',
   426: 'The request is no WebSocket handshake',

@@ -76,6 +76,8 @@ export function basicAuth(credentials: Pick<Credentials, 'authenticate'>) {
 
 export interface BearerUse {
   body: BodyUse
+  /** Fields of the body whose null means something, and so isn't left out. */
+  nulls?: readonly string[]
   /** The token may also be `?token=`, for callers that can't set headers (a browser's WebSocket). */
   tokenInQuery?: boolean
 }
@@ -93,14 +95,14 @@ export function bearerAuth(tokens: Pick<Tokens, 'authenticate'>) {
     presented.set(request, { token, holder: await tokens.authenticate(token) })
   }
   return new Elysia({ name: 'bearer-auth' }).use(bearerToken(TOKEN_PLACES)).macro({
-    bearer: ({ body: use, tokenInQuery = false }: BearerUse) => ({
+    bearer: ({ body: use, nulls = [], tokenInQuery = false }: BearerUse) => ({
       ...(use === 'json' ? { parse: emptyBody } : {}),
       // `query` and `headers` are what the plugin reads, too: minified, its own function hides that from Elysia.
       transform:
         use === 'json'
           ? async ({ request, body, query, headers, bearer }: BearerContext) => {
               await admit(request, presentedToken(headers, bearer, tokenInQuery && 'token' in query))
-              fill(body, await readJson(request))
+              fill(body, await readJson(request, nulls))
             }
           : async ({ request, query, headers, bearer }: BearerContext) => {
               await admit(request, presentedToken(headers, bearer, tokenInQuery && 'token' in query))

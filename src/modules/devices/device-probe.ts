@@ -1,18 +1,118 @@
-/** Looks after the devices now and then, so that one logged out at its phone doesn't stay in the list until somebody asks. */
+/**
+ * Asks the bridges about the devices, all the time: for those that don't tell by themselves when a login's state changes, and to notice one
+ * that is gone. Each bridge has rounds of its own, so a slow one delays no other, and a bounded rate: with a few devices each is asked about
+ * every round, with thousands as often as the rate allows.
+ */
+import { GatewayError, messageOf } from '../../domain/errors.ts'
+import type { Bridges } from '../../domain/ports.ts'
 import type { Clock } from '../../lib/clock.ts'
+import type { Logger } from '../../lib/logger.ts'
 import type { Worker } from '../../runtime/worker.ts'
-import type { LinkedDevices } from './devices.ts'
+import type { ProbedDevices } from './devices.ts'
+import type { DeviceRepository } from './repository.ts'
 
-const INTERVAL_MS = 30_000
+export interface DeviceProbeOptions {
+  devices: ProbedDevices
+  repository: Pick<DeviceRepository, 'identitiesWith' | 'platforms'>
+  bridges: Pick<Bridges, 'platforms'>
+  clock: Clock
+  logger: Logger
+}
 
-export function createDeviceProbe(devices: Pick<LinkedDevices, 'reconcileAll'>, clock: Clock): Worker {
+/** From the start of a round to the start of the next one, in milliseconds. A change is to be known within five seconds. */
+const INTERVAL_MS = 2_000
+/** Identities asked about in a round, which makes 50 a second. */
+const SHARE = 100
+/** How many of them at a time. */
+const CONCURRENCY = 8
+/** A bridge that takes longer to answer counts as disconnected until it does, in milliseconds. */
+const PATIENCE_MS = 5_000
+
+export function createDeviceProbe(options: DeviceProbeOptions): Worker {
+  const { devices, repository, bridges, clock, logger } = options
+  /** Rounds under way, by platform. */
+  const rounds = new Map<string, Promise<void>>()
+  /** The last identity that was asked about, by platform. */
+  const positions = new Map<string, string>()
+
+  /** The next identities in turn, from the first one again after the last. */
+  async function nextShare(platform: string): Promise<string[]> {
+    const position = positions.get(platform) ?? ''
+    const behind = await repository.identitiesWith(platform, position, SHARE)
+    const before =
+      position === '' || behind.length === SHARE
+        ? []
+        : await repository.identitiesWith(platform, '', SHARE - behind.length)
+    const share = [...new Set([...behind, ...before])]
+    const isEverybody = share.length < SHARE
+    positions.set(platform, isEverybody ? '' : (share.at(-1) ?? ''))
+    return share
+  }
+
+  /** @returns why nothing is to be had of the bridge, null when it answers */
+  async function probe(platform: string, identityId: string, signal: AbortSignal): Promise<string | null> {
+    const over = new AbortController()
+    const answer = devices.reconcileOrMark(identityId, platform).then(outageOf)
+    const silence = clock.sleep(PATIENCE_MS, AbortSignal.any([signal, over.signal])).then(() => undefined)
+    const outage = await Promise.race([answer, silence]).finally(() => over.abort())
+    if (outage !== undefined) return outage
+    answer.catch(error => logger.debug({ platform, err: error }, 'a late answer of a bridge was no good'))
+    if (signal.aborted) return null
+    const reason = `the ${platform} bridge didn't answer within ${PATIENCE_MS / 1000} s`
+    await devices.disconnect(identityId, platform, reason)
+    return reason
+  }
+
+  async function round(platform: string, signal: AbortSignal): Promise<void> {
+    const share = await nextShare(platform)
+    const asked = async (identityId = share.shift()) =>
+      identityId === undefined ? null : probe(platform, identityId, signal)
+    const outage = await asked()
+    // Another one tells whether it is the bridge, or has to do with that identity; all others needn't be asked then.
+    const isAlone = share.length === 0
+    if (outage !== null && (isAlone || (await asked()) !== null)) {
+      await devices.disconnectAll(platform, outage)
+      return
+    }
+    const workers = Array.from({ length: CONCURRENCY }, async () => {
+      while (share.length > 0 && !signal.aborted) await asked()
+    })
+    await Promise.all(workers)
+  }
+
+  function startRound(platform: string, signal: AbortSignal): void {
+    if (rounds.has(platform)) return
+    const run = round(platform, signal)
+      .catch(error => logger.error({ platform, err: error }, 'the devices of a platform could not be probed'))
+      .finally(() => rounds.delete(platform))
+    rounds.set(platform, run)
+  }
+
+  /** Devices whose bridge was taken away have nobody to ask. */
+  async function markThoseWithoutBridge(): Promise<void> {
+    for (const platform of await repository.platforms()) {
+      if (!bridges.platforms.includes(platform))
+        await devices.disconnectAll(platform, `no bridge is configured for ${platform}`)
+    }
+  }
+
   return {
     name: 'device-probe',
     async run(signal) {
       while (!signal.aborted) {
-        await devices.reconcileAll()
+        await markThoseWithoutBridge()
+        for (const platform of bridges.platforms) startRound(platform, signal)
         await clock.sleep(INTERVAL_MS, signal)
       }
+      await Promise.all(rounds.values())
     },
   }
+}
+
+/** Of what a reconciliation failed with: null when there was nothing wrong with the bridge as a whole. */
+function outageOf(failure: unknown): string | null {
+  if (!(failure instanceof GatewayError)) return null
+  return failure.code === 'bridge_unavailable' || failure.code === 'bridge_timeout'
+    ? messageOf(failure)
+    : null
 }

@@ -53,9 +53,12 @@ export function rememberDevices(repository: DeviceRepository, clock: Clock): Dev
       into.set(id, found)
       return found
     },
-    identitiesWith: platform => repository.identitiesWith(platform),
-    upsert: (...input) => forgettingAfter(repository.upsert(...input)),
+    identitiesWith: repository.identitiesWith,
+    seeminglyReachable: repository.seeminglyReachable,
+    platforms: repository.platforms,
+    adopt: (...input) => forgettingAfter(repository.adopt(...input)),
     setState: (...input) => forgettingAfter(repository.setState(...input)),
+    remove: (...input) => forgettingAfter(repository.remove(...input)),
     setGhost: (...input) => forgettingAfter(repository.setGhost(...input)),
   }
 }

@@ -1,8 +1,14 @@
-/** SQL of the devices table. */
-import { and, eq, ne, sql } from 'drizzle-orm'
+/**
+ * SQL of the devices table. A change of state is written together with the event that tells of it. The methods that change states say
+ * whether there is something to deliver.
+ */
+import { and, eq, gt, isNull, ne, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { type Device, devices } from '../../db/schema/index.ts'
 import type { DeviceState } from '../../domain/states.ts'
+import { createEventWriter } from '../events/repository.ts'
+import { deviceEvent } from './device-event.ts'
+import { receivesAfterRelink } from './history.ts'
 
 /** A login as its bridge tells it. */
 export interface LoginSnapshot {
@@ -14,26 +20,39 @@ export interface LoginSnapshot {
   reason: string | null
 }
 
+export interface Changed {
+  /** Whether there is something to deliver. */
+  deliveries: boolean
+}
+
 export interface DeviceRepository {
-  /** Oldest link first, those logged out included. */
+  /** Oldest link first, those logged out and those removed included. */
   listAll(identityId: string): Promise<Device[]>
   get(id: string): Promise<Device | null>
-  /** Makes or updates the row of a login. A login that had been logged out counts as linked anew. */
-  upsert(
+  /** Makes or updates the row of a login. A login that had been logged out or removed counts as linked anew. */
+  adopt(
     identityId: string,
     platform: string,
     login: LoginSnapshot,
     newId: string,
     now: number,
-  ): Promise<Device>
-  setState(id: string, state: DeviceState, reason: string | null, now: number): Promise<void>
+  ): Promise<Changed & { device: Device }>
+  /** `stateSince` stays where the state does; a removed device stays as it is. */
+  setState(ids: readonly string[], state: DeviceState, reason: string | null, now: number): Promise<Changed>
+  /** Takes it off the list; it is then logged out, with this reason, unless it was already. */
+  remove(id: string, reason: string, now: number): Promise<Changed>
   setGhost(id: string, ghostUserId: string): Promise<void>
-  /** Identities that have a linked device on the platform. */
-  identitiesWith(platform: string): Promise<string[]>
+  /** Identities that have a device on the platform (not a removed one), in order of their ids. @param after only those behind this id */
+  identitiesWith(platform: string, after: string, limit: number): Promise<string[]>
+  /** Devices of the platform that are neither removed, logged out nor `disconnected`. */
+  seeminglyReachable(platform: string): Promise<Pick<Device, 'id'>[]>
+  /** Platforms that have a device (not a removed one). */
+  platforms(): Promise<string[]>
 }
 
 export function createDeviceRepository(db: Db): DeviceRepository {
   const { orm, committer } = db
+  const events = createEventWriter(db)
   const byIdentity = orm
     .select()
     .from(devices)
@@ -44,65 +63,76 @@ export function createDeviceRepository(db: Db): DeviceRepository {
     .from(devices)
     .where(eq(devices.id, sql.placeholder('id')))
     .prepare()
+  const onPlatform = (platform: string) => and(eq(devices.platform, platform), isNull(devices.removedAt))
+
+  function tell(device: Device, now: number): boolean {
+    const event = deviceEvent(device, now)
+    return event !== null && (events.write(event, now)?.deliveries ?? false)
+  }
+
+  function update(id: string, change: Partial<Device>): Device {
+    return orm.update(devices).set(change).where(eq(devices.id, id)).returning().get() as Device
+  }
+
+  /** Runs inside a transaction. */
+  function enter(known: Device, state: DeviceState, reason: string | null, now: number): boolean {
+    if (known.state === state && known.stateReason === reason) return false
+    const isNew = known.state !== state
+    const changed = { state, stateReason: reason, updatedAt: now, ...(isNew ? { stateSince: now } : {}) }
+    const device = update(known.id, changed)
+    return isNew && tell(device, now)
+  }
 
   return {
     // Ordered here: SQLite sets up its sorter even for one row, which would be the dearest part of accepting a send.
     listAll: async identityId => byIdentity.all({ identityId }).sort(oldestFirst),
     get: async id => byId.get({ id }) ?? null,
 
-    upsert: (identityId, platform, login, newId, now) =>
+    adopt: (identityId, platform, login, newId, now) =>
       committer.write(() => {
         const known = byIdentity
           .all({ identityId })
           .find(device => device.platform === platform && device.loginId === login.loginId)
-        const { loginId, deviceId, phone, name, state, reason } = login
-        if (!known) {
-          const times = { stateSince: now, linkedAt: now, createdAt: now, updatedAt: now }
-          const row = {
-            id: newId,
-            identityId,
-            platform,
-            loginId,
-            deviceId,
-            phone,
-            name,
-            state,
-            stateReason: reason,
-          }
-          return orm
-            .insert(devices)
-            .values({ ...row, ...times })
-            .returning()
-            .get()
-        }
-        const changed = known.state !== state || known.stateReason !== reason
-        if (!changed && known.name === name && known.phone === phone && known.deviceId === deviceId)
-          return known
-        const relinked = known.state === 'logged_out' && state !== 'logged_out'
-        return orm
-          .update(devices)
-          .set({
-            deviceId,
-            phone,
-            name,
-            state,
-            stateReason: reason,
-            updatedAt: now,
-            ...(known.state === state ? {} : { stateSince: now }),
-            ...(relinked ? { linkedAt: now } : {}),
-          })
-          .where(eq(devices.id, known.id))
-          .returning()
-          .get()
+        if (known && isAsTold(known, login)) return { device: known, deliveries: false }
+        const { reason, ...columns } = login
+        const told = { ...columns, stateReason: reason, updatedAt: now }
+        const isNewState = !known || known.state !== login.state
+        const since = isNewState ? { stateSince: now } : {}
+        const device = known
+          ? update(known.id, { ...told, ...since, ...relinking(known, login, now) })
+          : orm
+              .insert(devices)
+              .values({
+                id: newId,
+                identityId,
+                platform,
+                ...told,
+                stateSince: now,
+                linkedAt: now,
+                createdAt: now,
+              })
+              .returning()
+              .get()
+        return { device, deliveries: isNewState && tell(device, now) }
       }),
 
-    setState: (id, state, reason, now) =>
+    setState: (ids, state, reason, now) =>
       committer.write(() => {
-        orm
-          .update(devices)
-          .set({ state, stateReason: reason, stateSince: now, updatedAt: now })
-          .where(and(eq(devices.id, id), ne(devices.state, state)))
-          .run()
+        let deliveries = false
+        for (const id of ids) {
+          const known = byId.get({ id })
+          if (known && known.removedAt === null) deliveries = enter(known, state, reason, now) || deliveries
+        }
+        return { deliveries }
+      }),
+
+    remove: (id, reason, now) =>
+      committer.write(() => {
+        const known = byId.get({ id })
+        if (!known || known.removedAt !== null) return { deliveries: false }
+        const deliveries = known.state !== 'logged_out' && enter(known, 'logged_out', reason, now)
+        update(id, { removedAt: now, updatedAt: now })
+        return { deliveries }
       }),
 
     setGhost: (id, ghostUserId) =>
@@ -110,14 +140,46 @@ export function createDeviceRepository(db: Db): DeviceRepository {
         orm.update(devices).set({ ghostUserId }).where(eq(devices.id, id)).run()
       }),
 
-    identitiesWith: async platform =>
+    identitiesWith: async (platform, after, limit) =>
       orm
         .selectDistinct({ identityId: devices.identityId })
         .from(devices)
-        .where(and(eq(devices.platform, platform), ne(devices.state, 'logged_out')))
+        .where(and(onPlatform(platform), gt(devices.identityId, after)))
+        .orderBy(devices.identityId)
+        .limit(limit)
         .all()
         .map(row => row.identityId),
+
+    seeminglyReachable: async platform =>
+      orm
+        .select({ id: devices.id })
+        .from(devices)
+        .where(and(onPlatform(platform), ne(devices.state, 'logged_out'), ne(devices.state, 'disconnected')))
+        .all(),
+
+    platforms: async () =>
+      orm
+        .selectDistinct({ platform: devices.platform })
+        .from(devices)
+        .where(isNull(devices.removedAt))
+        .all()
+        .map(row => row.platform),
   }
+}
+
+/** Whether the row of a login says all that its bridge tells. */
+export function isAsTold(device: Device, login: LoginSnapshot): boolean {
+  const { state, stateReason, name, phone, deviceId } = device
+  const isListed = device.removedAt === null || state === 'logged_out'
+  const isSameState = state === login.state && stateReason === login.reason
+  return (
+    isListed && isSameState && name === login.name && phone === login.phone && deviceId === login.deviceId
+  )
+}
+
+function relinking(known: Device, login: LoginSnapshot, now: number): Partial<Device> {
+  if (known.state !== 'logged_out' || login.state === 'logged_out') return {}
+  return { linkedAt: now, receivesFrom: receivesAfterRelink(known, now), removedAt: null }
 }
 
 function oldestFirst(one: Device, other: Device): number {

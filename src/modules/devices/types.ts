@@ -13,10 +13,10 @@ export interface DeviceView {
 }
 
 export interface Devices {
-  /** Oldest link first. */
+  /** Oldest link first, those logged out at the phone included. */
   list(identityId: string): Promise<DeviceView[]>
   /**
-   * Logs the device out at its bridge and forgets it.
+   * Logs the device out at its bridge and takes it off the list. One that was logged out already goes whatever the bridge says.
    * @param deviceId phone digits, +E.164 or login id
    * @throws GatewayError not_found; bridge_error or bridge_unavailable, then nothing is changed
    */

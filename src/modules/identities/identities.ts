@@ -20,12 +20,13 @@ export interface Identities {
    */
   prepare(): Promise<NewIdentity>
   find(id: string): Promise<Identity | null>
-  findByMatrixUser(userId: string): Promise<Identity | null>
+  /** The identity of a Matrix user, null when it is none of ours. */
+  findByUser(matrixUserId: string): Promise<Identity | null>
   /** The admin's identity; null before the first token. */
   host(): Promise<Identity | null>
   /** All of them, oldest first. */
   list(): Promise<Identity[]>
-  /** Those without a token that still have a webhook or a linked device, the host identity never. */
+  /** Those without a token that still have a webhook or a device, the host identity never. */
   unreachable(): Promise<string[]>
 }
 
@@ -54,7 +55,7 @@ export function createIdentities({ db, provisioner, sealer, clock }: IdentitiesO
       }
     },
     find: id => repository.find(id),
-    findByMatrixUser: userId => repository.findByMatrixUser(userId),
+    findByUser: matrixUserId => repository.findByUser(matrixUserId),
     host: () => repository.host(),
     list: () => repository.list(),
     unreachable: () => repository.unreachable(),

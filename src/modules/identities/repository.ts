@@ -1,5 +1,5 @@
 /** SQL of the identities. */
-import { and, asc, eq, exists, ne, not, or, type SQL, sql } from 'drizzle-orm'
+import { and, asc, eq, exists, isNull, not, or, type SQL, sql } from 'drizzle-orm'
 import type { SQLiteTable } from 'drizzle-orm/sqlite-core'
 import type { Db } from '../../db/open.ts'
 import { devices, type Identity, identities, tokens, webhooks } from '../../db/schema/index.ts'
@@ -13,12 +13,11 @@ export type NewIdentity = Pick<
 
 export interface IdentityRepository {
   find(id: string): Promise<Identity | null>
-  findByMatrixUser(userId: string): Promise<Identity | null>
+  findByUser(matrixUserId: string): Promise<Identity | null>
   host(): Promise<Identity | null>
   list(): Promise<Identity[]>
-  /** Those without a token that still have a webhook or a linked device, the host identity never. */
+  /** Those without a token that still have a webhook or a device, the host identity never. */
   unreachable(): Promise<string[]>
-  findByUser(matrixUserId: string): Promise<Identity | null>
   /** Those that somebody can reach or that still have something, with the place of their /sync. */
   syncPositions(): Promise<SyncPosition[]>
   setAccessToken(id: string, accessTokenSealed: string, matrixDeviceId: string, now: number): Promise<void>
@@ -37,7 +36,7 @@ export function createIdentityRepository({ orm, committer }: Db): IdentityReposi
   const hasToken = has(tokens, eq(tokens.identityId, identities.id))
   const hasSomething = or(
     has(webhooks, eq(webhooks.identityId, identities.id)),
-    has(devices, and(eq(devices.identityId, identities.id), ne(devices.state, 'logged_out'))),
+    has(devices, and(eq(devices.identityId, identities.id), isNull(devices.removedAt))),
   )
   const abandoned = orm
     .select({ id: identities.id })
@@ -56,8 +55,6 @@ export function createIdentityRepository({ orm, committer }: Db): IdentityReposi
     .where(eq(identities.matrixUserId, sql.placeholder('matrixUserId')))
     .prepare()
   return {
-    findByMatrixUser: async userId =>
-      orm.select().from(identities).where(eq(identities.matrixUserId, userId)).limit(1).get() ?? null,
     find: async id => byId.get({ id }) ?? null,
     host: async () => host.get() ?? null,
     list: async () => all.all(),

@@ -11,6 +11,7 @@ import { randomToken } from '../../lib/tokens.ts'
 import { messageStatusOf } from '../../matrix/message-status.ts'
 import { describeRoom, describesRoom, type RoomDescription } from '../../matrix/portal.ts'
 import { type TranslatedMessage, translate } from '../../matrix/translate.ts'
+import { receivesFrom } from '../devices/history.ts'
 
 /** What is known before the batch. */
 export interface Knowledge {
@@ -18,7 +19,7 @@ export interface Knowledge {
   identities: ReadonlyMap<string, string>
   /** Chats of the batch's rooms. */
   chats: readonly Chat[]
-  /** Linked devices by identity id. */
+  /** Devices by identity id, those that are linked first. */
   devices: ReadonlyMap<string, readonly Device[]>
   /** Display names by Matrix user id. */
   names: ReadonlyMap<string, string>
@@ -67,7 +68,7 @@ export interface Plan {
   /** Read receipts: everything of ours in the room up to the event has been read. */
   reads: { roomId: string; eventId: string }[]
   names: ReadonlyMap<string, string>
-  /** Devices that messages came for and that we don't know: just linked, perhaps. */
+  /** Devices that messages came for although we don't know them, or as logged out: just linked, perhaps. */
   unknownDevices: { identityId: string; platform: string }[]
 }
 
@@ -200,8 +201,9 @@ class Planner {
     }
     if (chat.platform === null || (chat.kind !== 'dm' && chat.kind !== 'group')) return
     const device = this.deviceOf(chat)
-    if (!device) this.unknownDevices.push({ identityId: chat.identityId, platform: chat.platform })
-    else if (isReceived(event, chat, device))
+    if (!device || device.state === 'logged_out')
+      this.unknownDevices.push({ identityId: chat.identityId, platform: chat.platform })
+    if (device && isReceived(event, chat, device))
       this.messages.push(this.planMessage(chat, device, event, message))
   }
 
@@ -259,16 +261,16 @@ class Planner {
   }
 }
 
-/** Not our own words from the phone, not the bridge's notices, and not from before the device was linked. */
+/** Not our own words from the phone, not the bridge's notices, and not history. */
 function isReceived(event: RoomEvent, chat: ChatState, device: Device): boolean {
   if (event.sender === chat.bridgeBot || event.sender === device.ghostUserId) return false
   if (ghostIdOf(event.sender) === device.loginId) return false
-  return event.origin_server_ts >= oldestReceived(event.origin_server_ts, device.linkedAt)
+  return event.origin_server_ts >= oldestReceived(event.origin_server_ts, receivesFrom(device))
 }
 
-/** Messages older than this are from before the link. A network that counts whole seconds rounds its times down. */
-function oldestReceived(sentAt: number, linkedAt: number): number {
-  return sentAt % 1_000 === 0 ? linkedAt - LINK_NOTICE_MS - 999 : linkedAt - LINK_NOTICE_MS
+/** A network that counts whole seconds rounds its times down. */
+function oldestReceived(sentAt: number, from: number): number {
+  return sentAt % 1_000 === 0 ? from - LINK_NOTICE_MS - 999 : from - LINK_NOTICE_MS
 }
 
 /** mautrix bridges name their ghosts `<network>_<id on the network>`. */

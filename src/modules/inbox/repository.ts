@@ -1,26 +1,23 @@
 /** SQL of the inbox: what a batch rests on, and the one transaction that stores what it means. */
-import { and, asc, eq, ne, or, sql } from 'drizzle-orm'
+import { and, asc, eq, isNull, or, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import {
   appserviceTransactions,
   type Chat,
   chats,
-  deliveries,
-  deliveryLanes,
+  type Device,
   devices,
   earlyStatuses,
   heldEvents,
   identities,
-  inboxEvents,
   type Message,
   media,
   messages,
   profiles,
-  webhooks,
 } from '../../db/schema/index.ts'
 import type { EventBatch, RoomEvent } from '../../domain/ports.ts'
 import { MESSAGE_STATUSES, type MessageStatus } from '../../domain/states.ts'
-import { timeOrderedId } from '../../lib/tokens.ts'
+import { createEventWriter } from '../events/repository.ts'
 import { createStatusWriter } from '../messages/status-repository.ts'
 import type { ChatState, Knowledge, Plan, PlannedMessage, StatusChange } from './plan.ts'
 
@@ -85,10 +82,10 @@ export function createInboxRepository(db: Db): InboxRepository {
     .from(identities)
     .where(eq(identities.id, param('id')))
     .prepare()
-  const linkedDevices = orm
+  const listedDevices = orm
     .select()
     .from(devices)
-    .where(and(eq(devices.identityId, param('identityId')), ne(devices.state, 'logged_out')))
+    .where(and(eq(devices.identityId, param('identityId')), isNull(devices.removedAt)))
     .prepare()
   const profile = orm
     .select()
@@ -100,49 +97,7 @@ export function createInboxRepository(db: Db): InboxRepository {
     .values({ matrixUserId: param('userId'), displayName: param('name') })
     .onConflictDoUpdate({ target: profiles.matrixUserId, set: { displayName: sql`excluded.display_name` } })
     .prepare()
-  const insertEvent = orm
-    .insert(inboxEvents)
-    .values({
-      identityId: param('identityId'),
-      eventId: param('eventId'),
-      name: param('name'),
-      roomId: param('roomId'),
-      deviceRowId: param('deviceRowId'),
-      senderUserId: param('senderUserId'),
-      mediaId: param('mediaId'),
-      payload: param('payload'),
-      receivedAt: param('now'),
-    })
-    .onConflictDoNothing()
-    .returning({ seq: inboxEvents.seq })
-    .prepare()
-  const activeWebhooks = orm
-    .select({ id: webhooks.id })
-    .from(webhooks)
-    .where(and(eq(webhooks.identityId, param('identityId')), eq(webhooks.active, true)))
-    .prepare()
-  const insertDelivery = orm
-    .insert(deliveries)
-    .values({
-      id: param('id'),
-      identityId: param('identityId'),
-      webhookId: param('webhookId'),
-      inboxSeq: param('inboxSeq'),
-      lane: param('lane'),
-      status: 'pending',
-      attempts: 0,
-      lastStatus: null,
-      lastError: null,
-      settledAt: null,
-      createdAt: param('now'),
-    })
-    .prepare()
-  // A lane that exists keeps its time: work waits there already, or its holder will see this delivery.
-  const openLane = orm
-    .insert(deliveryLanes)
-    .values({ lane: param('lane'), endpoint: param('endpoint'), dueAt: param('now'), leaseId: null })
-    .onConflictDoNothing()
-    .prepare()
+  const events = createEventWriter(db)
   const messageByEvent = orm
     .select({
       seq: messages.seq,
@@ -195,29 +150,15 @@ export function createInboxRepository(db: Db): InboxRepository {
 
   /** @returns whether there is something to deliver */
   function writeMessage(message: PlannedMessage, now: number): boolean {
-    const { identityId, roomId, deviceRowId, senderUserId, payload } = message
-    const event = insertEvent.get({
-      identityId,
-      eventId: payload.id,
-      name: payload.event,
-      roomId,
-      deviceRowId,
-      senderUserId,
-      mediaId: message.media?.id ?? null,
-      payload,
+    const { media: file, ...event } = message
+    const written = events.write(
+      { ...event, eventId: event.payload.id, lane: event.roomId, mediaId: file?.id ?? null },
       now,
-    })
+    )
     // Known already: the homeserver told it twice.
-    if (!event) return false
-    if (message.media) writeMedia(identityId, message.media, now)
-    const endpoints = activeWebhooks.all({ identityId })
-    for (const { id: webhookId } of endpoints) {
-      const endpoint = `${identityId}/${webhookId}`
-      const lane = `${endpoint}/${roomId}`
-      insertDelivery.run({ id: timeOrderedId('evt_'), identityId, webhookId, inboxSeq: event.seq, lane, now })
-      openLane.run({ lane, endpoint, now })
-    }
-    return endpoints.length > 0
+    if (!written) return false
+    if (file) writeMedia(event.identityId, file, now)
+    return written.deliveries
   }
 
   function writeMedia(
@@ -317,7 +258,7 @@ export function createInboxRepository(db: Db): InboxRepository {
         [...ours.values()].map(identityId => [
           identityId,
           // Ordered here: SQLite sets up its sorter even for one row, and this is asked for every batch.
-          linkedDevices.all({ identityId }).sort((one, other) => one.createdAt - other.createdAt),
+          listedDevices.all({ identityId }).sort(linkedThenOldestFirst),
         ]),
       )
       const names = new Map<string, string>()
@@ -363,6 +304,11 @@ export function createInboxRepository(db: Db): InboxRepository {
           .run()
       }),
   }
+}
+
+function linkedThenOldestFirst(one: Device, other: Device): number {
+  const lost = (device: Device) => Number(device.state === 'logged_out')
+  return lost(one) - lost(other) || one.createdAt - other.createdAt
 }
 
 /** A status only goes up the ladder; a failure ends it, unless the message has arrived. */

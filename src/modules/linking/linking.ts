@@ -13,7 +13,7 @@ import type { LinkEvent, Linking, LinkRequest } from './types.ts'
 
 export interface LinkingOptions {
   bridges: Bridges
-  devices: Pick<LinkedDevices, 'reconcile' | 'linked' | 'findToRelink'>
+  devices: Pick<LinkedDevices, 'reconcile' | 'linked' | 'find'>
   clock: Clock
   logger: Logger
 }
@@ -68,7 +68,7 @@ export function createLinking({ bridges, devices, clock, logger }: LinkingOption
     bridge: Bridge,
     deviceId: string,
   ): Promise<string | undefined> {
-    const device = await devices.findToRelink(identity.id, deviceId, bridge.platform)
+    const device = await devices.find(identity.id, deviceId, bridge.platform)
     if (!device)
       throw new GatewayError('not_found', `device_id: there is no ${bridge.platform} device ${deviceId}`)
     const logins = await bridge.logins(identity.matrixUserId)

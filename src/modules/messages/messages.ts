@@ -1,4 +1,5 @@
 /** Accepting sends and showing what became of them. */
+import type { Device } from '../../db/schema/index.ts'
 import { contactKey, groupKey, splitList } from '../../domain/addresses.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import { MAX_RECIPIENT_LENGTH, MAX_TEXT_BYTES } from '../../domain/limits.ts'
@@ -33,6 +34,7 @@ export function createMessages({ repository, devices, media, onAccepted, clock }
         `device_id: there is no ${request.platform} device ${request.deviceId}`,
       )
     }
+    if (device.state === 'logged_out') throw loggedOut(device)
     const rows = distinct(kind, recipients).map(({ recipient, key }) => ({
       id: timeOrderedId('msg_'),
       identityId,
@@ -72,6 +74,14 @@ export function createMessages({ repository, devices, media, onAccepted, clock }
       return page.map(view)
     },
   }
+}
+
+function loggedOut({ platform, deviceId, stateReason }: Device): GatewayError {
+  return new GatewayError(
+    'conflict',
+    `device_id: the ${platform} device ${deviceId} is logged out (${stateReason ?? 'no reason given'}): link it again with ` +
+      `POST /api/v1/devices {"platform": "${platform}"}`,
+  )
 }
 
 /** The key under which a recipient is one and the same, however it is written. */

@@ -36,6 +36,8 @@ export interface Outbox {
   worker: Worker
   /** There is something to send. */
   nudge(): void
+  /** What waits for a device needn't wait any longer. */
+  wake(deviceRowId: string): void
 }
 
 /** Lanes in flight at a time, and messages taken from one at a time. */
@@ -61,8 +63,8 @@ const PASSING: readonly ErrorCode[] = [
 ]
 /** What a bridge goes on refusing for this long, with the device connected, isn't passing after all. */
 const PASSES_WITHIN_MS = 600_000
-/** States in which a device can't send for now. */
-const AWAY: readonly DeviceState[] = ['connecting', 'disconnected']
+/** States in which a device can't send for now. One that was logged out can when it is linked again, until its messages are given up. */
+const AWAY: readonly DeviceState[] = ['connecting', 'disconnected', 'logged_out']
 /** An unexpected error is a defect of ours; it is tried again this often in case it passes. */
 const MAX_UNEXPECTED_ATTEMPTS = 5
 
@@ -90,18 +92,13 @@ export function createOutbox(options: OutboxOptions): Outbox {
   /** @throws GatewayError bridge_unavailable while the device has no connection: what is sent then would only come back */
   async function connectedDevice(id: string): Promise<Device> {
     let device = await devices.get(id)
-    if (device && AWAY.includes(device.state)) {
+    if (device && device.removedAt === null && AWAY.includes(device.state)) {
       await devices.reconcile(device.identityId, device.platform)
       device = await devices.get(id)
     }
-    if (!device || device.state === 'logged_out') {
-      throw new GatewayError('not_found', 'the device is no longer linked')
-    }
+    if (!device || device.removedAt !== null) throw new GatewayError('not_found', 'the device was deleted')
     if (!AWAY.includes(device.state)) return device
-    throw new GatewayError(
-      'bridge_unavailable',
-      `the device is ${device.state}: ${device.stateReason ?? 'no reason given'}`,
-    )
+    throw new GatewayError('bridge_unavailable', `the device is ${inWords(device)}`)
   }
 
   async function sendTo(roomId: string, session: MatrixSession, message: Message): Promise<string> {
@@ -202,12 +199,28 @@ export function createOutbox(options: OutboxOptions): Outbox {
     return dueAt === null ? POLL_MS : Math.min(POLL_MS, Math.max(1, dueAt - clock.now()))
   }
 
-  return { worker: { name: 'outbox', run }, nudge: () => nudge.nudge() }
+  return {
+    worker: { name: 'outbox', run },
+    nudge: () => nudge.nudge(),
+    wake(deviceRowId) {
+      repository.wake(deviceRowId, clock.now()).then(
+        () => nudge.nudge(),
+        error => logger.error({ device: deviceRowId, err: error }, 'lanes could not be woken; they wait on'),
+      )
+    },
+  }
 }
 
 /** The same for each repeat of a try, so that the homeserver answers the same event; another when it is sent again. */
 function transactionId({ id, resends }: Message): string {
   return resends === 0 ? id : `${id}.${resends}`
+}
+
+function inWords({ state, stateReason }: Device): string {
+  const reason = stateReason ?? 'no reason given'
+  return state === 'logged_out'
+    ? `logged out, the message waits for it to be linked again: ${reason}`
+    : `${state}: ${reason}`
 }
 
 function isGone(error: unknown): boolean {

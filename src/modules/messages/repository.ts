@@ -2,7 +2,7 @@
  * SQL of the outbox. A lane (one device, one recipient) is claimed by lease and its messages are sent in order; the lane's row exists as long as
  * it has messages waiting.
  */
-import { and, desc, eq, lt, sql } from 'drizzle-orm'
+import { and, desc, eq, gt, isNull, lt, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import {
   devicePaces,
@@ -62,6 +62,8 @@ export interface MessageRepository {
   settle(message: Message, settlement: Settlement, now: number): Promise<void>
   /** Gives a lane back. @param dueAt when its next message may be tried, if it has one */
   release(lane: ClaimedLane, dueAt: number): Promise<void>
+  /** Lets a device's lanes be tried now instead of after their wait; those that wait for a slot of its pace wait on. */
+  wake(deviceRowId: string, now: number): Promise<void>
   /** When the next lane is due, null when none waits. */
   nextDueAt(): Promise<number | null>
   /** Leases of a process that is gone: with one process for a database file, all that are there at its start. */
@@ -302,6 +304,22 @@ export function createMessageRepository(db: Db): MessageRepository {
         // Claimed with the others, but not tried.
         requeue.run({ lane, last: claimed.at(-1)?.seq ?? 0 })
         returnLane.run({ lane, leaseId, dueAt })
+      }),
+
+    wake: (deviceRowId, now) =>
+      committer.write(() => {
+        orm
+          .update(outboxLanes)
+          .set({ dueAt: now })
+          .where(
+            and(
+              eq(outboxLanes.deviceRowId, deviceRowId),
+              isNull(outboxLanes.leaseId),
+              eq(outboxLanes.hasSlot, false),
+              gt(outboxLanes.dueAt, now),
+            ),
+          )
+          .run()
       }),
 
     nextDueAt: async () => earliest.get()?.dueAt ?? null,

@@ -38,8 +38,8 @@ export interface MessageView {
 export interface Messages {
   /**
    * Takes a send: one message for each recipient. Resolves once they are on disk.
-   * @throws GatewayError bad_request (`Missing required field…`, `Either text or file must be provided`), not_found (no such device);
-   *   a staged file is then discarded
+   * @throws GatewayError bad_request (`Missing required field…`, `Either text or file must be provided`), not_found (no such device),
+   *   conflict (the device is logged out); a staged file is then discarded
    */
   accept(request: SendRequest): Promise<AcceptedMessage[]>
   /** @throws GatewayError not_found */

@@ -1,7 +1,13 @@
-/** The body of a delivery: the stored event, whether the sender is a contact, and the file that came with it. */
+/** The body of a delivery: the stored event; of a message also whether the sender is a contact, and the file that came with it. */
 import type { InboxEvent } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'
-import type { MediaPayload, MessagePayload } from '../../domain/events.ts'
+import {
+  isMessageEvent,
+  type MediaPayload,
+  type MessageEvent,
+  type MessagePayload,
+  type WebhookPayload,
+} from '../../domain/events.ts'
 import type { Contacts } from '../contacts/contacts.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import type { MediaFiles } from '../media/media-store.ts'
@@ -18,13 +24,13 @@ export interface PayloadsOptions {
 
 export interface Payloads {
   /** @throws GatewayError homeserver_unavailable when the file can't be fetched for now */
-  of(event: InboxEvent): Promise<MessagePayload>
+  of(event: InboxEvent): Promise<WebhookPayload>
 }
 
 export function createPayloads(options: PayloadsOptions): Payloads {
   const { devices, contacts, media, publicUrl, inlineMaxBytes } = options
 
-  async function mediaOf({ payload, mediaId }: InboxEvent): Promise<MediaPayload | null> {
+  async function mediaOf(payload: MessageEvent, mediaId: string | null): Promise<MediaPayload | null> {
     if (!payload.media || mediaId === null) return null
     const url = `${publicUrl()}${media.signedPath(mediaId)}`
     try {
@@ -43,32 +49,33 @@ export function createPayloads(options: PayloadsOptions): Payloads {
     }
   }
 
+  async function messagePayload(event: InboxEvent, payload: MessageEvent): Promise<MessagePayload> {
+    const device = await devices.get(event.deviceRowId)
+    const contact = device && (await contacts.lookUp(device, event.senderUserId))
+    const phone = payload.sender.phone ?? contact?.phone ?? null
+    // In the order of the usage guide; what goes beyond it follows.
+    return {
+      id: payload.id,
+      is_contact: contact !== null,
+      type: payload.type,
+      from: payload.from,
+      to: payload.to,
+      message: payload.message,
+      device_id: payload.device_id,
+      media: await mediaOf(payload, event.mediaId),
+      event: payload.event,
+      kind: payload.kind,
+      timestamp: payload.timestamp,
+      platform: payload.platform,
+      sender: { id: payload.sender.id, phone, name: contact?.name || payload.sender.name },
+      chat: payload.chat,
+      reply_to: payload.reply_to,
+      relates_to: payload.relates_to,
+      location: payload.location,
+    }
+  }
+
   return {
-    async of(event) {
-      const { payload } = event
-      const device = await devices.get(event.deviceRowId)
-      const contact = device && (await contacts.lookUp(device, event.senderUserId))
-      const phone = payload.sender.phone ?? contact?.phone ?? null
-      // In the order of the usage guide; what goes beyond it follows.
-      return {
-        id: payload.id,
-        is_contact: contact !== null,
-        type: payload.type,
-        from: payload.from,
-        to: payload.to,
-        message: payload.message,
-        device_id: payload.device_id,
-        media: await mediaOf(event),
-        event: payload.event,
-        kind: payload.kind,
-        timestamp: payload.timestamp,
-        platform: payload.platform,
-        sender: { id: payload.sender.id, phone, name: contact?.name || payload.sender.name },
-        chat: payload.chat,
-        reply_to: payload.reply_to,
-        relates_to: payload.relates_to,
-        location: payload.location,
-      }
-    },
+    of: async event => (isMessageEvent(event.payload) ? messagePayload(event, event.payload) : event.payload),
   }
 }

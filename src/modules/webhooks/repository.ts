@@ -42,15 +42,17 @@ export type DeliverySettlement =
   /** Tried again by itself at `dueAt`; its lane goes on. */
   | { outcome: 'set_aside'; status: number | null; error: string; dueAt: number }
 
+export type NewWebhook = Pick<Webhook, 'url' | 'events' | 'secretSealed'>
+
 export interface WebhookRepository {
   /** @throws GatewayError conflict when the identity has the URL already, in whatever way it is written */
-  create(identityId: string, url: string, secretSealed: string, now: number): Promise<Webhook>
+  create(identityId: string, webhook: NewWebhook, now: number): Promise<Webhook>
   list(identityId: string): Promise<Webhook[]>
   /** @returns null when there is no such webhook. @throws GatewayError conflict as `create` does */
   update(
     identityId: string,
     id: number,
-    change: { url?: string; active?: boolean; disabledReason?: string | null },
+    change: Partial<Pick<Webhook, 'url' | 'active' | 'events' | 'disabledReason'>>,
     now: number,
   ): Promise<Webhook | null>
   /** Removes it with its deliveries. @returns false when there is no such webhook */
@@ -178,9 +180,9 @@ export function createWebhookRepository(db: Db): WebhookRepository {
   }
 
   return {
-    create: (identityId, url, secretSealed, now) =>
+    create: (identityId, webhook, now) =>
       committer.write(() => {
-        refuseDuplicate(identityId, url)
+        refuseDuplicate(identityId, webhook.url)
         const counter = orm
           .update(identities)
           .set({ nextWebhookId: sql`${identities.nextWebhookId} + 1` })
@@ -193,9 +195,8 @@ export function createWebhookRepository(db: Db): WebhookRepository {
           .values({
             identityId,
             id: counter.next - 1,
-            url,
+            ...webhook,
             active: true,
-            secretSealed,
             disabledReason: null,
             createdAt: now,
             updatedAt: now,

@@ -1,6 +1,7 @@
 /** Webhooks: the endpoints that an identity's events go to. */
 import type { Webhook } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'
+import { EVENT_NAMES, type EventName, MESSAGE_EVENT_NAMES } from '../../domain/states.ts'
 import { type Clock, rfc3339 } from '../../lib/clock.ts'
 import type { Sealer } from '../../lib/sealing.ts'
 import type { WebhookRepository } from './repository.ts'
@@ -24,18 +25,23 @@ export function signingSecretContext(identityId: string): string {
 
 export function createWebhooks({ repository, sealer, onActivated, clock }: WebhooksOptions): Webhooks {
   return {
-    async create(identityId, url) {
+    async create(identityId, url, events) {
       const secret = createSigningSecret()
-      const sealed = sealer.seal(secret, signingSecretContext(identityId))
-      return { ...view(await repository.create(identityId, checkedUrl(url), sealed, clock.now())), secret }
+      const webhook = {
+        url: checkedUrl(url),
+        events: events === undefined ? null : checkedEvents(events),
+        secretSealed: sealer.seal(secret, signingSecretContext(identityId)),
+      }
+      return { ...view(await repository.create(identityId, webhook, clock.now())), secret }
     },
 
     async list(identityId) {
       return (await repository.list(identityId)).map(view)
     },
 
-    async update(identityId, id, { url, active }) {
+    async update(identityId, id, { url, active, events }) {
       const change = {
+        ...(events === undefined ? {} : { events: events === null ? null : checkedEvents(events) }),
         ...(url === undefined ? {} : { url: checkedUrl(url) }),
         ...(active === undefined ? {} : { active }),
         ...(active === true ? { disabledReason: null } : {}),
@@ -74,6 +80,26 @@ function checkedUrl(given: string): string {
   return url
 }
 
-function view({ id, url, active, createdAt, updatedAt }: Webhook): WebhookView {
-  return { id, url, active, created_at: rfc3339(createdAt), updated_at: rfc3339(updatedAt) }
+/** Each name once; `*` alone where it is among them. */
+function checkedEvents(given: readonly string[] | string): (EventName | '*')[] {
+  const names = [...new Set(typeof given === 'string' ? [given] : given)]
+  const isKnown = (name: string): name is EventName | '*' =>
+    name === '*' || EVENT_NAMES.some(known => known === name)
+  if (names.length > 0 && names.every(isKnown)) return names.includes('*') ? ['*'] : names.filter(isKnown)
+  const unknown = names.find(name => !isKnown(name))
+  throw new GatewayError(
+    'bad_request',
+    `events: ${unknown === undefined ? '' : `"${unknown}" is unknown: `}expected "*" or a list of ${EVENT_NAMES.join(', ')}`,
+  )
+}
+
+function view({ id, url, active, events, createdAt, updatedAt }: Webhook): WebhookView {
+  return {
+    id,
+    url,
+    active,
+    events: events ?? [...MESSAGE_EVENT_NAMES],
+    created_at: rfc3339(createdAt),
+    updated_at: rfc3339(updatedAt),
+  }
 }

@@ -46,15 +46,32 @@ test('logins are read with all their fields and with none', async () => {
           id: '237',
           name: '+237',
           profile: { phone: '+237', name: 'Ann' },
-          state: { state_event: 'BAD_CREDENTIALS', message: 'gone' },
+          state: { state_event: 'BAD_CREDENTIALS', message: 'You were logged out', error: 'wa-logged-out' },
         },
+        { id: '238', state: { state_event: 'UNKNOWN_ERROR', error: 'wa-stream-error' } },
+        { id: '239', state: { state_event: 'TRANSIENT_DISCONNECT', reason: 'no network' } },
         { id: 'uuid' },
       ],
     }),
   )
   expect(await client.logins('@u:s')).toEqual([
-    { id: '237', name: 'Ann', phone: '+237', stateEvent: 'BAD_CREDENTIALS', reason: 'gone' },
-    { id: 'uuid', name: 'uuid', phone: null, stateEvent: null, reason: null },
+    {
+      id: '237',
+      name: 'Ann',
+      phone: '+237',
+      stateEvent: 'BAD_CREDENTIALS',
+      reason: 'You were logged out (wa-logged-out)',
+      errorCode: 'wa-logged-out',
+    },
+    {
+      ...{ id: '238', name: '238', phone: null, stateEvent: 'UNKNOWN_ERROR' },
+      ...{ reason: 'wa-stream-error', errorCode: 'wa-stream-error' },
+    },
+    {
+      ...{ id: '239', name: '239', phone: null, stateEvent: 'TRANSIENT_DISCONNECT' },
+      ...{ reason: 'no network', errorCode: null },
+    },
+    { id: 'uuid', name: 'uuid', phone: null, stateEvent: null, reason: null, errorCode: null },
   ])
 })
 

@@ -1,24 +1,43 @@
 /** Devices kept in step with what the bridges say. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import type { Device } from '../../../src/db/schema/index.ts'
+import { type Device, inboxEvents } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
+import type { DeviceEvent } from '../../../src/domain/events.ts'
 import type { Bridge, BridgeLogin, Bridges } from '../../../src/domain/ports.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
-import { createDevices, type LinkedDevices } from '../../../src/modules/devices/devices.ts'
+import {
+  createDevices,
+  type LinkedDevices,
+  type ProbedDevices,
+} from '../../../src/modules/devices/devices.ts'
 import { createDeviceRepository } from '../../../src/modules/devices/repository.ts'
-import { ManualClock } from '../../support/manual-clock.ts'
-import { insertIdentity } from '../../support/rows.ts'
+import { ManualClock, settled } from '../../support/manual-clock.ts'
+import { insertIdentity, insertWebhook } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 
 let db: TempDb
 let clock: ManualClock
 let logins: BridgeLogin[]
 let failure: GatewayError | undefined
+/** Holds back the answers of the bridge: what it says is what it knew when it was asked. */
+let gate: Promise<void> | undefined
+let asked: number
+let trouble: string | null
+let platforms: string[]
 let loggedOut: string[]
 let linked: Device[]
-let devices: LinkedDevices
+let awake: Device[]
+let nudges: number
+let devices: LinkedDevices & ProbedDevices
 
 const LOGIN: BridgeLogin = { id: '237', name: 'Amina', phone: '+237', stateEvent: 'CONNECTED', reason: null }
+const LOST: BridgeLogin = {
+  ...LOGIN,
+  stateEvent: 'BAD_CREDENTIALS',
+  reason: 'You were logged out from another device (wa-logged-out)',
+  errorCode: 'wa-logged-out',
+}
+const DOWN = new GatewayError('bridge_unavailable', 'the wa bridge is down')
 
 beforeEach(() => {
   db = tempDb()
@@ -26,17 +45,27 @@ beforeEach(() => {
   clock = new ManualClock()
   logins = [LOGIN]
   failure = undefined
+  gate = undefined
+  asked = 0
+  trouble = null
+  platforms = ['wa']
   loggedOut = []
   linked = []
+  awake = []
+  nudges = 0
   const bridge: Partial<Bridge> = {
     platform: 'wa',
     logins: async () => {
-      if (failure) throw failure
-      return logins
+      asked++
+      const answer = { logins, failure }
+      await gate
+      if (answer.failure) throw answer.failure
+      return answer.logins
     },
     logout: async (_, loginId) => {
       if (failure) throw failure
       loggedOut.push(loginId)
+      logins = logins.filter(login => login.id !== loginId)
     },
     resolveIdentifier: async () => ({
       matrixUserId: '@whatsapp_237:s',
@@ -46,15 +75,24 @@ beforeEach(() => {
     }),
   }
   const bridges: Bridges = {
-    platforms: ['wa'],
-    forPlatform: () => bridge as Bridge,
+    get platforms() {
+      return platforms
+    },
+    forPlatform: platform => {
+      if (platforms.includes(platform)) return bridge as Bridge
+      throw new GatewayError('bad_request', `platform: "${platform}" is unknown`)
+    },
     platformOfBot: async () => null,
   }
   devices = createDevices({
     repository: createDeviceRepository(db),
     bridges,
     matrixUserOf: async () => '@mg1:s',
+    identityOf: async userId => (userId === '@mg1:s' ? 'id_1' : null),
+    accountTrouble: () => trouble,
     onLinked: device => linked.push(device),
+    onSettled: device => awake.push(device),
+    onDeliveries: () => nudges++,
     clock,
     logger: silentLogger,
   })
@@ -63,6 +101,14 @@ afterEach(() => db.destroy())
 
 const listed = async () =>
   (await devices.list('id_1')).map(({ device_id, state, reason }) => [device_id, state, reason])
+const row = () => db.orm.query.devices.findFirst().sync() as Device
+const events = () =>
+  db.orm
+    .select()
+    .from(inboxEvents)
+    .all()
+    .map(stored => stored.payload as DeviceEvent)
+const told = () => events().map(event => event.event)
 
 test('a new login is a device, with the Matrix user that speaks for its own phone', async () => {
   expect(await devices.list('id_1')).toMatchObject([
@@ -90,56 +136,239 @@ test('where the login id is no phone number, the phone still is the device_id', 
   expect(await devices.find('id_2', '237', 'wa')).toBeNull()
 })
 
-test.each([
-  ['RUNNING', 'connected'],
-  ['CONNECTING', 'connecting'],
-  ['TRANSIENT_DISCONNECT', 'disconnected'],
-  ['UNKNOWN_ERROR', 'error'],
-  [null, 'connected'],
-])('the bridge state %s is %s', async (stateEvent, state) => {
-  logins = [{ ...LOGIN, stateEvent, reason: 'why' }]
-  expect(await listed()).toEqual([['237', state, 'why']] as never)
+describe('what the bridge says', () => {
+  test.each([
+    ['RUNNING', 'connected'],
+    ['CONNECTING', 'connecting'],
+    ['', 'connecting'],
+    ['TRANSIENT_DISCONNECT', 'disconnected'],
+    ['UNKNOWN_ERROR', 'error'],
+    [null, 'connected'],
+  ])('%p is %s', async (stateEvent, state) => {
+    logins = [{ ...LOGIN, stateEvent, reason: 'why' }]
+    expect(await listed()).toEqual([['237', state, 'why']] as never)
+  })
+
+  test('without a reason there still is one to read', async () => {
+    logins = [{ ...LOGIN, stateEvent: 'TRANSIENT_DISCONNECT' }]
+    expect(await listed()).toEqual([['237', 'disconnected', 'the bridge has no connection to the network']])
+  })
+
+  test('a ban for some hours is no logout', async () => {
+    const reason = 'You are banned for 6 hours (wa-temporary-ban)'
+    logins = [{ ...LOGIN, stateEvent: 'BAD_CREDENTIALS', reason, errorCode: 'wa-temporary-ban' }]
+    expect(await listed()).toEqual([['237', 'error', reason]])
+  })
+
+  test('since is when the state began, whatever becomes of its reason', async () => {
+    await listed()
+    await clock.advance(60_000)
+    logins = [{ ...LOGIN, stateEvent: 'TRANSIENT_DISCONNECT', reason: 'no network' }]
+    const [first] = await devices.list('id_1')
+    await clock.advance(60_000)
+    logins = [{ ...LOGIN, stateEvent: 'TRANSIENT_DISCONNECT', reason: 'the phone is off' }]
+    const [second] = await devices.list('id_1')
+    expect(first).toMatchObject({ since: '2026-04-27T10:01:00Z', reason: 'no network' })
+    expect(second).toMatchObject({ since: '2026-04-27T10:01:00Z', reason: 'the phone is off' })
+    expect(told()).toEqual(['device.connected', 'device.disconnected'])
+  })
+
+  test('counts for nothing while the Matrix account does not work', async () => {
+    await listed()
+    trouble = 'the access token was revoked'
+    expect(await listed()).toEqual([['237', 'error', 'the access token was revoked']])
+    logins = [LOST]
+    expect((await listed())[0]?.[1]).toBe('logged_out')
+    logins = [LOGIN]
+    trouble = null
+    expect(await listed()).toEqual([['237', 'connected', null]])
+  })
 })
 
 describe('a login that ended', () => {
-  test.each([
-    ['is gone at the bridge', []],
-    ['has lost its credentials', [{ ...LOGIN, stateEvent: 'BAD_CREDENTIALS' }]],
-  ])('because it %s is no longer a device; linked again it is the same one', async (_, after) => {
+  test.each<[string, BridgeLogin[], string]>([
+    ['is gone at the bridge', [], 'the bridge no longer has this login'],
+    ['has lost its credentials', [LOST], LOST.reason as string],
+  ])('because it %s stays in the list; linked again it is the same device', async (_, after, reason) => {
     await listed()
-    const [before] = await devices.linked('id_1')
+    const before = row()
     logins = after
-    expect(await listed()).toEqual([])
-    expect(await devices.find('id_1', '237', 'wa')).toBeNull()
+    await clock.advance(1_000)
+    expect(await listed()).toEqual([['237', 'logged_out', reason]])
+    expect(await devices.linked('id_1')).toEqual([])
+    expect(await devices.find('id_1', '237', 'wa')).toMatchObject({ id: before.id, state: 'logged_out' })
     await clock.advance(60_000)
+    expect((await devices.list('id_1'))[0]?.since).toBe('2026-04-27T10:00:01Z')
     logins = [LOGIN]
     expect(await listed()).toEqual([['237', 'connected', null]])
-    const [again] = await devices.linked('id_1')
-    expect(again?.id).toBe(before?.id as string)
-    expect(again?.linkedAt).toBe(clock.now())
+    expect(row()).toMatchObject({ id: before.id, linkedAt: clock.now(), createdAt: before.createdAt })
     expect(linked).toHaveLength(2)
+    expect(awake).toHaveLength(2)
+    expect(told()).toEqual(['device.connected', 'device.logged_out', 'device.connected'])
+  })
+
+  test('receives what it missed when it is linked again, but not more than a day of it', async () => {
+    await listed()
+    logins = [LOST]
+    await listed()
+    const lostAt = clock.now()
+    await clock.advance(3_600_000)
+    logins = [LOGIN]
+    await listed()
+    expect(row().receivesFrom).toBe(lostAt - 5_000)
+    logins = [LOST]
+    await listed()
+    await clock.advance(90 * 24 * 3_600_000)
+    logins = [LOGIN]
+    await listed()
+    expect(row().receivesFrom).toBe(clock.now() - 24 * 3_600_000)
+  })
+
+  test('before we ever heard of it is no device', async () => {
+    logins = [LOST]
+    expect(await listed()).toEqual([])
   })
 })
 
 test('a bridge that can not be reached leaves its devices in the list, disconnected', async () => {
   await listed()
-  failure = new GatewayError('bridge_unavailable', 'the wa bridge is down')
+  failure = DOWN
   expect(await listed()).toEqual([['237', 'disconnected', 'the wa bridge is down']])
   failure = undefined
   expect(await listed()).toEqual([['237', 'connected', null]])
 })
 
+describe('events', () => {
+  test('tell of each change of state, as the list shows it, to the webhooks that ask', async () => {
+    insertWebhook(db, { id: 1 })
+    insertWebhook(db, { id: 2, url: 'http://b', events: ['device.disconnected'] })
+    insertWebhook(db, { id: 3, url: 'http://c', events: ['*'] })
+    await listed()
+    await clock.advance(60_000)
+    failure = DOWN
+    const [shown] = await devices.list('id_1')
+    expect(events()[1]).toEqual({
+      event: 'device.disconnected',
+      timestamp: '2026-04-27T10:01:00Z',
+      ...(shown as NonNullable<typeof shown>),
+    })
+    const deliveries = db.orm.query.deliveries.findMany().sync()
+    expect(deliveries.map(({ webhookId, lane }) => [webhookId, lane])).toEqual([
+      [3, `id_1/3/device/${row().id}`],
+      [2, `id_1/2/device/${row().id}`],
+      [3, `id_1/3/device/${row().id}`],
+    ])
+    expect(nudges).toBe(2)
+  })
+
+  test('say nothing of a state that is passed through, nor of one that stays', async () => {
+    logins = [{ ...LOGIN, stateEvent: 'CONNECTING' }]
+    await listed()
+    expect([told(), awake]).toEqual([[], []])
+    logins = [LOGIN]
+    await listed()
+    await listed()
+    expect(told()).toEqual(['device.connected'])
+    logins = [{ ...LOGIN, stateEvent: 'UNKNOWN_ERROR' }]
+    await listed()
+    expect(told()).toEqual(['device.connected', 'device.disconnected'])
+    expect(events()[1]?.state).toBe('error')
+  })
+
+  test('a state whose event cannot be stored is not stored either', async () => {
+    await listed()
+    insertWebhook(db, { events: ['*'] })
+    db.connection.run('ALTER TABLE deliveries RENAME TO gone')
+    logins = []
+    await expect(devices.reconcile('id_1', 'wa')).rejects.toThrow()
+    expect(row().state).toBe('connected')
+    db.connection.run('ALTER TABLE gone RENAME TO deliveries')
+    await devices.reconcile('id_1', 'wa')
+    expect([row().state, told()]).toEqual(['logged_out', ['device.connected', 'device.logged_out']])
+  })
+})
+
+describe('a bridge that tells of a change', () => {
+  test('is asked at once, about that user alone, and once for what it tells together', async () => {
+    await listed()
+    asked = 0
+    logins = [{ ...LOGIN, stateEvent: 'TRANSIENT_DISCONNECT' }]
+    devices.noteBridgeState('wa', '@mg1:s')
+    devices.noteBridgeState('wa', '@mg1:s')
+    devices.noteBridgeState('wa', '@stranger:s')
+    devices.noteBridgeState('wa', null)
+    await settled()
+    expect([row().state, asked]).toEqual(['disconnected', 1])
+  })
+
+  test('while it is being asked is asked again: the answer under way may be older', async () => {
+    await listed()
+    const open = Promise.withResolvers<void>()
+    gate = open.promise
+    const first = devices.reconcile('id_1', 'wa')
+    await settled()
+    logins = [LOST]
+    devices.noteBridgeState('wa', '@mg1:s')
+    open.resolve()
+    await first
+    await settled()
+    expect(row().state).toBe('logged_out')
+  })
+})
+
+test('an answer from before the bridge was found to be gone changes nothing', async () => {
+  await listed()
+  const open = Promise.withResolvers<void>()
+  gate = open.promise
+  const late = devices.reconcile('id_1', 'wa')
+  await settled()
+  await devices.disconnectAll('wa', 'the wa bridge is down')
+  open.resolve()
+  await late
+  expect(row()).toMatchObject({ state: 'disconnected', stateReason: 'the wa bridge is down' })
+})
+
 describe('removing', () => {
   beforeEach(() => devices.list('id_1').then(() => undefined))
 
-  test('logs out at the bridge and forgets', async () => {
+  test('logs out at the bridge and takes it off the list', async () => {
     await devices.remove('id_1', '+237', 'wa')
     expect(loggedOut).toEqual(['237'])
-    expect(await devices.linked('id_1')).toEqual([])
+    expect(await devices.list('id_1')).toEqual([])
+    expect(await devices.find('id_1', '237', 'wa')).toBeNull()
+    expect(told()).toEqual(['device.connected', 'device.logged_out'])
+    expect(events()[1]).toMatchObject({ state: 'logged_out', reason: 'deleted by the API' })
+    expect(awake.at(-1)?.id).toBe(row().id)
+  })
+
+  test('linked anew it is the same device, and receives from then on', async () => {
+    const before = row()
+    await devices.remove('id_1', '237', 'wa')
+    await clock.advance(60_000)
+    logins = [LOGIN]
+    expect(await listed()).toEqual([['237', 'connected', null]])
+    expect(row()).toMatchObject({ id: before.id, linkedAt: clock.now(), receivesFrom: null })
+  })
+
+  test('what the bridge still says of the lost login does not bring it back', async () => {
+    await devices.remove('id_1', '237', 'wa')
+    logins = [LOST]
+    expect(await listed()).toEqual([])
+  })
+
+  test('an answer that was under way does not bring it back', async () => {
+    const open = Promise.withResolvers<void>()
+    gate = open.promise
+    const late = devices.reconcile('id_1', 'wa')
+    const removal = devices.remove('id_1', '237', 'wa')
+    await settled()
+    open.resolve()
+    await Promise.all([late, removal])
+    expect(await devices.list('id_1')).toEqual([])
   })
 
   test('changes nothing when the bridge fails', async () => {
-    failure = new GatewayError('bridge_unavailable', 'down')
+    failure = DOWN
     await expect(devices.remove('id_1', '237', 'wa')).rejects.toMatchObject({ code: 'bridge_unavailable' })
     expect(await devices.linked('id_1')).toHaveLength(1)
   })
@@ -150,8 +379,22 @@ describe('removing', () => {
     expect(await devices.linked('id_1')).toEqual([])
   })
 
+  test.each<[string, () => unknown]>([
+    ['whatever the bridge says', () => (failure = DOWN)],
+    ['when its bridge was taken away', () => (platforms = [])],
+  ])('one that was logged out goes %s', async (_, happens) => {
+    logins = [LOST]
+    await listed()
+    happens()
+    await devices.remove('id_1', '237', 'wa')
+    failure = undefined
+    expect(await devices.list('id_1')).toEqual([])
+    expect(told()).toEqual(['device.connected', 'device.logged_out'])
+  })
+
   test('what is not there', async () => {
     await expect(devices.remove('id_1', '999', 'wa')).rejects.toMatchObject({ code: 'not_found' })
     await expect(devices.remove('id_2', '237', 'wa')).rejects.toMatchObject({ code: 'not_found' })
+    await expect(devices.remove('id_1', '237', 'pigeon')).rejects.toMatchObject({ code: 'bad_request' })
   })
 })

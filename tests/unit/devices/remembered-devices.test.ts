@@ -47,14 +47,14 @@ test('the second time nothing is asked; also not for a device that is not there'
 
 test('a change of ours is seen at once', async () => {
   await states()
-  await devices.setState('dev_1', 'disconnected', 'why', 1)
+  await devices.setState(['dev_1'], 'disconnected', 'why', 1)
   expect(await states()).toEqual([['disconnected'], 'disconnected'])
 })
 
 test('a list that was being read while it changed is not remembered', async () => {
   const [, ,] = await Promise.all([
     devices.listAll('id_1'),
-    devices.setState('dev_1', 'error', null, 1),
+    devices.setState(['dev_1'], 'error', null, 1),
     devices.get('dev_1'),
   ])
   expect(await states()).toEqual([['error'], 'error'])

@@ -36,7 +36,7 @@ beforeEach(async () => {
       logOutDevices: async identityId => {
         if (bridgeIsDown) throw new Error('down')
         retired.push(identityId)
-        db.connection.run("UPDATE devices SET state = 'logged_out' WHERE identity_id = ?", [identityId])
+        db.connection.run('UPDATE devices SET removed_at = 1 WHERE identity_id = ?', [identityId])
       },
     },
     clock,

@@ -9,6 +9,7 @@ import {
   inboxEvents,
   messages,
 } from '../../../src/db/schema/index.ts'
+import type { MessageEvent } from '../../../src/domain/events.ts'
 import type { EventBatch, ReadReceipt, RoomEvent } from '../../../src/domain/ports.ts'
 import type { MessageStatus } from '../../../src/domain/states.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
@@ -65,7 +66,9 @@ function batch(events: RoomEvent[], receipts: ReadReceipt[] = [], txnId = `t${++
   return { position: { kind: 'transaction', txnId }, events, receipts }
 }
 const stored = () => db.orm.select().from(inboxEvents).all()
-const texts = () => stored().map(row => row.payload.message)
+/** Of messages received. */
+const payloads = () => stored().map(row => row.payload as MessageEvent)
+const texts = () => payloads().map(payload => payload.message)
 
 describe('a message from the phone network', () => {
   beforeEach(() => {
@@ -168,6 +171,55 @@ describe('a message from the phone network', () => {
     expect(stored()[0]?.payload.device_id).toBe('999')
   })
 
+  test('goes to the webhooks that ask for it', async () => {
+    insertWebhook(db, { id: 2, url: 'http://b', events: ['message.status', 'device.connected'] })
+    insertWebhook(db, { id: 3, url: 'http://c', events: ['message.received'] })
+    insertWebhook(db, { id: 4, url: 'http://d', events: ['*'] })
+    await inbox.accept(batch([event()]))
+    const asked = db.orm.select().from(deliveries).all()
+    expect(asked.map(row => row.webhookId)).toEqual([1, 3, 4])
+  })
+
+  describe('for a device that is logged out', () => {
+    const LOST_AT = LINKED_AT + 3_600_000
+    beforeEach(() => db.connection.run(`UPDATE devices SET state = 'logged_out', state_since = ${LOST_AT}`))
+
+    test.each([
+      ['received, if it was on its way while that was noticed', LOST_AT - 3_000, 1],
+      ['received, if it was missed since', LOST_AT + 60_000, 1],
+      ['history, if it is from before', LOST_AT - 60_000, 0],
+    ])('it is %s', async (_, origin_server_ts, count) => {
+      await inbox.accept(batch([event({ origin_server_ts })]))
+      expect(stored()).toHaveLength(count)
+      // It may have been linked again just now.
+      expect(learned).toEqual(['id_1/wa'])
+    })
+
+    test('once it is linked again, what counts is what was written down then', async () => {
+      const receivesFrom = LOST_AT - 5_000
+      learn = () =>
+        db.connection.run(
+          `UPDATE devices SET state = 'connected', linked_at = ${LOST_AT + 90_000}, receives_from = ${receivesFrom}`,
+        )
+      const at = (origin_server_ts: number) => event({ origin_server_ts })
+      await inbox.accept(batch([at(receivesFrom - 60_000), at(receivesFrom + 1), at(LOST_AT + 60_000)]))
+      expect(stored()).toHaveLength(2)
+    })
+
+    test('that was deleted nothing is received', async () => {
+      db.connection.run('UPDATE devices SET removed_at = 1')
+      await inbox.accept(batch([event({ origin_server_ts: LOST_AT + 60_000 })]))
+      expect(stored()).toEqual([])
+    })
+
+    test('another one that is linked takes the messages of a shared chat', async () => {
+      insertDevice(db, { id: 'dev_2', loginId: '238', deviceId: '238', createdAt: LOST_AT })
+      insertChat(db, { roomId: '!g:s', kind: 'group', receiver: null })
+      await inbox.accept(batch([event({ room_id: '!g:s' })]))
+      expect(payloads()[0]?.device_id).toBe('238')
+    })
+  })
+
   test('a failing write leaves nothing of its batch, which is stored when it comes again', async () => {
     const broken = batch([event()])
     db.connection.run('ALTER TABLE deliveries RENAME TO gone')
@@ -219,7 +271,7 @@ describe('joining', () => {
       receiver: '237',
     })
     expect(texts()).toEqual(['one', 'two', 'three'])
-    expect(stored()[0]?.payload.sender.name).toBe('Jonas')
+    expect(payloads()[0]?.sender.name).toBe('Jonas')
     expect(db.orm.select().from(heldEvents).all()).toEqual([])
     await inbox.accept(batch([event({ content: { msgtype: 'm.text', body: 'four' } })]))
     expect(texts()).toEqual(['one', 'two', 'three', 'four'])

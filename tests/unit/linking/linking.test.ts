@@ -35,7 +35,7 @@ beforeEach(() => {
     devices: {
       reconcile: async () => undefined,
       linked: async () => known as Device[],
-      findToRelink: async (_identityId, deviceId) =>
+      find: async (_identityId, deviceId) =>
         (known.find(device => device.deviceId === deviceId) as Device | undefined) ?? null,
     },
     clock,

@@ -1,6 +1,6 @@
 /** Accepting sends: what is refused, and what is on disk when it was accepted. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { messages as rows } from '../../../src/db/schema/index.ts'
+import { type Device, messages as rows } from '../../../src/db/schema/index.ts'
 import type { StagedFile } from '../../../src/modules/media/types.ts'
 import { createMessages } from '../../../src/modules/messages/messages.ts'
 import { createMessageRepository } from '../../../src/modules/messages/repository.ts'
@@ -13,11 +13,12 @@ let db: TempDb
 let messages: Messages
 let discarded: string[]
 let nudged: number
+let device: Device
 
 beforeEach(() => {
   db = tempDb()
   insertIdentity(db)
-  const device = insertDevice(db)
+  device = insertDevice(db)
   discarded = []
   nudged = 0
   messages = createMessages({
@@ -121,6 +122,16 @@ describe('refused, with nothing stored and the file discarded', () => {
     })
     expect(all()).toEqual([])
     expect(discarded).toEqual(['file_1'])
+  })
+
+  test('a device that is logged out, naming what to do', async () => {
+    device = { ...device, state: 'logged_out', stateReason: 'at the phone' }
+    await expect(messages.accept({ ...REQUEST, file: FILE })).rejects.toMatchObject({
+      code: 'conflict',
+      message:
+        'device_id: the wa device 237 is logged out (at the phone): link it again with POST /api/v1/devices {"platform": "wa"}',
+    })
+    expect([all(), discarded]).toEqual([[], ['file_1']])
   })
 
   test('neither text nor file', async () => {

@@ -193,12 +193,74 @@ test('an encrypted chat gets nothing in clear', async () => {
   expect(rows()[0]).toMatchObject({ status: 'failed', reason: expect.stringContaining('room_encrypted') })
 })
 
-test('a device that is logged out sends nothing', async () => {
-  db.connection.run("UPDATE devices SET state = 'logged_out'")
+test('a device that was deleted sends nothing', async () => {
+  db.connection.run("UPDATE devices SET state = 'logged_out', removed_at = 1")
   await accept('a', '1')
   startOutbox()
   await idle()
-  expect(rows()[0]).toMatchObject({ status: 'failed', reason: 'the device is no longer linked' })
+  expect(rows()[0]).toMatchObject({ status: 'failed', reason: 'the device was deleted' })
+})
+
+describe('while the device is logged out', () => {
+  beforeEach(async () => {
+    db.connection.run("UPDATE devices SET state = 'logged_out', state_reason = 'at the phone'")
+    await accept('a', '1', '2')
+  })
+
+  test('its messages wait, and go in order as soon as it is linked again', async () => {
+    const outbox = startOutbox()
+    await clock.advance(3 * 3_600_000)
+    await idle()
+    expect(rows()[0]).toMatchObject({
+      status: 'queued',
+      reason: 'the device is logged out, the message waits for it to be linked again: at the phone',
+    })
+    db.connection.run("UPDATE devices SET state = 'connected'")
+    outbox.wake('dev_1')
+    await idle()
+    expect(sentTexts()).toEqual(['1', '2'])
+    expect(rows().map(row => [row.status, row.reason])).toEqual([
+      ['sent', null],
+      ['sent', null],
+    ])
+  })
+
+  test('they are given up after a day', async () => {
+    startOutbox()
+    for (let hour = 0; hour < 25; hour++) {
+      await clock.advance(3_600_000)
+      await idle()
+    }
+    expect(statuses()).toEqual(['failed', 'failed'])
+    expect(rows()[0]?.reason).toStartWith('given up after a day: the device is logged out')
+  })
+
+  test('they fail as soon as it is deleted', async () => {
+    const outbox = startOutbox()
+    await idle()
+    db.connection.run('UPDATE devices SET removed_at = 1')
+    outbox.wake('dev_1')
+    await clock.advance(10)
+    await idle()
+    expect(statuses()).toEqual(['failed', 'failed'])
+  })
+})
+
+test('waking a device leaves the slots of its pace and the lanes of other devices as they are', async () => {
+  insertDevice(db, { id: 'dev_2', loginId: '238', deviceId: '238' })
+  const later = clock.now() + 60_000
+  const lane = { dueAt: later, leaseId: null, hasSlot: false, deviceRowId: 'dev_1' }
+  db.orm
+    .insert(outboxLanes)
+    .values([
+      { ...lane, lane: 'waits' },
+      { ...lane, lane: 'has a slot', hasSlot: true },
+      { ...lane, lane: 'under way', leaseId: 'lease' },
+      { ...lane, lane: 'of another', deviceRowId: 'dev_2' },
+    ])
+    .run()
+  await repository.wake('dev_1', clock.now())
+  expect(lanes().filter(({ dueAt }) => dueAt === clock.now())).toMatchObject([{ lane: 'waits' }])
 })
 
 test('while the device is disconnected its messages wait, for as long as it takes, and go when it is back', async () => {

@@ -1,5 +1,5 @@
 /** Webhooks: which URLs are taken, and which are the same. */
-import { afterEach, beforeEach, expect, test } from 'bun:test'
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { createSealer } from '../../../src/lib/sealing.ts'
 import { createWebhookRepository } from '../../../src/modules/webhooks/repository.ts'
 import type { Webhooks } from '../../../src/modules/webhooks/types.ts'
@@ -58,4 +58,50 @@ test.each([
 ])('%p is another than http://localhost/hook', async url => {
   await webhooks.create('id_1', 'http://localhost/hook')
   expect((await webhooks.create('id_1', url)).id).toBe(2)
+})
+
+describe('the events it asks for', () => {
+  const DEFAULT = ['message.received', 'message.reaction', 'message.edited', 'message.deleted']
+  const asked = async () => (await webhooks.list('id_1')).map(webhook => webhook.events)
+
+  test('are those of messages received, unless it names others', async () => {
+    expect((await webhooks.create('id_1', 'http://a')).events as string[]).toEqual(DEFAULT)
+    await webhooks.create('id_1', 'http://b', ['device.logged_out', 'message.status', 'device.logged_out'])
+    await webhooks.create('id_1', 'http://c', '*')
+    await webhooks.create('id_1', 'http://d', ['message.received', '*'])
+    await webhooks.create('id_1', 'http://e', 'message.status')
+    expect((await asked()) as string[][]).toEqual([
+      DEFAULT,
+      ['device.logged_out', 'message.status'],
+      ['*'],
+      ['*'],
+      ['message.status'],
+    ])
+  })
+
+  test('change when they are given, and null is the default again', async () => {
+    await webhooks.create('id_1', 'http://a', ['message.status'])
+    await webhooks.update('id_1', 1, { active: false })
+    expect(await asked()).toEqual([['message.status']])
+    await webhooks.update('id_1', 1, { events: ['device.connected'] })
+    expect(await asked()).toEqual([['device.connected']])
+    expect((await webhooks.update('id_1', 1, { events: null })).events as string[]).toEqual(DEFAULT)
+  })
+
+  test.each<[string[] | string, string]>([
+    [
+      ['message.recieved'],
+      'events: "message.recieved" is unknown: expected "*" or a list of message.received, ',
+    ],
+    ['all', 'events: "all" is unknown: expected "*" or a list of'],
+    [[], 'events: expected "*" or a list of'],
+    [['*', 'nothing'], 'events: "nothing" is unknown'],
+  ])('%j is refused, and nothing is changed', async (events, message) => {
+    const refused = { code: 'bad_request', message: expect.stringContaining(message) }
+    await expect(webhooks.create('id_1', 'http://a', events)).rejects.toMatchObject(refused)
+    expect(await asked()).toEqual([])
+    await webhooks.create('id_1', 'http://a')
+    await expect(webhooks.update('id_1', 1, { url: 'http://b', events })).rejects.toMatchObject(refused)
+    expect(await urls()).toEqual(['http://a'])
+  })
 })

@@ -57,16 +57,19 @@ export const DeviceAdded = t.Object(
   },
 )
 
-/** A device that was logged out is listed no more. */
-const LISTED_STATES = DEVICE_STATES.filter(state => state !== 'logged_out')
-
 export const DeviceList = t.Array(
   t.Object({
     platform: t.String(),
     device_id: t.String(),
-    state: oneOf(LISTED_STATES),
-    reason: nullable(t.String()),
-    since: timestamp(),
+    state: oneOf(DEVICE_STATES, {
+      description:
+        '`disconnected` mends itself, `logged_out` needs a new link, `error` needs a person. A device that is logged out stays in the list until it is deleted or linked again.',
+    }),
+    reason: nullable(t.String({ description: 'Why it is so, as the bridge or the gateway knows it.' })),
+    since: t.String({
+      format: 'date-time',
+      description: 'When the state became what it is. RFC 3339 in UTC.',
+    }),
     name: t.String(),
     phone: nullable(t.String()),
     linked_at: timestamp(),

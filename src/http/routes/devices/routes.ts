@@ -76,7 +76,8 @@ export function deviceRoutes({ services, publicUrl, upgrade, clock }: DeviceRout
         body: RemoveDevice,
         detail: operation({
           summary: 'Delete a device',
-          description: 'Logs it out at its bridge and forgets it.',
+          description:
+            'Logs it out at its bridge and takes it off the list. Messages that still wait for it fail. Linked again, the account has the chats it had.',
           tag: 'Devices',
           security: 'bearerAuth',
           answers: { 200: { description: 'It is gone', schema: messageAnswer(DELETED) } },

@@ -64,7 +64,7 @@ export function messageRoutes({
               tag: 'Messages',
               security: 'bearerAuth',
               answers: { 200: { description: 'A message for each recipient', schema: MessageQueued } },
-              errors: [400, 401, 403, 404, 413, 415, 429, 503, 507],
+              errors: [400, 401, 403, 404, 409, 413, 415, 429, 503, 507],
             }),
             parameters: [
               {

@@ -22,7 +22,7 @@ export function webhookRoutes({ tokens, webhooks }: Pick<HttpServices, 'tokens' 
     .post(
       '/',
       async ({ holder, body, set }) => {
-        const webhook = await webhooks.create(holder.identity.id, body.url)
+        const webhook = await webhooks.create(holder.identity.id, body.url, body.events)
         set.status = 201
         return webhook
       },
@@ -32,7 +32,7 @@ export function webhookRoutes({ tokens, webhooks }: Pick<HttpServices, 'tokens' 
         detail: operation({
           summary: 'Add a webhook',
           description:
-            "Incoming messages of every device of the token's identity are delivered to it by HTTP POST.",
+            "What happens on any device of the token's identity is delivered to it by HTTP POST: incoming messages, and what else `events` names.",
           tag: 'Webhooks',
           security: 'bearerAuth',
           answers: { 201: { description: 'The webhook', schema: WebhookCreated } },
@@ -54,12 +54,13 @@ export function webhookRoutes({ tokens, webhooks }: Pick<HttpServices, 'tokens' 
       '/:id',
       ({ holder, params, body }) => webhooks.update(holder.identity.id, WebhookId.read(params.id), body),
       {
-        bearer: { body: 'json' },
+        bearer: { body: 'json', nulls: ['events'] },
         params: WebhookPath,
         body: UpdateWebhook,
         detail: operation({
           summary: 'Update a webhook',
-          description: 'Fields are optional. Omit to keep the current value.',
+          description:
+            'Fields are optional. Omit to keep the current value. `events: null` is the default again.',
           tag: 'Webhooks',
           security: 'bearerAuth',
           answers: { 200: { description: 'As it is now', schema: Webhook } },

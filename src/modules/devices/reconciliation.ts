@@ -1,0 +1,176 @@
+/**
+ * Brings the devices of an identity in line with what a bridge says about its logins: new ones, changed ones, and those that are gone.
+ * For each identity and platform one thing happens at a time, so an answer of the bridge is written before the next one is asked for.
+ */
+import type { Device } from '../../db/schema/index.ts'
+import { phoneDigits } from '../../domain/addresses.ts'
+import { messageOf } from '../../domain/errors.ts'
+import type { Bridge, BridgeLogin, Bridges } from '../../domain/ports.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Logger } from '../../lib/logger.ts'
+import { timeOrderedId } from '../../lib/tokens.ts'
+import { Turns } from '../../lib/turns.ts'
+import { reportedState } from './bridge-states.ts'
+import { type Changed, type DeviceRepository, isAsTold, type LoginSnapshot } from './repository.ts'
+
+export interface ReconciliationOptions {
+  repository: DeviceRepository
+  bridges: Bridges
+  /** The Matrix user of an identity. */
+  matrixUserOf(identityId: string): Promise<string>
+  /** Why the Matrix account of a user doesn't work now; null when it does. */
+  accountTrouble(userId: string): string | null
+  /** A device was linked, or linked again. */
+  onLinked(device: Device): void
+  /** A device can send again, or never will: what waits for it needn't wait any longer. */
+  onSettled(device: Device): void
+  /** There is something to deliver. */
+  onDeliveries(): void
+  clock: Clock
+  logger: Logger
+}
+
+export interface Reconciliation {
+  /** Takes over what the bridge says; callers share a run that hasn't begun. Rejects as bridges do. */
+  reconcile(identityId: string, platform: string): Promise<void>
+  /** The same, but a bridge that doesn't answer makes the devices disconnected. @returns what it failed with, else null */
+  reconcileOrMark(identityId: string, platform: string): Promise<unknown>
+  /** Does something else with the identity's devices of a platform while no reconciliation is under way. */
+  alone<T>(identityId: string, platform: string, work: () => Promise<T>): Promise<T>
+  /** Marks the identity's devices of the platform as disconnected, those logged out excepted. */
+  disconnect(identityId: string, platform: string, reason: string): Promise<void>
+  /** Marks every device of the platform as disconnected, those logged out excepted. */
+  disconnectAll(platform: string, reason: string): Promise<void>
+}
+
+const GHOST_RETRY_MS = 600_000
+
+export function createReconciliation(options: ReconciliationOptions): Reconciliation {
+  const { repository, bridges, matrixUserOf, accountTrouble, clock, logger } = options
+  const turns = new Turns()
+  /** How often each platform was found to be out of reach as a whole: an answer from before that is out of date. */
+  const outages = new Map<string, number>()
+  /** When a bridge may be asked again who speaks for a device itself, after it didn't say. */
+  const askAgainAt = new Map<string, number>()
+  const outagesOf = (platform: string) => outages.get(platform) ?? 0
+  const keyOf = (identityId: string, platform: string) => `${identityId}/${platform}`
+
+  async function written<T extends Changed>(write: Promise<T>): Promise<T> {
+    const changed = await write
+    if (changed.deliveries) options.onDeliveries()
+    return changed
+  }
+
+  async function reconcileNow(identityId: string, platform: string): Promise<void> {
+    const bridge = bridges.forPlatform(platform)
+    const userId = await matrixUserOf(identityId)
+    const outagesBefore = outagesOf(platform)
+    const logins = await bridge.logins(userId)
+    const known = (await repository.listAll(identityId)).filter(device => device.platform === platform)
+    if (outagesOf(platform) !== outagesBefore) return
+    for (const login of logins) {
+      const before = known.find(device => device.loginId === login.id)
+      await adopt(identityId, bridge, userId, snapshotOf(login, accountTrouble(userId)), before)
+    }
+    const gone = known.filter(
+      device => isLinked(device) && !logins.some(login => login.id === device.loginId),
+    )
+    if (gone.length === 0) return
+    const ids = gone.map(device => device.id)
+    await written(repository.setState(ids, 'logged_out', 'the bridge no longer has this login', clock.now()))
+  }
+
+  async function adopt(
+    identityId: string,
+    bridge: Bridge,
+    userId: string,
+    login: LoginSnapshot,
+    before: Device | undefined,
+  ): Promise<void> {
+    // A login that was already lost when we first hear of it is no device, nor is one that was deleted.
+    if (login.state === 'logged_out' && (!before || before.removedAt !== null)) return
+    if (before && isAsTold(before, login)) return learnGhost(before, bridge, userId)
+    const newId = timeOrderedId('dev_')
+    const { device } = await written(repository.adopt(identityId, bridge.platform, login, newId, clock.now()))
+    if (device.state !== 'logged_out' && (!before || !isLinked(before))) options.onLinked(device)
+    if (device.state === 'connected' && before?.state !== 'connected') options.onSettled(device)
+    await learnGhost(device, bridge, userId)
+  }
+
+  /** The Matrix user by which the account's own messages from the phone come: they aren't messages received. */
+  async function learnGhost(device: Device, bridge: Bridge, userId: string): Promise<void> {
+    if (device.ghostUserId !== null || device.state !== 'connected') return
+    if (clock.now() < (askAgainAt.get(device.id) ?? 0)) return
+    askAgainAt.set(device.id, clock.now() + GHOST_RETRY_MS)
+    try {
+      const self = await bridge.resolveIdentifier(userId, device.loginId, device.phone ?? device.loginId)
+      if (!self.matrixUserId) return
+      await repository.setGhost(device.id, self.matrixUserId)
+      askAgainAt.delete(device.id)
+    } catch (error) {
+      logger.debug(
+        { device: device.id, err: error },
+        "the bridge doesn't say who speaks for the account itself",
+      )
+    }
+  }
+
+  const reconcile = (identityId: string, platform: string) =>
+    turns.join(keyOf(identityId, platform), () => reconcileNow(identityId, platform))
+
+  async function disconnect(identityId: string, platform: string, reason: string): Promise<void> {
+    const affected = (await repository.listAll(identityId)).filter(
+      device => device.platform === platform && isLinked(device),
+    )
+    await markDisconnected(
+      affected.filter(device => device.state !== 'disconnected' || device.stateReason !== reason),
+      reason,
+    )
+  }
+
+  async function markDisconnected(devices: readonly Pick<Device, 'id'>[], reason: string): Promise<void> {
+    if (devices.length === 0) return
+    const ids = devices.map(device => device.id)
+    await written(repository.setState(ids, 'disconnected', reason, clock.now()))
+  }
+
+  return {
+    reconcile,
+    disconnect,
+    alone: (identityId, platform, work) => turns.take(keyOf(identityId, platform), work),
+
+    async reconcileOrMark(identityId, platform) {
+      try {
+        await reconcile(identityId, platform)
+        return null
+      } catch (error) {
+        await disconnect(identityId, platform, messageOf(error))
+        return error
+      }
+    },
+
+    async disconnectAll(platform, reason) {
+      outages.set(platform, outagesOf(platform) + 1)
+      await markDisconnected(await repository.seeminglyReachable(platform), reason)
+    },
+  }
+}
+
+/** Neither logged out nor removed. */
+export function isLinked({ state, removedAt }: Device): boolean {
+  return state !== 'logged_out' && removedAt === null
+}
+
+function snapshotOf(login: BridgeLogin, trouble: string | null): LoginSnapshot {
+  const phone = login.phone === null ? null : phoneDigits(login.phone)
+  const reported = reportedState(login)
+  // Without its Matrix account a device neither sends nor receives, however well the bridge is.
+  const hasTrouble = trouble !== null && reported.state !== 'logged_out'
+  return {
+    loginId: login.id,
+    deviceId: phone ?? login.id,
+    phone,
+    name: login.name,
+    ...(hasTrouble ? { state: 'error', reason: trouble } : reported),
+  }
+}

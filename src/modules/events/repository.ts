@@ -1,0 +1,101 @@
+/**
+ * SQL of events: writes one together with a delivery for each webhook that asks for it. Whoever changes what an event tells of (inbox, messages,
+ * devices) calls it in the same transaction, so that neither is ever there without the other.
+ */
+import { and, eq, sql } from 'drizzle-orm'
+import type { Db } from '../../db/open.ts'
+import { deliveries, deliveryLanes, inboxEvents, type Webhook, webhooks } from '../../db/schema/index.ts'
+import type { StoredEvent } from '../../domain/events.ts'
+import { type EventName, MESSAGE_EVENT_NAMES } from '../../domain/states.ts'
+import { timeOrderedId } from '../../lib/tokens.ts'
+
+export interface NewEvent {
+  identityId: string
+  /** Unique within the identity: what is known already isn't written again. */
+  eventId: string
+  /** Its deliveries to a webhook come in order with those of the same lane: a room, a device, a recipient. */
+  lane: string
+  /** Empty for what happened to a device. */
+  roomId: string
+  deviceRowId: string
+  /** Empty where nobody said it. */
+  senderUserId: string
+  mediaId: string | null
+  payload: StoredEvent
+}
+
+/** Its functions are to be called inside a transaction. */
+export interface EventWriter {
+  /** @returns null when the identity has an event of this id already; else whether there is something to deliver */
+  write(event: NewEvent, now: number): { deliveries: boolean } | null
+}
+
+export function createEventWriter({ orm }: Pick<Db, 'orm'>): EventWriter {
+  const param = sql.placeholder
+  const insertEvent = orm
+    .insert(inboxEvents)
+    .values({
+      identityId: param('identityId'),
+      eventId: param('eventId'),
+      name: param('name'),
+      roomId: param('roomId'),
+      deviceRowId: param('deviceRowId'),
+      senderUserId: param('senderUserId'),
+      mediaId: param('mediaId'),
+      payload: param('payload'),
+      receivedAt: param('now'),
+    })
+    .onConflictDoNothing()
+    .returning({ seq: inboxEvents.seq })
+    .prepare()
+  const activeWebhooks = orm
+    .select({ id: webhooks.id, events: webhooks.events })
+    .from(webhooks)
+    .where(and(eq(webhooks.identityId, param('identityId')), eq(webhooks.active, true)))
+    .prepare()
+  const insertDelivery = orm
+    .insert(deliveries)
+    .values({
+      id: param('id'),
+      identityId: param('identityId'),
+      webhookId: param('webhookId'),
+      inboxSeq: param('inboxSeq'),
+      lane: param('lane'),
+      status: 'pending',
+      attempts: 0,
+      lastStatus: null,
+      lastError: null,
+      settledAt: null,
+      createdAt: param('now'),
+    })
+    .prepare()
+  // A lane that exists keeps its time: work waits there already, or its holder will see this delivery.
+  const openLane = orm
+    .insert(deliveryLanes)
+    .values({ lane: param('lane'), endpoint: param('endpoint'), dueAt: param('now'), leaseId: null })
+    .onConflictDoNothing()
+    .prepare()
+
+  return {
+    write({ lane: within, ...event }, now) {
+      const { identityId, payload } = event
+      const stored = insertEvent.get({ ...event, name: payload.event, now })
+      if (!stored) return null
+      const asking = activeWebhooks.all({ identityId }).filter(webhook => asksFor(webhook, payload.event))
+      for (const { id: webhookId } of asking) {
+        const endpoint = `${identityId}/${webhookId}`
+        const lane = `${endpoint}/${within}`
+        const id = timeOrderedId('evt_')
+        insertDelivery.run({ id, identityId, webhookId, inboxSeq: stored.seq, lane, now })
+        openLane.run({ lane, endpoint, now })
+      }
+      return { deliveries: asking.length > 0 }
+    },
+  }
+}
+
+/** A webhook that names no events gets those of messages received. */
+function asksFor({ events }: Pick<Webhook, 'events'>, name: EventName): boolean {
+  const asked: readonly string[] = events ?? MESSAGE_EVENT_NAMES
+  return asked.includes('*') || asked.includes(name)
+}

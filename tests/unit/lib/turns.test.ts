@@ -1,0 +1,55 @@
+/** Turns: one thing at a time for a key, shared where it hasn't begun. */
+import { expect, test } from 'bun:test'
+import { Turns } from '../../../src/lib/turns.ts'
+
+/** Work that ends when the test says so, and notes when it begins. */
+function recorded(log: string[]) {
+  const gates = new Map<string, PromiseWithResolvers<void>>()
+  return {
+    work: (name: string) => async () => {
+      log.push(name)
+      const gate = Promise.withResolvers<void>()
+      gates.set(name, gate)
+      await gate.promise
+    },
+    end: async (name: string, error?: Error) => {
+      if (error) gates.get(name)?.reject(error)
+      else gates.get(name)?.resolve()
+      await Bun.sleep(0)
+    },
+  }
+}
+
+test('work of a key begins when what was asked for before is over, even if it failed; other keys go on', async () => {
+  const turns = new Turns()
+  const begun: string[] = []
+  const { work, end } = recorded(begun)
+  const first = turns.take('a', work('1'))
+  const second = turns.take('a', work('2'))
+  const other = turns.take('b', work('3'))
+  await Bun.sleep(0)
+  expect(begun).toEqual(['1', '3'])
+  const failed = first.catch(String)
+  await end('1', new Error('no'))
+  expect(begun).toEqual(['1', '3', '2'])
+  await end('2')
+  await end('3')
+  expect(await failed).toBe('Error: no')
+  await Promise.all([second, other])
+})
+
+test('joining shares what has not begun, and never what has', async () => {
+  const turns = new Turns()
+  const begun: string[] = []
+  const { work, end } = recorded(begun)
+  const first = turns.join('a', work('1'))
+  await Bun.sleep(0)
+  const second = turns.join('a', work('2'))
+  expect(turns.join('a', work('never'))).toBe(second)
+  await end('1')
+  const third = turns.join('a', work('3'))
+  await end('2')
+  await end('3')
+  await Promise.all([first, second, third])
+  expect(begun).toEqual(['1', '2', '3'])
+})
