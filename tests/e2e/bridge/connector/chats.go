@@ -309,6 +309,8 @@ func (c *TestnetClient) handleAccount(ctx context.Context, id string) {
 	if err != nil {
 		return // the network was reset meanwhile
 	}
+	c.main.profiles.Lock()
+	defer c.main.profiles.Unlock()
 	ghost, err := c.main.Bridge.GetExistingGhostByID(ctx, networkid.UserID(id))
 	if err != nil {
 		c.login.Log.Err(err).Str("account", id).Msg("Failed to get the ghost of a changed account")

@@ -4,6 +4,7 @@ package connector
 import (
 	"context"
 	"regexp"
+	"sync"
 
 	"github.com/google/uuid"
 	"maunium.net/go/mautrix/bridgev2"
@@ -20,6 +21,9 @@ type TestnetConnector struct {
 	Network *phonenet.Network
 	Config  Config
 	Bridge  *bridgev2.Bridge
+
+	// profiles is held while a ghost's profile is brought up to date: all logins hear of a change at the same time.
+	profiles sync.Mutex
 }
 
 var (
