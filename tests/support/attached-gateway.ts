@@ -2,14 +2,14 @@
  * A whole deployment, of processes of their own: a homeserver, the gateway, and real bridges, attached by `meshgate bridge add` as users do it.
  * `await using deployment = await attachedGateway('synapse', { wa: { program } })`.
  */
-import { mkdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { identityNamespace } from '../../src/modules/identities/identities.ts'
 import { type BridgeOptions, BridgeProgram } from './bridge-program.ts'
 import { GatewayClient } from './gateway-client.ts'
 import { type GatewayProcess, spawnGateway } from './gateway-process.ts'
 import { freePort } from './program.ts'
-import { hasSynapse, type Synapse, startSynapse } from './synapse.ts'
+import { hasSynapse, type RateLimit, type Synapse, startSynapse } from './synapse.ts'
 import { tempDir } from './temp-dir.ts'
 
 /**
@@ -51,21 +51,25 @@ const HS_TOKEN = 'hs_token_of_the_tests'
 /** Where the gateway's program is when it isn't compiled. */
 const SOURCE = [process.execPath, join(import.meta.dir, '..', '..', 'src', 'main.ts')]
 
-/**
- * @param platforms the bridge of each platform
- * @param env settings of the gateway beside those that every test has
- */
+export interface DeploymentOptions {
+  /** Settings of the gateway beside those that every test has. */
+  env?: Record<string, string>
+  /** Limits that Synapse is to keep, where a test is about them. */
+  rateLimits?: Record<string, RateLimit>
+}
+
+/** @param platforms the bridge of each platform */
 export async function attachedGateway(
   kind: HomeserverKind,
   platforms: Record<string, BridgeOptions>,
-  env: Record<string, string> = {},
+  { env = {}, rateLimits = {} }: DeploymentOptions = {},
 ): Promise<Deployment> {
   const stack = new AsyncDisposableStack()
   try {
     const directory = stack.use(tempDir()).path
     const port = freePort()
     const url = `http://127.0.0.1:${port}`
-    const synapse = kind === 'embedded' ? undefined : stack.use(await startSynapse())
+    const synapse = kind === 'embedded' ? undefined : stack.use(await startSynapse({ rateLimits }))
     const settings = {
       PORT: String(port),
       CLIENT_ID,
@@ -125,22 +129,19 @@ function createGateway(directory: string, env: Record<string, string>): GatewayC
   }
 }
 
-/** The tests start the bridge by themselves, so that they can end it: it is attached by its example alone. */
+/** A bridge that the test itself starts, so that it can end it, is attached by its example alone. */
 function addBridge(
   platform: string,
   bridge: BridgeProgram,
   directory: string,
   env: Record<string, string>,
 ): void {
-  const examples = join(directory, 'examples')
-  mkdirSync(examples, { recursive: true })
-  const example = join(examples, `${platform}.yaml`)
-  bridge.writeExample(example)
-  const further = Object.entries(bridge.options.settings ?? {}).flatMap(([key, value]) => [
-    '--set',
-    `${key}=${value}`,
-  ])
-  const command = ['bridge', 'add', platform, '--url', bridge.url, '--example', example, ...further]
+  const { program, settings = {}, supervised } = bridge.options
+  const example = join(directory, `${platform}-example.yaml`)
+  if (!supervised) bridge.writeExample(example)
+  const source = supervised ? ['--command', program] : ['--example', example]
+  const further = Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`])
+  const command = ['bridge', 'add', platform, '--url', bridge.url, ...source, ...further]
   const { success, stdout, stderr } = Bun.spawnSync([...SOURCE, ...command], {
     cwd: directory,
     env: { PATH: '/usr/bin:/bin', HOME: directory, ...env },

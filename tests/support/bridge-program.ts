@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { answers, freePort, type Program, startProgram } from './program.ts'
+import { waitFor } from './wait-for.ts'
 
 const TOOLS = join(import.meta.dir, '..', '..', '.tools')
 /** The real WhatsApp bridge; null unless `make e2e-tools` has built it. */
@@ -9,11 +10,15 @@ export const whatsappBridge = toolOrNull('mautrix-whatsapp/mautrix-whatsapp')
 /** The bridge of tests/e2e/bridge; null unless `make e2e-tools` has built it. */
 export const testBridge = toolOrNull('testbridge/testbridge')
 
+const START_DEADLINE_MS = 60_000
+
 export interface BridgeOptions {
   /** The program's file. */
   program: string
   /** Further settings of its configuration, such as `{ 'network.proxy': '…' }`. */
   settings?: Record<string, string>
+  /** The gateway runs the program, instead of the test. */
+  supervised?: boolean
 }
 
 export class BridgeProgram implements AsyncDisposable {
@@ -39,7 +44,14 @@ export class BridgeProgram implements AsyncDisposable {
 
   /** Resolves when it takes part at its homeserver. */
   async start(): Promise<void> {
-    const { program } = this.options
+    const { program, supervised } = this.options
+    if (supervised) {
+      await waitFor(() => this.isReady(), {
+        what: `${program} run by the gateway`,
+        deadlineMs: START_DEADLINE_MS,
+      })
+      return
+    }
     this.running = await startProgram({
       name: program.split('/').at(-1) ?? program,
       command: [program, '-c', join(this.folder, 'config.yaml')],
@@ -48,8 +60,13 @@ export class BridgeProgram implements AsyncDisposable {
         TESTBRIDGE_CONTROL: `127.0.0.1:${this.controlPort}`,
         TESTBRIDGE_JOURNAL: join(this.folder, 'network.journal'),
       },
-      isReady: () => answers(`${this.url}/_matrix/mau/ready`),
+      isReady: () => this.isReady(),
+      deadlineMs: START_DEADLINE_MS,
     })
+  }
+
+  private isReady(): Promise<boolean> {
+    return answers(`${this.url}/_matrix/mau/ready`)
   }
 
   async stop(): Promise<void> {

@@ -1,6 +1,8 @@
 /** Synapse on a port of its own, with SQLite: the external homeserver of the tests. `await using synapse = await startSynapse()`. */
+import { createHmac, randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { bearer, type JsonClient, jsonClient } from './json-client.ts'
 import { answers, freePort, type Program, startProgram } from './program.ts'
 import { tempDir } from './temp-dir.ts'
 
@@ -23,6 +25,8 @@ export interface Synapse extends AsyncDisposable {
   url: string
   serverName: string
   registrationSharedSecret: string
+  /** Its admin API, as an admin made for it. */
+  admin(): Promise<JsonClient>
   /** Puts a registration (YAML) into its configuration; it counts after the next restart. */
   addRegistration(name: string, yaml: string): void
   /** SIGTERM and a new process on the same data and port. */
@@ -86,6 +90,7 @@ export async function startSynapse(options: SynapseOptions = {}): Promise<Synaps
     url,
     serverName,
     registrationSharedSecret: REGISTRATION_SHARED_SECRET,
+    admin: () => adminOf(url),
     addRegistration,
     async restart() {
       await stop('SIGTERM')
@@ -100,6 +105,19 @@ export async function startSynapse(options: SynapseOptions = {}): Promise<Synaps
       folder[Symbol.dispose]()
     },
   }
+}
+
+/** @see https://element-hq.github.io/synapse/latest/admin_api/register_api.html */
+async function adminOf(url: string): Promise<JsonClient> {
+  const path = '/_synapse/admin/v1/register'
+  const { body: challenge } = await jsonClient(url).get<{ nonce: string }>(path)
+  const user = { nonce: challenge.nonce, username: `admin${randomUUID()}`, password: randomUUID() }
+  const mac = createHmac('sha1', REGISTRATION_SHARED_SECRET)
+    .update([user.nonce, user.username, user.password, 'admin'].join('\0'))
+    .digest('hex')
+  const { body } = await jsonClient(url).post<{ access_token?: string }>(path, { ...user, admin: true, mac })
+  if (body.access_token === undefined) throw new Error(`Synapse made no admin: ${JSON.stringify(body)}`)
+  return jsonClient(url, bearer(body.access_token))
 }
 
 /** Warnings to standard error. */

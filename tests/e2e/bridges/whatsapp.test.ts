@@ -1,5 +1,5 @@
 /**
- * mautrix-whatsapp, a bridge that people really use, up to where it needs WhatsApp: it is kept out of reach here, and users have
+ * mautrix-whatsapp, a bridge that people really use, run by the gateway, up to where it needs WhatsApp: it is kept out of reach here, and users have
  * to be told so at once.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
@@ -27,7 +27,8 @@ function whatsappCases(kind: HomeserverKind): void {
   let deployment: Deployment
 
   beforeAll(async () => {
-    const wa = { program: whatsappBridge ?? '', settings: { 'network.proxy': NO_PROXY_THERE } }
+    const settings = { 'network.proxy': NO_PROXY_THERE }
+    const wa = { program: whatsappBridge ?? '', settings, supervised: true }
     deployment = await attachedGateway(kind, { wa })
   })
 

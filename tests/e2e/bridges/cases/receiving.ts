@@ -1,10 +1,10 @@
 /** Messages from the phones of a real bridge's network to a webhook. */
-import { expect, test } from 'bun:test'
+import { describe, expect, test } from 'bun:test'
 import type { MessagePayload } from '../../../../src/domain/events.ts'
 import { bytesOf, pngOf } from '../../../support/files.ts'
 import { InboxReader } from '../../../support/inbox-reader.ts'
 import type { TestnetDraft } from '../../../support/testnet.ts'
-import { type LinkedUser, link, linkedUser, type SettingOf, sendText } from './setting.ts'
+import { type LinkedUser, link, linkedUser, type SettingOf, sendText, sharedPair } from './setting.ts'
 
 export function receivingCases(setting: SettingOf): void {
   test('a text, and who sent it', async () => {
@@ -43,90 +43,96 @@ export function receivingCases(setting: SettingOf): void {
     expect(await user.inbox.next()).toMatchObject({ message: 'a stranger', is_contact: false })
   })
 
-  test.each<[string, string, string, string, Uint8Array<ArrayBuffer>]>([
-    ['image', 'm.image', 'view.png', 'image/png', pngOf(64, 48)],
-    ['video', 'm.video', 'clip.mp4', 'video/mp4', bytesOf(70_000, 2)],
-    ['audio', 'm.audio', 'song.mp3', 'audio/mpeg', bytesOf(50_000, 3)],
-    ['voice', 'm.audio', 'voice.ogg', 'audio/ogg', bytesOf(20_000, 4)],
-    ['file', 'm.file', 'report.pdf', 'application/pdf', bytesOf(300_000, 5)],
-    ['sticker', 'm.sticker', 'smile.webp', 'image/webp', bytesOf(9_000, 6)],
-  ])('%s comes with all its bytes', async (kind, type, name, mimeType, content) => {
-    await using user = await linkedUser(setting())
-    const friend = await setting().testnet.newPhone()
-    const media = { data: content, file_name: name, mime_type: mimeType }
-    await friend.send({ to: user.phone.id, type: kind as TestnetDraft['type'], media } as TestnetDraft)
-    const payload = await user.inbox.next()
-    expect(payload).toMatchObject({
-      kind,
-      type,
-      media: { info: { size: content.length, mime_type: mimeType, file_name: name } },
-    })
-    await expectFile(payload, content)
-  })
+  describe('from somebody known', () => {
+    const pair = sharedPair(setting)
 
-  test('a picture with a caption', async () => {
-    await using user = await linkedUser(setting())
-    const friend = await setting().testnet.newPhone()
-    const media = {
-      data: pngOf(30, 20),
-      file_name: 'view.png',
-      mime_type: 'image/png',
-      width: 30,
-      height: 20,
-    }
-    await friend.send({ to: user.phone.id, type: 'image', text: 'the view', media })
-    expect(await user.inbox.next()).toMatchObject({
-      kind: 'image',
-      message: 'the view',
-      media: { info: { file_name: 'view.png', width: 30, height: 20 } },
+    test.each<[string, string, string, string, Uint8Array<ArrayBuffer>]>([
+      ['image', 'm.image', 'view.png', 'image/png', pngOf(64, 48)],
+      ['video', 'm.video', 'clip.mp4', 'video/mp4', bytesOf(70_000, 2)],
+      ['audio', 'm.audio', 'song.mp3', 'audio/mpeg', bytesOf(50_000, 3)],
+      ['voice', 'm.audio', 'voice.ogg', 'audio/ogg', bytesOf(20_000, 4)],
+      ['file', 'm.file', 'report.pdf', 'application/pdf', bytesOf(300_000, 5)],
+      ['sticker', 'm.sticker', 'smile.webp', 'image/webp', bytesOf(9_000, 6)],
+    ])('%s comes with all its bytes', async (kind, type, name, mimeType, content) => {
+      const { user, friend } = pair()
+      const media = { data: content, file_name: name, mime_type: mimeType }
+      await friend.send({ to: user.phone.id, type: kind as TestnetDraft['type'], media } as TestnetDraft)
+      const payload = await user.inbox.next()
+      expect(payload).toMatchObject({
+        kind,
+        type,
+        media: { info: { size: content.length, mime_type: mimeType, file_name: name } },
+      })
+      await expectFile(payload, content)
     })
-  })
 
-  test('a location', async () => {
-    await using user = await linkedUser(setting())
-    const friend = await setting().testnet.newPhone()
-    const location = { latitude: 3.848, longitude: 11.502, name: 'Yaoundé' }
-    await friend.send({ to: user.phone.id, type: 'location', location })
-    expect(await user.inbox.next()).toMatchObject({
-      kind: 'location',
-      message: 'Yaoundé',
-      location: { latitude: 3.848, longitude: 11.502 },
+    test('a picture with a caption', async () => {
+      const { user, friend } = pair()
+      const media = {
+        data: pngOf(30, 20),
+        file_name: 'view.png',
+        mime_type: 'image/png',
+        width: 30,
+        height: 20,
+      }
+      await friend.send({ to: user.phone.id, type: 'image', text: 'the view', media })
+      expect(await user.inbox.next()).toMatchObject({
+        kind: 'image',
+        message: 'the view',
+        media: { info: { file_name: 'view.png', width: 30, height: 20 } },
+      })
     })
-  })
 
-  test('a reply names the message that it answers, whoever sent that', async () => {
-    await using user = await linkedUser(setting())
-    const friend = await setting().testnet.newPhone()
-    const ours = await sendText(user, friend, 'shall we?')
-    const question = await friend.waitForText('shall we?')
-    const answer = await friend.send({ to: user.phone.id, text: 'we shall', reply_to: question.id })
-    const { id, reply_to } = await user.inbox.next()
-    expect(reply_to).toBe(ours)
-    await friend.send({ to: user.phone.id, text: 'really', reply_to: answer.id })
-    expect(await user.inbox.next()).toMatchObject({ message: 'really', reply_to: id })
-  })
+    test('a location', async () => {
+      const { user, friend } = pair()
+      const location = { latitude: 3.848, longitude: 11.502, name: 'Yaoundé' }
+      await friend.send({ to: user.phone.id, type: 'location', location })
+      expect(await user.inbox.next()).toMatchObject({
+        kind: 'location',
+        message: 'Yaoundé',
+        location: { latitude: 3.848, longitude: 11.502 },
+      })
+    })
 
-  test('reactions, edits and deletions are events about the message', async () => {
-    await using user = await linkedUser(setting())
-    const friend = await setting().testnet.newPhone()
-    const ours = await sendText(user, friend, 'look')
-    await friend.react((await friend.waitForText('look')).id, '🎉')
-    expect(await user.inbox.next()).toMatchObject({
-      event: 'message.reaction',
-      message: '🎉',
-      relates_to: ours,
+    test('a reply names the message that it answers, whoever sent that', async () => {
+      const { user, friend } = pair()
+      const ours = await sendText(user, friend, 'shall we?')
+      const question = await friend.waitForText('shall we?')
+      const answer = await friend.send({ to: user.phone.id, text: 'we shall', reply_to: question.id })
+      const { id, reply_to } = await user.inbox.next()
+      expect(reply_to).toBe(ours)
+      await friend.send({ to: user.phone.id, text: 'really', reply_to: answer.id })
+      expect(await user.inbox.next()).toMatchObject({ message: 'really', reply_to: id })
     })
-    const theirs = await friend.send({ to: user.phone.id, text: 'tomorow' })
-    const { id } = await user.inbox.next()
-    await friend.edit(theirs.id, 'tomorrow')
-    expect(await user.inbox.next()).toMatchObject({
-      event: 'message.edited',
-      message: 'tomorrow',
-      relates_to: id,
+
+    test('reactions, edits and deletions are events about the message', async () => {
+      const { user, friend } = pair()
+      const ours = await sendText(user, friend, 'look')
+      await friend.react((await friend.waitForText('look')).id, '🎉')
+      expect(await user.inbox.next()).toMatchObject({
+        event: 'message.reaction',
+        message: '🎉',
+        relates_to: ours,
+      })
+      const theirs = await friend.send({ to: user.phone.id, text: 'tomorow' })
+      const { id } = await user.inbox.next()
+      await friend.edit(theirs.id, 'tomorrow')
+      expect(await user.inbox.next()).toMatchObject({
+        event: 'message.edited',
+        message: 'tomorrow',
+        relates_to: id,
+      })
+      await friend.delete(theirs.id)
+      expect(await user.inbox.next()).toMatchObject({ event: 'message.deleted', relates_to: id })
+      expect(user.inbox.unread).toBe(0)
     })
-    await friend.delete(theirs.id)
-    expect(await user.inbox.next()).toMatchObject({ event: 'message.deleted', relates_to: id })
-    expect(user.inbox.unread).toBe(0)
+
+    test('what the owner writes on the phone itself is not received', async () => {
+      const { user, friend } = pair()
+      await user.phone.send({ to: friend.id, text: 'from my own phone' })
+      await user.phone.send({ to: friend.id, text: 'and again' })
+      await expectNextText(user, () => friend.send({ to: user.phone.id, text: 'got it' }), 'got it')
+    })
   })
 
   test('in a group, with its name and who of its members wrote', async () => {
@@ -144,14 +150,6 @@ export function receivingCases(setting: SettingOf): void {
     })
     await other.send({ group: group.id, text: 'hello' })
     expect(await user.inbox.next()).toMatchObject({ sender: { phone: other.number }, chat: payload.chat })
-  })
-
-  test('what the owner writes on the phone itself is not received', async () => {
-    await using user = await linkedUser(setting())
-    const friend = await setting().testnet.newPhone()
-    await user.phone.send({ to: friend.id, text: 'from my own phone' })
-    await user.phone.send({ to: friend.id, text: 'and again' })
-    await expectNextText(user, () => friend.send({ to: user.phone.id, text: 'got it' }), 'got it')
   })
 
   test('what was said before the link is not received', async () => {

@@ -1,9 +1,9 @@
 /** Messages from the API to the phones of a real bridge's network. */
-import { expect, test } from 'bun:test'
+import { describe, expect, test } from 'bun:test'
 import { bytesOf, pngOf } from '../../../support/files.ts'
 import { formWith } from '../../../support/gateway-client.ts'
 import { bytesOfMessage } from '../../../support/testnet.ts'
-import { link, linkedUser, PLATFORM, type SettingOf } from './setting.ts'
+import { link, linkedUser, PLATFORM, type SettingOf, sharedPair } from './setting.ts'
 
 export function sendingCases(setting: SettingOf): void {
   test('texts to a contact arrive once and in order', async () => {
@@ -16,39 +16,40 @@ export function sendingCases(setting: SettingOf): void {
     expect(await friend.receivedTexts()).toEqual(texts)
   })
 
-  test.each([
-    ['view.png', 'image/png', 'image', pngOf(64, 48)],
-    ['clip.mp4', 'video/mp4', 'video', bytesOf(70_000, 2)],
-    ['song.mp3', 'audio/mpeg', 'audio', bytesOf(50_000, 3)],
-    ['report.pdf', 'application/pdf', 'file', bytesOf(1_500_000, 4)],
-  ])('%s with a caption arrives byte for byte', async (name, type, kind, content) => {
-    await using user = await linkedUser(setting())
-    const friend = await setting().testnet.newPhone()
-    const fields = { contact: friend.number, platform: PLATFORM, text: `this is ${name}` }
-    await user.account.send(user.device, formWith(fields, { name, type, content }))
-    const message = await friend.waitForText(fields.text)
-    expect(message).toMatchObject({ type: kind, media: { file_name: name, mime_type: type } })
-    expect(Bun.SHA256.hash(bytesOfMessage(message), 'hex')).toBe(Bun.SHA256.hash(content, 'hex'))
-  })
+  describe('to somebody known', () => {
+    const pair = sharedPair(setting)
 
-  test('a file without a caption', async () => {
-    await using user = await linkedUser(setting())
-    const friend = await setting().testnet.newPhone()
-    const fields = { contact: friend.number, platform: PLATFORM }
-    const content = bytesOf(10_000)
-    await user.account.send(user.device, formWith(fields, { name: 'data.bin', content }))
-    const message = await friend.waitForMessage(({ media }) => media?.file_name === 'data.bin')
-    expect(message.text).toBeUndefined()
-    expect(bytesOfMessage(message).equals(content)).toBe(true)
-  })
+    test.each([
+      ['view.png', 'image/png', 'image', pngOf(64, 48)],
+      ['clip.mp4', 'video/mp4', 'video', bytesOf(70_000, 2)],
+      ['song.mp3', 'audio/mpeg', 'audio', bytesOf(50_000, 3)],
+      ['report.pdf', 'application/pdf', 'file', bytesOf(1_500_000, 4)],
+    ])('%s with a caption arrives byte for byte', async (name, type, kind, content) => {
+      const { user, friend } = pair()
+      const fields = { contact: friend.number, platform: PLATFORM, text: `this is ${name}` }
+      await user.account.send(user.device, formWith(fields, { name, type, content }))
+      const message = await friend.waitForText(fields.text)
+      expect(message).toMatchObject({ type: kind, media: { file_name: name, mime_type: type } })
+      expect(Bun.SHA256.hash(bytesOfMessage(message), 'hex')).toBe(Bun.SHA256.hash(content, 'hex'))
+    })
 
-  test('a reply is one on the phone', async () => {
-    await using user = await linkedUser(setting())
-    const friend = await setting().testnet.newPhone()
-    const question = await friend.send({ to: user.phone.id, text: 'shall we?' })
-    const { id } = await user.inbox.next()
-    await user.account.send(user.device, { contact: friend.number, text: 'we shall', reply_id: id })
-    expect(await friend.waitForText('we shall')).toMatchObject({ reply_to: question.id })
+    test('a file without a caption', async () => {
+      const { user, friend } = pair()
+      const fields = { contact: friend.number, platform: PLATFORM }
+      const content = bytesOf(10_000)
+      await user.account.send(user.device, formWith(fields, { name: 'data.bin', content }))
+      const message = await friend.waitForMessage(({ media }) => media?.file_name === 'data.bin')
+      expect(message.text).toBeUndefined()
+      expect(bytesOfMessage(message).equals(content)).toBe(true)
+    })
+
+    test('a reply is one on the phone', async () => {
+      const { user, friend } = pair()
+      const question = await friend.send({ to: user.phone.id, text: 'shall we?' })
+      const { id } = await user.inbox.next()
+      await user.account.send(user.device, { contact: friend.number, text: 'we shall', reply_id: id })
+      expect(await friend.waitForText('we shall')).toMatchObject({ reply_to: question.id })
+    })
   })
 
   test('to several, one of whom nobody knows: the others get it', async () => {

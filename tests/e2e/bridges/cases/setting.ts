@@ -1,4 +1,5 @@
 /** What each case begins with: somebody who has linked a phone of the test bridge's network and listens to what comes in. */
+import { afterAll, beforeAll } from 'bun:test'
 import type { Deployment } from '../../../support/attached-gateway.ts'
 import type { Account } from '../../../support/gateway-client.ts'
 import { InboxReader } from '../../../support/inbox-reader.ts'
@@ -34,6 +35,27 @@ export async function linkedUser(
   const device = await link(account, phone)
   const inbox = await InboxReader.open(account)
   return { account, phone, device, inbox, [Symbol.asyncDispose]: () => inbox[Symbol.asyncDispose]() }
+}
+
+export interface Pair {
+  user: LinkedUser
+  friend: TestnetPhone
+}
+
+/** A user and a friend for several cases, where no case minds what was said in the others: a new chat takes a homeserver long to make. */
+export function sharedPair(setting: SettingOf): () => Pair {
+  let pair: Pair | undefined
+
+  beforeAll(async () => {
+    pair = { user: await linkedUser(setting()), friend: await setting().testnet.newPhone() }
+  })
+
+  afterAll(async () => pair?.user[Symbol.asyncDispose]())
+
+  return () => {
+    if (!pair) throw new Error('there is no pair yet')
+    return pair
+  }
 }
 
 /** As a person does who scans the code. @returns the device id, once the gateway says that it is connected */
