@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe } from 'bun:test'
 import { attachedGateway, type HomeserverKind, hasHomeserver } from '../../support/attached-gateway.ts'
 import { testBridge } from '../../support/bridge-program.ts'
 import { Testnet } from '../../support/testnet.ts'
+import { deviceCases } from './cases/devices.ts'
 import { linkingCases } from './cases/linking.ts'
 import { loginFlowCases } from './cases/login-flows.ts'
 import { receivingCases } from './cases/receiving.ts'
@@ -32,6 +33,7 @@ export function bridgeSuite(kind: HomeserverKind): void {
     describe('sending', () => sendingCases(current))
     describe('receiving', () => receivingCases(current))
     describe('statuses', () => statusCases(current))
+    describe('devices', () => deviceCases(current))
     describe('restarts', () => restartCases(current, kind))
   })
 }
