@@ -60,7 +60,12 @@ export class Portal {
 
   /** The contact has read up to this event. */
   async read(eventId: string): Promise<void> {
-    await this.bridge.call('POST', `${this.path}/receipt/m.read/${encodeURIComponent(eventId)}`, {}, this.ghost)
+    await this.bridge.call(
+      'POST',
+      `${this.path}/receipt/m.read/${encodeURIComponent(eventId)}`,
+      {},
+      this.ghost,
+    )
   }
 
   private get path(): string {

@@ -7,7 +7,7 @@ import { type Account, GatewayClient } from './gateway-client.ts'
 import { type GatewayProcess, spawnGateway } from './gateway-process.ts'
 import { PortalBridge } from './portal-bridge.ts'
 import { freePort } from './program.ts'
-import { startSynapse, type Synapse, type SynapseOptions } from './synapse.ts'
+import { type Synapse, type SynapseOptions, startSynapse } from './synapse.ts'
 import { tempDir } from './temp-dir.ts'
 import { waitFor } from './wait-for.ts'
 

@@ -137,13 +137,19 @@ describe.skipIf(!hasSynapse).each(SOURCES)('by %s', source => {
       const { checks } = (await answer.json()) as { checks: Record<string, string> }
       return { status: answer.status, homeserver: checks.homeserver ?? '' }
     }
-    const down = await waitFor(async () => {
-      const found = await readiness()
-      return found.status === 503 && found
-    }, { what: 'a gateway that is not ready', deadlineMs: 90_000 })
+    const down = await waitFor(
+      async () => {
+        const found = await readiness()
+        return found.status === 503 && found
+      },
+      { what: 'a gateway that is not ready', deadlineMs: 90_000 },
+    )
     expect(down.homeserver).toContain("the homeserver can't be reached")
     await deployment.synapse.start()
-    await waitFor(async () => (await readiness()).status === 200, { what: 'a ready gateway', deadlineMs: 90_000 })
+    await waitFor(async () => (await readiness()).status === 200, {
+      what: 'a ready gateway',
+      deadlineMs: 90_000,
+    })
   })
 
   test('it stops within a second', async () => {
