@@ -28,6 +28,8 @@ export interface PortalDeployment extends AsyncDisposable {
   gateway(): GatewayProcess
   /** Starts the gateway again, on the same data and port, after it was stopped or killed. */
   startGateway(): Promise<void>
+  /** Restarts the homeserver with another as_token in our registration; the gateway's own by default. */
+  registerGateway(asToken?: string): Promise<void>
   /** A new account whose device is known. @returns it and its Matrix user id */
   account(): Promise<{ account: Account; userId: string }>
   /** A server admin's call of Synapse's admin API. @throws Error when it is refused */
@@ -80,6 +82,10 @@ export async function portalDeployment({
       async startGateway() {
         gateway = await spawn()
       },
+      async registerGateway(asToken) {
+        synapse.addRegistration('gateway', gatewayRegistration(url, serverName, asToken))
+        await synapse.restart()
+      },
       async account() {
         const account = await client.account()
         await waitFor(async () => (await account.devices()).some(device => device.state === 'connected'), {
@@ -108,11 +114,11 @@ export async function portalDeployment({
   }
 }
 
-function gatewayRegistration(url: string, serverName: string): string {
+function gatewayRegistration(url: string, serverName: string, asToken = AS_TOKEN): string {
   return JSON.stringify({
     id: 'meshgate',
     url,
-    as_token: AS_TOKEN,
+    as_token: asToken,
     hs_token: HS_TOKEN,
     sender_localpart: 'meshgate',
     rate_limited: false,
