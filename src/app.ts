@@ -104,7 +104,11 @@ export async function createApp(
     db,
     tokens: createAccessTokenStore({ repository: identityRepository, sealer, clock }),
     hasherFor,
-    onAccountChange: () => undefined,
+    onAccountChange: userId => {
+      // Of a change to every account the probe tells, within its interval.
+      if (userId === null) return
+      for (const platform of bridges.platforms) devices.noteBridgeState(platform, userId)
+    },
     clock,
     logger,
   })

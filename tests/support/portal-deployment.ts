@@ -17,6 +17,7 @@ export const SOURCES: readonly Source[] = ['appservice', 'sync']
 
 const CLIENT_ID = 'admin'
 const CLIENT_SECRET = 'a secret of the tests'
+export const SECRET_KEY = 'a secret key of the tests'
 const AS_TOKEN = 'the_as_token_of_the_gateway'
 const HS_TOKEN = 'the_hs_token_of_the_gateway'
 
@@ -58,7 +59,7 @@ export async function portalDeployment({
       PORT: String(port),
       CLIENT_ID,
       CLIENT_SECRET,
-      SECRET_KEY: 'a secret key of the tests',
+      SECRET_KEY,
       MATRIX_HOMESERVER_URL: synapse.url,
       MATRIX_SERVER_NAME: serverName,
       ...(source === 'appservice'

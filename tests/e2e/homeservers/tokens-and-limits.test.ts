@@ -1,7 +1,8 @@
 /** Access tokens that a real Synapse revokes, and its rate limits. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { createHmacHasher, deriveKey } from '../../../src/lib/sealing.ts'
 import { InboxReader } from '../../support/inbox-reader.ts'
-import { type PortalDeployment, portalDeployment } from '../../support/portal-deployment.ts'
+import { type PortalDeployment, portalDeployment, SECRET_KEY } from '../../support/portal-deployment.ts'
 import { hasSynapse } from '../../support/synapse.ts'
 import { waitFor } from '../../support/wait-for.ts'
 
@@ -43,7 +44,10 @@ describe.skipIf(!hasSynapse)('accounts with access tokens of their own', () => {
     expect(await devicesOf(userId)).toEqual([device ?? ''])
     expect(deployment.gateway().output()).toContain('an access token was replaced')
 
-    const [sent] = await account.send(deployment.bridge.deviceId, { contact: '237102', text: 'with the new one' })
+    const [sent] = await account.send(deployment.bridge.deviceId, {
+      contact: '237102',
+      text: 'with the new one',
+    })
     await account.waitForStatus(sent?.id ?? '', ['sent', 'delivered', 'read'])
   })
 
@@ -65,9 +69,28 @@ describe.skipIf(!hasSynapse)('accounts with access tokens of their own', () => {
     )
     expect(told).toContain(`the Matrix access token of ${userId} doesn't work`)
     expect(told).toContain('M_FORBIDDEN')
+    const stateOfDevice = async () => (await account.devices())[0]
+    const device = await waitFor(
+      async () => {
+        const found = await stateOfDevice()
+        return found?.state === 'error' && found
+      },
+      { what: 'the device to be in error' },
+    )
+    expect(device.reason).toContain('M_FORBIDDEN')
     // The others go on, and so does the gateway.
     expect((await fetch(`${deployment.gateway().url}/ready`)).status).toBe(200)
     expect(deployment.gateway().output()).not.toContain('syt_')
+
+    const localpart = userId.slice(1).replace(/:.*/, '')
+    const password = createHmacHasher(deriveKey(SECRET_KEY, 'matrix-passwords'))(localpart)
+    await deployment.admin('PUT', user, { password, logout_devices: false })
+    expect((await reader.next()).message).toBe('meanwhile')
+    await waitFor(async () => (await stateOfDevice())?.state === 'connected', {
+      what: 'the device to be connected again',
+      deadlineMs: 20_000,
+    })
+    expect(await homeserverState()).toBe('ok')
   })
 
   test('messages that the homeserver limits wait, and go out in order', async () => {
@@ -106,7 +129,10 @@ describe.skipIf(!hasSynapse)('as an application service', () => {
     expect((await account.message(sent?.id ?? '')).status).toMatch(/queued|sending/)
 
     await deployment.registerGateway()
-    await waitFor(async () => (await readiness()).status === 200, { what: 'a ready gateway', deadlineMs: 60_000 })
+    await waitFor(async () => (await readiness()).status === 200, {
+      what: 'a ready gateway',
+      deadlineMs: 60_000,
+    })
     await waitFor(async () => (await account.message(sent?.id ?? '')).status !== 'queued', {
       what: 'the message to go out',
       deadlineMs: 90_000,

@@ -102,7 +102,9 @@ describe('what is asked', () => {
   test('at once first, then as a long poll; as the user, not online, and only for what matters', async () => {
     answers = [{ next_batch: 's2' }]
     await start()
-    expect(syncs().map(({ token, query }) => [token, query.get('timeout'), query.get('set_presence')])).toEqual([
+    expect(
+      syncs().map(({ token, query }) => [token, query.get('timeout'), query.get('set_presence')]),
+    ).toEqual([
       [`token of ${USER}`, '0', 'offline'],
       [`token of ${USER}`, '30000', 'offline'],
     ])
@@ -150,7 +152,9 @@ describe('what is handed on', () => {
   })
 
   test('what a limited timeline leaves out, in order and once', async () => {
-    answers = [withTimeline('s2', { events: [message('$5'), message('$6')], limited: true, prev_batch: 'p5' })]
+    answers = [
+      withTimeline('s2', { events: [message('$5'), message('$6')], limited: true, prev_batch: 'p5' }),
+    ]
     pages = [
       { chunk: [message('$5'), message('$4'), message('$3')], end: 'p3' },
       { chunk: [message('$2')], end: 'p2' },
