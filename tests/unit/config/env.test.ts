@@ -84,16 +84,23 @@ test('bridges are named in BRIDGES, whatever the spaces and case', () => {
     BRIDGE_WA_SECRET: 'one',
     BRIDGE_WA_COMMAND: `./mautrix-whatsapp --name 'my bridge'`,
     BRIDGE_SIGNAL_URL: 'http://signal:29328',
-    BRIDGE_SIGNAL_SECRET: 'two',
+    BRIDGE_SIGNAL_BOT: '@signalbot:example.com',
   })
   expect(bridges).toEqual([
     {
       platform: 'wa',
       url: 'http://wa:29318',
       secret: 'one',
+      bot: undefined,
       command: ['./mautrix-whatsapp', '--name', 'my bridge'],
     },
-    { platform: 'signal', url: 'http://signal:29328', secret: 'two', command: null },
+    {
+      platform: 'signal',
+      url: 'http://signal:29328',
+      secret: '',
+      bot: '@signalbot:example.com',
+      command: null,
+    },
   ])
 })
 

@@ -1,4 +1,4 @@
-/** What a bridge's program can be asked without running it: its example configuration (`-e`), which may also come as a file, and its version. */
+/** Where a bridge's example configuration comes from: the bridge program itself (`-e`), or a file. */
 import { accessSync, constants, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
@@ -53,21 +53,6 @@ async function run(command: string[], cwd: string): Promise<string> {
 
 function lastLine(text: string): string {
   return text.trim().split('\n').at(-1)?.trim().slice(0, 300) ?? ''
-}
-
-/** @returns what it says of itself, such as `mautrix-whatsapp v0.12.5`; null when it can't be run */
-export async function programVersion(command: readonly string[]): Promise<string | null> {
-  try {
-    const child = Bun.spawn([...command, '--version'], {
-      stdio: ['ignore', 'pipe', 'ignore'],
-      timeout: TIMEOUT_MS,
-      killSignal: 'SIGKILL',
-    })
-    const said = await new Response(child.stdout).text()
-    return (await child.exited) === 0 ? said.split('\n')[0]?.trim().slice(0, 100) || null : null
-  } catch {
-    return null
-  }
 }
 
 /** @param path list of folders as in PATH. @returns the program's file, null when no folder has it */
