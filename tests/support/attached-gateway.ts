@@ -2,9 +2,8 @@
  * A whole deployment, of processes of their own: a homeserver, the gateway, and real bridges, attached by `meshgate bridge add` as users do it.
  * `await using deployment = await attachedGateway('synapse', { wa: { program } })`.
  */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { identityNamespace } from '../../src/modules/identities/identities.ts'
 import { type BridgeOptions, BridgeProgram } from './bridge-program.ts'
 import { GatewayClient } from './gateway-client.ts'
 import { type GatewayProcess, spawnGateway } from './gateway-process.ts'
@@ -48,8 +47,13 @@ const CLIENT_ID = 'admin'
 const CLIENT_SECRET = 'a secret of the tests'
 const AS_TOKEN = 'as_token_of_the_tests'
 const HS_TOKEN = 'hs_token_of_the_tests'
-/** Where the gateway's program is when it isn't compiled. */
-const SOURCE = [process.execPath, join(import.meta.dir, '..', '..', 'src', 'main.ts')]
+const ROOT = join(import.meta.dir, '..', '..')
+const BINARY = join(ROOT, 'dist', 'meshgate')
+/** In continuous integration the binary that was built before the tests; elsewhere the source, as what lies in dist may be old. */
+const MESHGATE =
+  process.env.CI === 'true' && existsSync(BINARY)
+    ? [BINARY]
+    : [process.execPath, join(ROOT, 'src', 'main.ts')]
 
 export interface DeploymentOptions {
   /** Settings of the gateway beside those that every test has. */
@@ -89,7 +93,7 @@ export async function attachedGateway(
     }
     if (synapse) {
       if (kind === 'synapse')
-        synapse.addRegistration('meshgate', gatewayRegistration(url, synapse.serverName))
+        synapse.addRegistration('meshgate', meshgate(directory, settings, ['registration']))
       await synapse.restart()
     }
     const gateway = stack.use(createGateway(directory, settings))
@@ -118,7 +122,7 @@ function createGateway(directory: string, env: Record<string, string>): GatewayC
   let running: GatewayProcess | undefined
   return {
     async start() {
-      running = await spawnGateway({ directory, env, deadlineMs: 30_000 })
+      running = await spawnGateway({ command: MESHGATE, directory, env, deadlineMs: 30_000 })
     },
     stop: async () => (await running?.stop()) ?? 0,
     kill: async () => running?.kill(),
@@ -141,12 +145,17 @@ function addBridge(
   if (!supervised) bridge.writeExample(example)
   const source = supervised ? ['--command', program] : ['--example', example]
   const further = Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`])
-  const command = ['bridge', 'add', platform, '--url', bridge.url, ...source, ...further]
-  const { success, stdout, stderr } = Bun.spawnSync([...SOURCE, ...command], {
+  meshgate(directory, env, ['bridge', 'add', platform, '--url', bridge.url, ...source, ...further])
+}
+
+/** Runs a command of the gateway's program that ends by itself. @returns what it printed */
+function meshgate(directory: string, env: Record<string, string>, args: string[]): string {
+  const { success, stdout, stderr } = Bun.spawnSync([...MESHGATE, ...args], {
     cwd: directory,
     env: { PATH: '/usr/bin:/bin', HOME: directory, ...env },
   })
-  if (!success) throw new Error(`meshgate ${command.join(' ')}: ${stdout}${stderr}`)
+  if (!success) throw new Error(`meshgate ${args.join(' ')}: ${stdout}${stderr}`)
+  return stdout.toString()
 }
 
 function homeserverSettings(kind: HomeserverKind, synapse: Synapse): Record<string, string> {
@@ -157,19 +166,4 @@ function homeserverSettings(kind: HomeserverKind, synapse: Synapse): Record<stri
       ? { MATRIX_AS_TOKEN: AS_TOKEN, MATRIX_HS_TOKEN: HS_TOKEN }
       : { MATRIX_REGISTRATION_SHARED_SECRET: synapse.registrationSharedSecret }),
   }
-}
-
-/** What lets the gateway speak for all its users at an external homeserver. */
-function gatewayRegistration(url: string, serverName: string): string {
-  return JSON.stringify({
-    id: 'meshgate',
-    url,
-    as_token: AS_TOKEN,
-    hs_token: HS_TOKEN,
-    sender_localpart: 'meshgate',
-    rate_limited: false,
-    namespaces: { users: [{ regex: identityNamespace(serverName), exclusive: true }] },
-    receive_ephemeral: true,
-    'de.sorunome.msc2409.push_ephemeral': true,
-  })
 }
