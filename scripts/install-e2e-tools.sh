@@ -61,7 +61,8 @@ install_bridges() {
   sh scripts/install-go.sh
   command -v gcc >/dev/null 2>&1 || fail 'The bridges need a C compiler, for SQLite (Debian: gcc libc6-dev)'
   PATH=$PWD/.tools/go/bin:$PATH
-  # Whatever the machine has there would be an unpinned toolchain.
+  # No other toolchain, and no other Go's library.
+  unset GOROOT
   export PATH GOTOOLCHAIN=local
   sh scripts/build-test-bridge.sh
   install_whatsapp
