@@ -43,8 +43,8 @@ ifeq ($(CI),true)
 endif
 	@$(BUN) scripts/test.ts $(TESTS)
 
-e2e: deps e2e-tools ## run the tests with real bridges, on each kind of homeserver
-	@$(BUN) scripts/test.ts tests/e2e/bridges
+e2e: deps e2e-tools ## run the tests with real bridges and homeservers
+	@$(BUN) scripts/test.ts tests/e2e/bridges tests/e2e/homeservers
 
 e2e-tools: ## install what they need besides: Synapse and the bridges, into .tools
 	@sh scripts/install-e2e-tools.sh
