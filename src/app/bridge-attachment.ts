@@ -3,8 +3,7 @@
  * noticed within a second, registered with the embedded homeserver and put to use, without a restart.
  */
 import { join } from 'node:path'
-import type { BridgeConfig } from '../bridges/bridge.ts'
-import type { BridgeSet } from '../bridges/bridges.ts'
+import type { BridgeConfig, BridgeSet } from '../bridges/bridges.ts'
 import type { BridgeProcesses } from '../bridges/processes.ts'
 import type { Config, Secrets } from '../config/index.ts'
 import { StartError } from '../domain/errors.ts'
@@ -22,7 +21,7 @@ export interface BridgeAttachmentOptions {
   homeserver: Homeserver | undefined
   sandbox: Sandbox | undefined
   /** Bridges of the settings, which win over the attached ones. */
-  settings: Pick<Config, 'bridges' | 'data' | 'matrix'>
+  settings: Pick<Config, 'bridges' | 'data'>
   secrets: Pick<Secrets, 'bridges'>
   clock: Clock
   logger: Logger
@@ -74,11 +73,10 @@ export function createBridgeAttachment(options: BridgeAttachmentOptions): Bridge
   }
 
   /** Where the settings name the platform too, they say where its bridge is and what opens it. */
-  function configOf({ platform, url, secret, botLocalpart }: AttachedBridge): BridgeConfig {
+  function configOf({ platform, url, secret }: AttachedBridge): BridgeConfig {
     return {
       platform,
       baseUrl: named(platform)?.url ?? url,
-      bot: named(platform)?.bot ?? `@${botLocalpart}:${settings.matrix.serverName}`,
       sharedSecret: secrets.bridges.get(platform) ?? secret ?? '',
     }
   }

@@ -1,11 +1,13 @@
 /** The command line: which commands there are, and how each ends. */
 import { Command, CommanderError } from 'commander'
 import manifest from '../../package.json' with { type: 'json' }
-import { addBridgeCommand } from './bridge.ts'
+import { addBridgeCommand } from './bridge/index.ts'
 import { addCredentialsCommand } from './credentials.ts'
+import { addDoctorCommand } from './doctor.ts'
 import { describeFailure } from './failures.ts'
 import { healthcheck } from './healthcheck.ts'
 import { addMigrateCommand } from './migrate.ts'
+import { addRegistrationCommand } from './registration.ts'
 import { setup } from './setup.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -53,6 +55,8 @@ function createProgram(terminal: Terminal): Command {
   addMigrateCommand(program, terminal)
   addCredentialsCommand(program, terminal)
   addBridgeCommand(program, terminal)
+  addRegistrationCommand(program, terminal)
+  addDoctorCommand(program, terminal)
   program
     .command('healthcheck')
     .description('ask the gateway running here whether it is well (exit code 0) or not (1)')

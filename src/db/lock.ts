@@ -1,5 +1,6 @@
 /** One process at a time: two on one folder would each send and settle what the other holds, and lose messages. */
 import { Database } from 'bun:sqlite'
+import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { messageOf, StartError } from '../domain/errors.ts'
 import { prepareDataDir } from './data-dir.ts'
@@ -56,6 +57,17 @@ export function lockDataDir(dir: string): DataLock {
   }
   const held = holder
   return { release: () => held.close() }
+}
+
+/** Whether a gateway (or a command that needs to be alone) works on the folder now. */
+export function isDataDirInUse(dir: string): boolean {
+  if (!existsSync(join(dir, LOCK_FILE))) return false
+  try {
+    lockDataDir(dir).release()
+    return false
+  } catch {
+    return true
+  }
 }
 
 function isBusy(error: unknown): boolean {

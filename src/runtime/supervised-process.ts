@@ -156,10 +156,21 @@ export function readProcessRecord(dir: string): ProcessRecord | null {
 
 /** Of the lines that mautrix bridges print (`<time> WRN …`), so that LOG_LEVEL means the same for them. */
 function levelOf(line: string): 'debug' | 'info' | 'warn' | 'error' {
-  const level = /^\S+ (TRC|DBG|WRN|ERR|FTL|PNC) /.exec(line)?.[1]
-  if (level === undefined) return 'info'
-  if (level === 'TRC' || level === 'DBG') return 'debug'
-  return level === 'WRN' ? 'warn' : 'error'
+  const [, level, text = ''] = /^\S+ (TRC|DBG|INF|WRN|ERR|FTL|PNC) (.*)/.exec(line) ?? []
+  switch (level) {
+    case undefined:
+      return 'info'
+    case 'INF':
+      // A line for each request that we make, every few seconds.
+      return text.startsWith('Access ') ? 'debug' : 'info'
+    case 'WRN':
+      return 'warn'
+    case 'TRC':
+    case 'DBG':
+      return 'debug'
+    default:
+      return 'error'
+  }
 }
 
 function kill(pid: number, signal: NodeJS.Signals): void {

@@ -146,6 +146,16 @@ describe('a program that the gateway runs', () => {
     await waitFor(() => gateway.output().includes('[net] serving for whoever has the secret'))
   })
 
+  test('is found well by bridge check, and by the doctor', async () => {
+    const { exitCode, out } = await meshgate('bridge', 'check', 'net')
+    expect({ exitCode, out }).toMatchObject({ exitCode: 0 })
+    expect(out).toContain('the homeserver knows the net bridge and reaches it')
+    expect(out).toContain('takes our secret; Net, login by qr')
+    expect((await meshgate('doctor')).out).toContain('takes our secret; Net, login by qr')
+    const [, row = ''] = (await meshgate('bridge', 'list')).out.split('\n')
+    expect(row).toMatch(/^net +http:\S+ +provisioning API +running +none +process \d+ /)
+  })
+
   test('is started again when it crashes', async () => {
     const before = await waitFor(pidOf)
     await fetch(`http://127.0.0.1:${bridgePort}/crash`, { method: 'POST' }).catch(() => undefined)

@@ -3,7 +3,7 @@ import type { DeviceView } from '../../src/modules/devices/types.ts'
 import type { AcceptedMessage, MessageView } from '../../src/modules/messages/types.ts'
 import type { WebhookView } from '../../src/modules/webhooks/types.ts'
 import { type Answer, basic, bearer, type JsonClient, jsonClient } from './json-client.ts'
-import { watchSocket } from './socket-watcher.ts'
+import { type SocketWatcher, watchSocket } from './socket-watcher.ts'
 import { waitFor } from './wait-for.ts'
 
 /** How a gateway is reached, and its first credential. */
@@ -96,6 +96,12 @@ export class Account {
     })
     if (answer.status !== 201) throw new Error(`no link was started: ${answer.body.error}`)
     return answer.body.qr_code_url
+  }
+
+  /** Opens the WebSocket that shows the newest link. @param format of its frames */
+  watchLink(format = 'raw'): SocketWatcher {
+    const url = `${this.address.url.replace('http', 'ws')}/api/v1/devices/qr-code`
+    return watchSocket(`${url}?format=${format}&token=${encodeURIComponent(this.token)}`)
   }
 
   /** Links a phone of the sandbox, as a person does who scans the code. @returns once the gateway says that it is connected */

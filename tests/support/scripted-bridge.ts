@@ -12,6 +12,8 @@ export type Outcome = { next: Json } | { status: number; errcode: string; error:
 export class ScriptedBridge implements Disposable {
   /** Of `POST /login/start/{flow}`. */
   first: Json = {}
+  /** Instead of it. */
+  startRefusal: { status: number; errcode: string; error: string } | null = null
   /** By step id, with what was given; a step that isn't here waits for ever. */
   readonly outcomes = new Map<string, (given: Record<string, string>) => Outcome | Promise<Outcome>>()
   flows = [{ id: 'qr', name: 'QR', description: '' }]
@@ -45,7 +47,7 @@ export class ScriptedBridge implements Disposable {
     if (!step || step[3] !== this.standing?.type || step[2] !== this.standing?.step_id) {
       if (step) return this.refuseStep()
       this.calls.push({ path, given })
-      if (path.startsWith('/login/start/')) return this.stand(this.first)
+      if (path.startsWith('/login/start/')) return this.start()
       return refusal(404, 'M_UNRECOGNIZED', 'Unrecognized endpoint')
     }
     this.calls.push({ path, given })
@@ -55,6 +57,12 @@ export class ScriptedBridge implements Disposable {
     if ('next' in result) return this.stand(result.next)
     if (!result.stands) this.standing = null
     return refusal(result.status, result.errcode, result.error)
+  }
+
+  private start(): Response {
+    if (!this.startRefusal) return this.stand(this.first)
+    const { status, errcode, error } = this.startRefusal
+    return refusal(status, errcode, error)
   }
 
   private stand(step: Json): Response {

@@ -28,6 +28,8 @@ export interface AttachedBridges {
   /** By platform. @throws Error when SECRET_KEY is another than the one they were attached under */
   list(): Promise<AttachedBridge[]>
   find(platform: string): Promise<AttachedBridge | null>
+  /** How many devices of the platform are in each state. */
+  deviceStates(platform: string): Promise<ReadonlyMap<string, number>>
   insert(bridge: AttachedBridge): Promise<void>
   replace(bridge: AttachedBridge): Promise<void>
   /** The platform's devices are logged out for `reason`. */
@@ -69,6 +71,7 @@ export function createAttachedBridges({
       const row = await repository.find(platform)
       return row && open(row)
     },
+    deviceStates: repository.deviceStates,
     insert: bridge => repository.insert(seal(bridge)),
     replace: bridge => repository.replace(seal(bridge)),
     remove: repository.remove,

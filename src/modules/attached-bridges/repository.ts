@@ -1,5 +1,5 @@
 /** SQL of the bridges table. */
-import { and, asc, eq, inArray, ne } from 'drizzle-orm'
+import { and, asc, count, eq, inArray, ne } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { type BridgeRow, bridges, devices, resolvedRecipients } from '../../db/schema/index.ts'
 
@@ -10,6 +10,8 @@ export interface AttachedBridgeRepository {
   /** A platform's first bridge, or one that takes the place of the sandbox's: rooms that another one made are forgotten. */
   insert(row: BridgeRow): Promise<void>
   replace(row: BridgeRow): Promise<void>
+  /** How many devices of the platform are in each state. */
+  deviceStates(platform: string): Promise<ReadonlyMap<string, number>>
   /** Removes the row; the platform's devices are logged out for `reason`, and where their chats were is forgotten. */
   remove(platform: string, reason: string, now: number): Promise<void>
 }
@@ -37,6 +39,17 @@ export function createAttachedBridgeRepository({ orm, committer }: Db): Attached
       committer.write(() => {
         orm.update(bridges).set(row).where(eq(bridges.platform, row.platform)).run()
       }),
+
+    deviceStates: async platform =>
+      new Map(
+        orm
+          .select({ state: devices.state, count: count() })
+          .from(devices)
+          .where(eq(devices.platform, platform))
+          .groupBy(devices.state)
+          .all()
+          .map(row => [row.state, row.count]),
+      ),
 
     remove: (platform, reason, now) =>
       committer.write(() => {

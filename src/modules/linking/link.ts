@@ -105,6 +105,22 @@ export class Link {
     this.cancelAtBridge()
   }
 
+  /** Ends the link because the bridge couldn't go on, or not even start. */
+  fail(error: unknown): void {
+    if (this.endedAt !== null) return
+    const message = messageOf(error)
+    const code = endOf(error)
+    // A bridge may repeat what was typed.
+    const reason = this.hasTyped ? 'not logged, as something was typed in' : message
+    this.options.logger.info(
+      { platform: this.platform, link: this.id, code, reason },
+      'a link ended without success',
+    )
+    this.failure = error
+    this.show({ type: 'error', code, message })
+    this.cancelAtBridge()
+  }
+
   view(): LinkView {
     const { platform, options, latest, createdAt, id } = this
     if (latest === null) throw new Error('a link is seen before its first step')
@@ -184,21 +200,6 @@ export class Link {
     return this.latest?.type === 'input' || this.latest?.type === 'cookies'
       ? `the link ${this.id} is still busy with the answer before`
       : `the link ${this.id} asks for nothing now`
-  }
-
-  private fail(error: unknown): void {
-    if (this.endedAt !== null) return
-    const message = messageOf(error)
-    const code = endOf(error)
-    // A bridge may repeat what was typed.
-    const reason = this.hasTyped ? 'not logged, as something was typed in' : message
-    this.options.logger.info(
-      { platform: this.platform, link: this.id, code, reason },
-      'a link ended without success',
-    )
-    this.failure = error
-    this.show({ type: 'error', code, message })
-    this.cancelAtBridge()
   }
 
   private show(event: LinkEvent): void {

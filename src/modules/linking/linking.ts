@@ -34,6 +34,11 @@ export function createLinking({ bridges, devices, clock, logger }: LinkingOption
     links = links.filter(link => link.endedAt === null || clock.now() - link.endedAt < REMEMBERED_MS)
   }
 
+  function remember(link: Link): void {
+    forgetOld()
+    links.push(link)
+  }
+
   function find(identityId: string, linkId: string): Link {
     forgetOld()
     const link = links.find(candidate => candidate.id === linkId && candidate.identityId === identityId)
@@ -83,9 +88,6 @@ export function createLinking({ bridges, devices, clock, logger }: LinkingOption
     const { id: identityId, matrixUserId: userId } = identity
     const flow = chooseFlow(await bridge.flows(userId), wantedFlow)
     const replaced = deviceId === undefined ? undefined : await loginToReplace(identity, bridge, deviceId)
-    const first = await bridge.startLogin(userId, flow, replaced)
-    forgetOld()
-    supersede(identityId, platform)
     const link = new Link({
       identityId,
       userId,
@@ -97,9 +99,23 @@ export function createLinking({ bridges, devices, clock, logger }: LinkingOption
       clock,
       logger,
     })
-    links.push(link)
+    const first = await bridge.startLogin(userId, flow, replaced).catch(error => {
+      link.fail(error)
+      remember(link)
+      throw error
+    })
+    supersede(identityId, platform)
+    remember(link)
     await link.begin(first)
     return link
+  }
+
+  /** The newest that goes on, else the newest: a login that couldn't be started hides no other. */
+  function newest(identityId: string, platform: string | undefined): Link | undefined {
+    const own = links.filter(
+      link => link.identityId === identityId && (platform === undefined || link.platform === platform),
+    )
+    return own.findLast(({ endedAt }) => endedAt === null) ?? own.at(-1)
   }
 
   return {
@@ -126,10 +142,7 @@ export function createLinking({ bridges, devices, clock, logger }: LinkingOption
 
     follow(identityId, platform, listener) {
       forgetOld()
-      const link = links.findLast(
-        candidate =>
-          candidate.identityId === identityId && (platform === undefined || candidate.platform === platform),
-      )
+      const link = newest(identityId, platform)
       if (!link) {
         throw new GatewayError(
           'not_found',

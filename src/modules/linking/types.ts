@@ -107,7 +107,7 @@ export interface Linking {
   cancel(identityId: string, linkId: string): void
   /**
    * Follows the identity's newest link (of `platform`, if given). `latest` is to be shown at once, `listener` gets what comes after. A link that
-   * ended in the last two minutes can still be followed: `latest` is then its end.
+   * ended in the last two minutes, or that the bridge couldn't even start, can still be followed: `latest` is then its end.
    * @throws GatewayError not_found when there is none: POST /api/v1/devices first
    */
   follow(

@@ -54,5 +54,12 @@ function whatsappCases(kind: HomeserverKind): void {
     expect(answer.status).toBe(503)
     expect(answer.body).toMatchObject({ code: 'bridge_unavailable' })
     expect(answer.body.error).toContain("can't reach its network")
+    await using socket = account.watchLink()
+    const { code, reason } = await socket.closed
+    expect(performance.now() - startedAt).toBeLessThan(NOTICE_MS)
+    expect({ code, reason }).toMatchObject({
+      code: 4500,
+      reason: expect.stringContaining("can't reach its network"),
+    })
   })
 }

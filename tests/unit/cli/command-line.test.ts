@@ -1,7 +1,8 @@
 /** The command line: what each command answers, its exit code, and that an expected failure is one line without a stack. */
 
 import { describe, expect, test } from 'bun:test'
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { parse } from 'yaml'
 import manifest from '../../../package.json' with { type: 'json' }
 import { runCommandLine } from '../../../src/cli/run.ts'
 import { type TempDir, tempDir } from '../../support/temp-dir.ts'
@@ -40,7 +41,16 @@ describe('the program', () => {
     using folder = tempDir()
     const { exitCode, out } = await meshgate(folder, ['--help'])
     expect(exitCode).toBe(0)
-    for (const name of ['serve', 'setup', 'migrate', 'credentials', 'healthcheck']) {
+    for (const name of [
+      'serve',
+      'setup',
+      'migrate',
+      'credentials',
+      'bridge',
+      'doctor',
+      'registration',
+      'healthcheck',
+    ]) {
       expect(out.some(line => line.trimStart().startsWith(`${name} `))).toBe(true)
     }
   })
@@ -236,5 +246,155 @@ describe('healthcheck', () => {
     expect(err).toHaveLength(1)
     expect(err[0]).toStartWith("meshgate: http://127.0.0.1:1/health doesn't answer")
     expect(existsSync(folder.file('data'))).toBe(false)
+  })
+})
+
+describe('bridge add', () => {
+  const add = (folder: TempDir, args: string[], environment = SETTINGS) =>
+    meshgate(folder, ['bridge', 'add', ...args], { ...environment, PORT: '8080' } as typeof SETTINGS)
+
+  test.each([
+    [['WhatsApp'], '--url: expected the address of the bridge'],
+    [['Net', '--url', 'http://127.0.0.1:1'], 'platform: "Net" isn\'t a platform name'],
+    [['net'], '--url: expected the address of the bridge'],
+    [['wa', '--url', 'localhost:29318'], '--url: "localhost:29318": expected an http:// or https:// address'],
+    [['wa', '--homeserver-url', 'here'], '--homeserver-url: "here": expected'],
+    [['wa', '--url', 'http://whatsapp:29318'], "--homeserver-url: the bridge isn't on this machine"],
+    [['wa', '--set', 'network'], '--set: "network": expected key=value'],
+    [['wa', '--set', 'network.x=['], '--set: network.x: expected a YAML value'],
+    [['wa', '--command', "'"], "--command: the quote ' isn't closed"],
+    [['wa', '--command', '/nowhere/bridge'], '--command: /nowhere/bridge gave no example configuration'],
+    [['wa', '--command', 'false'], '--command: false gave no example configuration (`-e`): it ended with 1'],
+    [['wa', '--example', 'none.yaml'], "none.yaml can't be read"],
+  ])('%p is refused in one line, and nothing is left behind', async (args, message) => {
+    using folder = tempDir()
+    const { exitCode, err } = await add(folder, args)
+    expect({ exitCode, lines: err.length }).toEqual({ exitCode: 1, lines: 1 })
+    expect(err[0]).toContain(message)
+    expect(existsSync(folder.file('data/bridges'))).toBe(false)
+  })
+
+  test('with an external homeserver the lines to add are printed', async () => {
+    using folder = tempDir()
+    const synapse = {
+      ...SETTINGS,
+      MATRIX_HOMESERVER_URL: 'http://synapse:8008',
+      MATRIX_AS_TOKEN: 'as',
+      MATRIX_HS_TOKEN: 'hs',
+    }
+    const { exitCode, out } = await add(folder, ['telegram'], synapse)
+    expect(exitCode).toBe(0)
+    const registration = folder.file('data/bridges/telegram/registration.yaml')
+    expect(out.slice(out.findIndex(line => line.includes('app_service_config_files')))[1]?.trim()).toBe(
+      `- ${registration}`,
+    )
+    expect(out.join('\n')).toContain(
+      'Set network.api_id and network.api_hash (from https://my.telegram.org/apps)',
+    )
+    expect(readFileSync(folder.file('data/bridges/telegram/config.yaml'), 'utf8')).toContain(
+      'address: http://synapse:8008',
+    )
+  })
+
+  test('files that are there aren’t overwritten', async () => {
+    using folder = tempDir()
+    mkdirSync(folder.file('mine'))
+    writeFileSync(folder.file('mine/config.yaml'), 'mine: true\n')
+    const { exitCode, err } = await add(folder, ['wa', '--dir', 'mine'])
+    expect(exitCode).toBe(1)
+    expect(err[0]).toContain('mine/config.yaml exists; --force writes it anew')
+    expect(readFileSync(folder.file('mine/config.yaml'), 'utf8')).toBe('mine: true\n')
+    expect((await meshgate(folder, ['bridge', 'list'])).out).toHaveLength(1)
+  })
+
+  test('removing leaves what isn’t ours', async () => {
+    using folder = tempDir()
+    expect((await add(folder, ['wa', '--dir', 'mine'])).exitCode).toBe(0)
+    writeFileSync(folder.file('mine/notes.txt'), '')
+    const { out } = await meshgate(folder, ['bridge', 'remove', 'wa'])
+    expect(out).toEqual(['took the wa bridge away'])
+    expect(readdirSync(folder.file('mine'))).toEqual(['notes.txt'])
+  })
+})
+
+describe('registration', () => {
+  const EXTERNAL = { ...SETTINGS, MATRIX_SERVER_NAME: 'example.org', PUBLIC_URL: 'https://gw.example.org' }
+
+  test('of the settings', async () => {
+    using folder = tempDir()
+    const settings = { ...EXTERNAL, MATRIX_AS_TOKEN: 'as', MATRIX_HS_TOKEN: 'hs' }
+    const { exitCode, out } = await meshgate(folder, ['registration'], settings)
+    expect(exitCode).toBe(0)
+    expect(parse(out.join('\n'))).toEqual({
+      id: 'meshgate',
+      url: 'https://gw.example.org',
+      as_token: 'as',
+      hs_token: 'hs',
+      sender_localpart: 'meshgate',
+      rate_limited: false,
+      namespaces: { users: [{ regex: '@mg[a-z0-9]{10}:example\\.org', exclusive: true }] },
+      'de.sorunome.msc2409.push_ephemeral': true,
+      receive_ephemeral: true,
+    })
+  })
+
+  test('--generate makes the settings too', async () => {
+    using folder = tempDir()
+    const command = ['registration', '--generate', '--url', 'http://meshgate:8080/']
+    const { out } = await meshgate(folder, command, EXTERNAL)
+    const { url, as_token, hs_token } = parse(out.join('\n'))
+    expect(url).toBe('http://meshgate:8080')
+    expect(out).toContain(`# MATRIX_AS_TOKEN=${as_token}`)
+    expect(out).toContain(`# MATRIX_HS_TOKEN=${hs_token}`)
+    expect(as_token).not.toBe(hs_token)
+  })
+
+  test.each([
+    [[], 'MATRIX_AS_TOKEN: is missing; --generate makes tokens'],
+    [['--generate', '--url', 'here'], '--url: "here": expected'],
+  ])('%p is refused', async (args, message) => {
+    using folder = tempDir()
+    const { exitCode, err } = await meshgate(folder, ['registration', ...args], EXTERNAL)
+    expect(exitCode).toBe(1)
+    expect(err[0]).toContain(message)
+  })
+})
+
+describe('doctor', () => {
+  test('before the first start: what there is to say, and nothing is made', async () => {
+    using folder = tempDir()
+    const { exitCode, out } = await meshgate(folder, ['doctor'])
+    expect(exitCode).toBe(0)
+    expect(out[0]).toBe(`ok       settings             development, ${folder.file('data')}`)
+    expect(out.at(-1)).toBe('well enough: 1 warning')
+    expect(existsSync(folder.file('data'))).toBe(false)
+  })
+
+  test('as JSON, with a failure', async () => {
+    using folder = tempDir()
+    const { exitCode, out } = await meshgate(folder, ['doctor', '--json'], {
+      ...SETTINGS,
+      SECRET_KEY: 'short',
+    })
+    expect(exitCode).toBe(1)
+    expect(JSON.parse(out.join('\n'))).toEqual([
+      {
+        subject: 'settings',
+        state: 'failure',
+        detail: 'SECRET_KEY: expected at least 16 characters',
+        advice: expect.stringContaining('.env'),
+      },
+    ])
+  })
+
+  test('another SECRET_KEY than the bridges were attached under', async () => {
+    using folder = tempDir()
+    await meshgate(folder, ['bridge', 'add', 'wa'], { ...SETTINGS, PORT: '8080' } as typeof SETTINGS)
+    const other = { ...SETTINGS, SECRET_KEY: 'another sixteen characters' }
+    const { exitCode, out } = await meshgate(folder, ['doctor'], other)
+    expect(exitCode).toBe(1)
+    expect(out.find(line => line.startsWith('FAILURE'))).toContain(
+      "SECRET_KEY           doesn't open what is in the database",
+    )
   })
 })

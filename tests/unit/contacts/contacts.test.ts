@@ -16,14 +16,7 @@ let asked: number
 let fetchBook: () => Promise<BridgeContact[]>
 let contacts: Contacts
 
-const ANN: BridgeContact = {
-  id: '1',
-  matrixUserId: '@whatsapp_1:s',
-  name: 'Ann',
-  phone: '1',
-  identifiers: [],
-  roomId: null,
-}
+const ANN: BridgeContact = { matrixUserId: '@whatsapp_1:s', name: 'Ann', phone: '1', roomId: null }
 
 beforeEach(() => {
   db = tempDb()

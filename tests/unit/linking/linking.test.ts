@@ -331,6 +331,26 @@ describe('the end', () => {
     expect(view(second.id).state).toBe('waiting_for_input')
   })
 
+  test('one that the bridge cannot start is told to who follows, unless another goes on', async () => {
+    bridge.startRefusal = { status: 500, errcode: 'M_UNKNOWN', error: 'Internal error starting login' }
+    const refusal = {
+      code: 'bridge_unavailable',
+      message: expect.stringContaining("can't reach its network"),
+    }
+    await expect(start()).rejects.toMatchObject(refusal)
+    expect(linking.follow(IDENTITY.id, 'wa', () => undefined).latest).toMatchObject({
+      type: 'error',
+      code: 'failed',
+      message: refusal.message,
+    })
+    bridge.startRefusal = null
+    bridge.first = asks('code', CODE)
+    const { id } = await start()
+    bridge.startRefusal = { status: 500, errcode: 'M_UNKNOWN', error: 'Internal error starting login' }
+    await expect(start()).rejects.toMatchObject(refusal)
+    expect(linking.follow(IDENTITY.id, 'wa', () => undefined).linkId).toBe(id)
+  })
+
   test('a login that is complete but not listed', async () => {
     bridge.first = complete('unheard-of')
     await expect(start()).rejects.toMatchObject({

@@ -3,7 +3,7 @@ import { expect, test } from 'bun:test'
 import type { LinkView } from '../../../../src/modules/linking/types.ts'
 import type { Account } from '../../../support/gateway-client.ts'
 import type { Answer } from '../../../support/json-client.ts'
-import { type SocketWatcher, watchSocket } from '../../../support/socket-watcher.ts'
+import type { SocketWatcher } from '../../../support/socket-watcher.ts'
 import { waitFor } from '../../../support/wait-for.ts'
 import { PLATFORM, type SettingOf } from './setting.ts'
 
@@ -35,7 +35,7 @@ export function loginFlowCases(setting: SettingOf): void {
     const account = await deployment.client.account()
     const phone = await testnet.newPhone({ password: 'correct horse' })
     await begin(account, 'phone')
-    await using socket = socketOf(account)
+    await using socket = account.watchLink('json')
     expect(await frame(socket, 0)).toMatchObject({ type: 'input', fields: [{ id: 'phone_number' }] })
     socket.send({ type: 'input', fields: { phone_number: phone.number } })
     expect(await frame(socket, 1)).toMatchObject({ type: 'input', fields: [{ id: 'code' }] })
@@ -126,6 +126,8 @@ export function loginFlowCases(setting: SettingOf): void {
       expect(performance.now() - startedAt).toBeLessThan(5_000)
       expect(refused.status).toBe(503)
       expect(refused.body).toMatchObject({ error: expect.stringContaining("can't reach its network") })
+      await using socket = account.watchLink()
+      expect(await socket.closed).toMatchObject({ code: 4500 })
     } finally {
       await testnet.change({ down: false })
     }
@@ -156,12 +158,6 @@ async function untilConnected(account: Account, link: LinkView, device: string):
     { what: 'the link to be connected', deadlineMs: 20_000 },
   )
   expect(await account.devices()).toMatchObject([{ device_id: device, state: 'connected' }])
-}
-
-/** Follows the newest link of the account, in JSON. */
-function socketOf({ address, token }: Account): SocketWatcher {
-  const url = `${address.url.replace('http', 'ws')}/api/v1/devices/qr-code`
-  return watchSocket(`${url}?format=json&token=${encodeURIComponent(token)}`)
 }
 
 async function frame(socket: SocketWatcher, index: number): Promise<unknown> {

@@ -1,0 +1,228 @@
+/** Puts the checks of `meshgate doctor` and `meshgate bridge check` together, from the settings and what is in the database. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { createBridgeProbe } from '../bridges/bridge-probe.ts'
+import { programVersion } from '../bridges/setup/program.ts'
+import type { Config, Secrets } from '../config/index.ts'
+import { isDataDirInUse } from '../db/lock.ts'
+import { migrationStatus } from '../db/migrate.ts'
+import { type Db, openDb } from '../db/open.ts'
+import type { AccountProvisioner } from '../domain/ports.ts'
+import { systemClock } from '../lib/clock.ts'
+import { reachableHost } from '../lib/hosts.ts'
+import { createHmacHasher, createSealer, deriveKey } from '../lib/sealing.ts'
+import { createAppserviceAccounts } from '../matrix/accounts/appservice-accounts.ts'
+import { createMasClient } from '../matrix/accounts/mas-client.ts'
+import { createSharedSecretAccounts } from '../matrix/accounts/shared-secret-accounts.ts'
+import { createHomeserverProbe } from '../matrix/homeserver-probe.ts'
+import {
+  type AttachedBridge,
+  type AttachedBridges,
+  createAttachedBridges,
+} from '../modules/attached-bridges/attached-bridges.ts'
+import { describeProcess, startCommandOf } from '../modules/attached-bridges/describe.ts'
+import { createAttachedBridgeRepository } from '../modules/attached-bridges/repository.ts'
+import { type BridgeToCheck, bridgeCheck } from '../modules/doctor/bridge.ts'
+import { databaseCheck, secretKeyCheck } from '../modules/doctor/database.ts'
+import { type Check, type Finding, runChecks } from '../modules/doctor/findings.ts'
+import {
+  accountsCheck,
+  appserviceCheck,
+  type HomeserverToCheck,
+  homeserverCheck,
+  TRIAL_LOCALPART,
+} from '../modules/doctor/homeserver.ts'
+import { clockCheck, diskCheck, permissionsCheck } from '../modules/doctor/machine.ts'
+import { publicUrlCheck } from '../modules/doctor/public-url.ts'
+import { createDoctorRepository } from '../modules/doctor/repository.ts'
+import { GATEWAY_APPSERVICE_ID } from './bridge-attachment.ts'
+
+/** A deployment as it is found. */
+interface Site {
+  config: Config
+  secrets: Secrets
+  /** Null while there is no database, or one that isn't as it should be. */
+  db: Db | null
+  attached: AttachedBridge[]
+  homeserver: HomeserverToCheck
+  /** Whether a gateway runs on this DATA_DIR. */
+  isRunning: boolean
+}
+
+/** Everything that a deployment needs, in the order in which one depends on the other. Changes nothing. */
+export async function* diagnose(config: Config, secrets: Secrets, envFile: string): AsyncGenerator<Finding> {
+  const { dir, databaseFile } = config.data
+  // Before the database is opened, which closes its files to others.
+  yield* runChecks([
+    permissionsCheck([envFile, dir, databaseFile]),
+    diskCheck(dir),
+    databaseCheck(databaseFile),
+  ])
+  yield* withSite(config, secrets, site => runChecks(siteChecks(site)))
+}
+
+/** One platform's bridge. @returns nothing when there is none of that name */
+export function diagnoseBridge(config: Config, secrets: Secrets, platform: string): AsyncGenerator<Finding> {
+  return withSite(config, secrets, site =>
+    runChecks(
+      bridgesOf(site)
+        .filter(bridge => bridge.platform === platform)
+        .map(bridgeCheck),
+    ),
+  )
+}
+
+async function* withSite(
+  config: Config,
+  secrets: Secrets,
+  look: (site: Site) => AsyncGenerator<Finding>,
+): AsyncGenerator<Finding> {
+  const isRunning = isDataDirInUse(config.data.dir)
+  const db = usableDatabase(config.data.databaseFile)
+  try {
+    yield* look({
+      config,
+      secrets,
+      db,
+      attached: await attachedIn(db, secrets),
+      homeserver: homeserverOf(config, isRunning),
+      isRunning,
+    })
+  } finally {
+    db?.close()
+  }
+}
+
+function siteChecks(site: Site): Check[] {
+  const { config, secrets, db, homeserver, isRunning } = site
+  const asToken = secrets.accounts?.kind === 'appservice' ? secrets.accounts.asToken : undefined
+  return [
+    ...(db ? [secretKeyCheck(attachedBridgesIn(db, secrets))] : []),
+    homeserverCheck(homeserver),
+    ...(asToken === undefined
+      ? []
+      : [appserviceCheck(homeserver, { appserviceId: GATEWAY_APPSERVICE_ID, asToken, isRunning })]),
+    accountsCheck(trialOf(config, secrets), wayOf(secrets)),
+    ...bridgesOf(site).map(bridgeCheck),
+    clockCheck(systemClock, () => clockEvidence(site)),
+    publicUrlCheck(config.http.publicUrl, isRunning, systemClock),
+  ]
+}
+
+/** Opened only when it is there and of this version: looking must not change it. */
+function usableDatabase(databaseFile: string): Db | null {
+  if (!existsSync(databaseFile)) return null
+  let db: Db | undefined
+  try {
+    db = openDb(databaseFile)
+    if (migrationStatus(db.connection).every(({ appliedAt }) => appliedAt !== null)) return db
+  } catch {
+    // The database's own check says what is wrong with it.
+  }
+  db?.close()
+  return null
+}
+
+function attachedBridgesIn(db: Db, { secretKey }: Secrets): AttachedBridges {
+  return createAttachedBridges({
+    repository: createAttachedBridgeRepository(db),
+    sealer: createSealer(secretKey),
+  })
+}
+
+async function attachedIn(db: Db | null, secrets: Secrets): Promise<AttachedBridge[]> {
+  // Under another SECRET_KEY they can't be read, which has a check of its own.
+  return db
+    ? attachedBridgesIn(db, secrets)
+        .list()
+        .catch(() => [])
+    : []
+}
+
+function homeserverOf({ http, matrix }: Config, isRunning: boolean): HomeserverToCheck {
+  const own = `${http.tls ? 'https' : 'http'}://${reachableHost(http.host)}:${http.port}`
+  const url = matrix.homeserverUrl ?? own
+  return {
+    url,
+    serverName: matrix.serverName,
+    isEmbedded: matrix.homeserverUrl === undefined,
+    isRunning,
+    probe: createHomeserverProbe(url),
+  }
+}
+
+/** Of the settings and of the database: those of the settings say where a bridge is that both have. */
+function bridgesOf({ config, secrets, db, attached, homeserver, isRunning }: Site): BridgeToCheck[] {
+  const platforms = new Set([...attached, ...config.bridges].map(({ platform }) => platform))
+  return [...platforms].sort().map(platform => {
+    const row = attached.find(bridge => bridge.platform === platform)
+    const named = config.bridges.find(bridge => bridge.platform === platform)
+    const url = named?.url ?? row?.url ?? ''
+    const dir = row?.dir ?? join(config.data.dir, 'bridges', platform)
+    const command = named?.command ?? row?.command ?? null
+    const isOurs = command !== null
+    return {
+      platform,
+      url,
+      secret: secrets.bridges.get(platform) ?? row?.secret ?? null,
+      attached: row ? { ...row, registrationFile: join(dir, 'registration.yaml') } : null,
+      startCommand: startCommandOf({ platform, dir }),
+      process: { isOurs, told: isOurs ? describeProcess(dir) : null },
+      version: async () => (command ? programVersion(command) : null),
+      isEmbedded: homeserver.isEmbedded,
+      userId: `@${GATEWAY_APPSERVICE_ID}:${config.matrix.serverName}`,
+      probe: createBridgeProbe(url),
+      homeserver: homeserver.isEmbedded && !isRunning ? null : homeserver.probe,
+      deviceStates: async () => (db ? createAttachedBridgeRepository(db).deviceStates(platform) : new Map()),
+    }
+  })
+}
+
+async function clockEvidence({ db, homeserver }: Site) {
+  const versions = homeserver.isEmbedded ? null : await homeserver.probe.versions()
+  return {
+    homeserverNow: versions !== null && 'date' in versions ? versions.date : null,
+    newestRow: db ? await createDoctorRepository(db).newestInstant() : null,
+  }
+}
+
+function wayOf({ accounts }: Secrets): string {
+  switch (accounts?.kind) {
+    case 'shared_secret':
+      return 'MATRIX_REGISTRATION_SHARED_SECRET'
+    case 'mas':
+      return 'the Matrix Authentication Service'
+    default:
+      return 'the application service'
+  }
+}
+
+/** Makes users as the gateway does, with an account that is there for this only; null: the embedded homeserver. */
+function trialOf({ matrix }: Config, { accounts, secretKey }: Secrets): (() => Promise<string>) | null {
+  const { serverName, homeserverUrl } = matrix
+  const common = { address: { baseUrl: homeserverUrl ?? '' }, serverName, clock: systemClock }
+  switch (accounts?.kind) {
+    case undefined:
+      return null
+    case 'appservice':
+      return () => makeTrialAccount(createAppserviceAccounts({ ...common, asToken: accounts.asToken }))
+    case 'shared_secret': {
+      const passwordOf = createHmacHasher(deriveKey(secretKey, 'matrix-passwords'))
+      const { sharedSecret } = accounts
+      return () => makeTrialAccount(createSharedSecretAccounts({ ...common, sharedSecret, passwordOf }))
+    }
+    case 'mas': {
+      const mas = createMasClient({ ...accounts, clock: systemClock })
+      // A session of the service can't be given back, so none is opened: that we are let in is what can be wrong.
+      return async () => {
+        const { status } = await mas.call('find a user', 'GET', `/users/by-username/${TRIAL_LOCALPART}`)
+        return `it lets us in: HTTP ${status}`
+      }
+    }
+  }
+}
+
+async function makeTrialAccount(provisioner: AccountProvisioner): Promise<string> {
+  const { userId } = await provisioner.createAccount(TRIAL_LOCALPART)
+  return `tried with ${userId}, which is there for this only`
+}

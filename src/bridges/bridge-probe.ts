@@ -1,0 +1,74 @@
+/** Looks at a bridge from outside, for whoever wants to know what is wrong with it: nothing is thrown. */
+import { z } from 'zod'
+import { connectionProblem } from '../lib/connection-problem.ts'
+
+export type WhoamiOutcome =
+  | { kind: 'accepted'; network: string; flows: string[]; bot: string | null }
+  /** The bridge has no provisioning API (or it is switched off): it can only be told things by its bot. */
+  | { kind: 'no_api' }
+  | { kind: 'refused'; detail: string }
+  | { kind: 'failed'; detail: string }
+
+export interface BridgeProbe {
+  /** Whether something answers there, and whether it is a mautrix bridge. */
+  reach(): Promise<{ isBridge: boolean } | { error: string }>
+  /** @param userId of our server; a bridge that doesn't know it notes that it exists */
+  whoami(secret: string, userId: string): Promise<WhoamiOutcome>
+}
+
+const TIMEOUT_MS = 10_000
+
+const whoamiAnswer = z.object({
+  network: z.object({ displayname: z.string().catch('') }).nullish(),
+  login_flows: z.array(z.object({ id: z.string() })).nullish(),
+  bridge_bot: z.string().nullish(),
+})
+const errorAnswer = z.object({ errcode: z.string().catch(''), error: z.string().catch('') })
+
+/** @param baseUrl without a trailing slash */
+export function createBridgeProbe(baseUrl: string): BridgeProbe {
+  const get = (path: string, headers: Record<string, string> = {}) =>
+    fetch(baseUrl + path, { headers, signal: AbortSignal.timeout(TIMEOUT_MS) })
+
+  return {
+    async reach() {
+      try {
+        const response = await get('/_matrix/mau/live')
+        await response.body?.cancel()
+        return { isBridge: response.ok }
+      } catch (error) {
+        return { error: connectionProblem(error) }
+      }
+    },
+
+    async whoami(secret, userId) {
+      try {
+        const path = `/_matrix/provision/v3/whoami?user_id=${encodeURIComponent(userId)}`
+        const response = await get(path, { authorization: `Bearer ${secret}` })
+        const body: unknown = await response.json().catch(() => null)
+        return response.ok ? accepted(body) : refused(response.status, body)
+      } catch (error) {
+        return { kind: 'failed', detail: connectionProblem(error) }
+      }
+    },
+  }
+}
+
+function accepted(body: unknown): WhoamiOutcome {
+  const parsed = whoamiAnswer.safeParse(body)
+  if (!parsed.success) return { kind: 'failed', detail: 'it answers something else than a bridge does' }
+  const { network, login_flows: flows, bridge_bot: bot } = parsed.data
+  return {
+    kind: 'accepted',
+    network: network?.displayname || 'its network',
+    flows: (flows ?? []).map(({ id }) => id),
+    bot: bot ?? null,
+  }
+}
+
+function refused(status: number, body: unknown): WhoamiOutcome {
+  const { errcode = '', error = '' } = errorAnswer.safeParse(body).data ?? {}
+  const detail = error || errcode || `HTTP ${status}`
+  if (status === 401 || status === 403) return { kind: 'refused', detail }
+  return status === 404 || status === 405 ? { kind: 'no_api' } : { kind: 'failed', detail }
+}

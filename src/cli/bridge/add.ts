@@ -1,0 +1,133 @@
+/** `meshgate bridge add`: attaches a bridge and says what to do next. */
+import { join, resolve } from 'node:path'
+import { type KnownNetwork, knownNetwork } from '../../bridges/setup/networks.ts'
+import { exampleFromFile, exampleFromProgram, findProgram } from '../../bridges/setup/program.ts'
+import { type Config, withAbsoluteProgram } from '../../config/index.ts'
+import { messageOf } from '../../domain/errors.ts'
+import { systemClock } from '../../lib/clock.ts'
+import { commandWords } from '../../lib/command-words.ts'
+import { addressesForBridge } from '../../modules/attached-bridges/addresses.ts'
+import { type Attached, attachBridge } from '../../modules/attached-bridges/attach.ts'
+import { startCommandOf } from '../../modules/attached-bridges/describe.ts'
+import { CommandError, type Terminal } from '../terminal.ts'
+import { withBridges } from './with-bridges.ts'
+
+export interface AddOptions {
+  url?: string
+  command?: string
+  example?: string
+  homeserverUrl?: string
+  gatewayUrl?: string
+  database?: string
+  dir?: string
+  set: string[]
+  force: boolean
+}
+
+export async function add(terminal: Terminal, platform: string, options: AddOptions): Promise<void> {
+  const network = knownNetwork(platform)
+  const url = httpUrl('--url', options.url ?? defaultUrl(network))
+  const command = options.command === undefined ? null : commandOf(options.command, terminal.directory)
+  await withBridges(terminal, async (bridges, { config }) => {
+    const dir =
+      options.dir === undefined
+        ? join(config.data.dir, 'bridges', platform)
+        : resolve(terminal.directory, options.dir)
+    const example = await exampleOf(terminal, options, command, network)
+    const attached = await attachBridge(
+      {
+        platform,
+        url,
+        example: example.text,
+        command,
+        addresses: addressesForBridge(config, url, {
+          homeserverUrl: optionalUrl('--homeserver-url', options.homeserverUrl),
+          gatewayUrl: optionalUrl('--gateway-url', options.gatewayUrl),
+        }),
+        serverName: config.matrix.serverName,
+        database: options.database,
+        dir,
+        extra: Object.fromEntries(options.set.map(keyAndValue)),
+        force: options.force,
+      },
+      { bridges, clock: systemClock },
+    )
+    tell(terminal, attached, config, example.program)
+  })
+}
+
+function defaultUrl(network: KnownNetwork | undefined): string {
+  if (network) return `http://127.0.0.1:${network.port}`
+  throw new CommandError('--url: expected the address of the bridge, such as http://127.0.0.1:29318')
+}
+
+/** The program, with a path that doesn't depend on where it is started from. */
+function commandOf(line: string, directory: string): string[] {
+  let words: string[]
+  try {
+    words = commandWords(line)
+  } catch (error) {
+    throw new CommandError(`--command: ${messageOf(error)}`)
+  }
+  if (words.length === 0) throw new CommandError('--command: expected a program')
+  return withAbsoluteProgram(words, directory)
+}
+
+/** From the file or program that was named, else from the network's own program where it is installed. */
+async function exampleOf(
+  terminal: Terminal,
+  options: AddOptions,
+  command: string[] | null,
+  network: KnownNetwork | undefined,
+): Promise<{ text: string | null; program: string | null }> {
+  const installed = network && findProgram(network.program, terminal.environment.PATH ?? '')
+  const program = command?.[0] ?? installed ?? null
+  if (options.example !== undefined)
+    return { text: exampleFromFile(resolve(terminal.directory, options.example)), program }
+  if (command) return { text: await exampleFromProgram(command), program }
+  if (installed) return { text: await exampleFromProgram([installed]), program }
+  return { text: null, program }
+}
+
+function tell(terminal: Terminal, attached: Attached, config: Config, program: string | null): void {
+  const { bridge, configFile, registrationFile, missing } = attached
+  const { platform } = bridge
+  terminal.print(`attached the ${platform} bridge at ${bridge.url}`)
+  terminal.print(`  configuration  ${configFile}`)
+  terminal.print(`  registration   ${registrationFile}`)
+  if (bridge.secret === null) {
+    terminal.print('  It has no provisioning API: it is driven by commands to its bot.')
+  }
+  let step = 1
+  const next = (text: string) => terminal.print(`${step++}. ${text}`)
+  terminal.print('Next:')
+  if (missing) {
+    next(
+      `Set ${missing.keys.join(' and ')} (from ${missing.from}): meshgate bridge add ${platform} --force … ${missing.keys.map(key => `--set ${key}=…`).join(' ')}`,
+    )
+  }
+  if (config.matrix.homeserverUrl !== undefined) {
+    next(`Add the registration to the homeserver, and restart it. For Synapse, in homeserver.yaml:`)
+    terminal.print('     app_service_config_files:')
+    terminal.print(`       - ${registrationFile}`)
+  }
+  if (bridge.command) next(`The gateway runs ${bridge.command.join(' ')} by itself, now or when it starts.`)
+  else next(`Start the bridge: ${startCommandOf(bridge, program ?? undefined)}`)
+  next(`See whether all is well: meshgate bridge check ${platform}`)
+  next(`Link an account: POST /api/v1/devices {"platform": "${platform}"}`)
+}
+
+function keyAndValue(text: string): [string, string] {
+  const at = text.indexOf('=')
+  if (at < 1) throw new CommandError(`--set: "${text}": expected key=value, such as network.api_id=12345`)
+  return [text.slice(0, at), text.slice(at + 1)]
+}
+
+function optionalUrl(option: string, text: string | undefined): string | undefined {
+  return text === undefined ? undefined : httpUrl(option, text)
+}
+
+function httpUrl(option: string, text: string): string {
+  if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return text.replace(/\/+$/, '')
+  throw new CommandError(`${option}: "${text}": expected an http:// or https:// address`)
+}

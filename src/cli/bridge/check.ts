@@ -1,0 +1,15 @@
+/** `meshgate bridge check`: whether a bridge can be used, and if not, what to do. */
+import { printFindings } from '../findings.ts'
+import { CommandError, loadConfig, type Terminal } from '../terminal.ts'
+
+/** @throws CommandError when something is wrong, after telling what */
+export async function check(terminal: Terminal, platform: string): Promise<void> {
+  const { config, secrets } = loadConfig(terminal)
+  // Loaded only here: the other commands start without what it takes to look at a deployment.
+  const { diagnoseBridge } = await import('../../app/doctor.ts')
+  const { total, failures } = await printFindings(terminal, diagnoseBridge(config, secrets, platform))
+  if (total === 0) {
+    throw new CommandError(`platform: there is no bridge for "${platform}"; meshgate bridge add attaches one`)
+  }
+  if (failures > 0) throw new CommandError(`the ${platform} bridge can't be used yet`)
+}

@@ -1,0 +1,51 @@
+/** `meshgate bridge add|list|check|remove`: the bridges to real networks. A running gateway takes up what changes here within two seconds. */
+import type { Command } from 'commander'
+import type { Terminal } from '../terminal.ts'
+import { type AddOptions, add } from './add.ts'
+import { check } from './check.ts'
+import { list } from './list.ts'
+import { remove } from './remove.ts'
+
+export function addBridgeCommand(program: Command, terminal: Terminal): void {
+  const bridge = program.command('bridge').description('bridges to real networks')
+  bridge
+    .command('add')
+    .description('attach a bridge: writes its configuration and registers it')
+    .argument('<platform>', 'its name in the API, such as wa, signal, telegram')
+    .option('--url <url>', 'how the homeserver and the gateway reach the bridge')
+    .option('--command <command>', 'the program, for the gateway to run')
+    .option('--example <file>', "the bridge's example configuration, where its program isn't on this machine")
+    .option('--homeserver-url <url>', 'how the bridge reaches the homeserver')
+    .option('--gateway-url <url>', 'how the bridge reaches this gateway')
+    .option('--database <uri>', "the bridge's database: postgres://… or a SQLite file")
+    .option('--dir <folder>', "for the bridge's files; by default bridges/<platform> in DATA_DIR")
+    .option(
+      '--set <key=value>',
+      'a further key of its configuration, such as network.api_id=12345; repeatable',
+      collect,
+      [],
+    )
+    .option('--force', 'write the configuration of an attached bridge anew; its tokens stay', false)
+    .action((platform: string, options: AddOptions) => add(terminal, platform, options))
+  bridge
+    .command('list')
+    .description('list the attached bridges')
+    .action(() => list(terminal))
+  bridge
+    .command('check')
+    .description('whether a bridge can be used, and if not, what to do')
+    .argument('<platform>')
+    .action((platform: string) => check(terminal, platform))
+  bridge
+    .command('remove')
+    .description('take a bridge away: unregisters it, and its devices are logged out')
+    .argument('<platform>')
+    .option('--keep-files', 'leave its configuration and its database where they are', false)
+    .action((platform: string, { keepFiles }: { keepFiles: boolean }) =>
+      remove(terminal, platform, keepFiles),
+    )
+}
+
+function collect(value: string, before: string[]): string[] {
+  return [...before, value]
+}

@@ -1,0 +1,64 @@
+/** `meshgate bridge list`: what is attached, and how each bridge is doing now. */
+import { createBridgeProbe, type WhoamiOutcome } from '../../bridges/bridge-probe.ts'
+import type { Config, Secrets } from '../../config/index.ts'
+import type { AttachedBridge } from '../../modules/attached-bridges/attached-bridges.ts'
+import { describeProcess } from '../../modules/attached-bridges/describe.ts'
+import { textTable } from '../table.ts'
+import type { Terminal } from '../terminal.ts'
+import { withBridges } from './with-bridges.ts'
+
+const HEADER = ['platform', 'url', 'driver', 'state', 'devices', 'process', 'files']
+
+export async function list(terminal: Terminal): Promise<void> {
+  await withBridges(terminal, async (bridges, { config, secrets }) => {
+    const attached = await bridges.list()
+    const rows = [
+      ...attached.map(bridge => ({
+        platform: bridge.platform,
+        url: config.bridges.find(({ platform }) => platform === bridge.platform)?.url ?? bridge.url,
+        secret: secrets.bridges.get(bridge.platform) ?? bridge.secret,
+        process: bridge.command ? describeProcess(bridge.dir) : '-',
+        files: bridge.dir,
+      })),
+      ...ofSettings(attached, config, secrets),
+    ]
+    const lines = await Promise.all(
+      rows.map(async ({ platform, url, secret, process, files }) => {
+        const { driver, state } = await lookAt(url, secret, `@meshgate:${config.matrix.serverName}`)
+        return [platform, url, driver, state, told(await bridges.deviceStates(platform)), process, files]
+      }),
+    )
+    for (const line of textTable(HEADER, lines)) terminal.print(line)
+  })
+}
+
+/** Bridges that only BRIDGES names. */
+function ofSettings(attached: readonly AttachedBridge[], config: Config, secrets: Secrets) {
+  return config.bridges
+    .filter(({ platform }) => !attached.some(bridge => bridge.platform === platform))
+    .map(({ platform, url }) => ({
+      platform,
+      url,
+      secret: secrets.bridges.get(platform) ?? null,
+      process: '-',
+      files: '- (BRIDGES)',
+    }))
+}
+
+function told(states: ReadonlyMap<string, number>): string {
+  return [...states].map(([state, count]) => `${count} ${state}`).join(', ') || 'none'
+}
+
+async function lookAt(url: string, secret: string | null, userId: string) {
+  const outcome: WhoamiOutcome = await createBridgeProbe(url).whoami(secret ?? '', userId)
+  switch (outcome.kind) {
+    case 'accepted':
+      return { driver: 'provisioning API', state: 'running' }
+    case 'no_api':
+      return { driver: 'bot commands', state: 'running' }
+    case 'refused':
+      return { driver: 'provisioning API', state: 'refuses our secret' }
+    case 'failed':
+      return { driver: secret === null ? 'bot commands' : 'provisioning API', state: 'unreachable' }
+  }
+}

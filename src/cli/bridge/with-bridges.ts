@@ -1,0 +1,33 @@
+/** The attached bridges, opened beside a gateway that may be running. */
+import type { Config, Secrets } from '../../config/index.ts'
+import { migrateUp } from '../../db/migrate.ts'
+import { openDb } from '../../db/open.ts'
+import { systemClock } from '../../lib/clock.ts'
+import { createSealer } from '../../lib/sealing.ts'
+import {
+  type AttachedBridges,
+  createAttachedBridges,
+} from '../../modules/attached-bridges/attached-bridges.ts'
+import { createAttachedBridgeRepository } from '../../modules/attached-bridges/repository.ts'
+import { namingDatabase } from '../failures.ts'
+import { loadConfig, type Terminal } from '../terminal.ts'
+
+export async function withBridges(
+  terminal: Terminal,
+  work: (bridges: AttachedBridges, settings: { config: Config; secrets: Secrets }) => Promise<void>,
+): Promise<void> {
+  const settings = loadConfig(terminal)
+  const { databaseFile } = settings.config.data
+  try {
+    const db = openDb(databaseFile)
+    try {
+      migrateUp(db.connection, systemClock.now())
+      const sealer = createSealer(settings.secrets.secretKey)
+      await work(createAttachedBridges({ repository: createAttachedBridgeRepository(db), sealer }), settings)
+    } finally {
+      db.close()
+    }
+  } catch (error) {
+    throw namingDatabase(error, databaseFile)
+  }
+}

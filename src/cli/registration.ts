@@ -1,0 +1,63 @@
+/** `meshgate registration`: the gateway's own registration as an application service of an external homeserver. */
+import type { Command } from 'commander'
+import { registrationYaml } from '../bridges/setup/registration.ts'
+import { type Env, parseEnvironment, readEnvSource } from '../config/index.ts'
+import { isLoopback, reachableHost } from '../lib/hosts.ts'
+import { randomToken } from '../lib/tokens.ts'
+import { identityNamespace } from '../modules/identities/identities.ts'
+import { CommandError, type Terminal } from './terminal.ts'
+
+const ID = 'meshgate'
+
+export function addRegistrationCommand(program: Command, terminal: Terminal): void {
+  program
+    .command('registration')
+    .description("print the gateway's registration, for an external homeserver")
+    .option('--url <url>', 'how the homeserver reaches the gateway')
+    .option('--generate', 'make new tokens, and print the settings with them', false)
+    .action((options: { url?: string; generate: boolean }) => registration(terminal, options))
+}
+
+/** The settings may be incomplete: what is missing is what is being made here. */
+function registration(terminal: Terminal, { url, generate }: { url?: string; generate: boolean }): void {
+  const env = parseEnvironment(readEnvSource(terminal.directory, terminal.environment))
+  const tokens = generate ? { asToken: randomToken('as_'), hsToken: randomToken('hs_') } : tokensOf(env)
+  const yaml = registrationYaml({
+    id: ID,
+    url: url === undefined ? ownUrl(env) : checkedUrl(url),
+    ...tokens,
+    senderLocalpart: ID,
+    namespaces: { users: [{ regex: identityNamespace(env.MATRIX_SERVER_NAME), exclusive: true }] },
+  })
+  terminal.print(yaml.trimEnd())
+  if (!generate) return
+  // As comments, so that the whole output can be the file.
+  terminal.print("# In the gateway's .env:")
+  terminal.print(`# MATRIX_HOMESERVER_URL=${env.MATRIX_HOMESERVER_URL ?? 'http://localhost:8008'}`)
+  terminal.print(`# MATRIX_SERVER_NAME=${env.MATRIX_SERVER_NAME}`)
+  terminal.print(`# MATRIX_AS_TOKEN=${tokens.asToken}`)
+  terminal.print(`# MATRIX_HS_TOKEN=${tokens.hsToken}`)
+}
+
+function tokensOf({ MATRIX_AS_TOKEN: asToken, MATRIX_HS_TOKEN: hsToken }: Env) {
+  if (asToken && hsToken) return { asToken, hsToken }
+  throw new CommandError(
+    `${asToken ? 'MATRIX_HS_TOKEN' : 'MATRIX_AS_TOKEN'}: is missing; --generate makes tokens and prints the settings with them`,
+  )
+}
+
+/** PUBLIC_URL, or on one machine with the homeserver the loopback address. */
+function ownUrl(env: Env): string {
+  if (env.PUBLIC_URL) return env.PUBLIC_URL
+  const homeserver = env.MATRIX_HOMESERVER_URL
+  const isHere = homeserver === undefined || isLoopback(new URL(homeserver).hostname)
+  if (isHere && env.PORT !== 0 && !env.TLS_CERT_FILE) return `http://${reachableHost(env.HOST)}:${env.PORT}`
+  throw new CommandError(
+    '--url: expected how the homeserver reaches the gateway, such as http://meshgate:8080',
+  )
+}
+
+function checkedUrl(url: string): string {
+  if (URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)) return url.replace(/\/+$/, '')
+  throw new CommandError(`--url: "${url}": expected an http:// or https:// address`)
+}

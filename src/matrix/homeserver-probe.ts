@@ -1,0 +1,147 @@
+/** Looks at a homeserver from outside, for whoever wants to know what is wrong with it: nothing is changed, and nothing is thrown. */
+import { z } from 'zod'
+import { connectionProblem } from '../lib/connection-problem.ts'
+import { isLoopback } from '../lib/hosts.ts'
+
+/** What came of asking the homeserver to call an application service. */
+export type PingOutcome =
+  | { kind: 'reached' }
+  /** The homeserver doesn't know the as_token. */
+  | { kind: 'unknown_token' }
+  /** It knows the token, as that of another id. */
+  | { kind: 'other_registration' }
+  /** The registration's url is null. */
+  | { kind: 'no_url' }
+  | { kind: 'unreachable'; detail: string }
+  /** Something answers at the url, and doesn't take the hs_token. */
+  | { kind: 'refused'; detail: string }
+  /** The homeserver is from before version 1.7 of the specification. */
+  | { kind: 'unsupported' }
+  /** The homeserver itself didn't answer as it should. */
+  | { kind: 'failed'; detail: string }
+
+export interface HomeserverProbe {
+  versions(): Promise<HomeserverVersions | { error: string }>
+  /** Its own name and version, such as `Synapse 1.163.2`; null when it doesn't tell. */
+  software(): Promise<string | null>
+  /** @returns the user that the token belongs to; null when it is of nobody */
+  whoami(token: string): Promise<{ userId: string } | { refusal: string } | { error: string }>
+  ping(appserviceId: string, asToken: string): Promise<PingOutcome>
+}
+
+export interface HomeserverVersions {
+  /** Newest version of the specification that it names, such as `v1.12`. */
+  newest: string
+  /** Its clock, to the second; null when it doesn't say. */
+  date: number | null
+}
+
+const TIMEOUT_MS = 10_000
+
+const versionsAnswer = z.object({ versions: z.array(z.string()) })
+const softwareAnswer = z.object({ server: z.object({ name: z.string(), version: z.string() }) })
+const whoamiAnswer = z.object({ user_id: z.string() })
+const errorAnswer = z.object({ errcode: z.string().catch(''), error: z.string().catch('') })
+
+/** @param baseUrl without a trailing slash */
+export function createHomeserverProbe(baseUrl: string): HomeserverProbe {
+  async function ask(method: 'GET' | 'POST', path: string, token?: string): Promise<Answer> {
+    const response = await fetch(baseUrl + path, {
+      method,
+      headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+      ...(method === 'POST' ? { body: '{}' } : {}),
+      // An embedded homeserver is asked on the loopback, which its certificate isn't for.
+      ...(isLoopbackUrl(baseUrl) ? { tls: { rejectUnauthorized: false } } : {}),
+    })
+    return { response, body: await response.json().catch(() => null) }
+  }
+
+  return {
+    async versions() {
+      try {
+        const { response, body } = await ask('GET', '/_matrix/client/versions')
+        const parsed = versionsAnswer.safeParse(body)
+        if (!parsed.success) return { error: `what answers there is no homeserver (HTTP ${response.status})` }
+        const date = Date.parse(response.headers.get('date') ?? '')
+        return {
+          newest: newestOf(parsed.data.versions),
+          date: Number.isNaN(date) ? null : date,
+        }
+      } catch (error) {
+        return { error: connectionProblem(error) }
+      }
+    },
+
+    async software() {
+      const { body } = await ask('GET', '/_matrix/federation/v1/version').catch(() => ({ body: null }))
+      const parsed = softwareAnswer.safeParse(body)
+      return parsed.success ? `${parsed.data.server.name} ${parsed.data.server.version}` : null
+    },
+
+    async whoami(token) {
+      try {
+        const { response, body } = await ask('GET', '/_matrix/client/v3/account/whoami', token)
+        const parsed = whoamiAnswer.safeParse(body)
+        return parsed.success ? { userId: parsed.data.user_id } : { refusal: saying({ response, body }).told }
+      } catch (error) {
+        return { error: connectionProblem(error) }
+      }
+    },
+
+    async ping(appserviceId, asToken) {
+      const path = `/_matrix/client/v1/appservice/${encodeURIComponent(appserviceId)}/ping`
+      try {
+        const answer = await ask('POST', path, asToken)
+        return answer.response.ok ? { kind: 'reached' } : pingFailure(answer)
+      } catch (error) {
+        return { kind: 'failed', detail: connectionProblem(error) }
+      }
+    },
+  }
+}
+
+interface Answer {
+  response: Response
+  body: unknown
+}
+
+function pingFailure(answer: Answer): PingOutcome {
+  const { errcode, told } = saying(answer)
+  switch (errcode) {
+    case 'M_UNKNOWN_TOKEN':
+    case 'M_MISSING_TOKEN':
+      return { kind: 'unknown_token' }
+    case 'M_FORBIDDEN':
+      return { kind: 'other_registration' }
+    case 'M_URL_NOT_SET':
+      return { kind: 'no_url' }
+    case 'M_BAD_STATUS':
+      return { kind: 'refused', detail: told }
+    case 'M_CONNECTION_FAILED':
+    case 'M_CONNECTION_TIMEOUT':
+      return { kind: 'unreachable', detail: told }
+    default: {
+      const isMissing = errcode === 'M_UNRECOGNIZED' || [404, 405].includes(answer.response.status)
+      return isMissing ? { kind: 'unsupported' } : { kind: 'failed', detail: told }
+    }
+  }
+}
+
+function saying({ response, body }: Answer): { errcode: string; told: string } {
+  const { errcode = '', error = '' } = errorAnswer.safeParse(body).data ?? {}
+  return { errcode, told: error || errcode || `HTTP ${response.status}` }
+}
+
+/** `v1.12` is newer than `v1.9`. */
+function newestOf(versions: readonly string[]): string {
+  const order = (version: string) => {
+    const [, major = '0', minor = '0'] = /^v(\d+)\.(\d+)/.exec(version) ?? []
+    return Number(major) * 10_000 + Number(minor)
+  }
+  return versions.toSorted((one, other) => order(other) - order(one))[0] ?? 'unknown'
+}
+
+function isLoopbackUrl(url: string): boolean {
+  return isLoopback(new URL(url).hostname)
+}

