@@ -21,6 +21,7 @@ import { createAttachedBridgeRepository } from './modules/attached-bridges/repos
 import { createChatRooms } from './modules/chats/chat-rooms.ts'
 import { createChatRepository } from './modules/chats/repository.ts'
 import { createContacts } from './modules/contacts/contacts.ts'
+import { createDirectory } from './modules/contacts/directory.ts'
 import { createContactRepository } from './modules/contacts/repository.ts'
 import { createCredentials } from './modules/credentials/credentials.ts'
 import { createDeviceProbe } from './modules/devices/device-probe.ts'
@@ -44,6 +45,7 @@ import { createOutbox } from './modules/messages/outbox.ts'
 import type { Pace } from './modules/messages/pace.ts'
 import { createRecipients } from './modules/messages/recipients.ts'
 import { createMessageRepository } from './modules/messages/repository.ts'
+import { createPlatforms } from './modules/platforms/platforms.ts'
 import { createTokens } from './modules/tokens/tokens.ts'
 import { createDispatcher } from './modules/webhooks/dispatcher.ts'
 import { createPayloads } from './modules/webhooks/payload.ts'
@@ -104,7 +106,11 @@ export async function createApp(
     db,
     tokens: createAccessTokenStore({ repository: identityRepository, sealer, clock }),
     hasherFor,
-    onAccountChange: () => undefined,
+    onAccountChange: userId => {
+      // Of a change to every account the probe tells, within its interval.
+      if (userId === null) return
+      for (const platform of bridges.platforms) devices.noteBridgeState(platform, userId)
+    },
     clock,
     logger,
   })
@@ -185,8 +191,10 @@ export async function createApp(
   })
   const deviceProbe = createDeviceProbe({ devices, repository: deviceRepository, bridges, clock, logger })
   const linking = createLinking({ bridges, devices, clock, logger })
+  const platforms = createPlatforms({ bridges, clock })
 
   const chats = createChatRepository(db)
+  const directory = createDirectory({ bridges, devices, chats, matrixUserOf })
   const inboxRepository = createInboxRepository(db)
   const inbox = createInbox({
     repository: inboxRepository,
@@ -267,7 +275,18 @@ export async function createApp(
     config,
     logger,
     version,
-    services: { credentials, tokens, devices, linking, messages, media, downloads: media, webhooks },
+    services: {
+      credentials,
+      tokens,
+      devices,
+      linking,
+      platforms,
+      directory,
+      messages,
+      media,
+      downloads: media,
+      webhooks,
+    },
     mounts: mountsOf(matrix.homeserver, sandbox, source, bridgeStatus),
     readiness: () => readinessOf(db, supervisor, source.state(), processes),
     clock,

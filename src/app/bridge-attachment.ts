@@ -3,7 +3,8 @@
  * noticed within a second, registered with the embedded homeserver and put to use, without a restart.
  */
 import { join } from 'node:path'
-import type { BridgeConfig, BridgeSet } from '../bridges/bridges.ts'
+import type { BridgeConfig } from '../bridges/bridge.ts'
+import type { BridgeSet } from '../bridges/bridges.ts'
 import type { BridgeProcesses } from '../bridges/processes.ts'
 import type { Config, Secrets } from '../config/index.ts'
 import { StartError } from '../domain/errors.ts'
@@ -21,7 +22,7 @@ export interface BridgeAttachmentOptions {
   homeserver: Homeserver | undefined
   sandbox: Sandbox | undefined
   /** Bridges of the settings, which win over the attached ones. */
-  settings: Pick<Config, 'bridges' | 'data'>
+  settings: Pick<Config, 'bridges' | 'data' | 'matrix'>
   secrets: Pick<Secrets, 'bridges'>
   clock: Clock
   logger: Logger
@@ -73,10 +74,11 @@ export function createBridgeAttachment(options: BridgeAttachmentOptions): Bridge
   }
 
   /** Where the settings name the platform too, they say where its bridge is and what opens it. */
-  function configOf({ platform, url, secret }: AttachedBridge): BridgeConfig {
+  function configOf({ platform, url, secret, botLocalpart }: AttachedBridge): BridgeConfig {
     return {
       platform,
       baseUrl: named(platform)?.url ?? url,
+      bot: named(platform)?.bot ?? `@${botLocalpart}:${settings.matrix.serverName}`,
       sharedSecret: secrets.bridges.get(platform) ?? secret ?? '',
     }
   }

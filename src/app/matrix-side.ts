@@ -1,5 +1,5 @@
 /** The Matrix side of the composition: the homeserver (our own or another), the sandbox, and the bridges. */
-import type { BridgeConfig } from '../bridges/bridges.ts'
+import type { BridgeConfig } from '../bridges/bridge.ts'
 import { STATUS_PATH, type StatusReceiver } from '../bridges/status-receiver.ts'
 import type { Config, Secrets } from '../config/index.ts'
 import type { Db } from '../db/open.ts'
@@ -151,9 +151,10 @@ export function bridgeConfigs(
   secrets: Secrets,
   sandbox: Sandbox | undefined,
 ): BridgeConfig[] {
-  const real = config.bridges.map(({ platform, url }) => ({
+  const real = config.bridges.map(({ platform, url, bot }) => ({
     platform,
     baseUrl: url,
+    bot,
     sharedSecret: secrets.bridges.get(platform) ?? '',
   }))
   const simulated = (sandbox?.bridges ?? []).map(bridge => ({

@@ -1,14 +1,8 @@
-/** The bridges there are, by platform: the provisioning API, and bot commands for what it lacks. */
+/** The bridges there are, by platform. */
 import { GatewayError } from '../domain/errors.ts'
-import type { Bridge, Bridges, MatrixSessions } from '../domain/ports.ts'
+import type { Bridges, MatrixSessions } from '../domain/ports.ts'
 import type { Clock } from '../lib/clock.ts'
-import { createBotCommands } from './bot-commands.ts'
-import { type BridgeAddress, createProvisioningClient } from './provisioning.ts'
-
-export interface BridgeConfig extends BridgeAddress {
-  platform: string
-  sharedSecret: string
-}
+import { type BridgeConfig, createBridge } from './bridge.ts'
 
 /** The set of bridges, which changes while the gateway runs: others are attached, some are taken away. */
 export interface BridgeSet extends Bridges {
@@ -68,40 +62,6 @@ export function createBridges(options: {
       const platforms = [...byPlatform.keys()].join(', ')
       const known = platforms ? `expected one of ${platforms}` : 'no bridge is configured'
       throw new GatewayError('bad_request', `platform: "${platform}" is unknown: ${known}`)
-    },
-  }
-}
-
-function createBridge(
-  { platform, sharedSecret, ...address }: BridgeConfig,
-  sessions: Pick<MatrixSessions, 'actingAs'>,
-  clock: Clock,
-): Bridge {
-  const client = createProvisioningClient(platform, address, sharedSecret)
-  const commands = createBotCommands(platform, clock)
-
-  async function command(userId: string, line: string): Promise<string> {
-    const { bridge_bot: bot, command_prefix: prefix } = await client.whoami(userId)
-    if (!bot) throw new GatewayError('bridge_error', `the ${platform} bridge doesn't say who its bot is`)
-    return commands.run(sessions.actingAs(userId), bot, prefix || null, line)
-  }
-
-  return {
-    ...client,
-    bot: async userId => (await client.whoami(userId)).bridge_bot ?? null,
-
-    async resolveGroupLink(userId, link) {
-      // "That invite link points at NAME (`JID`)"; bridges without the command answer that they don't know it.
-      const answer = await command(userId, `resolve-link ${link}`)
-      return /points at .*\(`([^`]+)`\)/s.exec(answer)?.[1] ?? null
-    },
-
-    async joinGroup(userId, link) {
-      // "Successfully joined group `JID`, the portal should be created momentarily"
-      const answer = await command(userId, `join ${link}`)
-      const channelId = /joined[^`]*`([^`]+)`/i.exec(answer)?.[1]
-      if (channelId) return channelId
-      throw new GatewayError('bridge_error', `the ${platform} bridge didn't join the group: ${answer}`)
     },
   }
 }

@@ -3,9 +3,10 @@
  * Bridges of different age differ: every field that we can do without is optional, and none is trusted.
  */
 import { z } from 'zod'
+import { phoneDigits } from '../domain/addresses.ts'
 import { GatewayError } from '../domain/errors.ts'
 import type { LoginField, LoginStep } from '../domain/login-steps.ts'
-import type { BridgeContact, BridgeLogin } from '../domain/ports.ts'
+import type { BridgeCapabilities, BridgeContact, BridgeLogin } from '../domain/ports.ts'
 
 const text = z.string().catch('').default('')
 const optionalText = z.string().nullish().catch(null)
@@ -23,6 +24,7 @@ const listOf = <T extends z.ZodType>(item: T) =>
     )
 
 export const whoamiAnswer = z.object({
+  network: z.object({ displayname: text }).catch({ displayname: '' }).default({ displayname: '' }),
   bridge_bot: optionalText,
   command_prefix: optionalText,
   login_flows: listOf(z.object({ id: z.string(), name: text, description: text })),
@@ -110,6 +112,22 @@ const contactAnswer = z.object({
   dm_room_mxid: optionalText,
 })
 export const contactsAnswer = z.object({ contacts: listOf(contactAnswer) })
+export const searchAnswer = z.object({ results: listOf(contactAnswer) })
+
+const may = z.boolean().nullish().catch(null)
+export const capabilitiesAnswer = z.object({
+  resolve_identifier: z
+    .object({
+      create_dm: may,
+      lookup_phone: may,
+      lookup_email: may,
+      lookup_username: may,
+      contact_list: may,
+      search: may,
+    })
+    .nullish()
+    .catch(null),
+})
 export { contactAnswer }
 
 /** @throws GatewayError bridge_error naming a kind of step that we can't take */
@@ -225,9 +243,28 @@ function stateReason({
 export function bridgeContact(contact: z.infer<typeof contactAnswer>): BridgeContact {
   const tel = contact.identifiers.find(identifier => identifier.startsWith('tel:'))
   return {
-    matrixUserId: contact.mxid ?? null,
+    id: contact.id,
+    matrixUserId: contact.mxid || null,
     name: contact.name || contact.id,
-    phone: tel ? tel.slice('tel:'.length).replace(/^\+/, '') : null,
+    phone: tel ? phoneDigits(tel.slice('tel:'.length)) : null,
+    identifiers: contact.identifiers,
     roomId: contact.dm_room_mxid || null,
+  }
+}
+
+/** bridgev2 tells it of networks, not of the logins in them. */
+export function bridgeCapabilities(answer: z.infer<typeof capabilitiesAnswer>): BridgeCapabilities {
+  const can = answer.resolve_identifier
+  const lookUps = [can?.lookup_phone, can?.lookup_email, can?.lookup_username]
+  const isKnown = lookUps.some(lookUp => lookUp != null)
+  return {
+    resolve: isKnown ? lookUps.includes(true) : null,
+    createChat: can?.create_dm ?? null,
+    lookUpPhone: can?.lookup_phone ?? null,
+    lookUpEmail: can?.lookup_email ?? null,
+    lookUpUsername: can?.lookup_username ?? null,
+    contactList: can?.contact_list ?? null,
+    search: can?.search ?? null,
+    groupLinks: null,
   }
 }

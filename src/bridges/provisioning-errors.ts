@@ -12,6 +12,9 @@ const TIMEOUT_CODE = /TIME(D_)?_?OUT/
 /** The login stands on another step, or on one of another type. */
 const BAD_STATE = 'M_BAD_STATE'
 
+/** bridgev2's words for a login_id that isn't one of the user's; as for a person that isn't there, the code is M_NOT_FOUND. */
+const LOGIN_GONE = 'Login not found'
+
 export function unreachable(platform: string, error: unknown, timeoutMs: number): GatewayError {
   const name = error instanceof Error ? error.name : ''
   if (name === 'TimeoutError') {
@@ -31,7 +34,7 @@ export function refusal(platform: string, status: number, json: unknown): Gatewa
   const { errcode, error } = saying(json)
   const said = error || errcode || `HTTP ${status}`
   if (errcode === 'M_UNRECOGNIZED' || status === 501) {
-    return new GatewayError('bridge_error', `the ${platform} bridge can't do this (${said})`)
+    return new GatewayError('not_supported', `the ${platform} bridge can't do this (${said})`)
   }
   if (status === 401 || errcode === 'M_UNKNOWN_TOKEN' || errcode === 'M_MISSING_TOKEN') {
     return new GatewayError(
@@ -67,6 +70,28 @@ export function refusalOfStart(platform: string, status: number, json: unknown):
   const said = saying(json).error || `HTTP ${status}`
   const message = `the ${platform} bridge can't start a login, most likely as it can't reach its network (${said})`
   return new GatewayError('bridge_unavailable', message)
+}
+
+/** As `refusal`, for calls about people: not_found means that there is no such person, and nothing else. */
+export function refusalAboutPeople(platform: string, status: number, json: unknown): GatewayError {
+  const { errcode, error } = saying(json)
+  if (status === 404 && error === LOGIN_GONE)
+    return new GatewayError('bridge_error', `the ${platform} bridge no longer has this login`)
+  if (errcode === 'M_INVALID_PARAM') return new GatewayError('bad_request', error || errcode)
+  return refusal(platform, status, json)
+}
+
+/** Whether a bridge refuses whoami, which every provisioning API has, because it has none or has it switched off. */
+export function isWithoutApi(status: number, json: unknown): boolean {
+  return status === 404 || status === 405 || (status === 403 && /disabled/i.test(saying(json).error))
+}
+
+/** As `refusal`, for whoami: a bridge that has none can only be spoken to by its bot. */
+export function refusalOfWhoami(platform: string, status: number, json: unknown): GatewayError {
+  if (!isWithoutApi(status, json)) return refusal(platform, status, json)
+  const name = `BRIDGE_${platform.toUpperCase()}`
+  const message = `the ${platform} bridge has no provisioning API: switch it on, or name the bridge's bot with ${name}_BOT`
+  return new GatewayError('bridge_error', message)
 }
 
 /** Whether the refusal says that a login is there, but on another step. */

@@ -5,18 +5,30 @@
 import { z } from 'zod'
 import { GatewayError } from '../domain/errors.ts'
 import type { AskingStep } from '../domain/login-steps.ts'
-import type { Bridge } from '../domain/ports.ts'
+import type { Bridge, BridgeCapabilities } from '../domain/ports.ts'
 import {
+  bridgeCapabilities,
   bridgeContact,
   bridgeLogin,
+  capabilitiesAnswer,
   contactAnswer,
   contactsAnswer,
   loginStep,
+  searchAnswer,
   stepAnswer,
   type Whoami,
   whoamiAnswer,
 } from './provisioning-answers.ts'
-import { isBadState, refusal, refusalOfInput, refusalOfStart, unreachable } from './provisioning-errors.ts'
+import {
+  isBadState,
+  isWithoutApi,
+  refusal,
+  refusalAboutPeople,
+  refusalOfInput,
+  refusalOfStart,
+  refusalOfWhoami,
+  unreachable,
+} from './provisioning-errors.ts'
 
 export interface BridgeAddress {
   /** Base URL of the bridge, without a trailing slash. */
@@ -29,6 +41,9 @@ export interface BridgeAddress {
 const TIMEOUT_MS = 20_000
 /** A step of a login may have to connect to the network first, for which bridges take up to 15 s, twice. */
 const LOGIN_TIMEOUT_MS = 45_000
+
+/** What bridges only do as commands to their bot. */
+type GroupLinks = 'resolveGroupLink' | 'joinGroup' | 'joinsAsLogin'
 
 interface Call {
   method: 'GET' | 'POST'
@@ -45,8 +60,11 @@ interface Call {
 }
 
 /** The part of the Bridge port that the provisioning API serves. */
-export type ProvisioningClient = Omit<Bridge, 'bot' | 'resolveGroupLink' | 'joinGroup'> & {
+export type ProvisioningClient = Omit<Bridge, 'driver' | 'describe' | 'forgetLogins' | GroupLinks> & {
   whoami(userId: string): Promise<Whoami>
+  capabilities(userId: string): Promise<BridgeCapabilities>
+  /** Whether the bridge has a provisioning API at all. @throws GatewayError bridge_unavailable, bridge_timeout */
+  isThere(userId: string): Promise<boolean>
 }
 
 /** @param sharedSecret the bridge's `provisioning.shared_secret` */
@@ -88,11 +106,22 @@ export function createProvisioningClient(
     )
   }
 
-  const whoami = (userId: string) => call(whoamiAnswer, { method: 'GET', path: '/whoami', userId })
+  const whoami = (userId: string) =>
+    call(whoamiAnswer, { method: 'GET', path: '/whoami', userId, refused: refusalOfWhoami })
 
   return {
     platform,
     whoami,
+    bot: async userId => (await whoami(userId)).bridge_bot || null,
+
+    async isThere(userId) {
+      const response = await request({ method: 'GET', path: '/whoami', userId })
+      return response.ok || !isWithoutApi(response.status, await response.json().catch(() => null))
+    },
+
+    capabilities: async userId =>
+      bridgeCapabilities(await call(capabilitiesAnswer, { method: 'GET', path: '/capabilities', userId })),
+
     flows: async userId => (await whoami(userId)).login_flows,
     logins: async userId => (await whoami(userId)).logins.map(bridgeLogin),
 
@@ -148,31 +177,34 @@ export function createProvisioningClient(
     },
 
     async contacts(userId, loginId) {
-      const answer = await call(contactsAnswer, {
-        method: 'GET',
-        path: '/contacts',
-        userId,
-        query: { login_id: loginId },
-      })
+      const answer = await call(contactsAnswer, about({ path: '/contacts', userId }, loginId))
       return answer.contacts.map(bridgeContact)
+    },
+
+    async search(userId, loginId, query) {
+      const asked = about({ path: '/search_users', userId }, loginId)
+      const answer = await call(searchAnswer, { ...asked, method: 'POST', body: { query } })
+      return answer.results.map(bridgeContact)
     },
 
     async resolveIdentifier(userId, loginId, identifier) {
       const path = `/resolve_identifier/${encodeURIComponent(identifier)}`
-      return bridgeContact(
-        await call(contactAnswer, { method: 'GET', path, userId, query: { login_id: loginId } }),
-      )
+      return bridgeContact(await call(contactAnswer, about({ path, userId }, loginId)))
     },
 
     async createDirectChat(userId, loginId, identifier) {
       const path = `/create_dm/${encodeURIComponent(identifier)}`
-      const contact = bridgeContact(
-        await call(contactAnswer, { method: 'POST', path, userId, query: { login_id: loginId } }),
-      )
+      const asked = about({ path, userId }, loginId)
+      const contact = bridgeContact(await call(contactAnswer, { ...asked, method: 'POST' }))
       if (contact.roomId) return { roomId: contact.roomId, contact }
       throw new GatewayError('bridge_error', `the ${platform} bridge made no chat with ${identifier}`)
     },
   }
+}
+
+/** A call about people whom a login can reach. */
+function about(asked: Pick<Call, 'path' | 'userId'>, loginId: string): Call {
+  return { ...asked, method: 'GET', query: { login_id: loginId }, refused: refusalAboutPeople }
 }
 
 function stepPath(processId: string, stepId: string): string {

@@ -31,7 +31,7 @@ export interface Config {
     homeserverUrl: string | undefined
     accounts: AccountsConfig
   }
-  bridges: { platform: string; url: string; command: string[] | null }[]
+  bridges: { platform: string; url: string; bot: string | undefined; command: string[] | null }[]
   /** Platforms played by the sandbox; empty: no sandbox. */
   sandbox: readonly SandboxPlatform[]
   send: {
@@ -69,9 +69,10 @@ export function configFrom(env: Env, workingDirectory: string): { config: Config
       sandboxMediaDir: join(dir, 'sandbox-media'),
     },
     matrix: { serverName: env.MATRIX_SERVER_NAME, homeserverUrl: env.MATRIX_HOMESERVER_URL, accounts },
-    bridges: env.bridges.map(({ platform, url, command }) => ({
+    bridges: env.bridges.map(({ platform, url, bot, command }) => ({
       platform,
       url,
+      bot,
       command: command && withAbsoluteProgram(command, workingDirectory),
     })),
     sandbox: sandboxPlatforms(env),

@@ -90,7 +90,10 @@ export interface BridgeEnv {
   /** The platform's name in the API, lowercase: `wa`, `signal`, … */
   platform: string
   url: string
+  /** Empty when the bridge has no provisioning API; then there is a bot. */
   secret: string
+  /** Matrix user id of the bridge's bot, if it is told. */
+  bot: string | undefined
   /** Program and arguments that the gateway is to run; null: somebody else runs the bridge. */
   command: string[] | null
 }
@@ -135,9 +138,16 @@ function bridgesOf(list: string, source: EnvSource): BridgeEnv[] {
     const url = httpUrl.safeParse(source[`${prefix}_URL`] ?? '')
     if (!url.success)
       throw new ConfigError(`${prefix}_URL: expected the http:// or https:// address of the bridge`)
-    const secret = source[`${prefix}_SECRET`]
-    if (!secret) throw new ConfigError(`${prefix}_SECRET: expected the bridge's provisioning.shared_secret`)
-    return { platform, url: url.data, secret, command: commandOf(prefix, source) }
+    const bot = source[`${prefix}_BOT`]
+    if (bot !== undefined && !/^@[^:\s]+:\S+$/.test(bot))
+      throw new ConfigError(`${prefix}_BOT: expected a Matrix user id, such as @whatsappbot:example.com`)
+    const secret = source[`${prefix}_SECRET`] ?? ''
+    if (secret === '' && bot === undefined) {
+      throw new ConfigError(
+        `${prefix}_SECRET: expected the bridge's provisioning.shared_secret, or ${prefix}_BOT for a bridge without a provisioning API`,
+      )
+    }
+    return { platform, url: url.data, secret, bot, command: commandOf(prefix, source) }
   })
 }
 

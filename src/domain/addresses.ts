@@ -5,14 +5,22 @@
  * anything that isn't written like a phone number is left as it is.
  */
 export function normaliseContact(text: string): string {
-  const trimmed = text.trim()
+  const trimmed = text.trim().replace(/^tel:/i, '')
   return /^\+?[\d\s().-]+$/.test(trimmed) && /\d/.test(trimmed) ? trimmed.replace(/[^\d+]/g, '') : trimmed
 }
 
-/** One key for each way of writing the same contact: `+237 123` and `237123` are one. */
+/**
+ * One key for each way of writing the same contact: `+237 123` and `237123` are one. Ids of networks keep their case: some networks tell people
+ * apart by it.
+ */
 export function contactKey(contact: string): string {
   const normalised = normaliseContact(contact)
-  return /^\+?\d+$/.test(normalised) ? normalised.replace('+', '') : normalised.toLowerCase()
+  return /^\+?\d+$/.test(normalised) ? normalised.replace('+', '') : normalised
+}
+
+/** Whether a group is written as an invite link: `https://…`, `tg://…`, or `t.me/…` without a scheme. */
+export function isGroupLink(group: string): boolean {
+  return /^[a-z][a-z0-9+.-]*:\/\//i.test(group) || /^[a-z0-9-]+(\.[a-z0-9-]+)+\/\S/i.test(group)
 }
 
 /** One key for each way of writing the same group: an invite link without query, fragment and trailing slash. */

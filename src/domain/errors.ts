@@ -16,6 +16,7 @@ export const ERROR_CODES = [
   'bridge_error',
   'bridge_unavailable',
   'bridge_timeout',
+  'not_supported',
   'homeserver_error',
   'homeserver_unavailable',
   'storage_full',

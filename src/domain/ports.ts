@@ -90,6 +90,8 @@ export interface MatrixSession {
   upload(path: string, fileName: string, mimeType: string): Promise<string>
   /** The bytes behind an mxc:// URI, as a stream. */
   download(mxcUri: string): Promise<Response>
+  /** Takes an event back. @param txnId as of `send` */
+  redact(roomId: string, eventId: string, txnId: string): Promise<void>
   join(roomId: string): Promise<void>
   createDirectRoom(invitee: string): Promise<string>
   state(roomId: string): Promise<RoomEvent[]>
@@ -122,22 +124,68 @@ export interface BridgeLogin {
 }
 
 export interface BridgeContact {
+  /** On the network. */
+  id: string
   matrixUserId: string | null
   name: string
+  /** Digits. */
   phone: string | null
+  /** URIs by which the person can be found as well, such as tel:+237… or telegram:name. */
+  identifiers: string[]
   roomId: string | null
+}
+
+export const BRIDGE_DRIVERS = ['provisioning', 'bot'] as const
+/** How we speak to a bridge: by its provisioning API, or, where it has none, by writing to its bot. */
+export type BridgeDriver = (typeof BRIDGE_DRIVERS)[number]
+
+/** What a network can do through its bridge. Null where the bridge doesn't say. */
+export interface BridgeCapabilities {
+  /** Whether it can be asked if an address exists there. */
+  resolve: boolean | null
+  createChat: boolean | null
+  lookUpPhone: boolean | null
+  lookUpEmail: boolean | null
+  lookUpUsername: boolean | null
+  contactList: boolean | null
+  search: boolean | null
+  groupLinks: boolean | null
+}
+
+export interface BridgeDescription {
+  /** Of the network, for people. */
+  name: string
+  bot: string | null
+  driver: BridgeDriver
+  flows: LoginFlow[]
+  capabilities: BridgeCapabilities
+}
+
+/** What a bridge says of a group that was joined by its link: one of the two. */
+export interface JoinedGroup {
+  /** The network's id of the group. */
+  channelId: string | null
+  name: string | null
+  /** The login had been in it before. */
+  already: boolean
 }
 
 /**
  * A bridge to one phone network. Calls act for one of our Matrix users. They throw GatewayError bridge_unavailable (not reachable),
- * bridge_timeout, bridge_error (it refused, with its reason) or not_found (no such person on the network).
+ * bridge_timeout, bridge_error (it refused, with its reason), not_supported (it or its network has no such thing) or not_found (no such
+ * person on the network).
  */
 export interface Bridge {
   readonly platform: string
   /** Matrix user id of the bridge's bot. */
   bot(userId: string): Promise<string | null>
+  driver(userId: string): Promise<BridgeDriver>
+  describe(userId: string): Promise<BridgeDescription>
   flows(userId: string): Promise<LoginFlow[]>
+  /** As they are now, or, where asking is dear, were a few seconds ago. */
   logins(userId: string): Promise<BridgeLogin[]>
+  /** Something about the user's logins has changed: what is remembered of them is out of date. */
+  forgetLogins(userId: string): void
   /** @param loginId re-logs in this login instead of making a new one */
   startLogin(userId: string, flow: string, loginId?: string): Promise<LoginStep>
   /**
@@ -154,7 +202,10 @@ export interface Bridge {
   isLoginAt(userId: string, step: AskingStep): Promise<boolean>
   cancelLogin(userId: string, processId: string): Promise<void>
   logout(userId: string, loginId: string): Promise<void>
+  /** The login's address book. */
   contacts(userId: string, loginId: string): Promise<BridgeContact[]>
+  /** People of the network by a part of their name. */
+  search(userId: string, loginId: string, query: string): Promise<BridgeContact[]>
   /** Who answers to this phone number or network id. */
   resolveIdentifier(userId: string, loginId: string, identifier: string): Promise<BridgeContact>
   /** The room of the chat with this person, made if there is none. */
@@ -165,8 +216,13 @@ export interface Bridge {
   ): Promise<{ roomId: string; contact: BridgeContact }>
   /** The network's id of the group that an invite link leads to, without joining; null when the bridge can't tell. */
   resolveGroupLink(userId: string, link: string): Promise<string | null>
-  /** Joins a group by its invite link. @returns the network's id of the group */
-  joinGroup(userId: string, link: string): Promise<string>
+  /**
+   * Joins a group by its invite link.
+   * @param loginId who joins, where `joinsAsLogin`; otherwise the bridge takes the first login by id
+   */
+  joinGroup(userId: string, loginId: string, link: string): Promise<JoinedGroup>
+  /** Whether the bridge can be told which login joins a group. */
+  joinsAsLogin(userId: string): Promise<boolean>
 }
 
 export interface Bridges {

@@ -18,6 +18,7 @@ const STATUS_OF: Record<ErrorCode, number> = {
   storage_full: 507,
   shutting_down: 503,
   bridge_timeout: 504,
+  not_supported: 501,
 }
 
 /** An expected failure that only HTTP knows: with headers of its own, or a status no use case speaks of. */

@@ -1,9 +1,11 @@
 /** What the HTTP routes call. Most of it is the modules' own contracts; the rest is stated here. */
+import type { Directory } from '../modules/contacts/types.ts'
 import type { Credentials } from '../modules/credentials/types.ts'
 import type { Devices } from '../modules/devices/types.ts'
 import type { Linking } from '../modules/linking/types.ts'
 import type { MediaStore } from '../modules/media/types.ts'
 import type { Messages } from '../modules/messages/types.ts'
+import type { Platforms } from '../modules/platforms/types.ts'
 import type { Tokens } from '../modules/tokens/types.ts'
 import type { Webhooks } from '../modules/webhooks/types.ts'
 
@@ -12,6 +14,8 @@ export interface HttpServices {
   tokens: Tokens
   devices: Devices & DeviceLookup
   linking: Linking
+  platforms: Platforms
+  directory: Directory
   messages: Messages
   media: Pick<MediaStore, 'stage' | 'discard'>
   /** Without it, signed media addresses answer 404. */

@@ -28,8 +28,8 @@ export interface AppserviceLink {
 
 const whoami = z.object({ user_id: z.string() })
 
-/** How often the homeserver is asked when all is well, in milliseconds: so a token that was revoked is noticed without any traffic. */
-const INTERVAL_MS = 60_000
+/** How often the homeserver is asked when all is well, in milliseconds: what goes wrong is noticed without any traffic. */
+const INTERVAL_MS = 15_000
 const RETRY = { baseMs: 500, capMs: 15_000 }
 
 export function createAppserviceLink(options: {

@@ -11,6 +11,7 @@ import {
   type Method,
 } from 'matrix-js-sdk/lib/http-api/index.js'
 import { TypedEventEmitter } from 'matrix-js-sdk/lib/models/typed-event-emitter.js'
+import { z } from 'zod'
 import { GatewayError, messageOf } from '../domain/errors.ts'
 
 /** Answers requests: the network's fetch, or the embedded homeserver in the same process. */
@@ -102,6 +103,8 @@ export function asGatewayError(error: unknown, what: string): GatewayError {
     if (status === 404) return new GatewayError('not_found', message)
     return new GatewayError('homeserver_error', message)
   }
+  if (error instanceof z.ZodError)
+    return new GatewayError('homeserver_error', `the homeserver's answer to ${what} isn't what it should be`)
   const cause = (error as ConnectionError | undefined)?.cause
   return new GatewayError(
     'homeserver_unavailable',

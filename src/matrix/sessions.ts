@@ -31,6 +31,11 @@ function createSession(calls: MatrixCalls, userId: string): MatrixSession {
         .event_id
     },
 
+    async redact(roomId, eventId, txnId) {
+      const path = `${roomPath(roomId)}/redact/${encodeURIComponent(eventId)}/${encodeURIComponent(txnId)}`
+      await calls.json(userId, 'take the message back', { method: 'PUT', path, body: {} })
+    },
+
     async upload(path, fileName, mimeType) {
       const response = await calls.raw(userId, 'upload the file', {
         method: 'POST',

@@ -2,11 +2,13 @@
 import { createHash } from 'node:crypto'
 import { GatewayError } from '../../src/domain/errors.ts'
 import type { HttpServices } from '../../src/http/services.ts'
+import type { ContactView } from '../../src/modules/contacts/types.ts'
 import type { DeviceView } from '../../src/modules/devices/types.ts'
 import { stateOf } from '../../src/modules/linking/link-events.ts'
 import type { LinkEvent, LinkRequest, LinkView } from '../../src/modules/linking/types.ts'
 import type { StagedFile } from '../../src/modules/media/types.ts'
 import type { SendRequest } from '../../src/modules/messages/types.ts'
+import type { PlatformView } from '../../src/modules/platforms/types.ts'
 import type { WebhookView } from '../../src/modules/webhooks/types.ts'
 
 export const DEVICE: DeviceView = {
@@ -18,6 +20,26 @@ export const DEVICE: DeviceView = {
   name: 'Ada',
   phone: '237123456789',
   linked_at: '2026-04-27T10:00:00Z',
+}
+
+export const ANN: ContactView = {
+  id: '4915112345678',
+  name: 'Ann',
+  phone: '4915112345678',
+  matrix_id: '@whatsapp_4915112345678:localhost',
+  room: null,
+  identifiers: ['tel:+4915112345678'],
+}
+
+export const PLATFORM: PlatformView = {
+  platform: 'wa',
+  name: 'WhatsApp',
+  state: 'available',
+  reason: null,
+  driver: 'provisioning',
+  bot: '@whatsappbot:localhost',
+  flows: [{ id: 'qr', name: 'QR', description: 'Scan it' }],
+  capabilities: null,
 }
 
 /** A link that a test drives. */
@@ -62,12 +84,20 @@ export function fakeServices(maxBytes: number) {
   const link = new FakeLink()
   const sends: SendRequest[] = []
   const uploads: UploadRecord[] = []
+  /** What the directory was asked for. */
+  const asked: Record<string, unknown>[] = []
   const listed: { limit: number; before: string | undefined }[] = []
   /** Staged, and neither accepted nor discarded. */
   const onDisk = new Set<string>()
   const webhooks = new Map<number, WebhookView>()
   let nextId = 1
-  const failures: { accept?: unknown; start?: unknown; answer?: unknown; stage?: unknown } = {}
+  const failures: {
+    accept?: unknown
+    start?: unknown
+    answer?: unknown
+    stage?: unknown
+    directory?: unknown
+  } = {}
 
   const services: Omit<HttpServices, 'credentials' | 'tokens'> = {
     devices: {
@@ -105,6 +135,24 @@ export function fakeServices(maxBytes: number) {
         if (!link.underWay) throw new GatewayError('not_found', 'No link is under way: POST /api/v1/devices')
         link.listeners.add(listener)
         return { linkId: link.id, latest: link.latest, unsubscribe: () => link.listeners.delete(listener) }
+      },
+    },
+    platforms: { list: async () => [PLATFORM] },
+    directory: {
+      contacts: async (_identityId, deviceId, options) => {
+        if (failures.directory) throw failures.directory
+        asked.push({ deviceId, ...options })
+        return [ANN]
+      },
+      groups: async (_identityId, deviceId, platform) => {
+        if (failures.directory) throw failures.directory
+        asked.push({ deviceId, platform })
+        return [{ id: '1@g.us', name: 'Friends', kind: 'group', room: '!g:localhost' }]
+      },
+      check: async (_identityId, deviceId, platform, identifier) => {
+        if (failures.directory) throw failures.directory
+        asked.push({ deviceId, platform, identifier })
+        return { exists: true, ...ANN }
       },
     },
     messages: {
@@ -202,5 +250,5 @@ export function fakeServices(maxBytes: number) {
       removeAll: async () => webhooks.clear(),
     },
   }
-  return { services, link, sends, listed, uploads, onDisk, failures }
+  return { services, link, sends, asked, listed, uploads, onDisk, failures }
 }

@@ -24,6 +24,8 @@ interface Answer {
 export const TAGS = {
   Tokens: 'Keys to an identity. Made and deleted by a credential.',
   Devices: 'Phones and accounts linked to an identity, and how to link one.',
+  Contacts: 'People and groups that a device can write to.',
+  Platforms: 'The networks there are, and what they can do.',
   Messages: 'Sending, and what became of it.',
   Webhooks: 'Where incoming messages are delivered.',
   Credentials: 'API clients that may make tokens. For super admins.',
@@ -44,6 +46,7 @@ export const ERRORS = {
   426: 'The request is no WebSocket handshake',
   429: 'Too many requests; see Retry-After',
   500: 'Something unexpected; the log has it under `request_id`',
+  501: 'The network or its bridge cannot do this',
   502: 'The bridge or the homeserver refused, with its reason',
   503: 'The bridge or the homeserver cannot be reached, or the gateway is stopping',
   504: 'The bridge did not answer in time',

@@ -2,11 +2,13 @@
 import { Elysia } from 'elysia'
 import type { HttpServices, Readiness } from '../services.ts'
 import { credentialRoutes } from './credentials/routes.ts'
+import { contactRoutes } from './devices/contact-routes.ts'
 import { linkRoutes } from './devices/link-routes.ts'
 import { type DeviceRoutesOptions, deviceRoutes } from './devices/routes.ts'
 import { healthRoutes } from './health/routes.ts'
 import { mediaRoutes } from './media/routes.ts'
 import { messageRoutes } from './messages/routes.ts'
+import { platformRoutes } from './platforms/routes.ts'
 import { tokenRoutes } from './tokens/routes.ts'
 import { webhookRoutes } from './webhooks/routes.ts'
 
@@ -25,6 +27,8 @@ export function apiRoutes({ services, publicUrl, upgrade, clock, version, readin
     .use(tokenRoutes(services))
     .use(deviceRoutes({ services, publicUrl, upgrade, clock }))
     .use(linkRoutes(services))
+    .use(contactRoutes(services))
+    .use(platformRoutes(services))
     .use(messageRoutes(services))
     .use(webhookRoutes(services))
 }

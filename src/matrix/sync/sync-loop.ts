@@ -24,7 +24,7 @@ export interface SyncLoopOptions {
   calls: MatrixCalls
   sink: EventSink
   /** Runs requests that don't wait, a few at a time: after a start or an outage all loops want to catch up at once. */
-  inTurn<T>(work: () => Promise<T>): Promise<T>
+  inSlot<T>(work: () => Promise<T>): Promise<T>
   clock: Clock
   logger: Logger
 }
@@ -70,13 +70,13 @@ export class SyncLoop {
 
   /** Resolves when it was stopped. */
   async run(): Promise<void> {
-    const { clock, inTurn } = this.options
+    const { clock, inSlot } = this.options
     const { signal } = this.stopping
     let isBehind = true
     for (let failures = 0; !signal.aborted; ) {
       try {
         // The first answer comes at once, and says that the loop works.
-        if (isBehind) await inTurn(() => this.step(0))
+        if (isBehind) await inSlot(() => this.step(0))
         else await this.step(LONG_POLL_MS)
         isBehind = false
         failures = 0

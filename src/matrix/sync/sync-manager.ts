@@ -7,8 +7,8 @@ import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { Nudge, type Worker } from '../../runtime/worker.ts'
 import type { MatrixCalls } from '../matrix-calls.ts'
+import { createSlots } from './slots.ts'
 import { SyncLoop, type SyncState } from './sync-loop.ts'
-import { createTurns } from './turns.ts'
 
 export interface SyncManagerOptions {
   calls: MatrixCalls
@@ -40,13 +40,13 @@ export interface SyncManager {
 /** How often identities are looked for that no nudge told of, in milliseconds. */
 const POLL_MS = 15_000
 /** Requests at a time that loops make to catch up. */
-const TURNS = 16
+const SLOTS = 16
 
 export function createSyncManager(options: SyncManagerOptions): SyncManager {
   const { calls, sink, positions, clock, logger } = options
   const nudge = new Nudge()
   const loops = new Map<string, { loop: SyncLoop; ended: Promise<void> }>()
-  const inTurn = createTurns(TURNS)
+  const inSlot = createSlots(SLOTS)
   let failing = 0
 
   /** An outage fails every loop: the first and the last are told. */
@@ -58,7 +58,7 @@ export function createSyncManager(options: SyncManagerOptions): SyncManager {
 
   function start(position: SyncPosition): void {
     const { userId } = position
-    const loop = new SyncLoop(position, { calls, sink, inTurn, clock, logger }, state =>
+    const loop = new SyncLoop(position, { calls, sink, inSlot, clock, logger }, state =>
       noteChange(state, userId),
     )
     loops.set(userId, { loop, ended: loop.run() })

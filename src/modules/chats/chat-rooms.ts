@@ -92,7 +92,9 @@ export function createChatRooms(options: ChatRoomsOptions): ChatRooms {
       failures.delete(key)
     } catch (error) {
       const count = (failures.get(key)?.count ?? 0) + 1
-      failures.set(key, { count, retryAt: clock.now() + backoffMs(count, RETRY) })
+      const waitMs =
+        error instanceof GatewayError && error.retryAfterS !== undefined ? error.retryAfterS * 1000 : 0
+      failures.set(key, { count, retryAt: clock.now() + Math.max(waitMs, backoffMs(count, RETRY)) })
       logger.warn(
         { room: chat.roomId, reason: messageOf(error), failures: count },
         'a chat could not be joined',

@@ -1,5 +1,5 @@
 /** SQL of the chats table, as joining and sending need it. */
-import { and, asc, eq, sql } from 'drizzle-orm'
+import { and, asc, eq, ne, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { type Chat, chats, type Device } from '../../db/schema/index.ts'
 import type { ChatMembership } from '../../domain/states.ts'
@@ -16,6 +16,8 @@ export interface ChatRepository {
   get(identityId: string, roomId: string): Promise<Chat | null>
   /** The device's chat with this id on the network, joined or invited: one of its login, or one that logins share. */
   ofDevice(device: ChatOwner, channelId: string): Promise<Chat | null>
+  /** The groups that the device can write to, by name. */
+  groupsOf(device: ChatOwner): Promise<Chat[]>
   /** Chats that aren't joined yet, the longest waiting first. */
   unfinished(): Promise<Chat[]>
   /** Notes a membership; makes the row when the room is new to us. */
@@ -41,6 +43,18 @@ export function createChatRepository({ orm, committer }: Db): ChatRepository {
       ),
     )
     .prepare()
+  const groups = orm
+    .select()
+    .from(chats)
+    .where(
+      and(
+        eq(chats.identityId, sql.placeholder('identityId')),
+        eq(chats.platform, sql.placeholder('platform')),
+        eq(chats.kind, 'group'),
+        ne(chats.membership, 'left'),
+      ),
+    )
+    .prepare()
   const waiting = orm
     .select()
     .from(chats)
@@ -57,6 +71,12 @@ export function createChatRepository({ orm, committer }: Db): ChatRepository {
       const found = byChannel.all({ identityId, platform, channelId })
       return found.find(chat => chat.membership !== 'left' && isChatOf(device, chat)) ?? null
     },
+
+    groupsOf: async device =>
+      groups
+        .all({ identityId: device.identityId, platform: device.platform })
+        .filter(chat => isChatOf(device, chat))
+        .sort((one, other) => one.name.localeCompare(other.name) || (one.roomId < other.roomId ? -1 : 1)),
 
     unfinished: async () => waiting.all(),
 

@@ -123,7 +123,11 @@ export function createDevices(options: DevicesOptions): LinkedDevices & ProbedDe
     noteBridgeState(platform, matrixUserId) {
       if (matrixUserId === null) return
       identityOf(matrixUserId)
-        .then(identityId => identityId && reconciliation.reconcileOrMark(identityId, platform))
+        .then(identityId => {
+          if (identityId === null || !bridges.platforms.includes(platform)) return
+          bridges.forPlatform(platform).forgetLogins(matrixUserId)
+          return reconciliation.reconcileOrMark(identityId, platform)
+        })
         .catch(error => logger.error({ platform, err: error }, "a bridge's state could not be taken over"))
     },
   }

@@ -4,6 +4,7 @@
  */
 import type { Chat, Device } from '../../db/schema/index.ts'
 import type { MediaInfo, MessageEvent } from '../../domain/events.ts'
+import { remoteIdOf } from '../../domain/ghosts.ts'
 import type { EventBatch, RoomEvent } from '../../domain/ports.ts'
 import type { ChatMembership, MessageStatus } from '../../domain/states.ts'
 import { rfc3339 } from '../../lib/clock.ts'
@@ -11,6 +12,7 @@ import { randomToken } from '../../lib/tokens.ts'
 import { messageStatusOf } from '../../matrix/message-status.ts'
 import { describeRoom, describesRoom, type RoomDescription } from '../../matrix/portal.ts'
 import { type TranslatedMessage, translate } from '../../matrix/translate.ts'
+import { ghostNamingOf } from '../contacts/resolve.ts'
 import { receivesFrom } from '../devices/history.ts'
 
 /** What is known before the batch. */
@@ -264,7 +266,7 @@ class Planner {
 /** Not our own words from the phone, not the bridge's notices, and not history. */
 function isReceived(event: RoomEvent, chat: ChatState, device: Device): boolean {
   if (event.sender === chat.bridgeBot || event.sender === device.ghostUserId) return false
-  if (ghostIdOf(event.sender) === device.loginId) return false
+  if (remoteIdOf(event.sender, ghostNamingOf(device)) === device.loginId) return false
   return event.origin_server_ts >= oldestReceived(event.origin_server_ts, receivesFrom(device))
 }
 
@@ -273,15 +275,11 @@ function oldestReceived(sentAt: number, from: number): number {
   return sentAt % 1_000 === 0 ? from - LINK_NOTICE_MS - 999 : from - LINK_NOTICE_MS
 }
 
-/** mautrix bridges name their ghosts `<network>_<id on the network>`. */
-function ghostIdOf(userId: string): string | undefined {
-  return /^@[^_:]+_([^:]+):/.exec(userId)?.[1]
-}
-
 /** On networks where an account is its phone number, as on WhatsApp, so is a ghost's id. */
 function phoneOf(userId: string, device: Device): string | null {
-  const id = ghostIdOf(userId)
-  return device.loginId === device.phone && id !== undefined && /^\d{5,15}$/.test(id) ? id : null
+  if (device.loginId !== device.phone) return null
+  const id = remoteIdOf(userId, ghostNamingOf(device))
+  return id !== null && /^\d{5,15}$/.test(id) ? id : null
 }
 
 function splitMedia({ mxcUri, ...info }: NonNullable<TranslatedMessage['media']>): PlannedMessage['media'] {

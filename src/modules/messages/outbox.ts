@@ -122,9 +122,13 @@ export function createOutbox(options: OutboxOptions): Outbox {
       if (!PASSING.includes(error.code)) return { outcome: 'failed', reason }
       if (error.code.startsWith('bridge_') && (await hasBeenConnectedForLong(message)))
         return { outcome: 'failed', reason }
-      return isOld
-        ? { outcome: 'failed', reason: `given up after a day: ${reason}` }
-        : { outcome: 'retry', reason }
+      if (isOld) return { outcome: 'failed', reason: `given up after a day: ${reason}` }
+      const { retryAfterS } = error
+      return {
+        outcome: 'retry',
+        reason,
+        ...(retryAfterS === undefined ? {} : { retryInMs: retryAfterS * 1000 }),
+      }
     }
     logger.error({ message: message.id, err: error }, 'sending failed unexpectedly')
     const isLast = message.attempts >= MAX_UNEXPECTED_ATTEMPTS
@@ -146,7 +150,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
       const settlement = await send(message).catch(error => settlementOf(error, message))
       settling.push(repository.settle(message, settlement, clock.now()))
       if (settlement.outcome === 'retry') {
-        dueAt = clock.now() + backoffMs(message.attempts, RETRY)
+        dueAt = clock.now() + (settlement.retryInMs ?? backoffMs(message.attempts, RETRY))
         break
       }
       if (settlement.outcome === 'failed') {

@@ -1,18 +1,19 @@
 /** From an address as people write it to the Matrix room of the chat, by the bridge. What was found is kept. */
 import type { Device } from '../../db/schema/index.ts'
-import { groupKey, normaliseContact } from '../../domain/addresses.ts'
+import { groupKey, isGroupLink } from '../../domain/addresses.ts'
 import { GatewayError } from '../../domain/errors.ts'
-import type { Bridge, Bridges } from '../../domain/ports.ts'
+import type { Bridge, Bridges, JoinedGroup } from '../../domain/ports.ts'
 import type { RecipientKind } from '../../domain/states.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { type ChatRepository, isChatOf } from '../chats/repository.ts'
+import { resolveContact } from '../contacts/resolve.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import { recipientKey } from './messages.ts'
 import type { MessageRepository } from './repository.ts'
 
 export interface RecipientsOptions {
   repository: Pick<MessageRepository, 'resolvedRoom' | 'rememberRoom' | 'forgetRoom'>
-  chats: Pick<ChatRepository, 'get' | 'ofDevice'>
+  chats: Pick<ChatRepository, 'get' | 'ofDevice' | 'groupsOf'>
   devices: Pick<LinkedDevices, 'linked'>
   bridges: Bridges
   clock: Clock
@@ -49,8 +50,9 @@ export function createRecipients({
   ): Promise<string> {
     const bridge = bridges.forPlatform(device.platform)
     if (kind === 'contact') return findContact(bridge, device, userId, recipient)
-    const isLink = /^https?:\/\//i.test(recipient)
-    return isLink ? joinByLink(bridge, device, userId, groupKey(recipient)) : findGroup(device, recipient)
+    return isGroupLink(recipient)
+      ? joinByLink(bridge, device, userId, groupKey(recipient))
+      : findGroup(device, recipient)
   }
 
   async function findContact(
@@ -59,9 +61,8 @@ export function createRecipients({
     userId: string,
     recipient: string,
   ): Promise<string> {
-    const identifier = ghostId(recipient) ?? normaliseContact(recipient)
     try {
-      const contact = await bridge.resolveIdentifier(userId, device.loginId, identifier)
+      const { contact, identifier } = await resolveContact(bridge, device, userId, recipient)
       return contact.roomId ?? (await bridge.createDirectChat(userId, device.loginId, identifier)).roomId
     } catch (error) {
       if (!(error instanceof GatewayError && error.code === 'not_found')) throw error
@@ -83,12 +84,13 @@ export function createRecipients({
     const known = await bridge.resolveGroupLink(userId, link)
     const chat = known === null ? null : await chats.ofDevice(device, known)
     if (chat) return chat.roomId
-    await refuseToJoinAsAnother(device)
-    const channelId = await bridge.joinGroup(userId, link)
+    if (!(await bridge.joinsAsLogin(userId))) await refuseToJoinAsAnother(device)
+    const before = (await chats.groupsOf(device)).map(group => group.roomId)
+    const joined = await bridge.joinGroup(userId, device.loginId, link)
     const deadline = clock.now() + PORTAL_PATIENCE_MS
     for (let waitMs = FIRST_LOOK_MS; clock.now() < deadline; waitMs = Math.min(waitMs * 2, LONGEST_LOOK_MS)) {
-      const joined = await chats.ofDevice(device, channelId)
-      if (joined) return joined.roomId
+      const roomId = await roomOfJoined(device, joined, before)
+      if (roomId !== null) return roomId
       await clock.sleep(waitMs)
     }
     throw new GatewayError(
@@ -97,7 +99,19 @@ export function createRecipients({
     )
   }
 
-  /** A bot's `join` has no way to name a login: it takes the first one, which must then be the device that sends. */
+  /** Some bridges tell only the group's name: then it is the one of that name that is new, or, if we were in it before, the only one. */
+  async function roomOfJoined(
+    device: Device,
+    { channelId, name, already }: JoinedGroup,
+    before: readonly string[],
+  ): Promise<string | null> {
+    if (channelId !== null) return (await chats.ofDevice(device, channelId))?.roomId ?? null
+    const named = (await chats.groupsOf(device)).filter(group => group.name === name)
+    const candidates = already ? named : named.filter(group => !before.includes(group.roomId))
+    return candidates.length === 1 ? (candidates[0]?.roomId ?? null) : null
+  }
+
+  /** A bot's `join` mostly has no way to name a login: it takes the first one, which must then be the device that sends. */
   async function refuseToJoinAsAnother(device: Device): Promise<void> {
     const { identityId, platform, loginId } = device
     const logins = (await devices.linked(identityId)).filter(other => other.platform === platform)
@@ -127,9 +141,4 @@ export function createRecipients({
     },
     forget: (device, roomId) => repository.forgetRoom(device.id, roomId),
   }
-}
-
-/** The network's id in a bridged user's Matrix id (`@whatsapp_237…:server`), null for any other address. */
-function ghostId(recipient: string): string | null {
-  return /^@[^_:]+_([^:]+):/.exec(recipient)?.[1] ?? null
 }

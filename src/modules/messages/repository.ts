@@ -53,8 +53,8 @@ export interface ClaimRequest {
 export type Settlement =
   | { outcome: 'sent'; eventId: string; roomId: string }
   | { outcome: 'failed'; reason: string }
-  /** To be tried again; until then nothing of its lane is sent. */
-  | { outcome: 'retry'; reason: string }
+  /** To be tried again, after `retryInMs` where whoever refused it said when; until then nothing of its lane is sent. */
+  | { outcome: 'retry'; reason: string; retryInMs?: number }
 
 export interface MessageRepository {
   accept(rows: readonly NewMessage[], file: StagedFile | undefined, now: number): Promise<void>

@@ -86,7 +86,7 @@ test('a bot that greets nobody and has no prefix', async () => {
   const clock = new ManualClock()
   const rooms = new FakeRooms(null, command => `about ${command}`)
   const answer = createBotCommands('wa', clock).run(session(rooms), BOT, null, 'one')
-  await clock.advance(10_000)
+  await clock.advance(20_000)
   expect(await answer).toBe('about one')
 })
 

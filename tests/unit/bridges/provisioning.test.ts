@@ -29,7 +29,14 @@ test('every call carries the secret and the user', async () => {
       identifiers: ['tel:+123'],
     })
   })
-  const contact = { matrixUserId: '@whatsapp_1:s', name: 'Ann', phone: '123', roomId: '!r:s' }
+  const contact = {
+    id: '1',
+    matrixUserId: '@whatsapp_1:s',
+    name: 'Ann',
+    phone: '123',
+    identifiers: ['tel:+123'],
+    roomId: '!r:s',
+  }
   expect(await client.resolveIdentifier('@u:s', '237', '+1 2/3')).toEqual(contact)
   expect(await client.createDirectChat('@u:s', '237', '123')).toEqual({ roomId: '!r:s', contact })
   expect(seen).toEqual([
@@ -267,8 +274,8 @@ describe('failures keep the words of the bridge', () => {
       'the wa bridge failed: Internal error starting login',
     ],
     [404, 'M_NOT_FOUND', 'No such user', 'not_found', 'the wa bridge found nothing (No such user)'],
-    [501, 'M_UNRECOGNIZED', 'Not supported', 'bridge_error', "the wa bridge can't do this (Not supported)"],
-    [404, 'M_UNRECOGNIZED', 'Unknown', 'bridge_error', "the wa bridge can't do this (Unknown)"],
+    [501, 'M_UNRECOGNIZED', 'Not supported', 'not_supported', "the wa bridge can't do this (Not supported)"],
+    [404, 'M_UNRECOGNIZED', 'Unknown', 'not_supported', "the wa bridge can't do this (Unknown)"],
     [
       401,
       'M_UNKNOWN_TOKEN',
@@ -277,7 +284,35 @@ describe('failures keep the words of the bridge', () => {
       "the wa bridge doesn't accept our provisioning secret (Bad token)",
     ],
   ])('%i %s', async (status, errcode, error, code, message) => {
-    await expect(failing(status, errcode, error).whoami('@u:s')).rejects.toMatchObject({ code, message })
+    await expect(failing(status, errcode, error).logout('@u:s', '237')).rejects.toMatchObject({
+      code,
+      message,
+    })
+  })
+
+  test.each([
+    [404, 'M_NOT_FOUND', 'Login not found', 'bridge_error', 'the wa bridge no longer has this login'],
+    [404, 'M_NOT_FOUND', 'Identifier not found', 'not_found', 'found nothing (Identifier not found)'],
+    [400, 'M_INVALID_PARAM', 'Only phone numbers', 'bad_request', 'Only phone numbers'],
+    [404, 'M_UNRECOGNIZED', 'No resolving here', 'not_supported', "can't do this"],
+  ])('about people: %i %s %s', async (status, errcode, error, code, says) => {
+    const resolved = failing(status, errcode, error).resolveIdentifier('@u:s', '237', '1')
+    await expect(resolved).rejects.toMatchObject({ code, message: expect.stringContaining(says) })
+  })
+
+  test.each([
+    [404, 'M_UNRECOGNIZED', 'Unrecognized endpoint', false],
+    [403, 'M_FORBIDDEN', 'Provisioning API is disabled', false],
+    [403, 'M_FORBIDDEN', 'User does not have login permissions', true],
+    [401, 'M_UNKNOWN_TOKEN', 'Invalid auth token', true],
+    [500, 'M_UNKNOWN', 'Failed to get user', true],
+  ])('%i %s %s: whether there is a provisioning API at all', async (status, errcode, error, isThere) => {
+    expect(await failing(status, errcode, error).isThere('@u:s')).toBe(isThere)
+    const whoami = failing(status, errcode, error).whoami('@u:s')
+    const says = isThere
+      ? error
+      : "no provisioning API: switch it on, or name the bridge's bot with BRIDGE_WA_BOT"
+    await expect(whoami).rejects.toMatchObject({ message: expect.stringContaining(says) })
   })
 
   test('no bridge there', async () => {

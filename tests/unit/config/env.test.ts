@@ -84,16 +84,23 @@ test('bridges are named in BRIDGES, whatever the spaces and case', () => {
     BRIDGE_WA_SECRET: 'one',
     BRIDGE_WA_COMMAND: `./mautrix-whatsapp --name 'my bridge'`,
     BRIDGE_SIGNAL_URL: 'http://signal:29328',
-    BRIDGE_SIGNAL_SECRET: 'two',
+    BRIDGE_SIGNAL_BOT: '@signalbot:example.com',
   })
   expect(bridges).toEqual([
     {
       platform: 'wa',
       url: 'http://wa:29318',
       secret: 'one',
+      bot: undefined,
       command: ['./mautrix-whatsapp', '--name', 'my bridge'],
     },
-    { platform: 'signal', url: 'http://signal:29328', secret: 'two', command: null },
+    {
+      platform: 'signal',
+      url: 'http://signal:29328',
+      secret: '',
+      bot: '@signalbot:example.com',
+      command: null,
+    },
   ])
 })
 
@@ -146,6 +153,35 @@ describe('settings that contradict each other', () => {
     [{ TLS_KEY_FILE: 'key.pem' }, 'TLS_CERT_FILE'],
     [{ MATRIX_HOMESERVER_URL: 'http://synapse:8008' }, 'MATRIX_AS_TOKEN'],
     [{ MATRIX_HOMESERVER_URL: 'http://synapse:8008', MATRIX_AS_TOKEN: 'a' }, 'MATRIX_HS_TOKEN'],
+    [{ MATRIX_HOMESERVER_URL: 'http://synapse:8008', MATRIX_HS_TOKEN: 'h' }, 'MATRIX_AS_TOKEN'],
+    [{ MATRIX_HOMESERVER_URL: 'http://synapse:8008', MAS_URL: 'https://mas' }, 'ADMIN_CLIENT_ID'],
+    [
+      { MATRIX_HOMESERVER_URL: 'http://synapse:8008', MAS_URL: 'https://mas', ADMIN_CLIENT_ID: 'c' },
+      'ADMIN_CLIENT_SECRET',
+    ],
+    [
+      { MATRIX_HOMESERVER_URL: 'http://synapse:8008', ADMIN_CLIENT_ID: 'c', ADMIN_CLIENT_SECRET: 's' },
+      'MAS_URL',
+    ],
+    [
+      {
+        MATRIX_HOMESERVER_URL: 'http://synapse:8008',
+        MATRIX_AS_TOKEN: 'a',
+        MATRIX_HS_TOKEN: 'h',
+        MATRIX_REGISTRATION_SHARED_SECRET: 's',
+      },
+      'MATRIX_REGISTRATION_SHARED_SECRET',
+    ],
+    [
+      {
+        MATRIX_HOMESERVER_URL: 'http://synapse:8008',
+        MATRIX_REGISTRATION_SHARED_SECRET: 's',
+        ADMIN_CLIENT_ID: 'c',
+      },
+      'ADMIN_CLIENT_ID',
+    ],
+    [{ MATRIX_REGISTRATION_SHARED_SECRET: 's' }, 'MATRIX_REGISTRATION_SHARED_SECRET'],
+    [{ MAS_URL: 'https://mas' }, 'MAS_URL'],
     [
       {
         MATRIX_HOMESERVER_URL: 'http://synapse:8008',
@@ -193,6 +229,38 @@ describe('the sandbox', () => {
   })
 })
 
+describe('the way to make users', () => {
+  const MATRIX_HOMESERVER_URL = 'http://synapse:8008'
+  const mas = {
+    MATRIX_HOMESERVER_URL,
+    MAS_URL: 'https://mas/',
+    ADMIN_CLIENT_ID: 'c',
+    ADMIN_CLIENT_SECRET: 's',
+  }
+
+  test.each([
+    [{}, { kind: 'appservice' }],
+    [{ MATRIX_HOMESERVER_URL, MATRIX_AS_TOKEN: 'a', MATRIX_HS_TOKEN: 'h' }, { kind: 'appservice' }],
+    [{ MATRIX_HOMESERVER_URL, MATRIX_REGISTRATION_SHARED_SECRET: 's' }, { kind: 'shared_secret' }],
+    [mas, { kind: 'mas', url: 'https://mas', adminUrl: 'https://mas' }],
+    [
+      { ...mas, MAS_ADMIN_URL: 'http://mas:8081' },
+      { kind: 'mas', url: 'https://mas', adminUrl: 'http://mas:8081' },
+    ],
+  ])('with %p', (variables, accounts) => {
+    expect(configOf(variables).config.matrix.accounts).toEqual<unknown>(accounts)
+  })
+
+  test('what is missing, or too much, is told in one line', () => {
+    expect(messageOf(() => configOf({ MATRIX_HOMESERVER_URL }))).toBe(
+      'MATRIX_AS_TOKEN: with MATRIX_HOMESERVER_URL expected one way to make users: MATRIX_AS_TOKEN and MATRIX_HS_TOKEN, or MATRIX_REGISTRATION_SHARED_SECRET, or MAS_URL with ADMIN_CLIENT_ID and ADMIN_CLIENT_SECRET',
+    )
+    expect(messageOf(() => configOf({ ...mas, MATRIX_AS_TOKEN: 'a' }))).toBe(
+      'MAS_URL: expected one way to make users, and MATRIX_AS_TOKEN is set too; empty one of them',
+    )
+  })
+})
+
 test('a relative DATA_DIR starts at the working directory', () => {
   expect(configOf().config.data.databaseFile).toBe('/srv/meshgate/data/meshgate.db')
   expect(configOf({ DATA_DIR: '/var/lib/meshgate' }).config.data.mediaDir).toBe('/var/lib/meshgate/media')
@@ -208,6 +276,11 @@ test('the configuration holds no secret', () => {
     MATRIX_HOMESERVER_URL: 'http://synapse:8008',
     MATRIX_AS_TOKEN: 'hunter2',
     MATRIX_HS_TOKEN: 'hunter2',
+  }
+  const mas = { MAS_URL: 'https://mas', ADMIN_CLIENT_ID: 'c', ADMIN_CLIENT_SECRET: 'hunter2' }
+  for (const other of [{ MATRIX_REGISTRATION_SHARED_SECRET: 'hunter2' }, mas]) {
+    const instead = { ...variables, MATRIX_AS_TOKEN: '', MATRIX_HS_TOKEN: '', ...other }
+    expect(JSON.stringify(configOf(instead).config)).not.toContain('hunter2')
   }
   expect(JSON.stringify(configOf(variables).config)).not.toContain('hunter2')
 })

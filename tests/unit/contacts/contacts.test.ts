@@ -16,7 +16,14 @@ let asked: number
 let fetchBook: () => Promise<BridgeContact[]>
 let contacts: Contacts
 
-const ANN: BridgeContact = { matrixUserId: '@whatsapp_1:s', name: 'Ann', phone: '1', roomId: null }
+const ANN: BridgeContact = {
+  id: '1',
+  matrixUserId: '@whatsapp_1:s',
+  name: 'Ann',
+  phone: '1',
+  identifiers: [],
+  roomId: null,
+}
 
 beforeEach(() => {
   db = tempDb()

@@ -67,7 +67,10 @@ beforeEach(() => {
       loggedOut.push(loginId)
       logins = logins.filter(login => login.id !== loginId)
     },
+    forgetLogins: () => undefined,
     resolveIdentifier: async () => ({
+      id: '237',
+      identifiers: [],
       matrixUserId: '@whatsapp_237:s',
       name: 'me',
       phone: null,

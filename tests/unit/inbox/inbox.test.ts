@@ -1,11 +1,13 @@
 /** The inbox pipeline on a real database: what a batch of Matrix events leaves behind. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { eq } from 'drizzle-orm'
 import {
   chats,
   deliveries,
   deliveryLanes,
   earlyStatuses,
   heldEvents,
+  identities,
   inboxEvents,
   messages,
 } from '../../../src/db/schema/index.ts'
@@ -400,5 +402,55 @@ describe('what became of our own messages', () => {
         .all()
         .map(message => message.status),
     ).toEqual(['read', 'read', 'sent'])
+  })
+})
+
+describe('what a /sync tells', () => {
+  const ofSync = (userId: string, nextBatch: string, events: RoomEvent[]): EventBatch => ({
+    position: { kind: 'sync', userId, nextBatch },
+    events,
+    receipts: [],
+  })
+  const tokenOf = (id: string) =>
+    db.orm.select().from(identities).where(eq(identities.id, id)).get()?.syncToken
+
+  beforeEach(() => {
+    insertDevice(db)
+    insertChat(db)
+    insertIdentity(db, 'id_2', '@mg2:s')
+    insertDevice(db, { id: 'dev_2', identityId: 'id_2' })
+    insertChat(db, { identityId: 'id_2' })
+  })
+
+  test('is for its own user alone, in a room where several of ours hear the same', async () => {
+    const said = event()
+    await inbox.accept(ofSync('@mg1:s', 's1', [said]))
+    expect(stored().map(row => row.identityId)).toEqual(['id_1'])
+    await inbox.accept(ofSync('@mg2:s', 's9', [said]))
+    expect(stored().map(row => row.identityId)).toEqual(['id_1', 'id_2'])
+    expect([tokenOf('id_1'), tokenOf('id_2')]).toEqual(['s1', 's9'])
+  })
+
+  test('about the membership of another of ours is left to the other', async () => {
+    await inbox.accept(ofSync('@mg1:s', 's1', [member('@mg2:s', 'leave')]))
+    const memberships = db.orm.select().from(chats).all()
+    expect(memberships.map(chat => chat.membership)).toEqual(['joined', 'joined'])
+  })
+
+  test('is taken once, with its position', async () => {
+    const said = event()
+    await inbox.accept(ofSync('@mg1:s', 's1', [said]))
+    await inbox.accept(ofSync('@mg1:s', 's1', [said, event()]))
+    expect(stored()).toHaveLength(1)
+    await inbox.accept(ofSync('@mg1:s', 's2', [said, event()]))
+    expect(stored()).toHaveLength(2)
+  })
+
+  test('of an invitation to a room that was ours before: it is to be joined again', async () => {
+    const events = [member('@mg1:s', 'leave'), member('@mg1:s', 'invite')]
+    await inbox.accept(ofSync('@mg1:s', 's1', events))
+    const chat = db.orm.select().from(chats).where(eq(chats.identityId, 'id_1')).get()
+    expect(chat?.membership).toBe('invited')
+    expect(nudges).toEqual(['joins'])
   })
 })

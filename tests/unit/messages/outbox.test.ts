@@ -118,6 +118,21 @@ test('a nudge sends what was accepted just now', async () => {
 })
 
 describe('a failure', () => {
+  test('of a rate limit waits as long as the homeserver says, not as long as we would', async () => {
+    let limited = true
+    failWith = () => (limited ? new GatewayError('homeserver_unavailable', 'too fast', 37.5) : undefined)
+    await accept('a', '1', '2')
+    startOutbox()
+    await idle()
+    limited = false
+    await clock.advance(37_400)
+    await idle()
+    expect(sentTexts()).toEqual([])
+    await clock.advance(200)
+    await idle()
+    expect(sentTexts()).toEqual(['1', '2'])
+  })
+
   test('that passes keeps the chat in order and waits, while other chats go on', async () => {
     failWith = text => (text === '1' ? new GatewayError('bridge_unavailable', 'down') : undefined)
     await accept('a', '1', '2')

@@ -1,7 +1,8 @@
 /** From an address as people write it to a room. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { devices } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
-import type { Bridge } from '../../../src/domain/ports.ts'
+import type { Bridge, JoinedGroup } from '../../../src/domain/ports.ts'
 import { createChatRepository } from '../../../src/modules/chats/repository.ts'
 import { createRecipients, type Recipients } from '../../../src/modules/messages/recipients.ts'
 import { createMessageRepository } from '../../../src/modules/messages/repository.ts'
@@ -14,6 +15,8 @@ let clock: ManualClock
 let calls: string[]
 let existingRoom: string | null
 let linkedGroup: string | null
+let joined: JoinedGroup
+let namesLogin: boolean
 let recipients: Recipients
 
 beforeEach(() => {
@@ -24,7 +27,16 @@ beforeEach(() => {
   calls = []
   existingRoom = null
   linkedGroup = null
-  const contact = () => ({ matrixUserId: '@whatsapp_1:s', name: 'Jonas', phone: '1', roomId: existingRoom })
+  joined = { channelId: '5@g.us', name: null, already: false }
+  namesLogin = false
+  const contact = () => ({
+    id: '1',
+    matrixUserId: '@whatsapp_1:s',
+    name: 'Jonas',
+    phone: '1',
+    identifiers: [],
+    roomId: existingRoom,
+  })
   const bridge: Partial<Bridge> = {
     resolveIdentifier: async (_user, login, identifier) => {
       calls.push(`resolve ${login} ${identifier}`)
@@ -39,9 +51,10 @@ beforeEach(() => {
       calls.push(`resolve-link ${link}`)
       return linkedGroup
     },
-    joinGroup: async (_user, link) => {
-      calls.push(`join ${link}`)
-      return '5@g.us'
+    joinsAsLogin: async () => namesLogin,
+    joinGroup: async (_user, login, link) => {
+      calls.push(namesLogin ? `join ${login} ${link}` : `join ${link}`)
+      return joined
     },
   }
   recipients = createRecipients({
@@ -80,6 +93,32 @@ describe('a contact', () => {
     expect(calls[0]).toBe('resolve 237 12345')
   })
 
+  test("whose Matrix id is named otherwise than usual: the account's own ghost shows how", async () => {
+    db.orm.update(devices).set({ ghostUserId: '@my_wa-237-ghost:s' }).run()
+    await contact('@my_wa-_ada__=c3=a9-ghost:s')
+    expect(calls[0]).toBe('resolve 237 Ada_é')
+  })
+
+  test("whose Matrix id can't be taken apart is left to the bridge", async () => {
+    db.orm.update(devices).set({ ghostUserId: null }).run()
+    await contact('@ghost:s')
+    expect(calls[0]).toBe('resolve 237 @ghost:s')
+  })
+
+  test('is looked for as a phone number, then as what was written; ids keep their case', async () => {
+    await expect(contact('999-1')).rejects.toMatchObject({ code: 'not_found' })
+    await contact('ACoAAB')
+    await contact('acoaab')
+    expect(calls).toEqual([
+      'resolve 237 9991',
+      'resolve 237 999-1',
+      'resolve 237 ACoAAB',
+      'create 237 ACoAAB',
+      'resolve 237 acoaab',
+      'create 237 acoaab',
+    ])
+  })
+
   test('that is not on the network', async () => {
     await expect(contact('99912')).rejects.toMatchObject({
       code: 'not_found',
@@ -107,6 +146,35 @@ describe('a group', () => {
       'resolve-link https://chat.whatsapp.com/abc',
       'join https://chat.whatsapp.com/abc',
     ])
+  })
+
+  test('of which the bridge tells only the name is the new one of that name', async () => {
+    insertChat(db, { roomId: '!old:s', kind: 'group', channelId: '1', name: 'Friends' })
+    joined = { channelId: null, name: 'Friends', already: false }
+    const found = group('https://t.me/+abc')
+    await clock.advance(100)
+    insertChat(db, { roomId: '!other:s', kind: 'group', channelId: '2', name: 'Foes' })
+    insertChat(db, { roomId: '!new:s', kind: 'group', channelId: '3', name: 'Friends' })
+    await clock.advance(2_000)
+    expect(await found).toBe('!new:s')
+  })
+
+  test('that we were in already is the one of that name', async () => {
+    insertChat(db, { roomId: '!old:s', kind: 'group', channelId: '1', name: 'Friends' })
+    joined = { channelId: null, name: 'Friends', already: true }
+    expect(await group('t.me/+abc')).toBe('!old:s')
+    insertChat(db, { roomId: '!old2:s', kind: 'group', channelId: '2', name: 'Friends' })
+    const unsure = group('t.me/+def').catch((error: unknown) => error)
+    await clock.advance(40_000)
+    expect(await unsure).toMatchObject({ code: 'bridge_timeout' })
+  })
+
+  test('is joined by the right one of several devices where the bridge can be told which', async () => {
+    insertDevice(db, { id: 'dev_2', loginId: '111', deviceId: '111', phone: '111' })
+    insertChat(db, { roomId: '!g:s', kind: 'group', channelId: '5@g.us' })
+    namesLogin = true
+    expect(await group('https://t.me/+abc')).toBe('!g:s')
+    expect(calls.at(-1)).toBe('join 237 https://t.me/+abc')
   })
 
   test('that is a chat already is not joined again', async () => {

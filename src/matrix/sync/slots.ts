@@ -1,6 +1,6 @@
 /** Runs work a few at a time, in the order it was asked for. */
 
-export function createTurns(atOnce: number): <T>(work: () => Promise<T>) => Promise<T> {
+export function createSlots(atOnce: number): <T>(work: () => Promise<T>) => Promise<T> {
   const waiting: (() => void)[] = []
   let running = 0
   return async work => {

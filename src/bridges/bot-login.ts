@@ -1,0 +1,327 @@
+/**
+ * Logins by conversation with a bridge's bot: what it says in the login's room is read as steps, and what is typed in is said there, then taken
+ * back from the room. A bot says nothing that ties its words to a login, so each login has a room to itself.
+ */
+import { GatewayError } from '../domain/errors.ts'
+import type { AskingStep, LoginField, LoginStep } from '../domain/login-steps.ts'
+import type { BridgeLogin, MatrixSession, RoomEvent } from '../domain/ports.ts'
+import type { Clock } from '../lib/clock.ts'
+import { timeOrderedId } from '../lib/tokens.ts'
+import { type BotRoom, createBotRooms, isSaidBy, silent } from './bot-room.ts'
+import { asksForSomething, type LoginSaying, loginSaying, promptedField } from './bot-texts.ts'
+
+export interface BotLoginsOptions {
+  platform: string
+  /** The logins that there are now, asked anew. */
+  logins(session: MatrixSession): Promise<BridgeLogin[]>
+  clock: Clock
+}
+
+export interface BotLogins {
+  /**
+   * @param line the command that starts it
+   * @param replaces the login that is logged in again
+   */
+  start(session: MatrixSession, bot: string, line: string, replaces: string | null): Promise<LoginStep>
+  wait(step: LoginStep & { kind: 'display' }, signal: AbortSignal): Promise<LoginStep>
+  submit(step: AskingStep, fields: Readonly<Record<string, string>>): Promise<LoginStep>
+  isAt(step: AskingStep): boolean
+  cancel(processId: string): Promise<void>
+}
+
+/** A login under way. */
+interface Process {
+  id: string
+  session: MatrixSession
+  bot: string
+  room: BotRoom
+  /** The last event that was read. */
+  cursor: string
+  before: BridgeLogin[]
+  replaces: string | null
+  /** What the bot said besides, until the next step. */
+  instructions: string[]
+  /** The event of the QR code that is shown. */
+  shown: string | null
+  /** The step that waits for an answer. */
+  asking: AskingStep | null
+  steps: number
+}
+
+type NextSaying = LoginSaying | { kind: 'withdrawn' }
+
+/** How long the next step may take after something was said: bridges connect to their network first. */
+const STEP_PATIENCE_MS = 45_000
+/** After mere words, or after a QR code was withdrawn, the step itself follows soon if at all. */
+const QUIET_MS = 3_000
+/** How long a login may take to be listed after the bot said that it is there. */
+const LISTED_WITHIN_MS = 10_000
+
+export function createBotLogins({ platform, logins, clock }: BotLoginsOptions): BotLogins {
+  const rooms = createBotRooms(platform, clock)
+  const processes = new Map<string, Process>()
+
+  /** The next thing said that matters for the login; words without a meaning of their own are kept as instructions. */
+  async function nextSaying(
+    process: Process,
+    patienceMs: number,
+    signal?: AbortSignal,
+  ): Promise<NextSaying | undefined> {
+    let quietFrom: number | null = null
+    const found = await rooms.untilDefined(
+      patienceMs,
+      async () => {
+        for (const event of await process.room.after(process.cursor)) {
+          process.cursor = event.event_id
+          const saying = sayingOf(process, event)
+          if (saying === undefined) continue
+          if (saying.kind !== 'says') return saying
+          process.instructions.push(saying.text)
+          quietFrom = clock.now()
+        }
+        return quietFrom !== null && clock.now() - quietFrom >= QUIET_MS ? null : undefined
+      },
+      signal,
+    )
+    return found ?? undefined
+  }
+
+  function sayingOf(process: Process, event: RoomEvent): NextSaying | undefined {
+    if (isRedactionOf(event, process.shown)) {
+      process.shown = null
+      return { kind: 'withdrawn' }
+    }
+    // What has been taken back meanwhile has nothing left to say.
+    if (!isSaidBy(process.bot, event) || Object.keys(event.content).length === 0) return undefined
+    const saying = loginSaying(event)
+    if (saying.kind === 'qr') process.shown ??= event.event_id
+    return saying
+  }
+
+  /** The step after something that we said. */
+  async function stepAfterSaying(process: Process): Promise<LoginStep> {
+    const saying = await nextSaying(process, STEP_PATIENCE_MS)
+    if (saying === undefined && process.instructions.length === 0)
+      throw over(process, silent(platform, STEP_PATIENCE_MS))
+    return stepOf(process, saying)
+  }
+
+  async function stepOf(process: Process, saying: NextSaying | undefined): Promise<LoginStep> {
+    switch (saying?.kind) {
+      case 'qr':
+      case 'code':
+      case 'emoji':
+        return { ...head(process), kind: 'display', display: saying.kind, data: saying.data, imageUrl: null }
+      case 'prompt':
+        return ask(process, { ...head(process), kind: 'input', fields: [saying.field], attachments: [] })
+      case 'cookies':
+        return ask(process, {
+          ...head(process),
+          kind: 'cookies',
+          fields: [COOKIES],
+          page: pageAt(saying.url),
+        })
+      case 'succeeded':
+        return complete(process, saying.text)
+      case 'failed':
+      case 'refused':
+        throw over(process, failure(saying.message))
+      case 'busy':
+        throw over(process, failure('another login is under way'))
+      default:
+        return stepAfterWords(process)
+    }
+  }
+
+  /** Words alone: the end of a login whose bot has words of its own for it, a question of an older bridge, or something to wait for. */
+  async function stepAfterWords(process: Process): Promise<LoginStep> {
+    const words = process.instructions.join('\n')
+    const login = newLogin(process, await logins(process.session))
+    if (login) return end(process, login.id)
+    if (asksForSomething(words))
+      return ask(process, {
+        ...head(process),
+        kind: 'input',
+        fields: [promptedField(process.instructions.at(-1) ?? words)],
+        attachments: [],
+      })
+    return { ...head(process), kind: 'display', display: 'nothing', data: '', imageUrl: null }
+  }
+
+  function head(process: Process) {
+    const instructions = process.instructions.join('\n')
+    process.instructions = []
+    process.steps += 1
+    return { processId: process.id, stepId: String(process.steps), txnId: null, instructions }
+  }
+
+  function ask<T extends AskingStep>(process: Process, step: T): T {
+    process.asking = step
+    return step
+  }
+
+  async function complete(process: Process, text: string): Promise<LoginStep> {
+    const login = await rooms.untilDefined(LISTED_WITHIN_MS, async () => {
+      const listed = await logins(process.session)
+      return (
+        newLogin(process, listed) ?? listed.find(({ id, name }) => text.includes(id) || text.includes(name))
+      )
+    })
+    if (login) return end(process, login.id)
+    throw over(process, failure(`the login is complete but not listed (${text})`))
+  }
+
+  function end(process: Process, loginId: string): LoginStep {
+    processes.delete(process.id)
+    return { kind: 'complete', loginId }
+  }
+
+  function over(process: Process, error: GatewayError): GatewayError {
+    processes.delete(process.id)
+    process.asking = null
+    return error
+  }
+
+  function failure(message: string): GatewayError {
+    if (/time[d-]?[\s-]?out|expired/i.test(message)) return new GatewayError('bridge_timeout', message)
+    return new GatewayError('bridge_error', `the ${platform} bridge's bot: ${message}`)
+  }
+
+  function processOf(processId: string): Process {
+    const process = processes.get(processId)
+    if (process) return process
+    throw new GatewayError('not_found', `the ${platform} bridge no longer knows this login`)
+  }
+
+  async function begin(process: Process, line: string): Promise<LoginStep> {
+    process.cursor = await process.room.say(line)
+    const saying = await nextSaying(process, STEP_PATIENCE_MS)
+    if (saying?.kind !== 'busy') {
+      if (saying?.kind === 'failed') throw over(process, cannotStart(saying.message))
+      if (saying === undefined && process.instructions.length === 0)
+        throw over(process, silent(platform, STEP_PATIENCE_MS))
+      return stepOf(process, saying)
+    }
+    // A login of before that nobody goes on with: it makes room for this one. A bot has one at a time for each user.
+    for (const other of [...processes.values()])
+      if (other.session.userId === process.session.userId && other !== process) processes.delete(other.id)
+    process.cursor = await process.room.say('cancel')
+    await nextSaying(process, QUIET_MS)
+    process.instructions = []
+    process.cursor = await process.room.say(line)
+    return stepAfterSaying(process)
+  }
+
+  function cannotStart(message: string): GatewayError {
+    if (/^Invalid login flow/i.test(message)) return new GatewayError('bad_request', `flow: ${message}`)
+    if (/^Failed to (start|prepare)/i.test(message))
+      return new GatewayError('bridge_unavailable', `the ${platform} bridge can't start a login: ${message}`)
+    return failure(message)
+  }
+
+  return {
+    async start(session, bot, line, replaces) {
+      const before = await logins(session)
+      const room = await rooms.open(session, bot, null)
+      const process: Process = {
+        id: timeOrderedId('bot_'),
+        session,
+        bot,
+        room,
+        cursor: '',
+        before,
+        replaces,
+        instructions: [],
+        shown: null,
+        asking: null,
+        steps: 0,
+      }
+      processes.set(process.id, process)
+      return begin(process, line)
+    },
+
+    async wait({ processId, display }, signal) {
+      const process = processOf(processId)
+      for (;;) {
+        const saying = await nextSaying(process, Number.POSITIVE_INFINITY, signal)
+        if (signal.aborted) throw new GatewayError('bridge_error', 'the login was cancelled')
+        // The QR code is taken back at the end, and before a step of another kind.
+        if (saying?.kind === 'withdrawn') {
+          const after = await nextSaying(process, QUIET_MS, signal)
+          return after ? stepOf(process, after) : stepAfterWithdrawal(process)
+        }
+        // Words while there is something to look at are no new step.
+        if (saying !== undefined || display === 'nothing') return stepOf(process, saying)
+      }
+    },
+
+    async submit(step, fields) {
+      const process = processOf(step.processId)
+      const [value = ''] = Object.values(fields)
+      process.asking = null
+      const saidId = await process.room.say(value)
+      process.cursor = saidId
+      try {
+        const saying = await nextSaying(process, STEP_PATIENCE_MS)
+        if (saying?.kind === 'refused') {
+          process.asking = step
+          throw new GatewayError('bad_request', saying.message)
+        }
+        if (saying?.kind === 'failed') throw over(process, new GatewayError('bad_request', saying.message))
+        if (saying === undefined && process.instructions.length === 0)
+          throw over(process, silent(platform, STEP_PATIENCE_MS))
+        return await stepOf(process, saying)
+      } finally {
+        // Passwords and codes shouldn't stay in a room; that one can't be taken back is no reason to fail.
+        await process.room.redact(saidId).catch(() => undefined)
+      }
+    },
+
+    isAt: step => processes.get(step.processId)?.asking === step,
+
+    async cancel(processId) {
+      const process = processes.get(processId)
+      if (!process) return
+      processes.delete(processId)
+      await process.room.say('cancel')
+    },
+  }
+
+  async function stepAfterWithdrawal(process: Process): Promise<LoginStep> {
+    const login = newLogin(process, await logins(process.session))
+    if (login) return end(process, login.id)
+    throw over(process, failure('the login ended without a word'))
+  }
+}
+
+function isRedactionOf({ type, redacts, content }: RoomEvent, eventId: string | null): boolean {
+  // Room versions before 11 have `redacts` beside the content, later ones inside.
+  return type === 'm.room.redaction' && eventId !== null && (redacts ?? content.redacts) === eventId
+}
+
+/** A bot shows neither names nor patterns of the cookies it wants. */
+const COOKIES: LoginField = {
+  id: 'cookies',
+  type: 'cookie',
+  name: 'Cookies',
+  description:
+    'A JSON object with the cookies, or a cURL command copied from the developer tools of the browser',
+  required: true,
+  options: [],
+  pattern: null,
+  defaultValue: null,
+  sources: [],
+}
+
+function pageAt(url: string) {
+  return { url, userAgent: null, extractJs: null, waitForUrlPattern: null }
+}
+
+/** The login that this process brought about, if it is there. */
+function newLogin({ before, replaces }: Process, now: readonly BridgeLogin[]): BridgeLogin | undefined {
+  const added = now.find(({ id }) => !before.some(known => known.id === id))
+  if (added) return added
+  const again = now.find(({ id }) => id === replaces)
+  const was = before.find(({ id }) => id === replaces)
+  return again && again.stateEvent === 'CONNECTED' && was?.stateEvent !== 'CONNECTED' ? again : undefined
+}

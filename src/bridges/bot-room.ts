@@ -1,0 +1,139 @@
+/**
+ * A direct chat with a bridge's bot, where commands are given. A bot takes the first such room of a user for their management room; in
+ * any other it obeys only what begins with its prefix, and says in its greeting which that is.
+ */
+import { GatewayError } from '../domain/errors.ts'
+import type { MatrixSession, RoomEvent } from '../domain/ports.ts'
+import type { Clock } from '../lib/clock.ts'
+import { timeOrderedId } from '../lib/tokens.ts'
+
+export interface BotRoom {
+  readonly roomId: string
+  /** Gives a command, or says what the bot has asked for. @returns the event id */
+  say(text: string): Promise<string>
+  /** What happened after this event, oldest first. */
+  after(eventId: string): Promise<RoomEvent[]>
+  /** Takes back what was said. */
+  redact(eventId: string): Promise<void>
+}
+
+export interface BotRooms {
+  /**
+   * @param prefix that makes a message a command in any room, such as `!wa`; null where it is to be learned from the greeting
+   * @throws GatewayError bridge_timeout when the bot doesn't come
+   */
+  open(session: MatrixSession, bot: string, prefix: string | null): Promise<BotRoom>
+  /** Asks again, less and less often, until there is an answer or the patience is at its end. */
+  untilDefined<T>(
+    patienceMs: number,
+    look: () => Promise<T | undefined>,
+    signal?: AbortSignal,
+  ): Promise<T | undefined>
+}
+
+/** How long a bot may take to join the room, in milliseconds. */
+const JOIN_PATIENCE_MS = 30_000
+/** How long its greeting is waited for: briefly where nothing is to be learned from it. */
+const GREETING_PATIENCE_MS = 2_000
+const LEARNING_PATIENCE_MS = 10_000
+/** First and longest wait between two looks for something, in milliseconds. */
+const FIRST_LOOK_MS = 20
+const LONGEST_LOOK_MS = 1_000
+
+const GREETING = /^hello\b/i
+const PAGE_EVENTS = 50
+const MAX_PAGES = 5
+
+export function createBotRooms(platform: string, clock: Clock): BotRooms {
+  async function untilDefined<T>(
+    patienceMs: number,
+    look: () => Promise<T | undefined>,
+    signal?: AbortSignal,
+  ): Promise<T | undefined> {
+    const deadline = clock.now() + patienceMs
+    let waitMs = FIRST_LOOK_MS
+    while (clock.now() < deadline && !signal?.aborted) {
+      const found = await look()
+      if (found !== undefined) return found
+      await clock.sleep(waitMs, signal)
+      waitMs = Math.min(waitMs * 2, LONGEST_LOOK_MS)
+    }
+    return undefined
+  }
+
+  async function greetingIn(
+    session: MatrixSession,
+    roomId: string,
+    bot: string,
+    patienceMs: number,
+  ): Promise<string> {
+    const greeting = await untilDefined(patienceMs, async () => {
+      const { events } = await session.messagesBackwards(roomId, PAGE_EVENTS)
+      return events.find(event => event.type === 'm.room.message' && event.sender === bot)
+    })
+    return String(greeting?.content.body ?? '')
+  }
+
+  return {
+    untilDefined,
+
+    async open(session, bot, knownPrefix) {
+      const roomId = await session.createDirectRoom(bot)
+      const joined = await untilDefined(JOIN_PATIENCE_MS, async () =>
+        (await session.state(roomId)).find(event => isJoinOf(event, bot)),
+      )
+      if (joined === undefined) throw silent(platform, JOIN_PATIENCE_MS)
+      const patienceMs = knownPrefix === null ? LEARNING_PATIENCE_MS : GREETING_PATIENCE_MS
+      const greeting = await greetingIn(session, roomId, bot, patienceMs)
+      const prefix = knownPrefix ?? prefixIn(greeting)
+      return {
+        roomId,
+        say: text =>
+          session.send(
+            roomId,
+            'm.room.message',
+            { msgtype: 'm.text', body: prefix === null ? text : `${prefix} ${text}` },
+            timeOrderedId('cmd_'),
+          ),
+        after: eventId => eventsAfter(session, roomId, eventId),
+        redact: eventId => session.redact(roomId, eventId, `redact_${eventId}`),
+      }
+    },
+  }
+}
+
+/** What the bot said, its greeting left out. */
+export function isSaidBy(bot: string, event: RoomEvent): boolean {
+  if (event.sender !== bot || event.type !== 'm.room.message') return false
+  return !GREETING.test(String(event.content.body ?? ''))
+}
+
+export function silent(platform: string, patienceMs: number): GatewayError {
+  return new GatewayError(
+    'bridge_timeout',
+    `the ${platform} bridge's bot didn't answer within ${patienceMs / 1000} s`,
+  )
+}
+
+/** "Use `!wa help` for help."; in a management room it is "Use `help` for help". */
+function prefixIn(greeting: string): string | null {
+  return /[`"'](\S+) help[`"']/.exec(greeting)?.[1] ?? null
+}
+
+async function eventsAfter(session: MatrixSession, roomId: string, eventId: string): Promise<RoomEvent[]> {
+  const newestFirst: RoomEvent[] = []
+  let from: string | undefined
+  for (let page = 0; page < MAX_PAGES; page++) {
+    const { events, next } = await session.messagesBackwards(roomId, PAGE_EVENTS, from)
+    const at = events.findIndex(event => event.event_id === eventId)
+    newestFirst.push(...(at === -1 ? events : events.slice(0, at)))
+    if (at !== -1) return newestFirst.reverse()
+    if (next === null) break
+    from = next
+  }
+  return []
+}
+
+function isJoinOf(event: RoomEvent, userId: string): boolean {
+  return event.type === 'm.room.member' && event.state_key === userId && event.content.membership === 'join'
+}

@@ -1,0 +1,226 @@
+/**
+ * What bots say, understood. The texts are those of bridgev2 (maunium.net/go/mautrix, bridgev2/commands); older bridges, in Go and in Python,
+ * say much the same in other words. A text that isn't understood is null or empty, never an error.
+ */
+import { phoneDigits } from '../domain/addresses.ts'
+import type { LoginField, LoginFlow } from '../domain/login-steps.ts'
+import type { BridgeContact, BridgeLogin, JoinedGroup, RoomEvent } from '../domain/ports.ts'
+
+/**
+ * The text of a bot's message. Links to people and rooms are in the HTML alone: for a message that has some, that is turned back into Markdown.
+ */
+export function textOf(content: Record<string, unknown>): string {
+  const { body, formatted_body: html } = content
+  if (typeof html !== 'string' || !html.includes('https://matrix.to/'))
+    return typeof body === 'string' ? body : ''
+  return html
+    .replace(/<a href="([^"]*)">(.*?)<\/a>/gs, '[$2]($1)')
+    .replace(/<\/?code>/g, '`')
+    .replace(/<li>/g, '\n* ')
+    .replace(/<br ?\/?>|<\/p>/g, '\n')
+    .replace(/<[^>]+>/g, '')
+    .replace(/&(amp|lt|gt|quot|#39|#34);/g, (_, entity: string) => ENTITIES[entity] ?? '')
+    .trim()
+}
+
+const ENTITIES: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', '#39': "'", '#34': '"' }
+
+/** "Unknown command, use the `help` command for help." */
+export function isUnknownCommand(text: string): boolean {
+  return /unknown command/i.test(text)
+}
+
+/** "**login** [_flow ID_] - Log into the bridge", a line each: the arguments by command. */
+export function commandsIn(help: string): Map<string, string> {
+  const commands = new Map<string, string>()
+  for (const [, name = '', args = ''] of help.matchAll(/^\W*\*\*([\w-]+)\*\*(.*)$/gm)) {
+    commands.set(name, args.split(' - ')[0]?.trim() ?? '')
+  }
+  return commands
+}
+
+/** "* `qr` - Scan a QR code …", a line each. */
+export function flowsIn(text: string): LoginFlow[] {
+  return [...text.matchAll(/^\W*`([^`\s]+)` - (.*)$/gm)].map(([, id = '', description = '']) => ({
+    id,
+    name: id,
+    description: description.trim(),
+  }))
+}
+
+/** "* `237…` (+237…) - `CONNECTED`", a line each; of older bridges "Logged in as +237… (device #1), …", which have one login. */
+export function loginsIn(text: string): BridgeLogin[] {
+  const listed = [...text.matchAll(/^\W*`([^`]+)` \((.*)\) - `([A-Z_]*)`/gm)]
+  if (listed.length > 0) {
+    return listed.map(([, id = '', name = '', state]) => ({
+      ...login(id, name),
+      stateEvent: state || null,
+    }))
+  }
+  const [, name] = /(?<!not )logged in as ([^\n,(]+)/i.exec(text) ?? []
+  return name === undefined ? [] : [login(phoneDigits(name) ?? withoutMarks(name), withoutMarks(name))]
+}
+
+function login(id: string, name: string): BridgeLogin {
+  return {
+    id,
+    name: name || id,
+    phone: name.startsWith('+') ? phoneDigits(name) : null,
+    stateEvent: null,
+    reason: null,
+  }
+}
+
+/** "Found `id` / [Name](https://matrix.to/#/@ghost:server)", "Created chat with … : [Name](https://matrix.to/#/!room:server)". */
+export function contactIn(text: string): BridgeContact | null {
+  const [, id] = /`([^`]+)`/.exec(text) ?? []
+  if (id === undefined) return null
+  const links = [...text.matchAll(/\[([^\]]*)\]\(https:\/\/matrix\.to\/#\/([^)\s?]+)[^)]*\)/g)]
+  const targets = links.map(([, name = '', target = '']) => ({ name, target: decoded(target) }))
+  const ghost = targets.find(({ target }) => target.startsWith('@'))
+  const [, plainName] = /`[^`]+` \/ ([^\n[]+)/.exec(text) ?? []
+  const name = ghost?.name || plainName?.trim() || id
+  return {
+    id,
+    matrixUserId: ghost?.target ?? null,
+    name,
+    phone: name.startsWith('+') ? phoneDigits(name) : null,
+    identifiers: [],
+    roomId: targets.find(({ target }) => target.startsWith('!'))?.target ?? null,
+  }
+}
+
+/** "* `id` / [Name](…) - DM portal: [Name](…)", a line each. */
+export function contactsIn(text: string): BridgeContact[] {
+  return text.split('\n').flatMap(line => (/^\W*`/.test(line) ? (contactIn(line) ?? []) : []))
+}
+
+/** Whether a bot says that there is no such person, and not that it couldn't find out. */
+export function saysNobody(text: string): boolean {
+  return /not found|(is|are)n[o']t on\b|not on \w+|no such|does(n't| not) exist|not registered/i.test(text)
+}
+
+/** "Successfully joined group `id`, …" (WhatsApp), "Successfully joined NAME", "You're already a member of NAME" (Telegram). */
+export function joinedIn(text: string): JoinedGroup | null {
+  const [, already, joined] = /already (?:a member of|in|joined) (.+)|joined (.+)/is.exec(text) ?? []
+  const what = already ?? joined
+  if (what === undefined) return null
+  const [, channelId = null] = /`([^`]+)`/.exec(what) ?? []
+  const name = channelId === null ? withoutMarks(what.split('\n')[0] ?? '') : null
+  return { channelId, name: name || null, already: already !== undefined }
+}
+
+/** What a bot's message means while a login is under way. */
+export type LoginSaying =
+  | { kind: 'qr' | 'code' | 'emoji'; data: string }
+  | { kind: 'prompt'; field: LoginField }
+  | { kind: 'cookies'; url: string }
+  /** What was given isn't taken, and is asked for again. */
+  | { kind: 'refused'; message: string }
+  | { kind: 'failed'; message: string }
+  | { kind: 'busy' }
+  | { kind: 'succeeded'; text: string }
+  /** An instruction, or something else. */
+  | { kind: 'says'; text: string }
+
+export function loginSaying(event: RoomEvent): LoginSaying {
+  const content = currentContent(event)
+  const text = String(content.body ?? '').trim()
+  if (content.msgtype === 'm.image') return { kind: 'qr', data: text }
+  const code =
+    /^`([^`]+)`$/.exec(text)?.[1] ?? /^<code>([^<]+)<\/code>$/.exec(String(content.formatted_body))?.[1]
+  if (code !== undefined) return { kind: 'code', data: code }
+  if (/^\p{Extended_Pictographic}[\p{Extended_Pictographic}\p{Emoji_Component}]*$/u.test(text))
+    return { kind: 'emoji', data: text }
+  const url = /^Login URL: <?(\S+?)>?$/m.exec(text)?.[1]
+  if (url !== undefined) return { kind: 'cookies', url: url.replace(/^\[.*\]\((.*)\)$/, '$1') }
+  if (/^Please enter your /.test(text)) return { kind: 'prompt', field: promptedField(text) }
+  if (/already have an ongoing/i.test(text)) return { kind: 'busy' }
+  if (/^(Invalid value\b|Failed to parse (input|curl|cookie)|Missing some keys|Some keys can't)/.test(text))
+    return { kind: 'refused', message: text }
+  if (FAILURES.some(failure => failure.test(text))) return { kind: 'failed', message: text }
+  if (SUCCESSES.some(success => success.test(text))) return { kind: 'succeeded', text }
+  return { kind: 'says', text }
+}
+
+const FAILURES = [
+  /^(Login failed|Failed to (start|prepare|submit|send QR))/i,
+  /^(Invalid login flow|Invalid (number of )?extra parameters|Unsupported display type)/,
+  /^(You have reached the maximum number|You do not have permissions|That command )/,
+  /\b(login )?cancelled\.$|^Login `.*` not found/i,
+  /\btimed out\b/i,
+  /^You're already logged in/i,
+  /unknown command/i,
+]
+const SUCCESSES = [
+  /^(you('re| are| have)? ?)?(now |been )*(successfully )?logged in\b/i,
+  /^login (was )?(successful|complete)/i,
+]
+
+/** Whether a text asks for something, in the words of an older bridge. */
+export function asksForSomething(text: string): boolean {
+  return /\b(please )?(send|enter|provide|type|input)\b.*\b(your|the|here)\b/i.test(text)
+}
+
+/** "Please enter your Phone number\nWith country code\nOptions: `a`, `b`" */
+export function promptedField(text: string): LoginField {
+  const [firstLine = '', ...lines] = text.split('\n')
+  const name = withoutMarks(firstLine.replace(/^.*?\b(your|the)\s+/i, '')).replace(/[.:]+$/, '')
+  const options = lines.flatMap(line =>
+    line.startsWith('Options:') ? [...line.matchAll(/`([^`]+)`/g)].map(([, option = '']) => option) : [],
+  )
+  return {
+    id:
+      name
+        .toLowerCase()
+        .replace(/[^a-z0-9]+/g, '_')
+        .replace(/^_+|_+$/g, '') || 'input',
+    type: options.length > 0 ? 'select' : typeOf(name),
+    name,
+    description: lines
+      .filter(line => !line.startsWith('Options:'))
+      .join('\n')
+      .trim(),
+    required: true,
+    options,
+    pattern: null,
+    defaultValue: null,
+    sources: [],
+  }
+}
+
+const TYPES: readonly [RegExp, string][] = [
+  [/captcha/i, 'captcha_code'],
+  [/phone/i, 'phone_number'],
+  [/password|passphrase/i, 'password'],
+  [/code|2fa|otp/i, '2fa_code'],
+  [/e-?mail/i, 'email'],
+  [/token/i, 'token'],
+  [/user/i, 'username'],
+  [/domain/i, 'domain'],
+  [/url/i, 'url'],
+]
+
+function typeOf(name: string): string {
+  return TYPES.find(([pattern]) => pattern.test(name))?.[1] ?? 'token'
+}
+
+/** An edit's new content stands for the event (client-server API, "Event replacements"). */
+function currentContent({ content }: RoomEvent): Record<string, unknown> {
+  const replacement = content['m.new_content']
+  return typeof replacement === 'object' && replacement !== null
+    ? (replacement as Record<string, unknown>)
+    : content
+}
+
+function withoutMarks(text: string): string {
+  return text.replace(/[`*_]/g, '').trim()
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}

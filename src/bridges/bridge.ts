@@ -1,0 +1,108 @@
+/** One bridge, by whichever driver it can be spoken to; group links go by its bot in either case. */
+import { GatewayError } from '../domain/errors.ts'
+import type { Bridge, BridgeDriver, MatrixSessions } from '../domain/ports.ts'
+import type { Clock } from '../lib/clock.ts'
+import { createBotCommands } from './bot-commands.ts'
+import { createBotDriver } from './bot-driver.ts'
+import { createGroupLinks } from './group-links.ts'
+import { type BridgeAddress, createProvisioningClient } from './provisioning.ts'
+
+export interface BridgeConfig extends BridgeAddress {
+  platform: string
+  /** Of the provisioning API; empty for a bridge that is known to have none. */
+  sharedSecret: string
+  /** Matrix user id of the bridge's bot; needed where there is no provisioning API to ask. */
+  bot?: string | undefined
+}
+
+type DrivenBridge = Omit<Bridge, 'platform' | 'driver' | 'forgetLogins'>
+
+export function createBridge(
+  config: BridgeConfig,
+  sessions: Pick<MatrixSessions, 'actingAs'>,
+  clock: Clock,
+): Bridge {
+  const { platform, sharedSecret, bot: knownBot, ...address } = config
+  const client = createProvisioningClient(platform, address, sharedSecret)
+  const commands = createBotCommands(platform, clock)
+
+  async function command(userId: string, line: string): Promise<string> {
+    const session = sessions.actingAs(userId)
+    if (knownBot !== undefined && (await driver(userId)) === 'bot')
+      return commands.run(session, knownBot, null, line)
+    const { bridge_bot: bot, command_prefix: prefix } = await client.whoami(userId)
+    if (!bot) throw new GatewayError('bridge_error', `the ${platform} bridge doesn't say who its bot is`)
+    return commands.run(session, bot, prefix || null, line)
+  }
+
+  const groupLinks = createGroupLinks(platform, command)
+  const byBot =
+    knownBot === undefined
+      ? null
+      : createBotDriver({ platform, bot: knownBot, sessions, command, groupLinks, clock })
+  const byApi: DrivenBridge = {
+    ...client,
+    ...groupLinks,
+    async describe(userId) {
+      const [{ network, bridge_bot: bot, login_flows: flows }, capabilities] = await Promise.all([
+        client.whoami(userId),
+        client.capabilities(userId),
+      ])
+      return {
+        name: network.displayname || platform,
+        bot: bot || null,
+        driver: 'provisioning',
+        flows,
+        capabilities: { ...capabilities, groupLinks: groupLinks.canJoin() },
+      }
+    },
+  }
+
+  let hasApi = false
+
+  /**
+   * Without an API the bridge is asked again each time: whether it is there at all, as a bot that is gone can't say so, and whether somebody has
+   * switched it on.
+   */
+  async function driver(userId: string): Promise<BridgeDriver> {
+    if (byBot === null || hasApi) return 'provisioning'
+    const isThere = await client.isThere(userId)
+    hasApi = isThere && sharedSecret !== ''
+    return hasApi ? 'provisioning' : 'bot'
+  }
+
+  /** A bridge that couldn't be reached may be another one when it is back. */
+  async function driven<T>(userId: string, use: (bridge: DrivenBridge) => Promise<T>): Promise<T> {
+    const chosen = (await driver(userId)) === 'bot' && byBot ? byBot : byApi
+    try {
+      return await use(chosen)
+    } catch (error) {
+      if (error instanceof GatewayError && error.code === 'bridge_unavailable') hasApi = false
+      throw error
+    }
+  }
+
+  return {
+    platform,
+    driver,
+    bot: async userId => knownBot ?? driven(userId, bridge => bridge.bot(userId)),
+    describe: userId => driven(userId, bridge => bridge.describe(userId)),
+    flows: userId => driven(userId, bridge => bridge.flows(userId)),
+    logins: userId => driven(userId, bridge => bridge.logins(userId)),
+    forgetLogins: userId => byBot?.forgetLogins(userId),
+    startLogin: (userId, ...rest) => driven(userId, bridge => bridge.startLogin(userId, ...rest)),
+    waitForLogin: (userId, ...rest) => driven(userId, bridge => bridge.waitForLogin(userId, ...rest)),
+    submitLogin: (userId, ...rest) => driven(userId, bridge => bridge.submitLogin(userId, ...rest)),
+    isLoginAt: (userId, step) => driven(userId, bridge => bridge.isLoginAt(userId, step)),
+    cancelLogin: (userId, processId) => driven(userId, bridge => bridge.cancelLogin(userId, processId)),
+    logout: (userId, loginId) => driven(userId, bridge => bridge.logout(userId, loginId)),
+    contacts: (userId, loginId) => driven(userId, bridge => bridge.contacts(userId, loginId)),
+    search: (userId, ...rest) => driven(userId, bridge => bridge.search(userId, ...rest)),
+    resolveIdentifier: (userId, ...rest) =>
+      driven(userId, bridge => bridge.resolveIdentifier(userId, ...rest)),
+    createDirectChat: (userId, ...rest) => driven(userId, bridge => bridge.createDirectChat(userId, ...rest)),
+    resolveGroupLink: groupLinks.resolveGroupLink,
+    joinGroup: groupLinks.joinGroup,
+    joinsAsLogin: groupLinks.joinsAsLogin,
+  }
+}

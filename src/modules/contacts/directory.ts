@@ -1,0 +1,102 @@
+/** Who and what a device can write to: the people of its address book and of its network, and the groups it is in. */
+import type { Chat, Device } from '../../db/schema/index.ts'
+import { GatewayError } from '../../domain/errors.ts'
+import type { Bridge, BridgeContact, Bridges } from '../../domain/ports.ts'
+import type { ChatRepository } from '../chats/repository.ts'
+import type { LinkedDevices } from '../devices/devices.ts'
+import { resolveContact } from './resolve.ts'
+import type { ContactView, Directory, GroupView } from './types.ts'
+
+export interface DirectoryOptions {
+  bridges: Bridges
+  devices: Pick<LinkedDevices, 'find'>
+  chats: Pick<ChatRepository, 'groupsOf'>
+  matrixUserOf(identityId: string): Promise<string>
+}
+
+export function createDirectory({ bridges, devices, chats, matrixUserOf }: DirectoryOptions): Directory {
+  async function deviceOf(identityId: string, deviceId: string, platform: string | null): Promise<Device> {
+    const device = await devices.find(identityId, deviceId, platform)
+    if (device) return device
+    const kind = platform === null ? '' : `${platform} `
+    throw new GatewayError('not_found', `device_id: there is no ${kind}device ${deviceId}`)
+  }
+
+  /** The address book, or, on a network that has none to list, those whom the network finds. */
+  async function people(
+    bridge: Bridge,
+    userId: string,
+    loginId: string,
+    query: string,
+  ): Promise<BridgeContact[]> {
+    try {
+      return await bridge.contacts(userId, loginId)
+    } catch (error) {
+      const mayBeFound = error instanceof GatewayError && error.code === 'not_supported' && query !== ''
+      if (!mayBeFound) throw error
+      return bridge.search(userId, loginId, query)
+    }
+  }
+
+  return {
+    async contacts(identityId, deviceId, { platform, query = '', limit }) {
+      const device = await deviceOf(identityId, deviceId, platform)
+      const bridge = bridges.forPlatform(device.platform)
+      const found = await people(bridge, await matrixUserOf(identityId), device.loginId, query.trim())
+      return found
+        .filter(contact => matches(contact, query))
+        .sort(byName)
+        .slice(0, limit)
+        .map(contactView)
+    },
+
+    async groups(identityId, deviceId, platform) {
+      const device = await deviceOf(identityId, deviceId, platform)
+      return (await chats.groupsOf(device)).flatMap(groupView)
+    },
+
+    async check(identityId, deviceId, platform, identifier) {
+      const device = await deviceOf(identityId, deviceId, platform)
+      const bridge = bridges.forPlatform(device.platform)
+      try {
+        const { contact } = await resolveContact(bridge, device, await matrixUserOf(identityId), identifier)
+        return { exists: true, ...contactView(contact) }
+      } catch (error) {
+        if (error instanceof GatewayError && error.code === 'not_found') return NOBODY
+        if (!(error instanceof GatewayError && error.code === 'bad_request')) throw error
+        throw new GatewayError('bad_request', `identifier: ${error.message}`)
+      }
+    },
+  }
+}
+
+const NOBODY = {
+  exists: false,
+  id: null,
+  name: null,
+  phone: null,
+  matrix_id: null,
+  room: null,
+  identifiers: [],
+}
+
+function contactView({ id, name, phone, matrixUserId, roomId, identifiers }: BridgeContact): ContactView {
+  return { id, name, phone, matrix_id: matrixUserId, room: roomId, identifiers }
+}
+
+/** A group whose id isn't known yet can be written to by its room. */
+function groupView({ channelId, roomId, name, kind }: Chat): GroupView[] {
+  return [{ id: channelId ?? roomId, name, kind, room: roomId }]
+}
+
+function matches({ id, name, phone, identifiers }: BridgeContact, query: string): boolean {
+  const wanted = query.trim().toLowerCase()
+  if (wanted === '') return true
+  const texts = [id, name, phone ?? '', ...identifiers].map(text => text.toLowerCase())
+  const digits = wanted.replace(/^\+/, '')
+  return texts.some(text => text.includes(wanted) || (/^\d+$/.test(digits) && text.includes(digits)))
+}
+
+function byName(one: BridgeContact, other: BridgeContact): number {
+  return one.name.localeCompare(other.name) || (one.id < other.id ? -1 : 1)
+}

@@ -1,0 +1,58 @@
+/** Who is meant by an address as people write it: a phone number, a handle, an id of the network, or a Matrix id as webhooks have it. */
+import type { Device } from '../../db/schema/index.ts'
+import { normaliseContact } from '../../domain/addresses.ts'
+import { GatewayError } from '../../domain/errors.ts'
+import { type GhostNaming, ghostNamingFrom, remoteIdOf } from '../../domain/ghosts.ts'
+import type { Bridge, BridgeContact } from '../../domain/ports.ts'
+
+export interface ResolvedContact {
+  contact: BridgeContact
+  /** The way of writing by which the bridge knows them. */
+  identifier: string
+}
+
+/** Another way of writing the same address may do where these were the answer. */
+const TRY_ANOTHER = ['not_found', 'bad_request', 'bridge_error']
+
+/** @throws GatewayError not_found when nobody answers to the address, and as bridges do */
+export async function resolveContact(
+  bridge: Bridge,
+  device: Device,
+  userId: string,
+  written: string,
+): Promise<ResolvedContact> {
+  let first: unknown
+  for (const identifier of waysToWrite(device, written)) {
+    try {
+      const contact = await bridge.resolveIdentifier(userId, device.loginId, identifier)
+      return { contact, identifier }
+    } catch (error) {
+      first ??= error
+      if (!(error instanceof GatewayError && TRY_ANOTHER.includes(error.code))) throw error
+    }
+  }
+  throw first
+}
+
+/** How the bridge of a device names its ghosts, as far as the account's own ghost shows it. */
+export function ghostNamingOf({ ghostUserId, loginId, phone }: Device): GhostNaming | null {
+  if (ghostUserId === null) return null
+  return (
+    ghostNamingFrom(ghostUserId, loginId) ?? (phone === null ? null : ghostNamingFrom(ghostUserId, phone))
+  )
+}
+
+/** Likeliest first. */
+function waysToWrite(device: Device, written: string): string[] {
+  const trimmed = written.trim()
+  if (!isMatrixId(trimmed)) return [...new Set([normaliseContact(trimmed), trimmed])]
+  // Bridges of bridgev2 take a ghost's Matrix id as it is; older ones want the id on the network that is in it.
+  const naming = ghostNamingOf(device)
+  const remoteId = remoteIdOf(trimmed, naming)
+  if (remoteId === null) return [trimmed]
+  return naming ? [remoteId, trimmed] : [trimmed, remoteId]
+}
+
+function isMatrixId(text: string): boolean {
+  return /^@[^:\s]+:\S+$/.test(text)
+}

@@ -1,0 +1,160 @@
+/** Events of a real Synapse, pushed to us as an application service or fetched by /sync: each reaches the webhook once and in order. */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import type { MessagePayload } from '../../../src/domain/events.ts'
+import { InboxReader } from '../../support/inbox-reader.ts'
+import { type PortalDeployment, portalDeployment, SOURCES } from '../../support/portal-deployment.ts'
+import { hasSynapse } from '../../support/synapse.ts'
+import { waitFor } from '../../support/wait-for.ts'
+
+setDefaultTimeout(180_000)
+
+const numbered = (from: number, count: number) =>
+  Array.from({ length: count }, (_, index) => `message ${from + index}`)
+
+describe.skipIf(!hasSynapse).each(SOURCES)('by %s', source => {
+  let deployment: PortalDeployment
+
+  beforeAll(async () => {
+    deployment = await portalDeployment({ source })
+  })
+  afterAll(() => deployment?.[Symbol.asyncDispose]())
+
+  /** By webhook-id, in the order they came: what was on its way at the moment of a kill comes again, under the same id. */
+  const deliveries = (reader: InboxReader) => {
+    const found = new Map<string, MessagePayload>()
+    for (const { headers, json } of reader.receiver.received) {
+      const id = headers.get('webhook-id') ?? ''
+      if (!found.has(id)) found.set(id, json as MessagePayload)
+    }
+    return found
+  }
+  const textsOf = (payloads: { message: string }[]) => payloads.map(({ message }) => message)
+
+  test('a chat begins with an invitation, and goes both ways', async () => {
+    const { account, userId } = await deployment.account()
+    await using reader = await InboxReader.open(account)
+    const portal = await deployment.bridge.portal('237001', userId)
+    await portal.say('said before anybody was there', 'and more')
+    expect(textsOf(await reader.take(2))).toEqual(['said before anybody was there', 'and more'])
+    await portal.say('said since')
+    const since = await reader.next()
+    expect(since).toMatchObject({ message: 'said since', chat: { id: portal.roomId, kind: 'dm' } })
+
+    const [sent] = await account.send(deployment.bridge.deviceId, { contact: '237002', text: 'hello' })
+    await account.waitForStatus(sent?.id ?? '', ['sent', 'delivered', 'read'])
+    const chat = await deployment.bridge.directChat(userId, '237002')
+    expect(await chat.messages()).toEqual([{ sender: userId, body: 'hello' }])
+  })
+
+  test('a receipt of the contact makes a message read', async () => {
+    const { account, userId } = await deployment.account()
+    const [sent] = await account.send(deployment.bridge.deviceId, { contact: '237009', text: 'read me' })
+    await account.waitForStatus(sent?.id ?? '', ['sent', 'delivered', 'read'])
+    const chat = await deployment.bridge.directChat(userId, '237009')
+    await chat.read(await chat.lastEventId())
+    await account.waitForStatus(sent?.id ?? '', ['read'])
+  })
+
+  test('two identities in one room hear everything once each', async () => {
+    const [one, other] = [await deployment.account(), await deployment.account()]
+    await using first = await InboxReader.open(one.account)
+    await using second = await InboxReader.open(other.account)
+    const portal = await deployment.bridge.portal('237003', one.userId, other.userId)
+    const texts = numbered(0, 10)
+    await portal.say(...texts)
+    expect(textsOf(await first.take(10))).toEqual(texts)
+    expect(textsOf(await second.take(10))).toEqual(texts)
+    await portal.say('the last')
+    expect((await first.next()).message).toBe('the last')
+    expect((await second.next()).message).toBe('the last')
+    expect([first.unread, second.unread]).toEqual([0, 0])
+  })
+
+  test('put out of a room, an identity hears nothing more of it until it is invited again', async () => {
+    const { account, userId } = await deployment.account()
+    await using reader = await InboxReader.open(account)
+    const portal = await deployment.bridge.portal('237004', userId)
+    await portal.say('welcome')
+    expect((await reader.next()).message).toBe('welcome')
+    await portal.kick(userId)
+    await portal.say('behind its back')
+    await portal.invite(userId)
+    await waitFor(async () => (await portal.membershipOf(userId)) === 'join', { what: 'the second join' })
+    await portal.say('welcome back')
+    expect((await reader.next()).message).toBe('welcome back')
+    expect(reader.unread).toBe(0)
+  })
+
+  test('killed in the middle of traffic it misses nothing and repeats nothing', async () => {
+    const { account, userId } = await deployment.account()
+    await using reader = await InboxReader.open(account)
+    const portal = await deployment.bridge.portal('237005', userId)
+    const texts = numbered(0, 260)
+    await portal.say(...texts.slice(0, 20))
+    await reader.receiver.waitForCount(10)
+    const talking = portal.say(...texts.slice(20, 60))
+    await deployment.gateway().kill()
+    await talking
+    // More than a /sync answer holds of one room, and a second chat that begins meanwhile.
+    await portal.say(...texts.slice(60, 220))
+    const stranger = await deployment.bridge.portal('237006', userId)
+    await stranger.say('a new chat')
+    await deployment.startGateway()
+    await portal.say(...texts.slice(220))
+    await stranger.say('goes on')
+
+    await portal.say('the end')
+    const delivered = await waitFor(
+      () => {
+        const found = deliveries(reader)
+        return found.size >= texts.length + 3 && found
+      },
+      { what: 'everything that was said', deadlineMs: 90_000 },
+    )
+    const received = [...delivered.values()]
+    const of = (roomId: string) => textsOf(received.filter(({ chat }) => chat.id === roomId))
+    expect(of(portal.roomId)).toEqual([...texts, 'the end'])
+    expect(of(stranger.roomId)).toEqual(['a new chat', 'goes on'])
+  })
+
+  test('the homeserver restarts, and counts its transactions from 1 again: nothing is taken for a repeat', async () => {
+    const { account, userId } = await deployment.account()
+    await using reader = await InboxReader.open(account)
+    const portal = await deployment.bridge.portal('237007', userId)
+    // Transactions to the bridge are counted along with ours, so of three series two at least share their ids.
+    for (const [series, from] of [0, 15, 30].entries()) {
+      if (series > 0) await deployment.synapse.restart()
+      await portal.say(...numbered(from, 15))
+      expect(textsOf(await reader.take(15))).toEqual(numbered(from, 15))
+    }
+    expect(reader.unread).toBe(0)
+  })
+
+  test('a homeserver that is away is said to be by /ready, and not one that is back', async () => {
+    await deployment.synapse.stop()
+    const readiness = async () => {
+      const answer = await fetch(`${deployment.gateway().url}/ready`)
+      const { checks } = (await answer.json()) as { checks: Record<string, string> }
+      return { status: answer.status, homeserver: checks.homeserver ?? '' }
+    }
+    const down = await waitFor(
+      async () => {
+        const found = await readiness()
+        return found.status === 503 && found
+      },
+      { what: 'a gateway that is not ready', deadlineMs: 90_000 },
+    )
+    expect(down.homeserver).toContain("the homeserver can't be reached")
+    await deployment.synapse.start()
+    await waitFor(async () => (await readiness()).status === 200, {
+      what: 'a ready gateway',
+      deadlineMs: 90_000,
+    })
+  })
+
+  test('it stops within a second', async () => {
+    const startedAt = performance.now()
+    expect(await deployment.gateway().stop()).toBe(0)
+    expect(performance.now() - startedAt).toBeLessThan(1_000)
+  })
+})

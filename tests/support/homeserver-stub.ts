@@ -1,0 +1,65 @@
+/** A homeserver in this process that answers as a test says, for what a real one does only on a bad day. */
+import type { HomeserverAddress } from '../../src/matrix/http-api.ts'
+
+export interface StubRequest {
+  method: string
+  /** Decoded, without the query. */
+  path: string
+  query: URLSearchParams
+  /** Without `Bearer `; null when there is none. */
+  token: string | null
+  body: Record<string, unknown>
+  text: string
+  signal: AbortSignal
+}
+
+export interface HomeserverStub {
+  address: HomeserverAddress
+  requests: StubRequest[]
+}
+
+/** @param answer a value is the JSON of an answer 200 */
+export function homeserverStub(
+  answer: (request: StubRequest) => Response | object | Promise<Response | object>,
+): HomeserverStub {
+  const requests: StubRequest[] = []
+  return {
+    requests,
+    address: {
+      baseUrl: 'http://homeserver.test',
+      async fetch(request) {
+        const url = new URL(request.url)
+        const text = await request.text()
+        const stubRequest: StubRequest = {
+          method: request.method,
+          path: decodeURIComponent(url.pathname),
+          query: url.searchParams,
+          token: request.headers.get('authorization')?.replace('Bearer ', '') ?? null,
+          body: parsed(text),
+          text,
+          signal: request.signal,
+        }
+        requests.push(stubRequest)
+        const answered = await answer(stubRequest)
+        return answered instanceof Response ? answered : Response.json(answered)
+      },
+    },
+  }
+}
+
+export function matrixError(
+  status: number,
+  errcode: string,
+  more: Record<string, unknown> = {},
+  headers: Record<string, string> = {},
+): Response {
+  return Response.json({ errcode, error: `the error of ${errcode}`, ...more }, { status, headers })
+}
+
+function parsed(text: string): Record<string, unknown> {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return {}
+  }
+}

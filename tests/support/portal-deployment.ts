@@ -1,0 +1,141 @@
+/**
+ * Synapse, a bridge without a network, and a gateway in a process of its own that gets its events in one of two ways:
+ * `await using deployment = await portalDeployment({ source: 'sync' })`.
+ */
+import { identityNamespace } from '../../src/modules/identities/identities.ts'
+import { type Account, GatewayClient } from './gateway-client.ts'
+import { type GatewayProcess, spawnGateway } from './gateway-process.ts'
+import { PortalBridge } from './portal-bridge.ts'
+import { freePort } from './program.ts'
+import { type Synapse, type SynapseOptions, startSynapse } from './synapse.ts'
+import { tempDir } from './temp-dir.ts'
+import { waitFor } from './wait-for.ts'
+
+/** How the gateway hears of events: pushed as an application service, or by /sync with accounts of the registration secret. */
+export type Source = 'appservice' | 'sync'
+export const SOURCES: readonly Source[] = ['appservice', 'sync']
+
+const CLIENT_ID = 'admin'
+const CLIENT_SECRET = 'a secret of the tests'
+export const SECRET_KEY = 'a secret key of the tests'
+const AS_TOKEN = 'the_as_token_of_the_gateway'
+const HS_TOKEN = 'the_hs_token_of_the_gateway'
+
+export interface PortalDeployment extends AsyncDisposable {
+  synapse: Synapse
+  bridge: PortalBridge
+  client: GatewayClient
+  /** The process of now. */
+  gateway(): GatewayProcess
+  /** Starts the gateway again, on the same data and port, after it was stopped or killed. */
+  startGateway(): Promise<void>
+  /** Restarts the homeserver with another as_token in our registration; the gateway's own by default. */
+  registerGateway(asToken?: string): Promise<void>
+  /** A new account whose device is known. @returns it and its Matrix user id */
+  account(): Promise<{ account: Account; userId: string }>
+  /** A server admin's call of Synapse's admin API. @throws Error when it is refused */
+  admin(method: string, path: string, body?: object): Promise<unknown>
+}
+
+export async function portalDeployment({
+  source,
+  env = {},
+  ...options
+}: SynapseOptions & { source: Source; env?: Record<string, string> }): Promise<PortalDeployment> {
+  const stack = new AsyncDisposableStack()
+  try {
+    const serverName = 'synapse.test'
+    const port = freePort()
+    const url = `http://127.0.0.1:${port}`
+    const folder = stack.use(tempDir())
+    const bridge = stack.use(new PortalBridge(serverName))
+    const registrations = {
+      portal: bridge.registration,
+      ...(source === 'appservice' ? { gateway: gatewayRegistration(url, serverName) } : {}),
+    }
+    const synapse = stack.use(await startSynapse({ ...options, serverName, registrations }))
+    bridge.connect(synapse.url)
+    const settings = {
+      PORT: String(port),
+      CLIENT_ID,
+      CLIENT_SECRET,
+      SECRET_KEY,
+      MATRIX_HOMESERVER_URL: synapse.url,
+      MATRIX_SERVER_NAME: serverName,
+      ...(source === 'appservice'
+        ? { MATRIX_AS_TOKEN: AS_TOKEN, MATRIX_HS_TOKEN: HS_TOKEN }
+        : { MATRIX_REGISTRATION_SHARED_SECRET: synapse.registrationSharedSecret }),
+      SEND_INTERVAL_MS: '0',
+      ...bridge.settings,
+      ...env,
+    }
+    const spawn = () => spawnGateway({ directory: folder.path, env: settings, deadlineMs: 30_000 })
+    let gateway = await spawn()
+    stack.defer(() => gateway[Symbol.asyncDispose]())
+    const client = new GatewayClient({ url, clientId: CLIENT_ID, clientSecret: CLIENT_SECRET })
+    let adminToken: Promise<string> | undefined
+    const owned = stack.move()
+    return {
+      synapse,
+      bridge,
+      client,
+      gateway: () => gateway,
+      async startGateway() {
+        gateway = await spawn()
+      },
+      async registerGateway(asToken) {
+        synapse.addRegistration('gateway', gatewayRegistration(url, serverName, asToken))
+        await synapse.restart()
+      },
+      async account() {
+        const account = await client.account()
+        await waitFor(async () => (await account.devices()).some(device => device.state === 'connected'), {
+          what: 'the device',
+          deadlineMs: 20_000,
+        })
+        const tokens = await client.admin.get<{ matrix_username: string }[]>('/api/v1/tokens')
+        return { account, userId: tokens.body.at(-1)?.matrix_username ?? '' }
+      },
+      async admin(method, path, body) {
+        adminToken ??= registerAdmin(synapse)
+        const response = await fetch(`${synapse.url}/_synapse/admin${path}`, {
+          method,
+          headers: { authorization: `Bearer ${await adminToken}` },
+          ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        })
+        const answer = await response.json()
+        if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${JSON.stringify(answer)}`)
+        return answer
+      },
+      [Symbol.asyncDispose]: () => owned.disposeAsync(),
+    }
+  } catch (error) {
+    await stack.disposeAsync()
+    throw error
+  }
+}
+
+function gatewayRegistration(url: string, serverName: string, asToken = AS_TOKEN): string {
+  return JSON.stringify({
+    id: 'meshgate',
+    url,
+    as_token: asToken,
+    hs_token: HS_TOKEN,
+    sender_localpart: 'meshgate',
+    rate_limited: false,
+    namespaces: { users: [{ regex: identityNamespace(serverName), exclusive: true }] },
+    receive_ephemeral: true,
+  })
+}
+
+/** By hand, so that it doesn't rest on what is under test. @returns the access token of a server admin */
+async function registerAdmin({ url, registrationSharedSecret }: Synapse): Promise<string> {
+  const endpoint = `${url}/_synapse/admin/v1/register`
+  const { nonce } = (await (await fetch(endpoint)).json()) as { nonce: string }
+  const mac = new Bun.CryptoHasher('sha1', registrationSharedSecret)
+    .update([nonce, 'root', 'the password of root', 'admin'].join('\0'))
+    .digest('hex')
+  const body = { nonce, username: 'root', password: 'the password of root', admin: true, mac }
+  const answer = await fetch(endpoint, { method: 'POST', body: JSON.stringify(body) })
+  return ((await answer.json()) as { access_token: string }).access_token
+}

@@ -1,0 +1,108 @@
+/** Which driver a bridge is spoken to with: found out by itself, and again when the bridge has been away. */
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { createBridge } from '../../../src/bridges/bridge.ts'
+import type { Bridge, MatrixSession } from '../../../src/domain/ports.ts'
+import { systemClock } from '../../../src/lib/clock.ts'
+
+const BOT = '@wabot:s'
+
+let server: ReturnType<typeof Bun.serve>
+let whoami: () => Response
+let rooms: number
+
+beforeEach(() => {
+  rooms = 0
+  whoami = () => Response.json({ bridge_bot: '@told:s', network: { displayname: 'WhatsApp' } })
+  server = Bun.serve({
+    port: 0,
+    hostname: '127.0.0.1',
+    fetch: request => answer(new URL(request.url).pathname),
+  })
+})
+afterEach(() => server.stop(true))
+
+function answer(path: string): Response {
+  return path.endsWith('/whoami') ? whoami() : Response.json({})
+}
+
+const session: Partial<MatrixSession> = {
+  userId: '@u:s',
+  createDirectRoom: async () => {
+    rooms += 1
+    throw new Error('no room here')
+  },
+}
+
+function bridge(change: { bot?: undefined; sharedSecret?: string } = {}): Bridge {
+  const baseUrl = `http://127.0.0.1:${server.port}`
+  const config = { platform: 'wa', baseUrl, sharedSecret: 'secret', bot: BOT, ...change }
+  return createBridge(config, { actingAs: () => session as MatrixSession }, systemClock)
+}
+
+const disabled = () =>
+  Response.json({ errcode: 'M_FORBIDDEN', error: 'Provisioning API is disabled' }, { status: 403 })
+const missing = () =>
+  Response.json({ errcode: 'M_UNRECOGNIZED', error: 'Unrecognized endpoint' }, { status: 404 })
+const foreign = () => new Response('404: Not Found', { status: 404 })
+
+test('the provisioning API where there is one, asked for once', async () => {
+  let asked = 0
+  const tell = whoami
+  whoami = () => {
+    asked += 1
+    return tell()
+  }
+  const one = bridge()
+  expect(await one.driver('@u:s')).toBe('provisioning')
+  expect(await one.driver('@u:s')).toBe('provisioning')
+  expect(asked).toBe(1)
+  expect(await one.describe('@u:s')).toMatchObject({
+    name: 'WhatsApp',
+    driver: 'provisioning',
+    bot: '@told:s',
+  })
+})
+
+describe.each([
+  ['switched off', disabled],
+  ['missing', missing],
+  ['of another kind of bridge', foreign],
+])('an API that is %s', (_what, refuse) => {
+  test('means writing to the bot, until it is there', async () => {
+    whoami = refuse
+    const one = bridge()
+    expect(await one.driver('@u:s')).toBe('bot')
+    expect(await one.bot('@u:s')).toBe(BOT)
+    whoami = () => Response.json({})
+    expect(await one.driver('@u:s')).toBe('provisioning')
+  })
+
+  test('is an error that says what to do, where no bot is known', async () => {
+    whoami = refuse
+    await expect(bridge({ bot: undefined }).flows('@u:s')).rejects.toMatchObject({
+      code: 'bridge_error',
+      message: expect.stringContaining('BRIDGE_WA_BOT'),
+    })
+  })
+})
+
+test('a bridge without a secret is only spoken to by its bot', async () => {
+  expect(await bridge({ sharedSecret: '' }).driver('@u:s')).toBe('bot')
+})
+
+test('a refused secret is no reason to write to the bot', async () => {
+  whoami = () => Response.json({ errcode: 'M_UNKNOWN_TOKEN', error: 'Invalid auth token' }, { status: 401 })
+  await expect(bridge().logins('@u:s')).rejects.toMatchObject({
+    code: 'bridge_error',
+    message: expect.stringContaining("doesn't accept our provisioning secret"),
+  })
+})
+
+test('a bridge that is gone gets no room made for its bot', async () => {
+  whoami = disabled
+  const one = bridge()
+  expect(await one.driver('@u:s')).toBe('bot')
+  await server.stop(true)
+  await expect(one.logins('@u:s')).rejects.toMatchObject({ code: 'bridge_unavailable' })
+  expect(rooms).toBe(0)
+})
