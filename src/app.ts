@@ -17,6 +17,7 @@ import { type Clock, systemClock } from './lib/clock.ts'
 import { createLogger, type Logger } from './lib/logger.ts'
 import { createHmacHasher, createSealer, deriveKey } from './lib/sealing.ts'
 import { createAttachedBridges } from './modules/attached-bridges/attached-bridges.ts'
+import { TAKEN_AWAY } from './modules/attached-bridges/detach.ts'
 import { createAttachedBridgeRepository } from './modules/attached-bridges/repository.ts'
 import { createChatRooms } from './modules/chats/chat-rooms.ts'
 import { createChatRepository } from './modules/chats/repository.ts'
@@ -132,6 +133,7 @@ export async function createApp(
     sandbox,
     settings: config,
     secrets,
+    onGone: platform => devices.logOutAll(platform, TAKEN_AWAY),
     clock,
     logger,
   })

@@ -24,6 +24,8 @@ export interface BridgeAttachmentOptions {
   /** Bridges of the settings, which win over the attached ones. */
   settings: Pick<Config, 'bridges' | 'data' | 'matrix'>
   secrets: Pick<Secrets, 'bridges'>
+  /** The platform has no bridge any more. */
+  onGone(platform: string): Promise<void>
   clock: Clock
   logger: Logger
 }
@@ -66,11 +68,16 @@ export function createBridgeAttachment(options: BridgeAttachmentOptions): Bridge
     else await processes.stop(bridge.platform)
   }
 
+  /** With an external homeserver the settings may go on to name its platform. */
   async function letGo(bridge: AttachedBridge): Promise<void> {
-    bridges.remove(bridge.platform)
-    await processes.stop(bridge.platform)
+    const { platform } = bridge
+    inUse.delete(platform)
+    const remaining = homeserver ? undefined : named(platform)
+    if (remaining) bridges.set(configOf({ ...bridge, url: remaining.url }))
+    else bridges.remove(platform)
+    await processes.stop(platform)
     await homeserver?.removeAppservice(bridge.registrationId)
-    inUse.delete(bridge.platform)
+    if (!remaining) await options.onGone(platform)
   }
 
   /** Where the settings name the platform too, they say where its bridge is and what opens it. */

@@ -154,6 +154,12 @@ export function readProcessRecord(dir: string): ProcessRecord | null {
   }
 }
 
+/** Whether the process is there that a record in this folder speaks of. */
+export function isRecordedProcessRunning(dir: string): boolean {
+  const record = readProcessRecord(dir)
+  return record?.pid != null && isRunning(record.pid, record.command)
+}
+
 /** Of the lines that mautrix bridges print (`<time> WRN …`), so that LOG_LEVEL means the same for them. */
 function levelOf(line: string): 'debug' | 'info' | 'warn' | 'error' {
   const [, level, text = ''] = /^\S+ (TRC|DBG|INF|WRN|ERR|FTL|PNC) (.*)/.exec(line) ?? []

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { parse } from 'yaml'
 import { runCommandLine } from '../../src/cli/run.ts'
 import { isRunning } from '../../src/runtime/process-table.ts'
+import { GatewayClient } from '../support/gateway-client.ts'
 import { type GatewayProcess, spawnGateway } from '../support/gateway-process.ts'
 import { freePort } from '../support/program.ts'
 import { waitFor } from '../support/wait-for.ts'
@@ -194,12 +195,21 @@ describe('a program that the gateway runs', () => {
     expect(existsSync(record())).toBe(false)
   })
 
-  test('is ended when it is removed', async () => {
+  test('is ended when it is removed, its files go, and its devices are logged out', async () => {
     const { directory } = gateway
     gateway = await spawnGateway({ directory, env: { PORT: String(port) } })
     const pid = await waitFor(pidOf)
+    const { api } = await new GatewayClient(gateway).account()
+    const deviceStates = async () =>
+      (await api.get<{ platform: string; state: string; reason: string }[]>('/api/v1/devices')).body
+        .filter(({ platform }) => platform === 'net')
+        .map(({ state, reason }) => `${state} ${reason}`)
+    await waitFor(async () => (await deviceStates())[0] === 'connected null')
+    expect((await meshgate('bridge', 'list')).out).toContain('1 connected')
     expect((await meshgate('bridge', 'remove', 'net')).exitCode).toBe(0)
-    await waitFor(() => !isAlive(pid))
+    expect(isAlive(pid)).toBe(false)
+    expect(existsSync(join(directory, 'data', 'bridges', 'net'))).toBe(false)
+    await waitFor(async () => (await deviceStates())[0] === 'logged_out the bridge was taken away')
   })
 })
 

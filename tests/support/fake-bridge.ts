@@ -1,5 +1,5 @@
 /**
- * A bridge program that knows no network, for tests of how such programs are run: `-e -c FILE` writes its example configuration, `-c FILE` serves
+ * A bridge program that knows no network and has one login for everybody, for tests of how such programs are run: `-e -c FILE` writes its example configuration, `-c FILE` serves
  * where that says. GET /pid tells which process it is, POST /crash ends it.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -33,7 +33,7 @@ if (values.example) {
               network: { displayname: 'Net' },
               login_flows: [{ id: 'qr', name: 'QR', description: '' }],
               bridge_bot: `@${appservice.bot.username}:localhost`,
-              logins: [],
+              logins: [{ id: '237', name: 'Amina', state: { state_event: 'CONNECTED' } }],
             })
           : Response.json({ errcode: 'M_UNKNOWN_TOKEN', error: 'wrong secret' }, { status: 401 }),
     },

@@ -1,17 +1,37 @@
 /** `meshgate bridge remove`. */
+import { isDataDirInUse } from '../../db/lock.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { removeBridgeFiles } from '../../modules/attached-bridges/attach.ts'
-import { CommandError, type Terminal } from '../terminal.ts'
+import { detachBridge } from '../../modules/attached-bridges/detach.ts'
+import { createAttachedBridgeRepository } from '../../modules/attached-bridges/repository.ts'
+import { createDeviceRepository } from '../../modules/devices/repository.ts'
+import { isRecordedProcessRunning } from '../../runtime/supervised-process.ts'
+import type { Terminal } from '../terminal.ts'
 import { withBridges } from './with-bridges.ts'
 
+/** A running gateway notices within a second, and gives the program three to end, in milliseconds. */
+const END_PATIENCE_MS = 6_000
+const LOOK_MS = 50
+
+/** Works with a SECRET_KEY that can't open the bridge's tokens, too: they aren't needed. */
 export async function remove(terminal: Terminal, platform: string, keepFiles: boolean): Promise<void> {
-  await withBridges(terminal, async (bridges, { config }) => {
-    const bridge = await bridges.find(platform)
-    if (!bridge) throw new CommandError(`platform: there is no attached bridge "${platform}"`)
-    await bridges.remove(platform, 'the bridge was taken away', systemClock.now())
-    if (!keepFiles) removeBridgeFiles(bridge.dir)
-    terminal.print(`took the ${platform} bridge away${keepFiles ? `; its files stay in ${bridge.dir}` : ''}`)
+  await withBridges(terminal, async (_, { config, db }) => {
+    const dir = await detachBridge(platform, {
+      bridges: createAttachedBridgeRepository(db),
+      devices: createDeviceRepository(db),
+      isGatewayRunning: isDataDirInUse(config.data.dir),
+      clock: systemClock,
+    })
+    await untilEnded(dir)
+    if (!keepFiles) removeBridgeFiles(dir)
+    terminal.print(`took the ${platform} bridge away${keepFiles ? `; its files stay in ${dir}` : ''}`)
     if (config.matrix.homeserverUrl !== undefined)
-      terminal.print('Take its registration out of the homeserver’s configuration, and restart that.')
+      terminal.print("Take its registration out of the homeserver's configuration, and restart that.")
   })
+}
+
+/** The program that a gateway runs still writes to its files. */
+async function untilEnded(dir: string): Promise<void> {
+  const deadline = systemClock.now() + END_PATIENCE_MS
+  while (isRecordedProcessRunning(dir) && systemClock.now() < deadline) await systemClock.sleep(LOOK_MS)
 }

@@ -1,7 +1,7 @@
 /** The attached bridges, opened beside a gateway that may be running. */
 import type { Config, Secrets } from '../../config/index.ts'
 import { migrateUp } from '../../db/migrate.ts'
-import { openDb } from '../../db/open.ts'
+import { type Db, openDb } from '../../db/open.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { createSealer } from '../../lib/sealing.ts'
 import {
@@ -14,7 +14,7 @@ import { loadConfig, type Terminal } from '../terminal.ts'
 
 export async function withBridges(
   terminal: Terminal,
-  work: (bridges: AttachedBridges, settings: { config: Config; secrets: Secrets }) => Promise<void>,
+  work: (bridges: AttachedBridges, more: { config: Config; secrets: Secrets; db: Db }) => Promise<void>,
 ): Promise<void> {
   const settings = loadConfig(terminal)
   const { databaseFile } = settings.config.data
@@ -23,7 +23,10 @@ export async function withBridges(
     try {
       migrateUp(db.connection, systemClock.now())
       const sealer = createSealer(settings.secrets.secretKey)
-      await work(createAttachedBridges({ repository: createAttachedBridgeRepository(db), sealer }), settings)
+      await work(createAttachedBridges({ repository: createAttachedBridgeRepository(db), sealer }), {
+        ...settings,
+        db,
+      })
     } finally {
       db.close()
     }

@@ -3,6 +3,7 @@
  * `createAttachedBridges({ repository, sealer })`
  */
 import type { BridgeNamespaces, BridgeRow } from '../../db/schema/index.ts'
+import { StartError } from '../../domain/errors.ts'
 import type { Sealer } from '../../lib/sealing.ts'
 import type { AttachedBridgeRepository } from './repository.ts'
 
@@ -25,15 +26,14 @@ export interface AttachedBridge {
 }
 
 export interface AttachedBridges {
-  /** By platform. @throws Error when SECRET_KEY is another than the one they were attached under */
+  /** By platform. @throws StartError when SECRET_KEY is another than the one they were attached under */
   list(): Promise<AttachedBridge[]>
   find(platform: string): Promise<AttachedBridge | null>
   /** How many devices of the platform are in each state. */
   deviceStates(platform: string): Promise<ReadonlyMap<string, number>>
   insert(bridge: AttachedBridge): Promise<void>
   replace(bridge: AttachedBridge): Promise<void>
-  /** The platform's devices are logged out for `reason`. */
-  remove(platform: string, reason: string, now: number): Promise<void>
+  remove(platform: string): Promise<void>
 }
 
 export function createAttachedBridges({
@@ -56,7 +56,15 @@ export function createAttachedBridges({
   }
 
   function open({ asTokenSealed, hsTokenSealed, secretSealed, ...row }: BridgeRow): AttachedBridge {
-    const opened = (text: string, what: string) => sealer.open(text, context(row.platform, what))
+    const opened = (text: string, what: string) => {
+      try {
+        return sealer.open(text, context(row.platform, what))
+      } catch {
+        throw new StartError(
+          `SECRET_KEY: the ${row.platform} bridge was attached under another one; set that again, or take the bridge away and attach it anew`,
+        )
+      }
+    }
     return {
       ...row,
       asToken: opened(asTokenSealed, 'as_token'),

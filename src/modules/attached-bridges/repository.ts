@@ -1,5 +1,5 @@
 /** SQL of the bridges table. */
-import { and, asc, count, eq, inArray, ne } from 'drizzle-orm'
+import { asc, count, eq, inArray } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { type BridgeRow, bridges, devices, resolvedRecipients } from '../../db/schema/index.ts'
 
@@ -12,8 +12,8 @@ export interface AttachedBridgeRepository {
   replace(row: BridgeRow): Promise<void>
   /** How many devices of the platform are in each state. */
   deviceStates(platform: string): Promise<ReadonlyMap<string, number>>
-  /** Removes the row; the platform's devices are logged out for `reason`, and where their chats were is forgotten. */
-  remove(platform: string, reason: string, now: number): Promise<void>
+  /** Removes the row; where the platform's chats were is forgotten. */
+  remove(platform: string): Promise<void>
 }
 
 export function createAttachedBridgeRepository({ orm, committer }: Db): AttachedBridgeRepository {
@@ -51,14 +51,9 @@ export function createAttachedBridgeRepository({ orm, committer }: Db): Attached
           .map(row => [row.state, row.count]),
       ),
 
-    remove: (platform, reason, now) =>
+    remove: platform =>
       committer.write(() => {
         orm.delete(bridges).where(eq(bridges.platform, platform)).run()
-        orm
-          .update(devices)
-          .set({ state: 'logged_out', stateReason: reason, stateSince: now, updatedAt: now })
-          .where(and(eq(devices.platform, platform), ne(devices.state, 'logged_out')))
-          .run()
         forgetRooms(platform)
       }),
   }

@@ -17,7 +17,7 @@ export interface DevicesOptions extends ReconciliationOptions {
 }
 
 /** The devices use cases as the other modules know them. */
-export interface LinkedDevices extends Devices, Pick<Reconciliation, 'reconcile'> {
+export interface LinkedDevices extends Devices, Pick<Reconciliation, 'reconcile' | 'logOutAll'> {
   /**
    * The device that an address of the API means: one that is linked, else one that was logged out.
    * @param platform null: any
@@ -97,6 +97,7 @@ export function createDevices(options: DevicesOptions): LinkedDevices & ProbedDe
     reconcileOrMark: reconciliation.reconcileOrMark,
     disconnect: reconciliation.disconnect,
     disconnectAll: reconciliation.disconnectAll,
+    logOutAll: reconciliation.logOutAll,
 
     async list(identityId) {
       const fresh = Promise.all(

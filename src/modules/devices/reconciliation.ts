@@ -41,6 +41,8 @@ export interface Reconciliation {
   disconnect(identityId: string, platform: string, reason: string): Promise<void>
   /** Marks every device of the platform as disconnected, those logged out excepted. */
   disconnectAll(platform: string, reason: string): Promise<void>
+  /** The platform's bridge is gone, and the logins with it: marks every device of the platform as logged out. */
+  logOutAll(platform: string, reason: string): Promise<void>
 }
 
 const GHOST_RETRY_MS = 600_000
@@ -152,6 +154,16 @@ export function createReconciliation(options: ReconciliationOptions): Reconcilia
     async disconnectAll(platform, reason) {
       outages.set(platform, outagesOf(platform) + 1)
       await markDisconnected(await repository.seeminglyReachable(platform), reason)
+    },
+
+    async logOutAll(platform, reason) {
+      outages.set(platform, outagesOf(platform) + 1)
+      const ids = (await repository.linkedOn(platform)).map(device => device.id)
+      if (ids.length > 0) await written(repository.setState(ids, 'logged_out', reason, clock.now()))
+      for (const id of ids) {
+        const device = await repository.get(id)
+        if (device) options.onSettled(device)
+      }
     },
   }
 }

@@ -55,6 +55,7 @@ export function rememberDevices(repository: DeviceRepository, clock: Clock): Dev
     },
     identitiesWith: repository.identitiesWith,
     seeminglyReachable: repository.seeminglyReachable,
+    linkedOn: repository.linkedOn,
     platforms: repository.platforms,
     adopt: (...input) => forgettingAfter(repository.adopt(...input)),
     setState: (...input) => forgettingAfter(repository.setState(...input)),

@@ -46,6 +46,8 @@ export interface DeviceRepository {
   identitiesWith(platform: string, after: string, limit: number): Promise<string[]>
   /** Devices of the platform that are neither removed, logged out nor `disconnected`. */
   seeminglyReachable(platform: string): Promise<Pick<Device, 'id'>[]>
+  /** Devices of the platform that are neither removed nor logged out. */
+  linkedOn(platform: string): Promise<Pick<Device, 'id'>[]>
   /** Platforms that have a device (not a removed one). */
   platforms(): Promise<string[]>
 }
@@ -155,6 +157,13 @@ export function createDeviceRepository(db: Db): DeviceRepository {
         .select({ id: devices.id })
         .from(devices)
         .where(and(onPlatform(platform), ne(devices.state, 'logged_out'), ne(devices.state, 'disconnected')))
+        .all(),
+
+    linkedOn: async platform =>
+      orm
+        .select({ id: devices.id })
+        .from(devices)
+        .where(and(onPlatform(platform), ne(devices.state, 'logged_out')))
         .all(),
 
     platforms: async () =>
