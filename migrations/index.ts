@@ -9,6 +9,8 @@ import bridgesDown from './0004_bridges.down.sql' with { type: 'text' }
 import bridgesUp from './0004_bridges.up.sql' with { type: 'text' }
 import deviceEventsDown from './0005_device_events.down.sql' with { type: 'text' }
 import deviceEventsUp from './0005_device_events.up.sql' with { type: 'text' }
+import messageStatusDown from './0006_message_status.down.sql' with { type: 'text' }
+import messageStatusUp from './0006_message_status.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -24,4 +26,5 @@ export const migrations: readonly Migration[] = [
   { version: 3, name: 'sandbox', up: sandboxUp, down: sandboxDown },
   { version: 4, name: 'bridges', up: bridgesUp, down: bridgesDown },
   { version: 5, name: 'device_events', up: deviceEventsUp, down: deviceEventsDown },
+  { version: 6, name: 'message_status', up: messageStatusUp, down: messageStatusDown },
 ]

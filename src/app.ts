@@ -46,6 +46,7 @@ import { createOutbox } from './modules/messages/outbox.ts'
 import type { Pace } from './modules/messages/pace.ts'
 import { createRecipients } from './modules/messages/recipients.ts'
 import { createMessageRepository } from './modules/messages/repository.ts'
+import { createStatusTimeout } from './modules/messages/status-timeout.ts'
 import { createPlatforms } from './modules/platforms/platforms.ts'
 import { createTokens } from './modules/tokens/tokens.ts'
 import { createDispatcher } from './modules/webhooks/dispatcher.ts'
@@ -218,6 +219,7 @@ export async function createApp(
     sessions,
     matrixUserOf,
     paceOf: createPaces(config, sandbox),
+    onDeliveries: () => dispatcher.nudge(),
     clock,
     logger,
   })
@@ -330,6 +332,12 @@ export async function createApp(
         retirement.worker,
         attachment.worker,
         deviceProbe,
+        createStatusTimeout({
+          repository: messageRepository,
+          timeoutMs: config.send.statusTimeoutMs,
+          onDeliveries: () => dispatcher.nudge(),
+          clock,
+        }),
         createInboxCleanup(inboxRepository, clock),
         tokens.cleanup,
         tokens.usage,

@@ -39,6 +39,8 @@ export interface Config {
     intervalMs: number | undefined
     jitter: number
     burst: number
+    /** How long a bridge has to say what became of a message, in milliseconds. */
+    statusTimeoutMs: number
   }
   webhooks: { timeoutMs: number; concurrencyPerEndpoint: number }
   media: { maxBytes: number; inlineMaxBytes: number; urlTtlS: number }
@@ -76,7 +78,12 @@ export function configFrom(env: Env, workingDirectory: string): { config: Config
       command: command && withAbsoluteProgram(command, workingDirectory),
     })),
     sandbox: sandboxPlatforms(env),
-    send: { intervalMs: env.SEND_INTERVAL_MS, jitter: env.SEND_JITTER, burst: env.SEND_BURST },
+    send: {
+      intervalMs: env.SEND_INTERVAL_MS,
+      jitter: env.SEND_JITTER,
+      burst: env.SEND_BURST,
+      statusTimeoutMs: env.STATUS_TIMEOUT_MS,
+    },
     webhooks: { timeoutMs: env.WEBHOOK_TIMEOUT_MS, concurrencyPerEndpoint: env.WEBHOOK_CONCURRENCY },
     media: {
       maxBytes: env.MEDIA_MAX_BYTES,

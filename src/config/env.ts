@@ -77,6 +77,7 @@ export const ENV_SCHEMA = z.object({
   SEND_INTERVAL_MS: wholeNumber(0, 3_600_000).optional(),
   SEND_JITTER: share.default(0.25),
   SEND_BURST: wholeNumber(1, 1_000).default(5),
+  STATUS_TIMEOUT_MS: wholeNumber(100, 86_400_000).default(60_000),
   WEBHOOK_TIMEOUT_MS: wholeNumber(1_000, 60_000).default(15_000),
   WEBHOOK_CONCURRENCY: wholeNumber(1, 256).default(16),
   MEDIA_MAX_BYTES: wholeNumber(1, MAX_BYTES).default(32 * 1024 * 1024),

@@ -1,5 +1,12 @@
 /** The events that webhooks and the event feed carry. Of a message, the first block of fields is the usage guide's, to the letter. */
-import type { ChatKind, DeviceEventName, DeviceState, MessageEventName, MessageKind } from './states.ts'
+import type {
+  ChatKind,
+  DeviceEventName,
+  DeviceState,
+  MessageEventName,
+  MessageKind,
+  ShownMessageStatus,
+} from './states.ts'
 
 export interface MediaInfo {
   /** File size in bytes. */
@@ -63,14 +70,31 @@ export interface DeviceEvent {
   linked_at: string
 }
 
+/** A message that was sent got another status: the message as GET /api/v1/messages/{id} shows it then. */
+export interface StatusEvent {
+  event: 'message.status'
+  /** When we learned of it, RFC 3339 in UTC. */
+  timestamp: string
+  /** What the send was answered with. */
+  id: string
+  platform: string
+  device_id: string
+  to: string
+  status: ShownMessageStatus
+  reason: string | null
+  event_id: string | null
+  created_at: string
+  updated_at: string
+}
+
 /** An event as stored. */
-export type StoredEvent = MessageEvent | DeviceEvent
+export type StoredEvent = MessageEvent | DeviceEvent | StatusEvent
 
 /** What a webhook receives of a message. */
 export type MessagePayload = Omit<MessageEvent, 'media'> & { is_contact: boolean; media: MediaPayload | null }
 
 /** What a webhook receives. */
-export type WebhookPayload = MessagePayload | DeviceEvent
+export type WebhookPayload = MessagePayload | DeviceEvent | StatusEvent
 
 /** Whether the event tells of something said in a chat. */
 export function isMessageEvent(event: StoredEvent): event is MessageEvent {

@@ -10,10 +10,14 @@ export type Role = (typeof ROLES)[number]
 export const DEVICE_STATES = ['connecting', 'connected', 'disconnected', 'logged_out', 'error'] as const
 export type DeviceState = (typeof DEVICE_STATES)[number]
 
-/** The ladder a sent message climbs; `failed` and `cancelled` end it. It never goes down a rung. */
+/**
+ * The ladder a sent message climbs; `failed` and `cancelled` end it. It never goes down a rung, but for a message that the network didn't take and
+ * that is sent again. `submitted`: the homeserver has it, and the bridge has said nothing yet.
+ */
 export const MESSAGE_STATUSES = [
   'queued',
   'sending',
+  'submitted',
   'sent',
   'delivered',
   'read',
@@ -21,6 +25,12 @@ export const MESSAGE_STATUSES = [
   'cancelled',
 ] as const
 export type MessageStatus = (typeof MESSAGE_STATUSES)[number]
+
+/** The rungs that clients see: for them `submitted` is still `sending`. */
+export type ShownMessageStatus = Exclude<MessageStatus, 'submitted'>
+export const SHOWN_MESSAGE_STATUSES = MESSAGE_STATUSES.filter(
+  (status): status is ShownMessageStatus => status !== 'submitted',
+)
 
 export const RECIPIENT_KINDS = ['contact', 'group'] as const
 export type RecipientKind = (typeof RECIPIENT_KINDS)[number]

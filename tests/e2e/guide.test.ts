@@ -49,6 +49,7 @@ const STATUSES: Record<string, number[]> = {
   'What became of them': [200, 200],
   'Delete a device': [200],
   'Add a webhook': [201],
+  'Other events': [201],
   'List webhooks': [200],
   'Change a webhook': [200],
   'Delete a webhook': [200],
@@ -205,6 +206,29 @@ describe('the usage guide', () => {
     expect(Object.keys(withFile.media.info).slice(0, 5)).toEqual(Object.keys(guideMedia.info))
   })
 
+  test('a webhook that asks for them receives the other events that the guide shows', async () => {
+    const printed = (heading: string): Record<string, unknown> =>
+      JSON.parse(EXAMPLES.find(example => example.heading === heading)?.code ?? '')
+    const linked = await client.account()
+    await linked.link(DEVICE)
+    await using receiver = webhookReceiver()
+    await linked.addWebhook(receiver.url, ['message.status', 'device.logged_out'])
+    const eventWhere = (name: string, value: string) =>
+      waitFor(
+        () =>
+          receiver.received
+            .map(({ json }) => json as Record<string, unknown>)
+            .find(json => json[name] === value),
+        { what: `an event whose ${name} is ${value}`, deadlineMs: DEADLINE_MS },
+      )
+    await linked.send(DEVICE, { contact: '1234567890', text: 'How far is it?' })
+    expectLike(await eventWhere('status', 'delivered'), printed("A message's status"))
+    await client.setFaults({ platform: 'wa', logout: DEVICE })
+    const lost = await eventWhere('event', 'device.logged_out')
+    expectLike({ ...lost, name: 'Ada' }, printed("A device's state"))
+    expect(lost.name).toEqual(expect.any(String))
+  })
+
   test('the snippet tells our requests from others', async () => {
     const snippet = EXAMPLES.find(({ language }) => language === 'js')?.code ?? ''
     const linked = await client.account()
@@ -340,6 +364,7 @@ function expectedFor(printed: unknown): unknown {
     return printed.replace('localhost:8080', host).replace('mt_abc123...', tokens[0] ?? '')
   }
   if (printed.startsWith('mt_')) return expect.stringMatching(/^mt_[\w-]{20,}$/)
+  if (printed.startsWith('$')) return expect.stringMatching(/^\$[\w-]{20,}$/)
   if (printed.startsWith('msg_')) return expect.stringMatching(/^msg_\w{20,}$/)
   if (printed.includes('lnk_')) return printed.replace(/lnk_\w+/, linkId)
   if (/^x+$/.test(printed)) return expect.stringMatching(/^\S{20,}$/)

@@ -305,7 +305,8 @@ describe('what is no message received', () => {
     await using inbox = await InboxReader.open(account)
     // The bot tells of the log-out in its own room with the account.
     await client.setFaults({ platform: 'signal', logout: phone.number })
-    await waitFor(async () => (await account.devices()).length === 1, { what: 'the log-out to be known' })
+    const isLoggedOut = async () => (await account.devices()).some(({ state }) => state === 'logged_out')
+    await waitFor(isLoggedOut, { what: 'the log-out to be known' })
     for (const text of ['one', 'two', 'three']) {
       await friend.send({ to: device, text })
       expect((await inbox.next()).message).toBe(text)

@@ -1,6 +1,6 @@
 /** The outbox: one row for each recipient of an accepted send. */
 import { sql } from 'drizzle-orm'
-import { index, integer, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
+import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
 import { MESSAGE_STATUSES, RECIPIENT_KINDS } from '../../domain/states.ts'
 import { timestamps } from './columns.ts'
 
@@ -35,7 +35,11 @@ export const messages = sqliteTable(
     // Not while it waits: the fewer indexes an accepted send is in, the cheaper its commit.
     index('messages_event').on(table.eventId).where(sql`event_id is not null`),
     // What a read receipt may still change.
-    index('messages_unread').on(table.roomId, table.seq).where(sql`status in ('sent', 'delivered')`),
+    index('messages_unread')
+      .on(table.roomId, table.seq)
+      .where(sql`status in ('submitted', 'sent', 'delivered')`),
+    // What the bridge has said nothing about yet, by when it was handed over.
+    index('messages_silent').on(table.updatedAt).where(sql`status = 'submitted'`),
     index('messages_identity').on(table.identityId, table.seq),
     // Only what waits is in this index, so finding a lane's next message doesn't walk through its past.
     index('messages_waiting').on(table.lane, table.seq).where(sql`status in ('queued', 'sending')`),
@@ -44,10 +48,16 @@ export const messages = sqliteTable(
 
 export type Message = typeof messages.$inferSelect
 
-/** A status that arrived before the send that it is about was recorded: the homeserver can be faster than our own commit. */
-export const earlyStatuses = sqliteTable('early_statuses', {
-  eventId: text('event_id').primaryKey(),
-  status: text('status', { enum: MESSAGE_STATUSES }).notNull(),
-  reason: text('reason'),
-  receivedAt: integer('received_at').notNull(),
-})
+/** What was said of an event before the send that it is about was recorded: the homeserver can be faster than our own commit. */
+export const earlyStatuses = sqliteTable(
+  'early_statuses',
+  {
+    eventId: text('event_id').notNull(),
+    /** Who said so; empty for a read receipt of anybody. */
+    sender: text('sender').notNull(),
+    status: text('status', { enum: MESSAGE_STATUSES }).notNull(),
+    reason: text('reason'),
+    receivedAt: integer('received_at').notNull(),
+  },
+  table => [primaryKey({ columns: [table.eventId, table.sender, table.status] })],
+)

@@ -6,7 +6,7 @@ import type { Chat, Device } from '../../db/schema/index.ts'
 import type { MediaInfo, MessageEvent } from '../../domain/events.ts'
 import { remoteIdOf } from '../../domain/ghosts.ts'
 import type { EventBatch, RoomEvent } from '../../domain/ports.ts'
-import type { ChatMembership, MessageStatus } from '../../domain/states.ts'
+import type { ChatMembership } from '../../domain/states.ts'
 import { rfc3339 } from '../../lib/clock.ts'
 import { randomToken } from '../../lib/tokens.ts'
 import { messageStatusOf } from '../../matrix/message-status.ts'
@@ -14,6 +14,7 @@ import { describeRoom, describesRoom, type RoomDescription } from '../../matrix/
 import { type TranslatedMessage, translate } from '../../matrix/translate.ts'
 import { ghostNamingOf } from '../contacts/resolve.ts'
 import { receivesFrom } from '../devices/history.ts'
+import type { ReadReport, StatusReport } from '../messages/status-repository.ts'
 
 /** What is known before the batch. */
 export interface Knowledge {
@@ -52,12 +53,6 @@ export interface PlannedMessage {
   media: { id: string; mxcUri: string; info: MediaInfo } | null
 }
 
-export interface StatusChange {
-  eventId: string
-  status: MessageStatus
-  reason: string | null
-}
-
 export interface Plan {
   /** Null for a plan that completes a join: it comes from no batch. */
   position: EventBatch['position'] | null
@@ -66,9 +61,9 @@ export interface Plan {
   messages: PlannedMessage[]
   /** Events of rooms whose join isn't complete. */
   held: { identityId: string; event: RoomEvent }[]
-  statuses: StatusChange[]
+  statuses: StatusReport[]
   /** Read receipts: everything of ours in the room up to the event has been read. */
-  reads: { roomId: string; eventId: string }[]
+  reads: ReadReport[]
   names: ReadonlyMap<string, string>
   /** Devices that messages came for although we don't know them, or as logged out: just linked, perhaps. */
   unknownDevices: { identityId: string; platform: string }[]
@@ -82,7 +77,7 @@ export function planBatch(batch: EventBatch, knowledge: Knowledge): Plan {
   const planner = new Planner(knowledge, hearerOf(batch, knowledge))
   for (const event of batch.events) planner.take(event)
   for (const { roomId, eventId, userId } of batch.receipts) {
-    if (!knowledge.identities.has(userId)) planner.reads.push({ roomId, eventId })
+    if (!knowledge.identities.has(userId)) planner.reads.push({ roomId, eventId, userId })
   }
   return planner.plan(batch.position)
 }
@@ -119,7 +114,7 @@ class Planner {
   private readonly unknownDevices: Plan['unknownDevices'] = []
   private readonly messages: PlannedMessage[] = []
   private readonly held: Plan['held'] = []
-  private readonly statuses: StatusChange[] = []
+  private readonly statuses: StatusReport[] = []
   private readonly names = new Map<string, string>()
   private readonly changed = new Map<string, ChatState>()
   private readonly chats = new Map<string, ChatState[]>()

@@ -10,16 +10,13 @@ import {
   earlyStatuses,
   heldEvents,
   identities,
-  type Message,
   media,
-  messages,
   profiles,
 } from '../../db/schema/index.ts'
 import type { EventBatch, RoomEvent } from '../../domain/ports.ts'
-import { MESSAGE_STATUSES, type MessageStatus } from '../../domain/states.ts'
 import { createEventWriter } from '../events/repository.ts'
 import { createStatusWriter } from '../messages/status-repository.ts'
-import type { ChatState, Knowledge, Plan, PlannedMessage, StatusChange } from './plan.ts'
+import type { ChatState, Knowledge, Plan, PlannedMessage } from './plan.ts'
 
 export interface StoreResult {
   /** False: what the plan rests on has changed; nothing was written, plan again. */
@@ -43,8 +40,6 @@ export interface InboxRepository {
   /** Removes what only served to recognise repeats and can't come any more. */
   forget(before: number): Promise<void>
 }
-
-type ReportedMessage = Pick<Message, 'seq' | 'lane' | 'deviceRowId' | 'status' | 'resends'>
 
 const UNCHANGED: StoreResult = { stored: true, deliveries: false, joins: false }
 const STALE: StoreResult = { stored: false, deliveries: false, joins: false }
@@ -98,39 +93,7 @@ export function createInboxRepository(db: Db): InboxRepository {
     .onConflictDoUpdate({ target: profiles.matrixUserId, set: { displayName: sql`excluded.display_name` } })
     .prepare()
   const events = createEventWriter(db)
-  const messageByEvent = orm
-    .select({
-      seq: messages.seq,
-      lane: messages.lane,
-      deviceRowId: messages.deviceRowId,
-      status: messages.status,
-      resends: messages.resends,
-    })
-    .from(messages)
-    .where(eq(messages.eventId, param('eventId')))
-    .prepare()
-  // The statuses are spelled out, as a partial index is found by its text.
-  const markRead = orm
-    .update(messages)
-    .set({ status: 'read', updatedAt: sql`${param('now')}` })
-    .where(
-      sql`${messages.roomId} = ${param('roomId')} and ${messages.seq} <= ${param('seq')} and ${messages.status} in ('sent', 'delivered')`,
-    )
-    .prepare()
   const statuses = createStatusWriter(db)
-  const keepEarly = orm
-    .insert(earlyStatuses)
-    .values({
-      eventId: param('eventId'),
-      status: param('status'),
-      reason: param('reason'),
-      receivedAt: param('now'),
-    })
-    .onConflictDoUpdate({
-      target: earlyStatuses.eventId,
-      set: { status: sql`excluded.status`, reason: sql`excluded.reason` },
-    })
-    .prepare()
 
   /** True when the plan rests on a membership that has changed: an event would be held for a join that is complete. */
   function isStale(plan: Plan): boolean {
@@ -186,27 +149,6 @@ export function createInboxRepository(db: Db): InboxRepository {
       .run()
   }
 
-  function writeStatus({ eventId, status, reason }: StatusChange, now: number): void {
-    const message = messageByEvent.get({ eventId })
-    if (!message) keepEarly.run({ eventId, status, reason, now })
-    else if (status === 'queued') requeueIfSent(message, reason, now)
-    else if (climbs(message.status, status)) statuses.set(message.seq, status, reason, now)
-  }
-
-  /** A message that has arrived, or that failed for good, isn't sent again whatever a late report says. */
-  function requeueIfSent(message: ReportedMessage, reason: string | null, now: number): void {
-    if (message.status === 'sent') statuses.requeue(message, reason, now)
-  }
-
-  function writeRead(roomId: string, eventId: string, now: number): void {
-    const last = messageByEvent.get({ eventId })
-    if (!last) {
-      keepEarly.run({ eventId, status: 'read', reason: null, now })
-      return
-    }
-    markRead.run({ roomId, seq: last.seq, now })
-  }
-
   /** Everything of a plan but its position. Runs inside a transaction. */
   function write(plan: Plan, now: number): StoreResult {
     for (const chat of plan.chats) writeChat(chat, now)
@@ -219,8 +161,8 @@ export function createInboxRepository(db: Db): InboxRepository {
     }
     let hasDeliveries = false
     for (const message of plan.messages) hasDeliveries = writeMessage(message, now) || hasDeliveries
-    for (const status of plan.statuses) writeStatus(status, now)
-    for (const { roomId, eventId } of plan.reads) writeRead(roomId, eventId, now)
+    for (const status of plan.statuses) hasDeliveries = statuses.report(status, now) || hasDeliveries
+    for (const receipt of plan.reads) hasDeliveries = statuses.read(receipt, now) || hasDeliveries
     const hasJoins = plan.chats.some(chat => chat.membership === 'invited' || chat.membership === 'joining')
     return { stored: true, deliveries: hasDeliveries, joins: hasJoins }
   }
@@ -309,11 +251,4 @@ export function createInboxRepository(db: Db): InboxRepository {
 function linkedThenOldestFirst(one: Device, other: Device): number {
   const lost = (device: Device) => Number(device.state === 'logged_out')
   return lost(one) - lost(other) || one.createdAt - other.createdAt
-}
-
-/** A status only goes up the ladder; a failure ends it, unless the message has arrived. */
-function climbs(from: MessageStatus, to: MessageStatus): boolean {
-  if (from === 'failed' || from === 'cancelled') return false
-  if (to === 'failed') return from !== 'delivered' && from !== 'read'
-  return MESSAGE_STATUSES.indexOf(to) > MESSAGE_STATUSES.indexOf(from)
 }

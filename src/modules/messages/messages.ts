@@ -4,10 +4,11 @@ import { contactKey, groupKey, splitList } from '../../domain/addresses.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import { MAX_RECIPIENT_LENGTH, MAX_TEXT_BYTES } from '../../domain/limits.ts'
 import type { RecipientKind } from '../../domain/states.ts'
-import { type Clock, rfc3339 } from '../../lib/clock.ts'
+import type { Clock } from '../../lib/clock.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import type { MediaStore } from '../media/types.ts'
+import { messageView } from './message-view.ts'
 import type { MessageRepository, MessageWithDevice } from './repository.ts'
 import type { Messages, MessageView, SendRequest } from './types.ts'
 
@@ -137,15 +138,5 @@ function jsonBytes(text: string): number {
 }
 
 function view({ message, platform, deviceId }: MessageWithDevice): MessageView {
-  return {
-    id: message.id,
-    platform,
-    device_id: deviceId,
-    to: message.recipient,
-    status: message.status,
-    reason: message.reason,
-    event_id: message.eventId,
-    created_at: rfc3339(message.createdAt),
-    updated_at: rfc3339(message.updatedAt),
-  }
+  return messageView({ ...message, platform, deviceId }, message.updatedAt)
 }

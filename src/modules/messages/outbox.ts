@@ -28,6 +28,8 @@ export interface OutboxOptions {
   sessions: Pick<MatrixSessions, 'actingAs'>
   matrixUserOf(identityId: string): Promise<string>
   paceOf(platform: string): Pace
+  /** There is something to deliver. */
+  onDeliveries(): void
   clock: Clock
   logger: Logger
 }
@@ -69,8 +71,19 @@ const AWAY: readonly DeviceState[] = ['connecting', 'disconnected', 'logged_out'
 const MAX_UNEXPECTED_ATTEMPTS = 5
 
 export function createOutbox(options: OutboxOptions): Outbox {
-  const { repository, recipients, devices, chatRooms, media, sessions, matrixUserOf, paceOf, clock, logger } =
-    options
+  const {
+    repository,
+    recipients,
+    devices,
+    chatRooms,
+    media,
+    sessions,
+    matrixUserOf,
+    paceOf,
+    onDeliveries,
+    clock,
+    logger,
+  } = options
   const nudge = new Nudge()
   const inFlight = new Set<Promise<void>>()
 
@@ -80,7 +93,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
     const session = sessions.actingAs(userId)
     const roomId = await recipients.resolve(device, userId, message.recipientKind, message.recipient)
     try {
-      return { outcome: 'sent', eventId: await sendTo(roomId, session, message), roomId }
+      return { outcome: 'submitted', roomId, ...(await sendTo(roomId, session, message)) }
     } catch (error) {
       if (isGone(error)) await recipients.forget(device, roomId)
       // What was known of the room may be out of date: once more with what the bridge says now.
@@ -101,7 +114,11 @@ export function createOutbox(options: OutboxOptions): Outbox {
     throw new GatewayError('bridge_unavailable', `the device is ${inWords(device)}`)
   }
 
-  async function sendTo(roomId: string, session: MatrixSession, message: Message): Promise<string> {
+  async function sendTo(
+    roomId: string,
+    session: MatrixSession,
+    message: Message,
+  ): Promise<{ eventId: string; bridgeBot: string | null }> {
     const chat = await chatRooms.ensureJoined(message.identityId, roomId)
     if (chat.encrypted) {
       throw new GatewayError(
@@ -111,7 +128,8 @@ export function createOutbox(options: OutboxOptions): Outbox {
     }
     const upload = message.mediaId === null ? undefined : await media.upload(message.mediaId)
     const content = messageContent(message, upload && { media: upload.file, mxcUri: upload.mxcUri })
-    return session.send(roomId, 'm.room.message', content, transactionId(message))
+    const eventId = await session.send(roomId, 'm.room.message', content, transactionId(message))
+    return { eventId, bridgeBot: chat.bridgeBot }
   }
 
   /** What a failed try means for the message. */
@@ -141,6 +159,10 @@ export function createOutbox(options: OutboxOptions): Outbox {
     return clock.now() - Math.max(createdAt, device.stateSince) > PASSES_WITHIN_MS
   }
 
+  async function settle(message: Message, settlement: Settlement): Promise<void> {
+    if (await repository.settle(message, settlement, clock.now())) onDeliveries()
+  }
+
   /** Sends a lane's messages in order, as far as it goes. The next one is sent while the one before is being settled. */
   async function work(lane: ClaimedLane, signal: AbortSignal): Promise<void> {
     const settling: Promise<void>[] = []
@@ -148,7 +170,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
     for (const message of lane.messages) {
       if (signal.aborted) break
       const settlement = await send(message).catch(error => settlementOf(error, message))
-      settling.push(repository.settle(message, settlement, clock.now()))
+      settling.push(settle(message, settlement))
       if (settlement.outcome === 'retry') {
         dueAt = clock.now() + (settlement.retryInMs ?? backoffMs(message.attempts, RETRY))
         break

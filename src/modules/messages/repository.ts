@@ -7,7 +7,6 @@ import type { Db } from '../../db/open.ts'
 import {
   devicePaces,
   devices,
-  earlyStatuses,
   type Message,
   media,
   messages,
@@ -51,7 +50,7 @@ export interface ClaimRequest {
 
 /** How a try ended. */
 export type Settlement =
-  | { outcome: 'sent'; eventId: string; roomId: string }
+  | { outcome: 'submitted'; eventId: string; roomId: string; bridgeBot: string | null }
   | { outcome: 'failed'; reason: string }
   /** To be tried again, after `retryInMs` where whoever refused it said when; until then nothing of its lane is sent. */
   | { outcome: 'retry'; reason: string; retryInMs?: number }
@@ -59,7 +58,10 @@ export type Settlement =
 export interface MessageRepository {
   accept(rows: readonly NewMessage[], file: StagedFile | undefined, now: number): Promise<void>
   claim(request: ClaimRequest): Promise<ClaimedLane[]>
-  settle(message: Message, settlement: Settlement, now: number): Promise<void>
+  /** @returns whether there is something to deliver */
+  settle(message: Message, settlement: Settlement, now: number): Promise<boolean>
+  /** Takes as sent what was handed over before `before` and what nobody has said anything about. @returns how many, at most `limit` */
+  settleSilent(before: number, limit: number, now: number): Promise<{ count: number; deliveries: boolean }>
   /** Gives a lane back. @param dueAt when its next message may be tried, if it has one */
   release(lane: ClaimedLane, dueAt: number): Promise<void>
   /** Lets a device's lanes be tried now instead of after their wait; those that wait for a slot of its pace wait on. */
@@ -158,26 +160,6 @@ export function createMessageRepository(db: Db): MessageRepository {
         and status in ('queued', 'sending') order by seq limit ${param('limit')})`,
     )
     .returning()
-    .prepare()
-  const markSent = orm
-    .update(messages)
-    .set({
-      status: 'sent',
-      reason: null,
-      eventId: sql`${param('eventId')}`,
-      roomId: sql`${param('roomId')}`,
-      updatedAt: sql`${param('now')}`,
-    })
-    .where(eq(messages.seq, param('seq')))
-    .prepare()
-  const earlyStatus = orm
-    .select()
-    .from(earlyStatuses)
-    .where(eq(earlyStatuses.eventId, param('eventId')))
-    .prepare()
-  const dropEarly = orm
-    .delete(earlyStatuses)
-    .where(eq(earlyStatuses.eventId, param('eventId')))
     .prepare()
   const closeLane = orm
     .delete(outboxLanes)
@@ -281,19 +263,18 @@ export function createMessageRepository(db: Db): MessageRepository {
     settle: (message, settlement, now) =>
       committer.write(() => {
         const { seq } = message
-        if (settlement.outcome !== 'sent') {
-          const status = settlement.outcome === 'failed' ? 'failed' : 'queued'
-          statuses.set(seq, status, settlement.reason, now)
-          return
+        switch (settlement.outcome) {
+          case 'submitted':
+            return statuses.submitted(message, settlement, now)
+          case 'failed':
+            return statuses.failed(seq, settlement.reason, now)
+          case 'retry':
+            statuses.waits(seq, settlement.reason, now)
+            return false
         }
-        const { eventId, roomId } = settlement
-        markSent.run({ seq, eventId, roomId, now })
-        const early = earlyStatus.get({ eventId })
-        if (!early) return
-        dropEarly.run({ eventId })
-        if (early.status === 'queued') statuses.requeue(message, early.reason, now)
-        else if (early.status !== 'sent') statuses.set(seq, early.status, early.reason, now)
       }),
+
+    settleSilent: (before, limit, now) => committer.write(() => statuses.settleSilent(before, limit, now)),
 
     release: ({ lane, leaseId, messages: claimed }, dueAt) =>
       committer.write(() => {

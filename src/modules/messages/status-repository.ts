@@ -1,37 +1,109 @@
 /**
- * What becomes of a message's status, for the outbox and the inbox alike. A message that the network didn't take and may take later goes back into its
- * lane, and is sent as a new event: the old one stays failed at the bridge.
+ * SQL of what becomes of a message: the one place where a status climbs, for the outbox and the inbox alike, together with the event that
+ * tells of it to webhooks that ask. A message that the network didn't take and may take later goes back into its lane, and is sent as a
+ * new event: the old one stays failed at the bridge.
  */
-import { eq, sql } from 'drizzle-orm'
+import { and, eq, type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
-import { type Message, messages, outboxLanes } from '../../db/schema/index.ts'
-import type { MessageStatus } from '../../domain/states.ts'
+import { chats, devices, earlyStatuses, type Message, messages, outboxLanes } from '../../db/schema/index.ts'
+import { MESSAGE_STATUSES, type MessageStatus } from '../../domain/states.ts'
 import { backoffMs } from '../../lib/backoff.ts'
+import { createEventWriter } from '../events/repository.ts'
+import { statusEvent } from './message-view.ts'
 
+/** What the bridge says of an event: `queued` that it is to be sent again. */
+export interface StatusReport {
+  eventId: string
+  /** Who says so: only the bot of the chat's bridge is believed. */
+  sender: string
+  status: MessageStatus
+  reason: string | null
+}
+
+/** Somebody has read everything in a room up to an event. */
+export interface ReadReport {
+  roomId: string
+  eventId: string
+  userId: string
+}
+
+/**
+ * Its functions are to be called inside a transaction. Those that return a boolean say whether there is something to deliver.
+ */
+export interface StatusWriter {
+  /**
+   * The homeserver took it; what the bridge said of it meanwhile counts at once.
+   * @param bridgeBot of the chat, null when that isn't known: then no report is believed
+   */
+  submitted(
+    message: Message,
+    at: { eventId: string; roomId: string; bridgeBot: string | null },
+    now: number,
+  ): boolean
+  /** It couldn't be handed over and never will be. */
+  failed(seq: number, reason: string, now: number): boolean
+  /** It couldn't be handed over for now. */
+  waits(seq: number, reason: string, now: number): void
+  /** A report of an event we don't know is kept: the homeserver can be faster than our own commit. */
+  report(report: StatusReport, now: number): boolean
+  read(receipt: ReadReport, now: number): boolean
+  /**
+   * Takes messages as sent that were handed over before `before` and that nobody has said anything about, oldest first.
+   * @returns how many there were, at most `limit`
+   */
+  settleSilent(before: number, limit: number, now: number): { count: number; deliveries: boolean }
+}
+
+/** The reason of a message that counts as sent because its bridge says nothing. */
+const STATUS_TIMEOUT = 'status_timeout'
 /** With a device that is connected; while it isn't, its messages wait without being counted. */
 const MAX_RESENDS = 8
 const RETRY = { baseMs: 2_000, capMs: 300_000 }
 
-/** Its functions are to be called inside a transaction. */
-export interface StatusWriter {
-  set(seq: number, status: MessageStatus, reason: string | null, now: number): void
-  /** Queues the message again, or fails it when it was sent often enough. */
-  requeue(
-    message: Pick<Message, 'seq' | 'lane' | 'deviceRowId' | 'resends'>,
-    reason: string | null,
-    now: number,
-  ): void
-}
-
-export function createStatusWriter({ orm }: Db): StatusWriter {
+export function createStatusWriter(db: Db): StatusWriter {
+  const { orm } = db
   const param = sql.placeholder
-  const again = orm
+  const events = createEventWriter(db)
+
+  // One statement finds all that a report has to do with. Most webhooks don't ask for statuses, and then nothing more is read or written.
+  const target = (where: SQL | undefined) =>
+    orm
+      .select({
+        seq: messages.seq,
+        id: messages.id,
+        identityId: messages.identityId,
+        lane: messages.lane,
+        deviceRowId: messages.deviceRowId,
+        recipient: messages.recipient,
+        status: messages.status,
+        reason: messages.reason,
+        resends: messages.resends,
+        roomId: messages.roomId,
+        eventId: messages.eventId,
+        createdAt: messages.createdAt,
+        bridgeBot: chats.bridgeBot,
+        platform: devices.platform,
+        deviceId: devices.deviceId,
+        ownGhost: devices.ghostUserId,
+        isAskedFor: sql<number>`exists(select 1 from webhooks w where w.identity_id = ${messages.identityId} and w.active = 1
+          and (w.events like '%"message.status"%' or w.events = '["*"]'))`,
+      })
+      .from(messages)
+      .innerJoin(devices, eq(devices.id, messages.deviceRowId))
+      .leftJoin(chats, and(eq(chats.identityId, messages.identityId), eq(chats.roomId, messages.roomId)))
+      .where(where)
+      .prepare()
+  const byEvent = target(eq(messages.eventId, param('eventId')))
+  const bySeq = target(eq(messages.seq, param('seq')))
+  type Target = NonNullable<ReturnType<typeof byEvent.get>>
+
+  const markSubmitted = orm
     .update(messages)
     .set({
-      status: 'queued',
+      status: sql`${param('status')}`,
       reason: sql`${param('reason')}`,
-      eventId: null,
-      resends: sql`${messages.resends} + 1`,
+      eventId: sql`${param('eventId')}`,
+      roomId: sql`${param('roomId')}`,
       updatedAt: sql`${param('now')}`,
     })
     .where(eq(messages.seq, param('seq')))
@@ -41,6 +113,17 @@ export function createStatusWriter({ orm }: Db): StatusWriter {
     .set({
       status: sql`${param('status')}`,
       reason: sql`${param('reason')}`,
+      updatedAt: sql`${param('now')}`,
+    })
+    .where(eq(messages.seq, param('seq')))
+    .prepare()
+  const again = orm
+    .update(messages)
+    .set({
+      status: 'queued',
+      reason: sql`${param('reason')}`,
+      eventId: null,
+      resends: sql`${messages.resends} + 1`,
       updatedAt: sql`${param('now')}`,
     })
     .where(eq(messages.seq, param('seq')))
@@ -56,20 +139,184 @@ export function createStatusWriter({ orm }: Db): StatusWriter {
     })
     .onConflictDoNothing()
     .prepare()
+  // The statuses are spelled out, here and below, as a partial index is found by its text.
+  const markRead = orm
+    .update(messages)
+    .set({ status: 'read', reason: null, updatedAt: sql`${param('now')}` })
+    .where(
+      sql`${messages.roomId} = ${param('roomId')} and ${messages.seq} <= ${param('seq')} and ${messages.status} in ('submitted', 'sent', 'delivered')`,
+    )
+    .returning({ seq: messages.seq, identityId: messages.identityId })
+    .prepare()
+  const silent = orm
+    .select({ seq: messages.seq })
+    .from(messages)
+    .where(sql`${messages.status} = 'submitted' and ${messages.updatedAt} <= ${param('before')}`)
+    .orderBy(messages.updatedAt)
+    .limit(param('limit'))
+    .prepare()
+  const botOfRoom = orm
+    .select({ bridgeBot: chats.bridgeBot })
+    .from(chats)
+    .where(eq(chats.roomId, param('roomId')))
+    .limit(1)
+    .prepare()
+  const keepEarly = orm
+    .insert(earlyStatuses)
+    .values({
+      eventId: param('eventId'),
+      sender: param('sender'),
+      status: param('status'),
+      reason: param('reason'),
+      receivedAt: param('now'),
+    })
+    .onConflictDoNothing()
+    .prepare()
+  const earlyOf = orm
+    .select()
+    .from(earlyStatuses)
+    .where(eq(earlyStatuses.eventId, param('eventId')))
+    .prepare()
+  const dropEarly = orm
+    .delete(earlyStatuses)
+    .where(eq(earlyStatuses.eventId, param('eventId')))
+    .prepare()
 
-  function set(seq: number, status: MessageStatus, reason: string | null, now: number): void {
-    setStatus.run({ seq, status, reason, now })
+  /** The target as it is now is told to the webhooks that ask. */
+  function tell(message: Target, now: number): boolean {
+    if (!message.isAskedFor) return false
+    return events.write(statusEvent(message, now), now)?.deliveries ?? false
+  }
+
+  function tellOf(seq: number, now: number): boolean {
+    const message = bySeq.get({ seq })
+    return message !== undefined && tell(message, now)
+  }
+
+  function enter(message: Target, status: MessageStatus, reason: string | null, now: number): boolean {
+    setStatus.run({ seq: message.seq, status, reason, now })
+    return tell({ ...message, status, reason }, now)
+  }
+
+  /** Queues the message again, or fails it when it was sent often enough. */
+  function requeue(
+    { seq, lane, deviceRowId, resends }: Pick<Message, 'seq' | 'lane' | 'deviceRowId' | 'resends'>,
+    reason: string | null,
+    now: number,
+  ): void {
+    if (resends >= MAX_RESENDS) {
+      setStatus.run({ seq, status: 'failed', reason, now })
+      return
+    }
+    again.run({ seq, reason, now })
+    openLane.run({ lane, deviceRowId, dueAt: now + backoffMs(resends + 1, RETRY) })
+  }
+
+  function apply(
+    message: Target,
+    { status, reason }: Pick<StatusReport, 'status' | 'reason'>,
+    now: number,
+  ): boolean {
+    if (status === 'queued') {
+      // A message that has arrived, or that failed for good, isn't sent again whatever a late report says.
+      if (message.status !== 'submitted' && message.status !== 'sent') return false
+      requeue(message, reason, now)
+      return message.isAskedFor === 1 && tellOf(message.seq, now)
+    }
+    // The word that had been missing is no new rung.
+    if (message.status === 'sent' && status === 'sent' && message.reason !== reason) {
+      setStatus.run({ seq: message.seq, status, reason, now })
+      return false
+    }
+    return climbs(message.status, status) && enter(message, status, reason, now)
+  }
+
+  /** What the network told before we knew the event. What anybody but the bot says is none of it; a row without a sender is a receipt. */
+  function takeEarly(
+    eventId: string,
+    bridgeBot: string | null,
+  ): Pick<StatusReport, 'status' | 'reason'> | null {
+    const early = earlyOf.all({ eventId })
+    if (early.length === 0) return null
+    dropEarly.run({ eventId })
+    return early
+      .filter(({ sender }) => sender === '' || sender === bridgeBot)
+      .sort((one, other) => rung(one.status) - rung(other.status))
+      .reduce<Pick<StatusReport, 'status' | 'reason'> | null>(
+        (latest, next) =>
+          latest && latest.status !== 'queued' && !climbs(latest.status, next.status) ? latest : next,
+        null,
+      )
   }
 
   return {
-    set,
-    requeue({ seq, lane, deviceRowId, resends }, reason, now) {
-      if (resends >= MAX_RESENDS) {
-        set(seq, 'failed', reason, now)
-        return
+    submitted(message, { eventId, roomId, bridgeBot }, now) {
+      const { seq } = message
+      const early = takeEarly(eventId, bridgeBot)
+      if (early?.status === 'queued') {
+        requeue(message, early.reason, now)
+        return tellOf(seq, now)
       }
-      again.run({ seq, reason, now })
-      openLane.run({ lane, deviceRowId, dueAt: now + backoffMs(resends + 1, RETRY) })
+      const { status, reason } = early ?? { status: 'submitted' as const, reason: null }
+      markSubmitted.run({ seq, status, reason, eventId, roomId, now })
+      return early !== null && tellOf(seq, now)
+    },
+
+    failed(seq, reason, now) {
+      setStatus.run({ seq, status: 'failed', reason, now })
+      return tellOf(seq, now)
+    },
+
+    waits(seq, reason, now) {
+      setStatus.run({ seq, status: 'queued', reason, now })
+    },
+
+    report(report, now) {
+      const { eventId, sender, status, reason } = report
+      const message = byEvent.get({ eventId })
+      if (message) return sender === message.bridgeBot && apply(message, report, now)
+      keepEarly.run({ eventId, sender, status, reason, now })
+      return false
+    },
+
+    read({ roomId, eventId, userId }, now) {
+      const message = byEvent.get({ eventId })
+      if (!message) {
+        const isBot = botOfRoom.get({ roomId })?.bridgeBot === userId
+        const [sender, status] = isBot ? [userId, 'sent'] : ['', 'read']
+        keepEarly.run({ eventId, sender, status, reason: null, now })
+        return false
+      }
+      if (message.roomId !== roomId || userId === message.ownGhost) return false
+      // A bridge with `delivery_receipts` marks so what it has handed over to the network.
+      if (userId === message.bridgeBot) return apply(message, { status: 'sent', reason: null }, now)
+      let deliveries = false
+      for (const { seq, identityId } of markRead.all({ roomId, seq: message.seq, now })) {
+        const mayBeAsked = message.isAskedFor || identityId !== message.identityId
+        if (mayBeAsked) deliveries = tellOf(seq, now) || deliveries
+      }
+      return deliveries
+    },
+
+    settleSilent(before, limit, now) {
+      const found = silent.all({ before, limit })
+      let deliveries = false
+      for (const { seq } of found) {
+        const message = bySeq.get({ seq })
+        if (message) deliveries = enter(message, 'sent', STATUS_TIMEOUT, now) || deliveries
+      }
+      return { count: found.length, deliveries }
     },
   }
+}
+
+function rung(status: MessageStatus): number {
+  return MESSAGE_STATUSES.indexOf(status)
+}
+
+/** A status only goes up the ladder; a failure ends it, unless the message has arrived. */
+function climbs(from: MessageStatus, to: MessageStatus): boolean {
+  if (from === 'failed' || from === 'cancelled') return false
+  if (to === 'failed') return from !== 'delivered' && from !== 'read'
+  return rung(to) > rung(from)
 }

@@ -1,5 +1,5 @@
 /** What the sending use cases offer to the HTTP routes. */
-import type { MessageStatus } from '../../domain/states.ts'
+import type { ShownMessageStatus } from '../../domain/states.ts'
 import type { StagedFile } from '../media/types.ts'
 
 export interface SendRequest {
@@ -28,7 +28,7 @@ export interface MessageView {
   platform: string
   device_id: string
   to: string
-  status: MessageStatus
+  status: ShownMessageStatus
   reason: string | null
   event_id: string | null
   created_at: string

@@ -5,19 +5,15 @@ import {
   chats,
   deliveries,
   deliveryLanes,
-  earlyStatuses,
   heldEvents,
   identities,
   inboxEvents,
-  messages,
 } from '../../../src/db/schema/index.ts'
 import type { MessageEvent } from '../../../src/domain/events.ts'
 import type { EventBatch, ReadReceipt, RoomEvent } from '../../../src/domain/ports.ts'
-import type { MessageStatus } from '../../../src/domain/states.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { createInbox, type Inbox } from '../../../src/modules/inbox/inbox.ts'
 import { createInboxRepository } from '../../../src/modules/inbox/repository.ts'
-import { createMessageRepository } from '../../../src/modules/messages/repository.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 import { insertChat, insertDevice, insertIdentity, insertWebhook, LINKED_AT } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
@@ -308,100 +304,6 @@ describe('joining', () => {
       ]),
     )
     expect(chat()).toMatchObject({ name: 'new', encrypted: true })
-  })
-})
-
-describe('what became of our own messages', () => {
-  const repository = () => createMessageRepository(db)
-  const report = (eventId: string, status: string, more: Record<string, unknown> = {}) =>
-    event({
-      type: 'com.beeper.message_send_status',
-      sender: '@whatsappbot:s',
-      content: { 'm.relates_to': { event_id: eventId }, status, ...more },
-    })
-  const row = () => db.orm.select().from(messages).all()[0]
-
-  async function sendOne(eventId: string) {
-    const base = {
-      identityId: 'id_1',
-      deviceRowId: 'dev_1',
-      lane: 'l',
-      recipient: '1',
-      mediaId: null,
-      replyTo: null,
-    }
-    await repository().accept(
-      [{ id: `msg_${eventId}`, ...base, recipientKind: 'contact', text: 'x' }],
-      undefined,
-      1,
-    )
-    const message = db.orm.select().from(messages).all().at(-1)
-    if (!message) throw new Error('no message')
-    return () => repository().settle(message, { outcome: 'sent', eventId, roomId: '!r:s' }, 2)
-  }
-
-  beforeEach(() => {
-    insertDevice(db)
-    insertChat(db)
-  })
-
-  test.each<[MessageStatus, RoomEvent[], ReadReceipt[]]>([
-    ['sent', [report('$m', 'SUCCESS')], []],
-    ['delivered', [report('$m', 'SUCCESS', { delivered_to_users: ['@whatsapp_1:s'] })], []],
-    ['failed', [report('$m', 'FAIL_PERMANENT', { message: 'no' })], []],
-    ['read', [], [{ roomId: '!r:s', eventId: '$m', userId: '@whatsapp_1:s' }]],
-    ['sent', [], [{ roomId: '!r:s', eventId: '$m', userId: '@mg1:s' }]],
-    [
-      'read',
-      [report('$m', 'SUCCESS', { delivered_to_users: ['@a:s'] })],
-      [{ roomId: '!r:s', eventId: '$m', userId: '@whatsapp_1:s' }],
-    ],
-  ])('%s', async (status, events, receipts) => {
-    await (await sendOne('$m'))()
-    await inbox.accept(batch(events, receipts))
-    expect(row()?.status).toBe(status)
-  })
-
-  test('what the network did not take and may take later is sent again, also when the report comes early', async () => {
-    const settle = await sendOne('$m')
-    await inbox.accept(batch([report('$m', 'FAIL_RETRIABLE', { message: 'offline' })]))
-    await settle()
-    expect(row()).toMatchObject({ status: 'queued', reason: 'offline', resends: 1, eventId: null })
-    await (await sendOne('$n'))()
-    await inbox.accept(batch([report('$n', 'FAIL_RETRIABLE')]))
-    expect(db.orm.select().from(messages).all()[1]).toMatchObject({ status: 'queued', resends: 1 })
-  })
-
-  test('a report that overtakes our own commit is not lost', async () => {
-    const settle = await sendOne('$m')
-    await inbox.accept(batch([report('$m', 'SUCCESS', { delivered_to_users: ['@a:s'] })]))
-    expect(row()?.status).toBe('queued')
-    await settle()
-    expect(row()?.status).toBe('delivered')
-    expect(db.orm.select().from(earlyStatuses).all()).toEqual([])
-  })
-
-  test('a status never goes down, and a failure after the arrival is none', async () => {
-    await (await sendOne('$m'))()
-    await inbox.accept(batch([], [{ roomId: '!r:s', eventId: '$m', userId: '@whatsapp_1:s' }]))
-    await inbox.accept(
-      batch([report('$m', 'SUCCESS', { delivered_to_users: ['@a:s'] }), report('$m', 'FAIL_RETRIABLE')]),
-    )
-    expect(row()?.status).toBe('read')
-  })
-
-  test('a receipt reads everything before it, in its room only', async () => {
-    await (await sendOne('$1st'))()
-    await (await sendOne('$2nd'))()
-    await (await sendOne('$3rd'))()
-    await inbox.accept(batch([], [{ roomId: '!r:s', eventId: '$2nd', userId: '@whatsapp_1:s' }]))
-    expect(
-      db.orm
-        .select()
-        .from(messages)
-        .all()
-        .map(message => message.status),
-    ).toEqual(['read', 'read', 'sent'])
   })
 })
 

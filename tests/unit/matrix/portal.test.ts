@@ -57,6 +57,7 @@ describe('describeRoom', () => {
 })
 
 describe('messageStatusOf', () => {
+  const ABOUT = { eventId: '$m', sender: '@bot:s' }
   const report = (content: Record<string, unknown>) =>
     messageStatusOf({
       ...state('com.beeper.message_send_status', { 'm.relates_to': { event_id: '$m' }, ...content }),
@@ -64,18 +65,18 @@ describe('messageStatusOf', () => {
     })
 
   test.each([
-    [{ status: 'SUCCESS' }, { eventId: '$m', status: 'sent', reason: null }],
+    [{ status: 'SUCCESS' }, { ...ABOUT, status: 'sent', reason: null }],
     [
       { status: 'SUCCESS', delivered_to_users: ['@a:s'] },
-      { eventId: '$m', status: 'delivered', reason: null },
+      { ...ABOUT, status: 'delivered', reason: null },
     ],
     [
       { status: 'FAIL_PERMANENT', reason: 'm.no_permission', message: 'You are not in the group' },
-      { eventId: '$m', status: 'failed', reason: 'You are not in the group' },
+      { ...ABOUT, status: 'failed', reason: 'You are not in the group (m.no_permission)' },
     ],
     [
       { status: 'FAIL_RETRIABLE', reason: 'm.foreign_network_error' },
-      { eventId: '$m', status: 'queued', reason: 'm.foreign_network_error' },
+      { ...ABOUT, status: 'queued', reason: 'the network refused it (m.foreign_network_error)' },
     ],
   ])('%o', (content, expected) => {
     expect(report(content)).toEqual(expected as never)

@@ -9,7 +9,7 @@ import type { Pace } from '../../../src/modules/messages/pace.ts'
 import { createMessageRepository, type MessageRepository } from '../../../src/modules/messages/repository.ts'
 import { createStatusWriter } from '../../../src/modules/messages/status-repository.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
-import { insertChat, insertDevice, insertIdentity } from '../../support/rows.ts'
+import { insertChat, insertDevice, insertIdentity, insertWebhook } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 
 let db: TempDb
@@ -20,6 +20,7 @@ let sent: { text: string; txnId: string; at: number }[]
 let failWith: (text: string) => Error | undefined
 let pace: Pace
 let stop: () => Promise<void>
+let deliveries: number
 /** What the bridge says when it is asked about the device. */
 let reconcile: () => void
 
@@ -33,6 +34,7 @@ beforeEach(() => {
   failWith = () => undefined
   pace = { intervalMs: 0, jitter: 0, burst: 1 }
   stop = async () => undefined
+  deliveries = 0
   reconcile = () => undefined
 })
 afterEach(async () => {
@@ -60,6 +62,7 @@ function startOutbox(change: Partial<Parameters<typeof createOutbox>[0]> = {}) {
     sessions: { actingAs: () => session as MatrixSession },
     matrixUserOf: async () => '@mg1:s',
     paceOf: () => pace,
+    onDeliveries: () => deliveries++,
     clock,
     logger: silentLogger,
     ...change,
@@ -103,7 +106,7 @@ test('what waits is sent in order, and its lane is gone afterwards', async () =>
   await idle()
   expect(sentTexts()).toEqual(['1', '2', '3'])
   expect(rows().map(row => [row.status, row.eventId])).toEqual(
-    rows().map(row => ['sent', `$${row.id}`]) as never,
+    rows().map(row => ['submitted', `$${row.id}`]) as never,
   )
   expect(lanes()).toEqual([])
 })
@@ -143,7 +146,7 @@ describe('a failure', () => {
     expect(rows().map(row => [row.status, row.reason])).toEqual([
       ['queued', 'down'],
       ['queued', null],
-      ['sent', null],
+      ['submitted', null],
     ])
     failWith = () => undefined
     await clock.advance(10_000)
@@ -158,7 +161,7 @@ describe('a failure', () => {
     await idle()
     expect(rows().map(row => [row.status, row.reason])).toEqual([
       ['failed', 'no such person'],
-      ['sent', null],
+      ['submitted', null],
     ])
   })
 
@@ -235,17 +238,17 @@ describe('while the device is logged out', () => {
     await idle()
     expect(sentTexts()).toEqual(['1', '2'])
     expect(rows().map(row => [row.status, row.reason])).toEqual([
-      ['sent', null],
-      ['sent', null],
+      ['submitted', null],
+      ['submitted', null],
     ])
   })
 
   test('they are given up after a day', async () => {
     startOutbox()
-    for (let hour = 0; hour < 25; hour++) {
-      await clock.advance(3_600_000)
-      await idle()
-    }
+    await idle()
+    db.connection.run('UPDATE messages SET created_at = created_at - 24 * 3600 * 1000')
+    await clock.advance(60_000)
+    await idle()
     expect(statuses()).toEqual(['failed', 'failed'])
     expect(rows()[0]?.reason).toStartWith('given up after a day: the device is logged out')
   })
@@ -259,6 +262,19 @@ describe('while the device is logged out', () => {
     await idle()
     expect(statuses()).toEqual(['failed', 'failed'])
   })
+})
+
+test('a message that fails is told to the webhooks that ask', async () => {
+  insertWebhook(db, { events: ['message.status'] })
+  failWith = () => new GatewayError('bridge_error', 'no such person')
+  const [id] = await accept('a', '1')
+  startOutbox()
+  await idle()
+  expect(db.orm.query.inboxEvents.findMany().sync()).toMatchObject([
+    { name: 'message.status', payload: { id, status: 'failed', reason: 'no such person' } },
+  ])
+  expect(db.orm.query.deliveries.findMany().sync()).toMatchObject([{ lane: 'id_1/1/status/a' }])
+  expect(deliveries).toBe(1)
 })
 
 test('waking a device leaves the slots of its pace and the lanes of other devices as they are', async () => {
@@ -294,14 +310,15 @@ test('while the device is disconnected its messages wait, for as long as it take
 })
 
 test('a message that is sent again has a transaction id of its own', async () => {
+  insertChat(db)
   const [id] = await accept('a', '1')
   startOutbox()
   await idle()
-  const { requeue } = createStatusWriter(db)
+  const { report } = createStatusWriter(db)
   for (let resend = 0; resend < 9; resend++) {
-    const [row] = rows()
-    if (!row) throw new Error('no message')
-    await db.committer.write(() => requeue(row, 'try later', clock.now()))
+    const eventId = rows()[0]?.eventId ?? ''
+    const retriable = { eventId, sender: '@whatsappbot:s', status: 'queued' as const, reason: 'try later' }
+    await db.committer.write(() => report(retriable, clock.now()))
     await clock.advance(400_000)
     await idle()
   }
@@ -326,7 +343,7 @@ test('a send whose settlement was lost is repeated with the same transaction id 
   expect(statuses()).toEqual(['sending', 'sending'])
   startOutbox()
   await idle()
-  expect(statuses()).toEqual(['sent', 'sent'])
+  expect(statuses()).toEqual(['submitted', 'submitted'])
   expect(sent.filter(message => message.text === '1').map(message => message.txnId)).toEqual([
     id,
     id,
@@ -367,6 +384,6 @@ test('when it stops, what was claimed and not tried waits for the next start', a
   const stopped = stop()
   gate.resolve()
   await stopped
-  expect(statuses()).toEqual(['sent', 'queued'])
+  expect(statuses()).toEqual(['submitted', 'queued'])
   expect(lanes()).toMatchObject([{ lane: 'a', leaseId: null }])
 })

@@ -1,7 +1,7 @@
 /** Bodies of the message routes. */
 import { t } from 'elysia'
 import { MAX_RECIPIENT_LENGTH, MAX_REPLY_ID_LENGTH, MAX_TEXT_BYTES } from '../../../domain/limits.ts'
-import { MESSAGE_STATUSES } from '../../../domain/states.ts'
+import { SHOWN_MESSAGE_STATUSES } from '../../../domain/states.ts'
 import { nullable, oneOf, timestamp, wholeNumber } from '../../schemas.ts'
 
 const EACH_AT_MOST = `Each has at most ${MAX_RECIPIENT_LENGTH} characters.`
@@ -75,7 +75,7 @@ const FIELDS_OF_VIEW = {
   platform: t.String(),
   device_id: t.String(),
   to: t.String(),
-  status: oneOf(MESSAGE_STATUSES),
+  status: oneOf(SHOWN_MESSAGE_STATUSES),
   reason: nullable(t.String()),
   event_id: nullable(t.String()),
   created_at: timestamp(),

@@ -1,0 +1,41 @@
+/**
+ * Settles messages that a bridge never says anything about, as some don't: after a while they count as sent, with the reason
+ * `status_timeout`, so that nothing is pending for ever. What is said later still counts.
+ */
+import type { Clock } from '../../lib/clock.ts'
+import type { Worker } from '../../runtime/worker.ts'
+import type { MessageRepository } from './repository.ts'
+
+export interface StatusTimeoutOptions {
+  repository: Pick<MessageRepository, 'settleSilent'>
+  /** How long a bridge has to say something, in milliseconds. */
+  timeoutMs: number
+  /** There is something to deliver. */
+  onDeliveries(): void
+  clock: Clock
+}
+
+/** Settled in one transaction. */
+const BATCH = 500
+const LONGEST_PAUSE_MS = 5_000
+
+export function createStatusTimeout({
+  repository,
+  timeoutMs,
+  onDeliveries,
+  clock,
+}: StatusTimeoutOptions): Worker {
+  const pauseMs = Math.min(LONGEST_PAUSE_MS, Math.ceil(timeoutMs / 10))
+
+  return {
+    name: 'status-timeout',
+    async run(signal) {
+      while (!signal.aborted) {
+        const now = clock.now()
+        const { count, deliveries } = await repository.settleSilent(now - timeoutMs, BATCH, now)
+        if (deliveries) onDeliveries()
+        if (count < BATCH) await clock.sleep(pauseMs, signal)
+      }
+    },
+  }
+}
