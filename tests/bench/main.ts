@@ -10,13 +10,14 @@ import { fileMemory } from './figures/file-memory.ts'
 import { idleMemory } from './figures/idle-memory.ts'
 import { incoming } from './figures/incoming.ts'
 import { startTime } from './figures/start-time.ts'
+import { syncMemory } from './figures/sync-memory.ts'
 import { throughput } from './figures/throughput.ts'
 import { describeMachine } from './machine.ts'
 import { parseOptions, USAGE } from './options.ts'
 import { findProgram } from './program.ts'
 import { table } from './table.ts'
 
-const FIGURES: readonly Figure[] = [accepts, throughput, incoming, idleMemory, fileMemory, startTime]
+const FIGURES: readonly Figure[] = [accepts, throughput, incoming, idleMemory, syncMemory, fileMemory, startTime]
 
 process.exit(await main())
 

@@ -33,15 +33,26 @@ export interface PortalDeployment extends AsyncDisposable {
   registerGateway(asToken?: string): Promise<void>
   /** A new account whose device is known. @returns it and its Matrix user id */
   account(): Promise<{ account: Account; userId: string }>
+  /** What the gateway's /ready says of the homeserver. */
+  homeserverState(): Promise<string>
   /** A server admin's call of Synapse's admin API. @throws Error when it is refused */
   admin(method: string, path: string, body?: object): Promise<unknown>
+}
+
+interface PortalOptions extends SynapseOptions {
+  source: Source
+  /** Settings of the gateway beside those that a test has anyway. */
+  env?: Record<string, string>
+  /** The gateway's program; by default the source on this Bun. */
+  command?: string[]
 }
 
 export async function portalDeployment({
   source,
   env = {},
+  command,
   ...options
-}: SynapseOptions & { source: Source; env?: Record<string, string> }): Promise<PortalDeployment> {
+}: PortalOptions): Promise<PortalDeployment> {
   const stack = new AsyncDisposableStack()
   try {
     const serverName = 'synapse.test'
@@ -69,7 +80,9 @@ export async function portalDeployment({
       ...bridge.settings,
       ...env,
     }
-    const spawn = () => spawnGateway({ directory: folder.path, env: settings, deadlineMs: 30_000 })
+    const program = command === undefined ? {} : { command }
+    const spawn = () =>
+      spawnGateway({ directory: folder.path, env: settings, deadlineMs: 30_000, ...program })
     let gateway = await spawn()
     stack.defer(() => gateway[Symbol.asyncDispose]())
     const client = new GatewayClient({ url, clientId: CLIENT_ID, clientSecret: CLIENT_SECRET })
@@ -95,6 +108,10 @@ export async function portalDeployment({
         })
         const tokens = await client.admin.get<{ matrix_username: string }[]>('/api/v1/tokens')
         return { account, userId: tokens.body.at(-1)?.matrix_username ?? '' }
+      },
+      async homeserverState() {
+        const answer = await fetch(`${url}/ready`)
+        return ((await answer.json()) as { checks: Record<string, string> }).checks.homeserver ?? ''
       },
       async admin(method, path, body) {
         adminToken ??= registerAdmin(synapse)

@@ -49,6 +49,5 @@ async function run({ program, quick, tell }: Bench): Promise<Row[]> {
       limit: '< 20 KiB',
       met: perIdentity < MOST_PER_IDENTITY_BYTES,
     },
-    { figure: '4 the same on /sync', measured: '-', limit: '< 60 KiB', met: null },
   ]
 }

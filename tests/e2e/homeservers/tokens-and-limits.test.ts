@@ -20,10 +20,6 @@ describe.skipIf(!hasSynapse)('accounts with access tokens of their own', () => {
   })
   afterAll(() => deployment?.[Symbol.asyncDispose]())
 
-  const homeserverState = async () => {
-    const answer = await fetch(`${deployment.gateway().url}/ready`)
-    return ((await answer.json()) as { checks: Record<string, string> }).checks.homeserver
-  }
   const devicesOf = async (userId: string) => {
     const { devices } = (await deployment.admin('GET', `/v2/users/${userId}/devices`)) as {
       devices: { device_id: string }[]
@@ -62,7 +58,7 @@ describe.skipIf(!hasSynapse)('accounts with access tokens of their own', () => {
     await portal.say('meanwhile')
     const told = await waitFor(
       async () => {
-        const state = await homeserverState()
+        const state = await deployment.homeserverState()
         return state !== 'ok' && state
       },
       { what: 'a failing /sync', deadlineMs: 20_000 },
@@ -90,7 +86,7 @@ describe.skipIf(!hasSynapse)('accounts with access tokens of their own', () => {
       what: 'the device to be connected again',
       deadlineMs: 20_000,
     })
-    expect(await homeserverState()).toBe('ok')
+    expect(await deployment.homeserverState()).toBe('ok')
   })
 
   test('messages that the homeserver limits wait, and go out in order', async () => {
