@@ -11,7 +11,8 @@ import { dlopen, FFIType, ptr } from 'bun:ffi'
 import type { EnvSource } from '../config/process-environment.ts'
 
 const VARIABLE = 'BUN_CONFIG_MAX_HTTP_REQUESTS'
-const MAX_FETCHES = '4096'
+/** Each identity on /sync holds one; Bun counts in 16 bits, and a higher limit costs nothing until it is used. */
+const MAX_FETCHES = '32768'
 const LIBC: Partial<Record<NodeJS.Platform, string>> = { linux: 'libc.so.6', darwin: 'libSystem.B.dylib' }
 
 /** Returns when the limit is set already or the system has no execve: the gateway then works with the limit there is. */

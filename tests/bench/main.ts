@@ -17,7 +17,15 @@ import { parseOptions, USAGE } from './options.ts'
 import { findProgram } from './program.ts'
 import { table } from './table.ts'
 
-const FIGURES: readonly Figure[] = [accepts, throughput, incoming, idleMemory, syncMemory, fileMemory, startTime]
+const FIGURES: readonly Figure[] = [
+  accepts,
+  throughput,
+  incoming,
+  idleMemory,
+  syncMemory,
+  fileMemory,
+  startTime,
+]
 
 process.exit(await main())
 

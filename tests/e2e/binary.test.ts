@@ -201,7 +201,7 @@ describe('a first start in an empty folder', () => {
     'runs as the process that was started, with many fetches allowed',
     () => {
       const environment = readFileSync(`/proc/${gateway.pid}/environ`, 'utf8')
-      expect(environment).toContain('BUN_CONFIG_MAX_HTTP_REQUESTS=4096')
+      expect(environment).toContain('BUN_CONFIG_MAX_HTTP_REQUESTS=32768')
       expect(environment).toContain(`HOME=${gateway.directory}`)
     },
   )

@@ -37,6 +37,8 @@ export class MasStub implements AsyncDisposable {
   loseNextAnswer = false
   /** Names that the homeserver has already. */
   readonly reserved = new Set<string>()
+  /** Makes the access token of a session; a homeserver that is to take them makes them itself. */
+  issueToken = async (_username: string, _deviceId: string): Promise<string> => randomToken('mpt_')
   private readonly grants = new Set<string>()
   private readonly server = Bun.serve({
     port: 0,
@@ -117,7 +119,7 @@ export class MasStub implements AsyncDisposable {
     return userAnswer(user)
   }
 
-  private addSession(body: Record<string, unknown>): Response {
+  private async addSession(body: Record<string, unknown>): Promise<Response> {
     const { actor_user_id: actor, human_name: name, scope, ...rest } = body
     if (typeof actor !== 'string' || typeof name !== 'string' || typeof scope !== 'string')
       return failure(422, 'Failed to deserialize')
@@ -134,7 +136,7 @@ export class MasStub implements AsyncDisposable {
       user.unknownFor -= 1
       return failure(500, 'Failed to provision device')
     }
-    const accessToken = randomToken('mpt_')
+    const accessToken = await this.issueToken(user.username, deviceId)
     this.sessions.push({ username: user.username, deviceId, accessToken })
     const attributes = {
       actor_user_id: actor,

@@ -54,6 +54,11 @@ export class Portal {
     await this.bridge.call('POST', `${this.path}/invite`, { user_id: userId })
   }
 
+  async encrypt(): Promise<void> {
+    const algorithm = 'm.megolm.v1.aes-sha2'
+    await this.bridge.call('PUT', `${this.path}/state/m.room.encryption`, { algorithm })
+  }
+
   async kick(userId: string): Promise<void> {
     await this.bridge.call('POST', `${this.path}/kick`, { user_id: userId })
   }

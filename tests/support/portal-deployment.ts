@@ -5,15 +5,16 @@
 import { identityNamespace } from '../../src/modules/identities/identities.ts'
 import { type Account, GatewayClient } from './gateway-client.ts'
 import { type GatewayProcess, spawnGateway } from './gateway-process.ts'
+import { MasStub } from './mas-stub.ts'
 import { PortalBridge } from './portal-bridge.ts'
 import { freePort } from './program.ts'
 import { type Synapse, type SynapseOptions, startSynapse } from './synapse.ts'
 import { tempDir } from './temp-dir.ts'
 import { waitFor } from './wait-for.ts'
 
-/** How the gateway hears of events: pushed as an application service, or by /sync with accounts of the registration secret. */
-export type Source = 'appservice' | 'sync'
-export const SOURCES: readonly Source[] = ['appservice', 'sync']
+/** How the gateway hears of events: pushed as an application service, or by /sync with accounts of the registration secret or of MAS. */
+export type Source = 'appservice' | 'sync' | MasStub
+export const SOURCES = ['appservice', 'sync'] as const
 
 const CLIENT_ID = 'admin'
 const CLIENT_SECRET = 'a secret of the tests'
@@ -66,6 +67,8 @@ export async function portalDeployment({
     }
     const synapse = stack.use(await startSynapse({ ...options, serverName, registrations }))
     bridge.connect(synapse.url)
+    const admin = synapseAdmin(synapse)
+    if (source instanceof MasStub) source.issueToken = (user, device) => logIn(synapse, admin, user, device)
     const settings = {
       PORT: String(port),
       CLIENT_ID,
@@ -73,9 +76,7 @@ export async function portalDeployment({
       SECRET_KEY,
       MATRIX_HOMESERVER_URL: synapse.url,
       MATRIX_SERVER_NAME: serverName,
-      ...(source === 'appservice'
-        ? { MATRIX_AS_TOKEN: AS_TOKEN, MATRIX_HS_TOKEN: HS_TOKEN }
-        : { MATRIX_REGISTRATION_SHARED_SECRET: synapse.registrationSharedSecret }),
+      ...accountSettings(source, synapse),
       SEND_INTERVAL_MS: '0',
       ...bridge.settings,
       ...env,
@@ -86,7 +87,6 @@ export async function portalDeployment({
     let gateway = await spawn()
     stack.defer(() => gateway[Symbol.asyncDispose]())
     const client = new GatewayClient({ url, clientId: CLIENT_ID, clientSecret: CLIENT_SECRET })
-    let adminToken: Promise<string> | undefined
     const owned = stack.move()
     return {
       synapse,
@@ -113,17 +113,7 @@ export async function portalDeployment({
         const answer = await fetch(`${url}/ready`)
         return ((await answer.json()) as { checks: Record<string, string> }).checks.homeserver ?? ''
       },
-      async admin(method, path, body) {
-        adminToken ??= registerAdmin(synapse)
-        const response = await fetch(`${synapse.url}/_synapse/admin${path}`, {
-          method,
-          headers: { authorization: `Bearer ${await adminToken}` },
-          ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        })
-        const answer = await response.json()
-        if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${JSON.stringify(answer)}`)
-        return answer
-      },
+      admin,
       [Symbol.asyncDispose]: () => owned.disposeAsync(),
     }
   } catch (error) {
@@ -143,6 +133,50 @@ function gatewayRegistration(url: string, serverName: string, asToken = AS_TOKEN
     namespaces: { users: [{ regex: identityNamespace(serverName), exclusive: true }] },
     receive_ephemeral: true,
   })
+}
+
+function accountSettings(source: Source, synapse: Synapse): Record<string, string> {
+  if (source === 'appservice') return { MATRIX_AS_TOKEN: AS_TOKEN, MATRIX_HS_TOKEN: HS_TOKEN }
+  if (source === 'sync') return { MATRIX_REGISTRATION_SHARED_SECRET: synapse.registrationSharedSecret }
+  const { url, clientId, clientSecret } = source
+  return { MAS_URL: url, ADMIN_CLIENT_ID: clientId, ADMIN_CLIENT_SECRET: clientSecret }
+}
+
+/** Calls of Synapse's admin API, by an admin that is made for the first of them. */
+function synapseAdmin(synapse: Synapse): PortalDeployment['admin'] {
+  let adminToken: Promise<string> | undefined
+  return async (method, path, body) => {
+    adminToken ??= registerAdmin(synapse)
+    const response = await fetch(`${synapse.url}/_synapse/admin${path}`, {
+      method,
+      headers: { authorization: `Bearer ${await adminToken}` },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
+    const answer = await response.json()
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${JSON.stringify(answer)}`)
+    return answer
+  }
+}
+
+/** A token that Synapse takes, for a user that is made when there is none. */
+async function logIn(
+  { url, serverName }: Synapse,
+  admin: PortalDeployment['admin'],
+  user: string,
+  deviceId: string,
+): Promise<string> {
+  const password = `the password of ${user}`
+  await admin('PUT', `/v2/users/@${user}:${serverName}`, { password, logout_devices: false })
+  const answer = await fetch(`${url}/_matrix/client/v3/login`, {
+    method: 'POST',
+    body: JSON.stringify({
+      type: 'm.login.password',
+      identifier: { type: 'm.id.user', user },
+      password,
+      device_id: deviceId,
+    }),
+  })
+  return ((await answer.json()) as { access_token: string }).access_token
 }
 
 /** By hand, so that it doesn't rest on what is under test. @returns the access token of a server admin */

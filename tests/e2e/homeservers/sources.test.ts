@@ -85,6 +85,22 @@ describe.skipIf(!hasSynapse).each(SOURCES)('by %s', source => {
     expect(reader.unread).toBe(0)
   })
 
+  test('nothing is sent in clear into a room that is encrypted', async () => {
+    const { account, userId } = await deployment.account()
+    await using reader = await InboxReader.open(account)
+    const { deviceId } = deployment.bridge
+    const [before] = await account.send(deviceId, { contact: '237008', text: 'in clear' })
+    await account.waitForStatus(before?.id ?? '', ['sent', 'delivered', 'read'])
+    const chat = await deployment.bridge.directChat(userId, '237008')
+    await chat.encrypt()
+    await chat.say('from now on it is encrypted')
+    await reader.next()
+    const [after] = await account.send(deviceId, { contact: '237008', text: 'not for everybody' })
+    const failed = await account.waitForStatus(after?.id ?? '', ['failed'])
+    expect(failed.reason).toContain('room_encrypted')
+    expect((await chat.messages()).map(({ body }) => body)).not.toContain('not for everybody')
+  })
+
   test('killed in the middle of traffic it misses nothing and repeats nothing', async () => {
     const { account, userId } = await deployment.account()
     await using reader = await InboxReader.open(account)

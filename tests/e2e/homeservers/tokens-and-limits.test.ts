@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { createHmacHasher, deriveKey } from '../../../src/lib/sealing.ts'
 import { InboxReader } from '../../support/inbox-reader.ts'
+import { MasStub } from '../../support/mas-stub.ts'
 import { type PortalDeployment, portalDeployment, SECRET_KEY } from '../../support/portal-deployment.ts'
 import { hasSynapse } from '../../support/synapse.ts'
 import { waitFor } from '../../support/wait-for.ts'
@@ -102,6 +103,27 @@ describe.skipIf(!hasSynapse)('accounts with access tokens of their own', () => {
     expect((await chat.messages()).map(({ body }) => body)).toEqual(texts)
   })
 })
+
+test.skipIf(!hasSynapse)(
+  'accounts of the Matrix Authentication Service: messages go both ways, and a revoked token is replaced by another session',
+  async () => {
+    await using mas = new MasStub()
+    await using deployment = await portalDeployment({ source: mas })
+    const { account, userId } = await deployment.account()
+    await using reader = await InboxReader.open(account)
+    const portal = await deployment.bridge.portal('237106', userId)
+    await portal.say('hello')
+    expect((await reader.next()).message).toBe('hello')
+
+    const [{ deviceId } = { deviceId: '' }] = mas.sessions
+    await deployment.admin('DELETE', `/v2/users/${userId}/devices/${deviceId}`)
+    await portal.say('and again')
+    expect((await reader.next()).message).toBe('and again')
+    const [sent] = await account.send(deployment.bridge.deviceId, { contact: '237107', text: 'hello to you' })
+    await account.waitForStatus(sent?.id ?? '', ['sent', 'delivered', 'read'])
+    expect(mas.sessions.map(session => session.deviceId)).toEqual([deviceId, deviceId])
+  },
+)
 
 describe.skipIf(!hasSynapse)('as an application service', () => {
   test('that the homeserver no longer knows: /ready says so, and what is sent waits until it knows us again', async () => {
