@@ -15,6 +15,7 @@ import { createMasAccounts } from '../matrix/accounts/mas-accounts.ts'
 import { createMasClient } from '../matrix/accounts/mas-client.ts'
 import { createSharedSecretAccounts } from '../matrix/accounts/shared-secret-accounts.ts'
 import { type AppserviceLink, createAppserviceLink } from '../matrix/appservice-link.ts'
+import { createHomeserverProbe } from '../matrix/homeserver-probe.ts'
 import type { HomeserverAddress } from '../matrix/http-api.ts'
 import { createMatrixCalls, type MatrixCalls } from '../matrix/matrix-calls.ts'
 import { createMatrixSessions } from '../matrix/sessions.ts'
@@ -103,15 +104,8 @@ function accountsAt(
       // Within the process nobody else has to know the tokens, so each start makes its own.
       const { asToken, hsToken } = secrets ?? { asToken: randomToken('as_'), hsToken: randomToken('hs_') }
       const access = createAppserviceAccess({ asToken, logger, onChange })
-      const link = {
-        address,
-        asToken,
-        appserviceId: GATEWAY_APPSERVICE_ID,
-        serverName,
-        access,
-        clock,
-        logger,
-      }
+      const probe = createHomeserverProbe(address.baseUrl)
+      const link = { probe, asToken, appserviceId: GATEWAY_APPSERVICE_ID, serverName, access, clock, logger }
       return {
         accounts: createAppserviceAccounts({ address, asToken, serverName, clock }),
         access,

@@ -3,20 +3,13 @@
  * without an answer Synapse waits up to 512 seconds before it pushes events again; a ping makes it go on at once (application service API,
  * "Application service pinging").
  */
-import { z } from 'zod'
 import { messageOf } from '../domain/errors.ts'
 import { backoffMs } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Worker } from '../runtime/worker.ts'
 import type { AccountAccess } from './account-access.ts'
-import {
-  accountRefusal,
-  asGatewayError,
-  createHttpApi,
-  type HomeserverAddress,
-  isMatrixError,
-} from './http-api.ts'
+import type { HomeserverProbe, PingOutcome } from './homeserver-probe.ts'
 
 export interface AppserviceLink {
   worker: Worker
@@ -26,14 +19,12 @@ export interface AppserviceLink {
   failure(): string | null
 }
 
-const whoami = z.object({ user_id: z.string() })
-
 /** How often the homeserver is asked when all is well, in milliseconds: what goes wrong is noticed without any traffic. */
 const INTERVAL_MS = 15_000
 const RETRY = { baseMs: 500, capMs: 15_000 }
 
 export function createAppserviceLink(options: {
-  address: HomeserverAddress
+  probe: Pick<HomeserverProbe, 'ping' | 'whoami'>
   asToken: string
   /** The id of our registration. */
   appserviceId: string
@@ -43,43 +34,43 @@ export function createAppserviceLink(options: {
   clock: Clock
   logger: Logger
 }): AppserviceLink {
-  const { asToken, appserviceId, serverName, access, clock, logger } = options
-  const api = createHttpApi(options.address)
+  const { probe, asToken, appserviceId, serverName, access, clock, logger } = options
+  const ourAccess = { accessToken: asToken, query: {} }
   let failure: string | null = null
   let hasAsked = false
 
   /** @returns what is wrong, null when nothing is */
   async function problem(): Promise<string | null> {
-    try {
-      const answer = await api.request({ method: 'GET', path: '/account/whoami' }, asToken)
-      const { user_id: us } = whoami.parse(answer)
-      access.accepted(us, { accessToken: asToken, query: {} })
-      if (!us.endsWith(`:${serverName}`))
-        return `MATRIX_SERVER_NAME is "${serverName}", and the homeserver's name is "${us.replace(/^@[^:]*:/, '')}"`
-    } catch (error) {
-      const refusal = accountRefusal(error)
-      if (refusal === null) return messageOf(asGatewayError(error, 'say who we are'))
-      return access.refused('', { accessToken: asToken, query: {} }, refusal).then(() => null, messageOf)
-    }
-    return pingProblem()
+    const outcome = await probe.ping(appserviceId, asToken)
+    if (outcome.kind === 'unknown_token') return refused('M_UNKNOWN_TOKEN')
+    if (outcome.kind === 'failed') return `the homeserver can't be reached (${outcome.detail})`
+    const who = await probe.whoami(asToken)
+    if ('refusal' in who) return refused(who.refusal)
+    if ('error' in who) return `the homeserver can't be reached (${who.error})`
+    access.accepted(who.userId, ourAccess)
+    if (!who.userId.endsWith(`:${serverName}`))
+      return `MATRIX_SERVER_NAME is "${serverName}", and the homeserver's name is "${who.userId.replace(/^@[^:]*:/, '')}"`
+    return pingProblem(outcome)
   }
 
-  async function pingProblem(): Promise<string | null> {
-    try {
-      const path = `/appservice/${encodeURIComponent(appserviceId)}/ping`
-      await api.request({ method: 'POST', path, prefix: '/_matrix/client/v1', body: {} }, asToken)
-      return null
-    } catch (error) {
-      // Homeservers from before version 1.7 of the specification don't ping; whether they reach us shows when they push.
-      if (isMatrixError(error, 'M_UNRECOGNIZED') || hasStatus(error, 404, 405)) return null
-      if (isMatrixError(error, 'M_URL_NOT_SET'))
-        return 'the url of our registration at the homeserver is null: events can’t be pushed'
-      if (isMatrixError(error, 'M_BAD_STATUS'))
-        return `the homeserver reaches the url of our registration, and what answers there refuses it: is MATRIX_HS_TOKEN the hs_token of the registration? (${error.data?.error ?? ''})`
-      if (isMatrixError(error, 'M_CONNECTION_FAILED', 'M_CONNECTION_TIMEOUT'))
-        return `the homeserver can't reach us at the url of our registration (${error.data?.error ?? ''})`
-      return messageOf(asGatewayError(error, 'ping us'))
+  function pingProblem(outcome: PingOutcome): string | null {
+    switch (outcome.kind) {
+      case 'other_registration':
+        return `MATRIX_AS_TOKEN is the as_token of another registration than "${appserviceId}"`
+      case 'no_url':
+        return "the url of our registration at the homeserver is null: events can't be pushed"
+      case 'refused':
+        return `the homeserver reaches the url of our registration, and what answers there refuses it: is MATRIX_HS_TOKEN the hs_token of the registration? (${outcome.detail})`
+      case 'unreachable':
+        return `the homeserver can't reach us at the url of our registration (${outcome.detail})`
+      default:
+        // From before there were pings, whether it reaches us shows when it pushes.
+        return null
     }
+  }
+
+  function refused(reason: string): Promise<string | null> {
+    return access.refused('', ourAccess, reason).then(() => null, messageOf)
   }
 
   async function check(): Promise<boolean> {
@@ -107,13 +98,4 @@ export function createAppserviceLink(options: {
       },
     },
   }
-}
-
-function hasStatus(error: unknown, ...statuses: number[]): boolean {
-  return (
-    typeof error === 'object' &&
-    error !== null &&
-    'httpStatus' in error &&
-    statuses.includes(Number(error.httpStatus))
-  )
 }

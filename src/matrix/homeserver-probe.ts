@@ -43,10 +43,16 @@ const softwareAnswer = z.object({ server: z.object({ name: z.string(), version: 
 const whoamiAnswer = z.object({ user_id: z.string() })
 const errorAnswer = z.object({ errcode: z.string().catch(''), error: z.string().catch('') })
 
-/** @param baseUrl without a trailing slash */
-export function createHomeserverProbe(baseUrl: string): HomeserverProbe {
+/**
+ * @param baseUrl without a trailing slash
+ * @param send how requests get there; the network by default
+ */
+export function createHomeserverProbe(
+  baseUrl: string,
+  send: (url: string, init: BunFetchRequestInit) => Promise<Response> = fetch,
+): HomeserverProbe {
   async function ask(method: 'GET' | 'POST', path: string, token?: string): Promise<Answer> {
-    const response = await fetch(baseUrl + path, {
+    const response = await send(baseUrl + path, {
       method,
       headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
       signal: AbortSignal.timeout(TIMEOUT_MS),
@@ -83,7 +89,9 @@ export function createHomeserverProbe(baseUrl: string): HomeserverProbe {
       try {
         const { response, body } = await ask('GET', '/_matrix/client/v3/account/whoami', token)
         const parsed = whoamiAnswer.safeParse(body)
-        return parsed.success ? { userId: parsed.data.user_id } : { refusal: saying({ response, body }).told }
+        if (parsed.success) return { userId: parsed.data.user_id }
+        const { told } = saying({ response, body })
+        return [401, 403].includes(response.status) ? { refusal: told } : { error: told }
       } catch (error) {
         return { error: connectionProblem(error) }
       }

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'bun:test'
 import { createLogger } from '../../../src/lib/logger.ts'
 import { createAppserviceAccess } from '../../../src/matrix/account-access.ts'
 import { createAppserviceLink } from '../../../src/matrix/appservice-link.ts'
+import { createHomeserverProbe } from '../../../src/matrix/homeserver-probe.ts'
 import { homeserverStub, matrixError } from '../../support/homeserver-stub.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
 
@@ -23,9 +24,10 @@ function link(serverName = 's') {
   const { address, requests } = homeserverStub(
     ({ path }) => answers[path]?.() ?? matrixError(404, 'M_UNRECOGNIZED'),
   )
+  const answer = address.fetch ?? fetch
   const access = createAppserviceAccess({ asToken: 'as_secret', logger, onChange: () => undefined })
   const made = createAppserviceLink({
-    address,
+    probe: createHomeserverProbe(address.baseUrl, (url, init) => answer(new Request(url, init))),
     asToken: 'as_secret',
     appserviceId: 'meshgate',
     serverName,
@@ -41,16 +43,22 @@ test('a homeserver that knows us is asked to reach us', async () => {
   expect(await check()).toBe(true)
   expect(failure()).toBeNull()
   expect(requests.map(({ method, path, token }) => [method, path, token])).toEqual([
-    ['GET', WHOAMI, 'as_secret'],
     ['POST', PING, 'as_secret'],
+    ['GET', WHOAMI, 'as_secret'],
   ])
   expect(log()).toContain('the homeserver knows us and reaches us')
 })
 
 describe('what is wrong is told in a line', () => {
   test.each([
-    ['the as_token', WHOAMI, matrixError(401, 'M_UNKNOWN_TOKEN'), "doesn't accept MATRIX_AS_TOKEN"],
-    ['a proxy without a homeserver', WHOAMI, new Response('', { status: 502 }), 'HTTP 502'],
+    ['the as_token', PING, matrixError(401, 'M_UNKNOWN_TOKEN'), "doesn't accept MATRIX_AS_TOKEN"],
+    [
+      'the as_token, without pings',
+      WHOAMI,
+      matrixError(401, 'M_UNKNOWN_TOKEN'),
+      "doesn't accept MATRIX_AS_TOKEN",
+    ],
+    ['a proxy without a homeserver', PING, new Response('', { status: 502 }), 'HTTP 502'],
     [
       'no url',
       PING,
@@ -65,7 +73,7 @@ describe('what is wrong is told in a line', () => {
     ],
     ['no answer there', PING, matrixError(504, 'M_CONNECTION_TIMEOUT'), "can't reach us"],
     ['the hs_token', PING, matrixError(502, 'M_BAD_STATUS'), 'is MATRIX_HS_TOKEN the hs_token'],
-    ['another id', PING, matrixError(403, 'M_FORBIDDEN'), 'refused to ping us'],
+    ['another id', PING, matrixError(403, 'M_FORBIDDEN'), 'the as_token of another registration'],
   ])('%s', async (_, path, answer, expected) => {
     const { check, failure, answers, log } = link()
     answers[path] = () => answer
@@ -90,7 +98,7 @@ test('a homeserver from before there were pings is as good', async () => {
 
 test('the worker asks again until it is well, and goes on asking; each trouble is told once', async () => {
   const { worker, requests, answers, clock, log, access, failure } = link()
-  answers[WHOAMI] = () => matrixError(401, 'M_UNKNOWN_TOKEN')
+  answers[PING] = () => matrixError(401, 'M_UNKNOWN_TOKEN')
   const controller = new AbortController()
   const running = worker.run(controller.signal)
   await settled()
@@ -102,7 +110,7 @@ test('the worker asks again until it is well, and goes on asking; each trouble i
       .split('\n')
       .filter(line => line.includes('"level":50')),
   ).toHaveLength(1)
-  answers[WHOAMI] = () => ({ user_id: '@meshgate:s' })
+  answers[PING] = () => ({ duration_ms: 1 })
   await clock.advance(20_000)
   await settled()
   expect(failure()).toBeNull()
