@@ -162,10 +162,11 @@ export function asksForSomething(text: string): boolean {
   return /\b(please )?(send|enter|provide|type|input)\b.*\b(your|the|here)\b/i.test(text)
 }
 
-/** "Please enter your Phone number\nWith country code\nOptions: `a`, `b`" */
+/** "Please enter your Phone number\nWith country code\nOptions: `a`, `b`"; of older bridges "Please send your phone number here to log in." */
 export function promptedField(text: string): LoginField {
   const [firstLine = '', ...lines] = text.split('\n')
-  const name = withoutMarks(firstLine.replace(/^.*?\b(your|the)\s+/i, '')).replace(/[.:]+$/, '')
+  const asked = firstLine.replace(/^.*\b(send|enter|provide|type|input)\s+((your|the)\s+)?/i, '')
+  const name = withoutMarks(asked.replace(/\s+(here|to log in)\b.*$/i, '')).replace(/[.:]+$/, '')
   const options = lines.flatMap(line =>
     line.startsWith('Options:') ? [...line.matchAll(/`([^`]+)`/g)].map(([, option = '']) => option) : [],
   )

@@ -59,6 +59,12 @@ export function refusalOfInput(platform: string, status: number, json: unknown):
     status !== 404 &&
     status !== 410 &&
     !TIMEOUT_CODE.test(errcode)
+  // What bridges say of whatever their networks refuse in a way that they don't know.
+  if (status >= 500 && !TIMEOUT_CODE.test(errcode)) {
+    const said = error || `HTTP ${status}`
+    const message = `the ${platform} bridge couldn't go on with this: it may be wrong, or the network out of reach (${said})`
+    return new GatewayError('bridge_unavailable', message)
+  }
   if (!isAboutInput || errcode === BAD_STATE) return refusal(platform, status, json)
   return new GatewayError('bad_request', error || errcode || `HTTP ${status}`)
 }

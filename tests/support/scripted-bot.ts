@@ -1,0 +1,93 @@
+/** Rooms with a bot that says what a test has it say, and a clock that doesn't let anybody wait. */
+import type { MatrixSession, RoomEvent } from '../../src/domain/ports.ts'
+import type { Clock } from '../../src/lib/clock.ts'
+
+export const BOT = '@testbot:s'
+
+/** What the bot does in the room where it was spoken to. */
+export interface BotActs {
+  /** @returns the event id */
+  say(body: string): string
+  show(content: Record<string, unknown>): string
+  takeBack(eventId: string): void
+}
+
+export class ScriptedBot implements Partial<MatrixSession> {
+  readonly userId = '@u:s'
+  /** What was said to it, by room. */
+  readonly heard: { roomId: string; text: string }[] = []
+  /** Texts of ours that were taken back. */
+  readonly takenBack: string[] = []
+  private readonly rooms = new Map<string, RoomEvent[]>()
+  private count = 0
+
+  /** @param obey what it does when it is spoken to */
+  constructor(private readonly obey: (text: string, acts: BotActs) => void) {}
+
+  get session(): MatrixSession {
+    return this as unknown as MatrixSession
+  }
+
+  acts(roomId: string): BotActs {
+    return {
+      say: body => this.add(roomId, BOT, { type: 'm.room.message', content: { msgtype: 'm.notice', body } }),
+      show: content => this.add(roomId, BOT, { type: 'm.room.message', content }),
+      takeBack: eventId =>
+        void this.add(roomId, BOT, { type: 'm.room.redaction', redacts: eventId, content: {} }),
+    }
+  }
+
+  async createDirectRoom(): Promise<string> {
+    const roomId = `!${this.rooms.size + 1}:s`
+    this.rooms.set(roomId, [])
+    this.add(roomId, BOT, { type: 'm.room.member', state_key: BOT, content: { membership: 'join' } })
+    this.acts(roomId).say('Hello, I am a bridge bot.')
+    return roomId
+  }
+
+  async state(roomId: string): Promise<RoomEvent[]> {
+    return this.rooms.get(roomId) ?? []
+  }
+
+  async send(roomId: string, type: string, content: Record<string, unknown>): Promise<string> {
+    const text = String(content.body)
+    const eventId = this.add(roomId, this.userId, { type, content })
+    this.heard.push({ roomId, text })
+    this.obey(text, this.acts(roomId))
+    return eventId
+  }
+
+  async redact(roomId: string, eventId: string): Promise<void> {
+    const event = this.rooms.get(roomId)?.find(candidate => candidate.event_id === eventId)
+    this.takenBack.push(String(event?.content.body))
+  }
+
+  async messagesBackwards(roomId: string) {
+    return { events: (this.rooms.get(roomId) ?? []).toReversed(), next: null }
+  }
+
+  private add(
+    roomId: string,
+    sender: string,
+    event: Pick<RoomEvent, 'type' | 'content'> & Partial<RoomEvent>,
+  ) {
+    const event_id = `$${++this.count}`
+    const base = { event_id, room_id: roomId, sender, origin_server_ts: this.count }
+    this.rooms.get(roomId)?.push({ ...base, ...event })
+    return event_id
+  }
+}
+
+/** Time goes by as soon as somebody waits for it. */
+export class HastyClock implements Clock {
+  private time = 0
+
+  now(): number {
+    return this.time
+  }
+
+  async sleep(ms: number): Promise<void> {
+    this.time += ms
+    await new Promise(resolve => setImmediate(resolve))
+  }
+}

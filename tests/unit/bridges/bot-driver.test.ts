@@ -1,0 +1,212 @@
+/** Logins by conversation with bots of other kinds than bridgev2's, and with such as leave something unsaid. bridgev2's own is tested for real. */
+import { describe, expect, test } from 'bun:test'
+import { createBotCommands } from '../../../src/bridges/bot-commands.ts'
+import { type BotDriver, createBotDriver } from '../../../src/bridges/bot-driver.ts'
+import { createGroupLinks } from '../../../src/bridges/group-links.ts'
+import type { AskingStep, LoginStep } from '../../../src/domain/login-steps.ts'
+import { BOT, type BotActs, HastyClock, ScriptedBot } from '../../support/scripted-bot.ts'
+
+const UNKNOWN = 'Unknown command, use the `help` command for help.'
+const QR = { msgtype: 'm.image', body: '2@one', filename: 'qr.png' }
+const REFRESHED = {
+  ...QR,
+  'm.new_content': { ...QR, body: '2@two' },
+  'm.relates_to': { rel_type: 'm.replace', event_id: '$' },
+}
+
+/** @param script what the bot does, by what it is told; for anything else it knows no command */
+function driverOf(script: Record<string, (acts: BotActs) => void>): { driver: BotDriver; bot: ScriptedBot } {
+  const bot = new ScriptedBot((text, acts) => (script[text] ?? (({ say }) => say(UNKNOWN)))(acts))
+  const clock = new HastyClock()
+  const commands = createBotCommands('x', clock)
+  const command = (_userId: string, line: string) => commands.run(bot.session, BOT, null, line)
+  const driver = createBotDriver({
+    platform: 'x',
+    bot: BOT,
+    sessions: { actingAs: () => bot.session },
+    command,
+    groupLinks: createGroupLinks('x', command),
+    clock,
+  })
+  return { driver, bot }
+}
+
+const says = (text: string) => (acts: BotActs) => void acts.say(text)
+const wait = (driver: BotDriver, step: LoginStep) =>
+  driver.waitForLogin('@u:s', step as LoginStep & { kind: 'display' }, new AbortController().signal)
+const submit = (driver: BotDriver, step: LoginStep, value: string) =>
+  driver.submitLogin('@u:s', step as AskingStep, { value })
+
+describe('a bot of before bridgev2, in Go', () => {
+  const script = {
+    help: says(
+      '**help** - Help\n**login** - Link the bridge to your account\n**ping** - Check the connection',
+    ),
+    ping: says("You're not logged into WhatsApp."),
+  }
+
+  test('has one login, without flows, by QR code', async () => {
+    let room: BotActs | undefined
+    let linked = false
+    const { driver } = driverOf({
+      ...script,
+      ping: ({ say }) =>
+        say(linked ? 'Logged in as +237 123 (device #3), connection OK' : "You're not logged in."),
+      login: acts => {
+        room = acts
+        acts.show(QR)
+      },
+    })
+    expect(await driver.flows('@u:s')).toMatchObject([{ id: 'login' }])
+    expect(await driver.logins('@u:s')).toEqual([])
+    const shown = await driver.startLogin('@u:s', 'login')
+    expect(shown).toMatchObject({ kind: 'display', display: 'qr', data: '2@one' })
+    room?.show(REFRESHED)
+    const refreshed = await wait(driver, shown)
+    expect(refreshed).toMatchObject({ display: 'qr', data: '2@two' })
+    linked = true
+    room?.say('Successfully logged in as +237 123 (device #3)')
+    expect(await wait(driver, refreshed)).toEqual({ kind: 'complete', loginId: '237123' })
+    expect(await driver.logins('@u:s')).toMatchObject([{ id: '237123', phone: '237123' }])
+  })
+
+  test.each([
+    ['QR code timed out. Please restart the login.', 'bridge_timeout'],
+    ["You're already logged in", 'bridge_error'],
+    ['Login failed: pair error', 'bridge_error'],
+  ])('%s', async (text, code) => {
+    const { driver } = driverOf({ ...script, login: says(text) })
+    await expect(driver.startLogin('@u:s', 'login')).rejects.toMatchObject({
+      code,
+      message: expect.stringContaining(text),
+    })
+  })
+
+  test('starts chats by `pm`, logs out without an id', async () => {
+    const html =
+      'Created portal room with <code>1</code> / <a href="https://matrix.to/#/@x_1:s">Ann</a>: <a href="https://matrix.to/#/!r:s">room</a>'
+    const { driver } = driverOf({
+      'pm 1': ({ show }) => void show({ msgtype: 'm.notice', body: 'Created', formatted_body: html }),
+      'logout 237': says('Logged out successfully.'),
+      'logout 49': says("You're not logged in."),
+    })
+    expect(await driver.createDirectChat('@u:s', '237', '1')).toMatchObject({ roomId: '!r:s' })
+    await driver.logout('@u:s', '237')
+    await expect(driver.logout('@u:s', '49')).rejects.toMatchObject({ code: 'not_found' })
+    await expect(driver.resolveIdentifier('@u:s', '237', '1')).rejects.toMatchObject({
+      code: 'not_supported',
+    })
+  })
+})
+
+test('a bot of before bridgev2, in Python: questions in sentences, and answers that are taken back', async () => {
+  let linked = false
+  const { driver, bot } = driverOf({
+    help: says('**login** - Get instructions on how to log in'),
+    ping: ({ say }) => say(linked ? "You're logged in as @ada" : "You're not logged in."),
+    login: says('Please send your phone number here to log in.'),
+    '+237123': says('Login code sent to +237123. Please send the code here.'),
+    '12345': says('Your account has two-factor authentication. Please send your password here.'),
+    secret: ({ say }) => {
+      linked = true
+      say('Successfully logged in as @ada')
+    },
+  })
+  const number = await driver.startLogin('@u:s', 'login')
+  expect(number).toMatchObject({ kind: 'input', fields: [{ id: 'phone_number', type: 'phone_number' }] })
+  const code = await submit(driver, number, '+237123')
+  expect(code).toMatchObject({ kind: 'input', fields: [{ id: 'code', type: '2fa_code' }] })
+  const password = await submit(driver, code, '12345')
+  expect(password).toMatchObject({ kind: 'input', fields: [{ id: 'password', type: 'password' }] })
+  expect(await submit(driver, password, 'secret')).toEqual({ kind: 'complete', loginId: '@ada' })
+  expect(bot.takenBack).toEqual(['+237123', '12345', 'secret'])
+})
+
+describe('what a bot of bridgev2 may leave unsaid', () => {
+  const script = {
+    help: says('**login** [_flow ID_] - Log in'),
+    'login ?': says('Invalid login flow `?`. Available options:\n\n* `qr` - Scan'),
+    'list-logins': says("You're not logged in"),
+  }
+  const listed = '* `5f0c` (Ada) - `CONNECTED`'
+
+  test.each([
+    ['that the login is complete', true, { kind: 'complete', loginId: '5f0c' }],
+    ['why it ended', false, null],
+  ] as const)('%s, when the QR code is taken back', async (_what, isListed, end) => {
+    let room: BotActs | undefined
+    let shownId = ''
+    let linked = false
+    const { driver } = driverOf({
+      ...script,
+      'list-logins': ({ say }) => say(linked ? listed : "You're not logged in"),
+      'login qr': acts => {
+        room = acts
+        shownId = acts.show(QR)
+      },
+    })
+    const shown = await driver.startLogin('@u:s', 'qr')
+    linked = isListed
+    room?.takeBack(shownId)
+    if (end) expect(await wait(driver, shown)).toEqual(end)
+    else await expect(wait(driver, shown)).rejects.toMatchObject({ code: 'bridge_error' })
+  })
+
+  test('that it is complete, in words that we know', async () => {
+    let linked = false
+    const { driver } = driverOf({
+      ...script,
+      'list-logins': ({ say }) => say(linked ? listed : "You're not logged in"),
+      'login qr': ({ say }) => {
+        linked = true
+        say('Willkommen!')
+      },
+    })
+    expect(await driver.startLogin('@u:s', 'qr')).toEqual({ kind: 'complete', loginId: '5f0c' })
+  })
+
+  test('what there is to do: then there is only to wait', async () => {
+    const { driver } = driverOf({ ...script, 'login qr': says('Confirm on your phone') })
+    expect(await driver.startLogin('@u:s', 'qr')).toMatchObject({
+      kind: 'display',
+      display: 'nothing',
+      instructions: 'Confirm on your phone',
+    })
+  })
+
+  test('everything', async () => {
+    const { driver } = driverOf({ ...script, 'login qr': () => undefined })
+    await expect(driver.startLogin('@u:s', 'qr')).rejects.toMatchObject({ code: 'bridge_timeout' })
+  })
+
+  test('a refused value: it is asked for again, where it is known', async () => {
+    const { driver } = driverOf({
+      ...script,
+      'login qr': says('Please enter your Code'),
+      wrong: says('Invalid value: digits only'),
+    })
+    const asked = (await driver.startLogin('@u:s', 'qr')) as AskingStep
+    await expect(submit(driver, asked, 'wrong')).rejects.toMatchObject({
+      code: 'bad_request',
+      message: 'Invalid value: digits only',
+    })
+    expect(await driver.isLoginAt('@u:s', asked)).toBe(true)
+    await driver.cancelLogin('@u:s', asked.processId)
+    expect(await driver.isLoginAt('@u:s', asked)).toBe(false)
+  })
+})
+
+test('logins are asked for again only after a while, or when something has changed', async () => {
+  let asked = 0
+  const { driver } = driverOf({
+    'list-logins': ({ say }) => {
+      asked += 1
+      say('* `1` (Ada) - `CONNECTED`')
+    },
+  })
+  await Promise.all([driver.logins('@u:s'), driver.logins('@u:s')])
+  expect(asked).toBe(1)
+  driver.forgetLogins('@u:s')
+  expect(await driver.logins('@u:s')).toMatchObject([{ id: '1', stateEvent: 'CONNECTED' }])
+  expect(asked).toBe(2)
+})
