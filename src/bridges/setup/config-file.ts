@@ -10,21 +10,30 @@ import { Document, isMap, isNode, isScalar, parseDocument, visit } from 'yaml'
 import { GatewayError } from '../../domain/errors.ts'
 import { hasPlaceholder } from './registration.ts'
 
+/** What a configuration is made from. */
+export interface Base {
+  text: string
+  /** It is no example but the configuration itself, written before: then what needn't be set stays. */
+  isInUse: boolean
+}
+
 export interface BridgeSettings {
+  serverName: string
+  /** Null: as the configuration in use says. */
   homeserver: {
     /** How the bridge reaches the homeserver. */
     address: string
-    serverName: string
     /** Where the bridge reports the state of its logins; null: nowhere. */
     statusEndpoint: string | null
-  }
+  } | null
   /** How the homeserver and the gateway reach the bridge. */
   address: string
   /** Where the bridge listens. */
   listen: { hostname: string; port: number }
   asToken: string
   hsToken: string
-  database: BridgeDatabase
+  /** Null: as the configuration in use says. */
+  database: BridgeDatabase | null
   /** Of the provisioning API. */
   secret: string
   /** Names to use where there is no example; `force`: also instead of the example's. */
@@ -64,22 +73,23 @@ interface Fact {
 }
 
 /**
- * @param example the bridge's example configuration; null: only our settings are written
+ * @param base the bridge's example configuration, or the one in use; null: only our settings are written
  * @throws GatewayError bad_request when the example isn't a bridge's configuration
  */
-export function bridgeConfigFile(example: string | null, settings: BridgeSettings): BridgeConfigFile {
-  const doc = example === null ? new Document({}) : parseExample(example)
-  const layout = example === null ? 'bridgev2' : layoutOf(doc)
+export function bridgeConfigFile(base: Base | null, settings: BridgeSettings): BridgeConfigFile {
+  const doc = base ? parseExample(base.text) : new Document({})
+  const layout = base ? layoutOf(doc) : 'bridgev2'
   const names = namesOf(doc, layout, settings)
-  for (const { path, value, always } of factsOf(layout, settings, names, doc)) {
-    if (always || example === null || doc.hasIn(path)) set(doc, path, value)
+  const facts = factsOf(layout, settings, names, doc)
+  for (const { path, value, always } of base?.isInUse ? facts : [...facts, ...tasteOf(layout)]) {
+    if (always || base === null || doc.hasIn(path)) set(doc, path, value)
   }
   for (const [key, text] of Object.entries(settings.extra)) set(doc, key.split('.'), yamlValue(key, text))
   return {
     ...names,
     layout,
     aliasTemplate: textAt(doc, ['bridge', 'alias_template']),
-    hasProvisioning: example === null || doc.hasIn(SECRET[layout]),
+    hasProvisioning: base === null || doc.hasIn(SECRET[layout]),
     text: doc.toString({ indent: 4, lineWidth: 0, flowCollectionPadding: false }),
   }
 }
@@ -169,10 +179,7 @@ function namesOf(doc: Document, layout: Layout, { names, extra }: BridgeSettings
 function factsOf(layout: Layout, settings: BridgeSettings, names: BridgeNames, doc: Document): Fact[] {
   const paths = NAME_PATHS[layout]
   const common: Fact[] = [
-    { path: ['homeserver', 'address'], value: settings.homeserver.address, always: true },
-    { path: ['homeserver', 'domain'], value: settings.homeserver.serverName, always: true },
-    { path: ['homeserver', 'software'], value: 'standard' },
-    { path: ['homeserver', 'status_endpoint'], value: settings.homeserver.statusEndpoint },
+    ...homeserverFacts(settings),
     // An event must not be told before its file is there.
     { path: ['homeserver', 'async_media'], value: false },
     { path: ['appservice', 'address'], value: settings.address, always: true },
@@ -187,13 +194,31 @@ function factsOf(layout: Layout, settings: BridgeSettings, names: BridgeNames, d
     { path: SECRET[layout], value: settings.secret },
     {
       path: ['bridge', 'permissions'],
-      value: permissions(doc, settings.homeserver.serverName),
+      value: permissions(doc, settings.serverName),
       always: true,
     },
     // Spaces would only be rooms more to join.
     { path: ['bridge', 'personal_filtering_spaces'], value: false },
   ]
   return [...common, ...(layout === 'bridgev2' ? bridgev2Facts(settings) : legacyFacts(layout, settings))]
+}
+
+function homeserverFacts({ homeserver, serverName }: BridgeSettings): Fact[] {
+  const domain: Fact = { path: ['homeserver', 'domain'], value: serverName, always: true }
+  if (!homeserver) return [domain]
+  return [
+    domain,
+    { path: ['homeserver', 'address'], value: homeserver.address, always: true },
+    { path: ['homeserver', 'software'], value: 'standard' },
+    { path: ['homeserver', 'status_endpoint'], value: homeserver.statusEndpoint },
+  ]
+}
+
+/** Nothing depends on it, and the operator may want it otherwise: only set at first. */
+function tasteOf(layout: Layout): Fact[] {
+  if (layout === 'legacy-python') return [{ path: ['logging', 'root', 'handlers'], value: ['console'] }]
+  const logging = { min_level: 'info', writers: [{ type: 'stdout', format: 'pretty' }] }
+  return [{ path: ['logging'], value: logging }]
 }
 
 function bridgev2Facts({ database }: BridgeSettings): Fact[] {
@@ -213,7 +238,6 @@ function bridgev2Facts({ database }: BridgeSettings): Fact[] {
     { path: ['provisioning', 'allow_matrix_auth'], value: false },
     { path: ['encryption', 'allow'], value: false },
     { path: ['encryption', 'default'], value: false },
-    { path: ['logging'], value: { min_level: 'info', writers: [{ type: 'stdout', format: 'pretty' }] } },
   ]
 }
 
@@ -226,28 +250,16 @@ function legacyFacts(layout: 'legacy-go' | 'legacy-python', { database }: Bridge
     { path: ['bridge', 'encryption', 'allow'], value: false },
     { path: ['bridge', 'encryption', 'default'], value: false },
   ]
-  if (layout === 'legacy-go') {
-    const logging = { min_level: 'info', writers: [{ type: 'stdout', format: 'pretty' }] }
-    return [
-      ...shared,
-      ...goDatabase(['appservice', 'database'], database),
-      { path: ['logging'], value: logging },
-    ]
-  }
-  return [
-    ...shared,
-    {
-      path: ['appservice', 'database'],
-      value: database.kind === 'sqlite' ? `sqlite:${database.path}` : database.uri,
-      always: true,
-    },
-    { path: ['appservice', 'provisioning', 'enabled'], value: true },
-    { path: ['logging', 'root', 'handlers'], value: ['console'] },
-  ]
+  if (layout === 'legacy-go') return [...shared, ...goDatabase(['appservice', 'database'], database)]
+  const enabled: Fact = { path: ['appservice', 'provisioning', 'enabled'], value: true }
+  if (!database) return [...shared, enabled]
+  const uri = database.kind === 'sqlite' ? `sqlite:${database.path}` : database.uri
+  return [...shared, enabled, { path: ['appservice', 'database'], value: uri, always: true }]
 }
 
 /** For the database layer that all mautrix bridges in Go share. */
-function goDatabase(path: Path, database: BridgeDatabase): Fact[] {
+function goDatabase(path: Path, database: BridgeDatabase | null): Fact[] {
+  if (!database) return []
   const sqlite = database.kind === 'sqlite'
   return [
     { path: [...path, 'type'], value: sqlite ? 'sqlite3-fk-wal' : 'postgres', always: true },
@@ -261,7 +273,9 @@ function goDatabase(path: Path, database: BridgeDatabase): Fact[] {
 
 /** Everybody of our server may link accounts. Where levels differ by bridge, the one that the example gives its own server. */
 function permissions(doc: Document, serverName: string): Record<string, string> {
-  const level = textAt(doc, ['bridge', 'permissions', 'example.com'])
+  const level =
+    textAt(doc, ['bridge', 'permissions', serverName]) ??
+    textAt(doc, ['bridge', 'permissions', 'example.com'])
   return { [serverName]: level ?? 'user' }
 }
 

@@ -1,5 +1,7 @@
 /** `meshgate bridge add`: attaches a bridge and says what to do next. */
+import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import type { Base } from '../../bridges/setup/config-file.ts'
 import { type KnownNetwork, knownNetwork } from '../../bridges/setup/networks.ts'
 import { exampleFromFile, exampleFromProgram, findProgram } from '../../bridges/setup/program.ts'
 import { type Config, withAbsoluteProgram } from '../../config/index.ts'
@@ -26,24 +28,28 @@ export interface AddOptions {
 
 export async function add(terminal: Terminal, platform: string, options: AddOptions): Promise<void> {
   const network = knownNetwork(platform)
-  const url = httpUrl('--url', options.url ?? defaultUrl(network))
-  const command = options.command === undefined ? null : commandOf(options.command, terminal.directory)
   await withBridges(terminal, async (bridges, { config }) => {
-    const dir =
-      options.dir === undefined
-        ? join(config.data.dir, 'bridges', platform)
-        : resolve(terminal.directory, options.dir)
-    const example = await exampleOf(terminal, options, command, network)
+    const before = options.force ? await bridges.find(platform) : null
+    const url = httpUrl('--url', options.url ?? before?.url ?? defaultUrl(network))
+    const command =
+      options.command === undefined
+        ? (before?.command ?? null)
+        : commandOf(options.command, terminal.directory)
+    const dir = dirOf(options.dir, terminal) ?? before?.dir ?? join(config.data.dir, 'bridges', platform)
+    const inUse = before && options.example === undefined ? configInUse(dir) : null
+    const example = await exampleOf(terminal, options, command, network, inUse)
+    const given = {
+      homeserverUrl: optionalUrl('--homeserver-url', options.homeserverUrl),
+      gatewayUrl: optionalUrl('--gateway-url', options.gatewayUrl),
+    }
+    const isUnsaid = given.homeserverUrl === undefined && given.gatewayUrl === undefined
     const attached = await attachBridge(
       {
         platform,
         url,
-        example: example.text,
+        base: example.base,
         command,
-        addresses: addressesForBridge(config, url, {
-          homeserverUrl: optionalUrl('--homeserver-url', options.homeserverUrl),
-          gatewayUrl: optionalUrl('--gateway-url', options.gatewayUrl),
-        }),
+        addresses: inUse && isUnsaid ? null : addressesForBridge(config, url, given),
         serverName: config.matrix.serverName,
         database: options.database,
         dir,
@@ -54,6 +60,16 @@ export async function add(terminal: Terminal, platform: string, options: AddOpti
     )
     tell(terminal, attached, config, example.program)
   })
+}
+
+function dirOf(dir: string | undefined, terminal: Terminal): string | undefined {
+  return dir === undefined ? undefined : resolve(terminal.directory, dir)
+}
+
+/** What an attached bridge runs with, the operator's changes included. */
+function configInUse(dir: string): string | null {
+  const file = join(dir, 'config.yaml')
+  return existsSync(file) ? readFileSync(file, 'utf8') : null
 }
 
 function defaultUrl(network: KnownNetwork | undefined): string {
@@ -73,20 +89,23 @@ function commandOf(line: string, directory: string): string[] {
   return withAbsoluteProgram(words, directory)
 }
 
-/** From the file or program that was named, else from the network's own program where it is installed. */
+/** What is in use, else from the file or program that was named, else from the network's own program where it is installed. */
 async function exampleOf(
   terminal: Terminal,
   options: AddOptions,
   command: string[] | null,
   network: KnownNetwork | undefined,
-): Promise<{ text: string | null; program: string | null }> {
+  inUse: string | null,
+): Promise<{ base: Base | null; program: string | null }> {
   const installed = network && findProgram(network.program, terminal.environment.PATH ?? '')
   const program = command?.[0] ?? installed ?? null
+  const example = (text: string) => ({ base: { text, isInUse: false }, program })
+  if (inUse !== null) return { base: { text: inUse, isInUse: true }, program }
   if (options.example !== undefined)
-    return { text: exampleFromFile(resolve(terminal.directory, options.example)), program }
-  if (command) return { text: await exampleFromProgram(command), program }
-  if (installed) return { text: await exampleFromProgram([installed]), program }
-  return { text: null, program }
+    return example(exampleFromFile(resolve(terminal.directory, options.example)))
+  if (command) return example(await exampleFromProgram(command))
+  if (installed) return example(await exampleFromProgram([installed]))
+  return { base: null, program }
 }
 
 function tell(terminal: Terminal, attached: Attached, config: Config, program: string | null): void {
@@ -103,7 +122,7 @@ function tell(terminal: Terminal, attached: Attached, config: Config, program: s
   terminal.print('Next:')
   if (missing) {
     next(
-      `Set ${missing.keys.join(' and ')} (from ${missing.from}): meshgate bridge add ${platform} --force … ${missing.keys.map(key => `--set ${key}=…`).join(' ')}`,
+      `Set ${missing.keys.join(' and ')} (from ${missing.from}): meshgate bridge add ${platform} --force ${missing.keys.map(key => `--set ${key}=…`).join(' ')}`,
     )
   }
   if (config.matrix.homeserverUrl !== undefined) {

@@ -25,7 +25,7 @@ export function addBridgeCommand(program: Command, terminal: Terminal): void {
       collect,
       [],
     )
-    .option('--force', 'write the configuration of an attached bridge anew; its tokens stay', false)
+    .option('--force', 'change an attached bridge: what is not given stays, its tokens too', false)
     .action((platform: string, options: AddOptions) => add(terminal, platform, options))
   bridge
     .command('list')

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
+  type Base,
   type BridgeConfigFile,
   type BridgeDatabase,
   bridgeConfigFile,
@@ -10,6 +11,7 @@ import {
 } from '../../bridges/setup/config-file.ts'
 import { knownNetwork } from '../../bridges/setup/networks.ts'
 import { bridgeNamespaces, registrationYaml } from '../../bridges/setup/registration.ts'
+import { STATUS_PATH } from '../../bridges/status-receiver.ts'
 import { GatewayError, messageOf } from '../../domain/errors.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { isLoopback } from '../../lib/hosts.ts'
@@ -21,20 +23,20 @@ export interface AttachRequest {
   platform: string
   /** How the homeserver and the gateway reach the bridge, without a trailing slash. */
   url: string
-  /** Text of the bridge's example configuration; null: only our settings are written, and the bridge completes them at its start. */
-  example: string | null
+  /** The bridge's example configuration, or the one in use; null: only our settings are written, and the bridge completes them at its start. */
+  base: Base | null
   /** What the gateway is to run; null: somebody else runs the bridge. */
   command: string[] | null
-  /** How the bridge reaches us. */
-  addresses: BridgeSideAddresses
+  /** How the bridge reaches us; null: as the configuration in use says. */
+  addresses: BridgeSideAddresses | null
   serverName: string
-  /** Connection string of PostgreSQL, or a SQLite file; undefined: a SQLite file in `dir`. */
+  /** Connection string of PostgreSQL, or a SQLite file; undefined: a SQLite file in `dir`, or as the configuration in use says. */
   database: string | undefined
   /** Folder for the configuration, made when missing. */
   dir: string
   /** Further keys of the configuration, such as `network.api_id`. */
   extra: Readonly<Record<string, string>>
-  /** Writes the files anew for a platform that is attached; its tokens and its secret stay. */
+  /** Writes the files of a platform that is attached; its tokens and its secret stay. */
   force: boolean
 }
 
@@ -67,7 +69,7 @@ export async function attachBridge(
   if (known && !request.force) {
     throw new GatewayError(
       'conflict',
-      `platform: ${platform} has a bridge already (${known.url}); --force writes its configuration anew and keeps its tokens`,
+      `platform: ${platform} has a bridge already (${known.url}); --force changes it, and keeps its tokens`,
     )
   }
   const secrets = {
@@ -113,13 +115,12 @@ function configFor(
   const id = network?.id ?? platform
   const address = new URL(url)
   const isLocal = isLoopback(address.hostname)
-  return bridgeConfigFile(request.example, {
+  return bridgeConfigFile(request.base, {
     ...secrets,
-    homeserver: {
+    serverName,
+    homeserver: addresses && {
       address: addresses.homeserver,
-      serverName,
-      statusEndpoint:
-        addresses.gateway === null ? null : `${addresses.gateway}/_meshgate/bridge-status/${platform}`,
+      statusEndpoint: addresses.gateway && `${addresses.gateway}${STATUS_PATH}/${platform}`,
     },
     address: url,
     // A bridge that is elsewhere, as in a container of its own, must be reachable from outside.
@@ -141,7 +142,8 @@ function portOf({ port, protocol }: URL): number {
 }
 
 /** A bridge in a container of its own sees the folder under another path: there the file lies in its working directory. */
-function databaseOf({ database, dir }: AttachRequest, isLocal: boolean): BridgeDatabase {
+function databaseOf({ base, database, dir }: AttachRequest, isLocal: boolean): BridgeDatabase | null {
+  if (database === undefined && base?.isInUse) return null
   if (database === undefined) return { kind: 'sqlite', path: isLocal ? join(dir, 'bridge.db') : 'bridge.db' }
   if (/^postgres(ql)?:/.test(database)) return { kind: 'postgres', uri: database }
   return { kind: 'sqlite', path: database.replace(/^(file|sqlite):(\/\/(?=\/))?/, '').replace(/\?.*$/, '') }
@@ -187,9 +189,9 @@ function writeFiles(
   return { configFile, registrationFile }
 }
 
-/** What the network asks of each operator, such as the keys of an API, and `--set` didn't say. */
-function missingOf({ platform, extra }: AttachRequest): Attached['missing'] {
-  const needs = knownNetwork(platform)?.needs
+/** What the network asks of each operator, such as the keys of an API, and `--set` didn't say. In a configuration in use it has been said. */
+function missingOf({ platform, base, extra }: AttachRequest): Attached['missing'] {
+  const needs = base?.isInUse ? undefined : knownNetwork(platform)?.needs
   const keys = needs?.keys.filter(key => extra[key] === undefined) ?? []
   return needs && keys.length > 0 ? { keys, from: needs.from } : null
 }

@@ -88,13 +88,11 @@ export function accountsCheck(tryIt: (() => Promise<string>) | null, way: string
         return ok(`works by ${way} (${await tryIt()})`)
       } catch (error) {
         if (!(error instanceof GatewayError)) throw error
-        return failure(`by ${way}: ${error.message}`, adviceOf(error))
+        return failure(
+          `by ${way}: ${error.message}`,
+          'is the homeserver up, and do the settings under "Matrix" in .env agree with its own? docs/deploy.md says what each way needs',
+        )
       }
     },
   }
-}
-
-function adviceOf({ code }: GatewayError): string {
-  if (code === 'homeserver_unavailable') return 'is the homeserver (or the authentication service) up?'
-  return 'do the settings under "Matrix" agree with the homeserver’s? docs/deploy.md says what each way needs'
 }

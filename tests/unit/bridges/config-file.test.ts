@@ -6,12 +6,13 @@ import { parse } from 'yaml'
 import { type BridgeSettings, bridgeConfigFile } from '../../../src/bridges/setup/config-file.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
 
-const example = (name: string) => readFileSync(join(import.meta.dir, 'fixtures', `${name}.yaml.txt`), 'utf8')
+const textOf = (name: string) => readFileSync(join(import.meta.dir, 'fixtures', `${name}.yaml.txt`), 'utf8')
+const example = (name: string) => ({ text: textOf(name), isInUse: false })
 
 const SETTINGS: BridgeSettings = {
+  serverName: 'gateway.example.org',
   homeserver: {
     address: 'http://127.0.0.1:8080',
-    serverName: 'gateway.example.org',
     statusEndpoint: 'http://127.0.0.1:8080/_meshgate/bridge-status/net',
   },
   address: 'http://127.0.0.1:29318',
@@ -83,7 +84,7 @@ describe('bridgev2', () => {
 
   test('every comment stays, above the key that it is about', () => {
     const comments = (text: string) => text.split('\n').filter(line => line.trimStart().startsWith('#'))
-    expect(comments(file.text)).toEqual(comments(example('bridgev2')))
+    expect(comments(file.text)).toEqual(comments(textOf('bridgev2')))
     expect(file.text).toContain('    # Where the data goes.\n    uri: file:/data')
     expect(file.text).toContain(
       '    # Where fates of messages are reported.\n    message_send_checkpoint_endpoint:',
@@ -92,7 +93,7 @@ describe('bridgev2', () => {
 
   test('lines that need no change have none', () => {
     const kept = new Set(file.text.split('\n'))
-    const gone = example('bridgev2')
+    const gone = textOf('bridgev2')
       .split('\n')
       .filter(line => !kept.has(line))
     // Values that were set, and what permissions and logging held.
@@ -125,7 +126,7 @@ describe('bridgev2', () => {
   })
 
   test('a bridge that reports nothing has no status endpoint', () => {
-    const homeserver = { ...SETTINGS.homeserver, statusEndpoint: null }
+    const homeserver = { address: 'http://127.0.0.1:8080', statusEndpoint: null }
     const { text } = bridgeConfigFile(example('bridgev2'), { ...SETTINGS, homeserver })
     expect(parse(text).homeserver.status_endpoint).toBeNull()
   })
@@ -234,8 +235,8 @@ test('the layout of bridges in Python', () => {
 })
 
 test('a bridge without a provisioning API is told from others', () => {
-  const without = example('legacy-go').replace(/ {4}provisioning:\n.*\n.*\n/, '')
-  expect(bridgeConfigFile(without, SETTINGS).hasProvisioning).toBe(false)
+  const text = textOf('legacy-go').replace(/ {4}provisioning:\n.*\n.*\n/, '')
+  expect(bridgeConfigFile({ text, isInUse: false }, SETTINGS).hasProvisioning).toBe(false)
 })
 
 test.each([
@@ -243,8 +244,9 @@ test.each([
   ['just text', 'it has no section "homeserver"'],
   ['homeserver: {}\nappservice: {}\n', 'it has no section "bridge"'],
 ])('%p is refused', (text, message) => {
-  expect(() => bridgeConfigFile(text, SETTINGS)).toThrow(GatewayError)
-  expect(() => bridgeConfigFile(text, SETTINGS)).toThrow(message)
+  const make = () => bridgeConfigFile({ text, isInUse: false }, SETTINGS)
+  expect(make).toThrow(GatewayError)
+  expect(make).toThrow(message)
 })
 
 test('a template without a place for the id is refused: it would claim no ghost', () => {
@@ -252,4 +254,30 @@ test('a template without a place for the id is refused: it would claim no ghost'
   expect(() => bridgeConfigFile(example('bridgev2'), { ...SETTINGS, extra })).toThrow(
     'appservice.username_template: "net" has no place for the network\'s id',
   )
+})
+
+describe('a configuration in use', () => {
+  const text = textOf('bridgev2')
+    .replace('domain: example.com', 'domain: gateway.example.org')
+    .replace('"example.com": user', '"gateway.example.org": commands')
+    .replace('id: net', 'id: mine')
+    .replace('os_name: A bridge', 'os_name: My bridge')
+
+  test('keeps what isn’t given: addresses, database, logging, names and the operator’s changes', () => {
+    const kept = { ...SETTINGS, homeserver: null, database: null }
+    const config = parse(bridgeConfigFile({ text, isInUse: true }, kept).text)
+    const before = parse(text)
+    for (const section of ['network', 'database', 'homeserver', 'logging'])
+      expect(config[section]).toEqual(before[section])
+    expect(config.appservice).toMatchObject({ id: 'mine', as_token: 'as_secret', port: 29_318 })
+    expect(config.bridge.permissions).toEqual({ 'gateway.example.org': 'commands' })
+  })
+
+  test('takes what is', () => {
+    const extra = { 'network.os_name': 'Another' }
+    const config = parse(bridgeConfigFile({ text, isInUse: true }, { ...SETTINGS, extra }).text)
+    expect(config.homeserver.address).toBe('http://127.0.0.1:8080')
+    expect(config.database.type).toBe('sqlite3-fk-wal')
+    expect(config.network.os_name).toBe('Another')
+  })
 })

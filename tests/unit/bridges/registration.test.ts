@@ -27,7 +27,8 @@ test('aliases, in bridges that have some', () => {
 })
 
 const SETTINGS: BridgeSettings = {
-  homeserver: { address: 'http://127.0.0.1:8080', serverName: 'gw.example.org', statusEndpoint: null },
+  serverName: 'gw.example.org',
+  homeserver: { address: 'http://127.0.0.1:8080', statusEndpoint: null },
   address: 'http://127.0.0.1:29318',
   listen: { hostname: '127.0.0.1', port: 29318 },
   asToken: 'as_secret',
@@ -42,7 +43,10 @@ test.skipIf(!whatsappBridge || !testBridge).each([[whatsappBridge], [testBridge]
   'of %p is its own, and its configuration takes everything we set',
   async program => {
     using folder = tempDir()
-    const file = bridgeConfigFile(await exampleFromProgram([program ?? '']), SETTINGS)
+    const file = bridgeConfigFile(
+      { text: await exampleFromProgram([program ?? '']), isInUse: false },
+      SETTINGS,
+    )
     writeFileSync(folder.file('config.yaml'), file.text)
     const args = ['-g', '-c', folder.file('config.yaml'), '-r', folder.file('registration.yaml')]
     const { success, stderr } = Bun.spawnSync([program ?? '', ...args])

@@ -296,6 +296,30 @@ describe('bridge add', () => {
     )
   })
 
+  test('--force changes what is given, and keeps the rest', async () => {
+    using folder = tempDir()
+    const config = () => parse(readFileSync(folder.file('data/bridges/telegram/config.yaml'), 'utf8'))
+    const first = ['--url', 'http://telegram:29317', '--homeserver-url', 'http://meshgate:8080']
+    const { out } = await add(folder, ['telegram', ...first, '--database', 'postgres://db/telegram'])
+    const command = /meshgate bridge add telegram --force (.*)$/.exec(
+      out.find(line => line.startsWith('1.')) ?? '',
+    )
+    expect(command?.[1]).toBe('--set network.api_id=… --set network.api_hash=…')
+    const before = config()
+    const second = await add(folder, [
+      'telegram',
+      '--force',
+      '--set',
+      'network.api_id=7',
+      '--set',
+      'network.api_hash=x',
+    ])
+    expect({ exitCode: second.exitCode, err: second.err }).toEqual({ exitCode: 0, err: [] })
+    expect(second.out[0]).toBe('attached the telegram bridge at http://telegram:29317')
+    expect(second.out.join()).not.toContain('--force')
+    expect(config()).toEqual({ ...before, network: { api_id: 7, api_hash: 'x' } })
+  })
+
   test('files that are there aren’t overwritten', async () => {
     using folder = tempDir()
     mkdirSync(folder.file('mine'))
