@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe } from 'bun:test'
 import { attachedGateway, type HomeserverKind, hasHomeserver } from '../../support/attached-gateway.ts'
 import { testBridge } from '../../support/bridge-program.ts'
 import { Testnet } from '../../support/testnet.ts'
+import { addressingCases } from './cases/addressing.ts'
 import { deviceCases } from './cases/devices.ts'
 import { linkingCases } from './cases/linking.ts'
 import { loginFlowCases } from './cases/login-flows.ts'
@@ -30,6 +31,7 @@ export function bridgeSuite(kind: HomeserverKind): void {
     }
     describe('linking', () => linkingCases(current))
     describe('login flows', () => loginFlowCases(current))
+    describe('addressing', () => addressingCases(current))
     describe('sending', () => sendingCases(current))
     describe('receiving', () => receivingCases(current))
     describe('statuses', () => statusCases(current))
