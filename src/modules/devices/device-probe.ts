@@ -52,8 +52,8 @@ export function createDeviceProbe(options: DeviceProbeOptions): Worker {
   /** @returns why nothing is to be had of the bridge, null when it answers */
   async function probe(platform: string, identityId: string, signal: AbortSignal): Promise<string | null> {
     const over = new AbortController()
-    const answer = devices.reconcileOrMark(identityId, platform).then(outageOf)
-    const silence = clock.sleep(PATIENCE_MS, AbortSignal.any([signal, over.signal])).then(() => undefined)
+    const answer = devices.reconcile(identityId, platform).then(() => null, outageOf)
+    const silence = untilSilent(AbortSignal.any([signal, over.signal]))
     const outage = await Promise.race([answer, silence]).finally(() => over.abort())
     if (outage !== undefined) return outage
     answer.catch(error => logger.debug({ platform, err: error }, 'a late answer of a bridge was no good'))
@@ -61,6 +61,11 @@ export function createDeviceProbe(options: DeviceProbeOptions): Worker {
     const reason = `the ${platform} bridge didn't answer within ${PATIENCE_MS / 1000} s`
     await devices.disconnect(identityId, platform, reason)
     return reason
+  }
+
+  /** In two halves: after a machine was suspended a wait ends at once, and the bridge is to have its time all the same. */
+  async function untilSilent(signal: AbortSignal): Promise<undefined> {
+    for (let half = 0; half < 2; half++) await clock.sleep(PATIENCE_MS / 2, signal)
   }
 
   async function round(platform: string, signal: AbortSignal): Promise<void> {
@@ -109,9 +114,12 @@ export function createDeviceProbe(options: DeviceProbeOptions): Worker {
   }
 }
 
-/** Of what a reconciliation failed with: null when there was nothing wrong with the bridge as a whole. */
+/**
+ * Of what a reconciliation failed with: null when there was nothing wrong with the bridge as a whole.
+ * @throws what was none of the bridge's failures
+ */
 function outageOf(failure: unknown): string | null {
-  if (!(failure instanceof GatewayError)) return null
+  if (!(failure instanceof GatewayError)) throw failure
   return failure.code === 'bridge_unavailable' || failure.code === 'bridge_timeout'
     ? messageOf(failure)
     : null

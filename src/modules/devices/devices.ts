@@ -38,8 +38,7 @@ export interface LinkedDevices extends Devices, Pick<Reconciliation, 'reconcile'
 }
 
 /** What looks after the devices in the background. */
-export interface ProbedDevices
-  extends Pick<Reconciliation, 'reconcileOrMark' | 'disconnect' | 'disconnectAll'> {}
+export interface ProbedDevices extends Pick<Reconciliation, 'reconcile' | 'disconnect' | 'disconnectAll'> {}
 
 /** A bridge that answers slower than this doesn't hold up the list of devices. */
 const LIST_PATIENCE_MS = 2_000
@@ -68,6 +67,15 @@ export function createDevices(options: DevicesOptions): LinkedDevices & ProbedDe
     return candidates.find(isLinked) ?? candidates[0] ?? null
   }
 
+  /** That a bridge can't be asked is a device's state, and no failure of the caller. */
+  async function askBridge(identityId: string, platform: string): Promise<void> {
+    try {
+      await reconciliation.reconcile(identityId, platform)
+    } catch (error) {
+      if (!(error instanceof GatewayError)) throw error
+    }
+  }
+
   /** What was asked for is so already where the bridge knows the login no more. */
   async function logOut({ identityId, platform, loginId, state }: Device): Promise<void> {
     if (!bridges.platforms.includes(platform)) return
@@ -94,15 +102,12 @@ export function createDevices(options: DevicesOptions): LinkedDevices & ProbedDe
     linked,
     get: repository.get,
     reconcile: reconciliation.reconcile,
-    reconcileOrMark: reconciliation.reconcileOrMark,
     disconnect: reconciliation.disconnect,
     disconnectAll: reconciliation.disconnectAll,
     logOutAll: reconciliation.logOutAll,
 
     async list(identityId) {
-      const fresh = Promise.all(
-        bridges.platforms.map(platform => reconciliation.reconcileOrMark(identityId, platform)),
-      )
+      const fresh = Promise.all(bridges.platforms.map(platform => askBridge(identityId, platform)))
       const waiting = new AbortController()
       await Promise.race([fresh, clock.sleep(LIST_PATIENCE_MS, waiting.signal)])
       waiting.abort()
@@ -127,7 +132,7 @@ export function createDevices(options: DevicesOptions): LinkedDevices & ProbedDe
         .then(identityId => {
           if (identityId === null || !bridges.platforms.includes(platform)) return
           bridges.forPlatform(platform).forgetLogins(matrixUserId)
-          return reconciliation.reconcileOrMark(identityId, platform)
+          return askBridge(identityId, platform)
         })
         .catch(error => logger.error({ platform, err: error }, "a bridge's state could not be taken over"))
     },

@@ -4,7 +4,7 @@
  */
 import type { Device } from '../../db/schema/index.ts'
 import { phoneDigits } from '../../domain/addresses.ts'
-import { messageOf } from '../../domain/errors.ts'
+import { GatewayError } from '../../domain/errors.ts'
 import type { Bridge, BridgeLogin, Bridges } from '../../domain/ports.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
@@ -31,10 +31,11 @@ export interface ReconciliationOptions {
 }
 
 export interface Reconciliation {
-  /** Takes over what the bridge says; callers share a run that hasn't begun. Rejects as bridges do. */
+  /**
+   * Takes over what the bridge says; callers share a run that hasn't begun. A bridge that can't be asked makes the devices disconnected.
+   * @throws GatewayError as bridges do
+   */
   reconcile(identityId: string, platform: string): Promise<void>
-  /** The same, but a bridge that doesn't answer makes the devices disconnected. @returns what it failed with, else null */
-  reconcileOrMark(identityId: string, platform: string): Promise<unknown>
   /** Does something else with the identity's devices of a platform while no reconciliation is under way. */
   alone<T>(identityId: string, platform: string, work: () => Promise<T>): Promise<T>
   /** Marks the identity's devices of the platform as disconnected, those logged out excepted. */
@@ -117,8 +118,16 @@ export function createReconciliation(options: ReconciliationOptions): Reconcilia
     }
   }
 
-  const reconcile = (identityId: string, platform: string) =>
-    turns.join(keyOf(identityId, platform), () => reconcileNow(identityId, platform))
+  /** What a bridge can't be asked about is marked so in the same turn: an answer that comes later is newer. */
+  async function reconcileOrMark(identityId: string, platform: string): Promise<void> {
+    try {
+      await reconcileNow(identityId, platform)
+    } catch (error) {
+      if (error instanceof GatewayError && error.code !== 'bad_request')
+        await disconnect(identityId, platform, error.message)
+      throw error
+    }
+  }
 
   async function disconnect(identityId: string, platform: string, reason: string): Promise<void> {
     const affected = (await repository.listAll(identityId)).filter(
@@ -137,19 +146,10 @@ export function createReconciliation(options: ReconciliationOptions): Reconcilia
   }
 
   return {
-    reconcile,
+    reconcile: (identityId, platform) =>
+      turns.join(keyOf(identityId, platform), () => reconcileOrMark(identityId, platform)),
     disconnect,
     alone: (identityId, platform, work) => turns.take(keyOf(identityId, platform), work),
-
-    async reconcileOrMark(identityId, platform) {
-      try {
-        await reconcile(identityId, platform)
-        return null
-      } catch (error) {
-        await disconnect(identityId, platform, messageOf(error))
-        return error
-      }
-    },
 
     async disconnectAll(platform, reason) {
       outages.set(platform, outagesOf(platform) + 1)

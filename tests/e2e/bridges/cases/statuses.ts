@@ -1,5 +1,7 @@
 /** What becomes of a message, as the bridge and the network tell it. */
 import { expect, test } from 'bun:test'
+import type { StatusEvent } from '../../../../src/domain/events.ts'
+import { InboxReader } from '../../../support/inbox-reader.ts'
 import { linkedUser, type SettingOf } from './setting.ts'
 
 export function statusCases(setting: SettingOf): void {
@@ -14,6 +16,24 @@ export function statusCases(setting: SettingOf): void {
     await user.account.waitForStatus(id, ['delivered'])
     await friend.receipt(message, 'read')
     await user.account.waitForStatus(id, ['read'])
+  })
+
+  test('it is being sent until the network has answered, and a webhook that asks hears of each rung', async () => {
+    await using user = await linkedUser(setting())
+    await using statuses = await InboxReader.of<StatusEvent>(user.account, ['message.status'])
+    const friend = await setting().testnet.newPhone({ receipts: '' })
+    await user.phone.setOutcomes({ outcome: 'hold' })
+    const [accepted] = await user.account.send(user.device, { contact: friend.number, text: 'on its way' })
+    const id = accepted?.id ?? ''
+    const held = await user.phone.held()
+    await user.account.waitForStatus(id, ['sending'])
+    expect(statuses.unread).toBe(0)
+    await user.phone.release(held.id)
+    expect(await statuses.next()).toMatchObject({ event: 'message.status', id, status: 'sent', reason: null })
+    await friend.receipt(held.id, 'delivered')
+    expect(await statuses.next()).toMatchObject({ id, status: 'delivered' })
+    await friend.receipt(held.id, 'read')
+    expect(await statuses.next()).toMatchObject({ id, status: 'read', to: friend.number })
   })
 
   test('refused for now: sent again until it is taken, and there once', async () => {
