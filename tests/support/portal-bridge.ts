@@ -7,8 +7,16 @@ import { freePort } from './program.ts'
 type Json = Record<string, unknown>
 
 const AS_TOKEN = 'the_as_token_of_the_portal_bridge'
+const HS_TOKEN = 'the_hs_token_of_the_portal_bridge'
 const PROVISIONING_SECRET = 'the provisioning secret of the portal bridge'
 const LOGIN = '4915100000000'
+
+interface PushedEvent {
+  event_id: string
+  room_id: string
+  sender: string
+  type: string
+}
 
 /** A chat of one of the gateway's users with a contact. */
 export class Portal {
@@ -40,9 +48,11 @@ export class Portal {
       .reverse()
   }
 
-  async lastEventId(): Promise<string> {
-    const { chunk } = await this.bridge.call('GET', `${this.path}/messages?dir=b&limit=1`)
-    return String((chunk as { event_id: string }[])[0]?.event_id)
+  /** The id of the newest message. */
+  async lastMessageId(): Promise<string> {
+    const { chunk } = await this.bridge.call('GET', `${this.path}/messages?dir=b&limit=50`)
+    const newestFirst = chunk as { type: string; event_id: string }[]
+    return newestFirst.find(({ type }) => type === 'm.room.message')?.event_id ?? ''
   }
 
   async membershipOf(userId: string): Promise<string> {
@@ -83,7 +93,8 @@ export class PortalBridge implements AsyncDisposable {
   private readonly server = Bun.serve({
     port: this.port,
     hostname: '127.0.0.1',
-    fetch: request => this.provision(request),
+    fetch: request =>
+      request.url.includes('/_matrix/app/') ? this.takePushed(request) : this.provision(request),
   })
   private readonly directChats = new Map<string, Promise<Portal>>()
   private readonly ghosts = new Map<string, Promise<string>>()
@@ -95,9 +106,9 @@ export class PortalBridge implements AsyncDisposable {
   get registration(): string {
     return JSON.stringify({
       id: 'portal-bridge',
-      url: null,
+      url: `http://127.0.0.1:${this.port}`,
       as_token: AS_TOKEN,
-      hs_token: 'of no use, as nothing is pushed',
+      hs_token: HS_TOKEN,
       sender_localpart: 'portalbot',
       rate_limited: false,
       namespaces: { users: [{ regex: `@portal_.*:${this.serverName}`, exclusive: true }] },
@@ -177,6 +188,22 @@ export class PortalBridge implements AsyncDisposable {
       channel: { id: contact, displayname: `Contact ${contact}`, 'fi.mau.receiver': LOGIN },
       'com.beeper.room_type': 'dm',
     }
+  }
+
+  /** Says of every message of the gateway's users that the network took it. */
+  private async takePushed(request: Request): Promise<Response> {
+    if (request.headers.get('authorization') !== `Bearer ${HS_TOKEN}`)
+      return Response.json({}, { status: 403 })
+    const { events = [] } = (await request.json()) as { events?: PushedEvent[] }
+    for (const event of events) {
+      if (event.type !== 'm.room.message' || event.sender.startsWith('@portal')) continue
+      const path = `/rooms/${encodeURIComponent(event.room_id)}/send/com.beeper.message_send_status`
+      await this.call('PUT', `${path}/${encodeURIComponent(event.event_id)}`, {
+        'm.relates_to': { rel_type: 'm.reference', event_id: event.event_id },
+        status: 'SUCCESS',
+      })
+    }
+    return Response.json({})
   }
 
   /** The provisioning API, as far as a linked device needs it. */

@@ -51,7 +51,7 @@ describe.skipIf(!hasSynapse).each(SOURCES)('by %s', source => {
     const [sent] = await account.send(deployment.bridge.deviceId, { contact: '237009', text: 'read me' })
     await account.waitForStatus(sent?.id ?? '', ['sent', 'delivered', 'read'])
     const chat = await deployment.bridge.directChat(userId, '237009')
-    await chat.read(await chat.lastEventId())
+    await chat.read(await chat.lastMessageId())
     await account.waitForStatus(sent?.id ?? '', ['read'])
   })
 
