@@ -62,4 +62,18 @@ function whatsappCases(kind: HomeserverKind): void {
       reason: expect.stringContaining("can't reach its network"),
     })
   })
+
+  test('so does a login by pairing code, once it has the number', async () => {
+    const account = await deployment.client.account()
+    const begun = await account.api.post<{ link: { id: string } }>('/api/v1/devices', {
+      platform: 'wa',
+      flow: 'phone',
+    })
+    expect(begun).toMatchObject({ status: 201, body: { link: { state: 'waiting_for_input' } } })
+    const startedAt = performance.now()
+    const inputs = { phone_number: '+237612345678' }
+    const answer = await account.api.post(`/api/v1/devices/links/${begun.body.link.id}`, { inputs })
+    expect(performance.now() - startedAt).toBeLessThan(NOTICE_MS)
+    expect(answer).toMatchObject({ status: 503, body: { code: 'bridge_unavailable' } })
+  })
 }

@@ -29,10 +29,11 @@ export interface LinkedUser extends AsyncDisposable {
 export async function linkedUser(
   { deployment, testnet }: Setting,
   options: PhoneOptions = {},
+  platform = PLATFORM,
 ): Promise<LinkedUser> {
   const account = await deployment.client.account()
   const phone = await testnet.newPhone(options)
-  const device = await link(account, phone)
+  const device = await link(account, phone, platform)
   const inbox = await InboxReader.open(account)
   return { account, phone, device, inbox, [Symbol.asyncDispose]: () => inbox[Symbol.asyncDispose]() }
 }
