@@ -27,6 +27,9 @@ const WITHOUT_PROVISIONING = {
 /** A bridge that doesn't report its logins' states, and so has to be asked; of the kinds one is enough. */
 const SILENT = { 'homeserver.status_endpoint': 'null' }
 
+/** How long a message without a word of the bridge counts as on its way: more than a slow machine takes for that word. */
+const STATUS_TIMEOUT_MS = '8000'
+
 /** One deployment serves all cases: each has phones and accounts of its own, and leaves everything running. */
 export function bridgeSuite(kind: HomeserverKind): void {
   describe.skipIf(!testBridge || !hasHomeserver(kind))(`with a bridge on ${kind}`, () => {
@@ -40,7 +43,7 @@ export function bridgeSuite(kind: HomeserverKind): void {
         [PLATFORM]: { program, settings },
         [PLAIN]: { program, settings: WITHOUT_PROVISIONING },
       }
-      const deployment = await attachedGateway(kind, bridges)
+      const deployment = await attachedGateway(kind, bridges, { env: { STATUS_TIMEOUT_MS } })
       const settingOf = (platform: string) => ({
         deployment,
         testnet: new Testnet(deployment.bridge(platform).controlUrl),

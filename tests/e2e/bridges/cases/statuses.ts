@@ -49,13 +49,34 @@ export function statusCases(setting: SettingOf): void {
 
   test('refused for good: failed, with what the network said, and the next one goes', async () => {
     await using user = await linkedUser(setting())
+    await using statuses = await InboxReader.of<StatusEvent>(user.account, ['message.status'])
     const friend = await setting().testnet.newPhone()
     await user.phone.setOutcomes({ outcome: 'permanent', reason: 'banned', message: 'you are banned' })
     const [first] = await user.account.send(user.device, { contact: friend.number, text: 'never' })
-    const [second] = await user.account.send(user.device, { contact: friend.number, text: 'still' })
     const { reason } = await user.account.waitForStatus(first?.id ?? '', ['failed'])
     expect(reason).toContain('you are banned')
+    expect(await statuses.next()).toMatchObject({
+      id: first?.id ?? '',
+      status: 'failed',
+      reason: expect.stringContaining('you are banned'),
+    })
+    const [second] = await user.account.send(user.device, { contact: friend.number, text: 'still' })
     await user.account.waitForStatus(second?.id ?? '', ['delivered'])
     expect(await friend.receivedTexts()).toEqual(['still'])
+  })
+
+  test('without a word of the bridge it is sending, then sent by time-out; what comes later still counts', async () => {
+    await using user = await linkedUser(setting())
+    const friend = await setting().testnet.newPhone()
+    await user.phone.setOutcomes({ outcome: 'hold' })
+    const [accepted] = await user.account.send(user.device, { contact: friend.number, text: 'hello?' })
+    const id = accepted?.id ?? ''
+    const held = await user.phone.held()
+    expect((await user.account.message(id)).status).toBe('sending')
+    expect((await user.account.waitForStatus(id, ['sent'])).reason).toBe('status_timeout')
+    expect(await friend.receivedTexts()).toEqual([])
+    await user.phone.release(held.id)
+    await friend.waitForText('hello?')
+    expect((await user.account.waitForStatus(id, ['delivered'])).reason).toBeNull()
   })
 }
