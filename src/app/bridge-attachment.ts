@@ -12,6 +12,7 @@ import type { Homeserver } from '../homeserver/index.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { AttachedBridge, AttachedBridges } from '../modules/attached-bridges/attached-bridges.ts'
+import { identityNamespace } from '../modules/identities/identities.ts'
 import type { Worker } from '../runtime/worker.ts'
 import type { Sandbox } from '../sandbox/index.ts'
 
@@ -44,6 +45,7 @@ const INTERVAL_MS = 1_000
 export function createBridgeAttachment(options: BridgeAttachmentOptions): BridgeAttachment {
   const { attached, bridges, processes, homeserver, sandbox, settings, secrets, clock, logger } = options
   const inUse = new Map<string, AttachedBridge>()
+  const identities = identityNamespace(settings.matrix.serverName)
   const named = (platform: string) => settings.bridges.find(bridge => bridge.platform === platform)
 
   async function takeUp(bridge: AttachedBridge): Promise<void> {
@@ -58,7 +60,8 @@ export function createBridgeAttachment(options: BridgeAttachmentOptions): Bridge
       asToken: bridge.asToken,
       hsToken: bridge.hsToken,
       senderLocalpart: bridge.senderLocalpart,
-      namespaces: bridge.namespaces,
+      // What a person does at the phone comes from their own Matrix user, not from a ghost that somebody would have to recognise.
+      namespaces: { ...bridge.namespaces, puppets: [{ regex: identities, exclusive: false }] },
       receiveEphemeral: true,
     })
     bridges.set(configOf(bridge))

@@ -69,7 +69,7 @@ export function authenticate(core: Core, request: Request, query: URLSearchParam
 /** @see https://spec.matrix.org/v1.12/application-service-api/#identity-assertion */
 function masquerade(core: Core, appservice: Appservice, query: URLSearchParams): Requester {
   const userId = query.get('user_id') ?? appservice.senderUserId
-  if (!appservice.namespaces.hasUser(userId) || !userId.endsWith(`:${core.serverName}`))
+  if (!appservice.namespaces.speaksFor(userId) || !userId.endsWith(`:${core.serverName}`))
     throw forbidden(`Application service cannot masquerade as ${userId}`)
   if (!core.userExists(userId)) throw forbidden(`Application service has not registered ${userId}`)
   const deviceId = query.get('device_id') ?? query.get('org.matrix.msc3202.device_id') ?? undefined

@@ -9,6 +9,8 @@ export interface Namespaces {
   users: Namespace[]
   aliases?: Namespace[]
   rooms?: Namespace[]
+  /** Users whom the appservice may speak for, though they aren't its own: it isn't told of their rooms. */
+  puppets?: Namespace[]
 }
 
 /** The namespaces of one appservice, compiled. Expressions are anchored at the start only, as bridges expect of Synapse. */
@@ -16,6 +18,7 @@ export class CompiledNamespaces {
   private readonly users: Compiled[]
   private readonly aliases: Compiled[]
   private readonly rooms: Compiled[]
+  private readonly puppets: Compiled[]
 
   constructor(
     namespaces: Namespaces,
@@ -24,11 +27,17 @@ export class CompiledNamespaces {
     this.users = namespaces.users.map(compile)
     this.aliases = (namespaces.aliases ?? []).map(compile)
     this.rooms = (namespaces.rooms ?? []).map(compile)
+    this.puppets = (namespaces.puppets ?? []).map(compile)
   }
 
   /** True for the appservice's own user and for those of its namespace. */
   hasUser(userId: string): boolean {
     return userId === this.senderUserId || matches(this.users, userId)
+  }
+
+  /** True for users whom the appservice may act as. */
+  speaksFor(userId: string): boolean {
+    return this.hasUser(userId) || matches(this.puppets, userId)
   }
 
   /** True when no other appservice may register the user. */

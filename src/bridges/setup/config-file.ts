@@ -32,6 +32,11 @@ export interface BridgeSettings {
   listen: { hostname: string; port: number }
   asToken: string
   hsToken: string
+  /**
+   * Token of an application service that may act as our users, so that what somebody does at the phone is told as done by them (double puppeting);
+   * null: there is none.
+   */
+  puppetToken: string | null
   /** Null: as the configuration in use says. */
   database: BridgeDatabase | null
   /** Of the provisioning API. */
@@ -138,6 +143,13 @@ const SECRET: Record<Layout, Path> = {
   'legacy-python': ['appservice', 'provisioning', 'shared_secret'],
 }
 
+/** Where tokens for double puppeting are kept, by server name. */
+const PUPPET_SECRETS: Record<Layout, Path> = {
+  bridgev2: ['double_puppet', 'secrets'],
+  'legacy-go': ['bridge', 'login_shared_secret_map'],
+  'legacy-python': ['bridge', 'login_shared_secret_map'],
+}
+
 const NAME_PATHS: Record<Layout, Record<keyof BridgeNames, Path>> = {
   bridgev2: {
     id: ['appservice', 'id'],
@@ -197,10 +209,18 @@ function factsOf(layout: Layout, settings: BridgeSettings, names: BridgeNames, d
       value: permissions(doc, settings.serverName),
       always: true,
     },
+    ...puppetFacts(layout, settings),
     // Spaces would only be rooms more to join.
     { path: ['bridge', 'personal_filtering_spaces'], value: false },
   ]
   return [...common, ...(layout === 'bridgev2' ? bridgev2Facts(settings) : legacyFacts(layout, settings))]
+}
+
+/** The example's own entries are of servers that don't exist. */
+function puppetFacts(layout: Layout, { serverName, puppetToken }: BridgeSettings): Fact[] {
+  if (puppetToken === null) return []
+  const value = { [serverName]: `as_token:${puppetToken}` }
+  return [{ path: PUPPET_SECRETS[layout], value, always: layout === 'bridgev2' }]
 }
 
 function homeserverFacts({ homeserver, serverName }: BridgeSettings): Fact[] {

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path'
 import type { Base } from '../../bridges/setup/config-file.ts'
 import { type KnownNetwork, knownNetwork } from '../../bridges/setup/networks.ts'
 import { exampleFromFile, exampleFromProgram, findProgram } from '../../bridges/setup/program.ts'
-import { type Config, withAbsoluteProgram } from '../../config/index.ts'
+import { type Config, type Secrets, withAbsoluteProgram } from '../../config/index.ts'
 import { messageOf } from '../../domain/errors.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { commandWords } from '../../lib/command-words.ts'
@@ -28,7 +28,7 @@ export interface AddOptions {
 
 export async function add(terminal: Terminal, platform: string, options: AddOptions): Promise<void> {
   const network = knownNetwork(platform)
-  await withBridges(terminal, async (bridges, { config }) => {
+  await withBridges(terminal, async (bridges, { config, secrets }) => {
     const before = options.force ? await bridges.find(platform) : null
     const url = httpUrl('--url', options.url ?? before?.url ?? defaultUrl(network))
     const command =
@@ -51,6 +51,7 @@ export async function add(terminal: Terminal, platform: string, options: AddOpti
         command,
         addresses: inUse && isUnsaid ? null : addressesForBridge(config, url, given),
         serverName: config.matrix.serverName,
+        puppetToken: puppetTokenOf(secrets),
         database: options.database,
         dir,
         extra: Object.fromEntries(options.set.map(keyAndValue)),
@@ -60,6 +61,12 @@ export async function add(terminal: Terminal, platform: string, options: AddOpti
     )
     tell(terminal, attached, config, example.program)
   })
+}
+
+/** The embedded homeserver lets each attached bridge act as our users; at another one only our own application service may. */
+function puppetTokenOf({ accounts }: Secrets): string | 'own' | null {
+  if (accounts === undefined) return 'own'
+  return accounts.kind === 'appservice' ? accounts.asToken : null
 }
 
 function dirOf(dir: string | undefined, terminal: Terminal): string | undefined {

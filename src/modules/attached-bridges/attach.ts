@@ -30,6 +30,11 @@ export interface AttachRequest {
   /** How the bridge reaches us; null: as the configuration in use says. */
   addresses: BridgeSideAddresses | null
   serverName: string
+  /**
+   * Token by which the bridge may act as our users at the homeserver: that of the gateway's application service, 'own' where the homeserver lets the
+   * bridge's own do it, or null where there is none.
+   */
+  puppetToken: string | 'own' | null
   /** Connection string of PostgreSQL, or a SQLite file; undefined: a SQLite file in `dir`, or as the configuration in use says. */
   database: string | undefined
   /** Folder for the configuration, made when missing. */
@@ -117,6 +122,7 @@ function configFor(
   const isLocal = isLoopback(address.hostname)
   return bridgeConfigFile(request.base, {
     ...secrets,
+    puppetToken: request.puppetToken === 'own' ? secrets.asToken : request.puppetToken,
     serverName,
     homeserver: addresses && {
       address: addresses.homeserver,

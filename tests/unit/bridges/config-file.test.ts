@@ -19,6 +19,7 @@ const SETTINGS: BridgeSettings = {
   listen: { hostname: '127.0.0.1', port: 29318 },
   asToken: 'as_secret',
   hsToken: 'hs_secret',
+  puppetToken: 'as_puppets',
   database: { kind: 'sqlite', path: '/data/bridges/net/bridge.db' },
   secret: 'a provisioning secret',
   names: { id: 'other', botLocalpart: 'otherbot', usernameTemplate: 'other_{{.}}', force: false },
@@ -39,6 +40,11 @@ describe('bridgev2', () => {
         only_bridge_tags: ['m.favourite', 'm.lowpriority'],
         cleanup_on_logout: { enabled: false },
         permissions: { 'gateway.example.org': 'user' },
+      },
+      double_puppet: {
+        servers: { 'anotherserver.example.org': 'https://matrix.anotherserver.example.org' },
+        allow_discovery: false,
+        secrets: { 'gateway.example.org': 'as_token:as_puppets' },
       },
       database: {
         type: 'sqlite3-fk-wal',
@@ -117,12 +123,18 @@ describe('bridgev2', () => {
       'message_error_notices',
       'shared_secret',
       'allow_matrix_auth',
+      'example.com',
       'min_level',
       'format',
       '- type',
       'format',
       'filename',
     ])
+  })
+
+  test('where nothing may act as our users, double puppeting is left as it is', () => {
+    const { text } = bridgeConfigFile(example('bridgev2'), { ...SETTINGS, puppetToken: null })
+    expect(parse(text).double_puppet.secrets).toEqual({ 'example.com': 'as_token:foobar' })
   })
 
   test('a bridge that reports nothing has no status endpoint', () => {
@@ -175,6 +187,7 @@ test('without an example: our settings alone, under our names', () => {
     appservice: { id: 'other', bot: { username: 'otherbot' }, username_template: 'other_{{.}}' },
     provisioning: { shared_secret: 'a provisioning secret' },
     matrix: { message_status_events: true },
+    double_puppet: { secrets: { 'gateway.example.org': 'as_token:as_puppets' } },
     bridge: { permissions: { 'gateway.example.org': 'user' } },
   })
 })
@@ -204,6 +217,7 @@ test('the layout of bridges in Go from before', () => {
     delivery_receipts: false,
     message_status_events: true,
     message_error_notices: false,
+    login_shared_secret_map: { 'gateway.example.org': 'as_token:as_puppets' },
     provisioning: { prefix: '/_matrix/provision', shared_secret: 'a provisioning secret' },
     permissions: { 'gateway.example.org': 'user' },
   })

@@ -33,6 +33,7 @@ const SETTINGS: BridgeSettings = {
   listen: { hostname: '127.0.0.1', port: 29318 },
   asToken: 'as_secret',
   hsToken: 'hs_secret',
+  puppetToken: 'as_puppets',
   database: { kind: 'sqlite', path: '/nowhere/bridge.db' },
   secret: 'a provisioning secret',
   names: { id: 'other', botLocalpart: 'otherbot', usernameTemplate: 'other_{{.}}', force: false },
@@ -64,7 +65,15 @@ test.skipIf(!whatsappBridge || !testBridge).each([[whatsappBridge], [testBridge]
     const set = parse(file.text)
     set.appservice.as_token = asToken
     set.appservice.hs_token = hsToken
-    for (const section of ['homeserver', 'appservice', 'database', 'matrix', 'logging', 'bridge'])
+    for (const section of [
+      'homeserver',
+      'appservice',
+      'database',
+      'matrix',
+      'double_puppet',
+      'logging',
+      'bridge',
+    ])
       expect(understood[section]).toEqual(set[section])
     expect(understood.provisioning.shared_secret).toBe('a provisioning secret')
   },

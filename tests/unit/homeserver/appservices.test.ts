@@ -34,6 +34,38 @@ async function register(server: TestServer, gw: FakeAppservice, wa: FakeAppservi
 
 const messagesOf = (appservice: FakeAppservice) => bodies(appservice.events)
 
+describe('puppets', () => {
+  const puppets = [{ regex: userId('gw_.*'), exclusive: false }]
+  const namespaces = { users: [{ regex: userId('wa_.*'), exclusive: true }], puppets }
+
+  test('are spoken for by an appservice that is not told of their other rooms', async () => {
+    const { server, gw, wa, roomId } = await setUp()
+    await server.appservice('wa', { deliver: wa.deliver, namespaces })
+    const asPuppet = { as: 'gw_alice', token: 'as_wa' }
+    expect(await server.call('GET', '/account/whoami', undefined, asPuppet)).toMatchObject({
+      body: { user_id: userId('gw_alice') },
+    })
+    const said = { msgtype: 'm.text', body: 'from the phone' }
+    await server.call('PUT', `/rooms/${roomId}/send/m.room.message/1`, said, asPuppet)
+    await server.send(await server.room('gw_alice'), 'gw_alice', 'private')
+    await until(() => messagesOf(gw).includes('private'), 'gw has both')
+    expect(gw.events.find(event => dig(event, 'content', 'body') === said.body)?.sender).toBe(
+      userId('gw_alice'),
+    )
+    await server.send(roomId, 'gw_alice', 'the end')
+    await until(() => messagesOf(wa).includes('the end'), 'wa has its own room')
+    expect(messagesOf(wa)).toEqual([said.body, 'the end'])
+  })
+
+  test('are nobody else’s: other users stay out of reach, and their names are not claimed', async () => {
+    const { server, wa } = await setUp()
+    await server.appservice('wa', { deliver: wa.deliver, namespaces })
+    await server.users(['gw_bob'])
+    const stranger = { as: 'gwbot', token: 'as_wa' }
+    expect((await server.call('GET', '/account/whoami', undefined, stranger)).status).toBe(403)
+  })
+})
+
 describe('transactions', () => {
   test('carry every event of interest, in order, with the homeserver token', async () => {
     const { server, gw, wa, roomId } = await setUp()
