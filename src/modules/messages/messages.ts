@@ -81,7 +81,7 @@ function loggedOut({ platform, deviceId, stateReason }: Device): GatewayError {
   return new GatewayError(
     'conflict',
     `device_id: the ${platform} device ${deviceId} is logged out (${stateReason ?? 'no reason given'}): link it again with ` +
-      `POST /api/v1/devices {"platform": "${platform}"}`,
+      `POST /api/v1/devices {"platform": "${platform}", "device_id": "${deviceId}"}`,
   )
 }
 

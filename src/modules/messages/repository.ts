@@ -13,6 +13,7 @@ import {
   outboxLanes,
   resolvedRecipients,
 } from '../../db/schema/index.ts'
+import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
 import type { StagedFile } from '../media/types.ts'
 import { nextSlot, type Pace } from './pace.ts'
 import { createStatusWriter } from './status-repository.ts'
@@ -131,9 +132,9 @@ export function createMessageRepository(db: Db): MessageRepository {
     })
     .from(outboxLanes)
     .innerJoin(devices, eq(devices.id, outboxLanes.deviceRowId))
-    .where(sql`${outboxLanes.dueAt} <= ${param('now')}`)
+    .where(sql`${outboxLanes.dueAt} <= ${numberParam('now')}`)
     .orderBy(outboxLanes.dueAt)
-    .limit(param('limit'))
+    .limit(limitParam('limit'))
     .prepare()
   const lease = orm
     .update(outboxLanes)
@@ -148,16 +149,16 @@ export function createMessageRepository(db: Db): MessageRepository {
   const anyWaiting = orm
     .select({ seq: messages.seq })
     .from(messages)
-    .where(and(eq(messages.lane, param('lane')), sql`${messages.status} in ('queued', 'sending')`))
-    .limit(1)
+    .where(and(eq(messages.lane, textParam('lane')), sql`${messages.status} in ('queued', 'sending')`))
+    .limit(ONE)
     .prepare()
   // One statement marks a lane's next messages and gives them, in no certain order.
   const startSending = orm
     .update(messages)
     .set({ status: 'sending', attempts: sql`${messages.attempts} + 1`, updatedAt: sql`${param('now')}` })
     .where(
-      sql`${messages.seq} in (select seq from messages where lane = ${param('lane')}
-        and status in ('queued', 'sending') order by seq limit ${param('limit')})`,
+      sql`${messages.seq} in (select seq from messages where lane = ${textParam('lane')}
+        and status in ('queued', 'sending') order by seq limit ${numberParam('limit')})`,
     )
     .returning()
     .prepare()
@@ -267,7 +268,7 @@ export function createMessageRepository(db: Db): MessageRepository {
           case 'submitted':
             return statuses.submitted(message, settlement, now)
           case 'failed':
-            return statuses.failed(seq, settlement.reason, now)
+            return statuses.failed(message, settlement.reason, now)
           case 'retry':
             statuses.waits(seq, settlement.reason, now)
             return false

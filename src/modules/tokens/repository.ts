@@ -2,6 +2,7 @@
 import { and, asc, eq, isNull, lte, or, type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { credentials, identities, type Token, tokens } from '../../db/schema/index.ts'
+import { textParam } from '../../db/stable-params.ts'
 import type { NewIdentity } from '../identities/repository.ts'
 
 export type NewToken = Pick<Token, 'tokenHash' | 'credentialId' | 'expiresAt' | 'createdAt' | 'updatedAt'>
@@ -57,7 +58,7 @@ export function createTokenRepository({ orm, committer }: Db): TokenRepository {
     .from(tokens)
     .innerJoin(identities, eq(identities.id, tokens.identityId))
     .leftJoin(credentials, eq(credentials.clientId, tokens.credentialId))
-    .where(eq(tokens.tokenHash, sql.placeholder('tokenHash')))
+    .where(eq(tokens.tokenHash, textParam('tokenHash')))
     .prepare()
   const recordOne = orm
     .update(tokens)

@@ -13,6 +13,7 @@ import {
   type Webhook,
   webhooks,
 } from '../../db/schema/index.ts'
+import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
 import { GatewayError } from '../../domain/errors.ts'
 
 export interface ClaimedDeliveries {
@@ -87,10 +88,10 @@ export function createWebhookRepository(db: Db): WebhookRepository {
     .select({ lane: deliveryLanes.lane })
     .from(deliveryLanes)
     .where(
-      sql`${deliveryLanes.endpoint} = ${param('endpoint')} and ${deliveryLanes.dueAt} <= ${param('now')}`,
+      sql`${deliveryLanes.endpoint} = ${textParam('endpoint')} and ${deliveryLanes.dueAt} <= ${numberParam('now')}`,
     )
     .orderBy(deliveryLanes.dueAt)
-    .limit(param('limit'))
+    .limit(limitParam('limit'))
     .prepare()
   const webhookOf = orm
     .select()
@@ -103,12 +104,12 @@ export function createWebhookRepository(db: Db): WebhookRepository {
     .leftJoin(credentials, eq(credentials.clientId, tokens.credentialId))
     .where(
       and(
-        eq(tokens.identityId, param('identityId')),
-        sql`(${tokens.expiresAt} is null or ${tokens.expiresAt} > ${param('now')})`,
+        eq(tokens.identityId, textParam('identityId')),
+        sql`(${tokens.expiresAt} is null or ${tokens.expiresAt} > ${numberParam('now')})`,
         sql`(${tokens.credentialId} is null or ${credentials.active} = 1)`,
       ),
     )
-    .limit(1)
+    .limit(ONE)
     .prepare()
   const lease = orm
     .update(deliveryLanes)
@@ -119,15 +120,15 @@ export function createWebhookRepository(db: Db): WebhookRepository {
     .select({ delivery: deliveries, event: inboxEvents })
     .from(deliveries)
     .innerJoin(inboxEvents, eq(inboxEvents.seq, deliveries.inboxSeq))
-    .where(and(eq(deliveries.lane, param('lane')), sql`${deliveries.status} = 'pending'`))
+    .where(and(eq(deliveries.lane, textParam('lane')), sql`${deliveries.status} = 'pending'`))
     .orderBy(deliveries.seq)
-    .limit(param('limit'))
+    .limit(limitParam('limit'))
     .prepare()
   const anyWaiting = orm
     .select({ seq: deliveries.seq })
     .from(deliveries)
-    .where(and(eq(deliveries.lane, param('lane')), sql`${deliveries.status} = 'pending'`))
-    .limit(1)
+    .where(and(eq(deliveries.lane, textParam('lane')), sql`${deliveries.status} = 'pending'`))
+    .limit(ONE)
     .prepare()
   const markTried = orm
     .update(deliveries)

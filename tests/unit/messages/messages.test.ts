@@ -129,7 +129,7 @@ describe('refused, with nothing stored and the file discarded', () => {
     await expect(messages.accept({ ...REQUEST, file: FILE })).rejects.toMatchObject({
       code: 'conflict',
       message:
-        'device_id: the wa device 237 is logged out (at the phone): link it again with POST /api/v1/devices {"platform": "wa"}',
+        'device_id: the wa device 237 is logged out (at the phone): link it again with POST /api/v1/devices {"platform": "wa", "device_id": "237"}',
     })
     expect([all(), discarded]).toEqual([[], ['file_1']])
   })
