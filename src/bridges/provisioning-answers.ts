@@ -104,7 +104,7 @@ export const stepAnswer = z.object({
   complete: z.object({ user_login_id: z.string() }).optional(),
 })
 
-const contactAnswer = z.object({
+export const contactAnswer = z.object({
   id: text,
   name: text,
   identifiers: listOf(z.string()),
@@ -128,7 +128,6 @@ export const capabilitiesAnswer = z.object({
     .nullish()
     .catch(null),
 })
-export { contactAnswer }
 
 /** @throws GatewayError bridge_error naming a kind of step that we can't take */
 export function loginStep(platform: string, answer: z.infer<typeof stepAnswer>): LoginStep {

@@ -5,7 +5,7 @@ import type { Bridge, BridgeContact, Bridges } from '../../domain/ports.ts'
 import type { ChatRepository } from '../chats/repository.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import { resolveContact } from './resolve.ts'
-import type { ContactView, Directory, GroupView } from './types.ts'
+import type { CheckView, ContactView, Directory, GroupView } from './types.ts'
 
 export interface DirectoryOptions {
   bridges: Bridges
@@ -70,7 +70,7 @@ export function createDirectory({ bridges, devices, chats, matrixUserOf }: Direc
   }
 }
 
-const NOBODY = {
+const NOBODY: CheckView = {
   exists: false,
   id: null,
   name: null,

@@ -24,7 +24,7 @@ export interface GroupView {
 
 export type CheckView =
   | ({ exists: true } & ContactView)
-  | ({ exists: boolean } & Record<keyof ContactView, unknown>)
+  | { exists: false; id: null; name: null; phone: null; matrix_id: null; room: null; identifiers: [] }
 
 export interface Directory {
   /**
