@@ -5,11 +5,20 @@
 import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 
 const REPORT = 'dist/test-report.xml'
+/** Of tests that name none of their own: a machine may be slow, and a condition that never comes true still ends its test. */
+const TIMEOUT_MS = 30_000
 
 rmSync(REPORT, { force: true })
 mkdirSync('dist', { recursive: true })
 const run = Bun.spawn(
-  [process.execPath, 'test', '--reporter=junit', `--reporter-outfile=${REPORT}`, ...process.argv.slice(2)],
+  [
+    process.execPath,
+    'test',
+    `--timeout=${TIMEOUT_MS}`,
+    '--reporter=junit',
+    `--reporter-outfile=${REPORT}`,
+    ...process.argv.slice(2),
+  ],
   { stdio: ['inherit', 'inherit', 'inherit'] },
 )
 const exitCode = await run.exited

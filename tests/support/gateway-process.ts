@@ -55,7 +55,10 @@ export async function spawnGateway({
     return await child.exited
   }
   const dispose = async () => {
+    // Killed at once, it can't stop the bridges that it runs.
+    const bridges = childrenOf(child.pid)
     await end('SIGKILL')
+    for (const pid of bridges) kill(pid)
     own?.[Symbol.dispose]()
   }
   try {
@@ -86,6 +89,23 @@ export async function spawnGateway({
   } catch (error) {
     await dispose()
     throw error
+  }
+}
+
+/** Empty where the system has no /proc, or the process is gone. */
+function childrenOf(pid: number): number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
+  } catch {
+    return []
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It has ended by itself.
   }
 }
 

@@ -11,7 +11,7 @@ const POLL_MS = 5
 /** @returns the first value of `condition` that is neither false, null nor undefined. @throws Error at the deadline */
 export async function waitFor<T>(
   condition: () => T | Promise<T>,
-  { what = condition.toString(), deadlineMs = 5_000 }: WaitOptions = {},
+  { what = condition.toString(), deadlineMs = 15_000 }: WaitOptions = {},
 ): Promise<NonNullable<Exclude<T, false>>> {
   const deadline = performance.now() + deadlineMs
   for (;;) {
