@@ -22,7 +22,7 @@ export function createDirectory({ bridges, devices, chats, matrixUserOf }: Direc
     throw new GatewayError('not_found', `device_id: there is no ${kind}device ${deviceId}`)
   }
 
-  /** The address book, or, on a network that has none to list, those whom the network finds. */
+  /** Those of the address book who match, or, on a network that has none to list, those whom the network finds, by whatever it goes by. */
   async function people(
     bridge: Bridge,
     userId: string,
@@ -30,7 +30,7 @@ export function createDirectory({ bridges, devices, chats, matrixUserOf }: Direc
     query: string,
   ): Promise<BridgeContact[]> {
     try {
-      return await bridge.contacts(userId, loginId)
+      return (await bridge.contacts(userId, loginId)).filter(contact => matches(contact, query))
     } catch (error) {
       const mayBeFound = error instanceof GatewayError && error.code === 'not_supported' && query !== ''
       if (!mayBeFound) throw error
@@ -43,11 +43,7 @@ export function createDirectory({ bridges, devices, chats, matrixUserOf }: Direc
       const device = await deviceOf(identityId, deviceId, platform)
       const bridge = bridges.forPlatform(device.platform)
       const found = await people(bridge, await matrixUserOf(identityId), device.loginId, query.trim())
-      return found
-        .filter(contact => matches(contact, query))
-        .sort(byName)
-        .slice(0, limit)
-        .map(contactView)
+      return found.sort(byName).slice(0, limit).map(contactView)
     },
 
     async groups(identityId, deviceId, platform) {

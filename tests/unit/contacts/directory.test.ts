@@ -1,0 +1,54 @@
+/** Whom a device can write to, on networks that list everybody, and on those that only search. */
+import { afterEach, beforeEach, expect, test } from 'bun:test'
+import { GatewayError } from '../../../src/domain/errors.ts'
+import type { Bridge, BridgeContact } from '../../../src/domain/ports.ts'
+import { createChatRepository } from '../../../src/modules/chats/repository.ts'
+import { createDirectory } from '../../../src/modules/contacts/directory.ts'
+import { insertDevice, insertIdentity } from '../../support/rows.ts'
+import { type TempDb, tempDb } from '../../support/temp-db.ts'
+
+let db: TempDb
+
+beforeEach(() => {
+  db = tempDb()
+  insertIdentity(db)
+  insertDevice(db)
+})
+afterEach(() => db.destroy())
+
+const person = (id: string, name: string): BridgeContact => ({
+  id,
+  name,
+  matrixUserId: null,
+  phone: null,
+  identifiers: [],
+  roomId: null,
+})
+const jonas = person('U1', 'Jonas Weber')
+const ada = person('U2', 'Ada')
+
+async function namesFor(bridge: Partial<Bridge>, query: string): Promise<string[]> {
+  const directory = createDirectory({
+    bridges: { platforms: ['wa'], forPlatform: () => bridge as Bridge, platformOfBot: async () => null },
+    devices: { find: async () => db.orm.query.devices.findFirst().sync() ?? null },
+    chats: createChatRepository(db),
+    matrixUserOf: async () => '@mg1:s',
+  })
+  const found = await directory.contacts('id_1', '237', { platform: null, query, limit: 10 })
+  return found.map(({ name }) => name)
+}
+
+test('of an address book those who match are listed, by name', async () => {
+  const contacts = async () => [jonas, ada]
+  expect(await namesFor({ contacts }, '')).toEqual(['Ada', 'Jonas Weber'])
+  expect(await namesFor({ contacts }, 'weber')).toEqual(['Jonas Weber'])
+})
+
+test('whom a network finds are listed, whatever it found them by', async () => {
+  const contacts = async () => {
+    throw new GatewayError('not_supported', 'no address book')
+  }
+  const search = async () => [jonas]
+  expect(await namesFor({ contacts, search }, 'jonas@example.org')).toEqual(['Jonas Weber'])
+  await expect(namesFor({ contacts, search }, '')).rejects.toThrow('no address book')
+})
