@@ -11,6 +11,8 @@ import deviceEventsDown from './0005_device_events.down.sql' with { type: 'text'
 import deviceEventsUp from './0005_device_events.up.sql' with { type: 'text' }
 import messageStatusDown from './0006_message_status.down.sql' with { type: 'text' }
 import messageStatusUp from './0006_message_status.up.sql' with { type: 'text' }
+import chatPeerDown from './0007_chat_peer.down.sql' with { type: 'text' }
+import chatPeerUp from './0007_chat_peer.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -27,4 +29,5 @@ export const migrations: readonly Migration[] = [
   { version: 4, name: 'bridges', up: bridgesUp, down: bridgesDown },
   { version: 5, name: 'device_events', up: deviceEventsUp, down: deviceEventsDown },
   { version: 6, name: 'message_status', up: messageStatusUp, down: messageStatusDown },
+  { version: 7, name: 'chat_peer', up: chatPeerUp, down: chatPeerDown },
 ]

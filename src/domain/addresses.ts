@@ -40,6 +40,11 @@ export function phoneDigits(text: string): string | null {
   return /^\+?\d+$/.test(normalised) ? normalised.replace('+', '') : null
 }
 
+/** Whether a contact is written as a Matrix user id, as webhooks have it: `@whatsapp_1234567890:server`. */
+export function isMatrixUserId(text: string): boolean {
+  return /^@[^:\s]+:\S+$/.test(text)
+}
+
 /** Splits the guide's comma-separated lists. Empty parts are dropped and repeats kept once, in the order given. */
 export function splitList(text: string): string[] {
   return [

@@ -68,6 +68,7 @@ export function insertChat(db: TempDb, change: Partial<Chat> = {}): Chat {
       receiver: '237',
       name: 'Jonas',
       encrypted: false,
+      peer: null,
       createdAt: LINKED_AT,
       updatedAt: LINKED_AT,
       ...change,

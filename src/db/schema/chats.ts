@@ -23,12 +23,15 @@ export const chats = sqliteTable(
     receiver: text('receiver'),
     name: text('name').notNull(),
     encrypted: integer('encrypted', { mode: 'boolean' }).notNull(),
+    /** Matrix user id of whom a dm is with; null until they have said something. */
+    peer: text('peer'),
     ...timestamps,
   },
   table => [
     primaryKey({ columns: [table.identityId, table.roomId] }),
     index('chats_room').on(table.roomId),
     index('chats_channel').on(table.identityId, table.platform, table.channelId),
+    index('chats_peer').on(table.identityId, table.peer).where(sql`peer is not null`),
     index('chats_unfinished').on(table.updatedAt).where(sql`membership in ('invited', 'joining')`),
   ],
 )

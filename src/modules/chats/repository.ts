@@ -1,5 +1,5 @@
 /** SQL of the chats table, as joining and sending need it. */
-import { and, asc, eq, ne, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, ne, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { type Chat, chats, type Device } from '../../db/schema/index.ts'
 import type { ChatMembership } from '../../domain/states.ts'
@@ -16,6 +16,8 @@ export interface ChatRepository {
   get(identityId: string, roomId: string): Promise<Chat | null>
   /** The device's chat with this id on the network, joined or invited: one of its login, or one that logins share. */
   ofDevice(device: ChatOwner, channelId: string): Promise<Chat | null>
+  /** The device's chat with this Matrix user alone, who has written there; the newest. */
+  directWith(device: ChatOwner, matrixUserId: string): Promise<Chat | null>
   /** The groups that the device can write to, by name. */
   groupsOf(device: ChatOwner): Promise<Chat[]>
   /** Chats that aren't joined yet, the longest waiting first. */
@@ -43,6 +45,12 @@ export function createChatRepository({ orm, committer }: Db): ChatRepository {
       ),
     )
     .prepare()
+  const byPeer = orm
+    .select()
+    .from(chats)
+    .where(and(eq(chats.identityId, sql.placeholder('identityId')), eq(chats.peer, sql.placeholder('peer'))))
+    .orderBy(desc(chats.createdAt))
+    .prepare()
   const groups = orm
     .select()
     .from(chats)
@@ -69,6 +77,11 @@ export function createChatRepository({ orm, committer }: Db): ChatRepository {
     ofDevice: async (device, channelId) => {
       const { identityId, platform } = device
       const found = byChannel.all({ identityId, platform, channelId })
+      return found.find(chat => chat.membership !== 'left' && isChatOf(device, chat)) ?? null
+    },
+
+    directWith: async (device, peer) => {
+      const found = byPeer.all({ identityId: device.identityId, peer })
       return found.find(chat => chat.membership !== 'left' && isChatOf(device, chat)) ?? null
     },
 

@@ -1,6 +1,6 @@
 /** Who is meant by an address as people write it: a phone number, a handle, an id of the network, or a Matrix id as webhooks have it. */
 import type { Device } from '../../db/schema/index.ts'
-import { normaliseContact } from '../../domain/addresses.ts'
+import { isMatrixUserId, normaliseContact } from '../../domain/addresses.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import { type GhostNaming, ghostNamingFrom, remoteIdOf } from '../../domain/ghosts.ts'
 import type { Bridge, BridgeContact } from '../../domain/ports.ts'
@@ -45,14 +45,10 @@ export function ghostNamingOf({ ghostUserId, loginId, phone }: Device): GhostNam
 /** Likeliest first. */
 function waysToWrite(device: Device, written: string): string[] {
   const trimmed = written.trim()
-  if (!isMatrixId(trimmed)) return [...new Set([normaliseContact(trimmed), trimmed])]
+  if (!isMatrixUserId(trimmed)) return [...new Set([normaliseContact(trimmed), trimmed])]
   // Bridges of bridgev2 take a ghost's Matrix id as it is; older ones want the id on the network that is in it.
   const naming = ghostNamingOf(device)
   const remoteId = remoteIdOf(trimmed, naming)
   if (remoteId === null) return [trimmed]
   return naming ? [remoteId, trimmed] : [trimmed, remoteId]
-}
-
-function isMatrixId(text: string): boolean {
-  return /^@[^:\s]+:\S+$/.test(text)
 }

@@ -42,6 +42,7 @@ export type ChatState = Pick<
   | 'receiver'
   | 'name'
   | 'encrypted'
+  | 'peer'
 >
 
 export interface PlannedMessage {
@@ -200,8 +201,9 @@ class Planner {
     const device = this.deviceOf(chat)
     if (!device || device.state === 'logged_out')
       this.unknownDevices.push({ identityId: chat.identityId, platform: chat.platform })
-    if (device && isReceived(event, chat, device))
-      this.messages.push(this.planMessage(chat, device, event, message))
+    if (!device || !isReceived(event, chat, device)) return
+    this.messages.push(this.planMessage(chat, device, event, message))
+    if (chat.kind === 'dm' && chat.peer !== event.sender) this.update(chat, { peer: event.sender })
   }
 
   /** The device a chat belongs to: the login that the portal names, else the identity's first one on the platform. */
@@ -242,7 +244,8 @@ class Planner {
         timestamp: rfc3339(event.origin_server_ts),
         platform: device.platform,
         sender: { id: event.sender, phone: phoneOf(event.sender, device), name },
-        chat: { id: event.room_id, kind: chat.kind, name: chat.name || name },
+        // A dm without a name is called by whom it is with; a group isn't by who happens to speak.
+        chat: { id: event.room_id, kind: chat.kind, name: chat.name || (chat.kind === 'dm' ? name : '') },
         reply_to: message.replyTo,
         relates_to: message.relatesTo,
         location: message.location,
@@ -301,5 +304,6 @@ function newChat(identityId: string, roomId: string): ChatState {
     receiver: null,
     name: '',
     encrypted: false,
+    peer: null,
   }
 }

@@ -1,6 +1,6 @@
 /** From an address as people write it to the Matrix room of the chat, by the bridge. What was found is kept. */
 import type { Device } from '../../db/schema/index.ts'
-import { groupKey, isGroupLink } from '../../domain/addresses.ts'
+import { groupKey, isGroupLink, isMatrixUserId } from '../../domain/addresses.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import type { Bridge, Bridges, JoinedGroup } from '../../domain/ports.ts'
 import type { RecipientKind } from '../../domain/states.ts'
@@ -13,7 +13,7 @@ import type { MessageRepository } from './repository.ts'
 
 export interface RecipientsOptions {
   repository: Pick<MessageRepository, 'resolvedRoom' | 'rememberRoom' | 'forgetRoom'>
-  chats: Pick<ChatRepository, 'get' | 'ofDevice' | 'groupsOf'>
+  chats: Pick<ChatRepository, 'get' | 'ofDevice' | 'directWith' | 'groupsOf'>
   devices: Pick<LinkedDevices, 'linked'>
   bridges: Bridges
   clock: Clock
@@ -61,6 +61,9 @@ export function createRecipients({
     userId: string,
     recipient: string,
   ): Promise<string> {
+    // Who has written to us can be answered, also on a network that can't look anybody up.
+    const direct = isMatrixUserId(recipient) ? await chats.directWith(device, recipient) : null
+    if (direct) return direct.roomId
     try {
       const { contact, identifier } = await resolveContact(bridge, device, userId, recipient)
       return contact.roomId ?? (await bridge.createDirectChat(userId, device.loginId, identifier)).roomId

@@ -145,6 +145,24 @@ describe('a message from the phone network', () => {
     expect(stored()).toHaveLength(1)
   })
 
+  test('tells whom a direct chat is with, and nothing of the kind of a group', async () => {
+    insertChat(db, { roomId: '!g:s', kind: 'group', name: '' })
+    await inbox.accept(batch([event(), event({ room_id: '!g:s', sender: '@whatsapp_2:s' })]))
+    await inbox.accept(batch([event({ sender: '@whatsapp_237:s' })]))
+    const peerOf = (roomId: string) =>
+      db.orm.query.chats.findFirst({ where: eq(chats.roomId, roomId) }).sync()?.peer
+    expect(peerOf('!r:s')).toBe('@whatsapp_1:s')
+    expect(peerOf('!g:s')).toBeNull()
+  })
+
+  test('in a group without a name does not name the group after its sender', async () => {
+    insertChat(db, { roomId: '!g:s', kind: 'group', name: '' })
+    insertChat(db, { roomId: '!d:s', name: '' })
+    const named = member('@whatsapp_1:s', 'join', { content: { membership: 'join', displayname: 'Jonas W' } })
+    await inbox.accept(batch([named, event({ room_id: '!g:s' }), event({ room_id: '!d:s' })]))
+    expect(payloads().map(({ chat }) => chat.name)).toEqual(['', 'Jonas W'])
+  })
+
   test("is not received in the bot's own room or a space", async () => {
     insertChat(db, { roomId: '!management:s', kind: 'other' })
     insertChat(db, { roomId: '!space:s', kind: 'space' })

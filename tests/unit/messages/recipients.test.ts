@@ -76,6 +76,16 @@ const contact = (recipient: string) => recipients.resolve(device(), '@mg1:s', 'c
 const group = (recipient: string) => recipients.resolve(device(), '@mg1:s', 'group', recipient)
 
 describe('a contact', () => {
+  test('who has written is answered without asking the bridge, which may know nobody by their Matrix id', async () => {
+    insertChat(db, { roomId: '!left:s', peer: '@whatsapp_1:s', membership: 'left', createdAt: 3 })
+    insertChat(db, { roomId: '!other:s', peer: '@whatsapp_1:s', receiver: '999', createdAt: 2 })
+    insertChat(db, { roomId: '!r:s', peer: '@whatsapp_1:s', createdAt: 1 })
+    expect(await contact('@whatsapp_1:s')).toBe('!r:s')
+    expect(calls).toEqual([])
+    await contact('@whatsapp_2:s')
+    expect(calls).not.toEqual([])
+  })
+
   test('gets a chat when there is none, once, however the number is written', async () => {
     expect(await contact('+1 (234) 5')).toBe('!new:s')
     expect(await contact('12345')).toBe('!new:s')

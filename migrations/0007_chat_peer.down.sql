@@ -1,0 +1,2 @@
+DROP INDEX chats_peer;
+ALTER TABLE chats DROP COLUMN peer;
