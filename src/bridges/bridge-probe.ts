@@ -1,6 +1,7 @@
 /** Looks at a bridge from outside, for whoever wants to know what is wrong with it: nothing is thrown. */
 import { z } from 'zod'
 import { connectionProblem } from '../lib/connection-problem.ts'
+import { isWithoutApi } from './provisioning-errors.ts'
 
 export type WhoamiOutcome =
   | { kind: 'accepted'; network: string; flows: string[]; bot: string | null }
@@ -67,8 +68,8 @@ function accepted(body: unknown): WhoamiOutcome {
 }
 
 function refused(status: number, body: unknown): WhoamiOutcome {
+  if (isWithoutApi(status, body)) return { kind: 'no_api' }
   const { errcode = '', error = '' } = errorAnswer.safeParse(body).data ?? {}
   const detail = error || errcode || `HTTP ${status}`
-  if (status === 401 || status === 403) return { kind: 'refused', detail }
-  return status === 404 || status === 405 ? { kind: 'no_api' } : { kind: 'failed', detail }
+  return { kind: status === 401 || status === 403 ? 'refused' : 'failed', detail }
 }

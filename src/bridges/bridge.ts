@@ -6,6 +6,7 @@ import { createBotCommands } from './bot-commands.ts'
 import { createBotDriver } from './bot-driver.ts'
 import { createGroupLinks } from './group-links.ts'
 import { type BridgeAddress, createProvisioningClient } from './provisioning.ts'
+import { NoProvisioningApi } from './provisioning-errors.ts'
 
 export interface BridgeConfig extends BridgeAddress {
   platform: string
@@ -44,10 +45,9 @@ export function createBridge(
     ...client,
     ...groupLinks,
     async describe(userId) {
-      const [{ network, bridge_bot: bot, login_flows: flows }, capabilities] = await Promise.all([
-        client.whoami(userId),
-        client.capabilities(userId),
-      ])
+      // First whether there is such an API at all.
+      const { network, bridge_bot: bot, login_flows: flows } = await client.whoami(userId)
+      const capabilities = await client.capabilities(userId)
       return {
         name: network.displayname || platform,
         bot: bot || null,
@@ -71,13 +71,15 @@ export function createBridge(
     return hasApi ? 'provisioning' : 'bot'
   }
 
-  /** A bridge that couldn't be reached may be another one when it is back. */
+  /** A bridge that couldn't be reached may be another one when it is back, and one that has come back may be so unnoticed. */
   async function driven<T>(userId: string, use: (bridge: DrivenBridge) => Promise<T>): Promise<T> {
-    const chosen = (await driver(userId)) === 'bot' && byBot ? byBot : byApi
+    if ((await driver(userId)) === 'bot' && byBot) return use(byBot)
     try {
-      return await use(chosen)
+      return await use(byApi)
     } catch (error) {
-      if (error instanceof GatewayError && error.code === 'bridge_unavailable') hasApi = false
+      const isGone = error instanceof NoProvisioningApi
+      if (isGone || (error instanceof GatewayError && error.code === 'bridge_unavailable')) hasApi = false
+      if (isGone && byBot) return use(byBot)
       throw error
     }
   }

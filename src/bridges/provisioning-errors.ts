@@ -29,6 +29,15 @@ export function unreachable(platform: string, error: unknown, timeoutMs: number)
   )
 }
 
+/** For an answer that isn't even JSON: a proxy or another program speaks in the bridge's place. */
+export function notABridge(platform: string, contentType: string | null): GatewayError {
+  const what = contentType === null ? 'something' : contentType.split(';')[0]
+  return new GatewayError(
+    'bridge_error',
+    `what answers at the ${platform} bridge's address is no bridge, or a broken one (${what} that isn't JSON)`,
+  )
+}
+
 /** @param json the body of the refusal, if it has one */
 export function refusal(platform: string, status: number, json: unknown): GatewayError {
   const { errcode, error } = saying(json)
@@ -92,12 +101,20 @@ export function isWithoutApi(status: number, json: unknown): boolean {
   return status === 404 || status === 405 || (status === 403 && /disabled/i.test(saying(json).error))
 }
 
+/** The bridge has no provisioning API, or none any more. */
+export class NoProvisioningApi extends GatewayError {
+  constructor(platform: string) {
+    const name = `BRIDGE_${platform.toUpperCase()}`
+    super(
+      'bridge_error',
+      `the ${platform} bridge has no provisioning API: switch it on, or name the bridge's bot with ${name}_BOT`,
+    )
+  }
+}
+
 /** As `refusal`, for whoami: a bridge that has none can only be spoken to by its bot. */
 export function refusalOfWhoami(platform: string, status: number, json: unknown): GatewayError {
-  if (!isWithoutApi(status, json)) return refusal(platform, status, json)
-  const name = `BRIDGE_${platform.toUpperCase()}`
-  const message = `the ${platform} bridge has no provisioning API: switch it on, or name the bridge's bot with ${name}_BOT`
-  return new GatewayError('bridge_error', message)
+  return isWithoutApi(status, json) ? new NoProvisioningApi(platform) : refusal(platform, status, json)
 }
 
 /** Whether the refusal says that a login is there, but on another step. */

@@ -3,7 +3,7 @@
  * carry the bridge's shared secret and, always, `?user_id=`.
  */
 import { z } from 'zod'
-import { GatewayError } from '../domain/errors.ts'
+import { type ErrorCode, GatewayError } from '../domain/errors.ts'
 import type { AskingStep } from '../domain/login-steps.ts'
 import type { Bridge, BridgeCapabilities } from '../domain/ports.ts'
 import {
@@ -22,6 +22,7 @@ import {
 import {
   isBadState,
   isWithoutApi,
+  notABridge,
   refusal,
   refusalAboutPeople,
   refusalOfInput,
@@ -41,6 +42,9 @@ export interface BridgeAddress {
 const TIMEOUT_MS = 20_000
 /** A step of a login may have to connect to the network first, for which bridges take up to 15 s, twice. */
 const LOGIN_TIMEOUT_MS = 45_000
+
+/** What a call that the bridge doesn't have is answered by. */
+const MISSING: readonly ErrorCode[] = ['not_supported', 'not_found']
 
 /** What bridges only do as commands to their bot. */
 type GroupLinks = 'resolveGroupLink' | 'joinGroup' | 'joinsAsLogin'
@@ -95,8 +99,9 @@ export function createProvisioningClient(
 
   async function call<T extends z.ZodType>(answer: T, asked: Call): Promise<z.output<T>> {
     const response = await request(asked)
-    const json: unknown = await response.json().catch(() => null)
+    const json: unknown = await response.json().catch(() => undefined)
     if (!response.ok) throw (asked.refused ?? refusal)(platform, response.status, json)
+    if (json === undefined) throw notABridge(platform, response.headers.get('content-type'))
     const parsed = answer.safeParse(json)
     if (parsed.success) return parsed.data
     const issue = parsed.error.issues[0]
@@ -119,8 +124,15 @@ export function createProvisioningClient(
       return response.ok || !isWithoutApi(response.status, await response.json().catch(() => null))
     },
 
-    capabilities: async userId =>
-      bridgeCapabilities(await call(capabilitiesAnswer, { method: 'GET', path: '/capabilities', userId })),
+    async capabilities(userId) {
+      const asked = call(capabilitiesAnswer, { method: 'GET', path: '/capabilities', userId })
+      // Older bridges have no such call, and can what they can all the same.
+      const answer = await asked.catch(error => {
+        if (error instanceof GatewayError && MISSING.includes(error.code)) return { resolve_identifier: null }
+        throw error
+      })
+      return bridgeCapabilities(answer)
+    },
 
     flows: async userId => (await whoami(userId)).login_flows,
     logins: async userId => (await whoami(userId)).logins.map(bridgeLogin),

@@ -8,10 +8,12 @@ const BOT = '@wabot:s'
 
 let server: ReturnType<typeof Bun.serve>
 let whoami: () => Response
+let capabilities: () => Response
 let rooms: number
 
 beforeEach(() => {
   rooms = 0
+  capabilities = () => Response.json({})
   whoami = () => Response.json({ bridge_bot: '@told:s', network: { displayname: 'WhatsApp' } })
   server = Bun.serve({
     port: 0,
@@ -22,7 +24,8 @@ beforeEach(() => {
 afterEach(() => server.stop(true))
 
 function answer(path: string): Response {
-  return path.endsWith('/whoami') ? whoami() : Response.json({})
+  if (path.endsWith('/whoami')) return whoami()
+  return path.endsWith('/capabilities') ? capabilities() : Response.json({})
 }
 
 const session: Partial<MatrixSession> = {
@@ -63,6 +66,22 @@ test('the provisioning API where there is one, asked for once', async () => {
   })
 })
 
+test('an older bridge that tells nothing of what it can is there all the same', async () => {
+  capabilities = () => Response.json({ errcode: 'M_UNRECOGNIZED', error: 'Unrecognized' }, { status: 404 })
+  expect(await bridge().describe('@u:s')).toMatchObject({
+    name: 'WhatsApp',
+    capabilities: { resolve: null, contactList: null },
+  })
+})
+
+test('a page of a proxy in its place is told from a bridge', async () => {
+  whoami = () => new Response('<h1>Welcome</h1>', { headers: { 'content-type': 'text/html; charset=utf-8' } })
+  await expect(bridge().flows('@u:s')).rejects.toMatchObject({
+    code: 'bridge_error',
+    message: expect.stringContaining("no bridge, or a broken one (text/html that isn't JSON)"),
+  })
+})
+
 describe.each([
   ['switched off', disabled],
   ['missing', missing],
@@ -75,6 +94,15 @@ describe.each([
     expect(await one.bot('@u:s')).toBe(BOT)
     whoami = () => Response.json({})
     expect(await one.driver('@u:s')).toBe('provisioning')
+  })
+
+  test('after it was there means writing to the bot at once', async () => {
+    const one = bridge()
+    await one.describe('@u:s')
+    whoami = refuse
+    await expect(one.flows('@u:s')).rejects.toThrow('no room here')
+    expect(rooms).toBe(1)
+    expect(await one.driver('@u:s')).toBe('bot')
   })
 
   test('is an error that says what to do, where no bot is known', async () => {
