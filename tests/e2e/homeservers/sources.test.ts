@@ -146,7 +146,7 @@ describe.skipIf(!hasSynapse).each(SOURCES)('by %s', source => {
     expect(reader.unread).toBe(0)
   })
 
-  test('a homeserver that is away is said to be by /ready, and not one that is back', async () => {
+  test('/ready says that the homeserver is away, and that it is back', async () => {
     await deployment.synapse.stop()
     const readiness = async () => {
       const answer = await fetch(`${deployment.gateway().url}/ready`)
