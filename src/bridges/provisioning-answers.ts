@@ -257,7 +257,8 @@ export function bridgeCapabilities(answer: z.infer<typeof capabilitiesAnswer>): 
   const lookUps = [can?.lookup_phone, can?.lookup_email, can?.lookup_username]
   const isKnown = lookUps.some(lookUp => lookUp != null)
   return {
-    resolve: isKnown ? lookUps.includes(true) : null,
+    // Who can be written to for the first time is found by an id at least.
+    resolve: isKnown || can?.create_dm != null ? [can?.create_dm, ...lookUps].includes(true) : null,
     createChat: can?.create_dm ?? null,
     lookUpPhone: can?.lookup_phone ?? null,
     lookUpEmail: can?.lookup_email ?? null,

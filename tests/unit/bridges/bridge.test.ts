@@ -74,6 +74,17 @@ test('an older bridge that tells nothing of what it can is there all the same', 
   })
 })
 
+test.each([
+  // mautrix-linkedin and -gmessages look up neither numbers nor names, and yet write to whoever has an id.
+  [{ create_dm: true, lookup_phone: false, lookup_email: false, lookup_username: false }, true],
+  [{ create_dm: false, lookup_phone: false, lookup_email: false, lookup_username: true }, true],
+  [{ create_dm: false, lookup_phone: false, lookup_email: false, lookup_username: false }, false],
+  [{ contact_list: true }, null],
+])('of a bridge that says %p addresses can be asked about: %p', async (told, resolve) => {
+  capabilities = () => Response.json({ resolve_identifier: told })
+  expect(await bridge().describe('@u:s')).toMatchObject({ capabilities: { resolve } })
+})
+
 test('a page of a proxy in its place is told from a bridge', async () => {
   whoami = () => new Response('<h1>Welcome</h1>', { headers: { 'content-type': 'text/html; charset=utf-8' } })
   await expect(bridge().flows('@u:s')).rejects.toMatchObject({
