@@ -32,11 +32,8 @@ export interface BridgeSettings {
   listen: { hostname: string; port: number }
   asToken: string
   hsToken: string
-  /**
-   * Token of an application service that may act as our users, so that what somebody does at the phone is told as done by them (double puppeting);
-   * null: there is none.
-   */
-  puppetToken: string | null
+  /** Token of an application service that may act as our users, so that what somebody does at the phone is told as done by them (double puppeting). */
+  puppetToken: string
   /** Null: as the configuration in use says. */
   database: BridgeDatabase | null
   /** Of the provisioning API. */
@@ -218,7 +215,6 @@ function factsOf(layout: Layout, settings: BridgeSettings, names: BridgeNames, d
 
 /** The example's own entries are of servers that don't exist. */
 function puppetFacts(layout: Layout, { serverName, puppetToken }: BridgeSettings): Fact[] {
-  if (puppetToken === null) return []
   const value = { [serverName]: `as_token:${puppetToken}` }
   return [{ path: PUPPET_SECRETS[layout], value, always: layout === 'bridgev2' }]
 }

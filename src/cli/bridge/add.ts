@@ -9,7 +9,7 @@ import { messageOf } from '../../domain/errors.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { commandWords } from '../../lib/command-words.ts'
 import { addressesForBridge } from '../../modules/attached-bridges/addresses.ts'
-import { type Attached, attachBridge } from '../../modules/attached-bridges/attach.ts'
+import { type Attached, type AttachRequest, attachBridge } from '../../modules/attached-bridges/attach.ts'
 import { startCommandOf } from '../../modules/attached-bridges/describe.ts'
 import { CommandError, type Terminal } from '../terminal.ts'
 import { withBridges } from './with-bridges.ts'
@@ -51,7 +51,7 @@ export async function add(terminal: Terminal, platform: string, options: AddOpti
         command,
         addresses: inUse && isUnsaid ? null : addressesForBridge(config, url, given),
         serverName: config.matrix.serverName,
-        puppetToken: puppetTokenOf(secrets),
+        puppets: puppetsOf(secrets),
         database: options.database,
         dir,
         extra: Object.fromEntries(options.set.map(keyAndValue)),
@@ -63,10 +63,13 @@ export async function add(terminal: Terminal, platform: string, options: AddOpti
   })
 }
 
-/** The embedded homeserver lets each attached bridge act as our users; at another one only our own application service may. */
-function puppetTokenOf({ accounts }: Secrets): string | 'own' | null {
-  if (accounts === undefined) return 'own'
-  return accounts.kind === 'appservice' ? accounts.asToken : null
+/**
+ * At an external homeserver our own application service may act as our users, and its token does for the bridge. Where we have none, the bridge's registration says
+ * that it may: then the bridge also hears of our users' other rooms, and ignores them.
+ */
+function puppetsOf({ accounts }: Secrets): AttachRequest['puppets'] {
+  if (accounts === undefined) return { by: 'homeserver' }
+  return accounts.kind === 'appservice' ? { by: 'token', token: accounts.asToken } : { by: 'registration' }
 }
 
 function dirOf(dir: string | undefined, terminal: Terminal): string | undefined {

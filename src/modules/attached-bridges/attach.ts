@@ -12,10 +12,12 @@ import {
 import { knownNetwork } from '../../bridges/setup/networks.ts'
 import { bridgeNamespaces, registrationYaml } from '../../bridges/setup/registration.ts'
 import { STATUS_PATH } from '../../bridges/status-receiver.ts'
+import type { BridgeNamespaces } from '../../db/schema/index.ts'
 import { GatewayError, messageOf } from '../../domain/errors.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { isLoopback } from '../../lib/hosts.ts'
 import { randomToken } from '../../lib/tokens.ts'
+import { identityNamespace } from '../identities/identities.ts'
 import type { BridgeSideAddresses } from './addresses.ts'
 import type { AttachedBridge, AttachedBridges } from './attached-bridges.ts'
 
@@ -31,10 +33,10 @@ export interface AttachRequest {
   addresses: BridgeSideAddresses | null
   serverName: string
   /**
-   * Token by which the bridge may act as our users at the homeserver: that of the gateway's application service, 'own' where the homeserver lets the
-   * bridge's own do it, or null where there is none.
+   * Why the homeserver lets the bridge act as our users (double puppeting): because it does for every attached bridge, because the bridge's registration
+   * says so, or because the bridge has a token that may.
    */
-  puppetToken: string | 'own' | null
+  puppets: { by: 'homeserver' | 'registration' } | { by: 'token'; token: string }
   /** Connection string of PostgreSQL, or a SQLite file; undefined: a SQLite file in `dir`, or as the configuration in use says. */
   database: string | undefined
   /** Folder for the configuration, made when missing. */
@@ -84,7 +86,7 @@ export async function attachBridge(
   }
   const file = configFor(request, secrets)
   await refuseTakenId(platform, file.id, bridges)
-  const { serverName, url } = request
+  const { url } = request
   const now = clock.now()
   const bridge: AttachedBridge = {
     platform,
@@ -95,7 +97,7 @@ export async function attachBridge(
     asToken: secrets.asToken,
     hsToken: secrets.hsToken,
     secret: file.hasProvisioning ? secrets.secret : null,
-    namespaces: bridgeNamespaces(serverName, file.botLocalpart, file.usernameTemplate, file.aliasTemplate),
+    namespaces: namespacesOf(request, file),
     command: request.command,
     dir,
     createdAt: known?.createdAt ?? now,
@@ -122,7 +124,7 @@ function configFor(
   const isLocal = isLoopback(address.hostname)
   return bridgeConfigFile(request.base, {
     ...secrets,
-    puppetToken: request.puppetToken === 'own' ? secrets.asToken : request.puppetToken,
+    puppetToken: request.puppets.by === 'token' ? request.puppets.token : secrets.asToken,
     serverName,
     homeserver: addresses && {
       address: addresses.homeserver,
@@ -141,6 +143,13 @@ function configFor(
     },
     extra: { ...network?.settings, ...request.extra },
   })
+}
+
+function namespacesOf({ serverName, puppets }: AttachRequest, file: BridgeConfigFile): BridgeNamespaces {
+  const { botLocalpart, usernameTemplate, aliasTemplate } = file
+  const own = bridgeNamespaces(serverName, botLocalpart, usernameTemplate, aliasTemplate)
+  if (puppets.by !== 'registration') return own
+  return { ...own, users: [...own.users, { regex: identityNamespace(serverName), exclusive: false }] }
 }
 
 function portOf({ port, protocol }: URL): number {

@@ -132,11 +132,6 @@ describe('bridgev2', () => {
     ])
   })
 
-  test('where nothing may act as our users, double puppeting is left as it is', () => {
-    const { text } = bridgeConfigFile(example('bridgev2'), { ...SETTINGS, puppetToken: null })
-    expect(parse(text).double_puppet.secrets).toEqual({ 'example.com': 'as_token:foobar' })
-  })
-
   test('a bridge that reports nothing has no status endpoint', () => {
     const homeserver = { address: 'http://127.0.0.1:8080', statusEndpoint: null }
     const { text } = bridgeConfigFile(example('bridgev2'), { ...SETTINGS, homeserver })

@@ -49,7 +49,7 @@ func (c *TestnetClient) groupPortalKey(group *phonenet.Group) networkid.PortalKe
 // portalKeyOf is the key of the chat that a message belongs to.
 func (c *TestnetClient) portalKeyOf(message *phonenet.Message) (networkid.PortalKey, error) {
 	if message.Group == "" {
-		return c.dmPortalKey(message.Chat(string(c.login.ID))), nil
+		return c.dmPortalKey(message.Chat(c.account())), nil
 	}
 	group, err := c.main.Network.Group(message.Group)
 	if err != nil {
@@ -65,8 +65,8 @@ func isGroup(portal *bridgev2.Portal) bool {
 
 func (c *TestnetClient) sender(account string) bridgev2.EventSender {
 	return bridgev2.EventSender{
-		IsFromMe:    account == string(c.login.ID),
-		SenderLogin: networkid.UserLoginID(account),
+		IsFromMe:    account == c.account(),
+		SenderLogin: loginIDOf(account),
 		Sender:      networkid.UserID(account),
 	}
 }
@@ -90,7 +90,7 @@ func (c *TestnetClient) dmInfo(other string) *bridgev2.ChatInfo {
 			IsFull:      true,
 			OtherUserID: networkid.UserID(other),
 			MemberMap: bridgev2.ChatMemberMap{}.
-				Set(bridgev2.ChatMember{EventSender: c.sender(string(c.login.ID))}).
+				Set(bridgev2.ChatMember{EventSender: c.sender(c.account())}).
 				Set(bridgev2.ChatMember{EventSender: c.sender(other)}),
 		},
 		CanBackfill: true,
@@ -199,7 +199,7 @@ func (c *TestnetClient) GetContactList(ctx context.Context) ([]*bridgev2.Resolve
 	if _, err := c.ready(); err != nil {
 		return nil, err
 	}
-	contacts, err := c.main.Network.Contacts(string(c.login.ID))
+	contacts, err := c.main.Network.Contacts(c.account())
 	if err != nil {
 		return nil, err
 	}
@@ -232,7 +232,7 @@ func (c *TestnetClient) CreateGroup(_ context.Context, params *bridgev2.GroupCre
 	if err != nil {
 		return nil, err
 	}
-	request := phonenet.NewGroup{Owner: string(c.login.ID), Name: ptr.Val(params.Name).Name, Topic: ptr.Val(params.Topic).Topic}
+	request := phonenet.NewGroup{Owner: c.account(), Name: ptr.Val(params.Name).Name, Topic: ptr.Val(params.Topic).Topic}
 	for _, participant := range params.Participants {
 		request.Members = append(request.Members, string(participant))
 	}
@@ -248,8 +248,8 @@ func (c *TestnetClient) syncChatsOnce(ctx context.Context) {
 	if c.metadata().ChatsSynced || !c.main.Config.SyncChatsOnLogin {
 		return
 	}
-	latest := c.main.Network.Latest(string(c.login.ID))
-	for _, group := range c.main.Network.Groups(string(c.login.ID)) {
+	latest := c.main.Network.Latest(c.account())
+	for _, group := range c.main.Network.Groups(c.account()) {
 		c.queueResync(c.groupPortalKey(&group), c.groupInfo(&group), latest[group.ID])
 		delete(latest, group.ID)
 	}
@@ -275,7 +275,7 @@ func (c *TestnetClient) queueResync(key networkid.PortalKey, info *bridgev2.Chat
 
 // handleGroup follows the changes of a group.
 func (c *TestnetClient) handleGroup(change phonenet.Event) {
-	self := string(c.login.ID)
+	self := c.account()
 	if slices.Contains(change.Joined, self) {
 		c.queueResync(c.groupPortalKey(change.Group), c.groupInfo(change.Group), time.Time{})
 		return

@@ -5,8 +5,10 @@ package connector
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 
+	"github.com/google/uuid"
 	"maunium.net/go/mautrix/bridgev2"
 	"maunium.net/go/mautrix/bridgev2/networkid"
 	"maunium.net/go/mautrix/bridgev2/status"
@@ -96,9 +98,30 @@ func (c *TestnetClient) LogoutRemote(ctx context.Context) {
 	c.forgetSession(ctx)
 }
 
-// GetUserID implements bridgev2.NetworkAPIWithUserID. Login ids and user ids are the same on this network.
+// loginIDOf is the id of an account's login: the digits of its number, or, if the account has a UUID, that of a session, as on networks whose
+// login ids aren't user ids.
+func loginIDOf(account string) networkid.UserLoginID {
+	if uuid.Validate(account) == nil {
+		return networkid.UserLoginID(sessionPrefix + account)
+	}
+	return networkid.UserLoginID(account)
+}
+
+const sessionPrefix = "Session/"
+
+// isSession says whether a login's id is nobody's user id. Such a login's profile doesn't say by what its account can be found, either.
+func isSession(id networkid.UserLoginID) bool {
+	return strings.HasPrefix(string(id), sessionPrefix)
+}
+
+// account is the id of the account that the login is of.
+func (c *TestnetClient) account() string {
+	return strings.TrimPrefix(string(c.login.ID), sessionPrefix)
+}
+
+// GetUserID implements bridgev2.NetworkAPIWithUserID.
 func (c *TestnetClient) GetUserID() networkid.UserID {
-	return networkid.UserID(c.login.ID)
+	return networkid.UserID(c.account())
 }
 
 // IsThisUser implements bridgev2.NetworkAPI.

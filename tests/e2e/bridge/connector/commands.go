@@ -99,5 +99,5 @@ func (c *TestnetClient) joinByLink(link string) (phonenet.Group, error) {
 	if _, err := c.ready(); err != nil {
 		return phonenet.Group{}, err
 	}
-	return c.main.Network.JoinByLink(string(c.login.ID), link)
+	return c.main.Network.JoinByLink(c.account(), link)
 }

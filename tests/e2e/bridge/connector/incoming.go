@@ -243,7 +243,7 @@ func (c *TestnetClient) convertEdit(
 }
 
 func (c *TestnetClient) handleTyping(evt phonenet.Event) {
-	if evt.By == string(c.login.ID) {
+	if evt.By == c.account() {
 		return // this account, on its phone
 	}
 	key := c.dmPortalKey(evt.By)
@@ -269,7 +269,7 @@ func (c *TestnetClient) handleTyping(evt phonenet.Event) {
 func (c *TestnetClient) FetchMessages(
 	ctx context.Context, params bridgev2.FetchMessagesParams,
 ) (*bridgev2.FetchMessagesResponse, error) {
-	messages, err := c.main.Network.Messages(ctx, string(c.login.ID), phonenet.Filter{Chat: string(params.Portal.ID)})
+	messages, err := c.main.Network.Messages(ctx, c.account(), phonenet.Filter{Chat: string(params.Portal.ID)})
 	if err != nil {
 		return nil, err
 	}

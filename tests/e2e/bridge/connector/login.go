@@ -11,7 +11,6 @@ import (
 
 	"maunium.net/go/mautrix/bridgev2"
 	"maunium.net/go/mautrix/bridgev2/database"
-	"maunium.net/go/mautrix/bridgev2/networkid"
 	"maunium.net/go/mautrix/bridgev2/status"
 
 	"testbridge/phonenet"
@@ -136,15 +135,19 @@ func (l *login) complete(ctx context.Context, accountID, token string) (*bridgev
 	if err != nil {
 		return nil, err
 	}
-	loginID := networkid.UserLoginID(account.ID)
+	loginID := loginIDOf(account.ID)
 	if previous := l.main.Bridge.GetCachedUserLoginByID(loginID); previous != nil {
 		// NewLogin replaces the client of a login that exists already; the old one must not hear of the new session.
 		previous.Client.Disconnect()
 	}
+	profile := status.RemoteProfile{Phone: account.Phone, Username: account.Username, Name: account.Name}
+	if isSession(loginID) {
+		profile.Phone, profile.Username = "", ""
+	}
 	userLogin, err := l.user.NewLogin(ctx, &database.UserLogin{
 		ID:            loginID,
 		RemoteName:    remoteName(account),
-		RemoteProfile: status.RemoteProfile{Phone: account.Phone, Username: account.Username, Name: account.Name},
+		RemoteProfile: profile,
 		Metadata:      &UserLoginMetadata{Token: token},
 	}, &bridgev2.NewLoginParams{DeleteOnConflict: true})
 	if err != nil {

@@ -207,7 +207,7 @@ func (c *TestnetClient) HandleMatrixEdit(_ context.Context, msg *bridgev2.Matrix
 	if msg.Content.MsgType.IsMedia() {
 		text = msg.Content.GetCaption()
 	}
-	return c.main.Network.Edit(string(c.login.ID), string(msg.EditTarget.ID), text, session.Token)
+	return c.main.Network.Edit(c.account(), string(msg.EditTarget.ID), text, session.Token)
 }
 
 // PreHandleMatrixReaction implements bridgev2.ReactionHandlingNetworkAPI.
@@ -232,7 +232,7 @@ func (c *TestnetClient) react(target networkid.MessageID, emoji string) error {
 	if err != nil {
 		return err
 	}
-	return c.main.Network.React(string(c.login.ID), string(target), emoji, session.Token)
+	return c.main.Network.React(c.account(), string(target), emoji, session.Token)
 }
 
 // HandleMatrixMessageRemove implements bridgev2.RedactionHandlingNetworkAPI.
@@ -241,7 +241,7 @@ func (c *TestnetClient) HandleMatrixMessageRemove(_ context.Context, msg *bridge
 	if err != nil {
 		return err
 	}
-	return c.main.Network.Delete(string(c.login.ID), string(msg.TargetMessage.ID), session.Token)
+	return c.main.Network.Delete(c.account(), string(msg.TargetMessage.ID), session.Token)
 }
 
 // HandleMatrixReadReceipt implements bridgev2.ReadReceiptHandlingNetworkAPI.
@@ -253,7 +253,7 @@ func (c *TestnetClient) HandleMatrixReadReceipt(_ context.Context, msg *bridgev2
 	if err != nil {
 		return err
 	}
-	return c.main.Network.Receipt(string(c.login.ID), string(msg.ExactMessage.ID), phonenet.ReceiptRead, session.Token)
+	return c.main.Network.Receipt(c.account(), string(msg.ExactMessage.ID), phonenet.ReceiptRead, session.Token)
 }
 
 // HandleMatrixTyping implements bridgev2.TypingHandlingNetworkAPI.
@@ -262,5 +262,5 @@ func (c *TestnetClient) HandleMatrixTyping(_ context.Context, msg *bridgev2.Matr
 	if err != nil {
 		return err
 	}
-	return c.main.Network.Typing(string(c.login.ID), string(msg.Portal.ID), msg.IsTyping, session.Token)
+	return c.main.Network.Typing(c.account(), string(msg.Portal.ID), msg.IsTyping, session.Token)
 }

@@ -40,7 +40,7 @@ export function addressingCases(setting: SettingOf): void {
     })
   })
 
-  test('an account without a number that shows: a device by its id, whose own words are not received', async () => {
+  test('an account whose login has another id than its user: a device by that, whose own words are not received', async () => {
     const { testnet } = setting()
     await using user = await linkedUser(setting(), { opaque: true })
     const { account, device, phone, inbox } = user
