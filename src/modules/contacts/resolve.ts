@@ -14,13 +14,16 @@ export interface ResolvedContact {
 /** Another way of writing the same address may do where these were the answer. */
 const TRY_ANOTHER = ['not_found', 'bad_request', 'bridge_error']
 
-/** @throws GatewayError not_found when nobody answers to the address, and as bridges do */
+/** @throws GatewayError not_found when nobody answers to the address, bad_request when it can't be one, and as bridges do */
 export async function resolveContact(
   bridge: Bridge,
   device: Device,
   userId: string,
   written: string,
 ): Promise<ResolvedContact> {
+  // Nobody is called so, and in the path of a bridge's address it would name another call.
+  if (/^\.{0,2}$/.test(written.trim()))
+    throw new GatewayError('bad_request', 'expected a phone number, a handle or an id')
   let first: unknown
   for (const identifier of waysToWrite(device, written)) {
     try {

@@ -27,14 +27,16 @@ const person = (id: string, name: string): BridgeContact => ({
 const jonas = person('U1', 'Jonas Weber')
 const ada = person('U2', 'Ada')
 
-async function namesFor(bridge: Partial<Bridge>, query: string): Promise<string[]> {
-  const directory = createDirectory({
+const directoryOf = (bridge: Partial<Bridge>) =>
+  createDirectory({
     bridges: { platforms: ['wa'], forPlatform: () => bridge as Bridge, platformOfBot: async () => null },
     devices: { find: async () => db.orm.query.devices.findFirst().sync() ?? null },
     chats: createChatRepository(db),
     matrixUserOf: async () => '@mg1:s',
   })
-  const found = await directory.contacts('id_1', '237', { platform: null, query, limit: 10 })
+
+async function namesFor(bridge: Partial<Bridge>, query: string): Promise<string[]> {
+  const found = await directoryOf(bridge).contacts('id_1', '237', { platform: null, query, limit: 10 })
   return found.map(({ name }) => name)
 }
 
@@ -51,4 +53,14 @@ test('whom a network finds are listed, whatever it found them by', async () => {
   const search = async () => [jonas]
   expect(await namesFor({ contacts, search }, 'jonas@example.org')).toEqual(['Jonas Weber'])
   await expect(namesFor({ contacts, search }, '')).rejects.toThrow('no address book')
+})
+
+test.each(['', ' ', '.', '..'])('a check of "%s" is no call of the bridge', async identifier => {
+  const resolveIdentifier = async () => jonas
+  await expect(
+    directoryOf({ resolveIdentifier }).check('id_1', '237', null, identifier),
+  ).rejects.toMatchObject({
+    code: 'bad_request',
+    message: 'identifier: expected a phone number, a handle or an id',
+  })
 })
