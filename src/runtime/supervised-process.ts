@@ -46,7 +46,8 @@ const GOOD_RUN_MS = 60_000
 const STOP_GRACE_MS = 3_000
 /** How often a process that isn't our child is looked at while it stops, in milliseconds. */
 const ORPHAN_LOOK_MS = 50
-const RECORD_FILE = 'process.json'
+/** Name of the record in the process's folder. */
+export const RECORD_FILE = 'process.json'
 
 const recordSchema = z.object({
   pid: z.number().int().positive().nullable(),
@@ -140,8 +141,14 @@ export class SupervisedProcess {
   }
 
   private note(change: Partial<ProcessRecord>): void {
+    const { dir, logger, name } = this.options
     this.record = { ...this.record, ...change }
-    writeFileSync(join(this.options.dir, RECORD_FILE), `${JSON.stringify(this.record)}\n`, { mode: 0o600 })
+    try {
+      writeFileSync(join(dir, RECORD_FILE), `${JSON.stringify(this.record)}\n`, { mode: 0o600 })
+    } catch (error) {
+      // A full disk, or a folder that was taken away, must not leave the program to itself.
+      logger.warn({ err: error }, `[${name}] its process can't be noted in ${dir}`)
+    }
   }
 }
 

@@ -1,6 +1,6 @@
 /** A program as our child: restarts, output, stopping, and what a killed run left behind. The programs are real, time is not. */
 import { afterEach, describe, expect, test } from 'bun:test'
-import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createLogger } from '../../../src/lib/logger.ts'
 import { isRunning } from '../../../src/runtime/process-table.ts'
 import { readProcessRecord, SupervisedProcess } from '../../../src/runtime/supervised-process.ts'
@@ -126,6 +126,18 @@ describe('a program that ends', () => {
     await setting.clock.advance(1_000)
     expect(await pause(setting)).toBe(2_000)
     expect(setting.process.state.lastExit).toContain('EACCES')
+  })
+
+  test('one whose record can’t be written is looked after all the same', async () => {
+    const folder = newFolder()
+    const setting = supervise('exit 1', folder)
+    await pause(setting)
+    rmSync(folder.file('process.json'))
+    mkdirSync(folder.file('process.json/taken'), { recursive: true })
+    await setting.clock.advance(1_000)
+    expect(await pause(setting)).toBe(2_000)
+    expect(messages(setting).join()).toContain("its process can't be noted")
+    rmSync(folder.file('process.json'), { recursive: true })
   })
 })
 
