@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { registrationYaml } from '../bridges/setup/registration.ts'
 import { type Env, parseEnvironment, readEnvSource } from '../config/index.ts'
-import { isLoopback, reachableHost } from '../lib/hosts.ts'
+import { BASE_URL_PHRASE, isBaseUrl, isLoopback, reachableHost } from '../lib/hosts.ts'
 import { randomToken } from '../lib/tokens.ts'
 import { identityNamespace } from '../modules/identities/identities.ts'
 import { CommandError, type Terminal } from './terminal.ts'
@@ -58,6 +58,6 @@ function ownUrl(env: Env): string {
 }
 
 function checkedUrl(url: string): string {
-  if (URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)) return url.replace(/\/+$/, '')
-  throw new CommandError(`--url: "${url}": expected an http:// or https:// address`)
+  if (isBaseUrl(url)) return url.replace(/\/+$/, '')
+  throw new CommandError(`--url: "${url}": expected ${BASE_URL_PHRASE}`)
 }

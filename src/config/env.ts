@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { CLIENT_ID, CLIENT_ID_PHRASE } from '../domain/client-ids.ts'
 import { messageOf } from '../domain/errors.ts'
 import { commandWords } from '../lib/command-words.ts'
+import { BASE_URL_PHRASE, isBaseUrl } from '../lib/hosts.ts'
 import { LOG_LEVELS } from '../lib/logger.ts'
 import { type EnvSource, processEnvironment } from './process-environment.ts'
 
@@ -34,10 +35,7 @@ const share = z
 const flag = z.enum(['true', 'false'], 'expected true or false').transform(text => text === 'true')
 const httpUrl = z
   .string()
-  .refine(
-    text => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol),
-    'expected an http:// or https:// URL',
-  )
+  .refine(isBaseUrl, `expected ${BASE_URL_PHRASE}`)
   .transform(text => text.replace(/\/+$/, ''))
 
 /** Of what `meshgate setup` makes up. */
@@ -138,7 +136,7 @@ function bridgesOf(list: string, source: EnvSource): BridgeEnv[] {
     const prefix = `BRIDGE_${platform.toUpperCase()}`
     const url = httpUrl.safeParse(source[`${prefix}_URL`] ?? '')
     if (!url.success)
-      throw new ConfigError(`${prefix}_URL: expected the http:// or https:// address of the bridge`)
+      throw new ConfigError(`${prefix}_URL: expected the address of the bridge, ${BASE_URL_PHRASE}`)
     const bot = source[`${prefix}_BOT`]
     if (bot !== undefined && !/^@[^:\s]+:\S+$/.test(bot))
       throw new ConfigError(`${prefix}_BOT: expected a Matrix user id, such as @whatsappbot:example.com`)

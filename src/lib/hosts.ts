@@ -11,3 +11,13 @@ export function reachableHost(host: string): string {
 export function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || /^127\./.test(hostname)
 }
+
+/** What `isBaseUrl` asks for, in words. */
+export const BASE_URL_PHRASE = 'an http:// or https:// address, without user, query and fragment'
+
+/** Whether paths can be appended to `text`, and it can be shown to anybody: it carries no password. */
+export function isBaseUrl(text: string): boolean {
+  if (!URL.canParse(text) || /[?#]/.test(text)) return false
+  const { protocol, username, password, port } = new URL(text)
+  return /^https?:$/.test(protocol) && username === '' && password === '' && port !== '0'
+}

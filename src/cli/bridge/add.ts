@@ -8,6 +8,7 @@ import { type Config, type Secrets, withAbsoluteProgram } from '../../config/ind
 import { messageOf } from '../../domain/errors.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { commandWords } from '../../lib/command-words.ts'
+import { BASE_URL_PHRASE, isBaseUrl } from '../../lib/hosts.ts'
 import { addressesForBridge } from '../../modules/attached-bridges/addresses.ts'
 import { type Attached, type AttachRequest, attachBridge } from '../../modules/attached-bridges/attach.ts'
 import { startCommandOf } from '../../modules/attached-bridges/describe.ts'
@@ -157,6 +158,6 @@ function optionalUrl(option: string, text: string | undefined): string | undefin
 }
 
 function httpUrl(option: string, text: string): string {
-  if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return text.replace(/\/+$/, '')
-  throw new CommandError(`${option}: "${text}": expected an http:// or https:// address`)
+  if (isBaseUrl(text)) return text.replace(/\/+$/, '')
+  throw new CommandError(`${option}: "${text}": expected ${BASE_URL_PHRASE}`)
 }

@@ -17,6 +17,7 @@ import { GatewayError, messageOf } from '../../domain/errors.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { isLoopback } from '../../lib/hosts.ts'
 import { randomToken } from '../../lib/tokens.ts'
+import { RECORD_FILE } from '../../runtime/supervised-process.ts'
 import { identityNamespace } from '../identities/identities.ts'
 import type { BridgeSideAddresses } from './addresses.ts'
 import type { AttachedBridge, AttachedBridges } from './attached-bridges.ts'
@@ -85,7 +86,7 @@ export async function attachBridge(
     secret: known?.secret ?? randomToken(''),
   }
   const file = configFor(request, secrets)
-  await refuseTakenId(platform, file.id, bridges)
+  await refuseTaken(request, file.id, bridges)
   const { url } = request
   const now = clock.now()
   const bridge: AttachedBridge = {
@@ -164,10 +165,21 @@ function databaseOf({ base, database, dir }: AttachRequest, isLocal: boolean): B
   return { kind: 'sqlite', path: database.replace(/^(file|sqlite):(\/\/(?=\/))?/, '').replace(/\?.*$/, '') }
 }
 
-async function refuseTakenId(platform: string, id: string, bridges: AttachedBridges): Promise<void> {
-  const other = (await bridges.list()).find(
-    bridge => bridge.platform !== platform && bridge.registrationId === id,
-  )
+/** What another bridge has can't be this one's: an address, or the names that follow from its id. */
+async function refuseTaken(
+  { platform, url }: Pick<AttachRequest, 'platform' | 'url'>,
+  id: string,
+  bridges: AttachedBridges,
+): Promise<void> {
+  const others = (await bridges.list()).filter(bridge => bridge.platform !== platform)
+  const neighbour = others.find(bridge => bridge.url === url)
+  if (neighbour) {
+    throw new GatewayError(
+      'conflict',
+      `--url: the ${neighbour.platform} bridge is at ${url}; each bridge needs its own`,
+    )
+  }
+  const other = others.find(bridge => bridge.registrationId === id)
   if (!other && !RESERVED_IDS.test(id)) return
   const whose = other ? `the bridge of ${other.platform}` : 'the gateway itself'
   throw new GatewayError(
@@ -212,7 +224,14 @@ function missingOf({ platform, base, extra }: AttachRequest): Attached['missing'
 }
 
 /** What lies in a bridge's folder because of us; anything else there is somebody's own. */
-const OUR_FILES = ['config.yaml', 'registration.yaml', 'bridge.db', 'bridge.db-wal', 'bridge.db-shm']
+const OUR_FILES = [
+  'config.yaml',
+  'registration.yaml',
+  'bridge.db',
+  'bridge.db-wal',
+  'bridge.db-shm',
+  RECORD_FILE,
+]
 
 /** Removes what `attachBridge` and the bridge wrote, and the folder when nothing else is in it. */
 export function removeBridgeFiles(dir: string): void {

@@ -258,6 +258,11 @@ describe('bridge add', () => {
     [['Net', '--url', 'http://127.0.0.1:1'], 'platform: "Net" isn\'t a platform name'],
     [['net'], '--url: expected the address of the bridge'],
     [['wa', '--url', 'localhost:29318'], '--url: "localhost:29318": expected an http:// or https:// address'],
+    [['wa', '--url', 'http://me:password@127.0.0.1:1'], 'without user, query and fragment'],
+    [
+      ['wa', '--url', 'http://127.0.0.1:0'],
+      '--url: "http://127.0.0.1:0": expected an http:// or https:// address',
+    ],
     [['wa', '--homeserver-url', 'here'], '--homeserver-url: "here": expected'],
     [['wa', '--url', 'http://whatsapp:29318'], "--homeserver-url: the bridge isn't on this machine"],
     [['wa', '--set', 'network'], '--set: "network": expected key=value'],
@@ -329,6 +334,26 @@ describe('bridge add', () => {
     expect(err[0]).toContain('mine/config.yaml exists; --force writes it anew')
     expect(readFileSync(folder.file('mine/config.yaml'), 'utf8')).toBe('mine: true\n')
     expect((await meshgate(folder, ['bridge', 'list'])).out).toHaveLength(1)
+  })
+
+  test('the address of another bridge is refused: one program serves one platform', async () => {
+    using folder = tempDir()
+    expect((await add(folder, ['wa'])).exitCode).toBe(0)
+    const { exitCode, err } = await add(folder, ['net', '--url', 'http://127.0.0.1:29318/'])
+    expect(exitCode).toBe(1)
+    expect(err[0]).toBe(
+      'meshgate: --url: the wa bridge is at http://127.0.0.1:29318; each bridge needs its own',
+    )
+    expect(existsSync(folder.file('data/bridges/net'))).toBe(false)
+    expect((await add(folder, ['wa', '--force'])).exitCode).toBe(0)
+  })
+
+  test('removing takes the folder too, with what the gateway noted there of its program', async () => {
+    using folder = tempDir()
+    expect((await add(folder, ['wa'])).exitCode).toBe(0)
+    writeFileSync(folder.file('data/bridges/wa/process.json'), '{}')
+    expect((await meshgate(folder, ['bridge', 'remove', 'wa'])).exitCode).toBe(0)
+    expect(readdirSync(folder.file('data/bridges'))).toEqual([])
   })
 
   test('removing leaves what isn’t ours', async () => {
