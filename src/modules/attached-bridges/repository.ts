@@ -1,5 +1,5 @@
 /** SQL of the bridges table. */
-import { asc, count, eq, inArray } from 'drizzle-orm'
+import { and, asc, count, eq, inArray, isNull } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { type BridgeRow, bridges, devices, resolvedRecipients } from '../../db/schema/index.ts'
 
@@ -10,7 +10,7 @@ export interface AttachedBridgeRepository {
   /** A platform's first bridge, or one that takes the place of the sandbox's: rooms that another one made are forgotten. */
   insert(row: BridgeRow): Promise<void>
   replace(row: BridgeRow): Promise<void>
-  /** How many devices of the platform are in each state. */
+  /** How many devices of the platform are in each state; those that were deleted are none. */
   deviceStates(platform: string): Promise<ReadonlyMap<string, number>>
   /** Removes the row; where the platform's chats were is forgotten. */
   remove(platform: string): Promise<void>
@@ -45,7 +45,7 @@ export function createAttachedBridgeRepository({ orm, committer }: Db): Attached
         orm
           .select({ state: devices.state, count: count() })
           .from(devices)
-          .where(eq(devices.platform, platform))
+          .where(and(eq(devices.platform, platform), isNull(devices.removedAt)))
           .groupBy(devices.state)
           .all()
           .map(row => [row.state, row.count]),

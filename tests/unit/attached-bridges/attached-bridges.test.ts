@@ -113,3 +113,14 @@ test.each([
   ])
   expect(detachBridge('wa', parts)).rejects.toThrow('there is no attached bridge "wa"')
 })
+
+test('devices are counted by their state, but for those that were deleted', async () => {
+  insertDevice(db)
+  insertDevice(db, { id: 'dev_2', loginId: '2', deviceId: '2', state: 'logged_out' })
+  insertDevice(db, { id: 'dev_3', loginId: '3', deviceId: '3', state: 'logged_out', removedAt: 5 })
+  const states = await createAttachedBridgeRepository(db).deviceStates('wa')
+  expect([...states]).toEqual([
+    ['connected', 1],
+    ['logged_out', 1],
+  ])
+})
