@@ -115,6 +115,7 @@ test.each([
 })
 
 test('devices are counted by their state, but for those that were deleted', async () => {
+  insertIdentity(db)
   insertDevice(db)
   insertDevice(db, { id: 'dev_2', loginId: '2', deviceId: '2', state: 'logged_out' })
   insertDevice(db, { id: 'dev_3', loginId: '3', deviceId: '3', state: 'logged_out', removedAt: 5 })
