@@ -129,7 +129,7 @@ export class Account {
     fields: SendFields | FormData,
   ): Promise<Answer<T>> {
     const body = fields instanceof FormData ? fields : { platform: 'wa', ...fields }
-    return this.api.post<T>(`/api/v1/devices/${encodeURIComponent(deviceId)}/message`, body)
+    return this.api.post<T>(`/api/v1/devices/${deviceId}/message`, body)
   }
 
   async message(id: string): Promise<MessageView> {

@@ -51,7 +51,11 @@ export function addressingCases(setting: SettingOf): void {
     const received = await inbox.next()
     expect(received).toMatchObject({ message: 'an answer', device_id: device })
     // What a webhook tells of a sender is an address, too.
-    await account.send(device, { platform: PLATFORM, contact: received.from, text: 'back to you' })
+    await account.send(encodeURIComponent(device), {
+      platform: PLATFORM,
+      contact: received.from,
+      text: 'back to you',
+    })
     await ann.waitForText('back to you')
   })
 
