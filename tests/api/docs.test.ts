@@ -79,6 +79,10 @@ describe('the document', () => {
         expect(operation.responses['403'], name).toBeDefined()
       }
       if (method === 'post' || method === 'put') expect(operation.requestBody, name).toBeDefined()
+      if (operation.requestBody) {
+        expect(operation.responses['413'], name).toBeDefined()
+        expect(operation.responses['415'], name).toBeDefined()
+      }
       for (const content of Object.values(operation.requestBody?.content ?? {})) {
         expect(content.schema.type, name).toBe('object')
       }

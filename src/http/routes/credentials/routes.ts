@@ -41,7 +41,7 @@ export function credentialRoutes({ credentials }: Pick<HttpServices, 'credential
           tag: 'Credentials',
           security: 'basicAuth',
           answers: { 201: { description: 'The credential and its secret', schema: CredentialCreated } },
-          errors: [400, 401, 403, 409, 415, 429],
+          errors: [400, 401, 403, 409, 413, 415, 429],
         }),
       },
     )
@@ -81,7 +81,7 @@ export function credentialRoutes({ credentials }: Pick<HttpServices, 'credential
           tag: 'Credentials',
           security: 'basicAuth',
           answers: { 200: { description: 'As it is now', schema: CredentialUpdated } },
-          errors: [400, 401, 403, 404, 415, 429],
+          errors: [400, 401, 403, 404, 413, 415, 429],
         }),
       },
     )

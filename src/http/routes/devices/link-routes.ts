@@ -38,7 +38,7 @@ export function linkRoutes({ tokens, linking }: Pick<HttpServices, 'tokens' | 'l
           tag: 'Devices',
           security: 'bearerAuth',
           answers: { 200: { description: 'The link, at its next step', schema: LinkBody } },
-          errors: [400, 401, 403, 404, 409, 415, 502, 503, 504],
+          errors: [400, 401, 403, 404, 409, 413, 415, 502, 503, 504],
         }),
       },
     )

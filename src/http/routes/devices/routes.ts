@@ -51,7 +51,7 @@ export function deviceRoutes({ services, publicUrl, upgrade, clock }: DeviceRout
           answers: {
             201: { description: 'What to do next, and where the QR code is shown', schema: DeviceAdded },
           },
-          errors: [400, 401, 403, 404, 415, 502, 503, 504],
+          errors: [400, 401, 403, 404, 413, 415, 502, 503, 504],
         }),
       },
     )
@@ -81,7 +81,7 @@ export function deviceRoutes({ services, publicUrl, upgrade, clock }: DeviceRout
           tag: 'Devices',
           security: 'bearerAuth',
           answers: { 200: { description: 'It is gone', schema: messageAnswer(DELETED) } },
-          errors: [400, 401, 403, 404, 415, 502, 503, 504],
+          errors: [400, 401, 403, 404, 413, 415, 502, 503, 504],
         }),
       },
     )

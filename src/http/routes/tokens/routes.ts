@@ -32,7 +32,7 @@ export function tokenRoutes({ credentials, tokens }: Pick<HttpServices, 'credent
           tag: 'Tokens',
           security: 'basicAuth',
           answers: { 201: { description: 'The token, shown this once', schema: TokenCreated } },
-          errors: [400, 401, 403, 415, 429, 502, 503],
+          errors: [400, 401, 403, 413, 415, 429, 502, 503],
         }),
       },
     )

@@ -36,7 +36,7 @@ export function webhookRoutes({ tokens, webhooks }: Pick<HttpServices, 'tokens' 
           tag: 'Webhooks',
           security: 'bearerAuth',
           answers: { 201: { description: 'The webhook', schema: WebhookCreated } },
-          errors: [400, 401, 403, 409, 415],
+          errors: [400, 401, 403, 409, 413, 415],
         }),
       },
     )
@@ -64,7 +64,7 @@ export function webhookRoutes({ tokens, webhooks }: Pick<HttpServices, 'tokens' 
           tag: 'Webhooks',
           security: 'bearerAuth',
           answers: { 200: { description: 'As it is now', schema: Webhook } },
-          errors: [400, 401, 403, 404, 409, 415],
+          errors: [400, 401, 403, 404, 409, 413, 415],
         }),
       },
     )
