@@ -35,6 +35,8 @@ export interface Synapse extends AsyncDisposable {
   kill(): Promise<void>
   start(): Promise<void>
   output(): string
+  /** How often since its start it has caught up with the application service, after it couldn't reach it. */
+  recoveriesOf(appserviceId: string): number
 }
 
 export interface SynapseOptions {
@@ -100,6 +102,8 @@ export async function startSynapse(options: SynapseOptions = {}): Promise<Synaps
     kill: () => stop('SIGKILL'),
     start,
     output: () => program?.output() ?? '',
+    recoveriesOf: id =>
+      (program?.output() ?? '').split(`Successfully recovered application service AS ID ${id}\n`).length - 1,
     async [Symbol.asyncDispose]() {
       await stop('SIGKILL')
       folder[Symbol.dispose]()
@@ -120,12 +124,13 @@ async function adminOf(url: string): Promise<JsonClient> {
   return jsonClient(url, bearer(body.access_token))
 }
 
-/** Warnings to standard error. */
+/** Warnings to standard error, and how it gets on with application services. */
 const LOGGING = {
   version: 1,
   formatters: { plain: { format: '%(asctime)s %(levelname)s %(name)s %(message)s' } },
   handlers: { console: { class: 'logging.StreamHandler', formatter: 'plain' } },
   root: { level: 'WARNING', handlers: ['console'] },
+  loggers: { 'synapse.appservice.scheduler': { level: 'INFO' } },
 }
 
 interface ConfigParts {
