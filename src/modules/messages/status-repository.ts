@@ -167,12 +167,14 @@ export function createStatusWriter(db: Db): StatusWriter {
     })
     .onConflictDoNothing()
     .prepare()
-  // The statuses are spelled out, here and below, as a partial index is found by its text.
+  // What the bridge hasn't spoken of yet may still come to nothing, whatever came after it was read: only the message of the receipt itself is
+  // known to have arrived. The statuses are spelled out, here and below, as a partial index is found by its text.
   const markRead = orm
     .update(messages)
     .set({ status: 'read', reason: null, updatedAt: sql`${param('now')}` })
     .where(
-      sql`${messages.roomId} = ${param('roomId')} and ${messages.seq} <= ${param('seq')} and ${messages.status} in ('submitted', 'sent', 'delivered')`,
+      sql`${messages.roomId} = ${param('roomId')} and ${messages.seq} <= ${param('seq')} and ${messages.status} in ('submitted', 'sent', 'delivered')
+        and (${messages.status} <> 'submitted' or ${messages.seq} = ${param('seq')})`,
     )
     .returning({ seq: messages.seq, identityId: messages.identityId })
     .prepare()

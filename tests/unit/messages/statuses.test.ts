@@ -252,6 +252,15 @@ describe('a report that overtakes our own commit', () => {
   })
 })
 
+test('a receipt reads nothing that the bridge still holds', async () => {
+  await send('$held')
+  await send('$2nd')
+  await take([], [readBy('$2nd')])
+  expect(statuses()).toEqual(['submitted', 'read'])
+  await take([report('$held', 'FAIL_PERMANENT', { message: 'no such number' })])
+  expect(statuses()).toEqual(['failed', 'read'])
+})
+
 test('a receipt reads everything before it, in its room only', async () => {
   for (const eventId of ['$1st', '$2nd', '$3rd']) await send(eventId)
   await (await sendLater('$elsewhere', '!other:s'))()
@@ -379,8 +388,9 @@ describe('message.status', () => {
   })
 
   test('is told of every message that a receipt reads', async () => {
-    insertWebhook(db, { events: ['message.status'] })
     for (const eventId of ['$1st', '$2nd']) await send(eventId)
+    await take([report('$1st', 'SUCCESS')])
+    insertWebhook(db, { events: ['message.status'] })
     await take([], [readBy('$2nd')])
     expect(told().map(({ id, status }) => [id, status])).toEqual([
       ['msg_$1st', 'read'],
