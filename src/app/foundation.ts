@@ -1,0 +1,50 @@
+/** What every part of the gateway stands on: configuration, database, keys, clock and log. */
+import type { Config, Secrets } from '../config/index.ts'
+import { openDbAlone } from '../db/lock.ts'
+import { migrateUp } from '../db/migrate.ts'
+import type { Db } from '../db/open.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Logger } from '../lib/logger.ts'
+import { createHmacHasher, createSealer, deriveKey, type Sealer } from '../lib/sealing.ts'
+import { createIdentityRepository } from '../modules/identities/repository.ts'
+import { keepServerName } from '../modules/identities/server-name.ts'
+import { createSettingsRepository } from '../modules/identities/settings-repository.ts'
+
+export interface Foundation {
+  config: Config
+  secrets: Secrets
+  db: Db
+  sealer: Sealer
+  /** One-way functions under keys of their own. */
+  hasherFor(purpose: string): (text: string) => string
+  /** Of the program. */
+  version: string
+  clock: Clock
+  logger: Logger
+}
+
+/** @throws Error when the database can't be opened, is in use, belongs to another homeserver or was written by a newer version */
+export async function layFoundation(
+  given: Pick<Foundation, 'config' | 'secrets' | 'version' | 'clock' | 'logger'>,
+): Promise<Foundation> {
+  const { secretKey } = given.secrets
+  return {
+    ...given,
+    db: await openDatabase(given.config, given.clock),
+    sealer: createSealer(secretKey),
+    hasherFor: purpose => createHmacHasher(deriveKey(secretKey, purpose)),
+  }
+}
+
+/** Migrated, and of nobody else until it is closed. */
+async function openDatabase(config: Config, clock: Clock): Promise<Db> {
+  const db = openDbAlone(config.data.databaseFile)
+  try {
+    migrateUp(db.connection, clock.now())
+    await keepServerName(config.matrix.serverName, createSettingsRepository(db), createIdentityRepository(db))
+    return db
+  } catch (error) {
+    db.close()
+    throw error
+  }
+}

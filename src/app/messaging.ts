@@ -1,0 +1,146 @@
+/** The two flows: what clients send on its way to the phones, and what happens there on its way to the webhooks. */
+import type { BridgeSet } from '../bridges/bridges.ts'
+import type { Config } from '../config/index.ts'
+import type { MatrixSessions } from '../domain/ports.ts'
+import { createChatRooms } from '../modules/chats/chat-rooms.ts'
+import type { ChatRepository } from '../modules/chats/repository.ts'
+import { createInbox, createInboxCleanup } from '../modules/inbox/inbox.ts'
+import { createInboxRepository } from '../modules/inbox/repository.ts'
+import { createMediaStore } from '../modules/media/media-store.ts'
+import { createMediaRepository } from '../modules/media/repository.ts'
+import { sweepMedia } from '../modules/media/sweep.ts'
+import { createMessages } from '../modules/messages/messages.ts'
+import { createOutbox } from '../modules/messages/outbox.ts'
+import type { Pace } from '../modules/messages/pace.ts'
+import { createRecipients } from '../modules/messages/recipients.ts'
+import { createMessageRepository } from '../modules/messages/repository.ts'
+import { createStatusTimeout } from '../modules/messages/status-timeout.ts'
+import { createDispatcher } from '../modules/webhooks/dispatcher.ts'
+import { createPayloads } from '../modules/webhooks/payload.ts'
+import { createWebhookRepository } from '../modules/webhooks/repository.ts'
+import { createWebhooks } from '../modules/webhooks/webhooks.ts'
+import { createWebhookClient } from '../webhooks/client.ts'
+import type { Foundation } from './foundation.ts'
+import type { Phones } from './phones.ts'
+
+export interface MessagingParts {
+  bridges: BridgeSet
+  sessions: MatrixSessions
+  matrixUserOf(identityId: string): Promise<string>
+  chats: ChatRepository
+  phones: Pick<Phones, 'devices' | 'contacts'>
+  /** Whether the sandbox plays the platform. */
+  isSimulated(platform: string): boolean
+  publicUrl(): string
+}
+
+/** Between two messages of a device on a real network, in milliseconds. */
+const DEFAULT_SEND_INTERVAL_MS = 8_000
+
+export function createMessaging(foundation: Foundation, parts: MessagingParts) {
+  const { config, db, sealer, hasherFor, version, clock, logger } = foundation
+  const { bridges, sessions, matrixUserOf, chats, publicUrl } = parts
+  const { devices, contacts } = parts.phones
+  const onDeliveries = () => dispatcher.nudge()
+
+  const mediaRepository = createMediaRepository(db)
+  const media = createMediaStore({
+    repository: mediaRepository,
+    dir: config.data.mediaDir,
+    maxBytes: config.media.maxBytes,
+    urlTtlS: config.media.urlTtlS,
+    sign: hasherFor('media-addresses'),
+    sessionOf: async identityId => sessions.actingAs(await matrixUserOf(identityId)),
+    clock,
+  })
+
+  const inboxRepository = createInboxRepository(db)
+  const inbox = createInbox({
+    repository: inboxRepository,
+    bridges,
+    learnDevices: devices.reconcile,
+    onDeliveries,
+    onJoins: () => chatRooms.nudge(),
+    clock,
+    logger,
+  })
+  const chatRooms = createChatRooms({ repository: chats, inbox, sessions, matrixUserOf, clock, logger })
+
+  const messageRepository = createMessageRepository(db)
+  const outbox = createOutbox({
+    repository: messageRepository,
+    recipients: createRecipients({ repository: messageRepository, chats, devices, bridges, clock }),
+    devices,
+    chatRooms,
+    media,
+    sessions,
+    matrixUserOf,
+    paceOf: createPaces(config, parts.isSimulated),
+    onDeliveries,
+    clock,
+    logger,
+  })
+  const messages = createMessages({
+    repository: messageRepository,
+    devices,
+    media,
+    onAccepted: () => outbox.nudge(),
+    clock,
+  })
+
+  const webhookRepository = createWebhookRepository(db)
+  const { inlineMaxBytes } = config.media
+  const dispatcher = createDispatcher({
+    repository: webhookRepository,
+    payloads: createPayloads({ devices, contacts, media, publicUrl, inlineMaxBytes }),
+    client: createWebhookClient({
+      timeoutMs: config.webhooks.timeoutMs,
+      userAgent: `Meshgate/${version}`,
+      clock,
+    }),
+    sealer,
+    concurrencyPerEndpoint: config.webhooks.concurrencyPerEndpoint,
+    clock,
+    logger,
+  })
+  const webhooks = createWebhooks({
+    repository: webhookRepository,
+    sealer,
+    onActivated: () => dispatcher.nudge(),
+    clock,
+  })
+
+  return {
+    media,
+    inbox,
+    outbox,
+    messages,
+    dispatcher,
+    webhooks,
+    workers: [
+      outbox.worker,
+      dispatcher.worker,
+      chatRooms.worker,
+      createStatusTimeout({
+        repository: messageRepository,
+        timeoutMs: config.send.statusTimeoutMs,
+        onDeliveries,
+        clock,
+      }),
+      createInboxCleanup(inboxRepository, clock),
+    ],
+    /** Removes files that no row speaks of. @returns the worker that goes on with it */
+    sweepMedia: () => sweepMedia({ dir: config.data.mediaDir, repository: mediaRepository, logger }),
+  }
+}
+
+/** The sandbox has no one to be careful of, unless the configuration says so. */
+function createPaces(
+  { send }: Config,
+  isSimulated: (platform: string) => boolean,
+): (platform: string) => Pace {
+  const pace = (intervalMs: number): Pace => ({ intervalMs, jitter: send.jitter, burst: send.burst })
+  const real = pace(send.intervalMs ?? DEFAULT_SEND_INTERVAL_MS)
+  const simulated = pace(send.intervalMs ?? 0)
+  return platform => (isSimulated(platform) ? simulated : real)
+}

@@ -1,0 +1,60 @@
+/** The linked accounts: linking them, what becomes of them, and whom they know. */
+import type { BridgeSet } from '../bridges/bridges.ts'
+import type { MatrixSessions } from '../domain/ports.ts'
+import type { ChatRepository } from '../modules/chats/repository.ts'
+import { createContacts } from '../modules/contacts/contacts.ts'
+import { createDirectory } from '../modules/contacts/directory.ts'
+import { createContactRepository } from '../modules/contacts/repository.ts'
+import { createDeviceProbe } from '../modules/devices/device-probe.ts'
+import { createDevices } from '../modules/devices/devices.ts'
+import { rememberDevices } from '../modules/devices/remembered-devices.ts'
+import { createDeviceRepository } from '../modules/devices/repository.ts'
+import { createLinking } from '../modules/linking/linking.ts'
+import { createPlatforms } from '../modules/platforms/platforms.ts'
+import type { Foundation } from './foundation.ts'
+import type { Tenants } from './tenants.ts'
+
+export type Phones = ReturnType<typeof createPhones>
+
+export interface PhoneParts {
+  bridges: BridgeSet
+  accountTrouble: MatrixSessions['accountTrouble']
+  tenants: Pick<Tenants, 'identities' | 'matrixUserOf'>
+  chats: ChatRepository
+  /** A device's state was settled: what waits for it needn't wait any longer. */
+  onSettled(deviceRowId: string): void
+  onDeliveries(): void
+}
+
+export function createPhones({ db, clock, logger }: Foundation, parts: PhoneParts) {
+  const { bridges, chats } = parts
+  const { identities, matrixUserOf } = parts.tenants
+  const contacts = createContacts({
+    repository: createContactRepository(db),
+    bridges,
+    matrixUserOf,
+    clock,
+    logger,
+  })
+  const repository = rememberDevices(createDeviceRepository(db), clock)
+  const devices = createDevices({
+    repository,
+    bridges,
+    matrixUserOf,
+    identityOf: async userId => (await identities.findByUser(userId))?.id ?? null,
+    accountTrouble: parts.accountTrouble,
+    onLinked: device => void contacts.refresh(device),
+    onSettled: device => parts.onSettled(device.id),
+    onDeliveries: parts.onDeliveries,
+    clock,
+    logger,
+  })
+  return {
+    contacts,
+    devices,
+    linking: createLinking({ bridges, devices, clock, logger }),
+    platforms: createPlatforms({ bridges, clock }),
+    directory: createDirectory({ bridges, devices, chats, matrixUserOf }),
+    workers: [createDeviceProbe({ devices, repository, bridges, clock, logger })],
+  }
+}
