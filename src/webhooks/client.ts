@@ -10,12 +10,19 @@ export interface WebhookRequest {
   url: string
   /** The webhook-id header: the same on every try of a delivery. */
   id: string
-  /** whsec_<base64>. */
-  secret: string
+  /** whsec_<base64>, the newest first. Each signs: while a secret is being changed there are two. */
+  secrets: readonly string[]
+  /** Further headers that the endpoint's owner wants; ours win. */
+  headers: Readonly<Record<string, string>>
   body: string
 }
 
-export type WebhookAnswer =
+export type WebhookAnswer = {
+  /** How long the try took, in milliseconds. */
+  latencyMs: number
+  /** The beginning of the answer's body as text; empty when there was none. */
+  response: string
+} & (
   | { outcome: 'delivered'; status: number }
   | {
       outcome: 'refused'
@@ -25,14 +32,15 @@ export type WebhookAnswer =
       /** Seconds the endpoint asks us to wait (Retry-After); null when it doesn't. */
       retryAfterS: number | null
     }
+)
 
 export interface WebhookClient {
   /** Never rejects: what goes wrong is an answer. */
   deliver(request: WebhookRequest): Promise<WebhookAnswer>
 }
 
-/** More of an answer than this isn't read. */
-const MAX_ANSWER_BYTES = 2_048
+/** More of an answer than this is neither read nor kept. */
+const MAX_ANSWER_BYTES = 1_024
 const SECRET_PREFIX = 'whsec_'
 
 export function createWebhookClient(options: {
@@ -42,37 +50,45 @@ export function createWebhookClient(options: {
 }): WebhookClient {
   const { timeoutMs, userAgent, clock } = options
   return {
-    async deliver({ url, id, secret, body }) {
+    async deliver({ url, id, secrets, headers, body }) {
       const timestamp = String(Math.floor(clock.now() / 1000))
+      const startedAt = performance.now()
+      const latencyMs = () => Math.round(performance.now() - startedAt)
       try {
-        const response = await fetch(url, {
+        const answer = await fetch(url, {
           method: 'POST',
           body,
           redirect: 'manual',
           signal: AbortSignal.timeout(timeoutMs),
-          headers: {
+          headers: sentHeaders(headers, {
             'content-type': 'application/json',
             'user-agent': userAgent,
             'webhook-id': id,
             'webhook-timestamp': timestamp,
-            'webhook-signature': sign(secret, id, timestamp, body),
-          },
+            'webhook-signature': secrets.map(secret => sign(secret, id, timestamp, body)).join(' '),
+          }),
         })
-        const excerpt = await readExcerpt(response)
-        if (response.ok) return { outcome: 'delivered', status: response.status }
-        return {
-          outcome: 'refused',
-          status: response.status,
-          error: `HTTP ${response.status}${excerpt && `: ${excerpt}`}`,
-          retryAfterS: retryAfterS(response, clock.now()),
-        }
+        const { status } = answer
+        const response = await readExcerpt(answer)
+        const taken = { latencyMs: latencyMs(), response }
+        if (answer.ok) return { outcome: 'delivered', status, ...taken }
+        const retryAfter = retryAfterS(answer, clock.now())
+        return { outcome: 'refused', status, error: `HTTP ${status}`, retryAfterS: retryAfter, ...taken }
       } catch (error) {
         const isTimeout = error instanceof Error && error.name === 'TimeoutError'
         const reason = isTimeout ? `no answer within ${timeoutMs} ms` : messageOf(error)
-        return { outcome: 'refused', status: null, error: reason, retryAfterS: null }
+        const nothing = { latencyMs: latencyMs(), response: '' }
+        return { outcome: 'refused', status: null, error: reason, retryAfterS: null, ...nothing }
       }
     },
   }
+}
+
+/** Ours take the place of the owner's, however those are written. */
+function sentHeaders(owners: Readonly<Record<string, string>>, ours: Record<string, string>): Headers {
+  const sent = new Headers(owners)
+  for (const [name, value] of Object.entries(ours)) sent.set(name, value)
+  return sent
 }
 
 /** `v1,<base64 of HMAC-SHA256 over "id.timestamp.body">` (Standard Webhooks, "Signature scheme"). */
@@ -85,15 +101,17 @@ function sign(secret: string, id: string, timestamp: string, body: string): stri
 }
 
 /** Reads the beginning of the answer; the connection can be used again when that was all. */
-async function readExcerpt(response: Response): Promise<string> {
+async function readExcerpt(answer: Response): Promise<string> {
   const chunks: Uint8Array[] = []
   let size = 0
-  for await (const chunk of response.body ?? []) {
+  for await (const chunk of answer.body ?? []) {
     chunks.push(chunk)
     size += chunk.byteLength
     if (size >= MAX_ANSWER_BYTES) break
   }
-  return Buffer.concat(chunks).subarray(0, MAX_ANSWER_BYTES).toString('utf8').trim()
+  const bytes = Buffer.concat(chunks).subarray(0, MAX_ANSWER_BYTES)
+  // `stream` drops a character that was cut in two. A NUL would end the text for SQLite's functions.
+  return new TextDecoder().decode(bytes, { stream: true }).replaceAll('\0', '').trim()
 }
 
 /** Retry-After is seconds or an HTTP date (RFC 9110, section 10.2.3). */

@@ -76,16 +76,21 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   async function attempt(claimed: ClaimedDeliveries, index: number): Promise<WebhookAnswer> {
     const { webhook, deliveries } = claimed
     const { delivery, event } = deliveries[index] as ClaimedDeliveries['deliveries'][number]
-    const startedAt = clock.now()
     const body = JSON.stringify(await payloads.of(event))
     const secret = secretOf(webhook)
-    const answer = await client.deliver({ url: webhook.url, id: delivery.id, secret, body })
+    const answer = await client.deliver({
+      url: webhook.url,
+      id: delivery.id,
+      secrets: [secret],
+      headers: {},
+      body,
+    })
     const line = {
       delivery: delivery.id,
       webhook: claimed.endpoint,
       attempt: delivery.attempts + 1,
       status: answer.status,
-      ms: clock.now() - startedAt,
+      ms: answer.latencyMs,
     }
     if (answer.outcome === 'delivered') logger.debug(line, 'delivered')
     else logger.info({ ...line, error: answer.error }, 'delivery failed')
@@ -146,9 +151,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
 
   /** What goes wrong on our side of a try, such as a file that can't be fetched now, is retried like any failure. */
-  function internalFailure(error: unknown, delivery: Delivery): WebhookAnswer {
-    logger.warn({ delivery: delivery.id, err: error }, 'a delivery could not be prepared')
-    return { outcome: 'refused', status: null, error: messageOf(error), retryAfterS: null }
+  function internalFailure(thrown: unknown, delivery: Delivery): WebhookAnswer {
+    logger.warn({ delivery: delivery.id, err: thrown }, 'a delivery could not be prepared')
+    const error = messageOf(thrown)
+    return { outcome: 'refused', status: null, error, retryAfterS: null, latencyMs: 0, response: '' }
   }
 
   function start(claimed: ClaimedDeliveries, signal: AbortSignal): void {

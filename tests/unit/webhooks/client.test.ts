@@ -4,24 +4,31 @@ import { createServer } from 'node:net'
 import { Webhook } from 'standardwebhooks'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { createSigningSecret } from '../../../src/modules/webhooks/signing-secret.ts'
-import { createWebhookClient } from '../../../src/webhooks/client.ts'
+import { createWebhookClient, type WebhookRequest } from '../../../src/webhooks/client.ts'
 import { webhookReceiver } from '../../support/webhook-receiver.ts'
 
 const client = createWebhookClient({ timeoutMs: 300, userAgent: 'Meshgate/test', clock: systemClock })
 const secret = createSigningSecret()
-const deliver = (url: string) => client.deliver({ url, id: 'evt_1', secret, body: '{"message":"é"}' })
+const BODY = '{"message":"é"}'
+const deliver = (url: string, more: Partial<WebhookRequest> = {}) =>
+  client.deliver({ url, id: 'evt_1', secrets: [secret], headers: {}, body: BODY, ...more })
+/** The headers of Standard Webhooks, as its library takes them. */
+const signedHeaders = (headers: Headers) =>
+  Object.fromEntries(
+    ['webhook-id', 'webhook-timestamp', 'webhook-signature'].map(name => [name, headers.get(name) ?? '']),
+  )
 
 test('a delivery is signed so that the standard library accepts it, and a changed one is refused', async () => {
   await using receiver = webhookReceiver()
-  expect(await deliver(`${receiver.url}/hook?x=1`)).toEqual({ outcome: 'delivered', status: 200 })
+  expect(await deliver(`${receiver.url}/hook?x=1`)).toEqual({
+    outcome: 'delivered',
+    status: 200,
+    latencyMs: expect.any(Number),
+    response: 'ok',
+  })
   const [request] = receiver.received
   if (!request) throw new Error('nothing received')
-  const headers = Object.fromEntries(
-    ['webhook-id', 'webhook-timestamp', 'webhook-signature'].map(name => [
-      name,
-      request.headers.get(name) ?? '',
-    ]),
-  )
+  const headers = signedHeaders(request.headers)
   expect(new Webhook(secret).verify(request.text, headers)).toEqual({ message: 'é' })
   expect(() => new Webhook(secret).verify(request.text.replace('é', 'e'), headers)).toThrow()
   expect([
@@ -33,8 +40,40 @@ test('a delivery is signed so that the standard library accepts it, and a change
   ]).toEqual(['POST', '/hook?x=1', 'evt_1', 'application/json', 'Meshgate/test'])
 })
 
+test('while a secret is being changed, whoever knows either of the two can check', async () => {
+  await using receiver = webhookReceiver()
+  const newer = createSigningSecret()
+  await deliver(receiver.url, { secrets: [newer, secret] })
+  const [request] = receiver.received
+  if (!request) throw new Error('nothing received')
+  const headers = signedHeaders(request.headers)
+  expect(headers['webhook-signature']).toMatch(/^v1,\S{44} v1,\S{44}$/)
+  for (const known of [newer, secret]) new Webhook(known).verify(request.text, headers)
+  expect(() => new Webhook(createSigningSecret()).verify(request.text, headers)).toThrow()
+})
+
+test("the owner's headers are sent, and never take the place of ours", async () => {
+  await using receiver = webhookReceiver()
+  await deliver(receiver.url, { headers: { Authorization: 'Bearer x', 'Webhook-Id': 'another' } })
+  const { headers } = receiver.received[0] ?? {}
+  expect([headers?.get('authorization'), headers?.get('webhook-id')]).toEqual(['Bearer x', 'evt_1'])
+})
+
+test('how long it took and how the answer begins are told, as whole characters', async () => {
+  await using receiver = webhookReceiver(async () => {
+    await Bun.sleep(30)
+    return new Response(`a\0${'é'.repeat(1_000)}`)
+  })
+  const { latencyMs, response } = await deliver(receiver.url)
+  expect(latencyMs).toBeGreaterThanOrEqual(29)
+  expect(response).toBe(`a${'é'.repeat(511)}`)
+})
+
 test.each([
-  [new Response('no', { status: 500 }), { status: 500, error: 'HTTP 500: no', retryAfterS: null }],
+  [
+    new Response('no', { status: 500 }),
+    { status: 500, error: 'HTTP 500', response: 'no', retryAfterS: null },
+  ],
   [
     new Response(null, { status: 429, headers: { 'retry-after': '7' } }),
     { status: 429, error: 'HTTP 429', retryAfterS: 7 },
@@ -45,7 +84,7 @@ test.each([
   ],
   [
     new Response('x'.repeat(100_000), { status: 400 }),
-    { status: 400, error: `HTTP 400: ${'x'.repeat(2048)}` },
+    { status: 400, error: 'HTTP 400', response: 'x'.repeat(1_024) },
   ],
 ])('%o is refused', async (answer, expected) => {
   await using receiver = webhookReceiver(() => answer)

@@ -19,12 +19,14 @@ import { insertIdentity, insertToken, insertWebhook } from '../../support/rows.t
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 
 const sealer = createSealer('a key for tests only')
-const OK: WebhookAnswer = { outcome: 'delivered', status: 200 }
+const OK: WebhookAnswer = { outcome: 'delivered', status: 200, latencyMs: 7, response: 'ok' }
 const refused = (status: number | null, retryAfterS: number | null = null): WebhookAnswer => ({
   outcome: 'refused',
   status,
   error: `HTTP ${status}`,
   retryAfterS,
+  latencyMs: 7,
+  response: 'no',
 })
 
 let db: TempDb
