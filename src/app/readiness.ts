@@ -1,6 +1,7 @@
 /** Whether the gateway can do its work, part by part. */
 import type { BridgeProcesses } from '../bridges/processes.ts'
 import type { Db } from '../db/open.ts'
+import { messageOf } from '../domain/errors.ts'
 import type { Readiness } from '../http/services.ts'
 import type { Supervisor } from '../runtime/supervisor.ts'
 
@@ -39,8 +40,9 @@ export function readinessOf(
 function databaseState(db: Db): string {
   try {
     db.connection.query('SELECT 1').get()
-    return 'ok'
+    const trouble = db.committer.trouble()
+    return trouble === null ? 'ok' : messageOf(trouble)
   } catch (error) {
-    return error instanceof Error ? error.message : String(error)
+    return messageOf(error)
   }
 }

@@ -5,6 +5,7 @@ import { type BunSQLiteDatabase, drizzle } from 'drizzle-orm/bun-sqlite'
 import { GroupCommit } from '../lib/group-commit.ts'
 import { closeToOthers, prepareDataDir } from './data-dir.ts'
 import * as schema from './schema/index.ts'
+import { asStorageError } from './storage-errors.ts'
 
 export type Orm = BunSQLiteDatabase<typeof schema>
 
@@ -38,6 +39,8 @@ const PRAGMAS = [
 
 /** Reads see what another process (a command line beside the running gateway) has written after this at the latest. */
 const SNAPSHOT_MS = 20
+/** Once it is open. Whoever waits within SQLite stops the whole process; the group commit waits outside of it, and for longer. */
+const BUSY_TIMEOUT_MS = 10
 
 /** @param path of the database file, created with its folder when missing. @throws StartError when the folder can't be made */
 export function openDb(path: string): Db {
@@ -45,7 +48,8 @@ export function openDb(path: string): Db {
   const connection = new Database(path, { create: true, strict: true })
   closeToOthers(path)
   for (const pragma of PRAGMAS) connection.run(pragma)
-  const committer = new GroupCommit(connection, SNAPSHOT_MS)
+  connection.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`)
+  const committer = new GroupCommit(connection, { snapshotMs: SNAPSHOT_MS, translate: asStorageError })
   return {
     connection,
     orm: drizzle(connection, { schema }),

@@ -20,6 +20,7 @@ export const ERROR_CODES = [
   'homeserver_error',
   'homeserver_unavailable',
   'storage_full',
+  'storage_unavailable',
   'shutting_down',
 ] as const
 export type ErrorCode = (typeof ERROR_CODES)[number]
@@ -36,6 +37,13 @@ export class GatewayError extends Error {
   ) {
     super(message)
   }
+}
+
+/** Whether nothing could be stored, for now: the disk is full, or another process writes. */
+export function isStorageTrouble(error: unknown): boolean {
+  return (
+    error instanceof GatewayError && (error.code === 'storage_full' || error.code === 'storage_unavailable')
+  )
 }
 
 /** What keeps the program from starting, and whoever started it can mend: `message` is one line that names the setting. */

@@ -16,6 +16,7 @@ const STATUS_OF: Record<ErrorCode, number> = {
   bridge_unavailable: 503,
   homeserver_unavailable: 503,
   storage_full: 507,
+  storage_unavailable: 503,
   shutting_down: 503,
   bridge_timeout: 504,
   not_supported: 501,

@@ -14,9 +14,9 @@ export type Synchronous<T> = T extends PromiseLike<unknown> ? never : T
 /** Runs synchronous work inside the next shared transaction. The port that stores are written against. */
 export interface Committer {
   /**
-   * @param work reads and writes on the shared connection, synchronously. It may run twice: when another write of the same
-   *   batch throws, the batch is rolled back and each work runs again on its own savepoint. So it must have no effect
-   *   outside the database; do the rest after the promise resolves.
+   * @param work reads and writes on the shared connection, synchronously. It may run more than once: when another write of the
+   *   same batch throws, the batch is rolled back and each work runs again by itself. So it must have no effect outside the
+   *   database; do the rest after the promise resolves.
    * @returns what `work` returned, once it is on disk. Rejects with what `work` or COMMIT threw, nothing of it being written.
    */
   write<T>(work: () => Synchronous<T>): Promise<T>
@@ -30,20 +30,44 @@ interface PendingWrite {
 
 /** Longest a batch may hold the event loop before the rest waits for the next turn. */
 const BATCH_BUDGET_MS = 8
+/** While another process writes: how long until the next try, and for how long writes wait in all. */
+const BUSY_PAUSE_MS = 20
+const BUSY_PATIENCE_MS = 15_000
+/** The same at the end, when nobody has the time to wait. */
+const CLOSING_PATIENCE_MS = 1_000
+
+export interface GroupCommitOptions {
+  /** How long reads after a commit may share a read transaction, in milliseconds; 0: each read is by itself. */
+  snapshotMs?: number
+  /** What the failures of SQLite are to callers. */
+  translate?: (error: unknown) => unknown
+  /** How long writes wait for another process that writes, in milliseconds. */
+  busyPatienceMs?: number
+}
 
 export class GroupCommit implements Committer {
   private queue: PendingWrite[] = []
   private scheduled = false
   private closed = false
+  /** Since when another process has kept us from writing (performance.now()); null while none does. */
+  private busySince: number | null = null
+  private failure: unknown = null
 
   private readonly snapshot: ReadSnapshot | undefined
+  private readonly translate: (error: unknown) => unknown
+  private busyPatienceMs: number
 
-  /** @param snapshotMs how long reads after a commit may share a read transaction; 0: each read is by itself */
   constructor(
     private readonly database: Database,
-    snapshotMs = 0,
+    {
+      snapshotMs = 0,
+      translate = error => error,
+      busyPatienceMs = BUSY_PATIENCE_MS,
+    }: GroupCommitOptions = {},
   ) {
+    this.busyPatienceMs = busyPatienceMs
     this.snapshot = snapshotMs > 0 ? new ReadSnapshot(database, snapshotMs) : undefined
+    this.translate = translate
   }
 
   write<T>(work: () => Synchronous<T>): Promise<T> {
@@ -54,8 +78,14 @@ export class GroupCommit implements Committer {
     })
   }
 
+  /** Why the database can't be written: a full disk, another process, a failing disk. Null when the last commit succeeded. */
+  trouble(): unknown {
+    return this.failure
+  }
+
   /** Commits what is waiting, then refuses further writes. Call it before closing the database. */
   close(): void {
+    this.busyPatienceMs = CLOSING_PATIENCE_MS
     while (this.queue.length > 0) this.flush()
     this.closed = true
     this.snapshot?.close()
@@ -64,48 +94,66 @@ export class GroupCommit implements Committer {
   private schedule(): void {
     if (this.scheduled) return
     this.scheduled = true
-    setImmediate(() => {
+    const turn = () => {
       this.scheduled = false
       this.flush()
       if (this.queue.length > 0) this.schedule()
-    })
+    }
+    // Waiting for another process is done here and not within SQLite, where all of this process would wait, reads included.
+    if (this.busySince === null) setImmediate(turn)
+    else setTimeout(turn, BUSY_PAUSE_MS)
   }
 
   private flush(): void {
     // close() may have come before the turn that was scheduled, and the database may be gone by now.
     if (this.queue.length === 0) return
     this.snapshot?.end()
-    this.commitBatch()
+    if (this.begin()) this.commitBatch()
     this.snapshot?.open()
   }
 
-  private commitBatch(): void {
-    const batch: PendingWrite[] = []
-    const results: unknown[] = []
-    const deadline = performance.now() + BATCH_BUDGET_MS
+  /** @returns false when it isn't our turn to write: then all writes wait on, or were rejected */
+  private begin(): boolean {
     try {
       this.database.run('BEGIN IMMEDIATE')
-      let next = 0
+      this.busySince = null
+      return true
+    } catch (error) {
+      if (isBusy(error)) {
+        this.busySince ??= performance.now()
+        this.failure = this.translate(error)
+        if (performance.now() - this.busySince < this.busyPatienceMs) return false
+      }
+      this.failure = this.translate(error)
+      for (const write of this.queue.splice(0)) write.reject(this.failure)
+      return false
+    }
+  }
+
+  /** Runs what waits in the transaction that was begun, and ends it. */
+  private commitBatch(): void {
+    const results: unknown[] = []
+    const deadline = performance.now() + BATCH_BUDGET_MS
+    let next = 0
+    try {
       while (next < this.queue.length && (next === 0 || performance.now() < deadline)) {
-        const write = this.queue[next++] as PendingWrite
-        batch.push(write)
-        results.push(write.work())
+        results.push((this.queue[next++] as PendingWrite).work())
       }
       this.database.run('COMMIT')
     } catch (error) {
-      if (this.database.inTransaction) this.database.run('ROLLBACK')
-      if (batch.length === 0) batch.push(...this.queue)
-      this.queue.splice(0, batch.length)
-      if (batch.length === 1) batch[0]?.reject(error)
-      else this.retryApart(batch, error)
+      this.rollBack()
+      const batch = this.queue.splice(0, next)
+      if (batch.length === 1) batch[0]?.reject(this.failed(error))
+      else this.retryApart(batch)
       return
     }
-    this.queue.splice(0, batch.length)
+    this.failure = null
+    const batch = this.queue.splice(0, next)
     for (const [index, write] of batch.entries()) write.resolve(results[index])
   }
 
   /** One work of the batch failed: run each on its own savepoint, so that only the culprit is rejected. */
-  private retryApart(batch: PendingWrite[], cause: unknown): void {
+  private retryApart(batch: PendingWrite[]): void {
     const settle: (() => void)[] = []
     try {
       this.database.run('BEGIN IMMEDIATE')
@@ -120,15 +168,51 @@ export class GroupCommit implements Committer {
           if (!this.database.inTransaction) throw error
           this.database.run('ROLLBACK TO apart')
           this.database.run('RELEASE apart')
-          settle.push(() => write.reject(error))
+          settle.push(() => write.reject(this.translate(error)))
         }
       }
       this.database.run('COMMIT')
-    } catch (error) {
-      if (this.database.inTransaction) this.database.run('ROLLBACK')
-      for (const write of batch) write.reject(error ?? cause)
+    } catch {
+      this.rollBack()
+      // What frees space, or takes little, may succeed where all together don't.
+      for (const write of batch) this.commitAlone(write)
       return
     }
+    this.failure = null
     for (const done of settle) done()
   }
+
+  private commitAlone(write: PendingWrite): void {
+    try {
+      this.database.run('BEGIN IMMEDIATE')
+      const result = write.work()
+      this.database.run('COMMIT')
+      this.failure = null
+      write.resolve(result)
+    } catch (error) {
+      this.rollBack()
+      write.reject(this.failed(error))
+    }
+  }
+
+  /** What a work threw by itself is its caller's matter; what SQLite couldn't do is everybody's. */
+  private failed(error: unknown): unknown {
+    const told = this.translate(error)
+    if (told !== error) this.failure = told
+    return told
+  }
+
+  /** Whatever state a failure has left the connection in, the next write can begin. */
+  private rollBack(): void {
+    if (!this.database.inTransaction) return
+    try {
+      this.database.run('ROLLBACK')
+    } catch {
+      // The failure that is being reported says why; what was written is rolled back all the same.
+    }
+  }
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && String(error.code).startsWith('SQLITE_BUSY')
 }

@@ -13,7 +13,7 @@ export class ReadSnapshot {
 
   /** @param maxIdleMs how long after the last commit it may go on: as long, what another process writes isn't seen */
   constructor(
-    database: Database,
+    private readonly database: Database,
     private readonly maxIdleMs: number,
   ) {
     this.begin = database.prepare('BEGIN')
@@ -32,7 +32,8 @@ export class ReadSnapshot {
   end(): void {
     if (!this.isOpen) return
     this.isOpen = false
-    this.commit.run()
+    // A read that met an I/O error has ended the transaction already.
+    if (this.database.inTransaction) this.commit.run()
   }
 
   /** Ends it for good, before the database is closed. */

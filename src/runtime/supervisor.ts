@@ -11,7 +11,10 @@ export interface WorkerHealth {
   lastError: string | null
 }
 
-const RESTART_BACKOFF = { baseMs: 200, capMs: 30_000 }
+/** Short at most: what takes workers down all at once, such as a full disk, is over all at once, too. */
+const RESTART_BACKOFF = { baseMs: 200, capMs: 5_000 }
+/** After running this long the next failure is a first one again, in milliseconds. */
+const GOOD_RUN_MS = 30_000
 
 export class Supervisor {
   private readonly controller = new AbortController()
@@ -53,7 +56,7 @@ export class Supervisor {
         await worker.run(signal)
         break
       } catch (error) {
-        failures = this.clock.now() - startedAt > RESTART_BACKOFF.capMs ? 1 : failures + 1
+        failures = this.clock.now() - startedAt > GOOD_RUN_MS ? 1 : failures + 1
         health.state = 'restarting'
         health.lastError = error instanceof Error ? error.message : String(error)
         this.logger.error({ worker: worker.name, err: error, failures }, 'worker failed; restarting it')

@@ -193,6 +193,7 @@ describe('what the use cases report', () => {
     ['shutting_down', 503],
     ['bridge_timeout', 504],
     ['storage_full', 507],
+    ['storage_unavailable', 503],
     ['conflict', 409],
   ] as const)('%s: %i', async (code, status) => {
     const auth = `Bearer ${await app.newToken()}`

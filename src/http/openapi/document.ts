@@ -92,7 +92,7 @@ function complete(document: OpenApiDocument): OpenApiDocument {
   const paths: OpenApiDocument['paths'] = {}
   for (const [path, operations] of Object.entries(document.paths)) {
     paths[path.replace(/(.)\/$/, '$1')] = Object.fromEntries(
-      Object.entries(operations).map(([method, operation]) => [method, mended(operation)]),
+      Object.entries(operations).map(([method, operation]) => [method, mended(method, operation)]),
     )
   }
   return plain({
@@ -114,8 +114,15 @@ function complete(document: OpenApiDocument): OpenApiDocument {
   } as unknown as TSchema) as unknown as OpenApiDocument
 }
 
-function mended(operation: Operation): Operation {
-  const { requestBody, parameters } = operation
+/** What any call that changes something can be answered: the disk is full, or can't be written. */
+const OF_STORING = [503, 507]
+
+function mended(method: string, operation: Operation): Operation {
+  const { requestBody, parameters, responses } = operation
+  if (method !== 'get') {
+    for (const status of OF_STORING)
+      responses[status] ??= { $ref: `#/components/responses/${errorName(status)}` }
+  }
   if (parameters?.length === 0) delete operation.parameters
   // The plugin names every type Elysia could parse; forms are described by hand, where they are taken.
   const byHand = requestBody?.content['multipart/form-data']?.schema.properties

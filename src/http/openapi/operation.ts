@@ -48,7 +48,7 @@ export const ERRORS = {
   500: 'Something unexpected; the log has it under `request_id`',
   501: 'The network or its bridge cannot do this',
   502: 'The bridge or the homeserver refused, with its reason',
-  503: 'The bridge or the homeserver cannot be reached, or the gateway is stopping',
+  503: 'The bridge, the homeserver or the database cannot be reached, or the gateway is stopping',
   504: 'The bridge did not answer in time',
   507: 'The disk is full',
 } as const

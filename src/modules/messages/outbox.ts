@@ -9,6 +9,7 @@ import type { DeviceState } from '../../domain/states.ts'
 import { backoffMs } from '../../lib/backoff.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
+import { observed } from '../../lib/observed.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
 import { Nudge, type Worker } from '../../runtime/worker.ts'
 import type { ChatRooms } from '../chats/chat-rooms.ts'
@@ -52,6 +53,8 @@ const CLAIM_SPACING_MS = 2
 /** How often due lanes are looked for that no nudge told of, in milliseconds. */
 const POLL_MS = 5_000
 const RETRY = { baseMs: 500, capMs: 60_000 }
+/** Between tries to give back a lane that couldn't be settled. */
+const GIVE_BACK_RETRY = { baseMs: 100, capMs: 2_000 }
 /** A message that could not be handed over for this long has failed. */
 const GIVE_UP_AFTER_MS = 24 * 3_600_000
 
@@ -61,6 +64,7 @@ const PASSING: readonly ErrorCode[] = [
   'bridge_timeout',
   'homeserver_unavailable',
   'storage_full',
+  'storage_unavailable',
   'shutting_down',
 ]
 /** What a bridge goes on refusing for this long, with the device connected, isn't passing after all. */
@@ -170,7 +174,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
     for (const message of lane.messages) {
       if (signal.aborted) break
       const settlement = await send(message).catch(error => settlementOf(error, message))
-      settling.push(settle(message, settlement))
+      settling.push(observed(settle(message, settlement)))
       if (settlement.outcome === 'retry') {
         dueAt = clock.now() + (settlement.retryInMs ?? backoffMs(message.attempts, RETRY))
         break
@@ -184,10 +188,27 @@ export function createOutbox(options: OutboxOptions): Outbox {
     await Promise.all(settling)
   }
 
+  /**
+   * After a write that failed (a full disk): what was sent and couldn't be settled is sent again, which the homeserver answers with the
+   * same event. Without this that would be only when the lease runs out.
+   */
+  async function giveBack(lane: ClaimedLane, signal: AbortSignal): Promise<void> {
+    for (let failures = 1; !signal.aborted; failures++) {
+      await clock.sleep(backoffMs(failures, GIVE_BACK_RETRY), signal)
+      const isBack = await repository.release(lane, clock.now()).then(
+        () => true,
+        () => false,
+      )
+      if (isBack) return
+    }
+  }
+
   function start(lane: ClaimedLane, signal: AbortSignal): void {
     const run = work(lane, signal)
-      // The lease stays and runs out: the lane is tried again then.
-      .catch(error => logger.error({ lane: lane.lane, err: error }, 'a lane could not be settled'))
+      .catch(error => {
+        logger.error({ lane: lane.lane, err: error }, 'a lane could not be settled; it is tried again')
+        return giveBack(lane, signal)
+      })
       .finally(() => {
         inFlight.delete(run)
         nudge.nudge()
@@ -196,15 +217,19 @@ export function createOutbox(options: OutboxOptions): Outbox {
   }
 
   async function run(signal: AbortSignal): Promise<void> {
-    await repository.releaseAbandoned(clock.now())
-    while (!signal.aborted) {
-      const free = MAX_LANES - inFlight.size
-      const lanes = free === 0 ? [] : await claim(free)
-      for (const lane of lanes) start(lane, signal)
-      if (lanes.length > 0) await clock.sleep(CLAIM_SPACING_MS, signal)
-      if (lanes.length === 0) await nudge.wait(clock, await idleMs(free), signal)
+    try {
+      await repository.releaseAbandoned(clock.now())
+      while (!signal.aborted) {
+        const free = MAX_LANES - inFlight.size
+        const lanes = free === 0 ? [] : await claim(free)
+        for (const lane of lanes) start(lane, signal)
+        if (lanes.length > 0) await clock.sleep(CLAIM_SPACING_MS, signal)
+        if (lanes.length === 0) await nudge.wait(clock, await idleMs(free), signal)
+      }
+    } finally {
+      // The next run takes every lease for abandoned, so none of ours may be in use any more.
+      await Promise.all(inFlight)
     }
-    await Promise.all(inFlight)
   }
 
   function claim(maxLanes: number): Promise<ClaimedLane[]> {

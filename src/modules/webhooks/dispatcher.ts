@@ -3,10 +3,11 @@
  * what may be in flight, so a slow one delays no other.
  */
 import type { Delivery, Webhook } from '../../db/schema/index.ts'
-import { messageOf } from '../../domain/errors.ts'
-import { jittered } from '../../lib/backoff.ts'
+import { isStorageTrouble, messageOf } from '../../domain/errors.ts'
+import { backoffMs, jittered } from '../../lib/backoff.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
+import { observed } from '../../lib/observed.ts'
 import type { Sealer } from '../../lib/sealing.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
 import { Nudge, type Worker } from '../../runtime/worker.ts'
@@ -57,6 +58,9 @@ const RETRY_WAITS_MS = [
   24 * HOUR,
 ]
 const JITTER = 0.2
+/** Between tries to give back a lane that couldn't be settled, and while nothing can be stored on our side. */
+const GIVE_BACK_RETRY = { baseMs: 100, capMs: 2_000 }
+const STORAGE_PAUSE_MS = 2 * SECOND
 /** An endpoint may ask for a longer wait, but not for more than this. */
 const MAX_RETRY_AFTER_MS = 12 * HOUR
 /** After this many tries a failing delivery leaves its lane, so that it doesn't hold up the chat for days. */
@@ -114,8 +118,12 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     for (const [index, { delivery }] of claimed.deliveries.entries()) {
       if (signal.aborted) break
       const answer = await attempt(claimed, index).catch(error => internalFailure(error, delivery))
+      if (answer === 'not tried') {
+        dueAt = clock.now() + STORAGE_PAUSE_MS
+        break
+      }
       const settlement = settlementOf(answer, delivery)
-      settling.push(repository.settle(claimed, delivery, settlement, clock.now()))
+      settling.push(observed(repository.settle(claimed, delivery, settlement, clock.now())))
       if (answer.status === GONE) await disable(claimed)
       if (settlement.outcome === 'retry') dueAt = clock.now() + waitMs(answer, delivery)
       if (settlement.outcome === 'retry' || answer.status === GONE) break
@@ -150,21 +158,38 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     )
   }
 
-  /** What goes wrong on our side of a try, such as a file that can't be fetched now, is retried like any failure. */
-  function internalFailure(thrown: unknown, delivery: Delivery): WebhookAnswer {
+  /** What goes wrong on our side of a try is retried like any failure; but that our disk is full costs no endpoint one of its tries. */
+  function internalFailure(thrown: unknown, delivery: Delivery): WebhookAnswer | 'not tried' {
     logger.warn({ delivery: delivery.id, err: thrown }, 'a delivery could not be prepared')
+    if (isStorageTrouble(thrown)) return 'not tried'
     const error = messageOf(thrown)
     return { outcome: 'refused', status: null, error, retryAfterS: null, latencyMs: 0, response: '' }
+  }
+
+  /**
+   * After a write that failed (a full disk): what was delivered and couldn't be settled is delivered again, under the same id. Without this
+   * that would be only when the lease runs out.
+   */
+  async function giveBack(claimed: ClaimedDeliveries, signal: AbortSignal): Promise<void> {
+    for (let failures = 1; !signal.aborted; failures++) {
+      await clock.sleep(backoffMs(failures, GIVE_BACK_RETRY), signal)
+      const isBack = await repository.release(claimed, clock.now()).then(
+        () => true,
+        () => false,
+      )
+      if (isBack) return
+    }
   }
 
   function start(claimed: ClaimedDeliveries, signal: AbortSignal): void {
     const { endpoint } = claimed
     inFlight.set(endpoint, (inFlight.get(endpoint) ?? 0) + 1)
     const run = work(claimed, signal)
-      // The lease stays and runs out: the lane is tried again then.
-      .catch(error =>
-        logger.error({ lane: claimed.lane, err: error }, 'a delivery lane could not be settled'),
-      )
+      .catch(error => {
+        const { lane } = claimed
+        logger.error({ lane, err: error }, 'a delivery lane could not be settled; it is tried again')
+        return giveBack(claimed, signal)
+      })
       .finally(() => {
         running.delete(run)
         const left = (inFlight.get(endpoint) ?? 1) - 1
@@ -176,15 +201,19 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
 
   async function run(signal: AbortSignal): Promise<void> {
-    await repository.releaseAbandoned(clock.now())
-    while (!signal.aborted) {
-      const free = MAX_LANES - running.size
-      const lanes = free === 0 ? [] : await claim(free)
-      for (const lane of lanes) start(lane, signal)
-      if (lanes.length > 0) await clock.sleep(CLAIM_SPACING_MS, signal)
-      if (lanes.length === 0) await nudge.wait(clock, await idleMs(), signal)
+    try {
+      await repository.releaseAbandoned(clock.now())
+      while (!signal.aborted) {
+        const free = MAX_LANES - running.size
+        const lanes = free === 0 ? [] : await claim(free)
+        for (const lane of lanes) start(lane, signal)
+        if (lanes.length > 0) await clock.sleep(CLAIM_SPACING_MS, signal)
+        if (lanes.length === 0) await nudge.wait(clock, await idleMs(), signal)
+      }
+    } finally {
+      // The next run takes every lease for abandoned, so none of ours may be in use any more.
+      await Promise.all(running)
     }
-    await Promise.all(running)
   }
 
   function claim(maxLanes: number): Promise<ClaimedDeliveries[]> {

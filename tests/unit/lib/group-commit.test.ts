@@ -2,8 +2,9 @@
 import { Database } from 'bun:sqlite'
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { join } from 'node:path'
+import { asStorageError } from '../../../src/db/storage-errors.ts'
 import { type Committer, GroupCommit } from '../../../src/lib/group-commit.ts'
-import { tempDir } from '../../support/temp-dir.ts'
+import { type TempDir, tempDir } from '../../support/temp-dir.ts'
 import { waitFor } from '../../support/wait-for.ts'
 
 let database: Database
@@ -23,6 +24,12 @@ const stored = () =>
     .query<{ id: number }, []>('SELECT id FROM item ORDER BY rowid')
     .all()
     .map(row => row.id)
+
+/** The database may have this many pages more: as if the disk were full. */
+function limitPages(more: number): void {
+  const [pages] = database.query<{ page_count: number }, []>('PRAGMA page_count').all()
+  database.run(`PRAGMA max_page_count = ${(pages?.page_count ?? 0) + more}`)
+}
 
 describe('writes of one turn', () => {
   test('run in order and each gets its own result', async () => {
@@ -107,24 +114,95 @@ describe('a write that fails', () => {
     expect(database.inTransaction).toBe(false)
   })
 
-  test('waiting for a lock held elsewhere is told, and what comes later works', async () => {
-    using folder = tempDir()
-    const file = folder.file('test.db')
-    const ours = new Database(file, { create: true })
+  test('for lack of space fails with what the caller knows, and the others of its batch, which take none, are stored', async () => {
+    database.run('CREATE TABLE page (content TEXT) STRICT')
+    await commits.write(insert(1))
+    const full = new GroupCommit(database, { translate: asStorageError })
+    limitPages(0)
+    const results = await Promise.allSettled([
+      full.write(insert(2)),
+      full.write(() => database.run('INSERT INTO page VALUES (?)', ['x'.repeat(100_000)])),
+      full.write(() => database.run('DELETE FROM item WHERE id = 1')),
+    ])
+    expect(results.map(result => result.status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+    expect(results[1]).toMatchObject({ reason: { name: 'GatewayError', code: 'storage_full' } })
+    expect(stored()).toEqual([2])
+    expect(database.query('SELECT count(*) AS n FROM page').get()).toEqual({ n: 0 })
+    limitPages(1_000)
+    await full.write(() => database.run('INSERT INTO page VALUES (?)', ['x'.repeat(100_000)]))
+    expect(full.trouble()).toBeNull()
+  })
+
+  test('tells the trouble until a write succeeds', async () => {
+    const full = new GroupCommit(database, { translate: asStorageError })
+    database.run('CREATE TABLE page (content TEXT) STRICT')
+    limitPages(0)
+    await full.write(() => database.run('INSERT INTO page VALUES (?)', ['x'.repeat(100_000)])).catch(() => 0)
+    expect(full.trouble()).toMatchObject({ code: 'storage_full' })
+    await full.write(() => database.run('INSERT INTO nowhere VALUES (1)')).catch(() => 0)
+    await full.write(insert(1))
+    expect(full.trouble()).toBeNull()
+  })
+})
+
+describe('while another process writes', () => {
+  let folder: TempDir
+  let ours: Database
+  let other: Database
+  beforeEach(() => {
+    folder = tempDir()
+    ours = new Database(folder.file('test.db'), { create: true })
+    ours.run('PRAGMA journal_mode = WAL')
     ours.run('PRAGMA busy_timeout = 1')
     ours.run('CREATE TABLE item (id INTEGER PRIMARY KEY)')
-    const other = new Database(file)
-    const locked = new GroupCommit(ours)
+    other = new Database(folder.file('test.db'))
     other.run('BEGIN IMMEDIATE')
-    const results = await Promise.allSettled(
-      [1, 2].map(id => locked.write(() => ours.run('INSERT INTO item VALUES (?)', [id]))),
-    )
-    expect(results.map(result => result.status)).toEqual(['rejected', 'rejected'])
-    other.run('ROLLBACK')
-    await locked.write(() => ours.run('INSERT INTO item VALUES (3)'))
-    expect(ours.query('SELECT id FROM item').all()).toEqual([{ id: 3 }])
+  })
+  afterEach(() => {
     ours.close()
     other.close()
+    folder[Symbol.dispose]()
+  })
+  const add = (id: number) => () => ours.run('INSERT INTO item VALUES (?)', [id])
+  const items = () => ours.query('SELECT id FROM item').values().flat()
+
+  test('writes wait their turn, in their order, and the event loop goes on', async () => {
+    const patient = new GroupCommit(ours, { translate: asStorageError })
+    let done = 0
+    const writes = [1, 2, 3].map(id => patient.write(add(id)).then(() => done++))
+    await waitFor(() => patient.trouble() !== null)
+    // Three more tries at the least, and this goes on between them.
+    const startedAt = performance.now()
+    let turns = 0
+    while (performance.now() - startedAt < 100) {
+      await Bun.sleep(1)
+      turns++
+    }
+    expect(turns).toBeGreaterThan(10)
+    expect({ done, items: items(), trouble: patient.trouble() }).toMatchObject({
+      done: 0,
+      items: [],
+      trouble: { code: 'storage_unavailable' },
+    })
+    other.run('ROLLBACK')
+    await Promise.all(writes)
+    expect({ items: items(), trouble: patient.trouble() }).toEqual({ items: [1, 2, 3], trouble: null })
+  })
+
+  test('they are rejected after a while, and what comes later works', async () => {
+    const locked = new GroupCommit(ours, { translate: asStorageError, busyPatienceMs: 50 })
+    const results = await Promise.allSettled([1, 2].map(id => locked.write(add(id))))
+    expect(results).toMatchObject([1, 2].map(() => ({ reason: { code: 'storage_unavailable' } })))
+    other.run('ROLLBACK')
+    await locked.write(add(3))
+    expect(items()).toEqual([3])
+  })
+
+  test('a close waits a moment only', async () => {
+    const closing = new GroupCommit(ours, { translate: asStorageError })
+    const write = closing.write(add(1)).catch(error => error.code)
+    closing.close()
+    expect(await write).toBe('storage_unavailable')
   })
 })
 

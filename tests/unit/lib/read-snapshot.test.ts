@@ -14,7 +14,7 @@ beforeEach(() => {
   database = new Database(folder.file('a.db'))
   database.run('PRAGMA journal_mode = WAL')
   database.run('CREATE TABLE t (id INTEGER PRIMARY KEY)')
-  committer = new GroupCommit(database, 20)
+  committer = new GroupCommit(database, { snapshotMs: 20 })
 })
 afterEach(() => {
   committer.close()

@@ -43,6 +43,17 @@ afterEach(async () => {
 })
 
 function startOutbox(change: Partial<Parameters<typeof createOutbox>[0]> = {}) {
+  const outbox = newOutbox(change)
+  const controller = new AbortController()
+  const running = outbox.worker.run(controller.signal)
+  stop = async () => {
+    controller.abort()
+    await running
+  }
+  return outbox
+}
+
+function newOutbox(change: Partial<Parameters<typeof createOutbox>[0]> = {}) {
   const chat = insertChat(db, { roomId: `!${Math.random()}:s` })
   const session: Partial<MatrixSession> = {
     async send(_roomId, _type, content, txnId) {
@@ -53,7 +64,7 @@ function startOutbox(change: Partial<Parameters<typeof createOutbox>[0]> = {}) {
       return `$${txnId}`
     },
   }
-  const outbox = createOutbox({
+  return createOutbox({
     repository,
     recipients: { resolve: async () => '!r:s', forget: async () => undefined },
     devices: { get: async () => insertedDevice(), reconcile: async () => reconcile() },
@@ -67,13 +78,6 @@ function startOutbox(change: Partial<Parameters<typeof createOutbox>[0]> = {}) {
     logger: silentLogger,
     ...change,
   })
-  const controller = new AbortController()
-  const running = outbox.worker.run(controller.signal)
-  stop = async () => {
-    controller.abort()
-    await running
-  }
-  return outbox
 }
 
 const insertedDevice = () => db.orm.query.devices.findFirst().sync() ?? null
@@ -109,6 +113,69 @@ test('what waits is sent in order, and its lane is gone afterwards', async () =>
     rows().map(row => ['submitted', `$${row.id}`]) as never,
   )
   expect(lanes()).toEqual([])
+})
+
+test('while nothing can be stored the outbox waits; then it goes on by itself, at once and without sending twice', async () => {
+  let isFull = false
+  const guarded =
+    <A extends unknown[], T>(write: (...args: A) => Promise<T>) =>
+    (...args: A): Promise<T> =>
+      isFull ? Promise.reject(new GatewayError('storage_full', 'no space')) : write(...args)
+  const filling = {
+    ...repository,
+    settle: guarded(repository.settle),
+    release: guarded(repository.release),
+  }
+  await accept('a', '1', '2')
+  failWith = () => {
+    isFull = true
+    return undefined
+  }
+  startOutbox({ repository: filling })
+  await idle()
+  expect(statuses()).toEqual(['sending', 'sending'])
+  await clock.advance(60_000)
+  failWith = () => undefined
+  isFull = false
+  await clock.advance(3_000)
+  await idle()
+  expect(statuses()).toEqual(['submitted', 'submitted'])
+  // The homeserver answers the same transaction with the same event.
+  expect(new Set(sent.map(({ txnId }) => txnId)).size).toBe(2)
+  expect(lanes()).toEqual([])
+})
+
+test('an outbox whose worker fails ends only with its lanes: what is under way is never taken for abandoned', async () => {
+  let release = () => {}
+  const sending = new Promise<void>(resolve => {
+    release = resolve
+  })
+  let claims = 0
+  const failing: MessageRepository = {
+    ...repository,
+    claim: request =>
+      claims++ === 0
+        ? repository.claim(request)
+        : Promise.reject(new GatewayError('storage_full', 'no space')),
+  }
+  await accept('a', '1')
+  const chat = insertChat(db, { roomId: '!slow:s' })
+  const outbox = newOutbox({
+    repository: failing,
+    chatRooms: { ensureJoined: () => sending.then(() => chat) },
+  })
+  let ended = false
+  const run = outbox.worker.run(new AbortController().signal).catch(error => {
+    ended = true
+    return error
+  })
+  await idle()
+  await clock.advance(10)
+  await idle()
+  expect({ claims, ended }).toEqual({ claims: 2, ended: false })
+  release()
+  expect(await run).toMatchObject({ code: 'storage_full' })
+  expect(statuses()).toEqual(['submitted'])
 })
 
 test('a nudge sends what was accepted just now', async () => {

@@ -42,8 +42,8 @@ test('a worker that fails is started again, each time later, and told in its hea
   expect(waits.length).toBeGreaterThan(6)
   expect(waits[0]).toBeLessThanOrEqual(250)
   for (const [index, wait] of waits.entries()) {
-    // 200 ms doubled each time, a quarter up or down, at most 30 s.
-    const expected = Math.min(30_000, 200 * 2 ** index)
+    // 200 ms doubled each time, a quarter up or down, at most 5 s.
+    const expected = Math.min(5_000, 200 * 2 ** index)
     expect(wait).toBeGreaterThanOrEqual(expected * 0.75)
     expect(wait).toBeLessThanOrEqual(expected * 1.25)
   }

@@ -8,6 +8,7 @@ import {
   tokens,
   webhooks,
 } from '../../../src/db/schema/index.ts'
+import { GatewayError } from '../../../src/domain/errors.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { createSealer } from '../../../src/lib/sealing.ts'
 import { createDispatcher, type Dispatcher } from '../../../src/modules/webhooks/dispatcher.ts'
@@ -90,7 +91,7 @@ function event(text: string, { webhookId = 1, roomId = '!r:s' } = {}) {
   db.orm.insert(deliveryLanes).values({ lane, endpoint, dueAt: clock.now() }).onConflictDoNothing().run()
 }
 
-function start(concurrencyPerEndpoint = 4) {
+function start(concurrencyPerEndpoint = 4, change: Partial<Parameters<typeof createDispatcher>[0]> = {}) {
   dispatcher = createDispatcher({
     repository: createWebhookRepository(db),
     payloads: { of: async ({ payload }) => ({ ...payload, is_contact: false, media: null }) },
@@ -105,6 +106,7 @@ function start(concurrencyPerEndpoint = 4) {
     concurrencyPerEndpoint,
     clock,
     logger: silentLogger,
+    ...change,
   })
   const controller = new AbortController()
   const running = dispatcher.worker.run(controller.signal)
@@ -147,6 +149,46 @@ test('a nudge delivers what came just now', async () => {
   dispatcher.nudge()
   await idle()
   expect(texts()).toEqual(['1'])
+})
+
+describe('while nothing can be stored', () => {
+  test('what was delivered and not settled is delivered again soon, with the same id', async () => {
+    const repository = createWebhookRepository(db)
+    let isFull = true
+    const full = () => Promise.reject(new GatewayError('storage_full', 'no space'))
+    event('1')
+    start(4, {
+      repository: {
+        ...repository,
+        settle: (...args) => (isFull ? full() : repository.settle(...args)),
+        release: (...args) => (isFull ? full() : repository.release(...args)),
+      },
+    })
+    await pass(10_000)
+    expect(texts()).toEqual(['1'])
+    isFull = false
+    await pass(4_000)
+    expect(statuses()).toEqual(['succeeded'])
+    expect(new Set(tries.map(({ id }) => id)).size).toBe(1)
+  })
+
+  test('a file that has no room costs the endpoint none of its tries', async () => {
+    let isFull = true
+    event('1')
+    start(4, {
+      payloads: {
+        of: async ({ payload }) => {
+          if (isFull) throw new GatewayError('storage_full', 'no space')
+          return { ...payload, is_contact: false, media: null }
+        },
+      },
+    })
+    await pass(60_000, 60)
+    expect(db.orm.select().from(deliveries).get()).toMatchObject({ attempts: 0, status: 'pending' })
+    isFull = false
+    await pass(3_000)
+    expect(statuses()).toEqual(['succeeded'])
+  })
 })
 
 describe('a failing try', () => {
