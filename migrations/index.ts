@@ -13,6 +13,8 @@ import messageStatusDown from './0006_message_status.down.sql' with { type: 'tex
 import messageStatusUp from './0006_message_status.up.sql' with { type: 'text' }
 import chatPeerDown from './0007_chat_peer.down.sql' with { type: 'text' }
 import chatPeerUp from './0007_chat_peer.up.sql' with { type: 'text' }
+import webhookOperationsDown from './0008_webhook_operations.down.sql' with { type: 'text' }
+import webhookOperationsUp from './0008_webhook_operations.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -30,4 +32,5 @@ export const migrations: readonly Migration[] = [
   { version: 5, name: 'device_events', up: deviceEventsUp, down: deviceEventsDown },
   { version: 6, name: 'message_status', up: messageStatusUp, down: messageStatusDown },
   { version: 7, name: 'chat_peer', up: chatPeerUp, down: chatPeerDown },
+  { version: 8, name: 'webhook_operations', up: webhookOperationsUp, down: webhookOperationsDown },
 ]

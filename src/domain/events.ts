@@ -87,14 +87,39 @@ export interface StatusEvent {
   updated_at: string
 }
 
+/** A webhook was switched off by us. */
+export interface WebhookDisabledEvent {
+  event: 'webhook.disabled'
+  /** RFC 3339 in UTC. */
+  timestamp: string
+  webhook_id: number
+  url: string
+  reason: string
+  /** Since when every try failed; null when it asked for nothing more itself (410). */
+  failing_since: string | null
+}
+
+/** Somebody wants to know whether a webhook works. */
+export interface WebhookTestEvent {
+  event: 'webhook.test'
+  /** RFC 3339 in UTC. */
+  timestamp: string
+  webhook_id: number
+}
+
 /** An event as stored. */
-export type StoredEvent = MessageEvent | DeviceEvent | StatusEvent
+export type StoredEvent = MessageEvent | DeviceEvent | StatusEvent | WebhookDisabledEvent | WebhookTestEvent
 
 /** What a webhook receives of a message. */
 export type MessagePayload = Omit<MessageEvent, 'media'> & { is_contact: boolean; media: MediaPayload | null }
 
 /** What a webhook receives. */
-export type WebhookPayload = MessagePayload | DeviceEvent | StatusEvent
+export type WebhookPayload =
+  | MessagePayload
+  | DeviceEvent
+  | StatusEvent
+  | WebhookDisabledEvent
+  | WebhookTestEvent
 
 /** Whether the event tells of something said in a chat. */
 export function isMessageEvent(event: StoredEvent): event is MessageEvent {

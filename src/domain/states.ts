@@ -79,6 +79,15 @@ export type MessageEventName = (typeof MESSAGE_EVENT_NAMES)[number]
 export const DEVICE_EVENT_NAMES = ['device.connected', 'device.disconnected', 'device.logged_out'] as const
 export type DeviceEventName = (typeof DEVICE_EVENT_NAMES)[number]
 
-/** Names of all events that webhooks can receive. */
-export const EVENT_NAMES = [...MESSAGE_EVENT_NAMES, 'message.status', ...DEVICE_EVENT_NAMES] as const
+/** Names of all events that webhooks and readers of the feed can ask for. */
+export const EVENT_NAMES = [
+  ...MESSAGE_EVENT_NAMES,
+  'message.status',
+  ...DEVICE_EVENT_NAMES,
+  'webhook.disabled',
+] as const
 export type EventName = (typeof EVENT_NAMES)[number]
+
+/** `webhook.test` is nobody's to ask for: it goes to the webhook that is tested. */
+export const STORED_EVENT_NAMES = [...EVENT_NAMES, 'webhook.test'] as const
+export type StoredEventName = (typeof STORED_EVENT_NAMES)[number]

@@ -15,6 +15,10 @@ export const identities = sqliteTable('identities', {
   isHost: integer('is_host', { mode: 'boolean' }).notNull(),
   /** The id the identity's next webhook gets: ids count from 1 within an identity and are not used again. */
   nextWebhookId: integer('next_webhook_id').notNull().default(1),
+  /** When somebody last read the event feed: as long as that isn't long ago, what nobody else asks for is kept for it, too. */
+  feedReadAt: integer('feed_read_at'),
+  /** The newest event that is no longer kept: a reader of the feed who hasn't got that far has missed something. */
+  feedGoneSeq: integer('feed_gone_seq').notNull().default(0),
   ...timestamps,
 })
 

@@ -1,8 +1,9 @@
 /** What happened, as webhooks tell it, and which batches of the homeserver have been taken. */
-import { integer, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
+import { index, integer, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
 import type { StoredEvent } from '../../domain/events.ts'
-import { EVENT_NAMES } from '../../domain/states.ts'
+import { STORED_EVENT_NAMES } from '../../domain/states.ts'
 
+/** A trigger (migration 0008) notes in `identities.feed_gone_seq` what is removed. */
 export const inboxEvents = sqliteTable(
   'inbox_events',
   {
@@ -11,9 +12,10 @@ export const inboxEvents = sqliteTable(
     identityId: text('identity_id').notNull(),
     /** The Matrix event of a message; of anything else an id of our own. */
     eventId: text('event_id').notNull(),
-    name: text('name', { enum: EVENT_NAMES }).notNull(),
-    /** Empty for what happened to a device. */
+    name: text('name', { enum: STORED_EVENT_NAMES }).notNull(),
+    /** Empty for what didn't happen in a chat. */
     roomId: text('room_id').notNull(),
+    /** Empty for what is no device's. */
     deviceRowId: text('device_row_id').notNull(),
     /** Empty where nobody said it. */
     senderUserId: text('sender_user_id').notNull(),
@@ -21,7 +23,10 @@ export const inboxEvents = sqliteTable(
     payload: text('payload', { mode: 'json' }).$type<StoredEvent>().notNull(),
     receivedAt: integer('received_at').notNull(),
   },
-  table => [uniqueIndex('inbox_events_event').on(table.identityId, table.eventId)],
+  table => [
+    uniqueIndex('inbox_events_event').on(table.identityId, table.eventId),
+    index('inbox_events_feed').on(table.identityId, table.seq),
+  ],
 )
 
 export type InboxEvent = typeof inboxEvents.$inferSelect

@@ -6,7 +6,7 @@ import { and, eq, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { deliveries, deliveryLanes, inboxEvents, type Webhook, webhooks } from '../../db/schema/index.ts'
 import type { StoredEvent } from '../../domain/events.ts'
-import { type EventName, MESSAGE_EVENT_NAMES } from '../../domain/states.ts'
+import { MESSAGE_EVENT_NAMES, type StoredEventName } from '../../domain/states.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
 
 export interface NewEvent {
@@ -95,7 +95,7 @@ export function createEventWriter({ orm }: Pick<Db, 'orm'>): EventWriter {
 }
 
 /** A webhook that names no events gets those of messages received. */
-function asksFor({ events }: Pick<Webhook, 'events'>, name: EventName): boolean {
+function asksFor({ events }: Pick<Webhook, 'events'>, name: StoredEventName): boolean {
   const asked: readonly string[] = events ?? MESSAGE_EVENT_NAMES
   return asked.includes('*') || asked.includes(name)
 }

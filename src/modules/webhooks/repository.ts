@@ -121,7 +121,7 @@ export function createWebhookRepository(db: Db): WebhookRepository {
     .from(deliveries)
     .innerJoin(inboxEvents, eq(inboxEvents.seq, deliveries.inboxSeq))
     .where(and(eq(deliveries.lane, textParam('lane')), sql`${deliveries.status} = 'pending'`))
-    .orderBy(deliveries.seq)
+    .orderBy(deliveries.inboxSeq)
     .limit(limitParam('limit'))
     .prepare()
   const anyWaiting = orm

@@ -1,0 +1,25 @@
+DROP TRIGGER inbox_events_removed;
+DROP TRIGGER deliveries_removed;
+ALTER TABLE identities DROP COLUMN feed_gone_seq;
+ALTER TABLE identities DROP COLUMN feed_read_at;
+DROP INDEX inbox_events_feed;
+DROP TABLE replays;
+DROP TABLE delivery_attempts;
+-- What only the newer version knows is forgotten, deliveries included.
+DELETE FROM deliveries WHERE inbox_seq IN (SELECT seq FROM inbox_events WHERE name LIKE 'webhook.%');
+DELETE FROM inbox_events WHERE name LIKE 'webhook.%';
+DROP INDEX deliveries_event;
+CREATE INDEX deliveries_webhook ON deliveries (identity_id,webhook_id,seq);
+DROP INDEX deliveries_waiting;
+CREATE INDEX deliveries_waiting ON deliveries (lane,seq) WHERE status = 'pending';
+ALTER TABLE deliveries DROP COLUMN last_response;
+ALTER TABLE deliveries DROP COLUMN last_latency_ms;
+ALTER TABLE deliveries DROP COLUMN last_at;
+ALTER TABLE deliveries DROP COLUMN forgiven;
+ALTER TABLE webhooks DROP COLUMN last_error_at;
+ALTER TABLE webhooks DROP COLUMN last_error;
+ALTER TABLE webhooks DROP COLUMN last_success_at;
+ALTER TABLE webhooks DROP COLUMN failing_since;
+ALTER TABLE webhooks DROP COLUMN headers_sealed;
+ALTER TABLE webhooks DROP COLUMN old_secret_until;
+ALTER TABLE webhooks DROP COLUMN old_secret_sealed;
