@@ -20,6 +20,7 @@ import { createPayloads } from '../modules/webhooks/payload.ts'
 import { createWebhookRepository } from '../modules/webhooks/repository.ts'
 import { createWebhooks } from '../modules/webhooks/webhooks.ts'
 import { createWebhookClient } from '../webhooks/client.ts'
+import { createEndpointGuard } from '../webhooks/endpoint-guard.ts'
 import type { Foundation } from './foundation.ts'
 import type { Phones } from './phones.ts'
 
@@ -90,12 +91,14 @@ export function createMessaging(foundation: Foundation, parts: MessagingParts) {
 
   const webhookRepository = createWebhookRepository(db)
   const { inlineMaxBytes } = config.media
+  const guard = createEndpointGuard({ ...config.webhooks, clock })
   const dispatcher = createDispatcher({
     repository: webhookRepository,
     payloads: createPayloads({ devices, contacts, media, publicUrl, inlineMaxBytes }),
     client: createWebhookClient({
       timeoutMs: config.webhooks.timeoutMs,
       userAgent: `Meshgate/${version}`,
+      guard,
       clock,
     }),
     sealer,
@@ -106,6 +109,7 @@ export function createMessaging(foundation: Foundation, parts: MessagingParts) {
   const webhooks = createWebhooks({
     repository: webhookRepository,
     sealer,
+    guard,
     onActivated: () => dispatcher.nudge(),
     clock,
   })

@@ -42,7 +42,13 @@ export interface Config {
     /** How long a bridge has to say what became of a message, in milliseconds. */
     statusTimeoutMs: number
   }
-  webhooks: { timeoutMs: number; concurrencyPerEndpoint: number }
+  webhooks: {
+    timeoutMs: number
+    concurrencyPerEndpoint: number
+    /** Whether endpoints may be at private and other special addresses, and reached without TLS. */
+    allowPrivate: boolean
+    allowHttp: boolean
+  }
   media: { maxBytes: number; inlineMaxBytes: number; urlTtlS: number }
 }
 
@@ -59,6 +65,7 @@ export interface Secrets {
 export function configFrom(env: Env, workingDirectory: string): { config: Config; secrets: Secrets } {
   const { accounts, secrets: accountSecrets } = matrixAccounts(env)
   const dir = isAbsolute(env.DATA_DIR) ? env.DATA_DIR : resolve(workingDirectory, env.DATA_DIR)
+  const isDevelopment = env.APP_MODE === 'development'
   const config: Config = {
     mode: env.APP_MODE,
     logLevel: env.LOG_LEVEL,
@@ -84,7 +91,12 @@ export function configFrom(env: Env, workingDirectory: string): { config: Config
       burst: env.SEND_BURST,
       statusTimeoutMs: env.STATUS_TIMEOUT_MS,
     },
-    webhooks: { timeoutMs: env.WEBHOOK_TIMEOUT_MS, concurrencyPerEndpoint: env.WEBHOOK_CONCURRENCY },
+    webhooks: {
+      timeoutMs: env.WEBHOOK_TIMEOUT_MS,
+      concurrencyPerEndpoint: env.WEBHOOK_CONCURRENCY,
+      allowPrivate: env.WEBHOOK_ALLOW_PRIVATE ?? isDevelopment,
+      allowHttp: env.WEBHOOK_ALLOW_HTTP ?? isDevelopment,
+    },
     media: {
       maxBytes: env.MEDIA_MAX_BYTES,
       inlineMaxBytes: env.MEDIA_INLINE_MAX_BYTES,

@@ -5,6 +5,8 @@
 import { createHmac } from 'node:crypto'
 import { messageOf } from '../domain/errors.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { EndpointGuard } from './endpoint-guard.ts'
+import { fetchAt } from './pinned-fetch.ts'
 
 export interface WebhookRequest {
   url: string
@@ -46,20 +48,23 @@ const SECRET_PREFIX = 'whsec_'
 export function createWebhookClient(options: {
   timeoutMs: number
   userAgent: string
+  guard: Pick<EndpointGuard, 'addressesOf'>
   clock: Clock
 }): WebhookClient {
-  const { timeoutMs, userAgent, clock } = options
+  const { timeoutMs, userAgent, guard, clock } = options
   return {
     async deliver({ url, id, secrets, headers, body }) {
       const timestamp = String(Math.floor(clock.now() / 1000))
       const startedAt = performance.now()
       const latencyMs = () => Math.round(performance.now() - startedAt)
       try {
-        const answer = await fetch(url, {
+        const signal = AbortSignal.timeout(timeoutMs)
+        const addresses = await abortable(guard.addressesOf(url), signal)
+        const answer = await fetchAt(addresses, url, {
           method: 'POST',
           body,
           redirect: 'manual',
-          signal: AbortSignal.timeout(timeoutMs),
+          signal,
           headers: sentHeaders(headers, {
             'content-type': 'application/json',
             'user-agent': userAgent,
@@ -89,6 +94,14 @@ function sentHeaders(owners: Readonly<Record<string, string>>, ours: Record<stri
   const sent = new Headers(owners)
   for (const [name, value] of Object.entries(ours)) sent.set(name, value)
   return sent
+}
+
+/** What `work` comes to, or the signal's reason if that is sooner. */
+function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+    work.then(resolve, reject)
+  })
 }
 
 /** `v1,<base64 of HMAC-SHA256 over "id.timestamp.body">` (Standard Webhooks, "Signature scheme"). */

@@ -6,6 +6,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, 
 import { join } from 'node:path'
 import { GatewayClient } from '../support/gateway-client.ts'
 import { type GatewayProcess, spawnGateway } from '../support/gateway-process.ts'
+import { selfSigned } from '../support/self-signed.ts'
 import { type TempDir, tempDir } from '../support/temp-dir.ts'
 import { waitFor } from '../support/wait-for.ts'
 
@@ -259,16 +260,6 @@ function filesIn(data: string): string[] {
         .map(entry => join(entry.parentPath, entry.name)),
     )
     .toSorted()
-}
-
-function selfSigned(folder: TempDir, name: string): { cert: string; key: string } {
-  const [cert, key] = [folder.file(`${name}.crt`), folder.file(`${name}.key`)]
-  const made = Bun.spawnSync([
-    ...['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'],
-    ...['-subj', `/CN=${name}`, '-days', '2', '-keyout', key, '-out', cert],
-  ])
-  expect(made.stderr.toString()).not.toContain('rror')
-  return { cert, key }
 }
 
 /** With the header of a database, and nothing that fits to it. */

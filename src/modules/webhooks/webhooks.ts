@@ -4,6 +4,7 @@ import { GatewayError } from '../../domain/errors.ts'
 import { EVENT_NAMES, type EventName, MESSAGE_EVENT_NAMES } from '../../domain/states.ts'
 import { type Clock, rfc3339 } from '../../lib/clock.ts'
 import type { Sealer } from '../../lib/sealing.ts'
+import type { EndpointGuard } from '../../webhooks/endpoint-guard.ts'
 import type { WebhookRepository } from './repository.ts'
 import { createSigningSecret } from './signing-secret.ts'
 import type { Webhooks, WebhookView } from './types.ts'
@@ -11,6 +12,7 @@ import type { Webhooks, WebhookView } from './types.ts'
 export interface WebhooksOptions {
   repository: WebhookRepository
   sealer: Sealer
+  guard: Pick<EndpointGuard, 'objectionTo'>
   /** A webhook was switched on: what waits for it can go. */
   onActivated(): void
   clock: Clock
@@ -23,12 +25,23 @@ export function signingSecretContext(identityId: string): string {
   return `webhook-secret:${identityId}`
 }
 
-export function createWebhooks({ repository, sealer, onActivated, clock }: WebhooksOptions): Webhooks {
+export function createWebhooks(options: WebhooksOptions): Webhooks {
+  const { repository, sealer, guard, onActivated, clock } = options
+
+  /** As the caller wrote it, but for spaces around it. */
+  async function checkedUrl(given: string): Promise<string> {
+    const url = given.trim()
+    refuseMalformed(url)
+    const objection = await guard.objectionTo(url)
+    if (objection !== null) throw new GatewayError('bad_request', `url: ${objection}`)
+    return url
+  }
+
   return {
     async create(identityId, url, events) {
       const secret = createSigningSecret()
       const webhook = {
-        url: checkedUrl(url),
+        url: await checkedUrl(url),
         events: events === undefined ? null : checkedEvents(events),
         secretSealed: sealer.seal(secret, signingSecretContext(identityId)),
       }
@@ -42,7 +55,7 @@ export function createWebhooks({ repository, sealer, onActivated, clock }: Webho
     async update(identityId, id, { url, active, events }) {
       const change = {
         ...(events === undefined ? {} : { events: events === null ? null : checkedEvents(events) }),
-        ...(url === undefined ? {} : { url: checkedUrl(url) }),
+        ...(url === undefined ? {} : { url: await checkedUrl(url) }),
         ...(active === undefined ? {} : { active }),
         ...(active === true ? { disabledReason: null } : {}),
       }
@@ -66,9 +79,7 @@ function unknownWebhook(id: number): GatewayError {
   return new GatewayError('not_found', `there is no webhook ${id}`)
 }
 
-/** As the caller wrote it, but for spaces around it. */
-function checkedUrl(given: string): string {
-  const url = given.trim()
+function refuseMalformed(url: string): void {
   const parsed = URL.canParse(url) ? new URL(url) : null
   const isHttp = parsed?.protocol === 'http:' || parsed?.protocol === 'https:'
   if (!isHttp || url.length > MAX_URL_LENGTH) {
@@ -77,7 +88,6 @@ function checkedUrl(given: string): string {
       `url: expected an http:// or https:// URL of at most ${MAX_URL_LENGTH} characters`,
     )
   }
-  return url
 }
 
 /** Each name once; `*` alone where it is among them. */

@@ -5,13 +5,19 @@ import { Webhook } from 'standardwebhooks'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { createSigningSecret } from '../../../src/modules/webhooks/signing-secret.ts'
 import { createWebhookClient, type WebhookRequest } from '../../../src/webhooks/client.ts'
+import { createEndpointGuard, type EndpointGuard } from '../../../src/webhooks/endpoint-guard.ts'
 import { webhookReceiver } from '../../support/webhook-receiver.ts'
 
-const client = createWebhookClient({ timeoutMs: 300, userAgent: 'Meshgate/test', clock: systemClock })
+const clientWith = (guard: Pick<EndpointGuard, 'addressesOf'>) =>
+  createWebhookClient({ timeoutMs: 300, userAgent: 'Meshgate/test', guard, clock: systemClock })
+const anywhere = createEndpointGuard({ allowPrivate: true, allowHttp: true, clock: systemClock })
 const secret = createSigningSecret()
 const BODY = '{"message":"é"}'
-const deliver = (url: string, more: Partial<WebhookRequest> = {}) =>
-  client.deliver({ url, id: 'evt_1', secrets: [secret], headers: {}, body: BODY, ...more })
+const deliver = (
+  url: string,
+  more: Partial<WebhookRequest> = {},
+  guard: Pick<EndpointGuard, 'addressesOf'> = anywhere,
+) => clientWith(guard).deliver({ url, id: 'evt_1', secrets: [secret], headers: {}, body: BODY, ...more })
 /** The headers of Standard Webhooks, as its library takes them. */
 const signedHeaders = (headers: Headers) =>
   Object.fromEntries(
@@ -127,4 +133,23 @@ test('an endpoint that trickles its answer for ever', async () => {
 test('nobody there, or an address that is none', async () => {
   expect(await deliver('http://127.0.0.1:1')).toMatchObject({ outcome: 'refused', status: null })
   expect(await deliver('http://nowhere.invalid')).toMatchObject({ outcome: 'refused', status: null })
+})
+
+test('an address that the guard refuses is not connected to', async () => {
+  await using receiver = webhookReceiver()
+  const strict = createEndpointGuard({ allowPrivate: false, allowHttp: true, clock: systemClock })
+  expect(await deliver(receiver.url, {}, strict)).toMatchObject({
+    outcome: 'refused',
+    status: null,
+    error: expect.stringContaining('expected a public address'),
+  })
+  expect(receiver.received).toEqual([])
+})
+
+test('a name that takes for ever to resolve is given up in time', async () => {
+  const hanging = { addressesOf: () => new Promise<null>(() => undefined) }
+  expect(await deliver('https://slow.example/', {}, hanging)).toMatchObject({
+    outcome: 'refused',
+    error: 'no answer within 300 ms',
+  })
 })

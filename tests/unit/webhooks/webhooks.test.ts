@@ -4,6 +4,7 @@ import { createSealer } from '../../../src/lib/sealing.ts'
 import { createWebhookRepository } from '../../../src/modules/webhooks/repository.ts'
 import type { Webhooks } from '../../../src/modules/webhooks/types.ts'
 import { createWebhooks } from '../../../src/modules/webhooks/webhooks.ts'
+import { createEndpointGuard } from '../../../src/webhooks/endpoint-guard.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 import { insertIdentity } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
@@ -17,6 +18,7 @@ beforeEach(() => {
   webhooks = createWebhooks({
     repository: createWebhookRepository(db),
     sealer: createSealer('a key for tests only'),
+    guard: createEndpointGuard({ allowPrivate: true, allowHttp: true, clock: new ManualClock() }),
     onActivated: () => undefined,
     clock: new ManualClock(),
   })

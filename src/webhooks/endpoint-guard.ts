@@ -1,0 +1,107 @@
+/**
+ * Keeps webhooks out of our own network (server-side request forgery): tells where a delivery may connect to. What was checked is what
+ * is connected to, so a name that resolves otherwise a moment later (DNS rebinding) gains nothing.
+ */
+import { lookup } from 'node:dns/promises'
+import { messageOf } from '../domain/errors.ts'
+import type { Clock } from '../lib/clock.ts'
+import { addressOf, specialAddress } from './special-addresses.ts'
+
+export interface EndpointRules {
+  /** Whether endpoints may be at addresses that aren't public. */
+  allowPrivate: boolean
+  /** Whether endpoints may be reached without TLS. */
+  allowHttp: boolean
+}
+
+export interface EndpointGuard {
+  /**
+   * What keeps the URL from being a webhook's, in words, null when nothing does. A name that can't be resolved now may be later, so that alone
+   * is no reason.
+   */
+  objectionTo(url: string): Promise<string | null>
+  /**
+   * Addresses to connect to, in the resolver's order; null: wherever the name leads.
+   * @throws EndpointRefused
+   */
+  addressesOf(url: string): Promise<readonly string[] | null>
+}
+
+/** The endpoint isn't one that may be connected to, or its name leads nowhere. */
+class EndpointRefused extends Error {
+  override readonly name = 'EndpointRefused'
+}
+
+export interface EndpointGuardOptions extends EndpointRules {
+  clock: Clock
+  /** @returns every address of a host name. @throws Error when it can't be resolved */
+  resolve?: (hostname: string) => Promise<string[]>
+}
+
+/** How long a name's addresses are used again, in milliseconds: they were checked, so this is no risk. */
+const REMEMBERED_MS = 10_000
+const MAX_REMEMBERED = 10_000
+
+export function createEndpointGuard(options: EndpointGuardOptions): EndpointGuard {
+  const { allowPrivate, allowHttp, clock, resolve = systemResolver } = options
+  const remembered = new Map<string, { addresses: Promise<string[]>; until: number }>()
+
+  function resolveOnce(hostname: string): Promise<string[]> {
+    const known = remembered.get(hostname)
+    if (known && known.until > clock.now()) return known.addresses
+    if (remembered.size >= MAX_REMEMBERED) remembered.clear()
+    const addresses = resolve(hostname)
+    remembered.set(hostname, { addresses, until: clock.now() + REMEMBERED_MS })
+    // A failure may have passed by the next try.
+    addresses.catch(() => remembered.delete(hostname))
+    return addresses
+  }
+
+  /** @throws EndpointRefused when what is known of the URL rules it out, and whatever `resolve` throws */
+  async function check(url: string): Promise<readonly string[] | null> {
+    const { protocol, hostname } = new URL(url)
+    if (!allowHttp && protocol !== 'https:') throw new EndpointRefused('expected an https:// URL')
+    if (allowPrivate) return null
+    const literal = addressOf(hostname)
+    const addresses = literal === null ? await resolveOnce(hostname) : [literal]
+    refuseSpecial(addresses)
+    return addresses
+  }
+
+  return {
+    objectionTo: url => check(url).then(nothing, error => (isRefusal(error) ? error.message : null)),
+    addressesOf: url =>
+      check(url).catch(error => {
+        if (isRefusal(error)) throw error
+        throw new EndpointRefused(`the name of the host can't be resolved: ${messageOf(error)}`)
+      }),
+  }
+}
+
+/**
+ * One special address among several is enough: which one is used would be up to chance. Which it is, is not told: that would show tenants our own
+ * network's names.
+ */
+function refuseSpecial(addresses: readonly string[]): void {
+  for (const address of addresses) {
+    const special = specialAddress(address)
+    if (special === null) continue
+    throw new EndpointRefused(
+      `expected a public address, and its host is or leads to one that is ${special} (WEBHOOK_ALLOW_PRIVATE=true allows those)`,
+    )
+  }
+}
+
+function isRefusal(error: unknown): error is EndpointRefused {
+  return error instanceof EndpointRefused
+}
+
+function nothing(): null {
+  return null
+}
+
+/** As the system resolves names, /etc/hosts included. IPv4 first: a broken IPv6 route would cost a try its whole time. */
+async function systemResolver(hostname: string): Promise<string[]> {
+  const found = await lookup(hostname, { all: true, order: 'ipv4first' })
+  return found.map(({ address }) => address)
+}

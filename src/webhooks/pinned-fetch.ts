@@ -1,0 +1,45 @@
+/** `fetch` to addresses that were chosen beforehand, for the host that the URL names. */
+
+/** Nobody was connected to, so the next address may be tried. */
+const NOT_CONNECTED = ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL', 'EINVAL']
+const MAX_ADDRESSES = 4
+
+/**
+ * @param addresses to connect to, one after the other until one takes the connection; null: wherever the name leads
+ * @returns what `fetch` would: the Host header, SNI and the certificate's check are of the URL's host, and a connection is used again only for the same one
+ */
+export async function fetchAt(
+  addresses: readonly string[] | null,
+  url: string,
+  init: BunFetchRequestInit,
+): Promise<Response> {
+  if (addresses === null) return fetch(url, init)
+  let failure: unknown = new Error(`${new URL(url).hostname} has no address`)
+  for (const address of addresses.slice(0, MAX_ADDRESSES)) {
+    try {
+      return await fetchFrom(address, url, init)
+    } catch (error) {
+      failure = error
+      if (!NOT_CONNECTED.includes(codeOf(error))) break
+    }
+  }
+  throw failure
+}
+
+function fetchFrom(address: string, url: string, init: BunFetchRequestInit): Promise<Response> {
+  const pinned = new URL(url)
+  const { host, hostname } = pinned
+  pinned.hostname = address.includes(':') ? `[${address}]` : address
+  const isName = pinned.hostname !== hostname
+  const headers = new Headers(init.headers)
+  headers.set('host', host)
+  return fetch(pinned, {
+    ...init,
+    headers,
+    ...(isName && pinned.protocol === 'https:' ? { tls: { ...init.tls, serverName: hostname } } : {}),
+  })
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : ''
+}

@@ -1,0 +1,40 @@
+/** Which IP addresses are no place for a webhook: those of this machine, of private networks, of cloud metadata services, and whatever else isn't public. */
+import ipaddr, { type IPv6 } from 'ipaddr.js'
+
+/** Public by the registry, yet answered by the host itself: Azure's metadata and DNS server. */
+const METADATA_ADDRESSES = ['168.63.129.16']
+/** RFC 4291 section 2.4 and the IANA registry: outside of it no global unicast address was ever given out. */
+const GLOBAL_UNICAST = ipaddr.IPv6.parseCIDR('2000::/3')
+/** RFC 6052 section 2.1: an IPv4 address in the last 32 bits. */
+const NAT64 = ipaddr.IPv6.parseCIDR('64:ff9b::/96')
+
+/**
+ * @param address an IPv4 or IPv6 address in any form that the WHATWG URL parser or a resolver gives, without brackets
+ * @returns what is special about it in a word or two (IANA's IPv4 and IPv6 special-purpose registries), null for a public one
+ */
+export function specialAddress(address: string): string | null {
+  if (!ipaddr.isValid(address)) return 'malformed'
+  const parsed = ipaddr.parse(address)
+  if (parsed.kind() === 'ipv6') return specialIPv6(parsed as IPv6)
+  if (METADATA_ADDRESSES.includes(parsed.toString())) return 'metadata'
+  return wordsOf(parsed.range())
+}
+
+function specialIPv6(address: IPv6): string | null {
+  // Behind either form stands an IPv4 address, which is what counts.
+  if (address.isIPv4MappedAddress()) return specialAddress(address.toIPv4Address().toString())
+  if (address.match(NAT64)) return specialAddress(address.toByteArray().slice(-4).join('.'))
+  const words = wordsOf(address.range())
+  return words ?? (address.match(GLOBAL_UNICAST) ? null : 'unassigned')
+}
+
+/** `carrierGradeNat` as `carrier grade nat`. */
+function wordsOf(range: string): string | null {
+  return range === 'unicast' ? null : range.replace(/[A-Z]/g, letter => ` ${letter.toLowerCase()}`)
+}
+
+/** Whether a URL's hostname (as the WHATWG URL parser leaves it) is an address and no name. */
+export function addressOf(hostname: string): string | null {
+  const bare = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname
+  return ipaddr.isValid(bare) ? bare : null
+}
