@@ -3,6 +3,7 @@ import { isAbsolute, join, resolve } from 'node:path'
 import type { LogLevel } from '../lib/logger.ts'
 import { ConfigError, type Env } from './env.ts'
 import { type AccountSecrets, type AccountsConfig, matrixAccounts } from './matrix-accounts.ts'
+import { refuseUnsafeProduction } from './production.ts'
 
 /** Platforms that the sandbox can play. */
 const SANDBOX_PLATFORMS = ['wa', 'signal', 'telegram'] as const
@@ -17,6 +18,16 @@ export interface Config {
     /** What clients reach us by, without a trailing slash; undefined: taken from each request. */
     publicUrl: string | undefined
     tls: { certFile: string; keyFile: string } | undefined
+    /** Addresses and networks whose X-Forwarded-For is believed. */
+    trustedProxies: readonly string[]
+    /** Origins whose pages may call the API; `*`: any. */
+    corsOrigins: readonly string[]
+  }
+  authFailures: {
+    /** Failed authentications in one window, from one address: with one client id or token, and in all. */
+    perCredential: number
+    perAddress: number
+    windowMs: number
   }
   data: {
     dir: string
@@ -57,6 +68,8 @@ export interface Secrets {
   clientId: string
   clientSecret: string
   secretKey: string
+  /** The SECRET_KEY before this one, while it is being replaced. */
+  previousSecretKey: string | undefined
   accounts: AccountSecrets
   bridges: ReadonlyMap<string, string>
 }
@@ -69,7 +82,19 @@ export function configFrom(env: Env, workingDirectory: string): { config: Config
   const config: Config = {
     mode: env.APP_MODE,
     logLevel: env.LOG_LEVEL,
-    http: { host: env.HOST, port: env.PORT, publicUrl: env.PUBLIC_URL, tls: tlsOf(env) },
+    http: {
+      host: env.HOST,
+      port: env.PORT,
+      publicUrl: env.PUBLIC_URL,
+      tls: tlsOf(env),
+      trustedProxies: env.TRUSTED_PROXIES,
+      corsOrigins: env.CORS_ORIGINS,
+    },
+    authFailures: {
+      perCredential: env.AUTH_FAILURES_PER_CREDENTIAL,
+      perAddress: env.AUTH_FAILURES_PER_ADDRESS,
+      windowMs: env.AUTH_FAILURE_WINDOW_S * 1_000,
+    },
     data: {
       dir,
       databaseFile: join(dir, 'meshgate.db'),
@@ -103,13 +128,14 @@ export function configFrom(env: Env, workingDirectory: string): { config: Config
       urlTtlS: env.MEDIA_URL_TTL_S,
     },
   }
-  refuseUnsafeProduction(env, config)
+  if (config.mode === 'production') refuseUnsafeProduction(env)
   return {
     config,
     secrets: {
       clientId: env.CLIENT_ID,
       clientSecret: env.CLIENT_SECRET,
       secretKey: env.SECRET_KEY,
+      previousSecretKey: env.SECRET_KEY_PREVIOUS,
       accounts: accountSecrets,
       bridges: new Map(env.bridges.map(({ platform, secret }) => [platform, secret])),
     },
@@ -140,20 +166,4 @@ function sandboxPlatforms(env: Env): readonly SandboxPlatform[] {
   }
   if (env.SANDBOX === 'auto' && env.APP_MODE === 'production') return []
   return SANDBOX_PLATFORMS.filter(platform => !env.bridges.some(bridge => bridge.platform === platform))
-}
-
-const MIN_PRODUCTION_SECRET = 16
-
-function refuseUnsafeProduction(env: Env, config: Config): void {
-  if (config.mode !== 'production') return
-  if (!config.http.tls && !env.ALLOW_INSECURE_SERVER) {
-    throw new ConfigError(
-      'TLS_CERT_FILE: production needs TLS; set TLS_CERT_FILE and TLS_KEY_FILE, or ALLOW_INSECURE_SERVER=true behind a proxy that ends TLS',
-    )
-  }
-  for (const name of ['CLIENT_SECRET', 'SECRET_KEY'] as const) {
-    if (env[name].length < MIN_PRODUCTION_SECRET) {
-      throw new ConfigError(`${name}: expected at least ${MIN_PRODUCTION_SECRET} characters in production`)
-    }
-  }
 }

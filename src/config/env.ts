@@ -4,6 +4,7 @@ import { parseEnv } from 'node:util'
 import { z } from 'zod'
 import { CLIENT_ID, CLIENT_ID_PHRASE } from '../domain/client-ids.ts'
 import { messageOf } from '../domain/errors.ts'
+import { isNetwork, NETWORK_PHRASE } from '../lib/addresses.ts'
 import { commandWords } from '../lib/command-words.ts'
 import { BASE_URL_PHRASE, isBaseUrl } from '../lib/hosts.ts'
 import { LOG_LEVELS } from '../lib/logger.ts'
@@ -38,6 +39,21 @@ const httpUrl = z
   .refine(isBaseUrl, `expected ${BASE_URL_PHRASE}`)
   .transform(text => text.replace(/\/+$/, ''))
 
+/** A list with commas, each item of which must be as `isItem` wants it. */
+const listOf = (isItem: (item: string) => boolean, phrase: string) =>
+  z
+    .string()
+    .default('')
+    .transform(text =>
+      text
+        .split(',')
+        .map(item => item.trim())
+        .filter(item => item !== ''),
+    )
+    .refine(items => items.every(isItem), `expected ${phrase}, separated by commas`)
+const isOrigin = (text: string) =>
+  text === '*' || (/^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text)
+
 /** Of what `meshgate setup` makes up. */
 const MISSING = 'is missing; `meshgate setup` writes a .env with one'
 const MAX_BYTES = 2 ** 31 - 1
@@ -53,10 +69,16 @@ export const ENV_SCHEMA = z.object({
   CLIENT_ID: z.string({ error: MISSING }).regex(CLIENT_ID, `expected ${CLIENT_ID_PHRASE}`),
   CLIENT_SECRET: z.string({ error: MISSING }).min(8, 'expected at least 8 characters'),
   SECRET_KEY: z.string({ error: MISSING }).min(16, 'expected at least 16 characters'),
+  SECRET_KEY_PREVIOUS: z.string().min(16, 'expected at least 16 characters').optional(),
   TLS_CERT_FILE: optionalText,
   TLS_KEY_FILE: optionalText,
   ALLOW_INSECURE_SERVER: flag.default(false),
   PUBLIC_URL: httpUrl.optional(),
+  TRUSTED_PROXIES: listOf(isNetwork, NETWORK_PHRASE),
+  CORS_ORIGINS: listOf(isOrigin, 'origins such as https://app.example.com, or *'),
+  AUTH_FAILURES_PER_CREDENTIAL: wholeNumber(1, 1_000_000).default(10),
+  AUTH_FAILURES_PER_ADDRESS: wholeNumber(1, 1_000_000).default(60),
+  AUTH_FAILURE_WINDOW_S: wholeNumber(1, 86_400).default(60),
   LOG_LEVEL: z.enum(LOG_LEVELS, `expected one of ${LOG_LEVELS.join(', ')}`).default('info'),
   MATRIX_SERVER_NAME: z
     .string()

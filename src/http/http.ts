@@ -9,17 +9,21 @@ import { type Clock, systemClock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
 import { createAccessLog, pathStart } from './access-log.ts'
 import { anyHostAdapter } from './any-host-adapter.ts'
+import { createAuthAttempts, guardAuthentication } from './auth-attempts.ts'
+import { createCors } from './cors.ts'
 import { errorResponse, HttpError, httpErrorOf } from './errors.ts'
 import { createMountTable, type Mount } from './mounts.ts'
+import { createOriginCheck } from './origin-check.ts'
 import { errors } from './plugins/errors.ts'
 import { newRequestId, REQUEST_ID_HEADER } from './request-id.ts'
 import { docsRoutes } from './routes/docs/routes.ts'
 import { apiRoutes } from './routes/index.ts'
+import { addMissing, securityHeaders } from './security-headers.ts'
 import { type RunningServer, startServer, type Upgrade } from './server.ts'
 import type { HttpServices, Readiness } from './services.ts'
 
 export interface HttpOptions {
-  config: Pick<Config, 'http' | 'media' | 'logLevel'>
+  config: Pick<Config, 'http' | 'media' | 'logLevel' | 'authFailures'>
   services: HttpServices
   mounts?: readonly Mount[]
   logger: Logger
@@ -41,13 +45,41 @@ export function createHttp(options: HttpOptions): Http {
   const logAccess = createAccessLog(logger, config.logLevel === 'debug')
   let running: RunningServer | undefined
   const upgrade: Upgrade = (request, viewer) => running?.upgrade(request, viewer) ?? false
-  const elysia = createElysia(options, upgrade)
+  const { publicUrl, tls, corsOrigins } = config.http
+  const cors = corsOrigins.length > 0 ? createCors(corsOrigins) : undefined
+  const headers = securityHeaders(tls !== undefined || publicUrl?.startsWith('https:') === true)
+  // A mount knows how long its own answers may be kept.
+  const { 'Cache-Control': _ownMatter, ...mountHeaders } = headers
+  const attempts = createAuthAttempts({
+    limits: config.authFailures,
+    addressOf: request => running?.addressOf(request),
+    clock: options.clock ?? systemClock,
+    logger,
+  })
+  const elysia = createElysia(options, {
+    services: guardAuthentication(options.services, attempts),
+    upgrade,
+    headers,
+    allowsOrigin: createOriginCheck(publicUrl, cors),
+  })
 
   async function handle(request: Request): Promise<Response> {
     const startedAt = performance.now()
     const mount = mountFor(request.url)
-    const response = await (mount ? answerMount(mount, request) : elysia.fetch(request))
+    const response = mount
+      ? addMissing(await answerMount(mount, request), mountHeaders)
+      : await answer(request)
     logAccess(request, response, performance.now() - startedAt)
+    return response
+  }
+
+  /** CORS is for the API: nobody else's page has anything to ask of the mounts. */
+  async function answer(request: Request): Promise<Response> {
+    if (!cors) return elysia.fetch(request)
+    const preflight = cors.preflight(request)
+    if (preflight) return addMissing(preflight, headers)
+    const response = await elysia.fetch(request)
+    cors.open(request, response)
     return response
   }
 
@@ -75,24 +107,34 @@ export function createHttp(options: HttpOptions): Http {
   }
 }
 
-/** For every answer but the mounts'. Pages that need scripts or may be kept say so themselves. */
-const COMMON_HEADERS = {
-  'X-Content-Type-Options': 'nosniff',
-  'Referrer-Policy': 'no-referrer',
-  'Cache-Control': 'no-store',
+interface ElysiaParts {
+  services: HttpServices
+  upgrade: Upgrade
+  headers: Record<string, string>
+  allowsOrigin(request: Request): boolean
 }
 
-function createElysia(options: HttpOptions, upgrade: Upgrade) {
-  const { config, services, logger, version, readiness, clock = systemClock } = options
+function createElysia(options: HttpOptions, { services, upgrade, headers, allowsOrigin }: ElysiaParts) {
+  const { config, logger, version, readiness, clock = systemClock } = options
   const app = new Elysia({ aot: true, adapter: anyHostAdapter })
-    .headers(COMMON_HEADERS)
+    .headers(headers)
     .onRequest(({ request, set }) => {
       set.headers[REQUEST_ID_HEADER] = newRequestId(request)
       refuseMalformedEncoding(request.url)
     })
     .use(errors(logger, path => methodsOf(path)))
     .use(docsRoutes(version))
-    .use(apiRoutes({ services, publicUrl: config.http.publicUrl, version, readiness, upgrade, clock }))
+    .use(
+      apiRoutes({
+        services,
+        publicUrl: config.http.publicUrl,
+        allowsOrigin,
+        version,
+        readiness,
+        upgrade,
+        clock,
+      }),
+    )
   const methodsOf = createMethodTable(app.routes)
   return app
 }

@@ -2,6 +2,7 @@
 import type { Server, ServerWebSocket } from 'bun'
 import type { Config } from '../config/index.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
+import { createClientAddress } from './client-address.ts'
 import { errorResponse, HttpError } from './errors.ts'
 import { newRequestId } from './request-id.ts'
 import type { SocketViewer } from './routes/devices/qr-viewer.ts'
@@ -12,6 +13,8 @@ export interface RunningServer {
   readonly url: string
   readonly port: number
   upgrade: Upgrade
+  /** Who sends a request, as far as the socket and the proxies that we trust tell. Undefined when the connection is gone. */
+  addressOf(request: Request): string | undefined
   /**
    * Accepts nothing more, bids WebSockets farewell, and lets running requests finish.
    * @param graceMs after which what still runs is cut off
@@ -44,6 +47,7 @@ const GOING_AWAY = 1001
 
 export function startServer({ config, handle, clock = systemClock }: ServerOptions): RunningServer {
   const { tls, host, port } = config.http
+  const clientAddress = createClientAddress(config.http.trustedProxies)
   const sockets = new Set<ServerWebSocket<SocketViewer>>()
   let stopping = false
 
@@ -81,6 +85,12 @@ export function startServer({ config, handle, clock = systemClock }: ServerOptio
   return {
     url: server.url.origin,
     port: server.port ?? port,
+    addressOf(request) {
+      const socket = server.requestIP(request)
+      return socket === null
+        ? undefined
+        : clientAddress(socket.address, request.headers.get('x-forwarded-for'))
+    },
     upgrade: (request, viewer) => server.upgrade(request, { data: viewer }),
     async stop(graceMs) {
       stopping = true

@@ -1,4 +1,5 @@
 /** The real HTTP application on a real database, with stand-ins for the services that talk to bridges. */
+import type { Config } from '../../src/config/index.ts'
 import { type ErrorCode, GatewayError } from '../../src/domain/errors.ts'
 import { createHttp, type HttpOptions } from '../../src/http/http.ts'
 import { silentLogger } from '../../src/lib/logger.ts'
@@ -14,7 +15,12 @@ export const ADMIN = { clientId: 'admin', secret: 'admin:secret:ü' }
 const SECRET_KEY = 'a secret key of the tests'
 
 export async function testHttp(
-  overrides: Partial<HttpOptions> & { maxBytes?: number; publicUrl?: string } = {},
+  overrides: Partial<HttpOptions> & {
+    maxBytes?: number
+    publicUrl?: string
+    http?: Partial<Config['http']>
+    authFailures?: Config['authFailures']
+  } = {},
 ) {
   const db = tempDb()
   const clock = new ManualClock()
@@ -44,7 +50,16 @@ export async function testHttp(
   const http = createHttp({
     config: {
       logLevel: 'silent',
-      http: { host: '127.0.0.1', port: 0, publicUrl: overrides.publicUrl, tls: undefined },
+      http: {
+        host: '127.0.0.1',
+        port: 0,
+        publicUrl: overrides.publicUrl,
+        tls: undefined,
+        trustedProxies: [],
+        corsOrigins: [],
+        ...overrides.http,
+      },
+      authFailures: overrides.authFailures ?? { perCredential: 10, perAddress: 60, windowMs: 60_000 },
       media: { maxBytes, inlineMaxBytes: 0, urlTtlS: 60 },
     },
     services: { credentials, tokens, ...fakes.services },

@@ -76,6 +76,7 @@ export async function openApiDocument(version: string): Promise<OpenApiDocument>
         version,
         readiness: () => ({ ready: false, checks: {} }),
         upgrade: () => false,
+        allowsOrigin: () => false,
         clock: systemClock,
       }),
     )

@@ -11,7 +11,7 @@ export interface OperationText {
   security: Security
   /** Answers that are not errors, by status. */
   answers: Record<number, Answer>
-  /** Statuses of the errors it can answer with; 500 goes without saying. */
+  /** Statuses of the errors it can answer with; 500 goes without saying, as does 429 where one authenticates. */
   errors: readonly (keyof typeof ERRORS)[]
 }
 
@@ -55,7 +55,8 @@ export const ERRORS = {
 
 /** @returns what Elysia takes as `detail` */
 export function operation(text: OperationText): DocumentDecoration {
-  const errors = [...text.errors, 500 as const].sort((a, b) => a - b)
+  const common = text.security === 'none' ? ([500] as const) : ([429, 500] as const)
+  const errors = [...new Set([...text.errors, ...common])].sort((a, b) => a - b)
   return {
     summary: text.summary,
     ...(text.description === undefined ? {} : { description: text.description }),

@@ -7,8 +7,8 @@ import { bearer as bearerToken } from '@elysiajs/bearer'
 import { Elysia } from 'elysia'
 import { GatewayError } from '../../domain/errors.ts'
 import { allows, effectiveScopes, type Scope } from '../../domain/scopes.ts'
-import type { Credentials, Principal } from '../../modules/credentials/types.ts'
-import type { TokenHolder, Tokens } from '../../modules/tokens/types.ts'
+import type { Principal } from '../../modules/credentials/types.ts'
+import type { TokenHolder } from '../../modules/tokens/types.ts'
 import { readJson } from '../body.ts'
 import { challenge } from '../errors.ts'
 
@@ -38,7 +38,9 @@ export function callerOf(request: Request): { client_id: string } | { token_id: 
  * be parsed for nobody, or the query not at all.
  */
 
-export function basicAuth(credentials: Pick<Credentials, 'authenticate'>) {
+export function basicAuth(credentials: {
+  authenticate(clientId: string, secret: string, request: Request): Promise<Principal>
+}) {
   return new Elysia({ name: 'basic-auth' }).macro({
     basic: ({ scope, body: use }: { scope: Scope; body: BodyUse }) => ({
       ...(use === 'json' ? { parse: emptyBody } : {}),
@@ -64,7 +66,7 @@ export function basicAuth(credentials: Pick<Credentials, 'authenticate'>) {
   async function authenticate(request: Request): Promise<Principal> {
     const { clientId, secret } = parseBasic(request.headers.get('authorization'))
     try {
-      return await credentials.authenticate(clientId, secret)
+      return await credentials.authenticate(clientId, secret, request)
     } catch (error) {
       if (error instanceof GatewayError && error.code === 'unauthorized') {
         throw challenge('Basic', error.message)
@@ -90,9 +92,9 @@ interface BearerContext {
   bearer: string | undefined
 }
 
-export function bearerAuth(tokens: Pick<Tokens, 'authenticate'>) {
+export function bearerAuth(tokens: { authenticate(token: string, request: Request): Promise<TokenHolder> }) {
   const admit = async (request: Request, token: string) => {
-    presented.set(request, { token, holder: await tokens.authenticate(token) })
+    presented.set(request, { token, holder: await tokens.authenticate(token, request) })
   }
   return new Elysia({ name: 'bearer-auth' }).use(bearerToken(TOKEN_PLACES)).macro({
     bearer: ({ body: use, nulls = [], tokenInQuery = false }: BearerUse) => ({

@@ -12,20 +12,22 @@ import { platformRoutes } from './platforms/routes.ts'
 import { tokenRoutes } from './tokens/routes.ts'
 import { webhookRoutes } from './webhooks/routes.ts'
 
-export interface ApiRoutesOptions extends Pick<DeviceRoutesOptions, 'publicUrl' | 'upgrade' | 'clock'> {
+export interface ApiRoutesOptions
+  extends Pick<DeviceRoutesOptions, 'publicUrl' | 'upgrade' | 'allowsOrigin' | 'clock'> {
   services: HttpServices
   version: string
   readiness: () => Readiness | Promise<Readiness>
 }
 
-export function apiRoutes({ services, publicUrl, upgrade, clock, version, readiness }: ApiRoutesOptions) {
+export function apiRoutes(options: ApiRoutesOptions) {
+  const { services, version, readiness } = options
   // Bearer routes come last: @elysiajs/bearer adds its hook to every route after it.
   return new Elysia({ name: 'api' })
     .use(healthRoutes(version, readiness))
     .use(mediaRoutes(services.downloads))
     .use(credentialRoutes(services))
     .use(tokenRoutes(services))
-    .use(deviceRoutes({ services, publicUrl, upgrade, clock }))
+    .use(deviceRoutes(options))
     .use(linkRoutes(services))
     .use(contactRoutes(services))
     .use(platformRoutes(services))

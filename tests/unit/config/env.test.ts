@@ -38,6 +38,12 @@ describe('a wrong value is told in one line that begins with its name', () => {
     ['PUBLIC_URL', 'ftp://example.com', 'expected an http:// or https:// address'],
     ['PUBLIC_URL', 'https://example.com/?a=b', 'without user, query and fragment'],
     ['MATRIX_HOMESERVER_URL', 'https://me:password@example.com', 'without user, query and fragment'],
+    ['TRUSTED_PROXIES', '10.0.0.0/33', 'expected addresses or networks such as 10.0.0.0/8'],
+    ['TRUSTED_PROXIES', '127.0.0.1,proxy', 'expected addresses or networks such as 10.0.0.0/8'],
+    ['CORS_ORIGINS', 'https://app.example.com/', 'expected origins such as https://app.example.com, or *'],
+    ['CORS_ORIGINS', 'app.example.com', 'expected origins such as https://app.example.com, or *'],
+    ['AUTH_FAILURES_PER_ADDRESS', '0', 'expected a whole number from 1 to 1000000'],
+    ['SECRET_KEY_PREVIOUS', 'short', 'expected at least 16 characters'],
     ['LOG_LEVEL', 'verbose', 'expected one of debug, info, warn, error, silent'],
     ['MATRIX_SERVER_NAME', 'https://example.com', 'expected a host name, optionally with a port'],
     ['MATRIX_HOMESERVER_URL', 'synapse:8008', 'expected an http:// or https:// address'],
@@ -201,7 +207,7 @@ describe('settings that contradict each other', () => {
 })
 
 describe('production', () => {
-  const strong = { APP_MODE: 'production', CLIENT_SECRET: 'x'.repeat(16), SECRET_KEY: 'y'.repeat(16) }
+  const strong = { APP_MODE: 'production', CLIENT_SECRET: 'ZXd4cR1nT0kPq7Ls', SECRET_KEY: 'b8fJ2mVx0QeY5uHa' }
 
   test('starts with TLS, or behind a proxy, with long secrets', () => {
     expect(configOf({ ...strong, ALLOW_INSECURE_SERVER: 'true' }).config.http.tls).toBeUndefined()

@@ -1,5 +1,6 @@
 /** /api/v1/devices: an identity's linked phones and accounts, and the WebSocket that shows what links another. */
 import { Elysia } from 'elysia'
+import { GatewayError } from '../../../domain/errors.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { HttpError } from '../../errors.ts'
 import { operation } from '../../openapi/operation.ts'
@@ -18,10 +19,12 @@ export interface DeviceRoutesOptions {
   publicUrl: string | undefined
   /** Makes a WebSocket of the request. False when the request is no handshake. */
   upgrade(request: Request, viewer: SocketViewer): boolean
+  /** Whether the page that a request comes from, if it comes from any, may open the WebSocket. */
+  allowsOrigin(request: Request): boolean
   clock: Clock
 }
 
-export function deviceRoutes({ services, publicUrl, upgrade, clock }: DeviceRoutesOptions) {
+export function deviceRoutes({ services, publicUrl, upgrade, allowsOrigin, clock }: DeviceRoutesOptions) {
   const { tokens, devices, linking } = services
   return new Elysia({ name: 'devices', prefix: '/api/v1/devices' })
     .use(bearerAuth(tokens))
@@ -97,6 +100,12 @@ export function deviceRoutes({ services, publicUrl, upgrade, clock }: DeviceRout
           format: query.format ?? 'raw',
           clock,
         })
+        if (!allowsOrigin(request)) {
+          throw new GatewayError(
+            'forbidden',
+            'Origin: pages of other sites may not connect, see CORS_ORIGINS',
+          )
+        }
         if (request.headers.get('upgrade')?.toLowerCase() !== 'websocket') throw upgradeRequired()
         // A link that isn't there is refused while an HTTP answer is still possible.
         linking.follow(identityId, query.platform, () => undefined).unsubscribe()

@@ -28,6 +28,8 @@ export function mediaRoutes(downloads: MediaDownloads | undefined) {
           'Content-Disposition': contentDisposition(fileName),
           // A file is somebody else's: it must not run as a page of ours, whatever its type says.
           'Content-Security-Policy': "default-src 'none'; sandbox",
+          // The signed address is the permission, wherever the file is shown.
+          'Cross-Origin-Resource-Policy': 'cross-origin',
           'Cache-Control': 'private, max-age=3600',
         },
       })

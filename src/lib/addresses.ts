@@ -1,0 +1,45 @@
+/** IP addresses: which networks one is in, and which of them stand for one client. */
+import { BlockList, isIP, isIPv6 } from 'node:net'
+
+/** What `isNetwork` asks for, in words. */
+export const NETWORK_PHRASE = 'addresses or networks such as 10.0.0.0/8'
+
+/** Whether `text` is an IP address, or a network in CIDR notation (RFC 4632, RFC 4291 section 2.3). */
+export function isNetwork(text: string): boolean {
+  const [address = '', bits, more] = text.split('/')
+  const family = isIP(address)
+  if (family === 0 || more !== undefined) return false
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128))
+}
+
+/** @param networks each as `isNetwork` wants it. @returns whether an address is in one of them */
+export function createNetworkMatcher(networks: readonly string[]): (address: string) => boolean {
+  const list = new BlockList()
+  for (const network of networks) {
+    const [address = '', bits] = network.split('/')
+    const family = isIPv6(address) ? 'ipv6' : 'ipv4'
+    if (bits === undefined) list.addAddress(address, family)
+    else list.addSubnet(address, Number(bits), family)
+  }
+  return address => isIP(address) !== 0 && list.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')
+}
+
+/** An IPv4 address that an IPv6 socket shows as `::ffff:192.0.2.1` (RFC 4291 section 2.5.5.2), as itself. */
+export function withoutMapping(address: string): string {
+  return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1] ?? address
+}
+
+/** What stands for one client: an IPv4 address, or the 64 leading bits of an IPv6 one, of which a single host has all the rest. */
+export function clientNetwork(address: string): string {
+  const plain = withoutMapping(address)
+  if (!isIPv6(plain)) return plain
+  const [head = '', tail] = plain.split('%', 1)[0]?.split('::') ?? []
+  const groups = (text: string | undefined) => (text ? text.split(':') : [])
+  const left = groups(head)
+  const right = groups(tail)
+  const zeros = Array<string>(Math.max(0, 8 - left.length - right.length)).fill('0')
+  return [...left, ...zeros, ...right]
+    .slice(0, 4)
+    .map(group => Number.parseInt(group, 16).toString(16))
+    .join(':')
+}

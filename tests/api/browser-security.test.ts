@@ -1,0 +1,227 @@
+/** What browsers are told: headers on every answer, which other origins may call, and which pages may open the WebSocket. */
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test'
+import type { RunningServer } from '../../src/http/server.ts'
+import { watchSocket } from '../support/socket-watcher.ts'
+import { basic, testHttp } from '../support/test-http.ts'
+
+const APP = 'https://app.example.com'
+type TestApp = Awaited<ReturnType<typeof testHttp>>
+
+const MOUNTS = [
+  { prefix: '/plain', fetch: () => new Response('x') },
+  { prefix: '/page', fetch: () => new Response('x', { headers: { 'content-security-policy': 'own' } }) },
+  {
+    prefix: '/broken',
+    fetch: () => {
+      throw new Error('broken')
+    },
+  },
+]
+
+describe('headers', () => {
+  let app: TestApp
+  beforeAll(async () => {
+    app = await testHttp({ mounts: MOUNTS })
+  })
+  afterAll(() => app.destroy())
+
+  test.each([
+    ['GET', '/health'],
+    ['GET', '/ready'],
+    ['GET', '/docs'],
+    ['GET', '/docs/index.html'],
+    ['GET', '/docs/json'],
+    ['GET', '/docs/swagger-ui.css'],
+    ['GET', '/nowhere'],
+    ['PATCH', '/api/v1/tokens'],
+    ['OPTIONS', '/api/v1/tokens'],
+    ['GET', '/api/v1/tokens'],
+    ['GET', '/api/v1/messages/%ff'],
+    ['POST', '/api/v1/devices/1/message'],
+    ['GET', '/plain'],
+    ['GET', '/page'],
+    ['GET', '/broken'],
+  ])('%s %s has them', async (method, path) => {
+    const { headers } = await app.call(method, path)
+    expect(headers.get('x-content-type-options')).toBe('nosniff')
+    expect(headers.get('x-frame-options')).toBe('DENY')
+    expect(headers.get('referrer-policy')).toBe('no-referrer')
+    expect(headers.get('cross-origin-resource-policy')).toBe('same-origin')
+    expect(headers.get('content-security-policy')).toBeTruthy()
+    expect(headers.get('strict-transport-security')).toBeNull()
+    expect([...headers.keys()].filter(name => name.startsWith('access-control-'))).toEqual([])
+    expect(headers.get('server')).toBeNull()
+    expect(headers.get('x-powered-by')).toBeNull()
+  })
+
+  test('answers with data run nothing, are framed by nobody and are kept nowhere', async () => {
+    const { headers } = await app.call('GET', '/api/v1/tokens', { auth: basic() })
+    expect(headers.get('content-security-policy')).toBe("default-src 'none'; frame-ancestors 'none'")
+    expect(headers.get('cache-control')).toBe('no-store')
+  })
+
+  test('a page keeps its own policy', async () => {
+    expect((await app.call('GET', '/page')).headers.get('content-security-policy')).toBe('own')
+    const docs = await app.call('GET', '/docs/index.html')
+    expect(docs.headers.get('content-security-policy')).toStartWith("default-src 'self'")
+  })
+
+  test.each([[{ tls: { certFile: 'c', keyFile: 'k' } }], [{ publicUrl: 'https://gateway.example.com' }]])(
+    'with %p browsers are told to come back by TLS alone',
+    async http => {
+      const secure = await testHttp({ http, mounts: MOUNTS })
+      for (const path of ['/health', '/nowhere', '/plain']) {
+        const { headers } = await secure.call('GET', path)
+        expect(headers.get('strict-transport-security')).toBe('max-age=31536000')
+      }
+      secure.destroy()
+    },
+  )
+})
+
+describe('other origins', () => {
+  const apps: TestApp[] = []
+  afterEach(() => {
+    for (const app of apps.splice(0)) app.destroy()
+  })
+  const withOrigins = async (...corsOrigins: string[]) => {
+    const app = await testHttp({ http: { corsOrigins }, mounts: MOUNTS })
+    apps.push(app)
+    return app
+  }
+  const preflight = (origin: string) => ({
+    headers: {
+      origin,
+      'access-control-request-method': 'POST',
+      'access-control-request-headers': 'authorization,content-type,idempotency-key',
+    },
+  })
+
+  test('may not call, when none is configured', async () => {
+    const app = await withOrigins()
+    const asked = await app.call('OPTIONS', '/api/v1/tokens', preflight(APP))
+    expect(asked.status).toBe(405)
+    expect(asked.headers.get('access-control-allow-origin')).toBeNull()
+    const called = await app.call('GET', '/api/v1/tokens', { auth: basic(), headers: { origin: APP } })
+    expect(called.headers.get('access-control-allow-origin')).toBeNull()
+  })
+
+  test('that are configured may, and read errors and what headers tell', async () => {
+    const app = await withOrigins('http://localhost:5173', APP)
+    const asked = await app.call('OPTIONS', '/api/v1/devices/1/message', preflight(APP))
+    expect(asked.status).toBe(204)
+    expect(asked.text).toBe('')
+    expect(Object.fromEntries(asked.headers)).toMatchObject({
+      'access-control-allow-origin': APP,
+      'access-control-allow-methods': 'GET, POST, PUT, DELETE',
+      'access-control-max-age': '600',
+      vary: 'Origin',
+    })
+    const headers = asked.headers.get('access-control-allow-headers')?.toLowerCase().split(', ')
+    for (const name of ['authorization', 'content-type', 'idempotency-key']) expect(headers).toContain(name)
+    expect(asked.headers.get('access-control-allow-credentials')).toBeNull()
+    for (const auth of [basic(), basic('admin', 'wrong')]) {
+      const called = await app.call('GET', '/api/v1/tokens', { auth, headers: { origin: APP } })
+      expect(called.headers.get('access-control-allow-origin')).toBe(APP)
+      expect(called.headers.get('access-control-expose-headers')).toContain('Retry-After')
+      expect(called.headers.get('vary')).toBe('Origin')
+    }
+  })
+
+  test.each(['https://evil.example', 'null', `${APP}.evil.example`, 'http://app.example.com', `${APP}:8443`])(
+    '%s is not one of them',
+    async origin => {
+      const app = await withOrigins(APP)
+      const asked = await app.call('OPTIONS', '/api/v1/tokens', preflight(origin))
+      expect(asked.status).toBe(405)
+      const called = await app.call('GET', '/api/v1/tokens', { auth: basic(), headers: { origin } })
+      for (const { headers } of [asked, called]) {
+        expect(headers.get('access-control-allow-origin')).toBeNull()
+        expect(headers.get('vary')).toBe('Origin')
+      }
+    },
+  )
+
+  test('* is any', async () => {
+    const app = await withOrigins('*')
+    const called = await app.call('GET', '/health', { headers: { origin: 'https://any.example' } })
+    expect(called.headers.get('access-control-allow-origin')).toBe('*')
+  })
+
+  test('have nothing to ask of homeserver and sandbox', async () => {
+    const app = await withOrigins('*')
+    const called = await app.call('GET', '/plain', { headers: { origin: APP } })
+    expect(called.headers.get('access-control-allow-origin')).toBeNull()
+  })
+})
+
+describe('the WebSocket', () => {
+  let app: TestApp
+  let server: RunningServer
+  let token: string
+  beforeAll(async () => {
+    app = await testHttp({ http: { corsOrigins: [APP], publicUrl: 'https://gateway.example.com' } })
+    server = app.http.listen()
+    token = await app.newToken()
+    app.link.underWay = true
+    app.link.latest = { type: 'qr', payload: 'qr-1', instructions: '' }
+  })
+  afterAll(async () => {
+    await server.stop(0)
+    app.destroy()
+  })
+
+  const handshake = (origin: string | undefined, auth = `Bearer ${token}`) =>
+    fetch(`${server.url}/api/v1/devices/qr-code`, {
+      headers: {
+        authorization: auth,
+        connection: 'Upgrade',
+        upgrade: 'websocket',
+        'sec-websocket-version': '13',
+        'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+        ...(origin === undefined ? {} : { origin }),
+      },
+    })
+
+  test.each([
+    ['a page of another site', () => 'https://evil.example'],
+    ['a page without an origin', () => 'null'],
+    ['a page on another port', () => `http://localhost:${server.port + 1}`],
+    ['a page of a site whose name begins like ours', () => 'https://gateway.example.com.evil.example'],
+    ['what is no origin', () => 'gateway'],
+  ])('is refused to %s', async (_who, origin) => {
+    const answer = await handshake(origin())
+    expect(answer.status).toBe(403)
+    expect(await answer.json()).toMatchObject({
+      code: 'forbidden',
+      error: expect.stringMatching(/^Origin: /),
+    })
+  })
+
+  test.each([
+    ['programs', () => undefined],
+    ['our own pages', () => server.url],
+    ['pages of PUBLIC_URL', () => 'https://gateway.example.com'],
+    ['pages of CORS_ORIGINS', () => APP],
+  ])('is open to %s', async (_who, origin) => {
+    const from = origin()
+    const url = `${server.url.replace('http', 'ws')}/api/v1/devices/qr-code?token=${token}`
+    await using socket = watchSocket(url, from === undefined ? {} : { origin: from })
+    expect(await socket.waitForText(0)).toBe('qr-1')
+  })
+
+  test('asks who it is first', async () => {
+    expect((await handshake('https://evil.example', 'Bearer nothing')).status).toBe(403)
+    expect((await handshake(undefined, 'nothing')).status).toBe(401)
+  })
+
+  test('takes no frame beyond 64 KiB', async () => {
+    const url = `${server.url.replace('http', 'ws')}/api/v1/devices/qr-code?token=${token}`
+    await using socket = watchSocket(url)
+    await socket.waitForText(0)
+    socket.send({ type: 'input', fields: { code: 'x'.repeat(64 * 1024) } })
+    const { code } = await socket.closed
+    expect(code).toBeOneOf([1006, 1009])
+    expect(app.link.answers).toEqual([])
+  })
+})
