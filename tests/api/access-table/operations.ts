@@ -1,0 +1,178 @@
+/** What is expected of each call of the API: how one authenticates, what it takes, and whose object it is about. In the order in which they can be made. */
+import type { Scope } from '../../../src/domain/scopes.ts'
+
+/** Ids of a tenant's objects, as they stand in paths. */
+export interface Things {
+  device: string
+  message: string
+  webhook: string
+  link: string
+  token: string
+  credential: string
+  media: string
+  delivery: string
+}
+
+export interface Operation {
+  auth: 'none' | 'basic' | 'bearer'
+  /** With Basic. */
+  scope?: Scope
+  /** Which object it is about; left out: none, or the tenant's all. */
+  about?: keyof Things
+  /** Its answer is to be about the tenant's own alone. */
+  lists?: boolean
+  /** `admin`: whoever has the scope reaches every object, so there is none of another's. */
+  reach?: 'admin'
+  /** The answer about one's own. */
+  ok?: number
+  /** The answer about what isn't there; 404 by default. */
+  absent?: number
+  request?(things: Things): { path?: Record<string, string>; query?: Record<string, string>; json?: unknown }
+}
+
+const SEND = { platform: 'wa', contact: '49151000111', text: 'hello' }
+let created = 0
+const fresh = (name: string) => `${name}-${++created}`
+
+const onDevice = ({ device }: Things) => ({ path: { device_id: device } })
+
+export const OPERATIONS: Record<string, Operation> = {
+  'GET /health': { auth: 'none', ok: 200 },
+  'GET /ready': { auth: 'none', ok: 200 },
+  // A signed address is the permission; without one, a file that is there and one that isn't are the same.
+  'GET /api/v1/media/{id}': {
+    auth: 'none',
+    about: 'media',
+    absent: 403,
+    request: ({ media }) => ({
+      path: { id: media },
+      query: { expires: '4102444800', signature: 'f'.repeat(64) },
+    }),
+  },
+
+  'GET /api/v1/credentials': { auth: 'basic', scope: 'credentials:read:*', ok: 200 },
+  'POST /api/v1/credentials': {
+    auth: 'basic',
+    scope: 'credentials:write:*',
+    ok: 201,
+    request: () => ({ json: { client_id: fresh('made') } }),
+  },
+  'PUT /api/v1/credentials/{client_id}': {
+    auth: 'basic',
+    scope: 'credentials:write:*',
+    about: 'credential',
+    reach: 'admin',
+    ok: 200,
+    request: ({ credential }) => ({ path: { client_id: credential }, json: { description: 'changed' } }),
+  },
+
+  'POST /api/v1/tokens': {
+    auth: 'basic',
+    scope: 'tokens:write:create',
+    ok: 201,
+    request: () => ({ json: {} }),
+  },
+  'GET /api/v1/tokens': { auth: 'basic', scope: 'tokens:read:*', lists: true, ok: 200 },
+
+  'GET /api/v1/platforms': { auth: 'bearer', ok: 200 },
+  'GET /api/v1/devices': { auth: 'bearer', lists: true, ok: 200 },
+  'GET /api/v1/devices/qr-code': { auth: 'bearer', ok: 426 },
+  'GET /api/v1/devices/links/{id}': {
+    auth: 'bearer',
+    about: 'link',
+    lists: true,
+    ok: 200,
+    request: ({ link }) => ({ path: { id: link } }),
+  },
+  'POST /api/v1/devices/links/{id}': {
+    auth: 'bearer',
+    about: 'link',
+    // A QR code asks for nothing.
+    ok: 409,
+    request: ({ link }) => ({ path: { id: link }, json: { inputs: { code: '1' } } }),
+  },
+  'DELETE /api/v1/devices/links/{id}': {
+    auth: 'bearer',
+    about: 'link',
+    ok: 200,
+    request: ({ link }) => ({ path: { id: link } }),
+  },
+  'POST /api/v1/devices': { auth: 'bearer', ok: 201, request: () => ({ json: { platform: 'telegram' } }) },
+  'GET /api/v1/devices/{device_id}/contacts': {
+    auth: 'bearer',
+    about: 'device',
+    lists: true,
+    ok: 200,
+    request: onDevice,
+  },
+  'GET /api/v1/devices/{device_id}/contacts/{identifier}': {
+    auth: 'bearer',
+    about: 'device',
+    ok: 200,
+    request: ({ device }) => ({ path: { device_id: device, identifier: '4915111222333' } }),
+  },
+  'GET /api/v1/devices/{device_id}/groups': {
+    auth: 'bearer',
+    about: 'device',
+    lists: true,
+    ok: 200,
+    request: onDevice,
+  },
+
+  'POST /api/v1/devices/{device_id}/message': {
+    auth: 'bearer',
+    about: 'device',
+    ok: 200,
+    request: things => ({ ...onDevice(things), json: SEND }),
+  },
+  'GET /api/v1/messages': { auth: 'bearer', lists: true, ok: 200 },
+  'GET /api/v1/messages/{id}': {
+    auth: 'bearer',
+    about: 'message',
+    lists: true,
+    ok: 200,
+    request: ({ message }) => ({ path: { id: message } }),
+  },
+
+  'POST /api/v1/webhooks': {
+    auth: 'bearer',
+    ok: 201,
+    request: () => ({ json: { url: `http://127.0.0.1:9/${fresh('hook')}` } }),
+  },
+  'GET /api/v1/webhooks': { auth: 'bearer', lists: true, ok: 200 },
+  'PUT /api/v1/webhooks/{id}': {
+    auth: 'bearer',
+    about: 'webhook',
+    ok: 200,
+    request: ({ webhook }) => ({ path: { id: webhook }, json: { active: true } }),
+  },
+
+  // What uses up comes last.
+  'DELETE /api/v1/webhooks/{id}': {
+    auth: 'bearer',
+    about: 'webhook',
+    ok: 200,
+    request: ({ webhook }) => ({ path: { id: webhook } }),
+  },
+  'DELETE /api/v1/devices': {
+    auth: 'bearer',
+    about: 'device',
+    ok: 200,
+    request: ({ device }) => ({ json: { device_id: device, platform: 'wa' } }),
+  },
+  'DELETE /api/v1/tokens/{id}': {
+    auth: 'basic',
+    scope: 'tokens:write:delete',
+    about: 'token',
+    ok: 200,
+    request: ({ token }) => ({ path: { id: token } }),
+  },
+  'DELETE /api/v1/credentials/{client_id}': {
+    auth: 'basic',
+    scope: 'credentials:write:*',
+    about: 'credential',
+    reach: 'admin',
+    ok: 200,
+    request: ({ credential }) => ({ path: { client_id: credential } }),
+  },
+}
