@@ -3,6 +3,7 @@ import type { EventSink, SyncPosition } from '../domain/ports.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
 import { createAppserviceSource } from '../matrix/appservice-source.ts'
+import { createLookBack } from '../matrix/look-back.ts'
 import { createSyncManager } from '../matrix/sync/sync-manager.ts'
 import type { Worker } from '../runtime/worker.ts'
 import type { Matrix } from './matrix-side.ts'
@@ -17,22 +18,39 @@ export interface EventSource {
   state(): PartState
 }
 
+interface SourceParts {
+  sink: EventSink
+  positions(): Promise<SyncPosition[]>
+  clock: Clock
+  logger: Logger
+}
+
 export function createEventSource(
-  { appservice, calls }: Matrix,
-  parts: { sink: EventSink; positions(): Promise<SyncPosition[]>; clock: Clock; logger: Logger },
+  { appservice, calls }: Pick<Matrix, 'appservice' | 'calls'>,
+  parts: SourceParts,
 ): EventSource {
-  if (appservice) {
-    const { hsToken, link } = appservice
-    return {
-      workers: link ? [link.worker] : [],
-      fetch: createAppserviceSource({ hsToken, sink: parts.sink, logger: parts.logger }).fetch,
-      nudge: () => undefined,
-      state: () => {
-        const failure = link?.failure() ?? null
-        return { isReady: failure === null, told: failure ?? 'ok' }
-      },
-    }
+  if (!appservice) return createSyncSource(calls, parts)
+  const { hsToken, link } = appservice
+  const lookBack = createLookBack({ calls, ...parts })
+  link?.onReached(lookBack.caughtUp)
+  // The embedded homeserver keeps nothing back, and is never out of reach.
+  const pushed = createAppserviceSource({
+    hsToken,
+    ...parts,
+    ...(link ? { onRecovered: lookBack.caughtUp } : {}),
+  })
+  return {
+    workers: link ? [link.worker, lookBack.worker] : [],
+    fetch: pushed.fetch,
+    nudge: () => undefined,
+    state: () => {
+      const failure = link?.failure() ?? null
+      return { isReady: failure === null, told: failure ?? 'ok' }
+    },
   }
+}
+
+function createSyncSource(calls: Matrix['calls'], parts: SourceParts): EventSource {
   const sync = createSyncManager({ calls, ...parts })
   return {
     workers: [sync.worker],

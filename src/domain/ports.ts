@@ -64,8 +64,14 @@ export interface ReadReceipt {
 
 /** What a homeserver tells in one go: one application-service transaction, or one /sync response. */
 export interface EventBatch {
-  /** Stored together with what the batch holds; a batch at a position that was stored already is a repeat. */
-  position: { kind: 'transaction'; txnId: string } | { kind: 'sync'; userId: string; nextBatch: string }
+  /**
+   * Stored together with what the batch holds; a batch at a position that was stored already is a repeat. A look back has no position of its own:
+   * it tells one user once more what was said lately.
+   */
+  position:
+    | { kind: 'transaction'; txnId: string }
+    | { kind: 'sync'; userId: string; nextBatch: string }
+    | { kind: 'look_back'; userId: string }
   /** State and timeline in the order they happened. An invitation is the invited user's m.room.member event. */
   events: RoomEvent[]
   receipts: ReadReceipt[]

@@ -17,6 +17,8 @@ export interface AppserviceLink {
   check(): Promise<boolean>
   /** What is wrong with the link; null when nothing is, or nobody has asked yet. */
   failure(): string | null
+  /** @param listener called when events reach us for the first time, and whenever they do again */
+  onReached(listener: () => void): void
 }
 
 /** How often the homeserver is asked when all is well, in milliseconds: what goes wrong is noticed without any traffic. */
@@ -38,6 +40,7 @@ export function createAppserviceLink(options: {
   const ourAccess = { accessToken: asToken, query: {} }
   let failure: string | null = null
   let hasAsked = false
+  let reached: () => void = () => undefined
 
   /** @returns what is wrong, null when nothing is */
   async function problem(): Promise<string | null> {
@@ -78,8 +81,10 @@ export function createAppserviceLink(options: {
     // What is wrong with the as_token has been told where it was noticed.
     if (found !== null && found !== failure && found !== access.trouble(''))
       logger.error({ registration: appserviceId }, found)
-    if (found === null && (failure !== null || !hasAsked))
+    if (found === null && (failure !== null || !hasAsked)) {
       logger.info('the homeserver knows us and reaches us')
+      reached()
+    }
     failure = found
     hasAsked = true
     return found === null
@@ -88,6 +93,9 @@ export function createAppserviceLink(options: {
   return {
     check,
     failure: () => failure,
+    onReached(listener) {
+      reached = listener
+    },
     worker: {
       name: 'matrix-appservice',
       async run(signal) {

@@ -32,9 +32,12 @@ export interface AppserviceSource {
 export function createAppserviceSource(options: {
   hsToken: string
   sink: EventSink
+  /** A transaction was stored after one that couldn't be. */
+  onRecovered?(): void
   logger: Logger
 }): AppserviceSource {
-  const { hsToken, sink, logger } = options
+  const { hsToken, sink, onRecovered = () => undefined, logger } = options
+  let hasRefused = false
   return {
     async fetch(request) {
       const { pathname } = new URL(request.url)
@@ -71,8 +74,11 @@ export function createAppserviceSource(options: {
         events: wellFormed(events, logger),
         receipts: readReceipts(ephemeral ?? unstable ?? []),
       })
+      if (hasRefused) onRecovered()
+      hasRefused = false
       return Response.json({})
     } catch (error) {
+      hasRefused = true
       logger.warn(
         { txnId, err: error },
         'a transaction could not be stored; the homeserver will send it again',

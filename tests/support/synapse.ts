@@ -35,6 +35,8 @@ export interface Synapse extends AsyncDisposable {
   kill(): Promise<void>
   start(): Promise<void>
   output(): string
+  /** Of SQLite. */
+  databaseFile: string
   /** How often since its start it has caught up with the application service, after it couldn't reach it. */
   recoveriesOf(appserviceId: string): number
 }
@@ -102,6 +104,7 @@ export async function startSynapse(options: SynapseOptions = {}): Promise<Synaps
     kill: () => stop('SIGKILL'),
     start,
     output: () => program?.output() ?? '',
+    databaseFile: folder.file('homeserver.db'),
     recoveriesOf: id =>
       (program?.output() ?? '').split(`Successfully recovered application service AS ID ${id}\n`).length - 1,
     async [Symbol.asyncDispose]() {

@@ -58,6 +58,12 @@ function filterWith(timelineLimit: number): string {
 export const FILTER = filterWith(50)
 /** Only takes a position. */
 export const FIRST_FILTER = filterWith(1)
+/** What was said lately in each room, and nothing of the rooms themselves. */
+export const LOOK_BACK_FILTER = JSON.stringify({
+  presence: NOTHING,
+  account_data: NOTHING,
+  room: { account_data: NOTHING, ephemeral: NOTHING, state: NOTHING, timeline: { limit: 30 } },
+})
 
 /**
  * An invitation, which /sync tells by stripped state, as the member event that it is. Whoever is invited isn't in the room, so an
@@ -68,14 +74,16 @@ export function invitationEvents(
   userId: string,
   inviteState: readonly unknown[],
 ): RoomEvent[] {
+  const invitation = ownInvitation(roomId, userId, inviteState)
+  return [memberEvent(roomId, userId, invitation.sender, { membership: 'leave' }), invitation]
+}
+
+/** The invitation alone. */
+export function ownInvitation(roomId: string, userId: string, inviteState: readonly unknown[]): RoomEvent {
   const own = inviteState
     .map(event => strippedMember.safeParse(event).data)
     .find(event => event?.state_key === userId)
-  const sender = own?.sender ?? ''
-  return [
-    memberEvent(roomId, userId, sender, { membership: 'leave' }),
-    memberEvent(roomId, userId, sender, { ...own?.content, membership: 'invite' }),
-  ]
+  return memberEvent(roomId, userId, own?.sender ?? '', { ...own?.content, membership: 'invite' })
 }
 
 const strippedMember = z.object({

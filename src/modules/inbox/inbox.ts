@@ -102,7 +102,7 @@ export function createInbox(options: InboxOptions): Inbox {
     async accept(batch: EventBatch) {
       if (await repository.isRepeat(batch.position)) return
       const users = batch.receipts.map(receipt => receipt.userId)
-      if (batch.position.kind === 'sync') users.push(batch.position.userId)
+      if (batch.position.kind !== 'transaction') users.push(batch.position.userId)
       await settle(
         async () => planBatch(batch, await knowledgeFor(batch.events, users)),
         plan => repository.store(plan, clock.now()),

@@ -88,7 +88,7 @@ export function planBatch(batch: EventBatch, knowledge: Knowledge): Plan {
  * each identity hears them from its own.
  */
 function hearerOf({ position }: EventBatch, { identities }: Knowledge): string | undefined {
-  return position.kind === 'sync' ? identities.get(position.userId) : undefined
+  return position.kind === 'transaction' ? undefined : identities.get(position.userId)
 }
 
 /**

@@ -168,6 +168,7 @@ export function createInboxRepository(db: Db): InboxRepository {
   }
 
   function isStored(position: EventBatch['position']): boolean {
+    if (position.kind === 'look_back') return false
     if (position.kind === 'transaction') return transaction.get({ txnId: position.txnId }) !== undefined
     const { userId, nextBatch } = position
     const same = and(eq(identities.matrixUserId, userId), eq(identities.syncToken, nextBatch))
@@ -176,7 +177,7 @@ export function createInboxRepository(db: Db): InboxRepository {
 
   function writePosition(position: EventBatch['position'], now: number): void {
     if (position.kind === 'transaction') insertTransaction.run({ txnId: position.txnId, now })
-    else {
+    if (position.kind === 'sync') {
       const own = eq(identities.matrixUserId, position.userId)
       orm.update(identities).set({ syncToken: position.nextBatch, updatedAt: now }).where(own).run()
     }

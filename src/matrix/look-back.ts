@@ -1,0 +1,124 @@
+/**
+ * Reads once more what was said lately, after the homeserver couldn't push events to us for a while. Synapse may keep an event back that happens in
+ * the very instant in which it has caught up (its scheduler looks for what is unsent, and marks the service as up, in two steps): it would come
+ * only after the next outage. What is known already is recognised by its event id.
+ */
+import { messageOf } from '../domain/errors.ts'
+import type { EventBatch, EventSink, RoomEvent, SyncPosition } from '../domain/ports.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Logger } from '../lib/logger.ts'
+import { Nudge, type Worker } from '../runtime/worker.ts'
+import type { MatrixCalls } from './matrix-calls.ts'
+import { messageStatusOf } from './message-status.ts'
+import { roomEvents } from './room-event.ts'
+import {
+  LOOK_BACK_FILTER,
+  memberEvent,
+  ownInvitation,
+  type SyncResponse,
+  syncResponse,
+} from './sync/sync-response.ts'
+
+export interface LookBack {
+  worker: Worker
+  /** The homeserver reaches us again. */
+  caughtUp(): void
+}
+
+export interface LookBackOptions {
+  calls: Pick<MatrixCalls, 'json'>
+  sink: EventSink
+  /** The users to look for. */
+  positions(): Promise<Pick<SyncPosition, 'userId'>[]>
+  clock: Clock
+  logger: Logger
+}
+
+/** After the homeserver reached us again: soon, and later for what takes it longer to push all that had waited. In milliseconds. */
+const WAITS_MS = [5_000, 60_000, 600_000]
+/** What was said longer ago is left alone: it may be so old that what we knew of it has been deleted. */
+const REACH_MS = 6 * 3_600_000
+const CONCURRENCY = 4
+
+export function createLookBack({ calls, sink, positions, clock, logger }: LookBackOptions): LookBack {
+  const nudge = new Nudge()
+  let dueAt: number[] = []
+
+  async function read(userId: string): Promise<void> {
+    const query = { filter: LOOK_BACK_FILTER, set_presence: 'offline', timeout: '0' }
+    const call = { method: 'GET', path: '/sync', prefix: '/_matrix/client/v3', query } as const
+    const { rooms } = syncResponse.parse(await calls.json(userId, 'read what was said lately', call))
+    const position = { kind: 'look_back', userId } as const
+    for (const events of toldOf(userId, rooms, clock.now() - REACH_MS))
+      if (events.length > 0) await sink.accept({ position, events, receipts: [] })
+  }
+
+  async function readAll(signal: AbortSignal): Promise<void> {
+    const users = (await positions()).map(({ userId }) => userId)
+    const failures: string[] = []
+    const next = users.values()
+    const readOn = async () => {
+      for (const userId of next) {
+        if (signal.aborted) return
+        await read(userId).catch(error => failures.push(messageOf(error)))
+      }
+    }
+    await Promise.all(Array.from({ length: CONCURRENCY }, readOn))
+    if (failures.length > 0)
+      logger.warn(
+        { users: users.length, failed: failures.length, reason: failures[0] },
+        'what was said lately could not be read once more',
+      )
+  }
+
+  return {
+    caughtUp() {
+      const now = clock.now()
+      dueAt = WAITS_MS.map(ms => now + ms)
+      nudge.nudge()
+    },
+    worker: {
+      name: 'matrix-look-back',
+      async run(signal) {
+        while (!signal.aborted) {
+          const [next] = dueAt
+          if (next !== undefined && next <= clock.now()) {
+            dueAt.shift()
+            await readAll(signal)
+          } else await nudge.wait(clock, next === undefined ? IDLE_MS : next - clock.now(), signal)
+        }
+      },
+    },
+  }
+}
+
+/** Nothing is due by itself. */
+const IDLE_MS = 3_600_000
+
+/** What the first answer of a /sync tells, room by room. */
+function toldOf(userId: string, rooms: SyncResponse['rooms'], since: number): EventBatch['events'][] {
+  const invited = Object.entries(rooms.invite).map(([roomId, { invite_state: state }]) => [
+    ownInvitation(roomId, userId, state.events),
+  ])
+  const joined = Object.entries(rooms.join).map(([roomId, { timeline }]) => {
+    const said = roomEvents(timeline.events, roomId).filter(
+      ({ state_key, origin_server_ts }) => state_key === undefined && origin_server_ts >= since,
+    )
+    // That we are in the room makes no difference where it is known.
+    return [memberEvent(roomId, userId, userId, { membership: 'join' }), ...withLastWords(said)]
+  })
+  return [...invited, ...joined]
+}
+
+/** Of several statuses of a message only the last: one that a later one has answered must not count again. */
+function withLastWords(events: RoomEvent[]): RoomEvent[] {
+  const last = new Map<string, RoomEvent>()
+  for (const event of events) {
+    const status = messageStatusOf(event)
+    if (status) last.set(status.eventId, event)
+  }
+  return events.filter(event => {
+    const status = messageStatusOf(event)
+    return status === null || last.get(status.eventId) === event
+  })
+}

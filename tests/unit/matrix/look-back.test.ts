@@ -1,0 +1,153 @@
+/** What is read once more after the homeserver couldn't reach us, and when. */
+import { afterEach, beforeEach, expect, test } from 'bun:test'
+import type { EventBatch } from '../../../src/domain/ports.ts'
+import { createLogger } from '../../../src/lib/logger.ts'
+import { createAppserviceAccess } from '../../../src/matrix/account-access.ts'
+import { createLookBack, type LookBack } from '../../../src/matrix/look-back.ts'
+import { createMatrixCalls } from '../../../src/matrix/matrix-calls.ts'
+import { type HomeserverStub, homeserverStub, matrixError } from '../../support/homeserver-stub.ts'
+import { ManualClock } from '../../support/manual-clock.ts'
+import { waitFor } from '../../support/wait-for.ts'
+
+const USER = '@mg1:s'
+const ROOM = '!chat:s'
+const logger = createLogger('silent')
+
+let clock: ManualClock
+let stub: HomeserverStub
+let rooms: Record<string, unknown>
+let users: string[]
+let batches: EventBatch[]
+let lookBack: LookBack
+let stopping: AbortController
+let running: Promise<void>
+
+beforeEach(() => {
+  clock = new ManualClock()
+  rooms = {}
+  users = [USER]
+  batches = []
+  stopping = new AbortController()
+  stub = homeserverStub(({ query }) =>
+    query.get('user_id') === '@gone:s' ? matrixError(403, 'M_FORBIDDEN') : { next_batch: 's1', rooms },
+  )
+  const access = createAppserviceAccess({ asToken: 'as', logger, onChange: () => undefined })
+  lookBack = createLookBack({
+    calls: createMatrixCalls({ address: stub.address, access, clock }),
+    sink: { accept: async batch => void batches.push(batch) },
+    positions: async () => users.map(userId => ({ userId })),
+    clock,
+    logger,
+  })
+  running = lookBack.worker.run(stopping.signal)
+})
+afterEach(async () => {
+  stopping.abort()
+  await running
+})
+
+const said = (id: string, more: Record<string, unknown> = {}) => ({
+  event_id: id,
+  sender: '@ghost:s',
+  type: 'm.room.message',
+  origin_server_ts: clock.now(),
+  content: { body: id },
+  ...more,
+})
+const statusOf = (id: string, message: string, status: string) =>
+  said(id, {
+    type: 'com.beeper.message_send_status',
+    content: { 'm.relates_to': { event_id: message }, status },
+  })
+
+/** Moves the clock ahead as soon as the worker waits, and waits for `count` requests in all. */
+async function lookedBack(ms: number, count: number) {
+  await waitFor(() => clock.sleeping > 0, { what: 'the worker to wait' })
+  await clock.advance(ms)
+  await waitFor(() => stub.requests.length >= count && clock.sleeping > 0, { what: `${count} looks back` })
+}
+
+test('nothing is read until the homeserver reaches us; then soon, a minute and ten minutes later', async () => {
+  await waitFor(() => clock.sleeping > 0)
+  expect(stub.requests).toEqual([])
+  lookBack.caughtUp()
+  await lookedBack(5_000, 1)
+  await lookedBack(55_000, 2)
+  await lookedBack(540_000, 3)
+  await clock.advance(3_000_000)
+  expect(stub.requests).toHaveLength(3)
+  expect(stub.requests[0]).toMatchObject({ method: 'GET', path: '/_matrix/client/v3/sync', token: 'as' })
+  expect(stub.requests[0]?.query.get('user_id')).toBe(USER)
+})
+
+test('what was said lately goes to the inbox, oldest first, without a position of its own', async () => {
+  rooms = {
+    join: {
+      [ROOM]: {
+        timeline: {
+          events: [
+            said('$old', { origin_server_ts: clock.now() - 7 * 3_600_000 }),
+            said('$state', { type: 'm.room.name', state_key: '' }),
+            said('$one'),
+            said('$two'),
+          ],
+        },
+      },
+    },
+    invite: {
+      '!new:s': {
+        invite_state: {
+          events: [
+            { type: 'm.room.member', state_key: USER, sender: '@bot:s', content: { membership: 'invite' } },
+          ],
+        },
+      },
+    },
+  }
+  lookBack.caughtUp()
+  await lookedBack(5_000, 1)
+  await waitFor(() => batches.length === 2)
+  expect(batches.map(({ position }) => position)).toEqual([
+    { kind: 'look_back', userId: USER },
+    { kind: 'look_back', userId: USER },
+  ])
+  const told = batches.map(({ events }) =>
+    events.map(({ event_id, room_id, content }) => [event_id, room_id, content.membership]),
+  )
+  expect(told).toEqual([
+    [['', '!new:s', 'invite']],
+    [
+      ['', ROOM, 'join'],
+      ['$one', ROOM, undefined],
+      ['$two', ROOM, undefined],
+    ],
+  ])
+})
+
+test('of the statuses of a message only the last counts', async () => {
+  rooms = {
+    join: {
+      [ROOM]: {
+        timeline: {
+          events: [
+            statusOf('$1', '$sent', 'FAIL_RETRIABLE'),
+            statusOf('$2', '$other', 'FAIL_RETRIABLE'),
+            statusOf('$3', '$sent', 'SUCCESS'),
+          ],
+        },
+      },
+    },
+  }
+  lookBack.caughtUp()
+  await lookedBack(5_000, 1)
+  await waitFor(() => batches.length === 1)
+  expect(batches[0]?.events.map(event => event.event_id)).toEqual(['', '$2', '$3'])
+})
+
+test('a user who can not be looked for keeps nobody else from it', async () => {
+  users = ['@gone:s', USER]
+  rooms = { join: { [ROOM]: { timeline: { events: [said('$one')] } } } }
+  lookBack.caughtUp()
+  await lookedBack(5_000, 2)
+  await waitFor(() => batches.length === 1)
+})
