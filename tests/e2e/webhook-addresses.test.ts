@@ -10,8 +10,8 @@ import { webhookReceiver } from '../support/webhook-receiver.ts'
 
 const SETTINGS = {
   CLIENT_ID: 'operator',
-  CLIENT_SECRET: 'a client secret of the tests',
-  SECRET_KEY: 'a key of the tests',
+  CLIENT_SECRET: 'sesame of the operator',
+  SECRET_KEY: 'a sealing key of the tests',
 }
 const PRODUCTION = { ...SETTINGS, APP_MODE: 'production', ALLOW_INSECURE_SERVER: 'true', SANDBOX: 'on' }
 
