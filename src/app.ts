@@ -22,6 +22,8 @@ import { createChatRepository } from './modules/chats/repository.ts'
 import { createAccessTokenStore } from './modules/identities/access-tokens.ts'
 import { identityNamespace } from './modules/identities/identities.ts'
 import { createIdentityRepository } from './modules/identities/repository.ts'
+import { observeWith } from './modules/observation/observers.ts'
+import { createWideLines } from './modules/observation/wide-lines.ts'
 import { Supervisor } from './runtime/supervisor.ts'
 
 export interface App {
@@ -57,14 +59,17 @@ export async function createApp(
   secrets: Secrets,
   overrides: AppOverrides = {},
 ): Promise<App> {
+  const logger = overrides.logger ?? createLogger(config.logLevel, { format: config.logFormat })
+  const observer = observeWith([createWideLines(logger, config.logLevel === 'debug')])
   const foundation = await layFoundation({
     config,
     secrets,
     version: overrides.version ?? 'development',
+    observer,
     clock: overrides.clock ?? systemClock,
-    logger: overrides.logger ?? createLogger(config.logLevel),
+    logger,
   })
-  const { db, sealer, hasherFor, version, clock, logger } = foundation
+  const { db, sealer, hasherFor, version, clock } = foundation
 
   let baseUrl = config.http.publicUrl ?? localUrl(config, config.http.port)
   const publicUrl = () => baseUrl
@@ -163,6 +168,7 @@ export async function createApp(
     },
     mounts: mountsOf(matrix.homeserver, sandbox, source, bridgeStatus),
     readiness: () => readinessOf(db, supervisor, source.state(), processes),
+    observer,
     clock,
   })
   let server: RunningServer | undefined

@@ -3,6 +3,7 @@ import type { Config, Secrets } from '../config/index.ts'
 import { openDbAlone } from '../db/lock.ts'
 import { migrateUp } from '../db/migrate.ts'
 import type { Db } from '../db/open.ts'
+import type { Observer } from '../domain/observation.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
 import { createHmacHasher, createSealer, deriveKey, type Sealer } from '../lib/sealing.ts'
@@ -19,18 +20,22 @@ export interface Foundation {
   hasherFor(purpose: string): (text: string) => string
   /** Of the program. */
   version: string
+  /** Told of each request, try, batch and commit. */
+  observer: Observer
   clock: Clock
   logger: Logger
 }
 
 /** @throws Error when the database can't be opened, is in use, belongs to another homeserver or was written by a newer version */
 export async function layFoundation(
-  given: Pick<Foundation, 'config' | 'secrets' | 'version' | 'clock' | 'logger'>,
+  given: Pick<Foundation, 'config' | 'secrets' | 'version' | 'observer' | 'clock' | 'logger'>,
 ): Promise<Foundation> {
   const { secretKey } = given.secrets
+  const db = await openDatabase(given.config, given.clock)
+  db.committer.onCommit = given.observer.committed
   return {
     ...given,
-    db: await openDatabase(given.config, given.clock),
+    db,
     sealer: createSealer(secretKey),
     hasherFor: purpose => createHmacHasher(deriveKey(secretKey, purpose)),
   }

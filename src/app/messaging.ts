@@ -39,7 +39,7 @@ export interface MessagingParts {
 const DEFAULT_SEND_INTERVAL_MS = 8_000
 
 export function createMessaging(foundation: Foundation, parts: MessagingParts) {
-  const { config, db, sealer, hasherFor, version, clock, logger } = foundation
+  const { config, db, sealer, hasherFor, version, observer, clock, logger } = foundation
   const { bridges, sessions, matrixUserOf, chats, publicUrl } = parts
   const { devices, contacts } = parts.phones
   const onDeliveries = () => dispatcher.nudge()
@@ -55,19 +55,20 @@ export function createMessaging(foundation: Foundation, parts: MessagingParts) {
     clock,
   })
 
-  const inboxRepository = createInboxRepository(db)
+  const inboxRepository = createInboxRepository(db, observer)
   const inbox = createInbox({
     repository: inboxRepository,
     bridges,
     learnDevices: devices.reconcile,
     onDeliveries,
     onJoins: () => chatRooms.nudge(),
+    observer,
     clock,
     logger,
   })
   const chatRooms = createChatRooms({ repository: chats, inbox, sessions, matrixUserOf, clock, logger })
 
-  const messageRepository = createMessageRepository(db)
+  const messageRepository = createMessageRepository(db, observer)
   const outbox = createOutbox({
     repository: messageRepository,
     recipients: createRecipients({ repository: messageRepository, chats, devices, bridges, clock }),
@@ -78,6 +79,7 @@ export function createMessaging(foundation: Foundation, parts: MessagingParts) {
     matrixUserOf,
     paceOf: createPaces(config, parts.isSimulated),
     onDeliveries,
+    observer,
     clock,
     logger,
   })
@@ -103,6 +105,7 @@ export function createMessaging(foundation: Foundation, parts: MessagingParts) {
     }),
     sealer,
     concurrencyPerEndpoint: config.webhooks.concurrencyPerEndpoint,
+    observer,
     clock,
     logger,
   })

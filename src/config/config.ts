@@ -1,6 +1,6 @@
 /** The configuration as the program uses it: grouped, with what follows from it already decided, and without secrets. */
 import { isAbsolute, join, resolve } from 'node:path'
-import type { LogLevel } from '../lib/logger.ts'
+import type { LogFormat, LogLevel } from '../lib/logger.ts'
 import { ConfigError, type Env } from './env.ts'
 import { type AccountSecrets, type AccountsConfig, matrixAccounts } from './matrix-accounts.ts'
 import { refuseUnsafeProduction } from './production.ts'
@@ -12,6 +12,7 @@ type SandboxPlatform = (typeof SANDBOX_PLATFORMS)[number]
 export interface Config {
   mode: 'development' | 'production'
   logLevel: LogLevel
+  logFormat: LogFormat
   http: {
     host: string
     port: number
@@ -82,6 +83,7 @@ export function configFrom(env: Env, workingDirectory: string): { config: Config
   const config: Config = {
     mode: env.APP_MODE,
     logLevel: env.LOG_LEVEL,
+    logFormat: env.LOG_FORMAT,
     http: {
       host: env.HOST,
       port: env.PORT,

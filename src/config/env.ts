@@ -7,7 +7,7 @@ import { messageOf } from '../domain/errors.ts'
 import { isNetwork, NETWORK_PHRASE } from '../lib/addresses.ts'
 import { commandWords } from '../lib/command-words.ts'
 import { BASE_URL_PHRASE, isBaseUrl } from '../lib/hosts.ts'
-import { LOG_LEVELS } from '../lib/logger.ts'
+import { LOG_FORMATS, LOG_LEVELS } from '../lib/logger.ts'
 import { type EnvSource, processEnvironment } from './process-environment.ts'
 
 /** A wrong setting: the message is one line that names the variable. */
@@ -80,6 +80,7 @@ export const ENV_SCHEMA = z.object({
   AUTH_FAILURES_PER_ADDRESS: wholeNumber(1, 1_000_000).default(60),
   AUTH_FAILURE_WINDOW_S: wholeNumber(1, 86_400).default(60),
   LOG_LEVEL: z.enum(LOG_LEVELS, `expected one of ${LOG_LEVELS.join(', ')}`).default('info'),
+  LOG_FORMAT: z.enum(LOG_FORMATS, `expected one of ${LOG_FORMATS.join(', ')}`).default('auto'),
   MATRIX_SERVER_NAME: z
     .string()
     .regex(/^[A-Za-z0-9.-]+(:\d+)?$/, 'expected a host name, optionally with a port')

@@ -1,31 +1,39 @@
 /** One wide line for each request. */
 import type { Logger } from '../lib/logger.ts'
+import { maskNumbers } from '../lib/mask-numbers.ts'
 import { callerOf } from './plugins/auth.ts'
 import { REQUEST_ID_HEADER } from './request-id.ts'
+import { notesOf } from './request-notes.ts'
 
-/** A request that took longer is worth a line even when all went well. */
-const SLOW_MS = 1_000
+/** Asked for every few seconds by machines; what goes well there is nobody's news. */
+const PROBES = ['/health', '/ready', '/metrics']
+/** A send to hundreds of recipients makes as many messages; the rest of them is counted. */
+const MAX_MESSAGE_IDS = 10
 
 /**
- * @param verbose also logs, at debug level, what went well and fast: at thousands of requests a second a line each would cost more than
- *   the work
+ * @param verbose also logs, at debug level, what goes well and is nobody's news: probes, and the traffic of bridges and the sandbox with the
+ *   mounts
  */
 export function createAccessLog(logger: Logger, verbose: boolean) {
-  return (request: Request, response: Response, ms: number): void => {
+  return (request: Request, response: Response, ms: number, isMount: boolean): void => {
     const { status } = response
-    const remarkable = status >= 400 || ms >= SLOW_MS
-    if (!remarkable && !verbose) return
+    const { route, messages } = notesOf(request)
+    const isQuiet = status < 400 && (isMount || (route !== undefined && PROBES.includes(route)))
+    if (isQuiet && !verbose) return
     const line = {
+      request_id: response.headers.get(REQUEST_ID_HEADER) ?? undefined,
       method: request.method,
-      // The query may hold a token or a signature.
-      path: pathOf(request.url),
+      // The query may hold a token or a signature, and the path a phone number.
+      path: maskNumbers(pathOf(request.url)),
+      route,
       status,
       ms: Math.round(ms * 10) / 10,
-      request_id: response.headers.get(REQUEST_ID_HEADER) ?? undefined,
       ...callerOf(request),
+      ...(messages && { message_ids: messages.slice(0, MAX_MESSAGE_IDS), messages: messages.length }),
     }
-    if (remarkable) logger.info(line, 'request')
-    else logger.debug(line, 'request')
+    if (isQuiet) logger.debug(line, 'request')
+    else if (status >= 500) logger.warn(line, 'request')
+    else logger.info(line, 'request')
   }
 }
 

@@ -5,6 +5,7 @@
 import { Elysia } from 'elysia'
 import type { Config } from '../config/index.ts'
 import { GatewayError } from '../domain/errors.ts'
+import type { Observer } from '../domain/observation.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
 import { createAccessLog, pathStart } from './access-log.ts'
@@ -16,6 +17,7 @@ import { createMountTable, type Mount } from './mounts.ts'
 import { createOriginCheck } from './origin-check.ts'
 import { errors } from './plugins/errors.ts'
 import { newRequestId, REQUEST_ID_HEADER } from './request-id.ts'
+import { noteRequest, notesOf } from './request-notes.ts'
 import { docsRoutes } from './routes/docs/routes.ts'
 import { apiRoutes } from './routes/index.ts'
 import { addMissing, securityHeaders } from './security-headers.ts'
@@ -29,6 +31,7 @@ export interface HttpOptions {
   logger: Logger
   version: string
   readiness: () => Readiness | Promise<Readiness>
+  observer?: Pick<Observer, 'requestAnswered'>
   clock?: Clock
 }
 
@@ -40,7 +43,7 @@ export interface Http {
 }
 
 export function createHttp(options: HttpOptions): Http {
-  const { config, logger } = options
+  const { config, logger, observer } = options
   const mountFor = createMountTable(options.mounts ?? [])
   const logAccess = createAccessLog(logger, config.logLevel === 'debug')
   let running: RunningServer | undefined
@@ -69,7 +72,14 @@ export function createHttp(options: HttpOptions): Http {
     const response = mount
       ? addMissing(await answerMount(mount, request), mountHeaders)
       : await answer(request)
-    logAccess(request, response, performance.now() - startedAt)
+    const tookMs = performance.now() - startedAt
+    logAccess(request, response, tookMs, mount !== undefined)
+    observer?.requestAnswered({
+      method: METHODS.has(request.method) ? request.method : 'other',
+      route: mount ? `${mount.prefix}/*` : (notesOf(request).route ?? 'none'),
+      status: response.status,
+      tookMs,
+    })
     return response
   }
 
@@ -107,6 +117,9 @@ export function createHttp(options: HttpOptions): Http {
   }
 }
 
+/** Anybody can make up others, and each would be a series of its own in the metrics. */
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
+
 interface ElysiaParts {
   services: HttpServices
   upgrade: Upgrade
@@ -122,6 +135,8 @@ function createElysia(options: HttpOptions, { services, upgrade, headers, allows
       set.headers[REQUEST_ID_HEADER] = newRequestId(request)
       refuseMalformedEncoding(request.url)
     })
+    // Before any other hook of a route: a caller who isn't let in has a route, too.
+    .onTransform(({ request, route }) => noteRequest(request, { route }))
     .use(errors(logger, path => methodsOf(path)))
     .use(docsRoutes(version))
     .use(

@@ -56,6 +56,12 @@ export class GroupCommit implements Committer {
   private readonly snapshot: ReadSnapshot | undefined
   private readonly translate: (error: unknown) => unknown
   private busyPatienceMs: number
+  /** What the works of the transaction under way asked to be done once it is on disk. */
+  private effects: (() => void)[] = []
+  /** When the transaction under way began (performance.now()). */
+  private begunAt = 0
+  /** Told of each transaction: how many writes shared it, and how long it took in milliseconds. */
+  onCommit: ((writes: number, tookMs: number) => void) | undefined
 
   constructor(
     private readonly database: Database,
@@ -76,6 +82,14 @@ export class GroupCommit implements Committer {
       this.queue.push({ work, resolve: resolve as (value: unknown) => void, reject })
       this.schedule()
     })
+  }
+
+  /**
+   * To be called by a work: `effect` runs once its transaction is on disk, and not at all when it is rolled back. So it may reach outside the
+   * database, where the work itself, which may run twice, must not.
+   */
+  afterCommit(effect: () => void): void {
+    this.effects.push(effect)
   }
 
   /** Why the database can't be written: a full disk, another process, a failing disk. Null when the last commit succeeded. */
@@ -133,7 +147,8 @@ export class GroupCommit implements Committer {
   /** Runs what waits in the transaction that was begun, and ends it. */
   private commitBatch(): void {
     const results: unknown[] = []
-    const deadline = performance.now() + BATCH_BUDGET_MS
+    this.startEffects()
+    const deadline = this.begunAt + BATCH_BUDGET_MS
     let next = 0
     try {
       while (next < this.queue.length && (next === 0 || performance.now() < deadline)) {
@@ -147,18 +162,31 @@ export class GroupCommit implements Committer {
       else this.retryApart(batch)
       return
     }
-    this.failure = null
     const batch = this.queue.splice(0, next)
     for (const [index, write] of batch.entries()) write.resolve(results[index])
+    this.committed(batch.length)
+  }
+
+  private startEffects(): void {
+    this.begunAt = performance.now()
+    this.effects = []
+  }
+
+  private committed(writes: number): void {
+    this.failure = null
+    this.onCommit?.(writes, performance.now() - this.begunAt)
+    for (const effect of this.effects) effect()
   }
 
   /** One work of the batch failed: run each on its own savepoint, so that only the culprit is rejected. */
   private retryApart(batch: PendingWrite[]): void {
     const settle: (() => void)[] = []
+    this.startEffects()
     try {
       this.database.run('BEGIN IMMEDIATE')
       for (const write of batch) {
         this.database.run('SAVEPOINT apart')
+        const effects = this.effects.length
         try {
           const result = write.work()
           this.database.run('RELEASE apart')
@@ -168,6 +196,7 @@ export class GroupCommit implements Committer {
           if (!this.database.inTransaction) throw error
           this.database.run('ROLLBACK TO apart')
           this.database.run('RELEASE apart')
+          this.effects.length = effects
           settle.push(() => write.reject(this.translate(error)))
         }
       }
@@ -178,17 +207,18 @@ export class GroupCommit implements Committer {
       for (const write of batch) this.commitAlone(write)
       return
     }
-    this.failure = null
     for (const done of settle) done()
+    this.committed(batch.length)
   }
 
   private commitAlone(write: PendingWrite): void {
+    this.startEffects()
     try {
       this.database.run('BEGIN IMMEDIATE')
       const result = write.work()
       this.database.run('COMMIT')
-      this.failure = null
       write.resolve(result)
+      this.committed(1)
     } catch (error) {
       this.rollBack()
       write.reject(this.failed(error))

@@ -14,7 +14,7 @@ let lines: string
 beforeEach(async () => {
   lines = ''
   const logger = createLogger('info', {
-    readable: false,
+    format: 'json',
     destination: {
       write(line) {
         lines += line

@@ -265,14 +265,15 @@ test('every answer has the security headers', async () => {
 
 describe('the access log', () => {
   test('has one line for a failure, without the query', async () => {
-    lines.length = 0
     const token = await app.newToken()
+    lines.length = 0
     const answer = await app.call('GET', `/api/v1/devices/qr-code?token=${token}&format=wrong`)
     const info = lines.filter(line => line.level === 'info')
     expect(info).toHaveLength(1)
     expect(info[0]?.fields).toMatchObject({
       method: 'GET',
       path: '/api/v1/devices/qr-code',
+      route: '/api/v1/devices/qr-code',
       status: 400,
       request_id: answer.body.request_id,
       token_id: expect.any(Number),
@@ -289,9 +290,35 @@ describe('the access log', () => {
     })
   })
 
-  test('is silent about what went well', async () => {
+  test('names the messages of a send by their ids, and nobody by a phone number', async () => {
+    const auth = `Bearer ${await app.newToken()}`
+    lines.length = 0
+    const answer = await app.call('POST', '/api/v1/devices/237123456789/message', {
+      auth,
+      json: { platform: 'wa', contact: '237600000001', text: 'a secret' },
+    })
+    const ids = (answer.body.messages as { id: string }[]).map(({ id }) => id)
+    expect(lines).toHaveLength(1)
+    expect(lines[0]).toMatchObject({
+      level: 'info',
+      fields: {
+        request_id: answer.headers.get('x-request-id'),
+        route: '/api/v1/devices/:device_id/message',
+        path: '/api/v1/devices/…89/message',
+        status: 200,
+        ms: expect.any(Number),
+        message_ids: ids,
+        messages: ids.length,
+      },
+    })
+    expect(JSON.stringify(lines)).not.toMatch(/2376|23712|a secret/)
+  })
+
+  test('is silent about probes and mounts that went well', async () => {
     lines.length = 0
     await app.call('GET', '/health')
+    await app.call('GET', '/ready')
+    await app.call('GET', '/mounted/deeper')
     expect(lines).toEqual([])
   })
 })

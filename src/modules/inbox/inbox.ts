@@ -4,6 +4,7 @@
  */
 import type { Chat } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'
+import type { Observer, ReceivedBatch } from '../../domain/observation.ts'
 import type { Bridges, EventBatch, EventSink, RoomEvent } from '../../domain/ports.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
@@ -22,6 +23,7 @@ export interface InboxOptions {
   onDeliveries(): void
   /** There are rooms to join. */
   onJoins(): void
+  observer?: Pick<Observer, 'batchReceived'>
   clock: Clock
   logger: Logger
 }
@@ -39,7 +41,7 @@ export interface Inbox extends EventSink {
 const MAX_REPLANS = 10
 
 export function createInbox(options: InboxOptions): Inbox {
-  const { repository, bridges, learnDevices, clock, logger } = options
+  const { repository, bridges, learnDevices, observer, clock, logger } = options
 
   async function knowledgeFor(
     events: readonly RoomEvent[],
@@ -70,7 +72,7 @@ export function createInbox(options: InboxOptions): Inbox {
   async function settle(
     plan: () => Promise<Plan>,
     store: (plan: Plan) => Promise<StoreResult>,
-  ): Promise<void> {
+  ): Promise<Plan> {
     const asked = new Set<string>()
     for (let attempt = 0; attempt < MAX_REPLANS; attempt++) {
       const planned = await plan()
@@ -79,7 +81,7 @@ export function createInbox(options: InboxOptions): Inbox {
       if (!result.stored) continue
       if (result.deliveries) options.onDeliveries()
       if (result.joins) options.onJoins()
-      return
+      return planned
     }
     throw new GatewayError('conflict', 'the chats of a batch kept changing while it was being stored')
   }
@@ -98,15 +100,47 @@ export function createInbox(options: InboxOptions): Inbox {
     return asked.size > before
   }
 
+  /** @returns null when the batch has been stored before */
+  async function take(batch: EventBatch): Promise<Plan | null> {
+    if (await repository.isRepeat(batch.position)) return null
+    const users = batch.receipts.map(receipt => receipt.userId)
+    if (batch.position.kind !== 'transaction') users.push(batch.position.userId)
+    return await settle(
+      async () => planBatch(batch, await knowledgeFor(batch.events, users)),
+      plan => repository.store(plan, clock.now()),
+    )
+  }
+
+  function tell(
+    { position, events, receipts }: EventBatch,
+    outcome: ReceivedBatch['outcome'],
+    plan: Plan | null,
+    startedAt: number,
+  ): void {
+    const newest = events.reduce((latest, event) => Math.max(latest, event.origin_server_ts), 0)
+    observer?.batchReceived({
+      source: position.kind,
+      origin: position.kind === 'transaction' ? position.txnId : position.userId,
+      outcome,
+      events: events.length,
+      receipts: receipts.length,
+      messages: plan?.messages.map(message => message.payload.id) ?? [],
+      tookMs: performance.now() - startedAt,
+      // The homeserver's clock may be ahead of ours.
+      lagMs: newest === 0 ? null : Math.max(0, clock.now() - newest),
+    })
+  }
+
   return {
     async accept(batch: EventBatch) {
-      if (await repository.isRepeat(batch.position)) return
-      const users = batch.receipts.map(receipt => receipt.userId)
-      if (batch.position.kind !== 'transaction') users.push(batch.position.userId)
-      await settle(
-        async () => planBatch(batch, await knowledgeFor(batch.events, users)),
-        plan => repository.store(plan, clock.now()),
-      )
+      const startedAt = performance.now()
+      try {
+        const plan = await take(batch)
+        tell(batch, plan ? 'stored' : 'repeat', plan, startedAt)
+      } catch (error) {
+        tell(batch, 'failed', null, startedAt)
+        throw error
+      }
     },
 
     async completeJoin(chat, state, events) {

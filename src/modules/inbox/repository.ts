@@ -13,6 +13,7 @@ import {
   media,
   profiles,
 } from '../../db/schema/index.ts'
+import type { Observer } from '../../domain/observation.ts'
 import type { EventBatch, RoomEvent } from '../../domain/ports.ts'
 import { createEventWriter } from '../events/repository.ts'
 import { createStatusWriter } from '../messages/status-repository.ts'
@@ -44,7 +45,7 @@ export interface InboxRepository {
 const UNCHANGED: StoreResult = { stored: true, deliveries: false, joins: false }
 const STALE: StoreResult = { stored: false, deliveries: false, joins: false }
 
-export function createInboxRepository(db: Db): InboxRepository {
+export function createInboxRepository(db: Db, observer?: Pick<Observer, 'messageSettled'>): InboxRepository {
   const { orm, committer } = db
   const param = sql.placeholder
 
@@ -93,7 +94,7 @@ export function createInboxRepository(db: Db): InboxRepository {
     .onConflictDoUpdate({ target: profiles.matrixUserId, set: { displayName: sql`excluded.display_name` } })
     .prepare()
   const events = createEventWriter(db)
-  const statuses = createStatusWriter(db)
+  const statuses = createStatusWriter(db, observer)
 
   /** True when the plan rests on a membership that has changed: an event would be held for a join that is complete. */
   function isStale(plan: Plan): boolean {

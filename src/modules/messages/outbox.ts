@@ -4,6 +4,7 @@
  */
 import type { Device, Message } from '../../db/schema/index.ts'
 import { type ErrorCode, GatewayError, messageOf } from '../../domain/errors.ts'
+import type { Observer } from '../../domain/observation.ts'
 import type { MatrixSession, MatrixSessions } from '../../domain/ports.ts'
 import type { DeviceState } from '../../domain/states.ts'
 import { backoffMs } from '../../lib/backoff.ts'
@@ -31,6 +32,7 @@ export interface OutboxOptions {
   paceOf(platform: string): Pace
   /** There is something to deliver. */
   onDeliveries(): void
+  observer?: Pick<Observer, 'sendAttempted'>
   clock: Clock
   logger: Logger
 }
@@ -85,6 +87,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
     matrixUserOf,
     paceOf,
     onDeliveries,
+    observer,
     clock,
     logger,
   } = options
@@ -167,20 +170,36 @@ export function createOutbox(options: OutboxOptions): Outbox {
     if (await repository.settle(message, settlement, clock.now())) onDeliveries()
   }
 
+  function tell({ platform }: ClaimedLane, message: Message, settlement: Settlement, tookMs: number): void {
+    const { id: messageId, identityId, deviceRowId, attempts: attempt } = message
+    const isSubmitted = settlement.outcome === 'submitted'
+    observer?.sendAttempted({
+      messageId,
+      identityId,
+      deviceRowId,
+      platform,
+      attempt,
+      outcome: settlement.outcome,
+      reason: isSubmitted ? null : settlement.reason,
+      eventId: isSubmitted ? settlement.eventId : null,
+      tookMs,
+      ageMs: clock.now() - message.createdAt,
+    })
+  }
+
   /** Sends a lane's messages in order, as far as it goes. The next one is sent while the one before is being settled. */
   async function work(lane: ClaimedLane, signal: AbortSignal): Promise<void> {
     const settling: Promise<void>[] = []
     let dueAt = clock.now()
     for (const message of lane.messages) {
       if (signal.aborted) break
+      const startedAt = performance.now()
       const settlement = await send(message).catch(error => settlementOf(error, message))
+      tell(lane, message, settlement, performance.now() - startedAt)
       settling.push(observed(settle(message, settlement)))
       if (settlement.outcome === 'retry') {
         dueAt = clock.now() + (settlement.retryInMs ?? backoffMs(message.attempts, RETRY))
         break
-      }
-      if (settlement.outcome === 'failed') {
-        logger.info({ message: message.id, reason: settlement.reason }, 'a message failed')
       }
     }
     // Writes are done in the order they were asked for, so the lane is given back after its last settlement, in the same commit.

@@ -14,6 +14,7 @@ import {
   resolvedRecipients,
 } from '../../db/schema/index.ts'
 import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
+import type { Observer } from '../../domain/observation.ts'
 import type { StagedFile } from '../media/types.ts'
 import { nextSlot, type Pace } from './pace.ts'
 import { createStatusWriter } from './status-repository.ts'
@@ -33,6 +34,7 @@ export type NewMessage = Pick<
 
 export interface ClaimedLane {
   lane: string
+  platform: string
   leaseId: string
   /** Oldest first, never empty. `attempts` counts the one that begins. */
   messages: Message[]
@@ -85,7 +87,10 @@ export interface MessageWithDevice {
   deviceId: string
 }
 
-export function createMessageRepository(db: Db): MessageRepository {
+export function createMessageRepository(
+  db: Db,
+  observer?: Pick<Observer, 'messageSettled'>,
+): MessageRepository {
   const { orm, committer } = db
   const param = sql.placeholder
 
@@ -171,7 +176,7 @@ export function createMessageRepository(db: Db): MessageRepository {
     .set({ leaseId: null, dueAt: sql`${param('dueAt')}` })
     .where(and(eq(outboxLanes.lane, param('lane')), eq(outboxLanes.leaseId, param('leaseId'))))
     .prepare()
-  const statuses = createStatusWriter(db)
+  const statuses = createStatusWriter(db, observer)
   const requeue = orm
     .update(messages)
     .set({ status: 'queued' })
@@ -256,7 +261,12 @@ export function createMessageRepository(db: Db): MessageRepository {
             continue
           }
           lease.run({ lane: due.lane, leaseId, until: now + leaseMs })
-          claimed.push({ lane: due.lane, leaseId, messages: messages.sort(oldestFirst) })
+          claimed.push({
+            lane: due.lane,
+            platform: due.platform,
+            leaseId,
+            messages: messages.sort(oldestFirst),
+          })
         }
         return claimed
       }),

@@ -15,6 +15,7 @@ import {
   webhooks,
 } from '../../db/schema/index.ts'
 import { limitParam, numberParam, ONE } from '../../db/stable-params.ts'
+import type { Observer } from '../../domain/observation.ts'
 import { MESSAGE_STATUSES, type MessageStatus } from '../../domain/states.ts'
 import { backoffMs } from '../../lib/backoff.ts'
 import { createEventWriter } from '../events/repository.ts'
@@ -69,8 +70,8 @@ const STATUS_TIMEOUT = 'status_timeout'
 const MAX_RESENDS = 8
 const RETRY = { baseMs: 2_000, capMs: 300_000 }
 
-export function createStatusWriter(db: Db): StatusWriter {
-  const { orm } = db
+export function createStatusWriter(db: Db, observer?: Pick<Observer, 'messageSettled'>): StatusWriter {
+  const { orm, committer } = db
   const param = sql.placeholder
   const events = createEventWriter(db)
 
@@ -78,6 +79,7 @@ export function createStatusWriter(db: Db): StatusWriter {
   const byEvent = orm
     .select({
       seq: messages.seq,
+      id: messages.id,
       identityId: messages.identityId,
       lane: messages.lane,
       deviceRowId: messages.deviceRowId,
@@ -85,6 +87,7 @@ export function createStatusWriter(db: Db): StatusWriter {
       reason: messages.reason,
       resends: messages.resends,
       roomId: messages.roomId,
+      createdAt: messages.createdAt,
       bridgeBot: sql<string | null>`(select bridge_bot from chats
         where chats.identity_id = messages.identity_id and chats.room_id = messages.room_id)`,
       ownGhost: sql<
@@ -179,7 +182,13 @@ export function createStatusWriter(db: Db): StatusWriter {
     .returning({ seq: messages.seq, identityId: messages.identityId })
     .prepare()
   const silent = orm
-    .select({ seq: messages.seq, identityId: messages.identityId })
+    .select({
+      seq: messages.seq,
+      id: messages.id,
+      identityId: messages.identityId,
+      deviceRowId: messages.deviceRowId,
+      createdAt: messages.createdAt,
+    })
     .from(messages)
     .where(sql`${messages.status} = 'submitted' and ${messages.updatedAt} <= ${numberParam('before')}`)
     .orderBy(messages.updatedAt)
@@ -211,6 +220,17 @@ export function createStatusWriter(db: Db): StatusWriter {
     .delete(earlyStatuses)
     .where(eq(earlyStatuses.eventId, param('eventId')))
     .prepare()
+
+  /** The message had been handed over, and now something is known of it. */
+  function noteOutcome(
+    { id, deviceRowId, createdAt }: Pick<Message, 'id' | 'deviceRowId' | 'createdAt'>,
+    status: MessageStatus,
+    now: number,
+  ): void {
+    if (!observer) return
+    const outcome = { messageId: id, deviceRowId, status, ageMs: now - createdAt }
+    committer.afterCommit(() => observer.messageSettled(outcome))
+  }
 
   /** Tells the status that a message has now to the webhooks that ask. */
   function tell({ seq, identityId }: Pick<Message, 'seq' | 'identityId'>, now: number): boolean {
@@ -259,7 +279,9 @@ export function createStatusWriter(db: Db): StatusWriter {
       setStatus.run({ seq: message.seq, status, reason, now })
       return false
     }
-    return climbs(message.status, status) && enter(message, status, reason, now)
+    if (!climbs(message.status, status)) return false
+    if (message.status === 'submitted') noteOutcome(message, status, now)
+    return enter(message, status, reason, now)
   }
 
   /** What the network told before we knew the event. What anybody but the bot says is none of it; a row without a sender is a receipt. */
@@ -290,6 +312,7 @@ export function createStatusWriter(db: Db): StatusWriter {
       }
       const { status, reason } = early ?? { status: 'submitted' as const, reason: null }
       markSubmitted.run({ seq, status, reason, eventId, roomId, now })
+      if (early) noteOutcome(message, status, now)
       return early !== null && tell(message, now)
     },
 
@@ -318,6 +341,7 @@ export function createStatusWriter(db: Db): StatusWriter {
       if (message.roomId !== roomId || userId === message.ownGhost) return false
       // A bridge with `delivery_receipts` marks so what it has handed over to the network.
       if (userId === message.bridgeBot) return apply(message, { status: 'sent', reason: null }, now)
+      if (message.status === 'submitted') noteOutcome(message, 'read', now)
       let deliveries = false
       for (const read of markRead.all({ roomId, seq: message.seq, now }))
         deliveries = tell(read, now) || deliveries
@@ -327,7 +351,10 @@ export function createStatusWriter(db: Db): StatusWriter {
     settleSilent(before, limit, now) {
       const found = silent.all({ before, limit })
       let deliveries = false
-      for (const message of found) deliveries = enter(message, 'sent', STATUS_TIMEOUT, now) || deliveries
+      for (const message of found) {
+        noteOutcome(message, 'sent', now)
+        deliveries = enter(message, 'sent', STATUS_TIMEOUT, now) || deliveries
+      }
       return { count: found.length, deliveries }
     },
   }

@@ -4,6 +4,7 @@
  */
 import type { Delivery, Webhook } from '../../db/schema/index.ts'
 import { isStorageTrouble, messageOf } from '../../domain/errors.ts'
+import type { Observer } from '../../domain/observation.ts'
 import { backoffMs, jittered } from '../../lib/backoff.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
@@ -22,6 +23,7 @@ export interface DispatcherOptions {
   client: WebhookClient
   sealer: Sealer
   concurrencyPerEndpoint: number
+  observer?: Pick<Observer, 'deliveryAttempted'>
   clock: Clock
   logger: Logger
 }
@@ -70,7 +72,7 @@ const GONE = 410
 const MAX_SECRETS = 1_000
 
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
-  const { repository, payloads, client, sealer, concurrencyPerEndpoint, clock, logger } = options
+  const { repository, payloads, client, sealer, concurrencyPerEndpoint, observer, clock, logger } = options
   const nudge = new Nudge()
   const running = new Set<Promise<void>>()
   /** Signing secrets by what they are sealed as. */
@@ -82,23 +84,35 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     const { delivery, event } = deliveries[index] as ClaimedDeliveries['deliveries'][number]
     const body = JSON.stringify(await payloads.of(event))
     const secret = secretOf(webhook)
-    const answer = await client.deliver({
+    return await client.deliver({
       url: webhook.url,
       id: delivery.id,
       secrets: [secret],
       headers: {},
       body,
     })
-    const line = {
-      delivery: delivery.id,
-      webhook: claimed.endpoint,
+  }
+
+  function tell(
+    { delivery, event }: ClaimedDeliveries['deliveries'][number],
+    { outcome }: DeliverySettlement,
+    answer: WebhookAnswer,
+    tookMs: number,
+  ): void {
+    observer?.deliveryAttempted({
+      deliveryId: delivery.id,
+      identityId: delivery.identityId,
+      webhookId: delivery.webhookId,
+      eventId: event.eventId,
+      event: event.name,
+      deviceRowId: event.deviceRowId,
       attempt: delivery.attempts + 1,
+      outcome,
       status: answer.status,
-      ms: answer.latencyMs,
-    }
-    if (answer.outcome === 'delivered') logger.debug(line, 'delivered')
-    else logger.info({ ...line, error: answer.error }, 'delivery failed')
-    return answer
+      error: answer.outcome === 'refused' ? answer.error : null,
+      tookMs,
+      ageMs: clock.now() - event.receivedAt,
+    })
   }
 
   /** Unsealing costs as much as signing, and a webhook's secret hardly ever changes. */
@@ -115,14 +129,17 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   async function work(claimed: ClaimedDeliveries, signal: AbortSignal): Promise<void> {
     const settling: Promise<void>[] = []
     let dueAt = clock.now()
-    for (const [index, { delivery }] of claimed.deliveries.entries()) {
+    for (const [index, one] of claimed.deliveries.entries()) {
       if (signal.aborted) break
+      const { delivery } = one
+      const startedAt = performance.now()
       const answer = await attempt(claimed, index).catch(error => internalFailure(error, delivery))
       if (answer === 'not tried') {
         dueAt = clock.now() + STORAGE_PAUSE_MS
         break
       }
       const settlement = settlementOf(answer, delivery)
+      tell(one, settlement, answer, performance.now() - startedAt)
       settling.push(observed(repository.settle(claimed, delivery, settlement, clock.now())))
       if (answer.status === GONE) await disable(claimed)
       if (settlement.outcome === 'retry') dueAt = clock.now() + waitMs(answer, delivery)

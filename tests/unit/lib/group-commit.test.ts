@@ -31,6 +31,45 @@ function limitPages(more: number): void {
   database.run(`PRAGMA max_page_count = ${(pages?.page_count ?? 0) + more}`)
 }
 
+describe('effects', () => {
+  test('run once, after their transaction is on disk', async () => {
+    const seen: number[][] = []
+    await commits.write(() => {
+      commits.afterCommit(() => seen.push(stored()))
+      return insert(1)()
+    })
+    await commits.write(insert(2))
+    expect(seen).toEqual([[1]])
+  })
+
+  test('of a work that runs again because its neighbour failed run once, those of the neighbour never', async () => {
+    const seen: string[] = []
+    const results = await Promise.allSettled([
+      commits.write(() => {
+        commits.afterCommit(() => seen.push('good'))
+        return insert(1)()
+      }),
+      commits.write(() => {
+        commits.afterCommit(() => seen.push('bad'))
+        throw new Error('broken')
+      }),
+    ])
+    expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected'])
+    expect(seen).toEqual(['good'])
+  })
+})
+
+test('each transaction is told with the number of its writes', async () => {
+  const told: number[] = []
+  commits.onCommit = (writes, tookMs) => {
+    expect(tookMs).toBeGreaterThan(0)
+    told.push(writes)
+  }
+  await Promise.all([commits.write(insert(1)), commits.write(insert(2))])
+  await commits.write(insert(3))
+  expect(told).toEqual([2, 1])
+})
+
 describe('writes of one turn', () => {
   test('run in order and each gets its own result', async () => {
     const order: number[] = []

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'bun:test'
 import { createLogger, type LogLevel, silentLogger } from '../../../src/lib/logger.ts'
 
 function logInto(lines: string[], level: LogLevel = 'debug') {
-  return createLogger(level, { readable: false, destination: { write: line => lines.push(line) } })
+  return createLogger(level, { format: 'json', destination: { write: line => lines.push(line) } })
 }
 
 describe('secrets', () => {

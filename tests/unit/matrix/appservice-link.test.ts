@@ -13,7 +13,7 @@ const WHOAMI = '/_matrix/client/v3/account/whoami'
 function link(serverName = 's') {
   const lines: string[] = []
   const logger = createLogger('info', {
-    readable: false,
+    format: 'json',
     destination: { write: line => void lines.push(line) },
   })
   const clock = new ManualClock()
@@ -108,7 +108,7 @@ test('the worker asks again until it is well, and goes on asking; each trouble i
   expect(
     log()
       .split('\n')
-      .filter(line => line.includes('"level":50')),
+      .filter(line => line.includes('"level":"error"')),
   ).toHaveLength(1)
   answers[PING] = () => ({ duration_ms: 1 })
   await clock.advance(20_000)

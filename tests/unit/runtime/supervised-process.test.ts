@@ -19,7 +19,7 @@ interface Setting {
   process: SupervisedProcess
   controller: AbortController
   done: Promise<void>
-  log(): { level: number; msg: string }[]
+  log(): { level: string; msg: string }[]
 }
 
 /** Runs a shell script (`$0` is its own file) under supervision. */
@@ -35,7 +35,7 @@ function supervise(script: string, folder = newFolder()): Setting {
     dir: folder.path,
     environment: { PATH: '/usr/bin:/bin', GREETING: 'hello' },
     clock,
-    logger: createLogger('debug', { readable: false, destination: { write: line => lines.push(line) } }),
+    logger: createLogger('debug', { format: 'json', destination: { write: line => lines.push(line) } }),
     random: () => 0.5,
   })
   const controller = new AbortController()
@@ -71,10 +71,10 @@ describe('output', () => {
     await pause(setting)
     const folder = setting.folder.path.split('/').at(-1)
     const lines = setting.log().map(({ level, msg }) => `${level} ${msg}`)
-    expect(lines).toContain(`30 [wa] hello from ${folder}`)
-    expect(lines).toContain('40 [wa] 2026-04-27T10:00:00Z WRN careful')
-    expect(lines).toContain('50 [wa] 2026-04-27T10:00:00Z ERR broken')
-    expect(lines).toContain('30 [wa] no line end')
+    expect(lines).toContain(`info [wa] hello from ${folder}`)
+    expect(lines).toContain('warn [wa] 2026-04-27T10:00:00Z WRN careful')
+    expect(lines).toContain('error [wa] 2026-04-27T10:00:00Z ERR broken')
+    expect(lines).toContain('info [wa] no line end')
   })
 
   test('gets nothing of our environment but what it is given', async () => {

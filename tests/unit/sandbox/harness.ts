@@ -48,7 +48,7 @@ export async function createHarness(options: HarnessOptions = {}) {
   if (!options.folder) for (const sql of [homeserverTables, sandboxTables]) database.run(sql)
   const committer = new GroupCommit(database)
   const clock = options.clock ?? systemClock
-  const logger = createLogger(process.env.TEST_LOG === 'on' ? 'debug' : 'silent', { readable: false })
+  const logger = createLogger(process.env.TEST_LOG === 'on' ? 'debug' : 'silent', { format: 'json' })
   const maxUploadBytes = options.maxUploadBytes ?? 8 * 1024 * 1024
   const homeserver = createHomeserver({
     serverName: SERVER,

@@ -3,6 +3,7 @@ import { Elysia } from 'elysia'
 import { GatewayError } from '../../../domain/errors.ts'
 import { jsonContent, operation, plain } from '../../openapi/operation.ts'
 import { bearerAuth } from '../../plugins/auth.ts'
+import { noteRequest } from '../../request-notes.ts'
 import type { HttpServices } from '../../services.ts'
 import {
   Message,
@@ -51,6 +52,7 @@ export function messageRoutes({
             replyId: fields.reply_id,
             file,
           })
+          noteRequest(request, { messages: accepted.map(({ id }) => id) })
           return { message: 'Message queued successfully', messages: accepted }
         },
         {

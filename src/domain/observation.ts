@@ -1,0 +1,88 @@
+/**
+ * What the flows tell of themselves, one call for each request, try and batch: metrics and log lines hang on it. An observer changes nothing,
+ * never throws and takes microseconds, since it is called on the hot paths. Durations and ages are in milliseconds.
+ */
+import type { EventBatch } from './ports.ts'
+import type { MessageStatus, StoredEventName } from './states.ts'
+
+/** One try at handing a message to the homeserver. */
+export interface SendAttempt {
+  messageId: string
+  identityId: string
+  deviceRowId: string
+  platform: string
+  /** Counts from 1. */
+  attempt: number
+  outcome: 'submitted' | 'retry' | 'failed'
+  /** Why it wasn't handed over; null when it was. */
+  reason: string | null
+  /** The Matrix event that it became; null when it became none. */
+  eventId: string | null
+  tookMs: number
+  /** Since the message was accepted. */
+  ageMs: number
+}
+
+/** The first word of what became of a message that was handed over: of its bridge, or of our own patience with it. */
+export interface MessageOutcome {
+  messageId: string
+  deviceRowId: string
+  status: MessageStatus
+  /** Since the message was accepted. */
+  ageMs: number
+}
+
+/** One try at delivering an event to a webhook. */
+export interface DeliveryAttempt {
+  deliveryId: string
+  identityId: string
+  webhookId: number
+  /** The Matrix event of a message, else an id of our own. */
+  eventId: string
+  event: StoredEventName
+  deviceRowId: string
+  /** Counts from 1. */
+  attempt: number
+  /** `retry`: in its place, the chat waits; `set_aside`: by itself; `dead`: never again. */
+  outcome: 'succeeded' | 'retry' | 'set_aside' | 'dead'
+  /** HTTP status; null when there was no answer. */
+  status: number | null
+  error: string | null
+  tookMs: number
+  /** Since the event was stored. */
+  ageMs: number
+}
+
+/** One application-service transaction, one /sync response, or what was found in a look back for what was never pushed. */
+export interface ReceivedBatch {
+  source: EventBatch['position']['kind']
+  /** The homeserver's id of the transaction, or the user whose /sync it was. */
+  origin: string
+  outcome: 'stored' | 'repeat' | 'failed'
+  events: number
+  receipts: number
+  /** Events stored for webhooks: the Matrix ids of the messages. */
+  messages: readonly string[]
+  tookMs: number
+  /** From the homeserver's stamp of its newest event until it was stored; null when it has none. */
+  lagMs: number | null
+}
+
+/** One answered HTTP request. */
+export interface AnsweredRequest {
+  method: string
+  /** The route's template, such as /api/v1/messages/:id; a mount's prefix with `/*`; `none` where there is no route. */
+  route: string
+  status: number
+  tookMs: number
+}
+
+export interface Observer {
+  sendAttempted(attempt: SendAttempt): void
+  messageSettled(outcome: MessageOutcome): void
+  deliveryAttempted(attempt: DeliveryAttempt): void
+  batchReceived(batch: ReceivedBatch): void
+  requestAnswered(request: AnsweredRequest): void
+  /** One transaction of the database. @param writes that shared it */
+  committed(writes: number, tookMs: number): void
+}

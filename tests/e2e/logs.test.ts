@@ -1,0 +1,63 @@
+/** The log of the real program: one wide line for each request, try and batch, tied together by ids, and without what people say. */
+import { expect, setDefaultTimeout, test } from 'bun:test'
+import { GatewayClient } from '../support/gateway-client.ts'
+import { type GatewayProcess, spawnGateway } from '../support/gateway-process.ts'
+import { waitFor } from '../support/wait-for.ts'
+import { webhookReceiver } from '../support/webhook-receiver.ts'
+
+setDefaultTimeout(60_000)
+
+type Line = Record<string, unknown> & { msg: string; level: string }
+
+function linesOf(gateway: GatewayProcess): Line[] {
+  return gateway
+    .output()
+    .split('\n')
+    .filter(line => line.startsWith('{') && line.endsWith('}'))
+    .map(line => JSON.parse(line) as Line)
+}
+
+test('a message is followed through the log by its ids, from the request to the webhook', async () => {
+  await using receiver = webhookReceiver()
+  await using gateway = await spawnGateway({ env: { LOG_LEVEL: 'info' } })
+  const { account, device } = await new GatewayClient(gateway).linkedAccount()
+  const friend = await new GatewayClient(gateway).newPhone({ echo: true })
+  await account.api.post('/api/v1/webhooks', { url: receiver.url })
+  const [sent] = await account.send(device, { contact: friend.number, text: 'for nobody else' })
+  const [request] = await receiver.waitForCount(1)
+
+  const line = (msg: string, matches: (line: Line) => boolean) =>
+    waitFor(() => linesOf(gateway).find(line => line.msg === msg && matches(line)), { what: `a ${msg} line` })
+  const accepted = await line(
+    'request',
+    ({ message_ids: ids }) => Array.isArray(ids) && ids.includes(sent?.id),
+  )
+  expect(accepted).toMatchObject({ level: 'info', method: 'POST', status: 200, messages: 1 })
+  expect(accepted.request_id).toBeString()
+  const send = await line('send', ({ message_id }) => message_id === sent?.id)
+  expect(send).toMatchObject({ level: 'info', outcome: 'submitted', platform: 'wa', attempt: 1 })
+  const event = (request?.json as { id: string } | undefined)?.id
+  const batch = await line('batch', ({ event_ids: ids }) => Array.isArray(ids) && ids.includes(event))
+  expect(batch).toMatchObject({ source: 'transaction', outcome: 'stored' })
+  const delivery = await line('delivery', ({ event_id: id }) => id === event)
+  expect(delivery).toMatchObject({
+    delivery_id: request?.headers.get('webhook-id'),
+    outcome: 'succeeded',
+    status: 200,
+    attempt: 1,
+  })
+  expect(delivery.device).toBe(send.device)
+
+  expect(await gateway.stop()).toBe(0)
+  const log = linesOf(gateway)
+    .map(entry => JSON.stringify(entry))
+    .join('\n')
+  for (const secret of ['for nobody else', friend.number, device, account.token, gateway.clientSecret])
+    expect(log).not.toContain(secret)
+})
+
+test('LOG_FORMAT=pretty writes lines for people', async () => {
+  await using gateway = await spawnGateway({ env: { LOG_LEVEL: 'info', LOG_FORMAT: 'pretty' } })
+  await fetch(`${gateway.url}/nowhere`)
+  await waitFor(() => /INFO.*request/.test(gateway.output()), { what: 'a pretty line' })
+})

@@ -1,0 +1,143 @@
+/** Wide lines: what stands in them, at which level, and what never does. */
+import { expect, test } from 'bun:test'
+import type { DeliveryAttempt, ReceivedBatch, SendAttempt } from '../../../src/domain/observation.ts'
+import { createLogger } from '../../../src/lib/logger.ts'
+import { createWideLines } from '../../../src/modules/observation/wide-lines.ts'
+
+const SEND: SendAttempt = {
+  messageId: 'msg_1',
+  identityId: 'idn_1',
+  deviceRowId: 'dev_1',
+  platform: 'wa',
+  attempt: 2,
+  outcome: 'submitted',
+  reason: null,
+  eventId: '$event',
+  tookMs: 12.345,
+  ageMs: 99.6,
+}
+const DELIVERY: DeliveryAttempt = {
+  deliveryId: 'evt_1',
+  identityId: 'idn_1',
+  webhookId: 3,
+  eventId: '$event',
+  event: 'message.received',
+  deviceRowId: 'dev_1',
+  attempt: 1,
+  outcome: 'succeeded',
+  status: 200,
+  error: null,
+  tookMs: 5,
+  ageMs: 7,
+}
+const BATCH: ReceivedBatch = {
+  source: 'transaction',
+  origin: 'txn',
+  outcome: 'stored',
+  events: 3,
+  receipts: 1,
+  messages: ['$one', '$two'],
+  tookMs: 1,
+  lagMs: 4,
+}
+
+function linesOf(tell: (lines: ReturnType<typeof createWideLines>) => void, verbose = false) {
+  const lines: string[] = []
+  const logger = createLogger('debug', { format: 'json', destination: { write: line => lines.push(line) } })
+  tell(createWideLines(logger, verbose))
+  return lines.map(line => {
+    const { time, ...fields } = JSON.parse(line) as Record<string, unknown>
+    expect(time).toBeString()
+    return fields
+  })
+}
+
+test('a try at sending', () => {
+  expect(linesOf(lines => lines.sendAttempted?.(SEND))).toEqual([
+    {
+      level: 'info',
+      msg: 'send',
+      message_id: 'msg_1',
+      device: 'dev_1',
+      platform: 'wa',
+      attempt: 2,
+      outcome: 'submitted',
+      event_id: '$event',
+      ms: 12.3,
+      age_ms: 100,
+    },
+  ])
+})
+
+test('a send that failed is a warning, and its reason names nobody', () => {
+  const failed = {
+    ...SEND,
+    outcome: 'failed',
+    eventId: null,
+    reason: '+237123456789 is not on WhatsApp',
+  } as const
+  expect(linesOf(lines => lines.sendAttempted?.(failed))[0]).toMatchObject({
+    level: 'warn',
+    reason: '+…89 is not on WhatsApp',
+  })
+})
+
+test('a try at delivering', () => {
+  expect(linesOf(lines => lines.deliveryAttempted?.(DELIVERY))).toEqual([
+    {
+      level: 'info',
+      msg: 'delivery',
+      delivery_id: 'evt_1',
+      webhook: 'idn_1/3',
+      event: 'message.received',
+      event_id: '$event',
+      device: 'dev_1',
+      attempt: 1,
+      outcome: 'succeeded',
+      status: 200,
+      ms: 5,
+      age_ms: 7,
+    },
+  ])
+})
+
+test('what an endpoint answered is not said again: it may be the message', () => {
+  const refused = {
+    ...DELIVERY,
+    outcome: 'retry',
+    status: 500,
+    error: 'HTTP 500: can not read "my secret"',
+  } as const
+  const silent = { ...DELIVERY, outcome: 'dead', status: null, error: 'no answer within 15000 ms' } as const
+  const [one, other] = linesOf(lines => {
+    lines.deliveryAttempted?.(refused)
+    lines.deliveryAttempted?.(silent)
+  })
+  expect(one).toMatchObject({ level: 'info', outcome: 'retry', status: 500 })
+  expect(JSON.stringify(one)).not.toContain('secret')
+  expect(other).toMatchObject({ level: 'warn', outcome: 'dead', error: 'no answer within 15000 ms' })
+})
+
+test('a batch names the messages that it brought', () => {
+  expect(linesOf(lines => lines.batchReceived?.(BATCH))[0]).toEqual({
+    level: 'info',
+    msg: 'batch',
+    source: 'transaction',
+    batch: 'txn',
+    outcome: 'stored',
+    events: 3,
+    receipts: 1,
+    messages: 2,
+    event_ids: ['$one', '$two'],
+    ms: 1,
+    lag_ms: 4,
+  })
+})
+
+test('a batch without news is no line but for debugging; one that failed is a warning', () => {
+  const nothing = { ...BATCH, messages: [] }
+  expect(linesOf(lines => lines.batchReceived?.(nothing))).toEqual([])
+  expect(linesOf(lines => lines.batchReceived?.(nothing), true)[0]).toMatchObject({ level: 'debug' })
+  const failed = { ...nothing, outcome: 'failed' } as const
+  expect(linesOf(lines => lines.batchReceived?.(failed))[0]).toMatchObject({ level: 'warn' })
+})
