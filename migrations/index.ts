@@ -15,6 +15,8 @@ import chatPeerDown from './0007_chat_peer.down.sql' with { type: 'text' }
 import chatPeerUp from './0007_chat_peer.up.sql' with { type: 'text' }
 import webhookOperationsDown from './0008_webhook_operations.down.sql' with { type: 'text' }
 import webhookOperationsUp from './0008_webhook_operations.up.sql' with { type: 'text' }
+import queueDown from './0009_queue.down.sql' with { type: 'text' }
+import queueUp from './0009_queue.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -33,4 +35,5 @@ export const migrations: readonly Migration[] = [
   { version: 6, name: 'message_status', up: messageStatusUp, down: messageStatusDown },
   { version: 7, name: 'chat_peer', up: chatPeerUp, down: chatPeerDown },
   { version: 8, name: 'webhook_operations', up: webhookOperationsUp, down: webhookOperationsDown },
+  { version: 9, name: 'queue', up: queueUp, down: queueDown },
 ]

@@ -165,6 +165,7 @@ export async function createApp(
       media: messaging.media,
       downloads: messaging.media,
       webhooks: messaging.webhooks,
+      idempotency: tenants.idempotency,
     },
     mounts: mountsOf(matrix.homeserver, sandbox, source, bridgeStatus),
     readiness: () => readinessOf(db, supervisor, source.state(), processes),

@@ -3,6 +3,9 @@ import { GatewayError } from '../domain/errors.ts'
 import type { AccountProvisioner } from '../domain/ports.ts'
 import { createCredentials } from '../modules/credentials/credentials.ts'
 import type { Credentials } from '../modules/credentials/types.ts'
+import { createIdempotencyKeys } from '../modules/idempotency/idempotency.ts'
+import { createIdempotencyRepository } from '../modules/idempotency/repository.ts'
+import type { IdempotencyKeys } from '../modules/idempotency/types.ts'
 import { createIdentities, type Identities } from '../modules/identities/identities.ts'
 import { createRetirement, type RetirementOptions } from '../modules/identities/retirement.ts'
 import { createTokens } from '../modules/tokens/tokens.ts'
@@ -15,6 +18,7 @@ export interface Tenants {
   matrixUserOf(identityId: string): Promise<string>
   tokens: ReturnType<typeof createTokens>
   credentials: Credentials
+  idempotency: IdempotencyKeys
   workers: Worker[]
 }
 
@@ -59,6 +63,12 @@ export function createTenants(foundation: Foundation, parts: TenantParts): Tenan
     matrixUserOf: createMatrixUserLookup(identities),
     tokens,
     credentials,
+    idempotency: createIdempotencyKeys({
+      repository: createIdempotencyRepository(db),
+      sealer,
+      clock,
+      logger,
+    }),
     workers: [retirement.worker, tokens.cleanup, tokens.usage],
   }
 }

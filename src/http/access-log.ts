@@ -4,6 +4,7 @@ import { maskNumbers } from '../lib/mask-numbers.ts'
 import { callerOf } from './plugins/auth.ts'
 import { REQUEST_ID_HEADER } from './request-id.ts'
 import { notesOf } from './request-notes.ts'
+import { pathStart } from './request-path.ts'
 
 /** Asked for every few seconds by machines; what goes well there is nobody's news. */
 const PROBES = ['/health', '/ready', '/metrics']
@@ -35,13 +36,6 @@ export function createAccessLog(logger: Logger, verbose: boolean) {
     else if (status >= 500) logger.warn(line, 'request')
     else logger.info(line, 'request')
   }
-}
-
-/** Where a URL's path begins: at the third slash, or at once when the request named no host. */
-export function pathStart(url: string): number {
-  if (url.startsWith('/')) return 0
-  const start = url.indexOf('/', url.indexOf('//') + 2)
-  return start === -1 ? url.length : start
 }
 
 function pathOf(url: string): string {

@@ -10,6 +10,7 @@ const STATUS_OF: Record<ErrorCode, number> = {
   conflict: 409,
   payload_too_large: 413,
   unsupported_media_type: 415,
+  unprocessable: 422,
   too_many_requests: 429,
   bridge_error: 502,
   homeserver_error: 502,

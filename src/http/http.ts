@@ -8,7 +8,7 @@ import { GatewayError } from '../domain/errors.ts'
 import type { Observer } from '../domain/observation.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
-import { createAccessLog, pathStart } from './access-log.ts'
+import { createAccessLog } from './access-log.ts'
 import { anyHostAdapter } from './any-host-adapter.ts'
 import { createAuthAttempts, guardAuthentication } from './auth-attempts.ts'
 import { createCors } from './cors.ts'
@@ -16,8 +16,10 @@ import { errorResponse, HttpError, httpErrorOf } from './errors.ts'
 import { createMountTable, type Mount } from './mounts.ts'
 import { createOriginCheck } from './origin-check.ts'
 import { errors } from './plugins/errors.ts'
+import { answerOnce } from './plugins/idempotency.ts'
 import { newRequestId, REQUEST_ID_HEADER } from './request-id.ts'
 import { noteRequest, notesOf } from './request-notes.ts'
+import { pathStart } from './request-path.ts'
 import { docsRoutes } from './routes/docs/routes.ts'
 import { apiRoutes } from './routes/index.ts'
 import { addMissing, securityHeaders } from './security-headers.ts'
@@ -85,12 +87,16 @@ export function createHttp(options: HttpOptions): Http {
 
   /** CORS is for the API: nobody else's page has anything to ask of the mounts. */
   async function answer(request: Request): Promise<Response> {
-    if (!cors) return elysia.fetch(request)
+    if (!cors) return answerRoute(request)
     const preflight = cors.preflight(request)
     if (preflight) return addMissing(preflight, headers)
-    const response = await elysia.fetch(request)
+    const response = await answerRoute(request)
     cors.open(request, response)
     return response
+  }
+
+  function answerRoute(request: Request): Response | Promise<Response> {
+    return answerOnce(options.services.idempotency, request, elysia.fetch)
   }
 
   async function answerMount(mount: Mount, request: Request): Promise<Response> {

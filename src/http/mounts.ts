@@ -1,5 +1,5 @@
 /** Parts that speak HTTP by themselves (homeserver, sandbox, pages): their requests pass through untouched, bodies unread. */
-import { pathStart } from './access-log.ts'
+import { pathStart } from './request-path.ts'
 
 export interface Mount {
   /** A path without a trailing slash: it and everything below it. */

@@ -2,6 +2,7 @@
 import type { Directory } from '../modules/contacts/types.ts'
 import type { Credentials } from '../modules/credentials/types.ts'
 import type { Devices } from '../modules/devices/types.ts'
+import type { IdempotencyKeys } from '../modules/idempotency/types.ts'
 import type { Linking } from '../modules/linking/types.ts'
 import type { MediaStore } from '../modules/media/types.ts'
 import type { Messages } from '../modules/messages/types.ts'
@@ -21,6 +22,7 @@ export interface HttpServices {
   /** Without it, signed media addresses answer 404. */
   downloads?: MediaDownloads
   webhooks: Webhooks
+  idempotency: IdempotencyKeys
 }
 
 /** Lets an upload be refused before its body is read. */

@@ -46,6 +46,7 @@ const STATUSES: Record<string, number[]> = {
   Groups: [200, 200],
   Replies: [200, 200],
   Files: [200, 200, 200],
+  'Asking again': [200],
   'What became of them': [200, 200],
   'Delete a device': [200],
   'Add a webhook': [201],
@@ -120,6 +121,7 @@ describe('the usage guide', () => {
       'This is a reply',
       file,
       file,
+      'Your order is on its way',
     ])
     expect(await inChatWith(client.phone('0987654321'), DEVICE)).toEqual([
       'Hello to multiple recipients',
@@ -147,7 +149,7 @@ describe('the usage guide', () => {
     expect(failed.map(({ to }) => to)).toEqual(['another_address'])
     expect(failed[0]?.reason).toContain('another_address')
     const rest = messages.body.filter(({ status }) => status !== 'failed')
-    expect(rest).toHaveLength(12)
+    expect(rest).toHaveLength(13)
     for (const { reason } of rest) expect(reason).toBeNull()
   })
 

@@ -99,7 +99,7 @@ export function fakeServices(maxBytes: number) {
     directory?: unknown
   } = {}
 
-  const services: Omit<HttpServices, 'credentials' | 'tokens'> = {
+  const services: Omit<HttpServices, 'credentials' | 'tokens' | 'idempotency'> = {
     devices: {
       list: async () => [DEVICE],
       find: async (_identityId, deviceId) => (deviceId.replace('+', '') === DEVICE.device_id ? DEVICE : null),
@@ -167,9 +167,10 @@ export function fakeServices(maxBytes: number) {
         }
         sends.push(request)
         if (request.file) onDisk.delete(request.file.id)
-        return [
-          { id: `msg_${sends.length}`, to: request.groupUrl ?? request.contact ?? '', status: 'queued' },
-        ]
+        const to = request.groupUrl ?? request.contact ?? ''
+        const accepted = [{ id: `msg_${sends.length}`, to, status: 'queued' as const }]
+        request.record?.(accepted)
+        return accepted
       },
       get: async (_identityId, id) => {
         throw new GatewayError('not_found', `There is no message ${id}`)

@@ -5,6 +5,8 @@ import { createHttp, type HttpOptions } from '../../src/http/http.ts'
 import { silentLogger } from '../../src/lib/logger.ts'
 import { createHmacHasher, createSealer, deriveKey } from '../../src/lib/sealing.ts'
 import { createCredentials } from '../../src/modules/credentials/credentials.ts'
+import { createIdempotencyKeys } from '../../src/modules/idempotency/idempotency.ts'
+import { createIdempotencyRepository } from '../../src/modules/idempotency/repository.ts'
 import { createIdentities } from '../../src/modules/identities/identities.ts'
 import { createTokens } from '../../src/modules/tokens/tokens.ts'
 import { fakeServices } from './fake-services.ts'
@@ -45,6 +47,12 @@ export async function testHttp(
     onChange: () => tokens.forget(),
   })
   await credentials.ensureSuperAdmin(ADMIN.clientId, ADMIN.secret)
+  const idempotency = createIdempotencyKeys({
+    repository: createIdempotencyRepository(db),
+    sealer: createSealer(SECRET_KEY),
+    clock,
+    logger: silentLogger,
+  })
   const maxBytes = overrides.maxBytes ?? 4 * 1024 * 1024
   const fakes = fakeServices(maxBytes)
   const http = createHttp({
@@ -62,7 +70,7 @@ export async function testHttp(
       authFailures: overrides.authFailures ?? { perCredential: 10, perAddress: 60, windowMs: 60_000 },
       media: { maxBytes, inlineMaxBytes: 0, urlTtlS: 60 },
     },
-    services: { credentials, tokens, ...fakes.services },
+    services: { credentials, tokens, idempotency, ...fakes.services },
     logger: silentLogger,
     version: '0.0.0-test',
     readiness: () => ({ ready: true, checks: { database: 'ok' } }),

@@ -28,6 +28,8 @@ export const messages = sqliteTable(
     resends: integer('resends').notNull(),
     roomId: text('room_id'),
     eventId: text('event_id'),
+    /** When it fails if it hasn't been handed over by then; null: it waits as long as it takes. */
+    expiresAt: integer('expires_at'),
     ...timestamps,
   },
   table => [
@@ -43,6 +45,9 @@ export const messages = sqliteTable(
     index('messages_identity').on(table.identityId, table.seq),
     // Only what waits is in this index, so finding a lane's next message doesn't walk through its past.
     index('messages_waiting').on(table.lane, table.seq).where(sql`status in ('queued', 'sending')`),
+    index('messages_expiring').on(table.expiresAt).where(sql`status = 'queued' and expires_at is not null`),
+    // Whether anything still needs a file.
+    index('messages_media').on(table.mediaId).where(sql`media_id is not null`),
   ],
 )
 

@@ -1,6 +1,7 @@
 /** The OpenAPI document: @elysiajs/swagger's, made complete. It is built from the routes themselves, which need no services for it. */
 import { Elysia, type TSchema, t } from 'elysia'
 import { systemClock } from '../../lib/clock.ts'
+import { MAX_KEY_LENGTH } from '../plugins/idempotency.ts'
 import { apiRoutes } from '../routes/index.ts'
 import type { HttpServices } from '../services.ts'
 import { ERRORS, errorName, plain, TAGS } from './operation.ts'
@@ -131,5 +132,35 @@ function mended(method: string, operation: Operation): Operation {
     delete requestBody?.content['multipart/form-data']
     delete requestBody?.content['text/plain']
   }
-  return operation
+  return method === 'post' ? repeatable(operation) : operation
+}
+
+/** Every POST takes an Idempotency-Key. */
+function repeatable(operation: Operation): Operation {
+  const answers = Object.entries(operation.responses).map(([status, answer]) => [
+    status,
+    answer.$ref ? answer : { ...answer, headers: REPLAY_HEADERS },
+  ])
+  const errors = [409, 422].map(status => [status, { $ref: `#/components/responses/${errorName(status)}` }])
+  return {
+    ...operation,
+    parameters: [...(operation.parameters ?? []), KEY_PARAMETER],
+    responses: Object.fromEntries([...answers, ...errors]),
+  }
+}
+
+const KEY_PARAMETER = {
+  name: 'Idempotency-Key',
+  in: 'header',
+  description:
+    'Makes it safe to ask again when no answer came: for 24 hours the same key with the same request gets the first answer and nothing is done twice. With another request it is a 422.',
+  schema: { type: 'string', minLength: 1, maxLength: MAX_KEY_LENGTH },
+  example: '8e03978e-40d5-43e8-bc93-6894a57f9324',
+}
+
+const REPLAY_HEADERS = {
+  'Idempotency-Replayed': {
+    description: '`true` when this is the answer to an earlier request with the same Idempotency-Key.',
+    schema: { type: 'string', enum: ['true'] },
+  },
 }

@@ -8,12 +8,20 @@ import { Elysia } from 'elysia'
 import { GatewayError } from '../../domain/errors.ts'
 import { allows, effectiveScopes, type Scope } from '../../domain/scopes.ts'
 import type { Principal } from '../../modules/credentials/types.ts'
+import { credentialHolder, identityHolder, tokenHolder } from '../../modules/idempotency/holders.ts'
 import type { TokenHolder } from '../../modules/tokens/types.ts'
 import { readJson } from '../body.ts'
 import { challenge } from '../errors.ts'
+import { claimOnce, noteContent, noteHolder } from './idempotency.ts'
 
-/** What a route does with the request's body: has it read as JSON, or has none (or reads it itself). */
-export type BodyUse = 'json' | 'none'
+/** What a route does with the request's body: has it read as JSON, has none, or reads it itself (and then asks `claimOnce` itself, too). */
+type BodyUse = 'json' | 'none' | 'own'
+
+interface RouteUse {
+  body: BodyUse
+  /** Whether the route records its answer by `recorderOf`, in the transaction that does what was asked for. */
+  records?: boolean
+}
 
 /** A token and who holds it. */
 type Presented = {
@@ -38,24 +46,33 @@ export function callerOf(request: Request): { client_id: string } | { token_id: 
  * be parsed for nobody, or the query not at all.
  */
 
+export interface BasicUse extends RouteUse {
+  scope: Scope
+}
+
 export function basicAuth(credentials: {
   authenticate(clientId: string, secret: string, request: Request): Promise<Principal>
 }) {
   return new Elysia({ name: 'basic-auth' }).macro({
-    basic: ({ scope, body: use }: { scope: Scope; body: BodyUse }) => ({
+    basic: ({ scope, body: use, records = false }: BasicUse) => ({
       ...(use === 'json' ? { parse: emptyBody } : {}),
       transform:
         use === 'json'
           ? async ({ request, body }: { request: Request; body: unknown }) => {
-              principals.set(request, await admit(request, scope))
-              fill(body, await readJson(request))
+              await enter(request, scope)
+              fill(request, body, await readJson(request))
             }
-          : async ({ request }: { request: Request }) => {
-              principals.set(request, await admit(request, scope))
-            },
+          : ({ request }: { request: Request }) => enter(request, scope),
+      ...once(use, records),
       resolve: ({ request }: { request: Request }) => ({ credential: present(principals, request) }),
     }),
   })
+
+  async function enter(request: Request, scope: Scope): Promise<void> {
+    const principal = await admit(request, scope)
+    principals.set(request, principal)
+    noteHolder(request, credentialHolder(principal.clientId))
+  }
 
   async function admit(request: Request, scope: Scope): Promise<Principal> {
     const principal = await authenticate(request)
@@ -76,8 +93,7 @@ export function basicAuth(credentials: {
   }
 }
 
-export interface BearerUse {
-  body: BodyUse
+export interface BearerUse extends RouteUse {
   /** Fields of the body whose null means something, and so isn't left out. */
   nulls?: readonly string[]
   /** The token may also be `?token=`, for callers that can't set headers (a browser's WebSocket). */
@@ -93,22 +109,25 @@ interface BearerContext {
 }
 
 export function bearerAuth(tokens: { authenticate(token: string, request: Request): Promise<TokenHolder> }) {
-  const admit = async (request: Request, token: string) => {
-    presented.set(request, { token, holder: await tokens.authenticate(token, request) })
+  const admit = async (request: Request, token: string, use: BodyUse) => {
+    const holder = await tokens.authenticate(token, request)
+    presented.set(request, { token, holder })
+    noteHolder(request, use === 'own' ? identityHolder(holder.identity.id) : tokenHolder(holder.tokenId))
   }
   return new Elysia({ name: 'bearer-auth' }).use(bearerToken(TOKEN_PLACES)).macro({
-    bearer: ({ body: use, nulls = [], tokenInQuery = false }: BearerUse) => ({
+    bearer: ({ body: use, nulls = [], tokenInQuery = false, records = false }: BearerUse) => ({
       ...(use === 'json' ? { parse: emptyBody } : {}),
       // `query` and `headers` are what the plugin reads, too: minified, its own function hides that from Elysia.
       transform:
         use === 'json'
           ? async ({ request, body, query, headers, bearer }: BearerContext) => {
-              await admit(request, presentedToken(headers, bearer, tokenInQuery && 'token' in query))
-              fill(body, await readJson(request, nulls))
+              await admit(request, presentedToken(headers, bearer, tokenInQuery && 'token' in query), use)
+              fill(request, body, await readJson(request, nulls))
             }
           : async ({ request, query, headers, bearer }: BearerContext) => {
-              await admit(request, presentedToken(headers, bearer, tokenInQuery && 'token' in query))
+              await admit(request, presentedToken(headers, bearer, tokenInQuery && 'token' in query), use)
             },
+      ...once(use, records),
       /** `holder` and the `token` presented. */
       resolve: ({ request }: { request: Request }) => present(presented, request),
     }),
@@ -161,11 +180,19 @@ function emptyBody() {
   return {}
 }
 
-function fill(body: unknown, json: unknown): void {
+/** A repeat is answered before anything is done. What is malformed has been refused by then, and isn't remembered. */
+function once(use: BodyUse, records: boolean) {
+  return use === 'own'
+    ? {}
+    : { beforeHandle: ({ request }: { request: Request }) => claimOnce(request, records) }
+}
+
+function fill(request: Request, body: unknown, json: unknown): void {
   if (typeof json !== 'object' || json === null || Array.isArray(json)) {
     throw new GatewayError('bad_request', 'The body must be a JSON object')
   }
   Object.assign(body as object, json)
+  noteContent(request, json)
 }
 
 function present<T>(callers: WeakMap<Request, T>, request: Request): T {

@@ -49,7 +49,7 @@ export function createCredentials({
   }
 
   return {
-    async create(actor, { clientId, description = '', role = 'user', scopes = [] }) {
+    async create(actor, { clientId, description = '', role = 'user', scopes = [], record }) {
       if (!CLIENT_ID.test(clientId)) {
         throw new GatewayError('bad_request', `client_id: expected ${CLIENT_ID_PHRASE}`)
       }
@@ -69,8 +69,9 @@ export function createCredentials({
         createdAt: now,
         updatedAt: now,
       }
-      if (!(await repository.insert(credential))) throw idTaken(clientId)
-      return { credential: viewOf(credential), clientSecret }
+      const created = { credential: viewOf(credential), clientSecret }
+      if (!(await repository.insert(credential, () => record?.(created)))) throw idTaken(clientId)
+      return created
     },
 
     list: async () => (await repository.list()).map(viewOf),

@@ -1,13 +1,14 @@
 /** SQL of the credentials. */
 import { and, asc, count, eq, ne, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
-import { type Credential, credentials, settings, tokens } from '../../db/schema/index.ts'
+import { type Credential, credentials, idempotencyKeys, settings, tokens } from '../../db/schema/index.ts'
+import { credentialHolder } from '../idempotency/holders.ts'
 
 export interface CredentialRepository {
   find(clientId: string): Promise<Credential | null>
   list(): Promise<Credential[]>
-  /** @returns false when the id is taken */
-  insert(credential: Credential): Promise<boolean>
+  /** @param onStored is called inside the transaction. @returns false when the id is taken */
+  insert(credential: Credential, onStored: () => void): Promise<boolean>
   /**
    * @returns the changed row; `missing` when there is none, `last_super_admin` when no active super admin would be left (nothing is
    *   changed then)
@@ -16,7 +17,7 @@ export interface CredentialRepository {
     clientId: string,
     change: Partial<Omit<Credential, 'clientId' | 'createdAt'>>,
   ): Promise<Credential | 'missing' | 'last_super_admin'>
-  /** Deletes the credential with its tokens. */
+  /** Deletes the credential with its tokens, and what it might ask for again. */
   remove(clientId: string): Promise<void>
   /** Writes the whole credential and the fingerprint of its secret. */
   putWithFingerprint(credential: Credential, fingerprint: string): Promise<void>
@@ -54,10 +55,13 @@ export function createCredentialRepository({ orm, committer }: Db): CredentialRe
   return {
     find: async clientId => byId.get({ clientId }) ?? null,
     list: async () => all.all(),
-    insert: credential =>
-      committer.write(
-        () => orm.insert(credentials).values(credential).onConflictDoNothing().returning().all().length === 1,
-      ),
+    insert: (credential, onStored) =>
+      committer.write(() => {
+        const stored = orm.insert(credentials).values(credential).onConflictDoNothing().returning().all()
+        if (stored.length === 0) return false
+        onStored()
+        return true
+      }),
     update: (clientId, change) =>
       committer.write(() => {
         const before = byId.get({ clientId })
@@ -69,6 +73,10 @@ export function createCredentialRepository({ orm, committer }: Db): CredentialRe
       }),
     remove: clientId =>
       committer.write(() => {
+        orm
+          .delete(idempotencyKeys)
+          .where(eq(idempotencyKeys.holder, credentialHolder(clientId)))
+          .run()
         orm.delete(tokens).where(eq(tokens.credentialId, clientId)).run()
         orm.delete(credentials).where(eq(credentials.clientId, clientId)).run()
       }),

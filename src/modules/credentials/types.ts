@@ -16,11 +16,18 @@ export interface CredentialView {
 /** A caller that has proved itself: a credential without its secret's hash. */
 export type Principal = Pick<Credential, 'clientId' | 'role' | 'scopes'>
 
+export interface NewCredential {
+  credential: CredentialView
+  clientSecret: string
+}
+
 interface CredentialInput {
   clientId: string
   description?: string | undefined
   role?: Role | undefined
   scopes?: readonly string[] | undefined
+  /** Called with what was made, inside the transaction that stores it. */
+  record?: ((created: NewCredential) => void) | undefined
 }
 
 interface CredentialChange {
@@ -40,10 +47,7 @@ export interface Credentials {
    * @returns the credential with its secret, which is shown this once
    * @throws GatewayError bad_request (client_id or scopes malformed), forbidden (more rights than the actor's), conflict (id taken)
    */
-  create(
-    actor: Principal,
-    input: CredentialInput,
-  ): Promise<{ credential: CredentialView; clientSecret: string }>
+  create(actor: Principal, input: CredentialInput): Promise<NewCredential>
   /** Oldest first. */
   list(): Promise<CredentialView[]>
   /**

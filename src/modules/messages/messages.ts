@@ -47,9 +47,10 @@ export function createMessages({ repository, devices, media, onAccepted, clock }
       mediaId: file?.id ?? null,
       replyTo: request.replyId || null,
     }))
-    await repository.accept(rows, file, clock.now())
+    const accepted = rows.map(({ id, recipient }) => ({ id, to: recipient, status: 'queued' as const }))
+    await repository.accept(rows, file, clock.now(), () => request.record?.(accepted))
     onAccepted()
-    return rows.map(({ id, recipient }) => ({ id, to: recipient, status: 'queued' as const }))
+    return accepted
   }
 
   return {

@@ -59,7 +59,13 @@ export type Settlement =
   | { outcome: 'retry'; reason: string; retryInMs?: number }
 
 export interface MessageRepository {
-  accept(rows: readonly NewMessage[], file: StagedFile | undefined, now: number): Promise<void>
+  /** @param onStored is called inside the transaction */
+  accept(
+    rows: readonly NewMessage[],
+    file: StagedFile | undefined,
+    now: number,
+    onStored?: () => void,
+  ): Promise<void>
   claim(request: ClaimRequest): Promise<ClaimedLane[]>
   /** @returns whether there is something to deliver */
   settle(message: Message, settlement: Settlement, now: number): Promise<boolean>
@@ -233,7 +239,7 @@ export function createMessageRepository(
   }
 
   return {
-    accept: (rows, file, now) =>
+    accept: (rows, file, now, onStored) =>
       committer.write(() => {
         if (file) {
           orm
@@ -245,6 +251,7 @@ export function createMessageRepository(
           insertMessage.run({ ...row, now })
           openLane.run({ lane: row.lane, deviceRowId: row.deviceRowId, now })
         }
+        onStored?.()
       }),
 
     claim: ({ leaseId, now, leaseMs, maxLanes, maxMessagesPerLane, paceOf }) =>

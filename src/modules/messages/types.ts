@@ -14,6 +14,8 @@ export interface SendRequest {
   text?: string | undefined
   replyId?: string | undefined
   file?: StagedFile | undefined
+  /** Called with what was taken, inside the transaction that stores it. */
+  record?: ((accepted: AcceptedMessage[]) => void) | undefined
 }
 
 export interface AcceptedMessage {

@@ -25,10 +25,13 @@ interface FoundToken {
 }
 
 export interface TokenRepository {
-  /** Writes an identity and its first token. The first identity of all becomes the host, and its token the admin's. */
-  insertWithIdentity(token: NewToken, identity: NewIdentity): Promise<void>
-  /** @returns false when there is no host identity */
-  insertForHost(token: NewToken): Promise<boolean>
+  /**
+   * Writes an identity and its first token. The first identity of all becomes the host, and its token the admin's.
+   * @param onStored is called inside the transaction
+   */
+  insertWithIdentity(token: NewToken, identity: NewIdentity, onStored: () => void): Promise<void>
+  /** @param onStored is called inside the transaction. @returns false when there is no host identity */
+  insertForHost(token: NewToken, onStored: () => void): Promise<boolean>
   list(ownership: Ownership): Promise<ListedToken[]>
   /** @returns false when there is none to delete */
   remove(ownership: Ownership, id: number): Promise<boolean>
@@ -67,7 +70,7 @@ export function createTokenRepository({ orm, committer }: Db): TokenRepository {
     .prepare()
 
   return {
-    insertWithIdentity: (token, identity) =>
+    insertWithIdentity: (token, identity, onStored) =>
       committer.write(() => {
         const isFirst = host.get() === undefined
         orm
@@ -78,8 +81,9 @@ export function createTokenRepository({ orm, committer }: Db): TokenRepository {
           .insert(tokens)
           .values({ ...token, identityId: identity.id, isAdmin: isFirst })
           .run()
+        onStored()
       }),
-    insertForHost: token =>
+    insertForHost: (token, onStored) =>
       committer.write(() => {
         const identity = host.get()
         if (!identity) return false
@@ -87,6 +91,7 @@ export function createTokenRepository({ orm, committer }: Db): TokenRepository {
           .insert(tokens)
           .values({ ...token, identityId: identity.id, isAdmin: false })
           .run()
+        onStored()
         return true
       }),
     list: async ownership => {

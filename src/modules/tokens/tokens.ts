@@ -71,7 +71,7 @@ export function createTokens({
   }
 
   return {
-    async create({ credential, useHost = false, expiresAt }) {
+    async create({ credential, useHost = false, expiresAt, record }) {
       const now = clock.now()
       const token = randomToken('mt_')
       const row: NewToken = {
@@ -81,15 +81,16 @@ export function createTokens({
         createdAt: now,
         updatedAt: now,
       }
+      const onStored = () => record?.(token)
       if (!useHost) {
-        await repository.insertWithIdentity(row, await identities.prepare())
+        await repository.insertWithIdentity(row, await identities.prepare(), onStored)
         onCreated()
         return token
       }
       if (credential.role !== 'super_admin') {
         throw new GatewayError('forbidden', 'use_host: needs a super_admin credential')
       }
-      if (!(await repository.insertForHost(row))) {
+      if (!(await repository.insertForHost(row, onStored))) {
         throw new GatewayError(
           'bad_request',
           'use_host: there is no admin token yet, create the first token with use_host false',

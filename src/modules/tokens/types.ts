@@ -26,6 +26,8 @@ interface TokenInput {
   useHost?: boolean | undefined
   /** RFC 3339 with an offset, in the future. */
   expiresAt?: string | undefined
+  /** Called with the token inside the transaction that stores it. */
+  record?: ((token: string) => void) | undefined
 }
 
 export interface Tokens {

@@ -1,7 +1,9 @@
 /** /api/v1/credentials: API clients, for super admins. */
 import { Elysia } from 'elysia'
+import type { NewCredential } from '../../../modules/credentials/types.ts'
 import { operation } from '../../openapi/operation.ts'
 import { basicAuth } from '../../plugins/auth.ts'
+import { recorderOf } from '../../plugins/idempotency.ts'
 import type { HttpServices } from '../../services.ts'
 import { messageAnswer } from '../message-answer.ts'
 import {
@@ -22,18 +24,19 @@ export function credentialRoutes({ credentials }: Pick<HttpServices, 'credential
     .use(basicAuth(credentials))
     .post(
       '/',
-      async ({ credential: actor, body, set }) => {
-        const { credential, clientSecret } = await credentials.create(actor, {
+      async ({ credential: actor, body, set, request }) => {
+        const created = await credentials.create(actor, {
           clientId: body.client_id,
           description: body.description,
           role: body.role,
           scopes: body.scopes,
+          record: recorderOf(request, stored => ({ status: 201, body: createdAnswer(stored) })),
         })
         set.status = 201
-        return { message: CREATED, credential, client_secret: clientSecret }
+        return createdAnswer(created)
       },
       {
-        basic: { scope: 'credentials:write:*', body: 'json' },
+        basic: { scope: 'credentials:write:*', body: 'json', records: true },
         body: CreateCredential,
         detail: operation({
           summary: 'Create a credential',
@@ -104,4 +107,8 @@ export function credentialRoutes({ credentials }: Pick<HttpServices, 'credential
         }),
       },
     )
+}
+
+function createdAnswer({ credential, clientSecret }: NewCredential) {
+  return { message: CREATED, credential, client_secret: clientSecret }
 }

@@ -1,8 +1,10 @@
 /** Sending through a device, and what became of it. */
 import { Elysia } from 'elysia'
 import { GatewayError } from '../../../domain/errors.ts'
+import type { AcceptedMessage } from '../../../modules/messages/types.ts'
 import { jsonContent, operation, plain } from '../../openapi/operation.ts'
 import { bearerAuth } from '../../plugins/auth.ts'
+import { recorderOf } from '../../plugins/idempotency.ts'
 import { noteRequest } from '../../request-notes.ts'
 import type { HttpServices } from '../../services.ts'
 import {
@@ -15,7 +17,8 @@ import {
   SendMessage,
   SendMessageForm,
 } from './model.ts'
-import { readSend } from './send-body.ts'
+import type { MultipartSink } from './multipart.ts'
+import { readSendOnce } from './send-once.ts'
 
 export function messageRoutes({
   tokens,
@@ -37,11 +40,14 @@ export function messageRoutes({
         async ({ request, params, holder }) => {
           const identityId = holder.identity.id
           const deviceId = params.device_id
-          const { fields, file } = await readSend(
-            request,
-            { stage: upload => media.stage({ ...upload, identityId }), discard: media.discard },
-            () => refuseUnknownDevice(identityId, deviceId),
+          const sink: MultipartSink = {
+            stage: upload => media.stage({ ...upload, identityId }),
+            discard: media.discard,
+          }
+          const { fields, file, replay } = await readSendOnce(request, sink, () =>
+            refuseUnknownDevice(identityId, deviceId),
           )
+          if (replay) return replay
           const accepted = await messages.accept({
             identityId,
             deviceId,
@@ -51,12 +57,13 @@ export function messageRoutes({
             text: fields.text,
             replyId: fields.reply_id,
             file,
+            record: recorderOf(request, taken => ({ status: 200, body: answer(taken) })),
           })
           noteRequest(request, { messages: accepted.map(({ id }) => id) })
-          return { message: 'Message queued successfully', messages: accepted }
+          return answer(accepted)
         },
         {
-          bearer: { body: 'none' },
+          bearer: { body: 'own' },
           parse: 'none',
           detail: {
             ...operation({
@@ -115,4 +122,8 @@ export function messageRoutes({
         }),
       })
   )
+}
+
+function answer(messages: AcceptedMessage[]) {
+  return { message: 'Message queued successfully', messages }
 }

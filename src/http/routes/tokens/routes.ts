@@ -2,10 +2,12 @@
 import { Elysia } from 'elysia'
 import { operation } from '../../openapi/operation.ts'
 import { basicAuth } from '../../plugins/auth.ts'
+import { recorderOf } from '../../plugins/idempotency.ts'
 import type { HttpServices } from '../../services.ts'
 import { messageAnswer } from '../message-answer.ts'
 import { CreateToken, TokenCreated, TokenId, TokenList, TokenPath } from './model.ts'
 
+const CREATED = 'Matrix token created successfully'
 const DELETED = 'Matrix token deleted successfully'
 
 export function tokenRoutes({ credentials, tokens }: Pick<HttpServices, 'credentials' | 'tokens'>) {
@@ -13,17 +15,19 @@ export function tokenRoutes({ credentials, tokens }: Pick<HttpServices, 'credent
     .use(basicAuth(credentials))
     .post(
       '/',
-      async ({ credential, body, set }) => {
+      async ({ credential, body, set, request }) => {
+        const answer = (token: string) => ({ message: CREATED, token })
         const token = await tokens.create({
           credential,
           useHost: body.use_host,
           expiresAt: body.expires_at,
+          record: recorderOf(request, created => ({ status: 201, body: answer(created) })),
         })
         set.status = 201
-        return { message: 'Matrix token created successfully', token }
+        return answer(token)
       },
       {
-        basic: { scope: 'tokens:write:create', body: 'json' },
+        basic: { scope: 'tokens:write:create', body: 'json', records: true },
         body: CreateToken,
         detail: operation({
           summary: 'Create a token',

@@ -1,0 +1,29 @@
+/** Reads a send and tells whether it is the repeat of one that was answered. Without an Idempotency-Key there is nothing to tell. */
+import { claimOnce, hasKey, noteContent } from '../../plugins/idempotency.ts'
+import { digesting } from './file-digest.ts'
+import type { MultipartSink } from './multipart.ts'
+import { readSend, type SendBody } from './send-body.ts'
+
+/**
+ * @returns with `replay`, the first answer, when it is a repeat: its file is then discarded
+ * @throws GatewayError as `readSend` and `claimOnce` do; nothing of an upload is then left on the disk
+ */
+export async function readSendOnce(
+  request: Request,
+  sink: MultipartSink,
+  admitUpload: () => Promise<void>,
+): Promise<SendBody & { replay?: Response | undefined }> {
+  if (!hasKey(request)) return readSend(request, sink, admitUpload)
+  const digest = digesting(sink)
+  const body = await readSend(request, digest.sink, admitUpload)
+  const { file } = body
+  try {
+    noteContent(request, { fields: body.fields, file: digest.read() })
+    const replay = await claimOnce(request, true)
+    if (replay && file) await sink.discard(file)
+    return { ...body, replay }
+  } catch (error) {
+    if (file) await sink.discard(file)
+    throw error
+  }
+}

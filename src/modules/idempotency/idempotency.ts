@@ -1,0 +1,148 @@
+/**
+ * Requests that may be repeated: `createIdempotencyKeys({ repository, sealer, clock, logger })`.
+ *
+ * A repeat meets the first request in one of three places: under way in this process (it waits), answered (it gets that answer), or begun by a
+ * process that was killed (nobody knows how far it came, and it is told so). Requests whose work is one transaction are never in the third.
+ */
+import { GatewayError } from '../../domain/errors.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Logger } from '../../lib/logger.ts'
+import type { Sealer } from '../../lib/sealing.ts'
+import type { IdempotencyRepository, KeyRow } from './repository.ts'
+import type { Claim, IdempotencyKeys, KeyedRequest, StoredAnswer } from './types.ts'
+
+export interface IdempotencyOptions {
+  repository: IdempotencyRepository
+  sealer: Sealer
+  clock: Clock
+  logger: Logger
+}
+
+/** How long a key stands for its request, in milliseconds. */
+export const REMEMBERED_MS = 24 * 3_600_000
+/** How long a repeat waits for the first answer before it is sent away. */
+const PATIENCE_MS = 30_000
+
+interface UnderWay {
+  fingerprint: string
+  over: Promise<void>
+}
+
+export function createIdempotencyKeys(options: IdempotencyOptions): IdempotencyKeys {
+  const { repository, sealer, clock, logger } = options
+  /** As many as there are requests under way. */
+  const underWay = new Map<string, UnderWay>()
+
+  /** Enters a request as the one under way. @returns what ends that */
+  function enter(place: string, fingerprint: string): () => void {
+    let end = () => {}
+    const over = new Promise<void>(resolve => {
+      end = resolve
+    })
+    underWay.set(place, { fingerprint, over })
+    return () => {
+      underWay.delete(place)
+      end()
+    }
+  }
+
+  async function waitFor({ over }: UnderWay, deadline: number): Promise<void> {
+    const patience = new AbortController()
+    await Promise.race([over, clock.sleep(deadline - clock.now(), patience.signal)])
+    patience.abort()
+  }
+
+  /** @throws GatewayError conflict when nobody knows what became of the first one */
+  function answerOf(row: KeyRow): StoredAnswer {
+    if (row.answerSealed === null) throw outcomeUnknown()
+    try {
+      return JSON.parse(sealer.open(row.answerSealed, sealingContext(row)))
+    } catch (error) {
+      // Sealed under another SECRET_KEY: what was asked for was done, and can't be told any more.
+      logger.warn({ err: error, holder: row.holder }, 'the answer to an Idempotency-Key could not be opened')
+      throw outcomeUnknown()
+    }
+  }
+
+  function claimFor(request: KeyedRequest, atomic: boolean, end: () => void): Claim {
+    const begunAt = clock.now()
+    const seal = (answer: StoredAnswer) => sealer.seal(JSON.stringify(answer), sealingContext(request))
+    let recorded = false
+    return {
+      record(answer) {
+        recorded = true
+        repository.record(request, seal(answer), begunAt)
+      },
+      async settle(answer) {
+        try {
+          // A transaction that was to hold the answer and failed has led to an answer that isn't kept, or to none.
+          if (answer && !recorded) await repository.keep(request, seal(answer), begunAt)
+          else if (!answer && !atomic) await repository.release(request)
+        } catch (error) {
+          // What was asked for is done; a repeat will be told that nobody knows.
+          logger.error(
+            { err: error, holder: request.holder },
+            'the answer to an Idempotency-Key could not be kept',
+          )
+        } finally {
+          end()
+        }
+      },
+    }
+  }
+
+  return {
+    async claim(request, { atomic }) {
+      const { holder, key, fingerprint } = request
+      const place = `${holder}\n${key}`
+      const deadline = clock.now() + PATIENCE_MS
+      for (let first = underWay.get(place); first; first = underWay.get(place)) {
+        refuseAnother(first, fingerprint)
+        if (clock.now() >= deadline) throw stillUnderWay()
+        await waitFor(first, deadline)
+      }
+      // Nothing is awaited between the last look and this, so that one alone of those that waited goes on.
+      const end = enter(place, fingerprint)
+      try {
+        const known = await repository.find(holder, key, clock.now() - REMEMBERED_MS)
+        if (!known) {
+          if (!atomic) await repository.begin(request, clock.now())
+          return { claim: claimFor(request, atomic, end) }
+        }
+        refuseAnother(known, fingerprint)
+        const answer = answerOf(known)
+        end()
+        return { answer }
+      } catch (error) {
+        end()
+        throw error
+      }
+    },
+  }
+}
+
+/** Binds a sealed answer to its key. */
+function sealingContext({ holder, key }: Pick<KeyedRequest, 'holder' | 'key'>): string {
+  return `idempotency-key:${holder}/${key}`
+}
+
+function refuseAnother(known: { fingerprint: string }, fingerprint: string): void {
+  if (known.fingerprint === fingerprint) return
+  throw new GatewayError(
+    'unprocessable',
+    'Idempotency-Key: stands for another request already; expected the same method, path and body, or a new key',
+  )
+}
+
+function stillUnderWay(): GatewayError {
+  const message = 'Idempotency-Key: the first request with this key is still under way'
+  return new GatewayError('conflict', message, 1)
+}
+
+function outcomeUnknown(): GatewayError {
+  return new GatewayError(
+    'conflict',
+    'Idempotency-Key: the gateway was stopped while it worked on the first request with this key, and does not know how far it came; ' +
+      'see what is there before you ask again with a new key',
+  )
+}

@@ -1,0 +1,50 @@
+/**
+ * Requests that a caller may repeat without anything being done twice (draft-ietf-httpapi-idempotency-key-header): the first answer to a
+ * key is kept for a day, and given to every repeat.
+ */
+
+/** A request whose caller gave it a key. */
+export interface KeyedRequest {
+  /** Whose key it is, such as `identity/<id>`: nobody else's request finds it. */
+  holder: string
+  key: string
+  /** One-way, of what makes the request what it is: method, path and body. */
+  fingerprint: string
+}
+
+export interface StoredAnswer {
+  /** HTTP status. */
+  status: number
+  contentType: string
+  body: string
+}
+
+/** The right to do what was asked for. Whoever has it settles it, whatever happens. */
+export interface Claim {
+  /**
+   * Keeps the answer. To be called inside the transaction that does what was asked for, so that neither is ever there without the other;
+   * it may run twice, as that transaction may.
+   */
+  record(answer: StoredAnswer): void
+  /**
+   * Keeps the answer unless `record` has, and lets repeats have it. Never rejects.
+   * @param answer null: nothing was done that a repeat must not do, so that the next one is a first one
+   */
+  settle(answer: StoredAnswer | null): Promise<void>
+}
+
+export interface ClaimOptions {
+  /**
+   * Whether what is asked for is one transaction that calls `record`. Otherwise it is noted beforehand that it was begun: after a crash
+   * nobody knows how far it came, and a repeat is told so.
+   */
+  atomic: boolean
+}
+
+export interface IdempotencyKeys {
+  /**
+   * A repeat that comes while the first one is under way waits for its answer.
+   * @throws GatewayError unprocessable (the key stands for another request), conflict (the first one takes too long, or a crash cut it off)
+   */
+  claim(request: KeyedRequest, options: ClaimOptions): Promise<{ claim: Claim } | { answer: StoredAnswer }>
+}
