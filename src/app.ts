@@ -13,8 +13,9 @@ import { createStatusReceiver } from './bridges/status-receiver.ts'
 import { type Config, childEnvironment, type Secrets } from './config/index.ts'
 import { createHttp } from './http/http.ts'
 import type { RunningServer } from './http/server.ts'
-import { type Clock, systemClock } from './lib/clock.ts'
+import type { Clock } from './lib/clock.ts'
 import { createLogger, type Logger } from './lib/logger.ts'
+import { createProcessClock } from './lib/process-clock.ts'
 import { createAttachedBridges } from './modules/attached-bridges/attached-bridges.ts'
 import { TAKEN_AWAY } from './modules/attached-bridges/detach.ts'
 import { createAttachedBridgeRepository } from './modules/attached-bridges/repository.ts'
@@ -24,6 +25,8 @@ import { identityNamespace } from './modules/identities/identities.ts'
 import { createIdentityRepository } from './modules/identities/repository.ts'
 import { observeWith } from './modules/observation/observers.ts'
 import { createWideLines } from './modules/observation/wide-lines.ts'
+import { createClockWatch } from './modules/timekeeping/clock-watch.ts'
+import { createTimekeepingRepository } from './modules/timekeeping/repository.ts'
 import { Supervisor } from './runtime/supervisor.ts'
 
 export interface App {
@@ -59,6 +62,7 @@ export async function createApp(
   secrets: Secrets,
   overrides: AppOverrides = {},
 ): Promise<App> {
+  const clock = createProcessClock(overrides.clock)
   const logger = overrides.logger ?? createLogger(config.logLevel, { format: config.logFormat })
   const observer = observeWith([createWideLines(logger, config.logLevel === 'debug')])
   const foundation = await layFoundation({
@@ -66,10 +70,10 @@ export async function createApp(
     secrets,
     version: overrides.version ?? 'development',
     observer,
-    clock: overrides.clock ?? systemClock,
+    clock,
     logger,
   })
-  const { db, sealer, hasherFor, version, clock } = foundation
+  const { db, sealer, hasherFor, version } = foundation
 
   let baseUrl = config.http.publicUrl ?? localUrl(config, config.http.port)
   const publicUrl = () => baseUrl
@@ -139,6 +143,15 @@ export async function createApp(
     isSimulated,
     publicUrl,
   })
+  const clockWatch = createClockWatch({
+    clock,
+    repository: createTimekeepingRepository(db),
+    onMoved() {
+      messaging.outbox.nudge()
+      messaging.dispatcher.nudge()
+    },
+    logger,
+  })
   const source = createEventSource(matrix, {
     sink: messaging.inbox,
     positions: identityRepository.syncPositions,
@@ -178,6 +191,7 @@ export async function createApp(
     handle: http.handle,
 
     async start() {
+      await clockWatch.begin()
       await tenants.credentials.ensureSuperAdmin(secrets.clientId, secrets.clientSecret)
       const mediaSweep = await messaging.sweepMedia()
       await matrix.homeserver?.sweep()
@@ -203,6 +217,7 @@ export async function createApp(
       matrix.homeserver?.start()
       sandbox?.start()
       for (const worker of [
+        clockWatch.worker,
         ...messaging.workers,
         ...phones.workers,
         ...tenants.workers,

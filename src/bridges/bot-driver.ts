@@ -58,19 +58,19 @@ export function createBotDriver(options: BotDriverOptions): BotDriver {
 
   function logins(userId: string): Promise<BridgeLogin[]> {
     const before = remembered.get(userId)
-    if (before && clock.now() - before.at < LOGINS_REMEMBERED_MS) return before.logins
-    const entry = { at: clock.now(), logins: askForLogins({ userId }) }
+    if (before && clock.steady() - before.at < LOGINS_REMEMBERED_MS) return before.logins
+    const entry = { at: clock.steady(), logins: askForLogins({ userId }) }
     remembered.set(userId, entry)
     return entry.logins
   }
 
   async function learn(userId: string): Promise<{ commands: Map<string, string>; flows: LoginFlow[] }> {
-    if (known && clock.now() - known.at < COMMANDS_REMEMBERED_MS) return known
+    if (known && clock.steady() - known.at < COMMANDS_REMEMBERED_MS) return known
     const commands = commandsIn(await command(userId, 'help'))
     // Only bots that know flows list them; others would begin a login.
     const knowsFlows = /flow/i.test(commands.get('login') ?? '')
     const flows = knowsFlows ? flowsIn(await command(userId, `login ${NO_FLOW}`)) : []
-    known = { at: clock.now(), commands, flows: flows.length > 0 ? flows : [ONLY_FLOW] }
+    known = { at: clock.steady(), commands, flows: flows.length > 0 ? flows : [ONLY_FLOW] }
     return known
   }
 

@@ -77,9 +77,9 @@ export function createBotLogins({ platform, logins, clock }: BotLoginsOptions): 
           if (saying === undefined) continue
           if (saying.kind !== 'says') return saying
           process.instructions.push(saying.text)
-          quietFrom = clock.now()
+          quietFrom = clock.steady()
         }
-        return quietFrom !== null && clock.now() - quietFrom >= QUIET_MS ? null : undefined
+        return quietFrom !== null && clock.steady() - quietFrom >= QUIET_MS ? null : undefined
       },
       signal,
     )

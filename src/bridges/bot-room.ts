@@ -50,9 +50,9 @@ export function createBotRooms(platform: string, clock: Clock): BotRooms {
     look: () => Promise<T | undefined>,
     signal?: AbortSignal,
   ): Promise<T | undefined> {
-    const deadline = clock.now() + patienceMs
+    const deadline = clock.steady() + patienceMs
     let waitMs = FIRST_LOOK_MS
-    while (clock.now() < deadline && !signal?.aborted) {
+    while (clock.steady() < deadline && !signal?.aborted) {
       const found = await look()
       if (found !== undefined) return found
       await clock.sleep(waitMs, signal)

@@ -121,7 +121,7 @@ export function createOwnTokenAccess(options: {
       return remember({ ...account, accessToken: account.accessToken })
     known.delete(userId)
     const before = troubles.get(userId)
-    if (before && before.retryAt > clock.now()) {
+    if (before && before.retryAt > clock.steady()) {
       if (before.reason === null) note(userId, `the new one isn't accepted either (${reason})`)
       throw unusable(userId)
     }
@@ -134,7 +134,7 @@ export function createOwnTokenAccess(options: {
       troubles.set(userId, {
         reason: null,
         failures,
-        retryAt: clock.now() + backoffMs(failures, RENEWAL_BACKOFF),
+        retryAt: clock.steady() + backoffMs(failures, RENEWAL_BACKOFF),
       })
       if (before?.reason != null) onChange(userId)
       return remember({ ...fresh, accessToken: fresh.accessToken })
@@ -150,24 +150,24 @@ export function createOwnTokenAccess(options: {
     const failures = (troubles.get(userId)?.failures ?? 0) + 1
     const retryInMs = Math.max(waitMs, backoffMs(failures, RENEWAL_BACKOFF))
     const reason = `the Matrix access token of ${userId} doesn't work: ${what}`
-    troubles.set(userId, { reason, failures, retryAt: clock.now() + retryInMs })
+    troubles.set(userId, { reason, failures, retryAt: clock.steady() + retryInMs })
     logger.warn({ user: userId, failures, retry_in_ms: retryInMs }, reason)
     onChange(userId)
   }
 
   function unusable(userId: string): GatewayError {
-    const { reason, retryAt } = troubles.get(userId) ?? { reason: null, retryAt: clock.now() }
+    const { reason, retryAt } = troubles.get(userId) ?? { reason: null, retryAt: clock.steady() }
     return new GatewayError(
       'homeserver_unavailable',
       reason ?? `the Matrix account of ${userId} can't be used`,
-      Math.max(1, (retryAt - clock.now()) / 1000),
+      Math.max(1, (retryAt - clock.steady()) / 1000),
     )
   }
 
   return {
     async of(userId) {
       const trouble = troubles.get(userId)
-      if (trouble && trouble.reason !== null && trouble.retryAt > clock.now()) throw unusable(userId)
+      if (trouble && trouble.reason !== null && trouble.retryAt > clock.steady()) throw unusable(userId)
       const held = known.get(userId)
       if (held !== undefined) return held
       const account = await stored(userId)

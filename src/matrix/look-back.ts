@@ -73,7 +73,7 @@ export function createLookBack({ calls, sink, positions, clock, logger }: LookBa
 
   return {
     caughtUp() {
-      const now = clock.now()
+      const now = clock.steady()
       dueAt = WAITS_MS.map(ms => now + ms)
       nudge.nudge()
     },
@@ -82,10 +82,10 @@ export function createLookBack({ calls, sink, positions, clock, logger }: LookBa
       async run(signal) {
         while (!signal.aborted) {
           const [next] = dueAt
-          if (next !== undefined && next <= clock.now()) {
+          if (next !== undefined && next <= clock.steady()) {
             dueAt.shift()
             await readAll(signal)
-          } else await nudge.wait(clock, next === undefined ? IDLE_MS : next - clock.now(), signal)
+          } else await nudge.wait(clock, next === undefined ? IDLE_MS : next - clock.steady(), signal)
         }
       },
     },

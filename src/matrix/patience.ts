@@ -14,13 +14,13 @@ export async function patiently<T>(
   patienceMs: number,
   work: () => Promise<T>,
 ): Promise<T> {
-  const deadline = clock.now() + patienceMs
+  const deadline = clock.steady() + patienceMs
   for (;;) {
     try {
       return await work()
     } catch (error) {
       const waitMs = rateLimitMs(error)
-      if (waitMs === null || clock.now() + waitMs > deadline) throw asGatewayError(error, what)
+      if (waitMs === null || clock.steady() + waitMs > deadline) throw asGatewayError(error, what)
       await clock.sleep(Math.max(waitMs, 1))
     }
   }

@@ -73,10 +73,10 @@ export class SupervisedProcess {
     mkdirSync(dir, { recursive: true, mode: 0o700 })
     await this.stopOrphan()
     for (let failures = 0; !signal.aborted; ) {
-      const startedAt = clock.now()
+      const startedAt = clock.steady()
       const ended = await this.runOnce(signal)
       if (signal.aborted) break
-      failures = clock.now() - startedAt >= GOOD_RUN_MS ? 1 : failures + 1
+      failures = clock.steady() - startedAt >= GOOD_RUN_MS ? 1 : failures + 1
       const waitMs = backoffMs(failures, RESTART_BACKOFF, random)
       logger.error(`[${name}] ended (${ended}); starting it again in ${(waitMs / 1000).toFixed(1)} s`)
       await clock.sleep(waitMs, signal)
@@ -132,11 +132,11 @@ export class SupervisedProcess {
     if (left?.pid == null || !isRunning(left.pid, left.command)) return
     const { pid, command } = left
     logger.warn(`[${name}] process ${pid} of an earlier run is still there; stopping it`)
-    const deadline = clock.now() + STOP_GRACE_MS
+    const deadline = clock.steady() + STOP_GRACE_MS
     for (let signal: NodeJS.Signals = 'SIGTERM'; isRunning(pid, command); ) {
       kill(pid, signal)
       await clock.sleep(ORPHAN_LOOK_MS)
-      if (clock.now() >= deadline) signal = 'SIGKILL'
+      if (clock.steady() >= deadline) signal = 'SIGKILL'
     }
   }
 

@@ -50,13 +50,13 @@ export class Supervisor {
   private async supervise(worker: Worker, health: WorkerHealth): Promise<void> {
     const { signal } = this.controller
     for (let failures = 0; !signal.aborted; ) {
-      const startedAt = this.clock.now()
+      const startedAt = this.clock.steady()
       try {
         health.state = 'running'
         await worker.run(signal)
         break
       } catch (error) {
-        failures = this.clock.now() - startedAt > GOOD_RUN_MS ? 1 : failures + 1
+        failures = this.clock.steady() - startedAt > GOOD_RUN_MS ? 1 : failures + 1
         health.state = 'restarting'
         health.lastError = error instanceof Error ? error.message : String(error)
         this.logger.error({ worker: worker.name, err: error, failures }, 'worker failed; restarting it')

@@ -8,12 +8,22 @@ interface Sleeper {
 
 export class ManualClock implements Clock {
   private sleepers: Sleeper[] = []
+  private setBy = 0
 
   /** @param time milliseconds since the Unix epoch, by default an instant that looks like one in a log */
   constructor(private time = Date.UTC(2026, 3, 27, 10, 0, 0)) {}
 
   now(): number {
+    return this.time + this.setBy
+  }
+
+  steady(): number {
     return this.time
+  }
+
+  /** Somebody sets the clock, ahead or back: no time goes by. */
+  set(byMs: number): void {
+    this.setBy += byMs
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {

@@ -86,6 +86,10 @@ export class HastyClock implements Clock {
     return this.time
   }
 
+  steady(): number {
+    return this.time
+  }
+
   async sleep(ms: number): Promise<void> {
     this.time += ms
     await new Promise(resolve => setImmediate(resolve))

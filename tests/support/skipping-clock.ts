@@ -9,6 +9,10 @@ export class SkippingClock implements Clock {
     return systemClock.now() + this.aheadMs
   }
 
+  steady(): number {
+    return systemClock.steady() + this.aheadMs
+  }
+
   async sleep(ms: number, signal?: AbortSignal): Promise<void> {
     const wakeAt = this.now() + ms
     while (!signal?.aborted && this.now() < wakeAt) {

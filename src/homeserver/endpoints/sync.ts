@@ -17,12 +17,12 @@ export async function sync(call: Call): Promise<JsonObject> {
   const since = token ? parseSyncToken(token) : undefined
   if (token && !since) throw invalidParam('since is not a token of this server')
   const request = { since, filter: readFilter(call), fullState: query.get('full_state') === 'true' }
-  const deadline = core.clock.now() + intQuery(call, 'timeout', 0, MAX_TIMEOUT_MS)
+  const deadline = core.clock.steady() + intQuery(call, 'timeout', 0, MAX_TIMEOUT_MS)
   if (since) await forgetSeen(call, since.position)
   const signals = [call.request.signal, core.stopping.signal]
   for (;;) {
     const answer = buildSync(core, requester, request)
-    const left = deadline - core.clock.now()
+    const left = deadline - core.clock.steady()
     const ended = left <= 0 || signals.some(signal => signal.aborted)
     if (!since || request.fullState || !isEmpty(answer) || ended) return answer
     await core.stream.wait(requester.userId, left, signals)

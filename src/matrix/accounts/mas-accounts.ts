@@ -67,7 +67,7 @@ export function createMasAccounts(options: {
 
   /** The homeserver may not know the user yet, and then the service can't make the device there: HTTP 500. */
   async function openFirstSession(actorId: string): Promise<string> {
-    const deadline = clock.now() + PROVISIONING_PATIENCE_MS
+    const deadline = clock.steady() + PROVISIONING_PATIENCE_MS
     for (let attempt = 1; ; attempt++) {
       try {
         return await openSession(actorId, OWN_DEVICE_ID)
@@ -75,7 +75,7 @@ export function createMasAccounts(options: {
         const isPassing = error instanceof GatewayError && error.code === 'homeserver_unavailable'
         const waitMs = backoffMs(attempt, RETRY)
         const hasHint = error instanceof GatewayError && error.retryAfterS !== undefined
-        if (!isPassing || hasHint || clock.now() + waitMs > deadline) throw error
+        if (!isPassing || hasHint || clock.steady() + waitMs > deadline) throw error
         await clock.sleep(waitMs)
       }
     }

@@ -77,7 +77,7 @@ export function createMasClient(options: {
 
   /** One grant at a time; whoever asks meanwhile shares it. */
   function accessToken(): Promise<string> {
-    if (token && token.expiresAt > clock.now()) return Promise.resolve(token.value)
+    if (token && token.expiresAt > clock.steady()) return Promise.resolve(token.value)
     granting ??= grant().finally(() => {
       granting = undefined
     })
@@ -100,7 +100,7 @@ export function createMasClient(options: {
     const lifetimeMs = (granted.data.expires_in ?? DEFAULT_EXPIRY_S) * 1000
     // Of one that lasts no longer than the margin, half its time.
     const usableMs = Math.max(lifetimeMs - EXPIRY_MARGIN_MS, lifetimeMs / 2)
-    token = { value: granted.data.access_token, expiresAt: clock.now() + usableMs }
+    token = { value: granted.data.access_token, expiresAt: clock.steady() + usableMs }
     return token.value
   }
 

@@ -94,7 +94,7 @@ export function createChatRooms(options: ChatRoomsOptions): ChatRooms {
       const count = (failures.get(key)?.count ?? 0) + 1
       const waitMs =
         error instanceof GatewayError && error.retryAfterS !== undefined ? error.retryAfterS * 1000 : 0
-      failures.set(key, { count, retryAt: clock.now() + Math.max(waitMs, backoffMs(count, RETRY)) })
+      failures.set(key, { count, retryAt: clock.steady() + Math.max(waitMs, backoffMs(count, RETRY)) })
       logger.warn(
         { room: chat.roomId, reason: messageOf(error), failures: count },
         'a chat could not be joined',
@@ -104,7 +104,7 @@ export function createChatRooms(options: ChatRoomsOptions): ChatRooms {
 
   async function tick(): Promise<void> {
     const isDue = ({ identityId, roomId }: Chat) =>
-      (failures.get(`${identityId} ${roomId}`)?.retryAt ?? 0) <= clock.now()
+      (failures.get(`${identityId} ${roomId}`)?.retryAt ?? 0) <= clock.steady()
     const due = (await repository.unfinished()).filter(isDue)
     for (let start = 0; start < due.length; start += CONCURRENCY) {
       await Promise.all(due.slice(start, start + CONCURRENCY).map(tryJoin))
@@ -122,7 +122,9 @@ export function createChatRooms(options: ChatRoomsOptions): ChatRooms {
       async run(signal) {
         while (!signal.aborted) {
           await tick()
-          const nextRetry = Math.min(...[...failures.values()].map(failure => failure.retryAt - clock.now()))
+          const nextRetry = Math.min(
+            ...[...failures.values()].map(failure => failure.retryAt - clock.steady()),
+          )
           await nudge.wait(clock, Math.max(10, Math.min(POLL_MS, nextRetry)), signal)
         }
       },

@@ -54,7 +54,7 @@ export function createContacts({
   function refresh(device: Device): Promise<void> {
     const running = refreshing.get(device.id)
     if (running !== undefined) return running
-    refreshedAt.set(device.id, clock.now())
+    refreshedAt.set(device.id, clock.steady())
     const started = fetchBook(device).finally(() => refreshing.delete(device.id))
     refreshing.set(device.id, started)
     return started
@@ -65,7 +65,7 @@ export function createContacts({
     async lookUp(device, matrixUserId) {
       const known = await repository.find(device.id, matrixUserId)
       if (known) return known
-      const isFresh = clock.now() - (refreshedAt.get(device.id) ?? Number.NEGATIVE_INFINITY) < FRESH_MS
+      const isFresh = clock.steady() - (refreshedAt.get(device.id) ?? Number.NEGATIVE_INFINITY) < FRESH_MS
       if (isFresh && !refreshing.has(device.id)) return null
       const waiting = new AbortController()
       await Promise.race([refresh(device), clock.sleep(PATIENCE_MS, waiting.signal)])

@@ -32,11 +32,11 @@ export function createSecretHashing(fingerprint: (text: string) => string, clock
     async verify(secret, secretHash) {
       // The hash is part of the key, so a secret that was replaced is forgotten by itself.
       const key = fingerprint(`${secretHash}\n${secret}`)
-      if ((remembered.get(key) ?? 0) > clock.now()) return true
+      if ((remembered.get(key) ?? 0) > clock.steady()) return true
       const right = await limit(() => Bun.password.verify(secret, secretHash))
       if (right) {
         if (remembered.size >= MAX_REMEMBERED) remembered.clear()
-        remembered.set(key, clock.now() + REMEMBERED_MS)
+        remembered.set(key, clock.steady() + REMEMBERED_MS)
       }
       return right
     },

@@ -103,8 +103,8 @@ export function createReconciliation(options: ReconciliationOptions): Reconcilia
   /** The Matrix user by which the account's own messages from the phone come: they aren't messages received. */
   async function learnGhost(device: Device, bridge: Bridge, userId: string): Promise<void> {
     if (device.ghostUserId !== null || device.state !== 'connected') return
-    if (clock.now() < (askAgainAt.get(device.id) ?? 0)) return
-    askAgainAt.set(device.id, clock.now() + GHOST_RETRY_MS)
+    if (clock.steady() < (askAgainAt.get(device.id) ?? 0)) return
+    askAgainAt.set(device.id, clock.steady() + GHOST_RETRY_MS)
     try {
       const self = await bridge.resolveIdentifier(userId, device.loginId, device.phone ?? device.loginId)
       if (!self.matrixUserId) return

@@ -18,11 +18,11 @@ export function rememberDevices(repository: DeviceRepository, clock: Clock): Dev
   function forget(): void {
     lists = new Map()
     rows = new Map()
-    until = clock.now() + REMEMBERED_MS
+    until = clock.steady() + REMEMBERED_MS
   }
 
   function forgetWhatIsOld(): void {
-    if (clock.now() >= until || lists.size + rows.size > MAX_ENTRIES) forget()
+    if (clock.steady() >= until || lists.size + rows.size > MAX_ENTRIES) forget()
   }
 
   async function forgettingAfter<T>(write: Promise<T>): Promise<T> {

@@ -173,10 +173,10 @@ export class Link {
 
   private pose(question: Question): void {
     const { clock } = this.options
-    question.until = clock.now() + INPUT_PATIENCE_MS
+    question.until = clock.steady() + INPUT_PATIENCE_MS
     this.question = question
     void clock.sleep(INPUT_PATIENCE_MS, this.over.signal).then(() => {
-      if (this.question === question && question.until <= clock.now())
+      if (this.question === question && question.until <= clock.steady())
         this.end('timeout', 'the login timed out waiting for input')
     })
   }

@@ -90,8 +90,12 @@ export function createRecipients({
     if (!(await bridge.joinsAsLogin(userId))) await refuseToJoinAsAnother(device)
     const before = (await chats.groupsOf(device)).map(group => group.roomId)
     const joined = await bridge.joinGroup(userId, device.loginId, link)
-    const deadline = clock.now() + PORTAL_PATIENCE_MS
-    for (let waitMs = FIRST_LOOK_MS; clock.now() < deadline; waitMs = Math.min(waitMs * 2, LONGEST_LOOK_MS)) {
+    const deadline = clock.steady() + PORTAL_PATIENCE_MS
+    for (
+      let waitMs = FIRST_LOOK_MS;
+      clock.steady() < deadline;
+      waitMs = Math.min(waitMs * 2, LONGEST_LOOK_MS)
+    ) {
       const roomId = await roomOfJoined(device, joined, before)
       if (roomId !== null) return roomId
       await clock.sleep(waitMs)

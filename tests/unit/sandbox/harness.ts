@@ -358,6 +358,7 @@ export function manualClock(start = Date.UTC(2026, 0, 1)) {
   const sleepers = new Set<{ at: number; wake: () => void }>()
   const clock: Clock = {
     now: () => now,
+    steady: () => now,
     sleep: (ms, signal) =>
       new Promise(resolve => {
         if (signal?.aborted) return resolve()
