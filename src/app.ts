@@ -11,6 +11,7 @@ import { createBridges } from './bridges/bridges.ts'
 import { createBridgeProcesses } from './bridges/processes.ts'
 import { createStatusReceiver } from './bridges/status-receiver.ts'
 import { type Config, childEnvironment, type Secrets } from './config/index.ts'
+import { messageOf } from './domain/errors.ts'
 import { createHttp } from './http/http.ts'
 import type { RunningServer } from './http/server.ts'
 import type { Clock } from './lib/clock.ts'
@@ -34,6 +35,8 @@ export interface App {
   start(): Promise<Started>
   /** Drains what is under way, at most a few seconds, and closes the database. What isn't done by then goes on at the next start. */
   stop(): Promise<void>
+  /** Reads the TLS certificate anew, and goes on with the old one when the new one can't be used: the log tells. */
+  reloadCertificate(): void
   /** Answers a request as the server does, but for WebSockets. */
   handle(request: Request): Promise<Response>
 }
@@ -231,6 +234,15 @@ export async function createApp(
         url: baseUrl,
         simulated: played,
         bridged: bridges.platforms.filter(platform => !isSimulated(platform)),
+      }
+    },
+
+    reloadCertificate() {
+      try {
+        const served = server?.reloadCertificate()
+        if (served) logger.info(served, 'the TLS certificate was read anew')
+      } catch (error) {
+        logger.error({ reason: messageOf(error) }, 'the TLS certificate stays the old one')
       }
     },
 

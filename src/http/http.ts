@@ -23,7 +23,7 @@ import { pathStart } from './request-path.ts'
 import { docsRoutes } from './routes/docs/routes.ts'
 import { apiRoutes } from './routes/index.ts'
 import { addMissing, securityHeaders } from './security-headers.ts'
-import { type RunningServer, startServer, type Upgrade } from './server.ts'
+import { type RunningServer, startServer, type Upgrade, type Uploading } from './server.ts'
 import type { HttpServices, Readiness } from './services.ts'
 
 export interface HttpOptions {
@@ -35,6 +35,8 @@ export interface HttpOptions {
   readiness: () => Readiness | Promise<Readiness>
   observer?: Pick<Observer, 'requestAnswered'>
   clock?: Clock
+  /** How long a connection may be idle, and headers or a body may take to come in. */
+  idleTimeoutS?: number
 }
 
 export interface Http {
@@ -64,6 +66,7 @@ export function createHttp(options: HttpOptions): Http {
   const elysia = createElysia(options, {
     services: guardAuthentication(options.services, attempts),
     upgrade,
+    uploading: (request, bytes) => running?.uploading(request, bytes),
     headers,
     allowsOrigin: createOriginCheck(publicUrl, cors),
   })
@@ -117,7 +120,7 @@ export function createHttp(options: HttpOptions): Http {
   return {
     handle,
     listen() {
-      running = startServer({ config, handle })
+      running = startServer({ config, handle, idleTimeoutS: options.idleTimeoutS })
       return running
     },
   }
@@ -129,12 +132,14 @@ const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIO
 interface ElysiaParts {
   services: HttpServices
   upgrade: Upgrade
+  uploading: Uploading
   headers: Record<string, string>
   allowsOrigin(request: Request): boolean
 }
 
-function createElysia(options: HttpOptions, { services, upgrade, headers, allowsOrigin }: ElysiaParts) {
+function createElysia(options: HttpOptions, parts: ElysiaParts) {
   const { config, logger, version, readiness, clock = systemClock } = options
+  const { headers, ...used } = parts
   const app = new Elysia({ aot: true, adapter: anyHostAdapter })
     .headers(headers)
     .onRequest(({ request, set }) => {
@@ -147,12 +152,10 @@ function createElysia(options: HttpOptions, { services, upgrade, headers, allows
     .use(docsRoutes(version))
     .use(
       apiRoutes({
-        services,
+        ...used,
         publicUrl: config.http.publicUrl,
-        allowsOrigin,
         version,
         readiness,
-        upgrade,
         clock,
       }),
     )

@@ -6,15 +6,22 @@ import { createClientAddress } from './client-address.ts'
 import { errorResponse, HttpError } from './errors.ts'
 import { newRequestId } from './request-id.ts'
 import type { SocketViewer } from './routes/devices/qr-viewer.ts'
-import { readTls } from './tls.ts'
+import { type CertificateDescription, describeCertificate, readTls } from './tls.ts'
 
 export interface RunningServer {
   /** Where it listens, without a trailing slash. */
   readonly url: string
   readonly port: number
   upgrade: Upgrade
+  uploading: Uploading
   /** Who sends a request, as far as the socket and the proxies that we trust tell. Undefined when the connection is gone. */
   addressOf(request: Request): string | undefined
+  /**
+   * Reads the certificate and its key anew. Connections that are open keep the old one and go on until they end.
+   * @returns what is served from now on; null without TLS
+   * @throws StartError when what the files hold can't be used, or Error when it can't listen; all is then as it was
+   */
+  reloadCertificate(): CertificateDescription | null
   /**
    * Accepts nothing more, bids WebSockets farewell, and lets running requests finish.
    * @param graceMs after which what still runs is cut off
@@ -26,14 +33,24 @@ export interface RunningServer {
 /** Makes a WebSocket of a request. False when it is no handshake. */
 export type Upgrade = (request: Request, viewer: SocketViewer) => boolean
 
+/** Is told how much of an upload has come in: one that goes on at a fair rate may take its time. */
+export type Uploading = (request: Request, receivedBytes: number) => void
+
 export interface ServerOptions {
   config: Pick<Config, 'http'>
   handle(request: Request): Promise<Response>
+  /** By default longer than any long poll. */
+  idleTimeoutS?: number | undefined
   clock?: Clock
 }
 
-/** Longer than any long poll (30 s), so that Bun doesn't cut one off. */
+/**
+ * Longer than any long poll (30 s), so that Bun doesn't cut one off. Bun counts it from a connection's or a request's beginning and lets nothing that
+ * trickles in prolong it: neither headers nor a body may take longer, which is all that a slow client (slowloris) gets.
+ */
 const IDLE_TIMEOUT_S = 120
+/** Of an upload, which may go on for as long as it isn't slower. */
+const MIN_UPLOAD_BYTES_PER_S = 8 * 1024
 /**
  * As good as none: Bun answers a body beyond its limit by itself, without our error body. Routes and mounts say what is too large for them: they
  * read no more than they may (but for the transactions of the homeserver, which has shown its token), and what they don't read isn't buffered.
@@ -45,62 +62,110 @@ const MAX_UNSENT_BYTES = 1024 * 1024
 /** RFC 6455 section 7.4.1: the endpoint is going away. */
 const GOING_AWAY = 1001
 
-export function startServer({ config, handle, clock = systemClock }: ServerOptions): RunningServer {
-  const { tls, host, port } = config.http
+export function startServer(options: ServerOptions): RunningServer {
+  const { config, handle, idleTimeoutS = IDLE_TIMEOUT_S, clock = systemClock } = options
+  const { tls, host } = config.http
   const clientAddress = createClientAddress(config.http.trustedProxies)
   const sockets = new Set<ServerWebSocket<SocketViewer>>()
   let stopping = false
+  /** Since when each upload is coming in, in milliseconds. */
+  const uploads = new WeakMap<Request, number>()
+  /** Of requests on connections from before the certificate was changed: Bun wants them to be dealt with where they came in. */
+  const cameInAt = new WeakMap<Request, Server<SocketViewer>>()
+  /** Finish when their last connection is closed. */
+  const retired = new Map<Server<SocketViewer>, Promise<void>>()
 
-  const server: Server<SocketViewer> = Bun.serve<SocketViewer>({
-    hostname: host,
-    port,
-    development: false,
-    // With `development: false` Bun would share the port with another process, and a second gateway would start beside the first.
-    reusePort: false,
-    idleTimeout: IDLE_TIMEOUT_S,
-    maxRequestBodySize: MAX_BODY_BYTES,
-    ...(tls ? { tls: readTls(tls) } : {}),
-    fetch: request => (stopping ? refuse(request) : handle(request)),
-    websocket: {
-      maxPayloadLength: MAX_FRAME_BYTES,
-      backpressureLimit: MAX_UNSENT_BYTES,
-      closeOnBackpressureLimit: true,
-      idleTimeout: IDLE_TIMEOUT_S,
-      sendPings: true,
-      perMessageDeflate: false,
-      open(socket) {
-        sockets.add(socket)
-        socket.data.open(socket)
+  const listen = (
+    port: number,
+    certificate: ReturnType<typeof readTls> | undefined,
+    { shared }: { shared: boolean },
+  ): Server<SocketViewer> =>
+    Bun.serve<SocketViewer>({
+      hostname: host,
+      port,
+      development: false,
+      // With `development: false` Bun would share the port with another process, and a second gateway would start beside the first.
+      reusePort: shared,
+      idleTimeout: idleTimeoutS,
+      maxRequestBodySize: MAX_BODY_BYTES,
+      ...(certificate ? { tls: certificate } : {}),
+      fetch(request, own) {
+        if (own !== current) cameInAt.set(request, own)
+        return stopping ? refuse(request) : handle(request)
       },
-      message(socket, frame) {
-        socket.data.message(frame)
+      websocket: {
+        maxPayloadLength: MAX_FRAME_BYTES,
+        backpressureLimit: MAX_UNSENT_BYTES,
+        closeOnBackpressureLimit: true,
+        idleTimeout: IDLE_TIMEOUT_S,
+        sendPings: true,
+        perMessageDeflate: false,
+        open(socket) {
+          sockets.add(socket)
+          socket.data.open(socket)
+        },
+        message(socket, frame) {
+          socket.data.message(frame)
+        },
+        close(socket) {
+          sockets.delete(socket)
+          socket.data.closed()
+        },
       },
-      close(socket) {
-        sockets.delete(socket)
-        socket.data.closed()
-      },
-    },
-  })
+    })
+
+  const certificate = tls && readTls(tls)
+  const first = listen(config.http.port, certificate, { shared: false })
+  const { origin } = first.url
+  const port = first.port ?? config.http.port
+  let current = first
+  if (tls) {
+    // A certificate is changed by listening anew, so the port has to be shared with ourselves, once it is known that it is nobody else's.
+    void first.stop(true)
+    current = listen(port, certificate, { shared: true })
+  }
+  const serverOf = (request: Request) => cameInAt.get(request) ?? current
 
   return {
-    url: server.url.origin,
-    port: server.port ?? port,
+    url: origin,
+    port,
     addressOf(request) {
-      const socket = server.requestIP(request)
+      const socket = serverOf(request).requestIP(request)
       return socket === null
         ? undefined
         : clientAddress(socket.address, request.headers.get('x-forwarded-for'))
     },
-    upgrade: (request, viewer) => server.upgrade(request, { data: viewer }),
+    upgrade: (request, viewer) => serverOf(request).upgrade(request, { data: viewer }),
+    uploading(request, receivedBytes) {
+      const now = performance.now()
+      const since = uploads.get(request)
+      if (since === undefined) uploads.set(request, now)
+      else if (receivedBytes < ((now - since) / 1_000) * MIN_UPLOAD_BYTES_PER_S) return
+      serverOf(request).timeout(request, idleTimeoutS)
+    },
+    reloadCertificate() {
+      if (!tls) return null
+      const certificate = readTls(tls)
+      const old = current
+      current = listen(port, certificate, { shared: true })
+      retired.set(
+        old,
+        old.stop(false).then(() => {
+          retired.delete(old)
+        }),
+      )
+      return describeCertificate(certificate.cert)
+    },
     async stop(graceMs) {
       stopping = true
       for (const socket of sockets) socket.close(GOING_AWAY, 'the gateway is stopping')
+      const servers = [...retired.keys(), current]
       const waiting = new AbortController()
-      const finished = server.stop(false).then(() => true)
+      const finished = Promise.all(servers.map(server => server.stop(false))).then(() => true)
       const timedOut = clock.sleep(graceMs, waiting.signal).then(() => false)
       const inTime = await Promise.race([finished, timedOut])
       waiting.abort()
-      await server.stop(true)
+      await Promise.all(servers.map(server => server.stop(true)))
       return inTime
     },
   }

@@ -3,6 +3,21 @@ import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { Config } from '../config/index.ts'
 import { messageOf, StartError } from '../domain/errors.ts'
+import { rfc3339 } from '../lib/clock.ts'
+
+/** What a certificate can be told by, and when it ends. */
+export interface CertificateDescription {
+  subject: string
+  /** RFC 3339. */
+  expires: string
+  /** Of SHA-256. */
+  fingerprint: string
+}
+
+export function describeCertificate(pem: string): CertificateDescription {
+  const { subject, validToDate, fingerprint256 } = new X509Certificate(pem)
+  return { subject, expires: rfc3339(validToDate.getTime()), fingerprint: fingerprint256 }
+}
 
 /** @throws StartError naming the setting that is wrong */
 export function readTls(tls: NonNullable<Config['http']['tls']>): { cert: string; key: string } {

@@ -78,6 +78,7 @@ export async function openApiDocument(version: string): Promise<OpenApiDocument>
         readiness: () => ({ ready: false, checks: {} }),
         upgrade: () => false,
         allowsOrigin: () => false,
+        uploading: () => undefined,
         clock: systemClock,
       }),
     )

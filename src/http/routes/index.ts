@@ -7,13 +7,14 @@ import { linkRoutes } from './devices/link-routes.ts'
 import { type DeviceRoutesOptions, deviceRoutes } from './devices/routes.ts'
 import { healthRoutes } from './health/routes.ts'
 import { mediaRoutes } from './media/routes.ts'
-import { messageRoutes } from './messages/routes.ts'
+import { type MessageRoutesOptions, messageRoutes } from './messages/routes.ts'
 import { platformRoutes } from './platforms/routes.ts'
 import { tokenRoutes } from './tokens/routes.ts'
 import { webhookRoutes } from './webhooks/routes.ts'
 
 export interface ApiRoutesOptions
-  extends Pick<DeviceRoutesOptions, 'publicUrl' | 'upgrade' | 'allowsOrigin' | 'clock'> {
+  extends Pick<DeviceRoutesOptions, 'publicUrl' | 'upgrade' | 'allowsOrigin' | 'clock'>,
+    Pick<MessageRoutesOptions, 'uploading'> {
   services: HttpServices
   version: string
   readiness: () => Readiness | Promise<Readiness>
@@ -31,6 +32,6 @@ export function apiRoutes(options: ApiRoutesOptions) {
     .use(linkRoutes(services))
     .use(contactRoutes(services))
     .use(platformRoutes(services))
-    .use(messageRoutes(services))
+    .use(messageRoutes(options))
     .use(webhookRoutes(services))
 }

@@ -26,6 +26,7 @@ export function digesting(sink: MultipartSink): FileDigest {
         return sink.stage({ ...upload, stream: passing(upload.stream) })
       },
       discard: sink.discard,
+      receiving: sink.receiving,
     },
     read: () => file && { name: file.fileName, type: file.mimeType, sha256: hash.digest('hex') },
   }

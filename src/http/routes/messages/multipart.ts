@@ -19,6 +19,8 @@ export interface MultipartSend {
 export interface MultipartSink {
   stage(file: Pick<IncomingFile, 'fileName' | 'mimeType' | 'stream'>): Promise<StagedFile>
   discard(file: StagedFile): Promise<void>
+  /** Is told, as it comes in, how much of the whole body there is. */
+  receiving(receivedBytes: number): void
 }
 
 /**
@@ -64,7 +66,7 @@ export async function readMultipart(request: Request, sink: MultipartSink): Prom
 
   try {
     const body = Readable.fromWeb(request.body as unknown as NodeReadableStream)
-    await pipeline(body, parser, { signal: stop.signal })
+    await pipeline(body, counting(sink.receiving), parser, { signal: stop.signal })
     const file = await staging
     if (failure.cause !== undefined) throw failure.cause
     return { fields, file }
@@ -73,6 +75,17 @@ export async function readMultipart(request: Request, sink: MultipartSink): Prom
     const staged = await staging?.catch(() => undefined)
     if (staged) await sink.discard(staged)
     throw expectedFailure(failure.cause)
+  }
+}
+
+function counting(receiving: (bytes: number) => void) {
+  return async function* (chunks: AsyncIterable<Uint8Array>) {
+    let bytes = 0
+    for await (const chunk of chunks) {
+      bytes += chunk.length
+      receiving(bytes)
+      yield chunk
+    }
   }
 }
 

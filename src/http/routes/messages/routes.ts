@@ -6,6 +6,7 @@ import { jsonContent, operation, plain } from '../../openapi/operation.ts'
 import { bearerAuth } from '../../plugins/auth.ts'
 import { recorderOf } from '../../plugins/idempotency.ts'
 import { noteRequest } from '../../request-notes.ts'
+import type { Uploading } from '../../server.ts'
 import type { HttpServices } from '../../services.ts'
 import {
   Message,
@@ -20,12 +21,13 @@ import {
 import type { MultipartSink } from './multipart.ts'
 import { readSendOnce } from './send-once.ts'
 
-export function messageRoutes({
-  tokens,
-  devices,
-  messages,
-  media,
-}: Pick<HttpServices, 'tokens' | 'devices' | 'messages' | 'media'>) {
+export interface MessageRoutesOptions {
+  services: Pick<HttpServices, 'tokens' | 'devices' | 'messages' | 'media'>
+  uploading: Uploading
+}
+
+export function messageRoutes({ services, uploading }: MessageRoutesOptions) {
+  const { tokens, devices, messages, media } = services
   const refuseUnknownDevice = async (identityId: string, deviceId: string) => {
     if (await devices.find(identityId, deviceId, null)) return
     throw new GatewayError('not_found', `There is no device ${deviceId}`)
@@ -43,6 +45,7 @@ export function messageRoutes({
           const sink: MultipartSink = {
             stage: upload => media.stage({ ...upload, identityId }),
             discard: media.discard,
+            receiving: bytes => uploading(request, bytes),
           }
           const { fields, file, replay } = await readSendOnce(request, sink, () =>
             refuseUnknownDevice(identityId, deviceId),
