@@ -1,7 +1,7 @@
 /** How a failure is told on the command line: expected ones in one line, defects with their stack. */
 import { ConfigError } from '../config/index.ts'
 import { NewerDatabaseError } from '../db/migrate.ts'
-import { GatewayError, messageOf, StartError } from '../domain/errors.ts'
+import { GatewayError, isStorageTrouble, messageOf, StartError } from '../domain/errors.ts'
 import { CommandError } from './terminal.ts'
 
 const EXPECTED = [ConfigError, StartError, CommandError, GatewayError, NewerDatabaseError]
@@ -17,8 +17,9 @@ export function describeFailure(error: unknown): string {
 
 /** SQLite doesn't say which file it means. */
 export function namingDatabase(error: unknown, databaseFile: string): unknown {
-  if (!codeOf(error).startsWith('SQLITE_')) return error
-  return new CommandError(`DATA_DIR: ${databaseFile}: ${messageOf(error)}`)
+  const failure = isStorageTrouble(error) ? error.cause : error
+  if (!codeOf(failure).startsWith('SQLITE_')) return error
+  return new CommandError(`DATA_DIR: ${databaseFile}: ${messageOf(failure)}`)
 }
 
 export function codeOf(error: unknown): string {

@@ -9,6 +9,9 @@ export interface MigrationStatus {
   appliedAt: number | null
 }
 
+/** How long a migration waits for another process that writes. */
+const PATIENCE_MS = 5_000
+
 /** The database was migrated by a newer version of the program. */
 export class NewerDatabaseError extends Error {
   override readonly name = 'NewerDatabaseError'
@@ -31,16 +34,14 @@ export function migrationStatus(database: Database, migrations = embedded): Migr
 export function migrateUp(database: Database, now: number, migrations = embedded): Migration[] {
   const pending = pendingMigrations(database, migrations)
   for (const migration of pending) {
-    database
-      .transaction(() => {
-        database.run(migration.up)
-        database.run('INSERT INTO schema_migrations (version, name, applied_at) VALUES (?, ?, ?)', [
-          migration.version,
-          migration.name,
-          now,
-        ])
-      })
-      .immediate()
+    inOneTransaction(database, () => {
+      database.run(migration.up)
+      database.run('INSERT INTO schema_migrations (version, name, applied_at) VALUES (?, ?, ?)', [
+        migration.version,
+        migration.name,
+        now,
+      ])
+    })
   }
   return pending
 }
@@ -51,13 +52,22 @@ export function migrateDown(database: Database, migrations = embedded): Migratio
   const newest = applied.at(-1)
   const migration = migrations.find(candidate => candidate.version === newest?.version)
   if (!migration) return null
-  database
-    .transaction(() => {
-      database.run(migration.down)
-      database.run('DELETE FROM schema_migrations WHERE version = ?', [migration.version])
-    })
-    .immediate()
+  inOneTransaction(database, () => {
+    database.run(migration.down)
+    database.run('DELETE FROM schema_migrations WHERE version = ?', [migration.version])
+  })
   return migration
+}
+
+/** Nothing else goes on in this process, so it waits within SQLite for one that writes. */
+function inOneTransaction(database: Database, work: () => void): void {
+  const before = database.query<{ timeout: number }, []>('PRAGMA busy_timeout').get()?.timeout ?? 0
+  database.run(`PRAGMA busy_timeout = ${PATIENCE_MS}`)
+  try {
+    database.transaction(work).immediate()
+  } finally {
+    database.run(`PRAGMA busy_timeout = ${before}`)
+  }
 }
 
 function pendingMigrations(database: Database, migrations: readonly Migration[]): Migration[] {

@@ -1,12 +1,15 @@
 /** What SQLite can't write, as failures that callers expect and that pass: a full disk, another process that writes, a failing disk. */
-import { GatewayError, messageOf } from '../domain/errors.ts'
+import { type ErrorCode, GatewayError, messageOf } from '../domain/errors.ts'
 
-/** @returns a GatewayError storage_full or storage_unavailable, or `error` itself when it says nothing of the disk */
+/** @returns a GatewayError storage_full or storage_unavailable with `error` as its cause, or `error` itself when it says nothing of the disk */
 export function asStorageError(error: unknown): unknown {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  if (code === 'SQLITE_FULL')
-    return new GatewayError('storage_full', `there is no space left to store this (${messageOf(error)})`)
+  if (code === 'SQLITE_FULL') return caused(error, 'storage_full', 'there is no space left to store this')
   if (/^SQLITE_(BUSY|LOCKED|IOERR|READONLY|CANTOPEN)/.test(code))
-    return new GatewayError('storage_unavailable', `this can't be stored now (${messageOf(error)})`)
+    return caused(error, 'storage_unavailable', "this can't be stored now")
   return error
+}
+
+function caused(cause: unknown, code: ErrorCode, words: string): GatewayError {
+  return Object.assign(new GatewayError(code, `${words} (${messageOf(cause)})`), { cause })
 }

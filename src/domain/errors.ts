@@ -41,7 +41,7 @@ export class GatewayError extends Error {
 }
 
 /** Whether nothing could be stored, for now: the disk is full, or another process writes. */
-export function isStorageTrouble(error: unknown): boolean {
+export function isStorageTrouble(error: unknown): error is GatewayError {
   return (
     error instanceof GatewayError && (error.code === 'storage_full' || error.code === 'storage_unavailable')
   )

@@ -222,8 +222,8 @@ test('production takes its settings from the environment, writes no .env and has
     APP_MODE: 'production',
     ALLOW_INSECURE_SERVER: 'true',
     CLIENT_ID: 'operator',
-    CLIENT_SECRET: 'x'.repeat(20),
-    SECRET_KEY: 'y'.repeat(20),
+    CLIENT_SECRET: 'sesame of the operator',
+    SECRET_KEY: 'a sealing key of the tests',
   })
   expect(gateway.output()).toContain('CLIENT_ID and CLIENT_SECRET of the environment')
   expect(gateway.output()).not.toContain('sandbox')
