@@ -5,15 +5,16 @@ import { layFoundation } from './app/foundation.ts'
 import { bridgeConfigs, createMatrix, createSandboxFor, mountsOf } from './app/matrix-side.ts'
 import { createMessaging } from './app/messaging.ts'
 import { createPhones } from './app/phones.ts'
-import { readinessOf } from './app/readiness.ts'
+import { createReadiness } from './app/readiness.ts'
 import { createTenants } from './app/tenants.ts'
 import { createBridges } from './bridges/bridges.ts'
-import { createBridgeProcesses } from './bridges/processes.ts'
+import { type BridgeProcesses, createBridgeProcesses } from './bridges/processes.ts'
 import { createStatusReceiver } from './bridges/status-receiver.ts'
 import { type Config, childEnvironment, type Secrets } from './config/index.ts'
 import { messageOf } from './domain/errors.ts'
 import { createHttp } from './http/http.ts'
 import type { RunningServer } from './http/server.ts'
+import type { Readiness } from './http/services.ts'
 import type { Clock } from './lib/clock.ts'
 import { createLogger, type Logger } from './lib/logger.ts'
 import { createProcessClock } from './lib/process-clock.ts'
@@ -24,7 +25,11 @@ import { createChatRepository } from './modules/chats/repository.ts'
 import { createAccessTokenStore } from './modules/identities/access-tokens.ts'
 import { identityNamespace } from './modules/identities/identities.ts'
 import { createIdentityRepository } from './modules/identities/repository.ts'
+import { createSettingsRepository } from './modules/identities/settings-repository.ts'
+import { createLoopLag } from './modules/observation/loop-lag.ts'
+import { createMetrics } from './modules/observation/metrics.ts'
 import { observeWith } from './modules/observation/observers.ts'
+import { createObservationRepository } from './modules/observation/repository.ts'
 import { createWideLines } from './modules/observation/wide-lines.ts'
 import { createClockWatch } from './modules/timekeeping/clock-watch.ts'
 import { createTimekeepingRepository } from './modules/timekeeping/repository.ts'
@@ -67,7 +72,8 @@ export async function createApp(
 ): Promise<App> {
   const clock = createProcessClock(overrides.clock)
   const logger = overrides.logger ?? createLogger(config.logLevel, { format: config.logFormat })
-  const observer = observeWith([createWideLines(logger, config.logLevel === 'debug')])
+  const metrics = createMetrics()
+  const observer = observeWith([metrics.observer, createWideLines(logger, config.logLevel === 'debug')])
   const foundation = await layFoundation({
     config,
     secrets,
@@ -166,6 +172,16 @@ export async function createApp(
     onState: phones.devices.noteBridgeState,
   })
   const supervisor = new Supervisor(clock, logger)
+  const settings = createSettingsRepository(db)
+  const readiness = createReadiness({
+    db,
+    tryWrite: () => settings.replace('write_tried_at', String(clock.now())),
+    supervisor,
+    homeserver: source.state,
+    processes,
+    bridges: () => new Map(bridges.platforms.map(platform => [platform, attachment.urlOf(platform)])),
+    clock,
+  })
   const http = createHttp({
     config,
     logger,
@@ -184,7 +200,18 @@ export async function createApp(
       idempotency: tenants.idempotency,
     },
     mounts: mountsOf(matrix.homeserver, sandbox, source, bridgeStatus),
-    readiness: () => readinessOf(db, supervisor, source.state(), processes),
+    readiness: readiness.check,
+    metrics: metrics.expose({
+      repository: createObservationRepository(db),
+      maxDevices: config.metrics.maxDevices,
+      version,
+      databaseFile: config.data.databaseFile,
+      checks: async () => wellness(await readiness.check()),
+      sync: source.health,
+      bridgeRestarts: () => restartsOf(processes),
+      clock,
+    }),
+    metricsToken: secrets.metricsToken,
     observer,
     clock,
   })
@@ -226,6 +253,7 @@ export async function createApp(
         ...tenants.workers,
         attachment.worker,
         mediaSweep,
+        createLoopLag(metrics.loopLagged, clock),
         ...source.workers,
       ]) {
         supervisor.start(worker)
@@ -247,6 +275,7 @@ export async function createApp(
     },
 
     async stop() {
+      readiness.drain()
       // First what holds connections open: they would keep the server from draining.
       phones.linking.stop()
       await sandbox?.stop()
@@ -257,6 +286,14 @@ export async function createApp(
       db.close()
     },
   }
+}
+
+function wellness({ checks }: Readiness): ReadonlyMap<string, boolean> {
+  return new Map(Object.entries(checks).map(([name, told]) => [name, told === 'ok']))
+}
+
+function restartsOf(processes: BridgeProcesses): ReadonlyMap<string, number> {
+  return new Map([...processes.states()].map(([platform, { restarts }]) => [platform, restarts]))
 }
 
 /** How a browser on this machine reaches us. */

@@ -37,6 +37,8 @@ export interface BridgeAttachment {
   worker: Worker
   /** The platform's attached bridge that is in use. */
   attachedTo(platform: string): AttachedBridge | undefined
+  /** Where the platform's bridge is; null: nowhere but in this process. */
+  urlOf(platform: string): string | null
 }
 
 /** How often the database is asked, in milliseconds. */
@@ -138,6 +140,7 @@ export function createBridgeAttachment(options: BridgeAttachmentOptions): Bridge
 
   return {
     attachedTo: platform => inUse.get(platform),
+    urlOf: platform => named(platform)?.url ?? inUse.get(platform)?.url ?? null,
 
     async begin() {
       await follow()

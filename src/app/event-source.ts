@@ -4,7 +4,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
 import { createAppserviceSource } from '../matrix/appservice-source.ts'
 import { createLookBack } from '../matrix/look-back.ts'
-import { createSyncManager } from '../matrix/sync/sync-manager.ts'
+import { createSyncManager, type SyncHealth } from '../matrix/sync/sync-manager.ts'
 import type { Worker } from '../runtime/worker.ts'
 import type { Matrix } from './matrix-side.ts'
 import type { PartState } from './readiness.ts'
@@ -16,6 +16,8 @@ export interface EventSource {
   /** Identities were made or retired. */
   nudge(): void
   state(): PartState
+  /** Of the /sync loops; null where events are pushed. */
+  health(): SyncHealth | null
 }
 
 interface SourceParts {
@@ -47,6 +49,7 @@ export function createEventSource(
       const failure = link?.failure() ?? null
       return { isReady: failure === null, told: failure ?? 'ok' }
     },
+    health: () => null,
   }
 }
 
@@ -56,6 +59,7 @@ function createSyncSource(calls: Matrix['calls'], parts: SourceParts): EventSour
     workers: [sync.worker],
     fetch: undefined,
     nudge: sync.nudge,
+    health: sync.health,
     state: () => {
       const { loops, failing, failure } = sync.health()
       if (failing === 0) return { isReady: true, told: 'ok' }

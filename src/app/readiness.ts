@@ -1,8 +1,13 @@
-/** Whether the gateway can do its work, part by part. */
+/**
+ * Whether the gateway can do its work, part by part. What has to be asked (the disk, bridges) is asked at most every few seconds however many
+ * want to know, and gets little time to answer: a part that hangs must not hang whoever asks.
+ */
+import { createBridgeProbe } from '../bridges/bridge-probe.ts'
 import type { BridgeProcesses } from '../bridges/processes.ts'
 import type { Db } from '../db/open.ts'
 import { messageOf } from '../domain/errors.ts'
 import type { Readiness } from '../http/services.ts'
+import type { Clock } from '../lib/clock.ts'
 import type { Supervisor } from '../runtime/supervisor.ts'
 
 /** How a part is doing that isn't just well or broken. */
@@ -13,36 +18,110 @@ export interface PartState {
   told: string
 }
 
-export function readinessOf(
-  db: Db,
-  supervisor: Supervisor,
-  homeserver: PartState,
-  processes: BridgeProcesses,
-): Readiness {
-  const database = databaseState(db)
-  const workers = supervisor
-    .health()
-    .map(
-      ({ name, state, lastError }) =>
-        [name, state === 'running' ? 'ok' : `${state}: ${lastError ?? ''}`] as const,
-    )
-  // Shown, but no reason to send nobody here: the other platforms work.
-  const bridges = [...processes.states()].map(
-    ([platform, { pid, lastExit }]) =>
-      [`bridge-${platform}`, pid === null ? `restarting: ${lastExit ?? 'not started yet'}` : 'ok'] as const,
-  )
-  return {
-    ready: database === 'ok' && homeserver.isReady && workers.every(([, state]) => state === 'ok'),
-    checks: { database, homeserver: homeserver.told, ...Object.fromEntries([...workers, ...bridges]) },
-  }
+export interface ReadinessOptions {
+  db: Pick<Db, 'committer'>
+  /** Writes a row, to see whether that works. */
+  tryWrite(): Promise<unknown>
+  supervisor: Pick<Supervisor, 'health'>
+  homeserver(): PartState
+  processes: Pick<BridgeProcesses, 'states'>
+  /** Where the bridge of each platform is; null: within this process. */
+  bridges(): ReadonlyMap<string, string | null>
+  clock: Clock
 }
 
-function databaseState(db: Db): string {
-  try {
-    db.connection.query('SELECT 1').get()
+export interface ReadinessCheck {
+  check(): Promise<Readiness>
+  /** A stop was asked for: from now on the gateway isn't ready. */
+  drain(): void
+}
+
+/** What was asked of a part serves for this long, in milliseconds. */
+const SERVES_MS = 5_000
+/** How long a part may take to answer, in milliseconds. */
+const PATIENCE_MS = 2_000
+const OK = 'ok'
+
+export function createReadiness(options: ReadinessOptions): ReadinessCheck {
+  const { db, supervisor, processes, clock } = options
+  const asked = new Map<string, { at: number; answer: Promise<string> }>()
+  let isDraining = false
+
+  /** The part's last answer, or a new one when that is too old. */
+  function ask(part: string, question: () => Promise<string>): Promise<string> {
+    const last = asked.get(part)
+    const age = last === undefined ? SERVES_MS : clock.now() - last.at
+    // A clock that was set back must not keep an answer for ever.
+    if (last && age >= 0 && age < SERVES_MS) return last.answer
+    const answer = inTime(question().catch(messageOf))
+    asked.set(part, { at: clock.now(), answer })
+    return answer
+  }
+
+  async function inTime(answer: Promise<string>): Promise<string> {
+    const waiting = new AbortController()
+    const silence = clock.sleep(PATIENCE_MS, waiting.signal).then(() => `no answer within ${PATIENCE_MS} ms`)
+    return await Promise.race([answer, silence]).finally(() => waiting.abort())
+  }
+
+  async function database(): Promise<string> {
     const trouble = db.committer.trouble()
-    return trouble === null ? 'ok' : messageOf(trouble)
-  } catch (error) {
-    return messageOf(error)
+    if (trouble !== null) return messageOf(trouble)
+    return ask('database', () => options.tryWrite().then(() => OK))
+  }
+
+  async function bridge(platform: string, url: string | null): Promise<string> {
+    const process = processes.states().get(platform)
+    if (process && process.pid === null) return `restarting: ${process.lastExit ?? 'not started yet'}`
+    if (url === null) return OK
+    return ask(`bridge-${platform}`, async () => {
+      const found = await createBridgeProbe(url).reach()
+      return 'error' in found ? found.error : OK
+    })
+  }
+
+  async function bridgeChecks(): Promise<[string, string][]> {
+    const addresses = new Map(options.bridges())
+    for (const platform of processes.states().keys())
+      if (!addresses.has(platform)) addresses.set(platform, null)
+    return Promise.all(
+      [...addresses].map(
+        async ([platform, url]): Promise<[string, string]> => [
+          `bridge-${platform}`,
+          await bridge(platform, url),
+        ],
+      ),
+    )
+  }
+
+  return {
+    async check() {
+      const homeserver = options.homeserver()
+      const workers = supervisor
+        .health()
+        .map(({ name, state, lastError }) => [
+          name,
+          state === 'running' ? OK : `${state}: ${lastError ?? ''}`,
+        ])
+      // Shown, but no reason to send nobody here: the other platforms work, and what is for these waits for them.
+      const [databaseState, bridges] = await Promise.all([database(), bridgeChecks()])
+      const isReady =
+        !isDraining &&
+        databaseState === OK &&
+        homeserver.isReady &&
+        workers.every(([, state]) => state === OK)
+      return {
+        ready: isReady,
+        checks: {
+          ...(isDraining ? { shutdown: 'the gateway is stopping' } : {}),
+          database: databaseState,
+          homeserver: homeserver.told,
+          ...Object.fromEntries([...workers, ...bridges]),
+        },
+      }
+    },
+    drain() {
+      isDraining = true
+    },
   }
 }

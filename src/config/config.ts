@@ -13,6 +13,10 @@ export interface Config {
   mode: 'development' | 'production'
   logLevel: LogLevel
   logFormat: LogFormat
+  metrics: {
+    /** How many devices get series of their own. */
+    maxDevices: number
+  }
   http: {
     host: string
     port: number
@@ -71,6 +75,8 @@ export interface Secrets {
   secretKey: string
   /** The SECRET_KEY before this one, while it is being replaced. */
   previousSecretKey: string | undefined
+  /** Who has it may read the metrics. */
+  metricsToken: string | undefined
   accounts: AccountSecrets
   bridges: ReadonlyMap<string, string>
 }
@@ -84,6 +90,7 @@ export function configFrom(env: Env, workingDirectory: string): { config: Config
     mode: env.APP_MODE,
     logLevel: env.LOG_LEVEL,
     logFormat: env.LOG_FORMAT,
+    metrics: { maxDevices: env.METRICS_DEVICES },
     http: {
       host: env.HOST,
       port: env.PORT,
@@ -138,6 +145,7 @@ export function configFrom(env: Env, workingDirectory: string): { config: Config
       clientSecret: env.CLIENT_SECRET,
       secretKey: env.SECRET_KEY,
       previousSecretKey: env.SECRET_KEY_PREVIOUS,
+      metricsToken: env.METRICS_TOKEN,
       accounts: accountSecrets,
       bridges: new Map(env.bridges.map(({ platform, secret }) => [platform, secret])),
     },

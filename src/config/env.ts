@@ -81,6 +81,12 @@ export const ENV_SCHEMA = z.object({
   AUTH_FAILURE_WINDOW_S: wholeNumber(1, 86_400).default(60),
   LOG_LEVEL: z.enum(LOG_LEVELS, `expected one of ${LOG_LEVELS.join(', ')}`).default('info'),
   LOG_FORMAT: z.enum(LOG_FORMATS, `expected one of ${LOG_FORMATS.join(', ')}`).default('auto'),
+  METRICS_TOKEN: z
+    .string()
+    .trim()
+    .regex(/^\S{16,256}$/, 'expected 16 to 256 characters without blanks')
+    .optional(),
+  METRICS_DEVICES: wholeNumber(0, 100_000).default(1_000),
   MATRIX_SERVER_NAME: z
     .string()
     .regex(/^[A-Za-z0-9.-]+(:\d+)?$/, 'expected a host name, optionally with a port')

@@ -14,6 +14,7 @@ import { createAuthAttempts, guardAuthentication } from './auth-attempts.ts'
 import { createCors } from './cors.ts'
 import { errorResponse, HttpError, httpErrorOf } from './errors.ts'
 import { createMountTable, type Mount } from './mounts.ts'
+import { createOperatorAccess, type OperatorAccess } from './operator-access.ts'
 import { createOriginCheck } from './origin-check.ts'
 import { errors } from './plugins/errors.ts'
 import { answerOnce } from './plugins/idempotency.ts'
@@ -27,12 +28,15 @@ import { type RunningServer, startServer, type Upgrade, type Uploading } from '.
 import type { HttpServices, Readiness } from './services.ts'
 
 export interface HttpOptions {
-  config: Pick<Config, 'http' | 'media' | 'logLevel' | 'authFailures'>
+  config: Pick<Config, 'mode' | 'http' | 'media' | 'logLevel' | 'authFailures'>
   services: HttpServices
   mounts?: readonly Mount[]
   logger: Logger
   version: string
   readiness: () => Readiness | Promise<Readiness>
+  /** Everything in Prometheus's text format. */
+  metrics?: () => Promise<string>
+  metricsToken?: string | undefined
   observer?: Pick<Observer, 'requestAnswered'>
   clock?: Clock
   /** How long a connection may be idle, and headers or a body may take to come in. */
@@ -69,6 +73,11 @@ export function createHttp(options: HttpOptions): Http {
     uploading: (request, bytes) => running?.uploading(request, bytes),
     headers,
     allowsOrigin: createOriginCheck(publicUrl, cors),
+    operators: createOperatorAccess({
+      token: options.metricsToken,
+      isProduction: config.mode === 'production',
+      addressOf: request => running?.addressOf(request),
+    }),
   })
 
   async function handle(request: Request): Promise<Response> {
@@ -135,10 +144,11 @@ interface ElysiaParts {
   uploading: Uploading
   headers: Record<string, string>
   allowsOrigin(request: Request): boolean
+  operators: OperatorAccess
 }
 
 function createElysia(options: HttpOptions, parts: ElysiaParts) {
-  const { config, logger, version, readiness, clock = systemClock } = options
+  const { config, logger, version, readiness, metrics = async () => '', clock = systemClock } = options
   const { headers, ...used } = parts
   const app = new Elysia({ aot: true, adapter: anyHostAdapter })
     .headers(headers)
@@ -156,6 +166,7 @@ function createElysia(options: HttpOptions, parts: ElysiaParts) {
         publicUrl: config.http.publicUrl,
         version,
         readiness,
+        metrics,
         clock,
       }),
     )

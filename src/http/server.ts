@@ -5,6 +5,7 @@ import { type Clock, systemClock } from '../lib/clock.ts'
 import { createClientAddress } from './client-address.ts'
 import { errorResponse, HttpError } from './errors.ts'
 import { newRequestId } from './request-id.ts'
+import { pathStart } from './request-path.ts'
 import type { SocketViewer } from './routes/devices/qr-viewer.ts'
 import { type CertificateDescription, describeCertificate, readTls } from './tls.ts'
 
@@ -91,7 +92,7 @@ export function startServer(options: ServerOptions): RunningServer {
       ...(certificate ? { tls: certificate } : {}),
       fetch(request, own) {
         if (own !== current) cameInAt.set(request, own)
-        return stopping ? refuse(request) : handle(request)
+        return stopping && !isProbe(request) ? refuse(request) : handle(request)
       },
       websocket: {
         maxPayloadLength: MAX_FRAME_BYTES,
@@ -169,6 +170,12 @@ export function startServer(options: ServerOptions): RunningServer {
       return inTime
     },
   }
+}
+
+/** Whoever watches over us is told that we are stopping, in the words they know. */
+function isProbe({ url }: Request): boolean {
+  const path = url.slice(pathStart(url))
+  return path === '/health' || path === '/ready'
 }
 
 /** On a connection that was open already. */

@@ -333,12 +333,19 @@ describe('health', () => {
     const up = await app.call('GET', '/ready')
     expect([up.status, up.body]).toEqual([
       200,
-      { status: 'ready', checks: { database: 'ok', homeserver: 'ok' } },
+      { status: 'ready', checks: { database: 'ok', homeserver: 'ok' }, degraded: [] },
     ])
     ready = false
     const down = await app.call('GET', '/ready')
     ready = true
-    expect([down.status, down.body.status]).toEqual([503, 'not_ready'])
+    expect([down.status, down.body]).toEqual([
+      503,
+      {
+        status: 'not_ready',
+        checks: { database: 'ok', homeserver: 'unreachable' },
+        degraded: ['homeserver'],
+      },
+    ])
   })
 
   test('HEAD', async () => {

@@ -56,6 +56,7 @@ describe('the document', () => {
       'get /api/v1/tokens',
       'get /api/v1/webhooks',
       'get /health',
+      'get /metrics',
       'get /ready',
       'post /api/v1/credentials',
       'post /api/v1/devices',

@@ -392,6 +392,7 @@ describe('devices', () => {
     for (const [index, { number }] of phones.entries()) await account.link(number, platforms[index])
     expect(await account.devices()).toEqual(
       phones.map(({ number }, index) => ({
+        id: expect.any(String),
         platform: platforms[index] ?? '',
         device_id: number,
         state: 'connected',

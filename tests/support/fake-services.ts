@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { GatewayError } from '../../src/domain/errors.ts'
 import type { HttpServices } from '../../src/http/services.ts'
 import type { ContactView } from '../../src/modules/contacts/types.ts'
-import type { DeviceView } from '../../src/modules/devices/types.ts'
+import type { ListedDevice } from '../../src/modules/devices/types.ts'
 import { stateOf } from '../../src/modules/linking/link-events.ts'
 import type { LinkEvent, LinkRequest, LinkView } from '../../src/modules/linking/types.ts'
 import type { StagedFile } from '../../src/modules/media/types.ts'
@@ -11,7 +11,8 @@ import type { SendRequest } from '../../src/modules/messages/types.ts'
 import type { PlatformView } from '../../src/modules/platforms/types.ts'
 import type { WebhookView } from '../../src/modules/webhooks/types.ts'
 
-export const DEVICE: DeviceView = {
+export const DEVICE: ListedDevice = {
+  id: 'dev_1',
   platform: 'wa',
   device_id: '237123456789',
   state: 'connected',

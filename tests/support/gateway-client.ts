@@ -1,5 +1,5 @@
 /** A gateway as its users have it, over HTTP alone: tokens, linked devices, and the sandbox's phones at the other end. */
-import type { DeviceView } from '../../src/modules/devices/types.ts'
+import type { ListedDevice } from '../../src/modules/devices/types.ts'
 import type { AcceptedMessage, MessageView } from '../../src/modules/messages/types.ts'
 import type { WebhookView } from '../../src/modules/webhooks/types.ts'
 import { type Answer, basic, bearer, type JsonClient, jsonClient } from './json-client.ts'
@@ -113,8 +113,8 @@ export class Account {
     return phone
   }
 
-  async devices(): Promise<DeviceView[]> {
-    return (await this.api.get<DeviceView[]>('/api/v1/devices')).body
+  async devices(): Promise<ListedDevice[]> {
+    return (await this.api.get<ListedDevice[]>('/api/v1/devices')).body
   }
 
   /** @throws Error when it isn't accepted */

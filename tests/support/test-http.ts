@@ -57,6 +57,7 @@ export async function testHttp(
   const fakes = fakeServices(maxBytes)
   const http = createHttp({
     config: {
+      mode: 'development',
       logLevel: 'silent',
       http: {
         host: '127.0.0.1',

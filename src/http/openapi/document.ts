@@ -76,6 +76,8 @@ export async function openApiDocument(version: string): Promise<OpenApiDocument>
         publicUrl: undefined,
         version,
         readiness: () => ({ ready: false, checks: {} }),
+        metrics: async () => '',
+        operators: { mayLook: () => false, admit: () => undefined },
         upgrade: () => false,
         allowsOrigin: () => false,
         uploading: () => undefined,

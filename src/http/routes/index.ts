@@ -1,11 +1,11 @@
 /** Every route of the API. */
 import { Elysia } from 'elysia'
-import type { HttpServices, Readiness } from '../services.ts'
+import type { HttpServices } from '../services.ts'
 import { credentialRoutes } from './credentials/routes.ts'
 import { contactRoutes } from './devices/contact-routes.ts'
 import { linkRoutes } from './devices/link-routes.ts'
 import { type DeviceRoutesOptions, deviceRoutes } from './devices/routes.ts'
-import { healthRoutes } from './health/routes.ts'
+import { type HealthRoutesOptions, healthRoutes } from './health/routes.ts'
 import { mediaRoutes } from './media/routes.ts'
 import { type MessageRoutesOptions, messageRoutes } from './messages/routes.ts'
 import { platformRoutes } from './platforms/routes.ts'
@@ -14,17 +14,16 @@ import { webhookRoutes } from './webhooks/routes.ts'
 
 export interface ApiRoutesOptions
   extends Pick<DeviceRoutesOptions, 'publicUrl' | 'upgrade' | 'allowsOrigin' | 'clock'>,
-    Pick<MessageRoutesOptions, 'uploading'> {
+    Pick<MessageRoutesOptions, 'uploading'>,
+    HealthRoutesOptions {
   services: HttpServices
-  version: string
-  readiness: () => Readiness | Promise<Readiness>
 }
 
 export function apiRoutes(options: ApiRoutesOptions) {
-  const { services, version, readiness } = options
+  const { services } = options
   // Bearer routes come last: @elysiajs/bearer adds its hook to every route after it.
   return new Elysia({ name: 'api' })
-    .use(healthRoutes(version, readiness))
+    .use(healthRoutes(options))
     .use(mediaRoutes(services.downloads))
     .use(credentialRoutes(services))
     .use(tokenRoutes(services))

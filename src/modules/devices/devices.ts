@@ -111,7 +111,7 @@ export function createDevices(options: DevicesOptions): LinkedDevices & ProbedDe
       const waiting = new AbortController()
       await Promise.race([fresh, clock.sleep(LIST_PATIENCE_MS, waiting.signal)])
       waiting.abort()
-      return (await listed(identityId)).map(deviceView)
+      return (await listed(identityId)).map(device => ({ id: device.id, ...deviceView(device) }))
     },
 
     async remove(identityId, deviceId, platform) {

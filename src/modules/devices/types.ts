@@ -12,9 +12,15 @@ export interface DeviceView {
   linked_at: string
 }
 
+/** As the list shows it. */
+export interface ListedDevice extends DeviceView {
+  /** Names nobody, and stays: what metrics and logs call the device by. */
+  id: string
+}
+
 export interface Devices {
   /** Oldest link first, those logged out at the phone included. */
-  list(identityId: string): Promise<DeviceView[]>
+  list(identityId: string): Promise<ListedDevice[]>
   /**
    * Logs the device out at its bridge and takes it off the list. One that was logged out already goes whatever the bridge says.
    * @param deviceId phone digits, +E.164 or login id

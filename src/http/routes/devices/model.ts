@@ -59,6 +59,9 @@ export const DeviceAdded = t.Object(
 
 export const DeviceList = t.Array(
   t.Object({
+    id: t.String({
+      description: 'Of the gateway: what /metrics and the log call the device by. Calls take `device_id`.',
+    }),
     platform: t.String(),
     device_id: t.String(),
     state: oneOf(DEVICE_STATES, {
@@ -78,6 +81,7 @@ export const DeviceList = t.Array(
     examples: [
       [
         {
+          id: 'dev_0r8f2k1xv3',
           platform: 'wa',
           device_id: '237123456789',
           state: 'connected',

@@ -11,6 +11,7 @@ export function linkingCases(setting: SettingOf): void {
     expect(await link(account, phone)).toBe(phone.number)
     expect(structuredClone(await account.devices())).toEqual([
       {
+        id: expect.any(String),
         platform: PLATFORM,
         device_id: phone.number,
         state: 'connected',
