@@ -197,6 +197,8 @@ export async function createApp(
       media: messaging.media,
       downloads: messaging.media,
       webhooks: messaging.webhooks,
+      deliveries: messaging.deliveries,
+      replays: messaging.replays,
       idempotency: tenants.idempotency,
     },
     mounts: mountsOf(matrix.homeserver, sandbox, source, bridgeStatus),

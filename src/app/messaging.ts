@@ -15,14 +15,10 @@ import type { Pace } from '../modules/messages/pace.ts'
 import { createRecipients } from '../modules/messages/recipients.ts'
 import { createMessageRepository } from '../modules/messages/repository.ts'
 import { createStatusTimeout } from '../modules/messages/status-timeout.ts'
-import { createDispatcher } from '../modules/webhooks/dispatcher.ts'
 import { createPayloads } from '../modules/webhooks/payload.ts'
-import { createWebhookRepository } from '../modules/webhooks/repository.ts'
-import { createWebhooks } from '../modules/webhooks/webhooks.ts'
-import { createWebhookClient } from '../webhooks/client.ts'
-import { createEndpointGuard } from '../webhooks/endpoint-guard.ts'
 import type { Foundation } from './foundation.ts'
 import type { Phones } from './phones.ts'
+import { createWebhookSide } from './webhook-side.ts'
 
 export interface MessagingParts {
   bridges: BridgeSet
@@ -39,7 +35,7 @@ export interface MessagingParts {
 const DEFAULT_SEND_INTERVAL_MS = 8_000
 
 export function createMessaging(foundation: Foundation, parts: MessagingParts) {
-  const { config, db, sealer, hasherFor, version, observer, clock, logger } = foundation
+  const { config, db, hasherFor, observer, clock, logger } = foundation
   const { bridges, sessions, matrixUserOf, chats, publicUrl } = parts
   const { devices, contacts } = parts.phones
   const onDeliveries = () => dispatcher.nudge()
@@ -91,31 +87,10 @@ export function createMessaging(foundation: Foundation, parts: MessagingParts) {
     clock,
   })
 
-  const webhookRepository = createWebhookRepository(db)
   const { inlineMaxBytes } = config.media
-  const guard = createEndpointGuard({ ...config.webhooks, clock })
-  const dispatcher = createDispatcher({
-    repository: webhookRepository,
-    payloads: createPayloads({ devices, contacts, media, publicUrl, inlineMaxBytes }),
-    client: createWebhookClient({
-      timeoutMs: config.webhooks.timeoutMs,
-      userAgent: `Meshgate/${version}`,
-      guard,
-      clock,
-    }),
-    sealer,
-    concurrencyPerEndpoint: config.webhooks.concurrencyPerEndpoint,
-    observer,
-    clock,
-    logger,
-  })
-  const webhooks = createWebhooks({
-    repository: webhookRepository,
-    sealer,
-    guard,
-    onActivated: () => dispatcher.nudge(),
-    clock,
-  })
+  const payloads = createPayloads({ devices, contacts, media, publicUrl, inlineMaxBytes })
+  const webhookSide = createWebhookSide(foundation, payloads)
+  const { dispatcher, webhooks, deliveries, replays } = webhookSide
 
   return {
     media,
@@ -124,9 +99,11 @@ export function createMessaging(foundation: Foundation, parts: MessagingParts) {
     messages,
     dispatcher,
     webhooks,
+    deliveries,
+    replays,
     workers: [
       outbox.worker,
-      dispatcher.worker,
+      ...webhookSide.workers,
       chatRooms.worker,
       createStatusTimeout({
         repository: messageRepository,

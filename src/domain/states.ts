@@ -47,6 +47,7 @@ export type ChatMembership = (typeof CHAT_MEMBERSHIPS)[number]
 
 /** `pending` covers waiting, in flight and between retries; `dead` has used up its retries and can be replayed. */
 export const DELIVERY_STATUSES = ['pending', 'succeeded', 'dead'] as const
+export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number]
 
 /** What an incoming message is. `voice` is an audio message recorded on the spot (MSC3245). */
 export const MESSAGE_KINDS = [

@@ -27,7 +27,22 @@ export function wholeNumber(name: string, options: WholeNumberOptions) {
   }
 }
 
-/** Where a text schema says that it is a whole number. */
+/** A whole number in a JSON body, where no text will do. See `wholeNumber` for why it isn't `t.Integer`. */
+export function wholeNumberInBody(name: string, options: WholeNumberOptions) {
+  const { minimum, maximum = Number.MAX_SAFE_INTEGER } = options
+  return {
+    /** For the model. The document has it as an integer. */
+    schema: t.Unknown({ [AS_INTEGER]: options }),
+    /** @throws GatewayError bad_request */
+    read(value: unknown): number {
+      if (Number.isSafeInteger(value) && Number(value) >= minimum && Number(value) <= maximum)
+        return Number(value)
+      throw new GatewayError('bad_request', `${name}: expected ${wholeNumberPhrase(options)}`)
+    },
+  }
+}
+
+/** Where a schema says that it is a whole number. */
 export const AS_INTEGER = 'x-integer'
 
 export function wholeNumberPhrase({ minimum, maximum }: WholeNumberOptions): string {

@@ -8,7 +8,7 @@ import type { MediaStore } from '../modules/media/types.ts'
 import type { Messages } from '../modules/messages/types.ts'
 import type { Platforms } from '../modules/platforms/types.ts'
 import type { Tokens } from '../modules/tokens/types.ts'
-import type { Webhooks } from '../modules/webhooks/types.ts'
+import type { DeliveryLog, Replays, Webhooks } from '../modules/webhooks/types.ts'
 
 export interface HttpServices {
   credentials: Credentials
@@ -22,6 +22,8 @@ export interface HttpServices {
   /** Without it, signed media addresses answer 404. */
   downloads?: MediaDownloads
   webhooks: Webhooks
+  deliveries: DeliveryLog
+  replays: Replays
   idempotency: IdempotencyKeys
 }
 

@@ -1,5 +1,6 @@
 /** /api/v1/webhooks as the usage guide has it. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { MESSAGE_EVENT_NAMES } from '../../src/domain/states.ts'
 import { expectError } from '../support/expect-error.ts'
 import { testHttp } from '../support/test-http.ts'
 
@@ -40,7 +41,7 @@ test('with the events it asks for; null in a change is the default again', async
   expect((await app.call('PUT', path, { auth, json: { events: '*' } })).body.events).toEqual(['*'])
   expect((await app.call('PUT', path, { auth, json: { active: true } })).body.events).toEqual(['*'])
   const again = await app.call('PUT', path, { auth, json: { events: null, url: null } })
-  expect(again.body).toMatchObject({ url: json.url, events: ['message.received'] })
+  expect(again.body).toMatchObject({ url: json.url, events: [...MESSAGE_EVENT_NAMES] })
   await app.call('DELETE', path, { auth })
 })
 

@@ -9,7 +9,6 @@ import type { LinkEvent, LinkRequest, LinkView } from '../../src/modules/linking
 import type { StagedFile } from '../../src/modules/media/types.ts'
 import type { SendRequest } from '../../src/modules/messages/types.ts'
 import type { PlatformView } from '../../src/modules/platforms/types.ts'
-import type { WebhookView } from '../../src/modules/webhooks/types.ts'
 
 export const DEVICE: ListedDevice = {
   id: 'dev_1',
@@ -90,7 +89,6 @@ export function fakeServices(maxBytes: number) {
   const listed: { limit: number; before: string | undefined }[] = []
   /** Staged, and neither accepted nor discarded. */
   const onDisk = new Set<string>()
-  const webhooks = new Map<number, WebhookView>()
   let nextId = 1
   const failures: {
     accept?: unknown
@@ -100,7 +98,10 @@ export function fakeServices(maxBytes: number) {
     directory?: unknown
   } = {}
 
-  const services: Omit<HttpServices, 'credentials' | 'tokens' | 'idempotency'> = {
+  const services: Omit<
+    HttpServices,
+    'credentials' | 'tokens' | 'idempotency' | 'webhooks' | 'deliveries' | 'replays'
+  > = {
     devices: {
       list: async () => [DEVICE],
       find: async (_identityId, deviceId) => (deviceId.replace('+', '') === DEVICE.device_id ? DEVICE : null),
@@ -218,38 +219,6 @@ export function fakeServices(maxBytes: number) {
       discard: async file => {
         onDisk.delete(file.id)
       },
-    },
-    webhooks: {
-      create: async (_identityId, url, events) => {
-        if (!URL.canParse(url)) throw new GatewayError('bad_request', 'url: expected an http(s) address')
-        if ([...webhooks.values()].some(hook => hook.url === url)) {
-          throw new GatewayError('conflict', `url: ${url} is there already`)
-        }
-        const at = '2026-04-27T10:00:00Z'
-        const asked = { events: [events ?? 'message.received'].flat() as WebhookView['events'] }
-        const webhook = { id: webhooks.size + 1, url, active: true, ...asked, created_at: at, updated_at: at }
-        webhooks.set(webhook.id, webhook)
-        return { ...webhook, secret: 'whsec_c2VjcmV0' }
-      },
-      list: async () => [...webhooks.values()],
-      update: async (_identityId, id, change) => {
-        const webhook = webhooks.get(id)
-        if (!webhook) throw new GatewayError('not_found', `There is no webhook ${id}`)
-        const updated = {
-          ...webhook,
-          url: change.url ?? webhook.url,
-          active: change.active ?? webhook.active,
-          ...(change.events === undefined
-            ? {}
-            : { events: [change.events ?? 'message.received'].flat() as WebhookView['events'] }),
-        }
-        webhooks.set(id, updated)
-        return updated
-      },
-      remove: async (_identityId, id) => {
-        if (!webhooks.delete(id)) throw new GatewayError('not_found', `There is no webhook ${id}`)
-      },
-      removeAll: async () => webhooks.clear(),
     },
   }
   return { services, link, sends, asked, listed, uploads, onDisk, failures }

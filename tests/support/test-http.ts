@@ -12,6 +12,7 @@ import { createTokens } from '../../src/modules/tokens/tokens.ts'
 import { fakeServices } from './fake-services.ts'
 import { ManualClock } from './manual-clock.ts'
 import { tempDb } from './temp-db.ts'
+import { testWebhooks } from './test-webhooks.ts'
 
 export const ADMIN = { clientId: 'admin', secret: 'admin:secret:ü' }
 const SECRET_KEY = 'a secret key of the tests'
@@ -55,6 +56,8 @@ export async function testHttp(
   })
   const maxBytes = overrides.maxBytes ?? 4 * 1024 * 1024
   const fakes = fakeServices(maxBytes)
+  const webhookSide = testWebhooks({ db, clock })
+  const { webhooks, deliveries, replays } = webhookSide
   const http = createHttp({
     config: {
       mode: 'development',
@@ -71,7 +74,7 @@ export async function testHttp(
       authFailures: overrides.authFailures ?? { perCredential: 10, perAddress: 60, windowMs: 60_000 },
       media: { maxBytes, inlineMaxBytes: 0, urlTtlS: 60 },
     },
-    services: { credentials, tokens, idempotency, ...fakes.services },
+    services: { credentials, tokens, idempotency, webhooks, deliveries, replays, ...fakes.services },
     logger: silentLogger,
     version: '0.0.0-test',
     readiness: () => ({ ready: true, checks: { database: 'ok' } }),
@@ -106,7 +109,19 @@ export async function testHttp(
     return String(answer.body.token)
   }
 
-  return { db, clock, provisioning, tokens, credentials, http, call, newToken, ...fakes, destroy: db.destroy }
+  return {
+    db,
+    clock,
+    provisioning,
+    tokens,
+    credentials,
+    http,
+    call,
+    newToken,
+    webhookSide,
+    ...fakes,
+    destroy: db.destroy,
+  }
 }
 
 export interface CallOptions {

@@ -10,6 +10,7 @@ import { mediaRoutes } from './media/routes.ts'
 import { type MessageRoutesOptions, messageRoutes } from './messages/routes.ts'
 import { platformRoutes } from './platforms/routes.ts'
 import { tokenRoutes } from './tokens/routes.ts'
+import { deliveryRoutes } from './webhooks/delivery-routes.ts'
 import { webhookRoutes } from './webhooks/routes.ts'
 
 export interface ApiRoutesOptions
@@ -33,4 +34,5 @@ export function apiRoutes(options: ApiRoutesOptions) {
     .use(platformRoutes(services))
     .use(messageRoutes(options))
     .use(webhookRoutes(services))
+    .use(deliveryRoutes(services))
 }

@@ -15,8 +15,9 @@ export interface NewEvent {
   eventId: string
   /** Its deliveries to a webhook come in order with those of the same lane: a room, a device, a recipient. */
   lane: string
-  /** Empty for what happened to a device. */
+  /** Empty for what didn't happen in a chat. */
   roomId: string
+  /** Empty for what is no device's. */
   deviceRowId: string
   /** Empty where nobody said it. */
   senderUserId: string
@@ -30,8 +31,56 @@ export interface EventWriter {
   write(event: NewEvent, now: number): { deliveries: boolean } | null
 }
 
+/** A delivery of an event to a webhook, in a lane that orders it. */
+export interface NewDelivery {
+  identityId: string
+  webhookId: number
+  inboxSeq: number
+  /** Within the webhook, as of `NewEvent`. */
+  lane: string
+}
+
+/** To be called inside a transaction. */
+export type DeliveryWriter = (delivery: NewDelivery, now: number) => void
+
+/** Names a webhook in the lanes' rows: what is in flight to one endpoint is bounded. */
+export function endpointKey(identityId: string, webhookId: number): string {
+  return `${identityId}/${webhookId}`
+}
+
+export function createDeliveryWriter({ orm }: Pick<Db, 'orm'>): DeliveryWriter {
+  const param = sql.placeholder
+  const insertDelivery = orm
+    .insert(deliveries)
+    .values({
+      id: param('id'),
+      identityId: param('identityId'),
+      webhookId: param('webhookId'),
+      inboxSeq: param('inboxSeq'),
+      lane: param('lane'),
+      status: 'pending',
+      attempts: 0,
+      createdAt: param('now'),
+    })
+    .prepare()
+  // A lane that exists keeps its time: work waits there already, or its holder will see this delivery.
+  const openLane = orm
+    .insert(deliveryLanes)
+    .values({ lane: param('lane'), endpoint: param('endpoint'), dueAt: param('now'), leaseId: null })
+    .onConflictDoNothing()
+    .prepare()
+
+  return ({ identityId, webhookId, inboxSeq, lane: within }, now) => {
+    const endpoint = endpointKey(identityId, webhookId)
+    const lane = `${endpoint}/${within}`
+    insertDelivery.run({ id: timeOrderedId('evt_'), identityId, webhookId, inboxSeq, lane, now })
+    openLane.run({ lane, endpoint, now })
+  }
+}
+
 export function createEventWriter({ orm }: Pick<Db, 'orm'>): EventWriter {
   const param = sql.placeholder
+  const deliver = createDeliveryWriter({ orm })
   const insertEvent = orm
     .insert(inboxEvents)
     .values({
@@ -53,28 +102,6 @@ export function createEventWriter({ orm }: Pick<Db, 'orm'>): EventWriter {
     .from(webhooks)
     .where(and(eq(webhooks.identityId, param('identityId')), eq(webhooks.active, true)))
     .prepare()
-  const insertDelivery = orm
-    .insert(deliveries)
-    .values({
-      id: param('id'),
-      identityId: param('identityId'),
-      webhookId: param('webhookId'),
-      inboxSeq: param('inboxSeq'),
-      lane: param('lane'),
-      status: 'pending',
-      attempts: 0,
-      lastStatus: null,
-      lastError: null,
-      settledAt: null,
-      createdAt: param('now'),
-    })
-    .prepare()
-  // A lane that exists keeps its time: work waits there already, or its holder will see this delivery.
-  const openLane = orm
-    .insert(deliveryLanes)
-    .values({ lane: param('lane'), endpoint: param('endpoint'), dueAt: param('now'), leaseId: null })
-    .onConflictDoNothing()
-    .prepare()
 
   return {
     write({ lane: within, ...event }, now) {
@@ -82,20 +109,19 @@ export function createEventWriter({ orm }: Pick<Db, 'orm'>): EventWriter {
       const stored = insertEvent.get({ ...event, name: payload.event, now })
       if (!stored) return null
       const asking = activeWebhooks.all({ identityId }).filter(webhook => asksFor(webhook, payload.event))
-      for (const { id: webhookId } of asking) {
-        const endpoint = `${identityId}/${webhookId}`
-        const lane = `${endpoint}/${within}`
-        const id = timeOrderedId('evt_')
-        insertDelivery.run({ id, identityId, webhookId, inboxSeq: stored.seq, lane, now })
-        openLane.run({ lane, endpoint, now })
-      }
+      for (const { id: webhookId } of asking)
+        deliver({ identityId, webhookId, inboxSeq: stored.seq, lane: within }, now)
       return { deliveries: asking.length > 0 }
     },
   }
 }
 
-/** A webhook that names no events gets those of messages received. */
-function asksFor({ events }: Pick<Webhook, 'events'>, name: StoredEventName): boolean {
-  const asked: readonly string[] = events ?? MESSAGE_EVENT_NAMES
+/** What a webhook asks for: one that names no events gets those of messages received. */
+export function eventsAskedFor({ events }: Pick<Webhook, 'events'>): readonly (StoredEventName | '*')[] {
+  return events ?? MESSAGE_EVENT_NAMES
+}
+
+function asksFor(webhook: Pick<Webhook, 'events'>, name: StoredEventName): boolean {
+  const asked = eventsAskedFor(webhook)
   return asked.includes('*') || asked.includes(name)
 }

@@ -1,5 +1,5 @@
 /** SQL of what waits until an instant, all of it: it goes on waiting for as long as it had left when somebody sets the clock. */
-import { and, eq, gt, isNotNull, sql } from 'drizzle-orm'
+import { eq, gt, isNotNull, or, sql } from 'drizzle-orm'
 import type { SQLiteColumn } from 'drizzle-orm/sqlite-core'
 import type { Db } from '../../db/open.ts'
 import {
@@ -85,8 +85,11 @@ export function createTimekeepingRepository({ orm, committer }: Db): Timekeeping
           .run()
         orm
           .update(webhooks)
-          .set({ failingSince: plus(webhooks.failingSince, stepMs) })
-          .where(and(isNotNull(webhooks.failingSince)))
+          .set({
+            failingSince: plus(webhooks.failingSince, stepMs),
+            oldSecretUntil: plus(webhooks.oldSecretUntil, stepMs),
+          })
+          .where(or(isNotNull(webhooks.failingSince), isNotNull(webhooks.oldSecretUntil)))
           .run()
         moveMessages(stepMs)
         if (stepMs < 0) moveDevices(stepMs, now)

@@ -2,27 +2,33 @@
  * The dispatcher: claims lanes (one webhook, one chat) that are due and delivers their events in order. Each endpoint has its own share of
  * what may be in flight, so a slow one delays no other.
  */
-import type { Delivery, Webhook } from '../../db/schema/index.ts'
+import type { Webhook } from '../../db/schema/index.ts'
 import { isStorageTrouble, messageOf } from '../../domain/errors.ts'
 import type { Observer } from '../../domain/observation.ts'
-import { backoffMs, jittered } from '../../lib/backoff.ts'
+import { backoffMs } from '../../lib/backoff.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { observed } from '../../lib/observed.ts'
-import type { Sealer } from '../../lib/sealing.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
 import { Nudge, type Worker } from '../../runtime/worker.ts'
-import type { WebhookAnswer, WebhookClient } from '../../webhooks/client.ts'
-import type { Payloads } from './payload.ts'
-import type { ClaimedDeliveries, DeliverySettlement, WebhookRepository } from './repository.ts'
-import { signingSecretContext } from './webhooks.ts'
+import type { WebhookAnswer } from '../../webhooks/client.ts'
+import type { DeliveryTry } from './delivery-try.ts'
+import { EndpointHealth } from './endpoint-health.ts'
+import type { HealthNote } from './health-repository.ts'
+import type {
+  ClaimedDeliveries,
+  ClaimedDelivery,
+  DeliveryQueue,
+  DeliverySettlement,
+} from './queue-repository.ts'
+import { GONE, judge } from './retry-policy.ts'
 
 export interface DispatcherOptions {
-  repository: WebhookRepository
-  payloads: Payloads
-  client: WebhookClient
-  sealer: Sealer
+  queue: DeliveryQueue
+  deliver: DeliveryTry
   concurrencyPerEndpoint: number
+  /** An endpoint whose every try failed for this long is switched off. */
+  disableAfterMs: number
   observer?: Pick<Observer, 'deliveryAttempted'>
   clock: Clock
   logger: Logger
@@ -37,6 +43,8 @@ export interface Dispatcher {
 /** Lanes in flight at a time over all endpoints, and deliveries taken from one at a time. */
 const MAX_LANES = 2_000
 const MAX_DELIVERIES_PER_LANE = 16
+/** In flight to an endpoint whose last try failed: many that hang must not use up all lanes between them. */
+const LANES_OF_A_FAILING_ENDPOINT = 2
 /** A lease outlives the tries that it covers. */
 const LEASE_MS = 600_000
 /** While there is work, lanes are claimed together that come due within this time: a claim costs as much as several sends. */
@@ -44,57 +52,45 @@ const CLAIM_SPACING_MS = 2
 /** How often due lanes are looked for that no nudge told of, in milliseconds. */
 const POLL_MS = 5_000
 
-const SECOND = 1_000
-const MINUTE = 60 * SECOND
-const HOUR = 60 * MINUTE
-/** Waits between the tries of a delivery: three days in all. Then it is dead, and can be replayed. */
-const RETRY_WAITS_MS = [
-  5 * SECOND,
-  5 * MINUTE,
-  30 * MINUTE,
-  2 * HOUR,
-  5 * HOUR,
-  10 * HOUR,
-  14 * HOUR,
-  20 * HOUR,
-  24 * HOUR,
-]
-const JITTER = 0.2
 /** Between tries to give back a lane that couldn't be settled, and while nothing can be stored on our side. */
 const GIVE_BACK_RETRY = { baseMs: 100, capMs: 2_000 }
-const STORAGE_PAUSE_MS = 2 * SECOND
-/** An endpoint may ask for a longer wait, but not for more than this. */
-const MAX_RETRY_AFTER_MS = 12 * HOUR
-/** After this many tries a failing delivery leaves its lane, so that it doesn't hold up the chat for days. */
-const TRIES_IN_PLACE = 2
-const GONE = 410
-/** Signing secrets kept in memory at a time. */
-const MAX_SECRETS = 1_000
+const STORAGE_PAUSE_MS = 2_000
+
+/** What became of a try; `internal` when it went wrong before the endpoint was asked. */
+interface Tried {
+  answer: WebhookAnswer
+  internal: boolean
+}
 
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
-  const { repository, payloads, client, sealer, concurrencyPerEndpoint, observer, clock, logger } = options
+  const { queue, deliver, concurrencyPerEndpoint, disableAfterMs, observer, clock, logger } = options
   const nudge = new Nudge()
   const running = new Set<Promise<void>>()
-  /** Signing secrets by what they are sealed as. */
-  const secrets = new Map<string, string>()
   const inFlight = new Map<string, number>()
+  const health = new EndpointHealth()
 
-  async function attempt(claimed: ClaimedDeliveries, index: number): Promise<WebhookAnswer> {
-    const { webhook, deliveries } = claimed
-    const { delivery, event } = deliveries[index] as ClaimedDeliveries['deliveries'][number]
-    const body = JSON.stringify(await payloads.of(event))
-    const secret = secretOf(webhook)
-    return await client.deliver({
-      url: webhook.url,
-      id: delivery.id,
-      secrets: [secret],
-      headers: {},
-      body,
-    })
+  async function attempt(
+    webhook: Webhook,
+    { delivery, event }: ClaimedDelivery,
+  ): Promise<Tried | 'not tried'> {
+    try {
+      return { answer: await deliver(webhook, delivery.id, event), internal: false }
+    } catch (error) {
+      // What goes wrong on our side of a try is retried like any failure; but that our disk is full costs no endpoint one of its tries.
+      logger.warn({ delivery: delivery.id, err: error }, 'a delivery could not be prepared')
+      if (isStorageTrouble(error)) return 'not tried'
+      const refused = {
+        outcome: 'refused' as const,
+        status: null,
+        error: messageOf(error),
+        retryAfterS: null,
+      }
+      return { answer: { ...refused, latencyMs: 0, response: '' }, internal: true }
+    }
   }
 
   function tell(
-    { delivery, event }: ClaimedDeliveries['deliveries'][number],
+    { delivery, event }: ClaimedDelivery,
     { outcome }: DeliverySettlement,
     answer: WebhookAnswer,
     tookMs: number,
@@ -115,72 +111,54 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     })
   }
 
-  /** Unsealing costs as much as signing, and a webhook's secret hardly ever changes. */
-  function secretOf({ secretSealed, identityId }: Webhook): string {
-    const known = secrets.get(secretSealed)
-    if (known !== undefined) return known
-    const secret = sealer.open(secretSealed, signingSecretContext(identityId))
-    if (secrets.size >= MAX_SECRETS) secrets.clear()
-    secrets.set(secretSealed, secret)
-    return secret
-  }
-
   /** Delivers a lane's events in order, as far as it goes. The next one goes out while the one before is being settled. */
   async function work(claimed: ClaimedDeliveries, signal: AbortSignal): Promise<void> {
     const settling: Promise<void>[] = []
-    let dueAt = clock.now()
-    for (const [index, one] of claimed.deliveries.entries()) {
+    let laneDueAt = clock.now()
+    for (const next of claimed.deliveries) {
       if (signal.aborted) break
-      const { delivery } = one
+      const { delivery } = next
       const startedAt = performance.now()
-      const answer = await attempt(claimed, index).catch(error => internalFailure(error, delivery))
-      if (answer === 'not tried') {
-        dueAt = clock.now() + STORAGE_PAUSE_MS
+      const tried = await attempt(claimed.webhook, next)
+      if (tried === 'not tried') {
+        laneDueAt = clock.now() + STORAGE_PAUSE_MS
         break
       }
-      const settlement = settlementOf(answer, delivery)
-      tell(one, settlement, answer, performance.now() - startedAt)
-      settling.push(observed(repository.settle(claimed, delivery, settlement, clock.now())))
-      if (answer.status === GONE) await disable(claimed)
-      if (settlement.outcome === 'retry') dueAt = clock.now() + waitMs(answer, delivery)
-      if (settlement.outcome === 'retry' || answer.status === GONE) break
+      const { settlement, dueAt } = judge(tried.answer, delivery.attempts - delivery.forgiven, clock.now())
+      tell(next, settlement, tried.answer, performance.now() - startedAt)
+      const settled = queue.settle(claimed, delivery, settlement, noteOf(claimed, tried), clock.now())
+      settling.push(observed(settled.then(reason => tellOfDisabled(claimed, reason))))
+      if (settlement.outcome !== 'retry') continue
+      laneDueAt = dueAt
+      break
     }
     // Writes are done in the order they were asked for, so the lane is given back after its last settlement, in the same commit.
-    settling.push(repository.release(claimed, dueAt))
+    settling.push(queue.release(claimed, laneDueAt))
     await Promise.all(settling)
   }
 
-  function settlementOf(answer: WebhookAnswer, delivery: Delivery): DeliverySettlement {
-    if (answer.outcome === 'delivered') return { outcome: 'succeeded', status: answer.status }
-    const { status, error } = answer
-    const tries = delivery.attempts + 1
-    if (tries > RETRY_WAITS_MS.length) return { outcome: 'dead', status, error }
-    if (tries < TRIES_IN_PLACE || status === GONE) return { outcome: 'retry', status, error }
-    return { outcome: 'set_aside', status, error, dueAt: clock.now() + waitMs(answer, delivery) }
+  /** What a try says of the endpoint, when that has to be written down. */
+  function noteOf({ endpoint, webhook }: ClaimedDeliveries, { answer, internal }: Tried): HealthNote | null {
+    if (internal) return null
+    if (answer.outcome === 'delivered')
+      return health.succeeded(endpoint, webhook, clock.now()) ? { kind: 'succeeded' } : null
+    health.failed(endpoint)
+    return { kind: 'failed', error: answer.error, isGone: answer.status === GONE, disableAfterMs }
   }
 
-  function waitMs(answer: WebhookAnswer, { attempts }: Delivery): number {
-    const planned = jittered(RETRY_WAITS_MS[attempts] ?? 0, JITTER)
-    const asked = answer.outcome === 'refused' ? (answer.retryAfterS ?? 0) * SECOND : 0
-    return Math.max(planned, Math.min(asked, MAX_RETRY_AFTER_MS))
+  function tellOfDisabled({ endpoint }: ClaimedDeliveries, reason: string | null): void {
+    if (reason === null) return
+    logger.warn({ webhook: endpoint, reason }, 'a webhook was switched off')
+    // Other webhooks may want to know.
+    nudge.nudge()
   }
 
-  /** 410 Gone: the endpoint wants nothing more (Standard Webhooks, "Delivery"). What waits is kept in case it is switched on again. */
-  async function disable({ webhook }: ClaimedDeliveries): Promise<void> {
-    const change = { active: false, disabledReason: 'the endpoint answered 410 Gone' }
-    await repository.update(webhook.identityId, webhook.id, change, clock.now())
-    logger.warn(
-      { webhook: `${webhook.identityId}/${webhook.id}` },
-      'a webhook was switched off: it answered 410 Gone',
-    )
-  }
-
-  /** What goes wrong on our side of a try is retried like any failure; but that our disk is full costs no endpoint one of its tries. */
-  function internalFailure(thrown: unknown, delivery: Delivery): WebhookAnswer | 'not tried' {
-    logger.warn({ delivery: delivery.id, err: thrown }, 'a delivery could not be prepared')
-    if (isStorageTrouble(thrown)) return 'not tried'
-    const error = messageOf(thrown)
-    return { outcome: 'refused', status: null, error, retryAfterS: null, latencyMs: 0, response: '' }
+  /** How many more lanes it may have in flight. */
+  function freeOf(endpoint: string): number {
+    const most = health.isFailing(endpoint)
+      ? Math.min(LANES_OF_A_FAILING_ENDPOINT, concurrencyPerEndpoint)
+      : concurrencyPerEndpoint
+    return most - (inFlight.get(endpoint) ?? 0)
   }
 
   /**
@@ -190,7 +168,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   async function giveBack(claimed: ClaimedDeliveries, signal: AbortSignal): Promise<void> {
     for (let failures = 1; !signal.aborted; failures++) {
       await clock.sleep(backoffMs(failures, GIVE_BACK_RETRY), signal)
-      const isBack = await repository.release(claimed, clock.now()).then(
+      const isBack = await queue.release(claimed, clock.now()).then(
         () => true,
         () => false,
       )
@@ -219,7 +197,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
   async function run(signal: AbortSignal): Promise<void> {
     try {
-      await repository.releaseAbandoned(clock.now())
+      await queue.releaseAbandoned(clock.now())
       while (!signal.aborted) {
         const free = MAX_LANES - running.size
         const lanes = free === 0 ? [] : await claim(free)
@@ -234,18 +212,18 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
 
   function claim(maxLanes: number): Promise<ClaimedDeliveries[]> {
-    return repository.claim({
+    return queue.claim({
       leaseId: timeOrderedId('lease_'),
       now: clock.now(),
       leaseMs: LEASE_MS,
-      freeOf: endpoint => concurrencyPerEndpoint - (inFlight.get(endpoint) ?? 0),
+      freeOf,
       maxLanes,
       maxDeliveriesPerLane: MAX_DELIVERIES_PER_LANE,
     })
   }
 
   async function idleMs(): Promise<number> {
-    const dueAt = await repository.nextDueAt()
+    const dueAt = await queue.nextDueAt()
     const wait = dueAt === null ? POLL_MS : dueAt - clock.now()
     // What is due already waits for a lane in flight to end, which wakes us.
     return wait <= 0 ? POLL_MS : Math.min(POLL_MS, wait)

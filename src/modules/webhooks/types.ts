@@ -1,5 +1,5 @@
 /** What the webhook use cases offer to the HTTP routes. */
-import type { EventName } from '../../domain/states.ts'
+import type { DeliveryStatus, EventName, StoredEventName } from '../../domain/states.ts'
 
 export interface WebhookView {
   id: number
@@ -7,8 +7,28 @@ export interface WebhookView {
   active: boolean
   /** The events it gets, or `*` alone for all. */
   events: (EventName | '*')[]
+  /** Of the further headers that its requests have. Their values aren't shown. */
+  header_names: string[]
+  /** Why it was switched off by the gateway, null unless it was. */
+  disabled_reason: string | null
+  /** When the first of the tries failed of which none has succeeded since; null while tries succeed. */
+  failing_since: string | null
+  /** Exact to a minute. */
+  last_success_at: string | null
+  /** Of the last try that failed. */
+  last_error: { at: string; error: string } | null
+  /** Until when the secret before the present one signs as well; null when it doesn't. */
+  old_secret_until: string | null
   created_at: string
   updated_at: string
+}
+
+export interface WebhookRequest {
+  url: string
+  /** Names, `*` for all; by default those about messages received. */
+  events?: readonly string[] | string | undefined
+  /** Sent with every request; their values are kept sealed. */
+  headers?: Readonly<Record<string, string>> | null | undefined
 }
 
 /** What is undefined stays as it is. */
@@ -17,24 +37,112 @@ export interface WebhookChange {
   active?: boolean | undefined
   /** Null: the default again. */
   events?: readonly string[] | string | null | undefined
+  /** In place of all there were; null: none. */
+  headers?: Readonly<Record<string, string>> | null | undefined
 }
 
 export interface Webhooks {
   /**
-   * @param events names, `*` for all; by default those about messages received
    * @returns the webhook with its signing secret (whsec_…, Standard Webhooks), which is shown this once
-   * @throws GatewayError bad_request (not an http(s) URL, an unknown event), conflict (the identity has this URL already)
+   * @throws GatewayError bad_request (a URL or headers that aren't taken, an unknown event), conflict (the identity has this URL already)
    */
-  create(
-    identityId: string,
-    url: string,
-    events?: readonly string[] | string,
-  ): Promise<WebhookView & { secret: string }>
+  create(identityId: string, webhook: WebhookRequest): Promise<WebhookView & { secret: string }>
   list(identityId: string): Promise<WebhookView[]>
   /** @throws GatewayError not_found, bad_request, conflict */
   update(identityId: string, id: number, change: WebhookChange): Promise<WebhookView>
+  /**
+   * Gives it a new signing secret, which is shown this once.
+   * @param overlapS seconds for which the old one signs as well; a day by default, 0: it ends at once. One that was on its way out already ends
+   * @throws GatewayError not_found
+   */
+  rotateSecret(identityId: string, id: number, overlapS?: number): Promise<WebhookView & { secret: string }>
   /** Also gives up what was still to be delivered to it. @throws GatewayError not_found */
   remove(identityId: string, id: number): Promise<void>
   /** Removes every webhook of the identity. */
   removeAll(identityId: string): Promise<void>
+}
+
+/** A try at delivering. */
+export interface AttemptView {
+  at: string
+  /** HTTP status; null when there was no answer. */
+  status: number | null
+  /** Null when it succeeded. */
+  error: string | null
+  latency_ms: number
+  /** How the answer's body begins. */
+  response: string
+}
+
+export interface DeliveryView {
+  /** The webhook-id header, the same on every try. */
+  id: string
+  webhook_id: number
+  event: StoredEventName
+  /** Of a message its Matrix event id, which is also the payload's `id`. */
+  event_id: string
+  status: DeliveryStatus
+  attempt_count: number
+  /** Oldest first. */
+  attempts: AttemptView[]
+  /** Null when it is over, or under way. */
+  next_attempt_at: string | null
+  created_at: string
+  settled_at: string | null
+}
+
+export interface DeliveryQuery {
+  limit: number
+  /** Id of a delivery: only older ones. */
+  before?: string | undefined
+  status?: DeliveryStatus | undefined
+  event?: string | undefined
+}
+
+/** What trying a webhook out came to. */
+export interface TestResult {
+  id: string
+  event: 'webhook.test'
+  delivered: boolean
+  attempt: AttemptView
+}
+
+export interface DeliveryLog {
+  /**
+   * @returns newest event first, and what `before` takes to go on, null at the end
+   * @throws GatewayError not_found (webhook, or the delivery `before`), bad_request (an unknown event)
+   */
+  list(
+    identityId: string,
+    webhookId: number,
+    query: DeliveryQuery,
+  ): Promise<{ deliveries: DeliveryView[]; next: string | null }>
+  /** @throws GatewayError not_found */
+  get(identityId: string, deliveryId: string): Promise<DeliveryView>
+  /**
+   * Delivers it now, whatever became of it, under the same id; if that fails, its retries begin anew.
+   * @throws GatewayError not_found, conflict (the webhook is switched off)
+   */
+  retry(identityId: string, deliveryId: string): Promise<DeliveryView>
+  /** Sends a `webhook.test` event and waits for the answer; also to a webhook that is switched off. @throws GatewayError not_found */
+  test(identityId: string, webhookId: number): Promise<TestResult>
+}
+
+export interface ReplayRequest {
+  /** RFC 3339: events received from then on. */
+  since: string
+  /** RFC 3339: and before then; by default now. */
+  until?: string | undefined
+  /** Only what was tried and hasn't succeeded. */
+  onlyFailed?: boolean | undefined
+}
+
+export interface Replays {
+  /**
+   * Delivers past events that the webhook asks for, once more or for the first time, in the order they happened in each chat. It goes on
+   * behind the answer, and after a restart.
+   * @returns how many events that are
+   * @throws GatewayError not_found, bad_request, conflict (switched off, or a replay of it is under way)
+   */
+  start(identityId: string, webhookId: number, request: ReplayRequest): Promise<{ events: number }>
 }

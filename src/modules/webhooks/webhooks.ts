@@ -4,7 +4,10 @@ import { GatewayError } from '../../domain/errors.ts'
 import { EVENT_NAMES, type EventName, MESSAGE_EVENT_NAMES } from '../../domain/states.ts'
 import { type Clock, rfc3339 } from '../../lib/clock.ts'
 import type { Sealer } from '../../lib/sealing.ts'
+import type { Worker } from '../../runtime/worker.ts'
 import type { EndpointGuard } from '../../webhooks/endpoint-guard.ts'
+import { checkedHeaders } from './custom-headers.ts'
+import { headersContext, parseHeaders, signingSecretContext } from './endpoint-secrets.ts'
 import type { WebhookRepository } from './repository.ts'
 import { createSigningSecret } from './signing-secret.ts'
 import type { Webhooks, WebhookView } from './types.ts'
@@ -19,11 +22,8 @@ export interface WebhooksOptions {
 }
 
 const MAX_URL_LENGTH = 2_048
-
-/** What a webhook's sealed signing secret is bound to. */
-export function signingSecretContext(identityId: string): string {
-  return `webhook-secret:${identityId}`
-}
+/** How long the old secret signs as well, in seconds, unless it is said otherwise. */
+const DEFAULT_OVERLAP_S = 86_400
 
 export function createWebhooks(options: WebhooksOptions): Webhooks {
   const { repository, sealer, guard, onActivated, clock } = options
@@ -37,13 +37,47 @@ export function createWebhooks(options: WebhooksOptions): Webhooks {
     return url
   }
 
+  const sealSecret = (identityId: string, secret: string) =>
+    sealer.seal(secret, signingSecretContext(identityId))
+
+  /** @returns null when there are none */
+  function sealHeaders(identityId: string, headers: Readonly<Record<string, string>> | null): string | null {
+    if (headers === null || Object.keys(headers).length === 0) return null
+    return sealer.seal(JSON.stringify(checkedHeaders(headers)), headersContext(identityId))
+  }
+
+  function view(webhook: Webhook): WebhookView {
+    const { headersSealed, lastError, lastErrorAt } = webhook
+    const headers =
+      headersSealed === null
+        ? {}
+        : parseHeaders(sealer.open(headersSealed, headersContext(webhook.identityId)))
+    // An overlap that is over is removed some time later.
+    const oldSecretUntil = (webhook.oldSecretUntil ?? 0) > clock.now() ? webhook.oldSecretUntil : null
+    return {
+      id: webhook.id,
+      url: webhook.url,
+      active: webhook.active,
+      events: webhook.events ?? [...MESSAGE_EVENT_NAMES],
+      header_names: Object.keys(headers),
+      disabled_reason: webhook.disabledReason,
+      failing_since: whenOrNull(webhook.failingSince),
+      last_success_at: whenOrNull(webhook.lastSuccessAt),
+      last_error: lastErrorAt === null ? null : { at: rfc3339(lastErrorAt), error: lastError ?? '' },
+      old_secret_until: whenOrNull(oldSecretUntil),
+      created_at: rfc3339(webhook.createdAt),
+      updated_at: rfc3339(webhook.updatedAt),
+    }
+  }
+
   return {
-    async create(identityId, url, events) {
+    async create(identityId, { url, events, headers = null }) {
       const secret = createSigningSecret()
       const webhook = {
         url: await checkedUrl(url),
         events: events === undefined ? null : checkedEvents(events),
-        secretSealed: sealer.seal(secret, signingSecretContext(identityId)),
+        secretSealed: sealSecret(identityId, secret),
+        headersSealed: sealHeaders(identityId, headers),
       }
       return { ...view(await repository.create(identityId, webhook, clock.now())), secret }
     },
@@ -52,17 +86,27 @@ export function createWebhooks(options: WebhooksOptions): Webhooks {
       return (await repository.list(identityId)).map(view)
     },
 
-    async update(identityId, id, { url, active, events }) {
+    async update(identityId, id, { url, active, events, headers }) {
       const change = {
         ...(events === undefined ? {} : { events: events === null ? null : checkedEvents(events) }),
+        ...(headers === undefined ? {} : { headersSealed: sealHeaders(identityId, headers) }),
         ...(url === undefined ? {} : { url: await checkedUrl(url) }),
         ...(active === undefined ? {} : { active }),
-        ...(active === true ? { disabledReason: null } : {}),
       }
       const webhook = await repository.update(identityId, id, change, clock.now())
       if (!webhook) throw unknownWebhook(id)
       if (active) onActivated()
       return view(webhook)
+    },
+
+    async rotateSecret(identityId, id, overlapS = DEFAULT_OVERLAP_S) {
+      const secret = createSigningSecret()
+      const now = clock.now()
+      const oldUntil = overlapS === 0 ? null : now + overlapS * 1_000
+      const sealed = sealSecret(identityId, secret)
+      const webhook = await repository.rotateSecret(identityId, id, sealed, oldUntil, now)
+      if (!webhook) throw unknownWebhook(id)
+      return { ...view(webhook), secret }
     },
 
     async removeAll(identityId) {
@@ -73,6 +117,17 @@ export function createWebhooks(options: WebhooksOptions): Webhooks {
       if (!(await repository.remove(identityId, id))) throw unknownWebhook(id)
     },
   }
+}
+
+/** @throws GatewayError not_found */
+export async function existingWebhook(
+  repository: Pick<WebhookRepository, 'find'>,
+  identityId: string,
+  id: number,
+): Promise<Webhook> {
+  const webhook = await repository.find(identityId, id)
+  if (!webhook) throw unknownWebhook(id)
+  return webhook
 }
 
 function unknownWebhook(id: number): GatewayError {
@@ -103,13 +158,24 @@ function checkedEvents(given: readonly string[] | string): (EventName | '*')[] {
   )
 }
 
-function view({ id, url, active, events, createdAt, updatedAt }: Webhook): WebhookView {
+function whenOrNull(at: number | null): string | null {
+  return at === null ? null : rfc3339(at)
+}
+
+const CLEANUP_INTERVAL_MS = 3_600_000
+
+/** Removes secrets that no longer sign. */
+export function createSecretCleanup(
+  repository: Pick<WebhookRepository, 'forgetOldSecrets'>,
+  clock: Clock,
+): Worker {
   return {
-    id,
-    url,
-    active,
-    events: events ?? [...MESSAGE_EVENT_NAMES],
-    created_at: rfc3339(createdAt),
-    updated_at: rfc3339(updatedAt),
+    name: 'webhook-secret-cleanup',
+    async run(signal) {
+      while (!signal.aborted) {
+        await repository.forgetOldSecrets(clock.now())
+        await clock.sleep(CLEANUP_INTERVAL_MS, signal)
+      }
+    },
   }
 }

@@ -34,6 +34,7 @@ const SEND = { platform: 'wa', contact: '49151000111', text: 'hello' }
 let created = 0
 const fresh = (name: string) => `${name}-${++created}`
 
+const onWebhook = ({ webhook }: Things) => ({ path: { id: webhook } })
 const onDevice = ({ device }: Things) => ({ path: { device_id: device } })
 
 export const OPERATIONS: Record<string, Operation> = {
@@ -146,6 +147,39 @@ export const OPERATIONS: Record<string, Operation> = {
     ok: 200,
     request: ({ webhook }) => ({ path: { id: webhook }, json: { active: true } }),
   },
+  'GET /api/v1/webhooks/{id}/deliveries': {
+    auth: 'bearer',
+    about: 'webhook',
+    lists: true,
+    ok: 200,
+    request: onWebhook,
+  },
+  'GET /api/v1/deliveries/{id}': {
+    auth: 'bearer',
+    about: 'delivery',
+    lists: true,
+    ok: 200,
+    request: ({ delivery }) => ({ path: { id: delivery } }),
+  },
+  'POST /api/v1/deliveries/{id}/retry': {
+    auth: 'bearer',
+    about: 'delivery',
+    ok: 202,
+    request: ({ delivery }) => ({ path: { id: delivery } }),
+  },
+  'POST /api/v1/webhooks/{id}/replay': {
+    auth: 'bearer',
+    about: 'webhook',
+    ok: 202,
+    request: things => ({ ...onWebhook(things), json: { since: '2020-01-01T00:00:00Z' } }),
+  },
+  'POST /api/v1/webhooks/{id}/rotate-secret': {
+    auth: 'bearer',
+    about: 'webhook',
+    ok: 200,
+    request: things => ({ ...onWebhook(things), json: { overlap_s: 60 } }),
+  },
+  'POST /api/v1/webhooks/{id}/test': { auth: 'bearer', about: 'webhook', ok: 200, request: onWebhook },
 
   // What uses up comes last.
   'DELETE /api/v1/webhooks/{id}': {

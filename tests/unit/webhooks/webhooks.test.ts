@@ -28,8 +28,8 @@ afterEach(() => db.destroy())
 const urls = async () => (await webhooks.list('id_1')).map(webhook => webhook.url)
 
 test('a URL is kept as it was written, but for spaces around it', async () => {
-  await webhooks.create('id_1', 'https://your-server.com')
-  await webhooks.create('id_1', '  http://Host.example:80/a ')
+  await webhooks.create('id_1', { url: 'https://your-server.com' })
+  await webhooks.create('id_1', { url: '  http://Host.example:80/a ' })
   expect(await urls()).toEqual(['https://your-server.com', 'http://Host.example:80/a'])
   await webhooks.update('id_1', 1, { url: '\thttps://new.example/\n' })
   expect(await urls()).toEqual(['https://new.example/', 'http://Host.example:80/a'])
@@ -42,14 +42,14 @@ test.each([
   'http://localhost/x/../hook',
   'http://localhost/hook#there',
 ])('%p is http://localhost/hook written in another way: a duplicate', async url => {
-  await webhooks.create('id_1', 'http://localhost/hook')
-  await webhooks.create('id_1', 'http://localhost/other')
+  await webhooks.create('id_1', { url: 'http://localhost/hook' })
+  await webhooks.create('id_1', { url: 'http://localhost/other' })
   const conflict = { code: 'conflict', message: 'url: webhook 1 has this URL already' }
-  await expect(webhooks.create('id_1', url)).rejects.toMatchObject(conflict)
+  await expect(webhooks.create('id_1', { url })).rejects.toMatchObject(conflict)
   await expect(webhooks.update('id_1', 2, { url })).rejects.toMatchObject(conflict)
   // Itself is no duplicate, and another identity's none of ours.
   expect((await webhooks.update('id_1', 1, { url })).url).toBe(url.trim())
-  await webhooks.create('id_2', url)
+  await webhooks.create('id_2', { url })
 })
 
 test.each([
@@ -58,8 +58,8 @@ test.each([
   'https://localhost/hook',
   'http://localhost/hook?a',
 ])('%p is another than http://localhost/hook', async url => {
-  await webhooks.create('id_1', 'http://localhost/hook')
-  expect((await webhooks.create('id_1', url)).id).toBe(2)
+  await webhooks.create('id_1', { url: 'http://localhost/hook' })
+  expect((await webhooks.create('id_1', { url })).id).toBe(2)
 })
 
 describe('the events it asks for', () => {
@@ -67,11 +67,14 @@ describe('the events it asks for', () => {
   const asked = async () => (await webhooks.list('id_1')).map(webhook => webhook.events)
 
   test('are those of messages received, unless it names others', async () => {
-    expect((await webhooks.create('id_1', 'http://a')).events as string[]).toEqual(DEFAULT)
-    await webhooks.create('id_1', 'http://b', ['device.logged_out', 'message.status', 'device.logged_out'])
-    await webhooks.create('id_1', 'http://c', '*')
-    await webhooks.create('id_1', 'http://d', ['message.received', '*'])
-    await webhooks.create('id_1', 'http://e', 'message.status')
+    expect((await webhooks.create('id_1', { url: 'http://a' })).events as string[]).toEqual(DEFAULT)
+    await webhooks.create('id_1', {
+      url: 'http://b',
+      events: ['device.logged_out', 'message.status', 'device.logged_out'],
+    })
+    await webhooks.create('id_1', { url: 'http://c', events: '*' })
+    await webhooks.create('id_1', { url: 'http://d', events: ['message.received', '*'] })
+    await webhooks.create('id_1', { url: 'http://e', events: 'message.status' })
     expect((await asked()) as string[][]).toEqual([
       DEFAULT,
       ['device.logged_out', 'message.status'],
@@ -82,7 +85,7 @@ describe('the events it asks for', () => {
   })
 
   test('change when they are given, and null is the default again', async () => {
-    await webhooks.create('id_1', 'http://a', ['message.status'])
+    await webhooks.create('id_1', { url: 'http://a', events: ['message.status'] })
     await webhooks.update('id_1', 1, { active: false })
     expect(await asked()).toEqual([['message.status']])
     await webhooks.update('id_1', 1, { events: ['device.connected'] })
@@ -100,9 +103,9 @@ describe('the events it asks for', () => {
     [['*', 'nothing'], 'events: "nothing" is unknown'],
   ])('%j is refused, and nothing is changed', async (events, message) => {
     const refused = { code: 'bad_request', message: expect.stringContaining(message) }
-    await expect(webhooks.create('id_1', 'http://a', events)).rejects.toMatchObject(refused)
+    await expect(webhooks.create('id_1', { url: 'http://a', events })).rejects.toMatchObject(refused)
     expect(await asked()).toEqual([])
-    await webhooks.create('id_1', 'http://a')
+    await webhooks.create('id_1', { url: 'http://a' })
     await expect(webhooks.update('id_1', 1, { url: 'http://b', events })).rejects.toMatchObject(refused)
     expect(await urls()).toEqual(['http://a'])
   })

@@ -1,7 +1,7 @@
 /** Bodies of the webhook routes. */
 import { t } from 'elysia'
 import { EVENT_NAMES, MESSAGE_EVENT_NAMES } from '../../../domain/states.ts'
-import { nullable, oneOf, timestamp, wholeNumber } from '../../schemas.ts'
+import { nullable, oneOf, textsByName, timestamp, wholeNumber, wholeNumberInBody } from '../../schemas.ts'
 
 /** The names are checked by the use case, whose error names those there are. */
 const Events = t.Union(
@@ -11,10 +11,22 @@ const Events = t.Union(
   },
 )
 
+const Headers = textsByName('headers', {
+  maxLength: 1_024,
+  description:
+    'Further headers of its requests, such as an API key: at most 20, of printable ASCII. They are kept encrypted and never shown; `header_names` has their names.',
+})
+
+/** @throws GatewayError bad_request */
+export function headersOf(headers: unknown): Record<string, string> | null | undefined {
+  return headers === undefined || headers === null ? headers : Headers.read(headers)
+}
+
 export const CreateWebhook = t.Object(
   {
     url: t.String({ minLength: 1, maxLength: 2_048, description: 'http:// or https://' }),
     events: t.Optional(Events),
+    headers: t.Optional(Headers.schema),
   },
   {
     examples: [
@@ -29,6 +41,7 @@ export const UpdateWebhook = t.Object(
     url: t.Optional(t.String({ minLength: 1, maxLength: 2_048 })),
     active: t.Optional(t.Boolean()),
     events: t.Optional(nullable(Events)),
+    headers: t.Optional(Headers.schema),
   },
   { examples: [{ url: 'https://new-url.com/webhook', active: false }] },
 )
@@ -38,6 +51,16 @@ const FIELDS = {
   url: t.String(),
   active: t.Boolean(),
   events: t.Array(oneOf([...EVENT_NAMES, '*'])),
+  header_names: t.Array(t.String()),
+  disabled_reason: nullable(t.String({ description: 'Why the gateway switched it off.' })),
+  failing_since: nullable(
+    t.String({ format: 'date-time', description: 'No try has succeeded since. Null while they do.' }),
+  ),
+  last_success_at: nullable(t.String({ format: 'date-time', description: 'Exact to a minute.' })),
+  last_error: nullable(t.Object({ at: timestamp(), error: t.String() })),
+  old_secret_until: nullable(
+    t.String({ format: 'date-time', description: 'Until then the secret before this one signs as well.' }),
+  ),
   created_at: timestamp(),
   updated_at: timestamp(),
 }
@@ -47,6 +70,12 @@ const EXAMPLE = {
   url: 'https://your-server.com/webhook',
   active: true,
   events: [...MESSAGE_EVENT_NAMES],
+  header_names: [],
+  disabled_reason: null,
+  failing_since: null,
+  last_success_at: '2026-04-27T10:00:00Z',
+  last_error: null,
+  old_secret_until: null,
   created_at: '2026-04-27T10:00:00Z',
   updated_at: '2026-04-27T10:00:00Z',
 }
@@ -59,6 +88,24 @@ export const WebhookCreated = t.Object(
     secret: t.String({ description: 'Signs the deliveries (Standard Webhooks). Shown this once.' }),
   },
   { examples: [{ ...EXAMPLE, secret: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw' }] },
+)
+
+const MAX_OVERLAP_S = 30 * 86_400
+
+const Overlap = wholeNumberInBody('overlap_s', {
+  minimum: 0,
+  maximum: MAX_OVERLAP_S,
+  description: 'Seconds for which the old secret signs as well. A day by default; 0: it ends at once.',
+})
+
+/** @throws GatewayError bad_request */
+export function overlapOf(overlap: unknown): number | undefined {
+  return overlap === undefined ? undefined : Overlap.read(overlap)
+}
+
+export const RotateSecret = t.Object(
+  { overlap_s: t.Optional(Overlap.schema) },
+  { examples: [{ overlap_s: 3_600 }] },
 )
 
 export const WebhookList = t.Array(Webhook, { examples: [[EXAMPLE]] })

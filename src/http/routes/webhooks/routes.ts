@@ -6,6 +6,9 @@ import type { HttpServices } from '../../services.ts'
 import { messageAnswer } from '../message-answer.ts'
 import {
   CreateWebhook,
+  headersOf,
+  overlapOf,
+  RotateSecret,
   UpdateWebhook,
   Webhook,
   WebhookCreated,
@@ -22,7 +25,10 @@ export function webhookRoutes({ tokens, webhooks }: Pick<HttpServices, 'tokens' 
     .post(
       '/',
       async ({ holder, body, set }) => {
-        const webhook = await webhooks.create(holder.identity.id, body.url, body.events)
+        const webhook = await webhooks.create(holder.identity.id, {
+          ...body,
+          headers: headersOf(body.headers),
+        })
         set.status = 201
         return webhook
       },
@@ -52,19 +58,42 @@ export function webhookRoutes({ tokens, webhooks }: Pick<HttpServices, 'tokens' 
     })
     .put(
       '/:id',
-      ({ holder, params, body }) => webhooks.update(holder.identity.id, WebhookId.read(params.id), body),
+      ({ holder, params, body }) =>
+        webhooks.update(holder.identity.id, WebhookId.read(params.id), {
+          ...body,
+          headers: headersOf(body.headers),
+        }),
       {
-        bearer: { body: 'json', nulls: ['events'] },
+        bearer: { body: 'json', nulls: ['events', 'headers'] },
         params: WebhookPath,
         body: UpdateWebhook,
         detail: operation({
           summary: 'Update a webhook',
           description:
-            'Fields are optional. Omit to keep the current value. `events: null` is the default again.',
+            'Fields are optional. Omit to keep the current value. `events: null` is the default again. `headers` take the place of all there were, null: of none. `active: true` also delivers what has waited.',
           tag: 'Webhooks',
           security: 'bearerAuth',
           answers: { 200: { description: 'As it is now', schema: Webhook } },
           errors: [400, 401, 403, 404, 409, 413, 415],
+        }),
+      },
+    )
+    .post(
+      '/:id/rotate-secret',
+      ({ holder, params, body }) =>
+        webhooks.rotateSecret(holder.identity.id, WebhookId.read(params.id), overlapOf(body.overlap_s)),
+      {
+        bearer: { body: 'json' },
+        params: WebhookPath,
+        body: RotateSecret,
+        detail: operation({
+          summary: 'Give a webhook a new signing secret',
+          description:
+            'For a while deliveries are signed with both: `webhook-signature` then has two signatures, separated by a space (Standard Webhooks). A secret that was on its way out already ends at once.',
+          tag: 'Webhooks',
+          security: 'bearerAuth',
+          answers: { 200: { description: 'The webhook, with its new secret', schema: WebhookCreated } },
+          errors: [400, 401, 403, 404, 413, 415],
         }),
       },
     )

@@ -1,0 +1,57 @@
+/** Webhooks: their endpoints, what is delivered to them, and what their owners see and do. */
+import { createDeliveryLog } from '../modules/webhooks/delivery-log.ts'
+import { createDeliveryTry } from '../modules/webhooks/delivery-try.ts'
+import { createDispatcher } from '../modules/webhooks/dispatcher.ts'
+import { createEndpointSecrets } from '../modules/webhooks/endpoint-secrets.ts'
+import { createDeliveryLogRepository } from '../modules/webhooks/log-repository.ts'
+import type { Payloads } from '../modules/webhooks/payload.ts'
+import { createDeliveryQueue } from '../modules/webhooks/queue-repository.ts'
+import { createReplayRepository } from '../modules/webhooks/replay-repository.ts'
+import { createReplays } from '../modules/webhooks/replays.ts'
+import { createWebhookRepository } from '../modules/webhooks/repository.ts'
+import { createSecretCleanup, createWebhooks } from '../modules/webhooks/webhooks.ts'
+import { createWebhookClient } from '../webhooks/client.ts'
+import { createEndpointGuard } from '../webhooks/endpoint-guard.ts'
+import type { Foundation } from './foundation.ts'
+
+export function createWebhookSide(foundation: Foundation, payloads: Payloads) {
+  const { config, db, sealer, version, observer, clock, logger } = foundation
+  const { timeoutMs, concurrencyPerEndpoint, disableAfterMs } = config.webhooks
+  const guard = createEndpointGuard({ ...config.webhooks, clock })
+  const repository = createWebhookRepository(db)
+  const onDeliveries = () => dispatcher.nudge()
+  const deliver = createDeliveryTry({
+    payloads,
+    client: createWebhookClient({ timeoutMs, userAgent: `Meshgate/${version}`, guard, clock }),
+    secretsOf: createEndpointSecrets(sealer),
+    clock,
+  })
+  const dispatcher = createDispatcher({
+    queue: createDeliveryQueue(db),
+    deliver,
+    concurrencyPerEndpoint,
+    disableAfterMs,
+    observer,
+    clock,
+    logger,
+  })
+  const replays = createReplays({
+    repository: createReplayRepository(db),
+    webhooks: repository,
+    onDeliveries,
+    clock,
+  })
+  return {
+    dispatcher,
+    webhooks: createWebhooks({ repository, sealer, guard, onActivated: onDeliveries, clock }),
+    deliveries: createDeliveryLog({
+      log: createDeliveryLogRepository(db),
+      webhooks: repository,
+      deliver,
+      onDeliveries,
+      clock,
+    }),
+    replays,
+    workers: [dispatcher.worker, replays.worker, createSecretCleanup(repository, clock)],
+  }
+}

@@ -1,0 +1,97 @@
+/**
+ * SQL of tries. The last one stands in the delivery's row, written by the statement that settles it anyway; only those before it are rows of
+ * their own. So a delivery that succeeds at once, as nearly all do, has its log for nothing.
+ */
+import { asc, eq, sql } from 'drizzle-orm'
+import type { Db } from '../../db/open.ts'
+import { type Delivery, deliveries, deliveryAttempts } from '../../db/schema/index.ts'
+
+/** A try at delivering. */
+export interface Attempt {
+  at: number
+  /** HTTP status; null when there was no answer. */
+  status: number | null
+  /** Null when it succeeded. */
+  error: string | null
+  latencyMs: number
+  /** How the answer's body begins. */
+  response: string
+}
+
+export interface AttemptWriter {
+  /** To be called inside a transaction. @param delivery as it was before the try */
+  record(
+    delivery: Pick<Delivery, 'seq' | 'attempts'>,
+    attempt: Attempt,
+    status: Delivery['status'],
+    now: number,
+  ): void
+}
+
+export function createAttemptWriter({ orm }: Pick<Db, 'orm'>): AttemptWriter {
+  const param = sql.placeholder
+  const keepLast = orm
+    .insert(deliveryAttempts)
+    .select(
+      orm
+        .select({
+          deliverySeq: deliveries.seq,
+          attempt: deliveries.attempts,
+          at: sql<number>`${deliveries.lastAt}`.as('at'),
+          status: deliveries.lastStatus,
+          error: deliveries.lastError,
+          latencyMs: deliveries.lastLatencyMs,
+          response: deliveries.lastResponse,
+        })
+        .from(deliveries)
+        .where(sql`${deliveries.seq} = ${param('seq')} and ${deliveries.lastAt} is not null`),
+    )
+    .prepare()
+  const markTried = orm
+    .update(deliveries)
+    .set({
+      status: sql`${param('status')}`,
+      attempts: sql`${deliveries.attempts} + 1`,
+      lastAt: sql`${param('at')}`,
+      lastStatus: sql`${param('lastStatus')}`,
+      lastError: sql`${param('error')}`,
+      lastLatencyMs: sql`${param('latencyMs')}`,
+      lastResponse: sql`${param('response')}`,
+      settledAt: sql`${param('settledAt')}`,
+    })
+    .where(eq(deliveries.seq, param('seq')))
+    .prepare()
+
+  return {
+    record({ seq, attempts }, { status: lastStatus, ...attempt }, status, now) {
+      if (attempts > 0) keepLast.run({ seq })
+      markTried.run({ seq, status, lastStatus, ...attempt, settledAt: status === 'pending' ? null : now })
+    },
+  }
+}
+
+/** @returns every try that is known, oldest first */
+export function attemptsOf({ orm }: Pick<Db, 'orm'>, delivery: Delivery): Attempt[] {
+  const earlier = orm
+    .select()
+    .from(deliveryAttempts)
+    .where(eq(deliveryAttempts.deliverySeq, delivery.seq))
+    .orderBy(asc(deliveryAttempts.attempt))
+    .all()
+    .map(({ at, status, error, latencyMs, response }) => ({
+      at,
+      status,
+      error,
+      latencyMs: latencyMs ?? 0,
+      response: response ?? '',
+    }))
+  if (delivery.lastAt === null) return earlier
+  const last: Attempt = {
+    at: delivery.lastAt,
+    status: delivery.lastStatus,
+    error: delivery.lastError,
+    latencyMs: delivery.lastLatencyMs ?? 0,
+    response: delivery.lastResponse ?? '',
+  }
+  return [...earlier, last]
+}

@@ -1,0 +1,24 @@
+/** One try at delivering an event: its body is made, and sent under the webhook's secrets. */
+import type { InboxEvent, Webhook } from '../../db/schema/index.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { WebhookAnswer, WebhookClient } from '../../webhooks/client.ts'
+import type { EndpointSecrets } from './endpoint-secrets.ts'
+import type { Payloads } from './payload.ts'
+
+export interface DeliveryTryOptions {
+  payloads: Payloads
+  client: WebhookClient
+  secretsOf(webhook: Webhook, now: number): EndpointSecrets
+  clock: Clock
+}
+
+/** @param id the webhook-id header. Rejects when something goes wrong on our side, such as a file that can't be fetched now */
+export type DeliveryTry = (webhook: Webhook, id: string, event: InboxEvent) => Promise<WebhookAnswer>
+
+export function createDeliveryTry({ payloads, client, secretsOf, clock }: DeliveryTryOptions): DeliveryTry {
+  return async (webhook, id, event) => {
+    const body = JSON.stringify(await payloads.of(event))
+    const { signing: secrets, headers } = secretsOf(webhook, clock.now())
+    return client.deliver({ url: webhook.url, id, secrets, headers, body })
+  }
+}

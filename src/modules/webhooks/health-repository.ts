@@ -1,0 +1,83 @@
+/** SQL of what tries say of an endpoint: since when it fails, and that it is switched off, together with the event that tells of it. */
+import { and, eq, sql } from 'drizzle-orm'
+import type { Db } from '../../db/open.ts'
+import { type Webhook, webhooks } from '../../db/schema/index.ts'
+import { createEventWriter } from '../events/repository.ts'
+import { disabledEvent } from './webhook-event.ts'
+
+export type HealthNote =
+  | { kind: 'succeeded' }
+  | {
+      kind: 'failed'
+      error: string
+      /** The endpoint wants nothing more. */
+      isGone: boolean
+      /** It is switched off when every try has failed for this long. */
+      disableAfterMs: number
+    }
+
+export interface HealthWriter {
+  /** To be called inside a transaction. @returns why the webhook was switched off by this; null when it wasn't */
+  write(webhook: Pick<Webhook, 'identityId' | 'id'>, note: HealthNote, now: number): string | null
+}
+
+const DAY_MS = 24 * 3_600_000
+const HOUR_MS = 3_600_000
+
+export function createHealthWriter({ orm }: Pick<Db, 'orm'>): HealthWriter {
+  const param = sql.placeholder
+  const events = createEventWriter({ orm })
+  const own = and(eq(webhooks.identityId, param('identityId')), eq(webhooks.id, param('id')))
+  const noteSuccess = orm
+    .update(webhooks)
+    .set({ failingSince: null, lastSuccessAt: sql`${param('now')}` })
+    .where(own)
+    .prepare()
+  const noteFailure = orm
+    .update(webhooks)
+    .set({
+      failingSince: sql`coalesce(${webhooks.failingSince}, ${param('now')})`,
+      lastError: sql`${param('error')}`,
+      lastErrorAt: sql`${param('now')}`,
+    })
+    .where(own)
+    .returning()
+    .prepare()
+  const switchOff = orm
+    .update(webhooks)
+    .set({ active: false, disabledReason: sql`${param('reason')}`, updatedAt: sql`${param('now')}` })
+    .where(own)
+    .prepare()
+
+  return {
+    write({ identityId, id }, note, now) {
+      if (note.kind === 'succeeded') {
+        noteSuccess.run({ identityId, id, now })
+        return null
+      }
+      const webhook = noteFailure.get({ identityId, id, error: note.error, now })
+      const reason = webhook ? reasonToDisable(webhook, note, now) : null
+      if (!webhook?.active || reason === null) return null
+      // First: the event isn't for the webhook that it is about.
+      switchOff.run({ identityId, id, reason, now })
+      events.write(disabledEvent(webhook, reason, now), now)
+      return reason
+    },
+  }
+}
+
+function reasonToDisable(
+  { failingSince }: Webhook,
+  { isGone, disableAfterMs }: Extract<HealthNote, { kind: 'failed' }>,
+  now: number,
+): string | null {
+  // Standard Webhooks, "Delivery": 410 says that the endpoint wants nothing more.
+  if (isGone) return 'the endpoint answered 410 Gone'
+  if (failingSince === null || now - failingSince < disableAfterMs) return null
+  return `every try has failed for ${inWords(disableAfterMs)}`
+}
+
+function inWords(ms: number): string {
+  const [count, unit] = ms % DAY_MS === 0 ? [ms / DAY_MS, 'day'] : [Math.round(ms / HOUR_MS), 'hour']
+  return `${count} ${unit}${count === 1 ? '' : 's'}`
+}

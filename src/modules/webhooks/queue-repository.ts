@@ -1,0 +1,214 @@
+/** SQL of the deliveries to be made. A lane (one webhook, one chat) is claimed by lease and delivered in order. */
+import { and, eq, sql } from 'drizzle-orm'
+import type { Db } from '../../db/open.ts'
+import {
+  credentials,
+  type Delivery,
+  deliveries,
+  deliveryLanes,
+  type InboxEvent,
+  inboxEvents,
+  tokens,
+  type Webhook,
+  webhooks,
+} from '../../db/schema/index.ts'
+import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
+import { type Attempt, createAttemptWriter } from './attempt-repository.ts'
+import { createHealthWriter, type HealthNote } from './health-repository.ts'
+
+export interface ClaimedDelivery {
+  delivery: Delivery
+  event: InboxEvent
+}
+
+export interface ClaimedDeliveries {
+  lane: string
+  endpoint: string
+  leaseId: string
+  /** Oldest first; may be empty. */
+  deliveries: ClaimedDelivery[]
+  webhook: Webhook
+}
+
+export interface DeliveryClaim {
+  leaseId: string
+  now: number
+  leaseMs: number
+  /** How many more lanes an endpoint may have in flight. */
+  freeOf(endpoint: string): number
+  maxLanes: number
+  maxDeliveriesPerLane: number
+}
+
+export type DeliverySettlement = { attempt: Attempt } & (
+  | { outcome: 'succeeded' | 'dead' }
+  /** Tried again in its place; its lane waits. */
+  | { outcome: 'retry' }
+  /** Tried again by itself at `dueAt`; its lane goes on. */
+  | { outcome: 'set_aside'; dueAt: number }
+)
+
+export interface DeliveryQueue {
+  claim(request: DeliveryClaim): Promise<ClaimedDeliveries[]>
+  /**
+   * @param health what the try says of the endpoint; null: nothing that is worth a write
+   * @returns why the webhook was switched off by this; null when it wasn't
+   */
+  settle(
+    claimed: ClaimedDeliveries,
+    delivery: Delivery,
+    settlement: DeliverySettlement,
+    health: HealthNote | null,
+    now: number,
+  ): Promise<string | null>
+  release(claimed: ClaimedDeliveries, dueAt: number): Promise<void>
+  /** When the next lane of an active webhook is due, null when none waits. */
+  nextDueAt(): Promise<number | null>
+  /** Leases of a process that is gone: with one process for a database file, all that are there at its start. */
+  releaseAbandoned(now: number): Promise<void>
+}
+
+export function createDeliveryQueue(db: Db): DeliveryQueue {
+  const { orm, committer } = db
+  const param = sql.placeholder
+  const attempts = createAttemptWriter(db)
+  const health = createHealthWriter(db)
+
+  const endpointsDue = orm
+    .select({ endpoint: deliveryLanes.endpoint, dueAt: sql<number>`min(${deliveryLanes.dueAt})` })
+    .from(deliveryLanes)
+    .where(sql`${deliveryLanes.dueAt} <= ${param('now')}`)
+    .groupBy(deliveryLanes.endpoint)
+    .prepare()
+  const lanesDue = orm
+    .select({ lane: deliveryLanes.lane })
+    .from(deliveryLanes)
+    .where(
+      sql`${deliveryLanes.endpoint} = ${textParam('endpoint')} and ${deliveryLanes.dueAt} <= ${numberParam('now')}`,
+    )
+    .orderBy(deliveryLanes.dueAt)
+    .limit(limitParam('limit'))
+    .prepare()
+  const webhookOf = orm
+    .select()
+    .from(webhooks)
+    .where(and(eq(webhooks.identityId, param('identityId')), eq(webhooks.id, param('id'))))
+    .prepare()
+  const usableToken = orm
+    .select({ id: tokens.id })
+    .from(tokens)
+    .leftJoin(credentials, eq(credentials.clientId, tokens.credentialId))
+    .where(
+      and(
+        eq(tokens.identityId, textParam('identityId')),
+        sql`(${tokens.expiresAt} is null or ${tokens.expiresAt} > ${numberParam('now')})`,
+        sql`(${tokens.credentialId} is null or ${credentials.active} = 1)`,
+      ),
+    )
+    .limit(ONE)
+    .prepare()
+  const lease = orm
+    .update(deliveryLanes)
+    .set({ leaseId: sql`${param('leaseId')}`, dueAt: sql`${param('until')}` })
+    .where(eq(deliveryLanes.lane, param('lane')))
+    .prepare()
+  const waiting = orm
+    .select({ delivery: deliveries, event: inboxEvents })
+    .from(deliveries)
+    .innerJoin(inboxEvents, eq(inboxEvents.seq, deliveries.inboxSeq))
+    .where(and(eq(deliveries.lane, textParam('lane')), sql`${deliveries.status} = 'pending'`))
+    .orderBy(deliveries.inboxSeq)
+    .limit(limitParam('limit'))
+    .prepare()
+  const anyWaiting = orm
+    .select({ seq: deliveries.seq })
+    .from(deliveries)
+    .where(and(eq(deliveries.lane, textParam('lane')), sql`${deliveries.status} = 'pending'`))
+    .limit(ONE)
+    .prepare()
+  const moveToLane = orm
+    .update(deliveries)
+    .set({ lane: sql`${param('lane')}` })
+    .where(eq(deliveries.seq, param('seq')))
+    .prepare()
+  const putLane = orm
+    .insert(deliveryLanes)
+    .values({ lane: param('lane'), endpoint: param('endpoint'), dueAt: param('dueAt'), leaseId: null })
+    .onConflictDoUpdate({ target: deliveryLanes.lane, set: { dueAt: sql`excluded.due_at`, leaseId: null } })
+    .prepare()
+  const closeLane = orm
+    .delete(deliveryLanes)
+    .where(eq(deliveryLanes.lane, param('lane')))
+    .prepare()
+  const returnLane = orm
+    .update(deliveryLanes)
+    .set({ leaseId: null, dueAt: sql`${param('dueAt')}` })
+    .where(and(eq(deliveryLanes.lane, param('lane')), eq(deliveryLanes.leaseId, param('leaseId'))))
+    .prepare()
+  const earliest = orm
+    .select({ dueAt: sql<number | null>`min(${deliveryLanes.dueAt})` })
+    .from(deliveryLanes)
+    .innerJoin(
+      webhooks,
+      sql`${deliveryLanes.endpoint} = ${webhooks.identityId} || '/' || ${webhooks.id} and ${webhooks.active} = 1`,
+    )
+    .prepare()
+
+  return {
+    claim: ({ leaseId, now, leaseMs, freeOf, maxLanes, maxDeliveriesPerLane }) =>
+      committer.write(() => {
+        const claimed: ClaimedDeliveries[] = []
+        // Ordered here: SQLite sets up its sorter even for one row, and this is asked for nearly every message.
+        const longestDueFirst = endpointsDue.all({ now }).sort((one, other) => one.dueAt - other.dueAt)
+        for (const { endpoint } of longestDueFirst) {
+          const free = Math.min(freeOf(endpoint), maxLanes - claimed.length)
+          const webhook = free > 0 ? webhookOf.get(parseEndpoint(endpoint)) : undefined
+          // A switched-off endpoint keeps what waits for it until it is switched on again; so does one whose owner is shut out.
+          if (!webhook?.active || !usableToken.get({ identityId: webhook.identityId, now })) continue
+          for (const { lane } of lanesDue.all({ endpoint, now, limit: free })) {
+            lease.run({ lane, leaseId, until: now + leaseMs })
+            const work = waiting.all({ lane, limit: maxDeliveriesPerLane })
+            claimed.push({ lane, endpoint, leaseId, webhook, deliveries: work })
+          }
+        }
+        return claimed
+      }),
+
+    settle: ({ endpoint, webhook }, delivery, settlement, note, now) =>
+      committer.write(() => {
+        attempts.record(delivery, settlement.attempt, statusOf(settlement.outcome), now)
+        if (settlement.outcome === 'set_aside') {
+          const lane = `${endpoint}/aside/${delivery.id}`
+          moveToLane.run({ seq: delivery.seq, lane })
+          putLane.run({ lane, endpoint, dueAt: settlement.dueAt })
+        }
+        return note && health.write(webhook, note, now)
+      }),
+
+    release: ({ lane, leaseId }, dueAt) =>
+      committer.write(() => {
+        if (anyWaiting.get({ lane })) returnLane.run({ lane, leaseId, dueAt })
+        else closeLane.run({ lane })
+      }),
+
+    nextDueAt: async () => earliest.get()?.dueAt ?? null,
+
+    releaseAbandoned: now =>
+      committer.write(() => {
+        orm
+          .update(deliveryLanes)
+          .set({ leaseId: null, dueAt: now })
+          .where(sql`${deliveryLanes.leaseId} is not null`)
+          .run()
+      }),
+  }
+}
+
+function statusOf(outcome: DeliverySettlement['outcome']): Delivery['status'] {
+  return outcome === 'succeeded' || outcome === 'dead' ? outcome : 'pending'
+}
+
+function parseEndpoint(endpoint: string): { identityId: string; id: number } {
+  const slash = endpoint.lastIndexOf('/')
+  return { identityId: endpoint.slice(0, slash), id: Number(endpoint.slice(slash + 1)) }
+}

@@ -1,0 +1,106 @@
+/** The webhook use cases on a real database, with an endpoint that a test answers for. */
+import type { Db } from '../../src/db/open.ts'
+import type { InboxEvent } from '../../src/db/schema/index.ts'
+import type { WebhookPayload } from '../../src/domain/events.ts'
+import type { Clock } from '../../src/lib/clock.ts'
+import { silentLogger } from '../../src/lib/logger.ts'
+import { createSealer } from '../../src/lib/sealing.ts'
+import { createDeliveryLog } from '../../src/modules/webhooks/delivery-log.ts'
+import { createDeliveryTry } from '../../src/modules/webhooks/delivery-try.ts'
+import { createDispatcher, type DispatcherOptions } from '../../src/modules/webhooks/dispatcher.ts'
+import { createEndpointSecrets } from '../../src/modules/webhooks/endpoint-secrets.ts'
+import { createDeliveryLogRepository } from '../../src/modules/webhooks/log-repository.ts'
+import type { Payloads } from '../../src/modules/webhooks/payload.ts'
+import { createDeliveryQueue } from '../../src/modules/webhooks/queue-repository.ts'
+import { createReplayRepository } from '../../src/modules/webhooks/replay-repository.ts'
+import { createReplays } from '../../src/modules/webhooks/replays.ts'
+import { createWebhookRepository } from '../../src/modules/webhooks/repository.ts'
+import { createWebhooks } from '../../src/modules/webhooks/webhooks.ts'
+import type { WebhookAnswer, WebhookRequest } from '../../src/webhooks/client.ts'
+
+export const TEST_SEALING_KEY = 'a key for tests only'
+
+export const OK: WebhookAnswer = { outcome: 'delivered', status: 200, latencyMs: 7, response: 'ok' }
+
+export function refused(status: number | null, retryAfterS: number | null = null): WebhookAnswer {
+  return { outcome: 'refused', status, error: `HTTP ${status}`, retryAfterS, latencyMs: 7, response: 'no' }
+}
+
+/** Without contacts and media: what is stored is what is delivered. */
+const storedPayloads: Payloads = {
+  of: async ({ payload }: InboxEvent) => ({ ...payload, is_contact: false, media: null }) as WebhookPayload,
+}
+
+/** A try as the endpoint saw it. */
+export interface SeenTry extends WebhookRequest {
+  at: number
+  payload: Record<string, unknown>
+}
+
+export interface TestWebhooksOptions {
+  db: Db
+  clock: Clock
+  /** What was tried before. */
+  tries?: SeenTry[]
+  payloads?: Payloads
+  concurrencyPerEndpoint?: number
+  disableAfterMs?: number
+  /** Stands between the dispatcher and its rows. */
+  queue?: (queue: DispatcherOptions['queue']) => DispatcherOptions['queue']
+}
+
+const DAY_MS = 24 * 3_600_000
+
+export function testWebhooks({ db, clock, tries = [], ...options }: TestWebhooksOptions) {
+  const endpoint: { answer(request: SeenTry): WebhookAnswer | Promise<WebhookAnswer> } = { answer: () => OK }
+  const sealer = createSealer(TEST_SEALING_KEY)
+  const repository = createWebhookRepository(db)
+  const deliver = createDeliveryTry({
+    payloads: options.payloads ?? storedPayloads,
+    client: {
+      async deliver(request) {
+        const seen = { ...request, at: clock.now(), payload: JSON.parse(request.body) }
+        tries.push(seen)
+        return endpoint.answer(seen)
+      },
+    },
+    secretsOf: createEndpointSecrets(sealer),
+    clock,
+  })
+  const queue = createDeliveryQueue(db)
+  const dispatcher = createDispatcher({
+    queue: options.queue?.(queue) ?? queue,
+    deliver,
+    concurrencyPerEndpoint: options.concurrencyPerEndpoint ?? 4,
+    disableAfterMs: options.disableAfterMs ?? 5 * DAY_MS,
+    clock,
+    logger: silentLogger,
+  })
+  const onDeliveries = () => dispatcher.nudge()
+  const replays = createReplays({
+    repository: createReplayRepository(db),
+    webhooks: repository,
+    onDeliveries,
+    clock,
+  })
+  return {
+    tries,
+    endpoint,
+    dispatcher,
+    replays,
+    webhooks: createWebhooks({
+      repository,
+      sealer,
+      guard: { objectionTo: async () => null },
+      onActivated: onDeliveries,
+      clock,
+    }),
+    deliveries: createDeliveryLog({
+      log: createDeliveryLogRepository(db),
+      webhooks: repository,
+      deliver,
+      onDeliveries,
+      clock,
+    }),
+  }
+}

@@ -1,0 +1,141 @@
+/** A database with an identity and a webhook, and the dispatcher at work on it, by a clock that a test moves. */
+import {
+  type Delivery,
+  deliveries,
+  deliveryLanes,
+  identities,
+  inboxEvents,
+  type webhooks,
+} from '../../src/db/schema/index.ts'
+import type { StoredEvent } from '../../src/domain/events.ts'
+import type { StoredEventName } from '../../src/domain/states.ts'
+import { createSealer } from '../../src/lib/sealing.ts'
+import { createEventWriter } from '../../src/modules/events/repository.ts'
+import { signingSecretContext } from '../../src/modules/webhooks/endpoint-secrets.ts'
+import type { Worker } from '../../src/runtime/worker.ts'
+import { ManualClock, settled } from './manual-clock.ts'
+import { insertIdentity, insertToken, insertWebhook } from './rows.ts'
+import { type TempDb, tempDb } from './temp-db.ts'
+import { TEST_SEALING_KEY, type TestWebhooksOptions, testWebhooks } from './test-webhooks.ts'
+
+export class WebhookScene {
+  readonly db: TempDb = tempDb()
+  readonly clock = new ManualClock()
+  side: ReturnType<typeof testWebhooks>
+  private readonly stops: (() => Promise<void>)[] = []
+  private readonly events = createEventWriter(this.db)
+  private count = 0
+
+  constructor() {
+    insertIdentity(this.db)
+    insertToken(this.db)
+    this.side = testWebhooks({ db: this.db, clock: this.clock })
+    this.hook(1)
+  }
+
+  /** Another webhook of the identity, at http://hook/<id>. */
+  hook(id: number, change: Partial<typeof webhooks.$inferInsert> = {}): void {
+    const secretSealed = createSealer(TEST_SEALING_KEY).seal('whsec_c2VjcmV0', signingSecretContext('id_1'))
+    insertWebhook(this.db, { id, url: `http://hook/${id}`, secretSealed, ...change })
+    this.db.orm
+      .update(identities)
+      .set({ nextWebhookId: id + 1 })
+      .run()
+  }
+
+  /** Something happens: an event as the inbox stores it, with a delivery for each webhook that asks. */
+  happens(
+    text: string,
+    { name = 'message.received', roomId = '!r:s' }: { name?: StoredEventName; roomId?: string } = {},
+  ): Promise<void> {
+    const eventId = `$${++this.count}`
+    return this.db.committer.write(() => {
+      const payload = { event: name, message: text } as unknown as StoredEvent
+      const of = { identityId: 'id_1', roomId, deviceRowId: 'dev_1', senderUserId: '@a:s', mediaId: null }
+      this.events.write({ ...of, eventId, lane: roomId, payload }, this.clock.now())
+    })
+  }
+
+  /** An event that is to be delivered to one webhook. */
+  event(text: string, { webhookId = 1, roomId = '!r:s' } = {}): void {
+    const { orm } = this.db
+    const now = this.clock.now()
+    const id = ++this.count
+    const { seq } = orm
+      .insert(inboxEvents)
+      .values({
+        identityId: 'id_1',
+        eventId: `$${id}`,
+        name: 'message.received',
+        roomId,
+        deviceRowId: 'dev_1',
+        senderUserId: '@a:s',
+        mediaId: null,
+        payload: { event: 'message.received', message: text } as never,
+        receivedAt: now,
+      })
+      .returning()
+      .get()
+    const endpoint = `id_1/${webhookId}`
+    const lane = `${endpoint}/${roomId}`
+    const of = { id: `evt_${id}`, identityId: 'id_1', webhookId, inboxSeq: seq, lane }
+    orm
+      .insert(deliveries)
+      .values({ ...of, status: 'pending', attempts: 0, createdAt: now })
+      .run()
+    orm.insert(deliveryLanes).values({ lane, endpoint, dueAt: now }).onConflictDoNothing().run()
+  }
+
+  /** A process that delivers, until `stop`. Several may have been started: what was under way in one is as after a kill. */
+  start(options: Omit<TestWebhooksOptions, 'db' | 'clock'> = {}): void {
+    const { answer } = this.side.endpoint
+    const { tries } = this.side
+    this.side = testWebhooks({ db: this.db, clock: this.clock, tries, ...options })
+    this.side.endpoint.answer = answer
+    this.run(this.side.dispatcher.worker)
+    this.run(this.side.replays.worker)
+  }
+
+  private run(worker: Worker): void {
+    const controller = new AbortController()
+    const running = worker.run(controller.signal)
+    this.stops.push(async () => {
+      controller.abort()
+      await running
+    })
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.stops.splice(0).map(stop => stop()))
+  }
+
+  async idle(): Promise<void> {
+    for (let turn = 0; turn < 50; turn++) await settled()
+  }
+
+  /** Time passes, in steps between which everything that is ready is done. */
+  async pass(ms: number, steps = 20): Promise<void> {
+    for (let step = 0; step < steps; step++) {
+      await this.clock.advance(ms / steps)
+      await this.idle()
+    }
+  }
+
+  /** What the endpoints were told, in order. */
+  texts(): unknown[] {
+    return this.side.tries.map(({ payload }) => payload.message)
+  }
+
+  rows(): Delivery[] {
+    return this.db.orm.select().from(deliveries).all()
+  }
+
+  statuses(): Delivery['status'][] {
+    return this.rows().map(({ status }) => status)
+  }
+
+  async destroy(): Promise<void> {
+    await this.stop()
+    this.db.destroy()
+  }
+}
