@@ -35,6 +35,8 @@ import {
 import { clockCheck, diskCheck, permissionsCheck } from '../modules/doctor/machine.ts'
 import { publicUrlCheck } from '../modules/doctor/public-url.ts'
 import { createDoctorRepository } from '../modules/doctor/repository.ts'
+import { createSecretKeyRepository } from '../modules/secret-key/repository.ts'
+import { keysOf, openKeyring, PASSWORDS } from '../modules/secret-key/secret-key.ts'
 import { GATEWAY_APPSERVICE_ID } from './bridge-attachment.ts'
 
 /** A deployment as it is found. */
@@ -97,12 +99,12 @@ function siteChecks(site: Site): Check[] {
   const { config, secrets, db, homeserver, isRunning } = site
   const asToken = secrets.accounts?.kind === 'appservice' ? secrets.accounts.asToken : undefined
   return [
-    ...(db ? [secretKeyCheck(attachedBridgesIn(db, secrets))] : []),
+    ...(db ? [secretKeyCheck(sealedBridgesIn(db, secrets))] : []),
     homeserverCheck(homeserver),
     ...(asToken === undefined
       ? []
       : [appserviceCheck(homeserver, { appserviceId: GATEWAY_APPSERVICE_ID, asToken, isRunning })]),
-    accountsCheck(trialOf(config, secrets), wayOf(secrets)),
+    accountsCheck(trialOf(site), wayOf(secrets)),
     ...bridgesOf(site).map(bridgeCheck),
     clockCheck(systemClock, () => clockEvidence(site)),
     publicUrlCheck(config.http.publicUrl, isRunning, systemClock),
@@ -123,11 +125,27 @@ function usableDatabase(databaseFile: string): Db | null {
   return null
 }
 
-function attachedBridgesIn(db: Db, { secretKey }: Secrets): AttachedBridges {
+function attachedBridgesIn(db: Db, { secretKey, previousSecretKey }: Secrets): AttachedBridges {
   return createAttachedBridges({
     repository: createAttachedBridgeRepository(db),
-    sealer: createSealer(secretKey),
+    sealer: createSealer(secretKey, previousSecretKey),
   })
+}
+
+/** Read only when the SECRET_KEY is the database's. */
+function sealedBridgesIn(db: Db, secrets: Secrets): Pick<AttachedBridges, 'list'> {
+  return {
+    async list() {
+      await openKeyring(createSecretKeyRepository(db), keysOf(secrets))
+      return attachedBridgesIn(db, secrets).list()
+    },
+  }
+}
+
+/** Under another key than the database's, as of a database that isn't there yet. */
+async function passwordsOf(db: Db | null, secrets: Secrets): Promise<(localpart: string) => string> {
+  const keyring = db && (await openKeyring(createSecretKeyRepository(db), keysOf(secrets)).catch(() => null))
+  return keyring ? keyring.hasherFor(PASSWORDS) : createHmacHasher(deriveKey(secrets.secretKey, PASSWORDS))
 }
 
 async function attachedIn(db: Db | null, secrets: Secrets): Promise<AttachedBridge[]> {
@@ -198,7 +216,8 @@ function wayOf({ accounts }: Secrets): string {
 }
 
 /** Makes users as the gateway does, with an account that is there for this only; null: the embedded homeserver. */
-function trialOf({ matrix }: Config, { accounts, secretKey }: Secrets): (() => Promise<string>) | null {
+function trialOf({ config: { matrix }, secrets, db }: Site): (() => Promise<string>) | null {
+  const { accounts } = secrets
   const { serverName, homeserverUrl } = matrix
   const common = { address: { baseUrl: homeserverUrl ?? '' }, serverName, clock: systemClock }
   switch (accounts?.kind) {
@@ -207,9 +226,11 @@ function trialOf({ matrix }: Config, { accounts, secretKey }: Secrets): (() => P
     case 'appservice':
       return () => makeTrialAccount(createAppserviceAccounts({ ...common, asToken: accounts.asToken }))
     case 'shared_secret': {
-      const passwordOf = createHmacHasher(deriveKey(secretKey, 'matrix-passwords'))
       const { sharedSecret } = accounts
-      return () => makeTrialAccount(createSharedSecretAccounts({ ...common, sharedSecret, passwordOf }))
+      return async () => {
+        const passwordOf = await passwordsOf(db, secrets)
+        return makeTrialAccount(createSharedSecretAccounts({ ...common, sharedSecret, passwordOf }))
+      }
     }
     case 'mas': {
       const mas = createMasClient({ ...accounts, clock: systemClock })

@@ -6,18 +6,16 @@ import type { Db } from '../db/open.ts'
 import type { Observer } from '../domain/observation.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
-import { createHmacHasher, createSealer, deriveKey, type Sealer } from '../lib/sealing.ts'
 import { createIdentityRepository } from '../modules/identities/repository.ts'
 import { keepServerName } from '../modules/identities/server-name.ts'
 import { createSettingsRepository } from '../modules/identities/settings-repository.ts'
+import { createSecretKeyRepository } from '../modules/secret-key/repository.ts'
+import { type Keyring, keysOf, openKeyring, settleSecretKey } from '../modules/secret-key/secret-key.ts'
 
-export interface Foundation {
+export interface Foundation extends Keyring {
   config: Config
   secrets: Secrets
   db: Db
-  sealer: Sealer
-  /** One-way functions under keys of their own. */
-  hasherFor(purpose: string): (text: string) => string
   /** Of the program. */
   version: string
   /** Told of each request, try, batch and commit. */
@@ -30,23 +28,27 @@ export interface Foundation {
 export async function layFoundation(
   given: Pick<Foundation, 'config' | 'secrets' | 'version' | 'observer' | 'clock' | 'logger'>,
 ): Promise<Foundation> {
-  const { secretKey } = given.secrets
-  const db = await openDatabase(given.config, given.clock)
+  const db = await openDatabase(given)
   db.committer.onCommit = given.observer.committed
   return {
     ...given,
     db,
-    sealer: createSealer(secretKey),
-    hasherFor: purpose => createHmacHasher(deriveKey(secretKey, purpose)),
+    ...(await openKeyring(createSecretKeyRepository(db), keysOf(given.secrets))),
   }
 }
 
 /** Migrated, and of nobody else until it is closed. */
-async function openDatabase(config: Config, clock: Clock): Promise<Db> {
+async function openDatabase({
+  config,
+  secrets,
+  clock,
+  logger,
+}: Pick<Foundation, 'config' | 'secrets' | 'clock' | 'logger'>): Promise<Db> {
   const db = openDbAlone(config.data.databaseFile)
   try {
     migrateUp(db.connection, clock.now())
     await keepServerName(config.matrix.serverName, createSettingsRepository(db), createIdentityRepository(db))
+    await settleSecretKey(createSecretKeyRepository(db), keysOf(secrets), { clock, logger })
     return db
   } catch (error) {
     db.close()

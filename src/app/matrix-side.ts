@@ -19,6 +19,7 @@ import { createHomeserverProbe } from '../matrix/homeserver-probe.ts'
 import type { HomeserverAddress } from '../matrix/http-api.ts'
 import { createMatrixCalls, type MatrixCalls } from '../matrix/matrix-calls.ts'
 import { createMatrixSessions } from '../matrix/sessions.ts'
+import { PASSWORDS } from '../modules/secret-key/secret-key.ts'
 import { createSandbox, type Sandbox } from '../sandbox/index.ts'
 import { GATEWAY_APPSERVICE_ID } from './bridge-attachment.ts'
 
@@ -91,7 +92,7 @@ function accountsAt(
   switch (secrets?.kind) {
     case 'shared_secret': {
       const { sharedSecret } = secrets
-      const passwordOf = hasherFor('matrix-passwords')
+      const passwordOf = hasherFor(PASSWORDS)
       return withOwnTokens(
         createSharedSecretAccounts({ address, sharedSecret, passwordOf, serverName, clock }),
       )

@@ -47,6 +47,7 @@ export function createMessaging(foundation: Foundation, parts: MessagingParts) {
     maxBytes: config.media.maxBytes,
     urlTtlS: config.media.urlTtlS,
     sign: hasherFor('media-addresses'),
+    signBefore: foundation.previousHasherFor?.('media-addresses'),
     sessionOf: async identityId => sessions.actingAs(await matrixUserOf(identityId)),
     clock,
   })

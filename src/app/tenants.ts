@@ -32,7 +32,7 @@ export interface TenantParts {
 }
 
 export function createTenants(foundation: Foundation, parts: TenantParts): Tenants {
-  const { db, sealer, hasherFor, clock, logger } = foundation
+  const { db, sealer, hasherFor, previousHasherFor, clock, logger } = foundation
   const identities = createIdentities({ db, provisioner: parts.accounts, sealer, clock })
   const retirement = createRetirement({
     unreachable: identities.unreachable,
@@ -44,6 +44,7 @@ export function createTenants(foundation: Foundation, parts: TenantParts): Tenan
     db,
     identities,
     hasher: hasherFor('tokens'),
+    previousHasher: previousHasherFor?.('tokens'),
     onCreated: parts.onIdentityCreated,
     onRemoved: retirement.nudge,
     clock,

@@ -5,9 +5,10 @@ import { openDb } from '../db/open.ts'
 import { effectiveScopes } from '../domain/scopes.ts'
 import { ROLES, type Role } from '../domain/states.ts'
 import { systemClock } from '../lib/clock.ts'
-import { createHmacHasher, deriveKey } from '../lib/sealing.ts'
 import { createCredentials } from '../modules/credentials/credentials.ts'
 import type { Credentials, Principal } from '../modules/credentials/types.ts'
+import { createSecretKeyRepository } from '../modules/secret-key/repository.ts'
+import { keysOf, openKeyring } from '../modules/secret-key/secret-key.ts'
 import { namingDatabase } from './failures.ts'
 import { textTable } from './table.ts'
 import { CommandError, loadConfig, type Terminal } from './terminal.ts'
@@ -86,7 +87,8 @@ async function withCredentials(
     const db = openDb(config.data.databaseFile)
     try {
       migrateUp(db.connection, systemClock.now())
-      const hasher = createHmacHasher(deriveKey(secrets.secretKey, 'credentials'))
+      const { hasherFor } = await openKeyring(createSecretKeyRepository(db), keysOf(secrets))
+      const hasher = hasherFor('credentials')
       await work(createCredentials({ db, hasher, clock: systemClock }), secrets.clientId)
     } finally {
       db.close()

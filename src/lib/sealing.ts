@@ -22,9 +22,27 @@ export interface Sealer {
   open(sealed: string, context: string): string
 }
 
-/** @param secretKey SECRET_KEY as configured, any length */
-export function createSealer(secretKey: string): Sealer {
-  const key = deriveKey(secretKey, 'sealing')
+/**
+ * @param secretKey SECRET_KEY as configured, any length
+ * @param previousSecretKey what was sealed under this one is opened, too
+ */
+export function createSealer(secretKey: string, previousSecretKey?: string): Sealer {
+  const sealer = createSealerOf(deriveKey(secretKey, 'sealing'))
+  if (previousSecretKey === undefined) return sealer
+  const previous = createSealerOf(deriveKey(previousSecretKey, 'sealing'))
+  return {
+    seal: sealer.seal,
+    open(sealed, context) {
+      try {
+        return sealer.open(sealed, context)
+      } catch {
+        return previous.open(sealed, context)
+      }
+    },
+  }
+}
+
+function createSealerOf(key: Buffer): Sealer {
   return {
     seal(plaintext, context) {
       const nonce = randomBytes(NONCE_BYTES)

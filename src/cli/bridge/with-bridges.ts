@@ -3,12 +3,13 @@ import type { Config, Secrets } from '../../config/index.ts'
 import { migrateUp } from '../../db/migrate.ts'
 import { type Db, openDb } from '../../db/open.ts'
 import { systemClock } from '../../lib/clock.ts'
-import { createSealer } from '../../lib/sealing.ts'
 import {
   type AttachedBridges,
   createAttachedBridges,
 } from '../../modules/attached-bridges/attached-bridges.ts'
 import { createAttachedBridgeRepository } from '../../modules/attached-bridges/repository.ts'
+import { createSecretKeyRepository } from '../../modules/secret-key/repository.ts'
+import { keysOf, openKeyring } from '../../modules/secret-key/secret-key.ts'
 import { namingDatabase } from '../failures.ts'
 import { loadConfig, type Terminal } from '../terminal.ts'
 
@@ -22,7 +23,7 @@ export async function withBridges(
     const db = openDb(databaseFile)
     try {
       migrateUp(db.connection, systemClock.now())
-      const sealer = createSealer(settings.secrets.secretKey)
+      const { sealer } = await openKeyring(createSecretKeyRepository(db), keysOf(settings.secrets))
       await work(createAttachedBridges({ repository: createAttachedBridgeRepository(db), sealer }), {
         ...settings,
         db,

@@ -36,6 +36,11 @@ export interface AttachedBridges {
   remove(platform: string): Promise<void>
 }
 
+/** What a bridge's sealed secret is bound to. */
+export function bridgeSecretContext(platform: string, what: 'as_token' | 'hs_token' | 'secret'): string {
+  return `bridge:${platform}:${what}`
+}
+
 export function createAttachedBridges({
   repository,
   sealer,
@@ -43,10 +48,9 @@ export function createAttachedBridges({
   repository: AttachedBridgeRepository
   sealer: Sealer
 }): AttachedBridges {
-  const context = (platform: string, what: string) => `bridge:${platform}:${what}`
-
   function seal({ asToken, hsToken, secret, ...bridge }: AttachedBridge): BridgeRow {
-    const sealed = (text: string, what: string) => sealer.seal(text, context(bridge.platform, what))
+    const sealed = (text: string, what: Parameters<typeof bridgeSecretContext>[1]) =>
+      sealer.seal(text, bridgeSecretContext(bridge.platform, what))
     return {
       ...bridge,
       asTokenSealed: sealed(asToken, 'as_token'),
@@ -56,9 +60,9 @@ export function createAttachedBridges({
   }
 
   function open({ asTokenSealed, hsTokenSealed, secretSealed, ...row }: BridgeRow): AttachedBridge {
-    const opened = (text: string, what: string) => {
+    const opened = (text: string, what: Parameters<typeof bridgeSecretContext>[1]) => {
       try {
-        return sealer.open(text, context(row.platform, what))
+        return sealer.open(text, bridgeSecretContext(row.platform, what))
       } catch {
         throw new StartError(
           `SECRET_KEY: the ${row.platform} bridge was attached under another one; set that again, or take the bridge away and attach it anew`,

@@ -36,6 +36,7 @@ export interface TokenRepository {
   /** @returns false when there is none to delete */
   remove(ownership: Ownership, id: number): Promise<boolean>
   findByHash(tokenHash: string): Promise<FoundToken | null>
+  setHash(id: number, tokenHash: string): Promise<void>
   /** @param usedAt when each token was used last */
   recordUse(usedAt: ReadonlyMap<number, number>): Promise<void>
   /** @returns how many were deleted */
@@ -118,6 +119,10 @@ export function createTokenRepository({ orm, committer }: Db): TokenRepository {
             .all().length === 1,
       ),
     findByHash: async tokenHash => byHash.get({ tokenHash }) ?? null,
+    setHash: (id, tokenHash) =>
+      committer.write(() => {
+        orm.update(tokens).set({ tokenHash }).where(eq(tokens.id, id)).run()
+      }),
     recordUse: usedAt =>
       committer.write(() => {
         for (const [id, at] of usedAt) recordOne.run({ id, usedAt: at })

@@ -18,6 +18,8 @@ export interface TokensOptions {
   identities: Pick<Identities, 'prepare'>
   /** Keyed one-way function (createHmacHasher), under a key of its own. */
   hasher: (text: string) => string
+  /** The same under the key before: a token found by it is hashed anew. */
+  previousHasher?: ((text: string) => string) | undefined
   /** Called after a token of a new identity was made. */
   onCreated?: () => void
   /** Called after tokens were deleted. */
@@ -36,6 +38,7 @@ export function createTokens({
   db,
   identities,
   hasher,
+  previousHasher,
   onCreated = () => undefined,
   onRemoved = () => undefined,
   clock,
@@ -51,8 +54,16 @@ export function createTokens({
     await repository.recordUse(flushed)
   }
 
+  async function find(token: string) {
+    const found = await repository.findByHash(hasher(token))
+    if (found || !previousHasher) return found
+    const old = await repository.findByHash(previousHasher(token))
+    if (old) await repository.setHash(old.id, hasher(token))
+    return old
+  }
+
   async function lookUp(token: string, now: number): Promise<TokenHolder> {
-    const found = TOKEN_PATTERN.test(token) ? await repository.findByHash(hasher(token)) : null
+    const found = TOKEN_PATTERN.test(token) ? await find(token) : null
     if (!found) throw new GatewayError('forbidden', 'This token is unknown')
     if (found.expiresAt !== null && found.expiresAt <= now) {
       throw new GatewayError('forbidden', 'This token has expired')
