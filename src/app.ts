@@ -143,7 +143,7 @@ export async function createApp(
     onSettled: deviceRowId => messaging.outbox.wake(deviceRowId),
     onDeliveries: () => messaging.dispatcher.nudge(),
   })
-  const messaging = createMessaging(foundation, {
+  const messaging = await createMessaging(foundation, {
     bridges,
     sessions: matrix.sessions,
     matrixUserOf: tenants.matrixUserOf,

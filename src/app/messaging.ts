@@ -9,6 +9,8 @@ import { createInboxRepository } from '../modules/inbox/repository.ts'
 import { createMediaStore } from '../modules/media/media-store.ts'
 import { createMediaRepository } from '../modules/media/repository.ts'
 import { sweepMedia } from '../modules/media/sweep.ts'
+import { createBacklog } from '../modules/messages/backlog.ts'
+import { createExpiry } from '../modules/messages/expiry.ts'
 import { createMessages } from '../modules/messages/messages.ts'
 import { createOutbox } from '../modules/messages/outbox.ts'
 import type { Pace } from '../modules/messages/pace.ts'
@@ -34,7 +36,7 @@ export interface MessagingParts {
 /** Between two messages of a device on a real network, in milliseconds. */
 const DEFAULT_SEND_INTERVAL_MS = 8_000
 
-export function createMessaging(foundation: Foundation, parts: MessagingParts) {
+export async function createMessaging(foundation: Foundation, parts: MessagingParts) {
   const { config, db, hasherFor, observer, clock, logger } = foundation
   const { bridges, sessions, matrixUserOf, chats, publicUrl } = parts
   const { devices, contacts } = parts.phones
@@ -52,7 +54,12 @@ export function createMessaging(foundation: Foundation, parts: MessagingParts) {
     clock,
   })
 
-  const inboxRepository = createInboxRepository(db, observer)
+  const backlog = createBacklog({
+    limits: config.queue,
+    waiting: await createMessageRepository(db).waiting(),
+    onRequeued: () => outbox.nudge(),
+  })
+  const inboxRepository = createInboxRepository(db, observer, backlog)
   const inbox = createInbox({
     repository: inboxRepository,
     bridges,
@@ -65,7 +72,8 @@ export function createMessaging(foundation: Foundation, parts: MessagingParts) {
   })
   const chatRooms = createChatRooms({ repository: chats, inbox, sessions, matrixUserOf, clock, logger })
 
-  const messageRepository = createMessageRepository(db, observer)
+  const messageRepository = createMessageRepository(db, observer, backlog)
+  const paceOf = createPaces(config, parts.isSimulated)
   const outbox = createOutbox({
     repository: messageRepository,
     recipients: createRecipients({ repository: messageRepository, chats, devices, bridges, clock }),
@@ -74,7 +82,7 @@ export function createMessaging(foundation: Foundation, parts: MessagingParts) {
     media,
     sessions,
     matrixUserOf,
-    paceOf: createPaces(config, parts.isSimulated),
+    paceOf,
     onDeliveries,
     observer,
     clock,
@@ -84,7 +92,10 @@ export function createMessaging(foundation: Foundation, parts: MessagingParts) {
     repository: messageRepository,
     devices,
     media,
+    backlog,
+    paceOf,
     onAccepted: () => outbox.nudge(),
+    onDeliveries,
     clock,
   })
 
@@ -112,6 +123,7 @@ export function createMessaging(foundation: Foundation, parts: MessagingParts) {
         onDeliveries,
         clock,
       }),
+      createExpiry({ repository: messageRepository, discard: media.discardAll, onDeliveries, clock }),
       createInboxCleanup(inboxRepository, clock),
     ],
     /** Removes files that no row speaks of. @returns the worker that goes on with it */

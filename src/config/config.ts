@@ -58,6 +58,8 @@ export interface Config {
     /** How long a bridge has to say what became of a message, in milliseconds. */
     statusTimeoutMs: number
   }
+  /** How many messages may wait to be sent. */
+  queue: { inAll: number; perIdentity: number }
   webhooks: {
     timeoutMs: number
     concurrencyPerEndpoint: number
@@ -127,6 +129,7 @@ export function configFrom(env: Env, workingDirectory: string): { config: Config
       burst: env.SEND_BURST,
       statusTimeoutMs: env.STATUS_TIMEOUT_MS,
     },
+    queue: { inAll: env.QUEUE_MAX, perIdentity: env.QUEUE_MAX_PER_IDENTITY },
     webhooks: {
       timeoutMs: env.WEBHOOK_TIMEOUT_MS,
       concurrencyPerEndpoint: env.WEBHOOK_CONCURRENCY,

@@ -104,6 +104,8 @@ export const ENV_SCHEMA = z.object({
   SEND_INTERVAL_MS: wholeNumber(0, 3_600_000).optional(),
   SEND_JITTER: share.default(0.25),
   SEND_BURST: wholeNumber(1, 1_000).default(5),
+  QUEUE_MAX: wholeNumber(1_000, 100_000_000).default(1_000_000),
+  QUEUE_MAX_PER_IDENTITY: wholeNumber(1_000, 100_000_000).default(100_000),
   STATUS_TIMEOUT_MS: wholeNumber(100, 86_400_000).default(60_000),
   WEBHOOK_TIMEOUT_MS: wholeNumber(1_000, 60_000).default(15_000),
   WEBHOOK_CONCURRENCY: wholeNumber(1, 256).default(16),

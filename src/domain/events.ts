@@ -83,6 +83,7 @@ export interface StatusEvent {
   status: ShownMessageStatus
   reason: string | null
   event_id: string | null
+  expires_at: string | null
   created_at: string
   updated_at: string
 }

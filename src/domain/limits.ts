@@ -4,5 +4,7 @@
 export const MAX_TEXT_BYTES = 50_000
 /** Longer than any phone number, invite link or id. */
 export const MAX_RECIPIENT_LENGTH = 512
+/** How long a message may be told to wait, in seconds: thirty days. */
+export const MAX_EXPIRES_IN_S = 2_592_000
 /** Of a Matrix event id (client-server API, "Size limits"). */
 export const MAX_REPLY_ID_LENGTH = 255

@@ -40,6 +40,7 @@ describe('the document', () => {
       'delete /api/v1/credentials/{client_id}',
       'delete /api/v1/devices',
       'delete /api/v1/devices/links/{id}',
+      'delete /api/v1/messages/{id}',
       'delete /api/v1/tokens/{id}',
       'delete /api/v1/webhooks/{id}',
       'get /api/v1/credentials',

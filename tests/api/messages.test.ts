@@ -94,6 +94,25 @@ describe('JSON', () => {
     )
   })
 
+  test('expires_in is a whole number of seconds, in forms too', async () => {
+    await send({ json: { ...FIELDS, text: 'x', expires_in: 60 } })
+    expect(app.sends.at(-1)?.expiresInS).toBe(60)
+    await send({ body: form({ ...FIELDS, text: 'x', expires_in: '2592000' }) })
+    expect(app.sends.at(-1)?.expiresInS).toBe(2_592_000)
+    await send({ json: { ...FIELDS, text: 'x', expires_in: null } })
+    expect(app.sends.at(-1)?.expiresInS).toBeUndefined()
+    const says = 'expires_in: expected a whole number from 1 to 2592000'
+    for (const wrong of [0, -1, 1.5, 2_592_001, '60', true, [60], 1e300])
+      expectError(await send({ json: { ...FIELDS, text: 'x', expires_in: wrong } }), 400, 'bad_request', says)
+    for (const wrong of ['0', '-1', '1.5', '2592001', 'soon', '1e3', ''])
+      expectError(
+        await send({ body: form({ ...FIELDS, text: 'x', expires_in: wrong }) }),
+        400,
+        'bad_request',
+        says,
+      )
+  })
+
   test('too many: 429', async () => {
     app.failures.accept = new GatewayError('too_many_requests', 'slower', 8)
     const answer = await send({ json: { ...FIELDS, text: 'x' } })

@@ -47,6 +47,7 @@ const STATUSES: Record<string, number[]> = {
   Replies: [200, 200],
   Files: [200, 200, 200],
   'Asking again': [200],
+  'Too late to be of use': [200],
   'What became of them': [200, 200],
   'Delete a device': [200],
   'Add a webhook': [201],
@@ -122,6 +123,7 @@ describe('the usage guide', () => {
       file,
       file,
       'Your order is on its way',
+      'Your taxi is here',
     ])
     expect(await inChatWith(client.phone('0987654321'), DEVICE)).toEqual([
       'Hello to multiple recipients',
@@ -149,7 +151,7 @@ describe('the usage guide', () => {
     expect(failed.map(({ to }) => to)).toEqual(['another_address'])
     expect(failed[0]?.reason).toContain('another_address')
     const rest = messages.body.filter(({ status }) => status !== 'failed')
-    expect(rest).toHaveLength(13)
+    expect(rest).toHaveLength(14)
     for (const { reason } of rest) expect(reason).toBeNull()
   })
 

@@ -47,6 +47,7 @@ test('each rung is told once and in order, and the last one is what the API show
     status: 'delivered',
     reason: null,
     event_id: expect.stringMatching(/^\$/),
+    expires_at: null,
     created_at: expect.any(String),
     updated_at: expect.any(String),
   })

@@ -177,6 +177,9 @@ export function fakeServices(maxBytes: number) {
       get: async (_identityId, id) => {
         throw new GatewayError('not_found', `There is no message ${id}`)
       },
+      cancel: async (_identityId, id) => {
+        throw new GatewayError('not_found', `There is no message ${id}`)
+      },
       list: async (_identityId, limit, before) => {
         listed.push({ limit, before })
         return []

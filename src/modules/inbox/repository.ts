@@ -16,6 +16,7 @@ import {
 import type { Observer } from '../../domain/observation.ts'
 import type { EventBatch, RoomEvent } from '../../domain/ports.ts'
 import { createEventWriter } from '../events/repository.ts'
+import type { Backlog } from '../messages/backlog.ts'
 import { createStatusWriter } from '../messages/status-repository.ts'
 import type { ChatState, Knowledge, Plan, PlannedMessage } from './plan.ts'
 
@@ -45,7 +46,11 @@ export interface InboxRepository {
 const UNCHANGED: StoreResult = { stored: true, deliveries: false, joins: false }
 const STALE: StoreResult = { stored: false, deliveries: false, joins: false }
 
-export function createInboxRepository(db: Db, observer?: Pick<Observer, 'messageSettled'>): InboxRepository {
+export function createInboxRepository(
+  db: Db,
+  observer?: Pick<Observer, 'messageSettled'>,
+  backlog?: Pick<Backlog, 'leave' | 'requeue'>,
+): InboxRepository {
   const { orm, committer } = db
   const param = sql.placeholder
 
@@ -94,7 +99,7 @@ export function createInboxRepository(db: Db, observer?: Pick<Observer, 'message
     .onConflictDoUpdate({ target: profiles.matrixUserId, set: { displayName: sql`excluded.display_name` } })
     .prepare()
   const events = createEventWriter(db)
-  const statuses = createStatusWriter(db, observer)
+  const statuses = createStatusWriter(db, observer, backlog)
 
   /** True when the plan rests on a membership that has changed: an event would be held for a join that is complete. */
   function isStale(plan: Plan): boolean {

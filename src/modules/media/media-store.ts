@@ -91,6 +91,10 @@ export function createMediaStore(options: MediaStoreOptions): MediaFiles {
       await rm(pathOf(file.id), { force: true })
     },
 
+    async discardAll(mediaIds) {
+      for (const id of mediaIds) await rm(pathOf(id), { force: true })
+    },
+
     upload: mediaId =>
       once(`upload:${mediaId}`, async () => {
         const file = await existing(mediaId)

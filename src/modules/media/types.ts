@@ -20,6 +20,8 @@ export interface MediaStore {
   stage(file: IncomingFile): Promise<StagedFile>
   /** Removes a staged file that nothing refers to. */
   discard(file: StagedFile): Promise<void>
+  /** Removes files whose rows are gone. */
+  discardAll(mediaIds: readonly string[]): Promise<void>
   /** Where the file of a media id lies. */
   pathOf(mediaId: string): string
 }

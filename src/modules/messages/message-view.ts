@@ -10,7 +10,7 @@ import type { MessageView } from './types.ts'
 /** What is shown of a message, and what its device is called. */
 export type ShownMessage = Pick<
   Message,
-  'id' | 'recipient' | 'status' | 'reason' | 'eventId' | 'createdAt'
+  'id' | 'recipient' | 'status' | 'reason' | 'eventId' | 'expiresAt' | 'createdAt'
 > & { platform: string; deviceId: string }
 
 export function messageView(message: ShownMessage, updatedAt: number): MessageView {
@@ -22,6 +22,7 @@ export function messageView(message: ShownMessage, updatedAt: number): MessageVi
     status: shownStatus(message.status),
     reason: message.reason,
     event_id: message.eventId,
+    expires_at: message.expiresAt === null ? null : rfc3339(message.expiresAt),
     created_at: rfc3339(message.createdAt),
     updated_at: rfc3339(updatedAt),
   }

@@ -8,22 +8,30 @@ import type { Clock } from '../../lib/clock.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import type { MediaStore } from '../media/types.ts'
+import type { Backlog } from './backlog.ts'
 import { messageView } from './message-view.ts'
+import type { Pace } from './pace.ts'
 import type { MessageRepository, MessageWithDevice } from './repository.ts'
 import type { Messages, MessageView, SendRequest } from './types.ts'
 
 export interface MessagesOptions {
   repository: MessageRepository
   devices: Pick<LinkedDevices, 'find'>
-  media: Pick<MediaStore, 'discard'>
+  media: Pick<MediaStore, 'discard' | 'discardAll'>
+  backlog: Pick<Backlog, 'enter' | 'leave'>
+  paceOf(platform: string): Pace
   /** There is something to send. */
   onAccepted(): void
+  /** There is something to deliver. */
+  onDeliveries(): void
   clock: Clock
 }
 
 const MAX_RECIPIENTS = 1_000
 
-export function createMessages({ repository, devices, media, onAccepted, clock }: MessagesOptions): Messages {
+export function createMessages(options: MessagesOptions): Messages {
+  const { repository, devices, media, backlog, paceOf, onAccepted, onDeliveries, clock } = options
+
   async function accept(request: SendRequest) {
     const { identityId, file } = request
     const { kind, recipients } = recipientsOf(request)
@@ -36,6 +44,7 @@ export function createMessages({ repository, devices, media, onAccepted, clock }
       )
     }
     if (device.state === 'logged_out') throw loggedOut(device)
+    const now = clock.now()
     const rows = distinct(kind, recipients).map(({ recipient, key }) => ({
       id: timeOrderedId('msg_'),
       identityId,
@@ -46,9 +55,16 @@ export function createMessages({ repository, devices, media, onAccepted, clock }
       text: request.text || null,
       mediaId: file?.id ?? null,
       replyTo: request.replyId || null,
+      expiresAt: request.expiresInS === undefined ? null : now + request.expiresInS * 1000,
     }))
     const accepted = rows.map(({ id, recipient }) => ({ id, to: recipient, status: 'queued' as const }))
-    await repository.accept(rows, file, clock.now(), () => request.record?.(accepted))
+    backlog.enter(identityId, rows.length, paceOf(device.platform).intervalMs)
+    try {
+      await repository.accept(rows, file, now, () => request.record?.(accepted))
+    } catch (error) {
+      backlog.leave(identityId, rows.length)
+      throw error
+    }
     onAccepted()
     return accepted
   }
@@ -67,6 +83,19 @@ export function createMessages({ repository, devices, media, onAccepted, clock }
       const found = await repository.get(identityId, messageId)
       if (found) return view(found)
       throw new GatewayError('not_found', `there is no message ${messageId}`)
+    },
+
+    async cancel(identityId, messageId) {
+      const result = await repository.cancel(identityId, messageId, clock.now())
+      if (!result) throw new GatewayError('not_found', `there is no message ${messageId}`)
+      if (result.deliveries) onDeliveries()
+      await media.discardAll(result.unneeded)
+      const shown = view(result.found)
+      if (result.cancelled) return shown
+      throw new GatewayError(
+        'conflict',
+        `the message is ${shown.status}: only one that is queued can be cancelled`,
+      )
     },
 
     async list(identityId, limit, before) {

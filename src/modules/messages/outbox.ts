@@ -17,6 +17,7 @@ import type { ChatRooms } from '../chats/chat-rooms.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import type { MediaFiles } from '../media/media-store.ts'
 import { messageContent } from './content.ts'
+import { expiredReason, isExpired } from './expired.ts'
 import type { Pace } from './pace.ts'
 import type { Recipients } from './recipients.ts'
 import type { ClaimedLane, MessageRepository, Settlement } from './repository.ts'
@@ -95,6 +96,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
   const inFlight = new Set<Promise<void>>()
 
   async function send(message: Message): Promise<Settlement> {
+    if (isExpired(message, clock.now())) return { outcome: 'failed', reason: expiredReason(message) }
     const device = await connectedDevice(message.deviceRowId)
     const userId = await matrixUserOf(message.identityId)
     const session = sessions.actingAs(userId)

@@ -16,6 +16,8 @@ import {
 import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
 import type { Observer } from '../../domain/observation.ts'
 import type { StagedFile } from '../media/types.ts'
+import type { Backlog } from './backlog.ts'
+import { expiredReason } from './expired.ts'
 import { nextSlot, type Pace } from './pace.ts'
 import { createStatusWriter } from './status-repository.ts'
 
@@ -30,6 +32,7 @@ export type NewMessage = Pick<
   | 'text'
   | 'mediaId'
   | 'replyTo'
+  | 'expiresAt'
 >
 
 export interface ClaimedLane {
@@ -71,6 +74,12 @@ export interface MessageRepository {
   settle(message: Message, settlement: Settlement, now: number): Promise<boolean>
   /** Takes as sent what was handed over before `before` and what nobody has said anything about. @returns how many, at most `limit` */
   settleSilent(before: number, limit: number, now: number): Promise<{ count: number; deliveries: boolean }>
+  /** Takes back a message if it is still queued. @returns null when the identity has no such message */
+  cancel(identityId: string, id: string, now: number): Promise<Cancelled | null>
+  /** Fails messages that are queued beyond their `expires_at`, those that are longest beyond it first. @returns how many, at most `limit` */
+  expire(now: number, limit: number): Promise<{ count: number } & Ended>
+  /** How many messages wait to be sent, by identity. */
+  waiting(): Promise<Map<string, number>>
   /** Gives a lane back. @param dueAt when its next message may be tried, if it has one */
   release(lane: ClaimedLane, dueAt: number): Promise<void>
   /** Lets a device's lanes be tried now instead of after their wait; those that wait for a slot of its pace wait on. */
@@ -87,6 +96,20 @@ export interface MessageRepository {
   forgetRoom(deviceRowId: string, roomId: string): Promise<void>
 }
 
+/** What comes of ending messages that waited. */
+export interface Ended {
+  /** Whether there is something to deliver. */
+  deliveries: boolean
+  /** Files whose rows are gone, as no message needs them any more. */
+  unneeded: string[]
+}
+
+export interface Cancelled extends Ended {
+  /** False: it was queued no more, and stays as it is. */
+  cancelled: boolean
+  found: MessageWithDevice
+}
+
 export interface MessageWithDevice {
   message: Message
   platform: string
@@ -96,6 +119,7 @@ export interface MessageWithDevice {
 export function createMessageRepository(
   db: Db,
   observer?: Pick<Observer, 'messageSettled'>,
+  backlog?: Pick<Backlog, 'leave' | 'requeue'>,
 ): MessageRepository {
   const { orm, committer } = db
   const param = sql.placeholder
@@ -112,6 +136,7 @@ export function createMessageRepository(
       text: param('text'),
       mediaId: param('mediaId'),
       replyTo: param('replyTo'),
+      expiresAt: param('expiresAt'),
       status: 'queued',
       reason: null,
       attempts: 0,
@@ -182,7 +207,7 @@ export function createMessageRepository(
     .set({ leaseId: null, dueAt: sql`${param('dueAt')}` })
     .where(and(eq(outboxLanes.lane, param('lane')), eq(outboxLanes.leaseId, param('leaseId'))))
     .prepare()
-  const statuses = createStatusWriter(db, observer)
+  const statuses = createStatusWriter(db, observer, backlog)
   const requeue = orm
     .update(messages)
     .set({ status: 'queued' })
@@ -190,6 +215,35 @@ export function createMessageRepository(
       // The literal list is the one of messages_waiting: without it the statement would read the whole table.
       sql`${messages.lane} = ${param('lane')} and ${messages.seq} <= ${param('last')} and ${messages.status} in ('queued', 'sending') and ${messages.status} = 'sending'`,
     )
+    .prepare()
+  const stillNeeded = orm
+    .select({ seq: messages.seq })
+    .from(messages)
+    // Also by one that was handed over: the network may ask for it to be sent again.
+    .where(
+      sql`${messages.mediaId} = ${textParam('mediaId')} and ${messages.status} not in ('failed', 'cancelled')`,
+    )
+    .limit(ONE)
+    .prepare()
+  const expired = orm
+    .select()
+    .from(messages)
+    .where(
+      // As the index messages_expiring has it.
+      sql`${messages.expiresAt} <= ${numberParam('now')} and ${messages.status} = 'queued' and ${messages.expiresAt} is not null`,
+    )
+    .orderBy(messages.expiresAt)
+    .limit(limitParam('limit'))
+    .prepare()
+  // Counted within the index messages_waiting, whose lanes begin with their device.
+  const waitingByIdentity = orm
+    .select({ identityId: devices.identityId, count: sql<number>`sum(lanes.count)` })
+    .from(
+      sql`(select substr(lane, 1, instr(lane, '/') - 1) as device, count(*) as count from messages
+        where status in ('queued', 'sending') group by lane) as lanes`,
+    )
+    .innerJoin(devices, sql`${devices.id} = lanes.device`)
+    .groupBy(devices.identityId)
     .prepare()
   const earliest = orm
     .select({ dueAt: sql<number | null>`min(${outboxLanes.dueAt})` })
@@ -229,6 +283,21 @@ export function createMessageRepository(
     if (slot.at <= now) return true
     giveSlot.run({ lane: lane.lane, dueAt: slot.at })
     return false
+  }
+
+  /** Inside a transaction. @returns the file, if it has one that may go now */
+  function releaseFile(mediaId: string | null): string[] {
+    if (mediaId === null || stillNeeded.get({ mediaId })) return []
+    orm.delete(media).where(eq(media.id, mediaId)).run()
+    return [mediaId]
+  }
+
+  function find(identityId: string, id: string): MessageWithDevice | null {
+    return (
+      withDevice()
+        .where(and(eq(messages.identityId, identityId), eq(messages.id, id)))
+        .get() ?? null
+    )
   }
 
   function withDevice() {
@@ -285,7 +354,7 @@ export function createMessageRepository(
           case 'submitted':
             return statuses.submitted(message, settlement, now)
           case 'failed':
-            return statuses.failed(message, settlement.reason, now)
+            return statuses.ended(message, 'failed', settlement.reason, now)
           case 'retry':
             statuses.waits(seq, settlement.reason, now)
             return false
@@ -332,10 +401,38 @@ export function createMessageRepository(
           .run()
       }),
 
-    get: async (identityId, id) =>
-      withDevice()
-        .where(and(eq(messages.identityId, identityId), eq(messages.id, id)))
-        .get() ?? null,
+    get: async (identityId, id) => find(identityId, id),
+
+    cancel: (identityId, id, now) =>
+      committer.write(() => {
+        const found = find(identityId, id)
+        if (!found) return null
+        const { message } = found
+        // What is claimed is `sending`: nobody holds a message that is queued.
+        if (message.status !== 'queued') return { found, cancelled: false, deliveries: false, unneeded: [] }
+        const deliveries = statuses.ended(message, 'cancelled', null, now)
+        const changed = { ...message, status: 'cancelled' as const, reason: null, updatedAt: now }
+        return {
+          found: { ...found, message: changed },
+          cancelled: true,
+          deliveries,
+          unneeded: releaseFile(message.mediaId),
+        }
+      }),
+
+    expire: (now, limit) =>
+      committer.write(() => {
+        const ended: Ended = { deliveries: false, unneeded: [] }
+        const found = expired.all({ now, limit })
+        for (const message of found) {
+          ended.deliveries =
+            statuses.ended(message, 'failed', expiredReason(message), now) || ended.deliveries
+          ended.unneeded.push(...releaseFile(message.mediaId))
+        }
+        return { count: found.length, ...ended }
+      }),
+
+    waiting: async () => new Map(waitingByIdentity.all().map(({ identityId, count }) => [identityId, count])),
 
     async list(identityId, limit, before) {
       const own = eq(messages.identityId, identityId)

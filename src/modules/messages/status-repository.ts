@@ -19,6 +19,7 @@ import type { Observer } from '../../domain/observation.ts'
 import { MESSAGE_STATUSES, type MessageStatus } from '../../domain/states.ts'
 import { backoffMs } from '../../lib/backoff.ts'
 import { createEventWriter } from '../events/repository.ts'
+import type { Backlog } from './backlog.ts'
 import { statusEvent } from './message-view.ts'
 
 /** What the bridge says of an event: `queued` that it is to be sent again. */
@@ -50,8 +51,8 @@ export interface StatusWriter {
     at: { eventId: string; roomId: string; bridgeBot: string | null },
     now: number,
   ): boolean
-  /** It couldn't be handed over and never will be. */
-  failed(message: Message, reason: string, now: number): boolean
+  /** It waited, and never will be handed over. */
+  ended(message: Waiting, status: 'failed' | 'cancelled', reason: string | null, now: number): boolean
   /** It couldn't be handed over for now. */
   waits(seq: number, reason: string, now: number): void
   /** A report of an event we don't know is kept: the homeserver can be faster than our own commit. */
@@ -64,13 +65,20 @@ export interface StatusWriter {
   settleSilent(before: number, limit: number, now: number): { count: number; deliveries: boolean }
 }
 
+/** What is needed of a message that waits to end it. */
+export type Waiting = Pick<Message, 'seq' | 'identityId'>
+
 /** The reason of a message that counts as sent because its bridge says nothing. */
 const STATUS_TIMEOUT = 'status_timeout'
 /** With a device that is connected; while it isn't, its messages wait without being counted. */
 const MAX_RESENDS = 8
 const RETRY = { baseMs: 2_000, capMs: 300_000 }
 
-export function createStatusWriter(db: Db, observer?: Pick<Observer, 'messageSettled'>): StatusWriter {
+export function createStatusWriter(
+  db: Db,
+  observer?: Pick<Observer, 'messageSettled'>,
+  backlog?: Pick<Backlog, 'leave' | 'requeue'>,
+): StatusWriter {
   const { orm, committer } = db
   const param = sql.placeholder
   const events = createEventWriter(db)
@@ -119,6 +127,7 @@ export function createStatusWriter(db: Db, observer?: Pick<Observer, 'messageSet
       status: messages.status,
       reason: messages.reason,
       eventId: messages.eventId,
+      expiresAt: messages.expiresAt,
       createdAt: messages.createdAt,
       platform: devices.platform,
       deviceId: devices.deviceId,
@@ -249,18 +258,24 @@ export function createStatusWriter(db: Db, observer?: Pick<Observer, 'messageSet
     return tell(message, now)
   }
 
-  /** Queues the message again, or fails it when it was sent often enough. */
+  /** The message waits no more, once that is on disk. */
+  function noteLeft({ identityId }: Waiting): void {
+    committer.afterCommit(() => backlog?.leave(identityId, 1))
+  }
+
+  /** Queues the message again, or fails it when it was sent often enough. @returns whether it waits */
   function requeue(
     { seq, lane, deviceRowId, resends }: Pick<Message, 'seq' | 'lane' | 'deviceRowId' | 'resends'>,
     reason: string | null,
     now: number,
-  ): void {
+  ): boolean {
     if (resends >= MAX_RESENDS) {
       setStatus.run({ seq, status: 'failed', reason, now })
-      return
+      return false
     }
     again.run({ seq, reason, now })
     openLane.run({ lane, deviceRowId, dueAt: now + backoffMs(resends + 1, RETRY) })
+    return true
   }
 
   function apply(
@@ -271,7 +286,8 @@ export function createStatusWriter(db: Db, observer?: Pick<Observer, 'messageSet
     if (status === 'queued') {
       // A message that has arrived, or that failed for good, isn't sent again whatever a late report says.
       if (message.status !== 'submitted' && message.status !== 'sent') return false
-      requeue(message, reason, now)
+      const { identityId } = message
+      if (requeue(message, reason, now)) committer.afterCommit(() => backlog?.requeue(identityId))
       return tell(message, now)
     }
     // The word that had been missing is no new rung.
@@ -307,16 +323,20 @@ export function createStatusWriter(db: Db, observer?: Pick<Observer, 'messageSet
       const { seq } = message
       const early = takeEarly(eventId, bridgeBot)
       if (early?.status === 'queued') {
-        requeue(message, early.reason, now)
+        if (!requeue(message, early.reason, now)) noteLeft(message)
         return tell(message, now)
       }
       const { status, reason } = early ?? { status: 'submitted' as const, reason: null }
       markSubmitted.run({ seq, status, reason, eventId, roomId, now })
+      noteLeft(message)
       if (early) noteOutcome(message, status, now)
       return early !== null && tell(message, now)
     },
 
-    failed: (message, reason, now) => enter(message, 'failed', reason, now),
+    ended(message, status, reason, now) {
+      noteLeft(message)
+      return enter(message, status, reason, now)
+    },
 
     waits(seq, reason, now) {
       setStatus.run({ seq, status: 'queued', reason, now })

@@ -14,6 +14,8 @@ export interface SendRequest {
   text?: string | undefined
   replyId?: string | undefined
   file?: StagedFile | undefined
+  /** Seconds after which it fails if it hasn't been handed over; by default it waits as long as it takes. */
+  expiresInS?: number | undefined
   /** Called with what was taken, inside the transaction that stores it. */
   record?: ((accepted: AcceptedMessage[]) => void) | undefined
 }
@@ -33,6 +35,8 @@ export interface MessageView {
   status: ShownMessageStatus
   reason: string | null
   event_id: string | null
+  /** When it fails if it hasn't been handed over by then. */
+  expires_at: string | null
   created_at: string
   updated_at: string
 }
@@ -41,11 +45,17 @@ export interface Messages {
   /**
    * Takes a send: one message for each recipient. Resolves once they are on disk.
    * @throws GatewayError bad_request (`Missing required field…`, `Either text or file must be provided`), not_found (no such device),
-   *   conflict (the device is logged out); a staged file is then discarded
+   *   conflict (the device is logged out), too_many_requests (too many wait already); a staged file is then discarded
    */
   accept(request: SendRequest): Promise<AcceptedMessage[]>
   /** @throws GatewayError not_found */
   get(identityId: string, messageId: string): Promise<MessageView>
   /** Newest first. @param before a message id: only older ones. @throws GatewayError not_found when there is no such message */
   list(identityId: string, limit: number, before?: string): Promise<MessageView[]>
+  /**
+   * Takes back a message that is queued; a file that nothing else needs goes with it.
+   * @returns the message as it is then
+   * @throws GatewayError not_found, conflict (it is queued no more)
+   */
+  cancel(identityId: string, messageId: string): Promise<MessageView>
 }

@@ -6,6 +6,7 @@ import {
   deliveryLanes,
   devicePaces,
   devices,
+  idempotencyKeys,
   messages,
   outboxLanes,
   settings,
@@ -40,7 +41,7 @@ export function createTimekeepingRepository({ orm, committer }: Db): Timekeeping
   function moveMessages(stepMs: number): void {
     orm
       .update(messages)
-      .set({ createdAt: plus(messages.createdAt, stepMs) })
+      .set({ createdAt: plus(messages.createdAt, stepMs), expiresAt: plus(messages.expiresAt, stepMs) })
       .where(sql`${messages.status} in ('queued', 'sending')`)
       .run()
     orm
@@ -90,6 +91,11 @@ export function createTimekeepingRepository({ orm, committer }: Db): Timekeeping
             oldSecretUntil: plus(webhooks.oldSecretUntil, stepMs),
           })
           .where(or(isNotNull(webhooks.failingSince), isNotNull(webhooks.oldSecretUntil)))
+          .run()
+        // Forgotten before its day is over, a key would let a request be done twice.
+        orm
+          .update(idempotencyKeys)
+          .set({ createdAt: plus(idempotencyKeys.createdAt, stepMs) })
           .run()
         moveMessages(stepMs)
         if (stepMs < 0) moveDevices(stepMs, now)

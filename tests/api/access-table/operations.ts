@@ -134,6 +134,13 @@ export const OPERATIONS: Record<string, Operation> = {
     ok: 200,
     request: ({ message }) => ({ path: { id: message } }),
   },
+  'DELETE /api/v1/messages/{id}': {
+    auth: 'bearer',
+    about: 'message',
+    // It has been sent by then.
+    ok: 409,
+    request: ({ message }) => ({ path: { id: message } }),
+  },
 
   'POST /api/v1/webhooks': {
     auth: 'bearer',

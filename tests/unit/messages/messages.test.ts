@@ -2,10 +2,9 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { type Device, messages as rows } from '../../../src/db/schema/index.ts'
 import type { StagedFile } from '../../../src/modules/media/types.ts'
-import { createMessages } from '../../../src/modules/messages/messages.ts'
 import { createMessageRepository } from '../../../src/modules/messages/repository.ts'
 import type { Messages, SendRequest } from '../../../src/modules/messages/types.ts'
-import { ManualClock } from '../../support/manual-clock.ts'
+import { messagesOn } from '../../support/messages.ts'
 import { insertDevice, insertIdentity } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 
@@ -21,8 +20,7 @@ beforeEach(() => {
   device = insertDevice(db)
   discarded = []
   nudged = 0
-  messages = createMessages({
-    repository: createMessageRepository(db),
+  messages = messagesOn(createMessageRepository(db), {
     devices: {
       find: async (_, deviceId, platform) => (deviceId === '237' && platform === 'wa' ? device : null),
     },
@@ -30,9 +28,11 @@ beforeEach(() => {
       discard: async file => {
         discarded.push(file.id)
       },
+      discardAll: async ids => {
+        discarded.push(...ids)
+      },
     },
     onAccepted: () => nudged++,
-    clock: new ManualClock(),
   })
 })
 afterEach(() => db.destroy())

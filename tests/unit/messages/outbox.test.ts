@@ -84,7 +84,14 @@ const insertedDevice = () => db.orm.query.devices.findFirst().sync() ?? null
 
 let ids = 0
 async function accept(lane: string, ...texts: string[]) {
-  const base = { identityId: 'id_1', deviceRowId: 'dev_1', recipient: lane, mediaId: null, replyTo: null }
+  const base = {
+    identityId: 'id_1',
+    deviceRowId: 'dev_1',
+    recipient: lane,
+    mediaId: null,
+    replyTo: null,
+    expiresAt: null,
+  }
   const rows = texts.map(text => ({
     id: `msg_${++ids}`,
     ...base,

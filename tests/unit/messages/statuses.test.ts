@@ -13,10 +13,10 @@ import type { MessageStatus } from '../../../src/domain/states.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { createInbox, type Inbox } from '../../../src/modules/inbox/inbox.ts'
 import { createInboxRepository } from '../../../src/modules/inbox/repository.ts'
-import { createMessages } from '../../../src/modules/messages/messages.ts'
 import { createMessageRepository, type MessageRepository } from '../../../src/modules/messages/repository.ts'
 import { createStatusTimeout } from '../../../src/modules/messages/status-timeout.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
+import { messagesOn } from '../../support/messages.ts'
 import { insertChat, insertDevice, insertIdentity, insertWebhook } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 
@@ -84,6 +84,7 @@ async function sendLater(eventId: string, roomId = '!r:s', bridgeBot: string | n
     recipient: '1',
     mediaId: null,
     replyTo: null,
+    expiresAt: null,
   }
   const message = { id: `msg_${eventId}`, ...base, recipientKind: 'contact' as const, text: 'x' }
   await repository.accept([message], undefined, clock.now())
@@ -115,13 +116,7 @@ const told = () =>
 test('what the homeserver took is still being sent, as clients see it, until the bridge says something', async () => {
   await send('$m')
   expect(row().status).toBe('submitted')
-  const api = createMessages({
-    repository,
-    devices: { find: async () => null },
-    media: { discard: async () => undefined },
-    onAccepted: () => undefined,
-    clock,
-  })
+  const api = messagesOn(repository, { clock })
   expect(await api.get('id_1', 'msg_$m')).toMatchObject({ status: 'sending', reason: null, event_id: '$m' })
   expect(await api.list('id_1', 1)).toMatchObject([{ status: 'sending' }])
   await take([report('$m', 'SUCCESS')])
@@ -359,6 +354,7 @@ describe('message.status', () => {
       status: 'sent',
       reason: null,
       event_id: '$m',
+      expires_at: null,
       created_at: '2026-04-27T10:00:00Z',
       updated_at: '2026-04-27T10:00:01Z',
     })

@@ -1,9 +1,10 @@
 /** Clocks that are set, ahead and back, while the gateway runs and while it doesn't: nothing is due earlier or later than it was. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { devicePaces, devices, messages, outboxLanes } from '../../../src/db/schema/index.ts'
+import { devicePaces, devices, idempotencyKeys, messages, outboxLanes } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { createProcessClock } from '../../../src/lib/process-clock.ts'
+import { createIdempotencyRepository } from '../../../src/modules/idempotency/repository.ts'
 import { createMessageRepository } from '../../../src/modules/messages/repository.ts'
 import { createClockWatch } from '../../../src/modules/timekeeping/clock-watch.ts'
 import { createTimekeepingRepository } from '../../../src/modules/timekeeping/repository.ts'
@@ -58,8 +59,11 @@ async function waitingMessage() {
     text: 'hello',
     mediaId: null,
     replyTo: null,
+    expiresAt: machine.now() + 30_000,
   }
   await createMessageRepository(db).accept([row], undefined, machine.now())
+  const request = { holder: 'identity/id_1', key: 'k', fingerprint: 'f' }
+  await createIdempotencyRepository(db).begin(request, machine.now())
   db.orm
     .update(outboxLanes)
     .set({ dueAt: machine.now() + 5_000 })
@@ -75,6 +79,8 @@ function waits(now: number) {
   return {
     lane: (db.orm.select().from(outboxLanes).get()?.dueAt ?? 0) - now,
     pace: (db.orm.select().from(devicePaces).get()?.restAt ?? 0) - now,
+    expiry: (db.orm.select().from(messages).get()?.expiresAt ?? 0) - now,
+    key: now - (db.orm.select().from(idempotencyKeys).get()?.createdAt ?? 0),
     age: now - (db.orm.select().from(messages).get()?.createdAt ?? 0),
   }
 }
@@ -88,7 +94,13 @@ describe.each([-DAY, DAY, -90_000, 90_000])('set by %d ms', step => {
     await machine.advance(1_000)
     await settled()
     expect(clock.now()).toBe(machine.now())
-    expect(waits(clock.now())).toEqual({ lane: 3_000, pace: 58_000, age: 2_000 })
+    expect(waits(clock.now())).toEqual({
+      lane: 3_000,
+      pace: 58_000,
+      expiry: 28_000,
+      key: 2_000,
+      age: 2_000,
+    })
     expect(moved).toBe(1)
   })
 })
@@ -99,7 +111,7 @@ test('set back while no gateway runs: what waits doesn’t wait for days', async
   await stop()
   machine.set(-DAY)
   const clock = await run()
-  expect(waits(clock.now())).toEqual({ lane: 5_000, pace: 60_000, age: 0 })
+  expect(waits(clock.now())).toEqual({ lane: 5_000, pace: 60_000, expiry: 30_000, key: 0, age: 0 })
   await stop()
   // Once: the next start finds nothing amiss.
   await run()

@@ -1,10 +1,22 @@
 /** Bodies of the message routes. */
 import { t } from 'elysia'
-import { MAX_RECIPIENT_LENGTH, MAX_REPLY_ID_LENGTH, MAX_TEXT_BYTES } from '../../../domain/limits.ts'
+import {
+  MAX_EXPIRES_IN_S,
+  MAX_RECIPIENT_LENGTH,
+  MAX_REPLY_ID_LENGTH,
+  MAX_TEXT_BYTES,
+} from '../../../domain/limits.ts'
 import { SHOWN_MESSAGE_STATUSES } from '../../../domain/states.ts'
-import { nullable, oneOf, timestamp, wholeNumber } from '../../schemas.ts'
+import { AS_INTEGER, nullable, oneOf, timestamp, wholeNumber } from '../../schemas.ts'
 
 const EACH_AT_MOST = `Each has at most ${MAX_RECIPIENT_LENGTH} characters.`
+
+const EXPIRES_IN = {
+  minimum: 1,
+  maximum: MAX_EXPIRES_IN_S,
+  description:
+    'Seconds. What has not been handed over by then fails, with a reason that begins with `expired`. By default a message waits as long as it takes.',
+}
 
 const FIELDS = {
   platform: t.String({ description: 'The network of the device.' }),
@@ -27,6 +39,7 @@ const FIELDS = {
   reply_id: t.Optional(
     t.String({ maxLength: MAX_REPLY_ID_LENGTH, description: 'The `id` of a webhook payload.' }),
   ),
+  expires_in: t.Optional(t.Number({ multipleOf: 1, ...EXPIRES_IN, [AS_INTEGER]: EXPIRES_IN })),
 }
 
 /** At least one of contact and group_url, and at least one of text and file. */
@@ -66,6 +79,7 @@ const EXAMPLE = {
   status: 'delivered',
   reason: null,
   event_id: '$eCLf_5pzs8ZBhEs5ZojVRS0K3SBLf73cHs2q_Je4kfQ',
+  expires_at: null,
   created_at: '2026-04-27T10:00:00Z',
   updated_at: '2026-04-27T10:00:03Z',
 }
@@ -78,6 +92,9 @@ const FIELDS_OF_VIEW = {
   status: oneOf(SHOWN_MESSAGE_STATUSES),
   reason: nullable(t.String()),
   event_id: nullable(t.String()),
+  expires_at: nullable(
+    t.String({ format: 'date-time', description: 'When it fails if it has not been handed over by then.' }),
+  ),
   created_at: timestamp(),
   updated_at: timestamp(),
 }

@@ -59,6 +59,7 @@ export function messageRoutes({ services, uploading }: MessageRoutesOptions) {
             groupUrl: fields.group_url,
             text: fields.text,
             replyId: fields.reply_id,
+            expiresInS: fields.expires_in,
             file,
             record: recorderOf(request, taken => ({ status: 200, body: answer(taken) })),
           })
@@ -122,6 +123,19 @@ export function messageRoutes({ services, uploading }: MessageRoutesOptions) {
           security: 'bearerAuth',
           answers: { 200: { description: 'Where it stands', schema: Message } },
           errors: [401, 403, 404],
+        }),
+      })
+      .delete('/messages/:id', ({ holder, params }) => messages.cancel(holder.identity.id, params.id), {
+        bearer: { body: 'none' },
+        params: MessagePath,
+        detail: operation({
+          summary: 'Cancel a message',
+          description:
+            'Takes back a message that is `queued`. One that is being sent, or has been, is a 409 that names its status.',
+          tag: 'Messages',
+          security: 'bearerAuth',
+          answers: { 200: { description: 'As it is now: `cancelled`', schema: Message } },
+          errors: [401, 403, 404, 409],
         }),
       })
   )

@@ -33,7 +33,7 @@ export async function readSend(
     await admitUpload()
     const { fields, file } = await readMultipart(request, sink)
     try {
-      return { fields: check(fields, file !== undefined), file }
+      return { fields: check(withNumbers(fields), file !== undefined), file }
     } catch (error) {
       if (file) await sink.discard(file)
       throw error
@@ -42,12 +42,18 @@ export async function readSend(
   if (/^application\/x-www-form-urlencoded\s*(;|$)/i.test(contentType)) {
     await admitUpload()
     const form = new URLSearchParams(await readText(request))
-    return { fields: check(Object.fromEntries(form), false), file: undefined }
+    return { fields: check(withNumbers(Object.fromEntries(form)), false), file: undefined }
   }
   throw new GatewayError(
     'unsupported_media_type',
     'Content-Type: expected application/json or multipart/form-data',
   )
+}
+
+/** Forms know texts alone. */
+function withNumbers(fields: Record<string, string>): Record<string, unknown> {
+  const { expires_in: text } = fields
+  return text !== undefined && /^[0-9]{1,16}$/.test(text) ? { ...fields, expires_in: Number(text) } : fields
 }
 
 /** @throws GatewayError bad_request, in the words of the usage guide's API */

@@ -1,0 +1,69 @@
+/**
+ * How many messages wait to be sent, of each identity and in all, and whether there is room for more. Counted in memory from what the database
+ * told at the start, so that accepting a send counts nothing: every statement that lets a message wait or wait no more says so after its commit.
+ */
+import { GatewayError } from '../../domain/errors.ts'
+
+export interface BacklogOptions {
+  /** Messages that may wait: of one identity, and of all together. */
+  limits: { perIdentity: number; inAll: number }
+  /** How many wait now, by identity. */
+  waiting: ReadonlyMap<string, number>
+  /** A message that had been handed over is to be sent again. */
+  onRequeued(): void
+}
+
+export interface Backlog {
+  /**
+   * Takes room for messages that are about to be stored: for all of them, or for none.
+   * @param intervalMs between two messages of their device, from which follows when there will be room
+   * @throws GatewayError too_many_requests
+   */
+  enter(identityId: string, count: number, intervalMs: number): void
+  /** Messages wait no more: they were handed over, have failed, were cancelled, or weren't stored after all. */
+  leave(identityId: string, count: number): void
+  /** A message waits again, whatever the limits: it was taken once. */
+  requeue(identityId: string): void
+}
+
+/** What is said of when there will be room, in seconds. */
+const LONGEST_WAIT_S = 3_600
+/** Where other identities make the room. */
+const WAIT_FOR_OTHERS_S = 10
+
+export function createBacklog({ limits, waiting, onRequeued }: BacklogOptions): Backlog {
+  /** Of identities that have any. */
+  const counts = new Map(waiting)
+  let total = [...counts.values()].reduce((sum, count) => sum + count, 0)
+
+  function change(identityId: string, by: number): void {
+    const count = (counts.get(identityId) ?? 0) + by
+    if (count > 0) counts.set(identityId, count)
+    else counts.delete(identityId)
+    total += by
+  }
+
+  return {
+    enter(identityId, count, intervalMs) {
+      const own = counts.get(identityId) ?? 0
+      const tooMany = own + count - limits.perIdentity
+      if (tooMany > 0) throw full(own, 'messages of this identity', secondsUntilRoom(tooMany, intervalMs))
+      if (total + count > limits.inAll) throw full(total, 'messages', WAIT_FOR_OTHERS_S)
+      change(identityId, count)
+    },
+    leave: (identityId, count) => change(identityId, -count),
+    requeue(identityId) {
+      change(identityId, 1)
+      onRequeued()
+    },
+  }
+}
+
+function secondsUntilRoom(tooMany: number, intervalMs: number): number {
+  return Math.min(LONGEST_WAIT_S, Math.max(1, Math.ceil((tooMany * intervalMs) / 1000)))
+}
+
+function full(count: number, what: string, retryAfterS: number): GatewayError {
+  const message = `The queue is full: ${count} ${what} wait to be sent already. Nothing of this send was taken`
+  return new GatewayError('too_many_requests', message, retryAfterS)
+}

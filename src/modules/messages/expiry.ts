@@ -1,0 +1,35 @@
+/**
+ * Fails messages that weren't handed over by their `expires_at`, wherever they wait and whatever their device is up to. The outbox looks, too, before
+ * it sends one: this worker is for those that it doesn't come to.
+ */
+import type { Clock } from '../../lib/clock.ts'
+import type { Worker } from '../../runtime/worker.ts'
+import type { MessageRepository } from './repository.ts'
+
+export interface ExpiryOptions {
+  repository: Pick<MessageRepository, 'expire'>
+  /** Removes files that no message needs any more. */
+  discard(mediaIds: readonly string[]): Promise<void>
+  /** There is something to deliver. */
+  onDeliveries(): void
+  clock: Clock
+}
+
+/** Failed in one transaction: a few milliseconds. */
+const BATCH = 100
+/** How late a message may fail, in milliseconds. */
+const POLL_MS = 1_000
+
+export function createExpiry({ repository, discard, onDeliveries, clock }: ExpiryOptions): Worker {
+  return {
+    name: 'message-expiry',
+    async run(signal) {
+      while (!signal.aborted) {
+        const { count, deliveries, unneeded } = await repository.expire(clock.now(), BATCH)
+        if (deliveries) onDeliveries()
+        await discard(unneeded)
+        if (count < BATCH) await clock.sleep(POLL_MS, signal)
+      }
+    },
+  }
+}
