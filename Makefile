@@ -6,7 +6,7 @@ MESHGATE := $(BUN) src/main.ts
 PACKAGE_RUN := $(BUN) --bun run
 
 .DEFAULT_GOAL := help
-.PHONY: help bun deps setup run migrate-up migrate-down migrate-status test e2e e2e-tools lint format build build-all bench migration-sql openapi clean
+.PHONY: help bun deps setup run migrate-up migrate-down migrate-status test e2e e2e-tools lint format build build-all bench faults migration-sql openapi clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -70,6 +70,9 @@ build-all: deps ## build dist/meshgate-<platform> for every platform
 
 bench: deps ## measure against the figures to reach
 	$(BUN) tests/bench/main.ts
+
+faults: deps ## break everything around the program, and count what it loses (FAULTS="--seed 1 --minutes 30")
+	@$(BUN) tests/faults/main.ts $(FAULTS)
 
 migration-sql: deps ## print the SQL of the tables in src/db/schema, to write a migration from
 	@$(BUN) --bun node_modules/.bin/drizzle-kit export

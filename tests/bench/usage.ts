@@ -5,7 +5,7 @@ import { median } from './statistics.ts'
 const KIB = 1024
 
 /** In bytes. @throws Error when the process is gone */
-function residentBytes(pid: number): number {
+export function residentBytes(pid: number): number {
   if (existsSync('/proc/self/status')) return statusField(pid, 'VmRSS')
   const { stdout } = Bun.spawnSync(['ps', '-o', 'rss=', '-p', String(pid)])
   return Number(stdout.toString().trim()) * KIB

@@ -60,13 +60,17 @@ export interface DeploymentOptions {
   env?: Record<string, string>
   /** Limits that Synapse is to keep, where a test is about them. */
   rateLimits?: Record<string, RateLimit>
+  /** Where the gateway is to find Synapse; by default where it is. */
+  homeserverUrl?: (synapse: Synapse) => Promise<string>
+  /** Another way to run the gateway's program. */
+  createGateway?: (directory: string, env: Record<string, string>) => GatewayControl & AsyncDisposable
 }
 
 /** @param platforms the bridge of each platform */
 export async function attachedGateway(
   kind: HomeserverKind,
   platforms: Record<string, BridgeOptions>,
-  { env = {}, rateLimits = {} }: DeploymentOptions = {},
+  { env = {}, rateLimits = {}, homeserverUrl, createGateway = runGateway }: DeploymentOptions = {},
 ): Promise<Deployment> {
   const stack = new AsyncDisposableStack()
   try {
@@ -96,7 +100,8 @@ export async function attachedGateway(
         synapse.addRegistration('meshgate', meshgate(directory, settings, ['registration']))
       await synapse.restart()
     }
-    const gateway = stack.use(createGateway(directory, settings))
+    const elsewhere = synapse && homeserverUrl ? { MATRIX_HOMESERVER_URL: await homeserverUrl(synapse) } : {}
+    const gateway = stack.use(createGateway(directory, { ...settings, ...elsewhere }))
     await gateway.start()
     for (const bridge of bridges.values()) await bridge.start()
     const owned = stack.move()
@@ -118,7 +123,7 @@ export async function attachedGateway(
   }
 }
 
-function createGateway(directory: string, env: Record<string, string>): GatewayControl & AsyncDisposable {
+function runGateway(directory: string, env: Record<string, string>): GatewayControl & AsyncDisposable {
   let running: GatewayProcess | undefined
   return {
     async start() {

@@ -15,6 +15,8 @@ export interface GatewayProcess extends AsyncDisposable {
   clientId: string
   clientSecret: string
   pid: number
+  /** Resolves with its exit code when it has ended, whatever ended it. */
+  exited: Promise<number>
   /** What it printed so far, on both outputs. */
   output(): string
   /** Sends SIGTERM. @returns its exit code */
@@ -78,6 +80,7 @@ export async function spawnGateway({
       clientId: settings.CLIENT_ID ?? '',
       clientSecret: settings.CLIENT_SECRET ?? '',
       pid: child.pid,
+      exited: child.exited,
       output,
       stop: () => end('SIGTERM'),
       signal: end,

@@ -48,7 +48,7 @@ export function createIdempotencyKeys(options: IdempotencyOptions): IdempotencyK
 
   async function waitFor({ over }: UnderWay, deadline: number): Promise<void> {
     const patience = new AbortController()
-    await Promise.race([over, clock.sleep(deadline - clock.now(), patience.signal)])
+    await Promise.race([over, clock.sleep(deadline - clock.steady(), patience.signal)])
     patience.abort()
   }
 
@@ -95,10 +95,10 @@ export function createIdempotencyKeys(options: IdempotencyOptions): IdempotencyK
     async claim(request, { atomic }) {
       const { holder, key, fingerprint } = request
       const place = `${holder}\n${key}`
-      const deadline = clock.now() + PATIENCE_MS
+      const deadline = clock.steady() + PATIENCE_MS
       for (let first = underWay.get(place); first; first = underWay.get(place)) {
         refuseAnother(first, fingerprint)
-        if (clock.now() >= deadline) throw stillUnderWay()
+        if (clock.steady() >= deadline) throw stillUnderWay()
         await waitFor(first, deadline)
       }
       // Nothing is awaited between the last look and this, so that one alone of those that waited goes on.

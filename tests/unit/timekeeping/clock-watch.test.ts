@@ -127,6 +127,18 @@ test('time that went by while no gateway ran is just that', async () => {
   expect(waits(clock.now())).toMatchObject({ lane: 5_000 - DAY, age: DAY })
 })
 
+test('a clock set ahead makes no key forgotten that a client may still repeat', async () => {
+  const clock = await run()
+  db.orm
+    .insert(idempotencyKeys)
+    .values({ holder: 'a', key: '1', fingerprint: '', answerSealed: null, createdAt: machine.now() })
+    .run()
+  machine.set(3 * DAY)
+  await machine.advance(1_000)
+  await settled()
+  expect(db.orm.select().from(idempotencyKeys).get()?.createdAt).toBe(clock.now() - 1_000)
+})
+
 test('a device was linked before what the network brings now, however far the clock is set back', async () => {
   const clock = await run()
   machine.set(-DAY)

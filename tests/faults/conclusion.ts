@@ -1,0 +1,78 @@
+/** The end of a phase: what is on its way arrives, nothing is left waiting, and both ends are counted. */
+import { Database } from 'bun:sqlite'
+import { countIncoming, countOutgoing, type IncomingCount, type OutgoingCount } from './count.ts'
+import type { ShiftedClock } from './faults/clock.ts'
+import type { GatewayUnderTest } from './gateway.ts'
+import type { FaultyEndpoint } from './load/endpoint.ts'
+import type { Load } from './load/load.ts'
+import { added, type Phase } from './phase.ts'
+import { isEmpty, messageFates, type StuckRows, stuckRows } from './stuck.ts'
+
+export interface Ended {
+  gateway: GatewayUnderTest
+  databaseFile: string
+  clock: ShiftedClock | null
+  load: Load
+  endpoints: readonly FaultyEndpoint[]
+  tell: Phase['tell']
+}
+
+export interface Conclusion {
+  answers: Record<string, number>
+  outgoing: OutgoingCount
+  incoming: IncomingCount
+  stuck: StuckRows
+  problems: string[]
+}
+
+/** What is on its way when the faults end arrives within this time. */
+const SETTLE_MS = 180_000
+/** Deliveries that have failed twice wait for minutes, then hours: as many times they are made due. */
+const DUE_STEPS = 6
+const DUE_STEP_MS = 30 * 3_600_000
+const STEP_DEADLINE_MS = 20_000
+const LOOK_MS = 200
+/** What of all rows may wait for hours. */
+const WITHOUT_DELIVERIES = { 'deliveries not settled': 0, 'delivery lanes': 0, leases: 0 }
+
+/** To be called when the load has ended and nothing misbehaves any more. */
+export async function conclude(ended: Ended): Promise<Conclusion> {
+  const { gateway, databaseFile, load, endpoints, tell } = ended
+  const problems: string[] = []
+  const note = (problem: string) => problems.push(problem)
+  tell('waiting for what is on its way')
+  const stuck = await settle(ended)
+  if (!isEmpty(stuck)) note(`something is stuck: ${JSON.stringify(stuck)}`)
+  tell('counting')
+  const fates = messageFates(databaseFile)
+  const outgoing = await countOutgoing(load.outgoing, id => fates.get(id), note)
+  const incoming = await countIncoming(load.incoming, endpoints, note)
+  problems.push(...gateway.failures, ...load.outgoing.flatMap(({ wrong }) => wrong))
+  return { answers: added(load.outgoing.map(({ answers }) => answers)), outgoing, incoming, stuck, problems }
+}
+
+/** @returns what remains */
+async function settle({ gateway, databaseFile, clock, tell }: Ended): Promise<StuckRows> {
+  const rows = () => stuckRows(databaseFile)
+  async function until(isOver: (rows: StuckRows) => boolean, withinMs: number): Promise<void> {
+    const deadline = performance.now() + withinMs
+    while (!isOver(rows()) && performance.now() < deadline) await Bun.sleep(LOOK_MS)
+  }
+  await until(found => isEmpty({ ...found, ...WITHOUT_DELIVERIES }), SETTLE_MS)
+  for (let step = 0; step < DUE_STEPS && !isEmpty(rows()); step++) {
+    tell(`what waits for hours is made due: ${JSON.stringify(rows())}`)
+    await gateway.terminate()
+    // As time does; without a clock of the program's own, by hand.
+    if (clock) clock.jump(DUE_STEP_MS)
+    else makeDue(databaseFile)
+    await gateway.start()
+    await until(isEmpty, STEP_DEADLINE_MS)
+  }
+  return rows()
+}
+
+function makeDue(databaseFile: string): void {
+  const database = new Database(databaseFile)
+  database.run('UPDATE delivery_lanes SET due_at = 0')
+  database.close()
+}

@@ -1,0 +1,162 @@
+/** Counting at both ends: what was accepted against what the phones have, and what phones sent against what the endpoints got. */
+import type { FaultyEndpoint, Received } from './load/endpoint.ts'
+import { digest, fileOf } from './load/files.ts'
+import type { IncomingLoad } from './load/incoming.ts'
+import type { OutgoingLoad } from './load/outgoing.ts'
+
+export interface OutgoingCount {
+  chats: number
+  accepted: number
+  /** Never answered, as the load ended: they may have arrived or not, but not twice. */
+  unknown: number
+  arrived: number
+  lost: number
+  twice: number
+  /** Overtaken by a later message of their chat. Those that the network refused for now are sent again behind others, and aren't counted. */
+  outOfOrder: number
+  files: number
+  filesWrong: number
+}
+
+export interface IncomingCount {
+  chats: number
+  /** By the phones. */
+  sent: number
+  /** Sent, for each endpoint that must get them. */
+  due: number
+  /** Of those due. */
+  arrived: number
+  lost: number
+  /** Deliveries that came again, with the same webhook-id: an answer of the endpoint's was lost, or was a failure. */
+  repeats: number
+  /** Came as two events, or under two webhook-ids. */
+  twice: number
+  files: number
+  filesWrong: number
+  badRequests: number
+}
+
+/** What a message's row says of it. */
+export interface MessageFate {
+  status: string
+  reason: string | null
+  resends: number
+}
+
+/** @param tell is called with what is wrong, one line each */
+export async function countOutgoing(
+  loads: readonly OutgoingLoad[],
+  fateOf: (id: string) => MessageFate | undefined,
+  tell: (problem: string) => void,
+): Promise<OutgoingCount> {
+  const count: OutgoingCount = {
+    chats: loads.length,
+    accepted: 0,
+    unknown: 0,
+    arrived: 0,
+    lost: 0,
+    twice: 0,
+    outOfOrder: 0,
+    files: 0,
+    filesWrong: 0,
+  }
+  for (const load of loads) {
+    const arrivals = (await load.chat.arrivals()).filter(({ text }) => text.startsWith(`${load.chat.key}#`))
+    const byText = Map.groupBy(arrivals, ({ text }) => text)
+    count.accepted += load.accepted.length
+    count.unknown += load.unknown.length
+    count.arrived += byText.size
+    for (const [text, copies] of byText) {
+      if (copies.length === 1) continue
+      count.twice++
+      tell(`${text} is on the phone ${copies.length} times`)
+    }
+    for (const { id, number, withFile } of load.accepted) {
+      const text = load.textOf(number)
+      const [arrival] = byText.get(text) ?? []
+      if (!arrival) {
+        count.lost++
+        const { status, reason } = fateOf(id) ?? { status: 'no row', reason: null }
+        tell(`${text} (${id}) was accepted and isn't on the phone: ${status} ${reason ?? ''}`)
+        continue
+      }
+      if (withFile) count.files++
+      if (arrival.file !== (withFile ? digest(fileOf(text).content) : null)) {
+        count.filesWrong++
+        tell(`${text}: the file on the phone isn't the one that was sent`)
+      }
+    }
+    const isResent = new Set(
+      load.accepted
+        .filter(({ id }) => (fateOf(id)?.resends ?? 0) > 0)
+        .map(({ number }) => load.textOf(number)),
+    )
+    const numbers = arrivals
+      .filter(({ text }) => !isResent.has(text))
+      .map(({ text }) => Number(text.split('#')[1]))
+    let newest = 0
+    for (const number of numbers) {
+      if (number < newest) {
+        count.outOfOrder++
+        tell(`${load.textOf(number)} came after #${newest}`)
+      }
+      newest = Math.max(newest, number)
+    }
+  }
+  return count
+}
+
+export async function countIncoming(
+  loads: readonly IncomingLoad[],
+  endpoints: readonly FaultyEndpoint[],
+  tell: (problem: string) => void,
+): Promise<IncomingCount> {
+  const count: IncomingCount = {
+    chats: loads.length,
+    sent: 0,
+    due: 0,
+    arrived: 0,
+    lost: 0,
+    repeats: 0,
+    twice: 0,
+    files: 0,
+    filesWrong: 0,
+    badRequests: 0,
+  }
+  const byEndpoint = new Map(
+    endpoints.map(({ name, received }) => [name, Map.groupBy(received, ({ text }) => text)]),
+  )
+  for (const { chat } of loads) {
+    const sent = (await chat.sent()).filter(({ text }) => text.startsWith(`${chat.key}#`))
+    count.sent += sent.length
+    for (const name of chat.endpoints) {
+      const got = byEndpoint.get(name) ?? new Map<string, Received[]>()
+      for (const { text, file } of sent) {
+        count.due++
+        const copies = got.get(text) ?? []
+        const [copy] = copies.filter(({ acknowledged }) => acknowledged)
+        if (!copy) {
+          count.lost++
+          tell(`${text} was sent by the phone and didn't reach ${name} (tries: ${copies.length})`)
+          continue
+        }
+        count.arrived++
+        count.repeats += copies.length - 1
+        if (new Set(copies.map(({ eventId, webhookId }) => `${eventId} ${webhookId}`)).size > 1) {
+          count.twice++
+          tell(`${text} reached ${name} as more than one event or webhook-id`)
+        }
+        if (file !== null) count.files++
+        if (copies.some(other => other.file !== file)) {
+          count.filesWrong++
+          tell(`${text}: the file at ${name} isn't the one that the phone sent`)
+        }
+      }
+    }
+  }
+  for (const { name, wrong } of endpoints) {
+    count.badRequests += wrong.length
+    for (const problem of wrong) tell(`${name}: ${problem}`)
+  }
+  return count
+}

@@ -1,0 +1,66 @@
+/** The shortened run of `make faults`, always with the same plan: a kill now and then, and one fault of every kind. */
+import { describe, expect, test } from 'bun:test'
+import { join } from 'node:path'
+import { hasHomeserver } from '../support/attached-gateway.ts'
+import { testBridge } from '../support/bridge-program.ts'
+import { tempDir } from '../support/temp-dir.ts'
+import type { PhaseReport, Report } from './report.ts'
+
+const SEED = 5
+/** A run takes one to two minutes; a machine may be slow, and has to build the program first. */
+const TIMEOUT_MS = 600_000
+
+async function run(phase: string): Promise<PhaseReport> {
+  using folder = tempDir()
+  const file = folder.file('report.json')
+  const main = join(import.meta.dir, 'main.ts')
+  const options = ['--quick', '--seed', String(SEED), '--phase', phase, '--report', file]
+  const child = Bun.spawn([process.execPath, main, ...options], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const [text, complaints] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ])
+  const exitCode = await child.exited
+  if (!(await Bun.file(file).exists())) throw new Error(`no report: ${complaints}`)
+  const [report] = ((await Bun.file(file).json()) as Report).phases
+  if (!report) throw new Error(`no phase: ${complaints}`)
+  // The whole table says more than a number that is off.
+  expect(report.problems, text).toEqual([])
+  expect(exitCode, text).toBe(0)
+  return report
+}
+
+/** Of faults that mustn't be missing, those that are. */
+function missing({ injected }: PhaseReport, wanted: Record<string, number>): string[] {
+  return Object.keys(wanted).filter(kind => (injected[kind] ?? 0) < (wanted[kind] ?? 0))
+}
+
+describe('under faults nothing is lost, doubled, out of order or stuck', () => {
+  test(
+    'with the sandbox: kills, stops, a full disk, a busy database, a clock that is set, and endpoints of every bad kind',
+    async () => {
+      const report = await run('sandbox')
+      expect(missing(report, { 'kill -9': 5, SIGTERM: 1, 'database busy': 1, 'endpoint 500': 1 })).toEqual([])
+      expect(report.outgoing.accepted).toBeGreaterThan(100)
+      expect(report.incoming.sent).toBeGreaterThan(100)
+      // There is nothing that the machine of continuous integration doesn't have.
+      expect(process.env.CI === 'true' ? report.leftOut : []).toEqual([])
+      if (report.leftOut.length === 0) {
+        expect(missing(report, { 'disk full': 1, 'clock jump': 2 })).toEqual([])
+        expect(report.answers['507']).toBeGreaterThan(0)
+      }
+    },
+    TIMEOUT_MS,
+  )
+
+  test.skipIf(!testBridge || !hasHomeserver('synapse'))(
+    'with Synapse and a bridge: a homeserver that is down, slow, fails and drops connections',
+    async () => {
+      const report = await run('synapse-sync')
+      const wanted = { 'homeserver down': 1, 'homeserver slow': 1, 'homeserver 500': 1, 'gateway kill -9': 2 }
+      expect(missing(report, { ...wanted, 'homeserver dropping connections': 1 })).toEqual([])
+      expect(report.outgoing.accepted).toBeGreaterThan(20)
+    },
+    TIMEOUT_MS,
+  )
+})

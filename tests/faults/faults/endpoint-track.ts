@@ -1,0 +1,43 @@
+/** Carries out the faults of webhook endpoints. One that has answered 410 is switched on again by its owner. */
+import { call } from '../load/calls.ts'
+import type { HookedEndpoint } from '../load/endpoint.ts'
+import { type Injected, pause } from '../phase.ts'
+import type { EndpointFault, Timed } from '../plan.ts'
+
+export async function runEndpointTrack(
+  url: string,
+  hooked: HookedEndpoint,
+  faults: readonly Timed<EndpointFault>[],
+  injected: Injected,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const { kind, afterMs, forMs } of faults) {
+    await pause(afterMs, signal)
+    if (signal.aborted) break
+    hooked.endpoint.behaviour = kind
+    injected.add(`endpoint ${kind}`)
+    await pause(forMs, signal)
+    hooked.endpoint.behaviour = 'well'
+    if (kind === '410') await switchOn(url, hooked)
+  }
+  hooked.endpoint.behaviour = 'well'
+}
+
+/** Resolves when the gateway has taken it. */
+export async function switchOn(url: string, { token, webhookId }: HookedEndpoint): Promise<void> {
+  for (;;) {
+    const answer = await call('PUT', `${url}/api/v1/webhooks/${webhookId}`, { token, body: { active: true } })
+    if (answer?.status === 200) return
+    await Bun.sleep(300)
+  }
+}
+
+/** What came while it was switched off is delivered as its owner does it, by a replay. */
+export async function replayMissed(url: string, { token, webhookId }: HookedEndpoint): Promise<void> {
+  const body = { since: '2020-01-01T00:00:00Z', only_failed: true }
+  for (;;) {
+    const answer = await call('POST', `${url}/api/v1/webhooks/${webhookId}/replay`, { token, body })
+    if (answer !== null && answer.status !== 503) return
+    await Bun.sleep(300)
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * `make faults`: drives a steady load against the program while everything around it fails, and counts at both ends. Exit code 1 when a
+ * message was lost, doubled, out of order or stuck, or the process did what it mustn't.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { describeMachine } from '../bench/machine.ts'
+import { findProgram } from '../bench/program.ts'
+import { type Options, type PhaseName, parseOptions, USAGE } from './options.ts'
+import type { Phase } from './phase.ts'
+import { runHomeserverPhase } from './phases/homeserver.ts'
+import { runSandboxPhase } from './phases/sandbox.ts'
+import { seededRandom } from './random.ts'
+import { type PhaseReport, type Report, textOf } from './report.ts'
+
+const RUN: Record<PhaseName, (phase: Phase) => Promise<PhaseReport | null>> = {
+  sandbox: runSandboxPhase,
+  synapse: phase => runHomeserverPhase(phase, 'synapse'),
+  'synapse-sync': phase => runHomeserverPhase(phase, 'synapse-sync'),
+}
+/** Of the minutes. */
+const SHARE: Record<PhaseName, number> = { sandbox: 0.7, synapse: 0.15, 'synapse-sync': 0.15 }
+
+process.exit(await main())
+
+async function main(): Promise<number> {
+  try {
+    const options = parseOptions(process.argv.slice(2))
+    if (needsNamespace()) return await againInNamespace()
+    const report = await run(options)
+    mkdirSync(dirname(options.report), { recursive: true })
+    writeFileSync(options.report, `${JSON.stringify(report, null, 2)}\n`)
+    console.log(`\n${textOf(report)}`)
+    return report.passed ? 0 : 1
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.stack : error}\n${USAGE}`)
+    return 1
+  }
+}
+
+async function run(options: Options): Promise<Report> {
+  const { seed, minutes, quick, source, verbose } = options
+  const program = findProgram({ only: [], quick, source, command: undefined })
+  console.error(`seed ${seed}`)
+  const shares = options.phases.reduce((sum, name) => sum + SHARE[name], 0)
+  const phases: PhaseReport[] = []
+  for (const name of options.phases) {
+    const report = await RUN[name]({
+      command: program.command,
+      random: seededRandom(`${seed}/${name}`),
+      durationMs: (minutes * 60_000 * SHARE[name]) / shares,
+      isQuick: quick,
+      tell: line => (verbose ? console.error(`  ${line}`) : undefined),
+    })
+    if (report) phases.push(report)
+    else console.error(`  the ${name} phase is left out: this machine doesn't have what it takes`)
+  }
+  return {
+    seed,
+    command: `make faults FAULTS="--seed ${seed} --minutes ${minutes}${options.phases.map(name => ` --phase ${name}`).join('')}"`,
+    program: program.description,
+    machine: describeMachine(),
+    phases,
+    passed: phases.length > 0 && phases.every(({ problems }) => problems.length === 0),
+  }
+}
+
+/** Mounting takes root, or a namespace in which we are. */
+function needsNamespace(): boolean {
+  return (
+    process.platform === 'linux' && process.getuid?.() !== 0 && process.env.FAULTS_NAMESPACE === undefined
+  )
+}
+
+/** Where that is forbidden, too, it goes on without: the disk can't be full then. */
+async function againInNamespace(): Promise<number> {
+  const isAllowed = Bun.spawnSync(['unshare', '-rm', 'true']).success
+  const prefix = isAllowed ? ['unshare', '-rm'] : []
+  const again = Bun.spawn([...prefix, process.execPath, import.meta.filename, ...process.argv.slice(2)], {
+    env: { ...process.env, FAULTS_NAMESPACE: isAllowed ? 'own' : 'none' },
+    stdio: ['ignore', 'inherit', 'inherit'],
+  })
+  return again.exited
+}

@@ -1,0 +1,206 @@
+/**
+ * The phase with a homeserver of its own (Synapse) and a real bridge program: the homeserver is down, slow, fails and drops connections
+ * on its way to the gateway, and each of the three programs is ended and started again.
+ */
+import {
+  attachedGateway,
+  type Deployment,
+  type HomeserverKind,
+  hasHomeserver,
+} from '../../support/attached-gateway.ts'
+import { testBridge } from '../../support/bridge-program.ts'
+import { waitFor } from '../../support/wait-for.ts'
+import { conclude } from '../conclusion.ts'
+import { HOMESERVER_TROUBLES, type HomeserverMode, HomeserverProxy } from '../faults/homeserver-proxy.ts'
+import { GatewayUnderTest } from '../gateway.ts'
+import { type Load, startLoad } from '../load/load.ts'
+import { Injected, type Phase, pause } from '../phase.ts'
+import type { Random } from '../random.ts'
+import type { PhaseReport } from '../report.ts'
+import { isEmpty, stuckRows } from '../stuck.ts'
+import { databaseIn, PLATFORM, TestnetPeople } from './testnet-people.ts'
+
+type Fault =
+  | { kind: 'homeserver'; mode: Exclude<HomeserverMode, 'well'>; forMs: number }
+  | { kind: 'homeserver restarted'; downMs: number }
+  | { kind: 'bridge kill -9'; downMs: number }
+  | { kind: 'gateway kill -9' | 'gateway SIGTERM'; downMs: number }
+type TimedFault = Fault & { afterMs: number }
+
+/** Of each kind for every minute. */
+const PER_MINUTE = { troubles: 1.2, kills: 2.5, terms: 0.6, homeserver: 0.6, bridge: 0.6 }
+/** Until nothing is on its way any more while nothing is sent. */
+const QUIET_MS = 60_000
+const LOOK_MS = 200
+
+/** @returns null where Synapse or the bridge isn't installed */
+export async function runHomeserverPhase(phase: Phase, kind: HomeserverKind): Promise<PhaseReport | null> {
+  if (!testBridge || !hasHomeserver(kind)) return null
+  const { command, random, tell } = phase
+  await using stack = new AsyncDisposableStack()
+  let gateway: GatewayUnderTest | undefined
+  let directory = ''
+  let proxy: HomeserverProxy | undefined
+  const deployment = stack.use(
+    await attachedGateway(
+      kind,
+      { [PLATFORM]: { program: testBridge } },
+      {
+        homeserverUrl: async ({ url }) => {
+          proxy = stack.use(await HomeserverProxy.before(url))
+          return proxy.url
+        },
+        createGateway(folder, env) {
+          directory = folder
+          const created = new GatewayUnderTest({ command, directory, env })
+          gateway = created
+          return {
+            start: () => created.start(),
+            stop: () => created.terminate().then(() => 0),
+            kill: () => created.kill(),
+            output: () => created.output(),
+            [Symbol.asyncDispose]: () => created[Symbol.asyncDispose](),
+          }
+        },
+      },
+    ),
+  )
+  if (!gateway || !proxy) throw new Error('the deployment has no gateway or no proxy')
+  const people = stack.use(new TestnetPeople(deployment))
+  await people.moveIn()
+  const databaseFile = databaseIn(directory)
+  const endpoints = people.hooked.map(({ endpoint }) => endpoint)
+
+  const startedAt = performance.now()
+  const injected = new Injected()
+  const load = startLoad(people, phase)
+  const track: Track = { deployment, gateway, proxy, load, people, databaseFile, injected }
+  for (const fault of faultsOf(random.fork('plan'), phase)) {
+    await pause(fault.afterMs, new AbortController().signal)
+    tell(JSON.stringify(fault))
+    await inject(track, fault)
+  }
+  await load.stop()
+  const seconds = Math.round((performance.now() - startedAt) / 1000)
+  for (const [mode, count] of Object.entries(proxy.met))
+    injected.add(`requests that met a homeserver ${mode}`, count)
+  const counted = await conclude({ gateway, databaseFile, clock: null, load, endpoints, tell })
+  const name = `homeserver (${kind === 'synapse' ? 'Synapse, application service' : 'Synapse, /sync'})`
+  return { name, seconds, injected: injected.counts, leftOut: [], ...counted, usage: null }
+}
+
+/** In a shortened run each kind of trouble once, and short; programs are only restarted where there is the time. */
+function faultsOf(random: Random, { durationMs, isQuick }: Phase): TimedFault[] {
+  const repeated = (perMinute: number, least: number, make: () => Fault) =>
+    Array.from({ length: Math.max(least, Math.round((perMinute * durationMs) / 60_000)) }, make)
+  const downMs = () => random.between(0, 2_000)
+  const longestMs = isQuick ? 2_500 : 6_000
+  const rarely = isQuick ? 0 : 1
+  const faults = random.shuffled<Fault>([
+    ...HOMESERVER_TROUBLES.flatMap(mode =>
+      repeated(PER_MINUTE.troubles, 1, () => ({
+        kind: 'homeserver',
+        mode,
+        forMs: random.between(1_000, longestMs),
+      })),
+    ),
+    ...repeated(PER_MINUTE.kills, 2, () => ({ kind: 'gateway kill -9', downMs: downMs() })),
+    ...repeated(PER_MINUTE.terms, rarely, () => ({ kind: 'gateway SIGTERM', downMs: downMs() })),
+    ...repeated(PER_MINUTE.homeserver, rarely, () => ({ kind: 'homeserver restarted', downMs: downMs() })),
+    ...repeated(PER_MINUTE.bridge, rarely, () => ({ kind: 'bridge kill -9', downMs: downMs() })),
+  ])
+  const pauseMs = Math.max(1_000, durationMs / faults.length - TAKES_MS)
+  return faults.map(fault => ({ ...fault, afterMs: random.between(0.2 * pauseMs, 1.8 * pauseMs) }))
+}
+
+/** A fault on the whole, about. */
+const TAKES_MS = 3_500
+
+interface Track {
+  deployment: Deployment
+  gateway: GatewayUnderTest
+  proxy: HomeserverProxy
+  load: Load
+  people: TestnetPeople
+  databaseFile: string
+  injected: Injected
+}
+
+async function inject(track: Track, fault: Fault): Promise<void> {
+  const { gateway, proxy, injected } = track
+  injected.add(fault.kind === 'homeserver' ? `homeserver ${fault.mode}` : fault.kind)
+  switch (fault.kind) {
+    case 'homeserver':
+      proxy.begin(fault.mode)
+      await Bun.sleep(fault.forMs)
+      return proxy.begin('well')
+    case 'homeserver restarted':
+      return restartHomeserver(track, fault.downMs)
+    case 'gateway kill -9':
+      await gateway.kill()
+      await Bun.sleep(fault.downMs)
+      return gateway.start()
+    case 'gateway SIGTERM':
+      await gateway.terminate()
+      await Bun.sleep(fault.downMs)
+      return gateway.start()
+    case 'bridge kill -9':
+      return killBridge(track, fault.downMs)
+  }
+}
+
+/**
+ * A bridge whose answer gets lost with the homeserver that gave it says the same once more, as another event; so phones are quiet then.
+ * Clients aren't: what the gateway says once more must be the same event.
+ */
+async function restartHomeserver(track: Track, downMs: number): Promise<void> {
+  const goOn = track.load.hold()
+  await untilQuiet(() => haveArrived(track))
+  await track.deployment.synapse?.stop()
+  await Bun.sleep(downMs)
+  await track.deployment.synapse?.start()
+  goOn()
+}
+
+/**
+ * What a bridge has taken from the network or from the homeserver and not passed on is its own, and may be lost or doubled with it; so
+ * nothing is on its way when it is killed. Clients go on sending while it is away.
+ */
+async function killBridge(track: Track, downMs: number): Promise<void> {
+  const { deployment, load, databaseFile } = track
+  const goOn = load.hold('all')
+  await untilQuiet(async () => isEmpty(stuckRows(databaseFile)) && (await haveArrived(track)))
+  const bridge = deployment.bridge(PLATFORM)
+  await bridge.kill()
+  for (const chat of load.outgoing) await chat.sendNext(NEVER)
+  await Bun.sleep(downMs)
+  await bridge.start()
+  goOn()
+}
+
+const NEVER = new AbortController().signal
+
+/** @throws Error when it isn't in time */
+function untilQuiet(isQuiet: () => Promise<boolean>): Promise<boolean> {
+  return waitFor(
+    async () => {
+      await Bun.sleep(LOOK_MS)
+      return isQuiet()
+    },
+    { what: 'nothing on its way', deadlineMs: QUIET_MS },
+  )
+}
+
+/** Whether all that phones have sent has reached the endpoints. */
+async function haveArrived({ load, people }: Track): Promise<boolean> {
+  const arrived = new Set(
+    people.hooked.flatMap(({ endpoint }) =>
+      endpoint.received.filter(({ acknowledged }) => acknowledged).map(({ text }) => text),
+    ),
+  )
+  for (const { chat } of load.incoming) {
+    const sent = (await chat.sent()).filter(({ text }) => text.startsWith(`${chat.key}#`))
+    if (sent.some(({ text }) => !arrived.has(text))) return false
+  }
+  return true
+}

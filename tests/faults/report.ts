@@ -1,0 +1,94 @@
+/** What a run has injected and counted, as text and as JSON. */
+import type { IncomingCount, OutgoingCount } from './count.ts'
+import type { StuckRows } from './stuck.ts'
+import type { UsageSummary } from './usage.ts'
+
+export interface PhaseReport {
+  name: string
+  seconds: number
+  /** Faults by kind; of endpoints' faults also how many requests met them. */
+  injected: Record<string, number>
+  /** Kinds that this machine couldn't inject, and why. */
+  leftOut: string[]
+  /** Answers to sends, by status. */
+  answers: Record<string, number>
+  outgoing: OutgoingCount
+  incoming: IncomingCount
+  stuck: Partial<StuckRows>
+  usage: UsageSummary | null
+  /** Everything that is wrong, one line each. Empty: nothing was lost, doubled, disordered or stuck. */
+  problems: string[]
+}
+
+export interface Report {
+  seed: number
+  command: string
+  program: string
+  machine: string
+  phases: PhaseReport[]
+  passed: boolean
+}
+
+const MOST_PROBLEMS = 40
+
+export function textOf(report: Report): string {
+  return [
+    `Faults · seed ${report.seed} · ${report.program} · ${report.machine}`,
+    `again with: ${report.command}`,
+    ...report.phases.map(phaseText),
+    report.passed ? 'PASSED: nothing lost, nothing twice, nothing out of order, nothing stuck' : 'FAILED',
+  ].join('\n\n')
+}
+
+function phaseText(phase: PhaseReport): string {
+  const { outgoing, incoming, usage, problems } = phase
+  const rows: [string, string | number][] = [
+    [`${phase.name} phase`, `${phase.seconds} s`],
+    ...Object.entries(phase.injected).map(([kind, count]): [string, number] => [`injected: ${kind}`, count]),
+    ...phase.leftOut.map((reason): [string, string] => ['left out', reason]),
+    [
+      'answers to sends',
+      Object.entries(phase.answers)
+        .map(([status, count]) => `${status}: ${count}`)
+        .join(', '),
+    ],
+    ['sends accepted', `${outgoing.accepted} in ${outgoing.chats} chats, ${outgoing.files} with a file`],
+    ['  on the phones', outgoing.arrived],
+    ['  never answered', outgoing.unknown],
+    ['  lost', outgoing.lost],
+    ['  twice', outgoing.twice],
+    ['  out of order', outgoing.outOfOrder],
+    ['  wrong files', outgoing.filesWrong],
+    [
+      'phone messages',
+      `${incoming.sent} in ${incoming.chats} chats, ${incoming.files} deliveries with a file`,
+    ],
+    ['  due at endpoints', incoming.due],
+    ['  arrived', incoming.arrived],
+    ['  repeats (same webhook-id)', incoming.repeats],
+    ['  lost', incoming.lost],
+    ['  as two events or webhook-ids', incoming.twice],
+    ['  wrong files', incoming.filesWrong],
+    ['  bad requests', incoming.badRequests],
+    ...Object.entries(phase.stuck).map(([name, count]): [string, number] => [`stuck: ${name}`, count]),
+    ...(usage === null ? [] : usageRows(usage)),
+  ]
+  const shown = problems.slice(0, MOST_PROBLEMS).map(problem => `PROBLEM ${problem}`)
+  const more = problems.length > shown.length ? [`PROBLEM … and ${problems.length - shown.length} more`] : []
+  return [table(rows), ...shown, ...more].join('\n')
+}
+
+function usageRows({ residentMiB, openFiles, seconds }: UsageSummary): [string, string][] {
+  return [
+    [`memory over ${seconds} s of load`, `${residentMiB.before} MiB, then ${residentMiB.after} MiB`],
+    ['open files', `${openFiles.before}, then ${openFiles.after}`],
+  ]
+}
+
+/** Markdown that is also readable as it is. */
+function table(rows: readonly [string, string | number][]): string {
+  const width = Math.max(...rows.map(([name]) => name.length))
+  const line = ([name, value]: readonly [string, string | number]) => `| ${name.padEnd(width)} | ${value} |`
+  const [heading, ...rest] = rows
+  return [line(heading ?? ['', '']), `|${'-'.repeat(width + 2)}|---|`, ...rest.map(line)].join('\n')
+}
