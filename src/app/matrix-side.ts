@@ -61,7 +61,9 @@ export function createMatrix(config: Config, secrets: Secrets, parts: MatrixPart
     : { baseUrl: config.matrix.homeserverUrl ?? '' }
   const { accounts, access, appservice } = accountsAt(address, config, secrets, parts)
   const calls = createMatrixCalls({ address, access, clock: parts.clock })
-  return { homeserver, accounts, calls, sessions: createMatrixSessions(calls), appservice }
+  // Our own keeps them with the events.
+  const sessions = createMatrixSessions(calls, homeserver === undefined)
+  return { homeserver, accounts, calls, sessions, appservice }
 }
 
 function createEmbedded({ matrix, data, media }: Config, { db, clock, logger }: MatrixParts): Homeserver {

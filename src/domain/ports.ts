@@ -90,8 +90,18 @@ export interface EventSink {
  */
 export interface MatrixSession {
   readonly userId: string
-  /** @param txnId makes a repeat of the same call answer the same event. @returns the event id */
-  send(roomId: string, type: string, content: Record<string, unknown>, txnId: string): Promise<string>
+  /**
+   * @param txnId makes a repeat of the same call answer the same event
+   * @param isRepeat whether an earlier call, whose answer isn't known, may have sent it
+   * @returns the event id
+   */
+  send(
+    roomId: string,
+    type: string,
+    content: Record<string, unknown>,
+    txnId: string,
+    isRepeat?: boolean,
+  ): Promise<string>
   /** Uploads a file of the disk without holding it in memory. @returns its mxc:// URI */
   upload(path: string, fileName: string, mimeType: string): Promise<string>
   /** The bytes behind an mxc:// URI, as a stream. */

@@ -12,18 +12,41 @@ const messagesAnswer = z.object({ chunk: z.array(z.unknown()), end: z.string().o
 const MEDIA_DOWNLOAD_PREFIX = '/_matrix/client/v1'
 const MEDIA_UPLOAD_PREFIX = '/_matrix/media/v3'
 
-export function createMatrixSessions(calls: MatrixCalls): MatrixSessions {
+/**
+ * Goes with what is sent to a homeserver that may forget transaction ids. Synapse knows those of application services only while it runs, and
+ * half an hour at most; what was sent before that is found by this in the room.
+ */
+const TRANSACTION_FIELD = 'org.meshgate.transaction_id'
+/** Far more than one sends to a room between a try and its repeat. */
+const OWN_EVENTS_LOOKED_AT = 100
+
+/** @param forgetsTransactions whether the homeserver may take a repeat, some time later, for something new */
+export function createMatrixSessions(calls: MatrixCalls, forgetsTransactions = false): MatrixSessions {
   return {
-    actingAs: userId => createSession(calls, userId),
+    actingAs: userId => createSession(calls, userId, forgetsTransactions),
     accountTrouble: userId => calls.trouble(userId),
   }
 }
 
-function createSession(calls: MatrixCalls, userId: string): MatrixSession {
+function createSession(calls: MatrixCalls, userId: string, forgetsTransactions: boolean): MatrixSession {
+  /** @returns the event of an earlier call, null when it never came to the homeserver */
+  async function sentBefore(roomId: string, type: string, txnId: string): Promise<string | null> {
+    const filter = JSON.stringify({ senders: [userId], types: [type] })
+    const query = { dir: 'b', limit: String(OWN_EVENTS_LOOKED_AT), filter }
+    const call = { method: 'GET', path: `${roomPath(roomId)}/messages`, query } as const
+    const { chunk } = messagesAnswer.parse(await calls.json(userId, 'see what was sent already', call))
+    const sent = roomEvents(chunk, roomId).find(({ content }) => content[TRANSACTION_FIELD] === txnId)
+    return sent?.event_id ?? null
+  }
+
   return {
     userId,
 
-    async send(roomId, type, content, txnId) {
+    async send(roomId, type, plain, txnId, isRepeat) {
+      const isMarked = forgetsTransactions && isRepeat !== undefined
+      const known = isMarked && isRepeat ? await sentBefore(roomId, type, txnId) : null
+      if (known !== null) return known
+      const content = isMarked ? { ...plain, [TRANSACTION_FIELD]: txnId } : plain
       const path = `${roomPath(roomId)}/send/${encodeURIComponent(type)}/${encodeURIComponent(txnId)}`
       // Whoever sends waits by itself, with other work meanwhile.
       const call = { method: 'PUT', path, body: content } as const

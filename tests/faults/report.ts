@@ -10,7 +10,7 @@ export interface PhaseReport {
   injected: Record<string, number>
   /** Kinds that this machine couldn't inject, and why. */
   leftOut: string[]
-  /** Answers to sends, by status. */
+  /** Answers to sends, by status and code. */
   answers: Record<string, number>
   outgoing: OutgoingCount
   incoming: IncomingCount
@@ -65,7 +65,7 @@ function phaseText(phase: PhaseReport): string {
     ],
     ['  due at endpoints', incoming.due],
     ['  arrived', incoming.arrived],
-    ['  repeats (same webhook-id)', incoming.repeats],
+    ['  repeats and replays (same webhook-id)', incoming.repeats],
     ['  lost', incoming.lost],
     ['  as two events or webhook-ids', incoming.twice],
     ['  wrong files', incoming.filesWrong],

@@ -137,7 +137,8 @@ export function createOutbox(options: OutboxOptions): Outbox {
     }
     const upload = message.mediaId === null ? undefined : await media.upload(message.mediaId)
     const content = messageContent(message, upload && { media: upload.file, mxcUri: upload.mxcUri })
-    const eventId = await session.send(roomId, 'm.room.message', content, transactionId(message))
+    const isRepeat = message.attempts > 1
+    const eventId = await session.send(roomId, 'm.room.message', content, transactionId(message), isRepeat)
     return { eventId, bridgeBot: chat.bridgeBot }
   }
 

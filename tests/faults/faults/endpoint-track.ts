@@ -34,10 +34,12 @@ export async function switchOn(url: string, { token, webhookId }: HookedEndpoint
 
 /** What came while it was switched off is delivered as its owner does it, by a replay. */
 export async function replayMissed(url: string, { token, webhookId }: HookedEndpoint): Promise<void> {
-  const body = { since: '2020-01-01T00:00:00Z', only_failed: true }
+  // All that ever was: the clock that tells when it came has been set to and fro.
+  const body = { since: '2020-01-01T00:00:00Z', until: '2100-01-01T00:00:00Z' }
   for (;;) {
     const answer = await call('POST', `${url}/api/v1/webhooks/${webhookId}/replay`, { token, body })
-    if (answer !== null && answer.status !== 503) return
+    if (answer?.status === 202) return
+    if (answer !== null && answer.status < 500) throw new Error(`no replay: ${JSON.stringify(answer.body)}`)
     await Bun.sleep(300)
   }
 }

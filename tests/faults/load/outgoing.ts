@@ -40,7 +40,7 @@ export class OutgoingLoad {
   readonly accepted: Accepted[] = []
   /** Numbers that were never answered, as the load ended first. */
   readonly unknown: number[] = []
-  /** Answers by status, the 200s included. */
+  /** Answers by status and code, the 200s included. */
   readonly answers: Record<string, number> = {}
   /** Answers that no client should see: a bare 500, or a refusal of what is right. */
   readonly wrong: string[] = []
@@ -70,7 +70,7 @@ export class OutgoingLoad {
         body,
         headers: { 'idempotency-key': text },
       })
-      const told = answer === null ? 'no answer' : String(answer.status)
+      const told = answer === null ? 'no answer' : [answer.status, answer.body.code].join(' ').trim()
       this.answers[told] = (this.answers[told] ?? 0) + 1
       if (answer?.status === 200) {
         const [message] = answer.body.messages as { id: string }[]
