@@ -13,7 +13,8 @@ export type ShownMessage = Pick<
   'id' | 'recipient' | 'status' | 'reason' | 'eventId' | 'expiresAt' | 'createdAt'
 > & { platform: string; deviceId: string }
 
-export function messageView(message: ShownMessage, updatedAt: number): MessageView {
+/** All but when it is due, which only those who ask are told. */
+export function messageView(message: ShownMessage, updatedAt: number): Omit<MessageView, 'due_at'> {
   return {
     id: message.id,
     platform: message.platform,

@@ -4,11 +4,12 @@ import { contactKey, groupKey, splitList } from '../../domain/addresses.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import { MAX_RECIPIENT_LENGTH, MAX_TEXT_BYTES } from '../../domain/limits.ts'
 import type { RecipientKind } from '../../domain/states.ts'
-import type { Clock } from '../../lib/clock.ts'
+import { type Clock, rfc3339 } from '../../lib/clock.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import type { MediaStore } from '../media/types.ts'
 import type { Backlog } from './backlog.ts'
+import { createDueTimes } from './due-times.ts'
 import { messageView } from './message-view.ts'
 import type { Pace } from './pace.ts'
 import type { MessageRepository, MessageWithDevice } from './repository.ts'
@@ -31,6 +32,13 @@ const MAX_RECIPIENTS = 1_000
 
 export function createMessages(options: MessagesOptions): Messages {
   const { repository, devices, media, backlog, paceOf, onAccepted, onDeliveries, clock } = options
+
+  const dueTimes = createDueTimes({ repository, paceOf, clock })
+
+  async function views(found: readonly MessageWithDevice[]): Promise<MessageView[]> {
+    const due = await dueTimes(found)
+    return found.map(one => view(one, due.get(one.message.seq) ?? null))
+  }
 
   async function accept(request: SendRequest) {
     const { identityId, file } = request
@@ -81,7 +89,8 @@ export function createMessages(options: MessagesOptions): Messages {
 
     async get(identityId, messageId) {
       const found = await repository.get(identityId, messageId)
-      if (found) return view(found)
+      const [shown] = found ? await views([found]) : []
+      if (shown) return shown
       throw new GatewayError('not_found', `there is no message ${messageId}`)
     },
 
@@ -90,7 +99,7 @@ export function createMessages(options: MessagesOptions): Messages {
       if (!result) throw new GatewayError('not_found', `there is no message ${messageId}`)
       if (result.deliveries) onDeliveries()
       await media.discardAll(result.unneeded)
-      const shown = view(result.found)
+      const shown = view(result.found, null)
       if (result.cancelled) return shown
       throw new GatewayError(
         'conflict',
@@ -102,7 +111,7 @@ export function createMessages(options: MessagesOptions): Messages {
       const page = await repository.list(identityId, limit, before)
       // Anything else in its place (such as the first page) would keep a client turning pages for ever.
       if (!page) throw new GatewayError('not_found', `before: there is no message ${before}`)
-      return page.map(view)
+      return views(page)
     },
   }
 }
@@ -167,6 +176,9 @@ function jsonBytes(text: string): number {
   return Buffer.byteLength(JSON.stringify(text)) - 2
 }
 
-function view({ message, platform, deviceId }: MessageWithDevice): MessageView {
-  return messageView({ ...message, platform, deviceId }, message.updatedAt)
+function view({ message, platform, deviceId }: MessageWithDevice, dueAt: number | null): MessageView {
+  return {
+    ...messageView({ ...message, platform, deviceId }, message.updatedAt),
+    due_at: dueAt === null ? null : rfc3339(dueAt),
+  }
 }

@@ -24,9 +24,13 @@ export function nextSlot(
   now: number,
   random: () => number = Math.random,
 ): { at: number; restAt: number } {
+  const { intervalMs, jitter, burst } = pace
   const start = Math.max(restAt, now)
+  const at = (from: number) => from - (burst - 1) * intervalMs
+  // Within a burst there is no interval to vary: a short one would let one message more go at once, a long one a message less.
+  const nextOneWaits = at(start + intervalMs) > now
   return {
-    at: Math.max(now, start - (pace.burst - 1) * pace.intervalMs),
-    restAt: start + jittered(pace.intervalMs, pace.jitter, random),
+    at: Math.max(now, at(start)),
+    restAt: start + (nextOneWaits ? jittered(intervalMs, jitter, random) : intervalMs),
   }
 }

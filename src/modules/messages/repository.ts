@@ -80,6 +80,10 @@ export interface MessageRepository {
   expire(now: number, limit: number): Promise<{ count: number } & Ended>
   /** How many messages wait to be sent, by identity. */
   waiting(): Promise<Map<string, number>>
+  /** What waits for a device, by lane: at most a few thousand lanes, beyond which an estimate is too early. */
+  deviceQueue(deviceRowId: string): Promise<DeviceQueue>
+  /** How many messages wait before each of these in its lane, by `seq`. */
+  placesInLane(queued: readonly Pick<Message, 'seq' | 'lane'>[]): Promise<Map<number, number>>
   /** Gives a lane back. @param dueAt when its next message may be tried, if it has one */
   release(lane: ClaimedLane, dueAt: number): Promise<void>
   /** Lets a device's lanes be tried now instead of after their wait; those that wait for a slot of its pace wait on. */
@@ -94,6 +98,24 @@ export interface MessageRepository {
   resolvedRoom(deviceRowId: string, recipientKey: string): Promise<string | null>
   rememberRoom(deviceRowId: string, recipientKey: string, roomId: string, now: number): Promise<void>
   forgetRoom(deviceRowId: string, roomId: string): Promise<void>
+}
+
+/** A lane of a device, as far as its turns depend on it. */
+export interface QueuedLane {
+  lane: string
+  /** Messages that are queued or being sent. */
+  waiting: number
+  dueAt: number
+  /** Whether `dueAt` is a slot that was given to it. */
+  hasSlot: boolean
+  /** Whether its first message is being sent just now. */
+  leased: boolean
+}
+
+export interface DeviceQueue {
+  /** As in `nextSlot`. */
+  restAt: number
+  lanes: readonly QueuedLane[]
 }
 
 /** What comes of ending messages that waited. */
@@ -115,6 +137,9 @@ export interface MessageWithDevice {
   platform: string
   deviceId: string
 }
+
+/** Of a device, to tell when a message is due. */
+const MAX_LANES_LOOKED_AT = 5_000
 
 export function createMessageRepository(
   db: Db,
@@ -163,6 +188,7 @@ export function createMessageRepository(
     .select({
       lane: outboxLanes.lane,
       hasSlot: outboxLanes.hasSlot,
+      dueAt: outboxLanes.dueAt,
       deviceRowId: outboxLanes.deviceRowId,
       platform: devices.platform,
     })
@@ -245,6 +271,39 @@ export function createMessageRepository(
     .innerJoin(devices, sql`${devices.id} = lanes.device`)
     .groupBy(devices.identityId)
     .prepare()
+  // All lanes of a device stand together in the primary key: their names begin with its id and a slash.
+  const ofDevice = sql`${outboxLanes.lane} >= ${textParam('from')} and ${outboxLanes.lane} < ${textParam('to')}`
+  const heldSlots = orm
+    .select({ count: sql<number>`count(*)`, latest: sql<number | null>`max(${outboxLanes.dueAt})` })
+    .from(outboxLanes)
+    .where(and(ofDevice, eq(outboxLanes.hasSlot, true)))
+    .prepare()
+  const freeSlots = orm
+    .update(outboxLanes)
+    .set({ hasSlot: false, dueAt: sql`${outboxLanes.dueAt} - ${param('earlierBy')}` })
+    .where(and(ofDevice, eq(outboxLanes.hasSlot, true)))
+    .prepare()
+  const queueOfDevice = orm
+    .select({
+      lane: outboxLanes.lane,
+      dueAt: outboxLanes.dueAt,
+      hasSlot: outboxLanes.hasSlot,
+      leaseId: outboxLanes.leaseId,
+      waiting: sql<number>`(select count(*) from messages where messages.lane = outbox_lanes.lane
+        and messages.status in ('queued', 'sending'))`,
+    })
+    .from(outboxLanes)
+    .where(ofDevice)
+    .limit(limitParam('limit'))
+    .prepare()
+  const waitingBetween = orm
+    .select({ count: sql<number>`count(*)` })
+    .from(messages)
+    .where(
+      sql`${messages.lane} = ${textParam('lane')} and ${messages.status} in ('queued', 'sending')
+        and ${messages.seq} >= ${numberParam('from')} and ${messages.seq} < ${numberParam('before')}`,
+    )
+    .prepare()
   const earliest = orm
     .select({ dueAt: sql<number | null>`min(${outboxLanes.dueAt})` })
     .from(outboxLanes)
@@ -270,13 +329,29 @@ export function createMessageRepository(
     )
     .prepare()
 
-  /** Whether the lane may send one message now. If not, it waits for the slot that it is given here. */
-  function takeSlot(
-    lane: { lane: string; deviceRowId: string; hasSlot: boolean },
-    pace: Pace,
-    now: number,
-  ): boolean {
-    if (lane.hasSlot) return true
+  /**
+   * The device's time to send went by unused: nothing ran, or everything was held up. Its lanes keep their order, and share out slots anew from
+   * now on, as if none had been given.
+   */
+  function takeSlotsBack(deviceRowId: string, { intervalMs }: Pace, now: number): void {
+    const device = lanesFromTo(deviceRowId)
+    const held = heldSlots.get(device)
+    const restAt = paceOfDevice.get({ deviceRowId })?.restAt ?? 0
+    setPace.run({ deviceRowId, restAt: restAt - (held?.count ?? 0) * intervalMs })
+    freeSlots.run({ ...device, earlierBy: Math.max(0, (held?.latest ?? 0) - now) })
+  }
+
+  /**
+   * Whether the lane may send one message now. If not, it waits for the slot that it is given here.
+   * @param resting devices whose slots were taken back in this claim
+   */
+  function takeSlot(lane: DueLane, pace: Pace, now: number, resting: Set<string>): boolean {
+    if (lane.hasSlot && !resting.has(lane.deviceRowId)) {
+      // Late slots may catch up, but with no more than a burst at once.
+      if (now - lane.dueAt <= pace.burst * pace.intervalMs) return true
+      takeSlotsBack(lane.deviceRowId, pace, now)
+      resting.add(lane.deviceRowId)
+    }
     const restAt = paceOfDevice.get({ deviceRowId: lane.deviceRowId })?.restAt ?? 0
     const slot = nextSlot(pace, restAt, now)
     setPace.run({ deviceRowId: lane.deviceRowId, restAt: slot.restAt })
@@ -326,11 +401,12 @@ export function createMessageRepository(
     claim: ({ leaseId, now, leaseMs, maxLanes, maxMessagesPerLane, paceOf }) =>
       committer.write(() => {
         const claimed: ClaimedLane[] = []
+        const resting = new Set<string>()
         for (const due of dueLanes.all({ now, limit: maxLanes })) {
           const pace = paceOf(due.platform)
           const isPaced = pace.intervalMs > 0
           // A slot is for a message: a lane with none waiting must not take one.
-          if (isPaced && anyWaiting.get({ lane: due.lane }) && !takeSlot(due, pace, now)) continue
+          if (isPaced && anyWaiting.get({ lane: due.lane }) && !takeSlot(due, pace, now, resting)) continue
           const messages = startSending.all({ lane: due.lane, limit: isPaced ? 1 : maxMessagesPerLane, now })
           if (messages.length === 0) {
             closeLane.run({ lane: due.lane })
@@ -432,6 +508,28 @@ export function createMessageRepository(
         return { count: found.length, ...ended }
       }),
 
+    deviceQueue: async deviceRowId => ({
+      restAt: paceOfDevice.get({ deviceRowId })?.restAt ?? 0,
+      lanes: queueOfDevice
+        .all({ ...lanesFromTo(deviceRowId), limit: MAX_LANES_LOOKED_AT })
+        .map(({ leaseId, ...lane }) => ({ ...lane, leased: leaseId !== null })),
+    }),
+
+    async placesInLane(queued) {
+      const places = new Map<number, number>()
+      for (const [lane, own] of Map.groupBy(queued, message => message.lane)) {
+        let from = 0
+        let place = 0
+        // From one to the next, so that what waits before all of them is counted once.
+        for (const { seq } of own.toSorted((one, other) => one.seq - other.seq)) {
+          place += waitingBetween.get({ lane, from, before: seq })?.count ?? 0
+          places.set(seq, place)
+          from = seq
+        }
+      }
+      return places
+    },
+
     waiting: async () => new Map(waitingByIdentity.all().map(({ identityId, count }) => [identityId, count])),
 
     async list(identityId, limit, before) {
@@ -472,6 +570,18 @@ export function createMessageRepository(
         orm.delete(resolvedRecipients).where(ofRoom).run()
       }),
   }
+}
+
+interface DueLane {
+  lane: string
+  deviceRowId: string
+  hasSlot: boolean
+  dueAt: number
+}
+
+/** The names of a device's lanes are from the first up to the second: `0` follows the slash. */
+function lanesFromTo(deviceRowId: string): { from: string; to: string } {
+  return { from: `${deviceRowId}/`, to: `${deviceRowId}0` }
 }
 
 function oldestFirst(one: Message, other: Message): number {

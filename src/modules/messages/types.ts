@@ -35,6 +35,8 @@ export interface MessageView {
   status: ShownMessageStatus
   reason: string | null
   event_id: string | null
+  /** When it will be tried, by an estimate; null unless it is queued. */
+  due_at: string | null
   /** When it fails if it hasn't been handed over by then. */
   expires_at: string | null
   created_at: string

@@ -26,6 +26,12 @@ test('jitter moves each interval by at most its share, either way', () => {
   expect(slots({ ...PACE, burst: 1, jitter: 0.25 }, 3, 10_000, () => 1)).toEqual([0, 1_250, 2_500])
 })
 
+test.each([0, 1])('jitter makes a burst neither longer nor shorter (at its bound %d)', bound => {
+  const [, , third, fourth, fifth] = slots({ ...PACE, jitter: 0.25 }, 5, 10_000, () => bound)
+  const interval = bound === 0 ? 750 : 1_250
+  expect([third, fourth, fifth]).toEqual([0, interval, 2 * interval])
+})
+
 test('after a rest the burst is there again, and no more than the burst', () => {
   const { restAt } = nextSlot(PACE, 0, 10_000)
   const later = 10_000 + 3_600_000

@@ -79,6 +79,7 @@ const EXAMPLE = {
   status: 'delivered',
   reason: null,
   event_id: '$eCLf_5pzs8ZBhEs5ZojVRS0K3SBLf73cHs2q_Je4kfQ',
+  due_at: null,
   expires_at: null,
   created_at: '2026-04-27T10:00:00Z',
   updated_at: '2026-04-27T10:00:03Z',
@@ -92,6 +93,13 @@ const FIELDS_OF_VIEW = {
   status: oneOf(SHOWN_MESSAGE_STATUSES),
   reason: nullable(t.String()),
   event_id: nullable(t.String()),
+  due_at: nullable(
+    t.String({
+      format: 'date-time',
+      description:
+        'When it will be tried, while it is `queued`: an estimate by what waits before it and the pace of the device.',
+    }),
+  ),
   expires_at: nullable(
     t.String({ format: 'date-time', description: 'When it fails if it has not been handed over by then.' }),
   ),

@@ -1,0 +1,201 @@
+/** The pace of a device on a real database: bursts, intervals and their jitter, over restarts, and what is said of it beforehand. */
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { createMessageRepository, type MessageRepository } from '../../../src/modules/messages/repository.ts'
+import type { Messages } from '../../../src/modules/messages/types.ts'
+import { messagesOn } from '../../support/messages.ts'
+import { insertDevice, insertIdentity } from '../../support/rows.ts'
+import { type TempDb, tempDb } from '../../support/temp-db.ts'
+
+const START = Date.UTC(2026, 3, 27, 10, 0, 0)
+const INTERVAL = 8_000
+
+let db: TempDb
+let repository: MessageRepository
+let now: number
+let pace: { intervalMs: number; jitter: number; burst: number }
+let api: Messages
+/** When each message was sent, after the start, and to whom. */
+let sent: { at: number; to: string; id: string }[]
+
+beforeEach(() => {
+  db = tempDb()
+  insertIdentity(db)
+  insertDevice(db)
+  now = START
+  pace = { intervalMs: INTERVAL, jitter: 0.25, burst: 5 }
+  sent = []
+  restart()
+})
+afterEach(() => db.destroy())
+
+function restart(): void {
+  repository = createMessageRepository(db)
+  const device = db.orm.query.devices.findFirst().sync() ?? null
+  const clock = { now: () => now, steady: () => now, sleep: () => Promise.resolve() }
+  api = messagesOn(repository, { devices: { find: async () => device }, paceOf: () => pace, clock })
+}
+
+const accept = (contact: string) =>
+  api.accept({ identityId: 'id_1', deviceId: '237', platform: 'wa', contact, text: 'hi' })
+const contacts = (count: number, prefix = 'c') =>
+  Array.from({ length: count }, (_, index) => `${prefix}${index}`).join(',')
+
+/** What the outbox does, one claim after the other, with time going by only while it waits. @param count how many to send */
+async function work(count: number): Promise<void> {
+  const until = sent.length + count
+  while (sent.length < until) {
+    const request = {
+      leaseId: 'l',
+      now,
+      leaseMs: 60_000,
+      maxLanes: 128,
+      maxMessagesPerLane: 32,
+      paceOf: () => pace,
+    }
+    const lanes = await repository.claim(request)
+    for (const lane of lanes) {
+      for (const message of lane.messages) {
+        sent.push({ at: now - START, to: message.recipient, id: message.id })
+        await repository.settle(
+          message,
+          { outcome: 'submitted', eventId: `$${message.id}`, roomId: '!r:s', bridgeBot: null },
+          now,
+        )
+      }
+      await repository.release(lane, now)
+    }
+    if (lanes.length === 0) now = Math.max(now + 1, (await repository.nextDueAt()) ?? Number.NaN)
+  }
+}
+
+const intervals = (from = 0) =>
+  sent.slice(from + 1).map(({ at }, index) => at - (sent[from + index]?.at ?? 0))
+const average = (numbers: number[]) => numbers.reduce((sum, number) => sum + number, 0) / numbers.length
+
+describe.each([
+  ['to as many contacts', () => accept(contacts(300))],
+  [
+    'to one contact',
+    async () => {
+      for (let index = 0; index < 300; index++) await accept('1')
+    },
+  ],
+])('300 messages %s', (_, send) => {
+  test('a burst, then one an interval on average, none sooner or later than the jitter lets it', async () => {
+    await send()
+    await work(300)
+    expect(sent.slice(0, 5).every(({ at }) => at === 0)).toBe(true)
+    // The first after the burst comes as if the burst's last had been in its place.
+    const paced = intervals(4)
+    expect(Math.min(...paced)).toBeGreaterThanOrEqual(0.75 * INTERVAL)
+    expect(Math.max(...paced)).toBeLessThanOrEqual(1.25 * INTERVAL + 1)
+    expect(average(paced)).toBeGreaterThan(0.95 * INTERVAL)
+    expect(average(paced)).toBeLessThan(1.05 * INTERVAL)
+    expect(new Set(sent.map(({ id }) => id)).size).toBe(300)
+  })
+})
+
+describe('over a restart', () => {
+  test('the pace goes on where it was', async () => {
+    await accept(contacts(20))
+    await work(10)
+    await repository.releaseAbandoned(now)
+    restart()
+    await work(10)
+    const paced = intervals(4)
+    expect(Math.min(...paced)).toBeGreaterThanOrEqual(0.75 * INTERVAL)
+    expect(Math.max(...paced)).toBeLessThanOrEqual(1.25 * INTERVAL + 1)
+  })
+
+  test('after hours in which nothing ran no more than a burst goes at once, in the order it would have', async () => {
+    pace = { ...pace, jitter: 0 }
+    await accept(contacts(100))
+    await work(10)
+    // Every lane has its slot by now.
+    await repository.claim({
+      leaseId: 'l',
+      now,
+      leaseMs: 1,
+      maxLanes: 128,
+      maxMessagesPerLane: 1,
+      paceOf: () => pace,
+    })
+    now += 6 * 3_600_000
+    restart()
+    const resumed = now - START
+    await work(90)
+    const after = sent.slice(10).map(({ at }) => at - resumed)
+    expect(after.slice(0, 8)).toEqual([0, 0, 0, 0, 0, 1, 2, 3].map(step => step * INTERVAL))
+    expect(after.at(-1)).toBe(85 * INTERVAL)
+    expect(sent.map(({ to }) => to)).toEqual(contacts(100).split(',').sort())
+  })
+
+  test('what is a little late catches up', async () => {
+    pace = { ...pace, jitter: 0 }
+    await accept(contacts(10))
+    await work(5)
+    now += 3 * INTERVAL
+    await work(3)
+    expect(sent.slice(5).map(({ at }) => at)).toEqual([3 * INTERVAL, 3 * INTERVAL, 3 * INTERVAL])
+  })
+})
+
+describe('due_at', () => {
+  beforeEach(() => {
+    pace = { intervalMs: INTERVAL, jitter: 0, burst: 2 }
+  })
+
+  /** What is said of each message before it is sent, against when it is. */
+  async function expectRight(count: number): Promise<void> {
+    // The lanes have their slots once the outbox has looked.
+    const page = await api.list('id_1', 500)
+    const said = new Map(page.map(({ id, due_at }) => [id, Date.parse(due_at ?? '') - START]))
+    await work(count)
+    expect(sent.slice(-count).map(({ id, at }) => ({ id, at: said.get(id) ?? at }))).toEqual(
+      sent.slice(-count).map(({ id, at }) => ({ id, at })),
+    )
+  }
+
+  test.each([
+    ['of one contact', ['1', '1', '1', '1', '1', '1']],
+    ['of many contacts', [contacts(30)]],
+    ['of contacts with several messages each', ['a,b,c', 'a,b', 'a', 'd', 'a,d']],
+  ])('is when they are sent: messages %s', async (_, sends) => {
+    for (const contact of sends) await accept(contact)
+    await expectRight((await api.list('id_1', 500)).length)
+  })
+
+  test('stays right while they are being sent', async () => {
+    for (const contact of ['a,b,c', 'a,b', 'a', 'd', 'a,d']) await accept(contact)
+    await work(4)
+    await expectRight(5)
+  })
+
+  test('is now for a device without a pace, and null for what waits no more', async () => {
+    pace = { ...pace, intervalMs: 0 }
+    const [{ id } = { id: '' }] = await accept('1')
+    expect((await api.get('id_1', id)).due_at).toBe('2026-04-27T10:00:00Z')
+    await work(1)
+    expect((await api.get('id_1', id)).due_at).toBeNull()
+    const [other] = await accept('2')
+    expect((await api.cancel('id_1', other?.id ?? '')).due_at).toBeNull()
+  })
+
+  test('is when it is tried again after a failure', async () => {
+    pace = { ...pace, intervalMs: 0 }
+    const [{ id } = { id: '' }] = await accept('1')
+    const [lane] = await repository.claim({
+      leaseId: 'l',
+      now,
+      leaseMs: 60_000,
+      maxLanes: 1,
+      maxMessagesPerLane: 1,
+      paceOf: () => pace,
+    })
+    if (!lane?.messages[0]) throw new Error('nothing was claimed')
+    await repository.settle(lane.messages[0], { outcome: 'retry', reason: 'down' }, now)
+    expect((await api.get('id_1', id)).due_at).toBe('2026-04-27T10:00:00Z')
+    await repository.release(lane, now + 30_000)
+    expect((await api.get('id_1', id)).due_at).toBe('2026-04-27T10:00:30Z')
+  })
+})
