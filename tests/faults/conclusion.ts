@@ -6,7 +6,7 @@ import type { GatewayUnderTest } from './gateway.ts'
 import type { FaultyEndpoint } from './load/endpoint.ts'
 import type { Load } from './load/load.ts'
 import { added, type Phase } from './phase.ts'
-import { isEmpty, messageFates, type StuckRows, stuckRows } from './stuck.ts'
+import { isEmpty, messageFates, messageRows, type StuckRows, stuckRows } from './stuck.ts'
 
 export interface Ended {
   gateway: GatewayUnderTest
@@ -32,8 +32,6 @@ const DUE_STEPS = 6
 const DUE_STEP_MS = 30 * 3_600_000
 const STEP_DEADLINE_MS = 20_000
 const LOOK_MS = 200
-/** What of all rows may wait for hours. */
-const WITHOUT_DELIVERIES = { 'deliveries not settled': 0, 'delivery lanes': 0, leases: 0 }
 
 /** To be called when the load has ended and nothing misbehaves any more. */
 export async function conclude(ended: Ended): Promise<Conclusion> {
@@ -58,7 +56,7 @@ async function settle({ gateway, databaseFile, clock, tell }: Ended): Promise<St
     const deadline = performance.now() + withinMs
     while (!isOver(rows()) && performance.now() < deadline) await Bun.sleep(LOOK_MS)
   }
-  await until(found => isEmpty({ ...found, ...WITHOUT_DELIVERIES }), SETTLE_MS)
+  await until(() => isEmpty(messageRows(databaseFile)), SETTLE_MS)
   for (let step = 0; step < DUE_STEPS && !isEmpty(rows()); step++) {
     tell(`what waits for hours is made due: ${JSON.stringify(rows())}`)
     await gateway.terminate()

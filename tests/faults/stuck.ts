@@ -28,6 +28,26 @@ export function stuckRows(databaseFile: string): StuckRows {
   })
 }
 
+/** Those of messages alone: deliveries may wait for hours, for an endpoint or for a file. */
+export function messageRows(databaseFile: string): Partial<StuckRows> {
+  const {
+    'deliveries not settled': _deliveries,
+    'delivery lanes': _lanes,
+    leases: _leases,
+    ...rest
+  } = stuckRows(databaseFile)
+  return rest
+}
+
+/** Texts of the messages that the gateway knows to have come in. */
+export function storedTexts(databaseFile: string): Set<string> {
+  const query = `select payload ->> '$.message' as text from inbox_events where name = 'message.received'`
+  return read(databaseFile, database => {
+    const rows = database.query<{ text: string }, []>(query).all()
+    return new Set(rows.map(({ text }) => text))
+  })
+}
+
 export function isEmpty(rows: Partial<StuckRows>): boolean {
   return Object.values(rows).every(count => count === 0)
 }

@@ -1,7 +1,7 @@
 /** Uploads and downloads. Content is streamed to and from files, never held in memory. */
-import { createWriteStream } from 'node:fs'
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { writeDurably } from '../../lib/durable-file.ts'
 import { type Call, param } from '../call.ts'
 import type { Core } from '../core.ts'
 import { forbidden, MatrixError, notFound, tooLarge } from '../errors.ts'
@@ -95,28 +95,24 @@ async function store(call: Call, mediaId: string): Promise<void> {
   await mkdir(core.mediaDir, { recursive: true })
   const path = mediaPath(core, mediaId)
   const temporary = `${path}.${randomId('', 6)}${TEMPORARY_SUFFIX}`
-  try {
-    const size = await writeBody(core, request, temporary)
-    await rename(temporary, path)
-    await syncDirectory(core.mediaDir)
-    await core.commit(tx => {
-      const existing = core.media.find(mediaId)
-      if (existing && existing.size_bytes !== null) throw overwritten()
-      tx.wrote = true
-      core.media.put(
-        {
-          media_id: mediaId,
-          user_id: requester.userId,
-          content_type: request.headers.get('content-type') ?? 'application/octet-stream',
-          filename: query.get('filename'),
-          size_bytes: size,
-        },
-        core.clock.now(),
-      )
-    })
-  } finally {
-    await rm(temporary, { force: true })
-  }
+  const { maxUploadBytes: maxBytes } = core
+  const body = request.body ?? new Blob([]).stream()
+  const size = await writeDurably({ path, temporary, maxBytes, tooLarge: () => uploadTooLarge(core) }, body)
+  await core.commit(tx => {
+    const existing = core.media.find(mediaId)
+    if (existing && existing.size_bytes !== null) throw overwritten()
+    tx.wrote = true
+    core.media.put(
+      {
+        media_id: mediaId,
+        user_id: requester.userId,
+        content_type: request.headers.get('content-type') ?? 'application/octet-stream',
+        filename: query.get('filename'),
+        size_bytes: size,
+      },
+      core.clock.now(),
+    )
+  })
 }
 
 /** Removes uploads that a kill cut off. Before the first one starts: running ones look the same. */
@@ -127,40 +123,8 @@ export async function sweepUploads(mediaDir: string): Promise<void> {
   }
 }
 
-async function writeBody(core: Core, request: Request, path: string): Promise<number> {
-  const output = createWriteStream(path, { flags: 'wx', mode: 0o600, flush: true })
-  const failed = new Promise<never>((_, reject) => output.once('error', reject))
-  failed.catch(() => {})
-  let size = 0
-  try {
-    for await (const chunk of request.body ?? []) {
-      size += chunk.byteLength
-      if (size > core.maxUploadBytes) throw uploadTooLarge(core)
-      if (!output.write(chunk))
-        await Promise.race([new Promise(resolve => output.once('drain', resolve)), failed])
-    }
-    const closed = new Promise(resolve => output.once('close', resolve))
-    output.end()
-    await Promise.race([closed, failed])
-    return size
-  } catch (error) {
-    output.destroy()
-    throw error
-  }
-}
-
 function uploadTooLarge(core: Core): MatrixError {
   return tooLarge(`Uploads are limited to ${core.maxUploadBytes} bytes`)
-}
-
-/** Makes the new name itself durable. */
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r')
-  try {
-    await directory.sync()
-  } finally {
-    await directory.close()
-  }
 }
 
 function mediaPath(core: Core, mediaId: string): string {

@@ -8,7 +8,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { equalInConstantTime } from '../../lib/sealing.ts'
 import { randomToken } from '../../lib/tokens.ts'
 import { describeImage } from './describe-image.ts'
-import { writeDurably } from './file-writer.ts'
+import { writeFile } from './file-writer.ts'
 import type { MediaRepository } from './repository.ts'
 import type { MediaStore, StagedFile } from './types.ts'
 
@@ -67,7 +67,7 @@ export function createMediaStore(options: MediaStoreOptions): MediaFiles {
 
     async stage({ identityId, fileName, mimeType, stream }) {
       const id = randomToken('file_', 18)
-      const sizeBytes = await writeDurably(pathOf(id), stream, options.maxBytes)
+      const sizeBytes = await writeFile(pathOf(id), stream, options.maxBytes)
       // A declared type that says nothing gives way to what the extension says.
       const type = OPAQUE_TYPES.includes(mimeType) ? Bun.file(fileName).type : mimeType
       const mime = (type.split(';')[0] ?? '').trim() || 'application/octet-stream'
@@ -130,7 +130,7 @@ export function createMediaStore(options: MediaStoreOptions): MediaFiles {
       const response = await (await options.sessionOf(file.identityId)).download(file.mxcUri)
       const body = response.body ?? new Blob([]).stream()
       // What the homeserver accepted has its own limit; ours is for what clients send.
-      const sizeBytes = await writeDurably(pathOf(mediaId), body, Number.MAX_SAFE_INTEGER)
+      const sizeBytes = await writeFile(pathOf(mediaId), body, Number.MAX_SAFE_INTEGER)
       const found = { sizeBytes, ...(await picture(file, sizeBytes)) }
       await repository.setStored(mediaId, found, clock.now())
       return { ...file, ...found, stored: true }

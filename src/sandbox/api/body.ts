@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import type { ReadableStream as NodeReadableStream } from 'node:stream/web'
 import busboy from 'busboy'
 import { readTextAtMost } from '../../lib/bounded-body.ts'
+import { isOutOfSpace } from '../../lib/durable-file.ts'
 import { formFileName } from '../../lib/form-file-name.ts'
 import { FileTooLarge, type MediaFiles, mimeTypeOf } from '../network/media.ts'
 import type { Media } from '../network/types.ts'
@@ -69,6 +70,7 @@ export async function readMultipart(request: Request, files: MediaFiles): Promis
   } catch (error) {
     source.destroy()
     if (error instanceof FileTooLarge) throw new ApiError('too_large', `file: ${error.message}`)
+    if (isOutOfSpace(error)) throw new ApiError('storage_full', 'file: there is no space left to store it')
     throw new ApiError(
       'bad_request',
       `body: ${error instanceof Error ? error.message : 'not a multipart form'}`,

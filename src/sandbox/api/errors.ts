@@ -9,6 +9,7 @@ const STATUS = {
   gone: 410,
   too_large: 413,
   unavailable: 503,
+  storage_full: 507,
 } as const
 
 export class ApiError extends Error {

@@ -114,16 +114,32 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
   ): void {
     const key = `${roomId} ${messageId}`
     if (eventId !== null) unsettledEvents.set(key, eventId)
-    const write = committer
-      .write(() => store.settleDelivery(delivery, messageId, roomId, eventId))
-      .then(() => network.notify({ kind: 'delivered', phones, messageId }))
-      // Harmless: it is delivered again at the next start, as the same event.
-      .catch(error => logger.error({ err: error }, 'a delivery could not be noted'))
+    const write = note(() => store.settleDelivery(delivery, messageId, roomId, eventId))
+      .then(isNoted => {
+        if (isNoted) network.notify({ kind: 'delivered', phones, messageId })
+      })
       .finally(() => {
         unsettledEvents.delete(key)
         settling.delete(write)
       })
     settling.add(write)
+  }
+
+  /** Again and again until there is space. What isn't noted by the end is delivered again at the next start, as the same event. */
+  async function note(settleRow: () => void): Promise<boolean> {
+    for (let failures = 1; !stopping.signal.aborted; failures++) {
+      try {
+        await committer.write(() => {
+          settleRow()
+          return null
+        })
+        return true
+      } catch (error) {
+        if (failures === 1) logger.error({ err: error }, 'a delivery could not be noted yet')
+        await clock.sleep(backoffMs(failures, RETRY), stopping.signal)
+      }
+    }
+    return false
   }
 
   function eventIn(portal: Portal, messageId: string): string | null {

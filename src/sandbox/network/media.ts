@@ -1,8 +1,9 @@
 /** Files of the network: streamed to the disk, made durable, measured; never whole in memory. */
 import { randomUUID } from 'node:crypto'
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { imageSize } from 'image-size'
+import { writeDurably } from '../../lib/durable-file.ts'
 import { blurhashOf } from './blurhash.ts'
 import type { Media, MediaType } from './types.ts'
 
@@ -40,7 +41,15 @@ export function createMediaFiles(folder: string, maxBytes: number): MediaFiles {
       const path = pathOf(id)
       await mkdir(folder, { recursive: true })
       try {
-        const sizeBytes = await writeDurably(path, source, maxBytes)
+        const sizeBytes = await writeDurably(
+          {
+            path,
+            temporary: `${path}${TEMPORARY_SUFFIX}`,
+            maxBytes,
+            tooLarge: () => new FileTooLarge(maxBytes),
+          },
+          source,
+        )
         const mimeType = about.mimeType || mimeTypeOf(about.name)
         const dimensions = mimeType.startsWith('image/') ? await measure(path) : null
         return {
@@ -79,34 +88,6 @@ export function mimeTypeOf(name: string): string {
 export function mediaTypeFor(mimeType: string): MediaType {
   const [kind] = mimeType.split('/')
   return kind === 'image' || kind === 'video' || kind === 'audio' ? kind : 'file'
-}
-
-async function writeDurably(
-  path: string,
-  source: AsyncIterable<Uint8Array>,
-  maxBytes: number,
-): Promise<number> {
-  const temporary = `${path}${TEMPORARY_SUFFIX}`
-  const file = await open(temporary, 'wx', 0o600)
-  let sizeBytes = 0
-  try {
-    for await (const chunk of source) {
-      sizeBytes += chunk.byteLength
-      if (sizeBytes > maxBytes) throw new FileTooLarge(maxBytes)
-      await file.write(chunk)
-    }
-    await file.sync()
-    await file.close()
-    await rename(temporary, path)
-  } catch (error) {
-    await file.close().catch(() => undefined)
-    await rm(temporary, { force: true })
-    throw error
-  }
-  // The name itself must survive a power cut too.
-  const folder = await open(join(path, '..'), 'r')
-  await folder.sync().finally(() => folder.close())
-  return sizeBytes
 }
 
 async function measure(path: string): Promise<{ width: number; height: number } | null> {

@@ -17,7 +17,7 @@ import { type Load, startLoad } from '../load/load.ts'
 import { Injected, type Phase, pause } from '../phase.ts'
 import type { Random } from '../random.ts'
 import type { PhaseReport } from '../report.ts'
-import { isEmpty, stuckRows } from '../stuck.ts'
+import { isEmpty, messageRows, storedTexts } from '../stuck.ts'
 import { databaseIn, PLATFORM, TestnetPeople } from './testnet-people.ts'
 
 type Fault =
@@ -74,7 +74,7 @@ export async function runHomeserverPhase(phase: Phase, kind: HomeserverKind): Pr
   const startedAt = performance.now()
   const injected = new Injected()
   const load = startLoad(people, phase)
-  const track: Track = { deployment, gateway, proxy, load, people, databaseFile, injected }
+  const track: Track = { deployment, gateway, proxy, load, databaseFile, injected }
   for (const fault of faultsOf(random.fork('plan'), phase)) {
     await pause(fault.afterMs, new AbortController().signal)
     tell(JSON.stringify(fault))
@@ -121,7 +121,6 @@ interface Track {
   gateway: GatewayUnderTest
   proxy: HomeserverProxy
   load: Load
-  people: TestnetPeople
   databaseFile: string
   injected: Injected
 }
@@ -169,7 +168,7 @@ async function restartHomeserver(track: Track, downMs: number): Promise<void> {
 async function killBridge(track: Track, downMs: number): Promise<void> {
   const { deployment, load, databaseFile } = track
   const goOn = load.hold('all')
-  await untilQuiet(async () => isEmpty(stuckRows(databaseFile)) && (await haveArrived(track)))
+  await untilQuiet(async () => isEmpty(messageRows(databaseFile)) && (await haveArrived(track)))
   const bridge = deployment.bridge(PLATFORM)
   await bridge.kill()
   for (const chat of load.outgoing) await chat.sendNext(NEVER)
@@ -191,13 +190,9 @@ function untilQuiet(isQuiet: () => Promise<boolean>): Promise<boolean> {
   )
 }
 
-/** Whether all that phones have sent has reached the endpoints. */
-async function haveArrived({ load, people }: Track): Promise<boolean> {
-  const arrived = new Set(
-    people.hooked.flatMap(({ endpoint }) =>
-      endpoint.received.filter(({ acknowledged }) => acknowledged).map(({ text }) => text),
-    ),
-  )
+/** Whether the gateway knows all that phones have sent. What it makes of that is no matter of a bridge any more. */
+async function haveArrived({ load, databaseFile }: Track): Promise<boolean> {
+  const arrived = storedTexts(databaseFile)
   for (const { chat } of load.incoming) {
     const sent = (await chat.sent()).filter(({ text }) => text.startsWith(`${chat.key}#`))
     if (sent.some(({ text }) => !arrived.has(text))) return false
