@@ -6,7 +6,7 @@ MESHGATE := $(BUN) src/main.ts
 PACKAGE_RUN := $(BUN) --bun run
 
 .DEFAULT_GOAL := help
-.PHONY: help bun deps setup run migrate-up migrate-down migrate-status test e2e e2e-tools lint format build build-all bench faults migration-sql openapi clean
+.PHONY: help bun deps setup run migrate-up migrate-down migrate-status test e2e e2e-tools lint audit format build build-all bench faults migration-sql openapi clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -58,6 +58,12 @@ ifeq ($(CI),true)
 	@sh scripts/install-ci-tools.sh
 endif
 	@sh scripts/shellcheck.sh
+ifeq ($(CI),true)
+	@$(BUN) scripts/audit.ts
+endif
+
+audit: deps ## look for known vulnerabilities of the packages in bun.lock
+	@$(BUN) scripts/audit.ts
 
 format: deps ## format the code and fix what can be fixed
 	@$(PACKAGE_RUN) format
@@ -65,7 +71,7 @@ format: deps ## format the code and fix what can be fixed
 build: deps ## build dist/meshgate, one file for this platform
 	$(BUN) scripts/build.ts
 
-build-all: deps ## build dist/meshgate-<platform> for every platform
+build-all: deps ## build dist/meshgate-<platform> for every platform, and list what they are made of
 	$(BUN) scripts/build.ts all
 
 bench: deps ## measure against the figures to reach

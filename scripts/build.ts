@@ -1,10 +1,11 @@
 /**
  * Builds the program as one file: `dist/meshgate` (or `--outfile`) for this platform, or, given names of platforms or `all`,
- * `dist/meshgate-<platform>` for each.
+ * `dist/meshgate-<platform>` for each, and beside them what they are made of: `dist/meshgate.cdx.json`.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { writeSbom } from './sbom.ts'
 
 /** The platform's name in Bun's npm packages, by ours. */
 const PLATFORMS = {
@@ -30,6 +31,7 @@ if (names.length === 0) {
     }
     await build(join('dist', `meshgate-${name}${name === 'windows-x64' ? '.exe' : ''}`), name)
   }
+  writeSbom(join('dist', 'meshgate.cdx.json'))
 }
 
 async function build(outfile: string, platform?: Platform): Promise<void> {

@@ -1,10 +1,11 @@
 #!/bin/sh
-# Installs into .tools what the tests with real bridges need: Synapse, mautrix-whatsapp and the test bridge. What is there in the
+# Installs into .tools what the end-to-end tests need: Synapse, mautrix-whatsapp, the test bridge, and Schemathesis. What is there in the
 # version asked for isn't touched. In continuous integration also, by apt, what these are made with.
 set -eu
 cd "$(dirname "$0")/.."
 
 synapse=tests/e2e/synapse/requirements.txt
+schemathesis=tests/e2e/schemathesis/requirements.txt
 whatsapp=tests/e2e/whatsapp
 
 fail() {
@@ -37,14 +38,19 @@ is_made_from() { # stamp, files
   [ -f "$stamp" ] && cat "$@" | cmp -s - "$stamp"
 }
 
-install_synapse() {
-  if is_made_from .tools/synapse/made-from "$synapse"; then return; fi
-  has_python || fail 'Synapse needs Python 3.10 or newer with venv (Debian: python3-venv)'
-  rm -rf .tools/synapse
-  python3 -m venv .tools/synapse
+install_python_tool() { # folder, requirements
+  if is_made_from "$1/made-from" "$2"; then return; fi
+  has_python || fail "$1 needs Python 3.10 or newer with venv (Debian: python3-venv)"
+  rm -rf "$1"
+  python3 -m venv "$1"
   # Only what is run gets compiled, when it is.
-  .tools/synapse/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --only-binary :all: -r "$synapse"
-  cat "$synapse" >.tools/synapse/made-from
+  "$1/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile --only-binary :all: -r "$2"
+  cat "$2" >"$1/made-from"
+}
+
+install_python_tools() {
+  install_python_tool .tools/synapse "$synapse"
+  install_python_tool .tools/schemathesis "$schemathesis"
 }
 
 install_whatsapp() {
@@ -70,11 +76,11 @@ install_bridges() {
 
 if [ "${CI:-}" = true ]; then install_by_apt; fi
 # Downloads and compiling go well together. In the background, as there the first failing command ends a function.
-install_synapse &
-synapse_pid=$!
+install_python_tools &
+python_pid=$!
 install_bridges &
 bridges_pid=$!
 status=0
-wait "$synapse_pid" || status=1
+wait "$python_pid" || status=1
 wait "$bridges_pid" || status=1
 exit "$status"

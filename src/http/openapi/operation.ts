@@ -11,7 +11,7 @@ export interface OperationText {
   security: Security
   /** Answers that are not errors, by status. */
   answers: Record<number, Answer>
-  /** Statuses of the errors it can answer with; 500 goes without saying, as does 429 where one authenticates. */
+  /** Statuses of the errors it can answer with; what any call can be answered goes without saying. */
   errors: readonly (keyof typeof ERRORS)[]
 }
 
@@ -56,8 +56,11 @@ export const ERRORS = {
 
 /** @returns what Elysia takes as `detail` */
 export function operation(text: OperationText): DocumentDecoration {
-  const common = text.security === 'none' ? ([500] as const) : ([429, 500] as const)
-  const errors = [...new Set([...text.errors, ...common])].sort((a, b) => a - b)
+  // An address that isn't UTF-8, a defect, a gateway that is stopping; and too many failures where one authenticates.
+  const common = [400, ...(text.security === 'none' ? [] : [429 as const]), 500, 503] as const
+  const errors = [...new Set([...text.errors, ...common])]
+    .filter(status => text.answers[status] === undefined)
+    .sort((a, b) => a - b)
   return {
     summary: text.summary,
     ...(text.description === undefined ? {} : { description: text.description }),

@@ -143,6 +143,13 @@ function refuseMalformed(url: string): void {
       `url: expected an http:// or https:// URL of at most ${MAX_URL_LENGTH} characters`,
     )
   }
+  // The address is shown in lists and logs, and stored in clear.
+  if (parsed.username !== '' || parsed.password !== '') {
+    throw new GatewayError(
+      'bad_request',
+      'url: expected no user and password; send them by headers.Authorization',
+    )
+  }
 }
 
 /** Each name once; `*` alone where it is among them. */

@@ -62,6 +62,15 @@ test.each([
   expect((await webhooks.create('id_1', { url })).id).toBe(2)
 })
 
+test('a user and password in the address are refused, as it is stored and shown in clear', async () => {
+  for (const url of ['https://user:password@example.com/', 'https://user@example.com/']) {
+    await expect(webhooks.create('id_1', { url })).rejects.toMatchObject({
+      code: 'bad_request',
+      message: 'url: expected no user and password; send them by headers.Authorization',
+    })
+  }
+})
+
 describe('the events it asks for', () => {
   const DEFAULT = ['message.received', 'message.reaction', 'message.edited', 'message.deleted']
   const asked = async () => (await webhooks.list('id_1')).map(webhook => webhook.events)

@@ -1,0 +1,75 @@
+/**
+ * The whole OpenAPI document against the program: Schemathesis makes up thousands of requests, right and wrong, and checks of every answer that it is
+ * no 5xx of ours and as documented: status, content type, headers, schema.
+ */
+import { expect, test } from 'bun:test'
+import { existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { GatewayClient } from '../support/gateway-client.ts'
+import { spawnGateway } from '../support/gateway-process.ts'
+import { basic, jsonClient } from '../support/json-client.ts'
+
+const SCHEMATHESIS = join(import.meta.dir, '..', '..', '.tools', 'schemathesis', 'bin', 'schemathesis')
+/** The same requests every time. */
+const SEED = 1
+const REQUESTS_PER_OPERATION = 25
+const MAX_MINUTES = 6
+
+/** Not asked for: that all which fits a schema is taken, and that nothing else is. A key may stand for another request, and null for nothing at all. */
+const EXCLUDED_CHECKS = 'positive_data_acceptance,negative_data_rejection'
+
+test.skipIf(!existsSync(SCHEMATHESIS))(
+  'every answer is as the OpenAPI document says',
+  async () => {
+    // Names that nobody makes up: what authenticates must outlive what is tried.
+    const clientId = `root-${Bun.randomUUIDv7()}`
+    const env = {
+      CLIENT_ID: clientId,
+      CLIENT_SECRET: 'a secret of the tests',
+      SECRET_KEY: 'a secret key of the tests',
+      // Wrong secrets are part of what is tried.
+      AUTH_FAILURES_PER_CREDENTIAL: '1000000',
+      AUTH_FAILURES_PER_ADDRESS: '1000000',
+      LOG_LEVEL: 'error',
+    }
+    await using gateway = await spawnGateway({ env })
+    const client = new GatewayClient(gateway)
+    await client.account()
+    const phones = `phones-${Bun.randomUUIDv7()}`
+    const made = await client.admin.post<{ client_secret: string }>('/api/v1/credentials', {
+      client_id: phones,
+    })
+    const own = jsonClient(gateway.url, basic(phones, made.body.client_secret))
+    const account = client.accountOf((await own.post<{ token: string }>('/api/v1/tokens', {})).body.token)
+    const device = await account.link((await client.newPhone()).number)
+
+    const config = join(gateway.directory, 'schemathesis.toml')
+    writeFileSync(
+      config,
+      [
+        '[auth.openapi.basicAuth]',
+        `username = "${clientId}"`,
+        `password = "${env.CLIENT_SECRET}"`,
+        '[auth.openapi.bearerAuth]',
+        `bearer = "${account.token}"`,
+        '[parameters]',
+        `"path.device_id" = "${device}"`,
+      ].join('\n'),
+    )
+    const run = Bun.spawn(
+      [
+        ...[SCHEMATHESIS, '--config-file', config, 'run', `${gateway.url}/docs/json`],
+        ...['--checks', 'all', '--exclude-checks', EXCLUDED_CHECKS, '--continue-on-failure'],
+        ...['--seed', `${SEED}`, '--max-examples', `${REQUESTS_PER_OPERATION}`, '--no-color'],
+        ...['--request-timeout', '30'],
+      ],
+      { cwd: gateway.directory, env: { PATH: '/usr/bin:/bin', HOME: gateway.directory }, stdout: 'pipe' },
+    )
+    const report = await new Response(run.stdout).text()
+    expect([await run.exited, report.includes('FAILURES') ? report : '']).toEqual([0, ''])
+    expect(await account.devices()).toBeArray()
+    expect(gateway.output()).not.toContain('request failed')
+    expect(await gateway.stop()).toBe(0)
+  },
+  MAX_MINUTES * 60_000,
+)

@@ -1,0 +1,214 @@
+/**
+ * Nothing secret where it doesn't belong: the program runs at debug level through all that it can do with secrets that the test knows; afterwards
+ * they are looked for in what it printed, in every file of its folder but .env, in its metrics and in its answers to what went wrong.
+ */
+import { expect, test } from 'bun:test'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { Account, formWith, GatewayClient } from '../support/gateway-client.ts'
+import { type GatewayProcess, spawnGateway } from '../support/gateway-process.ts'
+import { basic, bearer } from '../support/json-client.ts'
+import { tempDir } from '../support/temp-dir.ts'
+import { webhookReceiver } from '../support/webhook-receiver.ts'
+
+const SETTINGS = {
+  CLIENT_ID: 'admin',
+  CLIENT_SECRET: 'client-secret-9Zq4v7Lk2',
+  SECRET_KEY: 'secret-key-3Xw8n5Tb1Rm6',
+  METRICS_TOKEN: 'metrics-token-7Hd2p9Fy4',
+}
+const WRONG_SECRET = 'wrong-secret-5Gj1s8Uc3'
+const HEADER_VALUE = 'header-value-6Kf3t0Va9'
+const INPUT = 'typed-input-2Mb7r4Ye8'
+const CREDENTIALS = 'credentials-in-a-url-1Qa'
+
+/** Every place that a secret may have left a trace in, by name. */
+async function tracesOf(gateway: GatewayProcess, answers: readonly string[]): Promise<Map<string, string>> {
+  const traces = new Map([['its output', gateway.output()]])
+  const metrics = await fetch(`${gateway.url}/metrics`, {
+    headers: { authorization: bearer(SETTINGS.METRICS_TOKEN) },
+  })
+  expect(metrics.status).toBe(200)
+  traces.set('/metrics', await metrics.text())
+  traces.set('answers to what went wrong', answers.join('\n'))
+  for (const entry of readdirSync(gateway.directory, { recursive: true, withFileTypes: true })) {
+    const file = join(entry.parentPath, entry.name)
+    const name = relative(gateway.directory, file)
+    if (entry.isFile() && name !== '.env') traces.set(name, readFileSync(file, 'latin1'))
+  }
+  return traces
+}
+
+function leaksIn(traces: ReadonlyMap<string, string>, secrets: Readonly<Record<string, string>>): string[] {
+  return Object.entries(secrets).flatMap(([name, secret]) => {
+    // As it is, and as it stands in a Basic header, in an address, or in JSON.
+    const forms = [secret, Buffer.from(secret).toString('base64').slice(0, -4), encodeURIComponent(secret)]
+    return [...traces]
+      .filter(([, text]) => forms.some(form => text.includes(form)))
+      .map(([place]) => `${name} in ${place}`)
+  })
+}
+
+test('no secret is in logs, metrics, answers to errors, or in clear in the database', async () => {
+  using folder = tempDir()
+  const answers: string[] = []
+  await using receiver = webhookReceiver(
+    (_request, index) => new Response('', { status: index === 0 ? 500 : 200 }),
+  )
+  await using gateway = await spawnGateway({
+    directory: folder.path,
+    env: { ...SETTINGS, LOG_LEVEL: 'debug' },
+    deadlineMs: 30_000,
+  })
+  const client = new GatewayClient({
+    ...gateway,
+    clientId: SETTINGS.CLIENT_ID,
+    clientSecret: SETTINGS.CLIENT_SECRET,
+  })
+  const { account, device, secrets } = await liveThrough(client, receiver.url)
+  const delivered = await receiver.waitForCount(3, 30_000)
+  const media =
+    delivered.map(({ json }) => (json as { media?: { url?: string } }).media?.url).find(Boolean) ?? ''
+  const signature = new URL(media).searchParams.get('signature') ?? ''
+  expect(signature).not.toBe('')
+  expect((await fetch(media)).status).toBe(200)
+  answers.push(...(await goWrong(gateway.url, account, device, media)))
+
+  const all = {
+    ...SETTINGS,
+    ...secrets,
+    signature,
+    wrong: WRONG_SECRET,
+    header: HEADER_VALUE,
+    input: INPUT,
+    CREDENTIALS,
+  }
+  const { CLIENT_ID: _isPublic, ...hidden } = all
+  for (const secret of Object.values(hidden)) expect(secret.length).toBeGreaterThan(15)
+  const traces = await tracesOf(gateway, answers)
+  expect(traces.get('its output')).toContain('"path":"/api/v1/devices/qr-code"')
+  expect(traces.has(join('data', 'meshgate.db-wal'))).toBeTrue()
+  // The search finds what is there: what is said isn't sealed.
+  expect(leaksIn(traces, { text: 'a text that is no secret' }).length).toBeGreaterThan(0)
+  expect(leaksIn(traces, hidden)).toEqual([])
+  expect(await gateway.stop()).toBe(0)
+  expect(leaksIn(await filesOf(gateway), hidden)).toEqual([])
+}, 90_000)
+
+/** After the end, when the log of the database has gone into the database. */
+async function filesOf(gateway: GatewayProcess): Promise<Map<string, string>> {
+  const files = ['meshgate.db'].map((name): [string, string] => [
+    name,
+    readFileSync(join(gateway.directory, 'data', name), 'latin1'),
+  ])
+  return new Map([['its output', gateway.output()], ...files])
+}
+
+/** All that a tenant does with secrets. @returns those it was given */
+async function liveThrough(client: GatewayClient, endpoint: string) {
+  const { admin, address } = client
+  const made = await admin.post<{ client_secret: string }>('/api/v1/credentials', { client_id: 'tenant' })
+  const renewed = await admin.put<{ client_secret: string }>('/api/v1/credentials/tenant', {
+    regenerate_secret: true,
+  })
+  const keyed = await fetchKeyed(
+    `${address.url}/api/v1/tokens`,
+    basic('tenant', renewed.body.client_secret),
+    {},
+  )
+  const repeated = await fetchKeyed(
+    `${address.url}/api/v1/tokens`,
+    basic('tenant', renewed.body.client_secret),
+    {},
+  )
+  expect(repeated).toBe(keyed)
+  const { token } = JSON.parse(keyed) as { token: string }
+  const account = new Account(address, token)
+  const phone = await client.newPhone()
+  const device = await account.link(phone.number)
+  const hook = await account.api.post<{ id: number; secret: string }>('/api/v1/webhooks', {
+    url: endpoint,
+    events: ['*'],
+    headers: { 'X-Api-Key': HEADER_VALUE },
+  })
+  expect(hook.status).toBe(201)
+  const rotated = await account.api.post<{ secret: string }>(
+    `/api/v1/webhooks/${hook.body.id}/rotate-secret`,
+    {},
+  )
+  expect(rotated.status).toBe(200)
+  const friend = await client.newPhone()
+  const [message] = await account.send(device, { contact: friend.number, text: 'a text that is no secret' })
+  await account.waitForStatus(message?.id ?? '', ['delivered', 'sent', 'read'])
+  const picture = { name: 'picture.png', type: 'image/png', content: 'no picture at all' }
+  await friend.send(formWith({ to: device, text: 'heard' }, picture))
+  return {
+    account,
+    device,
+    secrets: {
+      token,
+      first: made.body.client_secret,
+      renewed: renewed.body.client_secret,
+      // Without what every such secret begins with.
+      signing: hook.body.secret.replace('whsec_', ''),
+      rotated: rotated.body.secret.replace('whsec_', ''),
+    },
+  }
+}
+
+async function fetchKeyed(url: string, authorization: string, body: object): Promise<string> {
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { authorization, 'content-type': 'application/json', 'idempotency-key': 'the-same-request' },
+    body: JSON.stringify(body),
+  })
+  expect(response.status).toBe(201)
+  return response.text()
+}
+
+/** All that a client does wrong with secrets. @returns what it was told */
+async function goWrong(url: string, account: Account, device: string, media: string): Promise<string[]> {
+  const { token } = account
+  const json = { 'content-type': 'application/json' }
+  const asked: [string, RequestInit][] = [
+    ['/api/v1/tokens', { headers: { authorization: basic('admin', WRONG_SECRET) } }],
+    ['/api/v1/tokens', { headers: { authorization: `Bearer ${token}` } }],
+    ['/api/v1/devices', { headers: { authorization: bearer(WRONG_SECRET) } }],
+    ['/api/v1/devices', { headers: { authorization: basic('admin', SETTINGS.CLIENT_SECRET) } }],
+    [`/api/v1/devices?token=${token}`, {}],
+    [`/api/v1/devices/qr-code?token=${token}`, {}],
+    [`/api/v1/devices/qr-code?token=${WRONG_SECRET}`, {}],
+    [`/nowhere?token=${token}&client_secret=${SETTINGS.CLIENT_SECRET}`, {}],
+    [`/_matrix/client/v3/sync?access_token=${WRONG_SECRET}`, {}],
+    ['/_matrix/client/v3/sync', { headers: { authorization: bearer(WRONG_SECRET) } }],
+    ['/metrics', { headers: { authorization: bearer(WRONG_SECRET) } }],
+    [new URL(media).pathname + new URL(media).search.replace(/expires=\d+/, 'expires=1'), {}],
+    ['/api/v1/webhooks', post(token, { url: `http://user:${CREDENTIALS}@example.com/` })],
+    ['/api/v1/webhooks', post(token, { url: 'https://example.com', headers: { 'bad name': HEADER_VALUE } })],
+    [
+      '/api/v1/webhooks',
+      post(token, { url: 'https://example.com', headers: { 'X-Long': HEADER_VALUE.repeat(1_000) } }),
+    ],
+    ['/api/v1/devices', post(token, { platform: 'wa', flow: 'phone', inputs: { phone_number: INPUT } })],
+    ['/api/v1/devices/links/none', post(token, { inputs: { password: INPUT } })],
+    [
+      `/api/v1/devices/${device}/message`,
+      { method: 'POST', headers: { ...json, authorization: bearer(token) }, body: `{"${token}"` },
+    ],
+  ]
+  const told: string[] = []
+  for (const [path, init] of asked) {
+    const response = await fetch(url + path, init)
+    if (response.status < 400) throw new Error(`${path} was answered ${response.status}`)
+    told.push(await response.text())
+  }
+  return told
+}
+
+function post(token: string, body: object): RequestInit {
+  return {
+    method: 'POST',
+    headers: { authorization: bearer(token), 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  }
+}
