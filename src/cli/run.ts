@@ -1,6 +1,7 @@
 /** The command line: which commands there are, and how each ends. */
 import { Command, CommanderError } from 'commander'
 import manifest from '../../package.json' with { type: 'json' }
+import { addBackupCommands } from './backup.ts'
 import { addBridgeCommand } from './bridge/index.ts'
 import { addCredentialsCommand } from './credentials.ts'
 import { addDoctorCommand } from './doctor.ts'
@@ -57,6 +58,7 @@ function createProgram(terminal: Terminal): Command {
   addBridgeCommand(program, terminal)
   addRegistrationCommand(program, terminal)
   addDoctorCommand(program, terminal)
+  addBackupCommands(program, terminal, manifest.version)
   program
     .command('healthcheck')
     .description('ask the gateway running here whether it is well (exit code 0) or not (1)')

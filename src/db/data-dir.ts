@@ -2,6 +2,9 @@
 import { chmodSync, mkdirSync, statSync } from 'node:fs'
 import { messageOf, StartError } from '../domain/errors.ts'
 
+/** Folder in DATA_DIR while a backup is being restored into it. */
+export const RESTORING = '.restoring'
+
 const OWNER_ONLY_FOLDER = 0o700
 const OWNER_ONLY_FILE = 0o600
 /** Of a folder that everybody writes to, such as /tmp: it isn't ours to close. */

@@ -3,10 +3,10 @@ import { Database } from 'bun:sqlite'
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { messageOf, StartError } from '../domain/errors.ts'
-import { prepareDataDir } from './data-dir.ts'
+import { prepareDataDir, RESTORING } from './data-dir.ts'
 import { type Db, openDb } from './open.ts'
 
-const LOCK_FILE = 'meshgate.lock'
+export const LOCK_FILE = 'meshgate.lock'
 
 export interface DataLock {
   release(): void
@@ -14,11 +14,13 @@ export interface DataLock {
 
 /**
  * The database, with its folder locked for as long as it is open.
- * @throws StartError when another process has it
+ * @throws StartError when another process has it, or a restore into it was interrupted
  */
 export function openDbAlone(databaseFile: string): Db {
-  const lock = lockDataDir(dirname(databaseFile))
+  const dir = dirname(databaseFile)
+  const lock = lockDataDir(dir)
   try {
+    refuseHalfRestored(dir)
     const db = openDb(databaseFile)
     return {
       ...db,
@@ -57,6 +59,12 @@ export function lockDataDir(dir: string): DataLock {
   }
   const held = holder
   return { release: () => held.close() }
+}
+
+/** What is there would be half of a backup. @throws StartError */
+function refuseHalfRestored(dir: string): void {
+  if (!existsSync(join(dir, RESTORING))) return
+  throw new StartError(`DATA_DIR: a restore into ${dir} was interrupted; run meshgate restore again`)
 }
 
 /** Whether a gateway (or a command that needs to be alone) works on the folder now. */

@@ -1,0 +1,139 @@
+/** `meshgate backup FILE` and `meshgate restore FILE`. */
+import {
+  closeSync,
+  createReadStream,
+  createWriteStream,
+  existsSync,
+  fsyncSync,
+  openSync,
+  renameSync,
+  rmSync,
+} from 'node:fs'
+import { resolve } from 'node:path'
+import type { Writable } from 'node:stream'
+import type { Command } from 'commander'
+import type { Config, Secrets } from '../config/index.ts'
+import { messageOf } from '../domain/errors.ts'
+import { createHmacHasher, deriveKey } from '../lib/sealing.ts'
+import type { BackupReport } from '../modules/backup/backup.ts'
+import { CommandError, loadConfig, type Terminal } from './terminal.ts'
+
+const STANDARD_STREAM = '-'
+
+export function addBackupCommands(program: Command, terminal: Terminal, version: string): void {
+  program
+    .command('backup')
+    .description('write database, files and bridges of DATA_DIR to one file, while the gateway may go on')
+    .argument('<file>', 'such as meshgate.tar.zst; - for standard output')
+    .option('--force', 'overwrite the file', false)
+    .action((file: string, { force }: { force: boolean }) => backup(terminal, version, file, force))
+  program
+    .command('restore')
+    .description('put a backup into an empty DATA_DIR')
+    .argument('<file>', 'that meshgate backup wrote; - for standard input')
+    .option('--data-dir <folder>', 'instead of DATA_DIR')
+    .option(
+      '--send-waiting',
+      'send the messages that waited when the backup was made, though the gateway may have sent them since; without it they fail, with that reason',
+      false,
+    )
+    .action((file: string, options: RestoreOptions) => restore(terminal, file, options))
+}
+
+async function backup(terminal: Terminal, version: string, file: string, force: boolean): Promise<void> {
+  const { config, secrets } = loadConfig(terminal)
+  // Standard output is the archive's then.
+  const tell = file === STANDARD_STREAM ? terminal.complain : terminal.print
+  const report = await (file === STANDARD_STREAM
+    ? backupInto(process.stdout, config, secrets, version)
+    : backupToFile(resolve(terminal.directory, file), force, config, secrets, version))
+  tell(`${report.files} files, ${report.bytes.toLocaleString('en')} bytes before compression`)
+  for (const name of report.missing) tell(`not in it: ${name}`)
+  tell('.env is not in it: keep it apart from the backup, since without its SECRET_KEY no token works')
+}
+
+/** The file is there when it is whole and on disk, and never before. */
+async function backupToFile(
+  file: string,
+  force: boolean,
+  config: Config,
+  secrets: Secrets,
+  version: string,
+): Promise<BackupReport> {
+  if (existsSync(file) && !force) throw new CommandError(`${file} exists; --force overwrites it`)
+  const partial = `${file}.part`
+  let handle: number
+  try {
+    rmSync(partial, { force: true })
+    handle = openSync(partial, 'wx', 0o600)
+  } catch (error) {
+    throw new CommandError(`${file} can't be written: ${messageOf(error)}`)
+  }
+  try {
+    const sink = createWriteStream(partial, { fd: handle, autoClose: false })
+    const report = await backupInto(sink, config, secrets, version)
+    fsyncSync(handle)
+    renameSync(partial, file)
+    return report
+  } catch (error) {
+    rmSync(partial, { force: true })
+    throw error
+  } finally {
+    closeSync(handle)
+  }
+}
+
+async function backupInto(
+  sink: Writable,
+  { data, matrix }: Config,
+  { secretKey }: Secrets,
+  version: string,
+): Promise<BackupReport> {
+  // Loaded only here: the other commands start without it.
+  const { makeBackup } = await import('../modules/backup/backup.ts')
+  return await makeBackup({
+    dataDir: data.dir,
+    sink,
+    about: { meshgate: version, server_name: matrix.serverName, secret_key_check: keyCheck(secretKey) },
+    now: Date.now(),
+  })
+}
+
+interface RestoreOptions {
+  dataDir?: string
+  sendWaiting: boolean
+}
+
+async function restore(terminal: Terminal, file: string, options: RestoreOptions): Promise<void> {
+  const { config, secrets } = loadConfig(terminal)
+  const dataDir =
+    options.dataDir === undefined ? config.data.dir : resolve(terminal.directory, options.dataDir)
+  const path = resolve(terminal.directory, file)
+  if (file !== STANDARD_STREAM && !existsSync(path)) throw new CommandError(`${path} isn't there`)
+  const { restoreBackup } = await import('../modules/backup/restore.ts')
+  const { manifest, waiting } = await restoreBackup({
+    source: file === STANDARD_STREAM ? process.stdin : createReadStream(path),
+    dataDir,
+    serverName: config.matrix.serverName,
+    sendWaiting: options.sendWaiting,
+    now: Date.now(),
+  })
+  terminal.print(`restored ${manifest.files.length} files of ${manifest.created_at} into ${dataDir}`)
+  if (waiting > 0) {
+    terminal.print(
+      options.sendWaiting
+        ? `${waiting} messages that waited then will be sent`
+        : `${waiting} messages that waited then are not sent, as they may have been since: GET /api/v1/messages shows them as failed`,
+    )
+  }
+  if (manifest.secret_key_check !== keyCheck(secrets.secretKey)) {
+    terminal.complain(
+      'SECRET_KEY: is another than the backup was made with; tokens and stored secrets need that one',
+    )
+  }
+}
+
+/** Tells whether two keys are the same, and nothing of either. */
+function keyCheck(secretKey: string): string {
+  return createHmacHasher(deriveKey(secretKey, 'backup-key-check'))('meshgate').slice(0, 16)
+}

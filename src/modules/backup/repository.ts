@@ -1,0 +1,39 @@
+/** SQL on the copy of a database that is being backed up or restored. */
+import { asc, eq, sql } from 'drizzle-orm'
+import type { Db } from '../../db/open.ts'
+import { media, messages, outboxLanes } from '../../db/schema/index.ts'
+import { createStatusWriter } from '../messages/status-repository.ts'
+
+export interface BackupRepository {
+  /** Ids of the files that ought to be on our disk. */
+  storedFiles(): string[]
+  /** How many messages wait to be sent. */
+  waitingCount(): number
+  /** Ends every message that waits, and tells the webhooks that ask. @returns how many there were */
+  failWaiting(reason: string, now: number): Promise<number>
+}
+
+export function createBackupRepository(db: Db): BackupRepository {
+  const { orm } = db
+  const waiting = sql`${messages.status} in ('queued', 'sending')`
+  const statuses = createStatusWriter(db)
+  return {
+    storedFiles: () =>
+      orm
+        .select({ id: media.id })
+        .from(media)
+        .where(eq(media.stored, true))
+        .all()
+        .map(({ id }) => id),
+    waitingCount: () =>
+      orm.select({ count: sql<number>`count(*)` }).from(messages).where(waiting).get()?.count ?? 0,
+    failWaiting: (reason, now) =>
+      db.committer.write(() => {
+        const found = orm.select().from(messages).where(waiting).orderBy(asc(messages.seq)).all()
+        for (const message of found) statuses.failed(message, reason, now)
+        // A lane that waits for its slot would hold up what is sent next.
+        orm.delete(outboxLanes).run()
+        return found.length
+      }),
+  }
+}

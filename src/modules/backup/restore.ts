@@ -1,0 +1,145 @@
+/**
+ * Puts a backup into an empty DATA_DIR. Everything is unpacked and checked in a folder within it first; the database comes to its place last,
+ * so an interrupted restore is none, and no gateway starts on it.
+ */
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { RESTORING } from '../../db/data-dir.ts'
+import { LOCK_FILE, lockDataDir } from '../../db/lock.ts'
+import { migrateUp } from '../../db/migrate.ts'
+import { openDb } from '../../db/open.ts'
+import { damageOf, isDatabase, putTogether } from '../../db/snapshot.ts'
+import { GatewayError } from '../../domain/errors.ts'
+import { readArchive } from './archive.ts'
+import { BRIDGES_FOLDER, DATABASE, type Manifest, MEDIA_FOLDERS } from './layout.ts'
+import { createBackupRepository } from './repository.ts'
+
+export interface RestoreRequest {
+  source: Readable
+  dataDir: string
+  /** MATRIX_SERVER_NAME of the settings. */
+  serverName: string
+  /** Whether messages that waited when the backup was made are sent: the gateway may have sent them since. */
+  sendWaiting: boolean
+  now: number
+}
+
+export interface RestoreReport {
+  manifest: Manifest
+  /** Messages that waited when the backup was made. */
+  waiting: number
+}
+
+/** The reason of messages that are not sent after a restore. */
+export const HELD_BY_RESTORE =
+  'restored: it waited when the backup was made, and may have been sent since; send it again if it was not'
+
+/**
+ * @throws StartError when a gateway runs there; GatewayError conflict (the folder isn't empty, another server name), bad_request (the backup
+ *   is damaged, or of a newer version); then nothing is changed
+ */
+export async function restoreBackup(request: RestoreRequest): Promise<RestoreReport> {
+  const { dataDir, source } = request
+  const lock = lockDataDir(dataDir)
+  try {
+    clearInterrupted(dataDir)
+    refuseFilled(dataDir)
+    const folder = join(dataDir, RESTORING)
+    mkdirSync(folder, { mode: 0o700 })
+    try {
+      const manifest = await readArchive(source, folder)
+      const waiting = await check(folder, manifest, request)
+      moveIntoPlace(folder, dataDir)
+      return { manifest, waiting }
+    } catch (error) {
+      clearInterrupted(dataDir)
+      throw error
+    }
+  } finally {
+    lock.release()
+  }
+}
+
+/** While the folder of an unfinished restore is there, all that lies beside it came out of it: it was empty before. */
+function clearInterrupted(dataDir: string): void {
+  if (!existsSync(join(dataDir, RESTORING))) return
+  for (const name of [DATABASE, `${DATABASE}-wal`, `${DATABASE}-shm`, ...MEDIA_FOLDERS, BRIDGES_FOLDER])
+    rmSync(join(dataDir, name), { recursive: true, force: true })
+  rmSync(join(dataDir, RESTORING), { recursive: true, force: true })
+}
+
+function refuseFilled(dataDir: string): void {
+  const there = readdirSync(dataDir).filter(name => !name.startsWith(LOCK_FILE))
+  if (there.length === 0) return
+  throw new GatewayError(
+    'conflict',
+    `DATA_DIR: ${dataDir} has ${there.slice(0, 3).join(', ')}${there.length > 3 ? ', …' : ''}: expected an empty folder; move it away first`,
+  )
+}
+
+/** @returns how many messages waited */
+async function check(
+  folder: string,
+  manifest: Manifest,
+  { serverName, sendWaiting, now }: RestoreRequest,
+): Promise<number> {
+  if (manifest.server_name !== serverName) {
+    throw new GatewayError(
+      'conflict',
+      `MATRIX_SERVER_NAME: is "${serverName}", and the backup is of "${manifest.server_name}"`,
+    )
+  }
+  const names = manifest.files.map(({ name }) => name)
+  if (!names.includes(DATABASE))
+    throw new GatewayError('bad_request', `the backup can't be used: it has no ${DATABASE}`)
+  for (const name of names) {
+    const path = join(folder, name)
+    const isOurs = name === DATABASE || (name.startsWith(`${BRIDGES_FOLDER}/`) && isDatabase(path))
+    if (!isOurs) continue
+    const damage = damageOf(path)
+    if (damage !== null) throw new GatewayError('bad_request', `the backup can't be used: ${name}: ${damage}`)
+    putTogether(path)
+  }
+  const file = join(folder, DATABASE)
+  const db = openDb(file)
+  try {
+    migrateUp(db.connection, now)
+    const repository = createBackupRepository(db)
+    return sendWaiting ? repository.waitingCount() : await repository.failWaiting(HELD_BY_RESTORE, now)
+  } finally {
+    db.close()
+    putTogether(file)
+  }
+}
+
+function moveIntoPlace(folder: string, dataDir: string): void {
+  const all = readdirSync(folder).filter(name => name !== DATABASE)
+  for (const name of all) renameSync(join(folder, name), join(dataDir, name))
+  syncFolder(dataDir)
+  renameSync(join(folder, DATABASE), join(dataDir, DATABASE))
+  syncFolder(dataDir)
+  rmSync(folder, { recursive: true, force: true })
+  syncFolder(dataDir)
+}
+
+/** Renames survive a power cut only after this. */
+function syncFolder(folder: string): void {
+  // Windows can't open a folder, and doesn't need to.
+  if (process.platform === 'win32') return
+  const handle = openSync(folder, 'r')
+  try {
+    fsyncSync(handle)
+  } finally {
+    closeSync(handle)
+  }
+}

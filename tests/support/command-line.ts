@@ -1,0 +1,25 @@
+/** Commands of the real program, each in a process of its own as its users run them. */
+import { join } from 'node:path'
+
+const ROOT = join(import.meta.dir, '..', '..')
+
+export interface CommandOutcome {
+  exitCode: number
+  out: string
+  err: string
+}
+
+/** @param directory where .env lies */
+export async function runCommand(
+  directory: string,
+  args: string[],
+  env: Record<string, string> = {},
+): Promise<CommandOutcome> {
+  const child = Bun.spawn([process.execPath, join(ROOT, 'src', 'main.ts'), ...args], {
+    cwd: directory,
+    env: { PATH: '/usr/bin:/bin', HOME: directory, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
+  return { exitCode: await child.exited, out, err }
+}

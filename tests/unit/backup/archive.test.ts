@@ -1,0 +1,168 @@
+/** Archives that are cut off, damaged or made by somebody who means harm, and a restore that is interrupted. */
+import { Database } from 'bun:sqlite'
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { PassThrough, Readable } from 'node:stream'
+import { zstdCompressSync } from 'node:zlib'
+import { pack } from 'tar-stream'
+import { openDbAlone } from '../../../src/db/lock.ts'
+import { makeBackup } from '../../../src/modules/backup/backup.ts'
+import { isBackedUpName, MANIFEST } from '../../../src/modules/backup/layout.ts'
+import { restoreBackup } from '../../../src/modules/backup/restore.ts'
+import { createTempGatewayData } from '../../support/temp-data-dir.ts'
+import { type TempDir, tempDir } from '../../support/temp-dir.ts'
+
+const ABOUT = { meshgate: '1.0.0', server_name: 'localhost', secret_key_check: 'x' }
+
+let folder: TempDir
+let source: string
+let target: string
+
+beforeEach(() => {
+  folder = tempDir()
+  source = folder.file('source')
+  target = folder.file('target')
+  createTempGatewayData(source)
+})
+afterEach(() => folder[Symbol.dispose]())
+
+async function backup(): Promise<Buffer> {
+  const sink = new PassThrough()
+  const chunks: Buffer[] = []
+  sink.on('data', (chunk: Buffer) => chunks.push(chunk))
+  await makeBackup({ dataDir: source, sink, about: ABOUT, now: 0 })
+  return Buffer.concat(chunks)
+}
+
+const restore = (archive: Buffer, serverName = 'localhost') =>
+  restoreBackup({ source: Readable.from([archive]), dataDir: target, serverName, sendWaiting: false, now: 1 })
+
+/** An archive as somebody else may have made it. */
+async function archiveOf(
+  entries: { name: string; type?: 'file' | 'symlink' | 'directory'; text?: string }[],
+) {
+  const tar = pack()
+  for (const { name, type = 'file', text = '' } of entries)
+    tar.entry({ name, type, ...(type === 'symlink' ? { linkname: '/etc/passwd' } : {}) }, text)
+  tar.finalize()
+  return zstdCompressSync(Buffer.concat((await Array.fromAsync(tar)) as Buffer[]))
+}
+
+test('files, a program’s database that is being written to, and nothing of processes and logs', async () => {
+  const bridges = join(source, 'bridges', 'wa')
+  mkdirSync(bridges, { recursive: true })
+  writeFileSync(join(bridges, 'config.yaml'), 'bridge: yes')
+  writeFileSync(join(bridges, 'process.json'), '{}')
+  writeFileSync(join(bridges, 'bridge.log'), 'said')
+  const program = new Database(join(bridges, 'bridge.db'))
+  program.run('PRAGMA journal_mode = WAL')
+  program.run('CREATE TABLE contact (name text)')
+  program.run("INSERT INTO contact VALUES ('Ada')")
+  mkdirSync(join(source, 'media', 'ab'), { recursive: true })
+  writeFileSync(join(source, 'media', 'ab', 'file_ab'), 'a picture')
+  writeFileSync(join(source, 'media', 'ab', 'file_cd.part'), 'half a pict')
+  const archive = await backup()
+  program.close()
+  await restore(archive)
+  expect(readdirSync(target).sort()).toEqual(['bridges', 'media', 'meshgate.db', 'meshgate.lock'])
+  expect(readdirSync(join(target, 'bridges', 'wa')).sort()).toEqual(['bridge.db', 'config.yaml'])
+  expect(readdirSync(join(target, 'media', 'ab'))).toEqual(['file_ab'])
+  expect(readFileSync(join(target, 'media', 'ab', 'file_ab'), 'utf8')).toBe('a picture')
+  const copy = new Database(join(target, 'bridges', 'wa', 'bridge.db'))
+  expect(copy.query('SELECT name FROM contact').all()).toEqual([{ name: 'Ada' }])
+  expect(copy.query('PRAGMA journal_mode').get()).toEqual({ journal_mode: 'wal' })
+  copy.close()
+})
+
+test('a link to somewhere else is not followed, and said to be missing', async () => {
+  mkdirSync(join(source, 'bridges'))
+  symlinkSync('/etc/passwd', join(source, 'bridges', 'passwd'))
+  const report = await makeBackup({ dataDir: source, sink: new PassThrough().resume(), about: ABOUT, now: 0 })
+  expect(report.missing).toEqual(['bridges/passwd (a link)'])
+})
+
+describe('is refused, and leaves nothing behind:', () => {
+  const refused = async (archive: Buffer, why: string) => {
+    await expect(restore(archive)).rejects.toThrow(why)
+    expect(readdirSync(target)).toEqual(['meshgate.lock'])
+  }
+
+  test('an archive that was cut off', async () => {
+    const archive = await backup()
+    for (const share of [0, 0.3, 0.9])
+      await refused(archive.subarray(0, Math.floor(archive.length * share)), "the backup can't be used")
+  })
+
+  test('an archive with a bit the other way round', async () => {
+    const archive = await backup()
+    const middle = Math.floor(archive.length / 2)
+    archive[middle] = (archive[middle] ?? 0) ^ 0x10
+    await refused(archive, "the backup can't be used")
+  })
+
+  test('something else', () => refused(Buffer.from('not an archive'), "the backup can't be used"))
+
+  test.each([
+    '../outside',
+    'media/../../outside',
+    '/etc/outside',
+    'media//x',
+    'media/./x',
+    'media\\..\\x',
+    'meshgate.lock',
+    '.env',
+    'media',
+  ])('a file named %s', async name => {
+    await refused(await archiveOf([{ name, text: 'x' }]), 'is no file of ours')
+    expect(existsSync(folder.file('outside'))).toBe(false)
+  })
+
+  test('a link', async () => {
+    await refused(await archiveOf([{ name: 'media/x', type: 'symlink' }]), 'is a symlink')
+  })
+
+  test('a file that the manifest does not know', async () => {
+    const manifest = JSON.stringify({ format: 1, created_at: '', ...ABOUT, files: [] })
+    await refused(
+      await archiveOf([
+        { name: 'media/x', text: 'x' },
+        { name: MANIFEST, text: manifest },
+      ]),
+      'its manifest does not know',
+    )
+  })
+
+  test('a database that is damaged, though the archive is whole', async () => {
+    const text = 'SQLite format 3\0 and then nothing of the kind'
+    const sha256 = new Bun.CryptoHasher('sha256').update(text).digest('hex')
+    const files = [{ name: 'meshgate.db', size: text.length, sha256 }]
+    const manifest = JSON.stringify({ format: 1, created_at: '', ...ABOUT, files })
+    await refused(
+      await archiveOf([
+        { name: 'meshgate.db', text },
+        { name: MANIFEST, text: manifest },
+      ]),
+      'meshgate.db: ',
+    )
+  })
+})
+
+test('a restore that was interrupted keeps a gateway from starting, and is done again', async () => {
+  const archive = await backup()
+  mkdirSync(join(target, '.restoring'), { recursive: true })
+  mkdirSync(join(target, 'media'))
+  writeFileSync(join(target, 'media', 'half'), 'x')
+  expect(() => openDbAlone(join(target, 'meshgate.db'))).toThrow('a restore into')
+  await restore(archive)
+  expect(readdirSync(target).sort()).toEqual(['meshgate.db', 'meshgate.lock'])
+  openDbAlone(join(target, 'meshgate.db')).close()
+})
+
+test.each([
+  'meshgate.db',
+  'media/ab/file_1',
+  'bridges/wa/config.yaml',
+  'sandbox-media/x',
+  'homeserver-media/x',
+])('%s belongs into a backup', name => expect(isBackedUpName(name)).toBe(true))
