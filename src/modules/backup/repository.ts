@@ -30,7 +30,7 @@ export function createBackupRepository(db: Db): BackupRepository {
     failWaiting: (reason, now) =>
       db.committer.write(() => {
         const found = orm.select().from(messages).where(waiting).orderBy(asc(messages.seq)).all()
-        for (const message of found) statuses.failed(message, reason, now)
+        for (const message of found) statuses.ended(message, 'failed', reason, now)
         // A lane that waits for its slot would hold up what is sent next.
         orm.delete(outboxLanes).run()
         return found.length
