@@ -41,7 +41,7 @@ export interface RestoreReport {
 }
 
 /** The reason of messages that are not sent after a restore. */
-export const HELD_BY_RESTORE =
+const HELD_BY_RESTORE =
   'restored: it waited when the backup was made, and may have been sent since; send it again if it was not'
 
 /**
