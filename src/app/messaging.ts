@@ -4,6 +4,8 @@ import type { Config } from '../config/index.ts'
 import type { MatrixSessions } from '../domain/ports.ts'
 import { createChatRooms } from '../modules/chats/chat-rooms.ts'
 import type { ChatRepository } from '../modules/chats/repository.ts'
+import { REMEMBERED_MS } from '../modules/idempotency/idempotency.ts'
+import { createIdempotencyRepository } from '../modules/idempotency/repository.ts'
 import { createInbox, createInboxCleanup } from '../modules/inbox/inbox.ts'
 import { createInboxRepository } from '../modules/inbox/repository.ts'
 import { createMediaStore } from '../modules/media/media-store.ts'
@@ -17,6 +19,8 @@ import type { Pace } from '../modules/messages/pace.ts'
 import { createRecipients } from '../modules/messages/recipients.ts'
 import { createMessageRepository } from '../modules/messages/repository.ts'
 import { createStatusTimeout } from '../modules/messages/status-timeout.ts'
+import { createRetentionRepository } from '../modules/retention/repository.ts'
+import { createRetention } from '../modules/retention/retention.ts'
 import { createPayloads } from '../modules/webhooks/payload.ts'
 import type { Foundation } from './foundation.ts'
 import type { Phones } from './phones.ts'
@@ -124,6 +128,15 @@ export async function createMessaging(foundation: Foundation, parts: MessagingPa
         clock,
       }),
       createExpiry({ repository: messageRepository, discard: media.discardAll, onDeliveries, clock }),
+      createRetention({
+        repository: createRetentionRepository(db),
+        ...config.retention,
+        forgetKeys: createIdempotencyRepository(db).forget,
+        keysMs: REMEMBERED_MS,
+        discard: media.discardAll,
+        clock,
+        logger,
+      }),
       createInboxCleanup(inboxRepository, clock),
     ],
     /** Removes files that no row speaks of. @returns the worker that goes on with it */

@@ -58,6 +58,8 @@ export interface Config {
     /** How long a bridge has to say what became of a message, in milliseconds. */
     statusTimeoutMs: number
   }
+  /** How long what is over is kept, in milliseconds; null: for ever, and files as long as what they belong to. */
+  retention: { rowsMs: number | null; filesMs: number | null }
   /** How many messages may wait to be sent. */
   queue: { inAll: number; perIdentity: number }
   webhooks: {
@@ -129,6 +131,7 @@ export function configFrom(env: Env, workingDirectory: string): { config: Config
       burst: env.SEND_BURST,
       statusTimeoutMs: env.STATUS_TIMEOUT_MS,
     },
+    retention: { rowsMs: daysOrNull(env.RETENTION_DAYS), filesMs: daysOrNull(env.MEDIA_RETENTION_DAYS) },
     queue: { inAll: env.QUEUE_MAX, perIdentity: env.QUEUE_MAX_PER_IDENTITY },
     webhooks: {
       timeoutMs: env.WEBHOOK_TIMEOUT_MS,
@@ -156,6 +159,10 @@ export function configFrom(env: Env, workingDirectory: string): { config: Config
       bridges: new Map(env.bridges.map(({ platform, secret }) => [platform, secret])),
     },
   }
+}
+
+function daysOrNull(days: number): number | null {
+  return days === 0 ? null : days * 86_400_000
 }
 
 /** A program with a path runs wherever its own working directory is. */

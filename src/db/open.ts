@@ -22,6 +22,8 @@ export interface Db {
 const PRAGMAS = [
   // First: the others may have to wait for another process (a command line beside the running gateway).
   'PRAGMA busy_timeout = 5000',
+  // Of a new file: pages that rows leave free can be given back in small steps. It has to come before the first page is written.
+  'PRAGMA auto_vacuum = INCREMENTAL',
   // Readers don't block the writer, and a commit is one append to the log.
   'PRAGMA journal_mode = WAL',
   // A commit returns after its fsync: what was answered 200 survives a power cut.
