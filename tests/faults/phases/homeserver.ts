@@ -18,7 +18,7 @@ import { Injected, type Phase, pause } from '../phase.ts'
 import type { Random } from '../random.ts'
 import type { PhaseReport } from '../report.ts'
 import { isEmpty, messageRows, storedTexts } from '../stuck.ts'
-import { databaseIn, PLATFORM, TestnetPeople } from './testnet-people.ts'
+import { bridgeIdIn, databaseIn, PLATFORM, TestnetPeople } from './testnet-people.ts'
 
 type Fault =
   | { kind: 'homeserver'; mode: Exclude<HomeserverMode, 'well'>; forMs: number }
@@ -74,7 +74,15 @@ export async function runHomeserverPhase(phase: Phase, kind: HomeserverKind): Pr
   const startedAt = performance.now()
   const injected = new Injected()
   const load = startLoad(people, phase)
-  const track: Track = { deployment, gateway, proxy, load, databaseFile, injected }
+  const track: Track = {
+    deployment,
+    gateway,
+    proxy,
+    load,
+    databaseFile,
+    appserviceId: bridgeIdIn(directory),
+    injected,
+  }
   for (const fault of faultsOf(random.fork('plan'), phase)) {
     await pause(fault.afterMs, new AbortController().signal)
     tell(JSON.stringify(fault))
@@ -122,6 +130,8 @@ interface Track {
   proxy: HomeserverProxy
   load: Load
   databaseFile: string
+  /** Of the bridge, at Synapse. */
+  appserviceId: string
   injected: Injected
 }
 
@@ -163,17 +173,24 @@ async function restartHomeserver(track: Track, downMs: number): Promise<void> {
 
 /**
  * What a bridge has taken from the network or from the homeserver and not passed on is its own, and may be lost or doubled with it; so
- * nothing is on its way when it is killed. Clients go on sending while it is away.
+ * nothing is on its way when it is killed. Clients go on sending while it is away. Synapse may keep back what is said in the very instant
+ * in which it has caught up with a bridge, until it has to catch up again; so that instant is left out.
  */
 async function killBridge(track: Track, downMs: number): Promise<void> {
-  const { deployment, load, databaseFile } = track
+  const { deployment, load, databaseFile, appserviceId } = track
   const goOn = load.hold('all')
   await untilQuiet(async () => isEmpty(messageRows(databaseFile)) && (await haveArrived(track)))
   const bridge = deployment.bridge(PLATFORM)
+  const recoveries = () => deployment.synapse?.recoveriesOf(appserviceId) ?? 0
+  const before = recoveries()
   await bridge.kill()
   for (const chat of load.outgoing) await chat.sendNext(NEVER)
   await Bun.sleep(downMs)
   await bridge.start()
+  await waitFor(() => recoveries() > before, {
+    what: 'Synapse to catch up with the bridge',
+    deadlineMs: QUIET_MS,
+  })
   goOn()
 }
 
