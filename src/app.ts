@@ -6,6 +6,7 @@ import { bridgeConfigs, createMatrix, createSandboxFor, mountsOf } from './app/m
 import { createMessaging } from './app/messaging.ts'
 import { createPhones } from './app/phones.ts'
 import { createReadiness } from './app/readiness.ts'
+import { refuseAccidentalSandbox } from './app/sandbox-leftovers.ts'
 import { createTenants } from './app/tenants.ts'
 import { createBridges } from './bridges/bridges.ts'
 import { type BridgeProcesses, createBridgeProcesses } from './bridges/processes.ts'
@@ -106,6 +107,8 @@ export async function createApp(
   const sandbox = createSandboxFor(config, simulated, db, matrix.homeserver, publicUrl, clock, logger)
   const played = (sandbox?.bridges ?? []).map(bridge => bridge.platform)
   const isSimulated = (platform: string) => played.some(other => other === platform)
+  const bridged = [...withBridge, ...config.bridges.map(({ platform }) => platform)]
+  refuseAccidentalSandbox(config, db, { played, bridged }, logger)
   const bridges = createBridges({
     bridges: bridgeConfigs(config, secrets, sandbox),
     sessions: matrix.sessions,

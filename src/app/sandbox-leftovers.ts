@@ -1,0 +1,37 @@
+/**
+ * A sandbox that production has by accident. With SANDBOX=on it is there on purpose, and the log says so; without, devices that a development left in this
+ * DATA_DIR would look like phones that are away, and what is sent to them would wait for nobody.
+ */
+import type { Config } from '../config/index.ts'
+import type { Db } from '../db/open.ts'
+import { StartError } from '../domain/errors.ts'
+import type { Logger } from '../lib/logger.ts'
+import { linkedPhones } from '../sandbox/linked-phones.ts'
+
+/**
+ * @param played platforms that the sandbox plays
+ * @param bridged platforms with a real bridge, which has taken the sandbox's place
+ * @throws StartError when simulated devices would be left without it
+ */
+export function refuseAccidentalSandbox(
+  { mode }: Pick<Config, 'mode'>,
+  db: Pick<Db, 'connection'>,
+  { played, bridged }: { played: readonly string[]; bridged: readonly string[] },
+  logger: Pick<Logger, 'warn'>,
+): void {
+  if (mode !== 'production') return
+  if (played.length > 0) {
+    logger.warn(
+      { platforms: played },
+      'SANDBOX=on in production: these platforms are simulated, nothing reaches a real phone, and /sandbox is open to whoever reaches it',
+    )
+  }
+  const cared = new Set([...played, ...bridged])
+  const left = linkedPhones(db.connection).filter(({ platform }) => !cared.has(platform))
+  if (left.length === 0) return
+  const named = left.slice(0, 3).map(({ platform, phone }) => `${phone} of ${platform}`)
+  if (left.length > named.length) named.push(`and ${left.length - named.length} more`)
+  throw new StartError(
+    `SANDBOX: this DATA_DIR has linked phones of the sandbox (${named.join(', ')}), and production runs without them; delete these devices in development, use another DATA_DIR, or set SANDBOX=on`,
+  )
+}
