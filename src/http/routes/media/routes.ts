@@ -24,7 +24,7 @@ export function mediaRoutes(downloads: MediaDownloads | undefined) {
       )
       return new Response(Bun.file(path), {
         headers: {
-          'Content-Type': mimeType || 'application/octet-stream',
+          'Content-Type': harmlessType(mimeType),
           'Content-Disposition': contentDisposition(fileName),
           // A file is somebody else's: it must not run as a page of ours, whatever its type says.
           'Content-Security-Policy': "default-src 'none'; sandbox",
@@ -55,10 +55,25 @@ export function mediaRoutes(downloads: MediaDownloads | undefined) {
   )
 }
 
+const UNTOLD = 'application/octet-stream'
+/** RFC 9110 section 8.3.1, without parameters. */
+const MEDIA_TYPE = /^[a-z0-9!#$&^_.+-]{1,64}\/[a-z0-9!#$&^_.+-]{1,64}$/
+/** What a browser could take for a page or a program of this origin. */
+const ACTIVE = /html|xml|svg|javascript|ecmascript|x-shockwave-flash|multipart\//
+
+/** The type comes from whoever sent the file: one that isn't a type, or that a browser would run, isn't told. */
+function harmlessType(mimeType: string): string {
+  const [type = ''] = mimeType.toLowerCase().split(';', 1)
+  const bare = type.trim()
+  return MEDIA_TYPE.test(bare) && !ACTIVE.test(bare) ? bare : UNTOLD
+}
+
 /** RFC 6266: a plain name for old clients, the real one in UTF-8. */
 function contentDisposition(fileName: string): string {
-  const ascii = fileName.replace(/[^\x20-\x7e]|["\\]/g, '_')
-  const utf8 = encodeURIComponent(fileName.toWellFormed()).replace(
+  // Not every client leaves folders out (RFC 6266 section 4.3).
+  const name = fileName.replace(/[/\\]/g, '_')
+  const ascii = name.replace(/[^\x20-\x7e]|["\\]/g, '_')
+  const utf8 = encodeURIComponent(name.toWellFormed()).replace(
     /['()*]/g,
     char => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,
   )
