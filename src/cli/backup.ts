@@ -126,7 +126,8 @@ async function restore(terminal: Terminal, file: string, options: RestoreOptions
         : `${waiting} messages that waited then are not sent, as they may have been since: GET /api/v1/messages shows them as failed`,
     )
   }
-  if (manifest.secret_key_check !== keyCheck(secrets.secretKey)) {
+  const keys = [secrets.secretKey, secrets.previousSecretKey].filter(key => key !== undefined)
+  if (!keys.some(key => keyCheck(key) === manifest.secret_key_check)) {
     terminal.complain(
       'SECRET_KEY: is another than the backup was made with; tokens and stored secrets need that one',
     )

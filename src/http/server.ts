@@ -5,7 +5,6 @@ import { type Clock, systemClock } from '../lib/clock.ts'
 import { createClientAddress } from './client-address.ts'
 import { errorResponse, HttpError } from './errors.ts'
 import { newRequestId } from './request-id.ts'
-import { pathStart } from './request-path.ts'
 import type { SocketViewer } from './routes/devices/qr-viewer.ts'
 import { type CertificateDescription, describeCertificate, readTls } from './tls.ts'
 
@@ -92,7 +91,7 @@ export function startServer(options: ServerOptions): RunningServer {
       ...(certificate ? { tls: certificate } : {}),
       fetch(request, own) {
         if (own !== current) cameInAt.set(request, own)
-        return stopping && !isProbe(request) ? refuse(request) : handle(request)
+        return stopping ? refuse(request) : handle(request)
       },
       websocket: {
         maxPayloadLength: MAX_FRAME_BYTES,
@@ -170,12 +169,6 @@ export function startServer(options: ServerOptions): RunningServer {
       return inTime
     },
   }
-}
-
-/** Whoever watches over us is told that we are stopping, in the words they know. */
-function isProbe({ url }: Request): boolean {
-  const path = url.slice(pathStart(url))
-  return path === '/health' || path === '/ready'
 }
 
 /** On a connection that was open already. */

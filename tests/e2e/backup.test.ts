@@ -171,3 +171,17 @@ test('a gateway that runs, a folder with something in it and another homeserver 
   expect([other.exitCode, other.err]).toEqual([1, expect.stringContaining('the backup is of "localhost"')])
   expect(readdirSync(join(gateway.directory, 'other'))).toEqual(['meshgate.lock'])
 })
+
+test('another SECRET_KEY is said to be another, and the one before it is known', async () => {
+  using elsewhere = tempDir()
+  const backup = elsewhere.file('backup.tar.zst')
+  const key = 'the-key-of-the-backup'
+  await using gateway = await spawnGateway({ env: { SECRET_KEY: key } })
+  await runCommand(gateway.directory, ['backup', backup], { SECRET_KEY: key })
+  copyFileSync(join(gateway.directory, '.env'), elsewhere.file('.env'))
+  const restore = (dir: string, env: Record<string, string>) =>
+    runCommand(elsewhere.path, ['restore', backup, '--data-dir', dir], env)
+  expect((await restore('one', { SECRET_KEY: key })).err).toBe('')
+  expect((await restore('two', { SECRET_KEY_PREVIOUS: key })).err).toBe('')
+  expect((await restore('three', {})).err).toContain('SECRET_KEY: is another than the backup was made with')
+})
