@@ -202,6 +202,7 @@ export async function createApp(
       webhooks: messaging.webhooks,
       deliveries: messaging.deliveries,
       replays: messaging.replays,
+      feed: messaging.feed,
       idempotency: tenants.idempotency,
     },
     mounts: mountsOf(matrix.homeserver, sandbox, source, bridgeStatus),
@@ -283,6 +284,7 @@ export async function createApp(
       readiness.drain()
       // First what holds connections open: they would keep the server from draining.
       phones.linking.stop()
+      messaging.feed.stop()
       await sandbox?.stop()
       // Bridges end while requests finish: neither waits for the other.
       await Promise.all([server?.stop(DRAIN_MS), processes.stopAll()])

@@ -29,7 +29,7 @@ export async function layFoundation(
   given: Pick<Foundation, 'config' | 'secrets' | 'version' | 'observer' | 'clock' | 'logger'>,
 ): Promise<Foundation> {
   const db = await openDatabase(given)
-  db.committer.onCommit = given.observer.committed
+  db.committer.watch(given.observer.committed)
   return {
     ...given,
     db,

@@ -4,8 +4,13 @@ import type { Config } from '../config/index.ts'
 import type { MatrixSessions } from '../domain/ports.ts'
 import { createChatRooms } from '../modules/chats/chat-rooms.ts'
 import type { ChatRepository } from '../modules/chats/repository.ts'
+import { Arrivals } from '../modules/feed/arrivals.ts'
+import { createStoredCursors } from '../modules/feed/cursor-key.ts'
+import { createFeed } from '../modules/feed/feed.ts'
+import { createFeedRepository } from '../modules/feed/repository.ts'
 import { REMEMBERED_MS } from '../modules/idempotency/idempotency.ts'
 import { createIdempotencyRepository } from '../modules/idempotency/repository.ts'
+import { createSettingsRepository } from '../modules/identities/settings-repository.ts'
 import { createInbox, createInboxCleanup } from '../modules/inbox/inbox.ts'
 import { createInboxRepository } from '../modules/inbox/repository.ts'
 import { createMediaStore } from '../modules/media/media-store.ts'
@@ -107,6 +112,17 @@ export async function createMessaging(foundation: Foundation, parts: MessagingPa
   const payloads = createPayloads({ devices, contacts, media, publicUrl, inlineMaxBytes })
   const webhookSide = createWebhookSide(foundation, payloads)
   const { dispatcher, webhooks, deliveries, replays } = webhookSide
+  const feedRepository = createFeedRepository(db)
+  const feed = createFeed({
+    repository: feedRepository,
+    arrivals: new Arrivals({
+      repository: feedRepository,
+      watchCommits: watcher => db.committer.watch(watcher),
+    }),
+    payloads,
+    cursors: createStoredCursors(createSettingsRepository(db)),
+    clock,
+  })
 
   return {
     media,
@@ -117,6 +133,7 @@ export async function createMessaging(foundation: Foundation, parts: MessagingPa
     webhooks,
     deliveries,
     replays,
+    feed,
     workers: [
       outbox.worker,
       ...webhookSide.workers,

@@ -10,6 +10,7 @@ export const ERROR_CODES = [
   'not_found',
   'method_not_allowed',
   'conflict',
+  'gone',
   'unprocessable',
   'payload_too_large',
   'unsupported_media_type',
@@ -35,6 +36,8 @@ export class GatewayError extends Error {
     message: string,
     /** Seconds after which the same call may succeed (HTTP Retry-After), where that is known. */
     readonly retryAfterS?: number,
+    /** Further fields of the answer, for programs. */
+    readonly details: Readonly<Record<string, string>> = {},
   ) {
     super(message)
   }

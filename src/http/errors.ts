@@ -8,6 +8,7 @@ const STATUS_OF: Record<ErrorCode, number> = {
   not_found: 404,
   method_not_allowed: 405,
   conflict: 409,
+  gone: 410,
   payload_too_large: 413,
   unsupported_media_type: 415,
   unprocessable: 422,
@@ -32,6 +33,8 @@ export class HttpError extends Error {
     readonly code: string,
     message: string,
     readonly headers: Record<string, string> = {},
+    /** Further fields of the body. */
+    readonly details: Readonly<Record<string, string>> = {},
   ) {
     super(message)
   }
@@ -53,7 +56,7 @@ export function httpErrorOf(error: GatewayError): HttpError {
   const headers: Record<string, string> = {}
   if (error.retryAfterS !== undefined) headers['Retry-After'] = String(Math.ceil(error.retryAfterS))
   else if (error.code === 'too_many_requests') headers['Retry-After'] = '1'
-  return new HttpError(STATUS_OF[error.code], error.code, error.message, headers)
+  return new HttpError(STATUS_OF[error.code], error.code, error.message, headers, error.details)
 }
 
 interface ErrorBody {
@@ -63,6 +66,11 @@ interface ErrorBody {
 }
 
 export function errorResponse(error: HttpError, requestId: string): Response {
-  const body: ErrorBody = { error: error.message, code: error.code, request_id: requestId }
+  const body: ErrorBody = {
+    ...error.details,
+    error: error.message,
+    code: error.code,
+    request_id: requestId,
+  }
   return Response.json(body, { status: error.status, headers: error.headers })
 }

@@ -2,6 +2,7 @@
 import type { Directory } from '../modules/contacts/types.ts'
 import type { Credentials } from '../modules/credentials/types.ts'
 import type { Devices } from '../modules/devices/types.ts'
+import type { Feed } from '../modules/feed/types.ts'
 import type { IdempotencyKeys } from '../modules/idempotency/types.ts'
 import type { Linking } from '../modules/linking/types.ts'
 import type { MediaStore } from '../modules/media/types.ts'
@@ -24,6 +25,7 @@ export interface HttpServices {
   webhooks: Webhooks
   deliveries: DeliveryLog
   replays: Replays
+  feed: Feed
   idempotency: IdempotencyKeys
 }
 

@@ -22,6 +22,9 @@ export interface Committer {
   write<T>(work: () => Synchronous<T>): Promise<T>
 }
 
+/** @param writes how many shared the transaction. @param tookMs how long it took */
+export type CommitWatcher = (writes: number, tookMs: number) => void
+
 interface PendingWrite {
   work: () => unknown
   resolve(value: unknown): void
@@ -60,8 +63,7 @@ export class GroupCommit implements Committer {
   private effects: (() => void)[] = []
   /** When the transaction under way began (performance.now()). */
   private begunAt = 0
-  /** Told of each transaction: how many writes shared it, and how long it took in milliseconds. */
-  onCommit: ((writes: number, tookMs: number) => void) | undefined
+  private readonly watchers = new Set<CommitWatcher>()
 
   constructor(
     private readonly database: Database,
@@ -90,6 +92,12 @@ export class GroupCommit implements Committer {
    */
   afterCommit(effect: () => void): void {
     this.effects.push(effect)
+  }
+
+  /** From now on `watcher` is told of each transaction, once it is on disk. @returns what ends that */
+  watch(watcher: CommitWatcher): () => void {
+    this.watchers.add(watcher)
+    return () => this.watchers.delete(watcher)
   }
 
   /** Why the database can't be written: a full disk, another process, a failing disk. Null when the last commit succeeded. */
@@ -174,7 +182,8 @@ export class GroupCommit implements Committer {
 
   private committed(writes: number): void {
     this.failure = null
-    this.onCommit?.(writes, performance.now() - this.begunAt)
+    const tookMs = performance.now() - this.begunAt
+    for (const watch of this.watchers) watch(writes, tookMs)
     for (const effect of this.effects) effect()
   }
 

@@ -209,7 +209,10 @@ describe('objects', () => {
       views.push(await call(name, authorizationOf(theirs, operation), theirs.things))
     }
     // When a credential's tokens were used isn't theirs alone to change: asking is using.
-    return JSON.stringify(views).replace(/\\"last_used_at\\":[^,]*/g, '')
+    // Signed addresses of files tell the time.
+    return JSON.stringify(views)
+      .replace(/\\"last_used_at\\":[^,]*/g, '')
+      .replace(/expires=\d+&signature=\w+/g, '')
   }
 
   test("another tenant's is as if it were not there, and stays as it is", async () => {

@@ -51,6 +51,7 @@ describe('the document', () => {
       'get /api/v1/devices/{device_id}/contacts',
       'get /api/v1/devices/{device_id}/contacts/{identifier}',
       'get /api/v1/devices/{device_id}/groups',
+      'get /api/v1/events',
       'get /api/v1/media/{id}',
       'get /api/v1/messages',
       'get /api/v1/messages/{id}',

@@ -100,7 +100,7 @@ export function fakeServices(maxBytes: number) {
 
   const services: Omit<
     HttpServices,
-    'credentials' | 'tokens' | 'idempotency' | 'webhooks' | 'deliveries' | 'replays'
+    'credentials' | 'tokens' | 'idempotency' | 'webhooks' | 'deliveries' | 'replays' | 'feed'
   > = {
     devices: {
       list: async () => [DEVICE],

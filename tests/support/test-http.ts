@@ -12,6 +12,7 @@ import { createTokens } from '../../src/modules/tokens/tokens.ts'
 import { fakeServices } from './fake-services.ts'
 import { ManualClock } from './manual-clock.ts'
 import { tempDb } from './temp-db.ts'
+import { testFeed } from './test-feed.ts'
 import { testWebhooks } from './test-webhooks.ts'
 
 export const ADMIN = { clientId: 'admin', secret: 'admin:secret:ü' }
@@ -58,6 +59,7 @@ export async function testHttp(
   const fakes = fakeServices(maxBytes)
   const webhookSide = testWebhooks({ db, clock })
   const { webhooks, deliveries, replays } = webhookSide
+  const feed = testFeed({ db, clock })
   const http = createHttp({
     config: {
       mode: 'development',
@@ -74,7 +76,7 @@ export async function testHttp(
       authFailures: overrides.authFailures ?? { perCredential: 10, perAddress: 60, windowMs: 60_000 },
       media: { maxBytes, inlineMaxBytes: 0, urlTtlS: 60 },
     },
-    services: { credentials, tokens, idempotency, webhooks, deliveries, replays, ...fakes.services },
+    services: { credentials, tokens, idempotency, webhooks, deliveries, replays, feed, ...fakes.services },
     logger: silentLogger,
     version: '0.0.0-test',
     readiness: () => ({ ready: true, checks: { database: 'ok' } }),
@@ -119,6 +121,7 @@ export async function testHttp(
     call,
     newToken,
     webhookSide,
+    feed,
     ...fakes,
     destroy: db.destroy,
   }

@@ -27,7 +27,7 @@ export function refused(status: number | null, retryAfterS: number | null = null
 }
 
 /** Without contacts and media: what is stored is what is delivered. */
-const storedPayloads: Payloads = {
+export const storedPayloads: Payloads = {
   of: async ({ payload }: InboxEvent) => ({ ...payload, is_contact: false, media: null }) as WebhookPayload,
 }
 

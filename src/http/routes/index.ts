@@ -5,6 +5,7 @@ import { credentialRoutes } from './credentials/routes.ts'
 import { contactRoutes } from './devices/contact-routes.ts'
 import { linkRoutes } from './devices/link-routes.ts'
 import { type DeviceRoutesOptions, deviceRoutes } from './devices/routes.ts'
+import { eventRoutes } from './events/routes.ts'
 import { type HealthRoutesOptions, healthRoutes } from './health/routes.ts'
 import { mediaRoutes } from './media/routes.ts'
 import { type MessageRoutesOptions, messageRoutes } from './messages/routes.ts'
@@ -35,4 +36,5 @@ export function apiRoutes(options: ApiRoutesOptions) {
     .use(messageRoutes(options))
     .use(webhookRoutes(services))
     .use(deliveryRoutes(services))
+    .use(eventRoutes({ ...services, clock: options.clock }))
 }

@@ -9,10 +9,10 @@ import {
   chats,
   devices,
   earlyStatuses,
+  identities,
   type Message,
   messages,
   outboxLanes,
-  webhooks,
 } from '../../db/schema/index.ts'
 import { limitParam, numberParam, ONE } from '../../db/stable-params.ts'
 import type { Observer } from '../../domain/observation.ts'
@@ -68,6 +68,8 @@ export interface StatusWriter {
 /** What is needed of a message that waits to end it. */
 export type Waiting = Pick<Message, 'seq' | 'identityId'>
 
+/** Somebody who read the feed so long ago isn't expected back: as long, statuses are kept for them. */
+const FEED_REMEMBERED_MS = 30 * 24 * 3_600_000
 /** The reason of a message that counts as sent because its bridge says nothing. */
 const STATUS_TIMEOUT = 'status_timeout'
 /** With a device that is connected; while it isn't, its messages wait without being counted. */
@@ -106,15 +108,15 @@ export function createStatusWriter(
     .where(eq(messages.eventId, param('eventId')))
     .prepare()
   type Target = NonNullable<ReturnType<typeof byEvent.get>>
-  // Few webhooks ask for statuses; for all others nothing more is read or written.
+  // Few webhooks ask for statuses, and few read the feed; for all others nothing more is read or written.
   const anyAsking = orm
-    .select({ id: webhooks.id })
-    .from(webhooks)
+    .select({ id: identities.id })
+    .from(identities)
     .where(
-      sql`${webhooks.identityId} = ${param('identityId')} and ${webhooks.active} = 1
-        and (${webhooks.events} like '%"message.status"%' or ${webhooks.events} = '["*"]')`,
+      sql`${identities.id} = ${param('identityId')} and (${identities.feedReadAt} > ${param('since')}
+        or exists (select 1 from webhooks where identity_id = ${identities.id} and active = 1
+          and (events like '%"message.status"%' or events = '["*"]')))`,
     )
-    .limit(ONE)
     .prepare()
   const shown = orm
     .select({
@@ -243,7 +245,7 @@ export function createStatusWriter(
 
   /** Tells the status that a message has now to the webhooks that ask. */
   function tell({ seq, identityId }: Pick<Message, 'seq' | 'identityId'>, now: number): boolean {
-    if (!anyAsking.get({ identityId })) return false
+    if (!anyAsking.get({ identityId, since: now - FEED_REMEMBERED_MS })) return false
     const message = shown.get({ seq })
     return message !== undefined && (events.write(statusEvent(message, now), now)?.deliveries ?? false)
   }

@@ -61,10 +61,10 @@ describe('effects', () => {
 
 test('each transaction is told with the number of its writes', async () => {
   const told: number[] = []
-  commits.onCommit = (writes, tookMs) => {
+  commits.watch((writes, tookMs) => {
     expect(tookMs).toBeGreaterThan(0)
     told.push(writes)
-  }
+  })
   await Promise.all([commits.write(insert(1)), commits.write(insert(2))])
   await commits.write(insert(3))
   expect(told).toEqual([2, 1])

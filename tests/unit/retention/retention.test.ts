@@ -271,7 +271,9 @@ test('of many rows each transaction is short, the file shrinks, and nothing is l
   }
   const pagesBefore = pages()
   const tookMs: number[] = []
-  db.committer.onCommit = (_writes, took) => tookMs.push(took)
+  db.committer.watch((_writes, took) => {
+    tookMs.push(took)
+  })
   await tick()
   expect(count(messages)).toBe(0)
   // In steps: none of them is the whole of it. The median tells of the work, whatever else the machine does.

@@ -1,0 +1,96 @@
+/**
+ * The feed as server-sent events (HTML Living Standard, "Server-sent events"). The stream is pulled: the next events are read when the client has
+ * taken those before, so that a slow one holds a page in memory and no more.
+ */
+import { GatewayError } from '../../../domain/errors.ts'
+import type { Clock } from '../../../lib/clock.ts'
+import type { FeedEvent, FeedReader } from '../../../modules/feed/types.ts'
+
+export interface EventStreamOptions {
+  reader: FeedReader
+  /** @throws GatewayError forbidden when the token that opened the stream is no longer good */
+  readmit(): Promise<unknown>
+  /** Aborted when the stream is to end, since the gateway stops. */
+  stopping: AbortSignal
+  clock: Clock
+}
+
+/** How long a client waits before it connects again, in milliseconds. */
+const RECONNECT_MS = 3_000
+/** A sign of life at least this often: proxies close what is silent for a minute. */
+const HEARTBEAT_MS = 15_000
+/** How often it is looked whether the token is still good. */
+const READMIT_MS = 2_000
+/** Between tries while a file can't be fetched, or the database can't be read. */
+const TROUBLE_PAUSE_MS = 2_000
+/** Events read at a time. */
+const PAGE = 20
+
+export function createEventStream(options: EventStreamOptions): ReadableStream<Uint8Array> {
+  const { reader, readmit, stopping, clock } = options
+  const encoder = new TextEncoder()
+  let waiting: FeedEvent[] = []
+  let saidAt = clock.now()
+  let place = ''
+  let isLeft = false
+  let said = `retry: ${RECONNECT_MS}\n\n`
+
+  /** @returns what is to be sent next; null when the stream is over */
+  async function nextChunk(): Promise<string | null> {
+    if (said !== '') return take()
+    for (;;) {
+      if (isLeft || stopping.aborted) return null
+      const [event, ...rest] = waiting
+      waiting = rest
+      if (event) return eventLines(event)
+      // Looked at before each page, so that nothing is sent to a token that is gone.
+      await readmit()
+      const page = await reader.next(PAGE, READMIT_MS).catch(pausing)
+      waiting = page?.events ?? []
+      const moved = page !== null && waiting.length === 0 && page.next !== place
+      if (page) place = page.next
+      if (waiting.length > 0 || clock.now() - saidAt < HEARTBEAT_MS) continue
+      // With the place as it is now, a client that reconnects needn't go through what its filter has left out again.
+      return moved ? `: still here\nid: ${place}\n\n` : ': still here\n\n'
+    }
+  }
+
+  function take(): string {
+    const text = said
+    said = ''
+    return text
+  }
+
+  /** What passes is waited for; what doesn't ends the stream. */
+  async function pausing(error: unknown): Promise<null> {
+    if (error instanceof GatewayError && error.code === 'gone') throw error
+    await clock.sleep(TROUBLE_PAUSE_MS, stopping)
+    return null
+  }
+
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        // Whatever ends it, the client connects again, and is then told by a status what is wrong.
+        const chunk = await nextChunk().catch(() => null)
+        if (chunk === null) {
+          reader.close()
+          if (!isLeft) controller.close()
+          return
+        }
+        saidAt = clock.now()
+        controller.enqueue(encoder.encode(chunk))
+      },
+      cancel() {
+        isLeft = true
+        reader.close()
+      },
+    },
+    { highWaterMark: 0 },
+  )
+}
+
+function eventLines({ id, event, payload }: FeedEvent): string {
+  // JSON has no line breaks of its own.
+  return `id: ${id}\nevent: ${event}\ndata: ${JSON.stringify(payload)}\n\n`
+}

@@ -1,0 +1,74 @@
+/** Query and bodies of the event feed. */
+import { t } from 'elysia'
+import { EVENT_NAMES } from '../../../domain/states.ts'
+import { oneOf, wholeNumber } from '../../schemas.ts'
+
+const DEFAULT_PAGE = 100
+const MAX_WAIT_S = 30
+const Limit = wholeNumber('limit', { minimum: 1, maximum: 500, default: DEFAULT_PAGE })
+const Wait = wholeNumber('wait', {
+  minimum: 0,
+  maximum: MAX_WAIT_S,
+  default: 0,
+  description: 'How long to wait for an event when there is none, in seconds.',
+})
+
+export const FeedQuery = t.Object({
+  after: t.Optional(
+    t.String({
+      maxLength: 64,
+      description:
+        'The `id` of an event, or `next` of an answer: what came after it. `now`: what happens from now on. Left out: all that is kept.',
+    }),
+  ),
+  limit: t.Optional(Limit.schema),
+  events: t.Optional(
+    t.String({
+      maxLength: 1_024,
+      description: `Names of the events asked for, separated by commas: ${EVENT_NAMES.join(', ')}. By default all.`,
+    }),
+  ),
+  wait: t.Optional(Wait.schema),
+})
+
+export function pageSize(limit: string | undefined): number {
+  return limit === undefined ? DEFAULT_PAGE : Limit.read(limit)
+}
+
+export function waitMs(wait: string | undefined): number {
+  return wait === undefined ? 0 : Wait.read(wait) * 1_000
+}
+
+export function namesOf(events: string | undefined): string[] | undefined {
+  return events?.split(',').map(name => name.trim())
+}
+
+export const FeedPage = t.Object(
+  {
+    events: t.Array(
+      t.Object({
+        id: t.String({ description: 'Opaque, and the same whenever the event is read.' }),
+        event: oneOf(EVENT_NAMES),
+        payload: t.Unsafe<unknown>(
+          t.Object({}, { description: 'What a webhook is sent of it, to the letter.' }),
+        ),
+      }),
+      { description: 'Oldest first.' },
+    ),
+    next: t.String({ description: 'What `after` takes to go on.' }),
+  },
+  {
+    examples: [
+      {
+        events: [
+          {
+            id: '3q2-7wAAAAAAAAAAAAAAAQ',
+            event: 'device.connected',
+            payload: { event: 'device.connected', platform: 'wa', device_id: '237123456789' },
+          },
+        ],
+        next: '3q2-7wAAAAAAAAAAAAAAAQ',
+      },
+    ],
+  },
+)

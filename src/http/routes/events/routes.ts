@@ -1,0 +1,65 @@
+/** /api/v1/events: what happened, for whoever fetches it: a page at a time, or as a stream. */
+import { Elysia } from 'elysia'
+import type { Clock } from '../../../lib/clock.ts'
+import { operation } from '../../openapi/operation.ts'
+import { bearerAuth } from '../../plugins/auth.ts'
+import type { HttpServices } from '../../services.ts'
+import { createEventStream } from './event-stream.ts'
+import { FeedPage, FeedQuery, namesOf, pageSize, waitMs } from './model.ts'
+
+export interface EventRoutesOptions extends Pick<HttpServices, 'tokens' | 'feed'> {
+  clock: Clock
+}
+
+export function eventRoutes({ tokens, feed, clock }: EventRoutesOptions) {
+  return new Elysia({ name: 'events', prefix: '/api/v1/events' }).use(bearerAuth(tokens)).get(
+    '/',
+    async ({ holder, token, query, request }) => {
+      const { after, events, limit, wait } = query
+      const [page, pageWaitMs] = [pageSize(limit), waitMs(wait)]
+      const isStream = wantsStream(request)
+      // A client that connects again says by this header what it has got already.
+      const last = isStream ? request.headers.get('last-event-id') : null
+      const reader = await feed.open(holder.identity.id, { after: last ?? after, events: namesOf(events) })
+      if (isStream) {
+        const readmit = () => tokens.authenticate(token)
+        return streamed(createEventStream({ reader, readmit, stopping: feed.stopping, clock }))
+      }
+      // Nobody waits for the answer any more.
+      request.signal.addEventListener('abort', () => reader.close(), { once: true })
+      try {
+        return await reader.next(page, pageWaitMs)
+      } finally {
+        reader.close()
+      }
+    },
+    {
+      bearer: { body: 'none' },
+      query: FeedQuery,
+      detail: operation({
+        summary: 'Read events',
+        description:
+          'What webhooks are told, in order and without gaps, for whoever fetches it: from the place where one was (`after`), waiting for more if there is none (`wait`). With `Accept: text/event-stream` it is a stream of server-sent events, which goes on after `Last-Event-ID` when the client connects again. `message.status` is among them from the first time the feed is read.',
+        tag: 'Events',
+        security: 'bearerAuth',
+        answers: { 200: { description: 'Oldest first', schema: FeedPage } },
+        errors: [400, 401, 403, 410, 429, 502, 503],
+      }),
+    },
+  )
+}
+
+function wantsStream({ method, headers }: Request): boolean {
+  return method === 'GET' && (headers.get('accept') ?? '').includes('text/event-stream')
+}
+
+function streamed(body: ReadableStream<Uint8Array>): Response {
+  return new Response(body, {
+    headers: {
+      'Content-Type': 'text/event-stream',
+      'Cache-Control': 'no-store',
+      // Proxies would otherwise keep events back until there are many.
+      'X-Accel-Buffering': 'no',
+    },
+  })
+}

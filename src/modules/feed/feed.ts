@@ -1,0 +1,209 @@
+/** The event feed: what webhooks are told, to be fetched by whoever was away, in order and without gaps. */
+import { GatewayError } from '../../domain/errors.ts'
+import { EVENT_NAMES, type EventName } from '../../domain/states.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Payloads } from '../webhooks/payload.ts'
+import type { Arrivals } from './arrivals.ts'
+import type { Cursors } from './cursor.ts'
+import type { FeedRepository } from './repository.ts'
+import type { Feed, FeedEvent, FeedPage, FeedReader, FeedRequest } from './types.ts'
+
+export interface FeedOptions {
+  repository: FeedRepository
+  arrivals: Pick<Arrivals, 'watch'>
+  payloads: Payloads
+  cursors(): Promise<Cursors>
+  clock: Clock
+}
+
+/** Readers at a time: of one identity, and in all. Each holds a connection. */
+const MAX_READERS_OF_IDENTITY = 20
+const MAX_READERS = 2_000
+const BUSY_RETRY_S = 5
+/** Events whose names are looked at in one go. */
+const STEP = 500
+/** A page ends after an event that makes it larger than this, in characters: files stand in it as base64. */
+const MAX_PAGE_SIZE = 4 * 1024 * 1024
+/** How often a reader that waits looks by itself. */
+const LOOK_MS = 5_000
+/** How exact it is noted when the feed was read. */
+const READ_NOTED_MS = 3_600_000
+
+export function createFeed(options: FeedOptions): Feed & { stop(): void } {
+  const { repository, arrivals, payloads, cursors, clock } = options
+  const stopping = new AbortController()
+  const readers = new Map<string, Set<Reader>>()
+  let readersInAll = 0
+
+  /** @throws GatewayError too_many_requests */
+  function admit(reader: Reader): void {
+    const { identityId } = reader
+    const own = readers.get(identityId) ?? new Set()
+    if (own.size >= MAX_READERS_OF_IDENTITY || readersInAll >= MAX_READERS) {
+      const most = `at most ${MAX_READERS_OF_IDENTITY} readers of the feed at a time`
+      throw new GatewayError('too_many_requests', most, BUSY_RETRY_S)
+    }
+    readers.set(identityId, own.add(reader))
+    readersInAll += 1
+  }
+
+  function dismiss(reader: Reader): void {
+    const own = readers.get(reader.identityId)
+    if (!own?.delete(reader)) return
+    readersInAll -= 1
+    if (own.size === 0) readers.delete(reader.identityId)
+  }
+
+  /** Where a reader begins. @throws GatewayError */
+  async function startOf(identityId: string, after: string | undefined): Promise<number> {
+    const { goneSeq, newestSeq } = await repository.bounds(identityId)
+    if (after === undefined) return goneSeq
+    if (after === 'now') return Math.max(goneSeq, newestSeq)
+    const seq = (await cursors()).decode(identityId, after)
+    if (seq !== null) return seq
+    throw new GatewayError('bad_request', 'after: expected the id of an event of this feed, or now')
+  }
+
+  /** @throws GatewayError gone */
+  async function refuseGap(identityId: string, seq: number): Promise<void> {
+    const { goneSeq } = await repository.bounds(identityId)
+    if (seq >= goneSeq) return
+    const oldest = (await cursors()).encode(identityId, goneSeq)
+    const what = `after: events that followed it are no longer kept; what is kept begins after ${oldest}`
+    throw new GatewayError('gone', what, undefined, { oldest })
+  }
+
+  /** Reads from a place on, which it moves. */
+  class Reader implements FeedReader {
+    private readAt = 0
+    private isClosed = false
+    /** Ends what waits. */
+    wake: () => void = () => undefined
+
+    constructor(
+      readonly identityId: string,
+      private seq: number,
+      private readonly wanted: ReadonlySet<string> | null,
+    ) {}
+
+    async next(limit: number, waitMs: number): Promise<FeedPage> {
+      const deadline = clock.now() + waitMs
+      for (;;) {
+        await this.noteRead()
+        const arrival = this.arrival()
+        try {
+          await refuseGap(this.identityId, this.seq)
+          const events = await this.read(limit)
+          const leftMs = deadline - clock.now()
+          if (events.length > 0 || leftMs <= 0 || this.isOver()) return await this.page(events)
+          await arrival.wait(Math.min(leftMs, LOOK_MS))
+        } finally {
+          arrival.end()
+        }
+      }
+    }
+
+    close(): void {
+      this.isClosed = true
+      dismiss(this)
+      this.wake()
+    }
+
+    private isOver(): boolean {
+      return this.isClosed || stopping.signal.aborted
+    }
+
+    private async page(events: FeedEvent[]): Promise<FeedPage> {
+      return { events, next: (await cursors()).encode(this.identityId, this.seq) }
+    }
+
+    /** All up to the first that are wanted, and on until there are enough. */
+    private async read(limit: number): Promise<FeedEvent[]> {
+      const found: FeedEvent[] = []
+      let size = 0
+      for (;;) {
+        const names = await repository.names(this.identityId, this.seq, STEP)
+        for (const { seq, name } of names) {
+          if (this.wants(name)) {
+            const event = await this.load(seq, name, found.length === 0)
+            if (event === 'later') return found
+            if (event) size += sizeOf(event)
+            if (event) found.push(event)
+          }
+          this.seq = seq
+          if (found.length >= limit || size > MAX_PAGE_SIZE) return found
+        }
+        if (names.length < STEP || this.isOver()) return found
+        await nextTurn()
+      }
+    }
+
+    private wants(name: string): name is EventName {
+      if (name === 'webhook.test') return false
+      return this.wanted === null || this.wanted.has(name)
+    }
+
+    /** @returns null when it was removed meanwhile; `later` when it has to wait for the next page, where it is the first */
+    private async load(seq: number, name: EventName, isFirst: boolean): Promise<FeedEvent | null | 'later'> {
+      const event = await repository.event(seq)
+      if (!event) return null
+      try {
+        const id = (await cursors()).encode(this.identityId, seq)
+        return { id, event: name, payload: await payloads.of(event) }
+      } catch (error) {
+        // A file can't be fetched now: what came before it needn't wait.
+        if (isFirst) throw error
+        return 'later'
+      }
+    }
+
+    private async noteRead(): Promise<void> {
+      const now = clock.now()
+      if (Math.abs(now - this.readAt) < READ_NOTED_MS) return
+      this.readAt = now
+      await repository.noteRead(this.identityId, now)
+    }
+
+    /** Listens from now on, so that nothing that comes while we read is missed. */
+    private arrival() {
+      const woken = new AbortController()
+      this.wake = () => woken.abort()
+      const end = arrivals.watch(this.identityId, this.wake)
+      return { wait: (ms: number) => clock.sleep(ms, woken.signal), end }
+    }
+  }
+
+  return {
+    stopping: stopping.signal,
+    stop() {
+      stopping.abort()
+      for (const own of readers.values()) for (const reader of own) reader.wake()
+    },
+
+    async open(identityId: string, { after, events }: FeedRequest) {
+      const wanted = events === undefined ? null : new Set(checkedNames(events))
+      const seq = await startOf(identityId, after)
+      await refuseGap(identityId, seq)
+      const reader = new Reader(identityId, seq, wanted)
+      admit(reader)
+      return reader
+    },
+  }
+}
+
+/** @throws GatewayError bad_request */
+function checkedNames(names: readonly string[]): readonly string[] {
+  const unknown = names.find(name => !EVENT_NAMES.some(known => known === name))
+  if (unknown === undefined && names.length > 0) return names
+  const what = unknown === undefined ? '' : `"${unknown}" is unknown: `
+  throw new GatewayError('bad_request', `events: ${what}expected names of ${EVENT_NAMES.join(', ')}`)
+}
+
+/** All that can be large is a file. */
+function sizeOf({ payload }: FeedEvent): number {
+  return 'media' in payload ? (payload.media?.content?.length ?? 0) : 0
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise(resolve => setImmediate(resolve))
+}

@@ -1,0 +1,75 @@
+/**
+ * SQL of the event feed: an identity's events in the order of their `seq`. That is the order in which they were committed, as all writes go
+ * through one committer: whoever has read up to an event has missed none before it.
+ */
+import { and, eq, gt, sql } from 'drizzle-orm'
+import type { Db } from '../../db/open.ts'
+import { type InboxEvent, identities, inboxEvents } from '../../db/schema/index.ts'
+import { limitParam, numberParam, textParam } from '../../db/stable-params.ts'
+
+export interface FeedRepository {
+  /** What stands at the beginning of the feed, and how far it goes. */
+  bounds(identityId: string): Promise<{ goneSeq: number; newestSeq: number }>
+  /** The events after `afterSeq`, a bounded number of them, oldest first. */
+  names(identityId: string, afterSeq: number, limit: number): Promise<Pick<InboxEvent, 'seq' | 'name'>[]>
+  event(seq: number): Promise<InboxEvent | null>
+  /** Whose events came after `afterSeq`, a bounded number of them, in their order. */
+  arrivals(afterSeq: number, limit: number): Promise<Pick<InboxEvent, 'seq' | 'identityId'>[]>
+  /** The newest event of all, 0 when there is none. */
+  newestOfAll(): Promise<number>
+  /** Notes that the feed is read, so that what nobody else asks for is kept for it (`FEED_REMEMBERED_MS`). */
+  noteRead(identityId: string, now: number): Promise<void>
+}
+
+export function createFeedRepository(db: Db): FeedRepository {
+  const { orm, committer } = db
+  const param = sql.placeholder
+  const bounds = orm
+    .select({
+      goneSeq: identities.feedGoneSeq,
+      newestSeq: sql<number>`coalesce((select max(seq) from inbox_events where identity_id = identities.id), 0)`,
+    })
+    .from(identities)
+    .where(eq(identities.id, param('identityId')))
+    .prepare()
+  const names = orm
+    .select({ seq: inboxEvents.seq, name: inboxEvents.name })
+    .from(inboxEvents)
+    .where(
+      and(
+        eq(inboxEvents.identityId, textParam('identityId')),
+        sql`${inboxEvents.seq} > ${numberParam('afterSeq')}`,
+      ),
+    )
+    .orderBy(inboxEvents.seq)
+    .limit(limitParam('limit'))
+    .prepare()
+  const event = orm
+    .select()
+    .from(inboxEvents)
+    .where(eq(inboxEvents.seq, param('seq')))
+    .prepare()
+  const arrivals = orm
+    .select({ seq: inboxEvents.seq, identityId: inboxEvents.identityId })
+    .from(inboxEvents)
+    .where(gt(inboxEvents.seq, numberParam('afterSeq')))
+    .orderBy(inboxEvents.seq)
+    .limit(limitParam('limit'))
+    .prepare()
+  const newest = orm
+    .select({ seq: sql<number | null>`max(${inboxEvents.seq})` })
+    .from(inboxEvents)
+    .prepare()
+
+  return {
+    bounds: async identityId => bounds.get({ identityId }) ?? { goneSeq: 0, newestSeq: 0 },
+    names: async (identityId, afterSeq, limit) => names.all({ identityId, afterSeq, limit }),
+    event: async seq => event.get({ seq }) ?? null,
+    arrivals: async (afterSeq, limit) => arrivals.all({ afterSeq, limit }),
+    newestOfAll: async () => newest.get()?.seq ?? 0,
+    noteRead: (identityId, now) =>
+      committer.write(() => {
+        orm.update(identities).set({ feedReadAt: now }).where(eq(identities.id, identityId)).run()
+      }),
+  }
+}

@@ -1,0 +1,300 @@
+/** The event feed on a real database: order, no gaps under load, filters, waiting, what is no longer kept, and limits. */
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { eq } from 'drizzle-orm'
+import { identities, inboxEvents, settings } from '../../../src/db/schema/index.ts'
+import { GatewayError } from '../../../src/domain/errors.ts'
+import type { WebhookPayload } from '../../../src/domain/events.ts'
+import { systemClock } from '../../../src/lib/clock.ts'
+import type { FeedPage, FeedRequest } from '../../../src/modules/feed/types.ts'
+import { createStatusWriter } from '../../../src/modules/messages/status-repository.ts'
+import { insertDevice, insertIdentity } from '../../support/rows.ts'
+import { testFeed } from '../../support/test-feed.ts'
+import { WebhookScene } from '../../support/webhook-scene.ts'
+
+let scene: WebhookScene
+let feed: ReturnType<typeof testFeed>
+beforeEach(() => {
+  scene = new WebhookScene()
+  insertIdentity(scene.db, 'id_2', '@mg2:s')
+  feed = testFeed(scene)
+})
+afterEach(() => scene.destroy())
+
+async function read(request: FeedRequest & { limit?: number; identityId?: string } = {}): Promise<FeedPage> {
+  const reader = await feed.open(request.identityId ?? 'id_1', request)
+  try {
+    return await reader.next(request.limit ?? 100, 0)
+  } finally {
+    reader.close()
+  }
+}
+const texts = ({ events }: FeedPage) => events.map(({ payload }) => (payload as { message?: string }).message)
+
+test('everything there is, oldest first, as webhooks get it; and from any place on', async () => {
+  for (const text of ['1', '2', '3']) await scene.happens(text)
+  const page = await read()
+  expect(texts(page)).toEqual(['1', '2', '3'])
+  expect(page.events[0]).toEqual({
+    id: expect.stringMatching(/^[\w-]{22}$/),
+    event: 'message.received',
+    payload: { event: 'message.received', message: '1', is_contact: false, media: null } as never,
+  })
+  expect(texts(await read({ after: page.events[0]?.id }))).toEqual(['2', '3'])
+  expect(page.next).toBe(page.events[2]?.id as string)
+  expect(await read({ after: page.next })).toEqual({ events: [], next: page.next })
+  const two = await read({ limit: 2 })
+  expect([texts(two), texts(await read({ after: two.next }))]).toEqual([['1', '2'], ['3']])
+})
+
+test('from now on alone', async () => {
+  await scene.happens('before')
+  const { events, next } = await read({ after: 'now' })
+  expect(events).toEqual([])
+  await scene.happens('after')
+  expect(texts(await read({ after: next }))).toEqual(['after'])
+})
+
+test('of one identity alone', async () => {
+  await scene.happens('1')
+  expect((await read({ identityId: 'id_2' })).events).toEqual([])
+  const { next } = await read()
+  const wrong = { code: 'bad_request', message: expect.stringContaining('after: expected') }
+  await expect(read({ identityId: 'id_2', after: next })).rejects.toMatchObject(wrong)
+  await expect(read({ after: '17' })).rejects.toMatchObject(wrong)
+})
+
+test('places survive a restart', async () => {
+  await scene.happens('1')
+  const { next } = await read()
+  feed = testFeed(scene)
+  await scene.happens('2')
+  expect(texts(await read({ after: next }))).toEqual(['2'])
+  expect(scene.db.orm.select().from(settings).all()).toHaveLength(1)
+})
+
+describe('a filter', () => {
+  test('passes what is asked for, however rare, and moves on over the rest', async () => {
+    for (let index = 0; index < 1_200; index++) {
+      await scene.happens(`${index}`, { name: index % 400 === 399 ? 'message.deleted' : 'message.received' })
+    }
+    const page = await read({ events: ['message.deleted', 'message.status'] })
+    expect(texts(page)).toEqual(['399', '799', '1199'])
+    const none = await read({ events: ['device.connected'] })
+    expect(none.events).toEqual([])
+    expect((await read({ after: none.next })).events).toEqual([])
+  })
+
+  test.each([[['nothing']], [[]], [['message.received', 'webhook.test']]])('%j is refused', async events => {
+    const wrong = { code: 'bad_request', message: expect.stringContaining('events: ') }
+    await expect(read({ events })).rejects.toMatchObject(wrong)
+  })
+})
+
+test('test events are none of the feed', async () => {
+  await scene.side.deliveries.test('id_1', 1)
+  await scene.happens('1')
+  expect(texts(await read())).toEqual(['1'])
+})
+
+describe('waiting', () => {
+  test('ends with the next event, whoever stores it', async () => {
+    const reader = await feed.open('id_1', { after: 'now' })
+    const page = reader.next(10, 30_000)
+    await scene.idle()
+    await scene.happens('now')
+    expect(texts(await page)).toEqual(['now'])
+    reader.close()
+  })
+
+  test('ends when the time is over', async () => {
+    const reader = await feed.open('id_1', {})
+    const page = reader.next(10, 30_000)
+    await scene.pass(29_000)
+    let isOver = false
+    void page.then(() => {
+      isOver = true
+    })
+    await scene.idle()
+    expect(isOver).toBeFalse()
+    await scene.pass(1_000)
+    expect((await page).events).toEqual([])
+    reader.close()
+  })
+
+  test('is not ended by what the filter leaves out, nor by what happens to others', async () => {
+    const reader = await feed.open('id_1', { events: ['message.deleted'] })
+    const page = reader.next(10, 60_000)
+    await scene.idle()
+    await scene.happens('1')
+    await scene.idle()
+    await scene.happens('2', { name: 'message.deleted' })
+    expect(texts(await page)).toEqual(['2'])
+    reader.close()
+  })
+
+  test('ends when the reader is closed, and when the gateway stops', async () => {
+    const [one, two] = [await feed.open('id_1', {}), await feed.open('id_1', {})]
+    const pages = [one.next(10, 30_000), two.next(10, 30_000)]
+    await scene.idle()
+    one.close()
+    feed.stop()
+    for (const page of await Promise.all(pages)) expect(page.events).toEqual([])
+  })
+})
+
+test('under load no reader misses an event or sees one out of order', async () => {
+  const COUNT = 2_000
+  const clock = systemClock
+  const live = testFeed({ db: scene.db, clock })
+  let stored = 0
+  async function write(lane: number): Promise<void> {
+    while (stored < COUNT) {
+      const text = `${stored++}`
+      // Some writes of the same transaction fail: it is rolled back, and those that stay get other numbers.
+      const failing = scene.db.committer
+        .write(() => {
+          throw new Error('none of it')
+        })
+        .catch(() => undefined)
+      await Promise.all([
+        scene.happens(text, { roomId: `!${lane}:s` }),
+        ...(stored % 7 === 0 ? [failing] : []),
+      ])
+    }
+  }
+  async function follow(limit: number): Promise<string[]> {
+    const seen: string[] = []
+    let after: string | undefined
+    while (seen.length < COUNT) {
+      const reader = await live.open('id_1', { after })
+      const page = await reader.next(limit, 5_000)
+      reader.close()
+      seen.push(...page.events.map(({ id }) => id))
+      after = page.next
+    }
+    return seen
+  }
+  const readers = [1, 7, 100, 100].map(follow)
+  await Promise.all(Array.from({ length: 8 }, (_, lane) => write(lane)))
+  const all: string[] = []
+  for (let after: string | undefined; all.length < COUNT; ) {
+    const page = await read({ after, limit: 500 })
+    all.push(...page.events.map(({ id }) => id))
+    after = page.next
+  }
+  expect(new Set(all).size).toBe(COUNT)
+  for (const seen of await Promise.all(readers)) expect(seen).toEqual(all)
+}, 60_000)
+
+describe('what is no longer kept', () => {
+  beforeEach(async () => {
+    for (const text of ['1', '2', '3', '4']) await scene.happens(text)
+  })
+  const forget = (eventId: string) =>
+    scene.db.orm.delete(inboxEvents).where(eq(inboxEvents.eventId, eventId)).run()
+
+  test('is told to who comes from before it, with the place where one can go on', async () => {
+    const [first, second] = (await read()).events
+    forget('$1')
+    forget('$2')
+    const gone = await read({ after: first?.id }).catch(error => error)
+    expect(gone).toMatchObject({ code: 'gone', details: { oldest: second?.id } })
+    expect(gone.message).toContain(second?.id)
+    expect(texts(await read({ after: gone.details.oldest }))).toEqual(['3', '4'])
+    expect(texts(await read({ after: second?.id }))).toEqual(['3', '4'])
+    expect(texts(await read())).toEqual(['3', '4'])
+  })
+
+  test('is told to a reader that falls behind', async () => {
+    const reader = await feed.open('id_1', {})
+    expect(texts(await reader.next(1, 0))).toEqual(['1'])
+    for (const id of ['$1', '$2', '$3']) forget(id)
+    await expect(reader.next(1, 0)).rejects.toMatchObject({ code: 'gone' })
+    reader.close()
+  })
+
+  test('when all is gone, the place stays good', async () => {
+    const { next } = await read()
+    for (const id of ['$1', '$2', '$3', '$4']) forget(id)
+    expect(await read({ after: next })).toEqual({ events: [], next })
+    expect(await read()).toEqual({ events: [], next })
+  })
+})
+
+describe('a file that cannot be fetched now', () => {
+  let isThere: boolean
+  beforeEach(async () => {
+    isThere = false
+    const of = async ({ payload }: { payload: unknown }) => {
+      if (!isThere && (payload as { message: string }).message === 'file')
+        throw new GatewayError('homeserver_unavailable', 'not now')
+      return payload as WebhookPayload
+    }
+    feed = testFeed({ ...scene, payloads: { of } })
+    for (const text of ['1', 'file', '3']) await scene.happens(text)
+  })
+
+  test('doesn’t keep back what came before it, and nothing overtakes it', async () => {
+    const page = await read()
+    expect(texts(page)).toEqual(['1'])
+    await expect(read({ after: page.next })).rejects.toMatchObject({ code: 'homeserver_unavailable' })
+    isThere = true
+    expect(texts(await read({ after: page.next }))).toEqual(['file', '3'])
+  })
+})
+
+test('a page ends when the files in it are many megabytes', async () => {
+  const content = 'x'.repeat(3 * 1024 * 1024)
+  feed = testFeed({
+    ...scene,
+    payloads: { of: async ({ payload }) => ({ ...payload, media: { content } }) as WebhookPayload },
+  })
+  for (let index = 0; index < 5; index++) await scene.happens(`${index}`)
+  expect(texts(await read())).toEqual(['0', '1'])
+})
+
+test('so many readers of an identity at a time, and no more', async () => {
+  const open = await Promise.all(Array.from({ length: 20 }, () => feed.open('id_1', {})))
+  const refused = { code: 'too_many_requests', retryAfterS: 5 }
+  await expect(feed.open('id_1', {})).rejects.toMatchObject(refused)
+  const other = await feed.open('id_2', {})
+  open[0]?.close()
+  open[0]?.close()
+  const again = await feed.open('id_1', {})
+  await expect(feed.open('id_1', {})).rejects.toMatchObject(refused)
+  for (const reader of [...open, again, other]) reader.close()
+})
+
+test('statuses of messages are kept for who reads the feed, though no webhook asks', async () => {
+  insertDevice(scene.db)
+  const { id: deviceRowId } = { id: 'dev_1' }
+  const statuses = createStatusWriter(scene.db)
+  let count = 0
+  async function fails(): Promise<void> {
+    const id = `msg_${++count}`
+    scene.db.connection.run(
+      `INSERT INTO messages (id, identity_id, device_row_id, lane, recipient, recipient_kind, text, status, attempts, resends, created_at, updated_at)
+       VALUES (?, 'id_1', ?, 'l', '1', 'contact', 'x', 'sending', 0, 0, 0, 0)`,
+      [id, deviceRowId],
+    )
+    const { seq } = scene.db.connection.query('SELECT seq FROM messages WHERE id = ?').get(id) as {
+      seq: number
+    }
+    await scene.db.committer.write(() => {
+      const message = { seq, identityId: 'id_1' } as Parameters<typeof statuses.ended>[0]
+      statuses.ended(message, 'failed', 'because', scene.clock.now())
+    })
+  }
+  await fails()
+  const { next } = await read({ after: 'now' })
+  await fails()
+  expect((await read({ after: next })).events).toMatchObject([
+    { event: 'message.status', payload: { id: 'msg_2', status: 'failed', reason: 'because' } },
+  ])
+  // Nobody has read it for long.
+  await scene.clock.advance(31 * 24 * 3_600_000)
+  await fails()
+  const names = scene.db.orm.select({ name: inboxEvents.name }).from(inboxEvents).all()
+  expect(names).toEqual([{ name: 'message.status' }])
+  expect(scene.db.orm.select().from(identities).where(eq(identities.id, 'id_2')).get()?.feedReadAt).toBeNull()
+})
