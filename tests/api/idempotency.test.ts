@@ -179,6 +179,11 @@ describe('other calls', () => {
     const json = { url: 'https://example.com/once' }
     const first = await post('/api/v1/webhooks', key, { json })
     expect([first.status, (await post('/api/v1/webhooks', key, { json })).text]).toEqual([201, first.text])
+    const rotate = `/api/v1/webhooks/${first.body.id}/rotate-secret`
+    const rotated = await post(rotate, 'rotation', { json: {} })
+    const again = await post(rotate, 'rotation', { json: {} })
+    expect([again.status, again.text]).toEqual([200, rotated.text])
+    expect(rotated.body.secret).not.toBe(first.body.secret)
   })
 
   test('what shows the token of its caller is not shown to another token of the identity', async () => {

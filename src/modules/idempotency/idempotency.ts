@@ -60,7 +60,7 @@ export function createIdempotencyKeys(options: IdempotencyOptions): IdempotencyK
     } catch (error) {
       // Sealed under another SECRET_KEY: what was asked for was done, and can't be told any more.
       logger.warn({ err: error, holder: row.holder }, 'the answer to an Idempotency-Key could not be opened')
-      throw outcomeUnknown()
+      throw answerLost()
     }
   }
 
@@ -137,6 +137,13 @@ function refuseAnother(known: { fingerprint: string }, fingerprint: string): voi
 function stillUnderWay(): GatewayError {
   const message = 'Idempotency-Key: the first request with this key is still under way'
   return new GatewayError('conflict', message, 1)
+}
+
+function answerLost(): GatewayError {
+  return new GatewayError(
+    'conflict',
+    'Idempotency-Key: what the first request with this key asked for was done, but its answer was sealed under an earlier SECRET_KEY',
+  )
 }
 
 function outcomeUnknown(): GatewayError {

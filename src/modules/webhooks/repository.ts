@@ -18,8 +18,16 @@ export type NewWebhook = Pick<Webhook, 'url' | 'events' | 'secretSealed' | 'head
 export type WebhookRowChange = Partial<Pick<Webhook, 'url' | 'active' | 'events' | 'headersSealed'>>
 
 export interface WebhookRepository {
-  /** @throws GatewayError conflict when the identity has the URL already, in whatever way it is written */
-  create(identityId: string, webhook: NewWebhook, now: number): Promise<Webhook>
+  /**
+   * @param onStored is called inside the transaction
+   * @throws GatewayError conflict when the identity has the URL already, in whatever way it is written
+   */
+  create(
+    identityId: string,
+    webhook: NewWebhook,
+    now: number,
+    onStored?: (webhook: Webhook) => void,
+  ): Promise<Webhook>
   list(identityId: string): Promise<Webhook[]>
   find(identityId: string, id: number): Promise<Webhook | null>
   /**
@@ -30,6 +38,7 @@ export interface WebhookRepository {
   /**
    * The secret it had goes on signing beside the new one.
    * @param oldUntil until when, milliseconds since the epoch; null: no longer at all
+   * @param onStored is called inside the transaction
    * @returns null when there is no such webhook
    */
   rotateSecret(
@@ -38,6 +47,7 @@ export interface WebhookRepository {
     secretSealed: string,
     oldUntil: number | null,
     now: number,
+    onStored?: (webhook: Webhook) => void,
   ): Promise<Webhook | null>
   /** Removes it with its deliveries. @returns false when there is no such webhook */
   remove(identityId: string, id: number): Promise<boolean>
@@ -70,7 +80,7 @@ export function createWebhookRepository(db: Db): WebhookRepository {
   }
 
   return {
-    create: (identityId, webhook, now) =>
+    create: (identityId, webhook, now, onStored) =>
       committer.write(() => {
         refuseDuplicate(identityId, webhook.url)
         const counter = orm
@@ -81,11 +91,13 @@ export function createWebhookRepository(db: Db): WebhookRepository {
           .get()
         if (!counter) throw new GatewayError('not_found', 'the identity is gone')
         const id = counter.next - 1
-        return orm
+        const made = orm
           .insert(webhooks)
           .values({ identityId, id, ...webhook, active: true, createdAt: now, updatedAt: now })
           .returning()
           .get()
+        onStored?.(made)
+        return made
       }),
 
     list: async identityId =>
@@ -104,11 +116,13 @@ export function createWebhookRepository(db: Db): WebhookRepository {
         return orm.update(webhooks).set(values).where(own(identityId, id)).returning().get() ?? null
       }),
 
-    rotateSecret: (identityId, id, secretSealed, oldUntil, now) =>
+    rotateSecret: (identityId, id, secretSealed, oldUntil, now, onStored) =>
       committer.write(() => {
         const oldSecretSealed = oldUntil === null ? null : sql`${webhooks.secretSealed}`
         const values = { secretSealed, oldSecretSealed, oldSecretUntil: oldUntil, updatedAt: now }
-        return orm.update(webhooks).set(values).where(own(identityId, id)).returning().get() ?? null
+        const changed = orm.update(webhooks).set(values).where(own(identityId, id)).returning().get()
+        if (changed) onStored?.(changed)
+        return changed ?? null
       }),
 
     remove: (identityId, id) =>

@@ -23,6 +23,8 @@ export interface WebhookView {
   updated_at: string
 }
 
+export type WebhookWithSecret = WebhookView & { secret: string }
+
 export interface WebhookRequest {
   url: string
   /** Names, `*` for all; by default those about messages received. */
@@ -43,10 +45,15 @@ export interface WebhookChange {
 
 export interface Webhooks {
   /**
+   * @param record is called with what was made, inside the transaction that stores it
    * @returns the webhook with its signing secret (whsec_…, Standard Webhooks), which is shown this once
    * @throws GatewayError bad_request (a URL or headers that aren't taken, an unknown event), conflict (the identity has this URL already)
    */
-  create(identityId: string, webhook: WebhookRequest): Promise<WebhookView & { secret: string }>
+  create(
+    identityId: string,
+    webhook: WebhookRequest,
+    record?: (made: WebhookWithSecret) => void,
+  ): Promise<WebhookWithSecret>
   list(identityId: string): Promise<WebhookView[]>
   /** @throws GatewayError not_found, bad_request, conflict */
   update(identityId: string, id: number, change: WebhookChange): Promise<WebhookView>
@@ -55,7 +62,12 @@ export interface Webhooks {
    * @param overlapS seconds for which the old one signs as well; a day by default, 0: it ends at once. One that was on its way out already ends
    * @throws GatewayError not_found
    */
-  rotateSecret(identityId: string, id: number, overlapS?: number): Promise<WebhookView & { secret: string }>
+  rotateSecret(
+    identityId: string,
+    id: number,
+    overlapS?: number,
+    record?: (changed: WebhookWithSecret) => void,
+  ): Promise<WebhookWithSecret>
   /** Also gives up what was still to be delivered to it. @throws GatewayError not_found */
   remove(identityId: string, id: number): Promise<void>
   /** Removes every webhook of the identity. */

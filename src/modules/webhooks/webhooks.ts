@@ -71,7 +71,7 @@ export function createWebhooks(options: WebhooksOptions): Webhooks {
   }
 
   return {
-    async create(identityId, { url, events, headers = null }) {
+    async create(identityId, { url, events, headers = null }, record) {
       const secret = createSigningSecret()
       const webhook = {
         url: await checkedUrl(url),
@@ -79,7 +79,8 @@ export function createWebhooks(options: WebhooksOptions): Webhooks {
         secretSealed: sealSecret(identityId, secret),
         headersSealed: sealHeaders(identityId, headers),
       }
-      return { ...view(await repository.create(identityId, webhook, clock.now())), secret }
+      const shown = (made: Webhook) => ({ ...view(made), secret })
+      return shown(await repository.create(identityId, webhook, clock.now(), made => record?.(shown(made))))
     },
 
     async list(identityId) {
@@ -99,14 +100,17 @@ export function createWebhooks(options: WebhooksOptions): Webhooks {
       return view(webhook)
     },
 
-    async rotateSecret(identityId, id, overlapS = DEFAULT_OVERLAP_S) {
+    async rotateSecret(identityId, id, overlapS = DEFAULT_OVERLAP_S, record) {
       const secret = createSigningSecret()
       const now = clock.now()
       const oldUntil = overlapS === 0 ? null : now + overlapS * 1_000
       const sealed = sealSecret(identityId, secret)
-      const webhook = await repository.rotateSecret(identityId, id, sealed, oldUntil, now)
+      const shown = (changed: Webhook) => ({ ...view(changed), secret })
+      const webhook = await repository.rotateSecret(identityId, id, sealed, oldUntil, now, changed =>
+        record?.(shown(changed)),
+      )
       if (!webhook) throw unknownWebhook(id)
-      return { ...view(webhook), secret }
+      return shown(webhook)
     },
 
     async removeAll(identityId) {

@@ -119,3 +119,15 @@ describe('the events it asks for', () => {
     expect(await urls()).toEqual(['http://a'])
   })
 })
+
+test('what is made is told with its secret inside the transaction, so that an answer can be kept with it', async () => {
+  const recorded: unknown[] = []
+  const record = (webhook: unknown) => {
+    expect(db.connection.inTransaction).toBe(true)
+    recorded.push(webhook)
+  }
+  const made = await webhooks.create('id_1', { url: 'http://localhost/hook' }, record)
+  const rotated = await webhooks.rotateSecret('id_1', made.id, undefined, record)
+  expect(recorded).toEqual([made, rotated])
+  expect(rotated.secret).not.toBe(made.secret)
+})

@@ -2,6 +2,7 @@
 import { Elysia } from 'elysia'
 import { operation } from '../../openapi/operation.ts'
 import { bearerAuth } from '../../plugins/auth.ts'
+import { recorderOf } from '../../plugins/idempotency.ts'
 import type { HttpServices } from '../../services.ts'
 import { messageAnswer } from '../message-answer.ts'
 import {
@@ -24,16 +25,17 @@ export function webhookRoutes({ tokens, webhooks }: Pick<HttpServices, 'tokens' 
     .use(bearerAuth(tokens))
     .post(
       '/',
-      async ({ holder, body, set }) => {
-        const webhook = await webhooks.create(holder.identity.id, {
-          ...body,
-          headers: headersOf(body.headers),
-        })
+      async ({ holder, body, set, request }) => {
+        const webhook = await webhooks.create(
+          holder.identity.id,
+          { ...body, headers: headersOf(body.headers) },
+          recorderOf(request, made => ({ status: 201, body: made })),
+        )
         set.status = 201
         return webhook
       },
       {
-        bearer: { body: 'json' },
+        bearer: { body: 'json', records: true },
         body: CreateWebhook,
         detail: operation({
           summary: 'Add a webhook',
@@ -80,10 +82,15 @@ export function webhookRoutes({ tokens, webhooks }: Pick<HttpServices, 'tokens' 
     )
     .post(
       '/:id/rotate-secret',
-      ({ holder, params, body }) =>
-        webhooks.rotateSecret(holder.identity.id, WebhookId.read(params.id), overlapOf(body.overlap_s)),
+      ({ holder, params, body, request }) =>
+        webhooks.rotateSecret(
+          holder.identity.id,
+          WebhookId.read(params.id),
+          overlapOf(body.overlap_s),
+          recorderOf(request, changed => ({ status: 200, body: changed })),
+        ),
       {
-        bearer: { body: 'json' },
+        bearer: { body: 'json', records: true },
         params: WebhookPath,
         body: RotateSecret,
         detail: operation({
