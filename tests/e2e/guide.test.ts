@@ -53,8 +53,14 @@ const STATUSES: Record<string, number[]> = {
   'Add a webhook': [201],
   'Other events': [201],
   'List webhooks': [200],
+  'Try a webhook out': [200],
+  'What was delivered': [200, 200],
+  'Deliver again': [202, 202],
+  'Change the secret': [200],
+  'Headers of your own': [200],
   'Change a webhook': [200],
   'Delete a webhook': [200],
+  'Fetch events': [200, 200],
   'Create a credential': [201],
   'List credentials': [200],
   'Change a credential': [200],
@@ -65,6 +71,8 @@ const folder = tempDir()
 const tokens: string[] = []
 /** The newest link. */
 let linkId = ''
+/** Of the test event. */
+let deliveryId = ''
 let gateway: GatewayProcess
 let client: GatewayClient
 let shell: ShellSession
@@ -281,6 +289,7 @@ function runs(example: Example): void {
     const answer: unknown = JSON.parse(body)
     learnToken(answer)
     learnLink(answer)
+    learnDelivery(answer)
     expect(Number(status)).toBe(STATUSES[example.heading]?.[placeUnderHeading(example)] ?? 0)
     const printed = answerPrintedFor(example)
     if (printed !== undefined) expectLike(answer, JSON.parse(printed))
@@ -319,6 +328,7 @@ async function asReaderWouldTypeIt(code: string): Promise<string> {
     typed = typed.replace('{token_id}', String(all.at(-1)?.id))
   }
   typed = typed.replace('{link_id}', linkId)
+  typed = typed.replace('{delivery_id}', deliveryId)
   if (typed.includes('{code}')) typed = typed.replace('{code}', (await qrPayload()).split('/').at(-1) ?? '')
   return PORT === STANDARD_PORT ? typed : typed.replaceAll('localhost:8080', new URL(gateway.url).host)
 }
@@ -330,6 +340,11 @@ function learnToken(answer: unknown): void {
 function learnLink(answer: unknown): void {
   const { link } = answer as { link?: { id: string } }
   if (link) linkId = link.id
+}
+
+function learnDelivery(answer: unknown): void {
+  const { id, event } = answer as { id?: string; event?: string }
+  if (id && event === 'webhook.test') deliveryId = id
 }
 
 function placeUnderHeading(example: Example): number {
