@@ -48,6 +48,7 @@ async function backup(terminal: Terminal, version: string, file: string, force: 
     ? backupInto(process.stdout, config, secrets, version)
     : backupToFile(resolve(terminal.directory, file), force, config, secrets, version))
   tell(`${report.files} files, ${report.bytes.toLocaleString('en')} bytes before compression`)
+  if (report.waiting > 0) tell(`${report.waiting} messages in it wait to be sent`)
   for (const name of report.missing) tell(`not in it: ${name}`)
   tell('.env is not in it: keep it apart from the backup, since without its SECRET_KEY no token works')
 }

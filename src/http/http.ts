@@ -135,6 +135,11 @@ export function createHttp(options: HttpOptions): Http {
   }
 }
 
+/** The root of a group of routes has one, and isn't known by it to anybody. */
+function withoutTrailingSlash(route: string): string {
+  return route.length > 1 && route.endsWith('/') ? route.slice(0, -1) : route
+}
+
 /** Anybody can make up others, and each would be a series of its own in the metrics. */
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 
@@ -157,7 +162,7 @@ function createElysia(options: HttpOptions, parts: ElysiaParts) {
       refuseMalformedEncoding(request.url)
     })
     // Before any other hook of a route: a caller who isn't let in has a route, too.
-    .onTransform(({ request, route }) => noteRequest(request, { route }))
+    .onTransform(({ request, route }) => noteRequest(request, { route: withoutTrailingSlash(route) }))
     .use(errors(logger, path => methodsOf(path)))
     .use(docsRoutes(version))
     .use(

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import manifest from '../../package.json' with { type: 'json' }
 import { type Account, formWith, GatewayClient } from '../support/gateway-client.ts'
 import { type GatewayProcess, spawnGateway } from '../support/gateway-process.ts'
+import { samplesOf } from '../support/metrics.ts'
 import { watchSocket } from '../support/socket-watcher.ts'
 import { type TempDir, tempDir } from '../support/temp-dir.ts'
 import { webhookReceiver } from '../support/webhook-receiver.ts'
@@ -133,6 +134,25 @@ describe('a first start in an empty folder', () => {
     for (const [, value] of readFileSync(join(gateway.directory, '.env'), 'utf8').matchAll(/^\w+=(.+)$/gm)) {
       expect(said).not.toContain(value ?? '')
     }
+  })
+
+  test('counts requests by their routes, which minifying must not hide', async () => {
+    await account.devices()
+    const metrics = samplesOf(await (await fetch(`${gateway.url}/metrics`)).text())
+    const labels = { method: 'GET', route: '/api/v1/devices', status: '200' }
+    expect(metrics.value('meshgate_http_request_seconds_count', labels)).toBeGreaterThan(0)
+  })
+
+  test('is backed up while it runs, and restored', () => {
+    using folder = tempDir()
+    const backup = folder.file('backup.tar.zst')
+    const here = { path: gateway.directory } as TempDir
+    expect(run(here, ['backup', backup])).toMatchObject({ exitCode: 0, err: '' })
+    expect(run(here, ['restore', backup, '--data-dir', folder.file('data')])).toMatchObject({
+      exitCode: 0,
+      err: '',
+    })
+    expect(readdirSync(folder.file('data')).toSorted()).toEqual(['meshgate.db', 'meshgate.lock'])
   })
 
   test('keeps its files from others', () => {

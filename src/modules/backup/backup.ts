@@ -13,7 +13,7 @@ import {
   rmSync,
   statfsSync,
 } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname, join, resolve, sep } from 'node:path'
 import type { Writable } from 'node:stream'
 import { openDb } from '../../db/open.ts'
 import { isDatabase, putTogether, snapshotInto } from '../../db/snapshot.ts'
@@ -58,7 +58,7 @@ export async function makeBackup({ dataDir, sink, about, now }: BackupRequest): 
   return await withFolder(dataDir, `${STAGING}${process.pid}`, async staging => {
     mkdirSync(staging, { mode: 0o700 })
     const state = holdState(dataDir, staging)
-    const missing = [...state.missing, ...stageBridges(dataDir, staging)]
+    const missing = [...state.missing, ...state.elsewhere, ...stageBridges(dataDir, staging)]
     const files = filesBelow(staging, '')
     await writeArchive(files, { ...about, created_at: new Date(now).toISOString() }, sink)
     const bytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
@@ -101,20 +101,28 @@ function sizeOf(file: string): number {
   return lstatSync(file, { throwIfNoEntry: false })?.size ?? 0
 }
 
+interface State {
+  /** Files that the database refers to and that aren't there. */
+  missing: string[]
+  /** Folders of bridges outside of DATA_DIR. */
+  elsewhere: string[]
+  waiting: number
+}
+
 /** The database and all files that it refers to. */
-function holdState(dataDir: string, staging: string): { missing: string[]; waiting: number } {
+function holdState(dataDir: string, staging: string): State {
   const target = join(staging, DATABASE)
   for (let attempt = 1; ; attempt++) {
     holdMedia(dataDir, staging)
     snapshotInto(join(dataDir, DATABASE), target)
     holdMedia(dataDir, staging)
-    const { missing, waiting } = lookInto(target, staging)
-    if (missing.length === 0 || attempt === MAX_SNAPSHOTS) return { missing, waiting }
+    const state = lookInto(target, dataDir, staging)
+    if (state.missing.length === 0 || attempt === MAX_SNAPSHOTS) return state
     rmSync(target)
   }
 }
 
-function lookInto(database: string, staging: string): { missing: string[]; waiting: number } {
+function lookInto(database: string, dataDir: string, staging: string): State {
   const db = openDb(database)
   try {
     const repository = createBackupRepository(db)
@@ -122,7 +130,11 @@ function lookInto(database: string, staging: string): { missing: string[]; waiti
       .storedFiles()
       .filter(id => !existsSync(join(staging, 'media', id.slice(-2), id)))
       .map(id => `media/${id.slice(-2)}/${id}`)
-    return { missing, waiting: repository.waitingCount() }
+    const elsewhere = repository
+      .bridgeFolders()
+      .filter(({ dir }) => !resolve(dir).startsWith(join(resolve(dataDir), BRIDGES_FOLDER) + sep))
+      .map(({ platform, dir }) => `${dir} (of the ${platform} bridge, outside of DATA_DIR)`)
+    return { missing, elsewhere, waiting: repository.waitingCount() }
   } finally {
     db.close()
     putTogether(database)

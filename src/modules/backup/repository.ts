@@ -1,12 +1,14 @@
 /** SQL on the copy of a database that is being backed up or restored. */
 import { asc, eq, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
-import { media, messages, outboxLanes } from '../../db/schema/index.ts'
+import { bridges, media, messages, outboxLanes } from '../../db/schema/index.ts'
 import { createStatusWriter } from '../messages/status-repository.ts'
 
 export interface BackupRepository {
   /** Ids of the files that ought to be on our disk. */
   storedFiles(): string[]
+  /** Where the bridges that were attached have their files. */
+  bridgeFolders(): { platform: string; dir: string }[]
   /** How many messages wait to be sent. */
   waitingCount(): number
   /** Ends every message that waits, and tells the webhooks that ask. @returns how many there were */
@@ -25,6 +27,7 @@ export function createBackupRepository(db: Db): BackupRepository {
         .where(eq(media.stored, true))
         .all()
         .map(({ id }) => id),
+    bridgeFolders: () => orm.select({ platform: bridges.platform, dir: bridges.dir }).from(bridges).all(),
     waitingCount: () =>
       orm.select({ count: sql<number>`count(*)` }).from(messages).where(waiting).get()?.count ?? 0,
     failWaiting: (reason, now) =>

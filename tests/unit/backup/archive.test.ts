@@ -7,6 +7,8 @@ import { PassThrough, Readable } from 'node:stream'
 import { zstdCompressSync } from 'node:zlib'
 import { pack } from 'tar-stream'
 import { openDbAlone } from '../../../src/db/lock.ts'
+import { openDb } from '../../../src/db/open.ts'
+import { bridges } from '../../../src/db/schema/index.ts'
 import { makeBackup } from '../../../src/modules/backup/backup.ts'
 import { isBackedUpName, MANIFEST } from '../../../src/modules/backup/layout.ts'
 import { restoreBackup } from '../../../src/modules/backup/restore.ts'
@@ -50,12 +52,12 @@ async function archiveOf(
 }
 
 test('files, a program’s database that is being written to, and nothing of processes and logs', async () => {
-  const bridges = join(source, 'bridges', 'wa')
-  mkdirSync(bridges, { recursive: true })
-  writeFileSync(join(bridges, 'config.yaml'), 'bridge: yes')
-  writeFileSync(join(bridges, 'process.json'), '{}')
-  writeFileSync(join(bridges, 'bridge.log'), 'said')
-  const program = new Database(join(bridges, 'bridge.db'))
+  const folderOfWa = join(source, 'bridges', 'wa')
+  mkdirSync(folderOfWa, { recursive: true })
+  writeFileSync(join(folderOfWa, 'config.yaml'), 'bridge: yes')
+  writeFileSync(join(folderOfWa, 'process.json'), '{}')
+  writeFileSync(join(folderOfWa, 'bridge.log'), 'said')
+  const program = new Database(join(folderOfWa, 'bridge.db'))
   program.run('PRAGMA journal_mode = WAL')
   program.run('CREATE TABLE contact (name text)')
   program.run("INSERT INTO contact VALUES ('Ada')")
@@ -73,6 +75,32 @@ test('files, a program’s database that is being written to, and nothing of pro
   expect(copy.query('SELECT name FROM contact').all()).toEqual([{ name: 'Ada' }])
   expect(copy.query('PRAGMA journal_mode').get()).toEqual({ journal_mode: 'wal' })
   copy.close()
+})
+
+test('a bridge with its folder elsewhere is said to be missing', async () => {
+  const db = openDb(join(source, 'meshgate.db'))
+  const bridge = {
+    url: 'http://127.0.0.1:1',
+    registrationId: 'x',
+    senderLocalpart: 'x',
+    botLocalpart: 'x',
+    asTokenSealed: 'x',
+    hsTokenSealed: 'x',
+    namespaces: { users: [] },
+    command: null,
+    createdAt: 0,
+    updatedAt: 0,
+  }
+  db.orm
+    .insert(bridges)
+    .values([
+      { ...bridge, platform: 'wa', dir: join(source, 'bridges', 'wa') },
+      { ...bridge, platform: 'signal', dir: '/srv/signal', registrationId: 'y' },
+    ])
+    .run()
+  db.close()
+  const report = await makeBackup({ dataDir: source, sink: new PassThrough().resume(), about: ABOUT, now: 0 })
+  expect(report.missing).toEqual(['/srv/signal (of the signal bridge, outside of DATA_DIR)'])
 })
 
 test('a link to somewhere else is not followed, and said to be missing', async () => {
