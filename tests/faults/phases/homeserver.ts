@@ -29,8 +29,8 @@ type TimedFault = Fault & { afterMs: number }
 
 /** Of each kind for every minute. */
 const PER_MINUTE = { troubles: 1.2, kills: 2.5, terms: 0.6, homeserver: 0.6, bridge: 0.6 }
-/** Until nothing is on its way any more while nothing is sent. */
-const QUIET_MS = 60_000
+/** Until nothing is on its way any more while nothing is sent: longer than a message waits for its bridge's word. */
+const QUIET_MS = 150_000
 const LOOK_MS = 200
 
 /** @returns null where Synapse or the bridge isn't installed */
@@ -164,7 +164,7 @@ async function inject(track: Track, fault: Fault): Promise<void> {
  */
 async function restartHomeserver(track: Track, downMs: number): Promise<void> {
   const goOn = track.load.hold()
-  await untilQuiet(() => haveArrived(track))
+  await untilQuiet(() => notArrived(track))
   await track.deployment.synapse?.stop()
   await Bun.sleep(downMs)
   await track.deployment.synapse?.start()
@@ -179,7 +179,10 @@ async function restartHomeserver(track: Track, downMs: number): Promise<void> {
 async function killBridge(track: Track, downMs: number): Promise<void> {
   const { deployment, load, databaseFile, appserviceId } = track
   const goOn = load.hold('all')
-  await untilQuiet(async () => isEmpty(messageRows(databaseFile)) && (await haveArrived(track)))
+  await untilQuiet(async () => {
+    const rows = messageRows(databaseFile)
+    return isEmpty(rows) ? notArrived(track) : [JSON.stringify(rows)]
+  })
   const bridge = deployment.bridge(PLATFORM)
   const recoveries = () => deployment.synapse?.recoveriesOf(appserviceId) ?? 0
   const before = recoveries()
@@ -196,23 +199,28 @@ async function killBridge(track: Track, downMs: number): Promise<void> {
 
 const NEVER = new AbortController().signal
 
-/** @throws Error when it isn't in time */
-function untilQuiet(isQuiet: () => Promise<boolean>): Promise<boolean> {
-  return waitFor(
+/** @param onItsWay what is, in words. @throws Error that names it when it takes too long */
+async function untilQuiet(onItsWay: () => Promise<string[]>): Promise<void> {
+  let last: string[] = []
+  await waitFor(
     async () => {
       await Bun.sleep(LOOK_MS)
-      return isQuiet()
+      last = await onItsWay()
+      return last.length === 0
     },
     { what: 'nothing on its way', deadlineMs: QUIET_MS },
-  )
+  ).catch(error => {
+    throw new Error(`${error}: ${last.slice(0, 10).join(', ')}`)
+  })
 }
 
-/** Whether the gateway knows all that phones have sent. What it makes of that is no matter of a bridge any more. */
-async function haveArrived({ load, databaseFile }: Track): Promise<boolean> {
+/** What phones have sent and the gateway doesn't know of. What it makes of the rest is no matter of a bridge any more. */
+async function notArrived({ load, databaseFile }: Track): Promise<string[]> {
   const arrived = storedTexts(databaseFile)
-  for (const { chat } of load.incoming) {
-    const sent = (await chat.sent()).filter(({ text }) => text.startsWith(`${chat.key}#`))
-    if (sent.some(({ text }) => !arrived.has(text))) return false
-  }
-  return true
+  const sent = await Promise.all(load.incoming.map(({ chat }) => chat.sent()))
+  const keys = load.incoming.map(({ chat }) => `${chat.key}#`)
+  return sent
+    .flat()
+    .map(({ text }) => text)
+    .filter(text => keys.some(key => text.startsWith(key)) && !arrived.has(text))
 }
