@@ -32,12 +32,13 @@ export interface AppserviceSource {
 export function createAppserviceSource(options: {
   hsToken: string
   sink: EventSink
-  /** A transaction was stored after one that couldn't be. */
+  /** A transaction was stored after one that couldn't be, or after there was nobody to take it: the first of a process. */
   onRecovered?(): void
   logger: Logger
 }): AppserviceSource {
   const { hsToken, sink, onRecovered = () => undefined, logger } = options
-  let hasRefused = false
+  // Before this process there may have been none. The homeserver may come back to us minutes after we are there, which only this shows.
+  let hasRefused = true
   return {
     async fetch(request) {
       const { pathname } = new URL(request.url)

@@ -15,13 +15,15 @@ const EVENT = {
 
 function source(accept: (batch: EventBatch) => Promise<void> = () => Promise.resolve()) {
   const batches: EventBatch[] = []
+  const recoveries: EventBatch[][] = []
   const sink = {
     accept: (batch: EventBatch) => {
       batches.push(batch)
       return accept(batch)
     },
   }
-  const { fetch } = createAppserviceSource({ hsToken: 'hs', sink, logger: silentLogger })
+  const onRecovered = () => recoveries.push([...batches])
+  const { fetch } = createAppserviceSource({ hsToken: 'hs', sink, onRecovered, logger: silentLogger })
   const call = (method: string, path: string, body?: unknown, token: string | null = 'hs') =>
     fetch(
       new Request(`http://x/_matrix/app/v1/${path}`, {
@@ -30,7 +32,7 @@ function source(accept: (batch: EventBatch) => Promise<void> = () => Promise.res
         ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
       }),
     )
-  return { batches, call }
+  return { batches, recoveries, call }
 }
 
 test('a transaction becomes a batch, with receipts under either name; a malformed event does not stop it', async () => {
@@ -82,6 +84,23 @@ test('a receipt that can not be read does not stop the events beside it', async 
   const { batches, call } = source()
   expect((await call('PUT', 'transactions/1', { events: [EVENT], ephemeral: ['x'] })).status).toBe(200)
   expect(batches).toMatchObject([{ events: [EVENT], receipts: [] }])
+})
+
+test('what may have been kept back is asked for after the first one of a process, and after one that was refused', async () => {
+  let isFull = false
+  const { recoveries, call } = source(() =>
+    isFull ? Promise.reject(new Error('no space')) : Promise.resolve(),
+  )
+  const push = (id: number) => call('PUT', `transactions/${id}`, { events: [] })
+  await push(1)
+  expect(recoveries).toHaveLength(1)
+  await push(2)
+  isFull = true
+  await push(3)
+  expect(recoveries).toHaveLength(1)
+  isFull = false
+  await push(3)
+  expect(recoveries).toHaveLength(2)
 })
 
 test('it is not acknowledged when it could not be stored', async () => {
