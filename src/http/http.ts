@@ -13,6 +13,7 @@ import { anyHostAdapter } from './any-host-adapter.ts'
 import { createAuthAttempts, guardAuthentication } from './auth-attempts.ts'
 import { createCors } from './cors.ts'
 import { errorResponse, HttpError, httpErrorOf } from './errors.ts'
+import { createInFlight, MAX_BYTES_IN_FLIGHT } from './in-flight.ts'
 import { createMountTable, type Mount } from './mounts.ts'
 import { createOperatorAccess, type OperatorAccess } from './operator-access.ts'
 import { createOriginCheck } from './origin-check.ts'
@@ -33,6 +34,8 @@ export interface HttpOptions {
   mounts?: readonly Mount[]
   logger: Logger
   version: string
+  /** Memory that requests under way may take together, in bytes. */
+  maxBytesInFlight?: number
   readiness: () => Readiness | Promise<Readiness>
   /** Everything in Prometheus's text format. */
   metrics?: () => Promise<string>
@@ -67,6 +70,7 @@ export function createHttp(options: HttpOptions): Http {
     clock: options.clock ?? systemClock,
     logger,
   })
+  const inFlight = createInFlight(options.maxBytesInFlight ?? MAX_BYTES_IN_FLIGHT)
   const elysia = createElysia(options, {
     services: guardAuthentication(options.services, attempts),
     upgrade,
@@ -108,7 +112,22 @@ export function createHttp(options: HttpOptions): Http {
   }
 
   function answerRoute(request: Request): Response | Promise<Response> {
-    return answerOnce(options.services.idempotency, request, elysia.fetch)
+    if (request.method !== 'POST') return elysia.fetch(request)
+    return answerPost(request)
+  }
+
+  async function answerPost(request: Request): Promise<Response> {
+    try {
+      const once = () => answerOnce(options.services.idempotency, request, elysia.fetch)
+      return await inFlight.within(request, once)
+    } catch (error) {
+      // Elysia has an answer to everything: this is a request that it wasn't given.
+      if (!(error instanceof HttpError)) throw error
+      const requestId = newRequestId(request)
+      const refusal = errorResponse(error, requestId)
+      refusal.headers.set(REQUEST_ID_HEADER, requestId)
+      return addMissing(refusal, headers)
+    }
   }
 
   async function answerMount(mount: Mount, request: Request): Promise<Response> {

@@ -138,13 +138,16 @@ function mended(method: string, operation: Operation): Operation {
   return method === 'post' ? repeatable(operation) : operation
 }
 
-/** Every POST takes an Idempotency-Key. */
+/** Every POST takes an Idempotency-Key, and is refused while too many are under way. */
 function repeatable(operation: Operation): Operation {
   const answers = Object.entries(operation.responses).map(([status, answer]) => [
     status,
     answer.$ref ? answer : { ...answer, headers: REPLAY_HEADERS },
   ])
-  const errors = [409, 422].map(status => [status, { $ref: `#/components/responses/${errorName(status)}` }])
+  const errors = [409, 422, 429].map(status => [
+    status,
+    { $ref: `#/components/responses/${errorName(status)}` },
+  ])
   return {
     ...operation,
     parameters: [...(operation.parameters ?? []), KEY_PARAMETER],
