@@ -52,5 +52,7 @@ test('SECRET_KEY is changed without anybody losing anything', async () => {
     expect(status).toBe(403)
     expect(await gateway.stop()).toBe(0)
   }
-  expect(start({ SECRET_KEY: OLD })).rejects.toThrow('SECRET_KEY: this database was not written with it')
+  await expect(start({ SECRET_KEY: OLD })).rejects.toThrow(
+    'SECRET_KEY: this database was not written with it',
+  )
 }, 60_000)

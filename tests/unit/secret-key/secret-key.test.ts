@@ -107,23 +107,23 @@ describe('another key than that of the first start', () => {
   test('is refused in one line, and changes nothing', async () => {
     await settle(OLD)
     fill()
-    expect(settle(NEW)).rejects.toThrow(/^SECRET_KEY: this database was not written with it; /)
-    expect(keyring(NEW)).rejects.toThrow('SECRET_KEY: ')
-    expect(settle(NEW, OTHER)).rejects.toThrow('nor with SECRET_KEY_PREVIOUS')
+    await expect(settle(NEW)).rejects.toThrow(/^SECRET_KEY: this database was not written with it; /)
+    await expect(keyring(NEW)).rejects.toThrow('SECRET_KEY: ')
+    await expect(settle(NEW, OTHER)).rejects.toThrow('nor with SECRET_KEY_PREVIOUS')
     await settle(OLD)
     expect(openAll(OLD)).toEqual(PLAIN)
   })
 
   test('is refused by what is sealed, in a database from before the check', async () => {
     fill()
-    expect(settle(NEW)).rejects.toThrow('SECRET_KEY: ')
+    await expect(settle(NEW)).rejects.toThrow('SECRET_KEY: ')
     await settle(OLD)
-    expect(settle(NEW)).rejects.toThrow('SECRET_KEY: ')
+    await expect(settle(NEW)).rejects.toThrow('SECRET_KEY: ')
   })
 
   test('cannot be told in an empty database, which then is its own', async () => {
     await settle(NEW)
-    expect(settle(OLD)).rejects.toThrow('SECRET_KEY: ')
+    await expect(settle(OLD)).rejects.toThrow('SECRET_KEY: ')
   })
 })
 
@@ -135,7 +135,7 @@ describe('the change of the key', () => {
     expect(openAll(NEW)).toEqual(PLAIN)
     expect(() => openAll(OLD)).toThrow()
     await settle(NEW)
-    expect(settle(OLD)).rejects.toThrow('SECRET_KEY: ')
+    await expect(settle(OLD)).rejects.toThrow('SECRET_KEY: ')
   })
 
   test('works in a database from before the check', async () => {
@@ -149,7 +149,7 @@ describe('the change of the key', () => {
     fill()
     db.connection.run("UPDATE bridges SET secret_sealed = 'v1.broken'")
     const before = db.connection.query('SELECT * FROM webhooks').all()
-    expect(settle(NEW, OLD)).rejects.toThrow()
+    await expect(settle(NEW, OLD)).rejects.toThrow()
     expect(db.connection.query('SELECT * FROM webhooks').all()).toEqual(before)
     await settle(OLD)
   })
