@@ -68,18 +68,32 @@ export interface DeliveryQueue {
   releaseAbandoned(now: number): Promise<void>
 }
 
+const MANY_ENDPOINTS = 100
+
 export function createDeliveryQueue(db: Db): DeliveryQueue {
-  const { orm, committer } = db
+  const { orm, committer, connection } = db
   const param = sql.placeholder
   const attempts = createAttemptWriter(db)
   const health = createHealthWriter(db)
 
+  // By one look at each endpoint: one that has been down for days may have a hundred thousand lanes, which aren't to be gone through at each claim.
+  const endpointsWaiting = connection.query<{ endpoint: string; dueAt: number }, []>(`
+    WITH RECURSIVE waiting (endpoint) AS (
+      SELECT min(endpoint) FROM delivery_lanes
+      UNION ALL
+      SELECT (SELECT min(endpoint) FROM delivery_lanes WHERE endpoint > waiting.endpoint)
+      FROM waiting WHERE waiting.endpoint IS NOT NULL
+    )
+    SELECT endpoint, (SELECT min(due_at) FROM delivery_lanes AS lanes WHERE lanes.endpoint = waiting.endpoint) AS dueAt
+    FROM waiting WHERE endpoint IS NOT NULL`)
+  // A look at each costs more than going through all lanes when there are many endpoints with a few lanes each.
   const endpointsDue = orm
     .select({ endpoint: deliveryLanes.endpoint, dueAt: sql<number>`min(${deliveryLanes.dueAt})` })
     .from(deliveryLanes)
     .where(sql`${deliveryLanes.dueAt} <= ${param('now')}`)
     .groupBy(deliveryLanes.endpoint)
     .prepare()
+  let endpointsLastTime = 0
   const lanesDue = orm
     .select({ lane: deliveryLanes.lane })
     .from(deliveryLanes)
@@ -145,22 +159,18 @@ export function createDeliveryQueue(db: Db): DeliveryQueue {
     .set({ leaseId: null, dueAt: sql`${param('dueAt')}` })
     .where(and(eq(deliveryLanes.lane, param('lane')), eq(deliveryLanes.leaseId, param('leaseId'))))
     .prepare()
-  const earliest = orm
-    .select({ dueAt: sql<number | null>`min(${deliveryLanes.dueAt})` })
-    .from(deliveryLanes)
-    .innerJoin(
-      webhooks,
-      sql`${deliveryLanes.endpoint} = ${webhooks.identityId} || '/' || ${webhooks.id} and ${webhooks.active} = 1`,
-    )
-    .prepare()
+  /** Ordered here: SQLite sets up its sorter even for one row, and this is asked for nearly every message. */
+  function longestDueFirst(now: number): { endpoint: string; dueAt: number }[] {
+    const found = endpointsLastTime > MANY_ENDPOINTS ? endpointsDue.all({ now }) : endpointsWaiting.all()
+    endpointsLastTime = found.length
+    return found.filter(({ dueAt }) => dueAt <= now).sort((one, other) => one.dueAt - other.dueAt)
+  }
 
   return {
     claim: ({ leaseId, now, leaseMs, freeOf, maxLanes, maxDeliveriesPerLane }) =>
       committer.write(() => {
         const claimed: ClaimedDeliveries[] = []
-        // Ordered here: SQLite sets up its sorter even for one row, and this is asked for nearly every message.
-        const longestDueFirst = endpointsDue.all({ now }).sort((one, other) => one.dueAt - other.dueAt)
-        for (const { endpoint } of longestDueFirst) {
+        for (const { endpoint } of longestDueFirst(now)) {
           const free = Math.min(freeOf(endpoint), maxLanes - claimed.length)
           const webhook = free > 0 ? webhookOf.get(parseEndpoint(endpoint)) : undefined
           // A switched-off endpoint keeps what waits for it until it is switched on again; so does one whose owner is shut out.
@@ -191,7 +201,12 @@ export function createDeliveryQueue(db: Db): DeliveryQueue {
         else closeLane.run({ lane })
       }),
 
-    nextDueAt: async () => earliest.get()?.dueAt ?? null,
+    async nextDueAt() {
+      const soonestFirst = endpointsWaiting.all().sort((one, other) => one.dueAt - other.dueAt)
+      return (
+        soonestFirst.find(({ endpoint }) => webhookOf.get(parseEndpoint(endpoint))?.active)?.dueAt ?? null
+      )
+    },
 
     releaseAbandoned: now =>
       committer.write(() => {

@@ -1,0 +1,95 @@
+/** The queue of deliveries: what a claim costs, whatever waits for others. */
+import { afterEach, beforeEach, expect, test } from 'bun:test'
+import { createDeliveryQueue } from '../../../src/modules/webhooks/queue-repository.ts'
+import { WebhookScene } from '../../support/webhook-scene.ts'
+
+let scene: WebhookScene
+beforeEach(() => {
+  scene = new WebhookScene()
+})
+afterEach(() => scene.destroy())
+
+/** Lanes as deliveries that failed twice leave them. */
+function setAside(endpoint: string, count: number, dueAt: number): void {
+  const { connection } = scene.db
+  const insert = connection.prepare('INSERT INTO delivery_lanes (lane, endpoint, due_at) VALUES (?, ?, ?)')
+  connection.transaction(() => {
+    for (let index = 0; index < count; index++) insert.run(`${endpoint}/aside/${index}`, endpoint, dueAt)
+  })()
+}
+
+const claim = (queue: ReturnType<typeof createDeliveryQueue>, now = scene.clock.now()) =>
+  queue.claim({
+    leaseId: 'l',
+    now,
+    leaseMs: 1_000,
+    freeOf: () => 10,
+    maxLanes: 1_000,
+    maxDeliveriesPerLane: 10,
+  })
+
+async function medianMs(work: () => Promise<unknown>): Promise<number> {
+  const took: number[] = []
+  for (let round = 0; round < 21; round++) {
+    const before = performance.now()
+    await work()
+    took.push(performance.now() - before)
+  }
+  return took.sort((one, other) => one - other)[10] as number
+}
+
+test('an endpoint that has been down for days makes no claim dearer', async () => {
+  const queue = createDeliveryQueue(scene.db)
+  const work = async () => {
+    expect(await claim(queue)).toEqual([])
+    await queue.nextDueAt()
+  }
+  const before = await medianMs(work)
+  setAside('id_1/1', 100_000, scene.clock.now() + 3_600_000)
+  expect(await queue.nextDueAt()).toBe(scene.clock.now() + 3_600_000)
+  // Going through its lanes takes hundreds of times as long.
+  expect(await medianMs(work)).toBeLessThan(before * 10 + 2)
+})
+
+test.each([3, 150])('of %d endpoints each gets its turn, the longest due first', async count => {
+  const queue = createDeliveryQueue(scene.db)
+  for (let id = 2; id <= count; id++) scene.hook(id)
+  for (let id = 1; id <= count; id++) setAside(`id_1/${id}`, 2, scene.clock.now() - id)
+  setAside('id_1/1000', 2, scene.clock.now() + 1)
+  for (let round = 0; round < 3; round++) {
+    const claimed = await claim(queue, scene.clock.now())
+    const endpoints = [...new Set(claimed.map(({ endpoint }) => endpoint))]
+    expect(endpoints).toEqual(Array.from({ length: count }, (_, index) => `id_1/${count - index}`))
+    // As after a restart.
+    await queue.releaseAbandoned(scene.clock.now() - 1)
+    scene.db.connection.run(
+      "UPDATE delivery_lanes SET due_at = due_at + 1 - CAST(substr(endpoint, 6) AS INTEGER) WHERE endpoint <> 'id_1/1000'",
+    )
+  }
+})
+
+test('what waits for a webhook that is switched off is not due', async () => {
+  scene.hook(2, { active: false })
+  const queue = createDeliveryQueue(scene.db)
+  setAside('id_1/2', 1, 5)
+  expect(await queue.nextDueAt()).toBeNull()
+  setAside('id_1/1', 1, 7)
+  expect(await queue.nextDueAt()).toBe(7)
+})
+
+test('a delivery that succeeds at once writes no more rows than it did before there was a log', async () => {
+  const changes = () =>
+    scene.db.connection.query<{ rows: number }, []>('SELECT total_changes() AS rows').get()?.rows ?? 0
+  scene.start()
+  const deliver = async (text: string) => {
+    const before = changes()
+    await scene.happens(text)
+    scene.side.dispatcher.nudge()
+    await scene.pass(10)
+    return changes() - before
+  }
+  await deliver('the first is noted as a success of the endpoint')
+  // The event, its delivery, its lane; the lease; what came of it; the lane again.
+  expect(await deliver('the second is not')).toBe(6)
+  expect(scene.statuses()).toEqual(['succeeded', 'succeeded'])
+})
