@@ -147,7 +147,7 @@ class EmbeddedHomeserver implements Homeserver {
   }
 
   sweep(): Promise<void> {
-    return sweepUploads(this.core.mediaDir)
+    return sweepUploads(this.core)
   }
 
   start(): void {

@@ -43,7 +43,7 @@ export interface Sandbox {
   bridges: SandboxBridge[]
   /** Serves /sandbox and everything below it. */
   fetch(request: Request): Promise<Response>
-  /** Removes files that a kill cut off. Before the first request. */
+  /** Removes files that a kill left behind. Before the first request. */
   sweep(): Promise<void>
   /** Once the bridges are registered with the homeserver. */
   start(): void
@@ -80,7 +80,7 @@ export function createSandbox(options: SandboxOptions): Sandbox {
       await seeded
       return router.fetch(request)
     },
-    sweep: () => files.sweep(),
+    sweep: () => files.sweep(mediaId => store.media(mediaId) !== null),
     start() {
       for (const bridge of bridges) bridge.start()
     },

@@ -115,11 +115,15 @@ async function store(call: Call, mediaId: string): Promise<void> {
   })
 }
 
-/** Removes uploads that a kill cut off. Before the first one starts: running ones look the same. */
-export async function sweepUploads(mediaDir: string): Promise<void> {
-  const names = await readdir(mediaDir).catch(() => [])
+/**
+ * Removes uploads that a kill cut off, and whole ones whose row it kept from being written: nobody was told of them. Before the first one starts:
+ * running ones look the same.
+ */
+export async function sweepUploads(core: Core): Promise<void> {
+  const names = await readdir(core.mediaDir).catch(() => [])
   for (const name of names) {
-    if (name.endsWith(TEMPORARY_SUFFIX)) await rm(join(mediaDir, name), { force: true })
+    if (name.endsWith(TEMPORARY_SUFFIX) || !core.media.find(name))
+      await rm(join(core.mediaDir, name), { force: true })
   }
 }
 

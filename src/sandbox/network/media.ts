@@ -29,8 +29,11 @@ export interface MediaFiles {
     about: { name: string; mimeType: string; durationMs?: number | null },
   ): Promise<Media>
   open(mediaId: string): Bun.BunFile
-  /** Removes files that a kill cut off. Before the first is saved: those being written look the same. */
-  sweep(): Promise<void>
+  /**
+   * Removes files that a kill cut off, and whole ones that no message has. Before the first is saved: those being written look the same.
+   * @param isKnown whether there is a row for the file of this id
+   */
+  sweep(isKnown: (mediaId: string) => boolean): Promise<void>
 }
 
 export function createMediaFiles(folder: string, maxBytes: number): MediaFiles {
@@ -70,10 +73,10 @@ export function createMediaFiles(folder: string, maxBytes: number): MediaFiles {
       }
     },
     open: mediaId => Bun.file(pathOf(mediaId)),
-    async sweep() {
+    async sweep(isKnown) {
       const names = await readdir(folder).catch(() => [])
       for (const name of names) {
-        if (name.endsWith(TEMPORARY_SUFFIX)) await rm(pathOf(name), { force: true })
+        if (name.endsWith(TEMPORARY_SUFFIX) || !isKnown(name)) await rm(pathOf(name), { force: true })
       }
     },
   }

@@ -1,7 +1,7 @@
 /** Uploads and downloads. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { randomBytes } from 'node:crypto'
-import { readdirSync } from 'node:fs'
+import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { serverWith, TestServer } from './harness.ts'
 
@@ -111,4 +111,16 @@ test('an upload can be reserved first', async () => {
   expect((await put()).status).toBe(409)
   const response = await server.raw('GET', `/_matrix/client/v1/media/download/${id}`, { headers: AUTH })
   expect(await response.text()).toBe('late')
+})
+
+test('what a kill left behind goes at the start: uploads that were cut off, and files that nobody was told of', async () => {
+  const kept = (await upload('content')).split('/')[1] ?? ''
+  const folder = join(server.dir, 'media')
+  writeFileSync(join(folder, 'orphan'), 'x')
+  writeFileSync(join(folder, `${kept}.tmp`), 'x')
+  await server.hs.sweep()
+  const names = readdirSync(folder)
+  expect(names).toContain(kept)
+  expect(names).not.toContain('orphan')
+  expect(names).not.toContain(`${kept}.tmp`)
 })

@@ -1,0 +1,12 @@
+/** Files of the simulated network: what a kill left behind goes at the start. */
+import { expect, test } from 'bun:test'
+import { readdirSync, writeFileSync } from 'node:fs'
+import { createMediaFiles } from '../../../src/sandbox/network/media.ts'
+import { tempDir } from '../../support/temp-dir.ts'
+
+test('files that were cut off and files that no message has are removed', async () => {
+  using folder = tempDir()
+  for (const name of ['sent', 'orphan', 'half.tmp']) writeFileSync(folder.file(name), 'x')
+  await createMediaFiles(folder.path, 1_000).sweep(id => id === 'sent')
+  expect(readdirSync(folder.path)).toEqual(['sent'])
+})
