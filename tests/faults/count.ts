@@ -27,6 +27,8 @@ export interface IncomingCount {
   /** Of those due. */
   arrived: number
   lost: number
+  /** Sent by phones, and lost by the bridge before the homeserver had them: no loss of ours, and not due. */
+  lostByBridge: number
   /** Deliveries that came again, with the same webhook-id: an answer of the endpoint's was lost, or was a failure. */
   repeats: number
   /** Came as two events, or under two webhook-ids. */
@@ -110,6 +112,7 @@ export async function countIncoming(
   loads: readonly IncomingLoad[],
   endpoints: readonly FaultyEndpoint[],
   tell: (problem: string) => void,
+  hasHomeserver: (text: string) => boolean = () => true,
 ): Promise<IncomingCount> {
   const count: IncomingCount = {
     chats: loads.length,
@@ -117,6 +120,7 @@ export async function countIncoming(
     due: 0,
     arrived: 0,
     lost: 0,
+    lostByBridge: 0,
     repeats: 0,
     twice: 0,
     files: 0,
@@ -135,6 +139,11 @@ export async function countIncoming(
         count.due++
         const copies = got.get(text) ?? []
         const [copy] = copies.filter(({ acknowledged }) => acknowledged)
+        if (!copy && !hasHomeserver(text)) {
+          count.due--
+          count.lostByBridge++
+          continue
+        }
         if (!copy) {
           count.lost++
           tell(`${text} was sent by the phone and didn't reach ${name} (tries: ${copies.length})`)

@@ -44,16 +44,23 @@ async function run(options: Options): Promise<Report> {
   console.error(`seed ${seed}`)
   const shares = options.phases.reduce((sum, name) => sum + SHARE[name], 0)
   const phases: PhaseReport[] = []
+  const brokenOff: string[] = []
   for (const name of options.phases) {
-    const report = await RUN[name]({
+    const phase: Phase = {
       command: program.command,
       random: seededRandom(`${seed}/${name}`),
       durationMs: (minutes * 60_000 * SHARE[name]) / shares,
       isQuick: quick,
       tell: line => (verbose ? console.error(`  ${line}`) : undefined),
-    })
-    if (report) phases.push(report)
-    else console.error(`  the ${name} phase is left out: this machine doesn't have what it takes`)
+    }
+    try {
+      const report = await RUN[name](phase)
+      if (report) phases.push(report)
+      else console.error(`  the ${name} phase is left out: this machine doesn't have what it takes`)
+    } catch (error) {
+      // What the other phases have found is not to be lost with it.
+      brokenOff.push(`${name}: ${error instanceof Error ? error.stack : error}`)
+    }
   }
   return {
     seed,
@@ -61,7 +68,9 @@ async function run(options: Options): Promise<Report> {
     program: program.description,
     machine: describeMachine(),
     phases,
-    passed: phases.length > 0 && phases.every(({ problems }) => problems.length === 0),
+    brokenOff,
+    passed:
+      phases.length > 0 && brokenOff.length === 0 && phases.every(({ problems }) => problems.length === 0),
   }
 }
 

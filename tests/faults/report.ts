@@ -26,6 +26,8 @@ export interface Report {
   program: string
   machine: string
   phases: PhaseReport[]
+  /** Phases that couldn't be carried through, and why. */
+  brokenOff: string[]
   passed: boolean
 }
 
@@ -36,6 +38,7 @@ export function textOf(report: Report): string {
     `Faults · seed ${report.seed} · ${report.program} · ${report.machine}`,
     `again with: ${report.command}`,
     ...report.phases.map(phaseText),
+    ...report.brokenOff.map(reason => `BROKEN OFF ${reason}`),
     report.passed ? 'PASSED: nothing lost, nothing twice, nothing out of order, nothing stuck' : 'FAILED',
   ].join('\n\n')
 }
@@ -67,6 +70,7 @@ function phaseText(phase: PhaseReport): string {
     ['  arrived', incoming.arrived],
     ['  repeats and replays (same webhook-id)', incoming.repeats],
     ['  lost', incoming.lost],
+    ['  lost by the bridge, before the homeserver', incoming.lostByBridge],
     ['  as two events or webhook-ids', incoming.twice],
     ['  wrong files', incoming.filesWrong],
     ['  bad requests', incoming.badRequests],

@@ -1,4 +1,5 @@
 /** Synapse on a port of its own, with SQLite: the external homeserver of the tests. `await using synapse = await startSynapse()`. */
+import { Database } from 'bun:sqlite'
 import { createHmac, randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -37,6 +38,8 @@ export interface Synapse extends AsyncDisposable {
   output(): string
   /** Of SQLite. */
   databaseFile: string
+  /** Whether it has an event with this in its content, as its database says. */
+  hasEventWith(text: string): boolean
   /** How often since its start it has caught up with the application service, after it couldn't reach it. */
   recoveriesOf(appserviceId: string): number
 }
@@ -105,6 +108,12 @@ export async function startSynapse(options: SynapseOptions = {}): Promise<Synaps
     start,
     output: () => program?.output() ?? '',
     databaseFile: folder.file('homeserver.db'),
+    hasEventWith(text) {
+      const database = new Database(folder.file('homeserver.db'), { readonly: true })
+      const found = database.query('SELECT 1 FROM event_json WHERE instr(json, ?) > 0 LIMIT 1').get(text)
+      database.close()
+      return found !== null
+    },
     recoveriesOf: id =>
       (program?.output() ?? '').split(`Successfully recovered application service AS ID ${id}\n`).length - 1,
     async [Symbol.asyncDispose]() {

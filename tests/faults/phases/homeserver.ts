@@ -30,7 +30,7 @@ type TimedFault = Fault & { afterMs: number }
 /** Of each kind for every minute. */
 const PER_MINUTE = { troubles: 1.2, kills: 2.5, terms: 0.6, homeserver: 0.6, bridge: 0.6 }
 /** Until nothing is on its way any more while nothing is sent: longer than a message waits for its bridge's word. */
-const QUIET_MS = 150_000
+const QUIET_MS = 75_000
 const LOOK_MS = 200
 
 /** @returns null where Synapse or the bridge isn't installed */
@@ -82,6 +82,7 @@ export async function runHomeserverPhase(phase: Phase, kind: HomeserverKind): Pr
     databaseFile,
     appserviceId: bridgeIdIn(directory),
     injected,
+    tell,
   }
   for (const fault of faultsOf(random.fork('plan'), phase)) {
     await pause(fault.afterMs, new AbortController().signal)
@@ -92,7 +93,15 @@ export async function runHomeserverPhase(phase: Phase, kind: HomeserverKind): Pr
   const seconds = Math.round((performance.now() - startedAt) / 1000)
   for (const [mode, count] of Object.entries(proxy.met))
     injected.add(`requests that met a homeserver ${mode}`, count)
-  const counted = await conclude({ gateway, databaseFile, clock: null, load, endpoints, tell })
+  const counted = await conclude({
+    gateway,
+    databaseFile,
+    clock: null,
+    load,
+    endpoints,
+    hasHomeserver: text => deployment.synapse?.hasEventWith(`${text}"`) ?? true,
+    tell,
+  })
   const name = `homeserver (${kind === 'synapse' ? 'Synapse, application service' : 'Synapse, /sync'})`
   return { name, seconds, injected: injected.counts, leftOut: [], ...counted, usage: null }
 }
@@ -133,6 +142,7 @@ interface Track {
   /** Of the bridge, at Synapse. */
   appserviceId: string
   injected: Injected
+  tell: Phase['tell']
 }
 
 async function inject(track: Track, fault: Fault): Promise<void> {
@@ -164,7 +174,7 @@ async function inject(track: Track, fault: Fault): Promise<void> {
  */
 async function restartHomeserver(track: Track, downMs: number): Promise<void> {
   const goOn = track.load.hold()
-  await untilQuiet(() => notArrived(track))
+  await untilQuiet(track, () => notArrived(track))
   await track.deployment.synapse?.stop()
   await Bun.sleep(downMs)
   await track.deployment.synapse?.start()
@@ -179,7 +189,7 @@ async function restartHomeserver(track: Track, downMs: number): Promise<void> {
 async function killBridge(track: Track, downMs: number): Promise<void> {
   const { deployment, load, databaseFile, appserviceId } = track
   const goOn = load.hold('all')
-  await untilQuiet(async () => {
+  await untilQuiet(track, async () => {
     const rows = messageRows(databaseFile)
     return isEmpty(rows) ? notArrived(track) : [JSON.stringify(rows)]
   })
@@ -193,14 +203,14 @@ async function killBridge(track: Track, downMs: number): Promise<void> {
   await waitFor(() => recoveries() > before, {
     what: 'Synapse to catch up with the bridge',
     deadlineMs: QUIET_MS,
-  })
+  }).catch(error => track.tell(String(error)))
   goOn()
 }
 
 const NEVER = new AbortController().signal
 
-/** @param onItsWay what is, in words. @throws Error that names it when it takes too long */
-async function untilQuiet(onItsWay: () => Promise<string[]>): Promise<void> {
+/** Gives up after a while: what is lost then shows when it is counted. @param onItsWay what is, in words */
+async function untilQuiet({ tell }: Track, onItsWay: () => Promise<string[]>): Promise<void> {
   let last: string[] = []
   await waitFor(
     async () => {
@@ -209,9 +219,7 @@ async function untilQuiet(onItsWay: () => Promise<string[]>): Promise<void> {
       return last.length === 0
     },
     { what: 'nothing on its way', deadlineMs: QUIET_MS },
-  ).catch(error => {
-    throw new Error(`${error}: ${last.slice(0, 10).join(', ')}`)
-  })
+  ).catch(error => tell(`${error}: ${last.slice(0, 10).join(', ')}`))
 }
 
 /** What phones have sent and the gateway doesn't know of. What it makes of the rest is no matter of a bridge any more. */
