@@ -4,7 +4,7 @@ import { inboxEvents } from '../../src/db/schema/index.ts'
 import type { StoredEvent } from '../../src/domain/events.ts'
 import { createEventWriter } from '../../src/modules/events/repository.ts'
 import { expectError } from '../support/expect-error.ts'
-import { type Answer, testHttp } from '../support/test-http.ts'
+import { type Answer, basic, testHttp } from '../support/test-http.ts'
 
 let app: Awaited<ReturnType<typeof testHttp>>
 let auth: string
@@ -23,12 +23,18 @@ beforeEach(() => {
 
 const EVENTS = '/api/v1/events'
 let count = 0
-async function happens(message: string, event = 'message.received'): Promise<void> {
+async function happens(message: string, event = 'message.received', of = identityId): Promise<void> {
   const writer = createEventWriter(app.db)
   await app.db.committer.write(() => {
-    const of = { identityId, roomId: '!r:s', deviceRowId: 'dev_1', senderUserId: '@a:s', mediaId: null }
+    const where = {
+      identityId: of,
+      roomId: '!r:s',
+      deviceRowId: 'dev_1',
+      senderUserId: '@a:s',
+      mediaId: null,
+    }
     const payload = { event, message } as unknown as StoredEvent
-    writer.write({ ...of, eventId: `$${++count}`, lane: '!r:s', payload }, app.clock.now())
+    writer.write({ ...where, eventId: `$${++count}`, lane: '!r:s', payload }, app.clock.now())
   })
 }
 const messagesOf = (answer: Answer) =>
@@ -58,6 +64,21 @@ test('waits for the next event', async () => {
   await new Promise(resolve => setTimeout(resolve, 0))
   await happens('now')
   expect(messagesOf(await answer)).toEqual(['now'])
+})
+
+test('whose token is deleted while it waits gets nothing of what happens then', async () => {
+  const token = await app.newToken()
+  const { identity } = await app.tokens.authenticate(token)
+  const { list } = (await app.call('GET', '/api/v1/tokens', { auth: basic() })).body
+  const { id } = (list as { id: number; matrix_username: string }[]).find(
+    ({ matrix_username }) => matrix_username === identity.matrixUserId,
+  ) ?? { id: 0 }
+  const answer = app.call('GET', `${EVENTS}?after=now&wait=30`, { auth: `Bearer ${token}` })
+  await new Promise(resolve => setTimeout(resolve, 0))
+  expect((await app.call('DELETE', `/api/v1/tokens/${id}`, { auth: basic() })).status).toBeLessThan(300)
+  await happens('secret', 'message.received', identity.id)
+  const { status, text } = await answer
+  expect([status, text.includes('secret')]).toEqual([403, false])
 })
 
 describe('a stream', () => {

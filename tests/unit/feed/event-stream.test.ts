@@ -125,6 +125,15 @@ test('it ends when the token is no longer good', async () => {
   expect(await meanwhile(end)).toBeNull()
 })
 
+test('what happens after the token is gone is not sent, though the stream was waiting for it', async () => {
+  const stream = await follow()
+  const next = stream.next()
+  await scene.idle()
+  isAdmitted = false
+  await scene.happens('secret')
+  expect(await next).toBeNull()
+})
+
 test('it ends when the gateway stops', async () => {
   const stream = await follow()
   const end = stream.next()

@@ -40,11 +40,11 @@ export function createEventStream(options: EventStreamOptions): ReadableStream<U
     if (said !== '') return take()
     for (;;) {
       if (isLeft || stopping.aborted) return null
+      // Looked at before each event, however it was waited for, so that nothing is sent to a token that is gone.
+      await readmit()
       const [event, ...rest] = waiting
       waiting = rest
       if (event) return eventLines(event)
-      // Looked at before each page, so that nothing is sent to a token that is gone.
-      await readmit()
       const page = await reader.next(PAGE, READMIT_MS).catch(pausing)
       waiting = page?.events ?? []
       const moved = page !== null && waiting.length === 0 && page.next !== place

@@ -20,15 +20,16 @@ export function eventRoutes({ tokens, feed, clock }: EventRoutesOptions) {
       const isStream = wantsStream(request)
       // A client that connects again says by this header what it has got already.
       const last = isStream ? request.headers.get('last-event-id') : null
+      const readmit = () => tokens.authenticate(token)
       const reader = await feed.open(holder.identity.id, { after: last ?? after, events: namesOf(events) })
-      if (isStream) {
-        const readmit = () => tokens.authenticate(token)
-        return streamed(createEventStream({ reader, readmit, stopping: feed.stopping, clock }))
-      }
+      if (isStream) return streamed(createEventStream({ reader, readmit, stopping: feed.stopping, clock }))
       // Nobody waits for the answer any more.
       request.signal.addEventListener('abort', () => reader.close(), { once: true })
       try {
-        return await reader.next(page, pageWaitMs)
+        const answer = await reader.next(page, pageWaitMs)
+        // The token may have been deleted while its owner waited.
+        await readmit()
+        return answer
       } finally {
         reader.close()
       }
