@@ -43,7 +43,7 @@ export function createWebhookSide(foundation: Foundation, payloads: Payloads) {
   })
   return {
     dispatcher,
-    webhooks: createWebhooks({ repository, sealer, guard, onActivated: onDeliveries, clock }),
+    webhooks: createWebhooks({ repository, sealer, guard, onDeliverable: onDeliveries, clock }),
     deliveries: createDeliveryLog({
       log: createDeliveryLogRepository(db),
       webhooks: repository,

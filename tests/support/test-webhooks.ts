@@ -92,7 +92,7 @@ export function testWebhooks({ db, clock, tries = [], ...options }: TestWebhooks
       repository,
       sealer,
       guard: { objectionTo: async () => null },
-      onActivated: onDeliveries,
+      onDeliverable: onDeliveries,
       clock,
     }),
     deliveries: createDeliveryLog({

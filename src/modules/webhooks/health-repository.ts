@@ -17,8 +17,11 @@ export type HealthNote =
     }
 
 export interface HealthWriter {
-  /** To be called inside a transaction. @returns why the webhook was switched off by this; null when it wasn't */
-  write(webhook: Pick<Webhook, 'identityId' | 'id'>, note: HealthNote, now: number): string | null
+  /**
+   * To be called inside a transaction. What a try at a URL says that the webhook no longer has is nothing.
+   * @returns why the webhook was switched off by this; null when it wasn't
+   */
+  write(webhook: Pick<Webhook, 'identityId' | 'id' | 'url'>, note: HealthNote, now: number): string | null
 }
 
 const DAY_MS = 24 * 3_600_000
@@ -27,7 +30,11 @@ const HOUR_MS = 3_600_000
 export function createHealthWriter({ orm }: Pick<Db, 'orm'>): HealthWriter {
   const param = sql.placeholder
   const events = createEventWriter({ orm })
-  const own = and(eq(webhooks.identityId, param('identityId')), eq(webhooks.id, param('id')))
+  const own = and(
+    eq(webhooks.identityId, param('identityId')),
+    eq(webhooks.id, param('id')),
+    eq(webhooks.url, param('url')),
+  )
   const noteSuccess = orm
     .update(webhooks)
     .set({ failingSince: null, lastSuccessAt: sql`${param('now')}` })
@@ -50,16 +57,16 @@ export function createHealthWriter({ orm }: Pick<Db, 'orm'>): HealthWriter {
     .prepare()
 
   return {
-    write({ identityId, id }, note, now) {
+    write({ identityId, id, url }, note, now) {
       if (note.kind === 'succeeded') {
-        noteSuccess.run({ identityId, id, now })
+        noteSuccess.run({ identityId, id, url, now })
         return null
       }
-      const webhook = noteFailure.get({ identityId, id, error: note.error, now })
+      const webhook = noteFailure.get({ identityId, id, url, error: note.error, now })
       const reason = webhook ? reasonToDisable(webhook, note, now) : null
       if (!webhook?.active || reason === null) return null
       // First: the event isn't for the webhook that it is about.
-      switchOff.run({ identityId, id, reason, now })
+      switchOff.run({ identityId, id, url, reason, now })
       events.write(disabledEvent(webhook, reason, now), now)
       return reason
     },

@@ -166,6 +166,12 @@ export function createDeliveryQueue(db: Db): DeliveryQueue {
     return found.filter(({ dueAt }) => dueAt <= now).sort((one, other) => one.dueAt - other.dueAt)
   }
 
+  /** A try at a URL that was changed meanwhile is no reason for the new one to wait. */
+  function dueOrAtOnce({ identityId, id, url }: Webhook, dueAt: number): number {
+    const present = webhookOf.get({ identityId, id })
+    return present && present.url !== url ? Math.min(dueAt, present.updatedAt) : dueAt
+  }
+
   return {
     claim: ({ leaseId, now, leaseMs, freeOf, maxLanes, maxDeliveriesPerLane }) =>
       committer.write(() => {
@@ -190,14 +196,14 @@ export function createDeliveryQueue(db: Db): DeliveryQueue {
         if (settlement.outcome === 'set_aside') {
           const lane = `${endpoint}/aside/${delivery.id}`
           moveToLane.run({ seq: delivery.seq, lane })
-          putLane.run({ lane, endpoint, dueAt: settlement.dueAt })
+          putLane.run({ lane, endpoint, dueAt: dueOrAtOnce(webhook, settlement.dueAt) })
         }
         return note && health.write(webhook, note, now)
       }),
 
-    release: ({ lane, leaseId }, dueAt) =>
+    release: ({ lane, leaseId, webhook }, dueAt) =>
       committer.write(() => {
-        if (anyWaiting.get({ lane })) returnLane.run({ lane, leaseId, dueAt })
+        if (anyWaiting.get({ lane })) returnLane.run({ lane, leaseId, dueAt: dueOrAtOnce(webhook, dueAt) })
         else closeLane.run({ lane })
       }),
 

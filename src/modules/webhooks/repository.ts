@@ -31,7 +31,7 @@ export interface WebhookRepository {
   list(identityId: string): Promise<Webhook[]>
   find(identityId: string, id: number): Promise<Webhook | null>
   /**
-   * Switching one on makes what waits for it due, and forgets that it failed.
+   * Switching one on, or giving one that is on another URL, makes what waits for it due, and forgets that it failed.
    * @returns null when there is no such webhook. @throws GatewayError conflict as `create` does
    */
   update(identityId: string, id: number, change: WebhookRowChange, now: number): Promise<Webhook | null>
@@ -111,8 +111,10 @@ export function createWebhookRepository(db: Db): WebhookRepository {
         if (!before) return null
         if (change.url !== undefined) refuseDuplicate(identityId, change.url, id)
         const isActivated = change.active === true && !before.active
-        if (isActivated) makeLanesDue(identityId, id, now)
-        const values = { ...change, ...(isActivated ? UNTROUBLED : {}), updatedAt: now }
+        const isMoved = change.url !== undefined && change.url !== before.url
+        const beginsAnew = isActivated || (isMoved && (change.active ?? before.active))
+        if (beginsAnew) makeLanesDue(identityId, id, now)
+        const values = { ...change, ...(beginsAnew ? UNTROUBLED : {}), updatedAt: now }
         return orm.update(webhooks).set(values).where(own(identityId, id)).returning().get() ?? null
       }),
 

@@ -16,8 +16,8 @@ export interface WebhooksOptions {
   repository: WebhookRepository
   sealer: Sealer
   guard: Pick<EndpointGuard, 'objectionTo'>
-  /** A webhook was switched on: what waits for it can go. */
-  onActivated(): void
+  /** A webhook was switched on, or has another URL: what waits for it can go. */
+  onDeliverable(): void
   clock: Clock
 }
 
@@ -26,7 +26,7 @@ const MAX_URL_LENGTH = 2_048
 const DEFAULT_OVERLAP_S = 86_400
 
 export function createWebhooks(options: WebhooksOptions): Webhooks {
-  const { repository, sealer, guard, onActivated, clock } = options
+  const { repository, sealer, guard, onDeliverable, clock } = options
 
   /** As the caller wrote it, but for spaces around it. */
   async function checkedUrl(given: string): Promise<string> {
@@ -96,7 +96,7 @@ export function createWebhooks(options: WebhooksOptions): Webhooks {
       }
       const webhook = await repository.update(identityId, id, change, clock.now())
       if (!webhook) throw unknownWebhook(id)
-      if (active) onActivated()
+      if (active || url !== undefined) onDeliverable()
       return view(webhook)
     },
 

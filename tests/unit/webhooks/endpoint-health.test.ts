@@ -1,7 +1,8 @@
 /** What tries say of an endpoint: since when it fails, when it is switched off, and what that tells to others. */
-import { afterEach, beforeEach, expect, test } from 'bun:test'
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { inboxEvents } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
+import type { WebhookAnswer } from '../../../src/webhooks/client.ts'
 import { OK, refused } from '../../support/test-webhooks.ts'
 import { WebhookScene } from '../../support/webhook-scene.ts'
 
@@ -120,6 +121,41 @@ test('switching it on again delivers what waited, at once and in order, and forg
   await scene.pass(1_000)
   expect(scene.texts().slice(before).sort()).toEqual(['1', '2', '3'])
   expect(scene.statuses()).toEqual(['succeeded', 'succeeded', 'succeeded'])
+})
+
+describe('another URL', () => {
+  test('begins anew: it is tried at once, and has its own days until it is switched off', async () => {
+    scene.start({ disableAfterMs: 2 * DAY })
+    scene.side.endpoint.answer = () => refused(503)
+    await scene.happens('1')
+    scene.side.dispatcher.nudge()
+    await scene.pass(1.9 * DAY, 400)
+    const before = scene.side.tries.length
+    expect(await scene.side.webhooks.update('id_1', 1, { url: 'http://hook/new' })).toMatchObject({
+      active: true,
+      failing_since: null,
+      last_error: null,
+    })
+    await scene.pass(1_000)
+    expect(scene.side.tries.slice(before).map(({ url }) => url)).toEqual(['http://hook/new'])
+    await scene.pass(DAY, 400)
+    expect(await state()).toMatchObject({ active: true, disabled_reason: null })
+  })
+
+  test('is not answerable for a try at the one before that is under way', async () => {
+    scene.start()
+    const gate = Promise.withResolvers<WebhookAnswer>()
+    scene.side.endpoint.answer = ({ url }) => (url === 'http://hook/new' ? OK : gate.promise)
+    await scene.happens('1')
+    scene.side.dispatcher.nudge()
+    await scene.idle()
+    await scene.side.webhooks.update('id_1', 1, { url: 'http://hook/new' })
+    gate.resolve(refused(410))
+    await scene.pass(1_000)
+    expect(await state()).toMatchObject({ active: true, disabled_reason: null, last_error: null })
+    expect(scene.side.tries.map(({ url }) => url)).toEqual(['http://hook/1', 'http://hook/new'])
+    expect(scene.statuses()).toEqual(['succeeded'])
+  })
 })
 
 test('what goes wrong on our side is not the endpoint’s fault', async () => {

@@ -19,7 +19,7 @@ beforeEach(() => {
     repository: createWebhookRepository(db),
     sealer: createSealer('a key for tests only'),
     guard: createEndpointGuard({ allowPrivate: true, allowHttp: true, clock: new ManualClock() }),
-    onActivated: () => undefined,
+    onDeliverable: () => undefined,
     clock: new ManualClock(),
   })
 })
