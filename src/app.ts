@@ -19,6 +19,7 @@ import type { Readiness } from './http/services.ts'
 import type { Clock } from './lib/clock.ts'
 import { createLogger, type Logger } from './lib/logger.ts'
 import { createProcessClock } from './lib/process-clock.ts'
+import { createHomeserverProbe } from './matrix/homeserver-probe.ts'
 import { createAttachedBridges } from './modules/attached-bridges/attached-bridges.ts'
 import { TAKEN_AWAY } from './modules/attached-bridges/detach.ts'
 import { createAttachedBridgeRepository } from './modules/attached-bridges/repository.ts'
@@ -181,6 +182,7 @@ export async function createApp(
     tryWrite: () => settings.replace('write_tried_at', String(clock.now())),
     supervisor,
     homeserver: source.state,
+    askHomeserver: () => askHomeserver(config.matrix.homeserverUrl),
     processes,
     bridges: () => new Map(bridges.platforms.map(platform => [platform, attachment.urlOf(platform)])),
     clock,
@@ -301,6 +303,13 @@ function wellness({ checks }: Readiness): ReadonlyMap<string, boolean> {
 
 function restartsOf(processes: BridgeProcesses): ReadonlyMap<string, number> {
   return new Map([...processes.states()].map(([platform, { restarts }]) => [platform, restarts]))
+}
+
+/** @param url of an external one; the embedded one is there as long as we are. @returns `ok`, or what is wrong */
+async function askHomeserver(url: string | undefined): Promise<string> {
+  if (url === undefined) return 'ok'
+  const found = await createHomeserverProbe(url).versions()
+  return 'error' in found ? `the homeserver can't be reached (${found.error})` : 'ok'
 }
 
 /** How a browser on this machine reaches us. */

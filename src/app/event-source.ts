@@ -15,7 +15,8 @@ export interface EventSource {
   fetch: ((request: Request) => Promise<Response>) | undefined
   /** Identities were made or retired. */
   nudge(): void
-  state(): PartState
+  /** Null while nothing tells: there is no identity to ask for. */
+  state(): PartState | null
   /** Of the /sync loops; null where events are pushed. */
   health(): SyncHealth | null
 }
@@ -62,6 +63,7 @@ function createSyncSource(calls: Matrix['calls'], parts: SourceParts): EventSour
     health: sync.health,
     state: () => {
       const { loops, failing, failure } = sync.health()
+      if (loops === 0) return null
       if (failing === 0) return { isReady: true, told: 'ok' }
       // One account that doesn't work is its owner's trouble; all of them are the gateway's.
       return {

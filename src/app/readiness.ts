@@ -23,7 +23,10 @@ export interface ReadinessOptions {
   /** Writes a row, to see whether that works. */
   tryWrite(): Promise<unknown>
   supervisor: Pick<Supervisor, 'health'>
-  homeserver(): PartState
+  /** As it is known by itself; null while nothing tells. */
+  homeserver(): PartState | null
+  /** Asks it. @returns `ok`, or what is wrong */
+  askHomeserver(): Promise<string>
   processes: Pick<BridgeProcesses, 'states'>
   /** Where the bridge of each platform is; null: within this process. */
   bridges(): ReadonlyMap<string, string | null>
@@ -70,6 +73,13 @@ export function createReadiness(options: ReadinessOptions): ReadinessCheck {
     return ask('database', () => options.tryWrite().then(() => OK))
   }
 
+  async function homeserverState(): Promise<PartState> {
+    const known = options.homeserver()
+    if (known !== null) return known
+    const told = await ask('homeserver', options.askHomeserver)
+    return { isReady: told === OK, told }
+  }
+
   async function bridge(platform: string, url: string | null): Promise<string> {
     const process = processes.states().get(platform)
     if (process && process.pid === null) return `restarting: ${process.lastExit ?? 'not started yet'}`
@@ -96,7 +106,6 @@ export function createReadiness(options: ReadinessOptions): ReadinessCheck {
 
   return {
     async check() {
-      const homeserver = options.homeserver()
       const workers = supervisor
         .health()
         .map(({ name, state, lastError }) => [
@@ -104,7 +113,11 @@ export function createReadiness(options: ReadinessOptions): ReadinessCheck {
           state === 'running' ? OK : `${state}: ${lastError ?? ''}`,
         ])
       // Shown, but no reason to send nobody here: the other platforms work, and what is for these waits for them.
-      const [databaseState, bridges] = await Promise.all([database(), bridgeChecks()])
+      const [databaseState, homeserver, bridges] = await Promise.all([
+        database(),
+        homeserverState(),
+        bridgeChecks(),
+      ])
       const isReady =
         !isDraining &&
         databaseState === OK &&

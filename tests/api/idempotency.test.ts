@@ -103,15 +103,23 @@ describe('a send', () => {
 
   test('a refusal that is final is the answer again; one that passes is not', async () => {
     const final = newKey()
-    app.failures.accept = new GatewayError('conflict', 'logged out')
-    expectError(await send(final), 409, 'conflict', 'logged out')
+    app.failures.accept = new GatewayError('bad_request', 'no such recipient')
+    expectError(await send(final), 400, 'bad_request', 'no such recipient')
     const passing = newKey()
-    for (const code of ['too_many_requests', 'storage_full', 'shutting_down', 'forbidden'] as const) {
+    for (const code of [
+      'too_many_requests',
+      'storage_full',
+      'shutting_down',
+      'forbidden',
+      // A device that was logged out can be linked again.
+      'conflict',
+      'not_found',
+    ] as const) {
       app.failures.accept = new GatewayError(code, 'later')
       expect((await send(passing)).body.code).toBe(code)
     }
     app.failures.accept = undefined
-    expect((await send(final)).body.code).toBe('conflict')
+    expect((await send(final)).body.code).toBe('bad_request')
     expect((await send(passing)).status).toBe(200)
   })
 

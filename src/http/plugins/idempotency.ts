@@ -108,9 +108,15 @@ async function settle(claim: Claim, response: Response): Promise<Response> {
   return new Response(body, { status, headers })
 }
 
-/** Whether a repeat would come to the same. What is refused by who one is, by too many requests or by a failure may pass another time. */
+/**
+ * What may pass another time though the request is the same: refused by who one is, by what there is (a device that is linked again), by too many
+ * requests. So may every failure of ours.
+ */
+const PASSING_REFUSALS = [401, 403, 404, 409, 429]
+
+/** Whether a repeat would come to the same. */
 function isFinal(status: number): boolean {
-  return status < 500 && status !== 401 && status !== 403 && status !== 429
+  return status < 500 && !PASSING_REFUSALS.includes(status)
 }
 
 /**

@@ -382,6 +382,12 @@ export function createMessageRepository(
       .innerJoin(devices, eq(devices.id, messages.deviceRowId))
   }
 
+  /** No try tells of it. */
+  function noteExpired({ id, deviceRowId, createdAt }: Message, now: number): void {
+    const outcome = { messageId: id, deviceRowId, status: 'failed' as const, ageMs: now - createdAt }
+    committer.afterCommit(() => observer?.messageSettled(outcome))
+  }
+
   return {
     accept: (rows, file, now, onStored) =>
       committer.write(() => {
@@ -503,6 +509,7 @@ export function createMessageRepository(
         for (const message of found) {
           ended.deliveries =
             statuses.ended(message, 'failed', expiredReason(message), now) || ended.deliveries
+          noteExpired(message, now)
           ended.unneeded.push(...releaseFile(message.mediaId))
         }
         return { count: found.length, ...ended }

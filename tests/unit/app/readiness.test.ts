@@ -12,6 +12,7 @@ function readiness(change: Partial<ReadinessOptions> = {}) {
       tryWrite: async () => undefined,
       supervisor: { health: () => [{ name: 'outbox', state: 'running', lastError: null }] },
       homeserver: () => ({ isReady: true, told: 'ok' }),
+      askHomeserver: async () => 'ok',
       processes: { states: () => new Map() },
       bridges: () => new Map([['wa', null]]),
       clock,
@@ -76,4 +77,11 @@ test('a stop that was asked for', async () => {
     ready: false,
     checks: { shutdown: 'the gateway is stopping', database: 'ok' },
   })
+})
+
+test('a homeserver of which nothing tells by itself is asked', async () => {
+  const alone = readiness({ homeserver: () => null })
+  expect(await alone.check()).toMatchObject({ ready: true, checks: { homeserver: 'ok' } })
+  const away = readiness({ homeserver: () => null, askHomeserver: async () => "it can't be reached" })
+  expect(await away.check()).toMatchObject({ ready: false, checks: { homeserver: "it can't be reached" } })
 })

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { eq } from 'drizzle-orm'
 import { deliveries, media, messages as rows } from '../../../src/db/schema/index.ts'
+import type { MessageOutcome } from '../../../src/domain/observation.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import type { StagedFile } from '../../../src/modules/media/types.ts'
 import { type Backlog, createBacklog } from '../../../src/modules/messages/backlog.ts'
@@ -26,6 +27,7 @@ let messages: Messages
 let requeued: number
 let discarded: string[]
 let intervalMs: number
+let outcomes: MessageOutcome[]
 
 beforeEach(() => {
   db = tempDb()
@@ -37,6 +39,7 @@ beforeEach(() => {
   requeued = 0
   discarded = []
   intervalMs = 0
+  outcomes = []
   open(new Map())
 })
 afterEach(() => db.destroy())
@@ -44,7 +47,11 @@ afterEach(() => db.destroy())
 /** Everything as a process begins with it. */
 function open(waiting: ReadonlyMap<string, number>): void {
   backlog = createBacklog({ limits: LIMITS, waiting, onRequeued: () => requeued++ })
-  repository = createMessageRepository(db, undefined, backlog)
+  repository = createMessageRepository(
+    db,
+    { messageSettled: outcome => void outcomes.push(outcome) },
+    backlog,
+  )
   messages = messagesOn(repository, {
     backlog,
     devices: {
@@ -161,6 +168,8 @@ describe('a full queue', () => {
     expect(await refusal({ contact: '7' })).toMatchObject({ code: 'too_many_requests' })
     await clock.advance(1_000)
     expect(await repository.expire(clock.now(), 10)).toMatchObject({ count: 1 })
+    // Nobody tried it, so this alone tells whoever counts.
+    expect(outcomes).toMatchObject([{ deviceRowId: 'dev_1', status: 'failed', ageMs: 1_000 }])
     await accept({ contact: '7' })
   })
 
