@@ -14,7 +14,7 @@ export interface Ended {
   clock: ShiftedClock | null
   load: Load
   endpoints: readonly FaultyEndpoint[]
-  /** Whether the homeserver ever had a message of a phone; with the sandbox it is the same program. */
+  /** Whether a homeserver of its own ever had a message; with the sandbox it is the same program. */
   hasHomeserver?: (text: string) => boolean
   tell: Phase['tell']
 }
@@ -45,7 +45,7 @@ export async function conclude(ended: Ended): Promise<Conclusion> {
   if (!isEmpty(stuck)) note(`something is stuck: ${JSON.stringify(stuck)}`)
   tell('counting')
   const fates = messageFates(databaseFile)
-  const outgoing = await countOutgoing(load.outgoing, id => fates.get(id), note)
+  const outgoing = await countOutgoing(load.outgoing, id => fates.get(id), note, ended.hasHomeserver)
   const incoming = await countIncoming(load.incoming, endpoints, note, ended.hasHomeserver)
   problems.push(...gateway.failures, ...load.outgoing.flatMap(({ wrong }) => wrong))
   return { answers: added(load.outgoing.map(({ answers }) => answers)), outgoing, incoming, stuck, problems }

@@ -11,6 +11,8 @@ export interface OutgoingCount {
   unknown: number
   arrived: number
   lost: number
+  /** Taken by the homeserver, and never spoken of by the bridge (`status_timeout`): kept back or lost between those two. */
+  lostBehindHomeserver: number
   twice: number
   /** Overtaken by a later message of their chat. Those that the network refused for now are sent again behind others, and aren't counted. */
   outOfOrder: number
@@ -50,6 +52,7 @@ export async function countOutgoing(
   loads: readonly OutgoingLoad[],
   fateOf: (id: string) => MessageFate | undefined,
   tell: (problem: string) => void,
+  hasHomeserver: (text: string) => boolean = () => false,
 ): Promise<OutgoingCount> {
   const count: OutgoingCount = {
     chats: loads.length,
@@ -57,6 +60,7 @@ export async function countOutgoing(
     unknown: 0,
     arrived: 0,
     lost: 0,
+    lostBehindHomeserver: 0,
     twice: 0,
     outOfOrder: 0,
     files: 0,
@@ -77,8 +81,12 @@ export async function countOutgoing(
       const text = load.textOf(number)
       const [arrival] = byText.get(text) ?? []
       if (!arrival) {
-        count.lost++
         const { status, reason } = fateOf(id) ?? { status: 'no row', reason: null }
+        if (reason === 'status_timeout' && hasHomeserver(text)) {
+          count.lostBehindHomeserver++
+          continue
+        }
+        count.lost++
         tell(`${text} (${id}) was accepted and isn't on the phone: ${status} ${reason ?? ''}`)
         continue
       }

@@ -59,6 +59,7 @@ function phaseText(phase: PhaseReport): string {
     ['  on the phones', outgoing.arrived],
     ['  never answered', outgoing.unknown],
     ['  lost', outgoing.lost],
+    ['  lost between homeserver and bridge', outgoing.lostBehindHomeserver],
     ['  twice', outgoing.twice],
     ['  out of order', outgoing.outOfOrder],
     ['  wrong files', outgoing.filesWrong],
