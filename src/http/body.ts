@@ -1,6 +1,7 @@
 /** Reads JSON bodies. Elysia's own parsing comes before any hook, so it is left out: a caller is authenticated first. */
 import { GatewayError } from '../domain/errors.ts'
 import { readTextAtMost } from '../lib/bounded-body.ts'
+import { isNestedTooDeep, MAX_NESTING } from './json-nesting.ts'
 
 /** Far above what any JSON call needs. */
 const MAX_JSON_BYTES = 1024 * 1024
@@ -28,6 +29,9 @@ export function isJson(contentType: string): boolean {
 export async function parseJson(request: Request): Promise<unknown> {
   const text = await readText(request)
   if (text === '') return {}
+  if (isNestedTooDeep(text)) {
+    throw new GatewayError('bad_request', `The body is nested deeper than ${MAX_NESTING} levels`)
+  }
   try {
     return JSON.parse(text)
   } catch {

@@ -241,12 +241,26 @@ describe('a form', () => {
 })
 
 describe('JSON', () => {
-  const post = (body: string) =>
+  const post = (body: string, headers: Record<string, string> = {}) =>
     app.call('POST', SEND, {
       auth: `Bearer ${token}`,
-      headers: { 'content-type': 'application/json' },
+      headers: { 'content-type': 'application/json', ...headers },
       body,
     })
+  /** @param levels of lists, within the one of the body itself */
+  const nested = (levels: number) =>
+    `{"platform":"wa","contact":"1","text":"[[{\\"[","x":${'['.repeat(levels)}${']'.repeat(levels)}}`
+
+  test.each([
+    [63, 200],
+    [64, 400],
+    [20_000, 400],
+    [200_000, 400],
+  ])('of %d levels in the body, with an Idempotency-Key: %d', async (levels, status) => {
+    const answer = await post(nested(levels), { 'idempotency-key': `levels-${levels}` })
+    expect(answer.status).toBe(status)
+    if (status !== 200) expect(answer.body.error).toBe('The body is nested deeper than 64 levels')
+  })
 
   test.each([
     ['lists in lists', `${'['.repeat(200_000)}${']'.repeat(200_000)}`],
