@@ -1,4 +1,6 @@
 /** Rows that most tests of the modules start from: an identity with a linked device and a joined chat. */
+
+import type { Db } from '../../src/db/open.ts'
 import {
   type Chat,
   chats,
@@ -12,7 +14,7 @@ import type { TempDb } from './temp-db.ts'
 
 export const LINKED_AT = Date.UTC(2026, 3, 27, 9, 0, 0)
 
-export function insertIdentity(db: TempDb, id = 'id_1', matrixUserId = '@mg1:s'): string {
+export function insertIdentity(db: Db, id = 'id_1', matrixUserId = '@mg1:s'): string {
   const times = { createdAt: LINKED_AT, updatedAt: LINKED_AT }
   db.orm
     .insert(identities)

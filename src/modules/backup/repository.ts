@@ -1,7 +1,7 @@
 /** SQL on the copy of a database that is being backed up or restored. */
-import { asc, eq, sql } from 'drizzle-orm'
+import { asc, eq, getTableName, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
-import { bridges, media, messages, outboxLanes } from '../../db/schema/index.ts'
+import { bridges, inboxEvents, media, messages, outboxLanes } from '../../db/schema/index.ts'
 import { createStatusWriter } from '../messages/status-repository.ts'
 
 export interface BackupRepository {
@@ -13,6 +13,12 @@ export interface BackupRepository {
   waitingCount(): number
   /** Ends every message that waits, and tells the webhooks that ask. @returns how many there were */
   failWaiting(reason: string, now: number): Promise<number>
+  /**
+   * Numbers what happens from now on beyond all that was ever told of an event's place, also by restores of the same backup: readers of the feed
+   * hold places later than the backup, and would take what is new for what they have had. Milliseconds since the epoch do, as no gateway
+   * stores a thousand events a second for years.
+   */
+  passPlaces(now: number): Promise<void>
 }
 
 export function createBackupRepository(db: Db): BackupRepository {
@@ -37,6 +43,14 @@ export function createBackupRepository(db: Db): BackupRepository {
         // A lane that waits for its slot would hold up what is sent next.
         orm.delete(outboxLanes).run()
         return found.length
+      }),
+    passPlaces: now =>
+      db.committer.write(() => {
+        const table = getTableName(inboxEvents)
+        orm.run(sql`update sqlite_sequence set seq = max(seq, ${now}) where name = ${table}`)
+        // Its row comes with the table's first.
+        orm.run(sql`insert into sqlite_sequence (name, seq)
+          select ${table}, ${now} where not exists (select 1 from sqlite_sequence where name = ${table})`)
       }),
   }
 }

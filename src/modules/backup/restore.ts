@@ -115,6 +115,7 @@ async function check(
   try {
     migrateUp(db.connection, now)
     const repository = createBackupRepository(db)
+    await repository.passPlaces(now)
     return sendWaiting ? repository.waitingCount() : await repository.failWaiting(HELD_BY_RESTORE, now)
   } finally {
     db.close()

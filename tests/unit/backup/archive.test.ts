@@ -9,11 +9,16 @@ import { pack } from 'tar-stream'
 import { openDbAlone } from '../../../src/db/lock.ts'
 import { openDb } from '../../../src/db/open.ts'
 import { bridges } from '../../../src/db/schema/index.ts'
+import type { StoredEvent } from '../../../src/domain/events.ts'
+import { systemClock } from '../../../src/lib/clock.ts'
 import { makeBackup } from '../../../src/modules/backup/backup.ts'
 import { isBackedUpName, MANIFEST } from '../../../src/modules/backup/layout.ts'
 import { restoreBackup } from '../../../src/modules/backup/restore.ts'
+import { createEventWriter } from '../../../src/modules/events/repository.ts'
+import { insertIdentity } from '../../support/rows.ts'
 import { createTempGatewayData } from '../../support/temp-data-dir.ts'
 import { type TempDir, tempDir } from '../../support/temp-dir.ts'
+import { testFeed } from '../../support/test-feed.ts'
 
 const ABOUT = { meshgate: '1.0.0', server_name: 'localhost', secret_key_check: 'x' }
 
@@ -37,8 +42,8 @@ async function backup(): Promise<Buffer> {
   return Buffer.concat(chunks)
 }
 
-const restore = (archive: Buffer, serverName = 'localhost') =>
-  restoreBackup({ source: Readable.from([archive]), dataDir: target, serverName, sendWaiting: false, now: 1 })
+const restore = (archive: Buffer, { serverName = 'localhost', dataDir = target, now = 1 } = {}) =>
+  restoreBackup({ source: Readable.from([archive]), dataDir, serverName, sendWaiting: false, now })
 
 /** An archive as somebody else may have made it. */
 async function archiveOf(
@@ -185,6 +190,43 @@ test('a restore that was interrupted keeps a gateway from starting, and is done 
   await restore(archive)
   expect(readdirSync(target).sort()).toEqual(['meshgate.db', 'meshgate.lock'])
   openDbAlone(join(target, 'meshgate.db')).close()
+})
+
+test('a reader of the feed that was further than the backup misses nothing that happens after a restore', async () => {
+  /** What happens to the gateway in a folder. @returns what a reader at a place gets, and its place then */
+  async function goOn(dataDir: string, texts: string[], after?: string) {
+    const db = openDb(join(dataDir, 'meshgate.db'))
+    try {
+      const writer = createEventWriter(db)
+      const of = { identityId: 'id_1', roomId: '', deviceRowId: '', senderUserId: '', mediaId: null }
+      for (const text of texts) {
+        const payload = { event: 'message.received', message: text } as unknown as StoredEvent
+        await db.committer.write(() => {
+          writer.write({ ...of, eventId: text, lane: 'l', payload }, 0)
+        })
+      }
+      const reader = await testFeed({ db, clock: systemClock }).open('id_1', { after })
+      const { events, next } = await reader.next(100, 0)
+      reader.close()
+      return { texts: events.map(({ payload }) => (payload as { message?: string }).message), next }
+    } finally {
+      db.close()
+    }
+  }
+  const db = openDb(join(source, 'meshgate.db'))
+  insertIdentity(db)
+  db.close()
+  const { next } = await goOn(source, ['1', '2'])
+  const archive = await backup()
+  const then = await goOn(source, ['3', '4', '5'], next)
+  expect(then.texts).toEqual(['3', '4', '5'])
+  const [first, second] = [folder.file('first'), folder.file('second')]
+  await restore(archive, { dataDir: first, now: Date.UTC(2026, 3, 27) })
+  const once = await goOn(first, ['after', 'it'], then.next)
+  expect(once.texts).toEqual(['after', 'it'])
+  // The same backup again, a second later.
+  await restore(archive, { dataDir: second, now: Date.UTC(2026, 3, 27) + 1_000 })
+  expect((await goOn(second, ['and again'], once.next)).texts).toEqual(['and again'])
 })
 
 test.each([
