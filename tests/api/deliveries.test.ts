@@ -69,6 +69,9 @@ test('a new secret is shown once', async () => {
   })
   const list = await app.call('GET', '/api/v1/webhooks', { auth })
   expect(list.text).not.toMatch(/whsec_|s3cret/)
+  expect((await app.call('POST', ROTATE, { auth })).status).toBe(409)
+  const atOnce = await app.call('POST', ROTATE, { auth, json: { overlap_s: 0 } })
+  expect(atOnce.body.old_secret_until).toBeNull()
   expect((await app.call('POST', ROTATE, { auth })).body.old_secret_until).toBe('2026-04-28T10:00:00Z')
 })
 

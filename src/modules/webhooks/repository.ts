@@ -10,6 +10,7 @@ import {
   webhooks,
 } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'
+import { rfc3339 } from '../../lib/clock.ts'
 import { endpointKey } from '../events/repository.ts'
 
 export type NewWebhook = Pick<Webhook, 'url' | 'events' | 'secretSealed' | 'headersSealed'>
@@ -39,7 +40,7 @@ export interface WebhookRepository {
    * The secret it had goes on signing beside the new one.
    * @param oldUntil until when, milliseconds since the epoch; null: no longer at all
    * @param onStored is called inside the transaction
-   * @returns null when there is no such webhook
+   * @returns null when there is no such webhook. @throws GatewayError conflict when a third secret would have to sign
    */
   rotateSecret(
     identityId: string,
@@ -72,6 +73,16 @@ export function createWebhookRepository(db: Db): WebhookRepository {
     const endpoint = endpointOf(url)
     const other = own.find(webhook => webhook.id !== except && endpointOf(webhook.url) === endpoint)
     if (other) throw new GatewayError('conflict', `url: webhook ${other.id} has this URL already`)
+  }
+
+  /** Until the time that was told, receivers may know the old secret alone. */
+  function refuseOverlap(identityId: string, id: number, now: number): void {
+    const until = orm.select().from(webhooks).where(own(identityId, id)).get()?.oldSecretUntil ?? 0
+    if (until <= now) return
+    throw new GatewayError(
+      'conflict',
+      `the secret before the present one signs until ${rfc3339(until)} (old_secret_until): rotate again then, or with overlap_s 0, which ends both at once`,
+    )
   }
 
   function makeLanesDue(identityId: string, id: number, now: number): void {
@@ -120,6 +131,7 @@ export function createWebhookRepository(db: Db): WebhookRepository {
 
     rotateSecret: (identityId, id, secretSealed, oldUntil, now, onStored) =>
       committer.write(() => {
+        if (oldUntil !== null) refuseOverlap(identityId, id, now)
         const oldSecretSealed = oldUntil === null ? null : sql`${webhooks.secretSealed}`
         const values = { secretSealed, oldSecretSealed, oldSecretUntil: oldUntil, updatedAt: now }
         const changed = orm.update(webhooks).set(values).where(own(identityId, id)).returning().get()

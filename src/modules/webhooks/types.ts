@@ -59,8 +59,8 @@ export interface Webhooks {
   update(identityId: string, id: number, change: WebhookChange): Promise<WebhookView>
   /**
    * Gives it a new signing secret, which is shown this once.
-   * @param overlapS seconds for which the old one signs as well; a day by default, 0: it ends at once. One that was on its way out already ends
-   * @throws GatewayError not_found
+   * @param overlapS seconds for which the old one signs as well; a day by default, 0: it ends at once, as does one before it that still signs
+   * @throws GatewayError not_found, conflict (the one before the present one still signs, and `overlapS` isn't 0)
    */
   rotateSecret(
     identityId: string,

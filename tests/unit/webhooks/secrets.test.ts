@@ -45,8 +45,14 @@ describe('a new signing secret', () => {
     expect(row()?.oldSecretSealed).toBeNull()
   })
 
-  test('ends the overlap of the one before', async () => {
-    const one = await scene.side.webhooks.rotateSecret('id_1', 1)
+  test('is refused while the one before the present one signs: it signs until the time that was told', async () => {
+    const one = await scene.side.webhooks.rotateSecret('id_1', 1, HOUR_S)
+    await expect(scene.side.webhooks.rotateSecret('id_1', 1)).rejects.toMatchObject({
+      code: 'conflict',
+      message: expect.stringContaining('signs until 2026-04-27T11:00:00Z (old_secret_until)'),
+    })
+    expect(await signing()).toEqual([one.secret, FIRST])
+    await scene.clock.advance(HOUR_S * 1_000)
     const two = await scene.side.webhooks.rotateSecret('id_1', 1)
     expect(await signing()).toEqual([two.secret, one.secret])
   })

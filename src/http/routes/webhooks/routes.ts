@@ -96,11 +96,11 @@ export function webhookRoutes({ tokens, webhooks }: Pick<HttpServices, 'tokens' 
         detail: operation({
           summary: 'Give a webhook a new signing secret',
           description:
-            'For a while deliveries are signed with both: `webhook-signature` then has two signatures, separated by a space (Standard Webhooks). A secret that was on its way out already ends at once.',
+            'For a while deliveries are signed with both: `webhook-signature` then has two signatures, separated by a space (Standard Webhooks). While an old one still signs, only `overlap_s: 0` is taken, which ends all old ones at once; anything else is a 409.',
           tag: 'Webhooks',
           security: 'bearerAuth',
           answers: { 200: { description: 'The webhook, with its new secret', schema: WebhookCreated } },
-          errors: [400, 401, 403, 404, 413, 415],
+          errors: [400, 401, 403, 404, 409, 413, 415],
         }),
       },
     )
