@@ -9,7 +9,7 @@ import { createDeliveryQueue } from '../modules/webhooks/queue-repository.ts'
 import { createReplayRepository } from '../modules/webhooks/replay-repository.ts'
 import { createReplays } from '../modules/webhooks/replays.ts'
 import { createWebhookRepository } from '../modules/webhooks/repository.ts'
-import { createSecretCleanup, createWebhooks } from '../modules/webhooks/webhooks.ts'
+import { createWebhookCleanup, createWebhooks } from '../modules/webhooks/webhooks.ts'
 import { createWebhookClient } from '../webhooks/client.ts'
 import { createEndpointGuard } from '../webhooks/endpoint-guard.ts'
 import type { Foundation } from './foundation.ts'
@@ -52,6 +52,6 @@ export function createWebhookSide(foundation: Foundation, payloads: Payloads) {
       clock,
     }),
     replays,
-    workers: [dispatcher.worker, replays.worker, createSecretCleanup(repository, clock)],
+    workers: [dispatcher.worker, replays.worker, createWebhookCleanup(repository, clock)],
   }
 }

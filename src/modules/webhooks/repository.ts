@@ -1,17 +1,11 @@
 /** SQL of webhooks themselves: the endpoints of an identity. */
 import { and, asc, eq, isNull, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
-import {
-  deliveries,
-  deliveryLanes,
-  identities,
-  replays,
-  type Webhook,
-  webhooks,
-} from '../../db/schema/index.ts'
+import { deliveryLanes, identities, replays, type Webhook, webhooks } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import { rfc3339 } from '../../lib/clock.ts'
 import { endpointKey } from '../events/repository.ts'
+import { createDeliveryRemover } from './removal-repository.ts'
 
 export type NewWebhook = Pick<Webhook, 'url' | 'events' | 'secretSealed' | 'headersSealed'>
 
@@ -50,8 +44,10 @@ export interface WebhookRepository {
     now: number,
     onStored?: (webhook: Webhook) => void,
   ): Promise<Webhook | null>
-  /** Removes it with its deliveries. @returns false when there is no such webhook */
+  /** Removes it at once, and then its deliveries in steps. @returns false when there is no such webhook */
   remove(identityId: string, id: number): Promise<boolean>
+  /** Removes deliveries of webhooks that are gone: a kill may leave some. */
+  removeLeft(): Promise<void>
   /** Removes secrets whose overlap is over. */
   forgetOldSecrets(now: number): Promise<void>
 }
@@ -61,6 +57,7 @@ const UNTROUBLED = { disabledReason: null, failingSince: null, lastError: null, 
 
 export function createWebhookRepository(db: Db): WebhookRepository {
   const { orm, committer } = db
+  const remover = createDeliveryRemover(db)
   const own = (identityId: string, id: number) =>
     and(eq(webhooks.identityId, identityId), eq(webhooks.id, id))
 
@@ -139,24 +136,21 @@ export function createWebhookRepository(db: Db): WebhookRepository {
         return changed ?? null
       }),
 
-    remove: (identityId, id) =>
-      committer.write(() => {
+    async remove(identityId, id) {
+      const isRemoved = await committer.write(() => {
         const removed = orm.delete(webhooks).where(own(identityId, id)).returning({ id: webhooks.id }).get()
         if (!removed) return false
-        orm
-          .delete(deliveries)
-          .where(and(eq(deliveries.identityId, identityId), eq(deliveries.webhookId, id)))
-          .run()
-        orm
-          .delete(deliveryLanes)
-          .where(eq(deliveryLanes.endpoint, endpointKey(identityId, id)))
-          .run()
         orm
           .delete(replays)
           .where(and(eq(replays.identityId, identityId), eq(replays.webhookId, id)))
           .run()
         return true
-      }),
+      })
+      if (isRemoved) await remover.removeOf({ identityId, webhookId: id })
+      return isRemoved
+    },
+
+    removeLeft: remover.removeLeft,
 
     forgetOldSecrets: now =>
       committer.write(() => {

@@ -175,16 +175,17 @@ function whenOrNull(at: number | null): string | null {
 
 const CLEANUP_INTERVAL_MS = 3_600_000
 
-/** Removes secrets that no longer sign. */
-export function createSecretCleanup(
-  repository: Pick<WebhookRepository, 'forgetOldSecrets'>,
+/** Removes secrets that no longer sign, and what a kill left of webhooks that were removed. */
+export function createWebhookCleanup(
+  repository: Pick<WebhookRepository, 'forgetOldSecrets' | 'removeLeft'>,
   clock: Clock,
 ): Worker {
   return {
-    name: 'webhook-secret-cleanup',
+    name: 'webhook-cleanup',
     async run(signal) {
       while (!signal.aborted) {
         await repository.forgetOldSecrets(clock.now())
+        await repository.removeLeft()
         await clock.sleep(CLEANUP_INTERVAL_MS, signal)
       }
     },

@@ -186,7 +186,7 @@ export const OPERATIONS: Record<string, Operation> = {
     auth: 'bearer',
     about: 'webhook',
     ok: 200,
-    request: things => ({ ...onWebhook(things), json: { overlap_s: 60 } }),
+    request: things => ({ ...onWebhook(things), json: { overlap_s: 0 } }),
   },
   'GET /api/v1/events': { auth: 'bearer', lists: true, ok: 200 },
   'POST /api/v1/webhooks/{id}/test': { auth: 'bearer', about: 'webhook', ok: 200, request: onWebhook },

@@ -1,6 +1,13 @@
 /** The delivery log, what its readers can ask for again, and trying a webhook out. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { deliveries, deliveryAttempts, inboxEvents, webhooks } from '../../../src/db/schema/index.ts'
+import {
+  deliveries,
+  deliveryAttempts,
+  deliveryLanes,
+  inboxEvents,
+  webhooks,
+} from '../../../src/db/schema/index.ts'
+import { createWebhookRepository } from '../../../src/modules/webhooks/repository.ts'
 import { OK, refused } from '../../support/test-webhooks.ts'
 import { WebhookScene } from '../../support/webhook-scene.ts'
 
@@ -221,6 +228,32 @@ describe('a test event', () => {
     scene.hook(2, { active: false, events: ['message.status'] })
     expect((await scene.side.deliveries.test('id_1', 2)).delivered).toBeTrue()
   })
+})
+
+test('a webhook is removed in steps, between which others write', async () => {
+  await scene.db.committer.write(() => {
+    for (let index = 0; index < 2_000; index++) scene.event(`${index}`, { roomId: `!${index % 700}:s` })
+  })
+  let turns = 0
+  const removing = scene.side.webhooks.remove('id_1', 1).then(() => true)
+  while (!(await Promise.race([removing, scene.db.committer.write(() => false)]))) {
+    turns++
+    await new Promise(resolve => setImmediate(resolve))
+  }
+  expect(turns).toBeGreaterThan(10)
+  expect(scene.rows()).toEqual([])
+  expect(scene.db.orm.select().from(deliveryLanes).all()).toEqual([])
+})
+
+test('what a kill left of a removed webhook goes later, and nothing of the others', async () => {
+  scene.hook(2)
+  scene.event('gone', { webhookId: 1 })
+  scene.event('kept', { webhookId: 2 })
+  scene.db.connection.run('DELETE FROM webhooks WHERE id = 1')
+  await createWebhookRepository(scene.db).removeLeft()
+  expect(scene.rows().map(({ webhookId }) => webhookId)).toEqual([2])
+  const lanes = scene.db.orm.select().from(deliveryLanes).all()
+  expect(lanes.map(({ endpoint }) => endpoint)).toEqual(['id_1/2'])
 })
 
 test('what is removed takes its tries along', async () => {

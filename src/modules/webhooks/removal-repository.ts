@@ -1,0 +1,102 @@
+/**
+ * SQL of removing what was to be delivered to a webhook that is gone. There may be hundreds of thousands of rows, so it goes in steps of a few
+ * milliseconds between which others have their turn. Ids of webhooks aren't used again, so what is still there goes nowhere.
+ */
+import { and, eq, sql } from 'drizzle-orm'
+import type { Db } from '../../db/open.ts'
+import { deliveries, deliveryLanes, webhooks } from '../../db/schema/index.ts'
+import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
+import { endpointKey } from '../events/repository.ts'
+
+type Owner = Pick<typeof deliveries.$inferSelect, 'identityId' | 'webhookId'>
+
+export interface DeliveryRemover {
+  /** Everything of one webhook, whose own row is gone. */
+  removeOf(owner: Owner): Promise<void>
+  /** What a kill between two steps left. */
+  removeLeft(): Promise<void>
+}
+
+/** Rows that a step takes at most, and for how long it goes on, in milliseconds. */
+const ROWS = 200
+const BUDGET_MS = 2
+
+export function createDeliveryRemover({ orm, committer }: Pick<Db, 'orm' | 'committer'>): DeliveryRemover {
+  const param = sql.placeholder
+  const lanesOf = orm
+    .select({ lane: deliveryLanes.lane })
+    .from(deliveryLanes)
+    .where(eq(deliveryLanes.endpoint, textParam('endpoint')))
+    .limit(limitParam('limit'))
+    .prepare()
+  const deleteLane = orm
+    .delete(deliveryLanes)
+    .where(eq(deliveryLanes.lane, param('lane')))
+    .prepare()
+  const deliveriesOf = orm
+    .select({ seq: deliveries.seq })
+    .from(deliveries)
+    .where(
+      and(
+        eq(deliveries.identityId, textParam('identityId')),
+        eq(deliveries.webhookId, numberParam('webhookId')),
+      ),
+    )
+    .limit(limitParam('limit'))
+    .prepare()
+  const deleteDelivery = orm
+    .delete(deliveries)
+    .where(eq(deliveries.seq, param('seq')))
+    .prepare()
+  const ownerAfter = orm
+    .select({ identityId: deliveries.identityId, webhookId: deliveries.webhookId })
+    .from(deliveries)
+    .where(
+      sql`(${deliveries.identityId}, ${deliveries.webhookId}) > (${textParam('identityId')}, ${numberParam('webhookId')})`,
+    )
+    .orderBy(deliveries.identityId, deliveries.webhookId)
+    .limit(ONE)
+    .prepare()
+  const webhookOf = orm
+    .select({ id: webhooks.id })
+    .from(webhooks)
+    .where(and(eq(webhooks.identityId, param('identityId')), eq(webhooks.id, param('webhookId'))))
+    .prepare()
+
+  /** Lanes first: those without deliveries would never be found again. @returns whether there may be more */
+  function step(owner: Owner): boolean {
+    const deadline = performance.now() + BUDGET_MS
+    const endpoint = endpointKey(owner.identityId, owner.webhookId)
+    const lanes = lanesOf.all({ endpoint, limit: ROWS })
+    for (const { lane } of lanes) {
+      deleteLane.run({ lane })
+      if (performance.now() > deadline) return true
+    }
+    const rows = deliveriesOf.all({ ...owner, limit: ROWS })
+    for (const { seq } of rows) {
+      deleteDelivery.run({ seq })
+      if (performance.now() > deadline) return true
+    }
+    return lanes.length === ROWS || rows.length === ROWS
+  }
+
+  async function removeOf(owner: Owner): Promise<void> {
+    while (await committer.write(() => step(owner))) await nextTurn()
+  }
+
+  return {
+    removeOf,
+    async removeLeft() {
+      let owner = ownerAfter.get({ identityId: '', webhookId: 0 })
+      while (owner) {
+        if (!webhookOf.get(owner)) await removeOf(owner)
+        await nextTurn()
+        owner = ownerAfter.get(owner)
+      }
+    },
+  }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise(resolve => setImmediate(resolve))
+}
