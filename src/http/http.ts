@@ -192,6 +192,7 @@ function createElysia(options: HttpOptions, parts: ElysiaParts) {
         readiness,
         metrics,
         clock,
+        logger,
       }),
     )
   const methodsOf = createMethodTable(app.routes)

@@ -1,6 +1,7 @@
 /** The OpenAPI document: @elysiajs/swagger's, made complete. It is built from the routes themselves, which need no services for it. */
 import { Elysia, type TSchema, t } from 'elysia'
 import { systemClock } from '../../lib/clock.ts'
+import { silentLogger } from '../../lib/logger.ts'
 import { MAX_KEY_LENGTH } from '../plugins/idempotency.ts'
 import { apiRoutes } from '../routes/index.ts'
 import type { HttpServices } from '../services.ts'
@@ -82,6 +83,7 @@ export async function openApiDocument(version: string): Promise<OpenApiDocument>
         allowsOrigin: () => false,
         uploading: () => undefined,
         clock: systemClock,
+        logger: silentLogger,
       }),
     )
   await app.modules

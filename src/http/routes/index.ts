@@ -1,5 +1,6 @@
 /** Every route of the API. */
 import { Elysia } from 'elysia'
+import type { Logger } from '../../lib/logger.ts'
 import type { HttpServices } from '../services.ts'
 import { credentialRoutes } from './credentials/routes.ts'
 import { contactRoutes } from './devices/contact-routes.ts'
@@ -19,6 +20,7 @@ export interface ApiRoutesOptions
     Pick<MessageRoutesOptions, 'uploading'>,
     HealthRoutesOptions {
   services: HttpServices
+  logger: Logger
 }
 
 export function apiRoutes(options: ApiRoutesOptions) {
@@ -36,5 +38,5 @@ export function apiRoutes(options: ApiRoutesOptions) {
     .use(messageRoutes(options))
     .use(webhookRoutes(services))
     .use(deliveryRoutes(services))
-    .use(eventRoutes({ ...services, clock: options.clock }))
+    .use(eventRoutes({ ...services, clock: options.clock, logger: options.logger }))
 }

@@ -64,10 +64,10 @@ export function createFeed(options: FeedOptions): Feed & { stop(): void } {
     throw new GatewayError('bad_request', 'after: expected the id of an event of this feed, or now')
   }
 
-  /** @throws GatewayError gone */
-  async function refuseGap(identityId: string, seq: number): Promise<void> {
-    const { goneSeq } = await repository.bounds(identityId)
-    if (seq >= goneSeq) return
+  /** @returns when it was last noted that the feed is read. @throws GatewayError gone */
+  async function refuseGap(identityId: string, seq: number): Promise<number> {
+    const { goneSeq, readAt } = await repository.bounds(identityId)
+    if (seq >= goneSeq) return readAt
     const oldest = (await cursors()).encode(identityId, goneSeq)
     const what = `after: events that followed it are no longer kept; what is kept begins after ${oldest}`
     throw new GatewayError('gone', what, undefined, { oldest })
@@ -75,7 +75,6 @@ export function createFeed(options: FeedOptions): Feed & { stop(): void } {
 
   /** Reads from a place on, which it moves. */
   class Reader implements FeedReader {
-    private readAt = 0
     private isClosed = false
     /** Ends what waits. */
     wake: () => void = () => undefined
@@ -87,14 +86,13 @@ export function createFeed(options: FeedOptions): Feed & { stop(): void } {
     ) {}
 
     async next(limit: number, waitMs: number): Promise<FeedPage> {
-      const deadline = clock.now() + waitMs
+      const deadline = clock.steady() + waitMs
       for (;;) {
-        await this.noteRead()
         const arrival = this.arrival()
         try {
-          await refuseGap(this.identityId, this.seq)
+          await this.noteRead(await refuseGap(this.identityId, this.seq))
           const events = await this.read(limit)
-          const leftMs = deadline - clock.now()
+          const leftMs = deadline - clock.steady()
           if (events.length > 0 || leftMs <= 0 || this.isOver()) return await this.page(events)
           await arrival.wait(Math.min(leftMs, LOOK_MS))
         } finally {
@@ -157,11 +155,11 @@ export function createFeed(options: FeedOptions): Feed & { stop(): void } {
       }
     }
 
-    private async noteRead(): Promise<void> {
+    /** Once an hour, whoever reads: polls write nothing. While the disk is full, reading goes on without it. */
+    private async noteRead(notedAt: number): Promise<void> {
       const now = clock.now()
-      if (Math.abs(now - this.readAt) < READ_NOTED_MS) return
-      this.readAt = now
-      await repository.noteRead(this.identityId, now)
+      if (Math.abs(now - notedAt) < READ_NOTED_MS) return
+      await repository.noteRead(this.identityId, now).catch(() => undefined)
     }
 
     /** Listens from now on, so that nothing that comes while we read is missed. */

@@ -8,8 +8,8 @@ import { type InboxEvent, identities, inboxEvents } from '../../db/schema/index.
 import { limitParam, numberParam, textParam } from '../../db/stable-params.ts'
 
 export interface FeedRepository {
-  /** What stands at the beginning of the feed, and how far it goes. */
-  bounds(identityId: string): Promise<{ goneSeq: number; newestSeq: number }>
+  /** What stands at the beginning of the feed, how far it goes, and when it was last noted that it is read (0: never). */
+  bounds(identityId: string): Promise<{ goneSeq: number; newestSeq: number; readAt: number }>
   /** The events after `afterSeq`, a bounded number of them, oldest first. */
   names(identityId: string, afterSeq: number, limit: number): Promise<Pick<InboxEvent, 'seq' | 'name'>[]>
   event(seq: number): Promise<InboxEvent | null>
@@ -27,6 +27,7 @@ export function createFeedRepository(db: Db): FeedRepository {
   const bounds = orm
     .select({
       goneSeq: identities.feedGoneSeq,
+      readAt: sql<number>`coalesce(${identities.feedReadAt}, 0)`,
       newestSeq: sql<number>`coalesce((select max(seq) from inbox_events where identity_id = identities.id), 0)`,
     })
     .from(identities)
@@ -62,7 +63,7 @@ export function createFeedRepository(db: Db): FeedRepository {
     .prepare()
 
   return {
-    bounds: async identityId => bounds.get({ identityId }) ?? { goneSeq: 0, newestSeq: 0 },
+    bounds: async identityId => bounds.get({ identityId }) ?? { goneSeq: 0, newestSeq: 0, readAt: 0 },
     names: async (identityId, afterSeq, limit) => names.all({ identityId, afterSeq, limit }),
     event: async seq => event.get({ seq }) ?? null,
     arrivals: async (afterSeq, limit) => arrivals.all({ afterSeq, limit }),

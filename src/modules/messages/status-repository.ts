@@ -108,13 +108,14 @@ export function createStatusWriter(
     .where(eq(messages.eventId, param('eventId')))
     .prepare()
   type Target = NonNullable<ReturnType<typeof byEvent.get>>
-  // Few webhooks ask for statuses, and few read the feed; for all others nothing more is read or written.
+  // Few webhooks ask for statuses, and few read the feed; for all others nothing more is read or written. One that is switched off asks as well:
+  // what happened meanwhile is replayed to it.
   const anyAsking = orm
     .select({ id: identities.id })
     .from(identities)
     .where(
       sql`${identities.id} = ${param('identityId')} and (${identities.feedReadAt} > ${param('since')}
-        or exists (select 1 from webhooks where identity_id = ${identities.id} and active = 1
+        or exists (select 1 from webhooks where identity_id = ${identities.id}
           and (events like '%"message.status"%' or events = '["*"]')))`,
     )
     .prepare()

@@ -42,9 +42,8 @@ export function createPayloads(options: PayloadsOptions): Payloads {
       const { sizeBytes, width, height, blurHash } = file
       return { content, info: { ...payload.media, size: sizeBytes, width, height, blur_hash: blurHash }, url }
     } catch (error) {
-      // The file is gone for good: what is left of the message is still worth telling.
-      if (!(error instanceof GatewayError && (error.code === 'not_found' || error.code === 'forbidden')))
-        throw error
+      // What is left of the message is still worth telling.
+      if (!isGone(error)) throw error
       return { content: null, info: payload.media, url }
     }
   }
@@ -78,4 +77,10 @@ export function createPayloads(options: PayloadsOptions): Payloads {
   return {
     of: async event => (isMessageEvent(event.payload) ? messagePayload(event, event.payload) : event.payload),
   }
+}
+
+/** Whether the file will never come: the homeserver hasn't got it, or somebody removed what we had stored. */
+function isGone(error: unknown): boolean {
+  if (error instanceof GatewayError) return error.code === 'not_found' || error.code === 'forbidden'
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
 }

@@ -4,6 +4,7 @@ import { connect } from 'node:net'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import type { WebhookPayload } from '../../../src/domain/events.ts'
 import { createEventStream } from '../../../src/http/routes/events/event-stream.ts'
+import { silentLogger } from '../../../src/lib/logger.ts'
 import { type EventReader, openEvents } from '../../support/event-source.ts'
 import { testFeed } from '../../support/test-feed.ts'
 import { waitFor } from '../../support/wait-for.ts'
@@ -16,6 +17,7 @@ let isAdmitted: boolean
 /** How many events were made ready to be sent. */
 let loaded: number
 let isFileThere: boolean
+let warnings: unknown[][]
 const opened: EventReader[] = []
 
 beforeEach(() => {
@@ -23,6 +25,7 @@ beforeEach(() => {
   isAdmitted = true
   isFileThere = true
   loaded = 0
+  warnings = []
   const filling = 'x'.repeat(512 * 1024)
   feed = testFeed({
     ...scene,
@@ -46,7 +49,8 @@ beforeEach(() => {
         if (!isAdmitted) throw new GatewayError('forbidden', 'the token is gone')
       }
       const { clock } = scene
-      const stream = createEventStream({ reader, readmit, stopping: feed.stopping, clock })
+      const logger = { ...silentLogger, warn: (...line: unknown[]) => void warnings.push(line) }
+      const stream = createEventStream({ reader, readmit, stopping: feed.stopping, clock, logger })
       return new Response(stream, { headers: { 'content-type': 'text/event-stream' } })
     },
   })
@@ -118,6 +122,18 @@ test('a sign of life comes while nothing happens, with the place behind what the
   reader.close()
 })
 
+test('it comes also when the clock is set back', async () => {
+  const stream = await follow()
+  const next = stream.next()
+  await scene.idle()
+  scene.clock.set(-24 * 3_600_000)
+  // Far less than what the clock was set by goes by.
+  for (let step = 0; step < 60 && stream.comments === 0; step++) await scene.pass(500, 1)
+  expect(stream.comments).toBeGreaterThan(0)
+  await scene.happens('1')
+  expect(await next).not.toBeNull()
+})
+
 test('it ends when the token is no longer good', async () => {
   const stream = await follow()
   const end = stream.next()
@@ -160,6 +176,7 @@ test('a file that cannot be fetched for now is waited for', async () => {
   await stream.take(1)
   const next = stream.next()
   await scene.pass(10_000)
+  expect(warnings[0]).toEqual([{ err: expect.any(GatewayError) }, 'a stream of events stands still'])
   isFileThere = true
   expect((await meanwhile(next))?.data).toMatchObject({ message: 'file' })
 })

@@ -121,6 +121,17 @@ describe('waiting', () => {
     reader.close()
   })
 
+  test('takes no longer when the clock is set back meanwhile', async () => {
+    const reader = await feed.open('id_1', {})
+    const page = reader.next(10, 30_000)
+    await scene.idle()
+    scene.clock.set(-3_600_000)
+    await scene.pass(30_000)
+    expect(scene.clock.sleeping).toBe(0)
+    expect((await page).events).toEqual([])
+    reader.close()
+  })
+
   test('is not ended by what the filter leaves out, nor by what happens to others', async () => {
     const reader = await feed.open('id_1', { events: ['message.deleted'] })
     const page = reader.next(10, 60_000)
@@ -265,17 +276,38 @@ test('so many readers of an identity at a time, and no more', async () => {
   for (const reader of [...open, again, other]) reader.close()
 })
 
-test('statuses of messages are kept for who reads the feed, though no webhook asks', async () => {
-  insertDevice(scene.db)
-  const { id: deviceRowId } = { id: 'dev_1' }
-  const statuses = createStatusWriter(scene.db)
-  let count = 0
+test('polls write nothing, but for once an hour', async () => {
+  let writes = 0
+  const watched = scene.db.committer.watch(() => writes++)
+  for (let poll = 0; poll < 5; poll++) await read()
+  // The other is of the key of the feed's ids.
+  expect(writes).toBe(2)
+  await scene.clock.advance(3_600_000)
+  for (let poll = 0; poll < 5; poll++) await read()
+  expect(writes).toBe(3)
+  watched()
+})
+
+test('reading goes on while nothing can be written', async () => {
+  await scene.happens('1')
+  const noteRead = () => Promise.reject(new GatewayError('storage_full', 'the disk is full'))
+  feed = testFeed({ ...scene, noteRead })
+  expect(texts(await read())).toEqual(['1'])
+})
+
+describe('statuses of messages are kept', () => {
+  let count: number
+  beforeEach(() => {
+    count = 0
+    insertDevice(scene.db)
+  })
   async function fails(): Promise<void> {
+    const statuses = createStatusWriter(scene.db)
     const id = `msg_${++count}`
     scene.db.connection.run(
       `INSERT INTO messages (id, identity_id, device_row_id, lane, recipient, recipient_kind, text, status, attempts, resends, created_at, updated_at)
        VALUES (?, 'id_1', ?, 'l', '1', 'contact', 'x', 'sending', 0, 0, 0, 0)`,
-      [id, deviceRowId],
+      [id, 'dev_1'],
     )
     const { seq } = scene.db.connection.query('SELECT seq FROM messages WHERE id = ?').get(id) as {
       seq: number
@@ -285,16 +317,36 @@ test('statuses of messages are kept for who reads the feed, though no webhook as
       statuses.ended(message, 'failed', 'because', scene.clock.now())
     })
   }
-  await fails()
-  const { next } = await read({ after: 'now' })
-  await fails()
-  expect((await read({ after: next })).events).toMatchObject([
-    { event: 'message.status', payload: { id: 'msg_2', status: 'failed', reason: 'because' } },
-  ])
-  // Nobody has read it for long.
-  await scene.clock.advance(31 * 24 * 3_600_000)
-  await fails()
-  const names = scene.db.orm.select({ name: inboxEvents.name }).from(inboxEvents).all()
-  expect(names).toEqual([{ name: 'message.status' }])
-  expect(scene.db.orm.select().from(identities).where(eq(identities.id, 'id_2')).get()?.feedReadAt).toBeNull()
+
+  test('for who reads the feed, though no webhook asks', async () => {
+    await fails()
+    const { next } = await read({ after: 'now' })
+    await fails()
+    expect((await read({ after: next })).events).toMatchObject([
+      { event: 'message.status', payload: { id: 'msg_2', status: 'failed', reason: 'because' } },
+    ])
+    // Nobody has read it for long.
+    await scene.clock.advance(31 * 24 * 3_600_000)
+    await fails()
+    const names = scene.db.orm.select({ name: inboxEvents.name }).from(inboxEvents).all()
+    expect(names).toEqual([{ name: 'message.status' }])
+    expect(
+      scene.db.orm.select().from(identities).where(eq(identities.id, 'id_2')).get()?.feedReadAt,
+    ).toBeNull()
+  })
+
+  test('for a webhook that is switched off, which gets them by a replay', async () => {
+    scene.hook(2, { events: ['message.status'], active: false })
+    await fails()
+    expect(scene.rows()).toEqual([])
+    await scene.side.webhooks.update('id_1', 2, { active: true })
+    scene.start()
+    expect(await scene.side.replays.start('id_1', 2, { since: '2026-01-01T00:00:00Z' })).toEqual({
+      events: 1,
+    })
+    await scene.idle()
+    expect(scene.side.tries).toMatchObject([
+      { url: 'http://hook/2', payload: { event: 'message.status', id: 'msg_1', status: 'failed' } },
+    ])
+  })
 })

@@ -397,7 +397,6 @@ describe('message.status', () => {
   test('is not even stored when nobody asks', async () => {
     insertWebhook(db, { id: 1 })
     insertWebhook(db, { id: 2, url: 'http://b', events: ['device.connected'] })
-    insertWebhook(db, { id: 3, url: 'http://c', events: ['*'], active: false })
     await send('$m')
     await take([delivered('$m')], [readBy('$m')])
     expect([row().status, told(), nudges]).toEqual(['read', [], 0])

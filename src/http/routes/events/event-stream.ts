@@ -4,6 +4,7 @@
  */
 import { GatewayError } from '../../../domain/errors.ts'
 import type { Clock } from '../../../lib/clock.ts'
+import type { Logger } from '../../../lib/logger.ts'
 import type { FeedEvent, FeedReader } from '../../../modules/feed/types.ts'
 
 export interface EventStreamOptions {
@@ -13,6 +14,7 @@ export interface EventStreamOptions {
   /** Aborted when the stream is to end, since the gateway stops. */
   stopping: AbortSignal
   clock: Clock
+  logger: Logger
 }
 
 /** How long a client waits before it connects again, in milliseconds. */
@@ -27,10 +29,10 @@ const TROUBLE_PAUSE_MS = 2_000
 const PAGE = 20
 
 export function createEventStream(options: EventStreamOptions): ReadableStream<Uint8Array> {
-  const { reader, readmit, stopping, clock } = options
+  const { reader, readmit, stopping, clock, logger } = options
   const encoder = new TextEncoder()
   let waiting: FeedEvent[] = []
-  let saidAt = clock.now()
+  let saidAt = clock.steady()
   let place = ''
   let isLeft = false
   let said = `retry: ${RECONNECT_MS}\n\n`
@@ -49,7 +51,7 @@ export function createEventStream(options: EventStreamOptions): ReadableStream<U
       waiting = page?.events ?? []
       const moved = page !== null && waiting.length === 0 && page.next !== place
       if (page) place = page.next
-      if (waiting.length > 0 || clock.now() - saidAt < HEARTBEAT_MS) continue
+      if (waiting.length > 0 || clock.steady() - saidAt < HEARTBEAT_MS) continue
       // With the place as it is now, a client that reconnects needn't go through what its filter has left out again.
       return moved ? `: still here\nid: ${place}\n\n` : ': still here\n\n'
     }
@@ -64,6 +66,7 @@ export function createEventStream(options: EventStreamOptions): ReadableStream<U
   /** What passes is waited for; what doesn't ends the stream. */
   async function pausing(error: unknown): Promise<null> {
     if (error instanceof GatewayError && error.code === 'gone') throw error
+    logger.warn({ err: error }, 'a stream of events stands still')
     await clock.sleep(TROUBLE_PAUSE_MS, stopping)
     return null
   }
@@ -78,7 +81,7 @@ export function createEventStream(options: EventStreamOptions): ReadableStream<U
           if (!isLeft) controller.close()
           return
         }
-        saidAt = clock.now()
+        saidAt = clock.steady()
         controller.enqueue(encoder.encode(chunk))
       },
       cancel() {

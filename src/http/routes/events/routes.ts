@@ -1,6 +1,7 @@
 /** /api/v1/events: what happened, for whoever fetches it: a page at a time, or as a stream. */
 import { Elysia } from 'elysia'
 import type { Clock } from '../../../lib/clock.ts'
+import type { Logger } from '../../../lib/logger.ts'
 import { operation } from '../../openapi/operation.ts'
 import { bearerAuth } from '../../plugins/auth.ts'
 import type { HttpServices } from '../../services.ts'
@@ -9,9 +10,10 @@ import { FeedPage, FeedQuery, namesOf, pageSize, waitMs } from './model.ts'
 
 export interface EventRoutesOptions extends Pick<HttpServices, 'tokens' | 'feed'> {
   clock: Clock
+  logger: Logger
 }
 
-export function eventRoutes({ tokens, feed, clock }: EventRoutesOptions) {
+export function eventRoutes({ tokens, feed, clock, logger }: EventRoutesOptions) {
   return new Elysia({ name: 'events', prefix: '/api/v1/events' }).use(bearerAuth(tokens)).get(
     '/',
     async ({ holder, token, query, request }) => {
@@ -22,7 +24,9 @@ export function eventRoutes({ tokens, feed, clock }: EventRoutesOptions) {
       const last = isStream ? request.headers.get('last-event-id') : null
       const readmit = () => tokens.authenticate(token)
       const reader = await feed.open(holder.identity.id, { after: last ?? after, events: namesOf(events) })
-      if (isStream) return streamed(createEventStream({ reader, readmit, stopping: feed.stopping, clock }))
+      if (isStream) {
+        return streamed(createEventStream({ reader, readmit, stopping: feed.stopping, clock, logger }))
+      }
       // Nobody waits for the answer any more.
       request.signal.addEventListener('abort', () => reader.close(), { once: true })
       try {

@@ -1,0 +1,58 @@
+/** The body of a delivery when the file that came with the message can't be had. */
+import { afterEach, beforeEach, expect, test } from 'bun:test'
+import type { InboxEvent, Media } from '../../../src/db/schema/index.ts'
+import { GatewayError } from '../../../src/domain/errors.ts'
+import { createPayloads } from '../../../src/modules/webhooks/payload.ts'
+import { type TempDir, tempDir } from '../../support/temp-dir.ts'
+
+const EVENT = {
+  mediaId: 'file_1',
+  deviceRowId: 'dev_1',
+  payload: {
+    event: 'message.received',
+    kind: 'message',
+    message: 'look',
+    sender: { phone: null },
+    media: { name: 'a.png' },
+  },
+} as unknown as InboxEvent
+const FILE = { sizeBytes: 3, width: 1, height: 1, blurHash: '' } as Media
+
+let folder: TempDir
+beforeEach(() => {
+  folder = tempDir()
+})
+afterEach(() => folder[Symbol.dispose]())
+
+const payloads = (fetchIncoming: () => Promise<Media>) =>
+  createPayloads({
+    devices: { get: async () => null },
+    contacts: { lookUp: async () => null },
+    media: { fetchIncoming, signedPath: id => `/${id}`, pathOf: id => folder.file(id) },
+    publicUrl: () => 'http://here',
+    inlineMaxBytes: 10,
+  })
+
+test('the file stands in it', async () => {
+  await Bun.write(folder.file('file_1'), 'abc')
+  const payload = await payloads(async () => FILE).of(EVENT)
+  expect(payload).toMatchObject({ media: { content: 'YWJj', info: { size: 3 } } })
+})
+
+test('a file that somebody removed from the disk leaves the rest of the message', async () => {
+  const payload = await payloads(async () => FILE).of(EVENT)
+  expect(payload).toMatchObject({
+    message: 'look',
+    media: { content: null, info: { name: 'a.png' }, url: 'http://here/file_1' },
+  })
+})
+
+test.each(['not_found', 'forbidden'] as const)('so does one that the homeserver says is %s', async code => {
+  const gone = async () => Promise.reject(new GatewayError(code, 'gone'))
+  expect(await payloads(gone).of(EVENT)).toMatchObject({ message: 'look', media: { content: null } })
+})
+
+test('one that cannot be fetched for now is waited for', async () => {
+  const later = async () => Promise.reject(new GatewayError('homeserver_unavailable', 'not now'))
+  await expect(payloads(later).of(EVENT)).rejects.toMatchObject({ code: 'homeserver_unavailable' })
+})
