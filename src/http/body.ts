@@ -1,6 +1,7 @@
 /** Reads JSON bodies. Elysia's own parsing comes before any hook, so it is left out: a caller is authenticated first. */
 import { GatewayError } from '../domain/errors.ts'
 import { readTextAtMost } from '../lib/bounded-body.ts'
+import { roomOf } from './in-flight.ts'
 import { isNestedTooDeep, MAX_NESTING } from './json-nesting.ts'
 
 /** Far above what any JSON call needs. */
@@ -41,14 +42,25 @@ export async function parseJson(request: Request): Promise<unknown> {
 
 /**
  * The body as text, of which no more than the limit is ever in memory.
- * @throws GatewayError payload_too_large, bad_request (the client broke off)
+ * @throws GatewayError payload_too_large, bad_request (the client broke off, or took too long), too_many_requests (no room)
  */
 export async function readText(request: Request): Promise<string> {
-  const text = await readTextAtMost(request, MAX_JSON_BYTES).catch(() => {
-    throw new GatewayError('bad_request', 'The body could not be read')
-  })
+  const room = roomOf(request)
+  const limit = new AbortController()
+  const timer = setTimeout(() => limit.abort(tooSlow(room.bodyMs)), room.bodyMs)
+  const reading = readTextAtMost(request, MAX_JSON_BYTES, { holding: room.hold, signal: limit.signal })
+  const text = await reading
+    .catch(error => {
+      if (error instanceof GatewayError) throw error
+      throw new GatewayError('bad_request', 'The body could not be read')
+    })
+    .finally(() => clearTimeout(timer))
   if (text !== null) return text
   throw new GatewayError('payload_too_large', `The body is larger than ${MAX_JSON_BYTES} bytes`)
+}
+
+function tooSlow(limitMs: number): GatewayError {
+  return new GatewayError('bad_request', `The body took longer than ${limitMs / 1_000} s to come in`)
 }
 
 function hasBody(request: Request): boolean {

@@ -13,7 +13,7 @@ import { anyHostAdapter } from './any-host-adapter.ts'
 import { createAuthAttempts, guardAuthentication } from './auth-attempts.ts'
 import { createCors } from './cors.ts'
 import { errorResponse, HttpError, httpErrorOf } from './errors.ts'
-import { createInFlight, MAX_BYTES_IN_FLIGHT } from './in-flight.ts'
+import { createInFlight } from './in-flight.ts'
 import { createMountTable, type Mount } from './mounts.ts'
 import { createOperatorAccess, type OperatorAccess } from './operator-access.ts'
 import { createOriginCheck } from './origin-check.ts'
@@ -36,6 +36,8 @@ export interface HttpOptions {
   version: string
   /** Memory that requests under way may take together, in bytes. */
   maxBytesInFlight?: number
+  /** How long a body that isn't an upload may take to come in, in milliseconds. */
+  bodyMs?: number
   readiness: () => Readiness | Promise<Readiness>
   /** Everything in Prometheus's text format. */
   metrics?: () => Promise<string>
@@ -70,7 +72,7 @@ export function createHttp(options: HttpOptions): Http {
     clock: options.clock ?? systemClock,
     logger,
   })
-  const inFlight = createInFlight(options.maxBytesInFlight ?? MAX_BYTES_IN_FLIGHT)
+  const inFlight = createInFlight({ maxBytes: options.maxBytesInFlight, bodyMs: options.bodyMs })
   const elysia = createElysia(options, {
     services: guardAuthentication(options.services, attempts),
     upgrade,
@@ -112,11 +114,10 @@ export function createHttp(options: HttpOptions): Http {
   }
 
   function answerRoute(request: Request): Response | Promise<Response> {
-    if (request.method !== 'POST') return elysia.fetch(request)
-    return answerPost(request)
+    return BODILESS.has(request.method) ? elysia.fetch(request) : answerInFlight(request)
   }
 
-  async function answerPost(request: Request): Promise<Response> {
+  async function answerInFlight(request: Request): Promise<Response> {
     try {
       const once = () => answerOnce(options.services.idempotency, request, elysia.fetch)
       return await inFlight.within(request, once)
@@ -158,6 +159,9 @@ export function createHttp(options: HttpOptions): Http {
 function withoutTrailingSlash(route: string): string {
   return route.length > 1 && route.endsWith('/') ? route.slice(0, -1) : route
 }
+
+/** Methods of requests whose bodies are never read. */
+const BODILESS = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /** Anybody can make up others, and each would be a series of its own in the metrics. */
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])

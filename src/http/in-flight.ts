@@ -1,6 +1,9 @@
 /**
- * Bounds the memory that requests under way may take together. Each POST takes room for what may be held of its body; when there is none left, the
- * next ones are refused until others are answered. What waits in the queue takes none: it is on the disk.
+ * Bounds the memory that requests under way may take together, and the share of each token's identity or credential in it. A request takes a little at
+ * once, and room for its body as that comes in; when there is none left it is refused until others are answered. What waits in the queue takes none:
+ * it is on the disk.
+ *
+ * What is announced counts for nothing: whoever announces much and sends nothing would keep everybody else out.
  */
 import { GatewayError } from '../domain/errors.ts'
 import { httpErrorOf } from './errors.ts'
@@ -10,39 +13,113 @@ export interface InFlight {
   within(request: Request, answer: () => Response | Promise<Response>): Promise<Response>
 }
 
-export const MAX_BYTES_IN_FLIGHT = 128 * 1024 * 1024
+/** What a request takes, for those who read its body. */
+export interface Room {
+  /** How long a body that is read as a whole may take to come in, in milliseconds. */
+  readonly bodyMs: number
+  /** Counts it for its holder from now on, once that is known. @throws GatewayError too_many_requests */
+  chargeTo(holder: string): void
+  /** Takes room for what there is of the body by now, in bytes. @throws GatewayError too_many_requests */
+  hold(bodyBytes: number): void
+}
+
+export interface InFlightOptions {
+  /** For all requests under way together. */
+  maxBytes?: number | undefined
+  bodyMs?: number | undefined
+}
+
+const MAX_BYTES_IN_FLIGHT = 128 * 1024 * 1024
+/** One holder has this part of it at most, so that it takes several to keep others out. */
+const SHARES = 8
 /** Of a request, beside its body. */
 const BASE_BYTES = 8 * 1024
-/** A body that is read as a whole is no larger. */
-const WHOLE_BYTES = 1024 * 1024
 /** Of an upload, which is on its way to the disk. */
-const STREAM_BYTES = 256 * 1024
+export const MAX_UPLOAD_BYTES_HELD = 256 * 1024
+const BODY_MS = 10_000
 const RETRY_AFTER_S = 1
+const TOO_MANY = 'Too many requests are under way'
+const TOO_MANY_OF_ONE = 'This token or credential has too many requests under way'
 
-/** @param maxBytes for all requests under way together */
-export function createInFlight(maxBytes: number): InFlight {
+const rooms = new WeakMap<Request, Room>()
+/** Of what has no body, as a rule, and so isn't counted. */
+const UNCOUNTED: Room = { bodyMs: BODY_MS, chargeTo: () => undefined, hold: () => undefined }
+
+export function roomOf(request: Request): Room {
+  return rooms.get(request) ?? UNCOUNTED
+}
+
+export function createInFlight({
+  maxBytes = MAX_BYTES_IN_FLIGHT,
+  bodyMs = BODY_MS,
+}: InFlightOptions): InFlight {
+  const maxShare = maxBytes / SHARES
+  const shares = new Map<string, number>()
   let bytes = 0
+
+  function open() {
+    let holder: string | undefined
+    let taken = 0
+    let isClosed = false
+
+    function take(more: number): void {
+      if (isClosed) throw new Error('the request was answered before its body was read')
+      if (bytes + more > maxBytes) throw tooMany(TOO_MANY)
+      if (holder !== undefined) addToShare(holder, more)
+      bytes += more
+      taken += more
+    }
+
+    return {
+      bodyMs,
+      take,
+      hold(bodyBytes: number) {
+        const more = BASE_BYTES + bodyBytes - taken
+        if (more > 0) take(more)
+      },
+      chargeTo(name: string) {
+        if (holder !== undefined) return
+        addToShare(name, taken)
+        holder = name
+      },
+      close() {
+        isClosed = true
+        bytes -= taken
+        if (holder !== undefined) takeFromShare(holder, taken)
+      },
+    }
+  }
+
+  function addToShare(holder: string, more: number): void {
+    const share = (shares.get(holder) ?? 0) + more
+    if (share > maxShare) throw tooMany(TOO_MANY_OF_ONE)
+    shares.set(holder, share)
+  }
+
+  function takeFromShare(holder: string, less: number): void {
+    const rest = (shares.get(holder) ?? 0) - less
+    if (rest > 0) shares.set(holder, rest)
+    else shares.delete(holder)
+  }
+
   return {
     async within(request, answer) {
-      const needed = bytesFor(request)
-      if (bytes + needed > maxBytes) throw tooMany()
-      bytes += needed
+      const room = open()
+      try {
+        room.take(BASE_BYTES)
+      } catch (error) {
+        throw error instanceof GatewayError ? httpErrorOf(error) : error
+      }
+      rooms.set(request, room)
       try {
         return await answer()
       } finally {
-        bytes -= needed
+        room.close()
       }
     },
   }
 }
 
-function bytesFor({ headers }: Request): number {
-  const isUpload = headers.get('content-type')?.startsWith('multipart/') === true
-  const declared = Number(headers.get('content-length') ?? WHOLE_BYTES)
-  return BASE_BYTES + Math.min(declared || 0, isUpload ? STREAM_BYTES : WHOLE_BYTES)
-}
-
-function tooMany(): Error {
-  const message = 'Too many requests are under way. Nothing of this one was done'
-  return httpErrorOf(new GatewayError('too_many_requests', message, RETRY_AFTER_S))
+function tooMany(what: string): GatewayError {
+  return new GatewayError('too_many_requests', `${what}. Nothing of this one was done`, RETRY_AFTER_S)
 }

@@ -32,9 +32,9 @@ interface RawClient {
   closed: boolean
 }
 
-function openRaw(): Promise<RawClient> {
+function openRaw({ port } = server): Promise<RawClient> {
   return new Promise(resolve => {
-    const socket = connect(server.port, '127.0.0.1', () => resolve(client))
+    const socket = connect(port, '127.0.0.1', () => resolve(client))
     const client: RawClient = { write: text => void socket.write(text), heard: '', closed: false }
     socket.on('data', data => {
       client.heard += data.toString()
@@ -59,8 +59,8 @@ const uploadHead = (length: number) =>
     '--b\r\nContent-Disposition: form-data; name="file"; filename="a.bin"\r\n\r\n',
   ].join('\r\n')
 
-const jsonHead = () =>
-  `POST ${SEND} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${token}\r\nContent-Type: application/json\r\nContent-Length: 900000\r\n\r\n{`
+const jsonHead = (holder = token, length = 900_000) =>
+  `POST ${SEND} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${holder}\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n\r\n{`
 
 /** All at once, as each takes as long as the server's patience. */
 test('what trickles in is cut off: headers, bodies and silence; an upload at a fair rate is not', async () => {
@@ -116,6 +116,54 @@ async function uploadFairly(): Promise<string> {
   await waitFor(() => client.heard !== '' || client.closed, { what: 'the answer to a slow upload' })
   return client.heard
 }
+
+describe('bodies that are announced and do not come', () => {
+  /** Has one token open many of them. */
+  const withSilence = async (
+    options: { maxBytesInFlight?: number; bodyMs?: number },
+    lengths: readonly number[],
+    act: (its: { strict: typeof app; silent: RawClient[]; silentToken: string }) => Promise<void>,
+  ) => {
+    const strict = await testHttp(options)
+    const running = strict.http.listen()
+    try {
+      const silentToken = await strict.newToken()
+      const silent = await Promise.all(lengths.map(() => openRaw(running)))
+      for (const [index, client] of silent.entries()) client.write(jsonHead(silentToken, lengths[index]))
+      await act({ strict, silent, silentToken })
+    } finally {
+      await running.stop(0)
+      strict.destroy()
+    }
+  }
+  const send = (to: typeof app, holder: string) =>
+    to.call('POST', SEND, {
+      auth: `Bearer ${holder}`,
+      json: { platform: 'wa', contact: '1', text: 'hello' },
+    })
+
+  test('take up the room of the token that announced them, and nobody else’s', async () => {
+    const lengths = Array<number>(40).fill(900_000)
+    await withSilence({ maxBytesInFlight: 1056 * 1024 }, lengths, async its => {
+      const isRefused = (client: RawClient) => client.heard.startsWith('HTTP/1.1 429')
+      // An eighth is 132 KiB, and each takes 8 KiB and what came in: room for 16.
+      await waitFor(() => its.silent.filter(isRefused).length === 24, { what: 'those beyond the share' })
+      expect((await send(its.strict, its.silentToken)).status).toBe(429)
+      expect((await send(its.strict, await its.strict.newToken())).status).toBe(200)
+    })
+  })
+
+  test('have a time limit, after which there is room again', async () => {
+    await withSilence({ bodyMs: 200, maxBytesInFlight: 256 * 1024 }, [10, 900_000], async its => {
+      await waitFor(() => its.silent.every(({ heard }) => heard !== ''), { what: 'the end of patience' })
+      for (const { heard } of its.silent) {
+        expect(heard).toStartWith('HTTP/1.1 400')
+        expect(heard).toContain('The body took longer than 0.2 s to come in')
+      }
+      expect((await send(its.strict, its.silentToken)).status).toBe(200)
+    })
+  })
+})
 
 describe('a request that could be read in two ways is refused', () => {
   const chunked = '5\r\nabcde\r\n0\r\n\r\n'

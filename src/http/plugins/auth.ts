@@ -12,6 +12,7 @@ import { credentialHolder, identityHolder, tokenHolder } from '../../modules/ide
 import type { TokenHolder } from '../../modules/tokens/types.ts'
 import { readJson } from '../body.ts'
 import { challenge } from '../errors.ts'
+import { roomOf } from '../in-flight.ts'
 import { claimOnce, noteContent, noteHolder } from './idempotency.ts'
 
 /** What a route does with the request's body: has it read as JSON, has none, or reads it itself (and then asks `claimOnce` itself, too). */
@@ -71,7 +72,9 @@ export function basicAuth(credentials: {
   async function enter(request: Request, scope: Scope): Promise<void> {
     const principal = await admit(request, scope)
     principals.set(request, principal)
-    noteHolder(request, credentialHolder(principal.clientId))
+    const holder = credentialHolder(principal.clientId)
+    roomOf(request).chargeTo(holder)
+    noteHolder(request, holder)
   }
 
   async function admit(request: Request, scope: Scope): Promise<Principal> {
@@ -112,7 +115,9 @@ export function bearerAuth(tokens: { authenticate(token: string, request: Reques
   const admit = async (request: Request, token: string, use: BodyUse) => {
     const holder = await tokens.authenticate(token, request)
     presented.set(request, { token, holder })
-    noteHolder(request, use === 'own' ? identityHolder(holder.identity.id) : tokenHolder(holder.tokenId))
+    const identity = identityHolder(holder.identity.id)
+    roomOf(request).chargeTo(identity)
+    noteHolder(request, use === 'own' ? identity : tokenHolder(holder.tokenId))
   }
   return new Elysia({ name: 'bearer-auth' }).use(bearerToken(TOKEN_PLACES)).macro({
     bearer: ({ body: use, nulls = [], tokenInQuery = false, records = false }: BearerUse) => ({

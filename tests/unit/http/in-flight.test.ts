@@ -1,46 +1,58 @@
 /** Memory of requests under way: whoever doesn't fit is refused, and there is room again once others are answered. */
 import { expect, test } from 'bun:test'
-import { createInFlight } from '../../../src/http/in-flight.ts'
+import { createInFlight, type Room, roomOf } from '../../../src/http/in-flight.ts'
 import { expectError } from '../../support/expect-error.ts'
 import { basic, testHttp } from '../../support/test-http.ts'
 
 const KIB = 1024
-const post = (headers: Record<string, string>) =>
+const newRequest = (headers: Record<string, string> = {}) =>
   new Request('http://localhost/', { method: 'POST', headers })
 
-/** @returns how many of these requests fit at a time */
-function fitting(maxBytes: number, headers: Record<string, string>): number {
-  const inFlight = createInFlight(maxBytes)
+/** @returns how many requests fit at a time, if each does that when it is let in */
+function fitting(maxBytes: number, use: (room: Room, index: number) => void, headers = {}): number {
+  const inFlight = createInFlight({ maxBytes })
   let fit = 0
-  for (let count = 0; count < 100; count++) {
+  for (let index = 0; index < 100; index++) {
+    const request = newRequest(headers)
     inFlight
-      .within(post(headers), () => {
+      .within(request, async () => {
+        use(roomOf(request), index)
         fit++
-        return new Promise(() => undefined)
+        return new Promise<Response>(() => undefined)
       })
       .catch(() => undefined)
   }
   return fit
 }
 
-test.each([
-  [{ 'content-length': '200' }, 12],
-  [{ 'content-length': String(92 * KIB) }, 1],
-  [{ 'content-length': String(30 * 1024 * KIB), 'content-type': 'multipart/form-data; boundary=x' }, 0],
-  // A chunked body doesn't say how long it is.
-  [{}, 0],
-  [{ 'content-length': '0' }, 12],
-])('100 KiB are room for %j %d times', (headers, times) => {
-  expect(fitting(100 * KIB, headers)).toBe(times)
+test.each<[string, (room: Room, index: number) => void, number]>([
+  ['nothing of their bodies', () => undefined, 100],
+  ['24 KiB each', room => room.hold(24 * KIB), 25],
+  ['24 KiB each, bit by bit', room => [8, 16, 24].forEach(kib => void room.hold(kib * KIB)), 25],
+  ['nothing, of one holder', room => room.chargeTo('one'), 12],
+  ['nothing, of ten holders', (room, index) => room.chargeTo(`holder ${index % 10}`), 100],
+])('800 KiB are room for requests that hold %s', (_what, use, times) => {
+  expect(fitting(800 * KIB, use)).toBe(times)
+})
+
+test('what is announced takes no room', () => {
+  expect(fitting(800 * KIB, () => undefined, { 'content-length': String(1024 * KIB) })).toBe(100)
 })
 
 test('there is room again when one was answered, whether well or not', async () => {
-  const inFlight = createInFlight(10 * KIB)
-  const small = post({ 'content-length': '10' })
-  const answer = async () => new Response('well')
-  expect(await (await inFlight.within(small, answer)).text()).toBe('well')
-  await inFlight.within(small, () => Promise.reject(new Error('not well'))).catch(() => undefined)
-  expect(await (await inFlight.within(small, answer)).text()).toBe('well')
+  const inFlight = createInFlight({ maxBytes: 80 * KIB })
+  for (const answer of [() => new Response('well'), () => Promise.reject(new Error('not well'))]) {
+    for (let times = 0; times < 20; times++) {
+      const request = newRequest()
+      const answered = inFlight.within(request, () => {
+        roomOf(request).chargeTo('one')
+        expect(() => roomOf(request).hold(8 * KIB)).toThrow('This token or credential has too many requests')
+        return answer()
+      })
+      await answered.catch(error => expect(error.message).toBe('not well'))
+      expect(() => roomOf(request).hold(8 * KIB)).toThrow('the request was answered')
+    }
+  }
 })
 
 test('a request without room is a 429 like any other, and calls that carry no body go on', async () => {

@@ -2,6 +2,7 @@
 import { Elysia } from 'elysia'
 import { GatewayError } from '../../../domain/errors.ts'
 import type { AcceptedMessage } from '../../../modules/messages/types.ts'
+import { MAX_UPLOAD_BYTES_HELD, roomOf } from '../../in-flight.ts'
 import { jsonContent, operation, plain } from '../../openapi/operation.ts'
 import { bearerAuth } from '../../plugins/auth.ts'
 import { recorderOf } from '../../plugins/idempotency.ts'
@@ -45,7 +46,10 @@ export function messageRoutes({ services, uploading }: MessageRoutesOptions) {
           const sink: MultipartSink = {
             stage: upload => media.stage({ ...upload, identityId }),
             discard: media.discard,
-            receiving: bytes => uploading(request, bytes),
+            receiving(bytes) {
+              roomOf(request).hold(Math.min(bytes, MAX_UPLOAD_BYTES_HELD))
+              uploading(request, bytes)
+            },
           }
           const { fields, file, replay } = await readSendOnce(request, sink, () =>
             refuseUnknownDevice(identityId, deviceId),
