@@ -17,6 +17,8 @@ import webhookOperationsDown from './0008_webhook_operations.down.sql' with { ty
 import webhookOperationsUp from './0008_webhook_operations.up.sql' with { type: 'text' }
 import queueDown from './0009_queue.down.sql' with { type: 'text' }
 import queueUp from './0009_queue.up.sql' with { type: 'text' }
+import eventIdsDown from './0010_event_ids.down.sql' with { type: 'text' }
+import eventIdsUp from './0010_event_ids.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -36,4 +38,5 @@ export const migrations: readonly Migration[] = [
   { version: 7, name: 'chat_peer', up: chatPeerUp, down: chatPeerDown },
   { version: 8, name: 'webhook_operations', up: webhookOperationsUp, down: webhookOperationsDown },
   { version: 9, name: 'queue', up: queueUp, down: queueDown },
+  { version: 10, name: 'event_ids', up: eventIdsUp, down: eventIdsDown },
 ]

@@ -49,23 +49,19 @@ export function randomId(prefix: string, bytes = 18): string {
 }
 
 const EVENT_ID_BYTES = 32
-const POSITION_BYTES = 6
+const TIME_BYTES = 6
 const scratch = Buffer.alloc(EVENT_ID_BYTES)
 
 /**
- * An event id of the shape that room versions since 4 have (43 characters of base64url). Its first six bytes are the event's
- * position in the stream, which makes a lookup by event id one by primary key, without an index of random keys.
+ * An event id of the shape that room versions since 4 have (43 characters of base64url). Its first six bytes are the time, so that
+ * new ids lie side by side in an index; the rest is random. Everybody who has to do with an event sees its id, and nothing in it may
+ * tell how much goes on in other rooms.
+ * @param now in milliseconds since 1970
  */
-export function eventIdAt(streamId: number): string {
-  scratch.writeUIntBE(streamId, 0, POSITION_BYTES)
-  pooledBytes(EVENT_ID_BYTES - POSITION_BYTES).copy(scratch, POSITION_BYTES)
+export function eventIdAt(now: number): string {
+  scratch.writeUIntBE(now, 0, TIME_BYTES)
+  pooledBytes(EVENT_ID_BYTES - TIME_BYTES).copy(scratch, TIME_BYTES)
   return `$${scratch.toString('base64url')}`
-}
-
-/** The position that an event id claims; undefined when it can't be one of ours. The caller compares the whole id. */
-export function streamIdOf(eventId: string): number | undefined {
-  if (!eventId.startsWith('$') || eventId.length !== 44) return undefined
-  return Buffer.from(eventId.slice(1, 9), 'base64url').readUIntBE(0, POSITION_BYTES)
 }
 
 /** @returns the SHA-256 of an access token, which is what the database keeps of it */

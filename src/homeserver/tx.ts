@@ -113,7 +113,8 @@ export class Tx {
     assertSize(type, stateKey, text)
     const current = stateKey === null ? undefined : this.core.events.currentState(room.num, type, stateKey)
     const streamId = this.nextStreamId()
-    const eventId = eventIdAt(streamId)
+    const now = this.core.clock.now()
+    const eventId = eventIdAt(now)
     let interest = room.interest
     // A member's appservices are among the room's already; the creator of a room isn't a member yet.
     if (room.membershipOf(sender) !== 'join') interest = this.withUser(interest, sender)
@@ -133,7 +134,7 @@ export class Tx {
       type,
       stateKey,
       sender,
-      originServerTs: draft.originServerTs ?? this.core.clock.now(),
+      originServerTs: draft.originServerTs ?? now,
       content: text,
       replaces: current?.stream_id ?? null,
       redacts: draft.redacts ?? null,

@@ -250,6 +250,12 @@ describe('X-Request-Id', () => {
     )
     expect(new Set(ids).size).toBe(3)
   })
+
+  test('does not count them', async () => {
+    const id = async () => (await app.call('GET', '/health')).headers.get('x-request-id') ?? ''
+    const [one, other] = [await id(), await id()]
+    expect(one.split('-')[0]).not.toBe(other.split('-')[0])
+  })
 })
 
 test('every answer has the security headers', async () => {

@@ -1,7 +1,6 @@
 /** hs_events and hs_room_state: what happened, and what holds now. */
 import type { Database } from 'bun:sqlite'
 import type { EventRow, Membership } from '../events.ts'
-import { streamIdOf } from '../identifiers.ts'
 
 const COLUMNS = `e.stream_id, e.event_id, e.room, r.room_id, e.type, e.state_key, e.sender, e.origin_server_ts, e.content,
   e.replaces, e.redacted_by, e.redacts, e.txn_scope, e.txn_id`
@@ -42,6 +41,7 @@ export function eventStore(db: Database) {
        relates_to, rel_type, txn_scope, txn_id, interest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   )
   const byStreamId = db.prepare<EventRow, [number]>(`SELECT ${COLUMNS} FROM ${EVENTS} WHERE e.stream_id = ?`)
+  const byId = db.prepare<EventRow, [string]>(`SELECT ${COLUMNS} FROM ${EVENTS} WHERE e.event_id = ?`)
   const byTxn = db.prepare<{ event_id: string }, [string, string, string, number, string]>(
     'SELECT event_id FROM hs_events WHERE txn_id = ? AND sender = ? AND txn_scope = ? AND room = ? AND type = ?',
   )
@@ -127,12 +127,7 @@ export function eventStore(db: Database) {
       )
     },
     at,
-    byId(eventId: string): EventRow | undefined {
-      const streamId = streamIdOf(eventId)
-      if (streamId === undefined) return undefined
-      const row = at(streamId)
-      return row?.event_id === eventId ? row : undefined
-    },
+    byId: (eventId: string): EventRow | undefined => byId.get(eventId) ?? undefined,
     /** The event that the same transaction already made. */
     byTxn: (txnId: string, sender: string, scope: string, room: number, type: string) =>
       byTxn.get(txnId, sender, scope, room, type)?.event_id,

@@ -43,7 +43,13 @@ const ErrorBody = t.Object(
     request_id: t.String({ description: 'Also in the X-Request-Id header and in the log.' }),
   },
   {
-    examples: [{ error: 'Missing required field: platform', code: 'bad_request', request_id: 'q0s4Zb2x-1f' }],
+    examples: [
+      {
+        error: 'Missing required field: platform',
+        code: 'bad_request',
+        request_id: '2f1c8a54-6a0b-4a3e-9d55-0c7be1f7a9d2',
+      },
+    ],
   },
 )
 

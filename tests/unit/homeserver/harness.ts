@@ -10,7 +10,9 @@ import {
 } from '../../../src/homeserver/index.ts'
 import { GroupCommit } from '../../../src/lib/group-commit.ts'
 
-const MIGRATION = readFileSync(join(import.meta.dir, '../../../migrations/0002_homeserver.up.sql'), 'utf8')
+const MIGRATIONS = ['0002_homeserver', '0010_event_ids'].map(name =>
+  readFileSync(join(import.meta.dir, `../../../migrations/${name}.up.sql`), 'utf8'),
+)
 const SERVER = 'hs.test'
 const DEADLINE_MS = 5000
 
@@ -114,7 +116,7 @@ export class TestServer {
 
   constructor(private readonly maxUploadBytes = 10 * 1024 * 1024) {
     this.database = this.openDatabase()
-    this.database.run(MIGRATION)
+    for (const migration of MIGRATIONS) this.database.run(migration)
     this.committer = new GroupCommit(this.database)
     this.hs = this.create()
   }

@@ -292,6 +292,18 @@ describe('sending', () => {
     await own.close()
   })
 
+  test('an event’s id tells nothing of what goes on elsewhere', async () => {
+    const room = await server.room('gw_alice')
+    const firstBytes = async (text: string) => {
+      const id = (await server.send(room, 'gw_alice', text)).text('event_id')
+      return Buffer.from(id.slice(1), 'base64url').readUIntBE(0, 6)
+    }
+    const before = Date.now()
+    const ids = [await firstBytes('one'), await firstBytes('two')]
+    // The time, which whoever has the event knows anyway; not its number among all events.
+    for (const found of ids) expect(found).toBeWithin(before, Date.now() + 1)
+  })
+
   test('an event has a size limit, and only appservices choose its time', async () => {
     const roomId = await server.room('gw_alice')
     const large = await server.send(roomId, 'gw_alice', 'x'.repeat(65_536))

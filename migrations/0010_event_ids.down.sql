@@ -1,0 +1,1 @@
+DROP INDEX hs_events_by_id;
