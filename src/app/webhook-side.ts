@@ -16,9 +16,9 @@ import type { Foundation } from './foundation.ts'
 
 export function createWebhookSide(foundation: Foundation, payloads: Payloads) {
   const { config, db, sealer, version, observer, clock, logger } = foundation
-  const { timeoutMs, concurrencyPerEndpoint, disableAfterMs } = config.webhooks
+  const { timeoutMs, concurrencyPerEndpoint, maxPerIdentity, disableAfterMs } = config.webhooks
   const guard = createEndpointGuard({ ...config.webhooks, clock })
-  const repository = createWebhookRepository(db)
+  const repository = createWebhookRepository(db, { maxPerIdentity })
   const onDeliveries = () => dispatcher.nudge()
   const deliver = createDeliveryTry({
     payloads,

@@ -65,6 +65,8 @@ export interface Config {
   webhooks: {
     timeoutMs: number
     concurrencyPerEndpoint: number
+    /** How many an identity may have. */
+    maxPerIdentity: number
     /** An endpoint whose every try failed for this long is switched off. */
     disableAfterMs: number
     /** Whether endpoints may be at private and other special addresses, and reached without TLS. */
@@ -136,6 +138,7 @@ export function configFrom(env: Env, workingDirectory: string): { config: Config
     webhooks: {
       timeoutMs: env.WEBHOOK_TIMEOUT_MS,
       concurrencyPerEndpoint: env.WEBHOOK_CONCURRENCY,
+      maxPerIdentity: env.WEBHOOKS_MAX,
       disableAfterMs: env.WEBHOOK_DISABLE_AFTER_S * 1_000,
       allowPrivate: env.WEBHOOK_ALLOW_PRIVATE ?? isDevelopment,
       allowHttp: env.WEBHOOK_ALLOW_HTTP ?? isDevelopment,

@@ -111,6 +111,7 @@ export const ENV_SCHEMA = z.object({
   STATUS_TIMEOUT_MS: wholeNumber(100, 86_400_000).default(60_000),
   WEBHOOK_TIMEOUT_MS: wholeNumber(1_000, 60_000).default(15_000),
   WEBHOOK_CONCURRENCY: wholeNumber(1, 256).default(16),
+  WEBHOOKS_MAX: wholeNumber(1, 10_000).default(100),
   WEBHOOK_DISABLE_AFTER_S: wholeNumber(60, 31_536_000).default(432_000),
   WEBHOOK_ALLOW_PRIVATE: flag.optional(),
   WEBHOOK_ALLOW_HTTP: flag.optional(),

@@ -54,7 +54,7 @@ const DAY_MS = 24 * 3_600_000
 export function testWebhooks({ db, clock, tries = [], ...options }: TestWebhooksOptions) {
   const endpoint: { answer(request: SeenTry): WebhookAnswer | Promise<WebhookAnswer> } = { answer: () => OK }
   const sealer = createSealer(TEST_SEALING_KEY)
-  const repository = createWebhookRepository(db)
+  const repository = createWebhookRepository(db, { maxPerIdentity: 100 })
   const deliver = createDeliveryTry({
     payloads: options.payloads ?? storedPayloads,
     client: {

@@ -1,5 +1,5 @@
 /** SQL of webhooks themselves: the endpoints of an identity. */
-import { and, asc, eq, isNull, sql } from 'drizzle-orm'
+import { and, asc, count, eq, isNull, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { deliveryLanes, identities, replays, type Webhook, webhooks } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'
@@ -12,10 +12,15 @@ export type NewWebhook = Pick<Webhook, 'url' | 'events' | 'secretSealed' | 'head
 /** What is left out stays as it is. */
 export type WebhookRowChange = Partial<Pick<Webhook, 'url' | 'active' | 'events' | 'headersSealed'>>
 
+export interface WebhookLimits {
+  /** How many an identity may have. Those it had before the limit stay. */
+  maxPerIdentity: number
+}
+
 export interface WebhookRepository {
   /**
    * @param onStored is called inside the transaction
-   * @throws GatewayError conflict when the identity has the URL already, in whatever way it is written
+   * @throws GatewayError conflict when the identity has the URL already, in whatever way it is written, or has as many as it may have
    */
   create(
     identityId: string,
@@ -55,11 +60,24 @@ export interface WebhookRepository {
 /** As it is when nothing has been tried, or nothing counts any more. */
 const UNTROUBLED = { disabledReason: null, failingSince: null, lastError: null, lastErrorAt: null }
 
-export function createWebhookRepository(db: Db): WebhookRepository {
+export function createWebhookRepository(db: Db, { maxPerIdentity }: WebhookLimits): WebhookRepository {
   const { orm, committer } = db
   const remover = createDeliveryRemover(db)
   const own = (identityId: string, id: number) =>
     and(eq(webhooks.identityId, identityId), eq(webhooks.id, id))
+
+  function refuseTooMany(identityId: string): void {
+    const there = orm
+      .select({ count: count() })
+      .from(webhooks)
+      .where(eq(webhooks.identityId, identityId))
+      .get()
+    if ((there?.count ?? 0) < maxPerIdentity) return
+    throw new GatewayError(
+      'conflict',
+      `there are ${maxPerIdentity} webhooks already, as many as there may be (WEBHOOKS_MAX): delete one first`,
+    )
+  }
 
   function refuseDuplicate(identityId: string, url: string, except?: number): void {
     const own = orm
@@ -90,6 +108,7 @@ export function createWebhookRepository(db: Db): WebhookRepository {
   return {
     create: (identityId, webhook, now, onStored) =>
       committer.write(() => {
+        refuseTooMany(identityId)
         refuseDuplicate(identityId, webhook.url)
         const counter = orm
           .update(identities)

@@ -47,7 +47,7 @@ export interface Webhooks {
   /**
    * @param record is called with what was made, inside the transaction that stores it
    * @returns the webhook with its signing secret (whsec_…, Standard Webhooks), which is shown this once
-   * @throws GatewayError bad_request (a URL or headers that aren't taken, an unknown event), conflict (the identity has this URL already)
+   * @throws GatewayError bad_request (a URL or headers that aren't taken, an unknown event), conflict (the identity has this URL already, or as many webhooks as it may have)
    */
   create(
     identityId: string,

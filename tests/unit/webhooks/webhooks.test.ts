@@ -16,7 +16,7 @@ beforeEach(() => {
   insertIdentity(db)
   insertIdentity(db, 'id_2', '@mg2:s')
   webhooks = createWebhooks({
-    repository: createWebhookRepository(db),
+    repository: createWebhookRepository(db, { maxPerIdentity: 5 }),
     sealer: createSealer('a key for tests only'),
     guard: createEndpointGuard({ allowPrivate: true, allowHttp: true, clock: new ManualClock() }),
     onDeliverable: () => undefined,
@@ -60,6 +60,21 @@ test.each([
 ])('%p is another than http://localhost/hook', async url => {
   await webhooks.create('id_1', { url: 'http://localhost/hook' })
   expect((await webhooks.create('id_1', { url })).id).toBe(2)
+})
+
+test('an identity may have so many and no more, whatever others have', async () => {
+  for (const id of ['id_1', 'id_2']) {
+    for (const path of ['a', 'b', 'c', 'd', 'e'])
+      await webhooks.create(id, { url: `http://localhost/${path}` })
+  }
+  await expect(webhooks.create('id_1', { url: 'http://localhost/f' })).rejects.toMatchObject({
+    code: 'conflict',
+    message: 'there are 5 webhooks already, as many as there may be (WEBHOOKS_MAX): delete one first',
+  })
+  expect(await urls()).toHaveLength(5)
+  await webhooks.update('id_1', 1, { url: 'http://localhost/g' })
+  await webhooks.remove('id_1', 2)
+  await webhooks.create('id_1', { url: 'http://localhost/f' })
 })
 
 test('a user and password in the address are refused, as it is stored and shown in clear', async () => {

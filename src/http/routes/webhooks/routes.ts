@@ -40,7 +40,7 @@ export function webhookRoutes({ tokens, webhooks }: Pick<HttpServices, 'tokens' 
         detail: operation({
           summary: 'Add a webhook',
           description:
-            "What happens on any device of the token's identity is delivered to it by HTTP POST: incoming messages, and what else `events` names.",
+            "What happens on any device of the token's identity is delivered to it by HTTP POST: incoming messages, and what else `events` names. 409: the token has a webhook with this URL, or as many as it may have (`WEBHOOKS_MAX`, 100 by default).",
           tag: 'Webhooks',
           security: 'bearerAuth',
           answers: { 201: { description: 'The webhook', schema: WebhookCreated } },
