@@ -35,7 +35,8 @@ export class WebhookScene {
 
   /** Another webhook of the identity, at http://hook/<id>. */
   hook(id: number, change: Partial<typeof webhooks.$inferInsert> = {}): void {
-    const secretSealed = createSealer(TEST_SEALING_KEY).seal('whsec_c2VjcmV0', signingSecretContext('id_1'))
+    const context = signingSecretContext(change.identityId ?? 'id_1')
+    const secretSealed = createSealer(TEST_SEALING_KEY).seal('whsec_c2VjcmV0', context)
     insertWebhook(this.db, { id, url: `http://hook/${id}`, secretSealed, ...change })
     this.db.orm
       .update(identities)
@@ -57,14 +58,14 @@ export class WebhookScene {
   }
 
   /** An event that is to be delivered to one webhook. */
-  event(text: string, { webhookId = 1, roomId = '!r:s' } = {}): void {
+  event(text: string, { identityId = 'id_1', webhookId = 1, roomId = '!r:s' } = {}): void {
     const { orm } = this.db
     const now = this.clock.now()
     const id = ++this.count
     const { seq } = orm
       .insert(inboxEvents)
       .values({
-        identityId: 'id_1',
+        identityId,
         eventId: `$${id}`,
         name: 'message.received',
         roomId,
@@ -76,9 +77,9 @@ export class WebhookScene {
       })
       .returning()
       .get()
-    const endpoint = `id_1/${webhookId}`
+    const endpoint = `${identityId}/${webhookId}`
     const lane = `${endpoint}/${roomId}`
-    const of = { id: `evt_${id}`, identityId: 'id_1', webhookId, inboxSeq: seq, lane }
+    const of = { id: `evt_${id}`, identityId, webhookId, inboxSeq: seq, lane }
     orm
       .insert(deliveries)
       .values({ ...of, status: 'pending', attempts: 0, createdAt: now })

@@ -1,6 +1,6 @@
 /**
  * The dispatcher: claims lanes (one webhook, one chat) that are due and delivers their events in order. Each endpoint has its own share of
- * what may be in flight, so a slow one delays no other.
+ * what may be in flight, and each identity too, so slow ones delay no other.
  */
 import type { Webhook } from '../../db/schema/index.ts'
 import { isStorageTrouble, messageOf } from '../../domain/errors.ts'
@@ -15,6 +15,7 @@ import type { WebhookAnswer } from '../../webhooks/client.ts'
 import type { DeliveryTry } from './delivery-try.ts'
 import { EndpointHealth } from './endpoint-health.ts'
 import type { HealthNote } from './health-repository.ts'
+import { LaneShares } from './lane-shares.ts'
 import type {
   ClaimedDeliveries,
   ClaimedDelivery,
@@ -66,7 +67,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const { queue, deliver, concurrencyPerEndpoint, disableAfterMs, observer, clock, logger } = options
   const nudge = new Nudge()
   const running = new Set<Promise<void>>()
-  const inFlight = new Map<string, number>()
+  const shares = new LaneShares(MAX_LANES)
   const health = new EndpointHealth()
 
   async function attempt(
@@ -158,7 +159,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     const most = health.isFailing(endpoint)
       ? Math.min(LANES_OF_A_FAILING_ENDPOINT, concurrencyPerEndpoint)
       : concurrencyPerEndpoint
-    return most - (inFlight.get(endpoint) ?? 0)
+    return most - shares.inFlightTo(endpoint)
   }
 
   /**
@@ -177,8 +178,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
 
   function start(claimed: ClaimedDeliveries, signal: AbortSignal): void {
-    const { endpoint } = claimed
-    inFlight.set(endpoint, (inFlight.get(endpoint) ?? 0) + 1)
+    const holder = { endpoint: claimed.endpoint, identityId: claimed.webhook.identityId }
+    shares.take(holder)
     const run = work(claimed, signal)
       .catch(error => {
         const { lane } = claimed
@@ -187,9 +188,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       })
       .finally(() => {
         running.delete(run)
-        const left = (inFlight.get(endpoint) ?? 1) - 1
-        if (left === 0) inFlight.delete(endpoint)
-        else inFlight.set(endpoint, left)
+        shares.giveBack(holder)
         nudge.nudge()
       })
     running.add(run)
@@ -199,8 +198,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     try {
       await queue.releaseAbandoned(clock.now())
       while (!signal.aborted) {
-        const free = MAX_LANES - running.size
-        const lanes = free === 0 ? [] : await claim(free)
+        const lanes = shares.free() === 0 ? [] : await claim()
         for (const lane of lanes) start(lane, signal)
         if (lanes.length > 0) await clock.sleep(CLAIM_SPACING_MS, signal)
         if (lanes.length === 0) await nudge.wait(clock, await idleMs(), signal)
@@ -211,13 +209,14 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     }
   }
 
-  function claim(maxLanes: number): Promise<ClaimedDeliveries[]> {
+  function claim(): Promise<ClaimedDeliveries[]> {
     return queue.claim({
       leaseId: timeOrderedId('lease_'),
       now: clock.now(),
       leaseMs: LEASE_MS,
       freeOf,
-      maxLanes,
+      freeOfIdentity: (...claimed) => shares.freeOf(...claimed),
+      maxLanes: shares.free(),
       maxDeliveriesPerLane: MAX_DELIVERIES_PER_LANE,
     })
   }

@@ -36,6 +36,8 @@ export interface DeliveryClaim {
   leaseMs: number
   /** How many more lanes an endpoint may have in flight. */
   freeOf(endpoint: string): number
+  /** How many more lanes all endpoints of an identity may have in flight, when `claimed` were claimed just now, `claimedForIt` of them for it. */
+  freeOfIdentity(identityId: string, claimed: number, claimedForIt: number): number
   maxLanes: number
   maxDeliveriesPerLane: number
 }
@@ -173,15 +175,21 @@ export function createDeliveryQueue(db: Db): DeliveryQueue {
   }
 
   return {
-    claim: ({ leaseId, now, leaseMs, freeOf, maxLanes, maxDeliveriesPerLane }) =>
+    claim: ({ leaseId, now, leaseMs, freeOf, freeOfIdentity, maxLanes, maxDeliveriesPerLane }) =>
       committer.write(() => {
         const claimed: ClaimedDeliveries[] = []
+        const claimedFor = new Map<string, number>()
         for (const { endpoint } of longestDueFirst(now)) {
-          const free = Math.min(freeOf(endpoint), maxLanes - claimed.length)
-          const webhook = free > 0 ? webhookOf.get(parseEndpoint(endpoint)) : undefined
+          const key = parseEndpoint(endpoint)
+          const claimedForIt = claimedFor.get(key.identityId) ?? 0
+          const share = freeOfIdentity(key.identityId, claimed.length, claimedForIt)
+          const free = Math.min(freeOf(endpoint), share, maxLanes - claimed.length)
+          const webhook = free > 0 ? webhookOf.get(key) : undefined
           // A switched-off endpoint keeps what waits for it until it is switched on again; so does one whose owner is shut out.
           if (!webhook?.active || !usableToken.get({ identityId: webhook.identityId, now })) continue
-          for (const { lane } of lanesDue.all({ endpoint, now, limit: free })) {
+          const due = lanesDue.all({ endpoint, now, limit: free })
+          claimedFor.set(key.identityId, claimedForIt + due.length)
+          for (const { lane } of due) {
             lease.run({ lane, leaseId, until: now + leaseMs })
             const work = waiting.all({ lane, limit: maxDeliveriesPerLane })
             claimed.push({ lane, endpoint, leaseId, webhook, deliveries: work })

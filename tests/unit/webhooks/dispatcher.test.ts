@@ -4,7 +4,7 @@ import { credentials, deliveries, deliveryLanes, tokens, webhooks } from '../../
 import { GatewayError } from '../../../src/domain/errors.ts'
 import type { WebhookPayload } from '../../../src/domain/events.ts'
 import type { WebhookAnswer } from '../../../src/webhooks/client.ts'
-import { insertToken } from '../../support/rows.ts'
+import { insertIdentity, insertToken } from '../../support/rows.ts'
 import { OK, refused } from '../../support/test-webhooks.ts'
 import { WebhookScene } from '../../support/webhook-scene.ts'
 
@@ -185,6 +185,28 @@ test('a hanging endpoint has a bounded number of tries under way, and delays no 
   gate.resolve(OK)
   await scene.pass(100)
   expect(scene.texts().filter(text => text === 'slow')).toHaveLength(10)
+})
+
+test('however many endpoints of an identity hang, those of another are told at once', async () => {
+  const gate = Promise.withResolvers<WebhookAnswer>()
+  scene.side.endpoint.answer = ({ payload }) => (payload.message === 'hangs' ? gate.promise : OK)
+  // More than all the lanes there are.
+  for (let id = 2; id <= 9; id++) scene.hook(id)
+  for (let lane = 0; lane < 2_040; lane++)
+    scene.event('hangs', { webhookId: 2 + (lane % 8), roomId: `!${lane}:s` })
+  scene.start({ concurrencyPerEndpoint: 256 })
+  await scene.pass(100)
+  insertIdentity(scene.db, 'id_2', '@mg2:s')
+  insertToken(scene.db, { identityId: 'id_2' })
+  scene.hook(1, { identityId: 'id_2' })
+  scene.event('told', { identityId: 'id_2' })
+  scene.side.dispatcher.nudge()
+  await scene.pass(100)
+  expect(scene.texts()).toContain('told')
+  expect(scene.texts().filter(text => text === 'hangs')).toHaveLength(1_000)
+  gate.resolve(OK)
+  await scene.pass(10_000, 100)
+  expect(scene.texts()).toHaveLength(2_041)
 })
 
 test('what was under way when the process died is delivered again with the same id', async () => {

@@ -24,6 +24,7 @@ const claim = (queue: ReturnType<typeof createDeliveryQueue>, now = scene.clock.
     now,
     leaseMs: 1_000,
     freeOf: () => 10,
+    freeOfIdentity: () => 10,
     maxLanes: 1_000,
     maxDeliveriesPerLane: 10,
   })
