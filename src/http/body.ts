@@ -14,12 +14,22 @@ const MAX_JSON_BYTES = 1024 * 1024
  */
 export async function readJson(request: Request, nulls: readonly string[] = []): Promise<unknown> {
   const contentType = request.headers.get('content-type')
-  if (contentType === null && !hasBody(request)) return {}
+  if (contentType === null && !hasBody(request) && !isUnasked(request)) return {}
   // Anything else can be sent by a page of another site with the browser's stored credentials, without being asked (CORS).
   if (contentType === null || !isJson(contentType)) {
     throw new GatewayError('unsupported_media_type', 'Content-Type: expected application/json')
   }
   return withoutNulls(await parseJson(request), nulls)
+}
+
+/**
+ * Whether a browser may have sent this for a page of another origin with the password that it keeps, without asking us first. Such a page has to say
+ * that it sends JSON, as the browser then does ask. (Without TLS browsers tell the origin alone.)
+ */
+function isUnasked({ headers }: Request): boolean {
+  if (!/^basic /i.test(headers.get('authorization') ?? '')) return false
+  const site = headers.get('sec-fetch-site')
+  return site === null ? headers.has('origin') : site !== 'same-origin' && site !== 'none'
 }
 
 export function isJson(contentType: string): boolean {

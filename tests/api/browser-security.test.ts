@@ -142,6 +142,23 @@ describe('other origins', () => {
     },
   )
 
+  test.each<[Record<string, string>, number]>([
+    [{ 'sec-fetch-site': 'cross-site' }, 415],
+    [{ 'sec-fetch-site': 'same-site', origin: 'https://other.example.com' }, 415],
+    [{ origin: 'https://evil.example' }, 415],
+    [{ 'sec-fetch-site': 'cross-site', 'content-type': 'application/json' }, 201],
+    [{ 'sec-fetch-site': 'same-origin', origin: 'http://localhost:8080' }, 201],
+    [{ 'sec-fetch-site': 'none' }, 201],
+    [{}, 201],
+  ])(
+    'change nothing by a call without a body that a browser makes unasked: %j is a %d',
+    async (headers, status) => {
+      const app = await withOrigins()
+      const called = await app.call('POST', '/api/v1/tokens', { auth: basic(), headers })
+      expect(called.status).toBe(status)
+    },
+  )
+
   test('* is any', async () => {
     const app = await withOrigins('*')
     const called = await app.call('GET', '/health', { headers: { origin: 'https://any.example' } })

@@ -327,6 +327,15 @@ describe('JSON', () => {
     expect(({} as Record<string, unknown>).polluted).toBeUndefined()
   })
 
+  test('has no fields but its own', async () => {
+    const answer = await app.call('POST', '/api/v1/webhooks', {
+      auth: `Bearer ${token}`,
+      headers: { 'content-type': 'application/json' },
+      body: '{"__proto__": {"url": "https://example.com/"}}',
+    })
+    expect([answer.status, answer.body.code]).toEqual([400, 'bad_request'])
+  })
+
   test('after all of that the program is well', async () => {
     await post('['.repeat(500_000))
     expect((await app.call('GET', '/api/v1/tokens', { auth: basic() })).status).toBe(200)

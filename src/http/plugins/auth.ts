@@ -196,6 +196,8 @@ function fill(request: Request, body: unknown, json: unknown): void {
   if (typeof json !== 'object' || json === null || Array.isArray(json)) {
     throw new GatewayError('bad_request', 'The body must be a JSON object')
   }
+  // It would be assigned as the body's prototype, whose fields then pass for fields of the body.
+  if (Object.hasOwn(json, '__proto__')) Reflect.deleteProperty(json, '__proto__')
   Object.assign(body as object, json)
   noteContent(request, json)
 }
