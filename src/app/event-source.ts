@@ -35,12 +35,12 @@ export function createEventSource(
   if (!appservice) return createSyncSource(calls, parts)
   const { hsToken, link } = appservice
   const lookBack = createLookBack({ calls, ...parts })
-  link?.onReached(lookBack.caughtUp)
+  link?.onReached(lookBack.reached)
   // The embedded homeserver keeps nothing back, and is never out of reach.
   const pushed = createAppserviceSource({
     hsToken,
     ...parts,
-    ...(link ? { onRecovered: lookBack.caughtUp } : {}),
+    ...(link ? { onStored: lookBack.stored } : {}),
   })
   return {
     workers: link ? [link.worker, lookBack.worker] : [],

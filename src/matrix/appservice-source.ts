@@ -32,11 +32,11 @@ export interface AppserviceSource {
 export function createAppserviceSource(options: {
   hsToken: string
   sink: EventSink
-  /** A transaction was stored after one that couldn't be, or after there was nobody to take it: the first of a process. */
-  onRecovered?(): void
+  /** A transaction was stored. @param isFirst after one that couldn't be, or after there was nobody to take it: the first of a process */
+  onStored?(isFirst: boolean): void
   logger: Logger
 }): AppserviceSource {
-  const { hsToken, sink, onRecovered = () => undefined, logger } = options
+  const { hsToken, sink, onStored = () => undefined, logger } = options
   // Before this process there may have been none. The homeserver may come back to us minutes after we are there, which only this shows.
   let hasRefused = true
   return {
@@ -75,7 +75,7 @@ export function createAppserviceSource(options: {
         events: wellFormed(events, logger),
         receipts: readReceipts(ephemeral ?? unstable ?? []),
       })
-      if (hasRefused) onRecovered()
+      onStored(hasRefused)
       hasRefused = false
       return Response.json({})
     } catch (error) {

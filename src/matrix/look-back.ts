@@ -21,8 +21,10 @@ import {
 
 export interface LookBack {
   worker: Worker
-  /** The homeserver reaches us again. */
-  caughtUp(): void
+  /** The homeserver can reach us again. What it has for us is still to come. */
+  reached(): void
+  /** A transaction was stored. @param isFirst after a time in which none was taken */
+  stored(isFirst: boolean): void
 }
 
 export interface LookBackOptions {
@@ -34,8 +36,14 @@ export interface LookBackOptions {
   logger: Logger
 }
 
-/** After the homeserver reached us again: soon, and later for what takes it longer to push all that had waited. In milliseconds. */
+/** After it pushes again: soon, and later for what takes it longer to push all that had waited. In milliseconds. */
 const WAITS_MS = [5_000, 60_000, 600_000]
+/** After it could be reached: it may have nothing to push, but for what it keeps back. */
+const UNPUSHED_WAITS_MS = [60_000, 600_000]
+/** As long as it pushes, it may be what had waited, oldest first: to read the newest now would be to tell it before that. */
+const QUIET_MS = 5_000
+/** Where it never is quiet, that is what happens now. */
+const LONGEST_UNQUIET_MS = 600_000
 /** What was said longer ago is left alone: it may be so old that what we knew of it has been deleted. */
 const REACH_MS = 6 * 3_600_000
 const CONCURRENCY = 4
@@ -43,6 +51,21 @@ const CONCURRENCY = 4
 export function createLookBack({ calls, sink, positions, clock, logger }: LookBackOptions): LookBack {
   const nudge = new Nudge()
   let dueAt: number[] = []
+  let storedAt = Number.NEGATIVE_INFINITY
+
+  /** Milliseconds until the next look back. */
+  function nextInMs(): number {
+    const [next] = dueAt
+    if (next === undefined) return IDLE_MS
+    const quietAt = Math.min(storedAt + QUIET_MS, next + LONGEST_UNQUIET_MS)
+    return Math.max(next, quietAt) - clock.steady()
+  }
+
+  function plan(waits: readonly number[]): void {
+    const now = clock.steady()
+    dueAt = waits.map(ms => now + ms)
+    nudge.nudge()
+  }
 
   async function read(userId: string): Promise<void> {
     const query = { filter: LOOK_BACK_FILTER, set_presence: 'offline', timeout: '0' }
@@ -72,20 +95,21 @@ export function createLookBack({ calls, sink, positions, clock, logger }: LookBa
   }
 
   return {
-    caughtUp() {
-      const now = clock.steady()
-      dueAt = WAITS_MS.map(ms => now + ms)
-      nudge.nudge()
+    reached: () => plan(UNPUSHED_WAITS_MS),
+    stored(isFirst) {
+      storedAt = clock.steady()
+      if (isFirst) plan(WAITS_MS)
     },
     worker: {
       name: 'matrix-look-back',
       async run(signal) {
         while (!signal.aborted) {
-          const [next] = dueAt
-          if (next !== undefined && next <= clock.steady()) {
+          const ms = nextInMs()
+          if (ms > 0) await nudge.wait(clock, ms, signal)
+          else {
             dueAt.shift()
             await readAll(signal)
-          } else await nudge.wait(clock, next === undefined ? IDLE_MS : next - clock.steady(), signal)
+          }
         }
       },
     },

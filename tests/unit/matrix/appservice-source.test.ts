@@ -22,8 +22,8 @@ function source(accept: (batch: EventBatch) => Promise<void> = () => Promise.res
       return accept(batch)
     },
   }
-  const onRecovered = () => recoveries.push([...batches])
-  const { fetch } = createAppserviceSource({ hsToken: 'hs', sink, onRecovered, logger: silentLogger })
+  const onStored = (isFirst: boolean) => void (isFirst && recoveries.push([...batches]))
+  const { fetch } = createAppserviceSource({ hsToken: 'hs', sink, onStored, logger: silentLogger })
   const call = (method: string, path: string, body?: unknown, token: string | null = 'hs') =>
     fetch(
       new Request(`http://x/_matrix/app/v1/${path}`, {

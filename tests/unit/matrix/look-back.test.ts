@@ -67,10 +67,10 @@ async function lookedBack(ms: number, count: number) {
   await waitFor(() => stub.requests.length >= count && clock.sleeping > 0, { what: `${count} looks back` })
 }
 
-test('nothing is read until the homeserver reaches us; then soon, a minute and ten minutes later', async () => {
+test('nothing is read until the homeserver pushes; then soon, a minute and ten minutes later', async () => {
   await waitFor(() => clock.sleeping > 0)
   expect(stub.requests).toEqual([])
-  lookBack.caughtUp()
+  lookBack.stored(true)
   await lookedBack(5_000, 1)
   await lookedBack(55_000, 2)
   await lookedBack(540_000, 3)
@@ -78,6 +78,35 @@ test('nothing is read until the homeserver reaches us; then soon, a minute and t
   expect(stub.requests).toHaveLength(3)
   expect(stub.requests[0]).toMatchObject({ method: 'GET', path: '/_matrix/client/v3/sync', token: 'as' })
   expect(stub.requests[0]?.query.get('user_id')).toBe(USER)
+})
+
+test('while the homeserver pushes what had waited, nothing is read that would overtake it', async () => {
+  lookBack.stored(true)
+  for (let second = 0; second < 20; second++) {
+    await waitFor(() => clock.sleeping > 0)
+    await clock.advance(1_000)
+    lookBack.stored(false)
+  }
+  expect(stub.requests).toEqual([])
+  await lookedBack(5_000, 1)
+})
+
+test('where it never is quiet it is read after ten minutes', async () => {
+  lookBack.stored(true)
+  for (let step = 0; step < 152; step++) {
+    await waitFor(() => clock.sleeping > 0)
+    await clock.advance(4_000)
+    lookBack.stored(false)
+  }
+  expect(stub.requests.length).toBeGreaterThan(0)
+})
+
+test('a homeserver that can reach us and has nothing to push is asked after a minute', async () => {
+  lookBack.reached()
+  await waitFor(() => clock.sleeping > 0)
+  await clock.advance(59_000)
+  expect(stub.requests).toEqual([])
+  await lookedBack(1_000, 1)
 })
 
 test('what was said lately goes to the inbox, oldest first, without a position of its own', async () => {
@@ -104,7 +133,7 @@ test('what was said lately goes to the inbox, oldest first, without a position o
       },
     },
   }
-  lookBack.caughtUp()
+  lookBack.stored(true)
   await lookedBack(5_000, 1)
   await waitFor(() => batches.length === 2)
   expect(batches.map(({ position }) => position)).toEqual([
@@ -138,7 +167,7 @@ test('of the statuses of a message only the last counts', async () => {
       },
     },
   }
-  lookBack.caughtUp()
+  lookBack.stored(true)
   await lookedBack(5_000, 1)
   await waitFor(() => batches.length === 1)
   expect(batches[0]?.events.map(event => event.event_id)).toEqual(['', '$2', '$3'])
@@ -147,7 +176,7 @@ test('of the statuses of a message only the last counts', async () => {
 test('a user who can not be looked for keeps nobody else from it', async () => {
   users = ['@gone:s', USER]
   rooms = { join: { [ROOM]: { timeline: { events: [said('$one')] } } } }
-  lookBack.caughtUp()
+  lookBack.stored(true)
   await lookedBack(5_000, 2)
   await waitFor(() => batches.length === 1)
 })
