@@ -26,7 +26,7 @@ export interface ObservationRepository {
   deviceCounts(): Promise<{ platform: string; state: DeviceState; count: number }[]>
   /** Messages not yet handed to the homeserver, by the device's row id. */
   outbox(): Promise<Map<string, Waiting>>
-  /** Events not yet delivered, by `<identity>/<webhook id>`. */
+  /** Events not yet delivered, by `<identity>/<webhook id>`; without those of webhooks that are switched off, which nobody waits for. */
   deliveries(): Promise<Map<string, Waiting>>
   webhookCounts(): Promise<{ active: boolean; count: number }[]>
 }
@@ -62,6 +62,11 @@ export function createObservationRepository({ orm }: Pick<Db, 'orm'>): Observati
     .from(deliveries)
     .where(eq(deliveries.seq, sql.placeholder('seq')))
     .prepare()
+  const activeWebhooks = orm
+    .select({ identityId: webhooks.identityId, id: webhooks.id })
+    .from(webhooks)
+    .where(eq(webhooks.active, true))
+    .prepare()
 
   return {
     devices: async limit =>
@@ -82,7 +87,11 @@ export function createObservationRepository({ orm }: Pick<Db, 'orm'>): Observati
         .all(),
 
     outbox: async () => totals(orm.all<LaneRow>(outboxLanes), seq => messageTime.get({ seq })?.at),
-    deliveries: async () => totals(orm.all<LaneRow>(deliveryLanes), seq => deliveryTime.get({ seq })?.at),
+    async deliveries() {
+      const active = new Set(activeWebhooks.all().map(({ identityId, id }) => `${identityId}/${id}`))
+      const lanes = orm.all<LaneRow>(deliveryLanes).filter(({ key }) => active.has(key))
+      return totals(lanes, seq => deliveryTime.get({ seq })?.at)
+    },
 
     webhookCounts: async () =>
       orm
