@@ -68,6 +68,9 @@ test('a new secret is shown once', async () => {
     header_names: ['Authorization'],
   })
   const list = await app.call('GET', '/api/v1/webhooks', { auth })
+  const one = await app.call('GET', '/api/v1/webhooks/1', { auth })
+  expect([one.status, one.body]).toEqual([200, JSON.parse(list.text)[0]])
+  expect((await app.call('GET', '/api/v1/webhooks/99', { auth })).status).toBe(404)
   expect(list.text).not.toMatch(/whsec_|s3cret/)
   expect((await app.call('POST', ROTATE, { auth })).status).toBe(409)
   const atOnce = await app.call('POST', ROTATE, { auth, json: { overlap_s: 0 } })

@@ -58,6 +58,7 @@ describe('the document', () => {
       'get /api/v1/platforms',
       'get /api/v1/tokens',
       'get /api/v1/webhooks',
+      'get /api/v1/webhooks/{id}',
       'get /api/v1/webhooks/{id}/deliveries',
       'get /health',
       'get /metrics',

@@ -24,8 +24,8 @@ export interface HealthWriter {
   write(webhook: Pick<Webhook, 'identityId' | 'id' | 'url'>, note: HealthNote, now: number): string | null
 }
 
-const DAY_MS = 24 * 3_600_000
-const HOUR_MS = 3_600_000
+const SECOND = [1_000, 'second'] as const
+const UNITS = [[86_400_000, 'day'], [3_600_000, 'hour'], [60_000, 'minute'], SECOND] as const
 
 export function createHealthWriter({ orm }: Pick<Db, 'orm'>): HealthWriter {
   const param = sql.placeholder
@@ -85,6 +85,8 @@ function reasonToDisable(
 }
 
 function inWords(ms: number): string {
-  const [count, unit] = ms % DAY_MS === 0 ? [ms / DAY_MS, 'day'] : [Math.round(ms / HOUR_MS), 'hour']
+  // The largest unit that says it exactly.
+  const [unitMs, unit] = UNITS.find(([each]) => ms % each === 0) ?? SECOND
+  const count = Math.round(ms / unitMs)
   return `${count} ${unit}${count === 1 ? '' : 's'}`
 }

@@ -23,7 +23,7 @@ export interface ReplaysOptions {
 const BATCH_SPACING_MS = 5
 const POLL_MS = 60_000
 /** RFC 3339 with an offset. */
-const TIMESTAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/i
+const TIMESTAMP = /^(\d{4})-(\d\d)-(\d\d)T([01]\d|2[0-3]):\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/i
 
 export function createReplays(options: ReplaysOptions): Replays & { worker: Worker } {
   const { repository, webhooks, onDeliveries, clock } = options
@@ -93,7 +93,10 @@ export function createReplays(options: ReplaysOptions): Replays & { worker: Work
 
 /** @throws GatewayError bad_request */
 function instant(field: string, text: string): number {
-  const at = TIMESTAMP.test(text) ? Date.parse(text) : Number.NaN
+  const [, year, month, day] = TIMESTAMP.exec(text) ?? []
+  // Date.parse takes the 30th of February for a day in March.
+  const date = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day)))
+  const at = date.getUTCDate() === Number(day) ? Date.parse(text) : Number.NaN
   if (!Number.isNaN(at)) return at
   throw new GatewayError('bad_request', `${field}: expected a time in RFC 3339, such as 2026-04-27T10:00:00Z`)
 }

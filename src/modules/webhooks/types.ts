@@ -55,6 +55,8 @@ export interface Webhooks {
     record?: (made: WebhookWithSecret) => void,
   ): Promise<WebhookWithSecret>
   list(identityId: string): Promise<WebhookView[]>
+  /** @throws GatewayError not_found */
+  get(identityId: string, id: number): Promise<WebhookView>
   /** @throws GatewayError not_found, bad_request, conflict */
   update(identityId: string, id: number, change: WebhookChange): Promise<WebhookView>
   /**

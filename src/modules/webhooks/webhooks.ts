@@ -87,6 +87,8 @@ export function createWebhooks(options: WebhooksOptions): Webhooks {
       return (await repository.list(identityId)).map(view)
     },
 
+    get: async (identityId, id) => view(await existingWebhook(repository, identityId, id)),
+
     async update(identityId, id, { url, active, events, headers }) {
       const change = {
         ...(events === undefined ? {} : { events: events === null ? null : checkedEvents(events) }),

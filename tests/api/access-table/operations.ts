@@ -150,6 +150,7 @@ export const OPERATIONS: Record<string, Operation> = {
     request: () => ({ json: { url: `http://127.0.0.1:9/${fresh('hook')}` } }),
   },
   'GET /api/v1/webhooks': { auth: 'bearer', lists: true, ok: 200 },
+  'GET /api/v1/webhooks/{id}': { auth: 'bearer', about: 'webhook', ok: 200, request: onWebhook },
   'PUT /api/v1/webhooks/{id}': {
     auth: 'bearer',
     about: 'webhook',

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { inboxEvents } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
+import { createHealthWriter } from '../../../src/modules/webhooks/health-repository.ts'
 import type { WebhookAnswer } from '../../../src/webhooks/client.ts'
 import { OK, refused } from '../../support/test-webhooks.ts'
 import { WebhookScene } from '../../support/webhook-scene.ts'
@@ -76,6 +77,18 @@ test('when every try has failed for days it is switched off, and those who want 
   // What the feed's readers see.
   const events = scene.db.orm.select().from(inboxEvents).all()
   expect(events.map(({ name }) => name)).toEqual(['message.received', 'webhook.disabled'])
+})
+
+test.each([
+  [60_000, '1 minute'],
+  [90_000, '90 seconds'],
+  [36 * HOUR, '36 hours'],
+])('a limit of %d ms reads %s', (disableAfterMs, words) => {
+  const health = createHealthWriter(scene.db)
+  const failed = { kind: 'failed', error: 'HTTP 500', isGone: false, disableAfterMs } as const
+  const webhook = { identityId: 'id_1', id: 1, url: 'http://hook/1' }
+  expect(health.write(webhook, failed, 0)).toBeNull()
+  expect(health.write(webhook, failed, disableAfterMs)).toBe(`every try has failed for ${words}`)
 })
 
 test('a success in between begins the count anew', async () => {

@@ -144,6 +144,8 @@ describe('is refused', () => {
     await expect(replay(1, { since: 'yesterday' })).rejects.toMatchObject(
       bad('since: expected a time in RFC'),
     )
+    for (const since of ['2026-02-30T10:00:00Z', '2025-02-29T10:00:00Z', '2026-04-01T24:00:00Z'])
+      await expect(replay(1, { since })).rejects.toMatchObject(bad('since: expected a time in RFC'))
     await expect(replay(1, { since: '2026-02-31' })).rejects.toMatchObject(
       bad('since: expected a time in RFC'),
     )

@@ -58,6 +58,17 @@ export function webhookRoutes({ tokens, webhooks }: Pick<HttpServices, 'tokens' 
         errors: [401, 403],
       }),
     })
+    .get('/:id', ({ holder, params }) => webhooks.get(holder.identity.id, WebhookId.read(params.id)), {
+      bearer: { body: 'none' },
+      params: WebhookPath,
+      detail: operation({
+        summary: 'Get a webhook',
+        tag: 'Webhooks',
+        security: 'bearerAuth',
+        answers: { 200: { description: 'As it is now', schema: Webhook } },
+        errors: [400, 401, 403, 404],
+      }),
+    })
     .put(
       '/:id',
       ({ holder, params, body }) =>
