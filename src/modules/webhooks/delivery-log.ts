@@ -45,7 +45,10 @@ export function createDeliveryLog(options: DeliveryLogOptions): DeliveryLog {
       const { webhookId } = logged.delivery
       const webhook = await existingWebhook(webhooks, identityId, webhookId)
       if (!webhook.active) throw switchedOff(webhookId)
-      if (!(await log.retry(identityId, deliveryId, clock.now()))) throw unknownDelivery(deliveryId)
+      const outcome = await log.retry(identityId, deliveryId, clock.now())
+      if (outcome === null) throw unknownDelivery(deliveryId)
+      if (outcome === 'under way')
+        throw new GatewayError('conflict', `delivery ${deliveryId} is under way: ask again if that fails`)
       onDeliveries()
       return this.get(identityId, deliveryId)
     },

@@ -41,8 +41,11 @@ export interface DeliveryLogRepository {
     before: string | undefined,
   ): Promise<LogPage | null>
   find(identityId: string, deliveryId: string): Promise<LoggedDelivery | null>
-  /** Makes it due now, whatever became of it, under the same id. @returns false when there is no such delivery */
-  retry(identityId: string, deliveryId: string, now: number): Promise<boolean>
+  /**
+   * Makes it due now, whatever became of it, under the same id; nothing is changed while it is under way.
+   * @returns null when there is no such delivery
+   */
+  retry(identityId: string, deliveryId: string, now: number): Promise<'due' | 'under way' | null>
   /** Stores an event that went to one webhook alone, and the try that was made. */
   recordTest(webhook: Webhook, deliveryId: string, event: NewEvent, attempt: Attempt): Promise<void>
 }
@@ -127,9 +130,10 @@ export function createDeliveryLogRepository(db: Db): DeliveryLogRepository {
     retry: (identityId, id, now) =>
       committer.write(() => {
         const row = byId.get({ identityId, id })
-        if (!row) return false
+        if (!row) return null
+        if (row.delivery.status === 'pending' && row.dueAt === null) return 'under way'
         requeue(row.delivery, `aside/${id}`, now)
-        return true
+        return 'due'
       }),
 
     recordTest: (webhook, deliveryId, event, attempt) =>

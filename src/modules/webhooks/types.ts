@@ -135,7 +135,7 @@ export interface DeliveryLog {
   get(identityId: string, deliveryId: string): Promise<DeliveryView>
   /**
    * Delivers it now, whatever became of it, under the same id; if that fails, its retries begin anew.
-   * @throws GatewayError not_found, conflict (the webhook is switched off)
+   * @throws GatewayError not_found, conflict (it is under way, or the webhook is switched off)
    */
   retry(identityId: string, deliveryId: string): Promise<DeliveryView>
   /** Sends a `webhook.test` event and waits for the answer; also to a webhook that is switched off. @throws GatewayError not_found */

@@ -179,14 +179,16 @@ describe('a retry', () => {
     expect(scene.statuses()).toEqual(['succeeded'])
   })
 
-  test('of one that is under way does not send it a second time', async () => {
+  test('of one that is under way is refused, and does not send it a second time', async () => {
     await scene.happens('hello')
     const gate = Promise.withResolvers<typeof OK>()
     scene.side.endpoint.answer = () => gate.promise
     scene.start()
     await scene.idle()
-    await scene.side.deliveries.retry('id_1', scene.rows()[0]?.id as string)
-    await scene.idle()
+    await expect(scene.side.deliveries.retry('id_1', scene.rows()[0]?.id as string)).rejects.toMatchObject({
+      code: 'conflict',
+      message: expect.stringContaining('is under way'),
+    })
     gate.resolve(OK)
     await scene.pass(10_000)
     expect(scene.side.tries).toHaveLength(1)

@@ -67,7 +67,7 @@ export function deliveryRoutes({ tokens, deliveries, replays }: DeliveryServices
         detail: operation({
           summary: 'Retry a delivery',
           description:
-            'Now, whatever became of it, under the same webhook-id. If that fails, its retries begin anew.',
+            'Now, whatever became of it, under the same webhook-id. If that fails, its retries begin anew. While it is under way: 409.',
           tag: 'Webhooks',
           security: 'bearerAuth',
           answers: { 202: { description: 'It is under way', schema: Delivery } },
