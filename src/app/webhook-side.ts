@@ -49,6 +49,7 @@ export function createWebhookSide(foundation: Foundation, payloads: Payloads) {
       webhooks: repository,
       deliver,
       onDeliveries,
+      observer,
       clock,
     }),
     replays,

@@ -48,7 +48,10 @@ export function createLogger(
   const isPretty = format === 'pretty' || (format === 'auto' && process.stderr.isTTY)
   // pino's `transport` option starts a worker from a file path, which a compiled binary doesn't have; a stream works in both.
   const stream =
-    destination ?? (isPretty ? pretty({ destination: 2, sync: true, ignore: 'pid,hostname' }) : turnByTurn())
+    destination ??
+    (isPretty
+      ? pretty({ destination: 2, sync: true, ignore: 'pid,hostname', singleLine: true })
+      : turnByTurn())
   const logger = pino(options, stream)
   const { child } = logger
   // No formatter sees the fields of a child.

@@ -2,6 +2,7 @@
 import type { Db } from '../../src/db/open.ts'
 import type { InboxEvent } from '../../src/db/schema/index.ts'
 import type { WebhookPayload } from '../../src/domain/events.ts'
+import type { DeliveryAttempt } from '../../src/domain/observation.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import { silentLogger } from '../../src/lib/logger.ts'
 import { createSealer } from '../../src/lib/sealing.ts'
@@ -76,6 +77,7 @@ export function testWebhooks({ db, clock, tries = [], ...options }: TestWebhooks
     clock,
     logger: silentLogger,
   })
+  const observed: DeliveryAttempt[] = []
   const onDeliveries = () => dispatcher.nudge()
   const replays = createReplays({
     repository: createReplayRepository(db),
@@ -85,6 +87,8 @@ export function testWebhooks({ db, clock, tries = [], ...options }: TestWebhooks
   })
   return {
     tries,
+    /** What the delivery log told its observer. */
+    observed,
     endpoint,
     dispatcher,
     replays,
@@ -100,6 +104,7 @@ export function testWebhooks({ db, clock, tries = [], ...options }: TestWebhooks
       webhooks: repository,
       deliver,
       onDeliveries,
+      observer: { deliveryAttempted: attempt => observed.push(attempt) },
       clock,
     }),
   }

@@ -1,5 +1,6 @@
 /** The delivery log as its readers see it, retrying one delivery, and trying a webhook out. */
 import { GatewayError } from '../../domain/errors.ts'
+import type { Observer } from '../../domain/observation.ts'
 import { EVENT_NAMES, STORED_EVENT_NAMES, type StoredEventName } from '../../domain/states.ts'
 import { type Clock, rfc3339 } from '../../lib/clock.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
@@ -18,11 +19,12 @@ export interface DeliveryLogOptions {
   deliver: DeliveryTry
   /** There is something to deliver. */
   onDeliveries(): void
+  observer?: Pick<Observer, 'deliveryAttempted'>
   clock: Clock
 }
 
 export function createDeliveryLog(options: DeliveryLogOptions): DeliveryLog {
-  const { log, webhooks, deliver, onDeliveries, clock } = options
+  const { log, webhooks, deliver, onDeliveries, observer, clock } = options
 
   return {
     async list(identityId, webhookId, { limit, before, status, event }) {
@@ -58,7 +60,23 @@ export function createDeliveryLog(options: DeliveryLogOptions): DeliveryLog {
       const event = testEvent(webhook, clock.now())
       const id = timeOrderedId('evt_')
       const stored = { ...event, seq: 0, name: event.payload.event, receivedAt: clock.now() }
+      const startedAt = performance.now()
       const attempt = attemptOf(await deliver(webhook, id, stored), clock.now())
+      const { status, error } = attempt
+      observer?.deliveryAttempted({
+        deliveryId: id,
+        identityId,
+        webhookId,
+        eventId: event.eventId,
+        event: stored.name,
+        deviceRowId: event.deviceRowId,
+        attempt: 1,
+        outcome: error === null ? 'succeeded' : 'dead',
+        status,
+        error,
+        tookMs: performance.now() - startedAt,
+        ageMs: clock.now() - stored.receivedAt,
+      })
       await log.recordTest(webhook, id, event, attempt)
       return { id, event: 'webhook.test', delivered: attempt.error === null, attempt: attemptView(attempt) }
     },

@@ -25,6 +25,15 @@ describe('secrets', () => {
   )
 })
 
+test('on a terminal a wide line is one line, too', async () => {
+  const script = `
+    import { createLogger } from '${import.meta.dir}/../../../src/lib/logger.ts'
+    createLogger('info', { format: 'pretty' }).info({ delivery_id: 'evt_1', attempt: 1, outcome: 'dead' }, 'delivery')`
+  const child = Bun.spawn([process.execPath, '-e', script], { stdio: ['ignore', 'ignore', 'pipe'] })
+  const written = await new Response(child.stderr).text()
+  expect(written.trimEnd().split('\n')).toEqual([expect.stringMatching(/delivery.*evt_1.*dead/)])
+})
+
 test('a line is JSON with the time in UTC', () => {
   const lines: string[] = []
   logInto(lines)

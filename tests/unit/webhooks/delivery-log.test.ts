@@ -220,6 +220,9 @@ describe('a test event', () => {
     expect((await list()).deliveries).toMatchObject([
       { id: result.id, event: 'webhook.test', status, attempt_count: 1, attempts: [result.attempt] },
     ])
+    expect(scene.side.observed).toMatchObject([
+      { deliveryId: result.id, event: 'webhook.test', attempt: 1, outcome: status, status: answer.status },
+    ])
     // Nobody else is told, and it is not tried again by itself.
     scene.start()
     await scene.pass(AN_HOUR)
