@@ -10,6 +10,7 @@ import type { Clock } from '../lib/clock.ts'
 import { createFailureLimit } from '../lib/failure-limit.ts'
 import type { Logger } from '../lib/logger.ts'
 import { createHmacHasher } from '../lib/sealing.ts'
+import { Turns } from '../lib/turns.ts'
 import type { HttpServices } from './services.ts'
 
 export interface AuthAttempt {
@@ -21,6 +22,11 @@ export interface AuthAttempt {
 }
 
 export interface AuthAttempts {
+  /**
+   * Does `work`, from `admit` on, once what was tried before from the same address is decided: of many guesses at once no more are looked
+   * at than of many one after another. What has proved right before waits for nobody.
+   */
+  inTurn<T>(attempt: AuthAttempt, work: () => Promise<T>): Promise<T>
   /** Before the proof is looked at. @throws GatewayError too_many_requests */
   admit(attempt: AuthAttempt): void
   /** The proof was wrong, or is no longer good. */
@@ -49,6 +55,7 @@ export function createAuthAttempts({ limits, addressOf, clock, logger }: AuthAtt
   const byAddress = createFailureLimit({ maxFailures: perAddress, windowMs, clock })
   const byPair = createFailureLimit({ maxFailures: perCredential, windowMs, clock })
   const proved = new Set<string>()
+  const turns = new Turns()
 
   const keysOf = ({ request, credential }: AuthAttempt) => {
     const address = addressOf(request)
@@ -58,6 +65,11 @@ export function createAuthAttempts({ limits, addressOf, clock, logger }: AuthAtt
   }
 
   return {
+    inTurn(attempt, work) {
+      const keys = proved.has(attempt.proof) ? undefined : keysOf(attempt)
+      return keys ? turns.take(keys.network, work) : work()
+    },
+
     admit(attempt) {
       if (proved.has(attempt.proof)) return
       const keys = keysOf(attempt)
@@ -128,13 +140,15 @@ async function counted<T>(
   failure: ErrorCode,
 ): Promise<T> {
   if (!attempt) return authenticate()
-  attempts.admit(attempt)
-  try {
-    const caller = await authenticate()
-    attempts.succeeded(attempt)
-    return caller
-  } catch (error) {
-    if (error instanceof GatewayError && error.code === failure) attempts.failed(attempt)
-    throw error
-  }
+  return attempts.inTurn(attempt, async () => {
+    attempts.admit(attempt)
+    try {
+      const caller = await authenticate()
+      attempts.succeeded(attempt)
+      return caller
+    } catch (error) {
+      if (error instanceof GatewayError && error.code === failure) attempts.failed(attempt)
+      throw error
+    }
+  })
 }

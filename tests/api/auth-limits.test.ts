@@ -61,6 +61,19 @@ describe('a credential', () => {
     expect((await ask(TOKENS, basic())).status).toBe(200)
   })
 
+  test('guessed at many times at once is looked at no more often than in turn', async () => {
+    const guesses = Array.from({ length: 20 }, (_, guess) =>
+      ask(TOKENS, wrong(ADMIN.clientId, `guess-${guess}`)),
+    )
+    const found = (await Promise.all(guesses)).map(({ status }) => status).sort()
+    expect(found).toEqual([...Array(LIMITS.perCredential).fill(401), ...Array(17).fill(429)])
+  })
+
+  test('that is right may be used many times at once from the first', async () => {
+    const answers = await Promise.all(Array.from({ length: 20 }, () => ask(TOKENS, basic())))
+    expect(answers.map(({ status }) => status)).toEqual(Array(20).fill(200))
+  })
+
   test('that others hammer works from everywhere else', async () => {
     for (let host = 1; host <= 8; host += 1) {
       const last = (await statuses(4, TOKENS, wrong(ADMIN.clientId), `198.51.100.${host}`)).at(-1)
