@@ -182,6 +182,19 @@ describe('other calls', () => {
     expect(fresh.body.token).not.toBe(theirs.body.token)
   })
 
+  test('a token to the host is not shown again to who may no longer make one', async () => {
+    const key = newKey()
+    const json = { client_id: 'second-admin', role: 'super_admin' }
+    const { body } = await app.call('POST', '/api/v1/credentials', { auth: basic(), json })
+    const second = { auth: basic('second-admin', String(body.client_secret)), json: { use_host: true } }
+    expect((await post('/api/v1/tokens', key, second)).status).toBe(201)
+    expect((await post('/api/v1/tokens', key, second)).headers.has('idempotency-replayed')).toBe(true)
+    const demotion = { role: 'user', scopes: ['tokens:write:create'] }
+    const path = '/api/v1/credentials/second-admin'
+    expect((await app.call('PUT', path, { auth: basic(), json: demotion })).status).toBe(200)
+    expectError(await post('/api/v1/tokens', key, second), 403, 'forbidden', 'use_host')
+  })
+
   test('a webhook is made once', async () => {
     const key = newKey()
     const json = { url: 'https://example.com/once' }

@@ -49,19 +49,22 @@ export function callerOf(request: Request): { client_id: string } | { token_id: 
 
 export interface BasicUse extends RouteUse {
   scope: Scope
+  /** Refuses what this caller may not ask for, by throwing: before a repeat is answered, as rights may have been taken away since. */
+  refuse?: (credential: Principal, body: unknown) => void
 }
 
 export function basicAuth(credentials: {
   authenticate(clientId: string, secret: string, request: Request): Promise<Principal>
 }) {
   return new Elysia({ name: 'basic-auth' }).macro({
-    basic: ({ scope, body: use, records = false }: BasicUse) => ({
+    basic: ({ scope, body: use, records = false, refuse }: BasicUse) => ({
       ...(use === 'json' ? { parse: emptyBody } : {}),
       transform:
         use === 'json'
           ? async ({ request, body }: { request: Request; body: unknown }) => {
               await enter(request, scope)
               fill(request, body, await readJson(request))
+              refuse?.(present(principals, request), body)
             }
           : ({ request }: { request: Request }) => enter(request, scope),
       ...once(use, records),

@@ -1,5 +1,7 @@
 /** /api/v1/tokens: keys to an identity, by Basic authentication. */
 import { Elysia } from 'elysia'
+import { GatewayError } from '../../../domain/errors.ts'
+import type { Principal } from '../../../modules/credentials/types.ts'
 import { operation } from '../../openapi/operation.ts'
 import { basicAuth } from '../../plugins/auth.ts'
 import { recorderOf } from '../../plugins/idempotency.ts'
@@ -9,6 +11,11 @@ import { CreateToken, TokenCreated, TokenId, TokenList, TokenPath } from './mode
 
 const CREATED = 'Matrix token created successfully'
 const DELETED = 'Matrix token deleted successfully'
+
+function refuseHost({ role }: Principal, body: unknown): void {
+  if ((body as { use_host?: unknown }).use_host !== true || role === 'super_admin') return
+  throw new GatewayError('forbidden', 'use_host: needs a super_admin credential')
+}
 
 export function tokenRoutes({ credentials, tokens }: Pick<HttpServices, 'credentials' | 'tokens'>) {
   return new Elysia({ name: 'tokens', prefix: '/api/v1/tokens' })
@@ -27,7 +34,7 @@ export function tokenRoutes({ credentials, tokens }: Pick<HttpServices, 'credent
         return answer(token)
       },
       {
-        basic: { scope: 'tokens:write:create', body: 'json', records: true },
+        basic: { scope: 'tokens:write:create', body: 'json', records: true, refuse: refuseHost },
         body: CreateToken,
         detail: operation({
           summary: 'Create a token',
