@@ -3,9 +3,9 @@
  * of the answer.
  */
 import { createHmac } from 'node:crypto'
-import { messageOf } from '../domain/errors.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { EndpointGuard } from './endpoint-guard.ts'
+import { failureWords } from './failure-words.ts'
 import { fetchAt } from './pinned-fetch.ts'
 
 export interface WebhookRequest {
@@ -22,7 +22,7 @@ export interface WebhookRequest {
 export type WebhookAnswer = {
   /** How long the try took, in milliseconds. */
   latencyMs: number
-  /** The beginning of the answer's body as text; empty when there was none. */
+  /** The beginning of the answer's body as text; empty when there was none, COMPRESSED when it is compressed. */
   response: string
 } & (
   | { outcome: 'delivered'; status: number }
@@ -43,6 +43,8 @@ export interface WebhookClient {
 
 /** More of an answer than this is neither read nor kept. */
 const MAX_ANSWER_BYTES = 1_024
+/** Stands for an answer that is compressed though we didn't say that it may be: it isn't unpacked. */
+const COMPRESSED = '(compressed)'
 const SECRET_PREFIX = 'whsec_'
 
 export function createWebhookClient(options: {
@@ -64,6 +66,8 @@ export function createWebhookClient(options: {
           method: 'POST',
           body,
           redirect: 'manual',
+          // A small answer can be gigabytes when it is unpacked, in memory.
+          decompress: false,
           signal,
           headers: sentHeaders(headers, {
             'content-type': 'application/json',
@@ -81,7 +85,7 @@ export function createWebhookClient(options: {
         return { outcome: 'refused', status, error: `HTTP ${status}`, retryAfterS: retryAfter, ...taken }
       } catch (error) {
         const isTimeout = error instanceof Error && error.name === 'TimeoutError'
-        const reason = isTimeout ? `no answer within ${timeoutMs} ms` : messageOf(error)
+        const reason = isTimeout ? `no answer within ${timeoutMs} ms` : failureWords(error)
         const nothing = { latencyMs: latencyMs(), response: '' }
         return { outcome: 'refused', status: null, error: reason, retryAfterS: null, ...nothing }
       }
@@ -122,9 +126,15 @@ async function readExcerpt(answer: Response): Promise<string> {
     size += chunk.byteLength
     if (size >= MAX_ANSWER_BYTES) break
   }
+  if (size > 0 && isCompressed(answer)) return COMPRESSED
   const bytes = Buffer.concat(chunks).subarray(0, MAX_ANSWER_BYTES)
   // `stream` drops a character that was cut in two. A NUL would end the text for SQLite's functions.
   return new TextDecoder().decode(bytes, { stream: true }).replaceAll('\0', '').trim()
+}
+
+function isCompressed({ headers }: Response): boolean {
+  const encoding = headers.get('content-encoding')?.trim().toLowerCase() ?? ''
+  return encoding !== '' && encoding !== 'identity'
 }
 
 /** Retry-After is seconds or an HTTP date (RFC 9110, section 10.2.3). */

@@ -28,7 +28,7 @@ export interface EndpointGuard {
 }
 
 /** The endpoint isn't one that may be connected to, or its name leads nowhere. */
-class EndpointRefused extends Error {
+export class EndpointRefused extends Error {
   override readonly name = 'EndpointRefused'
 }
 

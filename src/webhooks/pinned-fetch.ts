@@ -1,4 +1,5 @@
 /** `fetch` to addresses that were chosen beforehand, for the host that the URL names. */
+import { EndpointRefused } from './endpoint-guard.ts'
 
 /** Nobody was connected to, so the next address may be tried. */
 const NOT_CONNECTED = ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL', 'EINVAL']
@@ -14,7 +15,7 @@ export async function fetchAt(
   init: BunFetchRequestInit,
 ): Promise<Response> {
   if (addresses === null) return fetch(url, init)
-  let failure: unknown = new Error(`${new URL(url).hostname} has no address`)
+  let failure: unknown = new EndpointRefused(`${new URL(url).hostname} has no address`)
   for (const address of addresses.slice(0, MAX_ADDRESSES)) {
     try {
       return await fetchFrom(address, url, init)

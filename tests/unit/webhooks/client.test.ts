@@ -1,11 +1,15 @@
 /** One try at an endpoint, against real HTTP servers that behave well and badly. */
-import { expect, test } from 'bun:test'
+import { describe, expect, test } from 'bun:test'
 import { createServer } from 'node:net'
+import { gzipSync } from 'node:zlib'
 import { Webhook } from 'standardwebhooks'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { createSigningSecret } from '../../../src/modules/webhooks/signing-secret.ts'
 import { createWebhookClient, type WebhookRequest } from '../../../src/webhooks/client.ts'
 import { createEndpointGuard, type EndpointGuard } from '../../../src/webhooks/endpoint-guard.ts'
+import { failureWords } from '../../../src/webhooks/failure-words.ts'
+import { selfSigned } from '../../support/self-signed.ts'
+import { tempDir } from '../../support/temp-dir.ts'
 import { webhookReceiver } from '../../support/webhook-receiver.ts'
 
 const clientWith = (guard: Pick<EndpointGuard, 'addressesOf'>) =>
@@ -133,6 +137,64 @@ test('an endpoint that trickles its answer for ever', async () => {
 test('nobody there, or an address that is none', async () => {
   expect(await deliver('http://127.0.0.1:1')).toMatchObject({ outcome: 'refused', status: null })
   expect(await deliver('http://nowhere.invalid')).toMatchObject({ outcome: 'refused', status: null })
+})
+
+describe('what went wrong is told in words, without the URL and what is secret in it', () => {
+  const SECRET = '?key=hidden'
+  const errorOf = async (url: string) => {
+    const answer = await deliver(url)
+    return answer.outcome === 'refused' ? answer.error : answer.outcome
+  }
+
+  test('nobody listens, or the name leads nowhere', async () => {
+    expect(await errorOf(`http://127.0.0.1:1/${SECRET}`)).toBe('connection refused')
+    expect(await errorOf(`http://nowhere.invalid/${SECRET}`)).toBe(
+      'the name of the host could not be resolved',
+    )
+  })
+
+  test('it breaks off', async () => {
+    using rude = Bun.listen({
+      hostname: '127.0.0.1',
+      port: 0,
+      socket: { data: socket => socket.terminate() },
+    })
+    expect(await errorOf(`http://127.0.0.1:${rude.port}/${SECRET}`)).toBe('connection reset')
+  })
+
+  test('its certificate is not to be believed, or is of another host', async () => {
+    using folder = tempDir()
+    const { cert, key } = selfSigned(folder, 'another.example')
+    await using server = Bun.serve({
+      hostname: '127.0.0.1',
+      port: 0,
+      tls: { cert: Bun.file(cert), key: Bun.file(key) },
+      fetch: () => new Response(),
+    })
+    expect(await errorOf(`https://127.0.0.1:${server.port}/${SECRET}`)).toBe('the certificate is self-signed')
+    const of = await fetch(`https://127.0.0.1:${server.port}/${SECRET}`, {
+      tls: { ca: Bun.file(cert) },
+    }).catch(error => error)
+    expect(of.message).toContain('hidden')
+    expect(failureWords(of)).toBe('the certificate is not valid for the host')
+  })
+
+  test('anything else', () => {
+    const unforeseen = (code?: string) =>
+      Object.assign(new Error(`fetching "http://x/${SECRET}"`), code === undefined ? {} : { code })
+    expect(failureWords(unforeseen('HPE_INVALID'))).toBe('the request failed (HPE_INVALID)')
+    expect(failureWords(unforeseen())).toBe('the request failed')
+    expect(failureWords(unforeseen('constructor'))).toBe('the request failed (constructor)')
+  })
+})
+
+test('an answer that is compressed is not unpacked', async () => {
+  const bomb = gzipSync(Buffer.alloc(1_000_000, 'x'))
+  await using receiver = webhookReceiver(
+    () => new Response(bomb, { headers: { 'content-encoding': 'gzip' } }),
+  )
+  expect(await deliver(receiver.url)).toMatchObject({ outcome: 'delivered', response: '(compressed)' })
+  expect(receiver.received[0]?.headers.get('accept-encoding')).toBeNull()
 })
 
 test('an address that the guard refuses is not connected to', async () => {

@@ -8,7 +8,10 @@ const Attempt = t.Object({
   status: nullable(t.Integer({ description: 'HTTP status; null when there was no answer.' })),
   error: nullable(t.String({ description: 'Null when it succeeded.' })),
   latency_ms: t.Integer(),
-  response: t.String({ description: 'How the body of the answer begins, at most 1,024 bytes.' }),
+  response: t.String({
+    description:
+      'How the body of the answer begins, at most 1,024 bytes; `(compressed)` when it is compressed.',
+  }),
 })
 
 const FIELDS = {
