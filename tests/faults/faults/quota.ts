@@ -11,20 +11,23 @@ export interface QuotaFolder extends Disposable {
 }
 
 const FULL_SIZE = '1g'
+/** The program goes on writing between the look at what there is and the new size, which can't be below that. */
+const TRIES = 50
 
 /** @returns null where nothing may be mounted */
 export function quotaFolder(path: string): QuotaFolder | null {
   if (!mount('-t', 'tmpfs', '-o', `size=${FULL_SIZE},mode=700`, 'meshgate-faults', path)) return null
-  const resize = (size: string) => {
-    if (!mount('-o', `remount,size=${size}`, path))
-      throw new Error(`${path} could not be given the size ${size}`)
+  const resize = (sizeNow: () => string) => {
+    for (let tries = 0; tries < TRIES; tries++) if (mount('-o', `remount,size=${sizeNow()}`, path)) return
+    throw new Error(`${path} could not be given the size ${sizeNow()}`)
   }
   return {
-    fill(freeBytes) {
-      const { blocks, bfree, bsize } = statfsSync(path)
-      resize(`${Math.max(bsize, (blocks - bfree) * bsize + freeBytes)}`)
-    },
-    free: () => resize(FULL_SIZE),
+    fill: freeBytes =>
+      resize(() => {
+        const { blocks, bfree, bsize } = statfsSync(path)
+        return `${Math.max(bsize, (blocks - bfree) * bsize + freeBytes)}`
+      }),
+    free: () => resize(() => FULL_SIZE),
     [Symbol.dispose]() {
       Bun.spawnSync(['umount', '--lazy', path])
     },
