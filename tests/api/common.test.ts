@@ -65,7 +65,7 @@ describe('routes that are not there', () => {
     ['GET', '/api/v1/tokens/1', 'DELETE'],
     ['PUT', '/api/v1/devices', 'DELETE, GET, HEAD, POST'],
     ['GET', '/api/v1/devices/1/message', 'POST'],
-    ['OPTIONS', '/api/v1/webhooks/1', 'DELETE, PUT'],
+    ['OPTIONS', '/api/v1/webhooks/1', 'DELETE, GET, HEAD, PUT'],
     ['POST', '/health', 'GET, HEAD'],
     ['DELETE', '/docs/index.html', 'GET, HEAD'],
   ])('%s %s: 405', async (method, path, allow) => {
