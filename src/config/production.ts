@@ -6,7 +6,7 @@ const MIN_LENGTH = 16
 const MIN_DIFFERENT = 8
 /** Texts that stand in examples, or that a person types who means to come back. */
 const PLACEHOLDER =
-  /change.?me|replace.?me|example|placeholder|password|default|your.?(client|secret|key)|(client|my|top|super).?secret|secret.?key|0123456789|abcdefgh|qwertz|qwerty/i
+  /change.?me|replace.?me|example|placeholder|password|default|your.?(client|secret|key)|(client|my|top|super).?secret|secret.?key|0123456789|1234567890|abcdefgh|qwertz|qwerty/i
 
 /** @throws ConfigError naming the setting */
 export function refuseUnsafeProduction(env: Env): void {
@@ -16,6 +16,7 @@ export function refuseUnsafeProduction(env: Env): void {
     )
   }
   for (const name of ['CLIENT_SECRET', 'SECRET_KEY'] as const) refuseWeak(name, env[name])
+  if (env.METRICS_TOKEN !== undefined) refuseWeak('METRICS_TOKEN', env.METRICS_TOKEN)
   if (env.CLIENT_SECRET === env.SECRET_KEY) {
     throw new ConfigError('SECRET_KEY: expected another value than CLIENT_SECRET, which clients know')
   }

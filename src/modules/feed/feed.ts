@@ -19,6 +19,8 @@ export interface FeedOptions {
 /** Readers at a time: of one identity, and in all. Each holds a connection. */
 const MAX_READERS_OF_IDENTITY = 20
 const MAX_READERS = 2_000
+/** The last of them are kept for identities that have none yet, so that a few that have many don't keep all others out. */
+const KEPT_FOR_FIRST_READERS = 500
 const BUSY_RETRY_S = 5
 /** Events whose names are looked at in one go. */
 const STEP = 500
@@ -39,10 +41,10 @@ export function createFeed(options: FeedOptions): Feed & { stop(): void } {
   function admit(reader: Reader): void {
     const { identityId } = reader
     const own = readers.get(identityId) ?? new Set()
-    if (own.size >= MAX_READERS_OF_IDENTITY || readersInAll >= MAX_READERS) {
-      const most = `at most ${MAX_READERS_OF_IDENTITY} readers of the feed at a time`
-      throw new GatewayError('too_many_requests', most, BUSY_RETRY_S)
-    }
+    const open = own.size === 0 ? MAX_READERS : MAX_READERS - KEPT_FOR_FIRST_READERS
+    if (own.size >= MAX_READERS_OF_IDENTITY)
+      throw tooManyReaders(`at most ${MAX_READERS_OF_IDENTITY} readers of the feed at a time`)
+    if (readersInAll >= open) throw tooManyReaders('the feed has too many readers in all for now')
     readers.set(identityId, own.add(reader))
     readersInAll += 1
   }
@@ -204,4 +206,8 @@ function sizeOf({ payload }: FeedEvent): number {
 
 function nextTurn(): Promise<void> {
   return new Promise(resolve => setImmediate(resolve))
+}
+
+function tooManyReaders(message: string): GatewayError {
+  return new GatewayError('too_many_requests', message, BUSY_RETRY_S)
 }

@@ -26,7 +26,7 @@ test('without TLS it starts only when that is said', () => {
   expect(refusalOf({})).toBeNull()
 })
 
-describe.each(['CLIENT_SECRET', 'SECRET_KEY'])('%s', name => {
+describe.each(['CLIENT_SECRET', 'SECRET_KEY', 'METRICS_TOKEN'])('%s', name => {
   test.each([
     ['short', 'fifteen-letters'],
     ['one character', 'a'.repeat(64)],
@@ -36,6 +36,7 @@ describe.each(['CLIENT_SECRET', 'SECRET_KEY'])('%s', name => {
     ['a password', 'Password1234567890'],
     ['what it is called', `your-${'secret'}-key-9f`],
     ['a row of the keyboard', 'qwertyuiopasdfghjkl'],
+    ['digits in a row', '1234567890123456'],
   ])('%s is refused', (_what, value) => {
     const refusal = refusalOf({ [name]: value })
     expect(refusal).toStartWith(`${name}: expected `)

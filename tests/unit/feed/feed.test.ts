@@ -276,6 +276,18 @@ test('so many readers of an identity at a time, and no more', async () => {
   for (const reader of [...open, again, other]) reader.close()
 })
 
+test('who has no reader yet finds room, however many the others have', async () => {
+  const open: { close(): void }[] = []
+  for (let identity = 0; identity < 75; identity++)
+    for (let reader = 0; reader < 20; reader++) open.push(await feed.open(`other_${identity}`, {}))
+  open.push(await feed.open('id_1', {}))
+  await expect(feed.open('id_1', {})).rejects.toMatchObject({
+    code: 'too_many_requests',
+    message: 'the feed has too many readers in all for now',
+  })
+  for (const reader of open) reader.close()
+})
+
 test('polls write nothing, but for once an hour', async () => {
   let writes = 0
   const watched = scene.db.committer.watch(() => writes++)
