@@ -53,6 +53,7 @@ const STATUSES: Record<string, number[]> = {
   'Add a webhook': [201],
   'Other events': [201],
   'List webhooks': [200],
+  'Look at one webhook': [200],
   'Try a webhook out': [200],
   'What was delivered': [200, 200],
   'Deliver again': [202, 202],
