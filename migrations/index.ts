@@ -19,6 +19,8 @@ import queueDown from './0009_queue.down.sql' with { type: 'text' }
 import queueUp from './0009_queue.up.sql' with { type: 'text' }
 import eventIdsDown from './0010_event_ids.down.sql' with { type: 'text' }
 import eventIdsUp from './0010_event_ids.up.sql' with { type: 'text' }
+import sandboxRefusalDown from './0011_sandbox_refusal.down.sql' with { type: 'text' }
+import sandboxRefusalUp from './0011_sandbox_refusal.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -39,4 +41,5 @@ export const migrations: readonly Migration[] = [
   { version: 8, name: 'webhook_operations', up: webhookOperationsUp, down: webhookOperationsDown },
   { version: 9, name: 'queue', up: queueUp, down: queueDown },
   { version: 10, name: 'event_ids', up: eventIdsUp, down: eventIdsDown },
+  { version: 11, name: 'sandbox_refusal', up: sandboxRefusalUp, down: sandboxRefusalDown },
 ]

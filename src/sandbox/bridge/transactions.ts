@@ -2,8 +2,8 @@
  * The way in: what the homeserver pushes, one transaction after another.
  *
  * All messages of a transaction are one write, and it is acknowledged only when they are on the phones and their fate is
- * told: a transaction that a crash cut short comes again, its messages are known by their event ids, and the statuses,
- * whose transaction ids are made of those, are the same events.
+ * told: a transaction that a crash cut short comes again, its messages, taken or refused, are known by their event ids, and the
+ * statuses, whose transaction ids are made of those, are the same events.
  */
 import { z } from 'zod'
 import { FileTooLarge, mimeTypeOf } from '../network/media.ts'
@@ -15,6 +15,7 @@ import { type BridgeContext, ghostUserId, isBridgeUser } from './context.ts'
 import { fromMatrix, type Incoming, type MatrixEvent, MESSAGE_EVENTS, matrixEvent } from './from-matrix.ts'
 import { MatrixError } from './homeserver-client.ts'
 import { type Portal, type Portals, recipientGhosts } from './portals.ts'
+import { createRefusals, type Refusal } from './refusals.ts'
 
 const CONCURRENT_STATUSES = 32
 const CONCURRENT_DOWNLOADS = 4
@@ -22,9 +23,7 @@ const CONCURRENT_DOWNLOADS = 4
 const transactionSchema = z.object({ events: z.array(z.unknown()).default([]) })
 
 /** What became of an event, as com.beeper.message_send_status says it. */
-type Fate =
-  | { status: 'SUCCESS'; deliveredTo: string[] }
-  | { status: 'FAIL_RETRIABLE' | 'FAIL_PERMANENT'; reason: string; message: string; error?: string }
+type Fate = { status: 'SUCCESS'; deliveredTo: string[] } | Refusal
 
 /** A message event in a portal, on its way. */
 interface Job {
@@ -34,8 +33,8 @@ interface Job {
   chat: Chat | null
   incoming: Incoming | null
   media: Media | null
-  /** Set once it is decided; null is still open. */
-  fate: Fate | null
+  /** Why it is refused; null as long as it isn't. */
+  fate: Refusal | null
 }
 
 /** Files of a transaction by where the homeserver has them: one that goes to several chats is one file. */
@@ -55,6 +54,7 @@ export function createTransactions(
 ): Transactions {
   const { botUserId, clock, committer, facts, faults, files, homeserver, logger, network } = context
   const { store } = network
+  const refusals = createRefusals(context)
   const statusPlaces = createBounded(CONCURRENT_STATUSES)
   const downloadPlaces = createBounded(CONCURRENT_DOWNLOADS)
   let previous: Promise<void> = Promise.resolve()
@@ -109,6 +109,7 @@ export function createTransactions(
   async function carry(jobs: readonly Job[]): Promise<void> {
     const { delayMs } = faults.of(facts.platform)
     if (delayMs > 0) await clock.sleep(delayMs, context.stopping)
+    for (const job of jobs) job.fate ??= refusals.of(job.event.event_id)
     for (const job of jobs) if (!job.fate && store.messageOfEvent(job.event.event_id) === null) spoil(job)
     const downloads: Downloads = new Map()
     await Promise.all(jobs.map(job => downloadPlaces.run(() => fetchMedia(job, downloads))))
@@ -163,6 +164,7 @@ export function createTransactions(
   function post(jobs: readonly Job[]): { fates: Fate[]; posted: Posted[] } {
     const posted: Posted[] = []
     const fates = jobs.map(job => {
+      if (job.fate) refusals.note(job.event.event_id, job.fate)
       if (job.fate || !job.incoming || !job.login || !job.chat) {
         return job.fate ?? permanent('m.event_not_handled', 'nothing to do')
       }
@@ -268,11 +270,11 @@ export function createTransactions(
   }
 }
 
-function permanent(reason: string, message: string, error = message): Fate {
+function permanent(reason: string, message: string, error = message): Refusal {
   return { status: 'FAIL_PERMANENT', reason, message, error }
 }
 
-function mediaFate(error: unknown): Fate {
+function mediaFate(error: unknown): Refusal {
   if (error instanceof FileTooLarge) return permanent('com.beeper.unsupported_event', error.message)
   if (error instanceof MatrixError && error.status === 404) {
     return permanent('m.event_not_handled', 'The file does not exist on the homeserver', error.message)

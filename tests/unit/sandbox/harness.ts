@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import homeserverTables from '../../../migrations/0002_homeserver.up.sql' with { type: 'text' }
 import sandboxTables from '../../../migrations/0003_sandbox.up.sql' with { type: 'text' }
 import eventIdIndex from '../../../migrations/0010_event_ids.up.sql' with { type: 'text' }
+import refusalTable from '../../../migrations/0011_sandbox_refusal.up.sql' with { type: 'text' }
 import { createHomeserver } from '../../../src/homeserver/index.ts'
 import { type Clock, systemClock } from '../../../src/lib/clock.ts'
 import { GroupCommit } from '../../../src/lib/group-commit.ts'
@@ -46,7 +47,8 @@ export async function createHarness(options: HarnessOptions = {}) {
   database.run('PRAGMA busy_timeout = 5000')
   database.run('PRAGMA journal_mode = WAL')
   database.run('PRAGMA synchronous = FULL')
-  if (!options.folder) for (const sql of [homeserverTables, eventIdIndex, sandboxTables]) database.run(sql)
+  if (!options.folder)
+    for (const sql of [homeserverTables, eventIdIndex, sandboxTables, refusalTable]) database.run(sql)
   const committer = new GroupCommit(database)
   const clock = options.clock ?? systemClock
   const logger = createLogger(process.env.TEST_LOG === 'on' ? 'debug' : 'silent', { format: 'json' })

@@ -27,6 +27,20 @@ async function timesInRoom(room: string, text: string): Promise<number> {
   return (chunk as { content: Json }[]).filter(event => event.content.body === text).length
 }
 
+/** What the homeserver does when a crash kept its transaction from being acknowledged. */
+function pushAgain(room: string, eventId: string, body: string): Promise<Response> {
+  const { registration } = harness.bridge('wa')
+  const content = { msgtype: 'm.text', body }
+  const event = { event_id: eventId, room_id: room, sender: USER, type: 'm.room.message', content }
+  return registration.deliver(
+    new Request('http://bridge/_matrix/app/v1/transactions/again', {
+      method: 'PUT',
+      headers: { authorization: `Bearer ${registration.hsToken}` },
+      body: JSON.stringify({ events: [event] }),
+    }),
+  )
+}
+
 test('phones, chats, messages and logins are still there', async () => {
   harness = await createHarness()
   await harness.link()
@@ -84,21 +98,7 @@ test('a pushed transaction that comes again changes nothing and tells the same',
   const first = await harness.status(eventId)
   await harness.event(event => event.content.body === 'echo: pushed twice')
   await restart()
-  const { registration } = harness.bridge('wa')
-  const event = {
-    event_id: eventId,
-    room_id: room,
-    sender: USER,
-    type: 'm.room.message',
-    content: { msgtype: 'm.text', body: 'pushed twice' },
-  }
-  const response = await registration.deliver(
-    new Request('http://bridge/_matrix/app/v1/transactions/again', {
-      method: 'PUT',
-      headers: { authorization: `Bearer ${registration.hsToken}` },
-      body: JSON.stringify({ events: [event] }),
-    }),
-  )
+  const response = await pushAgain(room, eventId, 'pushed twice')
   expect(response.status).toBe(200)
   expect((await harness.messages(THEM)).map(message => message.text)).toEqual([
     'pushed twice',
@@ -109,6 +109,18 @@ test('a pushed transaction that comes again changes nothing and tells the same',
     one => one.type === 'com.beeper.message_send_status',
   )
   expect(statuses.map(status => status.content)).toEqual([first])
+})
+
+test('a message that was refused stays refused when its transaction comes again', async () => {
+  harness = await createHarness()
+  await harness.link()
+  const room = await harness.room(THEM)
+  await harness.api('POST', 'api/faults', { fail_next: 1, retriable: true })
+  const eventId = await harness.send(room, { msgtype: 'm.text', body: 'refused' })
+  expect((await harness.status(eventId)).status).toBe('FAIL_RETRIABLE')
+  await restart()
+  expect((await pushAgain(room, eventId, 'refused')).status).toBe(200)
+  expect(await harness.messages(THEM)).toEqual([])
 })
 
 test('a room whose making was cut short is found again', async () => {
