@@ -1,5 +1,6 @@
 /** IP addresses: which networks one is in, and which of them stand for one client. */
 import { BlockList, isIP, isIPv6 } from 'node:net'
+import ipaddr from 'ipaddr.js'
 
 /** What `isNetwork` asks for, in words. */
 export const NETWORK_PHRASE = 'addresses or networks such as 10.0.0.0/8'
@@ -26,20 +27,16 @@ export function createNetworkMatcher(networks: readonly string[]): (address: str
 
 /** An IPv4 address that an IPv6 socket shows as `::ffff:192.0.2.1` (RFC 4291 section 2.5.5.2), as itself. */
 export function withoutMapping(address: string): string {
-  return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1] ?? address
+  return isIPv6(address) ? ipaddr.process(address).toString() : address
 }
 
 /** What stands for one client: an IPv4 address, or the 64 leading bits of an IPv6 one, of which a single host has all the rest. */
 export function clientNetwork(address: string): string {
   const plain = withoutMapping(address)
   if (!isIPv6(plain)) return plain
-  const [head = '', tail] = plain.split('%', 1)[0]?.split('::') ?? []
-  const groups = (text: string | undefined) => (text ? text.split(':') : [])
-  const left = groups(head)
-  const right = groups(tail)
-  const zeros = Array<string>(Math.max(0, 8 - left.length - right.length)).fill('0')
-  return [...left, ...zeros, ...right]
+  const { parts } = ipaddr.IPv6.parse(plain)
+  return parts
     .slice(0, 4)
-    .map(group => Number.parseInt(group, 16).toString(16))
+    .map(part => part.toString(16))
     .join(':')
 }
