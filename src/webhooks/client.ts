@@ -4,8 +4,8 @@
  */
 import { createHmac } from 'node:crypto'
 import type { Clock } from '../lib/clock.ts'
-import type { EndpointGuard } from './endpoint-guard.ts'
-import { failureWords } from './failure-words.ts'
+import { connectionProblem } from '../lib/connection-problem.ts'
+import { type EndpointGuard, EndpointRefused } from './endpoint-guard.ts'
 import { fetchAt } from './pinned-fetch.ts'
 
 export interface WebhookRequest {
@@ -54,6 +54,13 @@ export function createWebhookClient(options: {
   clock: Clock
 }): WebhookClient {
   const { timeoutMs, userAgent, guard, clock } = options
+
+  function reasonOf(error: unknown): string {
+    if (error instanceof EndpointRefused) return error.message
+    const isTimeout = error instanceof Error && error.name === 'TimeoutError'
+    return isTimeout ? `no answer within ${timeoutMs} ms` : connectionProblem(error)
+  }
+
   return {
     async deliver({ url, id, secrets, headers, body }) {
       const timestamp = String(Math.floor(clock.now() / 1000))
@@ -84,10 +91,8 @@ export function createWebhookClient(options: {
         const retryAfter = retryAfterS(answer, clock.now())
         return { outcome: 'refused', status, error: `HTTP ${status}`, retryAfterS: retryAfter, ...taken }
       } catch (error) {
-        const isTimeout = error instanceof Error && error.name === 'TimeoutError'
-        const reason = isTimeout ? `no answer within ${timeoutMs} ms` : failureWords(error)
         const nothing = { latencyMs: latencyMs(), response: '' }
-        return { outcome: 'refused', status: null, error: reason, retryAfterS: null, ...nothing }
+        return { outcome: 'refused', status: null, error: reasonOf(error), retryAfterS: null, ...nothing }
       }
     },
   }

@@ -44,13 +44,13 @@ async function leadsHere(publicUrl: string): Promise<Outcome> {
 }
 
 async function certificate(publicUrl: string, now: number): Promise<Outcome> {
+  const unread = (why: string) =>
+    failure(`the certificate of ${publicUrl} can't be read (${why})`, 'is TLS set up there?')
   try {
-    return certificateFinding(await endOfCertificate(new URL(publicUrl)), now)
+    const validTo = await endOfCertificate(new URL(publicUrl))
+    return validTo === null ? unread('it shows none') : certificateFinding(validTo, now)
   } catch (error) {
-    return failure(
-      `the certificate of ${publicUrl} can't be read (${connectionProblem(error)})`,
-      'is TLS set up there?',
-    )
+    return unread(connectionProblem(error))
   }
 }
 
@@ -64,8 +64,11 @@ export function certificateFinding(validTo: number, now: number): Outcome {
 
 const day = (instant: number): string => new Date(instant).toISOString().slice(0, 10)
 
-/** @returns the instant up to which the certificate that is shown there is valid; whether it is trusted is the other check's affair */
-function endOfCertificate({ hostname, port }: URL): Promise<number> {
+/**
+ * @returns the instant up to which the certificate that is shown there is valid, null when none is; whether it is trusted is the other check's
+ *   affair
+ */
+function endOfCertificate({ hostname, port }: URL): Promise<number | null> {
   const host = hostname.replace(/^\[|\]$/g, '')
   return new Promise((resolve, reject) => {
     const socket = connect(
@@ -73,11 +76,10 @@ function endOfCertificate({ hostname, port }: URL): Promise<number> {
       () => {
         const validTo = Date.parse(socket.getPeerCertificate().valid_to)
         socket.destroy()
-        if (Number.isNaN(validTo)) reject(new Error('it shows no certificate'))
-        else resolve(validTo)
+        resolve(Number.isNaN(validTo) ? null : validTo)
       },
     )
     socket.on('error', reject)
-    socket.on('timeout', () => socket.destroy(new Error('no answer in time')))
+    socket.on('timeout', () => socket.destroy(new DOMException('no answer in time', 'TimeoutError')))
   })
 }

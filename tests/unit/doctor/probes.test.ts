@@ -34,8 +34,8 @@ describe('a homeserver', () => {
     })
     expect(await createHomeserverProbe(other.url.origin).software()).toBeNull()
     const nobody = createHomeserverProbe('http://127.0.0.1:1')
-    expect(await nobody.versions()).toEqual({ error: 'connection refused: nothing listens there' })
-    expect(await nobody.whoami('token')).toEqual({ error: 'connection refused: nothing listens there' })
+    expect(await nobody.versions()).toEqual({ error: 'connection refused' })
+    expect(await nobody.whoami('token')).toEqual({ error: 'connection refused' })
   })
 
   test('whom a token belongs to', async () => {
@@ -72,7 +72,7 @@ describe('a bridge', () => {
     expect(await createBridgeProbe(bridge.url.origin).reach()).toEqual({ isBridge: true })
     expect(await createBridgeProbe(other.url.origin).reach()).toEqual({ isBridge: false })
     expect(await createBridgeProbe('http://127.0.0.1:1').reach()).toEqual({
-      error: 'connection refused: nothing listens there',
+      error: 'connection refused',
     })
   })
 
