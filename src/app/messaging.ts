@@ -17,13 +17,18 @@ import { createMediaStore } from '../modules/media/media-store.ts'
 import { createMediaRepository } from '../modules/media/repository.ts'
 import { sweepMedia } from '../modules/media/sweep.ts'
 import { createBacklog } from '../modules/messages/backlog.ts'
+import { createMessageEndings } from '../modules/messages/ending-repository.ts'
 import { createExpiry } from '../modules/messages/expiry.ts'
 import { createMessages } from '../modules/messages/messages.ts'
 import { createOutbox } from '../modules/messages/outbox.ts'
 import type { Pace } from '../modules/messages/pace.ts'
+import { createOutboxQueue } from '../modules/messages/queue-repository.ts'
 import { createRecipients } from '../modules/messages/recipients.ts'
 import { createMessageRepository } from '../modules/messages/repository.ts'
+import { createRecipientRooms } from '../modules/messages/room-repository.ts'
+import { createStatusWriter } from '../modules/messages/status-repository.ts'
 import { createStatusTimeout } from '../modules/messages/status-timeout.ts'
+import { createWaitingMessages } from '../modules/messages/waiting-repository.ts'
 import { createRetentionRepository } from '../modules/retention/repository.ts'
 import { createRetention } from '../modules/retention/retention.ts'
 import { createPayloads } from '../modules/webhooks/payload.ts'
@@ -63,9 +68,10 @@ export async function createMessaging(foundation: Foundation, parts: MessagingPa
     clock,
   })
 
+  const waiting = createWaitingMessages(db)
   const backlog = createBacklog({
     limits: config.queue,
-    waiting: await createMessageRepository(db).waiting(),
+    waiting: await waiting.countByIdentity(),
     onRequeued: () => outbox.nudge(),
   })
   const inboxRepository = createInboxRepository(db, observer, backlog)
@@ -81,11 +87,12 @@ export async function createMessaging(foundation: Foundation, parts: MessagingPa
   })
   const chatRooms = createChatRooms({ repository: chats, inbox, sessions, matrixUserOf, clock, logger })
 
-  const messageRepository = createMessageRepository(db, observer, backlog)
+  const statuses = createStatusWriter(db, observer, backlog)
+  const endings = createMessageEndings(db, statuses, observer)
   const paceOf = createPaces(config, parts.isSimulated)
   const outbox = createOutbox({
-    repository: messageRepository,
-    recipients: createRecipients({ repository: messageRepository, chats, devices, bridges, clock }),
+    queue: createOutboxQueue(db, statuses),
+    recipients: createRecipients({ rooms: createRecipientRooms(db), chats, devices, bridges, clock }),
     devices,
     chatRooms,
     media,
@@ -98,7 +105,9 @@ export async function createMessaging(foundation: Foundation, parts: MessagingPa
     logger,
   })
   const messages = createMessages({
-    repository: messageRepository,
+    repository: createMessageRepository(db),
+    waiting,
+    endings,
     devices,
     media,
     backlog,
@@ -139,12 +148,12 @@ export async function createMessaging(foundation: Foundation, parts: MessagingPa
       ...webhookSide.workers,
       chatRooms.worker,
       createStatusTimeout({
-        repository: messageRepository,
+        endings,
         timeoutMs: config.send.statusTimeoutMs,
         onDeliveries,
         clock,
       }),
-      createExpiry({ repository: messageRepository, discard: media.discardAll, onDeliveries, clock }),
+      createExpiry({ endings, discard: media.discardAll, onDeliveries, clock }),
       createRetention({
         repository: createRetentionRepository(db),
         ...config.retention,

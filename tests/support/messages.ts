@@ -1,12 +1,34 @@
-/** The sending use cases on a repository, with nothing around them but what a test replaces. */
-import { createBacklog } from '../../src/modules/messages/backlog.ts'
+/** The sending use cases on a database, with nothing around them but what a test replaces. */
+import type { Db } from '../../src/db/open.ts'
+import type { Observer } from '../../src/domain/observation.ts'
+import { type Backlog, createBacklog } from '../../src/modules/messages/backlog.ts'
+import { createMessageEndings } from '../../src/modules/messages/ending-repository.ts'
 import { createMessages, type MessagesOptions } from '../../src/modules/messages/messages.ts'
-import type { MessageRepository } from '../../src/modules/messages/repository.ts'
+import { createOutboxQueue } from '../../src/modules/messages/queue-repository.ts'
+import { createMessageRepository } from '../../src/modules/messages/repository.ts'
+import { createStatusWriter } from '../../src/modules/messages/status-repository.ts'
+import { createWaitingMessages } from '../../src/modules/messages/waiting-repository.ts'
 import { ManualClock } from './manual-clock.ts'
 
-export function messagesOn(repository: MessageRepository, change: Partial<MessagesOptions> = {}) {
+export type MessageStore = ReturnType<typeof messageStore>
+
+/** All that stores messages and finds them, put together as the app does. */
+export function messageStore(db: Db, observer?: Pick<Observer, 'messageSettled'>, backlog?: Backlog) {
+  const statuses = createStatusWriter(db, observer, backlog)
+  return {
+    repository: createMessageRepository(db),
+    waiting: createWaitingMessages(db),
+    queue: createOutboxQueue(db, statuses),
+    endings: createMessageEndings(db, statuses, observer),
+  }
+}
+
+export function messagesOn(store: MessageStore, change: Partial<MessagesOptions> = {}) {
+  const { repository, waiting, endings } = store
   return createMessages({
     repository,
+    waiting,
+    endings,
     devices: { find: async () => null },
     media: { discard: async () => undefined, discardAll: async () => undefined },
     backlog: roomyBacklog(),

@@ -66,3 +66,5 @@ export const earlyStatuses = sqliteTable(
   },
   table => [primaryKey({ columns: [table.eventId, table.sender, table.status] })],
 )
+
+export type EarlyStatus = typeof earlyStatuses.$inferSelect

@@ -5,10 +5,11 @@
  */
 import type { Clock } from '../../lib/clock.ts'
 import type { Pace } from './pace.ts'
-import type { DeviceQueue, MessageRepository, MessageWithDevice, QueuedLane } from './repository.ts'
+import type { MessageWithDevice } from './repository.ts'
+import type { DeviceQueue, QueuedLane, WaitingMessages } from './waiting-repository.ts'
 
 export interface DueTimesOptions {
-  repository: Pick<MessageRepository, 'deviceQueue' | 'placesInLane'>
+  waiting: Pick<WaitingMessages, 'deviceQueue' | 'placesInLane'>
   paceOf(platform: string): Pace
   clock: Clock
 }
@@ -16,13 +17,13 @@ export interface DueTimesOptions {
 /** @returns the instant for each of the messages that is queued, by its `seq` */
 export type DueTimes = (messages: readonly MessageWithDevice[]) => Promise<Map<number, number>>
 
-export function createDueTimes({ repository, paceOf, clock }: DueTimesOptions): DueTimes {
+export function createDueTimes({ waiting, paceOf, clock }: DueTimesOptions): DueTimes {
   return async messages => {
     const due = new Map<number, number>()
     const queued = messages.filter(({ message }) => message.status === 'queued')
-    const places = await repository.placesInLane(queued.map(({ message }) => message))
+    const places = await waiting.placesInLane(queued.map(({ message }) => message))
     for (const [deviceRowId, own] of Map.groupBy(queued, ({ message }) => message.deviceRowId)) {
-      const queue = await repository.deviceQueue(deviceRowId)
+      const queue = await waiting.deviceQueue(deviceRowId)
       const estimate = estimator(queue, paceOf(own[0]?.platform ?? ''), clock.now())
       for (const { message } of own)
         due.set(message.seq, estimate(message.lane, places.get(message.seq) ?? 0))

@@ -4,10 +4,10 @@
  */
 import type { Clock } from '../../lib/clock.ts'
 import type { Worker } from '../../runtime/worker.ts'
-import type { MessageRepository } from './repository.ts'
+import type { MessageEndings } from './ending-repository.ts'
 
 export interface ExpiryOptions {
-  repository: Pick<MessageRepository, 'expire'>
+  endings: Pick<MessageEndings, 'expire'>
   /** Removes files that no message needs any more. */
   discard(mediaIds: readonly string[]): Promise<void>
   /** There is something to deliver. */
@@ -20,12 +20,12 @@ const BATCH = 100
 /** How late a message may fail, in milliseconds. */
 const POLL_MS = 1_000
 
-export function createExpiry({ repository, discard, onDeliveries, clock }: ExpiryOptions): Worker {
+export function createExpiry({ endings, discard, onDeliveries, clock }: ExpiryOptions): Worker {
   return {
     name: 'message-expiry',
     async run(signal) {
       while (!signal.aborted) {
-        const { count, deliveries, unneeded } = await repository.expire(clock.now(), BATCH)
+        const { count, deliveries, unneeded } = await endings.expire(clock.now(), BATCH)
         if (deliveries) onDeliveries()
         await discard(unneeded)
         if (count < BATCH) await clock.sleep(POLL_MS, signal)

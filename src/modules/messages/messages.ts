@@ -10,13 +10,17 @@ import type { LinkedDevices } from '../devices/devices.ts'
 import type { MediaStore } from '../media/types.ts'
 import type { Backlog } from './backlog.ts'
 import { createDueTimes } from './due-times.ts'
+import type { MessageEndings } from './ending-repository.ts'
 import { messageView } from './message-view.ts'
 import type { Pace } from './pace.ts'
 import type { MessageRepository, MessageWithDevice } from './repository.ts'
 import type { Messages, MessageView, SendRequest } from './types.ts'
+import type { WaitingMessages } from './waiting-repository.ts'
 
 export interface MessagesOptions {
   repository: MessageRepository
+  waiting: Pick<WaitingMessages, 'deviceQueue' | 'placesInLane'>
+  endings: Pick<MessageEndings, 'cancel'>
   devices: Pick<LinkedDevices, 'find'>
   media: Pick<MediaStore, 'discard' | 'discardAll'>
   backlog: Pick<Backlog, 'enter' | 'leave'>
@@ -31,9 +35,10 @@ export interface MessagesOptions {
 const MAX_RECIPIENTS = 1_000
 
 export function createMessages(options: MessagesOptions): Messages {
-  const { repository, devices, media, backlog, paceOf, onAccepted, onDeliveries, clock } = options
+  const { repository, waiting, endings, devices, media, backlog, paceOf, onAccepted, onDeliveries, clock } =
+    options
 
-  const dueTimes = createDueTimes({ repository, paceOf, clock })
+  const dueTimes = createDueTimes({ waiting, paceOf, clock })
 
   async function views(found: readonly MessageWithDevice[]): Promise<MessageView[]> {
     const due = await dueTimes(found)
@@ -95,7 +100,7 @@ export function createMessages(options: MessagesOptions): Messages {
     },
 
     async cancel(identityId, messageId) {
-      const result = await repository.cancel(identityId, messageId, clock.now())
+      const result = await endings.cancel(identityId, messageId, clock.now())
       if (!result) throw new GatewayError('not_found', `there is no message ${messageId}`)
       if (result.deliveries) onDeliveries()
       await media.discardAll(result.unneeded)

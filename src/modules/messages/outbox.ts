@@ -19,11 +19,11 @@ import type { MediaFiles } from '../media/media-store.ts'
 import { messageContent } from './content.ts'
 import { expiredReason, isExpired } from './expired.ts'
 import type { Pace } from './pace.ts'
+import type { ClaimedLane, OutboxQueue, Settlement } from './queue-repository.ts'
 import type { Recipients } from './recipients.ts'
-import type { ClaimedLane, MessageRepository, Settlement } from './repository.ts'
 
 export interface OutboxOptions {
-  repository: MessageRepository
+  queue: OutboxQueue
   recipients: Recipients
   devices: Pick<LinkedDevices, 'get' | 'reconcile'>
   chatRooms: Pick<ChatRooms, 'ensureJoined'>
@@ -79,7 +79,7 @@ const MAX_UNEXPECTED_ATTEMPTS = 5
 
 export function createOutbox(options: OutboxOptions): Outbox {
   const {
-    repository,
+    queue,
     recipients,
     devices,
     chatRooms,
@@ -170,7 +170,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
   }
 
   async function settle(message: Message, settlement: Settlement): Promise<void> {
-    if (await repository.settle(message, settlement, clock.now())) onDeliveries()
+    if (await queue.settle(message, settlement, clock.now())) onDeliveries()
   }
 
   function tell({ platform }: ClaimedLane, message: Message, settlement: Settlement, tookMs: number): void {
@@ -206,7 +206,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
       }
     }
     // Writes are done in the order they were asked for, so the lane is given back after its last settlement, in the same commit.
-    settling.push(repository.release(lane, dueAt))
+    settling.push(queue.release(lane, dueAt))
     await Promise.all(settling)
   }
 
@@ -217,7 +217,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
   async function giveBack(lane: ClaimedLane, signal: AbortSignal): Promise<void> {
     for (let failures = 1; !signal.aborted; failures++) {
       await clock.sleep(backoffMs(failures, GIVE_BACK_RETRY), signal)
-      const isBack = await repository.release(lane, clock.now()).then(
+      const isBack = await queue.release(lane, clock.now()).then(
         () => true,
         () => false,
       )
@@ -240,7 +240,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
 
   async function run(signal: AbortSignal): Promise<void> {
     try {
-      await repository.releaseAbandoned(clock.now())
+      await queue.releaseAbandoned(clock.now())
       while (!signal.aborted) {
         const free = MAX_LANES - inFlight.size
         const lanes = free === 0 ? [] : await claim(free)
@@ -255,7 +255,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
   }
 
   function claim(maxLanes: number): Promise<ClaimedLane[]> {
-    return repository.claim({
+    return queue.claim({
       leaseId: timeOrderedId('lease_'),
       now: clock.now(),
       leaseMs: LEASE_MS,
@@ -268,7 +268,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
   async function idleMs(free: number): Promise<number> {
     // With every lane in use, the end of one wakes us.
     if (free === 0) return POLL_MS
-    const dueAt = await repository.nextDueAt()
+    const dueAt = await queue.nextDueAt()
     return dueAt === null ? POLL_MS : Math.min(POLL_MS, Math.max(1, dueAt - clock.now()))
   }
 
@@ -276,7 +276,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
     worker: { name: 'outbox', run },
     nudge: () => nudge.nudge(),
     wake(deviceRowId) {
-      repository.wake(deviceRowId, clock.now()).then(
+      queue.wake(deviceRowId, clock.now()).then(
         () => nudge.nudge(),
         error => logger.error({ device: deviceRowId, err: error }, 'lanes could not be woken; they wait on'),
       )

@@ -9,10 +9,10 @@ import { type ChatRepository, isChatOf } from '../chats/repository.ts'
 import { resolveContact } from '../contacts/resolve.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import { recipientKey } from './messages.ts'
-import type { MessageRepository } from './repository.ts'
+import type { RecipientRooms } from './room-repository.ts'
 
 export interface RecipientsOptions {
-  repository: Pick<MessageRepository, 'resolvedRoom' | 'rememberRoom' | 'forgetRoom'>
+  rooms: RecipientRooms
   chats: Pick<ChatRepository, 'get' | 'ofDevice' | 'directWith' | 'groupsOf'>
   devices: Pick<LinkedDevices, 'linked'>
   bridges: Bridges
@@ -35,13 +35,7 @@ const PORTAL_PATIENCE_MS = 30_000
 const FIRST_LOOK_MS = 20
 const LONGEST_LOOK_MS = 1_000
 
-export function createRecipients({
-  repository,
-  chats,
-  devices,
-  bridges,
-  clock,
-}: RecipientsOptions): Recipients {
+export function createRecipients({ rooms, chats, devices, bridges, clock }: RecipientsOptions): Recipients {
   async function find(
     device: Device,
     userId: string,
@@ -140,12 +134,12 @@ export function createRecipients({
         throw new GatewayError('not_found', `${recipient} is no chat of this device`)
       }
       const key = recipientKey(kind, recipient)
-      const known = await repository.resolvedRoom(device.id, key)
+      const known = await rooms.find(device.id, key)
       if (known !== null) return known
       const roomId = await find(device, userId, kind, recipient)
-      await repository.rememberRoom(device.id, key, roomId, clock.now())
+      await rooms.remember(device.id, key, roomId, clock.now())
       return roomId
     },
-    forget: (device, roomId) => repository.forgetRoom(device.id, roomId),
+    forget: (device, roomId) => rooms.forget(device.id, roomId),
   }
 }

@@ -5,22 +5,16 @@
  */
 import { eq, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
-import {
-  chats,
-  devices,
-  earlyStatuses,
-  identities,
-  type Message,
-  messages,
-  outboxLanes,
-} from '../../db/schema/index.ts'
-import { limitParam, numberParam, ONE } from '../../db/stable-params.ts'
+import { chats, type Message, messages } from '../../db/schema/index.ts'
+import { ONE } from '../../db/stable-params.ts'
 import type { Observer } from '../../domain/observation.ts'
-import { MESSAGE_STATUSES, type MessageStatus } from '../../domain/states.ts'
+import type { MessageStatus } from '../../domain/states.ts'
 import { backoffMs } from '../../lib/backoff.ts'
-import { createEventWriter } from '../events/repository.ts'
 import type { Backlog } from './backlog.ts'
-import { statusEvent } from './message-view.ts'
+import { createEarlyStatuses } from './early-status-repository.ts'
+import { climbs } from './ladder.ts'
+import { createLaneOpener } from './lane-repository.ts'
+import { createStatusTeller } from './status-event-repository.ts'
 
 /** What the bridge says of an event: `queued` that it is to be sent again. */
 export interface StatusReport {
@@ -58,18 +52,16 @@ export interface StatusWriter {
   /** A report of an event we don't know is kept: the homeserver can be faster than our own commit. */
   report(report: StatusReport, now: number): boolean
   read(receipt: ReadReport, now: number): boolean
-  /**
-   * Takes messages as sent that were handed over before `before` and that nobody has said anything about, oldest first.
-   * @returns how many there were, at most `limit`
-   */
-  settleSilent(before: number, limit: number, now: number): { count: number; deliveries: boolean }
+  /** Nobody has said anything about a message that was handed over: it counts as sent. */
+  stayedSilent(
+    message: Pick<Message, 'seq' | 'id' | 'identityId' | 'deviceRowId' | 'createdAt'>,
+    now: number,
+  ): boolean
 }
 
 /** What is needed of a message that waits to end it. */
 export type Waiting = Pick<Message, 'seq' | 'identityId'>
 
-/** Somebody who read the feed so long ago isn't expected back: as long, statuses are kept for them. */
-const FEED_REMEMBERED_MS = 30 * 24 * 3_600_000
 /** The reason of a message that counts as sent because its bridge says nothing. */
 const STATUS_TIMEOUT = 'status_timeout'
 /** With a device that is connected; while it isn't, its messages wait without being counted. */
@@ -83,7 +75,9 @@ export function createStatusWriter(
 ): StatusWriter {
   const { orm, committer } = db
   const param = sql.placeholder
-  const events = createEventWriter(db)
+  const tell = createStatusTeller(db)
+  const early = createEarlyStatuses(db)
+  const openLane = createLaneOpener(db)
 
   // One statement finds all that a report has to do with. Subqueries, as a join costs fifteen times what they do even for a single row.
   const byEvent = orm
@@ -108,38 +102,6 @@ export function createStatusWriter(
     .where(eq(messages.eventId, param('eventId')))
     .prepare()
   type Target = NonNullable<ReturnType<typeof byEvent.get>>
-  // Few webhooks ask for statuses, and few read the feed; for all others nothing more is read or written. One that is switched off asks as well:
-  // what happened meanwhile is replayed to it.
-  const anyAsking = orm
-    .select({ id: identities.id })
-    .from(identities)
-    .where(
-      sql`${identities.id} = ${param('identityId')} and (${identities.feedReadAt} > ${param('since')}
-        or exists (select 1 from webhooks where identity_id = ${identities.id}
-          and (events like '%"message.status"%' or events = '["*"]')))`,
-    )
-    .prepare()
-  const shown = orm
-    .select({
-      identityId: messages.identityId,
-      lane: messages.lane,
-      deviceRowId: messages.deviceRowId,
-      roomId: messages.roomId,
-      id: messages.id,
-      recipient: messages.recipient,
-      status: messages.status,
-      reason: messages.reason,
-      eventId: messages.eventId,
-      expiresAt: messages.expiresAt,
-      createdAt: messages.createdAt,
-      platform: devices.platform,
-      deviceId: devices.deviceId,
-    })
-    .from(messages)
-    .innerJoin(devices, eq(devices.id, messages.deviceRowId))
-    .where(eq(messages.seq, numberParam('seq')))
-    .prepare()
-
   const markSubmitted = orm
     .update(messages)
     .set({
@@ -171,19 +133,8 @@ export function createStatusWriter(
     })
     .where(eq(messages.seq, param('seq')))
     .prepare()
-  const openLane = orm
-    .insert(outboxLanes)
-    .values({
-      lane: param('lane'),
-      deviceRowId: param('deviceRowId'),
-      dueAt: param('dueAt'),
-      leaseId: null,
-      hasSlot: false,
-    })
-    .onConflictDoNothing()
-    .prepare()
   // What the bridge hasn't spoken of yet may still come to nothing, whatever came after it was read: only the message of the receipt itself is
-  // known to have arrived. The statuses are spelled out, here and below, as a partial index is found by its text.
+  // known to have arrived. The statuses are spelled out, as a partial index is found by its text.
   const markRead = orm
     .update(messages)
     .set({ status: 'read', reason: null, updatedAt: sql`${param('now')}` })
@@ -193,46 +144,12 @@ export function createStatusWriter(
     )
     .returning({ seq: messages.seq, identityId: messages.identityId })
     .prepare()
-  const silent = orm
-    .select({
-      seq: messages.seq,
-      id: messages.id,
-      identityId: messages.identityId,
-      deviceRowId: messages.deviceRowId,
-      createdAt: messages.createdAt,
-    })
-    .from(messages)
-    .where(sql`${messages.status} = 'submitted' and ${messages.updatedAt} <= ${numberParam('before')}`)
-    .orderBy(messages.updatedAt)
-    .limit(limitParam('limit'))
-    .prepare()
   const botOfRoom = orm
     .select({ bridgeBot: chats.bridgeBot })
     .from(chats)
     .where(eq(chats.roomId, param('roomId')))
     .limit(ONE)
     .prepare()
-  const keepEarly = orm
-    .insert(earlyStatuses)
-    .values({
-      eventId: param('eventId'),
-      sender: param('sender'),
-      status: param('status'),
-      reason: param('reason'),
-      receivedAt: param('now'),
-    })
-    .onConflictDoNothing()
-    .prepare()
-  const earlyOf = orm
-    .select()
-    .from(earlyStatuses)
-    .where(eq(earlyStatuses.eventId, param('eventId')))
-    .prepare()
-  const dropEarly = orm
-    .delete(earlyStatuses)
-    .where(eq(earlyStatuses.eventId, param('eventId')))
-    .prepare()
-
   /** The message had been handed over, and now something is known of it. */
   function noteOutcome(
     { id, deviceRowId, createdAt }: Pick<Message, 'id' | 'deviceRowId' | 'createdAt'>,
@@ -242,13 +159,6 @@ export function createStatusWriter(
     if (!observer) return
     const outcome = { messageId: id, deviceRowId, status, ageMs: now - createdAt }
     committer.afterCommit(() => observer.messageSettled(outcome))
-  }
-
-  /** Tells the status that a message has now to the webhooks that ask. */
-  function tell({ seq, identityId }: Pick<Message, 'seq' | 'identityId'>, now: number): boolean {
-    if (!anyAsking.get({ identityId, since: now - FEED_REMEMBERED_MS })) return false
-    const message = shown.get({ seq })
-    return message !== undefined && (events.write(statusEvent(message, now), now)?.deliveries ?? false)
   }
 
   function enter(
@@ -277,7 +187,7 @@ export function createStatusWriter(
       return false
     }
     again.run({ seq, reason, now })
-    openLane.run({ lane, deviceRowId, dueAt: now + backoffMs(resends + 1, RETRY) })
+    openLane({ lane, deviceRowId, dueAt: now + backoffMs(resends + 1, RETRY) })
     return true
   }
 
@@ -303,37 +213,19 @@ export function createStatusWriter(
     return enter(message, status, reason, now)
   }
 
-  /** What the network told before we knew the event. What anybody but the bot says is none of it; a row without a sender is a receipt. */
-  function takeEarly(
-    eventId: string,
-    bridgeBot: string | null,
-  ): Pick<StatusReport, 'status' | 'reason'> | null {
-    const early = earlyOf.all({ eventId })
-    if (early.length === 0) return null
-    dropEarly.run({ eventId })
-    return early
-      .filter(({ sender }) => sender === '' || sender === bridgeBot)
-      .sort((one, other) => rung(one.status) - rung(other.status))
-      .reduce<Pick<StatusReport, 'status' | 'reason'> | null>(
-        (latest, next) =>
-          latest && latest.status !== 'queued' && !climbs(latest.status, next.status) ? latest : next,
-        null,
-      )
-  }
-
   return {
     submitted(message, { eventId, roomId, bridgeBot }, now) {
       const { seq } = message
-      const early = takeEarly(eventId, bridgeBot)
-      if (early?.status === 'queued') {
-        if (!requeue(message, early.reason, now)) noteLeft(message)
+      const said = early.take(eventId, bridgeBot)
+      if (said?.status === 'queued') {
+        if (!requeue(message, said.reason, now)) noteLeft(message)
         return tell(message, now)
       }
-      const { status, reason } = early ?? { status: 'submitted' as const, reason: null }
+      const { status, reason } = said ?? { status: 'submitted' as const, reason: null }
       markSubmitted.run({ seq, status, reason, eventId, roomId, now })
       noteLeft(message)
-      if (early) noteOutcome(message, status, now)
-      return early !== null && tell(message, now)
+      if (said) noteOutcome(message, status, now)
+      return said !== null && tell(message, now)
     },
 
     ended(message, status, reason, now) {
@@ -346,10 +238,9 @@ export function createStatusWriter(
     },
 
     report(report, now) {
-      const { eventId, sender, status, reason } = report
-      const message = byEvent.get({ eventId })
-      if (message) return sender === message.bridgeBot && apply(message, report, now)
-      keepEarly.run({ eventId, sender, status, reason, now })
+      const message = byEvent.get({ eventId: report.eventId })
+      if (message) return report.sender === message.bridgeBot && apply(message, report, now)
+      early.keep(report, now)
       return false
     },
 
@@ -357,8 +248,10 @@ export function createStatusWriter(
       const message = byEvent.get({ eventId })
       if (!message) {
         const isBot = botOfRoom.get({ roomId })?.bridgeBot === userId
-        const [sender, status] = isBot ? [userId, 'sent'] : ['', 'read']
-        keepEarly.run({ eventId, sender, status, reason: null, now })
+        const said = isBot
+          ? { sender: userId, status: 'sent' as const }
+          : { sender: '', status: 'read' as const }
+        early.keep({ eventId, ...said, reason: null }, now)
         return false
       }
       if (message.roomId !== roomId || userId === message.ownGhost) return false
@@ -371,25 +264,9 @@ export function createStatusWriter(
       return deliveries
     },
 
-    settleSilent(before, limit, now) {
-      const found = silent.all({ before, limit })
-      let deliveries = false
-      for (const message of found) {
-        noteOutcome(message, 'sent', now)
-        deliveries = enter(message, 'sent', STATUS_TIMEOUT, now) || deliveries
-      }
-      return { count: found.length, deliveries }
+    stayedSilent(message, now) {
+      noteOutcome(message, 'sent', now)
+      return enter(message, 'sent', STATUS_TIMEOUT, now)
     },
   }
-}
-
-function rung(status: MessageStatus): number {
-  return MESSAGE_STATUSES.indexOf(status)
-}
-
-/** A status only goes up the ladder; a failure ends it, unless the message has arrived. */
-function climbs(from: MessageStatus, to: MessageStatus): boolean {
-  if (from === 'failed' || from === 'cancelled') return false
-  if (to === 'failed') return from !== 'delivered' && from !== 'read'
-  return rung(to) > rung(from)
 }

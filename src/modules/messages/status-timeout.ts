@@ -4,10 +4,10 @@
  */
 import type { Clock } from '../../lib/clock.ts'
 import type { Worker } from '../../runtime/worker.ts'
-import type { MessageRepository } from './repository.ts'
+import type { MessageEndings } from './ending-repository.ts'
 
 export interface StatusTimeoutOptions {
-  repository: Pick<MessageRepository, 'settleSilent'>
+  endings: Pick<MessageEndings, 'settleSilent'>
   /** How long a bridge has to say something, in milliseconds. */
   timeoutMs: number
   /** There is something to deliver. */
@@ -20,7 +20,7 @@ const BATCH = 500
 const LONGEST_PAUSE_MS = 5_000
 
 export function createStatusTimeout({
-  repository,
+  endings,
   timeoutMs,
   onDeliveries,
   clock,
@@ -32,7 +32,7 @@ export function createStatusTimeout({
     async run(signal) {
       while (!signal.aborted) {
         const now = clock.now()
-        const { count, deliveries } = await repository.settleSilent(now - timeoutMs, BATCH, now)
+        const { count, deliveries } = await endings.settleSilent(now - timeoutMs, BATCH, now)
         if (deliveries) onDeliveries()
         if (count < BATCH) await clock.sleep(pauseMs, signal)
       }

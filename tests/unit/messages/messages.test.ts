@@ -2,9 +2,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { type Device, messages as rows } from '../../../src/db/schema/index.ts'
 import type { StagedFile } from '../../../src/modules/media/types.ts'
-import { createMessageRepository } from '../../../src/modules/messages/repository.ts'
 import type { Messages, SendRequest } from '../../../src/modules/messages/types.ts'
-import { messagesOn } from '../../support/messages.ts'
+import { messageStore, messagesOn } from '../../support/messages.ts'
 import { insertDevice, insertIdentity } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 
@@ -20,7 +19,7 @@ beforeEach(() => {
   device = insertDevice(db)
   discarded = []
   nudged = 0
-  messages = messagesOn(createMessageRepository(db), {
+  messages = messagesOn(messageStore(db), {
     devices: {
       find: async (_, deviceId, platform) => (deviceId === '237' && platform === 'wa' ? device : null),
     },

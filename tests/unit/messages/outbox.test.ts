@@ -6,15 +6,16 @@ import type { MatrixSession } from '../../../src/domain/ports.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { createOutbox } from '../../../src/modules/messages/outbox.ts'
 import type { Pace } from '../../../src/modules/messages/pace.ts'
-import { createMessageRepository, type MessageRepository } from '../../../src/modules/messages/repository.ts'
+import type { OutboxQueue } from '../../../src/modules/messages/queue-repository.ts'
 import { createStatusWriter } from '../../../src/modules/messages/status-repository.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
+import { type MessageStore, messageStore } from '../../support/messages.ts'
 import { insertChat, insertDevice, insertIdentity, insertWebhook } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 
 let db: TempDb
 let clock: ManualClock
-let repository: MessageRepository
+let store: MessageStore
 /** What reached Matrix: text and transaction id. */
 let sent: { text: string; txnId: string; at: number }[]
 let failWith: (text: string) => Error | undefined
@@ -29,7 +30,7 @@ beforeEach(() => {
   clock = new ManualClock()
   insertIdentity(db)
   insertDevice(db)
-  repository = createMessageRepository(db)
+  store = messageStore(db)
   sent = []
   failWith = () => undefined
   pace = { intervalMs: 0, jitter: 0, burst: 1 }
@@ -65,7 +66,7 @@ function newOutbox(change: Partial<Parameters<typeof createOutbox>[0]> = {}) {
     },
   }
   return createOutbox({
-    repository,
+    queue: store.queue,
     recipients: { resolve: async () => '!r:s', forget: async () => undefined },
     devices: { get: async () => insertedDevice(), reconcile: async () => reconcile() },
     chatRooms: { ensureJoined: async () => chat },
@@ -99,7 +100,7 @@ async function accept(lane: string, ...texts: string[]) {
     recipientKind: 'contact' as const,
     text,
   }))
-  await repository.accept(rows, undefined, clock.now())
+  await store.repository.accept(rows, undefined, clock.now())
   return rows.map(row => row.id)
 }
 const rows = () => db.orm.select().from(messages).all()
@@ -129,16 +130,16 @@ test('while nothing can be stored the outbox waits; then it goes on by itself, a
     (...args: A): Promise<T> =>
       isFull ? Promise.reject(new GatewayError('storage_full', 'no space')) : write(...args)
   const filling = {
-    ...repository,
-    settle: guarded(repository.settle),
-    release: guarded(repository.release),
+    ...store.queue,
+    settle: guarded(store.queue.settle),
+    release: guarded(store.queue.release),
   }
   await accept('a', '1', '2')
   failWith = () => {
     isFull = true
     return undefined
   }
-  startOutbox({ repository: filling })
+  startOutbox({ queue: filling })
   await idle()
   expect(statuses()).toEqual(['sending', 'sending'])
   await clock.advance(60_000)
@@ -158,17 +159,17 @@ test('an outbox whose worker fails ends only with its lanes: what is under way i
     release = resolve
   })
   let claims = 0
-  const failing: MessageRepository = {
-    ...repository,
+  const failing: OutboxQueue = {
+    ...store.queue,
     claim: request =>
       claims++ === 0
-        ? repository.claim(request)
+        ? store.queue.claim(request)
         : Promise.reject(new GatewayError('storage_full', 'no space')),
   }
   await accept('a', '1')
   const chat = insertChat(db, { roomId: '!slow:s' })
   const outbox = newOutbox({
-    repository: failing,
+    queue: failing,
     chatRooms: { ensureJoined: () => sending.then(() => chat) },
   })
   let ended = false
@@ -364,7 +365,7 @@ test('waking a device leaves the slots of its pace and the lanes of other device
       { ...lane, lane: 'of another', deviceRowId: 'dev_2' },
     ])
     .run()
-  await repository.wake('dev_1', clock.now())
+  await store.queue.wake('dev_1', clock.now())
   expect(lanes().filter(({ dueAt }) => dueAt === clock.now())).toMatchObject([{ lane: 'waits' }])
 })
 
@@ -406,8 +407,8 @@ test('a message that is sent again has a transaction id of its own', async () =>
 test('a send whose settlement was lost is repeated with the same transaction id at the next start', async () => {
   const [id] = await accept('a', '1', '2')
   startOutbox({
-    repository: {
-      ...repository,
+    queue: {
+      ...store.queue,
       settle: () => Promise.reject(new Error('killed')),
       release: () => Promise.reject(new Error('killed')),
     },

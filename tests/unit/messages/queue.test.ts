@@ -7,12 +7,11 @@ import { silentLogger } from '../../../src/lib/logger.ts'
 import type { StagedFile } from '../../../src/modules/media/types.ts'
 import { type Backlog, createBacklog } from '../../../src/modules/messages/backlog.ts'
 import { createExpiry } from '../../../src/modules/messages/expiry.ts'
-import { createMessageRepository, type MessageRepository } from '../../../src/modules/messages/repository.ts'
 import { createStatusWriter } from '../../../src/modules/messages/status-repository.ts'
 import type { Messages, SendRequest } from '../../../src/modules/messages/types.ts'
 import { Supervisor } from '../../../src/runtime/supervisor.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
-import { messagesOn } from '../../support/messages.ts'
+import { type MessageStore, messageStore, messagesOn } from '../../support/messages.ts'
 import { insertChat, insertDevice, insertIdentity, insertWebhook } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 
@@ -21,7 +20,7 @@ const NO_PACE = { intervalMs: 0, jitter: 0, burst: 1 }
 
 let db: TempDb
 let clock: ManualClock
-let repository: MessageRepository
+let store: MessageStore
 let backlog: Backlog
 let messages: Messages
 let requeued: number
@@ -47,12 +46,8 @@ afterEach(() => db.destroy())
 /** Everything as a process begins with it. */
 function open(waiting: ReadonlyMap<string, number>): void {
   backlog = createBacklog({ limits: LIMITS, waiting, onRequeued: () => requeued++ })
-  repository = createMessageRepository(
-    db,
-    { messageSettled: outcome => void outcomes.push(outcome) },
-    backlog,
-  )
-  messages = messagesOn(repository, {
+  store = messageStore(db, { messageSettled: outcome => void outcomes.push(outcome) }, backlog)
+  messages = messagesOn(store, {
     backlog,
     devices: {
       find: async identityId =>
@@ -73,7 +68,7 @@ const acceptOne = async (change: Partial<SendRequest> = {}) => (await accept(cha
 const refusal = (change: Partial<SendRequest> = {}) => accept(change).catch(error => error)
 const claim = async () =>
   (
-    await repository.claim({
+    await store.queue.claim({
       leaseId: 'l',
       now: clock.now(),
       leaseMs: 1_000,
@@ -85,7 +80,7 @@ const claim = async () =>
 const submit = async (id: string) => {
   const message = (await claim()).find(claimed => claimed.id === id)
   if (!message) throw new Error(`${id} was not claimed`)
-  await repository.settle(
+  await store.queue.settle(
     message,
     { outcome: 'submitted', eventId: `$${id}`, roomId: '!r:s', bridgeBot: '@bot:s' },
     clock.now(),
@@ -163,11 +158,11 @@ describe('a full queue', () => {
     )
     const message = claimed.find(({ id }) => id === third)
     if (!message) throw new Error('not claimed')
-    await repository.settle(message, { outcome: 'failed', reason: 'no' }, clock.now())
+    await store.queue.settle(message, { outcome: 'failed', reason: 'no' }, clock.now())
     await accept({ contact: '6', expiresInS: 1 })
     expect(await refusal({ contact: '7' })).toMatchObject({ code: 'too_many_requests' })
     await clock.advance(1_000)
-    expect(await repository.expire(clock.now(), 10)).toMatchObject({ count: 1 })
+    expect(await store.endings.expire(clock.now(), 10)).toMatchObject({ count: 1 })
     // Nobody tried it, so this alone tells whoever counts.
     expect(outcomes).toMatchObject([{ deviceRowId: 'dev_1', status: 'failed', ageMs: 1_000 }])
     await accept({ contact: '7' })
@@ -175,7 +170,10 @@ describe('a full queue', () => {
 
   test('has room again when storing failed', async () => {
     const broken = messagesOn(
-      { ...repository, accept: () => Promise.reject(new Error('disk full')) },
+      {
+        ...store,
+        repository: { ...store.repository, accept: () => Promise.reject(new Error('disk full')) },
+      },
       { backlog, devices: { find: async () => insertedDevice() } },
     )
     for (let time = 0; time < 5; time++) await broken.accept(REQUEST).catch(() => undefined)
@@ -186,7 +184,7 @@ describe('a full queue', () => {
     const id = await acceptOne({ contact: '1,2' })
     await submit(id)
     await accept({ identityId: 'id_2', contact: '1,2,3' })
-    const waiting = await repository.waiting()
+    const waiting = await store.waiting.countByIdentity()
     expect([...waiting].sort()).toEqual([
       ['id_1', 1],
       ['id_2', 3],
@@ -236,7 +234,7 @@ describe('a message that is cancelled', () => {
       message: expect.stringContaining(`the message is ${status}`),
     })
     expect(await messages.cancel('id_1', id).catch(error => error)).toMatchObject(tooLate('sending'))
-    await repository.settle(
+    await store.queue.settle(
       claimed as never,
       { outcome: 'submitted', eventId: '$e', roomId: '!r:s', bridgeBot: null },
       clock.now(),
@@ -270,8 +268,8 @@ describe('a message that is cancelled', () => {
       const claimed = results.find(result => Array.isArray(result)) ?? []
       const cancelled = results.find(result => typeof result === 'string')
       expect([id, cancelled]).toEqual([id, claimed.length === 1 ? 'refused' : 'cancelled'])
-      if (claimed[0]) await repository.settle(claimed[0], { outcome: 'failed', reason: 'x' }, clock.now())
-      await repository.releaseAbandoned(clock.now())
+      if (claimed[0]) await store.queue.settle(claimed[0], { outcome: 'failed', reason: 'x' }, clock.now())
+      await store.queue.releaseAbandoned(clock.now())
     }
   })
 
@@ -286,9 +284,9 @@ describe('a message that is cancelled', () => {
   test('leaves the file of one that was handed over: the network may ask for it again', async () => {
     const [first, second] = (await accept({ contact: '1,2', file: FILE })).map(({ id }) => id)
     await submit(first ?? '')
-    await repository.releaseAbandoned(clock.now())
+    await store.queue.releaseAbandoned(clock.now())
     const other = rowOf(second ?? '')
-    if (other) await repository.settle(other, { outcome: 'retry', reason: 'later' }, clock.now())
+    if (other) await store.queue.settle(other, { outcome: 'retry', reason: 'later' }, clock.now())
     await messages.cancel('id_1', second ?? '')
     expect(files()).toEqual(['file_1'])
   })
@@ -300,7 +298,7 @@ describe('a message that waits too long', () => {
     supervisor = new Supervisor(clock, silentLogger)
     supervisor.start(
       createExpiry({
-        repository,
+        endings: store.endings,
         discard: async ids => void discarded.push(...ids),
         onDeliveries: () => undefined,
         clock,
@@ -315,7 +313,7 @@ describe('a message that waits too long', () => {
     insertWebhook(db, { events: ['message.status'] })
     const id = await acceptOne({ expiresInS: 60, file: FILE })
     const [message] = await claim()
-    await repository.settle(
+    await store.queue.settle(
       message as never,
       { outcome: 'retry', reason: 'the device is disconnected' },
       clock.now(),
@@ -345,7 +343,7 @@ describe('a message that waits too long', () => {
     const [message] = await claim()
     await clock.advance(5_000)
     expect(rowOf(id)?.status).toBe('sending')
-    await repository.settle(
+    await store.queue.settle(
       message as never,
       { outcome: 'submitted', eventId: '$e', roomId: '!r:s', bridgeBot: null },
       clock.now(),

@@ -5,7 +5,7 @@ import { GatewayError } from '../../../src/domain/errors.ts'
 import type { Bridge, JoinedGroup } from '../../../src/domain/ports.ts'
 import { createChatRepository } from '../../../src/modules/chats/repository.ts'
 import { createRecipients, type Recipients } from '../../../src/modules/messages/recipients.ts'
-import { createMessageRepository } from '../../../src/modules/messages/repository.ts'
+import { createRecipientRooms } from '../../../src/modules/messages/room-repository.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 import { insertChat, insertDevice, insertIdentity } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
@@ -58,7 +58,7 @@ beforeEach(() => {
     },
   }
   recipients = createRecipients({
-    repository: createMessageRepository(db),
+    rooms: createRecipientRooms(db),
     chats: createChatRepository(db),
     devices: { linked: async () => db.orm.query.devices.findMany().sync() },
     bridges: { platforms: ['wa'], forPlatform: () => bridge as Bridge, platformOfBot: async () => null },

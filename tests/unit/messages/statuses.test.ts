@@ -13,10 +13,9 @@ import type { MessageStatus } from '../../../src/domain/states.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { createInbox, type Inbox } from '../../../src/modules/inbox/inbox.ts'
 import { createInboxRepository } from '../../../src/modules/inbox/repository.ts'
-import { createMessageRepository, type MessageRepository } from '../../../src/modules/messages/repository.ts'
 import { createStatusTimeout } from '../../../src/modules/messages/status-timeout.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
-import { messagesOn } from '../../support/messages.ts'
+import { type MessageStore, messageStore, messagesOn } from '../../support/messages.ts'
 import { insertChat, insertDevice, insertIdentity, insertWebhook } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 
@@ -26,7 +25,7 @@ const FRIEND = '@whatsapp_1:s'
 let db: TempDb
 let clock: ManualClock
 let inbox: Inbox
-let repository: MessageRepository
+let store: MessageStore
 let nudges: number
 let count = 0
 
@@ -37,7 +36,7 @@ beforeEach(() => {
   insertDevice(db)
   insertChat(db)
   nudges = 0
-  repository = createMessageRepository(db)
+  store = messageStore(db)
   inbox = createInbox({
     repository: createInboxRepository(db),
     bridges: { platformOfBot: async () => 'wa' },
@@ -87,9 +86,9 @@ async function sendLater(eventId: string, roomId = '!r:s', bridgeBot: string | n
     expiresAt: null,
   }
   const message = { id: `msg_${eventId}`, ...base, recipientKind: 'contact' as const, text: 'x' }
-  await repository.accept([message], undefined, clock.now())
+  await store.repository.accept([message], undefined, clock.now())
   const settlement = { outcome: 'submitted', eventId, roomId, bridgeBot } as const
-  return () => repository.settle(rowOf(`msg_${eventId}`), settlement, clock.now())
+  return () => store.queue.settle(rowOf(`msg_${eventId}`), settlement, clock.now())
 }
 const send = async (eventId: string) => (await sendLater(eventId))()
 
@@ -116,7 +115,7 @@ const told = () =>
 test('what the homeserver took is still being sent, as clients see it, until the bridge says something', async () => {
   await send('$m')
   expect(row().status).toBe('submitted')
-  const api = messagesOn(repository, { clock })
+  const api = messagesOn(store, { clock })
   expect(await api.get('id_1', 'msg_$m')).toMatchObject({ status: 'sending', reason: null, event_id: '$m' })
   expect(await api.list('id_1', 1)).toMatchObject([{ status: 'sending' }])
   await take([report('$m', 'SUCCESS')])
@@ -268,7 +267,7 @@ describe('a message that nobody says anything about', () => {
   let stop: () => Promise<void>
   beforeEach(() => {
     const worker = createStatusTimeout({
-      repository,
+      endings: store.endings,
       timeoutMs: TIMEOUT_MS,
       onDeliveries: () => nudges++,
       clock,

@@ -1,8 +1,7 @@
 /** The pace of a device on a real database: bursts, intervals and their jitter, over restarts, and what is said of it beforehand. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { createMessageRepository, type MessageRepository } from '../../../src/modules/messages/repository.ts'
 import type { Messages } from '../../../src/modules/messages/types.ts'
-import { messagesOn } from '../../support/messages.ts'
+import { type MessageStore, messageStore, messagesOn } from '../../support/messages.ts'
 import { insertDevice, insertIdentity } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 
@@ -10,7 +9,7 @@ const START = Date.UTC(2026, 3, 27, 10, 0, 0)
 const INTERVAL = 8_000
 
 let db: TempDb
-let repository: MessageRepository
+let store: MessageStore
 let now: number
 let pace: { intervalMs: number; jitter: number; burst: number }
 let api: Messages
@@ -29,10 +28,10 @@ beforeEach(() => {
 afterEach(() => db.destroy())
 
 function restart(): void {
-  repository = createMessageRepository(db)
+  store = messageStore(db)
   const device = db.orm.query.devices.findFirst().sync() ?? null
   const clock = { now: () => now, steady: () => now, sleep: () => Promise.resolve() }
-  api = messagesOn(repository, { devices: { find: async () => device }, paceOf: () => pace, clock })
+  api = messagesOn(store, { devices: { find: async () => device }, paceOf: () => pace, clock })
 }
 
 const accept = (contact: string) =>
@@ -52,19 +51,19 @@ async function work(count: number): Promise<void> {
       maxMessagesPerLane: 32,
       paceOf: () => pace,
     }
-    const lanes = await repository.claim(request)
+    const lanes = await store.queue.claim(request)
     for (const lane of lanes) {
       for (const message of lane.messages) {
         sent.push({ at: now - START, to: message.recipient, id: message.id })
-        await repository.settle(
+        await store.queue.settle(
           message,
           { outcome: 'submitted', eventId: `$${message.id}`, roomId: '!r:s', bridgeBot: null },
           now,
         )
       }
-      await repository.release(lane, now)
+      await store.queue.release(lane, now)
     }
-    if (lanes.length === 0) now = Math.max(now + 1, (await repository.nextDueAt()) ?? Number.NaN)
+    if (lanes.length === 0) now = Math.max(now + 1, (await store.queue.nextDueAt()) ?? Number.NaN)
   }
 }
 
@@ -99,7 +98,7 @@ describe('over a restart', () => {
   test('the pace goes on where it was', async () => {
     await accept(contacts(20))
     await work(10)
-    await repository.releaseAbandoned(now)
+    await store.queue.releaseAbandoned(now)
     restart()
     await work(10)
     const paced = intervals(4)
@@ -112,7 +111,7 @@ describe('over a restart', () => {
     await accept(contacts(100))
     await work(10)
     // Every lane has its slot by now.
-    await repository.claim({
+    await store.queue.claim({
       leaseId: 'l',
       now,
       leaseMs: 1,
@@ -184,7 +183,7 @@ describe('due_at', () => {
   test('is when it is tried again after a failure', async () => {
     pace = { ...pace, intervalMs: 0 }
     const [{ id } = { id: '' }] = await accept('1')
-    const [lane] = await repository.claim({
+    const [lane] = await store.queue.claim({
       leaseId: 'l',
       now,
       leaseMs: 60_000,
@@ -193,9 +192,9 @@ describe('due_at', () => {
       paceOf: () => pace,
     })
     if (!lane?.messages[0]) throw new Error('nothing was claimed')
-    await repository.settle(lane.messages[0], { outcome: 'retry', reason: 'down' }, now)
+    await store.queue.settle(lane.messages[0], { outcome: 'retry', reason: 'down' }, now)
     expect((await api.get('id_1', id)).due_at).toBe('2026-04-27T10:00:00Z')
-    await repository.release(lane, now + 30_000)
+    await store.queue.release(lane, now + 30_000)
     expect((await api.get('id_1', id)).due_at).toBe('2026-04-27T10:00:30Z')
   })
 })

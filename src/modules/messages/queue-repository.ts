@@ -1,0 +1,199 @@
+/**
+ * SQL of the outbox. A lane (one device, one recipient) is claimed by lease and its messages are sent in order; the lane's row exists as long as
+ * it has messages waiting.
+ */
+import { and, eq, gt, isNull, sql } from 'drizzle-orm'
+import type { Db } from '../../db/open.ts'
+import { devices, type Message, messages, outboxLanes } from '../../db/schema/index.ts'
+import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
+import type { Pace } from './pace.ts'
+import { createSlotTaker } from './slot-repository.ts'
+import type { StatusWriter } from './status-repository.ts'
+
+export interface ClaimedLane {
+  lane: string
+  platform: string
+  leaseId: string
+  /** Oldest first, never empty. `attempts` counts the one that begins. */
+  messages: Message[]
+}
+
+export interface ClaimRequest {
+  leaseId: string
+  now: number
+  leaseMs: number
+  maxLanes: number
+  /** Of a lane without a pace. */
+  maxMessagesPerLane: number
+  /** The pace of each platform. */
+  paceOf(platform: string): Pace
+}
+
+/** How a try ended. */
+export type Settlement =
+  | { outcome: 'submitted'; eventId: string; roomId: string; bridgeBot: string | null }
+  | { outcome: 'failed'; reason: string }
+  /** To be tried again, after `retryInMs` where whoever refused it said when; until then nothing of its lane is sent. */
+  | { outcome: 'retry'; reason: string; retryInMs?: number }
+
+export interface OutboxQueue {
+  claim(request: ClaimRequest): Promise<ClaimedLane[]>
+  /** @returns whether there is something to deliver */
+  settle(message: Message, settlement: Settlement, now: number): Promise<boolean>
+  /** Gives a lane back. @param dueAt when its next message may be tried, if it has one */
+  release(lane: ClaimedLane, dueAt: number): Promise<void>
+  /** Lets a device's lanes be tried now instead of after their wait; those that wait for a slot of its pace wait on. */
+  wake(deviceRowId: string, now: number): Promise<void>
+  /** When the next lane is due, null when none waits. */
+  nextDueAt(): Promise<number | null>
+  /** Leases of a process that is gone: with one process for a database file, all that are there at its start. */
+  releaseAbandoned(now: number): Promise<void>
+}
+
+export function createOutboxQueue(
+  db: Db,
+  statuses: Pick<StatusWriter, 'submitted' | 'ended' | 'waits'>,
+): OutboxQueue {
+  const { orm, committer } = db
+  const param = sql.placeholder
+  const takeSlot = createSlotTaker(db)
+
+  const dueLanes = orm
+    .select({
+      lane: outboxLanes.lane,
+      hasSlot: outboxLanes.hasSlot,
+      dueAt: outboxLanes.dueAt,
+      deviceRowId: outboxLanes.deviceRowId,
+      platform: devices.platform,
+    })
+    .from(outboxLanes)
+    .innerJoin(devices, eq(devices.id, outboxLanes.deviceRowId))
+    .where(sql`${outboxLanes.dueAt} <= ${numberParam('now')}`)
+    .orderBy(outboxLanes.dueAt)
+    .limit(limitParam('limit'))
+    .prepare()
+  const lease = orm
+    .update(outboxLanes)
+    .set({ leaseId: sql`${param('leaseId')}`, dueAt: sql`${param('until')}`, hasSlot: false })
+    .where(eq(outboxLanes.lane, param('lane')))
+    .prepare()
+  const anyWaiting = orm
+    .select({ seq: messages.seq })
+    .from(messages)
+    .where(and(eq(messages.lane, textParam('lane')), sql`${messages.status} in ('queued', 'sending')`))
+    .limit(ONE)
+    .prepare()
+  // One statement marks a lane's next messages and gives them, in no certain order.
+  const startSending = orm
+    .update(messages)
+    .set({ status: 'sending', attempts: sql`${messages.attempts} + 1`, updatedAt: sql`${param('now')}` })
+    .where(
+      sql`${messages.seq} in (select seq from messages where lane = ${textParam('lane')}
+        and status in ('queued', 'sending') order by seq limit ${numberParam('limit')})`,
+    )
+    .returning()
+    .prepare()
+  const requeue = orm
+    .update(messages)
+    .set({ status: 'queued' })
+    .where(
+      // The literal list is the one of messages_waiting: without it the statement would read the whole table.
+      sql`${messages.lane} = ${param('lane')} and ${messages.seq} <= ${param('last')} and ${messages.status} in ('queued', 'sending') and ${messages.status} = 'sending'`,
+    )
+    .prepare()
+  const closeLane = orm
+    .delete(outboxLanes)
+    .where(eq(outboxLanes.lane, param('lane')))
+    .prepare()
+  const returnLane = orm
+    .update(outboxLanes)
+    .set({ leaseId: null, dueAt: sql`${param('dueAt')}` })
+    .where(and(eq(outboxLanes.lane, param('lane')), eq(outboxLanes.leaseId, param('leaseId'))))
+    .prepare()
+  const earliest = orm
+    .select({ dueAt: sql<number | null>`min(${outboxLanes.dueAt})` })
+    .from(outboxLanes)
+    .prepare()
+
+  return {
+    claim: ({ leaseId, now, leaseMs, maxLanes, maxMessagesPerLane, paceOf }) =>
+      committer.write(() => {
+        const claimed: ClaimedLane[] = []
+        const resting = new Set<string>()
+        for (const due of dueLanes.all({ now, limit: maxLanes })) {
+          const pace = paceOf(due.platform)
+          const isPaced = pace.intervalMs > 0
+          // A slot is for a message: a lane with none waiting must not take one.
+          if (isPaced && anyWaiting.get({ lane: due.lane }) && !takeSlot(due, pace, now, resting)) continue
+          const messages = startSending.all({ lane: due.lane, limit: isPaced ? 1 : maxMessagesPerLane, now })
+          if (messages.length === 0) {
+            closeLane.run({ lane: due.lane })
+            continue
+          }
+          lease.run({ lane: due.lane, leaseId, until: now + leaseMs })
+          claimed.push({
+            lane: due.lane,
+            platform: due.platform,
+            leaseId,
+            messages: messages.sort(oldestFirst),
+          })
+        }
+        return claimed
+      }),
+
+    settle: (message, settlement, now) =>
+      committer.write(() => {
+        switch (settlement.outcome) {
+          case 'submitted':
+            return statuses.submitted(message, settlement, now)
+          case 'failed':
+            return statuses.ended(message, 'failed', settlement.reason, now)
+          case 'retry':
+            statuses.waits(message.seq, settlement.reason, now)
+            return false
+        }
+      }),
+
+    release: ({ lane, leaseId, messages: claimed }, dueAt) =>
+      committer.write(() => {
+        if (!anyWaiting.get({ lane })) {
+          closeLane.run({ lane })
+          return
+        }
+        // Claimed with the others, but not tried.
+        requeue.run({ lane, last: claimed.at(-1)?.seq ?? 0 })
+        returnLane.run({ lane, leaseId, dueAt })
+      }),
+
+    wake: (deviceRowId, now) =>
+      committer.write(() => {
+        orm
+          .update(outboxLanes)
+          .set({ dueAt: now })
+          .where(
+            and(
+              eq(outboxLanes.deviceRowId, deviceRowId),
+              isNull(outboxLanes.leaseId),
+              eq(outboxLanes.hasSlot, false),
+              gt(outboxLanes.dueAt, now),
+            ),
+          )
+          .run()
+      }),
+
+    nextDueAt: async () => earliest.get()?.dueAt ?? null,
+
+    releaseAbandoned: now =>
+      committer.write(() => {
+        orm
+          .update(outboxLanes)
+          .set({ leaseId: null, dueAt: now })
+          .where(sql`${outboxLanes.leaseId} is not null`)
+          .run()
+      }),
+  }
+}
+
+function oldestFirst(one: Message, other: Message): number {
+  return one.seq - other.seq
+}

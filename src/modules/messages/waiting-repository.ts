@@ -1,0 +1,99 @@
+/** SQL that looks at what waits in the outbox: how much, of whom, and before whom. Nothing here changes anything. */
+import { sql } from 'drizzle-orm'
+import type { Db } from '../../db/open.ts'
+import { devices, type Message, messages, outboxLanes } from '../../db/schema/index.ts'
+import { limitParam, numberParam, textParam } from '../../db/stable-params.ts'
+import { isLaneOfDevice, lanesOf } from './lane-repository.ts'
+import { createRestReader } from './slot-repository.ts'
+
+export interface WaitingMessages {
+  /** How many messages wait to be sent, by identity. */
+  countByIdentity(): Promise<Map<string, number>>
+  /** What waits for a device, by lane: at most a few thousand lanes, beyond which an estimate is too early. */
+  deviceQueue(deviceRowId: string): Promise<DeviceQueue>
+  /** How many messages wait before each of these in its lane, by `seq`. */
+  placesInLane(queued: readonly Pick<Message, 'seq' | 'lane'>[]): Promise<Map<number, number>>
+}
+
+export interface DeviceQueue {
+  /** As in `nextSlot`. */
+  restAt: number
+  lanes: readonly QueuedLane[]
+}
+
+/** A lane of a device, as far as its turns depend on it. */
+export interface QueuedLane {
+  lane: string
+  /** Messages that are queued or being sent. */
+  waiting: number
+  dueAt: number
+  /** Whether `dueAt` is a slot that was given to it. */
+  hasSlot: boolean
+  /** Whether its first message is being sent just now. */
+  leased: boolean
+}
+
+/** Of a device, to tell when a message is due. */
+const MAX_LANES_LOOKED_AT = 5_000
+
+export function createWaitingMessages({ orm }: Pick<Db, 'orm'>): WaitingMessages {
+  const restAtOf = createRestReader({ orm })
+  // Counted within the index messages_waiting, whose lanes begin with their device.
+  const waitingByIdentity = orm
+    .select({ identityId: devices.identityId, count: sql<number>`sum(lanes.count)` })
+    .from(
+      sql`(select substr(lane, 1, instr(lane, '/') - 1) as device, count(*) as count from messages
+        where status in ('queued', 'sending') group by lane) as lanes`,
+    )
+    .innerJoin(devices, sql`${devices.id} = lanes.device`)
+    .groupBy(devices.identityId)
+    .prepare()
+  const queueOfDevice = orm
+    .select({
+      lane: outboxLanes.lane,
+      dueAt: outboxLanes.dueAt,
+      hasSlot: outboxLanes.hasSlot,
+      leaseId: outboxLanes.leaseId,
+      waiting: sql<number>`(select count(*) from messages where messages.lane = outbox_lanes.lane
+        and messages.status in ('queued', 'sending'))`,
+    })
+    .from(outboxLanes)
+    .where(isLaneOfDevice())
+    .limit(limitParam('limit'))
+    .prepare()
+  const waitingBetween = orm
+    .select({ count: sql<number>`count(*)` })
+    .from(messages)
+    .where(
+      sql`${messages.lane} = ${textParam('lane')} and ${messages.status} in ('queued', 'sending')
+        and ${messages.seq} >= ${numberParam('from')} and ${messages.seq} < ${numberParam('before')}`,
+    )
+    .prepare()
+
+  return {
+    countByIdentity: async () =>
+      new Map(waitingByIdentity.all().map(({ identityId, count }) => [identityId, count])),
+
+    deviceQueue: async deviceRowId => ({
+      restAt: restAtOf(deviceRowId),
+      lanes: queueOfDevice
+        .all({ ...lanesOf(deviceRowId), limit: MAX_LANES_LOOKED_AT })
+        .map(({ leaseId, ...lane }) => ({ ...lane, leased: leaseId !== null })),
+    }),
+
+    async placesInLane(queued) {
+      const places = new Map<number, number>()
+      for (const [lane, own] of Map.groupBy(queued, message => message.lane)) {
+        let from = 0
+        let place = 0
+        // From one to the next, so that what waits before all of them is counted once.
+        for (const { seq } of own.toSorted((one, other) => one.seq - other.seq)) {
+          place += waitingBetween.get({ lane, from, before: seq })?.count ?? 0
+          places.set(seq, place)
+          from = seq
+        }
+      }
+      return places
+    },
+  }
+}
