@@ -13,6 +13,8 @@ export interface EventSource {
   workers: Worker[]
   /** What the homeserver pushes to; undefined: nothing is pushed. */
   fetch: ((request: Request) => Promise<Response>) | undefined
+  /** Whether this is the token that the homeserver shows when it pushes. */
+  isRightToken(token: string): boolean
   /** Identities were made or retired. */
   nudge(): void
   /** Null while nothing tells: there is no identity to ask for. */
@@ -45,6 +47,7 @@ export function createEventSource(
   return {
     workers: link ? [link.worker, lookBack.worker] : [],
     fetch: pushed.fetch,
+    isRightToken: pushed.isRightToken,
     nudge: () => undefined,
     state: () => {
       const failure = link?.failure() ?? null
@@ -59,6 +62,7 @@ function createSyncSource(calls: Matrix['calls'], parts: SourceParts): EventSour
   return {
     workers: [sync.worker],
     fetch: undefined,
+    isRightToken: () => false,
     nudge: sync.nudge,
     health: sync.health,
     state: () => {

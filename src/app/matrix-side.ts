@@ -167,13 +167,23 @@ export function bridgeConfigs(
 export function mountsOf(
   homeserver: Homeserver | undefined,
   sandbox: Sandbox | undefined,
-  source: { fetch: Mount['fetch'] | undefined },
+  source: { fetch: Mount['fetch'] | undefined; isRightToken: Mount['isRightToken'] },
   bridgeStatus: StatusReceiver,
 ): Mount[] {
   return [
-    ...(source.fetch ? [{ prefix: '/_matrix/app', fetch: source.fetch }] : []),
-    { prefix: STATUS_PATH, fetch: bridgeStatus.fetch },
-    ...(homeserver ? [{ prefix: '/_matrix', fetch: (request: Request) => homeserver.fetch(request) }] : []),
+    ...(source.fetch
+      ? [{ prefix: '/_matrix/app', fetch: source.fetch, isRightToken: source.isRightToken }]
+      : []),
+    { prefix: STATUS_PATH, fetch: bridgeStatus.fetch, isRightToken: bridgeStatus.isRightToken },
+    ...(homeserver
+      ? [
+          {
+            prefix: '/_matrix',
+            fetch: (request: Request) => homeserver.fetch(request),
+            isRightToken: (token: string) => homeserver.isRightToken(token),
+          },
+        ]
+      : []),
     ...(sandbox ? [{ prefix: '/sandbox', fetch: (request: Request) => sandbox.fetch(request) }] : []),
   ]
 }

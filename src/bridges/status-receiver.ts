@@ -17,6 +17,8 @@ const report = z.object({ user_id: z.string().optional() })
 export interface StatusReceiver {
   /** Serves POST /_meshgate/bridge-status/{platform}. */
   fetch(request: Request): Promise<Response>
+  /** Whether this is the as_token of the bridge that the request's path names. */
+  isRightToken(token: string, request: Request): boolean
 }
 
 export function createStatusReceiver(options: {
@@ -25,20 +27,27 @@ export function createStatusReceiver(options: {
   /** The login of this Matrix user has a new state. Called before the answer; must not wait for the bridge. */
   onState(platform: string, matrixUserId: string): void
 }): StatusReceiver {
+  const platformIn = (request: Request) => new URL(request.url).pathname.slice(STATUS_PATH.length + 1)
+
+  function isRightToken(token: string, request: Request): boolean {
+    const expected = options.asTokenOf(platformIn(request))
+    // The comparison is made in any case: an unknown platform takes as long as a wrong token.
+    const isRight = equalInConstantTime(token, expected ?? '')
+    return expected !== undefined && isRight
+  }
+
   return {
+    isRightToken,
+
     async fetch(request) {
-      const platform = new URL(request.url).pathname.slice(STATUS_PATH.length + 1)
-      const expected = options.asTokenOf(platform)
       const given = request.headers.get('authorization')?.replace(/^Bearer /i, '') ?? ''
-      // The comparison is made in any case: an unknown platform takes as long as a wrong token.
-      const isRight = equalInConstantTime(given, expected ?? '')
-      if (expected === undefined || !isRight) return refusal(401, 'M_UNKNOWN_TOKEN', 'expected the as_token')
+      if (!isRightToken(given, request)) return refusal(401, 'M_UNKNOWN_TOKEN', 'expected the as_token')
       if (request.method !== 'POST') return refusal(405, 'M_UNRECOGNIZED', 'expected a POST')
       const text = await readTextAtMost(request, MAX_BODY_BYTES)
       if (text === null) return refusal(413, 'M_TOO_LARGE', `expected at most ${MAX_BODY_BYTES} bytes`)
       const parsed = report.safeParse(jsonOf(text))
       if (!parsed.success) return refusal(400, 'M_BAD_JSON', 'expected the state of a login')
-      if (parsed.data.user_id !== undefined) options.onState(platform, parsed.data.user_id)
+      if (parsed.data.user_id !== undefined) options.onState(platformIn(request), parsed.data.user_id)
       return Response.json({})
     },
   }

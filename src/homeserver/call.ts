@@ -1,6 +1,6 @@
 /** One authenticated request: who asks, as whom, and for what. */
 import type { Appservice } from './appservices.ts'
-import type { Core } from './core.ts'
+import type { Core, Session } from './core.ts'
 import { forbidden, invalidParam, MatrixError } from './errors.ts'
 import { isValidLocalpart, tokenHash } from './identifiers.ts'
 import type { Json, JsonObject } from './json.ts'
@@ -57,13 +57,26 @@ export function authenticate(core: Core, request: Request, query: URLSearchParam
   if (!token) throw new MatrixError(401, 'M_MISSING_TOKEN', 'Missing access token')
   const appservice = core.appservices.authenticate(token)
   if (appservice) return masquerade(core, appservice, query)
-  const session = core.sessions.get(token) ?? core.users.deviceByToken(tokenHash(token))
+  const session = sessionOf(core, token)
   if (!session)
     throw new MatrixError(401, 'M_UNKNOWN_TOKEN', 'Unrecognised access token', { soft_logout: false })
-  const [userId, deviceId] =
-    'userId' in session ? [session.userId, session.deviceId] : [session.user_id, session.device_id]
-  core.sessions.set(token, { userId, deviceId })
+  const { userId, deviceId } = session
   return { userId, deviceId, appservice: undefined, scope: deviceId }
+}
+
+/** Whether a request with this token would be some user's or appservice's. */
+export function isKnownToken(core: Core, token: string): boolean {
+  return core.appservices.authenticate(token) !== undefined || sessionOf(core, token) !== undefined
+}
+
+function sessionOf(core: Core, token: string): Session | undefined {
+  const known = core.sessions.get(token)
+  if (known) return known
+  const device = core.users.deviceByToken(tokenHash(token))
+  if (!device) return undefined
+  const session = { userId: device.user_id, deviceId: device.device_id }
+  core.sessions.set(token, session)
+  return session
 }
 
 /** @see https://spec.matrix.org/v1.12/application-service-api/#identity-assertion */

@@ -3,7 +3,7 @@
  * pushing of events to those. It knows nothing of what it is embedded in.
  */
 import type { AppserviceRegistration } from './appservices.ts'
-import { type Answer, accessToken, authenticate } from './call.ts'
+import { type Answer, accessToken, authenticate, isKnownToken } from './call.ts'
 import { Core, type CoreOptions } from './core.ts'
 import { logIn, loginFlows, register, versions } from './endpoints/account.ts'
 import { sweepUploads } from './endpoints/media.ts'
@@ -19,6 +19,8 @@ export interface Homeserver {
   readonly serverName: string
   /** The whole client-server API; the request's path is /_matrix/… on any host. */
   fetch(request: Request): Promise<Response>
+  /** Whether this is an access token of a user or an appservice. */
+  isRightToken(token: string): boolean
   /**
    * Idempotent by id: replaces tokens, url and namespaces, keeps the place in the queue. A new one starts at the current end of
    * the stream.
@@ -62,6 +64,10 @@ class EmbeddedHomeserver implements Homeserver {
       this.core.logger.error({ error, method: request.method }, 'a Matrix request failed')
       return new MatrixError(500, 'M_UNKNOWN', 'Internal server error').toResponse()
     }
+  }
+
+  isRightToken(token: string): boolean {
+    return isKnownToken(this.core, token)
   }
 
   private answer(request: Request): Answer | Promise<Answer> {

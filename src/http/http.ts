@@ -14,6 +14,7 @@ import { createAuthAttempts, guardAuthentication } from './auth-attempts.ts'
 import { createCors } from './cors.ts'
 import { errorResponse, HttpError, httpErrorOf } from './errors.ts'
 import { createInFlight } from './in-flight.ts'
+import { createMountGuard } from './mount-guard.ts'
 import { createMountTable, type Mount } from './mounts.ts'
 import { createOperatorAccess, type OperatorAccess } from './operator-access.ts'
 import { createOriginCheck } from './origin-check.ts'
@@ -72,6 +73,7 @@ export function createHttp(options: HttpOptions): Http {
     clock: options.clock ?? systemClock,
     logger,
   })
+  const guarded = createMountGuard(attempts)
   const inFlight = createInFlight({ maxBytes: options.maxBytesInFlight, bodyMs: options.bodyMs })
   const elysia = createElysia(options, {
     services: guardAuthentication(options.services, attempts),
@@ -83,6 +85,7 @@ export function createHttp(options: HttpOptions): Http {
       token: options.metricsToken,
       isProduction: config.mode === 'production',
       addressOf: request => running?.addressOf(request),
+      attempts,
     }),
   })
 
@@ -138,7 +141,7 @@ export function createHttp(options: HttpOptions): Http {
       return errorResponse(httpErrorOf(missing), newRequestId(request))
     }
     try {
-      return await mount.fetch(request)
+      return await guarded(mount, request)
     } catch (error) {
       const requestId = newRequestId(request)
       logger.error({ err: error, request_id: requestId, mount: mount.prefix }, 'request failed')

@@ -5,6 +5,8 @@ export interface Mount {
   /** A path without a trailing slash: it and everything below it. */
   prefix: string
   fetch(request: Request): Promise<Response> | Response
+  /** Where it takes tokens: whether this is one, so that guesses are slowed down. It looks at the token itself all the same. */
+  isRightToken?: ((token: string, request: Request) => boolean) | undefined
 }
 
 /** @returns the mount a URL belongs to: of several, the one with the longest prefix */

@@ -2,17 +2,21 @@
  * Who may see how the gateway does: its metrics, and the reasons behind /ready, which name addresses of the inside. Whoever has METRICS_TOKEN;
  * without one, in development, who asks from this machine. Not so in production: behind a proxy on the same machine everybody comes from there.
  */
+import { randomBytes } from 'node:crypto'
 import { GatewayError } from '../domain/errors.ts'
 import { isLoopback } from '../lib/hosts.ts'
-import { equalInConstantTime } from '../lib/sealing.ts'
+import { createHmacHasher, equalInConstantTime } from '../lib/sealing.ts'
+import type { AuthAttempts } from './auth-attempts.ts'
 import { challenge } from './errors.ts'
 
 export interface OperatorAccess {
   mayLook(request: Request): boolean
-  /** @throws HttpError 401, GatewayError forbidden */
+  /** @throws HttpError 401, GatewayError forbidden, too_many_requests (too many wrong tokens from this address) */
   admit(request: Request): void
 }
 
+/** As what guesses are counted and logged. */
+const CREDENTIAL = 'METRICS_TOKEN'
 /** Headers of proxies: whoever they speak for isn't this machine. */
 const FORWARDED = ['forwarded', 'x-forwarded-for', 'x-real-ip', 'via']
 
@@ -21,8 +25,11 @@ export function createOperatorAccess(options: {
   isProduction: boolean
   /** Undefined: nobody by the network. */
   addressOf(request: Request): string | undefined
+  /** Where wrong tokens are counted. */
+  attempts: Pick<AuthAttempts, 'admit' | 'failed' | 'succeeded'>
 }): OperatorAccess {
-  const { token, isProduction, addressOf } = options
+  const { token, isProduction, addressOf, attempts } = options
+  const digest = createHmacHasher(randomBytes(32))
 
   function isLocal(request: Request): boolean {
     const address = addressOf(request)
@@ -30,18 +37,33 @@ export function createOperatorAccess(options: {
     return isOurs && !FORWARDED.some(header => request.headers.has(header))
   }
 
-  function showsToken(request: Request): boolean {
+  /** @throws GatewayError too_many_requests, before the token is looked at */
+  function showsToken(request: Request, expected: string): boolean {
     const shown = /^bearer +(\S+) *$/i.exec(request.headers.get('authorization') ?? '')?.[1]
-    return token !== undefined && shown !== undefined && equalInConstantTime(shown, token)
+    if (shown === undefined) return false
+    const attempt = { request, credential: CREDENTIAL, proof: digest(shown) }
+    attempts.admit(attempt)
+    const isRight = equalInConstantTime(shown, expected)
+    if (isRight) attempts.succeeded(attempt)
+    else attempts.failed(attempt)
+    return isRight
   }
 
-  const mayLook = (request: Request) =>
-    token === undefined ? !isProduction && isLocal(request) : showsToken(request)
+  const isOperator = (request: Request) =>
+    token === undefined ? !isProduction && isLocal(request) : showsToken(request, token)
 
   return {
-    mayLook,
+    mayLook(request) {
+      try {
+        return isOperator(request)
+      } catch (error) {
+        // Whoever has guessed too often is shown what everybody is.
+        if (error instanceof GatewayError) return false
+        throw error
+      }
+    },
     admit(request) {
-      if (mayLook(request)) return
+      if (isOperator(request)) return
       if (token !== undefined)
         throw challenge('Bearer', 'Expected "Authorization: Bearer" with METRICS_TOKEN')
       throw new GatewayError('forbidden', 'Set METRICS_TOKEN, and send it as "Authorization: Bearer …"')

@@ -27,6 +27,8 @@ const MAX_BYTES = 32 * 1024 * 1024
 export interface AppserviceSource {
   /** Serves /_matrix/app/v1/…: transactions, ping, and the queries for users and rooms that don't exist. */
   fetch(request: Request): Promise<Response>
+  /** Whether this is the hs_token. */
+  isRightToken(token: string): boolean
 }
 
 export function createAppserviceSource(options: {
@@ -39,13 +41,15 @@ export function createAppserviceSource(options: {
   const { hsToken, sink, onStored = () => undefined, logger } = options
   // Before this process there may have been none. The homeserver may come back to us minutes after we are there, which only this shows.
   let hasRefused = true
+  const isRightToken = (token: string) => equalInConstantTime(token, hsToken)
   return {
+    isRightToken,
+
     async fetch(request) {
       const { pathname } = new URL(request.url)
       const bearer = request.headers.get('authorization')?.replace(/^Bearer /, '')
       if (bearer === undefined) return matrixError(401, 'M_MISSING_TOKEN', 'the hs_token is missing')
-      if (!equalInConstantTime(bearer, hsToken))
-        return matrixError(403, 'M_FORBIDDEN', 'this is not the hs_token')
+      if (!isRightToken(bearer)) return matrixError(403, 'M_FORBIDDEN', 'this is not the hs_token')
 
       const [resource, argument] = pathname.slice(PREFIX.length).split('/')
       if (request.method === 'PUT' && resource === 'transactions' && argument) {

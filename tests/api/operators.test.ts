@@ -1,13 +1,26 @@
 /** Who may see metrics and the reasons behind /ready. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { createAuthAttempts } from '../../src/http/auth-attempts.ts'
 import { createOperatorAccess } from '../../src/http/operator-access.ts'
+import { silentLogger } from '../../src/lib/logger.ts'
 import { expectError } from '../support/expect-error.ts'
+import { ManualClock } from '../support/manual-clock.ts'
 import { testHttp } from '../support/test-http.ts'
 
 const TOKEN = 'the token of the scraper'.replaceAll(' ', '-')
 const request = (headers: Record<string, string> = {}) => new Request('http://localhost/metrics', { headers })
 const access = (token: string | undefined, isProduction: boolean, address: string | undefined) =>
-  createOperatorAccess({ token, isProduction, addressOf: () => address })
+  createOperatorAccess({
+    token,
+    isProduction,
+    addressOf: () => address,
+    attempts: createAuthAttempts({
+      limits: { perCredential: 10, perAddress: 10, windowMs: 1_000 },
+      addressOf: () => address,
+      clock: new ManualClock(),
+      logger: silentLogger,
+    }),
+  })
 
 describe('without a token', () => {
   test.each(['127.0.0.1', '127.8.0.1', '::1'])('in development %s may look', address => {

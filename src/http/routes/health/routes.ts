@@ -93,7 +93,7 @@ export function healthRoutes({ version, readiness, metrics, operators }: HealthR
               contentType: 'text/plain',
             },
           },
-          errors: [401, 403],
+          errors: [401, 403, 429],
         }),
       },
     )

@@ -1,0 +1,55 @@
+/**
+ * Slows down who guesses the tokens by which mounts let in: a homeserver's hs_token, a bridge's as_token. They count with all other failed
+ * authentications, and as with those, a token that proved right before waits for nobody: a stranger can't shut out the homeserver or a bridge.
+ */
+import { randomBytes } from 'node:crypto'
+import { GatewayError } from '../domain/errors.ts'
+import { createHmacHasher } from '../lib/sealing.ts'
+import type { AuthAttempts } from './auth-attempts.ts'
+import type { Mount } from './mounts.ts'
+
+/** Enough of a digest to tell in the log whether it is one wrong token again and again, or many. */
+const SHOWN_LENGTH = 8
+
+/** @returns what answers a request to a mount in its stead */
+export function createMountGuard(
+  attempts: AuthAttempts,
+): (mount: Mount, request: Request) => Promise<Response> | Response {
+  const digest = createHmacHasher(randomBytes(32))
+
+  return (mount, request) => {
+    const token = mount.isRightToken && tokenOf(request)
+    if (!token) return mount.fetch(request)
+    const digested = digest(`${mount.prefix}\n${token}`)
+    // A token may be an old one of theirs: the log gets a part of its digest.
+    const credential = `${mount.prefix} ${digested.slice(0, SHOWN_LENGTH)}`
+    const attempt = { request, credential, proof: digested }
+    try {
+      attempts.admit(attempt)
+    } catch (error) {
+      if (error instanceof GatewayError) return limitExceeded(error)
+      throw error
+    }
+    if (mount.isRightToken?.(token, request)) attempts.succeeded(attempt)
+    else attempts.failed(attempt)
+    // A wrong token is refused by the mount itself, in its own words.
+    return mount.fetch(request)
+  }
+}
+
+/** Where Matrix has access tokens (client-server API, "Using access tokens"). */
+function tokenOf(request: Request): string | undefined {
+  const header = request.headers.get('authorization')
+  if (header !== null) return /^bearer +(\S+) *$/i.exec(header)?.[1]
+  const query = request.url.indexOf('?')
+  if (query === -1) return undefined
+  return new URLSearchParams(request.url.slice(query + 1)).get('access_token') ?? undefined
+}
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#rate-limiting */
+function limitExceeded({ message, retryAfterS = 1 }: GatewayError): Response {
+  return Response.json(
+    { errcode: 'M_LIMIT_EXCEEDED', error: message, retry_after_ms: Math.ceil(retryAfterS * 1_000) },
+    { status: 429, headers: { 'retry-after': String(Math.ceil(retryAfterS)) } },
+  )
+}

@@ -1,0 +1,172 @@
+/** Guesses at the tokens of operators, homeservers and bridges are slowed down as others are, and nobody who has the right one is shut out. */
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { createStatusReceiver, STATUS_PATH } from '../../src/bridges/status-receiver.ts'
+import { createLogger, silentLogger } from '../../src/lib/logger.ts'
+import { createAppserviceSource } from '../../src/matrix/appservice-source.ts'
+import { liveGateway } from '../support/live-gateway.ts'
+import { testHttp } from '../support/test-http.ts'
+
+const METRICS_TOKEN = 'the-token-of-the-scraper'
+const HS_TOKEN = 'the-token-of-the-homeserver'
+const AS_TOKEN = 'the-token-of-the-bridge'
+const LIMITS = { perCredential: 3, perAddress: 5, windowMs: 60_000 }
+const ATTACKER = '203.0.113.1'
+
+/** A surface with the status of a wrong and of a right token. */
+const SURFACES = [
+  { name: 'metrics', method: 'GET', path: '/metrics', token: METRICS_TOKEN, wrong: 401 },
+  {
+    name: "a homeserver's transactions",
+    method: 'PUT',
+    path: '/_matrix/app/v1/transactions/1',
+    token: HS_TOKEN,
+    wrong: 403,
+    body: '{"events":[]}',
+  },
+  {
+    name: "a bridge's states",
+    method: 'POST',
+    path: `${STATUS_PATH}/wa`,
+    token: AS_TOKEN,
+    wrong: 401,
+    body: '{}',
+  },
+]
+type Surface = (typeof SURFACES)[number]
+
+let app: Awaited<ReturnType<typeof testHttp>>
+let url: string
+let stop: () => Promise<unknown>
+let lines: string
+
+beforeEach(async () => {
+  lines = ''
+  app = await testHttp({
+    http: { trustedProxies: ['127.0.0.1'] },
+    authFailures: LIMITS,
+    logger: createLogger('info', {
+      format: 'json',
+      destination: {
+        write(line) {
+          lines += line
+        },
+      },
+    }),
+    metricsToken: METRICS_TOKEN,
+    metrics: async () => 'meshgate_build_info 1\n',
+    readiness: () => ({ ready: true, checks: { database: 'sda1 is full' } }),
+    mounts: [
+      {
+        prefix: '/_matrix/app',
+        ...createAppserviceSource({
+          hsToken: HS_TOKEN,
+          sink: { accept: async () => undefined },
+          logger: silentLogger,
+        }),
+      },
+      {
+        prefix: STATUS_PATH,
+        ...createStatusReceiver({
+          asTokenOf: platform => (platform === 'wa' ? AS_TOKEN : undefined),
+          onState: () => undefined,
+        }),
+      },
+      { prefix: '/open', fetch: () => new Response('', { status: 401 }) },
+    ],
+  })
+  const server = app.http.listen()
+  url = server.url
+  stop = () => server.stop(0)
+})
+afterEach(async () => {
+  await stop()
+  app.destroy()
+})
+
+/** @param address of the client, as the proxy in front tells it */
+function ask(path: string, token: string | null, init: RequestInit = {}, address = ATTACKER) {
+  const authorization: Record<string, string> = token === null ? {} : { authorization: `Bearer ${token}` }
+  return fetch(url + path, { ...init, headers: { ...authorization, 'x-forwarded-for': address } })
+}
+
+async function statusOf({ method, path, body }: Surface, token: string | null, address?: string) {
+  const response = await ask(path, token, { method, ...(body ? { body } : {}) }, address)
+  await response.body?.cancel()
+  return response.status
+}
+
+/** @returns the statuses of so many different guesses, one after another */
+async function guess(surface: Surface, times: number): Promise<number[]> {
+  const found: number[] = []
+  for (let turn = 0; turn < times; turn += 1) found.push(await statusOf(surface, `guess-${turn}-${turn}`))
+  return found
+}
+
+describe.each(SURFACES)('$name', surface => {
+  test('guessed at from one address: refused, then 429 whatever the token, until the window ends', async () => {
+    const found = await guess(surface, 8)
+    expect(found[0]).toBe(surface.wrong)
+    expect(found.at(-1)).toBe(429)
+    expect(found.filter(status => status === surface.wrong).length).toBeLessThanOrEqual(LIMITS.perAddress)
+    expect(await statusOf(surface, surface.token)).toBe(429)
+    await app.clock.advance(LIMITS.windowMs)
+    expect(await statusOf(surface, surface.token)).toBe(200)
+  })
+
+  test('the right token gets in from everywhere else, and where it proved right before', async () => {
+    expect(await statusOf(surface, surface.token)).toBe(200)
+    expect((await guess(surface, 8)).at(-1)).toBe(429)
+    expect(await statusOf(surface, surface.token)).toBe(200)
+    expect(await statusOf(surface, surface.token, '198.51.100.7')).toBe(200)
+  })
+
+  test('no token at all is no guess', async () => {
+    for (let turn = 0; turn < 8; turn += 1) expect(await statusOf(surface, null)).toBe(401)
+    expect(await statusOf(surface, surface.token)).toBe(200)
+  })
+
+  test('the log tells the address and no token', async () => {
+    await guess(surface, 8)
+    expect(lines).toContain('too many failed authentications')
+    expect(lines).toContain(ATTACKER)
+    expect(lines).not.toContain('guess-')
+  })
+})
+
+test('the reasons behind /ready are kept from who guesses too often, and /ready still answers', async () => {
+  const reason = async (token: string) => {
+    const response = await ask('/ready', token)
+    const { checks } = (await response.json()) as { checks: { database: string } }
+    return [response.status, checks.database]
+  }
+  for (let turn = 0; turn < 8; turn += 1) expect(await reason(`guess-${turn}`)).toEqual([200, 'failing'])
+  expect(await reason(METRICS_TOKEN)).toEqual([200, 'failing'])
+  await app.clock.advance(LIMITS.windowMs)
+  expect(await reason(METRICS_TOKEN)).toEqual([200, 'sda1 is full'])
+})
+
+test('Matrix is told in its own words when to come back', async () => {
+  const surface = SURFACES[1] as Surface
+  await guess(surface, 8)
+  const response = await ask(surface.path, 'guess', { method: 'PUT', body: '{}' })
+  expect(response.status).toBe(429)
+  expect(response.headers.get('retry-after')).toBe('60')
+  expect(await response.json()).toMatchObject({ errcode: 'M_LIMIT_EXCEEDED', retry_after_ms: 60_000 })
+})
+
+test('what takes no tokens is nobody’s guess', async () => {
+  for (let turn = 0; turn < 8; turn += 1) expect((await ask('/open', `guess-${turn}`)).status).toBe(401)
+})
+
+test('the embedded homeserver of the whole gateway is guarded, in the header and in the query', async () => {
+  await using gateway = await liveGateway({ AUTH_FAILURES_PER_ADDRESS: '4' })
+  const whoami = `${gateway.url}/_matrix/client/v3/account/whoami`
+  const found: number[] = []
+  for (let turn = 0; turn < 3; turn += 1) {
+    const authorization = `Bearer guess-${turn}`
+    found.push((await fetch(whoami, { headers: { authorization } })).status)
+    found.push((await fetch(`${whoami}?access_token=other-${turn}`)).status)
+  }
+  expect(found).toEqual([401, 401, 401, 401, 429, 429])
+  expect((await fetch(`${gateway.url}/_matrix/client/versions`)).status).toBe(200)
+})
