@@ -184,6 +184,14 @@ export function mountsOf(
           },
         ]
       : []),
-    ...(sandbox ? [{ prefix: '/sandbox', fetch: (request: Request) => sandbox.fetch(request) }] : []),
+    ...(sandbox
+      ? [
+          {
+            prefix: '/sandbox',
+            fetch: (request: Request) => sandbox.fetch(request),
+            onlyOwnPages: true,
+          },
+        ]
+      : []),
   ]
 }

@@ -74,6 +74,8 @@ export function createHttp(options: HttpOptions): Http {
     logger,
   })
   const guarded = createMountGuard(attempts)
+  // CORS_ORIGINS names who may call the API, with tokens. What needs none is for our own pages alone.
+  const isOwnPage = createOriginCheck(publicUrl, undefined)
   const inFlight = createInFlight({ maxBytes: options.maxBytesInFlight, bodyMs: options.bodyMs })
   const elysia = createElysia(options, {
     services: guardAuthentication(options.services, attempts),
@@ -139,6 +141,10 @@ export function createHttp(options: HttpOptions): Http {
     if (request.url.startsWith('/')) {
       const missing = new GatewayError('bad_request', 'Host: expected the name of the host')
       return errorResponse(httpErrorOf(missing), newRequestId(request))
+    }
+    if (mount.onlyOwnPages && !BODILESS.has(request.method) && !isOwnPage(request)) {
+      const foreign = new GatewayError('forbidden', 'Origin: this is not open to pages of other origins')
+      return errorResponse(httpErrorOf(foreign), newRequestId(request))
     }
     try {
       return await guarded(mount, request)

@@ -5,6 +5,11 @@ export interface Mount {
   /** A path without a trailing slash: it and everything below it. */
   prefix: string
   fetch(request: Request): Promise<Response> | Response
+  /**
+   * It lets in whoever can reach it, so a browser must not be made to change anything there by a page of another origin: another port of this
+   * machine is one, too, which browsers call the same site.
+   */
+  onlyOwnPages?: boolean
   /** Where it takes tokens: whether this is one, so that guesses are slowed down. It looks at the token itself all the same. */
   isRightToken?: ((token: string, request: Request) => boolean) | undefined
 }

@@ -1,6 +1,6 @@
 /**
- * Whether a WebSocket may be opened from a page. Browsers ask no permission for WebSockets as they do for other calls (RFC 6455 section 10.2), so the
- * server has to look at who is asking. What is no browser sends no Origin.
+ * Whether a page may do what browsers ask no permission for: open a WebSocket (RFC 6455 section 10.2), or call what needs no token. So the server has to
+ * look at who is asking. What is no browser sends no Origin.
  */
 import type { Cors } from './cors.ts'
 import { publicUrlOf } from './public-url.ts'

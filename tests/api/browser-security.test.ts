@@ -1,6 +1,7 @@
 /** What browsers are told: headers on every answer, which other origins may call, and which pages may open the WebSocket. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test'
 import type { RunningServer } from '../../src/http/server.ts'
+import { liveGateway } from '../support/live-gateway.ts'
 import { watchSocket } from '../support/socket-watcher.ts'
 import { basic, testHttp } from '../support/test-http.ts'
 
@@ -9,6 +10,7 @@ type TestApp = Awaited<ReturnType<typeof testHttp>>
 
 const MOUNTS = [
   { prefix: '/plain', fetch: () => new Response('x') },
+  { prefix: '/own', fetch: () => new Response('done'), onlyOwnPages: true },
   { prefix: '/page', fetch: () => new Response('x', { headers: { 'content-security-policy': 'own' } }) },
   {
     prefix: '/broken',
@@ -163,6 +165,35 @@ describe('other origins', () => {
     const app = await withOrigins('*')
     const called = await app.call('GET', '/health', { headers: { origin: 'https://any.example' } })
     expect(called.headers.get('access-control-allow-origin')).toBe('*')
+  })
+
+  test.each<[string, Record<string, string>, number]>([
+    ['POST', { origin: 'http://localhost:8080' }, 200],
+    ['POST', {}, 200],
+    ['POST', { origin: 'http://localhost:5173', 'sec-fetch-site': 'same-site' }, 403],
+    ['POST', { origin: 'https://localhost:8443' }, 403],
+    ['POST', { origin: APP }, 403],
+    ['POST', { origin: 'null' }, 403],
+    ['DELETE', { origin: 'http://localhost:5173' }, 403],
+    ['GET', { origin: 'http://localhost:5173' }, 200],
+  ])(
+    'of all, CORS_ORIGINS included, none may %s where no token is needed: %j is a %d',
+    async (method, headers, status) => {
+      const app = await withOrigins('*')
+      expect((await app.call(method, '/own/api/faults', { headers })).status).toBe(status)
+    },
+  )
+
+  test('change nothing in the sandbox of the whole gateway, whose own pages do', async () => {
+    await using gateway = await liveGateway()
+    const phone = (origin: string) =>
+      fetch(`${gateway.url}/sandbox/api/phones`, {
+        method: 'POST',
+        headers: { origin, 'content-type': 'application/json' },
+        body: JSON.stringify({ phone: '1234567890', name: 'Jo' }),
+      })
+    expect((await phone('http://localhost:1')).status).toBe(403)
+    expect((await phone(gateway.url)).status).toBe(200)
   })
 
   test('have nothing to ask of homeserver and sandbox', async () => {

@@ -15,7 +15,8 @@ const SECURITY_HEADERS = {
   'content-security-policy':
     "default-src 'self'; img-src 'self' data: blob:; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
   'x-content-type-options': 'nosniff',
-  'referrer-policy': 'no-referrer',
+  // With none at all, browsers would send our own pages' forms with `Origin: null`, and nobody could tell whose they are.
+  'referrer-policy': 'same-origin',
 }
 
 /** @param events the page's live updates */
