@@ -32,7 +32,7 @@ export interface TenantParts {
 }
 
 export function createTenants(foundation: Foundation, parts: TenantParts): Tenants {
-  const { db, sealer, hasherFor, previousHasherFor, clock, logger } = foundation
+  const { config, db, sealer, hasherFor, previousHasherFor, clock, logger } = foundation
   const identities = createIdentities({ db, provisioner: parts.accounts, sealer, clock })
   const retirement = createRetirement({
     unreachable: identities.unreachable,
@@ -66,6 +66,7 @@ export function createTenants(foundation: Foundation, parts: TenantParts): Tenan
     credentials,
     idempotency: createIdempotencyKeys({
       repository: createIdempotencyRepository(db),
+      maxPerHolder: config.idempotencyKeysMax,
       sealer,
       clock,
       logger,

@@ -62,6 +62,8 @@ export interface Config {
   retention: { rowsMs: number | null; filesMs: number | null }
   /** How many messages may wait to be sent. */
   queue: { inAll: number; perIdentity: number }
+  /** How many Idempotency-Keys one token's identity, one token or one credential may have. */
+  idempotencyKeysMax: number
   webhooks: {
     timeoutMs: number
     concurrencyPerEndpoint: number
@@ -135,6 +137,7 @@ export function configFrom(env: Env, workingDirectory: string): { config: Config
     },
     retention: { rowsMs: daysOrNull(env.RETENTION_DAYS), filesMs: daysOrNull(env.MEDIA_RETENTION_DAYS) },
     queue: { inAll: env.QUEUE_MAX, perIdentity: env.QUEUE_MAX_PER_IDENTITY },
+    idempotencyKeysMax: env.IDEMPOTENCY_KEYS_MAX,
     webhooks: {
       timeoutMs: env.WEBHOOK_TIMEOUT_MS,
       concurrencyPerEndpoint: env.WEBHOOK_CONCURRENCY,

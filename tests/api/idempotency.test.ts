@@ -282,3 +282,33 @@ test('every POST of the document says so, and refuses a malformed key', async ()
     ])
   }
 })
+
+test('with too many keys a new one is a 429 that says so, for forms too, and nothing is done', async () => {
+  const small = await testHttp({ maxKeys: 2 })
+  try {
+    const own = { auth: `Bearer ${await small.newToken()}` }
+    const sendWith = (key: string, options: CallOptions) =>
+      small.call('POST', SEND, { ...own, ...options, headers: { 'idempotency-key': key } })
+    for (const key of ['one', 'two']) expect((await sendWith(key, { json: MESSAGE })).status).toBe(200)
+    const before = small.sends.length
+    for (const body of [{ json: MESSAGE }, { body: form('Hello', 'content') }]) {
+      const refused = await sendWith('three', body)
+      expectError(refused, 429, 'too_many_requests')
+      expect(refused.headers.get('retry-after')).toBe('60')
+      expect(refused.body.error).toContain('Idempotency-Key')
+    }
+    expect(small.sends.length).toBe(before)
+    const repeat = await sendWith('one', { json: MESSAGE })
+    expect([repeat.status, repeat.headers.get('idempotency-replayed')]).toEqual([200, 'true'])
+    // The keys of a send are the identity's, those of other calls the token's.
+    expect((await small.call('POST', SEND, { ...own, json: MESSAGE })).status).toBe(200)
+    const device = await small.call('POST', '/api/v1/devices', {
+      ...own,
+      json: { platform: 'wa' },
+      headers: { 'idempotency-key': 'one' },
+    })
+    expect(device.status).toBe(201)
+  } finally {
+    small.destroy()
+  }
+})

@@ -21,6 +21,7 @@ const SECRET_KEY = 'a secret key of the tests'
 export async function testHttp(
   overrides: Partial<HttpOptions> & {
     maxBytes?: number
+    maxKeys?: number
     publicUrl?: string
     http?: Partial<Config['http']>
     authFailures?: Config['authFailures']
@@ -51,6 +52,7 @@ export async function testHttp(
   await credentials.ensureSuperAdmin(ADMIN.clientId, ADMIN.secret)
   const idempotency = createIdempotencyKeys({
     repository: createIdempotencyRepository(db),
+    maxPerHolder: overrides.maxKeys ?? 250_000,
     sealer: createSealer(SECRET_KEY),
     clock,
     logger: silentLogger,

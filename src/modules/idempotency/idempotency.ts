@@ -1,5 +1,5 @@
 /**
- * Requests that may be repeated: `createIdempotencyKeys({ repository, sealer, clock, logger })`.
+ * Requests that may be repeated: `createIdempotencyKeys({ repository, maxPerHolder, sealer, clock, logger })`.
  *
  * A repeat meets the first request in one of three places: under way in this process (it waits), answered (it gets that answer), or begun by a
  * process that was killed (nobody knows how far it came, and it is told so). Requests whose work is one transaction are never in the third.
@@ -8,11 +8,14 @@ import { GatewayError } from '../../domain/errors.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import type { Sealer } from '../../lib/sealing.ts'
+import { createKeyCounts } from './key-counts.ts'
 import type { IdempotencyRepository, KeyRow } from './repository.ts'
 import type { Claim, IdempotencyKeys, KeyedRequest, StoredAnswer } from './types.ts'
 
 export interface IdempotencyOptions {
   repository: IdempotencyRepository
+  /** Keys that one holder may have at a time. */
+  maxPerHolder: number
   sealer: Sealer
   clock: Clock
   logger: Logger
@@ -29,7 +32,8 @@ interface UnderWay {
 }
 
 export function createIdempotencyKeys(options: IdempotencyOptions): IdempotencyKeys {
-  const { repository, sealer, clock, logger } = options
+  const { repository, maxPerHolder, sealer, clock, logger } = options
+  const counts = createKeyCounts({ maxPerHolder, count: repository.count, clock })
   /** As many as there are requests under way. */
   const underWay = new Map<string, UnderWay>()
 
@@ -77,7 +81,10 @@ export function createIdempotencyKeys(options: IdempotencyOptions): IdempotencyK
         try {
           // A transaction that was to hold the answer and failed has led to an answer that isn't kept, or to none.
           if (answer && !recorded) await repository.keep(request, seal(answer), begunAt)
-          else if (!answer && !atomic) await repository.release(request)
+          else if (!answer) {
+            counts.leave(request.holder)
+            if (!atomic) await repository.release(request)
+          }
         } catch (error) {
           // What was asked for is done; a repeat will be told that nobody knows.
           logger.error(
@@ -106,6 +113,7 @@ export function createIdempotencyKeys(options: IdempotencyOptions): IdempotencyK
       try {
         const known = await repository.find(holder, key, clock.now() - REMEMBERED_MS)
         if (!known) {
+          await counts.enter(holder)
           if (!atomic) await repository.begin(request, clock.now())
           return { claim: claimFor(request, atomic, end) }
         }

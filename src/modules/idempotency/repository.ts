@@ -10,6 +10,8 @@ export type KeyRow = typeof idempotencyKeys.$inferSelect
 export interface IdempotencyRepository {
   /** @param since older ones count no more */
   find(holder: string, key: string, since: number): Promise<KeyRow | null>
+  /** How many keys a holder has, those included that count no more and aren't forgotten yet. */
+  count(holder: string): Promise<number>
   /** Notes that a request was begun, in place of whatever the key stood for. */
   begin(request: KeyedRequest, now: number): Promise<void>
   /** Keeps the answer. To be called inside a transaction. */
@@ -62,6 +64,7 @@ export function createIdempotencyRepository({ orm, committer }: Db): Idempotency
       const row = one.get({ holder, key })
       return row && row.createdAt > since ? row : null
     },
+    count: async holder => orm.$count(idempotencyKeys, eq(idempotencyKeys.holder, holder)),
     begin: (request, now) =>
       committer.write(() => {
         put.run({ ...request, answerSealed: null, now })

@@ -44,7 +44,8 @@ export interface ClaimOptions {
 export interface IdempotencyKeys {
   /**
    * A repeat that comes while the first one is under way waits for its answer.
-   * @throws GatewayError unprocessable (the key stands for another request), conflict (the first one takes too long, or a crash cut it off)
+   * @throws GatewayError unprocessable (the key stands for another request), conflict (the first one takes too long, or a crash cut it off),
+   *   too_many_requests (the holder has too many keys)
    */
   claim(request: KeyedRequest, options: ClaimOptions): Promise<{ claim: Claim } | { answer: StoredAnswer }>
 }

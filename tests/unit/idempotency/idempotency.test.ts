@@ -10,6 +10,7 @@ import { ManualClock, settled } from '../../support/manual-clock.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 
 const REQUEST = { holder: 'identity/id_1', key: 'k', fingerprint: 'f' }
+const MAX_KEYS = 3
 const ANSWER: StoredAnswer = { status: 201, contentType: 'application/json', body: '{"token":"mt_secret"}' }
 
 let db: TempDb
@@ -24,8 +25,13 @@ afterEach(() => db.destroy())
 
 /** As the next process finds them. */
 function restarted(secretKey = 'a secret key of the tests'): IdempotencyKeys {
-  const repository = createIdempotencyRepository(db)
-  return createIdempotencyKeys({ repository, sealer: createSealer(secretKey), clock, logger: silentLogger })
+  return createIdempotencyKeys({
+    repository: createIdempotencyRepository(db),
+    maxPerHolder: MAX_KEYS,
+    sealer: createSealer(secretKey),
+    clock,
+    logger: silentLogger,
+  })
 }
 
 async function claimed(atomic = false, from = keys): Promise<Claim> {
@@ -146,4 +152,45 @@ test('what is older than a day is forgotten, a few at a time', async () => {
       .all()
       .map(row => row.key),
   ).toEqual(['4'])
+})
+
+describe('of one holder no more keys are kept than may be', () => {
+  const request = (key: string, holder = REQUEST.holder) => ({ ...REQUEST, holder, key })
+  const use = async (key: string, answer: StoredAnswer | null = ANSWER, from = keys, holder?: string) => {
+    const result = await from.claim(request(key, holder), { atomic: false })
+    if ('claim' in result) await result.claim.settle(answer)
+  }
+  const useAll = async () => {
+    for (let key = 1; key <= MAX_KEYS; key += 1) await use(`k${key}`)
+  }
+
+  test('a new one is refused, repeats are answered, and others are not concerned', async () => {
+    await useAll()
+    expect(await refusalOf(use('new'))).toMatchObject({ code: 'too_many_requests', retryAfterS: 60 })
+    expect(await keys.claim(request('k1'), { atomic: false })).toEqual({ answer: ANSWER })
+    await use('new', ANSWER, keys, 'identity/id_2')
+    const rows = db.orm.select().from(idempotencyKeys).all()
+    expect(rows.filter(({ holder }) => holder === REQUEST.holder)).toHaveLength(MAX_KEYS)
+  })
+
+  test('also after a restart, and when many come at once', async () => {
+    await useAll()
+    expect(await refusalOf(use('new', ANSWER, restarted()))).toMatchObject({ code: 'too_many_requests' })
+    const many = Array.from({ length: 10 }, (_, key) => use(`m${key}`, ANSWER, keys, 'identity/id_3'))
+    const refused = (await Promise.allSettled(many)).filter(({ status }) => status === 'rejected')
+    expect(refused).toHaveLength(10 - MAX_KEYS)
+  })
+
+  test('those of requests that came to nothing take no room', async () => {
+    for (let key = 0; key < 2 * MAX_KEYS; key += 1) await use(`n${key}`, null)
+    await useAll()
+  })
+
+  test('there is room again once the oldest were forgotten', async () => {
+    await useAll()
+    await clock.advance(REMEMBERED_MS + 1)
+    await createIdempotencyRepository(db).forget(clock.now() - REMEMBERED_MS, 100)
+    await use('new')
+    expect(db.orm.select().from(idempotencyKeys).all()).toHaveLength(1)
+  })
 })
