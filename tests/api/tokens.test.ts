@@ -90,7 +90,10 @@ describe('GET and DELETE', () => {
       'created_at',
       'updated_at',
     ])
-    expectError(await app.call('DELETE', `${TOKENS}/1`, { auth: user }), 404, 'not_found')
+    await app.newToken()
+    const [theirs] = (await app.call('GET', TOKENS, { auth: basic() })).body.list as { id: number }[]
+    expectError(await app.call('DELETE', `${TOKENS}/${theirs?.id}`, { auth: user }), 404, 'not_found')
+    expect((await app.call('GET', TOKENS, { auth: basic() })).body.list).toContainEqual(theirs)
     const deleted = await app.call('DELETE', `${TOKENS}/${own?.id}`, { auth: user })
     expect([deleted.status, deleted.body]).toEqual([200, { message: 'Matrix token deleted successfully' }])
     expectError(await app.call('DELETE', `${TOKENS}/${own?.id}`, { auth: user }), 404, 'not_found')

@@ -1,8 +1,13 @@
-/** SQL of the tokens. */
+/**
+ * SQL of the tokens. A token's id is a random number: one that counts would tell each client how many tokens the others make. It has 31 bits, which is
+ * what clients that know an integer from the documented system have room for.
+ */
+import { randomInt } from 'node:crypto'
 import { and, asc, eq, isNull, lte, or, type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
-import { credentials, identities, type Token, tokens } from '../../db/schema/index.ts'
-import { textParam } from '../../db/stable-params.ts'
+import { credentials, idempotencyKeys, identities, type Token, tokens } from '../../db/schema/index.ts'
+import { ONE, textParam } from '../../db/stable-params.ts'
+import { tokenHolder } from '../idempotency/holders.ts'
 import type { NewIdentity } from '../identities/repository.ts'
 
 export type NewToken = Pick<Token, 'tokenHash' | 'credentialId' | 'expiresAt' | 'createdAt' | 'updatedAt'>
@@ -24,6 +29,8 @@ interface FoundToken {
   credentialActive: boolean | null
 }
 
+const MAX_ID = 2 ** 31 - 1
+
 export interface TokenRepository {
   /**
    * Writes an identity and its first token. The first identity of all becomes the host, and its token the admin's.
@@ -43,7 +50,11 @@ export interface TokenRepository {
   removeExpired(now: number): Promise<number>
 }
 
-export function createTokenRepository({ orm, committer }: Db): TokenRepository {
+/** @param randomId from 1 on */
+export function createTokenRepository(
+  { orm, committer }: Db,
+  randomId: () => number = () => randomInt(1, MAX_ID),
+): TokenRepository {
   const host = orm
     .select({ id: identities.id })
     .from(identities)
@@ -64,11 +75,30 @@ export function createTokenRepository({ orm, committer }: Db): TokenRepository {
     .leftJoin(credentials, eq(credentials.clientId, tokens.credentialId))
     .where(eq(tokens.tokenHash, textParam('tokenHash')))
     .prepare()
+  const byId = orm
+    .select({ id: tokens.id })
+    .from(tokens)
+    .where(eq(tokens.id, sql.placeholder('id')))
+    .prepare()
+  const keyOfHolder = orm
+    .select({ key: idempotencyKeys.key })
+    .from(idempotencyKeys)
+    .where(eq(idempotencyKeys.holder, sql.placeholder('holder')))
+    .limit(ONE)
+    .prepare()
   const recordOne = orm
     .update(tokens)
     .set({ lastUsedAt: sql`${sql.placeholder('usedAt')}` })
     .where(eq(tokens.id, sql.placeholder('id')))
     .prepare()
+
+  /** Neither a token's nor one of a deleted token whose answers are still kept for its holder. */
+  function newId(): number {
+    for (;;) {
+      const id = randomId()
+      if (!byId.get({ id }) && !keyOfHolder.get({ holder: tokenHolder(id) })) return id
+    }
+  }
 
   return {
     insertWithIdentity: (token, identity, onStored) =>
@@ -80,7 +110,7 @@ export function createTokenRepository({ orm, committer }: Db): TokenRepository {
           .run()
         orm
           .insert(tokens)
-          .values({ ...token, identityId: identity.id, isAdmin: isFirst })
+          .values({ ...token, id: newId(), identityId: identity.id, isAdmin: isFirst })
           .run()
         onStored()
       }),
@@ -90,7 +120,7 @@ export function createTokenRepository({ orm, committer }: Db): TokenRepository {
         if (!identity) return false
         orm
           .insert(tokens)
-          .values({ ...token, identityId: identity.id, isAdmin: false })
+          .values({ ...token, id: newId(), identityId: identity.id, isAdmin: false })
           .run()
         onStored()
         return true
@@ -105,7 +135,7 @@ export function createTokenRepository({ orm, committer }: Db): TokenRepository {
         .from(tokens)
         .innerJoin(identities, eq(identities.id, tokens.identityId))
         .where(owned(ownership))
-        .orderBy(asc(tokens.id))
+        .orderBy(asc(tokens.createdAt), asc(tokens.id))
         .all()
       return rows.map(({ token, ...identity }) => ({ ...token, ...identity }))
     },

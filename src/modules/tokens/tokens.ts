@@ -20,6 +20,8 @@ export interface TokensOptions {
   hasher: (text: string) => string
   /** The same under the key before: a token found by it is hashed anew. */
   previousHasher?: ((text: string) => string) | undefined
+  /** Draws the number that may become a token's id; by default at random. */
+  randomId?: () => number
   /** Called after a token of a new identity was made. */
   onCreated?: () => void
   /** Called after tokens were deleted. */
@@ -39,11 +41,12 @@ export function createTokens({
   identities,
   hasher,
   previousHasher,
+  randomId,
   onCreated = () => undefined,
   onRemoved = () => undefined,
   clock,
 }: TokensOptions): Tokens {
-  const repository = createTokenRepository(db)
+  const repository = createTokenRepository(db, randomId)
   const remembered = new Map<string, { holder: TokenHolder; until: number }>()
   let usedAt = new Map<number, number>()
 

@@ -6,6 +6,7 @@ import { createCredentials } from '../../../src/modules/credentials/credentials.
 import type { Credentials, Principal } from '../../../src/modules/credentials/types.ts'
 import { accessTokenContext } from '../../../src/modules/identities/access-tokens.ts'
 import { createIdentities, type Identities } from '../../../src/modules/identities/identities.ts'
+import { createTokenRepository } from '../../../src/modules/tokens/repository.ts'
 import { createTokens } from '../../../src/modules/tokens/tokens.ts'
 import type { Tokens } from '../../../src/modules/tokens/types.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
@@ -43,7 +44,8 @@ beforeEach(() => {
     clock,
   })
   const hasher = createHmacHasher(Buffer.from('tokens test'))
-  tokens = createTokens({ db, identities, hasher, clock })
+  let made = 0
+  tokens = createTokens({ db, identities, hasher, randomId: () => ++made, clock })
   credentials = createCredentials({ db, hasher, clock, onChange: () => tokens.forget() })
   // Written directly: their secrets play no part here, and hashing one takes its time.
   for (const { clientId, role } of [ROOT, APP, OTHER]) {
@@ -297,5 +299,35 @@ describe('workers', () => {
     stop.abort()
     await running
     expect(clock.sleeping).toBe(0)
+  })
+})
+
+describe('ids', () => {
+  test('tell nobody how many tokens others have, and fit into 31 bits', async () => {
+    const ours = createTokens({ db, identities, hasher: createHmacHasher(Buffer.from('ids')), clock })
+    const create = (credential: Principal) => ours.create({ credential })
+    await create(APP)
+    for (let made = 0; made < 3; made += 1) await create(OTHER)
+    await clock.advance(1)
+    await create(APP)
+    const [first = 0, last = 0] = (await tokens.list(APP)).map(({ id }) => id)
+    expect(Math.abs(last - first)).not.toBe(4)
+    for (const id of [first, last]) {
+      expect(id).toBeGreaterThan(1_000)
+      expect(id).toBeLessThan(2 ** 31)
+    }
+  })
+
+  test('are listed by age, and none is used again while something is kept under it', async () => {
+    db.connection.run("INSERT INTO idempotency_keys VALUES ('token/7', 'k', 'f', NULL, 0)")
+    const drawn = [9, 9, 7, 5]
+    const repository = createTokenRepository(db, () => drawn.shift() ?? 0)
+    const ownership = { clientId: APP.clientId, orphans: false }
+    for (const [index, tokenHash] of ['one', 'two'].entries()) {
+      const times = { createdAt: index, updatedAt: index }
+      const token = { tokenHash, credentialId: APP.clientId, expiresAt: null, ...times }
+      await repository.insertWithIdentity(token, await identities.prepare(), () => undefined)
+    }
+    expect((await repository.list(ownership)).map(({ id }) => id)).toEqual([9, 5])
   })
 })

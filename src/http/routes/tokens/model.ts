@@ -26,7 +26,7 @@ export const TokenCreated = t.Object(
 
 export const TokenList = t.Array(
   t.Object({
-    id: t.Integer(),
+    id: t.Integer({ description: 'A random number of 31 bits.' }),
     matrix_username: t.String(),
     matrix_device_id: t.String(),
     is_admin: t.Boolean(),
@@ -39,7 +39,7 @@ export const TokenList = t.Array(
     examples: [
       [
         {
-          id: 1,
+          id: 1480623975,
           matrix_username: '@xxxxxxxxxxxx:matrix.example.com',
           matrix_device_id: 'MESHGATE',
           is_admin: true,
