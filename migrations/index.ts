@@ -21,6 +21,8 @@ import eventIdsDown from './0010_event_ids.down.sql' with { type: 'text' }
 import eventIdsUp from './0010_event_ids.up.sql' with { type: 'text' }
 import sandboxRefusalDown from './0011_sandbox_refusal.down.sql' with { type: 'text' }
 import sandboxRefusalUp from './0011_sandbox_refusal.up.sql' with { type: 'text' }
+import deadDeliveriesDown from './0012_dead_deliveries.down.sql' with { type: 'text' }
+import deadDeliveriesUp from './0012_dead_deliveries.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -42,4 +44,5 @@ export const migrations: readonly Migration[] = [
   { version: 9, name: 'queue', up: queueUp, down: queueDown },
   { version: 10, name: 'event_ids', up: eventIdsUp, down: eventIdsDown },
   { version: 11, name: 'sandbox_refusal', up: sandboxRefusalUp, down: sandboxRefusalDown },
+  { version: 12, name: 'dead_deliveries', up: deadDeliveriesUp, down: deadDeliveriesDown },
 ]

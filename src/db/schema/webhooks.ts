@@ -76,6 +76,10 @@ export const deliveries = sqliteTable(
     index('deliveries_waiting').on(table.lane, table.inboxSeq).where(sql`status = 'pending'`),
     // An event is delivered to a webhook under one id, however often. The delivery log reads this index backwards.
     uniqueIndex('deliveries_event').on(table.identityId, table.webhookId, table.inboxSeq),
+    // Of the dead alone, so that it costs the others nothing.
+    index('deliveries_dead')
+      .on(table.identityId, table.webhookId, table.inboxSeq)
+      .where(sql`status = 'dead'`),
   ],
 )
 

@@ -71,27 +71,36 @@ export function createAttemptWriter({ orm }: Pick<Db, 'orm'>): AttemptWriter {
 }
 
 /** @returns every try that is known, oldest first */
-export function attemptsOf({ orm }: Pick<Db, 'orm'>, delivery: Delivery): Attempt[] {
+export type AttemptReader = (delivery: Delivery) => Attempt[]
+
+export function createAttemptReader({ orm }: Pick<Db, 'orm'>): AttemptReader {
   const earlier = orm
     .select()
     .from(deliveryAttempts)
-    .where(eq(deliveryAttempts.deliverySeq, delivery.seq))
+    .where(eq(deliveryAttempts.deliverySeq, sql.placeholder('seq')))
     .orderBy(asc(deliveryAttempts.attempt))
-    .all()
-    .map(({ at, status, error, latencyMs, response }) => ({
-      at,
-      status,
-      error,
-      latencyMs: latencyMs ?? 0,
-      response: response ?? '',
-    }))
-  if (delivery.lastAt === null) return earlier
-  const last: Attempt = {
-    at: delivery.lastAt,
-    status: delivery.lastStatus,
-    error: delivery.lastError,
-    latencyMs: delivery.lastLatencyMs ?? 0,
-    response: delivery.lastResponse ?? '',
+    .prepare()
+
+  return delivery => {
+    const tries = delivery.attempts > 1 ? earlier.all({ seq: delivery.seq }).map(attemptOf) : []
+    if (delivery.lastAt === null) return tries
+    const last = attemptOf({
+      at: delivery.lastAt,
+      status: delivery.lastStatus,
+      error: delivery.lastError,
+      latencyMs: delivery.lastLatencyMs,
+      response: delivery.lastResponse,
+    })
+    return [...tries, last]
   }
-  return [...earlier, last]
+}
+
+function attemptOf({
+  at,
+  status,
+  error,
+  latencyMs,
+  response,
+}: Omit<typeof deliveryAttempts.$inferSelect, 'deliverySeq' | 'attempt'>): Attempt {
+  return { at, status, error, latencyMs: latencyMs ?? 0, response: response ?? '' }
 }

@@ -1,5 +1,5 @@
 /** The delivery log, what its readers can ask for again, and trying a webhook out. */
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { afterEach, beforeEach, describe, expect, spyOn, test } from 'bun:test'
 import {
   deliveries,
   deliveryAttempts,
@@ -7,6 +7,7 @@ import {
   inboxEvents,
   webhooks,
 } from '../../../src/db/schema/index.ts'
+import { createDeliveryLogReader } from '../../../src/modules/webhooks/log-page-repository.ts'
 import { createWebhookRepository } from '../../../src/modules/webhooks/repository.ts'
 import { OK, refused } from '../../support/test-webhooks.ts'
 import { WebhookScene } from '../../support/webhook-scene.ts'
@@ -116,12 +117,60 @@ describe('reading', () => {
     await expect(list({ event: 'nothing' })).rejects.toMatchObject({ code: 'bad_request' })
   })
 
+  /** So many more than a page looks at. */
+  const muchMore = () =>
+    scene.db.committer.write(() => {
+      for (let index = 0; index < 5_100; index++) scene.event(`${index}`)
+      scene.db.connection.run("UPDATE deliveries SET status = 'succeeded', settled_at = 1")
+    })
+
   test('a filter that hardly anything passes looks at a bounded number of rows, and says where to go on', async () => {
-    for (let index = 500; index < 2_600; index++) await scene.happens(`${index}`)
+    await muchMore()
     const page = await list({ event: 'message.deleted', limit: 6 })
     expect(page.deliveries).toEqual([])
     const rest = await list({ event: 'message.deleted', limit: 6, before: page.next as string })
     expect([rest.deliveries.length, rest.next]).toEqual([5, null])
+  })
+
+  test('what waits and what is dead is found at once, however much came after it', async () => {
+    const [dead, ...waiting] = scene.rows().slice(0, 4)
+    await muchMore()
+    const set = scene.db.connection.query('UPDATE deliveries SET status = ? WHERE id = ?')
+    set.run('dead', dead?.id ?? '')
+    for (const { id } of waiting) set.run('pending', id)
+    // Of a webhook whose key begins like the first one's.
+    scene.hook(10)
+    scene.event('other', { webhookId: 10 })
+    expect(await ids({ status: 'dead' })).toEqual(['$1'])
+    expect(await ids({ status: 'dead', event: 'message.received' })).toEqual(['$1'])
+    expect(await ids({ status: 'dead', event: 'message.deleted' })).toEqual([])
+    expect(await ids({ status: 'pending' })).toEqual(['$4', '$3', '$2'])
+    const page = await list({ status: 'pending', limit: 2 })
+    expect(page.next).toBe(waiting[1]?.id as string)
+    const rest = await list({ status: 'pending', limit: 2, before: page.next as string })
+    expect([rest.deliveries.map(({ event_id }) => event_id), rest.next]).toEqual([['$2'], null])
+  })
+
+  test('goes by indexes, and sorts only what waits', () => {
+    const { connection } = scene.db
+    const prepare = spyOn(connection, 'prepare')
+    createDeliveryLogReader(scene.db)
+    const statements = prepare.mock.calls.map(([text]) => text).filter(text => text.includes('order by'))
+    prepare.mockRestore()
+    const plans = statements.map(text =>
+      connection
+        .query<{ detail: string }, null[]>(`EXPLAIN QUERY PLAN ${text}`)
+        .all(...Array(text.split('?').length - 1).fill(null))
+        .map(({ detail }) => detail)
+        .join('\n'),
+    )
+    const sorting = plans.filter(plan => plan.includes('TEMP B-TREE'))
+    expect(plans.filter(plan => plan.includes('SCAN'))).toEqual([])
+    expect(plans.filter(plan => plan.includes('INDEX deliveries_event (identity_id=?'))).toHaveLength(2)
+    expect(plans.filter(plan => plan.includes('INDEX deliveries_dead (identity_id=?'))).toHaveLength(2)
+    expect(sorting).toEqual([
+      expect.stringContaining('COVERING INDEX deliveries_waiting (lane>? AND lane<?)'),
+    ])
   })
 
   test('what is not the webhook’s own is not there', async () => {
