@@ -28,6 +28,7 @@ import { apiRoutes } from './routes/index.ts'
 import { addMissing, securityHeaders } from './security-headers.ts'
 import { type RunningServer, startServer, type Upgrade, type Uploading } from './server.ts'
 import type { HttpServices, Readiness } from './services.ts'
+import type { Accepted } from './unknown-fields.ts'
 
 export interface HttpOptions {
   config: Pick<Config, 'mode' | 'http' | 'media' | 'logLevel' | 'authFailures'>
@@ -194,7 +195,12 @@ function createElysia(options: HttpOptions, parts: ElysiaParts) {
       refuseMalformedEncoding(request.url)
     })
     // Before any other hook of a route: a caller who isn't let in has a route, too.
-    .onTransform(({ request, route }) => noteRequest(request, { route: withoutTrailingSlash(route) }))
+    .onTransform(({ request, route }) =>
+      noteRequest(request, {
+        route: withoutTrailingSlash(route),
+        accepted: accepted.get(`${request.method} ${route}`),
+      }),
+    )
     .use(errors(logger, path => methodsOf(path)))
     .use(docsRoutes(version))
     .use(
@@ -209,6 +215,7 @@ function createElysia(options: HttpOptions, parts: ElysiaParts) {
       }),
     )
   const methodsOf = createMethodTable(app.routes)
+  const accepted = createAcceptedTable(app.routes)
   return app
 }
 
@@ -227,6 +234,15 @@ function refuseMalformedEncoding(url: string): void {
       throw new GatewayError('bad_request', `The ${part} of the address is not valid percent-encoded UTF-8`)
     }
   }
+}
+
+/** What each route takes, by method and path. */
+function createAcceptedTable(
+  routes: readonly { method: string; path: string; hooks: Accepted }[],
+): ReadonlyMap<string, Accepted> {
+  return new Map(
+    routes.map(({ method, path, hooks: { body, query } }) => [`${method} ${path}`, { body, query }]),
+  )
 }
 
 /** Which methods each path has, to tell 405 from 404. */

@@ -1,8 +1,11 @@
-/** What becomes known of a request while it is answered, for its log line and the metrics. */
+/** What becomes known of a request while it is answered: for those who authenticate it, its log line and the metrics. */
+import type { Accepted } from './unknown-fields.ts'
 
 interface Notes {
   /** The template of its route, such as /api/v1/messages/:id. */
   route?: string
+  /** What its route takes. */
+  accepted?: Accepted | undefined
   /** Ids of the messages that it made. */
   messages?: readonly string[]
 }

@@ -42,6 +42,10 @@ export function wholeNumberInBody(name: string, options: WholeNumberOptions) {
   }
 }
 
+/** Where a schema says that other fields than its own are refused (unknown-fields.ts), for calls that the usage guide doesn't have. */
+export const KNOWN_ONLY = 'x-known-only'
+export const knownOnly = { [KNOWN_ONLY]: true }
+
 /** Where a schema says that it is a whole number. */
 export const AS_INTEGER = 'x-integer'
 
@@ -95,4 +99,16 @@ export function nullable<T extends TSchema>(schema: T) {
 
 export function timestamp() {
   return t.String({ format: 'date-time', description: 'RFC 3339 in UTC.' })
+}
+
+/** Of our own lists: how many at most are in one answer. */
+const PAGE_SIZE = 100
+const PageLimit = wholeNumber('limit', { minimum: 1, maximum: 1_000, default: PAGE_SIZE })
+
+/** `limit` of our own lists, the same for each. */
+export const pageLimit = t.Optional(PageLimit.schema)
+
+/** @throws GatewayError bad_request */
+export function pageSize(limit: string | undefined): number {
+  return limit === undefined ? PAGE_SIZE : PageLimit.read(limit)
 }

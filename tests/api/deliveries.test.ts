@@ -81,7 +81,7 @@ test('a new secret is shown once', async () => {
 describe('400', () => {
   test.each([
     [`${LOG}?limit=0`, 'limit: expected'],
-    [`${LOG}?limit=201`, 'limit: expected a whole number from 1 to 200'],
+    [`${LOG}?limit=1001`, 'limit: expected a whole number from 1 to 1000'],
     [`${LOG}?status=lost`, 'status: expected one of pending, succeeded, dead'],
     [`${LOG}?event=lost`, 'event: "lost" is unknown'],
     ['/api/v1/webhooks/x/deliveries', 'id: expected'],

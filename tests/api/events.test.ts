@@ -128,8 +128,8 @@ describe('a stream', () => {
 test.each([
   ['after=x', 'after: expected the id of an event of this feed, or now'],
   ['after=', 'after: expected'],
-  ['limit=0', 'limit: expected a whole number from 1 to 500'],
-  ['limit=501', 'limit: expected'],
+  ['limit=0', 'limit: expected a whole number from 1 to 1000'],
+  ['limit=1001', 'limit: expected'],
   ['wait=31', 'wait: expected a whole number from 0 to 30'],
   ['wait=x', 'wait: expected'],
   ['events=nothing', 'events: "nothing" is unknown: expected names of message.received'],

@@ -276,17 +276,17 @@ test.each(['text/plain', 'application/octet-stream', 'multipart/form-data', ''])
 
 describe('messages sent', () => {
   test.each([
-    ['', 50],
+    ['', 100],
     ['?limit=1', 1],
-    ['?limit=500', 500],
+    ['?limit=1000', 1_000],
   ])('GET /messages%s', async (query, limit) => {
     expect((await app.call('GET', `/api/v1/messages${query}`, { auth })).status).toBe(200)
     expect(app.listed.at(-1)).toEqual({ limit, before: undefined })
   })
 
-  test.each(['0', '501', 'x', '-1', ''])('limit %p: 400', async limit => {
+  test.each(['0', '1001', 'x', '-1', ''])('limit %p: 400', async limit => {
     const answer = await app.call('GET', `/api/v1/messages?limit=${limit}`, { auth })
-    expectError(answer, 400, 'bad_request', 'limit: expected a whole number from 1 to 500')
+    expectError(answer, 400, 'bad_request', 'limit: expected a whole number from 1 to 1000')
   })
 
   test('before, and one that is not there', async () => {

@@ -1,6 +1,6 @@
 /** Writes a route's entry in the OpenAPI document: what it says, what it answers, and with which errors. */
 import type { DocumentDecoration, TSchema } from 'elysia'
-import { AS_INTEGER, AS_TEXTS } from '../schemas.ts'
+import { AS_INTEGER, AS_TEXTS, KNOWN_ONLY } from '../schemas.ts'
 
 type Security = 'basicAuth' | 'bearerAuth' | 'none'
 
@@ -98,7 +98,13 @@ export function plain(schema: TSchema): Record<string, unknown> {
 /** JSON Schema has `examples`, `const` and a type null; OpenAPI 3.0 has `example`, `enum` and `nullable`. */
 function dialect(value: Record<string, unknown>): Record<string, unknown> {
   const { examples, anyOf, ...rest } = value
-  // Elysia adds it to schemas it has compiled; unknown fields are ignored, not refused.
+  if (value[KNOWN_ONLY]) {
+    return {
+      ...dialect({ ...value, [KNOWN_ONLY]: undefined, additionalProperties: undefined }),
+      additionalProperties: false,
+    }
+  }
+  // Elysia adds it to schemas it has compiled; of all others unknown fields are ignored, not refused.
   if (value.additionalProperties === false) return dialect({ ...value, additionalProperties: undefined })
   if (isObject(value.patternProperties)) {
     const [additionalProperties] = Object.values(value.patternProperties)

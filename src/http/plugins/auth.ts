@@ -13,6 +13,8 @@ import type { TokenHolder } from '../../modules/tokens/types.ts'
 import { readJson } from '../body.ts'
 import { challenge } from '../errors.ts'
 import { roomOf } from '../in-flight.ts'
+import { notesOf } from '../request-notes.ts'
+import { queryNames, refuseUnknown } from '../unknown-fields.ts'
 import { claimOnce, noteContent, noteHolder } from './idempotency.ts'
 
 /** What a route does with the request's body: has it read as JSON, has none, or reads it itself (and then asks `claimOnce` itself, too). */
@@ -78,6 +80,7 @@ export function basicAuth(credentials: {
     const holder = credentialHolder(principal.clientId)
     roomOf(request).chargeTo(holder)
     noteHolder(request, holder)
+    refuseUnknownParameters(request)
   }
 
   async function admit(request: Request, scope: Scope): Promise<Principal> {
@@ -121,6 +124,7 @@ export function bearerAuth(tokens: { authenticate(token: string, request: Reques
     const identity = identityHolder(holder.identity.id)
     roomOf(request).chargeTo(identity)
     noteHolder(request, use === 'own' ? identity : tokenHolder(holder.tokenId))
+    refuseUnknownParameters(request)
   }
   return new Elysia({ name: 'bearer-auth' }).use(bearerToken(TOKEN_PLACES)).macro({
     bearer: ({ body: use, nulls = [], tokenInQuery = false, records = false }: BearerUse) => ({
@@ -201,8 +205,15 @@ function fill(request: Request, body: unknown, json: unknown): void {
   }
   // It would be assigned as the body's prototype, whose fields then pass for fields of the body.
   if (Object.hasOwn(json, '__proto__')) Reflect.deleteProperty(json, '__proto__')
+  const schema = notesOf(request).accepted?.body
+  if (schema) refuseUnknown('field', Object.keys(json), schema)
   Object.assign(body as object, json)
   noteContent(request, json)
+}
+
+function refuseUnknownParameters(request: Request): void {
+  const schema = notesOf(request).accepted?.query
+  if (schema) refuseUnknown('parameter', queryNames(request.url), schema)
 }
 
 function present<T>(callers: WeakMap<Request, T>, request: Request): T {

@@ -1,7 +1,7 @@
 /** Parameters and answers of the routes for contacts and groups. */
 import { t } from 'elysia'
 import { CHAT_KINDS } from '../../../domain/states.ts'
-import { nullable, oneOf, wholeNumber } from '../../schemas.ts'
+import { knownOnly, nullable, oneOf, pageLimit } from '../../schemas.ts'
 
 const deviceId = t.String({ description: 'Phone digits, +E.164 or login id.' })
 const platform = t.Optional(
@@ -17,20 +17,16 @@ export const ContactParams = t.Object({
     description: 'A phone number, a handle, an id of the network, or a Matrix id as webhooks have it.',
   }),
 })
-export const PlatformQuery = t.Object({ platform })
+export const PlatformQuery = t.Object({ platform }, knownOnly)
 
-const DEFAULT_LIMIT = 100
-const contactLimit = wholeNumber('limit', { minimum: 1, maximum: 1_000, default: DEFAULT_LIMIT })
-
-export const ContactsQuery = t.Object({
-  platform,
-  query: t.Optional(t.String({ maxLength: 255, description: 'A part of a name, number or id.' })),
-  limit: t.Optional(contactLimit.schema),
-})
-
-export function readLimit(limit: string | undefined): number {
-  return limit === undefined ? DEFAULT_LIMIT : contactLimit.read(limit)
-}
+export const ContactsQuery = t.Object(
+  {
+    platform,
+    query: t.Optional(t.String({ maxLength: 255, description: 'A part of a name, number or id.' })),
+    limit: pageLimit,
+  },
+  knownOnly,
+)
 
 const contact = {
   id: t.String({

@@ -2,6 +2,7 @@
 import { Elysia } from 'elysia'
 import { operation } from '../../openapi/operation.ts'
 import { bearerAuth } from '../../plugins/auth.ts'
+import { pageSize } from '../../schemas.ts'
 import type { HttpServices } from '../../services.ts'
 import {
   ContactCheck,
@@ -11,7 +12,6 @@ import {
   DeviceParams,
   GroupList,
   PlatformQuery,
-  readLimit,
 } from './contact-model.ts'
 
 export function contactRoutes({ tokens, directory }: Pick<HttpServices, 'tokens' | 'directory'>) {
@@ -23,7 +23,7 @@ export function contactRoutes({ tokens, directory }: Pick<HttpServices, 'tokens'
         directory.contacts(holder.identity.id, params.device_id, {
           platform: query.platform ?? null,
           query: query.query,
-          limit: readLimit(query.limit),
+          limit: pageSize(query.limit),
         }),
       {
         bearer: { body: 'none' },

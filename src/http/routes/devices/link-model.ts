@@ -1,7 +1,7 @@
 /** Bodies of the link routes. */
 import { t } from 'elysia'
 import { LINK_STATES, type LinkView } from '../../../modules/linking/types.ts'
-import { nullable, oneOf, textsByName, timestamp } from '../../schemas.ts'
+import { knownOnly, nullable, oneOf, textsByName, timestamp } from '../../schemas.ts'
 
 /** Characters of one answer: more than the cookies of any web login. */
 export const MAX_INPUT = 32_768
@@ -115,5 +115,5 @@ export const LinkAnswer = t.Object(
   {
     inputs: answers.schema,
   },
-  { examples: [{ inputs: { phone_number: '+237123456789' } }] },
+  { ...knownOnly, examples: [{ inputs: { phone_number: '+237123456789' } }] },
 )

@@ -1,11 +1,9 @@
 /** Query and bodies of the event feed. */
 import { t } from 'elysia'
 import { EVENT_NAMES } from '../../../domain/states.ts'
-import { oneOf, wholeNumber } from '../../schemas.ts'
+import { knownOnly, oneOf, pageLimit, wholeNumber } from '../../schemas.ts'
 
-const DEFAULT_PAGE = 100
 const MAX_WAIT_S = 30
-const Limit = wholeNumber('limit', { minimum: 1, maximum: 500, default: DEFAULT_PAGE })
 const Wait = wholeNumber('wait', {
   minimum: 0,
   maximum: MAX_WAIT_S,
@@ -13,27 +11,26 @@ const Wait = wholeNumber('wait', {
   description: 'How long to wait for an event when there is none, in seconds.',
 })
 
-export const FeedQuery = t.Object({
-  after: t.Optional(
-    t.String({
-      maxLength: 64,
-      description:
-        'The `id` of an event, or `next` of an answer: what came after it. `now`: what happens from now on. Left out: all that is kept.',
-    }),
-  ),
-  limit: t.Optional(Limit.schema),
-  events: t.Optional(
-    t.String({
-      maxLength: 1_024,
-      description: `Names of the events asked for, separated by commas: ${EVENT_NAMES.join(', ')}. By default all.`,
-    }),
-  ),
-  wait: t.Optional(Wait.schema),
-})
-
-export function pageSize(limit: string | undefined): number {
-  return limit === undefined ? DEFAULT_PAGE : Limit.read(limit)
-}
+export const FeedQuery = t.Object(
+  {
+    after: t.Optional(
+      t.String({
+        maxLength: 64,
+        description:
+          'The `id` of an event, or `next` of an answer: what came after it. `now`: what happens from now on. Left out: all that is kept.',
+      }),
+    ),
+    limit: pageLimit,
+    events: t.Optional(
+      t.String({
+        maxLength: 1_024,
+        description: `Names of the events asked for, separated by commas: ${EVENT_NAMES.join(', ')}. By default all.`,
+      }),
+    ),
+    wait: t.Optional(Wait.schema),
+  },
+  knownOnly,
+)
 
 export function waitMs(wait: string | undefined): number {
   return wait === undefined ? 0 : Wait.read(wait) * 1_000

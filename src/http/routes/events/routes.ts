@@ -4,9 +4,10 @@ import type { Clock } from '../../../lib/clock.ts'
 import type { Logger } from '../../../lib/logger.ts'
 import { operation } from '../../openapi/operation.ts'
 import { bearerAuth } from '../../plugins/auth.ts'
+import { pageSize } from '../../schemas.ts'
 import type { HttpServices } from '../../services.ts'
 import { createEventStream } from './event-stream.ts'
-import { FeedPage, FeedQuery, namesOf, pageSize, waitMs } from './model.ts'
+import { FeedPage, FeedQuery, namesOf, waitMs } from './model.ts'
 
 export interface EventRoutesOptions extends Pick<HttpServices, 'tokens' | 'feed'> {
   clock: Clock

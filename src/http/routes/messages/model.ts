@@ -7,7 +7,7 @@ import {
   MAX_TEXT_BYTES,
 } from '../../../domain/limits.ts'
 import { SHOWN_MESSAGE_STATUSES } from '../../../domain/states.ts'
-import { AS_INTEGER, nullable, oneOf, timestamp, wholeNumber } from '../../schemas.ts'
+import { AS_INTEGER, knownOnly, nullable, oneOf, pageLimit, timestamp } from '../../schemas.ts'
 
 const EACH_AT_MOST = `Each has at most ${MAX_RECIPIENT_LENGTH} characters.`
 
@@ -112,15 +112,12 @@ export const MessageList = t.Array(t.Object(FIELDS_OF_VIEW), { examples: [[EXAMP
 
 export const MessagePath = t.Object({ id: t.String() })
 
-const DEFAULT_PAGE = 50
-const Limit = wholeNumber('limit', { minimum: 1, maximum: 500, default: DEFAULT_PAGE })
-export const MessagePage = t.Object({
-  limit: t.Optional(Limit.schema),
-  before: t.Optional(
-    t.String({ description: 'The id of a message: only older ones. One that is not there: 404.' }),
-  ),
-})
-
-export function pageSize(limit: string | undefined): number {
-  return limit === undefined ? DEFAULT_PAGE : Limit.read(limit)
-}
+export const MessagePage = t.Object(
+  {
+    limit: pageLimit,
+    before: t.Optional(
+      t.String({ description: 'The id of a message: only older ones. One that is not there: 404.' }),
+    ),
+  },
+  knownOnly,
+)

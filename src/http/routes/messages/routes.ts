@@ -7,6 +7,7 @@ import { jsonContent, operation, plain } from '../../openapi/operation.ts'
 import { bearerAuth } from '../../plugins/auth.ts'
 import { recorderOf } from '../../plugins/idempotency.ts'
 import { noteRequest } from '../../request-notes.ts'
+import { pageSize } from '../../schemas.ts'
 import type { Uploading } from '../../server.ts'
 import type { HttpServices } from '../../services.ts'
 import {
@@ -15,7 +16,6 @@ import {
   MessagePage,
   MessagePath,
   MessageQueued,
-  pageSize,
   SendMessage,
   SendMessageForm,
 } from './model.ts'

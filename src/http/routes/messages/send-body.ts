@@ -5,6 +5,7 @@ import { TypeCompiler } from 'elysia/type-system'
 import { GatewayError } from '../../../domain/errors.ts'
 import type { StagedFile } from '../../../modules/media/types.ts'
 import { isJson, parseJson, readText, withoutNulls } from '../../body.ts'
+import { refuseUnknown } from '../../unknown-fields.ts'
 import { explainIssue } from '../../validation.ts'
 import { SendMessage } from './model.ts'
 import { type MultipartSink, readMultipart } from './multipart.ts'
@@ -62,6 +63,7 @@ function check(body: unknown, hasFile: boolean): SendBody['fields'] {
     const issue = validator.Errors(body).First()
     throw new GatewayError('bad_request', issue ? explainIssue(issue) : 'The body is not as expected')
   }
+  refuseUnknown('field', Object.keys(body), SendMessage)
   if (!body.platform) throw missing('platform')
   if (!body.contact && !body.group_url) throw missing('contact or group_url')
   if (!body.text && !hasFile) throw new GatewayError('bad_request', 'Either text or file must be provided')

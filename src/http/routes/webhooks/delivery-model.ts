@@ -1,7 +1,7 @@
 /** Bodies of the routes about deliveries: the log, retries, replays and tests. */
 import { t } from 'elysia'
 import { DELIVERY_STATUSES, STORED_EVENT_NAMES } from '../../../domain/states.ts'
-import { nullable, oneOf, timestamp, wholeNumber } from '../../schemas.ts'
+import { knownOnly, nullable, oneOf, pageLimit, timestamp } from '../../schemas.ts'
 
 const Attempt = t.Object({
   at: timestamp(),
@@ -57,24 +57,20 @@ export const DeliveryPage = t.Object(
 
 export const DeliveryPath = t.Object({ id: t.String() })
 
-const DEFAULT_PAGE = 50
-const Limit = wholeNumber('limit', { minimum: 1, maximum: 200, default: DEFAULT_PAGE })
-
-export const DeliveryQuery = t.Object({
-  limit: t.Optional(Limit.schema),
-  before: t.Optional(
-    t.String({ description: 'The id of a delivery: only older ones. One that is not there: 404.' }),
-  ),
-  status: t.Optional(oneOf(DELIVERY_STATUSES)),
-  event: t.Optional(t.String({ maxLength: 64, description: 'The name of an event.' })),
-})
-
-export function pageSize(limit: string | undefined): number {
-  return limit === undefined ? DEFAULT_PAGE : Limit.read(limit)
-}
+export const DeliveryQuery = t.Object(
+  {
+    limit: pageLimit,
+    before: t.Optional(
+      t.String({ description: 'The id of a delivery: only older ones. One that is not there: 404.' }),
+    ),
+    status: t.Optional(oneOf(DELIVERY_STATUSES)),
+    event: t.Optional(t.String({ maxLength: 64, description: 'The name of an event.' })),
+  },
+  knownOnly,
+)
 
 /** A body in which nothing is said. */
-export const Nothing = t.Object({})
+export const Nothing = t.Object({}, knownOnly)
 
 export const ReplayWebhook = t.Object(
   {
@@ -84,7 +80,7 @@ export const ReplayWebhook = t.Object(
     until: t.Optional(t.String({ description: 'RFC 3339: and before then. By default now.' })),
     only_failed: t.Optional(t.Boolean({ description: 'Only what was tried and has not succeeded.' })),
   },
-  { examples: [{ since: '2026-04-27T10:00:00Z' }] },
+  { ...knownOnly, examples: [{ since: '2026-04-27T10:00:00Z' }] },
 )
 
 export const ReplayStarted = t.Object(

@@ -2,6 +2,7 @@
 import { Elysia } from 'elysia'
 import { operation } from '../../openapi/operation.ts'
 import { bearerAuth } from '../../plugins/auth.ts'
+import { pageSize } from '../../schemas.ts'
 import type { HttpServices } from '../../services.ts'
 import {
   Delivery,
@@ -9,7 +10,6 @@ import {
   DeliveryPath,
   DeliveryQuery,
   Nothing,
-  pageSize,
   ReplayStarted,
   ReplayWebhook,
   TestResult,

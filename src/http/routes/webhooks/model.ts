@@ -1,7 +1,15 @@
 /** Bodies of the webhook routes. */
 import { t } from 'elysia'
 import { EVENT_NAMES, MESSAGE_EVENT_NAMES } from '../../../domain/states.ts'
-import { nullable, oneOf, textsByName, timestamp, wholeNumber, wholeNumberInBody } from '../../schemas.ts'
+import {
+  knownOnly,
+  nullable,
+  oneOf,
+  textsByName,
+  timestamp,
+  wholeNumber,
+  wholeNumberInBody,
+} from '../../schemas.ts'
 
 /** The names are checked by the use case, whose error names those there are. */
 const Events = t.Union(
@@ -105,7 +113,7 @@ export function overlapOf(overlap: unknown): number | undefined {
 
 export const RotateSecret = t.Object(
   { overlap_s: t.Optional(Overlap.schema) },
-  { examples: [{ overlap_s: 3_600 }] },
+  { ...knownOnly, examples: [{ overlap_s: 3_600 }] },
 )
 
 export const WebhookList = t.Array(Webhook, { examples: [[EXAMPLE]] })

@@ -1,0 +1,63 @@
+/**
+ * What is done about fields and parameters that a call doesn't know. One that is misspelt and ignored changes what is asked for, and nobody notices: a
+ * token that never expires, a filter that filters nothing.
+ *
+ * Calls of our own refuse whatever they don't know. Those of the usage guide are also made by clients of the system that it documents, which ignored
+ * what else they sent; so these calls refuse only what looks like one of their own fields, misspelt.
+ */
+import type { TSchema } from 'elysia'
+import { distance } from 'fastest-levenshtein'
+import { GatewayError } from '../domain/errors.ts'
+import { KNOWN_ONLY } from './schemas.ts'
+
+/** What a route takes, as far as it says. */
+export interface Accepted {
+  body?: TSchema | undefined
+  query?: TSchema | undefined
+}
+
+/** @throws GatewayError bad_request that names the first field or parameter which isn't one of the schema's */
+export function refuseUnknown(what: 'field' | 'parameter', given: Iterable<string>, schema: TSchema): void {
+  const known: Record<string, unknown> = schema.properties ?? {}
+  for (const name of given) {
+    if (Object.hasOwn(known, name)) continue
+    const meant = Object.keys(known).find(other => isMisspelt(name, other))
+    if (meant !== undefined) throw unknown(what, name, `; did you mean ${meant}?`)
+    if (schema[KNOWN_ONLY]) throw unknown(what, name, `: expected ${namesOf(known)}`)
+  }
+}
+
+/** Names of the parameters in a URL's query. */
+export function queryNames(url: string): Iterable<string> {
+  const start = url.indexOf('?')
+  return start === -1 ? [] : new URLSearchParams(url.slice(start + 1)).keys()
+}
+
+/** Of what isn't known only as much is said again. */
+const MAX_SHOWN = 64
+
+function unknown(what: string, name: string, hint: string): GatewayError {
+  return new GatewayError('bad_request', `${name.slice(0, MAX_SHOWN)}: there is no such ${what}${hint}`)
+}
+
+function namesOf(known: Record<string, unknown>): string {
+  const names = Object.keys(known)
+  return names.length === 0 ? 'none' : names.join(', ')
+}
+
+/** Typing errors that a name may have, by its length: short names are too much alike. */
+const TYPING_ERRORS = [
+  { fromLength: 8, atMost: 2 },
+  { fromLength: 5, atMost: 1 },
+]
+
+/** `expiresAt`, `expires-at` and `expired_at` are `expires_at`. */
+function isMisspelt(name: string, known: string): boolean {
+  if (name.length > 2 * known.length) return false
+  const [one, other] = [name, known].map(text => text.toLowerCase().replace(/[^a-z0-9]/g, '')) as [
+    string,
+    string,
+  ]
+  const allowed = TYPING_ERRORS.find(({ fromLength }) => other.length >= fromLength)?.atMost ?? 0
+  return distance(one, other) <= allowed
+}

@@ -1,0 +1,121 @@
+/** Fields and parameters that a call doesn't know: refused on calls of our own, and where they are a misspelling; ignored where the documented system did. */
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { openApiDocument } from '../../src/http/openapi/document.ts'
+import { expectError } from '../support/expect-error.ts'
+import { basic, testHttp } from '../support/test-http.ts'
+
+const SEND = '/api/v1/devices/237123456789/message'
+const MESSAGE = { contact: '1234567890', platform: 'wa', text: 'Hello' }
+
+let app: Awaited<ReturnType<typeof testHttp>>
+let auth: string
+beforeAll(async () => {
+  app = await testHttp()
+  auth = `Bearer ${await app.newToken()}`
+})
+afterAll(() => app.destroy())
+
+function form(fields: Record<string, string>): FormData {
+  const data = new FormData()
+  for (const [name, value] of Object.entries(fields)) data.append(name, value)
+  return data
+}
+
+describe('calls of the usage guide', () => {
+  test.each([
+    ['expiresin', 'expires_at'],
+    ['expires_in', 'expires_at'],
+    ['expiresAt', 'expires_at'],
+    ['expire_at', 'expires_at'],
+    ['useHost', 'use_host'],
+  ])('refuse %s, which is %s misspelt, and make no token', async (field, meant) => {
+    const before = (await app.call('GET', '/api/v1/tokens', { auth: basic() })).text
+    const json = { [field]: '2099-12-31T23:59:59Z' }
+    const answer = await app.call('POST', '/api/v1/tokens', { auth: basic(), json })
+    expectError(answer, 400, 'bad_request', `${field}: there is no such field; did you mean ${meant}?`)
+    expect((await app.call('GET', '/api/v1/tokens', { auth: basic() })).text).toBe(before)
+  })
+
+  test('ignore what else a client sends, as ever', async () => {
+    const extra = { id: 7, name: 'x', foo: { bar: 1 }, created_at: '2026-04-27T10:00:00Z', x: 1 }
+    const asked: [string, string, string, object][] = [
+      ['POST', '/api/v1/tokens', basic(), {}],
+      ['POST', '/api/v1/credentials', basic(), { client_id: 'extra-app' }],
+      ['PUT', '/api/v1/credentials/extra-app', basic(), { description: 'd', client_id: 'extra-app' }],
+      ['POST', '/api/v1/devices', auth, { platform: 'wa' }],
+      ['POST', SEND, auth, MESSAGE],
+      ['POST', '/api/v1/webhooks', auth, { url: 'https://extra.example.com/' }],
+      ['PUT', '/api/v1/webhooks/1', auth, { active: true, old_secret_until: null, secret: 'whsec_x' }],
+    ]
+    for (const [method, path, who, json] of asked) {
+      const answer = await app.call(method, path, { auth: who, json: { ...json, ...extra } })
+      expect([path, answer.status < 300]).toEqual([path, true])
+    }
+    expect((await app.call('GET', '/api/v1/devices?_=1&page=2', { auth })).status).toBe(200)
+  })
+
+  test('a send: the misspelt field is named in JSON and in forms, and nothing is sent', async () => {
+    const before = app.sends.length
+    const fields = { ...MESSAGE, expiresin: '60' }
+    const says = 'expiresin: there is no such field; did you mean expires_in?'
+    expectError(await app.call('POST', SEND, { auth, json: fields }), 400, 'bad_request', says)
+    expectError(await app.call('POST', SEND, { auth, body: form(fields) }), 400, 'bad_request', says)
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+    const body = new URLSearchParams(fields).toString()
+    expectError(await app.call('POST', SEND, { auth, headers, body }), 400, 'bad_request', says)
+    expect(app.sends.length).toBe(before)
+    const other = form({ ...MESSAGE, campaign: 'spring' })
+    expect((await app.call('POST', SEND, { auth, body: other })).status).toBe(200)
+  })
+
+  test.each([
+    ['event', 'events'],
+    ['header', 'headers'],
+  ])('a webhook with %s is refused', async (field, meant) => {
+    const json = { url: 'https://misspelt.example.com/', [field]: [] }
+    const answer = await app.call('POST', '/api/v1/webhooks', { auth, json })
+    expectError(answer, 400, 'bad_request', `did you mean ${meant}?`)
+  })
+})
+
+describe('calls of our own', () => {
+  test.each([
+    ['/api/v1/messages?limt=5', 'limt: there is no such parameter; did you mean limit?'],
+    ['/api/v1/messages?status=failed', 'status: there is no such parameter: expected limit, before'],
+    ['/api/v1/events?form=now', 'form: there is no such parameter'],
+    ['/api/v1/webhooks/1/deliveries?state=dead', 'state: there is no such parameter'],
+    ['/api/v1/devices/237123456789/contacts?q=Ann', 'q: there is no such parameter'],
+    ['/api/v1/devices/237123456789/groups?plattform=wa', 'did you mean platform?'],
+  ])('refuse %s', async (path, says) => {
+    expectError(await app.call('GET', path, { auth }), 400, 'bad_request', says)
+  })
+
+  test.each([
+    ['/api/v1/webhooks/1/replay', { since: '2026-04-27T10:00:00Z', till: '2026-04-28T10:00:00Z' }, 'till'],
+    ['/api/v1/webhooks/1/rotate-secret', { overlap: 0 }, 'overlap'],
+    ['/api/v1/webhooks/1/test', { event: 'message.received' }, 'event'],
+    ['/api/v1/devices/links/lnk_1', { inputs: {}, code: '1' }, 'code'],
+  ])('refuse fields of %s', async (path, json, field) => {
+    expectError(
+      await app.call('POST', path, { auth, json }),
+      400,
+      'bad_request',
+      `${field}: there is no such field`,
+    )
+  })
+
+  test('tell a stranger nothing of that', async () => {
+    expectError(await app.call('GET', '/api/v1/messages?limt=5'), 401, 'unauthorized')
+  })
+})
+
+test('every list of our own takes the same limit', async () => {
+  const { paths } = await openApiDocument('0.0.0')
+  const limits = Object.entries(paths).flatMap(([path, operations]) =>
+    (operations.get?.parameters ?? [])
+      .filter(({ name }) => name === 'limit')
+      .map(({ schema }) => [path, schema.minimum, schema.maximum, schema.default]),
+  )
+  expect(limits.length).toBe(4)
+  for (const [, ...limit] of limits) expect(limit).toEqual([1, 1_000, 100])
+})
