@@ -1,37 +1,31 @@
 /** The composition root: makes every part from the configuration and connects them. Nothing else knows more than its neighbours. */
-import { createBridgeAttachment, GATEWAY_APPSERVICE_ID } from './app/bridge-attachment.ts'
+import { createBridgeAttachment } from './app/bridge-attachment.ts'
 import { createEventSource } from './app/event-source.ts'
 import { layFoundation } from './app/foundation.ts'
-import { bridgeConfigs, createMatrix, createSandboxFor, mountsOf } from './app/matrix-side.ts'
+import { createFront } from './app/front.ts'
+import { bridgeConfigs, createMatrix, createSandboxFor, mountsOf, registerOurs } from './app/matrix-side.ts'
 import { createMessaging } from './app/messaging.ts'
 import { createPhones } from './app/phones.ts'
-import { createReadiness } from './app/readiness.ts'
 import { refuseAccidentalSandbox } from './app/sandbox-leftovers.ts'
 import { createTenants } from './app/tenants.ts'
 import { createBridges } from './bridges/bridges.ts'
-import { type BridgeProcesses, createBridgeProcesses } from './bridges/processes.ts'
+import { createBridgeProcesses } from './bridges/processes.ts'
 import { createStatusReceiver } from './bridges/status-receiver.ts'
 import { type Config, childEnvironment, type Secrets } from './config/index.ts'
 import { messageOf } from './domain/errors.ts'
-import { createHttp } from './http/http.ts'
 import type { RunningServer } from './http/server.ts'
-import type { Readiness } from './http/services.ts'
 import type { Clock } from './lib/clock.ts'
 import { createLogger, type Logger } from './lib/logger.ts'
 import { createProcessClock } from './lib/process-clock.ts'
-import { createHomeserverProbe } from './matrix/homeserver-probe.ts'
 import { createAttachedBridges } from './modules/attached-bridges/attached-bridges.ts'
 import { TAKEN_AWAY } from './modules/attached-bridges/detach.ts'
 import { createAttachedBridgeRepository } from './modules/attached-bridges/repository.ts'
 import { createChatRepository } from './modules/chats/repository.ts'
 import { createAccessTokenStore } from './modules/identities/access-tokens.ts'
-import { identityNamespace } from './modules/identities/identities.ts'
 import { createIdentityRepository } from './modules/identities/repository.ts'
-import { createSettingsRepository } from './modules/identities/settings-repository.ts'
 import { createLoopLag } from './modules/observation/loop-lag.ts'
 import { createMetrics } from './modules/observation/metrics.ts'
 import { observeWith } from './modules/observation/observers.ts'
-import { createObservationRepository } from './modules/observation/repository.ts'
 import { createWideLines } from './modules/observation/wide-lines.ts'
 import { createClockWatch } from './modules/timekeeping/clock-watch.ts'
 import { createTimekeepingRepository } from './modules/timekeeping/repository.ts'
@@ -84,7 +78,7 @@ export async function createApp(
     clock,
     logger,
   })
-  const { db, sealer, hasherFor, version } = foundation
+  const { db, sealer, hasherFor } = foundation
 
   let baseUrl = config.http.publicUrl ?? localUrl(config, config.http.port)
   const publicUrl = () => baseUrl
@@ -176,52 +170,17 @@ export async function createApp(
     onState: phones.devices.noteBridgeState,
   })
   const supervisor = new Supervisor(clock, logger)
-  const settings = createSettingsRepository(db)
-  const readiness = createReadiness({
-    db,
-    tryWrite: () => settings.replace('write_tried_at', String(clock.now())),
-    supervisor,
-    homeserver: source.state,
-    askHomeserver: () => askHomeserver(config.matrix.homeserverUrl),
-    processes,
-    bridges: () => new Map(bridges.platforms.map(platform => [platform, attachment.urlOf(platform)])),
-    clock,
-  })
-  const http = createHttp({
-    config,
-    logger,
-    version,
-    services: {
-      credentials: tenants.credentials,
-      tokens: tenants.tokens,
-      devices: phones.devices,
-      linking: phones.linking,
-      platforms: phones.platforms,
-      directory: phones.directory,
-      messages: messaging.messages,
-      media: messaging.media,
-      downloads: messaging.media,
-      webhooks: messaging.webhooks,
-      deliveries: messaging.deliveries,
-      replays: messaging.replays,
-      feed: messaging.feed,
-      idempotency: tenants.idempotency,
-    },
+  const { http, readiness } = createFront(foundation, {
+    tenants,
+    phones,
+    messaging,
     mounts: mountsOf(matrix.homeserver, sandbox, source, bridgeStatus),
-    readiness: readiness.check,
-    metrics: metrics.expose({
-      repository: createObservationRepository(db),
-      maxDevices: config.metrics.maxDevices,
-      version,
-      databaseFile: config.data.databaseFile,
-      checks: async () => wellness(await readiness.check()),
-      sync: source.health,
-      bridgeRestarts: () => restartsOf(processes),
-      clock,
-    }),
-    metricsToken: secrets.metricsToken,
-    observer,
-    clock,
+    source,
+    bridges,
+    attachment,
+    processes,
+    supervisor,
+    metrics,
   })
   let server: RunningServer | undefined
 
@@ -236,21 +195,7 @@ export async function createApp(
       await sandbox?.sweep()
       server = http.listen()
       if (config.http.publicUrl === undefined) baseUrl = localUrl(config, server.port)
-      if (matrix.appservice && source.fetch) {
-        const { asToken, hsToken } = matrix.appservice
-        await matrix.homeserver?.registerAppservice({
-          id: GATEWAY_APPSERVICE_ID,
-          url: null,
-          asToken,
-          hsToken,
-          senderLocalpart: GATEWAY_APPSERVICE_ID,
-          namespaces: { users: [{ regex: identityNamespace(config.matrix.serverName), exclusive: true }] },
-          receiveEphemeral: true,
-          deliver: source.fetch,
-        })
-      }
-      for (const bridge of sandbox?.bridges ?? [])
-        await matrix.homeserver?.registerAppservice(bridge.registration)
+      await registerOurs(matrix, source, sandbox, config.matrix.serverName)
       await attachment.begin()
       matrix.homeserver?.start()
       sandbox?.start()
@@ -295,21 +240,6 @@ export async function createApp(
       db.close()
     },
   }
-}
-
-function wellness({ checks }: Readiness): ReadonlyMap<string, boolean> {
-  return new Map(Object.entries(checks).map(([name, told]) => [name, told === 'ok']))
-}
-
-function restartsOf(processes: BridgeProcesses): ReadonlyMap<string, number> {
-  return new Map([...processes.states()].map(([platform, { restarts }]) => [platform, restarts]))
-}
-
-/** @param url of an external one; the embedded one is there as long as we are. @returns `ok`, or what is wrong */
-async function askHomeserver(url: string | undefined): Promise<string> {
-  if (url === undefined) return 'ok'
-  const found = await createHomeserverProbe(url).versions()
-  return 'error' in found ? `the homeserver can't be reached (${found.error})` : 'ok'
 }
 
 /** How a browser on this machine reaches us. */

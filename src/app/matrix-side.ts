@@ -19,6 +19,7 @@ import { createHomeserverProbe } from '../matrix/homeserver-probe.ts'
 import type { HomeserverAddress } from '../matrix/http-api.ts'
 import { createMatrixCalls, type MatrixCalls } from '../matrix/matrix-calls.ts'
 import { createMatrixSessions } from '../matrix/sessions.ts'
+import { identityNamespace } from '../modules/identities/identities.ts'
 import { PASSWORDS } from '../modules/secret-key/secret-key.ts'
 import { createSandbox, type Sandbox } from '../sandbox/index.ts'
 import { GATEWAY_APPSERVICE_ID } from './bridge-attachment.ts'
@@ -161,6 +162,29 @@ export function bridgeConfigs(
     fetch: (request: Request) => bridge.fetch(request),
   }))
   return [...real, ...simulated]
+}
+
+/** Makes the embedded homeserver, if there is one, push to us what happens to our users, and to the sandbox's bridges. */
+export async function registerOurs(
+  { homeserver, appservice }: Pick<Matrix, 'homeserver' | 'appservice'>,
+  source: { fetch: ((request: Request) => Promise<Response>) | undefined },
+  sandbox: Sandbox | undefined,
+  serverName: string,
+): Promise<void> {
+  if (!homeserver) return
+  if (appservice && source.fetch) {
+    await homeserver.registerAppservice({
+      id: GATEWAY_APPSERVICE_ID,
+      url: null,
+      asToken: appservice.asToken,
+      hsToken: appservice.hsToken,
+      senderLocalpart: GATEWAY_APPSERVICE_ID,
+      namespaces: { users: [{ regex: identityNamespace(serverName), exclusive: true }] },
+      receiveEphemeral: true,
+      deliver: source.fetch,
+    })
+  }
+  for (const bridge of sandbox?.bridges ?? []) await homeserver.registerAppservice(bridge.registration)
 }
 
 /** What answers requests besides our own routes. */

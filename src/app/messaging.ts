@@ -47,6 +47,8 @@ export interface MessagingParts {
   publicUrl(): string
 }
 
+export type Messaging = Awaited<ReturnType<typeof createMessaging>>
+
 /** Between two messages of a device on a real network, in milliseconds. */
 const DEFAULT_SEND_INTERVAL_MS = 8_000
 

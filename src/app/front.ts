@@ -1,0 +1,110 @@
+/** What the gateway shows to the outside: its HTTP server with every service, whether it is ready, and its metrics. */
+import type { BridgeSet } from '../bridges/bridges.ts'
+import type { BridgeProcesses } from '../bridges/processes.ts'
+import { createHttp, type Http } from '../http/http.ts'
+import type { Mount } from '../http/mounts.ts'
+import type { Readiness } from '../http/services.ts'
+import { createHomeserverProbe } from '../matrix/homeserver-probe.ts'
+import { createSettingsRepository } from '../modules/identities/settings-repository.ts'
+import type { Metrics } from '../modules/observation/metrics.ts'
+import { createObservationRepository } from '../modules/observation/repository.ts'
+import type { Supervisor } from '../runtime/supervisor.ts'
+import type { BridgeAttachment } from './bridge-attachment.ts'
+import type { EventSource } from './event-source.ts'
+import type { Foundation } from './foundation.ts'
+import type { Messaging } from './messaging.ts'
+import type { Phones } from './phones.ts'
+import { createReadiness, type ReadinessCheck } from './readiness.ts'
+import type { Tenants } from './tenants.ts'
+
+export interface FrontParts {
+  tenants: Tenants
+  phones: Phones
+  messaging: Messaging
+  /** What answers requests besides our own routes. */
+  mounts: readonly Mount[]
+  source: EventSource
+  bridges: BridgeSet
+  attachment: BridgeAttachment
+  processes: BridgeProcesses
+  supervisor: Supervisor
+  metrics: Metrics
+}
+
+export function createFront(
+  foundation: Foundation,
+  parts: FrontParts,
+): { http: Http; readiness: ReadinessCheck } {
+  const { config, secrets, version, observer, clock, logger } = foundation
+  const { tenants, phones, messaging, mounts, source, processes, metrics } = parts
+  const readiness = createReadinessOf(foundation, parts)
+  const http = createHttp({
+    config,
+    logger,
+    version,
+    services: {
+      credentials: tenants.credentials,
+      tokens: tenants.tokens,
+      devices: phones.devices,
+      linking: phones.linking,
+      platforms: phones.platforms,
+      directory: phones.directory,
+      messages: messaging.messages,
+      media: messaging.media,
+      downloads: messaging.media,
+      webhooks: messaging.webhooks,
+      deliveries: messaging.deliveries,
+      replays: messaging.replays,
+      feed: messaging.feed,
+      idempotency: tenants.idempotency,
+    },
+    mounts,
+    readiness: readiness.check,
+    metrics: metrics.expose({
+      repository: createObservationRepository(foundation.db),
+      maxDevices: config.metrics.maxDevices,
+      version,
+      databaseFile: config.data.databaseFile,
+      checks: async () => wellness(await readiness.check()),
+      sync: source.health,
+      bridgeRestarts: () => restartsOf(processes),
+      clock,
+    }),
+    metricsToken: secrets.metricsToken,
+    observer,
+    clock,
+  })
+  return { http, readiness }
+}
+
+function createReadinessOf(
+  { config, db, clock }: Foundation,
+  { supervisor, source, processes, bridges, attachment }: FrontParts,
+): ReadinessCheck {
+  const settings = createSettingsRepository(db)
+  return createReadiness({
+    db,
+    tryWrite: () => settings.replace('write_tried_at', String(clock.now())),
+    supervisor,
+    homeserver: source.state,
+    askHomeserver: () => askHomeserver(config.matrix.homeserverUrl),
+    processes,
+    bridges: () => new Map(bridges.platforms.map(platform => [platform, attachment.urlOf(platform)])),
+    clock,
+  })
+}
+
+/** @param url of an external one; the embedded one is there as long as we are. @returns `ok`, or what is wrong */
+async function askHomeserver(url: string | undefined): Promise<string> {
+  if (url === undefined) return 'ok'
+  const found = await createHomeserverProbe(url).versions()
+  return 'error' in found ? `the homeserver can't be reached (${found.error})` : 'ok'
+}
+
+function wellness({ checks }: Readiness): ReadonlyMap<string, boolean> {
+  return new Map(Object.entries(checks).map(([name, told]) => [name, told === 'ok']))
+}
+
+function restartsOf(processes: BridgeProcesses): ReadonlyMap<string, number> {
+  return new Map([...processes.states()].map(([platform, { restarts }]) => [platform, restarts]))
+}
