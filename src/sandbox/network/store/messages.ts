@@ -1,0 +1,163 @@
+/** The tables of messages, and which of them each phone has. */
+import type { Database } from 'bun:sqlite'
+import { randomBytes } from 'node:crypto'
+import type { Chat, Content, Message, MessageType, ShownMessage } from '../types.ts'
+import type { MediaStore } from './media.ts'
+
+interface MessageRow {
+  seq: number
+  id: string
+  chat: string
+  sender: string
+  type: MessageType
+  text: string
+  media_id: string | null
+  file_name: string | null
+  reply_to: string | null
+  target: string | null
+  emoji: string | null
+  latitude: number | null
+  longitude: number | null
+  edited_at: number | null
+  deleted_at: number | null
+  sent_at: number
+}
+
+export function createMessageStore(database: Database, files: Pick<MediaStore, 'addMedia' | 'media'>) {
+  const sql = {
+    addMessage: database.query(
+      `INSERT INTO sandbox_message (id, chat, sender, type, text, media_id, file_name, reply_to, target, emoji, latitude,
+         longitude, sent_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+    addInbox: database.query('INSERT INTO sandbox_inbox (phone, seq) VALUES (?, ?)'),
+    message: database.query<MessageRow, [string]>('SELECT * FROM sandbox_message WHERE id = ?'),
+    messageAt: database.query<MessageRow, [number]>('SELECT * FROM sandbox_message WHERE seq = ?'),
+    hasMessage: database.query<{ seq: number }, [string, string]>(
+      `SELECT m.seq FROM sandbox_message AS m JOIN sandbox_inbox AS i ON i.seq = m.seq
+       WHERE m.id = ? AND i.phone = ?`,
+    ),
+    editMessage: database.query(
+      'UPDATE sandbox_message SET text = ?, edited_at = ? WHERE id = ? AND deleted_at IS NULL',
+    ),
+    deleteMessage: database.query(
+      "UPDATE sandbox_message SET text = '', deleted_at = ? WHERE id = ? AND deleted_at IS NULL",
+    ),
+    firstMessages: database.query<MessageRow, [string, number, string | null, number]>(
+      `SELECT m.* FROM sandbox_inbox AS i JOIN sandbox_message AS m ON m.seq = i.seq
+       WHERE i.phone = ?1 AND i.seq > ?2 AND (?3 IS NULL OR m.chat = ?3) ORDER BY i.seq LIMIT ?4`,
+    ),
+    lastMessages: database.query<MessageRow, [string, string | null, number]>(
+      `SELECT m.* FROM sandbox_inbox AS i JOIN sandbox_message AS m ON m.seq = i.seq
+       WHERE i.phone = ?1 AND (?2 IS NULL OR m.chat = ?2) ORDER BY i.seq DESC LIMIT ?3`,
+    ),
+    lastOfChat: database.query<MessageRow, [string, string, number]>(
+      `SELECT m.* FROM sandbox_message AS m JOIN sandbox_inbox AS i ON i.seq = m.seq AND i.phone = ?1
+       WHERE m.chat = ?2 ORDER BY m.seq DESC LIMIT ?3`,
+    ),
+    reactions: database.query<{ sender: string; emoji: string | null }, [string]>(
+      "SELECT sender, emoji FROM sandbox_message WHERE target = ? AND type = 'reaction' AND deleted_at IS NULL ORDER BY seq",
+    ),
+    reactionBefore: database.query<{ id: string }, [string, string, number]>(
+      `SELECT id FROM sandbox_message WHERE target = ? AND sender = ? AND type = 'reaction' AND seq < ?
+       ORDER BY seq DESC LIMIT 1`,
+    ),
+    isPending: database.query<{ id: number }, [number]>(
+      'SELECT id FROM sandbox_delivery WHERE seq = ? LIMIT 1',
+    ),
+  }
+
+  function toMessage(row: MessageRow): Message {
+    const media = row.media_id === null || row.deleted_at !== null ? null : files.media(row.media_id)
+    return {
+      id: row.id,
+      seq: row.seq,
+      chatId: row.chat,
+      sender: row.sender,
+      type: row.type,
+      text: row.text,
+      media: media ?? undefined,
+      fileName: row.file_name ?? undefined,
+      replyTo: row.reply_to ?? undefined,
+      target: row.target ?? undefined,
+      emoji: row.emoji ?? undefined,
+      latitude: row.latitude ?? undefined,
+      longitude: row.longitude ?? undefined,
+      sentAt: row.sent_at,
+      editedAt: row.edited_at,
+      deletedAt: row.deleted_at,
+    }
+  }
+
+  const api = {
+    /** Stores a message and gives it to every phone of its chat. */
+    addMessage(chat: Chat, sender: string, content: Content, now: number): Message {
+      const id = newMessageId()
+      const { media } = content
+      if (media) files.addMedia(media, now)
+      const { lastInsertRowid } = sql.addMessage.run(
+        id,
+        chat.id,
+        sender,
+        content.type,
+        content.text,
+        media?.id ?? null,
+        content.fileName ?? null,
+        content.replyTo ?? null,
+        content.target ?? null,
+        content.emoji ?? null,
+        content.latitude ?? null,
+        content.longitude ?? null,
+        now,
+      )
+      const seq = Number(lastInsertRowid)
+      for (const phone of chat.members) sql.addInbox.run(phone, seq)
+      if (content.type === 'edit' && content.target) sql.editMessage.run(content.text, now, content.target)
+      if (content.type === 'delete' && content.target) sql.deleteMessage.run(now, content.target)
+      return { ...content, id, seq, chatId: chat.id, sender, sentAt: now, editedAt: null, deletedAt: null }
+    },
+    message(messageId: string): Message | null {
+      const row = sql.message.get(messageId)
+      return row && toMessage(row)
+    },
+    messageAt(seq: number): Message | null {
+      const row = sql.messageAt.get(seq)
+      return row && toMessage(row)
+    },
+    /** @returns the message's position when the phone has it */
+    positionOn: (phone: string, messageId: string): number | null =>
+      sql.hasMessage.get(messageId, phone)?.seq ?? null,
+    /** The first `limit` messages of a phone after a position, oldest first. */
+    messagesAfter: (phone: string, afterSeq: number, chatId: string | null, limit: number): Message[] =>
+      sql.firstMessages.all(phone, afterSeq, chatId, limit).map(toMessage),
+    /** The last `limit` messages of a phone, oldest first. */
+    lastMessages: (phone: string, chatId: string | null, limit: number): Message[] =>
+      (chatId === null ? sql.lastMessages.all(phone, null, limit) : sql.lastOfChat.all(phone, chatId, limit))
+        .reverse()
+        .map(toMessage),
+    /** Each phone's latest reaction to a message. */
+    reactions(messageId: string): { from: string; emoji: string }[] {
+      const latest = new Map<string, string>()
+      for (const { sender, emoji } of sql.reactions.all(messageId)) latest.set(sender, emoji ?? '')
+      return [...latest].filter(([, emoji]) => emoji !== '').map(([from, emoji]) => ({ from, emoji }))
+    },
+    /** The reaction that a later one of the same phone takes the place of. */
+    reactionBefore: (messageId: string, sender: string, seq: number): string | null =>
+      sql.reactionBefore.get(messageId, sender, seq)?.id ?? null,
+    shown(message: Message, chat: Chat): ShownMessage {
+      return {
+        ...message,
+        platform: chat.platform,
+        group: chat.group,
+        members: chat.members,
+        reactions: api.reactions(message.id),
+        pending: sql.isPending.get(message.seq) !== null,
+      }
+    },
+  }
+  return api
+}
+
+/** In the form of WhatsApp's: every client of the network makes its own ids. */
+function newMessageId(): string {
+  return `3EB0${randomBytes(9).toString('hex').toUpperCase()}`
+}
