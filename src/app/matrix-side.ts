@@ -8,6 +8,7 @@ import { createHomeserver, type Homeserver } from '../homeserver/index.ts'
 import type { Mount } from '../http/mounts.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
+import { maskingNumbers } from '../lib/masking-logger.ts'
 import { randomToken } from '../lib/tokens.ts'
 import { type AccountAccess, createAppserviceAccess, createOwnTokenAccess } from '../matrix/account-access.ts'
 import { createAppserviceAccounts } from '../matrix/accounts/appservice-accounts.ts'
@@ -75,7 +76,7 @@ function createEmbedded({ matrix, data, media }: Config, { db, clock, logger }: 
     mediaDir: data.homeserverMediaDir,
     maxUploadBytes: media.maxBytes,
     clock,
-    logger: logger.child({ part: 'homeserver' }),
+    logger: maskingNumbers(logger.child({ part: 'homeserver' })),
   })
 }
 
@@ -139,7 +140,7 @@ export function createSandboxFor(
     platforms,
     maxUploadBytes: config.media.maxBytes,
     clock,
-    logger: logger.child({ part: 'sandbox' }),
+    logger: maskingNumbers(logger.child({ part: 'sandbox' })),
   })
 }
 

@@ -17,44 +17,50 @@ function linesOf(gateway: GatewayProcess): Line[] {
     .map(line => JSON.parse(line) as Line)
 }
 
-test('a message is followed through the log by its ids, from the request to the webhook', async () => {
-  await using receiver = webhookReceiver()
-  await using gateway = await spawnGateway({ env: { LOG_LEVEL: 'info' } })
-  const { account, device } = await new GatewayClient(gateway).linkedAccount()
-  const friend = await new GatewayClient(gateway).newPhone({ echo: true })
-  await account.api.post('/api/v1/webhooks', { url: receiver.url })
-  const [sent] = await account.send(device, { contact: friend.number, text: 'for nobody else' })
-  const [request] = await receiver.waitForCount(1)
+test.each(['info', 'debug'])(
+  'a message is followed through the log (%s) by its ids, from the request to the webhook',
+  async level => {
+    await using receiver = webhookReceiver()
+    await using gateway = await spawnGateway({ env: { LOG_LEVEL: level } })
+    const { account, device } = await new GatewayClient(gateway).linkedAccount()
+    const friend = await new GatewayClient(gateway).newPhone({ echo: true })
+    await account.api.post('/api/v1/webhooks', { url: receiver.url })
+    const [sent] = await account.send(device, { contact: friend.number, text: 'for nobody else' })
+    const [request] = await receiver.waitForCount(1)
 
-  const line = (msg: string, matches: (line: Line) => boolean) =>
-    waitFor(() => linesOf(gateway).find(line => line.msg === msg && matches(line)), { what: `a ${msg} line` })
-  const accepted = await line(
-    'request',
-    ({ message_ids: ids }) => Array.isArray(ids) && ids.includes(sent?.id),
-  )
-  expect(accepted).toMatchObject({ level: 'info', method: 'POST', status: 200, messages: 1 })
-  expect(accepted.request_id).toBeString()
-  const send = await line('send', ({ message_id }) => message_id === sent?.id)
-  expect(send).toMatchObject({ level: 'info', outcome: 'submitted', platform: 'wa', attempt: 1 })
-  const event = (request?.json as { id: string } | undefined)?.id
-  const batch = await line('batch', ({ event_ids: ids }) => Array.isArray(ids) && ids.includes(event))
-  expect(batch).toMatchObject({ source: 'transaction', outcome: 'stored' })
-  const delivery = await line('delivery', ({ event_id: id }) => id === event)
-  expect(delivery).toMatchObject({
-    delivery_id: request?.headers.get('webhook-id'),
-    outcome: 'succeeded',
-    status: 200,
-    attempt: 1,
-  })
-  expect(delivery.device).toBe(send.device)
+    const line = (msg: string, matches: (line: Line) => boolean) =>
+      waitFor(() => linesOf(gateway).find(line => line.msg === msg && matches(line)), {
+        what: `a ${msg} line`,
+      })
+    const accepted = await line(
+      'request',
+      ({ message_ids: ids }) => Array.isArray(ids) && ids.includes(sent?.id),
+    )
+    expect(accepted).toMatchObject({ level: 'info', method: 'POST', status: 200, messages: 1 })
+    expect(accepted.request_id).toBeString()
+    const send = await line('send', ({ message_id }) => message_id === sent?.id)
+    expect(send).toMatchObject({ level: 'info', outcome: 'submitted', platform: 'wa', attempt: 1 })
+    const event = (request?.json as { id: string } | undefined)?.id
+    const batch = await line('batch', ({ event_ids: ids }) => Array.isArray(ids) && ids.includes(event))
+    expect(batch).toMatchObject({ source: 'transaction', outcome: 'stored' })
+    const delivery = await line('delivery', ({ event_id: id }) => id === event)
+    expect(delivery).toMatchObject({
+      delivery_id: request?.headers.get('webhook-id'),
+      outcome: 'succeeded',
+      status: 200,
+      attempt: 1,
+    })
+    expect(delivery.device).toBe(send.device)
 
-  expect(await gateway.stop()).toBe(0)
-  const log = linesOf(gateway)
-    .map(entry => JSON.stringify(entry))
-    .join('\n')
-  for (const secret of ['for nobody else', friend.number, device, account.token, gateway.clientSecret])
-    expect(log).not.toContain(secret)
-})
+    if (level === 'debug') await line('message to its room', ({ part }) => part === 'sandbox')
+    expect(await gateway.stop()).toBe(0)
+    const log = linesOf(gateway)
+      .map(entry => JSON.stringify(entry))
+      .join('\n')
+    for (const secret of ['for nobody else', friend.number, device, account.token, gateway.clientSecret])
+      expect(log).not.toContain(secret)
+  },
+)
 
 test('LOG_FORMAT=pretty writes lines for people', async () => {
   await using gateway = await spawnGateway({ env: { LOG_LEVEL: 'info', LOG_FORMAT: 'pretty' } })
