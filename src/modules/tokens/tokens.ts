@@ -47,7 +47,8 @@ export function createTokens({
   clock,
 }: TokensOptions): Tokens {
   const repository = createTokenRepository(db, randomId)
-  const remembered = new Map<string, { holder: TokenHolder; until: number }>()
+  /** Until an instant of the steady clock: who sets the machine's clock doesn't make a deleted token last. */
+  const remembered = new Map<string, { holder: TokenHolder; until: number; expiresAt: number }>()
   let usedAt = new Map<number, number>()
 
   async function flushUsage(): Promise<void> {
@@ -80,7 +81,8 @@ export function createTokens({
       isAdmin: found.isAdmin,
     }
     if (remembered.size >= MAX_REMEMBERED) remembered.clear()
-    remembered.set(token, { holder, until: Math.min(now + REMEMBERED_MS, found.expiresAt ?? Infinity) })
+    const until = clock.steady() + REMEMBERED_MS
+    remembered.set(token, { holder, until, expiresAt: found.expiresAt ?? Infinity })
     return holder
   }
 
@@ -128,7 +130,8 @@ export function createTokens({
     async authenticate(token) {
       const now = clock.now()
       const known = remembered.get(token)
-      const holder = known && known.until > now ? known.holder : await lookUp(token, now)
+      const isFresh = known && clock.steady() < known.until && now < known.expiresAt
+      const holder = isFresh ? known.holder : await lookUp(token, now)
       usedAt.set(holder.tokenId, now)
       return holder
     },

@@ -253,6 +253,19 @@ describe('authenticate', () => {
     expect(await failure(tokens.authenticate(token))).toStartWith('forbidden')
   })
 
+  test('notices it also when the clock is set back meanwhile, and an expiry when it is set ahead', async () => {
+    const token = await tokens.create({ credential: APP })
+    const expiresAt = new Date(clock.now() + 60_000).toISOString()
+    const brief = await tokens.create({ credential: OTHER, expiresAt })
+    for (const each of [token, brief]) await tokens.authenticate(each)
+    clock.set(60_000)
+    expect(await failure(tokens.authenticate(brief))).toStartWith('forbidden')
+    clock.set(-3_600_000)
+    db.connection.run('DELETE FROM tokens')
+    await clock.advance(5_000)
+    expect(await failure(tokens.authenticate(token))).toStartWith('forbidden')
+  })
+
   test('takes a token of no credential', async () => {
     const token = await tokens.create({ credential: APP })
     db.connection.run('UPDATE tokens SET credential_id = NULL')
