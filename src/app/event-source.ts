@@ -3,6 +3,7 @@ import type { EventSink, SyncPosition } from '../domain/ports.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
 import { createAppserviceSource } from '../matrix/appservice-source.ts'
+import { createHomeserverWatch } from '../matrix/homeserver-watch.ts'
 import { createLookBack } from '../matrix/look-back.ts'
 import { createSyncManager, type SyncHealth } from '../matrix/sync/sync-manager.ts'
 import type { Worker } from '../runtime/worker.ts'
@@ -38,6 +39,7 @@ export function createEventSource(
   const { hsToken, link } = appservice
   const lookBack = createLookBack({ calls, ...parts })
   link?.onReached(lookBack.reached)
+  const watch = createHomeserverWatch({ calls, onReturned: lookBack.returned, ...parts })
   // The embedded homeserver keeps nothing back, and is never out of reach.
   const pushed = createAppserviceSource({
     hsToken,
@@ -45,7 +47,7 @@ export function createEventSource(
     ...(link ? { onStored: lookBack.stored } : {}),
   })
   return {
-    workers: link ? [link.worker, lookBack.worker] : [],
+    workers: link ? [link.worker, watch.worker, lookBack.worker] : [],
     fetch: pushed.fetch,
     isRightToken: pushed.isRightToken,
     nudge: () => undefined,

@@ -41,6 +41,8 @@ export function createAppserviceSource(options: {
   const { hsToken, sink, onStored = () => undefined, logger } = options
   // Before this process there may have been none. The homeserver may come back to us minutes after we are there, which only this shows.
   let hasRefused = true
+  /** Of the transaction that was stored last; NaN where it isn't a number. */
+  let lastNumber = Number.NaN
   const isRightToken = (token: string) => equalInConstantTime(token, hsToken)
   return {
     isRightToken,
@@ -66,6 +68,16 @@ export function createAppserviceSource(options: {
     },
   }
 
+  function noteNumber(txnId: string): void {
+    const number = Number(txnId)
+    if (number < lastNumber)
+      logger.warn(
+        { txnId, before: lastNumber },
+        'the homeserver counts its transactions anew, as Synapse does on SQLite after a restart: bridges may take new ones for repeats, and lose messages. Use PostgreSQL',
+      )
+    lastNumber = number
+  }
+
   async function takeTransaction(txnId: string, request: Request): Promise<Response> {
     const body = await readTextAtMost(request, MAX_BYTES)
     if (body === null) return matrixError(413, 'M_TOO_LARGE', `expected at most ${MAX_BYTES} bytes`)
@@ -81,6 +93,7 @@ export function createAppserviceSource(options: {
       })
       onStored(hasRefused)
       hasRefused = false
+      noteNumber(txnId)
       return Response.json({})
     } catch (error) {
       hasRefused = true

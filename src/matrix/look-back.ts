@@ -1,7 +1,8 @@
 /**
- * Reads once more what was said lately, after the homeserver couldn't push events to us for a while. Synapse may keep an event back that happens in
- * the very instant in which it has caught up (its scheduler looks for what is unsent, and marks the service as up, in two steps): it would come
- * only after the next outage. What is known already is recognised by its event id.
+ * Reads once more what was said lately, after the homeserver couldn't push events to us for a while, or was restarted. Synapse may keep an event
+ * back that happens in the very instant in which it has caught up (its scheduler looks for what is unsent, and marks the service as up, in two
+ * steps): it would come only after the next outage. And what it was about to push when it was killed it forgets (homeserver-watch.ts). What is
+ * known already is recognised by its event id.
  */
 import { messageOf } from '../domain/errors.ts'
 import type { EventBatch, EventSink, RoomEvent, SyncPosition } from '../domain/ports.ts'
@@ -23,6 +24,8 @@ export interface LookBack {
   worker: Worker
   /** The homeserver can reach us again. What it has for us is still to come. */
   reached(): void
+  /** The homeserver was away, and is back. */
+  returned(): void
   /** A transaction was stored. @param isFirst after a time in which none was taken */
   stored(isFirst: boolean): void
 }
@@ -36,7 +39,7 @@ export interface LookBackOptions {
   logger: Logger
 }
 
-/** After it pushes again: soon, and later for what takes it longer to push all that had waited. In milliseconds. */
+/** After it pushes again or is back: soon, and later for what takes it longer to push all that had waited. In milliseconds. */
 const WAITS_MS = [5_000, 60_000, 600_000]
 /** After it could be reached: it may have nothing to push, but for what it keeps back. */
 const UNPUSHED_WAITS_MS = [60_000, 600_000]
@@ -63,7 +66,9 @@ export function createLookBack({ calls, sink, positions, clock, logger }: LookBa
 
   function plan(waits: readonly number[]): void {
     const now = clock.steady()
-    dueAt = waits.map(ms => now + ms)
+    const [first = 0] = waits
+    // What was due sooner stays so.
+    dueAt = [...dueAt.filter(at => at < now + first), ...waits.map(ms => now + ms)]
     nudge.nudge()
   }
 
@@ -87,6 +92,7 @@ export function createLookBack({ calls, sink, positions, clock, logger }: LookBa
       }
     }
     await Promise.all(Array.from({ length: CONCURRENCY }, readOn))
+    logger.debug({ users: users.length }, 'what was said lately was read once more')
     if (failures.length > 0)
       logger.warn(
         { users: users.length, failed: failures.length, reason: failures[0] },
@@ -96,6 +102,7 @@ export function createLookBack({ calls, sink, positions, clock, logger }: LookBa
 
   return {
     reached: () => plan(UNPUSHED_WAITS_MS),
+    returned: () => plan(WAITS_MS),
     stored(isFirst) {
       storedAt = clock.steady()
       if (isFirst) plan(WAITS_MS)

@@ -1,4 +1,6 @@
-/** Waits for a homeserver's rate limit to pass, within bounds. */
+/** How long to wait for a homeserver: until its rate limit passes, within bounds, or it answers again. */
+import { GatewayError } from '../domain/errors.ts'
+import { type BackoffOptions, backoffMs } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
 import { asGatewayError, rateLimitMs } from './http-api.ts'
 
@@ -24,4 +26,15 @@ export async function patiently<T>(
       await clock.sleep(Math.max(waitMs, 1))
     }
   }
+}
+
+/**
+ * Until a loop asks again what it asks all the time.
+ * @param error what the last request threw
+ * @param failures how many have failed in a row, from 1
+ * @returns milliseconds: a backoff, and no less than the homeserver asked for
+ */
+export function pauseAfter(error: unknown, failures: number, backoff: BackoffOptions): number {
+  const hintMs = error instanceof GatewayError ? (error.retryAfterS ?? 0) * 1000 : 0
+  return Math.max(hintMs, backoffMs(failures, backoff))
 }

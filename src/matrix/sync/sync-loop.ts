@@ -2,12 +2,12 @@
  * One identity's /sync: asks, stores what it is told together with the place it has come to, and asks on from there. Nothing is asked on
  * from a token whose events aren't on disk; a token that brought nothing is kept in memory alone for a while.
  */
-import { GatewayError, messageOf } from '../../domain/errors.ts'
+import { messageOf } from '../../domain/errors.ts'
 import type { EventBatch, EventSink, ReadReceipt, RoomEvent, SyncPosition } from '../../domain/ports.ts'
-import { backoffMs } from '../../lib/backoff.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import type { MatrixCalls } from '../matrix-calls.ts'
+import { pauseAfter } from '../patience.ts'
 import { missedEvents } from './gap.ts'
 import {
   eventsOf,
@@ -86,7 +86,7 @@ export class SyncLoop {
         failures += 1
         isBehind = true
         this.note(messageOf(error))
-        await clock.sleep(waitMs(error, failures), signal)
+        await clock.sleep(pauseAfter(error, failures, RETRY), signal)
       }
     }
   }
@@ -173,9 +173,4 @@ export class SyncLoop {
     const { calls, logger } = this.options
     return missedEvents(calls, logger, { userId: this.userId, roomId, from, to: since })
   }
-}
-
-function waitMs(error: unknown, failures: number): number {
-  const hintMs = error instanceof GatewayError ? (error.retryAfterS ?? 0) * 1000 : 0
-  return Math.max(hintMs, backoffMs(failures, RETRY))
 }

@@ -1,7 +1,7 @@
 /** The endpoint that homeservers push events to. */
 import { describe, expect, test } from 'bun:test'
 import type { EventBatch } from '../../../src/domain/ports.ts'
-import { silentLogger } from '../../../src/lib/logger.ts'
+import { createLogger } from '../../../src/lib/logger.ts'
 import { createAppserviceSource } from '../../../src/matrix/appservice-source.ts'
 
 const EVENT = {
@@ -23,7 +23,12 @@ function source(accept: (batch: EventBatch) => Promise<void> = () => Promise.res
     },
   }
   const onStored = (isFirst: boolean) => void (isFirst && recoveries.push([...batches]))
-  const { fetch } = createAppserviceSource({ hsToken: 'hs', sink, onStored, logger: silentLogger })
+  const lines: string[] = []
+  const logger = createLogger('info', {
+    format: 'json',
+    destination: { write: line => void lines.push(line) },
+  })
+  const { fetch } = createAppserviceSource({ hsToken: 'hs', sink, onStored, logger })
   const call = (method: string, path: string, body?: unknown, token: string | null = 'hs') =>
     fetch(
       new Request(`http://x/_matrix/app/v1/${path}`, {
@@ -32,7 +37,7 @@ function source(accept: (batch: EventBatch) => Promise<void> = () => Promise.res
         ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
       }),
     )
-  return { batches, recoveries, call }
+  return { batches, recoveries, call, log: () => lines.join('') }
 }
 
 test('a transaction becomes a batch, with receipts under either name; a malformed event does not stop it', async () => {
@@ -78,6 +83,16 @@ describe('what a transaction is recognised by', () => {
     )
     expect(new Set(ids).size).toBe(4)
   })
+})
+
+test('a homeserver that counts its transactions anew is told of: bridges lose messages then', async () => {
+  const { call, log } = source()
+  for (const id of ['7', '7', '8', 'other', '9', '10'])
+    await call('PUT', `transactions/${id}`, { events: [EVENT] })
+  expect(log()).not.toContain('counts its transactions anew')
+  await call('PUT', 'transactions/1', { events: [EVENT] })
+  expect(log()).toContain('counts its transactions anew')
+  expect(log()).toContain('PostgreSQL')
 })
 
 test('a receipt that can not be read does not stop the events beside it', async () => {

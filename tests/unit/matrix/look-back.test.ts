@@ -109,6 +109,18 @@ test('a homeserver that can reach us and has nothing to push is asked after a mi
   await lookedBack(1_000, 1)
 })
 
+test('a homeserver that was away and is back is asked soon, and what was due stays due', async () => {
+  lookBack.reached()
+  await waitFor(() => clock.sleeping > 0)
+  await clock.advance(10_000)
+  lookBack.returned()
+  await lookedBack(5_000, 1)
+  lookBack.returned()
+  await clock.advance(1_000)
+  lookBack.reached()
+  await lookedBack(4_000, 2)
+})
+
 test('what was said lately goes to the inbox, oldest first, without a position of its own', async () => {
   rooms = {
     join: {

@@ -1,0 +1,114 @@
+/**
+ * Notices that an external homeserver has ended, however shortly: a /sync that is to bring nothing is kept open at it, and breaks with it.
+ * What Synapse has yet to push to application services it holds in memory, and counts as told (its handlers/appservice.py stores the
+ * position when events are queued): what was queued when it was killed is pushed to nobody.
+ */
+import { z } from 'zod'
+import { GatewayError, messageOf } from '../domain/errors.ts'
+import type { SyncPosition } from '../domain/ports.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Logger } from '../lib/logger.ts'
+import type { Worker } from '../runtime/worker.ts'
+import type { MatrixCalls } from './matrix-calls.ts'
+import { pauseAfter } from './patience.ts'
+
+export interface HomeserverWatch {
+  worker: Worker
+}
+
+export interface HomeserverWatchOptions {
+  calls: Pick<MatrixCalls, 'raw'>
+  /** Our users: the request is made for one of them. Without any there is nothing to miss. */
+  positions(): Promise<Pick<SyncPosition, 'userId'>[]>
+  /** The homeserver answers again after it had gone away. */
+  onReturned(): void
+  clock: Clock
+  logger: Logger
+}
+
+/** How long a request is kept open, in milliseconds: less than the least that proxies allow. */
+const HOLD_MS = 25_000
+/** One that isn't answered this long after that has broken off. */
+const ANSWER_PATIENCE_MS = 10_000
+/** Between two requests: no homeserver starts again that fast, and one that doesn't wait isn't asked all the time. */
+const PAUSE_MS = 1_000
+const NOBODY_MS = 15_000
+const RETRY = { baseMs: 500, capMs: 15_000 }
+
+/** What a request is made with: a user, and where the one before had come to. */
+interface Held {
+  userId: string
+  since: string | null
+}
+
+export function createHomeserverWatch(options: HomeserverWatchOptions): HomeserverWatch {
+  const { calls, positions, onReturned, clock, logger } = options
+
+  /** @param forMs how long it is kept open; 0: answered at once, as is one without `since` */
+  async function hold({ userId, since }: Held, forMs: number, signal: AbortSignal): Promise<Held> {
+    const query = {
+      filter: NOTHING,
+      set_presence: 'offline',
+      timeout: String(forMs),
+      ...(since === null ? {} : { since }),
+    }
+    const patience = AbortSignal.any([signal, AbortSignal.timeout(forMs + ANSWER_PATIENCE_MS)])
+    const call = {
+      method: 'GET',
+      path: '/sync',
+      prefix: '/_matrix/client/v3',
+      query,
+      signal: patience,
+    } as const
+    const response = await calls.raw(userId, 'keep a request open', call, { patienceMs: 0 })
+    return { userId, since: syncAnswer.parse(await response.json()).next_batch }
+  }
+
+  async function someone(): Promise<Held | null> {
+    const [user] = await positions()
+    return user ? { userId: user.userId, since: null } : null
+  }
+
+  return {
+    worker: {
+      name: 'matrix-homeserver-watch',
+      async run(signal) {
+        let held: Held | null = null
+        let isAway = false
+        for (let failures = 0; !signal.aborted; ) {
+          try {
+            held ??= await someone()
+            // The first answer after a failure comes at once, and says that it is back.
+            if (held) held = await hold(held, failures === 0 ? HOLD_MS : 0, signal)
+            if (isAway) onReturned()
+            isAway = false
+            failures = 0
+            await clock.sleep(held ? PAUSE_MS : NOBODY_MS, signal)
+          } catch (error) {
+            if (signal.aborted) return
+            if (!isAway && isOutage(error))
+              logger.debug({ reason: messageOf(error) }, 'the homeserver is away')
+            isAway ||= isOutage(error)
+            failures += 1
+            // It may be the user who is gone.
+            held = null
+            await clock.sleep(pauseAfter(error, failures, RETRY), signal)
+          }
+        }
+      },
+    },
+  }
+}
+
+/** Whether nothing answered, or nothing that could: a refusal or a rate limit comes from one that is there. */
+function isOutage(error: unknown): boolean {
+  return !(error instanceof GatewayError) || (error.code === 'homeserver_unavailable' && !error.retryAfterS)
+}
+
+const syncAnswer = z.object({ next_batch: z.string().min(1) })
+
+const NOTHING = JSON.stringify({
+  presence: { not_types: ['*'] },
+  account_data: { not_types: ['*'] },
+  room: { rooms: [] },
+})
