@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs into .tools what the end-to-end tests need: Synapse, mautrix-whatsapp, the test bridge, and Schemathesis. What is there in the
-# version asked for isn't touched. In continuous integration also, by apt, what these are made with.
+# version asked for isn't touched. In continuous integration also, by apt, what these are made with, and PostgreSQL.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -17,12 +17,17 @@ has_python() { # 3.10 or newer, able to make virtual environments
   python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null
 }
 
+has_postgres() { # Debian keeps initdb out of the PATH
+  command -v initdb >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1
+}
+
 # Installs by apt what is missing; as root, on Debian or Ubuntu.
 install_by_apt() {
   packages=
   command -v go >/dev/null 2>&1 || [ -x .tools/go/bin/go ] || packages="$packages golang-go"
   command -v gcc >/dev/null 2>&1 || packages="$packages gcc libc6-dev"
   has_python || packages="$packages python3-venv"
+  has_postgres || packages="$packages postgresql"
   [ -n "$packages" ] || return 0
   echo "Installing$packages" >&2
   export DEBIAN_FRONTEND=noninteractive
@@ -75,6 +80,7 @@ install_bridges() {
 }
 
 if [ "${CI:-}" = true ]; then install_by_apt; fi
+has_postgres || echo 'Without PostgreSQL (Debian: postgresql) the tests of bridges on Synapse are left out' >&2
 # Downloads and compiling go well together. In the background, as there the first failing command ends a function.
 install_python_tools &
 python_pid=$!

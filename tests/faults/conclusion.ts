@@ -1,6 +1,12 @@
 /** The end of a phase: what is on its way arrives, nothing is left waiting, and both ends are counted. */
 import { Database } from 'bun:sqlite'
-import { countIncoming, countOutgoing, type IncomingCount, type OutgoingCount } from './count.ts'
+import {
+  countIncoming,
+  countOutgoing,
+  type IncomingCount,
+  type OutgoingCount,
+  type Whereabouts,
+} from './count.ts'
 import type { ShiftedClock } from './faults/clock.ts'
 import type { GatewayUnderTest } from './gateway.ts'
 import type { FaultyEndpoint } from './load/endpoint.ts'
@@ -14,8 +20,8 @@ export interface Ended {
   clock: ShiftedClock | null
   load: Load
   endpoints: readonly FaultyEndpoint[]
-  /** Whether a homeserver of its own ever had a message; with the sandbox it is the same program. */
-  hasHomeserver?: (text: string) => boolean
+  /** With the sandbox all is one program. */
+  whereabouts?: Whereabouts
   tell: Phase['tell']
 }
 
@@ -40,13 +46,15 @@ export async function conclude(ended: Ended): Promise<Conclusion> {
   const { gateway, databaseFile, load, endpoints, tell } = ended
   const problems: string[] = []
   const note = (problem: string) => problems.push(problem)
+  const telling = { problem: note, note: tell }
+  const whereabouts = ended.whereabouts ?? null
   tell('waiting for what is on its way')
   const stuck = await settle(ended)
   if (!isEmpty(stuck)) note(`something is stuck: ${JSON.stringify(stuck)}`)
   tell('counting')
   const fates = messageFates(databaseFile)
-  const outgoing = await countOutgoing(load.outgoing, id => fates.get(id), note, ended.hasHomeserver)
-  const incoming = await countIncoming(load.incoming, endpoints, note, ended.hasHomeserver)
+  const outgoing = await countOutgoing(load.outgoing, id => fates.get(id), whereabouts, telling)
+  const incoming = await countIncoming(load.incoming, endpoints, whereabouts, telling)
   problems.push(...gateway.failures, ...load.outgoing.flatMap(({ wrong }) => wrong))
   return { answers: added(load.outgoing.map(({ answers }) => answers)), outgoing, incoming, stuck, problems }
 }

@@ -11,8 +11,10 @@ export interface OutgoingCount {
   unknown: number
   arrived: number
   lost: number
-  /** Taken by the homeserver, and never spoken of by the bridge (`status_timeout`): kept back or lost between those two. */
-  lostBehindHomeserver: number
+  /** The homeserver has it, and the bridge's log doesn't know it: kept back or forgotten by the homeserver. Settled as `status_timeout`. */
+  lostByHomeserver: number
+  /** The bridge's log knows it, and the phone doesn't. Settled as `status_timeout`. */
+  lostByBridge: number
   twice: number
   /** Overtaken by a later message of their chat. Those that the network refused for now are sent again behind others, and aren't counted. */
   outOfOrder: number
@@ -47,12 +49,25 @@ export interface MessageFate {
   resends: number
 }
 
-/** @param tell is called with what is wrong, one line each */
+/** How far a message came where homeserver and bridge are programs of others, which lose messages of their own. */
+export interface Whereabouts {
+  homeserverHas(text: string): Promise<boolean>
+  bridgeHeardOf(text: string): Promise<boolean>
+}
+
+interface Telling {
+  /** What is wrong, one line each. */
+  problem(line: string): void
+  /** What others lost. */
+  note(line: string): void
+}
+
+/** @param whereabouts null where all is one program */
 export async function countOutgoing(
   loads: readonly OutgoingLoad[],
   fateOf: (id: string) => MessageFate | undefined,
-  tell: (problem: string) => void,
-  hasHomeserver: (text: string) => boolean = () => false,
+  whereabouts: Whereabouts | null,
+  { problem: tell, note }: Telling,
 ): Promise<OutgoingCount> {
   const count: OutgoingCount = {
     chats: loads.length,
@@ -60,7 +75,8 @@ export async function countOutgoing(
     unknown: 0,
     arrived: 0,
     lost: 0,
-    lostBehindHomeserver: 0,
+    lostByHomeserver: 0,
+    lostByBridge: 0,
     twice: 0,
     outOfOrder: 0,
     files: 0,
@@ -82,8 +98,10 @@ export async function countOutgoing(
       const [arrival] = byText.get(text) ?? []
       if (!arrival) {
         const { status, reason } = fateOf(id) ?? { status: 'no row', reason: null }
-        if (reason === 'status_timeout' && hasHomeserver(text)) {
-          count.lostBehindHomeserver++
+        if (reason === 'status_timeout' && (await whereabouts?.homeserverHas(text))) {
+          const wasHeardOf = await whereabouts?.bridgeHeardOf(text)
+          count[wasHeardOf ? 'lostByBridge' : 'lostByHomeserver']++
+          note(`${text} (${id}) was lost by the ${wasHeardOf ? 'bridge' : 'homeserver'}`)
           continue
         }
         count.lost++
@@ -119,8 +137,8 @@ export async function countOutgoing(
 export async function countIncoming(
   loads: readonly IncomingLoad[],
   endpoints: readonly FaultyEndpoint[],
-  tell: (problem: string) => void,
-  hasHomeserver: (text: string) => boolean = () => true,
+  whereabouts: Whereabouts | null,
+  { problem: tell, note }: Telling,
 ): Promise<IncomingCount> {
   const count: IncomingCount = {
     chats: loads.length,
@@ -147,9 +165,10 @@ export async function countIncoming(
         count.due++
         const copies = got.get(text) ?? []
         const [copy] = copies.filter(({ acknowledged }) => acknowledged)
-        if (!copy && !hasHomeserver(text)) {
+        if (!copy && whereabouts && !(await whereabouts.homeserverHas(text))) {
           count.due--
           count.lostByBridge++
+          note(`${text} never reached the homeserver: lost by the bridge`)
           continue
         }
         if (!copy) {

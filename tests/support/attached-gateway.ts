@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { type BridgeOptions, BridgeProgram } from './bridge-program.ts'
 import { GatewayClient } from './gateway-client.ts'
 import { type GatewayProcess, spawnGateway } from './gateway-process.ts'
+import { hasPostgres } from './postgres.ts'
 import { freePort } from './program.ts'
 import { hasSynapse, type RateLimit, type Synapse, startSynapse } from './synapse.ts'
 import { tempDir } from './temp-dir.ts'
@@ -20,7 +21,7 @@ export type HomeserverKind = (typeof HOMESERVER_KINDS)[number]
 
 /** Whether this machine has it. */
 export function hasHomeserver(kind: HomeserverKind): boolean {
-  return kind === 'embedded' || hasSynapse
+  return kind === 'embedded' || (hasSynapse && hasPostgres)
 }
 
 export interface Deployment extends AsyncDisposable {
@@ -77,7 +78,8 @@ export async function attachedGateway(
     const directory = stack.use(tempDir()).path
     const port = freePort()
     const url = `http://127.0.0.1:${port}`
-    const synapse = kind === 'embedded' ? undefined : stack.use(await startSynapse({ rateLimits }))
+    const synapse =
+      kind === 'embedded' ? undefined : stack.use(await startSynapse({ rateLimits, database: 'postgres' }))
     const settings = {
       PORT: String(port),
       CLIENT_ID,

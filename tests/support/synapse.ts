@@ -1,9 +1,10 @@
-/** Synapse on a port of its own, with SQLite: the external homeserver of the tests. `await using synapse = await startSynapse()`. */
+/** Synapse on a port of its own: the external homeserver of the tests. `await using synapse = await startSynapse()`. */
 import { Database } from 'bun:sqlite'
 import { createHmac, randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { bearer, type JsonClient, jsonClient } from './json-client.ts'
+import { type Postgres, startPostgres } from './postgres.ts'
 import { answers, freePort, type Program, startProgram } from './program.ts'
 import { tempDir } from './temp-dir.ts'
 
@@ -38,8 +39,8 @@ export interface Synapse extends AsyncDisposable {
   output(): string
   /** Of SQLite. */
   databaseFile: string
-  /** Whether it has an event with this in its content, as its database says. */
-  hasEventWith(text: string): boolean
+  /** The ids of events with this in their JSON, as its database says. */
+  eventsWith(text: string): Promise<string[]>
   /** How often since its start it has caught up with the application service, after it couldn't reach it. */
   recoveriesOf(appserviceId: string): number
 }
@@ -50,12 +51,19 @@ export interface SynapseOptions {
   /** Limits to keep where a test is about them, such as `{ rc_message: { per_second: 1, burst_count: 1 } }`. */
   rateLimits?: Record<string, RateLimit>
   serverName?: string
+  /**
+   * On SQLite, the default, Synapse counts its transactions from 1 again after a restart, which real bridges take for repeats, and drop. So
+   * those need PostgreSQL, as every real deployment does.
+   */
+  database?: 'sqlite' | 'postgres'
 }
 
 /** Resolves when it answers. */
 export async function startSynapse(options: SynapseOptions = {}): Promise<Synapse> {
-  const { registrations = {}, rateLimits = {}, serverName = 'synapse.test' } = options
-  const folder = tempDir()
+  const { registrations = {}, rateLimits = {}, serverName = 'synapse.test', database = 'sqlite' } = options
+  await using stack = new AsyncDisposableStack()
+  const folder = stack.use(tempDir())
+  const postgres = database === 'postgres' ? stack.use(await startPostgres()) : undefined
   const port = freePort()
   const url = `http://127.0.0.1:${port}`
   const files: string[] = []
@@ -70,7 +78,9 @@ export async function startSynapse(options: SynapseOptions = {}): Promise<Synaps
     writeFileSync(
       folder.file('homeserver.yaml'),
       // JSON is YAML too.
-      JSON.stringify(configOf({ folder: folder.path, serverName, port, registrations: files, rateLimits })),
+      JSON.stringify(
+        configOf({ folder: folder.path, serverName, port, postgres, registrations: files, rateLimits }),
+      ),
     )
     program = await startProgram({
       name: 'Synapse',
@@ -87,12 +97,8 @@ export async function startSynapse(options: SynapseOptions = {}): Promise<Synaps
   for (const [name, yaml] of Object.entries(registrations)) addRegistration(name, yaml)
   mkdirSync(folder.file('media'))
   writeFileSync(folder.file('log.yaml'), JSON.stringify(LOGGING))
-  try {
-    await start()
-  } catch (error) {
-    folder[Symbol.dispose]()
-    throw error
-  }
+  await start()
+  const owned = stack.move()
   return {
     url,
     serverName,
@@ -108,19 +114,28 @@ export async function startSynapse(options: SynapseOptions = {}): Promise<Synaps
     start,
     output: () => program?.output() ?? '',
     databaseFile: folder.file('homeserver.db'),
-    hasEventWith(text) {
-      const database = new Database(folder.file('homeserver.db'), { readonly: true })
-      const found = database.query('SELECT 1 FROM event_json WHERE instr(json, ?) > 0 LIMIT 1').get(text)
-      database.close()
-      return found !== null
+    async eventsWith(text) {
+      const rows = postgres
+        ? await postgres.query('SELECT event_id FROM event_json WHERE strpos(json, $1) > 0', [text])
+        : rowsOf(
+            folder.file('homeserver.db'),
+            'SELECT event_id FROM event_json WHERE instr(json, ?) > 0',
+            text,
+          )
+      return rows.map(row => String(row.event_id))
     },
     recoveriesOf: id =>
       (program?.output() ?? '').split(`Successfully recovered application service AS ID ${id}\n`).length - 1,
     async [Symbol.asyncDispose]() {
       await stop('SIGKILL')
-      folder[Symbol.dispose]()
+      await owned.disposeAsync()
     },
   }
+}
+
+function rowsOf(databaseFile: string, query: string, parameter: string): Record<string, unknown>[] {
+  using database = new Database(databaseFile, { readonly: true })
+  return database.query<Record<string, unknown>, string>(query).all(parameter)
 }
 
 /** @see https://element-hq.github.io/synapse/latest/admin_api/register_api.html */
@@ -149,17 +164,19 @@ interface ConfigParts {
   folder: string
   serverName: string
   port: number
+  /** Undefined: SQLite. */
+  postgres: Postgres | undefined
   registrations: string[]
   rateLimits: Record<string, RateLimit>
 }
 
 /** homeserver.yaml: no federation, quick passwords, and no limit that a test would run into by itself. */
-function configOf({ folder, serverName, port, registrations, rateLimits }: ConfigParts) {
+function configOf({ folder, serverName, port, postgres, registrations, rateLimits }: ConfigParts) {
   return {
     server_name: serverName,
     public_baseurl: `http://127.0.0.1:${port}/`,
     listeners: [{ port, bind_addresses: ['127.0.0.1'], type: 'http', resources: [{ names: ['client'] }] }],
-    database: { name: 'sqlite3', args: { database: join(folder, 'homeserver.db') } },
+    database: databaseSettings(folder, postgres),
     media_store_path: join(folder, 'media'),
     log_config: join(folder, 'log.yaml'),
     pid_file: join(folder, 'homeserver.pid'),
@@ -178,6 +195,12 @@ function configOf({ folder, serverName, port, registrations, rateLimits }: Confi
     ...UNLIMITED_RATES,
     ...rateLimits,
   }
+}
+
+function databaseSettings(folder: string, postgres: Postgres | undefined) {
+  if (!postgres) return { name: 'sqlite3', args: { database: join(folder, 'homeserver.db') } }
+  const { port, user, database } = postgres
+  return { name: 'psycopg2', args: { host: '127.0.0.1', port, user, dbname: database, cp_min: 1, cp_max: 5 } }
 }
 
 const UNLIMITED_RATES = {

@@ -2,6 +2,8 @@
  * The phase with a homeserver of its own (Synapse) and a real bridge program: the homeserver is down, slow, fails and drops connections
  * on its way to the gateway, and each of the three programs is ended and started again.
  */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import {
   attachedGateway,
   type Deployment,
@@ -11,6 +13,7 @@ import {
 import { testBridge } from '../../support/bridge-program.ts'
 import { waitFor } from '../../support/wait-for.ts'
 import { conclude } from '../conclusion.ts'
+import type { Whereabouts } from '../count.ts'
 import { HOMESERVER_TROUBLES, type HomeserverMode, HomeserverProxy } from '../faults/homeserver-proxy.ts'
 import { GatewayUnderTest } from '../gateway.ts'
 import { type Load, startLoad } from '../load/load.ts'
@@ -44,7 +47,8 @@ export async function runHomeserverPhase(phase: Phase, kind: HomeserverKind): Pr
   const deployment = stack.use(
     await attachedGateway(
       kind,
-      { [PLATFORM]: { program: testBridge } },
+      // Its log says which events it has heard of.
+      { [PLATFORM]: { program: testBridge, settings: { 'logging.min_level': 'debug' } } },
       {
         homeserverUrl: async ({ url }) => {
           proxy = stack.use(await HomeserverProxy.before(url))
@@ -82,6 +86,7 @@ export async function runHomeserverPhase(phase: Phase, kind: HomeserverKind): Pr
     databaseFile,
     appserviceId: bridgeIdIn(directory),
     injected,
+    bridgeLogs: [],
     tell,
   }
   for (const fault of faultsOf(random.fork('plan'), phase)) {
@@ -99,9 +104,10 @@ export async function runHomeserverPhase(phase: Phase, kind: HomeserverKind): Pr
     clock: null,
     load,
     endpoints,
-    hasHomeserver: text => deployment.synapse?.hasEventWith(`${text}"`) ?? true,
+    whereabouts: whereaboutsIn(track),
     tell,
   })
+  if (counted.outgoing.lostByBridge + counted.incoming.lostByBridge > 0) keepLog(track, kind)
   const name = `homeserver (${kind === 'synapse' ? 'Synapse, application service' : 'Synapse, /sync'})`
   return { name, seconds, injected: injected.counts, leftOut: [], ...counted, usage: null }
 }
@@ -142,6 +148,8 @@ interface Track {
   /** Of the bridge, at Synapse. */
   appserviceId: string
   injected: Injected
+  /** Of the bridge's earlier processes. */
+  bridgeLogs: string[]
   tell: Phase['tell']
 }
 
@@ -197,6 +205,7 @@ async function killBridge(track: Track, downMs: number): Promise<void> {
   const recoveries = () => deployment.synapse?.recoveriesOf(appserviceId) ?? 0
   const before = recoveries()
   await bridge.kill()
+  track.bridgeLogs.push(bridge.output())
   for (const chat of load.outgoing) await chat.sendNext(NEVER)
   await Bun.sleep(downMs)
   await bridge.start()
@@ -205,6 +214,24 @@ async function killBridge(track: Track, downMs: number): Promise<void> {
     deadlineMs: QUIET_MS,
   }).catch(error => track.tell(String(error)))
   goOn()
+}
+
+function whereaboutsIn({ deployment, bridgeLogs }: Track): Whereabouts {
+  const eventsOf = async (text: string) => (await deployment.synapse?.eventsWith(`${text}"`)) ?? []
+  return {
+    homeserverHas: async text => (await eventsOf(text)).length > 0,
+    async bridgeHeardOf(text) {
+      const logs = [...bridgeLogs, deployment.bridge(PLATFORM).output()]
+      return (await eventsOf(text)).some(id => logs.some(log => log.includes(id)))
+    },
+  }
+}
+
+/** Why a bridge loses a message, its log says. */
+function keepLog({ deployment, bridgeLogs, tell }: Track, kind: HomeserverKind): void {
+  const file = join('dist', `faults-${kind}-bridge.log`)
+  writeFileSync(file, [...bridgeLogs, deployment.bridge(PLATFORM).output()].join('\n'))
+  tell(`the bridge's log is in ${file}`)
 }
 
 const NEVER = new AbortController().signal
