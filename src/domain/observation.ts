@@ -23,7 +23,9 @@ export interface SendAttempt {
   ageMs: number
 }
 
-/** The first word of what became of a message that was handed over: of its bridge, or of our own patience with it. */
+/**
+ * The first word of what became of a message: of its bridge, or of our own patience with it; or that it was taken back or expired while it waited.
+ */
 export interface MessageOutcome {
   messageId: string
   deviceRowId: string
@@ -68,6 +70,15 @@ export interface ReceivedBatch {
   lagMs: number | null
 }
 
+/** What a wrong secret was for; `matrix`: the homeserver's and bridges' calls. */
+export type SecretKind = 'credential' | 'token' | 'metrics' | 'matrix'
+
+/**
+ * Why a request was refused with 429: too many wrong secrets, too little memory for all or for one of them, or another limit, such as that of the
+ * queue.
+ */
+export type RefusalReason = 'authentication' | 'memory' | 'share_of_memory' | 'limit'
+
 /** One answered HTTP request. */
 export interface AnsweredRequest {
   method: string
@@ -83,6 +94,9 @@ export interface Observer {
   deliveryAttempted(attempt: DeliveryAttempt): void
   batchReceived(batch: ReceivedBatch): void
   requestAnswered(request: AnsweredRequest): void
+  requestRefused(reason: RefusalReason): void
+  /** A secret was wrong. What is refused before it is looked at is `requestRefused`. */
+  authenticationFailed(kind: SecretKind): void
   /** One transaction of the database. @param writes that shared it */
   committed(writes: number, tookMs: number): void
 }

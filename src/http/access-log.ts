@@ -11,13 +11,20 @@ const PROBES = ['/health', '/ready', '/metrics']
 /** A send to hundreds of recipients makes as many messages; the rest of them is counted. */
 const MAX_MESSAGE_IDS = 10
 
+/** What the answer alone doesn't tell. */
+interface Answered {
+  /** 101 of one that became a WebSocket. */
+  status: number
+  ms: number
+  isMount: boolean
+}
+
 /**
  * @param verbose also logs, at debug level, what goes well and is nobody's news: probes, and the traffic of bridges and the sandbox with the
  *   mounts
  */
 export function createAccessLog(logger: Logger, verbose: boolean) {
-  return (request: Request, response: Response, ms: number, isMount: boolean): void => {
-    const { status } = response
+  return (request: Request, response: Response, { status, ms, isMount }: Answered): void => {
     const { route, messages } = notesOf(request)
     const isQuiet = status < 400 && (isMount || (route !== undefined && PROBES.includes(route)))
     if (isQuiet && !verbose) return

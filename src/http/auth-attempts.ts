@@ -5,16 +5,19 @@
  */
 import { randomBytes } from 'node:crypto'
 import { type ErrorCode, GatewayError } from '../domain/errors.ts'
+import type { SecretKind } from '../domain/observation.ts'
 import { clientNetwork } from '../lib/addresses.ts'
 import type { Clock } from '../lib/clock.ts'
 import { createFailureLimit } from '../lib/failure-limit.ts'
 import type { Logger } from '../lib/logger.ts'
 import { createHmacHasher } from '../lib/sealing.ts'
 import { Turns } from '../lib/turns.ts'
+import { noteRequest } from './request-notes.ts'
 import type { HttpServices } from './services.ts'
 
 export interface AuthAttempt {
   request: Request
+  kind: SecretKind
   /** What is claimed, and no secret: a client id, the beginning of a token. */
   credential: string
   /** What is to prove it: a token, a digest of a client secret. */
@@ -39,6 +42,8 @@ export interface AuthAttemptsOptions {
   limits: { perCredential: number; perAddress: number; windowMs: number }
   /** Who sends a request; undefined: nobody by the network, so nobody to slow down. */
   addressOf(request: Request): string | undefined
+  /** Is told of each that failed. */
+  onFailed?: ((kind: SecretKind) => void) | undefined
   clock: Clock
   logger: Logger
 }
@@ -50,7 +55,13 @@ const MAX_CREDENTIAL_LENGTH = 64
 /** `mt_` and eight characters: enough to tell tokens apart, and nothing to guess the rest by. */
 const TOKEN_PREFIX_LENGTH = 11
 
-export function createAuthAttempts({ limits, addressOf, clock, logger }: AuthAttemptsOptions): AuthAttempts {
+export function createAuthAttempts({
+  limits,
+  addressOf,
+  onFailed = () => undefined,
+  clock,
+  logger,
+}: AuthAttemptsOptions): AuthAttempts {
   const { perCredential, perAddress, windowMs } = limits
   const byAddress = createFailureLimit({ maxFailures: perAddress, windowMs, clock })
   const byPair = createFailureLimit({ maxFailures: perCredential, windowMs, clock })
@@ -76,6 +87,7 @@ export function createAuthAttempts({ limits, addressOf, clock, logger }: AuthAtt
       if (!keys) return
       const waitMs = Math.max(byAddress.waitMs(keys.network), byPair.waitMs(keys.pair))
       if (waitMs === 0) return
+      noteRequest(attempt.request, { refusal: 'authentication' })
       throw new GatewayError(
         'too_many_requests',
         'Too many failed authentications from your address, try again later',
@@ -84,6 +96,7 @@ export function createAuthAttempts({ limits, addressOf, clock, logger }: AuthAtt
     },
 
     failed(attempt) {
+      onFailed(attempt.kind)
       proved.delete(attempt.proof)
       const keys = keysOf(attempt)
       if (!keys) return
@@ -115,7 +128,12 @@ export function guardAuthentication(services: HttpServices, attempts: AuthAttemp
       authenticate: (clientId: string, secret: string, request?: Request) =>
         counted(
           attempts,
-          request && { request, credential: clientId, proof: digest(`${clientId}\n${secret}`) },
+          request && {
+            request,
+            kind: 'credential',
+            credential: clientId,
+            proof: digest(`${clientId}\n${secret}`),
+          },
           () => credentials.authenticate(clientId, secret),
           'unauthorized',
         ),
@@ -125,7 +143,12 @@ export function guardAuthentication(services: HttpServices, attempts: AuthAttemp
       authenticate: (token: string, request?: Request) =>
         counted(
           attempts,
-          request && { request, credential: token.slice(0, TOKEN_PREFIX_LENGTH), proof: token },
+          request && {
+            request,
+            kind: 'token',
+            credential: token.slice(0, TOKEN_PREFIX_LENGTH),
+            proof: token,
+          },
           () => tokens.authenticate(token),
           'forbidden',
         ),

@@ -44,7 +44,7 @@ export interface HttpOptions {
   /** Everything in Prometheus's text format. */
   metrics?: () => Promise<string>
   metricsToken?: string | undefined
-  observer?: Pick<Observer, 'requestAnswered'>
+  observer?: Pick<Observer, 'requestAnswered' | 'requestRefused' | 'authenticationFailed'>
   clock?: Clock
   /** How long a connection may be idle, and headers or a body may take to come in. */
   idleTimeoutS?: number
@@ -62,7 +62,11 @@ export function createHttp(options: HttpOptions): Http {
   const mountFor = createMountTable(options.mounts ?? [])
   const logAccess = createAccessLog(logger, config.logLevel === 'debug')
   let running: RunningServer | undefined
-  const upgrade: Upgrade = (request, viewer) => running?.upgrade(request, viewer) ?? false
+  const upgrade: Upgrade = (request, viewer) => {
+    const upgraded = running?.upgrade(request, viewer) ?? false
+    if (upgraded) noteRequest(request, { upgraded })
+    return upgraded
+  }
   const { publicUrl, tls, corsOrigins } = config.http
   const cors = corsOrigins.length > 0 ? createCors(corsOrigins) : undefined
   const headers = securityHeaders(tls !== undefined || publicUrl?.startsWith('https:') === true)
@@ -71,6 +75,7 @@ export function createHttp(options: HttpOptions): Http {
   const attempts = createAuthAttempts({
     limits: config.authFailures,
     addressOf: request => running?.addressOf(request),
+    onFailed: kind => observer?.authenticationFailed(kind),
     clock: options.clock ?? systemClock,
     logger,
   })
@@ -99,11 +104,14 @@ export function createHttp(options: HttpOptions): Http {
       ? addMissing(await answerMount(mount, request), mountHeaders)
       : await answer(request)
     const tookMs = performance.now() - startedAt
-    logAccess(request, response, tookMs, mount !== undefined)
+    const { route = 'none', refusal = 'limit', upgraded } = notesOf(request)
+    const status = upgraded ? SWITCHING_PROTOCOLS : response.status
+    logAccess(request, response, { status, ms: tookMs, isMount: mount !== undefined })
+    if (status === TOO_MANY_REQUESTS) observer?.requestRefused(refusal)
     observer?.requestAnswered({
       method: METHODS.has(request.method) ? request.method : 'other',
-      route: mount ? `${mount.prefix}/*` : (notesOf(request).route ?? 'none'),
-      status: response.status,
+      route: mount ? `${mount.prefix}/*` : route,
+      status,
       tookMs,
     })
     return response
@@ -169,6 +177,9 @@ export function createHttp(options: HttpOptions): Http {
 function withoutTrailingSlash(route: string): string {
   return route.length > 1 && route.endsWith('/') ? route.slice(0, -1) : route
 }
+
+const SWITCHING_PROTOCOLS = 101
+const TOO_MANY_REQUESTS = 429
 
 /** Methods of requests whose bodies are never read. */
 const BODILESS = new Set(['GET', 'HEAD', 'OPTIONS'])

@@ -6,7 +6,9 @@
  * What is announced counts for nothing: whoever announces much and sends nothing would keep everybody else out.
  */
 import { GatewayError } from '../domain/errors.ts'
+import type { RefusalReason } from '../domain/observation.ts'
 import { httpErrorOf } from './errors.ts'
+import { noteRequest } from './request-notes.ts'
 
 export interface InFlight {
   /** Has a request answered if there is room for it. @throws HttpError 429 */
@@ -57,17 +59,26 @@ export function createInFlight({
   const shares = new Map<string, number>()
   let bytes = 0
 
-  function open() {
+  function open(request: Request) {
     let holder: string | undefined
     let taken = 0
     let isClosed = false
 
     function take(more: number): void {
       if (isClosed) throw new Error('the request was answered before its body was read')
-      if (bytes + more > maxBytes) throw tooMany(TOO_MANY)
-      if (holder !== undefined) addToShare(holder, more)
+      if (bytes + more > maxBytes) throw refused('memory', TOO_MANY)
+      if (holder !== undefined) charge(holder, more)
       bytes += more
       taken += more
+    }
+
+    function charge(name: string, more: number): void {
+      if (!addToShare(name, more)) throw refused('share_of_memory', TOO_MANY_OF_ONE)
+    }
+
+    function refused(refusal: RefusalReason, what: string): GatewayError {
+      noteRequest(request, { refusal })
+      return tooMany(what)
     }
 
     return {
@@ -79,7 +90,7 @@ export function createInFlight({
       },
       chargeTo(name: string) {
         if (holder !== undefined) return
-        addToShare(name, taken)
+        charge(name, taken)
         holder = name
       },
       close() {
@@ -90,10 +101,12 @@ export function createInFlight({
     }
   }
 
-  function addToShare(holder: string, more: number): void {
+  /** @returns whether there is room for it */
+  function addToShare(holder: string, more: number): boolean {
     const share = (shares.get(holder) ?? 0) + more
-    if (share > maxShare) throw tooMany(TOO_MANY_OF_ONE)
+    if (share > maxShare) return false
     shares.set(holder, share)
+    return true
   }
 
   function takeFromShare(holder: string, less: number): void {
@@ -104,7 +117,7 @@ export function createInFlight({
 
   return {
     async within(request, answer) {
-      const room = open()
+      const room = open(request)
       try {
         room.take(BASE_BYTES)
       } catch (error) {

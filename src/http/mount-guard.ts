@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import { GatewayError } from '../domain/errors.ts'
 import { createHmacHasher } from '../lib/sealing.ts'
-import type { AuthAttempts } from './auth-attempts.ts'
+import type { AuthAttempt, AuthAttempts } from './auth-attempts.ts'
 import type { Mount } from './mounts.ts'
 
 /** Enough of a digest to tell in the log whether it is one wrong token again and again, or many. */
@@ -23,7 +23,7 @@ export function createMountGuard(
     const digested = digest(`${mount.prefix}\n${token}`)
     // A token may be an old one of theirs: the log gets a part of its digest.
     const credential = `${mount.prefix} ${digested.slice(0, SHOWN_LENGTH)}`
-    const attempt = { request, credential, proof: digested }
+    const attempt: AuthAttempt = { request, kind: 'matrix', credential, proof: digested }
     try {
       attempts.admit(attempt)
     } catch (error) {

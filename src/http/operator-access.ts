@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { GatewayError } from '../domain/errors.ts'
 import { isLoopback } from '../lib/hosts.ts'
 import { createHmacHasher, equalInConstantTime } from '../lib/sealing.ts'
-import type { AuthAttempts } from './auth-attempts.ts'
+import type { AuthAttempt, AuthAttempts } from './auth-attempts.ts'
 import { challenge } from './errors.ts'
 
 export interface OperatorAccess {
@@ -41,7 +41,7 @@ export function createOperatorAccess(options: {
   function showsToken(request: Request, expected: string): boolean {
     const shown = /^bearer +(\S+) *$/i.exec(request.headers.get('authorization') ?? '')?.[1]
     if (shown === undefined) return false
-    const attempt = { request, credential: CREDENTIAL, proof: digest(shown) }
+    const attempt: AuthAttempt = { request, kind: 'metrics', credential: CREDENTIAL, proof: digest(shown) }
     attempts.admit(attempt)
     const isRight = equalInConstantTime(shown, expected)
     if (isRight) attempts.succeeded(attempt)

@@ -1,4 +1,5 @@
 /** What becomes known of a request while it is answered: for those who authenticate it, its log line and the metrics. */
+import type { RefusalReason } from '../domain/observation.ts'
 import type { Accepted } from './unknown-fields.ts'
 
 interface Notes {
@@ -6,6 +7,10 @@ interface Notes {
   route?: string
   /** What its route takes. */
   accepted?: Accepted | undefined
+  /** Why it is answered 429, where that isn't a limit of what it asks for. */
+  refusal?: RefusalReason
+  /** It became a WebSocket, of which the answer says nothing. */
+  upgraded?: true
   /** Ids of the messages that it made. */
   messages?: readonly string[]
 }

@@ -1,9 +1,12 @@
 /** What browsers are told: headers on every answer, which other origins may call, and which pages may open the WebSocket. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test'
+import type { AnsweredRequest } from '../../src/domain/observation.ts'
 import type { RunningServer } from '../../src/http/server.ts'
+import { createLogger } from '../../src/lib/logger.ts'
 import { liveGateway } from '../support/live-gateway.ts'
 import { watchSocket } from '../support/socket-watcher.ts'
 import { basic, testHttp } from '../support/test-http.ts'
+import { waitFor } from '../support/wait-for.ts'
 
 const APP = 'https://app.example.com'
 type TestApp = Awaited<ReturnType<typeof testHttp>>
@@ -256,6 +259,40 @@ describe('the WebSocket', () => {
     const url = `${server.url.replace('http', 'ws')}/api/v1/devices/qr-code?token=${token}`
     await using socket = watchSocket(url, from === undefined ? {} : { origin: from })
     expect(await socket.waitForText(0)).toBe('qr-1')
+  })
+
+  test('is logged and counted as what it became: 101', async () => {
+    const answered: AnsweredRequest[] = []
+    let lines = ''
+    const destination = {
+      write(line: string) {
+        lines += line
+      },
+    }
+    const watched = await testHttp({
+      logger: createLogger('info', { format: 'json', destination }),
+      observer: {
+        requestAnswered: request => void answered.push(request),
+        requestRefused: () => undefined,
+        authenticationFailed: () => undefined,
+      },
+    })
+    watched.link.underWay = true
+    watched.link.latest = { type: 'qr', payload: 'qr-1', instructions: '' }
+    const listening = watched.http.listen()
+    const path = `/api/v1/devices/qr-code?token=${await watched.newToken()}`
+    await using socket = watchSocket(listening.url.replace('http', 'ws') + path)
+    await socket.waitForText(0)
+    const isSocket = ({ route }: { route?: unknown }) => route === '/api/v1/devices/qr-code'
+    await waitFor(() => answered.some(isSocket), { what: 'the request to be counted' })
+    expect(answered.find(isSocket)?.status).toBe(101)
+    const logged = lines
+      .trim()
+      .split('\n')
+      .map(line => JSON.parse(line))
+    expect(logged.find(isSocket)).toMatchObject({ status: 101, msg: 'request' })
+    await listening.stop(0)
+    watched.destroy()
   })
 
   test('asks who it is first', async () => {

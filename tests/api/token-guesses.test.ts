@@ -1,10 +1,11 @@
 /** Guesses at the tokens of operators, homeservers and bridges are slowed down as others are, and nobody who has the right one is shut out. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { createStatusReceiver, STATUS_PATH } from '../../src/bridges/status-receiver.ts'
+import type { RefusalReason, SecretKind } from '../../src/domain/observation.ts'
 import { createLogger, silentLogger } from '../../src/lib/logger.ts'
 import { createAppserviceSource } from '../../src/matrix/appservice-source.ts'
 import { liveGateway } from '../support/live-gateway.ts'
-import { testHttp } from '../support/test-http.ts'
+import { basic, testHttp } from '../support/test-http.ts'
 
 const METRICS_TOKEN = 'the-token-of-the-scraper'
 const HS_TOKEN = 'the-token-of-the-homeserver'
@@ -38,9 +39,13 @@ let app: Awaited<ReturnType<typeof testHttp>>
 let url: string
 let stop: () => Promise<unknown>
 let lines: string
+let failures: SecretKind[]
+let refusals: RefusalReason[]
 
 beforeEach(async () => {
   lines = ''
+  failures = []
+  refusals = []
   app = await testHttp({
     http: { trustedProxies: ['127.0.0.1'] },
     authFailures: LIMITS,
@@ -53,6 +58,11 @@ beforeEach(async () => {
       },
     }),
     metricsToken: METRICS_TOKEN,
+    observer: {
+      requestAnswered: () => undefined,
+      requestRefused: reason => void refusals.push(reason),
+      authenticationFailed: kind => void failures.push(kind),
+    },
     metrics: async () => 'meshgate_build_info 1\n',
     readiness: () => ({ ready: true, checks: { database: 'sda1 is full' } }),
     mounts: [
@@ -152,6 +162,20 @@ test('Matrix is told in its own words when to come back', async () => {
   expect(response.status).toBe(429)
   expect(response.headers.get('retry-after')).toBe('60')
   expect(await response.json()).toMatchObject({ errcode: 'M_LIMIT_EXCEEDED', retry_after_ms: 60_000 })
+})
+
+test('wrong secrets and what is refused for them are counted', async () => {
+  for (const surface of SURFACES) expect(await statusOf(surface, 'guess')).toBe(surface.wrong)
+  await ask('/api/v1/devices', 'mt_guess')
+  await ask('/api/v1/tokens', null, { headers: {} })
+  await app.http.handle(
+    new Request(`${url}/api/v1/tokens`, { headers: { authorization: basic('admin', 'wrong') } }),
+  )
+  expect(failures).toEqual(['metrics', 'matrix', 'matrix', 'token', 'credential'])
+  expect(refusals).toEqual([])
+  await guess(SURFACES[0] as Surface, 8)
+  expect(refusals.length).toBeGreaterThan(0)
+  expect(new Set(refusals)).toEqual(new Set(['authentication']))
 })
 
 test('what takes no tokens is nobody’s guess', async () => {

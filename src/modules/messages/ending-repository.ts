@@ -81,8 +81,9 @@ export function createMessageEndings(
   }
 
   /** No try tells of it. */
-  function noteExpired({ id, deviceRowId, createdAt }: Message, now: number): void {
-    const outcome = { messageId: id, deviceRowId, status: 'failed' as const, ageMs: now - createdAt }
+  function noteEnded(message: Message, status: 'failed' | 'cancelled', now: number): void {
+    const { id, deviceRowId, createdAt } = message
+    const outcome = { messageId: id, deviceRowId, status, ageMs: now - createdAt }
     committer.afterCommit(() => observer?.messageSettled(outcome))
   }
 
@@ -95,6 +96,7 @@ export function createMessageEndings(
         // What is claimed is `sending`: nobody holds a message that is queued.
         if (message.status !== 'queued') return { found, cancelled: false, deliveries: false, unneeded: [] }
         const deliveries = statuses.ended(message, 'cancelled', null, now)
+        noteEnded(message, 'cancelled', now)
         const changed = { ...message, status: 'cancelled' as const, reason: null, updatedAt: now }
         return {
           found: { ...found, message: changed },
@@ -111,7 +113,7 @@ export function createMessageEndings(
         for (const message of found) {
           ended.deliveries =
             statuses.ended(message, 'failed', expiredReason(message), now) || ended.deliveries
-          noteExpired(message, now)
+          noteEnded(message, 'failed', now)
           ended.unneeded.push(...releaseFile(message.mediaId))
         }
         return { count: found.length, ...ended }

@@ -51,6 +51,18 @@ function countInto(
     buckets: REQUEST_BUCKETS,
     registers,
   })
+  const refusedRequests = new Counter({
+    name: 'meshgate_requests_refused_total',
+    help: 'Requests answered 429, by what there was too much of',
+    labelNames: ['reason'],
+    registers,
+  })
+  const authFailures = new Counter({
+    name: 'meshgate_auth_failures_total',
+    help: 'Wrong secrets, by what they were for',
+    labelNames: ['kind'],
+    registers,
+  })
   const sendAttempts = new Counter({
     name: 'meshgate_send_attempts_total',
     help: 'Tries at handing a message to the homeserver',
@@ -80,7 +92,7 @@ function countInto(
   })
   const messageOutcomes = new Counter({
     name: 'meshgate_message_outcomes_total',
-    help: 'Messages of which it became known whether they were sent',
+    help: 'Messages of which it became known whether they were sent, and those taken back',
     labelNames: ['platform', 'outcome'],
     registers,
   })
@@ -164,6 +176,7 @@ function countInto(
 
     messageSettled({ deviceRowId, status, ageMs }) {
       const platform = tallies.platformOf(deviceRowId)
+      if (status === 'cancelled') return messageOutcomes.inc({ platform, outcome: 'cancelled' })
       if (status === 'failed') {
         messageOutcomes.inc({ platform, outcome: 'failed' })
         return tallies.messageFailed(deviceRowId)
@@ -194,6 +207,9 @@ function countInto(
     requestAnswered({ method, route, status, tookMs }) {
       requestSeconds.observe({ method, route, status }, tookMs / 1000)
     },
+
+    requestRefused: reason => refusedRequests.inc({ reason }),
+    authenticationFailed: kind => authFailures.inc({ kind }),
 
     committed(writes, tookMs) {
       commitWrites.observe(writes)

@@ -11,6 +11,8 @@ export function observeWith(observers: readonly Partial<Observer>[]): Observer {
     deliveryAttempted: attempt => toAll(observer => observer.deliveryAttempted?.(attempt)),
     batchReceived: batch => toAll(observer => observer.batchReceived?.(batch)),
     requestAnswered: request => toAll(observer => observer.requestAnswered?.(request)),
+    requestRefused: reason => toAll(observer => observer.requestRefused?.(reason)),
+    authenticationFailed: kind => toAll(observer => observer.authenticationFailed?.(kind)),
     committed: (writes, tookMs) => toAll(observer => observer.committed?.(writes, tookMs)),
   }
 }

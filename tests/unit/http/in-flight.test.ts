@@ -1,6 +1,7 @@
 /** Memory of requests under way: whoever doesn't fit is refused, and there is room again once others are answered. */
 import { expect, test } from 'bun:test'
 import { createInFlight, type Room, roomOf } from '../../../src/http/in-flight.ts'
+import { notesOf } from '../../../src/http/request-notes.ts'
 import { expectError } from '../../support/expect-error.ts'
 import { basic, testHttp } from '../../support/test-http.ts'
 
@@ -37,6 +38,28 @@ test.each<[string, (room: Room, index: number) => void, number]>([
 
 test('what is announced takes no room', () => {
   expect(fitting(800 * KIB, () => undefined, { 'content-length': String(1024 * KIB) })).toBe(100)
+})
+
+test('what was refused for is noted: the memory of all, or the share of one', async () => {
+  const inFlight = createInFlight({ maxBytes: 80 * KIB })
+  const reason = async (use: (room: Room) => void) => {
+    const request = newRequest()
+    await inFlight
+      .within(request, async () => {
+        use(roomOf(request))
+        return new Response()
+      })
+      .catch(() => undefined)
+    return notesOf(request).refusal
+  }
+  expect(await reason(room => room.hold(100 * KIB))).toBe('memory')
+  expect(
+    await reason(room => {
+      room.chargeTo('one')
+      room.hold(40 * KIB)
+    }),
+  ).toBe('share_of_memory')
+  expect(await reason(() => undefined)).toBeUndefined()
 })
 
 test('there is room again when one was answered, whether well or not', async () => {

@@ -163,8 +163,11 @@ describe('a full queue', () => {
     expect(await refusal({ contact: '7' })).toMatchObject({ code: 'too_many_requests' })
     await clock.advance(1_000)
     expect(await store.endings.expire(clock.now(), 10)).toMatchObject({ count: 1 })
-    // Nobody tried it, so this alone tells whoever counts.
-    expect(outcomes).toMatchObject([{ deviceRowId: 'dev_1', status: 'failed', ageMs: 1_000 }])
+    // Nobody tried them, so this alone tells whoever counts.
+    expect(outcomes).toMatchObject([
+      { deviceRowId: 'dev_1', status: 'cancelled' },
+      { deviceRowId: 'dev_1', status: 'failed', ageMs: 1_000 },
+    ])
     await accept({ contact: '7' })
   })
 
@@ -222,6 +225,7 @@ describe('a message that is cancelled', () => {
       status: 'cancelled',
       reason: null,
     })
+    expect(outcomes).toMatchObject([{ messageId: first, deviceRowId: 'dev_1', status: 'cancelled' }])
     expect((await claim()).map(({ id }) => id)).toEqual([second ?? ''])
     expect(db.orm.select().from(deliveries).all()).toHaveLength(1)
   })
