@@ -1,6 +1,6 @@
 /** Guessing secrets is slowed down by address, and neither a stranger nor a neighbour can lock a client out by it. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { createLogger } from '../../src/lib/logger.ts'
+import { collectedLog } from '../support/collected-log.ts'
 import { ADMIN, basic, testHttp } from '../support/test-http.ts'
 
 const LIMITS = { perCredential: 3, perAddress: 5, windowMs: 60_000 }
@@ -9,20 +9,12 @@ const WRONG_TOKEN = `Bearer mt_${'A'.repeat(43)}`
 let app: Awaited<ReturnType<typeof testHttp>>
 let url: string
 let stop: () => Promise<unknown>
-let lines: string
+let log: ReturnType<typeof collectedLog>
 
 beforeEach(async () => {
-  lines = ''
-  const logger = createLogger('info', {
-    format: 'json',
-    destination: {
-      write(line) {
-        lines += line
-      },
-    },
-  })
+  log = collectedLog()
   const http = { trustedProxies: ['127.0.0.1'] }
-  app = await testHttp({ http, authFailures: LIMITS, logger })
+  app = await testHttp({ http, authFailures: LIMITS, logger: log.logger })
   const server = app.http.listen()
   url = server.url
   stop = () => server.stop(0)
@@ -144,10 +136,13 @@ describe('a token', () => {
 
 test('the log names address and credential once, and no secret', async () => {
   await statuses(6, TOKENS, wrong('somebody', 'a-secret-guess'))
-  const told = lines.split('\n').filter(line => line.includes('too many failed authentications'))
+  const told = log
+    .text()
+    .split('\n')
+    .filter(line => line.includes('too many failed authentications'))
   expect(told).toHaveLength(1)
   expect(JSON.parse(told[0] ?? '')).toMatchObject({ address: '203.0.113.1', credential: 'somebody' })
-  expect(lines).not.toContain('a-secret-guess')
+  expect(log.text()).not.toContain('a-secret-guess')
 })
 
 test('who is no proxy that we trust cannot pretend to be many', async () => {

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { connect, type Socket } from 'node:net'
 import type { RunningServer } from '../../src/http/server.ts'
 import { basic, testHttp } from '../support/test-http.ts'
+import { uploadHead } from '../support/upload-head.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 /** Bun's timers tell four seconds apart. */
@@ -48,17 +49,6 @@ function openRaw({ port } = server): Promise<RawClient> {
   })
 }
 
-const uploadHead = (length: number) =>
-  [
-    `POST ${SEND} HTTP/1.1`,
-    'Host: localhost',
-    `Authorization: Bearer ${token}`,
-    'Content-Type: multipart/form-data; boundary=b',
-    `Content-Length: ${length}`,
-    '',
-    '--b\r\nContent-Disposition: form-data; name="file"; filename="a.bin"\r\n\r\n',
-  ].join('\r\n')
-
 const jsonHead = (holder = token, length = 900_000) =>
   `POST ${SEND} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${holder}\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n\r\n{`
 
@@ -82,7 +72,7 @@ test('what trickles in is cut off: headers, bodies and silence; an upload at a f
     cutOff('GET /health HTTP/1.1\r\nHost: localhost\r\n', 'X: a\r\n'),
     cutOff('', ''),
     cutOff(jsonHead(), ' '),
-    cutOff(uploadHead(1_000_000), 'x'),
+    cutOff(uploadHead(token, 1_000_000), 'x'),
   ])
   expect(fair).toStartWith('HTTP/1.1 200')
   expect(slow.filter(({ heard }) => heard.includes('200 OK'))).toEqual([])
@@ -98,8 +88,8 @@ async function uploadFairly(): Promise<string> {
     '\r\n--b\r\nContent-Disposition: form-data; name="platform"\r\n\r\nwa\r\n--b--\r\n',
   ].join('')
   const sizeBytes = 3 * 1024 * 1024
-  const beginning = uploadHead(0).split('\r\n\r\n').slice(1).join('\r\n\r\n')
-  client.write(uploadHead(beginning.length + sizeBytes + end.length))
+  const beginning = uploadHead(token, 0).split('\r\n\r\n').slice(1).join('\r\n\r\n')
+  client.write(uploadHead(token, beginning.length + sizeBytes + end.length))
   const startedAt = performance.now()
   let sentBytes = 0
   await waitFor(

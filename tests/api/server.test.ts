@@ -4,6 +4,7 @@ import { connect, type Socket } from 'node:net'
 import type { RunningServer } from '../../src/http/server.ts'
 import { settled } from '../support/manual-clock.ts'
 import { basic, testHttp } from '../support/test-http.ts'
+import { uploadHead } from '../support/upload-head.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 let app: Awaited<ReturnType<typeof testHttp>>
@@ -37,17 +38,6 @@ afterEach(async () => {
   app.destroy()
 })
 
-const upload = (length: number) =>
-  [
-    'POST /api/v1/devices/237123456789/message HTTP/1.1',
-    `Host: localhost:${server.port}`,
-    `Authorization: Bearer ${token}`,
-    'Content-Type: multipart/form-data; boundary=b',
-    `Content-Length: ${length}`,
-    '',
-    '--b\r\nContent-Disposition: form-data; name="file"; filename="a.bin"\r\n\r\n',
-  ].join('\r\n')
-
 function open(): Promise<Socket> {
   return new Promise(resolve => {
     const socket = connect(server.port, '127.0.0.1', () => resolve(socket))
@@ -74,7 +64,7 @@ async function exchange(head: string[], body = ''): Promise<string> {
 
 test('a client that breaks off in the middle of an upload leaves nothing behind', async () => {
   const socket = await open()
-  socket.write(upload(1_000_000))
+  socket.write(uploadHead(token, 1_000_000))
   socket.write('x'.repeat(100_000))
   await waitFor(() => app.onDisk.size === 1)
   socket.destroy()
@@ -88,7 +78,7 @@ test('an upload that is too large is refused while it streams, whatever length i
   socket.on('data', data => {
     answer += data.toString()
   })
-  socket.write(upload(20 * 1024 * 1024))
+  socket.write(uploadHead(token, 20 * 1024 * 1024))
   const chunk = Buffer.alloc(64 * 1024)
   await waitFor(() => {
     if (!socket.destroyed && answer === '') socket.write(chunk)

@@ -2,8 +2,9 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { createStatusReceiver, STATUS_PATH } from '../../src/bridges/status-receiver.ts'
 import type { RefusalReason, SecretKind } from '../../src/domain/observation.ts'
-import { createLogger, silentLogger } from '../../src/lib/logger.ts'
+import { silentLogger } from '../../src/lib/logger.ts'
 import { createAppserviceSource } from '../../src/matrix/appservice-source.ts'
+import { collectedLog } from '../support/collected-log.ts'
 import { liveGateway } from '../support/live-gateway.ts'
 import { basic, testHttp } from '../support/test-http.ts'
 
@@ -38,25 +39,18 @@ type Surface = (typeof SURFACES)[number]
 let app: Awaited<ReturnType<typeof testHttp>>
 let url: string
 let stop: () => Promise<unknown>
-let lines: string
+let log: ReturnType<typeof collectedLog>
 let failures: SecretKind[]
 let refusals: RefusalReason[]
 
 beforeEach(async () => {
-  lines = ''
+  log = collectedLog()
   failures = []
   refusals = []
   app = await testHttp({
     http: { trustedProxies: ['127.0.0.1'] },
     authFailures: LIMITS,
-    logger: createLogger('info', {
-      format: 'json',
-      destination: {
-        write(line) {
-          lines += line
-        },
-      },
-    }),
+    logger: log.logger,
     metricsToken: METRICS_TOKEN,
     observer: {
       requestAnswered: () => undefined,
@@ -137,9 +131,9 @@ describe.each(SURFACES)('$name', surface => {
 
   test('the log tells the address and no token', async () => {
     await guess(surface, 8)
-    expect(lines).toContain('too many failed authentications')
-    expect(lines).toContain(ATTACKER)
-    expect(lines).not.toContain('guess-')
+    expect(log.text()).toContain('too many failed authentications')
+    expect(log.text()).toContain(ATTACKER)
+    expect(log.text()).not.toContain('guess-')
   })
 })
 

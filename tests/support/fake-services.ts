@@ -6,9 +6,9 @@ import type { ContactView } from '../../src/modules/contacts/types.ts'
 import type { ListedDevice } from '../../src/modules/devices/types.ts'
 import { stateOf } from '../../src/modules/linking/link-events.ts'
 import type { LinkEvent, LinkRequest, LinkView } from '../../src/modules/linking/types.ts'
-import type { StagedFile } from '../../src/modules/media/types.ts'
 import type { SendRequest } from '../../src/modules/messages/types.ts'
 import type { PlatformView } from '../../src/modules/platforms/types.ts'
+import { stagedFile } from './messages.ts'
 
 export const DEVICE: ListedDevice = {
   id: 'dev_1',
@@ -204,20 +204,7 @@ export function fakeServices(maxBytes: number) {
           throw error
         }
         uploads.push({ fileName, mimeType, size, sha256: hash.digest('hex') })
-        const staged: StagedFile = {
-          id,
-          identityId,
-          fileName,
-          mimeType,
-          sizeBytes: size,
-          width: 0,
-          height: 0,
-          durationMs: 0,
-          blurHash: '',
-          mxcUri: null,
-          stored: true,
-        }
-        return staged
+        return stagedFile({ id, identityId, fileName, mimeType, sizeBytes: size })
       },
       discard: async file => {
         onDisk.delete(file.id)

@@ -1,12 +1,14 @@
 /** The sending use cases on a database, with nothing around them but what a test replaces. */
 import type { Db } from '../../src/db/open.ts'
 import type { Observer } from '../../src/domain/observation.ts'
+import type { StagedFile } from '../../src/modules/media/types.ts'
 import { type Backlog, createBacklog } from '../../src/modules/messages/backlog.ts'
 import { createMessageEndings } from '../../src/modules/messages/ending-repository.ts'
 import { createMessages, type MessagesOptions } from '../../src/modules/messages/messages.ts'
 import { createOutboxQueue } from '../../src/modules/messages/queue-repository.ts'
 import { createMessageRepository } from '../../src/modules/messages/repository.ts'
 import { createStatusWriter } from '../../src/modules/messages/status-repository.ts'
+import type { SendRequest } from '../../src/modules/messages/types.ts'
 import { createWaitingMessages } from '../../src/modules/messages/waiting-repository.ts'
 import { ManualClock } from './manual-clock.ts'
 
@@ -38,6 +40,33 @@ export function messagesOn(store: MessageStore, change: Partial<MessagesOptions>
     clock: new ManualClock(),
     ...change,
   })
+}
+
+/** By the identity and device of tests/support/rows.ts. */
+export const SEND_REQUEST: SendRequest = {
+  identityId: 'id_1',
+  deviceId: '237',
+  platform: 'wa',
+  contact: '1',
+  text: 'hi',
+}
+
+/** A file as an upload leaves it, of a kind of which nothing more is known. */
+export function stagedFile(change: Partial<StagedFile> = {}): StagedFile {
+  return {
+    id: 'file_1',
+    identityId: 'id_1',
+    fileName: 'a.pdf',
+    mimeType: 'application/pdf',
+    sizeBytes: 1,
+    width: 0,
+    height: 0,
+    durationMs: 0,
+    blurHash: '',
+    mxcUri: null,
+    stored: true,
+    ...change,
+  }
 }
 
 function roomyBacklog() {

@@ -48,8 +48,32 @@ export function endpointKey(identityId: string, webhookId: number): string {
   return `${identityId}/${webhookId}`
 }
 
+/** To be called inside a transaction in which a delivery waits there. @param within the webhook. @returns the lane's name */
+export type DeliveryLaneOpener = (
+  of: Pick<NewDelivery, 'identityId' | 'webhookId'>,
+  within: string,
+  now: number,
+) => string
+
+export function createDeliveryLaneOpener({ orm }: Pick<Db, 'orm'>): DeliveryLaneOpener {
+  const param = sql.placeholder
+  // A lane that exists keeps its time: work waits there already, or its holder will see this delivery.
+  const open = orm
+    .insert(deliveryLanes)
+    .values({ lane: param('lane'), endpoint: param('endpoint'), dueAt: param('now'), leaseId: null })
+    .onConflictDoNothing()
+    .prepare()
+  return ({ identityId, webhookId }, within, now) => {
+    const endpoint = endpointKey(identityId, webhookId)
+    const lane = `${endpoint}/${within}`
+    open.run({ lane, endpoint, now })
+    return lane
+  }
+}
+
 export function createDeliveryWriter({ orm }: Pick<Db, 'orm'>): DeliveryWriter {
   const param = sql.placeholder
+  const openLane = createDeliveryLaneOpener({ orm })
   const insertDelivery = orm
     .insert(deliveries)
     .values({
@@ -63,18 +87,10 @@ export function createDeliveryWriter({ orm }: Pick<Db, 'orm'>): DeliveryWriter {
       createdAt: param('now'),
     })
     .prepare()
-  // A lane that exists keeps its time: work waits there already, or its holder will see this delivery.
-  const openLane = orm
-    .insert(deliveryLanes)
-    .values({ lane: param('lane'), endpoint: param('endpoint'), dueAt: param('now'), leaseId: null })
-    .onConflictDoNothing()
-    .prepare()
-
-  return ({ identityId, webhookId, inboxSeq, lane: within }, now) => {
-    const endpoint = endpointKey(identityId, webhookId)
-    const lane = `${endpoint}/${within}`
+  return (delivery, now) => {
+    const { identityId, webhookId, inboxSeq } = delivery
+    const lane = openLane(delivery, delivery.lane, now)
     insertDelivery.run({ id: timeOrderedId('evt_'), identityId, webhookId, inboxSeq, lane, now })
-    openLane.run({ lane, endpoint, now })
   }
 }
 

@@ -12,6 +12,7 @@ import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { observed } from '../../lib/observed.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
+import { keepGivingBack } from '../../runtime/give-back.ts'
 import { Nudge, type Worker } from '../../runtime/worker.ts'
 import type { ChatRooms } from '../chats/chat-rooms.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
@@ -56,8 +57,6 @@ const CLAIM_SPACING_MS = 2
 /** How often due lanes are looked for that no nudge told of, in milliseconds. */
 const POLL_MS = 5_000
 const RETRY = { baseMs: 500, capMs: 60_000 }
-/** Between tries to give back a lane that couldn't be settled. */
-const GIVE_BACK_RETRY = { baseMs: 100, capMs: 2_000 }
 /** A message that could not be handed over for this long has failed. */
 const GIVE_UP_AFTER_MS = 24 * 3_600_000
 
@@ -210,26 +209,12 @@ export function createOutbox(options: OutboxOptions): Outbox {
     await Promise.all(settling)
   }
 
-  /**
-   * After a write that failed (a full disk): what was sent and couldn't be settled is sent again, which the homeserver answers with the
-   * same event. Without this that would be only when the lease runs out.
-   */
-  async function giveBack(lane: ClaimedLane, signal: AbortSignal): Promise<void> {
-    for (let failures = 1; !signal.aborted; failures++) {
-      await clock.sleep(backoffMs(failures, GIVE_BACK_RETRY), signal)
-      const isBack = await queue.release(lane, clock.now()).then(
-        () => true,
-        () => false,
-      )
-      if (isBack) return
-    }
-  }
-
   function start(lane: ClaimedLane, signal: AbortSignal): void {
     const run = work(lane, signal)
       .catch(error => {
         logger.error({ lane: lane.lane, err: error }, 'a lane could not be settled; it is tried again')
-        return giveBack(lane, signal)
+        // What was sent and couldn't be settled is sent again, which the homeserver answers with the same event.
+        return keepGivingBack(() => queue.release(lane, clock.now()), clock, signal)
       })
       .finally(() => {
         inFlight.delete(run)

@@ -5,11 +5,11 @@
 import type { Webhook } from '../../db/schema/index.ts'
 import { isStorageTrouble, messageOf } from '../../domain/errors.ts'
 import type { Observer } from '../../domain/observation.ts'
-import { backoffMs } from '../../lib/backoff.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { observed } from '../../lib/observed.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
+import { keepGivingBack } from '../../runtime/give-back.ts'
 import { Nudge, type Worker } from '../../runtime/worker.ts'
 import type { WebhookAnswer } from '../../webhooks/client.ts'
 import type { DeliveryTry } from './delivery-try.ts'
@@ -53,8 +53,6 @@ const CLAIM_SPACING_MS = 2
 /** How often due lanes are looked for that no nudge told of, in milliseconds. */
 const POLL_MS = 5_000
 
-/** Between tries to give back a lane that couldn't be settled, and while nothing can be stored on our side. */
-const GIVE_BACK_RETRY = { baseMs: 100, capMs: 2_000 }
 const STORAGE_PAUSE_MS = 2_000
 
 /** What became of a try; `internal` when it went wrong before the endpoint was asked. */
@@ -162,21 +160,6 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     return most - shares.inFlightTo(endpoint)
   }
 
-  /**
-   * After a write that failed (a full disk): what was delivered and couldn't be settled is delivered again, under the same id. Without this
-   * that would be only when the lease runs out.
-   */
-  async function giveBack(claimed: ClaimedDeliveries, signal: AbortSignal): Promise<void> {
-    for (let failures = 1; !signal.aborted; failures++) {
-      await clock.sleep(backoffMs(failures, GIVE_BACK_RETRY), signal)
-      const isBack = await queue.release(claimed, clock.now()).then(
-        () => true,
-        () => false,
-      )
-      if (isBack) return
-    }
-  }
-
   function start(claimed: ClaimedDeliveries, signal: AbortSignal): void {
     const holder = { endpoint: claimed.endpoint, identityId: claimed.webhook.identityId }
     shares.take(holder)
@@ -184,7 +167,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       .catch(error => {
         const { lane } = claimed
         logger.error({ lane, err: error }, 'a delivery lane could not be settled; it is tried again')
-        return giveBack(claimed, signal)
+        // What was delivered and couldn't be settled is delivered again, under the same id.
+        return keepGivingBack(() => queue.release(claimed, clock.now()), clock, signal)
       })
       .finally(() => {
         running.delete(run)

@@ -2,7 +2,7 @@
 import { and, eq, isNull, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { type Delivery, deliveries, deliveryLanes } from '../../db/schema/index.ts'
-import { endpointKey } from '../events/repository.ts'
+import { createDeliveryLaneOpener } from '../events/repository.ts'
 
 /**
  * To be called inside a transaction.
@@ -12,6 +12,7 @@ export type Requeuer = (delivery: Delivery, lane: string, now: number) => void
 
 export function createRequeuer({ orm }: Pick<Db, 'orm'>): Requeuer {
   const param = sql.placeholder
+  const openLane = createDeliveryLaneOpener({ orm })
   const reopen = orm
     .update(deliveries)
     .set({
@@ -23,25 +24,14 @@ export function createRequeuer({ orm }: Pick<Db, 'orm'>): Requeuer {
     })
     .where(eq(deliveries.seq, param('seq')))
     .prepare()
-  const openLane = orm
-    .insert(deliveryLanes)
-    .values({ lane: param('lane'), endpoint: param('endpoint'), dueAt: param('now'), leaseId: null })
-    .onConflictDoNothing()
-    .prepare()
   const hurry = orm
     .update(deliveryLanes)
     .set({ dueAt: sql`min(${deliveryLanes.dueAt}, ${param('now')})` })
     .where(and(eq(deliveryLanes.lane, param('lane')), isNull(deliveryLanes.leaseId)))
     .prepare()
 
-  return ({ seq, identityId, webhookId, status, lane: current }, within, now) => {
-    if (status === 'pending') {
-      hurry.run({ lane: current, now })
-      return
-    }
-    const endpoint = endpointKey(identityId, webhookId)
-    const lane = `${endpoint}/${within}`
-    reopen.run({ seq, lane })
-    openLane.run({ lane, endpoint, now })
+  return (delivery, within, now) => {
+    if (delivery.status === 'pending') hurry.run({ lane: delivery.lane, now })
+    else reopen.run({ seq: delivery.seq, lane: openLane(delivery, within, now) })
   }
 }

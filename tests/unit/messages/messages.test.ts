@@ -1,9 +1,8 @@
 /** Accepting sends: what is refused, and what is on disk when it was accepted. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { type Device, messages as rows } from '../../../src/db/schema/index.ts'
-import type { StagedFile } from '../../../src/modules/media/types.ts'
 import type { Messages, SendRequest } from '../../../src/modules/messages/types.ts'
-import { messageStore, messagesOn } from '../../support/messages.ts'
+import { messageStore, messagesOn, SEND_REQUEST, stagedFile } from '../../support/messages.ts'
 import { insertDevice, insertIdentity } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 
@@ -36,29 +35,16 @@ beforeEach(() => {
 })
 afterEach(() => db.destroy())
 
-const REQUEST: SendRequest = { identityId: 'id_1', deviceId: '237', platform: 'wa', contact: '1', text: 'hi' }
-const FILE: StagedFile = {
-  id: 'file_1',
-  identityId: 'id_1',
-  fileName: 'a.pdf',
-  mimeType: 'application/pdf',
-  sizeBytes: 1,
-  width: 0,
-  height: 0,
-  durationMs: 0,
-  blurHash: '',
-  mxcUri: null,
-  stored: true,
-}
+const FILE = stagedFile()
 const all = () => db.orm.select().from(rows).all()
 
 test('one message for each recipient, in the order given; one who is written in several ways gets it once', async () => {
-  const accepted = await messages.accept({ ...REQUEST, contact: '+23 7-1, 2371 ,other,, +23 7-1' })
+  const accepted = await messages.accept({ ...SEND_REQUEST, contact: '+23 7-1, 2371 ,other,, +23 7-1' })
   expect(accepted.map(({ to, status }) => [to, status])).toEqual([
     ['+23 7-1', 'queued'],
     ['other', 'queued'],
   ])
-  await messages.accept({ ...REQUEST, contact: '2371' })
+  await messages.accept({ ...SEND_REQUEST, contact: '2371' })
   expect(all().map(row => [row.recipient, row.lane])).toEqual([
     ['+23 7-1', 'dev_1/contact:2371'],
     ['other', 'dev_1/contact:other'],
@@ -69,7 +55,7 @@ test('one message for each recipient, in the order given; one who is written in 
 
 test('group_url wins over contact', async () => {
   await messages.accept({
-    ...REQUEST,
+    ...SEND_REQUEST,
     groupUrl: 'https://chat.whatsapp.com/abc/, https://chat.whatsapp.com/def?x=1',
   })
   expect(all().map(row => [row.recipientKind, row.lane])).toEqual([
@@ -115,7 +101,7 @@ describe('refused, with nothing stored and the file discarded', () => {
       'contact: expected at most 1000 recipients',
     ],
   ])('%s', async (_, change, code, message) => {
-    await expect(messages.accept({ ...REQUEST, file: FILE, ...change })).rejects.toMatchObject({
+    await expect(messages.accept({ ...SEND_REQUEST, file: FILE, ...change })).rejects.toMatchObject({
       code,
       message,
     })
@@ -125,7 +111,7 @@ describe('refused, with nothing stored and the file discarded', () => {
 
   test('a device that is logged out, naming what to do', async () => {
     device = { ...device, state: 'logged_out', stateReason: 'at the phone' }
-    await expect(messages.accept({ ...REQUEST, file: FILE })).rejects.toMatchObject({
+    await expect(messages.accept({ ...SEND_REQUEST, file: FILE })).rejects.toMatchObject({
       code: 'conflict',
       message:
         'device_id: the wa device 237 is logged out (at the phone): link it again with POST /api/v1/devices {"platform": "wa", "device_id": "237"}',
@@ -134,7 +120,7 @@ describe('refused, with nothing stored and the file discarded', () => {
   })
 
   test('neither text nor file', async () => {
-    await expect(messages.accept({ ...REQUEST, text: '' })).rejects.toMatchObject({
+    await expect(messages.accept({ ...SEND_REQUEST, text: '' })).rejects.toMatchObject({
       message: 'Either text or file must be provided',
     })
   })
@@ -147,12 +133,12 @@ test.each([
   ['ü', 25_000],
 ])('a text (of %j) and a recipient as long as allowed', async (letter, length) => {
   const text = letter.repeat(length)
-  await messages.accept({ ...REQUEST, text, contact: `${'c'.repeat(512)},1` })
+  await messages.accept({ ...SEND_REQUEST, text, contact: `${'c'.repeat(512)},1` })
   expect(all().map(row => row.text)).toEqual([text, text])
 })
 
 test('a file alone is enough, and is kept once for all recipients', async () => {
-  await messages.accept({ ...REQUEST, contact: '1,2', text: undefined, file: FILE })
+  await messages.accept({ ...SEND_REQUEST, contact: '1,2', text: undefined, file: FILE })
   expect(all().map(row => [row.text, row.mediaId])).toEqual([
     [null, 'file_1'],
     [null, 'file_1'],
@@ -161,8 +147,8 @@ test('a file alone is enough, and is kept once for all recipients', async () => 
 })
 
 test('messages are shown to their identity only, newest first, page by page', async () => {
-  const [first] = await messages.accept(REQUEST)
-  const [second] = await messages.accept(REQUEST)
+  const [first] = await messages.accept(SEND_REQUEST)
+  const [second] = await messages.accept(SEND_REQUEST)
   if (!first || !second) throw new Error('nothing accepted')
   expect((await messages.list('id_1', 10)).map(message => message.id)).toEqual([second.id, first.id])
   expect((await messages.list('id_1', 10, second.id)).map(message => message.id)).toEqual([first.id])
@@ -177,10 +163,10 @@ test('messages are shown to their identity only, newest first, page by page', as
 })
 
 test("before a message that isn't there, or is another identity's: not the first page again", async () => {
-  await messages.accept(REQUEST)
+  await messages.accept(SEND_REQUEST)
   insertIdentity(db, 'id_2', '@mg2:s')
   insertDevice(db, { id: 'dev_2', identityId: 'id_2' })
-  const [own] = await messages.accept(REQUEST)
+  const [own] = await messages.accept(SEND_REQUEST)
   if (!own) throw new Error('nothing accepted')
   for (const [identityId, before] of [
     ['id_1', 'nope'],

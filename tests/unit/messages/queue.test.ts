@@ -4,14 +4,19 @@ import { eq } from 'drizzle-orm'
 import { deliveries, media, messages as rows } from '../../../src/db/schema/index.ts'
 import type { MessageOutcome } from '../../../src/domain/observation.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
-import type { StagedFile } from '../../../src/modules/media/types.ts'
 import { type Backlog, createBacklog } from '../../../src/modules/messages/backlog.ts'
 import { createExpiry } from '../../../src/modules/messages/expiry.ts'
 import { createStatusWriter } from '../../../src/modules/messages/status-repository.ts'
 import type { Messages, SendRequest } from '../../../src/modules/messages/types.ts'
 import { Supervisor } from '../../../src/runtime/supervisor.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
-import { type MessageStore, messageStore, messagesOn } from '../../support/messages.ts'
+import {
+  type MessageStore,
+  messageStore,
+  messagesOn,
+  SEND_REQUEST,
+  stagedFile,
+} from '../../support/messages.ts'
 import { insertChat, insertDevice, insertIdentity, insertWebhook } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 
@@ -62,8 +67,7 @@ function open(waiting: ReadonlyMap<string, number>): void {
   })
 }
 
-const REQUEST: SendRequest = { identityId: 'id_1', deviceId: '237', platform: 'wa', contact: '1', text: 'hi' }
-const accept = (change: Partial<SendRequest> = {}) => messages.accept({ ...REQUEST, ...change })
+const accept = (change: Partial<SendRequest> = {}) => messages.accept({ ...SEND_REQUEST, ...change })
 const acceptOne = async (change: Partial<SendRequest> = {}) => (await accept(change))[0]?.id ?? ''
 const refusal = (change: Partial<SendRequest> = {}) => accept(change).catch(error => error)
 const claim = async () =>
@@ -87,19 +91,7 @@ const submit = async (id: string) => {
   )
 }
 const rowOf = (id: string) => db.orm.select().from(rows).where(eq(rows.id, id)).get()
-const FILE: StagedFile = {
-  id: 'file_1',
-  identityId: 'id_1',
-  fileName: 'a.pdf',
-  mimeType: 'application/pdf',
-  sizeBytes: 1,
-  width: 0,
-  height: 0,
-  durationMs: 0,
-  blurHash: '',
-  mxcUri: null,
-  stored: true,
-}
+const FILE = stagedFile()
 const files = () =>
   db.orm
     .select()
@@ -179,7 +171,7 @@ describe('a full queue', () => {
       },
       { backlog, devices: { find: async () => insertedDevice() } },
     )
-    for (let time = 0; time < 5; time++) await broken.accept(REQUEST).catch(() => undefined)
+    for (let time = 0; time < 5; time++) await broken.accept(SEND_REQUEST).catch(() => undefined)
     await accept({ contact: '1,2,3' })
   })
 

@@ -1,10 +1,11 @@
 /** The start with another SECRET_KEY, and its change: nothing that was stored is lost, and nothing stays under the old key. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { createLogger, silentLogger } from '../../../src/lib/logger.ts'
+import { silentLogger } from '../../../src/lib/logger.ts'
 import { createHmacHasher, createSealer, deriveKey } from '../../../src/lib/sealing.ts'
 import { createSecretKeyRepository } from '../../../src/modules/secret-key/repository.ts'
 import { SEALED_COLUMNS } from '../../../src/modules/secret-key/sealed-columns.ts'
 import { openKeyring, PASSWORDS, settleSecretKey } from '../../../src/modules/secret-key/secret-key.ts'
+import { collectedLog } from '../../support/collected-log.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 
@@ -176,11 +177,7 @@ describe('the change of the key', () => {
   })
 
   test('tells how many tokens still need the old key', async () => {
-    let lines = ''
-    const write = (line: string) => {
-      lines += line
-    }
-    const logger = createLogger('info', { format: 'json', destination: { write } })
+    const { logger, text } = collectedLog()
     await settle(OLD)
     fill()
     db.connection.run(
@@ -188,9 +185,9 @@ describe('the change of the key', () => {
     )
     await clock.advance(1_000)
     await settle(NEW, OLD, logger)
-    expect(JSON.parse(lines.trim().split('\n').at(-1) ?? '')).toMatchObject({ tokens: 1 })
+    expect(JSON.parse(text().trim().split('\n').at(-1) ?? '')).toMatchObject({ tokens: 1 })
     db.connection.run(`UPDATE tokens SET last_used_at = ${clock.now()}`)
     await settle(NEW, OLD, logger)
-    expect(lines).toContain('SECRET_KEY_PREVIOUS can go')
+    expect(text()).toContain('SECRET_KEY_PREVIOUS can go')
   })
 })
