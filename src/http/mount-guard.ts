@@ -1,6 +1,7 @@
 /**
  * Slows down who guesses the tokens by which mounts let in: a homeserver's hs_token, a bridge's as_token. They count with all other failed
- * authentications, and as with those, a token that proved right before waits for nobody: a stranger can't shut out the homeserver or a bridge.
+ * authentications, and as with those, a token that proved right before waits for nobody: a stranger can't shut out the homeserver or a bridge. Nor can
+ * they shut out themselves: a bridge that tries before it is attached tries one token, and that is one guess, however often.
  */
 import { randomBytes } from 'node:crypto'
 import { GatewayError } from '../domain/errors.ts'
@@ -10,17 +11,27 @@ import type { Mount } from './mounts.ts'
 
 /** Enough of a digest to tell in the log whether it is one wrong token again and again, or many. */
 const SHOWN_LENGTH = 8
+/** How many wrong tokens are kept in mind. */
+const MAX_TRIED = 10_000
 
 /** @returns what answers a request to a mount in its stead */
 export function createMountGuard(
   attempts: AuthAttempts,
 ): (mount: Mount, request: Request) => Promise<Response> | Response {
   const digest = createHmacHasher(randomBytes(32))
+  /** Digests of tokens that were wrong. */
+  const tried = new Set<string>()
+
+  function noteWrong(digested: string): void {
+    if (tried.size >= MAX_TRIED) tried.clear()
+    tried.add(digested)
+  }
 
   return (mount, request) => {
     const token = mount.isRightToken && tokenOf(request)
     if (!token) return mount.fetch(request)
     const digested = digest(`${mount.prefix}\n${token}`)
+    if (tried.has(digested)) return mount.fetch(request)
     // A token may be an old one of theirs: the log gets a part of its digest.
     const credential = `${mount.prefix} ${digested.slice(0, SHOWN_LENGTH)}`
     const attempt: AuthAttempt = { request, kind: 'matrix', credential, proof: digested }
@@ -31,7 +42,10 @@ export function createMountGuard(
       throw error
     }
     if (mount.isRightToken?.(token, request)) attempts.succeeded(attempt)
-    else attempts.failed(attempt)
+    else {
+      attempts.failed(attempt)
+      noteWrong(digested)
+    }
     // A wrong token is refused by the mount itself, in its own words.
     return mount.fetch(request)
   }

@@ -149,6 +149,23 @@ test('the reasons behind /ready are kept from who guesses too often, and /ready 
   expect(await reason(METRICS_TOKEN)).toEqual([200, 'sda1 is full'])
 })
 
+test('one token tried again and again is one guess: a bridge that was there before it was attached gets in', async () => {
+  let attachedToken: string | undefined
+  const late = createStatusReceiver({ asTokenOf: () => attachedToken, onState: () => undefined })
+  const guarded = await testHttp({ authFailures: LIMITS, mounts: [{ prefix: STATUS_PATH, ...late }] })
+  const server = guarded.http.listen()
+  const report = async () => {
+    const headers = { authorization: `Bearer ${AS_TOKEN}` }
+    const response = await fetch(`${server.url}${STATUS_PATH}/wa`, { method: 'POST', headers, body: '{}' })
+    return response.status
+  }
+  for (let turn = 0; turn < 20; turn += 1) expect(await report()).toBe(401)
+  attachedToken = AS_TOKEN
+  expect(await report()).toBe(200)
+  await server.stop(0)
+  guarded.destroy()
+})
+
 test('Matrix is told in its own words when to come back', async () => {
   const surface = SURFACES[1] as Surface
   await guess(surface, 8)
