@@ -1,14 +1,18 @@
 /**
  * Nothing secret where it doesn't belong: the program runs at debug level through all that it can do with secrets that the test knows; afterwards
- * they are looked for in what it printed, in every file of its folder but .env, in its metrics and in its answers to what went wrong.
+ * they are looked for in what it printed, in every file of its folder but .env and the bridges' own configurations, in its metrics and in its answers to
+ * what went wrong.
  */
 import { expect, test } from 'bun:test'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
+import { parse } from 'yaml'
+import { runCommand } from '../support/command-line.ts'
 import { Account, formWith, GatewayClient } from '../support/gateway-client.ts'
 import { type GatewayProcess, spawnGateway } from '../support/gateway-process.ts'
 import { basic, bearer } from '../support/json-client.ts'
 import { tempDir } from '../support/temp-dir.ts'
+import { waitFor } from '../support/wait-for.ts'
 import { webhookReceiver } from '../support/webhook-receiver.ts'
 
 const SETTINGS = {
@@ -21,6 +25,8 @@ const WRONG_SECRET = 'wrong-secret-5Gj1s8Uc3'
 const HEADER_VALUE = 'header-value-6Kf3t0Va9'
 const INPUT = 'typed-input-2Mb7r4Ye8'
 const CREDENTIALS = 'credentials-in-a-url-1Qa'
+/** What `bridge add` writes for a bridge is in clear, for its owner alone (SECURITY.md). */
+const BRIDGES = join('data', 'bridges')
 
 /** Every place that a secret may have left a trace in, by name. */
 async function tracesOf(gateway: GatewayProcess, answers: readonly string[]): Promise<Map<string, string>> {
@@ -34,7 +40,8 @@ async function tracesOf(gateway: GatewayProcess, answers: readonly string[]): Pr
   for (const entry of readdirSync(gateway.directory, { recursive: true, withFileTypes: true })) {
     const file = join(entry.parentPath, entry.name)
     const name = relative(gateway.directory, file)
-    if (entry.isFile() && name !== '.env') traces.set(name, readFileSync(file, 'latin1'))
+    if (entry.isFile() && name !== '.env' && !name.startsWith(BRIDGES))
+      traces.set(name, readFileSync(file, 'latin1'))
   }
   return traces
 }
@@ -67,16 +74,22 @@ test('no secret is in logs, metrics, answers to errors, or in clear in the datab
   })
   const { account, device, secrets } = await liveThrough(client, receiver.url)
   const delivered = await receiver.waitForCount(3, 30_000)
+  await using bridge = fakeBridge()
+  const attached = await attachBridge(gateway, bridge.url)
   const media =
     delivered.map(({ json }) => (json as { media?: { url?: string } }).media?.url).find(Boolean) ?? ''
   const signature = new URL(media).searchParams.get('signature') ?? ''
   expect(signature).not.toBe('')
   expect((await fetch(media)).status).toBe(200)
-  answers.push(...(await goWrong(gateway.url, account, device, media)))
+  answers.push(
+    ...(await goWrong(gateway.url, account, device, media)),
+    ...(await goWrongAsBridge(gateway.url, attached)),
+  )
 
   const all = {
     ...SETTINGS,
     ...secrets,
+    ...attached,
     signature,
     wrong: WRONG_SECRET,
     header: HEADER_VALUE,
@@ -94,6 +107,74 @@ test('no secret is in logs, metrics, answers to errors, or in clear in the datab
   expect(await gateway.stop()).toBe(0)
   expect(leaksIn(await filesOf(gateway), hidden)).toEqual([])
 }, 90_000)
+
+/** What the gateway's own homeserver and the gateway ask a bridge for. */
+function fakeBridge() {
+  const server = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => Response.json({}) })
+  return {
+    url: `http://127.0.0.1:${server.port}`,
+    [Symbol.asyncDispose]: () => server.stop(true),
+  }
+}
+
+/** Attaches a bridge as users do, which then has an account with a token of its own. @returns the secrets of both */
+async function attachBridge(gateway: GatewayProcess, url: string) {
+  const added = await runCommand(gateway.directory, ['bridge', 'add', 'signal', '--url', url], SETTINGS)
+  expect(added.err + added.out).toContain('attached the signal bridge')
+  expect(added.exitCode).toBe(0)
+  const folder = join(gateway.directory, BRIDGES, 'signal')
+  const { as_token, hs_token } = parse(readFileSync(join(folder, 'registration.yaml'), 'utf8'))
+  const { provisioning } = parse(readFileSync(join(folder, 'config.yaml'), 'utf8'))
+  const body = JSON.stringify({ type: 'm.login.application_service', username: 'signal_237', device_id: 'D' })
+  const register = () =>
+    fetch(`${gateway.url}/_matrix/client/v3/register`, {
+      method: 'POST',
+      headers: { authorization: bearer(as_token) },
+      body,
+    })
+  const made = await waitFor(async () => {
+    const response = await register()
+    return response.ok ? ((await response.json()) as { access_token: string }) : null
+  })
+  const status = await fetch(`${gateway.url}/_meshgate/bridge-status/signal`, {
+    method: 'POST',
+    headers: { authorization: bearer(as_token) },
+    body: JSON.stringify({ user_id: '@nobody:localhost', state_event: 'CONNECTED' }),
+  })
+  expect(status.status).toBe(200)
+  return {
+    asToken: String(as_token),
+    hsToken: String(hs_token),
+    provisioning: String(provisioning.shared_secret),
+    accessToken: made.access_token,
+  }
+}
+
+/** All that a bridge and its users do wrong with their secrets. @returns what they were told */
+async function goWrongAsBridge(
+  url: string,
+  attached: Awaited<ReturnType<typeof attachBridge>>,
+): Promise<string[]> {
+  const { asToken, hsToken, accessToken } = attached
+  const client = `${url}/_matrix/client/v3`
+  const asked: [string, string | null][] = [
+    [`${client}/account/whoami?access_token=${hsToken}`, null],
+    [`${client}/nothing?access_token=${accessToken}`, null],
+    [`${client}/account/whoami?user_id=@nobody:localhost`, asToken],
+    [`${client}/rooms/!none:localhost/state`, accessToken],
+    [`${url}/_matrix/app/v1/transactions/1?access_token=${hsToken}`, null],
+    [`${url}/_matrix/app/v1/transactions/1`, hsToken],
+    [`${url}/_meshgate/bridge-status/signal`, hsToken],
+    [`${url}/_meshgate/bridge-status/signal`, asToken],
+  ]
+  const told: string[] = []
+  for (const [address, token] of asked) {
+    const response = await fetch(address, token === null ? {} : { headers: { authorization: bearer(token) } })
+    if (response.status < 400) throw new Error(`${address} was answered ${response.status}`)
+    told.push(await response.text())
+  }
+  return told
+}
 
 /** After the end, when the log of the database has gone into the database. */
 async function filesOf(gateway: GatewayProcess): Promise<Map<string, string>> {
