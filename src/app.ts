@@ -228,16 +228,19 @@ export async function createApp(
     },
 
     async stop() {
+      const begunAt = clock.steady()
       readiness.drain()
+      logger.info('stopping: nothing new is taken on, and what is under way may finish')
       // First what holds connections open: they would keep the server from draining.
       phones.linking.stop()
       messaging.feed.stop()
       await sandbox?.stop()
       // Bridges end while requests finish: neither waits for the other.
-      await Promise.all([server?.stop(DRAIN_MS), processes.stopAll()])
+      const [isDrained] = await Promise.all([server?.stop(DRAIN_MS), processes.stopAll()])
       await supervisor.stop(DRAIN_MS)
       await matrix.homeserver?.stop()
       db.close()
+      logger.info({ drained: isDrained ?? true, ms: Math.round(clock.steady() - begunAt) }, 'stopped')
     },
   }
 }

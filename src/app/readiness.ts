@@ -125,6 +125,7 @@ export function createReadiness(options: ReadinessOptions): ReadinessCheck {
         workers.every(([, state]) => state === OK)
       return {
         ready: isReady,
+        ...(isDraining ? { stopping: true } : {}),
         checks: {
           ...(isDraining ? { shutdown: 'the gateway is stopping' } : {}),
           database: databaseState,

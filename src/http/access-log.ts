@@ -45,6 +45,11 @@ export function createAccessLog(logger: Logger, verbose: boolean) {
   }
 }
 
+/** Whether a URL is one of those that tell how the process does. */
+export function isProbe(url: string): boolean {
+  return PROBES.includes(pathOf(url))
+}
+
 function pathOf(url: string): string {
   const query = url.indexOf('?')
   return url.slice(pathStart(url), query === -1 ? undefined : query)

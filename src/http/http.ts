@@ -8,7 +8,7 @@ import { GatewayError } from '../domain/errors.ts'
 import type { Observer } from '../domain/observation.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
-import { createAccessLog } from './access-log.ts'
+import { createAccessLog, isProbe } from './access-log.ts'
 import { anyHostAdapter } from './any-host-adapter.ts'
 import { createAuthAttempts, guardAuthentication } from './auth-attempts.ts'
 import { createCors } from './cors.ts'
@@ -167,7 +167,12 @@ export function createHttp(options: HttpOptions): Http {
   return {
     handle,
     listen() {
-      running = startServer({ config, handle, idleTimeoutS: options.idleTimeoutS })
+      running = startServer({
+        config,
+        handle,
+        isProbe: request => isProbe(request.url),
+        idleTimeoutS: options.idleTimeoutS,
+      })
       return running
     },
   }

@@ -23,7 +23,8 @@ export interface RunningServer {
    */
   reloadCertificate(): CertificateDescription | null
   /**
-   * Accepts nothing more, bids WebSockets farewell, and lets running requests finish.
+   * Takes on nothing more, bids WebSockets farewell, and lets running requests finish. Until they have, others are told that the gateway is stopping, and
+   * who watches over it is answered.
    * @param graceMs after which what still runs is cut off
    * @returns whether everything finished in time
    */
@@ -39,6 +40,8 @@ export type Uploading = (request: Request, receivedBytes: number) => void
 export interface ServerOptions {
   config: Pick<Config, 'http'>
   handle(request: Request): Promise<Response>
+  /** Whether a request is answered also while the server stops. */
+  isProbe(request: Request): boolean
   /** By default longer than any long poll. */
   idleTimeoutS?: number | undefined
   clock?: Clock
@@ -63,11 +66,14 @@ const MAX_UNSENT_BYTES = 1024 * 1024
 const GOING_AWAY = 1001
 
 export function startServer(options: ServerOptions): RunningServer {
-  const { config, handle, idleTimeoutS = IDLE_TIMEOUT_S, clock = systemClock } = options
+  const { config, handle, isProbe, idleTimeoutS = IDLE_TIMEOUT_S, clock = systemClock } = options
   const { tls, host } = config.http
   const clientAddress = createClientAddress(config.http.trustedProxies)
   const sockets = new Set<ServerWebSocket<SocketViewer>>()
   let stopping = false
+  /** Requests that aren't answered yet, probes apart. */
+  let underWay = 0
+  const allAnswered = Promise.withResolvers<void>()
   /** Since when each upload is coming in, in milliseconds. */
   const uploads = new WeakMap<Request, number>()
   /** Of requests on connections from before the certificate was changed: Bun wants them to be dealt with where they came in. */
@@ -91,7 +97,8 @@ export function startServer(options: ServerOptions): RunningServer {
       ...(certificate ? { tls: certificate } : {}),
       fetch(request, own) {
         if (own !== current) cameInAt.set(request, own)
-        return stopping ? refuse(request) : handle(request)
+        if (isProbe(request)) return handle(request)
+        return stopping ? refuse(request) : counted(request)
       },
       websocket: {
         maxPayloadLength: MAX_FRAME_BYTES,
@@ -113,6 +120,16 @@ export function startServer(options: ServerOptions): RunningServer {
         },
       },
     })
+
+  async function counted(request: Request): Promise<Response> {
+    underWay += 1
+    try {
+      return await handle(request)
+    } finally {
+      underWay -= 1
+      if (stopping && underWay === 0) allAnswered.resolve()
+    }
+  }
 
   const certificate = tls && readTls(tls)
   const first = listen(config.http.port, certificate, { shared: false })
@@ -159,10 +176,13 @@ export function startServer(options: ServerOptions): RunningServer {
     async stop(graceMs) {
       stopping = true
       for (const socket of sockets) socket.close(GOING_AWAY, 'the gateway is stopping')
-      const servers = [...retired.keys(), current]
+      if (underWay === 0) allAnswered.resolve()
       const waiting = new AbortController()
-      const finished = Promise.all(servers.map(server => server.stop(false))).then(() => true)
       const timedOut = clock.sleep(graceMs, waiting.signal).then(() => false)
+      // Answers may still be on their way out, files above all: those the servers wait for.
+      await Promise.race([allAnswered.promise, timedOut])
+      const servers = [...retired.keys(), current]
+      const finished = Promise.all(servers.map(server => server.stop(false))).then(() => true)
       const inTime = await Promise.race([finished, timedOut])
       waiting.abort()
       await Promise.all(servers.map(server => server.stop(true)))

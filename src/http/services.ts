@@ -58,6 +58,8 @@ export interface MediaDownloads {
 /** Whether the gateway can do its work, for /ready. */
 export interface Readiness {
   ready: boolean
+  /** Not ready since a stop was asked for, and never again in this process. */
+  stopping?: boolean
   /** State of each part, by name. */
   checks: Record<string, string>
 }

@@ -85,3 +85,16 @@ describe('over HTTP', () => {
     })
   })
 })
+
+test('a gateway that stops tells everybody so', async () => {
+  const app = await testHttp({
+    metricsToken: TOKEN,
+    readiness: () => ({ ready: false, stopping: true, checks: { shutdown: 'the gateway is stopping' } }),
+  })
+  const { status, body } = await app.call('GET', '/ready')
+  expect([status, body]).toEqual([
+    503,
+    { status: 'stopping', checks: { shutdown: 'failing' }, degraded: ['shutdown'] },
+  ])
+  app.destroy()
+})

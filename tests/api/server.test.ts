@@ -141,12 +141,13 @@ describe('stop', () => {
     await waitFor(() => release)
     const stopping = server.stop(10_000)
     await settled()
-    expect(
-      await fetch(`${server.url}/health`).then(
-        r => r.status,
-        () => 'refused',
-      ),
-    ).toBeOneOf(['refused', 503])
+    // On new connections, which who watches over the gateway has.
+    const refused = await fetch(`${server.url}/api/v1/tokens`, { headers: { connection: 'close' } })
+    expect(refused.status).toBe(503)
+    expect(refused.headers.get('retry-after')).toBe('5')
+    expect(await refused.json()).toMatchObject({ code: 'shutting_down' })
+    for (const path of ['/health', '/ready', '/metrics?x=1'])
+      expect((await fetch(server.url + path, { headers: { connection: 'close' } })).status).toBe(200)
     release?.()
     expect(await running).toBe('at last')
     expect(await stopping).toBeTrue()

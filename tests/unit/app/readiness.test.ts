@@ -75,6 +75,7 @@ test('a stop that was asked for', async () => {
   stopping.drain()
   expect(await stopping.check()).toMatchObject({
     ready: false,
+    stopping: true,
     checks: { shutdown: 'the gateway is stopping', database: 'ok' },
   })
 })

@@ -19,7 +19,7 @@ const Health = t.Object(
 
 const Ready = t.Object(
   {
-    status: t.String({ description: '`ready` or `not_ready`.' }),
+    status: t.String({ description: '`ready`, `not_ready`, or `stopping` once a stop was asked for.' }),
     checks: t.Record(t.String(), t.String(), {
       description:
         'Each part by name: `ok`, or why it is not; `failing` for callers who may not see the metrics either.',
@@ -49,7 +49,7 @@ export function healthRoutes({ version, readiness, metrics, operators }: HealthR
     .get(
       '/ready',
       async ({ request, set }) => {
-        const { ready, checks } = await readiness()
+        const { ready, stopping, checks } = await readiness()
         set.status = ready ? 200 : 503
         const degraded = Object.keys(checks).filter(name => checks[name] !== 'ok')
         // The reasons name addresses and programs of the inside.
@@ -58,7 +58,7 @@ export function healthRoutes({ version, readiness, metrics, operators }: HealthR
           : Object.fromEntries(
               Object.entries(checks).map(([name, told]) => [name, told === 'ok' ? told : 'failing']),
             )
-        return { status: ready ? 'ready' : 'not_ready', checks: shown, degraded }
+        return { status: stopping ? 'stopping' : ready ? 'ready' : 'not_ready', checks: shown, degraded }
       },
       {
         detail: operation({
