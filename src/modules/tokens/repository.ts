@@ -135,7 +135,8 @@ export function createTokenRepository(
         .from(tokens)
         .innerJoin(identities, eq(identities.id, tokens.identityId))
         .where(owned(ownership))
-        .orderBy(asc(tokens.createdAt), asc(tokens.id))
+        // Ids of identities are in the order of time (UUIDv7), also within a millisecond.
+        .orderBy(asc(tokens.createdAt), asc(tokens.identityId), asc(tokens.id))
         .all()
       return rows.map(({ token, ...identity }) => ({ ...token, ...identity }))
     },

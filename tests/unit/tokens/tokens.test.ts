@@ -336,8 +336,9 @@ describe('ids', () => {
     const drawn = [9, 9, 7, 5]
     const repository = createTokenRepository(db, () => drawn.shift() ?? 0)
     const ownership = { clientId: APP.clientId, orphans: false }
-    for (const [index, tokenHash] of ['one', 'two'].entries()) {
-      const times = { createdAt: index, updatedAt: index }
+    // Within one millisecond.
+    const times = { createdAt: 1, updatedAt: 1 }
+    for (const tokenHash of ['one', 'two']) {
       const token = { tokenHash, credentialId: APP.clientId, expiresAt: null, ...times }
       await repository.insertWithIdentity(token, await identities.prepare(), () => undefined)
     }
