@@ -230,7 +230,8 @@ export async function createApp(
     async stop() {
       const begunAt = clock.steady()
       readiness.drain()
-      logger.info('stopping: nothing new is taken on, and what is under way may finish')
+      // After a start that failed there is nothing to say: why it failed is said by itself.
+      if (server) logger.info('stopping: nothing new is taken on, and what is under way may finish')
       // First what holds connections open: they would keep the server from draining.
       phones.linking.stop()
       messaging.feed.stop()
@@ -240,7 +241,7 @@ export async function createApp(
       await supervisor.stop(DRAIN_MS)
       await matrix.homeserver?.stop()
       db.close()
-      logger.info({ drained: isDrained ?? true, ms: Math.round(clock.steady() - begunAt) }, 'stopped')
+      if (server) logger.info({ drained: isDrained, ms: Math.round(clock.steady() - begunAt) }, 'stopped')
     },
   }
 }
