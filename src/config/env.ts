@@ -106,7 +106,7 @@ export const ENV_SCHEMA = z.object({
   SEND_BURST: wholeNumber(1, 1_000).default(5),
   QUEUE_MAX: wholeNumber(1_000, 100_000_000).default(1_000_000),
   QUEUE_MAX_PER_IDENTITY: wholeNumber(1_000, 100_000_000).default(100_000),
-  IDEMPOTENCY_KEYS_MAX: wholeNumber(100, 100_000_000).default(250_000),
+  IDEMPOTENCY_KEYS_MAX: wholeNumber(100, 100_000_000).default(1_000_000),
   RETENTION_DAYS: wholeNumber(0, 36_500).default(30),
   MEDIA_RETENTION_DAYS: wholeNumber(0, 36_500).default(30),
   STATUS_TIMEOUT_MS: wholeNumber(100, 86_400_000).default(60_000),

@@ -11,9 +11,9 @@ export interface OutgoingCount {
   unknown: number
   arrived: number
   lost: number
-  /** The homeserver has it, and the bridge's log doesn't know it: kept back or forgotten by the homeserver. Settled as `status_timeout`. */
+  /** The homeserver has it, and never pushed it to the bridge: kept back or forgotten. Settled as `status_timeout`. */
   lostByHomeserver: number
-  /** The bridge's log knows it, and the phone doesn't. Settled as `status_timeout`. */
+  /** The bridge has taken it from the homeserver, and the phone hasn't got it. Settled as `status_timeout`. */
   lostByBridge: number
   twice: number
   /** Overtaken by a later message of their chat. Those that the network refused for now are sent again behind others, and aren't counted. */
@@ -52,7 +52,7 @@ export interface MessageFate {
 /** How far a message came where homeserver and bridge are programs of others, which lose messages of their own. */
 export interface Whereabouts {
   homeserverHas(text: string): Promise<boolean>
-  bridgeHeardOf(text: string): Promise<boolean>
+  bridgeHas(text: string): Promise<boolean>
 }
 
 interface Telling {
@@ -99,9 +99,9 @@ export async function countOutgoing(
       if (!arrival) {
         const { status, reason } = fateOf(id) ?? { status: 'no row', reason: null }
         if (reason === 'status_timeout' && (await whereabouts?.homeserverHas(text))) {
-          const wasHeardOf = await whereabouts?.bridgeHeardOf(text)
-          count[wasHeardOf ? 'lostByBridge' : 'lostByHomeserver']++
-          note(`${text} (${id}) was lost by the ${wasHeardOf ? 'bridge' : 'homeserver'}`)
+          const wasTaken = await whereabouts?.bridgeHas(text)
+          count[wasTaken ? 'lostByBridge' : 'lostByHomeserver']++
+          note(`${text} (${id}) was lost by the ${wasTaken ? 'bridge' : 'homeserver'}`)
           continue
         }
         count.lost++

@@ -39,10 +39,19 @@ export interface Synapse extends AsyncDisposable {
   output(): string
   /** Of SQLite. */
   databaseFile: string
-  /** The ids of events with this in their JSON, as its database says. */
-  eventsWith(text: string): Promise<string[]>
+  /** The events with this in their JSON, as its database has them. */
+  eventsWith(text: string): Promise<SynapseEvent[]>
+  /** Whether an event was pushed to the application service at this URL, and taken by it. */
+  hasPushed(eventId: string, url: string): boolean
   /** How often since its start it has caught up with the application service, after it couldn't reach it. */
   recoveriesOf(appserviceId: string): number
+}
+
+export interface SynapseEvent {
+  id: string
+  roomId: string
+  /** Milliseconds since the Unix epoch. */
+  receivedAt: number
 }
 
 export interface SynapseOptions {
@@ -68,6 +77,8 @@ export async function startSynapse(options: SynapseOptions = {}): Promise<Synaps
   const url = `http://127.0.0.1:${port}`
   const files: string[] = []
   let program: Program | undefined
+  /** What it printed before its last start. */
+  let printed = ''
 
   const addRegistration = (name: string, yaml: string) => {
     const file = folder.file(`${name}-registration.yaml`)
@@ -82,6 +93,7 @@ export async function startSynapse(options: SynapseOptions = {}): Promise<Synaps
         configOf({ folder: folder.path, serverName, port, postgres, registrations: files, rateLimits }),
       ),
     )
+    printed += program?.output() ?? ''
     program = await startProgram({
       name: 'Synapse',
       command: [PYTHON, '-m', 'synapse.app.homeserver', '--config-path', folder.file('homeserver.yaml')],
@@ -115,15 +127,20 @@ export async function startSynapse(options: SynapseOptions = {}): Promise<Synaps
     output: () => program?.output() ?? '',
     databaseFile: folder.file('homeserver.db'),
     async eventsWith(text) {
+      const query = (condition: string) => `${EVENTS} WHERE ${condition} ORDER BY stream_ordering`
       const rows = postgres
-        ? await postgres.query('SELECT event_id FROM event_json WHERE strpos(json, $1) > 0', [text])
-        : rowsOf(
-            folder.file('homeserver.db'),
-            'SELECT event_id FROM event_json WHERE instr(json, ?) > 0',
-            text,
-          )
-      return rows.map(row => String(row.event_id))
+        ? await postgres.query(query('strpos(json, $1) > 0'), [text])
+        : rowsOf(folder.file('homeserver.db'), query('instr(json, ?) > 0'), text)
+      return rows.map(({ event_id: id, room_id: roomId, received_ts: receivedAt }) => ({
+        id: String(id),
+        roomId: String(roomId),
+        receivedAt: Number(receivedAt),
+      }))
     },
+    hasPushed: (eventId, to) =>
+      (printed + (program?.output() ?? ''))
+        .split('\n')
+        .some(line => line.includes(`push_bulk to ${to} succeeded`) && line.includes(eventId)),
     recoveriesOf: id =>
       (program?.output() ?? '').split(`Successfully recovered application service AS ID ${id}\n`).length - 1,
     async [Symbol.asyncDispose]() {
@@ -132,6 +149,8 @@ export async function startSynapse(options: SynapseOptions = {}): Promise<Synaps
     },
   }
 }
+
+const EVENTS = 'SELECT event_id, events.room_id, received_ts FROM events JOIN event_json USING (event_id)'
 
 function rowsOf(databaseFile: string, query: string, parameter: string): Record<string, unknown>[] {
   using database = new Database(databaseFile, { readonly: true })
@@ -151,13 +170,16 @@ async function adminOf(url: string): Promise<JsonClient> {
   return jsonClient(url, bearer(body.access_token))
 }
 
-/** Warnings to standard error, and how it gets on with application services. */
+/** Warnings to standard error, how it gets on with application services, and what it pushes to them. */
 const LOGGING = {
   version: 1,
   formatters: { plain: { format: '%(asctime)s %(levelname)s %(name)s %(message)s' } },
   handlers: { console: { class: 'logging.StreamHandler', formatter: 'plain' } },
   root: { level: 'WARNING', handlers: ['console'] },
-  loggers: { 'synapse.appservice.scheduler': { level: 'INFO' } },
+  loggers: {
+    'synapse.appservice.scheduler': { level: 'INFO' },
+    'synapse.appservice.api': { level: 'DEBUG' },
+  },
 }
 
 interface ConfigParts {

@@ -52,7 +52,7 @@ export async function testHttp(
   await credentials.ensureSuperAdmin(ADMIN.clientId, ADMIN.secret)
   const idempotency = createIdempotencyKeys({
     repository: createIdempotencyRepository(db),
-    maxPerHolder: overrides.maxKeys ?? 250_000,
+    maxPerHolder: overrides.maxKeys ?? 1_000_000,
     sealer: createSealer(SECRET_KEY),
     clock,
     logger: silentLogger,
