@@ -1,6 +1,6 @@
 /** Reads JSON bodies. Elysia's own parsing comes before any hook, so it is left out: a caller is authenticated first. */
 import { GatewayError } from '../domain/errors.ts'
-import { readTextAtMost } from '../lib/bounded-body.ts'
+import { BodyTooSlow, readTextAtMost } from '../lib/bounded-body.ts'
 import { roomOf } from './in-flight.ts'
 import { isNestedTooDeep, MAX_NESTING } from './json-nesting.ts'
 
@@ -55,16 +55,14 @@ export async function parseJson(request: Request): Promise<unknown> {
  * @throws GatewayError payload_too_large, bad_request (the client broke off, or took too long), too_many_requests (no room)
  */
 export async function readText(request: Request): Promise<string> {
-  const room = roomOf(request)
-  const limit = new AbortController()
-  const timer = setTimeout(() => limit.abort(tooSlow(room.bodyMs)), room.bodyMs)
-  const reading = readTextAtMost(request, MAX_JSON_BYTES, { holding: room.hold, signal: limit.signal })
-  const text = await reading
-    .catch(error => {
+  const { bodyLimit, hold } = roomOf(request)
+  const text = await readTextAtMost(request, MAX_JSON_BYTES, { holding: hold, limit: bodyLimit }).catch(
+    error => {
       if (error instanceof GatewayError) throw error
+      if (error instanceof BodyTooSlow) throw tooSlow(bodyLimit.ms)
       throw new GatewayError('bad_request', 'The body could not be read')
-    })
-    .finally(() => clearTimeout(timer))
+    },
+  )
   if (text !== null) return text
   throw new GatewayError('payload_too_large', `The body is larger than ${MAX_JSON_BYTES} bytes`)
 }

@@ -7,6 +7,7 @@
  */
 import { GatewayError } from '../domain/errors.ts'
 import type { RefusalReason } from '../domain/observation.ts'
+import { createTimeLimit, type TimeLimit } from '../lib/time-limit.ts'
 import { httpErrorOf } from './errors.ts'
 import { noteRequest } from './request-notes.ts'
 
@@ -17,8 +18,8 @@ export interface InFlight {
 
 /** What a request takes, for those who read its body. */
 export interface Room {
-  /** How long a body that is read as a whole may take to come in, in milliseconds. */
-  readonly bodyMs: number
+  /** How long a body that is read as a whole may take to come in. */
+  readonly bodyLimit: TimeLimit
   /** Counts it for its holder from now on, once that is known. @throws GatewayError too_many_requests */
   chargeTo(holder: string): void
   /** Takes room for what there is of the body by now, in bytes. @throws GatewayError too_many_requests */
@@ -45,7 +46,11 @@ const TOO_MANY_OF_ONE = 'This token or credential has too many requests under wa
 
 const rooms = new WeakMap<Request, Room>()
 /** Of what has no body, as a rule, and so isn't counted. */
-const UNCOUNTED: Room = { bodyMs: BODY_MS, chargeTo: () => undefined, hold: () => undefined }
+const UNCOUNTED: Room = {
+  bodyLimit: createTimeLimit(BODY_MS),
+  chargeTo: () => undefined,
+  hold: () => undefined,
+}
 
 export function roomOf(request: Request): Room {
   return rooms.get(request) ?? UNCOUNTED
@@ -55,6 +60,7 @@ export function createInFlight({
   maxBytes = MAX_BYTES_IN_FLIGHT,
   bodyMs = BODY_MS,
 }: InFlightOptions): InFlight {
+  const bodyLimit = createTimeLimit(bodyMs)
   const maxShare = maxBytes / SHARES
   const shares = new Map<string, number>()
   let bytes = 0
@@ -82,7 +88,7 @@ export function createInFlight({
     }
 
     return {
-      bodyMs,
+      bodyLimit,
       take,
       hold(bodyBytes: number) {
         const more = BASE_BYTES + bodyBytes - taken

@@ -1,10 +1,16 @@
 /** Reads the body of a request that may be longer than it should be, or longer in coming. */
+import type { TimeLimit } from './time-limit.ts'
 
 export interface BodyReading {
   /** Is told how much is in memory, before and while it comes in; what it throws ends the reading. */
   holding?: (bytes: number) => void
-  /** Ends the reading. */
-  signal?: AbortSignal
+  /** For all of it. */
+  limit?: TimeLimit
+}
+
+/** Not all of the body came in within its time. */
+export class BodyTooSlow extends Error {
+  override readonly name = 'BodyTooSlow'
 }
 
 /** A body that says it is no longer is read at once, and held as if it were there. */
@@ -12,33 +18,37 @@ const SMALL_BYTES = 16 * 1024
 
 /**
  * @returns null when it is longer; no more than the limit is then in memory
- * @throws when the client breaks off, the signal's reason when that aborts, or what `holding` throws
+ * @throws BodyTooSlow, an error when the client breaks off, or what `holding` throws
  */
 export async function readTextAtMost(
   request: Request,
   maxBytes: number,
-  { holding, signal }: BodyReading = {},
+  { holding, limit }: BodyReading = {},
 ): Promise<string | null> {
   const header = request.headers.get('content-length')
   const declared = header === null ? undefined : Number(header)
   if (declared !== undefined && declared > maxBytes) return null
-  if (declared !== undefined && (declared <= SMALL_BYTES || !(holding || signal))) {
+  if (declared !== undefined && (declared <= SMALL_BYTES || !(holding || limit))) {
     holding?.(declared)
-    return signal ? orAborted(request.text(), signal) : request.text()
+    return limit ? within(limit, request.text()) : request.text()
   }
-  return request.body ? readPieces(request.body, maxBytes, { holding, signal }) : ''
+  return request.body ? readPieces(request.body, maxBytes, { holding, limit }) : ''
 }
 
 /** Of a body that is long, or is chunked and so doesn't say how long it is. */
 async function readPieces(
   body: ReadableStream<Uint8Array>,
   maxBytes: number,
-  { holding, signal }: { [option in keyof BodyReading]: BodyReading[option] | undefined },
+  { holding, limit }: { [option in keyof BodyReading]: BodyReading[option] | undefined },
 ): Promise<string | null> {
   const reader = body.getReader()
   // Whoever waits for the next piece then has the end of the body.
   const cancel = () => void reader.cancel().catch(() => undefined)
-  signal?.addEventListener('abort', cancel, { once: true })
+  let isLate = false
+  const ended = limit?.start(() => {
+    isLate = true
+    cancel()
+  })
   const pieces: Uint8Array[] = []
   let length = 0
   try {
@@ -48,18 +58,26 @@ async function readPieces(
       holding?.(length)
       pieces.push(next.value)
     }
-    signal?.throwIfAborted()
+    if (isLate) throw new BodyTooSlow()
     return Buffer.concat(pieces).toString('utf8')
   } finally {
-    signal?.removeEventListener('abort', cancel)
+    ended?.()
     cancel()
   }
 }
 
-function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+function within<T>(limit: TimeLimit, work: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason)
-    signal.addEventListener('abort', abort, { once: true })
-    work.then(resolve, reject)
+    const ended = limit.start(() => reject(new BodyTooSlow()))
+    work.then(
+      result => {
+        ended()
+        resolve(result)
+      },
+      error => {
+        ended()
+        reject(error)
+      },
+    )
   })
 }

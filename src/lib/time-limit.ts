@@ -1,0 +1,54 @@
+/**
+ * One limit for many things at a time, of which hardly any reaches it: a single timer serves them all. A timer and an AbortSignal for each request
+ * cost a fifth of what accepting a message does (docs/performance.md).
+ */
+
+export interface TimeLimit {
+  readonly ms: number
+  /**
+   * @param expired called once when the time is over
+   * @returns to be called when it has ended before
+   */
+  start(expired: () => void): () => void
+}
+
+interface Running {
+  /** By the steady clock, in milliseconds. */
+  endsAt: number
+  expired(): void
+}
+
+export function createTimeLimit(ms: number): TimeLimit {
+  /** Oldest first, since all take equally long. */
+  const running = new Set<Running>()
+  let isArmed = false
+
+  function arm(inMs: number): void {
+    isArmed = true
+    // What nobody waits for any more is no reason to go on.
+    setTimeout(expire, inMs).unref()
+  }
+
+  function expire(): void {
+    isArmed = false
+    const now = performance.now()
+    for (const one of running) {
+      if (one.endsAt > now) {
+        arm(one.endsAt - now)
+        return
+      }
+      running.delete(one)
+      one.expired()
+    }
+  }
+
+  return {
+    ms,
+    start(expired) {
+      const one = { endsAt: performance.now() + ms, expired }
+      running.add(one)
+      if (!isArmed) arm(ms)
+      return () => void running.delete(one)
+    },
+  }
+}
