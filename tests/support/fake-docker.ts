@@ -1,5 +1,5 @@
 /**
- * `docker` for the commands of docs/deploy.md, on a machine without containers: what runs the gateway's image runs the gateway's program, where
+ * `docker` for the commands of docs/deploy.md and docs/operations.md, on a machine without containers: what runs the gateway's image runs the gateway's program, where
  * and as the Dockerfile says; of the rest it checks that files, services and profiles are there.
  */
 import { existsSync, readFileSync } from 'node:fs'
@@ -29,7 +29,9 @@ if (command === 'run' && service === 'meshgate') meshgate(words)
 else if (command === 'exec' && service === 'meshgate') {
   // The image's own name of the program.
   if (words[0] !== 'meshgate') fail(`the image has no ${words[0]}`)
-} else if (!['build', 'up', 'run'].includes(command ?? '')) fail(`unknown command: ${command}`)
+  // It needs the folder alone; the rest would ask a gateway that runs.
+  if (words[1] === 'backup') meshgate(words.slice(1))
+} else if (!['build', 'up', 'down', 'run'].includes(command ?? '')) fail(`unknown command: ${command}`)
 
 function meshgate(words: string[]): void {
   const data = join(process.cwd(), 'data')

@@ -1,5 +1,6 @@
 /**
- * Puts a backup into an empty DATA_DIR. Everything is unpacked and checked in a folder within it first; the database comes to its place last,
+ * Puts a backup into a DATA_DIR without data. Settings may be there (`.env`, a registration), as in a container, whose DATA_DIR is its working
+ * directory: a backup has none of them, so they stay as they are. Everything is unpacked and checked in a folder within it first; the database comes to its place last,
  * so an interrupted restore is none, and no gateway starts on it.
  */
 import {
@@ -15,7 +16,7 @@ import {
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { RESTORING } from '../../db/data-dir.ts'
-import { LOCK_FILE, lockDataDir } from '../../db/lock.ts'
+import { lockDataDir } from '../../db/lock.ts'
 import { migrateUp } from '../../db/migrate.ts'
 import { openDb } from '../../db/open.ts'
 import { damageOf, isDatabase, putTogether } from '../../db/snapshot.ts'
@@ -45,7 +46,7 @@ const HELD_BY_RESTORE =
   'restored: it waited when the backup was made, and may have been sent since; send it again if it was not'
 
 /**
- * @throws StartError when a gateway runs there; GatewayError conflict (the folder isn't empty, another server name), bad_request (the backup
+ * @throws StartError when a gateway runs there; GatewayError conflict (the folder has data, another server name), bad_request (the backup
  *   is damaged, or of a newer version); then nothing is changed
  */
 export async function restoreBackup(request: RestoreRequest): Promise<RestoreReport> {
@@ -70,20 +71,22 @@ export async function restoreBackup(request: RestoreRequest): Promise<RestoreRep
   }
 }
 
-/** While the folder of an unfinished restore is there, all that lies beside it came out of it: it was empty before. */
+/** All that a restore writes, with the log files of the database: SQLite would read those of another into it. */
+const DATA = [DATABASE, `${DATABASE}-wal`, `${DATABASE}-shm`, ...MEDIA_FOLDERS, BRIDGES_FOLDER]
+
+/** While the folder of an unfinished restore is there, the data that lies beside it came out of it: there was none before. */
 function clearInterrupted(dataDir: string): void {
   if (!existsSync(join(dataDir, RESTORING))) return
-  for (const name of [DATABASE, `${DATABASE}-wal`, `${DATABASE}-shm`, ...MEDIA_FOLDERS, BRIDGES_FOLDER])
-    rmSync(join(dataDir, name), { recursive: true, force: true })
+  for (const name of DATA) rmSync(join(dataDir, name), { recursive: true, force: true })
   rmSync(join(dataDir, RESTORING), { recursive: true, force: true })
 }
 
 function refuseFilled(dataDir: string): void {
-  const there = readdirSync(dataDir).filter(name => !name.startsWith(LOCK_FILE))
+  const there = readdirSync(dataDir).filter(name => DATA.includes(name))
   if (there.length === 0) return
   throw new GatewayError(
     'conflict',
-    `DATA_DIR: ${dataDir} has ${there.slice(0, 3).join(', ')}${there.length > 3 ? ', …' : ''}: expected an empty folder; move it away first`,
+    `DATA_DIR: ${dataDir} has ${there.slice(0, 3).join(', ')}${there.length > 3 ? ', …' : ''}: expected a folder without data; move it away first`,
   )
 }
 

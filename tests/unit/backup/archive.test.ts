@@ -192,6 +192,38 @@ test('a restore that was interrupted keeps a gateway from starting, and is done 
   openDbAlone(join(target, 'meshgate.db')).close()
 })
 
+describe('settings in DATA_DIR', () => {
+  const SETTINGS = ['.env', 'registration.yaml']
+  beforeEach(() => {
+    for (const dir of [source, target]) {
+      mkdirSync(dir, { recursive: true })
+      for (const name of SETTINGS) writeFileSync(join(dir, name), `of ${dir}`)
+    }
+  })
+  const settings = () => SETTINGS.map(name => readFileSync(join(target, name), 'utf8'))
+
+  test('are in no backup, and stay as they are beside one that is restored', async () => {
+    await restore(await backup())
+    expect(readdirSync(target).sort()).toEqual(['.env', 'meshgate.db', 'meshgate.lock', 'registration.yaml'])
+    expect(settings()).toEqual([`of ${target}`, `of ${target}`])
+  })
+
+  test('outlive a restore that fails', async () => {
+    await expect(restore(Buffer.from('not an archive'))).rejects.toThrow("the backup can't be used")
+    expect(readdirSync(target).sort()).toEqual(['.env', 'meshgate.lock', 'registration.yaml'])
+    expect(settings()).toEqual([`of ${target}`, `of ${target}`])
+  })
+
+  test.each(['meshgate.db', 'meshgate.db-wal', 'media', 'bridges'])(
+    'don’t let %s be overwritten',
+    async name => {
+      writeFileSync(join(target, name), 'of another')
+      await expect(restore(await backup())).rejects.toThrow(`has ${name}: expected a folder without data`)
+      expect(readFileSync(join(target, name), 'utf8')).toBe('of another')
+    },
+  )
+})
+
 test('a reader of the feed that was further than the backup misses nothing that happens after a restore', async () => {
   /** What happens to the gateway in a folder. @returns what a reader at a place gets, and its place then */
   async function goOn(dataDir: string, texts: string[], after?: string) {
