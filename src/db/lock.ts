@@ -6,7 +6,7 @@ import { messageOf, StartError } from '../domain/errors.ts'
 import { prepareDataDir, RESTORING } from './data-dir.ts'
 import { type Db, openDb } from './open.ts'
 
-export const LOCK_FILE = 'meshgate.lock'
+const LOCK_FILE = 'meshgate.lock'
 
 export interface DataLock {
   release(): void
