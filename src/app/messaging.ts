@@ -124,6 +124,9 @@ export async function createMessaging(foundation: Foundation, parts: MessagingPa
   const webhookSide = createWebhookSide(foundation, payloads)
   const { dispatcher, webhooks, deliveries, replays } = webhookSide
   const feedRepository = createFeedRepository(db)
+  const cursors = createStoredCursors(createSettingsRepository(db))
+  // The key is made now: when it is needed for the first time the disk may be full.
+  cursors().catch(error => logger.warn({ err: error }, 'the key of the feed could not be stored yet'))
   const feed = createFeed({
     repository: feedRepository,
     arrivals: new Arrivals({
@@ -131,7 +134,7 @@ export async function createMessaging(foundation: Foundation, parts: MessagingPa
       watchCommits: watcher => db.committer.watch(watcher),
     }),
     payloads,
-    cursors: createStoredCursors(createSettingsRepository(db)),
+    cursors,
     clock,
   })
 

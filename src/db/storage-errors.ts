@@ -1,13 +1,11 @@
 /** What SQLite can't write, as failures that callers expect and that pass: a full disk, another process that writes, a failing disk. */
 import { type ErrorCode, GatewayError, messageOf } from '../domain/errors.ts'
-
-/** A quota that is used up is a write that fails; room for the log's index is asked for in a way of its own. */
-const NO_SPACE = ['SQLITE_FULL', 'SQLITE_IOERR_WRITE', 'SQLITE_IOERR_SHMSIZE']
+import { isOutOfSpace } from '../lib/out-of-space.ts'
 
 /** @returns a GatewayError storage_full or storage_unavailable with `error` as its cause, or `error` itself when it says nothing of the disk */
 export function asStorageError(error: unknown): unknown {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  if (NO_SPACE.includes(code)) return caused(error, 'storage_full', 'there is no space left to store this')
+  if (isOutOfSpace(error)) return caused(error, 'storage_full', 'there is no space left to store this')
   if (/^SQLITE_(BUSY|LOCKED|IOERR|READONLY|CANTOPEN)/.test(code))
     return caused(error, 'storage_unavailable', `this can't be stored now, ${code}`)
   return error

@@ -2,6 +2,8 @@
  * A small Matrix homeserver that federates with nobody: the client-server API for the users of its appservices, and the
  * pushing of events to those. It knows nothing of what it is embedded in.
  */
+
+import { isOutOfSpace } from '../lib/out-of-space.ts'
 import type { AppserviceRegistration } from './appservices.ts'
 import { type Answer, accessToken, authenticate, isKnownToken } from './call.ts'
 import { Core, type CoreOptions } from './core.ts'
@@ -61,6 +63,8 @@ class EmbeddedHomeserver implements Homeserver {
       return answer instanceof Response ? answer : Response.json(answer)
     } catch (error) {
       if (error instanceof MatrixError) return error.toResponse()
+      if (isOutOfSpace(error))
+        return new MatrixError(507, 'M_UNKNOWN', 'There is no space left to store this').toResponse()
       this.core.logger.error({ error, method: request.method }, 'a Matrix request failed')
       return new MatrixError(500, 'M_UNKNOWN', 'Internal server error').toResponse()
     }

@@ -37,12 +37,6 @@ export async function writeDurably(
   }
 }
 
-/** Whether this says that the disk, or what we may use of it, is full. */
-export function isOutOfSpace(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  return code === 'ENOSPC' || code === 'EDQUOT'
-}
-
 /** A disk that is nearly full takes a part, and says so with no error yet. */
 async function writeAll(handle: Awaited<ReturnType<typeof open>>, chunk: Uint8Array): Promise<void> {
   for (let offset = 0; offset < chunk.byteLength; ) {

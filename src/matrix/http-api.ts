@@ -97,6 +97,7 @@ export function asGatewayError(error: unknown, what: string): GatewayError {
     const message = `the homeserver refused to ${what} (${reasonOf(error)})`
     const limitedMs = rateLimitMs(error)
     if (limitedMs !== null) return new GatewayError('homeserver_unavailable', message, limitedMs / 1000)
+    if (status === INSUFFICIENT_STORAGE) return new GatewayError('storage_full', message)
     if (status >= 500 || accountRefusal(error) !== null)
       return new GatewayError('homeserver_unavailable', message)
     if (status === 403) return new GatewayError('forbidden', message)
@@ -111,6 +112,9 @@ export function asGatewayError(error: unknown, what: string): GatewayError {
     `the homeserver can't be reached to ${what} (${messageOf(cause ?? error)})`,
   )
 }
+
+/** Our own homeserver, which shares our disk, says so (RFC 4918 section 11.5). */
+const INSUFFICIENT_STORAGE = 507
 
 /** Where a homeserver doesn't say for how long it refuses, in milliseconds. */
 const DEFAULT_RATE_LIMIT_MS = 5_000

@@ -1,5 +1,5 @@
 /**
- * The key that ids of the feed are enciphered with. It is made at its first use and stays for the life of the database: a reader's place must
+ * The key that ids of the feed are enciphered with. It is made at the first start and stays for the life of the database: a reader's place must
  * survive a new SECRET_KEY. It keeps no secret from whoever has the database, who sees the events themselves.
  */
 import { randomBytes } from 'node:crypto'
@@ -26,8 +26,10 @@ export function createStoredCursors(settings: KeyStore): () => Promise<Cursors> 
 }
 
 async function load(settings: KeyStore): Promise<Cursors> {
-  await settings.insert(SETTING, randomBytes(CURSOR_KEY_BYTES).toString('hex'))
-  const key = await settings.find(SETTING)
+  // Nothing is written where it is there: a full disk is no reason not to read.
+  const known = await settings.find(SETTING)
+  if (known === null) await settings.insert(SETTING, randomBytes(CURSOR_KEY_BYTES).toString('hex'))
+  const key = known ?? (await settings.find(SETTING))
   if (key === null) throw new Error('the key of the feed was not stored')
   return createCursors(Buffer.from(key, 'hex'))
 }

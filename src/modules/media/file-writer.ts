@@ -2,7 +2,8 @@
 import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { GatewayError, messageOf } from '../../domain/errors.ts'
-import { isOutOfSpace, writeDurably } from '../../lib/durable-file.ts'
+import { writeDurably } from '../../lib/durable-file.ts'
+import { isOutOfSpace } from '../../lib/out-of-space.ts'
 
 /** Of a file that isn't whole yet. */
 export const PARTIAL_SUFFIX = '.part'

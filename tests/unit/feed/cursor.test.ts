@@ -1,6 +1,7 @@
 /** Ids of the feed's events: stable, of one identity, and silent about how many others there are. */
 import { expect, test } from 'bun:test'
 import { createCursors } from '../../../src/modules/feed/cursor.ts'
+import { createStoredCursors } from '../../../src/modules/feed/cursor-key.ts'
 
 const cursors = createCursors(Buffer.alloc(16, 7))
 
@@ -27,4 +28,26 @@ test.each([
   ['with something before it', `!${cursors.encode('id_1', 5)}`],
 ])('an id that is %s is none', (_, id) => {
   expect(cursors.decode('id_1', id)).toBeNull()
+})
+
+test('a key that is stored is used without writing anything: the disk may be full', async () => {
+  const stored = new Map<string, string>()
+  let isFull = false
+  const store = {
+    find: async (name: string) => stored.get(name) ?? null,
+    insert: async (name: string, value: string) => {
+      if (isFull) throw new Error('no space')
+      stored.set(name, value)
+    },
+  }
+  const id = (await createStoredCursors(store)()).encode('id_1', 5)
+  isFull = true
+  expect((await createStoredCursors(store)()).decode('id_1', id)).toBe(5)
+
+  stored.clear()
+  const later = createStoredCursors(store)
+  await expect(later()).rejects.toThrow('no space')
+  isFull = false
+  await later()
+  expect(stored.size).toBe(1)
 })

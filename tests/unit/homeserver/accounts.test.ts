@@ -194,3 +194,24 @@ describe('profiles', () => {
     expect(found.list('results').map(result => result.user_id)).toEqual([userId(as)])
   })
 })
+
+test('what can not be stored for want of space is a 507', async () => {
+  const full = await serverWith()
+  await full.appservice('wa')
+  full.fillDisk()
+  const register = (index: number) =>
+    full.call(
+      'POST',
+      '/register',
+      { type: 'm.login.application_service', username: `wa_${index}` },
+      { token: 'as_wa' },
+    )
+  let answer = await register(0)
+  for (let index = 1; answer.status === 200 && index < 1_000; index++) answer = await register(index)
+  expect([answer.status, answer.get('errcode'), answer.get('error')]).toEqual([
+    507,
+    'M_UNKNOWN',
+    'There is no space left to store this',
+  ])
+  await full.close()
+})

@@ -128,6 +128,16 @@ export class TestServer {
     return database
   }
 
+  /** The database can't grow any more. */
+  fillDisk(): void {
+    const { page_count: pages } = this.database
+      .query<{ page_count: number }, []>('PRAGMA page_count')
+      .get() ?? {
+      page_count: 1,
+    }
+    this.database.run(`PRAGMA max_page_count = ${pages}`)
+  }
+
   private create(): Homeserver {
     return createHomeserver({
       serverName: SERVER,

@@ -1,7 +1,7 @@
 /** Files are whole or not there. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { readdirSync, readFileSync } from 'node:fs'
-import { isOutOfSpace, writeDurably } from '../../../src/lib/durable-file.ts'
+import { writeDurably } from '../../../src/lib/durable-file.ts'
 import { type TempDir, tempDir } from '../../support/temp-dir.ts'
 
 let folder: TempDir
@@ -44,12 +44,4 @@ describe('nothing is left behind', () => {
     await expect(write(chunks('12345', new Error('gone')))).rejects.toThrow('gone')
     expect(readdirSync(folder.path)).toEqual([])
   })
-})
-
-test.each([
-  ['ENOSPC', true],
-  ['EDQUOT', true],
-  ['EIO', false],
-])('%s is for lack of space: %p', (code, expected) => {
-  expect(isOutOfSpace(Object.assign(new Error(code), { code }))).toBe(expected)
 })

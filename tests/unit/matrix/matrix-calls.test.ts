@@ -237,3 +237,11 @@ describe('a rate limit', () => {
     expect(requests).toHaveLength(4)
   })
 })
+
+test('a homeserver without space says so, as ours does on our disk', async () => {
+  const { address } = homeserverStub(() => matrixError(507, 'M_UNKNOWN'))
+  const access = createAppserviceAccess({ asToken: 'as', logger: silentLogger, onChange: () => undefined })
+  const calls = createMatrixCalls({ address, access, clock: new ManualClock() })
+  const made = calls.json(USER, 'make a room', { method: 'POST', path: '/createRoom' })
+  await expect(made).rejects.toMatchObject({ code: 'storage_full' })
+})
