@@ -1,6 +1,7 @@
 /** The process's log: one JSON line per event in production, readable lines on a terminal. */
 import pino from 'pino'
-import pretty from 'pino-pretty'
+import { prettyFactory } from 'pino-pretty'
+import { LineOutput } from './line-output.ts'
 
 export type Logger = Pick<pino.Logger, 'debug' | 'info' | 'warn' | 'error' | 'fatal'> & {
   child(bindings: Record<string, unknown>): Logger
@@ -46,13 +47,10 @@ export function createLogger(
     serializers: { err: error => withoutSecrets(pino.stdSerializers.err(error)) },
   }
   const isPretty = format === 'pretty' || (format === 'auto' && process.stderr.isTTY)
-  // pino's `transport` option starts a worker from a file path, which a compiled binary doesn't have; a stream works in both.
-  const stream =
-    destination ??
-    (isPretty
-      ? pretty({ destination: 2, sync: true, ignore: 'pid,hostname', singleLine: true })
-      : turnByTurn())
-  const logger = pino(options, stream)
+  const logger: pino.Logger = pino(
+    options,
+    destination ?? standardError(isPretty, dropped => logger.error({ dropped }, 'log lines were dropped')),
+  )
   const { child } = logger
   // No formatter sees the fields of a child.
   logger.child = function guarded(this: pino.Logger, bindings, childOptions) {
@@ -81,28 +79,13 @@ function isPlain(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Error)
 }
 
-/** Lines held back at most, in bytes. */
-const MAX_HELD_BYTES = 8 * 1024
-
-/**
- * Lines of one turn of the event loop go out in one write: a write for each would cost more than all else of a line. A kill at any instant
- * loses the lines of that turn at most, and none of a process that ends by itself.
- */
-function turnByTurn(): pino.DestinationStream {
-  const stream = pino.destination({ dest: 2, sync: true, minLength: MAX_HELD_BYTES })
-  let isScheduled = false
-  process.on('exit', () => stream.flushSync())
-  return {
-    write(line) {
-      stream.write(line)
-      if (isScheduled) return
-      isScheduled = true
-      setImmediate(() => {
-        isScheduled = false
-        stream.flushSync()
-      })
-    },
-  }
+/** pino's own streams wait for a log that takes nothing, and the gateway with them; its `transport` needs a file that a compiled binary doesn't have. */
+function standardError(isPretty: boolean, onDropped: (count: number) => void): pino.DestinationStream {
+  const output = new LineOutput({ onDropped })
+  process.on('exit', () => output.end())
+  if (!isPretty) return output
+  const format = prettyFactory({ ignore: 'pid,hostname', singleLine: true })
+  return { write: line => output.write(format(line)) }
 }
 
 export const silentLogger: Logger = createLogger('silent', { format: 'json', destination: { write() {} } })

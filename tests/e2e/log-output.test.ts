@@ -1,0 +1,133 @@
+/** The real program when nobody takes what it writes: it answers and ends as ever, and says later what is missing. */
+import { describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { closeSync, constants, openSync, readSync } from 'node:fs'
+import { join } from 'node:path'
+import { freePort } from '../support/program.ts'
+import { tempDir } from '../support/temp-dir.ts'
+import { waitFor } from '../support/wait-for.ts'
+
+setDefaultTimeout(60_000)
+
+const MAIN = join(import.meta.dir, '..', '..', 'src', 'main.ts')
+/** A request's line has over 150 bytes: together they are four times what a pipe holds. */
+const REQUESTS = 1_600
+const DEADLINE_MS = 15_000
+
+/** @param outputs where a shell sends the program's outputs; it sees the named pipe `pipe` in its folder */
+function gatewayInto(outputs: string, folder: string) {
+  const port = freePort()
+  const child = Bun.spawn(['/bin/sh', '-c', `exec "$0" "$1" serve ${outputs}`, process.execPath, MAIN], {
+    cwd: folder,
+    env: { PATH: '/usr/bin:/bin', HOME: folder, PORT: String(port), LOG_LEVEL: 'info', LOG_FORMAT: 'json' },
+    stdio: ['ignore', 'ignore', 'ignore'],
+  })
+  const url = `http://127.0.0.1:${port}`
+  const isHealthy = async () => (await fetch(`${url}/health`, { signal: AbortSignal.timeout(2_000) })).ok
+  return {
+    url,
+    isHealthy,
+    ready: () =>
+      waitFor(() => isHealthy().catch(() => false), { what: 'a healthy gateway', deadlineMs: DEADLINE_MS }),
+    async stop() {
+      child.kill('SIGTERM')
+      return await child.exited
+    },
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGKILL')
+      await child.exited
+    },
+  }
+}
+
+async function ask(url: string, times: number): Promise<void> {
+  for (let left = times; left > 0; left--)
+    expect((await fetch(`${url}/nowhere`, { signal: AbortSignal.timeout(2_000) })).status).toBe(404)
+}
+
+/** A named pipe in `folder` that is open for reading, and read only when asked. */
+function namedPipe(folder: string) {
+  const path = join(folder, 'pipe')
+  expect(Bun.spawnSync(['mkfifo', path]).exitCode).toBe(0)
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  const buffer = Buffer.alloc(64 * 1024)
+  return {
+    /** @returns what is in the pipe now */
+    read(): string {
+      try {
+        return buffer.toString('utf8', 0, readSync(fd, buffer))
+      } catch {
+        // It is empty.
+        return ''
+      }
+    },
+    close: () => closeSync(fd),
+  }
+}
+
+describe.skipIf(process.platform !== 'linux')('a gateway whose output nobody takes answers, and ends', () => {
+  test.each([
+    ['the log on a full disk', '>/dev/null 2>/dev/full'],
+    ['both outputs on a full disk', '>/dev/full 2>&1'],
+  ])('%s', async (_what, outputs) => {
+    using folder = tempDir()
+    await using gateway = gatewayInto(outputs, folder.path)
+    await gateway.ready()
+    await ask(gateway.url, REQUESTS)
+    expect(await gateway.isHealthy()).toBe(true)
+    expect(await gateway.stop()).toBe(0)
+  })
+
+  test.each([
+    ['the log', '>/dev/null 2>pipe'],
+    ['both outputs', '>pipe 2>&1'],
+  ])('%s in a pipe whose reader has gone', async (_what, outputs) => {
+    using folder = tempDir()
+    const pipe = namedPipe(folder.path)
+    await using gateway = gatewayInto(outputs, folder.path)
+    await gateway.ready()
+    pipe.close()
+    await ask(gateway.url, REQUESTS)
+    expect(await gateway.isHealthy()).toBe(true)
+    expect(await gateway.stop()).toBe(0)
+  })
+
+  test.each([
+    ['the log', '>/dev/null 2>pipe'],
+    ['both outputs', '>pipe 2>&1'],
+  ])('%s in a pipe whose reader does not read', async (_what, outputs) => {
+    using folder = tempDir()
+    const pipe = namedPipe(folder.path)
+    await using gateway = gatewayInto(outputs, folder.path)
+    await gateway.ready()
+    await ask(gateway.url, REQUESTS)
+    expect(await gateway.isHealthy()).toBe(true)
+    expect(await gateway.stop()).toBe(0)
+    pipe.close()
+  })
+
+  test('once it is read again, the log goes on with whole lines and the number of those that are missing', async () => {
+    using folder = tempDir()
+    const pipe = namedPipe(folder.path)
+    await using gateway = gatewayInto('>/dev/null 2>pipe', folder.path)
+    await gateway.ready()
+    await ask(gateway.url, 2 * REQUESTS)
+    let log = ''
+    await waitFor(
+      () => {
+        log += pipe.read()
+        return log.includes('"msg":"log lines were dropped"}\n')
+      },
+      { what: 'the number of dropped lines', deadlineMs: DEADLINE_MS },
+    )
+    const lines = log
+      .trimEnd()
+      .split('\n')
+      .map(line => JSON.parse(line) as { msg: string; dropped?: number })
+    const told = lines.filter(line => line.msg === 'log lines were dropped')
+    expect(told).toHaveLength(1)
+    const written = lines.filter(line => line.msg === 'request').length
+    expect((told[0]?.dropped ?? 0) + written).toBeGreaterThanOrEqual(2 * REQUESTS)
+    expect(await gateway.stop()).toBe(0)
+    pipe.close()
+  })
+})
