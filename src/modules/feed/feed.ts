@@ -25,7 +25,7 @@ const BUSY_RETRY_S = 5
 /** Events whose names are looked at in one go. */
 const STEP = 500
 /** A page ends after an event that makes it larger than this, in characters: files stand in it as base64. */
-const MAX_PAGE_SIZE = 4 * 1024 * 1024
+const MAX_PAGE_SIZE = 1024 * 1024
 /** How often a reader that waits looks by itself. */
 const LOOK_MS = 5_000
 /** How exact it is noted when the feed was read. */

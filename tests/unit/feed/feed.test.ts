@@ -254,14 +254,17 @@ describe('a file that cannot be fetched now', () => {
   })
 })
 
-test('a page ends when the files in it are many megabytes', async () => {
-  const content = 'x'.repeat(3 * 1024 * 1024)
+test.each([
+  ['several are', 400, ['0', '1', '2']],
+  ['one alone is', 3_000, ['0']],
+])('a page ends when the files in it are large: %s', async (_, KiB, expected) => {
+  const content = 'x'.repeat(KiB * 1024)
   feed = testFeed({
     ...scene,
     payloads: { of: async ({ payload }) => ({ ...payload, media: { content } }) as WebhookPayload },
   })
   for (let index = 0; index < 5; index++) await scene.happens(`${index}`)
-  expect(texts(await read())).toEqual(['0', '1'])
+  expect(texts(await read())).toEqual(expected)
 })
 
 test('so many readers of an identity at a time, and no more', async () => {
