@@ -6,8 +6,8 @@
  * what else they sent; so these calls refuse only what looks like one of their own fields, misspelt.
  */
 import type { TSchema } from 'elysia'
-import { distance } from 'fastest-levenshtein'
 import { GatewayError } from '../domain/errors.ts'
+import { meantBy } from '../lib/likeness.ts'
 import { KNOWN_ONLY } from './schemas.ts'
 
 /** What a route takes, as far as it says. */
@@ -21,7 +21,7 @@ export function refuseUnknown(what: 'field' | 'parameter', given: Iterable<strin
   const known: Record<string, unknown> = schema.properties ?? {}
   for (const name of given) {
     if (Object.hasOwn(known, name)) continue
-    const meant = Object.keys(known).find(other => isMisspelt(name, other))
+    const meant = meantBy(name, Object.keys(known))
     if (meant !== undefined) throw unknown(what, name, `; did you mean ${meant}?`)
     if (schema[KNOWN_ONLY]) throw unknown(what, name, `: expected ${namesOf(known)}`)
   }
@@ -43,21 +43,4 @@ function unknown(what: string, name: string, hint: string): GatewayError {
 function namesOf(known: Record<string, unknown>): string {
   const names = Object.keys(known)
   return names.length === 0 ? 'none' : names.join(', ')
-}
-
-/** Typing errors that a name may have, by its length: short names are too much alike. */
-const TYPING_ERRORS = [
-  { fromLength: 8, atMost: 2 },
-  { fromLength: 5, atMost: 1 },
-]
-
-/** `expiresAt`, `expires-at` and `expired_at` are `expires_at`. */
-function isMisspelt(name: string, known: string): boolean {
-  if (name.length > 2 * known.length) return false
-  const [one, other] = [name, known].map(text => text.toLowerCase().replace(/[^a-z0-9]/g, '')) as [
-    string,
-    string,
-  ]
-  const allowed = TYPING_ERRORS.find(({ fromLength }) => other.length >= fromLength)?.atMost ?? 0
-  return distance(one, other) <= allowed
 }

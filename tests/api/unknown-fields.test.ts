@@ -28,6 +28,7 @@ describe('calls of the usage guide', () => {
     ['expiresAt', 'expires_at'],
     ['expire_at', 'expires_at'],
     ['useHost', 'use_host'],
+    ['use_hots', 'use_host'],
   ])('refuse %s, which is %s misspelt, and make no token', async (field, meant) => {
     const before = (await app.call('GET', '/api/v1/tokens', { auth: basic() })).text
     const json = { [field]: '2099-12-31T23:59:59Z' }
@@ -69,8 +70,27 @@ describe('calls of the usage guide', () => {
   })
 
   test.each([
+    ['reply_di', 'reply_id'],
+    ['txet', 'text'],
+  ])('a send with %s is refused', async (field, meant) => {
+    const answer = await app.call('POST', SEND, { auth, json: { ...MESSAGE, [field]: 'x' } })
+    expectError(answer, 400, 'bad_request', `did you mean ${meant}?`)
+  })
+
+  test('a misspelt active leaves a webhook as it is', async () => {
+    const { body } = await app.call('POST', '/api/v1/webhooks', { auth, json: { url: 'https://on.example' } })
+    const path = `/api/v1/webhooks/${body.id}`
+    const answer = await app.call('PUT', path, { auth, json: { actvie: false } })
+    expectError(answer, 400, 'bad_request', 'did you mean active?')
+    expect((await app.call('GET', path, { auth })).body.active).toBe(true)
+  })
+
+  test.each([
     ['event', 'events'],
     ['header', 'headers'],
+    ['evnets', 'events'],
+    ['ulr', 'url'],
+    ['actvie', 'active'],
   ])('a webhook with %s is refused', async (field, meant) => {
     const json = { url: 'https://misspelt.example.com/', [field]: [] }
     const answer = await app.call('POST', '/api/v1/webhooks', { auth, json })

@@ -45,6 +45,13 @@ test('with the events it asks for; null in a change is the default again', async
   await app.call('DELETE', path, { auth })
 })
 
+test('added switched off', async () => {
+  const json = { url: 'https://off.example', active: false }
+  const added = await app.call('POST', WEBHOOKS, { auth, json })
+  expect([added.status, added.body]).toEqual([201, expect.objectContaining(json)])
+  expect((await app.call('GET', `${WEBHOOKS}/${added.body.id}`, { auth })).body).toMatchObject(json)
+})
+
 test('a duplicate: 409', async () => {
   await app.call('POST', WEBHOOKS, { auth, json: { url: 'https://twice.example' } })
   const again = await app.call('POST', WEBHOOKS, { auth, json: { url: 'https://twice.example' } })
@@ -57,6 +64,7 @@ describe('400', () => {
     [{ url: '' }, 'url: expected text of 1 to 2048 characters'],
     [{ url: 'no address' }, 'url: expected'],
     [{ url: ['x'] }, 'url: expected text'],
+    [{ url: 'https://x.example', active: 'no' }, 'active: expected true or false'],
     [{ url: 'https://x.example', events: 7 }, 'events: expected a list or text'],
     [{ url: 'https://x.example', events: [7] }, 'events: expected a list or text'],
   ])('adding %j', async (json, says) => {

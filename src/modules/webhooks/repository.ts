@@ -7,7 +7,7 @@ import { rfc3339 } from '../../lib/clock.ts'
 import { endpointKey } from '../events/repository.ts'
 import { createDeliveryRemover } from './removal-repository.ts'
 
-export type NewWebhook = Pick<Webhook, 'url' | 'events' | 'secretSealed' | 'headersSealed'>
+export type NewWebhook = Pick<Webhook, 'url' | 'active' | 'events' | 'secretSealed' | 'headersSealed'>
 
 /** What is left out stays as it is. */
 export type WebhookRowChange = Partial<Pick<Webhook, 'url' | 'active' | 'events' | 'headersSealed'>>
@@ -120,7 +120,7 @@ export function createWebhookRepository(db: Db, { maxPerIdentity }: WebhookLimit
         const id = counter.next - 1
         const made = orm
           .insert(webhooks)
-          .values({ identityId, id, ...webhook, active: true, createdAt: now, updatedAt: now })
+          .values({ identityId, id, ...webhook, createdAt: now, updatedAt: now })
           .returning()
           .get()
         onStored?.(made)

@@ -27,6 +27,8 @@ export type WebhookWithSecret = WebhookView & { secret: string }
 
 export interface WebhookRequest {
   url: string
+  /** Whether it is switched on; by default it is. */
+  active?: boolean | undefined
   /** Names, `*` for all; by default those about messages received. */
   events?: readonly string[] | string | undefined
   /** Sent with every request; their values are kept sealed. */

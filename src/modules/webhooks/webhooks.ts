@@ -71,10 +71,11 @@ export function createWebhooks(options: WebhooksOptions): Webhooks {
   }
 
   return {
-    async create(identityId, { url, events, headers = null }, record) {
+    async create(identityId, { url, active = true, events, headers = null }, record) {
       const secret = createSigningSecret()
       const webhook = {
         url: await checkedUrl(url),
+        active,
         events: events === undefined ? null : checkedEvents(events),
         secretSealed: sealSecret(identityId, secret),
         headersSealed: sealHeaders(identityId, headers),

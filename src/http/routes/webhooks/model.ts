@@ -33,6 +33,9 @@ export function headersOf(headers: unknown): Record<string, string> | null | und
 export const CreateWebhook = t.Object(
   {
     url: t.String({ minLength: 1, maxLength: 2_048, description: 'http:// or https://' }),
+    active: t.Optional(
+      t.Boolean({ description: 'By default true. False: nothing is delivered until it is switched on.' }),
+    ),
     events: t.Optional(Events),
     headers: t.Optional(Headers.schema),
   },

@@ -1,0 +1,31 @@
+/** Whether a name is another one misspelt: of fields and parameters in HTTP, and of settings. */
+import { distance } from 'fastest-levenshtein'
+
+/** @returns the first of the known names that `name` looks like; undefined when it is like none */
+export function meantBy(name: string, known: readonly string[]): string | undefined {
+  return known.find(other => isMisspelt(name, other))
+}
+
+/** Typing errors that a name may have, by its length: short names are too much alike. */
+const TYPING_ERRORS = [
+  { fromLength: 8, atMost: 2 },
+  { fromLength: 5, atMost: 1 },
+]
+/** From here on the same letters in another order are the same name, as `ulr` is `url`. */
+const REORDERED_FROM_LENGTH = 3
+
+/** `expiresAt`, `expires-at`, `expired_at` and `expires_ta` are `expires_at`. */
+function isMisspelt(name: string, known: string): boolean {
+  if (name.length > 2 * known.length) return false
+  const [one, other] = [plain(name), plain(known)]
+  const allowed = TYPING_ERRORS.find(({ fromLength }) => other.length >= fromLength)?.atMost ?? 0
+  return distance(one, other) <= allowed || isReordered(one, other)
+}
+
+function isReordered(one: string, other: string): boolean {
+  return other.length >= REORDERED_FROM_LENGTH && sorted(one) === sorted(other)
+}
+
+/** Without what ways of writing differ in. */
+const plain = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, '')
+const sorted = (letters: string) => [...letters].sort().join('')
