@@ -66,6 +66,7 @@ describe('JSON', () => {
     ],
     [FIELDS, /^Either text or file must be provided$/],
     [{ ...FIELDS, text: '' }, /^Either text or file must be provided$/],
+    [{ ...FIELDS, text: 'x', file: 'aGVsbG8=' }, 'file: expected in a multipart form'],
     [{ ...FIELDS, text: 5 }, 'text: expected text'],
     [{ ...FIELDS, contact: 1234567890, text: 'x' }, 'contact: expected text'],
     [[], 'The body must be a JSON object'],
@@ -228,6 +229,21 @@ describe('multipart', () => {
     expectError(await send({ body: data }), 400, 'bad_request', 'file: expected one file, not several')
   })
 
+  test.each([
+    ['contact', 'contact: expected once, not several times; several recipients are separated by commas'],
+    ['platform', /^platform: expected once, not several times$/],
+  ])('%s twice: 400', async (name, says) => {
+    const data = form({ ...FIELDS, text: 'x', file: pdf() })
+    data.append(name, 'wa')
+    expectError(await send({ body: data }), 400, 'bad_request', says)
+  })
+
+  test('a field that is not ours, twice, is ignored as ever', async () => {
+    const data = form({ ...FIELDS, text: 'x', label: 'one' })
+    data.append('label', 'two')
+    expect((await send({ body: data })).status).toBe(200)
+  })
+
   test('too many fields: 400, one too large: 413', async () => {
     const many = Object.fromEntries(Array.from({ length: 50 }, (_, n) => [`field${n}`, 'x']))
     expectError(await send({ body: form({ ...FIELDS, ...many }) }), 400, 'bad_request', 'too many fields')
@@ -267,6 +283,16 @@ test('a URL-encoded form', async () => {
   const body = 'contact=1&platform=wa&text=a%20b+c'
   const answer = await send({ headers: { 'content-type': 'application/x-www-form-urlencoded' }, body })
   expect([answer.status, app.sends.at(-1)?.text]).toEqual([200, 'a b c'])
+})
+
+test.each([
+  ['contact=1&contact=2&platform=wa&text=x', 'contact: expected once'],
+  ['contact=1&platform=wa&text=x&file=document.pdf', 'file: expected in a multipart form'],
+])('a URL-encoded form with %s: 400', async (body, says) => {
+  const before = app.sends.length
+  const answer = await send({ headers: { 'content-type': 'application/x-www-form-urlencoded' }, body })
+  expectError(answer, 400, 'bad_request', says)
+  expect(app.sends.length).toBe(before)
 })
 
 test.each(['text/plain', 'application/octet-stream', 'multipart/form-data', ''])('%p: 415', async type => {

@@ -12,7 +12,8 @@ import type { IncomingFile, StagedFile } from '../../../modules/media/types.ts'
 const LIMITS = { fields: 32, fieldNameSize: 128, fieldSize: 256 * 1024, parts: 40, headerPairs: 32 }
 
 export interface MultipartSend {
-  fields: Record<string, string>
+  /** As they came: a name may be there several times. */
+  fields: [name: string, value: string][]
   file: StagedFile | undefined
 }
 
@@ -29,7 +30,7 @@ export interface MultipartSink {
  */
 export async function readMultipart(request: Request, sink: MultipartSink): Promise<MultipartSend> {
   if (!request.body) throw new GatewayError('bad_request', 'The body is empty')
-  const fields: Record<string, string> = {}
+  const fields: MultipartSend['fields'] = []
   let staging: Promise<StagedFile> | undefined
   const stop = new AbortController()
   // The first failure tells the cause; what follows from it (streams cut off) doesn't.
@@ -43,7 +44,7 @@ export async function readMultipart(request: Request, sink: MultipartSink): Prom
   parser.on('field', (name, value, { nameTruncated, valueTruncated }) => {
     if (nameTruncated || valueTruncated) fail(fieldTooLarge(name))
     else if (name === 'file') fail(new GatewayError('bad_request', 'file: expected a file, not text'))
-    else fields[name] = value
+    else fields.push([name, value])
   })
   parser.on('file', (name, stream, info) => {
     // Undefined when the part has no name, whatever the types say.

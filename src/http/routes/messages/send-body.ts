@@ -28,13 +28,13 @@ export async function readSend(
 ): Promise<SendBody> {
   const contentType = request.headers.get('content-type') ?? ''
   if (isJson(contentType)) {
-    return { fields: check(withoutNulls(await parseJson(request)), false), file: undefined }
+    return { fields: checkWithoutFile(withoutNulls(await parseJson(request))), file: undefined }
   }
   if (/^multipart\/form-data\s*;/i.test(contentType)) {
     await admitUpload()
     const { fields, file } = await readMultipart(request, sink)
     try {
-      return { fields: check(withNumbers(fields), file !== undefined), file }
+      return { fields: check(withNumbers(eachOnce(fields)), file !== undefined), file }
     } catch (error) {
       if (file) await sink.discard(file)
       throw error
@@ -43,7 +43,7 @@ export async function readSend(
   if (/^application\/x-www-form-urlencoded\s*(;|$)/i.test(contentType)) {
     await admitUpload()
     const form = new URLSearchParams(await readText(request))
-    return { fields: check(withNumbers(Object.fromEntries(form)), false), file: undefined }
+    return { fields: checkWithoutFile(withNumbers(eachOnce(form))), file: undefined }
   }
   throw new GatewayError(
     'unsupported_media_type',
@@ -51,10 +51,36 @@ export async function readSend(
   )
 }
 
+/**
+ * What isn't a field of ours may be there as often as it likes.
+ * @throws GatewayError bad_request: of two recipients one would get nothing, and nobody would notice
+ */
+function eachOnce(entries: Iterable<[name: string, value: string]>): Record<string, string> {
+  const fields: Record<string, string> = {}
+  for (const [name, value] of entries) {
+    if (Object.hasOwn(fields, name) && Object.hasOwn(SendMessage.properties, name)) {
+      const several = RECIPIENTS.includes(name) ? '; several recipients are separated by commas' : ''
+      throw new GatewayError('bad_request', `${name}: expected once, not several times${several}`)
+    }
+    fields[name] = value
+  }
+  return fields
+}
+
+const RECIPIENTS = ['contact', 'group_url']
+
 /** Forms know texts alone. */
 function withNumbers(fields: Record<string, string>): Record<string, unknown> {
   const { expires_in: text } = fields
   return text !== undefined && /^[0-9]{1,16}$/.test(text) ? { ...fields, expires_in: Number(text) } : fields
+}
+
+/** @throws GatewayError bad_request as `check` does, and when there is a file, which would be left out in silence */
+function checkWithoutFile(body: unknown): SendBody['fields'] {
+  if (typeof body === 'object' && body !== null && Object.hasOwn(body, 'file')) {
+    throw new GatewayError('bad_request', 'file: expected in a multipart form (multipart/form-data) alone')
+  }
+  return check(body, false)
 }
 
 /** @throws GatewayError bad_request, in the words of the usage guide's API */
