@@ -7,6 +7,7 @@ import { messageOf } from '../domain/errors.ts'
 import { isNetwork, NETWORK_PHRASE } from '../lib/addresses.ts'
 import { commandWords } from '../lib/command-words.ts'
 import { BASE_URL_PHRASE, isBaseUrl } from '../lib/hosts.ts'
+import { meantBy } from '../lib/likeness.ts'
 import { LOG_FORMATS, LOG_LEVELS } from '../lib/logger.ts'
 import { type EnvSource, processEnvironment } from './process-environment.ts'
 
@@ -135,12 +136,33 @@ export interface BridgeEnv {
   command: string[] | null
 }
 
-/** Reads `.env` of `directory` (if there is one) and the environment, which wins. */
+/**
+ * Reads `.env` of `directory` (if there is one) and the environment, which wins.
+ * @throws ConfigError naming what of the file is a setting misspelt
+ */
 export function readEnvSource(directory: string, environment: EnvSource = processEnvironment()): EnvSource {
   const file = `${directory}/.env`
   if (!existsSync(file)) return environment
   const fromFile: EnvSource = parseEnv(readFileSync(file, 'utf8'))
+  refuseMisspelt(fromFile)
   return { ...fromFile, ...definedOnly(environment) }
+}
+
+/** Of bridges in BRIDGES, and of those that were taken out of it for a while. */
+const BRIDGE_SETTING = /^BRIDGE_[A-Z0-9]+_(URL|SECRET|BOT|COMMAND)$/
+
+/**
+ * A misspelt setting would be none, and its default would hold in silence. Other names are left alone: compose files share `.env`, and the environment
+ * is everybody's.
+ */
+function refuseMisspelt(fromFile: EnvSource): void {
+  const settings = Object.keys(ENV_SCHEMA.shape)
+  for (const name of Object.keys(fromFile)) {
+    if (settings.includes(name) || BRIDGE_SETTING.test(name)) continue
+    const meant = meantBy(name, settings)
+    if (meant !== undefined)
+      throw new ConfigError(`${name}: there is no such setting in .env; did you mean ${meant}?`)
+  }
 }
 
 /** @throws ConfigError naming the first wrong variable and what was expected */

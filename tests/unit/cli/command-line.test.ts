@@ -436,6 +436,21 @@ describe('doctor', () => {
     ])
   })
 
+  test('a misspelt setting in .env stops the doctor’s look at it, and a start', async () => {
+    using folder = tempDir()
+    writeFileSync(folder.file('.env'), 'APP_MOD=production\n')
+    const { exitCode, out } = await meshgate(folder, ['doctor'])
+    expect([exitCode, out[0]]).toEqual([
+      1,
+      expect.stringMatching(
+        /^FAILURE +settings +APP_MOD: there is no such setting in \.env; did you mean APP_MODE\?/,
+      ),
+    ])
+    const serve = await meshgate(folder, ['serve'])
+    expect([serve.exitCode, serve.err]).toEqual([1, [expect.stringContaining('did you mean APP_MODE?')]])
+    expect(existsSync(folder.file('data'))).toBe(false)
+  })
+
   test('another SECRET_KEY than the bridges were attached under', async () => {
     using folder = tempDir()
     await meshgate(folder, ['bridge', 'add', 'wa'], { ...SETTINGS, PORT: '8080' } as typeof SETTINGS)

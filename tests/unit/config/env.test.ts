@@ -1,7 +1,7 @@
 /** The environment: what each variable may be, who wins, and that .env.example tells it all. */
 
 import { describe, expect, test } from 'bun:test'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { ENV_SCHEMA } from '../../../src/config/env.ts'
@@ -16,7 +16,9 @@ import {
 import { tempDir } from '../../support/temp-dir.ts'
 
 const REQUIRED = { CLIENT_ID: 'admin', CLIENT_SECRET: 'long-enough', SECRET_KEY: 'sixteen-characters' }
-const EXAMPLE = readFileSync(join(import.meta.dir, '..', '..', '..', '.env.example'), 'utf8')
+const ROOT = join(import.meta.dir, '..', '..', '..')
+const EXAMPLE = readFileSync(join(ROOT, '.env.example'), 'utf8')
+const DEPLOY = join(ROOT, 'deploy')
 
 const parse = (variables: EnvSource = {}) => parseEnvironment({ ...REQUIRED, ...variables })
 const configOf = (variables: EnvSource = {}) => configFrom(parse(variables), '/srv/meshgate')
@@ -121,6 +123,35 @@ describe('.env', () => {
       HOST: '0.0.0.0',
       LOG_LEVEL: 'warn',
     })
+  })
+
+  test.each([
+    ['WEBHOOK_ALOW_PRIVATE', 'WEBHOOK_ALLOW_PRIVATE'],
+    ['APP_MOD', 'APP_MODE'],
+    ['PROT', 'PORT'],
+    ['log_level', 'LOG_LEVEL'],
+  ])('with %s: %s was meant', (name, meant) => {
+    using folder = tempDir()
+    writeFileSync(folder.file('.env'), `PORT=9000\n${name}=x\n`)
+    expect(messageOf(() => readEnvSource(folder.path, {}))).toBe(
+      `${name}: there is no such setting in .env; did you mean ${meant}?`,
+    )
+    // The environment is shared with everything else that runs.
+    expect(readEnvSource(folder.file('nowhere'), { [name]: 'x' })).toEqual({ [name]: 'x' })
+  })
+
+  test('leaves alone what is of others, and every setting there is', () => {
+    using folder = tempDir()
+    const ofCompose = readdirSync(DEPLOY)
+      .filter(name => name.startsWith('compose'))
+      .flatMap(name => [...readFileSync(join(DEPLOY, name), 'utf8').matchAll(/\$\{([A-Z_]+)/g)])
+      .map(([, name = '']) => name)
+    expect(ofCompose).toContain('POSTGRES_PASSWORD')
+    const bridges = ['BRIDGE_WA_URL', 'BRIDGE_SIGNAL_SECRET', 'BRIDGE_GM_BOT', 'BRIDGE_X_COMMAND']
+    const others = ['PATH', 'HOME', 'TZ', 'COMPOSE_FILE', 'COMPOSE_PROJECT_NAME', 'NODE_ENV', 'DATABASE_URL']
+    const names = [...ofCompose, ...bridges, ...others, ...Object.keys(ENV_SCHEMA.shape)]
+    writeFileSync(folder.file('.env'), names.map(name => `${name}=x\n`).join(''))
+    expect(Object.keys(readEnvSource(folder.path, {})).toSorted()).toEqual([...new Set(names)].toSorted())
   })
 
   test('may be missing', () => {
