@@ -23,6 +23,8 @@ import sandboxRefusalDown from './0011_sandbox_refusal.down.sql' with { type: 't
 import sandboxRefusalUp from './0011_sandbox_refusal.up.sql' with { type: 'text' }
 import deadDeliveriesDown from './0012_dead_deliveries.down.sql' with { type: 'text' }
 import deadDeliveriesUp from './0012_dead_deliveries.up.sql' with { type: 'text' }
+import voidQueuesDown from './0013_void_queues.down.sql' with { type: 'text' }
+import voidQueuesUp from './0013_void_queues.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -45,4 +47,5 @@ export const migrations: readonly Migration[] = [
   { version: 10, name: 'event_ids', up: eventIdsUp, down: eventIdsDown },
   { version: 11, name: 'sandbox_refusal', up: sandboxRefusalUp, down: sandboxRefusalDown },
   { version: 12, name: 'dead_deliveries', up: deadDeliveriesUp, down: deadDeliveriesDown },
+  { version: 13, name: 'void_queues', up: voidQueuesUp, down: voidQueuesDown },
 ]

@@ -126,6 +126,7 @@ export async function createApp(
   const tenants = createTenants(foundation, {
     accounts: matrix.accounts,
     belongings: {
+      voidQueues: identityId => phones.devices.voidQueues(identityId),
       logOutDevices: identityId => phones.devices.removeAll(identityId),
       removeWebhooks: identityId => messaging.webhooks.removeAll(identityId),
     },
@@ -139,6 +140,7 @@ export async function createApp(
     tenants,
     chats,
     onSettled: deviceRowId => messaging.outbox.wake(deviceRowId),
+    onQueueVoid: () => messaging.voiding.nudge(),
     onDeliveries: () => messaging.dispatcher.nudge(),
   })
   const messaging = await createMessaging(foundation, {

@@ -28,6 +28,7 @@ import { createMessageRepository } from '../modules/messages/repository.ts'
 import { createRecipientRooms } from '../modules/messages/room-repository.ts'
 import { createStatusWriter } from '../modules/messages/status-repository.ts'
 import { createStatusTimeout } from '../modules/messages/status-timeout.ts'
+import { createVoiding } from '../modules/messages/voiding.ts'
 import { createWaitingMessages } from '../modules/messages/waiting-repository.ts'
 import { createRetentionRepository } from '../modules/retention/repository.ts'
 import { createRetention } from '../modules/retention/retention.ts'
@@ -106,6 +107,7 @@ export async function createMessaging(foundation: Foundation, parts: MessagingPa
     clock,
     logger,
   })
+  const voiding = createVoiding({ endings, paceOf, discard: media.discardAll, onDeliveries, clock })
   const messages = createMessages({
     repository: createMessageRepository(db),
     waiting,
@@ -142,6 +144,7 @@ export async function createMessaging(foundation: Foundation, parts: MessagingPa
     media,
     inbox,
     outbox,
+    voiding,
     messages,
     dispatcher,
     webhooks,
@@ -158,6 +161,7 @@ export async function createMessaging(foundation: Foundation, parts: MessagingPa
         onDeliveries,
         clock,
       }),
+      voiding.worker,
       createExpiry({ endings, discard: media.discardAll, onDeliveries, clock }),
       createRetention({
         repository: createRetentionRepository(db),

@@ -23,6 +23,8 @@ export interface PhoneParts {
   chats: ChatRepository
   /** A device's state was settled: what waits for it needn't wait any longer. */
   onSettled(deviceRowId: string): void
+  /** What waits for a device is never sent. */
+  onQueueVoid(): void
   onDeliveries(): void
 }
 
@@ -45,6 +47,7 @@ export function createPhones({ db, clock, logger }: Foundation, parts: PhonePart
     accountTrouble: parts.accountTrouble,
     onLinked: device => void contacts.refresh(device),
     onSettled: device => parts.onSettled(device.id),
+    onQueueVoid: parts.onQueueVoid,
     onDeliveries: parts.onDeliveries,
     clock,
     logger,

@@ -28,6 +28,8 @@ export const devices = sqliteTable(
     receivesFrom: integer('receives_from'),
     /** When it was deleted by the API; null while it is listed. The row stays for the day the account is linked again. */
     removedAt: integer('removed_at'),
+    /** Its messages up to this `seq` are never sent: they waited when it was deleted. Null when there are none. */
+    voidThrough: integer('void_through'),
     ...timestamps,
   },
   table => [uniqueIndex('devices_login').on(table.identityId, table.platform, table.loginId)],

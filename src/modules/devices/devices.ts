@@ -14,6 +14,8 @@ import type { Devices } from './types.ts'
 export interface DevicesOptions extends ReconciliationOptions {
   /** The identity of a Matrix user, null when it is none of ours. */
   identityOf(matrixUserId: string): Promise<string | null>
+  /** What waits for a device is never sent. */
+  onQueueVoid(): void
 }
 
 /** The devices use cases as the other modules know them. */
@@ -28,6 +30,8 @@ export interface LinkedDevices extends Devices, Pick<Reconciliation, 'reconcile'
   linked(identityId: string): Promise<Device[]>
   /** Also one that was removed. */
   get(id: string): Promise<Device | null>
+  /** What waits for devices of the identity fails, whether or not their bridges can be reached. */
+  voidQueues(identityId: string): Promise<void>
   /** Removes every device of the identity. Rejects when a bridge can't be reached. */
   removeAll(identityId: string): Promise<void>
   /**
@@ -45,7 +49,7 @@ const LIST_PATIENCE_MS = 2_000
 const DELETED = 'deleted by the API'
 
 export function createDevices(options: DevicesOptions): LinkedDevices & ProbedDevices {
-  const { repository, bridges, matrixUserOf, identityOf, onSettled, onDeliveries, clock, logger } = options
+  const { repository, bridges, matrixUserOf, identityOf, onQueueVoid, onDeliveries, clock, logger } = options
   const reconciliation = createReconciliation(options)
 
   async function listed(identityId: string): Promise<Device[]> {
@@ -93,7 +97,7 @@ export function createDevices(options: DevicesOptions): LinkedDevices & ProbedDe
       await logOut(device)
       const { deliveries } = await repository.remove(device.id, DELETED, clock.now())
       if (deliveries) onDeliveries()
-      onSettled(device)
+      onQueueVoid()
     })
   }
 
@@ -120,6 +124,11 @@ export function createDevices(options: DevicesOptions): LinkedDevices & ProbedDe
       // A platform there is none of is named as such.
       bridges.forPlatform(platform)
       throw new GatewayError('not_found', `device_id: there is no ${platform} device ${deviceId}`)
+    },
+
+    async voidQueues(identityId) {
+      await repository.voidQueues(identityId, clock.now())
+      onQueueVoid()
     },
 
     async removeAll(identityId) {

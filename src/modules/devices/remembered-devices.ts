@@ -59,6 +59,7 @@ export function rememberDevices(repository: DeviceRepository, clock: Clock): Dev
     platforms: repository.platforms,
     adopt: (...input) => forgettingAfter(repository.adopt(...input)),
     setState: (...input) => forgettingAfter(repository.setState(...input)),
+    voidQueues: (...input) => forgettingAfter(repository.voidQueues(...input)),
     remove: (...input) => forgettingAfter(repository.remove(...input)),
     setGhost: (...input) => forgettingAfter(repository.setGhost(...input)),
   }

@@ -2,9 +2,9 @@
  * SQL of the devices table. A change of state is written together with the event that tells of it. The methods that change states say
  * whether there is something to deliver.
  */
-import { and, eq, gt, isNull, ne, sql } from 'drizzle-orm'
+import { and, eq, gt, isNull, max, ne, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
-import { type Device, devices } from '../../db/schema/index.ts'
+import { type Device, devices, messages } from '../../db/schema/index.ts'
 import type { DeviceState } from '../../domain/states.ts'
 import { createEventWriter } from '../events/repository.ts'
 import { deviceEvent } from './device-event.ts'
@@ -29,7 +29,10 @@ export interface DeviceRepository {
   /** Oldest link first, those logged out and those removed included. */
   listAll(identityId: string): Promise<Device[]>
   get(id: string): Promise<Device | null>
-  /** Makes or updates the row of a login. A login that had been logged out or removed counts as linked anew. */
+  /**
+   * Makes or updates the row of a login. A login that had been logged out or removed counts as linked anew; what waited when it was removed is
+   * never sent.
+   */
   adopt(
     identityId: string,
     platform: string,
@@ -39,6 +42,8 @@ export interface DeviceRepository {
   ): Promise<Changed & { device: Device }>
   /** `stateSince` stays where the state does; a removed device stays as it is. */
   setState(ids: readonly string[], state: DeviceState, reason: string | null, now: number): Promise<Changed>
+  /** What waits for devices of the identity is never sent. */
+  voidQueues(identityId: string, now: number): Promise<void>
   /** Takes it off the list; it is then logged out, with this reason, unless it was already. */
   remove(id: string, reason: string, now: number): Promise<Changed>
   setGhost(id: string, ghostUserId: string): Promise<void>
@@ -65,6 +70,11 @@ export function createDeviceRepository(db: Db): DeviceRepository {
     .from(devices)
     .where(eq(devices.id, sql.placeholder('id')))
     .prepare()
+  // The newest of all messages, whomever they are for: the end of an index.
+  const newestMessage = orm
+    .select({ seq: max(messages.seq) })
+    .from(messages)
+    .prepare()
   const onPlatform = (platform: string) => and(eq(devices.platform, platform), isNull(devices.removedAt))
 
   function tell(device: Device, now: number): boolean {
@@ -74,6 +84,14 @@ export function createDeviceRepository(db: Db): DeviceRepository {
 
   function update(id: string, change: Partial<Device>): Device {
     return orm.update(devices).set(change).where(eq(devices.id, id)).returning().get() as Device
+  }
+
+  /** Inside a transaction. @returns what is new about a login beside what its bridge tells */
+  function relinked(known: Device, login: LoginSnapshot, now: number): Partial<Device> {
+    if (known.state !== 'logged_out' || login.state === 'logged_out') return {}
+    const anew = { linkedAt: now, receivesFrom: receivesAfterRelink(known, now) }
+    if (known.removedAt === null) return anew
+    return { ...anew, removedAt: null, voidThrough: newestMessage.get()?.seq ?? null }
   }
 
   /** Runs inside a transaction. */
@@ -101,7 +119,7 @@ export function createDeviceRepository(db: Db): DeviceRepository {
         const isNewState = !known || known.state !== login.state
         const since = isNewState ? { stateSince: now } : {}
         const device = known
-          ? update(known.id, { ...told, ...since, ...relinking(known, login, now) })
+          ? update(known.id, { ...told, ...since, ...relinked(known, login, now) })
           : orm
               .insert(devices)
               .values({
@@ -126,6 +144,16 @@ export function createDeviceRepository(db: Db): DeviceRepository {
           if (known && known.removedAt === null) deliveries = enter(known, state, reason, now) || deliveries
         }
         return { deliveries }
+      }),
+
+    voidQueues: (identityId, now) =>
+      committer.write(() => {
+        const voidThrough = newestMessage.get()?.seq ?? null
+        orm
+          .update(devices)
+          .set({ voidThrough, updatedAt: now })
+          .where(eq(devices.identityId, identityId))
+          .run()
       }),
 
     remove: (id, reason, now) =>
@@ -184,11 +212,6 @@ export function isAsTold(device: Device, login: LoginSnapshot): boolean {
   return (
     isListed && isSameState && name === login.name && phone === login.phone && deviceId === login.deviceId
   )
-}
-
-function relinking(known: Device, login: LoginSnapshot, now: number): Partial<Device> {
-  if (known.state !== 'logged_out' || login.state === 'logged_out') return {}
-  return { linkedAt: now, receivesFrom: receivesAfterRelink(known, now), removedAt: null }
 }
 
 function oldestFirst(one: Device, other: Device): number {

@@ -1,6 +1,6 @@
 /**
- * Retires identities that nobody can reach any more because their last token is gone: logs their devices out and removes their webhooks, so that
- * no one goes on receiving what they may no longer read. The host identity stays: new tokens can share it.
+ * Retires identities that nobody can reach any more because their last token is gone: nothing of theirs is sent any more, their webhooks are
+ * removed and their devices logged out, so that no one goes on receiving what they may no longer read. The host identity stays: new tokens can share it.
  */
 import { messageOf } from '../../domain/errors.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -9,6 +9,8 @@ import { Nudge, type Worker } from '../../runtime/worker.ts'
 
 /** What an identity may leave behind. */
 export interface Belongings {
+  /** What waits to be sent never is. */
+  voidQueues(identityId: string): Promise<void>
   /** Logs every device of the identity out. Rejects when a bridge can't be reached; asked again later. */
   logOutDevices(identityId: string): Promise<void>
   removeWebhooks(identityId: string): Promise<void>
@@ -36,6 +38,7 @@ export function createRetirement({ unreachable, belongings, clock, logger }: Ret
 
   async function retire(identityId: string): Promise<void> {
     try {
+      await belongings.voidQueues(identityId)
       await belongings.removeWebhooks(identityId)
       await belongings.logOutDevices(identityId)
       logger.info({ identity: identityId }, 'an identity without tokens was retired')

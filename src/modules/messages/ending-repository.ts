@@ -1,14 +1,19 @@
 /**
- * SQL of messages that neither a try nor a report decides on: one is taken back, has waited too long, or its bridge says nothing of it.
+ * SQL of messages that neither a try nor a report decides on: one is taken back, has waited too long, its device was deleted, or its bridge says
+ * nothing of it.
  */
 import { eq, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
-import { type Message, media, messages } from '../../db/schema/index.ts'
+import { devices, type Message, media, messages, outboxLanes } from '../../db/schema/index.ts'
 import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
 import type { Observer } from '../../domain/observation.ts'
 import { expiredReason } from './expired.ts'
+import { isLaneOfDevice, lanesOf } from './lane-repository.ts'
+import type { Pace } from './pace.ts'
 import { findMessage, type MessageWithDevice } from './repository.ts'
+import { createSlotGiver } from './slot-repository.ts'
 import type { StatusWriter } from './status-repository.ts'
+import { VOID_REASON } from './void.ts'
 
 /** What comes of ending messages that waited. */
 export interface Ended {
@@ -24,11 +29,30 @@ export interface Cancelled extends Ended {
   found: MessageWithDevice
 }
 
+/** A device for which messages may wait that never will be sent. */
+export interface VoidQueue {
+  deviceRowId: string
+  platform: string
+}
+
 export interface MessageEndings {
   /** Takes back a message if it is still queued. @returns null when the identity has no such message */
   cancel(identityId: string, id: string, now: number): Promise<Cancelled | null>
   /** Fails messages that are queued beyond their `expires_at`, those that are longest beyond it first. @returns how many, at most `limit` */
   expire(now: number, limit: number): Promise<{ count: number } & Ended>
+  /** Devices that were deleted and for which something waits, and those that were linked again before all of it had failed. */
+  voidQueues(): Promise<VoidQueue[]>
+  /**
+   * Fails messages that wait for a device that was deleted; what is being sent just now is left to whoever sends it.
+   * @param pace of the device, which gets the slots back that they held
+   * @returns how many, at most `limit`
+   */
+  failVoid(
+    deviceRowId: string,
+    pace: Pick<Pace, 'intervalMs' | 'burst'>,
+    limit: number,
+    now: number,
+  ): Promise<{ count: number } & Ended>
   /** Takes as sent what was handed over before `before` and what nobody has said anything about. @returns how many, at most `limit` */
   settleSilent(before: number, limit: number, now: number): Promise<{ count: number; deliveries: boolean }>
 }
@@ -39,6 +63,7 @@ export function createMessageEndings(
   observer?: Pick<Observer, 'messageSettled'>,
 ): MessageEndings {
   const { orm, committer } = db
+  const giveSlotsBack = createSlotGiver(db)
   const stillNeeded = orm
     .select({ seq: messages.seq })
     .from(messages)
@@ -73,11 +98,67 @@ export function createMessageEndings(
     .limit(limitParam('limit'))
     .prepare()
 
+  // What is void is small beside what was ever linked, and so are the devices beside their messages: looked for one by one.
+  const queues = orm
+    .select({ deviceRowId: devices.id, platform: devices.platform })
+    .from(devices)
+    .where(
+      sql`${devices.voidThrough} is not null or (${devices.removedAt} is not null and exists (select 1 from outbox_lanes
+        where lane >= ${devices.id} || '/' and lane < ${devices.id} || '0'))`,
+    )
+    .prepare()
+  const voidThrough = orm
+    .select({
+      seq: sql<
+        number | null
+      >`case when ${devices.removedAt} is null then ${devices.voidThrough} else ${Number.MAX_SAFE_INTEGER} end`,
+    })
+    .from(devices)
+    .where(eq(devices.id, sql.placeholder('deviceRowId')))
+    .prepare()
+  // What a kill left as `sending` is in a lane that nobody holds.
+  const voided = orm
+    .select()
+    .from(messages)
+    .where(
+      sql`${isLaneOfDevice(messages.lane)} and ${messages.status} in ('queued', 'sending') and ${messages.seq} <= ${numberParam('through')}
+        and (${messages.status} = 'queued' or not exists (select 1 from outbox_lanes
+          where outbox_lanes.lane = messages.lane and outbox_lanes.lease_id is not null))`,
+    )
+    .limit(limitParam('limit'))
+    .prepare()
+  const closeLane = orm
+    .delete(outboxLanes)
+    .where(
+      sql`${outboxLanes.lane} = ${sql.placeholder('lane')} and ${outboxLanes.leaseId} is null and not exists (select 1 from messages
+        where messages.lane = outbox_lanes.lane and messages.status in ('queued', 'sending'))`,
+    )
+    .prepare()
+  const clearMark = orm
+    .update(devices)
+    .set({ voidThrough: null })
+    .where(
+      sql`${devices.id} = ${sql.placeholder('deviceRowId')} and ${devices.voidThrough} is not null and not exists (select 1 from messages
+        where ${isLaneOfDevice(messages.lane)} and messages.status in ('queued', 'sending') and messages.seq <= devices.void_through)`,
+    )
+    .prepare()
+
   /** Inside a transaction. @returns the file, if it has one that may go now */
   function releaseFile(mediaId: string | null): string[] {
     if (mediaId === null || stillNeeded.get({ mediaId })) return []
     orm.delete(media).where(eq(media.id, mediaId)).run()
     return [mediaId]
+  }
+
+  /** Inside a transaction. @param reasonOf why each of them failed */
+  function failAll(found: readonly Message[], reasonOf: (message: Message) => string, now: number): Ended {
+    const ended: Ended = { deliveries: false, unneeded: [] }
+    for (const message of found) {
+      ended.deliveries = statuses.ended(message, 'failed', reasonOf(message), now) || ended.deliveries
+      noteEnded(message, 'failed', now)
+      ended.unneeded.push(...releaseFile(message.mediaId))
+    }
+    return ended
   }
 
   /** No try tells of it. */
@@ -108,14 +189,22 @@ export function createMessageEndings(
 
     expire: (now, limit) =>
       committer.write(() => {
-        const ended: Ended = { deliveries: false, unneeded: [] }
         const found = expired.all({ now, limit })
-        for (const message of found) {
-          ended.deliveries =
-            statuses.ended(message, 'failed', expiredReason(message), now) || ended.deliveries
-          noteEnded(message, 'failed', now)
-          ended.unneeded.push(...releaseFile(message.mediaId))
-        }
+        return { count: found.length, ...failAll(found, expiredReason, now) }
+      }),
+
+    voidQueues: async () => queues.all(),
+
+    failVoid: (deviceRowId, pace, limit, now) =>
+      committer.write(() => {
+        const through = voidThrough.get({ deviceRowId })?.seq ?? 0
+        const ofDevice = lanesOf(deviceRowId)
+        const found = voided.all({ ...ofDevice, through, limit })
+        const ended = failAll(found, () => VOID_REASON, now)
+        const lanes = new Set(found.map(message => message.lane))
+        giveSlotsBack(deviceRowId, lanes, pace, now)
+        for (const lane of lanes) closeLane.run({ lane })
+        if (found.length < limit) clearMark.run({ deviceRowId, ...ofDevice })
         return { count: found.length, ...ended }
       }),
 

@@ -1,5 +1,6 @@
 /** SQL that several parts of the outbox share: opening a lane, and finding the lanes of a device. */
 import { type SQL, sql } from 'drizzle-orm'
+import type { SQLiteColumn } from 'drizzle-orm/sqlite-core'
 import type { Db } from '../../db/open.ts'
 import { outboxLanes } from '../../db/schema/index.ts'
 import { textParam } from '../../db/stable-params.ts'
@@ -26,9 +27,12 @@ export function createLaneOpener({ orm }: Pick<Db, 'orm'>): LaneOpener {
   return lane => void open.run(lane)
 }
 
-/** All lanes of a device stand together in the primary key: their names begin with its id and a slash. Binds what `lanesOf` gives. */
-export function isLaneOfDevice(): SQL {
-  return sql`${outboxLanes.lane} >= ${textParam('from')} and ${outboxLanes.lane} < ${textParam('to')}`
+/**
+ * All lanes of a device stand together in the primary key: their names begin with its id and a slash. Binds what `lanesOf` gives.
+ * @param lane the column that names a lane: that of the lanes themselves, or that of the messages
+ */
+export function isLaneOfDevice(lane: SQLiteColumn = outboxLanes.lane): SQL {
+  return sql`${lane} >= ${textParam('from')} and ${lane} < ${textParam('to')}`
 }
 
 /** The names of a device's lanes are from the first up to the second: `0` follows the slash. */

@@ -22,6 +22,7 @@ import { expiredReason, isExpired } from './expired.ts'
 import type { Pace } from './pace.ts'
 import type { ClaimedLane, OutboxQueue, Settlement } from './queue-repository.ts'
 import type { Recipients } from './recipients.ts'
+import { isVoid, VOID_REASON } from './void.ts'
 
 export interface OutboxOptions {
   queue: OutboxQueue
@@ -96,7 +97,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
 
   async function send(message: Message): Promise<Settlement> {
     if (isExpired(message, clock.now())) return { outcome: 'failed', reason: expiredReason(message) }
-    const device = await connectedDevice(message.deviceRowId)
+    const device = await connectedDevice(message)
     const userId = await matrixUserOf(message.identityId)
     const session = sessions.actingAs(userId)
     const roomId = await recipients.resolve(device, userId, message.recipientKind, message.recipient)
@@ -111,13 +112,14 @@ export function createOutbox(options: OutboxOptions): Outbox {
   }
 
   /** @throws GatewayError bridge_unavailable while the device has no connection: what is sent then would only come back */
-  async function connectedDevice(id: string): Promise<Device> {
+  async function connectedDevice(message: Message): Promise<Device> {
+    const id = message.deviceRowId
     let device = await devices.get(id)
     if (device && device.removedAt === null && AWAY.includes(device.state)) {
       await devices.reconcile(device.identityId, device.platform)
       device = await devices.get(id)
     }
-    if (!device || device.removedAt !== null) throw new GatewayError('not_found', 'the device was deleted')
+    if (!device || isVoid(message, device)) throw new GatewayError('not_found', VOID_REASON)
     if (!AWAY.includes(device.state)) return device
     throw new GatewayError('bridge_unavailable', `the device is ${inWords(device)}`)
   }

@@ -1,5 +1,5 @@
 /** SQL of a device's pace: the slots in which its lanes may send, given out one after the other. */
-import { and, eq, sql } from 'drizzle-orm'
+import { and, eq, isNull, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { devicePaces, outboxLanes } from '../../db/schema/index.ts'
 import { isLaneOfDevice, lanesOf } from './lane-repository.ts'
@@ -30,6 +30,48 @@ export function createRestReader({ orm }: Pick<Db, 'orm'>): RestReader {
     .where(eq(devicePaces.deviceRowId, sql.placeholder('deviceRowId')))
     .prepare()
   return deviceRowId => paceOfDevice.get({ deviceRowId })?.restAt ?? 0
+}
+
+/**
+ * Takes from lanes of a device the slots that they hold, as if from the first of these on none had been given. To be called inside a transaction.
+ */
+export type SlotGiver = (
+  deviceRowId: string,
+  lanes: ReadonlySet<string>,
+  pace: Pick<Pace, 'intervalMs' | 'burst'>,
+  now: number,
+) => void
+
+export function createSlotGiver({ orm }: Pick<Db, 'orm'>): SlotGiver {
+  const param = sql.placeholder
+  const slotOf = orm
+    .select({ at: outboxLanes.dueAt })
+    .from(outboxLanes)
+    .where(
+      and(eq(outboxLanes.lane, param('lane')), isNull(outboxLanes.leaseId), eq(outboxLanes.hasSlot, true)),
+    )
+    .prepare()
+  const freeSlot = orm
+    .update(outboxLanes)
+    .set({ hasSlot: false, dueAt: sql`${param('now')}` })
+    .where(eq(outboxLanes.lane, param('lane')))
+    .prepare()
+  const restSooner = orm
+    .update(devicePaces)
+    .set({ restAt: sql`min(${devicePaces.restAt}, ${param('restAt')})` })
+    .where(eq(devicePaces.deviceRowId, param('deviceRowId')))
+    .prepare()
+  return (deviceRowId, lanes, { intervalMs, burst }, now) => {
+    let earliest: number | undefined
+    for (const lane of lanes) {
+      const slot = slotOf.get({ lane })
+      if (!slot) continue
+      freeSlot.run({ lane, now })
+      earliest = Math.min(earliest ?? slot.at, slot.at)
+    }
+    // What `nextSlot` made the slot of.
+    if (earliest !== undefined) restSooner.run({ deviceRowId, restAt: earliest + (burst - 1) * intervalMs })
+  }
 }
 
 export function createSlotTaker({ orm }: Pick<Db, 'orm'>): SlotTaker {

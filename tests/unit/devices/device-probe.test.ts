@@ -74,6 +74,7 @@ async function start() {
     accountTrouble: () => null,
     onLinked: () => undefined,
     onSettled: () => undefined,
+    onQueueVoid: () => undefined,
     onDeliveries: () => undefined,
     clock,
     logger: silentLogger,

@@ -11,6 +11,7 @@ import { type TempDb, tempDb } from '../../support/temp-db.ts'
 let db: TempDb
 let clock: ManualClock
 let retired: string[]
+let voided: string[]
 let bridgeIsDown: boolean
 let retirement: Retirement
 let stop: () => Promise<void>
@@ -19,6 +20,7 @@ beforeEach(async () => {
   db = tempDb()
   clock = new ManualClock()
   retired = []
+  voided = []
   bridgeIsDown = false
   insertIdentity(db)
   insertIdentity(db, 'id_host', '@mg2:s')
@@ -30,6 +32,7 @@ beforeEach(async () => {
   retirement = createRetirement({
     unreachable: createIdentityRepository(db).unreachable,
     belongings: {
+      voidQueues: async identityId => void voided.push(identityId),
       removeWebhooks: async () => {
         db.orm.delete(webhooks).run()
       },
@@ -71,6 +74,8 @@ test('are tried again when the bridge was down', async () => {
   db.orm.delete(tokens).run()
   retirement.nudge()
   await settled()
+  // Nothing of theirs is sent meanwhile.
+  expect(voided).toEqual(['id_1'])
   bridgeIsDown = false
   await clock.advance(600_000)
   expect(retired).toEqual(['id_1'])

@@ -1,0 +1,57 @@
+/**
+ * Fails what waits for devices that were deleted, in steps of a few milliseconds, so that it is known at once and takes up no room in the queue. The
+ * outbox looks, too, before it sends one: it is never sent, however far this worker has come. What a stop interrupts goes on at the next start.
+ */
+import type { Clock } from '../../lib/clock.ts'
+import { Nudge, type Worker } from '../../runtime/worker.ts'
+import type { MessageEndings, VoidQueue } from './ending-repository.ts'
+import type { Pace } from './pace.ts'
+
+export interface VoidingOptions {
+  endings: Pick<MessageEndings, 'voidQueues' | 'failVoid'>
+  paceOf(platform: string): Pace
+  /** Removes files that no message needs any more. */
+  discard(mediaIds: readonly string[]): Promise<void>
+  /** There is something to deliver. */
+  onDeliveries(): void
+  clock: Clock
+}
+
+export interface Voiding {
+  worker: Worker
+  /** A device's queue is void. */
+  nudge(): void
+}
+
+/** Failed in one transaction. */
+const BATCH = 100
+/** How often is looked for what was being sent when its device was deleted, and has to wait after all; in milliseconds. */
+const POLL_MS = 5_000
+
+export function createVoiding({ endings, paceOf, discard, onDeliveries, clock }: VoidingOptions): Voiding {
+  const nudge = new Nudge()
+
+  async function empty({ deviceRowId, platform }: VoidQueue, signal: AbortSignal): Promise<void> {
+    const pace = paceOf(platform)
+    let count = BATCH
+    while (count === BATCH && !signal.aborted) {
+      const step = await endings.failVoid(deviceRowId, pace, BATCH, clock.now())
+      if (step.deliveries) onDeliveries()
+      await discard(step.unneeded)
+      count = step.count
+    }
+  }
+
+  return {
+    nudge: () => nudge.nudge(),
+    worker: {
+      name: 'message-voiding',
+      async run(signal) {
+        while (!signal.aborted) {
+          for (const queue of await endings.voidQueues()) await empty(queue, signal)
+          await nudge.wait(clock, POLL_MS, signal)
+        }
+      },
+    },
+  }
+}
