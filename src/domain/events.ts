@@ -96,7 +96,7 @@ export interface WebhookDisabledEvent {
   webhook_id: number
   url: string
   reason: string
-  /** Since when every try failed; null when it asked for nothing more itself (410). */
+  /** The first of the tries of which none has succeeded since; the try itself that was answered 410, if it was the first. */
   failing_since: string | null
 }
 
