@@ -99,6 +99,11 @@ describe('400', () => {
     [ROTATE, { overlap_s: '60' }, 'overlap_s: expected'],
     ['/api/v1/webhooks', { url: 'https://x.example', headers: [] }, 'headers: expected an object'],
     ['/api/v1/webhooks', { url: 'https://x.example', headers: { A: 1 } }, 'headers.A: expected text'],
+    [
+      '/api/v1/webhooks',
+      { url: 'https://x.example', headers: JSON.parse('{"X-A": "1", "__proto__": "x"}') },
+      'headers.__proto__: expected another name',
+    ],
     ['/api/v1/webhooks', { url: 'https://x.example', headers: { Host: 'a' } }, 'headers.Host: expected'],
   ])('POST %s %j', async (path, json, says) => {
     expectError(await app.call('POST', path, { auth, json }), 400, 'bad_request', says)

@@ -63,12 +63,25 @@ describe('400', () => {
     [{}, 'Missing required field: url'],
     [{ url: '' }, 'url: expected text of 1 to 2048 characters'],
     [{ url: 'no address' }, 'url: expected'],
+    [{ url: 'https://example.com/\r\nX: y' }, 'url: expected no blanks and control characters'],
+    [{ url: 'https://example.com/a b' }, 'url: expected no blanks and control characters'],
+    [{ url: 'https://exam\tple.com/' }, 'url: expected no blanks and control characters'],
+    [{ url: 'https://example.com/\u0000' }, 'url: expected no blanks and control characters'],
+    [{ url: 'https://example.com/\u0085x' }, 'url: expected no blanks and control characters'],
     [{ url: ['x'] }, 'url: expected text'],
     [{ url: 'https://x.example', active: 'no' }, 'active: expected true or false'],
     [{ url: 'https://x.example', events: 7 }, 'events: expected a list or text'],
     [{ url: 'https://x.example', events: [7] }, 'events: expected a list or text'],
   ])('adding %j', async (json, says) => {
     expectError(await app.call('POST', WEBHOOKS, { auth, json }), 400, 'bad_request', says)
+  })
+
+  test('changing a URL to one with a line break', async () => {
+    const answer = await app.call('PUT', `${WEBHOOKS}/1`, {
+      auth,
+      json: { url: 'https://example.com/\nX: y' },
+    })
+    expectError(answer, 400, 'bad_request', 'url: expected no blanks and control characters')
   })
 
   test('changing active to text', async () => {

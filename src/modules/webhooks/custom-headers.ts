@@ -10,9 +10,9 @@ const MAX_TOTAL_LENGTH = 4_096
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 /** Printable ASCII, without spaces at the ends (RFC 9110 section 5.5). */
 const VALUE = /^[!-~](?:[\t -~]*[!-~])?$/
-/** Those that frame the request or say where it goes, and those that we set. */
+/** Those that frame the request or say where it goes, those that we set, and what is no name in an object. */
 const RESERVED =
-  /^(host|connection|keep-alive|te|trailer|transfer-encoding|upgrade|expect|user-agent|date|cookie2?|accept-encoding|content-.*|proxy-.*|sec-.*|webhook-.*)$/i
+  /^(host|connection|keep-alive|te|trailer|transfer-encoding|upgrade|expect|user-agent|date|cookie2?|accept-encoding|content-.*|proxy-.*|sec-.*|webhook-.*|__proto__)$/i
 
 /** @throws GatewayError bad_request naming the header */
 export function checkedHeaders(given: Readonly<Record<string, string>>): Record<string, string> {

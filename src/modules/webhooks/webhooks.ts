@@ -141,6 +141,8 @@ function unknownWebhook(id: number): GatewayError {
   return new GatewayError('not_found', `there is no webhook ${id}`)
 }
 
+const UNPRINTABLE = /[\s\p{Cc}]/u
+
 function refuseMalformed(url: string): void {
   const parsed = URL.canParse(url) ? new URL(url) : null
   const isHttp = parsed?.protocol === 'http:' || parsed?.protocol === 'https:'
@@ -149,6 +151,10 @@ function refuseMalformed(url: string): void {
       'bad_request',
       `url: expected an http:// or https:// URL of at most ${MAX_URL_LENGTH} characters`,
     )
+  }
+  // A URL's parser drops some of them and encodes the rest, so that another address would be called than was given.
+  if (UNPRINTABLE.test(url)) {
+    throw new GatewayError('bad_request', 'url: expected no blanks and control characters; encode them')
   }
   // The address is shown in lists and logs, and stored in clear.
   if (parsed.username !== '' || parsed.password !== '') {
