@@ -47,8 +47,13 @@ export function createBacklog({ limits, waiting, onRequeued }: BacklogOptions): 
     enter(identityId, count, intervalMs) {
       const own = counts.get(identityId) ?? 0
       const tooMany = own + count - limits.perIdentity
-      if (tooMany > 0) throw full(own, 'messages of this identity', secondsUntilRoom(tooMany, intervalMs))
-      if (total + count > limits.inAll) throw full(total, 'messages', WAIT_FOR_OTHERS_S)
+      if (tooMany > 0) {
+        const what = `${own} messages of this identity wait to be sent already, of ${limits.perIdentity} that may`
+        throw full(what, secondsUntilRoom(tooMany, intervalMs))
+      }
+      // Without a number: it would tell how much others send.
+      if (total + count > limits.inAll)
+        throw full('the gateway has no room for more at the moment', WAIT_FOR_OTHERS_S)
       change(identityId, count)
     },
     leave: (identityId, count) => change(identityId, -count),
@@ -63,7 +68,7 @@ function secondsUntilRoom(tooMany: number, intervalMs: number): number {
   return Math.min(LONGEST_WAIT_S, Math.max(1, Math.ceil((tooMany * intervalMs) / 1000)))
 }
 
-function full(count: number, what: string, retryAfterS: number): GatewayError {
-  const message = `The queue is full: ${count} ${what} wait to be sent already. Nothing of this send was taken`
+function full(why: string, retryAfterS: number): GatewayError {
+  const message = `The queue is full: ${why}. Nothing of this send was taken`
   return new GatewayError('too_many_requests', message, retryAfterS)
 }

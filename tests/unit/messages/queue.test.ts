@@ -105,7 +105,7 @@ describe('a full queue', () => {
     const error = await refusal({ contact: '3,4', file: FILE })
     expect(error).toMatchObject({
       code: 'too_many_requests',
-      message: expect.stringContaining('2 messages of this identity'),
+      message: expect.stringContaining('2 messages of this identity wait to be sent already, of 3 that may'),
     })
     expect(db.orm.select().from(rows).all()).toHaveLength(2)
     expect(discarded).toEqual(['file_1'])
@@ -113,13 +113,13 @@ describe('a full queue', () => {
     await accept({ identityId: 'id_2' })
   })
 
-  test('of all refuses whoever comes', async () => {
+  test('of all refuses whoever comes, and tells nothing of what others have in it', async () => {
     await accept({ contact: '1,2,3' })
     await accept({ identityId: 'id_2', contact: '1,2' })
     const error = await refusal({ identityId: 'id_2', contact: '3' })
     expect(error).toMatchObject({
       code: 'too_many_requests',
-      message: expect.stringContaining('5 messages wait'),
+      message: expect.not.stringMatching(/\d/),
       retryAfterS: 10,
     })
   })
