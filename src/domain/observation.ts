@@ -11,6 +11,8 @@ export interface SendAttempt {
   identityId: string
   deviceRowId: string
   platform: string
+  /** As the caller wrote it. It names somebody, so it is told only to keep it out of what is shown. */
+  recipient: string
   /** Counts from 1. */
   attempt: number
   outcome: 'submitted' | 'retry' | 'failed'

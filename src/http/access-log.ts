@@ -1,10 +1,10 @@
 /** One wide line for each request. */
 import type { Logger } from '../lib/logger.ts'
-import { maskNumbers } from '../lib/mask-numbers.ts'
 import { callerOf } from './plugins/auth.ts'
 import { REQUEST_ID_HEADER } from './request-id.ts'
 import { notesOf } from './request-notes.ts'
-import { pathStart } from './request-path.ts'
+import { pathOf } from './request-path.ts'
+import { shownPath } from './shown-path.ts'
 
 /** Asked for every few seconds by machines; what goes well there is nobody's news. */
 const PROBES = ['/health', '/ready', '/metrics']
@@ -31,8 +31,7 @@ export function createAccessLog(logger: Logger, verbose: boolean) {
     const line = {
       request_id: response.headers.get(REQUEST_ID_HEADER) ?? undefined,
       method: request.method,
-      // The query may hold a token or a signature, and the path a phone number.
-      path: maskNumbers(pathOf(request.url)),
+      path: shownPath(request),
       route,
       status,
       ms: Math.round(ms * 10) / 10,
@@ -48,9 +47,4 @@ export function createAccessLog(logger: Logger, verbose: boolean) {
 /** Whether a URL is one of those that tell how the process does. */
 export function isProbe(url: string): boolean {
   return PROBES.includes(pathOf(url))
-}
-
-function pathOf(url: string): string {
-  const query = url.indexOf('?')
-  return url.slice(pathStart(url), query === -1 ? undefined : query)
 }

@@ -6,3 +6,9 @@ export function pathStart(url: string): number {
   const start = url.indexOf('/', url.indexOf('//') + 2)
   return start === -1 ? url.length : start
 }
+
+/** Without the query. */
+export function pathOf(url: string): string {
+  const query = url.indexOf('?')
+  return url.slice(pathStart(url), query === -1 ? undefined : query)
+}

@@ -1,6 +1,6 @@
 /** A logger for parts whose ids and errors hold phone numbers: of each long number only the last digits are written. */
 import type { Logger } from './logger.ts'
-import { maskNumbers } from './mask-numbers.ts'
+import { maskAddresses } from './mask-addresses.ts'
 
 const LEVELS = ['debug', 'info', 'warn', 'error', 'fatal'] as const
 
@@ -20,7 +20,7 @@ export function maskingNumbers(logger: Logger): Logger {
 }
 
 function masked(value: unknown): unknown {
-  if (typeof value === 'string') return maskNumbers(value)
+  if (typeof value === 'string') return maskAddresses(value)
   if (value instanceof Error) return maskedError(value)
   if (Array.isArray(value)) return value.map(masked)
   if (typeof value !== 'object' || value === null) return value

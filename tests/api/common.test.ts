@@ -320,6 +320,18 @@ describe('the access log', () => {
     expect(JSON.stringify(lines)).not.toMatch(/2376|23712|a secret/)
   })
 
+  test.each(['+999 170 123 456', '999-170-123-456', 'alice@example.com', 'Family Smith'])(
+    'does not name %j, who is asked for in a path',
+    async identifier => {
+      const auth = `Bearer ${await app.newToken()}`
+      lines.length = 0
+      await app.call('GET', `/api/v1/devices/d/contacts/${encodeURIComponent(identifier)}`, { auth })
+      expect(lines.map(({ fields }) => (fields as { path?: string }).path)).toContain(
+        '/api/v1/devices/d/contacts/…',
+      )
+    },
+  )
+
   test('is silent about probes and mounts that went well', async () => {
     lines.length = 0
     await app.call('GET', '/health')

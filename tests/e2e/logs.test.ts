@@ -62,6 +62,30 @@ test.each(['info', 'debug'])(
   },
 )
 
+test('a send that failed names nobody, however the recipient is written', async () => {
+  await using gateway = await spawnGateway({ env: { LOG_LEVEL: 'info' } })
+  const { account, device } = await new GatewayClient(gateway).linkedAccount()
+  const recipients: { contact?: string; group_url?: string }[] = [
+    { contact: '+999 170 123 456' },
+    { contact: '999-170-123-457' },
+    { contact: 'alice@example.com' },
+    { group_url: 'Family Smith 2024' },
+  ]
+  for (const recipient of recipients) await account.send(device, { ...recipient, text: 'hello' })
+  const failed = await waitFor(
+    () => {
+      const lines = linesOf(gateway).filter(({ msg, outcome }) => msg === 'send' && outcome === 'failed')
+      return lines.length === recipients.length && lines
+    },
+    { what: 'lines of sends that failed' },
+  )
+  for (const { level, reason } of failed) {
+    expect(level).toBe('warn')
+    expect(reason).toMatch(/…|isn't on|is no group/)
+  }
+  expect(gateway.output()).not.toMatch(/170.?123|alice|Smith/i)
+})
+
 test('LOG_FORMAT=pretty writes lines for people', async () => {
   await using gateway = await spawnGateway({ env: { LOG_LEVEL: 'info', LOG_FORMAT: 'pretty' } })
   await fetch(`${gateway.url}/nowhere`)

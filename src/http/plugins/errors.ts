@@ -4,6 +4,7 @@ import { GatewayError } from '../../domain/errors.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { errorResponse, HttpError, httpErrorOf } from '../errors.ts'
 import { REQUEST_ID_HEADER } from '../request-id.ts'
+import { shownPath } from '../shown-path.ts'
 import { explain } from '../validation.ts'
 
 /** @param allowedMethods the methods that a path has, empty when it is no path of ours */
@@ -12,7 +13,10 @@ export function errors(logger: Logger, allowedMethods: (path: string) => string[
     const requestId = String(set.headers[REQUEST_ID_HEADER])
     const answer = expected(error, request.method, () => allowedMethods(path))
     if (!answer) {
-      logger.error({ err: error, request_id: requestId, method: request.method, path }, 'request failed')
+      logger.error(
+        { err: error, request_id: requestId, method: request.method, path: shownPath(request) },
+        'request failed',
+      )
     }
     const response = errorResponse(answer ?? INTERNAL, requestId)
     set.status = response.status

@@ -10,6 +10,7 @@ import type { DeviceState } from '../../domain/states.ts'
 import { backoffMs } from '../../lib/backoff.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
+import { maskingNumbers } from '../../lib/masking-logger.ts'
 import { observed } from '../../lib/observed.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
 import { keepGivingBack } from '../../runtime/give-back.ts'
@@ -90,8 +91,9 @@ export function createOutbox(options: OutboxOptions): Outbox {
     onDeliveries,
     observer,
     clock,
-    logger,
   } = options
+  // What a part in between throws may name the recipient.
+  const logger = maskingNumbers(options.logger)
   const nudge = new Nudge()
   const inFlight = new Set<Promise<void>>()
 
@@ -175,13 +177,14 @@ export function createOutbox(options: OutboxOptions): Outbox {
   }
 
   function tell({ platform }: ClaimedLane, message: Message, settlement: Settlement, tookMs: number): void {
-    const { id: messageId, identityId, deviceRowId, attempts: attempt } = message
+    const { id: messageId, identityId, deviceRowId, recipient, attempts: attempt } = message
     const isSubmitted = settlement.outcome === 'submitted'
     observer?.sendAttempted({
       messageId,
       identityId,
       deviceRowId,
       platform,
+      recipient,
       attempt,
       outcome: settlement.outcome,
       reason: isSubmitted ? null : settlement.reason,
@@ -214,7 +217,9 @@ export function createOutbox(options: OutboxOptions): Outbox {
   function start(lane: ClaimedLane, signal: AbortSignal): void {
     const run = work(lane, signal)
       .catch(error => {
-        logger.error({ lane: lane.lane, err: error }, 'a lane could not be settled; it is tried again')
+        // Not the lane, which is called after its recipient.
+        const device = lane.messages[0]?.deviceRowId
+        logger.error({ device, err: error }, 'a lane could not be settled; it is tried again')
         // What was sent and couldn't be settled is sent again, which the homeserver answers with the same event.
         return keepGivingBack(() => queue.release(lane, clock.now()), clock, signal)
       })

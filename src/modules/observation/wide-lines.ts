@@ -1,11 +1,12 @@
 /**
  * One wide line for each try at sending, each try at delivering and each batch received. The ids tie them together: a request's line names its
  * `message_ids`, a send's its `event_id`, a batch the `event_ids` that it brought, and a delivery the event that it carries. Texts and file
- * names never stand in them, phone numbers only by their last digits. Requests have their lines from src/http/access-log.ts.
+ * names never stand in them, nor do recipients; phone numbers only by their last digits. Requests have their lines from src/http/access-log.ts.
  */
+import { contactKey, groupKey, normaliseContact } from '../../domain/addresses.ts'
 import type { Observer } from '../../domain/observation.ts'
 import type { Logger } from '../../lib/logger.ts'
-import { maskNumbers } from '../../lib/mask-numbers.ts'
+import { maskAddresses, maskNames } from '../../lib/mask-addresses.ts'
 
 /** A batch after an outage may have thousands; `messages` counts them. */
 const MAX_EVENT_IDS = 20
@@ -25,7 +26,7 @@ export function createWideLines(
         attempt: attempt.attempt,
         outcome,
         ...(eventId !== null && { event_id: eventId }),
-        ...(reason !== null && { reason: maskNumbers(reason) }),
+        ...(reason !== null && { reason: maskNames(reason, spellingsOf(attempt.recipient)) }),
         ms: tenths(attempt.tookMs),
         age_ms: Math.round(attempt.ageMs),
       }
@@ -53,7 +54,7 @@ export function createWideLines(
         outcome,
         ...(status !== null && { status }),
         // With a status, the error holds what the endpoint answered: it may say the message back.
-        ...(status === null && error !== null && { error: maskNumbers(error) }),
+        ...(status === null && error !== null && { error: maskAddresses(error) }),
         ms: tenths(attempt.tookMs),
         age_ms: Math.round(attempt.ageMs),
       }
@@ -67,7 +68,7 @@ export function createWideLines(
       if (isQuiet && !verbose) return
       const line = {
         source: batch.source,
-        batch: maskNumbers(batch.origin),
+        batch: maskAddresses(batch.origin),
         outcome,
         events: batch.events,
         receipts: batch.receipts,
@@ -81,6 +82,12 @@ export function createWideLines(
       else logger.info(line, 'batch')
     },
   }
+}
+
+/** A reason says the recipient as it was given, or as our bridges were asked for it. */
+function spellingsOf(recipient: string): string[] {
+  const handle = recipient.trim().replace(/^@/, '')
+  return [recipient, handle, normaliseContact(recipient), contactKey(recipient), groupKey(recipient)]
 }
 
 function tenths(ms: number): number {

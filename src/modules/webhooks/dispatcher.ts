@@ -165,8 +165,11 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     shares.take(holder)
     const run = work(claimed, signal)
       .catch(error => {
-        const { lane } = claimed
-        logger.error({ lane, err: error }, 'a delivery lane could not be settled; it is tried again')
+        // Not the lane, which may be called after a recipient.
+        logger.error(
+          { webhook: claimed.endpoint, err: error },
+          'a delivery lane could not be settled; it is tried again',
+        )
         // What was delivered and couldn't be settled is delivered again, under the same id.
         return keepGivingBack(() => queue.release(claimed, clock.now()), clock, signal)
       })

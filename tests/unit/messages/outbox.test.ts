@@ -8,6 +8,7 @@ import { createOutbox } from '../../../src/modules/messages/outbox.ts'
 import type { Pace } from '../../../src/modules/messages/pace.ts'
 import type { OutboxQueue } from '../../../src/modules/messages/queue-repository.ts'
 import { createStatusWriter } from '../../../src/modules/messages/status-repository.ts'
+import { collectedLog } from '../../support/collected-log.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
 import { type MessageStore, messageStore } from '../../support/messages.ts'
 import { insertChat, insertDevice, insertIdentity, insertWebhook } from '../../support/rows.ts'
@@ -423,6 +424,21 @@ test('a send whose settlement was lost is repeated with the same transaction id 
     id,
     id,
   ] as never)
+})
+
+test('what goes wrong unexpectedly is logged without naming the recipient', async () => {
+  const log = collectedLog()
+  failWith = () => new Error('no session for alice@example.com or +237 123 456 789')
+  await accept('dev_1/contact:alice@example.com', '1')
+  startOutbox({
+    logger: log.logger,
+    queue: { ...store.queue, settle: () => Promise.reject(new Error('the disk is gone')) },
+  })
+  await idle()
+  expect(log.text()).toContain('sending failed unexpectedly')
+  expect(log.text()).toContain('"device":"dev_1"')
+  expect(log.text()).toContain('a lane could not be settled')
+  expect(log.text()).not.toMatch(/alice|456/)
 })
 
 test('a paced device sends its burst at once and then one message an interval, over all its chats', async () => {

@@ -9,6 +9,7 @@ const SEND: SendAttempt = {
   identityId: 'idn_1',
   deviceRowId: 'dev_1',
   platform: 'wa',
+  recipient: '+237123456789',
   attempt: 2,
   outcome: 'submitted',
   reason: null,
@@ -80,6 +81,29 @@ test('a send that failed is a warning, and its reason names nobody', () => {
     level: 'warn',
     reason: '+…89 is not on WhatsApp',
   })
+})
+
+test.each([
+  ['+999 170 123 456', "+999 170 123 456 isn't on wa: no 999170123456", "+…56 isn't on wa: no …56"],
+  ['999-170-123-456', "999-170-123-456 isn't on wa", "…56 isn't on wa"],
+  ['+999170123456', 'no (999) 170.123 456 here', 'no (…56 here'],
+  ['alice@example.com', "alice@example.com isn't on wa: Alice@example.com", "… isn't on wa: …"],
+  ['other', 'bob@example.com answered', '…@example.com answered'],
+  ['+999170123456', 'no 999170123456@s.whatsapp.net', 'no …56@s.whatsapp.net'],
+  ['Family Smith 2024', 'Family Smith 2024 is no group: no "family smith 2024"', '… is no group: no "…"'],
+  ['@alice', '@alice, or alice', '…, or …'],
+  ['Zoë & co', 'GET /groups/Zo%C3%AB%20%26%20co failed', 'GET /groups/… failed'],
+  ['https://t.me/+AbC?x=1', 'no https://t.me/+AbC, no https://t.me/+AbC?x=1', 'no …, no …'],
+  ['on', "on isn't on wa, only once", "… isn't … wa, only once"],
+  ['(a+)+$', 'is (a+)+$ here', 'is … here'],
+  ['\ud800x', 'no \ud800x', 'no …'],
+  ['x', 'since 2026-04-27 10:00 at 192.168.100.12:8008', 'since 2026-04-27 10:00 at 192.168.100.12:8008'],
+])('the reason of a send to %j names nobody: %j', (recipient, reason, shown) => {
+  const [line] = linesOf(lines =>
+    lines.sendAttempted?.({ ...SEND, outcome: 'failed', eventId: null, recipient, reason }),
+  )
+  expect(line?.reason).toBe(shown)
+  expect(line).not.toContainKey('recipient')
 })
 
 test('a try at delivering', () => {

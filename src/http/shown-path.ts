@@ -1,0 +1,14 @@
+/** The path of a request as logs may show it. */
+import { maskAddresses } from '../lib/mask-addresses.ts'
+import { notesOf } from './request-notes.ts'
+import { pathOf } from './request-path.ts'
+
+/** What stands there names somebody, in whatever form a network has. */
+const OF_A_PERSON = '/:identifier'
+
+/** Without the query, which may hold a token or a signature, and without whom it asks for. */
+export function shownPath(request: Request): string {
+  const path = pathOf(request.url)
+  const { route } = notesOf(request)
+  return maskAddresses(route?.endsWith(OF_A_PERSON) ? `${path.slice(0, path.lastIndexOf('/'))}/…` : path)
+}
