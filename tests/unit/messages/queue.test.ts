@@ -188,7 +188,7 @@ describe('a full queue', () => {
     expect(await refusal({ identityId: 'id_2', contact: '4' })).toMatchObject({ code: 'too_many_requests' })
     await accept({ contact: '3' })
     expect(await refusal({ contact: '4' })).toMatchObject({
-      message: expect.stringContaining('5 messages wait'),
+      message: expect.stringContaining('no room for more'),
     })
   })
 
