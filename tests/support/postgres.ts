@@ -5,16 +5,11 @@ import { dirname, join } from 'node:path'
 import { SQL } from 'bun'
 import { freePort, type Program, startProgram } from './program.ts'
 
-/** Debian keeps what runs a server out of the PATH. */
-const BINARIES =
-  dirname(Bun.which('initdb') ?? '') ||
-  (globSync('/usr/lib/postgresql/*/bin')
-    .toSorted()
-    .findLast(folder => existsSync(join(folder, 'initdb'))) ??
-    '')
+/** Where its programs are; Debian keeps those that run a server out of the PATH. */
+const binaries = programsFolder()
 
 /** Whether this machine has it. */
-export const hasPostgres = BINARIES !== '' && BINARIES !== '.'
+export const hasPostgres = binaries !== undefined
 
 const USER = 'test'
 const DATABASE = 'postgres'
@@ -36,7 +31,7 @@ export async function startPostgres(): Promise<Postgres> {
   if (isRoot) chownSync(folder, NOBODY, NOBODY)
   const command = (name: string, ...args: string[]) => [
     ...(isRoot ? AS_NOBODY : []),
-    join(BINARIES, name),
+    join(binaries ?? '', name),
     '-D',
     folder,
     ...args,
@@ -72,4 +67,11 @@ export async function startPostgres(): Promise<Postgres> {
       rmSync(folder, { recursive: true, force: true })
     },
   }
+}
+
+function programsFolder(): string | undefined {
+  const initdb = Bun.which('initdb')
+  if (initdb !== null) return dirname(initdb)
+  const versions = globSync('/usr/lib/postgresql/*/bin').toSorted()
+  return versions.findLast(folder => existsSync(join(folder, 'initdb')))
 }
