@@ -47,7 +47,7 @@ export function createEventSource(
     ...(link ? { onStored: lookBack.stored } : {}),
   })
   return {
-    workers: link ? [link.worker, watch.worker, lookBack.worker] : [],
+    workers: link ? [link.worker, watch, lookBack.worker] : [],
     fetch: pushed.fetch,
     isRightToken: pushed.isRightToken,
     nudge: () => undefined,

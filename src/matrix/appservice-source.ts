@@ -23,6 +23,8 @@ const transactionSchema = z.object({
 const PREFIX = '/_matrix/app/v1/'
 /** A hundred events of the largest size there is are a fifth of it. */
 const MAX_BYTES = 32 * 1024 * 1024
+/** So many transactions in a row with lower numbers than an earlier one are a count from the beginning. */
+const COUNTS_ANEW = 3
 
 export interface AppserviceSource {
   /** Serves /_matrix/app/v1/…: transactions, ping, and the queries for users and rooms that don't exist. */
@@ -41,8 +43,10 @@ export function createAppserviceSource(options: {
   const { hsToken, sink, onStored = () => undefined, logger } = options
   // Before this process there may have been none. The homeserver may come back to us minutes after we are there, which only this shows.
   let hasRefused = true
-  /** Of the transaction that was stored last; NaN where it isn't a number. */
-  let lastNumber = Number.NaN
+  /** Of the transactions that were stored; NaN where they have no numbers. */
+  let highestNumber = Number.NaN
+  /** How many in a row were below it. */
+  let below = 0
   const isRightToken = (token: string) => equalInConstantTime(token, hsToken)
   return {
     isRightToken,
@@ -68,14 +72,18 @@ export function createAppserviceSource(options: {
     },
   }
 
+  /** A single one from before is one that was kept back (look-back.ts). */
   function noteNumber(txnId: string): void {
     const number = Number(txnId)
-    if (number < lastNumber)
+    below = number < highestNumber ? below + 1 : 0
+    if (below > 0 && below < COUNTS_ANEW) return
+    if (below > 0)
       logger.warn(
-        { txnId, before: lastNumber },
+        { txnId, before: highestNumber },
         'the homeserver counts its transactions anew, as Synapse does on SQLite after a restart: bridges may take new ones for repeats, and lose messages. Use PostgreSQL',
       )
-    lastNumber = number
+    highestNumber = number
+    below = 0
   }
 
   async function takeTransaction(txnId: string, request: Request): Promise<Response> {

@@ -12,10 +12,6 @@ import type { Worker } from '../runtime/worker.ts'
 import type { MatrixCalls } from './matrix-calls.ts'
 import { pauseAfter } from './patience.ts'
 
-export interface HomeserverWatch {
-  worker: Worker
-}
-
 export interface HomeserverWatchOptions {
   calls: Pick<MatrixCalls, 'raw'>
   /** Our users: the request is made for one of them. Without any there is nothing to miss. */
@@ -41,18 +37,18 @@ interface Held {
   since: string | null
 }
 
-export function createHomeserverWatch(options: HomeserverWatchOptions): HomeserverWatch {
+export function createHomeserverWatch(options: HomeserverWatchOptions): Worker {
   const { calls, positions, onReturned, clock, logger } = options
 
-  /** @param forMs how long it is kept open; 0: answered at once, as is one without `since` */
-  async function hold({ userId, since }: Held, forMs: number, signal: AbortSignal): Promise<Held> {
+  /** The first one, without `since`, is answered at once. */
+  async function hold({ userId, since }: Held, signal: AbortSignal): Promise<Held> {
     const query = {
       filter: NOTHING,
       set_presence: 'offline',
-      timeout: String(forMs),
+      timeout: String(HOLD_MS),
       ...(since === null ? {} : { since }),
     }
-    const patience = AbortSignal.any([signal, AbortSignal.timeout(forMs + ANSWER_PATIENCE_MS)])
+    const patience = AbortSignal.any([signal, AbortSignal.timeout(HOLD_MS + ANSWER_PATIENCE_MS)])
     const call = {
       method: 'GET',
       path: '/sync',
@@ -70,32 +66,28 @@ export function createHomeserverWatch(options: HomeserverWatchOptions): Homeserv
   }
 
   return {
-    worker: {
-      name: 'matrix-homeserver-watch',
-      async run(signal) {
-        let held: Held | null = null
-        let isAway = false
-        for (let failures = 0; !signal.aborted; ) {
-          try {
-            held ??= await someone()
-            // The first answer after a failure comes at once, and says that it is back.
-            if (held) held = await hold(held, failures === 0 ? HOLD_MS : 0, signal)
-            if (isAway) onReturned()
-            isAway = false
-            failures = 0
-            await clock.sleep(held ? PAUSE_MS : NOBODY_MS, signal)
-          } catch (error) {
-            if (signal.aborted) return
-            if (!isAway && isOutage(error))
-              logger.debug({ reason: messageOf(error) }, 'the homeserver is away')
-            isAway ||= isOutage(error)
-            failures += 1
-            // It may be the user who is gone.
-            held = null
-            await clock.sleep(pauseAfter(error, failures, RETRY), signal)
-          }
+    name: 'matrix-homeserver-watch',
+    async run(signal) {
+      let held: Held | null = null
+      let isAway = false
+      for (let failures = 0; !signal.aborted; ) {
+        try {
+          held ??= await someone()
+          if (held) held = await hold(held, signal)
+          if (isAway) onReturned()
+          isAway = false
+          failures = 0
+          await clock.sleep(held ? PAUSE_MS : NOBODY_MS, signal)
+        } catch (error) {
+          if (signal.aborted) return
+          if (!isAway && isOutage(error)) logger.debug({ reason: messageOf(error) }, 'the homeserver is away')
+          isAway ||= isOutage(error)
+          failures += 1
+          // It may be the user who is gone; and the first answer, which comes at once, says that the homeserver is back.
+          held = null
+          await clock.sleep(pauseAfter(error, failures, RETRY), signal)
         }
-      },
+      }
     },
   }
 }

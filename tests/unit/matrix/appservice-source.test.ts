@@ -85,13 +85,17 @@ describe('what a transaction is recognised by', () => {
   })
 })
 
-test('a homeserver that counts its transactions anew is told of: bridges lose messages then', async () => {
+test('a homeserver that counts its transactions anew is told of, once: bridges lose messages then', async () => {
   const { call, log } = source()
-  for (const id of ['7', '7', '8', 'other', '9', '10'])
-    await call('PUT', `transactions/${id}`, { events: [EVENT] })
-  expect(log()).not.toContain('counts its transactions anew')
-  await call('PUT', 'transactions/1', { events: [EVENT] })
-  expect(log()).toContain('counts its transactions anew')
+  const told = () => log().split('counts its transactions anew').length - 1
+  const take = async (...ids: string[]) => {
+    for (const id of ids) await call('PUT', `transactions/${id}`, { events: [EVENT] })
+  }
+  // A repeat, one that was kept back, and ids that are no numbers.
+  await take('7', '7', '9', '8', '10', 'other', 'names', '11')
+  expect(told()).toBe(0)
+  await take('1', '2', '3', '4', '5')
+  expect(told()).toBe(1)
   expect(log()).toContain('PostgreSQL')
 })
 

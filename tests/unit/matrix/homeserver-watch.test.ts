@@ -29,14 +29,14 @@ beforeEach(() => {
   stopping = new AbortController()
   stub = homeserverStub(({ query, signal }) => {
     if (isDown) return new Response('', { status: 502 })
-    if (query.get('since') === null || query.get('timeout') === '0') return { next_batch: 's1' }
+    if (query.get('since') === null) return { next_batch: 's1' }
     return new Promise((resolve, reject) => {
       open.push(resolve)
       signal.addEventListener('abort', () => reject(signal.reason))
     })
   })
   const access = createAppserviceAccess({ asToken: 'as', logger, onChange: () => undefined })
-  const { worker } = createHomeserverWatch({
+  const worker = createHomeserverWatch({
     calls: createMatrixCalls({ address: stub.address, access, clock }),
     positions: async () => users.map(userId => ({ userId })),
     onReturned: () => {
