@@ -269,3 +269,13 @@ function damagedDatabase(file: string): void {
   database.close()
   writeFileSync(file, readFileSync(file).fill(0xff, 100))
 }
+
+test('a start makes the key of the feed: when the feed is first read the disk may be full', async () => {
+  using folder = tempDir()
+  await using gateway = await start(folder)
+  const keys = () => {
+    using database = new Database(join(gateway.directory, 'data', 'meshgate.db'), { readonly: true })
+    return database.query("SELECT 1 FROM settings WHERE name = 'feed_cursor_key'").all().length
+  }
+  await waitFor(() => keys() === 1, { what: 'the key', deadlineMs: DEADLINE_MS })
+})
