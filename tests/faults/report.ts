@@ -87,7 +87,10 @@ function phaseText(phase: PhaseReport): string {
 function usageRows({ residentMiB, openFiles, seconds }: UsageSummary): [string, string][] {
   return [
     [`memory over ${seconds} s of load`, `${residentMiB.before} MiB, then ${residentMiB.after} MiB`],
-    ['open files', `${openFiles.before}, then ${openFiles.after}`],
+    [
+      'open files',
+      openFiles ? `at least ${openFiles.underLoad}, at rest ${openFiles.atRest}` : 'not counted here',
+    ],
   ]
 }
 

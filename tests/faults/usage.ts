@@ -1,63 +1,82 @@
-/** What the process under test uses while it runs: memory and open files, sampled, to see whether they grow. */
-import { readdirSync } from 'node:fs'
+/** What the process under test uses: its memory, sampled under load, and the files that it still holds open when that is over. */
 import { residentBytes } from '../bench/usage.ts'
+import { openFiles } from './open-files.ts'
 
 export interface UsageSummary {
-  /** Of the second and the last third of the time, medians. */
+  /** Of the second and the last third of the load, medians. */
   residentMiB: { before: number; after: number }
-  openFiles: { before: number; after: number }
+  /** The fewest under load and the fewest at rest: connections come and go, what is leaked stays. Null where they can't be counted. */
+  openFiles: { underLoad: number; atRest: number } | null
   seconds: number
 }
 
 const SAMPLE_MS = 500
 const MIB = 1024 * 1024
+/** Connections that are kept for another request are closed by then. */
+const REST_DEADLINE_MS = 60_000
 
 export class UsageWatch {
-  private readonly samples: { residentBytes: number; openFiles: number }[] = []
+  private readonly resident: number[] = []
+  private readonly files: number[] = []
   private readonly timer: ReturnType<typeof setInterval>
 
-  constructor(pid: number) {
+  /** @param port where the process listens */
+  constructor(
+    private readonly pid: number,
+    private readonly port: number,
+  ) {
     this.timer = setInterval(() => {
       try {
-        this.samples.push({
-          residentBytes: residentBytes(pid),
-          openFiles: readdirSync(`/proc/${pid}/fd`).length,
-        })
+        this.resident.push(residentBytes(pid))
       } catch {
-        // It has ended; that is somebody else's matter.
+        return // It has ended; that is somebody else's matter.
       }
+      this.files.push(openFiles(pid, port) ?? Number.NaN)
     }, SAMPLE_MS)
   }
 
-  /** The first third is left out: caches fill and code is compiled. */
-  stop(): UsageSummary {
+  /** To be called at the end of the load. */
+  pause(): void {
     clearInterval(this.timer)
-    const third = Math.floor(this.samples.length / 3)
-    const [second, last] = [this.samples.slice(third, 2 * third), this.samples.slice(2 * third)]
-    const mib = (samples: typeof second) =>
-      Math.round(middle(samples.map(sample => sample.residentBytes)) / MIB)
-    const files = (samples: typeof second) => middle(samples.map(sample => sample.openFiles))
+  }
+
+  /** To be called when nothing is asked of the process any more. */
+  async conclude(): Promise<UsageSummary> {
+    // The first third is left out: caches fill and code is compiled.
+    const third = Math.floor(this.resident.length / 3)
+    const mib = (samples: number[]) => Math.round(middle(samples) / MIB)
     return {
-      residentMiB: { before: mib(second), after: mib(last) },
-      openFiles: { before: files(second), after: files(last) },
-      seconds: Math.round((this.samples.length * SAMPLE_MS) / 1000),
+      residentMiB: {
+        before: mib(this.resident.slice(third, 2 * third)),
+        after: mib(this.resident.slice(2 * third)),
+      },
+      openFiles: await this.countedFiles(),
+      seconds: Math.round((this.resident.length * SAMPLE_MS) / 1000),
     }
+  }
+
+  private async countedFiles(): Promise<UsageSummary['openFiles']> {
+    const underLoad = Math.min(...this.files)
+    const deadline = performance.now() + REST_DEADLINE_MS
+    let atRest = openFiles(this.pid, this.port)
+    while (atRest !== null && atRest > underLoad && performance.now() < deadline) {
+      await Bun.sleep(SAMPLE_MS)
+      atRest = openFiles(this.pid, this.port)
+    }
+    return atRest === null ? null : { underLoad, atRest }
   }
 }
 
 /** Growth from the second third of a steady load to the last that is none: garbage comes and goes. */
 const MEMORY_SLACK = { share: 0.15, mib: 24 }
-const FILES_SLACK = 12
 
 /** @returns what grows, one line each */
-export function growth({ residentMiB, openFiles }: UsageSummary): string[] {
+export function growth({ residentMiB, openFiles: files }: UsageSummary): string[] {
   const { before } = residentMiB
   const most = Math.max(before * (1 + MEMORY_SLACK.share), before + MEMORY_SLACK.mib)
   return [
     ...(residentMiB.after > most ? [`memory grows: ${JSON.stringify(residentMiB)} MiB`] : []),
-    ...(openFiles.after > openFiles.before + FILES_SLACK
-      ? [`open files grow: ${JSON.stringify(openFiles)}`]
-      : []),
+    ...(files && files.atRest > files.underLoad ? [`files stay open: ${JSON.stringify(files)}`] : []),
   ]
 }
 

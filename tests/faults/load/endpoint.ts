@@ -39,6 +39,8 @@ export interface HookedEndpoint {
 }
 
 const SLOW_MS = 700
+/** As Node's server does: connections that nothing was said on for this long are closed. */
+const KEEP_ALIVE_S = 5
 const RETRY_AFTER_S = 2
 
 export class FaultyEndpoint implements AsyncDisposable {
@@ -55,6 +57,10 @@ export class FaultyEndpoint implements AsyncDisposable {
     socket: {
       open: socket => {
         socket.data = { buffered: Buffer.alloc(0) }
+        socket.timeout(KEEP_ALIVE_S)
+      },
+      timeout: socket => {
+        socket.end()
       },
       data: (socket, chunk) => this.take(socket, chunk),
       drain: () => undefined,
@@ -74,6 +80,7 @@ export class FaultyEndpoint implements AsyncDisposable {
 
   private take(socket: Socket<Connection>, chunk: Buffer): void {
     const { data } = socket
+    socket.timeout(KEEP_ALIVE_S)
     if (this.behaviour === 'closing early') {
       this.count('closing early')
       socket.terminate()

@@ -72,9 +72,9 @@ export async function runSandboxPhase(phase: Phase): Promise<PhaseReport> {
   ]
   await runMainTrack({ gateway, databaseFile, quota, clock, injected, tell }, plan.main)
   tell('steady load')
-  const watch = new UsageWatch(gateway.pid ?? 0)
+  const watch = new UsageWatch(gateway.pid ?? 0, Number(settings.PORT))
   await Bun.sleep(steadyMs)
-  const usage = watch.stop()
+  watch.pause()
   await load.stop()
   faults.abort()
   await Promise.all(beside)
@@ -83,6 +83,7 @@ export async function runSandboxPhase(phase: Phase): Promise<PhaseReport> {
     await switchOn(url, hooked)
     await replayMissed(url, hooked)
   }
+  const usage = await watch.conclude()
   const seconds = Math.round((performance.now() - startedAt) / 1000)
 
   const endpoints = people.hooked.map(({ endpoint }) => endpoint)
