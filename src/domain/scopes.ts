@@ -15,9 +15,9 @@ const DEFAULT_USER_SCOPES = ['tokens:read:*', 'tokens:write:create', 'tokens:wri
 
 const SCOPE_PATTERN = /^(\*|[a-z][a-z_]*(:[a-z][a-z_]*)*(:\*)?)$/
 
-/** Whether `text` has the form of a scope: lowercase words joined by colons, the last of which may be `*`. */
+/** Whether `text` is a scope that allows anything: one of SCOPES, or one that has them below its `*`. */
 export function isScope(text: string): boolean {
-  return SCOPE_PATTERN.test(text)
+  return SCOPE_PATTERN.test(text) && SCOPES.some(scope => allows([text], scope))
 }
 
 /** The scopes in force for a credential: a super admin has `*`, an empty list stands for the role's default. */

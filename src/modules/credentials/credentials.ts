@@ -6,7 +6,7 @@ import type { Db } from '../../db/open.ts'
 import type { Credential } from '../../db/schema/index.ts'
 import { CLIENT_ID, CLIENT_ID_PHRASE } from '../../domain/client-ids.ts'
 import { GatewayError } from '../../domain/errors.ts'
-import { allows, effectiveScopes, isScope, type Scope } from '../../domain/scopes.ts'
+import { allows, effectiveScopes, isScope, SCOPES, type Scope } from '../../domain/scopes.ts'
 import { type Clock, rfc3339 } from '../../lib/clock.ts'
 import { equalInConstantTime } from '../../lib/sealing.ts'
 import { randomToken } from '../../lib/tokens.ts'
@@ -53,7 +53,7 @@ export function createCredentials({
       if (!CLIENT_ID.test(clientId)) {
         throw new GatewayError('bad_request', `client_id: expected ${CLIENT_ID_PHRASE}`)
       }
-      refuseMalformedScopes(scopes)
+      refuseUnknownScopes(scopes)
       refuseEscalation(actor, { role, scopes })
       // Asked before hashing too, so that a taken id costs no argon2.
       if (await repository.find(clientId)) throw idTaken(clientId)
@@ -78,7 +78,7 @@ export function createCredentials({
 
     async update(actor, clientId, { description, active, role, scopes, regenerateSecret }) {
       const before = await existing(clientId)
-      if (scopes) refuseMalformedScopes(scopes)
+      if (scopes) refuseUnknownScopes(scopes)
       refuseEscalation(actor, before)
       refuseEscalation(actor, { role: role ?? before.role, scopes: scopes ?? before.scopes })
       const clientSecret = regenerateSecret ? randomToken('') : undefined
@@ -167,12 +167,12 @@ function viewOf(credential: Credential): CredentialView {
   }
 }
 
-function refuseMalformedScopes(scopes: readonly string[]): void {
-  const malformed = scopes.find(scope => !isScope(scope))
-  if (malformed !== undefined) {
+function refuseUnknownScopes(scopes: readonly string[]): void {
+  const unknown = scopes.find(scope => !isScope(scope))
+  if (unknown !== undefined) {
     throw new GatewayError(
       'bad_request',
-      `scopes: "${malformed}" is not a scope, expected words joined by colons such as tokens:read:*`,
+      `scopes: "${unknown}" is not a scope, expected ${SCOPES.join(', ')} or what has these below its *, such as tokens:*`,
     )
   }
 }
