@@ -12,6 +12,9 @@ const TIMEOUT_CODE = /TIME(D_)?_?OUT/
 /** The login stands on another step, or on one of another type. */
 const BAD_STATE = 'M_BAD_STATE'
 
+/** RFC 4918 section 11.5. */
+const INSUFFICIENT_STORAGE = 507
+
 /** bridgev2's words for a login_id that isn't one of the user's; as for a person that isn't there, the code is M_NOT_FOUND. */
 const LOGIN_GONE = 'Login not found'
 
@@ -52,6 +55,8 @@ export function refusal(platform: string, status: number, json: unknown): Gatewa
     )
   }
   if (TIMEOUT_CODE.test(errcode)) return new GatewayError('bridge_timeout', `the ${platform} login: ${said}`)
+  if (status === INSUFFICIENT_STORAGE)
+    return new GatewayError('storage_full', `the ${platform} bridge has no space left: ${said}`)
   // What a bridge says while its network is out of reach, and before anything was done.
   if (status >= 500) return new GatewayError('bridge_unavailable', `the ${platform} bridge failed: ${said}`)
   if (status === 404) return new GatewayError('not_found', `the ${platform} bridge found nothing (${said})`)
@@ -69,7 +74,7 @@ export function refusalOfInput(platform: string, status: number, json: unknown):
     status !== 410 &&
     !TIMEOUT_CODE.test(errcode)
   // What bridges say of whatever their networks refuse in a way that they don't know.
-  if (status >= 500 && !TIMEOUT_CODE.test(errcode)) {
+  if (status >= 500 && status !== INSUFFICIENT_STORAGE && !TIMEOUT_CODE.test(errcode)) {
     const said = error || `HTTP ${status}`
     const message = `the ${platform} bridge couldn't go on with this: it may be wrong, or the network out of reach (${said})`
     return new GatewayError('bridge_unavailable', message)

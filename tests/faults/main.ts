@@ -6,6 +6,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { describeMachine } from '../bench/machine.ts'
 import { findProgram } from '../bench/program.ts'
+import { mountingPrefix } from '../support/quota-folder.ts'
 import { type Options, type PhaseName, parseOptions, USAGE } from './options.ts'
 import type { Phase } from './phase.ts'
 import { runHomeserverPhase } from './phases/homeserver.ts'
@@ -26,7 +27,9 @@ process.exit(await main())
 async function main(): Promise<number> {
   try {
     const options = parseOptions(process.argv.slice(2))
-    if (needsNamespace()) return await againInNamespace()
+    // Where nothing may be mounted in any way it goes on without: the disk can't be full then.
+    const prefix = mountingPrefix() ?? []
+    if (prefix.length > 0) return await againBehind(prefix)
     const report = await run(options)
     mkdirSync(dirname(options.report), { recursive: true })
     writeFileSync(options.report, `${JSON.stringify(report, null, 2)}\n`)
@@ -74,19 +77,8 @@ async function run(options: Options): Promise<Report> {
   }
 }
 
-/** Mounting takes root, or a namespace in which we are. */
-function needsNamespace(): boolean {
-  return (
-    process.platform === 'linux' && process.getuid?.() !== 0 && process.env.FAULTS_NAMESPACE === undefined
-  )
-}
-
-/** Where that is forbidden, too, it goes on without: the disk can't be full then. */
-async function againInNamespace(): Promise<number> {
-  const isAllowed = Bun.spawnSync(['unshare', '-rm', 'true']).success
-  const prefix = isAllowed ? ['unshare', '-rm'] : []
+async function againBehind(prefix: string[]): Promise<number> {
   const again = Bun.spawn([...prefix, process.execPath, import.meta.filename, ...process.argv.slice(2)], {
-    env: { ...process.env, FAULTS_NAMESPACE: isAllowed ? 'own' : 'none' },
     stdio: ['ignore', 'inherit', 'inherit'],
   })
   return again.exited

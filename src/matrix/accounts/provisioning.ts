@@ -1,5 +1,5 @@
 /** What the ways to make accounts at a homeserver share. */
-import { GatewayError } from '../../domain/errors.ts'
+import { type ErrorCode, GatewayError } from '../../domain/errors.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { patiently } from '../patience.ts'
 
@@ -14,15 +14,17 @@ export const DEVICE_NAME = 'Meshgate'
 /** Whoever asks for a token of ours waits meanwhile, so a rate limit is waited for this long only. */
 const PATIENCE_MS = 3_000
 
+const REFUSALS_OF_US: readonly ErrorCode[] = ['forbidden', 'not_found']
+
 /**
  * Does a call that makes an account or gives it a token.
- * @throws GatewayError homeserver_unavailable or homeserver_error: what the homeserver forbids us is none of the asking client's doing
+ * @throws GatewayError homeserver_unavailable, storage_full or homeserver_error: what the homeserver forbids us is none of the asking client's doing
  */
 export async function provisioning<T>(clock: Clock, what: string, work: () => Promise<T>): Promise<T> {
   try {
     return await patiently(clock, what, PATIENCE_MS, work)
   } catch (error) {
-    if (!(error instanceof GatewayError) || error.code === 'homeserver_unavailable') throw error
+    if (!(error instanceof GatewayError) || !REFUSALS_OF_US.includes(error.code)) throw error
     throw new GatewayError('homeserver_error', error.message)
   }
 }

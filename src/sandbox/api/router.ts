@@ -1,5 +1,7 @@
 /** Everything below /sandbox: the interface, the page, and what a scanned code opens. */
+
 import type { Logger } from '../../lib/logger.ts'
+import { isOutOfSpace } from '../../lib/out-of-space.ts'
 import { assetResponse } from '../page/assets.ts'
 import type { ApiContext, Handler } from './context.ts'
 import { ApiError } from './errors.ts'
@@ -68,6 +70,8 @@ export function createRouter(api: ApiContext, events: EventStream, logger: Logge
     async fetch(request: Request): Promise<Response> {
       const response = await answer(request).catch(error => {
         if (error instanceof ApiError) return error.toResponse()
+        if (isOutOfSpace(error))
+          return new ApiError('storage_full', 'there is no space left to store this').toResponse()
         logger.error({ err: error, url: request.url }, 'a sandbox request failed')
         return Response.json({ error: 'internal error', code: 'internal_error' }, { status: 500 })
       })

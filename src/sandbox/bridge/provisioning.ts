@@ -1,10 +1,12 @@
 /** The bridge's machine interface: the provisioning API of mautrix bridges, version 3. */
 import { timingSafeEqual } from 'node:crypto'
 import { z } from 'zod'
+import { isOutOfSpace } from '../../lib/out-of-space.ts'
 import type { Login } from '../network/types.ts'
 import type { BridgeContext } from './context.ts'
 import type { Directory } from './directory.ts'
 import type { Groups } from './groups.ts'
+import { MatrixError } from './homeserver-client.ts'
 import type { LoginDesk } from './login-desk.ts'
 import type { LoginProcess, LoginStep } from './login-process.ts'
 import type { ManagementRooms } from './management-rooms.ts'
@@ -233,6 +235,8 @@ export function createProvisioning({
         return Response.json((await handler({ userId, url, request, parts })) ?? {})
       } catch (error) {
         if (error instanceof ProvisioningError) return error.toResponse()
+        if (isOutOfSpace(error) || isRefusedForSpace(error))
+          return new ProvisioningError(507, 'M_UNKNOWN', 'There is no space left to store this').toResponse()
         context.logger.error({ err: error, path: url.pathname }, 'a provisioning request failed')
         return new ProvisioningError(500, 'M_UNKNOWN', 'Internal error').toResponse()
       }
@@ -270,6 +274,11 @@ async function bodyOf<T>({ request }: Asked, schema: z.ZodType<T>): Promise<T> {
   const parsed = schema.safeParse(json)
   if (!parsed.success) throw new ProvisioningError(400, 'M_BAD_JSON', z.prettifyError(parsed.error))
   return parsed.data
+}
+
+/** The bridge's homeserver has no space either. */
+function isRefusedForSpace(error: unknown): boolean {
+  return error instanceof MatrixError && error.status === 507
 }
 
 function sameSecret(given: string, expected: string): boolean {

@@ -1,10 +1,11 @@
 /** Carries out the faults of the process and of what it stands on, one after the other. */
+
+import type { QuotaFolder } from '../../support/quota-folder.ts'
 import type { GatewayUnderTest } from '../gateway.ts'
 import { type Injected, type Phase, pause } from '../phase.ts'
 import type { MainFault, Timed } from '../plan.ts'
 import type { ShiftedClock } from './clock.ts'
 import { holdWriteLock } from './database.ts'
-import type { QuotaFolder } from './quota.ts'
 
 export interface MainTrack {
   gateway: GatewayUnderTest

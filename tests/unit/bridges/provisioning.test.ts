@@ -239,6 +239,7 @@ describe('login steps', () => {
     [400, 'FI.MAU.WHATSAPP.LOGIN_TIMEOUT', 'Timed out', 'bridge_timeout', 'Timed out'],
     [410, 'FI.MAU.BRIDGE.LOGIN_TIMED_OUT', 'Login process timed out', 'bridge_timeout', 'timed out'],
     [500, 'M_UNKNOWN', 'Internal error submitting input', 'bridge_unavailable', 'Internal error'],
+    [507, 'M_UNKNOWN', 'Disk full', 'storage_full', 'Disk full'],
   ])('an answer refused with %i %s', async (status, errcode, error, code, says) => {
     const submitted = failing(status, errcode, error).submitLogin('@u:s', asking, {})
     await expect(submitted).rejects.toMatchObject({ code, message: expect.stringContaining(says) })
@@ -274,6 +275,7 @@ describe('failures keep the words of the bridge', () => {
       'the wa bridge failed: Internal error starting login',
     ],
     [404, 'M_NOT_FOUND', 'No such user', 'not_found', 'the wa bridge found nothing (No such user)'],
+    [507, 'M_UNKNOWN', 'Disk full', 'storage_full', 'the wa bridge has no space left: Disk full'],
     [501, 'M_UNRECOGNIZED', 'Not supported', 'not_supported', "the wa bridge can't do this (Not supported)"],
     [404, 'M_UNRECOGNIZED', 'Unknown', 'not_supported', "the wa bridge can't do this (Unknown)"],
     [
