@@ -42,7 +42,7 @@ export class UsageWatch {
 
   /** To be called when nothing is asked of the process any more. */
   async conclude(): Promise<UsageSummary> {
-    // The first third is left out: caches fill and code is compiled.
+    // The first third is left out: caches fill, code is compiled, and not all is open that is open from then on.
     const third = Math.floor(this.resident.length / 3)
     const mib = (samples: number[]) => Math.round(middle(samples) / MIB)
     return {
@@ -50,13 +50,13 @@ export class UsageWatch {
         before: mib(this.resident.slice(third, 2 * third)),
         after: mib(this.resident.slice(2 * third)),
       },
-      openFiles: await this.countedFiles(),
+      openFiles: await this.countedFiles(this.files.slice(third)),
       seconds: Math.round((this.resident.length * SAMPLE_MS) / 1000),
     }
   }
 
-  private async countedFiles(): Promise<UsageSummary['openFiles']> {
-    const underLoad = Math.min(...this.files)
+  private async countedFiles(underLoadFiles: number[]): Promise<UsageSummary['openFiles']> {
+    const underLoad = Math.min(...underLoadFiles)
     const deadline = performance.now() + REST_DEADLINE_MS
     let atRest = openFiles(this.pid, this.port)
     while (atRest !== null && atRest > underLoad && performance.now() < deadline) {
