@@ -25,6 +25,8 @@ import deadDeliveriesDown from './0012_dead_deliveries.down.sql' with { type: 't
 import deadDeliveriesUp from './0012_dead_deliveries.up.sql' with { type: 'text' }
 import voidQueuesDown from './0013_void_queues.down.sql' with { type: 'text' }
 import voidQueuesUp from './0013_void_queues.up.sql' with { type: 'text' }
+import awaitedLoginsDown from './0014_awaited_logins.down.sql' with { type: 'text' }
+import awaitedLoginsUp from './0014_awaited_logins.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -48,4 +50,5 @@ export const migrations: readonly Migration[] = [
   { version: 11, name: 'sandbox_refusal', up: sandboxRefusalUp, down: sandboxRefusalDown },
   { version: 12, name: 'dead_deliveries', up: deadDeliveriesUp, down: deadDeliveriesDown },
   { version: 13, name: 'void_queues', up: voidQueuesUp, down: voidQueuesDown },
+  { version: 14, name: 'awaited_logins', up: awaitedLoginsUp, down: awaitedLoginsDown },
 ]

@@ -51,6 +51,7 @@ async function fillAndFree(): Promise<void> {
   })
   const file = { name: 'a.bin', content: new Uint8Array(300_000) }
   const send = `/api/v1/devices/${device}/message`
+  const code = await codeOf(other)
   const storing: Record<string, () => Promise<Answer>> = {
     'POST credentials': () =>
       client.admin.post('/api/v1/credentials', { client_id: `full-${crypto.randomUUID()}` }),
@@ -61,7 +62,8 @@ async function fillAndFree(): Promise<void> {
     'PUT webhooks': () => account.api.put(`/api/v1/webhooks/${webhookId}`, { active: false }),
     'a phone that writes': () =>
       client.sandbox.post(`/phones/${friend.number}/messages`, { to: device, text: 'x' }),
-    'a phone that scans the code': async () => scan(await codeOf(other), newcomer.number),
+    'a phone that scans the code': () => scan(code, newcomer.number),
+    'POST devices': () => other.api.post('/api/v1/devices', { platform: 'wa' }),
   }
   const unlinking = () => account.api.delete('/api/v1/devices', { device_id: device, platform: 'wa' })
 

@@ -255,6 +255,21 @@ test('a phone that has scanned is linked, even when the gateway is killed at tha
   await stranger.waitForText('I am')
 })
 
+test('a link that was completed while no gateway ran is noticed without anybody asking', async () => {
+  const directory = newFolder()
+  await using receiver = webhookReceiver()
+  const before = await spawnGateway({ directory })
+  const { account, phone } = await accountWithPhone(before)
+  await account.addWebhook(receiver.url, ['device.connected'])
+  await using socket = watchSocket(await account.addDevice('wa'))
+  expect((await scan(await socket.waitForText(0), phone)).status).toBe(200)
+  await before.kill()
+
+  await using _ = await spawnGateway({ directory })
+  const [told] = await receiver.waitForCount(1, DEADLINE_MS)
+  expect(told?.json).toMatchObject({ event: 'device.connected', device_id: phone })
+})
+
 describe('SIGTERM', () => {
   test('with a webhook that does not answer: exit code 0 within ten seconds, and it is delivered after', async () => {
     const directory = newFolder()

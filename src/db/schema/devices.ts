@@ -1,5 +1,5 @@
 /** Linked accounts of phone networks: one row for each login at a bridge. */
-import { integer, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
+import { integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
 import { DEVICE_STATES } from '../../domain/states.ts'
 import { timestamps } from './columns.ts'
 import { identities } from './identities.ts'
@@ -33,6 +33,20 @@ export const devices = sqliteTable(
     ...timestamps,
   },
   table => [uniqueIndex('devices_login').on(table.identityId, table.platform, table.loginId)],
+)
+
+/** Logins that were asked for and aren't devices yet. */
+export const awaitedLogins = sqliteTable(
+  'awaited_logins',
+  {
+    identityId: text('identity_id')
+      .notNull()
+      .references(() => identities.id),
+    platform: text('platform').notNull(),
+    /** When it was last asked for: what is sent from then on is received, however late the link is noticed. */
+    since: integer('since').notNull(),
+  },
+  table => [primaryKey({ columns: [table.identityId, table.platform] })],
 )
 
 export type Device = typeof devices.$inferSelect

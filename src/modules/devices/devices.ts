@@ -30,6 +30,8 @@ export interface LinkedDevices extends Devices, Pick<Reconciliation, 'reconcile'
   linked(identityId: string): Promise<Device[]>
   /** Also one that was removed. */
   get(id: string): Promise<Device | null>
+  /** A login at the platform's bridge is about to be made for the identity: what is sent to it from now on is received. @throws GatewayError storage_full */
+  awaitLogin(identityId: string, platform: string): Promise<void>
   /** What waits for devices of the identity fails, whether or not their bridges can be reached. */
   voidQueues(identityId: string): Promise<void>
   /** Removes every device of the identity. Rejects when a bridge can't be reached. */
@@ -107,6 +109,7 @@ export function createDevices(options: DevicesOptions): LinkedDevices & ProbedDe
     get: repository.get,
     reconcile: reconciliation.reconcile,
     disconnect: reconciliation.disconnect,
+    awaitLogin: (identityId, platform) => repository.awaitLogin(identityId, platform, clock.now()),
     disconnectAll: reconciliation.disconnectAll,
     logOutAll: reconciliation.logOutAll,
 

@@ -4,8 +4,8 @@
  */
 import type { Device } from '../../db/schema/index.ts'
 
-/** Beyond this, what was said while a device was logged out is history, too. In milliseconds. */
-const LONGEST_GAP_MS = 24 * 3_600_000
+/** Beyond this, what was said while a device was logged out, or its link wasn't noticed, is history, too. In milliseconds. */
+export const LONGEST_GAP_MS = 24 * 3_600_000
 /** How much later than it happened we may have learned that a device was logged out, in milliseconds. */
 const LOGOUT_NOTICE_MS = 5_000
 
@@ -22,13 +22,23 @@ export function receivesFrom({
 }
 
 /**
- * For a device that is linked again, at `now`: it receives what it missed since it was logged out, but not months of it. One that was
- * deleted begins anew.
+ * For a device that is new, or was deleted before: it receives what was sent since its link was asked for, also when the link is noticed late, as
+ * after a crash in between.
+ * @param awaitedSince when that was; null: nobody asked us
  * @returns null: from `now` on
  */
-export function receivesAfterRelink(
-  { removedAt, stateSince }: Pick<Device, 'removedAt' | 'stateSince'>,
+export function receivesAfterLink(
+  awaitedSince: number | null,
+  removedAt: number | null,
   now: number,
 ): number | null {
-  return removedAt === null ? Math.max(stateSince - LOGOUT_NOTICE_MS, now - LONGEST_GAP_MS) : null
+  if (awaitedSince === null) return null
+  return Math.min(now, Math.max(awaitedSince, removedAt ?? 0, now - LONGEST_GAP_MS))
+}
+
+/**
+ * For a device that was logged out and is linked again, at `now`: it receives what it missed since, but not months of it.
+ */
+export function receivesAfterRelink({ stateSince }: Pick<Device, 'stateSince'>, now: number): number {
+  return Math.max(stateSince - LOGOUT_NOTICE_MS, now - LONGEST_GAP_MS)
 }

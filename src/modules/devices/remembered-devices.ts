@@ -57,6 +57,7 @@ export function rememberDevices(repository: DeviceRepository, clock: Clock): Dev
     seeminglyReachable: repository.seeminglyReachable,
     linkedOn: repository.linkedOn,
     platforms: repository.platforms,
+    awaitLogin: repository.awaitLogin,
     adopt: (...input) => forgettingAfter(repository.adopt(...input)),
     setState: (...input) => forgettingAfter(repository.setState(...input)),
     voidQueues: (...input) => forgettingAfter(repository.voidQueues(...input)),

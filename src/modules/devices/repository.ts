@@ -2,13 +2,14 @@
  * SQL of the devices table. A change of state is written together with the event that tells of it. The methods that change states say
  * whether there is something to deliver.
  */
-import { and, eq, gt, isNull, max, ne, sql } from 'drizzle-orm'
+import { and, eq, gt, isNull, lt, max, ne, sql } from 'drizzle-orm'
+import { union } from 'drizzle-orm/sqlite-core'
 import type { Db } from '../../db/open.ts'
-import { type Device, devices, messages } from '../../db/schema/index.ts'
+import { awaitedLogins, type Device, devices, messages } from '../../db/schema/index.ts'
 import type { DeviceState } from '../../domain/states.ts'
 import { createEventWriter } from '../events/repository.ts'
 import { deviceEvent } from './device-event.ts'
-import { receivesAfterRelink } from './history.ts'
+import { LONGEST_GAP_MS, receivesAfterLink, receivesAfterRelink } from './history.ts'
 
 /** A login as its bridge tells it. */
 export interface LoginSnapshot {
@@ -29,6 +30,8 @@ export interface DeviceRepository {
   /** Oldest link first, those logged out and those removed included. */
   listAll(identityId: string): Promise<Device[]>
   get(id: string): Promise<Device | null>
+  /** A login is about to be made: what is sent to it from `now` on is received once it is a device. */
+  awaitLogin(identityId: string, platform: string, now: number): Promise<void>
   /**
    * Makes or updates the row of a login. A login that had been logged out or removed counts as linked anew; what waited when it was removed is
    * never sent.
@@ -47,7 +50,7 @@ export interface DeviceRepository {
   /** Takes it off the list; it is then logged out, with this reason, unless it was already. */
   remove(id: string, reason: string, now: number): Promise<Changed>
   setGhost(id: string, ghostUserId: string): Promise<void>
-  /** Identities that have a device on the platform (not a removed one), in order of their ids. @param after only those behind this id */
+  /** Identities that have a device on the platform (not a removed one) or await one, in order of their ids. @param after only those behind this id */
   identitiesWith(platform: string, after: string, limit: number): Promise<string[]>
   /** Devices of the platform that are neither removed, logged out nor `disconnected`. */
   seeminglyReachable(platform: string): Promise<Pick<Device, 'id'>[]>
@@ -89,9 +92,17 @@ export function createDeviceRepository(db: Db): DeviceRepository {
   /** Inside a transaction. @returns what is new about a login beside what its bridge tells */
   function relinked(known: Device, login: LoginSnapshot, now: number): Partial<Device> {
     if (known.state !== 'logged_out' || login.state === 'logged_out') return {}
-    const anew = { linkedAt: now, receivesFrom: receivesAfterRelink(known, now) }
-    if (known.removedAt === null) return anew
-    return { ...anew, removedAt: null, voidThrough: newestMessage.get()?.seq ?? null }
+    const { removedAt } = known
+    const awaited = awaitedSince(known)
+    if (removedAt === null) return { linkedAt: now, receivesFrom: receivesAfterRelink(known, now) }
+    const receivesFrom = receivesAfterLink(awaited, removedAt, now)
+    return { linkedAt: now, receivesFrom, removedAt: null, voidThrough: newestMessage.get()?.seq ?? null }
+  }
+
+  /** Inside a transaction. Is no longer awaited then. @returns since when a login was, null when it wasn't */
+  function awaitedSince({ identityId, platform }: Pick<Device, 'identityId' | 'platform'>): number | null {
+    const isIt = and(eq(awaitedLogins.identityId, identityId), eq(awaitedLogins.platform, platform))
+    return orm.delete(awaitedLogins).where(isIt).returning().get()?.since ?? null
   }
 
   /** Runs inside a transaction. */
@@ -107,6 +118,20 @@ export function createDeviceRepository(db: Db): DeviceRepository {
     // Ordered here: SQLite sets up its sorter even for one row, which would be the dearest part of accepting a send.
     listAll: async identityId => byIdentity.all({ identityId }).sort(oldestFirst),
     get: async id => byId.get({ id }) ?? null,
+
+    awaitLogin: (identityId, platform, since) =>
+      committer.write(() => {
+        // Those that nobody went on with.
+        orm
+          .delete(awaitedLogins)
+          .where(lt(awaitedLogins.since, since - LONGEST_GAP_MS))
+          .run()
+        orm
+          .insert(awaitedLogins)
+          .values({ identityId, platform, since })
+          .onConflictDoUpdate({ target: [awaitedLogins.identityId, awaitedLogins.platform], set: { since } })
+          .run()
+      }),
 
     adopt: (identityId, platform, login, newId, now) =>
       committer.write(() => {
@@ -129,6 +154,7 @@ export function createDeviceRepository(db: Db): DeviceRepository {
                 ...told,
                 stateSince: now,
                 linkedAt: now,
+                receivesFrom: receivesAfterLink(awaitedSince({ identityId, platform }), null, now),
                 createdAt: now,
               })
               .returning()
@@ -170,15 +196,18 @@ export function createDeviceRepository(db: Db): DeviceRepository {
         orm.update(devices).set({ ghostUserId }).where(eq(devices.id, id)).run()
       }),
 
-    identitiesWith: async (platform, after, limit) =>
-      orm
-        .selectDistinct({ identityId: devices.identityId })
+    identitiesWith: async (platform, after, limit) => {
+      const linked = orm
+        .select({ identityId: devices.identityId })
         .from(devices)
         .where(and(onPlatform(platform), gt(devices.identityId, after)))
-        .orderBy(devices.identityId)
-        .limit(limit)
-        .all()
-        .map(row => row.identityId),
+      const awaiting = orm
+        .select({ identityId: awaitedLogins.identityId })
+        .from(awaitedLogins)
+        .where(and(eq(awaitedLogins.platform, platform), gt(awaitedLogins.identityId, after)))
+      const rows = union(linked, awaiting).orderBy(devices.identityId).limit(limit).all()
+      return rows.map(row => row.identityId)
+    },
 
     seeminglyReachable: async platform =>
       orm

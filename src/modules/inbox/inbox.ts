@@ -3,7 +3,7 @@
  * only then is the batch acknowledged.
  */
 import type { Chat } from '../../db/schema/index.ts'
-import { GatewayError } from '../../domain/errors.ts'
+import { type ErrorCode, GatewayError } from '../../domain/errors.ts'
 import type { Observer, ReceivedBatch } from '../../domain/observation.ts'
 import type { Bridges, EventBatch, EventSink, RoomEvent } from '../../domain/ports.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -11,13 +11,13 @@ import type { Logger } from '../../lib/logger.ts'
 import { STATUS_EVENT_TYPE } from '../../matrix/message-status.ts'
 import { describeRoom } from '../../matrix/portal.ts'
 import type { Worker } from '../../runtime/worker.ts'
-import { type Knowledge, type Plan, planBatch, planJoin } from './plan.ts'
+import { type Knowledge, loginsOf, type Plan, planBatch, planJoin } from './plan.ts'
 import type { InboxRepository, StoreResult } from './repository.ts'
 
 export interface InboxOptions {
   repository: InboxRepository
   bridges: Pick<Bridges, 'platformOfBot'>
-  /** Asks the bridge for the identity's logins, when a message came for one we don't know. */
+  /** Asks the bridge for the identity's logins, when a message came for one we don't know. @throws GatewayError as bridges do */
   learnDevices(identityId: string, platform: string): Promise<void>
   /** There is something to deliver. */
   onDeliveries(): void
@@ -33,10 +33,13 @@ export interface Inbox extends EventSink {
    * Ends a join: stores what the room's state says of the chat and what was said there before we were in.
    * @param state of the room, in full
    * @param events from the invitation on, oldest first
+   * @throws GatewayError bridge_unavailable when it can't be found out for which device they are; what is held stays held
    */
   completeJoin(chat: Chat, state: RoomEvent[], events: RoomEvent[]): Promise<void>
 }
 
+/** A bridge that fails like this can be asked again. */
+const PASSING: readonly ErrorCode[] = ['bridge_unavailable', 'bridge_timeout']
 /** Plans are made again at most this often before the batch is given back to its source. */
 const MAX_REPLANS = 10
 
@@ -68,15 +71,19 @@ export function createInbox(options: InboxOptions): Inbox {
     return { ...known, platforms }
   }
 
-  /** Plans and stores, again as long as the ground moves under the plan. */
+  /**
+   * Plans and stores, again as long as the ground moves under the plan.
+   * @param plan is given the logins that bridges couldn't be asked about
+   */
   async function settle(
-    plan: () => Promise<Plan>,
+    plan: (unanswered: ReadonlySet<string>) => Promise<Plan>,
     store: (plan: Plan) => Promise<StoreResult>,
   ): Promise<Plan> {
     const asked = new Set<string>()
+    const unanswered = new Set<string>()
     for (let attempt = 0; attempt < MAX_REPLANS; attempt++) {
-      const planned = await plan()
-      if (await learnUnknownDevices(planned, asked)) continue
+      const planned = await plan(unanswered)
+      if (await learnUnknownDevices(planned, asked, unanswered)) continue
       const result = await store(planned)
       if (!result.stored) continue
       if (result.deliveries) options.onDeliveries()
@@ -87,15 +94,20 @@ export function createInbox(options: InboxOptions): Inbox {
   }
 
   /** @returns whether a device was asked about, so that the plan has to be made anew */
-  async function learnUnknownDevices(plan: Plan, asked: Set<string>): Promise<boolean> {
+  async function learnUnknownDevices(
+    plan: Plan,
+    asked: Set<string>,
+    unanswered: Set<string>,
+  ): Promise<boolean> {
     const before = asked.size
     for (const { identityId, platform } of plan.unknownDevices) {
-      const key = `${identityId}/${platform}`
-      if (asked.has(key)) continue
-      asked.add(key)
-      await learnDevices(identityId, platform).catch(error =>
-        logger.debug({ err: error }, 'asking for logins failed'),
-      )
+      const logins = loginsOf(identityId, platform)
+      if (asked.has(logins)) continue
+      asked.add(logins)
+      await learnDevices(identityId, platform).catch(error => {
+        if (error instanceof GatewayError && PASSING.includes(error.code)) unanswered.add(logins)
+        logger.debug({ err: error }, 'asking for logins failed')
+      })
     }
     return asked.size > before
   }
@@ -106,7 +118,7 @@ export function createInbox(options: InboxOptions): Inbox {
     const users = batch.receipts.map(receipt => receipt.userId)
     if (batch.position.kind !== 'transaction') users.push(batch.position.userId)
     return await settle(
-      async () => planBatch(batch, await knowledgeFor(batch.events, users)),
+      async unanswered => planBatch(batch, { ...(await knowledgeFor(batch.events, users)), unanswered }),
       plan => repository.store(plan, clock.now()),
     )
   }
@@ -146,12 +158,15 @@ export function createInbox(options: InboxOptions): Inbox {
     async completeJoin(chat, state, events) {
       let heldCount = 0
       await settle(
-        async () => {
+        async unanswered => {
           const held = await repository.held(chat.identityId, chat.roomId)
           heldCount = held.length
           const seen = new Set(events.map(event => event.event_id))
           const all = [...events, ...held.filter(event => !seen.has(event.event_id))]
-          return planJoin(chat, state, all, await knowledgeFor([...state, ...all]))
+          const knowledge = { ...(await knowledgeFor([...state, ...all])), unanswered }
+          const plan = planJoin(chat, state, all, knowledge)
+          if (plan.held.length === 0) return plan
+          throw new GatewayError('bridge_unavailable', 'the bridge can’t be asked whose chat it is')
         },
         plan => repository.storeJoin(plan, chat, heldCount, clock.now()),
       )

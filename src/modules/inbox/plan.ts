@@ -28,7 +28,13 @@ export interface Knowledge {
   names: ReadonlyMap<string, string>
   /** Platforms by the bridges' bots. */
   platforms: ReadonlyMap<string, string | null>
+  /** Whose devices the bridge couldn't be asked about just now; see `loginsOf`. */
+  unanswered?: ReadonlySet<string>
 }
+
+export const chatKey = (identityId: string, roomId: string) => `${identityId} ${roomId}`
+/** The key of an identity's logins at a platform's bridge. */
+export const loginsOf = (identityId: string, platform: string) => `${identityId}/${platform}`
 
 export type ChatState = Pick<
   Chat,
@@ -60,8 +66,10 @@ export interface Plan {
   /** Chats that are new or changed. */
   chats: ChatState[]
   messages: PlannedMessage[]
-  /** Events of rooms whose join isn't complete. */
+  /** Events of rooms whose join isn't complete, or whose device isn't known yet. */
   held: { identityId: string; event: RoomEvent }[]
+  /** Chats that were joined and are to be joined anew, when it can be found out for which device they are; see `chatKey`. */
+  rejoined: ReadonlySet<string>
   statuses: StatusReport[]
   /** Read receipts: everything of ours in the room up to the event has been read. */
   reads: ReadReport[]
@@ -115,6 +123,7 @@ class Planner {
   private readonly unknownDevices: Plan['unknownDevices'] = []
   private readonly messages: PlannedMessage[] = []
   private readonly held: Plan['held'] = []
+  private readonly rejoined = new Set<string>()
   private readonly statuses: StatusReport[] = []
   private readonly names = new Map<string, string>()
   private readonly changed = new Map<string, ChatState>()
@@ -130,12 +139,13 @@ class Planner {
   }
 
   plan(position: Plan['position']): Plan {
-    const { messages, held, statuses, reads, names, unknownDevices } = this
+    const { messages, held, rejoined, statuses, reads, names, unknownDevices } = this
     return {
       position,
       chats: [...this.changed.values()],
       messages,
       held,
+      rejoined,
       statuses,
       reads,
       names,
@@ -199,6 +209,13 @@ class Planner {
     }
     if (chat.platform === null || (chat.kind !== 'dm' && chat.kind !== 'group')) return
     const device = this.deviceOf(chat)
+    if (!device && this.knowledge.unanswered?.has(loginsOf(chat.identityId, chat.platform))) {
+      // It may have been linked just now. The chat is joined once more when the bridge can be asked.
+      this.held.push({ identityId: chat.identityId, event })
+      this.rejoined.add(chatKey(chat.identityId, chat.roomId))
+      this.update(chat, { membership: 'joining' })
+      return
+    }
     if (!device || device.state === 'logged_out')
       this.unknownDevices.push({ identityId: chat.identityId, platform: chat.platform })
     if (!device || !isReceived(event, chat, device)) return
@@ -257,7 +274,7 @@ class Planner {
     const updated = { ...chat, ...change }
     const others = (this.chats.get(chat.roomId) ?? []).filter(other => other.identityId !== chat.identityId)
     this.chats.set(chat.roomId, [...others, updated])
-    this.changed.set(`${chat.identityId} ${chat.roomId}`, updated)
+    this.changed.set(chatKey(chat.identityId, chat.roomId), updated)
   }
 }
 

@@ -18,7 +18,7 @@ import type { EventBatch, RoomEvent } from '../../domain/ports.ts'
 import { createEventWriter } from '../events/repository.ts'
 import type { Backlog } from '../messages/backlog.ts'
 import { createStatusWriter } from '../messages/status-repository.ts'
-import type { ChatState, Knowledge, Plan, PlannedMessage } from './plan.ts'
+import { type ChatState, chatKey, type Knowledge, type Plan, type PlannedMessage } from './plan.ts'
 
 export interface StoreResult {
   /** False: what the plan rests on has changed; nothing was written, plan again. */
@@ -104,7 +104,9 @@ export function createInboxRepository(
   /** True when the plan rests on a membership that has changed: an event would be held for a join that is complete. */
   function isStale(plan: Plan): boolean {
     return plan.held.some(
-      ({ identityId, event }) => oneChat.get({ identityId, roomId: event.room_id })?.membership === 'joined',
+      ({ identityId, event: { room_id: roomId } }) =>
+        !plan.rejoined.has(chatKey(identityId, roomId)) &&
+        oneChat.get({ identityId, roomId })?.membership === 'joined',
     )
   }
 

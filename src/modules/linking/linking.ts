@@ -13,7 +13,7 @@ import type { LinkEvent, Linking, LinkRequest } from './types.ts'
 
 export interface LinkingOptions {
   bridges: Bridges
-  devices: Pick<LinkedDevices, 'reconcile' | 'linked' | 'find'>
+  devices: Pick<LinkedDevices, 'awaitLogin' | 'reconcile' | 'linked' | 'find'>
   clock: Clock
   logger: Logger
 }
@@ -99,6 +99,7 @@ export function createLinking({ bridges, devices, clock, logger }: LinkingOption
       clock,
       logger,
     })
+    await devices.awaitLogin(identityId, platform)
     const first = await bridge.startLogin(userId, flow, replaced).catch(error => {
       link.fail(error)
       remember(link)

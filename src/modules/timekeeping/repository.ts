@@ -3,6 +3,7 @@ import { eq, gt, isNotNull, or, sql } from 'drizzle-orm'
 import type { SQLiteColumn } from 'drizzle-orm/sqlite-core'
 import type { Db } from '../../db/open.ts'
 import {
+  awaitedLogins,
   deliveryLanes,
   devicePaces,
   devices,
@@ -60,6 +61,11 @@ export function createTimekeepingRepository({ orm, committer }: Db): Timekeeping
         .where(gt(devices[column], now))
         .run()
     }
+    orm
+      .update(awaitedLogins)
+      .set({ since: plus(awaitedLogins.since, stepMs) })
+      .where(gt(awaitedLogins.since, now))
+      .run()
   }
 
   return {

@@ -116,6 +116,51 @@ const events = () =>
     .map(stored => stored.payload as DeviceEvent)
 const told = () => events().map(event => event.event)
 
+describe('a login that was asked for', () => {
+  const HOUR_MS = 3_600_000
+
+  test.each([
+    ['what was sent since', 5 * 60_000, 5 * 60_000],
+    ['no more than a day of it', 30 * HOUR_MS, 24 * HOUR_MS],
+  ])('receives, however late it is noticed, %s', async (_, noticedAfterMs, receivesMs) => {
+    await devices.awaitLogin('id_1', 'wa')
+    await clock.advance(noticedAfterMs)
+    await listed()
+    expect(row()).toMatchObject({ linkedAt: clock.now(), receivesFrom: clock.now() - receivesMs })
+  })
+
+  test('receives what was sent since it was asked for last', async () => {
+    await devices.awaitLogin('id_1', 'wa')
+    await clock.advance(HOUR_MS)
+    await devices.awaitLogin('id_1', 'wa')
+    await clock.advance(1_000)
+    await listed()
+    expect(row().receivesFrom).toBe(clock.now() - 1_000)
+  })
+
+  test('is asked about at its bridge until it is there, and no longer than that', async () => {
+    logins = []
+    await devices.awaitLogin('id_1', 'wa')
+    const repository = createDeviceRepository(db)
+    const asked = async () => [
+      await repository.identitiesWith('wa', '', 9),
+      await repository.identitiesWith('signal', '', 9),
+    ]
+    expect(await asked()).toEqual([['id_1'], []])
+    logins = [LOGIN]
+    await listed()
+    await devices.remove('id_1', '237', 'wa')
+    expect(await asked()).toEqual([[], []])
+  })
+
+  test('that nobody went on with is forgotten', async () => {
+    await devices.awaitLogin('id_1', 'wa')
+    await clock.advance(25 * HOUR_MS)
+    await devices.awaitLogin('id_1', 'signal')
+    expect(await createDeviceRepository(db).identitiesWith('wa', '', 9)).toEqual([])
+  })
+})
+
 test('a new login is a device, with the Matrix user that speaks for its own phone', async () => {
   expect(await devices.list('id_1')).toMatchObject([
     {
@@ -355,6 +400,17 @@ describe('removing', () => {
     logins = [LOGIN]
     expect(await listed()).toEqual([['237', 'connected', null]])
     expect(row()).toMatchObject({ id: before.id, linkedAt: clock.now(), receivesFrom: null })
+  })
+
+  test('linked anew by a link that was asked for, it receives what was sent since then', async () => {
+    await devices.remove('id_1', '237', 'wa')
+    await clock.advance(60_000)
+    await devices.awaitLogin('id_1', 'wa')
+    const askedAt = clock.now()
+    await clock.advance(60_000)
+    logins = [LOGIN]
+    await listed()
+    expect(row()).toMatchObject({ linkedAt: clock.now(), receivesFrom: askedAt })
   })
 
   test('what the bridge still says of the lost login does not bring it back', async () => {

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { eq } from 'drizzle-orm'
 import {
+  type Chat,
   chats,
   deliveries,
   deliveryLanes,
@@ -9,6 +10,7 @@ import {
   identities,
   inboxEvents,
 } from '../../../src/db/schema/index.ts'
+import { type ErrorCode, GatewayError } from '../../../src/domain/errors.ts'
 import type { MessageEvent } from '../../../src/domain/events.ts'
 import type { EventBatch, ReadReceipt, RoomEvent } from '../../../src/domain/ports.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
@@ -194,6 +196,50 @@ describe('a message from the phone network', () => {
     await inbox.accept(batch([event()]))
     const asked = db.orm.select().from(deliveries).all()
     expect(asked.map(row => row.webhookId)).toEqual([1, 3, 4])
+  })
+
+  describe('for a device that is not known yet', () => {
+    beforeEach(() => db.connection.run('DELETE FROM devices'))
+    const chat = () => db.orm.select().from(chats).get() as Chat
+    const held = () => db.orm.select().from(heldEvents).all().length
+    const silent = (code: ErrorCode) => {
+      learn = () => {
+        throw new GatewayError(code, 'the wa bridge is silent')
+      }
+    }
+
+    test('the bridge is asked, and it is received by what it lists', async () => {
+      learn = () => insertDevice(db)
+      await inbox.accept(batch([event()]))
+      expect(texts()).toEqual(['Good morning'])
+    })
+
+    test.each(['bridge_unavailable', 'bridge_timeout'] as const)(
+      'and can’t be found out about (%s), it waits for the chat to be joined again',
+      async code => {
+        silent(code)
+        await inbox.accept(batch([event({ event_id: '$one' }), event({ event_id: '$two' })]))
+        expect([stored().length, held(), chat().membership]).toEqual([0, 2, 'joining'])
+        expect(nudges).toContain('joins')
+        await inbox.accept(batch([event({ event_id: '$three' })]))
+        await expect(inbox.completeJoin(chat(), [], [])).rejects.toMatchObject({ code: 'bridge_unavailable' })
+        expect([stored().length, held(), chat().membership]).toEqual([0, 3, 'joining'])
+
+        learn = () => insertDevice(db)
+        await inbox.completeJoin(chat(), [], [])
+        expect(payloads().map(({ id }) => id)).toEqual(['$one', '$two', '$three'])
+        expect([held(), chat().membership]).toEqual([0, 'joined'])
+      },
+    )
+
+    test.each([
+      ['the bridge lists none', undefined],
+      ['there is no such bridge', 'bad_request'],
+    ] as const)('%s: it is nobody’s', async (_, code) => {
+      if (code) silent(code)
+      await inbox.accept(batch([event()]))
+      expect([stored().length, held(), chat().membership]).toEqual([0, 0, 'joined'])
+    })
   })
 
   describe('for a device that is logged out', () => {

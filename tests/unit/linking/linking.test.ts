@@ -19,12 +19,16 @@ let clock: ManualClock
 /** What the bridge has, as the devices module would know it after a reconciliation. */
 let known: Pick<Device, 'loginId' | 'platform' | 'deviceId' | 'name'>[]
 let log: string[]
+let awaited: string[]
+let onAwait: () => void
 
 beforeEach(() => {
   bridge = new ScriptedBridge()
   clock = new ManualClock()
   known = [{ loginId: '237', platform: 'wa', deviceId: '237', name: 'Ada' }]
   log = []
+  awaited = []
+  onAwait = () => undefined
   const bridges: Bridges = {
     platforms: ['wa'],
     forPlatform: () => bridge.client() as unknown as Bridge,
@@ -33,6 +37,10 @@ beforeEach(() => {
   linking = createLinking({
     bridges,
     devices: {
+      awaitLogin: async (identityId, platform) => {
+        onAwait()
+        awaited.push(`${identityId}/${platform}`)
+      },
       reconcile: async () => undefined,
       linked: async () => known as Device[],
       find: async (_identityId, deviceId) =>
@@ -52,6 +60,14 @@ const start = (request: { flow?: string; deviceId?: string; inputs?: Record<stri
 const view = (id: string) => linking.get(IDENTITY.id, id)
 const answer = (id: string, inputs: Record<string, string>) => linking.answer(IDENTITY.id, id, inputs)
 const given = () => bridge.calls.filter(call => call.path.startsWith('/login/step/')).map(call => call.given)
+
+test('a login is awaited before its bridge begins with it', async () => {
+  bridge.first = asks('phone', PHONE)
+  onAwait = () => expect(bridge.calls).toEqual([])
+  await start()
+  expect(awaited).toEqual([`${IDENTITY.id}/wa`])
+  expect(bridge.calls).not.toEqual([])
+})
 
 describe('what is asked and answered', () => {
   test('phone number, code and password, one after the other', async () => {

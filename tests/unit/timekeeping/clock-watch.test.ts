@@ -1,6 +1,13 @@
 /** Clocks that are set, ahead and back, while the gateway runs and while it doesn't: nothing is due earlier or later than it was. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { devicePaces, devices, idempotencyKeys, messages, outboxLanes } from '../../../src/db/schema/index.ts'
+import {
+  awaitedLogins,
+  devicePaces,
+  devices,
+  idempotencyKeys,
+  messages,
+  outboxLanes,
+} from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { createProcessClock } from '../../../src/lib/process-clock.ts'
@@ -150,6 +157,16 @@ test('a device was linked before what the network brings now, however far the cl
     stateSince: clock.now() - 2_000,
     receivesFrom: null,
   })
+})
+
+test('so was a login asked for that is still awaited', async () => {
+  const clock = await run()
+  const [identityId, since] = ['id_1', machine.now() + 1_000]
+  db.orm.insert(awaitedLogins).values({ identityId, platform: 'wa', since }).run()
+  machine.set(-DAY)
+  await machine.advance(1_000)
+  await settled()
+  expect(db.orm.select().from(awaitedLogins).get()?.since).toBeLessThanOrEqual(clock.now())
 })
 
 test('a full disk delays that, and nothing is moved twice', async () => {
