@@ -1,5 +1,6 @@
 /** Reads what was sent: JSON, a form, or a multipart form whose file goes straight to the disk. */
 import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import type { ReadableStream as NodeReadableStream } from 'node:stream/web'
 import busboy from 'busboy'
 import { readTextAtMost } from '../../lib/bounded-body.ts'
@@ -38,44 +39,53 @@ export interface MultipartForm {
   media: Media | null
 }
 
-/** @throws ApiError when the form is broken or its file too large */
+/** @throws ApiError when the form is broken or cut off, or its file too large; nothing of the file is left then */
 export async function readMultipart(request: Request, files: MediaFiles): Promise<MultipartForm> {
   if (!request.body) throw new ApiError('bad_request', 'body: expected a multipart form')
   const parser = openParser(request)
   const fields: Record<string, string> = {}
   const saving: Promise<Media>[] = []
-  const source = Readable.fromWeb(request.body as NodeReadableStream)
-  const finished = new Promise<void>((resolve, reject) => {
-    parser.on('field', (name, value) => {
-      fields[name] = value
-    })
-    parser.on('file', (field, stream, { filename, mimeType }) => {
-      if (field !== 'file' || saving.length > 0 || filename === undefined) return void stream.resume()
-      // What curl doesn't know it calls application/octet-stream: the name may know better.
-      const name = formFileName(filename)
-      const type = mimeType === 'application/octet-stream' ? mimeTypeOf(name) : mimeType
-      const save = files.save(stream, { name, mimeType: type })
-      save.catch(reject)
-      saving.push(save)
-    })
-    parser.on('close', resolve)
-    parser.on('error', reject)
-    source.on('error', reject)
+  const stop = new AbortController()
+  // The first failure tells the cause; that the rest is cut off follows from it.
+  const failure: { cause?: unknown } = {}
+  const fail = (cause: unknown) => {
+    failure.cause ??= cause
+    stop.abort()
+  }
+  parser.on('field', (name, value) => {
+    fields[name] = value
   })
-  source.pipe(parser)
+  parser.on('file', (field, stream, { filename, mimeType }) => {
+    stream.on('error', () => undefined)
+    if (field !== 'file' || saving.length > 0 || filename === undefined) return void stream.resume()
+    // What curl doesn't know it calls application/octet-stream: the name may know better.
+    const name = formFileName(filename)
+    const type = mimeType === 'application/octet-stream' ? mimeTypeOf(name) : mimeType
+    const save = files.save(stream, { name, mimeType: type })
+    save.catch(fail)
+    saving.push(save)
+  })
   try {
-    await finished
+    // A pipe wouldn't do: who breaks off would leave the file open, waiting for more.
+    const source = Readable.fromWeb(request.body as NodeReadableStream)
+    await pipeline(source, parser, { signal: stop.signal })
     const [media = null] = await Promise.all(saving)
     return { fields, media }
   } catch (error) {
-    source.destroy()
-    if (error instanceof FileTooLarge) throw new ApiError('too_large', `file: ${error.message}`)
-    if (isOutOfSpace(error)) throw new ApiError('storage_full', 'file: there is no space left to store it')
-    throw new ApiError(
-      'bad_request',
-      `body: ${error instanceof Error ? error.message : 'not a multipart form'}`,
-    )
+    fail(error)
+    for (const saved of await Promise.allSettled(saving))
+      if (saved.status === 'fulfilled') await files.discard(saved.value.id)
+    throw refusalOf(failure.cause)
   }
+}
+
+function refusalOf(cause: unknown): ApiError {
+  if (cause instanceof FileTooLarge) return new ApiError('too_large', `file: ${cause.message}`)
+  if (isOutOfSpace(cause)) return new ApiError('storage_full', 'file: there is no space left to store it')
+  return new ApiError(
+    'bad_request',
+    `body: ${cause instanceof Error ? cause.message : 'not a multipart form'}`,
+  )
 }
 
 function openParser(request: Request): busboy.Busboy {

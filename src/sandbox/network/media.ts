@@ -29,6 +29,8 @@ export interface MediaFiles {
     about: { name: string; mimeType: string; durationMs?: number | null },
   ): Promise<Media>
   open(mediaId: string): Bun.BunFile
+  /** Removes a file that no message is to have. */
+  discard(mediaId: string): Promise<void>
   /**
    * Removes files that a kill cut off, and whole ones that no message has. Before the first is saved: those being written look the same.
    * @param isKnown whether there is a row for the file of this id
@@ -73,6 +75,7 @@ export function createMediaFiles(folder: string, maxBytes: number): MediaFiles {
       }
     },
     open: mediaId => Bun.file(pathOf(mediaId)),
+    discard: mediaId => rm(pathOf(mediaId), { force: true }),
     async sweep(isKnown) {
       const names = await readdir(folder).catch(() => [])
       for (const name of names) {

@@ -1,0 +1,59 @@
+/** Clients that break off in the midst of an upload, on the program itself: nothing of it stays, and nobody else notices. */
+import { expect, test } from 'bun:test'
+import { existsSync, readdirSync } from 'node:fs'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { GatewayClient } from '../support/gateway-client.ts'
+import { spawnGateway } from '../support/gateway-process.ts'
+import { waitFor } from '../support/wait-for.ts'
+
+const SETTINGS = {
+  CLIENT_ID: 'admin',
+  CLIENT_SECRET: 'a secret of the tests',
+  SECRET_KEY: 'a key of the tests',
+}
+const TIMES = 5
+
+const FORM = [
+  'Content-Type: multipart/form-data; boundary=B',
+  'Content-Length: 100000',
+  '',
+  '--B',
+  'Content-Disposition: form-data; name="file"; filename="a.txt"',
+  '',
+  'the beginning of it',
+].join('\r\n')
+
+test('an upload that is broken off leaves nothing behind, wherever it was going', async () => {
+  await using gateway = await spawnGateway({ env: SETTINGS })
+  const client = new GatewayClient(gateway)
+  const { account, device } = await client.linkedAccount()
+  const friend = await client.newPhone()
+  const uploads = {
+    'the sandbox': `POST /sandbox/api/phones/${friend.number}/messages HTTP/1.1\r\nHost: a\r\n${FORM}`,
+    'a send': `POST /api/v1/devices/${device}/message HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${account.token}\r\n${FORM}`,
+  }
+  const begun = () => filesIn(join(gateway.directory, 'data')).filter(file => /\.(tmp|part)$/.test(file))
+  for (const [name, upload] of Object.entries(uploads)) {
+    for (let time = 0; time < TIMES; time++) {
+      using connection = begin(gateway.url, upload)
+      await waitFor(() => begun().length > 0, { what: `a begun file of ${name}` })
+      connection.breakOff()
+      await waitFor(() => begun().length === 0, { what: `no begun file of ${name} any more` })
+    }
+  }
+  await friend.send({ to: device, text: 'still there?' })
+  expect(gateway.output()).not.toContain('"level":"error"')
+}, 60_000)
+
+function begin(url: string, head: string): Disposable & { breakOff(): void } {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+  socket.on('error', () => undefined)
+  socket.write(head)
+  const breakOff = () => void socket.destroy()
+  return { breakOff, [Symbol.dispose]: breakOff }
+}
+
+function filesIn(folder: string): string[] {
+  return existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: 'utf8' }) : []
+}
