@@ -12,13 +12,28 @@ export interface DeliveryTryOptions {
   clock: Clock
 }
 
-/** @param id the webhook-id header. Rejects when something goes wrong on our side, such as a file that can't be fetched now */
-export type DeliveryTry = (webhook: Webhook, id: string, event: InboxEvent) => Promise<WebhookAnswer>
+/** In two steps, as the first may take its time: what the webhook is like is looked at between them. */
+export interface DeliveryTry {
+  /** Rejects when something goes wrong on our side, such as a file that can't be fetched now. */
+  prepare(event: InboxEvent): Promise<PreparedDelivery>
+}
+
+export interface PreparedDelivery {
+  /** @param id the webhook-id header */
+  send(webhook: Webhook, id: string): Promise<WebhookAnswer>
+}
 
 export function createDeliveryTry({ payloads, client, secretsOf, clock }: DeliveryTryOptions): DeliveryTry {
-  return async (webhook, id, event) => {
-    const body = JSON.stringify(await payloads.of(event))
-    const { signing: secrets, headers } = secretsOf(webhook, clock.now())
-    return client.deliver({ url: webhook.url, id, secrets, headers, body })
+  return {
+    async prepare(event) {
+      const body = JSON.stringify(await payloads.of(event))
+      return {
+        // Async, so that secrets that can't be opened are a rejection, too.
+        async send(webhook, id) {
+          const { signing: secrets, headers } = secretsOf(webhook, clock.now())
+          return client.deliver({ url: webhook.url, id, secrets, headers, body })
+        },
+      }
+    },
   }
 }

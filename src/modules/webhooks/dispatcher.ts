@@ -57,9 +57,14 @@ const STORAGE_PAUSE_MS = 2_000
 
 /** What became of a try; `internal` when it went wrong before the endpoint was asked. */
 interface Tried {
+  /** As it was for this try. */
+  webhook: Webhook
   answer: WebhookAnswer
   internal: boolean
 }
+
+/** Why there was no try: the webhook gets nothing any more, or what is missing is on our side. */
+type NotTried = 'withdrawn' | 'hindered'
 
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const { queue, deliver, concurrencyPerEndpoint, disableAfterMs, observer, clock, logger } = options
@@ -69,22 +74,28 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const health = new EndpointHealth()
 
   async function attempt(
-    webhook: Webhook,
+    { endpoint, webhook: asClaimed }: ClaimedDeliveries,
     { delivery, event }: ClaimedDelivery,
-  ): Promise<Tried | 'not tried'> {
+  ): Promise<Tried | NotTried> {
+    let webhook = asClaimed
     try {
-      return { answer: await deliver(webhook, delivery.id, event), internal: false }
+      const prepared = await deliver.prepare(event)
+      // Since the claim it may have been deleted, switched off or changed: what is answered to its owner holds from the next request on.
+      const present = queue.deliverable(endpoint, clock.now())
+      if (!present) return 'withdrawn'
+      webhook = present
+      return { webhook, answer: await prepared.send(webhook, delivery.id), internal: false }
     } catch (error) {
       // What goes wrong on our side of a try is retried like any failure; but that our disk is full costs no endpoint one of its tries.
       logger.warn({ delivery: delivery.id, err: error }, 'a delivery could not be prepared')
-      if (isStorageTrouble(error)) return 'not tried'
+      if (isStorageTrouble(error)) return 'hindered'
       const refused = {
         outcome: 'refused' as const,
         status: null,
         error: messageOf(error),
         retryAfterS: null,
       }
-      return { answer: { ...refused, latencyMs: 0, response: '' }, internal: true }
+      return { webhook, answer: { ...refused, latencyMs: 0, response: '' }, internal: true }
     }
   }
 
@@ -114,30 +125,39 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   async function work(claimed: ClaimedDeliveries, signal: AbortSignal): Promise<void> {
     const settling: Promise<void>[] = []
     let laneDueAt = clock.now()
+    let asTried = claimed
     for (const next of claimed.deliveries) {
       if (signal.aborted) break
       const { delivery } = next
       const startedAt = performance.now()
-      const tried = await attempt(claimed.webhook, next)
-      if (tried === 'not tried') {
+      const tried = await attempt(claimed, next)
+      if (tried === 'withdrawn') break
+      if (tried === 'hindered') {
         laneDueAt = clock.now() + STORAGE_PAUSE_MS
         break
       }
+      asTried = { ...claimed, webhook: tried.webhook }
       const { settlement, dueAt } = judge(tried.answer, delivery.attempts - delivery.forgiven, clock.now())
       tell(next, settlement, tried.answer, performance.now() - startedAt)
-      const settled = queue.settle(claimed, delivery, settlement, noteOf(claimed, tried), clock.now())
+      const settled = queue.settle(
+        asTried,
+        delivery,
+        settlement,
+        noteOf(claimed.endpoint, tried),
+        clock.now(),
+      )
       settling.push(observed(settled.then(reason => tellOfDisabled(claimed, reason))))
       if (settlement.outcome !== 'retry') continue
       laneDueAt = dueAt
       break
     }
     // Writes are done in the order they were asked for, so the lane is given back after its last settlement, in the same commit.
-    settling.push(queue.release(claimed, laneDueAt))
+    settling.push(queue.release(asTried, laneDueAt))
     await Promise.all(settling)
   }
 
   /** What a try says of the endpoint, when that has to be written down. */
-  function noteOf({ endpoint, webhook }: ClaimedDeliveries, { answer, internal }: Tried): HealthNote | null {
+  function noteOf(endpoint: string, { webhook, answer, internal }: Tried): HealthNote | null {
     if (internal) return null
     if (answer.outcome === 'delivered')
       return health.succeeded(endpoint, webhook, clock.now()) ? { kind: 'succeeded' } : null

@@ -1,5 +1,5 @@
 /** SQL of the deliveries to be made. A lane (one webhook, one chat) is claimed by lease and delivered in order. */
-import { and, eq, sql } from 'drizzle-orm'
+import { and, eq, exists, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import {
   credentials,
@@ -27,6 +27,7 @@ export interface ClaimedDeliveries {
   leaseId: string
   /** Oldest first; may be empty. */
   deliveries: ClaimedDelivery[]
+  /** As it was when the lane was claimed. */
   webhook: Webhook
 }
 
@@ -52,7 +53,10 @@ export type DeliverySettlement = { attempt: Attempt } & (
 
 export interface DeliveryQueue {
   claim(request: DeliveryClaim): Promise<ClaimedDeliveries[]>
+  /** The webhook as it is now; null when nothing is to be delivered to it: it is gone or switched off, or its owner is shut out. */
+  deliverable(endpoint: string, now: number): Webhook | null
   /**
+   * @param claimed with the webhook as it was for this try
    * @param health what the try says of the endpoint; null: nothing that is worth a write
    * @returns why the webhook was switched off by this; null when it wasn't
    */
@@ -116,12 +120,23 @@ export function createDeliveryQueue(db: Db): DeliveryQueue {
     .leftJoin(credentials, eq(credentials.clientId, tokens.credentialId))
     .where(
       and(
-        eq(tokens.identityId, textParam('identityId')),
+        eq(tokens.identityId, webhooks.identityId),
         sql`(${tokens.expiresAt} is null or ${tokens.expiresAt} > ${numberParam('now')})`,
         sql`(${tokens.credentialId} is null or ${credentials.active} = 1)`,
       ),
     )
-    .limit(ONE)
+  // In one statement, as it is asked for at each delivery.
+  const deliverableWebhook = orm
+    .select()
+    .from(webhooks)
+    .where(
+      and(
+        eq(webhooks.identityId, textParam('identityId')),
+        eq(webhooks.id, numberParam('id')),
+        eq(webhooks.active, true),
+        exists(usableToken),
+      ),
+    )
     .prepare()
   const lease = orm
     .update(deliveryLanes)
@@ -184,9 +199,9 @@ export function createDeliveryQueue(db: Db): DeliveryQueue {
           const claimedForIt = claimedFor.get(key.identityId) ?? 0
           const share = freeOfIdentity(key.identityId, claimed.length, claimedForIt)
           const free = Math.min(freeOf(endpoint), share, maxLanes - claimed.length)
-          const webhook = free > 0 ? webhookOf.get(key) : undefined
           // A switched-off endpoint keeps what waits for it until it is switched on again; so does one whose owner is shut out.
-          if (!webhook?.active || !usableToken.get({ identityId: webhook.identityId, now })) continue
+          const webhook = free > 0 ? deliverableWebhook.get({ ...key, now }) : undefined
+          if (!webhook) continue
           const due = lanesDue.all({ endpoint, now, limit: free })
           claimedFor.set(key.identityId, claimedForIt + due.length)
           for (const { lane } of due) {
@@ -197,6 +212,8 @@ export function createDeliveryQueue(db: Db): DeliveryQueue {
         }
         return claimed
       }),
+
+    deliverable: (endpoint, now) => deliverableWebhook.get({ ...parseEndpoint(endpoint), now }) ?? null,
 
     settle: ({ endpoint, webhook }, delivery, settlement, note, now) =>
       committer.write(() => {

@@ -170,6 +170,78 @@ test.each([
   expect(scene.texts()).toEqual(['1'])
 })
 
+describe('what is not on the wire when a change is answered', () => {
+  /** One of three is on the wire when `change` is made; then it is answered. @returns the tries after it */
+  async function afterChange(change: () => Promise<unknown>) {
+    const gate = Promise.withResolvers<WebhookAnswer>()
+    for (const text of ['1', '2', '3']) scene.event(text)
+    scene.side.endpoint.answer = () => (scene.side.tries.length === 1 ? gate.promise : OK)
+    scene.start()
+    await scene.idle()
+    expect(scene.texts()).toEqual(['1'])
+    await change()
+    gate.resolve(OK)
+    await scene.pass(30_000)
+    return scene.side.tries.slice(1)
+  }
+
+  test.each([
+    ['deleted', () => scene.side.webhooks.remove('id_1', 1), []],
+    [
+      'switched off',
+      () => scene.side.webhooks.update('id_1', 1, { active: false }),
+      ['succeeded', 'pending', 'pending'],
+    ],
+    [
+      'without a usable token',
+      async () => scene.db.orm.delete(tokens).run(),
+      ['succeeded', 'pending', 'pending'],
+    ],
+  ])('is not sent to a webhook that is %s', async (_, change, statuses) => {
+    expect(await afterChange(change)).toEqual([])
+    expect(scene.statuses()).toEqual(statuses as never)
+  })
+
+  test('goes when the webhook is switched on again', async () => {
+    await afterChange(() => scene.side.webhooks.update('id_1', 1, { active: false }))
+    await scene.side.webhooks.update('id_1', 1, { active: true })
+    await scene.pass(100)
+    expect(scene.texts()).toEqual(['1', '2', '3'])
+  })
+
+  test('goes to the new URL, with the new headers', async () => {
+    const change = { url: 'http://hook/new', headers: { 'x-key': 'new' } }
+    const tries = await afterChange(() => scene.side.webhooks.update('id_1', 1, change))
+    expect(tries.map(({ url, headers }) => ({ url, headers }))).toEqual([change, change])
+  })
+
+  test('is signed by the new secret alone when the old one ends at once', async () => {
+    let secret = ''
+    const tries = await afterChange(async () => {
+      secret = (await scene.side.webhooks.rotateSecret('id_1', 1, 0)).secret
+    })
+    expect(tries.map(({ secrets }) => secrets)).toEqual([[secret], [secret]])
+  })
+
+  test('is not sent when the change is made while its body is prepared', async () => {
+    const file = Promise.withResolvers<void>()
+    scene.event('1')
+    scene.start({
+      payloads: {
+        async of({ payload }) {
+          await file.promise
+          return { ...payload, is_contact: false, media: null } as WebhookPayload
+        },
+      },
+    })
+    await scene.idle()
+    await scene.side.webhooks.remove('id_1', 1)
+    file.resolve()
+    await scene.idle()
+    expect(scene.side.tries).toEqual([])
+  })
+})
+
 test('a hanging endpoint has a bounded number of tries under way, and delays no other', async () => {
   scene.hook(2)
   const gate = Promise.withResolvers<WebhookAnswer>()
