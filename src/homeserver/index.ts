@@ -65,6 +65,8 @@ class EmbeddedHomeserver implements Homeserver {
       if (error instanceof MatrixError) return error.toResponse()
       if (isOutOfSpace(error))
         return new MatrixError(507, 'M_UNKNOWN', 'There is no space left to store this').toResponse()
+      if (request.signal.aborted)
+        return new MatrixError(400, 'M_UNKNOWN', 'The request was broken off').toResponse()
       this.core.logger.error({ error, method: request.method }, 'a Matrix request failed')
       return new MatrixError(500, 'M_UNKNOWN', 'Internal server error').toResponse()
     }

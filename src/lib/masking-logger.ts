@@ -27,11 +27,13 @@ function masked(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, masked(field)]))
 }
 
-/** Of the same class, which pino writes, too. */
+/** Of the same class, which pino writes, too. But a DOMException's fields are its own alone: those of a copy can't be read. */
 function maskedError(error: Error): Error {
   const { message, stack = '', cause } = error
-  const told = Object.create(Object.getPrototypeOf(error)) as Error
-  for (const [name, field] of Object.entries({ ...error, message, stack, cause }))
+  const isCopied = !(error instanceof DOMException)
+  const told = Object.create(isCopied ? Object.getPrototypeOf(error) : Error.prototype) as Error
+  const fields = { ...error, ...(isCopied ? {} : { name: error.name }), message, stack, cause }
+  for (const [name, field] of Object.entries(fields))
     if (field !== undefined) Object.defineProperty(told, name, { value: masked(field), enumerable: true })
   return told
 }

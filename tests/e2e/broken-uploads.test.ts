@@ -24,8 +24,8 @@ const FORM = [
   'the beginning of it',
 ].join('\r\n')
 
-test('an upload that is broken off leaves nothing behind, wherever it was going', async () => {
-  await using gateway = await spawnGateway({ env: SETTINGS })
+test('what is broken off leaves nothing behind, wherever it was going, and is no error', async () => {
+  await using gateway = await spawnGateway({ env: { ...SETTINGS, LOG_LEVEL: 'info' } })
   const client = new GatewayClient(gateway)
   const { account, device } = await client.linkedAccount()
   const friend = await client.newPhone()
@@ -41,6 +41,22 @@ test('an upload that is broken off leaves nothing behind, wherever it was going'
       connection.breakOff()
       await waitFor(() => begun().length === 0, { what: `no begun file of ${name} any more` })
     }
+  }
+  const json = 'Host: a\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n{'
+  for (const path of ['/_matrix/client/v3/login', '/sandbox/api/phones/1234567/messages']) {
+    const lines = () =>
+      gateway
+        .output()
+        .split('\n')
+        .filter(line => line.includes(path.slice(0, 20)))
+    let connection = begin(gateway.url, `POST ${path} HTTP/1.1\r\n${json}`)
+    const isAnswered = () => {
+      connection.breakOff()
+      connection = begin(gateway.url, `POST ${path} HTTP/1.1\r\n${json}`)
+      return lines().some(line => line.includes('"status":400'))
+    }
+    await waitFor(isAnswered, { what: `that ${path} was broken off`, deadlineMs: 20_000 })
+    connection.breakOff()
   }
   await friend.send({ to: device, text: 'still there?' })
   expect(gateway.output()).not.toContain('"level":"error"')

@@ -72,6 +72,7 @@ export function createRouter(api: ApiContext, events: EventStream, logger: Logge
         if (error instanceof ApiError) return error.toResponse()
         if (isOutOfSpace(error))
           return new ApiError('storage_full', 'there is no space left to store this').toResponse()
+        if (request.signal.aborted) return new ApiError('bad_request', 'body: it was broken off').toResponse()
         logger.error({ err: error, url: request.url }, 'a sandbox request failed')
         return Response.json({ error: 'internal error', code: 'internal_error' }, { status: 500 })
       })

@@ -37,3 +37,13 @@ test('long numbers lose all but their last digits, wherever they stand', () => {
   expect(second.err.stack).toContain('masking-logger.test.ts')
   expect(third.msg).toBe('plain …89')
 })
+
+test('what the platform threw is written, too', () => {
+  let written = ''
+  const plain = createLogger('debug', { format: 'json', destination: { write: line => (written += line) } })
+  maskingNumbers(plain).error({ err: new DOMException(`no phone ${NUMBER}`, 'AbortError') }, 'broken off')
+  expect(JSON.parse(written)).toMatchObject({
+    err: { name: 'AbortError', message: 'no phone …89' },
+    msg: 'broken off',
+  })
+})
