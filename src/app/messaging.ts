@@ -26,8 +26,10 @@ import { createOutboxQueue } from '../modules/messages/queue-repository.ts'
 import { createRecipients } from '../modules/messages/recipients.ts'
 import { createMessageRepository } from '../modules/messages/repository.ts'
 import { createRecipientRooms } from '../modules/messages/room-repository.ts'
+import { createSlotReturns } from '../modules/messages/slot-repository.ts'
 import { createStatusWriter } from '../modules/messages/status-repository.ts'
 import { createStatusTimeout } from '../modules/messages/status-timeout.ts'
+import { createUnusedSlots } from '../modules/messages/unused-slots.ts'
 import { createVoiding } from '../modules/messages/voiding.ts'
 import { createWaitingMessages } from '../modules/messages/waiting-repository.ts'
 import { createRetentionRepository } from '../modules/retention/repository.ts'
@@ -91,8 +93,14 @@ export async function createMessaging(foundation: Foundation, parts: MessagingPa
   const chatRooms = createChatRooms({ repository: chats, inbox, sessions, matrixUserOf, clock, logger })
 
   const statuses = createStatusWriter(db, observer, backlog)
-  const endings = createMessageEndings(db, statuses, observer)
   const paceOf = createPaces(config, parts.isSimulated)
+  const unusedSlots = createUnusedSlots({
+    slots: createSlotReturns(db),
+    paceOf,
+    onReturned: () => outbox.nudge(),
+    clock,
+  })
+  const endings = createMessageEndings(db, statuses, observer, unusedSlots.note)
   const outbox = createOutbox({
     queue: createOutboxQueue(db, statuses),
     recipients: createRecipients({ rooms: createRecipientRooms(db), chats, devices, bridges, clock }),
@@ -107,7 +115,7 @@ export async function createMessaging(foundation: Foundation, parts: MessagingPa
     clock,
     logger,
   })
-  const voiding = createVoiding({ endings, paceOf, discard: media.discardAll, onDeliveries, clock })
+  const voiding = createVoiding({ endings, discard: media.discardAll, onDeliveries, clock })
   const messages = createMessages({
     repository: createMessageRepository(db),
     waiting,
@@ -162,6 +170,7 @@ export async function createMessaging(foundation: Foundation, parts: MessagingPa
         clock,
       }),
       voiding.worker,
+      unusedSlots.worker,
       createExpiry({ endings, discard: media.discardAll, onDeliveries, clock }),
       createRetention({
         repository: createRetentionRepository(db),

@@ -7,6 +7,7 @@ import { createMessageEndings } from '../../src/modules/messages/ending-reposito
 import { createMessages, type MessagesOptions } from '../../src/modules/messages/messages.ts'
 import { createOutboxQueue } from '../../src/modules/messages/queue-repository.ts'
 import { createMessageRepository } from '../../src/modules/messages/repository.ts'
+import { createSlotReturns } from '../../src/modules/messages/slot-repository.ts'
 import { createStatusWriter } from '../../src/modules/messages/status-repository.ts'
 import type { SendRequest } from '../../src/modules/messages/types.ts'
 import { createWaitingMessages } from '../../src/modules/messages/waiting-repository.ts'
@@ -15,13 +16,19 @@ import { ManualClock } from './manual-clock.ts'
 export type MessageStore = ReturnType<typeof messageStore>
 
 /** All that stores messages and finds them, put together as the app does. */
-export function messageStore(db: Db, observer?: Pick<Observer, 'messageSettled'>, backlog?: Backlog) {
+export function messageStore(
+  db: Db,
+  observer?: Pick<Observer, 'messageSettled'>,
+  backlog?: Backlog,
+  onEnded?: (deviceRowId: string) => void,
+) {
   const statuses = createStatusWriter(db, observer, backlog)
   return {
     repository: createMessageRepository(db),
     waiting: createWaitingMessages(db),
     queue: createOutboxQueue(db, statuses),
-    endings: createMessageEndings(db, statuses, observer),
+    endings: createMessageEndings(db, statuses, observer, onEnded),
+    slots: createSlotReturns(db),
   }
 }
 

@@ -9,9 +9,7 @@ import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.
 import type { Observer } from '../../domain/observation.ts'
 import { expiredReason } from './expired.ts'
 import { isLaneOfDevice, lanesOf } from './lane-repository.ts'
-import type { Pace } from './pace.ts'
 import { findMessage, type MessageWithDevice } from './repository.ts'
-import { createSlotGiver } from './slot-repository.ts'
 import type { StatusWriter } from './status-repository.ts'
 import { VOID_REASON } from './void.ts'
 
@@ -29,41 +27,30 @@ export interface Cancelled extends Ended {
   found: MessageWithDevice
 }
 
-/** A device for which messages may wait that never will be sent. */
-export interface VoidQueue {
-  deviceRowId: string
-  platform: string
-}
-
 export interface MessageEndings {
   /** Takes back a message if it is still queued. @returns null when the identity has no such message */
   cancel(identityId: string, id: string, now: number): Promise<Cancelled | null>
   /** Fails messages that are queued beyond their `expires_at`, those that are longest beyond it first. @returns how many, at most `limit` */
   expire(now: number, limit: number): Promise<{ count: number } & Ended>
   /** Devices that were deleted and for which something waits, and those that were linked again before all of it had failed. */
-  voidQueues(): Promise<VoidQueue[]>
+  voidQueues(): Promise<string[]>
   /**
    * Fails messages that wait for a device that was deleted; what is being sent just now is left to whoever sends it.
-   * @param pace of the device, which gets the slots back that they held
    * @returns how many, at most `limit`
    */
-  failVoid(
-    deviceRowId: string,
-    pace: Pick<Pace, 'intervalMs' | 'burst'>,
-    limit: number,
-    now: number,
-  ): Promise<{ count: number } & Ended>
+  failVoid(deviceRowId: string, limit: number, now: number): Promise<{ count: number } & Ended>
   /** Takes as sent what was handed over before `before` and what nobody has said anything about. @returns how many, at most `limit` */
   settleSilent(before: number, limit: number, now: number): Promise<{ count: number; deliveries: boolean }>
 }
 
+/** @param onEnded is called with the device of a message that waits no more and wasn't tried: it may leave a slot that nobody uses */
 export function createMessageEndings(
   db: Db,
   statuses: Pick<StatusWriter, 'ended' | 'stayedSilent'>,
   observer?: Pick<Observer, 'messageSettled'>,
+  onEnded?: (deviceRowId: string) => void,
 ): MessageEndings {
   const { orm, committer } = db
-  const giveSlotsBack = createSlotGiver(db)
   const stillNeeded = orm
     .select({ seq: messages.seq })
     .from(messages)
@@ -100,7 +87,7 @@ export function createMessageEndings(
 
   // What is void is small beside what was ever linked, and so are the devices beside their messages: looked for one by one.
   const queues = orm
-    .select({ deviceRowId: devices.id, platform: devices.platform })
+    .select({ deviceRowId: devices.id })
     .from(devices)
     .where(
       sql`${devices.voidThrough} is not null or (${devices.removedAt} is not null and exists (select 1 from outbox_lanes
@@ -127,10 +114,11 @@ export function createMessageEndings(
     )
     .limit(limitParam('limit'))
     .prepare()
+  // One that holds a slot stays until that is given back.
   const closeLane = orm
     .delete(outboxLanes)
     .where(
-      sql`${outboxLanes.lane} = ${sql.placeholder('lane')} and ${outboxLanes.leaseId} is null and not exists (select 1 from messages
+      sql`${outboxLanes.lane} = ${sql.placeholder('lane')} and ${outboxLanes.leaseId} is null and ${outboxLanes.hasSlot} = 0 and not exists (select 1 from messages
         where messages.lane = outbox_lanes.lane and messages.status in ('queued', 'sending'))`,
     )
     .prepare()
@@ -165,7 +153,10 @@ export function createMessageEndings(
   function noteEnded(message: Message, status: 'failed' | 'cancelled', now: number): void {
     const { id, deviceRowId, createdAt } = message
     const outcome = { messageId: id, deviceRowId, status, ageMs: now - createdAt }
-    committer.afterCommit(() => observer?.messageSettled(outcome))
+    committer.afterCommit(() => {
+      observer?.messageSettled(outcome)
+      onEnded?.(deviceRowId)
+    })
   }
 
   return {
@@ -193,17 +184,15 @@ export function createMessageEndings(
         return { count: found.length, ...failAll(found, expiredReason, now) }
       }),
 
-    voidQueues: async () => queues.all(),
+    voidQueues: async () => queues.all().map(({ deviceRowId }) => deviceRowId),
 
-    failVoid: (deviceRowId, pace, limit, now) =>
+    failVoid: (deviceRowId, limit, now) =>
       committer.write(() => {
         const through = voidThrough.get({ deviceRowId })?.seq ?? 0
         const ofDevice = lanesOf(deviceRowId)
         const found = voided.all({ ...ofDevice, through, limit })
         const ended = failAll(found, () => VOID_REASON, now)
-        const lanes = new Set(found.map(message => message.lane))
-        giveSlotsBack(deviceRowId, lanes, pace, now)
-        for (const lane of lanes) closeLane.run({ lane })
+        for (const lane of new Set(found.map(message => message.lane))) closeLane.run({ lane })
         if (found.length < limit) clearMark.run({ deviceRowId, ...ofDevice })
         return { count: found.length, ...ended }
       }),

@@ -1,7 +1,7 @@
 /** SQL of a device's pace: the slots in which its lanes may send, given out one after the other. */
-import { and, eq, isNull, sql } from 'drizzle-orm'
+import { and, eq, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
-import { devicePaces, outboxLanes } from '../../db/schema/index.ts'
+import { devicePaces, devices, outboxLanes } from '../../db/schema/index.ts'
 import { isLaneOfDevice, lanesOf } from './lane-repository.ts'
 import { nextSlot, type Pace } from './pace.ts'
 
@@ -32,28 +32,43 @@ export function createRestReader({ orm }: Pick<Db, 'orm'>): RestReader {
   return deviceRowId => paceOfDevice.get({ deviceRowId })?.restAt ?? 0
 }
 
-/**
- * Takes from lanes of a device the slots that they hold, as if from the first of these on none had been given. To be called inside a transaction.
- */
-export type SlotGiver = (
-  deviceRowId: string,
-  lanes: ReadonlySet<string>,
-  pace: Pick<Pace, 'intervalMs' | 'burst'>,
-  now: number,
-) => void
+/** Slots that were given to lanes in which nothing waits any more, and so go to those that do wait. */
+export interface SlotReturns {
+  /** Devices that have a pace: any of them may have such slots when a process begins. */
+  pacedDevices(): Promise<string[]>
+  /**
+   * Lets a device's lanes move up into slots that nobody uses, in their order, and takes the last ones back, as if they hadn't been given. What is
+   * sent then was to be sent by then anyway, so the pace is kept whatever its jitter was.
+   * @returns whether there were any
+   */
+  close(deviceRowId: string, paceOf: (platform: string) => Pace): Promise<boolean>
+}
 
-export function createSlotGiver({ orm }: Pick<Db, 'orm'>): SlotGiver {
+export function createSlotReturns({ orm, committer }: Pick<Db, 'orm' | 'committer'>): SlotReturns {
   const param = sql.placeholder
-  const slotOf = orm
-    .select({ at: outboxLanes.dueAt })
-    .from(outboxLanes)
-    .where(
-      and(eq(outboxLanes.lane, param('lane')), isNull(outboxLanes.leaseId), eq(outboxLanes.hasSlot, true)),
-    )
+  const paced = orm.select({ deviceRowId: devicePaces.deviceRowId }).from(devicePaces).prepare()
+  const platformOf = orm
+    .select({ platform: devices.platform })
+    .from(devices)
+    .where(eq(devices.id, param('deviceRowId')))
     .prepare()
-  const freeSlot = orm
+  const heldSlots = orm
+    .select({
+      lane: outboxLanes.lane,
+      at: outboxLanes.dueAt,
+      waits: sql<number>`exists (select 1 from messages where messages.lane = outbox_lanes.lane
+        and messages.status in ('queued', 'sending'))`,
+    })
+    .from(outboxLanes)
+    .where(and(isLaneOfDevice(), eq(outboxLanes.hasSlot, true)))
+    .prepare()
+  const moveSlot = orm
     .update(outboxLanes)
-    .set({ hasSlot: false, dueAt: sql`${param('now')}` })
+    .set({ dueAt: sql`${param('at')}` })
+    .where(eq(outboxLanes.lane, param('lane')))
+    .prepare()
+  const closeLane = orm
+    .delete(outboxLanes)
     .where(eq(outboxLanes.lane, param('lane')))
     .prepare()
   const restSooner = orm
@@ -61,17 +76,32 @@ export function createSlotGiver({ orm }: Pick<Db, 'orm'>): SlotGiver {
     .set({ restAt: sql`min(${devicePaces.restAt}, ${param('restAt')})` })
     .where(eq(devicePaces.deviceRowId, param('deviceRowId')))
     .prepare()
-  return (deviceRowId, lanes, { intervalMs, burst }, now) => {
-    let earliest: number | undefined
-    for (const lane of lanes) {
-      const slot = slotOf.get({ lane })
-      if (!slot) continue
-      freeSlot.run({ lane, now })
-      earliest = Math.min(earliest ?? slot.at, slot.at)
-    }
-    // What `nextSlot` made the slot of.
-    if (earliest !== undefined) restSooner.run({ deviceRowId, restAt: earliest + (burst - 1) * intervalMs })
+
+  return {
+    pacedDevices: async () => paced.all().map(({ deviceRowId }) => deviceRowId),
+
+    close: (deviceRowId, paceOf) =>
+      committer.write(() => {
+        const device = platformOf.get({ deviceRowId })
+        const held = heldSlots.all(lanesOf(deviceRowId)).sort(soonestFirst)
+        const waiting = held.filter(({ waits }) => waits === 1)
+        const firstUnused = held[waiting.length]
+        if (!device || !firstUnused) return false
+        for (const { lane, waits } of held) if (waits === 0) closeLane.run({ lane })
+        for (const [index, { lane, at }] of waiting.entries()) {
+          const sooner = held[index]?.at ?? at
+          if (sooner < at) moveSlot.run({ lane, at: sooner })
+        }
+        const { intervalMs, burst } = paceOf(device.platform)
+        // What `nextSlot` made the slot of.
+        restSooner.run({ deviceRowId, restAt: firstUnused.at + (burst - 1) * intervalMs })
+        return true
+      }),
   }
+}
+
+function soonestFirst(one: { lane: string; at: number }, other: { lane: string; at: number }): number {
+  return one.at - other.at || (one.lane < other.lane ? -1 : 1)
 }
 
 export function createSlotTaker({ orm }: Pick<Db, 'orm'>): SlotTaker {

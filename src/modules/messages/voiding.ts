@@ -4,12 +4,10 @@
  */
 import type { Clock } from '../../lib/clock.ts'
 import { Nudge, type Worker } from '../../runtime/worker.ts'
-import type { MessageEndings, VoidQueue } from './ending-repository.ts'
-import type { Pace } from './pace.ts'
+import type { MessageEndings } from './ending-repository.ts'
 
 export interface VoidingOptions {
   endings: Pick<MessageEndings, 'voidQueues' | 'failVoid'>
-  paceOf(platform: string): Pace
   /** Removes files that no message needs any more. */
   discard(mediaIds: readonly string[]): Promise<void>
   /** There is something to deliver. */
@@ -28,14 +26,13 @@ const BATCH = 100
 /** How often is looked for what was being sent when its device was deleted, and has to wait after all; in milliseconds. */
 const POLL_MS = 5_000
 
-export function createVoiding({ endings, paceOf, discard, onDeliveries, clock }: VoidingOptions): Voiding {
+export function createVoiding({ endings, discard, onDeliveries, clock }: VoidingOptions): Voiding {
   const nudge = new Nudge()
 
-  async function empty({ deviceRowId, platform }: VoidQueue, signal: AbortSignal): Promise<void> {
-    const pace = paceOf(platform)
+  async function empty(deviceRowId: string, signal: AbortSignal): Promise<void> {
     let count = BATCH
     while (count === BATCH && !signal.aborted) {
-      const step = await endings.failVoid(deviceRowId, pace, BATCH, clock.now())
+      const step = await endings.failVoid(deviceRowId, BATCH, clock.now())
       if (step.deliveries) onDeliveries()
       await discard(step.unneeded)
       count = step.count
@@ -48,7 +45,7 @@ export function createVoiding({ endings, paceOf, discard, onDeliveries, clock }:
       name: 'message-voiding',
       async run(signal) {
         while (!signal.aborted) {
-          for (const queue of await endings.voidQueues()) await empty(queue, signal)
+          for (const deviceRowId of await endings.voidQueues()) await empty(deviceRowId, signal)
           await nudge.wait(clock, POLL_MS, signal)
         }
       },

@@ -139,6 +139,94 @@ describe('over a restart', () => {
   })
 })
 
+describe('the slots of messages that are taken back', () => {
+  const cancel = (ids: string[]) => Promise.all(ids.map(id => api.cancel('id_1', id)))
+  /** Every lane gets its slot. */
+  const look = () =>
+    store.queue.claim({
+      leaseId: 'l',
+      now,
+      leaseMs: 1,
+      maxLanes: 1_000,
+      maxMessagesPerLane: 1,
+      paceOf: () => pace,
+    })
+  const giveBack = () => store.slots.close('dev_1', () => pace)
+
+  test('are free again: what is sent next doesn’t wait for any of them', async () => {
+    const ids = (await accept(contacts(100))).map(({ id }) => id)
+    await work(5)
+    await look()
+    await cancel(ids.filter(id => !sent.some(one => one.id === id)))
+    expect(await giveBack()).toBe(true)
+    const [fresh] = await accept('fresh')
+    const due = Date.parse((await api.get('id_1', fresh?.id ?? '')).due_at ?? '') - START
+    await work(1)
+    expect(sent[5]).toMatchObject({ to: 'fresh', at: due })
+    expect(due).toBeLessThanOrEqual(1.25 * INTERVAL + 1)
+    expect(db.orm.query.outboxLanes.findMany().sync()).toEqual([])
+  })
+
+  test('also when they expire', async () => {
+    await accept(contacts(5, 'a'))
+    await work(5)
+    await api.accept({
+      identityId: 'id_1',
+      deviceId: '237',
+      platform: 'wa',
+      contact: contacts(95),
+      text: 'hi',
+      expiresInS: 6,
+    })
+    await look()
+    now += 6_000
+    expect(await store.endings.expire(now, 100)).toMatchObject({ count: 95 })
+    await giveBack()
+    await accept('fresh')
+    await work(1)
+    expect(sent[5]?.at).toBeLessThanOrEqual(1.25 * INTERVAL + 1)
+  })
+
+  test.each([1, 5])(
+    'with a burst of %i: what waits moves up in its order, and all of it keeps to the pace',
+    async burst => {
+      pace = { ...pace, burst }
+      const all = await accept(contacts(300))
+      await work(burst + 20)
+      await look()
+      const waiting = all.filter(({ id }) => !sent.some(one => one.id === id))
+      const slots = db.orm.query.outboxLanes.findMany().sync()
+      const order = waiting.toSorted((one, other) => slotOf(one.to) - slotOf(other.to))
+      function slotOf(to: string) {
+        return slots.find(({ lane }) => lane === `dev_1/contact:${to}`)?.dueAt ?? 0
+      }
+      // All of the next ones, some of those after them, and the last ones.
+      const gone = order.filter((_, index) => index < 30 || index % 3 === 0 || index > 200)
+      await cancel(gone.map(({ id }) => id))
+      await giveBack()
+      await accept(contacts(40, 'fresh'))
+      const kept = order.filter(one => !gone.includes(one)).map(({ to }) => to)
+      const before = sent.length
+      await work(kept.length + 40)
+      expect(sent.slice(before, before + kept.length).map(({ to }) => to)).toEqual(kept)
+      const paced = intervals(burst - 1)
+      expect(Math.min(...paced)).toBeGreaterThanOrEqual(0.75 * INTERVAL)
+      expect(Math.max(...paced)).toBeLessThanOrEqual(1.25 * INTERVAL + 1)
+    },
+  )
+
+  test('stay with a recipient for whom something else waits', async () => {
+    const ids = (await accept(contacts(10))).map(({ id }) => id)
+    await accept('c9')
+    await work(5)
+    await look()
+    await cancel(ids.slice(9))
+    expect(await giveBack()).toBe(false)
+    await work(5)
+    expect(sent.at(-1)?.to).toBe('c9')
+  })
+})
+
 describe('due_at', () => {
   beforeEach(() => {
     pace = { intervalMs: INTERVAL, jitter: 0, burst: 2 }

@@ -8,6 +8,7 @@ import { createDeviceRepository, type DeviceRepository } from '../../../src/modu
 import { type Backlog, createBacklog } from '../../../src/modules/messages/backlog.ts'
 import { createOutbox } from '../../../src/modules/messages/outbox.ts'
 import type { Messages, SendRequest } from '../../../src/modules/messages/types.ts'
+import { createUnusedSlots, type UnusedSlots } from '../../../src/modules/messages/unused-slots.ts'
 import { createVoiding, type Voiding } from '../../../src/modules/messages/voiding.ts'
 import { Supervisor } from '../../../src/runtime/supervisor.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
@@ -39,6 +40,7 @@ let devices: DeviceRepository
 let backlog: Backlog
 let messages: Messages
 let voiding: Voiding
+let unusedSlots: UnusedSlots
 let discarded: string[]
 let sent: string[]
 /** Called while a message is being sent. */
@@ -58,9 +60,10 @@ beforeEach(() => {
     waiting: new Map(),
     onRequeued: () => undefined,
   })
-  store = messageStore(db, undefined, backlog)
+  store = messageStore(db, undefined, backlog, deviceRowId => unusedSlots.note(deviceRowId))
   devices = createDeviceRepository(db)
   const paceOf = () => PACE
+  unusedSlots = createUnusedSlots({ slots: store.slots, paceOf, onReturned: () => undefined, clock })
   messages = messagesOn(store, {
     backlog,
     devices: { find: async () => devices.get('dev_1') },
@@ -74,7 +77,6 @@ beforeEach(() => {
   supervisor = new Supervisor(clock, silentLogger)
   voiding = createVoiding({
     endings: store.endings,
-    paceOf,
     discard: async ids => void discarded.push(...ids),
     onDeliveries: () => undefined,
     clock,
@@ -209,12 +211,16 @@ describe('a device that is linked again', () => {
     await claim()
     expect(lanes().filter(lane => lane.hasSlot)).toHaveLength(98)
     await remove()
+    supervisor.start(unusedSlots.worker)
     await runVoiding()
     await linkAgain()
+    await clock.advance(1_000)
+    await idle()
+    expect(lanes().filter(lane => lane.hasSlot)).toEqual([])
     await accept({ contact: 'other' })
     await claim()
     const [own] = lanes().filter(({ lane }) => lane.endsWith('other'))
-    expect(own?.dueAt).toBe(clock.now() + PACE.intervalMs)
+    expect(own?.dueAt).toBe(clock.now() - 1_000 + PACE.intervalMs)
   })
 
   test('one that was merely logged out sends what waited', async () => {
@@ -278,6 +284,6 @@ test('an identity whose devices can not be logged out yet sends nothing all the 
 test('a step is small, however much waits', async () => {
   await accept({ contact: contacts(5) })
   await remove()
-  expect(await store.endings.failVoid('dev_1', PACE, 2, clock.now())).toMatchObject({ count: 2 })
+  expect(await store.endings.failVoid('dev_1', 2, clock.now())).toMatchObject({ count: 2 })
   expect(db.orm.select().from(rows).where(eq(rows.status, 'queued')).all()).toHaveLength(3)
 })
