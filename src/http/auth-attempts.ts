@@ -1,7 +1,8 @@
 /**
  * Slows down who guesses secrets. Failed authentications are counted by address, and by address and credential together; an address with too
  * many is answered 429 before a secret is looked at. A credential that others hammer stays usable from everywhere else, and what has proved
- * right before is always looked at: so neither a stranger nor a neighbour behind the same address can lock a client out.
+ * right before from the same address is always looked at: so neither a stranger nor a neighbour behind that address can lock a client out, and
+ * who is shut out elsewhere doesn't learn by an answer that a guess was right.
  */
 import { randomBytes } from 'node:crypto'
 import { type ErrorCode, GatewayError } from '../domain/errors.ts'
@@ -48,8 +49,9 @@ export interface AuthAttemptsOptions {
   logger: Logger
 }
 
-/** How many proofs that were right are kept in mind. */
+/** How many proofs that were right are kept in mind, and of how many networks each. */
 const MAX_PROVED = 10_000
+const MAX_NETWORKS_OF_PROOF = 100
 /** A claimed client id may be as long as a header. */
 const MAX_CREDENTIAL_LENGTH = 64
 /** `mt_` and eight characters: enough to tell tokens apart, and nothing to guess the rest by. */
@@ -65,29 +67,30 @@ export function createAuthAttempts({
   const { perCredential, perAddress, windowMs } = limits
   const byAddress = createFailureLimit({ maxFailures: perAddress, windowMs, clock })
   const byPair = createFailureLimit({ maxFailures: perCredential, windowMs, clock })
-  const proved = new Set<string>()
+  /** Proofs that were right, and where from. */
+  const proved = new Map<string, Set<string>>()
   const turns = new Turns()
 
-  const keysOf = ({ request, credential }: AuthAttempt) => {
+  const networkOf = (request: Request) => {
     const address = addressOf(request)
-    if (address === undefined) return undefined
-    const network = clientNetwork(address)
-    return { network, pair: `${network} ${credential.slice(0, MAX_CREDENTIAL_LENGTH)}` }
+    return address === undefined ? undefined : clientNetwork(address)
   }
+  const pairOf = (network: string, credential: string) =>
+    `${network} ${credential.slice(0, MAX_CREDENTIAL_LENGTH)}`
 
   return {
     inTurn(attempt, work) {
-      const keys = proved.has(attempt.proof) ? undefined : keysOf(attempt)
-      return keys ? turns.take(keys.network, work) : work()
+      const network = proved.has(attempt.proof) ? undefined : networkOf(attempt.request)
+      return network === undefined ? work() : turns.take(network, work)
     },
 
     admit(attempt) {
-      if (proved.has(attempt.proof)) return
-      const keys = keysOf(attempt)
-      if (!keys) return
-      const waitMs = Math.max(byAddress.waitMs(keys.network), byPair.waitMs(keys.pair))
+      const { request, credential, proof } = attempt
+      const network = networkOf(request)
+      if (network === undefined || proved.get(proof)?.has(network)) return
+      const waitMs = Math.max(byAddress.waitMs(network), byPair.waitMs(pairOf(network, credential)))
       if (waitMs === 0) return
-      noteRequest(attempt.request, { refusal: 'authentication' })
+      noteRequest(request, { refusal: 'authentication' })
       throw new GatewayError(
         'too_many_requests',
         'Too many failed authentications from your address, try again later',
@@ -98,21 +101,30 @@ export function createAuthAttempts({
     failed(attempt) {
       onFailed(attempt.kind)
       proved.delete(attempt.proof)
-      const keys = keysOf(attempt)
-      if (!keys) return
-      const isShutOut = [byPair.record(keys.pair), byAddress.record(keys.network)].includes(true)
+      const { request, credential } = attempt
+      const network = networkOf(request)
+      if (network === undefined) return
+      const pair = pairOf(network, credential)
+      const isShutOut = [byPair.record(pair), byAddress.record(network)].includes(true)
       if (isShutOut) {
         logger.warn(
-          { address: keys.network, credential: attempt.credential.slice(0, MAX_CREDENTIAL_LENGTH) },
+          { address: network, credential: credential.slice(0, MAX_CREDENTIAL_LENGTH) },
           'too many failed authentications from an address',
         )
       }
     },
 
-    succeeded({ proof }) {
-      if (proved.has(proof)) return
+    succeeded({ request, proof }) {
+      const network = networkOf(request)
+      if (network === undefined) return
+      const networks = proved.get(proof)
+      if (networks?.has(network)) return
+      if (networks && networks.size < MAX_NETWORKS_OF_PROOF) {
+        networks.add(network)
+        return
+      }
       if (proved.size >= MAX_PROVED) proved.clear()
-      proved.add(proof)
+      proved.set(proof, new Set([network]))
     },
   }
 }

@@ -80,6 +80,13 @@ describe('a credential', () => {
     expect((await ask(TOKENS, basic())).status).toBe(200)
   })
 
+  test('that proved right elsewhere teaches who is shut out nothing', async () => {
+    expect((await ask(TOKENS, basic(), '203.0.113.7')).status).toBe(200)
+    expect((await statuses(4, TOKENS, wrong(ADMIN.clientId))).at(-1)).toBe(429)
+    expect((await ask(TOKENS, basic())).status).toBe(429)
+    expect((await ask(TOKENS, basic(), '203.0.113.7')).status).toBe(200)
+  })
+
   test('does not stand in for another', async () => {
     expect(await statuses(3, TOKENS, wrong('somebody'))).toEqual([401, 401, 401])
     expect((await ask(TOKENS, basic())).status).toBe(200)
