@@ -81,6 +81,40 @@ test('whose token is deleted while it waits gets nothing of what happens then', 
   expect([status, text.includes('secret')]).toEqual([403, false])
 })
 
+describe('a large page', () => {
+  const LONG = 'x'.repeat(30_000)
+  const open = (path = EVENTS) =>
+    app.http.handle(new Request(`http://localhost:8080${path}`, { headers: { authorization: auth } }))
+  beforeEach(async () => {
+    for (let index = 0; index < 10; index++) await happens(`${index} ${LONG}`)
+  })
+
+  test('is JSON like any other', async () => {
+    const answer = await app.call('GET', EVENTS, { auth })
+    expect(answer.headers.get('content-type')).toBe('application/json;charset=utf-8')
+    expect(messagesOf(answer).map(text => text.slice(0, 2))).toEqual(
+      Array.from({ length: 10 }, (_, index) => `${index} `),
+    )
+    expect((await app.call('GET', `${EVENTS}?after=${answer.body.next}`, { auth })).body.events).toEqual([])
+  })
+
+  test('takes up a reader until it is read, or its client has gone', async () => {
+    const unread = await Promise.all(Array.from({ length: 20 }, () => open()))
+    expect(unread.map(({ status }) => status)).toEqual(Array(20).fill(200))
+    expectError(await app.call('GET', EVENTS, { auth }), 429, 'too_many_requests', 'at most 20 readers')
+    await unread.pop()?.text()
+    expect((await open(`${EVENTS}?limit=1`)).status).toBe(200)
+    await unread.pop()?.body?.cancel()
+    for (const response of [...unread, await open()]) await response.body?.cancel()
+    expect((await app.call('GET', EVENTS, { auth })).status).toBe(200)
+  })
+
+  test('of HEAD takes up none', async () => {
+    for (let index = 0; index < 25; index++)
+      expect((await app.call('HEAD', EVENTS, { auth })).status).toBe(200)
+  })
+})
+
 describe('a stream', () => {
   async function open(
     headers: Record<string, string> = {},

@@ -24,7 +24,7 @@ const KEPT_FOR_FIRST_READERS = 500
 const BUSY_RETRY_S = 5
 /** Events whose names are looked at in one go. */
 const STEP = 500
-/** A page ends after an event that makes it larger than this, in characters: files stand in it as base64. */
+/** A page ends after an event that makes it larger than this, in characters: texts may be long, and files stand in it as base64. */
 const MAX_PAGE_SIZE = 1024 * 1024
 /** How often a reader that waits looks by itself. */
 const LOOK_MS = 5_000
@@ -127,7 +127,7 @@ export function createFeed(options: FeedOptions): Feed & { stop(): void } {
           if (this.wants(name)) {
             const event = await this.load(seq, name, found.length === 0)
             if (event === 'later') return found
-            if (event) size += sizeOf(event)
+            if (event) size += event.payload.length
             if (event) found.push(event)
           }
           this.seq = seq
@@ -149,7 +149,7 @@ export function createFeed(options: FeedOptions): Feed & { stop(): void } {
       if (!event) return null
       try {
         const id = (await cursors()).encode(this.identityId, seq)
-        return { id, event: name, payload: await payloads.of(event) }
+        return { id, event: name, payload: JSON.stringify(await payloads.of(event)) }
       } catch (error) {
         // A file can't be fetched now: what came before it needn't wait.
         if (isFirst) throw error
@@ -197,11 +197,6 @@ function checkedNames(names: readonly string[]): readonly string[] {
   if (unknown === undefined && names.length > 0) return names
   const what = unknown === undefined ? '' : `"${unknown}" is unknown: `
   throw new GatewayError('bad_request', `events: ${what}expected names of ${EVENT_NAMES.join(', ')}`)
-}
-
-/** All that can be large is a file. */
-function sizeOf({ payload }: FeedEvent): number {
-  return 'media' in payload ? (payload.media?.content?.length ?? 0) : 0
 }
 
 function nextTurn(): Promise<void> {

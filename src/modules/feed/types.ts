@@ -1,13 +1,12 @@
 /** What the event feed offers to the HTTP routes. */
-import type { WebhookPayload } from '../../domain/events.ts'
 import type { EventName } from '../../domain/states.ts'
 
 export interface FeedEvent {
   /** Opaque; `after` takes it. The same whenever the event is read. */
   id: string
   event: EventName
-  /** What a webhook gets of it, to the letter. */
-  payload: WebhookPayload
+  /** What a webhook gets of it, to the letter: JSON, as text, so that it is written once and its size known. */
+  payload: string
 }
 
 export interface FeedPage {
@@ -27,7 +26,7 @@ export interface FeedRequest {
 /** Somebody's place in the feed. Whoever has it closes it. */
 export interface FeedReader {
   /**
-   * @param limit of events; large files may make it fewer
+   * @param limit of events; large ones (texts, files) make it fewer
    * @param waitMs how long to wait for the first event when there is none
    * @returns an empty page when the time is over, or the gateway stops
    * @throws GatewayError gone (what comes next is no longer kept), homeserver_unavailable (a file can't be fetched for now)

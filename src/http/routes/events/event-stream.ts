@@ -95,5 +95,5 @@ export function createEventStream(options: EventStreamOptions): ReadableStream<U
 
 function eventLines({ id, event, payload }: FeedEvent): string {
   // JSON has no line breaks of its own.
-  return `id: ${id}\nevent: ${event}\ndata: ${JSON.stringify(payload)}\n\n`
+  return `id: ${id}\nevent: ${event}\ndata: ${payload}\n\n`
 }

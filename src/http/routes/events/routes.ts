@@ -8,6 +8,7 @@ import { pageSize } from '../../schemas.ts'
 import type { HttpServices } from '../../services.ts'
 import { createEventStream } from './event-stream.ts'
 import { FeedPage, FeedQuery, namesOf, waitMs } from './model.ts'
+import { pageResponse } from './page-response.ts'
 
 export interface EventRoutesOptions extends Pick<HttpServices, 'tokens' | 'feed'> {
   clock: Clock
@@ -25,18 +26,20 @@ export function eventRoutes({ tokens, feed, clock, logger }: EventRoutesOptions)
       const last = isStream ? request.headers.get('last-event-id') : null
       const readmit = () => tokens.authenticate(token)
       const reader = await feed.open(holder.identity.id, { after: last ?? after, events: namesOf(events) })
+      // Nobody waits for the answer any more.
+      request.signal.addEventListener('abort', () => reader.close(), { once: true })
+      if (request.signal.aborted) reader.close()
       if (isStream) {
         return streamed(createEventStream({ reader, readmit, stopping: feed.stopping, clock, logger }))
       }
-      // Nobody waits for the answer any more.
-      request.signal.addEventListener('abort', () => reader.close(), { once: true })
       try {
         const answer = await reader.next(page, pageWaitMs)
         // The token may have been deleted while its owner waited.
         await readmit()
-        return answer
-      } finally {
+        return pageResponse(answer, { hasBody: request.method !== 'HEAD', done: () => reader.close() })
+      } catch (error) {
         reader.close()
+        throw error
       }
     },
     {
