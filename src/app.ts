@@ -223,7 +223,10 @@ export async function createApp(
     reloadCertificate() {
       try {
         const served = server?.reloadCertificate()
-        if (served) logger.info(served, 'the TLS certificate was read anew')
+        logger.info(
+          served ?? {},
+          served ? 'the TLS certificate was read anew' : 'nothing to read anew without TLS',
+        )
       } catch (error) {
         logger.error({ reason: messageOf(error) }, 'the TLS certificate stays the old one')
       }

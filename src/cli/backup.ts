@@ -1,14 +1,5 @@
 /** `meshgate backup FILE` and `meshgate restore FILE`. */
-import {
-  closeSync,
-  createReadStream,
-  createWriteStream,
-  existsSync,
-  fsyncSync,
-  openSync,
-  renameSync,
-  rmSync,
-} from 'node:fs'
+import { createReadStream, createWriteStream, existsSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Writable } from 'node:stream'
 import type { Command } from 'commander'
@@ -16,6 +7,7 @@ import type { Config, Secrets } from '../config/index.ts'
 import { messageOf } from '../domain/errors.ts'
 import { createHmacHasher, deriveKey } from '../lib/sealing.ts'
 import type { BackupReport } from '../modules/backup/backup.ts'
+import { openPartialFile, type PartialFile } from './partial-file.ts'
 import { CommandError, loadConfig, type Terminal } from './terminal.ts'
 
 const STANDARD_STREAM = '-'
@@ -61,26 +53,22 @@ async function backupToFile(
   secrets: Secrets,
   version: string,
 ): Promise<BackupReport> {
-  if (existsSync(file) && !force) throw new CommandError(`${file} exists; --force overwrites it`)
-  const partial = `${file}.part`
-  let handle: number
+  const there = statSync(file, { throwIfNoEntry: false })
+  if (there && !there.isFile())
+    throw new CommandError(`${file} is no file; - writes the backup to standard output`)
+  if (there && !force) throw new CommandError(`${file} exists; --force overwrites it`)
+  using partial = opened(file)
+  const sink = createWriteStream(partial.path, { fd: partial.handle, autoClose: false })
+  const report = await backupInto(sink, config, secrets, version)
+  partial.complete()
+  return report
+}
+
+function opened(file: string): PartialFile {
   try {
-    rmSync(partial, { force: true })
-    handle = openSync(partial, 'wx', 0o600)
+    return openPartialFile(file)
   } catch (error) {
     throw new CommandError(`${file} can't be written: ${messageOf(error)}`)
-  }
-  try {
-    const sink = createWriteStream(partial, { fd: handle, autoClose: false })
-    const report = await backupInto(sink, config, secrets, version)
-    fsyncSync(handle)
-    renameSync(partial, file)
-    return report
-  } catch (error) {
-    rmSync(partial, { force: true })
-    throw error
-  } finally {
-    closeSync(handle)
   }
 }
 

@@ -16,8 +16,8 @@ export async function serve(terminal: Terminal, version: string): Promise<void> 
   const { config, secrets } = loadConfig(terminal)
   const { app, started } = await start(config, secrets, version)
   announce(terminal, started, version, wroteEnv)
-  // Without TLS the signal keeps its meaning: the terminal has gone.
-  if (config.http.tls) process.on('SIGHUP', () => app.reloadCertificate())
+  // At a terminal, without TLS, the signal keeps its meaning: the terminal has gone. A service manager means: read anew what there is.
+  if (config.http.tls || !process.stdin.isTTY) process.on('SIGHUP', () => app.reloadCertificate())
   await stopSignal()
   await stopInTime(app)
 }

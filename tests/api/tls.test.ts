@@ -156,3 +156,11 @@ test('SIGHUP reads it anew, the log tells, and a broken one keeps the old', asyn
   expect(await fingerprintAt(port)).toBe(second)
   expect(await gateway.stop()).toBe(0)
 })
+
+test('SIGHUP without TLS, as a service manager sends it behind a proxy, stops nothing', async () => {
+  await using gateway = await spawnGateway({ env: { LOG_LEVEL: 'info' } })
+  process.kill(gateway.pid, 'SIGHUP')
+  await waitFor(() => gateway.output().includes('nothing to read anew'), { what: 'the log to tell of it' })
+  expect((await fetch(`${gateway.url}/health`)).status).toBe(200)
+  expect(await gateway.stop()).toBe(0)
+})

@@ -1,7 +1,7 @@
 /** A backup of a gateway under load, restored: what was acknowledged before it began is there, whole, and works. */
 import { Database } from 'bun:sqlite'
 import { expect, setDefaultTimeout, test } from 'bun:test'
-import { copyFileSync, existsSync, readdirSync, statSync } from 'node:fs'
+import { copyFileSync, existsSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { runCommand } from '../support/command-line.ts'
 import { bytesOf } from '../support/files.ts'
@@ -187,4 +187,29 @@ test('another SECRET_KEY is said to be another, and the one before it is known',
   expect((await restore('one', { SECRET_KEY: key })).err).toBe('')
   expect((await restore('two', { SECRET_KEY_PREVIOUS: key })).err).toBe('')
   expect((await restore('three', {})).err).toContain('SECRET_KEY: is another than the backup was made with')
+})
+
+test('two backups into one file at once are two whole ones, and what a killed one left goes', async () => {
+  using elsewhere = tempDir()
+  const backup = elsewhere.file('backup.tar.zst')
+  await using gateway = await spawnGateway()
+  // Of a process that isn't there any more: no system counts that far.
+  const abandoned = `${backup}.part-2000000000`
+  const ofSomebody = `${backup}.part`
+  for (const file of [abandoned, ofSomebody]) writeFileSync(file, 'half')
+  const make = () => runCommand(gateway.directory, ['backup', backup, '--force'])
+  const made = await Promise.all([make(), make(), make()])
+  expect(made.map(({ exitCode, err }) => [exitCode, err])).toEqual(Array(3).fill([0, '']))
+  expect(readdirSync(elsewhere.path).sort()).toEqual(['backup.tar.zst', 'backup.tar.zst.part'])
+  const restored = await runCommand(gateway.directory, ['restore', backup, '--data-dir', 'other'])
+  expect([restored.exitCode, restored.err]).toEqual([0, ''])
+})
+
+test('what is no file is not replaced by a backup', async () => {
+  using elsewhere = tempDir()
+  await using gateway = await spawnGateway()
+  for (const target of [elsewhere.path, '/dev/null']) {
+    const { exitCode, err } = await runCommand(gateway.directory, ['backup', target, '--force'])
+    expect([exitCode, err]).toEqual([1, expect.stringContaining(`${target} is no file`)])
+  }
 })

@@ -1,0 +1,47 @@
+/** A file that takes its place only when it is whole and on disk: until then it lies beside it, under a name of this process. */
+import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { codeOf } from './failures.ts'
+
+export interface PartialFile extends Disposable {
+  path: string
+  /** The descriptor, open for writing. */
+  handle: number
+  /** Puts it in its place. */
+  complete(): void
+}
+
+/** What processes that are gone have left of the same file is removed. Undone unless completed. @throws what the system says */
+export function openPartialFile(file: string): PartialFile {
+  const mine = `${basename(file)}.part-`
+  const folder = dirname(file)
+  for (const name of readdirSync(folder)) {
+    const owner = name.startsWith(mine) ? Number(name.slice(mine.length)) : Number.NaN
+    if (Number.isInteger(owner) && !isRunning(owner)) rmSync(join(folder, name), { force: true })
+  }
+  const path = join(folder, `${mine}${process.pid}`)
+  const handle = openSync(path, 'wx', 0o600)
+  return {
+    path,
+    handle,
+    complete() {
+      fsyncSync(handle)
+      renameSync(path, file)
+    },
+    [Symbol.dispose]() {
+      closeSync(handle)
+      rmSync(path, { force: true })
+    },
+  }
+}
+
+/** Whether another process has this id. */
+function isRunning(pid: number): boolean {
+  if (pid === process.pid) return false
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return codeOf(error) === 'EPERM'
+  }
+}
