@@ -37,7 +37,7 @@ const MAX_BYTES_IN_FLIGHT = 128 * 1024 * 1024
 const SHARES = 8
 /** Of a request, beside its body. */
 const BASE_BYTES = 8 * 1024
-/** Of an upload, which is on its way to the disk. */
+/** Of an upload, which is on its way to the disk, beside its fields. */
 export const MAX_UPLOAD_BYTES_HELD = 256 * 1024
 const BODY_MS = 10_000
 const RETRY_AFTER_S = 1

@@ -155,6 +155,36 @@ describe('bodies that are announced and do not come', () => {
   })
 })
 
+test('the fields of forms that do not end count in full for the token that sends them, and for nobody else', async () => {
+  const strict = await testHttp({ maxBytesInFlight: 32 * 1024 * 1024 })
+  const running = strict.http.listen()
+  try {
+    const greedy = await strict.newToken()
+    // A character beyond Latin-1, so that each of the others takes two bytes.
+    const value = `あ${'x'.repeat(200 * 1024)}`
+    const fields = Array.from(
+      { length: 30 },
+      (_, index) => `--b\r\nContent-Disposition: form-data; name="x${index}"\r\n\r\n${value}\r\n`,
+    ).join('')
+    const [head] = uploadHead(greedy, 500_000_000).split('--b')
+    const client = await openRaw(running)
+    client.write(`${head}${fields}`)
+    await waitFor(() => client.heard !== '', { what: 'the end of the share, 4 MiB' })
+    expect(client.heard).toStartWith('HTTP/1.1 429')
+    expect(client.heard).toContain('This token or credential has too many requests under way')
+    const form = new FormData()
+    for (const [name, text] of Object.entries({ platform: 'wa', contact: '1', text: 'hello', note: value }))
+      form.set(name, text)
+    for (const holder of [greedy, await strict.newToken()]) {
+      const answer = await strict.call('POST', SEND, { auth: `Bearer ${holder}`, body: form })
+      expect(answer.status).toBe(200)
+    }
+  } finally {
+    await running.stop(0)
+    strict.destroy()
+  }
+})
+
 describe('a request that could be read in two ways is refused', () => {
   const chunked = '5\r\nabcde\r\n0\r\n\r\n'
 

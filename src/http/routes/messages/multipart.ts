@@ -20,8 +20,10 @@ export interface MultipartSend {
 export interface MultipartSink {
   stage(file: Pick<IncomingFile, 'fileName' | 'mimeType' | 'stream'>): Promise<StagedFile>
   discard(file: StagedFile): Promise<void>
-  /** Is told, as it comes in, how much of the whole body there is. */
-  receiving(receivedBytes: number): void
+  /**
+   * Is told, as it comes in, how much of the whole body there is, and how much memory the fields in it take by now. What it throws ends the reading.
+   */
+  receiving(receivedBytes: number, fieldBytes: number): void
 }
 
 /**
@@ -40,8 +42,15 @@ export async function readMultipart(request: Request, sink: MultipartSink): Prom
     stop.abort()
   }
 
+  const progress = trackProgress(sink)
   const parser = openParser(request)
   parser.on('field', (name, value, { nameTruncated, valueTruncated }) => {
+    try {
+      progress.keep(name, value)
+    } catch (error) {
+      fail(error)
+      return
+    }
     if (nameTruncated || valueTruncated) fail(fieldTooLarge(name))
     else if (name === 'file') fail(new GatewayError('bad_request', 'file: expected a file, not text'))
     else fields.push([name, value])
@@ -67,7 +76,7 @@ export async function readMultipart(request: Request, sink: MultipartSink): Prom
 
   try {
     const body = Readable.fromWeb(request.body as unknown as NodeReadableStream)
-    await pipeline(body, counting(sink.receiving), parser, { signal: stop.signal })
+    await pipeline(body, progress.count, parser, { signal: stop.signal })
     const file = await staging
     if (failure.cause !== undefined) throw failure.cause
     return { fields, file }
@@ -79,14 +88,24 @@ export async function readMultipart(request: Request, sink: MultipartSink): Prom
   }
 }
 
-function counting(receiving: (bytes: number) => void) {
-  return async function* (chunks: AsyncIterable<Uint8Array>) {
-    let bytes = 0
-    for await (const chunk of chunks) {
-      bytes += chunk.length
-      receiving(bytes)
-      yield chunk
-    }
+/** As UTF-16, which a single character beyond Latin-1 makes of a whole text. */
+const BYTES_PER_CHARACTER = 2
+
+function trackProgress(sink: Pick<MultipartSink, 'receiving'>) {
+  let receivedBytes = 0
+  let fieldBytes = 0
+  return {
+    keep(name: string, value: string): void {
+      fieldBytes += BYTES_PER_CHARACTER * (name.length + value.length)
+      sink.receiving(receivedBytes, fieldBytes)
+    },
+    async *count(chunks: AsyncIterable<Uint8Array>) {
+      for await (const chunk of chunks) {
+        receivedBytes += chunk.length
+        sink.receiving(receivedBytes, fieldBytes)
+        yield chunk
+      }
+    },
   }
 }
 

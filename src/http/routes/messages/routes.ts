@@ -46,9 +46,10 @@ export function messageRoutes({ services, uploading }: MessageRoutesOptions) {
           const sink: MultipartSink = {
             stage: upload => media.stage({ ...upload, identityId }),
             discard: media.discard,
-            receiving(bytes) {
-              roomOf(request).hold(Math.min(bytes, MAX_UPLOAD_BYTES_HELD))
-              uploading(request, bytes)
+            receiving(receivedBytes, fieldBytes) {
+              // The file is on its way to the disk; the fields stay.
+              roomOf(request).hold(Math.min(receivedBytes, MAX_UPLOAD_BYTES_HELD) + fieldBytes)
+              uploading(request, receivedBytes)
             },
           }
           const { fields, file, replay } = await readSendOnce(request, sink, () =>
