@@ -27,6 +27,8 @@ import voidQueuesDown from './0013_void_queues.down.sql' with { type: 'text' }
 import voidQueuesUp from './0013_void_queues.up.sql' with { type: 'text' }
 import awaitedLoginsDown from './0014_awaited_logins.down.sql' with { type: 'text' }
 import awaitedLoginsUp from './0014_awaited_logins.up.sql' with { type: 'text' }
+import refusedMessagesDown from './0015_refused_messages.down.sql' with { type: 'text' }
+import refusedMessagesUp from './0015_refused_messages.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -51,4 +53,5 @@ export const migrations: readonly Migration[] = [
   { version: 12, name: 'dead_deliveries', up: deadDeliveriesUp, down: deadDeliveriesDown },
   { version: 13, name: 'void_queues', up: voidQueuesUp, down: voidQueuesDown },
   { version: 14, name: 'awaited_logins', up: awaitedLoginsUp, down: awaitedLoginsDown },
+  { version: 15, name: 'refused_messages', up: refusedMessagesUp, down: refusedMessagesDown },
 ]

@@ -30,6 +30,10 @@ export const messages = sqliteTable(
     eventId: text('event_id'),
     /** When it fails if it hasn't been handed over by then; null: it waits as long as it takes. */
     expiresAt: integer('expires_at'),
+    /** Since its first try that has to be repeated, or since one before it in its lane held it up that was then given up; null before. */
+    failingSince: integer('failing_since'),
+    /** Since when its bridge refuses each try while the device is connected; null when the last try said something else. */
+    refusedSince: integer('refused_since'),
     ...timestamps,
   },
   table => [

@@ -59,7 +59,7 @@ const CLAIM_SPACING_MS = 2
 /** How often due lanes are looked for that no nudge told of, in milliseconds. */
 const POLL_MS = 5_000
 const RETRY = { baseMs: 500, capMs: 60_000 }
-/** A message that could not be handed over for this long has failed. */
+/** A message that could not be handed over for this long since its first try has failed. */
 const GIVE_UP_AFTER_MS = 24 * 3_600_000
 
 /** Failures that mend themselves: the message waits. Every other expected failure is final. */
@@ -71,8 +71,9 @@ const PASSING: readonly ErrorCode[] = [
   'storage_unavailable',
   'shutting_down',
 ]
-/** What a bridge goes on refusing for this long, with the device connected, isn't passing after all. */
+/** What a bridge goes on refusing for this long and this often, with the device connected, isn't passing after all. */
 const PASSES_WITHIN_MS = 600_000
+const PASSES_WITHIN_ATTEMPTS = 5
 /** States in which a device can't send for now. One that was logged out can when it is linked again, until its messages are given up. */
 const AWAY: readonly DeviceState[] = ['connecting', 'disconnected', 'logged_out']
 /** An unexpected error is a defect of ours; it is tried again this often in case it passes. */
@@ -108,7 +109,8 @@ export function createOutbox(options: OutboxOptions): Outbox {
     } catch (error) {
       if (isGone(error)) await recipients.forget(device, roomId)
       // What was known of the room may be out of date: once more with what the bridge says now.
-      if (isGone(error) && message.attempts === 1) return { outcome: 'retry', reason: messageOf(error) }
+      if (isGone(error) && message.attempts === 1)
+        return { outcome: 'retry', reason: messageOf(error), refusedSince: null }
       throw error
     }
   }
@@ -145,31 +147,42 @@ export function createOutbox(options: OutboxOptions): Outbox {
     return { eventId, bridgeBot: chat.bridgeBot }
   }
 
-  /** What a failed try means for the message. */
+  /** What a failed try means for the message. Its time counts from its first try: in the queue of its device's pace it may wait for days. */
   async function settlementOf(error: unknown, message: Message): Promise<Settlement> {
     const reason = messageOf(error)
-    const isOld = clock.now() - message.createdAt > GIVE_UP_AFTER_MS
     if (error instanceof GatewayError) {
       if (!PASSING.includes(error.code)) return { outcome: 'failed', reason }
-      if (error.code.startsWith('bridge_') && (await hasBeenConnectedForLong(message)))
+      const refusedSince = error.code.startsWith('bridge_') ? await refusedSinceOf(message) : null
+      if (refusedSince !== null && isRefusedForGood(message, refusedSince))
         return { outcome: 'failed', reason }
-      if (isOld) return { outcome: 'failed', reason: `given up after a day: ${reason}` }
+      const now = clock.now()
+      const heldUpSince = message.failingSince ?? now
+      if (now - heldUpSince > GIVE_UP_AFTER_MS)
+        return { outcome: 'failed', reason: `given up after a day: ${reason}`, heldUpSince }
       const { retryAfterS } = error
       return {
         outcome: 'retry',
         reason,
+        refusedSince,
         ...(retryAfterS === undefined ? {} : { retryInMs: retryAfterS * 1000 }),
       }
     }
     logger.error({ message: message.id, err: error }, 'sending failed unexpectedly')
-    const isLast = message.attempts >= MAX_UNEXPECTED_ATTEMPTS
-    return { outcome: isLast ? 'failed' : 'retry', reason: `internal error: ${reason}` }
+    const unexpected = `internal error: ${reason}`
+    return message.attempts >= MAX_UNEXPECTED_ATTEMPTS
+      ? { outcome: 'failed', reason: unexpected }
+      : { outcome: 'retry', reason: unexpected, refusedSince: null }
   }
 
-  async function hasBeenConnectedForLong({ deviceRowId, createdAt }: Message): Promise<boolean> {
+  /** Since when the bridge refuses the message that it has just refused: null while the device has no connection, which is reason enough. */
+  async function refusedSinceOf({ deviceRowId, refusedSince }: Message): Promise<number | null> {
     const device = await devices.get(deviceRowId)
-    if (device?.state !== 'connected') return false
-    return clock.now() - Math.max(createdAt, device.stateSince) > PASSES_WITHIN_MS
+    if (device?.state !== 'connected') return null
+    return Math.max(refusedSince ?? clock.now(), device.stateSince)
+  }
+
+  function isRefusedForGood({ attempts }: Message, refusedSince: number): boolean {
+    return clock.now() - refusedSince > PASSES_WITHIN_MS && attempts >= PASSES_WITHIN_ATTEMPTS
   }
 
   async function settle(message: Message, settlement: Settlement): Promise<void> {

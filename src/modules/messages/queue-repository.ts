@@ -32,9 +32,13 @@ export interface ClaimRequest {
 /** How a try ended. */
 export type Settlement =
   | { outcome: 'submitted'; eventId: string; roomId: string; bridgeBot: string | null }
-  | { outcome: 'failed'; reason: string }
-  /** To be tried again, after `retryInMs` where whoever refused it said when; until then nothing of its lane is sent. */
-  | { outcome: 'retry'; reason: string; retryInMs?: number }
+  /** `heldUpSince` where it is given up, and has held up what waits behind it in its lane since then. */
+  | { outcome: 'failed'; reason: string; heldUpSince?: number }
+  /**
+   * To be tried again, after `retryInMs` where whoever refused it said when; until then nothing of its lane is sent. `refusedSince` is null where it
+   * wasn't its bridge that refused it.
+   */
+  | { outcome: 'retry'; reason: string; refusedSince: number | null; retryInMs?: number }
 
 export interface OutboxQueue {
   claim(request: ClaimRequest): Promise<ClaimedLane[]>
@@ -110,6 +114,13 @@ export function createOutboxQueue(
     .set({ leaseId: null, dueAt: sql`${param('dueAt')}` })
     .where(and(eq(outboxLanes.lane, param('lane')), eq(outboxLanes.leaseId, param('leaseId'))))
     .prepare()
+  const markHeldUp = orm
+    .update(messages)
+    .set({ failingSince: sql`max(${messages.createdAt}, ${param('since')})` })
+    .where(
+      sql`${messages.lane} = ${textParam('lane')} and ${messages.status} in ('queued', 'sending') and ${messages.failingSince} is null`,
+    )
+    .prepare()
   const earliest = orm
     .select({ dueAt: sql<number | null>`min(${outboxLanes.dueAt})` })
     .from(outboxLanes)
@@ -147,9 +158,11 @@ export function createOutboxQueue(
           case 'submitted':
             return statuses.submitted(message, settlement, now)
           case 'failed':
+            if (settlement.heldUpSince !== undefined)
+              markHeldUp.run({ lane: message.lane, since: settlement.heldUpSince })
             return statuses.ended(message, 'failed', settlement.reason, now)
           case 'retry':
-            statuses.waits(message.seq, settlement.reason, now)
+            statuses.waits(message.seq, settlement.reason, settlement.refusedSince, now)
             return false
         }
       }),

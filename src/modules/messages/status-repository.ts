@@ -47,8 +47,8 @@ export interface StatusWriter {
   ): boolean
   /** It waited, and never will be handed over. */
   ended(message: Waiting, status: 'failed' | 'cancelled', reason: string | null, now: number): boolean
-  /** It couldn't be handed over for now. */
-  waits(seq: number, reason: string, now: number): void
+  /** It couldn't be handed over for now. @param refusedSince as the column says */
+  waits(seq: number, reason: string, refusedSince: number | null, now: number): void
   /** A report of an event we don't know is kept: the homeserver can be faster than our own commit. */
   report(report: StatusReport, now: number): boolean
   read(receipt: ReadReport, now: number): boolean
@@ -122,6 +122,17 @@ export function createStatusWriter(
     })
     .where(eq(messages.seq, param('seq')))
     .prepare()
+  const markWaiting = orm
+    .update(messages)
+    .set({
+      status: 'queued',
+      reason: sql`${param('reason')}`,
+      failingSince: sql`coalesce(${messages.failingSince}, ${param('now')})`,
+      refusedSince: sql`${param('refusedSince')}`,
+      updatedAt: sql`${param('now')}`,
+    })
+    .where(eq(messages.seq, param('seq')))
+    .prepare()
   const again = orm
     .update(messages)
     .set({
@@ -129,6 +140,8 @@ export function createStatusWriter(
       reason: sql`${param('reason')}`,
       eventId: null,
       resends: sql`${messages.resends} + 1`,
+      failingSince: null,
+      refusedSince: null,
       updatedAt: sql`${param('now')}`,
     })
     .where(eq(messages.seq, param('seq')))
@@ -233,8 +246,8 @@ export function createStatusWriter(
       return enter(message, status, reason, now)
     },
 
-    waits(seq, reason, now) {
-      setStatus.run({ seq, status: 'queued', reason, now })
+    waits(seq, reason, refusedSince, now) {
+      markWaiting.run({ seq, reason, refusedSince, now })
     },
 
     report(report, now) {

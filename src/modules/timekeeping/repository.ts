@@ -42,7 +42,12 @@ export function createTimekeepingRepository({ orm, committer }: Db): Timekeeping
   function moveMessages(stepMs: number): void {
     orm
       .update(messages)
-      .set({ createdAt: plus(messages.createdAt, stepMs), expiresAt: plus(messages.expiresAt, stepMs) })
+      .set({
+        createdAt: plus(messages.createdAt, stepMs),
+        expiresAt: plus(messages.expiresAt, stepMs),
+        failingSince: plus(messages.failingSince, stepMs),
+        refusedSince: plus(messages.refusedSince, stepMs),
+      })
       .where(sql`${messages.status} in ('queued', 'sending')`)
       .run()
     orm

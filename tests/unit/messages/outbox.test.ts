@@ -247,7 +247,7 @@ describe('a failure', () => {
     startOutbox()
     await idle()
     expect(rows()[0]).toMatchObject({ status: 'queued', reason: 'down' })
-    db.connection.run('UPDATE messages SET created_at = created_at - 24 * 3600 * 1000')
+    db.connection.run('UPDATE messages SET failing_since = failing_since - 24 * 3600 * 1000')
     await clock.advance(60_000)
     await idle()
     expect(rows()[0]).toMatchObject({ status: 'failed', reason: 'given up after a day: down' })
@@ -264,6 +264,87 @@ describe('a failure', () => {
     }
     expect(rows()[0]).toMatchObject({ status: 'failed', reason: 'the wa bridge failed: Internal error' })
     expect(rows()[0]?.attempts).toBeGreaterThan(5)
+  })
+
+  describe('of a message that waited for its turn', () => {
+    const WEEK_MS = 7 * 24 * 3_600_000
+    let isDown: boolean
+
+    /** One that was accepted a week ago, and is tried for the first time. */
+    async function acceptLongAgo() {
+      await accept('a', '1')
+      db.connection.run(`UPDATE messages SET created_at = created_at - ${WEEK_MS}`)
+    }
+    function refuseWith(code: 'bridge_unavailable' | 'homeserver_unavailable') {
+      isDown = true
+      failWith = () => (isDown ? new GatewayError(code, 'restarting') : undefined)
+    }
+
+    test.each(['bridge_unavailable', 'homeserver_unavailable'] as const)(
+      'is like the one of a fresh message: %s',
+      async code => {
+        refuseWith(code)
+        await acceptLongAgo()
+        startOutbox()
+        await idle()
+        expect(rows()[0]).toMatchObject({ status: 'queued', reason: 'restarting' })
+        isDown = false
+        await clock.advance(1_000)
+        await idle()
+        expect(sentTexts()).toEqual(['1'])
+      },
+    )
+
+    test('is measured from the first refusal with the device connected, over a restart, too', async () => {
+      refuseWith('bridge_unavailable')
+      await acceptLongAgo()
+      db.connection.run("UPDATE devices SET state = 'disconnected'")
+      startOutbox()
+      await clock.advance(3_600_000)
+      await idle()
+      db.connection.run(`UPDATE devices SET state = 'connected', state_since = ${clock.now() - 1_200_000}`)
+      for (let minute = 0; minute < 9; minute++) {
+        await clock.advance(60_000)
+        await idle()
+        if (minute === 5) {
+          await stop()
+          startOutbox()
+        }
+      }
+      expect(statuses()).toEqual(['queued'])
+      for (let minute = 0; minute < 4; minute++) {
+        await clock.advance(60_000)
+        await idle()
+      }
+      expect(statuses()).toEqual(['failed'])
+    })
+
+    test('is no verdict after a few tries, however long they took', async () => {
+      refuseWith('bridge_unavailable')
+      await accept('a', '1')
+      startOutbox()
+      await idle()
+      db.connection.run('UPDATE messages SET refused_since = refused_since - 2 * 3600 * 1000')
+      await clock.advance(1_000)
+      await idle()
+      expect(rows()[0]).toMatchObject({ status: 'queued', attempts: 2 })
+    })
+
+    test('counts anew for what the network wants again', async () => {
+      insertChat(db)
+      refuseWith('bridge_unavailable')
+      await accept('a', '1')
+      startOutbox()
+      await idle()
+      isDown = false
+      await clock.advance(1_000)
+      await idle()
+      const again = { sender: '@whatsappbot:s', status: 'queued' as const, reason: 'try later' }
+      const eventId = rows()[0]?.eventId ?? ''
+      expect(rows()[0]?.failingSince).not.toBeNull()
+      await db.committer.write(() => createStatusWriter(db).report({ ...again, eventId }, clock.now()))
+      expect(rows()[0]).toMatchObject({ status: 'queued', failingSince: null, refusedSince: null })
+    })
   })
 
   test('nobody expected is tried a few times', async () => {
@@ -319,10 +400,12 @@ describe('while the device is logged out', () => {
     ])
   })
 
-  test('they are given up after a day', async () => {
+  test('they are given up after a day, those that it held up with the one that was tried', async () => {
     startOutbox()
     await idle()
-    db.connection.run('UPDATE messages SET created_at = created_at - 24 * 3600 * 1000')
+    db.connection.run(
+      'UPDATE messages SET failing_since = failing_since - 24 * 3600 * 1000, created_at = created_at - 24 * 3600 * 1000',
+    )
     await clock.advance(60_000)
     await idle()
     expect(statuses()).toEqual(['failed', 'failed'])

@@ -282,7 +282,8 @@ describe('a message that is cancelled', () => {
     await submit(first ?? '')
     await store.queue.releaseAbandoned(clock.now())
     const other = rowOf(second ?? '')
-    if (other) await store.queue.settle(other, { outcome: 'retry', reason: 'later' }, clock.now())
+    if (other)
+      await store.queue.settle(other, { outcome: 'retry', reason: 'later', refusedSince: null }, clock.now())
     await messages.cancel('id_1', second ?? '')
     expect(files()).toEqual(['file_1'])
   })
@@ -311,7 +312,7 @@ describe('a message that waits too long', () => {
     const [message] = await claim()
     await store.queue.settle(
       message as never,
-      { outcome: 'retry', reason: 'the device is disconnected' },
+      { outcome: 'retry', reason: 'the device is disconnected', refusedSince: null },
       clock.now(),
     )
     await clock.advance(59_000)

@@ -280,7 +280,7 @@ describe('due_at', () => {
       paceOf: () => pace,
     })
     if (!lane?.messages[0]) throw new Error('nothing was claimed')
-    await store.queue.settle(lane.messages[0], { outcome: 'retry', reason: 'down' }, now)
+    await store.queue.settle(lane.messages[0], { outcome: 'retry', reason: 'down', refusedSince: null }, now)
     expect((await api.get('id_1', id)).due_at).toBe('2026-04-27T10:00:00Z')
     await store.queue.release(lane, now + 30_000)
     expect((await api.get('id_1', id)).due_at).toBe('2026-04-27T10:00:30Z')

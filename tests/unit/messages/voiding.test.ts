@@ -254,7 +254,11 @@ describe('what is being sent when its device is deleted', () => {
     await linkAgain()
     await runVoiding()
     expect(statuses()).toEqual([['sending', null]])
-    await store.queue.settle(message, { outcome: 'retry', reason: 'the bridge is down' }, clock.now())
+    await store.queue.settle(
+      message,
+      { outcome: 'retry', reason: 'the bridge is down', refusedSince: null },
+      clock.now(),
+    )
     await store.queue.release(lane, clock.now() + 60_000)
     await clock.advance(5_000)
     expect(statuses()).toEqual([FAILED])

@@ -1,0 +1,2 @@
+ALTER TABLE messages DROP COLUMN refused_since;
+ALTER TABLE messages DROP COLUMN failing_since;
