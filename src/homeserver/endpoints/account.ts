@@ -63,9 +63,9 @@ const registration = z.object({
  * @see https://spec.matrix.org/v1.12/application-service-api/#server-admin-style-permissions
  */
 export async function register(core: Core, request: Request, query: URLSearchParams): Promise<JsonObject> {
+  const appservice = requireAppservice(core, request, query)
   const body = await readBody(request, registration)
   if (body.type !== APPSERVICE_LOGIN) throw forbidden('Registration is only open to application services')
-  const appservice = requireAppservice(core, request, query)
   if (body.username === undefined) throw new MatrixError(400, 'M_MISSING_PARAM', 'Missing field: username')
   const userId = newUserId(core, body.username)
   assertInNamespace(core, appservice, userId)
@@ -97,9 +97,9 @@ const login = z.object({
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#appservice-login */
 export async function logIn(core: Core, request: Request, query: URLSearchParams): Promise<JsonObject> {
+  const appservice = requireAppservice(core, request, query)
   const body = await readBody(request, login)
   if (body.type !== APPSERVICE_LOGIN) throw forbidden('Login is only open to application services')
-  const appservice = requireAppservice(core, request, query)
   const user = body.identifier?.user ?? body.user
   if (user === undefined) throw new MatrixError(400, 'M_MISSING_PARAM', 'Missing field: identifier.user')
   const userId = user.startsWith('@') ? user : `@${user}:${core.serverName}`
@@ -147,9 +147,15 @@ function newDevice(id: string | undefined, name: string | undefined) {
   return { id: id ?? randomId('', 9), name: name ?? null, token: randomId('mhs_', 32) }
 }
 
+/** Asked for before the body, so that a stranger's is never read. */
 function requireAppservice(core: Core, request: Request, query: URLSearchParams): Appservice {
   const token = accessToken(request, query)
-  if (!token) throw new MatrixError(401, 'M_MISSING_TOKEN', 'Missing access token')
+  if (!token)
+    throw new MatrixError(
+      401,
+      'M_MISSING_TOKEN',
+      'Missing access token: this is only open to application services',
+    )
   const appservice = core.appservices.authenticate(token)
   if (!appservice) throw new MatrixError(401, 'M_UNKNOWN_TOKEN', 'Unrecognised access token')
   return appservice

@@ -35,11 +35,14 @@ describe('a closed server', () => {
 
   test('registers and logs in nobody but users of appservices', async () => {
     for (const body of [{}, { username: 'eve', password: 'x' }, { type: 'm.login.dummy' }]) {
-      const answer = await server.call('POST', '/register', body, { token: null })
+      const stranger = await server.call('POST', '/register', body, { token: null })
+      expect([stranger.status, stranger.get('errcode')]).toEqual([401, 'M_MISSING_TOKEN'])
+      expect(stranger.text('error')).toContain('only open to application services')
+      const answer = await server.call('POST', '/register', body)
       expect([answer.status, answer.get('errcode')]).toEqual([403, 'M_FORBIDDEN'])
     }
     const guest = await server.call('POST', '/register', {}, { token: null, query: { kind: 'guest' } })
-    expect(guest.status).toBe(403)
+    expect(guest.status).toBe(401)
     const bare = await server.call(
       'POST',
       '/register',
@@ -55,6 +58,27 @@ describe('a closed server', () => {
     expect(password.status).toBe(403)
     const flows = await server.call('GET', '/login', undefined, { token: null })
     expect(flows.get('flows')).toEqual([{ type: 'm.login.application_service' }])
+  })
+
+  test.each(['/login', '/register'])('reads nothing of what a stranger sends to %s', async path => {
+    let asked = 0
+    const body = new ReadableStream({
+      pull(controller) {
+        asked += 1
+        controller.enqueue(new Uint8Array(64 * 1024))
+      },
+    })
+    for (const authorization of [undefined, 'Bearer nonsense']) {
+      const request = new Request(`http://localhost/_matrix/client/v3${path}`, {
+        method: 'POST',
+        headers: { 'transfer-encoding': 'chunked', ...(authorization ? { authorization } : {}) },
+        body,
+      })
+      expect((await server.hs.fetch(request)).status).toBe(401)
+      expect(request.bodyUsed).toBe(false)
+    }
+    // What a stream has ready by itself.
+    expect(asked).toBeLessThan(3)
   })
 
   test('answers unknown paths and methods as the specification asks', async () => {
