@@ -5,6 +5,7 @@ import { createDispatcher } from '../modules/webhooks/dispatcher.ts'
 import { createEndpointSecrets } from '../modules/webhooks/endpoint-secrets.ts'
 import { createDeliveryLogRepository } from '../modules/webhooks/log-repository.ts'
 import type { Payloads } from '../modules/webhooks/payload.ts'
+import { PayloadRoom } from '../modules/webhooks/payload-room.ts'
 import { createDeliveryQueue } from '../modules/webhooks/queue-repository.ts'
 import { createReplayRepository } from '../modules/webhooks/replay-repository.ts'
 import { createReplays } from '../modules/webhooks/replays.ts'
@@ -22,6 +23,7 @@ export function createWebhookSide(foundation: Foundation, payloads: Payloads) {
   const onDeliveries = () => dispatcher.nudge()
   const deliver = createDeliveryTry({
     payloads,
+    room: new PayloadRoom(clock),
     client: createWebhookClient({ timeoutMs, userAgent: `Meshgate/${version}`, guard, clock }),
     secretsOf: createEndpointSecrets(sealer),
     clock,

@@ -16,7 +16,7 @@ export interface WebhookRequest {
   secrets: readonly string[]
   /** Further headers that the endpoint's owner wants; ours win. */
   headers: Readonly<Record<string, string>>
-  body: string
+  body: Uint8Array<ArrayBuffer>
 }
 
 export type WebhookAnswer = {
@@ -114,12 +114,12 @@ function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
 }
 
 /** `v1,<base64 of HMAC-SHA256 over "id.timestamp.body">` (Standard Webhooks, "Signature scheme"). */
-function sign(secret: string, id: string, timestamp: string, body: string): string {
+function sign(secret: string, id: string, timestamp: string, body: Uint8Array): string {
   const key = Buffer.from(
     secret.startsWith(SECRET_PREFIX) ? secret.slice(SECRET_PREFIX.length) : secret,
     'base64',
   )
-  return `v1,${createHmac('sha256', key).update(`${id}.${timestamp}.${body}`).digest('base64')}`
+  return `v1,${createHmac('sha256', key).update(`${id}.${timestamp}.`).update(body).digest('base64')}`
 }
 
 /** Reads the beginning of the answer; the connection can be used again when that was all. */

@@ -12,6 +12,7 @@ import { createDispatcher, type DispatcherOptions } from '../../src/modules/webh
 import { createEndpointSecrets } from '../../src/modules/webhooks/endpoint-secrets.ts'
 import { createDeliveryLogRepository } from '../../src/modules/webhooks/log-repository.ts'
 import type { Payloads } from '../../src/modules/webhooks/payload.ts'
+import { PayloadRoom } from '../../src/modules/webhooks/payload-room.ts'
 import { createDeliveryQueue } from '../../src/modules/webhooks/queue-repository.ts'
 import { createReplayRepository } from '../../src/modules/webhooks/replay-repository.ts'
 import { createReplays } from '../../src/modules/webhooks/replays.ts'
@@ -58,9 +59,14 @@ export function testWebhooks({ db, clock, tries = [], ...options }: TestWebhooks
   const repository = createWebhookRepository(db, { maxPerIdentity: 100 })
   const deliver = createDeliveryTry({
     payloads: options.payloads ?? storedPayloads,
+    room: new PayloadRoom(clock),
     client: {
       async deliver(request) {
-        const seen = { ...request, at: clock.now(), payload: JSON.parse(request.body) }
+        const seen = {
+          ...request,
+          at: clock.now(),
+          payload: JSON.parse(Buffer.from(request.body).toString()),
+        }
         tries.push(seen)
         return endpoint.answer(seen)
       },

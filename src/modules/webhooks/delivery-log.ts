@@ -62,7 +62,8 @@ export function createDeliveryLog(options: DeliveryLogOptions): DeliveryLog {
       const id = timeOrderedId('evt_')
       const stored = { ...event, seq: 0, name: event.payload.event, receivedAt: clock.now() }
       const startedAt = performance.now()
-      const attempt = attemptOf(await (await deliver.prepare(stored)).send(webhook, id), clock.now())
+      using prepared = await deliver.prepare(stored)
+      const attempt = attemptOf(await prepared.send(webhook, id), clock.now())
       const { status, error } = attempt
       observer?.deliveryAttempted({
         deliveryId: id,

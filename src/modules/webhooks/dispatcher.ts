@@ -16,6 +16,7 @@ import type { DeliveryTry } from './delivery-try.ts'
 import { EndpointHealth } from './endpoint-health.ts'
 import type { HealthNote } from './health-repository.ts'
 import { LaneShares } from './lane-shares.ts'
+import { NoRoom } from './payload-room.ts'
 import type {
   ClaimedDeliveries,
   ClaimedDelivery,
@@ -46,14 +47,15 @@ const MAX_LANES = 2_000
 const MAX_DELIVERIES_PER_LANE = 16
 /** In flight to an endpoint whose last try failed: many that hang must not use up all lanes between them. */
 const LANES_OF_A_FAILING_ENDPOINT = 2
-/** A lease outlives the tries that it covers. */
+/** A lease outlives the tries that it covers, each with its wait for room. */
 const LEASE_MS = 600_000
 /** While there is work, lanes are claimed together that come due within this time: a claim costs as much as several sends. */
 const CLAIM_SPACING_MS = 2
 /** How often due lanes are looked for that no nudge told of, in milliseconds. */
 const POLL_MS = 5_000
 
-const STORAGE_PAUSE_MS = 2_000
+/** Until a lane is tried again that something on our side stood in the way of. */
+const HINDERED_PAUSE_MS = 2_000
 
 /** What became of a try; `internal` when it went wrong before the endpoint was asked. */
 interface Tried {
@@ -79,13 +81,14 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   ): Promise<Tried | NotTried> {
     let webhook = asClaimed
     try {
-      const prepared = await deliver.prepare(event)
+      using prepared = await deliver.prepare(event)
       // Since the claim it may have been deleted, switched off or changed: what is answered to its owner holds from the next request on.
       const present = queue.deliverable(endpoint, clock.now())
       if (!present) return 'withdrawn'
       webhook = present
       return { webhook, answer: await prepared.send(webhook, delivery.id), internal: false }
     } catch (error) {
+      if (error instanceof NoRoom) return 'hindered'
       // What goes wrong on our side of a try is retried like any failure; but that our disk is full costs no endpoint one of its tries.
       logger.warn({ delivery: delivery.id, err: error }, 'a delivery could not be prepared')
       if (isStorageTrouble(error)) return 'hindered'
@@ -133,7 +136,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       const tried = await attempt(claimed, next)
       if (tried === 'withdrawn') break
       if (tried === 'hindered') {
-        laneDueAt = clock.now() + STORAGE_PAUSE_MS
+        laneDueAt = clock.now() + HINDERED_PAUSE_MS
         break
       }
       asTried = { ...claimed, webhook: tried.webhook }

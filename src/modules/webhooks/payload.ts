@@ -23,19 +23,29 @@ export interface PayloadsOptions {
 }
 
 export interface Payloads {
-  /** @throws GatewayError homeserver_unavailable when the file can't be fetched for now */
-  of(event: InboxEvent): Promise<WebhookPayload>
+  /**
+   * @param beforeInline is told how many bytes of a file will stand in it, before those are read, and may take its time or reject
+   * @throws GatewayError homeserver_unavailable when the file can't be fetched for now
+   */
+  of(event: InboxEvent, beforeInline?: (fileBytes: number) => Promise<void>): Promise<WebhookPayload>
 }
+
+type BeforeInline = Parameters<Payloads['of']>[1]
 
 export function createPayloads(options: PayloadsOptions): Payloads {
   const { devices, contacts, media, publicUrl, inlineMaxBytes } = options
 
-  async function mediaOf(payload: MessageEvent, mediaId: string | null): Promise<MediaPayload | null> {
+  async function mediaOf(
+    payload: MessageEvent,
+    mediaId: string | null,
+    beforeInline: BeforeInline,
+  ): Promise<MediaPayload | null> {
     if (!payload.media || mediaId === null) return null
     const url = `${publicUrl()}${media.signedPath(mediaId)}`
     try {
       const file = await media.fetchIncoming(mediaId)
       const isInline = file.sizeBytes <= inlineMaxBytes
+      if (isInline) await beforeInline?.(file.sizeBytes)
       const content = isInline
         ? Buffer.from(await Bun.file(media.pathOf(mediaId)).bytes()).toString('base64')
         : null
@@ -48,7 +58,11 @@ export function createPayloads(options: PayloadsOptions): Payloads {
     }
   }
 
-  async function messagePayload(event: InboxEvent, payload: MessageEvent): Promise<MessagePayload> {
+  async function messagePayload(
+    event: InboxEvent,
+    payload: MessageEvent,
+    beforeInline: BeforeInline,
+  ): Promise<MessagePayload> {
     const device = await devices.get(event.deviceRowId)
     const contact = device && (await contacts.lookUp(device, event.senderUserId))
     const phone = payload.sender.phone ?? contact?.phone ?? null
@@ -61,7 +75,7 @@ export function createPayloads(options: PayloadsOptions): Payloads {
       to: payload.to,
       message: payload.message,
       device_id: payload.device_id,
-      media: await mediaOf(payload, event.mediaId),
+      media: await mediaOf(payload, event.mediaId, beforeInline),
       event: payload.event,
       kind: payload.kind,
       timestamp: payload.timestamp,
@@ -75,7 +89,8 @@ export function createPayloads(options: PayloadsOptions): Payloads {
   }
 
   return {
-    of: async event => (isMessageEvent(event.payload) ? messagePayload(event, event.payload) : event.payload),
+    of: async (event, beforeInline) =>
+      isMessageEvent(event.payload) ? messagePayload(event, event.payload, beforeInline) : event.payload,
   }
 }
 

@@ -16,7 +16,7 @@ const clientWith = (guard: Pick<EndpointGuard, 'addressesOf'>) =>
   createWebhookClient({ timeoutMs: 300, userAgent: 'Meshgate/test', guard, clock: systemClock })
 const anywhere = createEndpointGuard({ allowPrivate: true, allowHttp: true, clock: systemClock })
 const secret = createSigningSecret()
-const BODY = '{"message":"é"}'
+const BODY = Buffer.from('{"message":"é"}')
 const deliver = (
   url: string,
   more: Partial<WebhookRequest> = {},

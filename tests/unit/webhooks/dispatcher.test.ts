@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { credentials, deliveries, deliveryLanes, tokens, webhooks } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import type { WebhookPayload } from '../../../src/domain/events.ts'
+import type { Payloads } from '../../../src/modules/webhooks/payload.ts'
 import type { WebhookAnswer } from '../../../src/webhooks/client.ts'
 import { insertIdentity, insertToken } from '../../support/rows.ts'
 import { OK, refused } from '../../support/test-webhooks.ts'
@@ -279,6 +280,73 @@ test('however many endpoints of an identity hang, those of another are told at o
   gate.resolve(OK)
   await scene.pass(10_000, 100)
   expect(scene.texts()).toHaveLength(2_041)
+})
+
+describe('files in deliveries under way', () => {
+  const FILE_BYTES = 4 * 1024 * 1024
+  /** Messages that begin with "file" come with one, which takes memory while it is delivered. */
+  const withFiles: Payloads = {
+    async of({ payload }, beforeInline) {
+      const { message } = payload as unknown as { message: string }
+      if (message.startsWith('file')) await beforeInline?.(FILE_BYTES)
+      return { ...payload, is_contact: false, media: null } as WebhookPayload
+    },
+  }
+  const filesUnderWay = () => scene.texts().filter(text => text === 'file').length
+
+  test('are bounded in bytes, and hold up neither messages without one nor files of others', async () => {
+    const gate = Promise.withResolvers<WebhookAnswer>()
+    scene.side.endpoint.answer = ({ url }) => (url.endsWith('/1') ? gate.promise : OK)
+    scene.hook(2)
+    for (let room = 0; room < 40; room++) scene.event('file', { roomId: `!${room}:s` })
+    scene.start({ concurrencyPerEndpoint: 100, payloads: withFiles })
+    await scene.pass(100)
+    const most = filesUnderWay()
+    // As body and on its way out, in base64: 64 MiB is half of all there is.
+    expect(most * FILE_BYTES * (8 / 3)).toBeLessThanOrEqual(64 * 1024 * 1024)
+    expect(most).toBeGreaterThan(1)
+
+    scene.event('text', { webhookId: 2 })
+    insertIdentity(scene.db, 'id_2', '@mg2:s')
+    insertToken(scene.db, { identityId: 'id_2' })
+    scene.hook(2, { identityId: 'id_2' })
+    scene.event('file of another', { identityId: 'id_2', webhookId: 2 })
+    scene.side.dispatcher.nudge()
+    await scene.pass(100)
+    expect(scene.texts()).toContain('text')
+    expect(scene.texts()).toContain('file of another')
+    // Those that wait give up in between, and cost the endpoint nothing.
+    await scene.pass(30_000)
+    expect(filesUnderWay()).toBe(most)
+    gate.resolve(OK)
+    await scene.pass(10_000)
+    expect(scene.rows().map(({ status, attempts }) => [status, attempts])).toEqual(
+      Array(42).fill(['succeeded', 1]),
+    )
+  })
+
+  test('give their memory back when they are not to be sent any more', async () => {
+    const read = Promise.withResolvers<void>()
+    for (let room = 0; room < 12; room++) scene.event('file', { roomId: `!${room}:s` })
+    scene.start({
+      concurrencyPerEndpoint: 100,
+      payloads: {
+        async of(event, beforeInline) {
+          const payload = await withFiles.of(event, beforeInline)
+          await read.promise
+          return payload
+        },
+      },
+    })
+    await scene.idle()
+    await scene.side.webhooks.update('id_1', 1, { active: false })
+    read.resolve()
+    await scene.idle()
+    expect(scene.side.tries).toEqual([])
+    await scene.side.webhooks.update('id_1', 1, { active: true })
+    await scene.pass(100)
+    expect(filesUnderWay()).toBe(12)
+  })
 })
 
 test('what was under way when the process died is delivered again with the same id', async () => {

@@ -39,6 +39,18 @@ test('the file stands in it', async () => {
   expect(payload).toMatchObject({ media: { content: 'YWJj', info: { size: 3 } } })
 })
 
+test('how much of a file will stand in it is told before it is read, and of one that is told by its address nothing', async () => {
+  const told: number[] = []
+  const tell = async (bytes: number) => {
+    told.push(bytes)
+    await Bun.write(folder.file('file_1'), 'abc')
+  }
+  expect(await payloads(async () => FILE).of(EVENT, tell)).toMatchObject({ media: { content: 'YWJj' } })
+  const large = async () => ({ ...FILE, sizeBytes: 11 })
+  expect(await payloads(large).of(EVENT, tell)).toMatchObject({ media: { content: null } })
+  expect(told).toEqual([3])
+})
+
 test('a file that somebody removed from the disk leaves the rest of the message', async () => {
   const payload = await payloads(async () => FILE).of(EVENT)
   expect(payload).toMatchObject({
