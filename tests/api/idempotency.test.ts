@@ -123,6 +123,29 @@ describe('a send', () => {
     expect((await send(passing)).status).toBe(200)
   })
 
+  test('whose device is gone since: the first answer, whatever it came as', async () => {
+    const urlEncoded: CallOptions = {
+      body: new URLSearchParams(MESSAGE).toString(),
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    }
+    const { devices } = app.services
+    const { find } = devices
+    for (const options of [{ json: MESSAGE }, { body: form('Hello', 'content') }, urlEncoded]) {
+      const key = newKey()
+      const first = await post(SEND, key, options)
+      expect(first.status).toBe(200)
+      devices.find = async () => null
+      const again = await post(SEND, key, options).finally(() => {
+        devices.find = find
+      })
+      expect([again.status, again.text]).toEqual([200, first.text])
+      expect(again.headers.get('idempotency-replayed')).toBe('true')
+    }
+    const nowhere = '/api/v1/devices/1/message'
+    expectError(await post(nowhere, newKey(), { body: form('Hello', 'content') }), 404, 'not_found')
+    expect(app.onDisk.size).toBe(0)
+  })
+
   test('a malformed body is not remembered', async () => {
     const key = newKey()
     expectError(await send(key, { json: { ...MESSAGE, platform: 5 } }), 400, 'bad_request')

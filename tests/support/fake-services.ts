@@ -165,6 +165,7 @@ export function fakeServices(maxBytes: number) {
           throw failures.accept
         }
         if (request.deviceId !== DEVICE.device_id) {
+          if (request.file) onDisk.delete(request.file.id)
           throw new GatewayError('not_found', `There is no device ${request.deviceId}`)
         }
         sends.push(request)

@@ -18,7 +18,7 @@ export interface SendBody {
 const validator = TypeCompiler.Compile(SendMessage)
 
 /**
- * @param admitUpload is asked before a form is read: it throws when the device isn't there
+ * @param admitUpload is asked before a form is read: what it throws refuses the form unread
  * @throws GatewayError; nothing of an upload is then left on the disk
  */
 export async function readSend(

@@ -4,7 +4,11 @@ import { digesting } from './file-digest.ts'
 import type { MultipartSink } from './multipart.ts'
 import { readSend, type SendBody } from './send-body.ts'
 
+/** Whether the device is there is found out as the send is accepted: that of a repeat may be gone, and the first answer is its answer all the same. */
+const admitAny = async () => undefined
+
 /**
+ * @param admitUpload is asked before a form without a key is read: it throws when the device isn't there
  * @returns with `replay`, the first answer, when it is a repeat: its file is then discarded
  * @throws GatewayError as `readSend` and `claimOnce` do; nothing of an upload is then left on the disk
  */
@@ -15,7 +19,7 @@ export async function readSendOnce(
 ): Promise<SendBody & { replay?: Response | undefined }> {
   if (!hasKey(request)) return readSend(request, sink, admitUpload)
   const digest = digesting(sink)
-  const body = await readSend(request, digest.sink, admitUpload)
+  const body = await readSend(request, digest.sink, admitAny)
   const { file } = body
   try {
     noteContent(request, { fields: body.fields, file: digest.read() })
