@@ -149,6 +149,14 @@ describe('a stream', () => {
     expect(text).toMatch(/^retry: 3000\n\nid: [\w-]{22}\nevent: message.received\ndata: \{.*"message":"2"/)
   })
 
+  test('goes by `after` when Last-Event-ID is empty: its client has no event yet', async () => {
+    for (const text of ['1', '2']) await happens(text)
+    const { next } = (await app.call('GET', `${EVENTS}?limit=1`, { auth })).body
+    expect(await firstEvent(await open({ 'last-event-id': '' }))).toContain('"message":"1"')
+    const after = await open({ 'last-event-id': '' }, `${EVENTS}?after=${next}`)
+    expect(await firstEvent(after)).toContain('"message":"2"')
+  })
+
   test('is refused by a status, like a page', async () => {
     expect((await open({ 'last-event-id': 'x' })).status).toBe(400)
     expect((await open({ authorization: 'Bearer x' })).status).toBe(403)

@@ -22,8 +22,8 @@ export function eventRoutes({ tokens, feed, clock, logger }: EventRoutesOptions)
       const { after, events, limit, wait } = query
       const [page, pageWaitMs] = [pageSize(limit), waitMs(wait)]
       const isStream = wantsStream(request)
-      // A client that connects again says by this header what it has got already.
-      const last = isStream ? request.headers.get('last-event-id') : null
+      // A client that connects again says by this header what it has got already: empty, nothing yet.
+      const last = (isStream && request.headers.get('last-event-id')) || undefined
       const readmit = () => tokens.authenticate(token)
       const reader = await feed.open(holder.identity.id, { after: last ?? after, events: namesOf(events) })
       // Nobody waits for the answer any more.
