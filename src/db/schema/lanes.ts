@@ -9,7 +9,7 @@ export const outboxLanes = sqliteTable(
   {
     lane: text('lane').primaryKey(),
     deviceRowId: text('device_row_id').notNull(),
-    /** When its next message may be tried. While leased: when the lease runs out. */
+    /** When its next message may be tried. While leased: nothing that anybody waits for. */
     dueAt: integer('due_at').notNull(),
     /** Who holds it; null when nobody does. */
     leaseId: text('lease_id'),

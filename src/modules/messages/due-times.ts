@@ -42,7 +42,7 @@ function estimator({ restAt, lanes }: DeviceQueue, pace: Pace, now: number) {
   return (name: string, place: number): number => {
     const own = byName.get(name)
     if (!own) return now
-    // Its next try waits until then, for a slot or after a failure. While it is leased, that is when the lease runs out.
+    // Its next try waits until then, for a slot or after a failure. While it is leased, nobody waits for that.
     const earliest = own.leased ? now : Math.max(now, own.dueAt)
     if (intervalMs === 0 || (own.hasSlot && place === 0)) return earliest
     const turn = place - slotsHeld(own)

@@ -52,8 +52,6 @@ export interface Outbox {
 /** Lanes in flight at a time, and messages taken from one at a time. */
 const MAX_LANES = 128
 const MAX_MESSAGES_PER_LANE = 32
-/** A lease outlives any single send; it is what another process waits for when this one dies. */
-const LEASE_MS = 120_000
 /** While there is work, lanes are claimed together that come due within this time: a claim costs as much as several sends. */
 const CLAIM_SPACING_MS = 2
 /** How often due lanes are looked for that no nudge told of, in milliseconds. */
@@ -263,7 +261,6 @@ export function createOutbox(options: OutboxOptions): Outbox {
     return queue.claim({
       leaseId: timeOrderedId('lease_'),
       now: clock.now(),
-      leaseMs: LEASE_MS,
       maxLanes,
       maxMessagesPerLane: MAX_MESSAGES_PER_LANE,
       paceOf,

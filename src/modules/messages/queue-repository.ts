@@ -1,6 +1,7 @@
 /**
  * SQL of the outbox. A lane (one device, one recipient) is claimed by lease and its messages are sent in order; the lane's row exists as long as
- * it has messages waiting.
+ * it has messages waiting. A lease lasts until it is given back, however long a bridge takes, or until the next start: no other process has this
+ * database.
  */
 import { and, eq, gt, isNull, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
@@ -21,7 +22,6 @@ export interface ClaimedLane {
 export interface ClaimRequest {
   leaseId: string
   now: number
-  leaseMs: number
   maxLanes: number
   /** Of a lane without a pace. */
   maxMessagesPerLane: number
@@ -42,9 +42,9 @@ export type Settlement =
 
 export interface OutboxQueue {
   claim(request: ClaimRequest): Promise<ClaimedLane[]>
-  /** @returns whether there is something to deliver */
+  /** Does nothing with a message that isn't being sent any more. @returns whether there is something to deliver */
   settle(message: Message, settlement: Settlement, now: number): Promise<boolean>
-  /** Gives a lane back. @param dueAt when its next message may be tried, if it has one */
+  /** Gives a lane back, if it is still held by this lease. @param dueAt when its next message may be tried, if it has one */
   release(lane: ClaimedLane, dueAt: number): Promise<void>
   /** Lets a device's lanes be tried now instead of after their wait; those that wait for a slot of its pace wait on. */
   wake(deviceRowId: string, now: number): Promise<void>
@@ -53,6 +53,9 @@ export interface OutboxQueue {
   /** Leases of a process that is gone: with one process for a database file, all that are there at its start. */
   releaseAbandoned(now: number): Promise<void>
 }
+
+/** A lane that is leased stands behind those that are due, so that looking for them doesn't meet it. */
+const OUT_OF_THE_WAY_MS = 24 * 3_600_000
 
 export function createOutboxQueue(
   db: Db,
@@ -72,13 +75,13 @@ export function createOutboxQueue(
     })
     .from(outboxLanes)
     .innerJoin(devices, eq(devices.id, outboxLanes.deviceRowId))
-    .where(sql`${outboxLanes.dueAt} <= ${numberParam('now')}`)
+    .where(sql`${outboxLanes.dueAt} <= ${numberParam('now')} and ${outboxLanes.leaseId} is null`)
     .orderBy(outboxLanes.dueAt)
     .limit(limitParam('limit'))
     .prepare()
   const lease = orm
     .update(outboxLanes)
-    .set({ leaseId: sql`${param('leaseId')}`, dueAt: sql`${param('until')}`, hasSlot: false })
+    .set({ leaseId: sql`${param('leaseId')}`, dueAt: sql`${param('dueAt')}`, hasSlot: false })
     .where(eq(outboxLanes.lane, param('lane')))
     .prepare()
   const anyWaiting = orm
@@ -102,17 +105,25 @@ export function createOutboxQueue(
     .set({ status: 'queued' })
     .where(
       // The literal list is the one of messages_waiting: without it the statement would read the whole table.
-      sql`${messages.lane} = ${param('lane')} and ${messages.seq} <= ${param('last')} and ${messages.status} in ('queued', 'sending') and ${messages.status} = 'sending'`,
+      sql`${messages.lane} = ${param('lane')} and ${messages.seq} <= ${param('last')} and ${messages.status} in ('queued', 'sending') and ${messages.status} = 'sending'
+        and exists (select 1 from outbox_lanes where lane = ${param('lane')} and lease_id = ${param('leaseId')})`,
     )
     .prepare()
   const closeLane = orm
     .delete(outboxLanes)
     .where(eq(outboxLanes.lane, param('lane')))
     .prepare()
+  const isOfLease = and(eq(outboxLanes.lane, param('lane')), eq(outboxLanes.leaseId, param('leaseId')))
+  const closeLeased = orm.delete(outboxLanes).where(isOfLease).prepare()
   const returnLane = orm
     .update(outboxLanes)
     .set({ leaseId: null, dueAt: sql`${param('dueAt')}` })
-    .where(and(eq(outboxLanes.lane, param('lane')), eq(outboxLanes.leaseId, param('leaseId'))))
+    .where(isOfLease)
+    .prepare()
+  const statusOf = orm
+    .select({ status: messages.status })
+    .from(messages)
+    .where(eq(messages.seq, param('seq')))
     .prepare()
   const markHeldUp = orm
     .update(messages)
@@ -122,12 +133,15 @@ export function createOutboxQueue(
     )
     .prepare()
   const earliest = orm
-    .select({ dueAt: sql<number | null>`min(${outboxLanes.dueAt})` })
+    .select({ dueAt: outboxLanes.dueAt })
     .from(outboxLanes)
+    .where(isNull(outboxLanes.leaseId))
+    .orderBy(outboxLanes.dueAt)
+    .limit(ONE)
     .prepare()
 
   return {
-    claim: ({ leaseId, now, leaseMs, maxLanes, maxMessagesPerLane, paceOf }) =>
+    claim: ({ leaseId, now, maxLanes, maxMessagesPerLane, paceOf }) =>
       committer.write(() => {
         const claimed: ClaimedLane[] = []
         const resting = new Set<string>()
@@ -141,7 +155,7 @@ export function createOutboxQueue(
             closeLane.run({ lane: due.lane })
             continue
           }
-          lease.run({ lane: due.lane, leaseId, until: now + leaseMs })
+          lease.run({ lane: due.lane, leaseId, dueAt: now + OUT_OF_THE_WAY_MS })
           claimed.push({
             lane: due.lane,
             platform: due.platform,
@@ -154,6 +168,8 @@ export function createOutboxQueue(
 
     settle: (message, settlement, now) =>
       committer.write(() => {
+        // It can't be settled twice, nor against what was said of it meanwhile.
+        if (statusOf.get({ seq: message.seq })?.status !== 'sending') return false
         switch (settlement.outcome) {
           case 'submitted':
             return statuses.submitted(message, settlement, now)
@@ -170,11 +186,11 @@ export function createOutboxQueue(
     release: ({ lane, leaseId, messages: claimed }, dueAt) =>
       committer.write(() => {
         if (!anyWaiting.get({ lane })) {
-          closeLane.run({ lane })
+          closeLeased.run({ lane, leaseId })
           return
         }
         // Claimed with the others, but not tried.
-        requeue.run({ lane, last: claimed.at(-1)?.seq ?? 0 })
+        requeue.run({ lane, leaseId, last: claimed.at(-1)?.seq ?? 0 })
         returnLane.run({ lane, leaseId, dueAt })
       }),
 

@@ -187,6 +187,36 @@ test('an outbox whose worker fails ends only with its lanes: what is under way i
   expect(statuses()).toEqual(['submitted'])
 })
 
+test('a lane has one worker, however long its bridge takes, and what it was given can’t be cancelled meanwhile', async () => {
+  const lookUp = Promise.withResolvers<void>()
+  let lookUps = 0
+  await accept('a', '1', '2')
+  const [, last] = await accept('a', '3', '4')
+  const outbox = startOutbox({
+    recipients: {
+      resolve: async () => {
+        lookUps++
+        await lookUp.promise
+        return '!r:s'
+      },
+      forget: async () => undefined,
+    },
+  })
+  await idle()
+  for (let hour = 0; hour < 48; hour++) {
+    await clock.advance(3_600_000)
+    outbox.nudge()
+    await idle()
+  }
+  expect(lookUps).toBe(1)
+  expect(await store.endings.cancel('id_1', last ?? '', clock.now())).toMatchObject({ cancelled: false })
+  lookUp.resolve()
+  await idle()
+  expect(sentTexts()).toEqual(['1', '2', '3', '4'])
+  expect(statuses()).toEqual(['submitted', 'submitted', 'submitted', 'submitted'])
+  expect(lanes()).toEqual([])
+})
+
 test('a nudge sends what was accepted just now', async () => {
   const outbox = startOutbox()
   await idle()

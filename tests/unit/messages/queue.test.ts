@@ -75,7 +75,6 @@ const claim = async () =>
     await store.queue.claim({
       leaseId: 'l',
       now: clock.now(),
-      leaseMs: 1_000,
       maxLanes: 10,
       maxMessagesPerLane: 10,
       paceOf: () => NO_PACE,
@@ -203,6 +202,68 @@ describe('a full queue', () => {
     )
     expect([rowOf(id)?.status, requeued]).toEqual(['queued', 1])
     expect(await refusal({ contact: '4' })).toMatchObject({ code: 'too_many_requests' })
+  })
+})
+
+describe('a lease that was lost', () => {
+  const claimLanes = (leaseId: string) =>
+    store.queue.claim({
+      leaseId,
+      now: clock.now(),
+      maxLanes: 10,
+      maxMessagesPerLane: 10,
+      paceOf: () => NO_PACE,
+    })
+  const failed = { outcome: 'failed', reason: 'no' } as const
+  const lanes = () => db.orm.query.outboxLanes.findMany().sync()
+
+  /** Claimed by one worker, and again by another. */
+  async function claimTwice() {
+    const [first] = await claimLanes('first')
+    await store.queue.releaseAbandoned(clock.now())
+    const [second] = await claimLanes('second')
+    if (!first || !second) throw new Error('not claimed')
+    return { first, second }
+  }
+
+  test('gives nothing back: neither the lane nor its messages', async () => {
+    const id = await acceptOne()
+    const { first } = await claimTwice()
+    await store.queue.release(first, clock.now())
+    expect([rowOf(id)?.status, lanes()[0]?.leaseId]).toEqual(['sending', 'second'])
+    expect(await claimLanes('third')).toEqual([])
+  })
+
+  test('doesn’t close the lane', async () => {
+    await accept()
+    const { first, second } = await claimTwice()
+    for (const message of second.messages) await store.queue.settle(message, failed, clock.now())
+    await store.queue.release(first, clock.now())
+    expect(lanes()).toHaveLength(1)
+    await store.queue.release(second, clock.now())
+    expect(lanes()).toEqual([])
+  })
+
+  test('settles nothing twice: it is told once, and leaves the queue once', async () => {
+    insertWebhook(db, { events: ['message.status'] })
+    await accept({ contact: '1,2,3' })
+    const { first, second } = await claimTwice()
+    for (const { messages } of [second, first]) {
+      for (const message of messages) await store.queue.settle(message, failed, clock.now())
+    }
+    expect(db.orm.select().from(deliveries).all()).toHaveLength(1)
+    // Two wait, of the three that may.
+    await accept({ contact: '4' })
+    expect(await refusal({ contact: '5' })).toMatchObject({ code: 'too_many_requests' })
+  })
+
+  test('leaves what was taken back meanwhile as it is', async () => {
+    const id = await acceptOne()
+    const { first, second } = await claimTwice()
+    await store.queue.release(second, clock.now())
+    await messages.cancel('id_1', id)
+    for (const message of first.messages) await store.queue.settle(message, failed, clock.now())
+    expect(rowOf(id)?.status).toBe('cancelled')
   })
 })
 

@@ -46,7 +46,6 @@ async function work(count: number): Promise<void> {
     const request = {
       leaseId: 'l',
       now,
-      leaseMs: 60_000,
       maxLanes: 128,
       maxMessagesPerLane: 32,
       paceOf: () => pace,
@@ -114,7 +113,6 @@ describe('over a restart', () => {
     await store.queue.claim({
       leaseId: 'l',
       now,
-      leaseMs: 1,
       maxLanes: 128,
       maxMessagesPerLane: 1,
       paceOf: () => pace,
@@ -146,7 +144,6 @@ describe('the slots of messages that are taken back', () => {
     store.queue.claim({
       leaseId: 'l',
       now,
-      leaseMs: 1,
       maxLanes: 1_000,
       maxMessagesPerLane: 1,
       paceOf: () => pace,
@@ -274,7 +271,6 @@ describe('due_at', () => {
     const [lane] = await store.queue.claim({
       leaseId: 'l',
       now,
-      leaseMs: 60_000,
       maxLanes: 1,
       maxMessagesPerLane: 1,
       paceOf: () => pace,

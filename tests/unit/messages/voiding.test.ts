@@ -111,7 +111,6 @@ const claim = (pace = PACE) =>
   store.queue.claim({
     leaseId: 'l',
     now: clock.now(),
-    leaseMs: 60_000,
     maxLanes: 500,
     maxMessagesPerLane: 10,
     paceOf: () => pace,
