@@ -2,7 +2,7 @@
  * SQL of tries. The last one stands in the delivery's row, written by the statement that settles it anyway; only those before it are rows of
  * their own. So a delivery that succeeds at once, as nearly all do, has its log for nothing.
  */
-import { asc, eq, sql } from 'drizzle-orm'
+import { and, asc, eq, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { type Delivery, deliveries, deliveryAttempts } from '../../db/schema/index.ts'
 
@@ -19,13 +19,17 @@ export interface Attempt {
 }
 
 export interface AttemptWriter {
-  /** To be called inside a transaction. @param delivery as it was before the try */
+  /**
+   * To be called inside a transaction.
+   * @param delivery as it was before the try
+   * @returns false when it was removed meanwhile: then there is nothing to write
+   */
   record(
-    delivery: Pick<Delivery, 'seq' | 'attempts'>,
+    delivery: Pick<Delivery, 'seq' | 'id' | 'attempts'>,
     attempt: Attempt,
     status: Delivery['status'],
     now: number,
-  ): void
+  ): boolean
 }
 
 export function createAttemptWriter({ orm }: Pick<Db, 'orm'>): AttemptWriter {
@@ -44,7 +48,9 @@ export function createAttemptWriter({ orm }: Pick<Db, 'orm'>): AttemptWriter {
           response: deliveries.lastResponse,
         })
         .from(deliveries)
-        .where(sql`${deliveries.seq} = ${param('seq')} and ${deliveries.lastAt} is not null`),
+        .where(
+          sql`${deliveries.seq} = ${param('seq')} and ${deliveries.id} = ${param('id')} and ${deliveries.lastAt} is not null`,
+        ),
     )
     .prepare()
   const markTried = orm
@@ -59,13 +65,16 @@ export function createAttemptWriter({ orm }: Pick<Db, 'orm'>): AttemptWriter {
       lastResponse: sql`${param('response')}`,
       settledAt: sql`${param('settledAt')}`,
     })
-    .where(eq(deliveries.seq, param('seq')))
+    // The seq of what was removed may by now be another delivery's.
+    .where(and(eq(deliveries.seq, param('seq')), eq(deliveries.id, param('id'))))
+    .returning({ seq: deliveries.seq })
     .prepare()
 
   return {
-    record({ seq, attempts }, { status: lastStatus, ...attempt }, status, now) {
-      if (attempts > 0) keepLast.run({ seq })
-      markTried.run({ seq, status, lastStatus, ...attempt, settledAt: status === 'pending' ? null : now })
+    record({ seq, id, attempts }, { status: lastStatus, ...attempt }, status, now) {
+      if (attempts > 0) keepLast.run({ seq, id })
+      const settledAt = status === 'pending' ? null : now
+      return markTried.get({ seq, id, status, lastStatus, ...attempt, settledAt }) !== undefined
     },
   }
 }

@@ -217,8 +217,9 @@ export function createDeliveryQueue(db: Db): DeliveryQueue {
 
     settle: ({ endpoint, webhook }, delivery, settlement, note, now) =>
       committer.write(() => {
-        attempts.record(delivery, settlement.attempt, statusOf(settlement.outcome), now)
-        if (settlement.outcome === 'set_aside') {
+        const isThere = attempts.record(delivery, settlement.attempt, statusOf(settlement.outcome), now)
+        // The lane of what was removed with its webhook would stay for ever.
+        if (isThere && settlement.outcome === 'set_aside') {
           const lane = `${endpoint}/aside/${delivery.id}`
           moveToLane.run({ seq: delivery.seq, lane })
           putLane.run({ lane, endpoint, dueAt: dueOrAtOnce(webhook, settlement.dueAt) })

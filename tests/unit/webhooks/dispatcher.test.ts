@@ -1,6 +1,13 @@
 /** The dispatcher on a real database: order per chat, retries over days, and endpoints that don't hold up each other. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { credentials, deliveries, deliveryLanes, tokens, webhooks } from '../../../src/db/schema/index.ts'
+import {
+  credentials,
+  deliveries,
+  deliveryAttempts,
+  deliveryLanes,
+  tokens,
+  webhooks,
+} from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import type { WebhookPayload } from '../../../src/domain/events.ts'
 import type { Payloads } from '../../../src/modules/webhooks/payload.ts'
@@ -222,6 +229,40 @@ describe('what is not on the wire when a change is answered', () => {
       secret = (await scene.side.webhooks.rotateSecret('id_1', 1, 0)).secret
     })
     expect(tries.map(({ secrets }) => secrets)).toEqual([[secret], [secret]])
+  })
+
+  test('is gone with its webhook, of which a try on the wire leaves nothing', async () => {
+    const gate = Promise.withResolvers<WebhookAnswer>()
+    scene.event('1')
+    scene.side.endpoint.answer = () => (scene.side.tries.length === 1 ? refused(500) : gate.promise)
+    scene.start()
+    await scene.pass(7_000)
+    expect(scene.texts()).toEqual(['1', '1'])
+    await scene.side.webhooks.remove('id_1', 1)
+    gate.resolve(refused(500))
+    await scene.idle()
+    expect(scene.rows()).toEqual([])
+    expect(scene.db.orm.select().from(deliveryLanes).all()).toEqual([])
+    expect(scene.db.orm.select().from(deliveryAttempts).all()).toEqual([])
+  })
+
+  test('keeps its place in the queue when it takes the number of one that was removed under way', async () => {
+    const gate = Promise.withResolvers<WebhookAnswer>()
+    scene.hook(2)
+    scene.event('1')
+    scene.side.endpoint.answer = ({ url }) => (url.endsWith('/1') ? gate.promise : refused(500))
+    scene.start()
+    await scene.idle()
+    const [removed] = scene.rows()
+    await scene.side.webhooks.remove('id_1', 1)
+    scene.event('2', { webhookId: 2 })
+    expect(scene.rows()[0]?.seq).toBe(removed?.seq as number)
+    gate.resolve(OK)
+    await scene.idle()
+    expect(scene.statuses()).toEqual(['pending'])
+    scene.side.endpoint.answer = () => OK
+    await scene.pass(10_000)
+    expect(scene.texts()).toContain('2')
   })
 
   test('is not sent when the change is made while its body is prepared', async () => {
