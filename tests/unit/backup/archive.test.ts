@@ -240,7 +240,10 @@ test('a reader of the feed that was further than the backup misses nothing that 
       const reader = await testFeed({ db, clock: systemClock }).open('id_1', { after })
       const { events, next } = await reader.next(100, 0)
       reader.close()
-      return { texts: events.map(({ payload }) => (payload as { message?: string }).message), next }
+      return {
+        texts: events.map(({ payload }) => (JSON.parse(payload) as { message?: string }).message),
+        next,
+      }
     } finally {
       db.close()
     }
