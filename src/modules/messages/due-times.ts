@@ -14,7 +14,7 @@ export interface DueTimesOptions {
   clock: Clock
 }
 
-/** @returns the instant for each of the messages that is queued, by its `seq` */
+/** @returns the instant for each of the messages that is queued, by its `seq`, unless too much waits to tell */
 export type DueTimes = (messages: readonly MessageWithDevice[]) => Promise<Map<number, number>>
 
 export function createDueTimes({ waiting, paceOf, clock }: DueTimesOptions): DueTimes {
@@ -25,26 +25,29 @@ export function createDueTimes({ waiting, paceOf, clock }: DueTimesOptions): Due
     for (const [deviceRowId, own] of Map.groupBy(queued, ({ message }) => message.deviceRowId)) {
       const queue = await waiting.deviceQueue(deviceRowId)
       const estimate = estimator(queue, paceOf(own[0]?.platform ?? ''), clock.now())
-      for (const { message } of own)
-        due.set(message.seq, estimate(message.lane, places.get(message.seq) ?? 0))
+      for (const { message } of own) {
+        const at = estimate(message.lane, places.get(message.seq) ?? 0)
+        if (at !== null) due.set(message.seq, at)
+      }
     }
     return due
   }
 }
 
-/** @returns a function of a lane and a place in it, from 0, that tells the instant */
-function estimator({ restAt, lanes }: DeviceQueue, pace: Pace, now: number) {
+/** @returns a function of a lane and a place in it, from 0, that tells the instant; null where that depends on lanes that weren't looked at */
+function estimator({ restAt, lanes, isWhole }: DeviceQueue, pace: Pace, now: number) {
   const byName = new Map(lanes.map(lane => [lane.lane, lane]))
   const { intervalMs, burst } = pace
   /** When the next slot is given that nobody has yet. */
   const nextSlotAt = (before: number) => Math.max(restAt, now) + (before - burst + 1) * intervalMs
 
-  return (name: string, place: number): number => {
+  return (name: string, place: number): number | null => {
     const own = byName.get(name)
-    if (!own) return now
+    if (!own) return null
     // Its next try waits until then, for a slot or after a failure. While it is leased, nobody waits for that.
     const earliest = own.leased ? now : Math.max(now, own.dueAt)
     if (intervalMs === 0 || (own.hasSlot && place === 0)) return earliest
+    if (!isWhole) return null
     const turn = place - slotsHeld(own)
     const before = lanes.reduce((sum, lane) => sum + turnsBefore(lane, own, turn), turn)
     return Math.max(earliest, nextSlotAt(before))

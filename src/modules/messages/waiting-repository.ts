@@ -19,6 +19,8 @@ export interface DeviceQueue {
   /** As in `nextSlot`. */
   restAt: number
   lanes: readonly QueuedLane[]
+  /** False: there are more lanes than these. */
+  isWhole: boolean
 }
 
 /** A lane of a device, as far as its turns depend on it. */
@@ -74,12 +76,16 @@ export function createWaitingMessages({ orm }: Pick<Db, 'orm'>): WaitingMessages
     countByIdentity: async () =>
       new Map(waitingByIdentity.all().map(({ identityId, count }) => [identityId, count])),
 
-    deviceQueue: async deviceRowId => ({
-      restAt: restAtOf(deviceRowId),
-      lanes: queueOfDevice
-        .all({ ...lanesOf(deviceRowId), limit: MAX_LANES_LOOKED_AT })
-        .map(({ leaseId, ...lane }) => ({ ...lane, leased: leaseId !== null })),
-    }),
+    async deviceQueue(deviceRowId) {
+      const found = queueOfDevice.all({ ...lanesOf(deviceRowId), limit: MAX_LANES_LOOKED_AT + 1 })
+      return {
+        restAt: restAtOf(deviceRowId),
+        lanes: found
+          .slice(0, MAX_LANES_LOOKED_AT)
+          .map(({ leaseId, ...lane }) => ({ ...lane, leased: leaseId !== null })),
+        isWhole: found.length <= MAX_LANES_LOOKED_AT,
+      }
+    },
 
     async placesInLane(queued) {
       const places = new Map<number, number>()

@@ -265,6 +265,26 @@ describe('due_at', () => {
     expect((await api.cancel('id_1', other?.id ?? '')).due_at).toBeNull()
   })
 
+  test('is not told where more recipients wait than are looked at, but by those that have their slot', async () => {
+    for (let thousand = 0; thousand <= 5; thousand++)
+      await accept(contacts(thousand < 5 ? 1_000 : 1, `${thousand}-`))
+    await store.queue.claim({ leaseId: 'l', now, maxLanes: 4, maxMessagesPerLane: 1, paceOf: () => pace })
+    const dueTo = new Map<string, string | null>()
+    for (let before: string | undefined; dueTo.size < 5_001; ) {
+      const page = await api.list('id_1', 1_000, before)
+      for (const { to, due_at } of page) dueTo.set(to, due_at)
+      before = page.at(-1)?.id
+    }
+    // In the order of their names: two go at once, two have slots, and the others none yet.
+    expect(['0-0', '0-1', '0-10', '0-100'].map(to => dueTo.get(to))).toEqual([
+      null,
+      null,
+      '2026-04-27T10:00:08Z',
+      '2026-04-27T10:00:16Z',
+    ])
+    expect([...dueTo.values()].filter(due => due !== null)).toHaveLength(2)
+  })
+
   test('is when it is tried again after a failure', async () => {
     pace = { ...pace, intervalMs: 0 }
     const [{ id } = { id: '' }] = await accept('1')
