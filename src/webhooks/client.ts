@@ -122,14 +122,18 @@ function sign(secret: string, id: string, timestamp: string, body: Uint8Array): 
   return `v1,${createHmac('sha256', key).update(`${id}.${timestamp}.`).update(body).digest('base64')}`
 }
 
-/** Reads the beginning of the answer; the connection can be used again when that was all. */
+/** Reads the beginning of the answer, as far as it comes in time; the connection can be used again when that was all. */
 async function readExcerpt(answer: Response): Promise<string> {
   const chunks: Uint8Array[] = []
   let size = 0
-  for await (const chunk of answer.body ?? []) {
-    chunks.push(chunk)
-    size += chunk.byteLength
-    if (size >= MAX_ANSWER_BYTES) break
+  try {
+    for await (const chunk of answer.body ?? []) {
+      chunks.push(chunk)
+      size += chunk.byteLength
+      if (size >= MAX_ANSWER_BYTES) break
+    }
+  } catch {
+    // The status has told what became of the delivery, whether the rest breaks off or drips.
   }
   if (size > 0 && isCompressed(answer)) return COMPRESSED
   const bytes = Buffer.concat(chunks).subarray(0, MAX_ANSWER_BYTES)

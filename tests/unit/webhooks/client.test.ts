@@ -1,6 +1,6 @@
 /** One try at an endpoint, against real HTTP servers that behave well and badly. */
 import { describe, expect, test } from 'bun:test'
-import { createServer } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import { Webhook } from 'standardwebhooks'
 import { systemClock } from '../../../src/lib/clock.ts'
@@ -119,19 +119,45 @@ test('an endpoint that does not answer in time', async () => {
   gate.resolve(new Response())
 })
 
-test('an endpoint that trickles its answer for ever', async () => {
+/** Answers with what `write` sends, and leaves the connection open. */
+async function rawEndpoint(write: (socket: Socket) => void) {
   const server = createServer(socket => {
     socket.on('error', () => undefined)
-    socket.write('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nx')
+    write(socket)
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   const address = server.address()
   const port = typeof address === 'object' ? address?.port : 0
-  expect(await deliver(`http://127.0.0.1:${port}`)).toMatchObject({
-    outcome: 'refused',
-    error: 'no answer within 300 ms',
+  return { url: `http://127.0.0.1:${port}`, [Symbol.dispose]: () => void server.close() }
+}
+
+test('an endpoint that trickles the head of its answer for ever', async () => {
+  using slow = await rawEndpoint(socket => socket.write('HTTP/1.1 200 OK\r\ncontent-le'))
+  expect(await deliver(slow.url)).toMatchObject({ outcome: 'refused', error: 'no answer within 300 ms' })
+})
+
+describe('a status that came in time counts, with what there is of the body', () => {
+  const head = (status: string) => `HTTP/1.1 ${status}\r\ncontent-length: 100\r\nretry-after: 7\r\n\r\n`
+
+  test('when the body drips', async () => {
+    using taken = await rawEndpoint(socket => socket.write(`${head('200 OK')}done`))
+    expect(await deliver(taken.url)).toMatchObject({ outcome: 'delivered', status: 200, response: 'done' })
+    using busy = await rawEndpoint(socket => socket.write(`${head('503 Busy')}later`))
+    expect(await deliver(busy.url)).toMatchObject({
+      outcome: 'refused',
+      status: 503,
+      retryAfterS: 7,
+      response: 'later',
+    })
   })
-  server.close()
+
+  test('when it breaks off', async () => {
+    using rude = await rawEndpoint(socket => {
+      socket.write(`${head('200 OK')}done`)
+      setTimeout(() => socket.destroy(), 20)
+    })
+    expect(await deliver(rude.url)).toMatchObject({ outcome: 'delivered', status: 200 })
+  })
 })
 
 test('nobody there, or an address that is none', async () => {
