@@ -137,7 +137,7 @@ export function eventsAskedFor({ events }: Pick<Webhook, 'events'>): readonly (S
   return events ?? MESSAGE_EVENT_NAMES
 }
 
-function asksFor(webhook: Pick<Webhook, 'events'>, name: StoredEventName): boolean {
+export function asksFor(webhook: Pick<Webhook, 'events'>, name: StoredEventName): boolean {
   const asked = eventsAskedFor(webhook)
   return asked.includes('*') || asked.includes(name)
 }

@@ -12,6 +12,7 @@ import { timeOrderedId } from '../../lib/tokens.ts'
 import { keepGivingBack } from '../../runtime/give-back.ts'
 import { Nudge, type Worker } from '../../runtime/worker.ts'
 import type { WebhookAnswer } from '../../webhooks/client.ts'
+import { asksFor } from '../events/repository.ts'
 import type { DeliveryTry } from './delivery-try.ts'
 import { EndpointHealth } from './endpoint-health.ts'
 import type { HealthNote } from './health-repository.ts'
@@ -65,8 +66,8 @@ interface Tried {
   internal: boolean
 }
 
-/** Why there was no try: the webhook gets nothing any more, or what is missing is on our side. */
-type NotTried = 'withdrawn' | 'hindered'
+/** Why there was no try: the webhook gets nothing any more, no longer asks for this event, or what is missing is on our side. */
+type NotTried = 'withdrawn' | 'unwanted' | 'hindered'
 
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const { queue, deliver, concurrencyPerEndpoint, disableAfterMs, observer, clock, logger } = options
@@ -85,6 +86,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       // Since the claim it may have been deleted, switched off or changed: what is answered to its owner holds from the next request on.
       const present = queue.deliverable(endpoint, clock.now())
       if (!present) return 'withdrawn'
+      // What was asked for again by itself is delivered all the same.
+      if (delivery.forgiven === 0 && !asksFor(present, event.name)) return 'unwanted'
       webhook = present
       return { webhook, answer: await prepared.send(webhook, delivery.id), internal: false }
     } catch (error) {
@@ -139,6 +142,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         laneDueAt = clock.now() + HINDERED_PAUSE_MS
         break
       }
+      if (tried === 'unwanted') {
+        settling.push(observed(drop(claimed, next)))
+        continue
+      }
       asTried = { ...claimed, webhook: tried.webhook }
       const { settlement, dueAt } = judge(tried.answer, delivery.attempts - delivery.forgiven, clock.now())
       tell(next, settlement, tried.answer, performance.now() - startedAt)
@@ -157,6 +164,13 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     // Writes are done in the order they were asked for, so the lane is given back after its last settlement, in the same commit.
     settling.push(queue.release(asTried, laneDueAt))
     await Promise.all(settling)
+  }
+
+  /** Settles what the webhook no longer asks for, with the reason in its log. */
+  async function drop(claimed: ClaimedDeliveries, { delivery, event }: ClaimedDelivery): Promise<void> {
+    const error = `not sent: the webhook no longer asks for ${event.name}`
+    const attempt = { at: clock.now(), status: null, error, latencyMs: 0, response: '' }
+    await queue.settle(claimed, delivery, { outcome: 'dead', attempt }, null, clock.now())
   }
 
   /** What a try says of the endpoint, when that has to be written down. */

@@ -231,6 +231,21 @@ describe('what is not on the wire when a change is answered', () => {
     expect(tries.map(({ secrets }) => secrets)).toEqual([[secret], [secret]])
   })
 
+  test('is not sent when its event is no longer asked for, unless it is asked for again by itself', async () => {
+    const { update } = scene.side.webhooks
+    expect(await afterChange(() => update('id_1', 1, { events: ['device.connected'] }))).toEqual([])
+    expect(scene.statuses()).toEqual(['succeeded', 'dead', 'dead'])
+    const dropped = scene.rows()[1]?.id as string
+    expect((await scene.side.deliveries.get('id_1', dropped)).attempts).toMatchObject([
+      { status: null, error: 'not sent: the webhook no longer asks for message.received' },
+    ])
+    await scene.side.deliveries.retry('id_1', dropped)
+    await scene.pass(100)
+    expect(scene.texts()).toEqual(['1', '2'])
+    // What comes of it says nothing of the endpoint.
+    expect((await scene.side.webhooks.get('id_1', 1)).last_error).toBeNull()
+  })
+
   test('is gone with its webhook, of which a try on the wire leaves nothing', async () => {
     const gate = Promise.withResolvers<WebhookAnswer>()
     scene.event('1')
