@@ -14,6 +14,7 @@ import { createAuthAttempts, guardAuthentication } from './auth-attempts.ts'
 import { createCors } from './cors.ts'
 import { errorResponse, HttpError, httpErrorOf } from './errors.ts'
 import { createInFlight } from './in-flight.ts'
+import { countAnswer, LargeAnswers } from './large-answers.ts'
 import { createMountGuard } from './mount-guard.ts'
 import { createMountTable, type Mount } from './mounts.ts'
 import { createOperatorAccess, type OperatorAccess } from './operator-access.ts'
@@ -83,6 +84,7 @@ export function createHttp(options: HttpOptions): Http {
   // CORS_ORIGINS names who may call the API, with tokens. What needs none is for our own pages alone.
   const isOwnPage = createOriginCheck(publicUrl, undefined)
   const inFlight = createInFlight({ maxBytes: options.maxBytesInFlight, bodyMs: options.bodyMs })
+  const largeAnswers = new LargeAnswers()
   const elysia = createElysia(options, {
     services: guardAuthentication(options.services, attempts),
     upgrade,
@@ -128,7 +130,9 @@ export function createHttp(options: HttpOptions): Http {
   }
 
   function answerRoute(request: Request): Response | Promise<Response> {
-    return BODILESS.has(request.method) ? elysia.fetch(request) : answerInFlight(request)
+    if (!BODILESS.has(request.method)) return answerInFlight(request)
+    countAnswer(request, largeAnswers)
+    return elysia.fetch(request)
   }
 
   async function answerInFlight(request: Request): Promise<Response> {

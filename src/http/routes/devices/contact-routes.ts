@@ -1,5 +1,6 @@
 /** /api/v1/devices/{device_id}/contacts and /groups: who and what a device can write to. */
 import { Elysia } from 'elysia'
+import { listResponse } from '../../large-answers.ts'
 import { operation } from '../../openapi/operation.ts'
 import { bearerAuth } from '../../plugins/auth.ts'
 import { pageSize } from '../../schemas.ts'
@@ -19,12 +20,12 @@ export function contactRoutes({ tokens, directory }: Pick<HttpServices, 'tokens'
     .use(bearerAuth(tokens))
     .get(
       '/contacts',
-      ({ holder, params, query }) =>
-        directory.contacts(holder.identity.id, params.device_id, {
-          platform: query.platform ?? null,
-          query: query.query,
-          limit: pageSize(query.limit),
-        }),
+      async ({ request, holder, params, query }) => {
+        const { id } = holder.identity
+        const { platform = null, query: part, limit } = query
+        const wanted = { platform, query: part, limit: pageSize(limit) }
+        return listResponse(request, id, await directory.contacts(id, params.device_id, wanted))
+      },
       {
         bearer: { body: 'none' },
         params: DeviceParams,
@@ -60,8 +61,11 @@ export function contactRoutes({ tokens, directory }: Pick<HttpServices, 'tokens'
     )
     .get(
       '/groups',
-      ({ holder, params, query }) =>
-        directory.groups(holder.identity.id, params.device_id, query.platform ?? null),
+      async ({ request, holder, params, query }) => {
+        const { id } = holder.identity
+        const groups = await directory.groups(id, params.device_id, query.platform ?? null)
+        return listResponse(request, id, groups)
+      },
       {
         bearer: { body: 'none' },
         params: DeviceParams,

@@ -3,6 +3,7 @@ import { Elysia } from 'elysia'
 import { GatewayError } from '../../../domain/errors.ts'
 import type { AcceptedMessage } from '../../../modules/messages/types.ts'
 import { MAX_UPLOAD_BYTES_HELD, roomOf } from '../../in-flight.ts'
+import { listResponse } from '../../large-answers.ts'
 import { jsonContent, operation, plain } from '../../openapi/operation.ts'
 import { bearerAuth } from '../../plugins/auth.ts'
 import { recorderOf } from '../../plugins/idempotency.ts'
@@ -106,7 +107,10 @@ export function messageRoutes({ services, uploading }: MessageRoutesOptions) {
       )
       .get(
         '/messages',
-        ({ holder, query }) => messages.list(holder.identity.id, pageSize(query.limit), query.before),
+        async ({ request, holder, query }) => {
+          const { id } = holder.identity
+          return listResponse(request, id, await messages.list(id, pageSize(query.limit), query.before))
+        },
         {
           bearer: { body: 'none' },
           query: MessagePage,

@@ -1,5 +1,6 @@
 /** What was delivered to a webhook, and delivering again: /api/v1/webhooks/{id}/…, /api/v1/deliveries. */
 import { Elysia } from 'elysia'
+import { listResponse } from '../../large-answers.ts'
 import { operation } from '../../openapi/operation.ts'
 import { bearerAuth } from '../../plugins/auth.ts'
 import { pageSize } from '../../schemas.ts'
@@ -23,11 +24,11 @@ export function deliveryRoutes({ tokens, deliveries, replays }: DeliveryServices
     .use(bearerAuth(tokens))
     .get(
       '/webhooks/:id/deliveries',
-      ({ holder, params, query }) =>
-        deliveries.list(holder.identity.id, WebhookId.read(params.id), {
-          ...query,
-          limit: pageSize(query.limit),
-        }),
+      async ({ request, holder, params, query }) => {
+        const { id } = holder.identity
+        const wanted = { ...query, limit: pageSize(query.limit) }
+        return listResponse(request, id, await deliveries.list(id, WebhookId.read(params.id), wanted))
+      },
       {
         bearer: { body: 'none' },
         params: WebhookPath,

@@ -1,0 +1,82 @@
+/**
+ * Bounds the memory of lists that nobody reads: a large answer counts for its holder until its client has taken it. Small ones are the sockets' matter.
+ * (Pages of events count as readers of the feed instead.)
+ */
+import { GatewayError } from '../domain/errors.ts'
+import { jsonResponse, PIECE_SIZE, pulled } from './json-body.ts'
+import { noteRequest } from './request-notes.ts'
+
+/** What a holder's answers that are being written may take together. The first one is written however large it is. */
+const MAX_BYTES_OF_HOLDER = 16 * 1024 * 1024
+/** What all may take before only those get another one that have none. */
+const MAX_BYTES = 128 * 1024 * 1024
+const RETRY_AFTER_S = 1
+
+/** Answers that are being written. */
+export class LargeAnswers {
+  private readonly held = new Map<string, number>()
+  private heldInAll = 0
+
+  /** @returns what gives the room back, once or several times. @throws GatewayError too_many_requests */
+  hold(holder: string, bytes: number): () => void {
+    const own = this.held.get(holder) ?? 0
+    const isTooMuch = own + bytes > MAX_BYTES_OF_HOLDER || this.heldInAll + bytes > MAX_BYTES
+    if (own > 0 && isTooMuch) throw tooManyUnread()
+    this.add(holder, bytes)
+    let isHeld = true
+    return () => {
+      if (isHeld) this.add(holder, -bytes)
+      isHeld = false
+    }
+  }
+
+  private add(holder: string, bytes: number): void {
+    this.heldInAll += bytes
+    const own = (this.held.get(holder) ?? 0) + bytes
+    if (own > 0) this.held.set(holder, own)
+    else this.held.delete(holder)
+  }
+}
+
+const counting = new WeakMap<Request, LargeAnswers>()
+
+/** Has the request's answer, should it be large, count among those. */
+export function countAnswer(request: Request, answers: LargeAnswers): void {
+  counting.set(request, answers)
+}
+
+/**
+ * Answers with a list that may be large.
+ * @param holder whose it is: an identity's id
+ * @throws GatewayError too_many_requests when too much of what they asked for isn't read yet
+ */
+export function listResponse(request: Request, holder: string, list: unknown): Response {
+  const text = JSON.stringify(list)
+  const answers = counting.get(request)
+  // Of an answer to HEAD nobody takes anything, so that nothing would end it.
+  if (text.length <= PIECE_SIZE || !answers || request.method === 'HEAD') return jsonResponse(text)
+  const bytes = Buffer.from(text)
+  const done = held(request, answers, holder, bytes.length)
+  request.signal.addEventListener('abort', done, { once: true })
+  if (request.signal.aborted) done()
+  return jsonResponse(pulled(slices(bytes), done))
+}
+
+function held(request: Request, answers: LargeAnswers, holder: string, bytes: number): () => void {
+  try {
+    return answers.hold(holder, bytes)
+  } catch (error) {
+    noteRequest(request, { refusal: 'share_of_memory' })
+    throw error
+  }
+}
+
+/** Copies, as what is handed over may be taken for good. */
+function* slices(bytes: Uint8Array): Generator<Uint8Array, void> {
+  for (let start = 0; start < bytes.length; start += PIECE_SIZE) yield bytes.slice(start, start + PIECE_SIZE)
+}
+
+function tooManyUnread(): GatewayError {
+  const message = 'Too many large answers of this identity are not read yet'
+  return new GatewayError('too_many_requests', message, RETRY_AFTER_S)
+}

@@ -1,0 +1,53 @@
+/** Lists that their clients ask for and don't read: what they take is bounded, for each identity. */
+import { afterEach, beforeEach, expect, test } from 'bun:test'
+import { expectError } from '../support/expect-error.ts'
+import { testHttp } from '../support/test-http.ts'
+
+const LISTS = [
+  '/api/v1/messages',
+  '/api/v1/devices/237123456789/contacts',
+  '/api/v1/devices/237123456789/groups',
+  '/api/v1/webhooks/1/deliveries',
+]
+/** As JSON. Four of them are the share of an identity, 16 MiB. */
+const LARGE = [{ reason: 'ü'.repeat(2 * 1024 * 1024 - 100) }]
+
+let app: Awaited<ReturnType<typeof testHttp>>
+beforeEach(async () => {
+  app = await testHttp()
+  const { messages, directory } = app.services
+  messages.list = async () => LARGE as never
+  directory.contacts = async () => LARGE as never
+  directory.groups = async () => LARGE as never
+  app.webhookSide.deliveries.list = async () => LARGE as never
+})
+afterEach(() => app.destroy())
+
+test.each(LISTS)('large answers of %s count until they are read', async list => {
+  const auth = `Bearer ${await app.newToken()}`
+  const ask = (method = 'GET') =>
+    app.http.handle(new Request(`http://localhost:8080${list}`, { method, headers: { authorization: auth } }))
+  const unread = await Promise.all([ask(), ask(), ask(), ask()])
+  expect(unread.map(({ status }) => status)).toEqual([200, 200, 200, 200])
+  const refused = await app.call('GET', list, { auth })
+  expectError(refused, 429, 'too_many_requests', 'Too many large answers of this identity')
+  expect(refused.headers.get('retry-after')).toBe('1')
+
+  const other = await app.call('GET', list, { auth: `Bearer ${await app.newToken()}` })
+  expect([other.status, other.body.list]).toEqual([200, LARGE])
+  expect(other.headers.get('content-type')).toBe('application/json;charset=utf-8')
+
+  for (let index = 0; index < 5; index++) expect((await ask('HEAD')).status).toBe(200)
+  expect(await unread.pop()?.json()).toEqual(LARGE)
+  unread.push(await ask())
+  expect(unread.at(-1)?.status).toBe(200)
+  for (const response of unread) await response.body?.cancel()
+  expect((await app.call('GET', list, { auth })).status).toBe(200)
+})
+
+test('one answer that is larger than the share is given all the same', async () => {
+  const auth = `Bearer ${await app.newToken()}`
+  app.services.messages.list = async () => Array(5).fill(LARGE[0]) as never
+  for (let index = 0; index < 2; index++)
+    expect((await app.call('GET', '/api/v1/messages', { auth })).status).toBe(200)
+})
