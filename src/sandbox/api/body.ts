@@ -3,9 +3,10 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { ReadableStream as NodeReadableStream } from 'node:stream/web'
 import busboy from 'busboy'
-import { readTextAtMost } from '../../lib/bounded-body.ts'
+import { BodyTooSlow, readTextAtMost } from '../../lib/bounded-body.ts'
 import { formFileName } from '../../lib/form-file-name.ts'
 import { isOutOfSpace } from '../../lib/out-of-space.ts'
+import { createTimeLimit } from '../../lib/time-limit.ts'
 import { FileTooLarge, type MediaFiles, mimeTypeOf } from '../network/media.ts'
 import type { Media } from '../network/types.ts'
 import { ApiError } from './errors.ts'
@@ -13,11 +14,30 @@ import { ApiError } from './errors.ts'
 /** Longest body that is no file. */
 const MAX_TEXT_BYTES = 1024 * 1024
 
-/** @throws ApiError when it is too large */
+/** Of such bodies, which come from whoever can reach the sandbox: what they may take in memory together, and how long each may be in coming. */
+const MAX_TEXT_BYTES_IN_ALL = 16 * 1024 * 1024
+const textLimit = createTimeLimit(10_000)
+let textBytesInAll = 0
+
+/** @throws ApiError when it is too large, too slow, or there are too many of them at a time */
 export async function readText(request: Request): Promise<string> {
-  const text = await readTextAtMost(request, MAX_TEXT_BYTES)
-  if (text !== null) return text
-  throw new ApiError('too_large', `the body is larger than ${MAX_TEXT_BYTES} bytes`)
+  let heldBytes = 0
+  const holding = (bytes: number) => {
+    if (textBytesInAll + bytes - heldBytes > MAX_TEXT_BYTES_IN_ALL)
+      throw new ApiError('unavailable', 'too many bodies are under way')
+    textBytesInAll += bytes - heldBytes
+    heldBytes = bytes
+  }
+  try {
+    const text = await readTextAtMost(request, MAX_TEXT_BYTES, { holding, limit: textLimit })
+    if (text !== null) return text
+    throw new ApiError('too_large', `the body is larger than ${MAX_TEXT_BYTES} bytes`)
+  } catch (error) {
+    if (!(error instanceof BodyTooSlow)) throw error
+    throw new ApiError('bad_request', `body: took longer than ${textLimit.ms / 1_000} s to come in`)
+  } finally {
+    textBytesInAll -= heldBytes
+  }
 }
 
 /** @returns the JSON, `{}` for no body; not yet checked against any schema */
