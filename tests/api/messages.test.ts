@@ -123,6 +123,12 @@ describe('JSON', () => {
 })
 
 describe('multipart', () => {
+  test('a part without a name is no field of ours', async () => {
+    const body = '--b\r\nContent-Disposition: form-data; name=""\r\n\r\nnull\r\n--b--\r\n'
+    const answer = await send({ headers: { 'content-type': 'multipart/form-data; boundary=b' }, body })
+    expectError(answer, 400, 'bad_request', 'Missing required field')
+  })
+
   test('text and file, as in the guide', async () => {
     const answer = await send({ body: form({ ...FIELDS, text: 'Check out this document', file: pdf() }) })
     expect([answer.status, answer.body]).toEqual([200, QUEUED])

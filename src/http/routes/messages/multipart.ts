@@ -44,7 +44,8 @@ export async function readMultipart(request: Request, sink: MultipartSink): Prom
 
   const progress = trackProgress(sink)
   const parser = openParser(request)
-  parser.on('field', (name, value, { nameTruncated, valueTruncated }) => {
+  // Undefined where it has no name, whatever the types say.
+  parser.on('field', (name = '', value, { nameTruncated, valueTruncated }) => {
     try {
       progress.keep(name, value)
     } catch (error) {
