@@ -219,6 +219,23 @@ describe('profiles', () => {
   })
 })
 
+test('a body that is broken off is no error of ours', async () => {
+  const client = new AbortController()
+  const body = new ReadableStream({
+    pull(controller) {
+      client.abort()
+      controller.error(client.signal.reason)
+    },
+  })
+  const headers = { authorization: 'Bearer as_gw' }
+  const answer = await server.raw('POST', '/_matrix/client/v3/register', {
+    body,
+    headers,
+    signal: client.signal,
+  })
+  expect([answer.status, await answer.json()]).toMatchObject([400, { errcode: 'M_UNKNOWN' }])
+})
+
 test('what can not be stored for want of space is a 507', async () => {
   const full = await serverWith()
   await full.appservice('wa')
