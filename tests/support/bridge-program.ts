@@ -1,6 +1,7 @@
 /** Mautrix bridges as processes of their own: the programs there are, and one that can be ended and started again. */
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { parse } from 'yaml'
 import { answers, freePort, type Program, startProgram } from './program.ts'
 import { waitFor } from './wait-for.ts'
 
@@ -34,6 +35,12 @@ export class BridgeProgram implements AsyncDisposable {
     private readonly folder: string,
     readonly options: BridgeOptions,
   ) {}
+
+  /** What it is called at its homeserver. */
+  get appserviceId(): string {
+    const registration = readFileSync(join(this.folder, 'registration.yaml'), 'utf8')
+    return (parse(registration) as { id: string }).id
+  }
 
   /** Writes its example configuration. */
   writeExample(file: string): void {

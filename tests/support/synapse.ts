@@ -41,11 +41,20 @@ export interface Synapse extends AsyncDisposable {
   databaseFile: string
   /** The events with this in their JSON, as its database has them. */
   eventsWith(text: string): Promise<SynapseEvent[]>
-  /** Whether an event was pushed to the application service at this URL, and taken by it. */
-  hasPushed(eventId: string, url: string): boolean
+  /** How far an event came on its way to an application service. Of PostgreSQL. */
+  pushStateOf(eventId: string, appserviceId: string): Promise<PushState>
   /** How often since its start it has caught up with the application service, after it couldn't reach it. */
   recoveriesOf(appserviceId: string): number
+  /** How often since its start it has begun to wait for the application service, because it couldn't reach it. */
+  outagesOf(appserviceId: string): number
 }
+
+/**
+ * - `taken`: pushed, and the application service said that it has it.
+ * - `kept`: in Synapse's queue for it.
+ * - `forgotten`: neither; Synapse ended, or is yet, between storing the event and putting it into that queue.
+ */
+export type PushState = 'taken' | 'kept' | 'forgotten'
 
 export interface SynapseEvent {
   id: string
@@ -77,8 +86,6 @@ export async function startSynapse(options: SynapseOptions = {}): Promise<Synaps
   const url = `http://127.0.0.1:${port}`
   const files: string[] = []
   let program: Program | undefined
-  /** What it printed before its last start. */
-  let printed = ''
 
   const addRegistration = (name: string, yaml: string) => {
     const file = folder.file(`${name}-registration.yaml`)
@@ -93,7 +100,6 @@ export async function startSynapse(options: SynapseOptions = {}): Promise<Synaps
         configOf({ folder: folder.path, serverName, port, postgres, registrations: files, rateLimits }),
       ),
     )
-    printed += program?.output() ?? ''
     program = await startProgram({
       name: 'Synapse',
       command: [PYTHON, '-m', 'synapse.app.homeserver', '--config-path', folder.file('homeserver.yaml')],
@@ -106,10 +112,13 @@ export async function startSynapse(options: SynapseOptions = {}): Promise<Synaps
     await program?.end(signal)
   }
 
+  const countOf = (line: string) => (program?.output() ?? '').split(line).length - 1
+
   for (const [name, yaml] of Object.entries(registrations)) addRegistration(name, yaml)
   mkdirSync(folder.file('media'))
   writeFileSync(folder.file('log.yaml'), JSON.stringify(LOGGING))
   await start()
+  await postgres?.query(KEEP_TRACK_OF_TAKEN)
   const owned = stack.move()
   return {
     url,
@@ -137,12 +146,17 @@ export async function startSynapse(options: SynapseOptions = {}): Promise<Synaps
         receivedAt: Number(receivedAt),
       }))
     },
-    hasPushed: (eventId, to) =>
-      (printed + (program?.output() ?? ''))
-        .split('\n')
-        .some(line => line.includes(`push_bulk to ${to} succeeded`) && line.includes(eventId)),
-    recoveriesOf: id =>
-      (program?.output() ?? '').split(`Successfully recovered application service AS ID ${id}\n`).length - 1,
+    async pushStateOf(eventId, appserviceId) {
+      if (!postgres) throw new Error('what was pushed is kept track of in PostgreSQL alone')
+      const isIn = (table: string) => `SELECT 1 FROM ${table} WHERE as_id = $1 AND strpos(event_ids, $2) > 0`
+      const [row] = await postgres.query(
+        `SELECT CASE WHEN EXISTS (${isIn(TAKEN)}) THEN 'taken' WHEN EXISTS (${isIn('application_services_txns')}) THEN 'kept' ELSE 'forgotten' END AS state`,
+        [appserviceId, eventId],
+      )
+      return row?.state as PushState
+    },
+    recoveriesOf: id => countOf(`Successfully recovered application service AS ID ${id}\n`),
+    outagesOf: id => countOf(`Starting recoverer for AS ID ${id}\n`),
     async [Symbol.asyncDispose]() {
       await stop('SIGKILL')
       await owned.disposeAsync()
@@ -150,6 +164,15 @@ export async function startSynapse(options: SynapseOptions = {}): Promise<Synaps
   }
 }
 
+/** Synapse deletes a transaction when the application service has said that it has it; its log doesn't tell which events those were. */
+const TAKEN = 'taken_by_application_services'
+const KEEP_TRACK_OF_TAKEN = `
+  CREATE TABLE ${TAKEN} (as_id text, event_ids text);
+  CREATE FUNCTION keep_track_of_taken() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN INSERT INTO ${TAKEN} VALUES (OLD.as_id, OLD.event_ids); RETURN NULL; END $$;
+  CREATE TRIGGER keep_track_of_taken AFTER DELETE ON application_services_txns
+    FOR EACH ROW EXECUTE FUNCTION keep_track_of_taken();
+`
 const EVENTS = 'SELECT event_id, events.room_id, received_ts FROM events JOIN event_json USING (event_id)'
 
 function rowsOf(databaseFile: string, query: string, parameter: string): Record<string, unknown>[] {
@@ -170,7 +193,7 @@ async function adminOf(url: string): Promise<JsonClient> {
   return jsonClient(url, bearer(body.access_token))
 }
 
-/** Warnings to standard error, how it gets on with application services, and what it pushes to them. */
+/** Warnings to standard error, and how it gets on with application services. */
 const LOGGING = {
   version: 1,
   formatters: { plain: { format: '%(asctime)s %(levelname)s %(name)s %(message)s' } },
@@ -178,7 +201,6 @@ const LOGGING = {
   root: { level: 'WARNING', handlers: ['console'] },
   loggers: {
     'synapse.appservice.scheduler': { level: 'INFO' },
-    'synapse.appservice.api': { level: 'DEBUG' },
   },
 }
 

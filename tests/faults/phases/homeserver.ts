@@ -19,7 +19,7 @@ import { Injected, type Phase, pause } from '../phase.ts'
 import type { Random } from '../random.ts'
 import type { PhaseReport } from '../report.ts'
 import { isEmpty, messageRows, storedTexts } from '../stuck.ts'
-import { bridgeIdIn, databaseIn, PLATFORM, TestnetPeople } from './testnet-people.ts'
+import { databaseIn, PLATFORM, TestnetPeople } from './testnet-people.ts'
 
 type Fault =
   | { kind: 'homeserver'; mode: Exclude<HomeserverMode, 'well'>; forMs: number }
@@ -81,7 +81,6 @@ export async function runHomeserverPhase(phase: Phase, kind: HomeserverKind): Pr
     proxy,
     load,
     databaseFile,
-    appserviceId: bridgeIdIn(directory),
     injected,
     tell,
   }
@@ -140,8 +139,6 @@ interface Track {
   proxy: HomeserverProxy
   load: Load
   databaseFile: string
-  /** Of the bridge, at Synapse. */
-  appserviceId: string
   injected: Injected
   tell: Phase['tell']
 }
@@ -188,14 +185,14 @@ async function restartHomeserver(track: Track, downMs: number): Promise<void> {
  * in which it has caught up with a bridge, until it has to catch up again; so that instant is left out.
  */
 async function killBridge(track: Track, downMs: number): Promise<void> {
-  const { deployment, load, databaseFile, appserviceId } = track
+  const { deployment, load, databaseFile } = track
   const goOn = load.hold('all')
   await untilQuiet(track, async () => {
     const rows = messageRows(databaseFile)
     return isEmpty(rows) ? notArrived(track) : [JSON.stringify(rows)]
   })
   const bridge = deployment.bridge(PLATFORM)
-  const recoveries = () => deployment.synapse?.recoveriesOf(appserviceId) ?? 0
+  const recoveries = () => deployment.synapse?.recoveriesOf(bridge.appserviceId) ?? 0
   const before = recoveries()
   await bridge.kill()
   for (const chat of load.outgoing) await chat.sendNext(NEVER)
@@ -208,10 +205,10 @@ async function killBridge(track: Track, downMs: number): Promise<void> {
   goOn()
 }
 
-/** By the homeserver's database and log: what it has pushed to the bridge, and the bridge has taken, is the bridge's. */
+/** By the homeserver's database: what it has pushed to the bridge, and the bridge has taken, is the bridge's. */
 function whereaboutsIn({ deployment, tell }: Track): Whereabouts {
   const { synapse } = deployment
-  const { url } = deployment.bridge(PLATFORM)
+  const { appserviceId } = deployment.bridge(PLATFORM)
   const eventsOf = async (text: string) => (await synapse?.eventsWith(`${text}"`)) ?? []
   return {
     async homeserverHas(text) {
@@ -219,7 +216,13 @@ function whereaboutsIn({ deployment, tell }: Track): Whereabouts {
       tell(`Synapse about ${text}: ${JSON.stringify(events)}`)
       return events.length > 0
     },
-    bridgeHas: async text => (await eventsOf(text)).some(({ id }) => synapse?.hasPushed(id, url)),
+    async bridgeHas(text) {
+      const states = await Promise.all(
+        (await eventsOf(text)).map(({ id }) => synapse?.pushStateOf(id, appserviceId)),
+      )
+      tell(`Synapse has of ${text} for the bridge: ${states.join(', ')}`)
+      return states.includes('taken')
+    },
   }
 }
 

@@ -1,5 +1,4 @@
 /** Both ends of the load on the test bridge's network: identities with a phone each, an endpoint, and friends. */
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Deployment } from '../../support/attached-gateway.ts'
 import type { Account } from '../../support/gateway-client.ts'
@@ -94,10 +93,4 @@ function arrivalOf(message: TestnetMessage): Arrival {
 /** Of a deployment whose gateway runs in this folder. */
 export function databaseIn(directory: string): string {
   return join(directory, 'data', 'meshgate.db')
-}
-
-/** What the homeserver knows the bridge by. */
-export function bridgeIdIn(directory: string): string {
-  const file = join(directory, 'data', 'bridges', PLATFORM, 'registration.yaml')
-  return /^id: *"?([^"\n]+)"?$/m.exec(readFileSync(file, 'utf8'))?.[1] ?? ''
 }
