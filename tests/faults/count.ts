@@ -18,6 +18,8 @@ export interface OutgoingCount {
   twice: number
   /** Overtaken by a later message of their chat. Those that the network refused for now are sent again behind others, and aren't counted. */
   outOfOrder: number
+  /** Likewise, but the homeserver had kept them back from the bridge while it pushed later ones. */
+  overtakenAtHomeserver: number
   files: number
   filesWrong: number
 }
@@ -53,6 +55,8 @@ export interface MessageFate {
 export interface Whereabouts {
   homeserverHas(text: string): Promise<boolean>
   bridgeHas(text: string): Promise<boolean>
+  /** Whether the bridge got it from the homeserver behind later ones of its chat. */
+  homeserverKept(text: string): Promise<boolean>
 }
 
 interface Telling {
@@ -79,6 +83,7 @@ export async function countOutgoing(
     lostByBridge: 0,
     twice: 0,
     outOfOrder: 0,
+    overtakenAtHomeserver: 0,
     files: 0,
     filesWrong: 0,
   }
@@ -114,24 +119,34 @@ export async function countOutgoing(
         tell(`${text}: the file on the phone isn't the one that was sent`)
       }
     }
-    const isResent = new Set(
-      load.accepted
-        .filter(({ id }) => (fateOf(id)?.resends ?? 0) > 0)
-        .map(({ number }) => load.textOf(number)),
-    )
-    const numbers = arrivals
-      .filter(({ text }) => !isResent.has(text))
-      .map(({ text }) => Number(text.split('#')[1]))
-    let newest = 0
-    for (const number of numbers) {
-      if (number < newest) {
-        count.outOfOrder++
-        tell(`${load.textOf(number)} came after #${newest}`)
-      }
-      newest = Math.max(newest, number)
-    }
+    await countOrder(load, arrivals, fateOf, whereabouts, { count, note, problem: tell })
   }
   return count
+}
+
+/** @param arrivals at the phone, in their order there */
+async function countOrder(
+  load: OutgoingLoad,
+  arrivals: readonly { text: string }[],
+  fateOf: (id: string) => MessageFate | undefined,
+  whereabouts: Whereabouts | null,
+  { count, problem, note }: Telling & { count: OutgoingCount },
+): Promise<void> {
+  const isResent = new Set(
+    load.accepted.filter(({ id }) => (fateOf(id)?.resends ?? 0) > 0).map(({ number }) => load.textOf(number)),
+  )
+  let newest = 0
+  for (const { text } of arrivals.filter(arrival => !isResent.has(arrival.text))) {
+    const number = Number(text.split('#')[1])
+    if (number >= newest) newest = number
+    else if (await whereabouts?.homeserverKept(text)) {
+      count.overtakenAtHomeserver++
+      note(`${text} came after #${newest}: the homeserver had kept it back`)
+    } else {
+      count.outOfOrder++
+      problem(`${text} came after #${newest}`)
+    }
+  }
 }
 
 export async function countIncoming(

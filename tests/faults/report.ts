@@ -39,7 +39,9 @@ export function textOf(report: Report): string {
     `again with: ${report.command}`,
     ...report.phases.map(phaseText),
     ...report.brokenOff.map(reason => `BROKEN OFF ${reason}`),
-    report.passed ? 'PASSED: nothing lost, nothing twice, nothing out of order, nothing stuck' : 'FAILED',
+    report.passed
+      ? 'PASSED: the gateway lost nothing, sent nothing twice or out of order, and left nothing stuck'
+      : 'FAILED',
   ].join('\n\n')
 }
 
@@ -63,6 +65,7 @@ function phaseText(phase: PhaseReport): string {
     ['  lost by the bridge', outgoing.lostByBridge],
     ['  twice', outgoing.twice],
     ['  out of order', outgoing.outOfOrder],
+    ['  kept back by the homeserver, and overtaken', outgoing.overtakenAtHomeserver],
     ['  wrong files', outgoing.filesWrong],
     [
       'phone messages',

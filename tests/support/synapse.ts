@@ -43,6 +43,8 @@ export interface Synapse extends AsyncDisposable {
   eventsWith(text: string): Promise<SynapseEvent[]>
   /** How far an event came on its way to an application service. Of PostgreSQL. */
   pushStateOf(eventId: string, appserviceId: string): Promise<PushState>
+  /** Whether the application service took a later event of the same room before this one: Synapse had kept it back. Of PostgreSQL. */
+  wasOvertaken(eventId: string, appserviceId: string): Promise<boolean>
   /** How often since its start it has caught up with the application service, after it couldn't reach it. */
   recoveriesOf(appserviceId: string): number
   /** How often since its start it has begun to wait for the application service, because it couldn't reach it. */
@@ -112,6 +114,10 @@ export async function startSynapse(options: SynapseOptions = {}): Promise<Synaps
     await program?.end(signal)
   }
 
+  const ofPostgres = () => {
+    if (!postgres) throw new Error('what was pushed is kept track of in PostgreSQL alone')
+    return postgres
+  }
   const countOf = (line: string) => (program?.output() ?? '').split(line).length - 1
 
   for (const [name, yaml] of Object.entries(registrations)) addRegistration(name, yaml)
@@ -147,13 +153,12 @@ export async function startSynapse(options: SynapseOptions = {}): Promise<Synaps
       }))
     },
     async pushStateOf(eventId, appserviceId) {
-      if (!postgres) throw new Error('what was pushed is kept track of in PostgreSQL alone')
-      const isIn = (table: string) => `SELECT 1 FROM ${table} WHERE as_id = $1 AND strpos(event_ids, $2) > 0`
-      const [row] = await postgres.query(
-        `SELECT CASE WHEN EXISTS (${isIn(TAKEN)}) THEN 'taken' WHEN EXISTS (${isIn('application_services_txns')}) THEN 'kept' ELSE 'forgotten' END AS state`,
-        [appserviceId, eventId],
-      )
+      const [row] = await ofPostgres().query(PUSH_STATE, [appserviceId, eventId])
       return row?.state as PushState
+    },
+    async wasOvertaken(eventId, appserviceId) {
+      const [row] = await ofPostgres().query(WAS_OVERTAKEN, [appserviceId, eventId])
+      return row?.overtaken === true
     },
     recoveriesOf: id => countOf(`Successfully recovered application service AS ID ${id}\n`),
     outagesOf: id => countOf(`Starting recoverer for AS ID ${id}\n`),
@@ -165,13 +170,29 @@ export async function startSynapse(options: SynapseOptions = {}): Promise<Synaps
 }
 
 /** Synapse deletes a transaction when the application service has said that it has it; its log doesn't tell which events those were. */
-const TAKEN = 'taken_by_application_services'
 const KEEP_TRACK_OF_TAKEN = `
-  CREATE TABLE ${TAKEN} (as_id text, event_ids text);
+  CREATE TABLE taken (position bigserial, as_id text, event_ids text);
   CREATE FUNCTION keep_track_of_taken() RETURNS trigger LANGUAGE plpgsql AS
-    $$ BEGIN INSERT INTO ${TAKEN} VALUES (OLD.as_id, OLD.event_ids); RETURN NULL; END $$;
+    $$ BEGIN INSERT INTO taken (as_id, event_ids) VALUES (OLD.as_id, OLD.event_ids); RETURN NULL; END $$;
   CREATE TRIGGER keep_track_of_taken AFTER DELETE ON application_services_txns
     FOR EACH ROW EXECUTE FUNCTION keep_track_of_taken();
+`
+const PUSH_STATE = `
+  SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM taken WHERE as_id = $1 AND strpos(event_ids, $2) > 0) THEN 'taken'
+    WHEN EXISTS (SELECT 1 FROM application_services_txns WHERE as_id = $1 AND strpos(event_ids, $2) > 0) THEN 'kept'
+    ELSE 'forgotten' END AS state
+`
+const WAS_OVERTAKEN = `
+  WITH pushed AS (
+    SELECT position, event_id, room_id, stream_ordering
+    FROM taken CROSS JOIN jsonb_array_elements_text(event_ids::jsonb) AS ids (event_id) JOIN events USING (event_id)
+    WHERE as_id = $1
+  )
+  SELECT EXISTS (
+    SELECT 1 FROM pushed AS it JOIN pushed AS other USING (room_id)
+    WHERE it.event_id = $2 AND other.stream_ordering > it.stream_ordering AND other.position < it.position
+  ) AS overtaken
 `
 const EVENTS = 'SELECT event_id, events.room_id, received_ts FROM events JOIN event_json USING (event_id)'
 

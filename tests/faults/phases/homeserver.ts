@@ -223,6 +223,10 @@ function whereaboutsIn({ deployment, tell }: Track): Whereabouts {
       tell(`Synapse has of ${text} for the bridge: ${states.join(', ')}`)
       return states.includes('taken')
     },
+    async homeserverKept(text) {
+      const kept = (await eventsOf(text)).map(({ id }) => synapse?.wasOvertaken(id, appserviceId))
+      return (await Promise.all(kept)).includes(true)
+    },
   }
 }
 
