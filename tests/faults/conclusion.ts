@@ -31,6 +31,8 @@ export interface Conclusion {
   incoming: IncomingCount
   stuck: StuckRows
   problems: string[]
+  /** What programs of others lost or doubled. */
+  notes: string[]
 }
 
 /** What is on its way when the faults end arrives within this time. */
@@ -45,18 +47,20 @@ const LOOK_MS = 200
 export async function conclude(ended: Ended): Promise<Conclusion> {
   const { gateway, databaseFile, load, endpoints, tell } = ended
   const problems: string[] = []
-  const note = (problem: string) => problems.push(problem)
-  const telling = { problem: note, note: tell }
+  const notes: string[] = []
+  const problem = (line: string) => problems.push(line)
+  const telling = { problem, note: (line: string) => notes.push(line) }
   const whereabouts = ended.whereabouts ?? null
   tell('waiting for what is on its way')
   const stuck = await settle(ended)
-  if (!isEmpty(stuck)) note(`something is stuck: ${JSON.stringify(stuck)}`)
+  if (!isEmpty(stuck)) problem(`something is stuck: ${JSON.stringify(stuck)}`)
   tell('counting')
   const fates = messageFates(databaseFile)
   const outgoing = await countOutgoing(load.outgoing, id => fates.get(id), whereabouts, telling)
   const incoming = await countIncoming(load.incoming, endpoints, whereabouts, telling)
   problems.push(...gateway.failures, ...load.outgoing.flatMap(({ wrong }) => wrong))
-  return { answers: added(load.outgoing.map(({ answers }) => answers)), outgoing, incoming, stuck, problems }
+  const answers = added(load.outgoing.map(chat => chat.answers))
+  return { answers, outgoing, incoming, stuck, problems, notes }
 }
 
 /** @returns what remains */

@@ -1,4 +1,5 @@
 /** Counting at both ends: what was accepted against what the phones have, and what phones sent against what the endpoints got. */
+import type { PushState } from '../support/synapse.ts'
 import type { FaultyEndpoint, Received } from './load/endpoint.ts'
 import { digest, fileOf } from './load/files.ts'
 import type { IncomingLoad } from './load/incoming.ts'
@@ -54,7 +55,8 @@ export interface MessageFate {
 /** How far a message came where homeserver and bridge are programs of others, which lose messages of their own. */
 export interface Whereabouts {
   homeserverHas(text: string): Promise<boolean>
-  bridgeHas(text: string): Promise<boolean>
+  /** @returns how far the homeserver, which has it, came with it on its way to the bridge */
+  pushState(text: string): Promise<PushState>
   /** Whether the bridge got it from the homeserver behind later ones of its chat. */
   homeserverKept(text: string): Promise<boolean>
 }
@@ -104,9 +106,11 @@ export async function countOutgoing(
       if (!arrival) {
         const { status, reason } = fateOf(id) ?? { status: 'no row', reason: null }
         if (reason === 'status_timeout' && (await whereabouts?.homeserverHas(text))) {
-          const wasTaken = await whereabouts?.bridgeHas(text)
-          count[wasTaken ? 'lostByBridge' : 'lostByHomeserver']++
-          note(`${text} (${id}) was lost by the ${wasTaken ? 'bridge' : 'homeserver'}`)
+          const state = await whereabouts?.pushState(text)
+          count[state === 'taken' ? 'lostByBridge' : 'lostByHomeserver']++
+          note(
+            `${text} (${id}) is at the homeserver, and not on the phone: ${state} on its way to the bridge`,
+          )
           continue
         }
         count.lost++

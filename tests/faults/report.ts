@@ -18,6 +18,8 @@ export interface PhaseReport {
   usage: UsageSummary | null
   /** Everything that is wrong, one line each. Empty: nothing was lost, doubled, disordered or stuck. */
   problems: string[]
+  /** What programs of others lost or disordered. */
+  notes: string[]
 }
 
 export interface Report {
@@ -84,7 +86,8 @@ function phaseText(phase: PhaseReport): string {
   ]
   const shown = problems.slice(0, MOST_PROBLEMS).map(problem => `PROBLEM ${problem}`)
   const more = problems.length > shown.length ? [`PROBLEM … and ${problems.length - shown.length} more`] : []
-  return [table(rows), ...shown, ...more].join('\n')
+  const notes = phase.notes.map(note => `NOTE ${note}`)
+  return [table(rows), ...shown, ...more, ...notes].join('\n')
 }
 
 function usageRows({ residentMiB, openFiles, seconds }: UsageSummary): [string, string][] {

@@ -216,12 +216,10 @@ function whereaboutsIn({ deployment, tell }: Track): Whereabouts {
       tell(`Synapse about ${text}: ${JSON.stringify(events)}`)
       return events.length > 0
     },
-    async bridgeHas(text) {
-      const states = await Promise.all(
-        (await eventsOf(text)).map(({ id }) => synapse?.pushStateOf(id, appserviceId)),
-      )
-      tell(`Synapse has of ${text} for the bridge: ${states.join(', ')}`)
-      return states.includes('taken')
+    async pushState(text) {
+      const events = await eventsOf(text)
+      const states = await Promise.all(events.map(({ id }) => synapse?.pushStateOf(id, appserviceId)))
+      return (['taken', 'kept'] as const).find(state => states.includes(state)) ?? 'forgotten'
     },
     async homeserverKept(text) {
       const kept = (await eventsOf(text)).map(({ id }) => synapse?.wasOvertaken(id, appserviceId))
