@@ -4,6 +4,9 @@
  */
 import { index, integer, sqliteTable, text } from 'drizzle-orm/sqlite-core'
 
+/** A leased lane comes due this much later, so that looking for due lanes doesn't meet it. */
+export const OUT_OF_THE_WAY_MS = 24 * 3_600_000
+
 export const outboxLanes = sqliteTable(
   'outbox_lanes',
   {
@@ -25,7 +28,9 @@ export const deliveryLanes = sqliteTable(
     lane: text('lane').primaryKey(),
     /** `<identity>/<webhook id>`: bounds how much one endpoint may have in flight. */
     endpoint: text('endpoint').notNull(),
+    /** When its next delivery may be tried. While leased: nothing that anybody waits for. */
     dueAt: integer('due_at').notNull(),
+    /** Who holds it; null when nobody does. */
     leaseId: text('lease_id'),
   },
   table => [index('delivery_lanes_due').on(table.endpoint, table.dueAt)],

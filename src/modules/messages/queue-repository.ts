@@ -5,7 +5,7 @@
  */
 import { and, eq, gt, isNull, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
-import { devices, type Message, messages, outboxLanes } from '../../db/schema/index.ts'
+import { devices, type Message, messages, OUT_OF_THE_WAY_MS, outboxLanes } from '../../db/schema/index.ts'
 import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
 import type { Pace } from './pace.ts'
 import { createSlotTaker } from './slot-repository.ts'
@@ -53,9 +53,6 @@ export interface OutboxQueue {
   /** Leases of a process that is gone: with one process for a database file, all that are there at its start. */
   releaseAbandoned(now: number): Promise<void>
 }
-
-/** A lane that is leased stands behind those that are due, so that looking for them doesn't meet it. */
-const OUT_OF_THE_WAY_MS = 24 * 3_600_000
 
 export function createOutboxQueue(
   db: Db,

@@ -18,11 +18,12 @@ import { EndpointHealth } from './endpoint-health.ts'
 import type { HealthNote } from './health-repository.ts'
 import { LaneShares } from './lane-shares.ts'
 import { NoRoom } from './payload-room.ts'
-import type {
-  ClaimedDeliveries,
-  ClaimedDelivery,
-  DeliveryQueue,
-  DeliverySettlement,
+import {
+  asideLane,
+  type ClaimedDeliveries,
+  type ClaimedDelivery,
+  type DeliveryQueue,
+  type DeliverySettlement,
 } from './queue-repository.ts'
 import { GONE, judge } from './retry-policy.ts'
 
@@ -48,8 +49,6 @@ const MAX_LANES = 2_000
 const MAX_DELIVERIES_PER_LANE = 16
 /** In flight to an endpoint whose last try failed: many that hang must not use up all lanes between them. */
 const LANES_OF_A_FAILING_ENDPOINT = 2
-/** A lease outlives the tries that it covers, each with its wait for room. */
-const LEASE_MS = 600_000
 /** While there is work, lanes are claimed together that come due within this time: a claim costs as much as several sends. */
 const CLAIM_SPACING_MS = 2
 /** How often due lanes are looked for that no nudge told of, in milliseconds. */
@@ -157,7 +156,9 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         clock.now(),
       )
       settling.push(observed(settled.then(reason => tellOfDisabled(claimed, reason))))
-      if (settlement.outcome !== 'retry') continue
+      const waitsHere =
+        settlement.outcome === 'retry' || claimed.lane === asideLane(claimed.endpoint, delivery)
+      if (!waitsHere) continue
       laneDueAt = dueAt
       break
     }
@@ -237,7 +238,6 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     return queue.claim({
       leaseId: timeOrderedId('lease_'),
       now: clock.now(),
-      leaseMs: LEASE_MS,
       freeOf,
       freeOfIdentity: (...claimed) => shares.freeOf(...claimed),
       maxLanes: shares.free(),

@@ -26,7 +26,7 @@ interface Waiting extends Hold {
 const MAX_BYTES = 128 * 1024 * 1024
 /** A file is held as base64 twice: as our body, and as what is on its way out. */
 const BYTES_PER_FILE_BYTE = (2 * 4) / 3
-/** Then the lane is given back, so that its lease outlives the tries it covers and others have their turn. */
+/** Then the lane is given back, so that others have their turn. */
 const WAIT_MS = 10_000
 
 export class PayloadRoom {

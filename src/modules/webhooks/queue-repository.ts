@@ -1,5 +1,8 @@
-/** SQL of the deliveries to be made. A lane (one webhook, one chat) is claimed by lease and delivered in order. */
-import { and, eq, exists, sql } from 'drizzle-orm'
+/**
+ * SQL of the deliveries to be made. A lane (one webhook, one chat) is claimed by lease and delivered in order. A lease lasts until its holder gives
+ * it back, however long an endpoint takes, or until the next start: no other process has this database.
+ */
+import { and, eq, exists, isNull, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import {
   credentials,
@@ -8,6 +11,7 @@ import {
   deliveryLanes,
   type InboxEvent,
   inboxEvents,
+  OUT_OF_THE_WAY_MS,
   tokens,
   type Webhook,
   webhooks,
@@ -34,7 +38,6 @@ export interface ClaimedDeliveries {
 export interface DeliveryClaim {
   leaseId: string
   now: number
-  leaseMs: number
   /** How many more lanes an endpoint may have in flight. */
   freeOf(endpoint: string): number
   /** How many more lanes all endpoints of an identity may have in flight, when `claimed` were claimed just now, `claimedForIt` of them for it. */
@@ -67,6 +70,7 @@ export interface DeliveryQueue {
     health: HealthNote | null,
     now: number,
   ): Promise<string | null>
+  /** Gives a lane back, if it is still held by this lease. @param dueAt when its next delivery may be tried, if it has one */
   release(claimed: ClaimedDeliveries, dueAt: number): Promise<void>
   /** When the next lane of an active webhook is due, null when none waits. */
   nextDueAt(): Promise<number | null>
@@ -104,7 +108,8 @@ export function createDeliveryQueue(db: Db): DeliveryQueue {
     .select({ lane: deliveryLanes.lane })
     .from(deliveryLanes)
     .where(
-      sql`${deliveryLanes.endpoint} = ${textParam('endpoint')} and ${deliveryLanes.dueAt} <= ${numberParam('now')}`,
+      sql`${deliveryLanes.endpoint} = ${textParam('endpoint')} and ${deliveryLanes.dueAt} <= ${numberParam('now')}
+        and ${deliveryLanes.leaseId} is null`,
     )
     .orderBy(deliveryLanes.dueAt)
     .limit(limitParam('limit'))
@@ -140,7 +145,7 @@ export function createDeliveryQueue(db: Db): DeliveryQueue {
     .prepare()
   const lease = orm
     .update(deliveryLanes)
-    .set({ leaseId: sql`${param('leaseId')}`, dueAt: sql`${param('until')}` })
+    .set({ leaseId: sql`${param('leaseId')}`, dueAt: sql`${param('dueAt')}` })
     .where(eq(deliveryLanes.lane, param('lane')))
     .prepare()
   const waiting = orm
@@ -162,19 +167,22 @@ export function createDeliveryQueue(db: Db): DeliveryQueue {
     .set({ lane: sql`${param('lane')}` })
     .where(eq(deliveries.seq, param('seq')))
     .prepare()
+  // A lane that somebody holds is theirs to give back.
   const putLane = orm
     .insert(deliveryLanes)
     .values({ lane: param('lane'), endpoint: param('endpoint'), dueAt: param('dueAt'), leaseId: null })
-    .onConflictDoUpdate({ target: deliveryLanes.lane, set: { dueAt: sql`excluded.due_at`, leaseId: null } })
+    .onConflictDoUpdate({
+      target: deliveryLanes.lane,
+      set: { dueAt: sql`excluded.due_at` },
+      setWhere: isNull(deliveryLanes.leaseId),
+    })
     .prepare()
-  const closeLane = orm
-    .delete(deliveryLanes)
-    .where(eq(deliveryLanes.lane, param('lane')))
-    .prepare()
+  const isOfLease = and(eq(deliveryLanes.lane, param('lane')), eq(deliveryLanes.leaseId, param('leaseId')))
+  const closeLane = orm.delete(deliveryLanes).where(isOfLease).prepare()
   const returnLane = orm
     .update(deliveryLanes)
     .set({ leaseId: null, dueAt: sql`${param('dueAt')}` })
-    .where(and(eq(deliveryLanes.lane, param('lane')), eq(deliveryLanes.leaseId, param('leaseId'))))
+    .where(isOfLease)
     .prepare()
   /** Ordered here: SQLite sets up its sorter even for one row, and this is asked for nearly every message. */
   function longestDueFirst(now: number): { endpoint: string; dueAt: number }[] {
@@ -190,7 +198,7 @@ export function createDeliveryQueue(db: Db): DeliveryQueue {
   }
 
   return {
-    claim: ({ leaseId, now, leaseMs, freeOf, freeOfIdentity, maxLanes, maxDeliveriesPerLane }) =>
+    claim: ({ leaseId, now, freeOf, freeOfIdentity, maxLanes, maxDeliveriesPerLane }) =>
       committer.write(() => {
         const claimed: ClaimedDeliveries[] = []
         const claimedFor = new Map<string, number>()
@@ -205,7 +213,7 @@ export function createDeliveryQueue(db: Db): DeliveryQueue {
           const due = lanesDue.all({ endpoint, now, limit: free })
           claimedFor.set(key.identityId, claimedForIt + due.length)
           for (const { lane } of due) {
-            lease.run({ lane, leaseId, until: now + leaseMs })
+            lease.run({ lane, leaseId, dueAt: now + OUT_OF_THE_WAY_MS })
             const work = waiting.all({ lane, limit: maxDeliveriesPerLane })
             claimed.push({ lane, endpoint, leaseId, webhook, deliveries: work })
           }
@@ -220,7 +228,7 @@ export function createDeliveryQueue(db: Db): DeliveryQueue {
         const isThere = attempts.record(delivery, settlement.attempt, statusOf(settlement.outcome), now)
         // The lane of what was removed with its webhook would stay for ever.
         if (isThere && settlement.outcome === 'set_aside') {
-          const lane = `${endpoint}/aside/${delivery.id}`
+          const lane = asideLane(endpoint, delivery)
           moveToLane.run({ seq: delivery.seq, lane })
           putLane.run({ lane, endpoint, dueAt: dueOrAtOnce(webhook, settlement.dueAt) })
         }
@@ -230,7 +238,7 @@ export function createDeliveryQueue(db: Db): DeliveryQueue {
     release: ({ lane, leaseId, webhook }, dueAt) =>
       committer.write(() => {
         if (anyWaiting.get({ lane })) returnLane.run({ lane, leaseId, dueAt: dueOrAtOnce(webhook, dueAt) })
-        else closeLane.run({ lane })
+        else closeLane.run({ lane, leaseId })
       }),
 
     async nextDueAt() {
@@ -249,6 +257,11 @@ export function createDeliveryQueue(db: Db): DeliveryQueue {
           .run()
       }),
   }
+}
+
+/** The lane in which a delivery that was set aside waits by itself. */
+export function asideLane(endpoint: string, { id }: Pick<Delivery, 'id'>): string {
+  return `${endpoint}/aside/${id}`
 }
 
 function statusOf(outcome: DeliverySettlement['outcome']): Delivery['status'] {

@@ -316,6 +316,20 @@ test('a hanging endpoint has a bounded number of tries under way, and delays no 
   expect(scene.texts().filter(text => text === 'slow')).toHaveLength(10)
 })
 
+test('a chat has one try under way, however long its endpoint takes', async () => {
+  const gate = Promise.withResolvers<WebhookAnswer>()
+  for (const text of ['1', '2', '3']) scene.event(text)
+  scene.side.endpoint.answer = ({ payload }) => (payload.message === '1' ? gate.promise : OK)
+  scene.start()
+  await scene.pass(30 * 3_600_000, 100)
+  expect(scene.texts()).toEqual(['1'])
+  gate.resolve(OK)
+  await scene.idle()
+  expect(scene.texts()).toEqual(['1', '2', '3'])
+  expect(scene.rows().map(({ attempts }) => attempts)).toEqual([1, 1, 1])
+  expect(scene.db.orm.select().from(deliveryLanes).all()).toEqual([])
+})
+
 test('however many endpoints of an identity hang, those of another are told at once', async () => {
   const gate = Promise.withResolvers<WebhookAnswer>()
   scene.side.endpoint.answer = ({ payload }) => (payload.message === 'hangs' ? gate.promise : OK)

@@ -1,9 +1,15 @@
 /** The queue of deliveries: what a claim costs, whatever waits for others. */
-import { afterEach, beforeEach, expect, test } from 'bun:test'
-import { createDeliveryQueue } from '../../../src/modules/webhooks/queue-repository.ts'
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { deliveries, deliveryLanes } from '../../../src/db/schema/index.ts'
+import {
+  type ClaimedDeliveries,
+  type ClaimedDelivery,
+  createDeliveryQueue,
+} from '../../../src/modules/webhooks/queue-repository.ts'
 import { WebhookScene } from '../../support/webhook-scene.ts'
 
 let scene: WebhookScene
+let leases = 0
 beforeEach(() => {
   scene = new WebhookScene()
 })
@@ -18,11 +24,14 @@ function setAside(endpoint: string, count: number, dueAt: number): void {
   })()
 }
 
-const claim = (queue: ReturnType<typeof createDeliveryQueue>, now = scene.clock.now()) =>
+const claim = (
+  queue: ReturnType<typeof createDeliveryQueue>,
+  now = scene.clock.now(),
+  leaseId = `lease_${++leases}`,
+) =>
   queue.claim({
-    leaseId: 'l',
+    leaseId,
     now,
-    leaseMs: 1_000,
     freeOf: () => 10,
     freeOfIdentity: () => 10,
     maxLanes: 1_000,
@@ -67,6 +76,52 @@ test.each([3, 150])('of %d endpoints each gets its turn, the longest due first',
       "UPDATE delivery_lanes SET due_at = due_at + 1 - CAST(substr(endpoint, 6) AS INTEGER) WHERE endpoint <> 'id_1/1000'",
     )
   }
+})
+
+describe('a lane', () => {
+  const lanes = () => scene.db.orm.select().from(deliveryLanes).all()
+
+  test('is claimed by nobody else until it is given back, however late it is', async () => {
+    const queue = createDeliveryQueue(scene.db)
+    scene.event('1')
+    const [held] = await claim(queue)
+    const muchLater = scene.clock.now() + 30 * 24 * 3_600_000
+    expect(await claim(queue, muchLater)).toEqual([])
+    await queue.release(held as ClaimedDeliveries, muchLater)
+    expect(await claim(queue, muchLater)).toMatchObject([{ lane: 'id_1/1/!r:s' }])
+  })
+
+  test('is neither closed nor given back by whoever held it before', async () => {
+    const queue = createDeliveryQueue(scene.db)
+    scene.event('1')
+    const [before] = await claim(queue)
+    await queue.releaseAbandoned(scene.clock.now())
+    const [now] = await claim(queue)
+    const held = lanes()
+    expect(held).toMatchObject([{ leaseId: now?.leaseId }])
+    await queue.release(before as ClaimedDeliveries, 0)
+    expect(lanes()).toEqual(held)
+    scene.db.orm.update(deliveries).set({ status: 'succeeded' }).run()
+    await queue.release(before as ClaimedDeliveries, 0)
+    expect(lanes()).toEqual(held)
+    await queue.release(now as ClaimedDeliveries, 0)
+    expect(lanes()).toEqual([])
+  })
+
+  test('that somebody holds stays theirs when a delivery is set aside into it', async () => {
+    const queue = createDeliveryQueue(scene.db)
+    scene.event('1')
+    const [held] = (await claim(queue)) as [ClaimedDeliveries]
+    const { delivery } = held.deliveries[0] as ClaimedDelivery
+    scene.db.orm
+      .update(deliveryLanes)
+      .set({ lane: `id_1/1/aside/${delivery.id}` })
+      .run()
+    const attempt = { at: 1, status: 500, error: 'HTTP 500', latencyMs: 1, response: '' }
+    const settlement = { outcome: 'set_aside' as const, dueAt: 5, attempt }
+    await queue.settle(held, delivery, settlement, null, 1)
+    expect(lanes()).toMatchObject([{ leaseId: held.leaseId }])
+  })
 })
 
 test('what waits for a webhook that is switched off is not due', async () => {
