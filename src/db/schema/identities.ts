@@ -11,7 +11,7 @@ export const identities = sqliteTable('identities', {
   accessTokenSealed: text('access_token_sealed'),
   /** `next_batch` of the last /sync stored, where the identity has a /sync loop of its own. */
   syncToken: text('sync_token'),
-  /** The admin's identity, which tokens made with use_host share. One at most. */
+  /** The super admin's identity, which tokens made with use_host share. One at most. */
   isHost: integer('is_host', { mode: 'boolean' }).notNull(),
   /** The id the identity's next webhook gets: ids count from 1 within an identity and are not used again. */
   nextWebhookId: integer('next_webhook_id').notNull().default(1),

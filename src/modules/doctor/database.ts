@@ -5,6 +5,7 @@ import { type Db, openDb } from '../../db/open.ts'
 import { messageOf } from '../../domain/errors.ts'
 import type { AttachedBridges } from '../attached-bridges/attached-bridges.ts'
 import { type Check, failure, type Outcome, ok, skipped, warning } from './findings.ts'
+import { sharedIdentities } from './repository.ts'
 
 /** @param databaseFile made by the first start */
 export function databaseCheck(databaseFile: string): Check {
@@ -16,7 +17,7 @@ export function databaseCheck(databaseFile: string): Check {
       let db: Db | undefined
       try {
         db = openDb(databaseFile)
-        return [wholeness(db, databaseFile), versionOf(db)]
+        return [wholeness(db, databaseFile), versionOf(db), ...sharing(db)]
       } catch (error) {
         return failure(
           `${databaseFile}: ${messageOf(error)}`,
@@ -47,6 +48,29 @@ function versionOf({ connection }: Db): Outcome {
     `${missing.length} of ${all.length} migrations are missing`,
     'run meshgate migrate up with the gateway stopped (a start does so too)',
   )
+}
+
+/**
+ * Identities that tokens of plain users share with tokens of super admins. Earlier versions made the very first token's identity the host,
+ * whoever asked for it; and a super admin may have become a plain user since.
+ */
+function sharing(db: Db): Outcome[] {
+  return sharedIdentities(db).map(({ isUsersHost, ofUsers, ofOthers }) => {
+    const newHost =
+      "make a token with use_host false and a super admin's credential: its identity becomes the host"
+    const apart = `delete token ${ofOthers} (DELETE /api/v1/tokens/{id}, with its credential) and make another with use_host true`
+    const outcome =
+      ofOthers === null
+        ? warning(
+            `the host identity belongs to token ${ofUsers} of a plain user: use_host is refused`,
+            newHost,
+          )
+        : warning(
+            `token ${ofUsers} of a plain user and token ${ofOthers} share an identity: each reads the other's messages`,
+            isUsersHost ? `${newHost}; then ${apart}` : `${apart}, or delete token ${ofUsers}`,
+          )
+    return { subject: 'tokens', ...outcome }
+  })
 }
 
 /** @param attached read with the SECRET_KEY of the settings */

@@ -33,3 +33,30 @@ export function createDoctorRepository({ orm }: Db): DoctorRepository {
     },
   }
 }
+
+export interface SharedIdentity {
+  /** Whether it is the host identity though a plain user's token made it. */
+  isUsersHost: boolean
+  /** Tokens with their credentials, as in `7 (my-app)`. */
+  ofUsers: string
+  /** Null where only plain users' tokens open it. */
+  ofOthers: string | null
+}
+
+/** Identities that plain users' tokens open beside others', and a host identity that is theirs. Reads a database of any version. */
+export function sharedIdentities({ connection }: Db): SharedIdentity[] {
+  const hasTokens = connection.query("SELECT 1 FROM sqlite_master WHERE name = 'tokens'").get() !== null
+  if (!hasTokens) return []
+  return connection
+    .query<Omit<SharedIdentity, 'isUsersHost'> & { isUsersHost: number }, []>(
+      `SELECT max(is_host AND is_admin AND role IS 'user') AS isUsersHost,
+         group_concat(tokens.id || ' (' || client_id || ')', ', ') FILTER (WHERE role = 'user') AS ofUsers,
+         group_concat(tokens.id || coalesce(' (' || client_id || ')', ''), ', ') FILTER (WHERE role IS NOT 'user') AS ofOthers
+       FROM identities JOIN tokens ON identity_id = identities.id LEFT JOIN credentials ON client_id = credential_id
+       GROUP BY identities.id
+       HAVING ofUsers IS NOT NULL AND (ofOthers IS NOT NULL OR isUsersHost)
+       ORDER BY identities.created_at`,
+    )
+    .all()
+    .map(row => ({ ...row, isUsersHost: row.isUsersHost === 1 }))
+}

@@ -3,7 +3,7 @@
  * what clients that know an integer from the documented system have room for.
  */
 import { randomInt } from 'node:crypto'
-import { and, asc, eq, isNull, lte, or, type SQL, sql } from 'drizzle-orm'
+import { and, asc, eq, exists, isNull, lte, not, or, type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { credentials, idempotencyKeys, identities, type Token, tokens } from '../../db/schema/index.ts'
 import { ONE, textParam } from '../../db/stable-params.ts'
@@ -33,10 +33,16 @@ const MAX_ID = 2 ** 31 - 1
 
 export interface TokenRepository {
   /**
-   * Writes an identity and its first token. The first identity of all becomes the host, and its token the admin's.
+   * Writes an identity and its first token.
+   * @param mayHost where there is no host identity yet, this one becomes it, and its token the admin's
    * @param onStored is called inside the transaction
    */
-  insertWithIdentity(token: NewToken, identity: NewIdentity, onStored: () => void): Promise<void>
+  insertWithIdentity(
+    token: NewToken,
+    identity: NewIdentity,
+    mayHost: boolean,
+    onStored: () => void,
+  ): Promise<void>
   /** @param onStored is called inside the transaction. @returns false when there is no host identity */
   insertForHost(token: NewToken, onStored: () => void): Promise<boolean>
   list(ownership: Ownership): Promise<ListedToken[]>
@@ -55,10 +61,20 @@ export function createTokenRepository(
   { orm, committer }: Db,
   randomId: () => number = () => randomInt(1, MAX_ID),
 ): TokenRepository {
+  // Earlier versions made a host of whatever token came first, also a plain user's, whose identity nobody else may share.
+  const madeByUser = exists(
+    orm
+      .select({ one: sql`1` })
+      .from(tokens)
+      .innerJoin(credentials, eq(credentials.clientId, tokens.credentialId))
+      .where(
+        and(eq(tokens.identityId, identities.id), eq(tokens.isAdmin, true), eq(credentials.role, 'user')),
+      ),
+  )
   const host = orm
     .select({ id: identities.id })
     .from(identities)
-    .where(eq(identities.isHost, true))
+    .where(and(eq(identities.isHost, true), not(madeByUser)))
     .limit(1)
     .prepare()
   const byHash = orm
@@ -101,16 +117,20 @@ export function createTokenRepository(
   }
 
   return {
-    insertWithIdentity: (token, identity, onStored) =>
+    insertWithIdentity: (token, identity, mayHost, onStored) =>
       committer.write(() => {
-        const isFirst = host.get() === undefined
+        const isHost = mayHost && host.get() === undefined
+        if (isHost) {
+          orm.update(identities).set({ isHost: false }).where(eq(identities.isHost, true)).run()
+          orm.update(tokens).set({ isAdmin: false }).where(eq(tokens.isAdmin, true)).run()
+        }
         orm
           .insert(identities)
-          .values({ ...identity, isHost: isFirst })
+          .values({ ...identity, isHost })
           .run()
         orm
           .insert(tokens)
-          .values({ ...token, id: newId(), identityId: identity.id, isAdmin: isFirst })
+          .values({ ...token, id: newId(), identityId: identity.id, isAdmin: isHost })
           .run()
         onStored()
       }),

@@ -98,18 +98,19 @@ export function createTokens({
         updatedAt: now,
       }
       const onStored = () => record?.(token)
+      const mayHost = credential.role === 'super_admin'
       if (!useHost) {
-        await repository.insertWithIdentity(row, await identities.prepare(), onStored)
+        await repository.insertWithIdentity(row, await identities.prepare(), mayHost, onStored)
         onCreated()
         return token
       }
-      if (credential.role !== 'super_admin') {
+      if (!mayHost) {
         throw new GatewayError('forbidden', 'use_host: needs a super_admin credential')
       }
       if (!(await repository.insertForHost(row, onStored))) {
         throw new GatewayError(
           'bad_request',
-          'use_host: there is no admin token yet, create the first token with use_host false',
+          'use_host: no super admin has a token yet, create the first one with use_host false',
         )
       }
       return token

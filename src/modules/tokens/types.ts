@@ -32,8 +32,8 @@ interface TokenInput {
 
 export interface Tokens {
   /**
-   * The first token of all is the admin's and its identity the host. `useHost` shares the host identity; otherwise each token gets an
-   * identity of its own.
+   * The first token that a super admin makes is the admin's, and its identity the host. `useHost` shares the host identity; otherwise each
+   * token gets an identity of its own.
    * @returns the token, which is shown this once
    * @throws GatewayError bad_request (expires_at, or use_host before there is an admin), forbidden (use_host without super_admin),
    *   homeserver_unavailable, homeserver_error

@@ -11,6 +11,7 @@ import { accountsCheck, appserviceCheck, homeserverCheck } from '../../../src/mo
 import { clockCheck, diskCheck, permissionsCheck } from '../../../src/modules/doctor/machine.ts'
 import { certificateFinding, publicUrlCheck } from '../../../src/modules/doctor/public-url.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
+import { insertIdentity, insertToken } from '../../support/rows.ts'
 import { tempDb } from '../../support/temp-db.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 
@@ -117,6 +118,48 @@ describe('the database', () => {
     )
     expect((await findings(databaseCheck(folder.file('broken.db'))))[0]).toContain('file is not a database')
     expect((await findings(databaseCheck(folder.file('none.db'))))[0]).toStartWith('skipped ')
+  })
+})
+
+describe('identities that are shared with plain users', () => {
+  const lookAt = async (
+    ...rows: [id: number, credential: string | null, identity: string, isAdmin: boolean][]
+  ) => {
+    const db = tempDb()
+    for (const credential of ["'root', '', 'super_admin'", "'app', '', 'user'"])
+      db.connection.run(`INSERT INTO credentials VALUES (${credential}, '[]', '', 1, 0, 0)`)
+    for (const identity of new Set(rows.map(row => row[2]))) insertIdentity(db, identity, `@${identity}:s`)
+    db.connection.run("UPDATE identities SET is_host = 1 WHERE id = 'host'")
+    for (const [id, credentialId, identityId, isAdmin] of rows)
+      insertToken(db, { id, credentialId, identityId, isAdmin })
+    const found = await findings(databaseCheck(db.connection.filename))
+    db.destroy()
+    return found.slice(2)
+  }
+
+  test('none where only super admins share the host', async () => {
+    expect(
+      await lookAt([1, 'root', 'host', true], [2, null, 'host', false], [3, 'app', 'own', false]),
+    ).toEqual([])
+  })
+
+  test("a host of a plain user's, also where a super admin shares it already", async () => {
+    expect(await lookAt([3, 'app', 'host', true])).toEqual([
+      expect.stringMatching(
+        /^warning the host identity belongs to token 3 \(app\) .* → make a token with use_host false/,
+      ),
+    ])
+    expect(await lookAt([3, 'app', 'host', true], [4, 'root', 'host', false])).toEqual([
+      expect.stringMatching(
+        /^warning token 3 \(app\) .* token 4 \(root\) share .*use_host false .* then delete token 4/,
+      ),
+    ])
+  })
+
+  test('an identity that stayed shared after the host has moved', async () => {
+    expect(await lookAt([3, 'app', 'own', false], [4, 'root', 'own', false])).toEqual([
+      expect.stringMatching(/^warning .* → delete token 4 .*, or delete token 3 \(app\)$/),
+    ])
   })
 })
 

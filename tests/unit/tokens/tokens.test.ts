@@ -72,6 +72,36 @@ describe('create', () => {
     expect(holder).toMatchObject({ isAdmin: true, identity: { id: (await identities.host())?.id } })
   })
 
+  test("a plain user's token is never the admin's, though it is the first of all", async () => {
+    const users = await tokens.authenticate(await tokens.create({ credential: APP }))
+    expect(users.isAdmin).toBeFalse()
+    expect(await identities.host()).toBeNull()
+    expect(await failure(tokens.create({ credential: ROOT, useHost: true }))).toStartWith(
+      'bad_request: use_host: no super admin has a token yet',
+    )
+    const admin = await tokens.authenticate(await tokens.create({ credential: ROOT }))
+    expect(admin.isAdmin).toBeTrue()
+    const shared = await tokens.authenticate(await tokens.create({ credential: ROOT, useHost: true }))
+    expect(shared.identity).toEqual(admin.identity)
+    expect(shared.identity).not.toEqual(users.identity)
+  })
+
+  test("a host identity that an earlier version made of a plain user's token gives way to a super admin's", async () => {
+    const users = await tokens.authenticate(await tokens.create({ credential: APP }))
+    db.connection.run('UPDATE identities SET is_host = 1')
+    db.connection.run('UPDATE tokens SET is_admin = 1')
+    expect(await failure(tokens.create({ credential: ROOT, useHost: true }))).toStartWith(
+      'bad_request: use_host',
+    )
+    await tokens.create({ credential: APP })
+    const admin = await tokens.authenticate(await tokens.create({ credential: ROOT }))
+    const shared = await tokens.authenticate(await tokens.create({ credential: ROOT, useHost: true }))
+    expect(shared.identity).toEqual(admin.identity)
+    expect((await identities.list()).filter(({ isHost }) => isHost)).toHaveLength(1)
+    expect(await identities.find(users.identity.id)).toMatchObject({ isHost: false })
+    expect((await tokens.list(APP)).map(token => token.is_admin)).toEqual([false, false])
+  })
+
   test('an identity has a Matrix user of random letters and digits, its access token sealed', async () => {
     await tokens.create({ credential: ROOT })
     expect(localparts[0]).toMatch(/^[a-z][a-z0-9]{11}$/)
@@ -175,8 +205,8 @@ describe('list', () => {
   })
 
   test('shows neither token nor hash', async () => {
-    const token = await tokens.create({ credential: APP })
-    const [view] = await tokens.list(APP)
+    const token = await tokens.create({ credential: ROOT })
+    const [view] = await tokens.list(ROOT)
     expect(view).toEqual({
       id: 1,
       matrix_username: `@${localparts[0]}:localhost`,
@@ -340,7 +370,7 @@ describe('ids', () => {
     const times = { createdAt: 1, updatedAt: 1 }
     for (const tokenHash of ['one', 'two']) {
       const token = { tokenHash, credentialId: APP.clientId, expiresAt: null, ...times }
-      await repository.insertWithIdentity(token, await identities.prepare(), () => undefined)
+      await repository.insertWithIdentity(token, await identities.prepare(), true, () => undefined)
     }
     expect((await repository.list(ownership)).map(({ id }) => id)).toEqual([9, 5])
   })

@@ -39,7 +39,7 @@ export function tokenRoutes({ credentials, tokens }: Pick<HttpServices, 'credent
         detail: operation({
           summary: 'Create a token',
           description:
-            'The first token of all is marked as admin and creates the host Matrix identity. Later ones get an identity of their own, or share the host identity with `use_host`.',
+            "A super admin's first token is marked as admin and creates the host Matrix identity. Other tokens get an identity of their own, or share the host identity with `use_host`.",
           tag: 'Tokens',
           security: 'basicAuth',
           answers: { 201: { description: 'The token, shown this once', schema: TokenCreated } },
