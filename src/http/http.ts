@@ -175,6 +175,7 @@ export function createHttp(options: HttpOptions): Http {
         config,
         handle,
         isProbe: request => isProbe(request.url),
+        onPipelined: () => observer?.requestRefused('pipelining'),
         idleTimeoutS: options.idleTimeoutS,
       })
       return running

@@ -4,6 +4,7 @@ import type { Config } from '../config/index.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { createClientAddress } from './client-address.ts'
 import { errorResponse, HttpError } from './errors.ts'
+import { createPipeliningGuard, MAX_PIPELINED } from './pipelining.ts'
 import { newRequestId } from './request-id.ts'
 import type { SocketViewer } from './routes/devices/qr-viewer.ts'
 import { type CertificateDescription, describeCertificate, readTls } from './tls.ts'
@@ -42,6 +43,8 @@ export interface ServerOptions {
   handle(request: Request): Promise<Response>
   /** Whether a request is answered also while the server stops. */
   isProbe(request: Request): boolean
+  /** Is told of each connection that is closed since it asked for too much at once. */
+  onPipelined?: (() => void) | undefined
   /** By default longer than any long poll. */
   idleTimeoutS?: number | undefined
   clock?: Clock
@@ -69,6 +72,7 @@ export function startServer(options: ServerOptions): RunningServer {
   const { config, handle, isProbe, idleTimeoutS = IDLE_TIMEOUT_S, clock = systemClock } = options
   const { tls, host } = config.http
   const clientAddress = createClientAddress(config.http.trustedProxies)
+  const isTooMuchAtOnce = createPipeliningGuard()
   const sockets = new Set<ServerWebSocket<SocketViewer>>()
   let stopping = false
   /** Requests that aren't answered yet, probes apart. */
@@ -96,6 +100,10 @@ export function startServer(options: ServerOptions): RunningServer {
       maxRequestBodySize: MAX_BODY_BYTES,
       ...(certificate ? { tls: certificate } : {}),
       fetch(request, own) {
+        if (isTooMuchAtOnce(request, own)) {
+          options.onPipelined?.()
+          return refusePipelined(request)
+        }
         if (own !== current) cameInAt.set(request, own)
         if (isProbe(request)) return handle(request)
         return stopping ? refuse(request) : counted(request)
@@ -189,6 +197,16 @@ export function startServer(options: ServerOptions): RunningServer {
       return inTime
     },
   }
+}
+
+function refusePipelined(request: Request): Response {
+  const error = new HttpError(
+    429,
+    'too_many_requests',
+    `A connection may have ${MAX_PIPELINED} requests under way at once. This one and those behind it were not looked at`,
+    { Connection: 'close', 'Retry-After': '1' },
+  )
+  return errorResponse(error, newRequestId(request))
 }
 
 /** On a connection that was open already. */

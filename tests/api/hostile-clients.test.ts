@@ -1,7 +1,7 @@
 /** Clients that mean harm, on a raw socket: those that trickle, those whose requests can be read in two ways, and bodies made to cost a lot. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { connect, type Socket } from 'node:net'
 import type { RunningServer } from '../../src/http/server.ts'
+import { openRaw, type RawClient } from '../support/raw-client.ts'
 import { basic, testHttp } from '../support/test-http.ts'
 import { uploadHead } from '../support/upload-head.ts'
 import { waitFor } from '../support/wait-for.ts'
@@ -13,7 +13,7 @@ const SEND = '/api/v1/devices/237123456789/message'
 let app: Awaited<ReturnType<typeof testHttp>>
 let server: RunningServer
 let token: string
-const sockets: Socket[] = []
+const clients: RawClient[] = []
 
 beforeEach(async () => {
   app = await testHttp({ idleTimeoutS: IDLE_TIMEOUT_S })
@@ -21,32 +21,15 @@ beforeEach(async () => {
   token = await app.newToken()
 })
 afterEach(async () => {
-  for (const socket of sockets.splice(0)) socket.destroy()
+  for (const client of clients.splice(0)) client[Symbol.dispose]()
   await server.stop(0)
   app.destroy()
 })
 
-interface RawClient {
-  write(text: string | Buffer): void
-  /** What came back so far. */
-  heard: string
-  closed: boolean
-}
-
-function openRaw({ port } = server): Promise<RawClient> {
-  return new Promise(resolve => {
-    const socket = connect(port, '127.0.0.1', () => resolve(client))
-    const client: RawClient = { write: text => void socket.write(text), heard: '', closed: false }
-    socket.on('data', data => {
-      client.heard += data.toString()
-    })
-    socket.on('close', () => {
-      client.closed = true
-    })
-    // Written to a connection that the server has closed.
-    socket.on('error', () => undefined)
-    sockets.push(socket)
-  })
+async function open({ url } = server): Promise<RawClient> {
+  const client = await openRaw(url)
+  clients.push(client)
+  return client
 }
 
 const jsonHead = (holder = token, length = 900_000) =>
@@ -55,7 +38,7 @@ const jsonHead = (holder = token, length = 900_000) =>
 /** All at once, as each takes as long as the server's patience. */
 test('what trickles in is cut off: headers, bodies and silence; an upload at a fair rate is not', async () => {
   const cutOff = async (begin: string, drop: string): Promise<RawClient> => {
-    const client = await openRaw()
+    const client = await open()
     client.write(begin)
     await waitFor(
       () => {
@@ -82,7 +65,7 @@ test('what trickles in is cut off: headers, bodies and silence; an upload at a f
 
 /** An upload for twice as long as the server's patience, at a few times the rate asked for. @returns the answer */
 async function uploadFairly(): Promise<string> {
-  const client = await openRaw()
+  const client = await open()
   const end = [
     '\r\n--b\r\nContent-Disposition: form-data; name="contact"\r\n\r\n1',
     '\r\n--b\r\nContent-Disposition: form-data; name="platform"\r\n\r\nwa\r\n--b--\r\n',
@@ -118,7 +101,7 @@ describe('bodies that are announced and do not come', () => {
     const running = strict.http.listen()
     try {
       const silentToken = await strict.newToken()
-      const silent = await Promise.all(lengths.map(() => openRaw(running)))
+      const silent = await Promise.all(lengths.map(() => open(running)))
       for (const [index, client] of silent.entries()) client.write(jsonHead(silentToken, lengths[index]))
       await act({ strict, silent, silentToken })
     } finally {
@@ -167,7 +150,7 @@ test('the fields of forms that do not end count in full for the token that sends
       (_, index) => `--b\r\nContent-Disposition: form-data; name="x${index}"\r\n\r\n${value}\r\n`,
     ).join('')
     const [head] = uploadHead(greedy, 500_000_000).split('--b')
-    const client = await openRaw(running)
+    const client = await open(running)
     client.write(`${head}${fields}`)
     await waitFor(() => client.heard !== '', { what: 'the end of the share, 4 MiB' })
     expect(client.heard).toStartWith('HTTP/1.1 429')
@@ -204,7 +187,7 @@ describe('a request that could be read in two ways is refused', () => {
     ['a zero byte in a header', 'X-Zero: a\0b', ''],
     ['a chunk whose length is no number', 'Transfer-Encoding: chunked', '0x5\r\nabcde\r\n0\r\n\r\n'],
   ])('%s', async (_what, head, body) => {
-    const client = await openRaw()
+    const client = await open()
     client.write(
       `POST /nowhere HTTP/1.1\r\nHost: localhost\r\n${head}\r\n\r\n${body}GET /health HTTP/1.1\r\nHost: x\r\n\r\n`,
     )
@@ -218,7 +201,7 @@ describe('a request that could be read in two ways is refused', () => {
     ['headers of 20,000 bytes', `X-Long: ${'a'.repeat(20_000)}`],
     ['a thousand headers', Array.from({ length: 1_000 }, (_, index) => `X-${index}: a`).join('\r\n')],
   ])('%s are too many', async (_what, head) => {
-    const client = await openRaw()
+    const client = await open()
     client.write(`GET /health HTTP/1.1\r\nHost: localhost\r\n${head}\r\n\r\n`)
     await waitFor(() => client.closed, { what: 'the server to close' })
     expect(client.heard).toStartWith('HTTP/1.1 431')

@@ -1,0 +1,27 @@
+/**
+ * Bounds what one connection may ask for at once. Bun runs the handler for every request that one read brings, thousands of them, before anybody else's turn
+ * comes; after an answer with `Connection: close` it drops the others.
+ */
+import type { Server } from 'bun'
+
+/** More than any client pipelines that means well. */
+export const MAX_PIPELINED = 32
+
+/** Whether a request is beyond the bound and has to be answered at once, with `Connection: close` (RFC 9112 section 9.6). */
+export type PipeliningGuard = (request: Request, server: Pick<Server<unknown>, 'requestIP'>) => boolean
+
+/** Listeners may share one: connections are told apart by the address and port of the client. */
+export function createPipeliningGuard(maxRequests = MAX_PIPELINED): PipeliningGuard {
+  /** Requests of each connection in this turn of the event loop. */
+  const counts = new Map<string, number>()
+  return (request, server) => {
+    const client = server.requestIP(request)
+    // It is gone, and Bun drops the rest by itself.
+    if (client === null) return false
+    if (counts.size === 0) setImmediate(() => counts.clear())
+    const connection = `${client.address} ${client.port}`
+    const count = (counts.get(connection) ?? 0) + 1
+    counts.set(connection, count)
+    return count > maxRequests
+  }
+}

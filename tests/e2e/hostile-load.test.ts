@@ -1,0 +1,76 @@
+/** Clients that try to keep a gateway, a process of its own, from answering others: what others get, beside a run without. */
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { type GatewayProcess, spawnGateway } from '../support/gateway-process.ts'
+import { openRaw } from '../support/raw-client.ts'
+import { selfSigned } from '../support/self-signed.ts'
+import { tempDir } from '../support/temp-dir.ts'
+
+const ROUNDS = 40
+const EVERY_MS = 25
+
+const folder = tempDir()
+const gateways = new Map<string, GatewayProcess>()
+
+beforeAll(async () => {
+  const { cert, key } = selfSigned(folder, 'localhost')
+  const env = { CLIENT_ID: 'admin', CLIENT_SECRET: 'a secret of the tests', SECRET_KEY: 'a key of the tests' }
+  gateways.set('http', await spawnGateway({ env }))
+  gateways.set('https', await spawnGateway({ env: { ...env, TLS_CERT_FILE: cert, TLS_KEY_FILE: key } }))
+})
+afterAll(async () => {
+  for (const gateway of gateways.values()) await gateway[Symbol.asyncDispose]()
+  folder[Symbol.dispose]()
+})
+
+function gateway(scheme: string): GatewayProcess {
+  const running = gateways.get(scheme)
+  if (!running) throw new Error(`there is no gateway with ${scheme}`)
+  return running
+}
+
+/** Another client, which asks all the while. @returns how often it was answered */
+async function askWhile(url: string, act: () => Promise<unknown>): Promise<number> {
+  let isOver = false
+  const acted = act().finally(() => {
+    isOver = true
+  })
+  let answers = 0
+  while (!isOver) {
+    const response = await fetch(`${url}/health`, { tls: { rejectUnauthorized: false } })
+    expect(response.status).toBe(200)
+    answers++
+  }
+  await acted
+  return answers
+}
+
+/** Writes `what` every few milliseconds, on a new connection when the last was closed. */
+async function flood(url: string, what: string): Promise<void> {
+  let client = await openRaw(url)
+  for (let round = 0; round < ROUNDS; round++) {
+    if (client.closed) client = await openRaw(url)
+    client.write(what)
+    client.heard = ''
+    await Bun.sleep(EVERY_MS)
+  }
+  client[Symbol.dispose]()
+}
+
+const REQUESTS = {
+  'a probe': 'GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n',
+  'the homeserver': 'GET /_matrix/client/versions HTTP/1.1\r\nHost: localhost\r\n\r\n',
+  'a call': 'POST /api/v1/devices HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}',
+}
+
+describe.each([
+  ['http', Object.entries(REQUESTS)],
+  ['https', Object.entries(REQUESTS).slice(0, 1)],
+])('over %s', (scheme, requests) => {
+  test.each(requests)('a flood of requests for %s leaves others their share', async (_what, request) => {
+    const { url } = gateway(scheme)
+    const alone = await askWhile(url, () => Bun.sleep(ROUNDS * EVERY_MS))
+    const beside = await askWhile(url, () => flood(url, request.repeat(2_000)))
+    // Without a bound it is a few in all.
+    expect(beside).toBeGreaterThan(alone / 20)
+  })
+})
