@@ -1,5 +1,6 @@
 /** JSON of requests: limited, parsed and validated, with errors that name the field. */
-import type { z } from 'zod'
+import { z } from 'zod'
+import { type JsonRules, parseJson } from './canonical-json.ts'
 import { badJson, MatrixError, tooLarge } from './errors.ts'
 import { isObject, type JsonObject } from './json.ts'
 
@@ -9,53 +10,75 @@ const MAX_BODY_BYTES = 1024 * 1024
  * The JSON object in a request's body; an absent body counts as `{}`, which the specification's own clients send for
  * calls without parameters.
  */
-export async function readObject(request: Request): Promise<JsonObject> {
-  const text = await readText(request)
+export async function readObject(request: Request, rules?: JsonRules): Promise<JsonObject> {
+  const text = decode(await readBytes(request))
   if (text === '') return {}
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    throw new MatrixError(400, 'M_NOT_JSON', 'The body is not JSON')
-  }
+  const value = parseJson(text, rules)
   if (!isObject(value)) throw badJson('The body must be a JSON object')
   return value
 }
 
-async function readText(request: Request): Promise<string> {
+function decode(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    throw new MatrixError(400, 'M_NOT_JSON', 'The body is not UTF-8')
+  }
+}
+
+async function readBytes(request: Request): Promise<Uint8Array> {
   const declared = request.headers.get('content-length')
   if (declared !== null && Number(declared) > MAX_BODY_BYTES) throw tooLarge('The body is larger than 1 MiB')
   if (declared === null && request.headers.has('transfer-encoding')) return readChunked(request)
-  const text = await request.text()
-  if (text.length > MAX_BODY_BYTES) throw tooLarge('The body is larger than 1 MiB')
-  return text
+  const bytes = new Uint8Array(await request.arrayBuffer())
+  if (bytes.length > MAX_BODY_BYTES) throw tooLarge('The body is larger than 1 MiB')
+  return bytes
 }
 
 /** A body that doesn't say its length is counted while it arrives. */
-async function readChunked(request: Request): Promise<string> {
-  const decoder = new TextDecoder()
-  let text = ''
+async function readChunked(request: Request): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = []
   let size = 0
   for await (const chunk of request.body ?? []) {
     size += chunk.byteLength
     if (size > MAX_BODY_BYTES) throw tooLarge('The body is larger than 1 MiB')
-    text += decoder.decode(chunk, { stream: true })
+    chunks.push(chunk)
   }
-  return text + decoder.decode()
+  return Buffer.concat(chunks)
 }
 
 /** Validates `value`; a violation is M_BAD_JSON (M_MISSING_PARAM when the field isn't there) naming the first field at fault. */
 export function validate<T>(schema: z.ZodType<T>, value: unknown): T {
-  const result = schema.safeParse(value)
+  const given = withoutNulls(schema, value)
+  const result = schema.safeParse(given)
   if (result.success) return result.data
   const issue = result.error.issues[0]
   const field = issue?.path.join('.') ?? ''
-  const missing = isObject(value) && issue?.path.length === 1 && value[String(issue.path[0])] === undefined
+  const missing = isObject(given) && issue?.path.length === 1 && given[String(issue.path[0])] === undefined
   if (missing) throw new MatrixError(400, 'M_MISSING_PARAM', `Missing field: ${field}`)
   throw badJson(field === '' ? 'The body is invalid' : `Invalid field ${field}: ${issue?.message ?? ''}`)
 }
 
+/** `value` without the optional fields of the schema that are null: SDKs write null for a field that they leave out. */
+function withoutNulls(schema: unknown, value: unknown): unknown {
+  if (schema instanceof z.ZodOptional) return withoutNulls(schema.unwrap(), value)
+  if (schema instanceof z.ZodArray && Array.isArray(value))
+    return value.map(item => withoutNulls(schema.element, item))
+  if (!(schema instanceof z.ZodObject) || !isObject(value)) return value
+  const given = { ...value }
+  for (const [name, field] of Object.entries(schema.shape)) {
+    const isAbsent = given[name] === null && field instanceof z.ZodOptional && !isNullable(field.unwrap())
+    if (isAbsent) delete given[name]
+    else if (given[name] !== undefined) given[name] = withoutNulls(field, given[name]) as JsonObject
+  }
+  return given
+}
+
+function isNullable(schema: unknown): boolean {
+  return schema instanceof z.ZodNullable
+}
+
 /** Reads and validates a body in one go. */
-export async function readBody<T>(request: Request, schema: z.ZodType<T>): Promise<T> {
-  return validate(schema, await readObject(request))
+export async function readBody<T>(request: Request, schema: z.ZodType<T>, rules?: JsonRules): Promise<T> {
+  return validate(schema, await readObject(request, rules))
 }

@@ -1,8 +1,8 @@
 /** Reads JSON bodies. Elysia's own parsing comes before any hook, so it is left out: a caller is authenticated first. */
 import { GatewayError } from '../domain/errors.ts'
 import { BodyTooSlow, readTextAtMost } from '../lib/bounded-body.ts'
+import { isNestedTooDeep, MAX_NESTING } from '../lib/json-nesting.ts'
 import { roomOf } from './in-flight.ts'
-import { isNestedTooDeep, MAX_NESTING } from './json-nesting.ts'
 
 /** Far above what any JSON call needs. */
 const MAX_JSON_BYTES = 1024 * 1024

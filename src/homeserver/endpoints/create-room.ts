@@ -40,7 +40,7 @@ const PRESETS = {
 }
 
 export async function createRoom({ core, request, requester }: Call): Promise<JsonObject> {
-  const wish = await readBody(request, body)
+  const wish = await readBody(request, body, { wholeNumbers: true })
   const version = wish.room_version ?? DEFAULT_ROOM_VERSION
   if (!ROOM_VERSIONS.includes(version))
     throw new MatrixError(400, 'M_UNSUPPORTED_ROOM_VERSION', `Room version ${version} is not supported`)

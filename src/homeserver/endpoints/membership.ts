@@ -47,7 +47,7 @@ async function queryAppservice(core: Core, num: number, path: string): Promise<b
   }
 }
 
-const reasonBody = z.object({ reason: z.string().optional() })
+export const reasonBody = z.object({ reason: z.string().optional() })
 const targetBody = z.object({ user_id: z.string(), reason: z.string().optional() })
 
 interface Change {

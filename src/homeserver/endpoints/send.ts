@@ -1,13 +1,14 @@
 /** Sending events and state, and redacting. */
-import { readObject } from '../body.ts'
+import { readBody, readObject } from '../body.ts'
 import { type Call, massagedTimestamp, param } from '../call.ts'
 import { badJson, forbidden, invalidParam, notFound } from '../errors.ts'
 import { redactContent } from '../events.ts'
 import { assertUserId } from '../identifiers.ts'
 import { type JsonObject, parseStored } from '../json.ts'
-import { introduceUsers } from './membership.ts'
+import { introduceUsers, reasonBody } from './membership.ts'
 
 const MAX_TXN_ID_LENGTH = 1024
+const EVENT = { wholeNumbers: true }
 const MEMBERSHIPS = ['invite', 'join', 'leave', 'ban', 'knock']
 
 function transaction(call: Call): { scope: string; id: string } {
@@ -20,7 +21,7 @@ function transaction(call: Call): { scope: string; id: string } {
 /** @see https://spec.matrix.org/v1.12/client-server-api/#put_matrixclientv3roomsroomidsendeventtypetxnid */
 export async function send(call: Call): Promise<JsonObject> {
   const { core, requester } = call
-  const content = await readObject(call.request)
+  const content = await readObject(call.request, EVENT)
   const type = param(call, 'eventType')
   if (type === 'm.room.redaction') {
     if (typeof content.redacts !== 'string') throw badJson('Invalid field redacts: must be an event id')
@@ -43,7 +44,7 @@ export async function send(call: Call): Promise<JsonObject> {
 /** @see https://spec.matrix.org/v1.12/client-server-api/#put_matrixclientv3roomsroomidstateeventtypestatekey */
 export async function putState(call: Call): Promise<JsonObject> {
   const { core, requester } = call
-  const content = await readObject(call.request)
+  const content = await readObject(call.request, EVENT)
   const type = param(call, 'eventType')
   const stateKey = call.params.stateKey ?? ''
   if (type === 'm.room.member') {
@@ -74,9 +75,7 @@ function assertAliases({ core, params }: Call, content: JsonObject): void {
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#put_matrixclientv3roomsroomidredacteventidtxnid */
 export async function redact(call: Call): Promise<JsonObject> {
-  const { reason } = await readObject(call.request)
-  if (reason !== undefined && typeof reason !== 'string')
-    throw badJson('Invalid field reason: must be a string')
+  const { reason } = await readBody(call.request, reasonBody, EVENT)
   return redactEvent(call, param(call, 'eventId'), reason === undefined ? {} : { reason })
 }
 

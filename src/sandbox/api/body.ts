@@ -5,6 +5,7 @@ import type { ReadableStream as NodeReadableStream } from 'node:stream/web'
 import busboy from 'busboy'
 import { BodyTooSlow, readTextAtMost } from '../../lib/bounded-body.ts'
 import { formFileName } from '../../lib/form-file-name.ts'
+import { isNestedTooDeep, MAX_NESTING } from '../../lib/json-nesting.ts'
 import { isOutOfSpace } from '../../lib/out-of-space.ts'
 import { createTimeLimit } from '../../lib/time-limit.ts'
 import { FileTooLarge, type MediaFiles, mimeTypeOf } from '../network/media.ts'
@@ -43,10 +44,18 @@ export async function readText(request: Request): Promise<string> {
 /** @returns the JSON, `{}` for no body; not yet checked against any schema */
 export async function readJson(request: Request): Promise<unknown> {
   const text = await readText(request)
+  return parseJson(text.trim() === '' ? '{}' : text, 'JSON')
+}
+
+/** @throws ApiError when the text is no JSON, or nested too deep; `expected` says what else was allowed */
+export function parseJson(text: string, expected: string): unknown {
+  if (isNestedTooDeep(text)) {
+    throw new ApiError('bad_request', `body: expected at most ${MAX_NESTING} levels of lists and objects`)
+  }
   try {
-    return JSON.parse(text.trim() === '' ? '{}' : text)
+    return JSON.parse(text)
   } catch {
-    throw new ApiError('bad_request', 'body: expected JSON')
+    throw new ApiError('bad_request', `body: expected ${expected}`)
   }
 }
 

@@ -5,7 +5,7 @@ import { ProvisioningError } from '../bridge/provisioning-error.ts'
 import { DEFAULT_PHONE, SERVICE_PHONE } from '../network/seed.ts'
 import { askPage, linkedPage, problemPage } from '../page/link-page.ts'
 import { isSandboxPlatform } from '../platforms.ts'
-import { readJson, readText } from './body.ts'
+import { parseJson, readJson, readText } from './body.ts'
 import { type ApiContext, type Asked, mustExist, phoneField } from './context.ts'
 import { ApiError, check } from './errors.ts'
 
@@ -96,7 +96,7 @@ function isForm(request: Request): boolean {
 /** Empty fields of a form are fields left out; curl calls JSON a form when it isn't told otherwise. */
 async function readForm(request: Request): Promise<unknown> {
   const text = (await readText(request)).trim()
-  if (text.startsWith('{')) return parsedJson(text)
+  if (text.startsWith('{')) return parseJson(text, 'JSON or a form')
   const form = new URLSearchParams(text)
   const phone = form.get('other')?.trim() || form.get('phone')?.trim()
   return phone ? { phone } : {}
@@ -105,12 +105,4 @@ async function readForm(request: Request): Promise<unknown> {
 function refused(request: Request, error: unknown): Response {
   if (!(error instanceof ApiError) || !wantsPage(request)) throw error
   return problemPage(error.status, error.message)
-}
-
-function parsedJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    throw new ApiError('bad_request', 'body: expected JSON or a form')
-  }
 }

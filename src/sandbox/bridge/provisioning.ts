@@ -1,6 +1,8 @@
 /** The bridge's machine interface: the provisioning API of mautrix bridges, version 3. */
 import { timingSafeEqual } from 'node:crypto'
 import { z } from 'zod'
+import { readTextAtMost } from '../../lib/bounded-body.ts'
+import { isNestedTooDeep } from '../../lib/json-nesting.ts'
 import { isOutOfSpace } from '../../lib/out-of-space.ts'
 import type { Login } from '../network/types.ts'
 import type { BridgeContext } from './context.ts'
@@ -38,6 +40,7 @@ interface Asked {
 type Handler = (asked: Asked) => unknown
 
 const BASE = '/_matrix/provision/v3/'
+const MAX_BODY_BYTES = 64 * 1024
 
 const inputSchema = z.record(z.string(), z.string())
 const searchSchema = z.object({ query: z.string() })
@@ -264,7 +267,10 @@ function stepBody(process: LoginProcess, step: LoginStep) {
 }
 
 async function bodyOf<T>({ request }: Asked, schema: z.ZodType<T>): Promise<T> {
-  const text = await request.text()
+  const text = await readTextAtMost(request, MAX_BODY_BYTES)
+  if (text === null) throw new ProvisioningError(413, 'M_TOO_LARGE', 'The request body is too large')
+  if (isNestedTooDeep(text))
+    throw new ProvisioningError(400, 'M_BAD_JSON', 'The request body is nested too deep')
   let json: unknown
   try {
     json = JSON.parse(text === '' ? '{}' : text)

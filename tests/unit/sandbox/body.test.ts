@@ -28,3 +28,11 @@ test('bodies that do not end are refused when there are too many of them, until 
   after.end()
   expect(await readJson(after.request)).toEqual({})
 })
+
+test('a body that is nested thousands of levels deep is refused by name', async () => {
+  const deep = new Request('http://localhost/', { method: 'POST', body: '['.repeat(30_000) })
+  await expect(readJson(deep)).rejects.toMatchObject({
+    status: 400,
+    message: 'body: expected at most 64 levels of lists and objects',
+  })
+})

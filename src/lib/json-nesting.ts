@@ -1,6 +1,6 @@
-/** How deep JSON is nested, told before it is parsed: what walks the parsed value does so by recursion, and takes long over thousands of levels. */
+/** Bounds how deep JSON is nested before it is parsed: code that walks the parsed value recurses into each level. */
 
-/** No field of the API has more than a few levels; a message's own data may have some more. */
+/** Far more levels than a field of any of our APIs has. */
 export const MAX_NESTING = 64
 
 const QUOTE = 0x22
@@ -11,8 +11,8 @@ const OPENING = 0x7b
 const CLOSING = 0x7d
 
 /**
- * Whether lists and objects are nested beyond the limit. It takes one pass over the text, and none over one that is too short for it.
- * @param text of JSON, or what claims to be
+ * Tells whether lists and objects are nested deeper than the limit, in one pass over the text.
+ * @param text JSON, or text that claims to be
  */
 export function isNestedTooDeep(text: string, maxLevels = MAX_NESTING): boolean {
   // Each level takes two brackets.
@@ -27,8 +27,8 @@ export function isNestedTooDeep(text: string, maxLevels = MAX_NESTING): boolean 
   return false
 }
 
-/** @param start where its opening quote is */
-function endOfString(text: string, start: number): number {
+/** @param start the position of the opening quote @returns the position of the closing one */
+export function endOfString(text: string, start: number): number {
   for (let index = start + 1; index < text.length; index++) {
     const code = text.charCodeAt(index)
     if (code === QUOTE) return index

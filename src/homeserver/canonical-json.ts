@@ -1,0 +1,78 @@
+/**
+ * Checks the text of a body for JSON that this server couldn't keep as it was sent, or that takes long to look through. JavaScript
+ * reads a number that it can't hold as another one, and writes an unpaired surrogate as another character.
+ * @see https://spec.matrix.org/v1.12/appendices/#canonical-json
+ */
+import { endOfString, isNestedTooDeep, MAX_NESTING } from '../lib/json-nesting.ts'
+import { badJson, MatrixError, tooLarge } from './errors.ts'
+
+/** Fields and list items of one body: parsing and validating them takes a few milliseconds. */
+const MAX_VALUES = 20_000
+
+const QUOTE = 0x22
+const COMMA = 0x2c
+const MINUS = 0x2d
+const ZERO = 0x30
+const NINE = 0x39
+const NUMBER = /-?\d+(?:[.eE][\d.eE+-]*)?/y
+/** An escape of half of a character beyond the basic plane. */
+const SURROGATE_ESCAPE = /\\u[dD][89a-fA-F]/
+
+export interface JsonRules {
+  /** Events hold whole numbers only. */
+  wholeNumbers?: boolean
+}
+
+/**
+ * Parses JSON that a client sent.
+ * @throws MatrixError M_NOT_JSON; M_BAD_JSON for what would be changed by storing it or is nested too deep; M_TOO_LARGE
+ */
+export function parseJson(text: string, { wholeNumbers = false }: JsonRules = {}): unknown {
+  if (isNestedTooDeep(text)) throw badJson(`Lists and objects are nested deeper than ${MAX_NESTING} levels`)
+  scan(text, wholeNumbers)
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    throw new MatrixError(400, 'M_NOT_JSON', 'The body is not JSON')
+  }
+  if (SURROGATE_ESCAPE.test(text) && !isWellFormed(value))
+    throw badJson('A text holds half of a surrogate pair, which is no character')
+  return value
+}
+
+function scan(text: string, wholeNumbers: boolean): void {
+  let commas = 0
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index)
+    if (code === QUOTE) index = endOfString(text, index)
+    else if (code === COMMA) {
+      if (++commas > MAX_VALUES)
+        throw tooLarge(`The body holds more than ${MAX_VALUES} fields and list items`)
+    } else if (code === MINUS || (code >= ZERO && code <= NINE)) {
+      NUMBER.lastIndex = index
+      const number = NUMBER.exec(text)?.[0]
+      if (number === undefined) continue
+      assertNumber(number, wholeNumbers)
+      index += number.length - 1
+    }
+  }
+}
+
+/** The error names the number, as whoever sent it can find it by that. */
+function assertNumber(text: string, wholeNumbers: boolean): void {
+  const shown = text.slice(0, 40)
+  if (/[.eE]/.test(text)) {
+    if (wholeNumbers) throw badJson(`${shown} is not a whole number, and an event holds no others`)
+    if (!Number.isFinite(Number(text))) throw badJson(`${shown} is larger than any number can be`)
+  } else if (!Number.isSafeInteger(Number(text)))
+    throw badJson(`${shown} is beyond 2^53-1, the largest whole number`)
+}
+
+/** The nesting is known to be bounded. */
+function isWellFormed(value: unknown): boolean {
+  if (typeof value === 'string') return value.isWellFormed()
+  if (typeof value !== 'object' || value === null) return true
+  if (Array.isArray(value)) return value.every(isWellFormed)
+  return Object.entries(value).every(([name, inner]) => name.isWellFormed() && isWellFormed(inner))
+}
