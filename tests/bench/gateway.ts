@@ -20,15 +20,22 @@ export interface LinkedGateway extends GatewayProcess {
   sendPath: string
 }
 
-export function startGateway(program: Program, env: Record<string, string> = {}): Promise<GatewayProcess> {
-  return spawnGateway({ command: program.command, env: { ...ROOMY, ...env }, deadlineMs: 60_000 })
+/** @param directory with what an earlier run left there; by default a new one */
+export function startGateway(
+  program: Program,
+  env: Record<string, string> = {},
+  directory?: string,
+): Promise<GatewayProcess> {
+  const where = directory === undefined ? {} : { directory }
+  return spawnGateway({ command: program.command, env: { ...ROOMY, ...env }, deadlineMs: 60_000, ...where })
 }
 
 export async function startLinkedGateway(
   program: Program,
   env: Record<string, string> = {},
+  directory?: string,
 ): Promise<LinkedGateway> {
-  const gateway = await startGateway(program, env)
+  const gateway = await startGateway(program, env, directory)
   const token = await createToken(gateway)
   const api = jsonClient(gateway.url, bearer(token))
   await linkDevice(gateway, token, DEVICE)
