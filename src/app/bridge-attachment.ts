@@ -68,8 +68,9 @@ export function createBridgeAttachment(options: BridgeAttachmentOptions): Bridge
     })
     bridges.set(configOf(bridge))
     inUse.set(bridge.platform, bridge)
+    const { baseUrl: url } = configOf(bridge)
     const command = named(bridge.platform)?.command ?? bridge.command
-    if (command) processes.run(bridge.platform, command, bridge.dir, bridge.updatedAt)
+    if (command) processes.run(bridge.platform, { command, dir: bridge.dir, url, version: bridge.updatedAt })
     else await processes.stop(bridge.platform)
   }
 
@@ -132,9 +133,9 @@ export function createBridgeAttachment(options: BridgeAttachmentOptions): Bridge
 
   /** Programs of bridges that only the settings know: with an external homeserver, everything else is the operator's. */
   function runUnattached(): void {
-    for (const { platform, command } of settings.bridges) {
-      if (command && !inUse.has(platform))
-        processes.run(platform, command, join(settings.data.dir, 'bridges', platform), 0)
+    for (const { platform, command, url } of settings.bridges) {
+      const dir = join(settings.data.dir, 'bridges', platform)
+      if (command && !inUse.has(platform)) processes.run(platform, { command, dir, url, version: 0 })
     }
   }
 

@@ -26,6 +26,21 @@ const whoamiAnswer = z.object({
 })
 const errorAnswer = z.object({ errcode: z.string().catch(''), error: z.string().catch('') })
 
+/** Whether anything answers HTTP there, whatever it says. */
+export async function isAnswering(baseUrl: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    const response = await fetch(`${baseUrl}/_matrix/mau/live`, {
+      redirect: 'manual',
+      signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
+      tls: { rejectUnauthorized: false },
+    })
+    await response.body?.cancel()
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** @param baseUrl without a trailing slash */
 export function createBridgeProbe(baseUrl: string): BridgeProbe {
   const get = (path: string, headers: Record<string, string> = {}) =>

@@ -4,18 +4,25 @@ import { join } from 'node:path'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
 import { type ProcessRecord, SupervisedProcess } from '../runtime/supervised-process.ts'
+import { isAnswering } from './bridge-probe.ts'
 
 export interface BridgeProcesses {
-  /**
-   * Runs the platform's program, after the one that ran before for it has ended.
-   * @param version of its configuration: the same command again with the same version changes nothing
-   */
-  run(platform: string, command: readonly string[], dir: string, version: number): void
+  /** Runs the platform's program, after the one that ran before for it has ended. The same again changes nothing. */
+  run(platform: string, program: BridgeProgram): void
   /** Resolves when the platform's program is gone. */
   stop(platform: string): Promise<void>
   stopAll(): Promise<void>
   /** By platform. */
   states(): ReadonlyMap<string, Readonly<ProcessRecord>>
+}
+
+export interface BridgeProgram {
+  command: readonly string[]
+  dir: string
+  /** Where it listens: one that lives without answering there is started again. */
+  url: string
+  /** Of its configuration: another one is another program. */
+  version: number
 }
 
 interface Running {
@@ -41,8 +48,9 @@ export function createBridgeProcesses(options: {
   }
 
   return {
-    run(platform, command, dir, version) {
-      const key = JSON.stringify([command, dir, version])
+    run(platform, program) {
+      const { command, dir, url } = program
+      const key = JSON.stringify(program)
       if (running.get(platform)?.key === key) return
       const before = end(platform)
       const controller = new AbortController()
@@ -51,6 +59,7 @@ export function createBridgeProcesses(options: {
         command: withConfig(command, dir),
         dir,
         environment,
+        isAnswering: signal => isAnswering(url, signal),
         clock,
         logger,
       })

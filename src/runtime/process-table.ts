@@ -1,34 +1,96 @@
-/** Processes of this machine that may not be our children, such as one that a killed run of this program left behind. */
-import { readFileSync } from 'node:fs'
+/**
+ * Processes of this machine, also those that aren't our children, such as one that a killed run of this program left behind. A process is told by
+ * its id and its birth: both stay when it executes another program (a script that ends in `exec`, a Python launcher), its command line doesn't.
+ */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
-/** @returns program and arguments of a running process, null when there is none with this id (or it is a zombie) */
-function commandLineOf(pid: number): string[] | null {
+interface Entry {
+  pid: number
+  /** Not so when it has ended and its parent hasn't asked how yet. */
+  isRunning: boolean
+  /** The id of the process that began its session. */
+  session: number
+  birth: string
+}
+
+const isLinux = process.platform === 'linux'
+/** Fields of /proc/<pid>/stat behind the name in parentheses, which may itself hold blanks (proc_pid_stat(5), from field 3 on). */
+const STATE = 0
+const SESSION = 3
+const START_TIME = 19
+const ZOMBIE = 'Z'
+
+/** When the process began, as a text that no other process with this id has; null when there is none. */
+export function birthOf(pid: number): string | null {
+  return entry(pid)?.birth ?? null
+}
+
+/**
+ * The processes that run in the session that one process began: itself and all that it started, unless they began sessions of their own.
+ * @param dir where they work: tells them from strangers where the first may be gone for so long that another had its id meanwhile
+ * @returns the first one first; none when its id belongs to another process by now
+ */
+export function sessionOf(leader: number, birth: string, dir?: string): number[] {
+  const first = entry(leader)
+  if (first && first.birth !== birth) return []
+  const members = everyEntry()
+    .filter(({ session, isRunning }) => session === leader && isRunning)
+    .map(({ pid }) => pid)
+  const areOurs = first !== null || dir === undefined || members.some(pid => worksIn(pid, dir))
+  return areOurs ? members.sort((a, b) => Number(b === leader) - Number(a === leader)) : []
+}
+
+function everyEntry(): Entry[] {
+  if (!isLinux) return entriesByPs(['-ax'])
+  return readdirSync('/proc')
+    .filter(name => /^\d+$/.test(name))
+    .map(name => entry(Number(name)))
+    .filter(found => found !== null)
+}
+
+function entry(pid: number): Entry | null {
+  if (!isLinux) return entriesByPs(['-p', String(pid)])[0] ?? null
   try {
-    const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
-    words.pop()
-    return words.length > 0 ? words : null
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return {
+      pid,
+      isRunning: fields[STATE] !== ZOMBIE,
+      session: Number(fields[SESSION]),
+      birth: `${bootId()} ${fields[START_TIME]}`,
+    }
   } catch {
-    return process.platform === 'linux' ? null : commandLineByPs(pid)
+    return null
   }
 }
 
-/** Where there is no /proc (macOS). Its words come joined by blanks. */
-function commandLineByPs(pid: number): string[] | null {
-  const { stdout, success } = Bun.spawnSync(['ps', '-o', 'command=', '-p', String(pid)], { stderr: 'ignore' })
-  const line = stdout.toString().trim()
-  return success && line !== '' ? [line] : null
+/** Times of processes are counted from the start of the machine, so they come again at the next one. */
+function bootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
 }
 
-/** Whether the process with this id is one that was started by this command. */
-export function isRunning(pid: number, command: readonly string[]): boolean {
-  const words = commandLineOf(pid)
-  if (words === null) return false
-  // A script's line begins with its interpreter; `ps` gives one word.
-  return (
-    words.join(' ').endsWith(command.slice(1).join(' ')) && words.join(' ').includes(baseName(command[0]))
-  )
+/** Where there is no /proc (macOS), whose `ps` knows the process group, but not the session. */
+function entriesByPs(which: readonly string[]): Entry[] {
+  const { stdout } = Bun.spawnSync(['ps', ...which, '-o', 'pid=,pgid=,stat=,lstart='], { stderr: 'ignore' })
+  return stdout
+    .toString()
+    .split('\n')
+    .map(line => /^\s*(\d+)\s+(\d+)\s+(\S+)\s+(.+?)\s*$/.exec(line))
+    .filter(match => match !== null)
+    .map(([, pid, group, state, birth = '']) => ({
+      pid: Number(pid),
+      isRunning: !state?.startsWith(ZOMBIE),
+      session: Number(group),
+      birth,
+    }))
 }
 
-function baseName(program = ''): string {
-  return program.slice(program.lastIndexOf('/') + 1)
+function worksIn(pid: number, dir: string): boolean {
+  try {
+    return (
+      readlinkSync(`/proc/${pid}/cwd`) === dir || readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(dir)
+    )
+  } catch {
+    return false
+  }
 }

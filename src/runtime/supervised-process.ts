@@ -1,8 +1,9 @@
 /**
- * One program that runs as our child for as long as we do: started again when it ends, with growing waits; its output in our log; stopped with us.
+ * One program that runs as our child for as long as we do: started again when it ends, with growing waits, or no longer answers; its output in our
+ * log; stopped with us.
  *
- * There is never more than one of it. What a killed run of ours left behind is found by the record in its folder (process id and command) and stopped
- * before a new one starts.
+ * There is never more than one of it. It begins a session of its own, so that whatever it starts (behind a wrapper, say) is known as part of it and
+ * ends with it. What a killed run of ours left behind is found by the record in its folder and ended before a new one starts.
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -11,7 +12,7 @@ import { backoffMs } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
 import { linesOf } from './lines.ts'
-import { isRunning } from './process-table.ts'
+import { birthOf, sessionOf } from './process-table.ts'
 
 export interface SupervisedProcessOptions {
   /** Goes before each line of its output. */
@@ -22,6 +23,8 @@ export interface SupervisedProcessOptions {
   dir: string
   /** All that it gets of our environment. */
   environment: Record<string, string>
+  /** Asked again and again while it runs: a program that goes on answering nothing is started again. By default nothing is asked. */
+  isAnswering?: ((signal: AbortSignal) => Promise<boolean>) | undefined
   clock: Clock
   logger: Logger
   /** A number in [0, 1), for tests. */
@@ -32,6 +35,8 @@ export interface SupervisedProcessOptions {
 export interface ProcessRecord {
   /** Null while it isn't running. */
   pid: number | null
+  /** When that process began, see birthOf. */
+  birth: string | null
   command: string[]
   /** How often it was started again since we run. */
   restarts: number
@@ -44,13 +49,21 @@ const RESTART_BACKOFF = { baseMs: 1_000, capMs: 60_000 }
 const GOOD_RUN_MS = 60_000
 /** Between asking it to stop and ending it, in milliseconds. */
 const STOP_GRACE_MS = 3_000
-/** How often a process that isn't our child is looked at while it stops, in milliseconds. */
-const ORPHAN_LOOK_MS = 50
+/** How often processes are looked at while they stop, in milliseconds. */
+const STOP_LOOK_MS = 50
+/** How often it is asked for an answer, in milliseconds. */
+const ANSWER_INTERVAL_MS = 10_000
+/**
+ * How long it may answer nothing, in milliseconds. Doubled each time until it answers: a program that takes long to start, as when it brings a large
+ * database up to date, would never be done with it.
+ */
+const SILENCE = { baseMs: 60_000, capMs: 3_600_000 }
 /** Name of the record in the process's folder. */
 export const RECORD_FILE = 'process.json'
 
 const recordSchema = z.object({
   pid: z.number().int().positive().nullable(),
+  birth: z.string().nullable(),
   command: z.array(z.string()),
   restarts: z.number().int(),
   lastExit: z.string().nullable(),
@@ -58,9 +71,11 @@ const recordSchema = z.object({
 
 export class SupervisedProcess {
   private record: ProcessRecord
+  /** How often it was given up on since it answered last. */
+  private mute = 0
 
   constructor(private readonly options: SupervisedProcessOptions) {
-    this.record = { pid: null, command: [...options.command], restarts: 0, lastExit: null }
+    this.record = { pid: null, birth: null, command: [...options.command], restarts: 0, lastExit: null }
   }
 
   get state(): Readonly<ProcessRecord> {
@@ -71,7 +86,7 @@ export class SupervisedProcess {
   async run(signal: AbortSignal): Promise<void> {
     const { clock, dir, logger, name, random } = this.options
     mkdirSync(dir, { recursive: true, mode: 0o700 })
-    await this.stopOrphan()
+    await this.endOrphan()
     for (let failures = 0; !signal.aborted; ) {
       const startedAt = clock.steady()
       const ended = await this.runOnce(signal)
@@ -90,34 +105,76 @@ export class SupervisedProcess {
     const { command, dir, environment, logger, name } = this.options
     let child: Bun.Subprocess<'ignore', 'pipe', 'pipe'>
     try {
-      child = Bun.spawn([...command], { cwd: dir, env: environment, stdio: ['ignore', 'pipe', 'pipe'] })
+      child = Bun.spawn([...command], {
+        cwd: dir,
+        env: environment,
+        stdio: ['ignore', 'pipe', 'pipe'],
+        detached: true,
+      })
     } catch (error) {
       const ended = error instanceof Error ? error.message : String(error)
-      this.note({ pid: null, lastExit: ended })
+      this.note({ pid: null, birth: null, lastExit: ended })
       return ended
     }
-    this.note({ pid: child.pid })
+    const birth = birthOf(child.pid)
+    this.note({ pid: child.pid, birth })
     logger.info(`[${name}] started (process ${child.pid})`)
-    const stop = () => void this.stopChild(child)
-    signal.addEventListener('abort', stop, { once: true })
-    if (signal.aborted) stop()
+    const gone = new AbortController()
+    const exited = child.exited.then(() => gone.abort())
     const read = new AbortController()
     void Promise.all([this.copy(child.stdout), this.copy(child.stderr)]).finally(() => read.abort())
-    await child.exited
-    signal.removeEventListener('abort', stop)
+    const silence = await this.watch(signal, gone.signal)
+    const living = () => (birth === null ? [] : sessionOf(child.pid, birth))
+    await this.endAll(living, gone.signal)
+    await exited
     const ended = child.signalCode === null ? `exit ${child.exitCode}` : String(child.signalCode)
-    this.note({ pid: null, lastExit: ended })
-    // What it started itself may hold its output open; that isn't waited for.
+    this.note({ pid: null, birth: null, lastExit: silence ?? ended })
+    // A program that has left the session may hold the output open; that isn't waited for.
     await this.options.clock.sleep(STOP_GRACE_MS, read.signal)
-    return ended
+    return silence ?? ended
   }
 
-  private async stopChild(child: Bun.Subprocess): Promise<void> {
-    child.kill('SIGTERM')
-    const gone = new AbortController()
-    void child.exited.then(() => gone.abort())
-    await this.options.clock.sleep(STOP_GRACE_MS, gone.signal)
-    if (!gone.signal.aborted) child.kill('SIGKILL')
+  /** Resolves when the process is gone or to be ended. @returns why, when it is to be ended because it answers nothing */
+  private async watch(stop: AbortSignal, gone: AbortSignal): Promise<string | null> {
+    const { clock, isAnswering } = this.options
+    const end = AbortSignal.any([stop, gone])
+    if (!isAnswering) {
+      await new Promise(resolve => {
+        if (end.aborted) resolve(null)
+        end.addEventListener('abort', resolve, { once: true })
+      })
+      return null
+    }
+    for (let answeredAt = clock.steady(); !end.aborted; await clock.sleep(ANSWER_INTERVAL_MS, end)) {
+      if (await isAnswering(end)) {
+        answeredAt = clock.steady()
+        this.mute = 0
+      }
+      const silentMs = clock.steady() - answeredAt
+      if (end.aborted || silentMs < Math.min(SILENCE.capMs, SILENCE.baseMs * 2 ** this.mute)) continue
+      this.mute += 1
+      return `no answer for ${Math.round(silentMs / 1_000)} s`
+    }
+    return null
+  }
+
+  /**
+   * Ends processes: asks each once, as asking twice breaks off what some do at the end, and ends by force what is left after the grace.
+   * @param gone aborts when the first of them is, to look again at once
+   */
+  private async endAll(living: () => number[], gone?: AbortSignal): Promise<void> {
+    const { clock } = this.options
+    const deadline = clock.steady() + STOP_GRACE_MS
+    const asked = new Set<number>()
+    for (let left = living(); left.length > 0; left = living()) {
+      const isOver = clock.steady() >= deadline
+      for (const pid of left) {
+        if (isOver) kill(pid, 'SIGKILL')
+        else if (!asked.has(pid)) kill(pid, 'SIGTERM')
+        asked.add(pid)
+      }
+      await clock.sleep(STOP_LOOK_MS, gone?.aborted ? undefined : gone)
+    }
   }
 
   private async copy(stream: ReadableStream<Uint8Array>): Promise<void> {
@@ -126,18 +183,13 @@ export class SupervisedProcess {
   }
 
   /** Ends what an earlier run of ours left running. */
-  private async stopOrphan(): Promise<void> {
-    const { clock, dir, logger, name } = this.options
-    const left = readProcessRecord(dir)
-    if (left?.pid == null || !isRunning(left.pid, left.command)) return
-    const { pid, command } = left
-    logger.warn(`[${name}] process ${pid} of an earlier run is still there; stopping it`)
-    const deadline = clock.steady() + STOP_GRACE_MS
-    for (let signal: NodeJS.Signals = 'SIGTERM'; isRunning(pid, command); ) {
-      kill(pid, signal)
-      await clock.sleep(ORPHAN_LOOK_MS)
-      if (clock.steady() >= deadline) signal = 'SIGKILL'
-    }
+  private async endOrphan(): Promise<void> {
+    const { dir, logger, name } = this.options
+    const record = readProcessRecord(dir)
+    const left = processesOf(record, dir)
+    if (left.length === 0) return
+    logger.warn(`[${name}] process ${left[0]} of an earlier run is still there; stopping it`)
+    await this.endAll(() => processesOf(record, dir))
   }
 
   private note(change: Partial<ProcessRecord>): void {
@@ -161,10 +213,13 @@ export function readProcessRecord(dir: string): ProcessRecord | null {
   }
 }
 
-/** Whether the process is there that a record in this folder speaks of. */
-export function isRecordedProcessRunning(dir: string): boolean {
-  const record = readProcessRecord(dir)
-  return record?.pid != null && isRunning(record.pid, record.command)
+/** The running processes that a record in this folder speaks of: that which the parent started first, unless it is gone. */
+export function recordedProcesses(dir: string): number[] {
+  return processesOf(readProcessRecord(dir), dir)
+}
+
+function processesOf(record: ProcessRecord | null, dir: string): number[] {
+  return record?.pid == null || record.birth === null ? [] : sessionOf(record.pid, record.birth, dir)
 }
 
 /** Of the lines that mautrix bridges print (`<time> WRN …`), so that LOG_LEVEL means the same for them. */

@@ -1,13 +1,12 @@
 /** Bridges come and go while the gateway runs: `meshgate bridge add|remove` beside it, and what the homeserver and the API make of it. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
 import { runCommandLine } from '../../src/cli/run.ts'
-import { isRunning } from '../../src/runtime/process-table.ts'
 import { GatewayClient } from '../support/gateway-client.ts'
 import { type GatewayProcess, spawnGateway } from '../support/gateway-process.ts'
-import { freePort } from '../support/program.ts'
+import { freePort, isAlive } from '../support/program.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 let gateway: GatewayProcess
@@ -127,7 +126,9 @@ describe('beside a running gateway', () => {
 })
 
 describe('a program that the gateway runs', () => {
-  const FAKE_BRIDGE = `'${process.execPath}' '${join(import.meta.dir, '..', 'support', 'fake-bridge.ts')}'`
+  const FAKE_BRIDGE = join(import.meta.dir, '..', 'support', 'fake-bridge.ts')
+  /** Starts the bridge as packages do that set something up first: nothing of its own name stays in the process's command line. */
+  const wrapper = () => join(gateway.directory, 'start-the-bridge')
   const bridgePort = freePort()
   const pidOf = async () => {
     try {
@@ -136,12 +137,12 @@ describe('a program that the gateway runs', () => {
       return null
     }
   }
-  const isAlive = (pid: number) => isRunning(pid, ['', 'config.yaml'])
   const record = () => join(gateway.directory, 'data', 'bridges', 'net', 'process.json')
 
   test('is started when it is added, with the configuration made from its own example', async () => {
     const url = `http://127.0.0.1:${bridgePort}`
-    const { exitCode, out } = await meshgate('bridge', 'add', 'net', '--url', url, '--command', FAKE_BRIDGE)
+    writeFileSync(wrapper(), `#!/bin/sh\nexec '${process.execPath}' '${FAKE_BRIDGE}' "$@"\n`, { mode: 0o755 })
+    const { exitCode, out } = await meshgate('bridge', 'add', 'net', '--url', url, '--command', wrapper())
     expect({ exitCode, out }).toMatchObject({ exitCode: 0 })
     expect(await waitFor(pidOf)).toBeGreaterThan(1)
     await waitFor(() => gateway.output().includes('[net] serving for whoever has the secret'))

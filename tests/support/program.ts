@@ -1,4 +1,5 @@
 /** A program of others in a process of its own: Synapse, a bridge. Killed at the latest when it is disposed of. */
+import { readFileSync } from 'node:fs'
 import { waitFor } from './wait-for.ts'
 
 export interface Program extends AsyncDisposable {
@@ -80,6 +81,15 @@ export function collectOutput(...streams: ReadableStream<Uint8Array<ArrayBuffer>
 export async function answers(url: string): Promise<boolean> {
   try {
     return (await fetch(url, { signal: AbortSignal.timeout(2_000), tls: { rejectUnauthorized: false } })).ok
+  } catch {
+    return false
+  }
+}
+
+/** Whether the process runs: what is left of one until its parent asks for it doesn't. */
+export function isAlive(pid: number): boolean {
+  try {
+    return !/^\d+ \(.*\) Z/s.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
   } catch {
     return false
   }

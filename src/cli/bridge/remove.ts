@@ -5,7 +5,7 @@ import { removeBridgeFiles } from '../../modules/attached-bridges/attach.ts'
 import { detachBridge } from '../../modules/attached-bridges/detach.ts'
 import { createAttachedBridgeRepository } from '../../modules/attached-bridges/repository.ts'
 import { createDeviceRepository } from '../../modules/devices/repository.ts'
-import { isRecordedProcessRunning } from '../../runtime/supervised-process.ts'
+import { recordedProcesses } from '../../runtime/supervised-process.ts'
 import type { Terminal } from '../terminal.ts'
 import { withBridges } from './with-bridges.ts'
 
@@ -33,5 +33,5 @@ export async function remove(terminal: Terminal, platform: string, keepFiles: bo
 /** The program that a gateway runs still writes to its files. */
 async function untilEnded(dir: string): Promise<void> {
   const deadline = systemClock.now() + END_PATIENCE_MS
-  while (isRecordedProcessRunning(dir) && systemClock.now() < deadline) await systemClock.sleep(LOOK_MS)
+  while (recordedProcesses(dir).length > 0 && systemClock.now() < deadline) await systemClock.sleep(LOOK_MS)
 }

@@ -1,7 +1,6 @@
 /** An attached bridge in words: how it is started, and how its program is doing. */
 import { knownNetwork } from '../../bridges/setup/networks.ts'
-import { isRunning } from '../../runtime/process-table.ts'
-import { readProcessRecord } from '../../runtime/supervised-process.ts'
+import { readProcessRecord, recordedProcesses } from '../../runtime/supervised-process.ts'
 import type { AttachedBridge } from './attached-bridges.ts'
 
 /** @param program where it is known better than by the network's name */
@@ -16,8 +15,9 @@ export function startCommandOf(
 export function describeProcess(dir: string): string {
   const record = readProcessRecord(dir)
   if (!record) return 'not running'
-  const { pid, command, restarts, lastExit } = record
-  const state = pid !== null && isRunning(pid, command) ? `process ${pid}` : 'not running'
+  const { restarts, lastExit } = record
+  const [pid] = recordedProcesses(dir)
+  const state = pid === undefined ? 'not running' : `process ${pid}`
   if (lastExit === null) return state
   return `${state}, ${restarts} ${restarts === 1 ? 'restart' : 'restarts'}, last: ${lastExit}`
 }

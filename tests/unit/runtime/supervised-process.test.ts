@@ -2,9 +2,14 @@
 import { afterEach, describe, expect, test } from 'bun:test'
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createLogger } from '../../../src/lib/logger.ts'
-import { isRunning } from '../../../src/runtime/process-table.ts'
-import { readProcessRecord, SupervisedProcess } from '../../../src/runtime/supervised-process.ts'
+import { birthOf } from '../../../src/runtime/process-table.ts'
+import {
+  readProcessRecord,
+  recordedProcesses,
+  SupervisedProcess,
+} from '../../../src/runtime/supervised-process.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
+import { isAlive } from '../../support/program.ts'
 import { type TempDir, tempDir } from '../../support/temp-dir.ts'
 import { waitFor } from '../../support/wait-for.ts'
 
@@ -23,7 +28,7 @@ interface Setting {
 }
 
 /** Runs a shell script (`$0` is its own file) under supervision. */
-function supervise(script: string, folder = newFolder()): Setting {
+function supervise(script: string, folder = newFolder(), isAnswering?: () => Promise<boolean>): Setting {
   const file = folder.file('program.sh')
   writeFileSync(file, `#!/bin/sh\n${script}\n`)
   chmodSync(file, 0o755)
@@ -32,6 +37,7 @@ function supervise(script: string, folder = newFolder()): Setting {
   const process = new SupervisedProcess({
     name: 'wa',
     command: [file, '-c', 'config.yaml'],
+    isAnswering,
     dir: folder.path,
     environment: { PATH: '/usr/bin:/bin', GREETING: 'hello' },
     clock,
@@ -54,8 +60,16 @@ function newFolder(): TempDir {
   return folder
 }
 
+/** The process that a script has noted in `inner`. */
+const innerPid = (folder: TempDir) =>
+  existsSync(folder.file('inner')) && Number(readFileSync(folder.file('inner'), 'utf8'))
 const messages = (setting: Setting) => setting.log().map(({ msg }) => msg)
 const started = (setting: Setting) => waitFor(() => setting.process.state.pid, { what: 'the start' })
+/** Waits until nothing runs any more, in small steps of time. */
+async function ended({ clock, done }: Setting): Promise<void> {
+  const isDone = done.then(() => true)
+  await waitFor(() => Promise.race([isDone, clock.advance(50).then(() => false)]), { what: 'the end' })
+}
 /** Waits for the pause before the next start. @returns its length in milliseconds */
 const pause = ({ clock, process }: Setting) =>
   waitFor(() => process.state.pid === null && clock.nextWakeInMs, { what: 'a pause before the next start' })
@@ -146,7 +160,7 @@ describe('stopping', () => {
     const setting = supervise(`trap 'echo bye > said; exit 0' TERM; echo ready; while :; do sleep 0.01; done`)
     await waitFor(() => messages(setting).includes('[wa] ready'))
     setting.controller.abort()
-    await setting.done
+    await ended(setting)
     expect(readFileSync(setting.folder.file('said'), 'utf8')).toBe('bye\n')
     expect(readProcessRecord(setting.folder.path)).toBeNull()
   })
@@ -157,10 +171,35 @@ describe('stopping', () => {
     const pid = await started(setting)
     setting.controller.abort()
     await setting.clock.advance(2_999)
-    expect(isRunning(pid, [setting.folder.file('program.sh')])).toBe(true)
+    expect(isAlive(pid)).toBe(true)
     await setting.clock.advance(1)
-    await setting.done
-    expect(isRunning(pid, [setting.folder.file('program.sh')])).toBe(false)
+    await ended(setting)
+    expect(isAlive(pid)).toBe(false)
+  })
+
+  test('reaches what the program started itself, behind a wrapper that just ends, too', async () => {
+    const setting = supervise(
+      `(trap 'echo bye > said; exit 0' TERM; echo $(exec sh -c 'echo $PPID') > inner; while :; do sleep 0.01; done)\ntrue`,
+    )
+    const inner = await waitFor(() => innerPid(setting.folder), { what: 'the program within' })
+    expect(inner).not.toBe(await started(setting))
+    setting.controller.abort()
+    await ended(setting)
+    expect(isAlive(inner)).toBe(false)
+    expect(readFileSync(setting.folder.file('said'), 'utf8')).toBe('bye\n')
+  })
+
+  test('asks once: who asks twice breaks off what it does at its end', async () => {
+    const setting = supervise(
+      `trap 'echo asked >> said; [ -e done ] && exit 0' TERM; echo ready; while :; do sleep 0.01; done`,
+    )
+    await waitFor(() => messages(setting).includes('[wa] ready'))
+    setting.controller.abort()
+    await setting.clock.advance(1_000)
+    await waitFor(() => existsSync(setting.folder.file('said')))
+    await setting.clock.advance(1_000)
+    expect(readFileSync(setting.folder.file('said'), 'utf8')).toBe('asked\n')
+    await ended(setting)
   })
 
   test('while it waits for the next start', async () => {
@@ -172,20 +211,85 @@ describe('stopping', () => {
   })
 })
 
+test('what a wrapper leaves behind when it is killed has ended before the next start', async () => {
+  const setting = supervise(
+    `[ -e inner ] && exec sleep 1000; sh -c 'echo $$ > inner; exec sleep 1000' > /dev/null 2>&1; true`,
+  )
+  const inner = await waitFor(() => innerPid(setting.folder), { what: 'the program within' })
+  process.kill(await started(setting), 'SIGKILL')
+  await waitFor(async () => {
+    if (setting.process.state.restarts === 0) await setting.clock.advance(50)
+    return setting.process.state.restarts === 1
+  })
+  expect(isAlive(inner)).toBe(false)
+})
+
+describe('a program that lives without answering', () => {
+  const settingOf = (answers: () => boolean) =>
+    supervise('exec sleep 1000', newFolder(), async () => answers())
+
+  /** Moves time until the program is started again. @returns how long that took, in seconds */
+  async function untilRestart({ clock, process }: Setting): Promise<number> {
+    const { restarts } = process.state
+    await waitFor(() => process.state.pid, { what: 'the start' })
+    const from = clock.steady()
+    await waitFor(async () => {
+      if (process.state.pid !== null) await clock.advance(clock.nextWakeInMs ?? 0)
+      return process.state.pid === null
+    })
+    const silentS = (clock.steady() - from) / 1_000
+    await waitFor(async () => {
+      await clock.advance(1_000)
+      return process.state.restarts > restarts && process.state.pid
+    })
+    return silentS
+  }
+
+  test('is started again, with more patience each time until it answers', async () => {
+    let answers = false
+    const setting = settingOf(() => answers)
+    const waits = [await untilRestart(setting), await untilRestart(setting)]
+    expect(setting.process.state.lastExit).toBe('no answer for 120 s')
+    expect(messages(setting).join()).toContain('[wa] ended (no answer for 60 s); starting it again in 1.0 s')
+    answers = true
+    await setting.clock.advance(300_000)
+    expect(setting.process.state.restarts).toBe(2)
+    answers = false
+    waits.push(await untilRestart(setting))
+    expect(waits.map(wait => Math.round(wait / 10) * 10)).toEqual([60, 120, 60])
+  })
+})
+
 describe('what a killed run left behind', () => {
-  /** Starts the program as nobody's child, with the record that its parent would have left. */
+  /** Starts a script as nobody's child, with the record that its parent would have left. */
   function orphan(folder: TempDir, script: string) {
     const file = folder.file('program.sh')
     writeFileSync(file, `#!/bin/sh\n${script}\n`)
     chmodSync(file, 0o755)
     const command = [file, '-c', 'config.yaml']
-    const child = Bun.spawn(command, { cwd: folder.path, stdio: ['ignore', 'ignore', 'ignore'] })
-    writeFileSync(
-      folder.file('process.json'),
-      JSON.stringify({ pid: child.pid, command, restarts: 0, lastExit: null }),
-    )
+    const child = Bun.spawn(command, {
+      cwd: folder.path,
+      stdio: ['ignore', 'ignore', 'ignore'],
+      detached: true,
+    })
+    noteOrphan(folder, child.pid)
     cleanups.push(() => child.kill('SIGKILL'))
     return child
+  }
+
+  function noteOrphan(folder: TempDir, pid: number, birth = birthOf(pid)) {
+    const record = { pid, birth, command: ['anything'], restarts: 0, lastExit: null }
+    writeFileSync(folder.file('process.json'), JSON.stringify(record))
+  }
+
+  /** Starts a program where something was left behind. */
+  async function startAgain(folder: TempDir, script = 'exec sleep 1000'): Promise<Setting> {
+    const setting = supervise(script, folder)
+    await waitFor(async () => {
+      if (setting.process.state.pid === null) await setting.clock.advance(50)
+      return setting.process.state.pid
+    })
+    return setting
   }
 
   test('is stopped before a new one starts', async () => {
@@ -193,11 +297,7 @@ describe('what a killed run left behind', () => {
     const left = orphan(folder, `trap 'echo bye > said; exit 0' TERM; : > up; while :; do sleep 0.01; done`)
     await waitFor(() => existsSync(folder.file('up')))
     // The new one notes whether the old one had said good-bye by then.
-    const setting = supervise('cat said > found; exec sleep 1000', folder)
-    await waitFor(async () => {
-      await setting.clock.advance(50)
-      return setting.process.state.pid
-    })
+    const setting = await startAgain(folder, 'cat said > found; exec sleep 1000')
     expect(left.signalCode ?? left.exitCode).not.toBeNull()
     await waitFor(
       () => existsSync(folder.file('found')) && readFileSync(folder.file('found'), 'utf8') === 'bye\n',
@@ -211,22 +311,41 @@ describe('what a killed run left behind', () => {
     const folder = newFolder()
     const left = orphan(folder, `trap '' TERM; : > up; while :; do sleep 0.01; done`)
     await waitFor(() => existsSync(folder.file('up')))
-    const setting = supervise('exec sleep 1000', folder)
-    await waitFor(async () => {
-      await setting.clock.advance(50)
-      return setting.process.state.pid
-    })
+    await startAgain(folder)
     expect(left.signalCode).toBe('SIGKILL')
+  })
+
+  test.each([
+    ['a script that executes another program', ': > up; exec sleep 1000'],
+    ['a script that runs another program', ': > up; sleep 1000; true'],
+    ['a script that calls itself otherwise', ': > up; exec -a renamed sleep 1000'],
+    ['a program that works elsewhere', ': > up; cd /; exec sleep 1000'],
+    ['a program without an environment', ': > up; exec env -i sleep 1000'],
+  ])('%s is known', async (_, script) => {
+    const folder = newFolder()
+    const left = orphan(folder, script.replace(/exec -a (.*)/, "exec bash -c 'exec -a $1'"))
+    await waitFor(() => existsSync(folder.file('up')))
+    expect(recordedProcesses(folder.path)[0]).toBe(left.pid)
+    await startAgain(folder)
+    expect(left.signalCode).toBe('SIGTERM')
+  })
+
+  test('the program of a wrapper that is gone is known by where it works', async () => {
+    const folder = newFolder()
+    const left = orphan(folder, "(exec sh -c 'echo $$ > inner; exec sleep 1000') & sleep 1000")
+    const inner = await waitFor(() => innerPid(folder), { what: 'the program within' })
+    left.kill('SIGKILL')
+    await left.exited
+    expect(recordedProcesses(folder.path)).toContain(inner)
+    await startAgain(folder)
+    expect(isAlive(inner)).toBe(false)
   })
 
   test('a process that is another by now is left alone', async () => {
     const folder = newFolder()
     const other = Bun.spawn(['sleep', '1000'], { stdio: ['ignore', 'ignore', 'ignore'] })
     cleanups.push(() => other.kill('SIGKILL'))
-    writeFileSync(
-      folder.file('process.json'),
-      JSON.stringify({ pid: other.pid, command: [folder.file('program.sh')], restarts: 0, lastExit: null }),
-    )
+    noteOrphan(folder, other.pid, 'another birth')
     const setting = supervise('exec sleep 1000', folder)
     await started(setting)
     expect(other.signalCode ?? other.exitCode).toBeNull()
