@@ -11,6 +11,9 @@ need make make
 need git git
 need shellcheck shellcheck
 need chromium chromium
+need caddy caddy
+# Debian has it in /usr/sbin, which isn't in every PATH.
+[ -x /usr/sbin/nginx ] || need nginx nginx-light
 # Bun itself comes by npm.
 command -v bun >/dev/null 2>&1 || need npm npm
 

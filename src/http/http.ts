@@ -13,6 +13,7 @@ import { anyHostAdapter } from './any-host-adapter.ts'
 import { createAuthAttempts, guardAuthentication } from './auth-attempts.ts'
 import { createCors } from './cors.ts'
 import { errorResponse, HttpError, httpErrorOf } from './errors.ts'
+import { createHostCheck } from './host-check.ts'
 import { createInFlight } from './in-flight.ts'
 import { countAnswer, LargeAnswers } from './large-answers.ts'
 import { createMountGuard } from './mount-guard.ts'
@@ -21,6 +22,7 @@ import { createOperatorAccess, type OperatorAccess } from './operator-access.ts'
 import { createOriginCheck } from './origin-check.ts'
 import { errors } from './plugins/errors.ts'
 import { answerOnce } from './plugins/idempotency.ts'
+import { pathProblem } from './raw-path.ts'
 import { newRequestId, REQUEST_ID_HEADER } from './request-id.ts'
 import { noteRequest, notesOf } from './request-notes.ts'
 import { pathStart } from './request-path.ts'
@@ -81,6 +83,7 @@ export function createHttp(options: HttpOptions): Http {
     logger,
   })
   const guarded = createMountGuard(attempts)
+  const hostProblem = createHostCheck(config)
   // CORS_ORIGINS names who may call the API, with tokens. What needs none is for our own pages alone.
   const isOwnPage = createOriginCheck(publicUrl, undefined)
   const inFlight = createInFlight({ maxBytes: options.maxBytesInFlight, bodyMs: options.bodyMs })
@@ -101,15 +104,18 @@ export function createHttp(options: HttpOptions): Http {
 
   async function handle(request: Request): Promise<Response> {
     const startedAt = performance.now()
-    const mount = mountFor(request.url)
-    const response = mount
-      ? addMissing(await answerMount(mount, request), mountHeaders)
-      : await answer(request)
+    const problem = problemOf(request)
+    const mount = problem ? undefined : mountFor(request.url)
+    const response = problem
+      ? refusal(problem, request)
+      : mount
+        ? addMissing(await answerMount(mount, request), mountHeaders)
+        : await answer(request)
     const tookMs = performance.now() - startedAt
-    const { route = 'none', refusal = 'limit', upgraded } = notesOf(request)
+    const { route = 'none', refusal: reason = 'limit', upgraded } = notesOf(request)
     const status = upgraded ? SWITCHING_PROTOCOLS : response.status
     logAccess(request, response, { status, ms: tookMs, isMount: mount !== undefined })
-    if (status === TOO_MANY_REQUESTS) observer?.requestRefused(refusal)
+    if (status === TOO_MANY_REQUESTS) observer?.requestRefused(reason)
     observer?.requestAnswered({
       method: METHODS.has(request.method) ? request.method : 'other',
       route: mount ? `${mount.prefix}/*` : route,
@@ -142,11 +148,24 @@ export function createHttp(options: HttpOptions): Http {
     } catch (error) {
       // Elysia has an answer to everything: this is a request that it wasn't given.
       if (!(error instanceof HttpError)) throw error
-      const requestId = newRequestId(request)
-      const refusal = errorResponse(error, requestId)
-      refusal.headers.set(REQUEST_ID_HEADER, requestId)
-      return addMissing(refusal, headers)
+      return refusal(error, request)
     }
+  }
+
+  /** Of a request that Elysia isn't given. */
+  function refusal(error: HttpError, request: Request): Response {
+    const requestId = newRequestId(request)
+    const response = errorResponse(error, requestId)
+    response.headers.set(REQUEST_ID_HEADER, requestId)
+    return addMissing(response, headers)
+  }
+
+  /** What is wrong with a request whatever it asks for. */
+  function problemOf(request: Request): HttpError | null {
+    const problem = pathProblem(request)
+    if (problem === null) return hostProblem(request)
+    const error = new GatewayError('bad_request', `The path of the address has ${problem}`)
+    return httpErrorOf(error)
   }
 
   async function answerMount(mount: Mount, request: Request): Promise<Response> {

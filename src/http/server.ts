@@ -5,6 +5,7 @@ import { type Clock, systemClock } from '../lib/clock.ts'
 import { createClientAddress } from './client-address.ts'
 import { errorResponse, HttpError } from './errors.ts'
 import { createPipeliningGuard, MAX_PIPELINED } from './pipelining.ts'
+import { everyRawPath } from './raw-path.ts'
 import { newRequestId } from './request-id.ts'
 import type { SocketViewer } from './routes/devices/qr-viewer.ts'
 import { type CertificateDescription, describeCertificate, readTls } from './tls.ts'
@@ -99,15 +100,8 @@ export function startServer(options: ServerOptions): RunningServer {
       idleTimeout: idleTimeoutS,
       maxRequestBodySize: MAX_BODY_BYTES,
       ...(certificate ? { tls: certificate } : {}),
-      fetch(request, own) {
-        if (isTooMuchAtOnce(request, own)) {
-          options.onPipelined?.()
-          return refusePipelined(request)
-        }
-        if (own !== current) cameInAt.set(request, own)
-        if (isProbe(request)) return handle(request)
-        return stopping ? refuse(request) : counted(request)
-      },
+      routes: everyRawPath(respond),
+      fetch: respond,
       websocket: {
         maxPayloadLength: MAX_FRAME_BYTES,
         backpressureLimit: MAX_UNSENT_BYTES,
@@ -128,6 +122,16 @@ export function startServer(options: ServerOptions): RunningServer {
         },
       },
     })
+
+  function respond(request: Request, own: Server<SocketViewer>): Response | Promise<Response> {
+    if (isTooMuchAtOnce(request, own)) {
+      options.onPipelined?.()
+      return refusePipelined(request)
+    }
+    if (own !== current) cameInAt.set(request, own)
+    if (isProbe(request)) return handle(request)
+    return stopping ? refuse(request) : counted(request)
+  }
 
   async function counted(request: Request): Promise<Response> {
     underWay += 1

@@ -23,6 +23,7 @@ export async function testHttp(
     maxBytes?: number
     maxKeys?: number
     publicUrl?: string
+    mode?: Config['mode']
     http?: Partial<Config['http']>
     authFailures?: Config['authFailures']
   } = {},
@@ -64,7 +65,7 @@ export async function testHttp(
   const feed = testFeed({ db, clock })
   const http = createHttp({
     config: {
-      mode: 'development',
+      mode: overrides.mode ?? 'development',
       logLevel: 'silent',
       http: {
         host: '127.0.0.1',

@@ -1,0 +1,53 @@
+/**
+ * Whether a request's Host header names this gateway. Only in development, where the sandbox and the metrics are open to this machine:
+ * a page in a browser here can have its own name lead to 127.0.0.1 (DNS rebinding), and then its origin is ours, but for the name.
+ */
+import { isIP } from 'node:net'
+import type { Config } from '../config/index.ts'
+import { HttpError } from './errors.ts'
+
+/** RFC 9110 section 7.2: a host, and perhaps a port. */
+const HOST = /^(\[[^\]]*\]|[^\s:/?#@,\\]+)(:\d*)?$/
+/** How much of a wrong one is shown. */
+const MAX_SHOWN = 100
+
+/** @returns null where the header is right or missing: a browser always sends one */
+export function createHostCheck({ mode, http }: Pick<Config, 'mode' | 'http'>) {
+  const origins = [http.publicUrl, ...http.corsOrigins].filter(origin => origin !== undefined)
+  const ours = new Set(['localhost', nameIn(http.host), ...origins.map(nameOf)])
+  const isOurs = (header: string): boolean => {
+    const name = nameIn(header)
+    return name !== null && (ours.has(name) || isIP(name.replace(/^\[|\]$/g, '')) !== 0)
+  }
+  let lastRight: string | undefined
+
+  return (request: Request): HttpError | null => {
+    if (mode !== 'development') return null
+    const header = request.headers.get('host')
+    if (header === null || header === lastRight) return null
+    if (!isOurs(header)) return misdirected(header)
+    lastRight = header
+    return null
+  }
+}
+
+function misdirected(header: string): HttpError {
+  return new HttpError(
+    421,
+    'misdirected_request',
+    `Host: "${header.slice(0, MAX_SHOWN)}" isn't a name of this gateway. If clients reach it by that name, set PUBLIC_URL to the address that they use`,
+  )
+}
+
+/** The host of a Host header as URLs have it: in lower case, IPv4 in four numbers, IPv6 in brackets. */
+function nameIn(header: string): string | null {
+  const host = HOST.exec(header)?.[1]
+  return host === undefined ? null : nameOf(`http://${host}`)
+}
+
+function nameOf(url: string): string | null {
+  if (!URL.canParse(url)) return null
+  const { hostname } = new URL(url)
+  // A dot at the end means that no domain is to be put behind it.
+  return hostname.replace(/\.$/, '')
+}

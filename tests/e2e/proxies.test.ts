@@ -1,0 +1,219 @@
+/**
+ * The proxies of docs/deploy.md, as real nginx and Caddy read the configurations that are printed there: clients get what is theirs, and no way of writing a path
+ * leads to what is kept in.
+ */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type LiveGateway, liveGateway } from '../support/live-gateway.ts'
+import { freePort, startProgram } from '../support/program.ts'
+import { rawRequest } from '../support/raw-request.ts'
+import { selfSigned } from '../support/self-signed.ts'
+import { type TempDir, tempDir } from '../support/temp-dir.ts'
+import { examplesOf } from '../support/usage-guide.ts'
+
+setDefaultTimeout(60_000)
+
+const ROOT = join(import.meta.dir, '..', '..')
+const NAME = 'gateway.example.com'
+
+interface Proxy {
+  program: string
+  /** Writes its configuration. @returns how it is started, and where it then listens */
+  prepare(folder: TempDir, gateway: LiveGateway): { command: string[]; url: string }
+}
+
+const nginx: Proxy = {
+  program: 'nginx',
+  prepare(folder, gateway) {
+    const port = freePort()
+    const { cert, key } = selfSigned(folder, NAME)
+    const printed = examplesOf(readFileSync(join(ROOT, 'docs', 'deploy.md'), 'utf8'))
+    const server = replaced(printed.find(({ language }) => language === 'nginx')?.code ?? '', {
+      'listen 443 ssl': `listen 127.0.0.1:${port} ssl`,
+      [`/etc/letsencrypt/live/${NAME}/fullchain.pem`]: cert,
+      [`/etc/letsencrypt/live/${NAME}/privkey.pem`]: key,
+      'http://127.0.0.1:8080': gateway.url.replace('localhost', '127.0.0.1'),
+    })
+    const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+      .map(kind => `${kind}_temp_path ${folder.file('temporary')};`)
+      .join('\n')
+    writeFileSync(
+      folder.file('nginx.conf'),
+      `daemon off; pid ${folder.file('pid')}; error_log stderr;\nevents {}\nhttp { access_log off;\n${temporary}\n${server}\n}`,
+    )
+    const command = ['nginx', '-p', folder.path, '-c', folder.file('nginx.conf'), '-e', 'stderr']
+    return { command, url: `https://127.0.0.1:${port}` }
+  },
+}
+
+const caddy: Proxy = {
+  program: 'caddy',
+  prepare(folder, gateway) {
+    const port = freePort()
+    const config = replaced(readFileSync(join(ROOT, 'deploy', 'Caddyfile'), 'utf8'), {
+      '{$PUBLIC_HOST}': `http://:${port}`,
+      'meshgate:8080': new URL(gateway.url).host,
+    })
+    writeFileSync(folder.file('Caddyfile'), `{\n\tadmin off\n}\n${config}`)
+    const command = ['caddy', 'run', '--adapter', 'caddyfile', '--config', folder.file('Caddyfile')]
+    return { command, url: `http://127.0.0.1:${port}` }
+  },
+}
+
+/** For this machine; each is expected to be there. */
+function replaced(text: string, changes: Record<string, string>): string {
+  return Object.entries(changes).reduce((changed, [before, after]) => {
+    if (!changed.includes(before)) throw new Error(`expected ${before} in ${changed}`)
+    return changed.replaceAll(before, after)
+  }, text)
+}
+
+/** What clients may reach, and what is kept in, each with what its answer shows. */
+const ALLOWED = ['api', 'docs', 'health', 'ready']
+const KEPT_IN = {
+  sandbox: '<title>Sandbox phones</title>',
+  '_matrix/client/versions': '"versions"',
+  '_meshgate/bridge-status/wa': 'M_UNKNOWN_TOKEN',
+  metrics: 'meshgate_build_info',
+}
+
+/** Ways to write a path so that one reader takes it for `allowed` and another for `kept`. */
+function pathsAround(allowed: string, kept: string): string[] {
+  const ups = [
+    '..\\',
+    '..\\\\',
+    '.\\..\\',
+    '../',
+    './../',
+    '%2e%2e/',
+    '.%2e/',
+    '%2E%2E%2f',
+    '..%2f',
+    '..%5c',
+    '%2e%2e%5C',
+    '..//',
+    '/../',
+    '//..//..//',
+    '\\..\\..\\',
+    '%5c..%5c..%5c',
+    '..;/',
+    '%252e%252e/',
+    '..%252f',
+    '%c0%ae%c0%ae/',
+    '..%c0%af',
+    '..%00/',
+    '%0a../',
+    'x/..\\..\\',
+    'x/../../',
+    'x%2f..%2f..%2f',
+    '?/../../',
+    '%3f/../../',
+    '#/../../',
+    '%23/../../',
+  ]
+  const down = [
+    '/..%2f',
+    '/%2e%2e/',
+    '/..\\',
+    '/../',
+    '\\..\\',
+    '/..%5c',
+    '/%2e%2e%2f',
+    '//../',
+    '/x/..%2f..%2f',
+  ]
+  const first = kept.split('/')[0] ?? ''
+  return [
+    ...ups.flatMap(up => [`/${allowed}/${up}${kept}`, `/${allowed}${up}${kept}`]),
+    ...ups.map(up => `/${allowed}/${up}${kept.replaceAll('/', '\\')}`),
+    ...down.flatMap(back => [`/${kept}${back}${allowed}/x`, `/${first}${back}${allowed}/../${kept}`]),
+    // Deep enough to lead back to the top.
+    `/${kept}/..%2f..%2f..%2f..%2f${allowed}%2fx`,
+    `/${kept}?/${allowed}/`,
+    `/${kept}#/${allowed}/`,
+    `/${kept}%20/${allowed}/`,
+    `/${kept};/${allowed}/`,
+    `/${kept}`,
+    `//${kept}`,
+    `/\\${kept}`,
+    `\\${kept}`,
+    `/.//${kept}`,
+    `/%2e/${kept}`,
+    `/${kept.toUpperCase()}`,
+    `/%${first.charCodeAt(0).toString(16)}${kept.slice(1)}`,
+    `http://${NAME}/${kept}`,
+    `http://${NAME}/${allowed}/..\\${kept}`,
+    `http://${NAME}\\${allowed}/../${kept}`,
+    `http://${NAME}?/${allowed}/..\\${kept}`,
+    `//${NAME}/${kept}`,
+  ]
+}
+
+/** 0: the proxy closed the connection. The 200 of /health, and the 302 of /docs, are what clients may see. */
+const REFUSALS_AND_OURS = [0, 200, 302, 308, 400, 401, 404]
+
+const EVERY_PATH = ALLOWED.flatMap(allowed =>
+  Object.keys(KEPT_IN).flatMap(kept => pathsAround(allowed, kept)),
+)
+
+describe.each([nginx, caddy])('$program', ({ program, prepare }) => {
+  const isHere = Bun.which(program, { PATH: `${process.env.PATH}:/usr/sbin` }) !== null
+
+  describe.skipIf(!isHere)('in front of the gateway', () => {
+    const stack = new AsyncDisposableStack()
+    let gateway: LiveGateway
+    let url: string
+
+    beforeAll(async () => {
+      gateway = stack.use(await liveGateway({ PUBLIC_URL: `https://${NAME}` }))
+      const folder = stack.use(tempDir())
+      mkdirSync(folder.file('temporary'))
+      const prepared = prepare(folder, gateway)
+      url = prepared.url
+      stack.use(
+        await startProgram({
+          name: program,
+          command: prepared.command,
+          cwd: folder.path,
+          env: { PATH: '/usr/sbin:/usr/bin:/bin' },
+          isReady: async () => (await ask('/health').catch(() => null))?.status === 200,
+        }),
+      )
+    })
+    afterAll(() => stack.disposeAsync())
+
+    const ask = (target: string, method = 'GET') =>
+      rawRequest(url, target, { method, headers: [`Host: ${NAME}`] })
+
+    test('clients get what is theirs', async () => {
+      for (const [target, status] of [
+        ['/health', 200],
+        ['/ready', 200],
+        ['/docs/index.html', 200],
+        ['/api/v1/devices', 401],
+        ['/api/v1/devices/%2B237123456789/contacts/a%2Fb%3Fc%20d', 401],
+        ['/api/v1/messages?after=..%2F..%5C', 401],
+      ] as const)
+        expect([target, (await ask(target)).status]).toEqual([target, status])
+    })
+
+    test('what is kept in is there, and answers who comes past the proxy', async () => {
+      for (const [kept, shown] of Object.entries(KEPT_IN))
+        expect([kept, (await rawRequest(gateway.url, `/${kept}`)).text]).toEqual([
+          kept,
+          expect.stringContaining(shown),
+        ])
+    })
+
+    test('no path gets round it', async () => {
+      const found: [string, number][] = []
+      for (const target of EVERY_PATH) {
+        const { status, text } = await ask(target)
+        const isIn = Object.values(KEPT_IN).some(shown => text.includes(shown))
+        if (isIn || !REFUSALS_AND_OURS.includes(status)) found.push([target, status])
+      }
+      expect(found).toEqual([])
+    })
+  })
+})
