@@ -56,6 +56,8 @@ export interface ServerOptions {
  * trickles in prolong it: neither headers nor a body may take longer, which is all that a slow client (slowloris) gets.
  */
 const IDLE_TIMEOUT_S = 120
+/** Bun pings a WebSocket that is silent 16 s before this: many proxies cut at 60 s. Who doesn't answer by then is gone. */
+const SOCKET_TIMEOUT_S = 36
 /** Of an upload, which may go on for as long as it isn't slower. */
 const MIN_UPLOAD_BYTES_PER_S = 8 * 1024
 /**
@@ -106,7 +108,7 @@ export function startServer(options: ServerOptions): RunningServer {
         maxPayloadLength: MAX_FRAME_BYTES,
         backpressureLimit: MAX_UNSENT_BYTES,
         closeOnBackpressureLimit: true,
-        idleTimeout: IDLE_TIMEOUT_S,
+        idleTimeout: SOCKET_TIMEOUT_S,
         sendPings: true,
         perMessageDeflate: false,
         open(socket) {

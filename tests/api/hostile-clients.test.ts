@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import type { RunningServer } from '../../src/http/server.ts'
 import { openRaw, type RawClient } from '../support/raw-client.ts'
 import { basic, testHttp } from '../support/test-http.ts'
+import { upgradeHead } from '../support/upgrade-head.ts'
 import { uploadHead } from '../support/upload-head.ts'
 import { waitFor } from '../support/wait-for.ts'
 
@@ -36,7 +37,7 @@ const jsonHead = (holder = token, length = 900_000) =>
   `POST ${SEND} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${holder}\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n\r\n{`
 
 /** All at once, as each takes as long as the server's patience. */
-test('what trickles in is cut off: headers, bodies and silence; an upload at a fair rate is not', async () => {
+test('what trickles in is cut off: headers, bodies and silence; an upload at a fair rate is not, and a silent WebSocket is pinged', async () => {
   const cutOff = async (begin: string, drop: string): Promise<RawClient> => {
     const client = await open()
     client.write(begin)
@@ -49,8 +50,9 @@ test('what trickles in is cut off: headers, bodies and silence; an upload at a f
     )
     return client
   }
-  const [fair, ...slow] = await Promise.all([
+  const [fair, , ...slow] = await Promise.all([
     uploadFairly(),
+    untilPinged(),
     cutOff('GET /health HTTP/1.1\r\nHost: localhost\r\nX-Slow: ', 'a'),
     cutOff('GET /health HTTP/1.1\r\nHost: localhost\r\n', 'X: a\r\n'),
     cutOff('', ''),
@@ -62,6 +64,15 @@ test('what trickles in is cut off: headers, bodies and silence; an upload at a f
   expect(app.sends).toHaveLength(1)
   await waitFor(() => app.onDisk.size === 0)
 }, 60_000)
+
+/** Opens a WebSocket of a link at which nothing happens. @returns when the server has pinged it, within 25 s */
+async function untilPinged(): Promise<void> {
+  await app.call('POST', '/api/v1/devices', { auth: `Bearer ${token}`, json: { platform: 'wa' } })
+  const client = await open()
+  client.write(upgradeHead(token))
+  const pinged = '\x89\x00'
+  await waitFor(() => client.heard.endsWith(pinged), { what: 'a ping', deadlineMs: 25_000 })
+}
 
 /** An upload for twice as long as the server's patience, at a few times the rate asked for. @returns the answer */
 async function uploadFairly(): Promise<string> {

@@ -5,18 +5,10 @@ import { openRaw } from '../support/raw-client.ts'
 import { selfSigned } from '../support/self-signed.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import { testHttp } from '../support/test-http.ts'
+import { upgradeHead } from '../support/upgrade-head.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 const GET = 'GET /count HTTP/1.1\r\nHost: x\r\n\r\n'
-const UPGRADE = [
-  'GET /api/v1/devices/qr-code?token=mt_wrong HTTP/1.1',
-  'Host: x',
-  'Connection: Upgrade',
-  'Upgrade: websocket',
-  'Sec-WebSocket-Version: 13',
-  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
-  '\r\n',
-].join('\r\n')
 /** Thousands of each come by one read. */
 const FLOODS: [string, string][] = [
   ['a mount', GET],
@@ -30,7 +22,7 @@ const FLOODS: [string, string][] = [
     'POST /count HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n',
   ],
   ['without a token', 'POST /api/v1/devices HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}'],
-  ['upgrades', UPGRADE],
+  ['upgrades', upgradeHead('mt_wrong')],
 ]
 
 describe.each(['http', 'https'])('on one connection, %s', scheme => {

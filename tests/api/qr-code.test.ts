@@ -180,6 +180,53 @@ describe('what a client may say', () => {
   })
 })
 
+describe('a client that says much', () => {
+  const input = (code: number) => JSON.stringify({ type: 'input', fields: { code: String(code) } })
+
+  test('is answered one thing at a time, in its order; a cancellation waits for nothing', async () => {
+    const client = connect(`token=${token}&format=json`)
+    await frame(client, 0)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    app.link.bridge = promise
+    for (const code of [1, 2, 3]) client.socket.send(input(code))
+    client.socket.send('is this heard?')
+    expect(JSON.parse(String(await frame(client, 1)))).toMatchObject({ code: 'bad_request' })
+    expect(app.link.answers).toEqual([{ code: '1' }])
+    resolve()
+    await waitFor(() => client.frames.length === 5, { what: 'an answer to each' })
+    expect(app.link.answers).toEqual([{ code: '1' }, { code: '2' }, { code: '3' }])
+    app.link.bridge = new Promise(() => undefined)
+    client.socket.send(input(4))
+    client.socket.send('{"type": "cancel"}')
+    expect((await waitFor(() => client.closed)).code).toBe(4410)
+    app.link.bridge = Promise.resolve()
+  })
+
+  test('is closed above a rate, and nothing more is done for it', async () => {
+    const client = connect(`token=${token}`)
+    await frame(client, 0)
+    for (let sent = 0; sent < 20; sent++) client.socket.send(input(sent))
+    await waitFor(() => app.link.answers.length === 20)
+    await app.clock.advance(10_000)
+    for (let sent = 0; sent < 1_000; sent++) client.socket.send(input(sent))
+    expect(await waitFor(() => client.closed)).toEqual({ code: 4429, reason: 'more than 20 frames in 10 s' })
+    expect(app.link.answers.length).toBeLessThanOrEqual(40)
+  })
+
+  test('is closed when too much of it waits for the bridge, however slowly it came', async () => {
+    const client = connect(`token=${token}`)
+    await frame(client, 0)
+    app.link.bridge = new Promise(() => undefined)
+    for (let sent = 0; sent < 21; sent++) {
+      client.socket.send(input(sent))
+      await app.clock.advance(2_000)
+    }
+    expect((await waitFor(() => client.closed)).code).toBe(4429)
+    expect(app.link.answers).toEqual([{ code: '0' }])
+    app.link.bridge = Promise.resolve()
+  })
+})
+
 describe('the token', () => {
   test('is deleted while the socket is open', async () => {
     const doomed = await app.newToken()
@@ -232,6 +279,18 @@ describe('how it ends', () => {
     expect(await waitFor(() => client.closed)).toEqual({ code: 1000, reason: 'connected: 1' })
   })
 
+  test.each(['raw', 'json', 'svg'])(
+    'no link under way, format=%s: it is told why, and closed with 4404',
+    async format => {
+      app.link.underWay = false
+      const client = connect(`token=${token}&format=${format}`)
+      const message = 'No link is under way: POST /api/v1/devices'
+      expect(await waitFor(() => client.closed)).toEqual({ code: 4404, reason: message })
+      const told = { type: 'error', code: 'not_found', message }
+      expect(client.frames.map(text => JSON.parse(String(text)))).toEqual(format === 'json' ? [told] : [])
+    },
+  )
+
   test('a client that leaves is forgotten', async () => {
     const client = connect(`token=${token}`)
     await frame(client, 0)
@@ -264,10 +323,6 @@ describe('refused before the upgrade', () => {
   test('a wrong format: 400', async () => {
     const says = 'format: expected one of raw, json, png, svg, terminal'
     expectError(await get(`token=${token}&format=gif`), 400, 'bad_request', says)
-  })
-  test('no link under way: 404', async () => {
-    app.link.underWay = false
-    expectError(await get(`token=${token}`), 404, 'not_found', 'POST /api/v1/devices')
   })
   test('no WebSocket: 426', async () => {
     const answer = await get(`token=${token}`, {})

@@ -139,3 +139,30 @@ test('every list of our own takes the same limit', async () => {
   expect(limits.length).toBe(4)
   for (const [, ...limit] of limits) expect(limit).toEqual([1, 1_000, 100])
 })
+
+describe('very many of them', () => {
+  const names = (count: number) =>
+    Object.fromEntries(Array.from({ length: count }, (_, index) => [`x${index}`, '1']))
+  const says = (what: string) => new RegExp(`There are 1\\d\\d ${what}s: expected at most 100`)
+
+  test.each<[string, string, () => string, object]>([
+    ['POST', '/api/v1/tokens', () => basic(), {}],
+    ['POST', '/api/v1/devices', () => auth, { platform: 'wa' }],
+    ['POST', SEND, () => auth, MESSAGE],
+    ['POST', '/api/v1/webhooks/1/replay', () => auth, { since: '2026-01-01T00:00:00Z' }],
+  ])('are refused before any is compared: %s %s', async (method, path, who, json) => {
+    const few = await app.call(method, path, { auth: who(), json: { ...json, ...names(90) } })
+    expect(few.body.error ?? '').not.toMatch(/^There are/)
+    const many = await app.call(method, path, { auth: who(), json: { ...json, ...names(101) } })
+    expect([many.status, many.body.error]).toEqual([400, expect.stringMatching(says('field'))])
+  })
+
+  test('in a URL-encoded form and in the query, too', async () => {
+    const body = new URLSearchParams({ ...MESSAGE, ...names(101) }).toString()
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+    const sent = await app.call('POST', SEND, { auth, headers, body })
+    expect([sent.status, sent.body.error]).toEqual([400, expect.stringMatching(says('field'))])
+    const asked = await app.call('GET', `/api/v1/messages?${new URLSearchParams(names(101))}`, { auth })
+    expect([asked.status, asked.body.error]).toEqual([400, expect.stringMatching(says('parameter'))])
+  })
+})

@@ -1,9 +1,13 @@
 /** Clients that try to keep a gateway, a process of its own, from answering others: what others get, beside a run without. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { type Account, GatewayClient } from '../support/gateway-client.ts'
 import { type GatewayProcess, spawnGateway } from '../support/gateway-process.ts'
+import { longestLag } from '../support/loop-lag.ts'
 import { openRaw } from '../support/raw-client.ts'
 import { selfSigned } from '../support/self-signed.ts'
 import { tempDir } from '../support/temp-dir.ts'
+import { textFrame, upgradeHead } from '../support/upgrade-head.ts'
+import { waitFor } from '../support/wait-for.ts'
 
 const ROUNDS = 40
 const EVERY_MS = 25
@@ -72,5 +76,44 @@ describe.each([
     const beside = await askWhile(url, () => flood(url, request.repeat(2_000)))
     // Without a bound it is a few in all.
     expect(beside).toBeGreaterThan(alone / 20)
+  })
+})
+
+describe('with a token', () => {
+  /** What a machine that does much else may cost by itself. */
+  const NOISE_S = 0.5
+  let account: Account
+  let quietS: number
+  beforeAll(async () => {
+    const client = new GatewayClient(gateway('http'))
+    account = await client.account()
+    quietS = await longestLag(gateway('http').url, async () => undefined)
+  })
+  const lagWhile = (act: () => Promise<unknown>) => longestLag(gateway('http').url, act)
+  const bound = () => Math.max(NOISE_S, 4 * quietS)
+
+  test('input on the WebSocket of a link, without pause, leaves the event loop to others', async () => {
+    await account.addDevice('wa')
+    const input = textFrame('{"type": "input", "fields": {"phone_number": "+237123456789"}}')
+    const lagS = await lagWhile(async () => {
+      using socket = await openRaw(gateway('http').url)
+      socket.write(upgradeHead(account.token))
+      await waitFor(() => socket.statuses()[0] === 101)
+      socket.write(Buffer.concat(Array<Buffer>(50_000).fill(input)))
+      await waitFor(() => socket.closed, { what: 'the server to close' })
+    })
+    expect(lagS).toBeLessThanOrEqual(bound())
+  })
+
+  test('a megabyte of unknown fields leaves the event loop to others', async () => {
+    const names = Array.from({ length: 80_000 }, (_, index) => [`f${index}`, 1])
+    const body = { platform: 'wa', contact: '1', text: 'x', ...Object.fromEntries(names) }
+    const lagS = await lagWhile(async () => {
+      for (let time = 0; time < 5; time++) {
+        const answer = await account.api.post('/api/v1/devices/237123456789/message', body)
+        expect(answer.status).toBe(400)
+      }
+    })
+    expect(lagS).toBeLessThanOrEqual(bound())
   })
 })

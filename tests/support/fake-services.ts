@@ -47,6 +47,8 @@ class FakeLink {
   readonly id = 'lnk_1'
   started: ({ identityId: string } & LinkRequest)[] = []
   answers: Record<string, string>[] = []
+  /** What an answer waits for, as for a slow bridge. */
+  bridge: Promise<void> = Promise.resolve()
   latest: LinkEvent | null = null
   underWay = false
   listeners = new Set<(event: LinkEvent) => void>()
@@ -126,6 +128,7 @@ export function fakeServices(maxBytes: number) {
         link.viewFor(identityId, id)
         if (failures.answer) throw failures.answer
         link.answers.push({ ...inputs })
+        await link.bridge
         link.emit({ type: 'code', code: 'ABCD-1234', instructions: '' })
         return link.viewFor(identityId, id)
       },

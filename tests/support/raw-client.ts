@@ -28,7 +28,8 @@ export function openRaw(url: string): Promise<RawClient> {
       [Symbol.dispose]: () => void socket.destroy(),
     }
     socket.on('data', data => {
-      client.heard += data.toString()
+      // A byte is a character, so that frames of a WebSocket can be told, too.
+      client.heard += data.toString('latin1')
     })
     socket.on('close', () => {
       client.closed = true

@@ -3,6 +3,7 @@ import type { ServerWebSocket } from 'bun'
 import QRCode from 'qrcode'
 import { GatewayError, messageOf } from '../../../domain/errors.ts'
 import type { Clock } from '../../../lib/clock.ts'
+import { Turns } from '../../../lib/turns.ts'
 import type { LinkEnd, LinkEvent, LinkSubscription } from '../../../modules/linking/types.ts'
 import { parseLinkFrame } from './link-frames.ts'
 import type { QrFormat } from './model.ts'
@@ -28,6 +29,11 @@ export interface QrViewerOptions {
 
 const END_CODES: Record<LinkEnd, number> = { timeout: 4408, superseded: 4409, cancelled: 4410, failed: 4500 }
 const TOKEN_GONE = 4403
+const NO_LINK = 4404
+const TOO_MANY_FRAMES = 4429
+/** Frames that a client may send in `FRAMES_MS`, and that may wait for their answers: far more than anybody types. */
+const MAX_FRAMES = 20
+const FRAMES_MS = 10_000
 /** How often it is looked whether the token is still good: it may be deleted, or expire, while the socket is open. */
 const READMIT_MS = 2_000
 
@@ -38,6 +44,10 @@ export function createQrViewer(options: QrViewerOptions): SocketViewer {
   let subscription: LinkSubscription | undefined
   // Pictures are drawn asynchronously; frames must leave in the order of their events all the same.
   let line = Promise.resolve()
+  const turns = new Turns()
+  let unanswered = 0
+  /** When the frames of the last `FRAMES_MS` came. */
+  let arrivals: number[] = []
 
   function finish(code: number, reason: string): void {
     if (over.signal.aborted) return
@@ -78,11 +88,28 @@ export function createQrViewer(options: QrViewerOptions): SocketViewer {
     queue(async () => JSON.stringify({ type: 'error', code, message }))
   }
 
-  async function obey(frame: string | Uint8Array): Promise<void> {
-    if (!subscription) return
+  function isTooMuch(): boolean {
+    const now = clock.steady()
+    arrivals = arrivals.filter(at => now - at < FRAMES_MS)
+    arrivals.push(now)
+    return arrivals.length > MAX_FRAMES || unanswered >= MAX_FRAMES
+  }
+
+  /** Answers go to the bridge one at a time. A cancellation waits for none of them: it may be the bridge that takes too long. */
+  async function obey(frame: string | Uint8Array, linkId: string): Promise<void> {
     const said = parseLinkFrame(frame)
-    if (said.type === 'cancel') options.cancel(subscription.linkId)
-    else await options.answer(subscription.linkId, said.fields)
+    if (said.type === 'cancel') options.cancel(linkId)
+    else await turns.take(linkId, async () => over.signal.aborted || options.answer(linkId, said.fields))
+  }
+
+  /** There is nothing to follow. A WebSocket client in a browser sees frames and how it is closed, and no HTTP answer. */
+  function refuse(error: unknown): void {
+    const isNotThere = error instanceof GatewayError && error.code === 'not_found'
+    if (format === 'json') showFailure(error)
+    queue(
+      async () => null,
+      () => finish(isNotThere ? NO_LINK : END_CODES.failed, messageOf(error)),
+    )
   }
 
   async function watchToken(): Promise<void> {
@@ -104,14 +131,24 @@ export function createQrViewer(options: QrViewerOptions): SocketViewer {
       try {
         subscription = options.follow(show)
       } catch (error) {
-        finish(END_CODES.failed, messageOf(error))
+        refuse(error)
         return
       }
       if (subscription.latest) show(subscription.latest)
       void watchToken()
     },
     message(frame) {
-      void obey(frame).catch(showFailure)
+      if (over.signal.aborted || !subscription) return
+      if (isTooMuch()) {
+        finish(TOO_MANY_FRAMES, `more than ${MAX_FRAMES} frames in ${FRAMES_MS / 1_000} s`)
+        return
+      }
+      unanswered += 1
+      void obey(frame, subscription.linkId)
+        .catch(showFailure)
+        .finally(() => {
+          unanswered -= 1
+        })
     },
     closed: leave,
   }

@@ -107,8 +107,6 @@ export function deviceRoutes({ services, publicUrl, upgrade, allowsOrigin, clock
           )
         }
         if (request.headers.get('upgrade')?.toLowerCase() !== 'websocket') throw upgradeRequired()
-        // A link that isn't there is refused while an HTTP answer is still possible.
-        linking.follow(identityId, query.platform, () => undefined).unsubscribe()
         if (!upgrade(request, viewer)) throw upgradeRequired()
       },
       {
@@ -117,11 +115,11 @@ export function deviceRoutes({ services, publicUrl, upgrade, allowsOrigin, clock
         detail: operation({
           summary: 'Get the QR code (WebSocket)',
           description:
-            'Sends what is to be scanned at once, and again each time it changes. With `format=raw` a text frame is the QR payload (or the pairing code). Closes with 1000 `connected: <device_id>` when the device is linked, 4408 when nobody scanned in time, 4409 when another login took its place, 4410 when it was cancelled, 4500 when it failed, 4403 when the token is no longer good. Takes `{"type": "input", "fields": {…}}` for what a step asks, and `{"type": "cancel"}`; a frame that is wrong is answered by `{"type": "error", "code", "message"}`.',
+            'Sends what is to be scanned at once, and again each time it changes. With `format=raw` a text frame is the QR payload (or the pairing code). Closes with 1000 `connected: <device_id>` when the device is linked, 4408 when nobody scanned in time, 4409 when another login took its place, 4410 when it was cancelled, 4500 when it failed, 4403 when the token is no longer good, 4404 when no device is being linked (with `format=json` a frame `{"type": "error", "code": "not_found", "message"}` comes first), 4429 after more than 20 frames in 10 s. Takes `{"type": "input", "fields": {…}}` for what a step asks, and `{"type": "cancel"}`; a frame that is wrong is answered by `{"type": "error", "code", "message"}`.',
           tag: 'Devices',
           security: 'bearerAuth',
           answers: { 101: { description: 'The WebSocket is open' } },
-          errors: [400, 401, 403, 404, 426],
+          errors: [400, 401, 403, 426],
         }),
       },
     )
