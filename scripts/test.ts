@@ -8,7 +8,7 @@ const REPORT = 'dist/test-report.xml'
 /** Most tests wait for something most of the time: two files at once take little more than half as long, also on two cores. */
 const FILES_AT_ONCE = 2
 /** Of tests that name none of their own: a machine may be slow, and a condition that never comes true still ends its test. */
-const TIMEOUT_MS = 30_000
+const TIMEOUT_MS = 60_000
 
 rmSync(REPORT, { force: true })
 mkdirSync('dist', { recursive: true })

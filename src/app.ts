@@ -243,10 +243,12 @@ export async function createApp(
       await sandbox?.stop()
       // Bridges end while requests finish: neither waits for the other.
       const [isDrained] = await Promise.all([server?.stop(DRAIN_MS), processes.stopAll()])
-      await supervisor.stop(DRAIN_MS)
+      const haveEnded = await supervisor.stop(DRAIN_MS)
       await matrix.homeserver?.stop()
       db.close()
-      if (server) logger.info({ drained: isDrained, ms: Math.round(clock.steady() - begunAt) }, 'stopped')
+      if (!server) return
+      const drained = isDrained === true && haveEnded
+      logger[drained ? 'info' : 'warn']({ drained, ms: Math.round(clock.steady() - begunAt) }, 'stopped')
     },
   }
 }

@@ -95,9 +95,21 @@ export function isAlive(pid: number): boolean {
   }
 }
 
+/** Below the ports that the system gives away by itself, which another test may get at any moment. */
+const PORTS = { first: 20_000, count: 12_000 }
+/** Each process of a test run begins elsewhere, so that none gets what another has just been given. */
+let nextPort = (process.pid * 97) % PORTS.count
+
 /** A port that nobody listens on now, for programs that have to be told one. */
 export function freePort(): number {
-  const server = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } })
-  server.stop(true)
-  return server.port
+  for (;;) {
+    const port = PORTS.first + nextPort
+    nextPort = (nextPort + 1) % PORTS.count
+    try {
+      Bun.listen({ hostname: '127.0.0.1', port, exclusive: true, socket: { data() {} } }).stop(true)
+      return port
+    } catch {
+      // Somebody has it.
+    }
+  }
 }

@@ -7,11 +7,13 @@ interface WaitOptions {
 }
 
 const POLL_MS = 5
+/** Far longer than anything takes, also on a machine that is busy with other things. */
+const DEADLINE_MS = 40_000
 
 /** @returns the first value of `condition` that is neither false, null nor undefined. @throws Error at the deadline */
 export async function waitFor<T>(
   condition: () => T | Promise<T>,
-  { what = condition.toString(), deadlineMs = 15_000 }: WaitOptions = {},
+  { what = condition.toString(), deadlineMs = DEADLINE_MS }: WaitOptions = {},
 ): Promise<NonNullable<Exclude<T, false>>> {
   const deadline = performance.now() + deadlineMs
   for (;;) {

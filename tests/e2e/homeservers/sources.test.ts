@@ -196,10 +196,10 @@ describe.skipIf(!hasSynapse).each(SOURCES)('by %s', source => {
     })
   })
 
-  test('it stops within a second', async () => {
-    const startedAt = performance.now()
-    expect(await deployment.gateway().stop()).toBe(0)
-    expect(performance.now() - startedAt).toBeLessThan(1_000)
+  test('polls that are under way do not hold up its stop', async () => {
+    const gateway = deployment.gateway()
+    expect(await gateway.stop()).toBe(0)
+    expect(gateway.output()).not.toContain('"drained":false')
   })
 })
 

@@ -9,12 +9,12 @@ import {
   type Homeserver,
 } from '../../../src/homeserver/index.ts'
 import { GroupCommit } from '../../../src/lib/group-commit.ts'
+import { waitFor } from '../../support/wait-for.ts'
 
 const MIGRATIONS = ['0002_homeserver', '0010_event_ids'].map(name =>
   readFileSync(join(import.meta.dir, `../../../migrations/${name}.up.sql`), 'utf8'),
 )
 const SERVER = 'hs.test'
-const DEADLINE_MS = 5000
 
 export type Loose = Record<string, unknown>
 
@@ -58,15 +58,7 @@ export interface CallOptions {
 }
 
 /** Waits until `check` gives something. */
-export async function until<T>(check: () => T | undefined | false | null, what = 'condition'): Promise<T> {
-  const deadline = Date.now() + DEADLINE_MS
-  for (;;) {
-    const found = check()
-    if (found) return found
-    if (Date.now() > deadline) throw new Error(`${what} did not come true`)
-    await new Promise(resolve => setImmediate(resolve))
-  }
-}
+export const until = <T>(check: () => T, what = 'condition') => waitFor(check, { what })
 
 export interface Received {
   txnId: string

@@ -1,6 +1,7 @@
 /** Groups, the management room, and what goes wrong on purpose. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { createHarness, type Harness, type Json, USER, until } from './harness.ts'
+import { waitFor } from '../../support/wait-for.ts'
+import { createHarness, type Harness, type Json, USER } from './harness.ts'
 
 const BOT = '@whatsappbot:test.example'
 
@@ -23,7 +24,7 @@ async function managementRoom(bot = BOT): Promise<string> {
 async function order(room: string, text: string): Promise<string> {
   const eventId = await harness.send(room, { msgtype: 'm.text', body: text })
   const after = () => harness.seen.findIndex(event => event.event_id === eventId)
-  const answer = await until(() => {
+  const answer = await waitFor(() => {
     const at = after()
     return at < 0
       ? null
@@ -39,7 +40,7 @@ async function groupId(platform = 'wa', code = 'invite123'): Promise<string> {
 
 /** @returns the room of a group that the user was invited to */
 function portalOf(id: string): Promise<string> {
-  return until(async () => {
+  return waitFor(async () => {
     const invited = harness.seen.filter(
       event =>
         event.state_key === USER && event.type === 'm.room.member' && event.content.membership === 'join',
@@ -56,7 +57,7 @@ function portalOf(id: string): Promise<string> {
 describe('the management room', () => {
   test('is the first one that the bot is invited to', async () => {
     const room = await managementRoom()
-    await until(async () => (await harness.provision('GET', 'whoami')).body.management_room === room)
+    await waitFor(async () => (await harness.provision('GET', 'whoami')).body.management_room === room)
   })
 
   test('resolves and joins groups by their links', async () => {
@@ -205,7 +206,7 @@ describe('faults', () => {
 
   test('a phone that unlinks its device is gone from the logins, and the user is told', async () => {
     const room = await managementRoom()
-    await until(async () => (await harness.provision('GET', 'whoami')).body.management_room === room)
+    await waitFor(async () => (await harness.provision('GET', 'whoami')).body.management_room === room)
     expect((await harness.api('POST', 'api/faults', { logout: '237123456789', platform: 'wa' })).status).toBe(
       200,
     )

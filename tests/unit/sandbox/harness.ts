@@ -12,6 +12,7 @@ import { type Clock, systemClock } from '../../../src/lib/clock.ts'
 import { GroupCommit } from '../../../src/lib/group-commit.ts'
 import { createLogger } from '../../../src/lib/logger.ts'
 import { createSandbox, type SandboxPlatform } from '../../../src/sandbox/index.ts'
+import { waitFor } from '../../support/wait-for.ts'
 
 const SERVER = 'test.example'
 export const USER = `@mg_alice:${SERVER}`
@@ -204,7 +205,7 @@ export async function createHarness(options: HarnessOptions = {}) {
   }
 
   async function joined(roomId: string, user = USER): Promise<void> {
-    await until(() =>
+    await waitFor(() =>
       seen.some(
         event => event.room_id === roomId && event.state_key === user && event.content.membership === 'join',
       ),
@@ -220,7 +221,7 @@ export async function createHarness(options: HarnessOptions = {}) {
 
   /** @returns the status that the bridge told of an event */
   async function status(eventId: string): Promise<Json> {
-    const event = await until(() =>
+    const event = await waitFor(() =>
       seen.find(
         candidate =>
           candidate.type === 'com.beeper.message_send_status' &&
@@ -232,7 +233,7 @@ export async function createHarness(options: HarnessOptions = {}) {
 
   /** @returns the first event that matches, once it has come */
   function event(matches: (event: SeenEvent) => boolean): Promise<SeenEvent> {
-    return until(() => seen.find(matches))
+    return waitFor(() => seen.find(matches))
   }
 
   async function upload(bytes: Uint8Array<ArrayBuffer>, type: string, name: string): Promise<string> {
@@ -342,17 +343,6 @@ export interface ApiMessage {
   deleted: boolean
   status: string
   timestamp: string
-}
-
-/** Waits until `probe` gives something; fails after five seconds. */
-export async function until<T>(probe: () => T | Promise<T>): Promise<NonNullable<T>> {
-  const deadline = Date.now() + 5000
-  for (;;) {
-    const found = await probe()
-    if (found !== undefined && found !== null && found !== false) return found as NonNullable<T>
-    if (Date.now() > deadline) throw new Error(`waited in vain for ${probe}`)
-    await new Promise(resolve => setTimeout(resolve, 2))
-  }
 }
 
 /** A clock that stands until it is moved. */

@@ -1,6 +1,7 @@
 /** Linking: codes and their refreshing, scanning, pairing codes, passwords, re-linking and logging out. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { createHarness, type Harness, type Json, manualClock, type Step, USER, until } from './harness.ts'
+import { waitFor } from '../../support/wait-for.ts'
+import { createHarness, type Harness, type Json, manualClock, type Step, USER } from './harness.ts'
 
 const BOB = '@mg_bob:test.example'
 
@@ -188,7 +189,7 @@ describe('other ways in', () => {
     const step = await start()
     expect((await harness.provision('POST', `login/cancel/${step.login_id}`)).status).toBe(200)
     expect((await wait(step)).status).toBe(404)
-    await until(async () => (await harness.api('POST', `link/${codeOf(step)}`)).status === 410)
+    await waitFor(async () => (await harness.api('POST', `link/${codeOf(step)}`)).status === 410)
   })
 })
 

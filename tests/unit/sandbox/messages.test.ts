@@ -1,7 +1,8 @@
 /** Messages both ways, of every kind. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { PNG } from 'pngjs'
-import { createHarness, type Harness, type Json, type SeenEvent, USER, until } from './harness.ts'
+import { waitFor } from '../../support/wait-for.ts'
+import { createHarness, type Harness, type Json, type SeenEvent, USER } from './harness.ts'
 
 const ME = '237123456789'
 const THEM = '1234567890'
@@ -132,9 +133,9 @@ describe('from Matrix to the phone', () => {
     const now = async () => (await harness.messages(THEM)).find(one => one.id === message.id)
     expect(await now()).toMatchObject({ text: 'typo', edited: true, reactions: [{ from: ME, emoji: '👍' }] })
     await harness.matrix('PUT', `rooms/${room}/redact/${reaction.eventId}/unreact`, {}, USER)
-    await until(async () => (await now())?.reactions.length === 0)
+    await waitFor(async () => (await now())?.reactions.length === 0)
     await harness.matrix('PUT', `rooms/${room}/redact/${eventId}/gone`, {}, USER)
-    await until(async () => (await now())?.deleted)
+    await waitFor(async () => (await now())?.deleted)
     expect(await now()).toMatchObject({ text: '' })
   })
 
@@ -175,7 +176,7 @@ describe('from the phone to Matrix', () => {
 
   /** Deterministic transaction ids lead from a message to its event. */
   function eventOf(messageId: string): Promise<SeenEvent> {
-    return until(() => {
+    return waitFor(() => {
       const row = harness.database
         .query<{ event_id: string }, [string]>('SELECT event_id FROM sandbox_event WHERE message_id = ?')
         .get(messageId)
@@ -190,7 +191,7 @@ describe('from the phone to Matrix', () => {
       sender: GHOST,
       content: { msgtype: 'm.text', body: 'good morning' },
     })
-    await until(async () => (await lastOf(THEM)).status === 'delivered')
+    await waitFor(async () => (await lastOf(THEM)).status === 'delivered')
   })
 
   test.each([
@@ -280,7 +281,7 @@ describe('from the phone to Matrix', () => {
   test('between phones that nobody has linked nothing leaves the network', async () => {
     await harness.api('POST', 'api/phones/5550123/messages', { to: THEM, text: 'psst' })
     const count = harness.database.query<{ n: number }, []>('SELECT count(*) AS n FROM sandbox_delivery')
-    await until(() => count.get()?.n === 0)
+    await waitFor(() => count.get()?.n === 0)
     expect(harness.seen.some(event => event.content.body === 'psst')).toBe(false)
   })
 })
@@ -291,7 +292,7 @@ describe('echo', () => {
     const eventId = await harness.send(echoing, { msgtype: 'm.text', body: 'hi' })
     const echo = await harness.event(event => event.content.body === 'echo: hi')
     expect(echo.sender).toBe('@whatsapp_0987654321:test.example')
-    await until(() => harness.ephemeral.some(one => JSON.stringify(one).includes(eventId)))
+    await waitFor(() => harness.ephemeral.some(one => JSON.stringify(one).includes(eventId)))
     expect((await harness.messages('0987654321')).map(message => message.text)).toEqual(['hi', 'echo: hi'])
   })
 

@@ -1,7 +1,8 @@
 /** The page and the link page, in a real browser. Left out where there is none, unless CI says that there must be one. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { type Browser, chromium, type Page } from 'playwright-core'
-import { createHarness, type Harness, type Json, until } from './harness.ts'
+import { waitFor } from '../../support/wait-for.ts'
+import { createHarness, type Harness, type Json } from './harness.ts'
 
 const executablePath =
   process.env.CHROMIUM_PATH ??
@@ -109,9 +110,9 @@ describe.skipIf(!possible)('in a browser', () => {
     await page.locator('.bubble.own', { hasText: 'Hi stranger' }).waitFor()
     await page.getByRole('button', { name: 'Faults' }).click()
     await page.getByLabel('Offline').first().check()
-    await until(async () => (await harness.api('GET', 'api/faults')).json.wa.offline)
+    await waitFor(async () => (await harness.api('GET', 'api/faults')).json.wa.offline)
     await page.getByRole('button', { name: 'Clear all' }).click()
-    await until(async () => !(await harness.api('GET', 'api/faults')).json.wa.offline)
+    await waitFor(async () => !(await harness.api('GET', 'api/faults')).json.wa.offline)
     expect(problems).toEqual([])
     await page.close()
   }, 20_000)

@@ -1,7 +1,8 @@
 /** Crashes: nothing is lost and nothing happens twice, wherever a run ends. */
 import { afterEach, expect, test } from 'bun:test'
 import { rmSync } from 'node:fs'
-import { createHarness, type Harness, type HarnessOptions, type Json, USER, until } from './harness.ts'
+import { waitFor } from '../../support/wait-for.ts'
+import { createHarness, type Harness, type HarnessOptions, type Json, USER } from './harness.ts'
 
 const ME = '237123456789'
 const THEM = '1234567890'
@@ -46,7 +47,12 @@ test('phones, chats, messages and logins are still there', async () => {
   await harness.link()
   const room = await harness.room(THEM)
   await harness.status(await harness.send(room, { msgtype: 'm.text', body: 'remember' }))
-  const before = await harness.messages(THEM)
+  // Only what has come to rest can be compared: the contact echoes, and the echo is delivered.
+  await harness.event(event => event.content.body === 'echo: remember')
+  const before = await waitFor(async () => {
+    const messages = await harness.messages(THEM)
+    return messages.every(({ status }) => status === 'delivered') && messages
+  })
   await restart()
   expect(await harness.messages(THEM)).toEqual(before)
   expect((await harness.provision('GET', 'whoami')).body.logins).toMatchObject([{ id: ME }])
@@ -86,7 +92,7 @@ test('a message whose event the homeserver has, unknown to the sandbox, is not s
   await taken
   await restart()
   const count = harness.database.query<{ n: number }, []>('SELECT count(*) AS n FROM sandbox_delivery')
-  await until(() => count.get()?.n === 0)
+  await waitFor(() => count.get()?.n === 0)
   expect(await timesInRoom(room, 'only once')).toBe(1)
 })
 
@@ -150,5 +156,5 @@ test('a user who has left is asked back', async () => {
   const other = await harness.room('5550100')
   await harness.status(await harness.send(other, { msgtype: 'm.text', body: 'marker' }))
   await harness.api('POST', `api/phones/${THEM}/messages`, { to: ME, text: 'come back' })
-  await until(async () => (await timesInRoom(room, 'come back').catch(() => 0)) === 1)
+  await waitFor(async () => (await timesInRoom(room, 'come back').catch(() => 0)) === 1)
 })
