@@ -1,5 +1,6 @@
 /** Which program is measured: by default the binary, built now so that it is what the source says. */
 import { join } from 'node:path'
+import { BUILT_BINARY, SOURCE } from '../support/meshgate-program.ts'
 import type { Options } from './options.ts'
 
 export interface Program {
@@ -13,9 +14,9 @@ const ROOT = join(import.meta.dir, '..', '..')
 /** @throws Error when the build fails */
 export function findProgram({ source, command }: Options): Program {
   if (command !== undefined) return { command: command.split(' '), description: 'a command given' }
-  if (source) {
-    return { command: [process.execPath, join(ROOT, 'src', 'main.ts')], description: 'the source on Bun' }
-  }
+  if (source) return { command: SOURCE, description: 'the source on Bun' }
+  if (BUILT_BINARY !== undefined)
+    return { command: [BUILT_BINARY], description: 'the binary of this test run' }
   const build = Bun.spawnSync([process.execPath, join(ROOT, 'scripts', 'build.ts')], {
     cwd: ROOT,
     stdio: ['ignore', 'ignore', 'inherit'],

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import manifest from '../../package.json' with { type: 'json' }
 import { type Account, formWith, GatewayClient } from '../support/gateway-client.ts'
 import { type GatewayProcess, spawnGateway } from '../support/gateway-process.ts'
+import { BUILT_BINARY } from '../support/meshgate-program.ts'
 import { samplesOf } from '../support/metrics.ts'
 import { watchSocket } from '../support/socket-watcher.ts'
 import { type TempDir, tempDir } from '../support/temp-dir.ts'
@@ -24,6 +25,7 @@ const shelf = tempDir()
 const binary = shelf.file('meshgate')
 
 beforeAll(() => {
+  if (BUILT_BINARY !== undefined) return copyFileSync(BUILT_BINARY, binary)
   const outfile = shelf.file('built')
   const build = Bun.spawnSync([process.execPath, 'scripts/build.ts', '--outfile', outfile], { cwd: ROOT })
   if (!build.success) throw new Error(`the build failed: ${build.stdout}${build.stderr}`)

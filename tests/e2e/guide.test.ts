@@ -88,7 +88,7 @@ beforeAll(async () => {
   // So that commands needn't be changed to tell the status.
   writeFileSync(folder.file('.curlrc'), 'silent\nshow-error\nwrite-out = "\\n%{http_code}"\n')
   if (!Bun.which('websocat'))
-    installScript(folder.file('bin'), 'websocat', join(ROOT, 'tests/support/websocat.ts'))
+    installScript(folder.file('bin'), 'websocat', [process.execPath, join(ROOT, 'tests/support/websocat.ts')])
   const options = {
     cwd: gateway.directory,
     home: folder.path,

@@ -2,13 +2,13 @@
 import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { closeSync, constants, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
+import { MESHGATE } from '../support/meshgate-program.ts'
 import { freePort } from '../support/program.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 setDefaultTimeout(60_000)
 
-const MAIN = join(import.meta.dir, '..', '..', 'src', 'main.ts')
 /** A request's line has over 150 bytes: together they are four times what a pipe holds. */
 const REQUESTS = 1_600
 const DEADLINE_MS = 15_000
@@ -16,7 +16,7 @@ const DEADLINE_MS = 15_000
 /** @param outputs where a shell sends the program's outputs; it sees the named pipe `pipe` in its folder */
 function gatewayInto(outputs: string, folder: string) {
   const port = freePort()
-  const child = Bun.spawn(['/bin/sh', '-c', `exec "$0" "$1" serve ${outputs}`, process.execPath, MAIN], {
+  const child = Bun.spawn(['/bin/sh', '-c', `exec "$0" "$@" serve ${outputs}`, ...MESHGATE], {
     cwd: folder,
     env: { PATH: '/usr/bin:/bin', HOME: folder, PORT: String(port), LOG_LEVEL: 'info', LOG_FORMAT: 'json' },
     stdio: ['ignore', 'ignore', 'ignore'],

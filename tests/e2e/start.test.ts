@@ -6,18 +6,18 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, 
 import { join } from 'node:path'
 import { GatewayClient } from '../support/gateway-client.ts'
 import { type GatewayProcess, spawnGateway } from '../support/gateway-process.ts'
+import { MESHGATE } from '../support/meshgate-program.ts'
 import { selfSigned } from '../support/self-signed.ts'
 import { type TempDir, tempDir } from '../support/temp-dir.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 setDefaultTimeout(60_000)
 
-const MAIN = join(import.meta.dir, '..', '..', 'src', 'main.ts')
 const DEADLINE_MS = 20_000
 
 /** Runs the program until it ends by itself. */
 function meshgate(folder: TempDir, args: string[], env: Record<string, string> = {}) {
-  const { exitCode, stdout, stderr } = Bun.spawnSync([process.execPath, MAIN, ...args], {
+  const { exitCode, stdout, stderr } = Bun.spawnSync([...MESHGATE, ...args], {
     cwd: folder.path,
     env: { PATH: '/usr/bin:/bin', HOME: folder.path, PORT: '0', LOG_LEVEL: 'warn', ...env },
     stdin: 'ignore',

@@ -2,11 +2,12 @@
  * A whole deployment, of processes of their own: a homeserver, the gateway, and real bridges, attached by `meshgate bridge add` as users do it.
  * `await using deployment = await attachedGateway('synapse', { wa: { program } })`.
  */
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type BridgeOptions, BridgeProgram } from './bridge-program.ts'
 import { GatewayClient } from './gateway-client.ts'
 import { type GatewayProcess, spawnGateway } from './gateway-process.ts'
+import { MESHGATE } from './meshgate-program.ts'
 import { hasPostgres } from './postgres.ts'
 import { freePort } from './program.ts'
 import { hasSynapse, type RateLimit, type Synapse, startSynapse } from './synapse.ts'
@@ -48,13 +49,6 @@ const CLIENT_ID = 'admin'
 const CLIENT_SECRET = 'a secret of the tests'
 const AS_TOKEN = 'as_token_of_the_tests'
 const HS_TOKEN = 'hs_token_of_the_tests'
-const ROOT = join(import.meta.dir, '..', '..')
-const BINARY = join(ROOT, 'dist', 'meshgate')
-/** In continuous integration the binary that was built before the tests; elsewhere the source, as what lies in dist may be old. */
-const MESHGATE =
-  process.env.CI === 'true' && existsSync(BINARY)
-    ? [BINARY]
-    : [process.execPath, join(ROOT, 'src', 'main.ts')]
 
 export interface DeploymentOptions {
   /** Settings of the gateway beside those that every test has. */
@@ -129,7 +123,7 @@ function runGateway(directory: string, env: Record<string, string>): GatewayCont
   let running: GatewayProcess | undefined
   return {
     async start() {
-      running = await spawnGateway({ command: MESHGATE, directory, env, deadlineMs: 30_000 })
+      running = await spawnGateway({ directory, env, deadlineMs: 30_000 })
     },
     stop: async () => (await running?.stop()) ?? 0,
     kill: async () => running?.kill(),

@@ -1,7 +1,5 @@
 /** Commands of the real program, each in a process of its own as its users run them. */
-import { join } from 'node:path'
-
-const ROOT = join(import.meta.dir, '..', '..')
+import { MESHGATE } from './meshgate-program.ts'
 
 export interface CommandOutcome {
   exitCode: number
@@ -15,7 +13,7 @@ export async function runCommand(
   args: string[],
   env: Record<string, string> = {},
 ): Promise<CommandOutcome> {
-  const child = Bun.spawn([process.execPath, join(ROOT, 'src', 'main.ts'), ...args], {
+  const child = Bun.spawn([...MESHGATE, ...args], {
     cwd: directory,
     env: { PATH: '/usr/bin:/bin', HOME: directory, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

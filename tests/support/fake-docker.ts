@@ -5,8 +5,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
-
-const PROGRAM = join(import.meta.dir, '..', '..', 'src', 'main.ts')
+import { MESHGATE } from './meshgate-program.ts'
 
 const [compose, ...rest] = process.argv.slice(2)
 if (compose !== 'compose') fail(`unknown command: ${compose}`)
@@ -35,7 +34,7 @@ else if (command === 'exec' && service === 'meshgate') {
 
 function meshgate(words: string[]): void {
   const data = join(process.cwd(), 'data')
-  const { exitCode } = Bun.spawnSync([process.execPath, PROGRAM, ...words], {
+  const { exitCode } = Bun.spawnSync([...MESHGATE, ...words], {
     cwd: data,
     env: { PATH: '/usr/bin:/bin', HOME: data, HOST: '0.0.0.0', PORT: '8080', DATA_DIR: data },
     stdio: ['inherit', 'inherit', 'inherit'],

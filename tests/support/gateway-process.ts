@@ -2,11 +2,10 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
+import { MESHGATE } from './meshgate-program.ts'
 import { answers, collectOutput } from './program.ts'
 import { tempDir } from './temp-dir.ts'
 import { waitFor } from './wait-for.ts'
-
-const ROOT = join(import.meta.dir, '..', '..')
 
 export interface GatewayProcess extends AsyncDisposable {
   url: string
@@ -32,7 +31,7 @@ export interface GatewayOptions {
   directory?: string
   /** Settings beside the defaults of a test. PATH and HOME are all it has of ours. */
   env?: Record<string, string>
-  /** By default the source on this Bun. */
+  /** By default `MESHGATE`. */
   command?: string[]
   deadlineMs?: number
 }
@@ -41,7 +40,7 @@ export interface GatewayOptions {
 export async function spawnGateway({
   directory,
   env = {},
-  command = [process.execPath, join(ROOT, 'src', 'main.ts')],
+  command = MESHGATE,
   deadlineMs = 15_000,
 }: GatewayOptions = {}): Promise<GatewayProcess> {
   const own = directory === undefined ? tempDir() : undefined

@@ -44,7 +44,7 @@ interface PortalOptions extends SynapseOptions {
   source: Source
   /** Settings of the gateway beside those that a test has anyway. */
   env?: Record<string, string>
-  /** The gateway's program; by default the source on this Bun. */
+  /** The gateway's program; by default `MESHGATE`. */
   command?: string[]
 }
 

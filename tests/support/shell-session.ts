@@ -63,9 +63,9 @@ async function read(
 }
 
 /** Puts a program into a folder for the PATH. @param script run by this Bun with the program's arguments */
-export function installScript(folder: string, name: string, script: string): void {
+export function installScript(folder: string, name: string, command: readonly string[]): void {
   mkdirSync(folder, { recursive: true })
   const file = join(folder, name)
-  writeFileSync(file, `#!/bin/sh\nexec '${process.execPath}' '${script}' "$@"\n`)
+  writeFileSync(file, `#!/bin/sh\nexec ${command.map(word => `'${word}'`).join(' ')} "$@"\n`)
   chmodSync(file, 0o755)
 }
