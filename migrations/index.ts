@@ -29,6 +29,8 @@ import awaitedLoginsDown from './0014_awaited_logins.down.sql' with { type: 'tex
 import awaitedLoginsUp from './0014_awaited_logins.up.sql' with { type: 'text' }
 import refusedMessagesDown from './0015_refused_messages.down.sql' with { type: 'text' }
 import refusedMessagesUp from './0015_refused_messages.up.sql' with { type: 'text' }
+import eventNamesDown from './0016_event_names.down.sql' with { type: 'text' }
+import eventNamesUp from './0016_event_names.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -54,4 +56,5 @@ export const migrations: readonly Migration[] = [
   { version: 13, name: 'void_queues', up: voidQueuesUp, down: voidQueuesDown },
   { version: 14, name: 'awaited_logins', up: awaitedLoginsUp, down: awaitedLoginsDown },
   { version: 15, name: 'refused_messages', up: refusedMessagesUp, down: refusedMessagesDown },
+  { version: 16, name: 'event_names', up: eventNamesUp, down: eventNamesDown },
 ]

@@ -26,6 +26,8 @@ export const inboxEvents = sqliteTable(
   table => [
     uniqueIndex('inbox_events_event').on(table.identityId, table.eventId),
     index('inbox_events_feed').on(table.identityId, table.seq),
+    // The feed by name: the events asked for may be few among a million others.
+    index('inbox_events_kind').on(table.identityId, table.name, table.seq),
   ],
 )
 

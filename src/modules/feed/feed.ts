@@ -2,6 +2,7 @@
 import { GatewayError } from '../../domain/errors.ts'
 import { EVENT_NAMES, type EventName } from '../../domain/states.ts'
 import type { Clock } from '../../lib/clock.ts'
+import { TurnBudget } from '../../lib/turn-budget.ts'
 import type { Payloads } from '../webhooks/payload.ts'
 import type { Arrivals } from './arrivals.ts'
 import type { Cursors } from './cursor.ts'
@@ -22,7 +23,7 @@ const MAX_READERS = 2_000
 /** The last of them are kept for identities that have none yet, so that a few that have many don't keep all others out. */
 const KEPT_FOR_FIRST_READERS = 500
 const BUSY_RETRY_S = 5
-/** Events whose names are looked at in one go. */
+/** Events found in one go. */
 const STEP = 500
 /** A page ends after an event that makes it larger than this, in characters: texts may be long, and files stand in it as base64. */
 const MAX_PAGE_SIZE = 1024 * 1024
@@ -117,14 +118,16 @@ export function createFeed(options: FeedOptions): Feed & { stop(): void } {
       return { events, next: (await cursors()).encode(this.identityId, this.seq) }
     }
 
-    /** All up to the first that are wanted, and on until there are enough. */
+    /** Reads up to `limit` of the events that are wanted, and moves behind them. */
     private async read(limit: number): Promise<FeedEvent[]> {
       const found: FeedEvent[] = []
+      const turn = new TurnBudget()
       let size = 0
       for (;;) {
-        const names = await repository.names(this.identityId, this.seq, STEP)
-        for (const { seq, name } of names) {
-          if (this.wants(name)) {
+        const step = Math.min(STEP, limit - found.length)
+        const { events, upTo, more } = await repository.names(this.identityId, this.seq, this.wanted, step)
+        for (const { seq, name } of events) {
+          if (name !== 'webhook.test') {
             const event = await this.load(seq, name, found.length === 0)
             if (event === 'later') return found
             if (event) size += event.payload.length
@@ -132,15 +135,11 @@ export function createFeed(options: FeedOptions): Feed & { stop(): void } {
           }
           this.seq = seq
           if (found.length >= limit || size > MAX_PAGE_SIZE) return found
+          await turn.pause()
         }
-        if (names.length < STEP || this.isOver()) return found
-        await nextTurn()
+        this.seq = upTo
+        if (!more || this.isOver()) return found
       }
-    }
-
-    private wants(name: string): name is EventName {
-      if (name === 'webhook.test') return false
-      return this.wanted === null || this.wanted.has(name)
     }
 
     /** @returns null when it was removed meanwhile; `later` when it has to wait for the next page, where it is the first */
@@ -197,10 +196,6 @@ function checkedNames(names: readonly string[]): readonly string[] {
   if (unknown === undefined && names.length > 0) return names
   const what = unknown === undefined ? '' : `"${unknown}" is unknown: `
   throw new GatewayError('bad_request', `events: ${what}expected names of ${EVENT_NAMES.join(', ')}`)
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise(resolve => setImmediate(resolve))
 }
 
 function tooManyReaders(message: string): GatewayError {

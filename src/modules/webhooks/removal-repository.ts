@@ -6,6 +6,7 @@ import { and, eq, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { deliveries, deliveryLanes, webhooks } from '../../db/schema/index.ts'
 import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
+import { yieldToEventLoop } from '../../lib/turn-budget.ts'
 import { endpointKey } from '../events/repository.ts'
 
 type Owner = Pick<typeof deliveries.$inferSelect, 'identityId' | 'webhookId'>
@@ -81,7 +82,7 @@ export function createDeliveryRemover({ orm, committer }: Pick<Db, 'orm' | 'comm
   }
 
   async function removeOf(owner: Owner): Promise<void> {
-    while (await committer.write(() => step(owner))) await nextTurn()
+    while (await committer.write(() => step(owner))) await yieldToEventLoop()
   }
 
   return {
@@ -90,13 +91,9 @@ export function createDeliveryRemover({ orm, committer }: Pick<Db, 'orm' | 'comm
       let owner = ownerAfter.get({ identityId: '', webhookId: 0 })
       while (owner) {
         if (!webhookOf.get(owner)) await removeOf(owner)
-        await nextTurn()
+        await yieldToEventLoop()
         owner = ownerAfter.get(owner)
       }
     },
   }
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise(resolve => setImmediate(resolve))
 }

@@ -4,6 +4,7 @@
  */
 import { GatewayError } from '../../domain/errors.ts'
 import type { Clock } from '../../lib/clock.ts'
+import { yieldToEventLoop } from '../../lib/turn-budget.ts'
 import { Nudge, type Worker } from '../../runtime/worker.ts'
 import { switchedOff } from './delivery-log.ts'
 import type { NewReplay, ReplayRepository } from './replay-repository.ts'
@@ -37,7 +38,7 @@ export function createReplays(options: ReplaysOptions): Replays & { worker: Work
       const { matches, lastSeq } = await repository.count(replay, webhook, seq)
       total += matches
       seq = lastSeq
-      await nextTurn()
+      await yieldToEventLoop()
     }
     return total
   }
@@ -99,8 +100,4 @@ function instant(field: string, text: string): number {
   const at = date.getUTCDate() === Number(day) ? Date.parse(text) : Number.NaN
   if (!Number.isNaN(at)) return at
   throw new GatewayError('bad_request', `${field}: expected a time in RFC 3339, such as 2026-04-27T10:00:00Z`)
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise(resolve => setImmediate(resolve))
 }

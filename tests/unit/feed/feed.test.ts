@@ -3,8 +3,9 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { eq } from 'drizzle-orm'
 import { identities, inboxEvents, settings } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
-import type { WebhookPayload } from '../../../src/domain/events.ts'
+import type { StoredEvent, WebhookPayload } from '../../../src/domain/events.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
+import { createFeedRepository } from '../../../src/modules/feed/repository.ts'
 import type { FeedPage, FeedRequest } from '../../../src/modules/feed/types.ts'
 import { createStatusWriter } from '../../../src/modules/messages/status-repository.ts'
 import { insertDevice, insertIdentity } from '../../support/rows.ts'
@@ -89,6 +90,34 @@ describe('a filter', () => {
     const none = await read({ events: ['device.connected'] })
     expect(none.events).toEqual([])
     expect((await read({ after: none.next })).events).toEqual([])
+  })
+
+  test('finds its events in one step, however many others lie between', async () => {
+    const rows = Array.from({ length: 2_000 }, (_none, index) => ({
+      identityId: 'id_1',
+      eventId: `$${index}`,
+      name: index % 700 === 699 ? ('message.deleted' as const) : ('message.received' as const),
+      roomId: '!r:s',
+      deviceRowId: '',
+      senderUserId: '',
+      mediaId: null,
+      payload: {} as StoredEvent,
+      receivedAt: 1,
+    }))
+    scene.db.orm.insert(inboxEvents).values(rows).run()
+    const repository = createFeedRepository(scene.db)
+    const wanted = new Set(['message.deleted', 'message.status'])
+    const found = await repository.names('id_1', 0, wanted, 100)
+    expect(found.events.map(({ seq }) => seq)).toEqual([700, 1400])
+    expect(found).toMatchObject({ upTo: 2_000, more: false })
+    expect(await repository.names('id_1', 0, wanted, 1)).toMatchObject({ upTo: 700, more: true })
+    const plan = scene.db.connection
+      .query<{ detail: string }, []>(
+        `EXPLAIN QUERY PLAN SELECT seq FROM inbox_events
+         WHERE identity_id = 'id_1' AND name = 'message.deleted' AND seq > 0 ORDER BY seq`,
+      )
+      .all()
+    expect(plan.map(({ detail }) => detail).join()).toContain('inbox_events_kind')
   })
 
   test.each([[['nothing']], [[]], [['message.received', 'webhook.test']]])('%j is refused', async events => {

@@ -1,0 +1,28 @@
+/** Long work lets others in between: nothing that one request asks for may hold the event loop for long. */
+
+/** Others wait this long at most, in milliseconds, unless one step of the work takes longer by itself. */
+const BUDGET_MS = 5
+
+/** Resolves in the next turn of the event loop, after what waits there already. */
+export function yieldToEventLoop(): Promise<void> {
+  return new Promise(resolve => setImmediate(resolve))
+}
+
+/**
+ * The time that a piece of work may take before it lets others in. Each step is followed by `await budget.pause()`, which returns at
+ * once while there is time left.
+ */
+export class TurnBudget {
+  private endsAt = performance.now() + BUDGET_MS
+
+  /** True when it is time to let others in. Asking costs less than an `await` does. */
+  get isSpent(): boolean {
+    return performance.now() >= this.endsAt
+  }
+
+  async pause(): Promise<void> {
+    if (!this.isSpent) return
+    await yieldToEventLoop()
+    this.endsAt = performance.now() + BUDGET_MS
+  }
+}
