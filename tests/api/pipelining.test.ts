@@ -8,20 +8,20 @@ import { testHttp } from '../support/test-http.ts'
 import { upgradeHead } from '../support/upgrade-head.ts'
 import { waitFor } from '../support/wait-for.ts'
 
-const GET = 'GET /count HTTP/1.1\r\nHost: x\r\n\r\n'
+const GET = 'GET /count HTTP/1.1\r\nHost: localhost\r\n\r\n'
 /** Thousands of each come by one read. */
 const FLOODS: [string, string][] = [
   ['a mount', GET],
-  ['a route', 'GET /health HTTP/1.1\r\nHost: x\r\n\r\n'],
-  ['a route that asks the database', 'GET /ready HTTP/1.1\r\nHost: x\r\n\r\n'],
-  ['no route', 'GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n'],
-  ['another method', 'OPTIONS /count HTTP/1.1\r\nHost: x\r\n\r\n'],
-  ['with a body', 'POST /count HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc'],
+  ['a route', 'GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n'],
+  ['a route that asks the database', 'GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n'],
+  ['no route', 'GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n'],
+  ['another method', 'OPTIONS /count HTTP/1.1\r\nHost: localhost\r\n\r\n'],
+  ['with a body', 'POST /count HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc'],
   [
     'with a chunked body',
-    'POST /count HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n',
+    'POST /count HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n',
   ],
-  ['without a token', 'POST /api/v1/devices HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}'],
+  ['without a token', 'POST /api/v1/devices HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}'],
   ['upgrades', upgradeHead('mt_wrong')],
 ]
 

@@ -183,7 +183,7 @@ describe('stop', () => {
 
   test('does not wait for connections that are open and idle', async () => {
     const socket = await open()
-    socket.write(`GET /health HTTP/1.1\r\nHost: x\r\n\r\n`)
+    socket.write(`GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n`)
     await new Promise(resolve => socket.once('data', resolve))
     expect(await server.stop(10_000)).toBeTrue()
     socket.destroy()

@@ -30,8 +30,8 @@ test('what is broken off leaves nothing behind, wherever it was going, and is no
   const { account, device } = await client.linkedAccount()
   const friend = await client.newPhone()
   const uploads = {
-    'the sandbox': `POST /sandbox/api/phones/${friend.number}/messages HTTP/1.1\r\nHost: a\r\n${FORM}`,
-    'a send': `POST /api/v1/devices/${device}/message HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${account.token}\r\n${FORM}`,
+    'the sandbox': `POST /sandbox/api/phones/${friend.number}/messages HTTP/1.1\r\nHost: localhost\r\n${FORM}`,
+    'a send': `POST /api/v1/devices/${device}/message HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${account.token}\r\n${FORM}`,
   }
   const begun = () => filesIn(join(gateway.directory, 'data')).filter(file => /\.(tmp|part)$/.test(file))
   for (const [name, upload] of Object.entries(uploads)) {
@@ -42,7 +42,7 @@ test('what is broken off leaves nothing behind, wherever it was going, and is no
       await waitFor(() => begun().length === 0, { what: `no begun file of ${name} any more` })
     }
   }
-  const json = 'Host: a\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n{'
+  const json = 'Host: localhost\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n{'
   const path = '/sandbox/api/phones/1234567/messages'
   const isRefused = (line: string) => line.includes('/sandbox/api/phones/') && line.includes('"status":400')
   // Forms that were broken off are refused, too.
