@@ -2,9 +2,9 @@
  * What bots say, understood. The texts are those of bridgev2 (maunium.net/go/mautrix, bridgev2/commands); older bridges, in Go and in Python,
  * say much the same in other words. A text that isn't understood is null or empty, never an error.
  */
-import { phoneDigits } from '../domain/addresses.ts'
 import type { LoginField, LoginFlow } from '../domain/login-steps.ts'
 import type { BridgeContact, BridgeLogin, JoinedGroup, RoomEvent } from '../domain/ports.ts'
+import { phoneDigits } from '../lib/phone-numbers.ts'
 
 /**
  * The text of a bot's message. Links to people and rooms are in the HTML alone: for a message that has some, that is turned back into Markdown.

@@ -3,10 +3,10 @@
  * Bridges of different age differ: every field that we can do without is optional, and none is trusted.
  */
 import { z } from 'zod'
-import { phoneDigits } from '../domain/addresses.ts'
 import { GatewayError } from '../domain/errors.ts'
 import type { LoginField, LoginStep } from '../domain/login-steps.ts'
 import type { BridgeCapabilities, BridgeContact, BridgeLogin } from '../domain/ports.ts'
+import { phoneDigits } from '../lib/phone-numbers.ts'
 
 const text = z.string().catch('').default('')
 const optionalText = z.string().nullish().catch(null)
@@ -245,7 +245,7 @@ export function bridgeContact(contact: z.infer<typeof contactAnswer>): BridgeCon
     id: contact.id,
     matrixUserId: contact.mxid || null,
     name: contact.name || contact.id,
-    phone: tel ? phoneDigits(tel.slice('tel:'.length)) : null,
+    phone: tel ? phoneDigits(tel) : null,
     identifiers: contact.identifiers,
     roomId: contact.dm_room_mxid || null,
   }

@@ -1,7 +1,12 @@
 /** Texts for logs and metrics that may name people: phone numbers and mail addresses are personal data, and a log has more readers than the database. */
 
-/** However it is set apart: `+49 (170) 123-4567`. Shorter numbers are ports, counts and statuses. A path has its spaces as `%20`. */
-const LONG_NUMBER = /\d(?:(?:[ \u00a0\u202f().\u2010-\u2013-]|%20){0,3}\d){6,}/g
+import { INVISIBLE, NUMBER_SEPARATORS, phoneDigits } from './phone-numbers.ts'
+
+/** However it is set apart: `+49 (170) 123-4567`. Shorter numbers are ports, counts and statuses. A path has what isn't ASCII as `%20`. */
+const LONG_NUMBER = new RegExp(
+  String.raw`\p{Nd}(?:(?:[${NUMBER_SEPARATORS}${INVISIBLE}]|%[\da-f]{2}){0,6}\p{Nd}){6,}`,
+  'giu',
+)
 /** Written with the same signs, and nobody's number. */
 const DATE = /^(?:19|20)\d\d-[01]\d-[0-3]\d(?: [0-2]\d)?$/
 const IP_ADDRESS = /^(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?:25[0-5]|2[0-4]\d|1?\d?\d)){3}$/
@@ -10,6 +15,8 @@ const LOCAL_PART = /(?<![^\s@%"'`<>()[\]{}/\\:;,=?&])[^\s@%"'`<>()[\]{}/\\:;,=?&
 /** A network's id may be a number in the form of a mail address; it may have been masked already. */
 const NUMBER_AS_LOCAL_PART = /^\+?(?:\d{7,}|…\d\d)$/
 const KEPT = 2
+/** Digits of a long number at least, as in LONG_NUMBER. */
+const LONG = 7
 const MASK = '…'
 
 /**
@@ -23,7 +30,7 @@ export function maskAddresses(text: string): string {
     ? text.replace(LOCAL_PART, part => (NUMBER_AS_LOCAL_PART.test(part) ? part : MASK))
     : text
   return withoutLocalParts.replace(LONG_NUMBER, number =>
-    DATE.test(number) || IP_ADDRESS.test(number) ? number : MASK + number.replace(/\D/g, '').slice(-KEPT),
+    DATE.test(number) || IP_ADDRESS.test(number) ? number : MASK + lastDigits(number),
   )
 }
 
@@ -38,10 +45,14 @@ export function maskNames(text: string, spellings: readonly string[]): string {
   let masked = text
   for (const name of names) {
     // Of numbers the last digits stay.
-    const shown = /^[+\d\s().-]{7,}$/.test(name) ? maskAddresses(name) : MASK
+    const shown = (phoneDigits(name) ?? '').length < LONG ? MASK : maskAddresses(name)
     masked = masked.replace(wholeWords(name), () => shown)
   }
   return maskAddresses(masked)
+}
+
+function lastDigits(number: string): string {
+  return (phoneDigits(number) ?? number.replace(/\P{Nd}/gu, '')).slice(-KEPT)
 }
 
 /** A recipient called "on" must not tear words apart. */

@@ -44,7 +44,8 @@ describe('contacts', () => {
     expect(all.map(({ name }) => name)).toEqual(['Ann', 'Zoe'])
     expect(all[0]).toMatchObject({ phone: '4915100000002', identifiers: ['tel:+4915100000002'] })
     expect((await list('?query=zo')).map(({ name }) => name)).toEqual(['Zoe'])
-    expect((await list('?query=%2B4915100000002')).map(({ name }) => name)).toEqual(['Ann'])
+    for (const query of ['+4915100000002', '0049 1510 000-0002', '\u202a４９１５１０００００００２\u202c'])
+      expect((await list(`?query=${encodeURIComponent(query)}`)).map(({ name }) => name)).toEqual(['Ann'])
     expect(await list('?limit=1')).toHaveLength(1)
   })
 
@@ -66,6 +67,18 @@ describe('contacts', () => {
       }
     },
   )
+
+  test('a check takes a number as people paste it', async () => {
+    const { account, device } = await client.linkedAccount()
+    for (const written of [
+      '\u2066+49 (0) 151\u201100000003\u2069',
+      '0049 15100000003',
+      '4915100000003@c.us',
+    ]) {
+      const { body } = await account.api.get(path(device, `contacts/${encodeURIComponent(written)}`))
+      expect(body).toMatchObject({ exists: true, phone: '4915100000003' })
+    }
+  })
 
   test('a number that nobody has does not exist', async () => {
     const { account, device } = await client.linkedAccount()

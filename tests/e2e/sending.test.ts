@@ -61,6 +61,16 @@ describe('recipients', () => {
       `${country}-${rest.slice(0, 2)}-${rest.slice(2)}`,
       `+${country} (${rest.slice(0, 3)}) ${rest.slice(3)}`,
       `${country}.${rest}`,
+      `00${number}`,
+      `tel:+${country}-${rest}`,
+      `+${country} (0) ${rest}`,
+      `${number}@c.us`,
+      `${number}:3@s.whatsapp.net`,
+      `\u202a+${country}\u2011${rest}\u202c`,
+      `+${country}\u200b${rest}`,
+      [...number].map(digit => String.fromCodePoint(0xff10 + Number(digit))).join(''),
+      [...number].map(digit => String.fromCodePoint(0x0660 + Number(digit))).join(''),
+      `@whatsapp_${number}:localhost`,
     ]
     for (const [index, contact] of writings.entries())
       await account.send(device, { contact, text: `${index}` })
@@ -71,7 +81,8 @@ describe('recipients', () => {
 
   test('a device is named by its digits, with a plus, or as the path has it encoded', async () => {
     const friend = await client.newPhone()
-    for (const name of [device, `+${device}`, `%2B${device}`]) {
+    const pasted = encodeURIComponent(`\u202a+${device.slice(0, 3)}\u2011${device.slice(3)}\u202c`)
+    for (const name of [device, `+${device}`, `%2B${device}`, pasted]) {
       await account.send(name, { contact: friend.number, text: name })
       await friend.waitForText(name)
     }
@@ -87,6 +98,23 @@ describe('recipients', () => {
     await account.send(device, { contact: friend.number, text: 'the end' })
     await friend.waitForText('the end')
     expect((await friend.received()).map(({ text }) => text)).toEqual(['once', 'the end'])
+  })
+
+  test('one person in three spellings gets it once, answered as first written', async () => {
+    const { number } = await client.newPhone()
+    const spellings = [
+      `+${number.slice(0, 3)} ${number.slice(3)}`,
+      `00${number}`,
+      `@whatsapp_${number}:localhost`,
+    ]
+    for (let first = 0; first < spellings.length; first++) {
+      const [written = '', ...others] = [...spellings.slice(first), ...spellings.slice(0, first)]
+      const contact = [written, ...others].join(',')
+      const accepted = await account.send(device, { contact, text: `${first}` })
+      expect(accepted.map(({ to }) => to)).toEqual([written])
+    }
+    await client.phone(number).waitForText('2')
+    expect((await client.phone(number).received()).map(({ text }) => text)).toEqual(['0', '1', '2'])
   })
 
   test('one who is not there fails with a reason, the others get theirs', async () => {

@@ -26,7 +26,7 @@ export const resolvedRecipients = sqliteTable(
     deviceRowId: text('device_row_id')
       .notNull()
       .references(() => devices.id, { onDelete: 'cascade' }),
-    /** `contact:<digits>` or `group:<link or id>`, see domain/addresses. */
+    /** `contact:<digits>` or `group:<link or id>`. */
     recipientKey: text('recipient_key').notNull(),
     roomId: text('room_id').notNull(),
     resolvedAt: integer('resolved_at').notNull(),

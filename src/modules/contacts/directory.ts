@@ -2,6 +2,7 @@
 import type { Chat, Device } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import type { Bridge, BridgeContact, Bridges } from '../../domain/ports.ts'
+import { normaliseContact, phoneDigits } from '../../lib/phone-numbers.ts'
 import type { ChatRepository } from '../chats/repository.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import { resolveContact } from './resolve.ts'
@@ -34,7 +35,7 @@ export function createDirectory({ bridges, devices, chats, matrixUserOf }: Direc
     } catch (error) {
       const mayBeFound = error instanceof GatewayError && error.code === 'not_supported' && query !== ''
       if (!mayBeFound) throw error
-      return bridge.search(userId, loginId, query)
+      return bridge.search(userId, loginId, normaliseContact(query))
     }
   }
 
@@ -89,8 +90,8 @@ function matches({ id, name, phone, identifiers }: BridgeContact, query: string)
   const wanted = query.trim().toLowerCase()
   if (wanted === '') return true
   const texts = [id, name, phone ?? '', ...identifiers].map(text => text.toLowerCase())
-  const digits = wanted.replace(/^\+/, '')
-  return texts.some(text => text.includes(wanted) || (/^\d+$/.test(digits) && text.includes(digits)))
+  const digits = phoneDigits(wanted)
+  return texts.some(text => text.includes(wanted) || (digits !== null && text.includes(digits)))
 }
 
 function byName(one: BridgeContact, other: BridgeContact): number {

@@ -1,9 +1,11 @@
 /** Who is meant by an address as people write it: a phone number, a handle, an id of the network, or a Matrix id as webhooks have it. */
 import type { Device } from '../../db/schema/index.ts'
-import { isMatrixUserId, normaliseContact } from '../../domain/addresses.ts'
+import { isMatrixUserId } from '../../domain/addresses.ts'
 import { GatewayError } from '../../domain/errors.ts'
-import { type GhostNaming, ghostNamingFrom, remoteIdOf } from '../../domain/ghosts.ts'
+import { remoteIdOf } from '../../domain/ghosts.ts'
 import type { Bridge, BridgeContact } from '../../domain/ports.ts'
+import { normaliseContact } from '../../lib/phone-numbers.ts'
+import { ghostNamingOf } from './ghosts.ts'
 
 export interface ResolvedContact {
   contact: BridgeContact
@@ -35,14 +37,6 @@ export async function resolveContact(
     }
   }
   throw first
-}
-
-/** How the bridge of a device names its ghosts, as far as the account's own ghost shows it. */
-export function ghostNamingOf({ ghostUserId, loginId, phone }: Device): GhostNaming | null {
-  if (ghostUserId === null) return null
-  return (
-    ghostNamingFrom(ghostUserId, loginId) ?? (phone === null ? null : ghostNamingFrom(ghostUserId, phone))
-  )
 }
 
 /** Likeliest first. */

@@ -1,7 +1,7 @@
 /** Devices: the logins at the bridges, kept in step with what the bridges say. */
 import type { Device } from '../../db/schema/index.ts'
-import { phoneDigits } from '../../domain/addresses.ts'
 import { GatewayError } from '../../domain/errors.ts'
+import { phoneDigits } from '../../lib/phone-numbers.ts'
 import { deviceView } from './device-event.ts'
 import {
   createReconciliation,

@@ -3,11 +3,11 @@
  * For each identity and platform one thing happens at a time, so an answer of the bridge is written before the next one is asked for.
  */
 import type { Device } from '../../db/schema/index.ts'
-import { phoneDigits } from '../../domain/addresses.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import type { Bridge, BridgeLogin, Bridges } from '../../domain/ports.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
+import { phoneDigits } from '../../lib/phone-numbers.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
 import { Turns } from '../../lib/turns.ts'
 import { reportedState } from './bridge-states.ts'

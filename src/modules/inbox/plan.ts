@@ -12,7 +12,7 @@ import { randomToken } from '../../lib/tokens.ts'
 import { messageStatusOf } from '../../matrix/message-status.ts'
 import { describeRoom, describesRoom, type RoomDescription } from '../../matrix/portal.ts'
 import { type TranslatedMessage, translate } from '../../matrix/translate.ts'
-import { ghostNamingOf } from '../contacts/resolve.ts'
+import { ghostNamingOf, phoneOfGhost } from '../contacts/ghosts.ts'
 import { receivesFrom } from '../devices/history.ts'
 import type { ReadReport, StatusReport } from '../messages/status-repository.ts'
 
@@ -260,7 +260,7 @@ class Planner {
         kind: message.kind,
         timestamp: rfc3339(event.origin_server_ts),
         platform: device.platform,
-        sender: { id: event.sender, phone: phoneOf(event.sender, device), name },
+        sender: { id: event.sender, phone: phoneOfGhost(device, event.sender), name },
         // A dm without a name is called by whom it is with; a group isn't by who happens to speak.
         chat: { id: event.room_id, kind: chat.kind, name: chat.name || (chat.kind === 'dm' ? name : '') },
         reply_to: message.replyTo,
@@ -288,13 +288,6 @@ function isReceived(event: RoomEvent, chat: ChatState, device: Device): boolean 
 /** A network that counts whole seconds rounds its times down. */
 function oldestReceived(sentAt: number, from: number): number {
   return sentAt % 1_000 === 0 ? from - LINK_NOTICE_MS - 999 : from - LINK_NOTICE_MS
-}
-
-/** On networks where an account is its phone number, as on WhatsApp, so is a ghost's id. */
-function phoneOf(userId: string, device: Device): string | null {
-  if (device.loginId !== device.phone) return null
-  const id = remoteIdOf(userId, ghostNamingOf(device))
-  return id !== null && /^\d{5,15}$/.test(id) ? id : null
 }
 
 function splitMedia({ mxcUri, ...info }: NonNullable<TranslatedMessage['media']>): PlannedMessage['media'] {

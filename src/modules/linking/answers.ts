@@ -1,7 +1,7 @@
 /** What a person gives a login that asks for something: tied to the step's fields, and checked before the bridge sees it. */
-import { normaliseContact } from '../../domain/addresses.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import type { LoginField } from '../../domain/login-steps.ts'
+import { normaliseContact } from '../../lib/phone-numbers.ts'
 
 type Inputs = Readonly<Record<string, string>>
 
@@ -95,7 +95,6 @@ function normalised({ type }: LoginField, given: string): string {
 /** E.164, which is what bridges take (bridgev2's CleanPhoneNumber), from however people write it. */
 function internationalNumber(given: string): string {
   const number = normaliseContact(given)
-  if (/^00[1-9]\d*$/.test(number)) return `+${number.slice(2)}`
   return /^[1-9]\d*$/.test(number) ? `+${number}` : number
 }
 

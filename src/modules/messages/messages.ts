@@ -1,10 +1,11 @@
 /** Accepting sends and showing what became of them. */
 import type { Device } from '../../db/schema/index.ts'
-import { contactKey, groupKey, splitList } from '../../domain/addresses.ts'
+import { splitList } from '../../domain/addresses.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import { MAX_RECIPIENT_LENGTH, MAX_TEXT_BYTES } from '../../domain/limits.ts'
 import type { RecipientKind } from '../../domain/states.ts'
 import { type Clock, rfc3339 } from '../../lib/clock.ts'
+import { trimmed } from '../../lib/phone-numbers.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import type { MediaStore } from '../media/types.ts'
@@ -13,6 +14,7 @@ import { createDueTimes } from './due-times.ts'
 import type { MessageEndings } from './ending-repository.ts'
 import { messageView } from './message-view.ts'
 import type { Pace } from './pace.ts'
+import { recipientKey } from './recipient-key.ts'
 import type { MessageRepository, MessageWithDevice } from './repository.ts'
 import type { Messages, MessageView, SendRequest } from './types.ts'
 import type { WaitingMessages } from './waiting-repository.ts'
@@ -58,7 +60,7 @@ export function createMessages(options: MessagesOptions): Messages {
     }
     if (device.state === 'logged_out') throw loggedOut(device)
     const now = clock.now()
-    const rows = distinct(kind, recipients).map(({ recipient, key }) => ({
+    const rows = distinct(device, kind, recipients).map(({ recipient, key }) => ({
       id: timeOrderedId('msg_'),
       identityId,
       deviceRowId: device.id,
@@ -129,19 +131,22 @@ function loggedOut({ platform, deviceId, stateReason }: Device): GatewayError {
   )
 }
 
-/** The key under which a recipient is one and the same, however it is written. */
-export function recipientKey(kind: RecipientKind, recipient: string): string {
-  return kind === 'group' ? `group:${groupKey(recipient)}` : `contact:${contactKey(recipient)}`
-}
-
 /** The same recipient written in two ways is one: nobody wants a message twice. */
-function distinct(kind: RecipientKind, recipients: string[]): { recipient: string; key: string }[] {
+function distinct(
+  device: Device,
+  kind: RecipientKind,
+  recipients: string[],
+): { recipient: string; key: string }[] {
   const byKey = new Map<string, string>()
   for (const recipient of recipients) {
-    const key = recipientKey(kind, recipient)
+    const key = recipientKey(device, kind, recipient)
     if (!byKey.has(key)) byKey.set(key, recipient)
   }
   return [...byKey].map(([key, recipient]) => ({ key, recipient }))
+}
+
+function visibleOnes(list = ''): string[] {
+  return splitList(list).filter(recipient => trimmed(recipient) !== '')
 }
 
 /** group_url wins over contact. */
@@ -150,8 +155,8 @@ function recipientsOf({ platform, contact, groupUrl }: SendRequest): {
   recipients: string[]
 } {
   if (!platform) throw new GatewayError('bad_request', 'Missing required field: platform')
-  const groups = splitList(groupUrl ?? '')
-  const recipients = groups.length > 0 ? groups : splitList(contact ?? '')
+  const groups = visibleOnes(groupUrl)
+  const recipients = groups.length > 0 ? groups : visibleOnes(contact)
   if (recipients.length === 0)
     throw new GatewayError('bad_request', 'Missing required field: contact or group_url')
   const kind = groups.length > 0 ? 'group' : 'contact'

@@ -5,10 +5,11 @@ import { GatewayError } from '../../domain/errors.ts'
 import type { Bridge, Bridges, JoinedGroup } from '../../domain/ports.ts'
 import type { RecipientKind } from '../../domain/states.ts'
 import type { Clock } from '../../lib/clock.ts'
+import { trimmed } from '../../lib/phone-numbers.ts'
 import { type ChatRepository, isChatOf } from '../chats/repository.ts'
 import { resolveContact } from '../contacts/resolve.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
-import { recipientKey } from './messages.ts'
+import { recipientKey } from './recipient-key.ts'
 import type { RecipientRooms } from './room-repository.ts'
 
 export interface RecipientsOptions {
@@ -126,14 +127,15 @@ export function createRecipients({ rooms, chats, devices, bridges, clock }: Reci
   }
 
   return {
-    async resolve(device, userId, kind, recipient) {
+    async resolve(device, userId, kind, written) {
+      const recipient = trimmed(written)
       // A Matrix room id is what it is, if it is a chat of ours.
       if (recipient.startsWith('!')) {
         const chat = await chats.get(device.identityId, recipient)
         if (chat && chat.membership !== 'left' && isChatOf(device, chat)) return recipient
         throw new GatewayError('not_found', `${recipient} is no chat of this device`)
       }
-      const key = recipientKey(kind, recipient)
+      const key = recipientKey(device, kind, recipient)
       const known = await rooms.find(device.id, key)
       if (known !== null) return known
       const roomId = await find(device, userId, kind, recipient)

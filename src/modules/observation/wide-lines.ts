@@ -3,10 +3,11 @@
  * `message_ids`, a send's its `event_id`, a batch the `event_ids` that it brought, and a delivery the event that it carries. Texts and file
  * names never stand in them, nor do recipients; phone numbers only by their last digits. Requests have their lines from src/http/access-log.ts.
  */
-import { contactKey, groupKey, normaliseContact } from '../../domain/addresses.ts'
+import { groupKey } from '../../domain/addresses.ts'
 import type { Observer } from '../../domain/observation.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { maskAddresses, maskNames } from '../../lib/mask-addresses.ts'
+import { contactKey, normaliseContact } from '../../lib/phone-numbers.ts'
 
 /** A batch after an outage may have thousands; `messages` counts them. */
 const MAX_EVENT_IDS = 20

@@ -1,5 +1,6 @@
 /** /sandbox/api/phones/{phone}/messages: what a phone has, and what its owner sends. */
 import { z } from 'zod'
+import { phoneDigits } from '../../lib/phone-numbers.ts'
 import { directChatId } from '../network/chat-ids.ts'
 import { mediaTypeFor } from '../network/media.ts'
 import { type Chat, type Content, MEDIA_TYPES, type Media, type Message } from '../network/types.ts'
@@ -61,7 +62,7 @@ export function createMessageHandlers(api: ApiContext) {
 
   /** Which chat of a phone is meant by the other phone or the group. */
   function chatNamed(phone: string, named: string, wanted: SandboxPlatform): string {
-    const digits = /^\+?[\d\s().-]+$/.test(named) ? named.replaceAll(/\D/g, '') : null
+    const digits = phoneDigits(named)
     if (digits !== null) return directChatId(wanted, phone, digits)
     return findGroup(api, named, wanted).id
   }

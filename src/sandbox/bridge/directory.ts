@@ -44,10 +44,7 @@ export function createDirectory(context: BridgeContext, portals: Portals, ghosts
 
   return {
     resolve(identifier) {
-      const typed = identifier
-        .trim()
-        .replace(/^tel:/, '')
-        .replace(/@s\.whatsapp\.net$/, '')
+      const typed = identifier.trim()
       const byAccount = facts.platform === 'wa' ? null : facts.phoneOfAccount(typed.replace(/^user:/, ''))
       const phone = byAccount ?? parsePhone(typed)
       if (phone === null || !existsOnNetwork(phone)) return null

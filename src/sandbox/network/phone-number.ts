@@ -1,13 +1,11 @@
 /** The network's numbers: how they are read, which exist, and the name a number has before anyone gives it one. */
 import { createHash } from 'node:crypto'
+import { phoneDigits } from '../../lib/phone-numbers.ts'
 
-/** @returns the digits as typed (a leading zero is kept), or null when it is no number of 5 to 15 digits */
+/** @returns the digits, or null when it is no number of 5 to 15 digits */
 export function parsePhone(input: string): string | null {
-  const digits = input
-    .trim()
-    .replace(/^\+/, '')
-    .replaceAll(/[\s().-]/g, '')
-  return /^\d{5,15}$/.test(digits) ? digits : null
+  const digits = phoneDigits(input)
+  return digits !== null && /^\d{5,15}$/.test(digits) ? digits : null
 }
 
 /** Every number exists, except those that begin with 999: so that "not on this network" can be tried. */

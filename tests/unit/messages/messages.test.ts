@@ -53,6 +53,26 @@ test('one message for each recipient, in the order given; one who is written in 
   expect(nudged).toBe(2)
 })
 
+test.each([
+  ['a number', '00237 1234567, (+237) 123-4567, ２３７１２３４５６７', '00237 1234567'],
+  ['a number and who webhooks say it is', '@whatsapp_2371234567:s,+237 1234567', '@whatsapp_2371234567:s'],
+  ['a name with what a paste brought along', '\u200ead\u00e1, ad\u00e1 \u202c', '\u200ead\u00e1'],
+])('%s in several spellings is one recipient, answered as first written', async (_, contact, to) => {
+  const accepted = await messages.accept({ ...SEND_REQUEST, contact })
+  expect(accepted.map(message => message.to)).toEqual([to])
+  for (const spelling of contact.split(',')) await messages.accept({ ...SEND_REQUEST, contact: spelling })
+  expect(new Set(all().map(({ lane }) => lane)).size).toBe(1)
+})
+
+test('on a network whose ids are not numbers, a ghost’s id is no number either', async () => {
+  device = { ...device, loginId: '4242', ghostUserId: '@telegram_4242:s' }
+  await messages.accept({ ...SEND_REQUEST, contact: '@telegram_2371234567:s, +2371234567' })
+  expect(all().map(({ lane }) => lane)).toEqual([
+    'dev_1/contact:@telegram_2371234567:s',
+    'dev_1/contact:2371234567',
+  ])
+})
+
 test('group_url wins over contact', async () => {
   await messages.accept({
     ...SEND_REQUEST,
@@ -67,7 +87,7 @@ test('group_url wins over contact', async () => {
 describe('refused, with nothing stored and the file discarded', () => {
   test.each<[string, Partial<SendRequest>, string, string]>([
     ['no platform', { platform: '' }, 'bad_request', 'Missing required field: platform'],
-    ['nobody', { contact: ' , ' }, 'bad_request', 'Missing required field: contact or group_url'],
+    ['nobody', { contact: ' ,\u200b ' }, 'bad_request', 'Missing required field: contact or group_url'],
     ['an unknown device', { deviceId: '999' }, 'not_found', 'device_id: there is no wa device 999'],
     ['another platform', { platform: 'signal' }, 'not_found', 'device_id: there is no signal device 237'],
     ...[

@@ -1,0 +1,86 @@
+/**
+ * Phone numbers as people write and paste them: in any script's digits, with any dash, bracket and invisible character in between, as a tel: URI or
+ * as WhatsApp's programs write them. Numbering plans of countries are none of its business: a number is its digits.
+ */
+
+/** Stand between digits, as the inside of a character class: white space, dashes, dots, brackets. */
+export const NUMBER_SEPARATORS = String.raw`\s\p{Z}\p{Dash}\u02d7\u2043\u2500\u2501\u30fc.·•∙⋅・\p{Ps}\p{Pe}`
+/** Take no room on a screen, as the inside of a character class; a keycap's frame and variation selectors are marks. */
+export const INVISIBLE = String.raw`\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\p{M}\u2800`
+
+const AROUND = /^[\p{Z}\p{Cc}\p{Cf}\u2800]+|[\p{Z}\p{Cc}\p{Cf}\u2800]+$/gu
+const INVISIBLES = new RegExp(`[${INVISIBLE}]+`, 'gu')
+const SEPARATORS = new RegExp(`[${NUMBER_SEPARATORS}/'’‘"“”]+`, 'gu')
+const SCHEME = /^[\s\p{Z}]*(?:tel|whatsapp):(?:\/\/)?/iu
+/** WhatsApp's ids of accounts: of its web client, and of its protocol, there perhaps with the number of a device. */
+const WHATSAPP_ID = /(?::\d+)?@(?:c\.us|s\.whatsapp\.net)[\s\p{Z}]*$/iu
+/** `+44 (0)20`: the zero is dialled within the country alone. */
+const TRUNK_ZERO = /^([^(]*\d[^(]*)\(\s*0\s*\)/u
+/** Italy's numbers begin with a zero, from abroad as well, and so do San Marino's. */
+const ZERO_STAYS = /^(?:\+|00)?(?:39|378)$/
+/** What is dialled for the `+` in most countries. No number with its country's code is shorter than seven digits. */
+const DIALLED_PLUS = /^00(?=[1-9]\d{6})/
+
+interface PhoneNumber {
+  /** ASCII digits, without `+` and `00`. */
+  digits: string
+  /** Whether it was written with its country's code, after `+` or `00`. */
+  isInternational: boolean
+}
+
+function readPhoneNumber(text: string): PhoneNumber | null {
+  // Nearly all numbers of programs, and this is asked for at each send.
+  if (/^[1-9]\d*$/.test(text)) return { digits: text, isInternational: false }
+  const visible = text
+    .normalize('NFKC')
+    .replace(INVISIBLES, '')
+    .replace(/\p{Nd}/gu, asciiDigit)
+  const bare = withoutTrunkZero(visible.replace(SCHEME, '').replace(WHATSAPP_ID, ''))
+  const [, plus = '', dialled = ''] = /^(\+*)(\d+)$/.exec(bare.replace(SEPARATORS, '')) ?? []
+  if (dialled === '') return null
+  const digits = dialled.replace(DIALLED_PLUS, '')
+  return { digits, isInternational: plus !== '' || digits !== dialled }
+}
+
+function withoutTrunkZero(text: string): string {
+  return text.replace(TRUNK_ZERO, (all, before: string) =>
+    ZERO_STAYS.test(before.replace(SEPARATORS, '')) ? all : before,
+  )
+}
+
+/** Decimal digits stand together in tens in Unicode, each ten from its zero on. */
+function asciiDigit(digit: string): string {
+  const codePoint = digit.codePointAt(0) ?? 0
+  if (codePoint < 0x80) return digit
+  let before = 0
+  while (/\p{Nd}/u.test(String.fromCodePoint(codePoint - before - 1))) before++
+  return String(before % 10)
+}
+
+/** The digits of a phone number, however it is written, or null when `text` isn't one. */
+export function phoneDigits(text: string): string | null {
+  return readPhoneNumber(text)?.digits ?? null
+}
+
+/**
+ * A contact as a bridge's resolve_identifier takes it: a phone number as its digits, with a leading + if it has its country's code for
+ * certain. Anything that isn't written like a number is left as it is, but for white space and invisible characters around it.
+ */
+export function normaliseContact(text: string): string {
+  const number = readPhoneNumber(text)
+  if (number === null) return trimmed(text)
+  return number.isInternational ? `+${number.digits}` : number.digits
+}
+
+/**
+ * One key for each way of writing the same contact: `+237 123` and `00237-123` are one. Ids of networks keep their case: some networks tell
+ * people apart by it.
+ */
+export function contactKey(contact: string): string {
+  return phoneDigits(contact) ?? trimmed(contact)
+}
+
+/** Without what a paste may have brought along unseen, before and behind. */
+export function trimmed(text: string): string {
+  return text.replace(AROUND, '')
+}

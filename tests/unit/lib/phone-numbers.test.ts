@@ -1,0 +1,100 @@
+/** Phone numbers as people paste them: whatever the spelling, a number is its digits. */
+import { describe, expect, test } from 'bun:test'
+import { contactKey, normaliseContact, phoneDigits } from '../../../src/lib/phone-numbers.ts'
+
+const DIGITS = '237612345678'
+
+describe('one number however it is written', () => {
+  test.each([
+    '237612345678',
+    '+237612345678',
+    '+237 6 12 34 56 78',
+    '00237612345678',
+    '00 237 612345678',
+    '+00 237 612345678',
+    '(+237) 612-345-678',
+    '(00237) 612 345 678',
+    '237 612.345.678',
+    '237/612345678',
+    '[237] 612 345 678',
+    "'+237612345678",
+    '"237612345678"',
+    '+237 (0) 612 345 678',
+    '237(0)612345678',
+    '00237 ( 0 ) 612345678',
+    'tel:+237612345678',
+    'TEL:+237-612-345-678',
+    'tel://237612345678',
+    'whatsapp:+237612345678',
+    '237612345678@c.us',
+    '237612345678@s.whatsapp.net',
+    '+237612345678@S.WhatsApp.net',
+    '237612345678:17@s.whatsapp.net',
+    // Invisible characters of chat programs, spreadsheets and web pages.
+    '\u202a+237 612 345 678\u202c',
+    '\u2066+237612345678\u2069',
+    '\u200e237\u200b612\u200c345\u200d678\ufeff',
+    '237\u00ad612\u2060345678',
+    '+237\u00a0612\u202f345\u2009678\u3000',
+    '+237\t612345678\n',
+    // Dashes.
+    ...['\u2010', '\u2011', '\u2012', '\u2013', '\u2014', '\u2015', '\u2212', '\u2043', '\u2e3a'].map(
+      dash => `+237${dash}612${dash}345${dash}678`,
+    ),
+    ...['\ufe58', '\ufe63', '\uff0d', '\u30fc', '\u301c', '\u05be', '\u02d7', '\u2500'].map(
+      dash => `237${dash}612345678`,
+    ),
+    // Other scripts' digits and signs.
+    '＋２３７　６１２－３４５－６７８',
+    '＋２３７（０）６１２３４５６７８',
+    '٢٣٧٦١٢٣٤٥٦٧٨',
+    '+۲۳۷ ۶۱۲ ۳۴۵ ۶۷۸',
+    '२३७६१२३४५६७८',
+    '২৩৭৬১২৩৪৫৬৭৮',
+    '𝟚𝟛𝟟𝟞𝟙𝟚𝟛𝟜𝟝𝟞𝟟𝟠',
+    '𝟸𝟹𝟽𝟼𝟷𝟸𝟹𝟺𝟻𝟼𝟽𝟾',
+    [...DIGITS].map(digit => `${digit}\ufe0f\u20e3`).join(''),
+  ])('%j', written => {
+    expect(phoneDigits(written)).toBe(DIGITS)
+    expect(contactKey(written)).toBe(DIGITS)
+  })
+})
+
+test.each([
+  ['00237612345678', '+237612345678'],
+  ['237 612', '237612'],
+  ['(+237) 612', '+237612'],
+  ['tel:+237612', '+237612'],
+  [' Ada \u200e', 'Ada'],
+])('a bridge is asked for %j as %s', (written, asked) => expect(normaliseContact(written)).toBe(asked))
+
+test.each(['0987654321', '12345', '00123', '0012345', '999123456', '123456789012345', '000123456789'])(
+  '%s keeps all of its digits',
+  number => expect(phoneDigits(number)).toBe(number),
+)
+
+test('a zero in brackets is left out after the code of a country alone, and never of Italy’s numbers', () => {
+  expect(phoneDigits('+39 (0)6 1234 5678')).toBe('390612345678')
+  expect(phoneDigits('(0) 612 345 678')).toBe('0612345678')
+})
+
+test.each([
+  '',
+  '+',
+  '-',
+  'Ada',
+  'ada.237612345678',
+  '237612345678x',
+  '237+612345678',
+  '237612345678@g.us',
+  '185031603552434@lid',
+  'lid-185031603552434',
+  '237612345678@example.com',
+  '237612345678_1',
+  '@whatsapp_237612345678:localhost',
+  '4f7c0d52-8a3e-4f6d-9b1a-1c2d3e4f5a6b',
+  '237612345678,237612345679',
+])('%j is no number and stays as it is', text => {
+  expect(phoneDigits(text)).toBeNull()
+  expect(normaliseContact(text)).toBe(text)
+})
