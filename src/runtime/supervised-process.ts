@@ -12,6 +12,7 @@ import { backoffMs } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
 import { linesOf } from './lines.ts'
+import { outputLevels } from './output-levels.ts'
 import { birthOf, sessionOf } from './process-table.ts'
 
 export interface SupervisedProcessOptions {
@@ -51,8 +52,11 @@ const GOOD_RUN_MS = 60_000
 const STOP_GRACE_MS = 3_000
 /** How often processes are looked at while they stop, in milliseconds. */
 const STOP_LOOK_MS = 50
-/** How often it is asked for an answer, in milliseconds. */
+/** How often it is asked for an answer, in milliseconds: until it has given one, and then. */
+const FIRST_ANSWER_INTERVAL_MS = 1_000
 const ANSWER_INTERVAL_MS = 10_000
+/** How much is kept of what it printed without a level, in lines. */
+const MAX_UNLEVELLED = 20
 /**
  * How long it may answer nothing, in milliseconds. Doubled each time until it answers: a program that takes long to start, as when it brings a large
  * database up to date, would never be done with it.
@@ -73,6 +77,9 @@ export class SupervisedProcess {
   private record: ProcessRecord
   /** How often it was given up on since it answered last. */
   private mute = 0
+  private hasAnswered = false
+  /** The last lines that it printed without a level. */
+  private unlevelled: string[] = []
 
   constructor(private readonly options: SupervisedProcessOptions) {
     this.record = { pid: null, birth: null, command: [...options.command], restarts: 0, lastExit: null }
@@ -116,6 +123,8 @@ export class SupervisedProcess {
       this.note({ pid: null, birth: null, lastExit: ended })
       return ended
     }
+    this.hasAnswered = false
+    this.unlevelled = []
     const birth = birthOf(child.pid)
     this.note({ pid: child.pid, birth })
     logger.info(`[${name}] started (process ${child.pid})`)
@@ -131,6 +140,9 @@ export class SupervisedProcess {
     this.note({ pid: null, birth: null, lastExit: silence ?? ended })
     // A program that has left the session may hold the output open; that isn't waited for.
     await this.options.clock.sleep(STOP_GRACE_MS, read.signal)
+    if (!signal.aborted && !this.hasAnswered) {
+      for (const line of this.unlevelled) logger.error(`[${name}] ${line}`)
+    }
     return silence ?? ended
   }
 
@@ -145,15 +157,18 @@ export class SupervisedProcess {
       })
       return null
     }
-    for (let answeredAt = clock.steady(); !end.aborted; await clock.sleep(ANSWER_INTERVAL_MS, end)) {
+    for (let answeredAt = clock.steady(); !end.aborted; ) {
       if (await isAnswering(end)) {
         answeredAt = clock.steady()
+        this.hasAnswered = true
         this.mute = 0
       }
       const silentMs = clock.steady() - answeredAt
-      if (end.aborted || silentMs < Math.min(SILENCE.capMs, SILENCE.baseMs * 2 ** this.mute)) continue
-      this.mute += 1
-      return `no answer for ${Math.round(silentMs / 1_000)} s`
+      if (!end.aborted && silentMs >= Math.min(SILENCE.capMs, SILENCE.baseMs * 2 ** this.mute)) {
+        this.mute += 1
+        return `no answer for ${Math.round(silentMs / 1_000)} s`
+      }
+      await clock.sleep(this.hasAnswered ? ANSWER_INTERVAL_MS : FIRST_ANSWER_INTERVAL_MS, end)
     }
     return null
   }
@@ -177,9 +192,18 @@ export class SupervisedProcess {
     }
   }
 
+  /**
+   * Lines without a level are for debug, as people's messages may be in them. Why a program fails to start is often said in such lines: they are
+   * kept until it has answered, before which nobody's messages reach it.
+   */
   private async copy(stream: ReadableStream<Uint8Array>): Promise<void> {
     const { logger, name } = this.options
-    for await (const line of linesOf(stream)) logger[levelOf(line)](`[${name}] ${line}`)
+    const levelOf = outputLevels()
+    for await (const line of linesOf(stream)) {
+      const level = levelOf(line)
+      logger[level ?? 'debug'](`[${name}] ${line}`)
+      if (level === undefined) this.unlevelled = [...this.unlevelled, line].slice(-MAX_UNLEVELLED)
+    }
   }
 
   /** Ends what an earlier run of ours left running. */
@@ -220,25 +244,6 @@ export function recordedProcesses(dir: string): number[] {
 
 function processesOf(record: ProcessRecord | null, dir: string): number[] {
   return record?.pid == null || record.birth === null ? [] : sessionOf(record.pid, record.birth, dir)
-}
-
-/** Of the lines that mautrix bridges print (`<time> WRN …`), so that LOG_LEVEL means the same for them. */
-function levelOf(line: string): 'debug' | 'info' | 'warn' | 'error' {
-  const [, level, text = ''] = /^\S+ (TRC|DBG|INF|WRN|ERR|FTL|PNC) (.*)/.exec(line) ?? []
-  switch (level) {
-    case undefined:
-      return 'info'
-    case 'INF':
-      // A line for each request that we make, every few seconds.
-      return text.startsWith('Access ') ? 'debug' : 'info'
-    case 'WRN':
-      return 'warn'
-    case 'TRC':
-    case 'DBG':
-      return 'debug'
-    default:
-      return 'error'
-  }
 }
 
 function kill(pid: number, signal: NodeJS.Signals): void {

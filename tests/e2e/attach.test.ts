@@ -145,7 +145,7 @@ describe('a program that the gateway runs', () => {
     const { exitCode, out } = await meshgate('bridge', 'add', 'net', '--url', url, '--command', wrapper())
     expect({ exitCode, out }).toMatchObject({ exitCode: 0 })
     expect(await waitFor(pidOf)).toBeGreaterThan(1)
-    await waitFor(() => gateway.output().includes('[net] serving for whoever has the secret'))
+    await waitFor(() => gateway.output().includes('[net] INFO: serving for whoever has the secret'))
   })
 
   test('is found well by bridge check, and by the doctor', async () => {

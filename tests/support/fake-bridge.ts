@@ -38,5 +38,5 @@ if (values.example) {
           : Response.json({ errcode: 'M_UNKNOWN_TOKEN', error: 'wrong secret' }, { status: 401 }),
     },
   })
-  console.log(`serving for ${process.env.SECRET_KEY ?? 'whoever has the secret'}`)
+  console.log(`INFO: serving for ${process.env.SECRET_KEY ?? 'whoever has the secret'}`)
 }

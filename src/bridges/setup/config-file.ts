@@ -83,7 +83,7 @@ export function bridgeConfigFile(base: Base | null, settings: BridgeSettings): B
   const layout = base ? layoutOf(doc) : 'bridgev2'
   const names = namesOf(doc, layout, settings)
   const facts = factsOf(layout, settings, names, doc)
-  for (const { path, value, always } of base?.isInUse ? facts : [...facts, ...tasteOf(layout)]) {
+  for (const { path, value, always } of base?.isInUse ? facts : [...facts, ...tasteOf(layout, doc)]) {
     if (always || base === null || doc.hasIn(path)) set(doc, path, value)
   }
   for (const [key, text] of Object.entries(settings.extra)) set(doc, key.split('.'), yamlValue(key, text))
@@ -231,10 +231,19 @@ function homeserverFacts({ homeserver, serverName }: BridgeSettings): Fact[] {
 }
 
 /** Nothing depends on it, and the operator may want it otherwise: only set at first. */
-function tasteOf(layout: Layout): Fact[] {
-  if (layout === 'legacy-python') return [{ path: ['logging', 'root', 'handlers'], value: ['console'] }]
+function tasteOf(layout: Layout, doc: Document): Fact[] {
+  if (layout === 'legacy-python')
+    return [...pythonLevels(doc), { path: ['logging', 'root', 'handlers'], value: ['console'] }]
   const logging = { min_level: 'info', writers: [{ type: 'stdout', format: 'pretty' }] }
   return [{ path: ['logging'], value: logging }]
+}
+
+/** At DEBUG they print each request with its body, and so what people write. */
+function pythonLevels(doc: Document): Fact[] {
+  const loggers = doc.getIn(['logging', 'loggers'])
+  const names = isMap(loggers) ? loggers.items.map(({ key }) => String(key)) : []
+  const paths = [['logging', 'root', 'level'], ...names.map(name => ['logging', 'loggers', name, 'level'])]
+  return paths.filter(path => doc.getIn(path) === 'DEBUG').map(path => ({ path, value: 'INFO' }))
 }
 
 function bridgev2Facts({ database }: BridgeSettings): Fact[] {
