@@ -31,6 +31,8 @@ import refusedMessagesDown from './0015_refused_messages.down.sql' with { type: 
 import refusedMessagesUp from './0015_refused_messages.up.sql' with { type: 'text' }
 import eventNamesDown from './0016_event_names.down.sql' with { type: 'text' }
 import eventNamesUp from './0016_event_names.up.sql' with { type: 'text' }
+import tokenListsDown from './0017_token_lists.down.sql' with { type: 'text' }
+import tokenListsUp from './0017_token_lists.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -57,4 +59,5 @@ export const migrations: readonly Migration[] = [
   { version: 14, name: 'awaited_logins', up: awaitedLoginsUp, down: awaitedLoginsDown },
   { version: 15, name: 'refused_messages', up: refusedMessagesUp, down: refusedMessagesDown },
   { version: 16, name: 'event_names', up: eventNamesUp, down: eventNamesDown },
+  { version: 17, name: 'token_lists', up: tokenListsUp, down: tokenListsDown },
 ]

@@ -3,6 +3,7 @@
  * (Pages of events count as readers of the feed instead.)
  */
 import { GatewayError } from '../domain/errors.ts'
+import { TurnBudget } from '../lib/turn-budget.ts'
 import { jsonResponse, PIECE_SIZE, pulled } from './json-body.ts'
 import { noteRequest } from './request-notes.ts'
 
@@ -11,6 +12,8 @@ const MAX_BYTES_OF_HOLDER = 16 * 1024 * 1024
 /** What all may take before only those get another one that have none. */
 const MAX_BYTES = 128 * 1024 * 1024
 const RETRY_AFTER_S = 1
+/** Entries that are written in one go. */
+const PART = 100
 
 /** Answers that are being written. */
 export class LargeAnswers {
@@ -46,12 +49,17 @@ export function countAnswer(request: Request, answers: LargeAnswers): void {
 }
 
 /**
- * Answers with a list that may be large.
- * @param holder whose it is: an identity's id
+ * Answers with a list that may be large. Others have their turn while it is written.
+ * @param holder whose it is: an identity's id, or a credential's
+ * @param list an array, what gives one in parts, or a page of one
  * @throws GatewayError too_many_requests when too much of what they asked for isn't read yet
  */
-export function listResponse(request: Request, holder: string, list: unknown): Response {
-  const text = JSON.stringify(list)
+export async function listResponse(
+  request: Request,
+  holder: string,
+  list: object | AsyncIterable<readonly unknown[]>,
+): Promise<Response> {
+  const text = await textOf(list)
   const answers = counting.get(request)
   // Of an answer to HEAD nobody takes anything, so that nothing would end it.
   if (text.length <= PIECE_SIZE || !answers || request.method === 'HEAD') return jsonResponse(text)
@@ -60,6 +68,21 @@ export function listResponse(request: Request, holder: string, list: unknown): R
   request.signal.addEventListener('abort', done, { once: true })
   if (request.signal.aborted) done()
   return jsonResponse(pulled(slices(bytes), done))
+}
+
+async function textOf(list: object | AsyncIterable<readonly unknown[]>): Promise<string> {
+  if (!Array.isArray(list) && !(Symbol.asyncIterator in list)) return JSON.stringify(list)
+  const turn = new TurnBudget()
+  const texts: string[] = []
+  for await (const part of Array.isArray(list) ? partsOf(list) : list) {
+    for (const entry of part) texts.push(JSON.stringify(entry))
+    await turn.pause()
+  }
+  return `[${texts.join(',')}]`
+}
+
+function* partsOf(list: readonly unknown[]): Generator<readonly unknown[], void> {
+  for (let start = 0; start < list.length; start += PART) yield list.slice(start, start + PART)
 }
 
 function held(request: Request, answers: LargeAnswers, holder: string, bytes: number): () => void {

@@ -21,7 +21,11 @@ export const tokens = sqliteTable(
     lastUsedAt: integer('last_used_at'),
     ...timestamps,
   },
-  table => [index('tokens_identity').on(table.identityId)],
+  table => [
+    index('tokens_identity').on(table.identityId),
+    // A credential's tokens in the order of their making.
+    index('tokens_credential').on(table.credentialId, table.createdAt, table.identityId, table.id),
+  ],
 )
 
 export type Token = typeof tokens.$inferSelect

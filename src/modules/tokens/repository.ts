@@ -3,10 +3,10 @@
  * what clients that know an integer from the documented system have room for.
  */
 import { randomInt } from 'node:crypto'
-import { and, asc, eq, exists, isNull, lte, not, or, type SQL, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, exists, isNull, lte, not, or, type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { credentials, idempotencyKeys, identities, type Token, tokens } from '../../db/schema/index.ts'
-import { ONE, textParam } from '../../db/stable-params.ts'
+import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
 import { tokenHolder } from '../idempotency/holders.ts'
 import type { NewIdentity } from '../identities/repository.ts'
 
@@ -17,6 +17,13 @@ export type ListedToken = Token & { matrixUserId: string; matrixDeviceId: string
 export interface Ownership {
   clientId: string
   orphans: boolean
+}
+
+/** What a list of tokens is sorted by. Ids of identities are in the order of time (UUIDv7), also within a millisecond. */
+export type TokenPlace = readonly [createdAt: number, identityId: string, id: number]
+
+export function placeOf({ createdAt, identityId, id }: Token): TokenPlace {
+  return [createdAt, identityId, id]
 }
 
 interface FoundToken {
@@ -45,13 +52,22 @@ export interface TokenRepository {
   ): Promise<void>
   /** @param onStored is called inside the transaction. @returns false when there is no host identity */
   insertForHost(token: NewToken, onStored: () => void): Promise<boolean>
-  list(ownership: Ownership): Promise<ListedToken[]>
+  /**
+   * The next tokens in the order of their making.
+   * @param beyond where a page before ended; null begins
+   */
+  page(
+    ownership: Ownership,
+    order: 'oldest first' | 'newest first',
+    beyond: TokenPlace | null,
+    limit: number,
+  ): Promise<ListedToken[]>
   /** @returns false when there is none to delete */
   remove(ownership: Ownership, id: number): Promise<boolean>
   findByHash(tokenHash: string): Promise<FoundToken | null>
   setHash(id: number, tokenHash: string): Promise<void>
   /** @param usedAt when each token was used last */
-  recordUse(usedAt: ReadonlyMap<number, number>): Promise<void>
+  recordUse(usedAt: readonly (readonly [id: number, usedAt: number])[]): Promise<void>
   /** @returns how many were deleted */
   removeExpired(now: number): Promise<number>
 }
@@ -91,6 +107,25 @@ export function createTokenRepository(
     .leftJoin(credentials, eq(credentials.clientId, tokens.credentialId))
     .where(eq(tokens.tokenHash, textParam('tokenHash')))
     .prepare()
+  const listed = (direction: typeof asc, isBeyond: SQL) =>
+    orm
+      .select({
+        token: tokens,
+        matrixUserId: identities.matrixUserId,
+        matrixDeviceId: identities.matrixDeviceId,
+      })
+      .from(tokens)
+      .innerJoin(identities, eq(identities.id, tokens.identityId))
+      .where(
+        sql`${tokens.credentialId} is ${textParam('owner')}
+          and (${tokens.createdAt}, ${tokens.identityId}, ${tokens.id}) ${isBeyond}
+            (${numberParam('createdAt')}, ${textParam('identityId')}, ${numberParam('id')})`,
+      )
+      .orderBy(direction(tokens.createdAt), direction(tokens.identityId), direction(tokens.id))
+      .limit(limitParam('limit'))
+      .prepare()
+  const later = listed(asc, sql.raw('>'))
+  const earlier = listed(desc, sql.raw('<'))
   const byId = orm
     .select({ id: tokens.id })
     .from(tokens)
@@ -145,20 +180,15 @@ export function createTokenRepository(
         onStored()
         return true
       }),
-    list: async ownership => {
-      const rows = orm
-        .select({
-          token: tokens,
-          matrixUserId: identities.matrixUserId,
-          matrixDeviceId: identities.matrixDeviceId,
-        })
-        .from(tokens)
-        .innerJoin(identities, eq(identities.id, tokens.identityId))
-        .where(owned(ownership))
-        // Ids of identities are in the order of time (UUIDv7), also within a millisecond.
-        .orderBy(asc(tokens.createdAt), asc(tokens.identityId), asc(tokens.id))
-        .all()
-      return rows.map(({ token, ...identity }) => ({ ...token, ...identity }))
+    async page({ clientId, orphans }, order, beyond, limit) {
+      const isOldestFirst = order === 'oldest first'
+      const [createdAt, identityId, id] = beyond ?? [isOldestFirst ? -1 : Number.MAX_SAFE_INTEGER, '', 0]
+      const next = isOldestFirst ? later : earlier
+      return (orphans ? [clientId, null] : [clientId])
+        .flatMap(owner => next.all({ owner, createdAt, identityId, id, limit }))
+        .map(({ token, ...identity }) => ({ ...token, ...identity }))
+        .sort((one, other) => (isOldestFirst ? comparePlaces(one, other) : comparePlaces(other, one)))
+        .slice(0, limit)
     },
     remove: (ownership, id) =>
       committer.write(
@@ -183,6 +213,12 @@ export function createTokenRepository(
         () => orm.delete(tokens).where(lte(tokens.expiresAt, now)).returning({ id: tokens.id }).all().length,
       ),
   }
+}
+
+function comparePlaces(one: Token, other: Token): number {
+  const byTime = one.createdAt - other.createdAt
+  if (byTime !== 0 || one.identityId === other.identityId) return byTime || one.id - other.id
+  return one.identityId < other.identityId ? -1 : 1
 }
 
 function owned({ clientId, orphans }: Ownership): SQL | undefined {

@@ -5,12 +5,20 @@
 import type { Db } from '../../db/open.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import { type Clock, rfc3339 } from '../../lib/clock.ts'
+import { decodePlace, encodePlace } from '../../lib/list-cursor.ts'
 import { randomToken } from '../../lib/tokens.ts'
 import type { Worker } from '../../runtime/worker.ts'
 import type { Principal } from '../credentials/types.ts'
 import type { Identities } from '../identities/identities.ts'
 import { parseExpiry } from './expiry.ts'
-import { createTokenRepository, type ListedToken, type NewToken, type Ownership } from './repository.ts'
+import {
+  createTokenRepository,
+  type ListedToken,
+  type NewToken,
+  type Ownership,
+  placeOf,
+  type TokenPlace,
+} from './repository.ts'
 import type { TokenHolder, Tokens, TokenView } from './types.ts'
 
 export interface TokensOptions {
@@ -34,6 +42,9 @@ const TOKEN_PATTERN = /^mt_[A-Za-z0-9_-]{43}$/
 const REMEMBERED_MS = 5_000
 const MAX_REMEMBERED = 10_000
 const USAGE_INTERVAL_MS = 5_000
+/** Tokens read in one go, and those whose use is noted in one: a few milliseconds. */
+const LIST_STEP = 200
+const USAGE_STEP = 500
 const CLEANUP_INTERVAL_MS = 3_600_000
 
 export function createTokens({
@@ -55,7 +66,8 @@ export function createTokens({
     if (usedAt.size === 0) return
     const flushed = usedAt
     usedAt = new Map()
-    await repository.recordUse(flushed)
+    const used = [...flushed]
+    while (used.length > 0) await repository.recordUse(used.splice(-USAGE_STEP))
   }
 
   async function find(token: string) {
@@ -116,9 +128,29 @@ export function createTokens({
       return token
     },
 
-    async list(credential) {
+    async *list(credential) {
       await flushUsage()
-      return (await repository.list(ownershipOf(credential))).map(viewOf)
+      const ownership = ownershipOf(credential)
+      let beyond: TokenPlace | null = null
+      for (;;) {
+        const found: ListedToken[] = await repository.page(ownership, 'oldest first', beyond, LIST_STEP)
+        yield found.map(viewOf)
+        const last = found.at(-1)
+        if (!last || found.length < LIST_STEP) return
+        beyond = placeOf(last)
+      }
+    },
+
+    async page(credential, limit, cursor) {
+      const place = cursor === undefined ? null : decodePlace(cursor, [0, '', 0])
+      if (cursor !== undefined && !place)
+        throw new GatewayError('bad_request', 'cursor: expected `next` of an answer of this list')
+      await flushUsage()
+      // One more tells whether there is a next page.
+      const found = await repository.page(ownershipOf(credential), 'newest first', place, limit + 1)
+      const shown = found.slice(0, limit)
+      const last = found.length > limit ? shown.at(-1) : undefined
+      return { data: shown.map(viewOf), next: last ? encodePlace(placeOf(last)) : null }
     },
 
     async remove(credential, id) {

@@ -39,8 +39,18 @@ export interface Tokens {
    *   homeserver_unavailable, homeserver_error
    */
   create(input: TokenInput): Promise<string>
-  /** Oldest first: the credential's own, and for a super admin those that belong to no credential. */
-  list(credential: Principal): Promise<TokenView[]>
+  /** All, oldest first, some at a time: the credential's own, and for a super admin those that belong to no credential. */
+  list(credential: Principal): AsyncIterable<TokenView[]>
+  /**
+   * The same, newest first and a page at a time.
+   * @param cursor `next` of the page before
+   * @returns `next` null at the end. @throws GatewayError bad_request for a cursor of another list
+   */
+  page(
+    credential: Principal,
+    limit: number,
+    cursor: string | undefined,
+  ): Promise<{ data: TokenView[]; next: string | null }>
   /** @throws GatewayError not_found: also for a token that `list` wouldn't show */
   remove(credential: Principal, id: number): Promise<void>
   /** @throws GatewayError forbidden: unknown, expired, or of a credential that isn't active */

@@ -1,6 +1,7 @@
 /** Tokens: the first is the admin's, each opens one identity, and none outlives its expiry or its credential. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { GatewayError } from '../../../src/domain/errors.ts'
+import { encodePlace } from '../../../src/lib/list-cursor.ts'
 import { createHmacHasher, createSealer } from '../../../src/lib/sealing.ts'
 import { createCredentials } from '../../../src/modules/credentials/credentials.ts'
 import type { Credentials, Principal } from '../../../src/modules/credentials/types.ts'
@@ -8,7 +9,7 @@ import { accessTokenContext } from '../../../src/modules/identities/access-token
 import { createIdentities, type Identities } from '../../../src/modules/identities/identities.ts'
 import { createTokenRepository } from '../../../src/modules/tokens/repository.ts'
 import { createTokens } from '../../../src/modules/tokens/tokens.ts'
-import type { Tokens } from '../../../src/modules/tokens/types.ts'
+import type { Tokens, TokenView } from '../../../src/modules/tokens/types.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 
@@ -53,6 +54,11 @@ beforeEach(() => {
   }
 })
 afterEach(() => db.destroy())
+
+/** All that the list has. */
+async function listed(credential: Principal): Promise<TokenView[]> {
+  return (await Array.fromAsync(tokens.list(credential))).flat()
+}
 
 async function failure(promise: Promise<unknown>): Promise<string> {
   try {
@@ -99,7 +105,7 @@ describe('create', () => {
     expect(shared.identity).toEqual(admin.identity)
     expect((await identities.list()).filter(({ isHost }) => isHost)).toHaveLength(1)
     expect(await identities.find(users.identity.id)).toMatchObject({ isHost: false })
-    expect((await tokens.list(APP)).map(token => token.is_admin)).toEqual([false, false])
+    expect((await listed(APP)).map(token => token.is_admin)).toEqual([false, false])
   })
 
   test('an identity has a Matrix user of random letters and digits, its access token sealed', async () => {
@@ -189,7 +195,7 @@ describe('create', () => {
     ['2026-12-31T23:59:60Z', '2027-01-01T00:00:00Z'],
   ])('takes expires_at %p', async (expiresAt, stored) => {
     await tokens.create({ credential: ROOT, expiresAt })
-    expect((await tokens.list(ROOT))[0]?.expires_at).toBe(stored)
+    expect((await listed(ROOT))[0]?.expires_at).toBe(stored)
   })
 })
 
@@ -199,14 +205,39 @@ describe('list', () => {
     await tokens.create({ credential: APP })
     await tokens.create({ credential: OTHER })
     db.connection.run("UPDATE tokens SET credential_id = NULL WHERE credential_id = 'other'")
-    expect((await tokens.list(ROOT)).map(token => token.id)).toEqual([1, 3])
-    expect((await tokens.list(APP)).map(token => token.id)).toEqual([2])
-    expect(await tokens.list(OTHER)).toEqual([])
+    expect((await listed(ROOT)).map(token => token.id)).toEqual([1, 3])
+    expect((await listed(APP)).map(token => token.id)).toEqual([2])
+    expect(await listed(OTHER)).toEqual([])
+  })
+
+  test('is whole and in order, though it is read in parts and tokens were made at the same instant', async () => {
+    insertMany(450)
+    expect((await listed(APP)).map(({ id }) => id)).toEqual(Array.from({ length: 450 }, (_, at) => at + 1))
+    expect(await listed(OTHER)).toEqual([])
+  })
+
+  test('comes in pages, newest first, each going on where the one before ended', async () => {
+    insertMany(5)
+    db.connection.run('UPDATE tokens SET credential_id = NULL WHERE id IN (2, 3)')
+    const ids: number[][] = []
+    let cursor: string | undefined
+    do {
+      const { data, next } = await tokens.page(ROOT, 1, cursor)
+      ids.push(data.map(({ id }) => id))
+      // What a page ended with may be gone meanwhile.
+      db.connection.run('DELETE FROM tokens WHERE id = ?', [data[0]?.id ?? 0])
+      cursor = next ?? undefined
+    } while (cursor !== undefined)
+    expect(ids).toEqual([[3], [2]])
+    expect((await tokens.page(APP, 3, undefined)).data.map(({ id }) => id)).toEqual([5, 4, 1])
+    expect((await tokens.page(APP, 3, undefined)).next).toBeNull()
+    expect(await failure(tokens.page(APP, 3, 'nonsense'))).toStartWith('bad_request: cursor: expected')
+    expect(await failure(tokens.page(APP, 3, encodePlace([1, 2, 3])))).toStartWith('bad_request: cursor')
   })
 
   test('shows neither token nor hash', async () => {
     const token = await tokens.create({ credential: ROOT })
-    const [view] = await tokens.list(ROOT)
+    const [view] = await listed(ROOT)
     expect(view).toEqual({
       id: 1,
       matrix_username: `@${localparts[0]}:localhost`,
@@ -326,7 +357,7 @@ describe('workers', () => {
 
   test('a list is up to date without waiting for the worker', async () => {
     await tokens.authenticate(await tokens.create({ credential: APP }))
-    expect((await tokens.list(APP))[0]?.last_used_at).toBe('2026-04-27T10:00:00Z')
+    expect((await listed(APP))[0]?.last_used_at).toBe('2026-04-27T10:00:00Z')
   })
 
   test('expired tokens are deleted, others stay', async () => {
@@ -336,9 +367,9 @@ describe('workers', () => {
     const stop = new AbortController()
     const running = tokens.cleanup.run(stop.signal)
     await settled()
-    expect(await tokens.list(APP)).toHaveLength(3)
+    expect(await listed(APP)).toHaveLength(3)
     await clock.advance(3_600_000)
-    expect((await tokens.list(APP)).map(({ id }) => id)).toEqual([2, 3])
+    expect((await listed(APP)).map(({ id }) => id)).toEqual([2, 3])
     stop.abort()
     await running
     expect(clock.sleeping).toBe(0)
@@ -353,7 +384,7 @@ describe('ids', () => {
     for (let made = 0; made < 3; made += 1) await create(OTHER)
     await clock.advance(1)
     await create(APP)
-    const [first = 0, last = 0] = (await tokens.list(APP)).map(({ id }) => id)
+    const [first = 0, last = 0] = (await listed(APP)).map(({ id }) => id)
     expect(Math.abs(last - first)).not.toBe(4)
     for (const id of [first, last]) {
       expect(id).toBeGreaterThan(1_000)
@@ -372,6 +403,22 @@ describe('ids', () => {
       const token = { tokenHash, credentialId: APP.clientId, expiresAt: null, ...times }
       await repository.insertWithIdentity(token, await identities.prepare(), true, () => undefined)
     }
-    expect((await repository.list(ownership)).map(({ id }) => id)).toEqual([9, 5])
+    const made = await repository.page(ownership, 'oldest first', null, 9)
+    expect(made.map(({ id }) => id)).toEqual([9, 5])
   })
 })
+
+/** Tokens of APP, with the ids from 1 on; two at each instant. */
+function insertMany(count: number): void {
+  db.connection.run(
+    `WITH RECURSIVE c(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM c WHERE n < ?1)
+     INSERT INTO identities (id, matrix_user_id, matrix_device_id, is_host, created_at, updated_at)
+     SELECT printf('id_%05d', n), '@mg' || n || ':s', 'D', 0, 0, 0 FROM c`,
+    [count],
+  )
+  db.connection.run(
+    `INSERT INTO tokens (id, token_hash, identity_id, credential_id, is_admin, created_at, updated_at)
+     SELECT row_number() OVER (ORDER BY id), id, id, ?, 0, row_number() OVER (ORDER BY id) / 2, 0 FROM identities`,
+    [APP.clientId],
+  )
+}

@@ -1,6 +1,7 @@
 /** /api/v1/credentials: API clients, for super admins. */
 import { Elysia } from 'elysia'
 import type { NewCredential } from '../../../modules/credentials/types.ts'
+import { listResponse } from '../../large-answers.ts'
 import { operation } from '../../openapi/operation.ts'
 import { basicAuth } from '../../plugins/auth.ts'
 import { recorderOf } from '../../plugins/idempotency.ts'
@@ -48,16 +49,20 @@ export function credentialRoutes({ credentials }: Pick<HttpServices, 'credential
         }),
       },
     )
-    .get('/', () => credentials.list(), {
-      basic: { scope: 'credentials:read:*', body: 'none' },
-      detail: operation({
-        summary: 'List credentials',
-        tag: 'Credentials',
-        security: 'basicAuth',
-        answers: { 200: { description: 'Oldest first', schema: CredentialList } },
-        errors: [401, 403, 429],
-      }),
-    })
+    .get(
+      '/',
+      async ({ request, credential }) => listResponse(request, credential.clientId, await credentials.list()),
+      {
+        basic: { scope: 'credentials:read:*', body: 'none' },
+        detail: operation({
+          summary: 'List credentials',
+          tag: 'Credentials',
+          security: 'basicAuth',
+          answers: { 200: { description: 'Oldest first', schema: CredentialList } },
+          errors: [401, 403, 429],
+        }),
+      },
+    )
     .put(
       '/:client_id',
       async ({ credential: actor, params, body }) => {

@@ -1,6 +1,6 @@
 /** Bodies of the token routes. */
 import { t } from 'elysia'
-import { nullable, timestamp, wholeNumber } from '../../schemas.ts'
+import { nullable, pageLimit, timestamp, wholeNumber } from '../../schemas.ts'
 
 export const CreateToken = t.Object(
   {
@@ -24,34 +24,45 @@ export const TokenCreated = t.Object(
   { examples: [{ message: 'Matrix token created successfully', token: 'mt_abc123...' }] },
 )
 
-export const TokenList = t.Array(
-  t.Object({
-    id: t.Integer({ description: 'A random number of 31 bits.' }),
-    matrix_username: t.String(),
-    matrix_device_id: t.String(),
-    is_admin: t.Boolean(),
-    expires_at: nullable(timestamp()),
-    last_used_at: nullable(timestamp()),
-    created_at: timestamp(),
-    updated_at: timestamp(),
-  }),
-  {
-    examples: [
-      [
-        {
-          id: 1480623975,
-          matrix_username: '@xxxxxxxxxxxx:matrix.example.com',
-          matrix_device_id: 'MESHGATE',
-          is_admin: true,
-          expires_at: null,
-          last_used_at: '2026-04-27T10:00:00Z',
-          created_at: '2026-04-27T10:00:00Z',
-          updated_at: '2026-04-27T10:00:00Z',
-        },
-      ],
+export const TokensQuery = t.Object({
+  limit: pageLimit,
+  cursor: t.Optional(
+    t.String({ maxLength: 256, description: '`next` of an answer of this list: the page after it.' }),
+  ),
+})
+
+const Token = t.Object({
+  id: t.Integer({ description: 'A random number of 31 bits.' }),
+  matrix_username: t.String(),
+  matrix_device_id: t.String(),
+  is_admin: t.Boolean(),
+  expires_at: nullable(timestamp()),
+  last_used_at: nullable(timestamp()),
+  created_at: timestamp(),
+  updated_at: timestamp(),
+})
+
+export const TokenList = t.Array(Token, {
+  examples: [
+    [
+      {
+        id: 1480623975,
+        matrix_username: '@xxxxxxxxxxxx:matrix.example.com',
+        matrix_device_id: 'MESHGATE',
+        is_admin: true,
+        expires_at: null,
+        last_used_at: '2026-04-27T10:00:00Z',
+        created_at: '2026-04-27T10:00:00Z',
+        updated_at: '2026-04-27T10:00:00Z',
+      },
     ],
-  },
-)
+  ],
+})
+
+export const TokenPage = t.Object({
+  data: t.Array(Token, { description: 'Newest first.' }),
+  next: nullable(t.String({ description: 'What `cursor` takes for the next page; null at the end.' })),
+})
 
 export const TokenId = wholeNumber('id', { minimum: 1, description: 'From the list of tokens.' })
 export const TokenPath = t.Object({ id: TokenId.schema })

@@ -1,13 +1,15 @@
 /** /api/v1/tokens: keys to an identity, by Basic authentication. */
-import { Elysia } from 'elysia'
+import { Elysia, t } from 'elysia'
 import { GatewayError } from '../../../domain/errors.ts'
 import type { Principal } from '../../../modules/credentials/types.ts'
+import { listResponse } from '../../large-answers.ts'
 import { operation } from '../../openapi/operation.ts'
 import { basicAuth } from '../../plugins/auth.ts'
 import { recorderOf } from '../../plugins/idempotency.ts'
+import { pageSize } from '../../schemas.ts'
 import type { HttpServices } from '../../services.ts'
 import { messageAnswer } from '../message-answer.ts'
-import { CreateToken, TokenCreated, TokenId, TokenList, TokenPath } from './model.ts'
+import { CreateToken, TokenCreated, TokenId, TokenList, TokenPage, TokenPath, TokensQuery } from './model.ts'
 
 const CREATED = 'Matrix token created successfully'
 const DELETED = 'Matrix token deleted successfully'
@@ -47,17 +49,31 @@ export function tokenRoutes({ credentials, tokens }: Pick<HttpServices, 'credent
         }),
       },
     )
-    .get('/', ({ credential }) => tokens.list(credential), {
-      basic: { scope: 'tokens:read:*', body: 'none' },
-      detail: operation({
-        summary: "List your credential's tokens",
-        description: 'A super admin also sees tokens that belong to no credential.',
-        tag: 'Tokens',
-        security: 'basicAuth',
-        answers: { 200: { description: 'Oldest first', schema: TokenList } },
-        errors: [401, 403, 429],
-      }),
-    })
+    .get(
+      '/',
+      async ({ request, credential, query: { limit, cursor } }) => {
+        const isPaged = limit !== undefined || cursor !== undefined
+        const list = isPaged
+          ? await tokens.page(credential, pageSize(limit), cursor)
+          : tokens.list(credential)
+        return listResponse(request, credential.clientId, list)
+      },
+      {
+        basic: { scope: 'tokens:read:*', body: 'none' },
+        query: TokensQuery,
+        detail: operation({
+          summary: "List your credential's tokens",
+          description:
+            'A super admin also sees tokens that belong to no credential. With `limit` or `cursor` the answer is a page, newest first; without them it is a list of all, oldest first.',
+          tag: 'Tokens',
+          security: 'basicAuth',
+          answers: {
+            200: { description: 'All, or a page of them', schema: t.Union([TokenList, TokenPage]) },
+          },
+          errors: [400, 401, 403, 429],
+        }),
+      },
+    )
     .delete(
       '/:id',
       async ({ credential, params }) => {

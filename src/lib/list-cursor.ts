@@ -1,0 +1,28 @@
+/** Places in a list, as the API hands them out: opaque to clients, and good however the list has changed since. */
+
+type Part = string | number
+
+/** @param parts what the list is sorted by, of the last entry of a page */
+export function encodePlace(parts: readonly Part[]): string {
+  return Buffer.from(JSON.stringify(parts)).toString('base64url')
+}
+
+/**
+ * @param example a place of the same list: as many parts, of the same types
+ * @returns null when it is no place of such a list
+ */
+export function decodePlace<const Parts extends readonly Part[]>(
+  text: string,
+  example: Parts,
+): { [Index in keyof Parts]: Parts[Index] extends string ? string : number } | null {
+  try {
+    const parts: unknown = JSON.parse(Buffer.from(text, 'base64url').toString())
+    const fits =
+      Array.isArray(parts) &&
+      parts.length === example.length &&
+      parts.every((part, index) => typeof part === typeof example[index])
+    return fits ? (parts as never) : null
+  } catch {
+    return null
+  }
+}
