@@ -169,7 +169,10 @@ export async function createApp(
   })
   const bridgeStatus = createStatusReceiver({
     asTokenOf: platform => attachment.attachedTo(platform)?.asToken,
-    onState: phones.devices.noteBridgeState,
+    onState(platform, report) {
+      bridges.noteState(platform, report.stateEvent)
+      phones.devices.noteBridgeState(platform, report.matrixUserId, report)
+    },
   })
   const supervisor = new Supervisor(clock, logger)
   const { http, readiness } = createFront(foundation, {
@@ -240,6 +243,7 @@ export async function createApp(
       // First what holds connections open: they would keep the server from draining.
       phones.linking.stop()
       messaging.feed.stop()
+      bridges.stop()
       await sandbox?.stop()
       // Bridges end while requests finish: neither waits for the other.
       const [isDrained] = await Promise.all([server?.stop(DRAIN_MS), processes.stopAll()])

@@ -56,6 +56,8 @@ export function createBridgeAttachment(options: BridgeAttachmentOptions): Bridge
     const before = inUse.get(bridge.platform)
     if (before && before.registrationId !== bridge.registrationId)
       await homeserver?.removeAppservice(before.registrationId)
+    // First: the homeserver asks it when the bridge may be sent something.
+    bridges.set(configOf(bridge))
     await homeserver?.registerAppservice({
       id: bridge.registrationId,
       url: bridge.url,
@@ -65,8 +67,8 @@ export function createBridgeAttachment(options: BridgeAttachmentOptions): Bridge
       // What a person does at the phone comes from their own Matrix user, not from a ghost that somebody would have to recognise.
       namespaces: { ...bridge.namespaces, puppets: [{ regex: identities, exclusive: false }] },
       receiveEphemeral: true,
+      untilReady: signal => bridges.untilReady(bridge.platform, signal),
     })
-    bridges.set(configOf(bridge))
     inUse.set(bridge.platform, bridge)
     const { baseUrl: url } = configOf(bridge)
     const command = named(bridge.platform)?.command ?? bridge.command

@@ -7,6 +7,7 @@ import { createBotDriver } from './bot-driver.ts'
 import { createGroupLinks } from './group-links.ts'
 import { type BridgeAddress, createProvisioningClient } from './provisioning.ts'
 import { NoProvisioningApi } from './provisioning-errors.ts'
+import type { StartWatch } from './start-watch.ts'
 
 export interface BridgeConfig extends BridgeAddress {
   platform: string
@@ -18,16 +19,22 @@ export interface BridgeConfig extends BridgeAddress {
 
 type DrivenBridge = Omit<Bridge, 'platform' | 'driver' | 'forgetLogins'>
 
+/** How long a person who links a device waits for a bridge that is just starting, in milliseconds. */
+const START_PATIENCE_MS = 15_000
+
+/** @param watch keeps calls from a bridge that has just come up; by default nothing does */
 export function createBridge(
   config: BridgeConfig,
   sessions: Pick<MatrixSessions, 'actingAs'>,
   clock: Clock,
+  watch?: Pick<StartWatch, 'check' | 'started'>,
 ): Bridge {
   const { platform, sharedSecret, bot: knownBot, ...address } = config
   const client = createProvisioningClient(platform, address, sharedSecret)
   const commands = createBotCommands(platform, clock)
 
   async function command(userId: string, line: string): Promise<string> {
+    await watch?.check()
     const session = sessions.actingAs(userId)
     if (knownBot !== undefined && (await driver(userId)) === 'bot')
       return commands.run(session, knownBot, null, line)
@@ -65,6 +72,7 @@ export function createBridge(
    * switched it on.
    */
   async function driver(userId: string): Promise<BridgeDriver> {
+    await watch?.check()
     if (byBot === null || hasApi) return 'provisioning'
     const isThere = await client.isThere(userId)
     hasApi = isThere && sharedSecret !== ''
@@ -89,7 +97,10 @@ export function createBridge(
     driver,
     bot: async userId => knownBot ?? driven(userId, bridge => bridge.bot(userId)),
     describe: userId => driven(userId, bridge => bridge.describe(userId)),
-    flows: userId => driven(userId, bridge => bridge.flows(userId)),
+    async flows(userId) {
+      await watch?.started(START_PATIENCE_MS)
+      return driven(userId, bridge => bridge.flows(userId))
+    },
     logins: userId => driven(userId, bridge => bridge.logins(userId)),
     forgetLogins: userId => byBot?.forgetLogins(userId),
     startLogin: (userId, ...rest) => driven(userId, bridge => bridge.startLogin(userId, ...rest)),

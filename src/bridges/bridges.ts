@@ -1,14 +1,21 @@
 /** The bridges there are, by platform. */
 import { GatewayError } from '../domain/errors.ts'
-import type { Bridges, MatrixSessions } from '../domain/ports.ts'
+import type { Bridge, Bridges, MatrixSessions } from '../domain/ports.ts'
 import type { Clock } from '../lib/clock.ts'
 import { type BridgeConfig, createBridge } from './bridge.ts'
+import { StartWatch } from './start-watch.ts'
 
 /** The set of bridges, which changes while the gateway runs: others are attached, some are taken away. */
 export interface BridgeSet extends Bridges {
   /** Adds a platform's bridge, or puts it in the place of the one there is. */
   set(bridge: BridgeConfig): void
   remove(platform: string): void
+  /** The platform's bridge reported a state, of a login or of itself. */
+  noteState(platform: string, stateEvent: string | null): void
+  /** Resolves when the platform's bridge may be sent something, or when the signal aborts. */
+  untilReady(platform: string, signal: AbortSignal): Promise<void>
+  /** Asks no bridge any more. */
+  stop(): void
 }
 
 export function createBridges(options: {
@@ -16,14 +23,36 @@ export function createBridges(options: {
   sessions: Pick<MatrixSessions, 'actingAs'>
   clock: Clock
 }): BridgeSet {
-  const byPlatform = new Map(
-    options.bridges.map(bridge => [bridge.platform, createBridge(bridge, options.sessions, options.clock)]),
-  )
+  const { sessions, clock } = options
+  const byPlatform = new Map<string, Bridge>()
+  const watches = new Map<string, { baseUrl: string; watch: StartWatch }>()
   const platformByBot = new Map<string, string>()
 
   function forgetBot(platform: string): void {
     for (const [bot, known] of platformByBot) if (known === platform) platformByBot.delete(bot)
   }
+
+  /** The watch goes on while the address stays. Bridges within this process have no start of their own. */
+  function watchOf({ platform, baseUrl, fetch }: BridgeConfig): StartWatch | undefined {
+    const before = watches.get(platform)
+    if (before && fetch === undefined && before.baseUrl === baseUrl) return before.watch
+    endWatch(platform)
+    if (fetch !== undefined) return undefined
+    const watch = new StartWatch({ platform, baseUrl, clock })
+    watches.set(platform, { baseUrl, watch })
+    return watch
+  }
+
+  function endWatch(platform: string): void {
+    watches.get(platform)?.watch.stop()
+    watches.delete(platform)
+  }
+
+  function put(bridge: BridgeConfig): void {
+    byPlatform.set(bridge.platform, createBridge(bridge, sessions, clock, watchOf(bridge)))
+  }
+
+  for (const bridge of options.bridges) put(bridge)
 
   return {
     get platforms() {
@@ -32,12 +61,28 @@ export function createBridges(options: {
 
     set(bridge) {
       forgetBot(bridge.platform)
-      byPlatform.set(bridge.platform, createBridge(bridge, options.sessions, options.clock))
+      put(bridge)
     },
 
     remove(platform) {
       forgetBot(platform)
       byPlatform.delete(platform)
+      endWatch(platform)
+    },
+
+    noteState(platform, stateEvent) {
+      if (stateEvent !== 'STARTING') watches.get(platform)?.watch.noteState()
+    },
+    async untilReady(platform, signal) {
+      // Another bridge may have taken its place meanwhile.
+      for (let one = watches.get(platform); one && !signal.aborted; one = watches.get(platform)) {
+        if (one.watch.isReady) return
+        await one.watch.nextChange(signal)
+      }
+    },
+
+    stop() {
+      for (const { watch } of watches.values()) watch.stop()
     },
 
     async platformOfBot(bot, userId) {

@@ -11,8 +11,24 @@ export const STATUS_PATH = '/_meshgate/bridge-status'
 /** A state with its login's profile is a few hundred bytes. */
 const MAX_BODY_BYTES = 64 * 1024
 
-/** A state of the bridge as a whole has no user. */
-const report = z.object({ user_id: z.string().optional() })
+const optionalText = z.string().nullish().catch(null)
+/** bridgev2's status.BridgeState. A state of the bridge as a whole has no user, and one of a bridge before bridgev2 no remote_id. */
+const report = z.object({
+  user_id: z.string().nullish(),
+  remote_id: optionalText,
+  state_event: optionalText,
+  error: optionalText,
+})
+
+/** The state of a login, or of the bridge as a whole. */
+export interface StateReport {
+  /** Whose login it is; null: the state is the bridge's. */
+  matrixUserId: string | null
+  /** Null: not said, so any of the user's. */
+  loginId: string | null
+  stateEvent: string | null
+  errorCode: string | null
+}
 
 export interface StatusReceiver {
   /** Serves POST /_meshgate/bridge-status/{platform}. */
@@ -24,8 +40,8 @@ export interface StatusReceiver {
 export function createStatusReceiver(options: {
   /** The token of the platform's bridge, undefined where none is attached. */
   asTokenOf(platform: string): string | undefined
-  /** The login of this Matrix user has a new state. Called before the answer; must not wait for the bridge. */
-  onState(platform: string, matrixUserId: string): void
+  /** A login, or the bridge, has a new state. Called before the answer; must not wait for the bridge. */
+  onState(platform: string, report: StateReport): void
 }): StatusReceiver {
   const platformIn = (request: Request) => new URL(request.url).pathname.slice(STATUS_PATH.length + 1)
 
@@ -47,7 +63,13 @@ export function createStatusReceiver(options: {
       if (text === null) return refusal(413, 'M_TOO_LARGE', `expected at most ${MAX_BODY_BYTES} bytes`)
       const parsed = report.safeParse(jsonOf(text))
       if (!parsed.success) return refusal(400, 'M_BAD_JSON', 'expected the state of a login')
-      if (parsed.data.user_id !== undefined) options.onState(platformIn(request), parsed.data.user_id)
+      const { user_id: userId, remote_id: loginId, state_event: stateEvent, error } = parsed.data
+      options.onState(platformIn(request), {
+        matrixUserId: userId ?? null,
+        loginId: loginId || null,
+        stateEvent: stateEvent ?? null,
+        errorCode: error ?? null,
+      })
       return Response.json({})
     },
   }

@@ -20,6 +20,8 @@ export interface AppserviceRegistration {
   receiveEphemeral?: boolean
   /** In-process delivery instead of HTTP to `url`: gets the very request, with `Authorization: Bearer <hsToken>`. */
   deliver?: (request: Request) => Promise<Response>
+  /** Resolves when it may be sent a transaction, or when the signal aborts; by default at once. */
+  untilReady?: (signal: AbortSignal) => Promise<void>
 }
 
 /** How a registered appservice is reached. Not stored: after a restart nothing is pushed until it is registered again. */
@@ -27,6 +29,7 @@ export interface Delivery {
   url: string | null
   hsToken: string
   deliver: ((request: Request) => Promise<Response>) | undefined
+  untilReady?: ((signal: AbortSignal) => Promise<void>) | undefined
 }
 
 export interface Appservice {

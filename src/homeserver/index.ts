@@ -130,8 +130,8 @@ class EmbeddedHomeserver implements Homeserver {
         prefix: randomId('', 6),
       })
     })
-    const { url, hsToken, deliver } = registration
-    core.appservices.put(row, { url, hsToken, deliver })
+    const { url, hsToken, deliver, untilReady } = registration
+    core.appservices.put(row, { url, hsToken, deliver, untilReady })
     const known = this.pushers.get(row.num)
     if (known) known.resume()
     else {

@@ -158,7 +158,8 @@ export class Pusher {
     const path = `/_matrix/app/v1/transactions/${this.row.txn_prefix}-${this.txnCounter}`
     this.attempts = 0
     while (!signal.aborted) {
-      if (await this.attempt(path, batch.body)) {
+      await this.core.appservices.get(this.num)?.delivery?.untilReady?.(signal)
+      if (!signal.aborted && (await this.attempt(path, batch.body))) {
         this.attempts = 0
         return true
       }

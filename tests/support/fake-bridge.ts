@@ -19,7 +19,7 @@ const { values } = parseArgs({
 if (values.example) {
   writeFileSync(values.config, readFileSync(EXAMPLE))
 } else {
-  const { appservice, provisioning } = parse(readFileSync(values.config, 'utf8'))
+  const { appservice, homeserver, provisioning } = parse(readFileSync(values.config, 'utf8'))
   Bun.serve({
     hostname: appservice.hostname,
     port: appservice.port,
@@ -38,5 +38,11 @@ if (values.example) {
           : Response.json({ errcode: 'M_UNKNOWN_TOKEN', error: 'wrong secret' }, { status: 401 }),
     },
   })
+  // As bridges do that have loaded their logins.
+  void fetch(homeserver.status_endpoint, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${appservice.as_token}` },
+    body: JSON.stringify({ state_event: 'UNCONFIGURED' }),
+  }).catch(error => console.log(`no state reported: ${error}`))
   console.log(`INFO: serving for ${process.env.SECRET_KEY ?? 'whoever has the secret'}`)
 }

@@ -258,6 +258,8 @@ function bridgev2Facts({ database }: BridgeSettings): Fact[] {
     { path: ['bridge', 'bridge_status_notices'], value: 'none' },
     // What one identity says or joins is none of another's, even in a group that both are in.
     { path: ['bridge', 'split_portals'], value: true },
+    // What the homeserver tells once more after a restart of the bridge goes out once.
+    { path: ['bridge', 'deduplicate_matrix_messages'], value: true },
     // A device linked again keeps its chats.
     { path: ['bridge', 'cleanup_on_logout', 'enabled'], value: false },
     { path: ['provisioning', 'allow_matrix_auth'], value: false },

@@ -18,7 +18,7 @@ const STATES: Record<string, DeviceState> = {
 }
 
 /** For a bridge that gives no reason of its own. */
-const PLAIN_REASONS: Record<DeviceState, string | null> = {
+export const PLAIN_REASONS: Record<DeviceState, string | null> = {
   connecting: null,
   connected: null,
   disconnected: 'the bridge has no connection to the network',
@@ -31,7 +31,11 @@ export interface ReportedState {
   reason: string | null
 }
 
-export function reportedState({ stateEvent, reason, errorCode }: BridgeLogin): ReportedState {
+export function reportedState({
+  stateEvent,
+  reason,
+  errorCode,
+}: Pick<BridgeLogin, 'stateEvent' | 'reason' | 'errorCode'>): ReportedState {
   // A bridge that says nothing about the state has a login that works, as far as it knows.
   const said = stateEvent === null ? 'connected' : (STATES[stateEvent] ?? 'connecting')
   const state = said === 'logged_out' && isBan(errorCode) ? 'error' : said

@@ -3,6 +3,7 @@
  * that is gone. Each bridge has rounds of its own, so a slow one delays no other, and a bounded rate: with a few devices each is asked about
  * every round, with thousands as often as the rate allows.
  */
+import { BridgeStarting } from '../../bridges/start-watch.ts'
 import { GatewayError, messageOf } from '../../domain/errors.ts'
 import type { Bridges } from '../../domain/ports.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -120,6 +121,7 @@ export function createDeviceProbe(options: DeviceProbeOptions): Worker {
  */
 function outageOf(failure: unknown): string | null {
   if (!(failure instanceof GatewayError)) throw failure
+  if (failure instanceof BridgeStarting) return null
   return failure.code === 'bridge_unavailable' || failure.code === 'bridge_timeout'
     ? messageOf(failure)
     : null

@@ -1,7 +1,9 @@
 /** Devices: the logins at the bridges, kept in step with what the bridges say. */
 import type { Device } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'
+import type { BridgeLogin } from '../../domain/ports.ts'
 import { phoneDigits } from '../../lib/phone-numbers.ts'
+import { reportedState } from './bridge-states.ts'
 import { deviceView } from './device-event.ts'
 import {
   createReconciliation,
@@ -39,9 +41,13 @@ export interface LinkedDevices extends Devices, Pick<Reconciliation, 'reconcile'
   /**
    * A bridge says that something about its logins has changed: they are asked about at once.
    * @param matrixUserId whose logins; null when the bridge speaks of itself, which the probe finds out about
+   * @param state of the login, or of any of the user's (loginId null); left out where it isn't known what has changed
    */
-  noteBridgeState(platform: string, matrixUserId: string | null): void
+  noteBridgeState(platform: string, matrixUserId: string | null, state?: PushedState): void
 }
+
+/** What a bridge says by itself about a login. */
+export type PushedState = Pick<BridgeLogin, 'stateEvent' | 'errorCode'> & { loginId: string | null }
 
 /** What looks after the devices in the background. */
 export interface ProbedDevices extends Pick<Reconciliation, 'reconcile' | 'disconnect' | 'disconnectAll'> {}
@@ -138,11 +144,15 @@ export function createDevices(options: DevicesOptions): LinkedDevices & ProbedDe
       for (const device of await listed(identityId)) await removeDevice(device)
     },
 
-    noteBridgeState(platform, matrixUserId) {
+    noteBridgeState(platform, matrixUserId, pushed) {
       if (matrixUserId === null) return
       identityOf(matrixUserId)
         .then(identityId => {
           if (identityId === null || !bridges.platforms.includes(platform)) return
+          if (pushed) {
+            const { state } = reportedState({ ...pushed, reason: null })
+            reconciliation.noteLoginState(identityId, platform, pushed.loginId, state === 'logged_out')
+          }
           bridges.forPlatform(platform).forgetLogins(matrixUserId)
           return askBridge(identityId, platform)
         })

@@ -2,6 +2,7 @@
  * Brings the devices of an identity in line with what a bridge says about its logins: new ones, changed ones, and those that are gone.
  * For each identity and platform one thing happens at a time, so an answer of the bridge is written before the next one is asked for.
  */
+import { BridgeStarting } from '../../bridges/start-watch.ts'
 import type { Device } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import type { Bridge, BridgeLogin, Bridges } from '../../domain/ports.ts'
@@ -10,7 +11,8 @@ import type { Logger } from '../../lib/logger.ts'
 import { phoneDigits } from '../../lib/phone-numbers.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
 import { Turns } from '../../lib/turns.ts'
-import { reportedState } from './bridge-states.ts'
+import { createAbsences } from './absences.ts'
+import { PLAIN_REASONS, reportedState } from './bridge-states.ts'
 import { type Changed, type DeviceRepository, isAsTold, type LoginSnapshot } from './repository.ts'
 
 export interface ReconciliationOptions {
@@ -32,10 +34,13 @@ export interface ReconciliationOptions {
 
 export interface Reconciliation {
   /**
-   * Takes over what the bridge says; callers share a run that hasn't begun. A bridge that can't be asked makes the devices disconnected.
+   * Takes over what the bridge says; callers share a run that hasn't begun. A bridge that can't be asked makes the devices disconnected; one that has
+   * just started leaves them as they are.
    * @throws GatewayError as bridges do
    */
   reconcile(identityId: string, platform: string): Promise<void>
+  /** The bridge said by itself what state a login has; what becomes of it, the next reconciliation shows. @param loginId null: any of the identity's */
+  noteLoginState(identityId: string, platform: string, loginId: string | null, isLoggedOut: boolean): void
   /** Does something else with the identity's devices of a platform while no reconciliation is under way. */
   alone<T>(identityId: string, platform: string, work: () => Promise<T>): Promise<T>
   /** Marks the identity's devices of the platform as disconnected, those logged out excepted. */
@@ -51,6 +56,7 @@ const GHOST_RETRY_MS = 600_000
 export function createReconciliation(options: ReconciliationOptions): Reconciliation {
   const { repository, bridges, matrixUserOf, accountTrouble, clock, logger } = options
   const turns = new Turns()
+  const absences = createAbsences(clock)
   /** How often each platform was found to be out of reach as a whole: an answer from before that is out of date. */
   const outages = new Map<string, number>()
   /** When a bridge may be asked again who speaks for a device itself, after it didn't say. */
@@ -75,12 +81,20 @@ export function createReconciliation(options: ReconciliationOptions): Reconcilia
       const before = known.find(device => device.loginId === login.id)
       await adopt(identityId, bridge, userId, snapshotOf(login, accountTrouble(userId)), before)
     }
-    const gone = known.filter(
+    const unlisted = known.filter(
       device => isLinked(device) && !logins.some(login => login.id === device.loginId),
     )
+    const { told, missed } = absences.gone(keyOf(identityId, platform), unlisted)
+    // What the next answer says of them isn't to be a remembered one.
+    if (told.length + missed.length < unlisted.length) bridge.forgetLogins(userId)
+    await logOut(told, PLAIN_REASONS.logged_out)
+    await logOut(missed, 'the bridge no longer has this login')
+  }
+
+  async function logOut(gone: readonly Device[], reason: string | null): Promise<void> {
     if (gone.length === 0) return
     const ids = gone.map(device => device.id)
-    await written(repository.setState(ids, 'logged_out', 'the bridge no longer has this login', clock.now()))
+    await written(repository.setState(ids, 'logged_out', reason, clock.now()))
   }
 
   async function adopt(
@@ -123,7 +137,9 @@ export function createReconciliation(options: ReconciliationOptions): Reconcilia
     try {
       await reconcileNow(identityId, platform)
     } catch (error) {
-      if (error instanceof GatewayError && error.code !== 'bad_request')
+      absences.forget(keyOf(identityId, platform))
+      const isOutage = error instanceof GatewayError && error.code !== 'bad_request'
+      if (isOutage && !(error instanceof BridgeStarting))
         await disconnect(identityId, platform, error.message)
       throw error
     }
@@ -148,6 +164,8 @@ export function createReconciliation(options: ReconciliationOptions): Reconcilia
   return {
     reconcile: (identityId, platform) =>
       turns.join(keyOf(identityId, platform), () => reconcileOrMark(identityId, platform)),
+    noteLoginState: (identityId, platform, loginId, isLoggedOut) =>
+      absences.noteState(keyOf(identityId, platform), loginId, isLoggedOut),
     disconnect,
     alone: (identityId, platform, work) => turns.take(keyOf(identityId, platform), work),
 

@@ -35,6 +35,7 @@ describe('bridgev2', () => {
       bridge: {
         command_prefix: '!net',
         personal_filtering_spaces: false,
+        deduplicate_matrix_messages: true,
         split_portals: true,
         bridge_status_notices: 'none',
         only_bridge_tags: ['m.favourite', 'm.lowpriority'],
@@ -105,6 +106,7 @@ describe('bridgev2', () => {
     // Values that were set, and what permissions and logging held.
     expect(gone.map(line => line.trim().split(':')[0])).toEqual([
       'personal_filtering_spaces',
+      'deduplicate_matrix_messages',
       'split_portals',
       'bridge_status_notices',
       '"*"',

@@ -1,12 +1,12 @@
 /** Reports of a login's state: who may make them, and what is made of them. */
 import { expect, test } from 'bun:test'
-import { createStatusReceiver } from '../../../src/bridges/status-receiver.ts'
+import { createStatusReceiver, type StateReport } from '../../../src/bridges/status-receiver.ts'
 
 function setUp() {
-  const states: [string, string][] = []
+  const states: [string, StateReport][] = []
   const receiver = createStatusReceiver({
     asTokenOf: platform => (platform === 'wa' ? 'as_wa' : undefined),
-    onState: (platform, userId) => states.push([platform, userId]),
+    onState: (platform, state) => states.push([platform, state]),
   })
   const report = (body: string | null, { platform = 'wa', token = 'as_wa', method = 'POST' } = {}) =>
     receiver.fetch(
@@ -34,13 +34,15 @@ const CONNECTED = JSON.stringify({
 test('a login’s state is passed on', async () => {
   const { states, report } = setUp()
   expect((await report(CONNECTED)).status).toBe(200)
-  expect(states).toEqual([['wa', '@mgabc:localhost']])
+  const login = { matrixUserId: '@mgabc:localhost', loginId: '237123456789' }
+  expect(states).toEqual([['wa', { ...login, stateEvent: 'CONNECTED', errorCode: null }]])
 })
 
-test('a state of the bridge as a whole is taken, and is about no login', async () => {
+test('a state of the bridge as a whole is passed on, and is about no login', async () => {
   const { states, report } = setUp()
   expect((await report('{"state_event":"UNCONFIGURED","timestamp":1,"ttl":21600}')).status).toBe(200)
-  expect(states).toEqual([])
+  const nobody = { matrixUserId: null, loginId: null }
+  expect(states).toEqual([['wa', { ...nobody, stateEvent: 'UNCONFIGURED', errorCode: null }]])
 })
 
 test.each([

@@ -1,5 +1,6 @@
 /** Devices kept in step with what the bridges say. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { BridgeStarting } from '../../../src/bridges/start-watch.ts'
 import { type Device, inboxEvents } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import type { DeviceEvent } from '../../../src/domain/events.ts'
@@ -22,6 +23,7 @@ let failure: GatewayError | undefined
 /** Holds back the answers of the bridge: what it says is what it knew when it was asked. */
 let gate: Promise<void> | undefined
 let asked: number
+let forgotten: number
 let trouble: string | null
 let platforms: string[]
 let loggedOut: string[]
@@ -48,6 +50,7 @@ beforeEach(() => {
   failure = undefined
   gate = undefined
   asked = 0
+  forgotten = 0
   trouble = null
   platforms = ['wa']
   loggedOut = []
@@ -69,7 +72,7 @@ beforeEach(() => {
       loggedOut.push(loginId)
       logins = logins.filter(login => login.id !== loginId)
     },
-    forgetLogins: () => undefined,
+    forgetLogins: () => forgotten++,
     resolveIdentifier: async () => ({
       id: '237',
       identifiers: [],
@@ -107,6 +110,13 @@ afterEach(() => db.destroy())
 
 const listed = async () =>
   (await devices.list('id_1')).map(({ device_id, state, reason }) => [device_id, state, reason])
+/** Asks as often as it takes to believe that a login is gone. */
+async function untilBelieved() {
+  for (let time = 0; time < 3; time++) {
+    await devices.reconcile('id_1', 'wa')
+    await clock.advance(5_000)
+  }
+}
 const row = () => db.orm.query.devices.findFirst().sync() as Device
 const events = () =>
   db.orm
@@ -236,6 +246,106 @@ describe('what the bridge says', () => {
   })
 })
 
+describe('a login that its bridge leaves out', () => {
+  const stateAfter = async (...waitsMs: number[]) => {
+    const states = []
+    for (const waitMs of waitsMs) {
+      await clock.advance(waitMs)
+      await listed()
+      states.push(row().state)
+    }
+    return states
+  }
+  const pushed = (stateEvent: string, loginId: string | null = '237') => ({ stateEvent, loginId })
+
+  test('is gone when three answers over ten seconds say so', async () => {
+    await listed()
+    logins = []
+    expect(await stateAfter(0, 2_000, 7_999)).toEqual(['connected', 'connected', 'connected'])
+    expect(await stateAfter(1)).toEqual(['logged_out'])
+    expect(row().stateReason).toBe('the bridge no longer has this login')
+  })
+
+  test('is not gone by two answers, however far apart', async () => {
+    await listed()
+    logins = []
+    expect(await stateAfter(0, 60_000)).toEqual(['connected', 'connected'])
+    expect(await stateAfter(1_000)).toEqual(['logged_out'])
+  })
+
+  test('and lists again meanwhile was never gone: its link is the same, and nothing is told', async () => {
+    await listed()
+    const { linkedAt } = row()
+    logins = []
+    await stateAfter(0, 4_000, 4_000)
+    logins = [LOGIN]
+    await stateAfter(4_000)
+    logins = []
+    expect(await stateAfter(4_000, 4_000)).toEqual(['connected', 'connected'])
+    expect([row().linkedAt, told(), linked.length]).toEqual([linkedAt, ['device.connected'], 1])
+  })
+
+  test('is asked about anew: a remembered answer would say the same', async () => {
+    await listed()
+    logins = []
+    await stateAfter(0, 4_000, 8_000)
+    expect(forgotten).toBe(2)
+  })
+
+  test('around an outage begins anew: the bridge may have been restarted', async () => {
+    await listed()
+    logins = []
+    await stateAfter(0, 6_000)
+    failure = new GatewayError('bridge_unavailable', 'gone')
+    await stateAfter(2_000)
+    failure = undefined
+    expect(await stateAfter(3_000, 6_000)).toEqual(['disconnected', 'disconnected'])
+  })
+
+  test.each([
+    ['LOGGED_OUT', '237'],
+    ['BAD_CREDENTIALS', '237'],
+    ['LOGGED_OUT', null],
+  ])('is gone at once when the bridge says %s', async (event, loginId) => {
+    await listed()
+    logins = []
+    devices.noteBridgeState('wa', '@mg1:s', pushed(event, loginId))
+    await settled()
+    expect(row().state).toBe('logged_out')
+  })
+
+  test.each([
+    ['of another login', pushed('LOGGED_OUT', '999')],
+    ['that the connection is lost', pushed('TRANSIENT_DISCONNECT')],
+    ['of a ban that the login outlives', { ...pushed('BAD_CREDENTIALS'), errorCode: 'wa-temporary-ban' }],
+  ])('is not gone when the bridge says something %s', async (_, state) => {
+    await listed()
+    logins = []
+    devices.noteBridgeState('wa', '@mg1:s', state)
+    await settled()
+    expect(row().state).toBe('connected')
+  })
+
+  test('was logged out once, and is here again: what was said then is forgotten', async () => {
+    await listed()
+    devices.noteBridgeState('wa', '@mg1:s', pushed('LOGGED_OUT'))
+    devices.noteBridgeState('wa', '@mg1:s', pushed('CONNECTED'))
+    await settled()
+    logins = []
+    expect(await stateAfter(1_000)).toEqual(['connected'])
+  })
+})
+
+test('a bridge that has just started leaves the devices as they are', async () => {
+  await listed()
+  failure = new BridgeStarting('wa')
+  expect(await listed()).toEqual([['237', 'connected', null]])
+  failure = new GatewayError('bridge_unavailable', 'gone')
+  await listed()
+  failure = new BridgeStarting('wa')
+  expect(await listed()).toEqual([['237', 'disconnected', 'gone']])
+})
+
 describe('a login that ended', () => {
   test.each<[string, BridgeLogin[], string]>([
     ['is gone at the bridge', [], 'the bridge no longer has this login'],
@@ -245,11 +355,13 @@ describe('a login that ended', () => {
     const before = row()
     logins = after
     await clock.advance(1_000)
+    await untilBelieved()
     expect(await listed()).toEqual([['237', 'logged_out', reason]])
+    const lostAt = row().stateSince
     expect(await devices.linked('id_1')).toEqual([])
     expect(await devices.find('id_1', '237', 'wa')).toMatchObject({ id: before.id, state: 'logged_out' })
     await clock.advance(60_000)
-    expect((await devices.list('id_1'))[0]?.since).toBe('2026-04-27T10:00:01Z')
+    expect(row().stateSince).toBe(lostAt)
     logins = [LOGIN]
     expect(await listed()).toEqual([['237', 'connected', null]])
     expect(row()).toMatchObject({ id: before.id, linkedAt: clock.now(), createdAt: before.createdAt })
@@ -331,7 +443,7 @@ describe('events', () => {
     await listed()
     insertWebhook(db, { events: ['*'] })
     db.connection.run('ALTER TABLE deliveries RENAME TO gone')
-    logins = []
+    logins = [LOST]
     await expect(devices.reconcile('id_1', 'wa')).rejects.toThrow()
     expect(row().state).toBe('connected')
     db.connection.run('ALTER TABLE gone RENAME TO deliveries')

@@ -22,6 +22,7 @@ var ExampleConfig string
 type Config struct {
 	DisplaynameTemplate string `yaml:"displayname_template"`
 	SyncChatsOnLogin    bool   `yaml:"sync_chats_on_login"`
+	StartDelayMS        int    `yaml:"start_delay_ms"`
 
 	displaynameTemplate *template.Template
 }
@@ -50,6 +51,7 @@ func (c *Config) FormatDisplayname(account phonenet.Account) string {
 func upgradeConfig(helper up.Helper) {
 	helper.Copy(up.Str, "displayname_template")
 	helper.Copy(up.Bool, "sync_chats_on_login")
+	helper.Copy(up.Int, "start_delay_ms")
 }
 
 // GetConfig implements bridgev2.NetworkConnector.

@@ -3,8 +3,11 @@ package connector
 
 import (
 	"context"
+	"errors"
 	"regexp"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/google/uuid"
 	"maunium.net/go/mautrix/bridgev2"
@@ -22,6 +25,8 @@ type TestnetConnector struct {
 	Config  Config
 	Bridge  *bridgev2.Bridge
 
+	// started is set when logins can be loaded.
+	started atomic.Bool
 	// profiles is held while a ghost's profile is brought up to date: all logins hear of a change at the same time.
 	profiles sync.Mutex
 }
@@ -37,8 +42,14 @@ func (tc *TestnetConnector) Init(bridge *bridgev2.Bridge) {
 	bridge.Commands.(*commands.Processor).AddHandlers(cmdJoin, cmdResolveLink)
 }
 
-// Start implements bridgev2.NetworkConnector. There is nothing to start: the network is there already.
-func (tc *TestnetConnector) Start(context.Context) error {
+// Start implements bridgev2.NetworkConnector. The network is there already, but others take their time, while the bridge's port is open.
+func (tc *TestnetConnector) Start(ctx context.Context) error {
+	select {
+	case <-time.After(time.Duration(tc.Config.StartDelayMS) * time.Millisecond):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	tc.started.Store(true)
 	return nil
 }
 
@@ -102,8 +113,15 @@ func (tc *TestnetConnector) ValidateUserID(id networkid.UserID) bool {
 	return phoneUserID.MatchString(string(id)) || uuid.Validate(string(id)) == nil
 }
 
+// errNotStarted is what several bridges fail with when somebody asks about a login too early. The bridge then goes without that user's
+// logins until it is restarted, as bridgev2 remembers the user.
+var errNotStarted = errors.New("the network isn't started yet")
+
 // LoadUserLogin implements bridgev2.NetworkConnector.
 func (tc *TestnetConnector) LoadUserLogin(_ context.Context, login *bridgev2.UserLogin) error {
+	if !tc.started.Load() {
+		return errNotStarted
+	}
 	login.Client = &TestnetClient{main: tc, login: login}
 	return nil
 }

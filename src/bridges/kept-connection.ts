@@ -1,0 +1,101 @@
+/**
+ * One HTTP connection that stays open, over which the same small question is asked again and again. It ends in the very instant in
+ * which the program at its other end does; requests of their own would miss a restart that falls between two of them.
+ */
+import { connect as connectPlain, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+
+export interface KeptAnswer {
+  /** HTTP status. */
+  status: number
+  isJson: boolean
+}
+
+/** Longer than any head of an answer to a question without a body. */
+const MAX_HEAD_BYTES = 16 * 1024
+const END_OF_HEAD = '\r\n\r\n'
+
+export class KeptConnection {
+  private readonly socket: Socket
+  private readonly question: string
+  private asked: PromiseWithResolvers<KeptAnswer> | undefined
+  private head = ''
+  private endsByItself = false
+
+  /**
+   * Connects.
+   * @param url what is asked for with GET, over http or https
+   * @param onEnd the connection has ended, whoever ended it
+   */
+  constructor(url: URL, onEnd: () => void) {
+    this.question = `GET ${url.pathname} HTTP/1.1\r\nHost: ${url.host}\r\nAccept: application/json\r\n\r\n`
+    const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
+    const port = Number(url.port) || (url.protocol === 'https:' ? 443 : 80)
+    this.socket =
+      url.protocol === 'https:'
+        ? connectTls({ host, port, servername: host })
+        : connectPlain({ host, port, noDelay: true })
+    this.socket.setEncoding('latin1')
+    this.socket.on('data', (text: string) => this.take(text))
+    this.socket.on('error', error => this.fail(error))
+    this.socket.once('close', () => {
+      this.fail(ended())
+      onEnd()
+    })
+  }
+
+  /** Whether the server said that it ends the connection after its answer, so that its end means nothing. */
+  get isSingleUse(): boolean {
+    return this.endsByItself
+  }
+
+  /** One question at a time. Rejects when the connection can't be made, or ends before the answer. */
+  ask(): Promise<KeptAnswer> {
+    this.head = ''
+    this.asked = Promise.withResolvers()
+    const { promise } = this.asked
+    if (this.socket.destroyed) this.fail(ended())
+    else this.socket.write(this.question)
+    return promise
+  }
+
+  /** @param error what the question that waits for an answer fails with */
+  end(error: Error): void {
+    this.fail(error)
+    this.socket.destroy()
+  }
+
+  private take(text: string): void {
+    // The rest of an answer says nothing more.
+    if (!this.asked) return
+    this.head += text
+    const end = this.head.indexOf(END_OF_HEAD)
+    if (end === -1 && this.head.length <= MAX_HEAD_BYTES) return
+    const answer = end === -1 ? null : answerIn(this.head.slice(0, end))
+    // What isn't understood may be the end of the answer before: the next connection begins with an answer.
+    this.endsByItself = answer === null || answer.endsConnection
+    if (answer) this.asked.resolve(answer)
+    else this.end(new Error("what answers there doesn't speak HTTP"))
+    this.asked = undefined
+  }
+
+  private fail(error: Error): void {
+    this.asked?.reject(error)
+    this.asked = undefined
+  }
+}
+
+function ended(): Error {
+  return Object.assign(new Error('the connection ended'), { code: 'ECONNRESET' })
+}
+
+function answerIn(head: string): (KeptAnswer & { endsConnection: boolean }) | null {
+  const [, minor, status] = /^HTTP\/1\.([01]) (\d{3})/.exec(head) ?? []
+  if (status === undefined) return null
+  const connection = /^connection:[ \t]*(.*)$/im.exec(head)?.[1]?.toLowerCase() ?? ''
+  return {
+    status: Number(status),
+    isJson: /^content-type:[ \t]*application\/json/im.test(head),
+    endsConnection: minor === '0' ? !connection.includes('keep-alive') : connection.includes('close'),
+  }
+}

@@ -1,0 +1,98 @@
+/**
+ * Restarts of bridges that load their logins only some seconds after their port is open, and go without a user's logins until their next restart when
+ * somebody asks about that user before: no device is lost, and nothing arrives twice or never.
+ */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { attachedGateway, type Deployment } from '../../support/attached-gateway.ts'
+import { testBridge } from '../../support/bridge-program.ts'
+import { Testnet } from '../../support/testnet.ts'
+import { waitFor } from '../../support/wait-for.ts'
+import { type LinkedUser, linkedUser } from './cases/setting.ts'
+
+setDefaultTimeout(120_000)
+
+const SLOW = { 'network.start_delay_ms': '2000' }
+/** Users of bridges on one homeserver must differ. */
+const named = (name: string) => ({
+  'appservice.id': name,
+  'appservice.bot.username': `${name}bot`,
+  'appservice.username_template': `${name}_{{.}}`,
+})
+/** Longer than a bridge without a word is waited for. */
+const DEADLINE_MS = 30_000
+
+describe.skipIf(!testBridge)('a bridge that loads its logins late', () => {
+  let deployment: Deployment
+
+  beforeAll(async () => {
+    const program = testBridge ?? ''
+    deployment = await attachedGateway('embedded', {
+      telling: { program, settings: { ...SLOW, ...named('telling') } },
+      silent: { program, settings: { ...SLOW, ...named('silent'), 'homeserver.status_endpoint': 'null' } },
+    })
+  })
+  afterAll(async () => deployment?.[Symbol.asyncDispose]())
+
+  const settingOf = (platform: string) => ({
+    deployment,
+    testnet: new Testnet(deployment.bridge(platform).controlUrl),
+  })
+  const only = async ({ account }: LinkedUser) => (await account.devices()).at(0)
+  const untilConnected = (user: LinkedUser) =>
+    waitFor(async () => (await only(user))?.state === 'connected', { deadlineMs: DEADLINE_MS })
+
+  /** What happens to the parts of a deployment, and how they come back. */
+  const restarts: Record<string, (platform: string) => Promise<void>> = {
+    async 'the bridge is restarted'(platform) {
+      await deployment.bridge(platform).kill()
+      await deployment.bridge(platform).start()
+    },
+    async 'the bridge is restarted twice within its start'(platform) {
+      for (let time = 0; time < 2; time++) await restarts['the bridge is restarted']?.(platform)
+    },
+    async 'gateway and bridge are restarted together'(platform) {
+      const bridge = deployment.bridge(platform)
+      await Promise.all([bridge.kill(), deployment.gateway.kill()])
+      await Promise.all([bridge.start(), deployment.gateway.start()])
+    },
+    async 'the gateway is restarted while the bridge starts'(platform) {
+      await restarts['the bridge is restarted']?.(platform)
+      await deployment.gateway.kill()
+      await deployment.gateway.start()
+    },
+  }
+  const cases = Object.keys(restarts).map((name): [string, string] => ['telling', name])
+
+  // Without a word each start takes ten seconds, so one has to do.
+  test.each([...cases, ['silent', 'the bridge is restarted twice within its start']])(
+    '%s: %s',
+    async (platform, name) => {
+      await using user = await linkedUser(settingOf(platform), {}, platform)
+      const friend = await settingOf(platform).testnet.newPhone()
+      const send = (text: string) =>
+        user.account.send(user.device, { contact: friend.number, text, platform })
+      await send('before')
+      await friend.waitForText('before')
+      const before = await only(user)
+
+      await restarts[name]?.(platform)
+      // Sent while the bridge loads: into a chat that is there, and into one that the bridge has to make.
+      const stranger = await settingOf(platform).testnet.newPhone()
+      await send('meanwhile')
+      await user.account.send(user.device, { contact: stranger.number, text: 'nice to meet you', platform })
+      expect(await only(user)).toMatchObject({ device_id: user.device, linked_at: before?.linked_at })
+      const link = await user.account.api.post('/api/v1/devices', { platform })
+      expect(link.status).toBe(201)
+
+      await untilConnected(user)
+      await friend.waitForText('meanwhile')
+      await stranger.waitForText('nice to meet you')
+      await friend.send({ to: user.phone.id, text: 'hello again' })
+      expect(await user.inbox.next()).toMatchObject({ message: 'hello again' })
+      expect(await friend.receivedTexts()).toEqual(['before', 'meanwhile'])
+      expect(await user.account.devices()).toMatchObject([
+        { state: 'connected', linked_at: before?.linked_at },
+      ])
+    },
+  )
+})

@@ -1,0 +1,227 @@
+/** A bridge that has just come up is left alone until it knows its logins. The bridge is a server that stops and starts, behind real HTTP. */
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { createServer, type Server, type Socket } from 'node:net'
+import { BridgeStarting, StartWatch } from '../../../src/bridges/start-watch.ts'
+import { GatewayError } from '../../../src/domain/errors.ts'
+import { freePort } from '../../support/program.ts'
+import { SkippingClock } from '../../support/skipping-clock.ts'
+import { waitFor } from '../../support/wait-for.ts'
+
+const OK = 'HTTP/1.1 404 Not Found\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}'
+const NOT_READY =
+  'HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}'
+const SETTLED_MS = 10_000
+
+let port: number
+let clock: SkippingClock
+let watch: StartWatch
+let answer: string
+let questions: number
+/** The bridge's program: it ends with all of its connections. */
+let running: { server: Server; connections: Set<Socket> } | undefined
+
+beforeEach(() => {
+  port = freePort()
+  clock = new SkippingClock()
+  answer = OK
+  questions = 0
+})
+afterEach(async () => {
+  watch.stop()
+  await end()
+})
+
+async function begin(): Promise<void> {
+  const connections = new Set<Socket>()
+  const server = createServer(socket => {
+    connections.add(socket)
+    socket.on('error', () => undefined)
+    socket.on('data', () => {
+      questions++
+      socket.write(answer)
+      if (answer.includes('Connection: close')) socket.end()
+    })
+  })
+  running = { server, connections }
+  await new Promise<void>(resolve => server.listen(port, '127.0.0.1', resolve))
+}
+
+async function end(): Promise<void> {
+  const one = running
+  running = undefined
+  if (!one) return
+  const closed = new Promise(resolve => one.server.close(resolve))
+  for (const connection of one.connections) connection.destroy()
+  await closed
+}
+
+function watching(): void {
+  watch = new StartWatch({ platform: 'wa', baseUrl: `http://127.0.0.1:${port}`, clock })
+}
+
+const verdict = () =>
+  watch.check().then(
+    () => 'ready',
+    error => (error instanceof BridgeStarting ? 'starting' : error.message),
+  )
+/** Asks until it is so, as often as needed. */
+const untilVerdict = (wanted: string) => waitFor(async () => (await verdict()).includes(wanted))
+const REFUSED = "the wa bridge can't be reached (connection refused)"
+
+test('one that is there when we start counts as one that has just come up', async () => {
+  await begin()
+  watching()
+  expect(await verdict()).toBe('starting')
+  clock.skip(SETTLED_MS - 1_000)
+  expect(await verdict()).toBe('starting')
+  clock.skip(1_000)
+  await untilVerdict('ready')
+})
+
+test('one that is not there can’t be asked, and as soon as it is there it is starting', async () => {
+  watching()
+  expect(await verdict()).toBe(REFUSED)
+  await begin()
+  expect(await verdict()).toBe('starting')
+})
+
+test('one that reports a state is ready at once', async () => {
+  await begin()
+  watching()
+  expect(await verdict()).toBe('starting')
+  watch.noteState()
+  expect(await verdict()).toBe('ready')
+})
+
+test('a state that comes before we have seen the bridge counts as soon as it is seen', async () => {
+  watching()
+  expect(await verdict()).toBe(REFUSED)
+  await begin()
+  watch.noteState()
+  await untilVerdict('ready')
+})
+
+test('the last word of a program that has ended says nothing of the next one', async () => {
+  await begin()
+  watching()
+  watch.noteState()
+  await untilVerdict('ready')
+  await end()
+  await untilVerdict(REFUSED)
+  watch.noteState()
+  expect(await verdict()).toBe(REFUSED)
+  await begin()
+  expect(await verdict()).toBe('starting')
+})
+
+test('a restart between two questions is noticed, and each of two quick ones begins the wait anew', async () => {
+  await begin()
+  watching()
+  watch.noteState()
+  await untilVerdict('ready')
+  await end()
+  await begin()
+  await untilVerdict('starting')
+  clock.skip(SETTLED_MS - 2_000)
+  expect(await verdict()).toBe('starting')
+  await end()
+  await begin()
+  // The time of the one before isn't the time of this one.
+  await waitFor(() => running?.connections.size)
+  clock.skip(SETTLED_MS - 2_000)
+  await untilVerdict('starting')
+  clock.skip(SETTLED_MS)
+  await untilVerdict('ready')
+})
+
+test('one that closes each connection after its answer, as HTTP/1.0 does, is not restarting all the time', async () => {
+  answer = OK.replace('\r\n', '\r\nConnection: close\r\n')
+  await begin()
+  watching()
+  watch.noteState()
+  await untilVerdict('ready')
+  for (let look = 0; look < 3; look++) {
+    const before = questions
+    clock.skip(1_000)
+    await waitFor(() => questions > before)
+    expect(await verdict()).toBe('ready')
+  }
+  await end()
+  clock.skip(1_000)
+  await untilVerdict(REFUSED)
+})
+
+test('one that says that it isn’t ready, as it can’t reach its homeserver, isn’t asked however long that takes', async () => {
+  answer = NOT_READY
+  await begin()
+  watching()
+  await untilVerdict("it says that it isn't ready yet")
+  clock.skip(60_000)
+  await untilVerdict("it says that it isn't ready yet")
+  answer = OK
+  await untilVerdict('starting')
+})
+
+test.each(['502', '503', '504'])('a proxy that answers %s in its place is not the bridge', async status => {
+  answer = OK.replace('404', status)
+  await begin()
+  watching()
+  expect(await verdict()).toContain(`HTTP ${status}`)
+  answer = OK
+  await untilVerdict('starting')
+})
+
+test('one that takes connections and says nothing can’t be reached', async () => {
+  answer = ''
+  await begin()
+  watching()
+  const told = verdict()
+  await waitFor(() => questions)
+  clock.skip(10_000)
+  expect(await told).toContain('no answer in time')
+})
+
+describe('who links a device', () => {
+  const started = () => watch.started(15_000)
+
+  test('waits for a bridge that is starting', async () => {
+    await begin()
+    watching()
+    const waits = started()
+    expect(await verdict()).toBe('starting')
+    watch.noteState()
+    await waits
+  })
+
+  test('waits for one that was there a moment ago', async () => {
+    await begin()
+    watching()
+    watch.noteState()
+    await untilVerdict('ready')
+    await end()
+    await untilVerdict(REFUSED)
+    const waits = started()
+    await begin()
+    await untilVerdict('starting')
+    watch.noteState()
+    await waits
+  })
+
+  test('is told after fifteen seconds that it takes too long', async () => {
+    watching()
+    await verdict()
+    await begin()
+    await untilVerdict('starting')
+    await end()
+    await untilVerdict(REFUSED)
+    const waits = started().catch((error: GatewayError) => error)
+    await verdict()
+    clock.skip(15_000)
+    expect(await waits).toMatchObject({ code: 'bridge_unavailable', message: REFUSED })
+  })
+
+  test('is told at once about one that isn’t there', async () => {
+    watching()
+    await expect(started()).rejects.toBeInstanceOf(GatewayError)
+  }, 10_000)
+})
