@@ -33,6 +33,8 @@ import eventNamesDown from './0016_event_names.down.sql' with { type: 'text' }
 import eventNamesUp from './0016_event_names.up.sql' with { type: 'text' }
 import tokenListsDown from './0017_token_lists.down.sql' with { type: 'text' }
 import tokenListsUp from './0017_token_lists.up.sql' with { type: 'text' }
+import roomFeaturesDown from './0018_room_features.down.sql' with { type: 'text' }
+import roomFeaturesUp from './0018_room_features.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -60,4 +62,5 @@ export const migrations: readonly Migration[] = [
   { version: 15, name: 'refused_messages', up: refusedMessagesUp, down: refusedMessagesDown },
   { version: 16, name: 'event_names', up: eventNamesUp, down: eventNamesDown },
   { version: 17, name: 'token_lists', up: tokenListsUp, down: tokenListsDown },
+  { version: 18, name: 'room_features', up: roomFeaturesUp, down: roomFeaturesDown },
 ]

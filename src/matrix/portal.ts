@@ -1,7 +1,8 @@
-/** Reads what kind of chat a room is from its state: m.bridge (MSC2346), name, encryption. */
+/** Reads what kind of chat a room is from its state: m.bridge (MSC2346), name, encryption, features. */
 import { z } from 'zod'
 import type { RoomEvent } from '../domain/ports.ts'
 import type { ChatKind } from '../domain/states.ts'
+import { ROOM_FEATURES_TYPE } from './room-features.ts'
 
 /** What a room's state says about the chat behind it; absent what it doesn't say. */
 export interface RoomDescription {
@@ -14,6 +15,8 @@ export interface RoomDescription {
   receiver?: string
   name?: string
   encrypted?: boolean
+  /** Content of com.beeper.room_features (room-features.ts). */
+  features?: Record<string, unknown>
 }
 
 const bridgeState = z.object({
@@ -30,7 +33,7 @@ const nameState = z.object({ name: z.string() })
 const createState = z.object({ type: z.string().optional() })
 
 const BRIDGE_TYPES = ['m.bridge', 'uk.half-shot.bridge']
-const STATE_TYPES = [...BRIDGE_TYPES, 'm.room.name', 'm.room.encryption', 'm.room.create']
+const STATE_TYPES = [...BRIDGE_TYPES, 'm.room.name', 'm.room.encryption', 'm.room.create', ROOM_FEATURES_TYPE]
 
 /** Whether an event of this type can change what `describeRoom` says. */
 export function describesRoom(event: RoomEvent): boolean {
@@ -43,6 +46,7 @@ export function describeRoom(state: readonly RoomEvent[]): RoomDescription {
   for (const event of state) {
     if (BRIDGE_TYPES.includes(event.type)) Object.assign(description, bridgeDescription(event))
     if (event.type === 'm.room.encryption') description.encrypted = true
+    if (event.type === ROOM_FEATURES_TYPE) description.features = event.content
     if (event.type === 'm.room.create' && createState.safeParse(event.content).data?.type === 'm.space') {
       description.kind = 'space'
     }

@@ -25,6 +25,8 @@ export const chats = sqliteTable(
     encrypted: integer('encrypted', { mode: 'boolean' }).notNull(),
     /** Matrix user id of whom a dm is with; null until they have said something. */
     peer: text('peer'),
+    /** Digest of its room_features; empty where its bridge says nothing, null where that isn't known yet. */
+    features: text('features'),
     ...timestamps,
   },
   table => [
@@ -37,6 +39,12 @@ export const chats = sqliteTable(
 )
 
 export type Chat = typeof chats.$inferSelect
+
+/** Contents of com.beeper.room_features, each once: chats of a network mostly say the same. */
+export const roomFeatures = sqliteTable('room_features', {
+  digest: text('digest').primaryKey(),
+  content: text('content', { mode: 'json' }).$type<Record<string, unknown>>().notNull(),
+})
 
 /** Events of a room whose join isn't complete: they wait, so that what was said before the join comes first. */
 export const heldEvents = sqliteTable(

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { ReadReceipt, RoomEvent } from '../../domain/ports.ts'
 import { ephemeralEvents, readReceipts } from '../receipts.ts'
 import { roomEvents } from '../room-event.ts'
+import { ROOM_FEATURES_TYPE } from '../room-features.ts'
 
 const NONE = { events: [] }
 const eventList = z.object({ events: z.array(z.unknown()).default([]) }).default(NONE)
@@ -37,6 +38,7 @@ const STATE_TYPES = [
   'm.room.encryption',
   'm.bridge',
   'uk.half-shot.bridge',
+  ROOM_FEATURES_TYPE,
 ]
 const NOTHING = { not_types: ['*'] }
 

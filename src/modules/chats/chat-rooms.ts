@@ -5,9 +5,11 @@
 import type { Chat } from '../../db/schema/index.ts'
 import { GatewayError, messageOf } from '../../domain/errors.ts'
 import type { MatrixSession, MatrixSessions, RoomEvent } from '../../domain/ports.ts'
+import type { RoomFeatures } from '../../domain/room-features.ts'
 import { backoffMs } from '../../lib/backoff.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
+import { ROOM_FEATURES_TYPE } from '../../matrix/room-features.ts'
 import { Nudge, type Worker } from '../../runtime/worker.ts'
 import type { Inbox } from '../inbox/inbox.ts'
 import type { ChatRepository } from './repository.ts'
@@ -21,9 +23,14 @@ export interface ChatRoomsOptions {
   logger: Logger
 }
 
+export interface JoinedChat extends Chat {
+  /** What its network takes; null where the bridge doesn't say. */
+  takes: RoomFeatures | null
+}
+
 export interface ChatRooms {
   /** Makes sure the identity is in the room and the chat is known. @throws GatewayError forbidden when it may not join */
-  ensureJoined(identityId: string, roomId: string): Promise<Chat>
+  ensureJoined(identityId: string, roomId: string): Promise<JoinedChat>
   /** There are new invitations. */
   nudge(): void
   /** Answers invitations as they come, and those left over from before. */
@@ -85,6 +92,14 @@ export function createChatRooms(options: ChatRoomsOptions): ChatRooms {
     return started
   }
 
+  /** For a chat that was joined by a version that didn't ask: it is asked once. */
+  async function withFeatures(chat: Chat): Promise<Chat> {
+    const { identityId, roomId } = chat
+    const state = await sessions.actingAs(await matrixUserOf(identityId)).state(roomId)
+    const content = state.findLast(({ type }) => type === ROOM_FEATURES_TYPE)?.content ?? null
+    return { ...chat, features: await repository.learnFeatures(identityId, roomId, content) }
+  }
+
   async function tryJoin(chat: Chat): Promise<void> {
     const key = `${chat.identityId} ${chat.roomId}`
     try {
@@ -113,8 +128,10 @@ export function createChatRooms(options: ChatRoomsOptions): ChatRooms {
 
   return {
     async ensureJoined(identityId, roomId) {
-      const chat = await repository.get(identityId, roomId)
-      return chat?.membership === 'joined' ? chat : joinOnce(identityId, roomId)
+      const known = await repository.get(identityId, roomId)
+      const joined = known?.membership === 'joined' ? known : await joinOnce(identityId, roomId)
+      const chat = joined.features === null ? await withFeatures(joined) : joined
+      return { ...chat, takes: repository.featuresOf(chat) }
     },
     nudge: () => nudge.nudge(),
     worker: {

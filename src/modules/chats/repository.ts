@@ -3,6 +3,7 @@ import { and, asc, desc, eq, ne, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { type Chat, chats, type Device } from '../../db/schema/index.ts'
 import type { ChatMembership } from '../../domain/states.ts'
+import { type ChatFeatures, createChatFeatures } from './room-features-repository.ts'
 
 /** Who sends: one login of an identity. */
 export type ChatOwner = Pick<Device, 'identityId' | 'platform' | 'loginId'>
@@ -12,7 +13,7 @@ export function isChatOf(device: ChatOwner, chat: Pick<Chat, 'platform' | 'recei
   return chat.platform === device.platform && (chat.receiver === null || chat.receiver === device.loginId)
 }
 
-export interface ChatRepository {
+export interface ChatRepository extends ChatFeatures {
   get(identityId: string, roomId: string): Promise<Chat | null>
   /** The device's chat with this id on the network, joined or invited: one of its login, or one that logins share. */
   ofDevice(device: ChatOwner, channelId: string): Promise<Chat | null>
@@ -26,7 +27,8 @@ export interface ChatRepository {
   setMembership(identityId: string, roomId: string, membership: ChatMembership, now: number): Promise<void>
 }
 
-export function createChatRepository({ orm, committer }: Db): ChatRepository {
+export function createChatRepository(db: Db): ChatRepository {
+  const { orm, committer } = db
   const one = orm
     .select()
     .from(chats)
@@ -72,6 +74,8 @@ export function createChatRepository({ orm, committer }: Db): ChatRepository {
     .prepare()
 
   return {
+    ...createChatFeatures(db),
+
     get: async (identityId, roomId) => one.get({ identityId, roomId }) ?? null,
 
     ofDevice: async (device, channelId) => {

@@ -12,6 +12,7 @@ import { randomToken } from '../../lib/tokens.ts'
 import { messageStatusOf } from '../../matrix/message-status.ts'
 import { describeRoom, describesRoom, type RoomDescription } from '../../matrix/portal.ts'
 import { type TranslatedMessage, translate } from '../../matrix/translate.ts'
+import { featuresDigest } from '../chats/room-features-repository.ts'
 import { ghostNamingOf, phoneOfGhost } from '../contacts/ghosts.ts'
 import { receivesFrom } from '../devices/history.ts'
 import type { ReadReport, StatusReport } from '../messages/status-repository.ts'
@@ -49,6 +50,7 @@ export type ChatState = Pick<
   | 'name'
   | 'encrypted'
   | 'peer'
+  | 'features'
 >
 
 export interface PlannedMessage {
@@ -65,6 +67,8 @@ export interface Plan {
   position: EventBatch['position'] | null
   /** Chats that are new or changed. */
   chats: ChatState[]
+  /** What their `features` name: contents by digest. */
+  features: ReadonlyMap<string, Record<string, unknown>>
   messages: PlannedMessage[]
   /** Events of rooms whose join isn't complete, or whose device isn't known yet. */
   held: { identityId: string; event: RoomEvent }[]
@@ -112,7 +116,7 @@ export function planJoin(
 ): Plan {
   const planner = new Planner({ ...knowledge, chats: [{ ...chat, membership: 'joined' }] })
   for (const event of state) planner.learnName(event)
-  planner.describe(chat.roomId, describeRoom(state))
+  planner.describe(chat.roomId, { features: {}, ...describeRoom(state) })
   planner.touch(chat.roomId)
   for (const event of events) if (event.state_key === undefined) planner.take(event)
   return planner.plan(null)
@@ -127,6 +131,7 @@ class Planner {
   private readonly statuses: StatusReport[] = []
   private readonly names = new Map<string, string>()
   private readonly changed = new Map<string, ChatState>()
+  private readonly features = new Map<string, Record<string, unknown>>()
   private readonly chats = new Map<string, ChatState[]>()
 
   /** @param hearer the only identity that the events are for; undefined: all */
@@ -139,10 +144,11 @@ class Planner {
   }
 
   plan(position: Plan['position']): Plan {
-    const { messages, held, rejoined, statuses, reads, names, unknownDevices } = this
+    const { features, messages, held, rejoined, statuses, reads, names, unknownDevices } = this
     return {
       position,
       chats: [...this.changed.values()],
+      features,
       messages,
       held,
       rejoined,
@@ -171,11 +177,21 @@ class Planner {
     if (this.knowledge.names.get(event.state_key) !== name) this.names.set(event.state_key, name)
   }
 
-  describe(roomId: string, { bridgeBot, ...described }: RoomDescription): void {
-    if (bridgeBot === undefined && Object.keys(described).length === 0) return
+  describe(roomId: string, { bridgeBot, features: told, ...described }: RoomDescription): void {
+    if (bridgeBot === undefined && told === undefined && Object.keys(described).length === 0) return
+    const features = told === undefined ? {} : { features: this.takeFeatures(told) }
     const bridge =
       bridgeBot === undefined ? {} : { bridgeBot, platform: this.knowledge.platforms.get(bridgeBot) ?? null }
-    for (const chat of this.chats.get(roomId) ?? []) this.update(chat, { ...described, ...bridge })
+    for (const chat of this.chats.get(roomId) ?? [])
+      this.update(chat, { ...described, ...bridge, ...features })
+  }
+
+  /** @returns their digest, empty where there are none */
+  private takeFeatures(content: Record<string, unknown>): string {
+    if (Object.keys(content).length === 0) return ''
+    const digest = featuresDigest(content)
+    this.features.set(digest, content)
+    return digest
   }
 
   /** Writes the room's chats even if nothing else about them changed. */
@@ -315,5 +331,6 @@ function newChat(identityId: string, roomId: string): ChatState {
     name: '',
     encrypted: false,
     peer: null,
+    features: null,
   }
 }

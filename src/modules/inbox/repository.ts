@@ -15,6 +15,7 @@ import {
 } from '../../db/schema/index.ts'
 import type { Observer } from '../../domain/observation.ts'
 import type { EventBatch, RoomEvent } from '../../domain/ports.ts'
+import { createFeaturesWriter } from '../chats/room-features-repository.ts'
 import { createEventWriter } from '../events/repository.ts'
 import type { Backlog } from '../messages/backlog.ts'
 import { createStatusWriter } from '../messages/status-repository.ts'
@@ -98,6 +99,7 @@ export function createInboxRepository(
     .values({ matrixUserId: param('userId'), displayName: param('name') })
     .onConflictDoUpdate({ target: profiles.matrixUserId, set: { displayName: sql`excluded.display_name` } })
     .prepare()
+  const rememberFeatures = createFeaturesWriter(db)
   const events = createEventWriter(db)
   const statuses = createStatusWriter(db, observer, backlog)
 
@@ -159,6 +161,7 @@ export function createInboxRepository(
 
   /** Everything of a plan but its position. Runs inside a transaction. */
   function write(plan: Plan, now: number): StoreResult {
+    for (const [digest, content] of plan.features) rememberFeatures(digest, content)
     for (const chat of plan.chats) writeChat(chat, now)
     for (const [userId, name] of plan.names) upsertProfile.run({ userId, name })
     for (const { identityId, event } of plan.held) {

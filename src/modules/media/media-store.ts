@@ -5,6 +5,7 @@ import type { Media } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import type { MatrixSession } from '../../domain/ports.ts'
 import type { Clock } from '../../lib/clock.ts'
+import { HEAD_BYTES, mediaTypeOf } from '../../lib/media-type.ts'
 import { equalInConstantTime } from '../../lib/sealing.ts'
 import { randomToken } from '../../lib/tokens.ts'
 import { describeImage } from './describe-image.ts'
@@ -48,8 +49,6 @@ export interface MediaFiles extends MediaStore {
   ): Promise<{ path: string; fileName: string; mimeType: string }>
 }
 
-const OPAQUE_TYPES = ['', 'application/octet-stream']
-
 export function createMediaStore(options: MediaStoreOptions): MediaFiles {
   const { repository, clock } = options
   const pathOf = (mediaId: string) => join(options.dir, mediaId.slice(-2), mediaId)
@@ -68,15 +67,13 @@ export function createMediaStore(options: MediaStoreOptions): MediaFiles {
     async stage({ identityId, fileName, mimeType, stream }) {
       const id = randomToken('file_', 18)
       const sizeBytes = await writeFile(pathOf(id), stream, options.maxBytes)
-      // A declared type that says nothing gives way to what the extension says.
-      const type = OPAQUE_TYPES.includes(mimeType) ? Bun.file(fileName).type : mimeType
-      const mime = (type.split(';')[0] ?? '').trim() || 'application/octet-stream'
-      const image = mime.startsWith('image/') ? await describeImage(pathOf(id), sizeBytes) : null
+      const type = await mediaTypeOf(await headOf(pathOf(id)), fileName, mimeType)
+      const image = type.startsWith('image/') ? await describeImage(pathOf(id), sizeBytes) : null
       return {
         id,
         identityId,
         fileName,
-        mimeType: mime,
+        mimeType: type,
         sizeBytes,
         width: image?.width ?? 0,
         height: image?.height ?? 0,
@@ -165,4 +162,8 @@ export function createMediaStore(options: MediaStoreOptions): MediaFiles {
     running.set(key, started)
     return started
   }
+}
+
+async function headOf(path: string): Promise<Uint8Array> {
+  return new Uint8Array(await Bun.file(path).slice(0, HEAD_BYTES).arrayBuffer())
 }

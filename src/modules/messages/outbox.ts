@@ -6,6 +6,7 @@ import type { Device, Message } from '../../db/schema/index.ts'
 import { type ErrorCode, GatewayError, messageOf } from '../../domain/errors.ts'
 import type { Observer } from '../../domain/observation.ts'
 import type { MatrixSession, MatrixSessions } from '../../domain/ports.ts'
+import type { RoomFeatures } from '../../domain/room-features.ts'
 import type { DeviceState } from '../../domain/states.ts'
 import { backoffMs } from '../../lib/backoff.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -20,6 +21,7 @@ import type { LinkedDevices } from '../devices/devices.ts'
 import type { MediaFiles } from '../media/media-store.ts'
 import { messageContent } from './content.ts'
 import { expiredReason, isExpired } from './expired.ts'
+import { planFile, textRefusal } from './file-plan.ts'
 import type { Pace } from './pace.ts'
 import type { ClaimedLane, OutboxQueue, Settlement } from './queue-repository.ts'
 import type { Recipients } from './recipients.ts'
@@ -138,11 +140,24 @@ export function createOutbox(options: OutboxOptions): Outbox {
         'room_encrypted: the chat is end-to-end encrypted, so nothing is sent in clear',
       )
     }
-    const upload = message.mediaId === null ? undefined : await media.upload(message.mediaId)
-    const content = messageContent(message, upload && { media: upload.file, mxcUri: upload.mxcUri })
+    const content = await contentFor(message, chat.takes)
     const isRepeat = message.attempts > 1
     const eventId = await session.send(roomId, 'm.room.message', content, transactionId(message), isRepeat)
     return { eventId, bridgeBot: chat.bridgeBot }
+  }
+
+  /** @throws GatewayError unprocessable, with the limit, when the chat's network won't have it */
+  async function contentFor(message: Message, takes: RoomFeatures | null): Promise<Record<string, unknown>> {
+    const { mediaId, text } = message
+    if (mediaId === null) {
+      const refused = textRefusal(text ?? '', takes)
+      if (refused !== null) throw new GatewayError('unprocessable', refused)
+      return messageContent(message, undefined)
+    }
+    const { file, mxcUri } = await media.upload(mediaId)
+    const plan = planFile(file, text, takes)
+    if ('refused' in plan) throw new GatewayError('unprocessable', plan.refused)
+    return messageContent(message, { media: file, mxcUri, plan })
   }
 
   /** What a failed try means for the message. Its time counts from its first try: in the queue of its device's pace it may wait for days. */

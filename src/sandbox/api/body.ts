@@ -6,9 +6,10 @@ import busboy from 'busboy'
 import { BodyTooSlow, readTextAtMost } from '../../lib/bounded-body.ts'
 import { formFileName } from '../../lib/form-file-name.ts'
 import { isNestedTooDeep, MAX_NESTING } from '../../lib/json-nesting.ts'
+import { declaredType } from '../../lib/media-type.ts'
 import { isOutOfSpace } from '../../lib/out-of-space.ts'
 import { createTimeLimit } from '../../lib/time-limit.ts'
-import { FileTooLarge, type MediaFiles, mimeTypeOf } from '../network/media.ts'
+import { FileTooLarge, type MediaFiles } from '../network/media.ts'
 import type { Media } from '../network/types.ts'
 import { ApiError } from './errors.ts'
 
@@ -87,10 +88,8 @@ export async function readMultipart(request: Request, files: MediaFiles): Promis
   parser.on('file', (field, stream, { filename, mimeType }) => {
     stream.on('error', () => undefined)
     if (field !== 'file' || saving.length > 0 || filename === undefined) return void stream.resume()
-    // What curl doesn't know it calls application/octet-stream: the name may know better.
-    const name = formFileName(filename)
-    const type = mimeType === 'application/octet-stream' ? mimeTypeOf(name) : mimeType
-    const save = files.save(stream, { name, mimeType: type })
+    const isTypeKnown = declaredType(mimeType) !== null
+    const save = files.save(stream, { name: formFileName(filename), mimeType, isTypeKnown })
     save.catch(fail)
     saving.push(save)
   })

@@ -125,6 +125,15 @@ export function createHomeserverClient(homeserver: HomeserverConnection, asToken
         throw error
       }
     },
+    async setState(
+      roomId: string,
+      type: string,
+      key: string,
+      content: Record<string, unknown>,
+    ): Promise<void> {
+      const path = `${inRoom(roomId)}/state/${encodeURIComponent(type)}/${encodeURIComponent(key)}`
+      await call('PUT', path, { json: content, answer: anything })
+    },
     async send({ roomId, type, txnId, content, as, sentAt }: OutgoingEvent): Promise<string> {
       const path = `${inRoom(roomId)}/send/${encodeURIComponent(type)}/${encodeURIComponent(txnId)}`
       const query = sentAt === undefined ? undefined : { ts: String(sentAt) }

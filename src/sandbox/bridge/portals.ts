@@ -11,6 +11,7 @@ import type { BridgeContext } from './context.ts'
 import { ghostUserId } from './context.ts'
 import type { Ghosts } from './ghosts.ts'
 import { MatrixError } from './homeserver-client.ts'
+import { ROOM_FEATURES_TYPE, roomFeatures } from './room-features.ts'
 
 export interface Portal {
   loginId: string
@@ -99,11 +100,14 @@ export function createPortals(context: BridgeContext, ghosts: Ghosts): Portals {
       is_direct: chat.group === null,
       ...(chat.group ? { name: chat.group.name } : {}),
       invite: [login.userId, ...members],
-      initial_state: [BRIDGE_STATE, OLD_BRIDGE_STATE].map(type => ({
-        type,
-        state_key: facts.networkId,
-        content: bridgeState(login, chat),
-      })),
+      initial_state: [
+        ...[BRIDGE_STATE, OLD_BRIDGE_STATE].map(type => ({
+          type,
+          state_key: facts.networkId,
+          content: bridgeState(login, chat),
+        })),
+        { type: ROOM_FEATURES_TYPE, state_key: facts.networkId, content: roomFeatures(facts.platform) },
+      ],
     })
     await Promise.all(members.map(ghost => homeserver.join(roomId, ghost)))
     return roomId
@@ -150,7 +154,16 @@ export function createPortals(context: BridgeContext, ghosts: Ghosts): Portals {
     if (member?.membership !== 'join' && member?.membership !== 'invite')
       await homeserver.invite(roomId, userId)
     for (const phone of ghostPhones(login, chat)) await bringGhost(roomId, phone)
+    await tellFeatures(roomId)
     settled.add(roomId)
+  }
+
+  /** A room that was made when the network took other things learns what it takes now. */
+  async function tellFeatures(roomId: string): Promise<void> {
+    const features = roomFeatures(facts.platform)
+    const told = await homeserver.state(roomId, ROOM_FEATURES_TYPE, facts.networkId)
+    if (told?.id !== features.id)
+      await homeserver.setState(roomId, ROOM_FEATURES_TYPE, facts.networkId, features)
   }
 
   async function bringGhost(roomId: string, phone: string): Promise<void> {

@@ -6,7 +6,7 @@
  * statuses, whose transaction ids are made of those, are the same events.
  */
 import { z } from 'zod'
-import { FileTooLarge, mimeTypeOf } from '../network/media.ts'
+import { FileTooLarge } from '../network/media.ts'
 import { answersByItself, type Posted } from '../network/network.ts'
 import type { Chat, Content, Login, Media } from '../network/types.ts'
 import { createBounded } from './bounded.ts'
@@ -16,6 +16,7 @@ import { fromMatrix, type Incoming, type MatrixEvent, MESSAGE_EVENTS, matrixEven
 import { MatrixError } from './homeserver-client.ts'
 import { type Portal, type Portals, recipientGhosts } from './portals.ts'
 import { createRefusals, type Refusal } from './refusals.ts'
+import { taken } from './room-features.ts'
 
 const CONCURRENT_STATUSES = 32
 const CONCURRENT_DOWNLOADS = 4
@@ -102,7 +103,9 @@ export function createTransactions(
       job.fate = permanent(reason, incoming.unsupported)
       return job
     }
-    job.incoming = incoming
+    const accepted = taken(facts.platform, incoming)
+    if ('status' in accepted) job.fate = accepted
+    else job.incoming = accepted
     return job
   }
 
@@ -151,10 +154,11 @@ export function createTransactions(
 
   async function downloadMedia({ mxc, name, mimeType, durationMs }: NonNullable<Incoming['media']>) {
     const response = await homeserver.download(mxc)
-    const type = mimeType || (response.headers.get('content-type') ?? mimeTypeOf(name))
+    const declared = mimeType || (response.headers.get('content-type') ?? '')
     const saved = await files.save(response.body ?? new Blob([]).stream(), {
       name,
-      mimeType: type,
+      mimeType: declared,
+      isTypeKnown: mimeType !== '',
       durationMs,
     })
     return { ...saved, mxc }

@@ -4,6 +4,7 @@ import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { imageSize } from 'image-size'
 import { writeDurably } from '../../lib/durable-file.ts'
+import { mediaTypeOf, HEAD_BYTES as SNIFFED_BYTES } from '../../lib/media-type.ts'
 import { blurhashOf } from './blurhash.ts'
 import type { Media, MediaType } from './types.ts'
 
@@ -21,12 +22,13 @@ export class FileTooLarge extends Error {
 
 export interface MediaFiles {
   /**
+   * @param about `mimeType` as the sender declared it: what it is by its content unless `isTypeKnown`
    * @returns the file's description once its bytes are on disk; nothing refers to it until a message does
    * @throws FileTooLarge
    */
   save(
     source: AsyncIterable<Uint8Array>,
-    about: { name: string; mimeType: string; durationMs?: number | null },
+    about: { name: string; mimeType: string; isTypeKnown?: boolean; durationMs?: number | null },
   ): Promise<Media>
   open(mediaId: string): Bun.BunFile
   /** Removes a file that no message is to have. */
@@ -55,7 +57,10 @@ export function createMediaFiles(folder: string, maxBytes: number): MediaFiles {
           },
           source,
         )
-        const mimeType = about.mimeType || mimeTypeOf(about.name)
+        const head = await Bun.file(path).slice(0, SNIFFED_BYTES).bytes()
+        const mimeType = about.isTypeKnown
+          ? about.mimeType
+          : await mediaTypeOf(head, about.name, about.mimeType)
         const dimensions = mimeType.startsWith('image/') ? await measure(path) : null
         return {
           id,
@@ -83,11 +88,6 @@ export function createMediaFiles(folder: string, maxBytes: number): MediaFiles {
       }
     },
   }
-}
-
-/** @returns the media type that a file's name suggests, `application/octet-stream` when it suggests none */
-export function mimeTypeOf(name: string): string {
-  return Bun.file(name).type.split(';')[0] || 'application/octet-stream'
 }
 
 /** @returns the kind of message which a file of this media type is sent as, when nobody says */

@@ -17,6 +17,9 @@ let failure: GatewayError | undefined
 /** Newest first. */
 let timeline: RoomEvent[]
 let completed: string[][]
+/** The room's, and how often it was asked for. */
+let state: RoomEvent[]
+let stateReads: number
 let rooms: ChatRooms
 let stop: () => Promise<void>
 
@@ -28,6 +31,8 @@ beforeEach(() => {
   failure = undefined
   timeline = []
   completed = []
+  state = []
+  stateReads = 0
   stop = async () => undefined
   const session: Partial<MatrixSession> = {
     userId: '@mg1:s',
@@ -35,7 +40,10 @@ beforeEach(() => {
       joins.push(roomId)
       if (failure) throw failure
     },
-    state: async () => [],
+    state: async () => {
+      stateReads++
+      return state
+    },
     messagesBackwards: async (_, limit, from) => {
       const start = Number(from ?? 0)
       const end = start + limit
@@ -109,6 +117,18 @@ test('a room that we have not been told of is joined when it is needed; a joined
   await rooms.ensureJoined('id_1', '!r:s')
   await rooms.ensureJoined('id_1', '!r:s')
   expect(joins).toEqual(['!r:s'])
+})
+
+test('a chat of before, whose features nobody asked for, is asked once', async () => {
+  insertChat(db)
+  state = [event('$f', { type: 'com.beeper.room_features', state_key: 'x', content: { max_text_length: 9 } })]
+  for (let times = 0; times < 2; times++)
+    expect((await rooms.ensureJoined('id_1', '!r:s')).takes).toMatchObject({ maxTextLength: 9 })
+  insertChat(db, { roomId: '!silent:s' })
+  state = []
+  for (let times = 0; times < 2; times++)
+    expect((await rooms.ensureJoined('id_1', '!silent:s')).takes).toBeNull()
+  expect(stateReads).toBe(2)
 })
 
 test('a join that a crash interrupted is completed without joining again', async () => {

@@ -9,11 +9,13 @@ import {
   heldEvents,
   identities,
   inboxEvents,
+  roomFeatures,
 } from '../../../src/db/schema/index.ts'
 import { type ErrorCode, GatewayError } from '../../../src/domain/errors.ts'
 import type { MessageEvent } from '../../../src/domain/events.ts'
 import type { EventBatch, ReadReceipt, RoomEvent } from '../../../src/domain/ports.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
+import { createChatRepository } from '../../../src/modules/chats/repository.ts'
 import { createInbox, type Inbox } from '../../../src/modules/inbox/inbox.ts'
 import { createInboxRepository } from '../../../src/modules/inbox/repository.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
@@ -368,6 +370,35 @@ describe('joining', () => {
       ]),
     )
     expect(chat()).toMatchObject({ name: 'new', encrypted: true })
+  })
+
+  describe("what its room's network takes", () => {
+    const repository = () => createChatRepository(db)
+    const told = (content: Record<string, unknown>, room_id = '!r:s') =>
+      event({ type: 'com.beeper.room_features', state_key: 'whatsapp', content, room_id })
+    const kept = async (roomId = '!r:s') => {
+      const one = await repository().get('id_1', roomId)
+      return one && repository().featuresOf(one)
+    }
+
+    test('is known from the join on, and taken over when it changes; once for all chats that say the same', async () => {
+      await inbox.completeJoin(insertChat(db, { membership: 'joining' }), [told({ max_text_length: 10 })], [])
+      expect(await kept()).toMatchObject({ maxTextLength: 10 })
+      insertChat(db, { roomId: '!r2:s', channelId: '2' })
+      await inbox.accept(batch([told({ max_text_length: 20 }), told({ max_text_length: 20 }, '!r2:s')]))
+      expect([await kept(), await kept('!r2:s')]).toMatchObject([
+        { maxTextLength: 20 },
+        { maxTextLength: 20 },
+      ])
+      expect(db.orm.select().from(roomFeatures).all()).toHaveLength(2)
+      await inbox.accept(batch([told({})]))
+      expect(await kept()).toBeNull()
+    })
+
+    test('is known to be unknown after the join of a room that says nothing of it', async () => {
+      await inbox.completeJoin(insertChat(db, { membership: 'joining' }), [], [])
+      expect((await repository().get('id_1', '!r:s'))?.features).toBe('')
+    })
   })
 })
 

@@ -70,7 +70,7 @@ function newOutbox(change: Partial<Parameters<typeof createOutbox>[0]> = {}) {
     queue: store.queue,
     recipients: { resolve: async () => '!r:s', forget: async () => undefined },
     devices: { get: async () => insertedDevice(), reconcile: async () => reconcile() },
-    chatRooms: { ensureJoined: async () => chat },
+    chatRooms: { ensureJoined: async () => ({ ...chat, takes: null }) },
     media: { upload: () => Promise.reject(new Error('no media here')) },
     sessions: { actingAs: () => session as MatrixSession },
     matrixUserOf: async () => '@mg1:s',
@@ -171,7 +171,7 @@ test('an outbox whose worker fails ends only with its lanes: what is under way i
   const chat = insertChat(db, { roomId: '!slow:s' })
   const outbox = newOutbox({
     queue: failing,
-    chatRooms: { ensureJoined: () => sending.then(() => chat) },
+    chatRooms: { ensureJoined: () => sending.then(() => ({ ...chat, takes: null })) },
   })
   let ended = false
   const run = outbox.worker.run(new AbortController().signal).catch(error => {
@@ -392,7 +392,7 @@ describe('a failure', () => {
 test('an encrypted chat gets nothing in clear', async () => {
   const chat = insertChat(db, { roomId: '!e:s', encrypted: true })
   await accept('a', '1')
-  startOutbox({ chatRooms: { ensureJoined: async () => chat } })
+  startOutbox({ chatRooms: { ensureJoined: async () => ({ ...chat, takes: null }) } })
   await idle()
   expect(sent).toEqual([])
   expect(rows()[0]).toMatchObject({ status: 'failed', reason: expect.stringContaining('room_encrypted') })

@@ -130,7 +130,7 @@ async function runOutbox(pace = PACE) {
     queue: store.queue,
     recipients: { resolve: async () => '!r:s', forget: async () => undefined },
     devices: { get: devices.get, reconcile: async () => undefined },
-    chatRooms: { ensureJoined: async () => chat },
+    chatRooms: { ensureJoined: async () => ({ ...chat, takes: null }) },
     media: { upload: () => Promise.reject(new Error('no media here')) },
     sessions: { actingAs: () => session as MatrixSession },
     matrixUserOf: async () => '@mg1:s',

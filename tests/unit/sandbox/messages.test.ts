@@ -63,30 +63,33 @@ describe('from Matrix to the phone', () => {
   })
 
   test.each([
-    ['m.image', 'image', {}],
-    ['m.video', 'video', {}],
-    ['m.audio', 'audio', {}],
-    ['m.audio', 'voice', { 'org.matrix.msc3245.voice': {} }],
-    ['m.file', 'file', {}],
-  ])('%s arrives as %s, with its bytes and its caption', async (msgtype, type, extra) => {
-    const bytes = picture()
-    const url = await harness.upload(bytes, 'image/png', 'dot.png')
-    const { message } = await sent({
-      msgtype,
-      body: 'look',
-      filename: 'dot.png',
-      url,
-      info: { mimetype: 'image/png' },
-      ...extra,
-    })
-    expect(message).toMatchObject({
-      type,
-      text: 'look',
-      file: { name: 'dot.png', mime_type: 'image/png', size: bytes.length, width: 12, height: 7 },
-    })
-    const response = await harness.sandbox.fetch(new Request(`http://localhost${message.file?.url}`))
-    expect(await response.bytes()).toEqual(bytes)
-  })
+    ['m.image', 'image', 'image/png', { width: 12, height: 7 }, 'look', {}],
+    ['m.video', 'video', 'video/mp4', {}, 'look', {}],
+    ['m.audio', 'audio', 'audio/mpeg', {}, '', {}],
+    ['m.audio', 'voice', 'audio/ogg; codecs=opus', {}, '', { 'org.matrix.msc3245.voice': {} }],
+    ['m.file', 'file', 'image/tiff', {}, 'look', {}],
+  ])(
+    '%s arrives as %s of type %s, with its bytes and, where the network has them, its caption',
+    async (msgtype, type, mimeType, size, text, extra) => {
+      const bytes = picture()
+      const url = await harness.upload(bytes, mimeType, 'dot.png')
+      const { message } = await sent({
+        msgtype,
+        body: 'look',
+        filename: 'dot.png',
+        url,
+        info: { mimetype: mimeType },
+        ...extra,
+      })
+      expect(message).toMatchObject({
+        type,
+        text,
+        file: { name: 'dot.png', mime_type: mimeType, size: bytes.length, ...size },
+      })
+      const response = await harness.sandbox.fetch(new Request(`http://localhost${message.file?.url}`))
+      expect(await response.bytes()).toEqual(bytes)
+    },
+  )
 
   test('a file without a caption has none, and a sticker is one', async () => {
     const url = await harness.upload(picture(), 'image/png', 'dot.png')
@@ -153,6 +156,23 @@ describe('from Matrix to the phone', () => {
       url: 'mxc://test.example/nothing',
     })
     expect((await harness.status(lost)).status).toBe('FAIL_PERMANENT')
+  })
+
+  test('its room says what the network takes; anything else fails for good', async () => {
+    const { file } = await harness.matrix(
+      'GET',
+      `rooms/${room}/state/com.beeper.room_features/whatsapp`,
+      undefined,
+      USER,
+    )
+    expect(file).toMatchObject({ 'm.image': { mime_types: { 'image/jpeg': 2 } }, 'm.audio': { caption: -1 } })
+    const url = await harness.upload(picture(), 'image/heic', 'dot.heic')
+    const photo = { msgtype: 'm.image', body: 'dot.heic', url, info: { mimetype: 'image/heic' } }
+    expect(await harness.status(await harness.send(room, photo))).toMatchObject({
+      status: 'FAIL_PERMANENT',
+      reason: 'com.beeper.unsupported_event',
+      message: expect.stringContaining('image/heic'),
+    })
   })
 
   test('a chat of a phone that is linked no more takes nothing', async () => {

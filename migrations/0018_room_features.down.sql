@@ -1,0 +1,2 @@
+ALTER TABLE chats DROP COLUMN features;
+DROP TABLE room_features;

@@ -1,0 +1,164 @@
+/**
+ * The one way to say what a file is: its content decides, then the type that its sender declared, then its name. Aliases become the
+ * registered name (RFC 6838), so that a type is compared and told in one spelling.
+ */
+import { fileTypeFromBuffer } from 'file-type'
+import database from 'mime-db'
+
+/** Says nothing about a file. */
+const UNKNOWN_TYPE = 'application/octet-stream'
+/** Opus in Ogg: what phones record voice messages as. The one type whose parameter networks insist on. */
+export const OGG_OPUS = 'audio/ogg; codecs=opus'
+/** Formats are told by their first bytes; those of an Office document take a few entries of its archive. */
+export const HEAD_BYTES = 64 * 1024
+
+/** Declared by HTTP clients and libraries that know no better. */
+const SAYS_NOTHING = [UNKNOWN_TYPE, 'text/plain', 'application/x-www-form-urlencoded']
+
+/** Common names that neither the registry nor a file extension leads to. */
+const ALIASES: Readonly<Record<string, string>> = {
+  'audio/mpeg3': 'audio/mpeg',
+  'audio/x-mpeg-3': 'audio/mpeg',
+  'audio/opus': 'audio/ogg',
+  'audio/vnd.wave': 'audio/wav',
+  'audio/wave': 'audio/wav',
+  'audio/x-wav': 'audio/wav',
+  'audio/x-pn-wav': 'audio/wav',
+  'image/pjpeg': 'image/jpeg',
+  'image/svg-xml': 'image/svg+xml',
+  'video/vnd.avi': 'video/x-msvideo',
+}
+
+/** Formats that many others are made of: the name or declaration says which. */
+const CONTAINERS: readonly { content: string; holds: RegExp }[] = [
+  { content: 'application/zip', holds: /^(application|model)\// },
+  { content: 'application/x-cfb', holds: /^application\// },
+  { content: 'application/gzip', holds: /^application\// },
+  { content: 'application/xml', holds: /^(application|text)\/|\+xml$/ },
+  { content: 'application/ogg', holds: /^(audio|video)\/ogg/ },
+]
+/** Formats that are text themselves. Any other is found in a text by chance: "BM" begins a bitmap, and a list of BMWs. */
+const TEXT_FORMATS = /^(text\/|application\/(xml|pdf|rtf|postscript|eps)$)/
+
+/**
+ * @param head the first HEAD_BYTES of the file, or all of it
+ * @param declared by the sender; empty when it wasn't
+ * @returns type/subtype in lower case, with parameters for OGG_OPUS alone; UNKNOWN_TYPE when nothing tells
+ */
+export async function mediaTypeOf(head: Uint8Array, fileName: string, declared: string): Promise<string> {
+  const named = namedType(fileName, declared)
+  const content = await typeOfContent(head)
+  if (content === null) return named ?? UNKNOWN_TYPE
+  if (named === null) return content
+  return isSpecific(content, named) ? content : named
+}
+
+/** @returns what a file's name says that it is, UNKNOWN_TYPE when it says nothing */
+export function mediaTypeOfName(fileName: string): string {
+  const known = registeredType(Bun.file(fileName).type)
+  if (known !== null && known !== UNKNOWN_TYPE) return known
+  const extension = /\.([^./\\]+)$/.exec(fileName)?.[1]?.toLowerCase()
+  return (extension === undefined ? undefined : byExtension().get(extension)) ?? UNKNOWN_TYPE
+}
+
+/**
+ * @param type as anybody may write it, with parameters or without
+ * @returns its registered name, without parameters; null when there is no such type
+ */
+export function registeredType(type: string): string | null {
+  const essence = (type.split(';')[0] ?? '').trim().toLowerCase()
+  const [family, subtype] = essence.split('/')
+  if (!family || !subtype) return null
+  const alias = ALIASES[essence]
+  if (alias !== undefined) return alias
+  if (database[essence]?.source === 'iana') return essence
+  const plain = subtype.replace(/^x-/, '')
+  const candidates = [
+    `${family}/${plain}`,
+    ...[plain, ...(database[essence]?.extensions ?? [])].map(extension => byExtension().get(extension)),
+  ]
+  const known = candidates.filter(
+    candidate =>
+      candidate !== undefined &&
+      database[candidate] !== undefined &&
+      isSameFamily(family, candidate.split('/')[0]),
+  )
+  const registered = known.find(candidate => database[candidate ?? '']?.source === 'iana')
+  return registered ?? (database[essence] === undefined ? (known[0] ?? null) : essence)
+}
+
+/** Whether two names mean the same type, whatever their parameters. */
+export function isSameType(one: string, other: string): boolean {
+  const essence = (type: string) => registeredType(type) ?? type.trim().toLowerCase()
+  return essence(one) === essence(other)
+}
+
+/** @returns the registered name of a declared type; null where it says nothing, or is no type at all */
+export function declaredType(declared: string): string | null {
+  const type = registeredType(declared)
+  return type === null || SAYS_NOTHING.includes(type) ? null : type
+}
+
+function namedType(fileName: string, declared: string): string | null {
+  const type = declaredType(declared)
+  if (type !== null) return type
+  const byName = mediaTypeOfName(fileName)
+  return byName === UNKNOWN_TYPE ? null : byName
+}
+
+async function typeOfContent(head: Uint8Array): Promise<string | null> {
+  const found = await recognise(head)
+  if (found === null || found === OGG_OPUS) return found
+  const type = registeredType(found) ?? found.toLowerCase()
+  return isText(head) && !TEXT_FORMATS.test(type) ? null : type
+}
+
+async function recognise(head: Uint8Array): Promise<string | null> {
+  try {
+    return (await fileTypeFromBuffer(head))?.mime ?? null
+  } catch {
+    // A format whose structure is cut off or broken tells no more than its name.
+    return null
+  }
+}
+
+/** Whether the content's type says more than the name does. */
+function isSpecific(content: string, named: string): boolean {
+  if (CONTAINERS.some(container => container.content === content && container.holds.test(named))) return false
+  if (TEXT_FORMATS.test(content) && named.startsWith('text/')) return false
+  // The same format holds films and sound alone.
+  return content.replace(/^video\//, 'audio/') !== named
+}
+
+function isSameFamily(family: string, other: string | undefined): boolean {
+  const isMedia = (name: string | undefined) => name === 'image' || name === 'audio' || name === 'video'
+  return family === other || (!isMedia(family) && !isMedia(other))
+}
+
+/** Tab to carriage return, and the escape of terminal colours. */
+const isTextByte = (byte: number) => byte >= 0x20 || (byte >= 0x09 && byte <= 0x0d) || byte === 0x1b
+
+function isText(head: Uint8Array): boolean {
+  if (!head.every(isTextByte)) return false
+  try {
+    // `stream` allows for a character that the end of the head cuts in two.
+    new TextDecoder('utf-8', { fatal: true }).decode(head, { stream: true })
+    return true
+  } catch {
+    return false
+  }
+}
+
+let extensions: Map<string, string> | undefined
+
+/** Of several types with an extension, the one that is registered. */
+function byExtension(): Map<string, string> {
+  if (extensions) return extensions
+  extensions = new Map()
+  for (const [type, { source, extensions: own = [] }] of Object.entries(database)) {
+    for (const extension of own) {
+      if (source === 'iana' || !extensions.has(extension)) extensions.set(extension, ALIASES[type] ?? type)
+    }
+  }
+  return extensions
+}

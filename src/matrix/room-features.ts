@@ -1,0 +1,64 @@
+/** Reads com.beeper.room_features, the state in which bridgev2 says what a chat's network takes (mautrix-go, event/capabilities.go). */
+import { z } from 'zod'
+import type { FileFeatures, FileKind, RoomFeatures } from '../domain/room-features.ts'
+
+export const ROOM_FEATURES_TYPE = 'com.beeper.room_features'
+
+/** The kinds of file as the state names them. */
+const FILE_KEYS: Readonly<Record<FileKind, string>> = {
+  image: 'm.image',
+  video: 'm.video',
+  audio: 'm.audio',
+  voice: 'org.matrix.msc3245.voice',
+  file: 'm.file',
+  gif: 'fi.mau.gif',
+  sticker: 'm.sticker',
+}
+
+const level = z.number().catch(0).default(0)
+/** Go leaves a zero out, which here means that there is no limit. */
+const limit = z
+  .number()
+  .positive()
+  .nullish()
+  .catch(null)
+  .transform(value => value ?? null)
+const fileFeatures = z
+  .object({
+    mime_types: z.record(z.string(), z.number()).catch({}).default({}),
+    caption: level,
+    max_caption_length: limit,
+    max_size: limit,
+    /** In seconds. */
+    max_duration: limit,
+  })
+  .nullish()
+  .catch(null)
+const roomFeatures = z.object({
+  file: z.record(z.string(), fileFeatures).nullish().catch(null),
+  max_text_length: limit,
+})
+
+/** @param content of the state event; what of it isn't as it should be says nothing */
+export function readRoomFeatures(content: Readonly<Record<string, unknown>>): RoomFeatures {
+  const parsed = roomFeatures.safeParse(content)
+  if (!parsed.success) return { files: null, maxTextLength: null }
+  const { file, max_text_length: maxTextLength } = parsed.data
+  return { files: file ? filesOf(file) : null, maxTextLength }
+}
+
+function filesOf(listed: Readonly<Record<string, z.infer<typeof fileFeatures>>>): RoomFeatures['files'] {
+  const files: Partial<Record<FileKind, FileFeatures>> = {}
+  for (const [kind, key] of Object.entries(FILE_KEYS) as [FileKind, string][]) {
+    const told = listed[key]
+    if (!told) continue
+    files[kind] = {
+      mimeTypes: told.mime_types,
+      caption: told.caption,
+      maxCaptionLength: told.max_caption_length,
+      maxSizeBytes: told.max_size,
+      maxDurationMs: told.max_duration === null ? null : told.max_duration * 1000,
+    }
+  }
+  return files
+}

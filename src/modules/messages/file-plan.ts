@@ -1,0 +1,145 @@
+/** Decides how a file is sent in a chat, by what the chat's network takes: as its own kind, as a file to download, or not at all. */
+import type { Media } from '../../db/schema/index.ts'
+import {
+  type FeatureLevel,
+  type FileFeatures,
+  REFUSED,
+  type RoomFeatures,
+  SUBSTITUTED,
+  TAKEN_IN_PART,
+} from '../../domain/room-features.ts'
+import { isSameType, OGG_OPUS } from '../../lib/media-type.ts'
+
+export type SentKind = 'image' | 'video' | 'audio' | 'voice' | 'file'
+
+export interface FilePlan {
+  kind: SentKind
+  /** As the network spells it. */
+  mimeType: string
+  /** Whether the caption goes as a message of its own behind the file, since with it the network would drop it. */
+  isCaptionApart: boolean
+}
+
+type PlannedFile = Pick<Media, 'mimeType' | 'sizeBytes' | 'durationMs'>
+
+/**
+ * @param features null where the bridge doesn't say
+ * @returns the plan, or why the network takes neither the file nor, as text, its caption
+ */
+export function planFile(
+  file: PlannedFile,
+  caption: string | null,
+  features: RoomFeatures | null | undefined,
+): FilePlan | { refused: string } {
+  const files = features?.files ?? COMMON_FILES
+  const fits = kindsOf(file).map(kind => fitOf(file, kind, files[kind]))
+  const best = [TAKEN_IN_PART, SUBSTITUTED].flatMap(least => fits.find(fit => fit.level >= least) ?? [])[0]
+  if (!best) return { refused: `unsupported_by_chat: ${fits.map(fit => fit.problem).join('; ')}` }
+  const { kind, mimeType } = best
+  const isCaptionApart = caption !== null && !takesCaption(files[kind], caption)
+  const refused = isCaptionApart ? textRefusal(caption, features) : null
+  return refused === null ? { kind, mimeType, isCaptionApart } : { refused }
+}
+
+/** @returns why the network won't have the text, null when it takes it or doesn't say */
+export function textRefusal(text: string, features: RoomFeatures | null | undefined): string | null {
+  const limit = features?.maxTextLength ?? null
+  const length = characters(text)
+  if (limit === null || length <= limit) return null
+  return `unsupported_by_chat: text: the chat takes at most ${limit} characters, not ${length}`
+}
+
+/** What nearly every network shows as such. Where a bridge says nothing, anything else goes as a file. */
+const COMMON_FILES: NonNullable<RoomFeatures['files']> = {
+  image: commonly('image/jpeg', 'image/png', 'image/webp', 'image/gif'),
+  video: commonly('video/mp4', 'video/3gpp', 'video/quicktime', 'video/webm'),
+  audio: commonly('audio/mpeg', 'audio/mp4', 'audio/aac', 'audio/amr', 'audio/ogg'),
+  voice: commonly(OGG_OPUS),
+  file: commonly('*/*'),
+}
+
+function commonly(...types: string[]): FileFeatures {
+  return {
+    mimeTypes: Object.fromEntries(types.map(type => [type, 2])),
+    caption: 2,
+    maxCaptionLength: null,
+    maxSizeBytes: null,
+    maxDurationMs: null,
+  }
+}
+
+/** The kinds that a file can be sent as, the best first. */
+function kindsOf({ mimeType, durationMs }: PlannedFile): SentKind[] {
+  // A recording that can't be read is no voice message: phones would show one that can't be played.
+  if (mimeType === OGG_OPUS && durationMs > 0) return ['voice', 'audio', 'file']
+  const [family] = mimeType.split('/')
+  return family === 'image' || family === 'video' || family === 'audio' ? [family, 'file'] : ['file']
+}
+
+interface Fit {
+  kind: SentKind
+  level: FeatureLevel
+  mimeType: string
+  /** Why the level is that low, for people. */
+  problem: string
+}
+
+function fitOf(file: PlannedFile, kind: SentKind, features: FileFeatures | undefined): Fit {
+  const { mimeType, sizeBytes, durationMs } = file
+  const refused = (problem: string): Fit => ({ kind, level: REFUSED, mimeType, problem })
+  if (!features) return refused(`the chat takes no ${NOUNS[kind]}`)
+  const { maxSizeBytes, maxDurationMs } = features
+  if (maxSizeBytes !== null && sizeBytes > maxSizeBytes)
+    return refused(`the chat takes ${NOUNS[kind]} of at most ${maxSizeBytes} bytes, not ${sizeBytes}`)
+  if (maxDurationMs !== null && durationMs > maxDurationMs)
+    return refused(`the chat takes ${NOUNS[kind]} of at most ${maxDurationMs / 1000} seconds`)
+  const listed = listedAs(mimeType, Object.keys(features.mimeTypes))
+  const level = listed === null ? REFUSED : (features.mimeTypes[listed] ?? REFUSED)
+  const isSpelledOtherwise =
+    listed !== null && !listed.endsWith('/*') && essenceOf(listed) !== essenceOf(mimeType)
+  return {
+    kind,
+    level,
+    mimeType: isSpelledOtherwise ? listed : mimeType,
+    problem: `the chat takes no ${NOUNS[kind]} of type ${mimeType}`,
+  }
+}
+
+const NOUNS: Readonly<Record<SentKind, string>> = {
+  image: 'images',
+  video: 'videos',
+  audio: 'audio',
+  voice: 'voice messages',
+  file: 'files',
+}
+
+/** @returns the entry of the list that a type falls under, null when none does; the closest first, as bridgev2 looks it up */
+function listedAs(type: string, list: readonly string[]): string | null {
+  const [family] = type.split('/')
+  const same = list.filter(listed => isSameType(listed, type))
+  return (
+    same.find(listed => listed.includes(';') && compact(listed) === compact(type)) ??
+    same.find(listed => !listed.includes(';')) ??
+    list.find(listed => listed === `${family}/*`) ??
+    list.find(listed => listed === '*/*') ??
+    null
+  )
+}
+
+function essenceOf(type: string): string {
+  return compact(type.split(';')[0] ?? '')
+}
+
+function compact(type: string): string {
+  return type.toLowerCase().replaceAll(/[\s"]/g, '')
+}
+
+function takesCaption(features: FileFeatures | undefined, caption: string): boolean {
+  if (!features || features.caption < TAKEN_IN_PART) return false
+  return features.maxCaptionLength === null || characters(caption) <= features.maxCaptionLength
+}
+
+/** As a network with the largest idea of a character counts them: what is refused by this count all of them refuse. */
+function characters(text: string): number {
+  return [...text].length
+}
