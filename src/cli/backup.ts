@@ -1,11 +1,10 @@
 /** `meshgate backup FILE` and `meshgate restore FILE`. */
 import { createReadStream, createWriteStream, existsSync, statSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { Writable } from 'node:stream'
 import type { Command } from 'commander'
 import type { Config, Secrets } from '../config/index.ts'
 import { messageOf } from '../domain/errors.ts'
-import { createHmacHasher, deriveKey } from '../lib/sealing.ts'
 import type { BackupReport } from '../modules/backup/backup.ts'
 import { openPartialFile, type PartialFile } from './partial-file.ts'
 import { CommandError, loadConfig, type Terminal } from './terminal.ts'
@@ -27,6 +26,11 @@ export function addBackupCommands(program: Command, terminal: Terminal, version:
     .option(
       '--send-waiting',
       'send the messages that waited when the backup was made, though the gateway may have sent them since; without it they fail, with that reason',
+      false,
+    )
+    .option(
+      '--unverified',
+      'also a backup that SECRET_KEY does not vouch for: of an earlier version, of another key, or changed since',
       false,
     )
     .action((file: string, options: RestoreOptions) => restore(terminal, file, options))
@@ -83,27 +87,32 @@ async function backupInto(
   return await makeBackup({
     dataDir: data.dir,
     sink,
-    about: { meshgate: version, server_name: matrix.serverName, secret_key_check: keyCheck(secretKey) },
+    about: { meshgate: version, server_name: matrix.serverName },
+    secretKey,
     now: Date.now(),
   })
 }
 
 interface RestoreOptions {
   dataDir?: string
+  unverified: boolean
   sendWaiting: boolean
 }
 
 async function restore(terminal: Terminal, file: string, options: RestoreOptions): Promise<void> {
+  refuseWithoutEnv(terminal)
   const { config, secrets } = loadConfig(terminal)
   const dataDir =
     options.dataDir === undefined ? config.data.dir : resolve(terminal.directory, options.dataDir)
   const path = resolve(terminal.directory, file)
   if (file !== STANDARD_STREAM && !existsSync(path)) throw new CommandError(`${path} isn't there`)
   const { restoreBackup } = await import('../modules/backup/restore.ts')
-  const { manifest, waiting } = await restoreBackup({
+  const { manifest, waiting, commands } = await restoreBackup({
     source: file === STANDARD_STREAM ? process.stdin : createReadStream(path),
     dataDir,
     serverName: config.matrix.serverName,
+    secretKeys: [secrets.secretKey, secrets.previousSecretKey].filter(key => key !== undefined),
+    unverified: options.unverified,
     sendWaiting: options.sendWaiting,
     now: Date.now(),
   })
@@ -115,15 +124,17 @@ async function restore(terminal: Terminal, file: string, options: RestoreOptions
         : `${waiting} messages that waited then are not sent, as they may have been since: GET /api/v1/messages shows them as failed`,
     )
   }
-  const keys = [secrets.secretKey, secrets.previousSecretKey].filter(key => key !== undefined)
-  if (!keys.some(key => keyCheck(key) === manifest.secret_key_check)) {
-    terminal.complain(
-      'SECRET_KEY: is another than the backup was made with; tokens and stored secrets need that one',
-    )
+  if (options.unverified) {
+    for (const { platform, command } of commands)
+      terminal.complain(`the gateway will run for the ${platform} bridge: ${command.join(' ')}`)
   }
 }
 
-/** Tells whether two keys are the same, and nothing of either. */
-function keyCheck(secretKey: string): string {
-  return createHmacHasher(deriveKey(secretKey, 'backup-key-check'))('meshgate').slice(0, 16)
+/** Elsewhere a missing SECRET_KEY is made by `meshgate setup`; nothing of a backup works with that one. */
+function refuseWithoutEnv({ directory, environment }: Terminal): void {
+  const file = join(directory, '.env')
+  if (existsSync(file) || environment.SECRET_KEY) return
+  throw new CommandError(
+    `${file} isn't there: put the .env of the gateway that made the backup there first (no setup: a backup is of no use without its SECRET_KEY)`,
+  )
 }

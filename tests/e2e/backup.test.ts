@@ -1,7 +1,7 @@
 /** A backup of a gateway under load, restored: what was acknowledged before it began is there, whole, and works. */
 import { Database } from 'bun:sqlite'
 import { expect, setDefaultTimeout, test } from 'bun:test'
-import { copyFileSync, existsSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { runCommand } from '../support/command-line.ts'
 import { bytesOf } from '../support/files.ts'
@@ -187,6 +187,11 @@ test('another SECRET_KEY is said to be another, and the one before it is known',
   expect((await restore('one', { SECRET_KEY: key })).err).toBe('')
   expect((await restore('two', { SECRET_KEY_PREVIOUS: key })).err).toBe('')
   expect((await restore('three', {})).err).toContain('SECRET_KEY: is another than the backup was made with')
+  expect(existsSync(elsewhere.file('three/meshgate.db'))).toBe(false)
+  rmSync(elsewhere.file('.env'))
+  const { err } = await restore('four', {})
+  expect(err).toContain('.env of the gateway that made the backup')
+  expect(err).not.toContain('writes a .env with one')
 })
 
 test('two backups into one file at once are two whole ones, and what a killed one left goes', async () => {

@@ -8,6 +8,7 @@ import { pipeline } from 'node:stream/promises'
 import { createZstdCompress, createZstdDecompress } from 'node:zlib'
 import { extract, type Header, pack } from 'tar-stream'
 import { GatewayError, messageOf } from '../../domain/errors.ts'
+import { type Authenticity, authenticityOf, keyCheck, signed } from './authenticity.ts'
 import { isBackedUpName, MANIFEST, type Manifest, manifestSchema } from './layout.ts'
 
 export interface ArchivedFile {
@@ -19,7 +20,7 @@ export interface ArchivedFile {
   mode: number
 }
 
-type About = Omit<Manifest, 'files' | 'format'>
+export type About = Omit<Manifest, 'files' | 'format' | 'secret_key_check'>
 
 /** A manifest has a line for each file; of a million files it is some hundred MB. */
 const MAX_MANIFEST_BYTES = 512 * 1024 * 1024
@@ -29,19 +30,20 @@ const OWNER_ONLY = 0o700
 export async function writeArchive(
   files: readonly ArchivedFile[],
   about: About,
+  secretKey: string,
   sink: Writable,
 ): Promise<void> {
   const tar = pack()
   const written = pipeline(tar, createZstdCompress(), sink)
   const fill = async () => {
-    const manifest: Manifest = { format: 1, ...about, files: [] }
+    const manifest: Manifest = { format: 1, ...about, secret_key_check: keyCheck(secretKey), files: [] }
     for (const { name, path, sizeBytes, mode } of files) {
       const hash = createHash('sha256')
       const entry = tar.entry({ name, size: sizeBytes, mode: mode & OWNER_ONLY })
       await pipeline(createReadStream(path), hashing(hash), entry)
       manifest.files.push({ name, size: sizeBytes, sha256: hash.digest('hex') })
     }
-    tar.entry({ name: MANIFEST, mode: 0o600 }, JSON.stringify(manifest))
+    tar.entry({ name: MANIFEST, mode: 0o600 }, signed(JSON.stringify(manifest), secretKey))
     tar.finalize()
   }
   await Promise.all([
@@ -56,18 +58,26 @@ export async function writeArchive(
 
 /**
  * Puts every file into a folder, and compares each with the manifest.
+ * @param secretKeys under one of which it ought to be made
  * @throws GatewayError bad_request when the archive is cut off, damaged, or holds what no backup of ours does
  */
-export async function readArchive(source: Readable, folder: string): Promise<Manifest> {
+export async function readArchive(
+  source: Readable,
+  folder: string,
+  secretKeys: readonly string[],
+): Promise<{ manifest: Manifest; authenticity: Authenticity }> {
   const found = new Map<string, { size: number; sha256: string }>()
   let manifest: Manifest | undefined
+  let authenticity: Authenticity = 'missing'
   const tar = extract()
   const unpack = async () => {
     for await (const entry of tar) {
       const { name } = entry.header
       if (manifest) throw refused(`it goes on after ${MANIFEST}`)
       if (name === MANIFEST) {
-        manifest = manifestSchema.parse(JSON.parse(await textOf(entry)))
+        const text = await textOf(entry)
+        manifest = manifestSchema.parse(JSON.parse(text))
+        authenticity = authenticityOf(text, manifest.secret_key_check, secretKeys)
         continue
       }
       refuseStrange(entry.header, found)
@@ -84,7 +94,7 @@ export async function readArchive(source: Readable, folder: string): Promise<Man
   }
   if (!manifest) throw refused(`it is cut off: there is no ${MANIFEST} at its end`)
   compare(manifest, found)
-  return manifest
+  return { manifest, authenticity }
 }
 
 function refuseStrange(

@@ -19,14 +19,16 @@ import { openDb } from '../../db/open.ts'
 import { isDatabase, putTogether, snapshotInto } from '../../db/snapshot.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import { RECORD_FILE } from '../../runtime/supervised-process.ts'
-import { type ArchivedFile, writeArchive } from './archive.ts'
-import { BRIDGES_FOLDER, DATABASE, type Manifest, MEDIA_FOLDERS, withFolder } from './layout.ts'
+import { type About, type ArchivedFile, writeArchive } from './archive.ts'
+import { BRIDGES_FOLDER, DATABASE, MEDIA_FOLDERS, withFolder } from './layout.ts'
 import { createBackupRepository } from './repository.ts'
 
 export interface BackupRequest {
   dataDir: string
   sink: Writable
-  about: Omit<Manifest, 'files' | 'format' | 'created_at'>
+  about: Omit<About, 'created_at'>
+  /** SECRET_KEY, by which a restore knows that nobody has changed it. */
+  secretKey: string
   now: number
 }
 
@@ -49,7 +51,13 @@ const PARTIAL = /\.(part|tmp)$/
 const LEFT_OUT = /(-wal|-shm|-journal|\.log|\.log\.gz)$/
 
 /** @throws GatewayError not_found (there is no database), storage_full; whatever the sink throws */
-export async function makeBackup({ dataDir, sink, about, now }: BackupRequest): Promise<BackupReport> {
+export async function makeBackup({
+  dataDir,
+  sink,
+  about,
+  secretKey,
+  now,
+}: BackupRequest): Promise<BackupReport> {
   const source = join(dataDir, DATABASE)
   if (!existsSync(source))
     throw new GatewayError('not_found', `DATA_DIR: there is no ${DATABASE} in ${dataDir}`)
@@ -60,7 +68,7 @@ export async function makeBackup({ dataDir, sink, about, now }: BackupRequest): 
     const state = holdState(dataDir, staging)
     const missing = [...state.missing, ...state.elsewhere, ...stageBridges(dataDir, staging)]
     const files = filesBelow(staging, '')
-    await writeArchive(files, { ...about, created_at: new Date(now).toISOString() }, sink)
+    await writeArchive(files, { ...about, created_at: new Date(now).toISOString() }, secretKey, sink)
     const bytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
     return { files: files.length, bytes, waiting: state.waiting, missing }
   })

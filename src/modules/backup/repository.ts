@@ -9,6 +9,8 @@ export interface BackupRepository {
   storedFiles(): string[]
   /** Where the bridges that were attached have their files. */
   bridgeFolders(): { platform: string; dir: string }[]
+  /** What the gateway runs for them. */
+  bridgeCommands(): { platform: string; command: string[] }[]
   /** How many messages wait to be sent. */
   waitingCount(): number
   /** Ends every message that waits, and tells the webhooks that ask. @returns how many there were */
@@ -33,6 +35,13 @@ export function createBackupRepository(db: Db): BackupRepository {
         .where(eq(media.stored, true))
         .all()
         .map(({ id }) => id),
+    bridgeCommands: () =>
+      orm
+        .select({ platform: bridges.platform, command: bridges.command })
+        .from(bridges)
+        .orderBy(asc(bridges.platform))
+        .all()
+        .flatMap(({ platform, command }) => (command ? [{ platform, command }] : [])),
     bridgeFolders: () => orm.select({ platform: bridges.platform, dir: bridges.dir }).from(bridges).all(),
     waitingCount: () =>
       orm.select({ count: sql<number>`count(*)` }).from(messages).where(waiting).get()?.count ?? 0,

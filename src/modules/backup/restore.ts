@@ -22,6 +22,7 @@ import { openDb } from '../../db/open.ts'
 import { damageOf, isDatabase, putTogether } from '../../db/snapshot.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import { readArchive } from './archive.ts'
+import type { Authenticity } from './authenticity.ts'
 import { BRIDGES_FOLDER, DATABASE, type Manifest, MEDIA_FOLDERS } from './layout.ts'
 import { createBackupRepository } from './repository.ts'
 
@@ -30,6 +31,10 @@ export interface RestoreRequest {
   dataDir: string
   /** MATRIX_SERVER_NAME of the settings. */
   serverName: string
+  /** SECRET_KEY, and the one before it. */
+  secretKeys: readonly string[]
+  /** Whether a backup is taken of which these keys don't prove that we made it. */
+  unverified: boolean
   /** Whether messages that waited when the backup was made are sent: the gateway may have sent them since. */
   sendWaiting: boolean
   now: number
@@ -37,6 +42,8 @@ export interface RestoreRequest {
 
 export interface RestoreReport {
   manifest: Manifest
+  /** What a gateway on it will run, by platform. */
+  commands: { platform: string; command: string[] }[]
   /** Messages that waited when the backup was made. */
   waiting: number
 }
@@ -47,7 +54,7 @@ const HELD_BY_RESTORE =
 
 /**
  * @throws StartError when a gateway runs there; GatewayError conflict (the folder has data, another server name), bad_request (the backup
- *   is damaged, or of a newer version); then nothing is changed
+ *   is damaged, of a newer version, or not proven to be ours); then nothing is changed
  */
 export async function restoreBackup(request: RestoreRequest): Promise<RestoreReport> {
   const { dataDir, source } = request
@@ -58,10 +65,11 @@ export async function restoreBackup(request: RestoreRequest): Promise<RestoreRep
     const folder = join(dataDir, RESTORING)
     mkdirSync(folder, { mode: 0o700 })
     try {
-      const manifest = await readArchive(source, folder)
-      const waiting = await check(folder, manifest, request)
+      const { manifest, authenticity } = await readArchive(source, folder, request.secretKeys)
+      if (!request.unverified) refuseUnproven(authenticity)
+      const checked = await check(folder, manifest, request)
       moveIntoPlace(folder, dataDir)
-      return { manifest, waiting }
+      return { manifest, ...checked }
     } catch (error) {
       clearInterrupted(dataDir)
       throw error
@@ -90,12 +98,24 @@ function refuseFilled(dataDir: string): void {
   )
 }
 
-/** @returns how many messages waited */
+function refuseUnproven(authenticity: Authenticity): void {
+  if (authenticity === 'proven') return
+  const reasons = {
+    changed: 'the backup was changed after it was made',
+    key: 'SECRET_KEY: is another than the backup was made with: set that one, also as without it no token works',
+    missing: 'nothing proves that this gateway made the backup: an earlier version did, or it was changed',
+  }
+  throw new GatewayError(
+    'bad_request',
+    `${reasons[authenticity]}; --unverified restores it all the same, if you know where it comes from: the gateway will run the programs that it names`,
+  )
+}
+
 async function check(
   folder: string,
   manifest: Manifest,
   { serverName, sendWaiting, now }: RestoreRequest,
-): Promise<number> {
+): Promise<Omit<RestoreReport, 'manifest'>> {
   if (manifest.server_name !== serverName) {
     throw new GatewayError(
       'conflict',
@@ -119,7 +139,10 @@ async function check(
     migrateUp(db.connection, now)
     const repository = createBackupRepository(db)
     await repository.passPlaces(now)
-    return sendWaiting ? repository.waitingCount() : await repository.failWaiting(HELD_BY_RESTORE, now)
+    const waiting = sendWaiting
+      ? repository.waitingCount()
+      : await repository.failWaiting(HELD_BY_RESTORE, now)
+    return { waiting, commands: repository.bridgeCommands() }
   } finally {
     db.close()
     putTogether(file)

@@ -4,13 +4,15 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
-import { zstdCompressSync } from 'node:zlib'
-import { pack } from 'tar-stream'
+import { pipeline } from 'node:stream/promises'
+import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
+import { extract, pack } from 'tar-stream'
 import { openDbAlone } from '../../../src/db/lock.ts'
 import { openDb } from '../../../src/db/open.ts'
 import { bridges } from '../../../src/db/schema/index.ts'
 import type { StoredEvent } from '../../../src/domain/events.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
+import { signed } from '../../../src/modules/backup/authenticity.ts'
 import { makeBackup } from '../../../src/modules/backup/backup.ts'
 import { isBackedUpName, MANIFEST } from '../../../src/modules/backup/layout.ts'
 import { restoreBackup } from '../../../src/modules/backup/restore.ts'
@@ -20,7 +22,22 @@ import { createTempGatewayData } from '../../support/temp-data-dir.ts'
 import { type TempDir, tempDir } from '../../support/temp-dir.ts'
 import { testFeed } from '../../support/test-feed.ts'
 
-const ABOUT = { meshgate: '1.0.0', server_name: 'localhost', secret_key_check: 'x' }
+const ABOUT = { meshgate: '1.0.0', server_name: 'localhost' }
+const KEY = 'the SECRET_KEY of the backup'
+const REST = { about: ABOUT, secretKey: KEY, now: 0 }
+
+const BRIDGE = {
+  url: 'http://127.0.0.1:1',
+  registrationId: 'x',
+  senderLocalpart: 'x',
+  botLocalpart: 'x',
+  asTokenSealed: 'x',
+  hsTokenSealed: 'x',
+  namespaces: { users: [] },
+  command: null,
+  createdAt: 0,
+  updatedAt: 0,
+}
 
 let folder: TempDir
 let source: string
@@ -38,16 +55,27 @@ async function backup(): Promise<Buffer> {
   const sink = new PassThrough()
   const chunks: Buffer[] = []
   sink.on('data', (chunk: Buffer) => chunks.push(chunk))
-  await makeBackup({ dataDir: source, sink, about: ABOUT, now: 0 })
+  await makeBackup({ dataDir: source, sink, ...REST })
   return Buffer.concat(chunks)
 }
 
-const restore = (archive: Buffer, { serverName = 'localhost', dataDir = target, now = 1 } = {}) =>
-  restoreBackup({ source: Readable.from([archive]), dataDir, serverName, sendWaiting: false, now })
+const restore = (
+  archive: Buffer,
+  { dataDir = target, now = 1, unverified = false, secretKeys = [KEY] } = {},
+) =>
+  restoreBackup({
+    source: Readable.from([archive]),
+    dataDir,
+    serverName: 'localhost',
+    secretKeys,
+    unverified,
+    sendWaiting: false,
+    now,
+  })
 
 /** An archive as somebody else may have made it. */
 async function archiveOf(
-  entries: { name: string; type?: 'file' | 'symlink' | 'directory'; text?: string }[],
+  entries: { name: string; type?: 'file' | 'symlink' | 'directory'; text?: string | Buffer }[],
 ) {
   const tar = pack()
   for (const { name, type = 'file', text = '' } of entries)
@@ -84,34 +112,22 @@ test('files, a program’s database that is being written to, and nothing of pro
 
 test('a bridge with its folder elsewhere is said to be missing', async () => {
   const db = openDb(join(source, 'meshgate.db'))
-  const bridge = {
-    url: 'http://127.0.0.1:1',
-    registrationId: 'x',
-    senderLocalpart: 'x',
-    botLocalpart: 'x',
-    asTokenSealed: 'x',
-    hsTokenSealed: 'x',
-    namespaces: { users: [] },
-    command: null,
-    createdAt: 0,
-    updatedAt: 0,
-  }
   db.orm
     .insert(bridges)
     .values([
-      { ...bridge, platform: 'wa', dir: join(source, 'bridges', 'wa') },
-      { ...bridge, platform: 'signal', dir: '/srv/signal', registrationId: 'y' },
+      { ...BRIDGE, platform: 'wa', dir: join(source, 'bridges', 'wa') },
+      { ...BRIDGE, platform: 'signal', dir: '/srv/signal', registrationId: 'y' },
     ])
     .run()
   db.close()
-  const report = await makeBackup({ dataDir: source, sink: new PassThrough().resume(), about: ABOUT, now: 0 })
+  const report = await makeBackup({ dataDir: source, sink: new PassThrough().resume(), ...REST })
   expect(report.missing).toEqual(['/srv/signal (of the signal bridge, outside of DATA_DIR)'])
 })
 
 test('a link to somewhere else is not followed, and said to be missing', async () => {
   mkdirSync(join(source, 'bridges'))
   symlinkSync('/etc/passwd', join(source, 'bridges', 'passwd'))
-  const report = await makeBackup({ dataDir: source, sink: new PassThrough().resume(), about: ABOUT, now: 0 })
+  const report = await makeBackup({ dataDir: source, sink: new PassThrough().resume(), ...REST })
   expect(report.missing).toEqual(['bridges/passwd (a link)'])
 })
 
@@ -156,7 +172,7 @@ describe('is refused, and leaves nothing behind:', () => {
   })
 
   test('a file that the manifest does not know', async () => {
-    const manifest = JSON.stringify({ format: 1, created_at: '', ...ABOUT, files: [] })
+    const manifest = JSON.stringify({ format: 1, created_at: '', ...ABOUT, secret_key_check: '', files: [] })
     await refused(
       await archiveOf([
         { name: 'media/x', text: 'x' },
@@ -170,14 +186,80 @@ describe('is refused, and leaves nothing behind:', () => {
     const text = 'SQLite format 3\0 and then nothing of the kind'
     const sha256 = new Bun.CryptoHasher('sha256').update(text).digest('hex')
     const files = [{ name: 'meshgate.db', size: text.length, sha256 }]
-    const manifest = JSON.stringify({ format: 1, created_at: '', ...ABOUT, files })
+    const manifest = JSON.stringify({ format: 1, created_at: '', ...ABOUT, secret_key_check: '', files })
     await refused(
       await archiveOf([
         { name: 'meshgate.db', text },
-        { name: MANIFEST, text: manifest },
+        { name: MANIFEST, text: signed(manifest, KEY) },
       ]),
       'meshgate.db: ',
     )
+  })
+})
+
+describe('who made it', () => {
+  /** The archive after somebody has put another command for a bridge into it, and set its manifest right. */
+  async function changed(
+    archive: Buffer,
+    edit: (manifest: string) => string = text => text,
+  ): Promise<Buffer> {
+    const tar = extract()
+    const entries: { name: string; text: Buffer }[] = []
+    const read = (async () => {
+      for await (const entry of tar)
+        entries.push({
+          name: entry.header.name,
+          text: Buffer.concat((await Array.fromAsync(entry)) as Buffer[]),
+        })
+    })()
+    await Promise.all([pipeline(Readable.from([zstdDecompressSync(archive)]), tar), read])
+    const [database, manifest] = [entries[0], entries.at(-1)]
+    if (database?.name !== 'meshgate.db' || !manifest) throw new Error('another archive was expected')
+    const file = folder.file('changed.db')
+    writeFileSync(file, database.text)
+    const db = openDb(file)
+    db.orm
+      .insert(bridges)
+      .values({ ...BRIDGE, platform: 'wa', dir: '/x', command: ['/bin/evil'] })
+      .run()
+    db.connection.run('PRAGMA journal_mode = DELETE')
+    db.close()
+    database.text = readFileSync(file)
+    const json = JSON.parse(manifest.text.toString())
+    Object.assign(json.files[0], {
+      size: database.text.byteLength,
+      sha256: new Bun.CryptoHasher('sha256').update(database.text).digest('hex'),
+    })
+    manifest.text = Buffer.from(edit(JSON.stringify(json)))
+    return archiveOf(entries)
+  }
+
+  test.each<[string, (manifest: string) => string, string]>([
+    ['with its old proof', text => text, 'the backup was changed after it was made'],
+    ['without a proof', text => text.replace(/,"mac":.*/, '}'), 'nothing proves that this gateway made'],
+    ['with the proof of another key', text => signed(text.replace(/,"mac":.*/, '}'), 'other'), 'was changed'],
+    [
+      'as if of another key',
+      text => text.replace(/"secret_key_check":"\w+"/, '"secret_key_check":"x"'),
+      'SECRET_KEY',
+    ],
+  ])('a changed one is refused %s', async (_, edit, why) => {
+    const archive = await changed(await backup(), edit)
+    await expect(restore(archive)).rejects.toThrow(why)
+    expect(readdirSync(target)).toEqual(['meshgate.lock'])
+  })
+
+  test('a changed one is restored where that is asked for, and the report names what will be run', async () => {
+    const { commands } = await restore(await changed(await backup()), { unverified: true })
+    expect(commands).toEqual([{ platform: 'wa', command: ['/bin/evil'] }])
+  })
+
+  test('the key before the present one proves it, too, and another is said to be another', async () => {
+    const archive = await backup()
+    await expect(restore(archive, { secretKeys: ['new'] })).rejects.toThrow(
+      'SECRET_KEY: is another than the backup was made with',
+    )
+    await restore(archive, { secretKeys: ['new', KEY] })
   })
 })
 
