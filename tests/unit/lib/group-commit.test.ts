@@ -1,9 +1,10 @@
 /** Group commit: order, sharing, isolation of failures, and durability under kill -9. */
 import { Database } from 'bun:sqlite'
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { afterEach, beforeEach, describe, expect, spyOn, test } from 'bun:test'
 import { join } from 'node:path'
 import { asStorageError } from '../../../src/db/storage-errors.ts'
 import { type Committer, GroupCommit } from '../../../src/lib/group-commit.ts'
+import { expectShortTurns } from '../../support/longest-turn.ts'
 import { type TempDir, tempDir } from '../../support/temp-dir.ts'
 import { waitFor } from '../../support/wait-for.ts'
 
@@ -210,14 +211,10 @@ describe('while another process writes', () => {
     let done = 0
     const writes = [1, 2, 3].map(id => patient.write(add(id)).then(() => done++))
     await waitFor(() => patient.trouble() !== null)
-    // Three more tries at the least, and this goes on between them.
-    const startedAt = performance.now()
-    let turns = 0
-    while (performance.now() - startedAt < 100) {
-      await Bun.sleep(1)
-      turns++
-    }
-    expect(turns).toBeGreaterThan(10)
+    using tries = spyOn(ours, 'run')
+    await expectShortTurns(async round => {
+      await waitFor(() => tries.mock.calls.length > round)
+    })
     expect({ done, items: items(), trouble: patient.trouble() }).toMatchObject({
       done: 0,
       items: [],
