@@ -24,6 +24,7 @@ import { createOutbox } from '../modules/messages/outbox.ts'
 import type { Pace } from '../modules/messages/pace.ts'
 import { createOutboxQueue } from '../modules/messages/queue-repository.ts'
 import { createRecipients } from '../modules/messages/recipients.ts'
+import { createReplyTargets } from '../modules/messages/reply-repository.ts'
 import { createMessageRepository } from '../modules/messages/repository.ts'
 import { createRecipientRooms } from '../modules/messages/room-repository.ts'
 import { createSlotReturns } from '../modules/messages/slot-repository.ts'
@@ -101,9 +102,11 @@ export async function createMessaging(foundation: Foundation, parts: MessagingPa
     clock,
   })
   const endings = createMessageEndings(db, statuses, observer, unusedSlots.note)
+  const replies = createReplyTargets(db)
   const outbox = createOutbox({
     queue: createOutboxQueue(db, statuses),
     recipients: createRecipients({ rooms: createRecipientRooms(db), chats, devices, bridges, clock }),
+    replies,
     devices,
     chatRooms,
     media,
@@ -120,6 +123,7 @@ export async function createMessaging(foundation: Foundation, parts: MessagingPa
     repository: createMessageRepository(db),
     waiting,
     endings,
+    replies,
     devices,
     media,
     backlog,

@@ -26,6 +26,8 @@ const PDF = '%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%
 /** Long enough for a machine that does much else. */
 const DEADLINE_MS = 20_000
 const DEVICE = '237123456789'
+/** The message that the guide's replies answer. */
+const PRINTED_MESSAGE = '$eCLf_5pzs8ZBhEs5ZojVRS0K3SBLf73cHs2q_Je4kfQ'
 
 /** What each command is answered with, by the heading it stands under; several in their order. */
 const STATUSES: Record<string, number[]> = {
@@ -329,9 +331,23 @@ async function asReaderWouldTypeIt(code: string): Promise<string> {
     typed = typed.replace('{token_id}', String(all.at(-1)?.id))
   }
   typed = typed.replace('{link_id}', linkId)
+  if (typed.includes(PRINTED_MESSAGE)) typed = typed.replace(PRINTED_MESSAGE, await receivedMessage())
   typed = typed.replace('{delivery_id}', deliveryId)
   if (typed.includes('{code}')) typed = typed.replace('{code}', (await qrPayload()).split('/').at(-1) ?? '')
   return PORT === STANDARD_PORT ? typed : typed.replaceAll('localhost:8080', new URL(gateway.url).host)
+}
+
+/** As a webhook would have told of it: the phones of the sandbox have answered by now. */
+function receivedMessage(): Promise<string> {
+  return waitFor(
+    async () => {
+      const { body } = await account().api.get<{ events: { payload: { id: string } }[] }>(
+        '/api/v1/events?events=message.received',
+      )
+      return body.events[0]?.payload.id
+    },
+    { what: 'a message received', deadlineMs: DEADLINE_MS },
+  )
 }
 
 function learnToken(answer: unknown): void {

@@ -211,6 +211,23 @@ describe('replies', () => {
     expect(await friend.waitForText('here')).toMatchObject({ reply_to: asked.id, type: 'image' })
   })
 
+  test('may name a message by the id that its send was answered with, at once and in another chat, too', async () => {
+    const [friend, other] = [await client.newPhone(), await client.newPhone()]
+    const [question] = await account.send(device, { contact: friend.number, text: 'who comes?' })
+    const reply_id = question?.id ?? ''
+    await account.send(device, { contact: friend.number, text: 'say soon', reply_id })
+    const asked = await friend.waitForText('who comes?')
+    expect(await friend.waitForText('say soon')).toMatchObject({ reply_to: asked.id })
+    const [elsewhere] = await account.send(device, { contact: other.number, text: 'and you?', reply_id })
+    await account.waitForStatus(elsewhere?.id ?? '', ['delivered'])
+  })
+
+  test.each(['yes', 'msg_unknown', '$unknown'])('to %p are refused', async reply_id => {
+    const answer = await account.trySend(device, { contact: '4915199999', text: 'x', reply_id })
+    expect(answer).toMatchObject({ status: 400, body: { code: 'bad_request' } })
+    expect(answer.body.error).toStartWith('reply_id: ')
+  })
+
   test('to one another: what was sent can be replied to on the phone', async () => {
     const friend = await client.newPhone()
     await using inbox = await InboxReader.open(account)

@@ -6,6 +6,7 @@ import { type Backlog, createBacklog } from '../../src/modules/messages/backlog.
 import { createMessageEndings } from '../../src/modules/messages/ending-repository.ts'
 import { createMessages, type MessagesOptions } from '../../src/modules/messages/messages.ts'
 import { createOutboxQueue } from '../../src/modules/messages/queue-repository.ts'
+import { createReplyTargets } from '../../src/modules/messages/reply-repository.ts'
 import { createMessageRepository } from '../../src/modules/messages/repository.ts'
 import { createSlotReturns } from '../../src/modules/messages/slot-repository.ts'
 import { createStatusWriter } from '../../src/modules/messages/status-repository.ts'
@@ -28,16 +29,18 @@ export function messageStore(
     waiting: createWaitingMessages(db),
     queue: createOutboxQueue(db, statuses),
     endings: createMessageEndings(db, statuses, observer, onEnded),
+    replies: createReplyTargets(db),
     slots: createSlotReturns(db),
   }
 }
 
 export function messagesOn(store: MessageStore, change: Partial<MessagesOptions> = {}) {
-  const { repository, waiting, endings } = store
+  const { repository, waiting, endings, replies } = store
   return createMessages({
     repository,
     waiting,
     endings,
+    replies,
     devices: { find: async () => null },
     media: { discard: async () => undefined, discardAll: async () => undefined },
     backlog: roomyBacklog(),

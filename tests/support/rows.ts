@@ -7,6 +7,8 @@ import {
   type Device,
   devices,
   identities,
+  inboxEvents,
+  messages,
   tokens,
   webhooks,
 } from '../../src/db/schema/index.ts'
@@ -91,6 +93,47 @@ export function insertWebhook(db: TempDb, change: Partial<typeof webhooks.$infer
       disabledReason: null,
       createdAt: LINKED_AT,
       updatedAt: LINKED_AT,
+      ...change,
+    })
+    .run()
+}
+
+/** A message of the device that was handed over. */
+export function insertMessage(db: TempDb, change: Partial<typeof messages.$inferInsert> = {}): void {
+  db.orm
+    .insert(messages)
+    .values({
+      id: 'msg_0',
+      identityId: 'id_1',
+      deviceRowId: 'dev_1',
+      lane: 'dev_1/contact:1',
+      recipientKind: 'contact',
+      recipient: '1',
+      text: 'hi',
+      status: 'sent',
+      attempts: 1,
+      resends: 0,
+      createdAt: LINKED_AT,
+      updatedAt: LINKED_AT,
+      ...change,
+    })
+    .run()
+}
+
+/** A message that the device received. */
+export function insertEvent(db: TempDb, change: Partial<typeof inboxEvents.$inferInsert> = {}): void {
+  db.orm
+    .insert(inboxEvents)
+    .values({
+      identityId: 'id_1',
+      eventId: '$1',
+      name: 'message.received',
+      roomId: '!r:s',
+      deviceRowId: 'dev_1',
+      senderUserId: '@whatsapp_1:s',
+      mediaId: null,
+      payload: { event: 'message.received', message: 'hi' } as never,
+      receivedAt: LINKED_AT,
       ...change,
     })
     .run()

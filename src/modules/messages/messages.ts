@@ -15,6 +15,8 @@ import type { MessageEndings } from './ending-repository.ts'
 import { messageView } from './message-view.ts'
 import type { Pace } from './pace.ts'
 import { recipientKey } from './recipient-key.ts'
+import { checkReply, checkReplyId } from './replies.ts'
+import type { ReplyTargets } from './reply-repository.ts'
 import type { MessageRepository, MessageWithDevice } from './repository.ts'
 import type { Messages, MessageView, SendRequest } from './types.ts'
 import type { WaitingMessages } from './waiting-repository.ts'
@@ -23,6 +25,7 @@ export interface MessagesOptions {
   repository: MessageRepository
   waiting: Pick<WaitingMessages, 'deviceQueue' | 'placesInLane'>
   endings: Pick<MessageEndings, 'cancel'>
+  replies: ReplyTargets
   devices: Pick<LinkedDevices, 'find'>
   media: Pick<MediaStore, 'discard' | 'discardAll'>
   backlog: Pick<Backlog, 'enter' | 'leave'>
@@ -37,8 +40,19 @@ export interface MessagesOptions {
 const MAX_RECIPIENTS = 1_000
 
 export function createMessages(options: MessagesOptions): Messages {
-  const { repository, waiting, endings, devices, media, backlog, paceOf, onAccepted, onDeliveries, clock } =
-    options
+  const {
+    repository,
+    waiting,
+    endings,
+    replies,
+    devices,
+    media,
+    backlog,
+    paceOf,
+    onAccepted,
+    onDeliveries,
+    clock,
+  } = options
 
   const dueTimes = createDueTimes({ waiting, paceOf, clock })
 
@@ -59,6 +73,7 @@ export function createMessages(options: MessagesOptions): Messages {
       )
     }
     if (device.state === 'logged_out') throw loggedOut(device)
+    if (request.replyId) await checkReply(replies, device, request.replyId)
     const now = clock.now()
     const rows = distinct(device, kind, recipients).map(({ recipient, key }) => ({
       id: timeOrderedId('msg_'),
@@ -173,12 +188,13 @@ function recipientsOf({ platform, contact, groupUrl }: SendRequest): {
   return { kind, recipients }
 }
 
-function checkContent({ text, file }: SendRequest): void {
+function checkContent({ text, file, replyId }: SendRequest): void {
   if (!text && !file) throw new GatewayError('bad_request', 'Either text or file must be provided')
   // A UTF-16 unit is at most six bytes (an escape), so most texts needn't be encoded to know.
   if (text && text.length * 6 > MAX_TEXT_BYTES && jsonBytes(text) > MAX_TEXT_BYTES) {
     throw new GatewayError('bad_request', `text: expected at most ${MAX_TEXT_BYTES} bytes as JSON`)
   }
+  if (replyId) checkReplyId(replyId)
 }
 
 /** Without the quotes around it. */

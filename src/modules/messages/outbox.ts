@@ -25,11 +25,14 @@ import { planFile, textRefusal } from './file-plan.ts'
 import type { Pace } from './pace.ts'
 import type { ClaimedLane, OutboxQueue, Settlement } from './queue-repository.ts'
 import type { Recipients } from './recipients.ts'
+import { quotedEvent } from './replies.ts'
+import type { ReplyTargets } from './reply-repository.ts'
 import { isVoid, VOID_REASON } from './void.ts'
 
 export interface OutboxOptions {
   queue: OutboxQueue
   recipients: Recipients
+  replies: Pick<ReplyTargets, 'message'>
   devices: Pick<LinkedDevices, 'get' | 'reconcile'>
   chatRooms: Pick<ChatRooms, 'ensureJoined'>
   media: Pick<MediaFiles, 'upload'>
@@ -83,6 +86,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
   const {
     queue,
     recipients,
+    replies,
     devices,
     chatRooms,
     media,
@@ -98,14 +102,24 @@ export function createOutbox(options: OutboxOptions): Outbox {
   const nudge = new Nudge()
   const inFlight = new Set<Promise<void>>()
 
-  async function send(message: Message): Promise<Settlement> {
+  /** @param sentJustNow events of messages of the lane whose sending isn't stored yet. @returns `waits` for the message that it answers */
+  async function send(
+    message: Message,
+    sentJustNow: ReadonlyMap<string, string>,
+  ): Promise<Settlement | 'waits'> {
     if (isExpired(message, clock.now())) return { outcome: 'failed', reason: expiredReason(message) }
     const device = await connectedDevice(message)
+    const quoted = await quotedEvent(replies, message, sentJustNow)
+    if (quoted === 'waits') return 'waits'
     const userId = await matrixUserOf(message.identityId)
     const session = sessions.actingAs(userId)
     const roomId = await recipients.resolve(device, userId, message.recipientKind, message.recipient)
     try {
-      return { outcome: 'submitted', roomId, ...(await sendTo(roomId, session, message)) }
+      return {
+        outcome: 'submitted',
+        roomId,
+        ...(await sendTo(roomId, session, { ...message, replyTo: quoted.eventId })),
+      }
     } catch (error) {
       if (isGone(error)) await recipients.forget(device, roomId)
       // What was known of the room may be out of date: once more with what the bridge says now.
@@ -223,11 +237,17 @@ export function createOutbox(options: OutboxOptions): Outbox {
   /** Sends a lane's messages in order, as far as it goes. The next one is sent while the one before is being settled. */
   async function work(lane: ClaimedLane, signal: AbortSignal): Promise<void> {
     const settling: Promise<void>[] = []
+    const sentJustNow = new Map<string, string>()
     let dueAt = clock.now()
     for (const message of lane.messages) {
       if (signal.aborted) break
       const startedAt = performance.now()
-      const settlement = await send(message).catch(error => settlementOf(error, message))
+      const settlement = await send(message, sentJustNow).catch(error => settlementOf(error, message))
+      if (settlement === 'waits') {
+        dueAt = clock.now() + backoffMs(message.attempts, RETRY)
+        break
+      }
+      if (settlement.outcome === 'submitted') sentJustNow.set(message.id, settlement.eventId)
       tell(lane, message, settlement, performance.now() - startedAt)
       settling.push(observed(settle(message, settlement)))
       if (settlement.outcome === 'retry') {

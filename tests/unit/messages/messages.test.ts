@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { type Device, messages as rows } from '../../../src/db/schema/index.ts'
 import type { Messages, SendRequest } from '../../../src/modules/messages/types.ts'
 import { messageStore, messagesOn, SEND_REQUEST, stagedFile } from '../../support/messages.ts'
-import { insertDevice, insertIdentity } from '../../support/rows.ts'
+import { insertChat, insertDevice, insertEvent, insertIdentity, insertMessage } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 
 let db: TempDb
@@ -73,6 +73,18 @@ test('on a network whose ids are not numbers, a ghost’s id is no number either
   ])
 })
 
+test('a reply is taken to what the device received or sent, and to what it is still to send', async () => {
+  insertChat(db, { receiver: null })
+  insertEvent(db, { eventId: '$received' })
+  // In a chat that devices of an identity share, one of them has the event.
+  insertEvent(db, { eventId: '$shared', deviceRowId: 'dev_2' })
+  insertMessage(db, { id: 'msg_sent', eventId: '$sent', status: 'read' })
+  insertMessage(db, { id: 'msg_queued', status: 'queued' })
+  const answerable = ['$received', '$shared', '$sent', 'msg_sent', 'msg_queued']
+  for (const replyId of answerable) await messages.accept({ ...SEND_REQUEST, replyId })
+  expect(all().flatMap(({ replyTo }) => replyTo ?? [])).toEqual(answerable)
+})
+
 test('group_url wins over contact', async () => {
   await messages.accept({
     ...SEND_REQUEST,
@@ -126,6 +138,33 @@ describe('refused, with nothing stored and the file discarded', () => {
       message,
     })
     expect(all()).toEqual([])
+    expect(discarded).toEqual(['file_1'])
+  })
+
+  test.each([
+    ['nonsense', 'yes', 'reply_id: expected the id of a message'],
+    ['half an id', '$', 'reply_id: expected the id of a message'],
+    ['an event that is none of its', '$unknown', 'neither received nor sent a message $unknown'],
+    ['a message that there is none of', 'msg_unknown', 'neither received nor sent a message msg_unknown'],
+    ["another device's event", '$of-2', 'neither received nor sent'],
+    ["another device's message", 'msg_of_2', 'neither received nor sent'],
+    ["another identity's event", '$of-other', 'neither received nor sent'],
+    ["another identity's message", 'msg_of_other', 'neither received nor sent'],
+    ['one that failed', 'msg_failed', "can't be answered, as its sending failed"],
+    ['one that was cancelled', 'msg_cancelled', "can't be answered, as its sending was cancelled"],
+  ])('a reply to %s', async (_, replyId, error) => {
+    insertIdentity(db, 'id_2', '@mg2:s')
+    insertDevice(db, { id: 'dev_2', loginId: '238' })
+    insertMessage(db, { id: 'msg_of_2', deviceRowId: 'dev_2', eventId: '$of-2' })
+    insertMessage(db, { id: 'msg_of_other', identityId: 'id_2', deviceRowId: 'dev_9', eventId: '$of-other' })
+    insertMessage(db, { id: 'msg_failed', status: 'failed' })
+    insertMessage(db, { id: 'msg_cancelled', status: 'cancelled' })
+    const before = all()
+    await expect(messages.accept({ ...SEND_REQUEST, replyId, file: FILE })).rejects.toMatchObject({
+      code: 'bad_request',
+      message: expect.stringContaining(error),
+    })
+    expect(all()).toEqual(before)
     expect(discarded).toEqual(['file_1'])
   })
 

@@ -18,7 +18,7 @@ let db: TempDb
 let clock: ManualClock
 let store: MessageStore
 /** What reached Matrix: text and transaction id. */
-let sent: { text: string; txnId: string; at: number }[]
+let sent: { text: string; txnId: string; at: number; quotes?: string }[]
 let failWith: (text: string) => Error | undefined
 let pace: Pace
 let stop: () => Promise<void>
@@ -62,13 +62,16 @@ function newOutbox(change: Partial<Parameters<typeof createOutbox>[0]> = {}) {
       const text = String(content.body)
       const failure = failWith(text)
       if (failure) throw failure
-      sent.push({ text, txnId, at: clock.now() })
+      const relation = content['m.relates_to'] as { 'm.in_reply_to'?: { event_id: string } } | undefined
+      const quotes = relation?.['m.in_reply_to']?.event_id
+      sent.push({ text, txnId, at: clock.now(), ...(quotes === undefined ? {} : { quotes }) })
       return `$${txnId}`
     },
   }
   return createOutbox({
     queue: store.queue,
     recipients: { resolve: async () => '!r:s', forget: async () => undefined },
+    replies: store.replies,
     devices: { get: async () => insertedDevice(), reconcile: async () => reconcile() },
     chatRooms: { ensureJoined: async () => ({ ...chat, takes: null }) },
     media: { upload: () => Promise.reject(new Error('no media here')) },
@@ -85,13 +88,15 @@ function newOutbox(change: Partial<Parameters<typeof createOutbox>[0]> = {}) {
 const insertedDevice = () => db.orm.query.devices.findFirst().sync() ?? null
 
 let ids = 0
-async function accept(lane: string, ...texts: string[]) {
+const accept = (lane: string, ...texts: string[]) => acceptReply(null, lane, ...texts)
+
+async function acceptReply(replyTo: string | null, lane: string, ...texts: string[]) {
   const base = {
     identityId: 'id_1',
     deviceRowId: 'dev_1',
     recipient: lane,
     mediaId: null,
-    replyTo: null,
+    replyTo,
     expiresAt: null,
   }
   const rows = texts.map(text => ({
@@ -122,6 +127,52 @@ test('what waits is sent in order, and its lane is gone afterwards', async () =>
     rows().map(row => ['submitted', `$${row.id}`]) as never,
   )
   expect(lanes()).toEqual([])
+})
+
+describe('a reply to what was queued', () => {
+  const quoted = () => sent.map(({ text, quotes }) => [text, quotes])
+
+  test('quotes its event, also when both are sent together', async () => {
+    const [question] = await accept('a', 'question')
+    await acceptReply(question as string, 'a', 'answer')
+    startOutbox()
+    await idle()
+    expect(quoted()).toEqual([
+      ['question', undefined],
+      ['answer', `$${question}`],
+    ])
+  })
+
+  test('waits for it in another chat, without failing however long that takes', async () => {
+    const [question] = await accept('a', 'question')
+    await acceptReply(question as string, 'b', 'answer', 'and more')
+    failWith = text => (text === 'question' ? new GatewayError('homeserver_unavailable', 'away') : undefined)
+    startOutbox()
+    for (let hour = 0; hour < 20; hour++) await clock.advance(3_600_000)
+    expect(sentTexts()).toEqual([])
+    expect(rows()[1]).toMatchObject({ status: 'queued', reason: null, failingSince: null })
+    failWith = () => undefined
+    await clock.advance(200_000)
+    await idle()
+    expect(quoted().sort()).toEqual([
+      ['and more', `$${question}`],
+      ['answer', `$${question}`],
+      ['question', undefined],
+    ])
+  })
+
+  test('fails when that was never sent', async () => {
+    const [question] = await accept('a', 'question')
+    await acceptReply(question as string, 'a', 'answer')
+    failWith = text => (text === 'question' ? new GatewayError('not_found', 'nobody') : undefined)
+    startOutbox()
+    await idle()
+    await clock.advance(5_000)
+    expect(rows()[1]).toMatchObject({
+      status: 'failed',
+      reason: expect.stringContaining(`${question} can't be answered`),
+    })
+  })
 })
 
 test('while nothing can be stored the outbox waits; then it goes on by itself, at once and without sending twice', async () => {

@@ -129,6 +129,7 @@ async function runOutbox(pace = PACE) {
   const outbox = createOutbox({
     queue: store.queue,
     recipients: { resolve: async () => '!r:s', forget: async () => undefined },
+    replies: store.replies,
     devices: { get: devices.get, reconcile: async () => undefined },
     chatRooms: { ensureJoined: async () => ({ ...chat, takes: null }) },
     media: { upload: () => Promise.reject(new Error('no media here')) },

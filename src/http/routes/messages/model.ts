@@ -37,7 +37,11 @@ const FIELDS = {
     }),
   ),
   reply_id: t.Optional(
-    t.String({ maxLength: MAX_REPLY_ID_LENGTH, description: 'The `id` of a webhook payload.' }),
+    t.String({
+      maxLength: MAX_REPLY_ID_LENGTH,
+      description:
+        'The `id` of a webhook payload, or the `msg_…` that a send of the device was answered with. Until that is sent, the reply waits behind it.',
+    }),
   ),
   expires_in: t.Optional(t.Number({ multipleOf: 1, ...EXPIRES_IN, [AS_INTEGER]: EXPIRES_IN })),
 }

@@ -1,0 +1,61 @@
+/** What a message answers (`reply_id`): an event as webhooks tell of it, or a message by the id that its send was answered with. */
+import type { Device, Message } from '../../db/schema/index.ts'
+import { GatewayError } from '../../domain/errors.ts'
+import type { MessageStatus } from '../../domain/states.ts'
+import type { AnsweredMessage, ReplyTargets } from './reply-repository.ts'
+
+const WAITING: readonly MessageStatus[] = ['queued', 'sending']
+const ENDED: readonly MessageStatus[] = ['failed', 'cancelled']
+
+/** @throws GatewayError bad_request when it can't be the id of a message */
+export function checkReplyId(replyId: string): void {
+  if (/^(\$|msg_)./.test(replyId)) return
+  throw new GatewayError(
+    'bad_request',
+    'reply_id: expected the id of a message: the $… that webhooks tell, or the msg_… that a send was answered with',
+  )
+}
+
+/** @throws GatewayError bad_request unless the device can answer it */
+export async function checkReply(targets: ReplyTargets, device: Device, replyId: string): Promise<void> {
+  if (replyId.startsWith('$')) {
+    if (!(await targets.hasEvent(device, replyId))) throw unknown(replyId, device)
+    return
+  }
+  const answered = await targets.message(device.identityId, replyId)
+  if (answered?.deviceRowId !== device.id) throw unknown(replyId, device)
+  if (ENDED.includes(answered.status))
+    throw new GatewayError('bad_request', `reply_id: ${notThere(answered)}`)
+}
+
+/**
+ * The event that a message is to quote, found when it is sent: what it answers may itself have been queued.
+ * @param sentJustNow events of messages whose sending isn't stored yet, by the messages' ids
+ * @returns null when it answers nothing, `waits` as long as what it answers is still to be sent
+ * @throws GatewayError not_found when that was never sent
+ */
+export async function quotedEvent(
+  targets: Pick<ReplyTargets, 'message'>,
+  { identityId, replyTo }: Pick<Message, 'identityId' | 'replyTo'>,
+  sentJustNow: ReadonlyMap<string, string>,
+): Promise<{ eventId: string | null } | 'waits'> {
+  if (!replyTo?.startsWith('msg_')) return { eventId: replyTo }
+  const justNow = sentJustNow.get(replyTo)
+  if (justNow !== undefined) return { eventId: justNow }
+  const answered = await targets.message(identityId, replyTo)
+  if (answered && WAITING.includes(answered.status)) return 'waits'
+  if (!answered?.eventId || ENDED.includes(answered.status))
+    throw new GatewayError('not_found', notThere(answered ?? { id: replyTo, status: 'failed' }))
+  return { eventId: answered.eventId }
+}
+
+function unknown(replyId: string, { platform, deviceId }: Device): GatewayError {
+  return new GatewayError(
+    'bad_request',
+    `reply_id: the ${platform} device ${deviceId} neither received nor sent a message ${replyId}`,
+  )
+}
+
+function notThere({ id, status }: Pick<AnsweredMessage, 'id' | 'status'>): string {
+  return `the message ${id} can't be answered, as its sending ${status === 'cancelled' ? 'was cancelled' : 'failed'}`
+}

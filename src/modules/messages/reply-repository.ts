@@ -1,0 +1,57 @@
+/** SQL of what a message can answer: an event that its device received or sent, or a message that is still to be sent. */
+import { and, eq, sql } from 'drizzle-orm'
+import type { Db } from '../../db/open.ts'
+import { chats, type Device, inboxEvents, type Message, messages } from '../../db/schema/index.ts'
+import { isChatOf } from '../chats/repository.ts'
+
+export type AnsweredMessage = Pick<Message, 'id' | 'deviceRowId' | 'status' | 'eventId'>
+
+export interface ReplyTargets {
+  /** Whether the event is one of a chat of the device, received or sent. */
+  hasEvent(device: Device, eventId: string): Promise<boolean>
+  /** @returns null when the identity has no such message */
+  message(identityId: string, id: string): Promise<AnsweredMessage | null>
+}
+
+export function createReplyTargets({ orm }: Pick<Db, 'orm'>): ReplyTargets {
+  const param = sql.placeholder
+  const received = orm
+    .select({
+      deviceRowId: inboxEvents.deviceRowId,
+      platform: chats.platform,
+      receiver: chats.receiver,
+    })
+    .from(inboxEvents)
+    .leftJoin(chats, and(eq(chats.identityId, inboxEvents.identityId), eq(chats.roomId, inboxEvents.roomId)))
+    .where(and(eq(inboxEvents.identityId, param('identityId')), eq(inboxEvents.eventId, param('eventId'))))
+    .prepare()
+  const sent = orm
+    .select({ seq: messages.seq })
+    .from(messages)
+    .where(
+      // Spelled out, as a partial index is found by its text.
+      sql`${messages.eventId} = ${param('eventId')} and event_id is not null and ${messages.deviceRowId} = ${param('deviceRowId')}`,
+    )
+    .prepare()
+  const one = orm
+    .select({
+      id: messages.id,
+      deviceRowId: messages.deviceRowId,
+      status: messages.status,
+      eventId: messages.eventId,
+    })
+    .from(messages)
+    .where(and(eq(messages.id, param('id')), eq(messages.identityId, param('identityId'))))
+    .prepare()
+
+  return {
+    async hasEvent(device, eventId) {
+      const { id: deviceRowId, identityId } = device
+      const event = received.get({ identityId, eventId })
+      // What several devices of an identity share is stored for one of them.
+      if (event && (event.deviceRowId === deviceRowId || isChatOf(device, event))) return true
+      return sent.get({ eventId, deviceRowId }) !== undefined
+    },
+    message: async (identityId, id) => one.get({ identityId, id }) ?? null,
+  }
+}
