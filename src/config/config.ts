@@ -71,8 +71,9 @@ export interface Config {
     maxPerIdentity: number
     /** An endpoint whose every try failed for this long is switched off. */
     disableAfterMs: number
-    /** Whether endpoints may be at private and other special addresses, and reached without TLS. */
-    allowPrivate: boolean
+    /** Whether endpoints may be at private and other special addresses and at this machine's, or the networks in which they may. */
+    allowPrivate: boolean | readonly string[]
+    /** Whether endpoints may be reached without TLS. */
     allowHttp: boolean
   }
   media: { maxBytes: number; inlineMaxBytes: number; urlTtlS: number }

@@ -35,6 +35,14 @@ const share = z
   )
   .transform(Number)
 const flag = z.enum(['true', 'false'], 'expected true or false').transform(text => text === 'true')
+/** `true`, `false`, or networks. */
+const flagOrNetworks = z
+  .string()
+  .transform(text => (text === 'true' || text === 'false' ? text === 'true' : itemsOf(text)))
+  .refine(
+    value => typeof value === 'boolean' || (value.length > 0 && value.every(isNetwork)),
+    `expected true, false, or ${NETWORK_PHRASE}, separated by commas`,
+  )
 const httpUrl = z
   .string()
   .refine(isBaseUrl, `expected ${BASE_URL_PHRASE}`)
@@ -45,13 +53,14 @@ const listOf = (isItem: (item: string) => boolean, phrase: string) =>
   z
     .string()
     .default('')
-    .transform(text =>
-      text
-        .split(',')
-        .map(item => item.trim())
-        .filter(item => item !== ''),
-    )
+    .transform(itemsOf)
     .refine(items => items.every(isItem), `expected ${phrase}, separated by commas`)
+function itemsOf(list: string): string[] {
+  return list
+    .split(',')
+    .map(item => item.trim())
+    .filter(item => item !== '')
+}
 const isOrigin = (text: string) =>
   text === '*' || (/^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text)
 
@@ -115,7 +124,7 @@ export const ENV_SCHEMA = z.object({
   WEBHOOK_CONCURRENCY: wholeNumber(1, 256).default(16),
   WEBHOOKS_MAX: wholeNumber(1, 10_000).default(100),
   WEBHOOK_DISABLE_AFTER_S: wholeNumber(60, 31_536_000).default(432_000),
-  WEBHOOK_ALLOW_PRIVATE: flag.optional(),
+  WEBHOOK_ALLOW_PRIVATE: flagOrNetworks.optional(),
   WEBHOOK_ALLOW_HTTP: flag.optional(),
   MEDIA_MAX_BYTES: wholeNumber(1, MAX_BYTES).default(32 * 1024 * 1024),
   MEDIA_INLINE_MAX_BYTES: wholeNumber(0, 64 * 1024 * 1024).default(4 * 1024 * 1024),

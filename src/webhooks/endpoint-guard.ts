@@ -3,13 +3,15 @@
  * is connected to, so a name that resolves otherwise a moment later (DNS rebinding) gains nothing.
  */
 import { lookup } from 'node:dns/promises'
+import { networkInterfaces } from 'node:os'
 import { messageOf } from '../domain/errors.ts'
+import { createNetworkMatcher } from '../lib/addresses.ts'
 import type { Clock } from '../lib/clock.ts'
-import { addressOf, specialAddress } from './special-addresses.ts'
+import { addressOf, plainAddress, specialAddress } from './special-addresses.ts'
 
 export interface EndpointRules {
-  /** Whether endpoints may be at addresses that aren't public. */
-  allowPrivate: boolean
+  /** Whether endpoints may be at addresses that aren't public or are this machine's, or the networks in which they may. */
+  allowPrivate: boolean | readonly string[]
   /** Whether endpoints may be reached without TLS. */
   allowHttp: boolean
 }
@@ -36,6 +38,8 @@ export interface EndpointGuardOptions extends EndpointRules {
   clock: Clock
   /** @returns every address of a host name. @throws Error when it can't be resolved */
   resolve?: (hostname: string) => Promise<string[]>
+  /** @returns every address of this machine's interfaces */
+  ownAddresses?: () => string[]
 }
 
 /** How long a name's addresses are used again, in milliseconds: they were checked, so this is no risk. */
@@ -43,7 +47,15 @@ const REMEMBERED_MS = 10_000
 const MAX_REMEMBERED = 10_000
 
 export function createEndpointGuard(options: EndpointGuardOptions): EndpointGuard {
-  const { allowPrivate, allowHttp, clock, resolve = systemResolver } = options
+  const {
+    allowPrivate,
+    allowHttp,
+    clock,
+    resolve = systemResolver,
+    ownAddresses = interfaceAddresses,
+  } = options
+  const isAllowed = createNetworkMatcher(typeof allowPrivate === 'boolean' ? [] : allowPrivate)
+  let own = { addresses: new Set<string>(), until: Number.NEGATIVE_INFINITY }
   const remembered = new Map<string, { addresses: Promise<string[]>; until: number }>()
 
   function resolveOnce(hostname: string): Promise<string[]> {
@@ -61,11 +73,32 @@ export function createEndpointGuard(options: EndpointGuardOptions): EndpointGuar
   async function check(url: string): Promise<readonly string[] | null> {
     const { protocol, hostname } = new URL(url)
     if (!allowHttp && protocol !== 'https:') throw new EndpointRefused('expected an https:// URL')
-    if (allowPrivate) return null
+    if (allowPrivate === true) return null
     const literal = addressOf(hostname)
     const addresses = literal === null ? await resolveOnce(hostname) : [literal]
-    refuseSpecial(addresses)
+    for (const address of addresses) refuseSpecial(address)
     return addresses
+  }
+
+  /**
+   * One special address among several is enough: which one is used would be up to chance. Which it is, is not told: that would show tenants our own
+   * network's names.
+   */
+  function refuseSpecial(address: string): void {
+    const plain = plainAddress(address)
+    if (isAllowed(plain)) return
+    const special = specialAddress(plain) ?? (isOwn(plain) ? "this machine's" : null)
+    if (special === null) return
+    throw new EndpointRefused(
+      `expected a public address, and its host is or leads to one that is ${special} (WEBHOOK_ALLOW_PRIVATE allows those: true, or a list of networks)`,
+    )
+  }
+
+  /** Interfaces come and go, and asking for them costs more than the rest of the check. */
+  function isOwn(address: string): boolean {
+    if (own.until <= clock.now())
+      own = { addresses: new Set(ownAddresses().map(plainAddress)), until: clock.now() + REMEMBERED_MS }
+    return own.addresses.has(address)
   }
 
   return {
@@ -75,20 +108,6 @@ export function createEndpointGuard(options: EndpointGuardOptions): EndpointGuar
         if (isRefusal(error)) throw error
         throw new EndpointRefused(`the name of the host can't be resolved: ${messageOf(error)}`)
       }),
-  }
-}
-
-/**
- * One special address among several is enough: which one is used would be up to chance. Which it is, is not told: that would show tenants our own
- * network's names.
- */
-function refuseSpecial(addresses: readonly string[]): void {
-  for (const address of addresses) {
-    const special = specialAddress(address)
-    if (special === null) continue
-    throw new EndpointRefused(
-      `expected a public address, and its host is or leads to one that is ${special} (WEBHOOK_ALLOW_PRIVATE=true allows those)`,
-    )
   }
 }
 
@@ -104,4 +123,8 @@ function nothing(): null {
 async function systemResolver(hostname: string): Promise<string[]> {
   const found = await lookup(hostname, { all: true, order: 'ipv4first' })
   return found.map(({ address }) => address)
+}
+
+function interfaceAddresses(): string[] {
+  return Object.values(networkInterfaces()).flatMap(found => (found ?? []).map(({ address }) => address))
 }

@@ -14,16 +14,22 @@ const NAT64 = ipaddr.IPv6.parseCIDR('64:ff9b::/96')
  */
 export function specialAddress(address: string): string | null {
   if (!ipaddr.isValid(address)) return 'malformed'
-  const parsed = ipaddr.parse(address)
+  const parsed = ipaddr.parse(plainAddress(address))
   if (parsed.kind() === 'ipv6') return specialIPv6(parsed as IPv6)
   if (METADATA_ADDRESSES.includes(parsed.toString())) return 'metadata'
   return wordsOf(parsed.range())
 }
 
+/** One spelling for each address; of an IPv6 address behind which an IPv4 one stands, that one, which is what counts. */
+export function plainAddress(address: string): string {
+  if (!ipaddr.isValid(address)) return address
+  const parsed = ipaddr.process(address)
+  if (parsed.kind() === 'ipv4') return parsed.toString()
+  const v6 = parsed as IPv6
+  return v6.match(NAT64) ? v6.toByteArray().slice(-4).join('.') : v6.toString()
+}
+
 function specialIPv6(address: IPv6): string | null {
-  // Behind either form stands an IPv4 address, which is what counts.
-  if (address.isIPv4MappedAddress()) return specialAddress(address.toIPv4Address().toString())
-  if (address.match(NAT64)) return specialAddress(address.toByteArray().slice(-4).join('.'))
   const words = wordsOf(address.range())
   return words ?? (address.match(GLOBAL_UNICAST) ? null : 'unassigned')
 }

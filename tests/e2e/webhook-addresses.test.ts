@@ -1,6 +1,7 @@
 /** Webhooks in production: only public https addresses, at creation, at every change, and at each delivery. */
 import { Database } from 'bun:sqlite'
 import { expect, test } from 'bun:test'
+import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { Account, GatewayClient } from '../support/gateway-client.ts'
 import { spawnGateway } from '../support/gateway-process.ts'
@@ -42,6 +43,27 @@ test('production refuses addresses that are not public, in any spelling, and pla
   }
   const { body } = await api.get<{ url: string }[]>(hooks)
   expect(body.map(({ url }) => url)).toEqual(['https://93.184.216.34/hook'])
+})
+
+test("this machine's own addresses are refused, but for networks that are listed", async () => {
+  const own = Object.values(networkInterfaces()).flatMap(found => found ?? [])
+  const urls = own.map(
+    ({ address, family }) => `https://${family === 'IPv6' ? `[${address}]` : address}/hook`,
+  )
+  await using gateway = await spawnGateway({
+    env: { ...PRODUCTION, WEBHOOK_ALLOW_PRIVATE: '127.0.0.0/30, 198.51.100.0/24' },
+  })
+  const { api } = await new GatewayClient(gateway).account()
+  const add = async (url: string) =>
+    (await api.post<{ error: string }>('/api/v1/webhooks', { url })).body.error
+  for (const url of [
+    ...urls.filter(url => !url.includes('127.0.0.1')),
+    'https://127.0.0.9/',
+    'https://10.0.0.1/',
+  ])
+    expect(await add(url)).toContain('WEBHOOK_ALLOW_PRIVATE allows those')
+  expect(await add('https://127.0.0.1/hook')).toBeUndefined()
+  expect(await add('https://198.51.100.9/hook')).toBeUndefined()
 })
 
 test('a webhook made when it was allowed gets nothing once it is not', async () => {

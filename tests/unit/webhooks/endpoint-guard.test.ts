@@ -1,11 +1,15 @@
 /** Where a webhook may connect to: rules, names that resolve to what they shouldn't, and names that change their mind. */
 import { describe, expect, test } from 'bun:test'
-import { createEndpointGuard, type EndpointRules } from '../../../src/webhooks/endpoint-guard.ts'
+import {
+  createEndpointGuard,
+  type EndpointGuardOptions,
+  type EndpointRules,
+} from '../../../src/webhooks/endpoint-guard.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 
 const PUBLIC = '93.184.216.34'
 
-function guardWith(names: Record<string, string[][]>, rules: Partial<EndpointRules> = {}) {
+function guardWith(names: Record<string, string[][]>, rules: Partial<EndpointGuardOptions> = {}) {
   const clock = new ManualClock()
   const asked: string[] = []
   const guard = createEndpointGuard({
@@ -64,6 +68,49 @@ describe('what may be a webhook', () => {
     expect(await guard.addressesOf('http://inside.example/')).toBeNull()
     expect(asked).toEqual([])
   })
+})
+
+describe("this machine's own addresses", () => {
+  const OWN = ['198.51.0.7', '2a01:4f8:1:2::7', 'fe80::1']
+  const guardOn = (allowPrivate: EndpointRules['allowPrivate']) =>
+    guardWith({ 'here.example': [['2a01:4f8:1:2::7']] }, { allowPrivate, ownAddresses: () => OWN }).guard
+
+  test.each([
+    'http://198.51.0.7/',
+    'http://3325231111/',
+    'http://[::ffff:198.51.0.7]/',
+    'http://[64:ff9b::198.51.0.7]/',
+    'http://[2a01:4f8:1:2::7]/',
+    'http://[2a01:04f8:0001:0002:0:0:0:0007]/',
+    'http://here.example/',
+  ])('are refused though they are public: %s', async url => {
+    expect(await guardOn(false).objectionTo(url)).toMatch(/this machine's .*WEBHOOK_ALLOW_PRIVATE/)
+    expect(await guardOn(['10.0.0.0/8']).objectionTo(url)).toContain("this machine's")
+    expect(await guardOn(['198.51.0.7', '2a01:4f8:1:2::/64']).objectionTo(url)).toBeNull()
+    expect(await guardOn(true).objectionTo(url)).toBeNull()
+  })
+
+  test('those beside them are not', async () => {
+    expect(await guardOn(false).objectionTo('http://198.51.0.8/')).toBeNull()
+    expect(await guardOn(false).objectionTo('http://[2a01:4f8:1:2::8]/')).toBeNull()
+  })
+
+  test('are those of the interfaces, looked up again when they may have changed', async () => {
+    const own = ['198.51.0.7']
+    const { guard, clock } = guardWith({}, { ownAddresses: () => own })
+    expect(await guard.objectionTo('http://198.51.0.8/')).toBeNull()
+    own.push('198.51.0.8')
+    await clock.advance(60_000)
+    expect(await guard.objectionTo('http://198.51.0.8/')).toContain("this machine's")
+  })
+})
+
+test('of a list of networks only those are allowed, in any spelling', async () => {
+  const { guard } = guardWith({}, { allowPrivate: ['127.0.0.0/8', '10.1.0.0/16', 'fd00::/8'] })
+  for (const host of ['127.0.0.1', '2130706433', '10.1.2.3', '[::ffff:10.1.2.3]', '[fd00::1]'])
+    expect(await guard.objectionTo(`http://${host}/`)).toBeNull()
+  for (const host of ['10.2.0.1', '[::1]', '169.254.169.254'])
+    expect(await guard.objectionTo(`http://${host}/`)).toContain('WEBHOOK_ALLOW_PRIVATE')
 })
 
 describe('a name that changes its mind', () => {
