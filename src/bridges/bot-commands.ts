@@ -1,4 +1,6 @@
 /** Commands that a bridge's bot answers with one notice, given one after the other in a room of their own. */
+import { hasBlanks } from '../domain/addresses.ts'
+import { GatewayError } from '../domain/errors.ts'
 import type { MatrixSession } from '../domain/ports.ts'
 import type { Clock } from '../lib/clock.ts'
 import { type BotRoom, createBotRooms, isSaidBy, silent } from './bot-room.ts'
@@ -6,6 +8,22 @@ import { textOf } from './bot-texts.ts'
 
 /** How long a bot may take to answer a command, in milliseconds. */
 const PATIENCE_MS = 30_000
+
+/** A command with its arguments, made by `commandLine` alone. */
+export type CommandLine = string & { readonly isCommandLine: true }
+
+/**
+ * What clients send becomes arguments of commands, and a bot splits them at white space: an argument is one word, whatever was sent.
+ * @throws GatewayError bad_request when an argument isn't one word
+ */
+export function commandLine(name: string, ...words: string[]): CommandLine {
+  const wrong = words.find(word => word === '' || hasBlanks(word))
+  if (wrong === undefined) return [name, ...words].join(' ') as CommandLine
+  throw new GatewayError(
+    'bad_request',
+    `${JSON.stringify(wrong)}: expected no white space or control characters, which would become words of the bridge's command ${name}`,
+  )
+}
 
 export interface BotCommands {
   /**
@@ -16,7 +34,7 @@ export interface BotCommands {
    * @returns the text of the answer, in Markdown
    * @throws GatewayError bridge_timeout when the bot stays silent
    */
-  run(session: MatrixSession, bot: string, prefix: string | null, command: string): Promise<string>
+  run(session: MatrixSession, bot: string, prefix: string | null, command: CommandLine): Promise<string>
 }
 
 export function createBotCommands(platform: string, clock: Clock): BotCommands {
@@ -29,7 +47,7 @@ export function createBotCommands(platform: string, clock: Clock): BotCommands {
     session: MatrixSession,
     bot: string,
     prefix: string | null,
-    command: string,
+    command: CommandLine,
   ): Promise<string> {
     const room = rooms.get(session.userId) ?? (await botRooms.open(session, bot, prefix))
     rooms.delete(session.userId)

@@ -6,6 +6,7 @@ import { GatewayError } from '../domain/errors.ts'
 import type { LoginFlow } from '../domain/login-steps.ts'
 import type { Bridge, BridgeLogin, MatrixSession, MatrixSessions } from '../domain/ports.ts'
 import type { Clock } from '../lib/clock.ts'
+import { type CommandLine, commandLine } from './bot-commands.ts'
 import { createBotLogins } from './bot-login.ts'
 import {
   commandsIn,
@@ -24,7 +25,7 @@ export interface BotDriverOptions {
   bot: string
   sessions: Pick<MatrixSessions, 'actingAs'>
   /** Gives a command to the bot for a user, and tells the answer. */
-  command(userId: string, line: string): Promise<string>
+  command(userId: string, line: CommandLine): Promise<string>
   groupLinks: GroupLinks
   clock: Clock
 }
@@ -52,8 +53,8 @@ export function createBotDriver(options: BotDriverOptions): BotDriver {
   const botLogins = createBotLogins({ platform, logins: session => askForLogins(session), clock })
 
   async function askForLogins({ userId }: Pick<MatrixSession, 'userId'>): Promise<BridgeLogin[]> {
-    const listed = await command(userId, 'list-logins')
-    return loginsIn(isUnknownCommand(listed) ? await command(userId, 'ping') : listed)
+    const listed = await command(userId, commandLine('list-logins'))
+    return loginsIn(isUnknownCommand(listed) ? await command(userId, commandLine('ping')) : listed)
   }
 
   function logins(userId: string): Promise<BridgeLogin[]> {
@@ -66,10 +67,10 @@ export function createBotDriver(options: BotDriverOptions): BotDriver {
 
   async function learn(userId: string): Promise<{ commands: Map<string, string>; flows: LoginFlow[] }> {
     if (known && clock.steady() - known.at < COMMANDS_REMEMBERED_MS) return known
-    const commands = commandsIn(await command(userId, 'help'))
+    const commands = commandsIn(await command(userId, commandLine('help')))
     // Only bots that know flows list them; others would begin a login.
     const knowsFlows = /flow/i.test(commands.get('login') ?? '')
-    const flows = knowsFlows ? flowsIn(await command(userId, `login ${NO_FLOW}`)) : []
+    const flows = knowsFlows ? flowsIn(await command(userId, commandLine('login', NO_FLOW))) : []
     known = { at: clock.steady(), commands, flows: flows.length > 0 ? flows : [ONLY_FLOW] }
     return known
   }
@@ -114,9 +115,9 @@ export function createBotDriver(options: BotDriverOptions): BotDriver {
 
     async startLogin(userId, flow, loginId) {
       const { commands, flows } = await learn(userId)
-      const chosen = flows.includes(ONLY_FLOW) ? '' : ` ${flow}`
+      const chosen = flows.includes(ONLY_FLOW) ? [] : [flow]
       const again = loginId !== undefined && commands.has('relogin')
-      const line = again ? `relogin ${loginId}${chosen}` : `login${chosen}`
+      const line = again ? commandLine('relogin', loginId, ...chosen) : commandLine('login', ...chosen)
       return botLogins.start(sessions.actingAs(userId), bot, line, again ? loginId : null)
     },
 
@@ -124,13 +125,15 @@ export function createBotDriver(options: BotDriverOptions): BotDriver {
       return forgettingAtTheEnd(userId, botLogins.wait(step, signal))
     },
     async submitLogin(userId, step, fields) {
+      const { commands } = await learn(userId)
+      if (step.kind === 'input') refuseCommands(platform, commands, fields)
       return forgettingAtTheEnd(userId, botLogins.submit(step, fields))
     },
     isLoginAt: async (_userId, step) => botLogins.isAt(step),
     cancelLogin: (_userId, processId) => botLogins.cancel(processId),
 
     async logout(userId, loginId) {
-      const answer = await command(userId, `logout ${loginId}`)
+      const answer = await command(userId, commandLine('logout', loginId))
       remembered.delete(userId)
       if (/^logged out/i.test(answer)) return
       if (saysNobody(answer) || /not logged in/i.test(answer)) throw new GatewayError('not_found', answer)
@@ -145,7 +148,7 @@ export function createBotDriver(options: BotDriverOptions): BotDriver {
     },
 
     async search(userId, loginId, query) {
-      const answer = await command(userId, `search ${loginId} ${query}`)
+      const answer = await command(userId, commandLine('search', loginId, ...query.trim().split(/\s+/)))
       if (isUnknownCommand(answer) || /does not support/i.test(answer))
         throw new GatewayError('not_supported', `the ${platform} bridge's bot can't search`)
       if (/^Failed to/i.test(answer))
@@ -154,14 +157,17 @@ export function createBotDriver(options: BotDriverOptions): BotDriver {
     },
 
     async resolveIdentifier(userId, loginId, identifier) {
-      return personIn(await command(userId, `resolve-identifier ${loginId} ${identifier}`), identifier)
+      return personIn(
+        await command(userId, commandLine('resolve-identifier', loginId, identifier)),
+        identifier,
+      )
     },
 
     async createDirectChat(userId, loginId, identifier) {
-      const answer = await command(userId, `start-chat ${loginId} ${identifier}`)
+      const answer = await command(userId, commandLine('start-chat', loginId, identifier))
       // Before bridgev2, with one login to each user.
       const contact = personIn(
-        isUnknownCommand(answer) ? await command(userId, `pm ${identifier}`) : answer,
+        isUnknownCommand(answer) ? await command(userId, commandLine('pm', identifier)) : answer,
         identifier,
       )
       if (contact.roomId) return { roomId: contact.roomId, contact }
@@ -181,5 +187,25 @@ export function createBotDriver(options: BotDriverOptions): BotDriver {
     const step = await next
     if (step.kind === 'complete') remembered.delete(userId)
     return step
+  }
+}
+
+/** A bot obeys its commands also while it waits for an answer: a password must not log out a device. */
+function refuseCommands(
+  platform: string,
+  commands: ReadonlyMap<string, string>,
+  fields: Readonly<Record<string, string>>,
+): void {
+  for (const [field, value] of Object.entries(fields)) {
+    const [first = '', second = ''] = value.trim().split(/\s+/)
+    const command = (first.startsWith('!') ? second : first).toLowerCase()
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: a line break is one of them
+    if (!commands.has(command) && !/[\u0000-\u001f\u007f]/.test(value)) continue
+    throw new GatewayError(
+      'bad_request',
+      commands.has(command)
+        ? `${field}: the ${platform} bridge's bot would obey ${command} as a command`
+        : `${field}: expected no control characters`,
+    )
   }
 }

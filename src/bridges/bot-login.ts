@@ -7,6 +7,7 @@ import type { AskingStep, LoginField, LoginStep } from '../domain/login-steps.ts
 import type { BridgeLogin, MatrixSession, RoomEvent } from '../domain/ports.ts'
 import type { Clock } from '../lib/clock.ts'
 import { timeOrderedId } from '../lib/tokens.ts'
+import type { CommandLine } from './bot-commands.ts'
 import { type BotRoom, createBotRooms, isSaidBy, silent } from './bot-room.ts'
 import { asksForSomething, type LoginSaying, loginSaying, promptedField } from './bot-texts.ts'
 
@@ -22,7 +23,7 @@ export interface BotLogins {
    * @param line the command that starts it
    * @param replaces the login that is logged in again
    */
-  start(session: MatrixSession, bot: string, line: string, replaces: string | null): Promise<LoginStep>
+  start(session: MatrixSession, bot: string, line: CommandLine, replaces: string | null): Promise<LoginStep>
   wait(step: LoginStep & { kind: 'display' }, signal: AbortSignal): Promise<LoginStep>
   submit(step: AskingStep, fields: Readonly<Record<string, string>>): Promise<LoginStep>
   isAt(step: AskingStep): boolean
@@ -193,7 +194,7 @@ export function createBotLogins({ platform, logins, clock }: BotLoginsOptions): 
     throw new GatewayError('not_found', `the ${platform} bridge no longer knows this login`)
   }
 
-  async function begin(process: Process, line: string): Promise<LoginStep> {
+  async function begin(process: Process, line: CommandLine): Promise<LoginStep> {
     process.cursor = await process.room.say(line)
     const saying = await nextSaying(process, STEP_PATIENCE_MS)
     if (saying?.kind !== 'busy') {

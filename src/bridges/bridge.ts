@@ -2,7 +2,7 @@
 import { GatewayError } from '../domain/errors.ts'
 import type { Bridge, BridgeDriver, MatrixSessions } from '../domain/ports.ts'
 import type { Clock } from '../lib/clock.ts'
-import { createBotCommands } from './bot-commands.ts'
+import { type CommandLine, createBotCommands } from './bot-commands.ts'
 import { createBotDriver } from './bot-driver.ts'
 import { createGroupLinks } from './group-links.ts'
 import { type BridgeAddress, createProvisioningClient } from './provisioning.ts'
@@ -33,7 +33,7 @@ export function createBridge(
   const client = createProvisioningClient(platform, address, sharedSecret)
   const commands = createBotCommands(platform, clock)
 
-  async function command(userId: string, line: string): Promise<string> {
+  async function command(userId: string, line: CommandLine): Promise<string> {
     await watch?.check()
     const session = sessions.actingAs(userId)
     if (knownBot !== undefined && (await driver(userId)) === 'bot')

@@ -1,6 +1,7 @@
 /** Groups by their invite links, which bridges only do as commands to their bot. */
 import { GatewayError } from '../domain/errors.ts'
 import type { Bridge } from '../domain/ports.ts'
+import { type CommandLine, commandLine } from './bot-commands.ts'
 import { commandsIn, isUnknownCommand, joinedIn } from './bot-texts.ts'
 
 export type GroupLinks = Pick<Bridge, 'resolveGroupLink' | 'joinGroup' | 'joinsAsLogin'> & {
@@ -11,7 +12,7 @@ export type GroupLinks = Pick<Bridge, 'resolveGroupLink' | 'joinGroup' | 'joinsA
 /** @param command gives a command to the bridge's bot for a user, and tells the answer */
 export function createGroupLinks(
   platform: string,
-  command: (userId: string, line: string) => Promise<string>,
+  command: (userId: string, line: CommandLine) => Promise<string>,
 ): GroupLinks {
   /** What the bot's help says of `join`; null while it hasn't been asked, undefined when it has no such command. */
   let joinArguments: string | null | undefined = null
@@ -19,7 +20,7 @@ export function createGroupLinks(
 
   async function learn(userId: string): Promise<string | undefined> {
     if (joinArguments === null) {
-      const commands = commandsIn(await command(userId, 'help'))
+      const commands = commandsIn(await command(userId, commandLine('help')))
       // A help that isn't understood says nothing against it.
       joinArguments = commands.size > 0 ? commands.get('join') : ''
       if (commands.size > 0) canResolve = commands.has('resolve-link')
@@ -33,7 +34,7 @@ export function createGroupLinks(
     async resolveGroupLink(userId, link) {
       await learn(userId)
       if (!canResolve) return null
-      const answer = await command(userId, `resolve-link ${link}`)
+      const answer = await command(userId, commandLine('resolve-link', link))
       if (isUnknownCommand(answer)) canResolve = false
       // "That invite link points at NAME (`JID`)"
       return /points at .*\(`([^`]+)`\)/s.exec(answer)?.[1] ?? null
@@ -45,7 +46,10 @@ export function createGroupLinks(
     async joinGroup(userId, loginId, link) {
       const args = await learn(userId)
       if (args === undefined) throw cannotJoin(platform)
-      const answer = await command(userId, `join ${/login/i.test(args) ? `${loginId} ` : ''}${link}`)
+      const answer = await command(
+        userId,
+        commandLine('join', ...(/login/i.test(args) ? [loginId] : []), link),
+      )
       if (isUnknownCommand(answer)) throw cannotJoin(platform)
       const joined = joinedIn(answer)
       if (joined) return joined

@@ -5,6 +5,11 @@ export function isGroupLink(group: string): boolean {
   return /^[a-z][a-z0-9+.-]*:\/\//i.test(group) || /^[a-z0-9-]+(\.[a-z0-9-]+)+\/\S/i.test(group)
 }
 
+/** Whether something in it isn't seen, or ends it for whoever reads it as a word: white space, control and format characters. */
+export function hasBlanks(text: string): boolean {
+  return /[\s\p{Z}\p{Cc}\p{Cf}\p{Co}\p{Cs}]/u.test(text)
+}
+
 /** One key for each way of writing the same group: an invite link without query, fragment and trailing slash. */
 export function groupKey(group: string): string {
   const trimmed = group.trim()

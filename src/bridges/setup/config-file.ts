@@ -6,6 +6,7 @@
  * example when it starts, so without an example a file with our keys alone is right. `legacy-go` and `legacy-python` are those of bridges from
  * before; there the same facts have other names, and are set where the example has them.
  */
+import { createHash } from 'node:crypto'
 import { Document, isMap, isNode, isScalar, parseDocument, visit } from 'yaml'
 import { GatewayError } from '../../domain/errors.ts'
 import { hasPlaceholder } from './registration.ts'
@@ -83,7 +84,9 @@ export function bridgeConfigFile(base: Base | null, settings: BridgeSettings): B
   const layout = base ? layoutOf(doc) : 'bridgev2'
   const names = namesOf(doc, layout, settings)
   const facts = factsOf(layout, settings, names, doc)
-  for (const { path, value, always } of base?.isInUse ? facts : [...facts, ...tasteOf(layout, doc)]) {
+  for (const { path, value, always } of base?.isInUse
+    ? facts
+    : [...facts, ...tasteOf(layout, doc, settings)]) {
     if (always || base === null || doc.hasIn(path)) set(doc, path, value)
   }
   for (const [key, text] of Object.entries(settings.extra)) set(doc, key.split('.'), yamlValue(key, text))
@@ -231,11 +234,14 @@ function homeserverFacts({ homeserver, serverName }: BridgeSettings): Fact[] {
 }
 
 /** Nothing depends on it, and the operator may want it otherwise: only set at first. */
-function tasteOf(layout: Layout, doc: Document): Fact[] {
+function tasteOf(layout: Layout, doc: Document, { asToken }: BridgeSettings): Fact[] {
+  // A message of a chat that begins with the prefix is obeyed as a command and never sent: no text may begin with it by chance, nor by guessing.
+  const prefix = `!${createHash('sha256').update(`prefix:${asToken}`).digest('hex').slice(0, 16)}`
+  const shared: Fact[] = [{ path: ['bridge', 'command_prefix'], value: prefix }]
   if (layout === 'legacy-python')
-    return [...pythonLevels(doc), { path: ['logging', 'root', 'handlers'], value: ['console'] }]
+    return [...shared, ...pythonLevels(doc), { path: ['logging', 'root', 'handlers'], value: ['console'] }]
   const logging = { min_level: 'info', writers: [{ type: 'stdout', format: 'pretty' }] }
-  return [{ path: ['logging'], value: logging }]
+  return [...shared, { path: ['logging'], value: logging }]
 }
 
 /** At DEBUG they print each request with its body, and so what people write. */

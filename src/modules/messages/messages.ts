@@ -1,6 +1,6 @@
 /** Accepting sends and showing what became of them. */
 import type { Device } from '../../db/schema/index.ts'
-import { splitList } from '../../domain/addresses.ts'
+import { hasBlanks, isGroupLink, splitList } from '../../domain/addresses.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import { MAX_RECIPIENT_LENGTH, MAX_TEXT_BYTES } from '../../domain/limits.ts'
 import type { RecipientKind } from '../../domain/states.ts'
@@ -183,6 +183,13 @@ function recipientsOf({ platform, contact, groupUrl }: SendRequest): {
     throw new GatewayError(
       'bad_request',
       `${field}: expected recipients of at most ${MAX_RECIPIENT_LENGTH} characters`,
+    )
+  }
+  const torn = kind === 'group' ? groups.find(group => isGroupLink(group) && hasBlanks(group)) : undefined
+  if (torn !== undefined) {
+    throw new GatewayError(
+      'bad_request',
+      `group_url: ${JSON.stringify(torn)}: expected a link without white space and control characters`,
     )
   }
   return { kind, recipients }

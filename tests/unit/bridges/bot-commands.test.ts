@@ -1,6 +1,6 @@
 /** Commands to a bridge's bot: the answer must be the command's own, as it decides which group a message goes to. */
 import { expect, test } from 'bun:test'
-import { createBotCommands } from '../../../src/bridges/bot-commands.ts'
+import { commandLine, createBotCommands } from '../../../src/bridges/bot-commands.ts'
 import type { MatrixSession, RoomEvent } from '../../../src/domain/ports.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
@@ -76,7 +76,7 @@ test('the greeting is not the answer to the first command, nor that of one comma
   const rooms = new FakeRooms('Hello, I am the bridge bot.', command => `about ${command}`)
   const commands = createBotCommands('wa', systemClock)
   const answers = await Promise.all(
-    ['one', 'two', 'three'].map(word => commands.run(session(rooms), BOT, '!wa', word)),
+    ['one', 'two', 'three'].map(word => commands.run(session(rooms), BOT, '!wa', commandLine(word))),
   )
   expect(answers).toEqual(['about !wa one', 'about !wa two', 'about !wa three'])
   expect(rooms.rooms.size).toBe(1)
@@ -85,7 +85,7 @@ test('the greeting is not the answer to the first command, nor that of one comma
 test('a bot that greets nobody and has no prefix', async () => {
   const clock = new ManualClock()
   const rooms = new FakeRooms(null, command => `about ${command}`)
-  const answer = createBotCommands('wa', clock).run(session(rooms), BOT, null, 'one')
+  const answer = createBotCommands('wa', clock).run(session(rooms), BOT, null, commandLine('one'))
   await clock.advance(20_000)
   expect(await answer).toBe('about one')
 })
@@ -94,8 +94,8 @@ test('after a command without an answer the next goes to a new room, so a late a
   const clock = new ManualClock()
   const rooms = new FakeRooms('Hello!', command => (command.includes('slow') ? null : `about ${command}`))
   const commands = createBotCommands('wa', clock)
-  const slow = commands.run(session(rooms), BOT, '!wa', 'slow').catch((error: unknown) => error)
-  const next = commands.run(session(rooms), BOT, '!wa', 'next')
+  const slow = commands.run(session(rooms), BOT, '!wa', commandLine('slow')).catch((error: unknown) => error)
+  const next = commands.run(session(rooms), BOT, '!wa', commandLine('next'))
   await clock.advance(40_000)
   expect(await slow).toMatchObject({ code: 'bridge_timeout' })
   rooms.say('!1:s', BOT, 'about !wa slow')
@@ -103,4 +103,19 @@ test('after a command without an answer the next goes to a new room, so a late a
   await settled()
   expect(await next).toBe('about !wa next')
   expect(rooms.rooms.size).toBe(2)
+})
+
+test.each([
+  'x loop #lobby',
+  'x\nlogout',
+  'x\tlogout',
+  'x\u00a0y',
+  'x\u2028y',
+  'x\u200by',
+  'x\u0000',
+  ' x',
+  '',
+])('an argument is one word, and %j is none', word => {
+  expect(commandLine('join', '237', 'irc://x')).toBe('join 237 irc://x' as ReturnType<typeof commandLine>)
+  expect(() => commandLine('join', word)).toThrow('expected no white space or control characters')
 })

@@ -1,6 +1,6 @@
 /** Logins by conversation with bots of other kinds than bridgev2's, and with such as leave something unsaid. bridgev2's own is tested for real. */
 import { describe, expect, test } from 'bun:test'
-import { createBotCommands } from '../../../src/bridges/bot-commands.ts'
+import { type CommandLine, createBotCommands } from '../../../src/bridges/bot-commands.ts'
 import { type BotDriver, createBotDriver } from '../../../src/bridges/bot-driver.ts'
 import { createGroupLinks } from '../../../src/bridges/group-links.ts'
 import type { AskingStep, LoginStep } from '../../../src/domain/login-steps.ts'
@@ -19,7 +19,7 @@ function driverOf(script: Record<string, (acts: BotActs) => void>): { driver: Bo
   const bot = new ScriptedBot((text, acts) => (script[text] ?? (({ say }) => say(UNKNOWN)))(acts))
   const clock = new HastyClock()
   const commands = createBotCommands('x', clock)
-  const command = (_userId: string, line: string) => commands.run(bot.session, BOT, null, line)
+  const command = (_userId: string, line: CommandLine) => commands.run(bot.session, BOT, null, line)
   const driver = createBotDriver({
     platform: 'x',
     bot: BOT,
@@ -118,8 +118,28 @@ test('a bot of before bridgev2, in Python: questions in sentences, and answers t
   expect(code).toMatchObject({ kind: 'input', fields: [{ id: 'code', type: '2fa_code' }] })
   const password = await submit(driver, code, '12345')
   expect(password).toMatchObject({ kind: 'input', fields: [{ id: 'password', type: 'password' }] })
+  // The bot obeys its commands while it waits for an answer, too.
+  for (const answer of ['login', ' LOGIN now', '!tg login', 'secret\nlogin'])
+    await expect(submit(driver, password, answer)).rejects.toMatchObject({ code: 'bad_request' })
   expect(await submit(driver, password, 'secret')).toEqual({ kind: 'complete', loginId: '@ada' })
   expect(bot.takenBack).toEqual(['+237123', '12345', 'secret'])
+})
+
+test('what clients send stays one word of a command, or is refused before anything is said', async () => {
+  const { driver, bot } = driverOf({
+    help: says('**join** <link>\n**search**\n**relogin** <id>'),
+    'search 1 Ada L': says('No results'),
+  })
+  for (const call of [
+    () => driver.joinGroup('@u:s', '1', 'irc://x loop #lobby'),
+    () => driver.resolveIdentifier('@u:s', '1', 'ada logout'),
+    () => driver.createDirectChat('@u:s', '1', 'ada\nlogout'),
+    () => driver.startLogin('@u:s', 'login', '1 2'),
+    () => driver.search('@u:s', '1', 'a\u0000b'),
+  ])
+    await expect(call()).rejects.toMatchObject({ code: 'bad_request' })
+  expect(await driver.search('@u:s', '1', ' Ada\n L ')).toEqual([])
+  expect(bot.heard.map(({ text }) => text)).toEqual(['help', 'help', 'search 1 Ada L'])
 })
 
 describe('what a bot of bridgev2 may leave unsaid', () => {

@@ -33,7 +33,8 @@ describe('bridgev2', () => {
     expect(parse(file.text)).toEqual({
       network: { os_name: 'A bridge', proxy: null },
       bridge: {
-        command_prefix: '!net',
+        // Nobody's message begins so, and would be taken for a command.
+        command_prefix: expect.stringMatching(/^![0-9a-f]{16}$/),
         personal_filtering_spaces: false,
         deduplicate_matrix_messages: true,
         split_portals: true,
@@ -105,6 +106,7 @@ describe('bridgev2', () => {
       .filter(line => !kept.has(line))
     // Values that were set, and what permissions and logging held.
     expect(gone.map(line => line.trim().split(':')[0])).toEqual([
+      'command_prefix',
       'personal_filtering_spaces',
       'deduplicate_matrix_messages',
       'split_portals',

@@ -120,6 +120,14 @@ describe('refused, with nothing stored and the file discarded', () => {
       'bad_request',
       'contact: expected recipients of at most 512 characters',
     ],
+    ...['irc://x loop #lobby', 'https://chat.whatsapp.com/a\nb', 't.me/a\u200bb', 'tg://a\u0000b'].map(
+      (link): [string, Partial<SendRequest>, string, string] => [
+        `the link ${JSON.stringify(link)}`,
+        { groupUrl: `https://chat.whatsapp.com/ok, ${link}` },
+        'bad_request',
+        `group_url: ${JSON.stringify(link)}: expected a link without white space and control characters`,
+      ],
+    ),
     [
       'too long a group',
       { groupUrl: 'g'.repeat(900_000) },
