@@ -52,6 +52,8 @@ export interface MessageEvent {
   /** For a reaction, an edit or a redaction: the Matrix event id of the message it is about. Otherwise null. */
   relates_to: string | null
   location: { latitude: number; longitude: number; uri: string } | null
+  /** Of a reaction alone: whether it was taken back. Absent of one that an earlier version stored. */
+  removed?: boolean
 }
 
 /** A device got another state: the device as GET /api/v1/devices lists it then. */

@@ -18,6 +18,8 @@ export interface TranslatedMessage {
   relatesTo: string | null
   media: (MediaInfo & { mxcUri: string }) | null
   location: MessageEvent['location']
+  /** Of a reaction. */
+  removed?: boolean
 }
 
 const size = z.number().nonnegative().catch(0).default(0)

@@ -200,6 +200,32 @@ describe('what a phone sends', () => {
       type: 'm.reaction',
       message: '🎉',
       relates_to: first.event,
+      removed: false,
+    })
+  })
+
+  test('a reaction that is changed and removed', async () => {
+    const react = (emoji: string) => friend.send({ reaction: { message: first.phone, emoji } })
+    const reaction = { ...blank, event: 'message.reaction', kind: 'reaction', type: 'm.reaction' }
+    await react('❤️')
+    expect(await inbox.next()).toMatchObject({
+      ...reaction,
+      message: '🎉',
+      removed: true,
+      relates_to: first.event,
+    })
+    expect(await inbox.next()).toMatchObject({
+      ...reaction,
+      message: '❤️',
+      removed: false,
+      relates_to: first.event,
+    })
+    await react('')
+    expect(await inbox.next()).toMatchObject({
+      ...reaction,
+      message: '❤️',
+      removed: true,
+      relates_to: first.event,
     })
   })
 

@@ -12,6 +12,7 @@ import { STATUS_EVENT_TYPE } from '../../matrix/message-status.ts'
 import { describeRoom } from '../../matrix/portal.ts'
 import type { Worker } from '../../runtime/worker.ts'
 import { type Knowledge, loginsOf, type Plan, planBatch, planJoin } from './plan.ts'
+import { takenBack } from './reactions.ts'
 import type { InboxRepository, StoreResult } from './repository.ts'
 
 export interface InboxOptions {
@@ -60,6 +61,7 @@ export function createInbox(options: InboxOptions): Inbox {
       if (event.type === 'm.room.member' && event.state_key) users.add(event.state_key)
     }
     const known = await repository.knowledge([...rooms], [...users])
+    const reactions = await repository.reactions([...known.identities.values()], takenBack(events))
     const platforms = new Map<string, string | null>()
     for (const event of events) {
       const { bridgeBot } = describeRoom([event])
@@ -68,7 +70,7 @@ export function createInbox(options: InboxOptions): Inbox {
         platforms.set(bridgeBot, await bridges.platformOfBot(bridgeBot, anyUser))
       }
     }
-    return { ...known, platforms }
+    return { ...known, reactions, platforms }
   }
 
   /**

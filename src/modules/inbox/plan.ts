@@ -11,11 +11,12 @@ import { rfc3339 } from '../../lib/clock.ts'
 import { randomToken } from '../../lib/tokens.ts'
 import { messageStatusOf } from '../../matrix/message-status.ts'
 import { describeRoom, describesRoom, type RoomDescription } from '../../matrix/portal.ts'
-import { type TranslatedMessage, translate } from '../../matrix/translate.ts'
+import type { TranslatedMessage } from '../../matrix/translate.ts'
 import { featuresDigest } from '../chats/room-features-repository.ts'
 import { ghostNamingOf, phoneOfGhost } from '../contacts/ghosts.ts'
 import { receivesFrom } from '../devices/history.ts'
 import type { ReadReport, StatusReport } from '../messages/status-repository.ts'
+import { type Reaction, Reactions } from './reactions.ts'
 
 /** What is known before the batch. */
 export interface Knowledge {
@@ -29,6 +30,8 @@ export interface Knowledge {
   names: ReadonlyMap<string, string>
   /** Platforms by the bridges' bots. */
   platforms: ReadonlyMap<string, string | null>
+  /** Reactions told of before that the batch takes back, by their events. */
+  reactions?: ReadonlyMap<string, Reaction>
   /** Whose devices the bridge couldn't be asked about just now; see `loginsOf`. */
   unanswered?: ReadonlySet<string>
 }
@@ -133,12 +136,14 @@ class Planner {
   private readonly changed = new Map<string, ChatState>()
   private readonly features = new Map<string, Record<string, unknown>>()
   private readonly chats = new Map<string, ChatState[]>()
+  private readonly reactions: Reactions
 
   /** @param hearer the only identity that the events are for; undefined: all */
   constructor(
     private readonly knowledge: Knowledge,
     private readonly hearer?: string,
   ) {
+    this.reactions = new Reactions(knowledge.reactions)
     for (const chat of knowledge.chats.filter(({ identityId }) => this.hears(identityId)))
       this.chats.set(chat.roomId, [...(this.chats.get(chat.roomId) ?? []), chat])
   }
@@ -212,7 +217,7 @@ class Planner {
   }
 
   private takeMessage(event: RoomEvent): void {
-    const message = translate(event)
+    const message = this.reactions.translate(event)
     if (!message) return
     for (const chat of this.chats.get(event.room_id) ?? []) this.receive(chat, event, message)
   }
@@ -282,6 +287,7 @@ class Planner {
         reply_to: message.replyTo,
         relates_to: message.relatesTo,
         location: message.location,
+        ...(message.event === 'message.reaction' ? { removed: message.removed ?? false } : {}),
       },
     }
   }

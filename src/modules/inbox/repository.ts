@@ -10,9 +10,11 @@ import {
   earlyStatuses,
   heldEvents,
   identities,
+  inboxEvents,
   media,
   profiles,
 } from '../../db/schema/index.ts'
+import { isMessageEvent } from '../../domain/events.ts'
 import type { Observer } from '../../domain/observation.ts'
 import type { EventBatch, RoomEvent } from '../../domain/ports.ts'
 import { createFeaturesWriter } from '../chats/room-features-repository.ts'
@@ -20,6 +22,7 @@ import { createEventWriter } from '../events/repository.ts'
 import type { Backlog } from '../messages/backlog.ts'
 import { createStatusWriter } from '../messages/status-repository.ts'
 import { type ChatState, chatKey, type Knowledge, type Plan, type PlannedMessage } from './plan.ts'
+import type { Reaction } from './reactions.ts'
 
 export interface StoreResult {
   /** False: what the plan rests on has changed; nothing was written, plan again. */
@@ -35,6 +38,11 @@ export interface InboxRepository {
   isRepeat(position: EventBatch['position']): Promise<boolean>
   /** @param userIds whose membership or name the batch speaks of */
   knowledge(roomIds: readonly string[], userIds: readonly string[]): Promise<Omit<Knowledge, 'platforms'>>
+  /** Which of the identities' events were reactions, by the events' ids. */
+  reactions(
+    identityIds: readonly string[],
+    eventIds: readonly string[],
+  ): Promise<ReadonlyMap<string, Reaction>>
   store(plan: Plan, now: number): Promise<StoreResult>
   /** Events that wait for the join of a room, oldest first. */
   held(identityId: string, roomId: string): Promise<RoomEvent[]>
@@ -98,6 +106,17 @@ export function createInboxRepository(
     .insert(profiles)
     .values({ matrixUserId: param('userId'), displayName: param('name') })
     .onConflictDoUpdate({ target: profiles.matrixUserId, set: { displayName: sql`excluded.display_name` } })
+    .prepare()
+  const reactionOf = orm
+    .select({ payload: inboxEvents.payload })
+    .from(inboxEvents)
+    .where(
+      and(
+        eq(inboxEvents.identityId, param('identityId')),
+        eq(inboxEvents.eventId, param('eventId')),
+        eq(inboxEvents.name, 'message.reaction'),
+      ),
+    )
     .prepare()
   const rememberFeatures = createFeaturesWriter(db)
   const events = createEventWriter(db)
@@ -221,6 +240,18 @@ export function createInboxRepository(
         if (known) names.set(userId, known.displayName)
       }
       return { chats: known, identities: ours, devices: linked, names }
+    },
+
+    async reactions(identityIds, eventIds) {
+      const found = new Map<string, Reaction>()
+      for (const eventId of eventIds) {
+        for (const identityId of identityIds) {
+          const payload = reactionOf.get({ identityId, eventId })?.payload
+          if (payload && isMessageEvent(payload))
+            found.set(eventId, { emoji: payload.message, relatesTo: payload.relates_to })
+        }
+      }
+      return found
     },
 
     store: (plan, now) =>

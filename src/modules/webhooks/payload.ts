@@ -85,6 +85,7 @@ export function createPayloads(options: PayloadsOptions): Payloads {
       reply_to: payload.reply_to,
       relates_to: payload.relates_to,
       location: payload.location,
+      ...(payload.event === 'message.reaction' ? { removed: payload.removed ?? false } : {}),
     }
   }
 

@@ -72,6 +72,44 @@ const stored = () => db.orm.select().from(inboxEvents).all()
 const payloads = () => stored().map(row => row.payload as MessageEvent)
 const texts = () => payloads().map(payload => payload.message)
 
+describe('a reaction', () => {
+  const reaction = () =>
+    event({
+      type: 'm.reaction',
+      content: { 'm.relates_to': { rel_type: 'm.annotation', event_id: '$message', key: '🎉' } },
+    })
+  const removal = (of: RoomEvent) => event({ type: 'm.room.redaction', content: { redacts: of.event_id } })
+  const told = () =>
+    payloads().map(({ event, message, relates_to, removed }) => [event, message, relates_to, removed])
+  const ADDED = ['message.reaction', '🎉', '$message', false]
+  const REMOVED = ['message.reaction', '🎉', '$message', true]
+  beforeEach(() => {
+    insertDevice(db)
+    insertChat(db)
+  })
+
+  test('that was removed is told as such, with the message that it was on', async () => {
+    const before = reaction()
+    await inbox.accept(batch([before]))
+    await inbox.accept(batch([removal(before)]))
+    const together = reaction()
+    await inbox.accept(batch([together, removal(together)]))
+    expect(told()).toEqual([ADDED, REMOVED, ADDED, REMOVED])
+  })
+
+  test('that comes with nothing left of it is not told, nor that it was removed', async () => {
+    const gone = event({ type: 'm.reaction', content: {}, unsigned: { redacted_because: {} } })
+    await inbox.accept(batch([gone, removal(gone)]))
+    expect(told()).toEqual([])
+  })
+
+  test('is no message: of one that is deleted that is told', async () => {
+    const message = event()
+    await inbox.accept(batch([message, removal(message)]))
+    expect(told().at(-1)).toEqual(['message.deleted', '', message.event_id, undefined])
+  })
+})
+
 describe('a message from the phone network', () => {
   beforeEach(() => {
     insertDevice(db)

@@ -1,0 +1,55 @@
+/**
+ * Tells a reaction that was removed from a message that was deleted: both are redactions in Matrix, which name the event that they take back and
+ * not what it was.
+ */
+import type { RoomEvent } from '../../domain/ports.ts'
+import { type TranslatedMessage, translate } from '../../matrix/translate.ts'
+
+/** A reaction that was told of. */
+export interface Reaction {
+  emoji: string
+  /** The event that it was on. */
+  relatesTo: string | null
+}
+
+export class Reactions {
+  /** By their events; null: seen, but with nothing left to tell. */
+  private readonly seen: Map<string, Reaction | null>
+
+  /** @param known those of earlier batches that are taken back in this one */
+  constructor(known: ReadonlyMap<string, Reaction> = new Map()) {
+    this.seen = new Map(known)
+  }
+
+  /** @param event those of a batch, in their order. @returns null when there is nothing to tell */
+  translate(event: RoomEvent): TranslatedMessage | null {
+    const message = translate(event)
+    if (event.type === 'm.reaction') this.note(event.event_id, message)
+    if (message?.event !== 'message.deleted' || message.relatesTo === null) return message
+    const reaction = this.seen.get(message.relatesTo)
+    if (reaction === undefined) return message
+    const { emoji, relatesTo } = reaction ?? {}
+    if (emoji === undefined || relatesTo === undefined) return null
+    return {
+      ...message,
+      event: 'message.reaction',
+      kind: 'reaction',
+      type: 'm.reaction',
+      message: emoji,
+      relatesTo,
+      removed: true,
+    }
+  }
+
+  private note(eventId: string, message: TranslatedMessage | null): void {
+    if (message) this.seen.set(eventId, { emoji: message.message, relatesTo: message.relatesTo })
+    else if (!this.seen.has(eventId)) this.seen.set(eventId, null)
+  }
+}
+
+/** Events that a batch takes back. */
+export function takenBack(events: readonly RoomEvent[]): string[] {
+  return events.flatMap(event =>
+    event.type === 'm.room.redaction' ? (translate(event)?.relatesTo ?? []) : [],
+  )
+}
