@@ -35,6 +35,8 @@ import tokenListsDown from './0017_token_lists.down.sql' with { type: 'text' }
 import tokenListsUp from './0017_token_lists.up.sql' with { type: 'text' }
 import roomFeaturesDown from './0018_room_features.down.sql' with { type: 'text' }
 import roomFeaturesUp from './0018_room_features.up.sql' with { type: 'text' }
+import groupsDown from './0019_groups.down.sql' with { type: 'text' }
+import groupsUp from './0019_groups.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -63,4 +65,5 @@ export const migrations: readonly Migration[] = [
   { version: 16, name: 'event_names', up: eventNamesUp, down: eventNamesDown },
   { version: 17, name: 'token_lists', up: tokenListsUp, down: tokenListsDown },
   { version: 18, name: 'room_features', up: roomFeaturesUp, down: roomFeaturesDown },
+  { version: 19, name: 'groups', up: groupsUp, down: groupsDown },
 ]

@@ -7,6 +7,7 @@ import { GatewayError } from '../domain/errors.ts'
 import type { LoginField, LoginStep } from '../domain/login-steps.ts'
 import type { BridgeCapabilities, BridgeContact, BridgeLogin } from '../domain/ports.ts'
 import { phoneDigits } from '../lib/phone-numbers.ts'
+import { TurnBudget } from '../lib/turn-budget.ts'
 
 const text = z.string().catch('').default('')
 const optionalText = z.string().nullish().catch(null)
@@ -111,8 +112,9 @@ export const contactAnswer = z.object({
   mxid: optionalText,
   dm_room_mxid: optionalText,
 })
-export const contactsAnswer = z.object({ contacts: listOf(contactAnswer) })
-export const searchAnswer = z.object({ results: listOf(contactAnswer) })
+/** Their entries are read by `bridgeContacts`. */
+export const contactsAnswer = z.object({ contacts: listOf(z.unknown()) })
+export const searchAnswer = z.object({ results: listOf(z.unknown()) })
 
 const may = z.boolean().nullish().catch(null)
 export const capabilitiesAnswer = z.object({
@@ -249,6 +251,18 @@ export function bridgeContact(contact: z.infer<typeof contactAnswer>): BridgeCon
     identifiers: contact.identifiers,
     roomId: contact.dm_room_mxid || null,
   }
+}
+
+/** Reads an address book, which may be long: others have their turn meanwhile. A wrong entry doesn't spoil the others. */
+export async function bridgeContacts(entries: readonly unknown[]): Promise<BridgeContact[]> {
+  const turn = new TurnBudget()
+  const contacts: BridgeContact[] = []
+  for (const entry of entries) {
+    const parsed = contactAnswer.safeParse(entry)
+    if (parsed.success) contacts.push(bridgeContact(parsed.data))
+    if (turn.isSpent) await turn.pause()
+  }
+  return contacts
 }
 
 /** bridgev2 tells it of networks, not of the logins in them. */

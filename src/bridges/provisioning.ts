@@ -9,6 +9,7 @@ import type { Bridge, BridgeCapabilities } from '../domain/ports.ts'
 import {
   bridgeCapabilities,
   bridgeContact,
+  bridgeContacts,
   bridgeLogin,
   capabilitiesAnswer,
   contactAnswer,
@@ -190,13 +191,13 @@ export function createProvisioningClient(
 
     async contacts(userId, loginId) {
       const answer = await call(contactsAnswer, about({ path: '/contacts', userId }, loginId))
-      return answer.contacts.map(bridgeContact)
+      return bridgeContacts(answer.contacts)
     },
 
     async search(userId, loginId, query) {
       const asked = about({ path: '/search_users', userId }, loginId)
       const answer = await call(searchAnswer, { ...asked, method: 'POST', body: { query } })
-      return answer.results.map(bridgeContact)
+      return bridgeContacts(answer.results)
     },
 
     async resolveIdentifier(userId, loginId, identifier) {

@@ -16,9 +16,15 @@ export interface LiveGateway extends AsyncDisposable {
   clock: SkippingClock
 }
 
-/** @param env settings beside the defaults of a test */
-export async function liveGateway(env: Record<string, string> = {}): Promise<LiveGateway> {
-  const folder = tempDir()
+/**
+ * @param env settings beside the defaults of a test
+ * @param directory to start in, with what an earlier run left there; by default a new one, removed at the end
+ */
+export async function liveGateway(
+  env: Record<string, string> = {},
+  directory?: string,
+): Promise<LiveGateway> {
+  const own = directory === undefined ? tempDir() : undefined
   const clock = new SkippingClock()
   const port = freePort()
   const { config, secrets } = configFrom(
@@ -30,7 +36,7 @@ export async function liveGateway(env: Record<string, string> = {}): Promise<Liv
       LOG_LEVEL: process.env.TEST_LOG ?? 'silent',
       ...env,
     }),
-    folder.path,
+    directory ?? own?.path ?? '',
   )
   const app = await createApp(config, secrets, { clock, logger: createLogger(config.logLevel) })
   await app.start()
@@ -42,7 +48,7 @@ export async function liveGateway(env: Record<string, string> = {}): Promise<Liv
     client: new GatewayClient({ url, clientId: CLIENT_ID, clientSecret: CLIENT_SECRET }),
     async [Symbol.asyncDispose]() {
       await app.stop()
-      folder[Symbol.dispose]()
+      own?.[Symbol.dispose]()
     },
   }
 }

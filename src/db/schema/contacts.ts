@@ -15,6 +15,7 @@ export const contacts = sqliteTable(
     matrixUserId: text('matrix_user_id').notNull(),
     name: text('name').notNull(),
     phone: text('phone'),
+    /** When the address book first had it like this. */
     seenAt: integer('seen_at').notNull(),
   },
   table => [primaryKey({ columns: [table.deviceRowId, table.matrixUserId] })],

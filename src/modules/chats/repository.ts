@@ -2,6 +2,7 @@
 import { and, asc, desc, eq, ne, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { type Chat, chats, type Device } from '../../db/schema/index.ts'
+import { textParam } from '../../db/stable-params.ts'
 import type { ChatMembership } from '../../domain/states.ts'
 import { type ChatFeatures, createChatFeatures } from './room-features-repository.ts'
 
@@ -58,9 +59,10 @@ export function createChatRepository(db: Db): ChatRepository {
     .from(chats)
     .where(
       and(
-        eq(chats.identityId, sql.placeholder('identityId')),
-        eq(chats.platform, sql.placeholder('platform')),
-        eq(chats.kind, 'group'),
+        eq(chats.identityId, textParam('identityId')),
+        eq(chats.platform, textParam('platform')),
+        // Spelled out, as a partial index is found by its text: groups are few among tens of thousands of chats.
+        sql`${chats.kind} = 'group'`,
         ne(chats.membership, 'left'),
       ),
     )

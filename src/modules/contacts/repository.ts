@@ -1,7 +1,9 @@
 /** SQL of the contacts table. */
-import { and, eq, sql } from 'drizzle-orm'
+import { and, eq, gt, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { contacts } from '../../db/schema/index.ts'
+import { limitParam, textParam } from '../../db/stable-params.ts'
+import { yieldToEventLoop } from '../../lib/turn-budget.ts'
 
 export interface Contact {
   matrixUserId: string
@@ -11,39 +13,81 @@ export interface Contact {
 
 export interface ContactRepository {
   find(deviceRowId: string, matrixUserId: string): Promise<Contact | null>
-  /** The whole address book of a device, in place of what was there. */
+  /** Makes the table hold the address book of a device: writes what has changed, and lets others in between. One at a time for each device. */
   replace(deviceRowId: string, book: readonly Contact[], now: number): Promise<void>
 }
 
-export function createContactRepository(db: Db): ContactRepository {
-  const one = db.orm
+/** Rows read or written in one go: a millisecond or two. */
+const STEP = 200
+
+export function createContactRepository({
+  orm,
+  committer,
+}: Pick<Db, 'orm' | 'committer'>): ContactRepository {
+  const param = sql.placeholder
+  const ofDevice = eq(contacts.deviceRowId, textParam('deviceRowId'))
+  const one = orm
     .select()
     .from(contacts)
-    .where(
-      and(
-        eq(contacts.deviceRowId, sql.placeholder('deviceRowId')),
-        eq(contacts.matrixUserId, sql.placeholder('matrixUserId')),
-      ),
-    )
+    .where(and(ofDevice, eq(contacts.matrixUserId, textParam('matrixUserId'))))
     .prepare()
-  const insert = db.orm
+  const next = orm
+    .select()
+    .from(contacts)
+    .where(and(ofDevice, gt(contacts.matrixUserId, textParam('after'))))
+    .orderBy(contacts.matrixUserId)
+    .limit(limitParam('limit'))
+    .prepare()
+  const put = orm
     .insert(contacts)
     .values({
-      deviceRowId: sql.placeholder('deviceRowId'),
-      matrixUserId: sql.placeholder('matrixUserId'),
-      name: sql.placeholder('name'),
-      phone: sql.placeholder('phone'),
-      seenAt: sql.placeholder('seenAt'),
+      deviceRowId: param('deviceRowId'),
+      matrixUserId: param('matrixUserId'),
+      name: param('name'),
+      phone: param('phone'),
+      seenAt: param('seenAt'),
     })
-    .onConflictDoNothing()
+    .onConflictDoUpdate({
+      target: [contacts.deviceRowId, contacts.matrixUserId],
+      set: { name: sql`excluded.name`, phone: sql`excluded.phone`, seenAt: sql`excluded.seen_at` },
+    })
     .prepare()
+  const remove = orm
+    .delete(contacts)
+    .where(and(ofDevice, eq(contacts.matrixUserId, param('matrixUserId'))))
+    .prepare()
+
+  /** @returns what the book has otherwise than the table, and whom it no longer has */
+  async function changesOf(deviceRowId: string, book: readonly Contact[]) {
+    const wanted = new Map(book.map(contact => [contact.matrixUserId, contact]))
+    const gone: string[] = []
+    for (let after = ''; ; ) {
+      const rows = next.all({ deviceRowId, after, limit: STEP })
+      for (const { matrixUserId, name, phone } of rows) {
+        const contact = wanted.get(matrixUserId)
+        if (!contact) gone.push(matrixUserId)
+        else if (contact.name === name && contact.phone === phone) wanted.delete(matrixUserId)
+      }
+      if (rows.length < STEP) return { changed: [...wanted.values()], gone }
+      after = rows.at(-1)?.matrixUserId ?? ''
+      await yieldToEventLoop()
+    }
+  }
+
+  async function inSteps<T>(all: T[], write: (each: T) => void): Promise<void> {
+    while (all.length > 0) {
+      const some = all.splice(-STEP)
+      await committer.write(() => some.forEach(write))
+    }
+  }
 
   return {
     find: async (deviceRowId, matrixUserId) => one.get({ deviceRowId, matrixUserId }) ?? null,
-    replace: (deviceRowId, book, now) =>
-      db.committer.write(() => {
-        db.orm.delete(contacts).where(eq(contacts.deviceRowId, deviceRowId)).run()
-        for (const contact of book) insert.run({ deviceRowId, ...contact, seenAt: now })
-      }),
+
+    async replace(deviceRowId, book, now) {
+      const { changed, gone } = await changesOf(deviceRowId, book)
+      await inSteps(changed, contact => put.run({ deviceRowId, ...contact, seenAt: now }))
+      await inSteps(gone, matrixUserId => remove.run({ deviceRowId, matrixUserId }))
+    },
   }
 }

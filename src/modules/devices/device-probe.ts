@@ -54,6 +54,7 @@ export function createDeviceProbe(options: DeviceProbeOptions): Worker {
   async function probe(platform: string, identityId: string, signal: AbortSignal): Promise<string | null> {
     const over = new AbortController()
     const answer = devices.reconcile(identityId, platform).then(() => null, outageOf)
+    void answer.then(() => devices.noteProbed(identityId, platform)).catch(() => undefined)
     const silence = untilSilent(AbortSignal.any([signal, over.signal]))
     const outage = await Promise.race([answer, silence]).finally(() => over.abort())
     if (outage !== undefined) return outage

@@ -50,7 +50,8 @@ export interface LinkedDevices extends Devices, Pick<Reconciliation, 'reconcile'
 export type PushedState = Pick<BridgeLogin, 'stateEvent' | 'errorCode'> & { loginId: string | null }
 
 /** What looks after the devices in the background. */
-export interface ProbedDevices extends Pick<Reconciliation, 'reconcile' | 'disconnect' | 'disconnectAll'> {}
+export interface ProbedDevices
+  extends Pick<Reconciliation, 'reconcile' | 'noteProbed' | 'disconnect' | 'disconnectAll'> {}
 
 /** A bridge that answers slower than this doesn't hold up the list of devices. */
 const LIST_PATIENCE_MS = 2_000
@@ -114,17 +115,27 @@ export function createDevices(options: DevicesOptions): LinkedDevices & ProbedDe
     linked,
     get: repository.get,
     reconcile: reconciliation.reconcile,
+    noteProbed: reconciliation.noteProbed,
     disconnect: reconciliation.disconnect,
     awaitLogin: (identityId, platform) => repository.awaitLogin(identityId, platform, clock.now()),
     disconnectAll: reconciliation.disconnectAll,
     logOutAll: reconciliation.logOutAll,
 
     async list(identityId) {
-      const fresh = Promise.all(bridges.platforms.map(platform => askBridge(identityId, platform)))
-      const waiting = new AbortController()
-      await Promise.race([fresh, clock.sleep(LIST_PATIENCE_MS, waiting.signal)])
-      waiting.abort()
-      return (await listed(identityId)).map(device => ({ id: device.id, ...deviceView(device) }))
+      // The probe may have asked just now.
+      const asked = bridges.platforms.filter(platform => !reconciliation.isFresh(identityId, platform))
+      if (asked.length > 0) {
+        const answers = Promise.all(asked.map(platform => askBridge(identityId, platform)))
+        const waiting = new AbortController()
+        await Promise.race([answers, clock.sleep(LIST_PATIENCE_MS, waiting.signal)])
+        waiting.abort()
+      }
+      const found = await listed(identityId)
+      // The probe asks about those who have devices.
+      for (const platform of asked)
+        if (found.every(device => device.platform !== platform))
+          reconciliation.noteProbed(identityId, platform)
+      return found.map(device => ({ id: device.id, ...deviceView(device) }))
     },
 
     async remove(identityId, deviceId, platform) {

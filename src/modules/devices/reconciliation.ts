@@ -41,6 +41,10 @@ export interface Reconciliation {
   reconcile(identityId: string, platform: string): Promise<void>
   /** The bridge said by itself what state a login has; what becomes of it, the next reconciliation shows. @param loginId null: any of the identity's */
   noteLoginState(identityId: string, platform: string, loginId: string | null, isLoggedOut: boolean): void
+  /** Notes that the bridge has been asked, so that the list needn't. */
+  noteProbed(identityId: string, platform: string): void
+  /** Whether that was just now, and nothing has been done with the identity's devices since. */
+  isFresh(identityId: string, platform: string): boolean
   /** Does something else with the identity's devices of a platform while no reconciliation is under way. */
   alone<T>(identityId: string, platform: string, work: () => Promise<T>): Promise<T>
   /** Marks the identity's devices of the platform as disconnected, those logged out excepted. */
@@ -52,6 +56,8 @@ export interface Reconciliation {
 }
 
 const GHOST_RETRY_MS = 600_000
+/** What a bridge said is as good as asking again for this long: somewhat longer than a round of the probe takes. */
+const FRESH_MS = 3_000
 
 export function createReconciliation(options: ReconciliationOptions): Reconciliation {
   const { repository, bridges, matrixUserOf, accountTrouble, clock, logger } = options
@@ -62,6 +68,8 @@ export function createReconciliation(options: ReconciliationOptions): Reconcilia
   /** When a bridge may be asked again who speaks for a device itself, after it didn't say. */
   const askAgainAt = new Map<string, number>()
   const outagesOf = (platform: string) => outages.get(platform) ?? 0
+  /** When each bridge was last asked about an identity, the latest last; those that aren't fresh are forgotten. */
+  const probedAt = new Map<string, number>()
   const keyOf = (identityId: string, platform: string) => `${identityId}/${platform}`
 
   async function written<T extends Changed>(write: Promise<T>): Promise<T> {
@@ -132,6 +140,16 @@ export function createReconciliation(options: ReconciliationOptions): Reconcilia
     }
   }
 
+  function noteProbed(identityId: string, platform: string): void {
+    const key = keyOf(identityId, platform)
+    probedAt.delete(key)
+    probedAt.set(key, clock.steady())
+    for (const [other, at] of probedAt) {
+      if (clock.steady() - at < FRESH_MS) break
+      probedAt.delete(other)
+    }
+  }
+
   /** What a bridge can't be asked about is marked so in the same turn: an answer that comes later is newer. */
   async function reconcileOrMark(identityId: string, platform: string): Promise<void> {
     try {
@@ -167,7 +185,15 @@ export function createReconciliation(options: ReconciliationOptions): Reconcilia
     noteLoginState: (identityId, platform, loginId, isLoggedOut) =>
       absences.noteState(keyOf(identityId, platform), loginId, isLoggedOut),
     disconnect,
-    alone: (identityId, platform, work) => turns.take(keyOf(identityId, platform), work),
+    noteProbed,
+    isFresh(identityId, platform) {
+      const at = probedAt.get(keyOf(identityId, platform))
+      return at !== undefined && clock.steady() - at < FRESH_MS
+    },
+    alone: (identityId, platform, work) =>
+      turns.take(keyOf(identityId, platform), () =>
+        work().finally(() => probedAt.delete(keyOf(identityId, platform))),
+      ),
 
     async disconnectAll(platform, reason) {
       outages.set(platform, outagesOf(platform) + 1)

@@ -1,13 +1,15 @@
 /**
- * The metrics that are read off when somebody asks: queues, devices, storage, the process. Reading costs the event loop as much time as the
- * queues are long (100 ms for 200,000 messages that wait), so a reading is used again until that was 2 % of the time at most.
+ * The metrics that are read off when somebody asks: queues, devices, storage, the process. Reading costs as much time as the queues are long
+ * (100 ms for 200,000 messages that wait), in pieces between which others have their turn, and is used again until that was 2 % of the time.
  */
 import { statSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { Counter, Gauge, type Registry } from 'prom-client'
 import type { Clock } from '../../lib/clock.ts'
+import { TurnBudget } from '../../lib/turn-budget.ts'
 import type { DeviceTallies } from './device-tallies.ts'
 import type { ObservationRepository, Waiting } from './repository.ts'
+import { labelsText, type SeriesKind, SeriesText } from './series.ts'
 
 export interface GaugesOptions {
   repository: ObservationRepository
@@ -26,9 +28,57 @@ export interface GaugesOptions {
 }
 
 export interface Gauges {
-  /** Reads everything off into the registry, unless the last reading still serves. */
-  refresh(): Promise<void>
+  /**
+   * Reads everything off into the registry, unless the last reading still serves.
+   * @returns the text of what isn't in the registry
+   */
+  refresh(): Promise<string>
 }
+
+/** What is told of single devices and webhooks. */
+const SERIES = {
+  webhookPending: {
+    name: 'meshgate_webhook_pending',
+    type: 'gauge',
+    help: 'Events that wait for one webhook',
+  },
+  webhookAge: {
+    name: 'meshgate_webhook_oldest_seconds',
+    type: 'gauge',
+    help: 'Age of the oldest of them',
+  },
+  deviceState: { name: 'meshgate_device_state', type: 'gauge', help: 'Always 1; the state is a label' },
+  deviceQueue: {
+    name: 'meshgate_device_queue_messages',
+    type: 'gauge',
+    help: 'Messages that wait for a device',
+  },
+  deviceAge: {
+    name: 'meshgate_device_queue_oldest_seconds',
+    type: 'gauge',
+    help: 'Age of the oldest of them',
+  },
+  deviceMessages: {
+    name: 'meshgate_device_messages_total',
+    type: 'counter',
+    help: 'Messages of a device by outcome',
+  },
+  deviceSent: {
+    name: 'meshgate_device_sent_seconds_total',
+    type: 'counter',
+    help: 'Sum of the times from accepted to sent',
+  },
+  deviceDeliveries: {
+    name: 'meshgate_device_deliveries_total',
+    type: 'counter',
+    help: 'Deliveries of events of a device by outcome',
+  },
+  deviceDelivered: {
+    name: 'meshgate_device_delivered_seconds_total',
+    type: 'counter',
+    help: 'Sum of the times from stored to delivered',
+  },
+} satisfies Record<string, SeriesKind>
 
 /** A reading serves for this long at least, in milliseconds. */
 const MIN_AGE_MS = 2_000
@@ -52,8 +102,6 @@ export function createGauges(registry: Registry, options: GaugesOptions): Gauges
   const pending = gauge('meshgate_deliveries_pending', 'Events not yet delivered')
   const pendingAge = gauge('meshgate_deliveries_oldest_seconds', 'Age of the oldest of them, 0 without any')
   const webhooks = gauge('meshgate_webhooks', 'Webhooks', 'state')
-  const webhookPending = gauge('meshgate_webhook_pending', 'Events that wait for one webhook', 'webhook')
-  const webhookAge = gauge('meshgate_webhook_oldest_seconds', 'Age of the oldest of them', 'webhook')
   const syncLoops = gauge('meshgate_sync_loops', 'Identities that fetch their events by /sync', 'state')
   const syncAge = gauge(
     'meshgate_sync_age_seconds',
@@ -69,55 +117,6 @@ export function createGauges(registry: Registry, options: GaugesOptions): Gauges
   const readingSeconds = gauge('meshgate_reading_seconds', 'Time that the last reading of the queues took')
   const withoutSeries = gauge('meshgate_devices_without_series', 'Devices beyond METRICS_DEVICES')
 
-  const deviceLabels = ['device', 'platform']
-  const deviceState = gauge(
-    'meshgate_device_state',
-    'Always 1; the state is a label',
-    ...deviceLabels,
-    'state',
-  )
-  const deviceQueue = gauge(
-    'meshgate_device_queue_messages',
-    'Messages that wait for a device',
-    ...deviceLabels,
-  )
-  const deviceAge = gauge(
-    'meshgate_device_queue_oldest_seconds',
-    'Age of the oldest of them',
-    ...deviceLabels,
-  )
-  const deviceMessages = counter(
-    'meshgate_device_messages_total',
-    'Messages of a device by outcome',
-    ...deviceLabels,
-    'outcome',
-  )
-  const deviceSent = counter(
-    'meshgate_device_sent_seconds_total',
-    'Sum of the times from accepted to sent',
-    ...deviceLabels,
-  )
-  const deviceDeliveries = counter(
-    'meshgate_device_deliveries_total',
-    'Deliveries of events of a device by outcome',
-    ...deviceLabels,
-    'outcome',
-  )
-  const deviceDelivered = counter(
-    'meshgate_device_delivered_seconds_total',
-    'Sum of the times from stored to delivered',
-    ...deviceLabels,
-  )
-  const perDevice = [
-    deviceState,
-    deviceQueue,
-    deviceAge,
-    deviceMessages,
-    deviceSent,
-    deviceDeliveries,
-    deviceDelivered,
-  ]
-
   const startTime = gauge('process_start_time_seconds', 'When the process started, since the Unix epoch')
   const cpu = counter('process_cpu_seconds_total', 'Time that the process was computing')
   const resident = gauge('process_resident_memory_bytes', 'Memory of the process')
@@ -130,13 +129,14 @@ export function createGauges(registry: Registry, options: GaugesOptions): Gauges
     const deliveries = await repository.deliveries()
     setTotal(queue, queueAge, outbox)
     setTotal(pending, pendingAge, deliveries)
-    await readDevices(outbox)
-    webhookPending.reset()
-    webhookAge.reset()
+    const text = new SeriesText(Object.values(SERIES))
+    await readDevices(outbox, text)
     for (const [webhook, { count, since }] of [...deliveries].slice(0, maxDevices)) {
-      webhookPending.set({ webhook }, count)
-      webhookAge.set({ webhook }, ageS(since))
+      const labels = labelsText({ webhook })
+      text.add(SERIES.webhookPending, labels, count)
+      text.add(SERIES.webhookAge, labels, ageS(since))
     }
+    series = text.toString()
     setCounts(
       webhooks,
       (await repository.webhookCounts()).map(({ active, count }) => [
@@ -146,7 +146,7 @@ export function createGauges(registry: Registry, options: GaugesOptions): Gauges
     )
   }
 
-  async function readDevices(outbox: ReadonlyMap<string, Waiting>): Promise<void> {
+  async function readDevices(outbox: ReadonlyMap<string, Waiting>, text: SeriesText): Promise<void> {
     const counts = await repository.deviceCounts()
     setCounts(
       devices,
@@ -155,20 +155,21 @@ export function createGauges(registry: Registry, options: GaugesOptions): Gauges
     const listed = await repository.devices(maxDevices)
     withoutSeries.set(counts.reduce((sum, { count }) => sum + count, 0) - listed.length)
     tallies.keepOnly(new Map(listed.map(device => [device.id, device])))
-    for (const metric of perDevice) metric.reset()
+    const turn = new TurnBudget()
     for (const { id: device, platform, state } of listed) {
-      const labels = { device, platform }
+      const labels = labelsText({ device, platform })
       const waiting = outbox.get(device)
       const tally = tallies.of(device)
-      deviceState.set({ ...labels, state }, 1)
-      deviceQueue.set(labels, waiting?.count ?? 0)
-      deviceAge.set(labels, waiting ? ageS(waiting.since) : 0)
-      deviceMessages.inc({ ...labels, outcome: 'sent' }, tally.sent)
-      deviceMessages.inc({ ...labels, outcome: 'failed' }, tally.failed)
-      deviceSent.inc(labels, tally.sentMs / 1000)
-      deviceDeliveries.inc({ ...labels, outcome: 'delivered' }, tally.delivered)
-      deviceDeliveries.inc({ ...labels, outcome: 'failed' }, tally.deliveryFailures)
-      deviceDelivered.inc(labels, tally.deliveredMs / 1000)
+      text.add(SERIES.deviceState, `${labels},state="${state}"`, 1)
+      text.add(SERIES.deviceQueue, labels, waiting?.count ?? 0)
+      text.add(SERIES.deviceAge, labels, waiting ? ageS(waiting.since) : 0)
+      text.add(SERIES.deviceMessages, `${labels},outcome="sent"`, tally.sent)
+      text.add(SERIES.deviceMessages, `${labels},outcome="failed"`, tally.failed)
+      text.add(SERIES.deviceSent, labels, tally.sentMs / 1000)
+      text.add(SERIES.deviceDeliveries, `${labels},outcome="delivered"`, tally.delivered)
+      text.add(SERIES.deviceDeliveries, `${labels},outcome="failed"`, tally.deliveryFailures)
+      text.add(SERIES.deviceDelivered, labels, tally.deliveredMs / 1000)
+      if (turn.isSpent) await turn.pause()
     }
   }
 
@@ -216,25 +217,27 @@ export function createGauges(registry: Registry, options: GaugesOptions): Gauges
   }
 
   let servesUntil = 0
+  let series = ''
   let running: Promise<void> | undefined
 
   async function read(): Promise<void> {
     await readParts()
     await readMachine()
-    if (performance.now() < servesUntil) return
+    if (clock.steady() < servesUntil) return
     const startedAt = performance.now()
     await readQueues()
     const tookMs = performance.now() - startedAt
     readingSeconds.set(tookMs / 1000)
-    servesUntil = performance.now() + Math.max(MIN_AGE_MS, tookMs * COST_FACTOR)
+    servesUntil = clock.steady() + Math.max(MIN_AGE_MS, tookMs * COST_FACTOR)
   }
 
   return {
-    refresh() {
+    async refresh() {
       running ??= read().finally(() => {
         running = undefined
       })
-      return running
+      await running
+      return series
     },
   }
 }

@@ -32,8 +32,8 @@ export function createMetrics(): Metrics {
     expose(parts) {
       const gauges = createGauges(registry, { ...parts, tallies })
       return async () => {
-        await gauges.refresh()
-        return registry.metrics()
+        const series = await gauges.refresh()
+        return `${await registry.metrics()}${series}`
       }
     },
   }

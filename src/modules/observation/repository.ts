@@ -2,10 +2,13 @@
  * What the metrics read from the database when they are asked for. The counts walk through the indexes of what waits, never through the past;
  * who calls bounds how often.
  */
-import { eq, isNull, sql } from 'drizzle-orm'
+import { count, eq, isNull, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
-import { deliveries, devices, messages, webhooks } from '../../db/schema/index.ts'
+import { deliveries, deliveryLanes, devices, messages, outboxLanes, webhooks } from '../../db/schema/index.ts'
+import { numberParam, textParam } from '../../db/stable-params.ts'
 import type { DeviceState } from '../../domain/states.ts'
+import { yieldToEventLoop } from '../../lib/turn-budget.ts'
+import { endpointKey } from '../events/repository.ts'
 
 /** What waits in a queue. */
 export interface Waiting {
@@ -31,27 +34,59 @@ export interface ObservationRepository {
   webhookCounts(): Promise<{ active: boolean; count: number }[]>
 }
 
-/** What waits in one lane. */
+/** What a step found in one lane. */
 interface LaneRow {
-  key: string
+  lane: string
   count: number
   /** The `seq` of its oldest. */
   first: number
+  /** Where it ended in the lane. */
+  last: number
 }
+
+/** Entries of an index counted in one go: a few milliseconds. */
+const STEP = 1_000
 
 export function createObservationRepository({ orm }: Pick<Db, 'orm'>): ObservationRepository {
   const listed = isNull(devices.removedAt)
-  // The lists of statuses are spelled out as in the indexes messages_waiting and deliveries_waiting, which hold all that is read here.
-  const outboxLanes = sql`
-    select outbox_lanes.device_row_id as key, waiting.count, waiting.first
-    from (select lane, count(*) as count, min(seq) as first from messages
-      where status in ('queued', 'sending') group by lane) as waiting
-    join outbox_lanes on outbox_lanes.lane = waiting.lane`
-  const deliveryLanes = sql`
-    select delivery_lanes.endpoint as key, waiting.count, waiting.first
-    from (select lane, count(*) as count, min(seq) as first from deliveries
-      where status = 'pending' group by lane) as waiting
-    join delivery_lanes on delivery_lanes.lane = waiting.lane`
+  // The lists of statuses are spelled out as in the indexes messages_waiting and deliveries_waiting, which hold all that is read here and are
+  // walked in their order.
+  const outboxStep = orm
+    .select({
+      lane: sql<string>`lane`,
+      count: count(),
+      first: sql<number>`min(seq)`,
+      last: sql<number>`max(seq)`,
+    })
+    .from(sql`(select lane, seq from messages
+      where status in ('queued', 'sending') and (lane, seq) > (${textParam('lane')}, ${numberParam('last')})
+      order by lane, seq limit ${numberParam('limit')})`)
+    .groupBy(sql`lane`)
+    .orderBy(sql`lane`)
+    .prepare()
+  const deliveryStep = orm
+    .select({
+      lane: sql<string>`lane`,
+      count: count(),
+      first: sql<number>`min(seq)`,
+      last: sql<number>`max(inbox_seq)`,
+    })
+    .from(sql`(select lane, inbox_seq, seq from deliveries
+      where status = 'pending' and (lane, inbox_seq) > (${textParam('lane')}, ${numberParam('last')})
+      order by lane, inbox_seq limit ${numberParam('limit')})`)
+    .groupBy(sql`lane`)
+    .orderBy(sql`lane`)
+    .prepare()
+  const deviceOfLane = orm
+    .select({ key: outboxLanes.deviceRowId })
+    .from(outboxLanes)
+    .where(eq(outboxLanes.lane, textParam('lane')))
+    .prepare()
+  const endpointOfLane = orm
+    .select({ key: deliveryLanes.endpoint })
+    .from(deliveryLanes)
+    .where(eq(deliveryLanes.lane, textParam('lane')))
+    .prepare()
   const messageTime = orm
     .select({ at: messages.createdAt })
     .from(messages)
@@ -86,11 +121,19 @@ export function createObservationRepository({ orm }: Pick<Db, 'orm'>): Observati
         .groupBy(devices.platform, devices.state)
         .all(),
 
-    outbox: async () => totals(orm.all<LaneRow>(outboxLanes), seq => messageTime.get({ seq })?.at),
-    async deliveries() {
-      const active = new Set(activeWebhooks.all().map(({ identityId, id }) => `${identityId}/${id}`))
-      const lanes = orm.all<LaneRow>(deliveryLanes).filter(({ key }) => active.has(key))
-      return totals(lanes, seq => deliveryTime.get({ seq })?.at)
+    outbox: () =>
+      totals(
+        outboxStep,
+        lane => deviceOfLane.get({ lane })?.key,
+        seq => messageTime.get({ seq })?.at,
+      ),
+    deliveries() {
+      const active = new Set(activeWebhooks.all().map(({ identityId, id }) => endpointKey(identityId, id)))
+      const keyOf = (lane: string) => {
+        const key = endpointOfLane.get({ lane })?.key
+        return key !== undefined && active.has(key) ? key : undefined
+      }
+      return totals(deliveryStep, keyOf, seq => deliveryTime.get({ seq })?.at)
     },
 
     webhookCounts: async () =>
@@ -102,15 +145,34 @@ export function createObservationRepository({ orm }: Pick<Db, 'orm'>): Observati
   }
 }
 
-/** @param timeOf a row, by its `seq` */
-function totals(lanes: LaneRow[], timeOf: (seq: number) => number | undefined): Map<string, Waiting> {
+/** The next entries of a queue's index, counted by lane. */
+interface QueueStep {
+  all(after: { lane: string; last: number; limit: number }): LaneRow[]
+}
+
+/**
+ * Walks through a queue, a step in each turn of the event loop.
+ * @param keyOf what a lane counts for; undefined: nothing. @param timeOf a row, by its `seq`
+ */
+async function totals(
+  step: QueueStep,
+  keyOf: (lane: string) => string | undefined,
+  timeOf: (seq: number) => number | undefined,
+): Promise<Map<string, Waiting>> {
   const byKey = new Map<string, { count: number; first: number }>()
-  for (const { key, count, first } of lanes) {
-    const sum = byKey.get(key)
-    if (sum) {
-      sum.count += count
-      sum.first = Math.min(sum.first, first)
-    } else byKey.set(key, { count, first })
+  let after = { lane: '', last: 0 }
+  for (;;) {
+    const rows = step.all({ ...after, limit: STEP })
+    for (const { lane, count, first } of rows) {
+      const key = keyOf(lane)
+      if (key === undefined) continue
+      const sum = byKey.get(key)
+      byKey.set(key, { count: (sum?.count ?? 0) + count, first: Math.min(sum?.first ?? first, first) })
+    }
+    const last = rows.at(-1)
+    if (!last || rows.reduce((sum, { count }) => sum + count, 0) < STEP) break
+    after = last
+    await yieldToEventLoop()
   }
   return new Map(
     [...byKey].map(([key, { count, first }]) => [key, { count, since: timeOf(first) ?? Number.NaN }]),

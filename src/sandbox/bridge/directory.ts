@@ -1,4 +1,5 @@
 /** Who can be found on the network, and how the bridge names them. */
+import { TurnBudget } from '../../lib/turn-budget.ts'
 import { directChatId } from '../network/chat-ids.ts'
 import { existsOnNetwork, parsePhone } from '../network/phone-number.ts'
 import type { Chat, Login } from '../network/types.ts'
@@ -51,8 +52,15 @@ export function createDirectory(context: BridgeContext, portals: Portals, ghosts
       return store.phone(phone).platforms.includes(facts.platform) ? phone : null
     },
     describe: (login, phone) => entry(login, phone, true),
-    contacts: login =>
-      Promise.all(store.contacts(login.phone).map(contact => entry(login, contact.phone, false))),
+    async contacts(login) {
+      const turn = new TurnBudget()
+      const entries: DirectoryEntry[] = []
+      for (const { phone } of store.contacts(login.phone)) {
+        entries.push(await entry(login, phone, false))
+        if (turn.isSpent) await turn.pause()
+      }
+      return entries
+    },
     search(login, query) {
       const wanted = query.trim().toLowerCase()
       const digits = parsePhone(query)

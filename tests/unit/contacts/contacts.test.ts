@@ -73,3 +73,27 @@ test('a bridge without an address book, or one that hangs, delays a delivery by 
   await clock.advance(1_000)
   expect(await answer).toBeNull()
 })
+
+test('of a long address book only what has changed is written, and what is gone is forgotten', async () => {
+  const entry = (number: number): BridgeContact => ({
+    ...ANN,
+    matrixUserId: `@whatsapp_${String(number).padStart(4, '0')}:s`,
+    name: `Contact ${number}`,
+  })
+  const book = Array.from({ length: 1_000 }, (_none, number) => entry(number))
+  fetchBook = async () => book
+  await contacts.refresh(device)
+  const rows = () => db.connection.query('SELECT * FROM contacts ORDER BY matrix_user_id').all()
+  const before = rows()
+  expect(before).toHaveLength(1_000)
+  await clock.advance(20_000)
+  const writes: number[] = []
+  const unwatch = db.committer.watch(count => writes.push(count))
+  await contacts.refresh(device)
+  expect([rows(), writes]).toEqual([before, []])
+  fetchBook = async () => [...book.slice(0, 998), { ...entry(998), name: 'Renamed' }, entry(1_000)]
+  await contacts.refresh(device)
+  unwatch()
+  expect(rows().slice(0, 998)).toEqual(before.slice(0, 998))
+  expect(rows().slice(998)).toMatchObject([{ name: 'Renamed' }, { name: 'Contact 1000' }])
+})

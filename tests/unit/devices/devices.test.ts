@@ -393,6 +393,35 @@ describe('a login that ended', () => {
   })
 })
 
+describe('the list', () => {
+  test('does without asking a bridge that the probe has asked just now', async () => {
+    await devices.list('id_1')
+    expect(asked).toBe(1)
+    await devices.reconcile('id_1', 'wa')
+    devices.noteProbed('id_1', 'wa')
+    expect(await devices.list('id_1')).toMatchObject([{ state: 'connected' }])
+    expect(asked).toBe(2)
+    await clock.advance(3_000)
+    await devices.list('id_1')
+    expect(asked).toBe(3)
+  })
+
+  test('asks again after something was done with the devices', async () => {
+    await devices.list('id_1')
+    devices.noteProbed('id_1', 'wa')
+    await devices.remove('id_1', '237', 'wa')
+    await devices.list('id_1')
+    expect(asked).toBe(2)
+  })
+
+  test('asks bridges with which one has no device every few seconds at most', async () => {
+    logins = []
+    await devices.list('id_1')
+    await devices.list('id_1')
+    expect(asked).toBe(1)
+  })
+})
+
 test('a bridge that can not be reached leaves its devices in the list, disconnected', async () => {
   await listed()
   failure = DOWN
