@@ -125,6 +125,7 @@ export async function createMessaging(foundation: Foundation, parts: MessagingPa
     endings,
     replies,
     devices,
+    bridges,
     media,
     backlog,
     paceOf,

@@ -1,6 +1,7 @@
 /** What it means to our callers when a bridge can't be reached or refuses. Its own words are kept: they are the reason people need. */
 import { z } from 'zod'
-import { GatewayError, messageOf } from '../domain/errors.ts'
+import { GatewayError } from '../domain/errors.ts'
+import { connectionProblem } from '../lib/connection-problem.ts'
 
 const errorAnswer = z.object({
   errcode: z.string().catch('').default(''),
@@ -28,7 +29,7 @@ export function unreachable(platform: string, error: unknown, timeoutMs: number)
   }
   return new GatewayError(
     'bridge_unavailable',
-    `the ${platform} bridge can't be reached (${messageOf(error)})`,
+    `the ${platform} bridge can't be reached (${connectionProblem(error)})`,
   )
 }
 

@@ -1,11 +1,14 @@
 /** Reads JSON bodies. Elysia's own parsing comes before any hook, so it is left out: a caller is authenticated first. */
 import { GatewayError } from '../domain/errors.ts'
-import { BodyTooSlow, readTextAtMost } from '../lib/bounded-body.ts'
+import { BodyTooSlow, readBytesAtMost } from '../lib/bounded-body.ts'
+import { charsetOf, decodeText, UndecodableText } from '../lib/charset.ts'
 import { isNestedTooDeep, MAX_NESTING } from '../lib/json-nesting.ts'
 import { roomOf } from './in-flight.ts'
 
 /** Far above what any JSON call needs. */
 const MAX_JSON_BYTES = 1024 * 1024
+/** Of a header only as much is said again. */
+const MAX_SHOWN = 80
 
 /**
  * @param nulls fields whose null means something
@@ -13,13 +16,28 @@ const MAX_JSON_BYTES = 1024 * 1024
  * @throws GatewayError unsupported_media_type, payload_too_large, bad_request (not JSON)
  */
 export async function readJson(request: Request, nulls: readonly string[] = []): Promise<unknown> {
-  const contentType = request.headers.get('content-type')
-  if (contentType === null && !hasBody(request) && !isUnasked(request)) return {}
+  const contentType = request.headers.get('content-type') ?? ''
+  if (isJson(contentType)) return withoutNulls(await parseJson(request), nulls)
   // Anything else can be sent by a page of another site with the browser's stored credentials, without being asked (CORS).
-  if (contentType === null || !isJson(contentType)) {
-    throw new GatewayError('unsupported_media_type', 'Content-Type: expected application/json')
-  }
-  return withoutNulls(await parseJson(request), nulls)
+  if (!isUnasked(request) && (await isEmpty(request))) return {}
+  throw wrongType(contentType, 'application/json')
+}
+
+/** Says which header is to be sent; many clients send one that nobody asked them for. */
+export function wrongType(contentType: string, expected: string): GatewayError {
+  const given = contentType === '' ? 'it is missing' : `not ${contentType.slice(0, MAX_SHOWN)}`
+  return new GatewayError(
+    'unsupported_media_type',
+    `Content-Type: expected ${expected}, ${given}; send the header "Content-Type: application/json" with JSON`,
+  )
+}
+
+/** Whether there is no body, so that its type doesn't matter. One that is chunked doesn't say beforehand. */
+export async function isEmpty(request: Request): Promise<boolean> {
+  if (request.body === null) return true
+  const length = request.headers.get('content-length')
+  if (length !== null) return length === '0'
+  return (await readBytes(request)).length === 0
 }
 
 /**
@@ -51,28 +69,46 @@ export async function parseJson(request: Request): Promise<unknown> {
 }
 
 /**
- * The body as text, of which no more than the limit is ever in memory.
+ * The body as text, in the charset that it declares.
+ * @throws GatewayError unsupported_media_type (an unknown charset), and as `readBytes`
+ */
+async function readText(request: Request): Promise<string> {
+  const bytes = await readBytes(request)
+  try {
+    return decodeText(bytes, charsetOf(request.headers.get('content-type')))
+  } catch (error) {
+    throw error instanceof UndecodableText ? undecodable('The body', error) : error
+  }
+}
+
+/** @param what is spoken of: the body, or a field */
+export function undecodable(what: string, { message, isKnown }: UndecodableText): GatewayError {
+  return isKnown
+    ? new GatewayError(
+        'bad_request',
+        `${what} ${message}: send UTF-8, or name its charset in its Content-Type`,
+      )
+    : new GatewayError('unsupported_media_type', `${what}: ${message}; expected UTF-8`)
+}
+
+/**
+ * The body, of which no more than the limit is ever in memory.
  * @throws GatewayError payload_too_large, bad_request (the client broke off, or took too long), too_many_requests (no room)
  */
-export async function readText(request: Request): Promise<string> {
+export async function readBytes(request: Request): Promise<Uint8Array> {
   const { bodyLimit, hold } = roomOf(request)
-  const text = await readTextAtMost(request, MAX_JSON_BYTES, { holding: hold, limit: bodyLimit }).catch(
-    error => {
-      if (error instanceof GatewayError) throw error
-      if (error instanceof BodyTooSlow) throw tooSlow(bodyLimit.ms)
-      throw new GatewayError('bad_request', 'The body could not be read')
-    },
-  )
-  if (text !== null) return text
+  const reading = { holding: hold, limit: bodyLimit }
+  const bytes = await readBytesAtMost(request, MAX_JSON_BYTES, reading).catch(error => {
+    if (error instanceof GatewayError) throw error
+    if (error instanceof BodyTooSlow) throw tooSlow(bodyLimit.ms)
+    throw new GatewayError('bad_request', 'The body could not be read')
+  })
+  if (bytes !== null) return bytes
   throw new GatewayError('payload_too_large', `The body is larger than ${MAX_JSON_BYTES} bytes`)
 }
 
 function tooSlow(limitMs: number): GatewayError {
   return new GatewayError('bad_request', `The body took longer than ${limitMs / 1_000} s to come in`)
-}
-
-function hasBody(request: Request): boolean {
-  return request.body !== null && request.headers.get('content-length') !== '0'
 }
 
 /** Of the outermost object alone: a null deeper down is the caller's value. */

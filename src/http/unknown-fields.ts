@@ -21,9 +21,7 @@ const MAX_NAMES = 100
 
 /** @throws GatewayError bad_request that names the first field or parameter which isn't one of the schema's, or says that there are too many */
 export function refuseUnknown(what: 'field' | 'parameter', given: readonly string[], schema: TSchema): void {
-  if (given.length > MAX_NAMES) {
-    throw new GatewayError('bad_request', `There are ${given.length} ${what}s: expected at most ${MAX_NAMES}`)
-  }
+  refuseTooMany(what, given.length)
   const known: Record<string, unknown> = schema.properties ?? {}
   for (const name of given) {
     if (Object.hasOwn(known, name)) continue
@@ -31,6 +29,12 @@ export function refuseUnknown(what: 'field' | 'parameter', given: readonly strin
     if (meant !== undefined) throw unknown(what, name, `; did you mean ${meant}?`)
     if (schema[KNOWN_ONLY]) throw unknown(what, name, `: expected ${namesOf(known)}`)
   }
+}
+
+/** @throws GatewayError bad_request */
+export function refuseTooMany(what: 'field' | 'parameter', count: number): void {
+  if (count <= MAX_NAMES) return
+  throw new GatewayError('bad_request', `There are ${count} ${what}s: expected at most ${MAX_NAMES}`)
 }
 
 /** Names of the parameters in a URL's query. */

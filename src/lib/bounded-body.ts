@@ -17,22 +17,36 @@ export class BodyTooSlow extends Error {
 const SMALL_BYTES = 16 * 1024
 
 /**
+ * The body as UTF-8, for those who answer whatever isn't with what it then says.
  * @returns null when it is longer; no more than the limit is then in memory
- * @throws BodyTooSlow, an error when the client breaks off, or what `holding` throws
+ * @throws as `readBytesAtMost`
  */
 export async function readTextAtMost(
   request: Request,
   maxBytes: number,
-  { holding, limit }: BodyReading = {},
+  reading: BodyReading = {},
 ): Promise<string | null> {
+  const bytes = await readBytesAtMost(request, maxBytes, reading)
+  return bytes && new TextDecoder().decode(bytes)
+}
+
+/**
+ * @returns null when it is longer; no more than the limit is then in memory
+ * @throws BodyTooSlow, an error when the client breaks off, or what `holding` throws
+ */
+export async function readBytesAtMost(
+  request: Request,
+  maxBytes: number,
+  { holding, limit }: BodyReading = {},
+): Promise<Uint8Array | null> {
   const header = request.headers.get('content-length')
   const declared = header === null ? undefined : Number(header)
   if (declared !== undefined && declared > maxBytes) return null
   if (declared !== undefined && (declared <= SMALL_BYTES || !(holding || limit))) {
     holding?.(declared)
-    return limit ? within(limit, request.text()) : request.text()
+    return limit ? within(limit, request.bytes()) : request.bytes()
   }
-  return request.body ? readPieces(request.body, maxBytes, { holding, limit }) : ''
+  return request.body ? readPieces(request.body, maxBytes, { holding, limit }) : new Uint8Array()
 }
 
 /** Of a body that is long, or is chunked and so doesn't say how long it is. */
@@ -40,7 +54,7 @@ async function readPieces(
   body: ReadableStream<Uint8Array>,
   maxBytes: number,
   { holding, limit }: { [option in keyof BodyReading]: BodyReading[option] | undefined },
-): Promise<string | null> {
+): Promise<Uint8Array | null> {
   const reader = body.getReader()
   // Whoever waits for the next piece then has the end of the body.
   const cancel = () => void reader.cancel().catch(() => undefined)
@@ -59,7 +73,7 @@ async function readPieces(
       pieces.push(next.value)
     }
     if (isLate) throw new BodyTooSlow()
-    return Buffer.concat(pieces).toString('utf8')
+    return Buffer.concat(pieces)
   } finally {
     ended?.()
     cancel()

@@ -12,7 +12,8 @@ import {
 } from 'matrix-js-sdk/lib/http-api/index.js'
 import { TypedEventEmitter } from 'matrix-js-sdk/lib/models/typed-event-emitter.js'
 import { z } from 'zod'
-import { GatewayError, messageOf } from '../domain/errors.ts'
+import { GatewayError } from '../domain/errors.ts'
+import { connectionProblem } from '../lib/connection-problem.ts'
 
 /** Answers requests: the network's fetch, or the embedded homeserver in the same process. */
 export type FetchLike = (request: Request) => Promise<Response>
@@ -109,7 +110,7 @@ export function asGatewayError(error: unknown, what: string): GatewayError {
   const cause = (error as ConnectionError | undefined)?.cause
   return new GatewayError(
     'homeserver_unavailable',
-    `the homeserver can't be reached to ${what} (${messageOf(cause ?? error)})`,
+    `the homeserver can't be reached to ${what} (${connectionProblem(cause ?? error)})`,
   )
 }
 

@@ -166,6 +166,36 @@ describe('bodies', () => {
     expectError(answer, 415, 'unsupported_media_type', 'application/json')
   })
 
+  test.each(['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x'])(
+    '%s without a body is as nothing, but for a page of another origin',
+    async type => {
+      const empty = () => new ReadableStream({ start: controller => controller.close() })
+      for (const body of ['', empty()]) {
+        const ask = (headers: Record<string, string>) =>
+          app.http.handle(
+            new Request(`http://localhost${TOKENS}`, {
+              method: 'POST',
+              headers: { authorization: basic(), 'content-type': type, ...headers },
+              body: typeof body === 'string' ? body : empty(),
+            }),
+          )
+        expect((await ask({})).status).toBe(201)
+        expect((await ask({ origin: 'https://evil.example' })).status).toBe(415)
+        expect((await ask({ 'sec-fetch-site': 'cross-site' })).status).toBe(415)
+      }
+    },
+  )
+
+  test('a type that a client sends by itself: the answer names the header to send', async () => {
+    const answer = await app.call('POST', TOKENS, {
+      auth: basic(),
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      body: '{"use_host": true}',
+    })
+    const says = 'not application/x-www-form-urlencoded; send the header "Content-Type: application/json"'
+    expectError(answer, 415, 'unsupported_media_type', says)
+  })
+
   test.each(['application/json; charset=utf-8', 'APPLICATION/JSON', 'application/vnd.api+json'])(
     'takes %s',
     async type => {

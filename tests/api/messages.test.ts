@@ -306,6 +306,87 @@ test.each(['text/plain', 'application/octet-stream', 'multipart/form-data', ''])
   expectError(answer, 415, 'unsupported_media_type')
 })
 
+test('no body, whatever its type: what is missing is named', async () => {
+  for (const type of ['text/plain', 'application/x-www-form-urlencoded', '', 'application/json']) {
+    const answer = await send({ headers: { 'content-type': type }, body: '' })
+    expectError(answer, 400, 'bad_request', 'Missing required field: platform')
+  }
+})
+
+test('JSON that curl -d calls a form: the answer names the header to send', async () => {
+  const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+  const answer = await send({ headers, body: ' {"platform": "wa", "contact": "1", "text": "a & b = c"}' })
+  expectError(answer, 415, 'unsupported_media_type', 'send the header "Content-Type: application/json"')
+})
+
+test.each([
+  [{ platform: 'wa', contact: '1', message: 'hi' }, 'message: there is no such field; did you mean text?'],
+  [{ platform: 'wa', contact: '1', body: 'hi' }, 'body: there is no such field; did you mean text?'],
+  [{ platform: 'wa', to: '1', text: 'hi' }, 'to: there is no such field; did you mean contact?'],
+])('%j: %s', async (json, says) => {
+  expectError(await send({ json }), 400, 'bad_request', says)
+})
+
+test('fields of other APIs besides ours are ignored', async () => {
+  const answer = await send({ json: { platform: 'wa', contact: '1', text: 'hi', message: 'x', to: '2' } })
+  expect(answer.status).toBe(200)
+})
+
+describe('a part of a form', () => {
+  const boundary = { 'content-type': 'multipart/form-data; boundary=b' }
+  const part = (headers: string, content: string) =>
+    `--b\r\nContent-Disposition: form-data; ${headers}\r\n\r\n${content}\r\n`
+  const upload = (...parts: string[]) =>
+    send({
+      headers: boundary,
+      body: [part('name="platform"', 'wa'), part('name="contact"', '1'), ...parts, '--b--\r\n'].join(''),
+    })
+  const octets = '\r\nContent-Type: application/octet-stream'
+
+  test.each([
+    ['as browsers send it', part(`name="file"; filename=""${octets}`, '')],
+    ['without a type', part('name="file"; filename=""', '')],
+    ['without a file name', part('name="file"', '')],
+  ])('an empty file input is no file: %s', async (_what, input) => {
+    expect((await upload(part('name="text"', 'hello'), input)).status).toBe(200)
+    expect(app.sends.at(-1)).toMatchObject({ text: 'hello', file: undefined })
+    expectError(await upload(input), 400, 'bad_request', 'Either text or file must be provided')
+  })
+
+  test('a file without a name that has bytes is one without an extension', async () => {
+    const answer = await upload(part(`name="file"; filename=""${octets}`, 'bytes'))
+    expectError(answer, 400, 'bad_request', 'Uploaded file must have a file extension')
+  })
+
+  test.each([1, 2, 3, 76, 100_000])('a file of %i bytes in base64, in lines, is decoded', async size => {
+    const content = Buffer.alloc(size, 'Meshgate ')
+    const lines = content.toString('base64').replace(/.{76}/g, '$&\r\n')
+    const answer = await upload(
+      part('name="file"; filename="a.bin"\r\nContent-Transfer-Encoding: base64', lines),
+    )
+    expect(answer.status).toBe(200)
+    const sha256 = new Bun.CryptoHasher('sha256').update(content).digest('hex')
+    expect(app.uploads.at(-1)).toMatchObject({ size, sha256 })
+  })
+
+  test.each([
+    ['base64', 'aGVsbG8*', 'file: expected base64, as its Content-Transfer-Encoding says'],
+    ['base64', 'aGVsb', 'file: expected base64'],
+    ['base64', 'aGVsbA==aGVsbA==', 'file: expected base64'],
+    [
+      'quoted-printable',
+      'caf=C3=A9',
+      'file: Content-Transfer-Encoding: expected 7bit, 8bit, binary or base64',
+    ],
+  ])('a file in %s that says %j is refused: %s', async (encoding, content, says) => {
+    const answer = await upload(
+      part(`name="file"; filename="a.bin"\r\nContent-Transfer-Encoding: ${encoding}`, content),
+    )
+    expectError(answer, 400, 'bad_request', says)
+    expect(app.onDisk.size).toBe(0)
+  })
+})
+
 describe('messages sent', () => {
   test.each([
     ['', 100],

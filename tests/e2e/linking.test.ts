@@ -299,6 +299,19 @@ describe('the end', () => {
   })
 })
 
+test('when nothing is being linked, or by somebody else, the socket tells so and is closed', async () => {
+  const account = await client.account()
+  await account.addDevice('wa')
+  const stranger = await client.account()
+  const socketUrl = `${gateway.url.replace('http', 'ws')}/api/v1/devices/qr-code`
+  for (const query of [`?token=${stranger.token}`, `?token=${account.token}&platform=signal`]) {
+    await using socket = watchSocket(`${socketUrl}${query}&format=json`)
+    const told = JSON.parse(await socket.waitForText(0))
+    expect(told).toMatchObject({ type: 'error', code: 'not_found' })
+    expect(await socket.closed).toEqual({ code: 4404, reason: told.message })
+  }
+})
+
 describe('refused before the upgrade', () => {
   const handshake = {
     connection: 'Upgrade',
@@ -319,17 +332,6 @@ describe('refused before the upgrade', () => {
     expect(answer.status).toBe(status)
     expect(answer.headers.has('www-authenticate')).toBe(status === 401)
     expect(await answer.json()).toMatchObject({ error: expect.any(String), code: expect.any(String) })
-  })
-
-  test('when nothing is being linked, or by somebody else', async () => {
-    const account = await client.account()
-    await account.addDevice('wa')
-    const stranger = await client.account()
-    for (const query of [`?token=${stranger.token}`, `?token=${account.token}&platform=signal`]) {
-      const answer = await fetch(gateway.url + path + query, { headers: handshake })
-      expect(answer.status).toBe(404)
-      expect(await answer.json()).toMatchObject({ code: 'not_found' })
-    }
   })
 
   test('when it is no handshake, or asks for a form that is none', async () => {

@@ -431,6 +431,12 @@ describe('refused', () => {
       404,
       'there is no signal device',
     ],
+    [
+      'a platform that there is none of',
+      { ...good, platform: 'whatsapp' },
+      400,
+      'platform: "whatsapp" is unknown: expected one of wa, signal, telegram',
+    ],
   ])('%s', async (_what, body, status, message) => {
     const answer = await account.api.post<{ error: string; code: string; request_id: string }>(
       `/api/v1/devices/${device}/message`,

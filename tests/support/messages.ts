@@ -1,6 +1,8 @@
 /** The sending use cases on a database, with nothing around them but what a test replaces. */
 import type { Db } from '../../src/db/open.ts'
+import { GatewayError } from '../../src/domain/errors.ts'
 import type { Observer } from '../../src/domain/observation.ts'
+import type { Bridge } from '../../src/domain/ports.ts'
 import type { StagedFile } from '../../src/modules/media/types.ts'
 import { type Backlog, createBacklog } from '../../src/modules/messages/backlog.ts'
 import { createMessageEndings } from '../../src/modules/messages/ending-repository.ts'
@@ -42,6 +44,15 @@ export function messagesOn(store: MessageStore, change: Partial<MessagesOptions>
     endings,
     replies,
     devices: { find: async () => null },
+    bridges: {
+      forPlatform: platform => {
+        if (platform === 'wa' || platform === 'signal') return {} as Bridge
+        throw new GatewayError(
+          'bad_request',
+          `platform: "${platform}" is unknown: expected one of wa, signal`,
+        )
+      },
+    },
     media: { discard: async () => undefined, discardAll: async () => undefined },
     backlog: roomyBacklog(),
     paceOf: () => ({ intervalMs: 0, jitter: 0, burst: 1 }),

@@ -3,8 +3,9 @@
  * scope urn:mas:admin, for a client that is listed in its policy.data.admin_clients.
  */
 import { z } from 'zod'
-import { GatewayError, messageOf } from '../../domain/errors.ts'
+import { GatewayError } from '../../domain/errors.ts'
 import type { Clock } from '../../lib/clock.ts'
+import { connectionProblem } from '../../lib/connection-problem.ts'
 
 const grantAnswer = z.object({
   access_token: z.string().min(1),
@@ -70,7 +71,7 @@ export function createMasClient(options: {
       if (error instanceof GatewayError) throw error
       throw new GatewayError(
         'homeserver_unavailable',
-        `the authentication service can't be reached to ${what} (${messageOf(error)})`,
+        `the authentication service can't be reached to ${what} (${connectionProblem(error)})`,
       )
     }
   }

@@ -3,6 +3,7 @@ import type { Device } from '../../db/schema/index.ts'
 import { hasBlanks, isGroupLink, splitList } from '../../domain/addresses.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import { MAX_RECIPIENT_LENGTH, MAX_TEXT_BYTES } from '../../domain/limits.ts'
+import type { Bridges } from '../../domain/ports.ts'
 import type { RecipientKind } from '../../domain/states.ts'
 import { type Clock, rfc3339 } from '../../lib/clock.ts'
 import { trimmed } from '../../lib/phone-numbers.ts'
@@ -27,6 +28,7 @@ export interface MessagesOptions {
   endings: Pick<MessageEndings, 'cancel'>
   replies: ReplyTargets
   devices: Pick<LinkedDevices, 'find'>
+  bridges: Pick<Bridges, 'forPlatform'>
   media: Pick<MediaStore, 'discard' | 'discardAll'>
   backlog: Pick<Backlog, 'enter' | 'leave'>
   paceOf(platform: string): Pace
@@ -46,6 +48,7 @@ export function createMessages(options: MessagesOptions): Messages {
     endings,
     replies,
     devices,
+    bridges,
     media,
     backlog,
     paceOf,
@@ -67,6 +70,8 @@ export function createMessages(options: MessagesOptions): Messages {
     checkContent(request)
     const device = await devices.find(identityId, request.deviceId, request.platform)
     if (!device) {
+      // It tells which there are.
+      bridges.forPlatform(request.platform)
       throw new GatewayError(
         'not_found',
         `device_id: there is no ${request.platform} device ${request.deviceId}`,

@@ -3,7 +3,8 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { ReadableStream as NodeReadableStream } from 'node:stream/web'
 import busboy from 'busboy'
-import { BodyTooSlow, readTextAtMost } from '../../lib/bounded-body.ts'
+import { BodyTooSlow, readBytesAtMost } from '../../lib/bounded-body.ts'
+import { charsetOf, decodeText, UndecodableText } from '../../lib/charset.ts'
 import { formFileName } from '../../lib/form-file-name.ts'
 import { isNestedTooDeep, MAX_NESTING } from '../../lib/json-nesting.ts'
 import { declaredType } from '../../lib/media-type.ts'
@@ -21,7 +22,7 @@ const MAX_TEXT_BYTES_IN_ALL = 16 * 1024 * 1024
 const textLimit = createTimeLimit(10_000)
 let textBytesInAll = 0
 
-/** @throws ApiError when it is too large, too slow, or there are too many of them at a time */
+/** @throws ApiError when it is too large, too slow, not in its charset, or there are too many of them at a time */
 export async function readText(request: Request): Promise<string> {
   let heldBytes = 0
   const holding = (bytes: number) => {
@@ -31,10 +32,11 @@ export async function readText(request: Request): Promise<string> {
     heldBytes = bytes
   }
   try {
-    const text = await readTextAtMost(request, MAX_TEXT_BYTES, { holding, limit: textLimit })
-    if (text !== null) return text
+    const bytes = await readBytesAtMost(request, MAX_TEXT_BYTES, { holding, limit: textLimit })
+    if (bytes !== null) return decodeText(bytes, charsetOf(request.headers.get('content-type')))
     throw new ApiError('too_large', `the body is larger than ${MAX_TEXT_BYTES} bytes`)
   } catch (error) {
+    if (error instanceof UndecodableText) throw new ApiError('bad_request', `body: ${error.message}`)
     if (!(error instanceof BodyTooSlow)) throw error
     throw new ApiError('bad_request', `body: took longer than ${textLimit.ms / 1_000} s to come in`)
   } finally {

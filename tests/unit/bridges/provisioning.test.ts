@@ -320,7 +320,10 @@ describe('failures keep the words of the bridge', () => {
   test('no bridge there', async () => {
     const client = bridge(() => new Response())
     await server?.stop(true)
-    await expect(client.whoami('@u:s')).rejects.toMatchObject({ code: 'bridge_unavailable' })
+    await expect(client.whoami('@u:s')).rejects.toMatchObject({
+      code: 'bridge_unavailable',
+      message: expect.stringMatching(/^the \w+ bridge can't be reached \(connection (refused|reset)\)$/),
+    })
   })
 
   test('an answer that is not understood', async () => {

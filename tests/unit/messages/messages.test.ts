@@ -102,6 +102,12 @@ describe('refused, with nothing stored and the file discarded', () => {
     ['nobody', { contact: ' ,\u200b ' }, 'bad_request', 'Missing required field: contact or group_url'],
     ['an unknown device', { deviceId: '999' }, 'not_found', 'device_id: there is no wa device 999'],
     ['another platform', { platform: 'signal' }, 'not_found', 'device_id: there is no signal device 237'],
+    [
+      'a platform that there is none of',
+      { platform: 'whatsapp' },
+      'bad_request',
+      'platform: "whatsapp" is unknown: expected one of wa, signal',
+    ],
     ...[
       'x'.repeat(50_001),
       '\u0001'.repeat(8_334),

@@ -5,7 +5,9 @@ import { pipeline } from 'node:stream/promises'
 import type { ReadableStream as NodeReadableStream } from 'node:stream/web'
 import busboy from 'busboy'
 import { GatewayError } from '../../../domain/errors.ts'
+import { decodeText } from '../../../lib/charset.ts'
 import { formFileName } from '../../../lib/form-file-name.ts'
+import { transferDecoded, transferDecoder, WrongTransferEncoding } from '../../../lib/transfer-encoding.ts'
 import type { IncomingFile, StagedFile } from '../../../modules/media/types.ts'
 
 /** What a form may consist of, the file apart. */
@@ -44,32 +46,46 @@ export async function readMultipart(request: Request, sink: MultipartSink): Prom
 
   const progress = trackProgress(sink)
   const parser = openParser(request)
-  // Undefined where it has no name, whatever the types say.
-  parser.on('field', (name = '', value, { nameTruncated, valueTruncated }) => {
+  // Name and value are undefined where there is none, or in an unknown charset, whatever the types say.
+  parser.on('field', (name = '', value: string | undefined, { nameTruncated, valueTruncated, encoding }) => {
     try {
+      if (value === undefined) throw unreadable(name)
       progress.keep(name, value)
+      if (nameTruncated || valueTruncated) throw fieldTooLarge(name)
+      const text = fieldText(name, value, encoding)
+      // A file input that was left empty, as some clients send it.
+      if (name === 'file' && text === '') return
+      if (name === 'file') throw new GatewayError('bad_request', 'file: expected a file, not text')
+      fields.push([name, text])
     } catch (error) {
       fail(error)
-      return
     }
-    if (nameTruncated || valueTruncated) fail(fieldTooLarge(name))
-    else if (name === 'file') fail(new GatewayError('bad_request', 'file: expected a file, not text'))
-    else fields.push([name, value])
   })
-  parser.on('file', (name, stream, info) => {
-    // Undefined when the part has no name, whatever the types say.
-    const { filename = '', mimeType } = info
-    const fileName = formFileName(filename)
-    const refusal = refuseFile(name, fileName, staging !== undefined)
+  // A part without a name has none here, whatever the types say.
+  parser.on('file', (name = '', stream, { filename = '', mimeType, encoding }) => {
     // A stream that nobody reads would hold up the form behind it; cut off, it reports that to its listeners.
     stream.on('error', () => undefined)
-    if (refusal) {
+    const refuse = (error: unknown) => {
       stream.resume()
-      fail(refusal)
+      fail(error)
+    }
+    // A file input of a browser that was left empty: no name, no bytes. Bytes make it a file without an extension.
+    if (filename === '') {
+      stream.once('data', () => refuse(refuseFile(name, '', false)))
       return
     }
-    staging = sink.stage({ fileName, mimeType, stream })
-    staging.catch(fail)
+    const fileName = formFileName(filename)
+    const refusal = refuseFile(name, fileName, staging !== undefined)
+    if (refusal) {
+      refuse(refusal)
+      return
+    }
+    try {
+      staging = sink.stage({ fileName, mimeType, stream: transferDecoder(encoding)(stream) })
+      staging.catch(fail)
+    } catch (error) {
+      refuse(error)
+    }
   })
   for (const event of ['fieldsLimit', 'filesLimit', 'partsLimit'] as const) {
     parser.on(event, () => fail(new GatewayError('bad_request', 'The form has too many fields')))
@@ -119,10 +135,39 @@ function openParser(request: Request): busboy.Busboy {
   }
 }
 
+/** A text whose bytes were none in its charset; the parser replaces them and doesn't tell. */
+const UNDECODABLE = '\ufffd'
+/** Between letters and control characters lie those that only windows-1252 has letters at, and the parser takes it for Latin-1. */
+const CONTROL = /[\u0080-\u009f]/
+
+/** @throws GatewayError bad_request */
+function fieldText(name: string, value: string, encoding: string): string {
+  if (value.includes(UNDECODABLE) || CONTROL.test(value)) throw unreadable(name)
+  try {
+    const decoded = transferDecoded(value, encoding)
+    return decoded ? decodeText(decoded) : value
+  } catch (error) {
+    throw error instanceof WrongTransferEncoding ? wrongEncoding(name, error) : unreadable(name)
+  }
+}
+
+function wrongEncoding(name: string, { message }: WrongTransferEncoding): GatewayError {
+  return new GatewayError('bad_request', `${name}: ${message}`)
+}
+
+function unreadable(name: string): GatewayError {
+  return new GatewayError(
+    'bad_request',
+    `${name}: expected UTF-8, or text in the charset that the part declares`,
+  )
+}
+
 function refuseFile(name: string, fileName: string, another: boolean): GatewayError | null {
   if (name !== 'file') {
     return new GatewayError('bad_request', `${name}: expected the file in a field named "file"`)
   }
+  if (fileName.includes(UNDECODABLE))
+    return new GatewayError('bad_request', 'file: expected its name in UTF-8')
   if (another) return new GatewayError('bad_request', 'file: expected one file, not several')
   if (extname(fileName).length < 2) {
     return new GatewayError('bad_request', 'Uploaded file must have a file extension')
@@ -137,6 +182,7 @@ function fieldTooLarge(name: string): GatewayError {
 /** Whatever busboy or a stream that broke off threw is a form that isn't whole. */
 function expectedFailure(cause: unknown): unknown {
   if (cause instanceof GatewayError) return cause
+  if (cause instanceof WrongTransferEncoding) return wrongEncoding('file', cause)
   if (cause instanceof Error && isStreamFailure(cause)) {
     return new GatewayError('bad_request', 'The form is malformed or was cut off')
   }

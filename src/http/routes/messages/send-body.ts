@@ -4,7 +4,8 @@ import type { Static } from 'elysia'
 import { TypeCompiler } from 'elysia/type-system'
 import { GatewayError } from '../../../domain/errors.ts'
 import type { StagedFile } from '../../../modules/media/types.ts'
-import { isJson, parseJson, readText, withoutNulls } from '../../body.ts'
+import { isEmpty, isJson, parseJson, withoutNulls, wrongType } from '../../body.ts'
+import { readForm } from '../../form-fields.ts'
 import { refuseUnknown } from '../../unknown-fields.ts'
 import { explainIssue } from '../../validation.ts'
 import { SendMessage } from './model.ts'
@@ -42,13 +43,13 @@ export async function readSend(
   }
   if (/^application\/x-www-form-urlencoded\s*(;|$)/i.test(contentType)) {
     await admitUpload()
-    const form = new URLSearchParams(await readText(request))
+    const form = await readForm(request)
+    // Only curl's -d says so of JSON.
+    if (form[0]?.[0].trimStart().startsWith('{')) throw wrongType(contentType, 'application/json')
     return { fields: checkWithoutFile(withNumbers(eachOnce(form))), file: undefined }
   }
-  throw new GatewayError(
-    'unsupported_media_type',
-    'Content-Type: expected application/json or multipart/form-data',
-  )
+  if (await isEmpty(request)) return { fields: check({}, false), file: undefined }
+  throw wrongType(contentType, 'application/json or multipart/form-data')
 }
 
 /**
@@ -90,10 +91,32 @@ function check(body: unknown, hasFile: boolean): SendBody['fields'] {
     throw new GatewayError('bad_request', issue ? explainIssue(issue) : 'The body is not as expected')
   }
   refuseUnknown('field', Object.keys(body), SendMessage)
+  refuseHalfCharacters(body)
+  if (!body.contact && !body.group_url) refuseOtherName(body, RECIPIENT_ELSEWHERE, 'contact')
+  if (!body.text && !hasFile) refuseOtherName(body, TEXT_ELSEWHERE, 'text')
   if (!body.platform) throw missing('platform')
   if (!body.contact && !body.group_url) throw missing('contact or group_url')
   if (!body.text && !hasFile) throw new GatewayError('bad_request', 'Either text or file must be provided')
   return body
+}
+
+/** As other APIs call them. They are looked for only where ours is missing: a client may send whatever it likes besides. */
+const RECIPIENT_ELSEWHERE = ['to', 'recipient', 'recipients', 'phone', 'phone_number', 'number', 'chat_id']
+const TEXT_ELSEWHERE = ['message', 'body', 'content', 'msg', 'caption']
+
+function refuseOtherName(body: object, names: readonly string[], ours: string): void {
+  const name = names.find(other => Object.hasOwn(body, other))
+  if (name === undefined) return
+  throw new GatewayError('bad_request', `${name}: there is no such field; did you mean ${ours}?`)
+}
+
+/** JSON can escape half of a surrogate pair, which no UTF-8 can say and no homeserver takes. */
+function refuseHalfCharacters(body: object): void {
+  for (const [name, value] of Object.entries(body)) {
+    if (typeof value !== 'string' || value.isWellFormed() || !Object.hasOwn(SendMessage.properties, name))
+      continue
+    throw new GatewayError('bad_request', `${name}: expected whole characters, not half of a surrogate pair`)
+  }
 }
 
 function missing(field: string): GatewayError {

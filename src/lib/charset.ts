@@ -1,0 +1,46 @@
+/** Bytes to text. What can't be decoded is an error: a replacement character would reach somebody's phone. */
+
+/** WHATWG's names of charsets, whatever the case; `latin1` is windows-1252 there. */
+const UTF_8 = 'utf-8'
+const utf8 = new TextDecoder(UTF_8, { fatal: true })
+
+/** The bytes aren't text in their charset, or nobody knows the charset. */
+export class UndecodableText extends Error {
+  override readonly name = 'UndecodableText'
+
+  constructor(
+    readonly charset: string,
+    readonly isKnown: boolean,
+  ) {
+    super(isKnown ? `is not valid ${charset.toUpperCase()}` : `the charset ${charset} is unknown`)
+  }
+}
+
+/**
+ * @param charset as it was declared; UTF-8 when it wasn't
+ * @returns the text without a byte order mark
+ * @throws UndecodableText
+ */
+export function decodeText(bytes: Uint8Array, charset: string = UTF_8): string {
+  const decoder = decoderOf(charset)
+  try {
+    return decoder.decode(bytes)
+  } catch {
+    throw new UndecodableText(charset, true)
+  }
+}
+
+function decoderOf(charset: string): TextDecoder {
+  if (charset.toLowerCase() === UTF_8) return utf8
+  try {
+    return new TextDecoder(charset as Bun.Encoding, { fatal: true })
+  } catch {
+    throw new UndecodableText(charset, false)
+  }
+}
+
+/** The charset that a media type declares (RFC 9110 section 8.3.2); undefined when it declares none. */
+export function charsetOf(mediaType: string | null): string | undefined {
+  const [, quoted, bare] = /;\s*charset=(?:"([^"]*)"|([^\s;]+))/i.exec(mediaType ?? '') ?? []
+  return quoted ?? bare
+}

@@ -1,0 +1,53 @@
+/**
+ * Content-Transfer-Encoding of a form's parts (RFC 2045 section 6), which RFC 7578 section 4.7 has deprecated and some clients send all the same:
+ * what is base64 is decoded, or a file would arrive as its base64.
+ */
+
+const AS_IT_IS = ['7bit', '8bit', 'binary']
+const BASE64 = 'base64'
+
+/** What can't be decoded. */
+export class WrongTransferEncoding extends Error {
+  override readonly name = 'WrongTransferEncoding'
+}
+
+/** @returns a function that decodes the bytes of a part @throws WrongTransferEncoding when nobody knows it */
+export function transferDecoder(
+  encoding: string,
+): (bytes: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array> {
+  const name = encoding.trim().toLowerCase()
+  if (AS_IT_IS.includes(name)) return bytes => bytes
+  if (name === BASE64) return decodeBase64
+  throw new WrongTransferEncoding(
+    `Content-Transfer-Encoding: expected ${AS_IT_IS.join(', ')} or ${BASE64}, not ${encoding.slice(0, 40)}`,
+  )
+}
+
+/** @returns what a whole text says; null when it is what it says already @throws WrongTransferEncoding */
+export function transferDecoded(text: string, encoding: string): Uint8Array | null {
+  return transferDecoder(encoding) === decodeBase64 ? bytesOf(text.replace(BLANKS, ''), WHOLE) : null
+}
+
+const BLANKS = /[\r\n\t ]+/g
+const PART = /^[A-Za-z0-9+/]*$/
+const WHOLE = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?$/
+/** Characters that make whole bytes. */
+const QUANTUM = 4
+
+async function* decodeBase64(pieces: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  let rest = ''
+  for await (const piece of pieces) {
+    const text = rest + Buffer.from(piece).toString('latin1').replace(BLANKS, '')
+    const whole = text.length - (text.length % QUANTUM)
+    // Padding ends it, so what may be the last is kept back.
+    const taken = Math.max(0, whole - QUANTUM)
+    rest = text.slice(taken)
+    if (taken > 0) yield bytesOf(text.slice(0, taken), PART)
+  }
+  yield bytesOf(rest, WHOLE)
+}
+
+function bytesOf(text: string, wellFormed: RegExp): Uint8Array {
+  if (wellFormed.test(text)) return Buffer.from(text, BASE64)
+  throw new WrongTransferEncoding('expected base64, as its Content-Transfer-Encoding says')
+}
