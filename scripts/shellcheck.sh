@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 if command -v shellcheck >/dev/null 2>&1; then
-  shellcheck scripts/*.sh .ci/run
+  shellcheck scripts/*.sh deploy/postgres/*.sh .ci/run
 elif [ "${CI:-}" = true ]; then
   echo 'shellcheck is missing' >&2
   exit 1

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { createBridgeProbe } from '../bridges/bridge-probe.ts'
 import { programVersion } from '../bridges/setup/program.ts'
-import type { Config, Secrets } from '../config/index.ts'
+import { type Config, childEnvironment, type Secrets } from '../config/index.ts'
 import { isDataDirInUse } from '../db/lock.ts'
 import { migrationStatus } from '../db/migrate.ts'
 import { type Db, openDb } from '../db/open.ts'
@@ -186,7 +186,7 @@ function bridgesOf({ config, secrets, db, attached, homeserver, isRunning }: Sit
       attached: row ? { ...row, registrationFile: join(dir, 'registration.yaml') } : null,
       startCommand: startCommandOf({ platform, dir }),
       process: { isOurs, told: isOurs ? describeProcess(dir) : null },
-      version: async () => (command ? programVersion(command) : null),
+      version: async () => (command ? programVersion(command, childEnvironment()) : null),
       isEmbedded: homeserver.isEmbedded,
       userId: `@${GATEWAY_APPSERVICE_ID}:${config.matrix.serverName}`,
       probe: createBridgeProbe(url),

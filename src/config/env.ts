@@ -229,11 +229,14 @@ function commandOf(prefix: string, source: EnvSource): string[] | null {
   }
 }
 
-/** What programs that we run get of our environment: all but our own settings, which hold secrets. */
+/** Where programs and files are found, language and time, proxies and certificates. */
+const PASSED_ON =
+  /^(PATH|HOME|USER|LOGNAME|SHELL|TMPDIR|LANG|LANGUAGE|LC_\w+|TZ|LD_LIBRARY_PATH|SSL_CERT_FILE|SSL_CERT_DIR|(HTTPS?|ALL|NO)_PROXY)$/i
+
+/** What programs that we run get of our environment: named ones, since anything else may be a secret of ours or of a neighbour. */
 export function childEnvironment(environment: EnvSource = processEnvironment()): Record<string, string> {
-  const isOurs = (name: string) => Object.hasOwn(ENV_SCHEMA.shape, name) || name.startsWith('BRIDGE_')
   const kept = Object.entries(environment).filter(
-    (entry): entry is [string, string] => entry[1] !== undefined && !isOurs(entry[0]),
+    (entry): entry is [string, string] => entry[1] !== undefined && PASSED_ON.test(entry[0]),
   )
   return Object.fromEntries(kept)
 }

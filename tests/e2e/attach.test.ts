@@ -1,6 +1,6 @@
 /** Bridges come and go while the gateway runs: `meshgate bridge add|remove` beside it, and what the homeserver and the API make of it. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
 import { runCommandLine } from '../../src/cli/run.ts'
@@ -129,6 +129,13 @@ describe('a program that the gateway runs', () => {
   const FAKE_BRIDGE = join(import.meta.dir, '..', 'support', 'fake-bridge.ts')
   /** Starts the bridge as packages do that set something up first: nothing of its own name stays in the process's command line. */
   const wrapper = () => join(gateway.directory, 'start-the-bridge')
+  /** Where the wrapper notes what it was given. */
+  const seenEnvironment = () => join(gateway.directory, 'seen-environment')
+  /** The files and sockets that a process has open, but for those without an identity. */
+  const openedBy = (pid: number) =>
+    readdirSync(`/proc/${pid}/fd`)
+      .map(fd => readlinkSync(`/proc/${pid}/fd/${fd}`))
+      .filter(target => target !== '/dev/null' && !target.startsWith('anon_inode:'))
   const bridgePort = freePort()
   const pidOf = async () => {
     try {
@@ -141,11 +148,25 @@ describe('a program that the gateway runs', () => {
 
   test('is started when it is added, with the configuration made from its own example', async () => {
     const url = `http://127.0.0.1:${bridgePort}`
-    writeFileSync(wrapper(), `#!/bin/sh\nexec '${process.execPath}' '${FAKE_BRIDGE}' "$@"\n`, { mode: 0o755 })
+    writeFileSync(
+      wrapper(),
+      `#!/bin/sh\nenv > '${seenEnvironment()}'\nexec '${process.execPath}' '${FAKE_BRIDGE}' "$@"\n`,
+      { mode: 0o755 },
+    )
     const { exitCode, out } = await meshgate('bridge', 'add', 'net', '--url', url, '--command', wrapper())
     expect({ exitCode, out }).toMatchObject({ exitCode: 0 })
     expect(await waitFor(pidOf)).toBeGreaterThan(1)
     await waitFor(() => gateway.output().includes('[net] INFO: serving for whoever has the secret'))
+  })
+
+  test('has none of our settings, and none of our files and sockets', async () => {
+    const names = [...readFileSync(seenEnvironment(), 'utf8').matchAll(/^(\w+)=/gm)].map(([, name]) => name)
+    expect(names).toContain('PATH')
+    for (const name of names)
+      expect(name).toMatch(/^(PATH|HOME|USER|LOGNAME|SHELL|TMPDIR|LANG|LC_\w+|TZ|PWD|OLDPWD|_)$/)
+    const ours = openedBy(gateway.pid)
+    expect(ours).toContain(join(gateway.directory, 'data', 'meshgate.db'))
+    expect(openedBy((await pidOf()) ?? 0).filter(target => ours.includes(target))).toEqual([])
   })
 
   test('is found well by bridge check, and by the doctor', async () => {

@@ -19,6 +19,7 @@ import { parse } from 'yaml'
 import { z } from 'zod'
 import { whatsappBridge } from '../support/bridge-program.ts'
 import { MESHGATE } from '../support/meshgate-program.ts'
+import { hasPostgres, startPostgres } from '../support/postgres.ts'
 import { answers, freePort } from '../support/program.ts'
 import { installScript, type ShellSession, shellSession } from '../support/shell-session.ts'
 import { tempDir } from '../support/temp-dir.ts'
@@ -200,9 +201,7 @@ describe('containers', () => {
     const { app_service_config_files: files } = parse(
       readFileSync(join(dir, 'synapse', 'appservices.yaml'), 'utf8'),
     )
-    const registrations = files.map((file: string) =>
-      parse(readFileSync(join(dir, 'data', file.replace(/^\/meshgate\//, '')), 'utf8')),
-    )
+    const registrations = files.map((file: string) => parse(readFileSync(join(dir, file), 'utf8')))
     expect(registrations.map(({ id, url }: { id: string; url: string }) => `${id} ${url}`)).toEqual([
       'meshgate http://meshgate:8080',
       'whatsapp http://whatsapp:29318',
@@ -210,6 +209,11 @@ describe('containers', () => {
       'telegram http://telegram:29317',
     ])
     const settings = readFileSync(join(dir, 'data', '.env'), 'utf8')
+    const passwords = new Map(
+      [...readFileSync(join(dir, '.env'), 'utf8').matchAll(/^(\w+)_DB_PASSWORD=([0-9a-f]{48})$/gm)].map(
+        ([, role = '', password]) => [role.toLowerCase(), password],
+      ),
+    )
     expect(settings).toContain(`\nMATRIX_AS_TOKEN=${registrations[0].as_token}\n`)
     expect(settings).toContain(`\nMATRIX_HS_TOKEN=${registrations[0].hs_token}\n`)
     for (const [platform, name] of [
@@ -222,12 +226,11 @@ describe('containers', () => {
       expect(homeserver.status_endpoint).toStartWith('http://meshgate:8080/')
       expect(database).toEqual({
         type: 'postgres',
-        uri: `postgres://matrix:change-me@postgres/${name}?sslmode=disable`,
+        uri: `postgres://${name}:${passwords.get(name)}@postgres/${name}?sslmode=disable`,
       })
-      expect(readFileSync(join(DEPLOY, 'synapse', 'databases.sql'), 'utf8')).toContain(
-        `CREATE DATABASE ${name}`,
-      )
     }
+    expect(new Set(passwords.values()).size).toBe(5)
+    expect(statSync(join(dir, '.env')).mode & 0o777).toBe(0o600)
   })
 })
 
@@ -252,6 +255,62 @@ describe('the files of deploy/', () => {
           if (/\.\w+$/.test(source)) expect(existsSync(join(DEPLOY, source))).toBe(true)
         for (const other of Object.keys(service.depends_on ?? {})) expect(services).toHaveProperty(other)
       }
+    },
+  )
+
+  test.each(readdirSync(DEPLOY).filter(name => name.startsWith('compose')))(
+    '%s gives each container its own folders and passwords, and nothing of another',
+    name => {
+      const { services } = parse(readFileSync(join(DEPLOY, name), 'utf8'), { merge: true }) as {
+        services: Record<string, { volumes?: string[]; environment?: Record<string, string> }>
+      }
+      const folders = { whatsapp: 'wa', signal: 'signal', telegram: 'telegram' }
+      for (const [service, { volumes = [], environment = {} }] of Object.entries(services)) {
+        const sources = volumes.map(volume => volume.split(':')[0] ?? '')
+        const secrets = Object.values(environment).filter(value =>
+          /PASSWORD|SECRET|TOKEN|KEY/.test(String(value)),
+        )
+        if (service in folders) {
+          expect(sources).toEqual([`./data/bridges/${folders[service as keyof typeof folders]}`])
+          expect(secrets).toEqual([])
+        } else if (service !== 'meshgate') {
+          expect(sources.filter(source => /^\.?\/?(data\b|\/?$)/.test(source))).toEqual([])
+        }
+        if (service === 'synapse')
+          expect(secrets.map(String).join()).toMatch(/^\$\{SYNAPSE_DB_PASSWORD:\?\}$/)
+        if (service === 'meshgate') expect(secrets).toEqual([])
+      }
+    },
+  )
+
+  test.skipIf(!hasPostgres || !Bun.which('psql'))(
+    'PostgreSQL has a role for each program, which can’t connect to the others’',
+    async () => {
+      await using server = await startPostgres()
+      const { success, stderr } = Bun.spawnSync(['sh', join(DEPLOY, 'postgres', 'databases.sh')], {
+        env: {
+          PATH: process.env.PATH,
+          PGHOST: '127.0.0.1',
+          PGPORT: String(server.port),
+          POSTGRES_USER: server.user,
+          SYNAPSE_DB_PASSWORD: "it's",
+          WHATSAPP_DB_PASSWORD: 'b',
+          SIGNAL_DB_PASSWORD: 'c',
+          TELEGRAM_DB_PASSWORD: 'd',
+        },
+      })
+      expect([success, stderr.toString()]).toEqual([true, ''])
+      const connects = await server.query(
+        `SELECT role.rolname || ' ' || base.datname AS pair FROM pg_roles role, pg_database base
+       WHERE role.rolcanlogin AND NOT role.rolsuper AND has_database_privilege(role.oid, base.oid, 'CONNECT')
+         AND base.datname NOT IN ('postgres', 'template0', 'template1') ORDER BY 1`,
+      )
+      expect(connects.map(({ pair }) => pair)).toEqual([
+        'signal signal',
+        'synapse synapse',
+        'telegram telegram',
+        'whatsapp whatsapp',
+      ])
     },
   )
 

@@ -18,13 +18,17 @@ export function exampleFromFile(file: string): string {
 
 /**
  * Runs `<command> -e -c <file>`, by which every mautrix bridge in Go writes its example.
+ * @param environment all that it gets of ours
  * @throws GatewayError bridge_error when it can't be run, or writes none
  */
-export async function exampleFromProgram(command: readonly string[]): Promise<string> {
+export async function exampleFromProgram(
+  command: readonly string[],
+  environment: Record<string, string>,
+): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'meshgate-example-'))
   const file = join(folder, 'config.yaml')
   try {
-    const said = await run([...command, '-e', '-c', file], folder)
+    const said = await run([...command, '-e', '-c', file], folder, environment)
     if (existsSync(file)) return readFileSync(file, 'utf8')
     throw new Error(said || 'it wrote no file')
   } catch (error) {
@@ -38,9 +42,10 @@ export async function exampleFromProgram(command: readonly string[]): Promise<st
 }
 
 /** @returns what it said on standard error */
-async function run(command: string[], cwd: string): Promise<string> {
+async function run(command: string[], cwd: string, env: Record<string, string>): Promise<string> {
   const child = Bun.spawn(command, {
     cwd,
+    env,
     stdio: ['ignore', 'ignore', 'pipe'],
     timeout: TIMEOUT_MS,
     killSignal: 'SIGKILL',
@@ -56,9 +61,13 @@ function lastLine(text: string): string {
 }
 
 /** @returns what it says of itself, such as `mautrix-whatsapp v0.12.5`; null when it can't be run */
-export async function programVersion(command: readonly string[]): Promise<string | null> {
+export async function programVersion(
+  command: readonly string[],
+  env: Record<string, string>,
+): Promise<string | null> {
   try {
     const child = Bun.spawn([...command, '--version'], {
+      env,
       stdio: ['ignore', 'pipe', 'ignore'],
       timeout: TIMEOUT_MS,
       killSignal: 'SIGKILL',

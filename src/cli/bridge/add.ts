@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path'
 import type { Base } from '../../bridges/setup/config-file.ts'
 import { type KnownNetwork, knownNetwork } from '../../bridges/setup/networks.ts'
 import { exampleFromFile, exampleFromProgram, findProgram } from '../../bridges/setup/program.ts'
-import { type Config, type Secrets, withAbsoluteProgram } from '../../config/index.ts'
+import { type Config, childEnvironment, type Secrets, withAbsoluteProgram } from '../../config/index.ts'
 import { messageOf } from '../../domain/errors.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { commandWords } from '../../lib/command-words.ts'
@@ -114,8 +114,8 @@ async function exampleOf(
   if (inUse !== null) return { base: { text: inUse, isInUse: true }, program }
   if (options.example !== undefined)
     return example(exampleFromFile(resolve(terminal.directory, options.example)))
-  if (command) return example(await exampleFromProgram(command))
-  if (installed) return example(await exampleFromProgram([installed]))
+  const asked = command ?? (installed ? [installed] : null)
+  if (asked) return example(await exampleFromProgram(asked, childEnvironment(terminal.environment)))
   return { base: null, program }
 }
 

@@ -45,7 +45,7 @@ test.skipIf(!whatsappBridge || !testBridge).each([[whatsappBridge], [testBridge]
   async program => {
     using folder = tempDir()
     const file = bridgeConfigFile(
-      { text: await exampleFromProgram([program ?? '']), isInUse: false },
+      { text: await exampleFromProgram([program ?? ''], {}), isInUse: false },
       SETTINGS,
     )
     writeFileSync(folder.file('config.yaml'), file.text)

@@ -149,7 +149,7 @@ describe('.env', () => {
       .filter(name => name.startsWith('compose'))
       .flatMap(name => [...readFileSync(join(DEPLOY, name), 'utf8').matchAll(/\$\{([A-Z_]+)/g)])
       .map(([, name = '']) => name)
-    expect(ofCompose).toContain('POSTGRES_PASSWORD')
+    expect(ofCompose).toContain('POSTGRES_DB_PASSWORD')
     const bridges = ['BRIDGE_WA_URL', 'BRIDGE_SIGNAL_SECRET', 'BRIDGE_GM_BOT', 'BRIDGE_X_COMMAND']
     const others = ['PATH', 'HOME', 'TZ', 'COMPOSE_FILE', 'COMPOSE_PROJECT_NAME', 'NODE_ENV', 'DATABASE_URL']
     const names = [...ofCompose, ...bridges, ...others, ...Object.keys(ENV_SCHEMA.shape)]
@@ -335,17 +335,21 @@ test('a program of a bridge that is named by a path is found from anywhere', () 
   expect(commandOf('mautrix-whatsapp')).toEqual(['mautrix-whatsapp'])
 })
 
-test('programs that we run get none of our settings', () => {
+test('programs that we run get what is named, and so nothing of ours', () => {
   const environment = {
     PATH: '/bin',
     HTTPS_PROXY: 'http://proxy',
+    LC_TIME: 'C',
+    POSTGRES_PASSWORD: 's',
+    SECRET_KEY_OLD: 's',
+    NOTIFY_SOCKET: '/run/systemd/notify',
     SECRET_KEY: 's',
     CLIENT_SECRET: 's',
     MATRIX_AS_TOKEN: 's',
     BRIDGE_WA_SECRET: 's',
     EMPTY: undefined,
   }
-  expect(childEnvironment(environment)).toEqual({ PATH: '/bin', HTTPS_PROXY: 'http://proxy' })
+  expect(childEnvironment(environment)).toEqual({ PATH: '/bin', HTTPS_PROXY: 'http://proxy', LC_TIME: 'C' })
 })
 
 /** @returns what the ConfigError says */
