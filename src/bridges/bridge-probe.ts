@@ -1,6 +1,7 @@
 /** Looks at a bridge from outside, for whoever wants to know what is wrong with it: nothing is thrown. */
 import { z } from 'zod'
 import { connectionProblem } from '../lib/connection-problem.ts'
+import { askPeer, streamFromPeer } from '../lib/peer-request.ts'
 import { isWithoutApi } from './provisioning-errors.ts'
 
 export type WhoamiOutcome =
@@ -18,6 +19,7 @@ export interface BridgeProbe {
 }
 
 const TIMEOUT_MS = 10_000
+const MAX_ANSWER_BYTES = 1024 * 1024
 
 const whoamiAnswer = z.object({
   network: z.object({ displayname: z.string().catch('') }).nullish(),
@@ -29,8 +31,7 @@ const errorAnswer = z.object({ errcode: z.string().catch(''), error: z.string().
 /** Whether anything answers HTTP there, whatever it says. */
 export async function isAnswering(baseUrl: string, signal: AbortSignal): Promise<boolean> {
   try {
-    const response = await fetch(`${baseUrl}/_matrix/mau/live`, {
-      redirect: 'manual',
+    const response = await streamFromPeer(`${baseUrl}/_matrix/mau/live`, {
       signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
       tls: { rejectUnauthorized: false },
     })
@@ -44,14 +45,12 @@ export async function isAnswering(baseUrl: string, signal: AbortSignal): Promise
 /** @param baseUrl without a trailing slash */
 export function createBridgeProbe(baseUrl: string): BridgeProbe {
   const get = (path: string, headers: Record<string, string> = {}) =>
-    fetch(baseUrl + path, { headers, signal: AbortSignal.timeout(TIMEOUT_MS) })
+    askPeer(baseUrl + path, { headers, signal: AbortSignal.timeout(TIMEOUT_MS) }, MAX_ANSWER_BYTES)
 
   return {
     async reach() {
       try {
-        const response = await get('/_matrix/mau/live')
-        await response.body?.cancel()
-        return { isBridge: response.ok }
+        return { isBridge: (await get('/_matrix/mau/live')).ok }
       } catch (error) {
         return { error: connectionProblem(error) }
       }

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { GatewayError } from '../domain/errors.ts'
 import { connectionProblem } from '../lib/connection-problem.ts'
+import { AnswerRefused } from '../lib/peer-request.ts'
 
 const errorAnswer = z.object({
   errcode: z.string().catch('').default(''),
@@ -20,6 +21,8 @@ const INSUFFICIENT_STORAGE = 507
 const LOGIN_GONE = 'Login not found'
 
 export function unreachable(platform: string, error: unknown, timeoutMs: number): GatewayError {
+  if (error instanceof AnswerRefused)
+    return new GatewayError('bridge_error', `the ${platform} bridge's answer isn't taken: ${error.message}`)
   const name = error instanceof Error ? error.name : ''
   if (name === 'TimeoutError') {
     return new GatewayError(

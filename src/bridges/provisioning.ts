@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { type ErrorCode, GatewayError } from '../domain/errors.ts'
 import type { AskingStep } from '../domain/login-steps.ts'
 import type { Bridge, BridgeCapabilities } from '../domain/ports.ts'
+import { askPeer } from '../lib/peer-request.ts'
 import {
   bridgeCapabilities,
   bridgeContact,
@@ -41,6 +42,10 @@ export interface BridgeAddress {
 
 /** A call other than a login's long poll is given up after this many milliseconds. */
 const TIMEOUT_MS = 20_000
+/** An answer holds some logins, or a step of one, with its pictures. */
+const MAX_ANSWER_BYTES = 2 * 1024 * 1024
+/** A contact takes some 300 bytes. */
+const MAX_BOOK_BYTES = 8 * 1024 * 1024
 /** A step of a login may have to connect to the network first, for which bridges take up to 15 s, twice. */
 const LOGIN_TIMEOUT_MS = 45_000
 
@@ -60,6 +65,8 @@ interface Call {
   timeoutMs?: number
   /** Ends the call from outside; a call with a signal has no time limit of its own. */
   signal?: AbortSignal
+  /** That the answer may have. */
+  maxBytes?: number
   /** What a refusal means. */
   refused?: typeof refusal
 }
@@ -78,10 +85,8 @@ export function createProvisioningClient(
   address: BridgeAddress,
   sharedSecret: string,
 ): ProvisioningClient {
-  // A long poll may stay silent for longer than the five minutes after which Bun gives up by itself.
-  const send = address.fetch ?? ((request: Request) => fetch(request, { timeout: false } as RequestInit))
-
-  async function request({ method, path, userId, query, body, timeoutMs, signal }: Call): Promise<Response> {
+  async function request(call: Call): Promise<Response> {
+    const { method, path, userId, query, body, timeoutMs, signal, maxBytes = MAX_ANSWER_BYTES } = call
     const url = new URL(`${address.baseUrl}/_matrix/provision/v3${path}`)
     url.searchParams.set('user_id', userId)
     for (const [name, value] of Object.entries(query ?? {}))
@@ -93,7 +98,7 @@ export function createProvisioningClient(
       signal: signal ?? AbortSignal.timeout(limitMs),
       ...(method === 'POST' ? { body: JSON.stringify(body ?? {}) } : {}),
     })
-    return send(asked).catch(error => {
+    return (address.fetch?.(asked) ?? askPeer(asked, {}, maxBytes)).catch(error => {
       throw unreachable(platform, error, limitMs)
     })
   }
@@ -190,13 +195,15 @@ export function createProvisioningClient(
     },
 
     async contacts(userId, loginId) {
-      const answer = await call(contactsAnswer, about({ path: '/contacts', userId }, loginId))
+      const asked = about({ path: '/contacts', userId }, loginId)
+      const answer = await call(contactsAnswer, { ...asked, maxBytes: MAX_BOOK_BYTES })
       return bridgeContacts(answer.contacts)
     },
 
     async search(userId, loginId, query) {
       const asked = about({ path: '/search_users', userId }, loginId)
-      const answer = await call(searchAnswer, { ...asked, method: 'POST', body: { query } })
+      const search = { method: 'POST', body: { query }, maxBytes: MAX_BOOK_BYTES } as const
+      const answer = await call(searchAnswer, { ...asked, ...search })
       return bridgeContacts(answer.results)
     },
 

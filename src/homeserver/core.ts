@@ -4,6 +4,7 @@ import type { Clock } from '../lib/clock.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { Committer } from '../lib/group-commit.ts'
 import { type Logger, silentLogger } from '../lib/logger.ts'
+import { streamFromPeer } from '../lib/peer-request.ts'
 import { Appservices } from './appservices.ts'
 import { MatrixError } from './errors.ts'
 import { LruMap } from './lru.ts'
@@ -77,7 +78,7 @@ export class Core {
     this.maxUploadBytes = options.maxUploadBytes
     this.clock = options.clock ?? systemClock
     this.logger = options.logger ?? silentLogger
-    this.fetch = options.fetch ?? (request => fetch(request))
+    this.fetch = options.fetch ?? (request => streamFromPeer(request))
     this.committer = options.committer
     this.events = eventStore(database)
     this.users = userStore(database)

@@ -1,4 +1,4 @@
-/** Reads the body of a request that may be longer than it should be, or longer in coming. */
+/** Reads a body that may be longer than it should be, or longer in coming. */
 import type { TimeLimit } from './time-limit.ts'
 
 export interface BodyReading {
@@ -49,12 +49,15 @@ export async function readBytesAtMost(
   return request.body ? readPieces(request.body, maxBytes, { holding, limit }) : new Uint8Array()
 }
 
-/** Of a body that is long, or is chunked and so doesn't say how long it is. */
-async function readPieces(
+/**
+ * For a body that is long, or is chunked and so doesn't say how long it is.
+ * @returns null when it is longer than `maxBytes`
+ */
+export async function readPieces(
   body: ReadableStream<Uint8Array>,
   maxBytes: number,
-  { holding, limit }: { [option in keyof BodyReading]: BodyReading[option] | undefined },
-): Promise<Uint8Array | null> {
+  { holding, limit }: { [option in keyof BodyReading]: BodyReading[option] | undefined } = {},
+): Promise<Buffer | null> {
   const reader = body.getReader()
   // Whoever waits for the next piece then has the end of the body.
   const cancel = () => void reader.cancel().catch(() => undefined)

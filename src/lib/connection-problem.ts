@@ -3,6 +3,8 @@
  * whoever wrote the program.
  */
 
+import { AnswerRefused } from './peer-request.ts'
+
 const CERTIFICATE_INCOMPLETE = 'the certificate is signed by nobody who is known here'
 const WORDS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connection refused',
@@ -29,6 +31,7 @@ const WORDS: Readonly<Record<string, string>> = {
 export function connectionProblem(error: unknown): string {
   if (!(error instanceof Error)) return 'the request failed'
   if (error.name === 'TimeoutError') return 'no answer in time'
+  if (error instanceof AnswerRefused) return error.message
   const code = 'code' in error ? String(error.code) : ''
   if (Object.hasOwn(WORDS, code)) return WORDS[code] ?? ''
   return /^\w{1,64}$/.test(code) ? `the request failed (${code})` : 'the request failed'

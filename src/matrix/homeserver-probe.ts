@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { connectionProblem } from '../lib/connection-problem.ts'
 import { isLoopback } from '../lib/hosts.ts'
+import { askPeer } from '../lib/peer-request.ts'
 
 /** What came of asking the homeserver to call an application service. */
 export type PingOutcome =
@@ -37,6 +38,7 @@ export interface HomeserverVersions {
 }
 
 const TIMEOUT_MS = 10_000
+const MAX_ANSWER_BYTES = 1024 * 1024
 
 const versionsAnswer = z.object({ versions: z.array(z.string()) })
 const softwareAnswer = z.object({ server: z.object({ name: z.string(), version: z.string() }) })
@@ -49,7 +51,8 @@ const errorAnswer = z.object({ errcode: z.string().catch(''), error: z.string().
  */
 export function createHomeserverProbe(
   baseUrl: string,
-  send: (url: string, init: BunFetchRequestInit) => Promise<Response> = fetch,
+  send: (url: string, init: BunFetchRequestInit) => Promise<Response> = (url, init) =>
+    askPeer(url, init, MAX_ANSWER_BYTES),
 ): HomeserverProbe {
   async function ask(method: 'GET' | 'POST', path: string, token?: string): Promise<Answer> {
     const response = await send(baseUrl + path, {

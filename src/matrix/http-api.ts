@@ -14,6 +14,7 @@ import { TypedEventEmitter } from 'matrix-js-sdk/lib/models/typed-event-emitter.
 import { z } from 'zod'
 import { GatewayError } from '../domain/errors.ts'
 import { connectionProblem } from '../lib/connection-problem.ts'
+import { AnswerRefused, askPeer, type PeerRequestInit } from '../lib/peer-request.ts'
 
 /** Answers requests: the network's fetch, or the embedded homeserver in the same process. */
 export type FetchLike = (request: Request) => Promise<Response>
@@ -48,6 +49,8 @@ export interface HttpApi {
 
 /** A request to a homeserver over the network is given up after this many milliseconds. */
 const TIMEOUT_MS = 30_000
+/** The state of a room with some 50,000 members, or what a chat of weeks has to tell. */
+export const MAX_ANSWER_BYTES = 32 * 1024 * 1024
 
 const noLog = () => undefined
 const silent: NonNullable<IHttpOpts['logger']> = {
@@ -72,7 +75,11 @@ export function createHttpApi(address: HomeserverAddress): HttpApi {
           fetchFn: ((input: string | URL, init?: RequestInit) =>
             inProcess(new Request(String(input), init))) as typeof fetch,
         }
-      : { localTimeoutMs: TIMEOUT_MS }),
+      : {
+          fetchFn: ((input: string | URL, init: PeerRequestInit = {}) =>
+            askPeer(input, init, MAX_ANSWER_BYTES)) as typeof fetch,
+          localTimeoutMs: TIMEOUT_MS,
+        }),
   })
   return {
     request: ({ method, path, query, body, prefix }, accessToken) =>
@@ -107,11 +114,24 @@ export function asGatewayError(error: unknown, what: string): GatewayError {
   }
   if (error instanceof z.ZodError)
     return new GatewayError('homeserver_error', `the homeserver's answer to ${what} isn't what it should be`)
-  const cause = (error as ConnectionError | undefined)?.cause
+  const problem = causeOf(error)
+  if (problem instanceof AnswerRefused) return new AnswerNotTaken(what, problem)
   return new GatewayError(
     'homeserver_unavailable',
-    `the homeserver can't be reached to ${what} (${connectionProblem(cause ?? error)})`,
+    `the homeserver can't be reached to ${what} (${connectionProblem(problem)})`,
   )
+}
+
+/** The homeserver answered, with more than we take. */
+export class AnswerNotTaken extends GatewayError {
+  constructor(what: string, { message }: AnswerRefused) {
+    super('homeserver_error', `the homeserver's answer to ${what} isn't taken: ${message}`)
+  }
+}
+
+/** The SDK wraps what its `fetch` throws. */
+function causeOf(error: unknown): unknown {
+  return (error as ConnectionError | undefined)?.cause ?? error
 }
 
 /** Our own homeserver, which shares our disk, says so (RFC 4918 section 11.5). */

@@ -4,8 +4,16 @@
  */
 import { parseErrorResponse } from 'matrix-js-sdk/lib/http-api/index.js'
 import type { Clock } from '../lib/clock.ts'
+import { askPeer, streamFromPeer, textAtMost } from '../lib/peer-request.ts'
 import type { Access, AccountAccess } from './account-access.ts'
-import { accountRefusal, bearer, createHttpApi, type HomeserverAddress, type JsonCall } from './http-api.ts'
+import {
+  accountRefusal,
+  bearer,
+  createHttpApi,
+  type HomeserverAddress,
+  type JsonCall,
+  MAX_ANSWER_BYTES,
+} from './http-api.ts'
 import { patiently } from './patience.ts'
 
 /** A request whose body or answer isn't JSON, or isn't to be held in memory. */
@@ -14,6 +22,8 @@ export interface RawCall extends Omit<JsonCall, 'body'> {
   /** Made anew for each try. */
   body?: () => Bun.BodyInit
   signal?: AbortSignal
+  /** Whoever calls reads the answer piece by piece, and bounds it. */
+  isStream?: boolean
 }
 
 export interface CallOptions {
@@ -25,13 +35,14 @@ export interface CallOptions {
 export interface MatrixCalls {
   /** @returns the parsed JSON of the answer */
   json(userId: string, what: string, call: JsonCall, options?: CallOptions): Promise<unknown>
-  /** For bodies and answers that are not to be held in memory. @returns an answer with a status of success, its body unread */
+  /** For bodies that are no JSON, and answers that are not to be held in memory. @returns an answer with a status of success, its body unread */
   raw(userId: string, what: string, call: RawCall, options?: CallOptions): Promise<Response>
   trouble(userId: string): string | null
 }
 
 /** How long calls wait for a rate limit to pass unless they say otherwise: well below the lease of what is being sent. */
 const PATIENCE_MS = 15_000
+const MAX_ERROR_BYTES = 64 * 1024
 
 export function createMatrixCalls(options: {
   address: HomeserverAddress
@@ -40,7 +51,10 @@ export function createMatrixCalls(options: {
 }): MatrixCalls {
   const { address, access, clock } = options
   const api = createHttpApi(address)
-  const send = address.fetch ?? ((request: Request) => fetch(request))
+  const send = (request: Request, isStream: boolean) => {
+    if (address.fetch) return address.fetch(request)
+    return isStream ? streamFromPeer(request) : askPeer(request, {}, MAX_ANSWER_BYTES)
+  }
 
   /** Does `work` with the user's access, and once more with another where the homeserver doesn't accept it. */
   async function authorised<T>(userId: string, work: (access: Access) => Promise<T>): Promise<T> {
@@ -69,9 +83,10 @@ export function createMatrixCalls(options: {
         ...(call.body === undefined ? {} : { body: call.body() }),
         ...(call.signal === undefined ? {} : { signal: call.signal }),
       }),
+      call.isStream ?? false,
     )
     if (response.ok) return response
-    throw parseErrorResponse(response, await response.text())
+    throw parseErrorResponse(response, await textAtMost(response, MAX_ERROR_BYTES))
   }
 
   return {

@@ -74,7 +74,8 @@ function createSession(calls: MatrixCalls, userId: string, forgetsTransactions: 
 
     download(mxcUri) {
       const path = `/media/download/${mxcUri.slice('mxc://'.length).split('/').map(encodeURIComponent).join('/')}`
-      return calls.raw(userId, 'download the file', { method: 'GET', path, prefix: MEDIA_DOWNLOAD_PREFIX })
+      const call = { method: 'GET', path, prefix: MEDIA_DOWNLOAD_PREFIX, isStream: true } as const
+      return calls.raw(userId, 'download the file', call)
     },
 
     async join(roomId) {

@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { GatewayError } from '../../domain/errors.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { connectionProblem } from '../../lib/connection-problem.ts'
+import { askPeer, type PeerRequestInit } from '../../lib/peer-request.ts'
 
 const grantAnswer = z.object({
   access_token: z.string().min(1),
@@ -37,6 +38,7 @@ export interface MasAnswer {
 }
 
 const TIMEOUT_MS = 30_000
+const MAX_ANSWER_BYTES = 1024 * 1024
 /** A token of the service is given up this long before it expires. */
 const EXPIRY_MARGIN_MS = 30_000
 /** Where the service doesn't say how long its tokens last: what it does by default. */
@@ -55,9 +57,10 @@ export function createMasClient(options: {
   let token: { value: string; expiresAt: number } | undefined
   let granting: Promise<string> | undefined
 
-  async function request(what: string, address: string, init: RequestInit): Promise<MasAnswer> {
+  async function request(what: string, address: string, init: PeerRequestInit): Promise<MasAnswer> {
     try {
-      const response = await fetch(address, { ...init, signal: AbortSignal.timeout(TIMEOUT_MS) })
+      const asked = { ...init, signal: AbortSignal.timeout(TIMEOUT_MS) }
+      const response = await askPeer(address, asked, MAX_ANSWER_BYTES)
       const text = await response.text()
       const body = jsonOf(text)
       if (response.status === 429) throw limited(what, response)

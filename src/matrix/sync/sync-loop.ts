@@ -6,16 +6,17 @@ import { messageOf } from '../../domain/errors.ts'
 import type { EventBatch, EventSink, ReadReceipt, RoomEvent, SyncPosition } from '../../domain/ports.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
+import { AnswerNotTaken } from '../http-api.ts'
 import type { MatrixCalls } from '../matrix-calls.ts'
 import { pauseAfter } from '../patience.ts'
 import { missedEvents } from './gap.ts'
 import {
   eventsOf,
   FILTER,
-  FIRST_FILTER,
   invitationEvents,
   memberEvent,
   receiptsOf,
+  SPARING_FILTER,
   type SyncResponse,
   syncResponse,
 } from './sync-response.ts'
@@ -50,6 +51,8 @@ export class SyncLoop {
   private readonly userId: string
   private since: string | null
   private storedAt: number
+  /** After an answer that was larger than we take: what it leaves out is fetched chat by chat. */
+  private isSparing = false
   private readonly stopping = new AbortController()
 
   constructor(
@@ -80,11 +83,13 @@ export class SyncLoop {
         else await this.step(LONG_POLL_MS)
         isBehind = false
         failures = 0
+        this.isSparing = false
         this.note(null)
       } catch (error) {
         if (signal.aborted) break
         failures += 1
         isBehind = true
+        this.isSparing = error instanceof AnswerNotTaken
         this.note(messageOf(error))
         await clock.sleep(pauseAfter(error, failures, RETRY), signal)
       }
@@ -120,7 +125,7 @@ export class SyncLoop {
     this.stopping.signal.addEventListener('abort', end, { once: true })
     void clock.sleep(timeoutMs + ANSWER_PATIENCE_MS, done.signal).then(end)
     const query = {
-      filter: this.since === null ? FIRST_FILTER : FILTER,
+      filter: this.since === null || this.isSparing ? SPARING_FILTER : FILTER,
       set_presence: 'offline',
       timeout: String(timeoutMs),
       ...(this.since === null ? {} : { since: this.since }),

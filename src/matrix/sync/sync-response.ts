@@ -58,8 +58,8 @@ function filterWith(timelineLimit: number): string {
 
 /** What is missed beyond the limit is fetched by itself (gap.ts). */
 export const FILTER = filterWith(50)
-/** Only takes a position. */
-export const FIRST_FILTER = filterWith(1)
+/** As little of each chat as there can be: enough to take a position. */
+export const SPARING_FILTER = filterWith(1)
 /** What was said lately in each room, and nothing of the rooms themselves. */
 export const LOOK_BACK_FILTER = JSON.stringify({
   presence: NOTHING,

@@ -3,9 +3,11 @@ import { connect } from 'node:tls'
 import { z } from 'zod'
 import type { Clock } from '../../lib/clock.ts'
 import { connectionProblem } from '../../lib/connection-problem.ts'
+import { askPeer } from '../../lib/peer-request.ts'
 import { type Check, failure, type Outcome, ok, skipped, warning } from './findings.ts'
 
 const TIMEOUT_MS = 10_000
+const MAX_ANSWER_BYTES = 64 * 1024
 const DAY_MS = 86_400_000
 /** A certificate that is renewed by itself is so a month before its end. */
 const SOON_DAYS = 14
@@ -34,7 +36,8 @@ async function leadsHere(publicUrl: string): Promise<Outcome> {
   const advice =
     'does its name lead to this machine, and does the proxy or firewall let it through to HOST and PORT?'
   try {
-    const response = await fetch(`${publicUrl}/health`, { signal: AbortSignal.timeout(TIMEOUT_MS) })
+    const asked = { signal: AbortSignal.timeout(TIMEOUT_MS) }
+    const response = await askPeer(`${publicUrl}/health`, asked, MAX_ANSWER_BYTES)
     const body: unknown = await response.json().catch(() => null)
     if (health.safeParse(body).success) return ok(`${publicUrl} leads to a gateway`)
     return failure(`what answers at ${publicUrl} is no gateway (HTTP ${response.status})`, advice)

@@ -33,7 +33,7 @@ export interface MediaFiles extends MediaStore {
   find(mediaId: string): Promise<Media | null>
   /** Makes sure the file lies at the homeserver. @returns its mxc:// URI */
   upload(mediaId: string): Promise<{ file: Media; mxcUri: string }>
-  /** Makes sure an incoming file is on our disk. @throws GatewayError when the homeserver doesn't have it */
+  /** Makes sure an incoming file is on our disk. @throws GatewayError when the homeserver doesn't have it; payload_too_large */
   fetchIncoming(mediaId: string): Promise<Media>
   /** Path and query of an address that gives the file without authentication, until it expires. */
   signedPath(mediaId: string): string
@@ -126,8 +126,7 @@ export function createMediaStore(options: MediaStoreOptions): MediaFiles {
       if (file.stored || !file.mxcUri) return file
       const response = await (await options.sessionOf(file.identityId)).download(file.mxcUri)
       const body = response.body ?? new Blob([]).stream()
-      // What the homeserver accepted has its own limit; ours is for what clients send.
-      const sizeBytes = await writeFile(pathOf(mediaId), body, Number.MAX_SAFE_INTEGER)
+      const sizeBytes = await writeFile(pathOf(mediaId), body, options.maxBytes)
       const found = { sizeBytes, ...(await picture(file, sizeBytes)) }
       await repository.setStored(mediaId, found, clock.now())
       return { ...file, ...found, stored: true }

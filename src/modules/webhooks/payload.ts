@@ -1,6 +1,6 @@
 /** The body of a delivery: the stored event; of a message also whether the sender is a contact, and the file that came with it. */
 import type { InboxEvent } from '../../db/schema/index.ts'
-import { GatewayError } from '../../domain/errors.ts'
+import { type ErrorCode, GatewayError } from '../../domain/errors.ts'
 import {
   isMessageEvent,
   type MediaPayload,
@@ -29,6 +29,8 @@ export interface Payloads {
    */
   of(event: InboxEvent, beforeInline?: (fileBytes: number) => Promise<void>): Promise<WebhookPayload>
 }
+
+const LOST: readonly ErrorCode[] = ['not_found', 'forbidden', 'payload_too_large']
 
 type BeforeInline = Parameters<Payloads['of']>[1]
 
@@ -95,8 +97,8 @@ export function createPayloads(options: PayloadsOptions): Payloads {
   }
 }
 
-/** Whether the file will never come: the homeserver hasn't got it, or somebody removed what we had stored. */
+/** Whether the file will never come: the homeserver hasn't got it, it is larger than we take, or somebody removed what we had stored. */
 function isGone(error: unknown): boolean {
-  if (error instanceof GatewayError) return error.code === 'not_found' || error.code === 'forbidden'
+  if (error instanceof GatewayError) return LOST.includes(error.code)
   return error instanceof Error && 'code' in error && error.code === 'ENOENT'
 }

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import type { EventBatch, SyncPosition } from '../../../src/domain/ports.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
+import { AnswerRefused } from '../../../src/lib/peer-request.ts'
 import { createMatrixCalls } from '../../../src/matrix/matrix-calls.ts'
 import { createSyncManager, type SyncManager } from '../../../src/matrix/sync/sync-manager.ts'
 import { homeserverStub, matrixError, type StubRequest } from '../../support/homeserver-stub.ts'
@@ -30,6 +31,8 @@ let pages: object[]
 let requests: StubRequest[]
 /** The homeserver answers no more. */
 let isSilent: boolean
+/** Before an answer of /sync. */
+let onSync: () => void
 let stop: () => Promise<void>
 
 beforeEach(() => {
@@ -40,12 +43,14 @@ beforeEach(() => {
   answers = []
   pages = []
   isSilent = false
+  onSync = () => undefined
 })
 afterEach(() => stop())
 
 function start() {
   const stub = homeserverStub(request => {
     if (request.path.endsWith('/messages')) return pages.shift() ?? { chunk: [] }
+    onSync()
     return answers.shift() ?? nothingToTell(request)
   })
   requests = stub.requests
@@ -349,4 +354,20 @@ describe('identities', () => {
     expect(syncs().filter(({ signal }) => signal.aborted).length).toBeGreaterThanOrEqual(100)
     expect(manager.health().loops).toBe(0)
   })
+})
+
+test('an answer that is too large is asked for with less of each chat, until one was taken', async () => {
+  let isLarge = true
+  answers = [{ next_batch: 's2' }]
+  onSync = () => {
+    if (isLarge) throw new AnswerRefused('the answer is larger than 1 bytes')
+  }
+  await start()
+  isLarge = false
+  await clock.advance(5_000)
+  await idle()
+  const limits = requests
+    .filter(({ path }) => path.endsWith('/sync'))
+    .map(({ query }) => JSON.parse(query.get('filter') ?? '').room.timeline.limit)
+  expect(limits).toEqual([50, 1, 50])
 })

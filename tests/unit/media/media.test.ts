@@ -144,6 +144,17 @@ test('an incoming file is fetched once, and then served by an address that nobod
   await expect(media.open(file.id, expires, signature)).rejects.toMatchObject({ code: 'forbidden' })
 })
 
+test('an incoming file that is larger than any of ours may be is given up, and leaves nothing', async () => {
+  const file = await stage('in.txt', 'text/plain', chunks(''))
+  await media.discard(file)
+  insert(file, { stored: false, mxcUri: 'mxc://s/in', sizeBytes: 0 })
+  incoming = 'x'.repeat(100_001)
+  await expect(media.fetchIncoming(file.id)).rejects.toMatchObject({ code: 'payload_too_large' })
+  expect(await media.find(file.id)).toMatchObject({ stored: false })
+  incoming = 'x'.repeat(100_000)
+  expect(await media.fetchIncoming(file.id)).toMatchObject({ stored: true, sizeBytes: 100_000 })
+})
+
 test('an incoming image whose bridge left out its pixels and BlurHash gets them from the file', async () => {
   const file = await stage('in.png', 'image/png', chunks(''))
   await media.discard(file)

@@ -59,7 +59,7 @@ test('a file that somebody removed from the disk leaves the rest of the message'
   })
 })
 
-test.each(['not_found', 'forbidden'] as const)('so does one that the homeserver says is %s', async code => {
+test.each(['not_found', 'forbidden', 'payload_too_large'] as const)('so does one that is %s', async code => {
   const gone = async () => Promise.reject(new GatewayError(code, 'gone'))
   expect(await payloads(gone).of(EVENT)).toMatchObject({ message: 'look', media: { content: null } })
 })

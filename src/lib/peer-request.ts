@@ -1,0 +1,105 @@
+/**
+ * Requests to programs that aren't ours: bridges, homeservers, whatever answers at an address of the settings. What they answer is bounded,
+ * also after decompression, and a redirect is an answer like any other: it would take our secrets wherever the peer likes.
+ */
+import { promisify } from 'node:util'
+import { brotliDecompress, gunzip, inflate, type ZlibOptions, zstdDecompress } from 'node:zlib'
+import { readPieces } from './bounded-body.ts'
+
+/** The peer answered, with something that we don't take. */
+export class AnswerRefused extends Error {
+  override readonly name = 'AnswerRefused'
+}
+
+export type PeerRequestInit = BunFetchRequestInit
+
+/** A long poll may stay silent for longer than the five minutes after which Bun gives up by itself. */
+const OURS = { redirect: 'manual', decompress: false, timeout: false } as const
+
+/** Statuses of an answer that has no body (Fetch Standard, "null body status"). */
+const WITHOUT_BODY = [204, 205, 304]
+
+const unpackers: Record<string, (bytes: Buffer, options: ZlibOptions) => Promise<Buffer>> = {
+  gzip: promisify(gunzip),
+  'x-gzip': promisify(gunzip),
+  deflate: promisify(inflate),
+  br: promisify(brotliDecompress) as (bytes: Buffer, options: ZlibOptions) => Promise<Buffer>,
+  zstd: promisify(zstdDecompress) as (bytes: Buffer, options: ZlibOptions) => Promise<Buffer>,
+}
+
+/**
+ * @param maxBytes that the answer's body may have, unpacked
+ * @returns the answer, whose body is in memory
+ * @throws AnswerRefused when the answer is larger, or packed in a way that isn't known; what `fetch` throws
+ */
+export async function askPeer(
+  input: string | URL | Request,
+  init: PeerRequestInit,
+  maxBytes: number,
+): Promise<Response> {
+  const response = await send(input, init)
+  const packed = await bytesOf(response, maxBytes)
+  const { status, statusText } = response
+  const headers = new Headers(response.headers)
+  const encoding = encodingOf(response)
+  if (encoding === null || WITHOUT_BODY.includes(status) || packed.length === 0)
+    return new Response(WITHOUT_BODY.includes(status) ? null : packed, { status, statusText, headers })
+  const body = await unpacked(packed, encoding, maxBytes)
+  headers.delete('content-encoding')
+  headers.delete('content-length')
+  return new Response(body, { status, statusText, headers })
+}
+
+/**
+ * @returns the answer, whose body is still to be read: whoever does so bounds it
+ * @throws AnswerRefused when it is packed, as what it unpacks to has no bound; what `fetch` throws
+ */
+export async function streamFromPeer(
+  input: string | URL | Request,
+  init: PeerRequestInit = {},
+): Promise<Response> {
+  const response = await send(input, init)
+  if (encodingOf(response) === null) return response
+  await response.body?.cancel()
+  throw new AnswerRefused('the answer is compressed, which was not asked for')
+}
+
+/** The text of an answer's body, at most this much of it; the rest isn't read. */
+export async function textAtMost(response: Response, maxBytes: number): Promise<string> {
+  return (await bytesOf(response, maxBytes).catch(() => Buffer.alloc(0))).toString('utf8')
+}
+
+function send(input: string | URL | Request, init: PeerRequestInit): Promise<Response> {
+  const headers = new Headers(init.headers ?? (input instanceof Request ? input.headers : undefined))
+  headers.set('accept-encoding', 'identity')
+  return fetch(input, { ...init, ...OURS, headers } as RequestInit)
+}
+
+async function bytesOf(response: Response, maxBytes: number): Promise<Buffer> {
+  if (!response.body) return Buffer.alloc(0)
+  const declared = Number(response.headers.get('content-length') ?? 0)
+  const bytes = declared > maxBytes ? null : await readPieces(response.body, maxBytes)
+  if (bytes !== null) return bytes
+  if (declared > maxBytes) await response.body.cancel().catch(() => undefined)
+  throw tooLarge(maxBytes)
+}
+
+async function unpacked(packed: Buffer, encoding: string, maxBytes: number): Promise<Buffer> {
+  const unpack = unpackers[encoding]
+  if (!unpack) throw new AnswerRefused(`the answer is compressed in a way that isn't known (${encoding})`)
+  try {
+    return await unpack(packed, { maxOutputLength: maxBytes })
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : ''
+    throw code === 'ERR_BUFFER_TOO_LARGE' ? tooLarge(maxBytes) : new AnswerRefused('the answer is broken')
+  }
+}
+
+function encodingOf({ headers }: Response): string | null {
+  const encoding = headers.get('content-encoding')?.trim().toLowerCase() ?? ''
+  return encoding === '' || encoding === 'identity' ? null : encoding
+}
+
+function tooLarge(maxBytes: number): AnswerRefused {
+  return new AnswerRefused(`the answer is larger than ${maxBytes} bytes`)
+}
