@@ -20,7 +20,7 @@ export function addRegistrationCommand(program: Command, terminal: Terminal): vo
 
 /** The settings may be incomplete: what is missing is what is being made here. */
 function registration(terminal: Terminal, { url, generate }: { url?: string; generate: boolean }): void {
-  const env = parseEnvironment(readEnvSource(terminal.directory, terminal.environment))
+  const env = parseEnvironment(readEnvSource(terminal.directory, terminal.environment), terminal.directory)
   const tokens = generate ? { asToken: randomToken('as_'), hsToken: randomToken('hs_') } : tokensOf(env)
   const yaml = registrationYaml({
     id: ID,

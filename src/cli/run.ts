@@ -51,7 +51,7 @@ function createProgram(terminal: Terminal): Command {
   program.command('serve').description('run the gateway (the default)').action(serve)
   program
     .command('setup')
-    .description('write .env with fresh secrets, unless there is one')
+    .description('write .env with fresh secrets, or fill in what is empty in it')
     .action(() => setup(terminal))
   addMigrateCommand(program, terminal)
   addCredentialsCommand(program, terminal)

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { type App, createApp, type Started } from '../app.ts'
 import { type Config, readEnvSource, type Secrets } from '../config/index.ts'
 import { codeOf, namingDatabase } from './failures.ts'
-import { writeFreshEnv } from './setup.ts'
+import { writeCredentials } from './setup.ts'
 import { CommandError, loadConfig, type Terminal } from './terminal.ts'
 
 /** After a signal the process is gone within ten seconds; what isn't finished by then is on disk and goes on at the next start. */
@@ -26,7 +26,8 @@ export async function serve(terminal: Terminal, version: string): Promise<void> 
 function writeEnvIfNeeded(terminal: Terminal): boolean {
   const source = readEnvSource(terminal.directory, terminal.environment)
   const missing = ['CLIENT_ID', 'CLIENT_SECRET', 'SECRET_KEY'].some(name => !source[name])
-  return missing && source.APP_MODE !== 'production' && writeFreshEnv(join(terminal.directory, '.env'))
+  if (!missing || source.APP_MODE === 'production') return false
+  return writeCredentials(join(terminal.directory, '.env')) !== null
 }
 
 async function start(

@@ -25,6 +25,6 @@ export class CommandError extends Error {
 
 /** @throws ConfigError naming the variable that is wrong */
 export function loadConfig(terminal: Terminal): { config: Config; secrets: Secrets } {
-  const env = parseEnvironment(readEnvSource(terminal.directory, terminal.environment))
+  const env = parseEnvironment(readEnvSource(terminal.directory, terminal.environment), terminal.directory)
   return configFrom(env, terminal.directory)
 }

@@ -1,7 +1,8 @@
 /** The configuration as the program uses it: grouped, with what follows from it already decided, and without secrets. */
 import { isAbsolute, join, resolve } from 'node:path'
 import type { LogFormat, LogLevel } from '../lib/logger.ts'
-import { ConfigError, type Env } from './env.ts'
+import { ConfigError } from './config-error.ts'
+import type { Env } from './env.ts'
 import { type AccountSecrets, type AccountsConfig, matrixAccounts } from './matrix-accounts.ts'
 import { refuseUnsafeProduction } from './production.ts'
 

@@ -1,6 +1,5 @@
 /** The environment as it is written: names and types of every variable, checked. The only reader of the environment. */
-import { existsSync, readFileSync } from 'node:fs'
-import { parseEnv } from 'node:util'
+import { existsSync } from 'node:fs'
 import { z } from 'zod'
 import { CLIENT_ID, CLIENT_ID_PHRASE } from '../domain/client-ids.ts'
 import { messageOf } from '../domain/errors.ts'
@@ -9,12 +8,9 @@ import { commandWords } from '../lib/command-words.ts'
 import { BASE_URL_PHRASE, isBaseUrl } from '../lib/hosts.ts'
 import { meantBy } from '../lib/likeness.ts'
 import { LOG_FORMATS, LOG_LEVELS } from '../lib/logger.ts'
+import { ConfigError } from './config-error.ts'
+import { readEnvFile } from './env-file.ts'
 import { type EnvSource, processEnvironment } from './process-environment.ts'
-
-/** A wrong setting: the message is one line that names the variable. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError'
-}
 
 const optionalText = z
   .string()
@@ -65,7 +61,7 @@ const isOrigin = (text: string) =>
   text === '*' || (/^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text)
 
 /** Of what `meshgate setup` makes up. */
-const MISSING = 'is missing; `meshgate setup` writes a .env with one'
+const MISSING = 'is missing'
 const MAX_BYTES = 2 ** 31 - 1
 
 /** Every variable there is, except those of each bridge in BRIDGES. */
@@ -146,15 +142,15 @@ export interface BridgeEnv {
 }
 
 /**
- * Reads `.env` of `directory` (if there is one) and the environment, which wins.
- * @throws ConfigError naming what of the file is a setting misspelt
+ * Reads `.env` of `directory` (if there is one) and the environment, which wins unless it is empty.
+ * @throws ConfigError naming what of the file is a setting misspelt, or can be read in two ways
  */
 export function readEnvSource(directory: string, environment: EnvSource = processEnvironment()): EnvSource {
   const file = `${directory}/.env`
   if (!existsSync(file)) return environment
-  const fromFile: EnvSource = parseEnv(readFileSync(file, 'utf8'))
+  const fromFile = readEnvFile(file, isOurs)
   refuseMisspelt(fromFile)
-  return { ...fromFile, ...definedOnly(environment) }
+  return { ...fromFile, ...filledOnly(environment) }
 }
 
 /** Of bridges in BRIDGES, and of those that were taken out of it for a while. */
@@ -174,18 +170,30 @@ function refuseMisspelt(fromFile: EnvSource): void {
   }
 }
 
-/** @throws ConfigError naming the first wrong variable and what was expected */
-export function parseEnvironment(source: EnvSource): Env {
+/**
+ * @param directory where a `.env` may be, for what to advise when a secret is missing
+ * @throws ConfigError naming the first wrong variable and what was expected
+ */
+export function parseEnvironment(source: EnvSource, directory?: string): Env {
   // An empty variable means the same as a missing one, as in a copied .env.example.
-  const filled = Object.fromEntries(
-    Object.entries(source).filter(([, value]) => value !== undefined && value.trim() !== ''),
-  )
+  const filled = filledOnly(source)
+  for (const [name, value] of Object.entries(filled)) refuseMangled(name, value)
   const result = ENV_SCHEMA.safeParse(filled)
   if (!result.success) {
-    const issue = result.error.issues[0]
-    throw new ConfigError(`${issue?.path.join('.') ?? 'environment'}: ${issue?.message ?? 'is wrong'}`)
+    const { path, message } = result.error.issues[0] ?? { path: ['environment'], message: 'is wrong' }
+    const name = path.join('.')
+    throw new ConfigError(`${name}: ${message === MISSING ? adviceOn(name, source, directory) : message}`)
   }
   return { ...result.data, bridges: bridgesOf(result.data.BRIDGES, filled) }
+}
+
+/** `meshgate setup` fills in what is empty, and adds nothing to a file that is there. */
+function adviceOn(name: string, source: EnvSource, directory: string | undefined): string {
+  const file = `${directory}/.env`
+  if (directory === undefined || !existsSync(file))
+    return `${MISSING}; \`meshgate setup\` writes a .env with one`
+  if (source[name] !== undefined) return `is empty in ${file}; \`meshgate setup\` fills it in`
+  return `${MISSING} in ${file}; add it there, such as of: openssl rand -base64 32`
 }
 
 function bridgesOf(list: string, source: EnvSource): BridgeEnv[] {
@@ -229,6 +237,8 @@ function commandOf(prefix: string, source: EnvSource): string[] | null {
   }
 }
 
+const isOurs = (name: string) => Object.hasOwn(ENV_SCHEMA.shape, name) || name.startsWith('BRIDGE_')
+
 /** Where programs and files are found, language and time, proxies and certificates. */
 const PASSED_ON =
   /^(PATH|HOME|USER|LOGNAME|SHELL|TMPDIR|LANG|LANGUAGE|LC_\w+|TZ|LD_LIBRARY_PATH|SSL_CERT_FILE|SSL_CERT_DIR|(HTTPS?|ALL|NO)_PROXY)$/i
@@ -241,6 +251,27 @@ export function childEnvironment(environment: EnvSource = processEnvironment()):
   return Object.fromEntries(kept)
 }
 
-function definedOnly(source: EnvSource): EnvSource {
-  return Object.fromEntries(Object.entries(source).filter(([, value]) => value !== undefined))
+function filledOnly(source: EnvSource): Record<string, string> {
+  const isFilled = (entry: [string, string | undefined]): entry is [string, string] =>
+    entry[1] !== undefined && entry[1].trim() !== ''
+  return Object.fromEntries(Object.entries(source).filter(isFilled))
+}
+
+/** The key before may be one that was taken with its quotes. Words of a command have quotes of their own. */
+const TAKEN_AS_IT_IS = /^SECRET_KEY_PREVIOUS$|_COMMAND$/
+
+/**
+ * Where settings come from an `env_file` or a shell, its Windows line ends and quotes may have come along.
+ * @throws ConfigError
+ */
+function refuseMangled(name: string, value: string): void {
+  if (!isOurs(name) || TAKEN_AS_IT_IS.test(name)) return
+  if (/[\0\r\n]/.test(value)) {
+    const what = value.endsWith('\r')
+      ? 'ends in a carriage return, as of a file with Windows line ends'
+      : 'has a line break'
+    throw new ConfigError(`${name}: ${what}; expected one line of text`)
+  }
+  if (/^(["'`]).*\1$/.test(value.trim()))
+    throw new ConfigError(`${name}: is in quotes, which would be part of it; leave them out`)
 }

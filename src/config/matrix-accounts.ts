@@ -1,5 +1,6 @@
 /** Which way accounts are made at the homeserver: exactly one with an external homeserver, and the settings it needs. */
-import { ConfigError, type Env } from './env.ts'
+import { ConfigError } from './config-error.ts'
+import type { Env } from './env.ts'
 
 /** How accounts are made, and so how they are used: the application service speaks for all, otherwise each has an access token. */
 export type AccountsConfig =

@@ -1,5 +1,6 @@
 /** What production refuses to start with: settings that are fine while one tries things out, and not where others can reach. */
-import { ConfigError, type Env } from './env.ts'
+import { ConfigError } from './config-error.ts'
+import type { Env } from './env.ts'
 
 const MIN_LENGTH = 16
 /** Of random base64 or hex of the least length, fewer are as good as impossible; of `aaaa…` or `abcabc…` there are never more. */

@@ -2,7 +2,16 @@
 
 import { Database } from 'bun:sqlite'
 import { describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { GatewayClient } from '../support/gateway-client.ts'
 import { type GatewayProcess, spawnGateway } from '../support/gateway-process.ts'
@@ -29,6 +38,16 @@ function meshgate(folder: TempDir, args: string[], env: Record<string, string> =
 const refused = (message: string) => ({ exitCode: 1, out: '', err: `meshgate: ${message}\n` })
 const start = (folder: TempDir, env: Record<string, string> = {}): Promise<GatewayProcess> =>
   spawnGateway({ directory: folder.path, env })
+
+test('a copy of .env.example is enough: what is empty is filled in', async () => {
+  using folder = tempDir()
+  copyFileSync(join(import.meta.dir, '..', '..', '.env.example'), folder.file('.env'))
+  await using gateway = await start(folder)
+  expect(gateway.output()).toContain('(written now)')
+  expect((await new GatewayClient(gateway).account()).token).toStartWith('mt_')
+  expect(await gateway.stop()).toBe(0)
+  expect(meshgate(folder, ['setup']).out).toBe(`kept ${folder.file('.env')} as it is\n`)
+})
 
 describe('one process on a folder', () => {
   test('a second gateway is refused, until the first is gone, even by kill -9', async () => {

@@ -136,6 +136,44 @@ describe('setup', () => {
     expect(readFileSync(folder.file('.env'), 'utf8')).toBe('CLIENT_ID=mine\n')
   })
 
+  test('fills in what is empty in a copy of .env.example, and what has a value stays', async () => {
+    using folder = tempDir()
+    const file = folder.file('.env')
+    const before =
+      '# CLIENT_ID=\r\nPORT=9000\r\nCLIENT_ID=mine\r\nCLIENT_SECRET=""  # secret\r\n\r\nSECRET_KEY=\r\n'
+    writeFileSync(file, before)
+    const refusal = await meshgate(folder, ['migrate', 'status'], {})
+    expect(refusal.err).toEqual([
+      `meshgate: CLIENT_SECRET: is empty in ${file}; \`meshgate setup\` fills it in`,
+    ])
+    const { out } = await meshgate(folder, ['setup'])
+    expect(out).toEqual([`filled in CLIENT_SECRET, SECRET_KEY, which were empty in ${file}`])
+    const after = readFileSync(file, 'utf8')
+    const secret = /[\w-]{43}/
+    expect(after.split('\r\n')).toEqual([
+      '# CLIENT_ID=',
+      'PORT=9000',
+      'CLIENT_ID=mine',
+      expect.stringMatching(new RegExp(`^CLIENT_SECRET=${secret.source}$`)),
+      '',
+      expect.stringMatching(new RegExp(`^SECRET_KEY=${secret.source}$`)),
+      '',
+    ])
+    expect(statSync(file).mode & 0o777).toBe(0o600)
+    expect((await meshgate(folder, ['migrate', 'status'], {})).exitCode).toBe(0)
+    expect((await meshgate(folder, ['setup'])).out).toEqual([`kept ${file} as it is`])
+    expect(readFileSync(file, 'utf8')).toBe(after)
+  })
+
+  test('what a .env lacks is told with where to add it', async () => {
+    using folder = tempDir()
+    writeFileSync(folder.file('.env'), 'CLIENT_ID=mine\n')
+    const { err } = await meshgate(folder, ['migrate', 'status'], {})
+    expect(err).toEqual([
+      `meshgate: CLIENT_SECRET: is missing in ${folder.file('.env')}; add it there, such as of: openssl rand -base64 32`,
+    ])
+  })
+
   test('makes other secrets each time', async () => {
     using one = tempDir()
     using two = tempDir()

@@ -163,6 +163,79 @@ describe('.env', () => {
   })
 })
 
+describe('.env, whoever wrote it', () => {
+  const read = (text: string | Buffer) => {
+    using folder = tempDir()
+    writeFileSync(folder.file('.env'), text)
+    return readEnvSource(folder.path, {})
+  }
+
+  test.each([
+    ['CLIENT_SECRET=abc#def', 'abc#def'],
+    ['CLIENT_SECRET=#abc#', '#abc#'],
+    ['export CLIENT_SECRET = abc#def # the secret', 'abc#def'],
+    ['CLIENT_SECRET=abc #def', 'abc'],
+    ['CLIENT_SECRET=abc\t# def', 'abc'],
+    ['CLIENT_SECRET= # none', ''],
+    ["CLIENT_SECRET='abc#d\"ef' # the secret", 'abc#d"ef'],
+    ['CLIENT_SECRET="abc#def"#', undefined],
+    [`CLIENT_SECRET=a'b#c`, `a'b#c`],
+    [`CLIENT_SECRET=a'"b#c`, `a'"b#c`],
+    ['CLIENT_SECRET="abc"\r\nPORT=1', 'abc'],
+    ['\ufeffCLIENT_SECRET=abc', 'abc'],
+    ['CLIENT_SECRET="two\nlines"', 'two\nlines'],
+  ])('%j is %j', (text, value) => {
+    if (value === undefined)
+      expect(() => read(text)).toThrow('CLIENT_SECRET: has text behind its closing quote')
+    else expect(read(text).CLIENT_SECRET).toBe(value)
+  })
+
+  test.each<[string | Buffer, string]>([
+    ['CLIENT_SECRET="abc"def', 'CLIENT_SECRET: has text behind its closing quote'],
+    ['CLIENT_SECRET="abc', 'CLIENT_SECRET: begins with a " that nothing closes'],
+    [`CLIENT_SECRET=a'"\`b#c`, 'CLIENT_SECRET: has # and every kind of quotes'],
+    [Buffer.from('\ufeffPORT=1', 'utf16le'), '.env: '],
+    [Buffer.from('CLIENT_SECRET=caf\xe9', 'latin1'), '.env: '],
+  ])('%j is refused', (text, says) => {
+    expect(messageOf(() => read(text))).toStartWith(says)
+  })
+
+  test('what others have in it is theirs', () => {
+    expect(read('POSTGRES_PASSWORD="abc"def\nOTHER="x\n')).toMatchObject({ POSTGRES_PASSWORD: 'abc' })
+  })
+
+  test('an empty variable of the environment leaves what is in the file', () => {
+    using folder = tempDir()
+    writeFileSync(folder.file('.env'), 'CLIENT_SECRET=of-the-file\n')
+    expect(readEnvSource(folder.path, { CLIENT_SECRET: '', PORT: ' ' })).toEqual({
+      CLIENT_SECRET: 'of-the-file',
+    })
+  })
+})
+
+describe('what came along from the file or shell of a variable is refused by name', () => {
+  test.each([
+    ['PORT', '8080\r', 'PORT: ends in a carriage return'],
+    ['CLIENT_SECRET', 'long-enough\r', 'CLIENT_SECRET: ends in a carriage return'],
+    ['DATA_DIR', '/data\r', 'DATA_DIR: ends in a carriage return'],
+    ['SECRET_KEY', 'sixteen\ncharacters', 'SECRET_KEY: has a line break'],
+    ['CLIENT_SECRET', '"long-enough"', 'CLIENT_SECRET: is in quotes'],
+    ['HOST', "'0.0.0.0'", 'HOST: is in quotes'],
+    ['BRIDGE_WA_SECRET', '"one"', 'BRIDGE_WA_SECRET: is in quotes'],
+  ])('%s=%j', (name, value, says) => {
+    expect(messageOf(() => parse({ [name]: value }))).toStartWith(says)
+  })
+
+  test('but for the key before, which may have been taken so, and quotes within', () => {
+    expect(parse({ SECRET_KEY_PREVIOUS: '"sixteen-characters"' }).SECRET_KEY_PREVIOUS).toBe(
+      '"sixteen-characters"',
+    )
+    expect(parse({ CLIENT_SECRET: 'long"enough"' }).CLIENT_SECRET).toBe('long"enough"')
+    // Everybody's environment is theirs.
+    expect(() => parse({ PS1: '"$ "', LINES: '1\n2' })).not.toThrow()
+  })
+})
+
 describe('.env.example', () => {
   const names = [...EXAMPLE.matchAll(/^([A-Z_]+)=/gm)].map(match => match[1] ?? '')
   const values = parseEnv(EXAMPLE)
