@@ -37,6 +37,8 @@ import roomFeaturesDown from './0018_room_features.down.sql' with { type: 'text'
 import roomFeaturesUp from './0018_room_features.up.sql' with { type: 'text' }
 import groupsDown from './0019_groups.down.sql' with { type: 'text' }
 import groupsUp from './0019_groups.up.sql' with { type: 'text' }
+import homeserverHistoryDown from './0020_homeserver_history.down.sql' with { type: 'text' }
+import homeserverHistoryUp from './0020_homeserver_history.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -66,4 +68,5 @@ export const migrations: readonly Migration[] = [
   { version: 17, name: 'token_lists', up: tokenListsUp, down: tokenListsDown },
   { version: 18, name: 'room_features', up: roomFeaturesUp, down: roomFeaturesDown },
   { version: 19, name: 'groups', up: groupsUp, down: groupsDown },
+  { version: 20, name: 'homeserver_history', up: homeserverHistoryUp, down: homeserverHistoryDown },
 ]

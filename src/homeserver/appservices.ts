@@ -170,6 +170,8 @@ export function appserviceRequest(
     method,
     headers: { authorization: `Bearer ${delivery.hsToken}`, 'content-type': 'application/json' },
     ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    // Whoever answers from elsewhere would be given the token, too.
+    redirect: 'manual',
     signal,
   })
 }

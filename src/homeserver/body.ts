@@ -1,10 +1,13 @@
 /** JSON of requests: limited, parsed and validated, with errors that name the field. */
 import { z } from 'zod'
+import { yieldToEventLoop } from '../lib/turn-budget.ts'
 import { type JsonRules, parseJson } from './canonical-json.ts'
 import { badJson, MatrixError, tooLarge } from './errors.ts'
 import { isObject, type JsonObject } from './json.ts'
 
 const MAX_BODY_BYTES = 1024 * 1024
+/** Reading, parsing and validating a longer body have a turn of the event loop each. */
+const LARGE_CHARACTERS = 64 * 1024
 
 /**
  * The JSON object in a request's body; an absent body counts as `{}`, which the specification's own clients send for
@@ -13,7 +16,10 @@ const MAX_BODY_BYTES = 1024 * 1024
 export async function readObject(request: Request, rules?: JsonRules): Promise<JsonObject> {
   const text = decode(await readBytes(request))
   if (text === '') return {}
+  const isLarge = text.length > LARGE_CHARACTERS
+  if (isLarge) await yieldToEventLoop()
   const value = parseJson(text, rules)
+  if (isLarge) await yieldToEventLoop()
   if (!isObject(value)) throw badJson('The body must be a JSON object')
   return value
 }

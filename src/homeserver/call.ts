@@ -114,3 +114,13 @@ export function massagedTimestamp(call: Call): number | undefined {
     throw invalidParam('ts must be a whole number of milliseconds')
   return value
 }
+
+const MAX_TXN_ID_LENGTH = 1024
+
+/** What makes the request's repetition known. @see https://spec.matrix.org/v1.12/client-server-api/#transaction-identifiers */
+export function transaction(call: Call): { scope: string; id: string } {
+  const id = param(call, 'txnId')
+  if (id === '' || id.length > MAX_TXN_ID_LENGTH)
+    throw invalidParam('The transaction id is empty or too long')
+  return { scope: call.requester.scope, id }
+}

@@ -7,7 +7,7 @@ import { endOfString, isNestedTooDeep, MAX_NESTING } from '../lib/json-nesting.t
 import { badJson, MatrixError, tooLarge } from './errors.ts'
 
 /** Fields and list items of one body: parsing and validating them takes a few milliseconds. */
-const MAX_VALUES = 20_000
+const MAX_VALUES = 12_000
 
 const QUOTE = 0x22
 const COMMA = 0x2c

@@ -8,6 +8,7 @@ import { streamFromPeer } from '../lib/peer-request.ts'
 import { Appservices } from './appservices.ts'
 import { MatrixError } from './errors.ts'
 import { LruMap } from './lru.ts'
+import { Profiles } from './profiles.ts'
 import { type RoomState, Rooms } from './rooms.ts'
 import { aliasStore } from './store/aliases.ts'
 import { appserviceStore } from './store/appservices.ts'
@@ -39,6 +40,8 @@ export interface Session {
 
 const CACHED_SESSIONS = 10_000
 const CACHED_USERS = 50_000
+/** Positions of the stream. */
+const WAKE_ALL_EVERY = 1_000
 
 export class Core {
   readonly serverName: string
@@ -59,17 +62,21 @@ export class Core {
   readonly rooms: Rooms
   readonly stream: Stream
   readonly typing: Typing
+  readonly profiles: Profiles
   readonly sessions = new LruMap<string, Session>(CACHED_SESSIONS)
   /** Aborts when the server stops. */
   readonly stopping = new AbortController()
   /** Called with the numbers of appservices that have something to be told. */
   wakeAppservices: (interest: string) => void = () => {}
+  /** Called when the stream has moved on by so much that those that nothing interested should move on, too. */
+  wakeAllAppservices: () => void = () => {}
   /** Called when an appservice has shown that it can be reached. */
   resumeAppservice: (num: number) => void = () => {}
 
   private readonly knownUsers = new LruMap<string, true>(CACHED_USERS)
   private readonly lastInRoom = new LruMap<number, number>(CACHED_USERS)
   private readonly committer: Committer
+  private allWokenAt = 0
 
   constructor(options: CoreOptions) {
     const { database } = options
@@ -91,7 +98,9 @@ export class Core {
     this.appservices = new Appservices(this.serverName, this.appserviceRows.all())
     this.rooms = new Rooms(this.events, this.aliases, this.appservices)
     this.stream = new Stream(lastStreamId(database), this.clock)
+    this.allWokenAt = this.stream.position
     this.typing = new Typing(this.clock, this.stopping.signal)
+    this.profiles = new Profiles(this)
   }
 
   userExists(userId: string): boolean {
@@ -145,6 +154,10 @@ export class Core {
 
   private announce(tx: Tx): void {
     if (tx.lastStreamId > 0) this.stream.advance(tx.lastStreamId)
+    if (this.stream.position - this.allWokenAt >= WAKE_ALL_EVERY) {
+      this.allWokenAt = this.stream.position
+      this.wakeAllAppservices()
+    }
     for (const { room, streamId, stateKey, interest } of tx.appended) {
       this.lastInRoom.set(room.num, Math.max(streamId, this.lastPosition(room.num)))
       if (interest !== null) this.wakeAppservices(interest)

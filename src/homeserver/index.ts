@@ -54,6 +54,9 @@ class EmbeddedHomeserver implements Homeserver {
     core.wakeAppservices = interest => {
       for (const num of interest.split(',')) this.pushers.get(Number(num))?.nudge()
     }
+    core.wakeAllAppservices = () => {
+      for (const pusher of this.pushers.values()) pusher.nudge()
+    }
     core.resumeAppservice = num => this.pushers.get(num)?.resume()
   }
 
@@ -165,11 +168,12 @@ class EmbeddedHomeserver implements Homeserver {
   start(): void {
     this.started = true
     for (const pusher of this.pushers.values()) pusher.start()
+    this.core.profiles.start()
   }
 
   async stop(): Promise<void> {
     this.core.stopping.abort()
-    await Promise.all([...this.pushers.values()].map(pusher => pusher.stop()))
+    await Promise.all([this.core.profiles.stop(), ...[...this.pushers.values()].map(pusher => pusher.stop())])
   }
 }
 

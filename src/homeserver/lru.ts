@@ -15,9 +15,19 @@ export class LruMap<K, V> {
   set(key: K, value: V): void {
     this.entries.delete(key)
     this.entries.set(key, value)
-    if (this.entries.size <= this.capacity) return
-    const oldest = this.entries.keys().next()
-    if (!oldest.done) this.entries.delete(oldest.value)
+    if (this.entries.size > this.capacity) this.dropOldest()
+  }
+
+  /** @returns what was used longest ago, which is forgotten now */
+  dropOldest(): V | undefined {
+    const oldest = this.entries.entries().next()
+    if (oldest.done) return undefined
+    this.entries.delete(oldest.value[0])
+    return oldest.value[1]
+  }
+
+  get size(): number {
+    return this.entries.size
   }
 
   delete(key: K): void {

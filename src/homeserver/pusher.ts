@@ -22,8 +22,11 @@ const STOP_GRACE_MS = 1_000
  * transaction under the same id, as one before the acknowledgement would.
  */
 const ACK_DELAY_MS = 50
-/** A cursor that only passed events of no interest is stored when it has moved this far. */
-const IDLE_DRIFT = 10_000
+/**
+ * A cursor that only passed events of no interest is stored when it has moved this far: so little is to be looked through again after
+ * the next start.
+ */
+const IDLE_DRIFT = 2_000
 
 export class Pusher {
   private readonly stopping = new AbortController()
@@ -95,7 +98,7 @@ export class Pusher {
     const { signal } = this.stopping
     while (!signal.aborted) {
       this.pending = false
-      const batch = this.nextBatch()
+      const batch = await this.nextBatch()
       if (!batch) {
         if (!this.pending) await this.sleep(this.isUnstored ? ACK_DELAY_MS : Number.POSITIVE_INFINITY)
         if (!this.pending && this.isUnstored) await this.store()
@@ -111,21 +114,24 @@ export class Pusher {
     if (this.inFlightTo === null && this.isUnstored) await this.store()
   }
 
-  private nextBatch(): Batch | undefined {
-    const appservice = this.core.appservices.get(this.num)
-    if (!appservice || !isReachable(appservice.delivery)) return undefined
-    for (;;) {
+  private async nextBatch(): Promise<Batch | undefined> {
+    while (!this.stopping.signal.aborted) {
+      const appservice = this.core.appservices.get(this.num)
+      if (!appservice || !isReachable(appservice.delivery)) return undefined
       const end = this.inFlightTo ?? this.core.stream.position
       if (this.position >= end && this.core.typing.position <= this.typingSeen) {
         if (this.inFlightTo === null) return undefined
         this.inFlightTo = null
         continue
       }
-      const batch = buildTransaction(this.core, appservice, this.position, end, this.typingSeen)
+      const { position: from, typingSeen: typingFrom } = this
+      const batch = await buildTransaction(this.core, appservice, { from, end, typingFrom })
       if (!batch.empty) return batch
       this.position = batch.to
       this.typingSeen = batch.typingTo
+      if (this.isUnstored && this.position < end) await this.store()
     }
+    return undefined
   }
 
   /** Before it is sent, the transaction's extent is stored (with what was acknowledged before). */

@@ -1,84 +1,113 @@
-/**
- * What a user may see of a room's past, and how the state was then. Each state event knows the one that it replaced, so the
- * state at any position is found by walking back from the current one.
- */
+/** What a user may see of a room's past, and how the state was then. */
+import type { TurnBudget } from '../lib/turn-budget.ts'
 import type { Core } from './core.ts'
 import { forbidden, notFound } from './errors.ts'
-import { type EventRow, type Membership, strippedEvent } from './events.ts'
-import { type JsonObject, parseStored } from './json.ts'
+import { type EventRow, type Membership, strippedEventText } from './events.ts'
+import { parseStored } from './json.ts'
 import type { RoomState } from './rooms.ts'
 
-/** A piece of state over time, newest first, read as far as it is asked for. */
-class StateTimeline {
-  private readonly known: EventRow[] = []
-  private complete = false
+const NOW = Number.MAX_SAFE_INTEGER
+
+/** A piece of state over time. Positions that are asked for one after the other mostly lie between the same two changes. */
+class StateTimeline<T> {
+  private from = Number.POSITIVE_INFINITY
+  private until = 0
+  private value: T | undefined
 
   constructor(
     private readonly core: Core,
-    current: EventRow | undefined,
-  ) {
-    if (current) this.known.push(current)
-    else this.complete = true
-  }
+    private readonly room: number,
+    private readonly type: string,
+    private readonly stateKey: string,
+    private readonly read: (event: EventRow) => T,
+  ) {}
 
   /** What held after `position`. */
-  at(position: number): EventRow | undefined {
-    for (let index = 0; ; index++) {
-      const event = this.known[index] ?? this.older()
-      if (!event || event.stream_id <= position) return event
-    }
+  at(position: number): T | undefined {
+    if (position < this.from || position >= this.until) this.look(position)
+    return this.value
   }
 
-  private older(): EventRow | undefined {
-    if (this.complete) return undefined
-    const replaces = this.known.at(-1)?.replaces ?? null
-    const event = replaces === null ? undefined : this.core.events.at(replaces)
-    if (event) this.known.push(event)
-    else this.complete = true
-    return event
+  private look(position: number): void {
+    const { events } = this.core
+    const event = events.stateAt(this.room, this.type, this.stateKey, position)
+    this.from = event?.stream_id ?? 0
+    this.until = events.stateAfter(this.room, this.type, this.stateKey, position) ?? Number.POSITIVE_INFINITY
+    this.value = event && this.read(event)
   }
 }
 
-/** The room's state as it was after `position`. */
-export function stateAt(core: Core, room: number, position: number): EventRow[] {
-  return core.events.state(room).flatMap(current => {
-    const then = current.stream_id <= position ? current : new StateTimeline(core, current).at(position)
-    return then ? [then] : []
-  })
+const STATE_PAGE = 200
+
+/** Which part of a room's state is wanted. */
+export interface StateWish {
+  /** As it was after this position; left out: now. */
+  position?: number
+  /** Only what has changed after this position. */
+  since?: number
+  /** Only of this type. */
+  type?: string
+  wants?: (key: { type: string; state_key: string }) => boolean
 }
 
-/** One piece of state as it was after `position`. */
-export function stateEventAt(
+/** The room's state, piece by piece: it may be of any size. Small rooms' comes in the order in which it was set. */
+export async function* stateOf(
   core: Core,
   room: number,
-  type: string,
-  stateKey: string,
-  position: number,
-): EventRow | undefined {
-  return new StateTimeline(core, core.events.currentState(room, type, stateKey)).at(position)
+  turn: TurnBudget,
+  { position = NOW, since = 0, type, wants = () => true }: StateWish = {},
+): AsyncGenerator<EventRow, void> {
+  let after = { type: type ?? '', state_key: '' }
+  // The empty key comes after nothing, so a single type begins with it.
+  if (type !== undefined) {
+    const first = core.events.stateAt(room, type, '', position)
+    if (first && first.stream_id > since && wants({ type, state_key: '' })) yield first
+  }
+  for (;;) {
+    const page = core.events.stateKeys(room, after, STATE_PAGE)
+    const last = page.at(-1)
+    if (!last) return
+    after = last
+    for (const key of page.sort((a, b) => a.stream_id - b.stream_id)) {
+      if (type !== undefined && key.type !== type) continue
+      // Whatever changed between the two positions has changed after the first, too.
+      if (key.stream_id <= since || !wants(key)) continue
+      const row =
+        key.stream_id <= position
+          ? core.events.at(key.stream_id)
+          : core.events.stateAt(room, key.type, key.state_key, position)
+      if (row && row.stream_id > since) yield row
+      if (turn.isSpent) await turn.pause()
+    }
+    if (page.length < STATE_PAGE || (type !== undefined && last.type !== type)) return
+    if (turn.isSpent) await turn.pause()
+  }
 }
 
 /** One user's view of one room. */
 export class RoomView {
-  private readonly memberships: StateTimeline
-  private readonly visibilities: StateTimeline
+  private readonly memberships: StateTimeline<Membership>
+  private readonly visibilities: StateTimeline<unknown>
+  private lastIn: number | undefined
 
   constructor(
     private readonly core: Core,
     readonly room: RoomState,
     readonly userId: string,
   ) {
-    this.memberships = new StateTimeline(core, core.events.currentState(room.num, 'm.room.member', userId))
+    this.memberships = new StateTimeline(core, room.num, 'm.room.member', userId, membershipIn)
     this.visibilities = new StateTimeline(
       core,
-      core.events.currentState(room.num, 'm.room.history_visibility', ''),
+      room.num,
+      'm.room.history_visibility',
+      '',
+      event => parseStored(event.content).history_visibility,
     )
   }
 
   /** The user's membership after `position`. */
   membershipAt(position: number): Membership | undefined {
-    const event = this.memberships.at(position)
-    return event && (parseStored(event.content).membership as Membership)
+    return this.memberships.at(position)
   }
 
   /** @see https://spec.matrix.org/v1.12/client-server-api/#server-behaviour-8 */
@@ -86,9 +115,7 @@ export class RoomView {
     if (event.type === 'm.room.member' && event.state_key === this.userId) return true
     const before = this.membershipAt(event.stream_id - 1)
     if (before === 'join') return true
-    const shown = this.visibilities.at(event.stream_id)
-    const visibility = shown ? parseStored(shown.content).history_visibility : 'shared'
-    switch (visibility) {
+    switch (this.visibilities.at(event.stream_id)) {
       case 'world_readable':
         return true
       case 'joined':
@@ -103,13 +130,8 @@ export class RoomView {
   /** True when the user was in the room at `position` or came in later. */
   private joinsAfter(position: number): boolean {
     if (this.room.membershipOf(this.userId) === 'join') return true
-    for (let at = Number.MAX_SAFE_INTEGER; at >= position; ) {
-      const event = this.memberships.at(at)
-      if (!event) return false
-      if (parseStored(event.content).membership === 'join') return true
-      at = event.stream_id - 1
-    }
-    return false
+    this.lastIn ??= lastPositionIn(this.core, this.room.num, this.userId)
+    return this.lastIn >= position
   }
 
   /**
@@ -118,12 +140,13 @@ export class RoomView {
    */
   readableUpTo(): number {
     const membership = this.room.membershipOf(this.userId)
-    if (membership === 'join') return Number.MAX_SAFE_INTEGER
-    if (this.room.historyVisibility === 'world_readable') return Number.MAX_SAFE_INTEGER
-    const current = this.memberships.at(Number.MAX_SAFE_INTEGER)
+    if (membership === 'join') return NOW
+    if (this.room.historyVisibility === 'world_readable') return NOW
     const left = membership === 'leave' || membership === 'ban'
-    const forgotten = this.core.users.hasForgotten(this.userId, this.room.num)
-    if (left && current && !forgotten && this.joinsAfter(0)) return current.stream_id
+    if (left && !this.core.users.hasForgotten(this.userId, this.room.num) && this.everJoined) {
+      const departure = this.core.events.currentState(this.room.num, 'm.room.member', this.userId)
+      if (departure) return departure.stream_id
+    }
     throw forbidden(`${this.userId} is not in the room`)
   }
 
@@ -131,6 +154,25 @@ export class RoomView {
   get everJoined(): boolean {
     return this.joinsAfter(0)
   }
+}
+
+function membershipIn(event: EventRow): Membership {
+  return parseStored(event.content).membership as Membership
+}
+
+/** Changes of one membership that are looked through for the last stay. */
+const MAX_CHANGES = 1_000
+
+/** The last position at which the user was in the room; -1 when there is none. */
+function lastPositionIn(core: Core, room: number, userId: string): number {
+  let end = NOW
+  for (let changes = 0; changes < MAX_CHANGES; changes++) {
+    const event = core.events.stateAt(room, 'm.room.member', userId, end)
+    if (!event) return -1
+    if (membershipIn(event) === 'join') return end
+    end = event.stream_id - 1
+  }
+  return -1
 }
 
 /** The user's view of a room, for an endpoint. An unknown room looks like one that the user isn't in. */
@@ -159,10 +201,14 @@ const PREVIEW_TYPES = [
   'm.room.encryption',
 ]
 
-/** What an invited user is shown of the room, as it was at the invite. @see https://spec.matrix.org/v1.12/client-server-api/#stripped-state */
-export function invitePreview(core: Core, invite: EventRow): JsonObject[] {
-  const position = invite.stream_id
-  const inviter = stateEventAt(core, invite.room, 'm.room.member', invite.sender, position)
-  const events = PREVIEW_TYPES.map(type => stateEventAt(core, invite.room, type, '', position))
-  return [...events, inviter, invite].flatMap(event => (event ? [strippedEvent(event)] : []))
+/**
+ * The JSON list of what an invited user is shown of the room, as it was at the invite.
+ * @see https://spec.matrix.org/v1.12/client-server-api/#stripped-state
+ */
+export function invitePreview({ events }: Core, invite: EventRow): string {
+  const { room, stream_id: position } = invite
+  const shown = PREVIEW_TYPES.map(type => events.stateAt(room, type, '', position))
+  const inviter = events.stateAt(room, 'm.room.member', invite.sender, position)
+  const texts = [...shown, inviter, invite].flatMap(event => (event ? [strippedEventText(event)] : []))
+  return `[${texts.join(',')}]`
 }

@@ -14,6 +14,8 @@ import type { AliasStore } from './store/aliases.ts'
 import type { EventStore } from './store/events.ts'
 
 const CACHED_ROOMS = 4000
+/** Memberships of all cached rooms, at 100 to 200 bytes each. */
+const CACHED_MEMBERS = 400_000
 
 /** State types that RoomState keeps besides memberships. */
 const KEPT_TYPES = [
@@ -30,8 +32,11 @@ export class RoomState implements AuthState {
   power: PowerLevels
   readonly members = new Map<string, Membership>()
   private allowedRooms: string[] = []
-  private interestVersion = -1
-  private interested: string | null = null
+  /** How many users of each appservice have joined, by its number, as of this version of the appservices. */
+  private readonly present = new Map<number, number>()
+  private presentVersion = -1
+  /** undefined: to be put together anew. */
+  private interested: string | null | undefined
 
   constructor(
     readonly num: number,
@@ -47,14 +52,13 @@ export class RoomState implements AuthState {
   }
 
   allowedByRestriction(userId: string): boolean {
-    return this.allowedRooms.some(roomId => this.rooms.read(roomId)?.membershipOf(userId) === 'join')
+    return this.allowedRooms.some(roomId => this.rooms.isJoined(roomId, userId))
   }
 
   /** Takes a state event in. */
   apply(type: string, stateKey: string, sender: string, content: JsonObject): void {
     if (type === 'm.room.member') {
-      this.members.set(stateKey, content.membership as Membership)
-      this.interestVersion = -1
+      this.setMembership(stateKey, content.membership as Membership)
       return
     }
     if (stateKey !== '') return
@@ -70,23 +74,52 @@ export class RoomState implements AuthState {
     }
   }
 
+  private setMembership(userId: string, membership: Membership): void {
+    const before = this.members.get(userId)
+    this.members.set(userId, membership)
+    const change = Number(membership === 'join') - Number(before === 'join')
+    if (change === 0 || this.presentVersion !== this.rooms.appservices.version) return
+    for (const num of this.rooms.appservices.numsOfUser(userId)) this.countPresent(num, change)
+    this.interested = undefined
+  }
+
+  private countPresent(num: number, change: number): void {
+    const count = (this.present.get(num) ?? 0) + change
+    if (count > 0) this.present.set(num, count)
+    else this.present.delete(num)
+  }
+
   /** Comma-separated numbers of the appservices that get every event of this room; null when there is none. */
   get interest(): string | null {
-    const { appservices } = this.rooms
-    if (this.interestVersion === appservices.version) return this.interested
-    const nums = new Set(appservices.numsOfRoom(this.roomId, () => this.rooms.aliases.ofRoom(this.num)))
-    for (const [userId, membership] of this.members) {
-      if (nums.size === appservices.count) break
-      if (membership === 'join') for (const num of appservices.numsOfUser(userId)) nums.add(num)
+    this.findPresent()
+    if (this.interested === undefined) {
+      const { appservices, aliases } = this.rooms
+      const named = appservices.numsOfRoom(this.roomId, () => aliases.ofRoom(this.num))
+      const nums = new Set([...this.present.keys(), ...named])
+      this.interested = nums.size === 0 ? null : [...nums].sort((a, b) => a - b).join(',')
     }
-    this.interested = nums.size === 0 ? null : [...nums].sort((a, b) => a - b).join(',')
-    this.interestVersion = appservices.version
     return this.interested
+  }
+
+  /** True when a user of the appservice has joined the room. */
+  hasUserOf(appservice: number): boolean {
+    this.findPresent()
+    return this.present.has(appservice)
+  }
+
+  private findPresent(): void {
+    const { appservices } = this.rooms
+    if (this.presentVersion === appservices.version) return
+    this.present.clear()
+    for (const [userId, membership] of this.members)
+      if (membership === 'join') for (const num of appservices.numsOfUser(userId)) this.countPresent(num, 1)
+    this.presentVersion = appservices.version
+    this.interested = undefined
   }
 
   /** The room's names have changed. */
   forgetInterest(): void {
-    this.interestVersion = -1
+    this.interested = undefined
   }
 }
 
@@ -108,7 +141,8 @@ export function mergeInterest(a: string | null, b: string | null): string | null
 }
 
 export class Rooms {
-  private readonly cache = new LruMap<string, RoomState>(CACHED_ROOMS)
+  private readonly cache = new LruMap<string, RoomState>(Number.POSITIVE_INFINITY)
+  private cachedMembers = 0
   /** Rooms whose state a write that hasn't settled has changed, with how many such writes there are. */
   private readonly unsettled = new Map<string, { writes: number; latest: RoomState }>()
 
@@ -123,8 +157,24 @@ export class Rooms {
     const cached = this.cache.get(roomId)
     if (cached) return cached
     const loaded = this.load(roomId)
-    if (loaded && !this.unsettled.has(roomId)) this.cache.set(roomId, loaded)
+    if (loaded && !this.unsettled.has(roomId)) this.keep(loaded)
     return loaded
+  }
+
+  /** Whether the user has joined the room, which needn't be in memory for that. */
+  isJoined(roomId: string, userId: string): boolean {
+    return this.events.membershipIn(roomId, userId) === 'join'
+  }
+
+  private keep(room: RoomState): void {
+    this.forget(room.roomId)
+    this.cache.set(room.roomId, room)
+    this.cachedMembers += room.members.size
+    while (this.cachedMembers > CACHED_MEMBERS || this.cache.size > CACHED_ROOMS) {
+      const dropped = this.cache.dropOldest()
+      if (!dropped) break
+      this.cachedMembers -= dropped.members.size
+    }
   }
 
   /** The room for a write that changes its state; `touched` is what the write must settle. */
@@ -142,7 +192,7 @@ export class Rooms {
   }
 
   private own(room: RoomState, touched: Map<string, RoomState>): void {
-    this.cache.delete(room.roomId)
+    this.forget(room.roomId)
     const entry = this.unsettled.get(room.roomId)
     if (!entry) this.unsettled.set(room.roomId, { writes: 1, latest: room })
     else {
@@ -159,13 +209,16 @@ export class Rooms {
       if (!entry) continue
       if (--entry.writes > 0) continue
       this.unsettled.delete(roomId)
-      if (committed && entry.latest === room) this.cache.set(roomId, room)
+      if (committed && entry.latest === room) this.keep(room)
     }
   }
 
   /** What is cached of the room is no longer right. */
   forget(roomId: string): void {
+    const known = this.cache.get(roomId)
+    if (!known) return
     this.cache.delete(roomId)
+    this.cachedMembers -= known.members.size
   }
 
   private load(roomId: string): RoomState | undefined {

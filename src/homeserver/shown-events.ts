@@ -1,41 +1,37 @@
-/** Events with the `unsigned` that this reader gets. */
+/** Events with the `unsigned` that this reader gets, as JSON text: stored content is handed out without parsing it. */
 import type { Requester } from './call.ts'
 import type { Core } from './core.ts'
-import { clientEvent, type EventRow } from './events.ts'
-import { type JsonObject, parseStored } from './json.ts'
+import { clientEventText, type EventRow } from './events.ts'
+import { parseStored } from './json.ts'
 import { invitePreview, type RoomView } from './room-history.ts'
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#definition-clientevent_unsigneddata */
-export function showEvents(
-  core: Core,
-  requester: Requester,
-  view: RoomView,
-  rows: readonly EventRow[],
-): JsonObject[] {
+export function showEvent(core: Core, requester: Requester, view: RoomView, row: EventRow): string {
   const now = core.clock.now()
-  return rows.map(row => {
-    const unsigned: JsonObject = { age: now - row.origin_server_ts }
-    unsigned.membership = view.membershipAt(row.stream_id) ?? 'leave'
-    if (row.txn_id !== null && row.sender === requester.userId && row.txn_scope === requester.scope)
-      unsigned.transaction_id = row.txn_id
-    if (row.state_key !== null) addState(core, row, unsigned)
-    if (row.redacted_by !== null) {
-      const redaction = core.events.at(row.redacted_by)
-      if (redaction)
-        unsigned.redacted_because = clientEvent(redaction, { age: now - redaction.origin_server_ts })
-    }
-    return clientEvent(row, unsigned)
-  })
+  const membership = view.membershipAt(row.stream_id) ?? 'leave'
+  const unsigned = [`"age":${now - row.origin_server_ts}`, `"membership":${JSON.stringify(membership)}`]
+  if (row.txn_id !== null && row.sender === requester.userId && row.txn_scope === requester.scope)
+    unsigned.push(`"transaction_id":${JSON.stringify(row.txn_id)}`)
+  if (row.state_key !== null) unsigned.push(...stateFields(core, row))
+  const redaction = row.redacted_by === null ? undefined : core.events.at(row.redacted_by)
+  if (redaction) {
+    const age = `{"age":${now - redaction.origin_server_ts}}`
+    unsigned.push(`"redacted_because":${clientEventText(redaction, age)}`)
+  }
+  return clientEventText(row, `{${unsigned.join(',')}}`)
 }
 
-/** What a state event says about the one that it replaced, and an invite about its room. */
-function addState(core: Core, row: EventRow, unsigned: JsonObject): void {
+/** Fields of `unsigned`: what a state event says about the one that it replaced, and an invite about its room. */
+export function stateFields(core: Core, row: EventRow): string[] {
+  const fields: string[] = []
   const previous = row.replaces === null ? undefined : core.events.at(row.replaces)
-  if (previous) {
-    unsigned.prev_content = parseStored(previous.content)
-    unsigned.prev_sender = previous.sender
-    unsigned.replaces_state = previous.event_id
-  }
+  if (previous)
+    fields.push(
+      `"prev_content":${previous.content}`,
+      `"prev_sender":${JSON.stringify(previous.sender)}`,
+      `"replaces_state":"${previous.event_id}"`,
+    )
   if (row.type === 'm.room.member' && parseStored(row.content).membership === 'invite')
-    unsigned.invite_room_state = invitePreview(core, row)
+    fields.push(`"invite_room_state":${invitePreview(core, row)}`)
+  return fields
 }

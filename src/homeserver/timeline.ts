@@ -1,7 +1,9 @@
 /** Walking a room's timeline, showing only what the reader may see and asked for. */
+import type { TurnBudget } from '../lib/turn-budget.ts'
 import type { Core } from './core.ts'
 import type { EventRow } from './events.ts'
 import { allowsEvent, type RoomEventFilter } from './filter.ts'
+import { MAX_PAGE_CHARACTERS } from './limits.ts'
 import type { RoomView } from './room-history.ts'
 
 const CHUNK = 100
@@ -14,52 +16,84 @@ export interface Page {
   next: number | undefined
 }
 
-/** The newest matching events of `from` < position <= `to`, newest first. */
-export function pageBackwards(
-  core: Core,
-  view: RoomView,
-  filter: RoomEventFilter | undefined,
-  { from, to, limit }: { from: number; to: number; limit: number },
-): Page {
-  const rows: EventRow[] = []
-  let end = to
-  for (let scanned = 0; scanned < MAX_SCANNED; scanned += CHUNK) {
-    const chunk = core.events.before(view.room.num, from, end, CHUNK)
-    for (const row of chunk) {
-      if (!view.sees(row) || !allowsEvent(filter, row)) {
-        end = row.stream_id - 1
-        continue
-      }
-      if (rows.length === limit) return { rows, next: row.stream_id }
-      rows.push(row)
-      end = row.stream_id - 1
-    }
-    if (chunk.length < CHUNK) return { rows, next: undefined }
-  }
-  return { rows, next: end }
+export interface PageWish {
+  from: number
+  to: number
+  limit: number
+  filter?: RoomEventFilter | undefined
 }
 
-/** The oldest matching events of `from` < position <= `to`, oldest first. */
-export function pageForwards(
+/**
+ * The newest matching events of `from` < position <= `to`, newest first: `limit` of them at most, and not many more characters than
+ * MAX_PAGE_CHARACTERS.
+ */
+export async function pageBackwards(
   core: Core,
   view: RoomView,
-  filter: RoomEventFilter | undefined,
-  { from, to, limit }: { from: number; to: number; limit: number },
-): Page {
-  const rows: EventRow[] = []
-  let start = from
-  for (let scanned = 0; scanned < MAX_SCANNED; scanned += CHUNK) {
-    const chunk = core.events.after(view.room.num, start, to, CHUNK)
+  turn: TurnBudget,
+  { from, to, limit, filter }: PageWish,
+): Promise<Page> {
+  const page = new PageRows(limit)
+  const size = chunkSize(limit, filter)
+  let end = to
+  for (let scanned = 0; scanned < MAX_SCANNED; scanned += size) {
+    const chunk = core.events.before(view.room.num, from, end, size)
     for (const row of chunk) {
-      if (view.sees(row) && allowsEvent(filter, row)) {
-        if (rows.length === limit) return { rows, next: start }
-        rows.push(row)
-      }
-      start = row.stream_id
+      if (view.sees(row) && allowsEvent(filter, row) && !page.take(row))
+        return { rows: page.rows, next: row.stream_id }
+      end = row.stream_id - 1
+      if (turn.isSpent) await turn.pause()
     }
-    if (chunk.length < CHUNK) return { rows, next: undefined }
+    if (chunk.length < size) return { rows: page.rows, next: undefined }
   }
-  return { rows, next: start }
+  return { rows: page.rows, next: end }
+}
+
+/** The oldest matching events of `from` < position <= `to`, oldest first; as many as `pageBackwards` gives. */
+export async function pageForwards(
+  core: Core,
+  view: RoomView,
+  turn: TurnBudget,
+  { from, to, limit, filter }: PageWish,
+): Promise<Page> {
+  const page = new PageRows(limit)
+  const size = chunkSize(limit, filter)
+  let start = from
+  for (let scanned = 0; scanned < MAX_SCANNED; scanned += size) {
+    const chunk = core.events.after(view.room.num, start, to, size)
+    for (const row of chunk) {
+      if (view.sees(row) && allowsEvent(filter, row) && !page.take(row))
+        return { rows: page.rows, next: start }
+      start = row.stream_id
+      if (turn.isSpent) await turn.pause()
+    }
+    if (chunk.length < size) return { rows: page.rows, next: undefined }
+  }
+  return { rows: page.rows, next: start }
+}
+
+/** The rows of one page, which ends by their number or by their size. */
+export class PageRows<Row extends EventRow = EventRow> {
+  readonly rows: Row[] = []
+  private characters = 0
+
+  constructor(private readonly limit: number) {}
+
+  /** @returns false when the row belongs to the next page */
+  take(row: Row): boolean {
+    const isFull =
+      this.rows.length >= this.limit ||
+      (this.rows.length > 0 && this.characters + row.content.length > MAX_PAGE_CHARACTERS)
+    if (isFull) return false
+    this.rows.push(row)
+    this.characters += row.content.length
+    return true
+  }
+}
+
+/** No more is read than is shown, with one row that tells whether there is more. */
+function chunkSize(limit: number, filter: RoomEventFilter | undefined): number {
+  return filter === undefined ? Math.min(CHUNK, limit + 1) : CHUNK
 }
 
 /** A token of pagination or sync as a position: the place after the event with that number. */

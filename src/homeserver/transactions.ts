@@ -1,14 +1,19 @@
 /** What a transaction to an appservice holds. @see https://spec.matrix.org/v1.12/application-service-api/#put_matrixappv1transactionstxnid */
+import { TurnBudget } from '../lib/turn-budget.ts'
 import type { Appservice } from './appservices.ts'
 import type { Core } from './core.ts'
 import { clientEventText, type EventRow } from './events.ts'
 import type { JsonObject } from './json.ts'
 import { receiptContent } from './receipts.ts'
-import { invitePreview } from './room-history.ts'
-import type { InterestingRow } from './store/events.ts'
+import { stateFields } from './shown-events.ts'
+import type { ReceiptRow } from './store/receipts.ts'
 
 const MAX_EVENTS = 250
-const MAX_BYTES = 1024 * 1024
+const MAX_RECEIPTS = 1_000
+const MAX_CHARACTERS = 1024 * 1024
+/** Events whose interest is read at a time, and looked at for one transaction, however few of them it holds. */
+const PAGE = 500
+const MAX_SCANNED = 10_000
 
 export interface Batch {
   /** Position that is acknowledged with it. */
@@ -18,35 +23,28 @@ export interface Batch {
   empty: boolean
 }
 
+interface Range {
+  from: number
+  end: number
+  /** Changes of typing after this one are told. */
+  typingFrom: number
+}
+
 /** The next transaction: what interests the appservice of `from` < position <= `end`, as much as one may hold. */
-export function buildTransaction(
-  core: Core,
-  appservice: Appservice,
-  from: number,
-  end: number,
-  typingFrom: number,
-): Batch {
-  const rows = from < end ? core.events.stream(from, end, MAX_EVENTS) : []
-  const now = core.clock.now()
-  const events: string[] = []
-  let bytes = 0
-  let to = rows.length < MAX_EVENTS ? end : from
-  for (const [index, row] of rows.entries()) {
-    if (includes(row, appservice.num)) {
-      const text = clientEventText(row, unsignedText(core, row, now))
-      bytes += text.length
-      if (bytes > MAX_BYTES && events.length > 0) {
-        to = rows[index - 1]?.stream_id ?? from
-        break
-      }
-      events.push(text)
-    }
-    if (rows.length === MAX_EVENTS) to = row.stream_id
-  }
+export async function buildTransaction(core: Core, appservice: Appservice, range: Range): Promise<Batch> {
+  const turn = new TurnBudget()
   const typingTo = core.typing.position
-  const ephemeral = appservice.receiveEphemeral
-    ? [...receipts(core, appservice, from, to), ...typing(core, appservice, typingFrom)]
-    : []
+  const found = await interesting(core, appservice.num, range, turn)
+  let { to } = found
+  const ephemeral: JsonObject[] = []
+  if (appservice.receiveEphemeral) {
+    const rows = core.receipts.stream(range.from, to, MAX_RECEIPTS)
+    // When there are more than one transaction takes, it ends with the last of these.
+    if (rows.length === MAX_RECEIPTS) to = rows.at(-1)?.stream_id ?? to
+    ephemeral.push(...(await receipts(core, appservice, rows, turn)))
+    ephemeral.push(...(await typing(core, appservice, range.typingFrom, turn)))
+  }
+  const events = found.events.filter(event => event.streamId <= to).map(event => event.text)
   const shown = ephemeral.length === 0 ? '' : JSON.stringify(ephemeral)
   const extra = shown === '' ? '' : `,"ephemeral":${shown},"de.sorunome.msc2409.ephemeral":${shown}`
   return {
@@ -57,56 +55,80 @@ export function buildTransaction(
   }
 }
 
-function includes(row: InterestingRow, num: number): boolean {
-  if (row.interest === null) return false
+interface Found {
+  events: { streamId: number; text: string }[]
+  /** Everything up to here was looked at. */
+  to: number
+}
+
+async function interesting(core: Core, num: number, { from, end }: Range, turn: TurnBudget): Promise<Found> {
+  const found: Found = { events: [], to: from }
+  const now = core.clock.now()
+  let characters = 0
+  for (let scanned = 0; scanned < MAX_SCANNED; scanned += PAGE) {
+    const page = core.events.stream(found.to, end, PAGE)
+    for (const { stream_id: streamId, interest } of page) {
+      const row = includes(interest, num) ? core.events.at(streamId) : undefined
+      if (row) {
+        const text = clientEventText(row, unsignedText(core, row, now))
+        characters += text.length
+        if (characters > MAX_CHARACTERS && found.events.length > 0) return found
+        found.events.push({ streamId, text })
+      }
+      found.to = streamId
+      if (found.events.length === MAX_EVENTS) return found
+      if (turn.isSpent) await turn.pause()
+    }
+    if (page.length < PAGE) return { ...found, to: Math.max(found.to, end) }
+  }
+  return found
+}
+
+function includes(interest: string | null, num: number): boolean {
+  if (interest === null) return false
   const text = String(num)
-  return row.interest === text || row.interest.split(',').includes(text)
+  return interest === text || interest.split(',').includes(text)
 }
 
 function unsignedText(core: Core, row: EventRow, now: number): string {
-  const age = now - row.origin_server_ts
-  if (row.state_key === null && row.redacted_by === null) return `{"age":${age}}`
-  const unsigned: JsonObject = { age }
-  if (row.replaces !== null) {
-    const previous = core.events.at(row.replaces)
-    if (previous) {
-      unsigned.prev_content = JSON.parse(previous.content)
-      unsigned.prev_sender = previous.sender
-      unsigned.replaces_state = previous.event_id
-    }
-  }
-  if (row.type === 'm.room.member' && row.state_key !== null) {
-    const content = JSON.parse(row.content) as JsonObject
-    if (content.membership === 'invite') unsigned.invite_room_state = invitePreview(core, row)
-  }
-  return JSON.stringify(unsigned)
+  const age = `"age":${now - row.origin_server_ts}`
+  return row.state_key === null ? `{${age}}` : `{${[age, ...stateFields(core, row)].join(',')}}`
 }
 
-function receipts(core: Core, appservice: Appservice, from: number, to: number): JsonObject[] {
-  const ofRoom = new Map<string, Parameters<typeof receiptContent>[0]>()
-  for (const row of core.receipts.stream(from, to, MAX_EVENTS * 4)) {
+async function receipts(
+  core: Core,
+  appservice: Appservice,
+  rows: readonly ReceiptRow[],
+  turn: TurnBudget,
+): Promise<JsonObject[]> {
+  const ofRoom = new Map<string, ReceiptRow[]>()
+  for (const row of rows) {
     if (row.receipt_type === 'm.read.private' && !appservice.namespaces.hasUser(row.user_id)) continue
-    if (!hasInterest(core, appservice, row.room_id)) continue
-    const rows = ofRoom.get(row.room_id) ?? []
-    rows.push(row)
-    ofRoom.set(row.room_id, rows)
+    const known = ofRoom.get(row.room_id)
+    if (known) known.push(row)
+    else if (hasInterest(core, appservice, row.room_id)) ofRoom.set(row.room_id, [row])
+    if (turn.isSpent) await turn.pause()
   }
-  return [...ofRoom].map(([roomId, rows]) => ({
+  return [...ofRoom].map(([roomId, ofThis]) => ({
     type: 'm.receipt',
     room_id: roomId,
-    content: receiptContent(rows),
+    content: receiptContent(ofThis),
   }))
 }
 
-function typing(core: Core, appservice: Appservice, since: number): JsonObject[] {
-  return core.typing
-    .changedRooms(since)
-    .filter(roomId => hasInterest(core, appservice, roomId))
-    .map(roomId => ({
-      type: 'm.typing',
-      room_id: roomId,
-      content: { user_ids: core.typing.users(roomId) },
-    }))
+async function typing(
+  core: Core,
+  appservice: Appservice,
+  since: number,
+  turn: TurnBudget,
+): Promise<JsonObject[]> {
+  const events: JsonObject[] = []
+  for (const roomId of core.typing.changedRooms(since)) {
+    if (hasInterest(core, appservice, roomId))
+      events.push({ type: 'm.typing', room_id: roomId, content: { user_ids: core.typing.users(roomId) } })
+    if (turn.isSpent) await turn.pause()
+  }
+  return events
 }
 
 function hasInterest(core: Core, appservice: Appservice, roomId: string): boolean {

@@ -8,14 +8,11 @@ import { forbidden, notFound, tooLarge } from './errors.ts'
 import type { EventRow, Membership } from './events.ts'
 import { eventIdAt } from './identifiers.ts'
 import { isObject, type JsonObject, parseStored } from './json.ts'
+import { MAX_EVENT_BYTES, MAX_ID_BYTES, MAX_MEMBERS, roomIsFull } from './limits.ts'
 import { mergeInterest, type RoomState, type Rooms } from './rooms.ts'
 import type { EventStore } from './store/events.ts'
 import type { UserStore } from './store/users.ts'
 import type { Stream } from './stream.ts'
-
-/** @see https://spec.matrix.org/v1.12/client-server-api/#size-limits */
-const MAX_EVENT_BYTES = 65_536
-const MAX_FIELD_BYTES = 255
 
 /** What a write works on. */
 export interface TxCore {
@@ -111,6 +108,8 @@ export class Tx {
     const { type, sender, content, stateKey = null } = draft
     const text = JSON.stringify(content)
     assertSize(type, stateKey, text)
+    const isNewMember = type === 'm.room.member' && room.membershipOf(stateKey ?? '') === undefined
+    if (isNewMember && room.members.size >= MAX_MEMBERS) throw roomIsFull()
     const current = stateKey === null ? undefined : this.core.events.currentState(room.num, type, stateKey)
     const streamId = this.nextStreamId()
     const now = this.core.clock.now()
@@ -169,8 +168,8 @@ export class Tx {
 }
 
 function assertSize(type: string, stateKey: string | null, content: string): void {
-  if (Buffer.byteLength(type) > MAX_FIELD_BYTES) throw tooLarge('The event type is longer than 255 bytes')
-  if (stateKey !== null && Buffer.byteLength(stateKey) > MAX_FIELD_BYTES)
+  if (Buffer.byteLength(type) > MAX_ID_BYTES) throw tooLarge('The event type is longer than 255 bytes')
+  if (stateKey !== null && Buffer.byteLength(stateKey) > MAX_ID_BYTES)
     throw tooLarge('The state key is longer than 255 bytes')
   // The rest of an event takes less than 1,500 bytes; UTF-8 takes at most 3 bytes for a character of a JavaScript string.
   const room = MAX_EVENT_BYTES - 1500

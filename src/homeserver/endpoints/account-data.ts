@@ -2,9 +2,10 @@
 import { z } from 'zod'
 import { readBody, readObject, validate } from '../body.ts'
 import { assertOwn, type Call, param } from '../call.ts'
-import { badJson, forbidden, notFound } from '../errors.ts'
+import { badJson, forbidden, notFound, tooLarge } from '../errors.ts'
 import { filterSchema } from '../filter.ts'
 import { isObject, type JsonObject, parseStored } from '../json.ts'
+import { assertId, MAX_EVENT_BYTES } from '../limits.ts'
 import { PUSH_RULES } from '../push-rules.ts'
 
 /** Kept by other endpoints. */
@@ -25,6 +26,7 @@ export async function putAccountData(call: Call): Promise<JsonObject> {
   assertOwn(call, userId)
   const type = param(call, 'type')
   if (SERVER_MANAGED.includes(type)) throw badJson(`${type} can't be set through account data`)
+  assertId('type', type)
   const content = await readObject(call.request)
   const room = roomNumber(call)
   await call.core.commit(tx => tx.putAccountData(userId, room, type, content))
@@ -68,9 +70,11 @@ async function changeTags(call: Call, change: (tags: JsonObject) => JsonObject):
   const userId = param(call, 'userId')
   assertOwn(call, userId)
   const room = roomNumber(call)
-  await call.core.commit(tx =>
-    tx.putAccountData(userId, room, 'm.tag', { tags: change(storedTags(call, userId, room)) }),
-  )
+  await call.core.commit(tx => {
+    const content = { tags: change(storedTags(call, userId, room)) }
+    if (JSON.stringify(content).length > MAX_EVENT_BYTES) throw tooLarge('The room has too many tags')
+    tx.putAccountData(userId, room, 'm.tag', content)
+  })
   return {}
 }
 
@@ -82,9 +86,11 @@ export async function postFilter(call: Call): Promise<JsonObject> {
   assertOwn(call, userId)
   const filter = await readBody(call.request, anyObject)
   validate(filterSchema, filter)
+  const text = JSON.stringify(filter)
+  if (text.length > MAX_EVENT_BYTES) throw tooLarge(`A filter is larger than ${MAX_EVENT_BYTES} bytes`)
   const id = await call.core.commit(tx => {
     tx.wrote = true
-    return call.core.users.putFilter(userId, JSON.stringify(filter))
+    return call.core.users.putFilter(userId, text)
   })
   return { filter_id: String(id) }
 }

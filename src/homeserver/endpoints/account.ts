@@ -7,6 +7,7 @@ import type { Core } from '../core.ts'
 import { forbidden, MatrixError } from '../errors.ts'
 import { randomId, tokenHash } from '../identifiers.ts'
 import type { JsonObject } from '../json.ts'
+import { assertRoomForDevice, removeDevices } from './devices.ts'
 
 const APPSERVICE_LOGIN = 'm.login.application_service'
 
@@ -108,6 +109,7 @@ export async function logIn(core: Core, request: Request, query: URLSearchParams
   const device = newDevice(body.device_id, body.initial_device_display_name)
   const now = core.clock.now()
   await core.commit(tx => {
+    if (!core.users.device(userId, device.id)) assertRoomForDevice(core, userId)
     tx.wrote = true
     core.users.logIn(userId, device.id, device.name, tokenHash(device.token), now)
   })
@@ -123,23 +125,15 @@ export async function logIn(core: Core, request: Request, query: URLSearchParams
 /** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3logout */
 export async function logOut({ core, requester }: Call): Promise<JsonObject> {
   const { userId, deviceId } = requester
-  if (deviceId !== undefined)
-    await core.commit(tx => {
-      tx.wrote = true
-      core.users.deleteDevice(userId, deviceId)
-    })
-  core.sessions.clear()
+  if (deviceId !== undefined) await removeDevices(core, userId, [deviceId])
   return {}
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3logoutall */
 export async function logOutAll({ core, requester }: Call): Promise<JsonObject> {
   const { userId } = requester
-  await core.commit(tx => {
-    tx.wrote = true
-    for (const device of core.users.devices(userId)) core.users.deleteDevice(userId, device.device_id)
-  })
-  core.sessions.clear()
+  const deviceIds = core.users.devices(userId).map(device => device.device_id)
+  await removeDevices(core, userId, deviceIds)
   return {}
 }
 

@@ -46,11 +46,24 @@ async function callBack(
       `The application service can't be reached: ${String(error)}`,
     )
   }
-  const text = await response.text()
+  const body = await beginningOf(response)
   if (!response.ok)
     throw new MatrixError(502, 'M_BAD_STATUS', `The application service answered ${response.status}`, {
       status: response.status,
-      body: text.slice(0, 1000),
+      body,
     })
   return Math.round(performance.now() - started)
+}
+
+const SHOWN_CHARACTERS = 1_000
+
+/** What an answer begins with; the rest of it is never read. */
+async function beginningOf(response: Response): Promise<string> {
+  const decoder = new TextDecoder()
+  let text = ''
+  for await (const chunk of response.body ?? []) {
+    text += decoder.decode(chunk, { stream: true })
+    if (text.length >= SHOWN_CHARACTERS) break
+  }
+  return text.slice(0, SHOWN_CHARACTERS)
 }

@@ -1,11 +1,14 @@
 /** POST /createRoom. @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3createroom */
 import { z } from 'zod'
+import { TurnBudget } from '../../lib/turn-budget.ts'
+import { refusal } from '../auth-rules.ts'
 import { readBody } from '../body.ts'
 import type { Call } from '../call.ts'
 import type { Core } from '../core.ts'
-import { MatrixError } from '../errors.ts'
+import { forbidden, MatrixError } from '../errors.ts'
 import { assertUserId, randomId } from '../identifiers.ts'
 import { isObject, type JsonObject } from '../json.ts'
+import { MAX_INITIAL_STATE, MAX_INVITES } from '../limits.ts'
 import type { RoomState } from '../rooms.ts'
 import type { Tx } from '../tx.ts'
 import { bindAlias, newAlias } from './directory.ts'
@@ -13,6 +16,9 @@ import { introduceUsers, memberContent } from './membership.ts'
 
 const DEFAULT_ROOM_VERSION = '11'
 const ROOM_VERSIONS = ['10', '11']
+
+/** Invitations of one write at most. */
+const INVITED_AT_ONCE = 100
 
 const jsonObject = z.custom<JsonObject>(isObject, 'must be an object')
 
@@ -23,12 +29,13 @@ const body = z.object({
   topic: z.string().optional(),
   room_alias_name: z.string().optional(),
   room_version: z.string().optional(),
-  invite: z.array(z.string()).optional(),
+  invite: z.array(z.string()).max(MAX_INVITES).optional(),
   is_direct: z.boolean().optional(),
   creation_content: jsonObject.optional(),
   power_level_content_override: jsonObject.optional(),
   initial_state: z
-    .array(z.object({ type: z.string(), state_key: z.string().optional(), content: jsonObject }))
+    .array(z.object({ type: z.string().min(1), state_key: z.string().optional(), content: jsonObject }))
+    .max(MAX_INITIAL_STATE)
     .optional(),
 })
 type CreateRoom = z.infer<typeof body>
@@ -49,7 +56,8 @@ export async function createRoom({ core, request, requester }: Call): Promise<Js
     wish.room_alias_name === undefined
       ? undefined
       : newAlias(core, requester, `#${wish.room_alias_name}:${core.serverName}`)
-  await introduceUsers(core, wish.invite ?? [])
+  const invited = [...new Set(wish.invite)].filter(userId => userId !== requester.userId)
+  await introduceUsers(core, invited)
   const roomId = `${randomId('!', 18)}:${core.serverName}`
   await core.commit(tx => {
     if (alias !== undefined && core.aliases.find(alias))
@@ -58,8 +66,52 @@ export async function createRoom({ core, request, requester }: Call): Promise<Js
     const num = core.events.insertRoom(roomId, version, core.clock.now())
     const room = core.rooms.create(num, roomId, version, tx.touched)
     fill(core, tx, room, requester.userId, wish, alias)
+    for (const userId of invited) assertMayInvite(room, requester.userId, userId)
   })
+  for (let next = 0; next < invited.length; )
+    next = await inviteSome(core, roomId, { creator: requester.userId, wish, invited, next })
   return { room_id: roomId }
+}
+
+/** Refuses the whole room while it isn't written yet. */
+function assertMayInvite(room: RoomState, creator: string, userId: string): void {
+  const content = { membership: 'invite' }
+  const reason = refusal(room, { type: 'm.room.member', stateKey: userId, sender: creator, content })
+  if (reason !== undefined) throw forbidden(reason)
+}
+
+interface Inviting {
+  creator: string
+  wish: CreateRoom
+  invited: readonly string[]
+  /** The first who isn't invited yet. */
+  next: number
+}
+
+/**
+ * Invites as many as one write should. Nobody misses whom a kill leaves uninvited: the caller hears of no room then, and makes another.
+ * @returns who is the next
+ */
+async function inviteSome(
+  core: Core,
+  roomId: string,
+  { creator, wish, invited, next }: Inviting,
+): Promise<number> {
+  return core.commit(tx => {
+    const room = tx.takeRoom(roomId)
+    const turn = new TurnBudget()
+    let done = next
+    for (const userId of invited.slice(next, next + INVITED_AT_ONCE)) {
+      if (done > next && turn.isSpent) break
+      done++
+      // The room's first state may have invited them, and they may have left again.
+      if (room.membershipOf(userId) !== undefined) continue
+      const content = memberContent(core, userId, 'invite')
+      if (wish.is_direct === true) content.is_direct = true
+      tx.append(room, { type: 'm.room.member', sender: creator, stateKey: userId, content })
+    }
+    return done
+  })
 }
 
 /** The events of a new room, in the order that the specification gives. */
@@ -96,12 +148,6 @@ function fill(
   for (const event of wish.initial_state ?? []) set(event.type, event.content, event.state_key)
   if (wish.name !== undefined) set('m.room.name', { name: wish.name })
   if (wish.topic !== undefined) set('m.room.topic', { topic: wish.topic })
-  for (const userId of new Set(wish.invite)) {
-    if (userId === creator) continue
-    const content = memberContent(core, userId, 'invite')
-    if (wish.is_direct === true) content.is_direct = true
-    tx.appendAllowed(room, { type: 'm.room.member', sender: creator, stateKey: userId, content })
-  }
 }
 
 function initialPower(creator: string, wish: CreateRoom, preset: string): JsonObject {

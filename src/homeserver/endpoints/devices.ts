@@ -2,8 +2,10 @@
 import { z } from 'zod'
 import { readBody } from '../body.ts'
 import { type Call, param } from '../call.ts'
+import type { Core } from '../core.ts'
 import { forbidden, MatrixError, notFound } from '../errors.ts'
 import type { JsonObject } from '../json.ts'
+import { assertId, MAX_DEVICES_OF_USER, tooManyDevices } from '../limits.ts'
 import type { DeviceRow } from '../store/users.ts'
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3devices */
@@ -28,10 +30,12 @@ export async function putDevice(call: Call): Promise<Response> {
   const { core, requester } = call
   const { display_name: name } = await readBody(call.request, update)
   const deviceId = param(call, 'deviceId')
+  assertId('deviceId', deviceId)
   const now = core.clock.now()
   const created = await core.commit(tx => {
     const known = core.users.device(requester.userId, deviceId)
     if (!known && !requester.appservice) throw notFound('Unknown device')
+    if (!known) assertRoomForDevice(core, requester.userId)
     tx.wrote = true
     if (!known) core.users.addDevice(requester.userId, deviceId, name ?? null, now)
     else if (name !== undefined) core.users.renameDevice(requester.userId, deviceId, name)
@@ -48,7 +52,7 @@ export async function deleteDevice(call: Call): Promise<JsonObject> {
   return remove(call, [param(call, 'deviceId')])
 }
 
-const deletion = z.object({ devices: z.array(z.string()) })
+const deletion = z.object({ devices: z.array(z.string()).max(MAX_DEVICES_OF_USER) })
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3delete_devices */
 export async function deleteDevices(call: Call): Promise<JsonObject> {
@@ -60,12 +64,33 @@ async function remove({ core, requester }: Call, deviceIds: string[]): Promise<J
     throw requester.deviceId === undefined
       ? forbidden('Not allowed')
       : new MatrixError(403, 'M_FORBIDDEN', 'Devices are removed by logging out')
+  await removeDevices(core, requester.userId, deviceIds)
+  await core.commit(tx => core.keys.noteChange(requester.userId, tx.nextStreamId()))
+  return {}
+}
+
+/** Throws unless the user may have one device more. */
+export function assertRoomForDevice(core: Core, userId: string): void {
+  if (core.users.countDevices(userId) >= MAX_DEVICES_OF_USER) throw tooManyDevices()
+}
+
+/** A device goes with its keys and messages. Their tokens are good for nothing at once. */
+export async function removeDevices(core: Core, userId: string, deviceIds: readonly string[]): Promise<void> {
   await core.commit(tx => {
-    for (const deviceId of deviceIds) core.users.deleteDevice(requester.userId, deviceId)
-    core.keys.noteChange(requester.userId, tx.nextStreamId())
+    tx.wrote = true
+    for (const deviceId of deviceIds) core.users.logOut(userId, deviceId)
   })
   core.sessions.clear()
-  return {}
+  for (const deviceId of deviceIds) {
+    let hasMore = true
+    while (hasMore) {
+      hasMore = await core.commit(tx => {
+        tx.wrote = true
+        core.users.deleteDevice(userId, deviceId)
+        return core.keys.deleteSeen(userId, deviceId, Number.MAX_SAFE_INTEGER)
+      })
+    }
+  }
 }
 
 function shown(device: DeviceRow): JsonObject {

@@ -6,6 +6,7 @@ import type { Core } from '../core.ts'
 import { forbidden, invalidParam, MatrixError, notFound } from '../errors.ts'
 import { serverOf } from '../identifiers.ts'
 import type { JsonObject } from '../json.ts'
+import { MAX_ALIASES_OF_ROOM } from '../limits.ts'
 import type { RoomState } from '../rooms.ts'
 import type { Tx } from '../tx.ts'
 
@@ -21,6 +22,8 @@ export function newAlias(core: Core, requester: Requester, alias: string): strin
 
 /** Names the room within a write. */
 export function bindAlias(core: Core, tx: Tx, room: RoomState, alias: string, creator: string): void {
+  if (core.aliases.ofRoom(room.num).length >= MAX_ALIASES_OF_ROOM)
+    throw invalidParam(`The room has ${MAX_ALIASES_OF_ROOM} aliases, and takes no more`)
   tx.wrote = true
   core.aliases.insert(alias, room.num, creator)
   room.forgetInterest()

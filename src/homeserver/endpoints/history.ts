@@ -1,17 +1,27 @@
 /** Reading a room's events. */
-
+import { TurnBudget } from '../../lib/turn-budget.ts'
 import { validate } from '../body.ts'
 import { type Call, intQuery, param } from '../call.ts'
+import { parseJson } from '../canonical-json.ts'
 import type { Core } from '../core.ts'
-import { badJson, invalidParam } from '../errors.ts'
+import { invalidParam } from '../errors.ts'
 import type { EventRow } from '../events.ts'
 import { type RoomEventFilter, roomEventFilterSchema } from '../filter.ts'
-import type { JsonObject } from '../json.ts'
-import { type RoomView, stateAt, stateEventAt, viewRoom, visibleEvent } from '../room-history.ts'
-import { showEvents } from '../shown-events.ts'
-import { pageBackwards, pageForwards, parsePosition, positionToken } from '../timeline.ts'
+import { jsonText, type Pieces, streamed } from '../json-answer.ts'
+import { type RoomView, stateOf, viewRoom, visibleEvent } from '../room-history.ts'
+import { showEvent } from '../shown-events.ts'
+import type { RelationRow } from '../store/events.ts'
+import {
+  type Page,
+  PageRows,
+  pageBackwards,
+  pageForwards,
+  parsePosition,
+  positionToken,
+} from '../timeline.ts'
 
 const MAX_LIMIT = 1000
+const RELATIONS_CHUNK = 100
 
 function view(call: Call): RoomView {
   return viewRoom(call.core, param(call, 'roomId'), call.requester.userId)
@@ -27,19 +37,30 @@ function position(call: Call, name: string): number | undefined {
 
 function pageFilter(call: Call): RoomEventFilter | undefined {
   const text = call.query.get('filter')
-  if (text === null) return undefined
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    throw badJson('The filter is not JSON')
+  return text === null ? undefined : validate(roomEventFilterSchema, parseJson(text))
+}
+
+/** A field of the answer that holds events. */
+async function* eventsField(
+  { core, requester }: Call,
+  roomView: RoomView,
+  name: string,
+  rows: AsyncIterable<EventRow> | Iterable<EventRow>,
+  turn: TurnBudget,
+): Pieces {
+  yield `"${name}":[`
+  let comma = ''
+  for await (const row of rows) {
+    yield comma + showEvent(core, requester, roomView, row)
+    comma = ','
+    if (turn.isSpent) await turn.pause()
   }
-  return validate(roomEventFilterSchema, value)
+  yield ']'
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3roomsroomidmessages */
-export function getMessages(call: Call): JsonObject {
-  const { core, requester } = call
+export async function getMessages(call: Call): Promise<Response> {
+  const { core } = call
   const roomView = view(call)
   const readable = Math.min(roomView.readableUpTo(), core.stream.position)
   const dir = call.query.get('dir')
@@ -48,39 +69,54 @@ export function getMessages(call: Call): JsonObject {
   const filter = pageFilter(call)
   const from = position(call, 'from') ?? (dir === 'b' ? readable : 0)
   const to = position(call, 'to')
+  const turn = new TurnBudget()
   const page =
     dir === 'b'
-      ? pageBackwards(core, roomView, filter, { from: to ?? 0, to: Math.min(from, readable), limit })
-      : pageForwards(core, roomView, filter, { from, to: Math.min(to ?? readable, readable), limit })
-  const answer: JsonObject = {
-    start: positionToken(from),
-    chunk: showEvents(core, requester, roomView, page.rows),
-  }
+      ? await pageBackwards(core, roomView, turn, {
+          from: to ?? 0,
+          to: Math.min(from, readable),
+          limit,
+          filter,
+        })
+      : await pageForwards(core, roomView, turn, {
+          from,
+          to: Math.min(to ?? readable, readable),
+          limit,
+          filter,
+        })
   // Forwards there may always come more, so a client that has read all gets a place to go on from.
   const next = page.next ?? (dir === 'f' && page.rows.length > 0 ? readable : undefined)
-  if (next !== undefined) answer.end = positionToken(next)
-  if (filter?.lazy_load_members)
-    answer.state = showEvents(core, requester, roomView, senders(core, roomView, page.rows))
-  return answer
+  return streamed(
+    (async function* () {
+      yield `{"start":"${positionToken(from)}",`
+      if (next !== undefined) yield `"end":"${positionToken(next)}",`
+      yield* eventsField(call, roomView, 'chunk', page.rows, turn)
+      if (filter?.lazy_load_members) {
+        yield ','
+        yield* eventsField(call, roomView, 'state', senders(core, roomView, page.rows), turn)
+      }
+      yield '}'
+    })(),
+  )
 }
 
 function senders(core: Core, roomView: RoomView, rows: EventRow[]): EventRow[] {
   const last = Math.max(0, ...rows.map(row => row.stream_id))
   return [...new Set(rows.map(row => row.sender))].flatMap(sender => {
-    const member = stateEventAt(core, roomView.room.num, 'm.room.member', sender, last)
+    const member = core.events.stateAt(roomView.room.num, 'm.room.member', sender, last)
     return member ? [member] : []
   })
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3roomsroomideventeventid */
-export function getEvent(call: Call): JsonObject {
+export async function getEvent(call: Call): Promise<Response> {
   const roomView = view(call)
   const event = visibleEvent(roomView, call.core, param(call, 'eventId'))
-  return showEvents(call.core, call.requester, roomView, [event])[0] ?? {}
+  return jsonText(showEvent(call.core, call.requester, roomView, event))
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3roomsroomidcontexteventid */
-export function getContext(call: Call): JsonObject {
+export async function getContext(call: Call): Promise<Response> {
   const { core, requester } = call
   const roomView = view(call)
   const event = visibleEvent(roomView, core, param(call, 'eventId'))
@@ -88,49 +124,92 @@ export function getContext(call: Call): JsonObject {
   const filter = pageFilter(call)
   const readable = Math.min(roomView.readableUpTo(), core.stream.position)
   const here = event.stream_id
-  const before = pageBackwards(core, roomView, filter, {
+  const turn = new TurnBudget()
+  const before = await pageBackwards(core, roomView, turn, {
     from: 0,
     to: here - 1,
     limit: Math.floor(limit / 2),
+    filter,
   })
-  const after = pageForwards(core, roomView, filter, {
+  const after = await pageForwards(core, roomView, turn, {
     from: here,
     to: readable,
     limit: Math.ceil(limit / 2),
+    filter,
   })
   const last = after.rows.at(-1)?.stream_id ?? here
-  const show = (rows: EventRow[]) => showEvents(core, requester, roomView, rows)
-  return {
-    start: positionToken((before.rows.at(-1)?.stream_id ?? here) - 1),
-    end: positionToken(last),
-    event: show([event])[0] ?? {},
-    events_before: show(before.rows),
-    events_after: show(after.rows),
-    state: show(stateAt(core, roomView.room.num, last)),
-  }
+  return streamed(
+    (async function* () {
+      yield `{"start":"${positionToken((before.rows.at(-1)?.stream_id ?? here) - 1)}"`
+      yield `,"end":"${positionToken(last)}","event":${showEvent(core, requester, roomView, event)},`
+      yield* eventsField(call, roomView, 'events_before', before.rows, turn)
+      yield ','
+      yield* eventsField(call, roomView, 'events_after', after.rows, turn)
+      yield ','
+      const state = stateOf(core, roomView.room.num, turn, { position: last })
+      yield* eventsField(call, roomView, 'state', state, turn)
+      yield '}'
+    })(),
+  )
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv1roomsroomidrelationseventid */
-export function getRelations(call: Call): JsonObject {
-  const { core, requester, params } = call
+export async function getRelations(call: Call): Promise<Response> {
+  const { core } = call
   const roomView = view(call)
   const parent = visibleEvent(roomView, core, param(call, 'eventId'))
   const limit = intQuery(call, 'limit', 50, MAX_LIMIT)
-  const forwards = call.query.get('dir') === 'f'
-  const readable = roomView.readableUpTo()
-  const from = position(call, 'from') ?? (forwards ? 0 : core.stream.position)
-  const matching = core.events
-    .relations(parent.event_id, roomView.room.num)
-    .filter(row => params.relType === undefined || row.rel_type === params.relType)
-    .filter(row => params.eventType === undefined || row.type === params.eventType)
-    .filter(row => row.stream_id <= readable && roomView.sees(row))
-    .filter(row => (forwards ? row.stream_id > from : row.stream_id <= from))
-  if (!forwards) matching.reverse()
-  const rows = matching.slice(0, limit)
-  const answer: JsonObject = { chunk: showEvents(core, requester, roomView, rows) }
-  const last = rows.at(-1)
-  if (last && matching.length > limit)
-    answer.next_batch = positionToken(forwards ? last.stream_id : last.stream_id - 1)
-  if (call.query.has('from')) answer.prev_batch = positionToken(from)
-  return answer
+  const backwards = call.query.get('dir') !== 'f'
+  const from = position(call, 'from') ?? (backwards ? core.stream.position : 0)
+  const turn = new TurnBudget()
+  const page = await relationsOf(call, roomView, turn, { eventId: parent.event_id, backwards, from, limit })
+  return streamed(
+    (async function* () {
+      yield '{'
+      yield* eventsField(call, roomView, 'chunk', page.rows, turn)
+      if (page.next !== undefined) yield `,"next_batch":"${positionToken(page.next)}"`
+      if (call.query.has('from')) yield `,"prev_batch":"${positionToken(from)}"`
+      yield '}'
+    })(),
+  )
+}
+
+interface RelationsWish {
+  eventId: string
+  backwards: boolean
+  from: number
+  limit: number
+}
+
+/** Matching relations beyond `from`, as many as one page takes. */
+async function relationsOf(
+  { core, params }: Call,
+  roomView: RoomView,
+  turn: TurnBudget,
+  { eventId, backwards, from, limit }: RelationsWish,
+): Promise<Page> {
+  const readable = Math.min(roomView.readableUpTo(), core.stream.position)
+  const page = new PageRows<RelationRow>(limit)
+  const isWanted = (row: RelationRow) =>
+    (params.relType === undefined || row.rel_type === params.relType) &&
+    (params.eventType === undefined || row.type === params.eventType) &&
+    roomView.sees(row)
+  let low = backwards ? 0 : from
+  let high = backwards ? Math.min(from, readable) : readable
+  for (;;) {
+    const chunk = core.events.relations(eventId, {
+      room: roomView.room.num,
+      from: low,
+      to: high,
+      limit: RELATIONS_CHUNK,
+      backwards,
+    })
+    for (const row of chunk) {
+      if (isWanted(row) && !page.take(row)) return { rows: page.rows, next: backwards ? high : low }
+      if (backwards) high = row.stream_id - 1
+      else low = row.stream_id
+      if (turn.isSpent) await turn.pause()
+    }
+    if (chunk.length < RELATIONS_CHUNK) return { rows: page.rows, next: undefined }
+  }
 }

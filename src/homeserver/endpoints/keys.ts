@@ -1,10 +1,14 @@
 /** End-to-end encryption: publishing, querying and claiming keys. The server only keeps and hands out what clients sign. */
 import { z } from 'zod'
+import { TurnBudget } from '../../lib/turn-budget.ts'
 import { readBody, readObject } from '../body.ts'
 import type { Call } from '../call.ts'
 import type { Core } from '../core.ts'
-import { invalidParam, MatrixError } from '../errors.ts'
-import { isObject, type JsonObject, parseStored } from '../json.ts'
+import { invalidParam, MatrixError, tooLarge } from '../errors.ts'
+import { isObject, type Json, type JsonObject, parseStored } from '../json.ts'
+import { type Pieces, separated, streamed } from '../json-answer.ts'
+import { changedUsers } from '../key-changes.ts'
+import { assertCount, MAX_EVENT_BYTES, MAX_ONE_TIME_KEYS, MAX_WRITES_OF_CALL } from '../limits.ts'
 
 const jsonObject = z.custom<JsonObject>(isObject, 'must be an object')
 
@@ -27,23 +31,29 @@ export async function uploadKeys(call: Call): Promise<JsonObject> {
   const { userId } = requester
   if (body.device_keys && (body.device_keys.user_id !== userId || body.device_keys.device_id !== deviceId))
     throw invalidParam('device_keys must be of this very device')
+  const oneTimeKeys = Object.entries(body.one_time_keys ?? {})
+  const fallbackKeys = Object.entries(body.fallback_keys ?? {})
+  assertCount('one_time_keys and fallback_keys', oneTimeKeys.length + fallbackKeys.length, MAX_ONE_TIME_KEYS)
   const counts = await core.commit(tx => {
-    for (const [id, key] of Object.entries(body.one_time_keys ?? {})) {
+    const kept = Object.values(core.keys.counts(userId, deviceId)).reduce((sum, count) => sum + count, 0)
+    assertCount('one-time keys of a device', kept + oneTimeKeys.length, MAX_ONE_TIME_KEYS)
+    for (const [id, key] of oneTimeKeys) {
       const [algorithm, keyId] = splitKeyId(id)
-      const text = JSON.stringify(key)
+      const text = keyText(id, key)
       const known = core.keys.oneTimeKey(userId, deviceId, algorithm, keyId)
       if (known === text) continue
       if (known !== undefined) throw new MatrixError(400, 'M_UNKNOWN', `One-time key ${id} exists already`)
       tx.wrote = true
       core.keys.addOneTimeKey(userId, deviceId, algorithm, keyId, text)
     }
-    for (const [id, key] of Object.entries(body.fallback_keys ?? {})) {
+    for (const [id, key] of fallbackKeys) {
       const [algorithm, keyId] = splitKeyId(id)
+      const text = keyText(id, key)
       tx.wrote = true
-      core.keys.putFallback(userId, deviceId, algorithm, keyId, JSON.stringify(key))
+      core.keys.putFallback(userId, deviceId, algorithm, keyId, text)
     }
     if (body.device_keys) {
-      core.keys.putDeviceKeys(userId, deviceId, JSON.stringify(body.device_keys))
+      core.keys.putDeviceKeys(userId, deviceId, keyText('device_keys', body.device_keys))
       const changed = tx.nextStreamId()
       core.keys.noteChange(userId, changed)
       tx.wakes.add(userId)
@@ -53,6 +63,13 @@ export async function uploadKeys(call: Call): Promise<JsonObject> {
   return { one_time_key_counts: { signed_curve25519: 0, ...counts } }
 }
 
+/** A key as it is stored; each is handed out as a whole. */
+function keyText(name: string, key: Json): string {
+  const text = JSON.stringify(key)
+  if (text.length > MAX_EVENT_BYTES) throw tooLarge(`${name} is larger than ${MAX_EVENT_BYTES} bytes`)
+  return text
+}
+
 function splitKeyId(id: string): [string, string] {
   const colon = id.indexOf(':')
   if (colon < 1) throw invalidParam(`Not a key id: ${id}`)
@@ -60,69 +77,117 @@ function splitKeyId(id: string): [string, string] {
 }
 
 const queryBody = z.object({ device_keys: z.record(z.string(), z.array(z.string())) })
+const USAGES = ['master', 'self_signing', 'user_signing'] as const
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3keysquery */
-export async function queryKeys(call: Call): Promise<JsonObject> {
-  const { core, requester } = call
+export async function queryKeys(call: Call): Promise<Response> {
   const body = await readBody(call.request, queryBody)
-  const answer: JsonObject = { failures: {}, device_keys: {} }
-  const usages: Record<string, JsonObject> = { master: {}, self_signing: {}, user_signing: {} }
-  const deviceKeys: JsonObject = {}
-  for (const [userId, wanted] of Object.entries(body.device_keys)) {
-    deviceKeys[userId] = keysOf(core, userId, wanted)
-    for (const [usage, key] of Object.entries(core.keys.crossSigning(userId))) {
-      const section = usages[usage]
-      if (section && (usage !== 'user_signing' || userId === requester.userId))
-        section[userId] = parseStored(key)
-    }
-  }
-  answer.device_keys = deviceKeys
-  for (const [usage, section] of Object.entries(usages)) answer[`${usage}_keys`] = section
-  return answer
+  return streamed(queryAnswer(call, new Map(Object.entries(body.device_keys)), new TurnBudget()))
 }
 
-function keysOf(core: Core, userId: string, wanted: string[]): JsonObject {
-  const devices: JsonObject = {}
-  for (const row of core.keys.deviceKeys(userId)) {
-    if (wanted.length > 0 && !wanted.includes(row.device_id)) continue
-    const keys = parseStored(row.keys)
-    if (row.display_name !== null) keys.unsigned = { device_display_name: row.display_name }
-    devices[row.device_id] = keys
+async function* queryAnswer(
+  { core, requester }: Call,
+  users: Map<string, string[]>,
+  turn: TurnBudget,
+): Pieces {
+  yield '{"failures":{},"device_keys":{'
+  let comma = ''
+  for (const [userId, wanted] of users) {
+    yield `${comma}${JSON.stringify(userId)}:{`
+    yield* separated(deviceKeys(core, userId, new Set(wanted)))
+    yield '}'
+    comma = ','
+    if (turn.isSpent) await turn.pause()
   }
-  return devices
+  yield '}'
+  for (const usage of USAGES) {
+    yield `,"${usage}_keys":{`
+    yield* separated(crossSigningKeys(core, requester.userId, users.keys(), usage, turn))
+    yield '}'
+  }
+  yield '}'
+}
+
+const DEVICES_PAGE = 20
+
+function* deviceKeys(core: Core, userId: string, wanted: Set<string>): Generator<string, void> {
+  for (let after = ''; ; ) {
+    const page = core.keys.deviceKeys(userId, after, DEVICES_PAGE)
+    for (const { device_id: deviceId, keys, display_name: name } of page) {
+      after = deviceId
+      if (wanted.size > 0 && !wanted.has(deviceId)) continue
+      const shown = name === null ? keys : withName(keys, name)
+      yield `${JSON.stringify(deviceId)}:${shown}`
+    }
+    if (page.length < DEVICES_PAGE) return
+  }
+}
+
+function withName(keys: string, name: string): string {
+  return JSON.stringify({ ...parseStored(keys), unsigned: { device_display_name: name } })
+}
+
+async function* crossSigningKeys(
+  core: Core,
+  asker: string,
+  userIds: Iterable<string>,
+  usage: (typeof USAGES)[number],
+  turn: TurnBudget,
+): Pieces {
+  for (const userId of userIds) {
+    const key =
+      usage === 'user_signing' && userId !== asker ? undefined : core.keys.crossSigning(userId)[usage]
+    if (key !== undefined) yield `${JSON.stringify(userId)}:${key}`
+    if (turn.isSpent) await turn.pause()
+  }
 }
 
 const claimBody = z.object({ one_time_keys: z.record(z.string(), z.record(z.string(), z.string())) })
+const CLAIMED_AT_ONCE = 100
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3keysclaim */
 export async function claimKeys({ core, request }: Call): Promise<JsonObject> {
   const body = await readBody(request, claimBody)
-  const claimed = await core.commit(tx => {
-    tx.wrote = true
-    const users: JsonObject = {}
-    for (const [userId, devices] of Object.entries(body.one_time_keys)) {
-      const ofUser: JsonObject = {}
-      for (const [deviceId, algorithm] of Object.entries(devices)) {
+  const wanted = Object.entries(body.one_time_keys).flatMap(([userId, devices]) =>
+    Object.entries(devices).map(([deviceId, algorithm]) => ({ userId, deviceId, algorithm })),
+  )
+  assertCount('one_time_keys', wanted.length, MAX_WRITES_OF_CALL)
+  const users: Record<string, JsonObject> = Object.create(null)
+  for (let start = 0; start < wanted.length; start += CLAIMED_AT_ONCE) {
+    const claimed = await core.commit(tx => {
+      tx.wrote = true
+      return wanted.slice(start, start + CLAIMED_AT_ONCE).flatMap(({ userId, deviceId, algorithm }) => {
         const key = core.keys.claim(userId, deviceId, algorithm)
-        if (key) ofUser[deviceId] = { [`${key.algorithm}:${key.key_id}`]: JSON.parse(key.key) }
-      }
-      if (Object.keys(ofUser).length > 0) users[userId] = ofUser
+        return key ? [{ userId, deviceId, key }] : []
+      })
+    })
+    for (const { userId, deviceId, key } of claimed) {
+      const ofUser = users[userId] ?? {}
+      users[userId] = ofUser
+      ofUser[deviceId] = { [`${key.algorithm}:${key.key_id}`]: JSON.parse(key.key) as Json }
     }
-    return users
-  })
-  return { one_time_keys: claimed, failures: {} }
+  }
+  return { one_time_keys: users, failures: {} }
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3keyschanges */
-export function keyChanges({ core, requester, query }: Call): JsonObject {
+export function keyChanges({ core, requester, query }: Call): Promise<Response> {
   const position = (name: string) => Number(/^[st](\d+)/.exec(query.get(name) ?? '')?.[1] ?? Number.NaN)
   const from = position('from')
   const to = position('to')
   if (Number.isNaN(from) || Number.isNaN(to)) throw invalidParam('from and to must be tokens of this server')
-  const changed = core.keys
-    .changes(from, to)
-    .filter(other => other === requester.userId || core.users.shareRoom(requester.userId, other))
-  return { changed, left: [] }
+  const changed = changedUsers(core, requester.userId, { from, to }, new TurnBudget())
+  return streamed(
+    (async function* () {
+      yield '{"changed":['
+      let comma = ''
+      for await (const userId of changed) {
+        yield comma + JSON.stringify(userId)
+        comma = ','
+      }
+      yield '],"left":[]}'
+    })(),
+  )
 }
 
 const crossSigningBody = z.object({
@@ -140,9 +205,9 @@ export async function uploadCrossSigning({ core, request, requester }: Call): Pr
   const { userId } = requester
   await core.commit(tx => {
     const changed = tx.nextStreamId()
-    for (const usage of ['master', 'self_signing', 'user_signing'] as const) {
+    for (const usage of USAGES) {
       const key = body[`${usage}_key`]
-      if (key) core.keys.putCrossSigning(userId, usage, JSON.stringify(key))
+      if (key) core.keys.putCrossSigning(userId, usage, keyText(`${usage}_key`, key))
     }
     core.keys.noteChange(userId, changed)
     tx.wakes.add(userId)
@@ -153,11 +218,15 @@ export async function uploadCrossSigning({ core, request, requester }: Call): Pr
 /** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3keyssignaturesupload */
 export async function uploadSignatures({ core, request, requester }: Call): Promise<JsonObject> {
   const body = await readObject(request)
+  const signatures = Object.entries(body).flatMap(([userId, objects]) => {
+    if (!isObject(objects)) throw invalidParam('Signatures are grouped by user')
+    return Object.entries(objects).map(([keyId, signed]) => ({ userId, keyId, signed }))
+  })
+  assertCount('signatures', signatures.length, MAX_SIGNATURES)
   await core.commit(tx => {
-    for (const [userId, objects] of Object.entries(body)) {
-      if (!isObject(objects)) throw invalidParam('Signatures are grouped by user')
-      for (const [keyId, signed] of Object.entries(objects))
-        if (isObject(signed)) addSignatures(core, userId, keyId, signed)
+    for (const { userId, keyId, signed } of signatures)
+      if (isObject(signed)) addSignatures(core, userId, keyId, signed)
+    for (const userId of new Set(signatures.map(signature => signature.userId))) {
       core.keys.noteChange(userId, tx.nextStreamId())
       tx.wakes.add(userId)
     }
@@ -166,16 +235,19 @@ export async function uploadSignatures({ core, request, requester }: Call): Prom
   return { failures: {} }
 }
 
+/** Each is written into a key that may be as large as an event. */
+const MAX_SIGNATURES = 100
+
 function addSignatures(core: Core, userId: string, keyId: string, signed: JsonObject): void {
-  const device = core.keys.deviceKeys(userId).find(row => row.device_id === keyId)
-  if (device) {
-    core.keys.putDeviceKeys(userId, keyId, JSON.stringify(merged(parseStored(device.keys), signed)))
+  const device = core.keys.keysOfDevice(userId, keyId)
+  if (device !== undefined) {
+    core.keys.putDeviceKeys(userId, keyId, keyText(keyId, merged(parseStored(device), signed)))
     return
   }
   for (const [usage, text] of Object.entries(core.keys.crossSigning(userId))) {
     const key = parseStored(text)
     if (isObject(key.keys) && Object.values(key.keys).includes(keyId))
-      core.keys.putCrossSigning(userId, usage, JSON.stringify(merged(key, signed)))
+      core.keys.putCrossSigning(userId, usage, keyText(keyId, merged(key, signed)))
   }
 }
 

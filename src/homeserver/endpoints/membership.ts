@@ -1,5 +1,6 @@
 /** Joining, inviting, leaving, kicking and banning. */
 import { z } from 'zod'
+import { TurnBudget } from '../../lib/turn-budget.ts'
 import { appserviceRequest, isReachable } from '../appservices.ts'
 import { readBody } from '../body.ts'
 import { type Call, param, type Requester } from '../call.ts'
@@ -8,9 +9,12 @@ import { forbidden, invalidParam, MatrixError, notFound } from '../errors.ts'
 import type { Membership } from '../events.ts'
 import { assertUserId, serverOf } from '../identifiers.ts'
 import type { JsonObject } from '../json.ts'
-import { profileContent } from './profile.ts'
+import { type Pieces, separated, streamed } from '../json-answer.ts'
+import { profileContent } from '../profiles.ts'
 
 const QUERY_TIMEOUT_MS = 10_000
+const INTRODUCED_AT_ONCE = 10
+const ROOMS_PAGE = 500
 
 /** A membership's content with the profile of the user. */
 export function memberContent(core: Core, userId: string, membership: Membership): JsonObject {
@@ -22,11 +26,19 @@ export function memberContent(core: Core, userId: string, membership: Membership
  * @see https://spec.matrix.org/v1.12/application-service-api/#querying
  */
 export async function introduceUsers(core: Core, userIds: readonly string[]): Promise<void> {
-  await Promise.all([...new Set(userIds)].map(userId => introduceUser(core, userId)))
+  const unknown = [...new Set(userIds)].filter(userId => serverOf(userId) === core.serverName).values()
+  const turn = new TurnBudget()
+  async function introduceNext(): Promise<void> {
+    for (const userId of unknown) {
+      await introduceUser(core, userId)
+      if (turn.isSpent) await turn.pause()
+    }
+  }
+  await Promise.all(Array.from({ length: INTRODUCED_AT_ONCE }, introduceNext))
 }
 
 async function introduceUser(core: Core, userId: string): Promise<void> {
-  if (serverOf(userId) !== core.serverName || core.userExists(userId)) return
+  if (core.userExists(userId)) return
   for (const num of core.appservices.numsOfUser(userId))
     await queryAppservice(core, num, `/_matrix/app/v1/users/${encodeURIComponent(userId)}`)
 }
@@ -217,6 +229,23 @@ export async function forget({ core, requester, params }: Call): Promise<JsonObj
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3joined_rooms */
-export function joinedRooms({ core, requester }: Call): JsonObject {
-  return { joined_rooms: core.events.joinedRooms(requester.userId).map(row => row.room_id) }
+export function joinedRooms({ core, requester }: Call): Promise<Response> {
+  const turn = new TurnBudget()
+  async function* rooms(): Pieces {
+    for (let after = 0; ; ) {
+      const page = core.events.joinedRooms(requester.userId, after, ROOMS_PAGE)
+      for (const { room_id: roomId } of page) yield JSON.stringify(roomId)
+      const last = page.at(-1)
+      if (!last || page.length < ROOMS_PAGE) return
+      after = last.room
+      await turn.pause()
+    }
+  }
+  return streamed(
+    (async function* () {
+      yield '{"joined_rooms":['
+      yield* separated(rooms())
+      yield ']}'
+    })(),
+  )
 }

@@ -1,20 +1,15 @@
 /** Display names and avatars. */
 import { z } from 'zod'
+import { TurnBudget } from '../../lib/turn-budget.ts'
 import { readBody } from '../body.ts'
 import { assertOwn, type Call, param } from '../call.ts'
 import type { Core } from '../core.ts'
 import { notFound } from '../errors.ts'
 import type { JsonObject } from '../json.ts'
+import { shareRoom } from '../key-changes.ts'
+import { MAX_ID_BYTES } from '../limits.ts'
+import { profileContent } from '../profiles.ts'
 import type { Profile } from '../store/users.ts'
-import type { Tx } from '../tx.ts'
-
-/** A profile as JSON, also what a user's own membership carries. */
-export function profileContent(profile: Profile | undefined): JsonObject {
-  const content: JsonObject = {}
-  if (profile?.displayname != null) content.displayname = profile.displayname
-  if (profile?.avatar_url != null) content.avatar_url = profile.avatar_url
-  return content
-}
 
 function existing(call: Call): Profile {
   const profile = call.core.users.profile(param(call, 'userId'))
@@ -47,11 +42,7 @@ export async function putDisplayname(call: Call): Promise<JsonObject> {
   const userId = param(call, 'userId')
   assertOwn(call, userId)
   const value = (await readBody(call.request, displaynameBody)).displayname || null
-  await call.core.commit(tx => {
-    tx.wrote = true
-    call.core.users.setDisplayname(userId, value)
-    propagate(call.core, tx, userId)
-  })
+  await call.core.profiles.change(userId, 'displayname', value)
   return {}
 }
 
@@ -60,35 +51,43 @@ export async function putAvatar(call: Call): Promise<JsonObject> {
   const userId = param(call, 'userId')
   assertOwn(call, userId)
   const value = (await readBody(call.request, avatarBody)).avatar_url || null
-  await call.core.commit(tx => {
-    tx.wrote = true
-    call.core.users.setAvatar(userId, value)
-    propagate(call.core, tx, userId)
-  })
+  await call.core.profiles.change(userId, 'avatar_url', value)
   return {}
 }
 
-/** A changed profile shows in every room the user is in. */
-function propagate(core: Core, tx: Tx, userId: string): void {
-  const content = { membership: 'join', ...profileContent(core.users.profile(userId)) }
-  for (const { room_id: roomId } of core.events.joinedRooms(userId))
-    tx.setState(tx.takeRoom(roomId), { type: 'm.room.member', sender: userId, stateKey: userId, content })
-}
-
 const searchBody = z.object({
-  search_term: z.string(),
+  search_term: z.string().max(MAX_ID_BYTES),
   limit: z.number().int().min(0).max(100).optional(),
 })
+const USERS_PAGE = 500
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3user_directorysearch */
 export async function searchUsers({ core, requester, request }: Call): Promise<JsonObject> {
   const { search_term: term, limit = 10 } = await readBody(request, searchBody)
-  const found = core.users.search(requester.userId, term, limit + 1)
-  const results = found.slice(0, limit).map(row => {
+  const results: JsonObject[] = []
+  for await (const row of visibleUsers(core, requester.userId, term.toLowerCase(), request.signal)) {
+    if (results.length === limit) return { limited: true, results }
     const result: JsonObject = { user_id: row.user_id }
     if (row.displayname !== null) result.display_name = row.displayname
     if (row.avatar_url !== null) result.avatar_url = row.avatar_url
-    return result
-  })
-  return { limited: found.length > limit, results }
+    results.push(result)
+  }
+  return { limited: false, results }
+}
+
+/** Users whose id or name holds the term and whom `userId` shares a room with, and the user too. */
+async function* visibleUsers(core: Core, userId: string, term: string, signal: AbortSignal) {
+  const turn = new TurnBudget()
+  for (let after = ''; !signal.aborted; ) {
+    const page = core.users.page(after, USERS_PAGE)
+    for (const row of page) {
+      const isMatch =
+        row.user_id.toLowerCase().includes(term) || row.displayname?.toLowerCase().includes(term)
+      if (isMatch && (row.user_id === userId || (await shareRoom(core, userId, row.user_id, turn)))) yield row
+    }
+    const last = page.at(-1)
+    if (!last || page.length < USERS_PAGE) return
+    after = last.user_id
+    await turn.pause()
+  }
 }

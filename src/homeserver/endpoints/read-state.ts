@@ -1,75 +1,91 @@
 /** Reading a room's state and members. */
+import { TurnBudget } from '../../lib/turn-budget.ts'
 import { type Call, param } from '../call.ts'
 import { notFound } from '../errors.ts'
-import { clientEvent, type EventRow } from '../events.ts'
-import { type JsonObject, parseStored } from '../json.ts'
-import { type RoomView, stateAt, stateEventAt, viewRoom } from '../room-history.ts'
-import { showEvents } from '../shown-events.ts'
+import { clientEventText, type EventRow } from '../events.ts'
+import { parseStored } from '../json.ts'
+import { jsonText, type Pieces, separated, streamed } from '../json-answer.ts'
+import { type RoomView, stateOf, viewRoom } from '../room-history.ts'
+import { showEvent } from '../shown-events.ts'
 
 function view(call: Call): RoomView {
   return viewRoom(call.core, param(call, 'roomId'), call.requester.userId)
 }
 
-function visibleState(call: Call): { view: RoomView; rows: EventRow[] } {
-  const roomView = view(call)
-  const upTo = roomView.readableUpTo()
-  const { num } = roomView.room
-  return {
-    view: roomView,
-    rows: upTo === Number.MAX_SAFE_INTEGER ? call.core.events.state(num) : stateAt(call.core, num, upTo),
+/** The answer with what `show` makes of each piece of state that the user may read; undefined leaves it out. */
+async function answerOf(
+  { core }: Call,
+  roomView: RoomView,
+  [head, tail]: readonly [head: string, tail: string],
+  show: (row: EventRow) => string | undefined,
+  type?: string,
+): Promise<Response> {
+  const position = roomView.readableUpTo()
+  const turn = new TurnBudget()
+  const rows = stateOf(core, roomView.room.num, turn, { position, ...(type === undefined ? {} : { type }) })
+  async function* shown(): Pieces {
+    for await (const row of rows) {
+      const text = show(row)
+      if (text !== undefined) yield text
+      if (turn.isSpent) await turn.pause()
+    }
   }
+  return streamed(
+    (async function* () {
+      yield head
+      yield* separated(shown())
+      yield tail
+    })(),
+  )
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3roomsroomidstate */
-export function getState(call: Call): JsonObject[] {
-  const { view: roomView, rows } = visibleState(call)
-  return showEvents(call.core, call.requester, roomView, rows)
+export function getState(call: Call): Promise<Response> {
+  const roomView = view(call)
+  return answerOf(call, roomView, ['[', ']'], row => showEvent(call.core, call.requester, roomView, row))
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3roomsroomidstateeventtypestatekey */
-export function getStateEvent(call: Call): JsonObject {
+export function getStateEvent(call: Call): Response {
   const roomView = view(call)
-  const { core, requester } = call
-  const upTo = roomView.readableUpTo()
-  const row = stateEventAt(
-    core,
-    roomView.room.num,
-    param(call, 'eventType'),
-    call.params.stateKey ?? '',
-    upTo,
-  )
+  const { core, requester, params } = call
+  const type = param(call, 'eventType')
+  const row = core.events.stateAt(roomView.room.num, type, params.stateKey ?? '', roomView.readableUpTo())
   if (!row) throw notFound('No such state')
-  if (call.query.get('format') !== 'event') return parseStored(row.content)
-  return showEvents(core, requester, roomView, [row])[0] ?? {}
+  return jsonText(
+    call.query.get('format') === 'event' ? showEvent(core, requester, roomView, row) : row.content,
+  )
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3roomsroomidmembers */
-export function getMembers(call: Call): JsonObject {
+export function getMembers(call: Call): Promise<Response> {
   const wanted = call.query.get('membership')
   const unwanted = call.query.get('not_membership')
-  const { rows } = visibleState(call)
-  const chunk = rows
-    .filter(row => row.type === 'm.room.member')
-    .map(row => clientEvent(row, { age: call.core.clock.now() - row.origin_server_ts }))
-    .filter(event => {
-      const { membership } = event.content as JsonObject
-      return (wanted === null || membership === wanted) && (unwanted === null || membership !== unwanted)
-    })
-  return { chunk }
+  const isWanted = (row: EventRow) => {
+    if (wanted === null && unwanted === null) return true
+    const { membership } = parseStored(row.content)
+    return (wanted === null || membership === wanted) && (unwanted === null || membership !== unwanted)
+  }
+  const now = call.core.clock.now()
+  return answerOf(
+    call,
+    view(call),
+    ['{"chunk":[', ']}'],
+    row => (isWanted(row) ? clientEventText(row, `{"age":${now - row.origin_server_ts}}`) : undefined),
+    'm.room.member',
+  )
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3roomsroomidjoined_members */
-export function getJoinedMembers(call: Call): JsonObject {
-  const roomView = view(call)
-  roomView.readableUpTo()
-  const joined: JsonObject = {}
-  for (const row of call.core.events.stateOfType(roomView.room.num, 'm.room.member')) {
-    const content = parseStored(row.content)
-    if (content.membership !== 'join' || row.state_key === null) continue
-    const profile: JsonObject = {}
-    if (typeof content.displayname === 'string') profile.display_name = content.displayname
-    if (typeof content.avatar_url === 'string') profile.avatar_url = content.avatar_url
-    joined[row.state_key] = profile
-  }
-  return { joined }
+export function getJoinedMembers(call: Call): Promise<Response> {
+  return answerOf(call, view(call), ['{"joined":{', '}}'], joinedMember, 'm.room.member')
+}
+
+function joinedMember(row: EventRow): string | undefined {
+  const content = parseStored(row.content)
+  if (content.membership !== 'join' || row.state_key === null) return undefined
+  const profile: Record<string, string> = {}
+  if (typeof content.displayname === 'string') profile.display_name = content.displayname
+  if (typeof content.avatar_url === 'string') profile.avatar_url = content.avatar_url
+  return `${JSON.stringify(row.state_key)}:${JSON.stringify(profile)}`
 }

@@ -5,6 +5,7 @@ import { assertOwn, type Call, param } from '../call.ts'
 import type { Core } from '../core.ts'
 import { forbidden, invalidParam } from '../errors.ts'
 import type { JsonObject } from '../json.ts'
+import { assertId, MAX_ID_BYTES } from '../limits.ts'
 import { UNTHREADED } from '../receipts.ts'
 import type { RoomState } from '../rooms.ts'
 import type { Tx } from '../tx.ts'
@@ -66,16 +67,17 @@ export async function postReceipt(call: Call): Promise<JsonObject> {
   const { thread_id: threadId = UNTHREADED } = await readBody(call.request, receiptBody)
   const room = joinedRoom(call)
   const { userId } = call.requester
-  await call.core.commit(tx =>
-    putMark(call.core, tx, { room, userId, type, eventId: param(call, 'eventId'), threadId }),
-  )
+  const eventId = param(call, 'eventId')
+  assertId('eventId', eventId)
+  await call.core.commit(tx => putMark(call.core, tx, { room, userId, type, eventId, threadId }))
   return {}
 }
 
+const eventId = z.string().max(MAX_ID_BYTES)
 const markersBody = z.object({
-  'm.fully_read': z.string().optional(),
-  'm.read': z.string().optional(),
-  'm.read.private': z.string().optional(),
+  'm.fully_read': eventId.optional(),
+  'm.read': eventId.optional(),
+  'm.read.private': eventId.optional(),
 })
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3roomsroomidread_markers */

@@ -1,22 +1,14 @@
 /** Sending events and state, and redacting. */
 import { readBody, readObject } from '../body.ts'
-import { type Call, massagedTimestamp, param } from '../call.ts'
-import { badJson, forbidden, invalidParam, notFound } from '../errors.ts'
+import { type Call, massagedTimestamp, param, transaction } from '../call.ts'
+import { badJson, forbidden, notFound } from '../errors.ts'
 import { redactContent } from '../events.ts'
 import { assertUserId } from '../identifiers.ts'
 import { type JsonObject, parseStored } from '../json.ts'
 import { introduceUsers, reasonBody } from './membership.ts'
 
-const MAX_TXN_ID_LENGTH = 1024
 const EVENT = { wholeNumbers: true }
 const MEMBERSHIPS = ['invite', 'join', 'leave', 'ban', 'knock']
-
-function transaction(call: Call): { scope: string; id: string } {
-  const id = param(call, 'txnId')
-  if (id === '' || id.length > MAX_TXN_ID_LENGTH)
-    throw invalidParam('The transaction id is empty or too long')
-  return { scope: call.requester.scope, id }
-}
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#put_matrixclientv3roomsroomidsendeventtypetxnid */
 export async function send(call: Call): Promise<JsonObject> {

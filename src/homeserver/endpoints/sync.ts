@@ -1,15 +1,17 @@
 /** GET /sync: the long poll. What it answers is built in sync-response.ts. */
 import { validate } from '../body.ts'
 import { type Call, intQuery } from '../call.ts'
-import { badJson, invalidParam, MatrixError } from '../errors.ts'
+import { parseJson } from '../canonical-json.ts'
+import { invalidParam, MatrixError } from '../errors.ts'
 import { type Filter, filterSchema } from '../filter.ts'
-import type { JsonObject } from '../json.ts'
-import { buildSync, isEmpty, parseSyncToken } from '../sync-response.ts'
+import { type Pieces, streamed } from '../json-answer.ts'
+import { parseSyncToken } from '../sync-context.ts'
+import { SyncAnswer } from '../sync-response.ts'
 
 const MAX_TIMEOUT_MS = 10 * 60_000
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3sync */
-export async function sync(call: Call): Promise<JsonObject> {
+export async function sync(call: Call): Promise<Response> {
   const { core, requester, query } = call
   // A client that is answered at once would ask again at once; an error makes it wait.
   if (core.stopping.signal.aborted) throw new MatrixError(503, 'M_UNKNOWN', 'The server is stopping')
@@ -21,12 +23,24 @@ export async function sync(call: Call): Promise<JsonObject> {
   if (since) await forgetSeen(call, since.position)
   const signals = [call.request.signal, core.stopping.signal]
   for (;;) {
-    const answer = buildSync(core, requester, request)
+    const before = [core.stream.position, core.typing.position]
+    const answer = new SyncAnswer(core, requester, request)
+    const sections = answer.sections()
+    const first = await sections.next()
     const left = deadline - core.clock.steady()
     const ended = left <= 0 || signals.some(signal => signal.aborted)
-    if (!since || request.fullState || !isEmpty(answer) || ended) return answer
-    await core.stream.wait(requester.userId, left, signals)
+    if (!first.done || !since || request.fullState || ended)
+      return streamed(whole(answer.head(), first.value ?? '', sections))
+    // What came while this was looked for has woken nobody.
+    const hasMoved = core.stream.position !== before[0] || core.typing.position !== before[1]
+    if (!hasMoved) await core.stream.wait(requester.userId, left, signals)
   }
+}
+
+async function* whole(head: string, first: string, rest: Pieces): Pieces {
+  yield `{${head}${first}`
+  yield* rest
+  yield '}'
 }
 
 function readFilter(call: Call): Filter {
@@ -34,21 +48,18 @@ function readFilter(call: Call): Filter {
   if (text === null || text === '') return {}
   const stored = text.startsWith('{') ? text : call.core.users.filter(Number(text), call.requester.userId)
   if (stored === undefined) throw invalidParam('Unknown filter')
-  let value: unknown
-  try {
-    value = JSON.parse(stored)
-  } catch {
-    throw badJson('The filter is not JSON')
-  }
-  return validate(filterSchema, value)
+  return validate(filterSchema, parseJson(stored))
 }
 
 /** A client that comes back with a token has what was delivered before it. */
 async function forgetSeen({ core, requester }: Call, position: number): Promise<void> {
   const { userId, deviceId } = requester
   if (deviceId === undefined || !core.keys.hasSeen(userId, deviceId, position)) return
-  await core.commit(tx => {
-    tx.wrote = true
-    core.keys.deleteSeen(userId, deviceId, position)
-  })
+  let hasMore = true
+  while (hasMore) {
+    hasMore = await core.commit(tx => {
+      tx.wrote = true
+      return core.keys.deleteSeen(userId, deviceId, position)
+    })
+  }
 }

@@ -1,9 +1,11 @@
 /** PUT /sendToDevice. @see https://spec.matrix.org/v1.12/client-server-api/#put_matrixclientv3sendtodeviceeventtypetxnid */
 import { z } from 'zod'
 import { readBody } from '../body.ts'
-import { type Call, param } from '../call.ts'
+import { type Call, param, transaction } from '../call.ts'
 import type { Core } from '../core.ts'
+import { tooLarge } from '../errors.ts'
 import { isObject, type JsonObject } from '../json.ts'
+import { assertCount, assertId, MAX_BYTES_OF_CALL, MAX_EVENT_BYTES, MAX_WRITES_OF_CALL } from '../limits.ts'
 
 /** How long a transaction id is remembered. */
 const TXN_LIFETIME_MS = 24 * 60 * 60_000
@@ -16,17 +18,21 @@ export async function sendToDevice(call: Call): Promise<JsonObject> {
   const { core, requester } = call
   const { messages } = await readBody(call.request, body)
   const type = param(call, 'eventType')
+  assertId('eventType', type)
+  const { scope, id } = transaction(call)
+  const asked = Object.entries(messages).flatMap(([userId, devices]) =>
+    Object.entries(devices).map(([target, content]) => ({ userId, target, content: textOf(content) })),
+  )
+  assertCount('messages', asked.length, MAX_WRITES_OF_CALL)
   const now = core.clock.now()
   await core.commit(tx => {
+    const sent = addressed(core, asked)
     tx.wrote = true
     core.keys.pruneTxns(now - TXN_LIFETIME_MS)
-    if (!core.keys.addTxn(requester.userId, requester.scope, param(call, 'txnId'), type, now)) return
-    for (const [userId, devices] of Object.entries(messages)) {
-      for (const [target, content] of Object.entries(devices)) {
-        const message = { sender: requester.userId, type, content: JSON.stringify(content) }
-        for (const deviceId of targets(core, userId, target))
-          core.keys.sendToDevice(tx.nextStreamId(), { userId, deviceId }, message)
-      }
+    if (!core.keys.addTxn(requester.userId, scope, id, type, now)) return
+    for (const { userId, deviceId, content } of sent) {
+      const message = { sender: requester.userId, type, content }
+      core.keys.sendToDevice(tx.nextStreamId(), { userId, deviceId }, message)
       tx.wakes.add(userId)
     }
     core.keepCounter(tx.lastStreamId)
@@ -34,7 +40,34 @@ export async function sendToDevice(call: Call): Promise<JsonObject> {
   return {}
 }
 
-/** `*` stands for all devices of the user. */
+function textOf(content: JsonObject): string {
+  const text = JSON.stringify(content)
+  if (text.length > MAX_EVENT_BYTES) throw tooLarge(`A message is larger than ${MAX_EVENT_BYTES} bytes`)
+  return text
+}
+
+interface Asked {
+  userId: string
+  /** `*` stands for all devices of the user. */
+  target: string
+  content: string
+}
+
+/** The messages with the devices that they go to, which are as many as one call may write. */
+function addressed(core: Core, asked: readonly Asked[]) {
+  const sent: { userId: string; deviceId: string; content: string }[] = []
+  let characters = 0
+  for (const { userId, target, content } of asked) {
+    const deviceIds = targets(core, userId, target)
+    characters += deviceIds.length * content.length
+    for (const deviceId of deviceIds) sent.push({ userId, deviceId, content })
+    assertCount('messages', sent.length, MAX_WRITES_OF_CALL)
+    if (characters > MAX_BYTES_OF_CALL)
+      throw tooLarge(`The messages are larger than ${MAX_BYTES_OF_CALL} bytes together`)
+  }
+  return sent
+}
+
 function targets(core: Core, userId: string, target: string): string[] {
   if (target === '*') return core.users.devices(userId).map(device => device.device_id)
   return core.users.device(userId, target) ? [target] : []

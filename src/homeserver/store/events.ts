@@ -24,7 +24,20 @@ export interface NewEvent {
   interest: string | null
 }
 
-export type InterestingRow = EventRow & { interest: string | null }
+export type RelationRow = EventRow & { rel_type: string | null }
+
+/** Comma-separated numbers of the appservices that get the event. */
+export interface Interest {
+  stream_id: number
+  interest: string | null
+}
+
+/** A piece of the current state, without its content. */
+export interface StateKey {
+  type: string
+  state_key: string
+  stream_id: number
+}
 
 export interface MembershipRow {
   room: number
@@ -52,25 +65,34 @@ export function eventStore(db: Database) {
   const currentStreamId = db.prepare<{ stream_id: number }, [number, string, string]>(
     'SELECT stream_id FROM hs_room_state WHERE room = ? AND type = ? AND state_key = ?',
   )
-  const state = db.prepare<EventRow, [number]>(
-    `SELECT ${COLUMNS} FROM hs_room_state s JOIN hs_events e ON e.stream_id = s.stream_id JOIN hs_rooms r ON r.room = e.room
-     WHERE s.room = ? ORDER BY e.stream_id`,
+  const stateKeys = db.prepare<StateKey, [number, string, string, number]>(
+    `SELECT type, state_key, stream_id FROM hs_room_state
+     WHERE room = ? AND (type, state_key) > (?, ?) ORDER BY type, state_key LIMIT ?`,
   )
-  const stateOfType = db.prepare<EventRow, [number, string]>(
-    `SELECT ${COLUMNS} FROM hs_room_state s JOIN hs_events e ON e.stream_id = s.stream_id JOIN hs_rooms r ON r.room = e.room
-     WHERE s.room = ? AND s.type = ? ORDER BY e.stream_id`,
+  const stateAt = db.prepare<EventRow, [number, string, string, number]>(
+    `SELECT ${COLUMNS} FROM hs_events e INDEXED BY hs_events_state JOIN hs_rooms r ON r.room = e.room
+     WHERE e.room = ? AND e.type = ? AND e.state_key = ? AND e.stream_id <= ? ORDER BY e.stream_id DESC LIMIT 1`,
+  )
+  const stateAfter = db.prepare<{ stream_id: number }, [number, string, string, number]>(
+    `SELECT stream_id FROM hs_events INDEXED BY hs_events_state
+     WHERE room = ? AND type = ? AND state_key = ? AND stream_id > ? ORDER BY stream_id LIMIT 1`,
+  )
+  const membershipIn = db.prepare<{ membership: Membership }, [string, string]>(
+    `SELECT s.membership FROM hs_rooms r JOIN hs_room_state s ON s.room = r.room
+     WHERE r.room_id = ? AND s.type = 'm.room.member' AND s.state_key = ?`,
   )
   const members = db.prepare<{ state_key: string; membership: Membership }, [number]>(
     "SELECT state_key, membership FROM hs_room_state WHERE room = ? AND type = 'm.room.member'",
   )
-  const membershipsOf = db.prepare<MembershipRow, [string]>(
+  const membershipsOf = db.prepare<MembershipRow, [string, string, number, number]>(
     `SELECT s.room, r.room_id, s.membership, s.stream_id FROM hs_room_state s JOIN hs_rooms r ON r.room = s.room
-     WHERE s.type = 'm.room.member' AND s.state_key = ?
-       AND NOT EXISTS (SELECT 1 FROM hs_forgotten f WHERE f.user_id = s.state_key AND f.room = s.room)`,
+     WHERE s.type = 'm.room.member' AND s.state_key = ? AND (s.membership, s.room) > (?, ?)
+       AND NOT EXISTS (SELECT 1 FROM hs_forgotten f WHERE f.user_id = s.state_key AND f.room = s.room)
+     ORDER BY s.membership, s.room LIMIT ?`,
   )
-  const joinedRooms = db.prepare<{ room: number; room_id: string }, [string]>(
+  const joinedRooms = db.prepare<{ room: number; room_id: string }, [string, number, number]>(
     `SELECT s.room, r.room_id FROM hs_room_state s JOIN hs_rooms r ON r.room = s.room
-     WHERE s.type = 'm.room.member' AND s.state_key = ? AND s.membership = 'join'`,
+     WHERE s.type = 'm.room.member' AND s.state_key = ? AND s.membership = 'join' AND s.room > ? ORDER BY s.room LIMIT ?`,
   )
   const before = db.prepare<EventRow, [number, number, number, number]>(
     `SELECT ${COLUMNS} FROM ${EVENTS} WHERE e.room = ? AND e.stream_id > ? AND e.stream_id <= ? ORDER BY e.stream_id DESC LIMIT ?`,
@@ -78,18 +100,19 @@ export function eventStore(db: Database) {
   const after = db.prepare<EventRow, [number, number, number, number]>(
     `SELECT ${COLUMNS} FROM ${EVENTS} WHERE e.room = ? AND e.stream_id > ? AND e.stream_id <= ? ORDER BY e.stream_id LIMIT ?`,
   )
-  const stateChanges = db.prepare<EventRow, [number, number, number]>(
-    `SELECT ${COLUMNS} FROM hs_events e INDEXED BY hs_events_state_by_room JOIN hs_rooms r ON r.room = e.room
-     WHERE e.room = ? AND e.state_key IS NOT NULL AND e.stream_id > ? AND e.stream_id <= ? ORDER BY e.stream_id`,
-  )
   const lastOfRoom = db.prepare<{ stream_id: number | null }, [number]>(
     'SELECT max(stream_id) AS stream_id FROM hs_events WHERE room = ?',
   )
-  const stream = db.prepare<InterestingRow, [number, number, number]>(
-    `SELECT ${COLUMNS}, e.interest FROM ${EVENTS} WHERE e.stream_id > ? AND e.stream_id <= ? ORDER BY e.stream_id LIMIT ?`,
+  const stream = db.prepare<Interest, [number, number, number]>(
+    'SELECT stream_id, interest FROM hs_events WHERE stream_id > ? AND stream_id <= ? ORDER BY stream_id LIMIT ?',
   )
-  const relations = db.prepare<EventRow & { rel_type: string | null }, [string, number]>(
-    `SELECT ${COLUMNS}, e.rel_type FROM ${EVENTS} WHERE e.relates_to = ? AND e.room = ? ORDER BY e.stream_id`,
+  const relationColumns = `SELECT ${COLUMNS}, e.rel_type FROM ${EVENTS} WHERE e.relates_to = ? AND e.room = ?
+    AND e.stream_id > ? AND e.stream_id <= ? ORDER BY e.stream_id`
+  const relationsAfter = db.prepare<RelationRow, [string, number, number, number, number]>(
+    `${relationColumns} LIMIT ?`,
+  )
+  const relationsBefore = db.prepare<RelationRow, [string, number, number, number, number]>(
+    `${relationColumns} DESC LIMIT ?`,
   )
   const redact = db.prepare(
     'UPDATE hs_events SET content = ?, redacted_by = ?, relates_to = NULL, rel_type = NULL WHERE stream_id = ?',
@@ -144,21 +167,42 @@ export function eventStore(db: Database) {
       const found = currentStreamId.get(room, type, stateKey)
       return found ? at(found.stream_id) : undefined
     },
-    state: (room: number) => state.all(room),
-    stateOfType: (room: number, type: string) => stateOfType.all(room, type),
+    /** The next pieces of the current state, in the order of type and key. */
+    stateKeys: (room: number, { type, state_key }: Omit<StateKey, 'stream_id'>, limit: number) =>
+      stateKeys.all(room, type, state_key, limit),
+    /** What the piece of state was after `position`. */
+    stateAt: (room: number, type: string, stateKey: string, position: number) =>
+      stateAt.get(room, type, stateKey, position) ?? undefined,
+    /** When the piece of state next changed after `position`. */
+    stateAfter: (room: number, type: string, stateKey: string, position: number) =>
+      stateAfter.get(room, type, stateKey, position)?.stream_id,
+    membershipIn: (roomId: string, userId: string) => membershipIn.get(roomId, userId)?.membership,
     members: (room: number) => members.all(room),
-    /** Every room the user has to do with, those forgotten left out. */
-    membershipsOf: (userId: string) => membershipsOf.all(userId),
-    joinedRooms: (userId: string) => joinedRooms.all(userId),
+    /** The next rooms that the user has to do with, by membership and number, those forgotten left out. */
+    membershipsOf: (userId: string, after: { membership: string; room: number }, limit: number) =>
+      membershipsOf.all(userId, after.membership, after.room, limit),
+    /** The next rooms that the user has joined, by number. */
+    joinedRooms: (userId: string, after: number, limit: number) => joinedRooms.all(userId, after, limit),
     /** Newest first, of `from` < position <= `to`. */
     before: (room: number, from: number, to: number, limit: number) => before.all(room, from, to, limit),
     /** Oldest first, of `from` < position <= `to`. */
     after: (room: number, from: number, to: number, limit: number) => after.all(room, from, to, limit),
-    stateChanges: (room: number, from: number, to: number) => stateChanges.all(room, from, to),
     lastOfRoom: (room: number) => lastOfRoom.get(room)?.stream_id ?? 0,
-    /** Events of all rooms in order, for appservices. */
+    /** Whom the events of all rooms interest, in order. */
     stream: (from: number, to: number, limit: number) => stream.all(from, to, limit),
-    relations: (eventId: string, room: number) => relations.all(eventId, room),
+    /** What relates to an event, of `from` < position <= `to`; backwards the newest first. */
+    relations(
+      eventId: string,
+      {
+        room,
+        from,
+        to,
+        limit,
+        backwards,
+      }: Record<'room' | 'from' | 'to' | 'limit', number> & { backwards: boolean },
+    ): RelationRow[] {
+      return (backwards ? relationsBefore : relationsAfter).all(eventId, room, from, to, limit)
+    },
     redact(streamId: number, content: string, redactedBy: number): void {
       redact.run(content, redactedBy, streamId)
     },

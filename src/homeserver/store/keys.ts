@@ -8,19 +8,33 @@ export interface ToDeviceRow {
   content: string
 }
 
+export interface DeviceKeysRow {
+  device_id: string
+  keys: string
+  display_name: string | null
+}
+
 export interface OneTimeKeyRow {
   algorithm: string
   key_id: string
   key: string
 }
 
+/** Rows that one statement deletes. Each write adds one transaction at most, so they don't pile up. */
+const DELETED_AT_ONCE = 500
+const PRUNED_AT_ONCE = 20
+
 export function keyStore(db: Database) {
   const putDeviceKeys = db.prepare(
     'INSERT INTO hs_device_keys (user_id, device_id, keys) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET keys = excluded.keys',
   )
-  const deviceKeys = db.prepare<{ device_id: string; keys: string; display_name: string | null }, [string]>(
+  const deviceKeys = db.prepare<DeviceKeysRow, [string, string, number]>(
     `SELECT k.device_id, k.keys, d.display_name FROM hs_device_keys k
-     LEFT JOIN hs_devices d ON d.user_id = k.user_id AND d.device_id = k.device_id WHERE k.user_id = ?`,
+     LEFT JOIN hs_devices d ON d.user_id = k.user_id AND d.device_id = k.device_id
+     WHERE k.user_id = ? AND k.device_id > ? ORDER BY k.device_id LIMIT ?`,
+  )
+  const keysOfDevice = db.prepare<{ keys: string }, [string, string]>(
+    'SELECT keys FROM hs_device_keys WHERE user_id = ? AND device_id = ?',
   )
   const oneTimeKey = db.prepare<{ key: string }, [string, string, string, string]>(
     'SELECT key FROM hs_one_time_keys WHERE user_id = ? AND device_id = ? AND algorithm = ? AND key_id = ?',
@@ -54,31 +68,37 @@ export function keyStore(db: Database) {
   const noteChange = db.prepare(
     'INSERT INTO hs_key_changes (user_id, stream_id) VALUES (?, ?) ON CONFLICT DO UPDATE SET stream_id = excluded.stream_id',
   )
-  const changes = db.prepare<{ user_id: string }, [number, number]>(
-    'SELECT user_id FROM hs_key_changes WHERE stream_id > ? AND stream_id <= ?',
+  const changes = db.prepare<{ user_id: string; stream_id: number }, [number, number, number]>(
+    'SELECT user_id, stream_id FROM hs_key_changes WHERE stream_id > ? AND stream_id <= ? ORDER BY stream_id LIMIT ?',
   )
   const sendToDevice = db.prepare(
     'INSERT INTO hs_to_device (stream_id, user_id, device_id, sender, type, content) VALUES (?, ?, ?, ?, ?, ?)',
   )
-  const toDevice = db.prepare<ToDeviceRow, [string, string, number, number]>(
+  const toDevice = db.prepare<ToDeviceRow, [string, string, number, number, number]>(
     `SELECT stream_id, sender, type, content FROM hs_to_device
-     WHERE user_id = ? AND device_id = ? AND stream_id > ? AND stream_id <= ? ORDER BY stream_id LIMIT 100`,
+     WHERE user_id = ? AND device_id = ? AND stream_id > ? AND stream_id <= ? ORDER BY stream_id LIMIT ?`,
   )
   const seen = db.prepare<{ found: number }, [string, string, number]>(
     'SELECT 1 AS found FROM hs_to_device WHERE user_id = ? AND device_id = ? AND stream_id <= ? LIMIT 1',
   )
   const deleteSeen = db.prepare(
-    'DELETE FROM hs_to_device WHERE user_id = ? AND device_id = ? AND stream_id <= ?',
+    `DELETE FROM hs_to_device WHERE stream_id IN (
+       SELECT stream_id FROM hs_to_device WHERE user_id = ? AND device_id = ? AND stream_id <= ? LIMIT ${DELETED_AT_ONCE})`,
   )
   const addTxn = db.prepare(
     'INSERT INTO hs_to_device_txns (user_id, txn_scope, txn_id, type, created_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING',
   )
-  const pruneTxns = db.prepare('DELETE FROM hs_to_device_txns WHERE created_at < ?')
+  const pruneTxns = db.prepare(
+    `DELETE FROM hs_to_device_txns WHERE (user_id, txn_scope, txn_id, type) IN (
+       SELECT user_id, txn_scope, txn_id, type FROM hs_to_device_txns WHERE created_at < ? LIMIT ${PRUNED_AT_ONCE})`,
+  )
   return {
     putDeviceKeys(userId: string, deviceId: string, keys: string): void {
       putDeviceKeys.run(userId, deviceId, keys)
     },
-    deviceKeys: (userId: string) => deviceKeys.all(userId),
+    /** The keys of the user's next devices, by id. */
+    deviceKeys: (userId: string, after: string, limit: number) => deviceKeys.all(userId, after, limit),
+    keysOfDevice: (userId: string, deviceId: string) => keysOfDevice.get(userId, deviceId)?.keys,
     oneTimeKey: (userId: string, deviceId: string, algorithm: string, keyId: string) =>
       oneTimeKey.get(userId, deviceId, algorithm, keyId)?.key,
     addOneTimeKey(userId: string, deviceId: string, algorithm: string, keyId: string, key: string): void {
@@ -107,7 +127,8 @@ export function keyStore(db: Database) {
     noteChange(userId: string, streamId: number): void {
       noteChange.run(userId, streamId)
     },
-    changes: (from: number, to: number) => changes.all(from, to).map(row => row.user_id),
+    /** Users whose keys changed, in the order of that. */
+    changes: (from: number, to: number, limit: number) => changes.all(from, to, limit),
     sendToDevice(
       streamId: number,
       to: { userId: string; deviceId: string },
@@ -115,12 +136,12 @@ export function keyStore(db: Database) {
     ): void {
       sendToDevice.run(streamId, to.userId, to.deviceId, message.sender, message.type, message.content)
     },
-    toDevice: (userId: string, deviceId: string, from: number, to: number) =>
-      toDevice.all(userId, deviceId, from, to),
+    toDevice: (userId: string, deviceId: string, [from, to]: [from: number, to: number], limit: number) =>
+      toDevice.all(userId, deviceId, from, to, limit),
     hasSeen: (userId: string, deviceId: string, upTo: number) => seen.get(userId, deviceId, upTo) !== null,
-    deleteSeen(userId: string, deviceId: string, upTo: number): void {
-      deleteSeen.run(userId, deviceId, upTo)
-    },
+    /** Deletes some of the device's messages. @returns whether there may be more */
+    deleteSeen: (userId: string, deviceId: string, upTo: number): boolean =>
+      deleteSeen.run(userId, deviceId, upTo).changes === DELETED_AT_ONCE,
     /** @returns false when this transaction was already done */
     addTxn(userId: string, scope: string, txnId: string, type: string, now: number): boolean {
       return addTxn.run(userId, scope, txnId, type, now).changes > 0

@@ -22,8 +22,11 @@ export function receiptStore(db: Database) {
   )
   const COLUMNS =
     'c.room, r.room_id, c.user_id, c.receipt_type, c.thread_id, c.event_id, c.ts, c.stream_id FROM hs_receipts c JOIN hs_rooms r ON r.room = c.room'
-  const ofRoom = db.prepare<ReceiptRow, [number, number]>(
-    `SELECT ${COLUMNS} WHERE c.room = ? AND c.stream_id > ? ORDER BY c.stream_id`,
+  const ofRoom = db.prepare<ReceiptRow, [number, number, number]>(
+    `SELECT ${COLUMNS} WHERE c.room = ? AND c.stream_id > ? ORDER BY c.stream_id DESC LIMIT ?`,
+  )
+  const lastOfRoom = db.prepare<{ stream_id: number | null }, [number]>(
+    'SELECT max(stream_id) AS stream_id FROM hs_receipts WHERE room = ?',
   )
   const stream = db.prepare<ReceiptRow, [number, number, number]>(
     `SELECT ${COLUMNS} WHERE c.stream_id > ? AND c.stream_id <= ? ORDER BY c.stream_id LIMIT ?`,
@@ -34,7 +37,9 @@ export function receiptStore(db: Database) {
     },
     current: (room: number, userId: string, type: string, threadId: string) =>
       current.get(room, userId, type, threadId)?.event_id,
-    ofRoom: (room: number, since: number) => ofRoom.all(room, since),
+    /** The newest first. */
+    ofRoom: (room: number, since: number, limit: number) => ofRoom.all(room, since, limit),
+    lastOfRoom: (room: number) => lastOfRoom.get(room)?.stream_id ?? 0,
     stream: (from: number, to: number, limit: number) => stream.all(from, to, limit),
   }
 }

@@ -12,10 +12,10 @@ export interface DeviceRow {
   display_name: string | null
 }
 
-export interface AccountDataRow {
+/** A piece of account data without its content. */
+export interface AccountDataKey {
   room: number
   type: string
-  content: string
   stream_id: number
 }
 
@@ -26,20 +26,20 @@ export function userStore(db: Database) {
   const profile = db.prepare<Profile, [string]>(
     'SELECT displayname, avatar_url FROM hs_users WHERE user_id = ?',
   )
-  const setDisplayname = db.prepare('UPDATE hs_users SET displayname = ? WHERE user_id = ?')
-  const setAvatar = db.prepare('UPDATE hs_users SET avatar_url = ? WHERE user_id = ?')
-  const search = db.prepare<Profile & { user_id: string }, [string, string, string, string, number]>(
-    `SELECT u.user_id, u.displayname, u.avatar_url FROM hs_users u
-     WHERE (u.user_id LIKE ? ESCAPE '\\' OR u.displayname LIKE ? ESCAPE '\\') AND (u.user_id = ? OR EXISTS (
-       SELECT 1 FROM hs_room_state mine JOIN hs_room_state theirs
-         ON theirs.room = mine.room AND theirs.type = 'm.room.member' AND theirs.state_key = u.user_id AND theirs.membership = 'join'
-       WHERE mine.type = 'm.room.member' AND mine.state_key = ? AND mine.membership = 'join'))
-     ORDER BY u.user_id LIMIT ?`,
+  const setProfile = {
+    displayname: db.prepare('UPDATE hs_users SET displayname = ? WHERE user_id = ?'),
+    avatar_url: db.prepare('UPDATE hs_users SET avatar_url = ? WHERE user_id = ?'),
+  }
+  const noteProfileChange = db.prepare(
+    'INSERT INTO hs_profile_changes (user_id, room) VALUES (?, ?) ON CONFLICT DO UPDATE SET room = excluded.room',
   )
-  const sharesRoom = db.prepare<{ found: number }, [string, string]>(
-    `SELECT 1 AS found FROM hs_room_state mine JOIN hs_room_state theirs
-       ON theirs.room = mine.room AND theirs.type = 'm.room.member' AND theirs.state_key = ? AND theirs.membership = 'join'
-     WHERE mine.type = 'm.room.member' AND mine.state_key = ? AND mine.membership = 'join' LIMIT 1`,
+  const profileChange = db.prepare<{ room: number }, [string]>(
+    'SELECT room FROM hs_profile_changes WHERE user_id = ?',
+  )
+  const profileChanges = db.prepare<{ user_id: string }, []>('SELECT user_id FROM hs_profile_changes')
+  const profileIsEverywhere = db.prepare('DELETE FROM hs_profile_changes WHERE user_id = ?')
+  const page = db.prepare<Profile & { user_id: string }, [string, number]>(
+    'SELECT user_id, displayname, avatar_url FROM hs_users WHERE user_id > ? ORDER BY user_id LIMIT ?',
   )
   const upsertDevice = db.prepare(
     `INSERT INTO hs_devices (user_id, device_id, display_name, token_hash, created_at) VALUES (?, ?, ?, ?, ?)
@@ -60,13 +60,13 @@ export function userStore(db: Database) {
   const device = db.prepare<DeviceRow, [string, string]>(
     'SELECT user_id, device_id, display_name FROM hs_devices WHERE user_id = ? AND device_id = ?',
   )
-  const ofDevice = [
-    'hs_devices',
-    'hs_device_keys',
-    'hs_one_time_keys',
-    'hs_fallback_keys',
-    'hs_to_device',
-  ].map(table => db.prepare(`DELETE FROM ${table} WHERE user_id = ? AND device_id = ?`))
+  const logOut = db.prepare('UPDATE hs_devices SET token_hash = NULL WHERE user_id = ? AND device_id = ?')
+  const countDevices = db.prepare<{ count: number }, [string]>(
+    'SELECT count(*) AS count FROM hs_devices WHERE user_id = ?',
+  )
+  const ofDevice = ['hs_devices', 'hs_device_keys', 'hs_one_time_keys', 'hs_fallback_keys'].map(table =>
+    db.prepare(`DELETE FROM ${table} WHERE user_id = ? AND device_id = ?`),
+  )
   const putAccountData = db.prepare(
     `INSERT INTO hs_account_data (user_id, room, type, content, stream_id) VALUES (?, ?, ?, ?, ?)
      ON CONFLICT DO UPDATE SET content = excluded.content, stream_id = excluded.stream_id`,
@@ -74,8 +74,11 @@ export function userStore(db: Database) {
   const accountData = db.prepare<{ content: string }, [string, number, string]>(
     'SELECT content FROM hs_account_data WHERE user_id = ? AND room = ? AND type = ?',
   )
-  const accountDataSince = db.prepare<AccountDataRow, [string, number]>(
-    'SELECT room, type, content, stream_id FROM hs_account_data WHERE user_id = ? AND stream_id > ? ORDER BY stream_id',
+  const accountDataSince = db.prepare<AccountDataKey, [string, number, number]>(
+    'SELECT room, type, stream_id FROM hs_account_data WHERE user_id = ? AND stream_id > ? ORDER BY stream_id LIMIT ?',
+  )
+  const accountDataTypes = db.prepare<{ type: string }, [string, number, string, number]>(
+    'SELECT type FROM hs_account_data WHERE user_id = ? AND room = ? AND type > ? ORDER BY type LIMIT ?',
   )
   const putFilter = db.prepare<{ filter_id: number }, [string, string]>(
     'INSERT INTO hs_filters (user_id, filter) VALUES (?, ?) ON CONFLICT DO UPDATE SET filter = excluded.filter RETURNING filter_id',
@@ -88,23 +91,26 @@ export function userStore(db: Database) {
   const forgotten = db.prepare<{ found: number }, [string, number]>(
     'SELECT 1 AS found FROM hs_forgotten WHERE user_id = ? AND room = ?',
   )
-  const like = (term: string) => `%${term.replace(/[\\%_]/g, '\\$&')}%`
 
   return {
     insert(userId: string, now: number): void {
       insert.run(userId, now)
     },
     profile: (userId: string) => profile.get(userId) ?? undefined,
-    setDisplayname(userId: string, value: string | null): void {
-      setDisplayname.run(value, userId)
+    setProfile(userId: string, field: keyof Profile, value: string | null): void {
+      setProfile[field].run(value, userId)
     },
-    setAvatar(userId: string, value: string | null): void {
-      setAvatar.run(value, userId)
+    /** Notes that the changed profile is in the memberships of rooms up to this one, and not yet in those after it. */
+    noteProfileChange(userId: string, room: number): void {
+      noteProfileChange.run(userId, room)
     },
-    /** Users whom `userId` shares a room with, and the user too. */
-    search: (userId: string, term: string, limit: number) =>
-      search.all(like(term), like(term), userId, userId, limit),
-    shareRoom: (userId: string, other: string) => sharesRoom.get(other, userId) !== null,
+    profileChange: (userId: string) => profileChange.get(userId)?.room,
+    profileChanges: () => profileChanges.all(),
+    profileIsEverywhere(userId: string): void {
+      profileIsEverywhere.run(userId)
+    },
+    /** The next users, by id. */
+    page: (after: string, limit: number) => page.all(after, limit),
     /** Makes the device or gives it a new token. */
     logIn(userId: string, deviceId: string, name: string | null, hash: string, now: number): void {
       upsertDevice.run(userId, deviceId, name, hash, now)
@@ -115,7 +121,12 @@ export function userStore(db: Database) {
     renameDevice(userId: string, deviceId: string, name: string | null): void {
       renameDevice.run(name, userId, deviceId)
     },
-    /** Removes the device with its keys and messages. */
+    /** The device's token is good for nothing any more. */
+    logOut(userId: string, deviceId: string): void {
+      logOut.run(userId, deviceId)
+    },
+    countDevices: (userId: string) => countDevices.get(userId)?.count ?? 0,
+    /** Removes the device with its keys. Its messages are removed by `KeyStore.deleteSeen`. */
     deleteDevice(userId: string, deviceId: string): void {
       for (const statement of ofDevice) statement.run(userId, deviceId)
     },
@@ -126,7 +137,10 @@ export function userStore(db: Database) {
       putAccountData.run(userId, room, type, content, streamId)
     },
     accountData: (userId: string, room: number, type: string) => accountData.get(userId, room, type)?.content,
-    accountDataSince: (userId: string, since: number) => accountDataSince.all(userId, since),
+    accountDataSince: (userId: string, since: number, limit: number) =>
+      accountDataSince.all(userId, since, limit),
+    accountDataTypes: (userId: string, room: number, after: string, limit: number) =>
+      accountDataTypes.all(userId, room, after, limit).map(row => row.type),
     forget(userId: string, room: number): void {
       forget.run(userId, room)
     },

@@ -235,3 +235,19 @@ describe('unknown users and rooms', () => {
     expect((await server.join(roomId, 'wa_unknown', 'as_wa')).get('errcode')).toBe('M_FORBIDDEN')
   })
 })
+
+test('the cursor of an appservice that nothing interests moves on all the same', async () => {
+  const server = await serverWith('gw_alice')
+  const idle = new FakeAppservice()
+  await server.appservice('idle', { deliver: idle.deliver })
+  server.hs.start()
+  const room = await server.room('gw_alice')
+  const cursor = () =>
+    server.db.query<{ position: number }, []>("SELECT position FROM hs_appservices WHERE id = 'idle'").get()
+      ?.position ?? 0
+  for (let sent = 0; sent < 3_500; sent += 500)
+    await Promise.all(Array.from({ length: 500 }, (_, at) => server.send(room, 'gw_alice', `${sent + at}`)))
+  await until(() => cursor() > 1_000, 'the cursor')
+  expect(idle.received).toEqual([])
+  await server.close()
+})

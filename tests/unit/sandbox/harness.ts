@@ -7,6 +7,7 @@ import homeserverTables from '../../../migrations/0002_homeserver.up.sql' with {
 import sandboxTables from '../../../migrations/0003_sandbox.up.sql' with { type: 'text' }
 import eventIdIndex from '../../../migrations/0010_event_ids.up.sql' with { type: 'text' }
 import refusalTable from '../../../migrations/0011_sandbox_refusal.up.sql' with { type: 'text' }
+import homeserverHistory from '../../../migrations/0020_homeserver_history.up.sql' with { type: 'text' }
 import { createHomeserver } from '../../../src/homeserver/index.ts'
 import { type Clock, systemClock } from '../../../src/lib/clock.ts'
 import { GroupCommit } from '../../../src/lib/group-commit.ts'
@@ -49,7 +50,8 @@ export async function createHarness(options: HarnessOptions = {}) {
   database.run('PRAGMA journal_mode = WAL')
   database.run('PRAGMA synchronous = FULL')
   if (!options.folder)
-    for (const sql of [homeserverTables, eventIdIndex, sandboxTables, refusalTable]) database.run(sql)
+    for (const sql of [homeserverTables, eventIdIndex, homeserverHistory, sandboxTables, refusalTable])
+      database.run(sql)
   const committer = new GroupCommit(database)
   const clock = options.clock ?? systemClock
   const logger = createLogger(process.env.TEST_LOG === 'on' ? 'debug' : 'silent', { format: 'json' })

@@ -1,0 +1,13 @@
+-- What a piece of a room's state was at any place of the stream, found at once however often it has changed since.
+CREATE INDEX hs_events_state ON hs_events (room, type, state_key, stream_id) WHERE state_key IS NOT NULL;
+DROP INDEX hs_events_state_by_room;
+
+-- Whether somebody has reacted so to an event already.
+CREATE INDEX hs_events_annotations ON hs_events (relates_to, sender, json_extract(content, '$."m.relates_to".key'))
+  WHERE rel_type = 'm.annotation';
+
+-- Users whose changed profile isn't in the memberships of all their rooms yet: it is in those up to this one.
+CREATE TABLE hs_profile_changes (
+  user_id TEXT PRIMARY KEY,
+  room INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

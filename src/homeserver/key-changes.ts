@@ -1,0 +1,36 @@
+/** Whose encryption keys have changed, among those whom a user shares a room with. */
+import type { TurnBudget } from '../lib/turn-budget.ts'
+import type { Core } from './core.ts'
+
+const PAGE = 200
+
+/** Users whose keys changed at `from` < position <= `to`, as far as they concern `userId`. */
+export async function* changedUsers(
+  core: Core,
+  userId: string,
+  { from, to }: { from: number; to: number },
+  turn: TurnBudget,
+): AsyncGenerator<string, void> {
+  for (let after = from; ; ) {
+    const page = core.keys.changes(after, to, PAGE)
+    for (const { user_id: other } of page)
+      if (other === userId || (await shareRoom(core, userId, other, turn))) yield other
+    const last = page.at(-1)
+    if (!last || page.length < PAGE) return
+    after = last.stream_id
+    await turn.pause()
+  }
+}
+
+/** Whether both have joined some room; either may be in very many. */
+export async function shareRoom(core: Core, one: string, other: string, turn: TurnBudget): Promise<boolean> {
+  for (let after = 0; ; ) {
+    const page = core.events.joinedRooms(other, after, PAGE)
+    for (const { room, room_id: roomId } of page) {
+      if (core.rooms.isJoined(roomId, one)) return true
+      after = room
+    }
+    if (page.length < PAGE) return false
+    await turn.pause()
+  }
+}

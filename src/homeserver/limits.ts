@@ -1,0 +1,38 @@
+/** How much one call may ask for, and how much may gather in one place: work is bounded by what these allow. */
+import { forbidden, invalidParam, MatrixError } from './errors.ts'
+
+/** An identifier's bytes. @see https://spec.matrix.org/v1.12/appendices/#identifier-grammar */
+export const MAX_ID_BYTES = 255
+/** An event's bytes, and those of whatever else is handed out as a whole. @see https://spec.matrix.org/v1.12/client-server-api/#size-limits */
+export const MAX_EVENT_BYTES = 65_536
+/** Memberships of one room, past ones included: they are loaded as a whole. */
+export const MAX_MEMBERS = 10_000
+/** Invitations of one createRoom. */
+export const MAX_INVITES = MAX_MEMBERS - 1
+/** State events of one createRoom, which are written at once. */
+export const MAX_INITIAL_STATE = 100
+export const MAX_ALIASES_OF_ROOM = 100
+export const MAX_DEVICES_OF_USER = 1_000
+/** One-time keys of one device; clients keep about fifty. */
+export const MAX_ONE_TIME_KEYS = 1_000
+/** Keys, signatures or messages of one call that writes them at once. */
+export const MAX_WRITES_OF_CALL = 1_000
+/** Bytes that one call may write for others. */
+export const MAX_BYTES_OF_CALL = 4 * 1024 * 1024
+/** Characters of events in one page of a timeline, beyond its first event. */
+export const MAX_PAGE_CHARACTERS = 1024 * 1024
+
+/** Throws unless what a path or query names has the length of an identifier. */
+export function assertId(name: string, id: string): void {
+  if (Buffer.byteLength(id) > MAX_ID_BYTES) throw invalidParam(`${name} is longer than ${MAX_ID_BYTES} bytes`)
+}
+
+export function assertCount(what: string, count: number, most: number): void {
+  if (count > most) throw invalidParam(`${what}: expected at most ${most}, got ${count}`)
+}
+
+export const roomIsFull = () =>
+  forbidden(`The room has ${MAX_MEMBERS} members and former members, and takes no more`)
+
+export const tooManyDevices = () =>
+  new MatrixError(403, 'M_FORBIDDEN', `The user has ${MAX_DEVICES_OF_USER} devices; log others out first`)

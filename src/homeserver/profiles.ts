@@ -1,0 +1,105 @@
+/**
+ * Profiles, and how a changed one gets into the memberships of all rooms that its user is in: in pieces, as there may be very many, and
+ * noted in the database until it is everywhere, so that a kill leaves no room behind.
+ */
+import type { Clock } from '../lib/clock.ts'
+import type { Logger } from '../lib/logger.ts'
+import { TurnBudget } from '../lib/turn-budget.ts'
+import type { JsonObject } from './json.ts'
+import type { EventStore } from './store/events.ts'
+import type { Profile, UserStore } from './store/users.ts'
+import type { Tx } from './tx.ts'
+
+/** Rooms that one write changes at most. */
+const ROOMS_AT_ONCE = 50
+const RETRY_MS = 1_000
+
+/** A profile as JSON, also what a user's own membership carries. */
+export function profileContent(profile: Profile | undefined): JsonObject {
+  const content: JsonObject = {}
+  if (profile?.displayname != null) content.displayname = profile.displayname
+  if (profile?.avatar_url != null) content.avatar_url = profile.avatar_url
+  return content
+}
+
+/** What profiles are changed with. */
+interface ProfilesCore {
+  readonly users: UserStore
+  readonly events: EventStore
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly stopping: AbortController
+  commit<T>(work: (tx: Tx) => T): Promise<T>
+}
+
+export class Profiles {
+  /** Users whose rooms are being changed. */
+  private readonly spreading = new Map<string, Promise<void>>()
+
+  constructor(private readonly core: ProfilesCore) {}
+
+  /** Resolves when the profile is stored and is in the first rooms; what is the same already changes nothing. */
+  async change(userId: string, field: keyof Profile, value: string | null): Promise<void> {
+    const { core } = this
+    const hasChanged = await core.commit(tx => {
+      if (core.users.profile(userId)?.[field] === value) return false
+      tx.wrote = true
+      core.users.setProfile(userId, field, value)
+      core.users.noteProfileChange(userId, 0)
+      return true
+    })
+    if (!hasChanged) return
+    const hasMore = await this.spreadOn(userId)
+    if (hasMore) this.spread(userId)
+  }
+
+  /** Goes on with what an earlier process left. */
+  start(): void {
+    for (const { user_id: userId } of this.core.users.profileChanges()) this.spread(userId)
+  }
+
+  /** Resolves when nothing is under way any more; what is left goes on at the next start. */
+  async stop(): Promise<void> {
+    await Promise.all(this.spreading.values())
+  }
+
+  private spread(userId: string): void {
+    if (this.spreading.has(userId)) return
+    const run = this.spreadThrough(userId).finally(() => this.spreading.delete(userId))
+    this.spreading.set(userId, run)
+  }
+
+  private async spreadThrough(userId: string): Promise<void> {
+    const { signal } = this.core.stopping
+    for (let hasMore = true; hasMore && !signal.aborted; ) {
+      try {
+        hasMore = await this.spreadOn(userId)
+      } catch (error) {
+        this.core.logger.error({ error, user: userId }, "a changed profile didn't get into the next rooms")
+        await this.core.clock.sleep(RETRY_MS, signal)
+      }
+    }
+  }
+
+  /** Brings the profile into the next rooms. @returns whether there are more */
+  private spreadOn(userId: string): Promise<boolean> {
+    const { core } = this
+    return core.commit(tx => {
+      const after = core.users.profileChange(userId)
+      if (after === undefined) return false
+      tx.wrote = true
+      const rooms = core.events.joinedRooms(userId, after, ROOMS_AT_ONCE)
+      const content = { membership: 'join', ...profileContent(core.users.profile(userId)) }
+      const turn = new TurnBudget()
+      for (const [index, { room, room_id: roomId }] of rooms.entries()) {
+        tx.setState(tx.takeRoom(roomId), { type: 'm.room.member', sender: userId, stateKey: userId, content })
+        const isLast = index === rooms.length - 1 && rooms.length < ROOMS_AT_ONCE
+        if (isLast || (!turn.isSpent && index < rooms.length - 1)) continue
+        core.users.noteProfileChange(userId, room)
+        return true
+      }
+      core.users.profileIsEverywhere(userId)
+      return false
+    })
+  }
+}

@@ -1,0 +1,229 @@
+/** What a sync tells of one room. */
+import type { EventRow } from './events.ts'
+import { allowsEvent, allowsType } from './filter.ts'
+import { type Pieces, separated } from './json-answer.ts'
+import { receiptContent } from './receipts.ts'
+import { invitePreview, RoomView, stateOf } from './room-history.ts'
+import { showEvent } from './shown-events.ts'
+import type { MembershipRow } from './store/events.ts'
+import type { AccountDataKey } from './store/users.ts'
+import { accountDataText, type SyncContext } from './sync-context.ts'
+import { pageBackwards, positionToken } from './timeline.ts'
+
+const DEFAULT_TIMELINE = 10
+const MAX_TIMELINE = 500
+const HEROES = 5
+/** Receipts that one response tells of a room: the newest. */
+const MAX_RECEIPTS = 2_000
+const ACCOUNT_DATA_PAGE = 100
+
+/** A room that the user is invited to, or knocks at. */
+export async function* strangerRoom({ core }: SyncContext, row: MembershipRow): Pieces {
+  const event = core.events.at(row.stream_id)
+  const key = row.membership === 'invite' ? 'invite_state' : 'knock_state'
+  yield `${JSON.stringify(row.room_id)}:{"${key}":{"events":${event ? invitePreview(core, event) : '[]'}}}`
+}
+
+function viewOf({ core, requester }: SyncContext, roomId: string): RoomView {
+  const room = core.rooms.read(roomId)
+  if (!room) throw new Error(`a member's room is missing: ${roomId}`)
+  return new RoomView(core, room, requester.userId)
+}
+
+/** A room that the user is in; nothing when nothing has changed. `changed` is its account data since the token. */
+export async function* joinedRoom(
+  context: SyncContext,
+  row: MembershipRow,
+  changed: AccountDataKey[],
+): Pieces {
+  const { core, request, position } = context
+  const since = request.since?.position ?? 0
+  const filter = request.filter.room
+  const hasEvents = core.lastPosition(row.room) > since
+  const ownData = changed.map(({ type }) => type).filter(type => allowsType(filter?.account_data, type))
+  const typingChanged =
+    request.since !== undefined && core.typing.changedAt(row.room_id) > request.since.typing
+  const hasReceipts = core.receipts.lastOfRoom(row.room) > since
+  if (!hasEvents && ownData.length === 0 && !typingChanged && !hasReceipts && !request.fullState) return
+
+  const view = viewOf(context, row.room_id)
+  const isFresh = !request.since || (row.stream_id > since && view.membershipAt(since) !== 'join')
+  const timeline = await timelineOf(context, view, isFresh ? 0 : since, position)
+  const isWhole = isFresh || request.fullState
+  const ephemeral = ephemeralOf(context, view, isFresh)
+  const hasTimeline = timeline.rows.length > 0 || timeline.limited
+  if (!isWhole && !hasTimeline && ephemeral.length === 0 && ownData.length === 0) return
+
+  yield `${JSON.stringify(row.room_id)}:{`
+  yield* timelineField(context, view, timeline)
+  let membersChanged = timeline.rows.some(event => event.type === 'm.room.member')
+  const state = stateFor(context, view, timeline, isWhole ? undefined : since)
+  yield* eventsField(context, view, 'state', state, event => {
+    membersChanged ||= event.type === 'm.room.member'
+  })
+  yield `,"ephemeral":{"events":[${ephemeral.join(',')}]},"account_data":{"events":[`
+  yield* separated(roomData(context, row.room, isFresh ? undefined : ownData))
+  const summary = isWhole || membersChanged ? JSON.stringify(summaryOf(view)) : '{}'
+  yield `]},"unread_notifications":{"notification_count":0,"highlight_count":0},"summary":${summary}}`
+}
+
+/** A room that the user has left. */
+export async function* leftRoom(context: SyncContext, row: MembershipRow): Pieces {
+  const { request } = context
+  const view = viewOf(context, row.room_id)
+  const since = request.since?.position ?? 0
+  const wasIn = request.since !== undefined && view.membershipAt(since) === 'join'
+  const timeline = await timelineOf(context, view, wasIn ? since : 0, row.stream_id)
+  yield `${JSON.stringify(row.room_id)}:{`
+  yield* timelineField(context, view, timeline)
+  // Somebody who never was in the room learns no more than that the invite is gone.
+  const state = view.everJoined ? stateFor(context, view, timeline, wasIn ? since : undefined) : []
+  yield* eventsField(context, view, 'state', state)
+  yield ',"account_data":{"events":[]}}'
+}
+
+interface Timeline {
+  /** Oldest first. */
+  rows: EventRow[]
+  limited: boolean
+  /** The place before the first of `rows`. */
+  start: number
+}
+
+async function timelineOf(context: SyncContext, view: RoomView, from: number, to: number): Promise<Timeline> {
+  const filter = context.request.filter.room?.timeline
+  const limit = Math.min(filter?.limit ?? DEFAULT_TIMELINE, MAX_TIMELINE)
+  const page = await pageBackwards(context.core, view, context.turn, { from, to, limit, filter })
+  const rows = page.rows.reverse()
+  const limited = page.next !== undefined
+  const start = limited ? (rows[0] ? rows[0].stream_id - 1 : to) : from
+  return { rows, limited, start }
+}
+
+async function* timelineField(context: SyncContext, view: RoomView, timeline: Timeline): Pieces {
+  const first = timeline.rows[0]
+  const before = positionToken(first ? first.stream_id - 1 : timeline.start)
+  yield `"timeline":{"limited":${timeline.limited},"prev_batch":"${before}","events":[`
+  yield* separated(shown(context, view, timeline.rows))
+  yield ']}'
+}
+
+async function* eventsField(
+  context: SyncContext,
+  view: RoomView,
+  name: string,
+  rows: AsyncIterable<EventRow> | Iterable<EventRow>,
+  see: (row: EventRow) => void = () => {},
+): Pieces {
+  yield `,"${name}":{"events":[`
+  yield* separated(shown(context, view, rows, see))
+  yield ']}'
+}
+
+async function* shown(
+  { core, requester, turn }: SyncContext,
+  view: RoomView,
+  rows: AsyncIterable<EventRow> | Iterable<EventRow>,
+  see: (row: EventRow) => void = () => {},
+): Pieces {
+  for await (const row of rows) {
+    see(row)
+    yield showEvent(core, requester, view, row)
+    if (turn.isSpent) await turn.pause()
+  }
+}
+
+/**
+ * The state that the client lacks at the start of the timeline: all of it for a room that is new to it (`since` undefined), else what
+ * changed in the gap between its token and the timeline.
+ */
+async function* stateFor(
+  context: SyncContext,
+  view: RoomView,
+  timeline: Timeline,
+  since: number | undefined,
+): AsyncGenerator<EventRow, void> {
+  const { core, request, turn } = context
+  const { num } = view.room
+  const filter = request.filter.room?.state
+  const start = (timeline.rows[0]?.stream_id ?? timeline.start + 1) - 1
+  const isLazy = filter?.lazy_load_members || request.filter.room?.timeline?.lazy_load_members
+  const needed = isLazy ? neededMembers(context, view, timeline) : undefined
+  if (since === undefined || timeline.limited) {
+    const position = since === undefined && timeline.rows.length === 0 ? context.position : start
+    const wants = (key: { type: string; state_key: string }) =>
+      needed === undefined || key.type !== 'm.room.member' || needed.has(key.state_key)
+    for await (const row of stateOf(core, num, turn, { position, since: since ?? 0, wants })) {
+      if (row.type === 'm.room.member') needed?.delete(row.state_key ?? '')
+      if (allowsEvent(filter, row)) yield row
+    }
+  }
+  for (const userId of needed ?? []) {
+    const member = core.events.stateAt(num, 'm.room.member', userId, start)
+    if (member && allowsEvent(filter, member)) yield member
+  }
+}
+
+/** With lazy loading, of the members only those who sent something in the timeline (and oneself). */
+function neededMembers({ request }: SyncContext, view: RoomView, timeline: Timeline): Set<string> {
+  const needed = new Set(timeline.rows.map(row => row.sender))
+  if (!request.since) needed.add(view.userId)
+  return needed
+}
+
+function ephemeralOf({ core, requester, request }: SyncContext, view: RoomView, isFresh: boolean): string[] {
+  const { roomId, num } = view.room
+  const filter = request.filter.room?.ephemeral
+  const since = isFresh ? 0 : (request.since?.position ?? 0)
+  const events: string[] = []
+  const receipts = allowsType(filter, 'm.receipt')
+    ? core.receipts
+        .ofRoom(num, since, MAX_RECEIPTS)
+        .filter(row => row.receipt_type !== 'm.read.private' || row.user_id === requester.userId)
+    : []
+  if (receipts.length > 0)
+    events.push(`{"type":"m.receipt","content":${JSON.stringify(receiptContent(receipts))}}`)
+  const users = core.typing.users(roomId)
+  const hasChanged = core.typing.changedAt(roomId) > (request.since?.typing ?? 0)
+  if (hasChanged && (!isFresh || users.length > 0) && allowsType(filter, 'm.typing'))
+    events.push(`{"type":"m.typing","content":${JSON.stringify({ user_ids: users })}}`)
+  return events
+}
+
+/** The account data of a room: of these types, or all that the filter lets through. */
+async function* roomData(
+  { core, requester, request, turn }: SyncContext,
+  room: number,
+  types: string[] | undefined,
+): Pieces {
+  const { userId } = requester
+  if (types !== undefined) {
+    for (const type of types) yield accountDataText(type, core.users.accountData(userId, room, type))
+    return
+  }
+  const filter = request.filter.room?.account_data
+  for (let after = ''; ; ) {
+    const page = core.users.accountDataTypes(userId, room, after, ACCOUNT_DATA_PAGE)
+    for (const type of page) {
+      if (allowsType(filter, type)) yield accountDataText(type, core.users.accountData(userId, room, type))
+      if (turn.isSpent) await turn.pause()
+    }
+    const last = page.at(-1)
+    if (last === undefined || page.length < ACCOUNT_DATA_PAGE) return
+    after = last
+  }
+}
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3sync_response-200_roomsummary */
+function summaryOf({ room, userId }: RoomView) {
+  let joined = 0
+  let invited = 0
+  const heroes: string[] = []
+  for (const [member, membership] of room.members) {
+    if (membership === 'join') joined++
+    else if (membership === 'invite') invited++
+    else continue
+    if (member !== userId && heroes.length < HEROES) heroes.push(member)
+  }
+  return { 'm.heroes': heroes, 'm.joined_member_count': joined, 'm.invited_member_count': invited }
+}

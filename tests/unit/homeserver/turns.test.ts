@@ -1,0 +1,168 @@
+/** Nothing that one request asks for holds up everybody else, however much there is. */
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { HomeserverRows } from '../../support/homeserver-rows.ts'
+import { expectShortTurns } from '../../support/longest-turn.ts'
+import { FakeAppservice, TestServer, until, userId } from './harness.ts'
+
+const MEMBERS = 5_000
+const ROOMS = 1_000
+const ROUNDS = { rounds: 2 }
+const LARGE = 'x'.repeat(60_000)
+
+const server = new TestServer()
+let huge: { room: number; roomId: string }
+let parent = ''
+let token = ''
+const idle = new FakeAppservice()
+
+beforeAll(async () => {
+  await server.appservice('gw')
+  await server.appservice('idle', { deliver: idle.deliver })
+  await server.users(['gw_alice'])
+  const rows = new HomeserverRows(server.db, 'hs.test')
+  rows.all(() => {
+    const ghosts = Array.from({ length: MEMBERS }, (_, at) => `gw_ghost${at}`)
+    for (const ghost of ghosts) rows.user(ghost)
+    huge = rows.newRoom(['gw_alice', ...ghosts], '1')
+    for (let at = 0; at < 3_000; at++) {
+      const topic = { room: huge.room, type: 'm.room.topic', sender: userId('gw_alice'), stateKey: '' }
+      rows.event({ ...topic, content: { topic: String(at) } })
+    }
+    parent = rows.message(huge.room, 'gw_alice', 'parent')
+    const relatesTo = { eventId: parent, relType: 'm.annotation' }
+    const reaction = { room: huge.room, type: 'm.reaction', sender: userId('gw_alice'), relatesTo }
+    for (let at = 0; at < 5_000; at++)
+      rows.event({ ...reaction, content: { 'm.relates_to': { key: String(at) } } })
+    for (let at = 0; at < 300; at++) rows.message(huge.room, 'gw_alice', LARGE)
+    for (let at = 0; at < ROOMS; at++) {
+      const { room } = rows.newRoom(['gw_alice', `gw_ghost${at}`], '1')
+      rows.message(room, 'gw_alice', `message ${at}`)
+    }
+  })
+  await server.restart()
+  await server.appservice('gw')
+  await server.appservice('idle', { deliver: idle.deliver })
+  token = (await server.logIn('gw_alice')).token
+}, 60_000)
+afterAll(() => server.close())
+
+/** Leaves the answer unparsed, as that would be a turn of the test's own. */
+async function ask(method: string, path: string, body?: unknown, as = token): Promise<number> {
+  const whole = path.startsWith('/_matrix') ? path : `/_matrix/client/v3${path}`
+  const response = await server.raw(method, whole, {
+    headers: { authorization: `Bearer ${as}` },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  })
+  expect(response.status).toBe(200)
+  let bytes = 0
+  for await (const chunk of response.body ?? []) bytes += chunk.length
+  return bytes
+}
+
+const room = () => `/rooms/${encodeURIComponent(huge.roomId)}`
+
+describe('reading', () => {
+  const calls: [what: string, path: () => string, leastBytes: number][] = [
+    ['a first sync of thousands of rooms', () => '/sync', ROOMS * 500],
+    ['a sync with the full state', () => '/sync?full_state=true&since=s1_0', ROOMS * 500],
+    ['a sync that tells nothing new', () => '/sync?since=s999999_9999999999999', 10],
+    ['a page of large messages', () => `${room()}/messages?dir=b&limit=1000`, LARGE.length],
+    ['a page from the beginning', () => `${room()}/messages?dir=f&limit=1000&from=s1`, 1000 * 100],
+    [
+      'an event with its context',
+      () => `${room()}/context/${encodeURIComponent(parent)}?limit=1000`,
+      100_000,
+    ],
+    ['the state', () => `${room()}/state`, MEMBERS * 100],
+    ['the members', () => `${room()}/members`, MEMBERS * 100],
+    ['the joined members', () => `${room()}/joined_members`, MEMBERS * 30],
+    ['the rooms', () => '/joined_rooms', ROOMS * 20],
+    [
+      'what relates to an event',
+      () => `/_matrix/client/v1${room()}/relations/${encodeURIComponent(parent)}/m.thread`,
+      10,
+    ],
+  ]
+  test.each(calls)('%s', async (_, path, leastBytes) => {
+    let bytes = 0
+    await expectShortTurns(async () => {
+      bytes = await ask('GET', path())
+    }, ROUNDS)
+    expect(bytes).toBeGreaterThan(leastBytes)
+  })
+
+  test('a search among all users', () =>
+    expectShortTurns(() => ask('POST', '/user_directory/search', { search_term: 'nobody' }), ROUNDS))
+
+  test('the keys of thousands of users', () => {
+    const users = Array.from({ length: 9_000 }, (_, at) => [userId(`gw_ghost${at}`), []])
+    const body = { device_keys: Object.fromEntries(users) }
+    return expectShortTurns(() => ask('POST', '/keys/query', body), ROUNDS)
+  })
+
+  test('a filter of stars and letters', () => {
+    const types = Array.from({ length: 50 }, () => `${'*m'.repeat(100)}x`)
+    const filter = encodeURIComponent(JSON.stringify({ types }))
+    return expectShortTurns(() => ask('GET', `${room()}/messages?dir=b&filter=${filter}`), ROUNDS)
+  })
+})
+
+describe('writing', () => {
+  test('a room with thousands of invitations, who are all invited', async () => {
+    const invite = Array.from({ length: 9_000 }, (_, at) => userId(`gw_ghost${at}`))
+    let roomId = ''
+    await expectShortTurns(async () => {
+      const answer = await server.call('POST', '/createRoom', { invite }, { as: 'gw_alice' })
+      roomId = answer.text('room_id')
+    }, ROUNDS)
+    const members = await server.call('GET', `/rooms/${encodeURIComponent(roomId)}/members`, undefined, {
+      as: 'gw_alice',
+    })
+    expect(members.list('chunk')).toHaveLength(9_001)
+  }, 60_000)
+
+  test('a message to a thousand devices', () => {
+    const messages = Object.fromEntries(
+      Array.from({ length: 1_000 }, (_, at) => [userId(`gw_ghost${at}`), { D: { a: 1 } }]),
+    )
+    return expectShortTurns(at => ask('PUT', `/sendToDevice/m.test/t${at}`, { messages }), ROUNDS)
+  })
+
+  test('a change of a name that shows in thousands of rooms, and comes to all of them', async () => {
+    let name = ''
+    await expectShortTurns(async at => {
+      await ask('PUT', `/profile/${userId('gw_alice')}/displayname`, { displayname: `Alice ${at}` })
+      await until(() => changesUnderWay() === 0, 'the name in all rooms')
+      name = `Alice ${at}`
+    }, ROUNDS)
+    expect(roomsWithout(name)).toBe(0)
+  }, 60_000)
+})
+
+function countOf(sql: string, ...values: string[]): number {
+  return server.db.query<{ count: number }, string[]>(sql).get(...values)?.count ?? -1
+}
+
+const changesUnderWay = () => countOf('SELECT count(*) AS count FROM hs_profile_changes')
+
+const roomsWithout = (name: string) =>
+  countOf(
+    `SELECT count(*) AS count FROM hs_room_state s JOIN hs_events e ON e.stream_id = s.stream_id
+     WHERE s.type = 'm.room.member' AND s.state_key = ? AND s.membership = 'join' AND json_extract(e.content, '$.displayname') <> ?`,
+    userId('gw_alice'),
+    name,
+  )
+
+test('pushing to an appservice that nothing of all this interested', async () => {
+  await expectShortTurns(
+    async () => {
+      server.hs.start()
+      const end = countOf('SELECT max(stream_id) AS count FROM hs_events')
+      await until(() => cursorOf('idle') > end - 2_000, 'the cursor at the end')
+    },
+    { rounds: 1 },
+  )
+  expect(idle.received).toEqual([])
+}, 60_000)
+
+const cursorOf = (id: string) => countOf('SELECT position AS count FROM hs_appservices WHERE id = ?', id)
