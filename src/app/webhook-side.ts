@@ -10,6 +10,7 @@ import { createDeliveryQueue } from '../modules/webhooks/queue-repository.ts'
 import { createReplayRepository } from '../modules/webhooks/replay-repository.ts'
 import { createReplays } from '../modules/webhooks/replays.ts'
 import { createWebhookRepository } from '../modules/webhooks/repository.ts'
+import { SharedBodies } from '../modules/webhooks/shared-bodies.ts'
 import { createWebhookCleanup, createWebhooks } from '../modules/webhooks/webhooks.ts'
 import { createWebhookClient } from '../webhooks/client.ts'
 import { createEndpointGuard } from '../webhooks/endpoint-guard.ts'
@@ -22,8 +23,7 @@ export function createWebhookSide(foundation: Foundation, payloads: Payloads) {
   const repository = createWebhookRepository(db, { maxPerIdentity })
   const onDeliveries = () => dispatcher.nudge()
   const deliver = createDeliveryTry({
-    payloads,
-    room: new PayloadRoom(clock),
+    bodies: new SharedBodies({ payloads, room: new PayloadRoom(clock) }),
     client: createWebhookClient({ timeoutMs, userAgent: `Meshgate/${version}`, guard, clock }),
     secretsOf: createEndpointSecrets(sealer),
     clock,

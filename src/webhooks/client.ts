@@ -8,6 +8,12 @@ import { connectionProblem } from '../lib/connection-problem.ts'
 import { type EndpointGuard, EndpointRefused } from './endpoint-guard.ts'
 import { fetchAt } from './pinned-fetch.ts'
 
+/** A body as it is signed and as it is sent: the same bytes. */
+export interface WebhookBody {
+  bytes: Uint8Array<ArrayBuffer>
+  sent: Uint8Array<ArrayBuffer> | Blob
+}
+
 export interface WebhookRequest {
   url: string
   /** The webhook-id header: the same on every try of a delivery. */
@@ -16,7 +22,7 @@ export interface WebhookRequest {
   secrets: readonly string[]
   /** Further headers that the endpoint's owner wants; ours win. */
   headers: Readonly<Record<string, string>>
-  body: Uint8Array<ArrayBuffer>
+  body: WebhookBody
 }
 
 export type WebhookAnswer = {
@@ -71,7 +77,7 @@ export function createWebhookClient(options: {
         const addresses = await abortable(guard.addressesOf(url), signal)
         const answer = await fetchAt(addresses, url, {
           method: 'POST',
-          body,
+          body: body.sent,
           redirect: 'manual',
           // A small answer can be gigabytes when it is unpacked, in memory.
           decompress: false,
@@ -81,7 +87,7 @@ export function createWebhookClient(options: {
             'user-agent': userAgent,
             'webhook-id': id,
             'webhook-timestamp': timestamp,
-            'webhook-signature': secrets.map(secret => sign(secret, id, timestamp, body)).join(' '),
+            'webhook-signature': secrets.map(secret => sign(secret, id, timestamp, body.bytes)).join(' '),
           }),
         })
         const { status } = answer

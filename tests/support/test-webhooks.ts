@@ -17,6 +17,7 @@ import { createDeliveryQueue } from '../../src/modules/webhooks/queue-repository
 import { createReplayRepository } from '../../src/modules/webhooks/replay-repository.ts'
 import { createReplays } from '../../src/modules/webhooks/replays.ts'
 import { createWebhookRepository } from '../../src/modules/webhooks/repository.ts'
+import { SharedBodies } from '../../src/modules/webhooks/shared-bodies.ts'
 import { createWebhooks } from '../../src/modules/webhooks/webhooks.ts'
 import type { WebhookAnswer, WebhookRequest } from '../../src/webhooks/client.ts'
 
@@ -58,14 +59,13 @@ export function testWebhooks({ db, clock, tries = [], ...options }: TestWebhooks
   const sealer = createSealer(TEST_SEALING_KEY)
   const repository = createWebhookRepository(db, { maxPerIdentity: 100 })
   const deliver = createDeliveryTry({
-    payloads: options.payloads ?? storedPayloads,
-    room: new PayloadRoom(clock),
+    bodies: new SharedBodies({ payloads: options.payloads ?? storedPayloads, room: new PayloadRoom(clock) }),
     client: {
       async deliver(request) {
         const seen = {
           ...request,
           at: clock.now(),
-          payload: JSON.parse(Buffer.from(request.body).toString()),
+          payload: JSON.parse(Buffer.from(request.body.bytes).toString()),
         }
         tries.push(seen)
         return endpoint.answer(seen)

@@ -77,11 +77,11 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
   async function attempt(
     { endpoint, webhook: asClaimed }: ClaimedDeliveries,
-    { delivery, event }: ClaimedDelivery,
+    { delivery, event, wasTooLarge }: ClaimedDelivery,
   ): Promise<Tried | NotTried> {
     let webhook = asClaimed
     try {
-      using prepared = await deliver.prepare(event)
+      using prepared = await deliver.prepare(event, !wasTooLarge)
       // Since the claim it may have been deleted, switched off or changed: what is answered to its owner holds from the next request on.
       const present = queue.deliverable(endpoint, clock.now())
       if (!present) return 'withdrawn'

@@ -1,6 +1,6 @@
 /**
  * Room in memory for the files in deliveries under way. An endpoint that takes its time holds a body for the whole try, so there may be only so
- * many of them; deliveries without a file need none, and pass those that wait.
+ * many bodies; deliveries without a file need none, and pass those that wait.
  */
 import type { Clock } from '../../lib/clock.ts'
 
@@ -24,7 +24,7 @@ interface Waiting extends Hold {
 
 /** For all deliveries together. */
 const MAX_BYTES = 128 * 1024 * 1024
-/** A file is held as base64 twice: as our body, and as what is on its way out. */
+/** A file is held as base64 twice: as what is signed, and as what is sent. */
 const BYTES_PER_FILE_BYTE = (2 * 4) / 3
 /** Then the lane is given back, so that others have their turn. */
 const WAIT_MS = 10_000

@@ -24,15 +24,16 @@ export interface PayloadsOptions {
 
 export interface Payloads {
   /**
-   * @param beforeInline is told how many bytes of a file will stand in it, before those are read, and may take its time or reject
+   * @param mayInline is asked before a file of so many bytes is read to stand in it, and may take its time or reject; false: the file is told by
+   *   its address alone
    * @throws GatewayError homeserver_unavailable when the file can't be fetched for now
    */
-  of(event: InboxEvent, beforeInline?: (fileBytes: number) => Promise<void>): Promise<WebhookPayload>
+  of(event: InboxEvent, mayInline?: (fileBytes: number) => Promise<boolean>): Promise<WebhookPayload>
 }
 
 const LOST: readonly ErrorCode[] = ['not_found', 'forbidden', 'payload_too_large']
 
-type BeforeInline = Parameters<Payloads['of']>[1]
+type MayInline = Parameters<Payloads['of']>[1]
 
 export function createPayloads(options: PayloadsOptions): Payloads {
   const { devices, contacts, media, publicUrl, inlineMaxBytes } = options
@@ -40,14 +41,13 @@ export function createPayloads(options: PayloadsOptions): Payloads {
   async function mediaOf(
     payload: MessageEvent,
     mediaId: string | null,
-    beforeInline: BeforeInline,
+    mayInline: MayInline,
   ): Promise<MediaPayload | null> {
     if (!payload.media || mediaId === null) return null
     const url = `${publicUrl()}${media.signedPath(mediaId)}`
     try {
       const file = await media.fetchIncoming(mediaId)
-      const isInline = file.sizeBytes <= inlineMaxBytes
-      if (isInline) await beforeInline?.(file.sizeBytes)
+      const isInline = file.sizeBytes <= inlineMaxBytes && ((await mayInline?.(file.sizeBytes)) ?? true)
       const content = isInline
         ? Buffer.from(await Bun.file(media.pathOf(mediaId)).bytes()).toString('base64')
         : null
@@ -63,7 +63,7 @@ export function createPayloads(options: PayloadsOptions): Payloads {
   async function messagePayload(
     event: InboxEvent,
     payload: MessageEvent,
-    beforeInline: BeforeInline,
+    mayInline: MayInline,
   ): Promise<MessagePayload> {
     const device = await devices.get(event.deviceRowId)
     const contact = device && (await contacts.lookUp(device, event.senderUserId))
@@ -77,7 +77,7 @@ export function createPayloads(options: PayloadsOptions): Payloads {
       to: payload.to,
       message: payload.message,
       device_id: payload.device_id,
-      media: await mediaOf(payload, event.mediaId, beforeInline),
+      media: await mediaOf(payload, event.mediaId, mayInline),
       event: payload.event,
       kind: payload.kind,
       timestamp: payload.timestamp,
@@ -92,8 +92,8 @@ export function createPayloads(options: PayloadsOptions): Payloads {
   }
 
   return {
-    of: async (event, beforeInline) =>
-      isMessageEvent(event.payload) ? messagePayload(event, event.payload, beforeInline) : event.payload,
+    of: async (event, mayInline) =>
+      isMessageEvent(event.payload) ? messagePayload(event, event.payload, mayInline) : event.payload,
   }
 }
 

@@ -23,6 +23,8 @@ import { createHealthWriter, type HealthNote } from './health-repository.ts'
 export interface ClaimedDelivery {
   delivery: Delivery
   event: InboxEvent
+  /** The endpoint has answered a try that the body is too large for it (413). */
+  wasTooLarge: boolean
 }
 
 export interface ClaimedDeliveries {
@@ -79,6 +81,8 @@ export interface DeliveryQueue {
 }
 
 const MANY_ENDPOINTS = 100
+/** HTTP status: the body is too large for the endpoint. */
+const TOO_LARGE = 413
 
 export function createDeliveryQueue(db: Db): DeliveryQueue {
   const { orm, committer, connection } = db
@@ -148,8 +152,14 @@ export function createDeliveryQueue(db: Db): DeliveryQueue {
     .set({ leaseId: sql`${param('leaseId')}`, dueAt: sql`${param('dueAt')}` })
     .where(eq(deliveryLanes.lane, param('lane')))
     .prepare()
+  // The last try stands in the delivery's row, those before it are rows of their own; nearly all deliveries are claimed before their first.
+  const wasTooLarge =
+    sql<boolean>`${deliveries.attempts} > 0 and (${deliveries.lastStatus} is ${TOO_LARGE} or exists (
+    select 1 from delivery_attempts where delivery_seq = ${deliveries.seq} and status = ${TOO_LARGE}))`.mapWith(
+      Boolean,
+    )
   const waiting = orm
-    .select({ delivery: deliveries, event: inboxEvents })
+    .select({ delivery: deliveries, event: inboxEvents, wasTooLarge })
     .from(deliveries)
     .innerJoin(inboxEvents, eq(inboxEvents.seq, deliveries.inboxSeq))
     .where(and(eq(deliveries.lane, textParam('lane')), sql`${deliveries.status} = 'pending'`))

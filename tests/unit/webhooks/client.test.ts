@@ -21,7 +21,15 @@ const deliver = (
   url: string,
   more: Partial<WebhookRequest> = {},
   guard: Pick<EndpointGuard, 'addressesOf'> = anywhere,
-) => clientWith(guard).deliver({ url, id: 'evt_1', secrets: [secret], headers: {}, body: BODY, ...more })
+) =>
+  clientWith(guard).deliver({
+    url,
+    id: 'evt_1',
+    secrets: [secret],
+    headers: {},
+    body: { bytes: BODY, sent: BODY },
+    ...more,
+  })
 /** The headers of Standard Webhooks, as its library takes them. */
 const signedHeaders = (headers: Headers) =>
   Object.fromEntries(
@@ -48,6 +56,20 @@ test('a delivery is signed so that the standard library accepts it, and a change
     request.headers.get('content-type'),
     request.headers.get('user-agent'),
   ]).toEqual(['POST', '/hook?x=1', 'evt_1', 'application/json', 'Meshgate/test'])
+})
+
+test('a large body is sent whole from where it is shared, and signed', async () => {
+  await using receiver = webhookReceiver()
+  const bytes = Buffer.from(JSON.stringify({ message: 'é'.repeat(2_000_000) }))
+  const body = { bytes, sent: new Blob([bytes]) }
+  for (let webhook = 0; webhook < 3; webhook++)
+    expect(await deliver(receiver.url, { body })).toMatchObject({ outcome: 'delivered' })
+  expect(receiver.received).toHaveLength(3)
+  for (const { headers, text } of receiver.received) {
+    expect(headers.get('content-type')).toBe('application/json')
+    expect(headers.get('content-length')).toBe(String(bytes.length))
+    new Webhook(secret).verify(text, signedHeaders(headers))
+  }
 })
 
 test('while a secret is being changed, whoever knows either of the two can check', async () => {

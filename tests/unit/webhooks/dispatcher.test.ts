@@ -136,6 +136,54 @@ describe('a failing try', () => {
   })
 })
 
+test('an endpoint that finds the body too large is told of the file by its address from then on', async () => {
+  const withFile: Payloads = {
+    async of({ payload }, mayInline) {
+      const isInline = (await mayInline?.(3)) ?? true
+      return { ...payload, is_contact: false, media: { content: isInline ? 'YWJj' : null } } as WebhookPayload
+    },
+  }
+  const contents = () =>
+    scene.side.tries.map(({ payload }) => (payload.media as { content: unknown }).content)
+  scene.event('file')
+  scene.side.endpoint.answer = () => refused([500, 413, 500][scene.side.tries.length - 1] ?? 503)
+  scene.start({ payloads: withFile })
+  await scene.pass(24 * 3_600_000, 200)
+  const [first, second, ...rest] = contents()
+  expect([first, second]).toEqual(['YWJj', 'YWJj'])
+  expect(rest.length).toBeGreaterThan(3)
+  expect(new Set(rest)).toEqual(new Set([null]))
+})
+
+test('an event’s body is made once for all webhooks that get it, and signed for each', async () => {
+  let made = 0
+  for (let id = 2; id <= 20; id++) scene.hook(id)
+  const gate = Promise.withResolvers<WebhookAnswer>()
+  scene.side.endpoint.answer = () => gate.promise
+  scene.start({
+    payloads: {
+      async of({ payload }, mayInline) {
+        made++
+        await mayInline?.(3 * 1024 * 1024)
+        return { ...payload, is_contact: false, media: null } as WebhookPayload
+      },
+    },
+  })
+  for (let file = 0; file < 4; file++) await scene.happens(`file ${file}`, { roomId: `!${file}:s` })
+  scene.side.dispatcher.nudge()
+  await scene.pass(100)
+  expect(scene.side.tries).toHaveLength(80)
+  expect(made).toBe(4)
+  expect(new Set(scene.side.tries.map(({ body }) => body)).size).toBe(4)
+  expect(new Set(scene.side.tries.map(({ id }) => id)).size).toBe(80)
+  gate.resolve(OK)
+  await scene.pass(100)
+  // Nothing of them is left: what comes for the same event is made anew.
+  await scene.side.deliveries.retry('id_1', scene.rows()[0]?.id as string)
+  await scene.pass(100)
+  expect(made).toBe(5)
+})
+
 test('a switched-off webhook gets nothing', async () => {
   scene.hook(2, { active: false })
   scene.event('1', { webhookId: 2 })
@@ -356,9 +404,9 @@ describe('files in deliveries under way', () => {
   const FILE_BYTES = 4 * 1024 * 1024
   /** Messages that begin with "file" come with one, which takes memory while it is delivered. */
   const withFiles: Payloads = {
-    async of({ payload }, beforeInline) {
+    async of({ payload }, mayInline) {
       const { message } = payload as unknown as { message: string }
-      if (message.startsWith('file')) await beforeInline?.(FILE_BYTES)
+      if (message.startsWith('file')) await mayInline?.(FILE_BYTES)
       return { ...payload, is_contact: false, media: null } as WebhookPayload
     },
   }
@@ -401,8 +449,8 @@ describe('files in deliveries under way', () => {
     scene.start({
       concurrencyPerEndpoint: 100,
       payloads: {
-        async of(event, beforeInline) {
-          const payload = await withFiles.of(event, beforeInline)
+        async of(event, mayInline) {
+          const payload = await withFiles.of(event, mayInline)
           await read.promise
           return payload
         },

@@ -44,10 +44,14 @@ test('how much of a file will stand in it is told before it is read, and of one 
   const tell = async (bytes: number) => {
     told.push(bytes)
     await Bun.write(folder.file('file_1'), 'abc')
+    return true
   }
   expect(await payloads(async () => FILE).of(EVENT, tell)).toMatchObject({ media: { content: 'YWJj' } })
   const large = async () => ({ ...FILE, sizeBytes: 11 })
   expect(await payloads(large).of(EVENT, tell)).toMatchObject({ media: { content: null } })
+  expect(await payloads(async () => FILE).of(EVENT, async () => false)).toMatchObject({
+    media: { content: null, info: { size: 3 }, url: 'http://here/file_1' },
+  })
   expect(told).toEqual([3])
 })
 
