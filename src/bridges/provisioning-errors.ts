@@ -14,10 +14,18 @@ const TIMEOUT_CODE = /TIME(D_)?_?OUT/
 /** The login stands on another step, or on one of another type. */
 const BAD_STATE = 'M_BAD_STATE'
 
+/** That we have the wrong secret, ask for another step than the login's, or for something that the bridge doesn't have. */
+const OUR_AFFAIR = ['M_UNKNOWN_TOKEN', 'M_MISSING_TOKEN', BAD_STATE, 'M_UNRECOGNIZED']
+/** What a proxy answers when nothing behind it does. */
+export const PROXY_STATUSES: readonly number[] = [502, 503, 504]
+
 /** RFC 4918 section 11.5. */
 const INSUFFICIENT_STORAGE = 507
 
-/** bridgev2's words for a login_id that isn't one of the user's; as for a person that isn't there, the code is M_NOT_FOUND. */
+/**
+ * bridgev2's words for a login_id that isn't one of the user's, and for a login process that was never begun or has ended; as for a person that isn't
+ * there, the code is M_NOT_FOUND.
+ */
 const LOGIN_GONE = 'Login not found'
 
 export function unreachable(platform: string, error: unknown, timeoutMs: number): GatewayError {
@@ -67,23 +75,20 @@ export function refusal(platform: string, status: number, json: unknown): Gatewa
   return new GatewayError('bridge_error', `the ${platform} bridge refused: ${said}`)
 }
 
-/** As `refusal`, for what a person typed: that it isn't accepted is the person's affair. */
+/**
+ * As `refusal`, for what a person typed: whatever the bridge says of it in its own words is the person's affair. Most bridges answer 500 to what their
+ * networks refuse in a way that they don't know.
+ */
 export function refusalOfInput(platform: string, status: number, json: unknown): GatewayError {
   const { errcode, error } = saying(json)
-  const isAboutInput =
-    status >= 400 &&
-    status < 500 &&
-    status !== 401 &&
-    status !== 404 &&
-    status !== 410 &&
-    !TIMEOUT_CODE.test(errcode)
-  // What bridges say of whatever their networks refuse in a way that they don't know.
-  if (status >= 500 && status !== INSUFFICIENT_STORAGE && !TIMEOUT_CODE.test(errcode)) {
-    const said = error || `HTTP ${status}`
-    const message = `the ${platform} bridge couldn't go on with this: it may be wrong, or the network out of reach (${said})`
-    return new GatewayError('bridge_unavailable', message)
-  }
-  if (!isAboutInput || errcode === BAD_STATE) return refusal(platform, status, json)
+  const isOurAffair =
+    OUR_AFFAIR.includes(errcode) ||
+    (status === 404 && error === LOGIN_GONE) ||
+    status === INSUFFICIENT_STORAGE ||
+    TIMEOUT_CODE.test(errcode)
+  // A proxy speaks in the place of a bridge that is gone.
+  const isProxys = PROXY_STATUSES.includes(status) && error === '' && errcode === ''
+  if (isOurAffair || isProxys) return refusal(platform, status, json)
   return new GatewayError('bad_request', error || errcode || `HTTP ${status}`)
 }
 

@@ -10,6 +10,7 @@ import { GatewayError } from '../domain/errors.ts'
 import type { Clock } from '../lib/clock.ts'
 import { connectionProblem } from '../lib/connection-problem.ts'
 import { type KeptAnswer, KeptConnection } from './kept-connection.ts'
+import { PROXY_STATUSES } from './provisioning-errors.ts'
 
 /** A bridge without a word has loaded its logins by then, in milliseconds. */
 const SETTLED_AFTER_MS = 10_000
@@ -23,8 +24,6 @@ const PATIENCE_MS = 10_000
 const RETRY_AFTER_S = 3
 /** What mautrix bridges, in Go and in Python, answer with 500 until they have reached their homeserver. Others don't know it: 404. */
 const READY_PATH = '/_matrix/mau/ready'
-/** A proxy in front of the bridge says so when the bridge isn't there. */
-const PROXY_STATUSES = [502, 503, 504]
 
 /** The bridge is there, but has just come up: nothing is known of its logins yet, and nothing is wrong with it. */
 export class BridgeStarting extends GatewayError {

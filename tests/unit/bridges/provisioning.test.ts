@@ -238,7 +238,14 @@ describe('login steps', () => {
     [400, 'M_BAD_STATE', 'Step ID does not match', 'bridge_error', 'Step ID does not match'],
     [400, 'FI.MAU.WHATSAPP.LOGIN_TIMEOUT', 'Timed out', 'bridge_timeout', 'Timed out'],
     [410, 'FI.MAU.BRIDGE.LOGIN_TIMED_OUT', 'Login process timed out', 'bridge_timeout', 'timed out'],
-    [500, 'M_UNKNOWN', 'Internal error submitting input', 'bridge_unavailable', 'Internal error'],
+    [500, 'M_UNKNOWN', 'Internal error submitting input', 'bad_request', 'Internal error submitting input'],
+    [503, 'M_UNKNOWN', 'The number is blocked', 'bad_request', 'The number is blocked'],
+    [404, 'M_NOT_FOUND', 'No such account', 'bad_request', 'No such account'],
+    [401, 'FI.MAU.WRONG_PASSWORD', 'Wrong password', 'bad_request', 'Wrong password'],
+    [401, 'M_UNKNOWN_TOKEN', 'Invalid auth token', 'bridge_error', 'provisioning secret'],
+    [405, 'M_UNRECOGNIZED', 'Invalid method', 'not_supported', 'Invalid method'],
+    [500, '', '', 'bad_request', 'HTTP 500'],
+    [502, '', '', 'bridge_unavailable', 'HTTP 502'],
     [507, 'M_UNKNOWN', 'Disk full', 'storage_full', 'Disk full'],
   ])('an answer refused with %i %s', async (status, errcode, error, code, says) => {
     const submitted = failing(status, errcode, error).submitLogin('@u:s', asking, {})

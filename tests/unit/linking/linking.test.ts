@@ -257,7 +257,10 @@ describe('what the bridge refuses', () => {
     expect(view(forgotten.id).state).toBe('failed')
     bridge.outcomes.set('code', () => ({ status: 500, errcode: 'M_UNKNOWN', error: 'Internal error' }))
     const broken = await start()
-    await expect(answer(broken.id, { code: '1' })).rejects.toMatchObject({ code: 'bridge_unavailable' })
+    await expect(answer(broken.id, { code: '1' })).rejects.toMatchObject({
+      code: 'bad_request',
+      message: 'code: the bridge refused this: Internal error; the link has ended, start a new one',
+    })
     expect(view(broken.id).state).toBe('failed')
   })
 
