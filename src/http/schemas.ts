@@ -97,8 +97,9 @@ export function nullable<T extends TSchema>(schema: T) {
   return t.Union([schema, t.Null()])
 }
 
-export function timestamp() {
-  return t.String({ format: 'date-time', description: 'RFC 3339 in UTC.' })
+/** @param about what happens then, as a sentence */
+export function timestamp(about = '') {
+  return t.String({ format: 'date-time', description: `${about} RFC 3339 in UTC.`.trim() })
 }
 
 /** Of our own lists: how many at most are in one answer. */

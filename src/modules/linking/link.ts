@@ -28,6 +28,10 @@ export interface LinkOptions {
 
 /** A login that asks for something (a code, a password) is given up after this. */
 const INPUT_PATIENCE_MS = 600_000
+/** What bridges give a person at least for what they show before they end the login, unless they show something new; in milliseconds. */
+const SHOWN_FOR_MS = 90_000
+/** A QR code is renewed more often, as networks let one serve for 20 s and longer. */
+const QR_SHOWN_FOR_MS = 20_000
 /** A login is given up after this, whatever its bridge would still wait for; newer bridges do so themselves. */
 const LIFETIME_MS = 1_800_000
 
@@ -50,6 +54,11 @@ export class Link {
   failure: unknown = null
 
   private readonly createdAt: number
+  /** When it is given up, and until when what it shows is good at least, by the steady clock. */
+  private readonly endsAt: number
+  private goodUntil = 0
+  private qrShownForMs = QR_SHOWN_FOR_MS
+  private qrShownAt: number | null = null
   private readonly known: Map<string, string>
   private readonly listeners = new Set<(event: LinkEvent) => void>()
   /** Aborted when the link has ended, however it did. */
@@ -62,6 +71,7 @@ export class Link {
     this.identityId = options.identityId
     this.platform = options.platform
     this.createdAt = options.clock.now()
+    this.endsAt = options.clock.steady() + LIFETIME_MS
     this.known = new Map(Object.entries(options.inputs))
   }
 
@@ -144,8 +154,18 @@ export class Link {
   }
 
   private display(step: LoginStep & { kind: 'display' }): Promise<LoginStep> {
+    this.goodUntil = this.options.clock.steady() + this.shownForMs(step)
     this.show(eventOf(step))
     return this.options.bridge.waitForLogin(this.options.userId, step, this.over.signal)
+  }
+
+  /** A bridge that renews its codes more often than others gives each less time. */
+  private shownForMs({ display }: LoginStep & { kind: 'display' }): number {
+    if (display !== 'qr') return SHOWN_FOR_MS
+    const now = this.options.clock.steady()
+    if (this.qrShownAt !== null) this.qrShownForMs = Math.min(this.qrShownForMs, now - this.qrShownAt)
+    this.qrShownAt = now
+    return this.qrShownForMs
   }
 
   private ask(step: AskingStep): Promise<LoginStep> {
@@ -174,6 +194,7 @@ export class Link {
   private pose(question: Question): void {
     const { clock } = this.options
     question.until = clock.steady() + INPUT_PATIENCE_MS
+    this.goodUntil = question.until
     this.question = question
     void clock.sleep(INPUT_PATIENCE_MS, this.over.signal).then(() => {
       if (this.question === question && question.until <= clock.steady())
@@ -223,9 +244,11 @@ export class Link {
     })
   }
 
+  /** Until when it is good for sure, in milliseconds since the epoch: the bridge says nothing of when it ends a login. */
   private expiresAt(): number {
-    const end = this.createdAt + LIFETIME_MS
-    return this.question ? Math.min(end, this.question.until) : end
+    const { clock } = this.options
+    const now = clock.steady()
+    return clock.now() + Math.max(0, Math.min(this.endsAt, this.goodUntil) - now)
   }
 
   private cancelAtBridge(): void {

@@ -65,7 +65,7 @@ export interface LinkView {
   state: LinkState
   step: LinkEvent
   created_at: string
-  /** When the gateway gives it up, unless something happens before; null when it has ended. */
+  /** Until when it is good for sure: each step, and each renewed code, moves it. No bridge says when it ends a login. Null when it has ended. */
   expires_at: string | null
 }
 

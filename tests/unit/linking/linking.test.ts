@@ -321,7 +321,7 @@ describe('the end', () => {
   test('nobody scans for half an hour, whatever the bridge would still wait for', async () => {
     bridge.first = displays('code', 'code', 'ABCD')
     const link = await start()
-    expect(link.expires_at).toBe('2026-04-27T10:30:00Z')
+    expect(link.expires_at).toBe('2026-04-27T10:01:30Z')
     await clock.advance(1_800_000)
     expect(view(link.id).state).toBe('timeout')
   })
@@ -422,5 +422,51 @@ test('the flow: the one asked for, else by QR code, else the first', async () =>
   await expect(start({ flow: 'fax' })).rejects.toMatchObject({
     code: 'bad_request',
     message: 'flow: "fax" is unknown: expected one of phone, login-qr',
+  })
+})
+
+describe('until when a link is good', () => {
+  const inMs = (id: string) => Date.parse(view(id).expires_at ?? '') - clock.now()
+
+  test('does not hang on what the machine’s clock says', async () => {
+    clock.set(400 * 86_400_000)
+    bridge.first = asks('code', CODE)
+    const link = await start()
+    expect(inMs(link.id)).toBe(600_000)
+    clock.set(-86_400_000)
+    expect(inMs(link.id)).toBe(600_000)
+    await clock.advance(60_000)
+    expect(inMs(link.id)).toBe(540_000)
+  })
+
+  test('of a code that is shown is no more than bridges give at least, and moves with each new one', async () => {
+    const renewed = Promise.withResolvers<void>()
+    bridge.first = displays('qr', 'qr', '1')
+    bridge.outcomes.set('qr', async () => {
+      await renewed.promise
+      bridge.outcomes.delete('qr')
+      return { next: displays('qr', 'qr', '2') }
+    })
+    const link = await start()
+    expect(inMs(link.id)).toBe(20_000)
+    await clock.advance(5_000)
+    expect(inMs(link.id)).toBe(15_000)
+    renewed.resolve()
+    await waitFor(() => (view(link.id).step as { payload?: string }).payload === '2')
+    // A bridge that renews its codes every five seconds may end the login five seconds after its last one.
+    expect(inMs(link.id)).toBe(5_000)
+    await clock.advance(60_000)
+    expect([view(link.id).state, inMs(link.id)]).toEqual(['waiting_for_scan', 0])
+  })
+
+  test('ends with the half hour that any login has', async () => {
+    bridge.first = asks('code', CODE)
+    bridge.outcomes.set('code', () => ({ status: 400, errcode: 'X', error: 'wrong', stands: true }))
+    const link = await start()
+    for (let minute = 0; minute < 27; minute += 9) {
+      await clock.advance(9 * 60_000)
+      await answer(link.id, { code: '1' }).catch(() => undefined)
+    }
+    expect(inMs(link.id)).toBe(3 * 60_000)
   })
 })

@@ -90,7 +90,7 @@ export const LINK_EXAMPLE: LinkView = {
     instructions: 'Scan the QR code with the WhatsApp mobile app to log in',
   },
   created_at: '2026-04-27T10:00:00Z',
-  expires_at: '2026-04-27T10:30:00Z',
+  expires_at: '2026-04-27T10:00:20Z',
 }
 
 export const LinkBody = t.Object(
@@ -104,7 +104,9 @@ export const LinkBody = t.Object(
     }),
     step: Step,
     created_at: timestamp(),
-    expires_at: nullable(timestamp()),
+    expires_at: nullable(
+      timestamp('Until when it is good for sure; each step and each renewed code moves it.'),
+    ),
   },
   { examples: [LINK_EXAMPLE] },
 )
