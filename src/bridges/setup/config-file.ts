@@ -9,6 +9,7 @@
 import { createHash } from 'node:crypto'
 import { Document, isMap, isNode, isScalar, parseDocument, visit } from 'yaml'
 import { GatewayError } from '../../domain/errors.ts'
+import { pathOf, refuseUnknown, yamlValue } from './further-settings.ts'
 import { hasPlaceholder } from './registration.ts'
 
 /** What a configuration is made from. */
@@ -68,6 +69,14 @@ export interface BridgeConfigFile extends BridgeNames {
 
 type Path = readonly string[]
 
+/** Where an example says that its bridge listens on this machine; null where it doesn't say. */
+export function portIn(example: string): number | null {
+  const doc = parseExample(example)
+  const port =
+    doc.getIn(['appservice', 'port']) ?? Number(URL.parse(textAt(doc, ['appservice', 'address']) ?? '')?.port)
+  return Number.isInteger(port) && Number(port) > 0 && Number(port) <= 65_535 ? Number(port) : null
+}
+
 /** One fact of a layout: where it stands, and what it is to be. `always`: also where the example doesn't have it. */
 interface Fact {
   path: Path
@@ -89,7 +98,12 @@ export function bridgeConfigFile(base: Base | null, settings: BridgeSettings): B
     : [...facts, ...tasteOf(layout, doc, settings)]) {
     if (always || base === null || doc.hasIn(path)) set(doc, path, value)
   }
-  for (const [key, text] of Object.entries(settings.extra)) set(doc, key.split('.'), yamlValue(key, text))
+  for (const [key, text] of Object.entries(settings.extra)) {
+    const path = pathOf(doc, key)
+    const value = yamlValue(key, text)
+    if (base) refuseUnknown(doc, path, base.isInUse)
+    set(doc, path, value)
+  }
   return {
     ...names,
     layout,
@@ -323,10 +337,4 @@ function set(doc: Document, path: Path, value: unknown): void {
 function textAt(doc: Document, path: Path): string | undefined {
   const value = doc.getIn(path)
   return typeof value === 'string' && value !== '' ? value : undefined
-}
-
-function yamlValue(key: string, text: string): unknown {
-  const doc = parseDocument(text)
-  if (doc.errors.length > 0) throw new GatewayError('bad_request', `--set: ${key}: expected a YAML value`)
-  return doc.toJS()
 }

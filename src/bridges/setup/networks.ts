@@ -2,6 +2,7 @@
  * What is known beforehand of well-known bridges: the program, and the names by which its example configuration registers. A bridge's own
  * example wins; a platform that isn't here works as well.
  */
+import type { Layout } from './config-file.ts'
 
 export interface KnownNetwork {
   /** File name of the bridge program. */
@@ -12,8 +13,8 @@ export interface KnownNetwork {
   port: number
   /** Settings that this platform's use of the program needs besides. */
   settings?: Readonly<Record<string, string>>
-  /** Settings that only the operator can fill in, and where they come from. */
-  needs?: { keys: readonly string[]; from: string }
+  /** Settings that only the operator can fill in, below a section that differs by layout, and where they come from. */
+  needs?: { section: Readonly<Record<Layout, string>>; names: readonly string[]; from: string }
 }
 
 const whatsapp: KnownNetwork = { program: 'mautrix-whatsapp', id: 'whatsapp', port: 29318 }
@@ -34,7 +35,12 @@ const KNOWN: Readonly<Record<string, KnownNetwork>> = {
     program: 'mautrix-telegram',
     id: 'telegram',
     port: 29317,
-    needs: { keys: ['network.api_id', 'network.api_hash'], from: 'https://my.telegram.org/apps' },
+    // The bridge of before 2026, in Python, has them elsewhere.
+    needs: {
+      section: { bridgev2: 'network', 'legacy-go': 'network', 'legacy-python': 'telegram' },
+      names: ['api_id', 'api_hash'],
+      from: 'https://my.telegram.org/apps',
+    },
   },
   meta: { program: 'mautrix-meta', id: 'meta', port: 29319 },
   facebook: meta('facebook'),

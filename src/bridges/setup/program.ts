@@ -1,7 +1,7 @@
 /** What a bridge's program can be asked without running it: its example configuration (`-e`), which may also come as a file, and its version. */
 import { accessSync, constants, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { basename, delimiter, join } from 'node:path'
 import { GatewayError, messageOf } from '../../domain/errors.ts'
 
 /** How long the program may take to write its example, in milliseconds. */
@@ -19,18 +19,21 @@ export function exampleFromFile(file: string): string {
 /**
  * Runs `<command> -e -c <file>`, by which every mautrix bridge in Go writes its example.
  * @param environment all that it gets of ours
- * @throws GatewayError bridge_error when it can't be run, or writes none
+ * @throws GatewayError bad_request when there is no such program, bridge_error when it can't be run or writes none
  */
 export async function exampleFromProgram(
   command: readonly string[],
   environment: Record<string, string>,
 ): Promise<string> {
+  refuseMissing(command, environment.PATH ?? '')
   const folder = mkdtempSync(join(tmpdir(), 'meshgate-example-'))
   const file = join(folder, 'config.yaml')
   try {
-    const said = await run([...command, '-e', '-c', file], folder, environment)
+    const { out, said } = await run([...command, '-e', '-c', file], folder, environment)
     if (existsSync(file)) return readFileSync(file, 'utf8')
-    throw new Error(said || 'it wrote no file')
+    // Some print it.
+    if (/^appservice:/m.test(out)) return out
+    throw new Error(lastLine(said) || 'it wrote no file')
   } catch (error) {
     throw new GatewayError(
       'bridge_error',
@@ -41,19 +44,40 @@ export async function exampleFromProgram(
   }
 }
 
-/** @returns what it said on standard error */
-async function run(command: string[], cwd: string, env: Record<string, string>): Promise<string> {
+function refuseMissing([program = '']: readonly string[], path: string): void {
+  const isPath = program.includes('/')
+  if (isPath ? existsSync(program) : findProgram(program, path)) return
+  const where = isPath ? 'there is no such file' : 'no folder of the PATH has it'
+  const name = basename(program)
+  const source = /^mautrix-\w+$/.test(name)
+    ? `get it from https://github.com/${name.replace('-', '/')}/releases and `
+    : ''
+  throw new GatewayError(
+    'bad_request',
+    `--command: ${program}: ${where}; ${source}put it where the PATH leads, or give its path, such as --command /opt/bridges/${name}`,
+  )
+}
+
+/** @returns what it printed, and what it said on standard error */
+async function run(
+  command: string[],
+  cwd: string,
+  env: Record<string, string>,
+): Promise<{ out: string; said: string }> {
   const child = Bun.spawn(command, {
     cwd,
     env,
-    stdio: ['ignore', 'ignore', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe'],
     timeout: TIMEOUT_MS,
     killSignal: 'SIGKILL',
   })
-  const said = await new Response(child.stderr).text()
+  const [out, said] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ])
   const exitCode = await child.exited
   if (exitCode !== 0) throw new Error(lastLine(said) || `it ended with ${child.signalCode ?? exitCode}`)
-  return lastLine(said)
+  return { out, said }
 }
 
 function lastLine(text: string): string {

@@ -1,7 +1,7 @@
 /** `meshgate bridge add`: attaches a bridge and says what to do next. */
 import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import type { Base } from '../../bridges/setup/config-file.ts'
+import { type Base, portIn } from '../../bridges/setup/config-file.ts'
 import { type KnownNetwork, knownNetwork } from '../../bridges/setup/networks.ts'
 import { exampleFromFile, exampleFromProgram, findProgram } from '../../bridges/setup/program.ts'
 import { type Config, childEnvironment, type Secrets, withAbsoluteProgram } from '../../config/index.ts'
@@ -31,7 +31,7 @@ export async function add(terminal: Terminal, platform: string, options: AddOpti
   const network = knownNetwork(platform)
   await withBridges(terminal, async (bridges, { config, secrets }) => {
     const before = options.force ? await bridges.find(platform) : null
-    const url = httpUrl('--url', options.url ?? before?.url ?? defaultUrl(network))
+    const givenUrl = optionalUrl('--url', options.url)
     const command =
       options.command === undefined
         ? (before?.command ?? null)
@@ -39,6 +39,7 @@ export async function add(terminal: Terminal, platform: string, options: AddOpti
     const dir = dirOf(options.dir, terminal) ?? before?.dir ?? join(config.data.dir, 'bridges', platform)
     const inUse = before && options.example === undefined ? configInUse(dir) : null
     const example = await exampleOf(terminal, options, command, network, inUse)
+    const url = givenUrl ?? before?.url ?? urlOf(network, command && example.base)
     const given = {
       homeserverUrl: optionalUrl('--homeserver-url', options.homeserverUrl),
       gatewayUrl: optionalUrl('--gateway-url', options.gatewayUrl),
@@ -83,8 +84,10 @@ function configInUse(dir: string): string | null {
   return existsSync(file) ? readFileSync(file, 'utf8') : null
 }
 
-function defaultUrl(network: KnownNetwork | undefined): string {
-  if (network) return `http://127.0.0.1:${network.port}`
+/** @param base the example of a program that the gateway runs, so on this machine */
+function urlOf(network: KnownNetwork | undefined, base: Base | null): string {
+  const port = network?.port ?? (base && portIn(base.text))
+  if (port) return `http://127.0.0.1:${port}`
   throw new CommandError('--url: expected the address of the bridge, such as http://127.0.0.1:29318')
 }
 

@@ -111,7 +111,7 @@ export async function attachBridge(
     request.force,
   )
   await (known ? bridges.replace(bridge) : bridges.insert(bridge))
-  return { bridge, layout: file.layout, ...paths, missing: missingOf(request) }
+  return { bridge, layout: file.layout, ...paths, missing: missingOf(request, file.layout) }
 }
 
 function configFor(
@@ -217,9 +217,10 @@ function writeFiles(
 }
 
 /** What the network asks of each operator, such as the keys of an API, and `--set` didn't say. In a configuration in use it has been said. */
-function missingOf({ platform, base, extra }: AttachRequest): Attached['missing'] {
+function missingOf({ platform, base, extra }: AttachRequest, layout: Layout): Attached['missing'] {
   const needs = base?.isInUse ? undefined : knownNetwork(platform)?.needs
-  const keys = needs?.keys.filter(key => extra[key] === undefined) ?? []
+  const all = needs?.names.map(name => `${needs.section[layout]}.${name}`) ?? []
+  const keys = all.filter(key => extra[key] === undefined)
   return needs && keys.length > 0 ? { keys, from: needs.from } : null
 }
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
-import { type BridgeSettings, bridgeConfigFile } from '../../../src/bridges/setup/config-file.ts'
+import { type BridgeSettings, bridgeConfigFile, portIn } from '../../../src/bridges/setup/config-file.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
 
 const textOf = (name: string) => readFileSync(join(import.meta.dir, 'fixtures', `${name}.yaml.txt`), 'utf8')
@@ -153,17 +153,43 @@ describe('bridgev2', () => {
 
   test('further keys win, and are values of YAML; names among them count', () => {
     const extra = {
-      'network.api_id': '12345',
-      'network.api_hash': '"0123"',
-      'network.deep.er': '[1, two]',
+      'network.os_name': '12345',
+      'network.proxy': '"0123"',
+      'bridge.only_bridge_tags': '[1, two]',
+      'bridge.permissions.@me:example.org': 'admin',
       'logging.min_level': 'debug',
       'appservice.bot.username': 'mybot',
     }
     const { text, botLocalpart } = bridgeConfigFile(example('bridgev2'), { ...SETTINGS, extra })
-    expect(parse(text).network).toMatchObject({ api_id: 12345, api_hash: '0123', deep: { er: [1, 'two'] } })
+    expect(parse(text).network).toEqual({ os_name: 12345, proxy: '0123' })
+    expect(parse(text).bridge.only_bridge_tags).toEqual([1, 'two'])
+    expect(parse(text).bridge.permissions['@me:example.org']).toBe('admin')
     expect(parse(text).logging.min_level).toBe('debug')
     expect(parse(text).appservice.bot.username).toBe('mybot')
     expect(botLocalpart).toBe('mybot')
+  })
+
+  test.each([
+    ['network.os_nmae', '; did you mean network.os_name?'],
+    ['telegram.proxy', '; did you mean network.proxy?'],
+    ['commandprefix', '; did you mean bridge.command_prefix?'],
+    ['network.api_id', ''],
+    ['network.os_name.deeper', ''],
+    ['nothing', ''],
+  ])('%s is no key of the example, and refused', (key, hint) => {
+    const make = () => bridgeConfigFile(example('bridgev2'), { ...SETTINGS, extra: { [key]: '1' } })
+    expect(make).toThrow(
+      new GatewayError('bad_request', `--set: ${key}: the bridge has no such setting${hint}`),
+    )
+  })
+
+  test.each([
+    ['appservice.port', 'port: 4', 'port: 29999'],
+    ['an address alone', '', 'port: 29999'],
+  ])('says by %s where the bridge listens', (_, port, line) => {
+    const text = textOf('bridgev2').replace(line, port)
+    expect(portIn(text)).toBe(port === '' ? 29_999 : 4)
+    expect(portIn(text.replace(/port: \d+/, '').replace(/http:.*:29999/, 'x'))).toBeNull()
   })
 
   test('names can be forced on a program that serves several networks', () => {

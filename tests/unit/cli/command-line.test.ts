@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'bun:test'
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { parse } from 'yaml'
 import manifest from '../../../package.json' with { type: 'json' }
 import { runCommandLine } from '../../../src/cli/run.ts'
@@ -287,9 +288,16 @@ describe('healthcheck', () => {
   })
 })
 
+/** An example configuration of a bridge. */
+const FIXTURE = join(import.meta.dir, '..', 'bridges', 'fixtures', 'bridgev2.yaml.txt')
+
 describe('bridge add', () => {
   const add = (folder: TempDir, args: string[], environment = SETTINGS) =>
-    meshgate(folder, ['bridge', 'add', ...args], { ...environment, PORT: '8080' } as typeof SETTINGS)
+    meshgate(folder, ['bridge', 'add', ...args], {
+      ...environment,
+      PORT: '8080',
+      PATH: '/usr/bin:/bin',
+    } as typeof SETTINGS)
 
   test.each([
     [['WhatsApp'], '--url: expected the address of the bridge'],
@@ -306,7 +314,13 @@ describe('bridge add', () => {
     [['wa', '--set', 'network'], '--set: "network": expected key=value'],
     [['wa', '--set', 'network.x=['], '--set: network.x: expected a YAML value'],
     [['wa', '--command', "'"], "--command: the quote ' isn't closed"],
-    [['wa', '--command', '/nowhere/bridge'], '--command: /nowhere/bridge gave no example configuration'],
+    [['wa', '--command', '/nowhere/bridge'], '--command: /nowhere/bridge: there is no such file; put it'],
+    [
+      ['wa', '--command', 'mautrix-whatsapp'],
+      'no folder of the PATH has it; get it from https://github.com/mautrix/whatsapp/releases and put it',
+    ],
+    [['net', '--command', 'cat'], '--command: cat gave no example'],
+    [['wa', '--example', FIXTURE, '--set', 'network.os_nmae=x'], 'did you mean network.os_name?'],
     [['wa', '--command', 'false'], '--command: false gave no example configuration (`-e`): it ended with 1'],
     [['wa', '--example', 'none.yaml'], "none.yaml can't be read"],
   ])('%p is refused in one line, and nothing is left behind', async (args, message) => {
@@ -315,6 +329,34 @@ describe('bridge add', () => {
     expect({ exitCode, lines: err.length }).toEqual({ exitCode: 1, lines: 1 })
     expect(err[0]).toContain(message)
     expect(existsSync(folder.file('data/bridges'))).toBe(false)
+  })
+
+  test.each([
+    ['writes', `cp '${FIXTURE}' "$3"`],
+    ['prints', `cat '${FIXTURE}'`],
+  ])('the address is that of the example that the program %s', async (_, script) => {
+    using folder = tempDir()
+    writeFileSync(folder.file('bridge'), `#!/bin/sh\n[ "$1" = -e ] && ${script}\n`, { mode: 0o755 })
+    const { out, err } = await add(folder, ['net', '--command', './bridge'])
+    expect(err).toEqual([])
+    expect(out[0]).toBe('attached the net bridge at http://127.0.0.1:29999')
+    const { appservice } = parse(readFileSync(folder.file('data/bridges/net/config.yaml'), 'utf8'))
+    expect(appservice).toMatchObject({
+      address: 'http://127.0.0.1:29999',
+      port: 29_999,
+      hostname: '127.0.0.1',
+    })
+  })
+
+  test("each of Telegram's two bridges is told where its keys go", async () => {
+    for (const [fixture, keys] of [
+      [FIXTURE, 'network.api_id and network.api_hash'],
+      [FIXTURE.replace('bridgev2', 'legacy-python'), 'telegram.api_id and telegram.api_hash'],
+    ] as const) {
+      using folder = tempDir()
+      const { out } = await add(folder, ['telegram', '--example', fixture])
+      expect(out.join('\n')).toContain(`Set ${keys} (from https://my.telegram.org/apps)`)
+    }
   })
 
   test('with an external homeserver the lines to add are printed', async () => {

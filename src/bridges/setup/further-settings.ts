@@ -1,0 +1,58 @@
+/** Settings of a bridge's configuration that its operator gives as `--set key=value`: where they go, and that there are such. */
+import { type Document, isMap, isPair, parseDocument, visit } from 'yaml'
+import { GatewayError } from '../../domain/errors.ts'
+import { meantBy } from '../../lib/likeness.ts'
+
+type Path = readonly string[]
+
+/** Below a section whose names are the operator's, such as servers, the rest is one name: `bridge.permissions.example.org`. */
+export function pathOf(doc: Document, key: string): Path {
+  const parts = key.split('.')
+  const free = parts.findIndex((_, at) => at > 0 && hasFreeNames(doc, parts.slice(0, at)))
+  return free === -1 ? parts : [...parts.slice(0, free), parts.slice(free).join('.')]
+}
+
+/** Names of settings are words; `"*"`, servers and users aren't. */
+function hasFreeNames(doc: Document, path: Path): boolean {
+  const section = doc.getIn(path)
+  return isMap(section) && section.items.some(({ key }) => !/^\w+$/.test(String(key)))
+}
+
+/**
+ * A bridge drops what its example doesn't have when it starts. A configuration in use that was written without an example, and that no bridge has
+ * completed yet, lacks much that there is: then only what is misspelt is refused.
+ * @throws GatewayError bad_request
+ */
+export function refuseUnknown(doc: Document, path: Path, isInUse: boolean): void {
+  const above = path.slice(0, -1)
+  const section = doc.getIn(above)
+  const isEmpty = section == null || (isMap(section) && section.items.length === 0)
+  const isOpen = doc.hasIn(above) && (isEmpty || hasFreeNames(doc, above))
+  if (isOpen || doc.hasIn(path)) return
+  const key = path.join('.')
+  const all = settingsIn(doc)
+  const last = (name: string) => name.slice(name.lastIndexOf('.') + 1)
+  const meant = meantBy(key, all) ?? all.find(name => meantBy(last(key), [last(name)]))
+  if (isInUse && meant === undefined) return
+  const hint = meant === undefined ? '' : `; did you mean ${meant}?`
+  throw new GatewayError('bad_request', `--set: ${key}: the bridge has no such setting${hint}`)
+}
+
+/** Every setting by its path, such as `bridge.command_prefix`. */
+function settingsIn(doc: Document): string[] {
+  const found: string[] = []
+  visit(doc, {
+    Pair(_, pair, above) {
+      const keys = above.filter(isPair).map(({ key }) => String(key))
+      if (!isMap(pair.value)) found.push([...keys, String(pair.key)].join('.'))
+    },
+  })
+  return found
+}
+
+/** @throws GatewayError bad_request */
+export function yamlValue(key: string, text: string): unknown {
+  const doc = parseDocument(text)
+  if (doc.errors.length > 0) throw new GatewayError('bad_request', `--set: ${key}: expected a YAML value`)
+  return doc.toJS()
+}
