@@ -39,6 +39,8 @@ import groupsDown from './0019_groups.down.sql' with { type: 'text' }
 import groupsUp from './0019_groups.up.sql' with { type: 'text' }
 import homeserverHistoryDown from './0020_homeserver_history.down.sql' with { type: 'text' }
 import homeserverHistoryUp from './0020_homeserver_history.up.sql' with { type: 'text' }
+import voiceDown from './0021_voice.down.sql' with { type: 'text' }
+import voiceUp from './0021_voice.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -69,4 +71,5 @@ export const migrations: readonly Migration[] = [
   { version: 18, name: 'room_features', up: roomFeaturesUp, down: roomFeaturesDown },
   { version: 19, name: 'groups', up: groupsUp, down: groupsDown },
   { version: 20, name: 'homeserver_history', up: homeserverHistoryUp, down: homeserverHistoryDown },
+  { version: 21, name: 'voice', up: voiceUp, down: voiceDown },
 ]

@@ -43,6 +43,20 @@ export class GatewayError extends Error {
   }
 }
 
+/** Failures that mend themselves: the same call may succeed later. Every other expected failure is final. */
+const PASSING: readonly ErrorCode[] = [
+  'bridge_unavailable',
+  'bridge_timeout',
+  'homeserver_unavailable',
+  'storage_full',
+  'storage_unavailable',
+  'shutting_down',
+]
+
+export function isPassing({ code }: GatewayError): boolean {
+  return PASSING.includes(code)
+}
+
 /** Whether nothing could be stored, for now: the disk is full, or another process writes. */
 export function isStorageTrouble(error: unknown): error is GatewayError {
   return (

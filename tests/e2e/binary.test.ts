@@ -10,6 +10,7 @@ import { type Account, formWith, GatewayClient } from '../support/gateway-client
 import { type GatewayProcess, spawnGateway } from '../support/gateway-process.ts'
 import { BUILT_BINARY } from '../support/meshgate-program.ts'
 import { samplesOf } from '../support/metrics.ts'
+import { RECORDING } from '../support/recording.ts'
 import { watchSocket } from '../support/socket-watcher.ts'
 import { type TempDir, tempDir } from '../support/temp-dir.ts'
 import { webhookReceiver } from '../support/webhook-receiver.ts'
@@ -195,7 +196,7 @@ describe('a first start in an empty folder', () => {
     expect(await openapi.json()).toMatchObject({ openapi: expect.stringMatching(/^3\./) })
   })
 
-  test('links a phone, sends to it and delivers what it answers, text and file', async () => {
+  test('links a phone, sends to it and delivers what it answers, text, file and recording', async () => {
     await using receiver = webhookReceiver()
     const phone = await client.newPhone()
     const contact = await client.newPhone()
@@ -213,6 +214,11 @@ describe('a first start in an empty folder', () => {
     await account.send(phone.number, formWith({ platform: 'wa', contact: contact.number }, file))
     const arrived = await contact.waitForMessage(message => message.file !== null, 'the file')
     expect(arrived.file).toMatchObject({ name: 'note.txt', size: 6 })
+
+    const recording = { name: 'note.ogg', content: RECORDING }
+    await account.send(phone.number, formWith({ platform: 'wa', contact: contact.number }, recording))
+    const heard = await contact.waitForMessage(message => message.type === 'voice', 'the recording')
+    expect(heard.file?.duration_ms).toBe(2_000)
 
     await contact.send({ to: phone.number, text: 'Well received' })
     await receiver.waitForCount(1, 20_000)

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from '
 import { FILES } from '../support/file-heads.ts'
 import { type Account, formWith, type GatewayClient, type Phone } from '../support/gateway-client.ts'
 import { type LiveGateway, liveGateway } from '../support/live-gateway.ts'
+import { RECORDING } from '../support/recording.ts'
 
 setDefaultTimeout(60_000)
 
@@ -59,6 +60,41 @@ test.each<[string, keyof typeof FILES, string, string, string, string]>([
   ['nonsense', 'mp3', 'mp3', 'nonsense', 'audio', 'audio/mpeg'],
 ])('%s is sent as what it is', async (_what, kind, extension, declared, type, mimeType) => {
   expect(await shown({ kind, extension, type: declared })).toEqual([type, mimeType])
+})
+
+describe('a recording', () => {
+  const send = (name: string, fields: Record<string, string> = {}) =>
+    account.send(
+      device,
+      formWith(
+        { contact: friend.number, platform: 'wa', ...fields },
+        { name, type: 'application/ogg', content: RECORDING },
+      ),
+    )
+
+  test('is a voice message, as long as it is', async () => {
+    await send('note.ogg')
+    const message = await friend.waitForMessage(({ file }) => file?.name === 'note.ogg')
+    expect(message).toMatchObject({
+      type: 'voice',
+      file: { mime_type: 'audio/ogg; codecs=opus', size: RECORDING.length, duration_ms: 2_000 },
+    })
+  })
+
+  test('has its text behind it, as the network would drop it; to the API they are one message', async () => {
+    const phone = await client.newPhone()
+    const [sent] = await send('note.opus', { contact: phone.number, text: 'listen to this' })
+    await account.send(device, { contact: phone.number, text: 'and then?' })
+    await phone.waitForText('and then?')
+    expect((await phone.received()).map(({ type, text }) => [type, text])).toEqual([
+      ['voice', ''],
+      ['text', 'listen to this'],
+      ['text', 'and then?'],
+    ])
+    expect(await account.waitForStatus(sent?.id ?? '', ['delivered'])).toMatchObject({ reason: null })
+    const listed = await account.api.get<{ to: string }[]>('/api/v1/messages')
+    expect(listed.body.filter(({ to }) => to === phone.number)).toHaveLength(2)
+  })
 })
 
 test('a part without a Content-Type, as most clients of one language send it, is known by its content and name', async () => {

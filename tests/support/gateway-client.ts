@@ -21,7 +21,14 @@ export interface PhoneMessage {
   chat: string
   type: string
   text: string
-  file: { name: string; mime_type: string; size: number; url: string; width: number | null } | null
+  file: {
+    name: string
+    mime_type: string
+    size: number
+    url: string
+    width: number | null
+    duration_ms: number | null
+  } | null
   reply_to: string | null
   status: string
 }

@@ -84,6 +84,7 @@ export function stagedFile(change: Partial<StagedFile> = {}): StagedFile {
     height: 0,
     durationMs: 0,
     blurHash: '',
+    waveform: null,
     mxcUri: null,
     stored: true,
     ...change,

@@ -13,6 +13,8 @@ export const media = sqliteTable('media', {
   height: integer('height').notNull(),
   durationMs: integer('duration_ms').notNull(),
   blurHash: text('blur_hash').notNull(),
+  /** Loudness of equal parts of a voice message, 0 to 1024 each; null for anything else. */
+  waveform: text('waveform', { mode: 'json' }).$type<number[]>(),
   /** Where it lies at the homeserver (mxc://…); null until it was uploaded there. */
   mxcUri: text('mxc_uri'),
   /** Whether the file is below DATA_DIR/media: false for an incoming one that hasn't been fetched. */

@@ -20,6 +20,8 @@ export const messages = sqliteTable(
     text: text('text'),
     mediaId: text('media_id'),
     replyTo: text('reply_to'),
+    /** Id of the message whose caption this is; null for what a client sent. */
+    captionOf: text('caption_of'),
     status: text('status', { enum: MESSAGE_STATUSES }).notNull(),
     /** Why it failed, or why the last try did; null otherwise. */
     reason: text('reason'),

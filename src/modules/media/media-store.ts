@@ -5,10 +5,11 @@ import type { Media } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import type { MatrixSession } from '../../domain/ports.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { HEAD_BYTES, mediaTypeOf } from '../../lib/media-type.ts'
+import { HEAD_BYTES, mediaTypeOf, OGG_OPUS } from '../../lib/media-type.ts'
 import { equalInConstantTime } from '../../lib/sealing.ts'
 import { randomToken } from '../../lib/tokens.ts'
 import { describeImage } from './describe-image.ts'
+import { describeVoice } from './describe-voice.ts'
 import { writeFile } from './file-writer.ts'
 import type { MediaRepository } from './repository.ts'
 import type { MediaStore, StagedFile } from './types.ts'
@@ -69,6 +70,7 @@ export function createMediaStore(options: MediaStoreOptions): MediaFiles {
       const sizeBytes = await writeFile(pathOf(id), stream, options.maxBytes)
       const type = await mediaTypeOf(await headOf(pathOf(id)), fileName, mimeType)
       const image = type.startsWith('image/') ? await describeImage(pathOf(id), sizeBytes) : null
+      const voice = type === OGG_OPUS ? await describeVoice(pathOf(id), sizeBytes) : null
       return {
         id,
         identityId,
@@ -77,8 +79,9 @@ export function createMediaStore(options: MediaStoreOptions): MediaFiles {
         sizeBytes,
         width: image?.width ?? 0,
         height: image?.height ?? 0,
-        durationMs: 0,
+        durationMs: voice?.durationMs ?? 0,
         blurHash: image?.blurHash ?? '',
+        waveform: voice?.waveform ?? null,
         mxcUri: null,
         stored: true,
       } satisfies StagedFile

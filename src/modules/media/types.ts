@@ -14,7 +14,7 @@ export type StagedFile = Omit<Media, 'createdAt' | 'updatedAt'>
 
 export interface MediaStore {
   /**
-   * Streams a file to DATA_DIR/media and fsyncs it. Finds out MIME type, pixels and BlurHash as far as that is cheap.
+   * Streams a file to DATA_DIR/media and fsyncs it. Finds out MIME type, pixels, BlurHash, duration and waveform as far as that is cheap.
    * @throws GatewayError payload_too_large beyond MEDIA_MAX_BYTES (nothing is kept), storage_full when the disk is full
    */
   stage(file: IncomingFile): Promise<StagedFile>

@@ -26,9 +26,19 @@ export function messageContent(message: Message, file: PlacedFile | undefined): 
       mimetype: plan.mimeType,
       size: media.sizeBytes,
       ...(media.width > 0 ? { w: media.width, h: media.height } : {}),
+      ...(media.durationMs > 0 ? { duration: media.durationMs } : {}),
       ...(media.blurHash ? { 'xyz.amorgan.blurhash': media.blurHash } : {}),
     },
+    ...(plan.kind === 'voice' ? voiceFields(media) : {}),
     ...relation,
+  }
+}
+
+/** MSC3245 and MSC3246: recorded on the spot, in the terms of MSC1767. */
+function voiceFields({ durationMs, waveform }: Media): Record<string, unknown> {
+  return {
+    'org.matrix.msc3245.voice': {},
+    'org.matrix.msc1767.audio': { duration: durationMs, waveform: waveform ?? [] },
   }
 }
 

@@ -3,10 +3,9 @@
  * settlement repeats the send with the same transaction id, which the homeserver answers with the same event.
  */
 import type { Device, Message } from '../../db/schema/index.ts'
-import { type ErrorCode, GatewayError, messageOf } from '../../domain/errors.ts'
+import { GatewayError, isPassing, messageOf } from '../../domain/errors.ts'
 import type { Observer } from '../../domain/observation.ts'
-import type { MatrixSession, MatrixSessions } from '../../domain/ports.ts'
-import type { RoomFeatures } from '../../domain/room-features.ts'
+import type { MatrixSessions } from '../../domain/ports.ts'
 import type { DeviceState } from '../../domain/states.ts'
 import { backoffMs } from '../../lib/backoff.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -19,9 +18,8 @@ import { Nudge, type Worker } from '../../runtime/worker.ts'
 import type { ChatRooms } from '../chats/chat-rooms.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import type { MediaFiles } from '../media/media-store.ts'
-import { messageContent } from './content.ts'
 import { expiredReason, isExpired } from './expired.ts'
-import { planFile, textRefusal } from './file-plan.ts'
+import { createHandover } from './handover.ts'
 import type { Pace } from './pace.ts'
 import type { ClaimedLane, OutboxQueue, Settlement } from './queue-repository.ts'
 import type { Recipients } from './recipients.ts'
@@ -65,15 +63,6 @@ const RETRY = { baseMs: 500, capMs: 60_000 }
 /** A message that could not be handed over for this long since its first try has failed. */
 const GIVE_UP_AFTER_MS = 24 * 3_600_000
 
-/** Failures that mend themselves: the message waits. Every other expected failure is final. */
-const PASSING: readonly ErrorCode[] = [
-  'bridge_unavailable',
-  'bridge_timeout',
-  'homeserver_unavailable',
-  'storage_full',
-  'storage_unavailable',
-  'shutting_down',
-]
 /** What a bridge goes on refusing for this long and this often, with the device connected, isn't passing after all. */
 const PASSES_WITHIN_MS = 600_000
 const PASSES_WITHIN_ATTEMPTS = 5
@@ -99,6 +88,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
   } = options
   // What a part in between throws may name the recipient.
   const logger = maskingNumbers(options.logger)
+  const handOver = createHandover({ queue, chatRooms, media })
   const nudge = new Nudge()
   const inFlight = new Set<Promise<void>>()
 
@@ -118,7 +108,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
       return {
         outcome: 'submitted',
         roomId,
-        ...(await sendTo(roomId, session, { ...message, replyTo: quoted.eventId })),
+        ...(await handOver(roomId, session, { ...message, replyTo: quoted.eventId })),
       }
     } catch (error) {
       if (isGone(error)) await recipients.forget(device, roomId)
@@ -142,43 +132,11 @@ export function createOutbox(options: OutboxOptions): Outbox {
     throw new GatewayError('bridge_unavailable', `the device is ${inWords(device)}`)
   }
 
-  async function sendTo(
-    roomId: string,
-    session: MatrixSession,
-    message: Message,
-  ): Promise<{ eventId: string; bridgeBot: string | null }> {
-    const chat = await chatRooms.ensureJoined(message.identityId, roomId)
-    if (chat.encrypted) {
-      throw new GatewayError(
-        'conflict',
-        'room_encrypted: the chat is end-to-end encrypted, so nothing is sent in clear',
-      )
-    }
-    const content = await contentFor(message, chat.takes)
-    const isRepeat = message.attempts > 1
-    const eventId = await session.send(roomId, 'm.room.message', content, transactionId(message), isRepeat)
-    return { eventId, bridgeBot: chat.bridgeBot }
-  }
-
-  /** @throws GatewayError unprocessable, with the limit, when the chat's network won't have it */
-  async function contentFor(message: Message, takes: RoomFeatures | null): Promise<Record<string, unknown>> {
-    const { mediaId, text } = message
-    if (mediaId === null) {
-      const refused = textRefusal(text ?? '', takes)
-      if (refused !== null) throw new GatewayError('unprocessable', refused)
-      return messageContent(message, undefined)
-    }
-    const { file, mxcUri } = await media.upload(mediaId)
-    const plan = planFile(file, text, takes)
-    if ('refused' in plan) throw new GatewayError('unprocessable', plan.refused)
-    return messageContent(message, { media: file, mxcUri, plan })
-  }
-
   /** What a failed try means for the message. Its time counts from its first try: in the queue of its device's pace it may wait for days. */
   async function settlementOf(error: unknown, message: Message): Promise<Settlement> {
     const reason = messageOf(error)
     if (error instanceof GatewayError) {
-      if (!PASSING.includes(error.code)) return { outcome: 'failed', reason }
+      if (!isPassing(error)) return { outcome: 'failed', reason }
       const refusedSince = error.code.startsWith('bridge_') ? await refusedSinceOf(message) : null
       if (refusedSince !== null && isRefusedForGood(message, refusedSince))
         return { outcome: 'failed', reason }
@@ -319,11 +277,6 @@ export function createOutbox(options: OutboxOptions): Outbox {
       )
     },
   }
-}
-
-/** The same for each repeat of a try, so that the homeserver answers the same event; another when it is sent again. */
-function transactionId({ id, resends }: Message): string {
-  return resends === 0 ? id : `${id}.${resends}`
 }
 
 function inWords({ state, stateReason }: Device): string {

@@ -7,6 +7,7 @@ import { and, eq, gt, isNull, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { devices, type Message, messages, OUT_OF_THE_WAY_MS, outboxLanes } from '../../db/schema/index.ts'
 import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
+import { createCaptions, type SentCaption } from './caption-repository.ts'
 import type { Pace } from './pace.ts'
 import { createSlotTaker } from './slot-repository.ts'
 import type { StatusWriter } from './status-repository.ts'
@@ -31,7 +32,13 @@ export interface ClaimRequest {
 
 /** How a try ended. */
 export type Settlement =
-  | { outcome: 'submitted'; eventId: string; roomId: string; bridgeBot: string | null }
+  | {
+      outcome: 'submitted'
+      eventId: string
+      roomId: string
+      bridgeBot: string | null
+      caption?: SentCaption | undefined
+    }
   /** `heldUpSince` where it is given up, and has held up what waits behind it in its lane since then. */
   | { outcome: 'failed'; reason: string; heldUpSince?: number }
   /**
@@ -41,6 +48,8 @@ export type Settlement =
   | { outcome: 'retry'; reason: string; refusedSince: number | null; retryInMs?: number }
 
 export interface OutboxQueue {
+  /** Whether the caption of a message went out with an earlier event of its file. */
+  isCaptionSent(messageId: string): Promise<boolean>
   claim(request: ClaimRequest): Promise<ClaimedLane[]>
   /** Does nothing with a message that isn't being sent any more. @returns whether there is something to deliver */
   settle(message: Message, settlement: Settlement, now: number): Promise<boolean>
@@ -138,6 +147,8 @@ export function createOutboxQueue(
     .prepare()
 
   return {
+    isCaptionSent: createCaptions(db).isSent,
+
     claim: ({ leaseId, now, maxLanes, maxMessagesPerLane, paceOf }) =>
       committer.write(() => {
         const claimed: ClaimedLane[] = []

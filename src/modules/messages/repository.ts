@@ -1,5 +1,5 @@
 /** SQL of messages: storing those that are accepted, each in its lane, and showing what became of them. */
-import { and, desc, eq, lt, sql } from 'drizzle-orm'
+import { and, desc, eq, isNull, lt, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { devices, type Message, media, messages } from '../../db/schema/index.ts'
 import type { StagedFile } from '../media/types.ts'
@@ -85,7 +85,7 @@ export function createMessageRepository(db: Db): MessageRepository {
     get: async (identityId, id) => findMessage(db, identityId, id),
 
     async list(identityId, limit, before) {
-      const own = eq(messages.identityId, identityId)
+      const own = and(eq(messages.identityId, identityId), isNull(messages.captionOf))
       const start = before
         ? orm
             .select({ seq: messages.seq })
@@ -102,7 +102,7 @@ export function createMessageRepository(db: Db): MessageRepository {
 
 /** @returns null when the identity has no such message */
 export function findMessage(db: Pick<Db, 'orm'>, identityId: string, id: string): MessageWithDevice | null {
-  const own = and(eq(messages.identityId, identityId), eq(messages.id, id))
+  const own = and(eq(messages.identityId, identityId), eq(messages.id, id), isNull(messages.captionOf))
   return withDevice(db).where(own).get() ?? null
 }
 

@@ -39,6 +39,7 @@ export function createStatusTeller({ orm }: Pick<Db, 'orm'>): StatusTeller {
       eventId: messages.eventId,
       expiresAt: messages.expiresAt,
       createdAt: messages.createdAt,
+      captionOf: messages.captionOf,
       platform: devices.platform,
       deviceId: devices.deviceId,
     })
@@ -50,6 +51,8 @@ export function createStatusTeller({ orm }: Pick<Db, 'orm'>): StatusTeller {
   return ({ seq, identityId }, now) => {
     if (!anyAsking.get({ identityId, since: now - FEED_REMEMBERED_MS })) return false
     const message = shown.get({ seq })
-    return message !== undefined && (events.write(statusEvent(message, now), now)?.deliveries ?? false)
+    // To clients a caption is no message of its own.
+    if (message === undefined || message.captionOf !== null) return false
+    return events.write(statusEvent(message, now), now)?.deliveries ?? false
   }
 }

@@ -11,6 +11,7 @@ import type { Observer } from '../../domain/observation.ts'
 import type { MessageStatus } from '../../domain/states.ts'
 import { backoffMs } from '../../lib/backoff.ts'
 import type { Backlog } from './backlog.ts'
+import { createCaptions, REASON_OR_CAPTIONS, type SentCaption } from './caption-repository.ts'
 import { createEarlyStatuses } from './early-status-repository.ts'
 import { climbs } from './ladder.ts'
 import { createLaneOpener } from './lane-repository.ts'
@@ -37,12 +38,12 @@ export interface ReadReport {
  */
 export interface StatusWriter {
   /**
-   * The homeserver took it; what the bridge said of it meanwhile counts at once.
+   * The homeserver took it, and its caption if that went by itself; what the bridge said of them meanwhile counts at once.
    * @param bridgeBot of the chat, null when that isn't known: then no report is believed
    */
   submitted(
     message: Message,
-    at: { eventId: string; roomId: string; bridgeBot: string | null },
+    at: { eventId: string; roomId: string; bridgeBot: string | null; caption?: SentCaption | undefined },
     now: number,
   ): boolean
   /** It waited, and never will be handed over. */
@@ -77,6 +78,7 @@ export function createStatusWriter(
   const param = sql.placeholder
   const tell = createStatusTeller(db)
   const early = createEarlyStatuses(db)
+  const captions = createCaptions(db)
   const openLane = createLaneOpener(db)
 
   // One statement finds all that a report has to do with. Subqueries, as a join costs fifteen times what they do even for a single row.
@@ -117,7 +119,7 @@ export function createStatusWriter(
     .update(messages)
     .set({
       status: sql`${param('status')}`,
-      reason: sql`${param('reason')}`,
+      reason: REASON_OR_CAPTIONS,
       updatedAt: sql`${param('now')}`,
     })
     .where(eq(messages.seq, param('seq')))
@@ -150,7 +152,7 @@ export function createStatusWriter(
   // known to have arrived. The statuses are spelled out, as a partial index is found by its text.
   const markRead = orm
     .update(messages)
-    .set({ status: 'read', reason: null, updatedAt: sql`${param('now')}` })
+    .set({ status: 'read', reason: REASON_OR_CAPTIONS, updatedAt: sql`${param('now')}` })
     .where(
       sql`${messages.roomId} = ${param('roomId')} and ${messages.seq} <= ${param('seq')} and ${messages.status} in ('submitted', 'sent', 'delivered')
         and (${messages.status} <> 'submitted' or ${messages.seq} = ${param('seq')})`,
@@ -181,7 +183,13 @@ export function createStatusWriter(
     now: number,
   ): boolean {
     setStatus.run({ seq: message.seq, status, reason, now })
-    return tell(message, now)
+    return tellOf(message, status, now)
+  }
+
+  /** That its caption failed is told of the message. */
+  function tellOf(message: Pick<Message, 'seq' | 'identityId'>, status: MessageStatus, now: number): boolean {
+    const captioned = status === 'failed' ? captions.passOn(message.seq) : null
+    return tell(captioned ?? message, now)
   }
 
   /** The message waits no more, once that is on disk. */
@@ -204,6 +212,20 @@ export function createStatusWriter(
     return true
   }
 
+  /** The caption that went behind a message. @returns whether there is something to deliver */
+  function addCaption(
+    message: Message,
+    { roomId, bridgeBot, caption }: { roomId: string; bridgeBot: string | null; caption: SentCaption },
+    now: number,
+  ): boolean {
+    const added = captions.add(message, roomId, caption, now)
+    if (!added) return false
+    if ('failed' in caption) return tellOf(added, 'failed', now)
+    const said = early.take(caption.eventId, bridgeBot)
+    const target = { ...added, bridgeBot, ownGhost: null }
+    return said !== null && apply(target, said, now)
+  }
+
   function apply(
     message: Target,
     { status, reason }: Pick<StatusReport, 'status' | 'reason'>,
@@ -213,8 +235,9 @@ export function createStatusWriter(
       // A message that has arrived, or that failed for good, isn't sent again whatever a late report says.
       if (message.status !== 'submitted' && message.status !== 'sent') return false
       const { identityId } = message
-      if (requeue(message, reason, now)) committer.afterCommit(() => backlog?.requeue(identityId))
-      return tell(message, now)
+      const waits = requeue(message, reason, now)
+      if (waits) committer.afterCommit(() => backlog?.requeue(identityId))
+      return tellOf(message, waits ? 'queued' : 'failed', now)
     }
     // The word that had been missing is no new rung.
     if (message.status === 'sent' && status === 'sent' && message.reason !== reason) {
@@ -227,18 +250,23 @@ export function createStatusWriter(
   }
 
   return {
-    submitted(message, { eventId, roomId, bridgeBot }, now) {
+    submitted(message, { eventId, roomId, bridgeBot, caption }, now) {
       const { seq } = message
       const said = early.take(eventId, bridgeBot)
+      const withCaption = () =>
+        caption !== undefined && addCaption(message, { roomId, bridgeBot, caption }, now)
       if (said?.status === 'queued') {
-        if (!requeue(message, said.reason, now)) noteLeft(message)
-        return tell(message, now)
+        const waits = requeue(message, said.reason, now)
+        if (!waits) noteLeft(message)
+        const deliveries = tellOf(message, waits ? 'queued' : 'failed', now)
+        return withCaption() || deliveries
       }
       const { status, reason } = said ?? { status: 'submitted' as const, reason: null }
       markSubmitted.run({ seq, status, reason, eventId, roomId, now })
       noteLeft(message)
       if (said) noteOutcome(message, status, now)
-      return said !== null && tell(message, now)
+      const deliveries = said !== null && tellOf(message, status, now)
+      return withCaption() || deliveries
     },
 
     ended(message, status, reason, now) {
@@ -272,7 +300,7 @@ export function createStatusWriter(
       if (userId === message.bridgeBot) return apply(message, { status: 'sent', reason: null }, now)
       if (message.status === 'submitted') noteOutcome(message, 'read', now)
       let deliveries = false
-      for (const read of markRead.all({ roomId, seq: message.seq, now }))
+      for (const read of markRead.all({ roomId, seq: message.seq, reason: null, now }))
         deliveries = tell(read, now) || deliveries
       return deliveries
     },

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"maunium.net/go/mautrix/bridgev2"
 	"maunium.net/go/mautrix/bridgev2/database"
@@ -28,19 +29,17 @@ var (
 	_ bridgev2.TypingHandlingNetworkAPI      = (*TestnetClient)(nil)
 )
 
-// capabilities are those of every chat.
+// capabilities are those of every chat: as the WhatsApp bridge tells them, what isn't listed is refused by bridgev2.
 var capabilities = &event.RoomFeatures{
-	ID: "example.testnet.capabilities.1",
+	ID: "example.testnet.capabilities.2",
 	File: event.FileFeatureMap{
-		event.MsgImage:      anyFile(event.CapLevelFullySupported),
-		event.MsgVideo:      anyFile(event.CapLevelFullySupported),
-		event.MsgAudio:      anyFile(event.CapLevelFullySupported),
-		event.MsgFile:       anyFile(event.CapLevelFullySupported),
-		event.CapMsgVoice:   anyFile(event.CapLevelFullySupported),
-		event.CapMsgGIF:     anyFile(event.CapLevelFullySupported),
-		event.CapMsgSticker: anyFile(event.CapLevelRejected),
+		event.MsgImage:    files(event.CapLevelFullySupported, "image/jpeg", "image/png", "image/webp"),
+		event.MsgVideo:    files(event.CapLevelFullySupported, "video/mp4", "video/3gpp"),
+		event.MsgAudio:    files(event.CapLevelDropped, "audio/mpeg", "audio/mp4", "audio/aac", "audio/amr", "audio/ogg"),
+		event.CapMsgVoice: files(event.CapLevelDropped, "audio/ogg; codecs=opus"),
+		event.MsgFile:     files(event.CapLevelFullySupported, "*/*"),
 	},
-	MaxTextLength:       65536,
+	MaxTextLength:       20_000,
 	LocationMessage:     event.CapLevelFullySupported,
 	Reply:               event.CapLevelFullySupported,
 	Edit:                event.CapLevelFullySupported,
@@ -51,13 +50,16 @@ var capabilities = &event.RoomFeatures{
 	TypingNotifications: true,
 }
 
-func anyFile(caption event.CapabilitySupportLevel) *event.FileFeatures {
-	return &event.FileFeatures{
-		MimeTypes:        map[string]event.CapabilitySupportLevel{"*/*": event.CapLevelFullySupported},
-		Caption:          caption,
-		MaxCaptionLength: 1024,
-		MaxSize:          100 << 20,
+func files(caption event.CapabilitySupportLevel, types ...string) *event.FileFeatures {
+	features := &event.FileFeatures{
+		MimeTypes: make(map[string]event.CapabilitySupportLevel, len(types)),
+		Caption:   caption,
+		MaxSize:   100 << 20,
 	}
+	for _, mimeType := range types {
+		features.MimeTypes[mimeType] = event.CapLevelFullySupported
+	}
+	return features
 }
 
 // GetCapabilities implements bridgev2.NetworkAPI.
@@ -135,6 +137,11 @@ func (c *TestnetClient) convertToDraft(ctx context.Context, msg *bridgev2.Matrix
 	}
 	switch content.MsgType {
 	case event.MsgText, event.MsgNotice:
+		if length := utf8.RuneCountInString(content.Body); length > capabilities.MaxTextLength {
+			return draft, wrapRefusal(&phonenet.Refusal{
+				Message: fmt.Sprintf("a text has at most %d characters, not %d", capabilities.MaxTextLength, length), Permanent: true,
+			})
+		}
 		draft.Type, draft.Text = phonenet.TypeText, content.Body
 	case event.MsgEmote:
 		draft.Type, draft.Text = phonenet.TypeText, "/me "+content.Body
@@ -159,6 +166,9 @@ func (c *TestnetClient) convertMedia(ctx context.Context, content *event.Message
 		return fmt.Errorf("%w: %w", bridgev2.ErrMediaDownloadFailed, err)
 	}
 	draft.Text = content.GetCaption()
+	if content.MsgType == event.MsgAudio {
+		draft.Text = "" // the network has no place for it, and says nothing
+	}
 	draft.Media = &phonenet.Media{Data: data, FileName: content.GetFileName()}
 	if info := content.Info; info != nil {
 		draft.Media.MimeType = info.MimeType

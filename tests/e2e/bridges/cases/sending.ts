@@ -1,7 +1,9 @@
 /** Messages from the API to the phones of a real bridge's network. */
 import { describe, expect, test } from 'bun:test'
+import { FILES } from '../../../support/file-heads.ts'
 import { bytesOf, pngOf } from '../../../support/files.ts'
 import { formWith } from '../../../support/gateway-client.ts'
+import { RECORDING } from '../../../support/recording.ts'
 import { bytesOfMessage } from '../../../support/testnet.ts'
 import { link, linkedUser, PLATFORM, type SettingOf, sharedPair } from './setting.ts'
 
@@ -22,7 +24,6 @@ export function sendingCases(setting: SettingOf): void {
     test.each([
       ['view.png', 'image/png', 'image', pngOf(64, 48)],
       ['clip.mp4', 'video/mp4', 'video', bytesOf(70_000, 2)],
-      ['song.mp3', 'audio/mpeg', 'audio', bytesOf(50_000, 3)],
       ['report.pdf', 'application/pdf', 'file', bytesOf(1_500_000, 4)],
     ])('%s with a caption arrives byte for byte', async (name, type, kind, content) => {
       const { user, friend } = pair()
@@ -31,6 +32,51 @@ export function sendingCases(setting: SettingOf): void {
       const message = await friend.waitForText(fields.text)
       expect(message).toMatchObject({ type: kind, media: { file_name: name, mime_type: type } })
       expect(Bun.SHA256.hash(bytesOfMessage(message), 'hex')).toBe(Bun.SHA256.hash(content, 'hex'))
+    })
+
+    test.each([
+      ['song.mp3', 'audio', bytesOf(50_000, 3), {}],
+      ['note.ogg', 'voice', RECORDING, { mime_type: 'audio/ogg; codecs=opus', duration_ms: 2_000 }],
+    ])(
+      '%s arrives as %s byte for byte, and behind it its caption, which the network would drop',
+      async (name, type, content, media) => {
+        const { user, friend } = pair()
+        const fields = { contact: friend.number, platform: PLATFORM, text: `this is ${name}` }
+        const [sent] = await user.account.send(user.device, formWith(fields, { name, content }))
+        const caption = await friend.waitForText(fields.text)
+        const message = await friend.waitForMessage(one => one.media?.file_name === name)
+        expect(message).toMatchObject({ type, media })
+        expect(message.text).toBeUndefined()
+        expect(bytesOfMessage(message).equals(content)).toBe(true)
+        expect((await friend.messages()).map(({ id }) => id).slice(-2)).toEqual([message.id, caption.id])
+        expect(await user.account.waitForStatus(sent?.id ?? '', ['delivered', 'read'])).toMatchObject({
+          reason: null,
+        })
+      },
+    )
+
+    test.each([
+      ['photo.heic', 'file', FILES.heic],
+      ['photo.tiff', 'file', FILES.tiff],
+      ['drawing.svg', 'file', FILES.svg],
+      ['noise.wav', 'file', FILES.wav],
+      ['film.mkv', 'file', FILES.mkv],
+      ['photo.jpg', 'image', FILES.jpeg],
+      ['song.m4a', 'audio', FILES.m4a],
+    ])('%s, which the bridge would refuse as anything else, arrives as a %s', async (name, type, content) => {
+      const { user, friend } = pair()
+      const fields = { contact: friend.number, platform: PLATFORM }
+      await user.account.send(user.device, formWith(fields, { name, content }))
+      const message = await friend.waitForMessage(({ media }) => media?.file_name === name)
+      expect(message.type).toBe(type)
+    })
+
+    test('a text that is too long for the network fails at once, with the limit', async () => {
+      const { user, friend } = pair()
+      const text = 'x'.repeat(20_001)
+      const [sent] = await user.account.send(user.device, { contact: friend.number, text })
+      const failed = await user.account.waitForStatus(sent?.id ?? '', ['failed'])
+      expect(failed.reason).toContain('at most 20000 characters')
     })
 
     test('a file without a caption', async () => {

@@ -1,0 +1,85 @@
+/**
+ * SQL of captions that went as messages of their own behind their files. To clients both are one message, whose status is the file's; a caption that
+ * failed is its reason. What the network didn't take and may take later is queued and sent again like any text.
+ */
+import { eq, sql } from 'drizzle-orm'
+import type { Db } from '../../db/open.ts'
+import { type Message, messages } from '../../db/schema/index.ts'
+
+/** What became of a caption when it was handed over. */
+export type SentCaption = { eventId: string } | { failed: string }
+
+/** The id of a message's caption, which is its Matrix transaction id, too. */
+export function captionId(messageId: string): string {
+  return `${messageId}${SUFFIX}`
+}
+
+const SUFFIX = '-caption'
+
+/** Set as a message's reason: the one given, else why its caption failed, else none. Binds `reason`. */
+export const REASON_OR_CAPTIONS = sql`case when media_id is null then ${sql.placeholder('reason')} else coalesce(${sql.placeholder('reason')},
+  (select caption.reason from messages as caption where caption.id = messages.id || ${sql.raw(`'${SUFFIX}'`)} and caption.status = 'failed')) end`
+
+/** Its functions but `isSent` are to be called inside a transaction. */
+export interface Captions {
+  /** Whether the message's caption was handed over already, with an earlier event of its file. */
+  isSent(messageId: string): Promise<boolean>
+  /** @returns the row of the caption, null when there was one before */
+  add(message: Message, roomId: string, sent: SentCaption, now: number): Message | null
+  /** Passes the reason of a caption that failed on. @returns the message whose caption it is; null when it isn't one */
+  passOn(seq: number): Pick<Message, 'seq' | 'identityId'> | null
+}
+
+export function createCaptions({ orm }: Pick<Db, 'orm'>): Captions {
+  const param = sql.placeholder
+  const byId = orm
+    .select({ seq: messages.seq })
+    .from(messages)
+    .where(eq(messages.id, param('id')))
+    .prepare()
+  const bySeq = orm
+    .select({ captionOf: messages.captionOf, reason: messages.reason })
+    .from(messages)
+    .where(eq(messages.seq, param('seq')))
+    .prepare()
+  const setReason = orm
+    .update(messages)
+    .set({ reason: sql`${param('reason')}` })
+    .where(eq(messages.id, param('id')))
+    .returning({ seq: messages.seq, identityId: messages.identityId })
+    .prepare()
+
+  return {
+    isSent: async messageId => byId.get({ id: captionId(messageId) }) !== undefined,
+
+    add(message, roomId, sent, now) {
+      const outcome =
+        'failed' in sent
+          ? { status: 'failed' as const, reason: `the caption was not sent: ${sent.failed}`, eventId: null }
+          : { status: 'submitted' as const, reason: null, eventId: sent.eventId }
+      const { identityId, deviceRowId, lane, recipientKind, recipient, text } = message
+      const added = orm
+        .insert(messages)
+        .values({
+          id: captionId(message.id),
+          captionOf: message.id,
+          ...{ identityId, deviceRowId, lane, recipientKind, recipient, text, roomId },
+          ...outcome,
+          attempts: 1,
+          resends: 0,
+          createdAt: now,
+          updatedAt: now,
+        })
+        .onConflictDoNothing()
+        .returning()
+        .get()
+      return added ?? null
+    },
+
+    passOn(seq) {
+      const caption = bySeq.get({ seq })
+      if (!caption?.captionOf) return null
+      return setReason.get({ id: caption.captionOf, reason: caption.reason }) ?? null
+    },
+  }
+}

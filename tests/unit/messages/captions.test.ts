@@ -1,0 +1,234 @@
+/** A caption that a network would drop goes behind its file: once, in order, whatever dies in between, and never lost in silence. */
+import { afterEach, beforeEach, expect, test } from 'bun:test'
+import { messages } from '../../../src/db/schema/index.ts'
+import { GatewayError } from '../../../src/domain/errors.ts'
+import type { MatrixSession, RoomEvent } from '../../../src/domain/ports.ts'
+import { silentLogger } from '../../../src/lib/logger.ts'
+import { readRoomFeatures } from '../../../src/matrix/room-features.ts'
+import { createInbox } from '../../../src/modules/inbox/inbox.ts'
+import { createInboxRepository } from '../../../src/modules/inbox/repository.ts'
+import { createMediaRepository } from '../../../src/modules/media/repository.ts'
+import { createOutbox } from '../../../src/modules/messages/outbox.ts'
+import type { OutboxQueue } from '../../../src/modules/messages/queue-repository.ts'
+import { ManualClock, settled } from '../../support/manual-clock.ts'
+import { messageStore, messagesOn, SEND_REQUEST, stagedFile } from '../../support/messages.ts'
+import { insertChat, insertDevice, insertIdentity, insertWebhook } from '../../support/rows.ts'
+import { type TempDb, tempDb } from '../../support/temp-db.ts'
+
+const BOT = '@whatsappbot:s'
+/** As on WhatsApp. */
+const TAKES = readRoomFeatures({
+  file: {
+    'm.audio': { mime_types: { 'audio/mpeg': 2 }, caption: -1 },
+    'm.file': { mime_types: { '*/*': 2 }, caption: 2 },
+  },
+})
+
+let db: TempDb
+let clock: ManualClock
+let store: ReturnType<typeof messageStore>
+/** What the homeserver has, by transaction id: a repeat is the same event. */
+let room: Map<string, string>
+let fail: (body: string) => Error | undefined
+let stop: () => Promise<void>
+let count = 0
+
+beforeEach(() => {
+  db = tempDb()
+  clock = new ManualClock()
+  insertIdentity(db)
+  insertDevice(db)
+  insertChat(db)
+  insertWebhook(db, { events: ['message.status'] })
+  store = messageStore(db)
+  room = new Map()
+  fail = () => undefined
+  stop = async () => undefined
+})
+afterEach(async () => {
+  await stop()
+  db.destroy()
+})
+
+const device = () => db.orm.query.devices.findFirst().sync() ?? null
+const api = () => messagesOn(store, { clock, devices: { find: async () => device() } })
+const accept = async (text: string, file?: ReturnType<typeof stagedFile>) =>
+  (await api().accept({ ...SEND_REQUEST, text, file }))[0]?.id ?? ''
+const song = () => stagedFile({ fileName: 'song.mp3', mimeType: 'audio/mpeg' })
+const said = () => [...room.values()]
+const eventOf = (body: string) => `$${[...room].find(([, said]) => said === body)?.[0]}`
+const shown = (id: string) => api().get('id_1', id)
+
+function startOutbox(queue: OutboxQueue = store.queue) {
+  const session: Partial<MatrixSession> = {
+    async send(_roomId, _type, { body }, txnId) {
+      const failure = fail(String(body))
+      if (failure) throw failure
+      if (!room.has(txnId)) room.set(txnId, String(body))
+      return `$${txnId}`
+    },
+  }
+  const media = createMediaRepository(db)
+  const outbox = createOutbox({
+    queue,
+    recipients: { resolve: async () => '!r:s', forget: async () => undefined },
+    replies: store.replies,
+    devices: { get: async () => device(), reconcile: async () => undefined },
+    chatRooms: { ensureJoined: async () => ({ ...insertedChat(), takes: TAKES }) },
+    media: {
+      upload: async id => {
+        const file = await media.find(id)
+        if (!file) throw new Error(`no file ${id}`)
+        return { file, mxcUri: 'mxc://s/1' }
+      },
+    },
+    sessions: { actingAs: () => session as MatrixSession },
+    matrixUserOf: async () => '@mg1:s',
+    paceOf: () => ({ intervalMs: 0, jitter: 0, burst: 1 }),
+    onDeliveries: () => undefined,
+    clock,
+    logger: silentLogger,
+  })
+  const controller = new AbortController()
+  const running = outbox.worker.run(controller.signal).catch(() => undefined)
+  stop = async () => {
+    controller.abort()
+    await running
+  }
+  return outbox
+}
+function insertedChat() {
+  const chat = db.orm.query.chats.findFirst().sync()
+  if (!chat) throw new Error('there is no chat')
+  return chat
+}
+
+async function idle() {
+  for (let turn = 0; turn < 50; turn++) await settled()
+}
+
+/** The bridge says what became of an event. */
+async function report(body: string, status: string, more: Record<string, unknown> = {}) {
+  const inbox = createInbox({
+    repository: createInboxRepository(db),
+    bridges: { platformOfBot: async () => 'wa' },
+    learnDevices: async () => undefined,
+    onDeliveries: () => undefined,
+    onJoins: () => undefined,
+    clock,
+    logger: silentLogger,
+  })
+  const event: RoomEvent = {
+    event_id: `$s${++count}`,
+    room_id: '!r:s',
+    sender: BOT,
+    type: 'com.beeper.message_send_status',
+    origin_server_ts: 1,
+    content: { 'm.relates_to': { event_id: eventOf(body) }, status, ...more },
+  }
+  await inbox.accept({ position: { kind: 'transaction', txnId: `t${count}` }, events: [event], receipts: [] })
+}
+
+test('it follows its file at once, before what is sent later; to the client they are one message', async () => {
+  const id = await accept('listen', song())
+  await accept('later')
+  startOutbox()
+  await idle()
+  expect(said()).toEqual(['song.mp3', 'listen', 'later'])
+  await report('listen', 'SUCCESS')
+  expect((await shown(id)).status).toBe('sending')
+  await report('song.mp3', 'SUCCESS', { delivered_to_users: ['@whatsapp_1:s'] })
+  expect(await shown(id)).toMatchObject({ status: 'delivered', reason: null, event_id: `$${id}` })
+  expect((await api().list('id_1', 10)).map(message => message.to)).toHaveLength(2)
+})
+
+test('a crash before it is noted repeats both as the same events', async () => {
+  const id = await accept('listen', song())
+  const dying = { ...store.queue, settle: () => Promise.reject(new GatewayError('storage_full', 'no space')) }
+  startOutbox(dying)
+  await idle()
+  await stop()
+  expect(said()).toEqual(['song.mp3', 'listen'])
+  startOutbox()
+  await idle()
+  expect(said()).toEqual(['song.mp3', 'listen'])
+  expect((await shown(id)).status).toBe('sending')
+})
+
+test('where only the file got through, the rest is made up for', async () => {
+  await accept('listen', song())
+  await accept('later')
+  let failures = 1
+  fail = body =>
+    body === 'listen' && failures-- > 0 ? new GatewayError('homeserver_unavailable', 'down') : undefined
+  startOutbox()
+  await idle()
+  expect(said()).toEqual(['song.mp3'])
+  await clock.advance(1_000)
+  await idle()
+  expect(said()).toEqual(['song.mp3', 'listen', 'later'])
+})
+
+test('that the network takes it later sends it alone again', async () => {
+  const id = await accept('listen', song())
+  const outbox = startOutbox()
+  await idle()
+  await report('song.mp3', 'SUCCESS')
+  await report('listen', 'FAIL_RETRIABLE', { reason: 'm.foreign_network_error' })
+  await clock.advance(5_000)
+  outbox.nudge()
+  await idle()
+  expect(said()).toEqual(['song.mp3', 'listen', 'listen'])
+  expect(await shown(id)).toMatchObject({ status: 'sent', reason: null })
+})
+
+test('a file that is sent again goes without it', async () => {
+  await accept('listen', song())
+  const outbox = startOutbox()
+  await idle()
+  await report('song.mp3', 'FAIL_RETRIABLE', { reason: 'm.foreign_network_error' })
+  await clock.advance(5_000)
+  outbox.nudge()
+  await idle()
+  expect(said()).toEqual(['song.mp3', 'listen', 'song.mp3'])
+})
+
+test.each<[string, () => void, () => Promise<void>]>([
+  [
+    'the homeserver',
+    () => {
+      fail = body => (body === 'listen' ? new GatewayError('homeserver_error', 'no such words') : undefined)
+    },
+    async () => undefined,
+  ],
+  ['the network', () => undefined, () => report('listen', 'FAIL_PERMANENT', { message: 'no such words' })],
+])(
+  'that %s refuses it is the reason of its message, whose status is the file’s',
+  async (_who, before, after) => {
+    before()
+    const id = await accept('listen', song())
+    startOutbox()
+    await idle()
+    await after()
+    const reason = expect.stringContaining('no such words')
+    expect(await shown(id)).toMatchObject({ status: 'sending', reason })
+    await report('song.mp3', 'SUCCESS', { delivered_to_users: ['@whatsapp_1:s'] })
+    expect(await shown(id)).toMatchObject({ status: 'delivered', reason })
+    const told = db.orm.query.inboxEvents
+      .findMany()
+      .sync()
+      .map(({ payload }) => payload)
+    expect(told).toMatchObject([
+      { id, status: 'sending', reason },
+      { id, status: 'delivered', reason },
+    ])
+  },
+)
+
+test('one that the network takes with its file stays with it', async () => {
+  await accept('look', stagedFile())
+  startOutbox()
+  await idle()
+  expect(said()).toEqual(['look'])
+  expect(db.orm.select().from(messages).all()).toHaveLength(1)
+})
