@@ -10,7 +10,7 @@ import { refuseAccidentalSandbox } from './app/sandbox-leftovers.ts'
 import { createTenants } from './app/tenants.ts'
 import { createBridges } from './bridges/bridges.ts'
 import { createBridgeProcesses } from './bridges/processes.ts'
-import { createStatusReceiver } from './bridges/status-receiver.ts'
+import { createStatusReceiver, type StateReport } from './bridges/status-receiver.ts'
 import { type Config, childEnvironment, type Secrets } from './config/index.ts'
 import { messageOf } from './domain/errors.ts'
 import type { RunningServer } from './http/server.ts'
@@ -99,7 +99,17 @@ export async function createApp(
   const attached = createAttachedBridges({ repository: createAttachedBridgeRepository(db), sealer })
   const withBridge = new Set((await attached.list()).map(({ platform }) => platform))
   const simulated = config.sandbox.filter(platform => !withBridge.has(platform))
-  const sandbox = createSandboxFor(config, simulated, db, matrix.homeserver, publicUrl, clock, logger)
+  const noteBridgeState = (platform: string, report: StateReport) => {
+    bridges.noteState(platform, report.stateEvent)
+    phones.devices.noteBridgeState(platform, report.matrixUserId, report)
+  }
+  const sandbox = createSandboxFor(config, simulated, db, matrix.homeserver, {
+    baseUrl: publicUrl,
+    reportState: (platform, { userId, loginId }, stateEvent) =>
+      noteBridgeState(platform, { matrixUserId: userId, loginId, stateEvent, errorCode: null }),
+    clock,
+    logger,
+  })
   const played = (sandbox?.bridges ?? []).map(bridge => bridge.platform)
   const isSimulated = (platform: string) => played.some(other => other === platform)
   const bridged = [...withBridge, ...config.bridges.map(({ platform }) => platform)]
@@ -169,10 +179,7 @@ export async function createApp(
   })
   const bridgeStatus = createStatusReceiver({
     asTokenOf: platform => attachment.attachedTo(platform)?.asToken,
-    onState(platform, report) {
-      bridges.noteState(platform, report.stateEvent)
-      phones.devices.noteBridgeState(platform, report.matrixUserId, report)
-    },
+    onState: noteBridgeState,
   })
   const supervisor = new Supervisor(clock, logger)
   const { http, readiness } = createFront(foundation, {

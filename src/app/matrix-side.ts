@@ -22,7 +22,7 @@ import { createMatrixCalls, type MatrixCalls } from '../matrix/matrix-calls.ts'
 import { createMatrixSessions } from '../matrix/sessions.ts'
 import { identityNamespace } from '../modules/identities/identities.ts'
 import { PASSWORDS } from '../modules/secret-key/secret-key.ts'
-import { createSandbox, type Sandbox } from '../sandbox/index.ts'
+import { createSandbox, type ReportState, type Sandbox } from '../sandbox/index.ts'
 import { GATEWAY_APPSERVICE_ID } from './bridge-attachment.ts'
 
 /** The homeserver, and how we speak to it. */
@@ -126,20 +126,17 @@ export function createSandboxFor(
   platforms: Config['sandbox'],
   db: Db,
   homeserver: Homeserver | undefined,
-  baseUrl: () => string,
-  clock: Clock,
-  logger: Logger,
+  { logger, ...parts }: { baseUrl: () => string; reportState: ReportState; clock: Clock; logger: Logger },
 ): Sandbox | undefined {
   if (!homeserver || platforms.length === 0) return undefined
   return createSandbox({
     database: db.connection,
     committer: db.committer,
     mediaDir: config.data.sandboxMediaDir,
-    baseUrl,
+    ...parts,
     homeserver: { serverName: homeserver.serverName, fetch: request => homeserver.fetch(request) },
     platforms,
     maxUploadBytes: config.media.maxBytes,
-    clock,
     logger: maskingNumbers(logger.child({ part: 'sandbox' })),
   })
 }

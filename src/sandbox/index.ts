@@ -10,7 +10,7 @@ import type { Committer } from '../lib/group-commit.ts'
 import { type Logger, silentLogger } from '../lib/logger.ts'
 import { createEventStream } from './api/events.ts'
 import { createRouter } from './api/router.ts'
-import { createBridge, type SandboxBridge } from './bridge/bridge.ts'
+import { createBridge, type ReportState, type SandboxBridge } from './bridge/bridge.ts'
 import type { HomeserverConnection } from './bridge/homeserver-client.ts'
 import { createLinkCodes } from './bridge/link-codes.ts'
 import { createFaults } from './network/faults.ts'
@@ -20,7 +20,7 @@ import { seedNetwork } from './network/seed.ts'
 import { createNetworkStore } from './network/store.ts'
 import type { SandboxPlatform } from './platforms.ts'
 
-export type { SandboxBridge } from './bridge/bridge.ts'
+export type { ReportState, SandboxBridge } from './bridge/bridge.ts'
 export type { SandboxPlatform } from './platforms.ts'
 
 export interface SandboxOptions {
@@ -32,6 +32,8 @@ export interface SandboxOptions {
   /** Where people reach the program, for example `http://localhost:8080`; without a slash at its end. */
   baseUrl: () => string
   homeserver: HomeserverConnection
+  /** By default nobody is told. */
+  reportState?: ReportState
   /** Which platforms are simulated. */
   platforms: readonly SandboxPlatform[]
   maxUploadBytes: number
@@ -59,6 +61,7 @@ export function createSandbox(options: SandboxOptions): Sandbox {
     platforms,
     homeserver,
     baseUrl,
+    reportState = () => {},
     clock = systemClock,
     logger = silentLogger,
   } = options
@@ -67,7 +70,19 @@ export function createSandbox(options: SandboxOptions): Sandbox {
   const files = createMediaFiles(options.mediaDir, options.maxUploadBytes)
   const faults = createFaults(() => clock.now())
   const codes = createLinkCodes()
-  const parts = { database, committer, network, files, faults, codes, homeserver, baseUrl, clock, logger }
+  const parts = {
+    database,
+    committer,
+    network,
+    files,
+    faults,
+    codes,
+    homeserver,
+    baseUrl,
+    reportState,
+    clock,
+    logger,
+  }
   const bridges = platforms.map(platform => createBridge({ platform, ...parts }))
   const events = createEventStream(network)
   const router = createRouter({ network, files, faults, codes, platforms }, events, logger)

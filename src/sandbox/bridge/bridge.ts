@@ -48,6 +48,16 @@ export interface SandboxBridge {
   sharedSecret: string
 }
 
+/**
+ * Is told, as a real bridge tells the status endpoint of its homeserver, when a login has another state.
+ * @param state a `state_event` of bridgev2
+ */
+export type ReportState = (
+  platform: SandboxPlatform,
+  login: { userId: string; loginId: string },
+  state: 'BAD_CREDENTIALS',
+) => void
+
 /** The bridge with what its maker needs besides. */
 export interface RunningBridge extends SandboxBridge {
   start(): void
@@ -64,6 +74,7 @@ export interface BridgeOptions {
   codes: LinkCodes
   homeserver: HomeserverConnection
   baseUrl: () => string
+  reportState: ReportState
   clock: Clock
   logger: Logger
 }
@@ -135,6 +146,7 @@ export function createBridge(options: BridgeOptions): RunningBridge {
   function onUnlinked({ login, by }: Extract<NetworkChange, { kind: 'unlinked' }>): void {
     deliveries.forgetLogin(login.id)
     if (by === 'user') return
+    options.reportState(platform, { userId: login.userId, loginId: login.id }, 'BAD_CREDENTIALS')
     const reason = `\`BAD_CREDENTIALS\` (\`${facts.networkId}-logged-out\`)`
     const text = `State update for +${login.phone}: ${reason}: You were logged out from your phone`
     void rooms.tell(login.userId, `logged-out-${login.id}-${clock.now()}`, text)
