@@ -108,7 +108,17 @@ describe('what is shown', () => {
 
   test('svg and terminal: text', async () => {
     expect(await frame(connect(`token=${token}&format=svg`), 0)).toMatch(/^<svg[\s\S]+<\/svg>/)
-    expect(await frame(connect(`token=${token}&format=terminal`), 0)).toMatch(/[▀▄█]/)
+    expect(await frame(connect(`token=${token}&format=terminal`), 0)).toMatch(/[▀▄█][\s\S]*\n$/)
+  })
+
+  test('terminal: how it ends is in the last frame', async () => {
+    const linked = connect(`token=${token}&format=terminal`)
+    await frame(linked, 0)
+    app.link.emit({ type: 'connected', platform: 'wa', device_id: '237', name: 'Ada' })
+    expect(await frame(linked, 1)).toBe('Linked: wa 237 (Ada)\n')
+    app.link.emit({ type: 'error', code: 'timeout', message: 'Nobody scanned' })
+    const late = connect(`token=${token}&format=terminal`)
+    expect(await frame(late, 0)).toBe('Not linked: Nobody scanned\n')
   })
 
   test('pictures leave in the order of their events', async () => {

@@ -7,6 +7,7 @@ import type { AskingStep, LoginStep } from '../../domain/login-steps.ts'
 import type { Bridge } from '../../domain/ports.ts'
 import { type Clock, rfc3339 } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
+import { maskAddresses } from '../../lib/mask-addresses.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
 import { checkedAnswers, forget, knownOf, namesOf, suffices, tiedToFields } from './answers.ts'
 import { endOf, eventOf, stateOf } from './link-events.ts'
@@ -111,6 +112,7 @@ export class Link {
   /** Ends the link from our side, at the bridge as well. Nothing happens to one that has ended. */
   end(code: LinkEnd, message: string): void {
     if (this.endedAt !== null) return
+    this.logEnd(code, message)
     this.show({ type: 'error', code, message })
     this.cancelAtBridge()
   }
@@ -121,14 +123,18 @@ export class Link {
     const message = messageOf(error)
     const code = endOf(error)
     // A bridge may repeat what was typed.
-    const reason = this.hasTyped ? 'not logged, as something was typed in' : message
-    this.options.logger.info(
-      { platform: this.platform, link: this.id, code, reason },
-      'a link ended without success',
-    )
+    this.logEnd(code, this.hasTyped ? 'not logged, as something was typed in' : message)
     this.failure = error
     this.show({ type: 'error', code, message })
     this.cancelAtBridge()
+  }
+
+  private logEnd(code: LinkEnd, reason: string): void {
+    const { platform, id: link } = this
+    this.options.logger.info(
+      { platform, link, code, reason: maskAddresses(reason) },
+      'a link ended without success',
+    )
   }
 
   view(): LinkView {
@@ -147,10 +153,20 @@ export class Link {
 
   private async walk(first: LoginStep): Promise<void> {
     for (let step = first; this.endedAt === null; ) {
-      if (step.kind === 'complete') return this.show(await this.options.connected(step.loginId))
+      if (step.kind === 'complete') return this.complete(await this.options.connected(step.loginId))
       this.processId = step.processId
       step = step.kind === 'display' ? await this.display(step) : await this.ask(step)
     }
+  }
+
+  private complete(event: LinkEvent & { type: 'connected' }): void {
+    if (this.endedAt !== null) return
+    const { platform, id: link } = this
+    this.options.logger.info(
+      { platform, link, device_id: maskAddresses(event.device_id) },
+      'a device was linked',
+    )
+    this.show(event)
   }
 
   private display(step: LoginStep & { kind: 'display' }): Promise<LoginStep> {

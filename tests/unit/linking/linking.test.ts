@@ -158,7 +158,11 @@ describe('what is asked and answered', () => {
 
   test('a login without any question is connected at once', async () => {
     bridge.first = complete('237')
-    expect(await start()).toMatchObject({ state: 'connected', step: { device_id: '237' } })
+    const { id } = await start()
+    expect(view(id)).toMatchObject({ state: 'connected', step: { device_id: '237' } })
+    expect(log.map(line => JSON.parse(line))).toMatchObject([
+      { level: 'info', link: id, device_id: '237', msg: 'a device was linked' },
+    ])
   })
 
   test.each([

@@ -107,7 +107,7 @@ export function createQrViewer(options: QrViewerOptions): SocketViewer {
     const isNotThere = error instanceof GatewayError && error.code === 'not_found'
     if (format === 'json') showFailure(error)
     queue(
-      async () => null,
+      async () => (format === 'terminal' ? `Not linked: ${messageOf(error)}\n` : null),
       () => finish(isNotThere ? NO_LINK : END_CODES.failed, messageOf(error)),
     )
   }
@@ -157,6 +157,7 @@ export function createQrViewer(options: QrViewerOptions): SocketViewer {
 /** @returns null when the format has nothing to say about the event */
 async function render(event: LinkEvent, format: QrFormat): Promise<string | Uint8Array | null> {
   if (format === 'json') return JSON.stringify(event)
+  if (format === 'terminal') return `${await inTerminal(event)}\n`
   if (event.type === 'code') return event.code
   if (event.type === 'emoji') return event.emoji
   if (event.type !== 'qr') return null
@@ -167,8 +168,24 @@ async function render(event: LinkEvent, format: QrFormat): Promise<string | Uint
       return QRCode.toBuffer(event.payload, { type: 'png', scale: 8 })
     case 'svg':
       return QRCode.toString(event.payload, { type: 'svg' })
-    case 'terminal':
+  }
+}
+
+/** A person reads along: how the link ends is told there, too, as clients don't show why a socket was closed. */
+async function inTerminal(event: LinkEvent): Promise<string> {
+  switch (event.type) {
+    case 'qr':
       return QRCode.toString(event.payload, { type: 'terminal', small: true })
+    case 'code':
+      return event.code
+    case 'emoji':
+      return event.emoji
+    case 'connected':
+      return `Linked: ${event.platform} ${event.device_id}${event.name ? ` (${event.name})` : ''}`
+    case 'error':
+      return `Not linked: ${event.message}`
+    default:
+      return event.instructions || `Waiting for your answer: ${JSON.stringify(event)}`
   }
 }
 
