@@ -64,6 +64,9 @@ export function createAppserviceLink(options: {
         return "the url of our registration at the homeserver is null: events can't be pushed"
       case 'refused':
         return `the homeserver reaches the url of our registration, and what answers there refuses it: is MATRIX_HS_TOKEN the hs_token of the registration? (${outcome.detail})`
+      case 'no_ping':
+      case 'strange':
+        return `the homeserver reaches the url of our registration, and what answers there isn't this gateway (${outcome.detail})`
       case 'unreachable':
         return `the homeserver can't reach us at the url of our registration (${outcome.detail})`
       default:

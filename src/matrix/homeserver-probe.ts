@@ -14,8 +14,12 @@ export type PingOutcome =
   /** The registration's url is null. */
   | { kind: 'no_url' }
   | { kind: 'unreachable'; detail: string }
-  /** Something answers at the url, and doesn't take the hs_token. */
+  /** What answers at the url doesn't take the hs_token. */
   | { kind: 'refused'; detail: string }
+  /** What answers at the url knows no ping: an application service from before there were pings, or another program. */
+  | { kind: 'no_ping'; detail: string }
+  /** What answers at the url answers neither as an application service does nor that it doesn't take the token. */
+  | { kind: 'strange'; detail: string }
   /** The homeserver is from before version 1.7 of the specification. */
   | { kind: 'unsupported' }
   /** The homeserver itself didn't answer as it should. */
@@ -128,7 +132,7 @@ function pingFailure(answer: Answer): PingOutcome {
     case 'M_URL_NOT_SET':
       return { kind: 'no_url' }
     case 'M_BAD_STATUS':
-      return { kind: 'refused', detail: told }
+      return badStatus(answer, told)
     case 'M_CONNECTION_FAILED':
     case 'M_CONNECTION_TIMEOUT':
       return { kind: 'unreachable', detail: told }
@@ -137,6 +141,17 @@ function pingFailure(answer: Answer): PingOutcome {
       return isMissing ? { kind: 'unsupported' } : { kind: 'failed', detail: told }
     }
   }
+}
+
+const badStatusAnswer = z.object({ status: z.number() })
+
+/** Only 401 and 403 speak of the token. A homeserver that doesn't say the status may say it in words. */
+function badStatus({ body }: Answer, detail: string): PingOutcome {
+  const status =
+    badStatusAnswer.safeParse(body).data?.status ?? Number(/\b[1-5]\d\d\b/.exec(detail)?.[0] ?? 401)
+  if (status === 401 || status === 403) return { kind: 'refused', detail }
+  const told = detail.includes(String(status)) ? detail : `HTTP ${status}: ${detail}`
+  return { kind: status === 404 || status === 405 ? 'no_ping' : 'strange', detail: told }
 }
 
 function saying({ response, body }: Answer): { errcode: string; told: string } {

@@ -65,6 +65,8 @@ async function pinged(bridge: BridgeToCheck): Promise<Outcome> {
   })
 }
 
+const ADDRESS = 'is the url of the registration right, and does no other program use that port?'
+
 /** @param context whose registration it is and where its file lies; null: it is printed by `meshgate registration` */
 export function pingOutcome(
   ping: PingOutcome,
@@ -94,6 +96,15 @@ export function pingOutcome(
         `${subject} doesn't take the homeserver's token (${ping.detail})`,
         `both must have the same hs_token: ${register}; and restart ${subject}`,
       )
+    case 'no_ping':
+      if (context.registrationFile !== null)
+        return warning(
+          `${subject} has no ping: it can't be asked whether it takes the homeserver's token (${ping.detail})`,
+          'bridges from before version 1.7 of the Matrix specification have none; for any other, is that its address?',
+        )
+      return failure(`what answers at the url of the registration isn't ${subject} (${ping.detail})`, ADDRESS)
+    case 'strange':
+      return failure(`what answers at the url of the registration isn't ${subject} (${ping.detail})`, ADDRESS)
     case 'unsupported':
       return skipped(`the homeserver can't be asked whether it reaches ${subject}`)
     case 'failed':

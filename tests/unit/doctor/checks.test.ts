@@ -299,6 +299,12 @@ describe('a bridge', () => {
       false,
       "failure the wa bridge doesn't take the homeserver's token (x)",
     ],
+    [{ kind: 'no_ping', detail: 'x' }, false, 'warning the wa bridge has no ping'],
+    [
+      { kind: 'strange', detail: 'x' },
+      false,
+      "failure what answers at the url of the registration isn't the wa bridge (x)",
+    ],
     [{ kind: 'failed', detail: 'x' }, false, "failure the homeserver couldn't be asked (x)"],
     [{ kind: 'unsupported' }, false, "skipped the homeserver can't be asked"],
   ])('%p', async (ping, isEmbedded, start) => {

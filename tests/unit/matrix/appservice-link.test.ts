@@ -73,6 +73,18 @@ describe('what is wrong is told in a line', () => {
     ],
     ['no answer there', PING, matrixError(504, 'M_CONNECTION_TIMEOUT'), "can't reach us"],
     ['the hs_token', PING, matrixError(502, 'M_BAD_STATUS'), 'is MATRIX_HS_TOKEN the hs_token'],
+    [
+      'another program',
+      PING,
+      matrixError(502, 'M_BAD_STATUS', { status: 501 }),
+      "isn't this gateway (HTTP 501",
+    ],
+    [
+      'another server',
+      PING,
+      matrixError(502, 'M_BAD_STATUS', { status: 404 }),
+      "isn't this gateway (HTTP 404",
+    ],
     ['another id', PING, matrixError(403, 'M_FORBIDDEN'), 'the as_token of another registration'],
   ])('%s', async (_, path, answer, expected) => {
     const { check, failure, answers, log } = link()
