@@ -127,6 +127,36 @@ describe.skipIf(!whatsappBridge)('WhatsApp on one machine', () => {
   })
 })
 
+test('systemd: what is typed sets up a gateway for production, without entering the folder of its user', async () => {
+  const root = folder.file('systemd')
+  const bin = join(root, 'bin')
+  const home = join(root, 'var')
+  mkdirSync(bin, { recursive: true })
+  // Everything but `sudo` is run as it is; there is neither that user nor systemd here.
+  const standIns = {
+    sudo: 'while [ "$1" = -u ]; do shift 2; done\nexec "$@"',
+    install: 'for dir; do :; done\ncase "$*" in *"-d "*) mkdir -p "$dir";; esac',
+    useradd: '',
+    systemctl: '',
+    journalctl: '',
+    'mautrix-whatsapp': `cp '${join(ROOT, 'tests/unit/bridges/fixtures/bridgev2.yaml.txt')}' "$3"`,
+  }
+  for (const [name, script] of Object.entries(standIns))
+    writeFileSync(join(bin, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
+  const shell = openShell(ROOT)
+  await shell.run(`PATH='${bin}':"$PATH"`)
+  const [setUp = '', settings = '', start = '', ...others] = BLOCKS.filter(
+    ({ heading, language }) => heading === 'systemd' && language === 'sh',
+  ).map(({ code }) => code.replaceAll('/var/lib/meshgate', home))
+  expect(others).toEqual([])
+  for (const block of [setUp, settings]) expect(await shell.run(block)).toMatchObject({ exitCode: 0 })
+  const { output } = await shell.run(`${start} 2>&1; pwd`)
+  expect(output).toContain('attached the wa bridge')
+  expect(output).toContain('production, ')
+  expect(output.trim().split('\n').at(-1)).toBe(ROOT)
+  expect(readFileSync(join(home, '.env'), 'utf8')).toMatch(/SECRET_KEY=.*APP_MODE=production/s)
+})
+
 describe('containers', () => {
   /** A copy of deploy/, in which the commands are run. */
   function deployment(name: string): string {

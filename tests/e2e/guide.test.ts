@@ -109,7 +109,7 @@ afterAll(async () => {
 
 describe('the usage guide', () => {
   const bash = EXAMPLES.filter(({ language }) => language === 'bash')
-  const isAfterSending = bash.findIndex(({ heading }) => heading === 'Delete a device')
+  const isAfterSending = bash.findIndex(({ heading }) => heading === 'Add a webhook')
 
   test('tells the answer of every command', () => {
     const counts = Map.groupBy(
@@ -263,11 +263,31 @@ describe('the usage guide', () => {
     expect(() => verified(request?.text.replace('signed', 'forged'), headers)).toThrow()
   })
 
-  test('has every command of the original, in its order', () => {
+  test('has every command of the original, in its order but for the device, which is deleted last', () => {
     const own = commandsOf(USAGE)
-    const others = commandsOf(ORIGINAL_COMMANDS)
+    // The original's webhooks are at addresses that belong to somebody.
+    const others = commandsOf(
+      ORIGINAL_COMMANDS.replaceAll('your-server.com', 'your-server.example.com').replaceAll(
+        'new-url.com',
+        'new.example.com',
+      ),
+    )
+    const deletesDevice = (command: string) =>
+      command.startsWith('curl -X DELETE http://localhost:8080/api/v1/devices ')
     expect(others.length).toBeGreaterThan(20)
-    expect(own.filter(command => others.includes(command))).toEqual(others)
+    const kept = own.filter(command => others.includes(command))
+    expect(kept.toSorted()).toEqual(others.toSorted())
+    expect(kept.filter(command => !deletesDevice(command))).toEqual(
+      others.filter(command => !deletesDevice(command)),
+    )
+  })
+
+  test('registers no address that belongs to somebody', () => {
+    const urls = commandsOf(USAGE).flatMap(command =>
+      [...command.matchAll(/"url": "([^"]+)"/g)].map(([, url]) => url),
+    )
+    expect(urls.length).toBeGreaterThan(2)
+    for (const url of urls) expect(new URL(url ?? '').hostname).toEndWith('.example.com')
   })
 })
 

@@ -8,7 +8,7 @@ import { disabledEvent, testEvent } from '../../../src/modules/webhooks/webhook-
 import { examplesOf } from '../../support/usage-guide.ts'
 
 const GUIDE = readFileSync(join(import.meta.dir, '..', '..', '..', 'docs', 'usage.md'), 'utf8')
-const WEBHOOK = { identityId: 'id_1', id: 1, url: 'https://your-server.com/webhook' }
+const WEBHOOK = { identityId: 'id_1', id: 1, url: 'https://your-server.example.com/webhook' }
 const FAILING_SINCE = Date.UTC(2026, 3, 27, 10)
 
 test('the table of events has each of them, in order', () => {

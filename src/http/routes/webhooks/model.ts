@@ -41,8 +41,8 @@ export const CreateWebhook = t.Object(
   },
   {
     examples: [
-      { url: 'https://your-server.com/webhook' },
-      { url: 'https://your-server.com/status', events: ['message.status', 'device.logged_out'] },
+      { url: 'https://your-server.example.com/webhook' },
+      { url: 'https://your-server.example.com/status', events: ['message.status', 'device.logged_out'] },
     ],
   },
 )
@@ -54,7 +54,7 @@ export const UpdateWebhook = t.Object(
     events: t.Optional(nullable(Events)),
     headers: t.Optional(Headers.schema),
   },
-  { examples: [{ url: 'https://new-url.com/webhook', active: false }] },
+  { examples: [{ url: 'https://new.example.com/webhook', active: false }] },
 )
 
 const FIELDS = {
@@ -78,7 +78,7 @@ const FIELDS = {
 
 const EXAMPLE = {
   id: 1,
-  url: 'https://your-server.com/webhook',
+  url: 'https://your-server.example.com/webhook',
   active: true,
   events: [...MESSAGE_EVENT_NAMES],
   header_names: [],
