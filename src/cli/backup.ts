@@ -1,10 +1,11 @@
 /** `meshgate backup FILE` and `meshgate restore FILE`. */
-import { createReadStream, createWriteStream, existsSync, statSync } from 'node:fs'
+import { createReadStream, existsSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Writable } from 'node:stream'
 import type { Command } from 'commander'
 import type { Config, Secrets } from '../config/index.ts'
 import { messageOf } from '../domain/errors.ts'
+import { syncedSink } from '../lib/synced-sink.ts'
 import type { BackupReport } from '../modules/backup/backup.ts'
 import { openPartialFile, type PartialFile } from './partial-file.ts'
 import { CommandError, loadConfig, type Terminal } from './terminal.ts'
@@ -62,8 +63,7 @@ async function backupToFile(
     throw new CommandError(`${file} is no file; - writes the backup to standard output`)
   if (there && !force) throw new CommandError(`${file} exists; --force overwrites it`)
   using partial = opened(file)
-  const sink = createWriteStream(partial.path, { fd: partial.handle, autoClose: false })
-  const report = await backupInto(sink, config, secrets, version)
+  const report = await backupInto(syncedSink(partial.handle), config, secrets, version)
   partial.complete()
   return report
 }

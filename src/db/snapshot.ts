@@ -1,30 +1,142 @@
 /** Copies of databases that others are writing to, and whether a copy is whole. */
 import { Database } from 'bun:sqlite'
-import { closeSync, openSync, readSync, rmSync } from 'node:fs'
+import { closeSync, fdatasyncSync, fstatSync, openSync, readSync, rmSync, writeSync } from 'node:fs'
+import { SYNC_BYTES } from '../lib/synced-sink.ts'
 
 /** How long a snapshot waits for a program that holds the database for itself, in milliseconds. */
 const PATIENCE_MS = 10_000
 /** What each SQLite database begins with (SQLite file format, section 1.3). */
 const MAGIC = 'SQLite format 3\0'
 
+/** Bytes copied between two looks at what was committed meanwhile. */
+const STRETCH_BYTES = 8 * 1024 * 1024
+const CHUNK_BYTES = 1024 * 1024
+/** WAL header, which is another once the log was begun anew (SQLite file format, section 4.1). */
+const LOG_HEADER_BYTES = 32
+
 /**
- * Writes the database as it is at this instant to a new file, while other processes go on reading and writing it.
+ * Writes the database as it is at one instant to a new file, while other processes go on reading and writing it.
+ * @param source which this process must not have open otherwise: POSIX gives up all locks of a process when it closes a file
  * @param target must not exist
  */
 export function snapshotInto(source: string, target: string): void {
-  const connection = new Database(source, { readwrite: true, create: false })
-  let isWal: boolean
+  // Closed last, for the same reason.
+  const file = openSync(source, 'r')
   try {
-    connection.run(`PRAGMA busy_timeout = ${PATIENCE_MS}`)
-    isWal = journalMode(connection) === 'wal'
-    // In one read transaction; what is committed meanwhile goes to the log and not into the copy.
-    connection.query('VACUUM INTO ?').run(target)
+    if (hasLog(source)) copyWithLog(file, source, target)
+    // Without a log, writers wait for as long as this takes.
+    else withDatabase(source, connection => connection.query('VACUUM INTO ?').run(target))
   } finally {
-    connection.close()
+    closeSync(file)
   }
-  // The mode is kept in the file, and a copy has the default: whoever opens it is to find what was there.
-  if (isWal) withDatabase(target, copy => copy.run('PRAGMA journal_mode = WAL'))
   putTogether(target)
+}
+
+/**
+ * Copies the file and then its log. Readers that relieve each other see to it that the log isn't begun anew meanwhile, so whatever the file's
+ * copy lacks is in the log's, and the last commit there is the instant. Checkpoints go on, here: one reader for all the time would hold them
+ * up, and the commit after it would wait until hundreds of megabytes are brought in.
+ */
+function copyWithLog(file: number, source: string, target: string): void {
+  using readers = new RelievedReaders(source)
+  copyFile(file, target, () => readers.relieve())
+  copyLog(`${source}-wal`, `${target}-wal`)
+}
+
+/** At least one read transaction at any time, the newest that can be. */
+class RelievedReaders implements Disposable {
+  private readonly watcher: Database
+  private reader: Database
+  private next: Database
+  private version: number
+
+  constructor(source: string) {
+    const open = () => {
+      const connection = new Database(source, { readwrite: true, create: false })
+      connection.run(`PRAGMA busy_timeout = ${PATIENCE_MS}`)
+      return connection
+    }
+    this.watcher = open()
+    this.reader = open()
+    this.next = open()
+    this.version = this.begin(this.reader)
+  }
+
+  /**
+   * Only after a commit: a reader that finds everything in the file would not keep the log from being begun anew, and the one before it
+   * keeps what was committed since out of the file.
+   */
+  relieve(): void {
+    if (dataVersion(this.watcher) === this.version) return
+    this.version = this.begin(this.next)
+    this.reader.run('COMMIT')
+    ;[this.reader, this.next] = [this.next, this.reader]
+    this.watcher.run('PRAGMA wal_checkpoint(PASSIVE)')
+  }
+
+  private begin(connection: Database): number {
+    connection.run('BEGIN')
+    // It takes hold at the first read.
+    connection.query('SELECT count(*) FROM sqlite_schema').get()
+    return dataVersion(this.watcher)
+  }
+
+  [Symbol.dispose](): void {
+    this.reader.run('COMMIT')
+    this.watcher.run('PRAGMA wal_checkpoint(PASSIVE)')
+    for (const connection of [this.reader, this.next, this.watcher]) connection.close()
+  }
+}
+
+/** Another after each commit of others. */
+function dataVersion(connection: Database): number {
+  return connection.query<{ data_version: number }, []>('PRAGMA data_version').get()?.data_version ?? 0
+}
+
+/** Where nothing was committed since the first reader began, the log may be begun anew, once: a copy made across that is of no use. */
+function copyLog(log: string, target: string): void {
+  const source = openSync(log, 'r')
+  try {
+    for (;;) {
+      const header = headerOf(source)
+      copyFile(source, target)
+      if (headerOf(source).equals(header)) return
+      rmSync(target)
+    }
+  } finally {
+    closeSync(source)
+  }
+}
+
+function headerOf(log: number): Buffer {
+  const header = Buffer.alloc(LOG_HEADER_BYTES)
+  readSync(log, header, 0, header.length, 0)
+  return header
+}
+
+/** As far as it goes now: what is added meanwhile isn't waited for. @param onStretch called now and then */
+function copyFile(source: number, target: string, onStretch: () => void = () => undefined): void {
+  const chunk = Buffer.allocUnsafe(CHUNK_BYTES)
+  const handle = openSync(target, 'wx', 0o600)
+  try {
+    const end = fstatSync(source).size
+    let unsynced = 0
+    for (let position = 0; position < end; ) {
+      const length = readSync(source, chunk, 0, Math.min(chunk.length, end - position), position)
+      if (length === 0) break
+      for (let written = 0; written < length; )
+        written += writeSync(handle, chunk, written, length - written, position + written)
+      unsynced += length
+      if (unsynced >= SYNC_BYTES) {
+        fdatasyncSync(handle)
+        unsynced = 0
+      }
+      if (Math.floor((position + length) / STRETCH_BYTES) > Math.floor(position / STRETCH_BYTES)) onStretch()
+      position += length
+    }
+  } finally {
+    closeSync(handle)
+  }
 }
 
 /** Brings into a database's file what stands in its log, which nobody needs then. Nobody else may have it open. */
@@ -55,13 +167,17 @@ export function isDatabase(file: string): boolean {
   }
 }
 
-function journalMode(connection: Database): string | undefined {
-  return connection.query<{ journal_mode: string }, []>('PRAGMA journal_mode').get()?.journal_mode
+function hasLog(file: string): boolean {
+  return withDatabase(file, connection => {
+    const mode = connection.query<{ journal_mode: string }, []>('PRAGMA journal_mode').get()
+    return mode?.journal_mode === 'wal'
+  })
 }
 
 function withDatabase<T>(file: string, use: (connection: Database) => T): T {
   const connection = new Database(file, { readwrite: true, create: false })
   try {
+    connection.run(`PRAGMA busy_timeout = ${PATIENCE_MS}`)
     return use(connection)
   } finally {
     connection.close()
