@@ -1,5 +1,6 @@
 /**
- * Pushes the stream to appservices, one transaction at a time and in order, for ever until each is acknowledged.
+ * Pushes the stream to appservices, one transaction at a time and in order, until each is acknowledged. What a service says that it will never take
+ * is given up event by event, so that it doesn't hold up all that follows.
  *
  * Only a cursor is stored for each appservice: `position`, up to where all is acknowledged, and while a transaction is under
  * way its end, written before it is sent. So after a crash the same transaction id carries the same events again.
@@ -7,12 +8,15 @@
  * @see https://spec.matrix.org/v1.12/application-service-api/#pushing-events
  */
 import { backoffMs } from '../lib/backoff.ts'
+import { type Refusal, refusalOf } from '../lib/refusal.ts'
 import { appserviceRequest, isReachable } from './appservices.ts'
 import type { Core } from './core.ts'
 import type { AppserviceRow } from './store/appservices.ts'
 import { type Batch, buildTransaction } from './transactions.ts'
 
 const RETRY = { baseMs: 100, capMs: 30_000 }
+/** A service that is just being changed may refuse what it takes a moment later. */
+const REFUSALS = 3
 const REQUEST_TIMEOUT_MS = 60_000
 const RETRY_AFTER_ERROR_MS = 1_000
 /** How long a stop waits for an appservice to answer what it is just being sent. */
@@ -42,6 +46,8 @@ export class Pusher {
   private inFlightTo: number | null
   private typingSeen: number
   private running: Promise<void> | undefined
+  /** Up to here events are pushed one by one. */
+  private singlyTo = 0
 
   constructor(
     private readonly core: Core,
@@ -105,8 +111,19 @@ export class Pusher {
         continue
       }
       await this.claim(batch)
-      const acknowledged = await this.deliver(batch)
-      if (!acknowledged) return
+      const outcome = await this.deliver(batch)
+      if (outcome === 'stopped') return
+      if (outcome === 'refused' && batch.events > 1) {
+        // One of them is refused, and holds up the others: they go one by one.
+        this.singlyTo = batch.to
+        this.inFlightTo = null
+        continue
+      }
+      if (outcome === 'refused')
+        this.core.logger.error(
+          { appservice: this.row.id, position: batch.to },
+          'an event was given up: its application service will never take it',
+        )
       this.position = batch.to
       this.inFlightTo = null
       this.typingSeen = batch.typingTo
@@ -125,7 +142,8 @@ export class Pusher {
         continue
       }
       const { position: from, typingSeen: typingFrom } = this
-      const batch = await buildTransaction(this.core, appservice, { from, end, typingFrom })
+      const maxEvents = from < this.singlyTo ? { maxEvents: 1 } : {}
+      const batch = await buildTransaction(this.core, appservice, { from, end, typingFrom, ...maxEvents })
       if (!batch.empty) return batch
       this.position = batch.to
       this.typingSeen = batch.typingTo
@@ -158,26 +176,29 @@ export class Pusher {
     this.claimed = inFlightTo !== null
   }
 
-  /** Sends until it is acknowledged. @returns false when the server stops first */
-  private async deliver(batch: Batch): Promise<boolean> {
+  /** Sends until it is acknowledged or refused for good. */
+  private async deliver(batch: Batch): Promise<'acknowledged' | 'refused' | 'stopped'> {
     const { signal } = this.stopping
     const path = `/_matrix/app/v1/transactions/${this.row.txn_prefix}-${this.txnCounter}`
     this.attempts = 0
+    let refusals = 0
     while (!signal.aborted) {
       await this.core.appservices.get(this.num)?.delivery?.untilReady?.(signal)
-      if (!signal.aborted && (await this.attempt(path, batch.body))) {
+      const outcome = signal.aborted ? 'passing' : await this.attempt(path, batch.body)
+      refusals = outcome === 'final' ? refusals + 1 : 0
+      if (outcome === 'acknowledged' || refusals === REFUSALS) {
         this.attempts = 0
-        return true
+        return outcome === 'acknowledged' ? outcome : 'refused'
       }
       this.attempts++
       if (!signal.aborted) await this.sleep(backoffMs(this.attempts, RETRY))
     }
-    return false
+    return 'stopped'
   }
 
-  private async attempt(path: string, body: string): Promise<boolean> {
+  private async attempt(path: string, body: string): Promise<'acknowledged' | Refusal> {
     const delivery = this.core.appservices.get(this.num)?.delivery
-    if (!isReachable(delivery)) return false
+    if (!isReachable(delivery)) return 'passing'
     const controller = new AbortController()
     const timer = delivery.deliver ? undefined : setTimeout(() => controller.abort(), REQUEST_TIMEOUT_MS)
     const givenUp = new Promise<undefined>(resolve => {
@@ -189,17 +210,18 @@ export class Pusher {
     try {
       const request = appserviceRequest(delivery, 'PUT', path, body, controller.signal)
       const response = await Promise.race([(delivery.deliver ?? this.core.fetch)(request), givenUp])
-      if (response === undefined) return false
+      if (response === undefined) return 'passing'
       if (response.body) await response.body.cancel()
-      if (response.ok) return true
+      if (response.ok) return 'acknowledged'
       this.core.logger.warn({ appservice: this.row.id, status: response.status }, 'a transaction was refused')
+      return refusalOf(response.status)
     } catch (error) {
       this.core.logger.warn({ appservice: this.row.id, error: String(error) }, 'a transaction failed')
     } finally {
       clearTimeout(timer)
       this.giveUp = undefined
     }
-    return false
+    return 'passing'
   }
 
   /** Sleeps until a nudge (or a resume, when it waits for another try), `ms` or the stop. */

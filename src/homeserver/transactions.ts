@@ -20,6 +20,7 @@ export interface Batch {
   to: number
   typingTo: number
   body: string
+  events: number
   empty: boolean
 }
 
@@ -28,6 +29,7 @@ interface Range {
   end: number
   /** Changes of typing after this one are told. */
   typingFrom: number
+  maxEvents?: number
 }
 
 /** The next transaction: what interests the appservice of `from` < position <= `end`, as much as one may hold. */
@@ -51,6 +53,7 @@ export async function buildTransaction(core: Core, appservice: Appservice, range
     to,
     typingTo,
     body: `{"events":[${events.join(',')}]${extra}}`,
+    events: events.length,
     empty: events.length === 0 && ephemeral.length === 0,
   }
 }
@@ -61,7 +64,8 @@ interface Found {
   to: number
 }
 
-async function interesting(core: Core, num: number, { from, end }: Range, turn: TurnBudget): Promise<Found> {
+async function interesting(core: Core, num: number, range: Range, turn: TurnBudget): Promise<Found> {
+  const { from, end, maxEvents = MAX_EVENTS } = range
   const found: Found = { events: [], to: from }
   const now = core.clock.now()
   let characters = 0
@@ -76,7 +80,7 @@ async function interesting(core: Core, num: number, { from, end }: Range, turn: 
         found.events.push({ streamId, text })
       }
       found.to = streamId
-      if (found.events.length === MAX_EVENTS) return found
+      if (found.events.length === maxEvents) return found
       if (turn.isSpent) await turn.pause()
     }
     if (page.length < PAGE) return { ...found, to: Math.max(found.to, end) }

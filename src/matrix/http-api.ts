@@ -15,6 +15,7 @@ import { z } from 'zod'
 import { GatewayError } from '../domain/errors.ts'
 import { connectionProblem } from '../lib/connection-problem.ts'
 import { AnswerRefused, askPeer, type PeerRequestInit } from '../lib/peer-request.ts'
+import { refusalOf } from '../lib/refusal.ts'
 
 /** Answers requests: the network's fetch, or the embedded homeserver in the same process. */
 export type FetchLike = (request: Request) => Promise<Response>
@@ -106,7 +107,7 @@ export function asGatewayError(error: unknown, what: string): GatewayError {
     const limitedMs = rateLimitMs(error)
     if (limitedMs !== null) return new GatewayError('homeserver_unavailable', message, limitedMs / 1000)
     if (status === INSUFFICIENT_STORAGE) return new GatewayError('storage_full', message)
-    if (status >= 500 || accountRefusal(error) !== null)
+    if (status >= 500 || refusalOf(status) === 'passing' || accountRefusal(error) !== null)
       return new GatewayError('homeserver_unavailable', message)
     if (status === 403) return new GatewayError('forbidden', message)
     if (status === 404) return new GatewayError('not_found', message)

@@ -77,8 +77,13 @@ export function createLookBack({ calls, sink, positions, clock, logger }: LookBa
     const call = { method: 'GET', path: '/sync', prefix: '/_matrix/client/v3', query } as const
     const { rooms } = syncResponse.parse(await calls.json(userId, 'read what was said lately', call))
     const position = { kind: 'look_back', userId } as const
-    for (const events of toldOf(userId, rooms, clock.now() - REACH_MS))
-      if (events.length > 0) await sink.accept({ position, events, receipts: [] })
+    const failures: unknown[] = []
+    for (const events of toldOf(userId, rooms, clock.now() - REACH_MS)) {
+      // What one room brings must not keep back what the others do.
+      if (events.length > 0)
+        await sink.accept({ position, events, receipts: [] }).catch(error => failures.push(error))
+    }
+    if (failures.length > 0) throw failures[0]
   }
 
   async function readAll(signal: AbortSignal): Promise<void> {

@@ -2,12 +2,15 @@
 import { z } from 'zod'
 import type { RoomEvent } from '../domain/ports.ts'
 
+/** The last that a Date can hold (ECMAScript, "Time Values and Time Range"): whoever sends an event may say that it is from any time. */
+const LAST_INSTANT_MS = 8.64e15
+
 export const roomEventSchema: z.ZodType<RoomEvent> = z.object({
   event_id: z.string(),
   room_id: z.string(),
   sender: z.string(),
   type: z.string(),
-  origin_server_ts: z.number(),
+  origin_server_ts: z.number().transform(ms => Math.min(Math.max(ms, 0), LAST_INSTANT_MS)),
   content: z.record(z.string(), z.unknown()),
   state_key: z.string().optional(),
   redacts: z.string().optional(),

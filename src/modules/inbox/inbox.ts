@@ -90,6 +90,8 @@ export function createInbox(options: InboxOptions): Inbox {
       if (!result.stored) continue
       if (result.deliveries) options.onDeliveries()
       if (result.joins) options.onJoins()
+      for (const { eventId, error } of planned.givenUp)
+        logger.error({ event: eventId, err: error }, 'an event could not be understood and was given up')
       return planned
     }
     throw new GatewayError('conflict', 'the chats of a batch kept changing while it was being stored')

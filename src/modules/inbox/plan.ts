@@ -81,6 +81,8 @@ export interface Plan {
   /** Read receipts: everything of ours in the room up to the event has been read. */
   reads: ReadReport[]
   names: ReadonlyMap<string, string>
+  /** Events that nothing could be made of, by a defect of ours. */
+  givenUp: { eventId: string; error: unknown }[]
   /** Devices that messages came for although we don't know them, or as logged out: just linked, perhaps. */
   unknownDevices: { identityId: string; platform: string }[]
 }
@@ -91,7 +93,7 @@ const LINK_NOTICE_MS = 250
 /** @param batch in the order it happened */
 export function planBatch(batch: EventBatch, knowledge: Knowledge): Plan {
   const planner = new Planner(knowledge, hearerOf(batch, knowledge))
-  for (const event of batch.events) planner.take(event)
+  for (const event of batch.events) planner.takeSafely(event)
   for (const { roomId, eventId, userId } of batch.receipts) {
     if (!knowledge.identities.has(userId)) planner.reads.push({ roomId, eventId, userId })
   }
@@ -121,12 +123,13 @@ export function planJoin(
   for (const event of state) planner.learnName(event)
   planner.describe(chat.roomId, { features: {}, ...describeRoom(state) })
   planner.touch(chat.roomId)
-  for (const event of events) if (event.state_key === undefined) planner.take(event)
+  for (const event of events) if (event.state_key === undefined) planner.takeSafely(event)
   return planner.plan(null)
 }
 
 class Planner {
   readonly reads: Plan['reads'] = []
+  private readonly givenUp: Plan['givenUp'] = []
   private readonly unknownDevices: Plan['unknownDevices'] = []
   private readonly messages: PlannedMessage[] = []
   private readonly held: Plan['held'] = []
@@ -149,7 +152,7 @@ class Planner {
   }
 
   plan(position: Plan['position']): Plan {
-    const { features, messages, held, rejoined, statuses, reads, names, unknownDevices } = this
+    const { features, givenUp, messages, held, rejoined, statuses, reads, names, unknownDevices } = this
     return {
       position,
       chats: [...this.changed.values()],
@@ -160,6 +163,7 @@ class Planner {
       statuses,
       reads,
       names,
+      givenUp,
       unknownDevices,
     }
   }
@@ -168,7 +172,16 @@ class Planner {
     return this.hearer === undefined || this.hearer === identityId
   }
 
-  take(event: RoomEvent): void {
+  /** A defect that one event meets must not stop all others, each time they come again. */
+  takeSafely(event: RoomEvent): void {
+    try {
+      this.take(event)
+    } catch (error) {
+      this.givenUp.push({ eventId: event.event_id, error })
+    }
+  }
+
+  private take(event: RoomEvent): void {
     const status = messageStatusOf(event)
     if (status) this.statuses.push(status)
     else if (event.type === 'm.room.member') this.takeMember(event)

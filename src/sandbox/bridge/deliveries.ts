@@ -6,6 +6,7 @@
  * same event.
  */
 import { backoffMs } from '../../lib/backoff.ts'
+import { refusalOf } from '../../lib/refusal.ts'
 import type { Delivery, Login, Media, Message } from '../network/types.ts'
 import { type Bounded, createBounded } from './bounded.ts'
 import type { BridgeContext } from './context.ts'
@@ -16,6 +17,23 @@ import { editContent, type MatrixContent, reactionContent, toMatrix } from './to
 
 const CONCURRENT_SENDS = 32
 const RETRY = { baseMs: 250, capMs: 30_000 }
+/** After so many a room that goes on refusing its ghosts is replaced, and a message that new rooms refuse as well is given up. */
+const TRIES_IN_A_ROOM = 4
+const TRIES_IN_ALL = 10
+
+/** What is owed is there no more. */
+class Undeliverable extends Error {}
+
+/** @param failures of this message in a row */
+function isHopeless(error: unknown, failures: number): boolean {
+  if (error instanceof Undeliverable) return true
+  if (!(error instanceof MatrixError)) return false
+  return refusalOf(error.status) === 'final' || (isOfRoom(error) && failures >= TRIES_IN_ALL)
+}
+
+function isOfRoom(error: unknown): boolean {
+  return error instanceof MatrixError && (error.status === 403 || error.status === 404)
+}
 
 export interface Deliveries {
   enqueue(deliveries: readonly Delivery[]): void
@@ -76,20 +94,54 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
         failures = 0
       } catch (error) {
         failures++
+        if (isHopeless(error, failures)) {
+          await giveUp(delivery, error)
+          queue.waiting.shift()
+          failures = 0
+          continue
+        }
         if (failures === 1 || failures % 10 === 0) {
           logger.warn({ err: error, seq: delivery.seq, failures }, 'a message did not reach its room yet')
         }
-        await recoverFrom(error, delivery)
+        await recoverFrom(error, delivery, failures)
         await clock.sleep(backoffMs(failures, RETRY), stopping.signal)
       }
     }
   }
 
   /** A room that refuses its own ghosts is looked after again, and replaced if that doesn't help. */
-  async function recoverFrom(error: unknown, delivery: Delivery): Promise<void> {
+  async function recoverFrom(error: unknown, delivery: Delivery, failures: number): Promise<void> {
     const portal = portals.find(delivery.loginId, delivery.chatId)
-    if (portal && error instanceof MatrixError && (error.status === 403 || error.status === 404)) {
-      portals.doubt(portal)
+    if (!portal || !isOfRoom(error)) return
+    if (failures === TRIES_IN_A_ROOM) await portals.forget(portal)
+    else portals.doubt(portal)
+  }
+
+  /** Says so in the chat, as a bridge does, and goes on with what waits behind it. */
+  async function giveUp(delivery: Delivery, error: unknown): Promise<void> {
+    const message = store.messageAt(delivery.seq)
+    logger.warn({ err: error, message: message?.id }, 'a message was given up: its room will never take it')
+    const portal = portals.find(delivery.loginId, delivery.chatId)
+    const isAboutAnother = message?.target !== undefined
+    const told = message && portal && !isAboutAnother ? await tellGivenUp(portal, message, error) : null
+    const phones = store.chat(delivery.chatId)?.members ?? []
+    settle(delivery, message?.id ?? '', portal?.roomId ?? '', told, phones)
+  }
+
+  /** @returns the notice, null when the room doesn't take that either */
+  async function tellGivenUp(portal: Portal, message: Message, error: unknown): Promise<string | null> {
+    const body = `A message could not be delivered here: ${error instanceof Error ? error.message : error}`
+    try {
+      return await homeserver.send({
+        roomId: portal.roomId,
+        type: 'm.room.message',
+        txnId: `${message.id}-given-up`,
+        content: { msgtype: 'm.notice', body },
+        as: await ghosts.ensure(message.sender),
+        sentAt: message.sentAt,
+      })
+    } catch {
+      return null
     }
   }
 
@@ -98,8 +150,7 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
     const login = store.login(delivery.platform, delivery.loginId)
     const chat = store.chat(delivery.chatId)
     if (!login) return
-    if (!message || !chat)
-      throw new Error(`delivery ${delivery.id} names a message or chat that does not exist`)
+    if (!message || !chat) throw new Undeliverable('there is no such message or chat')
     const portal = await portals.ensure(login, chat)
     const eventId = eventIn(portal, message.id) ?? (await sendInto(portal, login, message))
     settle(delivery, message.id, portal.roomId, eventId, chat.members)
@@ -209,8 +260,10 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
     if (media.mxc !== null) return media.mxc
     const already = uploading.get(media.id)
     if (already !== undefined) return already
+    const file = files.open(media.id)
+    if (!(await file.exists())) throw new Undeliverable('its file is gone')
     const upload = homeserver
-      .upload(files.open(media.id), media.mimeType, media.name)
+      .upload(file, media.mimeType, media.name)
       .then(async mxc => {
         await committer.write(() => store.setMxc(media.id, mxc))
         return mxc

@@ -6,6 +6,7 @@
  * statuses, whose transaction ids are made of those, are the same events.
  */
 import { z } from 'zod'
+import { refusalOf } from '../../lib/refusal.ts'
 import { FileTooLarge } from '../network/media.ts'
 import { answersByItself, type Posted } from '../network/network.ts'
 import type { Chat, Content, Login, Media } from '../network/types.ts'
@@ -65,7 +66,7 @@ export function createTransactions(
     const orders: MatrixEvent[] = []
     for (const event of events) {
       if (isBridgeUser(context, event.sender)) continue
-      if (event.type === 'm.room.member') await onMembership(event)
+      if (event.type === 'm.room.member') await unlessRefused(event, () => onMembership(event))
       else if (MESSAGE_EVENTS.has(event.type) && event.state_key === undefined) {
         const portal = await portals.ofRoom(event.room_id)
         if (portal) jobs.push(open(event, portal))
@@ -73,7 +74,17 @@ export function createTransactions(
       }
     }
     if (jobs.length > 0) await carry(jobs)
-    for (const order of orders) await commands.obey(order)
+    for (const order of orders) await unlessRefused(order, () => commands.obey(order))
+  }
+
+  /** What the homeserver will never do for one event must not hold up all that come after it. @throws what may pass */
+  async function unlessRefused(event: MatrixEvent, work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+    } catch (error) {
+      if (!(error instanceof MatrixError) || refusalOf(error.status) === 'passing') throw error
+      logger.warn({ err: error, event: event.event_id }, 'an event was given up')
+    }
   }
 
   async function onMembership(event: MatrixEvent): Promise<void> {
@@ -231,7 +242,7 @@ export function createTransactions(
         content,
       })
     } catch (error) {
-      if (!(error instanceof MatrixError)) throw error
+      if (!(error instanceof MatrixError) || refusalOf(error.status) === 'passing') throw error
       logger.warn(
         { err: error, chat: chat?.id, login: login?.id },
         'the status of a message could not be told',

@@ -114,6 +114,33 @@ describe('transactions', () => {
     ])
   })
 
+  test.each([413, 400])('of which one event is refused for good (%i) hold up no other', async status => {
+    const { server, wa, roomId } = await setUp()
+    const stalled: PromiseWithResolvers<void> = Promise.withResolvers()
+    const refusing = async (request: Request) => {
+      await stalled.promise
+      const isPoisoned = (await request.clone().text()).includes('poison')
+      return isPoisoned ? Response.json({}, { status }) : wa.deliver(request)
+    }
+    await server.appservice('wa', { deliver: refusing })
+    for (const text of ['one', 'two', 'poison', 'three']) await server.send(roomId, 'gw_alice', text)
+    stalled.resolve()
+    await until(() => messagesOf(wa).includes('three'), 'wa has what can be taken')
+    await server.send(roomId, 'gw_alice', 'four')
+    await until(() => messagesOf(wa).includes('four'), 'wa goes on')
+    expect(messagesOf(wa)).toEqual(['one', 'two', 'three', 'four'])
+    expect(new Set(wa.received.map(({ txnId }) => txnId)).size).toBe(wa.received.length)
+  })
+
+  test('that are refused as by a stranger wait', async () => {
+    const { server, gw, wa, roomId } = await setUp()
+    wa.answers = [401, 403, 404, 401, 403]
+    for (const text of ['one', 'two']) await server.send(roomId, 'gw_alice', text)
+    await until(() => messagesOf(gw).includes('two') && wa.answers.length === 0, 'wa knows us again')
+    await until(() => messagesOf(wa).includes('two'), 'wa has both')
+    expect(new Set(messagesOf(wa))).toEqual(new Set(['one', 'two']))
+  })
+
   test('continue after a crash with the same id and events, and without what was acknowledged', async () => {
     const { server, gw, wa, roomId } = await setUp()
     await server.send(roomId, 'gw_alice', 'done')

@@ -322,6 +322,14 @@ describe('a message from the phone network', () => {
     })
   })
 
+  test('that meets a defect of ours is given up, and those beside it are received', async () => {
+    const text = (body: string, change: Partial<RoomEvent> = {}) =>
+      event({ content: { msgtype: 'm.text', body }, ...change })
+    // No Date holds it. The sources of events set such times right.
+    await inbox.accept(batch([text('one'), text('poison', { origin_server_ts: 1e20 }), text('two')]))
+    expect(texts()).toEqual(['one', 'two'])
+  })
+
   test('a failing write leaves nothing of its batch, which is stored when it comes again', async () => {
     const broken = batch([event()])
     db.connection.run('ALTER TABLE deliveries RENAME TO gone')

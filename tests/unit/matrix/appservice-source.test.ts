@@ -129,6 +129,14 @@ test('it is not acknowledged when it could not be stored', async () => {
   expect(await response.json()).toEqual({ errcode: 'M_UNKNOWN', error: 'disk full' })
 })
 
+test('an event of a time that no clock shows is told of one that there is', async () => {
+  const { batches, call } = source()
+  const events = [1e20, -1e20].map(origin_server_ts => ({ ...EVENT, origin_server_ts }))
+  expect((await call('PUT', 'transactions/1', { events })).status).toBe(200)
+  const times = batches[0]?.events.map(event => new Date(event.origin_server_ts).getTime())
+  expect(times).toEqual([8.64e15, 0])
+})
+
 test.each([
   ['no token', 'PUT', 'transactions/1', { events: [] }, null, 401, 'M_MISSING_TOKEN'],
   ['a wrong token', 'PUT', 'transactions/1', { events: [] }, 'other', 403, 'M_FORBIDDEN'],

@@ -34,7 +34,12 @@ beforeEach(() => {
   const access = createAppserviceAccess({ asToken: 'as', logger, onChange: () => undefined })
   lookBack = createLookBack({
     calls: createMatrixCalls({ address: stub.address, access, clock }),
-    sink: { accept: async batch => void batches.push(batch) },
+    sink: {
+      async accept(batch) {
+        if (batch.events.some(event => event.content.body === 'poison')) throw new Error('poisoned')
+        batches.push(batch)
+      },
+    },
     positions: async () => users.map(userId => ({ userId })),
     clock,
     logger,
@@ -191,4 +196,17 @@ test('a user who can not be looked for keeps nobody else from it', async () => {
   lookBack.stored(true)
   await lookedBack(5_000, 2)
   await waitFor(() => batches.length === 1)
+})
+
+test('a room whose events can not be stored keeps none of the others from it', async () => {
+  rooms = {
+    join: {
+      '!first:s': { timeline: { events: [said('poison')] } },
+      [ROOM]: { timeline: { events: [said('$one')] } },
+    },
+  }
+  lookBack.stored(true)
+  await lookedBack(5_000, 1)
+  await waitFor(() => batches.length === 1)
+  expect(batches[0]?.events.map(event => event.event_id)).toContain('$one')
 })

@@ -175,6 +175,19 @@ describe('from Matrix to the phone', () => {
     })
   })
 
+  test('what the homeserver refuses for good holds up nothing that comes after it', async () => {
+    harness.hooks.intercept = request =>
+      request.url.includes('/join')
+        ? Promise.resolve(Response.json({ errcode: 'M_FORBIDDEN' }, { status: 403 }))
+        : null
+    await harness.matrix('POST', 'createRoom', { invite: ['@whatsappbot:test.example'] }, USER)
+    try {
+      expect((await sent({ msgtype: 'm.text', body: 'still there?' })).message.text).toBe('still there?')
+    } finally {
+      harness.hooks.intercept = null
+    }
+  })
+
   test('a chat of a phone that is linked no more takes nothing', async () => {
     await harness.link('4477001', 'wa')
     const { body } = await harness.provision('POST', `create_dm/${THEM}?login_id=4477001`)
@@ -203,6 +216,34 @@ describe('from the phone to Matrix', () => {
       return row && harness.seen.find(event => event.event_id === row.event_id)
     })
   }
+
+  test('what is too large for an event is given up and told in the chat, which goes on', async () => {
+    const { event } = await post({ to: ME, text: 'x'.repeat(65_500) })
+    expect(event.content).toMatchObject({
+      msgtype: 'm.notice',
+      body: expect.stringContaining('could not be delivered'),
+    })
+    expect(event.sender).toBe(GHOST)
+    expect((await post({ to: ME, text: 'shorter' })).event.content).toMatchObject({ body: 'shorter' })
+    await waitFor(async () => (await harness.messages(THEM)).every(({ status }) => status === 'delivered'))
+  })
+
+  test('so is a file that is gone, and one that the homeserver finds too large', async () => {
+    const form = (name: string) => {
+      const fields = new FormData()
+      fields.append('to', ME)
+      fields.append('file', new File(['some bytes'], name))
+      return fields
+    }
+    harness.hooks.intercept = request =>
+      request.url.includes('upload')
+        ? Promise.resolve(Response.json({ errcode: 'M_TOO_LARGE' }, { status: 413 }))
+        : null
+    const { event } = await post(form('large.bin'))
+    expect(event.content).toMatchObject({ msgtype: 'm.notice', body: expect.stringContaining('M_TOO_LARGE') })
+    harness.hooks.intercept = null
+    expect((await post(form('small.bin'))).event.content).toMatchObject({ msgtype: 'm.file' })
+  })
 
   test('a text', async () => {
     const { event } = await post({ to: ME, text: 'good morning' })

@@ -43,6 +43,25 @@ export function receivingCases(setting: SettingOf): void {
     expect(await user.inbox.next()).toMatchObject({ message: 'a stranger', is_contact: false })
   })
 
+  test('what is too long for any event is the bridge’s to lose; the chat and all others go on', async () => {
+    await using user = await linkedUser(setting())
+    const friend = await setting().testnet.newPhone()
+    const other = await setting().testnet.newPhone()
+    for (const text of ['before', 'x'.repeat(70_000), 'after']) await friend.send({ to: user.phone.id, text })
+    await other.send({ to: user.phone.id, text: 'elsewhere' })
+    const texts = new Set<string>()
+    while (!['before', 'after', 'elsewhere'].every(text => texts.has(text)))
+      texts.add((await user.inbox.next()).message)
+  })
+
+  test('a phone that says much at once is heard in order', async () => {
+    await using user = await linkedUser(setting())
+    const friend = await setting().testnet.newPhone()
+    const texts = Array.from({ length: 60 }, (_, index) => `${index}: ${'long '.repeat(400)}`)
+    for (const text of texts) await friend.send({ to: user.phone.id, text })
+    for (const text of texts) expect((await user.inbox.next()).message).toBe(text)
+  })
+
   describe('from somebody known', () => {
     const pair = sharedPair(setting)
 
