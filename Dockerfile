@@ -13,9 +13,10 @@ COPY --from=build /build/dist/meshgate /usr/local/bin/meshgate
 COPY --from=build --chown=nonroot:nonroot --chmod=0700 /data /data
 # The working directory is the volume: a .env there is read, and written at the first start in development.
 WORKDIR /data
-ENV HOST=0.0.0.0 PORT=8080 DATA_DIR=/data
+ENV HOST=0.0.0.0 PORT=8080 BRIDGE_HOST=0.0.0.0 BRIDGE_PORT=8081 DATA_DIR=/data
 VOLUME /data
-EXPOSE 8080
+# Clients come to 8080; 8081 is for bridges and homeservers, and to be published to nobody.
+EXPOSE 8080 8081
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s --retries=3 CMD ["meshgate", "healthcheck"]
 ENTRYPOINT ["meshgate"]
 CMD ["serve"]

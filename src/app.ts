@@ -1,9 +1,17 @@
 /** The composition root: makes every part from the configuration and connects them. Nothing else knows more than its neighbours. */
 import { createBridgeAttachment } from './app/bridge-attachment.ts'
+import { createBridgeService } from './app/bridge-service.ts'
 import { createEventSource } from './app/event-source.ts'
 import { layFoundation } from './app/foundation.ts'
 import { createFront } from './app/front.ts'
-import { bridgeConfigs, createMatrix, createSandboxFor, mountsOf, registerOurs } from './app/matrix-side.ts'
+import {
+  bridgeConfigs,
+  bridgeMountsOf,
+  createMatrix,
+  createSandboxFor,
+  registerOurs,
+  sandboxMountsOf,
+} from './app/matrix-side.ts'
 import { createMessaging } from './app/messaging.ts'
 import { createPhones } from './app/phones.ts'
 import { refuseAccidentalSandbox } from './app/sandbox-leftovers.ts'
@@ -17,6 +25,7 @@ import type { RunningServer } from './http/server.ts'
 import type { Clock } from './lib/clock.ts'
 import { createLogger, type Logger } from './lib/logger.ts'
 import { createProcessClock } from './lib/process-clock.ts'
+import { createArrivals } from './modules/attached-bridges/arrivals-repository.ts'
 import { createAttachedBridges } from './modules/attached-bridges/attached-bridges.ts'
 import { TAKEN_AWAY } from './modules/attached-bridges/detach.ts'
 import { createAttachedBridgeRepository } from './modules/attached-bridges/repository.ts'
@@ -48,6 +57,8 @@ export interface Started {
   simulated: readonly string[]
   /** Platforms with a real bridge. */
   bridged: readonly string[]
+  /** Where bridges and homeservers are served; null: there are none. */
+  bridgeUrl: string | null
 }
 
 /** What tests replace. */
@@ -126,6 +137,10 @@ export async function createApp(
     processes,
     homeserver: matrix.homeserver,
     sandbox,
+    service: {
+      serve: bridges => bridgeService.serve(bridges),
+      direct: bridge => bridgeService.direct(bridge),
+    },
     settings: config,
     secrets,
     onGone: platform => phones.devices.logOutAll(platform, TAKEN_AWAY),
@@ -181,12 +196,25 @@ export async function createApp(
     asTokenOf: platform => attachment.attachedTo(platform)?.asToken,
     onState: noteBridgeState,
   })
+  const bridgeService = createBridgeService({
+    config,
+    arrivals: createArrivals(db),
+    mounts: bridgeMountsOf(matrix, source, bridgeStatus),
+    hsToken: matrix.appservice?.link && matrix.appservice.hsToken,
+    attachedTo: attachment.attachedTo,
+    platformOf: attachment.platformOf,
+    listen: at => http.listenForBridges(at),
+    logger,
+  })
   const supervisor = new Supervisor(clock, logger)
   const { http, readiness } = createFront(foundation, {
     tenants,
     phones,
     messaging,
-    mounts: mountsOf(matrix.homeserver, sandbox, source, bridgeStatus),
+    mounts: {
+      clients: [...bridgeService.mainMounts, ...sandboxMountsOf(sandbox)],
+      bridges: bridgeService.bridgeMounts,
+    },
     source,
     bridges,
     attachment,
@@ -195,6 +223,7 @@ export async function createApp(
     metrics,
   })
   let server: RunningServer | undefined
+  let isStarted = false
 
   return {
     handle: http.handle,
@@ -223,10 +252,12 @@ export async function createApp(
       ]) {
         supervisor.start(worker)
       }
+      isStarted = true
       return {
         url: baseUrl,
         simulated: played,
         bridged: bridges.platforms.filter(platform => !isSimulated(platform)),
+        bridgeUrl: bridgeService.url(),
       }
     },
 
@@ -246,19 +277,23 @@ export async function createApp(
       const begunAt = clock.steady()
       readiness.drain()
       // After a start that failed there is nothing to say: why it failed is said by itself.
-      if (server) logger.info('stopping: nothing new is taken on, and what is under way may finish')
+      if (isStarted) logger.info('stopping: nothing new is taken on, and what is under way may finish')
       // First what holds connections open: they would keep the server from draining.
       phones.linking.stop()
       messaging.feed.stop()
       bridges.stop()
       await sandbox?.stop()
       // Bridges end while requests finish: neither waits for the other.
-      const [isDrained] = await Promise.all([server?.stop(DRAIN_MS), processes.stopAll()])
+      const [isDrained, areBridgesDone] = await Promise.all([
+        server?.stop(DRAIN_MS),
+        bridgeService.stop(DRAIN_MS),
+        processes.stopAll(),
+      ])
       const haveEnded = await supervisor.stop(DRAIN_MS)
       await matrix.homeserver?.stop()
       db.close()
-      if (!server) return
-      const drained = isDrained === true && haveEnded
+      if (!isStarted) return
+      const drained = isDrained === true && areBridgesDone && haveEnded
       logger[drained ? 'info' : 'warn']({ drained, ms: Math.round(clock.steady() - begunAt) }, 'stopped')
     },
   }

@@ -15,6 +15,7 @@ import type { AttachedBridge, AttachedBridges } from '../modules/attached-bridge
 import { identityNamespace } from '../modules/identities/identities.ts'
 import type { Worker } from '../runtime/worker.ts'
 import type { Sandbox } from '../sandbox/index.ts'
+import type { BridgeService } from './bridge-service.ts'
 
 export interface BridgeAttachmentOptions {
   attached: AttachedBridges
@@ -22,6 +23,7 @@ export interface BridgeAttachmentOptions {
   processes: BridgeProcesses
   homeserver: Homeserver | undefined
   sandbox: Sandbox | undefined
+  service: Pick<BridgeService, 'serve' | 'direct'>
   /** Bridges of the settings, which win over the attached ones. */
   settings: Pick<Config, 'bridges' | 'data' | 'matrix'>
   secrets: Pick<Secrets, 'bridges'>
@@ -32,11 +34,16 @@ export interface BridgeAttachmentOptions {
 }
 
 export interface BridgeAttachment {
-  /** Takes over what is in the database now. @throws StartError when a bridge of the settings has no place on the embedded homeserver */
+  /**
+   * Takes over what is in the database now.
+   * @throws StartError when a bridge of the settings has no place on the embedded homeserver, or BRIDGE_PORT is taken
+   */
   begin(): Promise<void>
   worker: Worker
   /** The platform's attached bridge that is in use. */
   attachedTo(platform: string): AttachedBridge | undefined
+  /** The platform whose attached bridge has this token. */
+  platformOf(asToken: string): string | undefined
   /** Where the platform's bridge is; null: nowhere but in this process. */
   urlOf(platform: string): string | null
 }
@@ -70,6 +77,7 @@ export function createBridgeAttachment(options: BridgeAttachmentOptions): Bridge
       untilReady: signal => bridges.untilReady(bridge.platform, signal),
     })
     inUse.set(bridge.platform, bridge)
+    options.service.direct(bridge)
     const { baseUrl: url } = configOf(bridge)
     const command = named(bridge.platform)?.command ?? bridge.command
     if (command) processes.run(bridge.platform, { command, dir: bridge.dir, url, version: bridge.updatedAt })
@@ -105,6 +113,7 @@ export function createBridgeAttachment(options: BridgeAttachmentOptions): Bridge
       await letGo(bridge)
       logger.info({ platform: bridge.platform }, 'a bridge was taken away')
     }
+    await options.service.serve(now)
     for (const bridge of now) {
       if (inUse.get(bridge.platform)?.updatedAt === bridge.updatedAt) continue
       await takeUp(bridge)
@@ -143,6 +152,7 @@ export function createBridgeAttachment(options: BridgeAttachmentOptions): Bridge
 
   return {
     attachedTo: platform => inUse.get(platform),
+    platformOf: asToken => [...inUse.values()].find(bridge => bridge.asToken === asToken)?.platform,
     urlOf: platform => named(platform)?.url ?? inUse.get(platform)?.url ?? null,
 
     async begin() {

@@ -15,6 +15,7 @@ import { createAppserviceAccounts } from '../matrix/accounts/appservice-accounts
 import { createMasClient } from '../matrix/accounts/mas-client.ts'
 import { createSharedSecretAccounts } from '../matrix/accounts/shared-secret-accounts.ts'
 import { createHomeserverProbe } from '../matrix/homeserver-probe.ts'
+import { createArrivals } from '../modules/attached-bridges/arrivals-repository.ts'
 import {
   type AttachedBridge,
   type AttachedBridges,
@@ -82,12 +83,13 @@ async function* withSite(
   const isRunning = isDataDirInUse(config.data.dir)
   const db = usableDatabase(config.data.databaseFile)
   try {
+    const attached = await attachedIn(db, secrets)
     yield* look({
       config,
       secrets,
       db,
-      attached: await attachedIn(db, secrets),
-      homeserver: homeserverOf(config, isRunning),
+      attached,
+      homeserver: await homeserverOf(config, db, attached, isRunning),
       isRunning,
     })
   } finally {
@@ -103,7 +105,14 @@ function siteChecks(site: Site): Check[] {
     homeserverCheck(homeserver),
     ...(asToken === undefined
       ? []
-      : [appserviceCheck(homeserver, { appserviceId: GATEWAY_APPSERVICE_ID, asToken, isRunning })]),
+      : [
+          appserviceCheck(homeserver, {
+            appserviceId: GATEWAY_APPSERVICE_ID,
+            asToken,
+            isRunning,
+            comesTo: async () => (db ? createArrivals(db).find('homeserver') : null),
+          }),
+        ]),
     accountsCheck(trialOf(site), wayOf(secrets)),
     ...bridgesOf(site).map(bridgeCheck),
     clockCheck(systemClock, () => clockEvidence(site)),
@@ -157,14 +166,21 @@ async function attachedIn(db: Db | null, secrets: Secrets): Promise<AttachedBrid
     : []
 }
 
-function homeserverOf({ http, matrix }: Config, isRunning: boolean): HomeserverToCheck {
-  const own = `${http.tls ? 'https' : 'http'}://${reachableHost(http.host)}:${http.port}`
-  const url = matrix.homeserverUrl ?? own
+async function homeserverOf(
+  { bridgeListener: { host, port }, matrix }: Config,
+  db: Db | null,
+  attached: readonly AttachedBridge[],
+  isRunning: boolean,
+): Promise<HomeserverToCheck> {
+  const own = `http://${reachableHost(host)}:${port}`
+  const lastUrl = port === 0 && db ? await createArrivals(db).lastUrl() : null
+  const url = matrix.homeserverUrl ?? lastUrl ?? own
   return {
     url,
     serverName: matrix.serverName,
     isEmbedded: matrix.homeserverUrl === undefined,
     isRunning,
+    isUnserved: matrix.homeserverUrl === undefined && attached.length === 0,
     probe: createHomeserverProbe(url),
   }
 }
@@ -191,6 +207,7 @@ function bridgesOf({ config, secrets, db, attached, homeserver, isRunning }: Sit
       userId: `@${GATEWAY_APPSERVICE_ID}:${config.matrix.serverName}`,
       probe: createBridgeProbe(url),
       homeserver: homeserver.isEmbedded && !isRunning ? null : homeserver.probe,
+      comesTo: async () => (db ? createArrivals(db).find({ platform }) : null),
       deviceStates: async () => (db ? createAttachedBridgeRepository(db).deviceStates(platform) : new Map()),
     }
   })

@@ -21,8 +21,8 @@ export interface FrontParts {
   tenants: Tenants
   phones: Phones
   messaging: Messaging
-  /** What answers requests besides our own routes. */
-  mounts: readonly Mount[]
+  /** What answers requests besides our own routes, on the clients' port and on that for bridges. */
+  mounts: { clients: readonly Mount[]; bridges: readonly Mount[] }
   source: EventSource
   bridges: BridgeSet
   attachment: BridgeAttachment
@@ -58,7 +58,8 @@ export function createFront(
       feed: messaging.feed,
       idempotency: tenants.idempotency,
     },
-    mounts,
+    mounts: mounts.clients,
+    bridgeMounts: mounts.bridges,
     readiness: readiness.check,
     metrics: metrics.expose({
       repository: createObservationRepository(foundation.db),

@@ -185,15 +185,15 @@ export async function registerOurs(
   for (const bridge of sandbox?.bridges ?? []) await homeserver.registerAppservice(bridge.registration)
 }
 
-/** What answers requests besides our own routes. */
-export function mountsOf(
-  homeserver: Homeserver | undefined,
-  sandbox: Sandbox | undefined,
+/** What bridges and an external homeserver ask of us. */
+export function bridgeMountsOf(
+  { homeserver, appservice }: Pick<Matrix, 'homeserver' | 'appservice'>,
   source: { fetch: Mount['fetch'] | undefined; isRightToken: Mount['isRightToken'] },
   bridgeStatus: StatusReceiver,
 ): Mount[] {
   return [
-    ...(source.fetch
+    // The embedded homeserver pushes within the process.
+    ...(appservice?.link && source.fetch
       ? [{ prefix: '/_matrix/app', fetch: source.fetch, isRightToken: source.isRightToken }]
       : []),
     { prefix: STATUS_PATH, fetch: bridgeStatus.fetch, isRightToken: bridgeStatus.isRightToken },
@@ -206,14 +206,11 @@ export function mountsOf(
           },
         ]
       : []),
-    ...(sandbox
-      ? [
-          {
-            prefix: '/sandbox',
-            fetch: (request: Request) => sandbox.fetch(request),
-            onlyOwnPages: true,
-          },
-        ]
-      : []),
   ]
+}
+
+/** What people who try the gateway out look at. */
+export function sandboxMountsOf(sandbox: Sandbox | undefined): Mount[] {
+  if (!sandbox) return []
+  return [{ prefix: '/sandbox', fetch: request => sandbox.fetch(request), onlyOwnPages: true }]
 }

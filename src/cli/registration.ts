@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { registrationYaml } from '../bridges/setup/registration.ts'
 import { type Env, parseEnvironment, readEnvSource } from '../config/index.ts'
-import { BASE_URL_PHRASE, isBaseUrl, isLoopback, reachableHost } from '../lib/hosts.ts'
+import { BASE_URL_PHRASE, isBaseUrl, isLoopback, isOneAddress, reachableHost } from '../lib/hosts.ts'
 import { randomToken } from '../lib/tokens.ts'
 import { identityNamespace } from '../modules/identities/identities.ts'
 import { CommandError, type Terminal } from './terminal.ts'
@@ -22,14 +22,19 @@ export function addRegistrationCommand(program: Command, terminal: Terminal): vo
 function registration(terminal: Terminal, { url, generate }: { url?: string; generate: boolean }): void {
   const env = parseEnvironment(readEnvSource(terminal.directory, terminal.environment), terminal.directory)
   const tokens = generate ? { asToken: randomToken('as_'), hsToken: randomToken('hs_') } : tokensOf(env)
+  const where = url === undefined ? ownUrl(env) : checkedUrl(url)
   const yaml = registrationYaml({
     id: ID,
-    url: url === undefined ? ownUrl(env) : checkedUrl(url),
+    url: where,
     ...tokens,
     senderLocalpart: ID,
     namespaces: { users: [{ regex: identityNamespace(env.MATRIX_SERVER_NAME), exclusive: true }] },
   })
   terminal.print(yaml.trimEnd())
+  if (env.PORT !== env.BRIDGE_PORT && new URL(where).port === String(env.PORT))
+    terminal.complain(
+      `--url: see that ${where} leads to BRIDGE_PORT (${env.BRIDGE_PORT}), where homeservers are served: ${env.PORT} is PORT, the clients'`,
+    )
   if (!generate) return
   // As comments, so that the whole output can be the file.
   terminal.print("# In the gateway's .env:")
@@ -46,14 +51,14 @@ function tokensOf({ MATRIX_AS_TOKEN: asToken, MATRIX_HS_TOKEN: hsToken }: Env) {
   )
 }
 
-/** PUBLIC_URL, or on one machine with the homeserver the loopback address. */
+/** Of BRIDGE_HOST and BRIDGE_PORT, where the homeserver is on this machine or BRIDGE_HOST is one address. */
 function ownUrl(env: Env): string {
-  if (env.PUBLIC_URL) return env.PUBLIC_URL
   const homeserver = env.MATRIX_HOMESERVER_URL
   const isHere = homeserver === undefined || isLoopback(new URL(homeserver).hostname)
-  if (isHere && env.PORT !== 0 && !env.TLS_CERT_FILE) return `http://${reachableHost(env.HOST)}:${env.PORT}`
+  if ((isHere || isOneAddress(env.BRIDGE_HOST)) && env.BRIDGE_PORT !== 0)
+    return `http://${reachableHost(env.BRIDGE_HOST)}:${env.BRIDGE_PORT}`
   throw new CommandError(
-    '--url: expected how the homeserver reaches the gateway, such as http://meshgate:8080',
+    '--url: expected how the homeserver reaches BRIDGE_PORT of the gateway, such as http://meshgate:8081',
   )
 }
 

@@ -3,9 +3,10 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type App, createApp, type Started } from '../app.ts'
 import { type Config, readEnvSource, type Secrets } from '../config/index.ts'
-import { codeOf, namingDatabase } from './failures.ts'
+import { listenError } from '../http/listen-error.ts'
+import { namingDatabase } from './failures.ts'
 import { writeCredentials } from './setup.ts'
-import { CommandError, loadConfig, type Terminal } from './terminal.ts'
+import { loadConfig, type Terminal } from './terminal.ts'
 
 /** After a signal the process is gone within ten seconds; what isn't finished by then is on disk and goes on at the next start. */
 const DRAIN_TIMEOUT_MS = 9_000
@@ -47,33 +48,20 @@ async function start(
 
 /** What the system says names an address or a file; who reads it wants to know which setting that is. */
 function namingSetting(error: unknown, { http, data }: Config): unknown {
-  const address = `${http.host}:${http.port}`
-  const code = codeOf(error)
-  if (code === 'EADDRINUSE') {
-    return new CommandError(`PORT: ${address} is in use; stop what listens there, or set another PORT`)
-  }
-  if (code === 'EACCES' && isListening(error)) {
-    return new CommandError(`PORT: this user may not listen on ${address}; set a PORT above 1023`)
-  }
-  if (isListening(error)) {
-    return new CommandError(`HOST: can't listen on ${address} (${code}): expected an address of this machine`)
-  }
-  return namingDatabase(error, data.databaseFile)
-}
-
-function isListening(error: unknown): boolean {
-  return error instanceof Error && 'syscall' in error && error.syscall === 'listen'
+  const listening = listenError(error, http, { host: 'HOST', port: 'PORT' })
+  return listening ?? namingDatabase(error, data.databaseFile)
 }
 
 function announce(
   terminal: Terminal,
-  { url, simulated, bridged }: Started,
+  { url, simulated, bridged, bridgeUrl }: Started,
   version: string,
   wroteEnv: boolean,
 ): void {
   terminal.print(`meshgate ${version} is ready at ${url}`)
   terminal.print(`  API page     ${url}/docs/index.html`)
   if (bridged.length > 0) terminal.print(`  bridges      ${bridged.join(', ')}`)
+  if (bridgeUrl !== null) terminal.print(`  for bridges  ${bridgeUrl}`)
   if (simulated.length > 0) {
     terminal.print(
       `  sandbox      ${url}/sandbox (simulated phones for ${simulated.join(', ')}: no real messages)`,

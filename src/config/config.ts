@@ -29,6 +29,8 @@ export interface Config {
     /** Origins whose pages may call the API; `*`: any. */
     corsOrigins: readonly string[]
   }
+  /** Where bridges and homeservers are served, which clients have nothing to ask of. */
+  bridgeListener: { host: string; port: number }
   authFailures: {
     /** Failed authentications in one window, from one address: with one client id or token, and in all. */
     perCredential: number
@@ -111,6 +113,7 @@ export function configFrom(env: Env, workingDirectory: string): { config: Config
       trustedProxies: env.TRUSTED_PROXIES,
       corsOrigins: env.CORS_ORIGINS,
     },
+    bridgeListener: { host: env.BRIDGE_HOST, port: env.BRIDGE_PORT },
     authFailures: {
       perCredential: env.AUTH_FAILURES_PER_CREDENTIAL,
       perAddress: env.AUTH_FAILURES_PER_ADDRESS,

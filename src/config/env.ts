@@ -68,6 +68,8 @@ const MAX_BYTES = 2 ** 31 - 1
 export const ENV_SCHEMA = z.object({
   HOST: z.string().trim().min(1).default('127.0.0.1'),
   PORT: wholeNumber(0, 65_535).default(8080),
+  BRIDGE_HOST: z.string().trim().min(1).default('127.0.0.1'),
+  BRIDGE_PORT: wholeNumber(0, 65_535).default(8081),
   DATA_DIR: z.string().trim().min(1).default('./data'),
   APP_MODE: z
     .enum(['development', 'production'], 'expected development or production')

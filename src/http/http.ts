@@ -1,6 +1,6 @@
 /**
  * The HTTP application: every route, and what is common to all of them.
- * `createHttp({ config, services, mounts?, logger, version, readiness })` → `{ handle(request), listen() }`
+ * `createHttp({ config, services, mounts?, logger, version, readiness })` → `{ handle(request), listen(), listenForBridges(at) }`
  */
 import { Elysia } from 'elysia'
 import type { Config } from '../config/index.ts'
@@ -26,17 +26,19 @@ import { pathProblem } from './raw-path.ts'
 import { newRequestId, REQUEST_ID_HEADER } from './request-id.ts'
 import { noteRequest, notesOf } from './request-notes.ts'
 import { pathStart } from './request-path.ts'
+import { createAcceptedTable, createMethodTable } from './route-tables.ts'
 import { docsRoutes } from './routes/docs/routes.ts'
 import { apiRoutes } from './routes/index.ts'
 import { addMissing, securityHeaders } from './security-headers.ts'
 import { type RunningServer, startServer, type Upgrade, type Uploading } from './server.ts'
 import type { HttpServices, Readiness } from './services.ts'
-import type { Accepted } from './unknown-fields.ts'
 
 export interface HttpOptions {
   config: Pick<Config, 'mode' | 'http' | 'media' | 'logLevel' | 'authFailures'>
   services: HttpServices
   mounts?: readonly Mount[]
+  /** What bridges and homeservers ask, on a listener that has nothing else. */
+  bridgeMounts?: readonly Mount[]
   logger: Logger
   version: string
   /** Memory that requests under way may take together, in bytes. */
@@ -58,13 +60,19 @@ export interface Http {
   handle(request: Request): Promise<Response>
   /** Listens where the configuration says. @throws Error when the port is taken or the certificate can't be read */
   listen(): RunningServer
+  /** Listens for bridges and homeservers, without TLS. @throws Error when the port is taken */
+  listenForBridges(at: { host: string; port: number }): RunningServer
 }
 
 export function createHttp(options: HttpOptions): Http {
   const { config, logger, observer } = options
   const mountFor = createMountTable(options.mounts ?? [])
+  const bridgeMountFor = createMountTable(options.bridgeMounts ?? [])
   const logAccess = createAccessLog(logger, config.logLevel === 'debug')
   let running: RunningServer | undefined
+  /** What came in for bridges and homeservers. */
+  const cameInAt = new WeakMap<Request, RunningServer>()
+  const addressOf = (request: Request) => (cameInAt.get(request) ?? running)?.addressOf(request)
   const upgrade: Upgrade = (request, viewer) => {
     const upgraded = running?.upgrade(request, viewer) ?? false
     if (upgraded) noteRequest(request, { upgraded })
@@ -77,7 +85,7 @@ export function createHttp(options: HttpOptions): Http {
   const { 'Cache-Control': _ownMatter, ...mountHeaders } = headers
   const attempts = createAuthAttempts({
     limits: config.authFailures,
-    addressOf: request => running?.addressOf(request),
+    addressOf,
     onFailed: kind => observer?.authenticationFailed(kind),
     clock: options.clock ?? systemClock,
     logger,
@@ -97,20 +105,21 @@ export function createHttp(options: HttpOptions): Http {
     operators: createOperatorAccess({
       token: options.metricsToken,
       isProduction: config.mode === 'production',
-      addressOf: request => running?.addressOf(request),
+      addressOf,
       attempts,
     }),
   })
 
-  async function handle(request: Request): Promise<Response> {
+  const handle = (request: Request) => observed(request, mountFor(request.url), answerClient)
+
+  async function observed(
+    request: Request,
+    mount: Mount | undefined,
+    answer: (request: Request, mount: Mount | undefined) => Response | Promise<Response>,
+  ): Promise<Response> {
     const startedAt = performance.now()
-    const problem = problemOf(request)
-    const mount = problem ? undefined : mountFor(request.url)
-    const response = problem
-      ? refusal(problem, request)
-      : mount
-        ? addMissing(await answerMount(mount, request), mountHeaders)
-        : await answer(request)
+    const problem = pathProblem(request)
+    const response = problem === null ? await answer(request, mount) : refusal(pathError(problem), request)
     const tookMs = performance.now() - startedAt
     const { route = 'none', refusal: reason = 'limit', upgraded } = notesOf(request)
     const status = upgraded ? SWITCHING_PROTOCOLS : response.status
@@ -125,8 +134,20 @@ export function createHttp(options: HttpOptions): Http {
     return response
   }
 
+  function answerClient(request: Request, mount: Mount | undefined): Response | Promise<Response> {
+    const problem = mount?.anyHost ? null : hostProblem(request)
+    if (problem) return refusal(problem, request)
+    return mount ? answerMount(mount, request) : answerApi(request)
+  }
+
+  function answerBridge(request: Request, mount: Mount | undefined): Response | Promise<Response> {
+    if (mount) return answerMount(mount, request)
+    const error = new GatewayError('not_found', 'There is nothing here but for bridges and homeservers')
+    return refusal(httpErrorOf(error), request)
+  }
+
   /** CORS is for the API: nobody else's page has anything to ask of the mounts. */
-  async function answer(request: Request): Promise<Response> {
+  async function answerApi(request: Request): Promise<Response> {
     if (!cors) return answerRoute(request)
     const preflight = cors.preflight(request)
     if (preflight) return addMissing(preflight, headers)
@@ -160,15 +181,11 @@ export function createHttp(options: HttpOptions): Http {
     return addMissing(response, headers)
   }
 
-  /** What is wrong with a request whatever it asks for. */
-  function problemOf(request: Request): HttpError | null {
-    const problem = pathProblem(request)
-    if (problem === null) return hostProblem(request)
-    const error = new GatewayError('bad_request', `The path of the address has ${problem}`)
-    return httpErrorOf(error)
+  async function answerMount(mount: Mount, request: Request): Promise<Response> {
+    return addMissing(await askMount(mount, request), mountHeaders)
   }
 
-  async function answerMount(mount: Mount, request: Request): Promise<Response> {
+  async function askMount(mount: Mount, request: Request): Promise<Response> {
     // The mounts take the URL apart. Without a usable Host header it is a mere path.
     if (request.url.startsWith('/')) {
       const missing = new GatewayError('bad_request', 'Host: expected the name of the host')
@@ -199,7 +216,24 @@ export function createHttp(options: HttpOptions): Http {
       })
       return running
     },
+    listenForBridges({ host, port }) {
+      const server = startServer({
+        config: { http: { ...config.http, host, port, tls: undefined } },
+        handle(request) {
+          cameInAt.set(request, server)
+          return observed(request, bridgeMountFor(request.url), answerBridge)
+        },
+        isProbe: () => false,
+        onPipelined: () => observer?.requestRefused('pipelining'),
+        idleTimeoutS: options.idleTimeoutS,
+      })
+      return server
+    },
   }
+}
+
+function pathError(problem: string): HttpError {
+  return httpErrorOf(new GatewayError('bad_request', `The path of the address has ${problem}`))
 }
 
 /** The root of a group of routes has one, and isn't known by it to anybody. */
@@ -273,33 +307,5 @@ function refuseMalformedEncoding(url: string): void {
     } catch {
       throw new GatewayError('bad_request', `The ${part} of the address is not valid percent-encoded UTF-8`)
     }
-  }
-}
-
-/** What each route takes, by method and path. */
-function createAcceptedTable(
-  routes: readonly { method: string; path: string; hooks: Accepted }[],
-): ReadonlyMap<string, Accepted> {
-  return new Map(
-    routes.map(({ method, path, hooks: { body, query } }) => [`${method} ${path}`, { body, query }]),
-  )
-}
-
-/** Which methods each path has, to tell 405 from 404. */
-function createMethodTable(routes: readonly { method: string; path: string }[]): (path: string) => string[] {
-  const table = new Map<string, { pattern: RegExp; methods: Set<string> }>()
-  for (const { method, path } of routes) {
-    const trimmed = path.length > 1 ? path.replace(/\/$/, '') : path
-    const entry = table.get(trimmed) ?? {
-      pattern: new RegExp(`^${trimmed.replaceAll('.', '\\.').replace(/:[^/]+/g, '[^/]+')}/?$`),
-      methods: new Set<string>(),
-    }
-    entry.methods.add(method)
-    if (method === 'GET') entry.methods.add('HEAD')
-    table.set(trimmed, entry)
-  }
-  return path => {
-    const methods = [...table.values()].filter(entry => entry.pattern.test(path)).map(entry => entry.methods)
-    return [...new Set(methods.flatMap(set => [...set]))].sort()
   }
 }

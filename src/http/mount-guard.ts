@@ -28,7 +28,7 @@ export function createMountGuard(
   }
 
   return (mount, request) => {
-    const token = mount.isRightToken && tokenOf(request)
+    const token = mount.isRightToken && matrixTokenOf(request)
     if (!token) return mount.fetch(request)
     const digested = digest(`${mount.prefix}\n${token}`)
     if (tried.has(digested)) return mount.fetch(request)
@@ -52,7 +52,7 @@ export function createMountGuard(
 }
 
 /** Where Matrix has access tokens (client-server API, "Using access tokens"). */
-function tokenOf(request: Request): string | undefined {
+export function matrixTokenOf(request: Request): string | undefined {
   const header = request.headers.get('authorization')
   if (header !== null) return /^bearer +(\S+) *$/i.exec(header)?.[1]
   const query = request.url.indexOf('?')

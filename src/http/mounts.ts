@@ -10,6 +10,10 @@ export interface Mount {
    * machine is one, too, which browsers call the same site.
    */
   onlyOwnPages?: boolean
+  /** Whether it is there now; by default always. */
+  isOpen?(): boolean
+  /** It lets in by tokens alone, whatever name of ours a request names. */
+  anyHost?: boolean
   /** Where it takes tokens: whether this is one, so that guesses are slowed down. It looks at the token itself all the same. */
   isRightToken?: ((token: string, request: Request) => boolean) | undefined
 }
@@ -19,8 +23,8 @@ export function createMountTable(mounts: readonly Mount[]): (url: string) => Mou
   const longestFirst = mounts.toSorted((a, b) => b.prefix.length - a.prefix.length)
   return url => {
     const start = pathStart(url)
-    return longestFirst.find(({ prefix }) => {
-      if (!url.startsWith(prefix, start)) return false
+    return longestFirst.find(({ prefix, isOpen }) => {
+      if (isOpen?.() === false || !url.startsWith(prefix, start)) return false
       const next = url.charAt(start + prefix.length)
       return next === '' || next === '/' || next === '?'
     })

@@ -40,7 +40,7 @@ export type Upgrade = (request: Request, viewer: SocketViewer) => boolean
 export type Uploading = (request: Request, receivedBytes: number) => void
 
 export interface ServerOptions {
-  config: Pick<Config, 'http'>
+  config: { http: Pick<Config['http'], 'host' | 'port' | 'tls' | 'trustedProxies'> }
   handle(request: Request): Promise<Response>
   /** Whether a request is answered also while the server stops. */
   isProbe(request: Request): boolean

@@ -7,6 +7,16 @@ export function reachableHost(host: string): string {
   return host.includes(':') ? `[${host}]` : host
 }
 
+/** Whether HOST means every interface of the machine. */
+export function isEveryInterface(host: string): boolean {
+  return host === '0.0.0.0' || host === '::'
+}
+
+/** Whether HOST is an address by which others may reach this machine. */
+export function isOneAddress(host: string): boolean {
+  return !isEveryInterface(host) && !isLoopback(host) && host !== '::1'
+}
+
 /** @param hostname as in a URL, IPv6 in brackets */
 export function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || /^127\./.test(hostname)

@@ -6,7 +6,9 @@ import { silentLogger } from '../../src/lib/logger.ts'
 import { createAppserviceSource } from '../../src/matrix/appservice-source.ts'
 import { collectedLog } from '../support/collected-log.ts'
 import { liveGateway } from '../support/live-gateway.ts'
+import { answers, freePort } from '../support/program.ts'
 import { basic, testHttp } from '../support/test-http.ts'
+import { waitFor } from '../support/wait-for.ts'
 
 const METRICS_TOKEN = 'the-token-of-the-scraper'
 const HS_TOKEN = 'the-token-of-the-homeserver'
@@ -194,8 +196,12 @@ test('what takes no tokens is nobody’s guess', async () => {
 })
 
 test('the embedded homeserver of the whole gateway is guarded, in the header and in the query', async () => {
-  await using gateway = await liveGateway({ AUTH_FAILURES_PER_ADDRESS: '4' })
-  const whoami = `${gateway.url}/_matrix/client/v3/account/whoami`
+  const port = freePort()
+  await using gateway = await liveGateway({ AUTH_FAILURES_PER_ADDRESS: '4', BRIDGE_PORT: String(port) })
+  const url = `http://127.0.0.1:${port}`
+  await gateway.meshgateBridge('add', 'wa', '--url', 'http://127.0.0.1:1')
+  await waitFor(() => answers(`${url}/_matrix/client/versions`))
+  const whoami = `${url}/_matrix/client/v3/account/whoami`
   const found: number[] = []
   for (let turn = 0; turn < 3; turn += 1) {
     const authorization = `Bearer guess-${turn}`
@@ -203,5 +209,5 @@ test('the embedded homeserver of the whole gateway is guarded, in the header and
     found.push((await fetch(`${whoami}?access_token=other-${turn}`)).status)
   }
   expect(found).toEqual([401, 401, 401, 401, 429, 429])
-  expect((await fetch(`${gateway.url}/_matrix/client/versions`)).status).toBe(200)
+  expect((await fetch(`${url}/_matrix/client/versions`)).status).toBe(200)
 })

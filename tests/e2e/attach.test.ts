@@ -12,22 +12,28 @@ import { waitFor } from '../support/wait-for.ts'
 let gateway: GatewayProcess
 let bridge: ReturnType<typeof fakeBridge>
 let port: number
+let bridgePort: number
 
 beforeAll(async () => {
   port = freePort()
+  bridgePort = freePort()
   bridge = fakeBridge()
-  gateway = await spawnGateway({ env: { PORT: String(port), LOG_LEVEL: 'info' } })
+  gateway = await spawnGateway({ env: settings({ LOG_LEVEL: 'info' }) })
 })
 afterAll(async () => {
   await gateway[Symbol.asyncDispose]()
   await bridge.stop(true)
 })
 
+function settings(further: Record<string, string> = {}): Record<string, string> {
+  return { PORT: String(port), BRIDGE_PORT: String(bridgePort), ...further }
+}
+
 async function meshgate(...args: string[]): Promise<{ exitCode: number; out: string }> {
   const lines: string[] = []
   const exitCode = await runCommandLine(args, {
     directory: gateway.directory,
-    environment: { PORT: String(port) },
+    environment: settings(),
     print: line => lines.push(line),
     complain: line => lines.push(line),
   })
@@ -38,7 +44,7 @@ describe('beside a running gateway', () => {
   const folder = () => join(gateway.directory, 'data', 'bridges', 'wa')
   const registration = () => parse(readFileSync(join(folder(), 'registration.yaml'), 'utf8'))
   const whoami = (token: string) =>
-    fetch(`${gateway.url}/_matrix/client/v3/account/whoami`, {
+    fetch(`http://127.0.0.1:${bridgePort}/_matrix/client/v3/account/whoami`, {
       headers: { authorization: `Bearer ${token}` },
     })
 
@@ -55,13 +61,14 @@ describe('beside a running gateway', () => {
     const { as_token: token, sender_localpart: sender } = registration()
     const answer = await waitFor(
       async () => {
-        const response = await whoami(token)
-        return response.ok ? response.json() : null
+        // The port opens with the first bridge.
+        const response = await whoami(token).catch(() => null)
+        return response?.ok ? response.json() : null
       },
       { what: 'the registration', deadlineMs: 2_000 },
     )
     expect(answer).toMatchObject({ user_id: `@${sender}:localhost` })
-    const registered = await fetch(`${gateway.url}/_matrix/client/v3/register`, {
+    const registered = await fetch(`http://127.0.0.1:${bridgePort}/_matrix/client/v3/register`, {
       method: 'POST',
       headers: { authorization: `Bearer ${token}` },
       body: JSON.stringify({ type: 'm.login.application_service', username: 'whatsapp_237' }),
@@ -71,7 +78,7 @@ describe('beside a running gateway', () => {
 
   test('the homeserver reaches the bridge', async () => {
     const { id, as_token: token } = registration()
-    const ping = await fetch(`${gateway.url}/_matrix/client/v1/appservice/${id}/ping`, {
+    const ping = await fetch(`http://127.0.0.1:${bridgePort}/_matrix/client/v1/appservice/${id}/ping`, {
       method: 'POST',
       headers: { authorization: `Bearer ${token}` },
       body: '{}',
@@ -86,9 +93,9 @@ describe('beside a running gateway', () => {
       expect(statSync(join(folder(), name)).mode & 0o777).toBe(0o600)
     const config = parse(readFileSync(join(folder(), 'config.yaml'), 'utf8'))
     expect(config.homeserver).toMatchObject({
-      address: `http://127.0.0.1:${port}`,
+      address: `http://127.0.0.1:${bridgePort}`,
       domain: 'localhost',
-      status_endpoint: `http://127.0.0.1:${port}/_meshgate/bridge-status/wa`,
+      status_endpoint: `http://127.0.0.1:${bridgePort}/_meshgate/bridge-status/wa`,
     })
     expect(config.appservice).toMatchObject({ port: bridge.port, hostname: '127.0.0.1', id: 'whatsapp' })
   })
@@ -198,7 +205,7 @@ describe('a program that the gateway runs', () => {
     await gateway.kill()
     expect(isAlive(before)).toBe(true)
     const { directory } = gateway
-    gateway = await spawnGateway({ directory, env: { PORT: String(port), LOG_LEVEL: 'info' } })
+    gateway = await spawnGateway({ directory, env: settings({ LOG_LEVEL: 'info' }) })
     const after = await waitFor(async () => {
       const pid = await pidOf()
       return pid !== null && pid !== before && pid
@@ -219,7 +226,7 @@ describe('a program that the gateway runs', () => {
 
   test('is ended when it is removed, its files go, and its devices are logged out', async () => {
     const { directory } = gateway
-    gateway = await spawnGateway({ directory, env: { PORT: String(port) } })
+    gateway = await spawnGateway({ directory, env: settings() })
     const pid = await waitFor(pidOf)
     const { api } = await new GatewayClient(gateway).account()
     const deviceStates = async () =>

@@ -69,6 +69,7 @@ function commandsIn(transcript: string): string[] {
 
 describe.skipIf(!whatsappBridge)('WhatsApp on one machine', () => {
   const port = freePort()
+  const gatewayBridgePort = freePort()
   const bridgePort = freePort()
   const home = folder.file('one-machine')
   mkdirSync(home)
@@ -81,6 +82,7 @@ describe.skipIf(!whatsappBridge)('WhatsApp on one machine', () => {
       text
         .replaceAll(home, '/srv/meshgate')
         .replaceAll(`:${port}`, ':8080')
+        .replaceAll(`:${gatewayBridgePort}`, ':8081')
         .replaceAll(`:${bridgePort}`, ':29318')
         .replaceAll(/\bmt_[\w-]+/g, 'mt_…')
         .replaceAll(/process \d+/g, 'process …')
@@ -99,7 +101,7 @@ describe.skipIf(!whatsappBridge)('WhatsApp on one machine', () => {
 
   test('the transcript is what happens', async () => {
     const transcript = BLOCKS.find(({ language }) => language === 'console')?.code ?? ''
-    await shell.run(`export PORT=${port}`)
+    await shell.run(`export PORT=${port} BRIDGE_PORT=${gatewayBridgePort}`)
     const made: string[] = []
     for (const command of commandsIn(transcript)) {
       if (command.includes('bridge check'))
@@ -182,8 +184,8 @@ describe('containers', () => {
     ] as const) {
       expect(services[service].volumes).toEqual([`./data/bridges/${platform}:/data`])
       const { homeserver, appservice, database } = configOf(dir, platform)
-      expect(homeserver.address).toBe('http://meshgate:8080')
-      expect(homeserver.status_endpoint).toStartWith('http://meshgate:8080/')
+      expect(homeserver.address).toBe('http://meshgate:8081')
+      expect(homeserver.status_endpoint).toStartWith('http://meshgate:8081/')
       expect(appservice.address).toStartWith(`http://${service}:`)
       // Reached from another container, with its database in the folder that it is started in.
       expect(appservice.hostname).toBe('0.0.0.0')
@@ -233,7 +235,7 @@ describe('containers', () => {
     )
     const registrations = files.map((file: string) => parse(readFileSync(join(dir, file), 'utf8')))
     expect(registrations.map(({ id, url }: { id: string; url: string }) => `${id} ${url}`)).toEqual([
-      'meshgate http://meshgate:8080',
+      'meshgate http://meshgate:8081',
       'whatsapp http://whatsapp:29318',
       'signal http://signal:29328',
       'telegram http://telegram:29317',
@@ -253,7 +255,7 @@ describe('containers', () => {
     ] as const) {
       const { homeserver, database } = configOf(dir, platform)
       expect(homeserver).toMatchObject({ address: 'http://synapse:8008', domain: 'matrix.example.com' })
-      expect(homeserver.status_endpoint).toStartWith('http://meshgate:8080/')
+      expect(homeserver.status_endpoint).toStartWith('http://meshgate:8081/')
       expect(database).toEqual({
         type: 'postgres',
         uri: `postgres://${name}:${passwords.get(name)}@postgres/${name}?sslmode=disable`,

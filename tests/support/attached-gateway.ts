@@ -76,6 +76,7 @@ export async function attachedGateway(
       kind === 'embedded' ? undefined : stack.use(await startSynapse({ rateLimits, database: 'postgres' }))
     const settings = {
       PORT: String(port),
+      BRIDGE_PORT: String(freePort()),
       CLIENT_ID,
       CLIENT_SECRET,
       SECRET_KEY: 'a secret key of the tests',

@@ -36,7 +36,15 @@ function meshgate(words: string[]): void {
   const data = join(process.cwd(), 'data')
   const { exitCode } = Bun.spawnSync([...MESHGATE, ...words], {
     cwd: data,
-    env: { PATH: '/usr/bin:/bin', HOME: data, HOST: '0.0.0.0', PORT: '8080', DATA_DIR: data },
+    env: {
+      PATH: '/usr/bin:/bin',
+      HOME: data,
+      HOST: '0.0.0.0',
+      PORT: '8080',
+      BRIDGE_HOST: '0.0.0.0',
+      BRIDGE_PORT: '8081',
+      DATA_DIR: data,
+    },
     stdio: ['inherit', 'inherit', 'inherit'],
   })
   process.exit(exitCode)

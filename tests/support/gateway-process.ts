@@ -47,7 +47,7 @@ export async function spawnGateway({
   const folder = directory ?? own?.path ?? ''
   const child = Bun.spawn([...command, 'serve'], {
     cwd: folder,
-    env: { PATH: '/usr/bin:/bin', HOME: folder, PORT: '0', LOG_LEVEL: 'warn', ...env },
+    env: { PATH: '/usr/bin:/bin', HOME: folder, PORT: '0', BRIDGE_PORT: '0', LOG_LEVEL: 'warn', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const output = collectOutput(child.stdout, child.stderr)

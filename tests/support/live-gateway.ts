@@ -1,5 +1,6 @@
 /** The whole gateway in this process, listening on a real port: `await using gateway = await liveGateway()`. Its clock can be moved ahead. */
 import { createApp } from '../../src/app.ts'
+import { runCommandLine } from '../../src/cli/run.ts'
 import { configFrom, parseEnvironment } from '../../src/config/index.ts'
 import { createLogger } from '../../src/lib/logger.ts'
 import { GatewayClient } from './gateway-client.ts'
@@ -14,6 +15,8 @@ export interface LiveGateway extends AsyncDisposable {
   url: string
   client: GatewayClient
   clock: SkippingClock
+  /** Runs `meshgate bridge` with these words beside it. @returns what it printed */
+  meshgateBridge(...words: string[]): Promise<string>
 }
 
 /**
@@ -27,17 +30,17 @@ export async function liveGateway(
   const own = directory === undefined ? tempDir() : undefined
   const clock = new SkippingClock()
   const port = freePort()
-  const { config, secrets } = configFrom(
-    parseEnvironment({
-      PORT: String(port),
-      CLIENT_ID,
-      CLIENT_SECRET,
-      SECRET_KEY: 'a secret key of the tests',
-      LOG_LEVEL: process.env.TEST_LOG ?? 'silent',
-      ...env,
-    }),
-    directory ?? own?.path ?? '',
-  )
+  const environment = {
+    PORT: String(port),
+    BRIDGE_PORT: '0',
+    CLIENT_ID,
+    CLIENT_SECRET,
+    SECRET_KEY: 'a secret key of the tests',
+    LOG_LEVEL: process.env.TEST_LOG ?? 'silent',
+    ...env,
+  }
+  const folder = directory ?? own?.path ?? ''
+  const { config, secrets } = configFrom(parseEnvironment(environment), folder)
   const app = await createApp(config, secrets, { clock, logger: createLogger(config.logLevel) })
   await app.start()
   // Where it listens: what it tells of itself may be PUBLIC_URL.
@@ -45,6 +48,14 @@ export async function liveGateway(
   return {
     url,
     clock,
+    async meshgateBridge(...words) {
+      const lines: string[] = []
+      const print = (line: string) => void lines.push(line)
+      const terminal = { directory: folder, environment, print, complain: print }
+      const exitCode = await runCommandLine(['bridge', ...words], terminal)
+      if (exitCode !== 0) throw new Error(`meshgate bridge ${words.join(' ')}: ${lines.join('\n')}`)
+      return lines.join('\n')
+    },
     client: new GatewayClient({ url, clientId: CLIENT_ID, clientSecret: CLIENT_SECRET }),
     async [Symbol.asyncDispose]() {
       await app.stop()

@@ -59,11 +59,13 @@ export async function portalDeployment({
     const serverName = 'synapse.test'
     const port = freePort()
     const url = `http://127.0.0.1:${port}`
+    const bridgePort = freePort()
+    const pushUrl = `http://127.0.0.1:${bridgePort}`
     const folder = stack.use(tempDir())
     const bridge = stack.use(new PortalBridge(serverName))
     const registrations = {
       portal: bridge.registration,
-      ...(source === 'appservice' ? { gateway: gatewayRegistration(url, serverName) } : {}),
+      ...(source === 'appservice' ? { gateway: gatewayRegistration(pushUrl, serverName) } : {}),
     }
     const synapse = stack.use(await startSynapse({ ...options, serverName, registrations }))
     bridge.connect(synapse.url)
@@ -71,6 +73,7 @@ export async function portalDeployment({
     if (source instanceof MasStub) source.issueToken = (user, device) => logIn(synapse, admin, user, device)
     const settings = {
       PORT: String(port),
+      BRIDGE_PORT: String(bridgePort),
       CLIENT_ID,
       CLIENT_SECRET,
       SECRET_KEY,
@@ -97,7 +100,7 @@ export async function portalDeployment({
         gateway = await spawn()
       },
       async registerGateway(asToken) {
-        synapse.addRegistration('gateway', gatewayRegistration(url, serverName, asToken))
+        synapse.addRegistration('gateway', gatewayRegistration(pushUrl, serverName, asToken))
         await synapse.restart()
       },
       async account() {

@@ -9,7 +9,7 @@ import { messageOf } from '../../domain/errors.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { commandWords } from '../../lib/command-words.ts'
 import { BASE_URL_PHRASE, isBaseUrl } from '../../lib/hosts.ts'
-import { addressesForBridge } from '../../modules/attached-bridges/addresses.ts'
+import { addressesForBridge, addressTrouble } from '../../modules/attached-bridges/addresses.ts'
 import { type Attached, type AttachRequest, attachBridge } from '../../modules/attached-bridges/attach.ts'
 import { startCommandOf } from '../../modules/attached-bridges/describe.ts'
 import { CommandError, type Terminal } from '../terminal.ts'
@@ -61,7 +61,7 @@ export async function add(terminal: Terminal, platform: string, options: AddOpti
       },
       { bridges, clock: systemClock },
     )
-    tell(terminal, attached, config, example.program)
+    tell(terminal, attached, config, example.program, addressTrouble(config, url, given))
   })
 }
 
@@ -122,7 +122,13 @@ async function exampleOf(
   return { base: null, program }
 }
 
-function tell(terminal: Terminal, attached: Attached, config: Config, program: string | null): void {
+function tell(
+  terminal: Terminal,
+  attached: Attached,
+  config: Config,
+  program: string | null,
+  trouble: string | null,
+): void {
   const { bridge, configFile, registrationFile, missing } = attached
   const { platform } = bridge
   terminal.print(`attached the ${platform} bridge at ${bridge.url}`)
@@ -139,6 +145,7 @@ function tell(terminal: Terminal, attached: Attached, config: Config, program: s
       `Set ${missing.keys.join(' and ')} (from ${missing.from}): meshgate bridge add ${platform} --force ${missing.keys.map(key => `--set ${key}=…`).join(' ')}`,
     )
   }
+  if (trouble !== null) next(trouble)
   if (config.matrix.homeserverUrl !== undefined) {
     next(`Add the registration to the homeserver, and restart it. For Synapse, in homeserver.yaml:`)
     terminal.print('     app_service_config_files:')

@@ -1,10 +1,11 @@
 /** By which address a bridge reaches the homeserver and the gateway. */
 import { GatewayError } from '../../domain/errors.ts'
-import { isLoopback, reachableHost } from '../../lib/hosts.ts'
+import { isLoopback, isOneAddress, reachableHost } from '../../lib/hosts.ts'
 
 /** Of the configuration, what says where we are. */
 export interface Whereabouts {
-  http: { host: string; port: number; publicUrl: string | undefined; tls: object | undefined }
+  http: { port: number; publicUrl: string | undefined }
+  bridgeListener: { host: string; port: number }
   matrix: { homeserverUrl: string | undefined }
 }
 
@@ -30,14 +31,34 @@ export function addressesForBridge(
   if (address === null) {
     throw new GatewayError(
       'bad_request',
-      "--homeserver-url: the bridge isn't on this machine (or PORT is 0, or TLS is on): expected the address by which it reaches this gateway, or PUBLIC_URL in the settings",
+      "--homeserver-url: the bridge isn't on this machine: expected the address by which it reaches BRIDGE_PORT of this gateway, such as http://meshgate:8081",
     )
   }
   return { homeserver: address, gateway: given.gatewayUrl ?? address }
 }
 
-/** On this machine the loopback address, unless TLS is on: the certificate is for the public name. */
-function ownAddress({ http }: Whereabouts, isLocal: boolean): string | null {
-  if (!isLocal || http.tls) return http.publicUrl ?? null
-  return http.port === 0 ? null : `http://${reachableHost(http.host)}:${http.port}`
+/** Of port 0 the gateway writes into the configuration what became of it. */
+function ownAddress({ bridgeListener: { host, port } }: Whereabouts, isLocal: boolean): string | null {
+  return isLocal || isOneAddress(host) ? `http://${reachableHost(host)}:${port}` : null
+}
+
+/** What stands in the way of a bridge that is told these addresses, and what to do about it; null: nothing that can be seen from here. */
+export function addressTrouble(
+  { http, bridgeListener, matrix }: Whereabouts,
+  bridgeUrl: string,
+  given: { homeserverUrl?: string | undefined; gatewayUrl?: string | undefined },
+): string | null {
+  const ours = [matrix.homeserverUrl === undefined ? given.homeserverUrl : undefined, given.gatewayUrl]
+  const { host, port } = bridgeListener
+  const misled = ours.find(url => url !== undefined && http.port !== port && portOf(url) === http.port)
+  if (misled !== undefined) {
+    return `See that ${misled} leads to BRIDGE_PORT (${port}), where bridges are served: ${http.port} is PORT, the clients'`
+  }
+  if (isLoopback(new URL(bridgeUrl).hostname) || !(isLoopback(host) || host === '::1')) return null
+  return `Set BRIDGE_HOST to an address that the bridge reaches (0.0.0.0 for all of this machine's): ${host} is this machine alone`
+}
+
+function portOf(url: string): number {
+  const { port, protocol } = new URL(url)
+  return Number(port || (protocol === 'https:' ? 443 : 80))
 }

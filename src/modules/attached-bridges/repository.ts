@@ -1,7 +1,9 @@
 /** SQL of the bridges table. */
 import { and, asc, count, eq, inArray, isNull } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
-import { type BridgeRow, bridges, devices, resolvedRecipients } from '../../db/schema/index.ts'
+import { type BridgeRow, bridges, devices, resolvedRecipients, settings } from '../../db/schema/index.ts'
+
+import { arrivalSetting } from './arrivals-repository.ts'
 
 export interface AttachedBridgeRepository {
   /** By platform. */
@@ -54,6 +56,10 @@ export function createAttachedBridgeRepository({ orm, committer }: Db): Attached
     remove: platform =>
       committer.write(() => {
         orm.delete(bridges).where(eq(bridges.platform, platform)).run()
+        orm
+          .delete(settings)
+          .where(eq(settings.name, arrivalSetting({ platform })))
+          .run()
         forgetRooms(platform)
       }),
   }

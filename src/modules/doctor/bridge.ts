@@ -1,6 +1,7 @@
 /** Checks of one bridge: that it runs, that it and the homeserver reach each other, that it takes our secret, and how its devices are. */
 import type { BridgeProbe, WhoamiOutcome } from '../../bridges/bridge-probe.ts'
 import type { HomeserverProbe, PingOutcome } from '../../matrix/homeserver-probe.ts'
+import type { Listener } from '../attached-bridges/arrivals-repository.ts'
 import { type Check, failure, type Outcome, ok, skipped, warning } from './findings.ts'
 
 export interface BridgeToCheck {
@@ -22,6 +23,8 @@ export interface BridgeToCheck {
   probe: BridgeProbe
   /** Null when there is no homeserver to ask, as the gateway that holds it doesn't run. */
   homeserver: HomeserverProbe | null
+  /** On which listener it came to us last. */
+  comesTo?(): Promise<Listener | null>
   /** How many devices are in each state. */
   deviceStates(): Promise<ReadonlyMap<string, number>>
 }
@@ -39,9 +42,19 @@ export function bridgeCheck(bridge: BridgeToCheck): Check {
             `what answers at ${bridge.url} doesn't look like a mautrix bridge`,
             `is that its address? (meshgate bridge add ${bridge.platform} --force --url …)`,
           )
-      return [reachable, await pinged(bridge), await authorised(bridge), await devices(bridge)]
+      const old = mainPortOutcome(
+        await bridge.comesTo?.(),
+        'see that homeserver.address and homeserver.status_endpoint in its configuration lead to BRIDGE_PORT, and restart it',
+      )
+      return [reachable, await pinged(bridge), ...old, await authorised(bridge), await devices(bridge)]
     },
   }
+}
+
+/** @returns nothing for who comes where it should */
+export function mainPortOutcome(comesTo: Listener | null | undefined, advice: string): Outcome[] {
+  if (comesTo !== 'main') return []
+  return [warning('comes to PORT, where this version serves it for the last time', advice)]
 }
 
 function unreachable({ platform, url, process, startCommand }: BridgeToCheck, error: string): Outcome {

@@ -1,7 +1,8 @@
 /** Checks of the homeserver: that it is there, that it knows us, and that users can be made on it. */
 import { GatewayError } from '../../domain/errors.ts'
 import type { HomeserverProbe } from '../../matrix/homeserver-probe.ts'
-import { pingOutcome } from './bridge.ts'
+import type { Listener } from '../attached-bridges/arrivals-repository.ts'
+import { mainPortOutcome, pingOutcome } from './bridge.ts'
 import { type Check, failure, type Outcome, ok, skipped } from './findings.ts'
 
 export interface HomeserverToCheck {
@@ -11,24 +12,28 @@ export interface HomeserverToCheck {
   isEmbedded: boolean
   /** Only with an embedded one: whether a gateway runs on this DATA_DIR. */
   isRunning: boolean
+  /** An embedded one that the gateway alone reaches, as no bridge is attached. */
+  isUnserved?: boolean
   probe: HomeserverProbe
 }
 
 /** Older versions lack what the gateway and the bridges need. */
 const MIN_VERSION = 4
 
-export function homeserverCheck({ url, isEmbedded, isRunning, probe }: HomeserverToCheck): Check {
+export function homeserverCheck(homeserver: HomeserverToCheck): Check {
+  const { url, isEmbedded, isRunning, isUnserved, probe } = homeserver
   return {
     subject: 'homeserver',
     async run() {
       if (isEmbedded && !isRunning)
         return skipped('it is part of the gateway, which doesn’t run: meshgate serve')
+      if (isUnserved) return ok('embedded; while no bridge is attached it is the gateway’s alone')
       const versions = await probe.versions()
       if ('error' in versions) {
         return failure(
           `doesn't answer at ${url} (${versions.error})`,
           isEmbedded
-            ? 'the gateway runs, and isn’t well: see its log'
+            ? 'the gateway runs, and isn’t well: see its log. Is something else at BRIDGE_PORT?'
             : 'start it, or set MATRIX_HOMESERVER_URL to where it is',
         )
       }
@@ -44,7 +49,18 @@ export function homeserverCheck({ url, isEmbedded, isRunning, probe }: Homeserve
 /** Our own application service at an external homeserver. */
 export function appserviceCheck(
   { probe, serverName }: HomeserverToCheck,
-  { appserviceId, asToken, isRunning }: { appserviceId: string; asToken: string; isRunning: boolean },
+  {
+    appserviceId,
+    asToken,
+    isRunning,
+    comesTo,
+  }: {
+    appserviceId: string
+    asToken: string
+    isRunning: boolean
+    /** On which listener it came to us last. */
+    comesTo?(): Promise<Listener | null>
+  },
 ): Check {
   return {
     subject: 'application service',
@@ -67,7 +83,12 @@ export function appserviceCheck(
       const known = ok(`the homeserver takes MATRIX_AS_TOKEN as ${us.userId}`)
       if (!isRunning) return [known, skipped('whether it reaches the gateway shows only while that runs')]
       const ping = await probe.ping(appserviceId, asToken)
-      return [known, pingOutcome(ping, { subject: 'the gateway', registrationFile: null, isEmbedded: false })]
+      const reached = pingOutcome(ping, { subject: 'the gateway', registrationFile: null, isEmbedded: false })
+      const old = mainPortOutcome(
+        await comesTo?.(),
+        'have url in our registration at the homeserver lead to BRIDGE_PORT, and restart that',
+      )
+      return [known, reached, ...old]
     },
   }
 }

@@ -384,7 +384,7 @@ describe('bridge add', () => {
   test('--force changes what is given, and keeps the rest', async () => {
     using folder = tempDir()
     const config = () => parse(readFileSync(folder.file('data/bridges/telegram/config.yaml'), 'utf8'))
-    const first = ['--url', 'http://telegram:29317', '--homeserver-url', 'http://meshgate:8080']
+    const first = ['--url', 'http://telegram:29317', '--homeserver-url', 'http://meshgate:8081']
     const { out } = await add(folder, ['telegram', ...first, '--database', 'postgres://db/telegram'])
     const command = /meshgate bridge add telegram --force (.*)$/.exec(
       out.find(line => line.startsWith('1.')) ?? '',
@@ -456,7 +456,7 @@ describe('registration', () => {
     expect(exitCode).toBe(0)
     expect(parse(out.join('\n'))).toEqual({
       id: 'meshgate',
-      url: 'https://gw.example.org',
+      url: 'http://127.0.0.1:8081',
       as_token: 'as',
       hs_token: 'hs',
       sender_localpart: 'meshgate',
@@ -469,21 +469,31 @@ describe('registration', () => {
 
   test('--generate makes the settings too', async () => {
     using folder = tempDir()
-    const command = ['registration', '--generate', '--url', 'http://meshgate:8080/']
+    const command = ['registration', '--generate', '--url', 'http://meshgate:8081/']
     const { out } = await meshgate(folder, command, EXTERNAL)
     const { url, as_token, hs_token } = parse(out.join('\n'))
-    expect(url).toBe('http://meshgate:8080')
+    expect(url).toBe('http://meshgate:8081')
     expect(out).toContain(`# MATRIX_AS_TOKEN=${as_token}`)
     expect(out).toContain(`# MATRIX_HS_TOKEN=${hs_token}`)
     expect(as_token).not.toBe(hs_token)
   })
 
-  test.each([
-    [[], 'MATRIX_AS_TOKEN: is missing; --generate makes tokens'],
-    [['--generate', '--url', 'here'], '--url: "here": expected'],
-  ])('%p is refused', async (args, message) => {
+  test('says that an address with the clients’ port may be wrong, beside what can be the file', async () => {
     using folder = tempDir()
-    const { exitCode, err } = await meshgate(folder, ['registration', ...args], EXTERNAL)
+    const command = ['registration', '--generate', '--url', 'http://meshgate:8080']
+    const { out, err } = await meshgate(folder, command, { ...EXTERNAL, PORT: '8080' } as typeof SETTINGS)
+    expect(parse(out.join('\n'))).toMatchObject({ url: 'http://meshgate:8080' })
+    expect(err).toEqual([expect.stringContaining('leads to BRIDGE_PORT (8081)')])
+  })
+
+  test.each<[string[], Record<string, string>, string]>([
+    [[], {}, 'MATRIX_AS_TOKEN: is missing; --generate makes tokens'],
+    [['--generate', '--url', 'here'], {}, '--url: "here": expected'],
+    [['--generate'], { MATRIX_HOMESERVER_URL: 'http://synapse:8008' }, '--url: expected how the homeserver'],
+    [['--generate'], { BRIDGE_PORT: '0' }, '--url: expected how the homeserver reaches BRIDGE_PORT'],
+  ])('%p with %p is refused', async (args, further, message) => {
+    using folder = tempDir()
+    const { exitCode, err } = await meshgate(folder, ['registration', ...args], { ...EXTERNAL, ...further })
     expect(exitCode).toBe(1)
     expect(err[0]).toContain(message)
   })

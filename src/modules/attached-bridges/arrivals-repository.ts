@@ -1,0 +1,49 @@
+/**
+ * On which listener bridges and the homeserver come to us: at BRIDGE_PORT, or at PORT, as versions before this one had no other and not every configuration
+ * is in our hands. Who has once come to BRIDGE_PORT needs PORT no longer; the next version serves nobody there.
+ */
+import { eq } from 'drizzle-orm'
+import type { Db } from '../../db/open.ts'
+import { settings } from '../../db/schema/index.ts'
+
+/** A bridge, by its platform, or the homeserver that pushes to us. */
+export type Visitor = { platform: string } | 'homeserver'
+export type Listener = 'main' | 'bridges'
+
+export interface Arrivals {
+  /** Where a visitor came to last; null: it hasn't come yet. */
+  find(visitor: Visitor): Promise<Listener | null>
+  note(visitor: Visitor, listener: Listener): Promise<void>
+  /** How this machine last reached the listener for bridges; null: it was never open. */
+  lastUrl(): Promise<string | null>
+  noteUrl(url: string): Promise<void>
+}
+
+const LAST_URL = 'bridge_listener'
+
+/** The name under which a visitor stands in the settings. */
+export function arrivalSetting(visitor: Visitor): string {
+  return visitor === 'homeserver' ? 'arrived_homeserver' : `arrived_bridge:${visitor.platform}`
+}
+
+export function createArrivals({ orm, committer }: Db): Arrivals {
+  const stored = (name: string) =>
+    orm.select().from(settings).where(eq(settings.name, name)).limit(1).get()?.value ?? null
+  const replace = (name: string, value: string) =>
+    committer.write(() => {
+      orm
+        .insert(settings)
+        .values({ name, value })
+        .onConflictDoUpdate({ target: settings.name, set: { value } })
+        .run()
+    })
+  return {
+    async find(visitor) {
+      const value = stored(arrivalSetting(visitor))
+      return value === 'main' || value === 'bridges' ? value : null
+    },
+    note: (visitor, listener) => replace(arrivalSetting(visitor), listener),
+    lastUrl: async () => stored(LAST_URL),
+    noteUrl: url => replace(LAST_URL, url),
+  }
+}

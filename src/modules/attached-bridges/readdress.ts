@@ -1,0 +1,64 @@
+/**
+ * Keeps the configurations that `meshgate bridge add` wrote leading to the listener for bridges: one from before there was such a
+ * listener leads to PORT, and BRIDGE_PORT may have been another, or 0, which is any port that is free.
+ */
+import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { readdressConfig } from '../../bridges/setup/config-addresses.ts'
+import { isEveryInterface, isLoopback } from '../../lib/hosts.ts'
+import type { Whereabouts } from './addresses.ts'
+import type { AttachedBridge } from './attached-bridges.ts'
+
+export interface Listener {
+  config: Whereabouts
+  /** How this machine reaches the listener for bridges now. */
+  url: string
+  /** How it did before, if it was open before. */
+  urlBefore: string | null
+  /** So its configuration leads there, by whatever name. */
+  hasComeToMainPort: boolean
+}
+
+/**
+ * @returns whether the configuration was changed; false also when it isn't ours, or leads elsewhere
+ * @throws Error when it can't be read or written
+ */
+export function readdressBridge(
+  bridge: Pick<AttachedBridge, 'dir' | 'url' | 'asToken'>,
+  listener: Listener,
+): boolean {
+  const file = join(bridge.dir, 'config.yaml')
+  if (!existsSync(file)) return false
+  const before = readFileSync(file, 'utf8')
+  const after = readdressConfig(before, bridge.asToken, address => addressNow(address, bridge.url, listener))
+  if (after === null || after.text === before) return false
+  // Whole at any moment: the bridge may be starting.
+  const draft = `${file}.new`
+  writeFileSync(draft, after.text, { mode: statSync(file).mode & 0o777 })
+  renameSync(draft, file)
+  return true
+}
+
+/** @returns null when the address is right, or isn't known to lead to us */
+function addressNow(address: string, bridgeUrl: string, listener: Listener): string | null {
+  if (!URL.canParse(address)) return null
+  const { protocol, hostname, port, origin, pathname } = new URL(address)
+  const path = pathname === '/' ? '' : pathname
+  const { config, url, urlBefore, hasComeToMainPort } = listener
+  if (origin === new URL(url).origin) return null
+  const isMainPort = protocol === 'http:' && (port || '80') === String(config.http.port)
+  if (protocol === 'http:' && isLoopback(hostname)) {
+    const isOurs = isMainPort || port === '0' || origin === originOf(urlBefore)
+    return isOurs ? `${url}${path}` : null
+  }
+  // A bridge on this machine came by the public address where that alone has TLS.
+  if (origin === originOf(config.http.publicUrl) && isLoopback(new URL(bridgeUrl).hostname))
+    return `${url}${path}`
+  // One in a container or on a machine of its own comes by a name of ours, which leads to whatever port we listen on for everybody.
+  const isReachable = hasComeToMainPort && isEveryInterface(config.bridgeListener.host)
+  return isMainPort && isReachable ? `http://${hostname}:${new URL(url).port || '80'}${path}` : null
+}
+
+function originOf(url: string | null | undefined): string | null {
+  return url ? new URL(url).origin : null
+}

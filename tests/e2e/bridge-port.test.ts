@@ -1,0 +1,210 @@
+/** The listener for bridges and homeservers: when it opens, what is there and what isn't any more at the clients' port, and what an upgrade makes of configurations from before. */
+import { afterEach, describe, expect, test } from 'bun:test'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parse } from 'yaml'
+import { runCommand } from '../support/command-line.ts'
+import { type GatewayProcess, spawnGateway } from '../support/gateway-process.ts'
+import { freePort } from '../support/program.ts'
+import { tempDir } from '../support/temp-dir.ts'
+import { waitFor } from '../support/wait-for.ts'
+
+const stack: AsyncDisposable[] = []
+afterEach(async () => {
+  for (const each of stack.splice(0).reverse()) await each[Symbol.asyncDispose]()
+})
+
+const URL_OF_NO_BRIDGE = 'http://127.0.0.1:1'
+
+/** A folder with settings, in which the program is run. */
+function deployment(env: Record<string, string> = {}) {
+  const folder = tempDir()
+  stack.push({ [Symbol.asyncDispose]: async () => folder[Symbol.dispose]() })
+  const [port, bridgePort] = [freePort(), freePort()]
+  const settings = {
+    PORT: String(port),
+    BRIDGE_PORT: String(bridgePort),
+    CLIENT_ID: 'admin',
+    CLIENT_SECRET: 'a secret of the tests',
+    SECRET_KEY: 'a secret key of the tests',
+    LOG_LEVEL: 'info',
+    ...env,
+  }
+  const configFile = join(folder.path, 'data', 'bridges', 'wa', 'config.yaml')
+  return {
+    folder: folder.path,
+    mainUrl: `http://127.0.0.1:${port}`,
+    bridgeUrl: `http://127.0.0.1:${bridgePort}`,
+    configFile,
+    /** What the bridge would go by. */
+    config: () => parse(readFileSync(configFile, 'utf8')),
+    meshgate: (...args: string[]) => runCommand(folder.path, args, settings),
+    async start(): Promise<GatewayProcess> {
+      const gateway = await spawnGateway({ directory: folder.path, env: settings })
+      stack.push(gateway)
+      return gateway
+    },
+  }
+}
+type Site = ReturnType<typeof deployment>
+
+/** @returns the status; 0 when nobody listens */
+async function statusOf(url: string, token?: string, init: RequestInit = {}): Promise<number> {
+  const headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
+  const response = await fetch(url, { ...init, headers }).catch(() => null)
+  return response?.status ?? 0
+}
+
+const versions = (url: string, token?: string) => statusOf(`${url}/_matrix/client/versions`, token)
+const report = (url: string, token: string) =>
+  statusOf(`${url}/_meshgate/bridge-status/wa`, token, { method: 'POST', body: '{}' })
+const tokenOf = (site: Site): string => site.config().appservice.as_token
+
+/** As a version before the listener wrote it. */
+function leadToMainPort(site: Site): void {
+  const text = readFileSync(site.configFile, 'utf8')
+  writeFileSync(site.configFile, `# Ours.\n${text.replaceAll(site.bridgeUrl, site.mainUrl)}`)
+}
+
+describe('the listener', () => {
+  test('opens with the first bridge, while the gateway runs, and is the only place for what bridges ask', async () => {
+    const site = deployment()
+    const gateway = await site.start()
+    expect([await versions(site.mainUrl), await versions(site.bridgeUrl)]).toEqual([404, 0])
+    expect((await site.meshgate('bridge', 'add', 'wa', '--url', URL_OF_NO_BRIDGE)).exitCode).toBe(0)
+    expect(site.config().homeserver).toMatchObject({
+      address: site.bridgeUrl,
+      status_endpoint: `${site.bridgeUrl}/_meshgate/bridge-status/wa`,
+    })
+    await waitFor(async () => (await versions(site.bridgeUrl)) === 200)
+    const token = tokenOf(site)
+    await waitFor(async () => (await report(site.bridgeUrl, token)) === 200)
+    for (const path of ['/health', '/ready', '/metrics', '/api/v1/devices', '/docs/json', '/sandbox', '/'])
+      expect([path, await statusOf(site.bridgeUrl + path)]).toEqual([path, 404])
+    expect([await versions(site.mainUrl), await versions(site.mainUrl, token)]).toEqual([404, 404])
+    expect(await report(site.mainUrl, token)).toBe(404)
+    expect(await statusOf(`${site.mainUrl}/sandbox`)).toBe(200)
+    expect(await gateway.stop()).toBe(0)
+    const again = await site.start()
+    expect(again.output()).toContain(`for bridges  ${site.bridgeUrl}`)
+    expect(await versions(site.bridgeUrl)).toBe(200)
+  })
+
+  test('on a port that is taken: the start says so by the setting’s name, and so does the log of a gateway that runs', async () => {
+    using taken = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response('not ours') })
+    const site = deployment({ BRIDGE_PORT: String(taken.port) })
+    const gateway = await site.start()
+    const told = `BRIDGE_PORT: 127.0.0.1:${taken.port} is in use; stop what listens there, or set another BRIDGE_PORT`
+    await site.meshgate('bridge', 'add', 'wa', '--url', URL_OF_NO_BRIDGE)
+    await waitFor(() => gateway.output().includes(told))
+    expect(await gateway.stop()).toBe(0)
+    const { exitCode, err } = await site.meshgate('serve')
+    expect({ exitCode, err: err.trim().split('\n').at(-1) }).toEqual({
+      exitCode: 1,
+      err: `meshgate: ${told}`,
+    })
+    expect(await site.meshgate('doctor').then(({ out }) => out)).not.toContain('this is unexpected')
+  })
+
+  test('on any port that is free: configurations that we wrote lead there, after each start', async () => {
+    const site = deployment({ BRIDGE_PORT: '0' })
+    await site.meshgate('bridge', 'add', 'wa', '--url', URL_OF_NO_BRIDGE)
+    for (let turn = 0; turn < 2; turn += 1) {
+      const gateway = await site.start()
+      const url = /for bridges +(http:\/\/127\.0\.0\.1:\d+)/.exec(gateway.output())?.[1] ?? ''
+      expect(site.config().homeserver).toMatchObject({
+        address: url,
+        status_endpoint: `${url}/_meshgate/bridge-status/wa`,
+      })
+      expect(await report(url, tokenOf(site))).toBe(200)
+      await gateway.stop()
+    }
+  })
+})
+
+describe('a bridge from before there was the listener', () => {
+  test('has its configuration changed, if we wrote it, and nothing else in it', async () => {
+    const site = deployment()
+    await site.meshgate('bridge', 'add', 'wa', '--url', URL_OF_NO_BRIDGE)
+    const now = readFileSync(site.configFile, 'utf8')
+    leadToMainPort(site)
+    await site.start()
+    expect(readFileSync(site.configFile, 'utf8')).toBe(
+      `# Ours.\n${now.replaceAll(/(address|status_endpoint): (http:\S+)/g, (line, key, url) => (url.startsWith(site.bridgeUrl) ? `${key}: "${url}"` : line))}`,
+    )
+  })
+
+  test('is served at the clients’ port until it comes to its own, which the log and the doctor tell', async () => {
+    const site = deployment()
+    using bridge = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => Response.json({}) })
+    await site.meshgate('bridge', 'add', 'wa', '--url', `http://127.0.0.1:${bridge.port}`)
+    const token = tokenOf(site)
+    const gateway = await site.start()
+    for (let turn = 0; turn < 2; turn += 1) expect(await versions(site.mainUrl, token)).toBe(200)
+    expect(await report(site.mainUrl, token)).toBe(200)
+    expect([await versions(site.mainUrl), await versions(site.mainUrl, 'another')]).toEqual([404, 404])
+    const lines = () =>
+      gateway
+        .output()
+        .split('\n')
+        .filter(line => line.includes('a bridge comes to PORT'))
+    expect(lines()).toHaveLength(1)
+    const doctor = async () => (await site.meshgate('doctor')).out
+    expect(await doctor()).toMatch(
+      /^warning +wa bridge +comes to PORT, where this version serves it for the last/m,
+    )
+    expect(await report(site.bridgeUrl, token)).toBe(200)
+    expect([await versions(site.mainUrl, token), await report(site.mainUrl, token)]).toEqual([404, 404])
+    expect(await doctor()).not.toContain('comes to PORT')
+    await gateway.stop()
+    // It stays so.
+    await site.start()
+    expect(await versions(site.mainUrl, token)).toBe(404)
+    expect(await versions(site.bridgeUrl, token)).toBe(200)
+  })
+
+  test.each([
+    [
+      'elsewhere, by a name of ours',
+      'http://meshgate:PORT',
+      { BRIDGE_HOST: '0.0.0.0' },
+      'http://meshgate:BRIDGE_PORT',
+    ],
+    ['elsewhere, while we listen on this machine alone', 'http://meshgate:PORT', {}, null],
+    ['by an address that isn’t ours', 'https://proxy.example.com', { BRIDGE_HOST: '0.0.0.0' }, null],
+  ])('that comes there from %s', async (_what, from, env, to) => {
+    const site = deployment(env)
+    const here = (url: string) =>
+      url.replace('BRIDGE_PORT', new URL(site.bridgeUrl).port).replace('PORT', new URL(site.mainUrl).port)
+    await site.meshgate(
+      'bridge',
+      'add',
+      'wa',
+      '--url',
+      'http://whatsapp:29318',
+      '--homeserver-url',
+      here(from),
+    )
+    const before = readFileSync(site.configFile, 'utf8')
+    await site.start()
+    expect(readFileSync(site.configFile, 'utf8')).toBe(before)
+    expect(await versions(site.mainUrl, tokenOf(site))).toBe(200)
+    if (to === null) expect(readFileSync(site.configFile, 'utf8')).toBe(before)
+    else expect(site.config().homeserver.address).toBe(here(to))
+  })
+})
+
+test('bridge add says that an address with the clients’ port may be wrong', async () => {
+  const site = deployment({ BRIDGE_HOST: '0.0.0.0' })
+  const url = `http://meshgate:${new URL(site.mainUrl).port}`
+  const { out } = await site.meshgate(
+    'bridge',
+    'add',
+    'wa',
+    '--url',
+    'http://whatsapp:1',
+    '--homeserver-url',
+    url,
+  )
+  expect(out).toContain(`. See that ${url} leads to BRIDGE_PORT (${new URL(site.bridgeUrl).port})`)
+})
