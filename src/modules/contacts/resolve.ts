@@ -4,7 +4,7 @@ import { isMatrixUserId } from '../../domain/addresses.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import { remoteIdOf } from '../../domain/ghosts.ts'
 import type { Bridge, BridgeContact } from '../../domain/ports.ts'
-import { normaliseContact } from '../../lib/phone-numbers.ts'
+import { normaliseContact, trimmed } from '../../lib/phone-numbers.ts'
 import { ghostNamingOf } from './ghosts.ts'
 
 export interface ResolvedContact {
@@ -24,7 +24,7 @@ export async function resolveContact(
   written: string,
 ): Promise<ResolvedContact> {
   // Nobody is called so, and in the path of a bridge's address it would name another call.
-  if (/^\.{0,2}$/.test(written.trim()))
+  if (/^\.{0,2}$/.test(trimmed(written)))
     throw new GatewayError('bad_request', 'expected a phone number, a handle or an id')
   let first: unknown
   for (const identifier of waysToWrite(device, written)) {
@@ -41,11 +41,11 @@ export async function resolveContact(
 
 /** Likeliest first. */
 function waysToWrite(device: Device, written: string): string[] {
-  const trimmed = written.trim()
-  if (!isMatrixUserId(trimmed)) return [...new Set([normaliseContact(trimmed), trimmed])]
+  const address = trimmed(written)
+  if (!isMatrixUserId(address)) return [...new Set([normaliseContact(address), address])]
   // Bridges of bridgev2 take a ghost's Matrix id as it is; older ones want the id on the network that is in it.
   const naming = ghostNamingOf(device)
-  const remoteId = remoteIdOf(trimmed, naming)
-  if (remoteId === null) return [trimmed]
-  return naming ? [remoteId, trimmed] : [trimmed, remoteId]
+  const remoteId = remoteIdOf(address, naming)
+  if (remoteId === null) return [address]
+  return naming ? [remoteId, address] : [address, remoteId]
 }

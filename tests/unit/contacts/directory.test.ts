@@ -55,12 +55,15 @@ test('whom a network finds are listed, whatever it found them by', async () => {
   await expect(namesFor({ contacts, search }, '')).rejects.toThrow('no address book')
 })
 
-test.each(['', ' ', '.', '..'])('a check of "%s" is no call of the bridge', async identifier => {
-  const resolveIdentifier = async () => jonas
-  await expect(
-    directoryOf({ resolveIdentifier }).check('id_1', '237', null, identifier),
-  ).rejects.toMatchObject({
-    code: 'bad_request',
-    message: 'identifier: expected a phone number, a handle or an id',
-  })
-})
+test.each(['', ' ', '.', '..', '\x13', '\u200b.'])(
+  'a check of "%s" is no call of the bridge',
+  async identifier => {
+    const resolveIdentifier = async () => jonas
+    await expect(
+      directoryOf({ resolveIdentifier }).check('id_1', '237', null, identifier),
+    ).rejects.toMatchObject({
+      code: 'bad_request',
+      message: 'identifier: expected a phone number, a handle or an id',
+    })
+  },
+)
