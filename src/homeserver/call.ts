@@ -11,6 +11,8 @@ export interface Requester {
   /** undefined for an appservice that names no device */
   deviceId: string | undefined
   appservice: Appservice | undefined
+  /** True for an appservice that acts as a user who isn't its own. */
+  isPuppet: boolean
   /** What transaction ids are unique in, together with the user. */
   scope: string
 }
@@ -61,7 +63,7 @@ export function authenticate(core: Core, request: Request, query: URLSearchParam
   if (!session)
     throw new MatrixError(401, 'M_UNKNOWN_TOKEN', 'Unrecognised access token', { soft_logout: false })
   const { userId, deviceId } = session
-  return { userId, deviceId, appservice: undefined, scope: deviceId }
+  return { userId, deviceId, appservice: undefined, isPuppet: false, scope: deviceId }
 }
 
 /** Whether a request with this token would be some user's or appservice's. */
@@ -85,11 +87,14 @@ function masquerade(core: Core, appservice: Appservice, query: URLSearchParams):
   if (!appservice.namespaces.speaksFor(userId) || !userId.endsWith(`:${core.serverName}`))
     throw forbidden(`Application service cannot masquerade as ${userId}`)
   if (!core.userExists(userId)) throw forbidden(`Application service has not registered ${userId}`)
+  const isPuppet = !appservice.namespaces.hasUser(userId)
   const deviceId = query.get('device_id') ?? query.get('org.matrix.msc3202.device_id') ?? undefined
   if (deviceId !== undefined && !core.users.device(userId, deviceId))
     throw new MatrixError(400, 'M_UNKNOWN_DEVICE', `${userId} has no device ${deviceId}`)
+  if (deviceId !== undefined && isPuppet)
+    throw forbidden(`Application service cannot use a device of ${userId}, who isn't its own user`)
   const scope = deviceId === undefined ? `\u0000${appservice.num}` : deviceId
-  return { userId, deviceId, appservice, scope }
+  return { userId, deviceId, appservice, isPuppet, scope }
 }
 
 /** The user id for a localpart that is to be registered. */

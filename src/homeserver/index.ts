@@ -11,6 +11,7 @@ import { logIn, loginFlows, register, versions } from './endpoints/account.ts'
 import { sweepUploads } from './endpoints/media.ts'
 import { MatrixError, notFound, unrecognized } from './errors.ts'
 import { randomId, tokenHash } from './identifiers.ts'
+import { assertMaySpeak } from './puppets.ts'
 import { Pusher } from './pusher.ts'
 import { createRouter } from './routes.ts'
 
@@ -88,7 +89,9 @@ class EmbeddedHomeserver implements Homeserver {
     if ('methodNotAllowed' in match) throw unrecognized(405)
     if (isLegacyDownload(path) && !accessToken(request, query)) throw notFound('Media needs an access token')
     const requester = authenticate(this.core, request, query)
-    return match.handler({ core: this.core, request, params: match.params, query, requester })
+    const call = { core: this.core, request, params: match.params, query, requester }
+    assertMaySpeak(call, match.handler)
+    return match.handler(call)
   }
 
   /** What needs no account: finding out what this server is, and getting an account. */

@@ -11,6 +11,7 @@ import { parseStored } from './json.ts'
 import { type Pieces, separated } from './json-answer.ts'
 import { changedUsers } from './key-changes.ts'
 import { PUSH_RULES } from './push-rules.ts'
+import { speaksIn } from './speaking.ts'
 import type { MembershipRow } from './store/events.ts'
 import type { ToDeviceRow } from './store/keys.ts'
 import type { AccountDataKey } from './store/users.ts'
@@ -192,7 +193,9 @@ async function membershipsOf(context: SyncContext): Promise<MembershipRow[]> {
     const page = core.events.membershipsOf(userId, after, PAGE)
     for (const row of page) {
       const then = row.stream_id <= position ? row : membershipThen(context, row)
-      if (then && allowsRoom(request.filter.room, row.room_id)) byRoom.set(row.room, then)
+      const isWanted = allowsRoom(request.filter.room, row.room_id) && speaksIn(core, requester, row.room_id)
+      if (then && isWanted) byRoom.set(row.room, then)
+      if (turn.isSpent) await turn.pause()
     }
     const last = page.at(-1)
     if (!last || page.length < PAGE) return [...byRoom.values()]

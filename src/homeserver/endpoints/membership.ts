@@ -11,6 +11,7 @@ import { assertUserId, serverOf } from '../identifiers.ts'
 import type { JsonObject } from '../json.ts'
 import { type Pieces, separated, streamed } from '../json-answer.ts'
 import { profileContent } from '../profiles.ts'
+import { speaksIn } from '../speaking.ts'
 
 const QUERY_TIMEOUT_MS = 10_000
 const INTRODUCED_AT_ONCE = 10
@@ -234,7 +235,10 @@ export function joinedRooms({ core, requester }: Call): Promise<Response> {
   async function* rooms(): Pieces {
     for (let after = 0; ; ) {
       const page = core.events.joinedRooms(requester.userId, after, ROOMS_PAGE)
-      for (const { room_id: roomId } of page) yield JSON.stringify(roomId)
+      for (const { room_id: roomId } of page) {
+        if (speaksIn(core, requester, roomId)) yield JSON.stringify(roomId)
+        if (turn.isSpent) await turn.pause()
+      }
       const last = page.at(-1)
       if (!last || page.length < ROOMS_PAGE) return
       after = last.room

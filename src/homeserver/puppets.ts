@@ -1,0 +1,70 @@
+/**
+ * Where an appservice may act as users that aren't its own (`Namespaces.puppets`): in rooms that one of its own users is in, or has
+ * invited the puppet to. What else there is of the puppet is none of its business.
+ */
+import type { Call, Handler, Requester } from './call.ts'
+import type { Core } from './core.ts'
+import { capabilities, whoami } from './endpoints/account.ts'
+import {
+  getAccountData,
+  getFilter,
+  getPushRules,
+  postFilter,
+  putAccountData,
+} from './endpoints/account-data.ts'
+import { getAlias, publicRooms } from './endpoints/directory.ts'
+import { createMedia, download, mediaConfig, upload, uploadReserved } from './endpoints/media.ts'
+import { joinedRooms } from './endpoints/membership.ts'
+import { getPresence, putPresence } from './endpoints/presence.ts'
+import { getAvatar, getDisplayname, getProfile } from './endpoints/profile.ts'
+import { sync } from './endpoints/sync.ts'
+import { forbidden, notFound } from './errors.ts'
+import { speaksIn } from './speaking.ts'
+
+/** Calls that name no room, and tell of no room that isn't the appservice's either. */
+const OF_NO_ROOM: ReadonlySet<Handler> = new Set<Handler>([
+  capabilities,
+  createMedia,
+  download,
+  getAccountData,
+  getAlias,
+  getAvatar,
+  getDisplayname,
+  getFilter,
+  getPresence,
+  getProfile,
+  getPushRules,
+  joinedRooms,
+  mediaConfig,
+  postFilter,
+  publicRooms,
+  putAccountData,
+  putPresence,
+  sync,
+  upload,
+  uploadReserved,
+  whoami,
+])
+
+/** Throws M_FORBIDDEN when the appservice may not make this call as its puppet. */
+export function assertMaySpeak({ core, requester, params }: Call, handler: Handler): void {
+  if (!requester.isPuppet) return
+  const room = params.roomId ?? params.roomIdOrAlias
+  if (room !== undefined) assertSpeaksIn(core, requester, roomIdOf(core, room))
+  else if (!OF_NO_ROOM.has(handler))
+    throw forbidden(`The application service can't do this as ${requester.userId}, who isn't its own user`)
+}
+
+function roomIdOf(core: Core, idOrAlias: string): string {
+  if (!idOrAlias.startsWith('#')) return idOrAlias
+  const known = core.aliases.find(idOrAlias)
+  if (!known) throw notFound('Unknown room alias')
+  return known.room_id
+}
+
+function assertSpeaksIn(core: Core, requester: Requester, roomId: string): void {
+  if (!speaksIn(core, requester, roomId))
+    throw forbidden(
+      `No user of the application service is in the room, so it can't be ${requester.userId} there`,
+    )
+}
