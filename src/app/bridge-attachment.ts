@@ -97,13 +97,23 @@ export function createBridgeAttachment(options: BridgeAttachmentOptions): Bridge
   }
 
   /** Where the settings name the platform too, they say where its bridge is and what opens it. */
-  function configOf({ platform, url, secret, botLocalpart }: AttachedBridge): BridgeConfig {
+  function configOf(bridge: AttachedBridge): BridgeConfig {
+    const { platform, url, secret } = bridge
     return {
       platform,
       baseUrl: named(platform)?.url ?? url,
-      bot: named(platform)?.bot ?? `@${botLocalpart}:${settings.matrix.serverName}`,
+      bot: named(platform)?.bot ?? userId(bridge.botLocalpart),
+      users: ownUsers(bridge),
       sharedSecret: secrets.bridges.get(platform) ?? secret ?? '',
     }
+  }
+
+  const userId = (localpart: string) => `@${localpart}:${settings.matrix.serverName}`
+
+  /** Our users, whom its registration may name for double puppeting, are none of the bridge's own. */
+  function ownUsers({ namespaces, botLocalpart, senderLocalpart }: AttachedBridge): string[] {
+    const bots = [botLocalpart, senderLocalpart].map(localpart => RegExp.escape(userId(localpart)))
+    return [...namespaces.users.map(({ regex }) => regex).filter(regex => regex !== identities), ...bots]
   }
 
   async function follow(): Promise<void> {

@@ -157,6 +157,7 @@ export function bridgeConfigs(
     platform: bridge.platform,
     baseUrl: 'http://sandbox',
     sharedSecret: bridge.sharedSecret,
+    users: bridge.registration.namespaces.users.map(({ regex }) => regex),
     fetch: (request: Request) => bridge.fetch(request),
   }))
   return [...real, ...simulated]

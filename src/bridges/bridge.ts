@@ -15,6 +15,8 @@ export interface BridgeConfig extends BridgeAddress {
   sharedSecret: string
   /** Matrix user id of the bridge's bot; needed where there is no provisioning API to ask. */
   bot?: string | undefined
+  /** Regular expressions of the Matrix users that are the bridge's own, as in its registration; left out where that isn't known. */
+  users?: readonly string[] | undefined
 }
 
 type DrivenBridge = Omit<Bridge, 'platform' | 'driver' | 'forgetLogins'>
@@ -29,7 +31,7 @@ export function createBridge(
   clock: Clock,
   watch?: Pick<StartWatch, 'check' | 'started'>,
 ): Bridge {
-  const { platform, sharedSecret, bot: knownBot, ...address } = config
+  const { platform, sharedSecret, bot: knownBot, users: _users, ...address } = config
   const client = createProvisioningClient(platform, address, sharedSecret)
   const commands = createBotCommands(platform, clock)
 

@@ -27,6 +27,7 @@ export function createBridges(options: {
   const byPlatform = new Map<string, Bridge>()
   const watches = new Map<string, { baseUrl: string; watch: StartWatch }>()
   const platformByBot = new Map<string, string>()
+  const ownUsers = new Map<string, RegExp[]>()
 
   function forgetBot(platform: string): void {
     for (const [bot, known] of platformByBot) if (known === platform) platformByBot.delete(bot)
@@ -49,6 +50,8 @@ export function createBridges(options: {
   }
 
   function put(bridge: BridgeConfig): void {
+    if (bridge.users === undefined) ownUsers.delete(bridge.platform)
+    else ownUsers.set(bridge.platform, bridge.users.map(wholeIds))
     byPlatform.set(bridge.platform, createBridge(bridge, sessions, clock, watchOf(bridge)))
   }
 
@@ -67,6 +70,7 @@ export function createBridges(options: {
     remove(platform) {
       forgetBot(platform)
       byPlatform.delete(platform)
+      ownUsers.delete(platform)
       endWatch(platform)
     },
 
@@ -101,6 +105,11 @@ export function createBridges(options: {
       return found ?? null
     },
 
+    ownsUser(platform, userId) {
+      if (platformByBot.get(userId) === platform) return true
+      return ownUsers.get(platform)?.some(pattern => pattern.test(userId)) ?? null
+    },
+
     forPlatform(platform) {
       const bridge = byPlatform.get(platform)
       if (bridge) return bridge
@@ -109,4 +118,9 @@ export function createBridges(options: {
       throw new GatewayError('bad_request', `platform: "${platform}" is unknown: ${known}`)
     },
   }
+}
+
+/** Registrations leave the end open, where a user of another server could go on. */
+function wholeIds(regex: string): RegExp {
+  return new RegExp(`^(?:${regex})$`)
 }

@@ -40,11 +40,21 @@ export function describesRoom(event: RoomEvent): boolean {
   return event.state_key !== undefined && STATE_TYPES.includes(event.type)
 }
 
+/** What only the bridge itself can know of a room: from anybody else it is a forgery. */
+export function isOfBridge(event: RoomEvent): boolean {
+  return event.state_key !== undefined && (isBridgeState(event) || event.type === ROOM_FEATURES_TYPE)
+}
+
+/** Whether the event says which bridge's portal the room is. */
+export function isBridgeState({ type }: RoomEvent): boolean {
+  return BRIDGE_TYPES.includes(type)
+}
+
 /** @param state events, the newer ones later; they may be a part of the room's state */
 export function describeRoom(state: readonly RoomEvent[]): RoomDescription {
   const description: RoomDescription = {}
   for (const event of state) {
-    if (BRIDGE_TYPES.includes(event.type)) Object.assign(description, bridgeDescription(event))
+    if (isBridgeState(event)) Object.assign(description, bridgeDescription(event))
     if (event.type === 'm.room.encryption') description.encrypted = true
     if (event.type === ROOM_FEATURES_TYPE) description.features = event.content
     if (event.type === 'm.room.create' && createState.safeParse(event.content).data?.type === 'm.space') {

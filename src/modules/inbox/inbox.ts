@@ -11,13 +11,14 @@ import type { Logger } from '../../lib/logger.ts'
 import { STATUS_EVENT_TYPE } from '../../matrix/message-status.ts'
 import { describeRoom } from '../../matrix/portal.ts'
 import type { Worker } from '../../runtime/worker.ts'
+import { forgedEvents } from './forged-events.ts'
 import { type Knowledge, loginsOf, type Plan, planBatch, planJoin } from './plan.ts'
 import { takenBack } from './reactions.ts'
 import type { InboxRepository, StoreResult } from './repository.ts'
 
 export interface InboxOptions {
   repository: InboxRepository
-  bridges: Pick<Bridges, 'platformOfBot'>
+  bridges: Pick<Bridges, 'platforms' | 'platformOfBot' | 'ownsUser'>
   /** Asks the bridge for the identity's logins, when a message came for one we don't know. @throws GatewayError as bridges do */
   learnDevices(identityId: string, platform: string): Promise<void>
   /** There is something to deliver. */
@@ -70,7 +71,10 @@ export function createInbox(options: InboxOptions): Inbox {
         platforms.set(bridgeBot, await bridges.platformOfBot(bridgeBot, anyUser))
       }
     }
-    return { ...known, reactions, platforms }
+    const forged = forgedEvents(events, { bridges, platforms, devices: [...known.devices.values()].flat() })
+    if (forged.size > 0)
+      logger.warn({ events: forged.size }, "state of a portal that isn't its bridge's was left out")
+    return { ...known, reactions, platforms, forged }
   }
 
   /**

@@ -30,6 +30,8 @@ export interface Knowledge {
   names: ReadonlyMap<string, string>
   /** Platforms by the bridges' bots. */
   platforms: ReadonlyMap<string, string | null>
+  /** Ids of events that tell what only a bridge can know, and come from none of its users. */
+  forged: ReadonlySet<string>
   /** Reactions told of before that the batch takes back, by their events. */
   reactions?: ReadonlyMap<string, Reaction>
   /** Whose devices the bridge couldn't be asked about just now; see `loginsOf`. */
@@ -121,7 +123,8 @@ export function planJoin(
 ): Plan {
   const planner = new Planner({ ...knowledge, chats: [{ ...chat, membership: 'joined' }] })
   for (const event of state) planner.learnName(event)
-  planner.describe(chat.roomId, { features: {}, ...describeRoom(state) })
+  const believed = state.filter(event => !knowledge.forged.has(event.event_id))
+  planner.describe(chat.roomId, { features: {}, ...describeRoom(believed) })
   planner.touch(chat.roomId)
   for (const event of events) if (event.state_key === undefined) planner.takeSafely(event)
   return planner.plan(null)
@@ -182,6 +185,7 @@ class Planner {
   }
 
   private take(event: RoomEvent): void {
+    if (this.knowledge.forged.has(event.event_id)) return
     const status = messageStatusOf(event)
     if (status) this.statuses.push(status)
     else if (event.type === 'm.room.member') this.takeMember(event)

@@ -37,7 +37,10 @@ export interface InboxRepository {
   /** Whether the batch at this position has been stored already. */
   isRepeat(position: EventBatch['position']): Promise<boolean>
   /** @param userIds whose membership or name the batch speaks of */
-  knowledge(roomIds: readonly string[], userIds: readonly string[]): Promise<Omit<Knowledge, 'platforms'>>
+  knowledge(
+    roomIds: readonly string[],
+    userIds: readonly string[],
+  ): Promise<Omit<Knowledge, 'platforms' | 'forged'>>
   /** Which of the identities' events were reactions, by the events' ids. */
   reactions(
     identityIds: readonly string[],

@@ -40,7 +40,12 @@ beforeEach(() => {
   }
   contacts = createContacts({
     repository: createContactRepository(db),
-    bridges: { platforms: ['wa'], forPlatform: () => bridge as Bridge, platformOfBot: async () => null },
+    bridges: {
+      platforms: ['wa'],
+      forPlatform: () => bridge as Bridge,
+      platformOfBot: async () => null,
+      ownsUser: () => null,
+    },
     matrixUserOf: async () => '@mg1:s',
     clock,
     logger: silentLogger,

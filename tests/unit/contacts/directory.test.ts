@@ -29,7 +29,12 @@ const ada = person('U2', 'Ada')
 
 const directoryOf = (bridge: Partial<Bridge>) =>
   createDirectory({
-    bridges: { platforms: ['wa'], forPlatform: () => bridge as Bridge, platformOfBot: async () => null },
+    bridges: {
+      platforms: ['wa'],
+      forPlatform: () => bridge as Bridge,
+      platformOfBot: async () => null,
+      ownsUser: () => null,
+    },
     devices: { find: async () => db.orm.query.devices.findFirst().sync() ?? null },
     chats: createChatRepository(db),
     matrixUserOf: async () => '@mg1:s',

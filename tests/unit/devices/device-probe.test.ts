@@ -65,6 +65,7 @@ async function start() {
         },
       }) as Partial<Bridge> as Bridge,
     platformOfBot: async () => null,
+    ownsUser: () => null,
   }
   const devices = createDevices({
     repository,

@@ -91,6 +91,7 @@ beforeEach(() => {
       throw new GatewayError('bad_request', `platform: "${platform}" is unknown`)
     },
     platformOfBot: async () => null,
+    ownsUser: () => null,
   }
   devices = createDevices({
     repository: createDeviceRepository(db),

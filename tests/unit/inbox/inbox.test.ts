@@ -28,16 +28,24 @@ let learned: string[]
 let nudges: string[]
 let learn: () => void
 let count = 0
+/** Whether the bridges' registrations are known. */
+let knowsUsers: boolean
 
 beforeEach(() => {
   db = tempDb()
   insertIdentity(db)
   learned = []
   nudges = []
+  knowsUsers = true
   learn = () => undefined
   inbox = createInbox({
     repository: createInboxRepository(db),
-    bridges: { platformOfBot: async bot => (bot === '@whatsappbot:s' ? 'wa' : null) },
+    bridges: {
+      platforms: ['wa', 'signal'],
+      platformOfBot: async bot => ({ '@whatsappbot:s': 'wa', '@signalbot:s': 'signal' })[bot] ?? null,
+      ownsUser: (platform, userId) =>
+        knowsUsers ? (platform === 'wa' ? /^@whatsapp.*:s$/ : /^@signal.*:s$/).test(userId) : null,
+    },
     learnDevices: async (identityId, platform) => {
       learned.push(`${identityId}/${platform}`)
       learn()
@@ -396,6 +404,70 @@ describe('joining', () => {
     await Promise.all([inbox.completeJoin(invited, STATE(), [early]), inbox.accept(batch([late]))])
     expect(texts()).toEqual(['early', 'late'])
     expect(db.orm.select().from(heldEvents).all()).toEqual([])
+  })
+
+  describe('m.bridge is believed only of that bridge itself', () => {
+    const by = (sender: string, change: Partial<RoomEvent> = {}) =>
+      STATE().map(state => (state.type === 'm.bridge' ? { ...state, sender, ...change } : state))
+
+    async function joined(state: RoomEvent[]): Promise<Chat | undefined> {
+      await inbox.accept(batch([member('@mg1:s', 'invite')]))
+      const invited = chat()
+      if (!invited) throw new Error('no chat')
+      await inbox.completeJoin(invited, state, [event()])
+      return chat()
+    }
+
+    test.each(['@whatsappbot:s', '@whatsapp_9:s'])('its user %s', async sender => {
+      expect(await joined(by(sender))).toMatchObject({
+        platform: 'wa',
+        bridgeBot: '@whatsappbot:s',
+        kind: 'dm',
+      })
+      expect(texts()).toEqual(['Good morning'])
+    })
+
+    test.each([
+      ['another bridge’s bot', '@signalbot:s'],
+      ['another bridge’s ghost', '@signal_1:s'],
+      ['one of our own users', '@mg1:s'],
+      ['a user of another server', '@whatsapp_1:evil'],
+      ['anybody else', '@mallory:s'],
+    ])('and not %s', async (_, sender) => {
+      expect(await joined(by(sender))).toMatchObject({ platform: null, bridgeBot: null, channelId: null })
+      expect(payloads()).toEqual([])
+    })
+
+    test('nor the newer name of it, uk.half-shot.bridge, nor a room that names no bot', async () => {
+      expect(await joined(by('@signalbot:s', { type: 'uk.half-shot.bridge' }))).toMatchObject({
+        platform: null,
+      })
+      await inbox.accept(batch(by('@signalbot:s', { content: { channel: { id: 'other@s' } } })))
+      expect(chat()).toMatchObject({ platform: null, channelId: null })
+    })
+
+    test('a portal stays what it is, whatever others in it write', async () => {
+      const before = await joined(by('@whatsappbot:s'))
+      const forged = { bridgebot: '@signalbot:s', channel: { id: 'other@s' } }
+      await inbox.accept(batch(by('@mallory:s', { content: forged })))
+      await inbox.accept(
+        batch(by('@whatsapp_1:evil', { type: 'com.beeper.room_features', content: { file: {} } })),
+      )
+      expect(chat()).toEqual(before)
+    })
+
+    test('of a bridge whose users nobody told us, the bot and ghosts named like a linked account’s', async () => {
+      knowsUsers = false
+      expect(await joined(by('@whatsapp_9:s'))).toMatchObject({ platform: 'wa' })
+      await inbox.accept(
+        batch(by('@mallory:s', { content: { bridgebot: '@whatsappbot:s', channel: { id: 'x' } } })),
+      )
+      expect(chat()).toMatchObject({ channelId: '1@s' })
+      await inbox.accept(
+        batch(by('@whatsappbot:s', { content: { bridgebot: '@whatsappbot:s', channel: { id: 'x' } } })),
+      )
+      expect(chat()).toMatchObject({ channelId: 'x' })
+    })
   })
 
   test('a room we were put into is found out about; one we were removed from is left', async () => {

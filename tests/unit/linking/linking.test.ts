@@ -33,6 +33,7 @@ beforeEach(() => {
     platforms: ['wa'],
     forPlatform: () => bridge.client() as unknown as Bridge,
     platformOfBot: async () => null,
+    ownsUser: () => null,
   }
   linking = createLinking({
     bridges,

@@ -111,7 +111,7 @@ async function idle() {
 async function report(body: string, status: string, more: Record<string, unknown> = {}) {
   const inbox = createInbox({
     repository: createInboxRepository(db),
-    bridges: { platformOfBot: async () => 'wa' },
+    bridges: { platforms: ['wa'], platformOfBot: async () => 'wa', ownsUser: () => true },
     learnDevices: async () => undefined,
     onDeliveries: () => undefined,
     onJoins: () => undefined,

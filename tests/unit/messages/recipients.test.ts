@@ -61,7 +61,12 @@ beforeEach(() => {
     rooms: createRecipientRooms(db),
     chats: createChatRepository(db),
     devices: { linked: async () => db.orm.query.devices.findMany().sync() },
-    bridges: { platforms: ['wa'], forPlatform: () => bridge as Bridge, platformOfBot: async () => null },
+    bridges: {
+      platforms: ['wa'],
+      forPlatform: () => bridge as Bridge,
+      platformOfBot: async () => null,
+      ownsUser: () => null,
+    },
     clock,
   })
 })

@@ -40,7 +40,7 @@ beforeEach(() => {
   store = messageStore(db)
   inbox = createInbox({
     repository: createInboxRepository(db),
-    bridges: { platformOfBot: async () => 'wa' },
+    bridges: { platforms: ['wa'], platformOfBot: async () => 'wa', ownsUser: () => true },
     learnDevices: async () => undefined,
     onDeliveries: () => nudges++,
     onJoins: () => undefined,

@@ -34,6 +34,7 @@ test('those that answer, one that fails, and one that never answers', async () =
     platforms: Object.keys(answers),
     forPlatform: platform => ({ describe: answers[platform] }) as unknown as Bridge,
     platformOfBot: async () => null,
+    ownsUser: () => null,
   }
   const listed = createPlatforms({ bridges, clock }).list('@u:s')
   await clock.advance(3_000)
