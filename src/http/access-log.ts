@@ -1,4 +1,6 @@
 /** One wide line for each request. */
+import type { Clock } from '../lib/clock.ts'
+import { createFailureLimit } from '../lib/failure-limit.ts'
 import type { Logger } from '../lib/logger.ts'
 import { callerOf } from './plugins/auth.ts'
 import { REQUEST_ID_HEADER } from './request-id.ts'
@@ -10,6 +12,10 @@ import { shownPath } from './shown-path.ts'
 const PROBES = ['/health', '/ready', '/metrics']
 /** A send to hundreds of recipients makes as many messages; the rest of them is counted. */
 const MAX_MESSAGE_IDS = 10
+const MEDIA_ROUTE = '/api/v1/media/:id'
+const STRANGERS = 'strangers'
+const MAX_STRANGER_LINES = 20
+const STRANGER_WINDOW_MS = 60_000
 
 /** What the answer alone doesn't tell. */
 interface Answered {
@@ -20,14 +26,19 @@ interface Answered {
 }
 
 /**
- * @param verbose also logs, at debug level, what goes well and is nobody's news: probes, and the traffic of bridges and the sandbox with the
- *   mounts
+ * @param verbose also logs every request of an unknown caller, and at debug level what goes well and is nobody's news: probes, and the
+ *   traffic of bridges and the sandbox with the mounts
  */
-export function createAccessLog(logger: Logger, verbose: boolean) {
+export function createAccessLog(logger: Logger, verbose: boolean, clock: Clock) {
+  const strangers = createStrangerLines(logger, clock)
   return (request: Request, response: Response, { status, ms, isMount }: Answered): void => {
     const { route, messages } = notesOf(request)
     const isQuiet = status < 400 && (isMount || (route !== undefined && PROBES.includes(route)))
     if (isQuiet && !verbose) return
+    const caller = callerOf(request)
+    // A signed address is a permission, too.
+    const isStranger = caller === undefined && status < 500 && !(status < 400 && route === MEDIA_ROUTE)
+    if (isStranger && !isQuiet && !verbose && !strangers.mayLog()) return
     const line = {
       request_id: response.headers.get(REQUEST_ID_HEADER) ?? undefined,
       method: request.method,
@@ -35,12 +46,30 @@ export function createAccessLog(logger: Logger, verbose: boolean) {
       route,
       status,
       ms: Math.round(ms * 10) / 10,
-      ...callerOf(request),
+      ...caller,
       ...(messages && { message_ids: messages.slice(0, MAX_MESSAGE_IDS), messages: messages.length }),
     }
     if (isQuiet) logger.debug(line, 'request')
     else if (status >= 500) logger.warn(line, 'request')
     else logger.info(line, 'request')
+  }
+}
+
+/** Whoever can reach us could fill the disk with lines: of requests without a token or credential few are logged, and the others counted. */
+function createStrangerLines(logger: Logger, clock: Clock) {
+  const limit = createFailureLimit({ maxFailures: MAX_STRANGER_LINES, windowMs: STRANGER_WINDOW_MS, clock })
+  let leftOut = 0
+  return {
+    mayLog(): boolean {
+      if (limit.waitMs(STRANGERS) > 0) {
+        leftOut += 1
+        return false
+      }
+      if (leftOut > 0) logger.info({ requests: leftOut }, 'requests of unknown callers were not logged')
+      leftOut = 0
+      limit.record(STRANGERS)
+      return true
+    },
   }
 }
 

@@ -26,6 +26,7 @@ import { pathProblem } from './raw-path.ts'
 import { newRequestId, REQUEST_ID_HEADER } from './request-id.ts'
 import { noteRequest, notesOf } from './request-notes.ts'
 import { pathStart } from './request-path.ts'
+import { readRest } from './rest-of-body.ts'
 import { createAcceptedTable, createMethodTable } from './route-tables.ts'
 import { docsRoutes } from './routes/docs/routes.ts'
 import { apiRoutes } from './routes/index.ts'
@@ -68,7 +69,7 @@ export function createHttp(options: HttpOptions): Http {
   const { config, logger, observer } = options
   const mountFor = createMountTable(options.mounts ?? [])
   const bridgeMountFor = createMountTable(options.bridgeMounts ?? [])
-  const logAccess = createAccessLog(logger, config.logLevel === 'debug')
+  const logAccess = createAccessLog(logger, config.logLevel === 'debug', options.clock ?? systemClock)
   let running: RunningServer | undefined
   /** What came in for bridges and homeservers. */
   const cameInAt = new WeakMap<Request, RunningServer>()
@@ -131,6 +132,7 @@ export function createHttp(options: HttpOptions): Http {
       status,
       tookMs,
     })
+    if (!BODILESS.has(request.method)) await readRest(request)
     return response
   }
 

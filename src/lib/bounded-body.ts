@@ -1,4 +1,5 @@
 /** Reads a body that may be longer than it should be, or longer in coming. */
+import { type BodyReader, readerOf } from './body-reader.ts'
 import type { TimeLimit } from './time-limit.ts'
 
 export interface BodyReading {
@@ -46,7 +47,8 @@ export async function readBytesAtMost(
     holding?.(declared)
     return limit ? within(limit, request.bytes()) : request.bytes()
   }
-  return request.body ? readPieces(request.body, maxBytes, { holding, limit }) : new Uint8Array()
+  const reader = readerOf(request)
+  return reader ? readFrom(reader, maxBytes, { holding, limit }) : new Uint8Array()
 }
 
 /**
@@ -59,6 +61,19 @@ export async function readPieces(
   { holding, limit }: { [option in keyof BodyReading]: BodyReading[option] | undefined } = {},
 ): Promise<Buffer | null> {
   const reader = body.getReader()
+  try {
+    return await readFrom(reader, maxBytes, { holding, limit })
+  } finally {
+    void reader.cancel().catch(() => undefined)
+  }
+}
+
+/** Leaves the rest of what is too long to whoever answers the request. */
+async function readFrom(
+  reader: BodyReader,
+  maxBytes: number,
+  { holding, limit }: { [option in keyof BodyReading]: BodyReading[option] | undefined },
+): Promise<Buffer | null> {
   // Whoever waits for the next piece then has the end of the body.
   const cancel = () => void reader.cancel().catch(() => undefined)
   let isLate = false
@@ -79,7 +94,6 @@ export async function readPieces(
     return Buffer.concat(pieces)
   } finally {
     ended?.()
-    cancel()
   }
 }
 

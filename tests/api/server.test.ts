@@ -89,6 +89,46 @@ test('an upload that is too large is refused while it streams, whatever length i
   socket.destroy()
 })
 
+describe('a client that wants the connection closed reads why it was refused, though it writes all of its body first', () => {
+  const SIZE = 20 * 1024 * 1024
+  const SEND = '/api/v1/devices/237123456789/message'
+  const form = '--b\r\nContent-Disposition: form-data; name="file"; filename="a.bin"\r\n\r\n'
+
+  test.each([
+    ['too large a file', SEND, 'multipart/form-data; boundary=b', () => token, form, 413],
+    ['too large a JSON body', SEND, 'application/json', () => token, '{"text":"', 413],
+    ['no token', SEND, 'multipart/form-data; boundary=b', () => 'mt_wrong', form, 403],
+    ['no such path', '/nowhere', 'application/octet-stream', () => token, '', 404],
+  ])('%s', async (_what, path, type, holder, begin, status) => {
+    const socket = await open()
+    let answer = ''
+    let failure = ''
+    socket.on('data', data => {
+      answer += data.toString()
+    })
+    socket.on('error', ({ message }) => {
+      failure = message
+    })
+    const head = [
+      `POST ${path} HTTP/1.1`,
+      ...['Host: localhost', 'Connection: close', `Content-Type: ${type}`, `Content-Length: ${SIZE}`],
+      `Authorization: Bearer ${holder()}`,
+    ]
+    socket.write(`${head.join('\r\n')}\r\n\r\n${begin}`)
+    socket.write(Buffer.alloc(SIZE - begin.length, 'x'))
+    await waitFor(() => answer !== '' || failure !== '', { what: 'an answer' })
+    expect(failure).toBe('')
+    expect(answer).toStartWith(`HTTP/1.1 ${status}`)
+    expect(app.onDisk.size).toBe(0)
+    socket.destroy()
+  })
+
+  test('one that says no more is answered all the same', async () => {
+    const head = ['Host: localhost', 'Connection: close', 'Content-Length: 1000000000']
+    expect(await exchange(['POST /nowhere HTTP/1.1', ...head])).toStartWith('HTTP/1.1 404')
+  })
+})
+
 test.each([
   ['POST', '/api/v1/tokens', 'application/json', 413],
   ['POST', '/api/v1/devices/237123456789/message', 'application/json', 413],

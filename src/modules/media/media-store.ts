@@ -41,7 +41,7 @@ export interface MediaFiles extends MediaStore {
   /**
    * The file behind a signed address.
    * @param expires seconds since the Unix epoch, as in the address
-   * @throws GatewayError forbidden (wrong or expired signature), not_found, homeserver_unavailable
+   * @throws GatewayError forbidden (wrong or expired signature, no token left), not_found, homeserver_unavailable
    */
   open(
     mediaId: string,
@@ -118,6 +118,12 @@ export function createMediaStore(options: MediaStoreOptions): MediaFiles {
       }
       if (expires * 1000 < clock.now())
         throw new GatewayError('forbidden', 'expires: this address has expired')
+      await existing(mediaId)
+      if (!(await repository.isServed(mediaId, clock.now())))
+        throw new GatewayError(
+          'forbidden',
+          'signature: the token that this address was made for is no longer good',
+        )
       const { fileName, mimeType } = await fetchIncoming(mediaId)
       return { path: pathOf(mediaId), fileName, mimeType }
     },

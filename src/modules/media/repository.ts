@@ -1,13 +1,17 @@
 /** SQL of the media table. */
-import { eq, inArray, sql } from 'drizzle-orm'
+import { and, eq, exists, inArray, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { type Media, media } from '../../db/schema/index.ts'
+import { textParam } from '../../db/stable-params.ts'
+import { usableTokenOf } from '../tokens/usable-token-repository.ts'
 
 /** What is known of a file for certain only when it is on our disk. */
 export type StoredFacts = Pick<Media, 'sizeBytes' | 'width' | 'height' | 'blurHash'>
 
 export interface MediaRepository {
   find(id: string): Promise<Media | null>
+  /** Whether somebody may still act as the identity whose file it is. */
+  isServed(id: string, now: number): Promise<boolean>
   /** @returns those of the ids that have a row */
   known(ids: readonly string[]): Promise<Set<string>>
   /** Remembers where the file lies at the homeserver. */
@@ -22,8 +26,14 @@ export function createMediaRepository(db: Db): MediaRepository {
     .from(media)
     .where(eq(media.id, sql.placeholder('id')))
     .prepare()
+  const served = db.orm
+    .select({ id: media.id })
+    .from(media)
+    .where(and(eq(media.id, textParam('id')), exists(usableTokenOf(db, media.identityId))))
+    .prepare()
   return {
     find: async id => byId.get({ id }) ?? null,
+    isServed: async (id, now) => served.get({ id, now }) !== undefined,
     known: async ids => {
       const rows = db.orm
         .select({ id: media.id })

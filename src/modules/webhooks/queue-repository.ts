@@ -5,18 +5,17 @@
 import { and, eq, exists, isNull, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import {
-  credentials,
   type Delivery,
   deliveries,
   deliveryLanes,
   type InboxEvent,
   inboxEvents,
   OUT_OF_THE_WAY_MS,
-  tokens,
   type Webhook,
   webhooks,
 } from '../../db/schema/index.ts'
 import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
+import { usableTokenOf } from '../tokens/usable-token-repository.ts'
 import { type Attempt, createAttemptWriter } from './attempt-repository.ts'
 import { createHealthWriter, type HealthNote } from './health-repository.ts'
 
@@ -123,17 +122,6 @@ export function createDeliveryQueue(db: Db): DeliveryQueue {
     .from(webhooks)
     .where(and(eq(webhooks.identityId, param('identityId')), eq(webhooks.id, param('id'))))
     .prepare()
-  const usableToken = orm
-    .select({ id: tokens.id })
-    .from(tokens)
-    .leftJoin(credentials, eq(credentials.clientId, tokens.credentialId))
-    .where(
-      and(
-        eq(tokens.identityId, webhooks.identityId),
-        sql`(${tokens.expiresAt} is null or ${tokens.expiresAt} > ${numberParam('now')})`,
-        sql`(${tokens.credentialId} is null or ${credentials.active} = 1)`,
-      ),
-    )
   // In one statement, as it is asked for at each delivery.
   const deliverableWebhook = orm
     .select()
@@ -143,7 +131,7 @@ export function createDeliveryQueue(db: Db): DeliveryQueue {
         eq(webhooks.identityId, textParam('identityId')),
         eq(webhooks.id, numberParam('id')),
         eq(webhooks.active, true),
-        exists(usableToken),
+        exists(usableTokenOf(db, webhooks.identityId)),
       ),
     )
     .prepare()

@@ -1,8 +1,7 @@
 /** Reads what was sent: JSON, a form, or a multipart form whose file goes straight to the disk. */
-import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import type { ReadableStream as NodeReadableStream } from 'node:stream/web'
 import busboy from 'busboy'
+import { bodyStream } from '../../lib/body-reader.ts'
 import { BodyTooSlow, readBytesAtMost } from '../../lib/bounded-body.ts'
 import { charsetOf, decodeText, UndecodableText } from '../../lib/charset.ts'
 import { formFileName } from '../../lib/form-file-name.ts'
@@ -97,8 +96,7 @@ export async function readMultipart(request: Request, files: MediaFiles): Promis
   })
   try {
     // A pipe wouldn't do: who breaks off would leave the file open, waiting for more.
-    const source = Readable.fromWeb(request.body as NodeReadableStream)
-    await pipeline(source, parser, { signal: stop.signal })
+    await pipeline(bodyStream(request), parser, { signal: stop.signal })
     const [media = null] = await Promise.all(saving)
     return { fields, media }
   } catch (error) {

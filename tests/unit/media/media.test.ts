@@ -2,11 +2,12 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { readdirSync } from 'node:fs'
 import { PNG } from 'pngjs'
-import { media as rows } from '../../../src/db/schema/index.ts'
+import { credentials, media as rows, tokens } from '../../../src/db/schema/index.ts'
 import type { MatrixSession } from '../../../src/domain/ports.ts'
 import { createMediaStore, type MediaFiles } from '../../../src/modules/media/media-store.ts'
 import { createMediaRepository } from '../../../src/modules/media/repository.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
+import { insertIdentity, insertToken } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 import { type TempDir, tempDir } from '../../support/temp-dir.ts'
 
@@ -132,6 +133,8 @@ test('an incoming file is fetched once, and then served by an address that nobod
   const file = await stage('in.txt', 'text/plain', chunks(''))
   await media.discard(file)
   insert(file, { stored: false, mxcUri: 'mxc://s/in', sizeBytes: 0 })
+  insertIdentity(db)
+  insertToken(db)
   expect(await media.fetchIncoming(file.id)).toMatchObject({ stored: true, sizeBytes: 14 })
   const address = new URL(media.signedPath(file.id), 'http://x')
   const expires = Number(address.searchParams.get('expires'))
@@ -142,6 +145,49 @@ test('an incoming file is fetched once, and then served by an address that nobod
   await expect(media.open('other', expires, signature)).rejects.toMatchObject({ code: 'forbidden' })
   await clock.advance(61_000)
   await expect(media.open(file.id, expires, signature)).rejects.toMatchObject({ code: 'forbidden' })
+})
+
+describe('a signed address', () => {
+  const addressOf = async () => {
+    const file = await stage('in.txt', 'text/plain', chunks('x'))
+    insert(file)
+    const { searchParams } = new URL(media.signedPath(file.id), 'http://x')
+    return () => media.open(file.id, Number(searchParams.get('expires')), searchParams.get('signature') ?? '')
+  }
+  const gone = { code: 'forbidden', message: expect.stringContaining('the token') }
+
+  test('is good while there is a token of the identity, and no longer', async () => {
+    const open = await addressOf()
+    await expect(open()).rejects.toMatchObject(gone)
+    insertIdentity(db)
+    insertIdentity(db, 'id_2', '@mg2:s')
+    insertToken(db, { identityId: 'id_2' })
+    await expect(open()).rejects.toMatchObject(gone)
+    insertToken(db)
+    expect(await open()).toMatchObject({ fileName: 'in.txt' })
+    db.orm.delete(tokens).run()
+    await expect(open()).rejects.toMatchObject(gone)
+  })
+
+  test('dies when the token expires or its credential is switched off', async () => {
+    const open = await addressOf()
+    insertIdentity(db)
+    insertToken(db, { expiresAt: clock.now() + 10_000 })
+    expect(await open()).toMatchObject({ fileName: 'in.txt' })
+    await clock.advance(10_000)
+    await expect(open()).rejects.toMatchObject(gone)
+    db.orm
+      .insert(credentials)
+      .values({
+        ...{ clientId: 'app', secretHash: '', role: 'user', scopes: [], description: '', active: true },
+        ...{ createdAt: 1, updatedAt: 1 },
+      })
+      .run()
+    insertToken(db, { credentialId: 'app' })
+    expect(await open()).toMatchObject({ fileName: 'in.txt' })
+    db.orm.update(credentials).set({ active: false }).run()
+    await expect(open()).rejects.toMatchObject(gone)
+  })
 })
 
 test('an incoming file that is larger than any of ours may be is given up, and leaves nothing', async () => {

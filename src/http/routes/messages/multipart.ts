@@ -1,10 +1,9 @@
 /** Reads a multipart send: fields into memory, up to a limit, and the file straight to the disk. */
 import { extname } from 'node:path'
-import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import type { ReadableStream as NodeReadableStream } from 'node:stream/web'
 import busboy from 'busboy'
 import { GatewayError } from '../../../domain/errors.ts'
+import { bodyStream } from '../../../lib/body-reader.ts'
 import { decodeText } from '../../../lib/charset.ts'
 import { formFileName } from '../../../lib/form-file-name.ts'
 import { transferDecoded, transferDecoder, WrongTransferEncoding } from '../../../lib/transfer-encoding.ts'
@@ -92,8 +91,7 @@ export async function readMultipart(request: Request, sink: MultipartSink): Prom
   }
 
   try {
-    const body = Readable.fromWeb(request.body as unknown as NodeReadableStream)
-    await pipeline(body, progress.count, parser, { signal: stop.signal })
+    await pipeline(bodyStream(request), progress.count, parser, { signal: stop.signal })
     const file = await staging
     if (failure.cause !== undefined) throw failure.cause
     return { fields, file }

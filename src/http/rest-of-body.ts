@@ -1,0 +1,34 @@
+/**
+ * What a client has yet to send when its request is answered. Bun reads and drops it, but not from a client that wants the connection closed: nginx as it is
+ * set up by default, and many libraries. There the connection breaks while the client is still writing, and it never sees why it was refused. So the rest is read first.
+ */
+import { type BodyReader, readerOf } from '../lib/body-reader.ts'
+import { systemClock } from '../lib/clock.ts'
+
+/** A client that is still writing sends something within this. */
+const PAUSE_MS = 2_000
+/** How long a client may go on. */
+const TOTAL_MS = 60_000
+
+/** Resolves when the client has sent all of it, has paused, or is gone. */
+export async function readRest(request: Request): Promise<void> {
+  if (!/\bclose\b/i.test(request.headers.get('connection') ?? '')) return
+  const reader = readerOf(request)
+  if (!reader) return
+  const until = systemClock.steady() + TOTAL_MS
+  try {
+    for (let isOver = false; !isOver && systemClock.steady() < until; ) isOver = await isOverOrPaused(reader)
+  } catch {
+    // It broke off.
+  }
+}
+
+async function isOverOrPaused(reader: BodyReader): Promise<boolean> {
+  const waiting = new AbortController()
+  const paused = systemClock.sleep(PAUSE_MS, waiting.signal).then(() => true)
+  try {
+    return await Promise.race([reader.read().then(({ done }) => done), paused])
+  } finally {
+    waiting.abort()
+  }
+}
