@@ -1,6 +1,6 @@
 /**
- * Bridges and the homeserver, as they come to us: at the listener for bridges, and at the clients' port, where for this version
- * those are served that haven't come to the other one yet. Only who shows a right token: all else there is a 404.
+ * Bridges and the homeserver, as they come to us: at the listener for bridges, and for this version at the clients' port, too. There
+ * only who shows a right token is served: all else is a 404.
  */
 import { matrixTokenOf } from '../http/mount-guard.ts'
 import type { Mount } from '../http/mounts.ts'
@@ -34,13 +34,6 @@ export function createVisitors(options: {
   const known = new Map<string, Listener | undefined>()
   const told = new Set<string>()
 
-  const needsMainPort = (visitor: Visitor) => {
-    const name = arrivalSetting(visitor)
-    return known.has(name) && known.get(name) !== 'bridges'
-  }
-
-  const isMainPortNeeded = () => [...known.values()].some(listener => listener !== 'bridges')
-
   /** @returns null without a right token; undefined for one that a bridge got for a user */
   function ownerShown(mount: Mount, request: Request): Visitor | undefined | null {
     const token = matrixTokenOf(request)
@@ -66,7 +59,9 @@ export function createVisitors(options: {
       mounts.map(mount => ({
         ...mount,
         fetch(request) {
-          const visitor = isMainPortNeeded() ? ownerShown(mount, request) : null
+          // Most requests tell nothing new, and needn't be looked at.
+          const isNews = [...known.values()].some(listener => listener !== 'bridges')
+          const visitor = isNews ? ownerShown(mount, request) : null
           if (visitor) note(visitor, 'bridges')
           return mount.fetch(request)
         },
@@ -76,10 +71,10 @@ export function createVisitors(options: {
       mounts.map(mount => ({
         ...mount,
         anyHost: true,
-        isOpen: isMainPortNeeded,
+        isOpen: () => known.size > 0,
         fetch(request) {
           const visitor = ownerShown(mount, request)
-          if (visitor === null || (visitor && !needsMainPort(visitor))) return nothingHere()
+          if (visitor === null) return nothingHere()
           if (visitor) note(visitor, 'main')
           return mount.fetch(request)
         },

@@ -81,8 +81,8 @@ describe('the listener', () => {
     await waitFor(async () => (await report(site.bridgeUrl, token)) === 200)
     for (const path of ['/health', '/ready', '/metrics', '/api/v1/devices', '/docs/json', '/sandbox', '/'])
       expect([path, await statusOf(site.bridgeUrl + path)]).toEqual([path, 404])
-    expect([await versions(site.mainUrl), await versions(site.mainUrl, token)]).toEqual([404, 404])
-    expect(await report(site.mainUrl, token)).toBe(404)
+    expect([await versions(site.mainUrl), await versions(site.mainUrl, 'another')]).toEqual([404, 404])
+    expect(await report(site.mainUrl, 'another')).toBe(404)
     expect(await statusOf(`${site.mainUrl}/sandbox`)).toBe(200)
     expect(await gateway.stop()).toBe(0)
     const again = await site.start()
@@ -134,7 +134,7 @@ describe('a bridge from before there was the listener', () => {
     )
   })
 
-  test('is served at the clients’ port until it comes to its own, which the log and the doctor tell', async () => {
+  test('is served at the clients’ port, too, which the log and the doctor tell until it comes to its own', async () => {
     const site = deployment()
     using bridge = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => Response.json({}) })
     await site.meshgate('bridge', 'add', 'wa', '--url', `http://127.0.0.1:${bridge.port}`)
@@ -154,13 +154,10 @@ describe('a bridge from before there was the listener', () => {
       /^warning +wa bridge +comes to PORT, where this version serves it for the last/m,
     )
     expect(await report(site.bridgeUrl, token)).toBe(200)
-    expect([await versions(site.mainUrl, token), await report(site.mainUrl, token)]).toEqual([404, 404])
     expect(await doctor()).not.toContain('comes to PORT')
-    await gateway.stop()
-    // It stays so.
-    await site.start()
-    expect(await versions(site.mainUrl, token)).toBe(404)
-    expect(await versions(site.bridgeUrl, token)).toBe(200)
+    // A configuration that was put back brings it back.
+    expect(await report(site.mainUrl, token)).toBe(200)
+    expect(await doctor()).toContain('comes to PORT')
   })
 
   test.each([
@@ -192,6 +189,28 @@ describe('a bridge from before there was the listener', () => {
     if (to === null) expect(readFileSync(site.configFile, 'utf8')).toBe(before)
     else expect(site.config().homeserver.address).toBe(here(to))
   })
+})
+
+test('an external homeserver pushes there from the start, and where its registration is an old one to the clients’ port', async () => {
+  using homeserver = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => Response.json({}) })
+  const hsToken = 'the_hs_token'
+  const site = deployment({
+    MATRIX_HOMESERVER_URL: `http://127.0.0.1:${homeserver.port}`,
+    MATRIX_AS_TOKEN: 'the_as_token',
+    MATRIX_HS_TOKEN: hsToken,
+  })
+  const push = (url: string, token: string) =>
+    statusOf(`${url}/_matrix/app/v1/transactions/${crypto.randomUUID()}`, token, {
+      method: 'PUT',
+      body: JSON.stringify({ events: [] }),
+    })
+  const gateway = await site.start()
+  expect([await push(site.bridgeUrl, hsToken), await push(site.bridgeUrl, 'another')]).toEqual([200, 403])
+  expect(gateway.output()).not.toContain('the homeserver comes to PORT')
+  expect([await push(site.mainUrl, 'another'), await push(site.mainUrl, hsToken)]).toEqual([404, 200])
+  await waitFor(() => gateway.output().includes('the homeserver comes to PORT'))
+  // There is no homeserver here that a bridge could ask.
+  expect(await versions(site.bridgeUrl)).toBe(404)
 })
 
 test('bridge add says that an address with the clients’ port may be wrong', async () => {

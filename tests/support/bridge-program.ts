@@ -36,6 +36,10 @@ export class BridgeProgram implements AsyncDisposable {
     readonly options: BridgeOptions,
   ) {}
 
+  get configFile(): string {
+    return join(this.folder, 'config.yaml')
+  }
+
   /** What it is called at its homeserver. */
   get appserviceId(): string {
     const registration = readFileSync(join(this.folder, 'registration.yaml'), 'utf8')
@@ -61,7 +65,7 @@ export class BridgeProgram implements AsyncDisposable {
     }
     this.running = await startProgram({
       name: program.split('/').at(-1) ?? program,
-      command: [program, '-c', join(this.folder, 'config.yaml')],
+      command: [program, '-c', this.configFile],
       cwd: this.folder,
       env: {
         TESTBRIDGE_CONTROL: `127.0.0.1:${this.controlPort}`,

@@ -1,6 +1,6 @@
 /**
  * On which listener bridges and the homeserver come to us: at BRIDGE_PORT, or at PORT, as versions before this one had no other and not every configuration
- * is in our hands. Who has once come to BRIDGE_PORT needs PORT no longer; the next version serves nobody there.
+ * is in our hands. The next version serves nobody there.
  */
 import { eq } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
