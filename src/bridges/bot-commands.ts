@@ -31,10 +31,17 @@ export interface BotCommands {
    * sent one after the other, and after one that stayed unanswered the next goes to a new room, where no late answer can be taken for
    * its own.
    * @param prefix that makes a message a command in any room, such as `!wa`; null where it is to be learned from the bot
+   * @param withinMs how long all of it may take; the command then waits for no other, and goes to a room of its own if need be
    * @returns the text of the answer, in Markdown
    * @throws GatewayError bridge_timeout when the bot stays silent
    */
-  run(session: MatrixSession, bot: string, prefix: string | null, command: CommandLine): Promise<string>
+  run(
+    session: MatrixSession,
+    bot: string,
+    prefix: string | null,
+    command: CommandLine,
+    withinMs?: number,
+  ): Promise<string>
 }
 
 export function createBotCommands(platform: string, clock: Clock): BotCommands {
@@ -48,21 +55,26 @@ export function createBotCommands(platform: string, clock: Clock): BotCommands {
     bot: string,
     prefix: string | null,
     command: CommandLine,
+    withinMs?: number,
   ): Promise<string> {
-    const room = rooms.get(session.userId) ?? (await botRooms.open(session, bot, prefix))
+    const begunAt = clock.steady()
+    const known = rooms.get(session.userId)
     rooms.delete(session.userId)
+    const room = known ?? (await botRooms.open(session, bot, prefix, withinMs))
     const commandId = await room.say(command)
-    const answer = await botRooms.untilDefined(PATIENCE_MS, async () => {
+    const patienceMs = withinMs === undefined ? PATIENCE_MS : withinMs - (clock.steady() - begunAt)
+    const answer = await botRooms.untilDefined(patienceMs, async () => {
       const said = (await room.after(commandId)).find(event => isSaidBy(bot, event))
       return said && textOf(said.content)
     })
-    if (answer === undefined) throw silent(platform, PATIENCE_MS)
+    if (answer === undefined) throw silent(platform, withinMs ?? PATIENCE_MS)
     rooms.set(session.userId, room)
     return answer
   }
 
   return {
-    run(session, bot, prefix, command) {
+    run(session, bot, prefix, command, withinMs) {
+      if (withinMs !== undefined) return runNow(session, bot, prefix, command, withinMs)
       const before = queues.get(session.userId) ?? Promise.resolve()
       const result = before.then(() => runNow(session, bot, prefix, command))
       const settled = result.catch(() => undefined)

@@ -4,16 +4,17 @@
  */
 import { GatewayError } from '../domain/errors.ts'
 import type { LoginFlow } from '../domain/login-steps.ts'
-import type { Bridge, BridgeLogin, MatrixSession, MatrixSessions } from '../domain/ports.ts'
+import type { Bridge, BridgeLogin, MatrixSessions } from '../domain/ports.ts'
 import type { Clock } from '../lib/clock.ts'
 import { type CommandLine, commandLine } from './bot-commands.ts'
-import { createBotLogins } from './bot-login.ts'
+import { createBotLogins, type LeftMs } from './bot-login.ts'
 import {
   commandsIn,
   contactIn,
   contactsIn,
   flowsIn,
   isUnknownCommand,
+  loginCommandsIn,
   loginsIn,
   saysNobody,
 } from './bot-texts.ts'
@@ -24,8 +25,8 @@ export interface BotDriverOptions {
   /** Matrix user id of the bot. */
   bot: string
   sessions: Pick<MatrixSessions, 'actingAs'>
-  /** Gives a command to the bot for a user, and tells the answer. */
-  command(userId: string, line: CommandLine): Promise<string>
+  /** Gives a command to the bot for a user, and tells the answer. @param withinMs how long all of it may take */
+  command(userId: string, line: CommandLine, withinMs?: number): Promise<string>
   groupLinks: GroupLinks
   clock: Clock
 }
@@ -36,7 +37,11 @@ const LOGINS_REMEMBERED_MS = 20_000
 const COMMANDS_REMEMBERED_MS = 3_600_000
 /** No flow has this name, so asking for it only lists those there are. */
 const NO_FLOW = '?'
-/** The one login of a bridge that knows no flows. */
+/** A person who links a device has an answer within this, in milliseconds, however silent the bot is. */
+const START_WITHIN_MS = 14_000
+/** A bot that answers at all does so within this, in milliseconds. */
+const ENOUGH_MS = 5_000
+/** The login of a bot whose help isn't understood. */
 const ONLY_FLOW: LoginFlow = {
   id: 'login',
   name: 'Login',
@@ -45,34 +50,73 @@ const ONLY_FLOW: LoginFlow = {
 
 export type BotDriver = Omit<Bridge, 'driver'>
 
+interface Learned {
+  /** Arguments by name. */
+  commands: Map<string, string>
+  flows: LoginFlow[]
+  /** Whether each flow is a command of its own. */
+  areCommands: boolean
+}
+
 export function createBotDriver(options: BotDriverOptions): BotDriver {
-  const { platform, bot, sessions, command, groupLinks, clock } = options
+  const { platform, bot, sessions, groupLinks, clock } = options
+  /** Until when a link has to be begun that somebody asks for, by user and by the steady clock. */
+  const deadlines = new Map<string, number>()
   const remembered = new Map<string, { at: number; logins: Promise<BridgeLogin[]> }>()
-  let known: { at: number; commands: Map<string, string>; flows: LoginFlow[] } | null = null
+  let known: (Learned & { at: number }) | null = null
 
-  const botLogins = createBotLogins({ platform, logins: session => askForLogins(session), clock })
+  const botLogins = createBotLogins({
+    platform,
+    logins: ({ userId }, leftMs) => askForLogins(userId, leftMs),
+    clock,
+  })
 
-  async function askForLogins({ userId }: Pick<MatrixSession, 'userId'>): Promise<BridgeLogin[]> {
-    const listed = await command(userId, commandLine('list-logins'))
-    return loginsIn(isUnknownCommand(listed) ? await command(userId, commandLine('ping')) : listed)
+  const until =
+    (deadline: number): LeftMs =>
+    () =>
+      Math.max(0, deadline - clock.steady())
+  const soon = () => clock.steady() + START_WITHIN_MS
+  const command = (userId: string, line: CommandLine, leftMs?: LeftMs) =>
+    options.command(userId, line, leftMs?.())
+
+  async function askForLogins(userId: string, leftMs?: LeftMs): Promise<BridgeLogin[]> {
+    const listed = await command(userId, commandLine('list-logins'), leftMs)
+    return loginsIn(isUnknownCommand(listed) ? await command(userId, commandLine('ping'), leftMs) : listed)
   }
 
   function logins(userId: string): Promise<BridgeLogin[]> {
     const before = remembered.get(userId)
     if (before && clock.steady() - before.at < LOGINS_REMEMBERED_MS) return before.logins
-    const entry = { at: clock.steady(), logins: askForLogins({ userId }) }
+    // Who links a device again is asked about it first.
+    const deadline = deadlines.get(userId) ?? 0
+    const leftMs = deadline - clock.steady() > ENOUGH_MS ? until(deadline) : undefined
+    const entry = { at: clock.steady(), logins: askForLogins(userId, leftMs) }
     remembered.set(userId, entry)
     return entry.logins
   }
 
-  async function learn(userId: string): Promise<{ commands: Map<string, string>; flows: LoginFlow[] }> {
+  async function learn(userId: string, leftMs?: LeftMs): Promise<Learned> {
     if (known && clock.steady() - known.at < COMMANDS_REMEMBERED_MS) return known
-    const commands = commandsIn(await command(userId, commandLine('help')))
+    const help = await command(userId, commandLine('help'), leftMs)
+    const commands = commandsIn(help)
     // Only bots that know flows list them; others would begin a login.
     const knowsFlows = /flow/i.test(commands.get('login') ?? '')
-    const flows = knowsFlows ? flowsIn(await command(userId, commandLine('login', NO_FLOW))) : []
-    known = { at: clock.steady(), commands, flows: flows.length > 0 ? flows : [ONLY_FLOW] }
+    const listed = knowsFlows ? flowsIn(await command(userId, commandLine('login', NO_FLOW), leftMs)) : []
+    const byCommand = commands.size === 0 ? [ONLY_FLOW] : loginCommandsIn(help)
+    const flows = listed.length > 0 ? listed : byCommand
+    known = { at: clock.steady(), commands, flows, areCommands: listed.length === 0 }
     return known
+  }
+
+  /** @throws GatewayError not_supported where the bot lists no login */
+  function loginLine({ flows, areCommands }: Learned, flow: string): CommandLine {
+    if (!areCommands) return commandLine('login', flow)
+    const command = flows.find(({ id }) => id === flow) ?? (flow === ONLY_FLOW.id ? flows[0] : undefined)
+    if (command) return commandLine(command.id)
+    throw new GatewayError(
+      'not_supported',
+      `the ${platform} bridge's bot lists no login that we know how to begin`,
+    )
   }
 
   /** What a bot says about a person who was asked for. */
@@ -88,12 +132,17 @@ export function createBotDriver(options: BotDriverOptions): BotDriver {
   return {
     platform,
     bot: async () => bot,
-    flows: async userId => (await learn(userId)).flows,
+    async flows(userId) {
+      // The beginning of a link, which `startLogin` goes on with.
+      const deadline = soon()
+      deadlines.set(userId, deadline)
+      return (await learn(userId, until(deadline))).flows
+    },
     logins,
     forgetLogins: userId => void remembered.delete(userId),
 
     async describe(userId) {
-      const { commands, flows } = await learn(userId)
+      const { commands, flows } = await learn(userId, until(soon()))
       const canLookUp = commands.has('resolve-identifier') || commands.has('start-chat')
       return {
         name: platform,
@@ -114,11 +163,14 @@ export function createBotDriver(options: BotDriverOptions): BotDriver {
     },
 
     async startLogin(userId, flow, loginId) {
-      const { commands, flows } = await learn(userId)
-      const chosen = flows.includes(ONLY_FLOW) ? [] : [flow]
-      const again = loginId !== undefined && commands.has('relogin')
-      const line = again ? commandLine('relogin', loginId, ...chosen) : commandLine('login', ...chosen)
-      return botLogins.start(sessions.actingAs(userId), bot, line, again ? loginId : null)
+      const begun = deadlines.get(userId) ?? 0
+      deadlines.delete(userId)
+      const leftMs = until(begun > clock.steady() ? begun : soon())
+      const learned = await learn(userId, leftMs)
+      const again = loginId !== undefined && learned.commands.has('relogin')
+      const chosen = learned.areCommands ? [] : [flow]
+      const line = again ? commandLine('relogin', loginId, ...chosen) : loginLine(learned, flow)
+      return botLogins.start(sessions.actingAs(userId), bot, line, again ? loginId : null, leftMs)
     },
 
     async waitForLogin(userId, step, signal) {

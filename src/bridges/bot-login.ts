@@ -3,27 +3,37 @@
  * back from the room. A bot says nothing that ties its words to a login, so each login has a room to itself.
  */
 import { GatewayError } from '../domain/errors.ts'
-import type { AskingStep, LoginField, LoginStep } from '../domain/login-steps.ts'
+import type { AskingStep, LoginStep } from '../domain/login-steps.ts'
 import type { BridgeLogin, MatrixSession, RoomEvent } from '../domain/ports.ts'
 import type { Clock } from '../lib/clock.ts'
 import { timeOrderedId } from '../lib/tokens.ts'
 import type { CommandLine } from './bot-commands.ts'
 import { type BotRoom, createBotRooms, isSaidBy, silent } from './bot-room.ts'
-import { asksForSomething, type LoginSaying, loginSaying, promptedField } from './bot-texts.ts'
+import { asksForSomething, COOKIES, type LoginSaying, loginSaying, promptedField } from './bot-texts.ts'
 
 export interface BotLoginsOptions {
   platform: string
-  /** The logins that there are now, asked anew. */
-  logins(session: MatrixSession): Promise<BridgeLogin[]>
+  /** The logins that there are now, asked anew. @param leftMs how long that may take; by default as any command */
+  logins(session: MatrixSession, leftMs?: LeftMs): Promise<BridgeLogin[]>
   clock: Clock
 }
+
+/** How many milliseconds are left for something. */
+export type LeftMs = () => number
 
 export interface BotLogins {
   /**
    * @param line the command that starts it
    * @param replaces the login that is logged in again
+   * @param leftMs until the first step has to be there
    */
-  start(session: MatrixSession, bot: string, line: CommandLine, replaces: string | null): Promise<LoginStep>
+  start(
+    session: MatrixSession,
+    bot: string,
+    line: CommandLine,
+    replaces: string | null,
+    leftMs: LeftMs,
+  ): Promise<LoginStep>
   wait(step: LoginStep & { kind: 'display' }, signal: AbortSignal): Promise<LoginStep>
   submit(step: AskingStep, fields: Readonly<Record<string, string>>): Promise<LoginStep>
   isAt(step: AskingStep): boolean
@@ -100,10 +110,10 @@ export function createBotLogins({ platform, logins, clock }: BotLoginsOptions): 
   }
 
   /** The step after something that we said. */
-  async function stepAfterSaying(process: Process): Promise<LoginStep> {
-    const saying = await nextSaying(process, STEP_PATIENCE_MS)
+  async function stepAfterSaying(process: Process, patienceMs: number): Promise<LoginStep> {
+    const saying = await nextSaying(process, patienceMs)
     if (saying === undefined && process.instructions.length === 0)
-      throw over(process, silent(platform, STEP_PATIENCE_MS))
+      throw over(process, silent(platform, patienceMs))
     return stepOf(process, saying)
   }
 
@@ -194,13 +204,14 @@ export function createBotLogins({ platform, logins, clock }: BotLoginsOptions): 
     throw new GatewayError('not_found', `the ${platform} bridge no longer knows this login`)
   }
 
-  async function begin(process: Process, line: CommandLine): Promise<LoginStep> {
+  async function begin(process: Process, line: CommandLine, leftMs: LeftMs): Promise<LoginStep> {
     process.cursor = await process.room.say(line)
-    const saying = await nextSaying(process, STEP_PATIENCE_MS)
+    const patienceMs = leftMs()
+    const saying = await nextSaying(process, patienceMs)
     if (saying?.kind !== 'busy') {
       if (saying?.kind === 'failed') throw over(process, cannotStart(saying.message))
       if (saying === undefined && process.instructions.length === 0)
-        throw over(process, silent(platform, STEP_PATIENCE_MS))
+        throw over(process, silent(platform, patienceMs))
       return stepOf(process, saying)
     }
     // A login of before that nobody goes on with: it makes room for this one. A bot has one at a time for each user.
@@ -210,7 +221,7 @@ export function createBotLogins({ platform, logins, clock }: BotLoginsOptions): 
     await nextSaying(process, QUIET_MS)
     process.instructions = []
     process.cursor = await process.room.say(line)
-    return stepAfterSaying(process)
+    return stepAfterSaying(process, leftMs())
   }
 
   function cannotStart(message: string): GatewayError {
@@ -221,9 +232,9 @@ export function createBotLogins({ platform, logins, clock }: BotLoginsOptions): 
   }
 
   return {
-    async start(session, bot, line, replaces) {
-      const before = await logins(session)
-      const room = await rooms.open(session, bot, null)
+    async start(session, bot, line, replaces, leftMs) {
+      const before = await logins(session, leftMs)
+      const room = await rooms.open(session, bot, null, leftMs())
       const process: Process = {
         id: timeOrderedId('bot_'),
         session,
@@ -238,7 +249,7 @@ export function createBotLogins({ platform, logins, clock }: BotLoginsOptions): 
         steps: 0,
       }
       processes.set(process.id, process)
-      return begin(process, line)
+      return begin(process, line, leftMs)
     },
 
     async wait({ processId, display }, signal) {
@@ -298,20 +309,6 @@ export function createBotLogins({ platform, logins, clock }: BotLoginsOptions): 
 function isRedactionOf({ type, redacts, content }: RoomEvent, eventId: string | null): boolean {
   // Room versions before 11 have `redacts` beside the content, later ones inside.
   return type === 'm.room.redaction' && eventId !== null && (redacts ?? content.redacts) === eventId
-}
-
-/** A bot shows neither names nor patterns of the cookies it wants. */
-const COOKIES: LoginField = {
-  id: 'cookies',
-  type: 'cookie',
-  name: 'Cookies',
-  description:
-    'A JSON object with the cookies, or a cURL command copied from the developer tools of the browser',
-  required: true,
-  options: [],
-  pattern: null,
-  defaultValue: null,
-  sources: [],
 }
 
 function pageAt(url: string) {

@@ -20,9 +20,10 @@ export interface BotRoom {
 export interface BotRooms {
   /**
    * @param prefix that makes a message a command in any room, such as `!wa`; null where it is to be learned from the greeting
+   * @param withinMs how long the bot may take in all, by default half a minute to come and some time to greet
    * @throws GatewayError bridge_timeout when the bot doesn't come
    */
-  open(session: MatrixSession, bot: string, prefix: string | null): Promise<BotRoom>
+  open(session: MatrixSession, bot: string, prefix: string | null, withinMs?: number): Promise<BotRoom>
   /** Asks again, less and less often, until there is an answer or the patience is at its end. */
   untilDefined<T>(
     patienceMs: number,
@@ -77,14 +78,17 @@ export function createBotRooms(platform: string, clock: Clock): BotRooms {
   return {
     untilDefined,
 
-    async open(session, bot, knownPrefix) {
+    async open(session, bot, knownPrefix, withinMs = Number.POSITIVE_INFINITY) {
+      const deadline = clock.steady() + withinMs
+      const joinWithinMs = Math.min(JOIN_PATIENCE_MS, withinMs)
       const roomId = await session.createDirectRoom(bot)
-      const joined = await untilDefined(JOIN_PATIENCE_MS, async () =>
+      const joined = await untilDefined(joinWithinMs, async () =>
         (await session.state(roomId)).find(event => isJoinOf(event, bot)),
       )
-      if (joined === undefined) throw silent(platform, JOIN_PATIENCE_MS)
+      if (joined === undefined) throw silent(platform, joinWithinMs)
       const patienceMs = knownPrefix === null ? LEARNING_PATIENCE_MS : GREETING_PATIENCE_MS
-      const greeting = await greetingIn(session, roomId, bot, patienceMs)
+      const greetingWithinMs = Math.min(patienceMs, deadline - clock.steady())
+      const greeting = await greetingIn(session, roomId, bot, greetingWithinMs)
       const prefix = knownPrefix ?? prefixIn(greeting)
       return {
         roomId,
@@ -111,7 +115,7 @@ export function isSaidBy(bot: string, event: RoomEvent): boolean {
 export function silent(platform: string, patienceMs: number): GatewayError {
   return new GatewayError(
     'bridge_timeout',
-    `the ${platform} bridge's bot didn't answer within ${patienceMs / 1000} s`,
+    `the ${platform} bridge's bot didn't answer within ${Math.ceil(patienceMs / 1000)} s`,
   )
 }
 

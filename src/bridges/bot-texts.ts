@@ -39,6 +39,13 @@ export function commandsIn(help: string): Map<string, string> {
   return commands
 }
 
+/** "**login-qr** - Log in by scanning a QR code", a line each: the commands by which one logs in. One for the Matrix account of its own isn't meant. */
+export function loginCommandsIn(help: string): LoginFlow[] {
+  return [...help.matchAll(/^\W*\*\*(login(?:-[\w-]+)?)\*\*(.*)$/gm)]
+    .map(([, id = '', rest = '']) => ({ id, name: id, description: rest.replace(/^.*? - /, '').trim() }))
+    .filter(({ id }) => id !== 'login-matrix')
+}
+
 /** "* `qr` - Scan a QR code …", a line each. */
 export function flowsIn(text: string): LoginFlow[] {
   return [...text.matchAll(/^\W*`([^`\s]+)` - (.*)$/gm)].map(([, id = '', description = '']) => ({
@@ -188,6 +195,20 @@ export function promptedField(text: string): LoginField {
     defaultValue: null,
     sources: [],
   }
+}
+
+/** A bot shows neither names nor patterns of the cookies it wants. */
+export const COOKIES: LoginField = {
+  id: 'cookies',
+  type: 'cookie',
+  name: 'Cookies',
+  description:
+    'A JSON object with the cookies, or a cURL command copied from the developer tools of the browser',
+  required: true,
+  options: [],
+  pattern: null,
+  defaultValue: null,
+  sources: [],
 }
 
 const TYPES: readonly [RegExp, string][] = [

@@ -35,14 +35,14 @@ export function createBridge(
   const client = createProvisioningClient(platform, address, sharedSecret)
   const commands = createBotCommands(platform, clock)
 
-  async function command(userId: string, line: CommandLine): Promise<string> {
+  async function command(userId: string, line: CommandLine, withinMs?: number): Promise<string> {
     await watch?.check()
     const session = sessions.actingAs(userId)
     if (knownBot !== undefined && (await driver(userId)) === 'bot')
-      return commands.run(session, knownBot, null, line)
+      return commands.run(session, knownBot, null, line, withinMs)
     const { bridge_bot: bot, command_prefix: prefix } = await client.whoami(userId)
     if (!bot) throw new GatewayError('bridge_error', `the ${platform} bridge doesn't say who its bot is`)
-    return commands.run(session, bot, prefix || null, line)
+    return commands.run(session, bot, prefix || null, line, withinMs)
   }
 
   const groupLinks = createGroupLinks(platform, command)

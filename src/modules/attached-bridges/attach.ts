@@ -1,5 +1,4 @@
 /** `meshgate bridge add`: makes a bridge's configuration, its registration and its row. Nothing is written when something is wrong. */
-import { randomBytes } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
@@ -93,7 +92,8 @@ export async function attachBridge(
     platform,
     url,
     registrationId: file.id,
-    senderLocalpart: known?.senderLocalpart ?? randomBytes(16).toString('hex'),
+    // Bridges of other families have no other bot than the registration's sender.
+    senderLocalpart: file.botLocalpart,
     botLocalpart: file.botLocalpart,
     asToken: secrets.asToken,
     hsToken: secrets.hsToken,

@@ -15,11 +15,16 @@ const REFRESHED = {
 }
 
 /** @param script what the bot does, by what it is told; for anything else it knows no command */
-function driverOf(script: Record<string, (acts: BotActs) => void>): { driver: BotDriver; bot: ScriptedBot } {
+function driverOf(script: Record<string, (acts: BotActs) => void>): {
+  driver: BotDriver
+  bot: ScriptedBot
+  clock: HastyClock
+} {
   const bot = new ScriptedBot((text, acts) => (script[text] ?? (({ say }) => say(UNKNOWN)))(acts))
   const clock = new HastyClock()
   const commands = createBotCommands('x', clock)
-  const command = (_userId: string, line: CommandLine) => commands.run(bot.session, BOT, null, line)
+  const command = (_userId: string, line: CommandLine, withinMs?: number) =>
+    commands.run(bot.session, BOT, null, line, withinMs)
   const driver = createBotDriver({
     platform: 'x',
     bot: BOT,
@@ -28,7 +33,7 @@ function driverOf(script: Record<string, (acts: BotActs) => void>): { driver: Bo
     groupLinks: createGroupLinks('x', command),
     clock,
   })
-  return { driver, bot }
+  return { driver, bot, clock }
 }
 
 const says = (text: string) => (acts: BotActs) => void acts.say(text)
@@ -229,4 +234,72 @@ test('logins are asked for again only after a while, or when something has chang
   driver.forgetLogins('@u:s')
   expect(await driver.logins('@u:s')).toMatchObject([{ id: '1', stateEvent: 'CONNECTED' }])
   expect(asked).toBe(2)
+})
+
+describe('the logins that a bot offers', () => {
+  const help = (...lines: string[]) => ({ help: says(lines.map(line => `**${line}`).join('\n')) })
+
+  test('are those commands that its help lists', async () => {
+    const { driver, bot } = driverOf({
+      ...help(
+        'help** - Help',
+        'login-cookie** - Log in with cookies',
+        'login-matrix** _token_ - Double puppet',
+      ),
+      'list-logins': says(UNKNOWN),
+      ping: says("You're not logged in"),
+      'login-cookie': says('Please enter your cookies'),
+    })
+    const cookies = { id: 'login-cookie', name: 'login-cookie', description: 'Log in with cookies' }
+    expect(await driver.flows('@u:s')).toEqual([cookies])
+    expect(await driver.startLogin('@u:s', 'login-cookie')).toMatchObject({ kind: 'input' })
+    expect(bot.heard.map(({ text }) => text)).not.toContain('login')
+  })
+
+  test('are several, where it has several', async () => {
+    const { driver } = driverOf(help('login** - Log in', 'login-qr** - Log in by QR code'))
+    expect((await driver.flows('@u:s')).map(({ id }) => id)).toEqual(['login', 'login-qr'])
+  })
+
+  test('are none, where it lists none, and then none is begun', async () => {
+    const { driver, bot } = driverOf(help('help** - Help', 'ping** - Ping'))
+    expect(await driver.flows('@u:s')).toEqual([])
+    await expect(driver.startLogin('@u:s', 'qr')).rejects.toMatchObject({ code: 'not_supported' })
+    expect(bot.heard.map(({ text }) => text)).toEqual(['help'])
+  })
+
+  test('are one by the name of `login`, where its help is not understood', async () => {
+    const { driver } = driverOf({ help: says('I am but a bot.') })
+    expect(await driver.flows('@u:s')).toMatchObject([{ id: 'login' }])
+  })
+})
+
+describe('a silent bot holds up who links a device for fifteen seconds at most', () => {
+  const silence = () => undefined
+  const timesOut = { code: 'bridge_timeout', message: expect.stringMatching(/within 1?\d s$/) }
+
+  test('when it says nothing at all', async () => {
+    const { driver, clock } = driverOf({ help: silence })
+    await expect(driver.flows('@u:s')).rejects.toMatchObject(timesOut)
+    expect(clock.steady()).toBeLessThan(15_000)
+  })
+
+  test.each([
+    ['about logins', { 'list-logins': silence }],
+    ['to the login', { 'list-logins': says('No logins'), login: silence }],
+  ])('when it says something, and then nothing %s', async (_, script) => {
+    const { driver, clock } = driverOf({ help: says('**login** - Log in'), ...script })
+    expect(await driver.flows('@u:s')).toHaveLength(1)
+    await expect(driver.startLogin('@u:s', 'login')).rejects.toMatchObject(timesOut)
+    expect(clock.steady()).toBeLessThan(15_000)
+  })
+
+  test('though another command waits for it as well', async () => {
+    const { driver, clock } = driverOf({ help: silence, 'list-logins': silence })
+    const logins = driver.logins('@u:s').catch(error => error)
+    const begunAt = clock.steady()
+    await expect(driver.flows('@u:s')).rejects.toMatchObject(timesOut)
+    expect(clock.steady() - begunAt).toBeLessThan(16_000)
+    expect(await logins).toMatchObject({ code: 'bridge_timeout' })
+  })
 })
