@@ -14,7 +14,7 @@ import {
 } from './app/matrix-side.ts'
 import { createMessaging } from './app/messaging.ts'
 import { createPhones } from './app/phones.ts'
-import { refuseAccidentalSandbox } from './app/sandbox-leftovers.ts'
+import { refuseAccidentalSandbox, removeSimulatedDevices } from './app/sandbox-leftovers.ts'
 import { createTenants } from './app/tenants.ts'
 import { createBridges } from './bridges/bridges.ts'
 import { createBridgeProcesses } from './bridges/processes.ts'
@@ -143,6 +143,7 @@ export async function createApp(
     },
     settings: config,
     secrets,
+    onTakenUp: platform => removeSimulatedDevices(platform, db, phones.devices, logger),
     onGone: platform => phones.devices.logOutAll(platform, TAKEN_AWAY),
     clock,
     logger,

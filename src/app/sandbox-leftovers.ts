@@ -1,12 +1,13 @@
 /**
- * A sandbox that production has by accident. With SANDBOX=on it is there on purpose, and the log says so; without, devices that a development left in this
+ * What the sandbox leaves behind: devices whose phones nobody has, once a real bridge has taken its place; and a sandbox that production has by accident. With SANDBOX=on it is there on purpose, and the log says so; without, devices that a development left in this
  * DATA_DIR would look like phones that are away, and what is sent to them would wait for nobody.
  */
 import type { Config } from '../config/index.ts'
 import type { Db } from '../db/open.ts'
 import { StartError } from '../domain/errors.ts'
 import type { Logger } from '../lib/logger.ts'
-import { linkedPhones } from '../sandbox/linked-phones.ts'
+import type { LinkedDevices } from '../modules/devices/devices.ts'
+import { forgetLinkedPhones, linkedLogins, linkedPhones } from '../sandbox/linked-phones.ts'
 
 /**
  * @param played platforms that the sandbox plays
@@ -34,4 +35,20 @@ export function refuseAccidentalSandbox(
   throw new StartError(
     `SANDBOX: this DATA_DIR has linked phones of the sandbox (${named.join(', ')}), and production runs without them; delete these devices in development, use another DATA_DIR, or set SANDBOX=on`,
   )
+}
+
+const WAS_SIMULATED = 'it was a simulated phone, and a real bridge has taken the place of the sandbox'
+
+/** A real bridge has taken the sandbox's place: the phones that were linked there are none of the new network's. */
+export async function removeSimulatedDevices(
+  platform: string,
+  { connection, committer }: Pick<Db, 'connection' | 'committer'>,
+  devices: Pick<LinkedDevices, 'discard'>,
+  logger: Pick<Logger, 'info'>,
+): Promise<void> {
+  const logins = linkedLogins(connection, platform)
+  if (logins.length === 0) return
+  for (const { userId, loginId } of logins) await devices.discard(platform, userId, loginId, WAS_SIMULATED)
+  await committer.write(() => forgetLinkedPhones(connection, platform))
+  logger.info({ platform, devices: logins.length }, 'simulated devices were removed')
 }

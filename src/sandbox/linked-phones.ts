@@ -1,4 +1,4 @@
-/** Which phones of the sandbox are linked, told without a sandbox that runs. */
+/** Which phones of the sandbox are linked, told and forgotten without a sandbox that runs. */
 import type { Database } from 'bun:sqlite'
 
 export interface LinkedPhone {
@@ -10,4 +10,23 @@ export function linkedPhones(database: Database): LinkedPhone[] {
   return database
     .query<LinkedPhone, []>('SELECT platform, phone FROM sandbox_login ORDER BY platform, phone')
     .all()
+}
+
+export interface LinkedLogin {
+  loginId: string
+  userId: string
+}
+
+export function linkedLogins(database: Database, platform: string): LinkedLogin[] {
+  return database
+    .query<LinkedLogin, [string]>(
+      'SELECT id AS loginId, user_id AS userId FROM sandbox_login WHERE platform = ? ORDER BY id',
+    )
+    .all(platform)
+}
+
+/** The phones of a platform are linked no more, and nothing waits for them. Inside a transaction. */
+export function forgetLinkedPhones(database: Database, platform: string): void {
+  database.query('DELETE FROM sandbox_delivery WHERE platform = ?').run(platform)
+  database.query('DELETE FROM sandbox_login WHERE platform = ?').run(platform)
 }

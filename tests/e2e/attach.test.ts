@@ -49,6 +49,7 @@ describe('beside a running gateway', () => {
     })
 
   test('add: the bridge is registered within two seconds, and takes the place of the sandbox', async () => {
+    const simulated = await new GatewayClient(gateway).linkedAccount()
     const { exitCode, out } = await meshgate(
       'bridge',
       'add',
@@ -74,6 +75,17 @@ describe('beside a running gateway', () => {
       body: JSON.stringify({ type: 'm.login.application_service', username: 'whatsapp_237' }),
     })
     expect(registered.status).toBe(200)
+    // A phone that nobody has is no device of a real network.
+    await waitFor(async () => (await simulated.account.devices()).length === 0)
+    const sent = await simulated.account.trySend(simulated.device, {
+      contact: '1',
+      platform: 'wa',
+      text: 'x',
+    })
+    expect(sent).toMatchObject({
+      status: 404,
+      body: { error: expect.stringContaining('no device is linked with') },
+    })
   })
 
   test('the homeserver reaches the bridge', async () => {

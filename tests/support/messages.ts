@@ -43,7 +43,7 @@ export function messagesOn(store: MessageStore, change: Partial<MessagesOptions>
     waiting,
     endings,
     replies,
-    devices: { find: async () => null },
+    devices: { linked: async () => [], find: async () => null },
     bridges: {
       forPlatform: platform => {
         if (platform === 'wa' || platform === 'signal') return {} as Bridge

@@ -5,12 +5,13 @@ import type { Bridge, BridgeContact, Bridges } from '../../domain/ports.ts'
 import { normaliseContact, phoneDigits } from '../../lib/phone-numbers.ts'
 import type { ChatRepository } from '../chats/repository.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
+import { noSuchDevice } from '../devices/no-such-device.ts'
 import { resolveContact } from './resolve.ts'
 import type { CheckView, ContactView, Directory, GroupView } from './types.ts'
 
 export interface DirectoryOptions {
   bridges: Bridges
-  devices: Pick<LinkedDevices, 'find'>
+  devices: Pick<LinkedDevices, 'find' | 'linked'>
   chats: Pick<ChatRepository, 'groupsOf'>
   matrixUserOf(identityId: string): Promise<string>
 }
@@ -19,8 +20,7 @@ export function createDirectory({ bridges, devices, chats, matrixUserOf }: Direc
   async function deviceOf(identityId: string, deviceId: string, platform: string | null): Promise<Device> {
     const device = await devices.find(identityId, deviceId, platform)
     if (device) return device
-    const kind = platform === null ? '' : `${platform} `
-    throw new GatewayError('not_found', `device_id: there is no ${kind}device ${deviceId}`)
+    throw await noSuchDevice(devices, identityId, deviceId, platform)
   }
 
   /** Those of the address book who match, or, on a network that has none to list, those whom the network finds, by whatever it goes by. */

@@ -5,6 +5,7 @@ import type { BridgeLogin } from '../../domain/ports.ts'
 import { phoneDigits } from '../../lib/phone-numbers.ts'
 import { reportedState } from './bridge-states.ts'
 import { deviceView } from './device-event.ts'
+import { noSuchDevice } from './no-such-device.ts'
 import {
   createReconciliation,
   isLinked,
@@ -36,6 +37,8 @@ export interface LinkedDevices extends Devices, Pick<Reconciliation, 'reconcile'
   awaitLogin(identityId: string, platform: string): Promise<void>
   /** What waits for devices of the identity fails, whether or not their bridges can be reached. */
   voidQueues(identityId: string): Promise<void>
+  /** Removes the device of a login that its bridge no longer has, whoever is at the bridge's place now. @param userId Matrix user of the identity */
+  discard(platform: string, userId: string, loginId: string, reason: string): Promise<void>
   /** Removes every device of the identity. Rejects when a bridge can't be reached. */
   removeAll(identityId: string): Promise<void>
   /**
@@ -104,10 +107,14 @@ export function createDevices(options: DevicesOptions): LinkedDevices & ProbedDe
   function removeDevice(device: Device): Promise<void> {
     return reconciliation.alone(device.identityId, device.platform, async () => {
       await logOut(device)
-      const { deliveries } = await repository.remove(device.id, DELETED, clock.now())
-      if (deliveries) onDeliveries()
-      onQueueVoid()
+      await takeOffList(device, DELETED)
     })
+  }
+
+  async function takeOffList(device: Device, reason: string): Promise<void> {
+    const { deliveries } = await repository.remove(device.id, reason, clock.now())
+    if (deliveries) onDeliveries()
+    onQueueVoid()
   }
 
   return {
@@ -143,12 +150,23 @@ export function createDevices(options: DevicesOptions): LinkedDevices & ProbedDe
       if (device) return removeDevice(device)
       // A platform there is none of is named as such.
       bridges.forPlatform(platform)
-      throw new GatewayError('not_found', `device_id: there is no ${platform} device ${deviceId}`)
+      throw await noSuchDevice({ linked }, identityId, deviceId, platform)
     },
 
     async voidQueues(identityId) {
       await repository.voidQueues(identityId, clock.now())
       onQueueVoid()
+    },
+
+    async discard(platform, userId, loginId, reason) {
+      const identityId = await identityOf(userId)
+      if (identityId === null) return
+      await reconciliation.alone(identityId, platform, async () => {
+        const device = (await listed(identityId)).find(
+          candidate => candidate.platform === platform && candidate.loginId === loginId,
+        )
+        if (device) await takeOffList(device, reason)
+      })
     },
 
     async removeAll(identityId) {

@@ -8,6 +8,7 @@ import type { Bridge, Bridges } from '../../domain/ports.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
+import { noSuchDevice } from '../devices/no-such-device.ts'
 import { Link } from './link.ts'
 import type { LinkEvent, Linking, LinkRequest } from './types.ts'
 
@@ -74,8 +75,7 @@ export function createLinking({ bridges, devices, clock, logger }: LinkingOption
     deviceId: string,
   ): Promise<string | undefined> {
     const device = await devices.find(identity.id, deviceId, bridge.platform)
-    if (!device)
-      throw new GatewayError('not_found', `device_id: there is no ${bridge.platform} device ${deviceId}`)
+    if (!device) throw await noSuchDevice(devices, identity.id, deviceId, bridge.platform)
     const logins = await bridge.logins(identity.matrixUserId)
     return logins.find(login => login.id === device.loginId)?.id
   }

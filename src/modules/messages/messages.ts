@@ -9,6 +9,7 @@ import { type Clock, rfc3339 } from '../../lib/clock.ts'
 import { trimmed } from '../../lib/phone-numbers.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
+import { noSuchDevice } from '../devices/no-such-device.ts'
 import type { MediaStore } from '../media/types.ts'
 import type { Backlog } from './backlog.ts'
 import { createDueTimes } from './due-times.ts'
@@ -27,7 +28,7 @@ export interface MessagesOptions {
   waiting: Pick<WaitingMessages, 'deviceQueue' | 'placesInLane'>
   endings: Pick<MessageEndings, 'cancel'>
   replies: ReplyTargets
-  devices: Pick<LinkedDevices, 'find'>
+  devices: Pick<LinkedDevices, 'find' | 'linked'>
   bridges: Pick<Bridges, 'forPlatform'>
   media: Pick<MediaStore, 'discard' | 'discardAll'>
   backlog: Pick<Backlog, 'enter' | 'leave'>
@@ -72,10 +73,7 @@ export function createMessages(options: MessagesOptions): Messages {
     if (!device) {
       // It tells which there are.
       bridges.forPlatform(request.platform)
-      throw new GatewayError(
-        'not_found',
-        `device_id: there is no ${request.platform} device ${request.deviceId}`,
-      )
+      throw await noSuchDevice(devices, identityId, request.deviceId, request.platform)
     }
     if (device.state === 'logged_out') throw loggedOut(device)
     if (request.replyId) await checkReply(replies, device, request.replyId)

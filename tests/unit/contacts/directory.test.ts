@@ -35,7 +35,7 @@ const directoryOf = (bridge: Partial<Bridge>) =>
       platformOfBot: async () => null,
       ownsUser: () => null,
     },
-    devices: { find: async () => db.orm.query.devices.findFirst().sync() ?? null },
+    devices: { linked: async () => [], find: async () => db.orm.query.devices.findFirst().sync() ?? null },
     chats: createChatRepository(db),
     matrixUserOf: async () => '@mg1:s',
   })

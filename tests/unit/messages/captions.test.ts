@@ -51,7 +51,8 @@ afterEach(async () => {
 })
 
 const device = () => db.orm.query.devices.findFirst().sync() ?? null
-const api = () => messagesOn(store, { clock, devices: { find: async () => device() } })
+const api = () =>
+  messagesOn(store, { clock, devices: { linked: async () => [], find: async () => device() } })
 const accept = async (text: string, file?: ReturnType<typeof stagedFile>) =>
   (await api().accept({ ...SEND_REQUEST, text, file }))[0]?.id ?? ''
 const song = () => stagedFile({ fileName: 'song.mp3', mimeType: 'audio/mpeg' })

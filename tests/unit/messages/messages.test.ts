@@ -20,6 +20,7 @@ beforeEach(() => {
   nudged = 0
   messages = messagesOn(messageStore(db), {
     devices: {
+      linked: async identityId => (identityId === device.identityId ? [device] : []),
       find: async (_, deviceId, platform) => (deviceId === '237' && platform === 'wa' ? device : null),
     },
     media: {
@@ -101,6 +102,12 @@ describe('refused, with nothing stored and the file discarded', () => {
     ['no platform', { platform: '' }, 'bad_request', 'Missing required field: platform'],
     ['nobody', { contact: ' ,\u200b ' }, 'bad_request', 'Missing required field: contact or group_url'],
     ['an unknown device', { deviceId: '999' }, 'not_found', 'device_id: there is no wa device 999'],
+    [
+      'a device of another token',
+      { identityId: 'id_2', deviceId: '999' },
+      'not_found',
+      'device_id: there is no wa device 999; no device is linked with this token: link one, or use the token that linked it',
+    ],
     ['another platform', { platform: 'signal' }, 'not_found', 'device_id: there is no signal device 237'],
     [
       'a platform that there is none of',

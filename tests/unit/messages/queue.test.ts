@@ -55,6 +55,7 @@ function open(waiting: ReadonlyMap<string, number>): void {
   messages = messagesOn(store, {
     backlog,
     devices: {
+      linked: async () => [],
       find: async identityId =>
         db.orm.query.devices.findFirst({ where: (d, { eq }) => eq(d.identityId, identityId) }).sync() ?? null,
     },
@@ -168,7 +169,7 @@ describe('a full queue', () => {
         ...store,
         repository: { ...store.repository, accept: () => Promise.reject(new Error('disk full')) },
       },
-      { backlog, devices: { find: async () => insertedDevice() } },
+      { backlog, devices: { linked: async () => [], find: async () => insertedDevice() } },
     )
     for (let time = 0; time < 5; time++) await broken.accept(SEND_REQUEST).catch(() => undefined)
     await accept({ contact: '1,2,3' })

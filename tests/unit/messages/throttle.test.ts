@@ -31,7 +31,11 @@ function restart(): void {
   store = messageStore(db)
   const device = db.orm.query.devices.findFirst().sync() ?? null
   const clock = { now: () => now, steady: () => now, sleep: () => Promise.resolve() }
-  api = messagesOn(store, { devices: { find: async () => device }, paceOf: () => pace, clock })
+  api = messagesOn(store, {
+    devices: { linked: async () => [], find: async () => device },
+    paceOf: () => pace,
+    clock,
+  })
 }
 
 const accept = (contact: string) =>

@@ -66,7 +66,7 @@ beforeEach(() => {
   unusedSlots = createUnusedSlots({ slots: store.slots, paceOf, onReturned: () => undefined, clock })
   messages = messagesOn(store, {
     backlog,
-    devices: { find: async () => devices.get('dev_1') },
+    devices: { linked: async () => [], find: async () => devices.get('dev_1') },
     media: {
       discard: async ({ id }) => void discarded.push(id),
       discardAll: async ids => void discarded.push(...ids),

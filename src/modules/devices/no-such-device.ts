@@ -1,0 +1,17 @@
+/** The error for an address that means none of an identity's devices. */
+import { GatewayError } from '../../domain/errors.ts'
+
+/** Whoever made a second token for an identity of its own wonders where the device of the first is. @param platform null: any */
+export async function noSuchDevice(
+  devices: { linked(identityId: string): Promise<readonly unknown[]> },
+  identityId: string,
+  deviceId: string,
+  platform: string | null,
+): Promise<GatewayError> {
+  const kind = platform === null ? '' : `${platform} `
+  const hasSome = (await devices.linked(identityId)).length > 0
+  const hint = hasSome
+    ? ''
+    : '; no device is linked with this token: link one, or use the token that linked it'
+  return new GatewayError('not_found', `device_id: there is no ${kind}device ${deviceId}${hint}`)
+}
