@@ -3,10 +3,12 @@ import { GatewayError } from '../domain/errors.ts'
 import { BodyTooSlow, readBytesAtMost } from '../lib/bounded-body.ts'
 import { charsetOf, decodeText, UndecodableText } from '../lib/charset.ts'
 import { isNestedTooDeep, MAX_NESTING } from '../lib/json-nesting.ts'
+import { yieldToEventLoop } from '../lib/turn-budget.ts'
 import { roomOf } from './in-flight.ts'
 
 /** Far above what any JSON call needs. */
 const MAX_JSON_BYTES = 1024 * 1024
+const LARGE_CHARACTERS = 64 * 1024
 /** Of a header only as much is said again. */
 const MAX_SHOWN = 80
 
@@ -58,14 +60,19 @@ export function isJson(contentType: string): boolean {
 export async function parseJson(request: Request): Promise<unknown> {
   const text = await readText(request)
   if (text === '') return {}
+  // Reading, parsing and what is done with it have a turn of the event loop each.
+  if (text.length > LARGE_CHARACTERS) await yieldToEventLoop()
   if (isNestedTooDeep(text)) {
     throw new GatewayError('bad_request', `The body is nested deeper than ${MAX_NESTING} levels`)
   }
+  let json: unknown
   try {
-    return JSON.parse(text)
+    json = JSON.parse(text)
   } catch {
     throw new GatewayError('bad_request', 'The body is not valid JSON')
   }
+  if (text.length > LARGE_CHARACTERS) await yieldToEventLoop()
+  return json
 }
 
 /**

@@ -40,6 +40,7 @@ describe.each(['http', 'https'])('on one connection, %s', scheme => {
       mounts: [
         { prefix: '/count', fetch: async request => new Response(`${++counted} ${await request.text()}`) },
       ],
+      bridgeMounts: [{ prefix: '/_matrix', fetch: () => new Response(`${++counted}`) }],
       observer: {
         requestAnswered: () => void answered++,
         requestRefused: reason => void (reason === 'pipelining' && refused++),
@@ -75,6 +76,16 @@ describe.each(['http', 'https'])('on one connection, %s', scheme => {
     expect(last).toMatch(/\r\nconnection: close\r\n/i)
     expect(last).toContain('"code":"too_many_requests"')
     expect(refused).toBe(1)
+  })
+
+  test('what bridges and homeservers ask on a listener of their own', async () => {
+    const bridges = app.http.listenForBridges({ host: '127.0.0.1', port: 0 })
+    counted = 0
+    using client = await openRaw(bridges.url)
+    client.write('GET /_matrix/x HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(3_000))
+    await waitFor(() => client.closed, { what: 'the server to close' })
+    expect(counted).toBe(32)
+    await bridges.stop(0)
   })
 
   test('as many as clients may send ahead are answered in order, again and again', async () => {

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { openApiDocument } from '../../src/http/openapi/document.ts'
 import { expectError } from '../support/expect-error.ts'
+import { expectShortTurns } from '../support/longest-turn.ts'
 import { basic, testHttp } from '../support/test-http.ts'
 
 const SEND = '/api/v1/devices/237123456789/message'
@@ -136,7 +137,7 @@ test('every list of our own takes the same limit', async () => {
       .filter(({ name }) => name === 'limit')
       .map(({ schema }) => [path, schema.minimum, schema.maximum, schema.default]),
   )
-  expect(limits.length).toBe(4)
+  expect(limits.length).toBe(5)
   for (const [, ...limit] of limits) expect(limit).toEqual([1, 1_000, 100])
 })
 
@@ -164,5 +165,18 @@ describe('very many of them', () => {
     expect([sent.status, sent.body.error]).toEqual([400, expect.stringMatching(says('field'))])
     const asked = await app.call('GET', `/api/v1/messages?${new URLSearchParams(names(101))}`, { auth })
     expect([asked.status, asked.body.error]).toEqual([400, expect.stringMatching(says('parameter'))])
+  })
+
+  test('a megabyte of them, however it is made, holds the event loop no longer than any request may', async () => {
+    const unknown = Array.from({ length: 80_000 }, (_, index) => `"f${index}":1`).join(',')
+    const empties = Array.from({ length: 300_000 }, () => '{}').join(',')
+    const headers = { authorization: auth, 'content-type': 'application/json' }
+    for (const fields of [unknown, `"contact":[${empties}]`]) {
+      const body = `{"platform":"wa","text":"x",${fields}}`
+      await expectShortTurns(async () => {
+        const request = new Request(`http://localhost${SEND}`, { method: 'POST', headers, body })
+        await (await app.http.handle(request)).arrayBuffer()
+      })
+    }
   })
 })
