@@ -5,18 +5,13 @@
 import type { Call, Handler, Requester } from './call.ts'
 import type { Core } from './core.ts'
 import { capabilities, whoami } from './endpoints/account.ts'
-import {
-  getAccountData,
-  getFilter,
-  getPushRules,
-  postFilter,
-  putAccountData,
-} from './endpoints/account-data.ts'
+import { getAccountData, getFilter, postFilter, putAccountData } from './endpoints/account-data.ts'
 import { getAlias, publicRooms } from './endpoints/directory.ts'
 import { createMedia, download, mediaConfig, upload, uploadReserved } from './endpoints/media.ts'
 import { joinedRooms } from './endpoints/membership.ts'
 import { getPresence, putPresence } from './endpoints/presence.ts'
 import { getAvatar, getDisplayname, getProfile } from './endpoints/profile.ts'
+import { getPushRules } from './endpoints/push-rules.ts'
 import { sync } from './endpoints/sync.ts'
 import { forbidden, notFound } from './errors.ts'
 import { speaksIn } from './speaking.ts'

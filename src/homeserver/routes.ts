@@ -5,8 +5,6 @@ import {
   deleteTag,
   getAccountData,
   getFilter,
-  getGlobalPushRules,
-  getPushRules,
   getTags,
   postFilter,
   putAccountData,
@@ -23,7 +21,7 @@ import {
   roomAliases,
   roomVisibility,
 } from './endpoints/directory.ts'
-import { getContext, getEvent, getMessages, getRelations } from './endpoints/history.ts'
+import { getContext, getEvent, getMessages, getRelations, getThreads } from './endpoints/history.ts'
 import {
   claimKeys,
   keyChanges,
@@ -34,6 +32,14 @@ import {
 } from './endpoints/keys.ts'
 import { createMedia, download, mediaConfig, upload, uploadReserved } from './endpoints/media.ts'
 import { ban, forget, invite, join, joinedRooms, kick, knock, leave, unban } from './endpoints/membership.ts'
+import {
+  notifications,
+  pushers,
+  thirdPartyIds,
+  thirdPartyProtocols,
+  turnServer,
+  urlPreview,
+} from './endpoints/nothing-here.ts'
 import { getPresence, putPresence } from './endpoints/presence.ts'
 import {
   getAvatar,
@@ -43,6 +49,15 @@ import {
   putDisplayname,
   searchUsers,
 } from './endpoints/profile.ts'
+import {
+  deletePushRule,
+  getGlobalPushRules,
+  getPushRule,
+  getPushRuleField,
+  getPushRules,
+  putPushRule,
+  putPushRuleField,
+} from './endpoints/push-rules.ts'
 import { getJoinedMembers, getMembers, getState, getStateEvent } from './endpoints/read-state.ts'
 import { postReadMarkers, postReceipt, putTyping } from './endpoints/receipts.ts'
 import { putState, redact, send } from './endpoints/send.ts'
@@ -118,6 +133,18 @@ const V3: readonly Route[] = [
   ['GET', '/pushrules/', getPushRules],
   ['GET', '/pushrules/global', getGlobalPushRules],
   ['GET', '/pushrules/global/', getGlobalPushRules],
+  ['GET', '/pushrules/global/{kind}/{ruleId}', getPushRule],
+  ['PUT', '/pushrules/global/{kind}/{ruleId}', putPushRule],
+  ['DELETE', '/pushrules/global/{kind}/{ruleId}', deletePushRule],
+  ['GET', '/pushrules/global/{kind}/{ruleId}/enabled', getPushRuleField],
+  ['PUT', '/pushrules/global/{kind}/{ruleId}/enabled', putPushRuleField],
+  ['GET', '/pushrules/global/{kind}/{ruleId}/actions', getPushRuleField],
+  ['PUT', '/pushrules/global/{kind}/{ruleId}/actions', putPushRuleField],
+  ['GET', '/voip/turnServer', turnServer],
+  ['GET', '/thirdparty/protocols', thirdPartyProtocols],
+  ['GET', '/pushers', pushers],
+  ['GET', '/notifications', notifications],
+  ['GET', '/account/3pid', thirdPartyIds],
   ['POST', '/keys/upload', uploadKeys],
   ['POST', '/keys/query', queryKeys],
   ['POST', '/keys/claim', claimKeys],
@@ -133,7 +160,9 @@ const OTHERS: readonly Route[] = [
   ['GET', '/_matrix/client/v1/rooms/{roomId}/relations/{eventId}', getRelations],
   ['GET', '/_matrix/client/v1/rooms/{roomId}/relations/{eventId}/{relType}', getRelations],
   ['GET', '/_matrix/client/v1/rooms/{roomId}/relations/{eventId}/{relType}/{eventType}', getRelations],
+  ['GET', '/_matrix/client/v1/rooms/{roomId}/threads', getThreads],
   ['GET', '/_matrix/client/v1/media/config', mediaConfig],
+  ['GET', '/_matrix/client/v1/media/preview_url', urlPreview],
   ['GET', '/_matrix/client/v1/media/download/{serverName}/{mediaId}', download],
   ['GET', '/_matrix/client/v1/media/download/{serverName}/{mediaId}/{fileName}', download],
   ['GET', '/_matrix/client/v1/media/thumbnail/{serverName}/{mediaId}', download],
@@ -143,6 +172,7 @@ const OTHERS: readonly Route[] = [
 /** Paths below /_matrix/media/v3 (and /r0): the older place of media, here for those with an account only. */
 const MEDIA_V3: readonly Route[] = [
   ['GET', '/config', mediaConfig],
+  ['GET', '/preview_url', urlPreview],
   ['POST', '/upload', upload],
   ['PUT', '/upload/{serverName}/{mediaId}', uploadReserved],
   ['GET', '/download/{serverName}/{mediaId}', download],

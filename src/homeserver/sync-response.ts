@@ -10,7 +10,7 @@ import { allowsRoom, allowsType } from './filter.ts'
 import { parseStored } from './json.ts'
 import { type Pieces, separated } from './json-answer.ts'
 import { changedUsers } from './key-changes.ts'
-import { PUSH_RULES } from './push-rules.ts'
+import { PUSH_RULES, PUSH_RULES_TYPE } from './push-rules.ts'
 import { speaksIn } from './speaking.ts'
 import type { MembershipRow } from './store/events.ts'
 import type { ToDeviceRow } from './store/keys.ts'
@@ -137,8 +137,6 @@ async function* globalAccountData(
   }
   yield* field(',"account_data":{"events":[', events(), ']}')
 }
-
-const PUSH_RULES_TYPE = 'm.push_rules'
 
 async function* roomSections(context: SyncContext, accountData: AccountDataByRoom): Pieces {
   const memberships = await membershipsOf(context)

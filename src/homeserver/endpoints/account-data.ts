@@ -6,7 +6,7 @@ import { badJson, forbidden, notFound, tooLarge } from '../errors.ts'
 import { filterSchema } from '../filter.ts'
 import { isObject, type JsonObject, parseStored } from '../json.ts'
 import { assertId, MAX_EVENT_BYTES } from '../limits.ts'
-import { PUSH_RULES } from '../push-rules.ts'
+import { PUSH_RULES, PUSH_RULES_TYPE } from '../push-rules.ts'
 
 /** Kept by other endpoints. */
 const SERVER_MANAGED = ['m.fully_read', 'm.push_rules']
@@ -37,7 +37,10 @@ export async function putAccountData(call: Call): Promise<JsonObject> {
 export function getAccountData(call: Call): JsonObject {
   const userId = param(call, 'userId')
   assertOwn(call, userId)
-  const content = call.core.users.accountData(userId, roomNumber(call), param(call, 'type'))
+  const type = param(call, 'type')
+  const room = roomNumber(call)
+  const content = call.core.users.accountData(userId, room, type)
+  if (content === undefined && room === GLOBAL && type === PUSH_RULES_TYPE) return PUSH_RULES
   if (content === undefined) throw notFound('No such account data')
   return parseStored(content)
 }
@@ -102,14 +105,4 @@ export function getFilter(call: Call): JsonObject {
   const text = call.core.users.filter(Number(param(call, 'filterId')), userId)
   if (text === undefined) throw notFound('Unknown filter')
   return parseStored(text)
-}
-
-/** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3pushrules */
-export function getPushRules(): JsonObject {
-  return PUSH_RULES
-}
-
-/** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3pushrulesglobal */
-export function getGlobalPushRules(): JsonObject {
-  return PUSH_RULES.global as JsonObject
 }

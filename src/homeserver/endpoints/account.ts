@@ -11,11 +11,14 @@ import { assertRoomForDevice, removeDevices } from './devices.ts'
 
 const APPSERVICE_LOGIN = 'm.login.application_service'
 
-/** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientversions */
+/**
+ * Bridges need at least v1.4, and find what they use of later versions by its feature: asynchronous uploads and pings of application
+ * services (v1.7), media that needs an account (v1.11).
+ * @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientversions
+ */
 export function versions(): JsonObject {
-  const minor = Array.from({ length: 12 }, (_, index) => `v1.${index + 1}`)
   return {
-    versions: ['r0.6.0', 'r0.6.1', ...minor],
+    versions: ['r0.6.0', 'r0.6.1', 'v1.1', 'v1.2', 'v1.3', 'v1.4', 'v1.5'],
     unstable_features: {
       'fi.mau.msc2246.stable': true,
       'fi.mau.msc2659.stable': true,

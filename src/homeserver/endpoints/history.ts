@@ -7,6 +7,7 @@ import type { Core } from '../core.ts'
 import { invalidParam } from '../errors.ts'
 import type { EventRow } from '../events.ts'
 import { type RoomEventFilter, roomEventFilterSchema } from '../filter.ts'
+import { isObject, parseStored } from '../json.ts'
 import { jsonText, type Pieces, streamed } from '../json-answer.ts'
 import { type RoomView, stateOf, viewRoom, visibleEvent } from '../room-history.ts'
 import { showEvent } from '../shown-events.ts'
@@ -172,6 +173,55 @@ export async function getRelations(call: Call): Promise<Response> {
       yield '}'
     })(),
   )
+}
+
+/**
+ * The roots of threads, the one with the newest reply first.
+ * @see https://spec.matrix.org/v1.5/client-server-api/#get_matrixclientv1roomsroomidthreads
+ */
+export async function getThreads(call: Call): Promise<Response> {
+  const { core, requester } = call
+  const roomView = view(call)
+  const readable = Math.min(roomView.readableUpTo(), core.stream.position)
+  const limit = intQuery(call, 'limit', 10, MAX_LIMIT)
+  const isMine = call.query.get('include') === 'participated'
+  const to = Math.min(position(call, 'from') ?? readable, readable)
+  const turn = new TurnBudget()
+  const roots = new Map<string, EventRow>()
+  let next: number | undefined = to
+  while (next !== undefined && roots.size < limit) {
+    const replies: Page = await pageBackwards(core, roomView, turn, {
+      from: 0,
+      to: next,
+      limit: THREADS_CHUNK,
+    })
+    for (const reply of replies.rows) {
+      const rootId = threadOf(reply)
+      if (rootId === undefined || roots.has(rootId) || (isMine && reply.sender !== requester.userId)) continue
+      if (roots.size === limit) break
+      const root = core.events.byId(rootId)
+      if (root && root.room === roomView.room.num && roomView.sees(root)) roots.set(rootId, root)
+      next = reply.stream_id - 1
+    }
+    if (roots.size < limit) next = replies.next
+  }
+  return streamed(
+    (async function* () {
+      yield '{'
+      if (next !== undefined && next > 0) yield `"next_batch":"${positionToken(next)}",`
+      yield* eventsField(call, roomView, 'chunk', roots.values(), turn)
+      yield '}'
+    })(),
+  )
+}
+
+const THREADS_CHUNK = 100
+
+function threadOf({ content }: EventRow): string | undefined {
+  if (!content.includes('m.thread')) return undefined
+  const relation = parseStored(content)['m.relates_to']
+  if (!isObject(relation) || relation.rel_type !== 'm.thread') return undefined
+  return typeof relation.event_id === 'string' ? relation.event_id : undefined
 }
 
 interface RelationsWish {

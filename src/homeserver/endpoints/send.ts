@@ -1,10 +1,11 @@
 /** Sending events and state, and redacting. */
 import { readBody, readObject } from '../body.ts'
 import { type Call, massagedTimestamp, param, transaction } from '../call.ts'
-import { badJson, forbidden, notFound } from '../errors.ts'
+import { badJson, forbidden, MatrixError, notFound } from '../errors.ts'
 import { redactContent } from '../events.ts'
 import { assertUserId } from '../identifiers.ts'
-import { type JsonObject, parseStored } from '../json.ts'
+import { isObject, type JsonObject, parseStored } from '../json.ts'
+import { assertCount, MAX_ALIASES_OF_ROOM } from '../limits.ts'
 import { introduceUsers, reasonBody } from './membership.ts'
 
 const EVENT = { wholeNumbers: true }
@@ -25,10 +26,10 @@ export async function send(call: Call): Promise<JsonObject> {
   const originServerTs = massagedTimestamp(call)
   const eventId = await core.commit(tx => {
     const room = tx.room(roomId)
-    return (
-      core.events.byTxn(txn.id, sender, txn.scope, room.num, type) ??
-      tx.appendAllowed(room, { type, sender, content, originServerTs, txn })
-    )
+    const done = core.events.byTxn(txn.id, sender, txn.scope, room.num, type)
+    if (done !== undefined) return done
+    assertNewAnnotation(call, { type, sender, content, room: room.num })
+    return tx.appendAllowed(room, { type, sender, content, originServerTs, txn })
   })
   return { event_id: eventId }
 }
@@ -55,13 +56,27 @@ export async function putState(call: Call): Promise<JsonObject> {
   return { event_id: eventId }
 }
 
+/** Nobody reacts twice in the same way. @see https://spec.matrix.org/v1.12/client-server-api/#avoiding-duplicate-annotations */
+function assertNewAnnotation(
+  { core }: Call,
+  { type, sender, content, room }: { type: string; sender: string; content: JsonObject; room: number },
+): void {
+  const relation = content['m.relates_to']
+  if (!isObject(relation) || relation.rel_type !== 'm.annotation') return
+  const { event_id: target, key } = relation
+  if (typeof target !== 'string' || typeof key !== 'string') return
+  if (core.events.isAnnotated(target, { sender, key, type, room }))
+    throw new MatrixError(400, 'M_DUPLICATE_ANNOTATION', 'The same reaction is there already')
+}
+
 /** The aliases that a room claims must lead to it. */
 function assertAliases({ core, params }: Call, content: JsonObject): void {
   const alternatives = Array.isArray(content.alt_aliases) ? content.alt_aliases : []
+  assertCount('alt_aliases', alternatives.length, MAX_ALIASES_OF_ROOM)
   for (const alias of [content.alias, ...alternatives]) {
     if (alias === undefined || alias === null || alias === '') continue
     if (typeof alias !== 'string' || core.aliases.find(alias)?.room_id !== params.roomId)
-      throw badJson(`M_BAD_ALIAS: ${String(alias)} does not lead to this room`)
+      throw new MatrixError(400, 'M_BAD_ALIAS', `${String(alias)} does not lead to this room`)
   }
 }
 

@@ -114,6 +114,11 @@ export function eventStore(db: Database) {
   const relationsBefore = db.prepare<RelationRow, [string, number, number, number, number]>(
     `${relationColumns} DESC LIMIT ?`,
   )
+  const annotated = db.prepare<{ found: number }, [string, string, string, string, number]>(
+    `SELECT 1 AS found FROM hs_events INDEXED BY hs_events_annotations
+     WHERE relates_to = ? AND sender = ? AND json_extract(content, '$."m.relates_to".key') = ? AND rel_type = 'm.annotation'
+       AND type = ? AND room = ? LIMIT 1`,
+  )
   const redact = db.prepare(
     'UPDATE hs_events SET content = ?, redacted_by = ?, relates_to = NULL, rel_type = NULL WHERE stream_id = ?',
   )
@@ -203,6 +208,11 @@ export function eventStore(db: Database) {
     ): RelationRow[] {
       return (backwards ? relationsBefore : relationsAfter).all(eventId, room, from, to, limit)
     },
+    /** Whether the sender has put this key on the event already. */
+    isAnnotated: (
+      target: string,
+      { sender, key, type, room }: { sender: string; key: string; type: string; room: number },
+    ) => annotated.get(target, sender, key, type, room) !== null,
     redact(streamId: number, content: string, redactedBy: number): void {
       redact.run(content, redactedBy, streamId)
     },

@@ -256,3 +256,43 @@ test('what can not be stored for want of space is a 507', async () => {
   ])
   await full.close()
 })
+
+describe('push rules', () => {
+  const ALICE = { as: 'gw_rules' }
+  const rule = '/pushrules/global/room/%21room%3Ahs.test'
+  beforeAll(() => server.users(['gw_rules']))
+
+  test('are kept, changed, told by a sync, and removed', async () => {
+    const put = (path: string, body: unknown) => server.call('PUT', path, body, ALICE)
+    expect((await put(rule, { actions: [] })).status).toBe(200)
+    const kept = { rule_id: '!room:hs.test', default: false, enabled: true, actions: [] }
+    expect((await server.call('GET', rule, undefined, ALICE)).body).toEqual(kept)
+    expect((await put(`${rule}/enabled`, { enabled: false })).status).toBe(200)
+    expect((await put(`${rule}/actions`, { actions: ['notify'] })).status).toBe(200)
+    expect((await server.call('GET', `${rule}/enabled`, undefined, ALICE)).body).toEqual({ enabled: false })
+    const sync = await server.call('GET', '/sync', undefined, ALICE)
+    const told = sync.list('account_data', 'events').filter(event => event.type === 'm.push_rules')
+    expect(told).toHaveLength(1)
+    expect(told[0]).toMatchObject({
+      content: { global: { room: [{ enabled: false, actions: ['notify'] }] } },
+    })
+    expect((await server.call('DELETE', rule, undefined, ALICE)).status).toBe(200)
+    expect((await server.call('GET', rule, undefined, ALICE)).status).toBe(404)
+  })
+
+  test.each([
+    ['PUT', '/pushrules/global/nothing/a', { actions: [] }, 404],
+    ['PUT', '/pushrules/global/room/.m.own', { actions: [] }, 400],
+    ['PUT', '/pushrules/global/room/a', {}, 400],
+    ['PUT', '/pushrules/global/room/none/enabled', { enabled: true }, 404],
+    ['DELETE', '/pushrules/global/override/.m.rule.master', undefined, 400],
+  ])('%s %s with %p is refused', async (method, path, body, status) => {
+    expect((await server.call(method, path, body, ALICE)).status).toBe(status)
+  })
+})
+
+test('what the promised versions have and this server has none of is told to be none', async () => {
+  const paths = ['/voip/turnServer', '/thirdparty/protocols', '/pushers', '/notifications', '/account/3pid']
+  const previews = ['/_matrix/client/v1/media/preview_url', '/_matrix/media/v3/preview_url']
+  for (const path of [...paths, ...previews]) expect((await server.call('GET', path)).status).toBe(200)
+})

@@ -90,7 +90,7 @@ test('relations are found by kind and type', async () => {
     server.call(
       'PUT',
       `/rooms/${roomId}/send/${type}/${txn}`,
-      { 'm.relates_to': { event_id: parent, rel_type, key: '👍' } },
+      { 'm.relates_to': { event_id: parent, rel_type, key: `👍 ${txn}` } },
       { as: 'gw_bob' },
     )
   await relate('m.reaction', 'm.annotation', 'a')
@@ -108,4 +108,42 @@ test('relations are found by kind and type', async () => {
   const first = await find('', { limit: '2' })
   const second = await find('', { limit: '2', from: first.text('next_batch') })
   expect([first.list('chunk').length, second.list('chunk').length]).toEqual([2, 1])
+})
+
+test('the same reaction twice is M_DUPLICATE_ANNOTATION, until the first is taken back', async () => {
+  const roomId = await server.room('gw_alice', ['gw_bob'])
+  const parent = (await server.send(roomId, 'gw_alice', 'hello')).text('event_id')
+  const react = (txn: string, as: string, key = '👍') => {
+    const content = { 'm.relates_to': { event_id: parent, rel_type: 'm.annotation', key } }
+    return server.call('PUT', `/rooms/${roomId}/send/m.reaction/${txn}`, content, { as })
+  }
+  const first = await react('r1', 'gw_bob')
+  expect((await react('r1', 'gw_bob')).text('event_id')).toBe(first.text('event_id'))
+  const again = await react('r2', 'gw_bob')
+  expect([again.status, again.get('errcode')]).toEqual([400, 'M_DUPLICATE_ANNOTATION'])
+  expect((await react('r3', 'gw_bob', '🎉')).status).toBe(200)
+  expect((await react('r4', 'gw_alice')).status).toBe(200)
+  await server.call('PUT', `/rooms/${roomId}/redact/${first.text('event_id')}/r5`, {}, { as: 'gw_bob' })
+  expect((await react('r6', 'gw_bob')).status).toBe(200)
+})
+
+test('threads are told by their roots, the one that was answered last first', async () => {
+  const roomId = await server.room('gw_alice', ['gw_bob'])
+  const roots: string[] = []
+  for (const body of ['a', 'b', 'c'])
+    roots.push((await server.send(roomId, 'gw_alice', body)).text('event_id'))
+  const reply = (root: number, as: string, txn: string) => {
+    const content = { body: txn, 'm.relates_to': { event_id: roots[root], rel_type: 'm.thread' } }
+    return server.call('PUT', `/rooms/${roomId}/send/m.room.message/${txn}`, content, { as })
+  }
+  await reply(1, 'gw_bob', 't1')
+  await reply(0, 'gw_alice', 't2')
+  await reply(1, 'gw_alice', 't3')
+  const threads = (query: Record<string, string>) =>
+    server.call('GET', `/_matrix/client/v1/rooms/${roomId}/threads`, undefined, { as: 'gw_bob', query })
+  expect(bodies((await threads({})).list('chunk'))).toEqual(['b', 'a'])
+  expect(bodies((await threads({ include: 'participated' })).list('chunk'))).toEqual(['b'])
+  const page = await threads({ limit: '1' })
+  expect(bodies(page.list('chunk'))).toEqual(['b'])
+  expect(bodies((await threads({ from: page.text('next_batch') })).list('chunk'))).toContain('a')
 })
