@@ -1,7 +1,8 @@
 /** Puts the checks of `meshgate doctor` and `meshgate bridge check` together, from the settings and what is in the database. */
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createBridgeProbe } from '../bridges/bridge-probe.ts'
+import { encryptionIn } from '../bridges/setup/config-file.ts'
 import { programVersion } from '../bridges/setup/program.ts'
 import { type Config, childEnvironment, type Secrets } from '../config/index.ts'
 import { isDataDirInUse } from '../db/lock.ts'
@@ -208,9 +209,19 @@ function bridgesOf({ config, secrets, db, attached, homeserver, isRunning }: Sit
       probe: createBridgeProbe(url),
       homeserver: homeserver.isEmbedded && !isRunning ? null : homeserver.probe,
       comesTo: async () => (db ? createArrivals(db).find({ platform }) : null),
+      encryption: async () => ({
+        setting: encryptionOf(dir),
+        chats: db ? createAttachedBridgeRepository(db).encryptedChats(platform) : 0,
+      }),
       deviceStates: async () => (db ? createAttachedBridgeRepository(db).deviceStates(platform) : new Map()),
     }
   })
+}
+
+/** What the operator may have changed since it was written. */
+function encryptionOf(dir: string): string | null {
+  const file = join(dir, 'config.yaml')
+  return existsSync(file) ? encryptionIn(readFileSync(file, 'utf8')) : null
 }
 
 async function clockEvidence({ db, homeserver }: Site) {

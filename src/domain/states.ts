@@ -64,6 +64,7 @@ export const MESSAGE_KINDS = [
   'reaction',
   'edit',
   'redaction',
+  'encrypted',
 ] as const
 export type MessageKind = (typeof MESSAGE_KINDS)[number]
 
@@ -74,7 +75,10 @@ export const MESSAGE_EVENT_NAMES = [
   'message.edited',
   'message.deleted',
 ] as const
-export type MessageEventName = (typeof MESSAGE_EVENT_NAMES)[number]
+
+/** Told of what is said in an end-to-end encrypted chat, which can't be read. Only those who ask for it get it. */
+export const UNDECRYPTABLE = 'message.undecryptable'
+export type MessageEventName = (typeof MESSAGE_EVENT_NAMES)[number] | typeof UNDECRYPTABLE
 
 /** `device.disconnected` covers the states `disconnected` and `error`; `connecting` is told by none. */
 export const DEVICE_EVENT_NAMES = ['device.connected', 'device.disconnected', 'device.logged_out'] as const
@@ -83,6 +87,7 @@ export type DeviceEventName = (typeof DEVICE_EVENT_NAMES)[number]
 /** Names of all events that webhooks and readers of the feed can ask for. */
 export const EVENT_NAMES = [
   ...MESSAGE_EVENT_NAMES,
+  UNDECRYPTABLE,
   'message.status',
   ...DEVICE_EVENT_NAMES,
   'webhook.disabled',

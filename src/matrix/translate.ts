@@ -5,7 +5,7 @@
 import { z } from 'zod'
 import type { MediaInfo, MessageEvent } from '../domain/events.ts'
 import type { RoomEvent } from '../domain/ports.ts'
-import type { MessageEventName, MessageKind } from '../domain/states.ts'
+import { type MessageEventName, type MessageKind, UNDECRYPTABLE } from '../domain/states.ts'
 
 /** An incoming message as its Matrix event tells it, before it is known whose it is. */
 export interface TranslatedMessage {
@@ -95,6 +95,8 @@ export function translate(event: RoomEvent): TranslatedMessage | null {
       return translateReaction(event)
     case 'm.room.redaction':
       return translateRedaction(event)
+    case 'm.room.encrypted':
+      return translateEncrypted(event)
     default:
       return null
   }
@@ -160,6 +162,16 @@ function translateRedaction(event: RoomEvent): TranslatedMessage | null {
   // Room versions before 11 have `redacts` beside the content, later ones inside.
   const relatesTo = event.redacts ?? redactionContent.safeParse(event.content).data?.redacts
   return relatesTo ? { ...blank('message.deleted', 'redaction', 'm.room.redaction'), relatesTo } : null
+}
+
+/** Relations stand in clear beside what is encrypted (client-server API, "m.room.encrypted"). */
+function translateEncrypted(event: RoomEvent): TranslatedMessage {
+  const relation = relatesTo.parse(event.content['m.relates_to'])
+  return {
+    ...blank(UNDECRYPTABLE, 'encrypted', 'm.room.encrypted'),
+    replyTo: relation?.['m.in_reply_to']?.event_id ?? null,
+    relatesTo: relation?.rel_type === 'm.replace' ? (relation.event_id ?? null) : null,
+  }
 }
 
 function blank(event: MessageEventName, kind: MessageKind, type: string): TranslatedMessage {

@@ -104,6 +104,7 @@ export function bridgeConfigFile(base: Base | null, settings: BridgeSettings): B
     if (base) refuseUnknown(doc, path, base.isInUse)
     set(doc, path, value)
   }
+  refuseEncryption(doc, layout)
   return {
     ...names,
     layout,
@@ -283,8 +284,6 @@ function bridgev2Facts({ database }: BridgeSettings): Fact[] {
     // A device linked again keeps its chats.
     { path: ['bridge', 'cleanup_on_logout', 'enabled'], value: false },
     { path: ['provisioning', 'allow_matrix_auth'], value: false },
-    { path: ['encryption', 'allow'], value: false },
-    { path: ['encryption', 'default'], value: false },
   ]
 }
 
@@ -294,14 +293,39 @@ function legacyFacts(layout: 'legacy-go' | 'legacy-python', { database }: Bridge
     { path: ['bridge', 'message_error_notices'], value: false },
     { path: ['bridge', 'delivery_error_reports'], value: false },
     { path: ['bridge', 'delivery_receipts'], value: false },
-    { path: ['bridge', 'encryption', 'allow'], value: false },
-    { path: ['bridge', 'encryption', 'default'], value: false },
   ]
   if (layout === 'legacy-go') return [...shared, ...goDatabase(['appservice', 'database'], database)]
   const enabled: Fact = { path: ['appservice', 'provisioning', 'enabled'], value: true }
   if (!database) return [...shared, enabled]
   const uri = database.kind === 'sqlite' ? `sqlite:${database.path}` : database.uri
   return [...shared, enabled, { path: ['appservice', 'database'], value: uri, always: true }]
+}
+
+const ENCRYPTION: Record<Layout, Path> = {
+  bridgev2: ['encryption'],
+  'legacy-go': ['bridge', 'encryption'],
+  'legacy-python': ['bridge', 'encryption'],
+}
+
+/** @returns the setting by which a bridge's configuration turns end-to-end encryption on, null when none does */
+export function encryptionIn(config: string): string | null {
+  const doc = parseDocument(config)
+  return doc.errors.length > 0 ? null : encryptionSetting(doc, layoutOf(doc))
+}
+
+function encryptionSetting(doc: Document, layout: Layout): string | null {
+  const paths = ['allow', 'default', 'require'].map(key => [...ENCRYPTION[layout], key])
+  return paths.find(path => doc.getIn(path) === true)?.join('.') ?? null
+}
+
+/** @throws GatewayError bad_request: what is said in an encrypted chat could neither be read nor answered */
+function refuseEncryption(doc: Document, layout: Layout): void {
+  const setting = encryptionSetting(doc, layout)
+  if (setting === null) return
+  throw new GatewayError(
+    'bad_request',
+    `${setting}: expected false, as the gateway can't read chats that are end-to-end encrypted`,
+  )
 }
 
 /** For the database layer that all mautrix bridges in Go share. */

@@ -1,7 +1,14 @@
 /** SQL of the bridges table. */
-import { and, asc, count, eq, inArray, isNull } from 'drizzle-orm'
+import { and, asc, count, eq, inArray, isNull, ne } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
-import { type BridgeRow, bridges, devices, resolvedRecipients, settings } from '../../db/schema/index.ts'
+import {
+  type BridgeRow,
+  bridges,
+  chats,
+  devices,
+  resolvedRecipients,
+  settings,
+} from '../../db/schema/index.ts'
 
 import { arrivalSetting } from './arrivals-repository.ts'
 
@@ -14,6 +21,8 @@ export interface AttachedBridgeRepository {
   replace(row: BridgeRow): Promise<void>
   /** How many devices of the platform are in each state; those that were deleted are none. */
   deviceStates(platform: string): Promise<ReadonlyMap<string, number>>
+  /** How many of the platform's chats are end-to-end encrypted. */
+  encryptedChats(platform: string): number
   /** Removes the row; where the platform's chats were is forgotten. */
   remove(platform: string): Promise<void>
 }
@@ -52,6 +61,13 @@ export function createAttachedBridgeRepository({ orm, committer }: Db): Attached
           .all()
           .map(row => [row.state, row.count]),
       ),
+
+    encryptedChats: platform =>
+      orm
+        .select({ count: count() })
+        .from(chats)
+        .where(and(eq(chats.platform, platform), eq(chats.encrypted, true), ne(chats.membership, 'left')))
+        .get()?.count ?? 0,
 
     remove: platform =>
       committer.write(() => {

@@ -27,6 +27,8 @@ export interface BridgeToCheck {
   comesTo?(): Promise<Listener | null>
   /** How many devices are in each state. */
   deviceStates(): Promise<ReadonlyMap<string, number>>
+  /** The setting of its configuration that turns encryption on, if one does, and how many of its chats are encrypted. */
+  encryption?(): Promise<{ setting: string | null; chats: number }>
 }
 
 export function bridgeCheck(bridge: BridgeToCheck): Check {
@@ -46,7 +48,8 @@ export function bridgeCheck(bridge: BridgeToCheck): Check {
         await bridge.comesTo?.(),
         'see that homeserver.address and homeserver.status_endpoint in its configuration lead to BRIDGE_PORT, and restart it',
       )
-      return [reachable, await pinged(bridge), ...old, await authorised(bridge), await devices(bridge)]
+      const found = [reachable, await pinged(bridge), ...old, await authorised(bridge), await devices(bridge)]
+      return [...found, ...(await encrypted(bridge))]
     },
   }
 }
@@ -151,6 +154,24 @@ function authorisation(platform: string, outcome: WhoamiOutcome): Outcome {
         'its log says why; is it the version that you want?',
       )
   }
+}
+
+async function encrypted({ platform, encryption }: BridgeToCheck): Promise<Outcome[]> {
+  const { setting, chats } = (await encryption?.()) ?? { setting: null, chats: 0 }
+  if (setting !== null)
+    return [
+      failure(
+        `its configuration turns end-to-end encryption on (${setting}): what arrives in such chats can't be read`,
+        `set ${setting} to false, and restart it`,
+      ),
+    ]
+  if (chats === 0) return []
+  return [
+    warning(
+      `${chats} of its chats are end-to-end encrypted: nothing that is said there can be read, or sent`,
+      `a room stays encrypted: let the bridge make it anew (its bot's command delete-portal); the event message.undecryptable tells of each message (${platform})`,
+    ),
+  ]
 }
 
 async function devices({ platform, deviceStates }: BridgeToCheck): Promise<Outcome> {

@@ -6,6 +6,7 @@ import type { Chat } from '../../db/schema/index.ts'
 import { type ErrorCode, GatewayError } from '../../domain/errors.ts'
 import type { Observer, ReceivedBatch } from '../../domain/observation.ts'
 import type { Bridges, EventBatch, EventSink, RoomEvent } from '../../domain/ports.ts'
+import { UNDECRYPTABLE } from '../../domain/states.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { STATUS_EVENT_TYPE } from '../../matrix/message-status.ts'
@@ -42,11 +43,14 @@ export interface Inbox extends EventSink {
 
 /** A bridge that fails like this can be asked again. */
 const PASSING: readonly ErrorCode[] = ['bridge_unavailable', 'bridge_timeout']
+/** Chats whose warning isn't repeated. */
+const MAX_WARNED_OF = 10_000
 /** Plans are made again at most this often before the batch is given back to its source. */
 const MAX_REPLANS = 10
 
 export function createInbox(options: InboxOptions): Inbox {
   const { repository, bridges, learnDevices, observer, clock, logger } = options
+  const warnedOf = new Set<string>()
 
   async function knowledgeFor(
     events: readonly RoomEvent[],
@@ -94,11 +98,25 @@ export function createInbox(options: InboxOptions): Inbox {
       if (!result.stored) continue
       if (result.deliveries) options.onDeliveries()
       if (result.joins) options.onJoins()
+      warnOfEncryption(planned)
       for (const { eventId, error } of planned.givenUp)
         logger.error({ event: eventId, err: error }, 'an event could not be understood and was given up')
       return planned
     }
     throw new GatewayError('conflict', 'the chats of a batch kept changing while it was being stored')
+  }
+
+  /** Once for each chat and run: nobody may have asked for the event that tells of it. */
+  function warnOfEncryption({ messages }: Plan): void {
+    for (const { payload } of messages) {
+      const room = payload.chat.id
+      if (payload.event !== UNDECRYPTABLE || warnedOf.has(room)) continue
+      if (warnedOf.size < MAX_WARNED_OF) warnedOf.add(room)
+      logger.warn(
+        { room, platform: payload.platform },
+        'a chat is end-to-end encrypted: what is said there can’t be read. Turn encryption off in the configuration of its bridge, and let that make the room anew',
+      )
+    }
   }
 
   /** @returns whether a device was asked about, so that the plan has to be made anew */

@@ -3,7 +3,12 @@ import { describe, expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
-import { type BridgeSettings, bridgeConfigFile, portIn } from '../../../src/bridges/setup/config-file.ts'
+import {
+  type BridgeSettings,
+  bridgeConfigFile,
+  encryptionIn,
+  portIn,
+} from '../../../src/bridges/setup/config-file.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
 
 const textOf = (name: string) => readFileSync(join(import.meta.dir, 'fixtures', `${name}.yaml.txt`), 'utf8')
@@ -291,6 +296,26 @@ test.each([
   const make = () => bridgeConfigFile({ text, isInUse: false }, SETTINGS)
   expect(make).toThrow(GatewayError)
   expect(make).toThrow(message)
+})
+
+describe('end-to-end encryption', () => {
+  const REFUSED = "expected false, as the gateway can't read chats that are end-to-end encrypted"
+
+  test.each(['allow', 'default', 'require'])('that a setting turns on (%s) is refused', key => {
+    const extra = { [`encryption.${key}`]: 'true' }
+    expect(() => bridgeConfigFile(null, { ...SETTINGS, extra })).toThrow(`encryption.${key}: ${REFUSED}`)
+    const text = textOf('bridgev2').replace('encryption:\n', `encryption:\n    ${key}: true\n`)
+    const on = key === 'require' ? text : textOf('bridgev2').replace(`    ${key}: false`, `    ${key}: true`)
+    for (const isInUse of [false, true])
+      expect(() => bridgeConfigFile({ text: on, isInUse }, SETTINGS)).toThrow(`encryption.${key}: ${REFUSED}`)
+    expect(encryptionIn(on)).toBe(`encryption.${key}`)
+  })
+
+  test('is off in what we write', () => {
+    expect(encryptionIn(bridgeConfigFile(example('bridgev2'), SETTINGS).text)).toBeNull()
+    expect(encryptionIn(bridgeConfigFile(null, SETTINGS).text)).toBeNull()
+    expect(encryptionIn('not: [yaml')).toBeNull()
+  })
 })
 
 test('a template without a place for the id is refused: it would claim no ghost', () => {

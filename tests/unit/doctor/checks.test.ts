@@ -263,6 +263,17 @@ describe('a bridge', () => {
     expect(first).toBe('ok runs at http://wa:29318 (process 7; mautrix-whatsapp v0.12.5)')
   })
 
+  test('whose chats are encrypted, or will be', async () => {
+    const encryption = (setting: string | null, chats: number) => async () => ({ setting, chats })
+    const last = async (setting: string | null, chats: number) =>
+      (await check({}, undefined, { encryption: encryption(setting, chats) })).at(-1)
+    expect(await last(null, 3)).toStartWith('warning 3 of its chats are end-to-end encrypted')
+    expect(await last('encryption.default', 3)).toStartWith(
+      'failure its configuration turns end-to-end encryption on (encryption.default)',
+    )
+    expect(await last(null, 0)).toBe('ok no device is linked yet')
+  })
+
   test('that doesn’t run: how to start it, or where to look', async () => {
     const reach = async () => ({ error: 'connection refused' })
     expect(await check({ reach })).toEqual([

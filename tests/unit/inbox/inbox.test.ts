@@ -14,16 +14,17 @@ import {
 import { type ErrorCode, GatewayError } from '../../../src/domain/errors.ts'
 import type { MessageEvent } from '../../../src/domain/events.ts'
 import type { EventBatch, ReadReceipt, RoomEvent } from '../../../src/domain/ports.ts'
-import { silentLogger } from '../../../src/lib/logger.ts'
 import { createChatRepository } from '../../../src/modules/chats/repository.ts'
 import { createInbox, type Inbox } from '../../../src/modules/inbox/inbox.ts'
 import { createInboxRepository } from '../../../src/modules/inbox/repository.ts'
+import { collectedLog } from '../../support/collected-log.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 import { insertChat, insertDevice, insertIdentity, insertWebhook, LINKED_AT } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 
 let db: TempDb
 let inbox: Inbox
+let log: ReturnType<typeof collectedLog>
 let learned: string[]
 let nudges: string[]
 let learn: () => void
@@ -33,6 +34,7 @@ let knowsUsers: boolean
 
 beforeEach(() => {
   db = tempDb()
+  log = collectedLog()
   insertIdentity(db)
   learned = []
   nudges = []
@@ -53,7 +55,7 @@ beforeEach(() => {
     onDeliveries: () => nudges.push('deliveries'),
     onJoins: () => nudges.push('joins'),
     clock: new ManualClock(),
-    logger: silentLogger,
+    logger: log.logger,
   })
 })
 afterEach(() => db.destroy())
@@ -235,6 +237,35 @@ describe('a message from the phone network', () => {
     await inbox.accept(batch([event({ room_id: '!new:s' })]))
     expect(learned).toEqual(['id_1/wa'])
     expect(stored()[0]?.payload).toMatchObject({ device_id: '999' })
+  })
+
+  test('in an encrypted chat can’t be read: that is told to whoever asks for it, and warned of once', async () => {
+    insertWebhook(db, { id: 2, url: 'http://b', events: ['message.undecryptable'] })
+    const unreadable = (id: string) =>
+      event({
+        event_id: id,
+        type: 'm.room.encrypted',
+        content: {
+          algorithm: 'm.megolm.v1.aes-sha2',
+          ciphertext: 'x',
+          'm.relates_to': { 'm.in_reply_to': { event_id: '$0' } },
+        },
+      })
+    await inbox.accept(batch([unreadable('$1'), unreadable('$2')]))
+    expect(payloads()).toMatchObject([
+      {
+        id: '$1',
+        event: 'message.undecryptable',
+        kind: 'encrypted',
+        type: 'm.room.encrypted',
+        message: '',
+        reply_to: '$0',
+      },
+      { id: '$2' },
+    ])
+    const asked = db.orm.select().from(deliveries).all()
+    expect(asked.map(row => row.webhookId)).toEqual([2, 2])
+    expect(log.text().match(/"room":"!r:s".*end-to-end encrypted/g)).toHaveLength(1)
   })
 
   test('goes to the webhooks that ask for it', async () => {

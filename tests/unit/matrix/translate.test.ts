@@ -156,6 +156,7 @@ test.each([
   ['a call', event('m.call.invite', { call_id: '1' })],
   ['a reaction to nothing', event('m.reaction', {})],
   ['a redaction of nothing', event('m.room.redaction', {})],
+  ['a key exchange', event('m.room_key', { algorithm: 'm.megolm.v1.aes-sha2' })],
 ])('%s is no message', (_, notMessage) => {
   expect(translate(notMessage)).toBeNull()
 })
