@@ -8,38 +8,23 @@ const PATHS = [
 ] as const
 const AS_TOKEN = ['appservice', 'as_token'] as const
 
-export interface Readdressed {
-  text: string
-  /** What stands there now. */
-  addresses: string[]
-}
-
 /**
  * @param change the address to put in the place of another; null: it stays
- * @returns null when the text is no configuration with this as_token
+ * @returns the new text; null when it is no configuration with this as_token
  */
 export function readdressConfig(
   text: string,
   asToken: string,
   change: (address: string) => string | null,
-): Readdressed | null {
+): string | null {
   const doc = parseDocument(text)
   if (doc.errors.length > 0 || doc.getIn(AS_TOKEN) !== asToken) return null
-  const addresses: string[] = []
-  let changed = text
+  const nodes = PATHS.map(path => doc.getIn(path, true)).filter(isScalar)
   // From the end of the text on, as what is put in may have another length.
-  for (const node of PATHS.map(path => doc.getIn(path, true))
-    .filter(isScalar)
-    .sort(lastFirst)) {
-    if (typeof node.value !== 'string' || node.value === '' || !node.range) continue
-    const next = change(node.value)
-    addresses.unshift(next ?? node.value)
-    const [start, end] = node.range
-    if (next !== null) changed = changed.slice(0, start) + JSON.stringify(next) + changed.slice(end)
-  }
-  return { text: changed, addresses }
-}
-
-function lastFirst(a: { range?: readonly number[] | null }, b: { range?: readonly number[] | null }): number {
-  return (b.range?.[0] ?? 0) - (a.range?.[0] ?? 0)
+  const lastFirst = nodes.toSorted((a, b) => (b.range?.[0] ?? 0) - (a.range?.[0] ?? 0))
+  return lastFirst.reduce((changed, { value, range }) => {
+    const next = typeof value === 'string' ? change(value) : null
+    if (next === null || !range) return changed
+    return changed.slice(0, range[0]) + JSON.stringify(next) + changed.slice(range[1])
+  }, text)
 }

@@ -9,7 +9,7 @@ import { isEveryInterface, isLoopback } from '../../lib/hosts.ts'
 import type { Whereabouts } from './addresses.ts'
 import type { AttachedBridge } from './attached-bridges.ts'
 
-export interface Listener {
+export interface ListenerAddress {
   config: Whereabouts
   /** How this machine reaches the listener for bridges now. */
   url: string
@@ -25,22 +25,22 @@ export interface Listener {
  */
 export function readdressBridge(
   bridge: Pick<AttachedBridge, 'dir' | 'url' | 'asToken'>,
-  listener: Listener,
+  listener: ListenerAddress,
 ): boolean {
   const file = join(bridge.dir, 'config.yaml')
   if (!existsSync(file)) return false
   const before = readFileSync(file, 'utf8')
   const after = readdressConfig(before, bridge.asToken, address => addressNow(address, bridge.url, listener))
-  if (after === null || after.text === before) return false
+  if (after === null || after === before) return false
   // Whole at any moment: the bridge may be starting.
   const draft = `${file}.new`
-  writeFileSync(draft, after.text, { mode: statSync(file).mode & 0o777 })
+  writeFileSync(draft, after, { mode: statSync(file).mode & 0o777 })
   renameSync(draft, file)
   return true
 }
 
 /** @returns null when the address is right, or isn't known to lead to us */
-function addressNow(address: string, bridgeUrl: string, listener: Listener): string | null {
+function addressNow(address: string, bridgeUrl: string, listener: ListenerAddress): string | null {
   if (!URL.canParse(address)) return null
   const { protocol, hostname, port, origin, pathname } = new URL(address)
   const path = pathname === '/' ? '' : pathname
