@@ -41,6 +41,8 @@ import homeserverHistoryDown from './0020_homeserver_history.down.sql' with { ty
 import homeserverHistoryUp from './0020_homeserver_history.up.sql' with { type: 'text' }
 import voiceDown from './0021_voice.down.sql' with { type: 'text' }
 import voiceUp from './0021_voice.up.sql' with { type: 'text' }
+import mediaQuotaDown from './0022_media_quota.down.sql' with { type: 'text' }
+import mediaQuotaUp from './0022_media_quota.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -72,4 +74,5 @@ export const migrations: readonly Migration[] = [
   { version: 19, name: 'groups', up: groupsUp, down: groupsDown },
   { version: 20, name: 'homeserver_history', up: homeserverHistoryUp, down: homeserverHistoryDown },
   { version: 21, name: 'voice', up: voiceUp, down: voiceDown },
+  { version: 22, name: 'media_quota', up: mediaQuotaUp, down: mediaQuotaDown },
 ]

@@ -175,6 +175,7 @@ export async function createApp(
     matrixUserOf: tenants.matrixUserOf,
     chats,
     phones,
+    pathOfMedia: matrix.homeserver && (mxcUri => matrix.homeserver?.pathOfMedia(mxcUri) ?? null),
     isSimulated,
     publicUrl,
   })

@@ -60,7 +60,7 @@ export async function* diagnose(config: Config, secrets: Secrets, envFile: strin
   yield* runChecks([
     permissionsCheck([envFile, dir, databaseFile]),
     diskCheck(dir),
-    databaseCheck(databaseFile),
+    databaseCheck(databaseFile, config.media.quotaBytes),
   ])
   yield* withSite(config, secrets, site => runChecks(siteChecks(site)))
 }

@@ -134,7 +134,7 @@ export function createSandboxFor(
     committer: db.committer,
     mediaDir: config.data.sandboxMediaDir,
     ...parts,
-    homeserver: { serverName: homeserver.serverName, fetch: request => homeserver.fetch(request) },
+    homeserver,
     platforms,
     maxUploadBytes: config.media.maxBytes,
     logger: maskingNumbers(logger.child({ part: 'sandbox' })),

@@ -46,6 +46,8 @@ export interface MessagingParts {
   matrixUserOf(identityId: string): Promise<string>
   chats: ChatRepository
   phones: Pick<Phones, 'devices' | 'contacts'>
+  /** Of an embedded homeserver: where it keeps a file. */
+  pathOfMedia: ((mxcUri: string) => string | null) | undefined
   /** Whether the sandbox plays the platform. */
   isSimulated(platform: string): boolean
   publicUrl(): string
@@ -67,6 +69,8 @@ export async function createMessaging(foundation: Foundation, parts: MessagingPa
     repository: mediaRepository,
     dir: config.data.mediaDir,
     maxBytes: config.media.maxBytes,
+    quotaBytes: config.media.quotaBytes,
+    copyOf: parts.pathOfMedia,
     urlTtlS: config.media.urlTtlS,
     sign: hasherFor('media-addresses'),
     signBefore: foundation.previousHasherFor?.('media-addresses'),

@@ -79,7 +79,8 @@ export interface Config {
     /** Whether endpoints may be reached without TLS. */
     allowHttp: boolean
   }
-  media: { maxBytes: number; inlineMaxBytes: number; urlTtlS: number }
+  /** `quotaBytes` null: none. */
+  media: { maxBytes: number; quotaBytes: number | null; inlineMaxBytes: number; urlTtlS: number }
 }
 
 /** What must not be logged, printed or stored in clear. */
@@ -153,6 +154,7 @@ export function configFrom(env: Env, workingDirectory: string): { config: Config
     },
     media: {
       maxBytes: env.MEDIA_MAX_BYTES,
+      quotaBytes: env.MEDIA_QUOTA_PER_IDENTITY || null,
       inlineMaxBytes: env.MEDIA_INLINE_MAX_BYTES,
       urlTtlS: env.MEDIA_URL_TTL_S,
     },

@@ -125,6 +125,7 @@ export const ENV_SCHEMA = z.object({
   WEBHOOK_ALLOW_PRIVATE: flagOrNetworks.optional(),
   WEBHOOK_ALLOW_HTTP: flag.optional(),
   MEDIA_MAX_BYTES: wholeNumber(1, MAX_BYTES).default(32 * 1024 * 1024),
+  MEDIA_QUOTA_PER_IDENTITY: wholeNumber(0, Number.MAX_SAFE_INTEGER).default(10 * 1024 ** 3),
   MEDIA_INLINE_MAX_BYTES: wholeNumber(0, 64 * 1024 * 1024).default(4 * 1024 * 1024),
   MEDIA_URL_TTL_S: wholeNumber(60, 31_536_000).default(604_800),
 })

@@ -13,6 +13,7 @@ export const ERROR_CODES = [
   'gone',
   'unprocessable',
   'payload_too_large',
+  'quota_exceeded',
   'unsupported_media_type',
   'too_many_requests',
   'bridge_error',
@@ -37,7 +38,7 @@ export class GatewayError extends Error {
     /** Seconds after which the same call may succeed (HTTP Retry-After), where that is known. */
     readonly retryAfterS?: number,
     /** Further fields of the answer, for programs. */
-    readonly details: Readonly<Record<string, string>> = {},
+    readonly details: Readonly<Record<string, string | number>> = {},
   ) {
     super(message)
   }

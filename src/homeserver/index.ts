@@ -8,7 +8,7 @@ import type { AppserviceRegistration } from './appservices.ts'
 import { type Answer, accessToken, authenticate, isKnownToken } from './call.ts'
 import { Core, type CoreOptions } from './core.ts'
 import { logIn, loginFlows, register, versions } from './endpoints/account.ts'
-import { sweepUploads } from './endpoints/media.ts'
+import { pathOfUri, sweepUploads } from './endpoints/media.ts'
 import { MatrixError, notFound, unrecognized } from './errors.ts'
 import { randomId, tokenHash } from './identifiers.ts'
 import { assertMaySpeak } from './puppets.ts'
@@ -32,6 +32,8 @@ export interface Homeserver {
   removeAppservice(id: string): Promise<void>
   /** Of every appservice that may use this server, those of earlier runs included. */
   appserviceIds(): string[]
+  /** Where the content at an mxc:// URI of this server lies, which never changes; null for one of another server, or that is none. */
+  pathOfMedia(mxcUri: string): string | null
   /** Removes what uploads left behind that a kill cut off. Before the first request. */
   sweep(): Promise<void>
   /** Begins pushing to appservices. */
@@ -162,6 +164,10 @@ class EmbeddedHomeserver implements Homeserver {
 
   appserviceIds(): string[] {
     return [...this.core.appservices.all()].map(appservice => appservice.id)
+  }
+
+  pathOfMedia(mxcUri: string): string | null {
+    return pathOfUri(this.core, mxcUri)
   }
 
   sweep(): Promise<void> {

@@ -10,6 +10,7 @@ const STATUS_OF: Record<ErrorCode, number> = {
   conflict: 409,
   gone: 410,
   payload_too_large: 413,
+  quota_exceeded: 413,
   unsupported_media_type: 415,
   unprocessable: 422,
   too_many_requests: 429,
@@ -34,7 +35,7 @@ export class HttpError extends Error {
     message: string,
     readonly headers: Record<string, string> = {},
     /** Further fields of the body. */
-    readonly details: Readonly<Record<string, string>> = {},
+    readonly details: Readonly<Record<string, string | number>> = {},
   ) {
     super(message)
   }

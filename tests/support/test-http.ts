@@ -77,7 +77,7 @@ export async function testHttp(
         ...overrides.http,
       },
       authFailures: overrides.authFailures ?? { perCredential: 10, perAddress: 60, windowMs: 60_000 },
-      media: { maxBytes, inlineMaxBytes: 0, urlTtlS: 60 },
+      media: { quotaBytes: null, maxBytes, inlineMaxBytes: 0, urlTtlS: 60 },
     },
     services: { credentials, tokens, idempotency, webhooks, deliveries, replays, feed, ...fakes.services },
     logger: silentLogger,

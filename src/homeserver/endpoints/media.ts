@@ -135,6 +135,13 @@ function mediaPath(core: Core, mediaId: string): string {
   return join(core.mediaDir, mediaId)
 }
 
+/** Whether or not there is such content. @returns null when it is no mxc:// URI of this server */
+export function pathOfUri(core: Core, mxcUri: string): string | null {
+  const prefix = `mxc://${core.serverName}/`
+  const mediaId = mxcUri.startsWith(prefix) ? mxcUri.slice(prefix.length) : ''
+  return MEDIA_ID.test(mediaId) ? mediaPath(core, mediaId) : null
+}
+
 function findMedia(core: Core, serverName: string, mediaId: string): MediaRow {
   if (serverName !== core.serverName || !MEDIA_ID.test(mediaId)) throw notFound('Unknown media')
   const row = core.media.find(mediaId)

@@ -5,10 +5,13 @@ import { type Db, openDb } from '../../db/open.ts'
 import { messageOf } from '../../domain/errors.ts'
 import type { AttachedBridges } from '../attached-bridges/attached-bridges.ts'
 import { type Check, failure, type Outcome, ok, skipped, warning } from './findings.ts'
-import { sharedIdentities } from './repository.ts'
+import { identitiesWithFiles, sharedIdentities } from './repository.ts'
 
-/** @param databaseFile made by the first start */
-export function databaseCheck(databaseFile: string): Check {
+/** The part of a quota from which the doctor speaks of it. */
+const NEARLY_FULL = 0.9
+
+/** @param databaseFile made by the first start. @param quotaBytes what an identity's files may take; null: no limit */
+export function databaseCheck(databaseFile: string, quotaBytes: number | null): Check {
   return {
     subject: 'database',
     async run() {
@@ -17,7 +20,7 @@ export function databaseCheck(databaseFile: string): Check {
       let db: Db | undefined
       try {
         db = openDb(databaseFile)
-        return [wholeness(db, databaseFile), versionOf(db), ...sharing(db)]
+        return [wholeness(db, databaseFile), versionOf(db), ...sharing(db), ...quotas(db, quotaBytes)]
       } catch (error) {
         return failure(
           `${databaseFile}: ${messageOf(error)}`,
@@ -28,6 +31,16 @@ export function databaseCheck(databaseFile: string): Check {
       }
     },
   }
+}
+
+function quotas(db: Db, quotaBytes: number | null): Outcome[] {
+  if (quotaBytes === null) return []
+  return identitiesWithFiles(db, quotaBytes * NEARLY_FULL).map(({ identity, bytes }) =>
+    warning(
+      `the files of ${identity} take ${bytes} of ${quotaBytes} bytes: beyond that its uploads are refused`,
+      'raise MEDIA_QUOTA_PER_IDENTITY, or keep files for a shorter time (MEDIA_RETENTION_DAYS)',
+    ),
+  )
 }
 
 function wholeness({ connection }: Db, databaseFile: string): Outcome {

@@ -34,6 +34,21 @@ export function createDoctorRepository({ orm }: Db): DoctorRepository {
   }
 }
 
+/** Identities whose files take at least so much, the largest first. Reads a database of any version. */
+export function identitiesWithFiles(
+  { connection }: Db,
+  leastBytes: number,
+): { identity: string; bytes: number }[] {
+  const hasMedia = connection.query("SELECT 1 FROM sqlite_master WHERE name = 'media'").get() !== null
+  if (!hasMedia) return []
+  return connection
+    .query<{ identity: string; bytes: number }, [number]>(
+      `SELECT matrix_user_id AS identity, sum(size_bytes) AS bytes FROM media JOIN identities ON identities.id = identity_id
+       WHERE stored = 1 GROUP BY identity_id HAVING bytes >= ? ORDER BY bytes DESC`,
+    )
+    .all(leastBytes)
+}
+
 export interface SharedIdentity {
   /** Whether it is the host identity though a plain user's token made it. */
   isUsersHost: boolean

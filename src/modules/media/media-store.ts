@@ -7,10 +7,12 @@ import type { MatrixSession } from '../../domain/ports.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { HEAD_BYTES, mediaTypeOf, OGG_OPUS } from '../../lib/media-type.ts'
 import { equalInConstantTime } from '../../lib/sealing.ts'
+import { shareFile } from '../../lib/shared-file.ts'
 import { randomToken } from '../../lib/tokens.ts'
 import { describeImage } from './describe-image.ts'
 import { describeVoice } from './describe-voice.ts'
 import { writeFile } from './file-writer.ts'
+import { createMediaQuota } from './quota.ts'
 import type { MediaRepository } from './repository.ts'
 import type { MediaStore, StagedFile } from './types.ts'
 
@@ -18,6 +20,10 @@ export interface MediaStoreOptions {
   repository: MediaRepository
   dir: string
   maxBytes: number
+  /** What the files of an identity may take in all; null: no limit. */
+  quotaBytes: number | null
+  /** Where this process itself keeps the file at an mxc:// URI, which never changes; null: elsewhere. */
+  copyOf?: ((mxcUri: string) => string | null) | undefined
   /** How long a signed address is good for, in seconds. */
   urlTtlS: number
   /** Keyed one-way function for signed addresses. */
@@ -34,7 +40,7 @@ export interface MediaFiles extends MediaStore {
   find(mediaId: string): Promise<Media | null>
   /** Makes sure the file lies at the homeserver. @returns its mxc:// URI */
   upload(mediaId: string): Promise<{ file: Media; mxcUri: string }>
-  /** Makes sure an incoming file is on our disk. @throws GatewayError when the homeserver doesn't have it; payload_too_large */
+  /** Makes sure an incoming file is on our disk. @throws GatewayError when the homeserver doesn't have it; payload_too_large, quota_exceeded */
   fetchIncoming(mediaId: string): Promise<Media>
   /** Path and query of an address that gives the file without authentication, until it expires. */
   signedPath(mediaId: string): string
@@ -58,6 +64,7 @@ export function createMediaStore(options: MediaStoreOptions): MediaFiles {
     [options.sign, options.signBefore].some(
       sign => sign !== undefined && equalInConstantTime(signature, sign(`${mediaId}:${expires}`)),
     )
+  const quota = createMediaQuota(repository, options.quotaBytes)
   /** Uploads and downloads under way, so that none is done twice at a time. */
   const running = new Map<string, Promise<unknown>>()
 
@@ -67,7 +74,7 @@ export function createMediaStore(options: MediaStoreOptions): MediaFiles {
 
     async stage({ identityId, fileName, mimeType, stream }) {
       const id = randomToken('file_', 18)
-      const sizeBytes = await writeFile(pathOf(id), stream, options.maxBytes)
+      const sizeBytes = await writeFile(pathOf(id), quota.within(identityId, stream), options.maxBytes)
       const type = await mediaTypeOf(await headOf(pathOf(id)), fileName, mimeType)
       const image = type.startsWith('image/') ? await describeImage(pathOf(id), sizeBytes) : null
       const voice = type === OGG_OPUS ? await describeVoice(pathOf(id), sizeBytes) : null
@@ -102,6 +109,8 @@ export function createMediaStore(options: MediaStoreOptions): MediaFiles {
         const session = await options.sessionOf(file.identityId)
         const mxcUri = await session.upload(pathOf(mediaId), file.fileName, file.mimeType)
         await repository.setMxcUri(mediaId, mxcUri, clock.now())
+        const copy = options.copyOf?.(mxcUri)
+        if (copy) await shareFile(copy, pathOf(mediaId))
         return { file, mxcUri }
       }),
 
@@ -135,7 +144,13 @@ export function createMediaStore(options: MediaStoreOptions): MediaFiles {
       if (file.stored || !file.mxcUri) return file
       const response = await (await options.sessionOf(file.identityId)).download(file.mxcUri)
       const body = response.body ?? new Blob([]).stream()
-      const sizeBytes = await writeFile(pathOf(mediaId), body, options.maxBytes)
+      const sizeBytes = await writeFile(
+        pathOf(mediaId),
+        quota.within(file.identityId, body),
+        options.maxBytes,
+      )
+      const copy = options.copyOf?.(file.mxcUri)
+      if (copy) await shareFile(copy, pathOf(mediaId))
       const found = { sizeBytes, ...(await picture(file, sizeBytes)) }
       await repository.setStored(mediaId, found, clock.now())
       return { ...file, ...found, stored: true }

@@ -14,6 +14,8 @@ export interface MediaRepository {
   isServed(id: string, now: number): Promise<boolean>
   /** @returns those of the ids that have a row */
   known(ids: readonly string[]): Promise<Set<string>>
+  /** What the identity's files on our disk take. */
+  usedBytes(identityId: string): Promise<number>
   /** Remembers where the file lies at the homeserver. */
   setMxcUri(id: string, mxcUri: string, now: number): Promise<void>
   /** Notes that an incoming file is on disk now, and what that has told about it. */
@@ -31,7 +33,14 @@ export function createMediaRepository(db: Db): MediaRepository {
     .from(media)
     .where(and(eq(media.id, textParam('id')), exists(usableTokenOf(db, media.identityId))))
     .prepare()
+  const used = db.orm
+    .select({ bytes: sql<number>`coalesce(sum(${media.sizeBytes}), 0)` })
+    .from(media)
+    // Spelled out, as a partial index is found by its text.
+    .where(sql`${media.identityId} = ${textParam('identityId')} and ${media.stored} = 1`)
+    .prepare()
   return {
+    usedBytes: async identityId => used.get({ identityId })?.bytes ?? 0,
     find: async id => byId.get({ id }) ?? null,
     isServed: async (id, now) => served.get({ id, now }) !== undefined,
     known: async ids => {

@@ -31,7 +31,7 @@ export interface Payloads {
   of(event: InboxEvent, mayInline?: (fileBytes: number) => Promise<boolean>): Promise<WebhookPayload>
 }
 
-const LOST: readonly ErrorCode[] = ['not_found', 'forbidden', 'payload_too_large']
+const LOST: readonly ErrorCode[] = ['not_found', 'forbidden', 'payload_too_large', 'quota_exceeded']
 
 type MayInline = Parameters<Payloads['of']>[1]
 

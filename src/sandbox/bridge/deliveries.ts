@@ -266,6 +266,8 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
       .upload(file, media.mimeType, media.name)
       .then(async mxc => {
         await committer.write(() => store.setMxc(media.id, mxc))
+        const copy = homeserver.pathOfMedia(mxc)
+        if (copy !== null) await files.share(media.id, copy)
         return mxc
       })
       .finally(() => uploading.delete(media.id))

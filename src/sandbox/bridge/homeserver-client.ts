@@ -4,6 +4,8 @@ import { z } from 'zod'
 export interface HomeserverConnection {
   serverName: string
   fetch(request: Request): Promise<Response>
+  /** Where it keeps the file at an mxc:// URI, if that is on this disk: one copy serves both then. */
+  pathOfMedia?(mxcUri: string): string | null
 }
 
 /** The homeserver said no. */
@@ -81,6 +83,7 @@ export function createHomeserverClient(homeserver: HomeserverConnection, asToken
 
   return {
     serverName: homeserver.serverName,
+    pathOfMedia: (mxcUri: string) => homeserver.pathOfMedia?.(mxcUri) ?? null,
     userId: (localpart: string) => `@${localpart}:${homeserver.serverName}`,
 
     /** Makes one of the bridge's users; one that exists already is as good. */

@@ -172,6 +172,8 @@ export function createTransactions(
       isTypeKnown: mimeType !== '',
       durationMs,
     })
+    const copy = homeserver.pathOfMedia(mxc)
+    if (copy !== null) await files.share(saved.id, copy)
     return { ...saved, mxc }
   }
 

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { imageSize } from 'image-size'
 import { writeDurably } from '../../lib/durable-file.ts'
 import { mediaTypeOf, HEAD_BYTES as SNIFFED_BYTES } from '../../lib/media-type.ts'
+import { shareFile } from '../../lib/shared-file.ts'
 import { blurhashOf } from './blurhash.ts'
 import type { Media, MediaType } from './types.ts'
 
@@ -31,6 +32,8 @@ export interface MediaFiles {
     about: { name: string; mimeType: string; isTypeKnown?: boolean; durationMs?: number | null },
   ): Promise<Media>
   open(mediaId: string): Bun.BunFile
+  /** Has the file share the disk with its copy at `path`, where that can be. */
+  share(mediaId: string, path: string): Promise<void>
   /** Removes a file that no message is to have. */
   discard(mediaId: string): Promise<void>
   /**
@@ -78,6 +81,9 @@ export function createMediaFiles(folder: string, maxBytes: number): MediaFiles {
         await rm(path, { force: true })
         throw error
       }
+    },
+    async share(mediaId, path) {
+      await shareFile(path, pathOf(mediaId))
     },
     open: mediaId => Bun.file(pathOf(mediaId)),
     discard: mediaId => rm(pathOf(mediaId), { force: true }),

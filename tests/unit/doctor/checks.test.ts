@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'bun:test'
 import { chmodSync, writeFileSync } from 'node:fs'
 import type { BridgeProbe, WhoamiOutcome } from '../../../src/bridges/bridge-probe.ts'
+import { media } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import type { HomeserverProbe, PingOutcome } from '../../../src/matrix/homeserver-probe.ts'
 import { type BridgeToCheck, bridgeCheck } from '../../../src/modules/doctor/bridge.ts'
@@ -11,6 +12,7 @@ import { accountsCheck, appserviceCheck, homeserverCheck } from '../../../src/mo
 import { clockCheck, diskCheck, permissionsCheck } from '../../../src/modules/doctor/machine.ts'
 import { certificateFinding, publicUrlCheck } from '../../../src/modules/doctor/public-url.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
+import { stagedFile } from '../../support/messages.ts'
 import { insertIdentity, insertToken } from '../../support/rows.ts'
 import { tempDb } from '../../support/temp-db.ts'
 import { tempDir } from '../../support/temp-dir.ts'
@@ -97,18 +99,18 @@ describe('the database', () => {
     using folder = tempDir()
     const db = tempDb()
     const file = db.connection.filename
-    expect(await findings(databaseCheck(file))).toEqual([
+    expect(await findings(databaseCheck(file, null))).toEqual([
       `ok ${file} is whole`,
       expect.stringMatching(/^ok all \d+ migrations are applied$/),
     ])
     db.connection.run(
       'DELETE FROM schema_migrations WHERE version = (SELECT max(version) FROM schema_migrations)',
     )
-    expect((await findings(databaseCheck(file)))[1]).toMatch(
+    expect((await findings(databaseCheck(file, null)))[1]).toMatch(
       /^warning 1 of \d+ migrations are missing → run meshgate migrate up/,
     )
     db.connection.run("INSERT INTO schema_migrations VALUES (999, 'of the future', 0)")
-    expect((await findings(databaseCheck(file))).at(-1)).toStartWith(
+    expect((await findings(databaseCheck(file, null))).at(-1)).toStartWith(
       `failure ${file}: the database has migration 999`,
     )
     db.destroy()
@@ -116,9 +118,33 @@ describe('the database', () => {
       folder.file('broken.db'),
       'this is no database, and longer than the header of one '.repeat(100),
     )
-    expect((await findings(databaseCheck(folder.file('broken.db'))))[0]).toContain('file is not a database')
-    expect((await findings(databaseCheck(folder.file('none.db'))))[0]).toStartWith('skipped ')
+    expect((await findings(databaseCheck(folder.file('broken.db'), null)))[0]).toContain(
+      'file is not a database',
+    )
+    expect((await findings(databaseCheck(folder.file('none.db'), null)))[0]).toStartWith('skipped ')
   })
+})
+
+test('identities whose files nearly fill their quota', async () => {
+  const db = tempDb()
+  for (const [identity, sizeBytes] of [
+    ['id_1', 899],
+    ['id_2', 900],
+  ] as const) {
+    insertIdentity(db, identity, `@${identity}:s`)
+    db.orm
+      .insert(media)
+      .values({
+        ...stagedFile({ id: identity, identityId: identity, sizeBytes }),
+        createdAt: 0,
+        updatedAt: 0,
+      })
+      .run()
+  }
+  expect((await findings(databaseCheck(db.connection.filename, 1_000))).slice(2)).toEqual([
+    expect.stringMatching(/^warning the files of @id_2:s take 900 of 1000 bytes: .* → raise MEDIA_QUOTA/),
+  ])
+  db.destroy()
 })
 
 describe('identities that are shared with plain users', () => {
@@ -132,7 +158,7 @@ describe('identities that are shared with plain users', () => {
     db.connection.run("UPDATE identities SET is_host = 1 WHERE id = 'host'")
     for (const [id, credentialId, identityId, isAdmin] of rows)
       insertToken(db, { id, credentialId, identityId, isAdmin })
-    const found = await findings(databaseCheck(db.connection.filename))
+    const found = await findings(databaseCheck(db.connection.filename, null))
     db.destroy()
     return found.slice(2)
   }

@@ -1,6 +1,6 @@
 /** Files on disk: whole or not at all, described as far as that is cheap, and served by signed addresses. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { readdirSync } from 'node:fs'
+import { readdirSync, statSync } from 'node:fs'
 import { PNG } from 'pngjs'
 import { credentials, media as rows, tokens } from '../../../src/db/schema/index.ts'
 import type { MatrixSession } from '../../../src/domain/ports.ts'
@@ -10,6 +10,7 @@ import { ManualClock } from '../../support/manual-clock.ts'
 import { insertIdentity, insertToken } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 import { type TempDir, tempDir } from '../../support/temp-dir.ts'
+import { waitFor } from '../../support/wait-for.ts'
 
 let db: TempDb
 let folder: TempDir
@@ -40,6 +41,8 @@ beforeEach(() => {
     repository: createMediaRepository(db),
     dir: folder.path,
     maxBytes: 100_000,
+    quotaBytes: 150_000,
+    copyOf: uri => (uri === 'mxc://s/shared' ? folder.file('homeserver-copy') : null),
     urlTtlS: 60,
     sign: text => `signed-${text}`,
     sessionOf: async () => session as MatrixSession,
@@ -209,4 +212,65 @@ test('an incoming image whose bridge left out its pixels and BlurHash gets them 
   const found = { width: 20, height: 10, blurHash: expect.stringMatching(/^.{10,}$/) }
   expect(await media.fetchIncoming(file.id)).toMatchObject(found)
   expect(await media.find(file.id)).toMatchObject(found)
+})
+
+describe('the quota of an identity', () => {
+  const stagedRow = async (size: number, change: Parameters<typeof insert>[1] = {}) => {
+    const file = await stage('a.bin', '', chunks(new Uint8Array(size)))
+    insert(file, { ...change })
+    return file
+  }
+
+  test('refuses the file that does not fit, says how much there is, and keeps nothing of it', async () => {
+    await stagedRow(100_000)
+    const before = files()
+    const refused = stage('b.bin', '', chunks(new Uint8Array(40_000), new Uint8Array(20_000)))
+    await expect(refused).rejects.toMatchObject({
+      code: 'quota_exceeded',
+      details: { used: 100_000, limit: 150_000 },
+    })
+    expect(files()).toEqual(before)
+    expect(await stage('b.bin', '', chunks(new Uint8Array(50_000)))).toMatchObject({ sizeBytes: 50_000 })
+  })
+
+  test('counts files that are still coming in, and no longer those that broke off', async () => {
+    const gate = Promise.withResolvers<void>()
+    async function* slow(): AsyncGenerator<Uint8Array> {
+      yield new Uint8Array(90_000)
+      await gate.promise
+      throw new Error('broken off')
+    }
+    const coming = stage('slow.bin', '', slow()).catch(() => 'broken off')
+    await waitFor(() => files().some(name => name.includes('.part')))
+    const beside = () => stage('b.bin', '', chunks(new Uint8Array(80_000)))
+    await expect(beside()).rejects.toMatchObject({ code: 'quota_exceeded' })
+    gate.resolve()
+    expect(await coming).toBe('broken off')
+    expect(await beside()).toMatchObject({ sizeBytes: 80_000 })
+  })
+
+  test('is for each, and counts neither what is gone nor what was never fetched', async () => {
+    await stagedRow(100_000, { stored: false })
+    await stagedRow(100_000, { identityId: 'id_2' })
+    expect(await stage('b.bin', '', chunks(new Uint8Array(100_000)))).toMatchObject({ sizeBytes: 100_000 })
+  })
+
+  test('leaves out a file that comes in', async () => {
+    const file = await stagedRow(0, { stored: false, mxcUri: 'mxc://s/in' })
+    await stagedRow(100_000)
+    incoming = 'x'.repeat(60_000)
+    await expect(media.fetchIncoming(file.id)).rejects.toMatchObject({ code: 'quota_exceeded' })
+    expect(await media.find(file.id)).toMatchObject({ stored: false })
+  })
+})
+
+test('a file that this process keeps for the homeserver, too, is one on the disk', async () => {
+  await Bun.write(folder.file('homeserver-copy'), 'incoming bytes')
+  const { ino } = statSync(folder.file('homeserver-copy'))
+  const file = await stage('in.txt', 'text/plain', chunks(''))
+  insert(file, { stored: false, mxcUri: 'mxc://s/shared' })
+  await media.fetchIncoming(file.id)
+  expect(statSync(media.pathOf(file.id)).ino).toBe(ino)
+  await media.discardAll([file.id])
+  expect(await Bun.file(folder.file('homeserver-copy')).text()).toBe('incoming bytes')
 })
