@@ -50,7 +50,7 @@ export function identitiesWithFiles(
 }
 
 export interface SharedIdentity {
-  /** Whether it is the host identity though a plain user's token made it. */
+  /** Whether a plain user's token made it the host identity. */
   isUsersHost: boolean
   /** Tokens with their credentials, as in `7 (my-app)`. */
   ofUsers: string
@@ -64,7 +64,7 @@ export function sharedIdentities({ connection }: Db): SharedIdentity[] {
   if (!hasTokens) return []
   return connection
     .query<Omit<SharedIdentity, 'isUsersHost'> & { isUsersHost: number }, []>(
-      `SELECT max(is_host AND is_admin AND role IS 'user') AS isUsersHost,
+      `SELECT max(is_admin AND role IS 'user') AS isUsersHost,
          group_concat(tokens.id || ' (' || client_id || ')', ', ') FILTER (WHERE role = 'user') AS ofUsers,
          group_concat(tokens.id || coalesce(' (' || client_id || ')', ''), ', ') FILTER (WHERE role IS NOT 'user') AS ofOthers
        FROM identities JOIN tokens ON identity_id = identities.id LEFT JOIN credentials ON client_id = credential_id

@@ -68,6 +68,8 @@ export interface TokenRepository {
   setHash(id: number, tokenHash: string): Promise<void>
   /** @param usedAt when each token was used last */
   recordUse(usedAt: readonly (readonly [id: number, usedAt: number])[]): Promise<void>
+  /** Ends that a plain user's identity is the host: when its token is gone nobody would know any more whose it was. */
+  withdrawUsersHost(): Promise<void>
   /** @returns how many were deleted */
   removeExpired(now: number): Promise<number>
 }
@@ -207,6 +209,14 @@ export function createTokenRepository(
     recordUse: usedAt =>
       committer.write(() => {
         for (const [id, at] of usedAt) recordOne.run({ id, usedAt: at })
+      }),
+    withdrawUsersHost: () =>
+      committer.write(() => {
+        orm
+          .update(identities)
+          .set({ isHost: false })
+          .where(and(eq(identities.isHost, true), madeByUser))
+          .run()
       }),
     removeExpired: now =>
       committer.write(

@@ -182,6 +182,7 @@ export function createTokens({
   }
 
   async function cleanUp(): Promise<void> {
+    await repository.withdrawUsersHost()
     if ((await repository.removeExpired(clock.now())) > 0) onRemoved()
   }
 }

@@ -99,6 +99,8 @@ describe('create', () => {
     expect(await failure(tokens.create({ credential: ROOT, useHost: true }))).toStartWith(
       'bad_request: use_host',
     )
+    await tokens.cleanup.tick()
+    expect(await identities.host()).toBeNull()
     await tokens.create({ credential: APP })
     const admin = await tokens.authenticate(await tokens.create({ credential: ROOT }))
     const shared = await tokens.authenticate(await tokens.create({ credential: ROOT, useHost: true }))
