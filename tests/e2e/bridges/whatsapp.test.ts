@@ -63,7 +63,7 @@ function whatsappCases(kind: HomeserverKind): void {
     })
   })
 
-  test('so does a login by pairing code, once it has the number', async () => {
+  test('a login by pairing code fails with the bridge’s words, once it has the number', async () => {
     const account = await deployment.client.account()
     const begun = await account.api.post<{ link: { id: string } }>('/api/v1/devices', {
       platform: 'wa',
@@ -74,6 +74,9 @@ function whatsappCases(kind: HomeserverKind): void {
     const inputs = { phone_number: '+237612345678' }
     const answer = await account.api.post(`/api/v1/devices/links/${begun.body.link.id}`, { inputs })
     expect(performance.now() - startedAt).toBeLessThan(NOTICE_MS)
-    expect(answer).toMatchObject({ status: 503, body: { code: 'bridge_unavailable' } })
+    expect(answer).toMatchObject({
+      status: 400,
+      body: { code: 'bad_request', error: expect.stringContaining('Internal error submitting input') },
+    })
   })
 }

@@ -8,6 +8,8 @@ import { type LinkedUser, link, linkedUser, PLATFORM, type SettingOf } from './s
 
 /** Within this a change has to be told, in milliseconds. */
 const NOTICE_MS = 5_000
+/** A bridge that reports no states is given this long to load its logins. */
+const SETTLED_MS = 10_000
 
 export function deviceCases(setting: SettingOf): void {
   test('its connection goes and comes back: state, reason and events follow, and messages wait', async () => {
@@ -119,7 +121,7 @@ export function deviceCases(setting: SettingOf): void {
     await bridge.kill()
     expect((await untilState(user, 'disconnected')).reason).toContain("can't be reached")
     await bridge.start()
-    await untilState(user, 'connected')
+    await untilState(user, 'connected', SETTLED_MS + NOTICE_MS)
     expect([(await events.next()).event, (await events.next()).event]).toEqual([
       'device.disconnected',
       'device.connected',
@@ -169,12 +171,16 @@ async function stateOf({ account }: LinkedUser, device: string): Promise<DeviceV
   return (await account.devices()).find(({ device_id }) => device_id === device)
 }
 
-async function untilState(user: LinkedUser, state: DeviceView['state']): Promise<DeviceView> {
+async function untilState(
+  user: LinkedUser,
+  state: DeviceView['state'],
+  deadlineMs = NOTICE_MS,
+): Promise<DeviceView> {
   return waitFor(
     async () => {
       const device = await stateOf(user, user.device)
       return device?.state === state && device
     },
-    { what: `${user.device} to be ${state}`, deadlineMs: NOTICE_MS },
+    { what: `${user.device} to be ${state}`, deadlineMs },
   )
 }
