@@ -43,6 +43,8 @@ import voiceDown from './0021_voice.down.sql' with { type: 'text' }
 import voiceUp from './0021_voice.up.sql' with { type: 'text' }
 import mediaQuotaDown from './0022_media_quota.down.sql' with { type: 'text' }
 import mediaQuotaUp from './0022_media_quota.up.sql' with { type: 'text' }
+import ghostPhonesDown from './0023_ghost_phones.down.sql' with { type: 'text' }
+import ghostPhonesUp from './0023_ghost_phones.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -75,4 +77,5 @@ export const migrations: readonly Migration[] = [
   { version: 20, name: 'homeserver_history', up: homeserverHistoryUp, down: homeserverHistoryDown },
   { version: 21, name: 'voice', up: voiceUp, down: voiceDown },
   { version: 22, name: 'media_quota', up: mediaQuotaUp, down: mediaQuotaDown },
+  { version: 23, name: 'ghost_phones', up: ghostPhonesUp, down: ghostPhonesDown },
 ]

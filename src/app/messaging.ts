@@ -45,7 +45,7 @@ export interface MessagingParts {
   sessions: MatrixSessions
   matrixUserOf(identityId: string): Promise<string>
   chats: ChatRepository
-  phones: Pick<Phones, 'devices' | 'contacts'>
+  phones: Pick<Phones, 'devices' | 'contacts' | 'peoplesPhones'>
   /** Of an embedded homeserver: where it keeps a file. */
   pathOfMedia: ((mxcUri: string) => string | null) | undefined
   /** Whether the sandbox plays the platform. */
@@ -61,7 +61,7 @@ const DEFAULT_SEND_INTERVAL_MS = 8_000
 export async function createMessaging(foundation: Foundation, parts: MessagingParts) {
   const { config, db, hasherFor, observer, clock, logger } = foundation
   const { bridges, sessions, matrixUserOf, chats, publicUrl } = parts
-  const { devices, contacts } = parts.phones
+  const { devices, contacts, peoplesPhones } = parts.phones
   const onDeliveries = () => dispatcher.nudge()
 
   const mediaRepository = createMediaRepository(db)
@@ -88,6 +88,7 @@ export async function createMessaging(foundation: Foundation, parts: MessagingPa
   const inbox = createInbox({
     repository: inboxRepository,
     bridges,
+    phones: peoplesPhones,
     learnDevices: devices.reconcile,
     onDeliveries,
     onJoins: () => chatRooms.nudge(),
@@ -109,7 +110,14 @@ export async function createMessaging(foundation: Foundation, parts: MessagingPa
   const replies = createReplyTargets(db)
   const outbox = createOutbox({
     queue: createOutboxQueue(db, statuses),
-    recipients: createRecipients({ rooms: createRecipientRooms(db), chats, devices, bridges, clock }),
+    recipients: createRecipients({
+      rooms: createRecipientRooms(db),
+      chats,
+      devices,
+      bridges,
+      phones: peoplesPhones,
+      clock,
+    }),
     replies,
     devices,
     chatRooms,
@@ -128,6 +136,7 @@ export async function createMessaging(foundation: Foundation, parts: MessagingPa
     waiting,
     endings,
     replies,
+    phones: peoplesPhones,
     devices,
     bridges,
     media,
@@ -139,7 +148,14 @@ export async function createMessaging(foundation: Foundation, parts: MessagingPa
   })
 
   const { inlineMaxBytes } = config.media
-  const payloads = createPayloads({ devices, contacts, media, publicUrl, inlineMaxBytes })
+  const payloads = createPayloads({
+    devices,
+    contacts,
+    phones: peoplesPhones,
+    media,
+    publicUrl,
+    inlineMaxBytes,
+  })
   const webhookSide = createWebhookSide(foundation, payloads)
   const { dispatcher, webhooks, deliveries, replays } = webhookSide
   const feedRepository = createFeedRepository(db)

@@ -4,6 +4,8 @@ import type { MatrixSessions } from '../domain/ports.ts'
 import type { ChatRepository } from '../modules/chats/repository.ts'
 import { createContacts } from '../modules/contacts/contacts.ts'
 import { createDirectory } from '../modules/contacts/directory.ts'
+import { createPhoneRepository } from '../modules/contacts/phone-repository.ts'
+import { createPeoplesPhones } from '../modules/contacts/phones.ts'
 import { createContactRepository } from '../modules/contacts/repository.ts'
 import { createDeviceProbe } from '../modules/devices/device-probe.ts'
 import { createDevices } from '../modules/devices/devices.ts'
@@ -38,6 +40,13 @@ export function createPhones({ db, clock, logger }: Foundation, parts: PhonePart
     clock,
     logger,
   })
+  const peoplesPhones = createPeoplesPhones({
+    repository: createPhoneRepository(db),
+    bridges,
+    matrixUserOf,
+    clock,
+    logger,
+  })
   const repository = rememberDevices(createDeviceRepository(db), clock)
   const devices = createDevices({
     repository,
@@ -48,16 +57,18 @@ export function createPhones({ db, clock, logger }: Foundation, parts: PhonePart
     onLinked: device => void contacts.refresh(device),
     onSettled: device => parts.onSettled(device.id),
     onQueueVoid: parts.onQueueVoid,
+    onSelf: peoplesPhones.note,
     onDeliveries: parts.onDeliveries,
     clock,
     logger,
   })
   return {
     contacts,
+    peoplesPhones,
     devices,
     linking: createLinking({ bridges, devices, clock, logger }),
     platforms: createPlatforms({ bridges, clock }),
-    directory: createDirectory({ bridges, devices, chats, matrixUserOf }),
+    directory: createDirectory({ bridges, devices, chats, phones: peoplesPhones, matrixUserOf }),
     workers: [createDeviceProbe({ devices, repository, bridges, clock, logger })],
   }
 }

@@ -31,6 +31,14 @@ export function remoteIdOf(userId: string, naming: GhostNaming | null): string |
   return encoded === '' ? null : decodeLocalpart(encoded)
 }
 
+/** The Matrix user that stands for another id, named as `ghostUserId` is, which stands for `itsId`; null when that isn't named after it. */
+export function ghostLike(ghostUserId: string, itsId: string, otherId: string): string | null {
+  const naming = ghostNamingFrom(ghostUserId, itsId)
+  if (naming === null) return null
+  const server = ghostUserId.slice(ghostUserId.indexOf(':'))
+  return `@${naming.prefix}${encodeLocalpart(otherId)}${naming.suffix}${server}`
+}
+
 /** Matrix specification, appendices, "Mapping from other character sets". */
 export function encodeLocalpart(text: string): string {
   return [...new TextEncoder().encode(text)].map(encodedByte).join('')

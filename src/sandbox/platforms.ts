@@ -25,12 +25,14 @@ export interface PlatformFacts {
   errorPrefix: string
   flows: readonly LoginFlow[]
   inviteBase: string
-  /** @returns the platform's own id of the account with this number: login id and localpart of its ghost */
+  /** @returns the platform's own id of the account with this number: login id, and localpart of its ghost in groups */
   accountId(phone: string): string
-  /** The other way round; null when it is no account of this network. */
-  phoneOfAccount(accountId: string): string | null
-  /** The id of a direct chat with the account, as the bridge gives it in m.bridge. */
-  directChannelId(accountId: string): string
+  /** @returns the id by which others know the account in direct chats, and the localpart of its ghost there */
+  personId(phone: string): string
+  /** The other way round, from either id; null when it is no account of this network. */
+  phoneOf(id: string): string | null
+  /** The id of a direct chat with the person, as the bridge gives it in m.bridge. */
+  directChannelId(personId: string): string
   /** @param seed what the new group's id is derived from */
   groupId(seed: string): string
 }
@@ -58,8 +60,10 @@ const FACTS: Record<SandboxPlatform, PlatformFacts> = {
     ],
     inviteBase: 'https://chat.whatsapp.com/',
     accountId: phone => phone,
-    phoneOfAccount: id => existing(/^\d{5,15}$/.test(id) ? id : null),
-    directChannelId: id => `${id}@s.whatsapp.net`,
+    personId: phone => (hasHiddenId(phone) ? hiddenId(phone) : phone),
+    phoneOf: id => existing(/^\d{5,15}$/.test(id) ? id : phoneOfHiddenId(id)),
+    directChannelId: id =>
+      isHiddenId(id) ? `${id.slice(HIDDEN_PREFIX.length)}@lid` : `${id}@s.whatsapp.net`,
     groupId: seed => `120363${decimalDigest(seed, 12)}@g.us`,
   },
   signal: {
@@ -75,7 +79,8 @@ const FACTS: Record<SandboxPlatform, PlatformFacts> = {
     flows: [QR_FLOW('Signal')],
     inviteBase: 'https://signal.group/#',
     accountId: phoneToUuid,
-    phoneOfAccount: id => existing(uuidToPhone(id)),
+    personId: phoneToUuid,
+    phoneOf: id => existing(uuidToPhone(id)),
     directChannelId: id => id,
     groupId: seed =>
       createHash('sha256').update(seed).digest('base64').replaceAll('/', 'b').replaceAll('+', 'a'),
@@ -101,7 +106,8 @@ const FACTS: Record<SandboxPlatform, PlatformFacts> = {
     inviteBase: 'https://t.me/+',
     // The leading 1 keeps a number's leading zeros.
     accountId: phone => `1${phone}`,
-    phoneOfAccount: id => existing(/^1\d{5,15}$/.test(id) ? id.slice(1) : null),
+    personId: phone => `1${phone}`,
+    phoneOf: id => existing(/^1\d{5,15}$/.test(id) ? id.slice(1) : null),
     directChannelId: id => `user:${id}`,
     groupId: seed => `channel:1${decimalDigest(seed, 9)}`,
   },
@@ -135,27 +141,61 @@ function decimalDigest(seed: string, digits: number): string {
 }
 
 /*
- * A Signal account id is a UUID which must lead back to the number with no table between them: the number, with a 1 before
- * it, is scrambled by a multiplication that can be undone (modulo 2^60), and fills the UUID's first 15 free digits; the
- * rest is a digest, which tells such a UUID from any other.
+ * Ids that don't show the number must lead back to it with no table between them: the number, with a 1 before it, is
+ * scrambled by a multiplication that can be undone (modulo 2^60).
  */
 const SCRAMBLE = 0x9e3779b97f4a7c15n
 const SPACE = 1n << 60n
 const UNSCRAMBLE = inverse(SCRAMBLE)
 
+function scrambled(phone: string): bigint {
+  return (BigInt(`1${phone}`) * SCRAMBLE) % SPACE
+}
+
+function unscrambled(value: bigint): string | null {
+  const phone = ((value * UNSCRAMBLE) % SPACE).toString().slice(1)
+  return /^\d{5,15}$/.test(phone) && scrambled(phone) === value ? phone : null
+}
+
+/*
+ * Since 2026 WhatsApp's bridge knows most people it has direct chats with by hidden ids (LIDs). Here those have one whose
+ * number ends with a 3 or a 6, so that both kinds are met every day.
+ */
+const HIDDEN_PREFIX = 'lid-'
+
+function hasHiddenId(phone: string): boolean {
+  return /[36]$/.test(phone)
+}
+
+function isHiddenId(id: string): boolean {
+  return id.startsWith(HIDDEN_PREFIX)
+}
+
+function hiddenId(phone: string): string {
+  return `${HIDDEN_PREFIX}${scrambled(phone)}`
+}
+
+/** @param id as the bridge writes it, or as the network does: `…@lid` */
+function phoneOfHiddenId(id: string): string | null {
+  const [, written, network] = /^(?:lid-(\d{1,19})|(\d{1,19})@lid)$/.exec(id) ?? []
+  const digits = written ?? network
+  const phone = digits === undefined ? null : unscrambled(BigInt(digits))
+  return phone !== null && hasHiddenId(phone) ? phone : null
+}
+
+/** A Signal account id is a UUID: the number scrambled fills its first 15 free digits, and the rest is a digest, which tells such a UUID from any other. */
 function phoneToUuid(phone: string): string {
-  const scrambled = ((BigInt(`1${phone}`) * SCRAMBLE) % SPACE).toString(16).padStart(15, '0')
+  const hex = scrambled(phone).toString(16).padStart(15, '0')
   const digest = createHash('sha256').update(`signal:${phone}`).digest('hex')
-  const [a, b, c] = [scrambled.slice(0, 8), scrambled.slice(8, 12), scrambled.slice(12)]
+  const [a, b, c] = [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12)]
   return `${a}-${b}-4${c}-8${digest.slice(0, 3)}-${digest.slice(3, 15)}`
 }
 
 function uuidToPhone(uuid: string): string | null {
   const parts = /^([\da-f]{8})-([\da-f]{4})-4([\da-f]{3})-8[\da-f]{3}-[\da-f]{12}$/.exec(uuid.toLowerCase())
   if (!parts) return null
-  const digits = ((BigInt(`0x${parts[1]}${parts[2]}${parts[3]}`) * UNSCRAMBLE) % SPACE).toString()
-  const phone = digits.slice(1)
-  return /^\d{5,15}$/.test(phone) && phoneToUuid(phone) === uuid.toLowerCase() ? phone : null
+  const phone = unscrambled(BigInt(`0x${parts[1]}${parts[2]}${parts[3]}`))
+  return phone !== null && phoneToUuid(phone) === uuid.toLowerCase() ? phone : null
 }
 
 /** The number that undoes a multiplication by the odd `factor` modulo 2^60 (Newton's iteration doubles the right bits). */

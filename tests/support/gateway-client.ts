@@ -191,11 +191,14 @@ export class GatewayClient {
   async newPhone({
     echo = false,
     contacts = [],
+    ending = '',
   }: {
     echo?: boolean
     contacts?: { phone: string; name: string }[]
+    /** Of the number: on the sandbox's WhatsApp one that ends with a 3 or a 6 has a hidden id. */
+    ending?: string
   } = {}): Promise<Phone> {
-    const number = `49151${String(Math.floor(Math.random() * 1e6)).padStart(6, '0')}${this.numbers++}`
+    const number = `49151${String(Math.floor(Math.random() * 1e6)).padStart(6, '0')}${this.numbers++}${ending}`
     const answer = await this.sandbox.post('/phones', { phone: number, echo, contacts })
     if (answer.status !== 201) throw new Error(`no phone: ${JSON.stringify(answer.body)}`)
     return this.phone(number)
@@ -203,11 +206,12 @@ export class GatewayClient {
 
   /** An account of its own with a new phone linked to it. */
   async linkedAccount(
-    options: { platform?: Platform; contacts?: { phone: string; name: string }[] } = {},
+    options: { platform?: Platform; contacts?: { phone: string; name: string }[]; ending?: string } = {},
   ): Promise<{ account: Account; device: string; phone: Phone }> {
-    const phone = await this.newPhone(options.contacts ? { contacts: options.contacts } : {})
+    const { platform, ...ofPhone } = options
+    const phone = await this.newPhone(ofPhone)
     const account = await this.account()
-    await account.link(phone.number, options.platform)
+    await account.link(phone.number, platform)
     return { account, device: phone.number, phone }
   }
 

@@ -15,6 +15,7 @@ import { createStatusWriter } from '../../src/modules/messages/status-repository
 import type { SendRequest } from '../../src/modules/messages/types.ts'
 import { createWaitingMessages } from '../../src/modules/messages/waiting-repository.ts'
 import { ManualClock } from './manual-clock.ts'
+import { phonesOn } from './phones.ts'
 
 export type MessageStore = ReturnType<typeof messageStore>
 
@@ -32,17 +33,19 @@ export function messageStore(
     queue: createOutboxQueue(db, statuses),
     endings: createMessageEndings(db, statuses, observer, onEnded),
     replies: createReplyTargets(db),
+    phones: phonesOn(db),
     slots: createSlotReturns(db),
   }
 }
 
 export function messagesOn(store: MessageStore, change: Partial<MessagesOptions> = {}) {
-  const { repository, waiting, endings, replies } = store
+  const { repository, waiting, endings, replies, phones } = store
   return createMessages({
     repository,
     waiting,
     endings,
     replies,
+    phones,
     devices: { linked: async () => [], find: async () => null },
     bridges: {
       forPlatform: platform => {

@@ -2,7 +2,8 @@
  * What the bridge has told about people: the device's address book, and which room a typed address leads to. A cache that can
  * be emptied at any time.
  */
-import { integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
+import { sql } from 'drizzle-orm'
+import { index, integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
 import { devices } from './devices.ts'
 
 export const contacts = sqliteTable(
@@ -18,7 +19,26 @@ export const contacts = sqliteTable(
     /** When the address book first had it like this. */
     seenAt: integer('seen_at').notNull(),
   },
-  table => [primaryKey({ columns: [table.deviceRowId, table.matrixUserId] })],
+  table => [
+    primaryKey({ columns: [table.deviceRowId, table.matrixUserId] }),
+    // One person may speak by several Matrix users.
+    index('contacts_phone').on(table.deviceRowId, table.phone).where(sql`phone IS NOT NULL`),
+  ],
+)
+
+/** Phone numbers of people whose Matrix users don't show them (WhatsApp's hidden ids), as bridges told. */
+export const ghostPhones = sqliteTable(
+  'ghost_phones',
+  {
+    matrixUserId: text('matrix_user_id').notNull(),
+    deviceRowId: text('device_row_id')
+      .notNull()
+      .references(() => devices.id, { onDelete: 'cascade' }),
+    /** Digits; null when the bridge was asked and knew none. */
+    phone: text('phone'),
+    askedAt: integer('asked_at').notNull(),
+  },
+  table => [primaryKey({ columns: [table.matrixUserId, table.deviceRowId] })],
 )
 
 export const resolvedRecipients = sqliteTable(

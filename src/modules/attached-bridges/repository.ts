@@ -6,6 +6,7 @@ import {
   bridges,
   chats,
   devices,
+  ghostPhones,
   resolvedRecipients,
   settings,
 } from '../../db/schema/index.ts'
@@ -33,6 +34,7 @@ export function createAttachedBridgeRepository({ orm, committer }: Db): Attached
   function forgetRooms(platform: string): void {
     const ofPlatform = orm.select({ id: devices.id }).from(devices).where(eq(devices.platform, platform))
     orm.delete(resolvedRecipients).where(inArray(resolvedRecipients.deviceRowId, ofPlatform)).run()
+    orm.delete(ghostPhones).where(inArray(ghostPhones.deviceRowId, ofPlatform)).run()
   }
 
   return {

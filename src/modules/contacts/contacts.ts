@@ -15,10 +15,10 @@ export interface ContactsOptions {
 
 export interface Contacts {
   /**
-   * The sender as the device's address book has it, null when it isn't there. For a stranger the bridge is asked once more, at
+   * The sender as the device's address book has it, by Matrix user or phone number, null when it isn't there. For a stranger the bridge is asked once more, at
    * most every few seconds and only as long as a delivery can wait.
    */
-  lookUp(device: Device, matrixUserId: string): Promise<Contact | null>
+  lookUp(device: Device, matrixUserId: string, phone: string | null): Promise<Contact | null>
   /** Fetches the device's address book. Never rejects: a bridge without one leaves what is known. */
   refresh(device: Device): Promise<void>
 }
@@ -62,15 +62,15 @@ export function createContacts({
 
   return {
     refresh,
-    async lookUp(device, matrixUserId) {
-      const known = await repository.find(device.id, matrixUserId)
+    async lookUp(device, matrixUserId, phone) {
+      const known = await repository.find(device.id, matrixUserId, phone)
       if (known) return known
       const isFresh = clock.steady() - (refreshedAt.get(device.id) ?? Number.NEGATIVE_INFINITY) < FRESH_MS
       if (isFresh && !refreshing.has(device.id)) return null
       const waiting = new AbortController()
       await Promise.race([refresh(device), clock.sleep(PATIENCE_MS, waiting.signal)])
       waiting.abort()
-      return repository.find(device.id, matrixUserId)
+      return repository.find(device.id, matrixUserId, phone)
     },
   }
 }

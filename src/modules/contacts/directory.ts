@@ -6,6 +6,7 @@ import { normaliseContact, phoneDigits } from '../../lib/phone-numbers.ts'
 import type { ChatRepository } from '../chats/repository.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import { noSuchDevice } from '../devices/no-such-device.ts'
+import type { PeoplesPhones } from './phones.ts'
 import { resolveContact } from './resolve.ts'
 import type { CheckView, ContactView, Directory, GroupView } from './types.ts'
 
@@ -13,10 +14,17 @@ export interface DirectoryOptions {
   bridges: Bridges
   devices: Pick<LinkedDevices, 'find' | 'linked'>
   chats: Pick<ChatRepository, 'groupsOf'>
+  phones: Pick<PeoplesPhones, 'note'>
   matrixUserOf(identityId: string): Promise<string>
 }
 
-export function createDirectory({ bridges, devices, chats, matrixUserOf }: DirectoryOptions): Directory {
+export function createDirectory({
+  bridges,
+  devices,
+  chats,
+  phones,
+  matrixUserOf,
+}: DirectoryOptions): Directory {
   async function deviceOf(identityId: string, deviceId: string, platform: string | null): Promise<Device> {
     const device = await devices.find(identityId, deviceId, platform)
     if (device) return device
@@ -57,6 +65,7 @@ export function createDirectory({ bridges, devices, chats, matrixUserOf }: Direc
       const bridge = bridges.forPlatform(device.platform)
       try {
         const { contact } = await resolveContact(bridge, device, await matrixUserOf(identityId), identifier)
+        await phones.note(device, contact)
         return { exists: true, ...contactView(contact) }
       } catch (error) {
         if (error instanceof GatewayError && error.code === 'not_found') return NOBODY

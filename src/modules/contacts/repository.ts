@@ -2,7 +2,7 @@
 import { and, eq, gt, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { contacts } from '../../db/schema/index.ts'
-import { limitParam, textParam } from '../../db/stable-params.ts'
+import { limitParam, ONE, textParam } from '../../db/stable-params.ts'
 import { yieldToEventLoop } from '../../lib/turn-budget.ts'
 
 export interface Contact {
@@ -12,7 +12,8 @@ export interface Contact {
 }
 
 export interface ContactRepository {
-  find(deviceRowId: string, matrixUserId: string): Promise<Contact | null>
+  /** By their Matrix user, else by their phone number: one person may speak by several Matrix users. */
+  find(deviceRowId: string, matrixUserId: string, phone: string | null): Promise<Contact | null>
   /** Makes the table hold the address book of a device: writes what has changed, and lets others in between. One at a time for each device. */
   replace(deviceRowId: string, book: readonly Contact[], now: number): Promise<void>
 }
@@ -30,6 +31,13 @@ export function createContactRepository({
     .select()
     .from(contacts)
     .where(and(ofDevice, eq(contacts.matrixUserId, textParam('matrixUserId'))))
+    .prepare()
+  const byPhone = orm
+    .select()
+    .from(contacts)
+    // Spelled out, as a partial index is found by its text.
+    .where(and(ofDevice, sql`${contacts.phone} = ${textParam('phone')} and phone IS NOT NULL`))
+    .limit(ONE)
     .prepare()
   const next = orm
     .select()
@@ -82,7 +90,9 @@ export function createContactRepository({
   }
 
   return {
-    find: async (deviceRowId, matrixUserId) => one.get({ deviceRowId, matrixUserId }) ?? null,
+    find: async (deviceRowId, matrixUserId, phone) =>
+      one.get({ deviceRowId, matrixUserId }) ??
+      (phone === null ? null : (byPhone.get({ deviceRowId, phone }) ?? null)),
 
     async replace(deviceRowId, book, now) {
       const { changed, gone } = await changesOf(deviceRowId, book)

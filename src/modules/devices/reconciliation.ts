@@ -5,7 +5,8 @@
 import { BridgeStarting } from '../../bridges/start-watch.ts'
 import type { Device } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'
-import type { Bridge, BridgeLogin, Bridges } from '../../domain/ports.ts'
+import { ghostLike } from '../../domain/ghosts.ts'
+import type { Bridge, BridgeContact, BridgeLogin, Bridges } from '../../domain/ports.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { phoneDigits } from '../../lib/phone-numbers.ts'
@@ -26,6 +27,8 @@ export interface ReconciliationOptions {
   onLinked(device: Device): void
   /** A device can send again, or never will: what waits for it needn't wait any longer. */
   onSettled(device: Device): void
+  /** The bridge has said who the account itself is. */
+  onSelf(device: Device, self: BridgeContact): Promise<void>
   /** There is something to deliver. */
   onDeliveries(): void
   clock: Clock
@@ -130,7 +133,11 @@ export function createReconciliation(options: ReconciliationOptions): Reconcilia
     try {
       const self = await bridge.resolveIdentifier(userId, device.loginId, device.phone ?? device.loginId)
       if (!self.matrixUserId) return
-      await repository.setGhost(device.id, self.matrixUserId)
+      // A hidden id tells nothing of how ghosts are named after numbers; the account's own words may come by either.
+      const byLogin = self.phone === device.loginId && ghostLike(self.matrixUserId, self.id, device.loginId)
+      const ghostUserId = byLogin || self.matrixUserId
+      await repository.setGhost(device.id, ghostUserId)
+      await options.onSelf({ ...device, ghostUserId }, self)
       askAgainAt.delete(device.id)
     } catch (error) {
       logger.debug(

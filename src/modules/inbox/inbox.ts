@@ -12,14 +12,17 @@ import type { Logger } from '../../lib/logger.ts'
 import { STATUS_EVENT_TYPE } from '../../matrix/message-status.ts'
 import { describeRoom } from '../../matrix/portal.ts'
 import type { Worker } from '../../runtime/worker.ts'
+import type { PeoplesPhones } from '../contacts/phones.ts'
 import { forgedEvents } from './forged-events.ts'
-import { type Knowledge, loginsOf, type Plan, planBatch, planJoin } from './plan.ts'
+import { type Knowledge, loginsOf, type Plan, phoneKey, planBatch, planJoin } from './plan.ts'
 import { takenBack } from './reactions.ts'
 import type { InboxRepository, StoreResult } from './repository.ts'
 
 export interface InboxOptions {
   repository: InboxRepository
   bridges: Pick<Bridges, 'platforms' | 'platformOfBot' | 'ownsUser'>
+  /** Of those who write. */
+  phones: Pick<PeoplesPhones, 'ofSender' | 'learn'>
   /** Asks the bridge for the identity's logins, when a message came for one we don't know. @throws GatewayError as bridges do */
   learnDevices(identityId: string, platform: string): Promise<void>
   /** There is something to deliver. */
@@ -49,7 +52,7 @@ const MAX_WARNED_OF = 10_000
 const MAX_REPLANS = 10
 
 export function createInbox(options: InboxOptions): Inbox {
-  const { repository, bridges, learnDevices, observer, clock, logger } = options
+  const { repository, bridges, phones, learnDevices, observer, clock, logger } = options
   const warnedOf = new Set<string>()
 
   async function knowledgeFor(
@@ -78,7 +81,24 @@ export function createInbox(options: InboxOptions): Inbox {
     const forged = forgedEvents(events, { bridges, platforms, devices: [...known.devices.values()].flat() })
     if (forged.size > 0)
       logger.warn({ events: forged.size }, "state of a portal that isn't its bridge's was left out")
-    return { ...known, reactions, platforms, forged }
+    return { ...known, reactions, platforms, forged, phones: await phonesOf(events, known) }
+  }
+
+  async function phonesOf(
+    events: readonly RoomEvent[],
+    { chats, devices }: Pick<Knowledge, 'chats' | 'devices'>,
+  ): Promise<Knowledge['phones']> {
+    const found = new Map<string, string | null | undefined>()
+    for (const { room_id: roomId, sender, state_key, type } of events) {
+      if (state_key !== undefined || type === STATUS_EVENT_TYPE) continue
+      for (const chat of chats.filter(candidate => candidate.roomId === roomId)) {
+        for (const device of devices.get(chat.identityId) ?? []) {
+          const key = phoneKey(device.id, sender)
+          if (!found.has(key)) found.set(key, await phones.ofSender(device, sender))
+        }
+      }
+    }
+    return found
   }
 
   /**
@@ -94,6 +114,7 @@ export function createInbox(options: InboxOptions): Inbox {
     for (let attempt = 0; attempt < MAX_REPLANS; attempt++) {
       const planned = await plan(unanswered)
       if (await learnUnknownDevices(planned, asked, unanswered)) continue
+      if (await learnUnknownSenders(planned, asked)) continue
       const result = await store(planned)
       if (!result.stored) continue
       if (result.deliveries) options.onDeliveries()
@@ -136,6 +157,20 @@ export function createInbox(options: InboxOptions): Inbox {
       })
     }
     return asked.size > before
+  }
+
+  /** @returns whether a bridge was asked about somebody, so that the plan has to be made anew */
+  async function learnUnknownSenders({ unknownSenders }: Plan, asked: Set<string>): Promise<boolean> {
+    const fresh = unknownSenders.filter(({ device, userId }) => !asked.has(phoneKey(device.id, userId)))
+    for (const { device, userId } of fresh) asked.add(phoneKey(device.id, userId))
+    const byDevice = Map.groupBy(fresh, ({ device }) => device.id)
+    await Promise.all(
+      [...byDevice.values()].map(senders => {
+        const [first] = senders
+        return first && phones.learn(first.device, [...new Set(senders.map(({ userId }) => userId))])
+      }),
+    )
+    return fresh.length > 0
   }
 
   /** @returns null when the batch has been stored before */

@@ -6,16 +6,16 @@ import type { Chat, Device } from '../../db/schema/index.ts'
 import type { MediaInfo, MessageEvent } from '../../domain/events.ts'
 import { remoteIdOf } from '../../domain/ghosts.ts'
 import type { EventBatch, RoomEvent } from '../../domain/ports.ts'
-import type { ChatMembership } from '../../domain/states.ts'
 import { rfc3339 } from '../../lib/clock.ts'
 import { randomToken } from '../../lib/tokens.ts'
 import { messageStatusOf } from '../../matrix/message-status.ts'
 import { describeRoom, describesRoom, type RoomDescription } from '../../matrix/portal.ts'
 import type { TranslatedMessage } from '../../matrix/translate.ts'
 import { featuresDigest } from '../chats/room-features-repository.ts'
-import { ghostNamingOf, phoneOfGhost } from '../contacts/ghosts.ts'
+import { ghostNamingOf } from '../contacts/ghosts.ts'
 import { receivesFrom } from '../devices/history.ts'
 import type { ReadReport, StatusReport } from '../messages/status-repository.ts'
+import { type ChatState, membershipAfter, newChat } from './chat-state.ts'
 import { type Reaction, Reactions } from './reactions.ts'
 
 /** What is known before the batch. */
@@ -34,29 +34,16 @@ export interface Knowledge {
   forged: ReadonlySet<string>
   /** Reactions told of before that the batch takes back, by their events. */
   reactions?: ReadonlyMap<string, Reaction>
+  /** What devices know of the numbers of those who speak; undefined: the bridge may know; see `phoneKey`. */
+  phones: ReadonlyMap<string, string | null | undefined>
   /** Whose devices the bridge couldn't be asked about just now; see `loginsOf`. */
   unanswered?: ReadonlySet<string>
 }
 
 export const chatKey = (identityId: string, roomId: string) => `${identityId} ${roomId}`
+export const phoneKey = (deviceRowId: string, matrixUserId: string) => `${deviceRowId} ${matrixUserId}`
 /** The key of an identity's logins at a platform's bridge. */
 export const loginsOf = (identityId: string, platform: string) => `${identityId}/${platform}`
-
-export type ChatState = Pick<
-  Chat,
-  | 'identityId'
-  | 'roomId'
-  | 'membership'
-  | 'kind'
-  | 'platform'
-  | 'bridgeBot'
-  | 'channelId'
-  | 'receiver'
-  | 'name'
-  | 'encrypted'
-  | 'peer'
-  | 'features'
->
 
 export interface PlannedMessage {
   identityId: string
@@ -87,6 +74,8 @@ export interface Plan {
   givenUp: { eventId: string; error: unknown }[]
   /** Devices that messages came for although we don't know them, or as logged out: just linked, perhaps. */
   unknownDevices: { identityId: string; platform: string }[]
+  /** Those who speak to a device and whose numbers its bridge may know. */
+  unknownSenders: { device: Device; userId: string }[]
 }
 
 /** We learn of a link a moment after the bridge made it, and a message may come in between. */
@@ -134,6 +123,7 @@ class Planner {
   readonly reads: Plan['reads'] = []
   private readonly givenUp: Plan['givenUp'] = []
   private readonly unknownDevices: Plan['unknownDevices'] = []
+  private readonly unknownSenders: Plan['unknownSenders'] = []
   private readonly messages: PlannedMessage[] = []
   private readonly held: Plan['held'] = []
   private readonly rejoined = new Set<string>()
@@ -155,7 +145,8 @@ class Planner {
   }
 
   plan(position: Plan['position']): Plan {
-    const { features, givenUp, messages, held, rejoined, statuses, reads, names, unknownDevices } = this
+    const { features, givenUp, messages, held, rejoined, statuses, reads, names } = this
+    const { unknownDevices, unknownSenders } = this
     return {
       position,
       chats: [...this.changed.values()],
@@ -168,6 +159,7 @@ class Planner {
       names,
       givenUp,
       unknownDevices,
+      unknownSenders,
     }
   }
 
@@ -257,6 +249,12 @@ class Planner {
     if (!device || device.state === 'logged_out')
       this.unknownDevices.push({ identityId: chat.identityId, platform: chat.platform })
     if (!device || !isReceived(event, chat, device)) return
+    const key = phoneKey(device.id, event.sender)
+    const phone = this.knowledge.phones.get(key)
+    if (phone === undefined && this.knowledge.phones.has(key))
+      this.unknownSenders.push({ device, userId: event.sender })
+    // The account's own words, by the other of its Matrix users.
+    if (phone && phone === device.phone) return
     this.messages.push(this.planMessage(chat, device, event, message))
     if (chat.kind === 'dm' && chat.peer !== event.sender) this.update(chat, { peer: event.sender })
   }
@@ -298,7 +296,11 @@ class Planner {
         kind: message.kind,
         timestamp: rfc3339(event.origin_server_ts),
         platform: device.platform,
-        sender: { id: event.sender, phone: phoneOfGhost(device, event.sender), name },
+        sender: {
+          id: event.sender,
+          phone: this.knowledge.phones.get(phoneKey(device.id, event.sender)) ?? null,
+          name,
+        },
         // A dm without a name is called by whom it is with; a group isn't by who happens to speak.
         chat: { id: event.room_id, kind: chat.kind, name: chat.name || (chat.kind === 'dm' ? name : '') },
         reply_to: message.replyTo,
@@ -331,29 +333,4 @@ function oldestReceived(sentAt: number, from: number): number {
 
 function splitMedia({ mxcUri, ...info }: NonNullable<TranslatedMessage['media']>): PlannedMessage['media'] {
   return { id: randomToken('file_', 18), mxcUri, info }
-}
-
-/** @returns our membership after a member event about us, undefined when it doesn't change */
-function membershipAfter(before: ChatMembership | undefined, event: unknown): ChatMembership | undefined {
-  if (event === 'invite') return before === 'joined' || before === 'joining' ? undefined : 'invited'
-  // A room we made ourselves or were put into: there is no invitation to answer, but all the rest to find out.
-  if (event === 'join') return before === undefined || before === 'left' ? 'joining' : undefined
-  return before !== undefined && (event === 'leave' || event === 'ban') ? 'left' : undefined
-}
-
-function newChat(identityId: string, roomId: string): ChatState {
-  return {
-    identityId,
-    roomId,
-    membership: 'invited',
-    kind: 'other',
-    platform: null,
-    bridgeBot: null,
-    channelId: null,
-    receiver: null,
-    name: '',
-    encrypted: false,
-    peer: null,
-    features: null,
-  }
 }

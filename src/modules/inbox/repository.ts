@@ -21,7 +21,8 @@ import { createFeaturesWriter } from '../chats/room-features-repository.ts'
 import { createEventWriter } from '../events/repository.ts'
 import type { Backlog } from '../messages/backlog.ts'
 import { createStatusWriter } from '../messages/status-repository.ts'
-import { type ChatState, chatKey, type Knowledge, type Plan, type PlannedMessage } from './plan.ts'
+import type { ChatState } from './chat-state.ts'
+import { chatKey, type Knowledge, type Plan, type PlannedMessage } from './plan.ts'
 import type { Reaction } from './reactions.ts'
 
 export interface StoreResult {
@@ -40,7 +41,7 @@ export interface InboxRepository {
   knowledge(
     roomIds: readonly string[],
     userIds: readonly string[],
-  ): Promise<Omit<Knowledge, 'platforms' | 'forged'>>
+  ): Promise<Omit<Knowledge, 'platforms' | 'forged' | 'phones'>>
   /** Which of the identities' events were reactions, by the events' ids. */
   reactions(
     identityIds: readonly string[],

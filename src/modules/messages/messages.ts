@@ -8,6 +8,7 @@ import type { RecipientKind } from '../../domain/states.ts'
 import { type Clock, rfc3339 } from '../../lib/clock.ts'
 import { trimmed } from '../../lib/phone-numbers.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
+import type { PeoplesPhones } from '../contacts/phones.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import { noSuchDevice } from '../devices/no-such-device.ts'
 import type { MediaStore } from '../media/types.ts'
@@ -28,6 +29,7 @@ export interface MessagesOptions {
   waiting: Pick<WaitingMessages, 'deviceQueue' | 'placesInLane'>
   endings: Pick<MessageEndings, 'cancel'>
   replies: ReplyTargets
+  phones: Pick<PeoplesPhones, 'of'>
   devices: Pick<LinkedDevices, 'find' | 'linked'>
   bridges: Pick<Bridges, 'forPlatform'>
   media: Pick<MediaStore, 'discard' | 'discardAll'>
@@ -48,6 +50,7 @@ export function createMessages(options: MessagesOptions): Messages {
     waiting,
     endings,
     replies,
+    phones,
     devices,
     bridges,
     media,
@@ -65,6 +68,20 @@ export function createMessages(options: MessagesOptions): Messages {
     return found.map(one => view(one, due.get(one.message.seq) ?? null))
   }
 
+  /** The same recipient written in two ways is one: nobody wants a message twice. */
+  async function distinct(
+    device: Device,
+    kind: RecipientKind,
+    recipients: string[],
+  ): Promise<{ recipient: string; key: string }[]> {
+    const byKey = new Map<string, string>()
+    for (const recipient of recipients) {
+      const key = await recipientKey(phones, device, kind, recipient)
+      if (!byKey.has(key)) byKey.set(key, recipient)
+    }
+    return [...byKey].map(([key, recipient]) => ({ key, recipient }))
+  }
+
   async function accept(request: SendRequest) {
     const { identityId, file } = request
     const { kind, recipients } = recipientsOf(request)
@@ -78,7 +95,7 @@ export function createMessages(options: MessagesOptions): Messages {
     if (device.state === 'logged_out') throw loggedOut(device)
     if (request.replyId) await checkReply(replies, device, request.replyId)
     const now = clock.now()
-    const rows = distinct(device, kind, recipients).map(({ recipient, key }) => ({
+    const rows = (await distinct(device, kind, recipients)).map(({ recipient, key }) => ({
       id: timeOrderedId('msg_'),
       identityId,
       deviceRowId: device.id,
@@ -147,20 +164,6 @@ function loggedOut({ platform, deviceId, stateReason }: Device): GatewayError {
     `device_id: the ${platform} device ${deviceId} is logged out (${stateReason ?? 'no reason given'}): link it again with ` +
       `POST /api/v1/devices {"platform": "${platform}", "device_id": "${deviceId}"}`,
   )
-}
-
-/** The same recipient written in two ways is one: nobody wants a message twice. */
-function distinct(
-  device: Device,
-  kind: RecipientKind,
-  recipients: string[],
-): { recipient: string; key: string }[] {
-  const byKey = new Map<string, string>()
-  for (const recipient of recipients) {
-    const key = recipientKey(device, kind, recipient)
-    if (!byKey.has(key)) byKey.set(key, recipient)
-  }
-  return [...byKey].map(([key, recipient]) => ({ key, recipient }))
 }
 
 function visibleOnes(list = ''): string[] {

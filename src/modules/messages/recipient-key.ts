@@ -1,13 +1,19 @@
 /** The key under which a recipient of a device is one and the same, however it is written: it names the recipient's lane and their room. */
 import type { Device } from '../../db/schema/index.ts'
-import { groupKey, isMatrixUserId } from '../../domain/addresses.ts'
+import { groupKey } from '../../domain/addresses.ts'
 import type { RecipientKind } from '../../domain/states.ts'
-import { contactKey, trimmed } from '../../lib/phone-numbers.ts'
-import { phoneOfGhost } from '../contacts/ghosts.ts'
+import { contactKey, phoneDigits, trimmed } from '../../lib/phone-numbers.ts'
+import type { PeoplesPhones } from '../contacts/phones.ts'
 
-export function recipientKey(device: Device, kind: RecipientKind, written: string): string {
+/** @param phones tell whose number an id stands for that isn't written as one */
+export async function recipientKey(
+  phones: Pick<PeoplesPhones, 'of'>,
+  device: Device,
+  kind: RecipientKind,
+  written: string,
+): Promise<string> {
   const recipient = trimmed(written)
   if (kind === 'group') return `group:${groupKey(recipient)}`
-  const phone = isMatrixUserId(recipient) ? phoneOfGhost(device, recipient) : null
+  const phone = phoneDigits(recipient) ?? (await phones.of(device, recipient))
   return `contact:${phone ?? contactKey(recipient)}`
 }

@@ -7,6 +7,7 @@ import type { RecipientKind } from '../../domain/states.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { trimmed } from '../../lib/phone-numbers.ts'
 import { type ChatRepository, isChatOf } from '../chats/repository.ts'
+import type { PeoplesPhones } from '../contacts/phones.ts'
 import { resolveContact } from '../contacts/resolve.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import { recipientKey } from './recipient-key.ts'
@@ -17,6 +18,7 @@ export interface RecipientsOptions {
   chats: Pick<ChatRepository, 'get' | 'ofDevice' | 'directWith' | 'groupsOf'>
   devices: Pick<LinkedDevices, 'linked'>
   bridges: Bridges
+  phones: Pick<PeoplesPhones, 'of' | 'note'>
   clock: Clock
 }
 
@@ -36,7 +38,14 @@ const PORTAL_PATIENCE_MS = 30_000
 const FIRST_LOOK_MS = 20
 const LONGEST_LOOK_MS = 1_000
 
-export function createRecipients({ rooms, chats, devices, bridges, clock }: RecipientsOptions): Recipients {
+export function createRecipients({
+  rooms,
+  chats,
+  devices,
+  bridges,
+  phones,
+  clock,
+}: RecipientsOptions): Recipients {
   async function find(
     device: Device,
     userId: string,
@@ -61,6 +70,7 @@ export function createRecipients({ rooms, chats, devices, bridges, clock }: Reci
     if (direct) return direct.roomId
     try {
       const { contact, identifier } = await resolveContact(bridge, device, userId, recipient)
+      await phones.note(device, contact)
       return contact.roomId ?? (await bridge.createDirectChat(userId, device.loginId, identifier)).roomId
     } catch (error) {
       if (!(error instanceof GatewayError && error.code === 'not_found')) throw error
@@ -135,7 +145,7 @@ export function createRecipients({ rooms, chats, devices, bridges, clock }: Reci
         if (chat && chat.membership !== 'left' && isChatOf(device, chat)) return recipient
         throw new GatewayError('not_found', `${recipient} is no chat of this device`)
       }
-      const key = recipientKey(device, kind, recipient)
+      const key = await recipientKey(phones, device, kind, recipient)
       const known = await rooms.find(device.id, key)
       if (known !== null) return known
       const roomId = await find(device, userId, kind, recipient)

@@ -3,10 +3,10 @@
  * tells of it to webhooks that ask. A message that the network didn't take and may take later goes back into its lane, and is sent as a
  * new event: the old one stays failed at the bridge.
  */
-import { eq, sql } from 'drizzle-orm'
+import { and, eq, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
-import { chats, type Message, messages } from '../../db/schema/index.ts'
-import { ONE } from '../../db/stable-params.ts'
+import { chats, devices, ghostPhones, type Message, messages } from '../../db/schema/index.ts'
+import { ONE, textParam } from '../../db/stable-params.ts'
 import type { Observer } from '../../domain/observation.ts'
 import type { MessageStatus } from '../../domain/states.ts'
 import { backoffMs } from '../../lib/backoff.ts'
@@ -104,6 +104,17 @@ export function createStatusWriter(
     .where(eq(messages.eventId, param('eventId')))
     .prepare()
   type Target = NonNullable<ReturnType<typeof byEvent.get>>
+  const ownByNumber = orm
+    .select({ id: devices.id })
+    .from(ghostPhones)
+    .innerJoin(devices, and(eq(devices.id, ghostPhones.deviceRowId), eq(devices.phone, ghostPhones.phone)))
+    .where(
+      and(
+        eq(ghostPhones.matrixUserId, textParam('userId')),
+        eq(ghostPhones.deviceRowId, textParam('deviceRowId')),
+      ),
+    )
+    .prepare()
   const markSubmitted = orm
     .update(messages)
     .set({
@@ -226,6 +237,11 @@ export function createStatusWriter(
     return said !== null && apply(target, said, now)
   }
 
+  /** Whether the account itself has read it, by whichever of its Matrix users. */
+  function isOwn({ deviceRowId, ownGhost }: Target, userId: string): boolean {
+    return userId === ownGhost || ownByNumber.get({ deviceRowId, userId }) !== undefined
+  }
+
   function apply(
     message: Target,
     { status, reason }: Pick<StatusReport, 'status' | 'reason'>,
@@ -295,7 +311,7 @@ export function createStatusWriter(
         early.keep({ eventId, ...said, reason: null }, now)
         return false
       }
-      if (message.roomId !== roomId || userId === message.ownGhost) return false
+      if (message.roomId !== roomId || isOwn(message, userId)) return false
       // A bridge with `delivery_receipts` marks so what it has handed over to the network.
       if (userId === message.bridgeBot) return apply(message, { status: 'sent', reason: null }, now)
       if (message.status === 'submitted') noteOutcome(message, 'read', now)

@@ -9,12 +9,14 @@ import {
   type WebhookPayload,
 } from '../../domain/events.ts'
 import type { Contacts } from '../contacts/contacts.ts'
+import type { PeoplesPhones } from '../contacts/phones.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import type { MediaFiles } from '../media/media-store.ts'
 
 export interface PayloadsOptions {
   devices: Pick<LinkedDevices, 'get'>
   contacts: Pick<Contacts, 'lookUp'>
+  phones: Pick<PeoplesPhones, 'of'>
   media: Pick<MediaFiles, 'fetchIncoming' | 'signedPath' | 'pathOf'>
   /** Base URL by which clients reach us, without a trailing slash. */
   publicUrl(): string
@@ -36,7 +38,7 @@ const LOST: readonly ErrorCode[] = ['not_found', 'forbidden', 'payload_too_large
 type MayInline = Parameters<Payloads['of']>[1]
 
 export function createPayloads(options: PayloadsOptions): Payloads {
-  const { devices, contacts, media, publicUrl, inlineMaxBytes } = options
+  const { devices, contacts, phones, media, publicUrl, inlineMaxBytes } = options
 
   async function mediaOf(
     payload: MessageEvent,
@@ -66,8 +68,9 @@ export function createPayloads(options: PayloadsOptions): Payloads {
     mayInline: MayInline,
   ): Promise<MessagePayload> {
     const device = await devices.get(event.deviceRowId)
-    const contact = device && (await contacts.lookUp(device, event.senderUserId))
-    const phone = payload.sender.phone ?? contact?.phone ?? null
+    const known = payload.sender.phone ?? (device && (await phones.of(device, event.senderUserId)))
+    const contact = device && (await contacts.lookUp(device, event.senderUserId, known))
+    const phone = known ?? contact?.phone ?? null
     // In the order of the usage guide; what goes beyond it follows.
     return {
       id: payload.id,

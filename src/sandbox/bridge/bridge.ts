@@ -175,9 +175,10 @@ export function createBridge(options: BridgeOptions): RunningBridge {
     }
     if (what === 'ping') return Response.json({})
     if (what === 'users') {
-      const phone = phoneOfGhost(context, decodeURIComponent(rest))
+      const userId = decodeURIComponent(rest)
+      const phone = phoneOfGhost(context, userId)
       if (phone !== null) {
-        await ghosts.ensure(phone)
+        await ghosts.ensureUser(userId, phone)
         return Response.json({})
       }
     }

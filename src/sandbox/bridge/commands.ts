@@ -194,7 +194,7 @@ export function createCommands({ context, desk, directory, groups, portals, room
     const portal = await portals.ensure(from, await directory.directChat(from, phone))
     const { name } = await directory.describe(from, phone)
     await reply(
-      `Created chat with ${name} (\`${facts.accountId(phone)}\`): https://matrix.to/#/${portal.roomId}`,
+      `Created chat with ${name} (\`${facts.personId(phone)}\`): https://matrix.to/#/${portal.roomId}`,
     )
   }
 

@@ -6,6 +6,7 @@ import type { Logger } from '../../lib/logger.ts'
 import type { Faults } from '../network/faults.ts'
 import type { MediaFiles } from '../network/media.ts'
 import type { Network } from '../network/network.ts'
+import type { Chat } from '../network/types.ts'
 import type { PlatformFacts } from '../platforms.ts'
 import type { HomeserverClient } from './homeserver-client.ts'
 
@@ -24,17 +25,28 @@ export interface BridgeContext {
   stopping: AbortSignal
 }
 
-/** @returns the Matrix user that stands for an account of the network */
-export function ghostUserId({ facts, homeserver }: BridgeContext, phone: string): string {
-  return homeserver.userId(`${facts.networkId}_${facts.accountId(phone)}`)
+/**
+ * @param chat where it speaks: somebody with a hidden id has a ghost for direct chats and another for groups
+ * @returns the Matrix user that stands for an account of the network
+ */
+export function ghostUserId(
+  { facts, homeserver }: BridgeContext,
+  phone: string,
+  chat: Pick<Chat, 'group'>,
+): string {
+  const id = chat.group ? facts.accountId(phone) : facts.personId(phone)
+  return homeserver.userId(`${facts.networkId}_${id}`)
 }
+
+/** A chat that is none in particular: with somebody alone. */
+export const DIRECT = { group: null }
 
 /** @returns the phone that a ghost stands for, or null when the user is none */
 export function phoneOfGhost({ facts, homeserver }: BridgeContext, userId: string): string | null {
   const prefix = `@${facts.networkId}_`
   const suffix = `:${homeserver.serverName}`
   if (!userId.startsWith(prefix) || !userId.endsWith(suffix)) return null
-  return facts.phoneOfAccount(userId.slice(prefix.length, -suffix.length))
+  return facts.phoneOf(userId.slice(prefix.length, -suffix.length))
 }
 
 /** @returns whether the bridge itself speaks as this user */

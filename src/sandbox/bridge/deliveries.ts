@@ -9,7 +9,7 @@ import { backoffMs } from '../../lib/backoff.ts'
 import { refusalOf } from '../../lib/refusal.ts'
 import type { Delivery, Login, Media, Message } from '../network/types.ts'
 import { type Bounded, createBounded } from './bounded.ts'
-import type { BridgeContext } from './context.ts'
+import { type BridgeContext, DIRECT } from './context.ts'
 import type { Ghosts } from './ghosts.ts'
 import { MatrixError } from './homeserver-client.ts'
 import type { Portal, Portals } from './portals.ts'
@@ -137,7 +137,7 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
         type: 'm.room.message',
         txnId: `${message.id}-given-up`,
         content: { msgtype: 'm.notice', body },
-        as: await ghosts.ensure(message.sender),
+        as: await speakerOf(message),
         sentAt: message.sentAt,
       })
     } catch {
@@ -218,9 +218,13 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
   }
 
   async function send(portal: Portal, message: Message, { type, content }: MatrixContent): Promise<string> {
-    const as = await ghosts.ensure(message.sender)
+    const as = await speakerOf(message)
     const { id: txnId, sentAt } = message
     return homeserver.send({ roomId: portal.roomId, type, txnId, content, as, sentAt })
+  }
+
+  function speakerOf({ sender, chatId }: Message): Promise<string> {
+    return ghosts.ensure(sender, store.chat(chatId) ?? DIRECT)
   }
 
   async function sendReaction(portal: Portal, message: Message): Promise<string | null> {
@@ -247,7 +251,7 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
 
   /** As the ghost itself where the event is its own, else as the bot, who may. */
   async function redact(portal: Portal, message: Message, eventId: string): Promise<string> {
-    const as = await ghosts.ensure(message.sender)
+    const as = await speakerOf(message)
     try {
       return await homeserver.redact(portal.roomId, eventId, `${message.id}-redact`, as)
     } catch (error) {

@@ -3,7 +3,7 @@ import { TurnBudget } from '../../lib/turn-budget.ts'
 import { directChatId } from '../network/chat-ids.ts'
 import { existsOnNetwork, parsePhone } from '../network/phone-number.ts'
 import type { Chat, Login } from '../network/types.ts'
-import { type BridgeContext, ghostUserId } from './context.ts'
+import { type BridgeContext, DIRECT, ghostUserId, phoneOfGhost } from './context.ts'
 import type { Ghosts } from './ghosts.ts'
 import type { Portals } from './portals.ts'
 
@@ -18,7 +18,7 @@ interface DirectoryEntry {
 }
 
 export interface Directory {
-  /** @returns the number that an identifier means: digits, +E.164, tel: or the platform's own id; null when nobody has it */
+  /** @returns the number that an identifier means: a number as people write it, the platform's own id, or a ghost's Matrix id; null when nobody has it */
   resolve(identifier: string): string | null
   describe(login: Login, phone: string): Promise<DirectoryEntry>
   contacts(login: Login): Promise<DirectoryEntry[]>
@@ -34,11 +34,11 @@ export function createDirectory(context: BridgeContext, portals: Portals, ghosts
   async function entry(login: Login, phone: string, ensureGhost: boolean): Promise<DirectoryEntry> {
     const portal = portals.find(login.id, directChatId(facts.platform, login.phone, phone))
     return {
-      id: facts.accountId(phone),
+      id: facts.personId(phone),
       name: store.contactName(login.phone, phone) ?? store.phone(phone).name,
       avatar_url: '',
       identifiers: [`tel:+${phone}`],
-      mxid: ensureGhost ? await ghosts.ensure(phone) : ghostUserId(context, phone),
+      mxid: ensureGhost ? await ghosts.ensure(phone, DIRECT) : ghostUserId(context, phone, DIRECT),
       ...(portal ? { dm_room_mxid: portal.roomId } : {}),
     }
   }
@@ -46,8 +46,10 @@ export function createDirectory(context: BridgeContext, portals: Portals, ghosts
   return {
     resolve(identifier) {
       const typed = identifier.trim()
-      const byAccount = facts.platform === 'wa' ? null : facts.phoneOfAccount(typed.replace(/^user:/, ''))
-      const phone = byAccount ?? parsePhone(typed)
+      const byId = phoneOfGhost(context, typed) ?? facts.phoneOf(typed.replace(/^user:/, ''))
+      const byNumber = parsePhone(typed)
+      // On WhatsApp what looks like a number is one; elsewhere ids do, too.
+      const phone = facts.platform === 'wa' ? (byNumber ?? byId) : (byId ?? byNumber)
       if (phone === null || !existsOnNetwork(phone)) return null
       return store.phone(phone).platforms.includes(facts.platform) ? phone : null
     },

@@ -1,9 +1,12 @@
 /** Ghosts: the Matrix users that stand for people of the network, made when they are first needed. */
+import type { Chat } from '../network/types.ts'
 import { type BridgeContext, ghostUserId } from './context.ts'
 
 export interface Ghosts {
-  /** Makes sure that the ghost exists and has its person's name. @returns its Matrix user id */
-  ensure(phone: string): Promise<string>
+  /** Makes sure that the ghost by which somebody speaks in a chat exists and has its person's name. @returns its Matrix user id */
+  ensure(phone: string, chat: Pick<Chat, 'group'>): Promise<string>
+  /** The same of a ghost by its Matrix user id. */
+  ensureUser(userId: string, phone: string): Promise<string>
 }
 
 export function createGhosts(context: BridgeContext): Ghosts {
@@ -21,17 +24,19 @@ export function createGhosts(context: BridgeContext): Ghosts {
     return userId
   }
 
+  async function ensureUser(userId: string, phone: string): Promise<string> {
+    const { name } = network.store.phone(phone)
+    const known = select.get(userId)
+    if (known?.name === name) return userId
+    const already = underWay.get(userId)
+    if (already !== undefined) return already
+    const making = make(userId, name, known !== null).finally(() => underWay.delete(userId))
+    underWay.set(userId, making)
+    return making
+  }
+
   return {
-    async ensure(phone) {
-      const userId = ghostUserId(context, phone)
-      const { name } = network.store.phone(phone)
-      const known = select.get(userId)
-      if (known?.name === name) return userId
-      const already = underWay.get(userId)
-      if (already !== undefined) return already
-      const making = make(userId, name, known !== null).finally(() => underWay.delete(userId))
-      underWay.set(userId, making)
-      return making
-    },
+    ensure: (phone, chat) => ensureUser(ghostUserId(context, phone, chat), phone),
+    ensureUser,
   }
 }

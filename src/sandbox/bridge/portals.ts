@@ -93,7 +93,7 @@ export function createPortals(context: BridgeContext, ghosts: Ghosts): Portals {
   }
 
   async function createRoom(login: Login, chat: Chat): Promise<string> {
-    const members = await Promise.all(ghostPhones(login, chat).map(phone => ghosts.ensure(phone)))
+    const members = await Promise.all(ghostPhones(login, chat).map(phone => ghosts.ensure(phone, chat)))
     const roomId = await homeserver.createRoom({
       visibility: 'private',
       preset: 'private_chat',
@@ -132,7 +132,7 @@ export function createPortals(context: BridgeContext, ghosts: Ghosts): Portals {
   }
 
   function channelId(login: Login, chat: Chat): string {
-    return chat.group?.groupId ?? facts.directChannelId(facts.accountId(otherPhone(login, chat)))
+    return chat.group?.groupId ?? facts.directChannelId(facts.personId(otherPhone(login, chat)))
   }
 
   /** The room which a crash kept from being noted. */
@@ -153,7 +153,7 @@ export function createPortals(context: BridgeContext, ghosts: Ghosts): Portals {
     const member = await homeserver.state(roomId, 'm.room.member', userId)
     if (member?.membership !== 'join' && member?.membership !== 'invite')
       await homeserver.invite(roomId, userId)
-    for (const phone of ghostPhones(login, chat)) await bringGhost(roomId, phone)
+    for (const phone of ghostPhones(login, chat)) await bringGhost(roomId, phone, chat)
     await tellFeatures(roomId)
     settled.add(roomId)
   }
@@ -166,8 +166,8 @@ export function createPortals(context: BridgeContext, ghosts: Ghosts): Portals {
       await homeserver.setState(roomId, ROOM_FEATURES_TYPE, facts.networkId, features)
   }
 
-  async function bringGhost(roomId: string, phone: string): Promise<void> {
-    const ghost = await ghosts.ensure(phone)
+  async function bringGhost(roomId: string, phone: string, chat: Chat): Promise<void> {
+    const ghost = await ghosts.ensure(phone, chat)
     const member = await homeserver.state(roomId, 'm.room.member', ghost)
     if (member?.membership === 'join') return
     if (member?.membership !== 'invite') await homeserver.invite(roomId, ghost)
@@ -238,5 +238,5 @@ function otherPhone(login: Login, chat: Chat): string {
 
 /** @returns the ghosts whose phones get what the login writes into the chat */
 export function recipientGhosts(context: BridgeContext, senderPhone: string, chat: Chat): string[] {
-  return chat.members.filter(phone => phone !== senderPhone).map(phone => ghostUserId(context, phone))
+  return chat.members.filter(phone => phone !== senderPhone).map(phone => ghostUserId(context, phone, chat))
 }

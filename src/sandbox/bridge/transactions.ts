@@ -12,7 +12,7 @@ import { answersByItself, type Posted } from '../network/network.ts'
 import type { Chat, Content, Login, Media } from '../network/types.ts'
 import { createBounded } from './bounded.ts'
 import type { Commands } from './commands.ts'
-import { type BridgeContext, ghostUserId, isBridgeUser } from './context.ts'
+import { type BridgeContext, DIRECT, ghostUserId, isBridgeUser } from './context.ts'
 import { fromMatrix, type Incoming, type MatrixEvent, MESSAGE_EVENTS, matrixEvent } from './from-matrix.ts'
 import { MatrixError } from './homeserver-client.ts'
 import { type Portal, type Portals, recipientGhosts } from './portals.ts'
@@ -261,7 +261,7 @@ export function createTransactions(
         .filter(phone => phone !== login?.phone && answersByItself(store, facts, phone))
         .map(phone =>
           statusPlaces.run(() =>
-            homeserver.markRead(event.room_id, event.event_id, ghostUserId(context, phone)),
+            homeserver.markRead(event.room_id, event.event_id, ghostUserId(context, phone, chat ?? DIRECT)),
           ),
         ),
     )

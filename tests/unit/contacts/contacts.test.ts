@@ -54,27 +54,27 @@ beforeEach(() => {
 afterEach(() => db.destroy())
 
 test('a contact is known after one look at the address book, a stranger stays one', async () => {
-  expect(await contacts.lookUp(device, '@whatsapp_1:s')).toMatchObject({ name: 'Ann', phone: '1' })
-  expect(await contacts.lookUp(device, '@whatsapp_2:s')).toBeNull()
-  expect(await contacts.lookUp(device, '@whatsapp_1:s')).toMatchObject({ name: 'Ann' })
+  expect(await contacts.lookUp(device, '@whatsapp_1:s', null)).toMatchObject({ name: 'Ann', phone: '1' })
+  expect(await contacts.lookUp(device, '@whatsapp_2:s', null)).toBeNull()
+  expect(await contacts.lookUp(device, '@whatsapp_1:s', null)).toMatchObject({ name: 'Ann' })
   expect(asked).toBe(1)
 })
 
 test('a stranger who was saved since is a contact once the address book is asked again', async () => {
-  expect(await contacts.lookUp(device, '@whatsapp_2:s')).toBeNull()
+  expect(await contacts.lookUp(device, '@whatsapp_2:s', null)).toBeNull()
   fetchBook = async () => [ANN, { ...ANN, matrixUserId: '@whatsapp_2:s', name: 'Bo' }]
-  expect(await contacts.lookUp(device, '@whatsapp_2:s')).toBeNull()
+  expect(await contacts.lookUp(device, '@whatsapp_2:s', null)).toBeNull()
   await clock.advance(20_000)
-  expect(await contacts.lookUp(device, '@whatsapp_2:s')).toMatchObject({ name: 'Bo' })
+  expect(await contacts.lookUp(device, '@whatsapp_2:s', null)).toMatchObject({ name: 'Bo' })
   expect(asked).toBe(2)
 })
 
 test('a bridge without an address book, or one that hangs, delays a delivery by a moment and no more', async () => {
   fetchBook = () => Promise.reject(new Error('not supported'))
-  expect(await contacts.lookUp(device, '@whatsapp_1:s')).toBeNull()
+  expect(await contacts.lookUp(device, '@whatsapp_1:s', null)).toBeNull()
   await clock.advance(20_000)
   fetchBook = () => new Promise(() => undefined)
-  const answer = contacts.lookUp(device, '@whatsapp_1:s')
+  const answer = contacts.lookUp(device, '@whatsapp_1:s', null)
   await clock.advance(1_000)
   expect(await answer).toBeNull()
 })

@@ -4,6 +4,7 @@ import { GatewayError } from '../../../src/domain/errors.ts'
 import type { Bridge, BridgeContact } from '../../../src/domain/ports.ts'
 import { createChatRepository } from '../../../src/modules/chats/repository.ts'
 import { createDirectory } from '../../../src/modules/contacts/directory.ts'
+import { phonesOn } from '../../support/phones.ts'
 import { insertDevice, insertIdentity } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 
@@ -37,6 +38,7 @@ const directoryOf = (bridge: Partial<Bridge>) =>
     },
     devices: { linked: async () => [], find: async () => db.orm.query.devices.findFirst().sync() ?? null },
     chats: createChatRepository(db),
+    phones: phonesOn(db),
     matrixUserOf: async () => '@mg1:s',
   })
 

@@ -74,6 +74,7 @@ async function start() {
     identityOf: async () => null,
     accountTrouble: () => null,
     onLinked: () => undefined,
+    onSelf: async () => undefined,
     onSettled: () => undefined,
     onQueueVoid: () => undefined,
     onDeliveries: () => undefined,

@@ -100,6 +100,7 @@ beforeEach(() => {
     identityOf: async userId => (userId === '@mg1:s' ? 'id_1' : null),
     accountTrouble: () => trouble,
     onLinked: device => linked.push(device),
+    onSelf: async () => undefined,
     onSettled: device => awake.push(device),
     onQueueVoid: () => voided++,
     onDeliveries: () => nudges++,

@@ -19,6 +19,7 @@ import { createInbox, type Inbox } from '../../../src/modules/inbox/inbox.ts'
 import { createInboxRepository } from '../../../src/modules/inbox/repository.ts'
 import { collectedLog } from '../../support/collected-log.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
+import { phonesOn } from '../../support/phones.ts'
 import { insertChat, insertDevice, insertIdentity, insertWebhook, LINKED_AT } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 
@@ -48,6 +49,7 @@ beforeEach(() => {
       ownsUser: (platform, userId) =>
         knowsUsers ? (platform === 'wa' ? /^@whatsapp.*:s$/ : /^@signal.*:s$/).test(userId) : null,
     },
+    phones: phonesOn(db),
     learnDevices: async (identityId, platform) => {
       learned.push(`${identityId}/${platform}`)
       learn()

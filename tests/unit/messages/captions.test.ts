@@ -12,6 +12,7 @@ import { createOutbox } from '../../../src/modules/messages/outbox.ts'
 import type { OutboxQueue } from '../../../src/modules/messages/queue-repository.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
 import { messageStore, messagesOn, SEND_REQUEST, stagedFile } from '../../support/messages.ts'
+import { phonesOn } from '../../support/phones.ts'
 import { insertChat, insertDevice, insertIdentity, insertWebhook } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 
@@ -113,6 +114,7 @@ async function report(body: string, status: string, more: Record<string, unknown
   const inbox = createInbox({
     repository: createInboxRepository(db),
     bridges: { platforms: ['wa'], platformOfBot: async () => 'wa', ownsUser: () => true },
+    phones: phonesOn(db),
     learnDevices: async () => undefined,
     onDeliveries: () => undefined,
     onJoins: () => undefined,

@@ -7,6 +7,7 @@ import { createChatRepository } from '../../../src/modules/chats/repository.ts'
 import { createRecipients, type Recipients } from '../../../src/modules/messages/recipients.ts'
 import { createRecipientRooms } from '../../../src/modules/messages/room-repository.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
+import { phonesOn } from '../../support/phones.ts'
 import { insertChat, insertDevice, insertIdentity } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 
@@ -67,6 +68,7 @@ beforeEach(() => {
       platformOfBot: async () => null,
       ownsUser: () => null,
     },
+    phones: phonesOn(db),
     clock,
   })
 })

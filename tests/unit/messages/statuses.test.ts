@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { eq } from 'drizzle-orm'
 import {
+  type Device,
   deliveries,
   earlyStatuses,
   inboxEvents,
@@ -17,13 +18,17 @@ import { createInboxRepository } from '../../../src/modules/inbox/repository.ts'
 import { createStatusTimeout } from '../../../src/modules/messages/status-timeout.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
 import { type MessageStore, messageStore, messagesOn } from '../../support/messages.ts'
+import { phonesOn } from '../../support/phones.ts'
 import { insertChat, insertDevice, insertIdentity, insertWebhook } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 
 const BOT = '@whatsappbot:s'
 const FRIEND = '@whatsapp_1:s'
+const OWN_HIDDEN = '@whatsapp_lid-9:s'
+const SELF = { id: 'lid-9', name: 'Amina', phone: '237', identifiers: [], roomId: null }
 
 let db: TempDb
+let ownDevice: Device
 let clock: ManualClock
 let inbox: Inbox
 let store: MessageStore
@@ -34,13 +39,14 @@ beforeEach(() => {
   db = tempDb()
   clock = new ManualClock()
   insertIdentity(db)
-  insertDevice(db)
+  ownDevice = insertDevice(db)
   insertChat(db)
   nudges = 0
   store = messageStore(db)
   inbox = createInbox({
     repository: createInboxRepository(db),
     bridges: { platforms: ['wa'], platformOfBot: async () => 'wa', ownsUser: () => true },
+    phones: phonesOn(db),
     learnDevices: async () => undefined,
     onDeliveries: () => nudges++,
     onJoins: () => undefined,
@@ -142,10 +148,12 @@ describe('a status that the bridge reports', () => {
     ['read', 'read by the friend', [], [readBy('$m')]],
     ['submitted', 'read by ourselves', [], [readBy('$m', '@mg1:s')]],
     ['submitted', 'read on our own phone', [], [readBy('$m', '@whatsapp_237:s')]],
+    ['submitted', 'read on our own phone, under its hidden id', [], [readBy('$m', OWN_HIDDEN)]],
     ['submitted', 'read in another room', [], [readBy('$m', FRIEND, '!other:s')]],
     ['sent', 'the receipt by which a bridge says that it has it', [], [readBy('$m', BOT)]],
     ['read', 'everything at once', [report('$m', 'SUCCESS'), delivered('$m')], [readBy('$m')]],
   ])('%s: %s', async (status, _, events, receipts) => {
+    await phonesOn(db).note(ownDevice, { ...SELF, matrixUserId: OWN_HIDDEN })
     await send('$m')
     await take(events, receipts)
     expect(row().status).toBe(status)

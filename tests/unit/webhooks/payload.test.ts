@@ -28,6 +28,7 @@ const payloads = (fetchIncoming: () => Promise<Media>) =>
   createPayloads({
     devices: { get: async () => null },
     contacts: { lookUp: async () => null },
+    phones: { of: async () => null },
     media: { fetchIncoming, signedPath: id => `/${id}`, pathOf: id => folder.file(id) },
     publicUrl: () => 'http://here',
     inlineMaxBytes: 10,

@@ -1,0 +1,2 @@
+DROP INDEX contacts_phone;
+DROP TABLE ghost_phones;

@@ -1,0 +1,132 @@
+/**
+ * Phone numbers of people whose Matrix users don't show them: WhatsApp's hidden ids (LIDs). The bridge is asked once for each, and what it says
+ * is kept, so that one person stays one, whichever of their Matrix users speaks or is written to.
+ */
+import type { Device } from '../../db/schema/index.ts'
+import { isMatrixUserId } from '../../domain/addresses.ts'
+import { type ErrorCode, GatewayError } from '../../domain/errors.ts'
+import { ghostLike, remoteIdOf } from '../../domain/ghosts.ts'
+import type { BridgeContact, Bridges } from '../../domain/ports.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Logger } from '../../lib/logger.ts'
+import { ghostNamingOf, phoneOfGhost } from './ghosts.ts'
+import type { PhoneRepository } from './phone-repository.ts'
+import { resolveContact } from './resolve.ts'
+
+export interface PeoplesPhonesOptions {
+  repository: PhoneRepository
+  bridges: Bridges
+  matrixUserOf(identityId: string): Promise<string>
+  clock: Clock
+  logger: Logger
+}
+
+export interface PeoplesPhones {
+  /**
+   * The number of whom a contact means that isn't written as one: a Matrix user, or an id of the network. As far as it is known.
+   * @returns digits, null when it isn't known
+   */
+  of(device: Device, contact: string): Promise<string | null>
+  /** The same of a Matrix user; undefined when the bridge may know and wasn't asked, or not lately. */
+  ofSender(device: Device, matrixUserId: string): Promise<string | null | undefined>
+  /** Asks the bridge about Matrix users of a device, only as long as a message can wait. Never rejects. */
+  learn(device: Device, matrixUserIds: readonly string[]): Promise<void>
+  /** What a bridge said of somebody in answer to something else. */
+  note(device: Device, contact: BridgeContact): Promise<void>
+}
+
+/** A message waits no longer than this for the number of its sender. */
+const PATIENCE_MS = 1_000
+/** A bridge that couldn't be asked is left alone for this long. */
+const COOL_DOWN_MS = 15_000
+/** A number that the bridge didn't know may have become known since. */
+const ASK_AGAIN_MS = 3_600_000
+/** The bridge can be asked again after these; after anything else it has said that it knows no number. */
+const PASSING: readonly ErrorCode[] = [
+  'bridge_unavailable',
+  'bridge_timeout',
+  'bridge_error',
+  'homeserver_unavailable',
+]
+
+export function createPeoplesPhones(options: PeoplesPhonesOptions): PeoplesPhones {
+  const { repository, bridges, matrixUserOf, clock, logger } = options
+  /** By devices, until when their bridges aren't asked. */
+  const coolUntil = new Map<string, number>()
+  const asking = new Map<string, Promise<void>>()
+
+  async function ask(device: Device, matrixUserId: string): Promise<void> {
+    try {
+      const bridge = bridges.forPlatform(device.platform)
+      const userId = await matrixUserOf(device.identityId)
+      const { contact } = await resolveContact(bridge, device, userId, matrixUserId)
+      await repository.put(device.id, matrixUserId, contact.phone, clock.now())
+    } catch (error) {
+      logger.debug({ device: device.id, err: error }, "the bridge couldn't be asked for a number")
+      const isPassing = !(error instanceof GatewayError) || PASSING.includes(error.code)
+      if (isPassing) coolUntil.set(device.id, clock.steady() + COOL_DOWN_MS)
+      else await repository.put(device.id, matrixUserId, null, clock.now()).catch(() => undefined)
+    }
+  }
+
+  function askOnce(device: Device, matrixUserId: string): Promise<void> {
+    const key = `${device.id} ${matrixUserId}`
+    const running = asking.get(key)
+    if (running !== undefined) return running
+    const started = ask(device, matrixUserId).finally(() => asking.delete(key))
+    asking.set(key, started)
+    return started
+  }
+
+  const isCooling = (device: Device) => clock.steady() < (coolUntil.get(device.id) ?? 0)
+
+  return {
+    async of(device, contact) {
+      const ghost = ghostOf(device, contact)
+      if (ghost === null) return null
+      return phoneOfGhost(device, ghost) ?? (await repository.find(device.id, ghost))?.phone ?? null
+    },
+
+    async ofSender(device, matrixUserId) {
+      if (!isHidden(device, matrixUserId)) return phoneOfGhost(device, matrixUserId)
+      const known = await repository.find(device.id, matrixUserId)
+      const isStale = !known || (known.phone === null && clock.now() - known.askedAt > ASK_AGAIN_MS)
+      return isStale ? undefined : known.phone
+    },
+
+    async learn(device, matrixUserIds) {
+      const deadline = clock.steady() + PATIENCE_MS
+      for (const matrixUserId of matrixUserIds) {
+        const left = deadline - clock.steady()
+        if (left <= 0 || isCooling(device)) return
+        const waiting = new AbortController()
+        const outOfPatience = clock.sleep(left, waiting.signal)
+        await Promise.race([askOnce(device, matrixUserId), outOfPatience])
+        waiting.abort()
+        if (asking.has(`${device.id} ${matrixUserId}`))
+          coolUntil.set(device.id, clock.steady() + COOL_DOWN_MS)
+      }
+    },
+
+    async note(device, { matrixUserId, phone }) {
+      if (matrixUserId === null || phone === null || !isHidden(device, matrixUserId)) return
+      const known = await repository.find(device.id, matrixUserId)
+      if (known?.phone !== phone) await repository.put(device.id, matrixUserId, phone, clock.now())
+    },
+  }
+}
+
+/** Whether a Matrix user is a ghost that doesn't show its number, on a network where accounts are their numbers. */
+function isHidden(device: Device, matrixUserId: string): boolean {
+  if (device.loginId !== device.phone || phoneOfGhost(device, matrixUserId) !== null) return false
+  return remoteIdOf(matrixUserId, ghostNamingOf(device)) !== null
+}
+
+/** The Matrix user that stands for a contact which isn't written as a phone number; null when it can't be told. */
+function ghostOf(device: Device, contact: string): string | null {
+  if (isMatrixUserId(contact)) return contact
+  if (device.ghostUserId === null) return null
+  // WhatsApp writes a hidden id as `…@lid`, its bridge as `lid-…`.
+  const id = contact.replace(/^(\d+)(?::\d+)?@lid$/, 'lid-$1')
+  return ghostLike(device.ghostUserId, device.loginId, id)
+}

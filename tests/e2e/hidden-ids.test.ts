@@ -1,0 +1,117 @@
+/** People whom WhatsApp's bridge knows by hidden ids (LIDs): one person stays one, by number, by id, and by either of their Matrix users. */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
+import type { MessagePayload } from '../../src/domain/events.ts'
+import type { ContactView } from '../../src/modules/contacts/types.ts'
+import type { Account, GatewayClient, Phone } from '../support/gateway-client.ts'
+import { InboxReader } from '../support/inbox-reader.ts'
+import { type LiveGateway, liveGateway } from '../support/live-gateway.ts'
+
+setDefaultTimeout(60_000)
+
+let gateway: LiveGateway
+let client: GatewayClient
+let account: Account
+let device: string
+let phone: Phone
+let saved: Phone
+let inbox: InboxReader
+
+beforeAll(async () => {
+  gateway = await liveGateway()
+  client = gateway.client
+  saved = await client.newPhone({ ending: '3' })
+  const contacts = [{ phone: saved.number, name: 'Lena' }]
+  ;({ account, device, phone } = await client.linkedAccount({ contacts, ending: '6' }))
+  inbox = await InboxReader.open(account)
+})
+afterAll(async () => {
+  await inbox[Symbol.asyncDispose]()
+  await gateway[Symbol.asyncDispose]()
+})
+
+/** The last event of the feed. */
+async function lastEvent(): Promise<MessagePayload> {
+  const { body } = await account.api.get<{ events: { payload: MessagePayload }[] }>(
+    '/api/v1/events?events=message.received',
+  )
+  return body.events.at(-1)?.payload as MessagePayload
+}
+
+test.each([
+  ['somebody of the address book', () => saved, true],
+  ['a stranger', () => client.newPhone({ ending: '6' }), false],
+])('%s is told with their number, in webhook and feed', async (_, of, is_contact) => {
+  const friend = await of()
+  await friend.send({ to: device, text: 'it is me' })
+  const payload = await inbox.next()
+  expect(payload).toMatchObject({ message: 'it is me', is_contact, sender: { phone: friend.number } })
+  expect(payload.from).toMatch(/^@whatsapp_lid-\d+:localhost$/)
+  expect(payload.from).not.toContain(friend.number)
+  expect(await lastEvent()).toEqual(payload)
+})
+
+test('who is found by number, id or Matrix user is the same person', async () => {
+  const path = `/api/v1/devices/${device}/contacts`
+  const { body } = await account.api.get<ContactView[]>(path)
+  const [contact] = body
+  // Bun writes matchers into what it compares.
+  expect(structuredClone(contact)).toMatchObject({
+    name: 'Lena',
+    id: expect.stringMatching(/^lid-\d+$/),
+    phone: saved.number,
+    identifiers: [`tel:+${saved.number}`],
+  })
+  const lid = `${contact?.id.slice('lid-'.length)}@lid`
+  const ways = [saved.number, contact?.id, contact?.matrix_id, lid, `@whatsapp_${saved.number}:localhost`]
+  for (const written of ways) {
+    const found = await account.api.get(`${path}/${encodeURIComponent(String(written))}`)
+    expect(found.body).toMatchObject({ exists: true, id: contact?.id, phone: saved.number })
+  }
+})
+
+test('however they are written they get a message once, and in order', async () => {
+  const friend = await client.newPhone({ ending: '3' })
+  await friend.send({ to: device, text: 'hello' })
+  const { from } = await inbox.next()
+  const [, digits] = /lid-(\d+):/.exec(from) ?? []
+  const spellings = [
+    from,
+    `+${friend.number}`,
+    `lid-${digits}`,
+    `${digits}@lid`,
+    `@whatsapp_${friend.number}:localhost`,
+  ]
+  const accepted = await account.send(device, { contact: spellings.join(','), text: 'once' })
+  expect(accepted.map(({ to }) => to)).toEqual([from])
+  const texts = Array.from({ length: 20 }, (_, index) => `${index}`)
+  for (const [index, text] of texts.entries())
+    await account.send(device, { contact: spellings[index % spellings.length] ?? '', text })
+  await friend.waitForText('19')
+  const received = await friend.received()
+  expect(received.map(({ text }) => text)).toEqual(['once', ...texts])
+  expect(new Set(received.map(({ chat }) => chat)).size).toBe(1)
+})
+
+test('in a group they may speak by another Matrix user, and are the same person', async () => {
+  const friend = await client.newPhone({ ending: '3' })
+  const group = await client.newGroup('Both', [device, friend.number, saved.number])
+  await saved.send({ group: group.invite_link, text: 'to all' })
+  const inGroup = await inbox.next()
+  expect(inGroup).toMatchObject({
+    from: `@whatsapp_${saved.number}:localhost`,
+    is_contact: true,
+    sender: { phone: saved.number, name: 'Lena' },
+  })
+  const contact = `${inGroup.from}, ${saved.number}`
+  expect(await account.send(device, { contact, text: 'to you alone' })).toHaveLength(1)
+  await saved.waitForText('to you alone')
+})
+
+test("what is written on the linked phone itself, which has a hidden id, too, isn't received", async () => {
+  const friend = await client.newPhone({ ending: '6' })
+  await phone.send({ to: friend.number, text: 'my own words' })
+  await friend.waitForText('my own words')
+  await friend.send({ to: device, text: 'an answer' })
+  expect(await inbox.next()).toMatchObject({ message: 'an answer' })
+  expect(inbox.unread).toBe(0)
+})
