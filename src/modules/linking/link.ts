@@ -2,10 +2,11 @@
  * One link: walks a bridge's login from step to step, shows each to whoever follows, and takes what is typed in. What is typed in is passed on
  * and forgotten; neither it nor the words of a bridge that may repeat it reach the log.
  */
-import { GatewayError, messageOf } from '../../domain/errors.ts'
+import { GatewayError } from '../../domain/errors.ts'
 import type { AskingStep, LoginStep } from '../../domain/login-steps.ts'
 import type { Bridge } from '../../domain/ports.ts'
 import { type Clock, rfc3339 } from '../../lib/clock.ts'
+import { connectionProblem } from '../../lib/connection-problem.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { maskAddresses } from '../../lib/mask-addresses.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
@@ -120,7 +121,7 @@ export class Link {
   /** Ends the link because the bridge couldn't go on, or not even start. */
   fail(error: unknown): void {
     if (this.endedAt !== null) return
-    const message = messageOf(error)
+    const message = wordsOf(error)
     const code = endOf(error)
     // A bridge may repeat what was typed.
     this.logEnd(code, this.hasTyped ? 'not logged, as something was typed in' : message)
@@ -277,9 +278,14 @@ export class Link {
   }
 }
 
+/** A bridge's own words, or ours: those of the runtime are no use to whoever links a device. */
+function wordsOf(error: unknown): string {
+  return error instanceof GatewayError ? error.message : connectionProblem(error)
+}
+
 /** What a bridge's refusal of an answer says to the person who gave it. */
 function refused(step: AskingStep, error: unknown): GatewayError {
-  if (!(error instanceof GatewayError)) return new GatewayError('bridge_error', messageOf(error))
+  if (!(error instanceof GatewayError)) return new GatewayError('bridge_error', wordsOf(error))
   if (error.code === 'bad_request')
     return new GatewayError(
       'bad_request',

@@ -83,8 +83,10 @@ export async function readMultipart(request: Request, files: MediaFiles): Promis
     failure.cause ??= cause
     stop.abort()
   }
-  parser.on('field', (name, value) => {
-    fields[name] = value
+  // Undefined in a charset that nobody knows, whatever the types say; what isn't in its charset is replaced, and that isn't told.
+  parser.on('field', (name, value: string | undefined) => {
+    if (value === undefined || value.includes('\ufffd')) fail(new Error(`${name}: expected UTF-8`))
+    else fields[name] = value
   })
   parser.on('file', (field, stream, { filename, mimeType }) => {
     stream.on('error', () => undefined)

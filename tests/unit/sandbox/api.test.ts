@@ -49,6 +49,22 @@ describe('phones', () => {
 })
 
 describe('messages', () => {
+  test('that are not in their charset are refused, in JSON and in forms', async () => {
+    const latin1 = (text: string) => new Uint8Array(Buffer.from(text, 'latin1'))
+    const part = (name: string, value: string) =>
+      `--b\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`
+    for (const [type, body] of [
+      ['application/json', '{"to":"5550199","text":"caf\xe9"}'],
+      ['multipart/form-data; boundary=b', `${part('to', '5550199')}${part('text', 'caf\xe9')}--b--\r\n`],
+    ] as const) {
+      const answer = await harness.api('POST', messagesPath, latin1(body), { 'content-type': type })
+      expect([answer.status, answer.json.error]).toEqual([400, expect.stringContaining('UTF-8')])
+    }
+    const declared = latin1('{"to":"5550199","text":"caf\xe9"}')
+    const type = { 'content-type': 'application/json; charset=iso-8859-1' }
+    expect((await harness.api('POST', 'api/phones/5550198/messages', declared, type)).json.text).toBe('café')
+  })
+
   test('are read by chat, from a place on, and the last few', async () => {
     for (const text of ['one', 'two', 'three'])
       await harness.api('POST', messagesPath, { to: '5550100', text })

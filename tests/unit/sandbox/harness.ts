@@ -162,7 +162,7 @@ export async function createHarness(options: HarnessOptions = {}) {
   }
 
   async function api(method: string, path: string, body?: unknown, headers: Record<string, string> = {}) {
-    const isForm = body instanceof FormData
+    const isForm = body instanceof FormData || body instanceof Uint8Array
     const response = await sandbox.fetch(
       new Request(`http://localhost:8080/sandbox/${path}`, {
         method,
