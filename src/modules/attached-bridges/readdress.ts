@@ -2,7 +2,16 @@
  * Keeps the configurations that `meshgate bridge add` wrote leading to the listener for bridges: one from before there was such a
  * listener leads to PORT, and BRIDGE_PORT may have been another, or 0, which is any port that is free.
  */
-import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chownSync,
+  existsSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { readdressConfig } from '../../bridges/setup/config-addresses.ts'
 import { isEveryInterface, isLoopback } from '../../lib/hosts.ts'
@@ -32,11 +41,22 @@ export function readdressBridge(
   const before = readFileSync(file, 'utf8')
   const after = readdressConfig(before, bridge.asToken, address => addressNow(address, bridge.url, listener))
   if (after === null || after === before) return false
-  // Whole at any moment: the bridge may be starting.
-  const draft = `${file}.new`
-  writeFileSync(draft, after, { mode: statSync(file).mode & 0o777 })
-  renameSync(draft, file)
+  replaceFile(realpathSync(file), after)
   return true
+}
+
+/** Whole at any moment, as the bridge may be starting, and still its owner's. */
+function replaceFile(file: string, text: string): void {
+  const { mode, uid, gid } = statSync(file)
+  const draft = `${file}.new`
+  try {
+    writeFileSync(draft, text, { mode: mode & 0o777 })
+    chownSync(draft, uid, gid)
+    renameSync(draft, file)
+  } catch (error) {
+    rmSync(draft, { force: true })
+    throw error
+  }
 }
 
 /** @returns null when the address is right, or isn't known to lead to us */

@@ -1,6 +1,6 @@
 /** Which addresses in a bridge's configuration are ours to change, and that nothing else of it changes. */
 import { describe, expect, test } from 'bun:test'
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { chownSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { type ListenerAddress, readdressBridge } from '../../../src/modules/attached-bridges/readdress.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 
@@ -58,6 +58,20 @@ test('both addresses are changed, and no other character', () => {
       .replace('http://localhost:8080 #', '"http://127.0.0.1:8081" #')
       .replace(/'http:.*wa'/, '"http://127.0.0.1:8081/_meshgate/bridge-status/wa"'),
   )
+})
+
+test('behind a link, the file stays where it is, and its owner’s', () => {
+  using folder = tempDir()
+  const file = folder.file('elsewhere.yaml')
+  writeFileSync(file, configOf('http://127.0.0.1:8080'), { mode: 0o640 })
+  // Only root can give a file away.
+  const owner = process.getuid?.() === 0 ? 1_000 : statSync(file).uid
+  chownSync(file, owner, statSync(file).gid)
+  symlinkSync(file, folder.file('config.yaml'))
+  expect(readdressBridge({ dir: folder.path, url: HERE, asToken: TOKEN }, listener())).toBe(true)
+  expect(readFileSync(file, 'utf8')).toContain('http://127.0.0.1:8081')
+  expect([statSync(file).uid, statSync(file).mode & 0o777]).toEqual([owner, 0o640])
+  expect(readdirSync(folder.path).sort()).toEqual(['config.yaml', 'elsewhere.yaml'])
 })
 
 const came = { hasComeToMainPort: true }
