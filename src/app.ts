@@ -129,6 +129,7 @@ export async function createApp(
     bridges: bridgeConfigs(config, secrets, sandbox),
     sessions: matrix.sessions,
     clock,
+    logger,
   })
   const processes = createBridgeProcesses({ environment: childEnvironment(), clock, logger })
   const attachment = createBridgeAttachment({

@@ -2,6 +2,7 @@
 import { GatewayError } from '../domain/errors.ts'
 import type { Bridge, Bridges, MatrixSessions } from '../domain/ports.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { Logger } from '../lib/logger.ts'
 import { type BridgeConfig, createBridge } from './bridge.ts'
 import { StartWatch } from './start-watch.ts'
 
@@ -22,8 +23,9 @@ export function createBridges(options: {
   bridges: BridgeConfig[]
   sessions: Pick<MatrixSessions, 'actingAs'>
   clock: Clock
+  logger: Logger
 }): BridgeSet {
-  const { sessions, clock } = options
+  const { sessions, clock, logger } = options
   const byPlatform = new Map<string, Bridge>()
   const watches = new Map<string, { baseUrl: string; watch: StartWatch }>()
   const platformByBot = new Map<string, string>()
@@ -39,7 +41,7 @@ export function createBridges(options: {
     if (before && fetch === undefined && before.baseUrl === baseUrl) return before.watch
     endWatch(platform)
     if (fetch !== undefined) return undefined
-    const watch = new StartWatch({ platform, baseUrl, clock })
+    const watch = new StartWatch({ platform, baseUrl, clock, logger })
     watches.set(platform, { baseUrl, watch })
     return watch
   }

@@ -112,7 +112,14 @@ export function refusalAboutPeople(platform: string, status: number, json: unkno
 
 /** Whether a bridge refuses whoami, which every provisioning API has, because it has none or has it switched off. */
 export function isWithoutApi(status: number, json: unknown): boolean {
+  if (isUnknownUser(status, json)) return false
   return status === 404 || status === 405 || (status === 403 && /disabled/i.test(saying(json).error))
+}
+
+/** Whether a bridge has nothing to tell of whoami's user, whom it doesn't know: it then has no login of theirs. */
+function isUnknownUser(status: number, json: unknown): boolean {
+  const { errcode, error } = saying(json)
+  return status === 404 && errcode === 'M_NOT_FOUND' && /\buser\b/i.test(error)
 }
 
 /** The bridge has no provisioning API, or none any more. */

@@ -141,7 +141,14 @@ export function createProvisioningClient(
     },
 
     flows: async userId => (await whoami(userId)).login_flows,
-    logins: async userId => (await whoami(userId)).logins.map(bridgeLogin),
+    async logins(userId) {
+      const answer = await whoami(userId).catch(error => {
+        // A user whom the bridge doesn't know has none.
+        if (error instanceof GatewayError && error.code === 'not_found') return { logins: [] }
+        throw error
+      })
+      return answer.logins.map(bridgeLogin)
+    },
 
     async startLogin(userId, flow, loginId) {
       const path = `/login/start/${encodeURIComponent(flow)}`

@@ -9,6 +9,7 @@
 import { GatewayError } from '../domain/errors.ts'
 import type { Clock } from '../lib/clock.ts'
 import { connectionProblem } from '../lib/connection-problem.ts'
+import type { Logger } from '../lib/logger.ts'
 import { type KeptAnswer, KeptConnection } from './kept-connection.ts'
 import { PROXY_STATUSES } from './provisioning-errors.ts'
 
@@ -38,6 +39,7 @@ export interface StartWatchOptions {
   /** Base URL of the bridge, without a trailing slash. */
   baseUrl: string
   clock: Clock
+  logger: Logger
 }
 
 export class StartWatch {
@@ -46,6 +48,7 @@ export class StartWatch {
   /** When it was there last, by the steady clock. */
   private seenAt = Number.NEGATIVE_INFINITY
   private hasToldWhileDown = false
+  private hasFailed = false
   private connection: KeptConnection | undefined
   private readonly stopping = new AbortController()
   /** Ends the wait before the next look. */
@@ -186,6 +189,7 @@ export class StartWatch {
 
   private cameUp(): void {
     this.phase = 'starting'
+    this.log('info', 'a bridge has come up: it is left alone until it has loaded its logins')
     const settling = new AbortController()
     this.settling = settling
     void this.options.clock.sleep(SETTLED_AFTER_MS, settling.signal).then(() => {
@@ -197,6 +201,7 @@ export class StartWatch {
   private settle(): void {
     this.settling.abort()
     this.hasToldWhileDown = false
+    if (this.phase !== 'ready') this.log('info', 'a bridge is ready')
     this.phase = 'ready'
     this.wake()
   }
@@ -204,9 +209,18 @@ export class StartWatch {
   private wentDown(problem: string): void {
     this.settling.abort()
     this.hasToldWhileDown = false
+    // One that is yet to come up, as a program that we have just started, is nothing to worry about.
+    if (this.phase !== 'down') this.log('warn', "a bridge can't be reached any more", problem)
+    else if (!this.hasFailed) this.log('info', "a bridge can't be reached yet", problem)
+    this.hasFailed = true
     this.phase = 'down'
     this.problem = problem
     this.wake()
+  }
+
+  private log(level: 'info' | 'warn', what: string, problem?: string): void {
+    const { platform, logger } = this.options
+    if (!this.stopping.signal.aborted) logger[level]({ platform, ...(problem && { problem }) }, what)
   }
 
   private wake(): void {

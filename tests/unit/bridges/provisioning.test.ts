@@ -272,6 +272,15 @@ describe('login steps', () => {
   })
 })
 
+test('a user whom the bridge does not know has no logins, and the bridge an API all the same', async () => {
+  const client = failing(404, 'M_NOT_FOUND', 'User not found')
+  expect(await client.logins('@u:s')).toEqual([])
+  expect(await client.isThere('@u:s')).toBe(true)
+  await expect(failing(404, 'M_NOT_FOUND', 'Not found').logins('@u:s')).rejects.toMatchObject({
+    message: expect.stringContaining('no provisioning API'),
+  })
+})
+
 describe('failures keep the words of the bridge', () => {
   test.each([
     [

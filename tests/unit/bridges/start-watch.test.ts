@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { createServer, type Server, type Socket } from 'node:net'
 import { BridgeStarting, StartWatch } from '../../../src/bridges/start-watch.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
+import { createLogger } from '../../../src/lib/logger.ts'
 import { freePort } from '../../support/program.ts'
 import { SkippingClock } from '../../support/skipping-clock.ts'
 import { waitFor } from '../../support/wait-for.ts'
@@ -17,6 +18,7 @@ let clock: SkippingClock
 let watch: StartWatch
 let answer: string
 let questions: number
+let log: string[]
 /** The bridge's program: it ends with all of its connections. */
 let running: { server: Server; connections: Set<Socket> } | undefined
 
@@ -25,6 +27,7 @@ beforeEach(() => {
   clock = new SkippingClock()
   answer = OK
   questions = 0
+  log = []
 })
 afterEach(async () => {
   watch.stop()
@@ -56,7 +59,12 @@ async function end(): Promise<void> {
 }
 
 function watching(): void {
-  watch = new StartWatch({ platform: 'wa', baseUrl: `http://127.0.0.1:${port}`, clock })
+  watch = new StartWatch({
+    platform: 'wa',
+    baseUrl: `http://127.0.0.1:${port}`,
+    clock,
+    logger: createLogger('info', { destination: { write: line => void log.push(JSON.parse(line).msg) } }),
+  })
 }
 
 const verdict = () =>
@@ -83,6 +91,10 @@ test('one that is not there can’t be asked, and as soon as it is there it is s
   expect(await verdict()).toBe(REFUSED)
   await begin()
   expect(await verdict()).toBe('starting')
+  expect(log).toEqual([
+    "a bridge can't be reached yet",
+    'a bridge has come up: it is left alone until it has loaded its logins',
+  ])
 })
 
 test('one that reports a state is ready at once', async () => {
