@@ -8,6 +8,7 @@ import type { Clock } from '../../lib/clock.ts'
 import type { Committer } from '../../lib/group-commit.ts'
 import { type PlatformFacts, platformFacts, type SandboxPlatform } from '../platforms.ts'
 import { directChatId } from './chat-ids.ts'
+import { answersEcho, echoOf, isEchoed, MESSAGES_LOOKED_AT } from './echo.ts'
 import type { NetworkStore } from './store.ts'
 import type { Chat, Content, Delivery, Login, Message, Origin, Phone } from './types.ts'
 
@@ -77,17 +78,27 @@ export function createNetwork(store: NetworkStore, committer: Committer, clock: 
   function postInTransaction(message: NewMessage): Posted[] {
     const first = postOne(message)
     if (message.origin) store.takeEvent(message.origin, first.message.id)
-    return [first, ...echoesOf(message).map(postOne)]
+    return [first, ...echoesOf(message, first.message).map(postOne)]
   }
 
-  /** Phones that aren't linked answer linked devices: never one another, so that no echo is echoed. */
-  function echoesOf({ chat, sender, content, origin }: NewMessage): NewMessage[] {
+  /** Phones that aren't linked answer linked devices: never one another, nor an answer to an echo, so that no echo is echoed. */
+  function echoesOf({ chat, sender, content, origin }: NewMessage, message: Message): NewMessage[] {
     if (!isEchoed(content)) return []
     const facts = platformFacts(chat.platform)
     if (!origin && !store.loginOfPhone(facts, sender)) return []
-    return chat.members
-      .filter(phone => phone !== sender && answersByItself(store, facts, phone))
-      .map(phone => ({ chat, sender: phone, content: echoOf(content) }))
+    const echoing = chat.members.filter(phone => phone !== sender && answersByItself(store, facts, phone))
+    if (echoing.length === 0 || (origin && isAnswerToEcho(chat, message, origin))) return []
+    return echoing.map(phone => ({ chat, sender: phone, content: echoOf(content) }))
+  }
+
+  /** Written on the phone itself it is a person's. */
+  function isAnswerToEcho(chat: Chat, message: Message, { roomId }: Origin): boolean {
+    const recent = store.lastMessages(message.sender, chat.id, MESSAGES_LOOKED_AT)
+    return answersEcho(message, {
+      earlier: recent.filter(({ seq }) => seq < message.seq),
+      quoted: message.replyTo === undefined ? null : store.message(message.replyTo),
+      isKnown: ({ id }) => store.eventOfMessage(id, roomId) !== null,
+    })
   }
 
   function announce(posted: readonly Posted[]): void {
@@ -172,17 +183,6 @@ export function createNetwork(store: NetworkStore, committer: Committer, clock: 
 /** Whether a phone answers linked devices: it isn't one itself, and nobody told it not to. */
 export function answersByItself(store: NetworkStore, facts: PlatformFacts, phone: string): boolean {
   return store.phone(phone).echo && !store.loginOfPhone(facts, phone)
-}
-
-/** What is about another message is not answered. */
-function isEchoed({ type }: Content): boolean {
-  return type !== 'reaction' && type !== 'edit' && type !== 'delete'
-}
-
-function echoOf(content: Content): Content {
-  const { type, media, fileName, latitude, longitude } = content
-  const text = content.text === '' ? '' : `echo: ${content.text}`
-  return { type, text, media, fileName, latitude, longitude }
 }
 
 /** Owes a newly linked account the end of each of its chats, as far as its rooms don't have it. */

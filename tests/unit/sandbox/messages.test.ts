@@ -365,6 +365,79 @@ describe('echo', () => {
     expect(echo.content).toMatchObject({ msgtype: 'm.image', filename: 'dot.png', url })
   })
 
+  describe('to a bot that answers every message', () => {
+    const BOT_PHONE = '0987600000'
+    let botRoom: string
+    let answered: Set<string>
+
+    /** Answers all that the phone says until it has said nothing more. @returns how many answers there were */
+    async function converse(answer: (said: SeenEvent) => Json): Promise<number> {
+      let answers = 0
+      for (;;) {
+        const said = harness.seen.find(
+          event =>
+            event.room_id === botRoom &&
+            event.sender !== USER &&
+            event.type === 'm.room.message' &&
+            !answered.has(event.event_id),
+        )
+        if (!said) return answers
+        answered.add(said.event_id)
+        const eventId = await harness.send(botRoom, answer(said))
+        await harness.status(eventId)
+        answers++
+        const { length } = await harness.messages(BOT_PHONE)
+        await waitFor(async () =>
+          (await harness.messages(BOT_PHONE)).every(({ status }) => status !== 'pending'),
+        )
+        await waitFor(() => eventsFromPhone() >= length - ownMessages())
+      }
+    }
+    const eventsFromPhone = () =>
+      harness.seen.filter(
+        event => event.room_id === botRoom && event.sender !== USER && event.type === 'm.room.message',
+      ).length
+    const ownMessages = () =>
+      harness.seen.filter(
+        event => event.room_id === botRoom && event.sender === USER && event.type === 'm.room.message',
+      ).length
+
+    beforeAll(async () => {
+      botRoom = await harness.room(BOT_PHONE)
+      answered = new Set()
+    })
+
+    test.each<[string, (said: SeenEvent) => Json, number]>([
+      [
+        'by quoting it',
+        said => ({ body: 'so?', 'm.relates_to': { 'm.in_reply_to': { event_id: said.event_id } } }),
+        2,
+      ],
+      ['by saying it again', said => ({ body: said.content.body }), 2],
+      ['by repeating it in other words', said => ({ body: `You said: ${said.content.body}` }), 2],
+      ['always the same', () => ({ body: 'Thank you for your message!' }), 2],
+      ['with something new each time', () => ({ body: `It is ${Math.random()} o'clock` }), 9],
+    ])('%s, it falls silent', async (_how, answer, most) => {
+      const { json } = await harness.api('POST', `api/phones/${BOT_PHONE}/messages`, {
+        to: ME,
+        text: 'hello bot',
+      })
+      await waitFor(
+        () =>
+          harness.database.query('SELECT 1 FROM sandbox_event WHERE message_id = ?').get(json.id) !== null,
+      )
+      const answers = await converse(said => ({ msgtype: 'm.text', ...answer(said) }))
+      expect(answers).toBeWithin(1, most + 1)
+    })
+  })
+
+  test('what is said at once, without waiting for echoes, is echoed each', async () => {
+    const echoing = await harness.room('0987611111')
+    const texts = Array.from({ length: 20 }, (_, index) => `at once ${index}`)
+    await Promise.all(texts.map(body => harness.send(echoing, { msgtype: 'm.text', body })))
+    await waitFor(async () => (await harness.messages('0987611111')).length === 40)
+  })
+
   test('linked phones echo nothing', async () => {
     await harness.link('447700900123')
     const other = await harness.room('447700900123')

@@ -1,0 +1,88 @@
+/** Echoes: what a phone answers by itself, and to what it doesn't, so that a bot which answers everything isn't kept busy for ever. */
+import type { Content, Message } from './types.ts'
+
+const PREFIX = 'echo: '
+/** An answer that comes so soon may be a program's, in milliseconds. */
+const SOON_MS = 10_000
+/** So many exchanges in which each echo was answered that soon are a conversation with a program. */
+const MAX_EXCHANGES = 8
+/** More than MAX_EXCHANGES need, also in a group where a few phones echo. */
+export const MESSAGES_LOOKED_AT = 40
+
+export function echoOf(content: Content): Content {
+  const { type, media, fileName, latitude, longitude } = content
+  const text = content.text === '' ? '' : `${PREFIX}${content.text}`
+  return { type, text, media, fileName, latitude, longitude }
+}
+
+/** What is about another message is not answered. */
+export function isEchoed({ type }: Content): boolean {
+  return type !== 'reaction' && type !== 'edit' && type !== 'delete'
+}
+
+interface Situation {
+  /** What the sender and the others said in the chat before, oldest first. */
+  earlier: readonly Message[]
+  quoted: Message | null
+  /** Whether the sender's device has the message: otherwise nothing that it says answers it. */
+  isKnown(message: Message): boolean
+}
+
+/** Whether what a linked device says answers an echo. */
+export function answersEcho(message: Message, { earlier, quoted, isKnown }: Situation): boolean {
+  const { sender, text, sentAt } = message
+  if (text.startsWith(PREFIX)) return true
+  if (quoted && quoted.sender !== sender && isEchoAmong(quoted, earlier)) return true
+  const exchange = lastExchange(earlier, sender)
+  if (!exchange) return false
+  const { said, echoes } = exchange
+  if (echoes.some(echo => echo.text !== '' && text.includes(echo.text))) return true
+  if (!echoes.every(isKnown) || !isSoon(echoes, sentAt)) return false
+  return (text !== '' && text === said.text) || exchangesBefore(earlier, sender) >= MAX_EXCHANGES
+}
+
+function isEchoAmong(quoted: Message, earlier: readonly Message[]): boolean {
+  return quoted.text.startsWith(PREFIX) || earlier.some(said => isEchoOf(quoted, said))
+}
+
+interface Exchange {
+  said: Message
+  echoes: Message[]
+  /** Messages before it. */
+  before: readonly Message[]
+}
+
+/** @returns the sender's last message with its echoes, null when it has none or something else was said since */
+function lastExchange(messages: readonly Message[], sender: string): Exchange | null {
+  const at = messages.findLastIndex(message => message.sender === sender)
+  const said = messages[at]
+  const echoes = messages.slice(at + 1)
+  if (!said || echoes.length === 0 || !echoes.every(echo => isEchoOf(echo, said))) return null
+  return { said, echoes, before: messages.slice(0, at) }
+}
+
+/** @returns in how many exchanges in a row the sender has answered the echo before soon */
+function exchangesBefore(messages: readonly Message[], sender: string): number {
+  let count = 0
+  let exchange = lastExchange(messages, sender)
+  while (exchange) {
+    count++
+    const earlier = lastExchange(exchange.before, sender)
+    exchange = earlier && isSoon(earlier.echoes, exchange.said.sentAt) ? earlier : null
+  }
+  return count
+}
+
+function isSoon(echoes: readonly Message[], sentAt: number): boolean {
+  return sentAt - (echoes.at(-1)?.sentAt ?? 0) < SOON_MS
+}
+
+function isEchoOf(echo: Message, said: Message): boolean {
+  const expected = echoOf(said)
+  return (
+    echo.sender !== said.sender &&
+    echo.type === expected.type &&
+    echo.text === expected.text &&
+    echo.media?.id === expected.media?.id
+  )
+}
