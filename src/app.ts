@@ -179,6 +179,9 @@ export async function createApp(
     pathOfMedia: matrix.homeserver && (mxcUri => matrix.homeserver?.pathOfMedia(mxcUri) ?? null),
     isSimulated,
     publicUrl,
+    others: Object.entries({ 'homeserver events': matrix.homeserver, 'sandbox messages': sandbox }).flatMap(
+      ([name, part]) => (part ? [{ name, forget: part.forget.bind(part) }] : []),
+    ),
   })
   const clockWatch = createClockWatch({
     clock,

@@ -34,7 +34,7 @@ import { createUnusedSlots } from '../modules/messages/unused-slots.ts'
 import { createVoiding } from '../modules/messages/voiding.ts'
 import { createWaitingMessages } from '../modules/messages/waiting-repository.ts'
 import { createRetentionRepository } from '../modules/retention/repository.ts'
-import { createRetention } from '../modules/retention/retention.ts'
+import { createRetention, type OtherRows } from '../modules/retention/retention.ts'
 import { createPayloads } from '../modules/webhooks/payload.ts'
 import type { Foundation } from './foundation.ts'
 import type { Phones } from './phones.ts'
@@ -51,6 +51,8 @@ export interface MessagingParts {
   /** Whether the sandbox plays the platform. */
   isSimulated(platform: string): boolean
   publicUrl(): string
+  /** Old rows of other parts. */
+  others: readonly OtherRows[]
 }
 
 export type Messaging = Awaited<ReturnType<typeof createMessaging>>
@@ -200,6 +202,7 @@ export async function createMessaging(foundation: Foundation, parts: MessagingPa
       createRetention({
         repository: createRetentionRepository(db),
         ...config.retention,
+        others: parts.others,
         forgetKeys: createIdempotencyRepository(db).forget,
         keysMs: REMEMBERED_MS,
         discard: media.discardAll,

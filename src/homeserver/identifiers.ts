@@ -64,6 +64,16 @@ export function eventIdAt(now: number): string {
   return `$${scratch.toString('base64url')}`
 }
 
+const FIRST_EVENT_TIME = Date.UTC(2020, 0)
+
+/** When an event id was made, in milliseconds since 1970; undefined for one of an earlier version, which doesn't tell. */
+export function timeOfEventId(eventId: string): number | undefined {
+  const bytes = Buffer.from(eventId.slice(1), 'base64url')
+  if (bytes.length !== EVENT_ID_BYTES) return undefined
+  const time = bytes.readUIntBE(0, TIME_BYTES)
+  return time >= FIRST_EVENT_TIME && time <= Date.now() + 86_400_000 ? time : undefined
+}
+
 /** @returns the SHA-256 of an access token, which is what the database keeps of it */
 export function tokenHash(token: string): string {
   return new Bun.CryptoHasher('sha256').update(token).digest('base64url')

@@ -13,6 +13,7 @@ import { MatrixError, notFound, unrecognized } from './errors.ts'
 import { randomId, tokenHash } from './identifiers.ts'
 import { assertMaySpeak } from './puppets.ts'
 import { Pusher } from './pusher.ts'
+import { type ForgottenEvents, forgetEvents } from './retention.ts'
 import { createRouter } from './routes.ts'
 
 export type { AppserviceRegistration } from './appservices.ts'
@@ -36,6 +37,8 @@ export interface Homeserver {
   pathOfMedia(mxcUri: string): string | null
   /** Removes what uploads left behind that a kill cut off. Before the first request. */
   sweep(): Promise<void>
+  /** Forgets some old events. @param after where the step before ended @param before in milliseconds since 1970 */
+  forget(after: number, before: number): Promise<ForgottenEvents>
   /** Begins pushing to appservices. */
   start(): void
   /** Ends long polls and pushes, without losing anything. */
@@ -172,6 +175,10 @@ class EmbeddedHomeserver implements Homeserver {
 
   sweep(): Promise<void> {
     return sweepUploads(this.core)
+  }
+
+  forget(after: number, before: number): Promise<ForgottenEvents> {
+    return forgetEvents(this.core, after, before)
   }
 
   start(): void {

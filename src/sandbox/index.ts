@@ -16,6 +16,7 @@ import { createLinkCodes } from './bridge/link-codes.ts'
 import { createFaults } from './network/faults.ts'
 import { createMediaFiles } from './network/media.ts'
 import { createNetwork } from './network/network.ts'
+import { type ForgottenMessages, forgetMessages } from './network/retention.ts'
 import { seedNetwork } from './network/seed.ts'
 import { createNetworkStore } from './network/store.ts'
 import type { SandboxPlatform } from './platforms.ts'
@@ -47,6 +48,8 @@ export interface Sandbox {
   fetch(request: Request): Promise<Response>
   /** Removes files that a kill left behind. Before the first request. */
   sweep(): Promise<void>
+  /** Forgets some old messages. @param after where the step before ended @param before in milliseconds since 1970 */
+  forget(after: number, before: number): Promise<ForgottenMessages>
   /** Once the bridges are registered with the homeserver. */
   start(): void
   /** Ends a platform's bridge for good, for another that serves the platform from now on. Its phones stay. */
@@ -96,6 +99,7 @@ export function createSandbox(options: SandboxOptions): Sandbox {
       return router.fetch(request)
     },
     sweep: () => files.sweep(mediaId => store.media(mediaId) !== null),
+    forget: (after, before) => committer.write(() => forgetMessages(store, after, before)),
     start() {
       for (const bridge of bridges) bridge.start()
     },

@@ -32,6 +32,13 @@ export interface Interest {
   interest: string | null
 }
 
+/** What tells whether an event may be forgotten. */
+export interface AgedRow extends Interest {
+  event_id: string
+  origin_server_ts: number
+  is_state: number
+}
+
 /** A piece of the current state, without its content. */
 export interface StateKey {
   type: string
@@ -119,6 +126,11 @@ export function eventStore(db: Database) {
      WHERE relates_to = ? AND sender = ? AND json_extract(content, '$."m.relates_to".key') = ? AND rel_type = 'm.annotation'
        AND type = ? AND room = ? LIMIT 1`,
   )
+  const aged = db.prepare<AgedRow, [number, number]>(
+    `SELECT stream_id, event_id, origin_server_ts, state_key IS NOT NULL AS is_state, interest FROM hs_events
+     WHERE stream_id > ? ORDER BY stream_id LIMIT ?`,
+  )
+  const remove = db.prepare('DELETE FROM hs_events WHERE stream_id = ?')
   const redact = db.prepare(
     'UPDATE hs_events SET content = ?, redacted_by = ?, relates_to = NULL, rel_type = NULL WHERE stream_id = ?',
   )
@@ -213,6 +225,11 @@ export function eventStore(db: Database) {
       target: string,
       { sender, key, type, room }: { sender: string; key: string; type: string; room: number },
     ) => annotated.get(target, sender, key, type, room) !== null,
+    /** Events of all rooms in order. */
+    aged: (after: number, limit: number) => aged.all(after, limit),
+    remove(streamId: number): void {
+      remove.run(streamId)
+    },
     redact(streamId: number, content: string, redactedBy: number): void {
       redact.run(content, redactedBy, streamId)
     },

@@ -13,6 +13,8 @@ export interface RetentionOptions {
   rowsMs: number | null
   /** For how long files are kept on the disk, in milliseconds; null: as long as what they belong to. */
   filesMs: number | null
+  /** Rows of other parts, which know themselves what is over: the embedded homeserver's and the sandbox's. */
+  others?: readonly OtherRows[]
   /** Forgets some of the idempotency keys from before an instant. @returns how many, at most `limit` */
   forgetKeys(before: number, limit: number): Promise<number>
   /** For how long a key counts, in milliseconds. */
@@ -21,6 +23,13 @@ export interface RetentionOptions {
   discard(mediaIds: readonly string[]): Promise<void>
   clock: Clock
   logger: Logger
+}
+
+export interface OtherRows {
+  /** How the log calls them. */
+  name: string
+  /** One step, which must not take long. @returns where the next one goes on; null: there is nothing more that is old */
+  forget(after: number, before: number): Promise<{ next: number | null; removed: number }>
 }
 
 /** Between two steps: they take a tenth of the time at most. */
@@ -34,7 +43,9 @@ export interface Retention extends Worker {
 }
 
 export function createRetention(options: RetentionOptions): Retention {
-  const { repository, rowsMs, filesMs, forgetKeys, keysMs, discard, clock, logger } = options
+  const { repository, rowsMs, filesMs, others = [], forgetKeys, keysMs, discard, clock, logger } = options
+  /** What stays of these, such as state, would be most of what is walked through: each time goes on where the one before ended. */
+  const reached = new Map<string, number>()
 
   /** @returns how many were removed */
   async function through<Cursor>(
@@ -64,8 +75,25 @@ export function createRetention(options: RetentionOptions): Retention {
     }
   }
 
+  async function forgetOthers(ageMs: number, signal: AbortSignal): Promise<Record<string, number>> {
+    const before = clock.now() - ageMs
+    const removed: Record<string, number> = {}
+    for (const { name, forget } of others) {
+      const step = async (after: number) => {
+        const done = await forget(after, before)
+        reached.set(name, done.next ?? after)
+        return { ...done, files: [] }
+      }
+      removed[name] = await through(reached.get(name) ?? 0, step, signal)
+    }
+    return removed
+  }
+
   async function tick(signal: AbortSignal): Promise<void> {
-    const rows = rowsMs === null ? {} : await forgetRows(rowsMs, signal)
+    const rows =
+      rowsMs === null
+        ? {}
+        : { ...(await forgetRows(rowsMs, signal)), ...(await forgetOthers(rowsMs, signal)) }
     const before = clock.now() - (filesMs ?? 0)
     const files = filesMs === null ? 0 : await through('', after => repository.files(after, before), signal)
     const removed = Object.entries({ ...rows, files }).filter(([, count]) => count > 0)

@@ -287,3 +287,24 @@ test('of many rows each transaction is short, the file shrinks, and nothing is l
 /** Of the database file. */
 const pages = () =>
   db.connection.query<{ page_count: number }, []>('PRAGMA page_count').get()?.page_count ?? 0
+
+test('rows of other parts go in their own steps, and what was looked through is not looked through again', async () => {
+  const asked: number[] = []
+  const others = [
+    {
+      name: 'other rows',
+      forget: async (after: number) => {
+        asked.push(after)
+        return { next: after < 400 ? after + 200 : null, removed: 1 }
+      },
+    },
+  ]
+  const { tick: once } = retention({ others })
+  await once(new AbortController().signal)
+  expect(asked).toEqual([0, 200, 400])
+  await once(new AbortController().signal)
+  expect(asked).toEqual([0, 200, 400, 400])
+  asked.length = 0
+  await tick({ others, rowsMs: null })
+  expect(asked).toEqual([])
+})

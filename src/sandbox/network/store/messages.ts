@@ -61,6 +61,14 @@ export function createMessageStore(database: Database, files: Pick<MediaStore, '
       `SELECT id FROM sandbox_message WHERE target = ? AND sender = ? AND type = 'reaction' AND seq < ?
        ORDER BY seq DESC LIMIT 1`,
     ),
+    aged: database.query<{ seq: number; id: string; chat: string; sent_at: number }, [number, number]>(
+      'SELECT seq, id, chat, sent_at FROM sandbox_message WHERE seq > ? ORDER BY seq LIMIT ?',
+    ),
+    forgetEvents: database.query('DELETE FROM sandbox_event WHERE message_id = ?'),
+    forgetOnPhones: database.query(
+      'DELETE FROM sandbox_inbox WHERE seq = ? AND phone IN (SELECT phone FROM sandbox_member WHERE chat = ?)',
+    ),
+    forget: database.query('DELETE FROM sandbox_message WHERE seq = ?'),
     isPending: database.query<{ id: number }, [number]>(
       'SELECT id FROM sandbox_delivery WHERE seq = ? LIMIT 1',
     ),
@@ -134,6 +142,16 @@ export function createMessageStore(database: Database, files: Pick<MediaStore, '
       (chatId === null ? sql.lastMessages.all(phone, null, limit) : sql.lastOfChat.all(phone, chatId, limit))
         .reverse()
         .map(toMessage),
+    /** The next messages in the order in which they were sent. */
+    aged: (afterSeq: number, limit: number) => sql.aged.all(afterSeq, limit),
+    /** Removes a message from the network and from phones, unless a room still waits for it. */
+    forgetMessage({ seq, id, chat }: { seq: number; id: string; chat: string }): boolean {
+      if (sql.isPending.get(seq) !== null) return false
+      sql.forgetEvents.run(id)
+      sql.forgetOnPhones.run(seq, chat)
+      sql.forget.run(seq)
+      return true
+    },
     /** Each phone's latest reaction to a message. */
     reactions(messageId: string): { from: string; emoji: string }[] {
       const latest = new Map<string, string>()

@@ -1,0 +1,33 @@
+/** Old messages leave the network; what comes afterwards arrives as ever. */
+import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { waitFor } from '../../support/wait-for.ts'
+import { createHarness, type Harness } from './harness.ts'
+
+const ME = '237123456789'
+const THEM = '1234567890'
+
+let harness: Harness
+let room: string
+beforeAll(async () => {
+  harness = await createHarness()
+  await harness.link()
+  await harness.api('POST', 'api/phones', { phone: THEM, echo: false })
+  room = await harness.room(THEM)
+})
+afterAll(() => harness.close())
+
+const textsOn = async (phone: string) => (await harness.messages(phone)).map(message => message.text)
+
+test('what is old goes from every phone, what is young stays, and messages go on both ways', async () => {
+  for (const body of ['one', 'two'])
+    await harness.status(await harness.send(room, { msgtype: 'm.text', body }))
+  expect(await textsOn(THEM)).toEqual(['one', 'two'])
+  expect(await harness.sandbox.forget(0, Date.now() - 3_600_000)).toEqual({ next: null, removed: 0 })
+  const { removed } = await harness.sandbox.forget(0, Date.now() + 3_600_000)
+  expect(removed).toBe(2)
+  expect([await textsOn(THEM), await textsOn(ME)]).toEqual([[], []])
+  await harness.status(await harness.send(room, { msgtype: 'm.text', body: 'three' }))
+  await harness.api('POST', `api/phones/${THEM}/messages`, { to: ME, text: 'four' })
+  await waitFor(async () => (await textsOn(ME)).length === 2, { what: 'both messages' })
+  expect(await textsOn(ME)).toEqual(['three', 'four'])
+})
