@@ -64,6 +64,7 @@ export class StartWatch {
     this.stopping.abort()
     this.settling.abort()
     this.hurry.abort()
+    this.connection?.end(new Error('not needed any more'))
     this.wake()
   }
 
@@ -170,8 +171,7 @@ export class StartWatch {
   private async answerOf(connection: KeptConnection): Promise<KeptAnswer> {
     const answered = new AbortController()
     const late = Object.assign(new Error('no answer'), { name: 'TimeoutError' })
-    const signal = AbortSignal.any([answered.signal, this.stopping.signal])
-    void this.options.clock.sleep(PATIENCE_MS, signal).then(() => {
+    void this.options.clock.sleep(PATIENCE_MS, answered.signal).then(() => {
       if (!answered.signal.aborted) connection.end(late)
     })
     return connection.ask().finally(() => answered.abort())
