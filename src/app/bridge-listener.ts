@@ -1,6 +1,6 @@
 /**
- * The listener for bridges and homeservers. It has what clients have nothing to ask of, so a proxy in front of the clients' port needs no rule that keeps it
- * in; and it opens only when there is somebody to serve.
+ * The listener for bridges and homeservers. Clients have no use for what it serves, so it has a
+ * port of its own and needs no rules in a proxy. It opens when there is somebody to serve.
  */
 import type { Config } from '../config/index.ts'
 import { listenError } from '../http/listen-error.ts'
@@ -15,7 +15,10 @@ export interface BridgeListener {
    * @throws StartError naming BRIDGE_PORT or BRIDGE_HOST when it can't listen there
    */
   open(): string
-  /** Closes it once running requests have finished, in `graceMs` at most. @returns whether they all have */
+  /**
+   * Closes it once running requests have finished, or after `graceMs`.
+   * @returns whether all of them have finished
+   */
   close(graceMs: number): Promise<boolean>
   /** How it is reached from this machine; null while it is closed. */
   url(): string | null

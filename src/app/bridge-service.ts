@@ -1,4 +1,4 @@
-/** How bridges and an external homeserver are served: the listener that they have, and how they find it. */
+/** Serves bridges and an external homeserver on their own listener, and helps them to find it. */
 import type { Config } from '../config/index.ts'
 import { messageOf } from '../domain/errors.ts'
 import type { Mount } from '../http/mounts.ts'
@@ -19,7 +19,7 @@ export interface BridgeService {
    * @throws StartError when it can't listen there
    */
   serve(bridges: readonly AttachedBridge[]): Promise<void>
-  /** Has the configuration of a bridge lead to the listener, where we wrote it. */
+  /** Makes the bridge's configuration lead to the listener, if we wrote it. */
   direct(bridge: AttachedBridge): void
   /** How bridges on this machine reach the listener; null while it is closed. */
   url(): string | null
@@ -29,9 +29,9 @@ export interface BridgeService {
 export function createBridgeService(options: {
   config: Config
   arrivals: Arrivals
-  /** What is there for them. */
+  /** The endpoints that they call. */
   mounts: readonly Mount[]
-  /** Of the external homeserver that pushes to us; undefined: none does. */
+  /** Token of the external homeserver that pushes to us; undefined: none does. */
   hsToken: string | undefined
   attachedTo(platform: string): AttachedBridge | undefined
   /** The platform of the attached bridge that has this token. */

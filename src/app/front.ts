@@ -21,7 +21,7 @@ export interface FrontParts {
   tenants: Tenants
   phones: Phones
   messaging: Messaging
-  /** What answers requests besides our own routes, on the clients' port and on that for bridges. */
+  /** Parts besides our own routes: on the clients' port, and on the one for bridges. */
   mounts: { clients: readonly Mount[]; bridges: readonly Mount[] }
   source: EventSource
   bridges: BridgeSet

@@ -186,7 +186,7 @@ export async function registerOurs(
   for (const bridge of sandbox?.bridges ?? []) await homeserver.registerAppservice(bridge.registration)
 }
 
-/** What bridges and an external homeserver ask of us. */
+/** The endpoints that bridges and an external homeserver call. */
 export function bridgeMountsOf(
   { homeserver, appservice }: Pick<Matrix, 'homeserver' | 'appservice'>,
   source: { fetch: Mount['fetch'] | undefined; isRightToken: Mount['isRightToken'] },
@@ -210,7 +210,7 @@ export function bridgeMountsOf(
   ]
 }
 
-/** What people who try the gateway out look at. */
+/** The sandbox's pages, for clients' browsers. */
 export function sandboxMountsOf(sandbox: Sandbox | undefined): Mount[] {
   if (!sandbox) return []
   return [{ prefix: '/sandbox', fetch: request => sandbox.fetch(request), onlyOwnPages: true }]

@@ -1,6 +1,6 @@
 /**
- * Bridges and the homeserver, as they come to us: at the listener for bridges, and for this version at the clients' port, too. There
- * only who shows a right token is served: all else is a 404.
+ * Notes on which port bridges and the homeserver come to us. This version still serves them at the
+ * clients' port, if they show a right token there; everything else is a 404.
  */
 import { matrixTokenOf } from '../http/mount-guard.ts'
 import type { Mount } from '../http/mounts.ts'
@@ -13,24 +13,24 @@ import {
 } from '../modules/attached-bridges/arrivals-repository.ts'
 
 export interface Visitors {
-  /** What is there for them, for the listener for bridges. */
+  /** The mounts for the listener for bridges. */
   atBridgePort(mounts: readonly Mount[]): Mount[]
-  /** The same for the clients' port. */
+  /** The mounts for the clients' port. */
   atMainPort(mounts: readonly Mount[]): Mount[]
-  /** Whom to expect: reads where they came to last. */
+  /** Sets who may come, and reads where each came to last. */
   expect(visitors: readonly Visitor[]): Promise<void>
 }
 
 export function createVisitors(options: {
   arrivals: Arrivals
-  /** Whose own token it is; undefined: none's of them. */
+  /** The bridge or homeserver with this token; undefined: none has it. */
   ownerOf(token: string): Visitor | undefined
-  /** It still comes to the clients' port. Called once for each in the life of the process. */
+  /** Called when a visitor comes to the clients' port, once for each until a restart. */
   onAtMainPort(visitor: Visitor): void
   logger: Logger
 }): Visitors {
   const { arrivals, ownerOf, onAtMainPort, logger } = options
-  /** Where the expected come to, by name; undefined: they haven't come yet. */
+  /** Where each visitor came to last, by name; undefined: it hasn't come yet. */
   const known = new Map<string, Listener | undefined>()
   const told = new Set<string>()
 
@@ -49,7 +49,7 @@ export function createVisitors(options: {
     if (!known.has(name) || known.get(name) === listener) return
     known.set(name, listener)
     arrivals.note(visitor, listener).catch(error => {
-      // It is noted when it next comes, after a start.
+      // It is noted again after the next start.
       logger.warn({ err: error }, 'it could not be noted where a bridge or the homeserver comes to')
     })
   }
@@ -59,7 +59,7 @@ export function createVisitors(options: {
       mounts.map(mount => ({
         ...mount,
         fetch(request) {
-          // Most requests tell nothing new, and needn't be looked at.
+          // Looking at the token twice is only worth it while it can change something.
           const isNews = [...known.values()].some(listener => listener !== 'bridges')
           const visitor = isNews ? ownerShown(mount, request) : null
           if (visitor) note(visitor, 'bridges')
@@ -91,7 +91,7 @@ export function createVisitors(options: {
   }
 }
 
-/** In the words of Matrix, which is what is spoken here. */
+/** Callers expect errors as Matrix has them. */
 function nothingHere(): Response {
   return Response.json(
     { errcode: 'M_UNRECOGNIZED', error: 'Bridges and homeservers are served at BRIDGE_PORT' },

@@ -51,7 +51,7 @@ function tokensOf({ MATRIX_AS_TOKEN: asToken, MATRIX_HS_TOKEN: hsToken }: Env) {
   )
 }
 
-/** Of BRIDGE_HOST and BRIDGE_PORT, where the homeserver is on this machine or BRIDGE_HOST is one address. */
+/** BRIDGE_PORT, if the homeserver is on this machine or BRIDGE_HOST is one address. */
 function ownUrl(env: Env): string {
   const homeserver = env.MATRIX_HOMESERVER_URL
   const isHere = homeserver === undefined || isLoopback(new URL(homeserver).hostname)

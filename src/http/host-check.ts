@@ -1,6 +1,7 @@
 /**
- * Whether a request's Host header names this gateway. Only in development, where the sandbox and the metrics are open to this machine:
- * a page in a browser here can have its own name lead to 127.0.0.1 (DNS rebinding), and then its origin is ours, but for the name.
+ * Checks in development that the Host header names this gateway. The sandbox and the metrics are
+ * open to this machine then, and a page in a browser here can have its own name lead to 127.0.0.1
+ * (DNS rebinding).
  */
 import { isIP } from 'node:net'
 import type { Config } from '../config/index.ts'
@@ -8,7 +9,7 @@ import { HttpError } from './errors.ts'
 
 /** RFC 9110 section 7.2: a host, and perhaps a port. */
 const HOST = /^(\[[^\]]*\]|[^\s:/?#@,\\]+)(:\d*)?$/
-/** How much of a wrong one is shown. */
+/** Characters of a wrong header that the error shows. */
 const MAX_SHOWN = 100
 
 /** @returns null where the header is right or missing: a browser always sends one */
@@ -39,7 +40,7 @@ function misdirected(header: string): HttpError {
   )
 }
 
-/** The host of a Host header as URLs have it: in lower case, IPv4 in four numbers, IPv6 in brackets. */
+/** The header's host as URLs have it: lower case, IPv4 as four numbers, IPv6 in brackets. */
 function nameIn(header: string): string | null {
   const host = HOST.exec(header)?.[1]
   return host === undefined ? null : nameOf(`http://${host}`)

@@ -1,6 +1,7 @@
 /**
  * The HTTP application: every route, and what is common to all of them.
- * `createHttp({ config, services, mounts?, logger, version, readiness })` → `{ handle(request), listen(), listenForBridges(at) }`
+ * `createHttp({ config, services, mounts?, logger, version, readiness })`
+ * → `{ handle(request), listen(), listenForBridges(at) }`
  */
 import { Elysia } from 'elysia'
 import type { Config } from '../config/index.ts'
@@ -38,7 +39,7 @@ export interface HttpOptions {
   config: Pick<Config, 'mode' | 'http' | 'media' | 'logLevel' | 'authFailures'>
   services: HttpServices
   mounts?: readonly Mount[]
-  /** What bridges and homeservers ask, on a listener that has nothing else. */
+  /** Endpoints for bridges and homeservers, on a listener that serves nothing else. */
   bridgeMounts?: readonly Mount[]
   logger: Logger
   version: string
@@ -71,7 +72,7 @@ export function createHttp(options: HttpOptions): Http {
   const bridgeMountFor = createMountTable(options.bridgeMounts ?? [])
   const logAccess = createAccessLog(logger, config.logLevel === 'debug', options.clock ?? systemClock)
   let running: RunningServer | undefined
-  /** What came in for bridges and homeservers. */
+  /** Requests on the listener for bridges. */
   const cameInAt = new WeakMap<Request, RunningServer>()
   const addressOf = (request: Request) => (cameInAt.get(request) ?? running)?.addressOf(request)
   const upgrade: Upgrade = (request, viewer) => {
@@ -175,7 +176,7 @@ export function createHttp(options: HttpOptions): Http {
     }
   }
 
-  /** Of a request that Elysia isn't given. */
+  /** Answers a request that Elysia doesn't get. */
   function refusal(error: HttpError, request: Request): Response {
     const requestId = newRequestId(request)
     const response = errorResponse(error, requestId)

@@ -1,4 +1,4 @@
-/** Why the system doesn't let us listen, told by the settings that say where. */
+/** Explains why listening failed, naming the settings that say where. */
 import { StartError } from '../domain/errors.ts'
 
 /** @returns null when the error is about something else */

@@ -10,9 +10,9 @@ export interface Mount {
    * machine is one, too, which browsers call the same site.
    */
   onlyOwnPages?: boolean
-  /** Whether it is there now; by default always. */
+  /** False while it isn't served; by default it always is. */
   isOpen?(): boolean
-  /** It lets in by tokens alone, whatever name of ours a request names. */
+  /** Serves any Host, as it lets nobody in without a token. */
   anyHost?: boolean
   /** Where it takes tokens: whether this is one, so that guesses are slowed down. It looks at the token itself all the same. */
   isRightToken?: ((token: string, request: Request) => boolean) | undefined

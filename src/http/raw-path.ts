@@ -1,14 +1,15 @@
 /**
- * The path of a request as it came. Bun normalises `request.url`: `\` becomes `/`, and dot segments are resolved. A proxy in front
- * may read the same bytes differently, and let a path through that leads elsewhere here: nginx takes `/api/..\sandbox` for a path
- * below /api. Bun's `routes` match the path as it came, so their parameters tell its segments, and a path that two readers may
- * understand differently is refused.
+ * The path of a request as the client wrote it. Bun normalises `request.url`: `\` becomes `/`, and
+ * dot segments are resolved. A proxy may read the same bytes differently and let a path through
+ * that leads elsewhere here: nginx takes `/api/..\sandbox` for a path below /api. Bun's `routes`
+ * match the path as it was written, so their parameters tell its segments. A path that two readers
+ * may understand differently is refused.
  */
 import { pathOf } from './request-path.ts'
 
 /** Deeper than any path that is served. */
 const MAX_SEGMENTS = 20
-/** Its paths hold names that others chose, with any character, percent-encoded. */
+/** Paths below it hold names that others chose, with any character, percent-encoded. */
 const MATRIX = '_matrix'
 /** `\`, which some readers take for `/`, or a segment of dots, decoded or hidden behind %2F. */
 const AMBIGUOUS = /\\|(^|\/)\.{1,2}(\/|$)/
@@ -52,7 +53,7 @@ function firstIn(path: string): string | undefined {
   return path.split('/', 2)[1]
 }
 
-/** Whether a path below a prefix is still there for who takes `\` and %2F for separators and then resolves the dots. */
+/** True if the path stays below its first segment when `\` and %2F separate segments, too. */
 function staysWithin(segments: readonly string[]): boolean {
   let depth = 0
   for (const part of segments.flatMap(segment => segment.split(/[\\/]/))) {

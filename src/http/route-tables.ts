@@ -1,4 +1,4 @@
-/** What the routes are, by path: which methods each has, and what it takes. */
+/** Tables of the routes by path: the methods of each, and the fields that it takes. */
 import type { Accepted } from './unknown-fields.ts'
 
 /** What each route takes, by method and path. */

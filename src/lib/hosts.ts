@@ -7,12 +7,12 @@ export function reachableHost(host: string): string {
   return host.includes(':') ? `[${host}]` : host
 }
 
-/** Whether HOST means every interface of the machine. */
+/** True if listening on `host` means every interface. */
 export function isEveryInterface(host: string): boolean {
   return host === '0.0.0.0' || host === '::'
 }
 
-/** Whether HOST is an address by which others may reach this machine. */
+/** True if `host` is one address by which other machines may reach this one. */
 export function isOneAddress(host: string): boolean {
   return !isEveryInterface(host) && !isLoopback(host) && host !== '::1'
 }

@@ -1,4 +1,4 @@
-/** In development the Host header has to name the gateway: a browser here must not be made to reach it under another name (DNS rebinding). */
+/** In development the Host header has to name the gateway, against DNS rebinding. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { rawRequest } from '../support/raw-request.ts'
 import { testHttp } from '../support/test-http.ts'

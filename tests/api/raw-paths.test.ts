@@ -1,4 +1,4 @@
-/** Paths that a proxy in front may read differently than we do are refused; what is only percent-encoded is not. */
+/** Refuses paths that a proxy may read differently, and none that is only percent-encoded. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import type { RunningServer } from '../../src/http/server.ts'
 import { rawRequest } from '../support/raw-request.ts'
@@ -49,7 +49,7 @@ describe('refused', () => {
     `/api${'/x'.repeat(30)}${'/..'.repeat(31)}/sandbox`,
     'http://localhost/api/..\\sandbox',
     'http://elsewhere/api/../sandbox',
-    // Of what is for the homeserver, whatever leaves it.
+    // Leading into what is for the homeserver, or out of it.
     '/api/..\\_matrix/client/versions',
     '/api/../_matrix/client/versions',
     '/_matrix/../api/v1/devices',

@@ -1,4 +1,7 @@
-/** The listener for bridges and homeservers: when it opens, what is there and what isn't any more at the clients' port, and what an upgrade makes of configurations from before. */
+/**
+ * The listener for bridges and homeservers: when it opens, what it serves, what the clients' port
+ * still does, and how configurations from before are changed.
+ */
 import { afterEach, describe, expect, test } from 'bun:test'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

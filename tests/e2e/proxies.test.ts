@@ -1,6 +1,6 @@
 /**
- * The proxies of docs/deploy.md, as real nginx and Caddy read the configurations that are printed there: clients get what is theirs, and no way of writing a path
- * leads to what is kept in.
+ * Real nginx and Caddy with the configurations of docs/deploy.md: clients get what is theirs, and
+ * no way to write a path leads to what is kept in.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -152,7 +152,7 @@ function pathsAround(allowed: string, kept: string): string[] {
   ]
 }
 
-/** 0: the proxy closed the connection. The 200 of /health, and the 302 of /docs, are what clients may see. */
+/** 0: the proxy closed the connection. Clients may see the 200 of /health and the 302 of /docs. */
 const REFUSALS_AND_OURS = [0, 200, 302, 308, 400, 401, 404]
 
 const EVERY_PATH = ALLOWED.flatMap(allowed =>
@@ -166,7 +166,7 @@ describe.each([nginx, caddy])('$program', ({ program, prepare }) => {
     const stack = new AsyncDisposableStack()
     let gateway: LiveGateway
     let url: string
-    /** Of a bridge that is served at the clients' port, as it hasn't come to its own: a stranger has less. */
+    /** With a bridge's token the clients' port serves more than a stranger gets. */
     let bridgeToken: string
 
     beforeAll(async () => {

@@ -1,4 +1,4 @@
-/** One request as it is written, byte for byte, for paths and headers that no HTTP client would send. */
+/** Sends one request byte for byte, for paths and headers that no HTTP client would send. */
 import { connect } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 

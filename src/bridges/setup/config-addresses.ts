@@ -1,4 +1,4 @@
-/** Where a bridge's configuration says that it reaches the homeserver and the gateway. Changing that leaves every other character as it is. */
+/** Changes only the addresses of homeserver and gateway in a bridge's configuration. */
 import { isScalar, parseDocument } from 'yaml'
 
 /** By the same keys in every layout. */

@@ -37,12 +37,15 @@ export function addressesForBridge(
   return { homeserver: address, gateway: given.gatewayUrl ?? address }
 }
 
-/** Of port 0 the gateway writes into the configuration what became of it. */
+/** Port 0 is replaced in the configuration when the gateway listens. */
 function ownAddress({ bridgeListener: { host, port } }: Whereabouts, isLocal: boolean): string | null {
   return isLocal || isOneAddress(host) ? `http://${reachableHost(host)}:${port}` : null
 }
 
-/** What stands in the way of a bridge that is told these addresses, and what to do about it; null: nothing that can be seen from here. */
+/**
+ * Finds addresses by which the bridge can't reach us.
+ * @returns what to do about it; null when nothing seems wrong
+ */
 export function addressTrouble(
   { http, bridgeListener, matrix }: Whereabouts,
   bridgeUrl: string,

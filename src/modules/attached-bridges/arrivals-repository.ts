@@ -1,6 +1,6 @@
 /**
- * On which listener bridges and the homeserver come to us: at BRIDGE_PORT, or at PORT, as versions before this one had no other and not every configuration
- * is in our hands. The next version serves nobody there.
+ * SQL of where bridges and the homeserver came to last: BRIDGE_PORT, or PORT. Versions before this
+ * one only had PORT, and we can't change every configuration. The next version serves nobody there.
  */
 import { eq } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'

@@ -1,6 +1,6 @@
 /**
- * Keeps the configurations that `meshgate bridge add` wrote leading to the listener for bridges: one from before there was such a
- * listener leads to PORT, and BRIDGE_PORT may have been another, or 0, which is any port that is free.
+ * Keeps configurations that `meshgate bridge add` wrote leading to the listener for bridges.
+ * Versions without that listener wrote PORT; BRIDGE_PORT may have changed, or be 0 (any free port).
  */
 import {
   chownSync,
@@ -45,7 +45,7 @@ export function readdressBridge(
   return true
 }
 
-/** Whole at any moment, as the bridge may be starting, and still its owner's. */
+/** Replaces it at once, as the bridge may be reading it, and keeps its owner. */
 function replaceFile(file: string, text: string): void {
   const { mode, uid, gid } = statSync(file)
   const draft = `${file}.new`
@@ -71,10 +71,10 @@ function addressNow(address: string, bridgeUrl: string, listener: ListenerAddres
     const isOurs = isMainPort || port === '0' || origin === originOf(urlBefore)
     return isOurs ? `${url}${path}` : null
   }
-  // A bridge on this machine came by the public address where that alone has TLS.
+  // With TLS, a bridge on this machine used the public address.
   if (origin === originOf(config.http.publicUrl) && isLoopback(new URL(bridgeUrl).hostname))
     return `${url}${path}`
-  // One in a container or on a machine of its own comes by a name of ours, which leads to whatever port we listen on for everybody.
+  // A bridge in a container uses a name of ours, and reaches every port that listens for all.
   const isReachable = hasComeToMainPort && isEveryInterface(config.bridgeListener.host)
   return isMainPort && isReachable ? `http://${hostname}:${new URL(url).port || '80'}${path}` : null
 }

@@ -23,7 +23,7 @@ export interface BridgeToCheck {
   probe: BridgeProbe
   /** Null when there is no homeserver to ask, as the gateway that holds it doesn't run. */
   homeserver: HomeserverProbe | null
-  /** On which listener it came to us last. */
+  /** The listener that it came to last. */
   comesTo?(): Promise<Listener | null>
   /** How many devices are in each state. */
   deviceStates(): Promise<ReadonlyMap<string, number>>

@@ -58,7 +58,7 @@ export function appserviceCheck(
     appserviceId: string
     asToken: string
     isRunning: boolean
-    /** On which listener it came to us last. */
+    /** The listener that it came to last. */
     comesTo?(): Promise<Listener | null>
   },
 ): Check {

@@ -1,4 +1,4 @@
-/** A real bridge from a version that served bridges at the clients' port: it goes on there until it is restarted, and then comes to the port of its own. */
+/** A real bridge from before BRIDGE_PORT works at PORT, and at its own once restarted. */
 import { expect, test } from 'bun:test'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { parse } from 'yaml'

@@ -1,4 +1,4 @@
-/** Which addresses in a bridge's configuration are ours to change, and that nothing else of it changes. */
+/** Only addresses that are ours are changed in a bridge's configuration, and nothing else. */
 import { describe, expect, test } from 'bun:test'
 import { chownSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { type ListenerAddress, readdressBridge } from '../../../src/modules/attached-bridges/readdress.ts'
