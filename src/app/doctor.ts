@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createBridgeProbe } from '../bridges/bridge-probe.ts'
-import { encryptionIn } from '../bridges/setup/config-file.ts'
+import { encryptionIn } from '../bridges/setup/encryption.ts'
 import { programVersion } from '../bridges/setup/program.ts'
 import { type Config, childEnvironment, type Secrets } from '../config/index.ts'
 import { isDataDirInUse } from '../db/lock.ts'

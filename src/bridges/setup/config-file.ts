@@ -9,6 +9,7 @@
 import { createHash } from 'node:crypto'
 import { Document, isMap, isNode, isScalar, parseDocument, visit } from 'yaml'
 import { GatewayError } from '../../domain/errors.ts'
+import { refuseEncryption } from './encryption.ts'
 import { pathOf, refuseUnknown, yamlValue } from './further-settings.ts'
 import { hasPlaceholder } from './registration.ts'
 
@@ -104,7 +105,7 @@ export function bridgeConfigFile(base: Base | null, settings: BridgeSettings): B
     if (base) refuseUnknown(doc, path, base.isInUse)
     set(doc, path, value)
   }
-  refuseEncryption(doc, layout)
+  refuseEncryption(doc)
   return {
     ...names,
     layout,
@@ -299,33 +300,6 @@ function legacyFacts(layout: 'legacy-go' | 'legacy-python', { database }: Bridge
   if (!database) return [...shared, enabled]
   const uri = database.kind === 'sqlite' ? `sqlite:${database.path}` : database.uri
   return [...shared, enabled, { path: ['appservice', 'database'], value: uri, always: true }]
-}
-
-const ENCRYPTION: Record<Layout, Path> = {
-  bridgev2: ['encryption'],
-  'legacy-go': ['bridge', 'encryption'],
-  'legacy-python': ['bridge', 'encryption'],
-}
-
-/** @returns the setting by which a bridge's configuration turns end-to-end encryption on, null when none does */
-export function encryptionIn(config: string): string | null {
-  const doc = parseDocument(config)
-  return doc.errors.length > 0 ? null : encryptionSetting(doc, layoutOf(doc))
-}
-
-function encryptionSetting(doc: Document, layout: Layout): string | null {
-  const paths = ['allow', 'default', 'require'].map(key => [...ENCRYPTION[layout], key])
-  return paths.find(path => doc.getIn(path) === true)?.join('.') ?? null
-}
-
-/** @throws GatewayError bad_request: what is said in an encrypted chat could neither be read nor answered */
-function refuseEncryption(doc: Document, layout: Layout): void {
-  const setting = encryptionSetting(doc, layout)
-  if (setting === null) return
-  throw new GatewayError(
-    'bad_request',
-    `${setting}: expected false, as the gateway can't read chats that are end-to-end encrypted`,
-  )
 }
 
 /** For the database layer that all mautrix bridges in Go share. */

@@ -1,0 +1,28 @@
+/** Whether a bridge's configuration turns end-to-end encryption on: what is said in such chats could neither be read nor answered. */
+import { type Document, parseDocument } from 'yaml'
+import { GatewayError } from '../../domain/errors.ts'
+
+/** Where today's bridges have it, and where older ones had it. */
+const SECTIONS = [['encryption'], ['bridge', 'encryption']]
+const SWITCHES = ['allow', 'default', 'require']
+
+/** @returns the setting that turns it on, null when none does, or when the text isn't YAML */
+export function encryptionIn(config: string): string | null {
+  const doc = parseDocument(config)
+  return doc.errors.length > 0 ? null : encryptionSetting(doc)
+}
+
+/** @throws GatewayError bad_request */
+export function refuseEncryption(doc: Document): void {
+  const setting = encryptionSetting(doc)
+  if (setting === null) return
+  throw new GatewayError(
+    'bad_request',
+    `${setting}: expected false, as the gateway can't read chats that are end-to-end encrypted`,
+  )
+}
+
+function encryptionSetting(doc: Document): string | null {
+  const paths = SECTIONS.flatMap(section => SWITCHES.map(key => [...section, key]))
+  return paths.find(path => doc.getIn(path) === true)?.join('.') ?? null
+}
