@@ -45,6 +45,8 @@ import mediaQuotaDown from './0022_media_quota.down.sql' with { type: 'text' }
 import mediaQuotaUp from './0022_media_quota.up.sql' with { type: 'text' }
 import ghostPhonesDown from './0023_ghost_phones.down.sql' with { type: 'text' }
 import ghostPhonesUp from './0023_ghost_phones.up.sql' with { type: 'text' }
+import mediaAgeDown from './0024_media_age.down.sql' with { type: 'text' }
+import mediaAgeUp from './0024_media_age.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -78,4 +80,5 @@ export const migrations: readonly Migration[] = [
   { version: 21, name: 'voice', up: voiceUp, down: voiceDown },
   { version: 22, name: 'media_quota', up: mediaQuotaUp, down: mediaQuotaDown },
   { version: 23, name: 'ghost_phones', up: ghostPhonesUp, down: ghostPhonesDown },
+  { version: 24, name: 'media_age', up: mediaAgeUp, down: mediaAgeDown },
 ]

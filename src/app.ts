@@ -176,6 +176,10 @@ export async function createApp(
     matrixUserOf: tenants.matrixUserOf,
     chats,
     phones,
+    forgetCopies: async before => {
+      await matrix.homeserver?.forgetMedia(before)
+      await sandbox?.forgetFiles(before)
+    },
     pathOfMedia: matrix.homeserver && (mxcUri => matrix.homeserver?.pathOfMedia(mxcUri) ?? null),
     isSimulated,
     publicUrl,

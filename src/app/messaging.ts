@@ -48,6 +48,8 @@ export interface MessagingParts {
   phones: Pick<Phones, 'devices' | 'contacts' | 'peoplesPhones'>
   /** Of an embedded homeserver: where it keeps a file. */
   pathOfMedia: ((mxcUri: string) => string | null) | undefined
+  /** Embedded homeserver and sandbox forget files from before an instant. */
+  forgetCopies(before: number): Promise<void>
   /** Whether the sandbox plays the platform. */
   isSimulated(platform: string): boolean
   publicUrl(): string
@@ -205,6 +207,7 @@ export async function createMessaging(foundation: Foundation, parts: MessagingPa
         others: parts.others,
         forgetKeys: createIdempotencyRepository(db).forget,
         keysMs: REMEMBERED_MS,
+        forgetCopies: parts.forgetCopies,
         discard: media.discardAll,
         clock,
         logger,

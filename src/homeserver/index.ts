@@ -11,6 +11,7 @@ import { logIn, loginFlows, register, versions } from './endpoints/account.ts'
 import { pathOfUri, sweepUploads } from './endpoints/media.ts'
 import { MatrixError, notFound, unrecognized } from './errors.ts'
 import { randomId, tokenHash } from './identifiers.ts'
+import { forgetMedia } from './media-retention.ts'
 import { assertMaySpeak } from './puppets.ts'
 import { Pusher } from './pusher.ts'
 import { type ForgottenEvents, forgetEvents } from './retention.ts'
@@ -35,6 +36,8 @@ export interface Homeserver {
   appserviceIds(): string[]
   /** Where the content at an mxc:// URI of this server lies, which never changes; null for one of another server, or that is none. */
   pathOfMedia(mxcUri: string): string | null
+  /** Removes media from before an instant (milliseconds since the epoch) that no profile and no room shows. @returns how many */
+  forgetMedia(before: number): Promise<number>
   /** Removes what uploads left behind that a kill cut off. Before the first request. */
   sweep(): Promise<void>
   /** Forgets some old events. @param after where the step before ended @param before in milliseconds since 1970 */
@@ -167,6 +170,10 @@ class EmbeddedHomeserver implements Homeserver {
 
   appserviceIds(): string[] {
     return [...this.core.appservices.all()].map(appservice => appservice.id)
+  }
+
+  forgetMedia(before: number): Promise<number> {
+    return forgetMedia(this.core, before)
   }
 
   pathOfMedia(mxcUri: string): string | null {

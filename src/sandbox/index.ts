@@ -50,12 +50,17 @@ export interface Sandbox {
   sweep(): Promise<void>
   /** Forgets some old messages. @param after where the step before ended @param before in milliseconds since 1970 */
   forget(after: number, before: number): Promise<ForgottenMessages>
+  /** Removes files from before an instant (milliseconds since the epoch); their messages stay. @returns how many were looked at */
+  forgetFiles(before: number): Promise<number>
   /** Once the bridges are registered with the homeserver. */
   start(): void
   /** Ends a platform's bridge for good, for another that serves the platform from now on. Its phones stay. */
   retire(platform: string): Promise<void>
   stop(): Promise<void>
 }
+
+/** Files removed between two looks at the table. */
+const FORGOTTEN_AT_A_TIME = 100
 
 export function createSandbox(options: SandboxOptions): Sandbox {
   const {
@@ -94,6 +99,16 @@ export function createSandbox(options: SandboxOptions): Sandbox {
 
   return {
     bridges,
+    async forgetFiles(before) {
+      let forgotten = 0
+      for (let after: { created_at: number; id: string } | null = null; ; ) {
+        const rows = store.mediaOlderThan(before, after, FORGOTTEN_AT_A_TIME)
+        for (const { id } of rows) await files.discard(id)
+        forgotten += rows.length
+        after = rows.at(-1) ?? null
+        if (rows.length < FORGOTTEN_AT_A_TIME) return forgotten
+      }
+    },
     async fetch(request) {
       await seeded
       return router.fetch(request)

@@ -92,3 +92,8 @@ test('what is beyond the quota is a 413 that says how much there is, and nothing
   await account.send(device, { contact: friend.number, text: 'texts go on' })
   await friend.waitForText('texts go on')
 })
+
+test('files that are old go in all three places', async () => {
+  gateway.clock.skip(31 * 24 * 3_600_000)
+  await waitFor(() => onDisk().length === 0, { what: 'files removed' })
+})

@@ -19,6 +19,8 @@ export interface RetentionOptions {
   forgetKeys(before: number, limit: number): Promise<number>
   /** For how long a key counts, in milliseconds. */
   keysMs: number
+  /** Removes what others in this process keep of files from before an instant. */
+  forgetCopies(before: number): Promise<void>
   /** Removes files from the disk. */
   discard(mediaIds: readonly string[]): Promise<void>
   clock: Clock
@@ -36,6 +38,8 @@ export interface OtherRows {
 const PAUSE_MS = 20
 const INTERVAL_MS = 600_000
 const KEYS_AT_A_TIME = 100
+/** How often copies are looked through: that reads all rooms' state. */
+const COPIES_INTERVAL_MS = 24 * 3_600_000
 
 export interface Retention extends Worker {
   /** Everything once. */
@@ -43,7 +47,18 @@ export interface Retention extends Worker {
 }
 
 export function createRetention(options: RetentionOptions): Retention {
-  const { repository, rowsMs, filesMs, others = [], forgetKeys, keysMs, discard, clock, logger } = options
+  const {
+    repository,
+    rowsMs,
+    filesMs,
+    others = [],
+    forgetKeys,
+    keysMs,
+    forgetCopies,
+    discard,
+    clock,
+    logger,
+  } = options
   /** What stays of these, such as state, would be most of what is walked through: each time goes on where the one before ended. */
   const reached = new Map<string, number>()
 
@@ -64,6 +79,8 @@ export function createRetention(options: RetentionOptions): Retention {
     }
     return removed
   }
+
+  let copiesAt = Number.NEGATIVE_INFINITY
 
   async function forgetRows(ageMs: number, signal: AbortSignal): Promise<Record<string, number>> {
     const before = clock.now() - ageMs
@@ -96,6 +113,11 @@ export function createRetention(options: RetentionOptions): Retention {
         : { ...(await forgetRows(rowsMs, signal)), ...(await forgetOthers(rowsMs, signal)) }
     const before = clock.now() - (filesMs ?? 0)
     const files = filesMs === null ? 0 : await through('', after => repository.files(after, before), signal)
+    const copiesMs = filesMs ?? rowsMs
+    if (copiesMs !== null && clock.steady() >= copiesAt && !signal.aborted) {
+      copiesAt = clock.steady() + COPIES_INTERVAL_MS
+      await forgetCopies(clock.now() - copiesMs)
+    }
     const removed = Object.entries({ ...rows, files }).filter(([, count]) => count > 0)
     if (removed.length > 0) logger.info(Object.fromEntries(removed), 'removed what was over and old')
     while (!signal.aborted && (await forgetKeys(clock.now() - keysMs, KEYS_AT_A_TIME)) === KEYS_AT_A_TIME)

@@ -14,7 +14,7 @@ import { waitFor } from '../../support/wait-for.ts'
 const MIGRATIONS = ['0002_homeserver', '0010_event_ids', '0020_homeserver_history'].map(name =>
   readFileSync(join(import.meta.dir, `../../../migrations/${name}.up.sql`), 'utf8'),
 )
-const SERVER = 'hs.test'
+export const SERVER = 'hs.test'
 
 export type Loose = Record<string, unknown>
 

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { randomBytes } from 'node:crypto'
 import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { serverWith, TestServer } from './harness.ts'
+import { SERVER, serverWith, TestServer } from './harness.ts'
 
 const AUTH = { authorization: 'Bearer as_gw' }
 const MIB = 1024 * 1024
@@ -123,4 +123,32 @@ test('what a kill left behind goes at the start: uploads that were cut off, and 
   expect(names).toContain(kept)
   expect(names).not.toContain('orphan')
   expect(names).not.toContain(`${kept}.tmp`)
+})
+
+test('what is old goes, but for what profiles and rooms show', async () => {
+  const [old, avatar, roomAvatar] = [await upload('old'), await upload('avatar'), await upload('room')]
+  const put = (path: string, content: object) =>
+    server.raw('PUT', `/_matrix/client/v3${path}?user_id=@gw_alice:${SERVER}`, {
+      headers: { ...AUTH, 'content-type': 'application/json' },
+      body: JSON.stringify(content),
+    })
+  await put(`/profile/@gw_alice:${SERVER}/avatar_url`, { avatar_url: `mxc://${avatar}` })
+  const created = await server.raw('POST', `/_matrix/client/v3/createRoom?user_id=@gw_alice:${SERVER}`, {
+    headers: { ...AUTH, 'content-type': 'application/json' },
+    body: JSON.stringify({
+      initial_state: [{ type: 'm.room.avatar', state_key: '', content: { url: `mxc://${roomAvatar}` } }],
+    }),
+  })
+  expect(created.status).toBe(200)
+  const before = Date.now() + 1
+  server.db.run('UPDATE hs_media SET created_at = 1')
+  const young = await upload('young')
+  server.db.run('UPDATE hs_media SET created_at = ? WHERE media_id = ?', [before, young.split('/')[1] ?? ''])
+  expect(await server.hs.forgetMedia(before)).toBeGreaterThan(0)
+  const status = async (id: string) =>
+    (await server.raw('GET', `/_matrix/client/v1/media/download/${id}`, { headers: AUTH })).status
+  expect([await status(old), await status(avatar), await status(roomAvatar), await status(young)]).toEqual([
+    404, 200, 200, 200,
+  ])
+  expect(readdirSync(join(server.dir, 'media'))).not.toContain(old.split('/')[1])
 })

@@ -25,6 +25,8 @@ const YOUNG = NOW - 29 * DAY
 
 let db: TempDb
 let discarded: string[]
+/** Instants before which others forgot their copies. */
+let forgotten: number[]
 /** How often it paused. */
 let pauses: number
 
@@ -34,6 +36,7 @@ beforeEach(() => {
   insertDevice(db)
   insertWebhook(db)
   discarded = []
+  forgotten = []
   pauses = 0
 })
 afterEach(() => db.destroy())
@@ -45,6 +48,7 @@ function retention(change: Partial<RetentionOptions> = {}) {
     filesMs: 30 * DAY,
     forgetKeys: createIdempotencyRepository(db).forget,
     keysMs: REMEMBERED_MS,
+    forgetCopies: async before => void forgotten.push(before),
     discard: async ids => void discarded.push(...ids),
     clock: {
       now: () => NOW,
@@ -307,4 +311,16 @@ test('rows of other parts go in their own steps, and what was looked through is 
   asked.length = 0
   await tick({ others, rowsMs: null })
   expect(asked).toEqual([])
+})
+
+test('copies of files go after as many days as files do, or as messages where files go with them, and once a day', async () => {
+  const { signal } = new AbortController()
+  const worker = retention({ filesMs: 7 * DAY })
+  await worker.tick(signal)
+  await worker.tick(signal)
+  expect(forgotten).toEqual([NOW - 7 * DAY])
+  await retention({ filesMs: null }).tick(signal)
+  expect(forgotten).toEqual([NOW - 7 * DAY, NOW - 30 * DAY])
+  await retention({ filesMs: null, rowsMs: null }).tick(signal)
+  expect(forgotten).toHaveLength(2)
 })

@@ -24,6 +24,10 @@ export function createMediaStore(database: Database) {
     ),
     media: database.query<MediaRow, [string]>('SELECT * FROM sandbox_media WHERE id = ?'),
     mediaByMxc: database.query<MediaRow, [string]>('SELECT * FROM sandbox_media WHERE mxc = ?'),
+    mediaOlder: database.query<{ id: string; created_at: number }, [number, number, string, number]>(
+      `SELECT id, created_at FROM sandbox_media WHERE created_at < ? AND (created_at, id) > (?, ?)
+       ORDER BY created_at, id LIMIT ?`,
+    ),
     setMxc: database.query('UPDATE OR IGNORE sandbox_media SET mxc = ? WHERE id = ?'),
   }
 
@@ -49,6 +53,9 @@ export function createMediaStore(database: Database) {
       const row = sql.mediaByMxc.get(mxc)
       return row && toMedia(row)
     },
+    /** @param after where the step before ended */
+    mediaOlderThan: (before: number, after: { created_at: number; id: string } | null, limit: number) =>
+      sql.mediaOlder.all(before, after?.created_at ?? -1, after?.id ?? '', limit),
     setMxc: (mediaId: string, mxc: string): void => void sql.setMxc.run(mxc, mediaId),
   }
 }

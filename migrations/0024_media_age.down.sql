@@ -1,0 +1,2 @@
+DROP INDEX sandbox_media_by_age;
+DROP INDEX hs_media_by_age;
