@@ -7,9 +7,10 @@
  * before; there the same facts have other names, and are set where the example has them.
  */
 import { createHash } from 'node:crypto'
-import { Document, isMap, isNode, isScalar, parseDocument, visit } from 'yaml'
+import { Document, isMap, isScalar } from 'yaml'
 import { GatewayError } from '../../domain/errors.ts'
 import { refuseEncryption } from './encryption.ts'
+import { parseExample, textAt } from './example.ts'
 import { pathOf, refuseUnknown, yamlValue } from './further-settings.ts'
 import { hasPlaceholder } from './registration.ts'
 
@@ -70,14 +71,6 @@ export interface BridgeConfigFile extends BridgeNames {
 
 type Path = readonly string[]
 
-/** Where an example says that its bridge listens on this machine; null where it doesn't say. */
-export function portIn(example: string): number | null {
-  const doc = parseExample(example)
-  const port =
-    doc.getIn(['appservice', 'port']) ?? Number(URL.parse(textAt(doc, ['appservice', 'address']) ?? '')?.port)
-  return Number.isInteger(port) && Number(port) > 0 && Number(port) <= 65_535 ? Number(port) : null
-}
-
 /** One fact of a layout: where it stands, and what it is to be. `always`: also where the example doesn't have it. */
 interface Fact {
   path: Path
@@ -113,39 +106,6 @@ export function bridgeConfigFile(base: Base | null, settings: BridgeSettings): B
     hasProvisioning: base === null || doc.hasIn(SECRET[layout]),
     text: doc.toString({ indent: 4, lineWidth: 0, flowCollectionPadding: false }),
   }
-}
-
-function parseExample(example: string): Document {
-  const doc = parseDocument(example)
-  const problem = doc.errors[0]
-  if (problem) throw notAConfig(problem.message.split('\n')[0] ?? '')
-  for (const section of ['homeserver', 'appservice', 'bridge']) {
-    if (!isMap(doc.get(section))) throw notAConfig(`it has no section "${section}"`)
-  }
-  returnComments(doc)
-  return doc
-}
-
-/** The parser gives an empty value the comment of the key below it, which would be written on the empty value's line. */
-function returnComments(doc: Document): void {
-  visit(doc, {
-    Map(_, map) {
-      for (const [index, { value }] of map.items.entries()) {
-        const below = map.items[index + 1]?.key
-        if (!isScalar(value) || value.value !== null || !value.comment || !isNode(below)) continue
-        below.commentBefore = [value.comment, below.commentBefore].filter(Boolean).join('\n')
-        value.comment = null
-        value.spaceBefore = false
-      }
-    },
-  })
-}
-
-function notAConfig(problem: string): GatewayError {
-  return new GatewayError(
-    'bad_request',
-    `--example: expected the example configuration of a mautrix bridge: ${problem}`,
-  )
 }
 
 function layoutOf(doc: Document): Layout {
@@ -330,9 +290,4 @@ function set(doc: Document, path: Path, value: unknown): void {
   const isPlain = value === null || typeof value !== 'object'
   if (isScalar(node) && isPlain) node.value = value
   else doc.setIn(path, doc.createNode(value))
-}
-
-function textAt(doc: Document, path: Path): string | undefined {
-  const value = doc.getIn(path)
-  return typeof value === 'string' && value !== '' ? value : undefined
 }

@@ -1,7 +1,8 @@
 /** `meshgate bridge add`: attaches a bridge and says what to do next. */
 import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { type Base, portIn } from '../../bridges/setup/config-file.ts'
+import type { Base } from '../../bridges/setup/config-file.ts'
+import { portIn } from '../../bridges/setup/example.ts'
 import { type KnownNetwork, knownNetwork } from '../../bridges/setup/networks.ts'
 import { exampleFromFile, exampleFromProgram, findProgram } from '../../bridges/setup/program.ts'
 import { type Config, childEnvironment, type Secrets, withAbsoluteProgram } from '../../config/index.ts'

@@ -3,8 +3,9 @@ import { describe, expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
-import { type BridgeSettings, bridgeConfigFile, portIn } from '../../../src/bridges/setup/config-file.ts'
+import { type BridgeSettings, bridgeConfigFile } from '../../../src/bridges/setup/config-file.ts'
 import { encryptionIn } from '../../../src/bridges/setup/encryption.ts'
+import { portIn } from '../../../src/bridges/setup/example.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
 
 const textOf = (name: string) => readFileSync(join(import.meta.dir, 'fixtures', `${name}.yaml.txt`), 'utf8')

@@ -1,0 +1,51 @@
+/** A bridge's example configuration as a document that keeps its comments. */
+import { type Document, isMap, isNode, isScalar, parseDocument, visit } from 'yaml'
+import { GatewayError } from '../../domain/errors.ts'
+
+/** Where an example says that its bridge listens on this machine; null where it doesn't say. */
+export function portIn(example: string): number | null {
+  const doc = parseExample(example)
+  const port =
+    doc.getIn(['appservice', 'port']) ?? Number(URL.parse(textAt(doc, ['appservice', 'address']) ?? '')?.port)
+  return Number.isInteger(port) && Number(port) > 0 && Number(port) <= 65_535 ? Number(port) : null
+}
+
+/** @throws GatewayError bad_request when it is no bridge's configuration */
+export function parseExample(example: string): Document {
+  const doc = parseDocument(example)
+  const problem = doc.errors[0]
+  if (problem) throw notAConfig(problem.message.split('\n')[0] ?? '')
+  for (const section of ['homeserver', 'appservice', 'bridge']) {
+    if (!isMap(doc.get(section))) throw notAConfig(`it has no section "${section}"`)
+  }
+  returnComments(doc)
+  return doc
+}
+
+/** The parser gives an empty value the comment of the key below it, which would be written on the empty value's line. */
+function returnComments(doc: Document): void {
+  visit(doc, {
+    Map(_, map) {
+      for (const [index, { value }] of map.items.entries()) {
+        const below = map.items[index + 1]?.key
+        if (!isScalar(value) || value.value !== null || !value.comment || !isNode(below)) continue
+        below.commentBefore = [value.comment, below.commentBefore].filter(Boolean).join('\n')
+        value.comment = null
+        value.spaceBefore = false
+      }
+    },
+  })
+}
+
+function notAConfig(problem: string): GatewayError {
+  return new GatewayError(
+    'bad_request',
+    `--example: expected the example configuration of a mautrix bridge: ${problem}`,
+  )
+}
+
+/** A text that isn't empty, by its path. */
+export function textAt(doc: Document, path: readonly string[]): string | undefined {
+  const value = doc.getIn(path)
+  return typeof value === 'string' && value !== '' ? value : undefined
+}
