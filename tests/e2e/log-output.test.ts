@@ -2,6 +2,7 @@
 import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { closeSync, constants, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
+import { basic } from '../support/json-client.ts'
 import { MESHGATE } from '../support/meshgate-program.ts'
 import { freePort } from '../support/program.ts'
 import { tempDir } from '../support/temp-dir.ts'
@@ -12,13 +13,27 @@ setDefaultTimeout(60_000)
 /** A request's line has over 150 bytes: together they are four times what a pipe holds. */
 const REQUESTS = 1_600
 const DEADLINE_MS = 15_000
+const SECRETS = {
+  CLIENT_ID: 'admin',
+  CLIENT_SECRET: 'a secret of the tests',
+  SECRET_KEY: 'a secret key of the tests',
+}
+/** Strangers don't get a line for each request. */
+const headers = { authorization: basic(SECRETS.CLIENT_ID, SECRETS.CLIENT_SECRET) }
 
 /** @param outputs where a shell sends the program's outputs; it sees the named pipe `pipe` in its folder */
 function gatewayInto(outputs: string, folder: string) {
   const port = freePort()
   const child = Bun.spawn(['/bin/sh', '-c', `exec "$0" "$@" serve ${outputs}`, ...MESHGATE], {
     cwd: folder,
-    env: { PATH: '/usr/bin:/bin', HOME: folder, PORT: String(port), LOG_LEVEL: 'info', LOG_FORMAT: 'json' },
+    env: {
+      PATH: '/usr/bin:/bin',
+      HOME: folder,
+      PORT: String(port),
+      LOG_LEVEL: 'info',
+      LOG_FORMAT: 'json',
+      ...SECRETS,
+    },
     stdio: ['ignore', 'ignore', 'ignore'],
   })
   const url = `http://127.0.0.1:${port}`
@@ -41,7 +56,9 @@ function gatewayInto(outputs: string, folder: string) {
 
 async function ask(url: string, times: number): Promise<void> {
   for (let left = times; left > 0; left--)
-    expect((await fetch(`${url}/nowhere`, { signal: AbortSignal.timeout(2_000) })).status).toBe(404)
+    expect(
+      (await fetch(`${url}/api/v1/tokens`, { headers, signal: AbortSignal.timeout(10_000) })).status,
+    ).toBe(200)
 }
 
 /** A named pipe in `folder` that is open for reading, and read only when asked. */
