@@ -59,6 +59,7 @@ export class Link {
   /** When it is given up, and until when what it shows is good at least, by the steady clock. */
   private readonly endsAt: number
   private goodUntil = 0
+  private toldExpiry = 0
   private qrShownForMs = QR_SHOWN_FOR_MS
   private qrShownAt: number | null = null
   private readonly known: Map<string, string>
@@ -264,8 +265,11 @@ export class Link {
   /** Until when it is good for sure, in milliseconds since the epoch: the bridge says nothing of when it ends a login. */
   private expiresAt(): number {
     const { clock } = this.options
-    const now = clock.steady()
-    return clock.now() + Math.max(0, Math.min(this.endsAt, this.goodUntil) - now)
+    const leftMs = Math.max(0, Math.min(this.endsAt, this.goodUntil) - clock.steady())
+    const expiresAt = Math.floor(clock.now() + leftMs)
+    // Two clocks that are read one after the other may differ by a millisecond: the same end is told in the same way.
+    if (Math.abs(expiresAt - this.toldExpiry) > 1) this.toldExpiry = expiresAt
+    return this.toldExpiry
   }
 
   private cancelAtBridge(): void {

@@ -444,6 +444,16 @@ describe('until when a link is good', () => {
     expect(inMs(link.id)).toBe(540_000)
   })
 
+  test('is told in the same way though clocks count in milliseconds', async () => {
+    bridge.first = asks('code', CODE)
+    const link = await start()
+    const before = view(link.id).expires_at
+    clock.set(1)
+    expect(view(link.id).expires_at).toBe(before)
+    clock.set(-2)
+    expect(view(link.id).expires_at).toBe(before)
+  })
+
   test('of a code that is shown is no more than bridges give at least, and moves with each new one', async () => {
     const renewed = Promise.withResolvers<void>()
     bridge.first = displays('qr', 'qr', '1')
