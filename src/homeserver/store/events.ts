@@ -123,8 +123,9 @@ export function eventStore(db: Database) {
   )
   const annotated = db.prepare<{ found: number }, [string, string, string, string, number]>(
     `SELECT 1 AS found FROM hs_events INDEXED BY hs_events_annotations
-     WHERE relates_to = ? AND sender = ? AND json_extract(content, '$."m.relates_to".key') = ? AND rel_type = 'm.annotation'
-       AND type = ? AND room = ? LIMIT 1`,
+     WHERE relates_to = ? AND sender = ?
+       AND CASE WHEN json_valid(content) THEN json_extract(content, '$."m.relates_to".key') END = ?
+       AND rel_type = 'm.annotation' AND type = ? AND room = ? LIMIT 1`,
   )
   const aged = db.prepare<AgedRow, [number, number]>(
     `SELECT stream_id, event_id, origin_server_ts, state_key IS NOT NULL AS is_state, interest FROM hs_events

@@ -3,6 +3,7 @@ import { Database } from 'bun:sqlite'
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { migrations as embedded, type Migration } from '../../../migrations/index.ts'
 import { migrateDown, migrateUp, migrationStatus, NewerDatabaseError } from '../../../src/db/migrate.ts'
+import { eventStore } from '../../../src/homeserver/store/events.ts'
 
 const FIRST: Migration = {
   version: 1,
@@ -91,6 +92,21 @@ describe('the embedded migrations', () => {
     expect(schemaOf()).toEqual([])
     migrateUp(database, 2_000)
     expect(schemaOf()).toEqual(before)
+  })
+
+  test('go up over an event whose content is nested deeper than SQLite reads', () => {
+    const upTo = embedded.filter(({ version }) => version < 20)
+    migrateUp(database, 1_000, upTo)
+    const content = `{"m.relates_to":{"key":${'['.repeat(5_000)}${']'.repeat(5_000)}}}`
+    database.run("INSERT INTO hs_rooms (room, room_id, version, created_at) VALUES (1, '!r:s', '11', 0)")
+    database.run(
+      `INSERT INTO hs_events (stream_id, event_id, room, type, sender, origin_server_ts, content, relates_to, rel_type)
+       VALUES (1, '$deep', 1, 'm.reaction', '@a:s', 0, ?, '$a', 'm.annotation')`,
+      [content],
+    )
+    migrateUp(database, 2_000)
+    const query = { sender: '@a:s', key: '👍', type: 'm.reaction', room: 1 }
+    expect(eventStore(database).isAnnotated('$a', query)).toBe(false)
   })
 
   test('leave sound foreign keys', () => {
