@@ -144,7 +144,7 @@ export async function createApp(
     },
     settings: config,
     secrets,
-    onTakenUp: platform => removeSimulatedDevices(platform, db, phones.devices, logger),
+    onTakenUp: bridge => removeSimulatedDevices(bridge, db, phones.devices, logger),
     onGone: platform => phones.devices.logOutAll(platform, TAKEN_AWAY),
     clock,
     logger,

@@ -27,8 +27,8 @@ export interface BridgeAttachmentOptions {
   /** Bridges of the settings, which win over the attached ones. */
   settings: Pick<Config, 'bridges' | 'data' | 'matrix'>
   secrets: Pick<Secrets, 'bridges'>
-  /** The platform has a real bridge, which may have taken the sandbox's place. */
-  onTakenUp(platform: string): Promise<void>
+  /** The platform has a real bridge, which may have taken the sandbox's place when it was attached. */
+  onTakenUp(bridge: Pick<AttachedBridge, 'platform' | 'createdAt'>): Promise<void>
   /** The platform has no bridge any more. */
   onGone(platform: string): Promise<void>
   clock: Clock
@@ -67,7 +67,7 @@ export function createBridgeAttachment(options: BridgeAttachmentOptions): Bridge
       await homeserver?.removeAppservice(before.registrationId)
     // First: the homeserver asks it when the bridge may be sent something.
     bridges.set(configOf(bridge))
-    await options.onTakenUp(bridge.platform)
+    await options.onTakenUp(bridge)
     await homeserver?.registerAppservice({
       id: bridge.registrationId,
       url: bridge.url,

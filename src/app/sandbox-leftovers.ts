@@ -6,6 +6,7 @@ import type { Config } from '../config/index.ts'
 import type { Db } from '../db/open.ts'
 import { StartError } from '../domain/errors.ts'
 import type { Logger } from '../lib/logger.ts'
+import type { AttachedBridge } from '../modules/attached-bridges/attached-bridges.ts'
 import type { LinkedDevices } from '../modules/devices/devices.ts'
 import { forgetLinkedPhones, linkedLogins, linkedPhones } from '../sandbox/linked-phones.ts'
 
@@ -39,16 +40,20 @@ export function refuseAccidentalSandbox(
 
 const WAS_SIMULATED = 'it was a simulated phone, and a real bridge has taken the place of the sandbox'
 
-/** A real bridge has taken the sandbox's place: the phones that were linked there are none of the new network's. */
+/**
+ * A real bridge has taken the sandbox's place: the phones that were linked there are none of the new network's. The same number
+ * may have been linked for real since then, and that device stays.
+ */
 export async function removeSimulatedDevices(
-  platform: string,
+  { platform, createdAt: attachedAt }: Pick<AttachedBridge, 'platform' | 'createdAt'>,
   { connection, committer }: Pick<Db, 'connection' | 'committer'>,
   devices: Pick<LinkedDevices, 'discard'>,
   logger: Pick<Logger, 'info'>,
 ): Promise<void> {
   const logins = linkedLogins(connection, platform)
   if (logins.length === 0) return
-  for (const { userId, loginId } of logins) await devices.discard(platform, userId, loginId, WAS_SIMULATED)
+  for (const { userId, loginId } of logins)
+    await devices.discard(platform, userId, loginId, { linkedBefore: attachedAt, reason: WAS_SIMULATED })
   await committer.write(() => forgetLinkedPhones(connection, platform))
   logger.info({ platform, devices: logins.length }, 'simulated devices were removed')
 }

@@ -37,8 +37,17 @@ export interface LinkedDevices extends Devices, Pick<Reconciliation, 'reconcile'
   awaitLogin(identityId: string, platform: string): Promise<void>
   /** What waits for devices of the identity fails, whether or not their bridges can be reached. */
   voidQueues(identityId: string): Promise<void>
-  /** Removes the device of a login that its bridge no longer has, whoever is at the bridge's place now. @param userId Matrix user of the identity */
-  discard(platform: string, userId: string, loginId: string, reason: string): Promise<void>
+  /**
+   * Removes the device of a login that its bridge no longer has, whoever is at the bridge's place now.
+   * @param userId Matrix user of the identity
+   * @param of.linkedBefore a device that was linked since then (milliseconds since the epoch) is another login, and stays
+   */
+  discard(
+    platform: string,
+    userId: string,
+    loginId: string,
+    of: { linkedBefore: number; reason: string },
+  ): Promise<void>
   /** Removes every device of the identity. Rejects when a bridge can't be reached. */
   removeAll(identityId: string): Promise<void>
   /**
@@ -158,14 +167,14 @@ export function createDevices(options: DevicesOptions): LinkedDevices & ProbedDe
       onQueueVoid()
     },
 
-    async discard(platform, userId, loginId, reason) {
+    async discard(platform, userId, loginId, { linkedBefore, reason }) {
       const identityId = await identityOf(userId)
       if (identityId === null) return
       await reconciliation.alone(identityId, platform, async () => {
         const device = (await listed(identityId)).find(
           candidate => candidate.platform === platform && candidate.loginId === loginId,
         )
-        if (device) await takeOffList(device, reason)
+        if (device && device.linkedAt < linkedBefore) await takeOffList(device, reason)
       })
     },
 

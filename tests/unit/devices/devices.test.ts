@@ -1,5 +1,6 @@
 /** Devices kept in step with what the bridges say. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { removeSimulatedDevices } from '../../../src/app/sandbox-leftovers.ts'
 import { BridgeStarting } from '../../../src/bridges/start-watch.ts'
 import { type Device, inboxEvents } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
@@ -12,6 +13,7 @@ import {
   type ProbedDevices,
 } from '../../../src/modules/devices/devices.ts'
 import { createDeviceRepository } from '../../../src/modules/devices/repository.ts'
+import { linkedPhones } from '../../../src/sandbox/linked-phones.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
 import { insertIdentity, insertWebhook } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
@@ -603,5 +605,28 @@ describe('removing', () => {
     await expect(devices.remove('id_1', '999', 'wa')).rejects.toMatchObject({ code: 'not_found' })
     await expect(devices.remove('id_2', '237', 'wa')).rejects.toMatchObject({ code: 'not_found' })
     await expect(devices.remove('id_1', '237', 'pigeon')).rejects.toMatchObject({ code: 'bad_request' })
+  })
+})
+
+describe('a real bridge in the place of the sandbox', () => {
+  const takenUp = (createdAt: number) =>
+    removeSimulatedDevices({ platform: 'wa', createdAt }, db, devices, silentLogger)
+
+  beforeEach(async () => {
+    db.connection.run("INSERT INTO sandbox_login VALUES ('wa', '237', '237', '@mg1:s', 1)")
+    await devices.reconcile('id_1', 'wa')
+  })
+
+  test('removes the device of a simulated phone', async () => {
+    await takenUp(clock.now() + 1)
+    expect(await devices.linked('id_1')).toEqual([])
+    expect(told()).toEqual(['device.connected', 'device.logged_out'])
+  })
+
+  test('leaves the device alone whose number was linked for real since', async () => {
+    await takenUp(clock.now())
+    expect(await devices.linked('id_1')).toHaveLength(1)
+    expect([told(), voided]).toEqual([['device.connected'], 0])
+    expect(linkedPhones(db.connection)).toEqual([])
   })
 })
