@@ -38,7 +38,8 @@ export interface BridgeAttachmentOptions {
 export interface BridgeAttachment {
   /**
    * Takes over what is in the database now.
-   * @throws StartError when a bridge of the settings has no place on the embedded homeserver, or BRIDGE_PORT is taken
+   * @throws StartError when a bridge of the settings has no place on the embedded homeserver, or
+   * BRIDGE_PORT is taken
    */
   begin(): Promise<void>
   worker: Worker
@@ -113,7 +114,10 @@ export function createBridgeAttachment(options: BridgeAttachmentOptions): Bridge
 
   const userId = (localpart: string) => `@${localpart}:${settings.matrix.serverName}`
 
-  /** Our users, whom its registration may name for double puppeting, are none of the bridge's own. */
+  /**
+   * Leaves out our users: a registration may name them for double puppeting, but the bridge doesn't
+   * own them.
+   */
   function ownUsers({ namespaces, botLocalpart, senderLocalpart }: AttachedBridge): string[] {
     const bots = [botLocalpart, senderLocalpart].map(localpart => RegExp.escape(userId(localpart)))
     return [...namespaces.users.map(({ regex }) => regex).filter(regex => regex !== identities), ...bots]

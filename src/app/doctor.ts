@@ -218,7 +218,7 @@ function bridgesOf({ config, secrets, db, attached, homeserver, isRunning }: Sit
   })
 }
 
-/** What the operator may have changed since it was written. */
+/** The operator may have changed the file since setup wrote it. */
 function encryptionOf(dir: string): string | null {
   const file = join(dir, 'config.yaml')
   return existsSync(file) ? encryptionIn(readFileSync(file, 'utf8')) : null

@@ -46,7 +46,7 @@ export interface MessagingParts {
   matrixUserOf(identityId: string): Promise<string>
   chats: ChatRepository
   phones: Pick<Phones, 'devices' | 'contacts' | 'peoplesPhones'>
-  /** Of an embedded homeserver: where it keeps a file. */
+  /** Path of a file that the embedded homeserver keeps. */
   pathOfMedia: ((mxcUri: string) => string | null) | undefined
   /** Embedded homeserver and sandbox forget files from before an instant. */
   forgetCopies(before: number): Promise<void>

@@ -13,7 +13,7 @@ const PATIENCE_MS = 30_000
 export type CommandLine = string & { readonly isCommandLine: true }
 
 /**
- * What clients send becomes arguments of commands, and a bot splits them at white space: an argument is one word, whatever was sent.
+ * Arguments come from clients, and a bot splits a command at white space: each must be one word.
  * @throws GatewayError bad_request when an argument isn't one word
  */
 export function commandLine(name: string, ...words: string[]): CommandLine {
@@ -27,11 +27,13 @@ export function commandLine(name: string, ...words: string[]): CommandLine {
 
 export interface BotCommands {
   /**
-   * Sends one command and waits for the bot's answer. Answers carry nothing that ties them to a command, so commands of one user are
-   * sent one after the other, and after one that stayed unanswered the next goes to a new room, where no late answer can be taken for
-   * its own.
-   * @param prefix that makes a message a command in any room, such as `!wa`; null where it is to be learned from the bot
-   * @param withinMs how long all of it may take; the command then waits for no other, and goes to a room of its own if need be
+   * Sends one command and waits for the bot's answer. Nothing in an answer ties it to a command, so
+   * a user's commands are sent one after the other. After an unanswered one the next goes to a new
+   * room, where a late answer can't be taken for its own.
+   * @param prefix that makes a message a command in any room, such as `!wa`; null where it is to be
+   * learned from the bot
+   * @param withinMs how long all of it may take; the command then waits for no other, and goes to a
+   * room of its own if need be
    * @returns the text of the answer, in Markdown
    * @throws GatewayError bridge_timeout when the bot stays silent
    */

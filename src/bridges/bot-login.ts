@@ -13,7 +13,10 @@ import { asksForSomething, COOKIES, type LoginSaying, loginSaying, promptedField
 
 export interface BotLoginsOptions {
   platform: string
-  /** The logins that there are now, asked anew. @param leftMs how long that may take; by default as any command */
+  /**
+   * Asks the bot anew for the current logins.
+   * @param leftMs how long that may take; by default as any command
+   */
   logins(session: MatrixSession, leftMs?: LeftMs): Promise<BridgeLogin[]>
   clock: Clock
 }

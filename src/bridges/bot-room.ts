@@ -19,8 +19,10 @@ export interface BotRoom {
 
 export interface BotRooms {
   /**
-   * @param prefix that makes a message a command in any room, such as `!wa`; null where it is to be learned from the greeting
-   * @param withinMs how long the bot may take in all, by default half a minute to come and some time to greet
+   * @param prefix that makes a message a command in any room, such as `!wa`; null where it is to be
+   * learned from the greeting
+   * @param withinMs how long the bot may take in all, by default half a minute to come and some
+   * time to greet
    * @throws GatewayError bridge_timeout when the bot doesn't come
    */
   open(session: MatrixSession, bot: string, prefix: string | null, withinMs?: number): Promise<BotRoom>

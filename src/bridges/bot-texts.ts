@@ -39,7 +39,10 @@ export function commandsIn(help: string): Map<string, string> {
   return commands
 }
 
-/** "**login-qr** - Log in by scanning a QR code", a line each: the commands by which one logs in. One for the Matrix account of its own isn't meant. */
+/**
+ * Finds the commands for logging in, a line each: "**login-qr** - Log in by scanning a QR code".
+ * The one for a user's own Matrix account isn't among them.
+ */
 export function loginCommandsIn(help: string): LoginFlow[] {
   return [...help.matchAll(/^\W*\*\*(login(?:-[\w-]+)?)\*\*(.*)$/gm)]
     .map(([, id = '', rest = '']) => ({ id, name: id, description: rest.replace(/^.*? - /, '').trim() }))

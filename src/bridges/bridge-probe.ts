@@ -28,7 +28,7 @@ const whoamiAnswer = z.object({
 })
 const errorAnswer = z.object({ errcode: z.string().catch(''), error: z.string().catch('') })
 
-/** Whether anything answers HTTP there, whatever it says. */
+/** True when anything there answers HTTP, whatever it says. */
 export async function isAnswering(baseUrl: string, signal: AbortSignal): Promise<boolean> {
   try {
     const response = await streamFromPeer(`${baseUrl}/_matrix/mau/live`, {

@@ -15,13 +15,16 @@ export interface BridgeConfig extends BridgeAddress {
   sharedSecret: string
   /** Matrix user id of the bridge's bot; needed where there is no provisioning API to ask. */
   bot?: string | undefined
-  /** Regular expressions of the Matrix users that are the bridge's own, as in its registration; left out where that isn't known. */
+  /**
+   * Regular expressions of the bridge's own Matrix users, from its registration; absent where
+   * unknown.
+   */
   users?: readonly string[] | undefined
 }
 
 type DrivenBridge = Omit<Bridge, 'platform' | 'driver' | 'forgetLogins'>
 
-/** How long a person who links a device waits for a bridge that is just starting, in milliseconds. */
+/** Milliseconds that a person who links a device waits for a bridge that is just starting. */
 const START_PATIENCE_MS = 15_000
 
 /** @param watch keeps calls from a bridge that has just come up; by default nothing does */

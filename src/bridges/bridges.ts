@@ -35,7 +35,9 @@ export function createBridges(options: {
     for (const [bot, known] of platformByBot) if (known === platform) platformByBot.delete(bot)
   }
 
-  /** The watch goes on while the address stays. Bridges within this process have no start of their own. */
+  /**
+   * Keeps the watch while the address stays. Bridges within this process never start by themselves.
+   */
   function watchOf({ platform, baseUrl, fetch }: BridgeConfig): StartWatch | undefined {
     const before = watches.get(platform)
     if (before && fetch === undefined && before.baseUrl === baseUrl) return before.watch

@@ -1,6 +1,7 @@
 /**
- * One HTTP connection that stays open, over which the same small question is asked again and again. It ends in the very instant in
- * which the program at its other end does; requests of their own would miss a restart that falls between two of them.
+ * One HTTP connection that stays open, over which the same small question is asked again and again.
+ * It ends the moment the program at its other end does; separate requests would miss a restart that
+ * falls between two of them.
  */
 import { connect as connectPlain, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
@@ -44,12 +45,18 @@ export class KeptConnection {
     })
   }
 
-  /** Whether the server said that it ends the connection after its answer, so that its end means nothing. */
+  /**
+   * True when the server announced that it closes the connection after its answer: the end then
+   * says nothing about the program.
+   */
   get isSingleUse(): boolean {
     return this.endsByItself
   }
 
-  /** One question at a time. Rejects when the connection can't be made, or ends before the answer. */
+  /**
+   * Asks one question at a time. Rejects when the connection can't be made or ends before the
+   * answer.
+   */
   ask(): Promise<KeptAnswer> {
     this.head = ''
     this.asked = Promise.withResolvers()
@@ -72,7 +79,8 @@ export class KeptConnection {
     const end = this.head.indexOf(END_OF_HEAD)
     if (end === -1 && this.head.length <= MAX_HEAD_BYTES) return
     const answer = end === -1 ? null : answerIn(this.head.slice(0, end))
-    // What isn't understood may be the end of the answer before: the next connection begins with an answer.
+    // Bytes that don't parse may be the tail of the previous answer; a new connection begins with
+    // an answer.
     this.endsByItself = answer === null || answer.endsConnection
     if (answer) this.asked.resolve(answer)
     else this.end(new Error("what answers there doesn't speak HTTP"))

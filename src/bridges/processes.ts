@@ -7,7 +7,9 @@ import { type ProcessRecord, SupervisedProcess } from '../runtime/supervised-pro
 import { isAnswering } from './bridge-probe.ts'
 
 export interface BridgeProcesses {
-  /** Runs the platform's program, after the one that ran before for it has ended. The same again changes nothing. */
+  /**
+   * Runs the platform's program once the previous one has ended. Repeating a call changes nothing.
+   */
   run(platform: string, program: BridgeProgram): void
   /** Resolves when the platform's program is gone. */
   stop(platform: string): Promise<void>
@@ -21,7 +23,7 @@ export interface BridgeProgram {
   dir: string
   /** Where it listens: one that lives without answering there is started again. */
   url: string
-  /** Of its configuration: another one is another program. */
+  /** Version of its configuration; another version is another program. */
   version: number
 }
 

@@ -253,7 +253,10 @@ export function bridgeContact(contact: z.infer<typeof contactAnswer>): BridgeCon
   }
 }
 
-/** Reads an address book, which may be long: others have their turn meanwhile. A wrong entry doesn't spoil the others. */
+/**
+ * Reads an address book and lets others have their turn meanwhile, as it may be long. A wrong entry
+ * doesn't spoil the others.
+ */
 export async function bridgeContacts(entries: readonly unknown[]): Promise<BridgeContact[]> {
   const turn = new TurnBudget()
   const contacts: BridgeContact[] = []

@@ -14,17 +14,20 @@ const TIMEOUT_CODE = /TIME(D_)?_?OUT/
 /** The login stands on another step, or on one of another type. */
 const BAD_STATE = 'M_BAD_STATE'
 
-/** That we have the wrong secret, ask for another step than the login's, or for something that the bridge doesn't have. */
+/**
+ * Codes for our own faults: a wrong secret, a wrong step of a login, or something the bridge
+ * doesn't have.
+ */
 const OUR_AFFAIR = ['M_UNKNOWN_TOKEN', 'M_MISSING_TOKEN', BAD_STATE, 'M_UNRECOGNIZED']
-/** What a proxy answers when nothing behind it does. */
+/** Statuses of a proxy when nothing behind it answers. */
 export const PROXY_STATUSES: readonly number[] = [502, 503, 504]
 
 /** RFC 4918 section 11.5. */
 const INSUFFICIENT_STORAGE = 507
 
 /**
- * bridgev2's words for a login_id that isn't one of the user's, and for a login process that was never begun or has ended; as for a person that isn't
- * there, the code is M_NOT_FOUND.
+ * bridgev2 says so for a login_id that isn't one of the user's, and for a login process that never
+ * began or has ended. The code is M_NOT_FOUND, as for a person that isn't there.
  */
 const LOGIN_GONE = 'Login not found'
 
@@ -76,8 +79,8 @@ export function refusal(platform: string, status: number, json: unknown): Gatewa
 }
 
 /**
- * As `refusal`, for what a person typed: whatever the bridge says of it in its own words is the person's affair. Most bridges answer 500 to what their
- * networks refuse in a way that they don't know.
+ * As `refusal`, for input that a person typed: the person can mend whatever the bridge refuses in
+ * its own words. Most bridges answer 500 when their networks refuse in a way they don't know.
  */
 export function refusalOfInput(platform: string, status: number, json: unknown): GatewayError {
   const { errcode, error } = saying(json)
@@ -116,7 +119,7 @@ export function isWithoutApi(status: number, json: unknown): boolean {
   return status === 404 || status === 405 || (status === 403 && /disabled/i.test(saying(json).error))
 }
 
-/** Whether a bridge has nothing to tell of whoami's user, whom it doesn't know: it then has no login of theirs. */
+/** True when the bridge doesn't know whoami's user, who then has no login there. */
 function isUnknownUser(status: number, json: unknown): boolean {
   const { errcode, error } = saying(json)
   return status === 404 && errcode === 'M_NOT_FOUND' && /\buser\b/i.test(error)

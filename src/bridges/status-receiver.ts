@@ -12,7 +12,10 @@ export const STATUS_PATH = '/_meshgate/bridge-status'
 const MAX_BODY_BYTES = 64 * 1024
 
 const optionalText = z.string().nullish().catch(null)
-/** bridgev2's status.BridgeState. A state of the bridge as a whole has no user, and one of a bridge before bridgev2 no remote_id. */
+/**
+ * bridgev2's status.BridgeState. A state of the whole bridge has no user, and one of a bridge
+ * before bridgev2 has no remote_id.
+ */
 const report = z.object({
   user_id: z.string().nullish(),
   remote_id: optionalText,
@@ -40,7 +43,10 @@ export interface StatusReceiver {
 export function createStatusReceiver(options: {
   /** The token of the platform's bridge, undefined where none is attached. */
   asTokenOf(platform: string): string | undefined
-  /** A login, or the bridge, has a new state. Called before the answer; must not wait for the bridge. */
+  /**
+   * Called before the answer when a login, or the bridge, has a new state; must not wait for the
+   * bridge.
+   */
   onState(platform: string, report: StateReport): void
 }): StatusReceiver {
   const platformIn = (request: Request) => new URL(request.url).pathname.slice(STATUS_PATH.length + 1)

@@ -130,7 +130,9 @@ async function restore(terminal: Terminal, file: string, options: RestoreOptions
   }
 }
 
-/** Elsewhere a missing SECRET_KEY is made by `meshgate setup`; nothing of a backup works with that one. */
+/**
+ * Elsewhere `meshgate setup` makes a missing SECRET_KEY; nothing in a backup works with a new one.
+ */
 function refuseWithoutEnv({ directory, environment }: Terminal): void {
   const file = join(directory, '.env')
   if (existsSync(file) || environment.SECRET_KEY) return

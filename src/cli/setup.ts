@@ -1,4 +1,7 @@
-/** `meshgate setup`: writes .env with fresh secrets. In one that is there, only what is empty is filled in. */
+/**
+ * `meshgate setup`: writes .env with fresh secrets, or fills in what is empty in the one that
+ * exists.
+ */
 import {
   closeSync,
   existsSync,
@@ -48,7 +51,8 @@ function writeFreshEnv(file: string): boolean {
 }
 
 /**
- * A copy of .env.example has the names without values. What has a value stays, and what isn't there isn't added: it may come by the environment.
+ * Fills in the names without values that a copy of .env.example has. Keeps existing values and adds
+ * no names: a missing one may come from the environment.
  * @returns the names of what was filled in
  */
 function fillEmpty(file: string): string[] {

@@ -74,9 +74,12 @@ export interface Config {
     maxPerIdentity: number
     /** An endpoint whose every try failed for this long is switched off. */
     disableAfterMs: number
-    /** Whether endpoints may be at private and other special addresses and at this machine's, or the networks in which they may. */
+    /**
+     * Allows endpoints at private and other special addresses and at this machine's; a list names
+     * the networks where it does.
+     */
     allowPrivate: boolean | readonly string[]
-    /** Whether endpoints may be reached without TLS. */
+    /** Allows endpoints without TLS. */
     allowHttp: boolean
   }
   /** `quotaBytes` null: none. */

@@ -246,7 +246,10 @@ const isOurs = (name: string) => Object.hasOwn(ENV_SCHEMA.shape, name) || name.s
 const PASSED_ON =
   /^(PATH|HOME|USER|LOGNAME|SHELL|TMPDIR|LANG|LANGUAGE|LC_\w+|TZ|LD_LIBRARY_PATH|SSL_CERT_FILE|SSL_CERT_DIR|(HTTPS?|ALL|NO)_PROXY)$/i
 
-/** What programs that we run get of our environment: named ones, since anything else may be a secret of ours or of a neighbour. */
+/**
+ * Variables for the programs that we run: only named ones, as any other may be a secret of ours or
+ * of a neighbour.
+ */
 export function childEnvironment(environment: EnvSource = processEnvironment()): Record<string, string> {
   const kept = Object.entries(environment).filter(
     (entry): entry is [string, string] => entry[1] !== undefined && PASSED_ON.test(entry[0]),
@@ -260,11 +263,11 @@ function filledOnly(source: EnvSource): Record<string, string> {
   return Object.fromEntries(Object.entries(source).filter(isFilled))
 }
 
-/** The key before may be one that was taken with its quotes. Words of a command have quotes of their own. */
+/** The previous key may be in use with its quotes, and the words of a command have their own. */
 const TAKEN_AS_IT_IS = /^SECRET_KEY_PREVIOUS$|_COMMAND$/
 
 /**
- * Where settings come from an `env_file` or a shell, its Windows line ends and quotes may have come along.
+ * Refuses Windows line ends and quotes, which an `env_file` or a shell may pass on with a value.
  * @throws ConfigError
  */
 function refuseMangled(name: string, value: string): void {

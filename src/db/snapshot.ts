@@ -15,8 +15,10 @@ const CHUNK_BYTES = 1024 * 1024
 const LOG_HEADER_BYTES = 32
 
 /**
- * Writes the database as it is at one instant to a new file, while other processes go on reading and writing it.
- * @param source which this process must not have open otherwise: POSIX gives up all locks of a process when it closes a file
+ * Writes the database as it is at one instant to a new file, while other processes go on reading
+ * and writing it.
+ * @param source which this process must not have open otherwise: POSIX drops all locks of a process
+ * when it closes a file
  * @param target must not exist
  */
 export function snapshotInto(source: string, target: string): void {
@@ -33,9 +35,10 @@ export function snapshotInto(source: string, target: string): void {
 }
 
 /**
- * Copies the file and then its log. Readers that relieve each other see to it that the log isn't begun anew meanwhile, so whatever the file's
- * copy lacks is in the log's, and the last commit there is the instant. Checkpoints go on, here: one reader for all the time would hold them
- * up, and the commit after it would wait until hundreds of megabytes are brought in.
+ * Copies the file and then its log. Readers that relieve each other keep the log from restarting
+ * meanwhile, so the log's copy has whatever the file's lacks, and its last commit is the instant.
+ * Checkpoints go on: one reader for all the time would hold them up, and the commit after it would
+ * wait while hundreds of megabytes are brought in.
  */
 function copyWithLog(file: number, source: string, target: string): void {
   using readers = new RelievedReaders(source)
@@ -63,8 +66,8 @@ class RelievedReaders implements Disposable {
   }
 
   /**
-   * Only after a commit: a reader that finds everything in the file would not keep the log from being begun anew, and the one before it
-   * keeps what was committed since out of the file.
+   * Acts only after a commit: a reader that finds everything in the file wouldn't keep the log from
+   * restarting. The reader before it keeps later commits out of the file.
    */
   relieve(): void {
     if (dataVersion(this.watcher) === this.version) return
@@ -93,7 +96,10 @@ function dataVersion(connection: Database): number {
   return connection.query<{ data_version: number }, []>('PRAGMA data_version').get()?.data_version ?? 0
 }
 
-/** Where nothing was committed since the first reader began, the log may be begun anew, once: a copy made across that is of no use. */
+/**
+ * If nothing was committed since the first reader began, the log may restart once; a copy made
+ * across that is of no use.
+ */
 function copyLog(log: string, target: string): void {
   const source = openSync(log, 'r')
   try {
@@ -114,7 +120,10 @@ function headerOf(log: number): Buffer {
   return header
 }
 
-/** As far as it goes now: what is added meanwhile isn't waited for. @param onStretch called now and then */
+/**
+ * Copies up to the current end; doesn't wait for what is added meanwhile.
+ * @param onStretch called now and then
+ */
 function copyFile(source: number, target: string, onStretch: () => void = () => undefined): void {
   const chunk = Buffer.allocUnsafe(CHUNK_BYTES)
   const handle = openSync(target, 'wx', 0o600)

@@ -1,11 +1,16 @@
-/** How people write groups, Matrix users and lists of recipients. Phone numbers: lib/phone-numbers. */
+/**
+ * How people write groups, Matrix users and lists of recipients. lib/phone-numbers has the numbers.
+ */
 
 /** Whether a group is written as an invite link: `https://…`, `tg://…`, or `t.me/…` without a scheme. */
 export function isGroupLink(group: string): boolean {
   return /^[a-z][a-z0-9+.-]*:\/\//i.test(group) || /^[a-z0-9-]+(\.[a-z0-9-]+)+\/\S/i.test(group)
 }
 
-/** Whether something in it isn't seen, or ends it for whoever reads it as a word: white space, control and format characters. */
+/**
+ * True when a reader wouldn't see some of it, or would take it to end early: white space, control
+ * and format characters.
+ */
 export function hasBlanks(text: string): boolean {
   return /[\s\p{Z}\p{Cc}\p{Cf}\p{Co}\p{Cs}]/u.test(text)
 }

@@ -44,7 +44,10 @@ export class GatewayError extends Error {
   }
 }
 
-/** Failures that mend themselves: the same call may succeed later. Every other expected failure is final. */
+/**
+ * Failures that mend themselves: the same call may succeed later. All other expected ones are
+ * final.
+ */
 const PASSING: readonly ErrorCode[] = [
   'bridge_unavailable',
   'bridge_timeout',

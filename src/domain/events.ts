@@ -52,7 +52,10 @@ export interface MessageEvent {
   /** For a reaction, an edit or a redaction: the Matrix event id of the message it is about. Otherwise null. */
   relates_to: string | null
   location: { latitude: number; longitude: number; uri: string } | null
-  /** Of a reaction alone: whether it was taken back. Absent of one that an earlier version stored. */
+  /**
+   * True when a reaction was taken back. Only reactions have it; those an earlier version stored
+   * don't.
+   */
   removed?: boolean
 }
 

@@ -31,7 +31,10 @@ export function remoteIdOf(userId: string, naming: GhostNaming | null): string |
   return encoded === '' ? null : decodeLocalpart(encoded)
 }
 
-/** The Matrix user that stands for another id, named as `ghostUserId` is, which stands for `itsId`; null when that isn't named after it. */
+/**
+ * The Matrix user for `otherId`, named in the way that `ghostUserId` is named for `itsId`; null
+ * when that isn't named after it.
+ */
 export function ghostLike(ghostUserId: string, itsId: string, otherId: string): string | null {
   const naming = ghostNamingFrom(ghostUserId, itsId)
   if (naming === null) return null

@@ -76,8 +76,8 @@ export interface ReceivedBatch {
 export type SecretKind = 'credential' | 'token' | 'metrics' | 'matrix'
 
 /**
- * Why a request was refused with 429: too many wrong secrets, too little memory for all or for one of them, too many requests at once on one
- * connection, or another limit, such as that of the queue.
+ * Why a request was refused with 429: too many wrong secrets, too little memory for all or for one
+ * of them, too many requests at once on one connection, or another limit, such as the queue's.
  */
 export type RefusalReason = 'authentication' | 'memory' | 'share_of_memory' | 'pipelining' | 'limit'
 

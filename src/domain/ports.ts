@@ -251,6 +251,9 @@ export interface Bridges {
    * @throws GatewayError bridge_unavailable when it can't be told because a bridge doesn't answer
    */
   platformOfBot(bot: string, userId: string): Promise<string | null>
-  /** Whether a Matrix user belongs to the platform's bridge, its bot included; null where it isn't known which users do. */
+  /**
+   * True for Matrix users of the platform's bridge, its bot included; null where its users aren't
+   * known.
+   */
   ownsUser(platform: string, matrixUserId: string): boolean | null
 }

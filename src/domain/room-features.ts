@@ -1,19 +1,22 @@
-/** What a chat's network takes, as its bridge says in the room's state. */
+/** Features of a chat's network, as its bridge states them in the room's state. */
 
-/** How a network shows a file: `voice` is recorded on the spot, `file` is of any kind, to be downloaded. */
+/**
+ * How a network shows a file: `voice` is recorded on the spot, `file` is any kind, to be
+ * downloaded.
+ */
 export const FILE_KINDS = ['image', 'video', 'audio', 'voice', 'file', 'gif', 'sticker'] as const
 export type FileKind = (typeof FILE_KINDS)[number]
 
 /**
- * -2: a message with it is refused; -1: it is lost on the way; 0: something else may stand in for it; 1: taken in part, such as converted;
- * 2: taken.
+ * -2: a message with it is refused; -1: it is lost on the way; 0: something else may stand in for
+ * it; 1: taken in part, such as converted; 2: taken.
  */
 export type FeatureLevel = number
 export const REFUSED: FeatureLevel = -2
 export const SUBSTITUTED: FeatureLevel = 0
 export const TAKEN_IN_PART: FeatureLevel = 1
 
-/** What a network takes as one kind of file. */
+/** Limits of a network for one kind of file. */
 export interface FileFeatures {
   /** By media type, or by "image/*" and the like, or by "*\/*". What isn't listed is refused. */
   mimeTypes: Readonly<Record<string, FeatureLevel>>

@@ -76,7 +76,10 @@ export const MESSAGE_EVENT_NAMES = [
   'message.deleted',
 ] as const
 
-/** Told of what is said in an end-to-end encrypted chat, which can't be read. Only those who ask for it get it. */
+/**
+ * Event for a message in an end-to-end encrypted chat, which can't be read. Sent only to those who
+ * ask for it.
+ */
 export const UNDECRYPTABLE = 'message.undecryptable'
 export type MessageEventName = (typeof MESSAGE_EVENT_NAMES)[number] | typeof UNDECRYPTABLE
 

@@ -211,7 +211,8 @@ function homeserverFacts({ homeserver, serverName }: BridgeSettings): Fact[] {
 
 /** Nothing depends on it, and the operator may want it otherwise: only set at first. */
 function tasteOf(layout: Layout, doc: Document, { asToken }: BridgeSettings): Fact[] {
-  // A message of a chat that begins with the prefix is obeyed as a command and never sent: no text may begin with it by chance, nor by guessing.
+  // A bridge obeys a chat's message that begins with the prefix as a command and never sends it: no
+  // text may begin with it by chance, nor by guessing.
   const prefix = `!${createHash('sha256').update(`prefix:${asToken}`).digest('hex').slice(0, 16)}`
   const shared: Fact[] = [{ path: ['bridge', 'command_prefix'], value: prefix }]
   if (layout === 'legacy-python')
@@ -240,7 +241,7 @@ function bridgev2Facts({ database }: BridgeSettings): Fact[] {
     { path: ['bridge', 'bridge_status_notices'], value: 'none' },
     // What one identity says or joins is none of another's, even in a group that both are in.
     { path: ['bridge', 'split_portals'], value: true },
-    // What the homeserver tells once more after a restart of the bridge goes out once.
+    // The homeserver repeats events after a restart of the bridge; each goes out once.
     { path: ['bridge', 'deduplicate_matrix_messages'], value: true },
     // A device linked again keeps its chats.
     { path: ['bridge', 'cleanup_on_logout', 'enabled'], value: false },

@@ -1,4 +1,7 @@
-/** Whether a bridge's configuration turns end-to-end encryption on: what is said in such chats could neither be read nor answered. */
+/**
+ * Tells whether a bridge's configuration turns end-to-end encryption on: messages in such chats
+ * could neither be read nor answered.
+ */
 import { type Document, parseDocument } from 'yaml'
 import { GatewayError } from '../../domain/errors.ts'
 

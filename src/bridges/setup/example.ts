@@ -22,7 +22,10 @@ export function parseExample(example: string): Document {
   return doc
 }
 
-/** The parser gives an empty value the comment of the key below it, which would be written on the empty value's line. */
+/**
+ * Gives comments back to their keys: the parser gives an empty value the comment of the key below
+ * it, and would write it on the empty value's line.
+ */
 function returnComments(doc: Document): void {
   visit(doc, {
     Map(_, map) {

@@ -1,11 +1,17 @@
-/** Settings of a bridge's configuration that its operator gives as `--set key=value`: where they go, and that there are such. */
+/**
+ * Settings of a bridge's configuration that its operator gives as `--set key=value`: finds where
+ * they go and refuses unknown ones.
+ */
 import { type Document, isMap, isPair, parseDocument, visit } from 'yaml'
 import { GatewayError } from '../../domain/errors.ts'
 import { meantBy } from '../../lib/likeness.ts'
 
 type Path = readonly string[]
 
-/** Below a section whose names are the operator's, such as servers, the rest is one name: `bridge.permissions.example.org`. */
+/**
+ * Below a section whose names are the operator's, such as servers, the rest is one name:
+ * `bridge.permissions.example.org`.
+ */
 export function pathOf(doc: Document, key: string): Path {
   const parts = key.split('.')
   const free = parts.findIndex((_, at) => at > 0 && hasFreeNames(doc, parts.slice(0, at)))
@@ -19,8 +25,9 @@ function hasFreeNames(doc: Document, path: Path): boolean {
 }
 
 /**
- * A bridge drops what its example doesn't have when it starts. A configuration in use that was written without an example, and that no bridge has
- * completed yet, lacks much that there is: then only what is misspelt is refused.
+ * A bridge drops settings that its example doesn't have when it starts. A configuration in use that
+ * was written without an example, and that no bridge has completed yet, lacks many that exist: then
+ * only misspelt ones are refused.
  * @throws GatewayError bad_request
  */
 export function refuseUnknown(doc: Document, path: Path, isInUse: boolean): void {

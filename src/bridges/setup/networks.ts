@@ -13,7 +13,9 @@ export interface KnownNetwork {
   port: number
   /** Settings that this platform's use of the program needs besides. */
   settings?: Readonly<Record<string, string>>
-  /** Settings that only the operator can fill in, below a section that differs by layout, and where they come from. */
+  /**
+   * Settings only the operator can fill in, their section in each layout, and where they come from.
+   */
   needs?: { section: Readonly<Record<Layout, string>>; names: readonly string[]; from: string }
 }
 

@@ -18,8 +18,9 @@ export function exampleFromFile(file: string): string {
 
 /**
  * Runs `<command> -e -c <file>`, by which every mautrix bridge in Go writes its example.
- * @param environment all that it gets of ours
- * @throws GatewayError bad_request when there is no such program, bridge_error when it can't be run or writes none
+ * @param environment the only variables of ours that it gets
+ * @throws GatewayError bad_request when there is no such program, bridge_error when it can't be run
+ * or writes none
  */
 export async function exampleFromProgram(
   command: readonly string[],

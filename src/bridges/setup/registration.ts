@@ -1,6 +1,6 @@
 /**
- * The registration of a bridge's application service, as the bridge's own `-g` would write it: the bot and all ghosts as exclusive users.
- * Its sender is the bot.
+ * The registration of a bridge's application service, as the bridge's own `-g` would write it: the
+ * bot and all ghosts are exclusive users. Its sender is the bot.
  * @see https://spec.matrix.org/v1.12/application-service-api/#registration
  */
 import { stringify } from 'yaml'

@@ -25,7 +25,9 @@ export const chats = sqliteTable(
     encrypted: integer('encrypted', { mode: 'boolean' }).notNull(),
     /** Matrix user id of whom a dm is with; null until they have said something. */
     peer: text('peer'),
-    /** Digest of its room_features; empty where its bridge says nothing, null where that isn't known yet. */
+    /**
+     * Digest of its room_features; empty where its bridge states none, null while that isn't known.
+     */
     features: text('features'),
     ...timestamps,
   },

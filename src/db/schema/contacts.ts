@@ -26,7 +26,10 @@ export const contacts = sqliteTable(
   ],
 )
 
-/** Phone numbers of people whose Matrix users don't show them (WhatsApp's hidden ids), as bridges told. */
+/**
+ * Phone numbers that bridges report for people whose Matrix users don't show them (WhatsApp's
+ * hidden ids).
+ */
 export const ghostPhones = sqliteTable(
   'ghost_phones',
   {

@@ -20,7 +20,9 @@ export const media = sqliteTable(
     waveform: text('waveform', { mode: 'json' }).$type<number[]>(),
     /** Where it lies at the homeserver (mxc://…); null until it was uploaded there. */
     mxcUri: text('mxc_uri'),
-    /** Whether the file is below DATA_DIR/media: false for an incoming one that hasn't been fetched. */
+    /**
+     * True when the file is below DATA_DIR/media; false for an incoming one that isn't fetched yet.
+     */
     stored: integer('stored', { mode: 'boolean' }).notNull(),
     ...timestamps,
   },
