@@ -159,8 +159,10 @@ export function deviceCases(setting: SettingOf): void {
   })
 }
 
-function deviceEvents({ account }: LinkedUser): Promise<InboxReader<DeviceEvent>> {
-  return InboxReader.of<DeviceEvent>(account, [
+/** The events of what happens to the device from now on: that it is connected has been told by then. */
+async function deviceEvents(user: LinkedUser): Promise<InboxReader<DeviceEvent>> {
+  await untilState(user, 'connected')
+  return InboxReader.of<DeviceEvent>(user.account, [
     'device.connected',
     'device.disconnected',
     'device.logged_out',
