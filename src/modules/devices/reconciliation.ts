@@ -12,6 +12,7 @@ import type { Logger } from '../../lib/logger.ts'
 import { phoneDigits } from '../../lib/phone-numbers.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
 import { Turns } from '../../lib/turns.ts'
+import { ghostNamingOf } from '../contacts/ghosts.ts'
 import { createAbsences } from './absences.ts'
 import { PLAIN_REASONS, reportedState } from './bridge-states.ts'
 import { type Changed, type DeviceRepository, isAsTold, type LoginSnapshot } from './repository.ts'
@@ -127,7 +128,7 @@ export function createReconciliation(options: ReconciliationOptions): Reconcilia
 
   /** The Matrix user by which the account's own messages from the phone come: they aren't messages received. */
   async function learnGhost(device: Device, bridge: Bridge, userId: string): Promise<void> {
-    if (device.ghostUserId !== null || device.state !== 'connected') return
+    if (ghostNamingOf(device) !== null || device.state !== 'connected') return
     if (clock.steady() < (askAgainAt.get(device.id) ?? 0)) return
     askAgainAt.set(device.id, clock.steady() + GHOST_RETRY_MS)
     try {
@@ -136,9 +137,10 @@ export function createReconciliation(options: ReconciliationOptions): Reconcilia
       // A hidden id tells nothing of how ghosts are named after numbers; the account's own words may come by either.
       const byLogin = self.phone === device.loginId && ghostLike(self.matrixUserId, self.id, device.loginId)
       const ghostUserId = byLogin || self.matrixUserId
+      const learned = { ...device, ghostUserId }
       await repository.setGhost(device.id, ghostUserId)
-      await options.onSelf({ ...device, ghostUserId }, self)
-      askAgainAt.delete(device.id)
+      await options.onSelf(learned, self)
+      if (ghostNamingOf(learned) !== null) askAgainAt.delete(device.id)
     } catch (error) {
       logger.debug(
         { device: device.id, err: error },

@@ -5,7 +5,7 @@ import { BridgeStarting } from '../../../src/bridges/start-watch.ts'
 import { type Device, inboxEvents } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import type { DeviceEvent } from '../../../src/domain/events.ts'
-import type { Bridge, BridgeLogin, Bridges } from '../../../src/domain/ports.ts'
+import type { Bridge, BridgeContact, BridgeLogin, Bridges } from '../../../src/domain/ports.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import {
   createDevices,
@@ -15,7 +15,7 @@ import {
 import { createDeviceRepository } from '../../../src/modules/devices/repository.ts'
 import { linkedPhones } from '../../../src/sandbox/linked-phones.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
-import { insertIdentity, insertWebhook } from '../../support/rows.ts'
+import { insertDevice, insertIdentity, insertWebhook } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 
 let db: TempDb
@@ -24,6 +24,8 @@ let logins: BridgeLogin[]
 let failure: GatewayError | undefined
 /** Holds back the answers of the bridge: what it says is what it knew when it was asked. */
 let gate: Promise<void> | undefined
+/** Who the bridge says the account itself is. */
+let self: BridgeContact
 let asked: number
 let forgotten: number
 let trouble: string | null
@@ -51,6 +53,14 @@ beforeEach(() => {
   logins = [LOGIN]
   failure = undefined
   gate = undefined
+  self = {
+    id: '237',
+    identifiers: [],
+    matrixUserId: '@whatsapp_237:s',
+    name: 'me',
+    phone: null,
+    roomId: null,
+  }
   asked = 0
   forgotten = 0
   trouble = null
@@ -75,14 +85,7 @@ beforeEach(() => {
       logins = logins.filter(login => login.id !== loginId)
     },
     forgetLogins: () => forgotten++,
-    resolveIdentifier: async () => ({
-      id: '237',
-      identifiers: [],
-      matrixUserId: '@whatsapp_237:s',
-      name: 'me',
-      phone: null,
-      roomId: null,
-    }),
+    resolveIdentifier: async () => self,
   }
   const bridges: Bridges = {
     get platforms() {
@@ -188,6 +191,13 @@ test('a new login is a device, with the Matrix user that speaks for its own phon
   ])
   expect(linked.map(device => device.loginId)).toEqual(['237'])
   expect((await devices.linked('id_1'))[0]?.ghostUserId).toBe('@whatsapp_237:s')
+})
+
+test('a device whose own hidden id is all that was stored learns how ghosts are named after numbers', async () => {
+  insertDevice(db, { ghostUserId: '@whatsapp_lid-9:s' })
+  self = { ...self, id: 'lid-9', matrixUserId: '@whatsapp_lid-9:s', phone: '237' }
+  await devices.reconcile('id_1', 'wa')
+  expect(row().ghostUserId).toBe('@whatsapp_237:s')
 })
 
 test('where the login id is no phone number, the phone still is the device_id', async () => {
