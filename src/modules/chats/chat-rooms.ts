@@ -16,7 +16,7 @@ import type { ChatRepository } from './repository.ts'
 
 export interface ChatRoomsOptions {
   repository: ChatRepository
-  inbox: Pick<Inbox, 'completeJoin'>
+  inbox: Pick<Inbox, 'completeJoin' | 'genuine'>
   sessions: Pick<MatrixSessions, 'actingAs'>
   matrixUserOf(identityId: string): Promise<string>
   clock: Clock
@@ -96,7 +96,8 @@ export function createChatRooms(options: ChatRoomsOptions): ChatRooms {
   async function withFeatures(chat: Chat): Promise<Chat> {
     const { identityId, roomId } = chat
     const state = await sessions.actingAs(await matrixUserOf(identityId)).state(roomId)
-    const content = state.findLast(({ type }) => type === ROOM_FEATURES_TYPE)?.content ?? null
+    const told = await inbox.genuine(state.filter(({ type }) => type === ROOM_FEATURES_TYPE))
+    const content = told.at(-1)?.content ?? null
     return { ...chat, features: await repository.learnFeatures(identityId, roomId, content) }
   }
 

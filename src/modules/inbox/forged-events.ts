@@ -1,5 +1,5 @@
 /** Which events claim to be a bridge's and aren't: anybody may write into a room of their own that it is another bridge's portal. */
-import type { Device } from '../../db/schema/index.ts'
+import type { Chat, Device } from '../../db/schema/index.ts'
 import { remoteIdOf } from '../../domain/ghosts.ts'
 import type { Bridges, RoomEvent } from '../../domain/ports.ts'
 import { describeRoom, isBridgeState, isOfBridge } from '../../matrix/portal.ts'
@@ -9,36 +9,79 @@ interface Known {
   bridges: Pick<Bridges, 'platforms' | 'ownsUser'>
   /** Platforms by the bridges' bots. */
   platforms: ReadonlyMap<string, string | null>
+  /** Our identities by their Matrix users. */
+  identities: ReadonlyMap<string, string>
   /** Of the identities that the events are for. */
   devices: readonly Device[]
+  /** What the events' rooms are so far. */
+  chats: readonly Chat[]
 }
 
-/** @returns their ids */
-export function forgedEvents(events: readonly RoomEvent[], known: Known): Set<string> {
-  const isForged = (event: RoomEvent) => isOfBridge(event) && !isGenuine(event, known)
-  return new Set(events.filter(isForged).map(event => event.event_id))
+interface Portal {
+  bridgeBot: string
+  platform: string | null
 }
 
-function isGenuine(event: RoomEvent, known: Known): boolean {
-  const { sender } = event
-  if (!isBridgeState(event)) return known.bridges.platforms.some(platform => owns(platform, sender, known))
-  const { bridgeBot } = describeRoom([event])
-  if (bridgeBot === undefined) return false
+interface Checked {
+  /** Ids of events that are none of the bridge's whose portal their room is. */
+  forged: Set<string>
+  /** Platforms that were believed although nothing tells how their bridge names its users. */
+  unchecked: Set<string>
+}
+
+/** Holds events against the portal that their room is, or that it becomes by one of them. */
+export function checkBridgeEvents(events: readonly RoomEvent[], known: Known): Checked {
+  const checked: Checked = { forged: new Set(), unchecked: new Set() }
+  const portals = new Map<string, Portal>()
+  for (const { roomId, bridgeBot, platform } of known.chats)
+    if (bridgeBot !== null) portals.set(roomId, { bridgeBot, platform })
+  // States first: they tell whose portal a room is, and a room's state has no order.
+  for (const event of events.filter(isBridgeState)) {
+    if (!isOfBridge(event)) continue
+    const { bridgeBot } = describeRoom([event])
+    const portal = bridgeBot && { bridgeBot, platform: known.platforms.get(bridgeBot) ?? null }
+    if (portal && speaksFor(event.sender, portal, known, checked)) portals.set(event.room_id, portal)
+    else checked.forged.add(event.event_id)
+  }
+  for (const event of events) {
+    if (!isOfBridge(event) || isBridgeState(event)) continue
+    const portal = portals.get(event.room_id)
+    if (!portal || !speaksFor(event.sender, portal, known, checked)) checked.forged.add(event.event_id)
+  }
+  return checked
+}
+
+function speaksFor(sender: string, { bridgeBot, platform }: Portal, known: Known, checked: Checked): boolean {
   if (sender === bridgeBot) return true
-  const platform = known.platforms.get(bridgeBot) ?? null
-  return platform !== null && serverOf(sender) === serverOf(bridgeBot) && owns(platform, sender, known)
+  if (platform === null || serverOf(sender) !== serverOf(bridgeBot)) return false
+  const isOwn = owns(platform, sender, known)
+  if (isOwn !== null) return isOwn
+  // Some bridges let ghosts write it, and without it every message of the chat is dropped: it is
+  // left out only where somebody else is known to be the sender.
+  if (known.identities.has(sender) || isOfAnother(platform, sender, known)) return false
+  checked.unchecked.add(platform)
+  return true
 }
 
-/** Of a bridge that wasn't attached by us, ghosts are known by how it names that of an account that is linked. */
-function owns(platform: string, userId: string, { bridges, devices }: Known): boolean {
+/**
+ * Without its registration, a bridge's ghosts are known by how it names a linked account's own.
+ * @returns null where no account shows that (yet)
+ */
+function owns(platform: string, userId: string, { bridges, devices }: Known): boolean | null {
   const isOwn = bridges.ownsUser(platform, userId)
   if (isOwn !== null) return isOwn
-  return devices.some(device => {
-    const { ghostUserId: own } = device
-    if (device.platform !== platform || own === null || serverOf(own) !== serverOf(userId)) return false
-    const naming = ghostNamingOf(device)
-    return naming !== null && remoteIdOf(userId, naming) !== null
+  const named = devices.flatMap(device => {
+    const naming = device.platform === platform ? ghostNamingOf(device) : null
+    return naming ? [{ naming, server: serverOf(device.ghostUserId ?? '') }] : []
   })
+  if (named.length === 0) return null
+  return named.some(
+    ({ naming, server }) => server === serverOf(userId) && remoteIdOf(userId, naming) !== null,
+  )
+}
+
+function isOfAnother(platform: string, userId: string, known: Known): boolean {
+  return known.bridges.platforms.some(other => other !== platform && owns(other, userId, known) === true)
 }
 
 function serverOf(userId: string): string {

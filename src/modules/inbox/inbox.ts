@@ -13,7 +13,7 @@ import { STATUS_EVENT_TYPE } from '../../matrix/message-status.ts'
 import { describeRoom } from '../../matrix/portal.ts'
 import type { Worker } from '../../runtime/worker.ts'
 import type { PeoplesPhones } from '../contacts/phones.ts'
-import { forgedEvents } from './forged-events.ts'
+import { checkBridgeEvents } from './forged-events.ts'
 import { type Knowledge, loginsOf, type Plan, phoneKey, planBatch, planJoin } from './plan.ts'
 import { takenBack } from './reactions.ts'
 import type { InboxRepository, StoreResult } from './repository.ts'
@@ -42,6 +42,8 @@ export interface Inbox extends EventSink {
    * @throws GatewayError bridge_unavailable when it can't be found out for which device they are; what is held stays held
    */
   completeJoin(chat: Chat, state: RoomEvent[], events: RoomEvent[]): Promise<void>
+  /** The events of a room that we are in, without those that claim to be its bridge's and aren't. */
+  genuine(events: readonly RoomEvent[]): Promise<RoomEvent[]>
 }
 
 /** A bridge that fails like this can be asked again. */
@@ -54,6 +56,8 @@ const MAX_REPLANS = 10
 export function createInbox(options: InboxOptions): Inbox {
   const { repository, bridges, phones, learnDevices, observer, clock, logger } = options
   const warnedOf = new Set<string>()
+  /** Platforms that the log has been told of. */
+  const uncheckedPlatforms = new Set<string>()
 
   async function knowledgeFor(
     events: readonly RoomEvent[],
@@ -78,10 +82,28 @@ export function createInbox(options: InboxOptions): Inbox {
         platforms.set(bridgeBot, await bridges.platformOfBot(bridgeBot, anyUser))
       }
     }
-    const forged = forgedEvents(events, { bridges, platforms, devices: [...known.devices.values()].flat() })
+    const forged = forgedOf(events, known, platforms)
+    return { ...known, reactions, platforms, forged, phones: await phonesOf(events, known) }
+  }
+
+  function forgedOf(
+    events: readonly RoomEvent[],
+    known: Pick<Knowledge, 'identities' | 'chats' | 'devices'>,
+    platforms: Knowledge['platforms'],
+  ): Knowledge['forged'] {
+    const devices = [...known.devices.values()].flat()
+    const { forged, unchecked } = checkBridgeEvents(events, { ...known, bridges, platforms, devices })
     if (forged.size > 0)
       logger.warn({ events: forged.size }, "state of a portal that isn't its bridge's was left out")
-    return { ...known, reactions, platforms, forged, phones: await phonesOf(events, known) }
+    for (const platform of unchecked.difference(uncheckedPlatforms)) {
+      uncheckedPlatforms.add(platform)
+      logger.warn(
+        { platform },
+        "it isn't known which Matrix users are this bridge's, so anybody on its homeserver is believed to be one: " +
+          'attach it by `meshgate bridge add` instead of BRIDGES, which takes them from its registration',
+      )
+    }
+    return forged
   }
 
   async function phonesOf(
@@ -231,6 +253,11 @@ export function createInbox(options: InboxOptions): Inbox {
         },
         plan => repository.storeJoin(plan, chat, heldCount, clock.now()),
       )
+    },
+
+    async genuine(events) {
+      const { forged } = await knowledgeFor(events)
+      return events.filter(event => !forged.has(event.event_id))
     },
   }
 }

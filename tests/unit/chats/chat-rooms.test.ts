@@ -58,6 +58,7 @@ beforeEach(() => {
         completed.push(events.map(event => event.event_id))
         await repository.setMembership(chat.identityId, chat.roomId, 'joined', clock.now())
       },
+      genuine: async events => events.filter(({ sender }) => sender !== '@mallory:s'),
     },
     sessions: { actingAs: () => session as MatrixSession },
     matrixUserOf: async () => '@mg1:s',
@@ -121,7 +122,8 @@ test('a room that we have not been told of is joined when it is needed; a joined
 
 test('a chat of before, whose features nobody asked for, is asked once', async () => {
   insertChat(db)
-  state = [event('$f', { type: 'com.beeper.room_features', state_key: 'x', content: { max_text_length: 9 } })]
+  const told = { type: 'com.beeper.room_features', state_key: 'x', content: { max_text_length: 9 } }
+  state = [event('$f', told), event('$forged', { ...told, content: {}, sender: '@mallory:s' })]
   for (let times = 0; times < 2; times++)
     expect((await rooms.ensureJoined('id_1', '!r:s')).takes).toMatchObject({ maxTextLength: 9 })
   insertChat(db, { roomId: '!silent:s' })

@@ -6,6 +6,7 @@ import {
   chats,
   deliveries,
   deliveryLanes,
+  devices,
   heldEvents,
   identities,
   inboxEvents,
@@ -501,6 +502,40 @@ describe('joining', () => {
       )
       expect(chat()).toMatchObject({ channelId: 'x' })
     })
+
+    describe('where nothing tells yet how the bridge names its users', () => {
+      beforeEach(() => {
+        knowsUsers = false
+        db.orm.update(devices).set({ ghostUserId: null }).run()
+      })
+      const warnings = () =>
+        log
+          .text()
+          .split('\n')
+          .filter(line => line.includes('meshgate bridge add'))
+
+      test('its portals are believed, nothing said there is lost, and one warning tells of it', async () => {
+        expect(await joined(by('@whatsapp_9:s'))).toMatchObject({ platform: 'wa', kind: 'dm' })
+        await inbox.accept(batch(by('@whatsapp_9:s')))
+        expect(texts()).toEqual(['Good morning'])
+        expect(warnings()).toEqual([expect.stringContaining('"platform":"wa"')])
+      })
+
+      test('but not of one of our own users, another server, or a user that is another bridge’s', async () => {
+        insertDevice(db, { id: 'dev_2', platform: 'signal', ghostUserId: '@signal_237:s' })
+        for (const sender of ['@mg1:s', '@whatsapp_1:evil', '@signal_1:s'])
+          expect(await joined(by(sender))).toMatchObject({ platform: null })
+        expect(warnings()).toEqual([])
+      })
+
+      test('and once an account’s own ghost shows it, others are checked by it', async () => {
+        await joined(by('@whatsapp_9:s'))
+        db.orm.update(devices).set({ ghostUserId: '@whatsapp_237:s' }).run()
+        const changed = { content: { bridgebot: '@whatsappbot:s', channel: { id: 'x' } } }
+        await inbox.accept(batch(by('@mallory:s', changed)))
+        expect(chat()).toMatchObject({ channelId: '1@s' })
+      })
+    })
   })
 
   test('a room we were put into is found out about; one we were removed from is left', async () => {
@@ -544,6 +579,15 @@ describe('joining', () => {
       expect(db.orm.select().from(roomFeatures).all()).toHaveLength(2)
       await inbox.accept(batch([told({})]))
       expect(await kept()).toBeNull()
+    })
+
+    test('is what its own bridge says, not another platform’s user, at whatever time it is read', async () => {
+      insertChat(db)
+      const own = told({ max_text_length: 10 })
+      const foreign = { ...told({ max_text_length: 1 }), sender: '@signal_1:s' }
+      expect(await inbox.genuine([own, foreign])).toEqual([own])
+      await inbox.accept(batch([own, foreign]))
+      expect(await kept()).toMatchObject({ maxTextLength: 10 })
     })
 
     test('is known to be unknown after the join of a room that says nothing of it', async () => {
