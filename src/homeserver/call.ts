@@ -122,7 +122,10 @@ export function massagedTimestamp(call: Call): number | undefined {
 
 const MAX_TXN_ID_LENGTH = 1024
 
-/** What makes the request's repetition known. @see https://spec.matrix.org/v1.12/client-server-api/#transaction-identifiers */
+/**
+ * Identifies a repetition of the request.
+ * @see https://spec.matrix.org/v1.12/client-server-api/#transaction-identifiers
+ */
 export function transaction(call: Call): { scope: string; id: string } {
   const id = param(call, 'txnId')
   if (id === '' || id.length > MAX_TXN_ID_LENGTH)

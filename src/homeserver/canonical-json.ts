@@ -1,6 +1,7 @@
 /**
- * Checks the text of a body for JSON that this server couldn't keep as it was sent, or that takes long to look through. JavaScript
- * reads a number that it can't hold as another one, and writes an unpaired surrogate as another character.
+ * Checks a body's text for JSON that this server couldn't keep as it was sent, or that takes long
+ * to look through. JavaScript reads a number that it can't hold as another one, and writes an
+ * unpaired surrogate as another character.
  * @see https://spec.matrix.org/v1.12/appendices/#canonical-json
  */
 import { endOfString, isNestedTooDeep, MAX_NESTING } from '../lib/json-nesting.ts'
@@ -25,7 +26,8 @@ export interface JsonRules {
 
 /**
  * Parses JSON that a client sent.
- * @throws MatrixError M_NOT_JSON; M_BAD_JSON for what would be changed by storing it or is nested too deep; M_TOO_LARGE
+ * @throws MatrixError M_NOT_JSON; M_BAD_JSON when storing it would change it or it is nested too
+ * deep; M_TOO_LARGE
  */
 export function parseJson(text: string, { wholeNumbers = false }: JsonRules = {}): unknown {
   if (isNestedTooDeep(text)) throw badJson(`Lists and objects are nested deeper than ${MAX_NESTING} levels`)

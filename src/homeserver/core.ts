@@ -68,7 +68,10 @@ export class Core {
   readonly stopping = new AbortController()
   /** Called with the numbers of appservices that have something to be told. */
   wakeAppservices: (interest: string) => void = () => {}
-  /** Called when the stream has moved on by so much that those that nothing interested should move on, too. */
+  /**
+   * Called when the stream has moved on far enough that appservices which nothing interested move
+   * on, too.
+   */
   wakeAllAppservices: () => void = () => {}
   /** Called when an appservice has shown that it can be reached. */
   resumeAppservice: (num: number) => void = () => {}

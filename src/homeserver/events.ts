@@ -22,7 +22,8 @@ export interface EventRow {
 }
 
 /**
- * The event as clients see it, as JSON text: the stored content isn't parsed, as events are handed out by the thousand.
+ * The event as clients see it, as JSON text. The stored content isn't parsed, as events are handed
+ * out by the thousand.
  * @param unsigned JSON text, too
  * @see https://spec.matrix.org/v1.12/client-server-api/#room-event-format
  */

@@ -48,8 +48,8 @@ export type EventFilter = z.infer<typeof eventFilter>
 export type RoomEventFilter = z.infer<typeof roomEventFilter>
 
 /**
- * `*` in a filter's type stands for anything. By hand, as a regular expression takes a time that grows exponentially with the
- * number of stars; this takes at most the product of both lengths.
+ * Matches `*` in a filter's type with anything. A regular expression's time would grow
+ * exponentially with the number of stars; this takes at most the product of both lengths.
  */
 function typeMatches(pattern: string, type: string): boolean {
   let at = 0

@@ -66,7 +66,10 @@ export function eventIdAt(now: number): string {
 
 const FIRST_EVENT_TIME = Date.UTC(2020, 0)
 
-/** When an event id was made, in milliseconds since 1970; undefined for one of an earlier version, which doesn't tell. */
+/**
+ * Milliseconds since 1970 when an event id was made; undefined for an id of an earlier version,
+ * which doesn't have it.
+ */
 export function timeOfEventId(eventId: string): number | undefined {
   const bytes = Buffer.from(eventId.slice(1), 'base64url')
   if (bytes.length !== EVENT_ID_BYTES) return undefined

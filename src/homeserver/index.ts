@@ -34,13 +34,24 @@ export interface Homeserver {
   removeAppservice(id: string): Promise<void>
   /** Of every appservice that may use this server, those of earlier runs included. */
   appserviceIds(): string[]
-  /** Where the content at an mxc:// URI of this server lies, which never changes; null for one of another server, or that is none. */
+  /**
+   * Path of the content at an mxc:// URI of this server, which never changes; null for another
+   * server's URI, or when it is none.
+   */
   pathOfMedia(mxcUri: string): string | null
-  /** Removes media from before an instant (milliseconds since the epoch) that no profile and no room shows. @returns how many */
+  /**
+   * Removes media from before an instant that no profile and no room shows.
+   * @param before in milliseconds since 1970
+   * @returns how many
+   */
   forgetMedia(before: number): Promise<number>
   /** Removes what uploads left behind that a kill cut off. Before the first request. */
   sweep(): Promise<void>
-  /** Forgets some old events. @param after where the step before ended @param before in milliseconds since 1970 */
+  /**
+   * Forgets some old events.
+   * @param after where the step before ended
+   * @param before in milliseconds since 1970
+   */
   forget(after: number, before: number): Promise<ForgottenEvents>
   /** Begins pushing to appservices. */
   start(): void

@@ -1,4 +1,7 @@
-/** Answers in JSON that are written piece by piece, as fast as the client reads them: they may be of any size. */
+/**
+ * JSON answers written piece by piece, as fast as the client reads them, so that they may be of any
+ * size.
+ */
 
 /** Parts of a JSON text, in order. */
 export type Pieces = AsyncGenerator<string, void>

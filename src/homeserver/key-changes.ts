@@ -22,7 +22,7 @@ export async function* changedUsers(
   }
 }
 
-/** Whether both have joined some room; either may be in very many. */
+/** True when both have joined some room; either may be in very many. */
 export async function shareRoom(core: Core, one: string, other: string, turn: TurnBudget): Promise<boolean> {
   for (let after = 0; ; ) {
     const page = core.events.joinedRooms(other, after, PAGE)

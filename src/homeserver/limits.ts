@@ -1,9 +1,12 @@
-/** How much one call may ask for, and how much may gather in one place: work is bounded by what these allow. */
+/** Bounds one call's requests and the amount gathered in one place, and with them all work. */
 import { forbidden, invalidParam, MatrixError } from './errors.ts'
 
 /** An identifier's bytes. @see https://spec.matrix.org/v1.12/appendices/#identifier-grammar */
 export const MAX_ID_BYTES = 255
-/** An event's bytes, and those of whatever else is handed out as a whole. @see https://spec.matrix.org/v1.12/client-server-api/#size-limits */
+/**
+ * Bytes of an event, and of anything else that is handed out as a whole.
+ * @see https://spec.matrix.org/v1.12/client-server-api/#size-limits
+ */
 export const MAX_EVENT_BYTES = 65_536
 /** Memberships of one room, past ones included: they are loaded as a whole. */
 export const MAX_MEMBERS = 10_000

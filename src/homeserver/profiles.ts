@@ -1,6 +1,7 @@
 /**
- * Profiles, and how a changed one gets into the memberships of all rooms that its user is in: in pieces, as there may be very many, and
- * noted in the database until it is everywhere, so that a kill leaves no room behind.
+ * Keeps profiles, and writes a changed one to the memberships of all rooms that its user is in: in
+ * pieces, as there may be very many. The database notes a change until it is everywhere, so that a
+ * kill leaves no room behind.
  */
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
@@ -22,7 +23,7 @@ export function profileContent(profile: Profile | undefined): JsonObject {
   return content
 }
 
-/** What profiles are changed with. */
+/** The parts that a change of a profile needs. */
 interface ProfilesCore {
   readonly users: UserStore
   readonly events: EventStore
@@ -38,7 +39,9 @@ export class Profiles {
 
   constructor(private readonly core: ProfilesCore) {}
 
-  /** Resolves when the profile is stored and is in the first rooms; what is the same already changes nothing. */
+  /**
+   * Resolves when the profile is stored and is in the first rooms. An equal value changes nothing.
+   */
   async change(userId: string, field: keyof Profile, value: string | null): Promise<void> {
     const { core } = this
     const hasChanged = await core.commit(tx => {

@@ -1,4 +1,7 @@
-/** Push rules. Nobody is notified by push, so they are only kept: a bridge notes there which chats are muted. */
+/**
+ * Push rules. They are only kept, as nobody is notified by push: a bridge notes there which chats
+ * are muted.
+ */
 import { badJson, notFound } from './errors.ts'
 import { isObject, type Json, type JsonObject } from './json.ts'
 
@@ -47,7 +50,10 @@ export function ruleOf(rules: JsonObject, kind: string, id: string): JsonObject 
   return rule
 }
 
-/** The rules with this one in the place of that of its id, or before all others of its kind; null removes it. */
+/**
+ * The rules with this one in place of the one with its id, or else before all others of its kind;
+ * null removes it.
+ */
 export function withRule(rules: JsonObject, kind: string, id: string, rule: JsonObject | null): JsonObject {
   const known = rulesOf(rules, kind)
   const isKnown = known.some(other => other.rule_id === id)

@@ -1,10 +1,12 @@
 /**
- * Pushes the stream to appservices, one transaction at a time and in order, until each is acknowledged. What a service says that it will never take
- * is given up event by event, so that it doesn't hold up all that follows.
+ * Pushes the stream to appservices, one transaction at a time and in order, until each is
+ * acknowledged. An event that a service will never take is given up by itself, so that it doesn't
+ * hold up all that follow.
  *
- * Only a cursor is stored for each appservice: `position`, up to where all is acknowledged, and while a transaction is under
- * way its end, written before it is sent. So after a crash the same transaction id carries the same events again.
- * Under load the acknowledgement of one and the claim of the next share a write.
+ * Only a cursor is stored for each appservice: `position`, up to where all is acknowledged, and
+ * while a transaction is under way its end, written before it is sent. So after a crash the same
+ * transaction id carries the same events again. Under load the acknowledgement of one and the claim
+ * of the next share a write.
  * @see https://spec.matrix.org/v1.12/application-service-api/#pushing-events
  */
 import { backoffMs } from '../lib/backoff.ts'
@@ -27,8 +29,8 @@ const STOP_GRACE_MS = 1_000
  */
 const ACK_DELAY_MS = 50
 /**
- * A cursor that only passed events of no interest is stored when it has moved this far: so little is to be looked through again after
- * the next start.
+ * A cursor that only passed events of no interest is stored when it has moved this far, so that
+ * little is looked through again after the next start.
  */
 const IDLE_DRIFT = 2_000
 

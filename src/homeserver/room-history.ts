@@ -1,4 +1,4 @@
-/** What a user may see of a room's past, and how the state was then. */
+/** Events of a room's past that a user may see, and the state at that time. */
 import type { TurnBudget } from '../lib/turn-budget.ts'
 import type { Core } from './core.ts'
 import { forbidden, notFound } from './errors.ts'
@@ -8,7 +8,9 @@ import type { RoomState } from './rooms.ts'
 
 const NOW = Number.MAX_SAFE_INTEGER
 
-/** A piece of state over time. Positions that are asked for one after the other mostly lie between the same two changes. */
+/**
+ * A piece of state over time. Most positions asked for in a row lie between the same two changes.
+ */
 class StateTimeline<T> {
   private from = Number.POSITIVE_INFINITY
   private until = 0
@@ -50,7 +52,10 @@ export interface StateWish {
   wants?: (key: { type: string; state_key: string }) => boolean
 }
 
-/** The room's state, piece by piece: it may be of any size. Small rooms' comes in the order in which it was set. */
+/**
+ * Yields the room's state piece by piece, as it may be of any size; a small room's in the order it
+ * was set.
+ */
 export async function* stateOf(
   core: Core,
   room: number,

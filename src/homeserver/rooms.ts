@@ -32,7 +32,7 @@ export class RoomState implements AuthState {
   power: PowerLevels
   readonly members = new Map<string, Membership>()
   private allowedRooms: string[] = []
-  /** How many users of each appservice have joined, by its number, as of this version of the appservices. */
+  /** Joined users of each appservice, by its number, as of this version of the appservices. */
   private readonly present = new Map<number, number>()
   private presentVersion = -1
   /** undefined: to be put together anew. */
@@ -161,7 +161,7 @@ export class Rooms {
     return loaded
   }
 
-  /** Whether the user has joined the room, which needn't be in memory for that. */
+  /** True when the user has joined the room, which needn't be in memory for that. */
   isJoined(roomId: string, userId: string): boolean {
     return this.events.membershipIn(roomId, userId) === 'join'
   }

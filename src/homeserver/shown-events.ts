@@ -1,4 +1,6 @@
-/** Events with the `unsigned` that this reader gets, as JSON text: stored content is handed out without parsing it. */
+/**
+ * Events with the `unsigned` for their reader, as JSON text, so that stored content isn't parsed.
+ */
 import type { Requester } from './call.ts'
 import type { Core } from './core.ts'
 import { clientEventText, type EventRow } from './events.ts'
@@ -21,7 +23,7 @@ export function showEvent(core: Core, requester: Requester, view: RoomView, row:
   return clientEventText(row, `{${unsigned.join(',')}}`)
 }
 
-/** Fields of `unsigned`: what a state event says about the one that it replaced, and an invite about its room. */
+/** Fields of `unsigned`: a state event has the one that it replaced, an invite its room's state. */
 export function stateFields(core: Core, row: EventRow): string[] {
   const fields: string[] = []
   const previous = row.replaces === null ? undefined : core.events.at(row.replaces)

@@ -3,7 +3,7 @@ import type { Requester } from './call.ts'
 import type { Core } from './core.ts'
 import { parseStored } from './json.ts'
 
-/** True unless it is an appservice that speaks for somebody else's user in a room that is none of its own. */
+/** False when an appservice speaks for somebody else's user in a room that is none of its own. */
 export function speaksIn(core: Core, { userId, appservice, isPuppet }: Requester, roomId: string): boolean {
   if (!isPuppet || !appservice) return true
   const room = core.rooms.read(roomId)

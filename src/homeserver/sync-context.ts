@@ -1,4 +1,4 @@
-/** What the parts of a sync's answer share. */
+/** Data that the parts of a sync's answer share. */
 import type { TurnBudget } from '../lib/turn-budget.ts'
 import type { Requester } from './call.ts'
 import type { Core } from './core.ts'

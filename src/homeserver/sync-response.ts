@@ -1,6 +1,6 @@
 /**
- * What a sync answers, written while it is sent: a user may be in any number of rooms. It tells of everything up to the position of the
- * stream at its beginning, and of nothing after it.
+ * Writes a sync's answer while it is sent, as a user may be in any number of rooms. It has
+ * everything up to the stream's position at its beginning, and nothing after it.
  * @see https://spec.matrix.org/v1.12/client-server-api/#syncing
  */
 import { TurnBudget } from '../lib/turn-budget.ts'
@@ -24,7 +24,7 @@ const TO_DEVICE_MESSAGES = 100
 /** Account data that has changed, by the number of its room; 0 is that of no room. */
 type AccountDataByRoom = Map<number, AccountDataKey[]>
 
-/** What happened since a request's token, or all there is. */
+/** Everything that happened since a request's token; without a token, all there is. */
 export class SyncAnswer {
   private readonly context: SyncContext
   private readonly typing: number
@@ -37,7 +37,8 @@ export class SyncAnswer {
       deviceId === undefined
         ? []
         : core.keys.toDevice(userId, deviceId, [since, core.stream.position], TO_DEVICE_MESSAGES)
-    // When there are more messages than one response takes, the rest comes with the next, so this one ends where they do.
+    // This response ends where its messages do when there are more of them; the next brings the
+    // rest.
     const last = this.toDevice.at(-1)
     const isCut = last !== undefined && this.toDevice.length === TO_DEVICE_MESSAGES
     const position = isCut ? last.stream_id : core.stream.position

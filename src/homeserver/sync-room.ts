@@ -1,4 +1,4 @@
-/** What a sync tells of one room. */
+/** One room's part of a sync's answer. */
 import type { EventRow } from './events.ts'
 import { allowsEvent, allowsType } from './filter.ts'
 import { type Pieces, separated } from './json-answer.ts'
@@ -30,7 +30,10 @@ function viewOf({ core, requester }: SyncContext, roomId: string): RoomView {
   return new RoomView(core, room, requester.userId)
 }
 
-/** A room that the user is in; nothing when nothing has changed. `changed` is its account data since the token. */
+/**
+ * A room that the user is in; nothing when nothing has changed.
+ * @param changed its account data since the token
+ */
 export async function* joinedRoom(
   context: SyncContext,
   row: MembershipRow,
@@ -134,8 +137,8 @@ async function* shown(
 }
 
 /**
- * The state that the client lacks at the start of the timeline: all of it for a room that is new to it (`since` undefined), else what
- * changed in the gap between its token and the timeline.
+ * The state that the client lacks at the start of the timeline: all of it for a room that is new to
+ * it (`since` undefined), else the changes between its token and the timeline.
  */
 async function* stateFor(
   context: SyncContext,
@@ -164,7 +167,9 @@ async function* stateFor(
   }
 }
 
-/** With lazy loading, of the members only those who sent something in the timeline (and oneself). */
+/**
+ * With lazy loading, the only members are those who sent something in the timeline (and oneself).
+ */
 function neededMembers({ request }: SyncContext, view: RoomView, timeline: Timeline): Set<string> {
   const needed = new Set(timeline.rows.map(row => row.sender))
   if (!request.since) needed.add(view.userId)
@@ -214,7 +219,10 @@ async function* roomData(
   }
 }
 
-/** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3sync_response-200_roomsummary */
+/**
+ * @see
+ * https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3sync_response-200_roomsummary
+ */
 function summaryOf({ room, userId }: RoomView) {
   let joined = 0
   let invited = 0

@@ -24,8 +24,8 @@ export interface PageWish {
 }
 
 /**
- * The newest matching events of `from` < position <= `to`, newest first: `limit` of them at most, and not many more characters than
- * MAX_PAGE_CHARACTERS.
+ * The newest matching events of `from` < position <= `to`, newest first: at most `limit` of them,
+ * and not many more characters than MAX_PAGE_CHARACTERS.
  */
 export async function pageBackwards(
   core: Core,
@@ -49,7 +49,10 @@ export async function pageBackwards(
   return { rows: page.rows, next: end }
 }
 
-/** The oldest matching events of `from` < position <= `to`, oldest first; as many as `pageBackwards` gives. */
+/**
+ * The oldest matching events of `from` < position <= `to`, oldest first; as many as
+ * `pageBackwards`.
+ */
 export async function pageForwards(
   core: Core,
   view: RoomView,

@@ -11,7 +11,7 @@ import type { ReceiptRow } from './store/receipts.ts'
 const MAX_EVENTS = 250
 const MAX_RECEIPTS = 1_000
 const MAX_CHARACTERS = 1024 * 1024
-/** Events whose interest is read at a time, and looked at for one transaction, however few of them it holds. */
+/** Events read at a time, and events scanned for one transaction even if it holds few of them. */
 const PAGE = 500
 const MAX_SCANNED = 10_000
 

@@ -26,8 +26,8 @@ interface Answered {
 }
 
 /**
- * @param verbose also logs every request of an unknown caller, and at debug level what goes well and is nobody's news: probes, and the
- *   traffic of bridges and the sandbox with the mounts
+ * @param verbose also logs every request of an unknown caller, and at debug level successful probes
+ * and the traffic of bridges and the sandbox with the mounts
  */
 export function createAccessLog(logger: Logger, verbose: boolean, clock: Clock) {
   const strangers = createStrangerLines(logger, clock)
@@ -55,7 +55,10 @@ export function createAccessLog(logger: Logger, verbose: boolean, clock: Clock) 
   }
 }
 
-/** Whoever can reach us could fill the disk with lines: of requests without a token or credential few are logged, and the others counted. */
+/**
+ * Logs few of the requests without a token or credential and counts the others: whoever can reach
+ * us could fill the disk with lines.
+ */
 function createStrangerLines(logger: Logger, clock: Clock) {
   const limit = createFailureLimit({ maxFailures: MAX_STRANGER_LINES, windowMs: STRANGER_WINDOW_MS, clock })
   let leftOut = 0

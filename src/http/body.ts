@@ -9,7 +9,7 @@ import { roomOf } from './in-flight.ts'
 /** Far above what any JSON call needs. */
 const MAX_JSON_BYTES = 1024 * 1024
 const LARGE_CHARACTERS = 64 * 1024
-/** Of a header only as much is said again. */
+/** Characters of a header that an error repeats. */
 const MAX_SHOWN = 80
 
 /**
@@ -34,7 +34,9 @@ export function wrongType(contentType: string, expected: string): GatewayError {
   )
 }
 
-/** Whether there is no body, so that its type doesn't matter. One that is chunked doesn't say beforehand. */
+/**
+ * True when there is no body, so that its type doesn't matter. A chunked one is read to find out.
+ */
 export async function isEmpty(request: Request): Promise<boolean> {
   if (request.body === null) return true
   const length = request.headers.get('content-length')

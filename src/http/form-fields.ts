@@ -1,11 +1,15 @@
-/** URL-encoded forms (URL standard, section 5.1), strictly decoded: `URLSearchParams` would replace what isn't UTF-8. */
+/**
+ * URL-encoded forms (URL standard, section 5.1), strictly decoded: `URLSearchParams` would replace
+ * bytes that aren't UTF-8.
+ */
 import { charsetOf, decodeText, UndecodableText } from '../lib/charset.ts'
 import { readBytes, undecodable } from './body.ts'
 import { refuseTooMany } from './unknown-fields.ts'
 
 /**
  * @returns the fields as they came: a name may be there several times
- * @throws GatewayError bad_request (not in the charset that the form declares, or too many fields), and as `readBytes`
+ * @throws GatewayError bad_request (not in the charset that the form declares, or too many fields),
+ * and as `readBytes`
  */
 export async function readForm(request: Request): Promise<[name: string, value: string][]> {
   const charset = charsetOf(request.headers.get('content-type'))

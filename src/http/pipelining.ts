@@ -1,13 +1,17 @@
 /**
- * Bounds what one connection may ask for at once. Bun runs the handler for every request that one read brings, thousands of them, before anybody else's turn
- * comes; after an answer with `Connection: close` it drops the others.
+ * Bounds the requests that one connection makes at once. Bun runs the handler for every request
+ * that one read brings, thousands of them, before anybody else has a turn; after an answer with
+ * `Connection: close` it drops the others.
  */
 import type { Server } from 'bun'
 
 /** More than any client pipelines that means well. */
 export const MAX_PIPELINED = 32
 
-/** Whether a request is beyond the bound and has to be answered at once, with `Connection: close` (RFC 9112 section 9.6). */
+/**
+ * True for a request beyond the bound, which must be answered at once with `Connection: close` (RFC
+ * 9112 section 9.6).
+ */
 export type PipeliningGuard = (request: Request, server: Pick<Server<unknown>, 'requestIP'>) => boolean
 
 /** Listeners may share one: connections are told apart by the address and port of the client. */

@@ -1,6 +1,7 @@
 /**
- * What a client has yet to send when its request is answered. Bun reads and drops it, but not from a client that wants the connection closed: nginx as it is
- * set up by default, and many libraries. There the connection breaks while the client is still writing, and it never sees why it was refused. So the rest is read first.
+ * Reads the rest of a request's body before its answer. Bun reads and drops it, but not from a
+ * client that wants the connection closed (nginx by default, many libraries): there the connection
+ * breaks while the client is still writing, and it never sees why it was refused.
  */
 import { type BodyReader, readerOf } from '../lib/body-reader.ts'
 import { systemClock } from '../lib/clock.ts'

@@ -1,7 +1,7 @@
 /** Tables of the routes by path: the methods of each, and the fields that it takes. */
 import type { Accepted } from './unknown-fields.ts'
 
-/** What each route takes, by method and path. */
+/** Fields and parameters that each route takes, by method and path. */
 export function createAcceptedTable(
   routes: readonly { method: string; path: string; hooks: Accepted }[],
 ): ReadonlyMap<string, Accepted> {

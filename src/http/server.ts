@@ -56,7 +56,10 @@ export interface ServerOptions {
  * trickles in prolong it: neither headers nor a body may take longer, which is all that a slow client (slowloris) gets.
  */
 const IDLE_TIMEOUT_S = 120
-/** Bun pings a WebSocket that is silent 16 s before this: many proxies cut at 60 s. Who doesn't answer by then is gone. */
+/**
+ * Bun pings a silent WebSocket 16 s before this, as many proxies cut at 60 s, and drops a client
+ * that doesn't answer by then.
+ */
 const SOCKET_TIMEOUT_S = 36
 /** Of an upload, which may go on for as long as it isn't slower. */
 const MIN_UPLOAD_BYTES_PER_S = 8 * 1024

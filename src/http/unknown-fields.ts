@@ -16,10 +16,16 @@ export interface Accepted {
   query?: TSchema | undefined
 }
 
-/** Far more than any call has. To compare a name costs microseconds, and a body has room for a hundred thousand. */
+/**
+ * Far more than any call has. Comparing a name costs microseconds, and a body may have a hundred
+ * thousand.
+ */
 const MAX_NAMES = 100
 
-/** @throws GatewayError bad_request that names the first field or parameter which isn't one of the schema's, or says that there are too many */
+/**
+ * @throws GatewayError bad_request that names the first field or parameter outside the schema, or
+ * says that there are too many
+ */
 export function refuseUnknown(what: 'field' | 'parameter', given: readonly string[], schema: TSchema): void {
   refuseTooMany(what, given.length)
   const known: Record<string, unknown> = schema.properties ?? {}

@@ -1,6 +1,7 @@
 /**
- * The one reader of a request's body, so that whoever stops in the middle leaves the rest to somebody else: cancelling a body that is still coming in
- * breaks the connection of a client that wanted it closed.
+ * The one reader of a request's body, so that whoever stops in the middle leaves the rest to
+ * somebody else: cancelling an unfinished body breaks the connection of a client that wanted it
+ * closed.
  */
 import { Readable } from 'node:stream'
 import type { ReadableStreamDefaultReader } from 'node:stream/web'

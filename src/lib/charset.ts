@@ -1,4 +1,7 @@
-/** Bytes to text. What can't be decoded is an error: a replacement character would reach somebody's phone. */
+/**
+ * Decodes bytes to text. Undecodable ones are an error: a replacement character would reach
+ * somebody's phone.
+ */
 
 /** WHATWG's names of charsets, whatever the case; `latin1` is windows-1252 there. */
 const UTF_8 = 'utf-8'
@@ -39,7 +42,7 @@ function decoderOf(charset: string): TextDecoder {
   }
 }
 
-/** The charset that a media type declares (RFC 9110 section 8.3.2); undefined when it declares none. */
+/** Charset that a media type declares (RFC 9110 section 8.3.2); undefined when it declares none. */
 export function charsetOf(mediaType: string | null): string | undefined {
   const [, quoted, bare] = /;\s*charset=(?:"([^"]*)"|([^\s;]+))/i.exec(mediaType ?? '') ?? []
   return quoted ?? bare

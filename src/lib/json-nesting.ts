@@ -1,4 +1,7 @@
-/** Bounds how deep JSON is nested before it is parsed: code that walks the parsed value recurses into each level. */
+/**
+ * Bounds the nesting of JSON before it is parsed: code that walks the value recurses into each
+ * level.
+ */
 
 /** Far more levels than a field of any of our APIs has. */
 export const MAX_NESTING = 64

@@ -1,4 +1,7 @@
-/** Places in a list, as the API hands them out: opaque to clients, and good however the list has changed since. */
+/**
+ * Places in a list, as the API hands them out: opaque to clients, and valid however the list
+ * changes.
+ */
 
 type Part = string | number
 

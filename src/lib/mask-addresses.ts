@@ -2,7 +2,10 @@
 
 import { INVISIBLE, NUMBER_SEPARATORS, phoneDigits } from './phone-numbers.ts'
 
-/** However it is set apart: `+49 (170) 123-4567`. Shorter numbers are ports, counts and statuses. A path has what isn't ASCII as `%20`. */
+/**
+ * Digits however they are set apart: `+49 (170) 123-4567`. Shorter numbers are ports, counts and
+ * statuses. A path has characters outside ASCII as `%20`.
+ */
 const LONG_NUMBER = new RegExp(
   String.raw`\p{Nd}(?:(?:[${NUMBER_SEPARATORS}${INVISIBLE}]|%[\da-f]{2}){0,6}\p{Nd}){6,}`,
   'giu',

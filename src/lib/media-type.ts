@@ -1,15 +1,18 @@
 /**
- * The one way to say what a file is: its content decides, then the type that its sender declared, then its name. Aliases become the
- * registered name (RFC 6838), so that a type is compared and told in one spelling.
+ * The one way to say what a file is: its content decides, then the type that its sender declared,
+ * then its name. Aliases become the registered name (RFC 6838), so that a type has one spelling.
  */
 import { fileTypeFromBuffer } from 'file-type'
 import database from 'mime-db'
 
 /** Says nothing about a file. */
 const UNKNOWN_TYPE = 'application/octet-stream'
-/** Opus in Ogg: what phones record voice messages as. The one type whose parameter networks insist on. */
+/**
+ * Opus in Ogg, in which phones record voice messages. The one type whose parameter networks insist
+ * on.
+ */
 export const OGG_OPUS = 'audio/ogg; codecs=opus'
-/** Formats are told by their first bytes; those of an Office document take a few entries of its archive. */
+/** The first bytes tell a format; an Office document needs a few entries of its archive. */
 export const HEAD_BYTES = 64 * 1024
 
 /** Declared by HTTP clients and libraries that know no better. */
@@ -37,13 +40,17 @@ const CONTAINERS: readonly { content: string; holds: RegExp }[] = [
   { content: 'application/xml', holds: /^(application|text)\/|\+xml$/ },
   { content: 'application/ogg', holds: /^(audio|video)\/ogg/ },
 ]
-/** Formats that are text themselves. Any other is found in a text by chance: "BM" begins a bitmap, and a list of BMWs. */
+/**
+ * Formats that are text themselves. Any other is found in a text by chance: "BM" begins a bitmap,
+ * and a list of BMWs.
+ */
 const TEXT_FORMATS = /^(text\/|application\/(xml|pdf|rtf|postscript|eps)$)/
 
 /**
  * @param head the first HEAD_BYTES of the file, or all of it
  * @param declared by the sender; empty when it wasn't
- * @returns type/subtype in lower case, with parameters for OGG_OPUS alone; UNKNOWN_TYPE when nothing tells
+ * @returns type/subtype in lower case, with parameters for OGG_OPUS alone; UNKNOWN_TYPE when
+ * nothing tells
  */
 export async function mediaTypeOf(head: Uint8Array, fileName: string, declared: string): Promise<string> {
   const named = namedType(fileName, declared)
@@ -87,13 +94,15 @@ export function registeredType(type: string): string | null {
   return registered ?? (database[essence] === undefined ? (known[0] ?? null) : essence)
 }
 
-/** Whether two names mean the same type, whatever their parameters. */
+/** True when two names mean the same type; their parameters don't count. */
 export function isSameType(one: string, other: string): boolean {
   const essence = (type: string) => registeredType(type) ?? type.trim().toLowerCase()
   return essence(one) === essence(other)
 }
 
-/** @returns the registered name of a declared type; null where it says nothing, or is no type at all */
+/**
+ * @returns the registered name of a declared type; null where it says nothing, or is no type at all
+ */
 export function declaredType(declared: string): string | null {
   const type = registeredType(declared)
   return type === null || SAYS_NOTHING.includes(type) ? null : type
@@ -122,7 +131,7 @@ async function recognise(head: Uint8Array): Promise<string | null> {
   }
 }
 
-/** Whether the content's type says more than the name does. */
+/** True when the content's type says more than the name does. */
 function isSpecific(content: string, named: string): boolean {
   if (CONTAINERS.some(container => container.content === content && container.holds.test(named))) return false
   if (TEXT_FORMATS.test(content) && named.startsWith('text/')) return false
@@ -151,7 +160,7 @@ function isText(head: Uint8Array): boolean {
 
 let extensions: Map<string, string> | undefined
 
-/** Of several types with an extension, the one that is registered. */
+/** Each extension's registered type, where several types have it. */
 function byExtension(): Map<string, string> {
   if (extensions) return extensions
   extensions = new Map()

@@ -1,6 +1,7 @@
 /**
- * Requests to programs that aren't ours: bridges, homeservers, whatever answers at an address of the settings. What they answer is bounded,
- * also after decompression, and a redirect is an answer like any other: it would take our secrets wherever the peer likes.
+ * Requests to programs that aren't ours: bridges, homeservers, whatever answers at an address of
+ * the settings. Answers are bounded, also after decompression. Redirects aren't followed: they
+ * would take our secrets wherever the peer likes.
  */
 import { promisify } from 'node:util'
 import { brotliDecompress, gunzip, inflate, type ZlibOptions, zstdDecompress } from 'node:zlib'
@@ -13,7 +14,9 @@ export class AnswerRefused extends Error {
 
 export type PeerRequestInit = BunFetchRequestInit
 
-/** A long poll may stay silent for longer than the five minutes after which Bun gives up by itself. */
+/**
+ * A long poll may stay silent for longer than the five minutes after which Bun gives up by itself.
+ */
 const OURS = { redirect: 'manual', decompress: false, timeout: false } as const
 
 /** Statuses of an answer that has no body (Fetch Standard, "null body status"). */
@@ -30,7 +33,8 @@ const unpackers: Record<string, (bytes: Buffer, options: ZlibOptions) => Promise
 /**
  * @param maxBytes that the answer's body may have, unpacked
  * @returns the answer, whose body is in memory
- * @throws AnswerRefused when the answer is larger, or packed in a way that isn't known; what `fetch` throws
+ * @throws AnswerRefused when the answer is larger, or packed in a way that isn't known; any error
+ * of `fetch`
  */
 export async function askPeer(
   input: string | URL | Request,

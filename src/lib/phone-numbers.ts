@@ -1,30 +1,42 @@
 /**
- * Phone numbers as people write and paste them: in any script's digits, with any dash, bracket and invisible character in between, as a tel: URI or
- * as WhatsApp's programs write them. Numbering plans of countries are none of its business: a number is its digits.
+ * Phone numbers as people write and paste them: in any script's digits, with any dash, bracket and
+ * invisible character in between, as a tel: URI, or as WhatsApp's programs write them. It knows no
+ * country's numbering plan: a number is its digits.
  */
 
-/** Stand between digits, as the inside of a character class: white space, dashes, dots, brackets. */
+/**
+ * Characters between digits, as the inside of a character class: white space, dashes, dots,
+ * brackets.
+ */
 export const NUMBER_SEPARATORS = String.raw`\s\p{Z}\p{Dash}\u02d7\u2043\u2500\u2501\u30fc.·•∙⋅・\p{Ps}\p{Pe}`
-/** Take no room on a screen, as the inside of a character class; a keycap's frame and variation selectors are marks. */
+/**
+ * Characters without width on a screen, as the inside of a character class; a keycap's frame and
+ * variation selectors are marks.
+ */
 export const INVISIBLE = String.raw`\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\p{M}\u2800`
 
 const AROUND = /^[\p{Z}\p{Cc}\p{Cf}\u2800]+|[\p{Z}\p{Cc}\p{Cf}\u2800]+$/gu
 const INVISIBLES = new RegExp(`[${INVISIBLE}]+`, 'gu')
 const SEPARATORS = new RegExp(`[${NUMBER_SEPARATORS}/'’‘"“”]+`, 'gu')
 const SCHEME = /^[\s\p{Z}]*(?:tel|whatsapp):(?:\/\/)?/iu
-/** WhatsApp's ids of accounts: of its web client, and of its protocol, there perhaps with the number of a device. */
+/**
+ * WhatsApp's account ids: its web client's, and its protocol's, which may have a device's number.
+ */
 const WHATSAPP_ID = /(?::\d+)?@(?:c\.us|s\.whatsapp\.net)[\s\p{Z}]*$/iu
 /** `+44 (0)20`: the zero is dialled within the country alone. */
 const TRUNK_ZERO = /^([^(]*\d[^(]*)\(\s*0\s*\)/u
 /** Italy's numbers begin with a zero, from abroad as well, and so do San Marino's. */
 const ZERO_STAYS = /^(?:\+|00)?(?:39|378)$/
-/** What is dialled for the `+` in most countries. No number with its country's code is shorter than seven digits. */
+/**
+ * Most countries dial `00` for the `+`. No number with its country's code is shorter than seven
+ * digits.
+ */
 const DIALLED_PLUS = /^00(?=[1-9]\d{6})/
 
 interface PhoneNumber {
   /** ASCII digits, without `+` and `00`. */
   digits: string
-  /** Whether it was written with its country's code, after `+` or `00`. */
+  /** True when it was written with its country's code, after `+` or `00`. */
   isInternational: boolean
 }
 
@@ -63,8 +75,9 @@ export function phoneDigits(text: string): string | null {
 }
 
 /**
- * A contact as a bridge's resolve_identifier takes it: a phone number as its digits, with a leading + if it has its country's code for
- * certain. Anything that isn't written like a number is left as it is, but for white space and invisible characters around it.
+ * A contact as a bridge's resolve_identifier takes it: a phone number as its digits, with a leading
+ * + if it has its country's code for certain. Anything not written like a number stays as it is,
+ * but for white space and invisible characters around it.
  */
 export function normaliseContact(text: string): string {
   const number = readPhoneNumber(text)
@@ -73,8 +86,8 @@ export function normaliseContact(text: string): string {
 }
 
 /**
- * One key for each way of writing the same contact: `+237 123` and `00237-123` are one. Ids of networks keep their case: some networks tell
- * people apart by it.
+ * One key for each way of writing the same contact: `+237 123` and `00237-123` are one. Ids of
+ * networks keep their case: some networks tell people apart by it.
  */
 export function contactKey(contact: string): string {
   return phoneDigits(contact) ?? trimmed(contact)

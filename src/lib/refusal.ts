@@ -1,11 +1,12 @@
 /**
- * The one notion of what an HTTP refusal means for trying again, shared by all queues: what is refused for good is given up and told, so that
- * no message holds up those behind it for ever.
+ * The one notion of what an HTTP refusal means for trying again, shared by all queues. They give up
+ * and report a final refusal, so that no message holds up those behind it for ever.
  */
 
 /**
- * `passing`: the same may be taken later. `place`: it isn't about what was sent, as whom or where it was sent to isn't what we take it for, and
- * anything else would be refused as well. `final`: this will never be taken.
+ * `passing`: the same may be taken later. `place`: the refusal isn't about what was sent. Its
+ * sender or destination isn't what we take it for, and anything else would be refused as well.
+ * `final`: this will never be taken.
  */
 export type Refusal = 'passing' | 'place' | 'final'
 
@@ -13,7 +14,10 @@ const REQUEST_TIMEOUT = 408
 const TOO_EARLY = 425
 const TOO_MANY_REQUESTS = 429
 const NOT_IMPLEMENTED = 501
-/** Unauthorized, payment required, forbidden, not found, method not allowed, proxy authentication, gone, misdirected. */
+/**
+ * Unauthorized, payment required, forbidden, not found, method not allowed, proxy authentication,
+ * gone, misdirected.
+ */
 const OF_THE_PLACE = [401, 402, 403, 404, 405, 407, 410, 421]
 
 /** @param status of an answer that isn't a success */

@@ -2,8 +2,10 @@
 import { link, rename, rm } from 'node:fs/promises'
 
 /**
- * Makes `path` another name of the file at `source`, in place of what was there. Both must never be written to again.
- * @returns false when it can't be: there is no such file, they are on different disks, or the filesystem has no hard links
+ * Makes `path` another name of the file at `source`, in place of what was there. Nobody may write
+ * to either again.
+ * @returns false when it can't be: there is no such file, they are on different disks, or the
+ * filesystem has no hard links
  */
 export async function shareFile(source: string, path: string): Promise<boolean> {
   const temporary = `${path}.shared`

@@ -1,6 +1,7 @@
 /**
- * Large files beside a process that commits: what is written is forced to disk a little at a time. Left to the system, it would be written in
- * one go sooner or later, and every commit meanwhile waits behind it.
+ * Writes large files beside a process that commits, and forces them to disk a little at a time.
+ * Left to the system, they would be written in one go sooner or later, and every commit meanwhile
+ * would wait behind that.
  */
 import { fdatasync, write } from 'node:fs'
 import { Writable } from 'node:stream'

@@ -1,17 +1,20 @@
 /**
- * Content-Transfer-Encoding of a form's parts (RFC 2045 section 6), which RFC 7578 section 4.7 has deprecated and some clients send all the same:
- * what is base64 is decoded, or a file would arrive as its base64.
+ * Content-Transfer-Encoding of a form's parts (RFC 2045 section 6). RFC 7578 section 4.7 has
+ * deprecated it, but some clients send it: base64 is decoded, or a file would arrive as its base64.
  */
 
 const AS_IT_IS = ['7bit', '8bit', 'binary']
 const BASE64 = 'base64'
 
-/** What can't be decoded. */
+/** Thrown for bytes that can't be decoded. */
 export class WrongTransferEncoding extends Error {
   override readonly name = 'WrongTransferEncoding'
 }
 
-/** @returns a function that decodes the bytes of a part @throws WrongTransferEncoding when nobody knows it */
+/**
+ * @returns a function that decodes the bytes of a part
+ * @throws WrongTransferEncoding when nobody knows the encoding
+ */
 export function transferDecoder(
   encoding: string,
 ): (bytes: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array> {
@@ -23,7 +26,10 @@ export function transferDecoder(
   )
 }
 
-/** @returns what a whole text says; null when it is what it says already @throws WrongTransferEncoding */
+/**
+ * @returns the bytes of a whole text; null when it needs no decoding
+ * @throws WrongTransferEncoding
+ */
 export function transferDecoded(text: string, encoding: string): Uint8Array | null {
   return transferDecoder(encoding) === decodeBase64 ? bytesOf(text.replace(BLANKS, ''), WHOLE) : null
 }

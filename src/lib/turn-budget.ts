@@ -1,6 +1,9 @@
-/** Long work lets others in between: nothing that one request asks for may hold the event loop for long. */
+/**
+ * Long work lets others in between: nothing that one request asks for may hold the event loop for
+ * long.
+ */
 
-/** Others wait this long at most, in milliseconds, unless one step of the work takes longer by itself. */
+/** Milliseconds that others wait at most, unless one step of the work takes longer by itself. */
 const BUDGET_MS = 5
 
 /** Resolves in the next turn of the event loop, after what waits there already. */
@@ -9,8 +12,8 @@ export function yieldToEventLoop(): Promise<void> {
 }
 
 /**
- * The time that a piece of work may take before it lets others in. Each step is followed by `await budget.pause()`, which returns at
- * once while there is time left.
+ * The time that a piece of work may take before it lets others in. After each step it awaits
+ * `budget.pause()`, which returns at once while there is time left.
  */
 export class TurnBudget {
   private endsAt = performance.now() + BUDGET_MS

@@ -14,11 +14,16 @@ export type PingOutcome =
   /** The registration's url is null. */
   | { kind: 'no_url' }
   | { kind: 'unreachable'; detail: string }
-  /** What answers at the url doesn't take the hs_token. */
+  /** The program at the url doesn't take the hs_token. */
   | { kind: 'refused'; detail: string }
-  /** What answers at the url knows no ping: an application service from before there were pings, or another program. */
+  /**
+   * The program at the url knows no ping: an application service from before pings, or another
+   * program.
+   */
   | { kind: 'no_ping'; detail: string }
-  /** What answers at the url answers neither as an application service does nor that it doesn't take the token. */
+  /**
+   * The program at the url answers neither as an application service nor that it refuses the token.
+   */
   | { kind: 'strange'; detail: string }
   /** The homeserver is from before version 1.7 of the specification. */
   | { kind: 'unsupported' }
@@ -145,7 +150,10 @@ function pingFailure(answer: Answer): PingOutcome {
 
 const badStatusAnswer = z.object({ status: z.number() })
 
-/** Only 401 and 403 speak of the token. A homeserver that doesn't say the status may say it in words. */
+/**
+ * Only 401 and 403 concern the token. A homeserver that doesn't give the status may put it in
+ * words.
+ */
 function badStatus({ body }: Answer, detail: string): PingOutcome {
   const status =
     badStatusAnswer.safeParse(body).data?.status ?? Number(/\b[1-5]\d\d\b/.exec(detail)?.[0] ?? 401)

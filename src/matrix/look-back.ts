@@ -79,7 +79,7 @@ export function createLookBack({ calls, sink, positions, clock, logger }: LookBa
     const position = { kind: 'look_back', userId } as const
     const failures: unknown[] = []
     for (const events of toldOf(userId, rooms, clock.now() - REACH_MS)) {
-      // What one room brings must not keep back what the others do.
+      // One room's failure must not keep back the others' events.
       if (events.length > 0)
         await sink.accept({ position, events, receipts: [] }).catch(error => failures.push(error))
     }

@@ -35,7 +35,10 @@ export interface CallOptions {
 export interface MatrixCalls {
   /** @returns the parsed JSON of the answer */
   json(userId: string, what: string, call: JsonCall, options?: CallOptions): Promise<unknown>
-  /** For bodies that are no JSON, and answers that are not to be held in memory. @returns an answer with a status of success, its body unread */
+  /**
+   * For bodies that are no JSON, and answers that are not to be held in memory.
+   * @returns an answer with a status of success, its body unread
+   */
   raw(userId: string, what: string, call: RawCall, options?: CallOptions): Promise<Response>
   trouble(userId: string): string | null
 }

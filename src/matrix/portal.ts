@@ -1,4 +1,4 @@
-/** Reads what kind of chat a room is from its state: m.bridge (MSC2346), name, encryption, features. */
+/** Reads a room's kind of chat from its state: m.bridge (MSC2346), name, encryption, features. */
 import { z } from 'zod'
 import type { RoomEvent } from '../domain/ports.ts'
 import type { ChatKind } from '../domain/states.ts'
@@ -40,12 +40,14 @@ export function describesRoom(event: RoomEvent): boolean {
   return event.state_key !== undefined && STATE_TYPES.includes(event.type)
 }
 
-/** What only the bridge itself can know of a room: from anybody else it is a forgery. */
+/**
+ * True for state that only the bridge itself can know of a room: from anybody else it is a forgery.
+ */
 export function isOfBridge(event: RoomEvent): boolean {
   return event.state_key !== undefined && (isBridgeState(event) || event.type === ROOM_FEATURES_TYPE)
 }
 
-/** Whether the event says which bridge's portal the room is. */
+/** True when the event says which bridge's portal the room is. */
 export function isBridgeState({ type }: RoomEvent): boolean {
   return BRIDGE_TYPES.includes(type)
 }

@@ -2,7 +2,10 @@
 import { z } from 'zod'
 import type { RoomEvent } from '../domain/ports.ts'
 
-/** The last that a Date can hold (ECMAScript, "Time Values and Time Range"): whoever sends an event may say that it is from any time. */
+/**
+ * The last instant that a Date holds (ECMAScript, "Time Values and Time Range"): a sender may give
+ * an event any time.
+ */
 const LAST_INSTANT_MS = 8.64e15
 
 export const roomEventSchema: z.ZodType<RoomEvent> = z.object({

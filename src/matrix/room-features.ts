@@ -1,4 +1,7 @@
-/** Reads com.beeper.room_features, the state in which bridgev2 says what a chat's network takes (mautrix-go, event/capabilities.go). */
+/**
+ * Reads com.beeper.room_features, the state in which bridgev2 gives the features of a chat's
+ * network (mautrix-go, event/capabilities.go).
+ */
 import { z } from 'zod'
 import type { FileFeatures, FileKind, RoomFeatures } from '../domain/room-features.ts'
 

@@ -18,7 +18,7 @@ export interface TranslatedMessage {
   relatesTo: string | null
   media: (MediaInfo & { mxcUri: string }) | null
   location: MessageEvent['location']
-  /** Of a reaction. */
+  /** True when a reaction was taken back; only reactions have it. */
   removed?: boolean
 }
 

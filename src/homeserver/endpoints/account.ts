@@ -7,13 +7,13 @@ import type { Core } from '../core.ts'
 import { forbidden, MatrixError } from '../errors.ts'
 import { randomId, tokenHash } from '../identifiers.ts'
 import type { JsonObject } from '../json.ts'
-import { assertRoomForDevice, removeDevices } from './devices.ts'
+import { assertFewerDevicesThanLimit, removeDevices } from './devices.ts'
 
 const APPSERVICE_LOGIN = 'm.login.application_service'
 
 /**
- * Bridges need at least v1.4, and find what they use of later versions by its feature: asynchronous uploads and pings of application
- * services (v1.7), media that needs an account (v1.11).
+ * Bridges need at least v1.4, and find later features that they use by name: asynchronous uploads
+ * and pings of application services (v1.7), media that needs an account (v1.11).
  * @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientversions
  */
 export function versions(): JsonObject {
@@ -112,7 +112,7 @@ export async function logIn(core: Core, request: Request, query: URLSearchParams
   const device = newDevice(body.device_id, body.initial_device_display_name)
   const now = core.clock.now()
   await core.commit(tx => {
-    if (!core.users.device(userId, device.id)) assertRoomForDevice(core, userId)
+    if (!core.users.device(userId, device.id)) assertFewerDevicesThanLimit(core, userId)
     tx.wrote = true
     core.users.logIn(userId, device.id, device.name, tokenHash(device.token), now)
   })

@@ -57,7 +57,7 @@ async function callBack(
 
 const SHOWN_CHARACTERS = 1_000
 
-/** What an answer begins with; the rest of it is never read. */
+/** Reads the beginning of an answer, and never the rest. */
 async function beginningOf(response: Response): Promise<string> {
   const decoder = new TextDecoder()
   let text = ''

@@ -89,7 +89,8 @@ interface Inviting {
 }
 
 /**
- * Invites as many as one write should. Nobody misses whom a kill leaves uninvited: the caller hears of no room then, and makes another.
+ * Invites as many as one write should. A kill may leave some uninvited and nobody misses them: the
+ * caller then hears of no room and makes another.
  * @returns who is the next
  */
 async function inviteSome(

@@ -135,7 +135,10 @@ function mediaPath(core: Core, mediaId: string): string {
   return join(core.mediaDir, mediaId)
 }
 
-/** Whether or not there is such content. @returns null when it is no mxc:// URI of this server */
+/**
+ * Gives a path whether or not there is such content.
+ * @returns null when it is no mxc:// URI of this server
+ */
 export function pathOfUri(core: Core, mxcUri: string): string | null {
   const prefix = `mxc://${core.serverName}/`
   const mediaId = mxcUri.startsWith(prefix) ? mxcUri.slice(prefix.length) : ''

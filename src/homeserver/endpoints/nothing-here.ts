@@ -1,4 +1,7 @@
-/** Calls of the specification about what this server never has: the answer is always that there is none. */
+/**
+ * Calls of the specification for things that this server never has; each answers that there is
+ * none.
+ */
 import type { JsonObject } from '../json.ts'
 
 /** @see https://spec.matrix.org/v1.5/client-server-api/#get_matrixclientv3voipturnserver */

@@ -12,7 +12,10 @@ function view(call: Call): RoomView {
   return viewRoom(call.core, param(call, 'roomId'), call.requester.userId)
 }
 
-/** The answer with what `show` makes of each piece of state that the user may read; undefined leaves it out. */
+/**
+ * Answers with the result of `show` for each piece of state that the user may read; undefined
+ * leaves it out.
+ */
 async function answerOf(
   { core }: Call,
   roomView: RoomView,

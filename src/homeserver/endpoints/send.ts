@@ -56,7 +56,10 @@ export async function putState(call: Call): Promise<JsonObject> {
   return { event_id: eventId }
 }
 
-/** Nobody reacts twice in the same way. @see https://spec.matrix.org/v1.12/client-server-api/#avoiding-duplicate-annotations */
+/**
+ * Nobody reacts twice in the same way.
+ * @see https://spec.matrix.org/v1.12/client-server-api/#avoiding-duplicate-annotations
+ */
 function assertNewAnnotation(
   { core }: Call,
   { type, sender, content, room }: { type: string; sender: string; content: JsonObject; room: number },

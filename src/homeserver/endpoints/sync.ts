@@ -31,7 +31,7 @@ export async function sync(call: Call): Promise<Response> {
     const ended = left <= 0 || signals.some(signal => signal.aborted)
     if (!first.done || !since || request.fullState || ended)
       return streamed(whole(answer.head(), first.value ?? '', sections))
-    // What came while this was looked for has woken nobody.
+    // An event that came during the search has woken nobody.
     const hasMoved = core.stream.position !== before[0] || core.typing.position !== before[1]
     if (!hasMoved) await core.stream.wait(requester.userId, left, signals)
   }

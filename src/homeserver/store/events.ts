@@ -32,7 +32,7 @@ export interface Interest {
   interest: string | null
 }
 
-/** What tells whether an event may be forgotten. */
+/** Facts that decide if an event may be forgotten. */
 export interface AgedRow extends Interest {
   event_id: string
   origin_server_ts: number
@@ -188,7 +188,7 @@ export function eventStore(db: Database) {
     /** The next pieces of the current state, in the order of type and key. */
     stateKeys: (room: number, { type, state_key }: Omit<StateKey, 'stream_id'>, limit: number) =>
       stateKeys.all(room, type, state_key, limit),
-    /** What the piece of state was after `position`. */
+    /** The piece of state as of `position`. */
     stateAt: (room: number, type: string, stateKey: string, position: number) =>
       stateAt.get(room, type, stateKey, position) ?? undefined,
     /** When the piece of state next changed after `position`. */
@@ -196,7 +196,7 @@ export function eventStore(db: Database) {
       stateAfter.get(room, type, stateKey, position)?.stream_id,
     membershipIn: (roomId: string, userId: string) => membershipIn.get(roomId, userId)?.membership,
     members: (room: number) => members.all(room),
-    /** The next rooms that the user has to do with, by membership and number, those forgotten left out. */
+    /** The user's next rooms, by membership and number, without those forgotten. */
     membershipsOf: (userId: string, after: { membership: string; room: number }, limit: number) =>
       membershipsOf.all(userId, after.membership, after.room, limit),
     /** The next rooms that the user has joined, by number. */
@@ -208,7 +208,7 @@ export function eventStore(db: Database) {
     lastOfRoom: (room: number) => lastOfRoom.get(room)?.stream_id ?? 0,
     /** Whom the events of all rooms interest, in order. */
     stream: (from: number, to: number, limit: number) => stream.all(from, to, limit),
-    /** What relates to an event, of `from` < position <= `to`; backwards the newest first. */
+    /** Events that relate to an event, of `from` < position <= `to`; backwards the newest first. */
     relations(
       eventId: string,
       {
@@ -221,7 +221,7 @@ export function eventStore(db: Database) {
     ): RelationRow[] {
       return (backwards ? relationsBefore : relationsAfter).all(eventId, room, from, to, limit)
     },
-    /** Whether the sender has put this key on the event already. */
+    /** True when the sender has put this key on the event already. */
     isAnnotated: (
       target: string,
       { sender, key, type, room }: { sender: string; key: string; type: string; room: number },

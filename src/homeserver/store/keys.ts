@@ -20,7 +20,9 @@ export interface OneTimeKeyRow {
   key: string
 }
 
-/** Rows that one statement deletes. Each write adds one transaction at most, so they don't pile up. */
+/**
+ * Rows that one statement deletes. They don't pile up, as each write adds one transaction at most.
+ */
 const DELETED_AT_ONCE = 500
 const PRUNED_AT_ONCE = 20
 

@@ -100,7 +100,10 @@ export function userStore(db: Database) {
     setProfile(userId: string, field: keyof Profile, value: string | null): void {
       setProfile[field].run(value, userId)
     },
-    /** Notes that the changed profile is in the memberships of rooms up to this one, and not yet in those after it. */
+    /**
+     * Notes that memberships of rooms up to this one have the changed profile, and those after it
+     * not yet.
+     */
     noteProfileChange(userId: string, room: number): void {
       noteProfileChange.run(userId, room)
     },

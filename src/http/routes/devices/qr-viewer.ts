@@ -31,7 +31,10 @@ const END_CODES: Record<LinkEnd, number> = { timeout: 4408, superseded: 4409, ca
 const TOKEN_GONE = 4403
 const NO_LINK = 4404
 const TOO_MANY_FRAMES = 4429
-/** Frames that a client may send in `FRAMES_MS`, and that may wait for their answers: far more than anybody types. */
+/**
+ * Frames that a client may send in `FRAMES_MS`, and that may wait for their answers: far more than
+ * anybody types.
+ */
 const MAX_FRAMES = 20
 const FRAMES_MS = 10_000
 /** How often it is looked whether the token is still good: it may be deleted, or expire, while the socket is open. */
@@ -95,14 +98,20 @@ export function createQrViewer(options: QrViewerOptions): SocketViewer {
     return arrivals.length > MAX_FRAMES || unanswered >= MAX_FRAMES
   }
 
-  /** Answers go to the bridge one at a time. A cancellation waits for none of them: it may be the bridge that takes too long. */
+  /**
+   * Gives answers to the bridge one at a time. A cancellation waits for none of them: the bridge
+   * may be the one that takes too long.
+   */
   async function obey(frame: string | Uint8Array, linkId: string): Promise<void> {
     const said = parseLinkFrame(frame)
     if (said.type === 'cancel') options.cancel(linkId)
     else await turns.take(linkId, async () => over.signal.aborted || options.answer(linkId, said.fields))
   }
 
-  /** There is nothing to follow. A WebSocket client in a browser sees frames and how it is closed, and no HTTP answer. */
+  /**
+   * Refuses with a frame, as a browser's WebSocket client sees frames and how it is closed, but no
+   * HTTP answer.
+   */
   function refuse(error: unknown): void {
     const isNotThere = error instanceof GatewayError && error.code === 'not_found'
     if (format === 'json') showFailure(error)
@@ -171,7 +180,10 @@ async function render(event: LinkEvent, format: QrFormat): Promise<string | Uint
   }
 }
 
-/** A person reads along: how the link ends is told there, too, as clients don't show why a socket was closed. */
+/**
+ * Tells a person who reads along how the link ends, too, as clients don't show why a socket was
+ * closed.
+ */
 async function inTerminal(event: LinkEvent): Promise<string> {
   switch (event.type) {
     case 'qr':

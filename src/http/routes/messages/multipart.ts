@@ -45,7 +45,8 @@ export async function readMultipart(request: Request, sink: MultipartSink): Prom
 
   const progress = trackProgress(sink)
   const parser = openParser(request)
-  // Name and value are undefined where there is none, or in an unknown charset, whatever the types say.
+  // The parser gives undefined for a missing name or value, or an unknown charset, whatever its
+  // types say.
   parser.on('field', (name = '', value: string | undefined, { nameTruncated, valueTruncated, encoding }) => {
     try {
       if (value === undefined) throw unreadable(name)
@@ -68,7 +69,8 @@ export async function readMultipart(request: Request, sink: MultipartSink): Prom
       stream.resume()
       fail(error)
     }
-    // A file input of a browser that was left empty: no name, no bytes. Bytes make it a file without an extension.
+    // A browser sends a file input that was left empty without a name and without bytes. Bytes make
+    // it a file without an extension.
     if (filename === '') {
       stream.once('data', () => refuse(refuseFile(name, '', false)))
       return
@@ -135,7 +137,10 @@ function openParser(request: Request): busboy.Busboy {
 
 /** A text whose bytes were none in its charset; the parser replaces them and doesn't tell. */
 const UNDECODABLE = '\ufffd'
-/** Between letters and control characters lie those that only windows-1252 has letters at, and the parser takes it for Latin-1. */
+/**
+ * The parser takes windows-1252 for Latin-1, and gives a control character for each letter that
+ * only windows-1252 has.
+ */
 const CONTROL = /[\u0080-\u009f]/
 
 /** @throws GatewayError bad_request */

@@ -100,7 +100,10 @@ function check(body: unknown, hasFile: boolean): SendBody['fields'] {
   return body
 }
 
-/** As other APIs call them. They are looked for only where ours is missing: a client may send whatever it likes besides. */
+/**
+ * Names in other APIs. They are looked for only where ours is missing: a client may send any others
+ * besides.
+ */
 const RECIPIENT_ELSEWHERE = ['to', 'recipient', 'recipients', 'phone', 'phone_number', 'number', 'chat_id']
 const TEXT_ELSEWHERE = ['message', 'body', 'content', 'msg', 'caption']
 
