@@ -201,10 +201,8 @@ export function createOutbox(options: OutboxOptions): Outbox {
       if (signal.aborted) break
       const startedAt = performance.now()
       const settlement = await send(message, sentJustNow).catch(error => settlementOf(error, message))
-      if (settlement === 'waits') {
-        dueAt = clock.now() + backoffMs(message.attempts, RETRY)
-        break
-      }
+      // The next claim finds it at the head of its lane, and puts the lane off.
+      if (settlement === 'waits') break
       if (settlement.outcome === 'submitted') sentJustNow.set(message.id, settlement.eventId)
       tell(lane, message, settlement, performance.now() - startedAt)
       settling.push(observed(settle(message, settlement)))

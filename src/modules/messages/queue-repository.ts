@@ -47,6 +47,12 @@ export type Settlement =
    */
   | { outcome: 'retry'; reason: string; refusedSince: number | null; retryInMs?: number }
 
+/**
+ * A lane whose next message answers one that is still to be sent is looked at again after a part of the time that it waits, within
+ * these bounds in milliseconds. A look is no try, and takes no slot: it would pass by unused.
+ */
+const LOOK_AGAIN = { share: 0.1, minMs: 500, maxMs: 10_000 }
+
 export interface OutboxQueue {
   /** Whether the caption of a message went out with an earlier event of its file. */
   isCaptionSent(messageId: string): Promise<boolean>
@@ -90,11 +96,22 @@ export function createOutboxQueue(
     .set({ leaseId: sql`${param('leaseId')}`, dueAt: sql`${param('dueAt')}`, hasSlot: false })
     .where(eq(outboxLanes.lane, param('lane')))
     .prepare()
-  const anyWaiting = orm
-    .select({ seq: messages.seq })
+  // As `quotedEvent` finds it.
+  const next = orm
+    .select({
+      createdAt: messages.createdAt,
+      waits: sql<number>`exists (select 1 from messages as answered where answered.id = messages.reply_to
+        and answered.identity_id = messages.identity_id and answered.status in ('queued', 'sending'))`,
+    })
     .from(messages)
     .where(and(eq(messages.lane, textParam('lane')), sql`${messages.status} in ('queued', 'sending')`))
+    .orderBy(messages.seq)
     .limit(ONE)
+    .prepare()
+  const putOff = orm
+    .update(outboxLanes)
+    .set({ dueAt: sql`${param('dueAt')}`, hasSlot: false })
+    .where(eq(outboxLanes.lane, param('lane')))
     .prepare()
   // One statement marks a lane's next messages and gives them, in no certain order.
   const startSending = orm
@@ -108,7 +125,7 @@ export function createOutboxQueue(
     .prepare()
   const requeue = orm
     .update(messages)
-    .set({ status: 'queued' })
+    .set({ status: 'queued', attempts: sql`${messages.attempts} - 1` })
     .where(
       // The literal list is the one of messages_waiting: without it the statement would read the whole table.
       sql`${messages.lane} = ${param('lane')} and ${messages.seq} <= ${param('last')} and ${messages.status} in ('queued', 'sending') and ${messages.status} = 'sending'
@@ -154,15 +171,19 @@ export function createOutboxQueue(
         const claimed: ClaimedLane[] = []
         const resting = new Set<string>()
         for (const due of dueLanes.all({ now, limit: maxLanes })) {
-          const pace = paceOf(due.platform)
-          const isPaced = pace.intervalMs > 0
-          // A slot is for a message: a lane with none waiting must not take one.
-          if (isPaced && anyWaiting.get({ lane: due.lane }) && !takeSlot(due, pace, now, resting)) continue
-          const messages = startSending.all({ lane: due.lane, limit: isPaced ? 1 : maxMessagesPerLane, now })
-          if (messages.length === 0) {
+          const waiting = next.get({ lane: due.lane })
+          if (!waiting) {
             closeLane.run({ lane: due.lane })
             continue
           }
+          if (waiting.waits) {
+            putOff.run({ lane: due.lane, dueAt: lookAgainAt(waiting.createdAt, now) })
+            continue
+          }
+          const pace = paceOf(due.platform)
+          const isPaced = pace.intervalMs > 0
+          if (isPaced && !takeSlot(due, pace, now, resting)) continue
+          const messages = startSending.all({ lane: due.lane, limit: isPaced ? 1 : maxMessagesPerLane, now })
           lease.run({ lane: due.lane, leaseId, dueAt: now + OUT_OF_THE_WAY_MS })
           claimed.push({
             lane: due.lane,
@@ -193,7 +214,7 @@ export function createOutboxQueue(
 
     release: ({ lane, leaseId, messages: claimed }, dueAt) =>
       committer.write(() => {
-        if (!anyWaiting.get({ lane })) {
+        if (!next.get({ lane })) {
           closeLeased.run({ lane, leaseId })
           return
         }
@@ -229,6 +250,11 @@ export function createOutboxQueue(
           .run()
       }),
   }
+}
+
+function lookAgainAt(waitsSince: number, now: number): number {
+  const { share, minMs, maxMs } = LOOK_AGAIN
+  return now + Math.min(maxMs, Math.max(minMs, Math.round(share * (now - waitsSince))))
 }
 
 function oldestFirst(one: Message, other: Message): number {

@@ -161,6 +161,47 @@ describe('a reply to what was queued', () => {
     ])
   })
 
+  test('takes no slot of its device’s pace while it waits, and none of its tries', async () => {
+    pace = { intervalMs: 8_000, jitter: 0, burst: 1 }
+    const [question] = await accept('dev_1/a', 'question')
+    await acceptReply(question as string, 'dev_1/b', 'answer')
+    await accept('dev_1/c', '1', '2', '3')
+    failWith = text => (text === 'question' ? new GatewayError('homeserver_unavailable', 'away') : undefined)
+    let answerFails = 1
+    startOutbox({
+      recipients: {
+        forget: async () => undefined,
+        async resolve(_device, _user, _kind, recipient) {
+          if (recipient !== 'dev_1/b' || answerFails-- === 0) return '!r:s'
+          throw new GatewayError('bridge_unavailable', 'away')
+        },
+      },
+    })
+    await clock.advance(100_000)
+    expect(sentTexts()).toEqual(['1', '2', '3'])
+    const answer = () => rows()[1]
+    expect(answer()).toMatchObject({ status: 'queued', attempts: 0 })
+    failWith = () => undefined
+    await clock.advance(120_000)
+    await idle()
+    expect(quoted().slice(3)).toEqual([
+      ['question', undefined],
+      ['answer', `$${question}`],
+    ])
+    expect(answer()).toMatchObject({ status: 'submitted', attempts: 2 })
+  })
+
+  test('that was claimed with others gives its try back', async () => {
+    const [question] = await accept('a', 'question')
+    await accept('b', 'first')
+    await acceptReply(question as string, 'b', 'answer', 'and more')
+    failWith = text => (text === 'question' ? new GatewayError('homeserver_unavailable', 'away') : undefined)
+    startOutbox()
+    await clock.advance(20_000)
+    expect(sentTexts()).toEqual(['first'])
+    expect(rows().map(({ attempts }) => attempts)).toEqual([expect.any(Number), 1, 0, 0])
+  })
+
   test('fails when that was never sent', async () => {
     const [question] = await accept('a', 'question')
     await acceptReply(question as string, 'a', 'answer')
