@@ -44,7 +44,11 @@ if (ran === 0) console.log('No test ran')
 console.log(`${passed} passed, ${failed} failed`)
 process.exit(failed === 0 && passed > 0 ? 0 : 1)
 
-/** The program that the tests start as a process: as a binary it is ready sooner, and it is what users run. @returns its path */
+/**
+ * Builds the program that the tests start as a process: as a binary it is ready sooner, and users
+ * run that.
+ * @returns its path
+ */
 function build(): string {
   const { success, stdout, stderr } = Bun.spawnSync([process.execPath, 'scripts/build.ts'])
   if (success) return resolve('dist/meshgate')

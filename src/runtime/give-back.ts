@@ -6,8 +6,8 @@ import type { Clock } from '../lib/clock.ts'
 const RETRY = { baseMs: 100, capMs: 2_000 }
 
 /**
- * Tries to give a lane back until that works or the worker is to stop: without this nobody would take it again before the next start. Returns
- * after the abort, too; the next start finds what is left.
+ * Tries to give a lane back until that works or the worker is to stop: otherwise nobody would take
+ * it again before the next start. Returns after the abort, too; the next start finds the rest.
  */
 export async function keepGivingBack(
   giveBack: () => Promise<void>,

@@ -1,6 +1,7 @@
 /**
- * Which level a line of a program's output says it has, in one of the usual forms. Programs print what people write to each other, some of them in
- * full. So nothing but a level that stands before the text counts, and nothing needs to be known of the program.
+ * Reads the level that a line of a program's output gives in one of the usual forms. Programs print
+ * people's messages, some of them in full, so only a level before the text counts, and nothing
+ * needs to be known of the program.
  */
 
 export type OutputLevel = 'debug' | 'info' | 'warn' | 'error'
@@ -25,7 +26,10 @@ const BEFORE_LEVEL = /^[[(<"|]/
 const AFTER_LEVEL = /^[\])>"|:@]/
 const MONTH = /^(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec|Mon|Tue|Wed|Thu|Fri|Sat|Sun)\b/
 
-/** For the lines of one output in their order, since stacks have many. @returns a function that answers undefined for a line without a level */
+/**
+ * Reads one output's lines in their order, since stacks have many.
+ * @returns a function that answers undefined for a line without a level
+ */
 export function outputLevels(): (line: string) => OutputLevel | undefined {
   let isInStack = false
   return line => {
@@ -63,7 +67,10 @@ function levelInPairs(line: string): OutputLevel | undefined {
   return NAMES.get(pair?.[1]?.toLowerCase() ?? '')
 }
 
-/** `<time> INF …`, `[<time>] [INFO@logger] …`, `<time> - logger - INFO - …`, `INFO:logger:…`: only times and names may stand before it. */
+/**
+ * Reads `<time> INF …`, `[<time>] [INFO@logger] …`, `<time> - logger - INFO - …`, `INFO:logger:…`:
+ * only times and names may stand before the level.
+ */
 function levelInHead(line: string): OutputLevel | undefined {
   let before = ''
   for (const word of line.slice(0, HEAD_LENGTH).split(/\s+/, HEAD_WORDS)) {

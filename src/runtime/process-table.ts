@@ -1,6 +1,7 @@
 /**
- * Processes of this machine, also those that aren't our children, such as one that a killed run of this program left behind. A process is told by
- * its id and its birth: both stay when it executes another program (a script that ends in `exec`, a Python launcher), its command line doesn't.
+ * Processes of this machine, also those that aren't our children, such as one that a killed run of
+ * this program left behind. A process is known by its id and its birth: both stay when it executes
+ * another program (a script that ends in `exec`, a Python launcher), its command line doesn't.
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
@@ -14,20 +15,28 @@ interface Entry {
 }
 
 const isLinux = process.platform === 'linux'
-/** Fields of /proc/<pid>/stat behind the name in parentheses, which may itself hold blanks (proc_pid_stat(5), from field 3 on). */
+/**
+ * Fields of /proc/<pid>/stat behind the name in parentheses, which may itself hold blanks
+ * (proc_pid_stat(5), from field 3 on).
+ */
 const STATE = 0
 const SESSION = 3
 const START_TIME = 19
 const ZOMBIE = 'Z'
 
-/** When the process began, as a text that no other process with this id has; null when there is none. */
+/**
+ * When the process began, as a text that no other process with this id has; null when there is
+ * none.
+ */
 export function birthOf(pid: number): string | null {
   return entry(pid)?.birth ?? null
 }
 
 /**
- * The processes that run in the session that one process began: itself and all that it started, unless they began sessions of their own.
- * @param dir where they work: tells them from strangers where the first may be gone for so long that another had its id meanwhile
+ * The processes that run in the session that one process began: itself and all that it started,
+ * unless they began sessions of their own.
+ * @param dir where they work: tells them from strangers where the first may be gone for so long
+ * that another had its id meanwhile
  * @returns the first one first; none when its id belongs to another process by now
  */
 export function sessionOf(leader: number, birth: string, dir?: string): number[] {
@@ -64,7 +73,10 @@ function entry(pid: number): Entry | null {
   }
 }
 
-/** Times of processes are counted from the start of the machine, so they come again at the next one. */
+/**
+ * Linux counts times of processes from the start of the machine, so they come again at the next
+ * one.
+ */
 function bootId(): string {
   return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
 }

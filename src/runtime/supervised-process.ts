@@ -1,9 +1,10 @@
 /**
- * One program that runs as our child for as long as we do: started again when it ends, with growing waits, or no longer answers; its output in our
- * log; stopped with us.
+ * One program that runs as our child for as long as we do. It is started again, with growing waits,
+ * when it ends or no longer answers; its output goes to our log; it is stopped with us.
  *
- * There is never more than one of it. It begins a session of its own, so that whatever it starts (behind a wrapper, say) is known as part of it and
- * ends with it. What a killed run of ours left behind is found by the record in its folder and ended before a new one starts.
+ * There is never more than one of it. It begins a session of its own, so that anything it starts
+ * (behind a wrapper, say) is known as part of it and ends with it. Processes that a killed run of
+ * ours left behind are found by the record in its folder and ended before a new one starts.
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -24,7 +25,10 @@ export interface SupervisedProcessOptions {
   dir: string
   /** All that it gets of our environment. */
   environment: Record<string, string>
-  /** Asked again and again while it runs: a program that goes on answering nothing is started again. By default nothing is asked. */
+  /**
+   * Asked again and again while it runs: a program that stays silent is started again. By default
+   * nothing is asked.
+   */
   isAnswering?: ((signal: AbortSignal) => Promise<boolean>) | undefined
   clock: Clock
   logger: Logger
@@ -58,8 +62,8 @@ const ANSWER_INTERVAL_MS = 10_000
 /** How much is kept of what it printed without a level, in lines. */
 const MAX_UNLEVELLED = 20
 /**
- * How long it may answer nothing, in milliseconds. Doubled each time until it answers: a program that takes long to start, as when it brings a large
- * database up to date, would never be done with it.
+ * Milliseconds that it may stay silent. Doubled each time until it answers: a program that takes
+ * long to start, as when it brings a large database up to date, would never be done with it.
  */
 const SILENCE = { baseMs: 60_000, capMs: 3_600_000 }
 /** Name of the record in the process's folder. */
@@ -146,7 +150,10 @@ export class SupervisedProcess {
     return silence ?? ended
   }
 
-  /** Resolves when the process is gone or to be ended. @returns why, when it is to be ended because it answers nothing */
+  /**
+   * Resolves when the process is gone or to be ended.
+   * @returns why, when it is to be ended because it answers nothing
+   */
   private async watch(stop: AbortSignal, gone: AbortSignal): Promise<string | null> {
     const { clock, isAnswering } = this.options
     const end = AbortSignal.any([stop, gone])
@@ -174,7 +181,8 @@ export class SupervisedProcess {
   }
 
   /**
-   * Ends processes: asks each once, as asking twice breaks off what some do at the end, and ends by force what is left after the grace.
+   * Ends processes: asks each once, as a second time breaks off the work that some do at the end,
+   * and ends by force those that remain after the grace.
    * @param gone aborts when the first of them is, to look again at once
    */
   private async endAll(living: () => number[], gone?: AbortSignal): Promise<void> {
@@ -193,8 +201,9 @@ export class SupervisedProcess {
   }
 
   /**
-   * Lines without a level are for debug, as people's messages may be in them. Why a program fails to start is often said in such lines: they are
-   * kept until it has answered, before which nobody's messages reach it.
+   * Logs lines without a level for debug, as people's messages may be in them. Such lines often
+   * tell why a program fails to start: they are kept until it has answered, before which nobody's
+   * messages reach it.
    */
   private async copy(stream: ReadableStream<Uint8Array>): Promise<void> {
     const { logger, name } = this.options
@@ -237,7 +246,10 @@ export function readProcessRecord(dir: string): ProcessRecord | null {
   }
 }
 
-/** The running processes that a record in this folder speaks of: that which the parent started first, unless it is gone. */
+/**
+ * The running processes that a record in this folder names, the first the one that the parent
+ * started, unless it is gone.
+ */
 export function recordedProcesses(dir: string): number[] {
   return processesOf(readProcessRecord(dir), dir)
 }

@@ -48,9 +48,17 @@ export interface Sandbox {
   fetch(request: Request): Promise<Response>
   /** Removes files that a kill left behind. Before the first request. */
   sweep(): Promise<void>
-  /** Forgets some old messages. @param after where the step before ended @param before in milliseconds since 1970 */
+  /**
+   * Forgets some old messages.
+   * @param after where the step before ended
+   * @param before in milliseconds since 1970
+   */
   forget(after: number, before: number): Promise<ForgottenMessages>
-  /** Removes files from before an instant (milliseconds since the epoch); their messages stay. @returns how many were looked at */
+  /**
+   * Removes files from before an instant; their messages stay.
+   * @param before in milliseconds since 1970
+   * @returns how many were looked at
+   */
   forgetFiles(before: number): Promise<number>
   /** Once the bridges are registered with the homeserver. */
   start(): void

@@ -25,7 +25,10 @@ export function linkedLogins(database: Database, platform: string): LinkedLogin[
     .all(platform)
 }
 
-/** The phones of a platform are linked no more, and nothing waits for them. Inside a transaction. */
+/**
+ * Unlinks the phones of a platform and drops everything that waits for them. It writes with the
+ * transaction of its caller, `removeSimulatedDevices`.
+ */
 export function forgetLinkedPhones(database: Database, platform: string): void {
   database.query('DELETE FROM sandbox_delivery WHERE platform = ?').run(platform)
   database.query('DELETE FROM sandbox_login WHERE platform = ?').run(platform)

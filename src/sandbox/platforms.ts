@@ -25,9 +25,15 @@ export interface PlatformFacts {
   errorPrefix: string
   flows: readonly LoginFlow[]
   inviteBase: string
-  /** @returns the platform's own id of the account with this number: login id, and localpart of its ghost in groups */
+  /**
+   * @returns the platform's own id of the account with this number: login id, and localpart of its
+   * ghost in groups
+   */
   accountId(phone: string): string
-  /** @returns the id by which others know the account in direct chats, and the localpart of its ghost there */
+  /**
+   * @returns the id by which others know the account in direct chats, and the localpart of its
+   * ghost there
+   */
   personId(phone: string): string
   /** The other way round, from either id; null when it is no account of this network. */
   phoneOf(id: string): string | null
@@ -140,9 +146,9 @@ function decimalDigest(seed: string, digits: number): string {
   return (value % 10n ** BigInt(digits)).toString().padStart(digits, '0')
 }
 
-/*
- * Ids that don't show the number must lead back to it with no table between them: the number, with a 1 before it, is
- * scrambled by a multiplication that can be undone (modulo 2^60).
+/**
+ * Ids that don't show the number must lead back to it with no table between them: the number, with
+ * a 1 before it, is scrambled by a multiplication that can be undone (modulo 2^60).
  */
 const SCRAMBLE = 0x9e3779b97f4a7c15n
 const SPACE = 1n << 60n
@@ -157,9 +163,9 @@ function unscrambled(value: bigint): string | null {
   return /^\d{5,15}$/.test(phone) && scrambled(phone) === value ? phone : null
 }
 
-/*
- * Since 2026 WhatsApp's bridge knows most people it has direct chats with by hidden ids (LIDs). Here those have one whose
- * number ends with a 3 or a 6, so that both kinds are met every day.
+/**
+ * Since 2026 WhatsApp's bridge knows most people it has direct chats with by hidden ids (LIDs).
+ * Here those have one whose number ends with a 3 or a 6, so that both kinds are met every day.
  */
 const HIDDEN_PREFIX = 'lid-'
 
@@ -183,7 +189,10 @@ function phoneOfHiddenId(id: string): string | null {
   return phone !== null && hasHiddenId(phone) ? phone : null
 }
 
-/** A Signal account id is a UUID: the number scrambled fills its first 15 free digits, and the rest is a digest, which tells such a UUID from any other. */
+/**
+ * A Signal account id is a UUID: the number scrambled fills its first 15 free digits, and a digest
+ * the rest, which tells such a UUID from any other.
+ */
 function phoneToUuid(phone: string): string {
   const hex = scrambled(phone).toString(16).padStart(15, '0')
   const digest = createHash('sha256').update(`signal:${phone}`).digest('hex')

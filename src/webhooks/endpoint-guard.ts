@@ -10,7 +10,10 @@ import type { Clock } from '../lib/clock.ts'
 import { addressOf, plainAddress, specialAddress } from './special-addresses.ts'
 
 export interface EndpointRules {
-  /** Whether endpoints may be at addresses that aren't public or are this machine's, or the networks in which they may. */
+  /**
+   * Allows endpoints at addresses that aren't public or are this machine's; a list names the
+   * networks where it does.
+   */
   allowPrivate: boolean | readonly string[]
   /** Whether endpoints may be reached without TLS. */
   allowHttp: boolean
@@ -81,8 +84,8 @@ export function createEndpointGuard(options: EndpointGuardOptions): EndpointGuar
   }
 
   /**
-   * One special address among several is enough: which one is used would be up to chance. Which it is, is not told: that would show tenants our own
-   * network's names.
+   * Refuses a name with one special address among several, as chance would decide which is used.
+   * Doesn't say which: that would show tenants our own network's names.
    */
   function refuseSpecial(address: string): void {
     const plain = plainAddress(address)

@@ -20,7 +20,10 @@ export function specialAddress(address: string): string | null {
   return wordsOf(parsed.range())
 }
 
-/** One spelling for each address; of an IPv6 address behind which an IPv4 one stands, that one, which is what counts. */
+/**
+ * One spelling for each address. An IPv6 address that stands for an IPv4 one becomes that one,
+ * which is what counts.
+ */
 export function plainAddress(address: string): string {
   if (!ipaddr.isValid(address)) return address
   const parsed = ipaddr.process(address)

@@ -7,7 +7,7 @@ import type { Core } from '../core.ts'
 import { forbidden, MatrixError } from '../errors.ts'
 import { randomId, tokenHash } from '../identifiers.ts'
 import type { JsonObject } from '../json.ts'
-import { assertFewerDevicesThanLimit, removeDevices } from './devices.ts'
+import { assertMayAddDevice, removeDevices } from './devices.ts'
 
 const APPSERVICE_LOGIN = 'm.login.application_service'
 
@@ -112,7 +112,7 @@ export async function logIn(core: Core, request: Request, query: URLSearchParams
   const device = newDevice(body.device_id, body.initial_device_display_name)
   const now = core.clock.now()
   await core.commit(tx => {
-    if (!core.users.device(userId, device.id)) assertFewerDevicesThanLimit(core, userId)
+    if (!core.users.device(userId, device.id)) assertMayAddDevice(core, userId)
     tx.wrote = true
     core.users.logIn(userId, device.id, device.name, tokenHash(device.token), now)
   })

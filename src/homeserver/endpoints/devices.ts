@@ -35,7 +35,7 @@ export async function putDevice(call: Call): Promise<Response> {
   const created = await core.commit(tx => {
     const known = core.users.device(requester.userId, deviceId)
     if (!known && !requester.appservice) throw notFound('Unknown device')
-    if (!known) assertFewerDevicesThanLimit(core, requester.userId)
+    if (!known) assertMayAddDevice(core, requester.userId)
     tx.wrote = true
     if (!known) core.users.addDevice(requester.userId, deviceId, name ?? null, now)
     else if (name !== undefined) core.users.renameDevice(requester.userId, deviceId, name)
@@ -70,7 +70,7 @@ async function remove({ core, requester }: Call, deviceIds: string[]): Promise<J
 }
 
 /** Throws unless the user may have one device more. */
-export function assertFewerDevicesThanLimit(core: Core, userId: string): void {
+export function assertMayAddDevice(core: Core, userId: string): void {
   if (core.users.countDevices(userId) >= MAX_DEVICES_OF_USER) throw tooManyDevices()
 }
 

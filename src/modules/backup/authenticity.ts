@@ -1,10 +1,15 @@
 /**
- * Who made a backup: its manifest, which has the digest of every file, ends with an HMAC under a key derived from SECRET_KEY. What a backup holds is
- * run after a restore (the commands of bridges), so somebody who can write to where backups are kept must not be able to change one.
+ * Proves who made a backup: its manifest, which has the digest of every file, ends with an HMAC
+ * under a key derived from SECRET_KEY. The gateway runs parts of a backup after a restore (the
+ * commands of bridges), so somebody who can write to where backups are kept must not be able to
+ * change one.
  */
 import { createHmacHasher, deriveKey, equalInConstantTime } from '../../lib/sealing.ts'
 
-/** `key`: another SECRET_KEY made it. `missing`: an earlier version made it, or somebody took the proof away. */
+/**
+ * `key`: another SECRET_KEY made it. `missing`: an earlier version made it, or somebody took the
+ * proof away.
+ */
 export type Authenticity = 'proven' | 'changed' | 'key' | 'missing'
 
 const MAC = /,"mac":"([0-9a-f]{64})"\}$/

@@ -9,7 +9,7 @@ export interface BackupRepository {
   storedFiles(): string[]
   /** Where the bridges that were attached have their files. */
   bridgeFolders(): { platform: string; dir: string }[]
-  /** What the gateway runs for them. */
+  /** Commands that the gateway runs for the attached bridges. */
   bridgeCommands(): { platform: string; command: string[] }[]
   /** How many messages wait to be sent. */
   waitingCount(): number

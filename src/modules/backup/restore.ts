@@ -33,7 +33,7 @@ export interface RestoreRequest {
   serverName: string
   /** SECRET_KEY, and the one before it. */
   secretKeys: readonly string[]
-  /** Whether a backup is taken of which these keys don't prove that we made it. */
+  /** Takes a backup even if these keys don't prove that we made it. */
   unverified: boolean
   /** Whether messages that waited when the backup was made are sent: the gateway may have sent them since. */
   sendWaiting: boolean
@@ -42,7 +42,7 @@ export interface RestoreRequest {
 
 export interface RestoreReport {
   manifest: Manifest
-  /** What a gateway on it will run, by platform. */
+  /** Commands that a gateway on it will run, by platform. */
   commands: { platform: string; command: string[] }[]
   /** Messages that waited when the backup was made. */
   waiting: number

@@ -24,7 +24,7 @@ export interface ChatRoomsOptions {
 }
 
 export interface JoinedChat extends Chat {
-  /** What its network takes; null where the bridge doesn't say. */
+  /** The network's features; null where the bridge states none. */
   takes: RoomFeatures | null
 }
 

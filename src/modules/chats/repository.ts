@@ -61,7 +61,8 @@ export function createChatRepository(db: Db): ChatRepository {
       and(
         eq(chats.identityId, textParam('identityId')),
         eq(chats.platform, textParam('platform')),
-        // Spelled out, as a partial index is found by its text: groups are few among tens of thousands of chats.
+        // SQLite finds a partial index by its text, so the kind is spelled out: groups are few
+        // among tens of thousands of chats.
         sql`${chats.kind} = 'group'`,
         ne(chats.membership, 'left'),
       ),

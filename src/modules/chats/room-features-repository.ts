@@ -1,4 +1,6 @@
-/** SQL of what chats' networks take: each content once, as nearly all chats of a network say the same. */
+/**
+ * SQL of chats' room features: each content once, as nearly all chats of a network have the same.
+ */
 import { createHash } from 'node:crypto'
 import { and, eq, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
@@ -13,7 +15,10 @@ export function featuresDigest(content: Content): string {
   return createHash('sha256').update(JSON.stringify(content)).digest('base64url').slice(0, 22)
 }
 
-/** To be called inside a transaction. */
+/**
+ * Stores a content once. It writes with the transaction of its caller, which stores a batch or runs
+ * `learnFeatures`.
+ */
 export type FeaturesWriter = (digest: string, content: Content) => void
 
 export function createFeaturesWriter({ orm }: Pick<Db, 'orm'>): FeaturesWriter {
@@ -28,7 +33,11 @@ export function createFeaturesWriter({ orm }: Pick<Db, 'orm'>): FeaturesWriter {
 export interface ChatFeatures {
   /** @returns null where the bridge says nothing */
   featuresOf(chat: Pick<Chat, 'features'>): RoomFeatures | null
-  /** Notes what a chat's room says. @param content of the state, null where there is none. @returns the chat's `features` */
+  /**
+   * Notes the features in a chat's room.
+   * @param content of the state, null where there is none
+   * @returns the chat's `features`
+   */
   learnFeatures(identityId: string, roomId: string, content: Content | null): Promise<string>
 }
 

@@ -15,8 +15,9 @@ export interface ContactsOptions {
 
 export interface Contacts {
   /**
-   * The sender as the device's address book has it, by Matrix user or phone number, null when it isn't there. For a stranger the bridge is asked once more, at
-   * most every few seconds and only as long as a delivery can wait.
+   * The sender as the device's address book has it, by Matrix user or phone number; null when it
+   * isn't there. The bridge is asked once more about a stranger, at most every few seconds and only
+   * as long as a delivery can wait.
    */
   lookUp(device: Device, matrixUserId: string, phone: string | null): Promise<Contact | null>
   /** Fetches the device's address book. Never rejects: a bridge without one leaves what is known. */

@@ -1,4 +1,7 @@
-/** What the Matrix id of a ghost tells of the person it stands for, by how the bridge of a device names its ghosts. */
+/**
+ * Reads a ghost's Matrix id for facts about its person, by how the device's bridge names its
+ * ghosts.
+ */
 import type { Device } from '../../db/schema/index.ts'
 import { type GhostNaming, ghostNamingFrom, remoteIdOf } from '../../domain/ghosts.ts'
 
@@ -10,7 +13,10 @@ export function ghostNamingOf({ ghostUserId, loginId, phone }: Device): GhostNam
   )
 }
 
-/** The phone number that is a ghost's id, as on networks where an account is its number; null where it isn't. */
+/**
+ * The phone number that is a ghost's id, on networks where an account is its number; null
+ * elsewhere.
+ */
 export function phoneOfGhost(device: Device, userId: string): string | null {
   if (device.loginId !== device.phone) return null
   const id = remoteIdOf(userId, ghostNamingOf(device))

@@ -11,7 +11,10 @@ export interface KnownPhone {
 }
 
 export interface PhoneRepository {
-  /** By the device's address book, else by what its bridge said. @returns null when nothing is known */
+  /**
+   * Looks in the device's address book, then in its bridge's answers.
+   * @returns null when nothing is known
+   */
   find(deviceRowId: string, matrixUserId: string): Promise<KnownPhone | null>
   put(deviceRowId: string, matrixUserId: string, phone: string | null, now: number): Promise<void>
 }

@@ -1,6 +1,7 @@
 /**
- * Phone numbers of people whose Matrix users don't show them: WhatsApp's hidden ids (LIDs). The bridge is asked once for each, and what it says
- * is kept, so that one person stays one, whichever of their Matrix users speaks or is written to.
+ * Phone numbers of people whose Matrix users don't show them: WhatsApp's hidden ids (LIDs). The
+ * bridge is asked once for each and its answer is kept, so that one person stays one, whichever of
+ * their Matrix users speaks or is written to.
  */
 import type { Device } from '../../db/schema/index.ts'
 import { isMatrixUserId } from '../../domain/addresses.ts'
@@ -23,15 +24,21 @@ export interface PeoplesPhonesOptions {
 
 export interface PeoplesPhones {
   /**
-   * The number of whom a contact means that isn't written as one: a Matrix user, or an id of the network. As far as it is known.
+   * The number, as far as it is known, of a person whose contact is a Matrix user or an id of the
+   * network.
    * @returns digits, null when it isn't known
    */
   of(device: Device, contact: string): Promise<string | null>
-  /** The same of a Matrix user; undefined when the bridge may know and wasn't asked, or not lately. */
+  /**
+   * As `of`, for a Matrix user; undefined when the bridge may know and wasn't asked, or not lately.
+   */
   ofSender(device: Device, matrixUserId: string): Promise<string | null | undefined>
-  /** Asks the bridge about Matrix users of a device, only as long as a message can wait. Never rejects. */
+  /**
+   * Asks the bridge about a device's Matrix users, only as long as a message can wait. Never
+   * rejects.
+   */
   learn(device: Device, matrixUserIds: readonly string[]): Promise<void>
-  /** What a bridge said of somebody in answer to something else. */
+  /** Notes facts about a person that a bridge gave in answer to something else. */
   note(device: Device, contact: BridgeContact): Promise<void>
 }
 
@@ -41,7 +48,7 @@ const PATIENCE_MS = 1_000
 const COOL_DOWN_MS = 15_000
 /** A number that the bridge didn't know may have become known since. */
 const ASK_AGAIN_MS = 3_600_000
-/** The bridge can be asked again after these; after anything else it has said that it knows no number. */
+/** The bridge can be asked again after these errors; any other says that it knows no number. */
 const PASSING: readonly ErrorCode[] = [
   'bridge_unavailable',
   'bridge_timeout',
@@ -116,13 +123,15 @@ export function createPeoplesPhones(options: PeoplesPhonesOptions): PeoplesPhone
   }
 }
 
-/** Whether a Matrix user is a ghost that doesn't show its number, on a network where accounts are their numbers. */
+/** True for a ghost that doesn't show its number, on a network where accounts are their numbers. */
 function isHidden(device: Device, matrixUserId: string): boolean {
   if (device.loginId !== device.phone || phoneOfGhost(device, matrixUserId) !== null) return false
   return remoteIdOf(matrixUserId, ghostNamingOf(device)) !== null
 }
 
-/** The Matrix user that stands for a contact which isn't written as a phone number; null when it can't be told. */
+/**
+ * The Matrix user for a contact that isn't written as a phone number; null when it can't be told.
+ */
 function ghostOf(device: Device, contact: string): string | null {
   if (isMatrixUserId(contact)) return contact
   if (device.ghostUserId === null) return null

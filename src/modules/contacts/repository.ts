@@ -12,9 +12,15 @@ export interface Contact {
 }
 
 export interface ContactRepository {
-  /** By their Matrix user, else by their phone number: one person may speak by several Matrix users. */
+  /**
+   * Looks for the Matrix user, then for the phone number: one person may speak by several Matrix
+   * users.
+   */
   find(deviceRowId: string, matrixUserId: string, phone: string | null): Promise<Contact | null>
-  /** Makes the table hold the address book of a device: writes what has changed, and lets others in between. One at a time for each device. */
+  /**
+   * Makes the table hold a device's address book: writes the changes, and lets others in between.
+   * Runs one at a time for each device.
+   */
   replace(deviceRowId: string, book: readonly Contact[], now: number): Promise<void>
 }
 

@@ -1,11 +1,12 @@
 /**
- * When a login that its bridge no longer lists counts as gone. One answer without it is no logout: a bridge that is restarting, or that
- * failed to load its logins, answers so as well, and what a device is would be lost with it.
+ * Decides when a login that its bridge no longer lists counts as gone. One answer without it is no
+ * logout: a bridge that is restarting, or that failed to load its logins, answers so as well, and
+ * everything about the device would be lost with it.
  */
 import type { Device } from '../../db/schema/index.ts'
 import type { Clock } from '../../lib/clock.ts'
 
-/** So many answers without the login, over at least this time in milliseconds, say that it is gone. */
+/** A login is gone after so many answers without it, over at least this time in milliseconds. */
 const ANSWERS = 3
 const OVER_MS = 10_000
 
@@ -26,11 +27,14 @@ export interface Absences {
    * The bridge has answered.
    * @param key of the identity and platform
    * @param unlisted linked devices whose logins aren't in the answer
-   * @returns those that are gone: `told` where the bridge said so by itself, `missed` where it has left them out for long enough. The
-   *   others may be there again in the next answer.
+   * @returns those that are gone: `told` where the bridge said so by itself, `missed` where it has
+   * left them out for long enough. The others may be there again in the next answer.
    */
   gone(key: string, unlisted: readonly Device[]): { told: Device[]; missed: Device[] }
-  /** The bridge said of a login, by itself, whether it is logged out. @param loginId null: of any of the user's */
+  /**
+   * The bridge reported by itself that a login is logged out, or isn't.
+   * @param loginId null: of any of the user's
+   */
   noteState(key: string, loginId: string | null, isLoggedOut: boolean): void
   /** The bridge could not be asked: what it answered before may be of another run. */
   forget(key: string): void

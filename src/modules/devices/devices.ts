@@ -38,9 +38,11 @@ export interface LinkedDevices extends Devices, Pick<Reconciliation, 'reconcile'
   /** What waits for devices of the identity fails, whether or not their bridges can be reached. */
   voidQueues(identityId: string): Promise<void>
   /**
-   * Removes the device of a login that its bridge no longer has, whoever is at the bridge's place now.
+   * Removes the device of a login that its bridge no longer has, whoever is at the bridge's place
+   * now.
    * @param userId Matrix user of the identity
-   * @param of.linkedBefore a device that was linked since then (milliseconds since the epoch) is another login, and stays
+   * @param of.linkedBefore a device linked since then (milliseconds since the epoch) is another
+   * login, and stays
    */
   discard(
     platform: string,
@@ -51,14 +53,16 @@ export interface LinkedDevices extends Devices, Pick<Reconciliation, 'reconcile'
   /** Removes every device of the identity. Rejects when a bridge can't be reached. */
   removeAll(identityId: string): Promise<void>
   /**
-   * A bridge says that something about its logins has changed: they are asked about at once.
-   * @param matrixUserId whose logins; null when the bridge speaks of itself, which the probe finds out about
-   * @param state of the login, or of any of the user's (loginId null); left out where it isn't known what has changed
+   * A bridge reports that something about its logins has changed: they are asked about at once.
+   * @param matrixUserId whose logins; null when the bridge speaks of itself, which the probe finds
+   * out about
+   * @param state of the login, or of any of the user's (loginId null); left out where it isn't
+   * known what has changed
    */
   noteBridgeState(platform: string, matrixUserId: string | null, state?: PushedState): void
 }
 
-/** What a bridge says by itself about a login. */
+/** A bridge's own report about a login. */
 export type PushedState = Pick<BridgeLogin, 'stateEvent' | 'errorCode'> & { loginId: string | null }
 
 /** What looks after the devices in the background. */

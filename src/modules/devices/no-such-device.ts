@@ -1,7 +1,11 @@
 /** The error for an address that means none of an identity's devices. */
 import { GatewayError } from '../../domain/errors.ts'
 
-/** Whoever made a second token for an identity of its own wonders where the device of the first is. @param platform null: any */
+/**
+ * Makes the error, with a hint where no device is linked: whoever made a second token for an
+ * identity of its own looks for the first one's device.
+ * @param platform null: any
+ */
 export async function noSuchDevice(
   devices: { linked(identityId: string): Promise<readonly unknown[]> },
   identityId: string,

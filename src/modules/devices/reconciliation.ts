@@ -38,16 +38,19 @@ export interface ReconciliationOptions {
 
 export interface Reconciliation {
   /**
-   * Takes over what the bridge says; callers share a run that hasn't begun. A bridge that can't be asked makes the devices disconnected; one that has
-   * just started leaves them as they are.
+   * Takes over the bridge's answer; callers share a run that hasn't begun. A bridge that can't be
+   * asked makes the devices disconnected; one that has just started leaves them as they are.
    * @throws GatewayError as bridges do
    */
   reconcile(identityId: string, platform: string): Promise<void>
-  /** The bridge said by itself what state a login has; what becomes of it, the next reconciliation shows. @param loginId null: any of the identity's */
+  /**
+   * The bridge reported a login's state by itself; the next reconciliation acts on it.
+   * @param loginId null: any of the identity's
+   */
   noteLoginState(identityId: string, platform: string, loginId: string | null, isLoggedOut: boolean): void
   /** Notes that the bridge has been asked, so that the list needn't. */
   noteProbed(identityId: string, platform: string): void
-  /** Whether that was just now, and nothing has been done with the identity's devices since. */
+  /** True when that was just now, and nothing has been done with the identity's devices since. */
   isFresh(identityId: string, platform: string): boolean
   /** Does something else with the identity's devices of a platform while no reconciliation is under way. */
   alone<T>(identityId: string, platform: string, work: () => Promise<T>): Promise<T>
@@ -60,7 +63,10 @@ export interface Reconciliation {
 }
 
 const GHOST_RETRY_MS = 600_000
-/** What a bridge said is as good as asking again for this long: somewhat longer than a round of the probe takes. */
+/**
+ * An answer of the bridge is as good as asking again for this long: somewhat longer than a round of
+ * the probe.
+ */
 const FRESH_MS = 3_000
 
 export function createReconciliation(options: ReconciliationOptions): Reconciliation {
@@ -72,7 +78,10 @@ export function createReconciliation(options: ReconciliationOptions): Reconcilia
   /** When a bridge may be asked again who speaks for a device itself, after it didn't say. */
   const askAgainAt = new Map<string, number>()
   const outagesOf = (platform: string) => outages.get(platform) ?? 0
-  /** When each bridge was last asked about an identity, the latest last; those that aren't fresh are forgotten. */
+  /**
+   * When each bridge was last asked about an identity, the latest last; older ones than `FRESH_MS`
+   * are forgotten.
+   */
   const probedAt = new Map<string, number>()
   const keyOf = (identityId: string, platform: string) => `${identityId}/${platform}`
 
@@ -97,7 +106,7 @@ export function createReconciliation(options: ReconciliationOptions): Reconcilia
       device => isLinked(device) && !logins.some(login => login.id === device.loginId),
     )
     const { told, missed } = absences.gone(keyOf(identityId, platform), unlisted)
-    // What the next answer says of them isn't to be a remembered one.
+    // The next answer about these must not be a remembered one.
     if (told.length + missed.length < unlisted.length) bridge.forgetLogins(userId)
     await logOut(told, PLAIN_REASONS.logged_out)
     await logOut(missed, 'the bridge no longer has this login')
@@ -134,7 +143,8 @@ export function createReconciliation(options: ReconciliationOptions): Reconcilia
     try {
       const self = await bridge.resolveIdentifier(userId, device.loginId, device.phone ?? device.loginId)
       if (!self.matrixUserId) return
-      // A hidden id tells nothing of how ghosts are named after numbers; the account's own words may come by either.
+      // A hidden id doesn't show how ghosts are named after numbers; the account's own words may
+      // come by either.
       const byLogin = self.phone === device.loginId && ghostLike(self.matrixUserId, self.id, device.loginId)
       const ghostUserId = byLogin || self.matrixUserId
       const learned = { ...device, ghostUserId }

@@ -27,7 +27,10 @@ export interface BridgeToCheck {
   comesTo?(): Promise<Listener | null>
   /** How many devices are in each state. */
   deviceStates(): Promise<ReadonlyMap<string, number>>
-  /** The setting of its configuration that turns encryption on, if one does, and how many of its chats are encrypted. */
+  /**
+   * The setting of its configuration that turns encryption on, if any, and the number of its
+   * encrypted chats.
+   */
   encryption?(): Promise<{ setting: string | null; chats: number }>
 }
 

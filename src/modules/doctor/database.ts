@@ -10,7 +10,10 @@ import { identitiesWithFiles, sharedIdentities } from './repository.ts'
 /** The part of a quota from which the doctor speaks of it. */
 const NEARLY_FULL = 0.9
 
-/** @param databaseFile made by the first start. @param quotaBytes what an identity's files may take; null: no limit */
+/**
+ * @param databaseFile made by the first start
+ * @param quotaBytes of an identity's files; null: no limit
+ */
 export function databaseCheck(databaseFile: string, quotaBytes: number | null): Check {
   return {
     subject: 'database',
@@ -64,8 +67,9 @@ function versionOf({ connection }: Db): Outcome {
 }
 
 /**
- * Identities that tokens of plain users share with tokens of super admins. Earlier versions made the very first token's identity the host,
- * whoever asked for it; and a super admin may have become a plain user since.
+ * Identities that tokens of plain users share with tokens of super admins. Earlier versions made
+ * the very first token's identity the host, whoever asked for it; and a super admin may have become
+ * a plain user since.
  */
 function sharing(db: Db): Outcome[] {
   return sharedIdentities(db).map(({ isUsersHost, ofUsers, ofOthers }) => {

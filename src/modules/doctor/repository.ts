@@ -34,7 +34,10 @@ export function createDoctorRepository({ orm }: Db): DoctorRepository {
   }
 }
 
-/** Identities whose files take at least so much, the largest first. Reads a database of any version. */
+/**
+ * Identities whose files take at least so many bytes, the largest first. Reads a database of any
+ * version.
+ */
 export function identitiesWithFiles(
   { connection }: Db,
   leastBytes: number,
@@ -50,7 +53,7 @@ export function identitiesWithFiles(
 }
 
 export interface SharedIdentity {
-  /** Whether a plain user's token made it the host identity. */
+  /** True when a plain user's token made it the host identity. */
   isUsersHost: boolean
   /** Tokens with their credentials, as in `7 (my-app)`. */
   ofUsers: string
@@ -58,7 +61,10 @@ export interface SharedIdentity {
   ofOthers: string | null
 }
 
-/** Identities that plain users' tokens open beside others', and a host identity that is theirs. Reads a database of any version. */
+/**
+ * Identities that plain users' tokens open beside others', and a host identity that is theirs.
+ * Reads a database of any version.
+ */
 export function sharedIdentities({ connection }: Db): SharedIdentity[] {
   const hasTokens = connection.query("SELECT 1 FROM sqlite_master WHERE name = 'tokens'").get() !== null
   if (!hasTokens) return []

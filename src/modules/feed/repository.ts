@@ -11,7 +11,7 @@ export interface FoundEvents {
   events: Pick<InboxEvent, 'seq' | 'name'>[]
   /** Nothing else that is wanted lies up to here. */
   upTo: number
-  /** Whether there may be more behind it. */
+  /** True when there may be more behind it. */
   more: boolean
 }
 

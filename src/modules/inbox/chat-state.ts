@@ -1,4 +1,4 @@
-/** What a plan says of a chat, and how events about ourselves change our place in it. */
+/** A plan's view of a chat, and how events about ourselves change our place in it. */
 import type { Chat } from '../../db/schema/index.ts'
 import type { ChatMembership } from '../../domain/states.ts'
 
@@ -41,7 +41,8 @@ export function membershipAfter(
   event: unknown,
 ): ChatMembership | undefined {
   if (event === 'invite') return before === 'joined' || before === 'joining' ? undefined : 'invited'
-  // A room we made ourselves or were put into: there is no invitation to answer, but all the rest to find out.
+  // A room we made ourselves or were put into has no invitation to answer, but all the rest to find
+  // out.
   if (event === 'join') return before === undefined || before === 'left' ? 'joining' : undefined
   return before !== undefined && (event === 'leave' || event === 'ban') ? 'left' : undefined
 }

@@ -14,14 +14,15 @@ import { describeRoom } from '../../matrix/portal.ts'
 import type { Worker } from '../../runtime/worker.ts'
 import type { PeoplesPhones } from '../contacts/phones.ts'
 import { checkBridgeEvents } from './forged-events.ts'
-import { type Knowledge, loginsOf, type Plan, phoneKey, planBatch, planJoin } from './plan.ts'
+import { loginsOf, phoneKey, planBatch, planJoin } from './plan.ts'
+import type { Knowledge, Plan } from './plan-types.ts'
 import { takenBack } from './reactions.ts'
 import type { InboxRepository, StoreResult } from './repository.ts'
 
 export interface InboxOptions {
   repository: InboxRepository
   bridges: Pick<Bridges, 'platforms' | 'platformOfBot' | 'ownsUser'>
-  /** Of those who write. */
+  /** Phone numbers of senders. */
   phones: Pick<PeoplesPhones, 'ofSender' | 'learn'>
   /** Asks the bridge for the identity's logins, when a message came for one we don't know. @throws GatewayError as bridges do */
   learnDevices(identityId: string, platform: string): Promise<void>
@@ -42,7 +43,7 @@ export interface Inbox extends EventSink {
    * @throws GatewayError bridge_unavailable when it can't be found out for which device they are; what is held stays held
    */
   completeJoin(chat: Chat, state: RoomEvent[], events: RoomEvent[]): Promise<void>
-  /** The events of a room that we are in, without those that claim to be its bridge's and aren't. */
+  /** The events of a room that we are in, without those that falsely claim to be its bridge's. */
   genuine(events: readonly RoomEvent[]): Promise<RoomEvent[]>
 }
 

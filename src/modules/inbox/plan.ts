@@ -3,7 +3,6 @@
  * writes a plan in one transaction, or refuses it when what it rests on has changed meanwhile.
  */
 import type { Chat, Device } from '../../db/schema/index.ts'
-import type { MediaInfo, MessageEvent } from '../../domain/events.ts'
 import { remoteIdOf } from '../../domain/ghosts.ts'
 import type { EventBatch, RoomEvent } from '../../domain/ports.ts'
 import { rfc3339 } from '../../lib/clock.ts'
@@ -14,69 +13,15 @@ import type { TranslatedMessage } from '../../matrix/translate.ts'
 import { featuresDigest } from '../chats/room-features-repository.ts'
 import { ghostNamingOf } from '../contacts/ghosts.ts'
 import { receivesFrom } from '../devices/history.ts'
-import type { ReadReport, StatusReport } from '../messages/status-repository.ts'
+import type { StatusReport } from '../messages/status-repository.ts'
 import { type ChatState, membershipAfter, newChat } from './chat-state.ts'
-import { type Reaction, Reactions } from './reactions.ts'
-
-/** What is known before the batch. */
-export interface Knowledge {
-  /** Our identities among the batch's members and chats: Matrix user id → identity id. */
-  identities: ReadonlyMap<string, string>
-  /** Chats of the batch's rooms. */
-  chats: readonly Chat[]
-  /** Devices by identity id, those that are linked first. */
-  devices: ReadonlyMap<string, readonly Device[]>
-  /** Display names by Matrix user id. */
-  names: ReadonlyMap<string, string>
-  /** Platforms by the bridges' bots. */
-  platforms: ReadonlyMap<string, string | null>
-  /** Ids of events that tell what only a bridge can know, and come from none of its users. */
-  forged: ReadonlySet<string>
-  /** Reactions told of before that the batch takes back, by their events. */
-  reactions?: ReadonlyMap<string, Reaction>
-  /** What devices know of the numbers of those who speak; undefined: the bridge may know; see `phoneKey`. */
-  phones: ReadonlyMap<string, string | null | undefined>
-  /** Whose devices the bridge couldn't be asked about just now; see `loginsOf`. */
-  unanswered?: ReadonlySet<string>
-}
+import type { Knowledge, Plan, PlannedMessage } from './plan-types.ts'
+import { Reactions } from './reactions.ts'
 
 export const chatKey = (identityId: string, roomId: string) => `${identityId} ${roomId}`
 export const phoneKey = (deviceRowId: string, matrixUserId: string) => `${deviceRowId} ${matrixUserId}`
 /** The key of an identity's logins at a platform's bridge. */
 export const loginsOf = (identityId: string, platform: string) => `${identityId}/${platform}`
-
-export interface PlannedMessage {
-  identityId: string
-  deviceRowId: string
-  roomId: string
-  senderUserId: string
-  payload: MessageEvent
-  media: { id: string; mxcUri: string; info: MediaInfo } | null
-}
-
-export interface Plan {
-  /** Null for a plan that completes a join: it comes from no batch. */
-  position: EventBatch['position'] | null
-  /** Chats that are new or changed. */
-  chats: ChatState[]
-  /** What their `features` name: contents by digest. */
-  features: ReadonlyMap<string, Record<string, unknown>>
-  messages: PlannedMessage[]
-  /** Events of rooms whose join isn't complete, or whose device isn't known yet. */
-  held: { identityId: string; event: RoomEvent }[]
-  /** Chats that were joined and are to be joined anew, when it can be found out for which device they are; see `chatKey`. */
-  rejoined: ReadonlySet<string>
-  statuses: StatusReport[]
-  /** Read receipts: everything of ours in the room up to the event has been read. */
-  reads: ReadReport[]
-  names: ReadonlyMap<string, string>
-  /** Events that nothing could be made of, by a defect of ours. */
-  givenUp: { eventId: string; error: unknown }[]
-  /** Devices that messages came for although we don't know them, or as logged out: just linked, perhaps. */
-  unknownDevices: { identityId: string; platform: string }[]
-  /** Those who speak to a device and whose numbers its bridge may know. */
-  unknownSenders: { device: Device; userId: string }[]
-}
 
 /** We learn of a link a moment after the bridge made it, and a message may come in between. */
 const LINK_NOTICE_MS = 250

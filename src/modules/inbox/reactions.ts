@@ -1,6 +1,6 @@
 /**
- * Tells a reaction that was removed from a message that was deleted: both are redactions in Matrix, which name the event that they take back and
- * not what it was.
+ * Tells a removed reaction from a deleted message. Both are redactions in Matrix, which name the
+ * event that they take back, but not its type.
  */
 import type { RoomEvent } from '../../domain/ports.ts'
 import { type TranslatedMessage, translate } from '../../matrix/translate.ts'

@@ -22,7 +22,8 @@ import { createEventWriter } from '../events/repository.ts'
 import type { Backlog } from '../messages/backlog.ts'
 import { createStatusWriter } from '../messages/status-repository.ts'
 import type { ChatState } from './chat-state.ts'
-import { chatKey, type Knowledge, type Plan, type PlannedMessage } from './plan.ts'
+import { chatKey } from './plan.ts'
+import type { Knowledge, Plan, PlannedMessage } from './plan-types.ts'
 import type { Reaction } from './reactions.ts'
 
 export interface StoreResult {

@@ -30,7 +30,10 @@ export interface LinkOptions {
 
 /** A login that asks for something (a code, a password) is given up after this. */
 const INPUT_PATIENCE_MS = 600_000
-/** What bridges give a person at least for what they show before they end the login, unless they show something new; in milliseconds. */
+/**
+ * Milliseconds for which bridges show a step at least before they end the login, unless they show a
+ * new one.
+ */
 const SHOWN_FOR_MS = 90_000
 /** A QR code is renewed more often, as networks let one serve for 20 s and longer. */
 const QR_SHOWN_FOR_MS = 20_000
@@ -262,12 +265,16 @@ export class Link {
     })
   }
 
-  /** Until when it is good for sure, in milliseconds since the epoch: the bridge says nothing of when it ends a login. */
+  /**
+   * Until when the link is good for sure, in milliseconds since the epoch. No bridge says when it
+   * ends a login.
+   */
   private expiresAt(): number {
     const { clock } = this.options
     const leftMs = Math.max(0, Math.min(this.endsAt, this.goodUntil) - clock.steady())
     const expiresAt = Math.floor(clock.now() + leftMs)
-    // Two clocks that are read one after the other may differ by a millisecond: the same end is told in the same way.
+    // Two clocks read one after the other may differ by a millisecond: the same end keeps its first
+    // time.
     if (Math.abs(expiresAt - this.toldExpiry) > 1) this.toldExpiry = expiresAt
     return this.toldExpiry
   }

@@ -65,7 +65,10 @@ export interface LinkView {
   state: LinkState
   step: LinkEvent
   created_at: string
-  /** Until when it is good for sure: each step, and each renewed code, moves it. No bridge says when it ends a login. Null when it has ended. */
+  /**
+   * Until when the link is good for sure: each step, and each renewed code, moves it. No bridge
+   * says when it ends a login. Null when it has ended.
+   */
   expires_at: string | null
 }
 

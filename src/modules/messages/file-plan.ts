@@ -1,4 +1,7 @@
-/** Decides how a file is sent in a chat, by what the chat's network takes: as its own kind, as a file to download, or not at all. */
+/**
+ * Decides how a file is sent in a chat, by the features of the chat's network: as its own kind, as
+ * a file to download, or not at all.
+ */
 import type { Media } from '../../db/schema/index.ts'
 import {
   type FeatureLevel,
@@ -16,7 +19,10 @@ export interface FilePlan {
   kind: SentKind
   /** As the network spells it. */
   mimeType: string
-  /** Whether the caption goes as a message of its own behind the file, since with it the network would drop it. */
+  /**
+   * True when the caption goes as a message of its own behind the file, as the network would drop
+   * it with the file.
+   */
   isCaptionApart: boolean
 }
 
@@ -49,7 +55,10 @@ export function textRefusal(text: string, features: RoomFeatures | null | undefi
   return `unsupported_by_chat: text: the chat takes at most ${limit} characters, not ${length}`
 }
 
-/** What nearly every network shows as such. Where a bridge says nothing, anything else goes as a file. */
+/**
+ * Types that nearly every network shows as such. Where a bridge states nothing, any other goes as a
+ * file.
+ */
 const COMMON_FILES: NonNullable<RoomFeatures['files']> = {
   image: commonly('image/jpeg', 'image/png', 'image/webp', 'image/gif'),
   video: commonly('video/mp4', 'video/3gpp', 'video/quicktime', 'video/webm'),
@@ -113,7 +122,10 @@ const NOUNS: Readonly<Record<SentKind, string>> = {
   file: 'files',
 }
 
-/** @returns the entry of the list that a type falls under, null when none does; the closest first, as bridgev2 looks it up */
+/**
+ * @returns the entry of the list that a type falls under, null when none does; the closest first,
+ * as bridgev2 looks it up
+ */
 function listedAs(type: string, list: readonly string[]): string | null {
   const [family] = type.split('/')
   const same = list.filter(listed => isSameType(listed, type))
@@ -139,7 +151,10 @@ function takesCaption(features: FileFeatures | undefined, caption: string): bool
   return features.maxCaptionLength === null || characters(caption) <= features.maxCaptionLength
 }
 
-/** As a network with the largest idea of a character counts them: what is refused by this count all of them refuse. */
+/**
+ * Counts code points, the largest characters that any network counts: a text over the limit by this
+ * count is over it on all.
+ */
 function characters(text: string): number {
   return [...text].length
 }

@@ -1,4 +1,7 @@
-/** Hands a message over to its room, as its network takes it: one event, or two where a caption must go behind its file. */
+/**
+ * Hands a message over to its room in the form its network takes: one event, or two where a caption
+ * must go behind its file.
+ */
 import type { Message } from '../../db/schema/index.ts'
 import { GatewayError, isPassing, messageOf } from '../../domain/errors.ts'
 import type { MatrixSession } from '../../domain/ports.ts'
@@ -18,7 +21,10 @@ export interface HandedOver {
   caption?: SentCaption
 }
 
-/** @throws GatewayError conflict in an encrypted chat, unprocessable when the chat's network won't have it, and as sessions do */
+/**
+ * @throws GatewayError conflict in an encrypted chat, unprocessable when the chat's network won't
+ * have it, and as sessions do
+ */
 export type Handover = (roomId: string, session: MatrixSession, message: Message) => Promise<HandedOver>
 
 export function createHandover(options: {
@@ -45,8 +51,10 @@ export function createHandover(options: {
   }
 
   /**
-   * As a message of its own behind its file. A crash before both are noted repeats both, as the same events.
-   * @throws GatewayError when it can be sent later: then the file is tried again, too, which is the same event
+   * Sends the caption as a message of its own behind its file. A crash before both are noted
+   * repeats both, as the same events.
+   * @throws GatewayError when it can be sent later: then the file is tried again, too, which is the
+   * same event
    */
   async function sendCaption(
     roomId: string,
@@ -54,7 +62,8 @@ export function createHandover(options: {
     message: Message,
     text: string,
   ): Promise<SentCaption | undefined> {
-    // A file that the network didn't take is sent again, as a new event; its caption was not refused.
+    // A file that the network didn't take is sent again, as a new event; its caption was not
+    // refused.
     if (message.resends > 0 && (await queue.isCaptionSent(message.id))) return undefined
     const content = { msgtype: 'm.text', body: text }
     try {
@@ -87,7 +96,10 @@ export function createHandover(options: {
   return handOver
 }
 
-/** The same for each repeat of a try, so that the homeserver answers the same event; another when it is sent again. */
+/**
+ * The same for each repeat of a try, so that the homeserver answers the same event; another when it
+ * is sent again.
+ */
 function transactionId({ id, resends }: Message): string {
   return resends === 0 ? id : `${id}.${resends}`
 }

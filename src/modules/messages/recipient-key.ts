@@ -1,4 +1,7 @@
-/** The key under which a recipient of a device is one and the same, however it is written: it names the recipient's lane and their room. */
+/**
+ * The one key of a device's recipient, however it is written: it names the recipient's lane and
+ * their room.
+ */
 import type { Device } from '../../db/schema/index.ts'
 import { groupKey } from '../../domain/addresses.ts'
 import type { RecipientKind } from '../../domain/states.ts'

@@ -1,4 +1,7 @@
-/** What a message answers (`reply_id`): an event as webhooks tell of it, or a message by the id that its send was answered with. */
+/**
+ * Finds the message that another one answers (`reply_id`): by its event's id from a webhook, or by
+ * the id that its send was answered with.
+ */
 import type { Device, Message } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import type { MessageStatus } from '../../domain/states.ts'
@@ -29,9 +32,9 @@ export async function checkReply(targets: ReplyTargets, device: Device, replyId:
 }
 
 /**
- * The event that a message is to quote, found when it is sent: what it answers may itself have been queued.
+ * Finds the event that a message quotes when it is sent, as its target may itself have been queued.
  * @param sentJustNow events of messages whose sending isn't stored yet, by the messages' ids
- * @returns null when it answers nothing, `waits` as long as what it answers is still to be sent
+ * @returns null when it answers nothing, `waits` as long as its target is still to be sent
  * @throws GatewayError not_found when that was never sent
  */
 export async function quotedEvent(

@@ -1,4 +1,7 @@
-/** SQL of what a message can answer: an event that its device received or sent, or a message that is still to be sent. */
+/**
+ * SQL of messages' possible targets: an event that their device received or sent, or a message that
+ * is still to be sent.
+ */
 import { and, eq, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { chats, type Device, inboxEvents, type Message, messages } from '../../db/schema/index.ts'
@@ -7,7 +10,7 @@ import { isChatOf } from '../chats/repository.ts'
 export type AnsweredMessage = Pick<Message, 'id' | 'deviceRowId' | 'status' | 'eventId'>
 
 export interface ReplyTargets {
-  /** Whether the event is one of a chat of the device, received or sent. */
+  /** True when the event is one of a chat of the device, received or sent. */
   hasEvent(device: Device, eventId: string): Promise<boolean>
   /** @returns null when the identity has no such message */
   message(identityId: string, id: string): Promise<AnsweredMessage | null>
@@ -48,7 +51,7 @@ export function createReplyTargets({ orm }: Pick<Db, 'orm'>): ReplyTargets {
     async hasEvent(device, eventId) {
       const { id: deviceRowId, identityId } = device
       const event = received.get({ identityId, eventId })
-      // What several devices of an identity share is stored for one of them.
+      // An event that several devices of an identity share is stored for one of them.
       if (event && (event.deviceRowId === deviceRowId || isChatOf(device, event))) return true
       return sent.get({ eventId, deviceRowId }) !== undefined
     },

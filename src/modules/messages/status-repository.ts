@@ -38,7 +38,8 @@ export interface ReadReport {
  */
 export interface StatusWriter {
   /**
-   * The homeserver took it, and its caption if that went by itself; what the bridge said of them meanwhile counts at once.
+   * The homeserver took it, and its caption if that went by itself; the bridge's reports from
+   * meanwhile count at once.
    * @param bridgeBot of the chat, null when that isn't known: then no report is believed
    */
   submitted(
@@ -237,7 +238,7 @@ export function createStatusWriter(
     return said !== null && apply(target, said, now)
   }
 
-  /** Whether the account itself has read it, by whichever of its Matrix users. */
+  /** True when the account itself has read it, by whichever of its Matrix users. */
   function isOwn({ deviceRowId, ownGhost }: Target, userId: string): boolean {
     return userId === ownGhost || ownByNumber.get({ deviceRowId, userId }) !== undefined
   }

@@ -1,6 +1,7 @@
 /**
- * The metrics that are read off when somebody asks: queues, devices, storage, the process. Reading costs as much time as the queues are long
- * (100 ms for 200,000 messages that wait), in pieces between which others have their turn, and is used again until that was 2 % of the time.
+ * Metrics that are read off when somebody asks: queues, devices, storage, the process. Reading
+ * takes longer with longer queues (100 ms for 200,000 waiting messages), in pieces between which
+ * others have their turn. A reading serves until it has taken 2 % of the time since.
  */
 import { statSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
@@ -35,7 +36,7 @@ export interface Gauges {
   refresh(): Promise<string>
 }
 
-/** What is told of single devices and webhooks. */
+/** Series of single devices and webhooks. */
 const SERIES = {
   webhookPending: {
     name: 'meshgate_webhook_pending',

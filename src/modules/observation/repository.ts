@@ -34,7 +34,7 @@ export interface ObservationRepository {
   webhookCounts(): Promise<{ active: boolean; count: number }[]>
 }
 
-/** What a step found in one lane. */
+/** A step's count in one lane. */
 interface LaneRow {
   lane: string
   count: number
@@ -49,8 +49,8 @@ const STEP = 1_000
 
 export function createObservationRepository({ orm }: Pick<Db, 'orm'>): ObservationRepository {
   const listed = isNull(devices.removedAt)
-  // The lists of statuses are spelled out as in the indexes messages_waiting and deliveries_waiting, which hold all that is read here and are
-  // walked in their order.
+  // The lists of statuses are spelled out as in the indexes messages_waiting and
+  // deliveries_waiting, which hold all that is read here and are walked in their order.
   const outboxStep = orm
     .select({
       lane: sql<string>`lane`,

@@ -1,6 +1,7 @@
 /**
- * Series of single devices and webhooks, as Prometheus's text. There may be thousands, all read anew each time: the registry would hash the
- * labels of each at every reading, which costs ten times as much.
+ * Series of single devices and webhooks, as Prometheus's text. There may be thousands, all read
+ * anew each time: the registry would hash the labels of each at every reading, which costs ten
+ * times as much.
  */
 
 export interface SeriesKind {
@@ -35,7 +36,10 @@ export function labelsText(labels: Record<string, string>): string {
     .join(',')
 }
 
-/** @see https://prometheus.io/docs/instrumenting/exposition_formats/#comments-help-text-and-type-information */
+/**
+ * @see
+ * https://prometheus.io/docs/instrumenting/exposition_formats/
+ */
 function escaped(character: string): string {
   return character === '\n' ? '\\n' : `\\${character}`
 }

@@ -19,7 +19,10 @@ export interface Ownership {
   orphans: boolean
 }
 
-/** What a list of tokens is sorted by. Ids of identities are in the order of time (UUIDv7), also within a millisecond. */
+/**
+ * Sort key of a list of tokens. Ids of identities are in the order of time (UUIDv7), also within a
+ * millisecond.
+ */
 export type TokenPlace = readonly [createdAt: number, identityId: string, id: number]
 
 export function placeOf({ createdAt, identityId, id }: Token): TokenPlace {
@@ -41,8 +44,9 @@ const MAX_ID = 2 ** 31 - 1
 export interface TokenRepository {
   /**
    * Writes an identity and its first token.
-   * @param mayHost where there is no host identity yet, this one becomes it, and its token the admin's
-   * @param onStored is called inside the transaction
+   * @param mayHost where there is no host identity yet, this one becomes it, and its token the
+   * admin's
+   * @param onStored writes with the same transaction
    */
   insertWithIdentity(
     token: NewToken,
@@ -68,7 +72,10 @@ export interface TokenRepository {
   setHash(id: number, tokenHash: string): Promise<void>
   /** @param usedAt when each token was used last */
   recordUse(usedAt: readonly (readonly [id: number, usedAt: number])[]): Promise<void>
-  /** Ends that a plain user's identity is the host: when its token is gone nobody would know any more whose it was. */
+  /**
+   * Ends a plain user's identity as the host: once its token is gone nobody would know whose it
+   * was.
+   */
   withdrawUsersHost(): Promise<void>
   /** @returns how many were deleted */
   removeExpired(now: number): Promise<number>
@@ -79,7 +86,8 @@ export function createTokenRepository(
   { orm, committer }: Db,
   randomId: () => number = () => randomInt(1, MAX_ID),
 ): TokenRepository {
-  // Earlier versions made a host of whatever token came first, also a plain user's, whose identity nobody else may share.
+  // Earlier versions made a host of the first token's identity, even a plain user's, which nobody
+  // else may share.
   const madeByUser = exists(
     orm
       .select({ one: sql`1` })

@@ -32,14 +32,17 @@ interface TokenInput {
 
 export interface Tokens {
   /**
-   * The first token that a super admin makes is the admin's, and its identity the host. `useHost` shares the host identity; otherwise each
-   * token gets an identity of its own.
+   * The first token that a super admin makes is the admin's, and its identity the host. `useHost`
+   * shares the host identity; otherwise each token gets an identity of its own.
    * @returns the token, which is shown this once
-   * @throws GatewayError bad_request (expires_at, or use_host before there is an admin), forbidden (use_host without super_admin),
-   *   homeserver_unavailable, homeserver_error
+   * @throws GatewayError bad_request (expires_at, or use_host before there is an admin), forbidden
+   * (use_host without super_admin), homeserver_unavailable, homeserver_error
    */
   create(input: TokenInput): Promise<string>
-  /** All, oldest first, some at a time: the credential's own, and for a super admin those that belong to no credential. */
+  /**
+   * Lists the credential's own tokens, and for a super admin those of no credential, too; oldest
+   * first, some at a time.
+   */
   list(credential: Principal): AsyncIterable<TokenView[]>
   /**
    * The same, newest first and a page at a time.

@@ -6,7 +6,8 @@ import { numberParam } from '../../db/stable-params.ts'
 
 /**
  * Tokens of an identity that have not expired and whose credential is active, for `exists`.
- * @param identityId a column of the statement around it. The statement's parameter `now` is the time
+ * @param identityId a column of the statement around it. The statement's parameter `now` is the
+ * time
  */
 export function usableTokenOf({ orm }: Pick<Db, 'orm'>, identityId: SQLWrapper) {
   return orm

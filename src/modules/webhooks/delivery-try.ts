@@ -1,4 +1,7 @@
-/** One try at delivering an event: its body is made, or shared with other webhooks, and sent under the webhook's secrets. */
+/**
+ * One try at delivering an event: makes its body, or shares it with other webhooks, and sends it
+ * under the webhook's secrets.
+ */
 import type { InboxEvent, Webhook } from '../../db/schema/index.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { WebhookAnswer, WebhookClient } from '../../webhooks/client.ts'
@@ -15,8 +18,9 @@ export interface DeliveryTryOptions {
 /** In two steps, as the first may take its time: what the webhook is like is looked at between them. */
 export interface DeliveryTry {
   /**
-   * Rejects when something goes wrong on our side, such as a file that can't be fetched now; with NoRoom when there is none for it.
-   * @param withMedia false: a file is told by its address alone
+   * Rejects when something goes wrong on our side, such as a file that can't be fetched now; with
+   * NoRoom when the memory for it is taken.
+   * @param withMedia false: only a file's address is sent
    */
   prepare(event: InboxEvent, withMedia?: boolean): Promise<PreparedDelivery>
 }

@@ -26,8 +26,8 @@ export interface PayloadsOptions {
 
 export interface Payloads {
   /**
-   * @param mayInline is asked before a file of so many bytes is read to stand in it, and may take its time or reject; false: the file is told by
-   *   its address alone
+   * @param mayInline is asked before a file of so many bytes is read to stand in it, and may take
+   * its time or reject; false: only the file's address stands there
    * @throws GatewayError homeserver_unavailable when the file can't be fetched for now
    */
   of(event: InboxEvent, mayInline?: (fileBytes: number) => Promise<boolean>): Promise<WebhookPayload>
@@ -100,7 +100,10 @@ export function createPayloads(options: PayloadsOptions): Payloads {
   }
 }
 
-/** Whether the file will never come: the homeserver hasn't got it, it is larger than we take, or somebody removed what we had stored. */
+/**
+ * True when the file will never come: the homeserver hasn't got it, it is larger than we take, or
+ * somebody removed our stored copy.
+ */
 function isGone(error: unknown): boolean {
   if (error instanceof GatewayError) return LOST.includes(error.code)
   return error instanceof Error && 'code' in error && error.code === 'ENOENT'

@@ -1,6 +1,7 @@
 /**
- * SQL of the deliveries to be made. A lane (one webhook, one chat) is claimed by lease and delivered in order. A lease lasts until its holder gives
- * it back, however long an endpoint takes, or until the next start: no other process has this database.
+ * SQL of the deliveries to be made. A lane (one webhook, one chat) is claimed by lease and
+ * delivered in order. A lease lasts until its holder gives it back, however long an endpoint takes,
+ * or until the next start: no other process has this database.
  */
 import { and, eq, exists, isNull, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
@@ -71,7 +72,10 @@ export interface DeliveryQueue {
     health: HealthNote | null,
     now: number,
   ): Promise<string | null>
-  /** Gives a lane back, if it is still held by this lease. @param dueAt when its next delivery may be tried, if it has one */
+  /**
+   * Gives a lane back, if it is still held by this lease.
+   * @param dueAt when its next delivery may be tried, if it has one
+   */
   release(claimed: ClaimedDeliveries, dueAt: number): Promise<void>
   /** When the next lane of an active webhook is due, null when none waits. */
   nextDueAt(): Promise<number | null>
@@ -140,7 +144,8 @@ export function createDeliveryQueue(db: Db): DeliveryQueue {
     .set({ leaseId: sql`${param('leaseId')}`, dueAt: sql`${param('dueAt')}` })
     .where(eq(deliveryLanes.lane, param('lane')))
     .prepare()
-  // The last try stands in the delivery's row, those before it are rows of their own; nearly all deliveries are claimed before their first.
+  // A delivery's row has its last try, rows of their own those before; nearly all deliveries are
+  // claimed before their first.
   const wasTooLarge =
     sql<boolean>`${deliveries.attempts} > 0 and (${deliveries.lastStatus} is ${TOO_LARGE} or exists (
     select 1 from delivery_attempts where delivery_seq = ${deliveries.seq} and status = ${TOO_LARGE}))`.mapWith(

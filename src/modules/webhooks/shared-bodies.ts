@@ -1,6 +1,6 @@
 /**
- * Bodies of deliveries under way. An event's body is the same for all webhooks that get it, so it is made once and held as long as one of
- * them needs it; and there may be only so many bytes of files in all of them.
+ * Bodies of deliveries under way. All webhooks that get an event get the same body, so it is made
+ * once and held as long as one of them needs it. The bytes of files in all of them are limited.
  */
 import type { InboxEvent } from '../../db/schema/index.ts'
 import type { WebhookBody } from '../../webhooks/client.ts'
@@ -30,8 +30,9 @@ export class SharedBodies {
   constructor(private readonly options: SharedBodiesOptions) {}
 
   /**
-   * @param withMedia false: a file is told by its address alone
-   * @returns rejects when something goes wrong on our side, such as a file that can't be fetched now; with NoRoom when there is none for it
+   * @param withMedia false: only a file's address is sent
+   * @returns rejects when something goes wrong on our side, such as a file that can't be fetched
+   * now; with NoRoom when the memory for it is taken
    */
   async take(event: InboxEvent, withMedia: boolean): Promise<HeldBody> {
     const key = `${event.identityId} ${event.eventId} ${withMedia}`
@@ -73,7 +74,8 @@ export class SharedBodies {
       return true
     })
     const bytes = Buffer.from(JSON.stringify(payload))
-    // Of a Blob every request sends the same bytes; of anything else each makes a copy of its own, for as long as the endpoint takes.
+    // Every request sends the same bytes of a Blob; of any other body each holds a copy of its own,
+    // for as long as the endpoint takes.
     return { bytes, sent: hasFile ? new Blob([bytes]) : bytes }
   }
 

@@ -21,7 +21,10 @@ const MAX_TEXT_BYTES_IN_ALL = 16 * 1024 * 1024
 const textLimit = createTimeLimit(10_000)
 let textBytesInAll = 0
 
-/** @throws ApiError when it is too large, too slow, not in its charset, or there are too many of them at a time */
+/**
+ * @throws ApiError when it is too large, too slow, not in its charset, or there are too many of
+ * them at a time
+ */
 export async function readText(request: Request): Promise<string> {
   let heldBytes = 0
   const holding = (bytes: number) => {
@@ -49,7 +52,10 @@ export async function readJson(request: Request): Promise<unknown> {
   return parseJson(text.trim() === '' ? '{}' : text, 'JSON')
 }
 
-/** @throws ApiError when the text is no JSON, or nested too deep; `expected` says what else was allowed */
+/**
+ * @throws ApiError when the text is no JSON, or nested too deep; `expected` names other allowed
+ * bodies
+ */
 export function parseJson(text: string, expected: string): unknown {
   if (isNestedTooDeep(text)) {
     throw new ApiError('bad_request', `body: expected at most ${MAX_NESTING} levels of lists and objects`)
@@ -83,7 +89,8 @@ export async function readMultipart(request: Request, files: MediaFiles): Promis
     failure.cause ??= cause
     stop.abort()
   }
-  // Undefined in a charset that nobody knows, whatever the types say; what isn't in its charset is replaced, and that isn't told.
+  // The parser gives undefined for an unknown charset, whatever its types say, and replaces
+  // undecodable bytes silently.
   parser.on('field', (name, value: string | undefined) => {
     if (value === undefined || value.includes('\ufffd')) fail(new Error(`${name}: expected UTF-8`))
     else fields[name] = value

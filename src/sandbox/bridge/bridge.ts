@@ -49,7 +49,7 @@ export interface SandboxBridge {
 }
 
 /**
- * Is told, as a real bridge tells the status endpoint of its homeserver, when a login has another state.
+ * Called when a login has another state, as a real bridge calls its homeserver's status endpoint.
  * @param state a `state_event` of bridgev2
  */
 export type ReportState = (

@@ -26,7 +26,8 @@ export interface BridgeContext {
 }
 
 /**
- * @param chat where it speaks: somebody with a hidden id has a ghost for direct chats and another for groups
+ * @param chat where it speaks: somebody with a hidden id has a ghost for direct chats and another
+ * for groups
  * @returns the Matrix user that stands for an account of the network
  */
 export function ghostUserId(

@@ -17,11 +17,14 @@ import { editContent, type MatrixContent, reactionContent, toMatrix } from './to
 
 const CONCURRENT_SENDS = 32
 const RETRY = { baseMs: 250, capMs: 30_000 }
-/** After so many a room that goes on refusing its ghosts is replaced, and a message that new rooms refuse as well is given up. */
+/**
+ * A room that goes on refusing its ghosts is replaced after so many tries, and a message that new
+ * rooms refuse as well is given up.
+ */
 const TRIES_IN_A_ROOM = 4
 const TRIES_IN_ALL = 10
 
-/** What is owed is there no more. */
+/** The message to deliver, or its file, no longer exists. */
 class Undeliverable extends Error {}
 
 /** @param failures of this message in a row */

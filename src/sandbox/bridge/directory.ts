@@ -18,7 +18,10 @@ interface DirectoryEntry {
 }
 
 export interface Directory {
-  /** @returns the number that an identifier means: a number as people write it, the platform's own id, or a ghost's Matrix id; null when nobody has it */
+  /**
+   * @returns the number that an identifier means: a number as people write it, the platform's own
+   * id, or a ghost's Matrix id; null when nobody has it
+   */
   resolve(identifier: string): string | null
   describe(login: Login, phone: string): Promise<DirectoryEntry>
   contacts(login: Login): Promise<DirectoryEntry[]>

@@ -3,7 +3,10 @@ import type { Chat } from '../network/types.ts'
 import { type BridgeContext, ghostUserId } from './context.ts'
 
 export interface Ghosts {
-  /** Makes sure that the ghost by which somebody speaks in a chat exists and has its person's name. @returns its Matrix user id */
+  /**
+   * Makes sure that the ghost by which somebody speaks in a chat exists and has its person's name.
+   * @returns its Matrix user id
+   */
   ensure(phone: string, chat: Pick<Chat, 'group'>): Promise<string>
   /** The same of a ghost by its Matrix user id. */
   ensureUser(userId: string, phone: string): Promise<string>

@@ -4,7 +4,9 @@ import { z } from 'zod'
 export interface HomeserverConnection {
   serverName: string
   fetch(request: Request): Promise<Response>
-  /** Where it keeps the file at an mxc:// URI, if that is on this disk: one copy serves both then. */
+  /**
+   * Where it keeps the file at an mxc:// URI, if that is on this disk: one copy then serves both.
+   */
   pathOfMedia?(mxcUri: string): string | null
 }
 

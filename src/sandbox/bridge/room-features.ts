@@ -1,4 +1,7 @@
-/** What the simulated networks take, told in each room as bridgev2 does (com.beeper.room_features), and what is refused by it. */
+/**
+ * Features of the simulated networks, stated in each room as bridgev2 does
+ * (com.beeper.room_features), and the refusals that follow from them.
+ */
 import type { SandboxPlatform } from '../platforms.ts'
 import type { Incoming } from './from-matrix.ts'
 import type { Refusal } from './refusals.ts'
@@ -101,7 +104,7 @@ const FILE_KEYS: Partial<Record<Incoming['type'], string>> = {
   file: 'm.file',
 }
 
-/** @returns what the network makes of a message: as much of it as it takes, or why it takes nothing */
+/** @returns as much of a message as the network takes, or why it takes nothing */
 export function taken(platform: SandboxPlatform, incoming: Incoming): Incoming | Refusal {
   const { file, max_text_length: maxTextLength } = FEATURES[platform]
   const { media, text, type } = incoming

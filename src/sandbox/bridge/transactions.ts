@@ -77,7 +77,11 @@ export function createTransactions(
     for (const order of orders) await unlessRefused(order, () => commands.obey(order))
   }
 
-  /** What the homeserver will never do for one event must not hold up all that come after it. @throws what may pass */
+  /**
+   * Gives up an event that the homeserver refuses for good: it must not hold up all that come after
+   * it.
+   * @throws errors that may pass
+   */
   async function unlessRefused(event: MatrixEvent, work: () => Promise<void>): Promise<void> {
     try {
       await work()

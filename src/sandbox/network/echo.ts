@@ -1,10 +1,13 @@
-/** Echoes: what a phone answers by itself, and to what it doesn't, so that a bot which answers everything isn't kept busy for ever. */
+/**
+ * Echoes: phones answer by themselves, but not everything, so that a bot which answers every
+ * message isn't kept busy for ever.
+ */
 import type { Content, Message } from './types.ts'
 
 const PREFIX = 'echo: '
 /** An answer that comes so soon may be a program's, in milliseconds. */
 const SOON_MS = 10_000
-/** So many exchanges in which each echo was answered that soon are a conversation with a program. */
+/** A conversation with a program: so many exchanges in which each echo was answered that soon. */
 const MAX_EXCHANGES = 8
 /** More than MAX_EXCHANGES need, also in a group where a few phones echo. */
 export const MESSAGES_LOOKED_AT = 40
@@ -15,20 +18,20 @@ export function echoOf(content: Content): Content {
   return { type, text, media, fileName, latitude, longitude }
 }
 
-/** What is about another message is not answered. */
+/** Messages about another message get no answer. */
 export function isEchoed({ type }: Content): boolean {
   return type !== 'reaction' && type !== 'edit' && type !== 'delete'
 }
 
 interface Situation {
-  /** What the sender and the others said in the chat before, oldest first. */
+  /** Messages of the sender and the others in the chat before, oldest first. */
   earlier: readonly Message[]
   quoted: Message | null
-  /** Whether the sender's device has the message: otherwise nothing that it says answers it. */
+  /** True when the sender's device has the message: otherwise nothing that it says answers it. */
   isKnown(message: Message): boolean
 }
 
-/** Whether what a linked device says answers an echo. */
+/** True when a linked device's message answers an echo. */
 export function answersEcho(message: Message, { earlier, quoted, isKnown }: Situation): boolean {
   const { sender, text, sentAt } = message
   if (text.startsWith(PREFIX)) return true
@@ -52,7 +55,10 @@ interface Exchange {
   before: readonly Message[]
 }
 
-/** @returns the sender's last message with its echoes, null when it has none or something else was said since */
+/**
+ * @returns the sender's last message with its echoes, null when it has none or something else was
+ * said since
+ */
 function lastExchange(messages: readonly Message[], sender: string): Exchange | null {
   const at = messages.findLastIndex(message => message.sender === sender)
   const said = messages[at]

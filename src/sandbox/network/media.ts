@@ -23,8 +23,9 @@ export class FileTooLarge extends Error {
 
 export interface MediaFiles {
   /**
-   * @param about `mimeType` as the sender declared it: what it is by its content unless `isTypeKnown`
-   * @returns the file's description once its bytes are on disk; nothing refers to it until a message does
+   * @param about `mimeType` as the sender declared it: the content decides unless `isTypeKnown`
+   * @returns the file's description once its bytes are on disk; nothing refers to it until a
+   * message does
    * @throws FileTooLarge
    */
   save(

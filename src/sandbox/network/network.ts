@@ -81,7 +81,10 @@ export function createNetwork(store: NetworkStore, committer: Committer, clock: 
     return [first, ...echoesOf(message, first.message).map(postOne)]
   }
 
-  /** Phones that aren't linked answer linked devices: never one another, nor an answer to an echo, so that no echo is echoed. */
+  /**
+   * Phones that aren't linked answer linked devices: never one another, nor an answer to an echo,
+   * so that no echo is echoed.
+   */
   function echoesOf({ chat, sender, content, origin }: NewMessage, message: Message): NewMessage[] {
     if (!isEchoed(content)) return []
     const facts = platformFacts(chat.platform)

@@ -1,8 +1,11 @@
-/** Forgets old messages of the network, some at a time. What waits for its room stays, however old. */
+/**
+ * Forgets old messages of the network, some at a time. Messages that wait for their room stay,
+ * however old.
+ */
 import { TurnBudget } from '../../lib/turn-budget.ts'
 import type { NetworkStore } from './store.ts'
 
-/** What one step has done. */
+/** Result of one step. */
 export interface ForgottenMessages {
   /** Where the next step goes on; null: there is nothing more that is old. */
   next: number | null
@@ -11,7 +14,10 @@ export interface ForgottenMessages {
 
 const ROWS = 200
 
-/** One step, within a transaction. @param before in milliseconds since 1970: what was sent before then may go */
+/**
+ * One step; writes with its caller's transaction, as `Sandbox.forget` calls it.
+ * @param before in milliseconds since 1970: messages sent before then may go
+ */
 export function forgetMessages(store: NetworkStore, after: number, before: number): ForgottenMessages {
   const turn = new TurnBudget()
   const rows = store.aged(after, ROWS)

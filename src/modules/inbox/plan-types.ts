@@ -1,0 +1,65 @@
+/** The shapes of a plan and of the knowledge it rests on. */
+import type { Chat, Device } from '../../db/schema/index.ts'
+import type { MediaInfo, MessageEvent } from '../../domain/events.ts'
+import type { EventBatch, RoomEvent } from '../../domain/ports.ts'
+import type { ReadReport, StatusReport } from '../messages/status-repository.ts'
+import type { ChatState } from './chat-state.ts'
+import type { Reaction } from './reactions.ts'
+
+/** Facts known before the batch. */
+export interface Knowledge {
+  /** Our identities among the batch's members and chats: Matrix user id → identity id. */
+  identities: ReadonlyMap<string, string>
+  /** Chats of the batch's rooms. */
+  chats: readonly Chat[]
+  /** Devices by identity id, those that are linked first. */
+  devices: ReadonlyMap<string, readonly Device[]>
+  /** Display names by Matrix user id. */
+  names: ReadonlyMap<string, string>
+  /** Platforms by the bridges' bots. */
+  platforms: ReadonlyMap<string, string | null>
+  /** Ids of events that tell what only a bridge can know, and come from none of its users. */
+  forged: ReadonlySet<string>
+  /** Reactions told of before that the batch takes back, by their events. */
+  reactions?: ReadonlyMap<string, Reaction>
+  /** Senders' numbers as devices know them; undefined: the bridge may know; see `phoneKey`. */
+  phones: ReadonlyMap<string, string | null | undefined>
+  /** Whose devices the bridge couldn't be asked about just now; see `loginsOf`. */
+  unanswered?: ReadonlySet<string>
+}
+
+export interface PlannedMessage {
+  identityId: string
+  deviceRowId: string
+  roomId: string
+  senderUserId: string
+  payload: MessageEvent
+  media: { id: string; mxcUri: string; info: MediaInfo } | null
+}
+
+export interface Plan {
+  /** Null for a plan that completes a join: it comes from no batch. */
+  position: EventBatch['position'] | null
+  /** Chats that are new or changed. */
+  chats: ChatState[]
+  /** Contents by digest, which their `features` name. */
+  features: ReadonlyMap<string, Record<string, unknown>>
+  messages: PlannedMessage[]
+  /** Events of rooms whose join isn't complete, or whose device isn't known yet. */
+  held: { identityId: string; event: RoomEvent }[]
+  /**
+   * Chats that were joined and are to be joined anew once their device can be found out; see
+   * `chatKey`.
+   */
+  rejoined: ReadonlySet<string>
+  statuses: StatusReport[]
+  /** Read receipts: everything of ours in the room up to the event has been read. */
+  reads: ReadReport[]
+  names: ReadonlyMap<string, string>
+  /** Events that nothing could be made of, by a defect of ours. */
+  givenUp: { eventId: string; error: unknown }[]
+  /** Devices that messages came for although we don't know them, or as logged out: just linked, perhaps. */
+  unknownDevices: { identityId: string; platform: string }[]
+  /** Those who speak to a device and whose numbers its bridge may know. */
+  unknownSenders: { device: Device; userId: string }[]
+}
