@@ -2,7 +2,8 @@
 CREATE INDEX hs_events_state ON hs_events (room, type, state_key, stream_id) WHERE state_key IS NOT NULL;
 DROP INDEX hs_events_state_by_room;
 
--- Whether somebody has reacted so to an event already. SQLite reads no JSON of more than 1,000 levels, which earlier versions took.
+-- Whether somebody has reacted so to an event already. SQLite reads no JSON of more than 1,000
+-- levels, which earlier versions took.
 CREATE INDEX hs_events_annotations ON hs_events (
   relates_to, sender, CASE WHEN json_valid(content) THEN json_extract(content, '$."m.relates_to".key') END
 ) WHERE rel_type = 'm.annotation';

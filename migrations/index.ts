@@ -47,6 +47,8 @@ import ghostPhonesDown from './0023_ghost_phones.down.sql' with { type: 'text' }
 import ghostPhonesUp from './0023_ghost_phones.up.sql' with { type: 'text' }
 import mediaAgeDown from './0024_media_age.down.sql' with { type: 'text' }
 import mediaAgeUp from './0024_media_age.up.sql' with { type: 'text' }
+import sandboxMediaUseDown from './0025_sandbox_media_use.down.sql' with { type: 'text' }
+import sandboxMediaUseUp from './0025_sandbox_media_use.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -81,4 +83,5 @@ export const migrations: readonly Migration[] = [
   { version: 22, name: 'media_quota', up: mediaQuotaUp, down: mediaQuotaDown },
   { version: 23, name: 'ghost_phones', up: ghostPhonesUp, down: ghostPhonesDown },
   { version: 24, name: 'media_age', up: mediaAgeUp, down: mediaAgeDown },
+  { version: 25, name: 'sandbox_media_use', up: sandboxMediaUseUp, down: sandboxMediaUseDown },
 ]

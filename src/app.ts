@@ -176,9 +176,9 @@ export async function createApp(
     matrixUserOf: tenants.matrixUserOf,
     chats,
     phones,
-    forgetCopies: async before => {
-      await matrix.homeserver?.forgetMedia(before)
-      await sandbox?.forgetFiles(before)
+    forgetCopies: async (before, signal) => {
+      await matrix.homeserver?.forgetMedia(before, signal)
+      await sandbox?.forgetFiles(before, signal)
     },
     pathOfMedia: matrix.homeserver && (mxcUri => matrix.homeserver?.pathOfMedia(mxcUri) ?? null),
     isSimulated,

@@ -49,7 +49,7 @@ export interface MessagingParts {
   /** Path of a file that the embedded homeserver keeps. */
   pathOfMedia: ((mxcUri: string) => string | null) | undefined
   /** Embedded homeserver and sandbox forget files from before an instant. */
-  forgetCopies(before: number): Promise<void>
+  forgetCopies(before: number, signal: AbortSignal): Promise<void>
   /** Whether the sandbox plays the platform. */
   isSimulated(platform: string): boolean
   publicUrl(): string

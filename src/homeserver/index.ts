@@ -3,6 +3,7 @@
  * pushing of events to those. It knows nothing of what it is embedded in.
  */
 
+import type { ForgottenRows } from '../lib/aged-rows.ts'
 import { isOutOfSpace } from '../lib/out-of-space.ts'
 import type { AppserviceRegistration } from './appservices.ts'
 import { type Answer, accessToken, authenticate, isKnownToken } from './call.ts'
@@ -14,7 +15,7 @@ import { randomId, tokenHash } from './identifiers.ts'
 import { forgetMedia } from './media-retention.ts'
 import { assertMaySpeak } from './puppets.ts'
 import { Pusher } from './pusher.ts'
-import { type ForgottenEvents, forgetEvents } from './retention.ts'
+import { forgetEvents } from './retention.ts'
 import { createRouter } from './routes.ts'
 
 export type { AppserviceRegistration } from './appservices.ts'
@@ -40,11 +41,12 @@ export interface Homeserver {
    */
   pathOfMedia(mxcUri: string): string | null
   /**
-   * Removes media from before an instant that no profile and no room shows.
+   * Removes media from before an instant that nothing that is kept names.
    * @param before in milliseconds since 1970
+   * @param signal ends it early
    * @returns how many
    */
-  forgetMedia(before: number): Promise<number>
+  forgetMedia(before: number, signal: AbortSignal): Promise<number>
   /** Removes what uploads left behind that a kill cut off. Before the first request. */
   sweep(): Promise<void>
   /**
@@ -52,7 +54,7 @@ export interface Homeserver {
    * @param after where the step before ended
    * @param before in milliseconds since 1970
    */
-  forget(after: number, before: number): Promise<ForgottenEvents>
+  forget(after: number, before: number): Promise<ForgottenRows>
   /** Begins pushing to appservices. */
   start(): void
   /** Ends long polls and pushes, without losing anything. */
@@ -183,8 +185,8 @@ class EmbeddedHomeserver implements Homeserver {
     return [...this.core.appservices.all()].map(appservice => appservice.id)
   }
 
-  forgetMedia(before: number): Promise<number> {
-    return forgetMedia(this.core, before)
+  forgetMedia(before: number, signal: AbortSignal): Promise<number> {
+    return forgetMedia(this.core, before, signal)
   }
 
   pathOfMedia(mxcUri: string): string | null {
@@ -195,7 +197,7 @@ class EmbeddedHomeserver implements Homeserver {
     return sweepUploads(this.core)
   }
 
-  forget(after: number, before: number): Promise<ForgottenEvents> {
+  forget(after: number, before: number): Promise<ForgottenRows> {
     return forgetEvents(this.core, after, before)
   }
 

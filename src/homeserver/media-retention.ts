@@ -1,55 +1,103 @@
 /**
- * Forgets media that is old. What profiles and rooms show of themselves now (avatars) stays, however old; a message's file goes, and the
- * message then points at nothing, as with any homeserver that keeps media for a time.
+ * Forgets media that is old. It stays, however old, while a profile, a room's current state, or an
+ * event that is itself kept names it: one that is young, or that an appservice hasn't acknowledged.
+ * An older event then points at nothing, as with any homeserver that keeps media for a time.
  */
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { yieldToEventLoop } from '../lib/turn-budget.ts'
+import { TurnBudget, yieldToEventLoop } from '../lib/turn-budget.ts'
 import type { Core } from './core.ts'
+import { agedAt, toldEvents } from './retention.ts'
 
 /** Rows looked at in one go: a few milliseconds. */
-const STEP = 500
+const STEP = 200
 
-/** @param before in milliseconds since the epoch. @returns how many files were removed */
-export async function forgetMedia(core: Core, before: number): Promise<number> {
-  const first = core.media.olderThan(before, null, 1)
-  if (first.length === 0) return 0
-  const shown = await mediaShown(core)
+/**
+ * @param before in milliseconds since the epoch
+ * @param signal ends it early
+ * @returns how many files were removed
+ */
+export async function forgetMedia(core: Core, before: number, signal: AbortSignal): Promise<number> {
+  if (core.media.olderThan(before, null, 1).length === 0) return 0
+  const named = new NamedMedia(core, before)
+  await named.readAll(signal)
   let removed = 0
-  for (let after: { created_at: number; media_id: string } | null = null; ; ) {
+  for (let after: { created_at: number; media_id: string } | null = null; !signal.aborted; ) {
     const rows = core.media.olderThan(before, after, STEP)
-    const old = rows.map(({ media_id: id }) => id).filter(id => !shown.has(id))
-    await core.commit(tx => {
+    await named.readEvents(signal)
+    const old = await core.commit(tx => {
       tx.wrote = true
-      for (const id of old) core.media.remove(id)
+      // Those of this very moment: an event may name an old file again.
+      while (named.readNewEvents());
+      const ids = rows.map(({ media_id: id }) => id).filter(id => !named.ids.has(id))
+      for (const id of ids) core.media.remove(id)
+      return ids
     })
     // After the commit: a file without a row is found at the next start.
     for (const id of old) await rm(join(core.mediaDir, id), { force: true })
     removed += old.length
-    const last = rows.at(-1)
-    if (!last || rows.length < STEP) return removed
-    after = last
+    after = rows.at(-1) ?? null
+    if (rows.length < STEP) break
   }
+  return removed
 }
 
-/** Ids of the media that profiles and the rooms' state name. */
-async function mediaShown(core: Core): Promise<Set<string>> {
-  const shown = new Set<string>()
-  const uri = new RegExp(`mxc://${RegExp.escape(core.serverName)}/([A-Za-z0-9_-]+)`, 'g')
-  const note = (text: string | null) => {
-    for (const [, id = ''] of text?.matchAll(uri) ?? []) shown.add(id)
+/** Ids of the media that must stay. */
+class NamedMedia {
+  readonly ids = new Set<string>()
+  /** Events up to this one were read. */
+  private position = 0
+  private readonly uri: RegExp
+  private readonly isTold
+
+  constructor(
+    private readonly core: Core,
+    private readonly before: number,
+  ) {
+    this.uri = new RegExp(`mxc://${RegExp.escape(core.serverName)}/([A-Za-z0-9_-]+)`, 'g')
+    this.isTold = toldEvents(core)
   }
-  for (let after = ''; ; await yieldToEventLoop()) {
-    const users = core.media.avatars(after, STEP)
-    for (const { avatar_url: url } of users) note(url)
-    if (users.length < STEP) break
-    after = users.at(-1)?.user_id ?? ''
+
+  async readAll(signal: AbortSignal): Promise<void> {
+    await this.readAvatars(signal)
+    await this.readState(signal)
+    await this.readEvents(signal)
   }
-  for (let after = { room: 0, type: '', state_key: '' }; ; await yieldToEventLoop()) {
-    const states = core.media.states(after, STEP)
-    for (const { content } of states) note(content)
-    const last = states.at(-1)
-    if (!last || states.length < STEP) return shown
-    after = last
+
+  private async readAvatars(signal: AbortSignal): Promise<void> {
+    for (let after = ''; !signal.aborted; await yieldToEventLoop()) {
+      const users = this.core.media.avatars(after, STEP)
+      for (const { avatar_url: url } of users) this.note(url)
+      if (users.length < STEP) return
+      after = users.at(-1)?.user_id ?? ''
+    }
+  }
+
+  private async readState(signal: AbortSignal): Promise<void> {
+    for (let after = { room: 0, type: '', state_key: '' }; !signal.aborted; await yieldToEventLoop()) {
+      const states = this.core.media.states(after, STEP)
+      for (const { content } of states) this.note(content)
+      const last = states.at(-1)
+      if (!last || states.length < STEP) return
+      after = last
+    }
+  }
+
+  async readEvents(signal: AbortSignal): Promise<void> {
+    const turn = new TurnBudget()
+    while (!signal.aborted && this.readNewEvents()) await turn.pause()
+  }
+
+  /** Some of the events that weren't read yet. @returns whether there may be more */
+  readNewEvents(): boolean {
+    const rows = this.core.events.naming(this.position, STEP)
+    for (const row of rows)
+      if (row.content !== null && (agedAt(row) >= this.before || !this.isTold(row))) this.note(row.content)
+    this.position = rows.at(-1)?.stream_id ?? this.position
+    return rows.length === STEP
+  }
+
+  private note(text: string | null): void {
+    for (const [, id = ''] of text?.matchAll(this.uri) ?? []) this.ids.add(id)
   }
 }

@@ -5,6 +5,7 @@
  * nothing of the program that it is part of but a homeserver and a place for its data.
  */
 import type { Database } from 'bun:sqlite'
+import type { ForgottenRows } from '../lib/aged-rows.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import type { Committer } from '../lib/group-commit.ts'
 import { type Logger, silentLogger } from '../lib/logger.ts'
@@ -16,7 +17,7 @@ import { createLinkCodes } from './bridge/link-codes.ts'
 import { createFaults } from './network/faults.ts'
 import { createMediaFiles } from './network/media.ts'
 import { createNetwork } from './network/network.ts'
-import { type ForgottenMessages, forgetMessages } from './network/retention.ts'
+import { forgetFiles, forgetMessages } from './network/retention.ts'
 import { seedNetwork } from './network/seed.ts'
 import { createNetworkStore } from './network/store.ts'
 import type { SandboxPlatform } from './platforms.ts'
@@ -53,22 +54,20 @@ export interface Sandbox {
    * @param after where the step before ended
    * @param before in milliseconds since 1970
    */
-  forget(after: number, before: number): Promise<ForgottenMessages>
+  forget(after: number, before: number): Promise<ForgottenRows>
   /**
-   * Removes files from before an instant; their messages stay.
+   * Removes files from before an instant that no younger message has; their messages stay.
    * @param before in milliseconds since 1970
-   * @returns how many were looked at
+   * @param signal ends it early
+   * @returns how many were removed
    */
-  forgetFiles(before: number): Promise<number>
+  forgetFiles(before: number, signal: AbortSignal): Promise<number>
   /** Once the bridges are registered with the homeserver. */
   start(): void
   /** Ends a platform's bridge for good, for another that serves the platform from now on. Its phones stay. */
   retire(platform: string): Promise<void>
   stop(): Promise<void>
 }
-
-/** Files removed between two looks at the table. */
-const FORGOTTEN_AT_A_TIME = 100
 
 export function createSandbox(options: SandboxOptions): Sandbox {
   const {
@@ -107,16 +106,7 @@ export function createSandbox(options: SandboxOptions): Sandbox {
 
   return {
     bridges,
-    async forgetFiles(before) {
-      let forgotten = 0
-      for (let after: { created_at: number; id: string } | null = null; ; ) {
-        const rows = store.mediaOlderThan(before, after, FORGOTTEN_AT_A_TIME)
-        for (const { id } of rows) await files.discard(id)
-        forgotten += rows.length
-        after = rows.at(-1) ?? null
-        if (rows.length < FORGOTTEN_AT_A_TIME) return forgotten
-      }
-    },
+    forgetFiles: (before, signal) => forgetFiles({ store, committer, files }, before, signal),
     async fetch(request) {
       await seeded
       return router.fetch(request)

@@ -131,6 +131,11 @@ export function eventStore(db: Database) {
     `SELECT stream_id, event_id, origin_server_ts, state_key IS NOT NULL AS is_state, interest FROM hs_events
      WHERE stream_id > ? ORDER BY stream_id LIMIT ?`,
   )
+  const naming = db.prepare<AgedRow & { content: string | null }, [number, number]>(
+    `SELECT stream_id, event_id, origin_server_ts, state_key IS NOT NULL AS is_state, interest,
+       iif(instr(content, 'mxc://') > 0, content, NULL) AS content
+     FROM hs_events WHERE stream_id > ? ORDER BY stream_id LIMIT ?`,
+  )
   const remove = db.prepare('DELETE FROM hs_events WHERE stream_id = ?')
   const redact = db.prepare(
     'UPDATE hs_events SET content = ?, redacted_by = ?, relates_to = NULL, rel_type = NULL WHERE stream_id = ?',
@@ -228,6 +233,8 @@ export function eventStore(db: Database) {
     ) => annotated.get(target, sender, key, type, room) !== null,
     /** Events of all rooms in order. */
     aged: (after: number, limit: number) => aged.all(after, limit),
+    /** The same with their contents, only where those name media. */
+    naming: (after: number, limit: number) => naming.all(after, limit),
     remove(streamId: number): void {
       remove.run(streamId)
     },

@@ -2,6 +2,7 @@
  * Forgets what is over and old: messages, events, deliveries, files, and what idempotency keys stood for. It goes in steps of a few milliseconds with
  * pauses between them, so that nobody who writes meanwhile notices.
  */
+import type { ForgottenRows } from '../../lib/aged-rows.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import type { Worker } from '../../runtime/worker.ts'
@@ -19,8 +20,8 @@ export interface RetentionOptions {
   forgetKeys(before: number, limit: number): Promise<number>
   /** For how long a key counts, in milliseconds. */
   keysMs: number
-  /** Removes what others in this process keep of files from before an instant. */
-  forgetCopies(before: number): Promise<void>
+  /** Removes what others in this process keep of files from before an instant, until the signal. */
+  forgetCopies(before: number, signal: AbortSignal): Promise<void>
   /** Removes files from the disk. */
   discard(mediaIds: readonly string[]): Promise<void>
   clock: Clock
@@ -30,8 +31,8 @@ export interface RetentionOptions {
 export interface OtherRows {
   /** How the log calls them. */
   name: string
-  /** One step, which must not take long. @returns where the next one goes on; null: there is nothing more that is old */
-  forget(after: number, before: number): Promise<{ next: number | null; removed: number }>
+  /** One step, which must not take long. */
+  forget(after: number, before: number): Promise<ForgottenRows>
 }
 
 /** Between two steps: they take a tenth of the time at most. */
@@ -59,7 +60,10 @@ export function createRetention(options: RetentionOptions): Retention {
     clock,
     logger,
   } = options
-  /** What stays of these, such as state, would be most of what is walked through: each time goes on where the one before ended. */
+  /**
+   * Where each part's next walk begins. Rows that stay, such as state, would be most of what it
+   * walks through, so it goes on where the one before ended, or before the first row that may go later.
+   */
   const reached = new Map<string, number>()
 
   /** @returns how many were removed */
@@ -96,9 +100,11 @@ export function createRetention(options: RetentionOptions): Retention {
     const before = clock.now() - ageMs
     const removed: Record<string, number> = {}
     for (const { name, forget } of others) {
+      let again: number | null = null
       const step = async (after: number) => {
         const done = await forget(after, before)
-        reached.set(name, done.next ?? after)
+        again ??= done.again
+        reached.set(name, again ?? done.next ?? after)
         return { ...done, files: [] }
       }
       removed[name] = await through(reached.get(name) ?? 0, step, signal)
@@ -113,16 +119,20 @@ export function createRetention(options: RetentionOptions): Retention {
         : { ...(await forgetRows(rowsMs, signal)), ...(await forgetOthers(rowsMs, signal)) }
     const before = clock.now() - (filesMs ?? 0)
     const files = filesMs === null ? 0 : await through('', after => repository.files(after, before), signal)
-    const copiesMs = filesMs ?? rowsMs
-    if (copiesMs !== null && clock.steady() >= copiesAt && !signal.aborted) {
-      copiesAt = clock.steady() + COPIES_INTERVAL_MS
-      await forgetCopies(clock.now() - copiesMs)
-    }
     const removed = Object.entries({ ...rows, files }).filter(([, count]) => count > 0)
     if (removed.length > 0) logger.info(Object.fromEntries(removed), 'removed what was over and old')
     while (!signal.aborted && (await forgetKeys(clock.now() - keysMs, KEYS_AT_A_TIME)) === KEYS_AT_A_TIME)
       await clock.sleep(PAUSE_MS, signal)
     while (!signal.aborted && (await repository.shrink())) await clock.sleep(PAUSE_MS, signal)
+    await forgetOldCopies(signal)
+  }
+
+  /** Once a day, and last: a failure keeps nothing else from going, and is tried again next time. */
+  async function forgetOldCopies(signal: AbortSignal): Promise<void> {
+    const ageMs = filesMs ?? rowsMs
+    if (ageMs === null || clock.steady() < copiesAt || signal.aborted) return
+    await forgetCopies(clock.now() - ageMs, signal)
+    if (!signal.aborted) copiesAt = clock.steady() + COPIES_INTERVAL_MS
   }
 
   return {

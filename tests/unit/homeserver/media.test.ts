@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { SERVER, serverWith, TestServer } from './harness.ts'
 
 const AUTH = { authorization: 'Bearer as_gw' }
+const SIGNAL = new AbortController().signal
 const MIB = 1024 * 1024
 
 let server: TestServer
@@ -144,11 +145,52 @@ test('what is old goes, but for what profiles and rooms show', async () => {
   server.db.run('UPDATE hs_media SET created_at = 1')
   const young = await upload('young')
   server.db.run('UPDATE hs_media SET created_at = ? WHERE media_id = ?', [before, young.split('/')[1] ?? ''])
-  expect(await server.hs.forgetMedia(before)).toBeGreaterThan(0)
+  expect(await server.hs.forgetMedia(before, SIGNAL)).toBeGreaterThan(0)
   const status = async (id: string) =>
     (await server.raw('GET', `/_matrix/client/v1/media/download/${id}`, { headers: AUTH })).status
   expect([await status(old), await status(avatar), await status(roomAvatar), await status(young)]).toEqual([
     404, 200, 200, 200,
   ])
   expect(readdirSync(join(server.dir, 'media'))).not.toContain(old.split('/')[1])
+})
+
+test('old media that a young event names stays, as does what an application service has not been told of', async () => {
+  const [sticker, unheard, said] = [await upload('sticker'), await upload('unheard'), await upload('said')]
+  const roomId = await server.room('gw_alice')
+  const send = async (id: string) => {
+    const content = { body: 'x', info: { thumbnail_file: { url: `mxc://${id}` } } }
+    const path = `/rooms/${encodeURIComponent(roomId)}/send/m.sticker/${encodeURIComponent(id)}`
+    return (await server.call('PUT', path, content, { as: 'gw_alice' })).text('event_id')
+  }
+  /** Makes an event as old as the database can: its id tells when it was taken, too. */
+  const age = (eventId: string) =>
+    server.db.run(
+      "UPDATE hs_events SET origin_server_ts = 1, event_id = '$old' || stream_id WHERE event_id = ?",
+      [eventId],
+    )
+  age(await send(said))
+  server.db.run('UPDATE hs_appservices SET position = (SELECT max(stream_id) FROM hs_events)')
+  age(await send(unheard))
+  const before = Date.now() - 60_000
+  await send(sticker)
+  server.db.run('UPDATE hs_media SET created_at = 1')
+  await server.hs.forgetMedia(before, SIGNAL)
+  const status = async (id: string) =>
+    (await server.raw('GET', `/_matrix/client/v1/media/download/${id}`, { headers: AUTH })).status
+  expect([await status(sticker), await status(unheard), await status(said)]).toEqual([200, 200, 404])
+})
+
+test('media that an event names while old media is looked through stays', async () => {
+  const id = await upload('again')
+  const roomId = await server.room('gw_alice')
+  server.db.run('UPDATE hs_media SET created_at = 1')
+  const before = Date.now() - 60_000
+  const forgetting = server.hs.forgetMedia(before, SIGNAL)
+  const content = { body: 'x', url: `mxc://${id}` }
+  await server.call('PUT', `/rooms/${encodeURIComponent(roomId)}/send/m.sticker/again`, content, {
+    as: 'gw_alice',
+  })
+  await forgetting
+  const answer = await server.raw('GET', `/_matrix/client/v1/media/download/${id}`, { headers: AUTH })
+  expect(answer.status).toBe(200)
 })

@@ -96,6 +96,18 @@ test('what an application service has not acknowledged stays, and so does what i
   await until(() => bodies(gw.events).includes('heard'), 'the push')
 })
 
+test('a later walk begins before what has not been acknowledged yet, or is not old yet', async () => {
+  await server.send(roomId, 'gw_alice', 'unheard')
+  const unheard = () =>
+    server.db
+      .query<{ at: number }, []>("SELECT min(stream_id) AS at FROM hs_events WHERE type = 'm.room.message'")
+      .get()?.at ?? 0
+  const { again } = await server.hs.forget(0, FUTURE)
+  expect(again).toBe(unheard() - 1)
+  acknowledge()
+  expect(await server.hs.forget(again ?? 0, FUTURE)).toEqual({ next: null, removed: 1, again: null })
+})
+
 test('twenty thousand old events go in steps that nobody notices', async () => {
   const rows = new HomeserverRows(server.db, 'hs.test')
   rows.all(() => {

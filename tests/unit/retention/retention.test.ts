@@ -299,7 +299,7 @@ test('rows of other parts go in their own steps, and what was looked through is 
       name: 'other rows',
       forget: async (after: number) => {
         asked.push(after)
-        return { next: after < 400 ? after + 200 : null, removed: 1 }
+        return { next: after < 400 ? after + 200 : null, removed: 1, again: null }
       },
     },
   ]
@@ -311,6 +311,38 @@ test('rows of other parts go in their own steps, and what was looked through is 
   asked.length = 0
   await tick({ others, rowsMs: null })
   expect(asked).toEqual([])
+})
+
+test('what waits for somebody is looked at again, however much was looked through behind it', async () => {
+  const asked: number[] = []
+  const forget = async (after: number) => {
+    asked.push(after)
+    const step = { removed: 0, again: after === 200 ? 250 : null }
+    return { ...step, next: after < 400 ? after + 200 : null }
+  }
+  const { tick: once } = retention({ others: [{ name: 'other rows', forget }] })
+  await once(new AbortController().signal)
+  expect(asked).toEqual([0, 200, 400])
+  await once(new AbortController().signal)
+  expect(asked).toEqual([0, 200, 400, 250, 450])
+})
+
+test('copies of files that could not go are tried again at the next tick, and keep nothing else from going', async () => {
+  const { signal } = new AbortController()
+  const repository = createIdempotencyRepository(db)
+  await repository.begin({ holder: 'h', key: 'old', fingerprint: 'f' }, NOW - REMEMBERED_MS - 1)
+  let fails = true
+  const worker = retention({
+    async forgetCopies(before) {
+      if (fails) throw new Error('EIO')
+      forgotten.push(before)
+    },
+  })
+  await expect(worker.tick(signal)).rejects.toThrow('EIO')
+  expect(db.orm.select().from(idempotencyKeys).all()).toEqual([])
+  fails = false
+  await worker.tick(signal)
+  expect(forgotten).toEqual([NOW - 30 * DAY])
 })
 
 test('copies of files go after as many days as files do, or as messages where files go with them, and once a day', async () => {

@@ -8,6 +8,7 @@ import sandboxTables from '../../../migrations/0003_sandbox.up.sql' with { type:
 import eventIdIndex from '../../../migrations/0010_event_ids.up.sql' with { type: 'text' }
 import refusalTable from '../../../migrations/0011_sandbox_refusal.up.sql' with { type: 'text' }
 import homeserverHistory from '../../../migrations/0020_homeserver_history.up.sql' with { type: 'text' }
+import mediaUse from '../../../migrations/0025_sandbox_media_use.up.sql' with { type: 'text' }
 import { createHomeserver } from '../../../src/homeserver/index.ts'
 import { type Clock, systemClock } from '../../../src/lib/clock.ts'
 import { GroupCommit } from '../../../src/lib/group-commit.ts'
@@ -50,7 +51,14 @@ export async function createHarness(options: HarnessOptions = {}) {
   database.run('PRAGMA journal_mode = WAL')
   database.run('PRAGMA synchronous = FULL')
   if (!options.folder)
-    for (const sql of [homeserverTables, eventIdIndex, homeserverHistory, sandboxTables, refusalTable])
+    for (const sql of [
+      homeserverTables,
+      eventIdIndex,
+      homeserverHistory,
+      sandboxTables,
+      refusalTable,
+      mediaUse,
+    ])
       database.run(sql)
   const committer = new GroupCommit(database)
   const clock = options.clock ?? systemClock

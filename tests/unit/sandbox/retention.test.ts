@@ -22,7 +22,11 @@ test('what is old goes from every phone, what is young stays, and messages go on
   for (const body of ['one', 'two'])
     await harness.status(await harness.send(room, { msgtype: 'm.text', body }))
   expect(await textsOn(THEM)).toEqual(['one', 'two'])
-  expect(await harness.sandbox.forget(0, Date.now() - 3_600_000)).toEqual({ next: null, removed: 0 })
+  expect(await harness.sandbox.forget(0, Date.now() - 3_600_000)).toEqual({
+    next: null,
+    removed: 0,
+    again: null,
+  })
   const { removed } = await harness.sandbox.forget(0, Date.now() + 3_600_000)
   expect(removed).toBe(2)
   expect([await textsOn(THEM), await textsOn(ME)]).toEqual([[], []])
@@ -30,4 +34,32 @@ test('what is old goes from every phone, what is young stays, and messages go on
   await harness.api('POST', `api/phones/${THEM}/messages`, { to: ME, text: 'four' })
   await waitFor(async () => (await textsOn(ME)).length === 2, { what: 'both messages' })
   expect(await textsOn(ME)).toEqual(['three', 'four'])
+})
+
+test('old files go with their rows, but for those that a young message has', async () => {
+  const count = () =>
+    harness.database.query<{ n: number }, []>('SELECT count(*) AS n FROM sandbox_media').get()?.n
+  const [old, used] = [
+    await harness.upload(Buffer.from('a'), 'text/plain', 'a'),
+    await harness.upload(Buffer.from('b'), 'text/plain', 'b'),
+  ]
+  const say = async (url: string) =>
+    harness.status(await harness.send(room, { msgtype: 'm.file', body: 'a', filename: 'a', url }))
+  await say(old)
+  await say(used)
+  harness.database.run('UPDATE sandbox_media SET created_at = 1')
+  harness.database.run('UPDATE sandbox_message SET sent_at = 1')
+  await say(used)
+  const { signal } = new AbortController()
+  const before = Date.now() - 60_000
+  expect([await harness.sandbox.forgetFiles(before, signal), count()]).toEqual([1, 1])
+  expect(await harness.sandbox.forgetFiles(before, signal)).toBe(0)
+  // One that is gone comes anew when it is sent again.
+  await say(old)
+  expect(count()).toBe(2)
+  const files = (await harness.messages(THEM)).map(message => message.file)
+  const urls = files.flatMap(file => (file ? [file.url.replace('/sandbox/', '')] : []))
+  expect(await Promise.all(urls.map(async url => (await harness.api('GET', url)).status))).toEqual([
+    200, 200, 200,
+  ])
 })

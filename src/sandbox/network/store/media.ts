@@ -28,6 +28,7 @@ export function createMediaStore(database: Database) {
       `SELECT id, created_at FROM sandbox_media WHERE created_at < ? AND (created_at, id) > (?, ?)
        ORDER BY created_at, id LIMIT ?`,
     ),
+    forgetMedia: database.query('DELETE FROM sandbox_media WHERE id = ?'),
     setMxc: database.query('UPDATE OR IGNORE sandbox_media SET mxc = ? WHERE id = ?'),
   }
 
@@ -56,6 +57,7 @@ export function createMediaStore(database: Database) {
     /** @param after where the step before ended */
     mediaOlderThan: (before: number, after: { created_at: number; id: string } | null, limit: number) =>
       sql.mediaOlder.all(before, after?.created_at ?? -1, after?.id ?? '', limit),
+    forgetMedia: (mediaId: string): boolean => sql.forgetMedia.run(mediaId).changes > 0,
     setMxc: (mediaId: string, mxc: string): void => void sql.setMxc.run(mxc, mediaId),
   }
 }

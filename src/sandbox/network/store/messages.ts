@@ -69,6 +69,10 @@ export function createMessageStore(database: Database, files: Pick<MediaStore, '
       'DELETE FROM sandbox_inbox WHERE seq = ? AND phone IN (SELECT phone FROM sandbox_member WHERE chat = ?)',
     ),
     forget: database.query('DELETE FROM sandbox_message WHERE seq = ?'),
+    usesMedia: database.query<{ seq: number }, [string, number]>(
+      `SELECT seq FROM sandbox_message AS m WHERE media_id = ?
+         AND (sent_at >= ? OR EXISTS (SELECT 1 FROM sandbox_delivery AS d WHERE d.seq = m.seq)) LIMIT 1`,
+    ),
     isPending: database.query<{ id: number }, [number]>(
       'SELECT id FROM sandbox_delivery WHERE seq = ? LIMIT 1',
     ),
@@ -152,6 +156,8 @@ export function createMessageStore(database: Database, files: Pick<MediaStore, '
       sql.forget.run(seq)
       return true
     },
+    /** Whether a message sent since then has the file, or one that a room still waits for. */
+    isMediaInUse: (mediaId: string, since: number): boolean => sql.usesMedia.get(mediaId, since) !== null,
     /** Each phone's latest reaction to a message. */
     reactions(messageId: string): { from: string; emoji: string }[] {
       const latest = new Map<string, string>()

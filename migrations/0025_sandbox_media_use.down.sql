@@ -1,0 +1,1 @@
+DROP INDEX sandbox_message_media;
