@@ -78,11 +78,12 @@ export class StartWatch {
   }
 
   /**
-   * Asks a bridge that is down once more whether it is.
+   * Asks a bridge that is down once more whether it is, unless nobody asks it any more.
    * @throws GatewayError bridge_unavailable; BridgeStarting while it may not be asked
    */
   async check(): Promise<void> {
-    if (this.phase === 'down') {
+    // After the stop nothing changes any more, so a wait for it would have no end.
+    if (this.phase === 'down' && !this.stopping.signal.aborted) {
       this.hurry.abort()
       await this.nextChange()
     }

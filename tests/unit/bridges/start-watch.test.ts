@@ -97,6 +97,14 @@ test('one that is not there can’t be asked, and as soon as it is there it is s
   ])
 })
 
+test('one that is down stays refused after the stop, and nobody waits for it', async () => {
+  watching()
+  expect(await verdict()).toBe(REFUSED)
+  watch.stop()
+  expect(await verdict()).toBe(REFUSED)
+  await expect(watch.started(15_000)).rejects.toThrow(REFUSED)
+}, 10_000)
+
 test('one that reports a state is ready at once', async () => {
   await begin()
   watching()
