@@ -27,7 +27,9 @@ export interface BridgeAttachmentOptions {
   /** Bridges of the settings, which win over the attached ones. */
   settings: Pick<Config, 'bridges' | 'data' | 'matrix'>
   secrets: Pick<Secrets, 'bridges'>
-  /** The platform has a real bridge, which may have taken the sandbox's place when it was attached. */
+  /**
+   * The platform has a real bridge, which may have taken the sandbox's place when it was attached.
+   */
   onTakenUp(bridge: Pick<AttachedBridge, 'platform' | 'createdAt'>): Promise<void>
   /** The platform has no bridge any more. */
   onGone(platform: string): Promise<void>

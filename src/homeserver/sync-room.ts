@@ -219,10 +219,7 @@ async function* roomData(
   }
 }
 
-/**
- * @see
- * https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3sync_response-200_roomsummary
- */
+/** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3sync */
 function summaryOf({ room, userId }: RoomView) {
   let joined = 0
   let invited = 0

@@ -1,4 +1,7 @@
-/** Bodies in other charsets than UTF-8: decoded as they declare, or refused; nobody gets a text with replacement characters. */
+/**
+ * Bodies in other charsets than UTF-8 are decoded as they declare, or refused; nobody gets a text
+ * with replacement characters.
+ */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
 import { testHttp } from '../support/test-http.ts'
 

@@ -65,7 +65,10 @@ test('what trickles in is cut off: headers, bodies and silence; an upload at a f
   await waitFor(() => app.onDisk.size === 0)
 }, 60_000)
 
-/** Opens a WebSocket of a link at which nothing happens. @returns when the server has pinged it, within 25 s */
+/**
+ * Opens a WebSocket of a link at which nothing happens.
+ * @returns when the server has pinged it, within 25 s
+ */
 async function untilPinged(): Promise<void> {
   await app.call('POST', '/api/v1/devices', { auth: `Bearer ${token}`, json: { platform: 'wa' } })
   const client = await open()

@@ -1,4 +1,7 @@
-/** Requests that a client sends without waiting for answers: few are served, and nobody holds the event loop with thousands. */
+/**
+ * Requests that a client sends without waiting for answers: few are served, and nobody holds the
+ * event loop with thousands.
+ */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import type { RunningServer } from '../../src/http/server.ts'
 import { openRaw } from '../support/raw-client.ts'
@@ -68,7 +71,8 @@ describe.each(['http', 'https'])('on one connection, %s', scheme => {
     using client = await openRaw(server.url)
     client.write(request.repeat(50))
     await waitFor(() => client.closed, { what: 'the server to close' })
-    // Bun itself closes a connection when it finds a request behind one that isn't answered at once.
+    // Bun itself closes a connection when it finds a request behind one that isn't answered at
+    // once.
     if (client.statuses().length === 0) return
     expect(client.statuses()).toHaveLength(33)
     const last = client.heard.slice(client.heard.lastIndexOf('HTTP/1.1 '))

@@ -146,7 +146,10 @@ describe('beside a running gateway', () => {
 
 describe('a program that the gateway runs', () => {
   const FAKE_BRIDGE = join(import.meta.dir, '..', 'support', 'fake-bridge.ts')
-  /** Starts the bridge as packages do that set something up first: nothing of its own name stays in the process's command line. */
+  /**
+   * Starts the bridge as packages do that set something up first: the process's command line keeps
+   * nothing of the bridge's name.
+   */
   const wrapper = () => join(gateway.directory, 'start-the-bridge')
   /** Where the wrapper notes what it was given. */
   const seenEnvironment = () => join(gateway.directory, 'seen-environment')

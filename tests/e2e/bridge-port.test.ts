@@ -39,7 +39,7 @@ function deployment(env: Record<string, string> = {}) {
     mainUrl: `http://127.0.0.1:${port}`,
     bridgeUrl: `http://127.0.0.1:${bridgePort}`,
     configFile,
-    /** What the bridge would go by. */
+    /** The configuration that the bridge would read. */
     config: () => parse(readFileSync(configFile, 'utf8')),
     meshgate: (...args: string[]) => runCommand(folder.path, args, settings),
     async start(): Promise<GatewayProcess> {

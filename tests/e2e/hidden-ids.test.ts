@@ -1,4 +1,7 @@
-/** People whom WhatsApp's bridge knows by hidden ids (LIDs): one person stays one, by number, by id, and by either of their Matrix users. */
+/**
+ * People whom WhatsApp's bridge knows by hidden ids (LIDs): one person stays one, by number, by id,
+ * and by either of their Matrix users.
+ */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
 import type { MessagePayload } from '../../src/domain/events.ts'
 import type { ContactView } from '../../src/modules/contacts/types.ts'

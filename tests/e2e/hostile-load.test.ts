@@ -1,4 +1,7 @@
-/** Clients that try to keep a gateway, a process of its own, from answering others: what others get, beside a run without. */
+/**
+ * Clients that try to keep a gateway, a process of its own, from answering others: the others'
+ * waits are compared with a run without.
+ */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { type Account, GatewayClient } from '../support/gateway-client.ts'
 import { type GatewayProcess, spawnGateway } from '../support/gateway-process.ts'
@@ -80,7 +83,7 @@ describe.each([
 })
 
 describe('with a token', () => {
-  /** What a machine that does much else may cost by itself. */
+  /** Seconds that a machine which does much else may cost by itself. */
   const NOISE_S = 0.5
   let account: Account
   let quietS: number

@@ -1,6 +1,6 @@
 /**
- * The whole gateway on a large database: nothing that a client asks holds up the others, however much there is to look through. (What it costs
- * beside a small one is figure 8 of `make bench`.)
+ * The whole gateway on a large database: no client's request holds up the others, however much
+ * there is to look through. (Figure 8 of `make bench` has its cost beside a small one's.)
  */
 import { Database } from 'bun:sqlite'
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test'

@@ -1,4 +1,7 @@
-/** Files on the disk: one copy of each for gateway, homeserver and sandbox, and no more of them than the identity's quota. */
+/**
+ * Files on the disk: one copy of each for gateway, homeserver and sandbox, and no more of them than
+ * the identity's quota.
+ */
 
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
 import { readdirSync, statSync } from 'node:fs'

@@ -71,7 +71,7 @@ function replaced(text: string, changes: Record<string, string>): string {
   }, text)
 }
 
-/** What clients may reach, and what is kept in, each with what its answer shows. */
+/** Paths that clients may reach, and paths that are kept in, each with a text of its answer. */
 const ALLOWED = ['api', 'docs', 'health', 'ready']
 const KEPT_IN = {
   sandbox: '<title>Sandbox phones</title>',

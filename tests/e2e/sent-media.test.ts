@@ -1,4 +1,6 @@
-/** Files of many kinds on their way to a phone whose network takes only some of them as what they are. */
+/**
+ * Files of many kinds on their way to a phone whose network takes only some of them as they are.
+ */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { FILES } from '../support/file-heads.ts'
 import { type Account, formWith, type GatewayClient, type Phone } from '../support/gateway-client.ts'

@@ -47,7 +47,7 @@ class FakeLink {
   readonly id = 'lnk_1'
   started: ({ identityId: string } & LinkRequest)[] = []
   answers: Record<string, string>[] = []
-  /** What an answer waits for, as for a slow bridge. */
+  /** Answers wait for it, as for a slow bridge. */
   bridge: Promise<void> = Promise.resolve()
   latest: LinkEvent | null = null
   underWay = false

@@ -195,7 +195,10 @@ export class GatewayClient {
   }: {
     echo?: boolean
     contacts?: { phone: string; name: string }[]
-    /** Of the number: on the sandbox's WhatsApp one that ends with a 3 or a 6 has a hidden id. */
+    /**
+     * The number's last digits: on the sandbox's WhatsApp one that ends with a 3 or a 6 has a
+     * hidden id.
+     */
     ending?: string
   } = {}): Promise<Phone> {
     const number = `49151${String(Math.floor(Math.random() * 1e6)).padStart(6, '0')}${this.numbers++}${ending}`

@@ -15,8 +15,8 @@ interface NewEvent {
 }
 
 /**
- * Writes rows as the homeserver does, behind what is there. All of it should be written in one `all`, and before a homeserver opens the
- * database, as that keeps counters in memory.
+ * Writes rows as the homeserver does, behind the existing ones. All of it should be written in one
+ * `all`, and before a homeserver opens the database, as that keeps counters in memory.
  */
 export class HomeserverRows {
   private streamId: number

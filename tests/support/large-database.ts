@@ -1,12 +1,16 @@
 /**
- * Makes a small database large: what one conversation has left in it is copied as often as asked for, by SQL, in all tables of gateway, homeserver
- * and sandbox. So a gateway finds there what it would have written itself, in seconds instead of hours.
+ * Makes a small database large: copies the rows of one conversation as often as asked for, by SQL,
+ * in all tables of gateway, homeserver and sandbox. So a gateway finds there what it would have
+ * written itself, in seconds instead of hours.
  */
 import type { Database } from 'bun:sqlite'
 import { closeSync, fsyncSync, openSync } from 'node:fs'
 
 export interface LargeSizes {
-  /** Each of them is sent and answered: a message, an event with its delivery, and what homeserver and sandbox keep of both. */
+  /**
+   * Each is sent and answered: a message, an event with its delivery, and the rows of homeserver
+   * and sandbox for both.
+   */
   messages: number
   /** Each has a token and a linked phone of the sandbox. */
   identities: number
@@ -16,7 +20,10 @@ export interface LargeSizes {
   contacts?: number
 }
 
-/** What a copied row has in place of the original's, as SQL: `t` is the original, `n.n` the number of the copy from 1 on. */
+/**
+ * Values of a copied row in place of the original's, as SQL: `t` is the original, `n.n` the number
+ * of the copy from 1 on.
+ */
 type Changes = Record<string, string>
 
 const CHAT_STRIDE = 100
@@ -34,11 +41,12 @@ const FIRST_TOKEN_ID = 1_000_000_000
 const SPREAD = 7_919
 
 /**
- * @param database of a gateway that is stopped, in which one identity has one linked phone of the sandbox, one chat, and in it one message sent
- *   and one received
+ * @param database of a gateway that is stopped, in which one identity has one linked phone of the
+ * sandbox, one chat, and in it one message sent and one received
  */
 export function enlarge(database: Database, sizes: LargeSizes): void {
-  // Without a journal, each page is written once. A failure leaves no database to go on with, which is the test's end anyway.
+  // Without a journal, each page is written once. A failure leaves no database to go on with, which
+  // is the test's end anyway.
   for (const pragma of ['journal_mode = OFF', 'synchronous = OFF', 'cache_size = -524288'])
     database.run(`PRAGMA ${pragma}`)
   database.run('CREATE TEMP TABLE n (n INTEGER PRIMARY KEY)')
@@ -87,7 +95,10 @@ function conversationOf(database: Database): Conversation {
   )
 }
 
-/** With a token of the same credential, and a phone that is linked at the sandbox as well, so that no probe finds it gone. */
+/**
+ * With a token of the same credential, and a phone that is linked at the sandbox as well, so that
+ * no probe finds it gone.
+ */
 function addIdentities(database: Database, own: Conversation, count: number): void {
   const user = `printf('@mg%010d:localhost', n.n)`
   const owner = phone(FIRST_OWNER)
@@ -238,7 +249,10 @@ function addContacts(database: Database, own: Conversation, count: number): void
   )
 }
 
-/** @param changes of columns that the table has; others are as the original's. @param where which rows of the table are originals */
+/**
+ * @param changes of columns that the table has; others are as the original's
+ * @param where which rows of the table are originals
+ */
 function copy(database: Database, table: string, count: number, changes: Changes, where = 'true'): void {
   const columns = database
     .query<{ name: string }, []>(`SELECT name FROM pragma_table_info('${table}')`)

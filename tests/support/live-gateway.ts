@@ -21,7 +21,8 @@ export interface LiveGateway extends AsyncDisposable {
 
 /**
  * @param env settings beside the defaults of a test
- * @param directory to start in, with what an earlier run left there; by default a new one, removed at the end
+ * @param directory to start in, with the files of an earlier run; by default a new one, removed at
+ * the end
  */
 export async function liveGateway(
   env: Record<string, string> = {},

@@ -1,7 +1,8 @@
 /**
- * How long one turn of this process's event loop lasts while something runs: for tests that nothing a client asks may hold up everybody
- * else. The gateway under test runs in this process (`liveGateway`, or an app's own handler), so what the test itself does in a turn
- * counts, too: it should build large bodies beforehand and leave large answers unparsed (`await response.arrayBuffer()`).
+ * Measures the longest turn of this process's event loop while something runs: for tests that no
+ * client's request may hold up everybody else. The gateway under test runs in this process
+ * (`liveGateway`, or an app's own handler), so the test's own work in a turn counts, too: it should
+ * build large bodies beforehand and leave large answers unparsed (`await response.arrayBuffer()`).
  */
 import { expect } from 'bun:test'
 import { readFileSync } from 'node:fs'
@@ -15,9 +16,12 @@ const LEAST_QUIET_MS = 100
 const MOST_QUIET_MS = 1_000
 
 interface TurnOptions {
-  /** How often the work is done, numbered from 0. The least of all rounds counts: a turn that the work takes it takes in each. */
+  /**
+   * Times that the work is done, numbered from 0. The least of all rounds counts: a long turn of
+   * the work itself comes in each.
+   */
   rounds?: number
-  /** What is allowed beyond a quiet run, in milliseconds. */
+  /** Milliseconds allowed beyond a quiet run. */
   mostMs?: number
 }
 
@@ -31,7 +35,10 @@ export async function longestTurn(
   return least
 }
 
-/** Fails when `work` holds the event loop for longer than a quiet run of the same process and `mostMs` beyond. */
+/**
+ * Fails when `work` holds the event loop for longer than a quiet run of the same process and
+ * `mostMs` beyond.
+ */
 export async function expectShortTurns(
   work: (round: number) => unknown,
   { rounds = 3, mostMs = MOST_TURN_MS }: TurnOptions = {},
@@ -47,7 +54,7 @@ export async function expectShortTurns(
 }
 
 async function turnOf(work: () => unknown): Promise<number> {
-  // What was allocated before isn't this work's.
+  // Memory allocated before isn't this work's.
   Bun.gc(true)
   const watch = new TurnWatch()
   // The first sample begins the interval that the work is to be in.
@@ -64,8 +71,8 @@ async function turnOf(work: () => unknown): Promise<number> {
 }
 
 /**
- * Sees how long it is from one turn's timer to the next's, without the time for which other processes had the processor: on a busy
- * machine they take it for longer than the turns last that are looked for.
+ * Measures from one turn's timer to the next's, without the time for which other processes had the
+ * processor: on a busy machine they take it for longer than the turns last that are looked for.
  */
 class TurnWatch {
   longestMs = 0
@@ -89,7 +96,10 @@ class TurnWatch {
   }
 }
 
-/** For how long this thread has been ready to run while others did, where the system tells (Linux); else 0. */
+/**
+ * Milliseconds that this thread has been ready to run while others did, where the system tells
+ * (Linux); else 0.
+ */
 function waitedMs(): number {
   try {
     return Number(readFileSync('/proc/thread-self/schedstat', 'latin1').split(' ')[1]) / NANOSECONDS_PER_MS

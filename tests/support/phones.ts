@@ -1,4 +1,7 @@
-/** What a device knows of people's numbers, on a test's database: by a bridge that a test answers for, or by none. */
+/**
+ * Devices' knowledge of people's numbers, on a test's database: from a bridge that a test answers
+ * for, or from none.
+ */
 import type { Db } from '../../src/db/open.ts'
 import { GatewayError } from '../../src/domain/errors.ts'
 import type { Bridge, Bridges } from '../../src/domain/ports.ts'

@@ -86,7 +86,7 @@ export async function answers(url: string): Promise<boolean> {
   }
 }
 
-/** Whether the process runs: what is left of one until its parent asks for it doesn't. */
+/** True while the process runs. A zombie, which its parent hasn't asked for yet, doesn't. */
 export function isAlive(pid: number): boolean {
   try {
     return !/^\d+ \(.*\) Z/s.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
@@ -95,9 +95,14 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** Below the ports that the system gives away by itself, which another test may get at any moment. */
+/**
+ * Below the ports that the system gives away by itself, which another test may get at any moment.
+ */
 const PORTS = { first: 20_000, count: 12_000 }
-/** Each process of a test run begins elsewhere, so that none gets what another has just been given. */
+/**
+ * Each process of a test run begins elsewhere, so that none gets a port that another has just been
+ * given.
+ */
 let nextPort = (process.pid * 97) % PORTS.count
 
 /** A port that nobody listens on now, for programs that have to be told one. */

@@ -4,7 +4,7 @@ import { connect as connectTls } from 'node:tls'
 
 export interface RawClient extends Disposable {
   write(text: string | Buffer): void
-  /** What came back so far. */
+  /** All that came back so far. */
   heard: string
   closed: boolean
   /** Statuses of the answers so far. */

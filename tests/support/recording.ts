@@ -1,4 +1,7 @@
-/** A voice message as phones record it: two seconds of Opus in Ogg, in which half a second of sound and of near silence take turns. */
+/**
+ * A voice message as phones record it: two seconds of Opus in Ogg, in which half a second of sound
+ * and of near silence take turns.
+ */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 

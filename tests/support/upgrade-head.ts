@@ -1,4 +1,7 @@
-/** How the WebSocket of a link is asked for, and what is said on it, for tests that write to the connection themselves. */
+/**
+ * The request for a link's WebSocket, and the frames on it, for tests that write to the connection
+ * themselves.
+ */
 
 export function upgradeHead(token: string): string {
   return [

@@ -58,7 +58,10 @@ export interface Plan {
   names: ReadonlyMap<string, string>
   /** Events that nothing could be made of, by a defect of ours. */
   givenUp: { eventId: string; error: unknown }[]
-  /** Devices that messages came for although we don't know them, or as logged out: just linked, perhaps. */
+  /**
+   * Devices that messages came for although we don't know them, or as logged out: perhaps just
+   * linked.
+   */
   unknownDevices: { identityId: string; platform: string }[]
   /** Those who speak to a device and whose numbers its bridge may know. */
   unknownSenders: { device: Device; userId: string }[]

@@ -36,10 +36,7 @@ export function labelsText(labels: Record<string, string>): string {
     .join(',')
 }
 
-/**
- * @see
- * https://prometheus.io/docs/instrumenting/exposition_formats/
- */
+/** @see https://prometheus.io/docs/instrumenting/exposition_formats/ */
 function escaped(character: string): string {
   return character === '\n' ? '\\n' : `\\${character}`
 }

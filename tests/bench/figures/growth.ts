@@ -1,4 +1,7 @@
-/** Figure 8: what a hundredfold of data costs. The same gateway on databases of three sizes, which are made by copying one conversation. */
+/**
+ * Figure 8: the cost of a hundredfold of data. The same gateway runs on databases of three sizes,
+ * which are made by copying one conversation.
+ */
 import { Database } from 'bun:sqlite'
 import { cpSync } from 'node:fs'
 import { join } from 'node:path'
@@ -44,7 +47,7 @@ const DEVICES_WITH_SERIES = 1_000
 /** How long after the start turns are looked at, and how long each load lasts. */
 const LOOK_MS = 10_000
 
-/** What was measured at one size, by name. Lower is better in all. */
+/** Measurements at one size, by name. Lower is better in all. */
 type Measures = Map<string, Measure>
 interface Measure {
   value: number

@@ -1,4 +1,7 @@
-/** Another client of the program: asks for /health again and again, and tells the longest that it waited. What holds up the program's only thread shows here. */
+/**
+ * Another client of the program: asks for /health again and again, and prints its longest wait.
+ * Anything that holds up the program's only thread shows here.
+ */
 import { readTask } from '../child.ts'
 import { HttpConnection } from '../http-connection.ts'
 import { percentile } from '../statistics.ts'

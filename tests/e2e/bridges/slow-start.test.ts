@@ -1,6 +1,7 @@
 /**
- * Restarts of bridges that load their logins only some seconds after their port is open, and go without a user's logins until their next restart when
- * somebody asks about that user before: no device is lost, and nothing arrives twice or never.
+ * Restarts of bridges that load their logins only some seconds after their port is open, and go
+ * without a user's logins until their next restart when somebody asks about that user before: no
+ * device is lost, and nothing arrives twice or never.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { attachedGateway, type Deployment } from '../../support/attached-gateway.ts'
@@ -41,7 +42,7 @@ describe.skipIf(!testBridge)('a bridge that loads its logins late', () => {
   const untilConnected = (user: LinkedUser) =>
     waitFor(async () => (await only(user))?.state === 'connected', { deadlineMs: DEADLINE_MS })
 
-  /** What happens to the parts of a deployment, and how they come back. */
+  /** Restarts of a deployment's parts, and how they come back. */
   const restarts: Record<string, (platform: string) => Promise<void>> = {
     async 'the bridge is restarted'(platform) {
       await deployment.bridge(platform).kill()
@@ -76,7 +77,8 @@ describe.skipIf(!testBridge)('a bridge that loads its logins late', () => {
       const before = await only(user)
 
       await restarts[name]?.(platform)
-      // Sent while the bridge loads: into a chat that is there, and into one that the bridge has to make.
+      // Sent while the bridge loads: into an existing chat, and into one that the bridge has to
+      // make.
       const stranger = await settingOf(platform).testnet.newPhone()
       await send('meanwhile')
       await user.account.send(user.device, { contact: stranger.number, text: 'nice to meet you', platform })

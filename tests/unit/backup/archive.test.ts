@@ -198,7 +198,10 @@ describe('is refused, and leaves nothing behind:', () => {
 })
 
 describe('who made it', () => {
-  /** The archive after somebody has put another command for a bridge into it, and set its manifest right. */
+  /**
+   * The archive after somebody has put another command for a bridge into it, and set its manifest
+   * right.
+   */
   async function changed(
     archive: Buffer,
     edit: (manifest: string) => string = text => text,

@@ -1,4 +1,7 @@
-/** A bridge that has just come up is left alone until it knows its logins. The bridge is a server that stops and starts, behind real HTTP. */
+/**
+ * A bridge that has just come up is left alone until it knows its logins. The bridge is a server
+ * that stops and starts, behind real HTTP.
+ */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { createServer, type Server, type Socket } from 'node:net'
 import { BridgeStarting, StartWatch } from '../../../src/bridges/start-watch.ts'

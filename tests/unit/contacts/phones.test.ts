@@ -1,4 +1,7 @@
-/** Numbers of people whose Matrix users don't show them: what is asked of a bridge, and how often. */
+/**
+ * Numbers of people whose Matrix users don't show them: a bridge is asked for them, and not too
+ * often.
+ */
 import { afterEach, beforeEach, expect, test } from 'bun:test'
 import type { Device } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'

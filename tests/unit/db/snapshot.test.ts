@@ -1,4 +1,7 @@
-/** Copies of a database that another process goes on writing to: each is whole, and the state after one of its commits. */
+/**
+ * Copies of a database that another process goes on writing to: each is whole, and the state after
+ * one of its commits.
+ */
 import { Database } from 'bun:sqlite'
 import { expect, test } from 'bun:test'
 import { existsSync } from 'node:fs'
@@ -9,7 +12,10 @@ import { waitFor } from '../../support/wait-for.ts'
 /** Some 25 MB, so that the copy has several stretches. */
 const ROWS = 45_000
 
-/** Each transaction adds one to a counter, writes a row of that number, and moves values between rows far apart. Checkpoints come often. */
+/**
+ * Each transaction adds one to a counter, writes a row of that number, and moves values between
+ * rows far apart. Checkpoints come often.
+ */
 const WRITER = `
   import { Database } from 'bun:sqlite'
   const [, file, journal] = process.argv

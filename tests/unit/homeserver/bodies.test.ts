@@ -1,4 +1,7 @@
-/** Bodies that this server could not keep as they were sent, or that would take long to look through. */
+/**
+ * Bodies that this server could not keep as they were sent, or that would take long to look
+ * through.
+ */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { serverWith, type TestServer } from './harness.ts'
 

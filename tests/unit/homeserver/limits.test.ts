@@ -1,4 +1,4 @@
-/** What one call may ask for, and how much may gather in one place. */
+/** Limits of one call, and of the amount that gathers in one place. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { HomeserverRows } from '../../support/homeserver-rows.ts'
 import { TestServer, userId } from './harness.ts'

@@ -4,7 +4,10 @@ import { type Answer, FakeAppservice, TestServer, userId } from './harness.ts'
 
 const server = new TestServer()
 const AS_PUPPET = { as: 'gw_alice', token: 'as_wa' }
-/** Alice's room with a user of the bridge, one with another bridge's, and one that nobody else is in. */
+/**
+ * Alice's room with a user of the bridge, one with another bridge's, and one that nobody else is
+ * in.
+ */
 let shared = ''
 let foreign = ''
 let own = ''

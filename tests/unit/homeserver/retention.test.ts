@@ -1,4 +1,4 @@
-/** What is old goes, and everything goes on as before. */
+/** Old events go, and everything goes on as before. */
 import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { HomeserverRows } from '../../support/homeserver-rows.ts'
 import { expectShortTurns } from '../../support/longest-turn.ts'

@@ -31,7 +31,7 @@ let learned: string[]
 let nudges: string[]
 let learn: () => void
 let count = 0
-/** Whether the bridges' registrations are known. */
+/** True when the bridges' registrations are known. */
 let knowsUsers: boolean
 
 beforeEach(() => {

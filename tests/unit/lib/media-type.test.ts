@@ -1,4 +1,4 @@
-/** What a file is: told by its content before anybody's word, and in one spelling. */
+/** A file's type: its content decides before anybody's word, and it has one spelling. */
 import { expect, test } from 'bun:test'
 import { HEAD_BYTES, mediaTypeOf, mediaTypeOfName, registeredType } from '../../../src/lib/media-type.ts'
 import { FILES } from '../../support/file-heads.ts'

@@ -1,4 +1,7 @@
-/** What programs answer that aren't ours: bounded, also unpacked, and never followed elsewhere, whoever of us asks. Over real HTTP. */
+/**
+ * Answers of programs that aren't ours: bounded, also unpacked, and never followed elsewhere,
+ * whoever of us asks. Over real HTTP.
+ */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { deflateSync, gzipSync } from 'node:zlib'
 import { createBridgeProbe } from '../../../src/bridges/bridge-probe.ts'
@@ -75,7 +78,10 @@ const accounts = () =>
     clock: systemClock,
   })
 
-/** Everybody who reads an answer into memory. What they make of it is theirs, but it's no success. */
+/**
+ * Everybody who reads an answer into memory. Each handles it differently, but none takes it for a
+ * success.
+ */
 const readers: Record<string, () => Promise<unknown>> = {
   'a bridge about logins': () => client().logins('@u:s'),
   'a bridge about its address book': () => client().contacts('@u:s', '237'),

@@ -1,4 +1,4 @@
-/** What a refusal means for those who wait behind what was refused. */
+/** Each refusal's meaning for the requests that wait behind the refused one. */
 import { expect, test } from 'bun:test'
 import { type Refusal, refusalOf } from '../../../src/lib/refusal.ts'
 

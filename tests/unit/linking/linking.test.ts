@@ -468,7 +468,8 @@ describe('until when a link is good', () => {
     expect(inMs(link.id)).toBe(15_000)
     renewed.resolve()
     await waitFor(() => (view(link.id).step as { payload?: string }).payload === '2')
-    // A bridge that renews its codes every five seconds may end the login five seconds after its last one.
+    // A bridge that renews its codes every five seconds may end the login five seconds after its
+    // last one.
     expect(inMs(link.id)).toBe(5_000)
     await clock.advance(60_000)
     expect([view(link.id).state, inMs(link.id)]).toEqual(['waiting_for_scan', 0])

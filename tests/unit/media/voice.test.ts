@@ -1,4 +1,4 @@
-/** Voice messages: how long they are and what they sound like, found out without holding anybody up. */
+/** The length and waveform of voice messages, found out without holding anybody up. */
 import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { writeFileSync } from 'node:fs'
 import { describeVoice } from '../../../src/modules/media/describe-voice.ts'

@@ -1,4 +1,7 @@
-/** A caption that a network would drop goes behind its file: once, in order, whatever dies in between, and never lost in silence. */
+/**
+ * A caption that a network would drop goes behind its file: once, in order, whatever dies in
+ * between, and never lost in silence.
+ */
 import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { messages } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
@@ -28,7 +31,7 @@ const TAKES = readRoomFeatures({
 let db: TempDb
 let clock: ManualClock
 let store: ReturnType<typeof messageStore>
-/** What the homeserver has, by transaction id: a repeat is the same event. */
+/** Events of the homeserver, by transaction id: a repeat is the same event. */
 let room: Map<string, string>
 let fail: (body: string) => Error | undefined
 let stop: () => Promise<void>

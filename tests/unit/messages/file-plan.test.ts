@@ -1,4 +1,7 @@
-/** How a file goes into a chat: as what the chat's network takes, as it spells it, or not at all, with the reason. */
+/**
+ * How a file goes into a chat: as a kind that the chat's network takes, in its spelling, or not at
+ * all, with the reason.
+ */
 import { describe, expect, test } from 'bun:test'
 import { readRoomFeatures } from '../../../src/matrix/room-features.ts'
 import { planFile, textRefusal } from '../../../src/modules/messages/file-plan.ts'

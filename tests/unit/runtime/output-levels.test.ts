@@ -1,4 +1,7 @@
-/** Levels of lines that programs print, in the forms of many logging libraries: what people write is never taken for one. */
+/**
+ * Levels of lines that programs print, in the forms of many logging libraries: people's own texts
+ * are never taken for one.
+ */
 import { describe, expect, test } from 'bun:test'
 import { outputLevels } from '../../../src/runtime/output-levels.ts'
 

@@ -370,7 +370,10 @@ describe('echo', () => {
     let botRoom: string
     let answered: Set<string>
 
-    /** Answers all that the phone says until it has said nothing more. @returns how many answers there were */
+    /**
+     * Answers all that the phone says until it has said nothing more.
+     * @returns how many answers there were
+     */
     async function converse(answer: (said: SeenEvent) => Json): Promise<number> {
       let answers = 0
       for (;;) {

@@ -226,7 +226,7 @@ describe('list', () => {
     do {
       const { data, next } = await tokens.page(ROOT, 1, cursor)
       ids.push(data.map(({ id }) => id))
-      // What a page ended with may be gone meanwhile.
+      // The last item of a page may be gone meanwhile.
       db.connection.run('DELETE FROM tokens WHERE id = ?', [data[0]?.id ?? 0])
       cursor = next ?? undefined
     } while (cursor !== undefined)

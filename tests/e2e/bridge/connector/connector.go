@@ -42,7 +42,8 @@ func (tc *TestnetConnector) Init(bridge *bridgev2.Bridge) {
 	bridge.Commands.(*commands.Processor).AddHandlers(cmdJoin, cmdResolveLink)
 }
 
-// Start implements bridgev2.NetworkConnector. The network is there already, but others take their time, while the bridge's port is open.
+// Start implements bridgev2.NetworkConnector. This network is there already, but others take their
+// time while the bridge's port is open.
 func (tc *TestnetConnector) Start(ctx context.Context) error {
 	select {
 	case <-time.After(time.Duration(tc.Config.StartDelayMS) * time.Millisecond):
@@ -113,8 +114,9 @@ func (tc *TestnetConnector) ValidateUserID(id networkid.UserID) bool {
 	return phoneUserID.MatchString(string(id)) || uuid.Validate(string(id)) == nil
 }
 
-// errNotStarted is what several bridges fail with when somebody asks about a login too early. The bridge then goes without that user's
-// logins until it is restarted, as bridgev2 remembers the user.
+// errNotStarted is the error of several bridges when somebody asks about a login too early. The
+// bridge then goes without that user's logins until it is restarted, as bridgev2 remembers the
+// user.
 var errNotStarted = errors.New("the network isn't started yet")
 
 // LoadUserLogin implements bridgev2.NetworkConnector.

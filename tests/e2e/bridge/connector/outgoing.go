@@ -29,7 +29,8 @@ var (
 	_ bridgev2.TypingHandlingNetworkAPI      = (*TestnetClient)(nil)
 )
 
-// capabilities are those of every chat: as the WhatsApp bridge tells them, what isn't listed is refused by bridgev2.
+// capabilities are those of every chat, as the WhatsApp bridge states them: bridgev2 refuses kinds
+// that aren't listed.
 var capabilities = &event.RoomFeatures{
 	ID: "example.testnet.capabilities.2",
 	File: event.FileFeatureMap{

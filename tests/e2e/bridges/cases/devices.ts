@@ -159,7 +159,7 @@ export function deviceCases(setting: SettingOf): void {
   })
 }
 
-/** The events of what happens to the device from now on: that it is connected has been told by then. */
+/** Events of the device after `device.connected`, which has come by then. */
 async function deviceEvents(user: LinkedUser): Promise<InboxReader<DeviceEvent>> {
   await untilState(user, 'connected')
   return InboxReader.of<DeviceEvent>(user.account, [
