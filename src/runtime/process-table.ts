@@ -4,6 +4,7 @@
  * another program (a script that ends in `exec`, a Python launcher), its command line doesn't.
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { basename } from 'node:path'
 
 interface Entry {
   pid: number
@@ -47,6 +48,15 @@ export function sessionOf(leader: number, birth: string, dir?: string): number[]
     .map(({ pid }) => pid)
   const areOurs = first !== null || dir === undefined || members.some(pid => worksIn(pid, dir))
   return areOurs ? members.sort((a, b) => Number(b === leader) - Number(a === leader)) : []
+}
+
+/**
+ * Whether the process runs this command, for records that know no birth. A script's command line begins with its interpreter.
+ * @param command program and arguments
+ */
+export function runsCommand(pid: number, [program = '', ...args]: readonly string[]): boolean {
+  const line = commandLineOf(pid)
+  return line !== '' && line.endsWith(args.join(' ')) && line.includes(basename(program))
 }
 
 function everyEntry(): Entry[] {
@@ -99,10 +109,21 @@ function entriesByPs(which: readonly string[]): Entry[] {
 
 function worksIn(pid: number, dir: string): boolean {
   try {
-    return (
-      readlinkSync(`/proc/${pid}/cwd`) === dir || readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(dir)
-    )
+    return readlinkSync(`/proc/${pid}/cwd`) === dir || commandLineOf(pid).includes(dir)
   } catch {
     return false
+  }
+}
+
+/** Its words joined by blanks; empty when it has ended. */
+function commandLineOf(pid: number): string {
+  if (!isLinux) {
+    const { stdout } = Bun.spawnSync(['ps', '-o', 'command=', '-p', String(pid)], { stderr: 'ignore' })
+    return stdout.toString().trim()
+  }
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replace(/\0$/, '').replaceAll('\0', ' ')
+  } catch {
+    return ''
   }
 }

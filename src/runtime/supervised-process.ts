@@ -14,7 +14,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
 import { linesOf } from './lines.ts'
 import { outputLevels } from './output-levels.ts'
-import { birthOf, sessionOf } from './process-table.ts'
+import { birthOf, runsCommand, sessionOf } from './process-table.ts'
 
 export interface SupervisedProcessOptions {
   /** Goes before each line of its output. */
@@ -40,7 +40,7 @@ export interface SupervisedProcessOptions {
 export interface ProcessRecord {
   /** Null while it isn't running. */
   pid: number | null
-  /** When that process began, see birthOf. */
+  /** When that process began, see birthOf. Older versions didn't note it. */
   birth: string | null
   command: string[]
   /** How often it was started again since we run. */
@@ -71,7 +71,7 @@ export const RECORD_FILE = 'process.json'
 
 const recordSchema = z.object({
   pid: z.number().int().positive().nullable(),
-  birth: z.string().nullable(),
+  birth: z.string().nullable().default(null),
   command: z.array(z.string()),
   restarts: z.number().int(),
   lastExit: z.string().nullable(),
@@ -255,7 +255,11 @@ export function recordedProcesses(dir: string): number[] {
 }
 
 function processesOf(record: ProcessRecord | null, dir: string): number[] {
-  return record?.pid == null || record.birth === null ? [] : sessionOf(record.pid, record.birth, dir)
+  if (record?.pid == null) return []
+  const { pid, birth, command } = record
+  if (birth !== null) return sessionOf(pid, birth, dir)
+  // Older versions noted no birth, and their processes began no session.
+  return runsCommand(pid, command) ? [pid] : []
 }
 
 function kill(pid: number, signal: NodeJS.Signals): void {

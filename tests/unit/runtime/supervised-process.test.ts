@@ -282,7 +282,7 @@ describe('a program that lives without answering', () => {
 
 describe('what a killed run left behind', () => {
   /** Starts a script as nobody's child, with the record that its parent would have left. */
-  function orphan(folder: TempDir, script: string) {
+  function orphan(folder: TempDir, script: string, detached = true) {
     const file = folder.file('program.sh')
     writeFileSync(file, `#!/bin/sh\n${script}\n`)
     chmodSync(file, 0o755)
@@ -290,7 +290,7 @@ describe('what a killed run left behind', () => {
     const child = Bun.spawn(command, {
       cwd: folder.path,
       stdio: ['ignore', 'ignore', 'ignore'],
-      detached: true,
+      detached,
     })
     noteOrphan(folder, child.pid)
     cleanups.push(() => child.kill('SIGKILL'))
@@ -359,6 +359,25 @@ describe('what a killed run left behind', () => {
     expect(recordedProcesses(folder.path)).toContain(inner)
     await startAgain(folder)
     expect(isAlive(inner)).toBe(false)
+  })
+
+  test.each([
+    ['known by its command', (file: string) => [file, '-c', 'config.yaml'], 'SIGTERM'],
+    ['left alone when it runs another', () => ['/bin/mautrix-whatsapp', '-c', 'config.yaml'], null],
+  ])('a process whose record is of before births were noted is %s', async (_, commandOf, signal) => {
+    const folder = newFolder()
+    const left = orphan(folder, ': > up; while :; do sleep 0.01; done', false)
+    await waitFor(() => existsSync(folder.file('up')))
+    const record = {
+      pid: left.pid,
+      command: commandOf(folder.file('program.sh')),
+      restarts: 0,
+      lastExit: null,
+    }
+    writeFileSync(folder.file('process.json'), JSON.stringify(record))
+    expect(recordedProcesses(folder.path)).toEqual(signal ? [left.pid] : [])
+    await startAgain(folder)
+    expect(left.signalCode).toBe(signal as NodeJS.Signals | null)
   })
 
   test('a process that is another by now is left alone', async () => {
