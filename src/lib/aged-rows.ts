@@ -4,12 +4,14 @@
  */
 import { TurnBudget } from './turn-budget.ts'
 
-/** What one step has done. */
+/** Result of one step. */
 export interface ForgottenRows {
   /** Where the next step goes on; null: there is nothing more that is old. */
   next: number | null
   removed: number
-  /** Where a later walk must begin: before the first row that may go some day; null: none passed. */
+  /**
+   * Where a later walk must begin: before the first row that may go some day; null: none passed.
+   */
   again: number | null
 }
 
@@ -25,7 +27,10 @@ export interface AgedRows<Row> {
   forget(row: Row): 'gone' | 'stays' | 'waits'
 }
 
-/** One step, within a transaction: a few milliseconds. @param after where the step before ended */
+/**
+ * One step of a few milliseconds. It writes with the transaction of its caller, which holds the rows.
+ * @param after where the step before ended
+ */
 export function forgetAged<Row>(rows: AgedRows<Row>, after: number): ForgottenRows {
   const turn = new TurnBudget()
   const found = rows.read(after, ROWS)

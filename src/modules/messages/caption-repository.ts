@@ -20,7 +20,7 @@ const SUFFIX = '-caption'
 export const REASON_OR_CAPTIONS = sql`case when media_id is null then ${sql.placeholder('reason')} else coalesce(${sql.placeholder('reason')},
   (select caption.reason from messages as caption where caption.id = messages.id || ${sql.raw(`'${SUFFIX}'`)} and caption.status = 'failed')) end`
 
-/** Its functions but `isSent` are to be called inside a transaction. */
+/** `StatusWriter` calls `add` and `passOn`, which write with its transaction. */
 export interface Captions {
   /** Whether the message's caption was handed over already, with an earlier event of its file. */
   isSent(messageId: string): Promise<boolean>

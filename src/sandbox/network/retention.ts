@@ -8,7 +8,7 @@ import type { MediaFiles } from './media.ts'
 import type { NetworkStore } from './store.ts'
 
 /**
- * One step, within a transaction.
+ * One step; writes with the transaction of its caller, `Sandbox.forget`.
  * @param before in milliseconds since 1970: what was sent before then may go
  */
 export function forgetMessages(store: NetworkStore, after: number, before: number): ForgottenRows {

@@ -156,7 +156,7 @@ export function createMessageStore(database: Database, files: Pick<MediaStore, '
       sql.forget.run(seq)
       return true
     },
-    /** Whether a message sent since then has the file, or one that a room still waits for. */
+    /** True when a message sent since then has the file, or one that a room still waits for. */
     isMediaInUse: (mediaId: string, since: number): boolean => sql.usesMedia.get(mediaId, since) !== null,
     /** Each phone's latest reaction to a message. */
     reactions(messageId: string): { from: string; emoji: string }[] {
