@@ -49,6 +49,8 @@ import mediaAgeDown from './0024_media_age.down.sql' with { type: 'text' }
 import mediaAgeUp from './0024_media_age.up.sql' with { type: 'text' }
 import sandboxMediaUseDown from './0025_sandbox_media_use.down.sql' with { type: 'text' }
 import sandboxMediaUseUp from './0025_sandbox_media_use.up.sql' with { type: 'text' }
+import ghostPhonesPhoneDown from './0026_ghost_phones_phone.down.sql' with { type: 'text' }
+import ghostPhonesPhoneUp from './0026_ghost_phones_phone.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -84,4 +86,5 @@ export const migrations: readonly Migration[] = [
   { version: 23, name: 'ghost_phones', up: ghostPhonesUp, down: ghostPhonesDown },
   { version: 24, name: 'media_age', up: mediaAgeUp, down: mediaAgeDown },
   { version: 25, name: 'sandbox_media_use', up: sandboxMediaUseUp, down: sandboxMediaUseDown },
+  { version: 26, name: 'ghost_phones_phone', up: ghostPhonesPhoneUp, down: ghostPhonesPhoneDown },
 ]

@@ -41,7 +41,10 @@ export const ghostPhones = sqliteTable(
     phone: text('phone'),
     askedAt: integer('asked_at').notNull(),
   },
-  table => [primaryKey({ columns: [table.matrixUserId, table.deviceRowId] })],
+  table => [
+    primaryKey({ columns: [table.matrixUserId, table.deviceRowId] }),
+    index('ghost_phones_phone').on(table.deviceRowId, table.phone).where(sql`phone IS NOT NULL`),
+  ],
 )
 
 export const resolvedRecipients = sqliteTable(

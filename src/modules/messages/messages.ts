@@ -26,7 +26,7 @@ import type { WaitingMessages } from './waiting-repository.ts'
 
 export interface MessagesOptions {
   repository: MessageRepository
-  waiting: Pick<WaitingMessages, 'deviceQueue' | 'placesInLane'>
+  waiting: Pick<WaitingMessages, 'deviceQueue' | 'placesInLane' | 'lanesOfPeople'>
   endings: Pick<MessageEndings, 'cancel'>
   replies: ReplyTargets
   phones: Pick<PeoplesPhones, 'of'>
@@ -95,11 +95,13 @@ export function createMessages(options: MessagesOptions): Messages {
     if (device.state === 'logged_out') throw loggedOut(device)
     if (request.replyId) await checkReply(replies, device, request.replyId)
     const now = clock.now()
-    const rows = (await distinct(device, kind, recipients)).map(({ recipient, key }) => ({
+    const addressed = await distinct(device, kind, recipients)
+    const lanes = await waiting.lanesOfPeople(device.id, addressed)
+    const rows = addressed.map(({ recipient, key }, index) => ({
       id: timeOrderedId('msg_'),
       identityId,
       deviceRowId: device.id,
-      lane: `${device.id}/${key}`,
+      lane: lanes[index] ?? `${device.id}/${key}`,
       recipientKind: kind,
       recipient,
       text: request.text || null,

@@ -1,9 +1,10 @@
 /** SQL that looks at what waits in the outbox: how much, of whom, and before whom. Nothing here changes anything. */
 import { sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
-import { devices, type Message, messages, outboxLanes } from '../../db/schema/index.ts'
+import { contacts, devices, ghostPhones, type Message, messages, outboxLanes } from '../../db/schema/index.ts'
 import { limitParam, numberParam, textParam } from '../../db/stable-params.ts'
 import { isLaneOfDevice, lanesOf } from './lane-repository.ts'
+import { type PersonKeys, personKeys } from './recipient-key.ts'
 import { createRestReader } from './slot-repository.ts'
 
 export interface WaitingMessages {
@@ -13,6 +14,15 @@ export interface WaitingMessages {
   deviceQueue(deviceRowId: string): Promise<DeviceQueue>
   /** How many messages wait before each of these in its lane, by `seq`. */
   placesInLane(queued: readonly Pick<Message, 'seq' | 'lane'>[]): Promise<Map<number, number>>
+  /**
+   * For each recipient of a device, the lane in which something waits for them under an id by which
+   * they were written before their number was known: what is sent next must not overtake it.
+   * @returns null for those whose messages go by their key
+   */
+  lanesOfPeople(
+    deviceRowId: string,
+    recipients: readonly { key: string; recipient: string }[],
+  ): Promise<(string | null)[]>
 }
 
 export interface DeviceQueue {
@@ -71,6 +81,38 @@ export function createWaitingMessages({ orm }: Pick<Db, 'orm'>): WaitingMessages
         and ${messages.seq} >= ${numberParam('from')} and ${messages.seq} < ${numberParam('before')}`,
     )
     .prepare()
+  const idsOfPerson = orm
+    .select({ id: ghostPhones.matrixUserId })
+    .from(ghostPhones)
+    .where(
+      sql`${ghostPhones.deviceRowId} = ${textParam('deviceRowId')} and ${ghostPhones.phone} = ${textParam('phone')}`,
+    )
+    .unionAll(
+      orm
+        .select({ id: contacts.matrixUserId })
+        .from(contacts)
+        .where(
+          sql`${contacts.deviceRowId} = ${textParam('deviceRowId')} and ${contacts.phone} = ${textParam('phone')}`,
+        ),
+    )
+    .prepare()
+  const lastWaiting = orm
+    .select({ seq: sql<number | null>`max(${messages.seq})` })
+    .from(messages)
+    .where(sql`${messages.lane} = ${textParam('lane')} and ${messages.status} in ('queued', 'sending')`)
+    .prepare()
+
+  function laneOfPerson(deviceRowId: string, { written, phone }: PersonKeys): string | null {
+    const laneOf = (contact: string) => `${deviceRowId}/contact:${contact}`
+    const ids = idsOfPerson.all({ deviceRowId, phone })
+    if (written === phone && ids.length === 0) return null
+    const last = (lane: string) => lastWaiting.get({ lane })?.seq ?? 0
+    // Messages written in one way stay in order, whatever else waits.
+    if (last(laneOf(written)) > 0) return laneOf(written)
+    const others = ids.map(({ id }) => ({ lane: laneOf(id), seq: last(laneOf(id)) }))
+    const latest = others.toSorted((one, other) => other.seq - one.seq)[0]
+    return latest && latest.seq > 0 ? latest.lane : null
+  }
 
   return {
     countByIdentity: async () =>
@@ -86,6 +128,12 @@ export function createWaitingMessages({ orm }: Pick<Db, 'orm'>): WaitingMessages
         isWhole: found.length <= MAX_LANES_LOOKED_AT,
       }
     },
+
+    lanesOfPeople: async (deviceRowId, recipients) =>
+      recipients.map(({ key, recipient }) => {
+        const keys = personKeys(key, recipient)
+        return keys && laneOfPerson(deviceRowId, keys)
+      }),
 
     async placesInLane(queued) {
       const places = new Map<number, number>()

@@ -1,6 +1,7 @@
 /** Accepting sends: what is refused, and what is on disk when it was accepted. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { type Device, messages as rows } from '../../../src/db/schema/index.ts'
+import { createPhoneRepository } from '../../../src/modules/contacts/phone-repository.ts'
 import type { Messages, SendRequest } from '../../../src/modules/messages/types.ts'
 import { messageStore, messagesOn, SEND_REQUEST, stagedFile } from '../../support/messages.ts'
 import { insertChat, insertDevice, insertEvent, insertIdentity, insertMessage } from '../../support/rows.ts'
@@ -63,6 +64,18 @@ test.each([
   expect(accepted.map(message => message.to)).toEqual([to])
   for (const spelling of contact.split(',')) await messages.accept({ ...SEND_REQUEST, contact: spelling })
   expect(new Set(all().map(({ lane }) => lane)).size).toBe(1)
+})
+
+test('a number that becomes known while messages wait keeps their order, however the person is written', async () => {
+  const hidden = '@whatsapp_lid-55:s'
+  const lanes = () => all().map(({ lane }) => lane)
+  await messages.accept({ ...SEND_REQUEST, contact: hidden })
+  await createPhoneRepository(db).put('dev_1', hidden, '2371234567', 0)
+  for (const contact of [hidden, '+237 1234567']) await messages.accept({ ...SEND_REQUEST, contact })
+  expect(lanes()).toEqual(Array(3).fill(`dev_1/contact:${hidden}`))
+  db.orm.update(rows).set({ status: 'sent' }).run()
+  for (const contact of ['2371234567', hidden]) await messages.accept({ ...SEND_REQUEST, contact })
+  expect(lanes().slice(3)).toEqual(Array(2).fill('dev_1/contact:2371234567'))
 })
 
 test('on a network whose ids are not numbers, a ghost’s id is no number either', async () => {

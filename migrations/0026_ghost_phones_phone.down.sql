@@ -1,0 +1,1 @@
+DROP INDEX ghost_phones_phone;
