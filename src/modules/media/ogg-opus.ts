@@ -26,6 +26,8 @@ const PAGE_BYTES = 65_307
 const PAGE_HEADER_BYTES = 27
 /** A recording up to this size is read as a whole: places in it are told by its pages, of which it has few. */
 const SMALL_BYTES = 1024 * 1024
+/** One of very many packets is a long one whatever its size: all of them together would take long, and much memory. */
+const MOST_PACKETS = 32_768
 /** Mono and stereo; more channels are no voice message (RFC 7845 section 5.1.1). */
 const MAX_CHANNELS = 2
 const CAPTURE = Buffer.from('OggS')
@@ -70,7 +72,8 @@ async function recordingOf(read: Read, sizeBytes: number): Promise<Omit<OggOpus,
   const end = lastPosition(await read(Math.max(0, sizeBytes - 2 * PAGE_BYTES), 2 * PAGE_BYTES), first.serial)
   const durationMs = end === null ? 0 : Math.round((Number(end) - preSkip) / (SAMPLE_RATE / 1000))
   if (!isPlain || durationMs <= 0) return null
-  const packets = sizeBytes > SMALL_BYTES ? null : packetsIn(await read(0, sizeBytes)).slice(HEADER_PACKETS)
+  const all = sizeBytes > SMALL_BYTES ? null : packetsIn(await read(0, sizeBytes), MOST_PACKETS + 1)
+  const packets = all && all.length <= MOST_PACKETS ? all.slice(HEADER_PACKETS) : null
   return { channels, preSkip, durationMs, packets, packetsAt: byPages(read, sizeBytes, first.serial) }
 }
 
@@ -82,7 +85,7 @@ function byPages(read: Read, sizeBytes: number, serial: number): OggOpus['packet
       const page = pageIn(bytes, at)
       // The pages of both headers end at 0.
       if (page?.serial === serial && page.position > 0n)
-        return packetsIn(bytes.subarray(at, at + page.sizeBytes)).slice(0, count)
+        return packetsIn(bytes.subarray(at, at + page.sizeBytes), count)
     }
     return []
   }
@@ -101,8 +104,8 @@ function lastPosition(tail: Buffer, serial: number): bigint | null {
   return null
 }
 
-/** @returns the whole packets of the pages that follow one another from the first byte on */
-function packetsIn(bytes: Buffer): Uint8Array[] {
+/** @returns the whole packets of the pages that follow one another from the first byte on, at most so many */
+function packetsIn(bytes: Buffer, most: number): Uint8Array[] {
   let at = 0
   const packets: Uint8Array[] = []
   let unfinished: Uint8Array[] = []
@@ -117,6 +120,7 @@ function packetsIn(bytes: Buffer): Uint8Array[] {
       from += size
       if (size === 255) continue
       if (!isSkipping) packets.push(Buffer.concat(unfinished))
+      if (packets.length === most) return packets
       ;[isSkipping, unfinished] = [false, []]
     }
   }

@@ -44,6 +44,16 @@ test('of a long one a little is heard of every part, and nobody else waits for i
   await expectShortTurns(() => describeVoice(folder.file('voice.ogg'), long.length))
 })
 
+test('one of as many packets as a file can name holds nobody up', async () => {
+  const [head, tags, ...sound] = pagesOf(RECORDING)
+  const page = Buffer.concat([sound.at(-1)?.subarray(0, 26) ?? Buffer.alloc(0), Buffer.alloc(256)])
+  page.writeUInt8(255, 26)
+  const pages = Array.from({ length: Math.floor((1024 * 1024 - 10_000) / page.length) }, () => page)
+  const bytes = Buffer.concat([head ?? Buffer.alloc(0), tags ?? Buffer.alloc(0), ...pages])
+  await describing(bytes)
+  await expectShortTurns(() => describeVoice(folder.file('voice.ogg'), bytes.length))
+})
+
 test.each<[string, () => Uint8Array]>([
   ['an empty file', () => new Uint8Array(0)],
   ['one that is cut off in its head', () => RECORDING.subarray(0, 60)],
