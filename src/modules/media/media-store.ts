@@ -14,7 +14,7 @@ import { describeVoice } from './describe-voice.ts'
 import { writeFile } from './file-writer.ts'
 import { createMediaQuota } from './quota.ts'
 import type { MediaRepository } from './repository.ts'
-import type { MediaStore, StagedFile } from './types.ts'
+import type { IncomingFile, MediaStore, StagedFile } from './types.ts'
 
 export interface MediaStoreOptions {
   repository: MediaRepository
@@ -74,32 +74,25 @@ export function createMediaStore(options: MediaStoreOptions): MediaFiles {
 
     async stage({ identityId, fileName, mimeType, stream }) {
       const id = randomToken('file_', 18)
-      const sizeBytes = await writeFile(pathOf(id), quota.within(identityId, stream), options.maxBytes)
-      const type = await mediaTypeOf(await headOf(pathOf(id)), fileName, mimeType)
-      const image = type.startsWith('image/') ? await describeImage(pathOf(id), sizeBytes) : null
-      const voice = type === OGG_OPUS ? await describeVoice(pathOf(id), sizeBytes) : null
-      return {
-        id,
-        identityId,
-        fileName,
-        mimeType: type,
-        sizeBytes,
-        width: image?.width ?? 0,
-        height: image?.height ?? 0,
-        durationMs: voice?.durationMs ?? 0,
-        blurHash: image?.blurHash ?? '',
-        waveform: voice?.waveform ?? null,
-        mxcUri: null,
-        stored: true,
-      } satisfies StagedFile
+      const counted = { id, identityId }
+      try {
+        return await staged({ ...counted, fileName, mimeType, stream: quota.within(counted, stream) })
+      } catch (error) {
+        quota.release(id)
+        throw error
+      }
     },
 
     async discard(file) {
       await rm(pathOf(file.id), { force: true })
+      quota.release(file.id)
     },
 
     async discardAll(mediaIds) {
-      for (const id of mediaIds) await rm(pathOf(id), { force: true })
+      for (const id of mediaIds) {
+        await rm(pathOf(id), { force: true })
+        quota.release(id)
+      }
     },
 
     upload: mediaId =>
@@ -138,22 +131,49 @@ export function createMediaStore(options: MediaStoreOptions): MediaFiles {
     },
   }
 
+  async function staged({
+    id,
+    identityId,
+    fileName,
+    mimeType,
+    stream,
+  }: IncomingFile & { id: string }): Promise<StagedFile> {
+    const sizeBytes = await writeFile(pathOf(id), stream, options.maxBytes)
+    const type = await mediaTypeOf(await headOf(pathOf(id)), fileName, mimeType)
+    const image = type.startsWith('image/') ? await describeImage(pathOf(id), sizeBytes) : null
+    const voice = type === OGG_OPUS ? await describeVoice(pathOf(id), sizeBytes) : null
+    return {
+      id,
+      identityId,
+      fileName,
+      mimeType: type,
+      sizeBytes,
+      width: image?.width ?? 0,
+      height: image?.height ?? 0,
+      durationMs: voice?.durationMs ?? 0,
+      blurHash: image?.blurHash ?? '',
+      waveform: voice?.waveform ?? null,
+      mxcUri: null,
+      stored: true,
+    }
+  }
+
   function fetchIncoming(mediaId: string): Promise<Media> {
     return once(`fetch:${mediaId}`, async () => {
       const file = await existing(mediaId)
       if (file.stored || !file.mxcUri) return file
       const response = await (await options.sessionOf(file.identityId)).download(file.mxcUri)
-      const body = response.body ?? new Blob([]).stream()
-      const sizeBytes = await writeFile(
-        pathOf(mediaId),
-        quota.within(file.identityId, body),
-        options.maxBytes,
-      )
-      const copy = options.copyOf?.(file.mxcUri)
-      if (copy) await shareFile(copy, pathOf(mediaId))
-      const found = { sizeBytes, ...(await picture(file, sizeBytes)) }
-      await repository.setStored(mediaId, found, clock.now())
-      return { ...file, ...found, stored: true }
+      try {
+        const body = quota.within(file, response.body ?? new Blob([]).stream())
+        const sizeBytes = await writeFile(pathOf(mediaId), body, options.maxBytes)
+        const copy = options.copyOf?.(file.mxcUri)
+        if (copy) await shareFile(copy, pathOf(mediaId))
+        const found = { sizeBytes, ...(await picture(file, sizeBytes)) }
+        await repository.setStored(mediaId, found, clock.now())
+        return { ...file, ...found, stored: true }
+      } finally {
+        quota.release(mediaId)
+      }
     })
   }
 

@@ -3,46 +3,90 @@ import { GatewayError } from '../../domain/errors.ts'
 import type { MediaRepository } from './repository.ts'
 
 export interface MediaQuota {
-  /** Passes a file's bytes on. @throws GatewayError quota_exceeded, at the latest at the byte that is too much */
-  within(identityId: string, stream: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array>
+  /**
+   * Passes a file's bytes on. One that came in whole counts until it is released or its row counts it.
+   * @throws GatewayError quota_exceeded, at the latest at the end of what is too much
+   */
+  within(file: CountedFile, stream: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array>
+  /** The file is gone again, or its row counts it. */
+  release(fileId: string): void
+}
+
+export interface CountedFile {
+  id: string
+  identityId: string
 }
 
 /** @param limitBytes for each identity; null: none */
 export function createMediaQuota(
-  repository: Pick<MediaRepository, 'usedBytes'>,
+  repository: Pick<MediaRepository, 'usage'>,
   limitBytes: number | null,
 ): MediaQuota {
-  /** Bytes of files that are being written, by identity: no row counts them yet. */
-  const arriving = new Map<string, number>()
+  /** Bytes of files that no row counts yet, by identity and by file. */
+  const arriving = new Map<string, Map<string, number>>()
+  /** Whose they are. */
+  const owners = new Map<string, string>()
 
-  function add(identityId: string, bytes: number): number {
-    const sum = (arriving.get(identityId) ?? 0) + bytes
-    if (sum > 0) arriving.set(identityId, sum)
-    else arriving.delete(identityId)
+  function add({ id, identityId }: CountedFile, bytes: number): void {
+    const files = arriving.get(identityId) ?? new Map<string, number>()
+    files.set(id, (files.get(id) ?? 0) + bytes)
+    arriving.set(identityId, files)
+    owners.set(id, identityId)
+  }
+
+  function release(id: string): void {
+    const identityId = owners.get(id)
+    if (identityId === undefined) return
+    owners.delete(id)
+    const files = arriving.get(identityId)
+    files?.delete(id)
+    if (files?.size === 0) arriving.delete(identityId)
+  }
+
+  function arrivingBytes(identityId: string): number {
+    let sum = 0
+    for (const bytes of arriving.get(identityId)?.values() ?? []) sum += bytes
     return sum
   }
 
+  /** What the rows count, which then is no longer counted here. */
+  async function usedBytes(identityId: string): Promise<number> {
+    const { bytes, stored } = await repository.usage(identityId, [
+      ...(arriving.get(identityId)?.keys() ?? []),
+    ])
+    for (const id of stored) release(id)
+    return bytes
+  }
+
   async function* counted(
-    identityId: string,
+    file: CountedFile,
     stream: AsyncIterable<Uint8Array>,
     limit: number,
   ): AsyncGenerator<Uint8Array, void> {
-    const used = await repository.usedBytes(identityId)
-    let own = 0
+    const { identityId } = file
+    const refuseBeyond = (used: number) => {
+      if (used + arrivingBytes(identityId) > limit) throw exceeded(used, limit)
+    }
+    const used = await usedBytes(identityId)
+    if (used >= limit) throw exceeded(used, limit)
+    let isWhole = false
     try {
-      if (used >= limit) throw exceeded(used, limit)
       for await (const chunk of stream) {
-        own += chunk.byteLength
-        if (used + add(identityId, chunk.byteLength) > limit) throw exceeded(used, limit)
+        add(file, chunk.byteLength)
+        refuseBeyond(used)
         yield chunk
       }
+      // Others may have come in meanwhile.
+      refuseBeyond(await usedBytes(identityId))
+      isWhole = true
     } finally {
-      add(identityId, -own)
+      if (!isWhole) release(file.id)
     }
   }
 
   return {
-    within: (identityId, stream) => (limitBytes === null ? stream : counted(identityId, stream, limitBytes)),
+    release,
+    within: (file, stream) => (limitBytes === null ? stream : counted(file, stream, limitBytes)),
   }
 }
 

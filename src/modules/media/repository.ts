@@ -14,8 +14,8 @@ export interface MediaRepository {
   isServed(id: string, now: number): Promise<boolean>
   /** @returns those of the ids that have a row */
   known(ids: readonly string[]): Promise<Set<string>>
-  /** What the identity's files on our disk take. */
-  usedBytes(identityId: string): Promise<number>
+  /** What the identity's files on our disk take in all, and which of these ids are among them, at one and the same time. */
+  usage(identityId: string, ids: readonly string[]): Promise<{ bytes: number; stored: string[] }>
   /** Remembers where the file lies at the homeserver. */
   setMxcUri(id: string, mxcUri: string, now: number): Promise<void>
   /** Notes that an incoming file is on disk now, and what that has told about it. */
@@ -40,7 +40,15 @@ export function createMediaRepository(db: Db): MediaRepository {
     .where(sql`${media.identityId} = ${textParam('identityId')} and ${media.stored} = 1`)
     .prepare()
   return {
-    usedBytes: async identityId => used.get({ identityId })?.bytes ?? 0,
+    usage: async (identityId, ids) => ({
+      bytes: used.get({ identityId })?.bytes ?? 0,
+      stored: db.orm
+        .select({ id: media.id })
+        .from(media)
+        .where(and(inArray(media.id, [...ids]), eq(media.stored, true)))
+        .all()
+        .map(({ id }) => id),
+    }),
     find: async id => byId.get({ id }) ?? null,
     isServed: async (id, now) => served.get({ id, now }) !== undefined,
     known: async ids => {

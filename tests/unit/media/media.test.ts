@@ -249,9 +249,35 @@ describe('the quota of an identity', () => {
     expect(await beside()).toMatchObject({ sizeBytes: 80_000 })
   })
 
+  test('counts files that came in together, whenever their rows are stored', async () => {
+    const gates = [1, 2, 3].map(() => Promise.withResolvers<void>())
+    async function* after(gate: Promise<void>): AsyncGenerator<Uint8Array> {
+      await gate
+      yield new Uint8Array(70_000)
+    }
+    const coming = gates.map(({ promise }) => stage('a.bin', '', after(promise)))
+    gates[0]?.resolve()
+    const first = await coming[0]
+    gates[1]?.resolve()
+    expect(await coming[1]).toMatchObject({ sizeBytes: 70_000 })
+    if (first) insert(first)
+    gates[2]?.resolve()
+    await expect(coming[2]).rejects.toMatchObject({ code: 'quota_exceeded' })
+    await media.discardAll([(await coming[1])?.id ?? ''])
+    expect(await stage('b.bin', '', chunks(new Uint8Array(80_000)))).toMatchObject({ sizeBytes: 80_000 })
+  })
+
+  test('counts at the end of a file what was stored since its beginning', async () => {
+    async function* beside(): AsyncGenerator<Uint8Array> {
+      yield new Uint8Array(90_000)
+      insert({ ...(await stage('a.bin', '', chunks(''))), sizeBytes: 90_000 })
+    }
+    await expect(stage('b.bin', '', beside())).rejects.toMatchObject({ code: 'quota_exceeded' })
+  })
+
   test('is for each, and counts neither what is gone nor what was never fetched', async () => {
-    await stagedRow(100_000, { stored: false })
-    await stagedRow(100_000, { identityId: 'id_2' })
+    await stagedRow(0, { sizeBytes: 100_000, stored: false })
+    await stagedRow(0, { sizeBytes: 100_000, identityId: 'id_2' })
     expect(await stage('b.bin', '', chunks(new Uint8Array(100_000)))).toMatchObject({ sizeBytes: 100_000 })
   })
 
