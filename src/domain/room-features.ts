@@ -4,8 +4,7 @@
  * How a network shows a file: `voice` is recorded on the spot, `file` is any kind, to be
  * downloaded.
  */
-export const FILE_KINDS = ['image', 'video', 'audio', 'voice', 'file', 'gif', 'sticker'] as const
-export type FileKind = (typeof FILE_KINDS)[number]
+export type FileKind = 'image' | 'video' | 'audio' | 'voice' | 'file'
 
 /**
  * -2: a message with it is refused; -1: it is lost on the way; 0: something else may stand in for

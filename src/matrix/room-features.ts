@@ -14,8 +14,6 @@ const FILE_KEYS: Readonly<Record<FileKind, string>> = {
   audio: 'm.audio',
   voice: 'org.matrix.msc3245.voice',
   file: 'm.file',
-  gif: 'fi.mau.gif',
-  sticker: 'm.sticker',
 }
 
 const level = z.number().catch(0).default(0)

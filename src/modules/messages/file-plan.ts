@@ -6,6 +6,7 @@ import type { Media } from '../../db/schema/index.ts'
 import {
   type FeatureLevel,
   type FileFeatures,
+  type FileKind,
   REFUSED,
   type RoomFeatures,
   SUBSTITUTED,
@@ -13,10 +14,8 @@ import {
 } from '../../domain/room-features.ts'
 import { isSameType, OGG_OPUS } from '../../lib/media-type.ts'
 
-export type SentKind = 'image' | 'video' | 'audio' | 'voice' | 'file'
-
 export interface FilePlan {
-  kind: SentKind
+  kind: FileKind
   /** As the network spells it. */
   mimeType: string
   /**
@@ -78,7 +77,7 @@ function commonly(...types: string[]): FileFeatures {
 }
 
 /** The kinds that a file can be sent as, the best first. */
-function kindsOf({ mimeType, durationMs }: PlannedFile): SentKind[] {
+function kindsOf({ mimeType, durationMs }: PlannedFile): FileKind[] {
   // A recording that can't be read is no voice message: phones would show one that can't be played.
   if (mimeType === OGG_OPUS && durationMs > 0) return ['voice', 'audio', 'file']
   const [family] = mimeType.split('/')
@@ -86,14 +85,14 @@ function kindsOf({ mimeType, durationMs }: PlannedFile): SentKind[] {
 }
 
 interface Fit {
-  kind: SentKind
+  kind: FileKind
   level: FeatureLevel
   mimeType: string
   /** Why the level is that low, for people. */
   problem: string
 }
 
-function fitOf(file: PlannedFile, kind: SentKind, features: FileFeatures | undefined): Fit {
+function fitOf(file: PlannedFile, kind: FileKind, features: FileFeatures | undefined): Fit {
   const { mimeType, sizeBytes, durationMs } = file
   const refused = (problem: string): Fit => ({ kind, level: REFUSED, mimeType, problem })
   if (!features) return refused(`the chat takes no ${NOUNS[kind]}`)
@@ -114,7 +113,7 @@ function fitOf(file: PlannedFile, kind: SentKind, features: FileFeatures | undef
   }
 }
 
-const NOUNS: Readonly<Record<SentKind, string>> = {
+const NOUNS: Readonly<Record<FileKind, string>> = {
   image: 'images',
   video: 'videos',
   audio: 'audio',
