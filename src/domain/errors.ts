@@ -44,13 +44,14 @@ export class GatewayError extends Error {
   }
 }
 
+/** A bridge that can't be reached or doesn't answer. */
+const BRIDGE_AWAY: readonly ErrorCode[] = ['bridge_unavailable', 'bridge_timeout']
 /**
  * Failures that mend themselves: the same call may succeed later. All other expected ones are
  * final.
  */
 const PASSING: readonly ErrorCode[] = [
-  'bridge_unavailable',
-  'bridge_timeout',
+  ...BRIDGE_AWAY,
   'homeserver_unavailable',
   'storage_full',
   'storage_unavailable',
@@ -59,6 +60,11 @@ const PASSING: readonly ErrorCode[] = [
 
 export function isPassing({ code }: GatewayError): boolean {
   return PASSING.includes(code)
+}
+
+/** Whether the bridge said nothing at all, as against refusing what was asked of it. */
+export function isBridgeAway({ code }: GatewayError): boolean {
+  return BRIDGE_AWAY.includes(code)
 }
 
 /** Whether nothing could be stored, for now: the disk is full, or another process writes. */

@@ -1,6 +1,8 @@
 /**
- * The one notion of what an HTTP refusal means for trying again, shared by all queues. They give up
- * and report a final refusal, so that no message holds up those behind it for ever.
+ * The one notion of what a refusal over the Matrix APIs means for trying again, shared by all that
+ * call one another by them. They give up and report a final refusal, so that no message holds up
+ * those behind it for ever. Webhook deliveries have their own rule: their endpoints may be mended
+ * after any refusal.
  */
 
 /**

@@ -5,7 +5,7 @@
  */
 import type { Device } from '../../db/schema/index.ts'
 import { isMatrixUserId } from '../../domain/addresses.ts'
-import { type ErrorCode, GatewayError } from '../../domain/errors.ts'
+import { GatewayError, isPassing } from '../../domain/errors.ts'
 import { ghostLike, remoteIdOf } from '../../domain/ghosts.ts'
 import type { BridgeContact, Bridges } from '../../domain/ports.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -48,13 +48,6 @@ const PATIENCE_MS = 1_000
 const COOL_DOWN_MS = 15_000
 /** A number that the bridge didn't know may have become known since. */
 const ASK_AGAIN_MS = 3_600_000
-/** The bridge can be asked again after these errors; any other says that it knows no number. */
-const PASSING: readonly ErrorCode[] = [
-  'bridge_unavailable',
-  'bridge_timeout',
-  'bridge_error',
-  'homeserver_unavailable',
-]
 
 export function createPeoplesPhones(options: PeoplesPhonesOptions): PeoplesPhones {
   const { repository, bridges, matrixUserOf, clock, logger } = options
@@ -70,8 +63,9 @@ export function createPeoplesPhones(options: PeoplesPhonesOptions): PeoplesPhone
       await repository.put(device.id, matrixUserId, contact.phone, clock.now())
     } catch (error) {
       logger.debug({ device: device.id, err: error }, "the bridge couldn't be asked for a number")
-      const isPassing = !(error instanceof GatewayError) || PASSING.includes(error.code)
-      if (isPassing) coolUntil.set(device.id, clock.steady() + COOL_DOWN_MS)
+      // After anything else the bridge has said that it knows no number.
+      if (!(error instanceof GatewayError) || isPassing(error) || error.code === 'bridge_error')
+        coolUntil.set(device.id, clock.steady() + COOL_DOWN_MS)
       else await repository.put(device.id, matrixUserId, null, clock.now()).catch(() => undefined)
     }
   }

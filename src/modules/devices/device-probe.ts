@@ -4,7 +4,7 @@
  * every round, with thousands as often as the rate allows.
  */
 import { BridgeStarting } from '../../bridges/start-watch.ts'
-import { GatewayError, messageOf } from '../../domain/errors.ts'
+import { GatewayError, isBridgeAway, messageOf } from '../../domain/errors.ts'
 import type { Bridges } from '../../domain/ports.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
@@ -123,7 +123,5 @@ export function createDeviceProbe(options: DeviceProbeOptions): Worker {
 function outageOf(failure: unknown): string | null {
   if (!(failure instanceof GatewayError)) throw failure
   if (failure instanceof BridgeStarting) return null
-  return failure.code === 'bridge_unavailable' || failure.code === 'bridge_timeout'
-    ? messageOf(failure)
-    : null
+  return isBridgeAway(failure) ? messageOf(failure) : null
 }

@@ -3,7 +3,7 @@
  * only then is the batch acknowledged.
  */
 import type { Chat } from '../../db/schema/index.ts'
-import { type ErrorCode, GatewayError } from '../../domain/errors.ts'
+import { GatewayError, isBridgeAway } from '../../domain/errors.ts'
 import type { Observer, ReceivedBatch } from '../../domain/observation.ts'
 import type { Bridges, EventBatch, EventSink, RoomEvent } from '../../domain/ports.ts'
 import { UNDECRYPTABLE } from '../../domain/states.ts'
@@ -47,8 +47,6 @@ export interface Inbox extends EventSink {
   genuine(events: readonly RoomEvent[]): Promise<RoomEvent[]>
 }
 
-/** A bridge that fails like this can be asked again. */
-const PASSING: readonly ErrorCode[] = ['bridge_unavailable', 'bridge_timeout']
 /** Chats whose warning isn't repeated. */
 const MAX_WARNED_OF = 10_000
 /** Plans are made again at most this often before the batch is given back to its source. */
@@ -175,7 +173,7 @@ export function createInbox(options: InboxOptions): Inbox {
       if (asked.has(logins)) continue
       asked.add(logins)
       await learnDevices(identityId, platform).catch(error => {
-        if (error instanceof GatewayError && PASSING.includes(error.code)) unanswered.add(logins)
+        if (error instanceof GatewayError && isBridgeAway(error)) unanswered.add(logins)
         logger.debug({ err: error }, 'asking for logins failed')
       })
     }
