@@ -65,15 +65,36 @@ export async function* diagnose(config: Config, secrets: Secrets, envFile: strin
   yield* withSite(config, secrets, site => runChecks(siteChecks(site)))
 }
 
-/** One platform's bridge. @returns nothing when there is none of that name */
-export function diagnoseBridge(config: Config, secrets: Secrets, platform: string): AsyncGenerator<Finding> {
-  return withSite(config, secrets, site =>
-    runChecks(
-      bridgesOf(site)
-        .filter(bridge => bridge.platform === platform)
-        .map(bridgeCheck),
-    ),
-  )
+/**
+ * One platform's bridge. One that the gateway runs is waited for while it may be starting.
+ * @returns nothing when there is none of that name
+ */
+export async function* diagnoseBridge(
+  config: Config,
+  secrets: Secrets,
+  platform: string,
+): AsyncGenerator<Finding> {
+  const meant = (site: Site) => bridgesOf(site).filter(bridge => bridge.platform === platform)
+  yield* withSite(config, secrets, site => runChecks(meant(site).map(untilStarted)))
+  // Meanwhile the gateway may have started as well.
+  yield* withSite(config, secrets, site => runChecks(meant(site).map(bridgeCheck)))
+}
+
+/** Milliseconds that a gateway and its bridge are given to start, and between looks at the bridge. */
+const STARTING_MS = 6_000
+const LOOK_MS = 200
+
+/** Finds nothing: what comes after it does. */
+function untilStarted({ platform, process, probe }: BridgeToCheck): Check {
+  return {
+    subject: `${platform} bridge`,
+    async run() {
+      const deadline = systemClock.steady() + STARTING_MS
+      while (process.isOurs && 'error' in (await probe.reach()) && systemClock.steady() < deadline)
+        await systemClock.sleep(LOOK_MS)
+      return []
+    },
+  }
 }
 
 async function* withSite(
@@ -202,7 +223,7 @@ function bridgesOf({ config, secrets, db, attached, homeserver, isRunning }: Sit
       secret: secrets.bridges.get(platform) ?? row?.secret ?? null,
       attached: row ? { ...row, registrationFile: join(dir, 'registration.yaml') } : null,
       startCommand: startCommandOf({ platform, dir }),
-      process: { isOurs, told: isOurs ? describeProcess(dir) : null },
+      process: { isOurs, isGatewayUp: isRunning, told: isOurs ? describeProcess(dir) : null },
       version: async () => (command ? programVersion(command, childEnvironment()) : null),
       isEmbedded: homeserver.isEmbedded,
       userId: `@${GATEWAY_APPSERVICE_ID}:${config.matrix.serverName}`,

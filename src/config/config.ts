@@ -182,7 +182,7 @@ function daysOrNull(days: number): number | null {
 }
 
 /** A program with a path runs wherever its own working directory is. */
-export function withAbsoluteProgram([program = '', ...args]: string[], directory: string): string[] {
+function withAbsoluteProgram([program = '', ...args]: string[], directory: string): string[] {
   return [program.includes('/') ? resolve(directory, program) : program, ...args]
 }
 

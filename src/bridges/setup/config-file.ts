@@ -19,6 +19,8 @@ export interface Base {
   text: string
   /** It is no example but the configuration itself, written before: then what needn't be set stays. */
   isInUse: boolean
+  /** Of a configuration in use: the program's example, where it gives one. */
+  example?: string | null
 }
 
 export interface BridgeSettings {
@@ -92,10 +94,11 @@ export function bridgeConfigFile(base: Base | null, settings: BridgeSettings): B
     : [...facts, ...tasteOf(layout, doc, settings)]) {
     if (always || base === null || doc.hasIn(path)) set(doc, path, value)
   }
+  const example = exampleOf(base)
   for (const [key, text] of Object.entries(settings.extra)) {
-    const path = pathOf(doc, key)
+    const path = pathOf(example ?? doc, key)
     const value = yamlValue(key, text)
-    if (base) refuseUnknown(doc, path, base.isInUse)
+    if (base) refuseUnknown(doc, path, example)
     set(doc, path, value)
   }
   refuseEncryption(doc)
@@ -106,6 +109,12 @@ export function bridgeConfigFile(base: Base | null, settings: BridgeSettings): B
     hasProvisioning: base === null || doc.hasIn(SECRET[layout]),
     text: doc.toString({ indent: 4, lineWidth: 0, flowCollectionPadding: false }),
   }
+}
+
+/** What the bridge's authors wrote, without our facts; null where it isn't known. */
+function exampleOf(base: Base | null): Document | null {
+  const text = base?.isInUse ? base.example : base?.text
+  return text == null ? null : parseExample(text)
 }
 
 function layoutOf(doc: Document): Layout {

@@ -26,21 +26,23 @@ function hasFreeNames(doc: Document, path: Path): boolean {
 
 /**
  * A bridge drops settings that its example doesn't have when it starts. A configuration in use that
- * was written without an example, and that no bridge has completed yet, lacks many that exist: then
- * only misspelt ones are refused.
+ * was written without an example, and that no bridge has completed yet, lacks many that exist: where
+ * no example is known, only misspelt ones are refused.
+ * @param example null: none is known
  * @throws GatewayError bad_request
  */
-export function refuseUnknown(doc: Document, path: Path, isInUse: boolean): void {
+export function refuseUnknown(doc: Document, path: Path, example: Document | null): void {
+  const known = example ?? doc
   const above = path.slice(0, -1)
-  const section = doc.getIn(above)
+  const section = known.getIn(above)
   const isEmpty = section == null || (isMap(section) && section.items.length === 0)
-  const isOpen = doc.hasIn(above) && (isEmpty || hasFreeNames(doc, above))
-  if (isOpen || doc.hasIn(path)) return
+  const isOpen = known.hasIn(above) && (isEmpty || hasFreeNames(known, above))
+  if (isOpen || known.hasIn(path) || doc.hasIn(path)) return
   const key = path.join('.')
-  const all = settingsIn(doc)
+  const all = settingsIn(known)
   const last = (name: string) => name.slice(name.lastIndexOf('.') + 1)
   const meant = meantBy(key, all) ?? all.find(name => meantBy(last(key), [last(name)]))
-  if (isInUse && meant === undefined) return
+  if (example === null && meant === undefined) return
   const hint = meant === undefined ? '' : `; did you mean ${meant}?`
   throw new GatewayError('bad_request', `--set: ${key}: the bridge has no such setting${hint}`)
 }

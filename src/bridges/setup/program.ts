@@ -1,7 +1,10 @@
-/** What a bridge's program can be asked without running it: its example configuration (`-e`), which may also come as a file, and its version. */
-import { accessSync, constants, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+/**
+ * A bridge's program: where it is, and what it can be asked without running it, which is its example
+ * configuration (`-e`), which may also come as a file, and its version.
+ */
+import { accessSync, constants, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { basename, delimiter, join } from 'node:path'
+import { basename, delimiter, join, resolve } from 'node:path'
 import { GatewayError, messageOf } from '../../domain/errors.ts'
 
 /** How long the program may take to write its example, in milliseconds. */
@@ -19,14 +22,12 @@ export function exampleFromFile(file: string): string {
 /**
  * Runs `<command> -e -c <file>`, by which every mautrix bridge in Go writes its example.
  * @param environment the only variables of ours that it gets
- * @throws GatewayError bad_request when there is no such program, bridge_error when it can't be run
- * or writes none
+ * @throws GatewayError bridge_error when it can't be run or writes none
  */
 export async function exampleFromProgram(
   command: readonly string[],
   environment: Record<string, string>,
 ): Promise<string> {
-  refuseMissing(command, environment.PATH ?? '')
   const folder = mkdtempSync(join(tmpdir(), 'meshgate-example-'))
   const file = join(folder, 'config.yaml')
   try {
@@ -45,15 +46,47 @@ export async function exampleFromProgram(
   }
 }
 
-function refuseMissing([program = '']: readonly string[], path: string): void {
+/**
+ * Gives a command its program's absolute path, also behind `env NAME=value …`: whoever runs it may
+ * have another PATH and another working directory.
+ * @param from the folder and the PATH by which the command was meant
+ * @throws GatewayError bad_request when there is no such program, or it can't be executed
+ */
+export function locateProgram(
+  command: readonly string[],
+  from: { directory: string; path: string },
+): string[] {
+  const [program = '', ...args] = command
+  const located = locate(program, from)
+  if (basename(program) !== 'env') return [located, ...args]
+  const behind = args.findIndex(word => !/^\w+=/.test(word))
+  // Options of `env` may change the PATH.
+  if (behind === -1 || args[behind]?.startsWith('-')) return [located, ...args]
+  return [located, ...args.slice(0, behind), ...locateProgram(args.slice(behind), from)]
+}
+
+function locate(program: string, { directory, path }: { directory: string; path: string }): string {
   const isPath = program.includes('/')
-  if (isPath ? existsSync(program) : findProgram(program, path)) return
+  const candidates = isPath
+    ? [resolve(directory, program)]
+    : filesOfPath(program, path).map(file => resolve(directory, file))
+  const found = candidates.find(isExecutable)
+  if (found !== undefined) return found
+  const present = candidates.find(file => existsSync(file))
+  if (present === undefined) throw missing(program, isPath)
+  const problem = statSync(present).isDirectory()
+    ? 'is a folder; expected the file of a program'
+    : `isn't executable: chmod +x ${present}`
+  throw new GatewayError('bad_request', `--command: ${present} ${problem}`)
+}
+
+function missing(program: string, isPath: boolean): GatewayError {
   const where = isPath ? 'there is no such file' : 'no folder of the PATH has it'
   const name = basename(program)
   const source = /^mautrix-\w+$/.test(name)
     ? `get it from https://github.com/${name.replace('-', '/')}/releases and `
     : ''
-  throw new GatewayError(
+  return new GatewayError(
     'bad_request',
     `--command: ${program}: ${where}; ${source}put it where the PATH leads, or give its path, such as --command /opt/bridges/${name}`,
   )
@@ -108,17 +141,20 @@ export async function programVersion(
 
 /** @param path list of folders as in PATH. @returns the program's file, null when no folder has it */
 export function findProgram(name: string, path: string): string | null {
-  const candidates = path
+  return filesOfPath(name, path).find(isExecutable) ?? null
+}
+
+function filesOfPath(name: string, path: string): string[] {
+  return path
     .split(delimiter)
     .filter(folder => folder !== '')
     .map(folder => join(folder, name))
-  return candidates.find(isExecutable) ?? null
 }
 
 function isExecutable(file: string): boolean {
   try {
     accessSync(file, constants.X_OK)
-    return true
+    return statSync(file).isFile()
   } catch {
     return false
   }

@@ -4,8 +4,13 @@ import { join, resolve } from 'node:path'
 import type { Base } from '../../bridges/setup/config-file.ts'
 import { portIn } from '../../bridges/setup/example.ts'
 import { type KnownNetwork, knownNetwork } from '../../bridges/setup/networks.ts'
-import { exampleFromFile, exampleFromProgram, findProgram } from '../../bridges/setup/program.ts'
-import { type Config, childEnvironment, type Secrets, withAbsoluteProgram } from '../../config/index.ts'
+import {
+  exampleFromFile,
+  exampleFromProgram,
+  findProgram,
+  locateProgram,
+} from '../../bridges/setup/program.ts'
+import { type Config, childEnvironment, type Secrets } from '../../config/index.ts'
 import { messageOf } from '../../domain/errors.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { commandWords } from '../../lib/command-words.ts'
@@ -34,9 +39,7 @@ export async function add(terminal: Terminal, platform: string, options: AddOpti
     const before = options.force ? await bridges.find(platform) : null
     const givenUrl = optionalUrl('--url', options.url)
     const command =
-      options.command === undefined
-        ? (before?.command ?? null)
-        : commandOf(options.command, terminal.directory)
+      options.command === undefined ? (before?.command ?? null) : commandOf(options.command, terminal)
     const dir = dirOf(options.dir, terminal) ?? before?.dir ?? join(config.data.dir, 'bridges', platform)
     const inUse = before && options.example === undefined ? configInUse(dir) : null
     const example = await exampleOf(terminal, options, command, network, inUse)
@@ -92,8 +95,8 @@ function urlOf(network: KnownNetwork | undefined, base: Base | null): string {
   throw new CommandError('--url: expected the address of the bridge, such as http://127.0.0.1:29318')
 }
 
-/** The program, with a path that doesn't depend on where it is started from. */
-function commandOf(line: string, directory: string): string[] {
+/** The program's path doesn't depend on who starts it, and from where. */
+function commandOf(line: string, { directory, environment }: Terminal): string[] {
   let words: string[]
   try {
     words = commandWords(line)
@@ -101,7 +104,7 @@ function commandOf(line: string, directory: string): string[] {
     throw new CommandError(`--command: ${messageOf(error)}`)
   }
   if (words.length === 0) throw new CommandError('--command: expected a program')
-  return withAbsoluteProgram(words, directory)
+  return locateProgram(words, { directory, path: environment.PATH ?? '' })
 }
 
 /** What is in use, else from the file or program that was named, else from the network's own program where it is installed. */
@@ -112,15 +115,21 @@ async function exampleOf(
   network: KnownNetwork | undefined,
   inUse: string | null,
 ): Promise<{ base: Base | null; program: string | null }> {
-  const installed = network && findProgram(network.program, terminal.environment.PATH ?? '')
+  const { environment } = terminal
+  const installed = network && findProgram(network.program, environment.PATH ?? '')
   const program = command?.[0] ?? installed ?? null
-  const example = (text: string) => ({ base: { text, isInUse: false }, program })
-  if (inUse !== null) return { base: { text: inUse, isInUse: true }, program }
-  if (options.example !== undefined)
-    return example(exampleFromFile(resolve(terminal.directory, options.example)))
   const asked = command ?? (installed ? [installed] : null)
-  if (asked) return example(await exampleFromProgram(asked, childEnvironment(terminal.environment)))
-  return { base: null, program }
+  const askProgram = async () => (asked ? exampleFromProgram(asked, childEnvironment(environment)) : null)
+  if (inUse !== null) {
+    // Only what is new needs it.
+    const example = options.set.length > 0 ? await askProgram().catch(() => null) : null
+    return { base: { text: inUse, isInUse: true, example }, program }
+  }
+  const text =
+    options.example === undefined
+      ? await askProgram()
+      : exampleFromFile(resolve(terminal.directory, options.example))
+  return { base: text === null ? null : { text, isInUse: false }, program }
 }
 
 function tell(

@@ -13,8 +13,8 @@ export interface BridgeToCheck {
   attached: { registrationId: string; asToken: string; registrationFile: string } | null
   /** How the bridge is started. */
   startCommand: string
-  /** Whether the gateway runs its program; what it noted of it. */
-  process: { isOurs: boolean; told: string | null }
+  /** Whether the gateway runs its program, and is up itself; what it noted of the program. */
+  process: { isOurs: boolean; isGatewayUp: boolean; told: string | null }
   /** Of its program, where that is on this machine. */
   version(): Promise<string | null>
   isEmbedded: boolean
@@ -68,7 +68,9 @@ function unreachable({ platform, url, process, startCommand }: BridgeToCheck, er
   if (!process.isOurs) return failure(told, `start it: ${startCommand}`)
   return failure(
     process.told === null ? told : `${told}; ${process.told}`,
-    `the gateway runs it: is the gateway up? The lines with [${platform}] in its log say what is wrong`,
+    process.isGatewayUp
+      ? `the gateway runs it: the lines with [${platform}] in its log say what is wrong`
+      : 'the gateway runs it, and is down: start the gateway',
   )
 }
 

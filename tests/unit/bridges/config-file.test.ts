@@ -185,6 +185,26 @@ describe('bridgev2', () => {
     )
   })
 
+  test.each(['foo', 'netwrk.x', 'bridge.permission'])(
+    '%s is refused for a configuration in use, too, where the example is known',
+    key => {
+      const inUse = { text: bridgeConfigFile(null, SETTINGS).text, isInUse: true }
+      const make = (example: string | null) =>
+        bridgeConfigFile({ ...inUse, example }, { ...SETTINGS, extra: { [key]: '1' } })
+      expect(() => make(textOf('bridgev2'))).toThrow(`--set: ${key}: the bridge has no such setting`)
+      expect(parse(make(null).text)).toBeDefined()
+    },
+  )
+
+  test('a name that the operator chose stays one word, whatever ours are', () => {
+    const extra = { 'bridge.permissions.@me:example.org': 'admin' }
+    const settings = { ...SETTINGS, serverName: 'localhost' }
+    const first = bridgeConfigFile(example('bridgev2'), { ...settings, extra })
+    const again = { text: first.text, isInUse: true, example: textOf('bridgev2') }
+    for (const { text } of [first, bridgeConfigFile(again, { ...settings, extra })])
+      expect(parse(text).bridge.permissions).toMatchObject({ '@me:example.org': 'admin' })
+  })
+
   test.each([
     ['appservice.port', 'port: 4', 'port: 29999'],
     ['an address alone', '', 'port: 29999'],

@@ -1,7 +1,7 @@
 /** The command line: what each command answers, its exit code, and that an expected failure is one line without a stack. */
 
 import { describe, expect, test } from 'bun:test'
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
 import manifest from '../../../package.json' with { type: 'json' }
@@ -294,9 +294,9 @@ const FIXTURE = join(import.meta.dir, '..', 'bridges', 'fixtures', 'bridgev2.yam
 describe('bridge add', () => {
   const add = (folder: TempDir, args: string[], environment = SETTINGS) =>
     meshgate(folder, ['bridge', 'add', ...args], {
+      PATH: '/usr/bin:/bin',
       ...environment,
       PORT: '8080',
-      PATH: '/usr/bin:/bin',
     } as typeof SETTINGS)
 
   test.each([
@@ -319,9 +319,14 @@ describe('bridge add', () => {
       ['wa', '--command', 'mautrix-whatsapp'],
       'no folder of the PATH has it; get it from https://github.com/mautrix/whatsapp/releases and put it',
     ],
-    [['net', '--command', 'cat'], '--command: cat gave no example'],
+    [['net', '--command', 'cat'], '--command: /usr/bin/cat gave no example'],
+    [['net', '--command', 'env A=b cat'], '--command: /usr/bin/env gave no example'],
+    [['wa', '--command', '/usr', '--example', FIXTURE], '--command: /usr is a folder'],
     [['wa', '--example', FIXTURE, '--set', 'network.os_nmae=x'], 'did you mean network.os_name?'],
-    [['wa', '--command', 'false'], '--command: false gave no example configuration (`-e`): it ended with 1'],
+    [
+      ['wa', '--command', 'false'],
+      '--command: /usr/bin/false gave no example configuration (`-e`): it ended with 1',
+    ],
     [['wa', '--example', 'none.yaml'], "none.yaml can't be read"],
   ])('%p is refused in one line, and nothing is left behind', async (args, message) => {
     using folder = tempDir()
@@ -329,6 +334,22 @@ describe('bridge add', () => {
     expect({ exitCode, lines: err.length }).toEqual({ exitCode: 1, lines: 1 })
     expect(err[0]).toContain(message)
     expect(existsSync(folder.file('data/bridges'))).toBe(false)
+  })
+
+  test('a program is kept by its path, and said to be there where it only isn’t executable', async () => {
+    using folder = tempDir()
+    const file = folder.file('mautrix-whatsapp')
+    const tried = (...command: string[]) =>
+      add(folder, ['wa', '--command', ...command, '--example', FIXTURE], {
+        ...SETTINGS,
+        PATH: `${folder.path}:/usr/bin`,
+      } as typeof SETTINGS)
+    writeFileSync(file, '#!/bin/sh\n', { mode: 0o644 })
+    for (const command of ['mautrix-whatsapp', './mautrix-whatsapp', `env A=b mautrix-whatsapp`])
+      expect((await tried(command)).err[0]).toContain(`--command: ${file} isn't executable: chmod +x ${file}`)
+    chmodSync(file, 0o755)
+    const { out } = await tried('env A=b mautrix-whatsapp --x')
+    expect(out.join('\n')).toContain(`The gateway runs /usr/bin/env A=b ${file} --x by itself`)
   })
 
   test.each([

@@ -266,7 +266,7 @@ describe('a bridge', () => {
         secret: 'secret',
         attached: { registrationId: 'whatsapp', asToken: 'as', registrationFile: '/wa/registration.yaml' },
         startCommand: 'cd /wa && mautrix-whatsapp -c config.yaml',
-        process: { isOurs: false, told: null },
+        process: { isOurs: false, isGatewayUp: true, told: null },
         version: async () => null,
         isEmbedded: false,
         userId: '@meshgate:example.org',
@@ -284,7 +284,7 @@ describe('a bridge', () => {
       'ok takes our secret; WhatsApp, login by qr, phone',
       'ok no device is linked yet',
     ])
-    const process = { isOurs: true, told: 'process 7' }
+    const process = { isOurs: true, isGatewayUp: true, told: 'process 7' }
     const [first] = await check({}, undefined, { process, version: async () => 'mautrix-whatsapp v0.12.5' })
     expect(first).toBe('ok runs at http://wa:29318 (process 7; mautrix-whatsapp v0.12.5)')
   })
@@ -305,10 +305,13 @@ describe('a bridge', () => {
     expect(await check({ reach })).toEqual([
       "failure doesn't answer at http://wa:29318 (connection refused) → start it: cd /wa && mautrix-whatsapp -c config.yaml",
     ])
-    const process = { isOurs: true, told: 'not running, 3 restarts, last: exit 11' }
-    expect((await check({ reach }, undefined, { process }))[0]).toBe(
-      "failure doesn't answer at http://wa:29318 (connection refused); not running, 3 restarts, last: exit 11 → the gateway runs it: is the gateway up? The lines with [wa] in its log say what is wrong",
+    const process = { isOurs: true, isGatewayUp: true, told: 'not running, 3 restarts, last: exit 11' }
+    const advised = async (isGatewayUp: boolean) =>
+      (await check({ reach }, undefined, { process: { ...process, isGatewayUp } }))[0]
+    expect(await advised(true)).toBe(
+      "failure doesn't answer at http://wa:29318 (connection refused); not running, 3 restarts, last: exit 11 → the gateway runs it: the lines with [wa] in its log say what is wrong",
     )
+    expect(await advised(false)).toEndWith('→ the gateway runs it, and is down: start the gateway')
   })
 
   test('that is something else', async () => {
