@@ -183,7 +183,6 @@ export class Core {
     if (!this.stream.hasWaiters) return
     const room = this.rooms.read(roomId)
     if (!room) return
-    for (const userId of this.stream.waitingUsers())
-      if (room.membershipOf(userId) === 'join') this.stream.wake(userId)
+    for (const userId of this.stream.waitingUsers()) if (room.isJoined(userId)) this.stream.wake(userId)
   }
 }

@@ -30,6 +30,7 @@ export class RoomState implements AuthState {
   joinRule = ''
   historyVisibility = 'shared'
   power: PowerLevels
+  /** Those who are here, invited or knocking. Who has left or is banned is looked up when asked for. */
   readonly members = new Map<string, Membership>()
   private allowedRooms: string[] = []
   /** Joined users of each appservice, by its number, as of this version of the appservices. */
@@ -43,12 +44,19 @@ export class RoomState implements AuthState {
     readonly roomId: string,
     readonly version: string,
     private readonly rooms: Rooms,
+    /** Nobody has left or is banned, so there is nobody to look up. */
+    private isNew = false,
   ) {
     this.power = new PowerLevels(undefined, '')
   }
 
   membershipOf(userId: string): Membership | undefined {
-    return this.members.get(userId)
+    return this.members.get(userId) ?? (this.isNew ? undefined : this.rooms.membershipIn(this.roomId, userId))
+  }
+
+  /** Without a look at the database. */
+  isJoined(userId: string): boolean {
+    return this.members.get(userId) === 'join'
   }
 
   allowedByRestriction(userId: string): boolean {
@@ -76,7 +84,11 @@ export class RoomState implements AuthState {
 
   private setMembership(userId: string, membership: Membership): void {
     const before = this.members.get(userId)
-    this.members.set(userId, membership)
+    if (isPresent(membership)) this.members.set(userId, membership)
+    else {
+      this.members.delete(userId)
+      this.isNew = false
+    }
     const change = Number(membership === 'join') - Number(before === 'join')
     if (change === 0 || this.presentVersion !== this.rooms.appservices.version) return
     for (const num of this.rooms.appservices.numsOfUser(userId)) this.countPresent(num, change)
@@ -123,6 +135,9 @@ export class RoomState implements AuthState {
   }
 }
 
+/** Whether the membership is one of those that a room keeps in memory, and that it takes so many of. */
+export const isPresent = (membership: Membership): boolean => membership !== 'leave' && membership !== 'ban'
+
 function restrictions(joinRule: string, content: JsonObject): string[] {
   if (joinRule !== 'restricted' && joinRule !== 'knock_restricted') return []
   if (!Array.isArray(content.allow)) return []
@@ -163,7 +178,11 @@ export class Rooms {
 
   /** True when the user has joined the room, which needn't be in memory for that. */
   isJoined(roomId: string, userId: string): boolean {
-    return this.events.membershipIn(roomId, userId) === 'join'
+    return this.membershipIn(roomId, userId) === 'join'
+  }
+
+  membershipIn(roomId: string, userId: string): Membership | undefined {
+    return this.events.membershipIn(roomId, userId)
   }
 
   private keep(room: RoomState): void {
@@ -186,7 +205,7 @@ export class Rooms {
 
   /** A room that this write makes. */
   create(num: number, roomId: string, version: string, touched: Map<string, RoomState>): RoomState {
-    const room = new RoomState(num, roomId, version, this)
+    const room = new RoomState(num, roomId, version, this, true)
     this.own(room, touched)
     return room
   }

@@ -9,7 +9,7 @@ import type { EventRow, Membership } from './events.ts'
 import { eventIdAt } from './identifiers.ts'
 import { isObject, type JsonObject, parseStored } from './json.ts'
 import { MAX_EVENT_BYTES, MAX_ID_BYTES, MAX_MEMBERS, roomIsFull } from './limits.ts'
-import { mergeInterest, type RoomState, type Rooms } from './rooms.ts'
+import { isPresent, mergeInterest, type RoomState, type Rooms } from './rooms.ts'
 import type { EventStore } from './store/events.ts'
 import type { UserStore } from './store/users.ts'
 import type { Stream } from './stream.ts'
@@ -108,8 +108,8 @@ export class Tx {
     const { type, sender, content, stateKey = null } = draft
     const text = JSON.stringify(content)
     assertSize(type, stateKey, text)
-    const isNewMember = type === 'm.room.member' && room.membershipOf(stateKey ?? '') === undefined
-    if (isNewMember && room.members.size >= MAX_MEMBERS) throw roomIsFull()
+    if (type === 'm.room.member' && isPresent(content.membership as Membership))
+      if (!room.members.has(stateKey ?? '') && room.members.size >= MAX_MEMBERS) throw roomIsFull()
     const current = stateKey === null ? undefined : this.core.events.currentState(room.num, type, stateKey)
     const streamId = this.nextStreamId()
     const now = this.core.clock.now()

@@ -89,7 +89,8 @@ export function eventStore(db: Database) {
      WHERE r.room_id = ? AND s.type = 'm.room.member' AND s.state_key = ?`,
   )
   const members = db.prepare<{ state_key: string; membership: Membership }, [number]>(
-    "SELECT state_key, membership FROM hs_room_state WHERE room = ? AND type = 'm.room.member'",
+    `SELECT state_key, membership FROM hs_room_state
+     WHERE room = ? AND type = 'm.room.member' AND membership NOT IN ('leave', 'ban')`,
   )
   const membershipsOf = db.prepare<MembershipRow, [string, string, number, number]>(
     `SELECT s.room, r.room_id, s.membership, s.stream_id FROM hs_room_state s JOIN hs_rooms r ON r.room = s.room
@@ -200,6 +201,7 @@ export function eventStore(db: Database) {
     stateAfter: (room: number, type: string, stateKey: string, position: number) =>
       stateAfter.get(room, type, stateKey, position)?.stream_id,
     membershipIn: (roomId: string, userId: string) => membershipIn.get(roomId, userId)?.membership,
+    /** Those who are in the room, invited or knocking. */
     members: (room: number) => members.all(room),
     /** The user's next rooms, by membership and number, without those forgotten. */
     membershipsOf: (userId: string, after: { membership: string; room: number }, limit: number) =>

@@ -5,14 +5,22 @@ import { TestServer, userId } from './harness.ts'
 
 const server = new TestServer()
 let room = ''
+let large = ''
 let full = ''
 beforeAll(async () => {
   await server.appservice('gw')
   await server.users(['gw_alice', 'gw_bob'])
   const rows = new HomeserverRows(server.db, 'hs.test')
   rows.all(() => {
-    const former = Array.from({ length: 9_999 }, (_, at) => `gw_ghost${at}`)
-    full = encodeURIComponent(rows.newRoom(['gw_alice', ...former]).roomId)
+    const ghosts = Array.from({ length: 9_999 }, (_, at) => `gw_ghost${at}`)
+    const { room, roomId } = rows.newRoom(['gw_alice', ...ghosts])
+    large = encodeURIComponent(roomId)
+    full = encodeURIComponent(rows.newRoom(['gw_alice']).roomId)
+    server.db.run(
+      `INSERT INTO hs_room_state SELECT ?, s.type, s.state_key || copies.value, s.stream_id, s.membership
+       FROM hs_room_state AS s, json_each(?) AS copies WHERE s.room = ? AND s.type = 'm.room.member'`,
+      [room + 1, JSON.stringify(times(10, String)), room],
+    )
   })
   await server.restart()
   await server.appservice('gw')
@@ -128,6 +136,35 @@ describe('what gathers', () => {
   })
 })
 
+test('a room of which many have left, or that many are in, takes more', async () => {
+  const invite = async (user_id: string) =>
+    (await server.call('POST', `/rooms/${large}/invite`, { user_id }, ALICE)).status
+  expect(await invite(userId('gw_bob'))).toBe(200)
+  const states = "hs_room_state WHERE type = 'm.room.member' AND membership = 'join'"
+  const roomId = await server.room('gw_alice')
+  server.db.run(
+    `INSERT INTO hs_room_state SELECT (SELECT room FROM hs_rooms WHERE room_id = ?), type, state_key || 'x', stream_id, 'leave'
+     FROM ${states} AND state_key <> ?`,
+    [roomId, userId('gw_alice')],
+  )
+  const former = server.db
+    .query<{ n: number }, []>("SELECT count(*) AS n FROM hs_room_state WHERE membership = 'leave'")
+    .get()
+  expect(former?.n).toBeGreaterThan(100_000)
+  await server.restart()
+  await server.appservice('gw')
+  expect(
+    (
+      await server.call(
+        'POST',
+        `/rooms/${encodeURIComponent(roomId)}/invite`,
+        { user_id: userId('gw_bob') },
+        ALICE,
+      )
+    ).status,
+  ).toBe(200)
+})
+
 test('a page ends where a megabyte does, and the next goes on from there', async () => {
   const roomId = await server.room('gw_bob')
   const sent = times(40, at => `${at} ${'x'.repeat(60_000)}`)
@@ -152,7 +189,7 @@ test('a page ends where a megabyte does, and the next goes on from there', async
 test('a first answer that a bridge never reads is never written in full', async () => {
   const answer = await server.raw(
     'GET',
-    `/_matrix/client/v3/rooms/${full}/members?user_id=${userId('gw_alice')}`,
+    `/_matrix/client/v3/rooms/${large}/members?user_id=${userId('gw_alice')}`,
     {
       headers: { authorization: 'Bearer as_gw' },
     },
