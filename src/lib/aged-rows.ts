@@ -28,7 +28,7 @@ export interface AgedRows<Row> {
 }
 
 /**
- * One step of a few milliseconds. It writes with the transaction of its caller, which holds the rows.
+ * One step of a few milliseconds; it writes with the transaction of its caller, which has the rows.
  * @param after where the step before ended
  */
 export function forgetAged<Row>(rows: AgedRows<Row>, after: number): ForgottenRows {

@@ -51,7 +51,8 @@ export function sessionOf(leader: number, birth: string, dir?: string): number[]
 }
 
 /**
- * Whether the process runs this command, for records that know no birth. A script's command line begins with its interpreter.
+ * True when the process runs this command, for records that know no birth. A script's command line
+ * begins with its interpreter.
  * @param command program and arguments
  */
 export function runsCommand(pid: number, [program = '', ...args]: readonly string[]): boolean {
