@@ -37,10 +37,8 @@ const LOGINS_REMEMBERED_MS = 20_000
 const COMMANDS_REMEMBERED_MS = 3_600_000
 /** No flow has this name, so asking for it only lists those there are. */
 const NO_FLOW = '?'
-/** A person who links a device has an answer within this, in milliseconds, however silent the bot is. */
-const START_WITHIN_MS = 14_000
-/** A bot that answers at all does so within this, in milliseconds. */
-const ENOUGH_MS = 5_000
+/** Who says not by when has an answer within this, in milliseconds, however silent the bot is. */
+const ANSWER_WITHIN_MS = 14_000
 /** The login of a bot whose help isn't understood. */
 const ONLY_FLOW: LoginFlow = {
   id: 'login',
@@ -60,8 +58,6 @@ interface Learned {
 
 export function createBotDriver(options: BotDriverOptions): BotDriver {
   const { platform, bot, sessions, groupLinks, clock } = options
-  /** Until when a link has to be begun that somebody asks for, by user and by the steady clock. */
-  const deadlines = new Map<string, number>()
   const remembered = new Map<string, { at: number; logins: Promise<BridgeLogin[]> }>()
   let known: (Learned & { at: number }) | null = null
 
@@ -71,11 +67,10 @@ export function createBotDriver(options: BotDriverOptions): BotDriver {
     clock,
   })
 
-  const until =
-    (deadline: number): LeftMs =>
+  const leftUntil =
+    (deadline = clock.steady() + ANSWER_WITHIN_MS): LeftMs =>
     () =>
       Math.max(0, deadline - clock.steady())
-  const soon = () => clock.steady() + START_WITHIN_MS
   const command = (userId: string, line: CommandLine, leftMs?: LeftMs) =>
     options.command(userId, line, leftMs?.())
 
@@ -84,13 +79,12 @@ export function createBotDriver(options: BotDriverOptions): BotDriver {
     return loginsIn(isUnknownCommand(listed) ? await command(userId, commandLine('ping'), leftMs) : listed)
   }
 
-  function logins(userId: string): Promise<BridgeLogin[]> {
+  function logins(userId: string, until?: number): Promise<BridgeLogin[]> {
+    // An answer that fails to come in a short time says nothing to others, so it isn't remembered.
+    if (until !== undefined) return askForLogins(userId, leftUntil(until))
     const before = remembered.get(userId)
     if (before && clock.steady() - before.at < LOGINS_REMEMBERED_MS) return before.logins
-    // Who links a device again is asked about it first.
-    const deadline = deadlines.get(userId) ?? 0
-    const leftMs = deadline - clock.steady() > ENOUGH_MS ? until(deadline) : undefined
-    const entry = { at: clock.steady(), logins: askForLogins(userId, leftMs) }
+    const entry = { at: clock.steady(), logins: askForLogins(userId) }
     remembered.set(userId, entry)
     return entry.logins
   }
@@ -132,17 +126,12 @@ export function createBotDriver(options: BotDriverOptions): BotDriver {
   return {
     platform,
     bot: async () => bot,
-    async flows(userId) {
-      // The beginning of a link, which `startLogin` goes on with.
-      const deadline = soon()
-      deadlines.set(userId, deadline)
-      return (await learn(userId, until(deadline))).flows
-    },
+    flows: async (userId, until) => (await learn(userId, leftUntil(until))).flows,
     logins,
     forgetLogins: userId => void remembered.delete(userId),
 
     async describe(userId) {
-      const { commands, flows } = await learn(userId, until(soon()))
+      const { commands, flows } = await learn(userId, leftUntil())
       const canLookUp = commands.has('resolve-identifier') || commands.has('start-chat')
       return {
         name: platform,
@@ -162,10 +151,8 @@ export function createBotDriver(options: BotDriverOptions): BotDriver {
       }
     },
 
-    async startLogin(userId, flow, loginId) {
-      const begun = deadlines.get(userId) ?? 0
-      deadlines.delete(userId)
-      const leftMs = until(begun > clock.steady() ? begun : soon())
+    async startLogin(userId, flow, loginId, until) {
+      const leftMs = leftUntil(until)
       const learned = await learn(userId, leftMs)
       const again = loginId !== undefined && learned.commands.has('relogin')
       const chosen = learned.areCommands ? [] : [flow]

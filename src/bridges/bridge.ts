@@ -24,9 +24,6 @@ export interface BridgeConfig extends BridgeAddress {
 
 type DrivenBridge = Omit<Bridge, 'platform' | 'driver' | 'forgetLogins'>
 
-/** Milliseconds that a person who links a device waits for a bridge that is just starting. */
-const START_PATIENCE_MS = 15_000
-
 /** @param watch keeps calls from a bridge that has just come up; by default nothing does */
 export function createBridge(
   config: BridgeConfig,
@@ -102,11 +99,11 @@ export function createBridge(
     driver,
     bot: async userId => knownBot ?? driven(userId, bridge => bridge.bot(userId)),
     describe: userId => driven(userId, bridge => bridge.describe(userId)),
-    async flows(userId) {
-      await watch?.started(START_PATIENCE_MS)
-      return driven(userId, bridge => bridge.flows(userId))
+    async flows(userId, until) {
+      if (until !== undefined) await watch?.started(Math.max(0, until - clock.steady()))
+      return driven(userId, bridge => bridge.flows(userId, until))
     },
-    logins: userId => driven(userId, bridge => bridge.logins(userId)),
+    logins: (userId, until) => driven(userId, bridge => bridge.logins(userId, until)),
     forgetLogins: userId => byBot?.forgetLogins(userId),
     startLogin: (userId, ...rest) => driven(userId, bridge => bridge.startLogin(userId, ...rest)),
     waitForLogin: (userId, ...rest) => driven(userId, bridge => bridge.waitForLogin(userId, ...rest)),

@@ -197,13 +197,23 @@ export interface Bridge {
   bot(userId: string): Promise<string | null>
   driver(userId: string): Promise<BridgeDriver>
   describe(userId: string): Promise<BridgeDescription>
-  flows(userId: string): Promise<LoginFlow[]>
-  /** As they are now, or, where asking is dear, were a few seconds ago. */
-  logins(userId: string): Promise<BridgeLogin[]>
+  /**
+   * Waits for a bridge that is just starting.
+   * @param until an answer has to be there then, by the steady clock; without it nothing is waited for
+   */
+  flows(userId: string, until?: number): Promise<LoginFlow[]>
+  /**
+   * The logins there are. May be a few seconds old where asking the bridge is expensive.
+   * @param until they are asked for anew, and have to be there then, by the steady clock
+   */
+  logins(userId: string, until?: number): Promise<BridgeLogin[]>
   /** Something about the user's logins has changed: what is remembered of them is out of date. */
   forgetLogins(userId: string): void
-  /** @param loginId re-logs in this login instead of making a new one */
-  startLogin(userId: string, flow: string, loginId?: string): Promise<LoginStep>
+  /**
+   * @param loginId re-logs in this login instead of making a new one
+   * @param until a bot has to have begun the login then, by the steady clock
+   */
+  startLogin(userId: string, flow: string, loginId?: string, until?: number): Promise<LoginStep>
   /**
    * Waits until the shown step changes: the next step.
    * @throws GatewayError bridge_timeout when the bridge has waited long enough for the person

@@ -22,6 +22,12 @@ export interface LinkingOptions {
 /** How long an ended link can still be followed, so that a client that connects late learns how it ended. */
 const REMEMBERED_MS = 120_000
 
+/**
+ * A person who links a device has an answer within this, in milliseconds, however long the bridge
+ * takes to start and however silent its bot is.
+ */
+const START_WITHIN_MS = 14_000
+
 export interface LinkingService extends Linking {
   /** Cancels what is under way. */
   stop(): void
@@ -73,10 +79,11 @@ export function createLinking({ bridges, devices, clock, logger }: LinkingOption
     identity: { id: string; matrixUserId: string },
     bridge: Bridge,
     deviceId: string,
+    until: number,
   ): Promise<string | undefined> {
     const device = await devices.find(identity.id, deviceId, bridge.platform)
     if (!device) throw await noSuchDevice(devices, identity.id, deviceId, bridge.platform)
-    const logins = await bridge.logins(identity.matrixUserId)
+    const logins = await bridge.logins(identity.matrixUserId, until)
     return logins.find(login => login.id === device.loginId)?.id
   }
 
@@ -86,8 +93,10 @@ export function createLinking({ bridges, devices, clock, logger }: LinkingOption
   ): Promise<Link> {
     const bridge = bridges.forPlatform(platform)
     const { id: identityId, matrixUserId: userId } = identity
-    const flow = chooseFlow(await bridge.flows(userId), wantedFlow)
-    const replaced = deviceId === undefined ? undefined : await loginToReplace(identity, bridge, deviceId)
+    const until = clock.steady() + START_WITHIN_MS
+    const flow = chooseFlow(await bridge.flows(userId, until), wantedFlow)
+    const replaced =
+      deviceId === undefined ? undefined : await loginToReplace(identity, bridge, deviceId, until)
     const link = new Link({
       identityId,
       userId,
@@ -100,7 +109,7 @@ export function createLinking({ bridges, devices, clock, logger }: LinkingOption
       logger,
     })
     await devices.awaitLogin(identityId, platform)
-    const first = await bridge.startLogin(userId, flow, replaced).catch(error => {
+    const first = await bridge.startLogin(userId, flow, replaced, until).catch(error => {
       link.fail(error)
       remember(link)
       throw error

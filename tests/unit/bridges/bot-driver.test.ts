@@ -289,9 +289,18 @@ describe('a silent bot holds up who links a device for fifteen seconds at most',
     ['to the login', { 'list-logins': says('No logins'), login: silence }],
   ])('when it says something, and then nothing %s', async (_, script) => {
     const { driver, clock } = driverOf({ help: says('**login** - Log in'), ...script })
-    expect(await driver.flows('@u:s')).toHaveLength(1)
-    await expect(driver.startLogin('@u:s', 'login')).rejects.toMatchObject(timesOut)
+    expect(await driver.flows('@u:s', 14_000)).toHaveLength(1)
+    await expect(driver.startLogin('@u:s', 'login', undefined, 14_000)).rejects.toMatchObject(timesOut)
     expect(clock.steady()).toBeLessThan(15_000)
+  })
+
+  test('when the logins are asked for first, which others then ask for anew', async () => {
+    let answer: (acts: BotActs) => void = silence
+    const { driver, clock } = driverOf({ 'list-logins': acts => answer(acts) })
+    await expect(driver.logins('@u:s', 14_000)).rejects.toMatchObject(timesOut)
+    expect(clock.steady()).toBeLessThan(15_000)
+    answer = says('No logins')
+    expect(await driver.logins('@u:s')).toEqual([])
   })
 
   test('though another command waits for it as well', async () => {

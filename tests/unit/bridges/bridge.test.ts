@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { createBridge } from '../../../src/bridges/bridge.ts'
 import type { Bridge, MatrixSession } from '../../../src/domain/ports.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
+import { HastyClock, ScriptedBot } from '../../support/scripted-bot.ts'
 
 const BOT = '@wabot:s'
 
@@ -135,6 +136,18 @@ test('a refused secret is no reason to write to the bot', async () => {
     code: 'bridge_error',
     message: expect.stringContaining("doesn't accept our provisioning secret"),
   })
+})
+
+test('a bridge that takes long to start leaves its silent bot only the rest of the time', async () => {
+  whoami = missing
+  const clock = new HastyClock()
+  const until = 14_000
+  const watch = { check: async () => undefined, started: () => clock.sleep(10_000) }
+  const config = { platform: 'wa', baseUrl: server.url.origin, sharedSecret: 'secret', bot: '@testbot:s' }
+  const actingAs = () => new ScriptedBot(() => undefined).session
+  const one = createBridge(config, { actingAs }, clock, watch)
+  await expect(one.flows('@u:s', until)).rejects.toMatchObject({ code: 'bridge_timeout' })
+  expect(clock.steady()).toBeLessThan(15_000)
 })
 
 test('a bridge that is gone gets no room made for its bot', async () => {
