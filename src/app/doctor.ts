@@ -80,7 +80,7 @@ export async function* diagnoseBridge(
   yield* withSite(config, secrets, site => runChecks(meant(site).map(bridgeCheck)))
 }
 
-/** Milliseconds that a gateway and its bridge are given to start, and between looks at the bridge. */
+/** Milliseconds for a gateway and its bridge to start, and between looks at the bridge. */
 const STARTING_MS = 6_000
 const LOOK_MS = 200
 

@@ -62,7 +62,7 @@ export function isPassing({ code }: GatewayError): boolean {
   return PASSING.includes(code)
 }
 
-/** Whether the bridge said nothing at all, as against refusing what was asked of it. */
+/** True when the bridge said nothing at all, as against refusing the request. */
 export function isBridgeAway({ code }: GatewayError): boolean {
   return BRIDGE_AWAY.includes(code)
 }

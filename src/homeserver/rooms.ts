@@ -30,7 +30,10 @@ export class RoomState implements AuthState {
   joinRule = ''
   historyVisibility = 'shared'
   power: PowerLevels
-  /** Those who are here, invited or knocking. Who has left or is banned is looked up when asked for. */
+  /**
+   * Users who are here, invited or knocking. Those who have left or are banned are looked up when
+   * needed.
+   */
   readonly members = new Map<string, Membership>()
   private allowedRooms: string[] = []
   /** Joined users of each appservice, by its number, as of this version of the appservices. */
@@ -135,7 +138,7 @@ export class RoomState implements AuthState {
   }
 }
 
-/** Whether the membership is one of those that a room keeps in memory, and that it takes so many of. */
+/** True for memberships that a room keeps in memory, and that count for its limit. */
 export const isPresent = (membership: Membership): boolean => membership !== 'leave' && membership !== 'ban'
 
 function restrictions(joinRule: string, content: JsonObject): string[] {

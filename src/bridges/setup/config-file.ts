@@ -19,7 +19,7 @@ export interface Base {
   text: string
   /** It is no example but the configuration itself, written before: then what needn't be set stays. */
   isInUse: boolean
-  /** Of a configuration in use: the program's example, where it gives one. */
+  /** The program's example beside a configuration in use, where it gives one. */
   example?: string | null
 }
 
@@ -111,7 +111,9 @@ export function bridgeConfigFile(base: Base | null, settings: BridgeSettings): B
   }
 }
 
-/** What the bridge's authors wrote, without our facts; null where it isn't known. */
+/**
+ * The configuration as the bridge's authors wrote it, without our facts; null where it isn't known.
+ */
 function exampleOf(base: Base | null): Document | null {
   const text = base?.isInUse ? base.example : base?.text
   return text == null ? null : parseExample(text)

@@ -26,8 +26,8 @@ function hasFreeNames(doc: Document, path: Path): boolean {
 
 /**
  * A bridge drops settings that its example doesn't have when it starts. A configuration in use that
- * was written without an example, and that no bridge has completed yet, lacks many that exist: where
- * no example is known, only misspelt ones are refused.
+ * was written without an example, and that no bridge has completed yet, lacks many that exist:
+ * where no example is known, only misspelt ones are refused.
  * @param example null: none is known
  * @throws GatewayError bad_request
  */

@@ -1,6 +1,6 @@
 /**
- * A bridge's program: where it is, and what it can be asked without running it, which is its example
- * configuration (`-e`), which may also come as a file, and its version.
+ * A bridge's program: where it is, and what it can be asked without running it, which is its
+ * example configuration (`-e`), which may also come as a file, and its version.
  */
 import { accessSync, constants, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -13,7 +13,10 @@ export interface BridgeToCheck {
   attached: { registrationId: string; asToken: string; registrationFile: string } | null
   /** How the bridge is started. */
   startCommand: string
-  /** Whether the gateway runs its program, and is up itself; what it noted of the program. */
+  /**
+   * Tells if the gateway runs its program, and is up itself; with the gateway's notes on the
+   * program.
+   */
   process: { isOurs: boolean; isGatewayUp: boolean; told: string | null }
   /** Of its program, where that is on this machine. */
   version(): Promise<string | null>
