@@ -6,6 +6,7 @@
 import { TurnBudget } from '../lib/turn-budget.ts'
 import type { Requester } from './call.ts'
 import type { Core } from './core.ts'
+import { DIRECT_TYPE, shownDirect } from './direct-rooms.ts'
 import { allowsRoom, allowsType } from './filter.ts'
 import { parseStored } from './json.ts'
 import { type Pieces, separated } from './json-answer.ts'
@@ -130,7 +131,12 @@ async function* globalAccountData(
     for (const { type } of rows) {
       hasRules ||= type === PUSH_RULES_TYPE
       if (!allowsType(filter, type)) continue
-      yield accountDataText(type, core.users.accountData(requester.userId, 0, type))
+      const content = core.users.accountData(requester.userId, 0, type)
+      const isShared = requester.isPuppet && type === DIRECT_TYPE && content !== undefined
+      yield accountDataText(
+        type,
+        isShared ? JSON.stringify(await shownDirect(core, requester, parseStored(content))) : content,
+      )
       if (turn.isSpent) await turn.pause()
     }
     if (!request.since && !hasRules && allowsType(filter, PUSH_RULES_TYPE))

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { readBody, readObject, validate } from '../body.ts'
 import { assertOwn, type Call, param } from '../call.ts'
+import { DIRECT_TYPE, putDirect, shownDirect } from '../direct-rooms.ts'
 import { badJson, forbidden, notFound, tooLarge } from '../errors.ts'
 import { filterSchema } from '../filter.ts'
 import { isObject, type JsonObject, parseStored } from '../json.ts'
@@ -29,12 +30,13 @@ export async function putAccountData(call: Call): Promise<JsonObject> {
   assertId('type', type)
   const content = await readObject(call.request)
   const room = roomNumber(call)
-  await call.core.commit(tx => tx.putAccountData(userId, room, type, content))
+  if (room === GLOBAL && type === DIRECT_TYPE) await putDirect(call.core, call.requester, content)
+  else await call.core.commit(tx => tx.putAccountData(userId, room, type, content))
   return {}
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3useruseridaccount_datatype */
-export function getAccountData(call: Call): JsonObject {
+export async function getAccountData(call: Call): Promise<JsonObject> {
   const userId = param(call, 'userId')
   assertOwn(call, userId)
   const type = param(call, 'type')
@@ -42,7 +44,8 @@ export function getAccountData(call: Call): JsonObject {
   const content = call.core.users.accountData(userId, room, type)
   if (content === undefined && room === GLOBAL && type === PUSH_RULES_TYPE) return PUSH_RULES
   if (content === undefined) throw notFound('No such account data')
-  return parseStored(content)
+  const stored = parseStored(content)
+  return room === GLOBAL && type === DIRECT_TYPE ? shownDirect(call.core, call.requester, stored) : stored
 }
 
 function storedTags(call: Call, userId: string, room: number): JsonObject {

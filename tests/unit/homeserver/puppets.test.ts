@@ -93,6 +93,22 @@ describe('rooms that no user of the bridge is in', () => {
   })
 })
 
+test('direct rooms are those that the bridge speaks in, and its changes leave the others alone', async () => {
+  const path = `/user/${userId('gw_alice')}/account_data/m.direct`
+  const all = { [userId('wa_1')]: [shared], [userId('sg_1')]: [foreign] }
+  await server.call('PUT', path, all, { as: 'gw_alice' })
+  const seen = { [userId('wa_1')]: [shared] }
+  expect((await asPuppet('GET', path)).body).toEqual(seen)
+  const sync = await asPuppet('GET', '/sync')
+  expect(sync.list('account_data', 'events')).toContainEqual({ type: 'm.direct', content: seen })
+  const put = async (content: object) => {
+    expect((await asPuppet('PUT', path, content)).status).toBe(200)
+    return (await server.call('GET', path, undefined, { as: 'gw_alice' })).body
+  }
+  expect(await put({})).toEqual({ [userId('sg_1')]: [foreign] })
+  expect(await put({ ...seen, [userId('wa_2')]: [own] })).toEqual(all)
+})
+
 function forbiddenOf(answer: Answer): boolean {
   return answer.status === 403 && answer.get('errcode') === 'M_FORBIDDEN'
 }

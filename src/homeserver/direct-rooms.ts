@@ -1,0 +1,68 @@
+/**
+ * `m.direct` names a user's direct rooms, whoever bridges them. An appservice that acts as a puppet
+ * sees those that it speaks in, and its changes leave the others as they are.
+ * @see https://spec.matrix.org/v1.12/client-server-api/#mdirect
+ */
+import { TurnBudget } from '../lib/turn-budget.ts'
+import type { Requester } from './call.ts'
+import type { Core } from './core.ts'
+import { type Json, type JsonObject, parseStored } from './json.ts'
+import { speaksIn } from './speaking.ts'
+
+export const DIRECT_TYPE = 'm.direct'
+const NO_ROOM = 0
+
+/** The content as whoever asks may see it. */
+export async function shownDirect(
+  core: Core,
+  requester: Requester,
+  content: JsonObject,
+): Promise<JsonObject> {
+  if (!requester.isPuppet) return content
+  const spokenIn = await roomsSpokenIn(core, requester, [content])
+  return picked(content, room => spokenIn.has(room))
+}
+
+/** Puts `given` in the place of what the requester sees of the content. */
+export async function putDirect(core: Core, requester: Requester, given: JsonObject): Promise<void> {
+  const { userId, isPuppet } = requester
+  const stored = () => parseStored(core.users.accountData(userId, NO_ROOM, DIRECT_TYPE) ?? '{}')
+  const spokenIn = await roomsSpokenIn(core, requester, isPuppet ? [given, stored()] : [])
+  await core.commit(tx => {
+    const content = isPuppet ? merged(stored(), given, spokenIn) : given
+    tx.putAccountData(userId, NO_ROOM, DIRECT_TYPE, content)
+  })
+}
+
+function merged(stored: JsonObject, given: JsonObject, spokenIn: ReadonlySet<Json>): JsonObject {
+  const content = picked(stored, room => !spokenIn.has(room))
+  for (const [userId, rooms] of Object.entries(picked(given, room => spokenIn.has(room))))
+    content[userId] = [...listOf(content[userId]), ...listOf(rooms)]
+  return content
+}
+
+/** The rooms for which `wants` is true, and the users who have any. */
+function picked(content: JsonObject, wants: (room: Json) => boolean): JsonObject {
+  const lists = Object.entries(content).map(
+    ([userId, rooms]) => [userId, listOf(rooms).filter(wants)] as const,
+  )
+  return Object.fromEntries(lists.filter(([, rooms]) => rooms.length > 0))
+}
+
+async function roomsSpokenIn(
+  core: Core,
+  requester: Requester,
+  contents: readonly JsonObject[],
+): Promise<ReadonlySet<Json>> {
+  const turn = new TurnBudget()
+  const spokenIn = new Set<Json>()
+  for (const room of new Set(contents.flatMap(content => Object.values(content).flatMap(listOf)))) {
+    if (typeof room === 'string' && speaksIn(core, requester, room)) spokenIn.add(room)
+    if (turn.isSpent) await turn.pause()
+  }
+  return spokenIn
+}
+
+function listOf(rooms: Json | undefined): Json[] {
+  return Array.isArray(rooms) ? rooms : []
+}
