@@ -199,7 +199,7 @@ export interface Bridge {
   describe(userId: string): Promise<BridgeDescription>
   /**
    * Waits for a bridge that is just starting.
-   * @param until an answer has to be there then, by the steady clock; without it nothing is waited for
+   * @param until an answer has to be there then, by the steady clock; without it nobody waits
    */
   flows(userId: string, until?: number): Promise<LoginFlow[]>
   /**

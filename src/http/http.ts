@@ -67,10 +67,10 @@ export interface Http {
 }
 
 export function createHttp(options: HttpOptions): Http {
-  const { config, logger, observer } = options
+  const { config, logger, observer, clock = systemClock } = options
   const mountFor = createMountTable(options.mounts ?? [])
   const bridgeMountFor = createMountTable(options.bridgeMounts ?? [])
-  const logAccess = createAccessLog(logger, config.logLevel === 'debug', options.clock ?? systemClock)
+  const logAccess = createAccessLog(logger, config.logLevel === 'debug', clock)
   let running: RunningServer | undefined
   /** Requests on the listener for bridges. */
   const cameInAt = new WeakMap<Request, RunningServer>()
@@ -89,7 +89,7 @@ export function createHttp(options: HttpOptions): Http {
     limits: config.authFailures,
     addressOf,
     onFailed: kind => observer?.authenticationFailed(kind),
-    clock: options.clock ?? systemClock,
+    clock,
     logger,
   })
   const guarded = createMountGuard(attempts)
@@ -133,7 +133,7 @@ export function createHttp(options: HttpOptions): Http {
       status,
       tookMs,
     })
-    if (!BODILESS.has(request.method)) await readRest(request)
+    if (!BODILESS.has(request.method)) await readRest(request, clock)
     return response
   }
 

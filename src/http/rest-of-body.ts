@@ -4,7 +4,7 @@
  * breaks while the client is still writing, and it never sees why it was refused.
  */
 import { type BodyReader, readerOf } from '../lib/body-reader.ts'
-import { systemClock } from '../lib/clock.ts'
+import type { Clock } from '../lib/clock.ts'
 
 /** A client that is still writing sends something within this. */
 const PAUSE_MS = 2_000
@@ -12,21 +12,21 @@ const PAUSE_MS = 2_000
 const TOTAL_MS = 60_000
 
 /** Resolves when the client has sent all of it, has paused, or is gone. */
-export async function readRest(request: Request): Promise<void> {
+export async function readRest(request: Request, clock: Clock): Promise<void> {
   if (!/\bclose\b/i.test(request.headers.get('connection') ?? '')) return
   const reader = readerOf(request)
   if (!reader) return
-  const until = systemClock.steady() + TOTAL_MS
+  const until = clock.steady() + TOTAL_MS
   try {
-    for (let isOver = false; !isOver && systemClock.steady() < until; ) isOver = await isOverOrPaused(reader)
+    for (let isOver = false; !isOver && clock.steady() < until; ) isOver = await isOverOrPaused(reader, clock)
   } catch {
     // It broke off.
   }
 }
 
-async function isOverOrPaused(reader: BodyReader): Promise<boolean> {
+async function isOverOrPaused(reader: BodyReader, clock: Clock): Promise<boolean> {
   const waiting = new AbortController()
-  const paused = systemClock.sleep(PAUSE_MS, waiting.signal).then(() => true)
+  const paused = clock.sleep(PAUSE_MS, waiting.signal).then(() => true)
   try {
     return await Promise.race([reader.read().then(({ done }) => done), paused])
   } finally {
