@@ -16,9 +16,12 @@ export function captionId(messageId: string): string {
 
 const SUFFIX = '-caption'
 
+/** A failed caption's `reason`, as its message tells it. */
+const NOT_SENT = sql.raw(`'the caption was not sent: ' || coalesce(caption.reason, 'nobody said why')`)
+
 /** Set as a message's reason: the one given, else why its caption failed, else none. Binds `reason`. */
 export const REASON_OR_CAPTIONS = sql`case when media_id is null then ${sql.placeholder('reason')} else coalesce(${sql.placeholder('reason')},
-  (select caption.reason from messages as caption where caption.id = messages.id || ${sql.raw(`'${SUFFIX}'`)} and caption.status = 'failed')) end`
+  (select ${NOT_SENT} from messages as caption where caption.id = messages.id || ${sql.raw(`'${SUFFIX}'`)} and caption.status = 'failed')) end`
 
 /** `StatusWriter` calls `add` and `passOn`, which write with its transaction. */
 export interface Captions {
@@ -38,13 +41,17 @@ export function createCaptions({ orm }: Pick<Db, 'orm'>): Captions {
     .where(eq(messages.id, param('id')))
     .prepare()
   const bySeq = orm
-    .select({ captionOf: messages.captionOf, reason: messages.reason })
+    .select({ captionOf: messages.captionOf })
     .from(messages)
     .where(eq(messages.seq, param('seq')))
     .prepare()
   const setReason = orm
     .update(messages)
-    .set({ reason: sql`${param('reason')}` })
+    // Why the file itself failed says more.
+    .set({
+      reason: sql`case when status = 'failed' then reason
+        else (select ${NOT_SENT} from messages as caption where caption.seq = ${param('seq')}) end`,
+    })
     .where(eq(messages.id, param('id')))
     .returning({ seq: messages.seq, identityId: messages.identityId })
     .prepare()
@@ -55,7 +62,7 @@ export function createCaptions({ orm }: Pick<Db, 'orm'>): Captions {
     add(message, roomId, sent, now) {
       const outcome =
         'failed' in sent
-          ? { status: 'failed' as const, reason: `the caption was not sent: ${sent.failed}`, eventId: null }
+          ? { status: 'failed' as const, reason: sent.failed, eventId: null }
           : { status: 'submitted' as const, reason: null, eventId: sent.eventId }
       const { identityId, deviceRowId, lane, recipientKind, recipient, text } = message
       const added = orm
@@ -79,7 +86,7 @@ export function createCaptions({ orm }: Pick<Db, 'orm'>): Captions {
     passOn(seq) {
       const caption = bySeq.get({ seq })
       if (!caption?.captionOf) return null
-      return setReason.get({ id: caption.captionOf, reason: caption.reason }) ?? null
+      return setReason.get({ id: caption.captionOf, seq }) ?? null
     },
   }
 }
