@@ -51,6 +51,8 @@ import sandboxMediaUseDown from './0025_sandbox_media_use.down.sql' with { type:
 import sandboxMediaUseUp from './0025_sandbox_media_use.up.sql' with { type: 'text' }
 import ghostPhonesPhoneDown from './0026_ghost_phones_phone.down.sql' with { type: 'text' }
 import ghostPhonesPhoneUp from './0026_ghost_phones_phone.up.sql' with { type: 'text' }
+import waitingCaptionsDown from './0027_waiting_captions.down.sql' with { type: 'text' }
+import waitingCaptionsUp from './0027_waiting_captions.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -87,4 +89,5 @@ export const migrations: readonly Migration[] = [
   { version: 24, name: 'media_age', up: mediaAgeUp, down: mediaAgeDown },
   { version: 25, name: 'sandbox_media_use', up: sandboxMediaUseUp, down: sandboxMediaUseDown },
   { version: 26, name: 'ghost_phones_phone', up: ghostPhonesPhoneUp, down: ghostPhonesPhoneDown },
+  { version: 27, name: 'waiting_captions', up: waitingCaptionsUp, down: waitingCaptionsDown },
 ]

@@ -51,6 +51,9 @@ export const messages = sqliteTable(
     index('messages_identity').on(table.identityId, table.seq),
     // Only what waits is in this index, so finding a lane's next message doesn't walk through its past.
     index('messages_waiting').on(table.lane, table.seq).where(sql`status in ('queued', 'sending')`),
+    index('messages_captions_waiting')
+      .on(table.lane)
+      .where(sql`caption_of is not null and status in ('queued', 'sending')`),
     index('messages_expiring').on(table.expiresAt).where(sql`status = 'queued' and expires_at is not null`),
     // Whether anything still needs a file.
     index('messages_media').on(table.mediaId).where(sql`media_id is not null`),

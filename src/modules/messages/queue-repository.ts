@@ -3,7 +3,7 @@
  * it has messages waiting. A lease lasts until it is given back, however long a bridge takes, or until the next start: no other process has this
  * database.
  */
-import { and, eq, gt, isNull, sql } from 'drizzle-orm'
+import { and, eq, getTableColumns, gt, isNull, type SQL, type SQLWrapper, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { devices, type Message, messages, OUT_OF_THE_WAY_MS, outboxLanes } from '../../db/schema/index.ts'
 import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
@@ -11,6 +11,10 @@ import { createCaptions, type SentCaption } from './caption-repository.ts'
 import type { Pace } from './pace.ts'
 import { createSlotTaker } from './slot-repository.ts'
 import type { StatusWriter } from './status-repository.ts'
+
+/** A message's place in its lane: that of its file, if it is a caption. */
+const PLACE = sql<number>`case when caption_of is null then seq else coalesce(
+  (select file.seq from messages as file where file.id = messages.caption_of), seq) end`
 
 export interface ClaimedLane {
   lane: string
@@ -104,9 +108,7 @@ export function createOutboxQueue(
         and answered.identity_id = messages.identity_id and answered.status in ('queued', 'sending'))`,
     })
     .from(messages)
-    .where(and(eq(messages.lane, textParam('lane')), sql`${messages.status} in ('queued', 'sending')`))
-    .orderBy(messages.seq)
-    .limit(ONE)
+    .where(sql`${messages.seq} in (${nextInLane(ONE)})`)
     .prepare()
   const putOff = orm
     .update(outboxLanes)
@@ -117,11 +119,8 @@ export function createOutboxQueue(
   const startSending = orm
     .update(messages)
     .set({ status: 'sending', attempts: sql`${messages.attempts} + 1`, updatedAt: sql`${param('now')}` })
-    .where(
-      sql`${messages.seq} in (select seq from messages where lane = ${textParam('lane')}
-        and status in ('queued', 'sending') order by seq limit ${numberParam('limit')})`,
-    )
-    .returning()
+    .where(sql`${messages.seq} in (${nextInLane(numberParam('limit'))})`)
+    .returning({ ...getTableColumns(messages), place: PLACE })
     .prepare()
   const requeue = orm
     .update(messages)
@@ -189,7 +188,7 @@ export function createOutboxQueue(
             lane: due.lane,
             platform: due.platform,
             leaseId,
-            messages: messages.sort(oldestFirst),
+            messages: messages.sort(inOrder),
           })
         }
         return claimed
@@ -219,7 +218,7 @@ export function createOutboxQueue(
           return
         }
         // Claimed with the others, but not tried.
-        requeue.run({ lane, leaseId, last: claimed.at(-1)?.seq ?? 0 })
+        requeue.run({ lane, leaseId, last: Math.max(...claimed.map(({ seq }) => seq)) })
         returnLane.run({ lane, leaseId, dueAt })
       }),
 
@@ -257,6 +256,22 @@ function lookAgainAt(waitsSince: number, now: number): number {
   return now + Math.min(maxMs, Math.max(minMs, Math.round(share * (now - waitsSince))))
 }
 
-function oldestFirst(one: Message, other: Message): number {
-  return one.seq - other.seq
+/**
+ * A caption that the network sent back to the queue goes where its file stood, before what was
+ * accepted for the lane since. Binds `lane`.
+ * @returns a query of the `seq`s of a lane's next messages
+ */
+function nextInLane(limit: SQLWrapper | number): SQL {
+  const ofLane = sql`lane = ${textParam('lane')} and status in ('queued', 'sending')`
+  return sql`select seq from (
+      select * from (select seq, seq as place from messages where ${ofLane} order by seq limit ${limit})
+      union all
+      select seq, ${PLACE} from messages where caption_of is not null and ${ofLane}
+    ) group by seq order by min(place), seq limit ${limit}`
+}
+
+type Placed = Pick<Message, 'seq'> & { place: number }
+
+function inOrder(one: Placed, other: Placed): number {
+  return one.place - other.place || one.seq - other.seq
 }

@@ -188,6 +188,22 @@ test('that the network takes it later sends it alone again', async () => {
   expect(await shown(id)).toMatchObject({ status: 'sent', reason: null })
 })
 
+test('sent again, it goes before what waits behind its file', async () => {
+  const id = await accept('listen', song())
+  fail = body => (body === 'later' ? new GatewayError('homeserver_unavailable', 'down') : undefined)
+  await accept('later')
+  const outbox = startOutbox()
+  await idle()
+  await report('song.mp3', 'SUCCESS')
+  await report('listen', 'FAIL_RETRIABLE', { reason: 'm.foreign_network_error' })
+  fail = () => undefined
+  room.delete(`${id}-caption`)
+  await clock.advance(5_000)
+  outbox.nudge()
+  await idle()
+  expect(said()).toEqual(['song.mp3', 'listen', 'later'])
+})
+
 test('a file that is sent again goes without it', async () => {
   await accept('listen', song())
   const outbox = startOutbox()
