@@ -3,13 +3,14 @@
  * everything up to the stream's position at its beginning, and nothing after it.
  * @see https://spec.matrix.org/v1.12/client-server-api/#syncing
  */
+
+import { type Pieces, separated } from '../lib/json-answer.ts'
 import { TurnBudget } from '../lib/turn-budget.ts'
 import type { Requester } from './call.ts'
 import type { Core } from './core.ts'
 import { DIRECT_TYPE, shownDirect } from './direct-rooms.ts'
 import { allowsRoom, allowsType } from './filter.ts'
 import { parseStored } from './json.ts'
-import { type Pieces, separated } from './json-answer.ts'
 import { changedUsers } from './key-changes.ts'
 import { PUSH_RULES, PUSH_RULES_TYPE } from './push-rules.ts'
 import { speaksIn } from './speaking.ts'

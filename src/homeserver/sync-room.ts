@@ -1,7 +1,8 @@
 /** One room's part of a sync's answer. */
+
+import { type Pieces, separated } from '../lib/json-answer.ts'
 import type { EventRow } from './events.ts'
 import { allowsEvent, allowsType } from './filter.ts'
-import { type Pieces, separated } from './json-answer.ts'
 import { receiptContent } from './receipts.ts'
 import { invitePreview, RoomView, stateOf } from './room-history.ts'
 import { showEvent } from './shown-events.ts'

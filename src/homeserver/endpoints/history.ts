@@ -1,4 +1,6 @@
 /** Reading a room's events. */
+
+import { jsonText, type Pieces, streamed } from '../../lib/json-answer.ts'
 import { TurnBudget } from '../../lib/turn-budget.ts'
 import { validate } from '../body.ts'
 import { type Call, intQuery, param } from '../call.ts'
@@ -8,7 +10,6 @@ import { invalidParam } from '../errors.ts'
 import type { EventRow } from '../events.ts'
 import { type RoomEventFilter, roomEventFilterSchema } from '../filter.ts'
 import { isObject, parseStored } from '../json.ts'
-import { jsonText, type Pieces, streamed } from '../json-answer.ts'
 import { type RoomView, stateOf, viewRoom, visibleEvent } from '../room-history.ts'
 import { showEvent } from '../shown-events.ts'
 import type { RelationRow } from '../store/events.ts'

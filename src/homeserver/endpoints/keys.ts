@@ -1,12 +1,12 @@
 /** End-to-end encryption: publishing, querying and claiming keys. The server only keeps and hands out what clients sign. */
 import { z } from 'zod'
+import { type Pieces, separated, streamed } from '../../lib/json-answer.ts'
 import { TurnBudget } from '../../lib/turn-budget.ts'
 import { readBody, readObject } from '../body.ts'
 import type { Call } from '../call.ts'
 import type { Core } from '../core.ts'
 import { invalidParam, MatrixError, tooLarge } from '../errors.ts'
 import { isObject, type Json, type JsonObject, parseStored } from '../json.ts'
-import { type Pieces, separated, streamed } from '../json-answer.ts'
 import { changedUsers } from '../key-changes.ts'
 import { assertCount, MAX_EVENT_BYTES, MAX_ONE_TIME_KEYS, MAX_WRITES_OF_CALL } from '../limits.ts'
 

@@ -1,5 +1,6 @@
 /** Joining, inviting, leaving, kicking and banning. */
 import { z } from 'zod'
+import { type Pieces, separated, streamed } from '../../lib/json-answer.ts'
 import { TurnBudget } from '../../lib/turn-budget.ts'
 import { appserviceRequest, isReachable } from '../appservices.ts'
 import { readBody } from '../body.ts'
@@ -9,7 +10,6 @@ import { forbidden, invalidParam, MatrixError, notFound } from '../errors.ts'
 import type { Membership } from '../events.ts'
 import { assertUserId, serverOf } from '../identifiers.ts'
 import type { JsonObject } from '../json.ts'
-import { type Pieces, separated, streamed } from '../json-answer.ts'
 import { profileContent } from '../profiles.ts'
 import { speaksIn } from '../speaking.ts'
 

@@ -1,10 +1,11 @@
 /** Reading a room's state and members. */
+
+import { jsonText, type Pieces, separated, streamed } from '../../lib/json-answer.ts'
 import { TurnBudget } from '../../lib/turn-budget.ts'
 import { type Call, param } from '../call.ts'
 import { notFound } from '../errors.ts'
 import { clientEventText, type EventRow } from '../events.ts'
 import { parseStored } from '../json.ts'
-import { jsonText, type Pieces, separated, streamed } from '../json-answer.ts'
 import { type RoomView, stateOf, viewRoom } from '../room-history.ts'
 import { showEvent } from '../shown-events.ts'
 

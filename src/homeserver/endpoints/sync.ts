@@ -1,10 +1,11 @@
 /** GET /sync: the long poll. What it answers is built in sync-response.ts. */
+
+import { type Pieces, streamed } from '../../lib/json-answer.ts'
 import { validate } from '../body.ts'
 import { type Call, intQuery } from '../call.ts'
 import { parseJson } from '../canonical-json.ts'
 import { invalidParam, MatrixError } from '../errors.ts'
 import { type Filter, filterSchema } from '../filter.ts'
-import { type Pieces, streamed } from '../json-answer.ts'
 import { parseSyncToken } from '../sync-context.ts'
 import { SyncAnswer } from '../sync-response.ts'
 

@@ -1,6 +1,8 @@
 /** /sandbox/api/phones/{phone}/messages: what a phone has, and what its owner sends. */
 import { z } from 'zod'
+import { type Pieces, separated, streamed } from '../../lib/json-answer.ts'
 import { phoneDigits } from '../../lib/phone-numbers.ts'
+import { TurnBudget } from '../../lib/turn-budget.ts'
 import { directChatId } from '../network/chat-ids.ts'
 import { mediaTypeFor } from '../network/media.ts'
 import { type Chat, type Content, MEDIA_TYPES, type Media, type Message } from '../network/types.ts'
@@ -11,8 +13,8 @@ import { ApiError, check } from './errors.ts'
 import { findGroup } from './groups.ts'
 import { messageView } from './views.ts'
 
-/** As good as all: a phone with more is read by `after`. */
-const ALL_MESSAGES = 1_000_000
+/** Messages read at a time: a few milliseconds. */
+const PAGE = 50
 
 const SENDABLE = ['text', 'notice', 'emote', ...MEDIA_TYPES, 'location'] as const
 
@@ -138,26 +140,54 @@ export function createMessageHandlers(api: ApiContext) {
     return chat ? [messageView(store, phone, message, chat)] : []
   }
 
+  /** The position behind which the messages asked for begin: the last ones, unless it is named. */
+  function startOf(
+    phone: string,
+    chatId: string | null,
+    { after, limit }: z.infer<typeof querySchema>,
+  ): number {
+    if (after === undefined) return limit === undefined ? 0 : store.beforeLast(phone, chatId, limit)
+    const afterSeq = store.positionOn(phone, after)
+    if (afterSeq !== null) return afterSeq
+    throw new ApiError('bad_request', `after: the phone has no message ${after}`)
+  }
+
+  /** Up to `limit` messages behind a position, as JSON. */
+  async function* listed(
+    phone: string,
+    { chatId, afterSeq, limit }: { chatId: string | null; afterSeq: number; limit: number },
+  ): AsyncGenerator<string> {
+    const turn = new TurnBudget()
+    let after = afterSeq
+    for (let left = limit; left > 0; ) {
+      const page = store.messagesAfter(phone, after, chatId, Math.min(PAGE, left))
+      for (const message of page) {
+        for (const shown of view(phone, message)) yield JSON.stringify(shown)
+        if (turn.isSpent) await turn.pause()
+      }
+      if (page.length < PAGE) return
+      after = page.at(-1)?.seq ?? after
+      left -= page.length
+    }
+  }
+
+  async function* answerOf(items: AsyncIterable<string>): Pieces {
+    yield '['
+    yield* separated(items)
+    yield ']'
+  }
+
   return {
     list({ parts, url }: Asked) {
       const phone = phoneInPath(parts[0])
       const query = check(querySchema, Object.fromEntries(url.searchParams))
-      const limit = query.limit ?? ALL_MESSAGES
+      const limit = query.limit ?? Number.MAX_SAFE_INTEGER
       const chatId =
         query.chat === undefined
           ? null
           : chatNamed(phone, query.chat, query.platform ?? api.platforms[0] ?? 'wa')
-      if (query.after === undefined) {
-        return Response.json(
-          store.lastMessages(phone, chatId, limit).flatMap(message => view(phone, message)),
-        )
-      }
-      const afterSeq = store.positionOn(phone, query.after)
-      if (afterSeq === null)
-        throw new ApiError('bad_request', `after: the phone has no message ${query.after}`)
-      return Response.json(
-        store.messagesAfter(phone, afterSeq, chatId, limit).flatMap(message => view(phone, message)),
-      )
+      const afterSeq = startOf(phone, chatId, query)
+      return streamed(answerOf(listed(phone, { chatId, afterSeq, limit })))
     },
 
     async send({ parts, request }: Asked) {

@@ -1,5 +1,6 @@
-/** Old messages leave the network; what comes afterwards arrives as ever. */
+/** Phones with a past: old messages leave the network, many are listed without holding anybody up. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { expectShortTurns } from '../../support/longest-turn.ts'
 import { waitFor } from '../../support/wait-for.ts'
 import { createHarness, type Harness } from './harness.ts'
 
@@ -62,4 +63,30 @@ test('old files go with their rows, but for those that a young message has', asy
   expect(await Promise.all(urls.map(async url => (await harness.api('GET', url)).status))).toEqual([
     200, 200, 200,
   ])
+})
+
+test('a phone with twenty thousand messages answers with all of them, and nobody waits for it', async () => {
+  const { seq = 0 } =
+    harness.database.query<{ seq: number }, []>('SELECT max(seq) AS seq FROM sandbox_message').get() ?? {}
+  harness.database.transaction(() => {
+    for (let at = 1; at <= 20_000; at++) {
+      harness.database.run(
+        `INSERT INTO sandbox_message (seq, id, chat, sender, type, text, sent_at)
+         SELECT ?, 'many' || ?, chat, sender, type, ?, sent_at FROM sandbox_message WHERE seq = ?`,
+        [seq + at, at, `${at}`, seq],
+      )
+      harness.database.run('INSERT INTO sandbox_inbox (phone, seq) VALUES (?, ?)', [THEM, seq + at])
+    }
+  })()
+  const request = () =>
+    harness.sandbox.fetch(new Request(`http://localhost/sandbox/api/phones/${THEM}/messages`))
+  await expectShortTurns(async () => (await request()).arrayBuffer(), { rounds: 1 })
+  const all = await textsOn(THEM)
+  expect(all.slice(-20_000)).toEqual(Array.from({ length: 20_000 }, (_, at) => `${at + 1}`))
+  const texts = async (query: string) => (await harness.messages(THEM, query)).map(message => message.text)
+  const last = all.slice(-120)
+  expect(await texts('?limit=120')).toEqual(last)
+  expect(await texts(`?limit=120&chat=${ME}`)).toEqual(last)
+  expect(await texts('?after=many19880&limit=70')).toEqual(last.slice(0, 70))
+  expect(await texts(`?after=many19880&chat=${ME}`)).toEqual(last)
 })

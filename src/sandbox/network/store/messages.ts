@@ -42,13 +42,21 @@ export function createMessageStore(database: Database, files: Pick<MediaStore, '
     deleteMessage: database.query(
       "UPDATE sandbox_message SET text = '', deleted_at = ? WHERE id = ? AND deleted_at IS NULL",
     ),
-    firstMessages: database.query<MessageRow, [string, number, string | null, number]>(
+    firstMessages: database.query<MessageRow, [string, number, number]>(
       `SELECT m.* FROM sandbox_inbox AS i JOIN sandbox_message AS m ON m.seq = i.seq
-       WHERE i.phone = ?1 AND i.seq > ?2 AND (?3 IS NULL OR m.chat = ?3) ORDER BY i.seq LIMIT ?4`,
+       WHERE i.phone = ? AND i.seq > ? ORDER BY i.seq LIMIT ?`,
     ),
-    lastMessages: database.query<MessageRow, [string, string | null, number]>(
-      `SELECT m.* FROM sandbox_inbox AS i JOIN sandbox_message AS m ON m.seq = i.seq
-       WHERE i.phone = ?1 AND (?2 IS NULL OR m.chat = ?2) ORDER BY i.seq DESC LIMIT ?3`,
+    beforeLast: database.query<{ seq: number }, [string, number]>(
+      `SELECT m.seq FROM sandbox_inbox AS i JOIN sandbox_message AS m ON m.seq = i.seq
+       WHERE i.phone = ? ORDER BY i.seq DESC LIMIT 1 OFFSET ?`,
+    ),
+    beforeLastOfChat: database.query<{ seq: number }, [string, string, number]>(
+      `SELECT m.seq FROM sandbox_message AS m JOIN sandbox_inbox AS i ON i.seq = m.seq AND i.phone = ?1
+       WHERE m.chat = ?2 ORDER BY m.seq DESC LIMIT 1 OFFSET ?3`,
+    ),
+    firstOfChat: database.query<MessageRow, [string, number, string, number]>(
+      `SELECT m.* FROM sandbox_message AS m JOIN sandbox_inbox AS i ON i.seq = m.seq AND i.phone = ?1
+       WHERE m.chat = ?3 AND m.seq > ?2 ORDER BY m.seq LIMIT ?4`,
     ),
     lastOfChat: database.query<MessageRow, [string, string, number]>(
       `SELECT m.* FROM sandbox_message AS m JOIN sandbox_inbox AS i ON i.seq = m.seq AND i.phone = ?1
@@ -140,12 +148,17 @@ export function createMessageStore(database: Database, files: Pick<MediaStore, '
       sql.hasMessage.get(messageId, phone)?.seq ?? null,
     /** The first `limit` messages of a phone after a position, oldest first. */
     messagesAfter: (phone: string, afterSeq: number, chatId: string | null, limit: number): Message[] =>
-      sql.firstMessages.all(phone, afterSeq, chatId, limit).map(toMessage),
-    /** The last `limit` messages of a phone, oldest first. */
-    lastMessages: (phone: string, chatId: string | null, limit: number): Message[] =>
-      (chatId === null ? sql.lastMessages.all(phone, null, limit) : sql.lastOfChat.all(phone, chatId, limit))
-        .reverse()
-        .map(toMessage),
+      (chatId === null
+        ? sql.firstMessages.all(phone, afterSeq, limit)
+        : sql.firstOfChat.all(phone, afterSeq, chatId, limit)
+      ).map(toMessage),
+    /** The position after which a phone has its last `limit` messages. */
+    beforeLast: (phone: string, chatId: string | null, limit: number): number =>
+      (chatId === null ? sql.beforeLast.get(phone, limit) : sql.beforeLastOfChat.get(phone, chatId, limit))
+        ?.seq ?? 0,
+    /** The last `limit` messages that a phone has of a chat, oldest first. */
+    lastMessages: (phone: string, chatId: string, limit: number): Message[] =>
+      sql.lastOfChat.all(phone, chatId, limit).reverse().map(toMessage),
     /** The next messages in the order in which they were sent. */
     aged: (afterSeq: number, limit: number) => sql.aged.all(afterSeq, limit),
     /** Removes a message from the network and from phones, unless a room still waits for it. */
