@@ -28,7 +28,7 @@ function writeEnvIfNeeded(terminal: Terminal): boolean {
   const source = readEnvSource(terminal.directory, terminal.environment)
   const missing = ['CLIENT_ID', 'CLIENT_SECRET', 'SECRET_KEY'].some(name => !source[name])
   if (!missing || source.APP_MODE === 'production') return false
-  return writeCredentials(join(terminal.directory, '.env')) !== null
+  return writeCredentials(terminal) !== null
 }
 
 async function start(

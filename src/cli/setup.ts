@@ -10,25 +10,52 @@ import {
   readFileSync,
   realpathSync,
   renameSync,
+  statSync,
   writeSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
+import { databaseFileOf, readEnvSource } from '../config/index.ts'
 import { randomToken } from '../lib/tokens.ts'
 import { codeOf } from './failures.ts'
-import type { Terminal } from './terminal.ts'
+import { CommandError, type Terminal } from './terminal.ts'
 
 export function setup(terminal: Terminal): void {
-  const file = join(terminal.directory, '.env')
-  terminal.print(writeCredentials(file) ?? `kept ${file} as it is`)
+  terminal.print(writeCredentials(terminal) ?? `kept ${envFileOf(terminal)} as it is`)
 }
 
-/** @returns what was done to the file; null when it needed nothing */
-export function writeCredentials(file: string): string | null {
-  if (existsSync(file)) {
-    const filled = fillEmpty(file)
-    return filled.length > 0 ? `filled in ${filled.join(', ')}, which were empty in ${file}` : null
+/**
+ * @returns what was done to .env; null when it needed nothing
+ * @throws CommandError when it lacks the SECRET_KEY of a database that is there
+ */
+export function writeCredentials(terminal: Terminal): string | null {
+  const file = envFileOf(terminal)
+  if (!existsSync(file)) {
+    refuseNewKey(terminal)
+    return writeFreshEnv(file) ? `wrote ${file} with fresh credentials` : null
   }
-  return writeFreshEnv(file) ? `wrote ${file} with fresh credentials` : null
+  const { text, filled } = filledIn(readFileSync(file, 'utf8'))
+  if (filled.length === 0) return null
+  if (filled.includes('SECRET_KEY')) refuseNewKey(terminal)
+  // A link leads to the file that is meant.
+  const target = realpathSync(file)
+  writeOwnersOnly(`${target}.new`, text, 'w')
+  renameSync(`${target}.new`, target)
+  return `filled in ${filled.join(', ')}, which ${filled.length === 1 ? 'was' : 'were'} empty in ${file}`
+}
+
+function envFileOf({ directory }: Terminal): string {
+  return join(directory, '.env')
+}
+
+/** A database opens with the key that it was written with, and no other. */
+function refuseNewKey({ directory, environment }: Terminal): void {
+  const source = readEnvSource(directory, environment)
+  const database = databaseFileOf(source, directory)
+  // One of no bytes holds nothing yet.
+  if (source.SECRET_KEY || !statSync(database, { throwIfNoEntry: false })?.size) return
+  throw new CommandError(
+    `SECRET_KEY: is missing, and ${database} was written with one: set that key again; or start over without the data, by moving ${dirname(database)} away`,
+  )
 }
 
 /** Values have neither quotes nor "=", so that a shell script can cut them out of the file. */
@@ -53,26 +80,19 @@ function writeFreshEnv(file: string): boolean {
 /**
  * Fills in the names without values that a copy of .env.example has. Keeps existing values and adds
  * no names: a missing one may come from the environment.
- * @returns the names of what was filled in
+ * @returns the text, and the names of what was filled in
  */
-function fillEmpty(file: string): string[] {
-  const text = readFileSync(file, 'utf8')
+function filledIn(before: string): { text: string; filled: string[] } {
   const filled: string[] = []
-  let better = text
+  let text = before
   for (const [name, fresh] of Object.entries(FRESH)) {
-    const settings = [...better.matchAll(new RegExp(`^[ \\t]*(?:export[ \\t]+)?${name}[ \\t]*=(.*)$`, 'gm'))]
+    const settings = [...text.matchAll(new RegExp(`^[ \\t]*(?:export[ \\t]+)?${name}[ \\t]*=(.*)$`, 'gm'))]
     const last = settings.at(-1)
     if (last === undefined || settings.some(([, value = '']) => !EMPTY.test(value))) continue
-    better = `${better.slice(0, last.index)}${name}=${fresh()}${better.slice(last.index + last[0].length)}`
+    text = `${text.slice(0, last.index)}${name}=${fresh()}${text.slice(last.index + last[0].length)}`
     filled.push(name)
   }
-  if (filled.length > 0) {
-    // A link leads to the file that is meant.
-    const target = realpathSync(file)
-    writeOwnersOnly(`${target}.new`, better, 'w')
-    renameSync(`${target}.new`, target)
-  }
-  return filled
+  return { text, filled }
 }
 
 /** Blanks, quotes with nothing in them, a comment. */

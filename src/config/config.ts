@@ -1,9 +1,10 @@
 /** The configuration as the program uses it: grouped, with what follows from it already decided, and without secrets. */
-import { isAbsolute, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { LogFormat, LogLevel } from '../lib/logger.ts'
 import { ConfigError } from './config-error.ts'
-import type { Env } from './env.ts'
+import { ENV_SCHEMA, type Env } from './env.ts'
 import { type AccountSecrets, type AccountsConfig, matrixAccounts } from './matrix-accounts.ts'
+import type { EnvSource } from './process-environment.ts'
 import { refuseUnsafeProduction } from './production.ts'
 
 /** Platforms that the sandbox can play. */
@@ -102,7 +103,7 @@ export interface Secrets {
 /** @throws ConfigError when settings contradict each other, naming them */
 export function configFrom(env: Env, workingDirectory: string): { config: Config; secrets: Secrets } {
   const { accounts, secrets: accountSecrets } = matrixAccounts(env)
-  const dir = isAbsolute(env.DATA_DIR) ? env.DATA_DIR : resolve(workingDirectory, env.DATA_DIR)
+  const dir = resolve(workingDirectory, env.DATA_DIR)
   const isDevelopment = env.APP_MODE === 'development'
   const config: Config = {
     mode: env.APP_MODE,
@@ -125,7 +126,7 @@ export function configFrom(env: Env, workingDirectory: string): { config: Config
     },
     data: {
       dir,
-      databaseFile: join(dir, 'meshgate.db'),
+      databaseFile: join(dir, DATABASE),
       mediaDir: join(dir, 'media'),
       homeserverMediaDir: join(dir, 'homeserver-media'),
       sandboxMediaDir: join(dir, 'sandbox-media'),
@@ -175,6 +176,16 @@ export function configFrom(env: Env, workingDirectory: string): { config: Config
       bridges: new Map(env.bridges.map(({ platform, secret }) => [platform, secret])),
     },
   }
+}
+
+const DATABASE = 'meshgate.db'
+
+/** Where the database is, also while settings other than DATA_DIR are wrong or missing. */
+export function databaseFileOf(source: EnvSource, workingDirectory: string): string {
+  return join(
+    resolve(workingDirectory, ENV_SCHEMA.shape.DATA_DIR.parse(source.DATA_DIR?.trim() || undefined)),
+    DATABASE,
+  )
 }
 
 function daysOrNull(days: number): number | null {

@@ -127,6 +127,7 @@ describe('a start that cannot be is one line', () => {
   ])('a database file that is %s', (_, make, message) => {
     using folder = tempDir()
     const file = join(folder.path, 'data', 'meshgate.db')
+    meshgate(folder, ['setup'])
     mkdirSync(folder.file('data'))
     make(file)
     const outcome = meshgate(folder, ['serve'])

@@ -166,6 +166,24 @@ describe('setup', () => {
     expect(readFileSync(file, 'utf8')).toBe(after)
   })
 
+  test('makes no other key for a database that is there', async () => {
+    using folder = tempDir()
+    const file = folder.file('.env')
+    expect((await meshgate(folder, ['migrate', 'up'])).exitCode).toBe(0)
+    const lost = `meshgate: SECRET_KEY: is missing, and ${folder.file('data/meshgate.db')} was written with one`
+    expect((await meshgate(folder, ['setup'], {})).err[0]).toStartWith(lost)
+    expect(existsSync(file)).toBe(false)
+    const empty = 'CLIENT_ID=mine\nCLIENT_SECRET=\nSECRET_KEY=\n'
+    writeFileSync(file, empty)
+    for (const command of ['setup', 'serve'])
+      expect((await meshgate(folder, [command], {})).err[0]).toStartWith(lost)
+    expect(readFileSync(file, 'utf8')).toBe(empty)
+    writeFileSync(file, `${empty}SECRET_KEY=sixteen-characters\n`)
+    expect((await meshgate(folder, ['setup'], {})).out).toEqual([
+      `filled in CLIENT_SECRET, which was empty in ${file}`,
+    ])
+  })
+
   test('what a .env lacks is told with where to add it', async () => {
     using folder = tempDir()
     writeFileSync(folder.file('.env'), 'CLIENT_ID=mine\n')
