@@ -1,4 +1,4 @@
-/** Phones with a past: old messages leave the network, many are listed without holding anybody up. */
+/** Phones with a past: old messages leave the network, and long lists of them hold nobody up. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { expectShortTurns } from '../../support/longest-turn.ts'
 import { waitFor } from '../../support/wait-for.ts'
