@@ -1,5 +1,7 @@
 /** JSON of requests: limited, parsed and validated, with errors that name the field. */
 import { z } from 'zod'
+import { readBytesAtMost } from '../lib/bounded-body.ts'
+import { decodeText, UndecodableText } from '../lib/charset.ts'
 import { yieldToEventLoop } from '../lib/turn-budget.ts'
 import { type JsonRules, parseJson } from './canonical-json.ts'
 import { badJson, MatrixError, tooLarge } from './errors.ts'
@@ -14,7 +16,7 @@ const LARGE_CHARACTERS = 64 * 1024
  * calls without parameters.
  */
 export async function readObject(request: Request, rules?: JsonRules): Promise<JsonObject> {
-  const text = decode(await readBytes(request))
+  const text = await readText(request)
   if (text === '') return {}
   const isLarge = text.length > LARGE_CHARACTERS
   if (isLarge) await yieldToEventLoop()
@@ -24,33 +26,15 @@ export async function readObject(request: Request, rules?: JsonRules): Promise<J
   return value
 }
 
-function decode(bytes: Uint8Array): string {
+async function readText(request: Request): Promise<string> {
+  const bytes = await readBytesAtMost(request, MAX_BODY_BYTES)
+  if (bytes === null) throw tooLarge('The body is larger than 1 MiB')
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
-  } catch {
+    return decodeText(bytes)
+  } catch (error) {
+    if (!(error instanceof UndecodableText)) throw error
     throw new MatrixError(400, 'M_NOT_JSON', 'The body is not UTF-8')
   }
-}
-
-async function readBytes(request: Request): Promise<Uint8Array> {
-  const declared = request.headers.get('content-length')
-  if (declared !== null && Number(declared) > MAX_BODY_BYTES) throw tooLarge('The body is larger than 1 MiB')
-  if (declared === null && request.headers.has('transfer-encoding')) return readChunked(request)
-  const bytes = new Uint8Array(await request.arrayBuffer())
-  if (bytes.length > MAX_BODY_BYTES) throw tooLarge('The body is larger than 1 MiB')
-  return bytes
-}
-
-/** A body that doesn't say its length is counted while it arrives. */
-async function readChunked(request: Request): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = []
-  let size = 0
-  for await (const chunk of request.body ?? []) {
-    size += chunk.byteLength
-    if (size > MAX_BODY_BYTES) throw tooLarge('The body is larger than 1 MiB')
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
 }
 
 /** Validates `value`; a violation is M_BAD_JSON (M_MISSING_PARAM when the field isn't there) naming the first field at fault. */

@@ -2,6 +2,7 @@
  * Wakes who waits for an identity's next event. After a commit it looks at what is new, whoever wrote it, and only while somebody waits. A
  * shortcut over rows: a reader looks by itself as well, at its leisure.
  */
+import { yieldToEventLoop } from '../../lib/turn-budget.ts'
 import type { FeedRepository } from './repository.ts'
 
 export interface ArrivalsOptions {
@@ -48,7 +49,7 @@ export class Arrivals {
       while (this.again) {
         this.again = false
         // In a turn of its own, once for all commits until then.
-        await new Promise(resolve => setImmediate(resolve))
+        await yieldToEventLoop()
         await this.wakeForNew()
       }
     } catch {
