@@ -52,7 +52,7 @@ function refuseNewKey({ directory, environment }: Terminal): void {
   const source = readEnvSource(directory, environment)
   const database = databaseFileOf(source, directory)
   // One of no bytes holds nothing yet.
-  if (source.SECRET_KEY || !statSync(database, { throwIfNoEntry: false })?.size) return
+  if (source.SECRET_KEY || !existsSync(database) || statSync(database).size === 0) return
   throw new CommandError(
     `SECRET_KEY: is missing, and ${database} was written with one: set that key again; or start over without the data, by moving ${dirname(database)} away`,
   )
