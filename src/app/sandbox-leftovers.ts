@@ -1,6 +1,8 @@
 /**
- * What the sandbox leaves behind: devices whose phones nobody has, once a real bridge has taken its place; and a sandbox that production has by accident. With SANDBOX=on it is there on purpose, and the log says so; without, devices that a development left in this
- * DATA_DIR would look like phones that are away, and what is sent to them would wait for nobody.
+ * Handles the sandbox's leftovers: devices whose phones nobody has, once a real bridge has taken
+ * its place; and a sandbox that production has by accident. With SANDBOX=on it is there on purpose,
+ * and the log says so. Without, devices that a development left in this DATA_DIR would look like
+ * phones that are away, and messages to them would wait for nobody.
  */
 import type { Config } from '../config/index.ts'
 import type { Db } from '../db/open.ts'
@@ -41,8 +43,8 @@ export function refuseAccidentalSandbox(
 const WAS_SIMULATED = 'it was a simulated phone, and a real bridge has taken the place of the sandbox'
 
 /**
- * A real bridge has taken the sandbox's place: the phones that were linked there are none of the new network's. The same number
- * may have been linked for real since then, and that device stays.
+ * A real bridge has taken the sandbox's place: the phones that were linked there are none of the
+ * new network's. The same number may have been linked for real since then, and that device stays.
  */
 export async function removeSimulatedDevices(
   { platform, createdAt: attachedAt }: Pick<AttachedBridge, 'platform' | 'createdAt'>,

@@ -25,7 +25,10 @@ export interface BotDriverOptions {
   /** Matrix user id of the bot. */
   bot: string
   sessions: Pick<MatrixSessions, 'actingAs'>
-  /** Gives a command to the bot for a user, and tells the answer. @param withinMs how long all of it may take */
+  /**
+   * Gives a command to the bot for a user, and returns the answer.
+   * @param withinMs how long all of it may take
+   */
   command(userId: string, line: CommandLine, withinMs?: number): Promise<string>
   groupLinks: GroupLinks
   clock: Clock
@@ -52,7 +55,7 @@ interface Learned {
   /** Arguments by name. */
   commands: Map<string, string>
   flows: LoginFlow[]
-  /** Whether each flow is a command of its own. */
+  /** True when each flow is a command of its own. */
   areCommands: boolean
 }
 
@@ -229,7 +232,9 @@ export function createBotDriver(options: BotDriverOptions): BotDriver {
   }
 }
 
-/** A bot obeys its commands also while it waits for an answer: a password must not log out a device. */
+/**
+ * A bot obeys its commands also while it waits for an answer: a password must not log out a device.
+ */
 function refuseCommands(
   platform: string,
   commands: ReadonlyMap<string, string>,

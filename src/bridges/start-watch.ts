@@ -1,10 +1,12 @@
 /**
- * Knows whether a bridge has just come up. Many bridges open their port before they have loaded their logins: asked about a login too
- * early, or sent a message, some answer without it, and some never load it then until they are restarted. So a bridge that has come up
- * is left alone until it says that it knows its logins, by reporting a state, or for ten seconds.
+ * Knows that a bridge has just come up. Many bridges open their port before they have loaded their
+ * logins: asked about a login too early, or sent a message, some answer without it, and some never
+ * load it then until they are restarted. So a bridge that has come up is left alone until it
+ * reports a state, which shows that it knows its logins, or for ten seconds.
  *
- * A restart shows by the end of a connection that is kept open, as it may take less time than lies between two questions. When we start
- * ourselves, nobody knows for how long a bridge has run, and it counts as one that has just come up.
+ * A restart shows by the end of a connection that is kept open, as it may take less time than lies
+ * between two questions. When we start ourselves, nobody knows for how long a bridge has run, and
+ * it counts as one that has just come up.
  */
 import { GatewayError } from '../domain/errors.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -15,7 +17,10 @@ import { PROXY_STATUSES } from './provisioning-errors.ts'
 
 /** A bridge without a word has loaded its logins by then, in milliseconds. */
 const SETTLED_AFTER_MS = 10_000
-/** Between two questions over the kept connection: shorter than any server keeps one that is idle, in milliseconds. */
+/**
+ * Milliseconds between two questions over the kept connection: no server ends an idle one that
+ * soon.
+ */
 const LOOK_MS = 1_000
 /** Between two tries to reach a bridge that is down, in milliseconds. */
 const RETRY_MS = 500
@@ -23,10 +28,16 @@ const RETRY_MS = 500
 const PATIENCE_MS = 10_000
 /** Seconds after which a caller may try again. */
 const RETRY_AFTER_S = 3
-/** What mautrix bridges, in Go and in Python, answer with 500 until they have reached their homeserver. Others don't know it: 404. */
+/**
+ * mautrix bridges, in Go and in Python, answer 500 there until they have reached their homeserver.
+ * Others don't know it: 404.
+ */
 const READY_PATH = '/_matrix/mau/ready'
 
-/** The bridge is there, but has just come up: nothing is known of its logins yet, and nothing is wrong with it. */
+/**
+ * The bridge is there, but has just come up: nothing is known of its logins yet, and nothing is
+ * wrong with it.
+ */
 export class BridgeStarting extends GatewayError {
   constructor(platform: string) {
     const message = `the ${platform} bridge has just started, and is given a few seconds to load its logins`
@@ -71,7 +82,8 @@ export class StartWatch {
   /** The bridge reported a state, which it does once it knows its logins. */
   noteState(): void {
     if (this.phase === 'down') {
-      // Only one that can be reached now has said it: the program before may have, as its last word.
+      // Only one that can be reached now has said it: the program before may have, as its last
+      // word.
       this.hasToldWhileDown = true
       this.hurry.abort()
     } else this.settle()
@@ -91,7 +103,8 @@ export class StartWatch {
   }
 
   /**
-   * The same, but waits for a bridge that is starting, or was there within that time and so may be restarting.
+   * The same, but waits for a bridge that is starting, or was there within that time and so may be
+   * restarting.
    * @param withinMs at most this long
    */
   async started(withinMs: number): Promise<void> {
@@ -104,12 +117,14 @@ export class StartWatch {
     this.refuseUnlessReady()
   }
 
-  /** Whether the bridge may be asked about logins, and sent something. */
+  /** True when the bridge may be asked about logins, and sent something. */
   get isReady(): boolean {
     return this.phase === 'ready'
   }
 
-  /** Resolves when something about the bridge has changed, or may have; or when the signal aborts. */
+  /**
+   * Resolves when something about the bridge has changed, or may have; or when the signal aborts.
+   */
   nextChange(signal?: AbortSignal): Promise<void> {
     return new Promise(resolve => {
       const done = () => {
@@ -158,7 +173,10 @@ export class StartWatch {
     }
   }
 
-  /** @returns when a connection has ended that only served one answer. Rejects when the bridge is gone. */
+  /**
+   * Rejects when the bridge is gone.
+   * @returns when a connection has ended that only served one answer
+   */
   private async attend(connection: KeptConnection): Promise<true> {
     for (;;) {
       const answer = await this.answerOf(connection)
@@ -210,7 +228,8 @@ export class StartWatch {
   private wentDown(problem: string): void {
     this.settling.abort()
     this.hasToldWhileDown = false
-    // One that is yet to come up, as a program that we have just started, is nothing to worry about.
+    // One that is yet to come up, as a program that we have just started, is nothing to worry
+    // about.
     if (this.phase !== 'down') this.log('warn', "a bridge can't be reached any more", problem)
     else if (!this.hasFailed) this.log('info', "a bridge can't be reached yet", problem)
     this.hasFailed = true

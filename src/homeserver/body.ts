@@ -49,7 +49,10 @@ export function validate<T>(schema: z.ZodType<T>, value: unknown): T {
   throw badJson(field === '' ? 'The body is invalid' : `Invalid field ${field}: ${issue?.message ?? ''}`)
 }
 
-/** `value` without the optional fields of the schema that are null: SDKs write null for a field that they leave out. */
+/**
+ * `value` without the schema's optional fields that are null: SDKs write null for a field they
+ * leave out.
+ */
 function withoutNulls(schema: unknown, value: unknown): unknown {
   if (schema instanceof z.ZodOptional) return withoutNulls(schema.unwrap(), value)
   if (schema instanceof z.ZodArray && Array.isArray(value))

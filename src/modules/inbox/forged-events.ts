@@ -1,4 +1,7 @@
-/** Which events claim to be a bridge's and aren't: anybody may write into a room of their own that it is another bridge's portal. */
+/**
+ * Finds events that claim to be a bridge's and aren't: anybody may write into a room of their own
+ * that it is another bridge's portal.
+ */
 import type { Chat, Device } from '../../db/schema/index.ts'
 import { remoteIdOf } from '../../domain/ghosts.ts'
 import type { Bridges, RoomEvent } from '../../domain/ports.ts'
@@ -11,9 +14,9 @@ interface Known {
   platforms: ReadonlyMap<string, string | null>
   /** Our identities by their Matrix users. */
   identities: ReadonlyMap<string, string>
-  /** Of the identities that the events are for. */
+  /** Devices of the identities that the events are for. */
   devices: readonly Device[]
-  /** What the events' rooms are so far. */
+  /** The events' rooms as they are so far. */
   chats: readonly Chat[]
 }
 

@@ -1,4 +1,7 @@
-/** Finds out how long a voice message is, and the shape of its sound, by listening to a little of every part of it. */
+/**
+ * Finds the length of a voice message and the shape of its sound, by listening to a little of every
+ * part.
+ */
 import type { OpusDecoder } from 'opus-decoder'
 import { yieldToEventLoop } from '../../lib/turn-budget.ts'
 import { Turns } from '../../lib/turns.ts'
@@ -12,17 +15,25 @@ export interface VoiceDescription {
 
 /** As many as phones show. */
 const PARTS = 64
-/** What is heard of a part, of mostly 20 ms each. After a leap a decoder needs the first ones to find out how loud it is. */
+/**
+ * Packets that are heard of a part, of mostly 20 ms each. After a leap a decoder needs the first
+ * ones to find out how loud it is.
+ */
 const PACKETS_PER_PART = 8
 const PACKETS_TO_SETTLE = 6
 /** Speech needs no more, and the decoder has a sixth of the work. */
 const SAMPLE_RATE = 8_000
 const LOUDEST = 1024
 
-/** Most processes never need it. Through a function, as Bun's bundler leaves out too much of what is imported in place. */
+/**
+ * Loaded late, as most processes never need it. A function, as Bun's bundler leaves out too much of
+ * an import in place.
+ */
 const loadDecoder = () => import('opus-decoder')
 
-/** One at a time, as each takes some tens of milliseconds of the only thread, in pieces of a few. */
+/**
+ * One at a time, as each takes some tens of milliseconds of the only thread, in pieces of a few.
+ */
 const turns = new Turns()
 
 /** @returns null when it can't be played */

@@ -20,9 +20,12 @@ export interface MediaStoreOptions {
   repository: MediaRepository
   dir: string
   maxBytes: number
-  /** What the files of an identity may take in all; null: no limit. */
+  /** Limit for all files of an identity; null: none. */
   quotaBytes: number | null
-  /** Where this process itself keeps the file at an mxc:// URI, which never changes; null: elsewhere. */
+  /**
+   * Where this process itself keeps the file at an mxc:// URI, which never changes; null:
+   * elsewhere.
+   */
   copyOf?: ((mxcUri: string) => string | null) | undefined
   /** How long a signed address is good for, in seconds. */
   urlTtlS: number
@@ -40,14 +43,18 @@ export interface MediaFiles extends MediaStore {
   find(mediaId: string): Promise<Media | null>
   /** Makes sure the file lies at the homeserver. @returns its mxc:// URI */
   upload(mediaId: string): Promise<{ file: Media; mxcUri: string }>
-  /** Makes sure an incoming file is on our disk. @throws GatewayError when the homeserver doesn't have it; payload_too_large, quota_exceeded */
+  /**
+   * Makes sure an incoming file is on our disk.
+   * @throws GatewayError when the homeserver doesn't have it; payload_too_large, quota_exceeded
+   */
   fetchIncoming(mediaId: string): Promise<Media>
   /** Path and query of an address that gives the file without authentication, until it expires. */
   signedPath(mediaId: string): string
   /**
    * The file behind a signed address.
    * @param expires seconds since the Unix epoch, as in the address
-   * @throws GatewayError forbidden (wrong or expired signature, no token left), not_found, homeserver_unavailable
+   * @throws GatewayError forbidden (wrong or expired signature, no token left), not_found,
+   * homeserver_unavailable
    */
   open(
     mediaId: string,

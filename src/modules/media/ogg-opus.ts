@@ -1,5 +1,6 @@
 /**
- * Reads Opus recordings in Ogg (RFC 3533, RFC 7845): how long they are, and packets from any place, without reading all of a long one.
+ * Reads Opus recordings in Ogg (RFC 3533, RFC 7845): their length, and packets from any place,
+ * without reading all of a long one.
  */
 import { open } from 'node:fs/promises'
 
@@ -11,7 +12,7 @@ export interface OggOpus {
   /** All packets of a short recording, in order; null for a long one. */
   packets: readonly Uint8Array[] | null
   /**
-   * Of a long one.
+   * Packets from a place in the recording.
    * @param share of the recording, 0 to 1
    * @returns at most `count` packets that follow one another from about there on
    */
@@ -24,9 +25,12 @@ const SAMPLE_RATE = 48_000
 /** A page's largest size (RFC 3533 section 6). */
 const PAGE_BYTES = 65_307
 const PAGE_HEADER_BYTES = 27
-/** A recording up to this size is read as a whole: places in it are told by its pages, of which it has few. */
+/** A recording up to this size is read as a whole: it has too few pages to find places by. */
 const SMALL_BYTES = 1024 * 1024
-/** One of very many packets is a long one whatever its size: all of them together would take long, and much memory. */
+/**
+ * A recording with very many packets counts as long whatever its size: all of them together would
+ * take long, and much memory.
+ */
 const MOST_PACKETS = 32_768
 /** Mono and stereo; more channels are no voice message (RFC 7845 section 5.1.1). */
 const MAX_CHANNELS = 2
@@ -39,7 +43,7 @@ interface Page {
   /** Samples up to its end; negative where no packet ends in it. */
   position: bigint
   serial: number
-  /** Whether its first bytes end a packet of the page before. */
+  /** True when its first bytes end a packet of the page before. */
   isContinued: boolean
   /** Sizes of the pieces of packets; one of less than 255 ends a packet. */
   lacing: Uint8Array
@@ -77,7 +81,10 @@ async function recordingOf(read: Read, sizeBytes: number): Promise<Omit<OggOpus,
   return { channels, preSkip, durationMs, packets, packetsAt: byPages(read, sizeBytes, first.serial) }
 }
 
-/** Where in the file stands for when in the recording, which is about right however the rate changes. */
+/**
+ * Takes a place in the file for one in the recording, which is about right however the rate
+ * changes.
+ */
 function byPages(read: Read, sizeBytes: number, serial: number): OggOpus['packetsAt'] {
   return async (share, count) => {
     const bytes = await read(Math.floor(share * sizeBytes), 2 * PAGE_BYTES)
@@ -104,7 +111,10 @@ function lastPosition(tail: Buffer, serial: number): bigint | null {
   return null
 }
 
-/** @returns the whole packets of the pages that follow one another from the first byte on, at most so many */
+/**
+ * @returns the whole packets of the pages that follow one another from the first byte on, at most
+ * so many
+ */
 function packetsIn(bytes: Buffer, most: number): Uint8Array[] {
   let at = 0
   const packets: Uint8Array[] = []

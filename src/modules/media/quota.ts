@@ -1,11 +1,14 @@
-/** How much of the disk an identity's files may take in all: one tenant's uploads leave room for the others'. */
+/**
+ * Limits the disk that an identity's files take in all, so that one tenant's uploads leave space
+ * for others.
+ */
 import { GatewayError } from '../../domain/errors.ts'
 import type { MediaRepository } from './repository.ts'
 
 export interface MediaQuota {
   /**
-   * Passes a file's bytes on. One that came in whole counts until it is released or its row counts it.
-   * @throws GatewayError quota_exceeded, at the latest at the end of what is too much
+   * Passes a file's bytes on.
+   * @throws GatewayError quota_exceeded, at the latest at the byte that is too much
    */
   within(file: CountedFile, stream: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array>
   /** The file is gone again, or its row counts it. */
@@ -49,7 +52,7 @@ export function createMediaQuota(
     return sum
   }
 
-  /** What the rows count, which then is no longer counted here. */
+  /** Bytes that the rows count, which are then no longer counted here. */
   async function usedBytes(identityId: string): Promise<number> {
     const { bytes, stored } = await repository.usage(identityId, [
       ...(arriving.get(identityId)?.keys() ?? []),

@@ -10,11 +10,11 @@ export type StoredFacts = Pick<Media, 'sizeBytes' | 'width' | 'height' | 'blurHa
 
 export interface MediaRepository {
   find(id: string): Promise<Media | null>
-  /** Whether somebody may still act as the identity whose file it is. */
+  /** True when somebody may still act as the identity whose file it is. */
   isServed(id: string, now: number): Promise<boolean>
   /** @returns those of the ids that have a row */
   known(ids: readonly string[]): Promise<Set<string>>
-  /** What the identity's files on our disk take in all, and which of these ids are among them, at one and the same time. */
+  /** Bytes of the identity's files on our disk. */
   usage(identityId: string, ids: readonly string[]): Promise<{ bytes: number; stored: string[] }>
   /** Remembers where the file lies at the homeserver. */
   setMxcUri(id: string, mxcUri: string, now: number): Promise<void>

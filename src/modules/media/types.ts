@@ -14,9 +14,10 @@ export type StagedFile = Omit<Media, 'createdAt' | 'updatedAt'>
 
 export interface MediaStore {
   /**
-   * Streams a file to DATA_DIR/media and fsyncs it. Finds out MIME type, pixels, BlurHash, duration and waveform as far as that is cheap.
-   * @throws GatewayError payload_too_large beyond MEDIA_MAX_BYTES, quota_exceeded beyond MEDIA_QUOTA_PER_IDENTITY (nothing is kept),
-   *   storage_full when the disk is full
+   * Streams a file to DATA_DIR/media and fsyncs it. Finds out MIME type, pixels, BlurHash, duration
+   * and waveform as far as that is cheap.
+   * @throws GatewayError payload_too_large beyond MEDIA_MAX_BYTES, quota_exceeded beyond
+   * MEDIA_QUOTA_PER_IDENTITY (nothing is kept), storage_full when the disk is full
    */
   stage(file: IncomingFile): Promise<StagedFile>
   /** Removes a staged file that nothing refers to. */

@@ -1,12 +1,13 @@
 /**
- * SQL of captions that went as messages of their own behind their files. To clients both are one message, whose status is the file's; a caption that
- * failed is its reason. What the network didn't take and may take later is queued and sent again like any text.
+ * SQL of captions that went as messages of their own behind their files. To clients both are one
+ * message, whose status is the file's; a caption that failed is its reason. A caption that the
+ * network refused and may take later is queued and sent again like any text.
  */
 import { eq, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { type Message, messages } from '../../db/schema/index.ts'
 
-/** What became of a caption when it was handed over. */
+/** Result of handing a caption over. */
 export type SentCaption = { eventId: string } | { failed: string }
 
 /** The id of a message's caption, which is its Matrix transaction id, too. */
@@ -19,17 +20,22 @@ const SUFFIX = '-caption'
 /** A failed caption's `reason`, as its message tells it. */
 const NOT_SENT = sql.raw(`'the caption was not sent: ' || coalesce(caption.reason, 'nobody said why')`)
 
-/** Set as a message's reason: the one given, else why its caption failed, else none. Binds `reason`. */
+/**
+ * Set as a message's reason: the one given, else why its caption failed, else none. Binds `reason`.
+ */
 export const REASON_OR_CAPTIONS = sql`case when media_id is null then ${sql.placeholder('reason')} else coalesce(${sql.placeholder('reason')},
   (select ${NOT_SENT} from messages as caption where caption.id = messages.id || ${sql.raw(`'${SUFFIX}'`)} and caption.status = 'failed')) end`
 
 /** `StatusWriter` calls `add` and `passOn`, which write with its transaction. */
 export interface Captions {
-  /** Whether the message's caption was handed over already, with an earlier event of its file. */
+  /** True when the message's caption was handed over already, with an earlier event of its file. */
   isSent(messageId: string): Promise<boolean>
   /** @returns the row of the caption, null when there was one before */
   add(message: Message, roomId: string, sent: SentCaption, now: number): Message | null
-  /** Passes the reason of a caption that failed on. @returns the message whose caption it is; null when it isn't one */
+  /**
+   * Passes the reason of a caption that failed on.
+   * @returns the message whose caption it is; null when it isn't one
+   */
   passOn(seq: number): Pick<Message, 'seq' | 'identityId'> | null
 }
 

@@ -92,7 +92,10 @@ export function createOutbox(options: OutboxOptions): Outbox {
   const nudge = new Nudge()
   const inFlight = new Set<Promise<void>>()
 
-  /** @param sentJustNow events of messages of the lane whose sending isn't stored yet. @returns `waits` for the message that it answers */
+  /**
+   * @param sentJustNow events of messages of the lane whose sending isn't stored yet
+   * @returns `waits` for the message that it answers
+   */
   async function send(
     message: Message,
     sentJustNow: ReadonlyMap<string, string>,

@@ -52,13 +52,14 @@ export type Settlement =
   | { outcome: 'retry'; reason: string; refusedSince: number | null; retryInMs?: number }
 
 /**
- * A lane whose next message answers one that is still to be sent is looked at again after a part of the time that it waits, within
- * these bounds in milliseconds. A look is no try, and takes no slot: it would pass by unused.
+ * A lane whose next message answers one that is still to be sent is looked at again after a part of
+ * the time that it waits, within these bounds in milliseconds. A look is no try, and takes no slot:
+ * it would pass by unused.
  */
 const LOOK_AGAIN = { share: 0.1, minMs: 500, maxMs: 10_000 }
 
 export interface OutboxQueue {
-  /** Whether the caption of a message went out with an earlier event of its file. */
+  /** True when the caption of a message went out with an earlier event of its file. */
   isCaptionSent(messageId: string): Promise<boolean>
   claim(request: ClaimRequest): Promise<ClaimedLane[]>
   /** Does nothing with a message that isn't being sent any more. @returns whether there is something to deliver */

@@ -14,7 +14,10 @@ export interface RetentionOptions {
   rowsMs: number | null
   /** For how long files are kept on the disk, in milliseconds; null: as long as what they belong to. */
   filesMs: number | null
-  /** Rows of other parts, which know themselves what is over: the embedded homeserver's and the sandbox's. */
+  /**
+   * Rows of other parts, which know themselves what is over: the embedded homeserver's and the
+   * sandbox's.
+   */
   others?: readonly OtherRows[]
   /** Forgets some of the idempotency keys from before an instant. @returns how many, at most `limit` */
   forgetKeys(before: number, limit: number): Promise<number>
@@ -62,7 +65,8 @@ export function createRetention(options: RetentionOptions): Retention {
   } = options
   /**
    * Where each part's next walk begins. Rows that stay, such as state, would be most of what it
-   * walks through, so it goes on where the one before ended, or before the first row that may go later.
+   * walks through, so it goes on where the one before ended, or before the first row that may go
+   * later.
    */
   const reached = new Map<string, number>()
 
@@ -127,7 +131,9 @@ export function createRetention(options: RetentionOptions): Retention {
     await forgetOldCopies(signal)
   }
 
-  /** Once a day, and last: a failure keeps nothing else from going, and is tried again next time. */
+  /**
+   * Once a day, and last: a failure keeps nothing else from going, and is tried again next time.
+   */
   async function forgetOldCopies(signal: AbortSignal): Promise<void> {
     const ageMs = filesMs ?? rowsMs
     if (ageMs === null || clock.steady() < copiesAt || signal.aborted) return
