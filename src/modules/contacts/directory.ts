@@ -5,6 +5,7 @@ import type { Bridge, BridgeContact, Bridges } from '../../domain/ports.ts'
 import { normaliseContact, phoneDigits } from '../../lib/phone-numbers.ts'
 import type { ChatRepository } from '../chats/repository.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
+import { loggedOut } from '../devices/logged-out.ts'
 import { noSuchDevice } from '../devices/no-such-device.ts'
 import type { PeoplesPhones } from './phones.ts'
 import { resolveContact } from './resolve.ts'
@@ -27,8 +28,9 @@ export function createDirectory({
 }: DirectoryOptions): Directory {
   async function deviceOf(identityId: string, deviceId: string, platform: string | null): Promise<Device> {
     const device = await devices.find(identityId, deviceId, platform)
-    if (device) return device
-    throw await noSuchDevice(devices, identityId, deviceId, platform)
+    if (!device) throw await noSuchDevice(devices, identityId, deviceId, platform)
+    if (device.state === 'logged_out') throw loggedOut(device)
+    return device
   }
 
   /** Those of the address book who match, or, on a network that has none to list, those whom the network finds, by whatever it goes by. */

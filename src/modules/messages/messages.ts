@@ -10,6 +10,7 @@ import { trimmed } from '../../lib/phone-numbers.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
 import type { PeoplesPhones } from '../contacts/phones.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
+import { loggedOut } from '../devices/logged-out.ts'
 import { noSuchDevice } from '../devices/no-such-device.ts'
 import type { MediaStore } from '../media/types.ts'
 import type { Backlog } from './backlog.ts'
@@ -158,14 +159,6 @@ export function createMessages(options: MessagesOptions): Messages {
       return views(page)
     },
   }
-}
-
-function loggedOut({ platform, deviceId, stateReason }: Device): GatewayError {
-  return new GatewayError(
-    'conflict',
-    `device_id: the ${platform} device ${deviceId} is logged out (${stateReason ?? 'no reason given'}): link it again with ` +
-      `POST /api/v1/devices {"platform": "${platform}", "device_id": "${deviceId}"}`,
-  )
 }
 
 function visibleOnes(list = ''): string[] {

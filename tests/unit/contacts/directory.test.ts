@@ -74,3 +74,19 @@ test.each(['', ' ', '.', '..', '\x13', '\u200b.'])(
     })
   },
 )
+
+test('a device that is logged out has nobody to ask: it is to be linked again', async () => {
+  db.connection.run("UPDATE devices SET state = 'logged_out', state_reason = 'at the phone'")
+  const directory = directoryOf({})
+  const options = { platform: null, limit: 10 }
+  const asked = [
+    () => directory.contacts('id_1', '237', options),
+    () => directory.groups('id_1', '237', null),
+    () => directory.check('id_1', '237', null, '1'),
+  ]
+  for (const ask of asked)
+    await expect(ask()).rejects.toMatchObject({
+      code: 'conflict',
+      message: expect.stringContaining('is logged out (at the phone): link it again with POST'),
+    })
+})

@@ -37,7 +37,7 @@ export function contactRoutes({ tokens, directory }: Pick<HttpServices, 'tokens'
           tag: 'Contacts',
           security: 'bearerAuth',
           answers: { 200: { description: 'By name', schema: ContactList } },
-          errors: [400, 401, 403, 404, 501, 502, 503, 504],
+          errors: [400, 401, 403, 404, 409, 501, 502, 503, 504],
         }),
       },
     )
@@ -55,7 +55,7 @@ export function contactRoutes({ tokens, directory }: Pick<HttpServices, 'tokens'
           tag: 'Contacts',
           security: 'bearerAuth',
           answers: { 200: { description: 'Who that is, if anybody', schema: ContactCheck } },
-          errors: [400, 401, 403, 404, 501, 502, 503, 504],
+          errors: [400, 401, 403, 404, 409, 501, 502, 503, 504],
         }),
       },
     )
@@ -76,7 +76,7 @@ export function contactRoutes({ tokens, directory }: Pick<HttpServices, 'tokens'
           tag: 'Contacts',
           security: 'bearerAuth',
           answers: { 200: { description: 'By name', schema: GroupList } },
-          errors: [400, 401, 403, 404],
+          errors: [400, 401, 403, 404, 409],
         }),
       },
     )
