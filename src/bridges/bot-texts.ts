@@ -167,14 +167,19 @@ const SUCCESSES = [
   /^login (was )?(successful|complete)/i,
 ]
 
+/** Longer than a bot asks for anything. Patterns over a text without end would take as long. */
+const MAX_PROMPT_LENGTH = 2_000
+
 /** Whether a text asks for something, in the words of an older bridge. */
 export function asksForSomething(text: string): boolean {
-  return /\b(please )?(send|enter|provide|type|input)\b.*\b(your|the|here)\b/i.test(text)
+  return /\b(please )?(send|enter|provide|type|input)\b.*\b(your|the|here)\b/i.test(
+    text.slice(0, MAX_PROMPT_LENGTH),
+  )
 }
 
 /** "Please enter your Phone number\nWith country code\nOptions: `a`, `b`"; of older bridges "Please send your phone number here to log in." */
 export function promptedField(text: string): LoginField {
-  const [firstLine = '', ...lines] = text.split('\n')
+  const [firstLine = '', ...lines] = text.slice(0, MAX_PROMPT_LENGTH).split('\n')
   const asked = firstLine.replace(/^.*\b(send|enter|provide|type|input)\s+((your|the)\s+)?/i, '')
   const name = withoutMarks(asked.replace(/\s+(here|to log in)\b.*$/i, '')).replace(/[.:]+$/, '')
   const options = lines.flatMap(line =>

@@ -15,7 +15,9 @@ export const NUMBER_SEPARATORS = String.raw`\s\p{Z}\p{Dash}\u02d7\u2043\u2500\u2
  */
 export const INVISIBLE = String.raw`\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\p{M}\u2800`
 
-const AROUND = /^[\p{Z}\p{Cc}\p{Cf}\u2800]+|[\p{Z}\p{Cc}\p{Cf}\u2800]+$/gu
+const UNSEEN = /^[\p{Z}\p{Cc}\p{Cf}\u2800]$/u
+/** Longer than any way to write a number. The patterns below may look at a text many times over. */
+const MAX_LENGTH = 256
 const INVISIBLES = new RegExp(`[${INVISIBLE}]+`, 'gu')
 const SEPARATORS = new RegExp(`[${NUMBER_SEPARATORS}/'’‘"“”]+`, 'gu')
 const SCHEME = /^[\s\p{Z}]*(?:tel|whatsapp):(?:\/\/)?/iu
@@ -43,6 +45,7 @@ interface PhoneNumber {
 function readPhoneNumber(text: string): PhoneNumber | null {
   // Nearly all numbers of programs, and this is asked for at each send.
   if (/^[1-9]\d*$/.test(text)) return { digits: text, isInternational: false }
+  if (text.length > MAX_LENGTH) return null
   const visible = text
     .normalize('NFKC')
     .replace(INVISIBLES, '')
@@ -95,5 +98,9 @@ export function contactKey(contact: string): string {
 
 /** Without what a paste may have brought along unseen, before and behind. */
 export function trimmed(text: string): string {
-  return text.replace(AROUND, '')
+  const characters = [...text]
+  // A pattern for the end of a text would be tried from each of its characters on.
+  const isSeen = (character: string) => !UNSEEN.test(character)
+  const first = characters.findIndex(isSeen)
+  return first === -1 ? '' : characters.slice(first, characters.findLastIndex(isSeen) + 1).join('')
 }

@@ -161,8 +161,19 @@ export function createMessages(options: MessagesOptions): Messages {
   }
 }
 
-function visibleOnes(list = ''): string[] {
-  return splitList(list).filter(recipient => trimmed(recipient) !== '')
+/** @throws GatewayError bad_request when there are too many, or one is too long to be one */
+function recipientsIn(list: string | undefined, field: 'contact' | 'group_url'): string[] {
+  const given = splitList(list ?? '')
+  if (given.length > MAX_RECIPIENTS) {
+    throw new GatewayError('bad_request', `${field}: expected at most ${MAX_RECIPIENTS} recipients`)
+  }
+  if (given.some(recipient => recipient.length > MAX_RECIPIENT_LENGTH)) {
+    throw new GatewayError(
+      'bad_request',
+      `${field}: expected recipients of at most ${MAX_RECIPIENT_LENGTH} characters`,
+    )
+  }
+  return given.filter(recipient => trimmed(recipient) !== '')
 }
 
 /** group_url wins over contact. */
@@ -171,21 +182,11 @@ function recipientsOf({ platform, contact, groupUrl }: SendRequest): {
   recipients: string[]
 } {
   if (!platform) throw new GatewayError('bad_request', 'Missing required field: platform')
-  const groups = visibleOnes(groupUrl)
-  const recipients = groups.length > 0 ? groups : visibleOnes(contact)
+  const groups = recipientsIn(groupUrl, 'group_url')
+  const recipients = groups.length > 0 ? groups : recipientsIn(contact, 'contact')
   if (recipients.length === 0)
     throw new GatewayError('bad_request', 'Missing required field: contact or group_url')
   const kind = groups.length > 0 ? 'group' : 'contact'
-  const field = kind === 'group' ? 'group_url' : 'contact'
-  if (recipients.length > MAX_RECIPIENTS) {
-    throw new GatewayError('bad_request', `${field}: expected at most ${MAX_RECIPIENTS} recipients`)
-  }
-  if (recipients.some(recipient => recipient.length > MAX_RECIPIENT_LENGTH)) {
-    throw new GatewayError(
-      'bad_request',
-      `${field}: expected recipients of at most ${MAX_RECIPIENT_LENGTH} characters`,
-    )
-  }
   const torn = kind === 'group' ? groups.find(group => isGroupLink(group) && hasBlanks(group)) : undefined
   if (torn !== undefined) {
     throw new GatewayError(

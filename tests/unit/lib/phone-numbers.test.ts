@@ -1,6 +1,7 @@
 /** Phone numbers as people paste them: whatever the spelling, a number is its digits. */
 import { describe, expect, test } from 'bun:test'
-import { contactKey, normaliseContact, phoneDigits } from '../../../src/lib/phone-numbers.ts'
+import { contactKey, normaliseContact, phoneDigits, trimmed } from '../../../src/lib/phone-numbers.ts'
+import { expectShortTurns } from '../../support/longest-turn.ts'
 
 const DIGITS = '237612345678'
 
@@ -97,4 +98,13 @@ test.each([
 ])('%j is no number and stays as it is', text => {
   expect(phoneDigits(text)).toBeNull()
   expect(normaliseContact(text)).toBe(text)
+})
+
+test.each([
+  ['white space', `x${' '.repeat(300_000)}x`],
+  ['what nobody sees', `x${'\u200b'.repeat(300_000)}x`],
+  ['digits', `0${'1'.repeat(300_000)}`],
+  ['brackets', `+${'1('.repeat(150_000)}`],
+])('a text of nothing but %s takes no longer than another', async (_what, text) => {
+  await expectShortTurns(() => [trimmed(text), normaliseContact(text), contactKey(text), phoneDigits(text)])
 })
