@@ -58,6 +58,7 @@ describe('beside a running gateway', () => {
       `http://127.0.0.1:${bridge.port}`,
     )
     expect(out).toStartWith('attached the wa bridge at http://127.0.0.1:')
+    expect(out).toContain('The simulated wa ends, and the devices that were linked on it.')
     expect(exitCode).toBe(0)
     const { as_token: token, sender_localpart: sender } = registration()
     const answer = await waitFor(
@@ -134,7 +135,9 @@ describe('beside a running gateway', () => {
 
   test('remove: its tokens are worth nothing within two seconds', async () => {
     const { as_token: token } = registration()
-    expect((await meshgate('bridge', 'remove', 'wa')).exitCode).toBe(0)
+    expect((await meshgate('bridge', 'remove', 'wa')).out).toEndWith(
+      'Restart the gateway to have the simulated wa again.',
+    )
     await waitFor(async () => (await whoami(token)).status === 401 || null, {
       what: 'the end of the registration',
       deadlineMs: 2_000,

@@ -147,6 +147,9 @@ function tell(
   if (bridge.secret === null) {
     terminal.print('  It has no provisioning API: it is driven by commands to its bot.')
   }
+  const isNew = bridge.createdAt === bridge.updatedAt
+  if (isNew && config.sandbox.some(simulated => simulated === platform))
+    terminal.print(`  The simulated ${platform} ends, and the devices that were linked on it.`)
   let step = 1
   const next = (text: string) => terminal.print(`${step++}. ${text}`)
   terminal.print('Next:')

@@ -16,15 +16,18 @@ const LOOK_MS = 50
 /** Works with a SECRET_KEY that can't open the bridge's tokens, too: they aren't needed. */
 export async function remove(terminal: Terminal, platform: string, keepFiles: boolean): Promise<void> {
   await withBridges(terminal, async (_, { config, db }) => {
+    const isGatewayRunning = isDataDirInUse(config.data.dir)
     const dir = await detachBridge(platform, {
       bridges: createAttachedBridgeRepository(db),
       devices: createDeviceRepository(db),
-      isGatewayRunning: isDataDirInUse(config.data.dir),
+      isGatewayRunning,
       clock: systemClock,
     })
     await untilEnded(dir)
     if (!keepFiles) removeBridgeFiles(dir)
     terminal.print(`took the ${platform} bridge away${keepFiles ? `; its files stay in ${dir}` : ''}`)
+    if (isGatewayRunning && config.sandbox.some(simulated => simulated === platform))
+      terminal.print(`Restart the gateway to have the simulated ${platform} again.`)
     if (config.matrix.homeserverUrl !== undefined)
       terminal.print("Take its registration out of the homeserver's configuration, and restart that.")
   })

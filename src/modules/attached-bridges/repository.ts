@@ -1,5 +1,5 @@
 /** SQL of the bridges table. */
-import { and, asc, count, eq, inArray, isNull, ne } from 'drizzle-orm'
+import { and, asc, count, eq, gte, inArray, isNull, ne, or } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import {
   type BridgeRow,
@@ -20,7 +20,10 @@ export interface AttachedBridgeRepository {
   /** A platform's first bridge, or one that takes the place of the sandbox's: rooms that another one made are forgotten. */
   insert(row: BridgeRow): Promise<void>
   replace(row: BridgeRow): Promise<void>
-  /** How many devices of the platform are in each state; those that were deleted are none. */
+  /**
+   * How many devices of the platform are in each state. Those that were deleted are none, nor are
+   * those lost before the bridge was attached, which the sandbox or another bridge had.
+   */
   deviceStates(platform: string): Promise<ReadonlyMap<string, number>>
   /** How many of the platform's chats are end-to-end encrypted. */
   encryptedChats(platform: string): number
@@ -30,6 +33,12 @@ export interface AttachedBridgeRepository {
 
 export function createAttachedBridgeRepository({ orm, committer }: Db): AttachedBridgeRepository {
   const all = orm.select().from(bridges).orderBy(asc(bridges.platform)).prepare()
+
+  const concernsBridge = or(
+    ne(devices.state, 'logged_out'),
+    isNull(bridges.createdAt),
+    gte(devices.linkedAt, bridges.createdAt),
+  )
 
   function forgetRooms(platform: string): void {
     const ofPlatform = orm.select({ id: devices.id }).from(devices).where(eq(devices.platform, platform))
@@ -58,7 +67,8 @@ export function createAttachedBridgeRepository({ orm, committer }: Db): Attached
         orm
           .select({ state: devices.state, count: count() })
           .from(devices)
-          .where(and(eq(devices.platform, platform), isNull(devices.removedAt)))
+          .leftJoin(bridges, eq(bridges.platform, devices.platform))
+          .where(and(eq(devices.platform, platform), isNull(devices.removedAt), concernsBridge))
           .groupBy(devices.state)
           .all()
           .map(row => [row.state, row.count]),

@@ -119,9 +119,12 @@ test('devices are counted by their state, but for those that were deleted', asyn
   insertDevice(db)
   insertDevice(db, { id: 'dev_2', loginId: '2', deviceId: '2', state: 'logged_out' })
   insertDevice(db, { id: 'dev_3', loginId: '3', deviceId: '3', state: 'logged_out', removedAt: 5 })
-  const states = await createAttachedBridgeRepository(db).deviceStates('wa')
-  expect([...states]).toEqual([
+  const repository = createAttachedBridgeRepository(db)
+  expect([...(await repository.deviceStates('wa'))]).toEqual([
     ['connected', 1],
     ['logged_out', 1],
   ])
+  // One that a simulated phone lost isn't for the real bridge's operator to link again.
+  await openedWith('a secret key').insert({ ...BRIDGE, createdAt: Date.now() })
+  expect([...(await repository.deviceStates('wa'))]).toEqual([['connected', 1]])
 })
