@@ -15,15 +15,22 @@ export function hasBlanks(text: string): boolean {
   return /[\s\p{Z}\p{Cc}\p{Cf}\p{Co}\p{Cs}]/u.test(text)
 }
 
-/** One key for each way of writing the same group: an invite link without query, fragment and trailing slash. */
+const WEB_LINK = /^https?:\/\/(?:www\.)?([^/?#]+)([^?#]*)(?:\?[^#]*)?(#.*)?$/i
+
+/**
+ * One key for each way of writing the same group. A web link's is one, too: with https, without
+ * `www.`, query and trailing slash, its host in lower case. The rest keeps its case, which is part
+ * of an invitation's code.
+ */
 export function groupKey(group: string): string {
   const trimmed = group.trim()
-  if (!/^https?:\/\//i.test(trimmed)) return trimmed
+  const hasScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(trimmed)
+  const link = WEB_LINK.exec(hasScheme || !isGroupLink(trimmed) ? trimmed : `https://${trimmed}`)
+  if (!link) return trimmed
   // Signal's links carry the group in the fragment, so it stays.
-  return trimmed
-    .replace(/\?[^#]*/, '')
-    .replace(/\/+$/, '')
-    .replace(/^http:/i, 'https:')
+  const [, host = '', path = '', fragment = ''] = link
+  const end = fragment === '' ? path.replace(/\/+$/, '') : path
+  return `https://${host.toLowerCase()}${end}${fragment}`
 }
 
 /** Whether a contact is written as a Matrix user id, as webhooks have it: `@whatsapp_1234567890:server`. */

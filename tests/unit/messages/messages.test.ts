@@ -99,6 +99,23 @@ test('a reply is taken to what the device received or sent, and to what it is st
   expect(all().flatMap(({ replyTo }) => replyTo ?? [])).toEqual(answerable)
 })
 
+test('a group that is written in several ways gets it once; the code in a link keeps its case', async () => {
+  const links = [
+    'https://chat.whatsapp.com/Abc',
+    'chat.whatsapp.com/Abc',
+    'HTTP://CHAT.whatsapp.com/Abc/?mode=x',
+    'www.Chat.whatsapp.com/Abc',
+    'https://chat.whatsapp.com/abc',
+    'signal.group/#Abc',
+    'https://signal.group/#Abc',
+    'https://signal.group/#abc',
+    'tg://join?invite=Abc',
+    '1@g.us',
+  ]
+  const accepted = await messages.accept({ ...SEND_REQUEST, groupUrl: links.join() })
+  expect(accepted.map(({ to }) => links.indexOf(to))).toEqual([0, 4, 5, 7, 8, 9])
+})
+
 test('group_url wins over contact', async () => {
   await messages.accept({
     ...SEND_REQUEST,
