@@ -66,10 +66,19 @@ interface ErrorBody {
   request_id: string
 }
 
+/** Far more than any of our sentences: what is longer says somebody's input again. */
+const MAX_MESSAGE = 1_000
+
+function shown(message: string): string {
+  if (message.length <= MAX_MESSAGE) return message
+  return `${message.slice(0, MAX_MESSAGE).toWellFormed()}…`
+}
+
+/** A message that is very long, as it says what was given, is cut. */
 export function errorResponse(error: HttpError, requestId: string): Response {
   const body: ErrorBody = {
     ...error.details,
-    error: error.message,
+    error: shown(error.message),
     code: error.code,
     request_id: requestId,
   }

@@ -114,6 +114,14 @@ describe('JSON', () => {
       )
   })
 
+  test('an error says only the beginning of what was given', async () => {
+    const platform = '\u{1f600}'.repeat(200_000)
+    app.failures.accept = new GatewayError('bad_request', `platform: there is no ${platform}`)
+    const answer = await send({ json: { ...FIELDS, text: 'x', platform } })
+    expectError(answer, 400, 'bad_request', /^platform: there is no .{100,1000}…$/u)
+    expect(answer.text.length).toBeLessThan(1_200)
+  })
+
   test('too many: 429', async () => {
     app.failures.accept = new GatewayError('too_many_requests', 'slower', 8)
     const answer = await send({ json: { ...FIELDS, text: 'x' } })
