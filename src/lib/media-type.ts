@@ -32,6 +32,13 @@ const ALIASES: Readonly<Record<string, string>> = {
   'video/vnd.avi': 'video/x-msvideo',
 }
 
+/** Extensions that are mostly another thing than their registered type. */
+const USUALLY: Readonly<Record<string, string>> = {
+  cjs: 'text/javascript',
+  ts: 'text/javascript',
+  xml: 'application/xml',
+}
+
 /** Formats that many others are made of: the name or declaration says which. */
 const CONTAINERS: readonly { content: string; holds: RegExp }[] = [
   { content: 'application/zip', holds: /^(application|model)\// },
@@ -62,10 +69,9 @@ export async function mediaTypeOf(head: Uint8Array, fileName: string, declared: 
 
 /** @returns what a file's name says that it is, UNKNOWN_TYPE when it says nothing */
 export function mediaTypeOfName(fileName: string): string {
-  const known = registeredType(Bun.file(fileName).type)
-  if (known !== null && known !== UNKNOWN_TYPE) return known
   const extension = /\.([^./\\]+)$/.exec(fileName)?.[1]?.toLowerCase()
-  return (extension === undefined ? undefined : byExtension().get(extension)) ?? UNKNOWN_TYPE
+  const type = extension === undefined ? undefined : byExtension().get(extension)
+  return (type === undefined ? null : registeredType(type)) ?? UNKNOWN_TYPE
 }
 
 /**
@@ -169,5 +175,6 @@ function byExtension(): Map<string, string> {
       if (source === 'iana' || !extensions.has(extension)) extensions.set(extension, ALIASES[type] ?? type)
     }
   }
+  for (const [extension, type] of Object.entries(USUALLY)) extensions.set(extension, type)
   return extensions
 }

@@ -190,6 +190,15 @@ describe('multipart', () => {
     expect(app.uploads.at(-1)?.fileName).toBe(name)
   })
 
+  test.each(['a%00b.pdf', 'a%1bb.pdf', 'a%c2%85b.pdf'])('the name %s: 400', async encoded => {
+    const file = `--b\r\nContent-Disposition: form-data; name="file"; filename*=UTF-8''${encoded}\r\n\r\nx\r\n`
+    const answer = await send({
+      headers: { 'content-type': 'multipart/form-data; boundary=b' },
+      body: `${part('platform', 'wa')}${file}--b--\r\n`,
+    })
+    expectError(answer, 400, 'bad_request', /^file: expected a name .* without control characters$/)
+  })
+
   test('as large as allowed; one byte more: 413', async () => {
     expect((await send({ body: form({ ...FIELDS, file: pdf(MAX_BYTES) }) })).status).toBe(200)
     expectError(await send({ body: form({ ...FIELDS, file: pdf(MAX_BYTES + 1) }) }), 413, 'payload_too_large')
@@ -223,6 +232,11 @@ describe('multipart', () => {
       'a hidden file',
       { ...FIELDS, file: pdf('x', '.profile') },
       /^Uploaded file must have a file extension$/,
+    ],
+    [
+      'a name of 256 bytes',
+      { ...FIELDS, file: pdf('x', `${'ü'.repeat(126)}.pdf`) },
+      /^file: expected a name of at most 255 bytes, without control characters$/,
     ],
     ['a file as text', { ...FIELDS, file: 'text' }, 'file: expected a file, not text'],
     [

@@ -85,21 +85,15 @@ export function createMediaStore(options: MediaStoreOptions): MediaFiles {
       try {
         return await staged({ ...counted, fileName, mimeType, stream: quota.within(counted, stream) })
       } catch (error) {
-        quota.release(id)
+        await remove(id)
         throw error
       }
     },
 
-    async discard(file) {
-      await rm(pathOf(file.id), { force: true })
-      quota.release(file.id)
-    },
+    discard: file => remove(file.id),
 
     async discardAll(mediaIds) {
-      for (const id of mediaIds) {
-        await rm(pathOf(id), { force: true })
-        quota.release(id)
-      }
+      for (const id of mediaIds) await remove(id)
     },
 
     upload: mediaId =>
@@ -136,6 +130,11 @@ export function createMediaStore(options: MediaStoreOptions): MediaFiles {
       const { fileName, mimeType } = await fetchIncoming(mediaId)
       return { path: pathOf(mediaId), fileName, mimeType }
     },
+  }
+
+  async function remove(mediaId: string): Promise<void> {
+    await rm(pathOf(mediaId), { force: true })
+    quota.release(mediaId)
   }
 
   async function staged({
@@ -177,9 +176,12 @@ export function createMediaStore(options: MediaStoreOptions): MediaFiles {
         if (copy) await shareFile(copy, pathOf(mediaId))
         const found = { sizeBytes, ...(await picture(file, sizeBytes)) }
         await repository.setStored(mediaId, found, clock.now())
-        return { ...file, ...found, stored: true }
-      } finally {
         quota.release(mediaId)
+        return { ...file, ...found, stored: true }
+      } catch (error) {
+        // No row would count it.
+        await remove(mediaId)
+        throw error
       }
     })
   }

@@ -22,6 +22,8 @@ export interface OggOpus {
 
 /** Positions in Ogg/Opus count samples at this rate, whatever was recorded. */
 const SAMPLE_RATE = 48_000
+/** A day. Positions have 64 bits, and a broken one says millions of years. */
+const MAX_DURATION_MS = 86_400_000
 /** A page's largest size (RFC 3533 section 6). */
 const PAGE_BYTES = 65_307
 const PAGE_HEADER_BYTES = 27
@@ -75,7 +77,7 @@ async function recordingOf(read: Read, sizeBytes: number): Promise<Omit<OggOpus,
   const isPlain = channels > 0 && channels <= MAX_CHANNELS && head.readUInt8(18) === 0
   const end = lastPosition(await read(Math.max(0, sizeBytes - 2 * PAGE_BYTES), 2 * PAGE_BYTES), first.serial)
   const durationMs = end === null ? 0 : Math.round((Number(end) - preSkip) / (SAMPLE_RATE / 1000))
-  if (!isPlain || durationMs <= 0) return null
+  if (!isPlain || durationMs <= 0 || durationMs > MAX_DURATION_MS) return null
   const all = sizeBytes > SMALL_BYTES ? null : packetsIn(await read(0, sizeBytes), MOST_PACKETS + 1)
   const packets = all && all.length <= MOST_PACKETS ? all.slice(HEADER_PACKETS) : null
   return { channels, preSkip, durationMs, packets, packetsAt: byPages(read, sizeBytes, first.serial) }

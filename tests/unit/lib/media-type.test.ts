@@ -94,6 +94,9 @@ test.each([
   ['a.tar.gz', 'application/gzip'],
   ['noextension', 'application/octet-stream'],
   ['a.constructor', 'application/octet-stream'],
+  ['feed.xml', 'application/xml'],
+  [`${'n'.repeat(5_000)}.txt`, 'text/plain'],
+  ['a\0b.txt', 'text/plain'],
 ])('%s sounds like %s', (name, type) => expect(mediaTypeOfName(name)).toBe(type))
 
 test('a broken file of any kind is called by its name', async () => {

@@ -118,6 +118,8 @@ describe('staging', () => {
       throw new Error('the client went away')
     }
     await expect(stage('a.bin', '', broken())).rejects.toThrow('the client went away')
+    // No type at all stands for any fault behind the writing.
+    await expect(stage('a.txt', null as never, chunks('x'))).rejects.toThrow(TypeError)
     await media.discard(await stage('a.txt', '', chunks('x')))
     expect(files()).toEqual([])
   })

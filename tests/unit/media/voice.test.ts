@@ -44,6 +44,13 @@ test('of a long one a little is heard of every part, and nobody else waits for i
   await expectShortTurns(() => describeVoice(folder.file('voice.ogg'), long.length))
 })
 
+/** The recording, whose last page says another end, in samples. */
+function endingAt(position: bigint): Uint8Array {
+  const pages = pagesOf(RECORDING).map(page => Buffer.from(page))
+  for (const page of pages.slice(2)) page.writeBigInt64LE(position, 6)
+  return Buffer.concat(pages)
+}
+
 test('one of as many packets as a file can name holds nobody up', async () => {
   const [head, tags, ...sound] = pagesOf(RECORDING)
   const page = Buffer.concat([sound.at(-1)?.subarray(0, 26) ?? Buffer.alloc(0), Buffer.alloc(256)])
@@ -57,6 +64,8 @@ test('one of as many packets as a file can name holds nobody up', async () => {
 test.each<[string, () => Uint8Array]>([
   ['an empty file', () => new Uint8Array(0)],
   ['one that is cut off in its head', () => RECORDING.subarray(0, 60)],
+  ['one that ends after millions of years', () => endingAt(2n ** 62n)],
+  ['one that ends before it begins', () => endingAt(-2n)],
   ['one without sound', () => Buffer.concat(pagesOf(RECORDING).slice(0, 2))],
   ['one with broken sound', () => new Uint8Array(RECORDING).fill(0xff, 600, 2_500)],
   ['no recording', () => new Uint8Array(5_000).fill(7)],

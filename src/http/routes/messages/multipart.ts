@@ -12,6 +12,9 @@ import type { IncomingFile, StagedFile } from '../../../modules/media/types.ts'
 /** What a form may consist of, the file apart. */
 const LIMITS = { fields: 32, fieldNameSize: 128, fieldSize: 256 * 1024, parts: 40, headerPairs: 32 }
 
+/** A name that is longer couldn't be stored by whoever gets the file. */
+const MAX_NAME_BYTES = 255
+
 export interface MultipartSend {
   /** As they came: a name may be there several times. */
   fields: [name: string, value: string][]
@@ -171,6 +174,12 @@ function refuseFile(name: string, fileName: string, another: boolean): GatewayEr
   }
   if (fileName.includes(UNDECODABLE))
     return new GatewayError('bad_request', 'file: expected its name in UTF-8')
+  if (Buffer.byteLength(fileName) > MAX_NAME_BYTES || /\p{Cc}/u.test(fileName)) {
+    return new GatewayError(
+      'bad_request',
+      `file: expected a name of at most ${MAX_NAME_BYTES} bytes, without control characters`,
+    )
+  }
   if (another) return new GatewayError('bad_request', 'file: expected one file, not several')
   if (extname(fileName).length < 2) {
     return new GatewayError('bad_request', 'Uploaded file must have a file extension')
