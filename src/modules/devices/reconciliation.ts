@@ -109,7 +109,14 @@ export function createReconciliation(options: ReconciliationOptions): Reconcilia
     // The next answer about these must not be a remembered one.
     if (told.length + missed.length < unlisted.length) bridge.forgetLogins(userId)
     await logOut(told, PLAIN_REASONS.logged_out)
-    await logOut(missed, 'the bridge no longer has this login')
+    if (missed.length === 0) return
+    const others = (await repository.linkedOn(platform)).filter(device => device.identityId !== identityId)
+    const isTaken = ({ loginId }: Device) => others.some(other => other.loginId === loginId)
+    await logOut(missed.filter(isTaken), 'it was linked with another token since')
+    await logOut(
+      missed.filter(device => !isTaken(device)),
+      'the bridge no longer has this login',
+    )
   }
 
   async function logOut(gone: readonly Device[], reason: string | null): Promise<void> {

@@ -55,7 +55,7 @@ export interface DeviceRepository {
   /** Devices of the platform that are neither removed, logged out nor `disconnected`. */
   seeminglyReachable(platform: string): Promise<Pick<Device, 'id'>[]>
   /** Devices of the platform that are neither removed nor logged out. */
-  linkedOn(platform: string): Promise<Pick<Device, 'id'>[]>
+  linkedOn(platform: string): Promise<Pick<Device, 'id' | 'identityId' | 'loginId'>[]>
   /** Platforms that have a device (not a removed one). */
   platforms(): Promise<string[]>
 }
@@ -218,7 +218,7 @@ export function createDeviceRepository(db: Db): DeviceRepository {
 
     linkedOn: async platform =>
       orm
-        .select({ id: devices.id })
+        .select({ id: devices.id, identityId: devices.identityId, loginId: devices.loginId })
         .from(devices)
         .where(and(onPlatform(platform), ne(devices.state, 'logged_out')))
         .all(),

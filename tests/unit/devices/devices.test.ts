@@ -280,6 +280,15 @@ describe('a login that its bridge leaves out', () => {
     expect(row().stateReason).toBe('the bridge no longer has this login')
   })
 
+  test('is said to be linked with another token, where another has it now', async () => {
+    await listed()
+    const id = insertIdentity(db, 'id_2', '@mg2:s')
+    insertDevice(db, { id: 'dev_other', identityId: id })
+    logins = []
+    expect(await stateAfter(0, 2_000, 8_000)).toEqual(['connected', 'connected', 'logged_out'])
+    expect(row().stateReason).toBe('it was linked with another token since')
+  })
+
   test('is not gone by two answers, however far apart', async () => {
     await listed()
     logins = []
