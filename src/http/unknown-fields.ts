@@ -1,13 +1,15 @@
 /**
- * What is done about fields and parameters that a call doesn't know. One that is misspelt and ignored changes what is asked for, and nobody notices: a
- * token that never expires, a filter that filters nothing.
+ * What is done about fields and parameters that a call doesn't know. One that is misnamed and
+ * ignored changes what is asked for, and nobody notices: a token that never expires, a reply that
+ * answers nothing, a filter that filters nothing.
  *
- * Calls of our own refuse whatever they don't know. Those of the usage guide are also made by clients of the system that it documents, which ignored
- * what else they sent; so these calls refuse only what looks like one of their own fields, misspelt.
+ * Calls of our own refuse whatever they don't know. Those of the usage guide are also made by
+ * clients of the system that it documents, which ignored what else they sent; so these calls refuse
+ * only what looks like one of their own fields, misspelt, or is another API's name for one.
  */
 import type { TSchema } from 'elysia'
 import { GatewayError } from '../domain/errors.ts'
-import { meantBy } from '../lib/likeness.ts'
+import { meantBy, plain } from '../lib/likeness.ts'
 import { KNOWN_ONLY } from './schemas.ts'
 
 /** What a route takes, as far as it says. */
@@ -21,6 +23,38 @@ export interface Accepted {
  * thousand.
  */
 const MAX_NAMES = 100
+/** Of what isn't known only as much is said again. */
+const MAX_SHOWN = 64
+
+const LIFETIMES = ['expiry', 'expires', 'expire', 'expiration', 'ttl', 'valid_until']
+/** Other APIs' names for our fields, and our own webhooks': ignored, they would change a call. */
+const SYNONYMS: Readonly<Record<string, readonly string[]>> = {
+  platform: ['network'],
+  contact: ['to', 'recipient', 'recipients', 'phone', 'phone_number', 'number', 'jid', 'chat_id'],
+  group_url: ['group', 'group_id', 'group_link', 'invite_link'],
+  text: ['txt', 'message', 'body', 'content', 'msg', 'caption'],
+  reply_id: [
+    ...['reply', 'reply_to', 'reply_to_id', 'reply_to_message_id', 'in_reply_to'],
+    ...['quote', 'quoted', 'quoted_id', 'quoted_message_id'],
+  ],
+  file: [
+    ...['media', 'image', 'video', 'audio', 'document', 'attachment', 'attachments', 'files'],
+    ...['url', 'media_url', 'image_url', 'file_url'],
+  ],
+  expires_in: LIFETIMES,
+  expires_at: LIFETIMES,
+  active: ['enabled', 'is_active'],
+  events: ['event_types', 'event_names'],
+}
+const HINTS: Readonly<Record<string, string>> = {
+  file: ' It is a part of a multipart form (multipart/form-data)',
+}
+
+/** @returns the known field that `name` is another API's name for */
+function synonymOf(name: string, known: object): string | undefined {
+  const written = plain(name.slice(0, MAX_SHOWN))
+  return Object.keys(known).find(ours => SYNONYMS[ours]?.some(other => plain(other) === written))
+}
 
 /**
  * @throws GatewayError bad_request that names the first field or parameter outside the schema, or
@@ -31,8 +65,8 @@ export function refuseUnknown(what: 'field' | 'parameter', given: readonly strin
   const known: Record<string, unknown> = schema.properties ?? {}
   for (const name of given) {
     if (Object.hasOwn(known, name)) continue
-    const meant = meantBy(name, Object.keys(known))
-    if (meant !== undefined) throw unknown(what, name, `; did you mean ${meant}?`)
+    const meant = synonymOf(name, known) ?? meantBy(name, Object.keys(known))
+    if (meant !== undefined) throw unknown(what, name, `; did you mean ${meant}?${HINTS[meant] ?? ''}`)
     if (schema[KNOWN_ONLY]) throw unknown(what, name, `: expected ${namesOf(known)}`)
   }
 }
@@ -48,9 +82,6 @@ export function queryNames(url: string): string[] {
   const start = url.indexOf('?')
   return start === -1 ? [] : [...new URLSearchParams(url.slice(start + 1)).keys()]
 }
-
-/** Of what isn't known only as much is said again. */
-const MAX_SHOWN = 64
 
 function unknown(what: string, name: string, hint: string): GatewayError {
   return new GatewayError('bad_request', `${name.slice(0, MAX_SHOWN)}: there is no such ${what}${hint}`)

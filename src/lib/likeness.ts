@@ -27,5 +27,5 @@ function isReordered(one: string, other: string): boolean {
 }
 
 /** Without what ways of writing differ in. */
-const plain = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, '')
+export const plain = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, '')
 const sorted = (letters: string) => [...letters].sort().join('')

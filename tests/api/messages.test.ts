@@ -349,11 +349,6 @@ test.each([
   expectError(await send({ json }), 400, 'bad_request', says)
 })
 
-test('fields of other APIs besides ours are ignored', async () => {
-  const answer = await send({ json: { platform: 'wa', contact: '1', text: 'hi', message: 'x', to: '2' } })
-  expect(answer.status).toBe(200)
-})
-
 describe('a part of a form', () => {
   const boundary = { 'content-type': 'multipart/form-data; boundary=b' }
   const part = (headers: string, content: string) =>

@@ -28,6 +28,7 @@ describe('calls of the usage guide', () => {
     ['expires_in', 'expires_at'],
     ['expiresAt', 'expires_at'],
     ['expire_at', 'expires_at'],
+    ['expiry', 'expires_at'],
     ['useHost', 'use_host'],
     ['use_hots', 'use_host'],
   ])('refuse %s, which is %s misspelt, and make no token', async (field, meant) => {
@@ -73,9 +74,36 @@ describe('calls of the usage guide', () => {
   test.each([
     ['reply_di', 'reply_id'],
     ['txet', 'text'],
-  ])('a send with %s is refused', async (field, meant) => {
-    const answer = await app.call('POST', SEND, { auth, json: { ...MESSAGE, [field]: 'x' } })
-    expectError(answer, 400, 'bad_request', `did you mean ${meant}?`)
+    ['txt', 'text'],
+    ['message', 'text'],
+    ['caption', 'text'],
+    ['reply_to', 'reply_id'],
+    ['in_reply_to', 'reply_id'],
+    ['quotedMessageId', 'reply_id'],
+    ['ttl', 'expires_in'],
+    ['to', 'contact'],
+    ['jid', 'contact'],
+    ['chatId', 'contact'],
+    ['media_url', 'file'],
+    ['url', 'file'],
+    ['Attachment', 'file'],
+  ])('a send with %s is refused, whatever else is there', async (field, meant) => {
+    const before = app.sends.length
+    const fields = { ...MESSAGE, [field]: 'x' }
+    const says = `${field}: there is no such field; did you mean ${meant}?`
+    expectError(await app.call('POST', SEND, { auth, json: fields }), 400, 'bad_request', says)
+    expectError(await app.call('POST', SEND, { auth, body: form(fields) }), 400, 'bad_request', says)
+    expect(app.sends.length).toBe(before)
+  })
+
+  test('a send without one of its fields names what was meant for it', async () => {
+    for (const name of ['Platform', 'plattform', 'network']) {
+      const json = { contact: '1234567890', text: 'Hello', [name]: 'wa' }
+      const answer = await app.call('POST', SEND, { auth, json })
+      expectError(answer, 400, 'bad_request', `${name}: there is no such field; did you mean platform?`)
+    }
+    const json = { ...MESSAGE, reply_to: null }
+    expect((await app.call('POST', SEND, { auth, json })).status).toBe(200)
   })
 
   test('a misspelt active leaves a webhook as it is', async () => {
@@ -92,6 +120,8 @@ describe('calls of the usage guide', () => {
     ['evnets', 'events'],
     ['ulr', 'url'],
     ['actvie', 'active'],
+    ['enabled', 'active'],
+    ['event_types', 'events'],
   ])('a webhook with %s is refused', async (field, meant) => {
     const json = { url: 'https://misspelt.example.com/', [field]: [] }
     const answer = await app.call('POST', '/api/v1/webhooks', { auth, json })

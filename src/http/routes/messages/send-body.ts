@@ -8,7 +8,7 @@ import { isEmpty, isJson, parseJson, withoutNulls, wrongType } from '../../body.
 import { readForm } from '../../form-fields.ts'
 import { refuseUnknown } from '../../unknown-fields.ts'
 import { explainIssue } from '../../validation.ts'
-import { SendMessage } from './model.ts'
+import { SendMessage, SendMessageForm } from './model.ts'
 import { type MultipartSink, readMultipart } from './multipart.ts'
 
 export interface SendBody {
@@ -78,7 +78,7 @@ function withNumbers(fields: Record<string, string>): Record<string, unknown> {
 
 /** @throws GatewayError bad_request as `check` does, and when there is a file, which would be left out in silence */
 function checkWithoutFile(body: unknown): SendBody['fields'] {
-  if (typeof body === 'object' && body !== null && Object.hasOwn(body, 'file')) {
+  if (isObject(body) && Object.hasOwn(body, 'file')) {
     throw new GatewayError('bad_request', 'file: expected in a multipart form (multipart/form-data) alone')
   }
   return check(body, false)
@@ -86,32 +86,21 @@ function checkWithoutFile(body: unknown): SendBody['fields'] {
 
 /** @throws GatewayError bad_request, in the words of the usage guide's API */
 function check(body: unknown, hasFile: boolean): SendBody['fields'] {
+  // Before anything is said to be missing: a misnamed field is, and its name says more.
+  if (isObject(body)) refuseUnknown('field', Object.keys(body), SendMessageForm)
   if (!validator.Check(body)) {
     const issue = validator.Errors(body).First()
     throw new GatewayError('bad_request', issue ? explainIssue(issue) : 'The body is not as expected')
   }
-  refuseUnknown('field', Object.keys(body), SendMessage)
   refuseHalfCharacters(body)
-  if (!body.contact && !body.group_url) refuseOtherName(body, RECIPIENT_ELSEWHERE, 'contact')
-  if (!body.text && !hasFile) refuseOtherName(body, TEXT_ELSEWHERE, 'text')
   if (!body.platform) throw missing('platform')
   if (!body.contact && !body.group_url) throw missing('contact or group_url')
   if (!body.text && !hasFile) throw new GatewayError('bad_request', 'Either text or file must be provided')
   return body
 }
 
-/**
- * Names in other APIs. They are looked for only where ours is missing: a client may send any others
- * besides.
- */
-const RECIPIENT_ELSEWHERE = ['to', 'recipient', 'recipients', 'phone', 'phone_number', 'number', 'chat_id']
-const TEXT_ELSEWHERE = ['message', 'body', 'content', 'msg', 'caption']
-
-function refuseOtherName(body: object, names: readonly string[], ours: string): void {
-  const name = names.find(other => Object.hasOwn(body, other))
-  if (name === undefined) return
-  throw new GatewayError('bad_request', `${name}: there is no such field; did you mean ${ours}?`)
-}
+const isObject = (body: unknown): body is object =>
+  typeof body === 'object' && body !== null && !Array.isArray(body)
 
 /** JSON can escape half of a surrogate pair, which no UTF-8 can say and no homeserver takes. */
 function refuseHalfCharacters(body: object): void {
