@@ -2,7 +2,8 @@
 import { z } from 'zod'
 import { type Pieces, separated, streamed } from '../../lib/json-answer.ts'
 import { phoneDigits } from '../../lib/phone-numbers.ts'
-import { TurnBudget } from '../../lib/turn-budget.ts'
+import { TurnBudget, yieldToEventLoop } from '../../lib/turn-budget.ts'
+import { Turns } from '../../lib/turns.ts'
 import { directChatId } from '../network/chat-ids.ts'
 import { mediaTypeFor } from '../network/media.ts'
 import { type Chat, type Content, MEDIA_TYPES, type Media, type Message } from '../network/types.ts'
@@ -152,6 +153,9 @@ export function createMessageHandlers(api: ApiContext) {
     throw new ApiError('bad_request', `after: the phone has no message ${after}`)
   }
 
+  /** A turn of the event loop reads one page at most, however many lists are asked for at once. */
+  const turns = new Turns()
+
   /** Up to `limit` messages behind a position, as JSON. */
   async function* listed(
     phone: string,
@@ -160,7 +164,10 @@ export function createMessageHandlers(api: ApiContext) {
     const turn = new TurnBudget()
     let after = afterSeq
     for (let left = limit; left > 0; ) {
-      const page = store.messagesAfter(phone, after, chatId, Math.min(PAGE, left))
+      const page = await turns.take('page', async () => {
+        await yieldToEventLoop()
+        return store.messagesAfter(phone, after, chatId, Math.min(PAGE, left))
+      })
       for (const message of page) {
         for (const shown of view(phone, message)) yield JSON.stringify(shown)
         if (turn.isSpent) await turn.pause()

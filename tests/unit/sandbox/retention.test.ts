@@ -90,3 +90,29 @@ test('a phone with twenty thousand messages answers with all of them, and nobody
   expect(await texts('?after=many19880&limit=70')).toEqual(last.slice(0, 70))
   expect(await texts(`?after=many19880&chat=${ME}`)).toEqual(last)
 })
+
+test('large texts that are asked for many times at once hold nobody up', async () => {
+  const { seq = 0 } =
+    harness.database.query<{ seq: number }, []>('SELECT max(seq) AS seq FROM sandbox_message').get() ?? {}
+  const text = 'ü'.repeat(25_000)
+  harness.database.transaction(() => {
+    for (let at = 1; at <= 50; at++) {
+      harness.database.run(
+        `INSERT INTO sandbox_message (seq, id, chat, sender, type, text, sent_at)
+         SELECT ?, 'large' || ?, chat, sender, type, ?, sent_at FROM sandbox_message WHERE seq = ?`,
+        [seq + at, at, text, seq],
+      )
+      harness.database.run('INSERT INTO sandbox_inbox (phone, seq) VALUES (?, ?)', [THEM, seq + at])
+    }
+  })()
+  const url = `http://localhost/sandbox/api/phones/${THEM}/messages?limit=50`
+  const ask = async () => {
+    const reader = (await harness.sandbox.fetch(new Request(url))).body?.getReader()
+    await reader?.read()
+    await reader?.cancel()
+  }
+  await expectShortTurns(() => Promise.all(Array.from({ length: 31 }, ask)))
+  expect((await harness.messages(THEM, '?limit=50')).map(message => message.text)).toEqual(
+    Array.from({ length: 50 }, () => text),
+  )
+})
