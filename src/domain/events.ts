@@ -26,8 +26,11 @@ export interface MediaPayload {
   /** Base64 of the file, or null when it is larger than MEDIA_INLINE_MAX_BYTES; then `url` is the way to get it. */
   content: string | null
   info: MediaInfo
-  /** A signed address of the file that expires. */
-  url: string
+  /**
+   * A signed address of the file that expires; null while the gateway can't have the file: it is
+   * gone, larger than MEDIA_MAX_BYTES, or beyond the quota.
+   */
+  url: string | null
 }
 
 /** An incoming message as stored: everything but what is added when it is delivered (`is_contact`, media content). */

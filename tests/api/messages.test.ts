@@ -65,6 +65,7 @@ describe('JSON', () => {
       'Missing required field: contact or group_url',
     ],
     [FIELDS, /^Either text or file must be provided$/],
+    [{ ...FIELDS, text: ' \u200b\n\u2060\u3164' }, /^Either text or file must be provided$/],
     [{ ...FIELDS, text: '' }, /^Either text or file must be provided$/],
     [{ ...FIELDS, text: 'x', file: 'aGVsbG8=' }, 'file: expected in a multipart form'],
     [{ ...FIELDS, text: 5 }, 'text: expected text'],

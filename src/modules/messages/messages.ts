@@ -5,6 +5,7 @@ import { GatewayError } from '../../domain/errors.ts'
 import { MAX_RECIPIENT_LENGTH, MAX_TEXT_BYTES } from '../../domain/limits.ts'
 import type { Bridges } from '../../domain/ports.ts'
 import type { RecipientKind } from '../../domain/states.ts'
+import { isBlank } from '../../lib/blank-text.ts'
 import { type Clock, rfc3339 } from '../../lib/clock.ts'
 import { trimmed } from '../../lib/phone-numbers.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
@@ -105,7 +106,7 @@ export function createMessages(options: MessagesOptions): Messages {
       lane: lanes[index] ?? `${device.id}/${key}`,
       recipientKind: kind,
       recipient,
-      text: request.text || null,
+      text: isBlank(request.text) ? null : (request.text ?? null),
       mediaId: file?.id ?? null,
       replyTo: request.replyId || null,
       expiresAt: request.expiresInS === undefined ? null : now + request.expiresInS * 1000,
@@ -198,7 +199,7 @@ function recipientsOf({ platform, contact, groupUrl }: SendRequest): {
 }
 
 function checkContent({ text, file, replyId }: SendRequest): void {
-  if (!text && !file) throw new GatewayError('bad_request', 'Either text or file must be provided')
+  if (isBlank(text) && !file) throw new GatewayError('bad_request', 'Either text or file must be provided')
   // A UTF-16 unit is at most six bytes (an escape), so most texts needn't be encoded to know.
   if (text && text.length * 6 > MAX_TEXT_BYTES && jsonBytes(text) > MAX_TEXT_BYTES) {
     throw new GatewayError('bad_request', `text: expected at most ${MAX_TEXT_BYTES} bytes as JSON`)

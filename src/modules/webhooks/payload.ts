@@ -58,7 +58,7 @@ export function createPayloads(options: PayloadsOptions): Payloads {
     } catch (error) {
       // What is left of the message is still worth telling.
       if (!isGone(error)) throw error
-      return { content: null, info: payload.media, url }
+      return { content: null, info: payload.media, url: null }
     }
   }
 

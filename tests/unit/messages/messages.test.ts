@@ -55,6 +55,11 @@ test('one message for each recipient, in the order given; one who is written in 
   expect(nudged).toBe(2)
 })
 
+test('a text in which nothing is to be seen is no caption', async () => {
+  await messages.accept({ ...SEND_REQUEST, text: ' \u200b', file: FILE })
+  expect(all()).toMatchObject([{ text: null }])
+})
+
 test.each([
   ['a number', '00237 1234567, (+237) 123-4567, ２３７１２３４５６７', '00237 1234567'],
   ['a number and who webhooks say it is', '@whatsapp_2371234567:s,+237 1234567', '@whatsapp_2371234567:s'],
@@ -242,7 +247,8 @@ test.each([
   ['"', 25_000],
   ['ü', 25_000],
 ])('a text (of %j) and a recipient as long as allowed', async (letter, length) => {
-  const text = letter.repeat(length)
+  // A letter that is seen at its end: control characters alone are no text.
+  const text = `${letter.repeat(length - 1)}x`
   await messages.accept({ ...SEND_REQUEST, text, contact: `${'c'.repeat(512)},1` })
   expect(all().map(row => row.text)).toEqual([text, text])
 })

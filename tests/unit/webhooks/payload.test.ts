@@ -60,14 +60,20 @@ test('a file that somebody removed from the disk leaves the rest of the message'
   const payload = await payloads(async () => FILE).of(EVENT)
   expect(payload).toMatchObject({
     message: 'look',
-    media: { content: null, info: { name: 'a.png' }, url: 'http://here/file_1' },
+    media: { content: null, info: { name: 'a.png' }, url: null },
   })
 })
 
-test.each(['not_found', 'forbidden', 'payload_too_large'] as const)('so does one that is %s', async code => {
-  const gone = async () => Promise.reject(new GatewayError(code, 'gone'))
-  expect(await payloads(gone).of(EVENT)).toMatchObject({ message: 'look', media: { content: null } })
-})
+test.each(['not_found', 'forbidden', 'payload_too_large', 'quota_exceeded'] as const)(
+  'so does one that is %s, without a link that would fail',
+  async code => {
+    const gone = async () => Promise.reject(new GatewayError(code, 'gone'))
+    expect(await payloads(gone).of(EVENT)).toMatchObject({
+      message: 'look',
+      media: { content: null, url: null },
+    })
+  },
+)
 
 test('one that cannot be fetched for now is waited for', async () => {
   const later = async () => Promise.reject(new GatewayError('homeserver_unavailable', 'not now'))

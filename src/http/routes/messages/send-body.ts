@@ -3,6 +3,7 @@
 import type { Static } from 'elysia'
 import { TypeCompiler } from 'elysia/type-system'
 import { GatewayError } from '../../../domain/errors.ts'
+import { isBlank } from '../../../lib/blank-text.ts'
 import type { StagedFile } from '../../../modules/media/types.ts'
 import { isEmpty, isJson, parseJson, withoutNulls, wrongType } from '../../body.ts'
 import { readForm } from '../../form-fields.ts'
@@ -95,7 +96,8 @@ function check(body: unknown, hasFile: boolean): SendBody['fields'] {
   refuseHalfCharacters(body)
   if (!body.platform) throw missing('platform')
   if (!body.contact && !body.group_url) throw missing('contact or group_url')
-  if (!body.text && !hasFile) throw new GatewayError('bad_request', 'Either text or file must be provided')
+  if (isBlank(body.text) && !hasFile)
+    throw new GatewayError('bad_request', 'Either text or file must be provided')
   return body
 }
 
