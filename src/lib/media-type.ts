@@ -45,8 +45,19 @@ const CONTAINERS: readonly { content: string; holds: RegExp }[] = [
   { content: 'application/x-cfb', holds: /^application\// },
   { content: 'application/gzip', holds: /^application\// },
   { content: 'application/xml', holds: /^(application|text)\/|\+xml$/ },
+  { content: 'image/svg+xml', holds: /^(application|text)\// },
+  { content: 'text/html', holds: /^(application|text)\// },
   { content: 'application/ogg', holds: /^(audio|video)\/ogg/ },
 ]
+/** Types of texts, for which the sender's word counts more than a few letters at the beginning. */
+const WRITTEN = /^text\/|^application\/(json|xml|javascript|sql|x-sh|yaml|toml)$|\+(xml|json)$/
+/** Formats that phones show or play, none of which is a text or empty. */
+const SHOWN =
+  /^(image\/(jpeg|png|gif|webp|heic|avif|bmp|tiff)|audio\/(mpeg|mp4|aac|amr|ogg|wav|flac)|video\/(mp4|3gpp|quicktime|webm|mpeg|matroska|x-msvideo))$/
+/** Holds what may stand before the first element. */
+const MARKUP_BYTES = 4096
+const SVG = /^(?:\s|<\?xml[^>]*>|<!--(?:(?!-->)[\s\S])*-->|<!doctype\s+svg(?:[^[>]|\[[^\]]*\])*>)*<svg[\s/>]/i
+const HTML = /^(?:\s|<!--(?:(?!-->)[\s\S])*-->)*(?:<!doctype\s+html|<html[\s>])/i
 /**
  * Formats that are text themselves. Any other is found in a text by chance: "BM" begins a bitmap,
  * and a list of BMWs.
@@ -60,8 +71,13 @@ const TEXT_FORMATS = /^(text\/|application\/(xml|pdf|rtf|postscript|eps)$)/
  * nothing tells
  */
 export async function mediaTypeOf(head: Uint8Array, fileName: string, declared: string): Promise<string> {
-  const named = namedType(fileName, declared)
-  const content = await typeOfContent(head)
+  const byName = mediaTypeOfName(fileName)
+  const named = declaredType(declared) ?? (byName === UNKNOWN_TYPE ? null : byName)
+  const content = await typeOfContent(head, [named ?? UNKNOWN_TYPE, byName, declared])
+  if (content === null && named !== null && SHOWN.test(named)) {
+    if (head.length === 0) return UNKNOWN_TYPE
+    if (isText(head)) return WRITTEN.test(byName) ? byName : 'text/plain'
+  }
   if (content === null) return named ?? UNKNOWN_TYPE
   if (named === null) return content
   return isSpecific(content, named) ? content : named
@@ -114,18 +130,25 @@ export function declaredType(declared: string): string | null {
   return type === null || SAYS_NOTHING.includes(type) ? null : type
 }
 
-function namedType(fileName: string, declared: string): string | null {
-  const type = declaredType(declared)
-  if (type !== null) return type
-  const byName = mediaTypeOfName(fileName)
-  return byName === UNKNOWN_TYPE ? null : byName
-}
-
-async function typeOfContent(head: Uint8Array): Promise<string | null> {
+/** @param claimed what its sender and its name say that it is */
+async function typeOfContent(head: Uint8Array, claimed: readonly string[]): Promise<string | null> {
+  const markup = isText(head) ? markupOf(head) : null
+  if (markup !== null) return markup
   const found = await recognise(head)
   if (found === null || found === OGG_OPUS) return found
   const type = registeredType(found) ?? found.toLowerCase()
-  return isText(head) && !TEXT_FORMATS.test(type) ? null : type
+  if (type === 'font/ttf') return claimed.some(claim => claim.includes('font')) ? type : null
+  if (TEXT_FORMATS.test(type)) return type
+  // Many texts aren't in UTF-8; all lack the control characters that any format is full of.
+  const isWritten = isText(head) || (claimed.some(claim => WRITTEN.test(claim)) && head.every(isTextByte))
+  return isWritten ? null : type
+}
+
+/** Type of a text that a browser would draw; null of any other. */
+function markupOf(head: Uint8Array): string | null {
+  const start = new TextDecoder().decode(head.subarray(0, MARKUP_BYTES))
+  if (SVG.test(start)) return 'image/svg+xml'
+  return HTML.test(start) ? 'text/html' : null
 }
 
 async function recognise(head: Uint8Array): Promise<string | null> {

@@ -56,6 +56,31 @@ test.each([
   expect(await mediaTypeOf(text(content), name, declared)).toBe(type)
 })
 
+test('a text in windows-1252 is what its sender calls it, whatever format its first letters name', async () => {
+  for (const content of ['BMW;M\xfcnchen;\x80 320\n', 'MZ;Mainz-K\xf6nigsborn\n', 'ID3;\xe4\n'])
+    expect(await mediaTypeOf(Buffer.from(content, 'latin1'), 'kunden.csv', 'text/csv')).toBe('text/csv')
+  const program = Buffer.from('MZ\x90\0\x03\0\0\0\x04\0\0\0\xff\xff', 'latin1')
+  expect(await mediaTypeOf(program, 'kunden.csv', 'text/csv')).not.toBe('text/csv')
+})
+
+test.each([
+  ['<svg xmlns="http://www.w3.org/2000/svg"/>', 'logo.png', 'image/svg+xml'],
+  ['<?xml version="1.0"?>\n<!-- a -->\n<svg/>', 'a.svg', 'image/svg+xml'],
+  ['<!DOCTYPE html><p>404', 'logo.png', 'text/html'],
+  ['not found', 'logo.png', 'text/plain'],
+  ['a,b\n', 'prices.csv', 'text/csv'],
+  ['', 'logo.png', 'application/octet-stream'],
+])('a text or nothing is never an image: %j in %s, declared image/png', async (content, name, type) => {
+  expect(await mediaTypeOf(text(content), name, 'image/png')).toBe(type)
+})
+
+test('a few bytes are a font only to whoever says so', async () => {
+  const font = new Uint8Array([0, 1, 0, 0, 0, 12, 0, 128])
+  expect(await mediaTypeOf(font, 'a.ttf', '')).toBe('font/ttf')
+  expect(await mediaTypeOf(font, 'a.dat', 'application/x-font-ttf')).toBe('font/ttf')
+  expect(await mediaTypeOf(font, 'a.unknownkind', '')).toBe('application/octet-stream')
+})
+
 test('what a container holds is said by the name or the declaration, as far as it can hold that', async () => {
   expect(await mediaTypeOf(FILES.zip, 'plan.docx', '')).toEndWith('wordprocessingml.document')
   expect(await mediaTypeOf(FILES.zip, 'photo.jpg', 'image/jpeg')).toBe('application/zip')

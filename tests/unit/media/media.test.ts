@@ -90,7 +90,7 @@ describe('staging', () => {
     ['a.pdf', 'image/png; charset=x', 'image/png'],
     ['a.unknown', '', 'application/octet-stream'],
   ])('the type of %s declared as "%s" is %s', async (name, declared, expected) => {
-    expect((await stage(name, declared, chunks('x'))).mimeType).toBe(expected)
+    expect((await stage(name, declared, chunks(new Uint8Array([0, 1, 2])))).mimeType).toBe(expected)
   })
 
   test('an image has its pixels and its BlurHash; a false one is a file like any other', async () => {
@@ -209,7 +209,7 @@ test('an incoming file that is larger than any of ours may be is given up, and l
 test('an incoming image whose bridge left out its pixels and BlurHash gets them from the file', async () => {
   const file = await stage('in.png', 'image/png', chunks(''))
   await media.discard(file)
-  insert(file, { stored: false, mxcUri: 'mxc://s/in', sizeBytes: 0 })
+  insert(file, { mimeType: 'image/png', stored: false, mxcUri: 'mxc://s/in', sizeBytes: 0 })
   incoming = Uint8Array.from(PNG.sync.write(new PNG({ width: 20, height: 10 })))
   const found = { width: 20, height: 10, blurHash: expect.stringMatching(/^.{10,}$/) }
   expect(await media.fetchIncoming(file.id)).toMatchObject(found)
