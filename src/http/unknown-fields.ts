@@ -27,7 +27,10 @@ const MAX_NAMES = 100
 const MAX_SHOWN = 64
 
 const LIFETIMES = ['expiry', 'expires', 'expire', 'expiration', 'ttl', 'valid_until']
-/** Other APIs' names for our fields, and our own webhooks': ignored, they would change a call. */
+/**
+ * Other APIs' names for our fields, and our own webhooks': ignored, they would change a call. Beside
+ * our own field such a name changes nothing, and is ignored as any other.
+ */
 const SYNONYMS: Readonly<Record<string, readonly string[]>> = {
   platform: ['network'],
   contact: ['to', 'recipient', 'recipients', 'phone', 'phone_number', 'number', 'jid', 'chat_id'],
@@ -50,10 +53,12 @@ const HINTS: Readonly<Record<string, string>> = {
   file: ' It is a part of a multipart form (multipart/form-data)',
 }
 
-/** @returns the known field that `name` is another API's name for */
-function synonymOf(name: string, known: object): string | undefined {
+/** @returns the known field that `name` is another API's name for, unless it is given itself */
+function synonymOf(name: string, known: object, given: readonly string[]): string | undefined {
   const written = plain(name.slice(0, MAX_SHOWN))
-  return Object.keys(known).find(ours => SYNONYMS[ours]?.some(other => plain(other) === written))
+  return Object.keys(known).find(
+    ours => !given.includes(ours) && SYNONYMS[ours]?.some(other => plain(other) === written),
+  )
 }
 
 /**
@@ -65,7 +70,7 @@ export function refuseUnknown(what: 'field' | 'parameter', given: readonly strin
   const known: Record<string, unknown> = schema.properties ?? {}
   for (const name of given) {
     if (Object.hasOwn(known, name)) continue
-    const meant = synonymOf(name, known) ?? meantBy(name, Object.keys(known))
+    const meant = synonymOf(name, known, given) ?? meantBy(name, Object.keys(known))
     if (meant !== undefined) throw unknown(what, name, `; did you mean ${meant}?${HINTS[meant] ?? ''}`)
     if (schema[KNOWN_ONLY]) throw unknown(what, name, `: expected ${namesOf(known)}`)
   }
