@@ -98,9 +98,20 @@ export function contactKey(contact: string): string {
 
 /** Without what a paste may have brought along unseen, before and behind. */
 export function trimmed(text: string): string {
-  const characters = [...text]
-  // A pattern for the end of a text would be tried from each of its characters on.
-  const isSeen = (character: string) => !UNSEEN.test(character)
-  const first = characters.findIndex(isSeen)
-  return first === -1 ? '' : characters.slice(first, characters.findLastIndex(isSeen) + 1).join('')
+  // By hand: a pattern for the end of a text is tried from each of its characters on.
+  let start = 0
+  let end = text.length
+  while (start < end && UNSEEN.test(characterAt(text, start))) start += characterAt(text, start).length
+  while (end > start && UNSEEN.test(characterBefore(text, end))) end -= characterBefore(text, end).length
+  return text.slice(start, end)
+}
+
+function characterAt(text: string, index: number): string {
+  return String.fromCodePoint(text.codePointAt(index) ?? 0)
+}
+
+/** Beyond U+FFFF a character is two units of a string. */
+function characterBefore(text: string, index: number): string {
+  const pair = characterAt(text, Math.max(0, index - 2))
+  return pair.length === 2 ? pair : text.charAt(index - 1)
 }

@@ -108,3 +108,13 @@ test.each([
 ])('a text of nothing but %s takes no longer than another', async (_what, text) => {
   await expectShortTurns(() => [trimmed(text), normaliseContact(text), contactKey(text), phoneDigits(text)])
 })
+
+test.each([
+  ['', ''],
+  [' \u200b', ''],
+  ['\u200b Ada\u2800', 'Ada'],
+  ['\u{e0001}Ada\u{e0001}', 'Ada'],
+  ['\u200b\u{1f600}\u200b', '\u{1f600}'],
+])('what nobody sees around %j is left out', (text, seen) => {
+  expect(trimmed(text)).toBe(seen)
+})
