@@ -203,6 +203,40 @@ describe.skipIf(!hasSynapse).each(SOURCES)('by %s', source => {
   })
 })
 
+test.skipIf(!hasSynapse)(
+  'what the homeserver had yet to push when it was killed comes all the same',
+  async () => {
+    await using deployment = await portalDeployment({ source: 'appservice', env: { LOG_LEVEL: 'debug' } })
+    const { account, userId } = await deployment.account()
+    await using reader = await InboxReader.open(account)
+    const portal = await deployment.bridge.portal('237001', userId)
+    await portal.say('before')
+    expect((await reader.next()).message).toBe('before')
+    // What it reads at its start anyway would find everything.
+    const { pid, output } = deployment.gateway()
+    const looksBack = () => output().split('what was said lately was read once more').length - 1
+    await waitFor(() => looksBack() === 2, { what: 'what is read after a start', deadlineMs: 120_000 })
+
+    // While the gateway takes its time with a transaction, Synapse keeps what is said in memory, and counts it as told.
+    process.kill(pid, 'SIGSTOP')
+    await portal.say('in the transaction')
+    await waitFor(() => hasUnsent(deployment.synapse.databaseFile), { what: 'the transaction' })
+    await portal.say('remembered', 'and forgotten')
+    await deployment.synapse.kill()
+    await deployment.synapse.start()
+    process.kill(pid, 'SIGCONT')
+    await portal.say('after')
+    const told = (await reader.take(4)).map(({ message }) => message)
+    expect(told.toSorted()).toEqual(['after', 'and forgotten', 'in the transaction', 'remembered'])
+    expect(reader.unread).toBe(0)
+  },
+)
+
+function hasUnsent(databaseFile: string): boolean {
+  using database = new Database(databaseFile, { readonly: true })
+  return database.query('SELECT 1 FROM application_services_txns').get() !== null
+}
+
 /** Takes from Synapse what it hasn't sent to application services yet. @returns whether there was anything */
 function forgetUnsent(databaseFile: string): boolean {
   using database = new Database(databaseFile)
