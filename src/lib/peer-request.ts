@@ -62,8 +62,7 @@ export async function streamFromPeer(
   input: string | URL | Request,
   init: PeerRequestInit = {},
 ): Promise<Response> {
-  // Bun repeats a GET whose kept connection broke: who waits for that break would never hear of it.
-  const response = await send(input, { ...init, keepalive: false })
+  const response = await send(input, init)
   if (encodingOf(response) === null) return response
   await response.body?.cancel()
   throw new AnswerRefused('the answer is compressed, which was not asked for')

@@ -55,6 +55,7 @@ export function createHomeserverWatch(options: HomeserverWatchOptions): Worker {
       prefix: '/_matrix/client/v3',
       query,
       signal: patience,
+      hasOwnConnection: true,
     } as const
     const response = await calls.raw(userId, 'keep a request open', call, { patienceMs: 0 })
     return { userId, since: syncAnswer.parse(await response.json()).next_batch }

@@ -24,6 +24,8 @@ export interface RawCall extends Omit<JsonCall, 'body'> {
   signal?: AbortSignal
   /** Whoever calls reads the answer piece by piece, and bounds it. */
   isStream?: boolean
+  /** On a connection of its own, for who waits for it to break: Bun repeats a GET by itself when a kept connection is reset. */
+  hasOwnConnection?: boolean
 }
 
 export interface CallOptions {
@@ -54,9 +56,10 @@ export function createMatrixCalls(options: {
 }): MatrixCalls {
   const { address, access, clock } = options
   const api = createHttpApi(address)
-  const send = (request: Request, isStream: boolean) => {
+  const send = (request: Request, { isStream, hasOwnConnection }: RawCall) => {
     if (address.fetch) return address.fetch(request)
-    return isStream ? streamFromPeer(request) : askPeer(request, {}, MAX_ANSWER_BYTES)
+    if (isStream) return streamFromPeer(request)
+    return askPeer(request, { keepalive: !hasOwnConnection }, MAX_ANSWER_BYTES)
   }
 
   /** Does `work` with the user's access, and once more with another where the homeserver doesn't accept it. */
@@ -86,7 +89,7 @@ export function createMatrixCalls(options: {
         ...(call.body === undefined ? {} : { body: call.body() }),
         ...(call.signal === undefined ? {} : { signal: call.signal }),
       }),
-      call.isStream ?? false,
+      call,
     )
     if (response.ok) return response
     throw parseErrorResponse(response, await textAtMost(response, MAX_ERROR_BYTES))

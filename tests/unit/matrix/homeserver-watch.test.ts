@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { createLogger } from '../../../src/lib/logger.ts'
 import { createAppserviceAccess } from '../../../src/matrix/account-access.ts'
 import { createHomeserverWatch } from '../../../src/matrix/homeserver-watch.ts'
+import type { HomeserverAddress } from '../../../src/matrix/http-api.ts'
 import { createMatrixCalls } from '../../../src/matrix/matrix-calls.ts'
 import { type HomeserverStub, homeserverStub, matrixError } from '../../support/homeserver-stub.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
@@ -35,9 +36,17 @@ beforeEach(() => {
       signal.addEventListener('abort', () => reject(signal.reason))
     })
   })
+  running = watch(stub.address).run(stopping.signal)
+})
+afterEach(async () => {
+  stopping.abort()
+  await running
+})
+
+function watch(address: HomeserverAddress) {
   const access = createAppserviceAccess({ asToken: 'as', logger, onChange: () => undefined })
-  const worker = createHomeserverWatch({
-    calls: createMatrixCalls({ address: stub.address, access, clock }),
+  return createHomeserverWatch({
+    calls: createMatrixCalls({ address, access, clock }),
     positions: async () => users.map(userId => ({ userId })),
     onReturned: () => {
       returns += 1
@@ -45,12 +54,7 @@ beforeEach(() => {
     clock,
     logger,
   })
-  running = worker.run(stopping.signal)
-})
-afterEach(async () => {
-  stopping.abort()
-  await running
-})
+}
 
 /** Moves the clock ahead as soon as the worker waits. */
 async function afterPause(ms: number) {
@@ -120,4 +124,34 @@ test('a stop ends the request that is open', async () => {
   stopping.abort()
   await running
   expect(returns).toBe(0)
+})
+
+test('one that is killed and back before anybody else asks was away: the request is not repeated on its own', async () => {
+  stopping.abort()
+  await running
+  stopping = new AbortController()
+  const requests: string[] = []
+  const held: Bun.Socket[] = []
+  let isBack = false
+  using homeserver = Bun.listen({
+    hostname: '127.0.0.1',
+    port: 0,
+    socket: {
+      data(socket, bytes) {
+        requests.push(bytes.toString())
+        if (!isBack && bytes.includes('since=')) held.push(socket)
+        else socket.write(`HTTP/1.1 200 OK\r\nContent-Length: 19\r\n\r\n{"next_batch":"s1"}`)
+      },
+    },
+  })
+  running = watch({ baseUrl: `http://127.0.0.1:${homeserver.port}` }).run(stopping.signal)
+  await afterPause(1_000)
+  await waitFor(() => held.length > 0, { what: 'a request that is kept open' })
+  const asked = requests.length
+  isBack = true
+  for (const socket of held) socket.terminate()
+  await afterPause(1_000)
+  await waitFor(() => requests.length > asked && clock.sleeping > 0, { what: 'the next request' })
+  expect(requests[asked]).not.toContain('since=')
+  expect(returns).toBe(1)
 })
