@@ -12,6 +12,13 @@ import { speaksIn } from './speaking.ts'
 export const DIRECT_TYPE = 'm.direct'
 const NO_ROOM = 0
 
+/**
+ * False for account data outside rooms that an appservice neither reads nor changes as its puppet:
+ * all but `m.direct`, of which each has a part.
+ */
+export const sharesType = ({ isPuppet }: Requester, type: string): boolean =>
+  !isPuppet || type === DIRECT_TYPE
+
 /** The content as whoever asks may see it. */
 export async function shownDirect(
   core: Core,

@@ -1,7 +1,7 @@
 /**
  * Where an appservice may act as users that aren't its own (`Namespaces.puppets`): in rooms that one
  * of its own users is in, or has invited the puppet to. Rooms that aren't are hidden from it, also
- * where account data names them (`m.direct`).
+ * where account data names them (`m.direct`); other account data outside rooms isn't shared at all.
  */
 import type { Call, Handler, Requester } from './call.ts'
 import type { Core } from './core.ts'

@@ -8,7 +8,7 @@ import { type Pieces, separated } from '../lib/json-answer.ts'
 import { TurnBudget } from '../lib/turn-budget.ts'
 import type { Requester } from './call.ts'
 import type { Core } from './core.ts'
-import { DIRECT_TYPE, shownDirect } from './direct-rooms.ts'
+import { DIRECT_TYPE, sharesType, shownDirect } from './direct-rooms.ts'
 import { allowsRoom, allowsType } from './filter.ts'
 import { parseStored } from './json.ts'
 import { changedUsers } from './key-changes.ts'
@@ -130,6 +130,7 @@ async function* globalAccountData(
   async function* events(): Pieces {
     let hasRules = false
     for (const { type } of rows) {
+      if (!sharesType(requester, type)) continue
       hasRules ||= type === PUSH_RULES_TYPE
       if (!allowsType(filter, type)) continue
       const content = core.users.accountData(requester.userId, 0, type)

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { readBody, readObject, validate } from '../body.ts'
 import { assertOwn, type Call, param } from '../call.ts'
-import { DIRECT_TYPE, putDirect, shownDirect } from '../direct-rooms.ts'
+import { DIRECT_TYPE, putDirect, sharesType, shownDirect } from '../direct-rooms.ts'
 import { badJson, forbidden, notFound, tooLarge } from '../errors.ts'
 import { filterSchema } from '../filter.ts'
 import { isObject, type JsonObject, parseStored } from '../json.ts'
@@ -28,8 +28,10 @@ export async function putAccountData(call: Call): Promise<JsonObject> {
   const type = param(call, 'type')
   if (SERVER_MANAGED.includes(type)) throw badJson(`${type} can't be set through account data`)
   assertId('type', type)
-  const content = await readObject(call.request)
   const room = roomNumber(call)
+  if (room === GLOBAL && !sharesType(call.requester, type))
+    throw forbidden(`The application service can't set ${type} of ${userId}, who isn't its own user`)
+  const content = await readObject(call.request)
   if (room === GLOBAL && type === DIRECT_TYPE) await putDirect(call.core, call.requester, content)
   else await call.core.commit(tx => tx.putAccountData(userId, room, type, content))
   return {}
@@ -41,7 +43,8 @@ export async function getAccountData(call: Call): Promise<JsonObject> {
   assertOwn(call, userId)
   const type = param(call, 'type')
   const room = roomNumber(call)
-  const content = call.core.users.accountData(userId, room, type)
+  const isHidden = room === GLOBAL && !sharesType(call.requester, type)
+  const content = isHidden ? undefined : call.core.users.accountData(userId, room, type)
   if (content === undefined && room === GLOBAL && type === PUSH_RULES_TYPE) return PUSH_RULES
   if (content === undefined) throw notFound('No such account data')
   const stored = parseStored(content)

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { readBody, readObject } from '../body.ts'
 import { type Call, param } from '../call.ts'
+import { sharesType } from '../direct-rooms.ts'
 import { badJson, tooLarge } from '../errors.ts'
 import type { JsonObject } from '../json.ts'
 import { parseStored } from '../json.ts'
@@ -11,6 +12,7 @@ import { newRule, PUSH_RULES, PUSH_RULES_TYPE, ruleOf, rulesOf, withRule } from 
 const GLOBAL = 0
 
 function storedRules({ core, requester }: Call): JsonObject {
+  if (!sharesType(requester, PUSH_RULES_TYPE)) return PUSH_RULES
   const stored = core.users.accountData(requester.userId, GLOBAL, PUSH_RULES_TYPE)
   return stored === undefined ? PUSH_RULES : parseStored(stored)
 }

@@ -109,6 +109,22 @@ test('direct rooms are those that the bridge speaks in, and its changes leave th
   expect(await put({ ...seen, [userId('wa_2')]: [own] })).toEqual(all)
 })
 
+test('other account data outside rooms is neither shown nor changed', async () => {
+  const path = `/user/${userId('gw_alice')}/account_data/m.test`
+  const rule = `/pushrules/global/room/${encodeURIComponent(foreign)}`
+  const asAlice = { as: 'gw_alice' }
+  await server.call('PUT', path, { room: foreign }, asAlice)
+  await server.call('PUT', rule, { actions: [] }, asAlice)
+  expect((await asPuppet('GET', path)).get('errcode')).toBe('M_NOT_FOUND')
+  expect(forbiddenOf(await asPuppet('PUT', path, { mine: true }))).toBe(true)
+  for (const rules of ['/pushrules/', `/user/${userId('gw_alice')}/account_data/m.push_rules`])
+    expect((await asPuppet('GET', rules)).list('global', 'room')).toEqual([])
+  const shown = (await asPuppet('GET', '/sync')).list('account_data', 'events')
+  expect(shown.map(event => event.type).sort()).toEqual(['m.direct', 'm.push_rules'])
+  expect(JSON.stringify(shown)).not.toContain(foreign)
+  expect((await server.call('GET', path, undefined, asAlice)).body).toEqual({ room: foreign })
+})
+
 function forbiddenOf(answer: Answer): boolean {
   return answer.status === 403 && answer.get('errcode') === 'M_FORBIDDEN'
 }
