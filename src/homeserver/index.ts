@@ -8,7 +8,6 @@ import { isOutOfSpace } from '../lib/out-of-space.ts'
 import type { AppserviceRegistration } from './appservices.ts'
 import { type Answer, accessToken, authenticate, isKnownToken } from './call.ts'
 import { Core, type CoreOptions } from './core.ts'
-import { logIn, loginFlows, register, versions } from './endpoints/account.ts'
 import { pathOfUri, sweepUploads } from './endpoints/media.ts'
 import { MatrixError, notFound, unrecognized } from './errors.ts'
 import { randomId, tokenHash } from './identifiers.ts'
@@ -103,41 +102,16 @@ class EmbeddedHomeserver implements Homeserver {
 
   private answer(request: Request): Answer | Promise<Answer> {
     const { path, query } = splitUrl(request.url)
-    const open = this.answerOpen(request, path, query)
-    if (open !== undefined) return open
     const match = this.router.match(request.method, path)
     if (!match) throw unrecognized(404)
     if ('methodNotAllowed' in match) throw unrecognized(405)
+    const { handler: endpoint, params } = match
+    if (endpoint.isOpen) return endpoint.handler(this.core, request, query)
     if (isLegacyDownload(path) && !accessToken(request, query)) throw notFound('Media needs an access token')
     const requester = authenticate(this.core, request, query)
-    const call = { core: this.core, request, params: match.params, query, requester }
-    assertMaySpeak(call, match.handler)
-    return match.handler(call)
-  }
-
-  /** What needs no account: finding out what this server is, and getting an account. */
-  private answerOpen(
-    request: Request,
-    path: string,
-    query: URLSearchParams,
-  ): Answer | Promise<Answer> | undefined {
-    if (path === '/_matrix/client/versions') {
-      if (request.method !== 'GET') throw unrecognized(405)
-      return versions()
-    }
-    const call = path.startsWith('/_matrix/client/v3/') || path.startsWith('/_matrix/client/r0/')
-    if (!call) return undefined
-    const rest = path.slice('/_matrix/client/v3'.length)
-    if (rest === '/login') {
-      if (request.method === 'GET') return loginFlows()
-      if (request.method === 'POST') return logIn(this.core, request, query)
-      throw unrecognized(405)
-    }
-    if (rest === '/register') {
-      if (request.method === 'POST') return register(this.core, request, query)
-      throw unrecognized(405)
-    }
-    return undefined
+    const call = { core: this.core, request, params, query, requester }
+    assertMaySpeak(call, endpoint.handler)
+    return endpoint.handler(call)
   }
 
   async registerAppservice(registration: AppserviceRegistration): Promise<void> {

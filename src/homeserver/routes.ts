@@ -1,6 +1,16 @@
 /** The whole client-server API as a table. */
-import type { Handler } from './call.ts'
-import { capabilities, logOut, logOutAll, whoami } from './endpoints/account.ts'
+import type { Answer, Handler } from './call.ts'
+import type { Core } from './core.ts'
+import {
+  capabilities,
+  logIn,
+  loginFlows,
+  logOut,
+  logOutAll,
+  register,
+  versions,
+  whoami,
+} from './endpoints/account.ts'
 import {
   deleteTag,
   getAccountData,
@@ -18,9 +28,11 @@ import {
   getAlias,
   publicRooms,
   putAlias,
+  putRoomVisibility,
   roomAliases,
   roomVisibility,
 } from './endpoints/directory.ts'
+import { getHierarchy } from './endpoints/hierarchy.ts'
 import { getContext, getEvent, getMessages, getRelations, getThreads } from './endpoints/history.ts'
 import {
   claimKeys,
@@ -33,12 +45,19 @@ import {
 import { createMedia, download, mediaConfig, upload, uploadReserved } from './endpoints/media.ts'
 import { ban, forget, invite, join, joinedRooms, kick, knock, leave, unban } from './endpoints/membership.ts'
 import {
+  absent,
+  NO_REGISTRATION,
   notifications,
   pushers,
+  refused,
+  setPusher,
+  thirdPartyIdDenied,
   thirdPartyIds,
   thirdPartyProtocols,
   turnServer,
+  unknownRefreshToken,
   urlPreview,
+  whois,
 } from './endpoints/nothing-here.ts'
 import { getPresence, putPresence } from './endpoints/presence.ts'
 import {
@@ -66,6 +85,19 @@ import { sendToDevice } from './endpoints/to-device.ts'
 import { Router } from './router.ts'
 
 type Route = readonly [method: string, path: string, handler: Handler]
+
+/** Answers whoever asks, with an account or without. */
+type OpenHandler = (core: Core, request: Request, query: URLSearchParams) => Answer | Promise<Answer>
+type OpenRoute = readonly [method: string, path: string, handler: OpenHandler]
+
+/** A route's handler, and who may call it. */
+export type Endpoint = { isOpen: true; handler: OpenHandler } | { isOpen: false; handler: Handler }
+
+const noBackup = absent('This server keeps no backups of keys')
+const noNetwork = absent('This server knows no third-party networks')
+const noSignOn = absent('This server has no single sign-on, and no pages for it')
+const onlySync = absent('This server tells what is new only by /sync')
+const noChangeOfAccount = refused('Accounts of this server have no passwords, addresses or numbers')
 
 /** Paths below /_matrix/client/v3 (and /r0, its name in older versions). */
 const V3: readonly Route[] = [
@@ -104,6 +136,8 @@ const V3: readonly Route[] = [
   ['PUT', '/directory/room/{roomAlias}', putAlias],
   ['DELETE', '/directory/room/{roomAlias}', deleteAlias],
   ['GET', '/directory/list/room/{roomId}', roomVisibility],
+  ['PUT', '/directory/list/room/{roomId}', putRoomVisibility],
+  ['PUT', '/directory/list/appservice/{networkId}/{roomId}', putRoomVisibility],
   ['GET', '/publicRooms', publicRooms],
   ['POST', '/publicRooms', publicRooms],
   ['GET', '/rooms/{roomId}/state', getState],
@@ -142,9 +176,35 @@ const V3: readonly Route[] = [
   ['PUT', '/pushrules/global/{kind}/{ruleId}/actions', putPushRuleField],
   ['GET', '/voip/turnServer', turnServer],
   ['GET', '/thirdparty/protocols', thirdPartyProtocols],
+  ['GET', '/thirdparty/protocol/{protocol}', noNetwork],
+  ['GET', '/thirdparty/location', noNetwork],
+  ['GET', '/thirdparty/location/{protocol}', noNetwork],
+  ['GET', '/thirdparty/user', noNetwork],
+  ['GET', '/thirdparty/user/{protocol}', noNetwork],
   ['GET', '/pushers', pushers],
+  ['POST', '/pushers/set', setPusher],
   ['GET', '/notifications', notifications],
   ['GET', '/account/3pid', thirdPartyIds],
+  ['POST', '/account/3pid', noChangeOfAccount],
+  ['POST', '/account/3pid/add', noChangeOfAccount],
+  ['POST', '/account/3pid/bind', noChangeOfAccount],
+  ['POST', '/account/3pid/delete', noChangeOfAccount],
+  ['POST', '/account/3pid/unbind', noChangeOfAccount],
+  ['POST', '/account/deactivate', refused('Only who runs this server removes accounts')],
+  ['GET', '/admin/whois/{userId}', whois],
+  ['POST', '/user/{userId}/openid/request_token', refused('This server vouches for nobody elsewhere')],
+  ['POST', '/search', refused('This server searches no messages')],
+  ['POST', '/rooms/{roomId}/report/{eventId}', refused('Nobody reads reports on this server')],
+  ['POST', '/rooms/{roomId}/upgrade', refused('This server upgrades no rooms')],
+  ['GET', '/rooms/{roomId}/initialSync', onlySync],
+  ['GET', '/initialSync', onlySync],
+  ['GET', '/events', onlySync],
+  ['GET', '/events/{eventId}', absent('Unknown event')],
+  ['GET', '/room_keys/version', noBackup],
+  ['POST', '/room_keys/version', refused('This server keeps no backups of keys')],
+  ...['/version/{version}', '/keys', '/keys/{roomId}', '/keys/{roomId}/{sessionId}'].flatMap(path =>
+    ['GET', 'PUT', 'DELETE'].map((method): Route => [method, `/room_keys${path}`, noBackup]),
+  ),
   ['POST', '/keys/upload', uploadKeys],
   ['POST', '/keys/query', queryKeys],
   ['POST', '/keys/claim', claimKeys],
@@ -154,6 +214,31 @@ const V3: readonly Route[] = [
   ['PUT', '/sendToDevice/{eventType}/{txnId}', sendToDevice],
 ]
 
+/** Paths below /_matrix/client/v3 that are asked for before there is an account. */
+const OPEN_V3: readonly OpenRoute[] = [
+  ['GET', '/login', loginFlows],
+  ['POST', '/login', logIn],
+  ['GET', '/login/sso/redirect', noSignOn],
+  ['GET', '/login/sso/redirect/{idpId}', noSignOn],
+  ['GET', '/auth/{authType}/fallback/web', noSignOn],
+  ['POST', '/auth/{authType}/fallback/web', noSignOn],
+  ['POST', '/refresh', unknownRefreshToken],
+  ['POST', '/register', register],
+  ['GET', '/register/available', refused(NO_REGISTRATION)],
+  ['POST', '/account/password', noChangeOfAccount],
+  ...['/register', '/account/password', '/account/3pid'].flatMap(path =>
+    ['email', 'msisdn'].map(
+      (medium): OpenRoute => ['POST', `${path}/${medium}/requestToken`, thirdPartyIdDenied],
+    ),
+  ),
+]
+
+const OPEN: readonly OpenRoute[] = [
+  ['GET', '/_matrix/client/versions', versions],
+  ['GET', '/_matrix/client/v1/register/m.login.registration_token/validity', refused(NO_REGISTRATION)],
+  ['GET', '/_matrix/static/client/login/', noSignOn],
+]
+
 /** Paths that stand alone. */
 const OTHERS: readonly Route[] = [
   ['POST', '/_matrix/client/v1/appservice/{appserviceId}/ping', ping],
@@ -161,6 +246,7 @@ const OTHERS: readonly Route[] = [
   ['GET', '/_matrix/client/v1/rooms/{roomId}/relations/{eventId}/{relType}', getRelations],
   ['GET', '/_matrix/client/v1/rooms/{roomId}/relations/{eventId}/{relType}/{eventType}', getRelations],
   ['GET', '/_matrix/client/v1/rooms/{roomId}/threads', getThreads],
+  ['GET', '/_matrix/client/v1/rooms/{roomId}/hierarchy', getHierarchy],
   ['GET', '/_matrix/client/v1/media/config', mediaConfig],
   ['GET', '/_matrix/client/v1/media/preview_url', urlPreview],
   ['GET', '/_matrix/client/v1/media/download/{serverName}/{mediaId}', download],
@@ -180,12 +266,20 @@ const MEDIA_V3: readonly Route[] = [
   ['GET', '/thumbnail/{serverName}/{mediaId}', download],
 ]
 
-export function createRouter(): Router<Handler> {
-  const router = new Router<Handler>()
-  for (const [method, path, handler] of V3)
-    for (const version of ['v3', 'r0']) router.add(method, `/_matrix/client/${version}${path}`, handler)
-  for (const [method, path, handler] of MEDIA_V3)
-    for (const version of ['v3', 'r0']) router.add(method, `/_matrix/media/${version}${path}`, handler)
-  for (const [method, path, handler] of OTHERS) router.add(method, path, handler)
+export function createRouter(): Router<Endpoint> {
+  const router = new Router<Endpoint>()
+  const add = (routes: readonly Route[], base = '') => {
+    for (const [method, path, handler] of routes) router.add(method, base + path, { isOpen: false, handler })
+  }
+  const addOpen = (routes: readonly OpenRoute[], base = '') => {
+    for (const [method, path, handler] of routes) router.add(method, base + path, { isOpen: true, handler })
+  }
+  for (const version of ['v3', 'r0']) {
+    add(V3, `/_matrix/client/${version}`)
+    addOpen(OPEN_V3, `/_matrix/client/${version}`)
+    add(MEDIA_V3, `/_matrix/media/${version}`)
+  }
+  add(OTHERS)
+  addOpen(OPEN)
   return router
 }

@@ -8,17 +8,19 @@ import { forbidden, MatrixError } from '../errors.ts'
 import { randomId, tokenHash } from '../identifiers.ts'
 import type { JsonObject } from '../json.ts'
 import { assertMayAddDevice, removeDevices } from './devices.ts'
+import { NO_REGISTRATION } from './nothing-here.ts'
 
 const APPSERVICE_LOGIN = 'm.login.application_service'
 
 /**
- * Bridges need at least v1.4, and find later features that they use by name: asynchronous uploads
- * and pings of application services (v1.7), media that needs an account (v1.11).
+ * Bridges need v1.4, and find later features that they use by name: asynchronous uploads and pings
+ * of application services (v1.7), media that needs an account (v1.11). Every endpoint of the
+ * versions announced is answered.
  * @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientversions
  */
 export function versions(): JsonObject {
   return {
-    versions: ['r0.6.0', 'r0.6.1', 'v1.1', 'v1.2', 'v1.3', 'v1.4', 'v1.5'],
+    versions: ['r0.6.0', 'r0.6.1', 'v1.1', 'v1.2', 'v1.3', 'v1.4'],
     unstable_features: {
       'fi.mau.msc2246.stable': true,
       'fi.mau.msc2659.stable': true,
@@ -69,7 +71,7 @@ const registration = z.object({
 export async function register(core: Core, request: Request, query: URLSearchParams): Promise<JsonObject> {
   const appservice = requireAppservice(core, request, query)
   const body = await readBody(request, registration)
-  if (body.type !== APPSERVICE_LOGIN) throw forbidden('Registration is only open to application services')
+  if (body.type !== APPSERVICE_LOGIN) throw forbidden(NO_REGISTRATION)
   if (body.username === undefined) throw new MatrixError(400, 'M_MISSING_PARAM', 'Missing field: username')
   const userId = newUserId(core, body.username)
   assertInNamespace(core, appservice, userId)

@@ -90,3 +90,12 @@ export function publicRooms(): JsonObject {
 export function roomVisibility(): JsonObject {
   return { visibility: 'private' }
 }
+
+const visibility = z.object({ visibility: z.enum(['public', 'private']).optional() })
+
+/** @see https://spec.matrix.org/v1.4/client-server-api/#put_matrixclientv3directorylistroomroomid */
+export async function putRoomVisibility(call: Call): Promise<JsonObject> {
+  const wanted = await readBody(call.request, visibility)
+  if (wanted.visibility !== 'private') throw forbidden('This server publishes no rooms')
+  return {}
+}

@@ -290,9 +290,3 @@ describe('push rules', () => {
     expect((await server.call(method, path, body, ALICE)).status).toBe(status)
   })
 })
-
-test('what the promised versions have and this server has none of is told to be none', async () => {
-  const paths = ['/voip/turnServer', '/thirdparty/protocols', '/pushers', '/notifications', '/account/3pid']
-  const previews = ['/_matrix/client/v1/media/preview_url', '/_matrix/media/v3/preview_url']
-  for (const path of [...paths, ...previews]) expect((await server.call('GET', path)).status).toBe(200)
-})

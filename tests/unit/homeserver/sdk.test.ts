@@ -49,7 +49,7 @@ test('an appservice works through the SDK', async () => {
   const alice = masquerading('gw_alice')
   const bob = masquerading('gw_bob')
   expect((await alice.whoami()).user_id).toBe(userId('gw_alice'))
-  expect(await alice.isVersionSupported('v1.5')).toBe(true)
+  expect(await alice.isVersionSupported('v1.4')).toBe(true)
   await alice.setDisplayName('Alice')
   const { room_id: roomId } = await alice.createRoom({
     name: 'SDK',
