@@ -16,6 +16,8 @@ export class ScriptedBridge implements Disposable {
   startRefusal: { status: number; errcode: string; error: string } | null = null
   /** By step id, with what was given; a step that isn't here waits for ever. */
   readonly outcomes = new Map<string, (given: Record<string, string>) => Outcome | Promise<Outcome>>()
+  /** What its answers to `whoami` and to a start wait for. */
+  silence: { whoami?: Promise<void>; start?: Promise<void> } = {}
   flows = [{ id: 'qr', name: 'QR', description: '' }]
   logins: Json[] = []
   /** Calls that changed something: method, path and what was given. */
@@ -41,13 +43,17 @@ export class ScriptedBridge implements Disposable {
     const path =
       url.pathname.replace('/_matrix/provision/v3', '') +
       (url.searchParams.has('login_id') ? `?login_id=${url.searchParams.get('login_id')}` : '')
+    if (path === '/whoami') await this.silence.whoami
     if (path === '/whoami') return Response.json({ login_flows: this.flows, logins: this.logins })
     const given = (await request.json().catch(() => ({}))) as Record<string, string>
     const step = /^\/login\/step\/([^/]+)\/([^/]+)\/([^/]+)$/.exec(path)
     if (!step || step[3] !== this.standing?.type || step[2] !== this.standing?.step_id) {
       if (step) return this.refuseStep()
       this.calls.push({ path, given })
-      if (path.startsWith('/login/start/')) return this.start()
+      if (path.startsWith('/login/start/')) {
+        await this.silence.start
+        return this.start()
+      }
       return refusal(404, 'M_UNRECOGNIZED', 'Unrecognized endpoint')
     }
     this.calls.push({ path, given })

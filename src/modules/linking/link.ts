@@ -92,6 +92,13 @@ export class Link {
     return shown
   }
 
+  /** Cancels the login at a bridge whose first step comes after the link has ended. */
+  giveUp(first: LoginStep): void {
+    if (first.kind === 'complete') return
+    this.processId = first.processId
+    this.cancelAtBridge()
+  }
+
   follow(listener: (event: LinkEvent) => void): () => void {
     this.listeners.add(listener)
     return () => this.listeners.delete(listener)

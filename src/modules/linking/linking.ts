@@ -23,9 +23,11 @@ export interface LinkingOptions {
 const REMEMBERED_MS = 120_000
 
 /**
- * A person who links a device has an answer within this, in milliseconds, however long the bridge
- * takes to start and however silent its bot is.
+ * A person who links a device has an answer within this, in milliseconds, however many of the
+ * bridge's answers it takes and however long each of them.
  */
+const ANSWER_WITHIN_MS = 14_900
+/** A bridge that is starting and a silent bot are told by their own words, and so end before. */
 const START_WITHIN_MS = 14_000
 
 export interface LinkingService extends Linking {
@@ -43,7 +45,12 @@ export function createLinking({ bridges, devices, clock, logger }: LinkingOption
 
   function remember(link: Link): void {
     forgetOld()
-    links.push(link)
+    if (!links.includes(link)) links.push(link)
+  }
+
+  function failed(link: Link, error: unknown): void {
+    link.fail(error)
+    remember(link)
   }
 
   function find(identityId: string, linkId: string): Link {
@@ -90,6 +97,7 @@ export function createLinking({ bridges, devices, clock, logger }: LinkingOption
   async function start(
     identity: { id: string; matrixUserId: string },
     { platform, flow: wantedFlow, deviceId, inputs = {} }: LinkRequest,
+    late: AbortSignal,
   ): Promise<Link> {
     const bridge = bridges.forPlatform(platform)
     const { id: identityId, matrixUserId: userId } = identity
@@ -97,6 +105,7 @@ export function createLinking({ bridges, devices, clock, logger }: LinkingOption
     const flow = chooseFlow(await bridge.flows(userId, until), wantedFlow)
     const replaced =
       deviceId === undefined ? undefined : await loginToReplace(identity, bridge, deviceId, until)
+    if (late.aborted) throw late.reason
     const link = new Link({
       identityId,
       userId,
@@ -108,16 +117,34 @@ export function createLinking({ bridges, devices, clock, logger }: LinkingOption
       clock,
       logger,
     })
+    late.addEventListener('abort', () => failed(link, late.reason), { once: true })
     await devices.awaitLogin(identityId, platform)
+    if (late.aborted) throw late.reason
     const first = await bridge.startLogin(userId, flow, replaced, until).catch(error => {
-      link.fail(error)
-      remember(link)
+      failed(link, error)
       throw error
     })
+    if (late.aborted) {
+      link.giveUp(first)
+      throw late.reason
+    }
     supersede(identityId, platform)
     remember(link)
     await link.begin(first)
     return link
+  }
+
+  /** As `start`, but fails when that takes too long; a login that begins all the same is cancelled. */
+  async function startInTime(identity: { id: string; matrixUserId: string }, request: LinkRequest) {
+    const late = new AbortController()
+    const ended = new AbortController()
+    const started = start(identity, request, late.signal)
+    const limit = clock.sleep(ANSWER_WITHIN_MS, ended.signal).then(() => {
+      if (!ended.signal.aborted) late.abort(tooSlow(request.platform))
+      late.signal.throwIfAborted()
+      return started
+    })
+    return Promise.race([started, limit]).finally(() => ended.abort())
   }
 
   /** The newest that goes on, else the newest: a login that couldn't be started hides no other. */
@@ -130,7 +157,7 @@ export function createLinking({ bridges, devices, clock, logger }: LinkingOption
 
   return {
     async start(identity, request) {
-      const link = await start(identity, request)
+      const link = await startInTime(identity, request)
       if (link.failure === null) return link.view()
       links = links.filter(other => other !== link)
       throw link.failure
@@ -166,6 +193,13 @@ export function createLinking({ bridges, devices, clock, logger }: LinkingOption
       for (const link of links) link.end('cancelled', 'the gateway is stopping')
     },
   }
+}
+
+function tooSlow(platform: string): GatewayError {
+  return new GatewayError(
+    'bridge_unavailable',
+    `the ${platform} bridge didn't begin a login within 15 s; try again, and if it stays so, restart the bridge`,
+  )
 }
 
 function chooseFlow(flows: LoginFlow[], wanted: string | undefined): string {

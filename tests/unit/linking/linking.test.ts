@@ -5,7 +5,7 @@ import type { Bridge, Bridges } from '../../../src/domain/ports.ts'
 import { createLogger } from '../../../src/lib/logger.ts'
 import { createLinking, type LinkingService } from '../../../src/modules/linking/linking.ts'
 import type { LinkEvent } from '../../../src/modules/linking/types.ts'
-import { ManualClock } from '../../support/manual-clock.ts'
+import { ManualClock, settled } from '../../support/manual-clock.ts'
 import { asks, complete, displays, ScriptedBridge } from '../../support/scripted-bridge.ts'
 import { waitFor } from '../../support/wait-for.ts'
 
@@ -279,6 +279,54 @@ describe('what the bridge refuses', () => {
     await waitFor(() => log.length > 0)
     expect(log.join('')).toContain('a link ended without success')
     expect(log.join('')).not.toContain('s3cr3t')
+  })
+})
+
+describe('a bridge that does not answer', () => {
+  const tooLate = { code: 'bridge_unavailable', message: expect.stringContaining('within 15 s') }
+  const called = (path: string) => bridge.calls.some(call => call.path === path)
+
+  async function late(request: Parameters<typeof start>[0], isReached: () => boolean) {
+    const startedAt = clock.steady()
+    const ended = start(request).catch((error: unknown) => error)
+    await waitFor(isReached)
+    await clock.advance(15_000)
+    expect(await ended).toMatchObject(tooLate)
+    expect(clock.steady() - startedAt).toBeLessThanOrEqual(15_000)
+  }
+
+  test('at all is given up, and begins no login when it answers later', async () => {
+    let asked = false
+    const { promise, resolve } = Promise.withResolvers<void>()
+    bridge.silence = {
+      get whoami() {
+        asked = true
+        return promise
+      },
+    }
+    await late({}, () => asked)
+    resolve()
+    expect(await bridge.client().flows('@u:s')).toHaveLength(1)
+    await settled()
+    expect([bridge.calls, awaited]).toEqual([[], []])
+    expect(() => linking.follow(IDENTITY.id, 'wa', () => undefined)).toThrow('no device is being linked')
+  })
+
+  test('to the login is given up, which is told and cancelled when it has begun after all', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    bridge.silence = { start: promise }
+    bridge.first = displays('qr', 'qr', '2@x')
+    await late({}, () => called('/login/start/qr'))
+    expect(linking.follow(IDENTITY.id, 'wa', () => undefined).latest).toMatchObject({ type: 'error' })
+    expect(called('/login/cancel/process')).toBe(false)
+    resolve()
+    await waitFor(() => called('/login/cancel/process'))
+  })
+
+  test('to what was given beforehand is given up and cancelled', async () => {
+    bridge.first = asks('phone', PHONE)
+    await late({ inputs: { phone_number: '237123456' } }, () => given().length > 0)
+    await waitFor(() => called('/login/cancel/process'))
   })
 })
 
