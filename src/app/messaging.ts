@@ -112,16 +112,17 @@ export async function createMessaging(foundation: Foundation, parts: MessagingPa
   })
   const endings = createMessageEndings(db, statuses, observer, unusedSlots.note)
   const replies = createReplyTargets(db)
+  const recipients = createRecipients({
+    rooms: createRecipientRooms(db),
+    chats,
+    devices,
+    bridges,
+    phones: peoplesPhones,
+    clock,
+  })
   const outbox = createOutbox({
     queue: createOutboxQueue(db, statuses),
-    recipients: createRecipients({
-      rooms: createRecipientRooms(db),
-      chats,
-      devices,
-      bridges,
-      phones: peoplesPhones,
-      clock,
-    }),
+    recipients,
     replies,
     devices,
     chatRooms,
@@ -141,6 +142,7 @@ export async function createMessaging(foundation: Foundation, parts: MessagingPa
     endings,
     replies,
     phones: peoplesPhones,
+    recipients,
     devices,
     bridges,
     media,

@@ -17,20 +17,35 @@ export function hasBlanks(text: string): boolean {
 
 const WEB_LINK = /^https?:\/\/(?:www\.)?([^/?#]+)([^?#]*)(?:\?[^#]*)?(#.*)?$/i
 
+/** Invitations as apps link to them, and their web links. */
+const APP_LINKS: readonly (readonly [RegExp, string])[] = [
+  [/^tg:\/\/join\/?\?(?:[^#]*&)?invite=([^&#]+).*$/i, 'https://t.me/+$1'],
+  [/^whatsapp:\/\/chat\/?\?(?:[^#]*&)?code=([^&#]+).*$/i, 'https://chat.whatsapp.com/$1'],
+  [/^sgnl:\/\/signal\.group\//i, 'https://signal.group/'],
+]
+const TELEGRAM = 't.me'
+const TELEGRAM_HOSTS = [TELEGRAM, 'telegram.me', 'telegram.dog']
+/** Both stand for the `+` of an invitation. */
+const TELEGRAM_INVITATION = /^\/(?:joinchat\/|%2B)/i
+
 /**
- * One key for each way of writing the same group. A web link's is one, too: with https, without
+ * One key for each way of writing the same group. A link's is its web link: with https, without
  * `www.`, query and trailing slash, its host in lower case. The rest keeps its case, which is part
  * of an invitation's code.
  */
 export function groupKey(group: string): string {
   const trimmed = group.trim()
   const hasScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(trimmed)
-  const link = WEB_LINK.exec(hasScheme || !isGroupLink(trimmed) ? trimmed : `https://${trimmed}`)
+  const url = hasScheme || !isGroupLink(trimmed) ? trimmed : `https://${trimmed}`
+  const link = WEB_LINK.exec(APP_LINKS.reduce((known, [app, web]) => known.replace(app, web), url))
   if (!link) return trimmed
   // Signal's links carry the group in the fragment, so it stays.
-  const [, host = '', path = '', fragment = ''] = link
-  const end = fragment === '' ? path.replace(/\/+$/, '') : path
-  return `https://${host.toLowerCase()}${end}${fragment}`
+  const [, writtenHost = '', path = '', fragment = ''] = link
+  const end = fragment === '' ? path.replace(/(?<!\/)\/+$/, '') : path
+  const host = writtenHost.toLowerCase()
+  return TELEGRAM_HOSTS.includes(host)
+    ? `https://${TELEGRAM}${end.replace(TELEGRAM_INVITATION, '/+')}${fragment}`
+    : `https://${host}${end}${fragment}`
 }
 
 /** Whether a contact is written as a Matrix user id, as webhooks have it: `@whatsapp_1234567890:server`. */

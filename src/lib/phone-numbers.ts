@@ -1,7 +1,7 @@
 /**
  * Phone numbers as people write and paste them: in any script's digits, with any dash, bracket and
- * invisible character in between, as a tel: URI, or as WhatsApp's programs write them. It knows no
- * country's numbering plan: a number is its digits.
+ * invisible character in between, as a link or a URI, or as WhatsApp's programs write them. It knows
+ * no country's numbering plan: a number is its digits.
  */
 
 /**
@@ -18,9 +18,29 @@ export const INVISIBLE = String.raw`\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}
 const UNSEEN = /^[\p{Z}\p{Cc}\p{Cf}\u2800]$/u
 /** Longer than any way to write a number. The patterns below may look at a text many times over. */
 const MAX_LENGTH = 256
+/** A link may carry the text of a message as well. */
+const MAX_LINK_LENGTH = 2_048
 const INVISIBLES = new RegExp(`[${INVISIBLE}]+`, 'gu')
 const SEPARATORS = new RegExp(`[${NUMBER_SEPARATORS}/'’‘"“”]+`, 'gu')
-const SCHEME = /^[\s\p{Z}]*(?:tel|whatsapp):(?:\/\/)?/iu
+/** Links and URIs have one of these; most contacts have none. */
+const LINK_SIGN = /[:/]/
+/** Each with the number in its group, and the + that is left out where links begin with a country's code. */
+const LINKS: readonly (readonly [RegExp, plus: '' | '+'])[] = [
+  [/^(?:https?:\/\/)?(?:www\.)?wa\.me\/([^/?#]+)/i, '+'],
+  [
+    /^(?:(?:https?:\/\/)?(?:(?:www|api|web)\.)?whatsapp\.com|whatsapp:\/)\/send\/?\?(?:[^#]*&)?phone=([^&#]+)/i,
+    '+',
+  ],
+  [/^(?:(?:https?|sgnl):\/\/)?(?:www\.)?signal\.me\/#p\/([^/?]+)/i, '+'],
+  [/^(?:https?:\/\/)?(?:www\.)?(?:t|telegram)\.me\/(?:\+|%2B)([^/?#]+)/i, '+'],
+  [/^tg:\/\/resolve\/?\?(?:[^#]*&)?phone=([^&#]+)/i, '+'],
+  [/^(?:tel|whatsapp):(?:\/\/)?([^/;?]+)$/i, ''],
+  [/^sms(?:to)?:(?:\/\/)?([^/;?&:]+)/i, ''],
+]
+/** URIs of numbers, which are nobody's id. */
+const NUMBER_URI = /^(?:tel|whatsapp|sms|smsto):/i
+/** RFC 3966 section 3: the number goes on with what is dialled once it answers, or is no whole one. */
+const PARAMETER = /^tel:[^;]*;\s*([a-z0-9-]+)/i
 /**
  * WhatsApp's account ids: its web client's, and its protocol's, which may have a device's number.
  */
@@ -45,16 +65,34 @@ interface PhoneNumber {
 function readPhoneNumber(text: string): PhoneNumber | null {
   // Nearly all numbers of programs, and this is asked for at each send.
   if (/^[1-9]\d*$/.test(text)) return { digits: text, isInternational: false }
-  if (text.length > MAX_LENGTH) return null
-  const visible = text
-    .normalize('NFKC')
-    .replace(INVISIBLES, '')
-    .replace(/\p{Nd}/gu, asciiDigit)
-  const bare = withoutTrunkZero(visible.replace(SCHEME, '').replace(WHATSAPP_ID, ''))
+  if (text.length > MAX_LINK_LENGTH) return null
+  const written = numberIn(visible(text))
+  if (written.length > MAX_LENGTH) return null
+  const bare = withoutTrunkZero(written.replace(/\p{Nd}/gu, asciiDigit).replace(WHATSAPP_ID, ''))
   const [, plus = '', dialled = ''] = /^(\+*)(\d+)$/.exec(bare.replace(SEPARATORS, '')) ?? []
   if (dialled === '') return null
   const digits = dialled.replace(DIALLED_PLUS, '')
   return { digits, isInternational: plus !== '' || digits !== dialled }
+}
+
+/** As it is seen, in one way of writing for each character. */
+function visible(text: string): string {
+  return trimmed(text.normalize('NFKC').replace(INVISIBLES, ''))
+}
+
+/** The number in a link or a URI; any other text as it is. */
+function numberIn(text: string): string {
+  if (!LINK_SIGN.test(text)) return text
+  for (const [link, plus] of LINKS) {
+    const number = link.exec(text)?.[1]
+    if (number === undefined) continue
+    const decoded = number.replace(/%([2-7][0-9a-f])/gi, (_, hex) =>
+      String.fromCharCode(Number.parseInt(hex, 16)),
+    )
+    // A form's + is a space.
+    return plus === '' ? decoded : `${plus}${decoded.replaceAll('+', ' ')}`
+  }
+  return text
 }
 
 function withoutTrunkZero(text: string): string {
@@ -75,6 +113,16 @@ function asciiDigit(digit: string): string {
 /** The digits of a phone number, however it is written, or null when `text` isn't one. */
 export function phoneDigits(text: string): string | null {
   return readPhoneNumber(text)?.digits ?? null
+}
+
+/** @returns why a text that is written as a number's URI isn't one that can be called; null for any other */
+export function numberUriProblem(text: string): string | null {
+  if (!LINK_SIGN.test(text) || phoneDigits(text) !== null) return null
+  const uri = visible(text)
+  if (!NUMBER_URI.test(uri)) return null
+  const parameter = PARAMETER.exec(uri)?.[1]
+  if (parameter === undefined) return 'expected a phone number with the code of its country'
+  return `${parameter}: expected a number alone, as nothing can be dialled after it`
 }
 
 /**

@@ -2,14 +2,17 @@
 import type { Db } from '../../src/db/open.ts'
 import { GatewayError } from '../../src/domain/errors.ts'
 import type { Observer } from '../../src/domain/observation.ts'
-import type { Bridge } from '../../src/domain/ports.ts'
+import type { Bridge, Bridges } from '../../src/domain/ports.ts'
+import { createChatRepository } from '../../src/modules/chats/repository.ts'
 import type { StagedFile } from '../../src/modules/media/types.ts'
 import { type Backlog, createBacklog } from '../../src/modules/messages/backlog.ts'
 import { createMessageEndings } from '../../src/modules/messages/ending-repository.ts'
 import { createMessages, type MessagesOptions } from '../../src/modules/messages/messages.ts'
 import { createOutboxQueue } from '../../src/modules/messages/queue-repository.ts'
+import { createRecipients } from '../../src/modules/messages/recipients.ts'
 import { createReplyTargets } from '../../src/modules/messages/reply-repository.ts'
 import { createMessageRepository } from '../../src/modules/messages/repository.ts'
+import { createRecipientRooms } from '../../src/modules/messages/room-repository.ts'
 import { createSlotReturns } from '../../src/modules/messages/slot-repository.ts'
 import { createStatusWriter } from '../../src/modules/messages/status-repository.ts'
 import type { SendRequest } from '../../src/modules/messages/types.ts'
@@ -34,18 +37,27 @@ export function messageStore(
     endings: createMessageEndings(db, statuses, observer, onEnded),
     replies: createReplyTargets(db),
     phones: phonesOn(db),
+    recipients: createRecipients({
+      rooms: createRecipientRooms(db),
+      chats: createChatRepository(db),
+      devices: { linked: async () => [] },
+      bridges: {} as Bridges,
+      phones: phonesOn(db),
+      clock: new ManualClock(),
+    }),
     slots: createSlotReturns(db),
   }
 }
 
 export function messagesOn(store: MessageStore, change: Partial<MessagesOptions> = {}) {
-  const { repository, waiting, endings, replies, phones } = store
+  const { repository, waiting, endings, replies, phones, recipients } = store
   return createMessages({
     repository,
     waiting,
     endings,
     replies,
     phones,
+    recipients,
     devices: { linked: async () => [], find: async () => null },
     bridges: {
       forPlatform: platform => {

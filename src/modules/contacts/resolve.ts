@@ -1,10 +1,10 @@
 /** Who is meant by an address as people write it: a phone number, a handle, an id of the network, or a Matrix id as webhooks have it. */
 import type { Device } from '../../db/schema/index.ts'
-import { isMatrixUserId } from '../../domain/addresses.ts'
+import { isGroupLink, isMatrixUserId } from '../../domain/addresses.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import { remoteIdOf } from '../../domain/ghosts.ts'
 import type { Bridge, BridgeContact } from '../../domain/ports.ts'
-import { normaliseContact, trimmed } from '../../lib/phone-numbers.ts'
+import { normaliseContact, numberUriProblem, phoneDigits, trimmed } from '../../lib/phone-numbers.ts'
 import { ghostNamingOf } from './ghosts.ts'
 
 export interface ResolvedContact {
@@ -16,6 +16,15 @@ export interface ResolvedContact {
 /** Another way of writing the same address may do where these were the answer. */
 const TRY_ANOTHER = ['not_found', 'bad_request', 'bridge_error']
 
+/** @returns why nobody can go by this, null when somebody may */
+export function contactProblem(written: string): string | null {
+  // Nobody is called so, and in the path of a bridge's address it would name another call.
+  if (/^\.{0,2}$/.test(trimmed(written))) return 'expected a phone number, a handle or an id'
+  if (isGroupLink(trimmed(written)) && phoneDigits(written) === null)
+    return 'expected a phone number, a handle or an id, not a link; that of a group is a group_url'
+  return numberUriProblem(written)
+}
+
 /** @throws GatewayError not_found when nobody answers to the address, bad_request when it can't be one, and as bridges do */
 export async function resolveContact(
   bridge: Bridge,
@@ -23,9 +32,8 @@ export async function resolveContact(
   userId: string,
   written: string,
 ): Promise<ResolvedContact> {
-  // Nobody is called so, and in the path of a bridge's address it would name another call.
-  if (/^\.{0,2}$/.test(trimmed(written)))
-    throw new GatewayError('bad_request', 'expected a phone number, a handle or an id')
+  const problem = contactProblem(written)
+  if (problem !== null) throw new GatewayError('bad_request', problem)
   let first: unknown
   for (const identifier of waysToWrite(device, written)) {
     try {
@@ -42,6 +50,7 @@ export async function resolveContact(
 /** Likeliest first. */
 function waysToWrite(device: Device, written: string): string[] {
   const address = trimmed(written)
+  if (isGroupLink(address)) return [normaliseContact(address)]
   if (!isMatrixUserId(address)) return [...new Set([normaliseContact(address), address])]
   // Bridges of bridgev2 take a ghost's Matrix id as it is; older ones want the id on the network that is in it.
   const naming = ghostNamingOf(device)

@@ -39,19 +39,34 @@ export function planFile(
   const files = features?.files ?? COMMON_FILES
   const fits = kindsOf(file).map(kind => fitOf(file, kind, files[kind]))
   const best = [TAKEN_IN_PART, SUBSTITUTED].flatMap(least => fits.find(fit => fit.level >= least) ?? [])[0]
-  if (!best) return { refused: `unsupported_by_chat: ${fits.map(fit => fit.problem).join('; ')}` }
+  if (!best) return { refused: `${UNSUPPORTED}${fits.map(fit => fit.problem).join('; ')}` }
   const { kind, mimeType } = best
   const isCaptionApart = caption !== null && !takesCaption(files[kind], caption)
   const refused = isCaptionApart ? textRefusal(caption, features) : null
-  return refused === null ? { kind, mimeType, isCaptionApart } : { refused }
+  return refused === null ? { kind, mimeType, isCaptionApart } : { refused: `${UNSUPPORTED}${refused}` }
+}
+
+/** Begins the reason of a message that its chat's network takes in no form. */
+export const UNSUPPORTED = 'unsupported_by_chat: '
+
+/** @returns why the network won't have the text, by itself or with its file; null as `textRefusal` */
+export function textRefusalWith(
+  file: PlannedFile | undefined,
+  text: string,
+  features: RoomFeatures | null,
+): string | null {
+  const isRefused = !file || 'refused' in planFile(file, text, features)
+  return isRefused ? textRefusal(text, features) : null
 }
 
 /** @returns why the network won't have the text, null when it takes it or doesn't say */
 export function textRefusal(text: string, features: RoomFeatures | null | undefined): string | null {
   const limit = features?.maxTextLength ?? null
+  // A character is at least one UTF-16 unit, so most texts needn't be counted.
+  if (limit === null || text.length <= limit) return null
   const length = characters(text)
-  if (limit === null || length <= limit) return null
-  return `unsupported_by_chat: text: the chat takes at most ${limit} characters, not ${length}`
+  if (length <= limit) return null
+  return `text: the chat takes at most ${limit} characters, not ${length}`
 }
 
 /**

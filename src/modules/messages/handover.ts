@@ -10,7 +10,7 @@ import type { ChatRooms } from '../chats/chat-rooms.ts'
 import type { MediaFiles } from '../media/media-store.ts'
 import { captionId, type SentCaption } from './caption-repository.ts'
 import { messageContent } from './content.ts'
-import { planFile, textRefusal } from './file-plan.ts'
+import { planFile, textRefusal, UNSUPPORTED } from './file-plan.ts'
 import type { OutboxQueue } from './queue-repository.ts'
 
 export interface HandedOver {
@@ -83,7 +83,7 @@ export function createHandover(options: {
     const { mediaId, text } = message
     if (mediaId === null) {
       const refused = textRefusal(text ?? '', takes)
-      if (refused !== null) throw new GatewayError('unprocessable', refused)
+      if (refused !== null) throw new GatewayError('unprocessable', `${UNSUPPORTED}${refused}`)
       return { content: messageContent(message, undefined), captionApart: null }
     }
     const { file, mxcUri } = await media.upload(mediaId)

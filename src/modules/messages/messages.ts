@@ -10,6 +10,7 @@ import { type Clock, rfc3339 } from '../../lib/clock.ts'
 import { trimmed } from '../../lib/phone-numbers.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
 import type { PeoplesPhones } from '../contacts/phones.ts'
+import { contactProblem } from '../contacts/resolve.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import { loggedOut } from '../devices/logged-out.ts'
 import { noSuchDevice } from '../devices/no-such-device.ts'
@@ -17,9 +18,11 @@ import type { MediaStore } from '../media/types.ts'
 import type { Backlog } from './backlog.ts'
 import { createDueTimes } from './due-times.ts'
 import type { MessageEndings } from './ending-repository.ts'
+import { textRefusalWith } from './file-plan.ts'
 import { messageView } from './message-view.ts'
 import type { Pace } from './pace.ts'
 import { recipientKey } from './recipient-key.ts'
+import type { Addressed, KnownChat, Recipients } from './recipients.ts'
 import { checkReply, checkReplyId } from './replies.ts'
 import type { ReplyTargets } from './reply-repository.ts'
 import type { MessageRepository, MessageWithDevice } from './repository.ts'
@@ -32,6 +35,7 @@ export interface MessagesOptions {
   endings: Pick<MessageEndings, 'cancel'>
   replies: ReplyTargets
   phones: Pick<PeoplesPhones, 'of'>
+  recipients: Pick<Recipients, 'known'>
   devices: Pick<LinkedDevices, 'find' | 'linked'>
   bridges: Pick<Bridges, 'forPlatform'>
   media: Pick<MediaStore, 'discard' | 'discardAll'>
@@ -53,6 +57,7 @@ export function createMessages(options: MessagesOptions): Messages {
     endings,
     replies,
     phones,
+    recipients: addresses,
     devices,
     bridges,
     media,
@@ -70,18 +75,27 @@ export function createMessages(options: MessagesOptions): Messages {
     return found.map(one => view(one, due.get(one.message.seq) ?? null))
   }
 
-  /** The same recipient written in two ways is one: nobody wants a message twice. */
+  /**
+   * The same recipient written in two ways is one, by its key or by its room: nobody wants a
+   * message twice.
+   */
   async function distinct(
     device: Device,
     kind: RecipientKind,
     recipients: string[],
-  ): Promise<{ recipient: string; key: string }[]> {
-    const byKey = new Map<string, string>()
+  ): Promise<(Addressed & { chat: KnownChat | null })[]> {
+    const seen = new Set<string>()
+    const addressed: (Addressed & { chat: KnownChat | null })[] = []
     for (const recipient of recipients) {
       const key = await recipientKey(phones, device, kind, recipient)
-      if (!byKey.has(key)) byKey.set(key, recipient)
+      if (seen.has(key)) continue
+      seen.add(key)
+      const chat = await addresses.known(device, { kind, recipient, key })
+      if (chat && seen.has(chat.roomId)) continue
+      if (chat) seen.add(chat.roomId)
+      addressed.push({ kind, recipient, key, chat })
     }
-    return [...byKey].map(([key, recipient]) => ({ key, recipient }))
+    return addressed
   }
 
   async function accept(request: SendRequest) {
@@ -98,6 +112,7 @@ export function createMessages(options: MessagesOptions): Messages {
     if (request.replyId) await checkReply(replies, device, request.replyId)
     const now = clock.now()
     const addressed = await distinct(device, kind, recipients)
+    refuseTooLong(request, addressed)
     const lanes = await waiting.lanesOfPeople(device.id, addressed)
     const rows = addressed.map(({ recipient, key }, index) => ({
       id: timeOrderedId('msg_'),
@@ -188,6 +203,7 @@ function recipientsOf({ platform, contact, groupUrl }: SendRequest): {
   if (recipients.length === 0)
     throw new GatewayError('bad_request', 'Missing required field: contact or group_url')
   const kind = groups.length > 0 ? 'group' : 'contact'
+  if (kind === 'contact') refuseNobody(recipients)
   const torn = kind === 'group' ? groups.find(group => isGroupLink(group) && hasBlanks(group)) : undefined
   if (torn !== undefined) {
     throw new GatewayError(
@@ -198,6 +214,15 @@ function recipientsOf({ platform, contact, groupUrl }: SendRequest): {
   return { kind, recipients }
 }
 
+/** @throws GatewayError bad_request */
+function refuseNobody(contacts: readonly string[]): void {
+  for (const contact of contacts) {
+    const problem = contactProblem(contact)
+    if (problem !== null)
+      throw new GatewayError('bad_request', `contact: ${JSON.stringify(contact)}: ${problem}`)
+  }
+}
+
 function checkContent({ text, file, replyId }: SendRequest): void {
   if (isBlank(text) && !file) throw new GatewayError('bad_request', 'Either text or file must be provided')
   // A UTF-16 unit is at most six bytes (an escape), so most texts needn't be encoded to know.
@@ -205,6 +230,24 @@ function checkContent({ text, file, replyId }: SendRequest): void {
     throw new GatewayError('bad_request', `text: expected at most ${MAX_TEXT_BYTES} bytes as JSON`)
   }
   if (replyId) checkReplyId(replyId)
+}
+
+/**
+ * A recipient who can't be written to doesn't hold up others, so the text has to be too long for
+ * the chats of all.
+ * @throws GatewayError bad_request
+ */
+function refuseTooLong(
+  { text = '', file }: SendRequest,
+  addressed: readonly { chat: KnownChat | null }[],
+): void {
+  let refused: string | null = null
+  for (const { chat } of addressed) {
+    const here = chat && textRefusalWith(file, text, chat.takes)
+    if (here === null) return
+    refused ??= here
+  }
+  if (refused !== null) throw new GatewayError('bad_request', refused)
 }
 
 /** Without the quotes around it. */

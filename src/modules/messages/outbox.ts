@@ -29,7 +29,7 @@ import { isVoid, VOID_REASON } from './void.ts'
 
 export interface OutboxOptions {
   queue: OutboxQueue
-  recipients: Recipients
+  recipients: Pick<Recipients, 'resolve' | 'forget'>
   replies: Pick<ReplyTargets, 'message'>
   devices: Pick<LinkedDevices, 'get' | 'reconcile'>
   chatRooms: Pick<ChatRooms, 'ensureJoined'>

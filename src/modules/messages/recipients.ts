@@ -1,8 +1,9 @@
 /** From an address as people write it to the Matrix room of the chat, by the bridge. What was found is kept. */
-import type { Device } from '../../db/schema/index.ts'
+import type { Chat, Device } from '../../db/schema/index.ts'
 import { groupKey, isGroupLink, isMatrixUserId } from '../../domain/addresses.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import type { Bridge, Bridges, JoinedGroup } from '../../domain/ports.ts'
+import type { RoomFeatures } from '../../domain/room-features.ts'
 import type { RecipientKind } from '../../domain/states.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { trimmed } from '../../lib/phone-numbers.ts'
@@ -15,11 +16,24 @@ import type { RecipientRooms } from './room-repository.ts'
 
 export interface RecipientsOptions {
   rooms: RecipientRooms
-  chats: Pick<ChatRepository, 'get' | 'ofDevice' | 'directWith' | 'groupsOf'>
+  chats: Pick<ChatRepository, 'get' | 'ofDevice' | 'directWith' | 'groupsOf' | 'featuresOf'>
   devices: Pick<LinkedDevices, 'linked'>
   bridges: Bridges
   phones: Pick<PeoplesPhones, 'of' | 'note'>
   clock: Clock
+}
+
+export interface Addressed {
+  kind: RecipientKind
+  recipient: string
+  /** As `recipientKey` tells it. */
+  key: string
+}
+
+export interface KnownChat {
+  roomId: string
+  /** Features of its network; null where they aren't known. */
+  takes: RoomFeatures | null
 }
 
 export interface Recipients {
@@ -29,6 +43,10 @@ export interface Recipients {
    * @throws GatewayError not_found when nobody answers to the address, and as bridges do
    */
   resolve(device: Device, userId: string, kind: RecipientKind, recipient: string): Promise<string>
+  /**
+   * The recipient's chat, as far as it is known without asking the bridge.
+   */
+  known(device: Device, recipient: Addressed): Promise<KnownChat | null>
   /** The room has turned out to be none of ours any more: ask again next time. */
   forget(device: Device, roomId: string): Promise<void>
 }
@@ -66,7 +84,7 @@ export function createRecipients({
     recipient: string,
   ): Promise<string> {
     // Who has written to us can be answered, also on a network that can't look anybody up.
-    const direct = isMatrixUserId(recipient) ? await chats.directWith(device, recipient) : null
+    const direct = await chatNamed(device, 'contact', recipient)
     if (direct) return direct.roomId
     try {
       const { contact, identifier } = await resolveContact(bridge, device, userId, recipient)
@@ -78,9 +96,19 @@ export function createRecipients({
     }
   }
 
+  /** The chat whose room, Matrix user or group's id on the network this is. */
+  async function chatNamed(device: Device, kind: RecipientKind, recipient: string): Promise<Chat | null> {
+    if (recipient.startsWith('!')) {
+      const chat = await chats.get(device.identityId, recipient)
+      return chat && chat.membership !== 'left' && isChatOf(device, chat) ? chat : null
+    }
+    if (kind === 'contact') return isMatrixUserId(recipient) ? chats.directWith(device, recipient) : null
+    return isGroupLink(recipient) ? null : chats.ofDevice(device, recipient)
+  }
+
   /** By the network's own id of the group. */
   async function findGroup(device: Device, recipient: string): Promise<string> {
-    const chat = await chats.ofDevice(device, recipient)
+    const chat = await chatNamed(device, 'group', recipient)
     if (chat) return chat.roomId
     throw new GatewayError(
       'not_found',
@@ -141,8 +169,7 @@ export function createRecipients({
       const recipient = trimmed(written)
       // A Matrix room id is what it is, if it is a chat of ours.
       if (recipient.startsWith('!')) {
-        const chat = await chats.get(device.identityId, recipient)
-        if (chat && chat.membership !== 'left' && isChatOf(device, chat)) return recipient
+        if (await chatNamed(device, kind, recipient)) return recipient
         throw new GatewayError('not_found', `${recipient} is no chat of this device`)
       }
       const key = await recipientKey(phones, device, kind, recipient)
@@ -151,6 +178,15 @@ export function createRecipients({
       const roomId = await find(device, userId, kind, recipient)
       await rooms.remember(device.id, key, roomId, clock.now())
       return roomId
+    },
+    async known(device, { kind, recipient: written, key }) {
+      const recipient = trimmed(written)
+      const roomId = await rooms.find(device.id, key)
+      const chat = await (roomId === null
+        ? chatNamed(device, kind, recipient)
+        : chats.get(device.identityId, roomId))
+      if (chat) return { roomId: chat.roomId, takes: chats.featuresOf(chat) }
+      return roomId === null ? null : { roomId, takes: null }
     },
     forget: (device, roomId) => rooms.forget(device.id, roomId),
   }

@@ -1,6 +1,12 @@
 /** Phone numbers as people paste them: whatever the spelling, a number is its digits. */
 import { describe, expect, test } from 'bun:test'
-import { contactKey, normaliseContact, phoneDigits, trimmed } from '../../../src/lib/phone-numbers.ts'
+import {
+  contactKey,
+  normaliseContact,
+  numberUriProblem,
+  phoneDigits,
+  trimmed,
+} from '../../../src/lib/phone-numbers.ts'
 import { expectShortTurns } from '../../support/longest-turn.ts'
 
 const DIGITS = '237612345678'
@@ -26,6 +32,30 @@ describe('one number however it is written', () => {
     'tel:+237612345678',
     'TEL:+237-612-345-678',
     'tel://237612345678',
+    'tel:%2B237612345678',
+    ...['', '\u200e ', 'https://', 'http://www.', 'HTTPS://'].flatMap(start => [
+      `${start}wa.me/237612345678`,
+      `${start}WA.me/+237612345678/?text=Hello%20there`,
+      `${start}wa.me/%2B237%20612-345-678#x`,
+    ]),
+    'https://api.whatsapp.com/send?phone=237612345678&text=Hi',
+    'https://api.whatsapp.com/send/?text=Hi+there&type=phone_number&phone=%2B237612345678&app_absent=0',
+    'api.whatsapp.com/send?phone=+237+612+345+678',
+    'https://web.whatsapp.com/send?phone=237612345678',
+    'whatsapp://send?text=1&phone=+237612345678',
+    `https://wa.me/237612345678?text=${'x'.repeat(1_000)}`,
+    'https://signal.me/#p/+237612345678',
+    'signal.me/#p/%2B237612345678',
+    'sgnl://signal.me/#p/+237612345678',
+    'https://t.me/+237612345678',
+    't.me/%2B237612345678?text=Hi',
+    'tg://resolve?phone=237612345678',
+    'sms:+237612345678',
+    'sms://+237612345678',
+    'SMS:+237-612-345-678?body=Hello',
+    'sms:237612345678;body=Hello',
+    'sms:237612345678&body=Hello',
+    'SMSTO:+237612345678:Hello',
     'whatsapp:+237612345678',
     '237612345678@c.us',
     '237612345678@s.whatsapp.net',
@@ -66,6 +96,9 @@ test.each([
   ['237 612', '237612'],
   ['(+237) 612', '+237612'],
   ['tel:+237612', '+237612'],
+  ['tel:237612', '237612'],
+  ['https://wa.me/237612?text=1', '+237612'],
+  ['https://wa.me/00237612345678', '+237612345678'],
   [' Ada \u200e', 'Ada'],
 ])('a bridge is asked for %j as %s', (written, asked) => expect(normaliseContact(written)).toBe(asked))
 
@@ -95,6 +128,14 @@ test.each([
   '@whatsapp_237612345678:localhost',
   '4f7c0d52-8a3e-4f6d-9b1a-1c2d3e4f5a6b',
   '237612345678,237612345679',
+  'https://wa.me/message/ABC123',
+  'https://wa.me/qr/237612345678',
+  'https://chat.whatsapp.com/237612345678',
+  'https://t.me/237612345678',
+  'https://signal.me/#eu/237612345678',
+  'https://example.com/237612345678',
+  'tel:+237-612-345-678;ext=5',
+  'sms:Ada',
 ])('%j is no number and stays as it is', text => {
   expect(phoneDigits(text)).toBeNull()
   expect(normaliseContact(text)).toBe(text)
@@ -105,9 +146,34 @@ test.each([
   ['what nobody sees', `x${'\u200b'.repeat(300_000)}x`],
   ['digits', `0${'1'.repeat(300_000)}`],
   ['brackets', `+${'1('.repeat(150_000)}`],
+  ['a link', `https://api.whatsapp.com/send?${'&phon='.repeat(50_000)}`],
+  ['half a link', `whatsapp://send?${'phone=&'.repeat(290)}`],
+  ['parameters', `tel:1${';a'.repeat(150_000)}`],
 ])('a text of nothing but %s takes no longer than another', async (_what, text) => {
-  await expectShortTurns(() => [trimmed(text), normaliseContact(text), contactKey(text), phoneDigits(text)])
+  await expectShortTurns(() => [
+    trimmed(text),
+    normaliseContact(text),
+    contactKey(text),
+    phoneDigits(text),
+    numberUriProblem(text),
+  ])
 })
+
+test.each([
+  ['tel:+237-612-345-678;ext=5', 'ext: expected a number alone'],
+  ['\u200eTEL:+237612345678;EXT=5', 'EXT: expected'],
+  ['tel:612345678;phone-context=+237', 'phone-context: expected'],
+  ['tel:+237612345678;isub=1;ext=5', 'isub: expected'],
+  ['sms:Ada', 'expected a phone number'],
+  ['whatsapp:', 'expected a phone number'],
+])('%s is a number that nobody can be written to by: %s', (uri, says) => {
+  expect(numberUriProblem(uri)).toStartWith(says)
+})
+
+test.each(['tel:+237612345678', 'Ada', 'tell:me', 'mailto:a@b', '@whatsapp_1:s', 'did:plc:abc', '1@lid'])(
+  'nothing is wrong with %s',
+  text => expect(numberUriProblem(text)).toBeNull(),
+)
 
 test.each([
   ['', ''],

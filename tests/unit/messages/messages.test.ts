@@ -1,7 +1,9 @@
 /** Accepting sends: what is refused, and what is on disk when it was accepted. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { type Device, messages as rows } from '../../../src/db/schema/index.ts'
+import { createChatRepository } from '../../../src/modules/chats/repository.ts'
 import { createPhoneRepository } from '../../../src/modules/contacts/phone-repository.ts'
+import { createRecipientRooms } from '../../../src/modules/messages/room-repository.ts'
 import type { Messages, SendRequest } from '../../../src/modules/messages/types.ts'
 import { messageStore, messagesOn, SEND_REQUEST, stagedFile } from '../../support/messages.ts'
 import { insertChat, insertDevice, insertEvent, insertIdentity, insertMessage } from '../../support/rows.ts'
@@ -63,6 +65,11 @@ test('a text in which nothing is to be seen is no caption', async () => {
 test.each([
   ['a number', '00237 1234567, (+237) 123-4567, ２３７１２３４５６７', '00237 1234567'],
   ['a number and who webhooks say it is', '@whatsapp_2371234567:s,+237 1234567', '@whatsapp_2371234567:s'],
+  [
+    'a number in links',
+    'https://wa.me/2371234567?text=Hi, tel:+237-1234567, 2371234567, sms:+2371234567',
+    'https://wa.me/2371234567?text=Hi',
+  ],
   ['a name with what a paste brought along', '\u200ead\u00e1, ad\u00e1 \u202c', '\u200ead\u00e1'],
 ])('%s in several spellings is one recipient, answered as first written', async (_, contact, to) => {
   const accepted = await messages.accept({ ...SEND_REQUEST, contact })
@@ -115,10 +122,83 @@ test('a group that is written in several ways gets it once; the code in a link k
     'https://signal.group/#Abc',
     'https://signal.group/#abc',
     'tg://join?invite=Abc',
+    't.me/+Abc',
+    'https://t.me/joinchat/Abc',
+    'http://telegram.me/joinchat/Abc/',
+    'HTTPS://www.Telegram.dog/+Abc?x=1',
+    'https://t.me/%2BAbc',
+    'tg://join/?x=1&invite=Abc&y',
+    't.me/+abc',
+    't.me/Abc',
+    'telegram.me/Abc',
+    'whatsapp://chat/?code=abc',
+    'sgnl://signal.group/#abc',
     '1@g.us',
   ]
   const accepted = await messages.accept({ ...SEND_REQUEST, groupUrl: links.join() })
-  expect(accepted.map(({ to }) => links.indexOf(to))).toEqual([0, 4, 5, 7, 8, 9])
+  expect(accepted.map(({ to }) => links.indexOf(to))).toEqual([0, 4, 5, 7, 8, 15, 16, 20])
+})
+
+test.each([
+  ['link and id', 'https://chat.whatsapp.com/abc, 5@g.us'],
+  ['id and link', '5@g.us,https://chat.whatsapp.com/abc'],
+  ['room and link', '!g:s, chat.whatsapp.com/abc/'],
+  ['id and room', ' 5@g.us , !g:s'],
+])('a group that is known, named by %s in a call, gets it once', async (_, groupUrl) => {
+  insertChat(db, { roomId: '!g:s', kind: 'group', channelId: '5@g.us' })
+  insertChat(db, { roomId: '!other:s', kind: 'group', channelId: '6@g.us' })
+  await createRecipientRooms(db).remember('dev_1', 'group:https://chat.whatsapp.com/abc', '!g:s', 1)
+  const accepted = await messages.accept({ ...SEND_REQUEST, groupUrl: `${groupUrl},6@g.us` })
+  expect(accepted.map(({ to }) => to)).toEqual([groupUrl.split(',')[0]?.trim() ?? '', '6@g.us'])
+})
+
+test('a contact that is known, named by number, chat and Matrix user in a call, gets it once', async () => {
+  insertChat(db, { roomId: '!dm:s', peer: '@whatsapp_lid-5:s' })
+  await createRecipientRooms(db).remember('dev_1', 'contact:2371234567', '!dm:s', 1)
+  const contact = '+237 1234567, !dm:s, @whatsapp_lid-5:s'
+  const accepted = await messages.accept({ ...SEND_REQUEST, contact })
+  expect(accepted.map(({ to }) => to)).toEqual(['+237 1234567'])
+})
+
+describe('a text that is too long for the chats of its recipients', () => {
+  const TOO_LONG = 'text: the chat takes at most 5 characters, not 6'
+  const limited = (max_text_length: number, file?: object) =>
+    createChatRepository(db).learnFeatures('id_1', '!g:s', { max_text_length, ...(file && { file }) })
+  beforeEach(async () => {
+    insertChat(db, { roomId: '!g:s', kind: 'group', channelId: '5@g.us' })
+    await createRecipientRooms(db).remember('dev_1', 'contact:1', '!g:s', 1)
+    await limited(5)
+  })
+  const send = (change: Partial<SendRequest>) => messages.accept({ ...SEND_REQUEST, ...change })
+
+  test.each<[string, Partial<SendRequest>]>([
+    ['by its id', { groupUrl: '5@g.us' }],
+    ['by its room', { groupUrl: '!g:s' }],
+    ['as a contact', { contact: '+1' }],
+    ['with a file, whose caption is too long, too', { contact: '1', file: FILE }],
+  ])('is refused at once, %s', async (_, change) => {
+    if (change.file) await limited(5, { 'm.file': { mime_types: { '*/*': 2 }, max_caption_length: 4 } })
+    await expect(send({ text: 'abc😀ef', ...change })).rejects.toMatchObject({
+      code: 'bad_request',
+      message: TOO_LONG,
+    })
+    expect([all(), discarded]).toEqual([[], change.file ? ['file_1'] : []])
+    expect(await send({ ...change, text: 'abc😀e' })).toHaveLength(1)
+  })
+
+  test('is taken while the chat or its limit is unknown, and where another recipient may take it', async () => {
+    const text = 'x'.repeat(6)
+    insertChat(db, { roomId: '!unlimited:s', kind: 'group', channelId: '6@g.us' })
+    expect(await send({ text, contact: '2' })).toHaveLength(1)
+    expect(await send({ text, groupUrl: '6@g.us' })).toHaveLength(1)
+    expect(await send({ text, groupUrl: '5@g.us, 6@g.us' })).toHaveLength(2)
+    await expect(send({ text, groupUrl: '5@g.us, !g:s' })).rejects.toMatchObject({ message: TOO_LONG })
+  })
+
+  test('is taken as the caption of a file for which the network has room', async () => {
+    await limited(5, { 'm.file': { mime_types: { '*/*': 2 }, caption: 2, max_caption_length: 10 } })
+    expect(await send({ text: 'x'.repeat(6), contact: '1', file: FILE })).toHaveLength(1)
+  })
 })
 
 test('group_url wins over contact', async () => {
@@ -176,6 +256,23 @@ describe('refused, with nothing stored and the file discarded', () => {
         `group_url: ${JSON.stringify(link)}: expected a link without white space and control characters`,
       ],
     ),
+    ...[
+      ['tel:+49-30-1234567;ext=5', 'ext: expected a number alone, as nothing can be dialled after it'],
+      ['sms:Ada', 'expected a phone number with the code of its country'],
+      [
+        'https://chat.whatsapp.com/abc',
+        'expected a phone number, a handle or an id, not a link; that of a group is a group_url',
+      ],
+      [
+        'wa.me/message/ABC',
+        'expected a phone number, a handle or an id, not a link; that of a group is a group_url',
+      ],
+    ].map(([contact = '', problem = '']): [string, Partial<SendRequest>, string, string] => [
+      `the contact ${contact}`,
+      { contact: `2371, ${contact}` },
+      'bad_request',
+      `contact: ${JSON.stringify(contact)}: ${problem}`,
+    ]),
     [
       'too long a group',
       { groupUrl: 'g'.repeat(900_000) },

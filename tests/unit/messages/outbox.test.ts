@@ -334,6 +334,19 @@ describe('a failure', () => {
     expect(sentTexts()).toEqual(['1', '2'])
   })
 
+  test('of a text that its chat turns out to have no room for is final at its first try, with the limit', async () => {
+    await accept('a', 'too long', 'fits')
+    const chat = { ...insertChat(db), takes: { files: null, maxTextLength: 5 } }
+    startOutbox({ chatRooms: { ensureJoined: async () => chat } })
+    await idle()
+    expect(sentTexts()).toEqual(['fits'])
+    expect(rows()[0]).toMatchObject({
+      status: 'failed',
+      attempts: 1,
+      reason: 'unsupported_by_chat: text: the chat takes at most 5 characters, not 8',
+    })
+  })
+
   test('that passes keeps the chat in order and waits, while other chats go on', async () => {
     failWith = text => (text === '1' ? new GatewayError('bridge_unavailable', 'down') : undefined)
     await accept('a', '1', '2')

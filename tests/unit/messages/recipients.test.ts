@@ -41,7 +41,7 @@ beforeEach(() => {
   const bridge: Partial<Bridge> = {
     resolveIdentifier: async (_user, login, identifier) => {
       calls.push(`resolve ${login} ${identifier}`)
-      if (identifier.startsWith('999')) throw new GatewayError('not_found', 'nobody')
+      if (/^\+?999/.test(identifier)) throw new GatewayError('not_found', 'nobody')
       return contact()
     },
     createDirectChat: async (_user, login, identifier) => {
@@ -134,6 +134,13 @@ describe('a contact', () => {
       'resolve 237 acoaab',
       'create 237 acoaab',
     ])
+  })
+
+  test('in a link is looked for by the number in it alone', async () => {
+    await expect(contact('https://wa.me/999123?text=Hi')).rejects.toMatchObject({ code: 'not_found' })
+    expect(calls).toEqual(['resolve 237 +999123'])
+    await expect(contact('https://example.com/ada')).rejects.toMatchObject({ code: 'bad_request' })
+    expect(calls).toHaveLength(1)
   })
 
   test('that is not on the network', async () => {
