@@ -53,6 +53,8 @@ import ghostPhonesPhoneDown from './0026_ghost_phones_phone.down.sql' with { typ
 import ghostPhonesPhoneUp from './0026_ghost_phones_phone.up.sql' with { type: 'text' }
 import waitingCaptionsDown from './0027_waiting_captions.down.sql' with { type: 'text' }
 import waitingCaptionsUp from './0027_waiting_captions.up.sql' with { type: 'text' }
+import plannerStatisticsDown from './0028_planner_statistics.down.sql' with { type: 'text' }
+import plannerStatisticsUp from './0028_planner_statistics.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -90,4 +92,5 @@ export const migrations: readonly Migration[] = [
   { version: 25, name: 'sandbox_media_use', up: sandboxMediaUseUp, down: sandboxMediaUseDown },
   { version: 26, name: 'ghost_phones_phone', up: ghostPhonesPhoneUp, down: ghostPhonesPhoneDown },
   { version: 27, name: 'waiting_captions', up: waitingCaptionsUp, down: waitingCaptionsDown },
+  { version: 28, name: 'planner_statistics', up: plannerStatisticsUp, down: plannerStatisticsDown },
 ]

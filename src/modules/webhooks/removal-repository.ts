@@ -52,8 +52,10 @@ export function createDeliveryRemover({ orm, committer }: Pick<Db, 'orm' | 'comm
   const ownerAfter = orm
     .select({ identityId: deliveries.identityId, webhookId: deliveries.webhookId })
     .from(deliveries)
+    // All columns of the index: SQLite begins at what is equal, which else are all of a webhook's.
     .where(
-      sql`(${deliveries.identityId}, ${deliveries.webhookId}) > (${textParam('identityId')}, ${numberParam('webhookId')})`,
+      sql`(${deliveries.identityId}, ${deliveries.webhookId}, ${deliveries.inboxSeq})
+        > (${textParam('identityId')}, ${numberParam('webhookId')}, ${Number.MAX_SAFE_INTEGER})`,
     )
     .orderBy(deliveries.identityId, deliveries.webhookId)
     .limit(ONE)

@@ -1,0 +1,49 @@
+/** Statements that find a few rows among very many read these rows alone. */
+import { afterEach, beforeEach, expect, spyOn, test } from 'bun:test'
+import { createChatRepository } from '../../../src/modules/chats/repository.ts'
+import { createContactRepository } from '../../../src/modules/contacts/repository.ts'
+import { createDeliveryRemover } from '../../../src/modules/webhooks/removal-repository.ts'
+import { type TempDb, tempDb } from '../../support/temp-db.ts'
+
+let db: TempDb
+beforeEach(() => {
+  db = tempDb()
+})
+afterEach(() => db.destroy())
+
+/** @returns how SQLite searches in each of the statements that `create` prepares */
+function searchesOf(create: () => unknown): string[] {
+  const prepare = spyOn(db.connection, 'prepare')
+  create()
+  const statements = prepare.mock.calls.map(([text]) => text)
+  prepare.mockRestore()
+  return statements
+    .flatMap(text =>
+      db.connection
+        .query<{ detail: string }, null[]>(`EXPLAIN QUERY PLAN ${text}`)
+        .all(...Array(text.split('?').length - 1).fill(null)),
+    )
+    .map(({ detail }) => detail)
+}
+
+test('a chat is found among all of an identity by its person, its id on the network, or as a group', () => {
+  const searches = searchesOf(() => createChatRepository(db))
+  expect(searches).toContain('SEARCH chats USING INDEX chats_peer (identity_id=? AND peer=?)')
+  expect(searches).toContain(
+    'SEARCH chats USING INDEX chats_channel (identity_id=? AND platform=? AND channel_id=?)',
+  )
+  expect(searches).toContain('SEARCH chats USING INDEX chats_groups (identity_id=? AND platform=?)')
+  expect(searches).not.toContain('SEARCH chats USING PRIMARY KEY (identity_id=?)')
+})
+
+test('a contact is found in an address book by its number', () => {
+  const searches = searchesOf(() => createContactRepository(db))
+  expect(searches).toContain('SEARCH contacts USING INDEX contacts_phone (device_row_id=? AND phone=?)')
+  expect(searches).not.toContain('SEARCH contacts USING PRIMARY KEY (device_row_id=?)')
+})
+
+test('what is left of removed webhooks is looked for a webhook at a time, however many deliveries it has', () => {
+  expect(searchesOf(() => createDeliveryRemover(db))).toContain(
+    'SEARCH deliveries USING COVERING INDEX deliveries_event ((identity_id,webhook_id,inbox_seq)>(?,?,?))',
+  )
+})
