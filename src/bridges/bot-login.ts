@@ -10,6 +10,7 @@ import { timeOrderedId } from '../lib/tokens.ts'
 import type { CommandLine } from './bot-commands.ts'
 import { type BotRoom, createBotRooms, isSaidBy, silent } from './bot-room.ts'
 import { asksForSomething, COOKIES, type LoginSaying, loginSaying, promptedField } from './bot-texts.ts'
+import { inputRefused } from './provisioning-errors.ts'
 
 export interface BotLoginsOptions {
   platform: string
@@ -280,9 +281,9 @@ export function createBotLogins({ platform, logins, clock }: BotLoginsOptions): 
         const saying = await nextSaying(process, STEP_PATIENCE_MS)
         if (saying?.kind === 'refused') {
           process.asking = step
-          throw new GatewayError('bad_request', saying.message)
+          throw inputRefused(saying.message)
         }
-        if (saying?.kind === 'failed') throw over(process, new GatewayError('bad_request', saying.message))
+        if (saying?.kind === 'failed') throw over(process, inputRefused(saying.message))
         if (saying === undefined && process.instructions.length === 0)
           throw over(process, silent(platform, STEP_PATIENCE_MS))
         return await stepOf(process, saying)

@@ -80,7 +80,8 @@ export function refusal(platform: string, status: number, json: unknown): Gatewa
 
 /**
  * As `refusal`, for input that a person typed: the person can mend whatever the bridge refuses in
- * its own words. Most bridges answer 500 when their networks refuse in a way they don't know.
+ * its own words. Most bridges answer 500 when their networks refuse in a way they don't know, and
+ * also when they can't reach them, in the same words.
  */
 export function refusalOfInput(platform: string, status: number, json: unknown): GatewayError {
   const { errcode, error } = saying(json)
@@ -92,8 +93,19 @@ export function refusalOfInput(platform: string, status: number, json: unknown):
   // A proxy speaks in the place of a bridge that is gone.
   const isProxys = PROXY_STATUSES.includes(status) && error === '' && errcode === ''
   if (isOurAffair || isProxys) return refusal(platform, status, json)
-  return new GatewayError('bad_request', error || errcode || `HTTP ${status}`)
+  const said = error || errcode || `HTTP ${status}`
+  const isUntold = status >= 500 && (errcode === '' || errcode === UNTYPED)
+  return isUntold ? new GatewayError('bad_request', `${UNTOLD}: ${said}`) : inputRefused(said)
 }
+
+/** @param words of the bridge to the person who gave the input */
+export function inputRefused(words: string): GatewayError {
+  return new GatewayError('bad_request', `the bridge refused this: ${words}`)
+}
+
+/** bridgev2's code for an error that its connector gives no code of its own. */
+const UNTYPED = 'M_UNKNOWN'
+const UNTOLD = "the bridge failed, and doesn't say whether the input is wrong or its network is out of reach"
 
 /** As `refusal`, for the start of a login, where a bridge without a network says no more than that something went wrong. */
 export function refusalOfStart(platform: string, status: number, json: unknown): GatewayError {

@@ -305,10 +305,7 @@ function wordsOf(error: unknown): string {
 function refused(step: AskingStep, error: unknown): GatewayError {
   if (!(error instanceof GatewayError)) return new GatewayError('bridge_error', wordsOf(error))
   if (error.code === 'bad_request')
-    return new GatewayError(
-      'bad_request',
-      `${namesOf(step.fields)}: the bridge refused this: ${error.message}`,
-    )
+    return new GatewayError('bad_request', `${namesOf(step.fields)}: ${error.message}`)
   if (error.code === 'not_found')
     return new GatewayError('bridge_error', `the bridge no longer knows this login: ${error.message}`)
   return error

@@ -167,8 +167,9 @@ export function createMediaStore(options: MediaStoreOptions): MediaFiles {
   function fetchIncoming(mediaId: string): Promise<Media> {
     return once(`fetch:${mediaId}`, async () => {
       const file = await existing(mediaId)
-      if (file.stored || !file.mxcUri) return file
-      const response = await (await options.sessionOf(file.identityId)).download(file.mxcUri)
+      if (file.stored && (await Bun.file(pathOf(mediaId)).exists())) return file
+      if (!file.mxcUri) throw noLongerKept()
+      const response = await download(file.identityId, file.mxcUri)
       try {
         const body = quota.within(file, response.body ?? new Blob([]).stream())
         const sizeBytes = await writeFile(pathOf(mediaId), body, options.maxBytes)
@@ -184,6 +185,15 @@ export function createMediaStore(options: MediaStoreOptions): MediaFiles {
         throw error
       }
     })
+  }
+
+  async function download(identityId: string, mxcUri: string): Promise<Response> {
+    try {
+      return await (await options.sessionOf(identityId)).download(mxcUri)
+    } catch (error) {
+      if (!(error instanceof GatewayError && error.code === 'not_found')) throw error
+      throw noLongerKept(`: ${error.message}`)
+    }
   }
 
   /** Many bridges don't tell an image's pixels or BlurHash: what they left out is found out from the file. */
@@ -204,7 +214,7 @@ export function createMediaStore(options: MediaStoreOptions): MediaFiles {
   async function existing(mediaId: string): Promise<Media> {
     const file = await repository.find(mediaId)
     if (file) return file
-    throw new GatewayError('not_found', 'the file is no longer stored')
+    throw noLongerKept()
   }
 
   function once<T>(key: string, work: () => Promise<T>): Promise<T> {
@@ -214,6 +224,10 @@ export function createMediaStore(options: MediaStoreOptions): MediaFiles {
     running.set(key, started)
     return started
   }
+}
+
+function noLongerKept(why = ''): GatewayError {
+  return new GatewayError('not_found', `the file is no longer kept${why}`)
 }
 
 async function headOf(path: string): Promise<Uint8Array> {

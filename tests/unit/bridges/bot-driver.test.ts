@@ -213,7 +213,7 @@ describe('what a bot of bridgev2 may leave unsaid', () => {
     const asked = (await driver.startLogin('@u:s', 'qr')) as AskingStep
     await expect(submit(driver, asked, 'wrong')).rejects.toMatchObject({
       code: 'bad_request',
-      message: 'Invalid value: digits only',
+      message: 'the bridge refused this: Invalid value: digits only',
     })
     expect(await driver.isLoginAt('@u:s', asked)).toBe(true)
     await driver.cancelLogin('@u:s', asked.processId)

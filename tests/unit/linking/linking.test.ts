@@ -264,7 +264,8 @@ describe('what the bridge refuses', () => {
     const broken = await start()
     await expect(answer(broken.id, { code: '1' })).rejects.toMatchObject({
       code: 'bad_request',
-      message: 'code: the bridge refused this: Internal error; the link has ended, start a new one',
+      message:
+        "code: the bridge failed, and doesn't say whether the input is wrong or its network is out of reach: Internal error; the link has ended, start a new one",
     })
     expect(view(broken.id).state).toBe('failed')
   })

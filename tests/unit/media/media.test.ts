@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { readdirSync, statSync } from 'node:fs'
 import { PNG } from 'pngjs'
 import { credentials, media as rows, tokens } from '../../../src/db/schema/index.ts'
+import { GatewayError } from '../../../src/domain/errors.ts'
 import type { MatrixSession } from '../../../src/domain/ports.ts'
 import { createMediaStore, type MediaFiles } from '../../../src/modules/media/media-store.ts'
 import { createMediaRepository } from '../../../src/modules/media/repository.ts'
@@ -17,7 +18,8 @@ let folder: TempDir
 let clock: ManualClock
 let uploads: string[]
 let downloads: number
-let incoming: string | Uint8Array<ArrayBuffer>
+/** Null once the homeserver has it no more. */
+let incoming: string | Uint8Array<ArrayBuffer> | null
 let media: MediaFiles
 
 beforeEach(() => {
@@ -34,6 +36,7 @@ beforeEach(() => {
     },
     download: async () => {
       downloads++
+      if (incoming === null) throw new GatewayError('not_found', 'the homeserver refused (Unknown media)')
       return new Response(incoming)
     },
   }
@@ -150,6 +153,46 @@ test('an incoming file is fetched once, and then served by an address that nobod
   await expect(media.open('other', expires, signature)).rejects.toMatchObject({ code: 'forbidden' })
   await clock.advance(61_000)
   await expect(media.open(file.id, expires, signature)).rejects.toMatchObject({ code: 'forbidden' })
+})
+
+describe('an incoming file that is no longer on the disk', () => {
+  const incomingFile = async (change: Parameters<typeof insert>[1] = {}) => {
+    const file = await stage('in.txt', 'text/plain', chunks('x'))
+    await media.discard(file)
+    insertIdentity(db)
+    insertToken(db)
+    insert(file, { mxcUri: 'mxc://s/in', ...change })
+    const { searchParams } = new URL(media.signedPath(file.id), 'http://x')
+    return () => media.open(file.id, Number(searchParams.get('expires')), searchParams.get('signature') ?? '')
+  }
+
+  test.each([
+    ['after its time', false],
+    ['though its row says otherwise, as after a restore', true],
+  ])('is fetched from the homeserver again, %s', async (_, stored) => {
+    const open = await incomingFile({ stored })
+    const opened = await Promise.all([open(), open()])
+    for (const { path } of opened) expect(await Bun.file(path).text()).toBe('incoming bytes')
+    expect(downloads).toBe(1)
+  })
+
+  test.each([false, true])(
+    'and no longer at the homeserver either is not found, and says so',
+    async stored => {
+      const open = await incomingFile({ stored })
+      incoming = null
+      await expect(open()).rejects.toMatchObject({
+        code: 'not_found',
+        message: 'the file is no longer kept: the homeserver refused (Unknown media)',
+      })
+      expect(files()).toEqual([])
+    },
+  )
+
+  test('and was never anywhere else is not found', async () => {
+    const open = await incomingFile({ mxcUri: null })
+    await expect(open()).rejects.toMatchObject({ code: 'not_found', message: 'the file is no longer kept' })
+  })
 })
 
 describe('a signed address', () => {
