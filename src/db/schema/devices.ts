@@ -1,5 +1,6 @@
 /** Linked accounts of phone networks: one row for each login at a bridge. */
-import { integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
+import { sql } from 'drizzle-orm'
+import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
 import { DEVICE_STATES } from '../../domain/states.ts'
 import { timestamps } from './columns.ts'
 import { identities } from './identities.ts'
@@ -32,7 +33,10 @@ export const devices = sqliteTable(
     voidThrough: integer('void_through'),
     ...timestamps,
   },
-  table => [uniqueIndex('devices_login').on(table.identityId, table.platform, table.loginId)],
+  table => [
+    uniqueIndex('devices_login').on(table.identityId, table.platform, table.loginId),
+    index('devices_platform').on(table.platform, table.identityId).where(sql`removed_at is null`),
+  ],
 )
 
 /** Logins that were asked for and aren't devices yet. */

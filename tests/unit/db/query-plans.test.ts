@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, spyOn, test } from 'bun:test'
 import { createChatRepository } from '../../../src/modules/chats/repository.ts'
 import { createContactRepository } from '../../../src/modules/contacts/repository.ts'
+import { createDeviceRepository } from '../../../src/modules/devices/repository.ts'
 import { createDeliveryRemover } from '../../../src/modules/webhooks/removal-repository.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 
@@ -11,10 +12,10 @@ beforeEach(() => {
 })
 afterEach(() => db.destroy())
 
-/** @returns how SQLite searches in each of the statements that `create` prepares */
-function searchesOf(create: () => unknown): string[] {
+/** @returns how SQLite searches in each of the statements that `work` prepares */
+async function searchesOf(work: () => unknown): Promise<string[]> {
   const prepare = spyOn(db.connection, 'prepare')
-  create()
+  await work()
   const statements = prepare.mock.calls.map(([text]) => text)
   prepare.mockRestore()
   return statements
@@ -26,8 +27,8 @@ function searchesOf(create: () => unknown): string[] {
     .map(({ detail }) => detail)
 }
 
-test('a chat is found among all of an identity by its person, its id on the network, or as a group', () => {
-  const searches = searchesOf(() => createChatRepository(db))
+test('a chat is found among all of an identity by its person, its id on the network, or as a group', async () => {
+  const searches = await searchesOf(() => createChatRepository(db))
   expect(searches).toContain('SEARCH chats USING INDEX chats_peer (identity_id=? AND peer=?)')
   expect(searches).toContain(
     'SEARCH chats USING INDEX chats_channel (identity_id=? AND platform=? AND channel_id=?)',
@@ -36,14 +37,21 @@ test('a chat is found among all of an identity by its person, its id on the netw
   expect(searches).not.toContain('SEARCH chats USING PRIMARY KEY (identity_id=?)')
 })
 
-test('a contact is found in an address book by its number', () => {
-  const searches = searchesOf(() => createContactRepository(db))
+test('a contact is found in an address book by its number', async () => {
+  const searches = await searchesOf(() => createContactRepository(db))
   expect(searches).toContain('SEARCH contacts USING INDEX contacts_phone (device_row_id=? AND phone=?)')
   expect(searches).not.toContain('SEARCH contacts USING PRIMARY KEY (device_row_id=?)')
 })
 
-test('what is left of removed webhooks is looked for a webhook at a time, however many deliveries it has', () => {
-  expect(searchesOf(() => createDeliveryRemover(db))).toContain(
+test('what is left of removed webhooks is looked for a webhook at a time, however many deliveries it has', async () => {
+  expect(await searchesOf(() => createDeliveryRemover(db))).toContain(
     'SEARCH deliveries USING COVERING INDEX deliveries_event ((identity_id,webhook_id,inbox_seq)>(?,?,?))',
+  )
+})
+
+test('the probe looks for a platform’s devices among them alone, as most platforms may have none', async () => {
+  const devices = createDeviceRepository(db)
+  expect(await searchesOf(() => devices.identitiesWith('wa', '', 10))).toContain(
+    'SEARCH devices USING INDEX devices_platform (platform=? AND identity_id>?)',
   )
 })
