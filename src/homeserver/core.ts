@@ -106,6 +106,16 @@ export class Core {
     this.profiles = new Profiles(this)
   }
 
+  /**
+   * Loads a room that a call names, with others let in between.
+   * @returns undefined when there is nothing to wait for
+   */
+  prepareRoom(idOrAlias: string | undefined): Promise<void> | undefined {
+    if (idOrAlias === undefined) return undefined
+    const roomId = idOrAlias.startsWith('#') ? this.aliases.find(idOrAlias)?.room_id : idOrAlias
+    return roomId === undefined ? undefined : this.rooms.prepare(roomId)
+  }
+
   userExists(userId: string): boolean {
     if (this.knownUsers.get(userId)) return true
     if (!this.users.profile(userId)) return false
@@ -132,15 +142,22 @@ export class Core {
     let outcome: { tx: Tx; value: T } | undefined
     let refused: MatrixError | undefined
     let committed = false
+    let hasRun = false
     try {
       await this.committer.write(() => {
         const tx = new Tx(this, touched)
+        // It runs again when the transaction was rolled back, and others with it.
+        if (hasRun) this.rooms.undo()
+        hasRun = true
         outcome = undefined
         refused = undefined
         try {
           outcome = { tx, value: work(tx) }
         } catch (error) {
-          if (!(error instanceof MatrixError) || tx.wrote) throw error
+          if (!(error instanceof MatrixError) || tx.wrote) {
+            this.rooms.undo()
+            throw error
+          }
           refused = error
         }
         return null

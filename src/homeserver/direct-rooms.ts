@@ -7,7 +7,7 @@ import { TurnBudget } from '../lib/turn-budget.ts'
 import type { Requester } from './call.ts'
 import type { Core } from './core.ts'
 import { type Json, type JsonObject, parseStored } from './json.ts'
-import { speaksIn } from './speaking.ts'
+import { speaksInStored } from './speaking.ts'
 
 export const DIRECT_TYPE = 'm.direct'
 const NO_ROOM = 0
@@ -64,7 +64,7 @@ async function roomsSpokenIn(
   const turn = new TurnBudget()
   const spokenIn = new Set<Json>()
   for (const room of new Set(contents.flatMap(content => Object.values(content).flatMap(listOf)))) {
-    if (typeof room === 'string' && speaksIn(core, requester, room)) spokenIn.add(room)
+    if (typeof room === 'string' && (await speaksInStored(core, requester, room))) spokenIn.add(room)
     if (turn.isSpent) await turn.pause()
   }
   return spokenIn

@@ -110,8 +110,13 @@ class EmbeddedHomeserver implements Homeserver {
     if (isLegacyDownload(path) && !accessToken(request, query)) throw notFound('Media needs an access token')
     const requester = authenticate(this.core, request, query)
     const call = { core: this.core, request, params, query, requester }
-    assertMaySpeak(call, endpoint.handler)
-    return endpoint.handler(call)
+    const { handler } = endpoint
+    const answer = () => {
+      assertMaySpeak(call, handler)
+      return handler(call)
+    }
+    const prepared = this.core.prepareRoom(params.roomId ?? params.roomIdOrAlias ?? params.roomAlias)
+    return prepared === undefined ? answer() : prepared.then(answer)
   }
 
   async registerAppservice(registration: AppserviceRegistration): Promise<void> {

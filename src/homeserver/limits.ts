@@ -9,9 +9,8 @@ export const MAX_ID_BYTES = 255
  */
 export const MAX_EVENT_BYTES = 65_536
 /**
- * Users who are in one room, invited or knocking: they are loaded as a whole, in a fifth of a
- * second when there are as many. Ghosts join one by one as people speak, and groups of tens of
- * thousands exist.
+ * Users who are in one room, invited or knocking: they are kept in memory as a whole. Ghosts join
+ * one by one as people speak, and groups of tens of thousands exist.
  */
 export const MAX_MEMBERS = 100_000
 /** Invitations of one createRoom. */

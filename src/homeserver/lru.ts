@@ -1,6 +1,11 @@
 /** A map that forgets what was used longest ago. */
 export class LruMap<K, V> {
   private readonly entries = new Map<K, V>()
+  /**
+   * Stands at the oldest entry and is kept: one that begins anew walks over the places of all that
+   * were removed, which for a large map takes as long as reading a row.
+   */
+  private oldest = this.entries.entries()
 
   constructor(private readonly capacity: number) {}
 
@@ -20,10 +25,15 @@ export class LruMap<K, V> {
 
   /** @returns what was used longest ago, which is forgotten now */
   dropOldest(): V | undefined {
-    const oldest = this.entries.entries().next()
-    if (oldest.done) return undefined
-    this.entries.delete(oldest.value[0])
-    return oldest.value[1]
+    let next = this.oldest.next()
+    if (next.done) {
+      // One that has come to the end stays there.
+      this.oldest = this.entries.entries()
+      next = this.oldest.next()
+    }
+    if (next.done) return undefined
+    this.entries.delete(next.value[0])
+    return next.value[1]
   }
 
   get size(): number {
@@ -36,5 +46,6 @@ export class LruMap<K, V> {
 
   clear(): void {
     this.entries.clear()
+    this.oldest = this.entries.entries()
   }
 }

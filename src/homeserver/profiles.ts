@@ -7,6 +7,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
 import { TurnBudget } from '../lib/turn-budget.ts'
 import type { JsonObject } from './json.ts'
+import type { Rooms } from './rooms.ts'
 import type { EventStore } from './store/events.ts'
 import type { Profile, UserStore } from './store/users.ts'
 import type { Tx } from './tx.ts'
@@ -27,6 +28,7 @@ export function profileContent(profile: Profile | undefined): JsonObject {
 interface ProfilesCore {
   readonly users: UserStore
   readonly events: EventStore
+  readonly rooms: Rooms
   readonly clock: Clock
   readonly logger: Logger
   readonly stopping: AbortController
@@ -85,8 +87,12 @@ export class Profiles {
   }
 
   /** Brings the profile into the next rooms. @returns whether there are more */
-  private spreadOn(userId: string): Promise<boolean> {
+  private async spreadOn(userId: string): Promise<boolean> {
     const { core } = this
+    const changedUpTo = core.users.profileChange(userId)
+    if (changedUpTo === undefined) return false
+    for (const { room_id: roomId } of core.events.joinedRooms(userId, changedUpTo, ROOMS_AT_ONCE))
+      await core.rooms.prepare(roomId)
     return core.commit(tx => {
       const after = core.users.profileChange(userId)
       if (after === undefined) return false

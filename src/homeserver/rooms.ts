@@ -1,10 +1,13 @@
 /**
- * The state of rooms as the auth rules and the pushing need it, in memory for rooms in use.
+ * The state of rooms as the auth rules and the pushing need it, in memory for rooms in use. Members
+ * of a large one are many: whoever can wait prepares the room first, so that it is there when it is
+ * read; a work of a commit, which can't wait, loads it at once if it must.
  *
  * Writes that share a commit must see each other, and one that is rolled back must leave no trace. So a write that changes a
- * room's state takes the room out of the cache; until it has settled everyone reads the database, which within the
- * transaction shows what was written before.
+ * room's state takes the room out of the cache; until it has settled, those of the same transaction share it, and everyone
+ * else reads the database.
  */
+import { TurnBudget } from '../lib/turn-budget.ts'
 import type { Appservices } from './appservices.ts'
 import { type AuthState, PowerLevels } from './auth-rules.ts'
 import type { EventRow, Membership } from './events.ts'
@@ -16,6 +19,8 @@ import type { EventStore } from './store/events.ts'
 const CACHED_ROOMS = 4000
 /** Memberships of all cached rooms, at 100 to 200 bytes each. */
 const CACHED_MEMBERS = 400_000
+/** Members that are loaded or counted in one go. */
+const MEMBERS_PAGE = 1_000
 
 /** State types that RoomState keeps besides memberships. */
 const KEPT_TYPES = [
@@ -24,6 +29,9 @@ const KEPT_TYPES = [
   'm.room.join_rules',
   'm.room.history_visibility',
 ] as const
+
+/** Work that can be left off between two steps. */
+type Steps<T> = Generator<void, T>
 
 export class RoomState implements AuthState {
   creator = ''
@@ -37,8 +45,10 @@ export class RoomState implements AuthState {
   readonly members = new Map<string, Membership>()
   private allowedRooms: string[] = []
   /** Joined users of each appservice, by its number, as of this version of the appservices. */
-  private readonly present = new Map<number, number>()
+  private present = new Map<number, number>()
   private presentVersion = -1
+  /** Changes of who has joined since a count of `present` began. */
+  private changes: [userId: string, change: number][] = []
   /** undefined: to be put together anew. */
   private interested: string | null | undefined
 
@@ -93,20 +103,23 @@ export class RoomState implements AuthState {
       this.isNew = false
     }
     const change = Number(membership === 'join') - Number(before === 'join')
-    if (change === 0 || this.presentVersion !== this.rooms.appservices.version) return
-    for (const num of this.rooms.appservices.numsOfUser(userId)) this.countPresent(num, change)
+    if (change === 0) return
+    if (!this.isCounted) this.changes.push([userId, change])
+    else this.count(this.present, userId, change)
     this.interested = undefined
   }
 
-  private countPresent(num: number, change: number): void {
-    const count = (this.present.get(num) ?? 0) + change
-    if (count > 0) this.present.set(num, count)
-    else this.present.delete(num)
+  private count(present: Map<number, number>, userId: string, change: number): void {
+    for (const num of this.rooms.appservices.numsOfUser(userId)) {
+      const count = (present.get(num) ?? 0) + change
+      if (count > 0) present.set(num, count)
+      else present.delete(num)
+    }
   }
 
   /** Comma-separated numbers of the appservices that get every event of this room; null when there is none. */
   get interest(): string | null {
-    this.findPresent()
+    finish(this.counting())
     if (this.interested === undefined) {
       const { appservices, aliases } = this.rooms
       const named = appservices.numsOfRoom(this.roomId, () => aliases.ofRoom(this.num))
@@ -118,18 +131,34 @@ export class RoomState implements AuthState {
 
   /** True when a user of the appservice has joined the room. */
   hasUserOf(appservice: number): boolean {
-    this.findPresent()
+    finish(this.counting())
     return this.present.has(appservice)
   }
 
-  private findPresent(): void {
-    const { appservices } = this.rooms
-    if (this.presentVersion === appservices.version) return
-    this.present.clear()
-    for (const [userId, membership] of this.members)
-      if (membership === 'join') for (const num of appservices.numsOfUser(userId)) this.countPresent(num, 1)
-    this.presentVersion = appservices.version
-    this.interested = undefined
+  /** True when it is known which appservices have users here. */
+  get isCounted(): boolean {
+    return this.presentVersion === this.rooms.appservices.version
+  }
+
+  /** Counts the users of each appservice, a page at a time. */
+  *counting(): Steps<void> {
+    while (!this.isCounted) {
+      const { version } = this.rooms.appservices
+      const present = new Map<number, number>()
+      const joined = [...this.members.keys()].filter(userId => this.isJoined(userId))
+      this.changes = []
+      for (const [index, userId] of joined.entries()) {
+        this.count(present, userId, 1)
+        if (index % MEMBERS_PAGE === MEMBERS_PAGE - 1) yield
+      }
+      // Others were let in meanwhile, who may have counted all, or changed what is to be counted.
+      if (this.isCounted || version !== this.rooms.appservices.version) continue
+      for (const [userId, change] of this.changes) this.count(present, userId, change)
+      this.changes = []
+      this.present = present
+      this.presentVersion = version
+      this.interested = undefined
+    }
   }
 
   /** The room's names have changed. */
@@ -140,6 +169,13 @@ export class RoomState implements AuthState {
 
 /** True for memberships that a room keeps in memory, and that count for its limit. */
 export const isPresent = (membership: Membership): boolean => membership !== 'leave' && membership !== 'ban'
+
+/** Does all of it at once. */
+function finish<T>(steps: Steps<T>): T {
+  let step = steps.next()
+  while (!step.done) step = steps.next()
+  return step.value
+}
 
 function restrictions(joinRule: string, content: JsonObject): string[] {
   if (joinRule !== 'restricted' && joinRule !== 'knock_restricted') return []
@@ -158,11 +194,23 @@ export function mergeInterest(a: string | null, b: string | null): string | null
   return [...new Set([...a.split(','), ...b.split(',')])].join(',')
 }
 
+interface Unsettled {
+  writes: number
+  latest: RoomState
+  /** `Rooms.undone` when the latest was taken. */
+  undone: number
+}
+
 export class Rooms {
   private readonly cache = new LruMap<string, RoomState>(Number.POSITIVE_INFINITY)
   private cachedMembers = 0
   /** Rooms whose state a write that hasn't settled has changed, with how many such writes there are. */
-  private readonly unsettled = new Map<string, { writes: number; latest: RoomState }>()
+  private readonly unsettled = new Map<string, Unsettled>()
+  /** Grows when works are undone, so that no other goes on with what they have left in memory. */
+  private undone = 0
+  /** Rooms that are being loaded, unless a write has taken them since. */
+  private readonly loading = new Set<string>()
+  private readonly preparing = new Map<string, Promise<void>>()
 
   constructor(
     private readonly events: EventStore,
@@ -170,10 +218,38 @@ export class Rooms {
     readonly appservices: Appservices,
   ) {}
 
+  /**
+   * Loads the room, if it has to be, with others let in between.
+   * @returns undefined when there is nothing to wait for
+   */
+  prepare(roomId: string): Promise<void> | undefined {
+    const underWay = this.preparing.get(roomId)
+    if (underWay || this.cache.get(roomId)?.isCounted) return underWay
+    const steps = this.preparation(roomId)
+    const turn = new TurnBudget()
+    do if (steps.next().done) return undefined
+    while (!turn.isSpent)
+    const prepared = (async () => {
+      do await turn.pause()
+      while (!steps.next().done)
+    })().finally(() => this.preparing.delete(roomId))
+    this.preparing.set(roomId, prepared)
+    return prepared
+  }
+
+  private *preparation(roomId: string): Steps<void> {
+    if (!this.cache.get(roomId) && !this.unsettled.has(roomId)) {
+      this.loading.add(roomId)
+      const loaded = yield* this.stepsOfLoading(roomId)
+      if (this.loading.delete(roomId) && loaded) this.keep(loaded)
+    }
+    yield* this.cache.get(roomId)?.counting() ?? []
+  }
+
   /** The room as it is now (within a write: as the transaction sees it). For reading only. */
   read(roomId: string): RoomState | undefined {
-    const cached = this.cache.get(roomId)
-    if (cached) return cached
+    const known = this.cache.get(roomId) ?? this.taken(roomId)
+    if (known) return known
     const loaded = this.load(roomId)
     if (loaded && !this.unsettled.has(roomId)) this.keep(loaded)
     return loaded
@@ -201,9 +277,20 @@ export class Rooms {
 
   /** The room for a write that changes its state; `touched` is what the write must settle. */
   take(roomId: string, touched: Map<string, RoomState>): RoomState | undefined {
-    const room = this.cache.get(roomId) ?? this.load(roomId)
+    const room = this.cache.get(roomId) ?? this.taken(roomId) ?? this.load(roomId)
     if (room) this.own(room, touched)
     return room
+  }
+
+  /** The room as writes of the transaction under way have left it. */
+  private taken(roomId: string): RoomState | undefined {
+    const entry = this.unsettled.get(roomId)
+    return entry?.undone === this.undone ? entry.latest : undefined
+  }
+
+  /** Works of the transaction under way were undone. */
+  undo(): void {
+    this.undone++
   }
 
   /** A room that this write makes. */
@@ -215,11 +302,13 @@ export class Rooms {
 
   private own(room: RoomState, touched: Map<string, RoomState>): void {
     this.forget(room.roomId)
+    this.loading.delete(room.roomId)
+    const { undone } = this
     const entry = this.unsettled.get(room.roomId)
-    if (!entry) this.unsettled.set(room.roomId, { writes: 1, latest: room })
+    if (!entry) this.unsettled.set(room.roomId, { writes: 1, latest: room, undone })
     else {
       if (!touched.has(room.roomId)) entry.writes++
-      entry.latest = room
+      Object.assign(entry, { latest: room, undone })
     }
     touched.set(room.roomId, room)
   }
@@ -231,7 +320,7 @@ export class Rooms {
       if (!entry) continue
       if (--entry.writes > 0) continue
       this.unsettled.delete(roomId)
-      if (committed && entry.latest === room) this.keep(room)
+      if (committed && entry.latest === room && entry.undone === this.undone) this.keep(room)
     }
   }
 
@@ -244,6 +333,10 @@ export class Rooms {
   }
 
   private load(roomId: string): RoomState | undefined {
+    return finish(this.stepsOfLoading(roomId))
+  }
+
+  private *stepsOfLoading(roomId: string): Steps<RoomState | undefined> {
     const row = this.events.roomById(roomId)
     if (!row) return undefined
     const room = new RoomState(row.room, roomId, row.version, this)
@@ -251,7 +344,13 @@ export class Rooms {
       const event: EventRow | undefined = this.events.currentState(row.room, type, '')
       if (event) room.apply(type, '', event.sender, parseStored(event.content))
     }
-    for (const member of this.events.members(row.room)) room.members.set(member.state_key, member.membership)
-    return room
+    for (let after = ''; ; ) {
+      const page = this.events.members(row.room, after, MEMBERS_PAGE)
+      for (const member of page) room.members.set(member.state_key, member.membership)
+      const last = page.at(-1)
+      if (!last || page.length < MEMBERS_PAGE) return room
+      after = last.state_key
+      yield
+    }
   }
 }

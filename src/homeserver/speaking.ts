@@ -3,6 +3,12 @@ import type { Requester } from './call.ts'
 import type { Core } from './core.ts'
 import { parseStored } from './json.ts'
 
+/** As `speaksIn`, for a room that needn't be in memory. */
+export async function speaksInStored(core: Core, requester: Requester, roomId: string): Promise<boolean> {
+  if (requester.isPuppet) await core.rooms.prepare(roomId)
+  return speaksIn(core, requester, roomId)
+}
+
 /** False when an appservice speaks for somebody else's user in a room that is none of its own. */
 export function speaksIn(core: Core, { userId, appservice, isPuppet }: Requester, roomId: string): boolean {
   if (!isPuppet || !appservice) return true

@@ -13,7 +13,7 @@ import { allowsRoom, allowsType } from './filter.ts'
 import { parseStored } from './json.ts'
 import { changedUsers } from './key-changes.ts'
 import { PUSH_RULES, PUSH_RULES_TYPE } from './push-rules.ts'
-import { speaksIn } from './speaking.ts'
+import { speaksInStored } from './speaking.ts'
 import type { MembershipRow } from './store/events.ts'
 import type { ToDeviceRow } from './store/keys.ts'
 import type { AccountDataKey } from './store/users.ts'
@@ -200,7 +200,8 @@ async function membershipsOf(context: SyncContext): Promise<MembershipRow[]> {
     const page = core.events.membershipsOf(userId, after, PAGE)
     for (const row of page) {
       const then = row.stream_id <= position ? row : membershipThen(context, row)
-      const isWanted = allowsRoom(request.filter.room, row.room_id) && speaksIn(core, requester, row.room_id)
+      const isWanted =
+        allowsRoom(request.filter.room, row.room_id) && (await speaksInStored(core, requester, row.room_id))
       if (then && isWanted) byRoom.set(row.room, then)
       if (turn.isSpent) await turn.pause()
     }

@@ -25,7 +25,8 @@ export async function* strangerRoom({ core }: SyncContext, row: MembershipRow): 
   yield `${JSON.stringify(row.room_id)}:{"${key}":{"events":${event ? invitePreview(core, event) : '[]'}}}`
 }
 
-function viewOf({ core, requester }: SyncContext, roomId: string): RoomView {
+async function viewOf({ core, requester }: SyncContext, roomId: string): Promise<RoomView> {
+  await core.rooms.prepare(roomId)
   const room = core.rooms.read(roomId)
   if (!room) throw new Error(`a member's room is missing: ${roomId}`)
   return new RoomView(core, room, requester.userId)
@@ -50,7 +51,7 @@ export async function* joinedRoom(
   const hasReceipts = core.receipts.lastOfRoom(row.room) > since
   if (!hasEvents && ownData.length === 0 && !typingChanged && !hasReceipts && !request.fullState) return
 
-  const view = viewOf(context, row.room_id)
+  const view = await viewOf(context, row.room_id)
   const isFresh = !request.since || (row.stream_id > since && view.membershipAt(since) !== 'join')
   const timeline = await timelineOf(context, view, isFresh ? 0 : since, position)
   const isWhole = isFresh || request.fullState
@@ -74,7 +75,7 @@ export async function* joinedRoom(
 /** A room that the user has left. */
 export async function* leftRoom(context: SyncContext, row: MembershipRow): Pieces {
   const { request } = context
-  const view = viewOf(context, row.room_id)
+  const view = await viewOf(context, row.room_id)
   const since = request.since?.position ?? 0
   const wasIn = request.since !== undefined && view.membershipAt(since) === 'join'
   const timeline = await timelineOf(context, view, wasIn ? since : 0, row.stream_id)

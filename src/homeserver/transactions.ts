@@ -110,7 +110,7 @@ async function receipts(
     if (row.receipt_type === 'm.read.private' && !appservice.namespaces.hasUser(row.user_id)) continue
     const known = ofRoom.get(row.room_id)
     if (known) known.push(row)
-    else if (hasInterest(core, appservice, row.room_id)) ofRoom.set(row.room_id, [row])
+    else if (await hasInterest(core, appservice, row.room_id)) ofRoom.set(row.room_id, [row])
     if (turn.isSpent) await turn.pause()
   }
   return [...ofRoom].map(([roomId, ofThis]) => ({
@@ -128,14 +128,15 @@ async function typing(
 ): Promise<JsonObject[]> {
   const events: JsonObject[] = []
   for (const roomId of core.typing.changedRooms(since)) {
-    if (hasInterest(core, appservice, roomId))
+    if (await hasInterest(core, appservice, roomId))
       events.push({ type: 'm.typing', room_id: roomId, content: { user_ids: core.typing.users(roomId) } })
     if (turn.isSpent) await turn.pause()
   }
   return events
 }
 
-function hasInterest(core: Core, appservice: Appservice, roomId: string): boolean {
+async function hasInterest(core: Core, appservice: Appservice, roomId: string): Promise<boolean> {
+  await core.rooms.prepare(roomId)
   const nums = core.rooms.read(roomId)?.interest?.split(',')
   return nums?.includes(String(appservice.num)) ?? false
 }

@@ -43,6 +43,7 @@ export async function putAlias(call: Call): Promise<JsonObject> {
   const { core, requester } = call
   const { room_id: roomId } = await readBody(call.request, body)
   const alias = newAlias(core, requester, param(call, 'roomAlias'))
+  await core.rooms.prepare(roomId)
   await core.commit(tx => {
     const room = tx.takeRoom(roomId)
     if (!requester.appservice && room.membershipOf(requester.userId) !== 'join')

@@ -59,8 +59,10 @@ async function* walk(call: Call): AsyncGenerator<Found, void> {
   const ahead = [{ roomId: param(call, 'roomId'), depth: 0 }]
   for (let next = ahead.pop(); next; next = ahead.pop()) {
     const { roomId, depth } = next
-    const room = seen.has(roomId) ? undefined : knownRoom(call, roomId)
     if (turn.isSpent) await turn.pause()
+    if (seen.has(roomId)) continue
+    await call.core.rooms.prepare(roomId)
+    const room = knownRoom(call, roomId)
     if (!room) continue
     seen.add(roomId)
     const isSpace = field(call, room, 'm.room.create', 'type') === 'm.space'

@@ -11,7 +11,7 @@ import type { Membership } from '../events.ts'
 import { assertUserId, serverOf } from '../identifiers.ts'
 import type { JsonObject } from '../json.ts'
 import { profileContent } from '../profiles.ts'
-import { speaksIn } from '../speaking.ts'
+import { speaksInStored } from '../speaking.ts'
 
 const QUERY_TIMEOUT_MS = 10_000
 const INTRODUCED_AT_ONCE = 10
@@ -236,7 +236,7 @@ export function joinedRooms({ core, requester }: Call): Promise<Response> {
     for (let after = 0; ; ) {
       const page = core.events.joinedRooms(requester.userId, after, ROOMS_PAGE)
       for (const { room_id: roomId } of page) {
-        if (speaksIn(core, requester, roomId)) yield JSON.stringify(roomId)
+        if (await speaksInStored(core, requester, roomId)) yield JSON.stringify(roomId)
         if (turn.isSpent) await turn.pause()
       }
       const last = page.at(-1)

@@ -88,9 +88,10 @@ export function eventStore(db: Database) {
     `SELECT s.membership FROM hs_rooms r JOIN hs_room_state s ON s.room = r.room
      WHERE r.room_id = ? AND s.type = 'm.room.member' AND s.state_key = ?`,
   )
-  const members = db.prepare<{ state_key: string; membership: Membership }, [number]>(
+  const members = db.prepare<{ state_key: string; membership: Membership }, [number, string, number]>(
     `SELECT state_key, membership FROM hs_room_state
-     WHERE room = ? AND type = 'm.room.member' AND membership NOT IN ('leave', 'ban')`,
+     WHERE room = ? AND type = 'm.room.member' AND state_key > ? AND membership NOT IN ('leave', 'ban')
+     ORDER BY state_key LIMIT ?`,
   )
   const membershipsOf = db.prepare<MembershipRow, [string, string, number, number]>(
     `SELECT s.room, r.room_id, s.membership, s.stream_id FROM hs_room_state s JOIN hs_rooms r ON r.room = s.room
@@ -201,8 +202,8 @@ export function eventStore(db: Database) {
     stateAfter: (room: number, type: string, stateKey: string, position: number) =>
       stateAfter.get(room, type, stateKey, position)?.stream_id,
     membershipIn: (roomId: string, userId: string) => membershipIn.get(roomId, userId)?.membership,
-    /** Those who are in the room, invited or knocking. */
-    members: (room: number) => members.all(room),
+    /** The next of those who are in the room, invited or knocking, by their ids. */
+    members: (room: number, after: string, limit: number) => members.all(room, after, limit),
     /** The user's next rooms, by membership and number, without those forgotten. */
     membershipsOf: (userId: string, after: { membership: string; room: number }, limit: number) =>
       membershipsOf.all(userId, after.membership, after.room, limit),

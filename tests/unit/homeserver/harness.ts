@@ -103,7 +103,7 @@ export class FakeAppservice {
 export class TestServer {
   readonly dir = mkdtempSync(join(tmpdir(), 'homeserver-'))
   private database: Database
-  private committer: GroupCommit
+  committer: GroupCommit
   hs: Homeserver
 
   constructor(private readonly maxUploadBytes = 10 * 1024 * 1024) {

@@ -369,3 +369,58 @@ describe('redaction', () => {
     expect((await server.send(roomId, 'gw_bob', 'still here')).status).toBe(200)
   })
 })
+
+describe('changes of one room in one commit', () => {
+  const levels = { users: { [userId('gw_alice')]: 100, [userId('gw_bob')]: 100 } }
+  /** The second is allowed by the first alone. */
+  const changes = (roomId: string) =>
+    [
+      put(roomId, 'm.room.power_levels', levels, 'gw_alice'),
+      put(roomId, 'm.room.topic', { topic: 'by Bob' }, 'gw_bob'),
+    ] as const
+
+  test('see each other', async () => {
+    const roomId = await server.room('gw_alice', ['gw_bob'])
+    const answers = await Promise.all(changes(roomId))
+    expect(answers.map(answer => answer.status)).toEqual([200, 200])
+  })
+
+  test('see nothing of what was undone with another write', async () => {
+    const { committer } = server
+    const write = committer.write.bind(committer)
+    const failing = Promise.withResolvers<unknown>()
+    let writes = 0
+    committer.write = work => {
+      const written = write(work)
+      if (++writes === 3)
+        write(() => {
+          throw new Error('of somebody else')
+        }).catch(failing.resolve)
+      return written
+    }
+    try {
+      const roomId = await server.room('gw_alice', ['gw_bob'])
+      writes = 0
+      const [raised, topic, left] = await Promise.all([
+        ...changes(roomId),
+        post(roomId, 'leave', {}, 'gw_alice'),
+      ])
+      expect([raised.status, topic.status, left.status]).toEqual([200, 200, 200])
+      expect(String(await failing.promise)).toContain('of somebody else')
+      expect((await server.send(roomId, 'gw_alice', 'gone')).status).toBe(403)
+      expect((await put(roomId, 'm.room.topic', { topic: 'again' }, 'gw_bob')).status).toBe(200)
+    } finally {
+      committer.write = write
+    }
+  })
+
+  test('a refused one leaves nothing in the room that others go on with', async () => {
+    const roomId = await server.room('gw_alice', ['gw_bob'])
+    const tooMuch = { ...levels, events: { 'm.room.topic': 101 } }
+    const [refused, topic] = await Promise.all([
+      put(roomId, 'm.room.power_levels', tooMuch, 'gw_bob'),
+      put(roomId, 'm.room.topic', { topic: 'by Alice' }, 'gw_alice'),
+    ])
+    expect([refused.status, topic.status]).toEqual([403, 200])
+  })
+})

@@ -1,5 +1,6 @@
 /** Nothing that one request asks for holds up everybody else, however much there is. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { MAX_MEMBERS } from '../../../src/homeserver/limits.ts'
 import { HomeserverRows } from '../../support/homeserver-rows.ts'
 import { expectShortTurns } from '../../support/longest-turn.ts'
 import { FakeAppservice, TestServer, until, userId } from './harness.ts'
@@ -166,3 +167,76 @@ test('pushing to an appservice that nothing of all this interested', async () =>
 }, 60_000)
 
 const cursorOf = (id: string) => countOf('SELECT position AS count FROM hs_appservices WHERE id = ?', id)
+
+describe('a room of as many members as there may be, which is not in memory', () => {
+  const full = new TestServer()
+  const ghosts = new FakeAppservice()
+  /** One for each round. */
+  const roomIds: string[] = []
+  let counter = 0
+
+  beforeAll(async () => {
+    await register()
+    await full.users(['gw_alice', 'gw_bob'])
+    const rows = new HomeserverRows(full.db, 'hs.test')
+    rows.all(() => {
+      const members = Array.from({ length: MAX_MEMBERS - 10 }, (_, at) => `wa_ghost${at}`)
+      for (let round = 0; round < ROUNDS.rounds; round++)
+        roomIds.push(rows.newRoom(['gw_alice', ...members]).roomId)
+    })
+  }, 120_000)
+  afterAll(() => full.close())
+
+  async function register() {
+    await full.appservice('gw')
+    await full.appservice('wa', { deliver: ghosts.deliver })
+  }
+
+  async function say(method: string, round: number, path: string, body?: unknown) {
+    const whole = `/rooms/${encodeURIComponent(roomIds[round] ?? '')}${path}`
+    const answer = await full.call(method, whole, body, { as: 'gw_alice' })
+    expect(answer.status).toBe(200)
+  }
+
+  const topic = (round: number) => say('PUT', round, '/state/m.room.topic', { topic: `topic ${++counter}` })
+  const message = (round: number) => say('PUT', round, `/send/m.room.message/t${++counter}`, { body: 'x' })
+  const LAZY = JSON.stringify({ room: { state: { lazy_load_members: true } } })
+
+  const calls: [what: string, work: (round: number) => Promise<unknown>][] = [
+    ['a piece of its state', round => say('GET', round, '/state/m.room.create')],
+    ['a message', message],
+    ['a change of its state', topic],
+    ['an invitation', round => say('POST', round, '/invite', { user_id: userId('gw_bob') })],
+    ['typing', round => say('PUT', round, `/typing/${userId('gw_alice')}`, { typing: true, timeout: 1 })],
+    [
+      'messages beside a change of its state',
+      round => Promise.all([message, topic, message, message].map(one => one(round))),
+    ],
+    [
+      'a sync that leaves members out',
+      () => full.call('GET', '/sync', undefined, { as: 'gw_alice', query: { filter: LAZY } }),
+    ],
+  ]
+  test.each(calls)(
+    '%s',
+    async (_, work) => {
+      await full.restart()
+      await register()
+      await expectShortTurns(work, ROUNDS)
+    },
+    60_000,
+  )
+
+  test('a push of what is said in it', async () => {
+    await full.restart()
+    await register()
+    await expectShortTurns(
+      async () => {
+        full.hs.start()
+        await message(0)
+        await until(() => ghosts.events.some(event => event.type === 'm.room.message'), 'the message')
+      },
+      { rounds: 1 },
+    )
+  }, 60_000)
+})
