@@ -63,10 +63,10 @@ export function createEndpointGuard(options: EndpointGuardOptions): EndpointGuar
 
   function resolveOnce(hostname: string): Promise<string[]> {
     const known = remembered.get(hostname)
-    if (known && known.until > clock.now()) return known.addresses
+    if (known && known.until > clock.steady()) return known.addresses
     if (remembered.size >= MAX_REMEMBERED) remembered.clear()
     const addresses = resolve(hostname)
-    remembered.set(hostname, { addresses, until: clock.now() + REMEMBERED_MS })
+    remembered.set(hostname, { addresses, until: clock.steady() + REMEMBERED_MS })
     // A failure may have passed by the next try.
     addresses.catch(() => remembered.delete(hostname))
     return addresses
@@ -99,8 +99,8 @@ export function createEndpointGuard(options: EndpointGuardOptions): EndpointGuar
 
   /** Interfaces come and go, and asking for them costs more than the rest of the check. */
   function isOwn(address: string): boolean {
-    if (own.until <= clock.now())
-      own = { addresses: new Set(ownAddresses().map(plainAddress)), until: clock.now() + REMEMBERED_MS }
+    if (own.until <= clock.steady())
+      own = { addresses: new Set(ownAddresses().map(plainAddress)), until: clock.steady() + REMEMBERED_MS }
     return own.addresses.has(address)
   }
 

@@ -91,7 +91,8 @@ export function createPeoplesPhones(options: PeoplesPhonesOptions): PeoplesPhone
     async ofSender(device, matrixUserId) {
       if (!isHidden(device, matrixUserId)) return phoneOfGhost(device, matrixUserId)
       const known = await repository.find(device.id, matrixUserId)
-      const isStale = !known || (known.phone === null && clock.now() - known.askedAt > ASK_AGAIN_MS)
+      // The clock may have been set back since.
+      const isStale = !known || (known.phone === null && Math.abs(clock.now() - known.askedAt) > ASK_AGAIN_MS)
       return isStale ? undefined : known.phone
     },
 

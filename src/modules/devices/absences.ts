@@ -62,7 +62,8 @@ export function createAbsences(clock: Clock): Absences {
       const before = notes.absent
       notes.absent = new Map()
       const told = unlisted.filter(({ loginId }) => notes.ended.has(loginId) || notes.ended.has(null))
-      for (const { loginId } of told) notes.ended.delete(loginId)
+      // A report without a name was about these.
+      for (const { loginId } of told) for (const id of [loginId, null]) notes.ended.delete(id)
       const now = clock.steady()
       const missed = unlisted.filter(device => {
         if (told.includes(device)) return false

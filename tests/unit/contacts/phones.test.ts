@@ -68,6 +68,13 @@ test('a number that the bridge does not know is asked for again after an hour', 
   expect(await phones.ofSender(device, LID)).toBeUndefined()
 })
 
+test('by a clock that was set back since, it is asked for again, too', async () => {
+  answer = async () => null
+  await phones.learn(device, [LID])
+  clock.set(-24 * HOUR_MS)
+  expect(await phones.ofSender(device, LID)).toBeUndefined()
+})
+
 test('a bridge that cannot be asked is left alone for a while, and is not taken to know nothing', async () => {
   answer = async () => Promise.reject(new GatewayError('bridge_unavailable', 'away'))
   await phones.learn(device, [LID, '@whatsapp_lid-56:s'])

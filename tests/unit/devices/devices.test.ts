@@ -349,6 +349,18 @@ describe('a login that its bridge leaves out', () => {
     expect(row().state).toBe('connected')
   })
 
+  test('is not gone by what the bridge said, without a name, of one that went before', async () => {
+    await listed()
+    logins = []
+    devices.noteBridgeState('wa', '@mg1:s', pushed('LOGGED_OUT', null))
+    await settled()
+    logins = [{ ...LOGIN, id: '238', phone: '+238' }]
+    await devices.reconcile('id_1', 'wa')
+    logins = []
+    await devices.reconcile('id_1', 'wa')
+    expect(await devices.linked('id_1')).toMatchObject([{ deviceId: '238', state: 'connected' }])
+  })
+
   test('was logged out once, and is here again: what was said then is forgotten', async () => {
     await listed()
     devices.noteBridgeState('wa', '@mg1:s', pushed('LOGGED_OUT'))
