@@ -114,11 +114,10 @@ export function isSaidBy(bot: string, event: RoomEvent): boolean {
   return !GREETING.test(String(event.content.body ?? ''))
 }
 
+/** @param patienceMs for how long its answer was waited for; nothing may be left of a longer wait */
 export function silent(platform: string, patienceMs: number): GatewayError {
-  return new GatewayError(
-    'bridge_timeout',
-    `the ${platform} bridge's bot didn't answer within ${Math.ceil(patienceMs / 1000)} s`,
-  )
+  const limit = patienceMs < 1_000 ? 'in time' : `within ${Math.ceil(patienceMs / 1000)} s`
+  return new GatewayError('bridge_timeout', `the ${platform} bridge's bot didn't answer ${limit}`)
 }
 
 /** "Use `!wa help` for help."; in a management room it is "Use `help` for help". */
