@@ -74,6 +74,12 @@ describe('what is declared is decoded', () => {
     ],
     ['a form in UTF-8', FORM, urlEncoded(Buffer.from(TEXT)), TEXT],
     ['a form in UTF-8, not escaped', FORM, raw(Buffer.from('a+b é=')), 'a b é='],
+    [
+      'a form with percent signs that escape nothing',
+      FORM,
+      raw(Buffer.from('5%+%4+%zz%2B%C3%a9%')),
+      '5% %4 %zz+é%',
+    ],
     ['a form in windows-1252', `${FORM}; charset=windows-1252`, urlEncoded(WINDOWS_1252), TEXT],
     ['a part in UTF-8', MULTIPART, multipart(part('name="text"', TEXT)), TEXT],
     [

@@ -206,10 +206,15 @@ describe('very many of them', () => {
   test('a megabyte of them, however it is made, holds the event loop no longer than any request may', async () => {
     const unknown = Array.from({ length: 80_000 }, (_, index) => `"f${index}":1`).join(',')
     const empties = Array.from({ length: 300_000 }, () => '{}').join(',')
-    const headers = { authorization: auth, 'content-type': 'application/json' }
-    for (const fields of [unknown, `"contact":[${empties}]`]) {
-      const body = `{"platform":"wa","text":"x",${fields}}`
+    const json = [unknown, `"contact":[${empties}]`].map(
+      fields => ['application/json', `{"platform":"wa","text":"x",${fields}}`] as const,
+    )
+    const forms = ['%41'.repeat(340_000), '+'.repeat(1_000_000)].map(
+      text => ['application/x-www-form-urlencoded', `platform=wa&text=${text}`] as const,
+    )
+    for (const [type, body] of [...json, ...forms]) {
       await expectShortTurns(async () => {
+        const headers = { authorization: auth, 'content-type': type }
         const request = new Request(`http://localhost${SEND}`, { method: 'POST', headers, body })
         await (await app.http.handle(request)).arrayBuffer()
       })

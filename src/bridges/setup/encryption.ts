@@ -27,5 +27,6 @@ export function refuseEncryption(doc: Document): void {
 
 function encryptionSetting(doc: Document): string | null {
   const paths = SECTIONS.flatMap(section => SWITCHES.map(key => [...section, key]))
-  return paths.find(path => doc.getIn(path) === true)?.join('.') ?? null
+  // Bridges take more than `true` for true, such as `yes` or "true".
+  return paths.find(path => (doc.getIn(path) ?? false) !== false)?.join('.') ?? null
 }

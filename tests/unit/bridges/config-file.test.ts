@@ -328,7 +328,14 @@ describe('end-to-end encryption', () => {
     expect(encryptionIn(on)).toBe(`encryption.${key}`)
   })
 
+  test.each(['yes', 'on', '"true"', '1'])('also as %s, which many bridges take for true', value => {
+    expect(encryptionIn(`bridge:\n  encryption:\n    default: ${value}`)).toBe('bridge.encryption.default')
+    const extra = { 'encryption.allow': value }
+    expect(() => bridgeConfigFile(null, { ...SETTINGS, extra })).toThrow(`encryption.allow: ${REFUSED}`)
+  })
+
   test('is off in what we write', () => {
+    expect(encryptionIn('encryption:\n  allow: false\n  default:')).toBeNull()
     expect(encryptionIn(bridgeConfigFile(example('bridgev2'), SETTINGS).text)).toBeNull()
     expect(encryptionIn(bridgeConfigFile(null, SETTINGS).text)).toBeNull()
     expect(encryptionIn('not: [yaml')).toBeNull()
