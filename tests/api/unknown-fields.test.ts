@@ -204,20 +204,22 @@ describe('very many of them', () => {
   })
 
   test('a megabyte of them, however it is made, holds the event loop no longer than any request may', async () => {
-    const unknown = Array.from({ length: 80_000 }, (_, index) => `"f${index}":1`).join(',')
+    const unknown = Array.from({ length: 40_000 }, (_, index) => `"unknown_name_${index}":1`).join(',')
     const empties = Array.from({ length: 300_000 }, () => '{}').join(',')
-    const json = [unknown, `"contact":[${empties}]`].map(
-      fields => ['application/json', `{"platform":"wa","text":"x",${fields}}`] as const,
-    )
-    const forms = ['%41'.repeat(340_000), '+'.repeat(1_000_000)].map(
-      text => ['application/x-www-form-urlencoded', `platform=wa&text=${text}`] as const,
-    )
-    for (const [type, body] of [...json, ...forms]) {
-      await expectShortTurns(async () => {
-        const headers = { authorization: auth, 'content-type': type }
-        const request = new Request(`http://localhost${SEND}`, { method: 'POST', headers, body })
-        await (await app.http.handle(request)).arrayBuffer()
-      })
-    }
+    for (const fields of [unknown, `"contact":[${empties}]`])
+      await expectShortTurnsOf('application/json', `{"platform":"wa","text":"x",${fields}}`)
   })
+
+  test('neither does a megabyte of escapes in a form', async () => {
+    for (const text of ['%41'.repeat(340_000), '+'.repeat(1_000_000)])
+      await expectShortTurnsOf('application/x-www-form-urlencoded', `platform=wa&text=${text}`)
+  })
+
+  async function expectShortTurnsOf(type: string, body: string): Promise<void> {
+    await expectShortTurns(async () => {
+      const headers = { authorization: auth, 'content-type': type }
+      const request = new Request(`http://localhost${SEND}`, { method: 'POST', headers, body })
+      await (await app.http.handle(request)).arrayBuffer()
+    })
+  }
 })
