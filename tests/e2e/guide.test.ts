@@ -1,5 +1,5 @@
 /**
- * docs/usage.md as somebody reads it: every command is run as it is printed, one after the other, in one shell, against a gateway started
+ * docs/usage.md and README.md as somebody reads them: every command is run as it is printed, one after the other, in one shell, against a gateway started
  * for the first time; every answer is compared with the one that is printed.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
@@ -17,6 +17,7 @@ setDefaultTimeout(60_000)
 
 const ROOT = join(import.meta.dir, '..', '..')
 const USAGE = readFileSync(join(ROOT, 'docs', 'usage.md'), 'utf8')
+const README = readFileSync(join(ROOT, 'README.md'), 'utf8')
 /** Of the guide to the API that this one takes the place of. */
 const ORIGINAL_COMMANDS = readFileSync(join(import.meta.dir, 'fixtures', 'guide-commands.txt'), 'utf8')
 const EXAMPLES = examplesOf(USAGE)
@@ -87,6 +88,7 @@ beforeAll(async () => {
   gateway = await spawnGateway({ env: { PORT: String(PORT) } })
   client = new GatewayClient(gateway)
   writeFileSync(folder.file('document.pdf'), PDF)
+  writeFileSync(join(gateway.directory, 'photo.jpg'), Buffer.from(ONE_PIXEL, 'base64'))
   // So that commands needn't be changed to tell the status.
   writeFileSync(folder.file('.curlrc'), 'silent\nshow-error\nwrite-out = "\\n%{http_code}"\n')
   if (!Bun.which('websocat'))
@@ -288,6 +290,50 @@ describe('the usage guide', () => {
     )
     expect(urls.length).toBeGreaterThan(2)
     for (const url of urls) expect(new URL(url ?? '').hostname).toEndWith('.example.com')
+  })
+})
+
+/** After the guide, as its tokens are other identities'. */
+describe('the README', () => {
+  let newToken = ''
+  let qrCode = ''
+
+  for (const command of commandsOf(README)) {
+    const [firstLine = ''] = command.split('\n')
+    test(firstLine, async () => {
+      const onPort = command.replaceAll('localhost:8080', new URL(gateway.url).host)
+      if (firstLine.startsWith('websocat ')) {
+        await secondShell.run(`TOKEN="${newToken}"`)
+        const watched = secondShell.run(onPort)
+        await waitFor(() => secondShell.outputSoFar().includes('█'), { what: 'a QR code' })
+        expect((await fetch(qrCode, { method: 'POST' })).status).toBe(200)
+        expect(await watched).toMatchObject({
+          exitCode: 0,
+          output: expect.stringContaining(`Linked: wa ${DEVICE}`),
+        })
+        return
+      }
+      const { output, exitCode } = await shell.run(onPort)
+      expect(exitCode).toBe(0)
+      const [, body = '', status = ''] = /^(.*)\n(\d{3})$/s.exec(output) ?? []
+      expect({ status, body }).toMatchObject({ status: expect.stringMatching(/^20[01]$/) })
+      const answer: { token?: string; link?: { step: { payload: string } } } = JSON.parse(body)
+      qrCode = answer.link?.step.payload ?? qrCode
+      if (answer.token === undefined) return
+      newToken = answer.token
+      await shell.run(`TOKEN="${newToken}"`)
+    })
+  }
+
+  test('its phone got the text and the file', async () => {
+    const received = await waitFor(
+      async () => {
+        const messages = await inChatWith(client.phone('1234567890'), DEVICE)
+        return messages.at(-1)?.startsWith('photo.jpg') && messages
+      },
+      { what: 'the file', deadlineMs: DEADLINE_MS },
+    )
+    expect(received.slice(-2)).toEqual(['Hello from API', 'photo.jpg: '])
   })
 })
 

@@ -1,6 +1,6 @@
-/** What the usage guide needs of websocat, for machines without it: connects to the address given and prints each text frame as a line. */
-const url = process.argv[2]
-if (url === undefined) throw new Error('expected the address of a WebSocket')
+/** What the docs need of websocat, for machines without it: connects to the address given and prints each text frame as a line. */
+const url = process.argv.at(-1)
+if (!url?.startsWith('ws')) throw new Error('expected the address of a WebSocket')
 
 const socket = new WebSocket(url)
 socket.addEventListener('message', ({ data }) => console.log(String(data)))
