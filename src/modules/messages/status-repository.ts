@@ -120,7 +120,7 @@ export function createStatusWriter(
     .update(messages)
     .set({
       status: sql`${param('status')}`,
-      reason: sql`${param('reason')}`,
+      reason: REASON_OR_CAPTIONS,
       eventId: sql`${param('eventId')}`,
       roomId: sql`${param('roomId')}`,
       updatedAt: sql`${param('now')}`,

@@ -3,9 +3,10 @@
  * between, and never lost in silence.
  */
 import { afterEach, beforeEach, expect, test } from 'bun:test'
+import { isNull } from 'drizzle-orm'
 import { messages } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
-import type { MatrixSession, RoomEvent } from '../../../src/domain/ports.ts'
+import type { MatrixSession, ReadReceipt, RoomEvent } from '../../../src/domain/ports.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { readRoomFeatures } from '../../../src/matrix/room-features.ts'
 import { createInbox } from '../../../src/modules/inbox/inbox.ts'
@@ -34,6 +35,7 @@ let store: ReturnType<typeof messageStore>
 /** Events of the homeserver, by transaction id: a repeat is the same event. */
 let room: Map<string, string>
 let fail: (body: string) => Error | undefined
+let onSent: (body: string) => Promise<void>
 let stop: () => Promise<void>
 let count = 0
 
@@ -47,6 +49,7 @@ beforeEach(() => {
   store = messageStore(db)
   room = new Map()
   fail = () => undefined
+  onSent = async () => undefined
   stop = async () => undefined
 })
 afterEach(async () => {
@@ -63,6 +66,11 @@ const song = () => stagedFile({ fileName: 'song.mp3', mimeType: 'audio/mpeg' })
 const said = () => [...room.values()]
 const eventOf = (body: string) => `$${[...room].find(([, said]) => said === body)?.[0]}`
 const shown = (id: string) => api().get('id_1', id)
+const told = () =>
+  db.orm.query.inboxEvents
+    .findMany()
+    .sync()
+    .map(({ payload }) => payload)
 
 function startOutbox(queue: OutboxQueue = store.queue) {
   const session: Partial<MatrixSession> = {
@@ -70,6 +78,7 @@ function startOutbox(queue: OutboxQueue = store.queue) {
       const failure = fail(String(body))
       if (failure) throw failure
       if (!room.has(txnId)) room.set(txnId, String(body))
+      await onSent(String(body))
       return `$${txnId}`
     },
   }
@@ -112,8 +121,7 @@ async function idle() {
   for (let turn = 0; turn < 50; turn++) await settled()
 }
 
-/** The bridge says what became of an event. */
-async function report(body: string, status: string, more: Record<string, unknown> = {}) {
+async function take(events: RoomEvent[], receipts: ReadReceipt[] = []) {
   const inbox = createInbox({
     repository: createInboxRepository(db),
     bridges: { platforms: ['wa'], platformOfBot: async () => 'wa', ownsUser: () => true },
@@ -124,16 +132,22 @@ async function report(body: string, status: string, more: Record<string, unknown
     clock,
     logger: silentLogger,
   })
-  const event: RoomEvent = {
-    event_id: `$s${++count}`,
-    room_id: '!r:s',
-    sender: BOT,
-    type: 'com.beeper.message_send_status',
-    origin_server_ts: 1,
-    content: { 'm.relates_to': { event_id: eventOf(body) }, status, ...more },
-  }
-  await inbox.accept({ position: { kind: 'transaction', txnId: `t${count}` }, events: [event], receipts: [] })
+  await inbox.accept({ position: { kind: 'transaction', txnId: `t${++count}` }, events, receipts })
 }
+
+/** The bridge says what became of an event. */
+const report = (body: string, status: string, more: Record<string, unknown> = {}) =>
+  take([
+    {
+      event_id: `$s${++count}`,
+      room_id: '!r:s',
+      sender: BOT,
+      type: 'com.beeper.message_send_status',
+      origin_server_ts: 1,
+      content: { 'm.relates_to': { event_id: eventOf(body) }, status, ...more },
+    },
+  ])
+const read = (body: string) => take([], [{ roomId: '!r:s', eventId: eventOf(body), userId: '@whatsapp_1:s' }])
 
 test('it follows its file at once, before what is sent later; to the client they are one message', async () => {
   const id = await accept('listen', song())
@@ -146,6 +160,8 @@ test('it follows its file at once, before what is sent later; to the client they
   await report('song.mp3', 'SUCCESS', { delivered_to_users: ['@whatsapp_1:s'] })
   expect(await shown(id)).toMatchObject({ status: 'delivered', reason: null, event_id: `$${id}` })
   expect((await api().list('id_1', 10)).map(message => message.to)).toHaveLength(2)
+  expect(told()).toMatchObject([{ id }])
+  await expect(shown(`${id}-caption`)).rejects.toThrow('there is no message')
 })
 
 test('a crash before it is noted repeats both as the same events', async () => {
@@ -204,15 +220,46 @@ test('sent again, it goes before what waits behind its file', async () => {
   expect(said()).toEqual(['song.mp3', 'listen', 'later'])
 })
 
-test('a file that is sent again goes without it', async () => {
+test('claimed with what waits behind its file and not tried, all of it is queued as before', async () => {
   await accept('listen', song())
+  fail = body => (body === 'later' ? new GatewayError('homeserver_unavailable', 'down') : undefined)
+  await accept('later')
+  startOutbox()
+  await idle()
+  await stop()
+  await report('listen', 'FAIL_RETRIABLE', { reason: 'm.foreign_network_error' })
+  await clock.advance(5_000)
+  const waiting = () =>
+    db.orm
+      .select({ text: messages.text, status: messages.status, attempts: messages.attempts })
+      .from(messages)
+      .where(isNull(messages.mediaId))
+      .all()
+  const before = waiting()
+  expect(before).toMatchObject([{ status: 'queued' }, { status: 'queued' }])
+  const now = clock.now()
+  const paceOf = () => ({ intervalMs: 0, jitter: 0, burst: 1 })
+  const [lane] = await store.queue.claim({ leaseId: 'l', now, maxLanes: 1, maxMessagesPerLane: 9, paceOf })
+  expect(lane?.messages.map(({ text }) => text)).toEqual(['listen', 'later'])
+  if (lane) await store.queue.release(lane, now)
+  expect(waiting()).toEqual(before)
+})
+
+test('a file that is sent again goes without it, whatever the homeserver still knows', async () => {
+  const id = await accept('listen', song())
   const outbox = startOutbox()
   await idle()
+  await report('listen', 'FAIL_PERMANENT', { message: 'no such words' })
+  room.delete(`${id}-caption`)
   await report('song.mp3', 'FAIL_RETRIABLE', { reason: 'm.foreign_network_error' })
   await clock.advance(5_000)
   outbox.nudge()
   await idle()
-  expect(said()).toEqual(['song.mp3', 'listen', 'song.mp3'])
+  expect(said()).toEqual(['song.mp3', 'song.mp3'])
+  expect(await shown(id)).toMatchObject({
+    status: 'sending',
+    reason: expect.stringContaining('no such words'),
+  })
 })
 
 test.each<[string, () => void, () => Promise<void>]>([
@@ -236,16 +283,35 @@ test.each<[string, () => void, () => Promise<void>]>([
     expect(await shown(id)).toMatchObject({ status: 'sending', reason })
     await report('song.mp3', 'SUCCESS', { delivered_to_users: ['@whatsapp_1:s'] })
     expect(await shown(id)).toMatchObject({ status: 'delivered', reason })
-    const told = db.orm.query.inboxEvents
-      .findMany()
-      .sync()
-      .map(({ payload }) => payload)
-    expect(told).toMatchObject([
+    await read('song.mp3')
+    expect(told()).toMatchObject([
       { id, status: 'sending', reason },
       { id, status: 'delivered', reason },
+      { id, status: 'read', reason },
     ])
   },
 )
+
+test('that the network refuses it may be said before it is noted that it went', async () => {
+  onSent = async body => {
+    if (body === 'listen') await report('listen', 'FAIL_PERMANENT', { message: 'no such words' })
+  }
+  const id = await accept('listen', song())
+  startOutbox()
+  await idle()
+  const reason = expect.stringContaining('no such words')
+  expect(await shown(id)).toMatchObject({ status: 'sending', reason })
+})
+
+test('of a file that failed, too, the file’s own reason is told', async () => {
+  const id = await accept('listen', song())
+  startOutbox()
+  await idle()
+  await report('song.mp3', 'FAIL_PERMANENT', { message: 'no such sound' })
+  await report('listen', 'FAIL_PERMANENT', { message: 'no such words' })
+  const reason = expect.stringContaining('no such sound')
+  expect(await shown(id)).toMatchObject({ status: 'failed', reason })
+})
 
 test('one that the network takes with its file stays with it', async () => {
   await accept('look', stagedFile())
