@@ -27,11 +27,10 @@ const TRIES_IN_ALL = 10
 /** The message to deliver, or its file, no longer exists. */
 class Undeliverable extends Error {}
 
-/** @param failures of this message in a row */
-function isHopeless(error: unknown, failures: number): boolean {
-  if (error instanceof Undeliverable) return true
-  if (!(error instanceof MatrixError)) return false
-  return refusalOf(error.status) === 'final' || (isOfRoom(error) && failures >= TRIES_IN_ALL)
+/** @param refusals of this message by rooms */
+function isHopeless(error: unknown, refusals: number): boolean {
+  if (error instanceof Undeliverable || refusals === TRIES_IN_ALL) return true
+  return error instanceof MatrixError && refusalOf(error.status) === 'final'
 }
 
 function isOfRoom(error: unknown): boolean {
@@ -88,36 +87,43 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
 
   async function drain(queue: Queue): Promise<void> {
     let failures = 0
+    // An outage says nothing about the room, so only its refusals count against it.
+    let refusals = 0
     while (!stopping.signal.aborted && !faults.of(facts.platform).offline) {
       const [delivery] = queue.waiting
       if (!delivery) return
       try {
         await places.run(() => deliver(delivery))
-        queue.waiting.shift()
-        failures = 0
       } catch (error) {
         failures++
-        if (isHopeless(error, failures)) {
-          await giveUp(delivery, error)
-          queue.waiting.shift()
-          failures = 0
+        if (isOfRoom(error)) refusals++
+        if (!isHopeless(error, refusals)) {
+          if (failures === 1 || failures % 10 === 0) {
+            logger.warn({ err: error, seq: delivery.seq, failures }, 'a message did not reach its room yet')
+          }
+          if (isOfRoom(error)) await recoverRoom(delivery, refusals)
+          await clock.sleep(backoffMs(failures, RETRY), stopping.signal)
           continue
         }
-        if (failures === 1 || failures % 10 === 0) {
-          logger.warn({ err: error, seq: delivery.seq, failures }, 'a message did not reach its room yet')
-        }
-        await recoverFrom(error, delivery, failures)
-        await clock.sleep(backoffMs(failures, RETRY), stopping.signal)
+        await giveUp(delivery, error)
       }
+      queue.waiting.shift()
+      failures = 0
+      refusals = 0
     }
   }
 
   /** A room that refuses its own ghosts is looked after again, and replaced if that doesn't help. */
-  async function recoverFrom(error: unknown, delivery: Delivery, failures: number): Promise<void> {
-    const portal = portals.find(delivery.loginId, delivery.chatId)
-    if (!portal || !isOfRoom(error)) return
-    if (failures === TRIES_IN_A_ROOM) await portals.forget(portal)
-    else portals.doubt(portal)
+  async function recoverRoom({ loginId, chatId }: Delivery, refusals: number): Promise<void> {
+    const portal = portals.find(loginId, chatId)
+    if (!portal) return
+    portals.doubt(portal)
+    if (refusals % TRIES_IN_A_ROOM !== 0) return
+    try {
+      await portals.forget(portal)
+    } catch (error) {
+      logger.warn({ err: error, room_id: portal.roomId }, 'a room could not be replaced yet')
+    }
   }
 
   /** Says so in the chat, as a bridge does, and goes on with what waits behind it. */
@@ -267,19 +273,19 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
     if (media.mxc !== null) return media.mxc
     const already = uploading.get(media.id)
     if (already !== undefined) return already
-    const file = files.open(media.id)
-    if (!(await file.exists())) throw new Undeliverable('its file is gone')
-    const upload = homeserver
-      .upload(file, media.mimeType, media.name)
-      .then(async mxc => {
-        await committer.write(() => store.setMxc(media.id, mxc))
-        const copy = homeserver.pathOfMedia(mxc)
-        if (copy !== null) await files.share(media.id, copy)
-        return mxc
-      })
-      .finally(() => uploading.delete(media.id))
+    const upload = uploaded(media).finally(() => uploading.delete(media.id))
     uploading.set(media.id, upload)
     return upload
+  }
+
+  async function uploaded({ id, mimeType, name }: Media): Promise<string> {
+    const file = files.open(id)
+    if (!(await file.exists())) throw new Undeliverable('its file is gone')
+    const mxc = await homeserver.upload(file, mimeType, name)
+    await committer.write(() => store.setMxc(id, mxc))
+    const copy = homeserver.pathOfMedia(mxc)
+    if (copy !== null) await files.share(id, copy)
+    return mxc
   }
 
   return {

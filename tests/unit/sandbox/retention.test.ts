@@ -17,6 +17,17 @@ beforeAll(async () => {
 })
 afterAll(() => harness.close())
 
+/** Forgets step by step, however little one has time for. */
+async function forgetAll(before: number): Promise<number> {
+  let removed = 0
+  for (let next: number | null = 0; next !== null; ) {
+    const step: { next: number | null; removed: number } = await harness.sandbox.forget(next, before)
+    removed += step.removed
+    next = step.next
+  }
+  return removed
+}
+
 const textsOn = async (phone: string) => (await harness.messages(phone)).map(message => message.text)
 
 test('what is old goes from every phone, what is young stays, and messages go on both ways', async () => {
@@ -28,8 +39,7 @@ test('what is old goes from every phone, what is young stays, and messages go on
     removed: 0,
     again: null,
   })
-  const { removed } = await harness.sandbox.forget(0, Date.now() + 3_600_000)
-  expect(removed).toBe(2)
+  expect(await forgetAll(Date.now() + 3_600_000)).toBe(2)
   expect([await textsOn(THEM), await textsOn(ME)]).toEqual([[], []])
   await harness.status(await harness.send(room, { msgtype: 'm.text', body: 'three' }))
   await harness.api('POST', `api/phones/${THEM}/messages`, { to: ME, text: 'four' })

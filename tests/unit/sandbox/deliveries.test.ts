@@ -1,0 +1,101 @@
+/** Messages on their way out, to a homeserver that is away, refuses, or is asked by many at once. */
+import { afterEach, beforeEach, expect, test } from 'bun:test'
+import { waitFor } from '../../support/wait-for.ts'
+import { createHarness, type Harness, manualClock, type SeenEvent } from './harness.ts'
+
+const ME = '237123456789'
+const THEM = '1234567890'
+const SECOND_USER = '@mg_bob:test.example'
+const SECOND_PHONE = '447700900123'
+
+let clock: ReturnType<typeof manualClock>
+let harness: Harness
+let room: string
+beforeEach(async () => {
+  clock = manualClock()
+  harness = await createHarness({ clock })
+  await harness.link()
+  await harness.api('POST', 'api/phones', { phone: THEM, echo: false })
+  room = await harness.room(THEM)
+})
+afterEach(() => harness.close())
+
+/** The homeserver answers the next messages with these statuses. */
+function answerSends(statuses: number[]): void {
+  harness.hooks.intercept = request => {
+    const status = request.url.includes('/send/m.room.message/') ? statuses.shift() : undefined
+    return status === undefined ? null : Promise.resolve(Response.json({}, { status }))
+  }
+}
+
+const say = (text: string) => harness.api('POST', `api/phones/${THEM}/messages`, { to: ME, text })
+
+/** @returns the event of a message that is tried again and again */
+const arrival = (text: string): Promise<SeenEvent> =>
+  waitFor(async () => {
+    await clock.advance(30_000)
+    return harness.seen.find(({ content }) => String(content.body).includes(text))
+  })
+
+test('a refusal after a long outage is one refusal: the message gets to its room', async () => {
+  answerSends([...Array.from({ length: 12 }, () => 502), 403])
+  await say('patience')
+  expect(await arrival('patience')).toMatchObject({ room_id: room, content: { msgtype: 'm.text' } })
+})
+
+test('a room that goes on refusing is replaced', async () => {
+  harness.hooks.intercept = request =>
+    decodeURIComponent(request.url).includes(`${room}/send/`)
+      ? Promise.resolve(Response.json({}, { status: 403 }))
+      : null
+  await say('elsewhere')
+  const { room_id, content } = await arrival('elsewhere')
+  expect([room_id === room, content.msgtype]).toEqual([false, 'm.text'])
+})
+
+test('a message that new rooms refuse as well is given up, and holds up none behind it', async () => {
+  let refused = 0
+  harness.hooks.intercept = request => {
+    if (!request.url.includes('/send/') || refused === 10) return null
+    refused++
+    return Promise.resolve(Response.json({}, { status: 403 }))
+  }
+  await say('hopeless')
+  await say('the next one')
+  expect((await arrival('the next one')).content.msgtype).toBe('m.text')
+  expect(harness.seen.some(({ content }) => content.body === 'hopeless')).toBe(false)
+})
+
+test('a disk that takes no change of a room ends nothing', async () => {
+  harness.database.run(
+    "CREATE TRIGGER full BEFORE DELETE ON sandbox_portal BEGIN SELECT raise(ABORT, 'no space'); END",
+  )
+  answerSends([403, 403, 403, 403, 403])
+  await say('in the end')
+  expect((await arrival('in the end')).room_id).toBe(room)
+})
+
+test('a file that goes to several rooms is uploaded once', async () => {
+  await harness.registerUser(SECOND_USER)
+  await harness.link(SECOND_PHONE, 'wa', SECOND_USER)
+  const { json: group } = await harness.api('POST', 'api/groups', {
+    name: 'Both',
+    platform: 'wa',
+    members: [ME, SECOND_PHONE, THEM],
+  })
+  let uploads = 0
+  harness.hooks.intercept = request => {
+    if (request.url.includes('/upload')) uploads++
+    return null
+  }
+  const form = new FormData()
+  form.append('group', group.invite_link)
+  form.append('file', new File(['bytes'], 'letter.pdf'))
+  await harness.api('POST', `api/phones/${THEM}/messages`, form)
+  await waitFor(
+    () =>
+      new Set(harness.seen.flatMap(({ content, room_id }) => (content.msgtype === 'm.file' ? [room_id] : [])))
+        .size === 2,
+  )
+  expect(uploads).toBe(1)
+})
