@@ -34,9 +34,11 @@ async function callBack(
   const content: JsonObject = transactionId === undefined ? {} : { transaction_id: transactionId }
   const started = performance.now()
   let response: Response
+  let body: string
   try {
     const request = appserviceRequest(delivery, 'POST', '/_matrix/app/v1/ping', content, signal)
     response = await (delivery.deliver ?? core.fetch)(request)
+    body = await beginningOf(response)
   } catch (error) {
     if (error instanceof Error && error.name === 'TimeoutError')
       throw new MatrixError(504, 'M_CONNECTION_TIMEOUT', 'The application service did not answer in time')
@@ -46,7 +48,6 @@ async function callBack(
       `The application service can't be reached: ${String(error)}`,
     )
   }
-  const body = await beginningOf(response)
   if (!response.ok)
     throw new MatrixError(502, 'M_BAD_STATUS', `The application service answered ${response.status}`, {
       status: response.status,

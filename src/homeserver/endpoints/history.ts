@@ -181,39 +181,51 @@ export async function getRelations(call: Call): Promise<Response> {
  * @see https://spec.matrix.org/v1.5/client-server-api/#get_matrixclientv1roomsroomidthreads
  */
 export async function getThreads(call: Call): Promise<Response> {
-  const { core, requester } = call
+  const { core } = call
   const roomView = view(call)
   const readable = Math.min(roomView.readableUpTo(), core.stream.position)
   const limit = intQuery(call, 'limit', 10, MAX_LIMIT)
-  const isMine = call.query.get('include') === 'participated'
-  const to = Math.min(position(call, 'from') ?? readable, readable)
   const turn = new TurnBudget()
-  const roots = new Map<string, EventRow>()
-  let next: number | undefined = to
-  while (next !== undefined && roots.size < limit) {
-    const replies: Page = await pageBackwards(core, roomView, turn, {
-      from: 0,
-      to: next,
-      limit: THREADS_CHUNK,
-    })
+  const rootAt = threadFinder(call, roomView, readable)
+  const roots: EventRow[] = []
+  let next: number | undefined = Math.min(position(call, 'from') ?? readable, readable)
+  while (next !== undefined && roots.length < limit) {
+    const wish = { from: 0, to: next, limit: THREADS_CHUNK }
+    const replies: Page = await pageBackwards(core, roomView, turn, wish)
+    next = replies.next
     for (const reply of replies.rows) {
-      const rootId = threadOf(reply)
-      if (rootId === undefined || roots.has(rootId) || (isMine && reply.sender !== requester.userId)) continue
-      if (roots.size === limit) break
-      const root = core.events.byId(rootId)
-      if (root && root.room === roomView.room.num && roomView.sees(root)) roots.set(rootId, root)
+      const root = rootAt(reply)
+      if (!root) continue
+      roots.push(root)
+      if (roots.length < limit) continue
       next = reply.stream_id - 1
+      break
     }
-    if (roots.size < limit) next = replies.next
   }
   return streamed(
     (async function* () {
       yield '{'
       if (next !== undefined && next > 0) yield `"next_batch":"${positionToken(next)}",`
-      yield* eventsField(call, roomView, 'chunk', roots.values(), turn)
+      yield* eventsField(call, roomView, 'chunk', roots, turn)
       yield '}'
     })(),
   )
+}
+
+/** @returns finds the root of the thread whose newest reply an event is, walking from the newest event on */
+function threadFinder({ core, query, requester }: Call, roomView: RoomView, readable: number) {
+  const room = roomView.room.num
+  const by = query.get('include') === 'participated' ? requester.userId : null
+  const passed = new Set<string>()
+  return (reply: EventRow): EventRow | undefined => {
+    const rootId = threadOf(reply)
+    if (rootId === undefined || passed.has(rootId) || (by !== null && reply.sender !== by)) return undefined
+    passed.add(rootId)
+    // A thread with a newer reply is on an earlier page.
+    if (core.events.lastOfThread(rootId, room, readable, by) !== reply.stream_id) return undefined
+    const root = core.events.byId(rootId)
+    return root?.room === room && roomView.sees(root) ? root : undefined
+  }
 }
 
 const THREADS_CHUNK = 100

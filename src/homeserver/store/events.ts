@@ -123,6 +123,11 @@ export function eventStore(db: Database) {
   const relationsBefore = db.prepare<RelationRow, [string, number, number, number, number]>(
     `${relationColumns} DESC LIMIT ?`,
   )
+  const lastOfThread = db.prepare<{ stream_id: number }, [string, number, number, string | null]>(
+    `SELECT stream_id FROM hs_events INDEXED BY hs_events_by_relation
+     WHERE relates_to = ?1 AND room = ?2 AND stream_id <= ?3 AND rel_type = 'm.thread' AND sender = coalesce(?4, sender)
+     ORDER BY stream_id DESC LIMIT 1`,
+  )
   const annotated = db.prepare<{ found: number }, [string, string, string, string, number]>(
     `SELECT 1 AS found FROM hs_events INDEXED BY hs_events_annotations
      WHERE relates_to = ? AND sender = ?
@@ -229,6 +234,9 @@ export function eventStore(db: Database) {
     ): RelationRow[] {
       return (backwards ? relationsBefore : relationsAfter).all(eventId, room, from, to, limit)
     },
+    /** Position of the thread's newest reply up to one: anybody's, or that of one sender. */
+    lastOfThread: (root: string, room: number, to: number, sender: string | null) =>
+      lastOfThread.get(root, room, to, sender)?.stream_id,
     /** True when the sender has put this key on the event already. */
     isAnnotated: (
       target: string,

@@ -238,6 +238,11 @@ describe('over HTTP', () => {
     remote.pingAnswers = [500]
     const bad = await ping()
     expect([bad.status, bad.get('errcode'), bad.get('status')]).toEqual([502, 'M_BAD_STATUS', 500])
+    // Its answer begins and breaks off.
+    const broken = new ReadableStream({ pull: stream => stream.error(new Error('reset')) })
+    await server.appservice('wa', { deliver: async () => new Response(broken) })
+    expect((await ping()).get('errcode')).toBe('M_CONNECTION_FAILED')
+    await server.appservice('wa', { url })
     const good = await ping()
     expect(good.get('duration_ms')).toBeNumber()
     await until(() => remote.events.length > 0, 'the invite')

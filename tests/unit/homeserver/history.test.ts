@@ -145,5 +145,6 @@ test('threads are told by their roots, the one that was answered last first', as
   expect(bodies((await threads({ include: 'participated' })).list('chunk'))).toEqual(['b'])
   const page = await threads({ limit: '1' })
   expect(bodies(page.list('chunk'))).toEqual(['b'])
-  expect(bodies((await threads({ from: page.text('next_batch') })).list('chunk'))).toContain('a')
+  const rest = await threads({ from: page.text('next_batch') })
+  expect([bodies(rest.list('chunk')), rest.get('next_batch')]).toEqual([['a'], undefined])
 })

@@ -83,6 +83,15 @@ test('a file that goes to several rooms is uploaded once', async () => {
     platform: 'wa',
     members: [ME, SECOND_PHONE, THEM],
   })
+  const inBothRooms = (msgtype: string) =>
+    waitFor(() => {
+      const events = harness.seen.filter(({ content }) => content.msgtype === msgtype)
+      return new Set(events.map(event => event.room_id)).size === 2
+    })
+  // With both rooms there, the file is on its way to both at once.
+  const first = { group: group.invite_link, type: 'notice', text: 'first' }
+  await harness.api('POST', `api/phones/${THEM}/messages`, first)
+  await inBothRooms('m.notice')
   let uploads = 0
   harness.hooks.intercept = request => {
     if (request.url.includes('/upload')) uploads++
@@ -92,10 +101,6 @@ test('a file that goes to several rooms is uploaded once', async () => {
   form.append('group', group.invite_link)
   form.append('file', new File(['bytes'], 'letter.pdf'))
   await harness.api('POST', `api/phones/${THEM}/messages`, form)
-  await waitFor(
-    () =>
-      new Set(harness.seen.flatMap(({ content, room_id }) => (content.msgtype === 'm.file' ? [room_id] : [])))
-        .size === 2,
-  )
+  await inBothRooms('m.file')
   expect(uploads).toBe(1)
 })
