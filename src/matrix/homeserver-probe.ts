@@ -150,13 +150,9 @@ function pingFailure(answer: Answer): PingOutcome {
 
 const badStatusAnswer = z.object({ status: z.number() })
 
-/**
- * Only 401 and 403 concern the token. A homeserver that doesn't give the status may put it in
- * words.
- */
+/** Only 401 and 403 concern the token. */
 function badStatus({ body }: Answer, detail: string): PingOutcome {
-  const status =
-    badStatusAnswer.safeParse(body).data?.status ?? Number(/\b[1-5]\d\d\b/.exec(detail)?.[0] ?? 401)
+  const status = badStatusAnswer.safeParse(body).data?.status ?? 401
   if (status === 401 || status === 403) return { kind: 'refused', detail }
   const told = detail.includes(String(status)) ? detail : `HTTP ${status}: ${detail}`
   return { kind: status === 404 || status === 405 ? 'no_ping' : 'strange', detail: told }

@@ -36,13 +36,16 @@ export async function uploadKeys(call: Call): Promise<JsonObject> {
   assertCount('one_time_keys and fallback_keys', oneTimeKeys.length + fallbackKeys.length, MAX_ONE_TIME_KEYS)
   const counts = await core.commit(tx => {
     const kept = Object.values(core.keys.counts(userId, deviceId)).reduce((sum, count) => sum + count, 0)
-    assertCount('one-time keys of a device', kept + oneTimeKeys.length, MAX_ONE_TIME_KEYS)
-    for (const [id, key] of oneTimeKeys) {
+    const added = oneTimeKeys.flatMap(([id, key]) => {
       const [algorithm, keyId] = splitKeyId(id)
       const text = keyText(id, key)
       const known = core.keys.oneTimeKey(userId, deviceId, algorithm, keyId)
-      if (known === text) continue
-      if (known !== undefined) throw new MatrixError(400, 'M_UNKNOWN', `One-time key ${id} exists already`)
+      if (known !== undefined && known !== text)
+        throw new MatrixError(400, 'M_UNKNOWN', `One-time key ${id} exists already`)
+      return known === undefined ? [{ algorithm, keyId, text }] : []
+    })
+    assertCount('one-time keys of a device', kept + added.length, MAX_ONE_TIME_KEYS)
+    for (const { algorithm, keyId, text } of added) {
       tx.wrote = true
       core.keys.addOneTimeKey(userId, deviceId, algorithm, keyId, text)
     }

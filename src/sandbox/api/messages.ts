@@ -6,7 +6,14 @@ import { TurnBudget, yieldToEventLoop } from '../../lib/turn-budget.ts'
 import { Turns } from '../../lib/turns.ts'
 import { directChatId } from '../network/chat-ids.ts'
 import { mediaTypeFor } from '../network/media.ts'
-import { type Chat, type Content, MEDIA_TYPES, type Media, type Message } from '../network/types.ts'
+import {
+  type Chat,
+  type Content,
+  isMediaType,
+  MEDIA_TYPES,
+  type Media,
+  type Message,
+} from '../network/types.ts'
 import type { SandboxPlatform } from '../platforms.ts'
 import { isMultipart, readJson, readMultipart } from './body.ts'
 import { type ApiContext, type Asked, mustExist, phoneField, phoneInPath, platformField } from './context.ts'
@@ -210,10 +217,6 @@ export function createMessageHandlers(api: ApiContext) {
 function required(field: string, text: string): string {
   if (text !== '') return text
   throw new ApiError('bad_request', `${field}: expected text, or a file, location, reaction, edit or delete`)
-}
-
-function isMediaType(type: string): type is (typeof MEDIA_TYPES)[number] {
-  return (MEDIA_TYPES as readonly string[]).includes(type)
 }
 
 /** A form sends empty fields for what was left out. */

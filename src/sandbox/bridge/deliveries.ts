@@ -7,7 +7,7 @@
  */
 import { backoffMs } from '../../lib/backoff.ts'
 import { refusalOf } from '../../lib/refusal.ts'
-import type { Delivery, Login, Media, Message } from '../network/types.ts'
+import { type Delivery, isMediaType, type Login, type Media, type Message } from '../network/types.ts'
 import { type Bounded, createBounded } from './bounded.ts'
 import { type BridgeContext, DIRECT } from './context.ts'
 import type { Ghosts } from './ghosts.ts'
@@ -27,6 +27,11 @@ const TRIES_IN_ALL = 10
 /** The message to deliver, or its file, no longer exists. */
 class Undeliverable extends Error {}
 
+/** A deleted message shows no file either, and its deletion follows. */
+function hasLostFile({ type, media, deletedAt }: Message): boolean {
+  return isMediaType(type) && media === undefined && deletedAt === null
+}
+
 /** @param refusals of this message by rooms */
 function isHopeless(error: unknown, refusals: number): boolean {
   if (error instanceof Undeliverable || refusals === TRIES_IN_ALL) return true
@@ -34,7 +39,11 @@ function isHopeless(error: unknown, refusals: number): boolean {
 }
 
 function isOfRoom(error: unknown): boolean {
-  return error instanceof MatrixError && (error.status === 403 || error.status === 404)
+  return hasStatus(error, 403) || hasStatus(error, 404)
+}
+
+function hasStatus(error: unknown, status: number): boolean {
+  return error instanceof MatrixError && error.status === status
 }
 
 export interface Deliveries {
@@ -218,6 +227,7 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
       case 'edit':
         return sendEdit(portal, message)
       default: {
+        if (hasLostFile(message)) throw new Undeliverable('its file is gone')
         const mxc = message.media ? await mxcOf(message.media) : null
         const replyTo = message.replyTo === undefined ? null : eventIn(portal, message.replyTo)
         logger.debug({ login: login.id, message: message.id }, 'message to its room')
@@ -258,14 +268,21 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
     return send(portal, message, editContent(target, original, message.text))
   }
 
-  /** As the ghost itself where the event is its own, else as the bot, who may. */
-  async function redact(portal: Portal, message: Message, eventId: string): Promise<string> {
+  /**
+   * As the ghost itself where the event is its own, else as the bot, who may.
+   * @returns the redaction, null when the homeserver has forgotten the event
+   */
+  async function redact({ roomId }: Portal, message: Message, eventId: string): Promise<string | null> {
+    const txnId = `${message.id}-redact`
     const as = await speakerOf(message)
     try {
-      return await homeserver.redact(portal.roomId, eventId, `${message.id}-redact`, as)
+      return await homeserver.redact(roomId, eventId, txnId, as).catch(error => {
+        if (!hasStatus(error, 403)) throw error
+        return homeserver.redact(roomId, eventId, txnId)
+      })
     } catch (error) {
-      if (!(error instanceof MatrixError) || error.status !== 403) throw error
-      return homeserver.redact(portal.roomId, eventId, `${message.id}-redact`)
+      if (!hasStatus(error, 404)) throw error
+      return null
     }
   }
 

@@ -15,6 +15,10 @@ const MESSAGE_TYPES = [
 export type MediaType = (typeof MEDIA_TYPES)[number]
 export type MessageType = (typeof MESSAGE_TYPES)[number]
 
+export function isMediaType(type: string): type is MediaType {
+  return (MEDIA_TYPES as readonly string[]).includes(type)
+}
+
 export interface Phone {
   phone: string
   name: string

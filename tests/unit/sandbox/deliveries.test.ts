@@ -66,6 +66,18 @@ test('a message that new rooms refuse as well is given up, and holds up none beh
   expect(harness.seen.some(({ content }) => content.body === 'hopeless')).toBe(false)
 })
 
+test('a deletion of what the homeserver no longer has changes nothing, and the room stays', async () => {
+  const { json } = await say('long ago')
+  await arrival('long ago')
+  harness.hooks.intercept = request =>
+    request.url.includes('/redact/')
+      ? Promise.resolve(Response.json({ errcode: 'M_NOT_FOUND' }, { status: 404 }))
+      : null
+  await harness.api('POST', `api/phones/${THEM}/messages`, { delete: json.id })
+  await say('today')
+  expect((await arrival('today')).room_id).toBe(room)
+})
+
 test('a disk that takes no change of a room ends nothing', async () => {
   harness.database.run(
     "CREATE TRIGGER full BEFORE DELETE ON sandbox_portal BEGIN SELECT raise(ABORT, 'no space'); END",
@@ -73,6 +85,21 @@ test('a disk that takes no change of a room ends nothing', async () => {
   answerSends([403, 403, 403, 403, 403])
   await say('in the end')
   expect((await arrival('in the end')).room_id).toBe(room)
+})
+
+test('a device that is linked later learns that an old file is gone', async () => {
+  const form = new FormData()
+  form.append('to', ME)
+  form.append('file', new File(['bytes'], 'letter.pdf'))
+  await harness.api('POST', `api/phones/${THEM}/messages`, form)
+  await waitFor(() => harness.seen.some(({ content }) => content.msgtype === 'm.file'))
+  await waitFor(() => harness.database.query('SELECT 1 FROM sandbox_delivery').get() === null)
+  const future = clock.now() + 1
+  expect(await harness.sandbox.forgetFiles(future, new AbortController().signal)).toBe(1)
+  await harness.registerUser(SECOND_USER)
+  await harness.link(ME, 'wa', SECOND_USER)
+  const { content } = await harness.event(event => event.room_id !== room && event.type === 'm.room.message')
+  expect(content).toMatchObject({ msgtype: 'm.notice', body: expect.stringContaining('its file is gone') })
 })
 
 test('a file that goes to several rooms is uploaded once', async () => {
