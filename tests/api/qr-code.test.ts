@@ -237,6 +237,32 @@ describe('a client that says much', () => {
   })
 })
 
+describe('many sockets of one identity', () => {
+  const many = async () => {
+    const open = Array.from({ length: 20 }, () => connect(`token=${token}`))
+    for (const client of open) await frame(client, 0)
+    return open
+  }
+
+  test.each(['json', 'raw'])('beyond twenty are told so and closed, format=%s', async format => {
+    await many()
+    const client = connect(`token=${token}&format=${format}`)
+    const message = 'at most 20 WebSockets of links at a time'
+    expect(await waitFor(() => client.closed)).toEqual({ code: 4429, reason: message })
+    const told = { type: 'error', code: 'too_many_requests', message }
+    expect(client.frames.map(text => JSON.parse(String(text)))).toEqual(format === 'json' ? [told] : [])
+  })
+
+  test('keep no other out, and make room when they close', async () => {
+    const open = await many()
+    const other = connect(`token=${await app.newToken()}`)
+    expect(await frame(other, 0)).toBe('qr-1')
+    open[0]?.socket.close()
+    await waitFor(() => app.link.listeners.size === 20)
+    expect(await frame(connect(`token=${token}`), 0)).toBe('qr-1')
+  })
+})
+
 describe('the token', () => {
   test('is deleted while the socket is open', async () => {
     const doomed = await app.newToken()

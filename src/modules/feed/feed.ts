@@ -2,6 +2,7 @@
 import { GatewayError } from '../../domain/errors.ts'
 import { EVENT_NAMES, type EventName } from '../../domain/states.ts'
 import type { Clock } from '../../lib/clock.ts'
+import { ConnectionPlaces } from '../../lib/connection-places.ts'
 import { TurnBudget } from '../../lib/turn-budget.ts'
 import type { Payloads } from '../webhooks/payload.ts'
 import type { Arrivals } from './arrivals.ts'
@@ -17,11 +18,6 @@ export interface FeedOptions {
   clock: Clock
 }
 
-/** Readers at a time: of one identity, and in all. Each holds a connection. */
-const MAX_READERS_OF_IDENTITY = 20
-const MAX_READERS = 2_000
-/** The last of them are kept for identities that have none yet, so that a few that have many don't keep all others out. */
-const KEPT_FOR_FIRST_READERS = 500
 const BUSY_RETRY_S = 5
 /** Events found in one go. */
 const STEP = 500
@@ -35,27 +31,9 @@ const READ_NOTED_MS = 3_600_000
 export function createFeed(options: FeedOptions): Feed & { stop(): void } {
   const { repository, arrivals, payloads, cursors, clock } = options
   const stopping = new AbortController()
-  const readers = new Map<string, Set<Reader>>()
-  let readersInAll = 0
-
-  /** @throws GatewayError too_many_requests */
-  function admit(reader: Reader): void {
-    const { identityId } = reader
-    const own = readers.get(identityId) ?? new Set()
-    const open = own.size === 0 ? MAX_READERS : MAX_READERS - KEPT_FOR_FIRST_READERS
-    if (own.size >= MAX_READERS_OF_IDENTITY)
-      throw tooManyReaders(`at most ${MAX_READERS_OF_IDENTITY} readers of the feed at a time`)
-    if (readersInAll >= open) throw tooManyReaders('the feed has too many readers in all for now')
-    readers.set(identityId, own.add(reader))
-    readersInAll += 1
-  }
-
-  function dismiss(reader: Reader): void {
-    const own = readers.get(reader.identityId)
-    if (!own?.delete(reader)) return
-    readersInAll -= 1
-    if (own.size === 0) readers.delete(reader.identityId)
-  }
+  /** Each holds a connection. */
+  const places = new ConnectionPlaces()
+  const readers = new Set<Reader>()
 
   /** Where a reader begins. @throws GatewayError */
   async function startOf(identityId: string, after: string | undefined): Promise<number> {
@@ -83,10 +61,13 @@ export function createFeed(options: FeedOptions): Feed & { stop(): void } {
     wake: () => void = () => undefined
 
     constructor(
-      readonly identityId: string,
+      private readonly identityId: string,
       private seq: number,
       private readonly wanted: ReadonlySet<string> | null,
-    ) {}
+      private readonly leave: () => void,
+    ) {
+      readers.add(this)
+    }
 
     async next(limit: number, waitMs: number): Promise<FeedPage> {
       const deadline = clock.steady() + waitMs
@@ -106,7 +87,8 @@ export function createFeed(options: FeedOptions): Feed & { stop(): void } {
 
     close(): void {
       this.isClosed = true
-      dismiss(this)
+      readers.delete(this)
+      this.leave()
       this.wake()
     }
 
@@ -176,16 +158,16 @@ export function createFeed(options: FeedOptions): Feed & { stop(): void } {
     stopping: stopping.signal,
     stop() {
       stopping.abort()
-      for (const own of readers.values()) for (const reader of own) reader.wake()
+      for (const reader of readers) reader.wake()
     },
 
     async open(identityId: string, { after, events }: FeedRequest) {
       const wanted = events === undefined ? null : new Set(checkedNames(events))
       const seq = await startOf(identityId, after)
       await refuseGap(identityId, seq)
-      const reader = new Reader(identityId, seq, wanted)
-      admit(reader)
-      return reader
+      const place = places.take(identityId, 'readers of the feed')
+      if (typeof place === 'string') throw new GatewayError('too_many_requests', place, BUSY_RETRY_S)
+      return new Reader(identityId, seq, wanted, place)
     },
   }
 }
@@ -196,8 +178,4 @@ function checkedNames(names: readonly string[]): readonly string[] {
   if (unknown === undefined && names.length > 0) return names
   const what = unknown === undefined ? '' : `"${unknown}" is unknown: `
   throw new GatewayError('bad_request', `events: ${what}expected names of ${EVENT_NAMES.join(', ')}`)
-}
-
-function tooManyReaders(message: string): GatewayError {
-  return new GatewayError('too_many_requests', message, BUSY_RETRY_S)
 }

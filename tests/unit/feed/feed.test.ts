@@ -332,7 +332,7 @@ test('who has no reader yet finds room, however many the others have', async () 
   open.push(await feed.open('id_1', {}))
   await expect(feed.open('id_1', {})).rejects.toMatchObject({
     code: 'too_many_requests',
-    message: 'the feed has too many readers in all for now',
+    message: 'there are too many readers of the feed in all for now',
   })
   for (const reader of open) reader.close()
 })

@@ -1,7 +1,7 @@
 /** One client of the QR WebSocket: what it is sent, what it may say, and how it is bidden farewell. */
 import type { ServerWebSocket } from 'bun'
 import QRCode from 'qrcode'
-import { GatewayError, messageOf } from '../../../domain/errors.ts'
+import { type ErrorCode, GatewayError, messageOf } from '../../../domain/errors.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { Turns } from '../../../lib/turns.ts'
 import type { LinkEnd, LinkEvent, LinkSubscription } from '../../../modules/linking/types.ts'
@@ -16,6 +16,11 @@ export interface SocketViewer {
 }
 
 export interface QrViewerOptions {
+  /**
+   * Counts the socket among those of its identity, until what it returns is called.
+   * @throws GatewayError too_many_requests
+   */
+  admit(): () => void
   follow(listener: (event: LinkEvent) => void): LinkSubscription
   /** Gives what the link asks for. @throws GatewayError */
   answer(linkId: string, fields: Record<string, string>): Promise<unknown>
@@ -29,8 +34,8 @@ export interface QrViewerOptions {
 
 const END_CODES: Record<LinkEnd, number> = { timeout: 4408, superseded: 4409, cancelled: 4410, failed: 4500 }
 const TOKEN_GONE = 4403
-const NO_LINK = 4404
-const TOO_MANY_FRAMES = 4429
+const TOO_MANY = 4429
+const REFUSAL_CODES: Partial<Record<ErrorCode, number>> = { not_found: 4404, too_many_requests: TOO_MANY }
 /**
  * Frames that a client may send in `FRAMES_MS`, and that may wait for their answers: far more than
  * anybody types.
@@ -45,6 +50,7 @@ export function createQrViewer(options: QrViewerOptions): SocketViewer {
   const over = new AbortController()
   let socket: Pick<ServerWebSocket<unknown>, 'send' | 'close'> | undefined
   let subscription: LinkSubscription | undefined
+  let giveUpPlace: (() => void) | undefined
   // Pictures are drawn asynchronously; frames must leave in the order of their events all the same.
   let line = Promise.resolve()
   const turns = new Turns()
@@ -61,6 +67,7 @@ export function createQrViewer(options: QrViewerOptions): SocketViewer {
   function leave(): void {
     over.abort()
     subscription?.unsubscribe()
+    giveUpPlace?.()
   }
 
   /** Sends what `draw` makes, after all that was to be sent before. */
@@ -113,11 +120,11 @@ export function createQrViewer(options: QrViewerOptions): SocketViewer {
    * HTTP answer.
    */
   function refuse(error: unknown): void {
-    const isNotThere = error instanceof GatewayError && error.code === 'not_found'
+    const code = error instanceof GatewayError ? REFUSAL_CODES[error.code] : undefined
     if (format === 'json') showFailure(error)
     queue(
       async () => (format === 'terminal' ? `Not linked: ${messageOf(error)}\n` : null),
-      () => finish(isNotThere ? NO_LINK : END_CODES.failed, messageOf(error)),
+      () => finish(code ?? END_CODES.failed, messageOf(error)),
     )
   }
 
@@ -138,6 +145,7 @@ export function createQrViewer(options: QrViewerOptions): SocketViewer {
     open(opened) {
       socket = opened
       try {
+        giveUpPlace = options.admit()
         subscription = options.follow(show)
       } catch (error) {
         refuse(error)
@@ -149,7 +157,7 @@ export function createQrViewer(options: QrViewerOptions): SocketViewer {
     message(frame) {
       if (over.signal.aborted || !subscription) return
       if (isTooMuch()) {
-        finish(TOO_MANY_FRAMES, `more than ${MAX_FRAMES} frames in ${FRAMES_MS / 1_000} s`)
+        finish(TOO_MANY, `more than ${MAX_FRAMES} frames in ${FRAMES_MS / 1_000} s`)
         return
       }
       unanswered += 1

@@ -2,6 +2,7 @@
 import { Elysia } from 'elysia'
 import { GatewayError } from '../../../domain/errors.ts'
 import type { Clock } from '../../../lib/clock.ts'
+import { ConnectionPlaces } from '../../../lib/connection-places.ts'
 import { HttpError } from '../../errors.ts'
 import { operation } from '../../openapi/operation.ts'
 import { bearerAuth } from '../../plugins/auth.ts'
@@ -26,6 +27,7 @@ export interface DeviceRoutesOptions {
 
 export function deviceRoutes({ services, publicUrl, upgrade, allowsOrigin, clock }: DeviceRoutesOptions) {
   const { tokens, devices, linking } = services
+  const sockets = new ConnectionPlaces()
   return new Elysia({ name: 'devices', prefix: '/api/v1/devices' })
     .use(bearerAuth(tokens))
     .post(
@@ -93,6 +95,11 @@ export function deviceRoutes({ services, publicUrl, upgrade, allowsOrigin, clock
       ({ holder, token, query, request }) => {
         const { id: identityId } = holder.identity
         const viewer = createQrViewer({
+          admit() {
+            const place = sockets.take(identityId, 'WebSockets of links')
+            if (typeof place === 'string') throw new GatewayError('too_many_requests', place)
+            return place
+          },
           follow: listener => linking.follow(identityId, query.platform, listener),
           answer: (linkId, fields) => linking.answer(identityId, linkId, fields),
           cancel: linkId => linking.cancel(identityId, linkId),
@@ -115,7 +122,7 @@ export function deviceRoutes({ services, publicUrl, upgrade, allowsOrigin, clock
         detail: operation({
           summary: 'Get the QR code (WebSocket)',
           description:
-            'Sends what is to be scanned at once, and again each time it changes. With `format=raw` a text frame is the QR payload (or the pairing code). Closes with 1000 `connected: <device_id>` when the device is linked, 4408 when nobody scanned in time, 4409 when another login took its place, 4410 when it was cancelled, 4500 when it failed, 4403 when the token is no longer good, 4404 when no device is being linked (with `format=json` a frame `{"type": "error", "code": "not_found", "message"}` comes first), 4429 after more than 20 frames in 10 s. Takes `{"type": "input", "fields": {…}}` for what a step asks, and `{"type": "cancel"}`; a frame that is wrong is answered by `{"type": "error", "code", "message"}`.',
+            'Sends what is to be scanned at once, and again each time it changes. With `format=raw` a text frame is the QR payload (or the pairing code). Closes with 1000 `connected: <device_id>` when the device is linked, 4408 when nobody scanned in time, 4409 when another login took its place, 4410 when it was cancelled, 4500 when it failed, 4403 when the token is no longer good, 4404 when no device is being linked (with `format=json` a frame `{"type": "error", "code": "not_found", "message"}` comes first), 4429 after more than 20 frames in 10 s, or when 20 sockets of the identity are open already (with `format=json` an error frame comes first). Takes `{"type": "input", "fields": {…}}` for what a step asks, and `{"type": "cancel"}`; a frame that is wrong is answered by `{"type": "error", "code", "message"}`.',
           tag: 'Devices',
           security: 'bearerAuth',
           answers: { 101: { description: 'The WebSocket is open' } },
