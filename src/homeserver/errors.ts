@@ -1,4 +1,5 @@
 /** The errors that leave the homeserver, as the specification's standard error response. */
+import { errorText } from '../lib/error-text.ts'
 import type { JsonObject } from './json.ts'
 
 /** An expected refusal: it becomes `{"errcode", "error"}` with its HTTP status. */
@@ -16,7 +17,7 @@ export class MatrixError extends Error {
   /** @see https://spec.matrix.org/v1.12/client-server-api/#standard-error-response */
   toResponse(): Response {
     return Response.json(
-      { ...this.extra, errcode: this.errcode, error: this.message },
+      { ...this.extra, errcode: this.errcode, error: errorText(this.message) },
       { status: this.status },
     )
   }

@@ -1,5 +1,6 @@
 /** Failures as HTTP answers: which status each code has, and the body that all of them share. */
 import type { ErrorCode, GatewayError } from '../domain/errors.ts'
+import { errorText } from '../lib/error-text.ts'
 
 const STATUS_OF: Record<ErrorCode, number> = {
   bad_request: 400,
@@ -66,19 +67,10 @@ interface ErrorBody {
   request_id: string
 }
 
-/** Far more than any of our sentences: what is longer says somebody's input again. */
-const MAX_MESSAGE = 1_000
-
-function shown(message: string): string {
-  if (message.length <= MAX_MESSAGE) return message
-  return `${message.slice(0, MAX_MESSAGE).toWellFormed()}…`
-}
-
-/** A message that is very long, as it says what was given, is cut. */
 export function errorResponse(error: HttpError, requestId: string): Response {
   const body: ErrorBody = {
     ...error.details,
-    error: shown(error.message),
+    error: errorText(error.message),
     code: error.code,
     request_id: requestId,
   }

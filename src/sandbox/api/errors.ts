@@ -1,5 +1,6 @@
 /** How the sandbox's own interface says no: `{"error": "...", "code": "..."}`. */
 import type { z } from 'zod'
+import { errorText } from '../../lib/error-text.ts'
 
 const STATUS = {
   bad_request: 400,
@@ -25,7 +26,7 @@ export class ApiError extends Error {
   }
 
   toResponse(): Response {
-    return Response.json({ error: this.message, code: this.code }, { status: this.status })
+    return Response.json({ error: errorText(this.message), code: this.code }, { status: this.status })
   }
 }
 

@@ -1,4 +1,6 @@
 /** A refusal in the form of Matrix errors. */
+import { errorText } from '../../lib/error-text.ts'
+
 export class ProvisioningError extends Error {
   constructor(
     readonly status: number,
@@ -9,6 +11,6 @@ export class ProvisioningError extends Error {
   }
 
   toResponse(): Response {
-    return Response.json({ errcode: this.errcode, error: this.message }, { status: this.status })
+    return Response.json({ errcode: this.errcode, error: errorText(this.message) }, { status: this.status })
   }
 }

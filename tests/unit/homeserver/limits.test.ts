@@ -201,3 +201,11 @@ test('a first answer that a bridge never reads is never written in full', async 
   expect(first?.value?.length).toBeLessThan(70_000)
   await reader?.cancel()
 })
+
+test('an error says the first thousand characters of what was given', async () => {
+  const answer = await server.call('GET', '/account/whoami', undefined, { as: 'x'.repeat(3_000) })
+  expect(answer.status).toBe(403)
+  const text = answer.text('error')
+  expect(text).toStartWith('Application service cannot masquerade as @xxx')
+  expect([text.length, text.at(-1)]).toEqual([1_001, '…'])
+})

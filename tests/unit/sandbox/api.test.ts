@@ -237,3 +237,11 @@ describe('safety', () => {
     expect(headers.get('content-disposition')).toStartWith('attachment')
   })
 })
+
+test('an error says the first thousand characters of what was given', async () => {
+  const { status, json } = await harness.api('GET', `api/${'x'.repeat(3_000)}`)
+  expect(status).toBe(404)
+  const text = String(json.error)
+  expect(text).toStartWith('there is nothing at /sandbox/api/xxx')
+  expect([text.length, text.at(-1)]).toEqual([1_001, '…'])
+})
