@@ -12,10 +12,13 @@ import { refuseTooMany } from './unknown-fields.ts'
  * and as `readBytes`
  */
 export async function readForm(request: Request): Promise<[name: string, value: string][]> {
-  const charset = charsetOf(request.headers.get('content-type'))
   // A byte is a character from here on, until it is decoded.
   const text = Buffer.from(await readBytes(request)).toString('latin1')
   const pairs = text.split('&', MAX_PAIRS)
+  // Browsers fill a field of this name in (HTML standard, "Constructing the entry list").
+  const charset =
+    charsetOf(request.headers.get('content-type')) ??
+    pairs.find(pair => pair.startsWith(FORM_CHARSET) && pair !== FORM_CHARSET)?.slice(FORM_CHARSET.length)
   refuseTooMany('field', pairs.length === MAX_PAIRS ? MAX_PAIRS : pairs.filter(isSaid).length)
   return pairs.filter(isSaid).map(pair => {
     const [name = '', ...value] = pair.split('=')
@@ -24,6 +27,7 @@ export async function readForm(request: Request): Promise<[name: string, value: 
   })
 }
 
+const FORM_CHARSET = '_charset_='
 /** More than there may be, empty ones included. */
 const MAX_PAIRS = 1_000
 const isSaid = (pair: string) => pair !== ''

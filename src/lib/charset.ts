@@ -25,12 +25,17 @@ export class UndecodableText extends Error {
  * @throws UndecodableText
  */
 export function decodeText(bytes: Uint8Array, charset: string = UTF_8): string {
-  const decoder = decoderOf(charset)
+  const decoder = decoderOf(isBigEndian(bytes, charset) ? 'utf-16be' : charset)
   try {
     return decoder.decode(bytes)
   } catch {
     throw new UndecodableText(charset, true)
   }
+}
+
+/** A byte order mark has the last word on UTF-16 (RFC 2781 section 4.3). */
+function isBigEndian([first, second]: Uint8Array, charset: string): boolean {
+  return first === 0xfe && second === 0xff && /^utf-?16$/i.test(charset)
 }
 
 function decoderOf(charset: string): TextDecoder {

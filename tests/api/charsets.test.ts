@@ -51,6 +51,9 @@ const latin1Name = multipart(
     'latin1',
   ),
 )
+/** A file whose header has a byte for each character. */
+const latin1Part = (headers: string) =>
+  Buffer.from(`--b\r\nContent-Disposition: form-data; ${headers}\r\n\r\nx\r\n`, 'latin1')
 const FORM = 'application/x-www-form-urlencoded'
 const MULTIPART = 'multipart/form-data; boundary=b'
 
@@ -101,6 +104,74 @@ describe('what is declared is decoded', () => {
       TEXT,
     ],
     [
+      'a part in windows-1252',
+      MULTIPART,
+      multipart(part('name="text"\r\nContent-Type: text/plain; charset=windows-1252', WINDOWS_1252)),
+      TEXT,
+    ],
+    [
+      'a part in Shift_JIS',
+      MULTIPART,
+      multipart(
+        part(
+          'name="text"\r\nContent-Type: text/plain; charset="Shift_JIS"',
+          Buffer.from([0x93, 0xfa, 0x96, 0x7b]),
+        ),
+      ),
+      '日本',
+    ],
+    [
+      'a part in UTF-16 with a byte order mark, the other way round',
+      MULTIPART,
+      multipart(
+        part(
+          'name="text"\r\nContent-Type: text/plain; charset=utf-16',
+          Buffer.from(`\ufeff${TEXT}`, 'utf16le').swap16(),
+        ),
+      ),
+      TEXT,
+    ],
+    [
+      'a part in base64 and a charset',
+      MULTIPART,
+      multipart(
+        part(
+          'name="text"\r\nContent-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: base64',
+          LATIN_1.toString('base64'),
+        ),
+      ),
+      'café',
+    ],
+    ['a part with a byte order mark', MULTIPART, multipart(part('name="text"', `\ufeff${TEXT}`)), TEXT],
+    ['a replacement character that was sent', MULTIPART, multipart(part('name="text"', '\ufffd')), '\ufffd'],
+    [
+      'a form that says its charset first',
+      MULTIPART,
+      multipart(part('name="_charset_"', 'windows-1252'), part('name="text"', WINDOWS_1252)),
+      TEXT,
+    ],
+    [
+      'a form that says its charset last, but for a part that says another',
+      MULTIPART,
+      multipart(
+        part('name="text"\r\nContent-Type: text/plain; charset=utf-8', TEXT),
+        part('name="_charset_"', 'iso-8859-1'),
+      ),
+      TEXT,
+    ],
+    [
+      'a form whose charset is empty',
+      MULTIPART,
+      multipart(part('name="_charset_"', ''), part('name="text"', TEXT)),
+      TEXT,
+    ],
+    [
+      'a form, not multipart, that says its charset',
+      FORM,
+      bytes(urlEncoded(WINDOWS_1252), '&_charset_=windows-1252'),
+      TEXT,
+    ],
+    [
       'a part in base64',
       MULTIPART,
       multipart(
@@ -111,6 +182,32 @@ describe('what is declared is decoded', () => {
   ])('%s', async (_what, type, body, text) => {
     expect(await post(type, body)).toEqual({ status: 200, error: undefined, text })
   })
+})
+
+test.each([
+  ['name="file"; filename="café.txt"', 'café.txt'],
+  [`name="file"; filename="cafe.txt"; filename*=UTF-8''caf%C3%A9.txt`, 'café.txt'],
+  [`name="file"; filename*=utf-8'en'a%22b%2520.txt`, 'a"b%20.txt'],
+  [`filename*=ISO-8859-1''caf%E9.txt; name=file`, 'café.txt'],
+  [`name="file"; filename*=UTF-8''..%2Fa%2f..%2Fcaf%c3%a9.txt`, 'café.txt'],
+  ['name="file"; filename="a%22b%22.txt"', 'a"b".txt'],
+  ['name="file"; filename="a\\"b\\\\c.txt"', 'c.txt'],
+  ['name="file"; filename="a\\"b.txt"', 'a"b.txt'],
+  ['name="file"; filename="C:\\new\\b.txt"', 'b.txt'],
+  ['Name=file ;FileName=b.txt', 'b.txt'],
+  ['name="file"; filename="a;b=c.txt";', 'a;b=c.txt'],
+])('a file with %s is called %s', async (headers, name) => {
+  expect((await post(MULTIPART, multipart(part(headers, 'x')))).status).toBe(200)
+  expect(app.uploads.at(-1)?.fileName).toBe(name)
+})
+
+test('a file is named in the charset that its form says before', async () => {
+  const form = multipart(
+    part('name="_charset_"', 'windows-1252'),
+    latin1Part('name="file"; filename="café.txt"'),
+  )
+  expect((await post(MULTIPART, form)).status).toBe(200)
+  expect(app.uploads.at(-1)?.fileName).toBe('café.txt')
 })
 
 describe('anything else is refused, and nothing is sent', () => {
@@ -175,11 +272,68 @@ describe('anything else is refused, and nothing is sent', () => {
       /^text: expected UTF-8/,
     ],
     [
-      'a part whose letters the parser would take for control characters',
+      'a part in half of UTF-16',
       MULTIPART,
-      multipart(part('name="text"\r\nContent-Type: text/plain; charset=windows-1252', WINDOWS_1252)),
+      multipart(part('name="text"\r\nContent-Type: text/plain; charset=utf-16le', UTF_16.subarray(1))),
+      400,
+      /^text: expected UTF-8, or text in the charset that its part or the form declares/,
+    ],
+    [
+      'a part that calls base64 a charset',
+      MULTIPART,
+      multipart(part('name="text"\r\nContent-Type: text/plain; charset=base64', 'aGVsbG8=')),
+      400,
+      /^text: .*the charset base64 is unknown/,
+    ],
+    [
+      'a form in a charset of its own that nobody knows',
+      MULTIPART,
+      multipart(part('name="_charset_"', 'klingon'), part('name="text"', 'x')),
+      400,
+      /^_charset_: expected a charset/,
+    ],
+    [
+      'a form that isn’t in the charset it says',
+      MULTIPART,
+      multipart(part('name="text"', LATIN_1), part('name="_charset_"', 'utf-8')),
       400,
       /^text: expected UTF-8/,
+    ],
+    [
+      'a form, not multipart, in a charset of its own that nobody knows',
+      FORM,
+      bytes('_charset_=klingon&', urlEncoded(LATIN_1)),
+      415,
+      /klingon/,
+    ],
+    ...[`filename*=UTF-8''caf%E9.txt`, `filename*=klingon''a.txt`, 'filename="caf\u00e9.txt"'].map(
+      (named): [string, string, Buffer, number, RegExp] => [
+        `a file whose name can't be decoded: ${named}`,
+        MULTIPART,
+        multipart(part('name="text"', 'x'), latin1Part(`name="file"; ${named}`)),
+        400,
+        /^file: expected its name in UTF-8/,
+      ],
+    ),
+    ...[
+      `filename*=UTF-8''a%ZZ.txt`,
+      `filename*=a.txt`,
+      'filename="a"b.txt"',
+      'filename="a.txt',
+      'filename=a b.txt',
+    ].map((named): [string, string, Buffer, number, RegExp] => [
+      `a file whose name can't be read, instead of a message without it: ${named}`,
+      MULTIPART,
+      multipart(part('name="text"', 'x'), latin1Part(`name="file"; ${named}`)),
+      400,
+      /^file: expected /,
+    ]),
+    [
+      'a part without a disposition',
+      MULTIPART,
+      multipart(part('name="text"', 'x'), Buffer.from('--b\r\nContent-Type: text/plain\r\n\r\nx\r\n')),
+      400,
+      /^The form is malformed: expected a Content-Disposition/,
     ],
     ['a file named in Latin-1', MULTIPART, latin1Name, 400, /^file: expected its name in UTF-8/],
     [

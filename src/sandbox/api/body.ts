@@ -1,12 +1,10 @@
 /** Reads what was sent: JSON, a form, or a multipart form whose file goes straight to the disk. */
-import { pipeline } from 'node:stream/promises'
-import busboy from 'busboy'
 import { bodyStream } from '../../lib/body-reader.ts'
 import { BodyTooSlow, readBytesAtMost } from '../../lib/bounded-body.ts'
 import { charsetOf, decodeText, UndecodableText } from '../../lib/charset.ts'
-import { formFileName } from '../../lib/form-file-name.ts'
 import { isNestedTooDeep, MAX_NESTING } from '../../lib/json-nesting.ts'
 import { declaredType } from '../../lib/media-type.ts'
+import { boundaryOf, type Part, partsOf } from '../../lib/multipart.ts'
 import { isOutOfSpace } from '../../lib/out-of-space.ts'
 import { createTimeLimit } from '../../lib/time-limit.ts'
 import { FileTooLarge, type MediaFiles } from '../network/media.ts'
@@ -79,41 +77,45 @@ export interface MultipartForm {
 /** @throws ApiError when the form is broken or cut off, or its file too large; nothing of the file is left then */
 export async function readMultipart(request: Request, files: MediaFiles): Promise<MultipartForm> {
   if (!request.body) throw new ApiError('bad_request', 'body: expected a multipart form')
-  const parser = openParser(request)
+  const boundary = boundaryOf(request.headers.get('content-type') ?? '')
+  if (boundary === null) throw new ApiError('bad_request', 'body: expected a multipart form with a boundary')
   const fields: Record<string, string> = {}
-  const saving: Promise<Media>[] = []
-  const stop = new AbortController()
-  // The first failure tells the cause; that the rest is cut off follows from it.
-  const failure: { cause?: unknown } = {}
-  const fail = (cause: unknown) => {
-    failure.cause ??= cause
-    stop.abort()
-  }
-  // The parser gives undefined for an unknown charset, whatever its types say, and replaces
-  // undecodable bytes silently.
-  parser.on('field', (name, value: string | undefined) => {
-    if (value === undefined || value.includes('\ufffd')) fail(new Error(`${name}: expected UTF-8`))
-    else fields[name] = value
-  })
-  parser.on('file', (field, stream, { filename, mimeType }) => {
-    stream.on('error', () => undefined)
-    if (field !== 'file' || saving.length > 0 || filename === undefined) return void stream.resume()
-    const isTypeKnown = declaredType(mimeType) !== null
-    const save = files.save(stream, { name: formFileName(filename), mimeType, isTypeKnown })
-    save.catch(fail)
-    saving.push(save)
-  })
+  let media: Media | null = null
+  let parts = 0
   try {
-    // A pipe wouldn't do: who breaks off would leave the file open, waiting for more.
-    await pipeline(bodyStream(request), parser, { signal: stop.signal })
-    const [media = null] = await Promise.all(saving)
+    for await (const part of partsOf(bodyStream(request), boundary)) {
+      if (++parts > MAX_PARTS) throw new Error(`expected at most ${MAX_PARTS} parts`)
+      if (part.fileName === null) fields[part.name] = await fieldText(part)
+      else if (part.name === 'file' && media === null) media = await saved(part, part.fileName(), files)
+    }
     return { fields, media }
   } catch (error) {
-    fail(error)
-    for (const saved of await Promise.allSettled(saving))
-      if (saved.status === 'fulfilled') await files.discard(saved.value.id)
-    throw refusalOf(failure.cause)
+    if (media) await files.discard(media.id)
+    throw refusalOf(error)
   }
+}
+
+const MAX_PARTS = 50
+
+async function fieldText({ name, charset, body }: Part): Promise<string> {
+  const chunks: Uint8Array[] = []
+  let length = 0
+  for await (const chunk of body) {
+    length += chunk.length
+    if (length > MAX_TEXT_BYTES) throw new Error(`${name}: expected at most ${MAX_TEXT_BYTES} bytes`)
+    chunks.push(chunk)
+  }
+  try {
+    return decodeText(Buffer.concat(chunks), charset)
+  } catch (error) {
+    throw error instanceof UndecodableText ? new Error(`${name}: ${error.message}`) : error
+  }
+}
+
+function saved({ mimeType, body }: Part, name: string, files: MediaFiles): Promise<Media> | null {
+  return name === ''
+    ? null
+    : files.save(body, { name, mimeType, isTypeKnown: declaredType(mimeType) !== null })
 }
 
 function refusalOf(cause: unknown): ApiError {
@@ -123,16 +125,4 @@ function refusalOf(cause: unknown): ApiError {
     'bad_request',
     `body: ${cause instanceof Error ? cause.message : 'not a multipart form'}`,
   )
-}
-
-function openParser(request: Request): busboy.Busboy {
-  try {
-    return busboy({
-      headers: { 'content-type': request.headers.get('content-type') ?? '' },
-      defParamCharset: 'utf8',
-      limits: { fieldSize: MAX_TEXT_BYTES, fields: 50, files: 1 },
-    })
-  } catch {
-    throw new ApiError('bad_request', 'body: expected a multipart form with a boundary')
-  }
 }

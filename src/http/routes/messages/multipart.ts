@@ -1,16 +1,14 @@
 /** Reads a multipart send: fields into memory, up to a limit, and the file straight to the disk. */
 import { extname } from 'node:path'
-import { pipeline } from 'node:stream/promises'
-import busboy from 'busboy'
 import { GatewayError } from '../../../domain/errors.ts'
 import { bodyStream } from '../../../lib/body-reader.ts'
-import { decodeText } from '../../../lib/charset.ts'
-import { formFileName } from '../../../lib/form-file-name.ts'
+import { decodeText, UndecodableText } from '../../../lib/charset.ts'
+import { boundaryOf, MalformedForm, type Part, partsOf } from '../../../lib/multipart.ts'
 import { transferDecoded, transferDecoder, WrongTransferEncoding } from '../../../lib/transfer-encoding.ts'
 import type { IncomingFile, StagedFile } from '../../../modules/media/types.ts'
 
 /** What a form may consist of, the file apart. */
-const LIMITS = { fields: 32, fieldNameSize: 128, fieldSize: 256 * 1024, parts: 40, headerPairs: 32 }
+const LIMITS = { fields: 32, fieldBytes: 256 * 1024, parts: 40 }
 
 /** A name that is longer couldn't be stored by whoever gets the file. */
 const MAX_NAME_BYTES = 255
@@ -36,76 +34,99 @@ export interface MultipartSink {
  */
 export async function readMultipart(request: Request, sink: MultipartSink): Promise<MultipartSend> {
   if (!request.body) throw new GatewayError('bad_request', 'The body is empty')
-  const fields: MultipartSend['fields'] = []
-  let staging: Promise<StagedFile> | undefined
-  const stop = new AbortController()
-  // The first failure tells the cause; what follows from it (streams cut off) doesn't.
-  const failure: { cause?: unknown } = {}
-  const fail = (cause: unknown) => {
-    failure.cause ??= cause
-    stop.abort()
-  }
-
+  const boundary = boundaryOf(request.headers.get('content-type') ?? '')
+  if (boundary === null)
+    throw new GatewayError('bad_request', 'Content-Type: expected multipart/form-data with a boundary')
   const progress = trackProgress(sink)
-  const parser = openParser(request)
-  // The parser gives undefined for a missing name or value, or an unknown charset, whatever its
-  // types say.
-  parser.on('field', (name = '', value: string | undefined, { nameTruncated, valueTruncated, encoding }) => {
-    try {
-      if (value === undefined) throw unreadable(name)
-      progress.keep(name, value)
-      if (nameTruncated || valueTruncated) throw fieldTooLarge(name)
-      const text = fieldText(name, value, encoding)
-      // A file input that was left empty, as some clients send it.
-      if (name === 'file' && text === '') return
-      if (name === 'file') throw new GatewayError('bad_request', 'file: expected a file, not text')
-      fields.push([name, text])
-    } catch (error) {
-      fail(error)
-    }
-  })
-  // A part without a name has none here, whatever the types say.
-  parser.on('file', (name = '', stream, { filename = '', mimeType, encoding }) => {
-    // A stream that nobody reads would hold up the form behind it; cut off, it reports that to its listeners.
-    stream.on('error', () => undefined)
-    const refuse = (error: unknown) => {
-      stream.resume()
-      fail(error)
-    }
-    // A browser sends a file input that was left empty without a name and without bytes. Bytes make
-    // it a file without an extension.
-    if (filename === '') {
-      stream.once('data', () => refuse(refuseFile(name, '', false)))
-      return
-    }
-    const fileName = formFileName(filename)
-    const refusal = refuseFile(name, fileName, staging !== undefined)
-    if (refusal) {
-      refuse(refusal)
-      return
-    }
-    try {
-      staging = sink.stage({ fileName, mimeType, stream: transferDecoder(encoding)(stream) })
-      staging.catch(fail)
-    } catch (error) {
-      refuse(error)
-    }
-  })
-  for (const event of ['fieldsLimit', 'filesLimit', 'partsLimit'] as const) {
-    parser.on(event, () => fail(new GatewayError('bad_request', 'The form has too many fields')))
-  }
-
+  const fields: KeptField[] = []
+  let file: StagedFile | undefined
+  let charset: string | undefined
+  let parts = 0
   try {
-    await pipeline(bodyStream(request), progress.count, parser, { signal: stop.signal })
-    const file = await staging
-    if (failure.cause !== undefined) throw failure.cause
-    return { fields, file }
+    for await (const part of partsOf(progress.count(bodyStream(request)), boundary)) {
+      if (++parts > LIMITS.parts || fields.length > LIMITS.fields) throw tooManyParts()
+      if (part.fileName !== null) {
+        file = (await stageFile(part, sink, charset, file)) ?? file
+        continue
+      }
+      const field = await readField(part)
+      progress.keep(field)
+      if (part.name === FORM_CHARSET) charset = formCharset(field) || undefined
+      else fields.push(field)
+    }
+    return { fields: textsOf(fields, charset), file }
   } catch (error) {
-    fail(error)
-    const staged = await staging?.catch(() => undefined)
-    if (staged) await sink.discard(staged)
-    throw expectedFailure(failure.cause)
+    if (file) await sink.discard(file)
+    throw expectedFailure(error)
   }
+}
+
+type KeptField = Pick<Part, 'name' | 'charset' | 'encoding'> & { bytes: Buffer }
+
+/** A form's default charset, in which browsers send texts and names of files (RFC 7578 section 4.6). */
+const FORM_CHARSET = '_charset_'
+
+async function readField({ name, charset, encoding, body }: Part): Promise<KeptField> {
+  const chunks: Uint8Array[] = []
+  let length = 0
+  for await (const chunk of body) {
+    length += chunk.length
+    if (length > LIMITS.fieldBytes)
+      throw new GatewayError('payload_too_large', `${name}: expected at most ${LIMITS.fieldBytes} bytes`)
+    chunks.push(chunk)
+  }
+  return { name, charset, encoding, bytes: Buffer.concat(chunks) }
+}
+
+function formCharset(field: KeptField): string {
+  const charset = fieldText(field, undefined)
+  try {
+    if (charset !== '') decodeText(new Uint8Array(), charset)
+  } catch {
+    throw new GatewayError('bad_request', `${FORM_CHARSET}: expected a charset that is known`)
+  }
+  return charset
+}
+
+/** Once all parts are read, as the one that says the form's charset may come last. */
+function textsOf(fields: readonly KeptField[], charset: string | undefined): MultipartSend['fields'] {
+  const texts = fields.map((field): [string, string] => [field.name, fieldText(field, charset)])
+  if (texts.some(([name, text]) => name === 'file' && text !== ''))
+    throw new GatewayError('bad_request', 'file: expected a file, not text')
+  // A file input that was left empty, as some clients send it.
+  return texts.filter(([name]) => name !== 'file')
+}
+
+/** @returns undefined for a file input that was left empty: browsers send it without name and bytes */
+async function stageFile(
+  { name, fileName: nameIn, mimeType, encoding, body }: Part,
+  sink: MultipartSink,
+  charset: string | undefined,
+  before: StagedFile | undefined,
+): Promise<StagedFile | undefined> {
+  const fileName = fileNameOf(nameIn, charset)
+  // Bytes make it a file without an extension.
+  if (fileName === '' && (await isEmpty(body))) return undefined
+  const refusal = refuseFile(name, fileName, before !== undefined)
+  if (refusal) throw refusal
+  return sink.stage({ fileName, mimeType, stream: transferDecoder(encoding)(body) })
+}
+
+function fileNameOf(nameIn: Part['fileName'], charset: string | undefined): string {
+  try {
+    return nameIn?.(charset) ?? ''
+  } catch (error) {
+    if (!(error instanceof UndecodableText)) throw error
+    throw new GatewayError(
+      'bad_request',
+      'file: expected its name in UTF-8, or in a charset declared before it',
+    )
+  }
+}
+
+async function isEmpty(body: Part['body']): Promise<boolean> {
+  for await (const { length } of body) if (length > 0) return false
+  return true
 }
 
 /** As UTF-16, which a single character beyond Latin-1 makes of a whole text. */
@@ -115,8 +136,8 @@ function trackProgress(sink: Pick<MultipartSink, 'receiving'>) {
   let receivedBytes = 0
   let fieldBytes = 0
   return {
-    keep(name: string, value: string): void {
-      fieldBytes += BYTES_PER_CHARACTER * (name.length + value.length)
+    keep({ name, bytes }: KeptField): void {
+      fieldBytes += BYTES_PER_CHARACTER * (name.length + bytes.length)
       sink.receiving(receivedBytes, fieldBytes)
     },
     async *count(chunks: AsyncIterable<Uint8Array>) {
@@ -129,31 +150,18 @@ function trackProgress(sink: Pick<MultipartSink, 'receiving'>) {
   }
 }
 
-function openParser(request: Request): busboy.Busboy {
-  const headers = { 'content-type': request.headers.get('content-type') ?? '' }
-  try {
-    return busboy({ headers, limits: LIMITS, defParamCharset: 'utf8', preservePath: false })
-  } catch {
-    throw new GatewayError('bad_request', 'Content-Type: expected multipart/form-data with a boundary')
-  }
-}
-
-/** A text whose bytes were none in its charset; the parser replaces them and doesn't tell. */
-const UNDECODABLE = '\ufffd'
-/**
- * The parser takes windows-1252 for Latin-1, and gives a control character for each letter that
- * only windows-1252 has.
- */
-const CONTROL = /[\u0080-\u009f]/
-
 /** @throws GatewayError bad_request */
-function fieldText(name: string, value: string, encoding: string): string {
-  if (value.includes(UNDECODABLE) || CONTROL.test(value)) throw unreadable(name)
+function fieldText({ name, bytes, charset, encoding }: KeptField, formCharset: string | undefined): string {
   try {
-    const decoded = transferDecoded(value, encoding)
-    return decoded ? decodeText(decoded) : value
+    const content = transferDecoded(bytes.toString('latin1'), encoding) ?? bytes
+    return decodeText(content, charset ?? formCharset)
   } catch (error) {
-    throw error instanceof WrongTransferEncoding ? wrongEncoding(name, error) : unreadable(name)
+    if (error instanceof WrongTransferEncoding) throw wrongEncoding(name, error)
+    if (!(error instanceof UndecodableText)) throw error
+    throw new GatewayError(
+      'bad_request',
+      `${name}: expected UTF-8, or text in the charset that its part or the form declares (${error.message})`,
+    )
   }
 }
 
@@ -161,19 +169,10 @@ function wrongEncoding(name: string, { message }: WrongTransferEncoding): Gatewa
   return new GatewayError('bad_request', `${name}: ${message}`)
 }
 
-function unreadable(name: string): GatewayError {
-  return new GatewayError(
-    'bad_request',
-    `${name}: expected UTF-8, or text in the charset that the part declares`,
-  )
-}
-
 function refuseFile(name: string, fileName: string, another: boolean): GatewayError | null {
   if (name !== 'file') {
     return new GatewayError('bad_request', `${name}: expected the file in a field named "file"`)
   }
-  if (fileName.includes(UNDECODABLE))
-    return new GatewayError('bad_request', 'file: expected its name in UTF-8')
   if (Buffer.byteLength(fileName) > MAX_NAME_BYTES || /\p{Cc}/u.test(fileName)) {
     return new GatewayError(
       'bad_request',
@@ -187,25 +186,24 @@ function refuseFile(name: string, fileName: string, another: boolean): GatewayEr
   return null
 }
 
-function fieldTooLarge(name: string): GatewayError {
-  return new GatewayError('payload_too_large', `${name}: expected at most ${LIMITS.fieldSize} bytes`)
+function tooManyParts(): GatewayError {
+  return new GatewayError('bad_request', 'The form has too many fields')
 }
 
-/** Whatever busboy or a stream that broke off threw is a form that isn't whole. */
+/** A stream that broke off is a form that isn't whole. */
 function expectedFailure(cause: unknown): unknown {
-  if (cause instanceof GatewayError) return cause
   if (cause instanceof WrongTransferEncoding) return wrongEncoding('file', cause)
-  if (cause instanceof Error && isStreamFailure(cause)) {
+  if (cause instanceof MalformedForm && cause.field)
+    return new GatewayError('bad_request', `${cause.field}: ${cause.message}`)
+  if (cause instanceof MalformedForm)
+    return new GatewayError('bad_request', `The form is malformed: ${cause.message}`)
+  if (cause instanceof Error && isStreamFailure(cause))
     return new GatewayError('bad_request', 'The form is malformed or was cut off')
-  }
   return cause
 }
 
-const FORM_FAILURES =
-  /^(Unexpected end of (form|file|multipart)|Malformed|Part terminated early|Multipart: )/i
 const STREAM_CODES = new Set(['ABORT_ERR', 'ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE', 'ERR_ABORTED'])
 
 function isStreamFailure(error: Error & { code?: unknown }): boolean {
-  if (error.name === 'AbortError' || FORM_FAILURES.test(error.message)) return true
-  return typeof error.code === 'string' && STREAM_CODES.has(error.code)
+  return error.name === 'AbortError' || (typeof error.code === 'string' && STREAM_CODES.has(error.code))
 }
