@@ -150,7 +150,7 @@ class FormReader {
 /** @param header its bytes as characters */
 function partOf(header: string): Omit<Part, 'body'> {
   const lines = header.replace(/\r\n[ \t]+/g, ' ').split(LINE_END)
-  const headers = new Map(lines.map(line => [line.split(':', 1)[0]?.trim().toLowerCase(), valueOf(line)]))
+  const headers = new Map(lines.map(line => [line.split(':', 1)[0]?.trim().toLowerCase(), headerValue(line)]))
   const type = headers.get('content-type') ?? ''
   const mimeType = /^[^\s;/]+\/[^\s;]+/.exec(type)?.[0].toLowerCase() ?? 'text/plain'
   const params = dispositionParams(headers.get('content-disposition') ?? '')
@@ -165,11 +165,11 @@ function partOf(header: string): Omit<Part, 'body'> {
   }
 }
 
-function valueOf(line: string): string {
+function headerValue(line: string): string {
   return line.slice(line.indexOf(':') + 1).trim()
 }
 
-const PARAMETER = /\s*;\s*(?:([\w.*-]+)\s*=\s*(?:"((?:[^"\\]|\\[^])*)"|([^\s;"]*)))?/y
+const PARAMETER = /\s*;\s*(?:([\w.*-]+)\s*=\s*(?:"((?:[^"\\]|\\[\s\S])*)"|([^\s;"]*)))?/y
 
 /** @throws MalformedForm unless it is a form's, with parameters (RFC 6266) that can all be read */
 function dispositionParams(disposition: string): Map<string, string> {
