@@ -55,8 +55,8 @@ import waitingCaptionsDown from './0027_waiting_captions.down.sql' with { type: 
 import waitingCaptionsUp from './0027_waiting_captions.up.sql' with { type: 'text' }
 import plannerStatisticsDown from './0028_planner_statistics.down.sql' with { type: 'text' }
 import plannerStatisticsUp from './0028_planner_statistics.up.sql' with { type: 'text' }
-import devicePlatformsDown from './0029_device_platforms.down.sql' with { type: 'text' }
-import devicePlatformsUp from './0029_device_platforms.up.sql' with { type: 'text' }
+import sparseLookupsDown from './0029_sparse_lookups.down.sql' with { type: 'text' }
+import sparseLookupsUp from './0029_sparse_lookups.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -95,5 +95,5 @@ export const migrations: readonly Migration[] = [
   { version: 26, name: 'ghost_phones_phone', up: ghostPhonesPhoneUp, down: ghostPhonesPhoneDown },
   { version: 27, name: 'waiting_captions', up: waitingCaptionsUp, down: waitingCaptionsDown },
   { version: 28, name: 'planner_statistics', up: plannerStatisticsUp, down: plannerStatisticsDown },
-  { version: 29, name: 'device_platforms', up: devicePlatformsUp, down: devicePlatformsDown },
+  { version: 29, name: 'sparse_lookups', up: sparseLookupsUp, down: sparseLookupsDown },
 ]

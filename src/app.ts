@@ -25,6 +25,7 @@ import type { RunningServer } from './http/server.ts'
 import type { Clock } from './lib/clock.ts'
 import { createLogger, type Logger } from './lib/logger.ts'
 import { createProcessClock } from './lib/process-clock.ts'
+import { yieldToEventLoop } from './lib/turn-budget.ts'
 import { createArrivals } from './modules/attached-bridges/arrivals-repository.ts'
 import { createAttachedBridges } from './modules/attached-bridges/attached-bridges.ts'
 import { TAKEN_AWAY } from './modules/attached-bridges/detach.ts'
@@ -261,6 +262,8 @@ export async function createApp(
         ...source.workers,
       ]) {
         supervisor.start(worker)
+        // Each begins with a look at the database: requests that have come get their turn in between.
+        await yieldToEventLoop()
       }
       isStarted = true
       return {

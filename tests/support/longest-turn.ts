@@ -71,39 +71,35 @@ async function turnOf(work: () => unknown): Promise<number> {
 }
 
 /**
- * Measures from one turn's timer to the next's, without the time for which other processes had the
- * processor: on a busy machine they take it for longer than the turns last that are looked for.
+ * Measures the processor time from one turn's timer to the next's. By the clock, a turn on a busy
+ * machine is as long as other processes have the processor or the disk.
  */
 class TurnWatch {
   longestMs = 0
   private timer: ReturnType<typeof setTimeout> | undefined
 
   constructor() {
-    this.look(performance.now(), waitedMs())
+    this.look(usedMs())
   }
 
   stop(): void {
     clearTimeout(this.timer)
   }
 
-  private look(before: number, waitedBefore: number): void {
+  private look(before: number): void {
     this.timer = setTimeout(() => {
-      const now = performance.now()
-      const waited = waitedMs()
-      this.longestMs = Math.max(this.longestMs, now - before - (waited - waitedBefore))
-      this.look(now, waited)
+      const now = usedMs()
+      this.longestMs = Math.max(this.longestMs, now - before)
+      this.look(now)
     }, 1)
   }
 }
 
-/**
- * Milliseconds that this thread has been ready to run while others did, where the system tells
- * (Linux); else 0.
- */
-function waitedMs(): number {
+/** Milliseconds of processor this thread has used, where the system tells (Linux); else the time of day. */
+function usedMs(): number {
   try {
-    return Number(readFileSync('/proc/thread-self/schedstat', 'latin1').split(' ')[1]) / NANOSECONDS_PER_MS
+    return Number(readFileSync('/proc/thread-self/schedstat', 'latin1').split(' ')[0]) / NANOSECONDS_PER_MS
   } catch {
-    return 0
+    return performance.now()
   }
 }

@@ -160,6 +160,8 @@ export class PortalBridge implements AsyncDisposable {
     const response = await fetch(url, {
       method,
       headers: { authorization: `Bearer ${AS_TOKEN}` },
+      // A kept connection may be one to the homeserver before its restart.
+      keepalive: false,
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     })
     const answer = (await response.json()) as Json

@@ -55,3 +55,12 @@ test('the probe looks for a platform’s devices among them alone, as most platf
     'SEARCH devices USING INDEX devices_platform (platform=? AND identity_id>?)',
   )
 })
+
+test('a start looks for portals that are half made among them alone', () => {
+  const [plan] = db.connection
+    .query<{ detail: string }, []>(
+      "EXPLAIN QUERY PLAN SELECT * FROM sandbox_portal WHERE platform = '' AND room_id IS NULL",
+    )
+    .all()
+  expect(plan?.detail).toBe('SEARCH sandbox_portal USING INDEX sandbox_portal_unfinished (platform=?)')
+})

@@ -1,0 +1,2 @@
+DROP INDEX devices_platform;
+DROP INDEX sandbox_portal_unfinished;
