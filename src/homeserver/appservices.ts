@@ -1,5 +1,6 @@
 /** The registered appservices: who they are, whom they own, and who must be told of an event. */
 
+import { streamFromPeer } from '../lib/peer-request.ts'
 import { tokenHash } from './identifiers.ts'
 import type { JsonObject } from './json.ts'
 import { LruMap } from './lru.ts'
@@ -157,21 +158,21 @@ export function isReachable(delivery: Delivery | undefined): delivery is Deliver
   return delivery !== undefined && (delivery.url !== null || delivery.deliver !== undefined)
 }
 
-/** A request to an appservice, as the specification authenticates it. */
-export function appserviceRequest(
-  delivery: Delivery,
+/** Sends a request to an appservice, as the specification authenticates it. */
+export function askAppservice(
+  { url, hsToken, deliver = streamFromPeer }: Delivery,
   method: string,
   path: string,
   body: string | JsonObject | undefined,
   signal: AbortSignal,
-): Request {
-  const base = (delivery.url ?? 'http://appservice.invalid').replace(/\/$/, '')
-  return new Request(base + path, {
-    method,
-    headers: { authorization: `Bearer ${delivery.hsToken}`, 'content-type': 'application/json' },
-    ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
-    // Whoever answers from elsewhere would be given the token, too.
-    redirect: 'manual',
-    signal,
-  })
+): Promise<Response> {
+  const base = (url ?? 'http://appservice.invalid').replace(/\/$/, '')
+  return deliver(
+    new Request(base + path, {
+      method,
+      headers: { authorization: `Bearer ${hsToken}`, 'content-type': 'application/json' },
+      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      signal,
+    }),
+  )
 }

@@ -7,6 +7,9 @@ import { type JsonRules, parseJson } from './canonical-json.ts'
 import { badJson, MatrixError, tooLarge } from './errors.ts'
 import { isObject, type JsonObject } from './json.ts'
 
+/** A part of a body that is kept as it is. */
+export const jsonObject = z.custom<JsonObject>(isObject, 'must be an object')
+
 const MAX_BODY_BYTES = 1024 * 1024
 /** Reading, parsing and validating a longer body have a turn of the event loop each. */
 const LARGE_CHARACTERS = 64 * 1024
@@ -60,15 +63,11 @@ function withoutNulls(schema: unknown, value: unknown): unknown {
   if (!(schema instanceof z.ZodObject) || !isObject(value)) return value
   const given = { ...value }
   for (const [name, field] of Object.entries(schema.shape)) {
-    const isAbsent = given[name] === null && field instanceof z.ZodOptional && !isNullable(field.unwrap())
+    const isAbsent = given[name] === null && field instanceof z.ZodOptional
     if (isAbsent) delete given[name]
     else if (given[name] !== undefined) given[name] = withoutNulls(field, given[name]) as JsonObject
   }
   return given
-}
-
-function isNullable(schema: unknown): boolean {
-  return schema instanceof z.ZodNullable
 }
 
 /** Reads and validates a body in one go. */

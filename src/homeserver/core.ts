@@ -4,7 +4,6 @@ import type { Clock } from '../lib/clock.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { Committer } from '../lib/group-commit.ts'
 import { type Logger, silentLogger } from '../lib/logger.ts'
-import { streamFromPeer } from '../lib/peer-request.ts'
 import { Appservices } from './appservices.ts'
 import { MatrixError } from './errors.ts'
 import { LruMap } from './lru.ts'
@@ -30,7 +29,6 @@ export interface CoreOptions {
   maxUploadBytes: number
   clock?: Clock
   logger?: Logger
-  fetch?: (request: Request) => Promise<Response>
 }
 
 export interface Session {
@@ -49,7 +47,6 @@ export class Core {
   readonly maxUploadBytes: number
   readonly clock: Clock
   readonly logger: Logger
-  readonly fetch: (request: Request) => Promise<Response>
   readonly events
   readonly users
   readonly receipts
@@ -88,7 +85,6 @@ export class Core {
     this.maxUploadBytes = options.maxUploadBytes
     this.clock = options.clock ?? systemClock
     this.logger = options.logger ?? silentLogger
-    this.fetch = options.fetch ?? (request => streamFromPeer(request))
     this.committer = options.committer
     this.events = eventStore(database)
     this.users = userStore(database)

@@ -1,9 +1,8 @@
 /** Identifiers: their grammar, and how new ones are made. */
 import { randomBytes } from 'node:crypto'
 import { invalidParam } from './errors.ts'
+import { MAX_ID_BYTES } from './limits.ts'
 
-/** A user id is at most this long. @see https://spec.matrix.org/v1.12/appendices/#user-identifiers */
-const MAX_ID_BYTES = 255
 const HISTORICAL_LOCALPART = /^[\x21-\x39\x3B-\x7E]+$/
 const LOCALPART = /^[a-z0-9._=/+-]+$/
 

@@ -4,7 +4,10 @@ import type { Core } from './core.ts'
 
 const PAGE = 200
 
-/** Users whose keys changed at `from` < position <= `to`, as far as they concern `userId`. */
+/**
+ * Users whose keys changed at `from` < position <= `to`, as far as they concern `userId`; each as
+ * JSON.
+ */
 export async function* changedUsers(
   core: Core,
   userId: string,
@@ -14,7 +17,7 @@ export async function* changedUsers(
   for (let after = from; ; ) {
     const page = core.keys.changes(after, to, PAGE)
     for (const { user_id: other } of page)
-      if (other === userId || (await shareRoom(core, userId, other, turn))) yield other
+      if (other === userId || (await shareRoom(core, userId, other, turn))) yield JSON.stringify(other)
     const last = page.at(-1)
     if (!last || page.length < PAGE) return
     after = last.stream_id

@@ -11,7 +11,7 @@
  */
 import { backoffMs } from '../lib/backoff.ts'
 import { type Refusal, refusalOf } from '../lib/refusal.ts'
-import { appserviceRequest, isReachable } from './appservices.ts'
+import { askAppservice, isReachable } from './appservices.ts'
 import type { Core } from './core.ts'
 import type { AppserviceRow } from './store/appservices.ts'
 import { type Batch, buildTransaction } from './transactions.ts'
@@ -210,8 +210,8 @@ export class Pusher {
       }
     })
     try {
-      const request = appserviceRequest(delivery, 'PUT', path, body, controller.signal)
-      const response = await Promise.race([(delivery.deliver ?? this.core.fetch)(request), givenUp])
+      const answer = askAppservice(delivery, 'PUT', path, body, controller.signal)
+      const response = await Promise.race([answer, givenUp])
       if (response === undefined) return 'passing'
       if (response.body) await response.body.cancel()
       if (response.ok) return 'acknowledged'

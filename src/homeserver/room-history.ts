@@ -1,5 +1,6 @@
 /** Events of a room's past that a user may see, and the state at that time. */
 import type { TurnBudget } from '../lib/turn-budget.ts'
+import type { Call } from './call.ts'
 import type { Core } from './core.ts'
 import { forbidden, notFound } from './errors.ts'
 import { type EventRow, type Membership, strippedEventText } from './events.ts'
@@ -181,8 +182,8 @@ function lastPositionIn(core: Core, room: number, userId: string): number {
 }
 
 /** The user's view of a room, for an endpoint. An unknown room looks like one that the user isn't in. */
-export function viewRoom(core: Core, roomId: string, userId: string): RoomView {
-  const room = core.rooms.read(roomId)
+export function viewRoom({ core, params, requester: { userId } }: Call): RoomView {
+  const room = core.rooms.read(params.roomId ?? '')
   if (!room) throw forbidden(`${userId} is not in the room`)
   return new RoomView(core, room, userId)
 }

@@ -1,6 +1,8 @@
 /**
  * Events with the `unsigned` for their reader, as JSON text, so that stored content isn't parsed.
  */
+import type { Pieces } from '../lib/json-answer.ts'
+import type { TurnBudget } from '../lib/turn-budget.ts'
 import type { Requester } from './call.ts'
 import type { Core } from './core.ts'
 import { clientEventText, type EventRow } from './events.ts'
@@ -21,6 +23,19 @@ export function showEvent(core: Core, requester: Requester, view: RoomView, row:
     unsigned.push(`"redacted_because":${clientEventText(redaction, age)}`)
   }
   return clientEventText(row, `{${unsigned.join(',')}}`)
+}
+
+/** Events one after the other, which may be very many. */
+export async function* showEvents(
+  { core, requester }: { core: Core; requester: Requester },
+  view: RoomView,
+  rows: AsyncIterable<EventRow> | Iterable<EventRow>,
+  turn: TurnBudget,
+): Pieces {
+  for await (const row of rows) {
+    yield showEvent(core, requester, view, row)
+    if (turn.isSpent) await turn.pause()
+  }
 }
 
 /** Fields of `unsigned`: a state event has the one that it replaced, an invite its room's state. */

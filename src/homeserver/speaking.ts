@@ -1,7 +1,6 @@
 /** In which rooms whoever asks may be whom they say they are. */
 import type { Requester } from './call.ts'
 import type { Core } from './core.ts'
-import { parseStored } from './json.ts'
 
 /** As `speaksIn`, for a room that needn't be in memory. */
 export async function speaksInStored(core: Core, requester: Requester, roomId: string): Promise<boolean> {
@@ -17,9 +16,5 @@ export function speaksIn(core: Core, { userId, appservice, isPuppet }: Requester
   if (room.hasUserOf(appservice.num)) return true
   if (room.membershipOf(userId) !== 'invite') return false
   const invitation = core.events.currentState(room.num, 'm.room.member', userId)
-  return (
-    invitation !== undefined &&
-    parseStored(invitation.content).membership === 'invite' &&
-    appservice.namespaces.hasUser(invitation.sender)
-  )
+  return invitation !== undefined && appservice.namespaces.hasUser(invitation.sender)
 }

@@ -4,7 +4,7 @@
  * @see https://spec.matrix.org/v1.12/client-server-api/#syncing
  */
 
-import { type Pieces, separated } from '../lib/json-answer.ts'
+import { enclosed, type Pieces } from '../lib/json-answer.ts'
 import { TurnBudget } from '../lib/turn-budget.ts'
 import type { Requester } from './call.ts'
 import type { Core } from './core.ts'
@@ -65,11 +65,8 @@ export class SyncAnswer {
     const accountData = await changedAccountData(this.context)
     yield* roomSections(this.context, accountData)
     yield* globalAccountData(this.context, accountData.get(0) ?? [])
-    if (this.toDevice.length > 0) {
-      yield ',"to_device":{"events":['
-      yield* separated(this.toDevice.map(toDeviceText))
-      yield ']}'
-    }
+    if (this.toDevice.length > 0)
+      yield* enclosed(',"to_device":{"events":[', this.toDevice.map(toDeviceText), ']}')
     if (!request.since) return
     const { since } = request
     const changes = changedUsers(
@@ -78,16 +75,12 @@ export class SyncAnswer {
       { from: since.position, to: this.context.position },
       turn,
     )
-    yield* field(',"device_lists":{"changed":[', quoted(changes), '],"left":[]}')
+    yield* field(',"device_lists":{"changed":[', changes, '],"left":[]}')
   }
 }
 
 function toDeviceText({ sender, type, content }: ToDeviceRow): string {
   return `{"sender":${JSON.stringify(sender)},"type":${JSON.stringify(type)},"content":${content}}`
-}
-
-async function* quoted(texts: AsyncIterable<string>): Pieces {
-  for await (const text of texts) yield JSON.stringify(text)
 }
 
 /** The items between head and tail; nothing at all when there are none. */

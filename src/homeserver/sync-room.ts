@@ -1,11 +1,11 @@
 /** One room's part of a sync's answer. */
 
-import { type Pieces, separated } from '../lib/json-answer.ts'
+import { enclosed, type Pieces, separated } from '../lib/json-answer.ts'
 import type { EventRow } from './events.ts'
 import { allowsEvent, allowsType } from './filter.ts'
 import { receiptContent } from './receipts.ts'
 import { invitePreview, RoomView, stateOf } from './room-history.ts'
-import { showEvent } from './shown-events.ts'
+import { showEvents } from './shown-events.ts'
 import type { MembershipRow } from './store/events.ts'
 import type { AccountDataKey } from './store/users.ts'
 import { accountDataText, type SyncContext } from './sync-context.ts'
@@ -61,11 +61,14 @@ export async function* joinedRoom(
 
   yield `${JSON.stringify(row.room_id)}:{`
   yield* timelineField(context, view, timeline)
-  let membersChanged = timeline.rows.some(event => event.type === 'm.room.member')
-  const state = stateFor(context, view, timeline, isWhole ? undefined : since)
-  yield* eventsField(context, view, 'state', state, event => {
-    membersChanged ||= event.type === 'm.room.member'
-  })
+  let membersChanged = timeline.rows.some(isMembership)
+  async function* state(): AsyncGenerator<EventRow, void> {
+    for await (const row of stateFor(context, view, timeline, isWhole ? undefined : since)) {
+      membersChanged ||= isMembership(row)
+      yield row
+    }
+  }
+  yield* eventsField(context, view, ',"state":{"events":[', state())
   yield `,"ephemeral":{"events":[${ephemeral.join(',')}]},"account_data":{"events":[`
   yield* separated(roomData(context, row.room, isFresh ? undefined : ownData))
   const summary = isWhole || membersChanged ? JSON.stringify(summaryOf(view)) : '{}'
@@ -83,7 +86,7 @@ export async function* leftRoom(context: SyncContext, row: MembershipRow): Piece
   yield* timelineField(context, view, timeline)
   // Somebody who never was in the room learns no more than that the invite is gone.
   const state = view.everJoined ? stateFor(context, view, timeline, wasIn ? since : undefined) : []
-  yield* eventsField(context, view, 'state', state)
+  yield* eventsField(context, view, ',"state":{"events":[', state)
   yield ',"account_data":{"events":[]}}'
 }
 
@@ -105,38 +108,22 @@ async function timelineOf(context: SyncContext, view: RoomView, from: number, to
   return { rows, limited, start }
 }
 
-async function* timelineField(context: SyncContext, view: RoomView, timeline: Timeline): Pieces {
-  const first = timeline.rows[0]
-  const before = positionToken(first ? first.stream_id - 1 : timeline.start)
-  yield `"timeline":{"limited":${timeline.limited},"prev_batch":"${before}","events":[`
-  yield* separated(shown(context, view, timeline.rows))
-  yield ']}'
+function timelineField(context: SyncContext, view: RoomView, { rows, limited, start }: Timeline): Pieces {
+  const before = positionToken(rows[0] ? rows[0].stream_id - 1 : start)
+  const head = `"timeline":{"limited":${limited},"prev_batch":"${before}","events":[`
+  return eventsField(context, view, head, rows)
 }
 
-async function* eventsField(
+function eventsField(
   context: SyncContext,
   view: RoomView,
-  name: string,
+  head: string,
   rows: AsyncIterable<EventRow> | Iterable<EventRow>,
-  see: (row: EventRow) => void = () => {},
 ): Pieces {
-  yield `,"${name}":{"events":[`
-  yield* separated(shown(context, view, rows, see))
-  yield ']}'
+  return enclosed(head, showEvents(context, view, rows, context.turn), ']}')
 }
 
-async function* shown(
-  { core, requester, turn }: SyncContext,
-  view: RoomView,
-  rows: AsyncIterable<EventRow> | Iterable<EventRow>,
-  see: (row: EventRow) => void = () => {},
-): Pieces {
-  for await (const row of rows) {
-    see(row)
-    yield showEvent(core, requester, view, row)
-    if (turn.isSpent) await turn.pause()
-  }
-}
+const isMembership = ({ type }: EventRow) => type === 'm.room.member'
 
 /**
  * The state that the client lacks at the start of the timeline: all of it for a room that is new to

@@ -54,6 +54,17 @@ async function nextChunk(pieces: Pieces): Promise<Chunk> {
   return { text, isLast: false }
 }
 
+/** The items with commas between them, between `head` and `tail`. */
+export async function* enclosed(
+  head: string,
+  items: AsyncIterable<string> | Iterable<string>,
+  tail: string,
+): Pieces {
+  yield head
+  yield* separated(items)
+  yield tail
+}
+
 /** The items with commas between them. */
 export async function* separated(items: AsyncIterable<string> | Iterable<string>): Pieces {
   let isFirst = true

@@ -1,6 +1,5 @@
 /** Account data, tags, filters and push rules: what a user's clients keep on the server. */
-import { z } from 'zod'
-import { readBody, readObject, validate } from '../body.ts'
+import { readObject, validate } from '../body.ts'
 import { assertOwn, type Call, param } from '../call.ts'
 import { DIRECT_TYPE, putDirect, sharesType, shownDirect } from '../direct-rooms.ts'
 import { badJson, forbidden, notFound, tooLarge } from '../errors.ts'
@@ -87,13 +86,11 @@ async function changeTags(call: Call, change: (tags: JsonObject) => JsonObject):
   return {}
 }
 
-const anyObject = z.custom<JsonObject>(isObject, 'must be an object')
-
 /** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3useruseridfilter */
 export async function postFilter(call: Call): Promise<JsonObject> {
   const userId = param(call, 'userId')
   assertOwn(call, userId)
-  const filter = await readBody(call.request, anyObject)
+  const filter = await readObject(call.request)
   validate(filterSchema, filter)
   const text = JSON.stringify(filter)
   if (text.length > MAX_EVENT_BYTES) throw tooLarge(`A filter is larger than ${MAX_EVENT_BYTES} bytes`)

@@ -1,6 +1,6 @@
 /** POST /appservice/{id}/ping. @see https://spec.matrix.org/v1.12/application-service-api/#post_matrixclientv1appserviceappserviceidping */
 import { z } from 'zod'
-import { type Appservice, appserviceRequest, isReachable } from '../appservices.ts'
+import { type Appservice, askAppservice, isReachable } from '../appservices.ts'
 import { readBody } from '../body.ts'
 import { type Call, param } from '../call.ts'
 import type { Core } from '../core.ts'
@@ -36,8 +36,7 @@ async function callBack(
   let response: Response
   let body: string
   try {
-    const request = appserviceRequest(delivery, 'POST', '/_matrix/app/v1/ping', content, signal)
-    response = await (delivery.deliver ?? core.fetch)(request)
+    response = await askAppservice(delivery, 'POST', '/_matrix/app/v1/ping', content, signal)
     body = await beginningOf(response)
   } catch (error) {
     if (error instanceof Error && error.name === 'TimeoutError')

@@ -2,12 +2,12 @@
 import { z } from 'zod'
 import { TurnBudget } from '../../lib/turn-budget.ts'
 import { refusal } from '../auth-rules.ts'
-import { readBody } from '../body.ts'
+import { jsonObject, readBody } from '../body.ts'
 import type { Call } from '../call.ts'
 import type { Core } from '../core.ts'
 import { forbidden, MatrixError } from '../errors.ts'
 import { assertUserId, randomId } from '../identifiers.ts'
-import { isObject, type JsonObject } from '../json.ts'
+import type { JsonObject } from '../json.ts'
 import { MAX_INITIAL_STATE, MAX_INVITES } from '../limits.ts'
 import type { RoomState } from '../rooms.ts'
 import type { Tx } from '../tx.ts'
@@ -19,8 +19,6 @@ const ROOM_VERSIONS = ['10', '11']
 
 /** Invitations of one write at most. */
 const INVITED_AT_ONCE = 100
-
-const jsonObject = z.custom<JsonObject>(isObject, 'must be an object')
 
 const body = z.object({
   preset: z.enum(['private_chat', 'trusted_private_chat', 'public_chat']).optional(),

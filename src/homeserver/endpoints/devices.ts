@@ -20,7 +20,7 @@ export function getDevice(call: Call): JsonObject {
   return shown(device)
 }
 
-const update = z.object({ display_name: z.string().max(255).nullish() })
+const update = z.object({ display_name: z.string().max(255).optional() })
 
 /**
  * Renames a device; an appservice makes it so when it doesn't exist (MSC4190).

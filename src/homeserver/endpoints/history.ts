@@ -1,6 +1,6 @@
 /** Reading a room's events. */
 
-import { jsonText, type Pieces, streamed } from '../../lib/json-answer.ts'
+import { enclosed, jsonText, type Pieces, streamed } from '../../lib/json-answer.ts'
 import { TurnBudget } from '../../lib/turn-budget.ts'
 import { validate } from '../body.ts'
 import { type Call, intQuery, param } from '../call.ts'
@@ -11,7 +11,7 @@ import type { EventRow } from '../events.ts'
 import { type RoomEventFilter, roomEventFilterSchema } from '../filter.ts'
 import { isObject, parseStored } from '../json.ts'
 import { type RoomView, stateOf, viewRoom, visibleEvent } from '../room-history.ts'
-import { showEvent } from '../shown-events.ts'
+import { showEvent, showEvents } from '../shown-events.ts'
 import type { RelationRow } from '../store/events.ts'
 import {
   type Page,
@@ -24,10 +24,6 @@ import {
 
 const MAX_LIMIT = 1000
 const RELATIONS_CHUNK = 100
-
-function view(call: Call): RoomView {
-  return viewRoom(call.core, param(call, 'roomId'), call.requester.userId)
-}
 
 function position(call: Call, name: string): number | undefined {
   const token = call.query.get(name)
@@ -43,27 +39,20 @@ function pageFilter(call: Call): RoomEventFilter | undefined {
 }
 
 /** A field of the answer that holds events. */
-async function* eventsField(
-  { core, requester }: Call,
+function eventsField(
+  call: Call,
   roomView: RoomView,
   name: string,
   rows: AsyncIterable<EventRow> | Iterable<EventRow>,
   turn: TurnBudget,
 ): Pieces {
-  yield `"${name}":[`
-  let comma = ''
-  for await (const row of rows) {
-    yield comma + showEvent(core, requester, roomView, row)
-    comma = ','
-    if (turn.isSpent) await turn.pause()
-  }
-  yield ']'
+  return enclosed(`"${name}":[`, showEvents(call, roomView, rows, turn), ']')
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3roomsroomidmessages */
 export async function getMessages(call: Call): Promise<Response> {
   const { core } = call
-  const roomView = view(call)
+  const roomView = viewRoom(call)
   const readable = Math.min(roomView.readableUpTo(), core.stream.position)
   const dir = call.query.get('dir')
   if (dir !== 'b' && dir !== 'f') throw invalidParam('dir must be b or f')
@@ -112,7 +101,7 @@ function senders(core: Core, roomView: RoomView, rows: EventRow[]): EventRow[] {
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3roomsroomideventeventid */
 export async function getEvent(call: Call): Promise<Response> {
-  const roomView = view(call)
+  const roomView = viewRoom(call)
   const event = visibleEvent(roomView, call.core, param(call, 'eventId'))
   return jsonText(showEvent(call.core, call.requester, roomView, event))
 }
@@ -120,7 +109,7 @@ export async function getEvent(call: Call): Promise<Response> {
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3roomsroomidcontexteventid */
 export async function getContext(call: Call): Promise<Response> {
   const { core, requester } = call
-  const roomView = view(call)
+  const roomView = viewRoom(call)
   const event = visibleEvent(roomView, core, param(call, 'eventId'))
   const limit = intQuery(call, 'limit', 10, MAX_LIMIT)
   const filter = pageFilter(call)
@@ -158,7 +147,7 @@ export async function getContext(call: Call): Promise<Response> {
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv1roomsroomidrelationseventid */
 export async function getRelations(call: Call): Promise<Response> {
   const { core } = call
-  const roomView = view(call)
+  const roomView = viewRoom(call)
   const parent = visibleEvent(roomView, core, param(call, 'eventId'))
   const limit = intQuery(call, 'limit', 50, MAX_LIMIT)
   const backwards = call.query.get('dir') !== 'f'
@@ -182,7 +171,7 @@ export async function getRelations(call: Call): Promise<Response> {
  */
 export async function getThreads(call: Call): Promise<Response> {
   const { core } = call
-  const roomView = view(call)
+  const roomView = viewRoom(call)
   const readable = Math.min(roomView.readableUpTo(), core.stream.position)
   const limit = intQuery(call, 'limit', 10, MAX_LIMIT)
   const turn = new TurnBudget()
@@ -212,7 +201,10 @@ export async function getThreads(call: Call): Promise<Response> {
   )
 }
 
-/** @returns finds the root of the thread whose newest reply an event is, walking from the newest event on */
+/**
+ * @returns finds the root of the thread whose newest reply an event is, when it is asked from the
+ * newest event on
+ */
 function threadFinder({ core, query, requester }: Call, roomView: RoomView, readable: number) {
   const room = roomView.room.num
   const by = query.get('include') === 'participated' ? requester.userId : null

@@ -1,16 +1,14 @@
 /** End-to-end encryption: publishing, querying and claiming keys. The server only keeps and hands out what clients sign. */
 import { z } from 'zod'
-import { type Pieces, separated, streamed } from '../../lib/json-answer.ts'
+import { enclosed, type Pieces, separated, streamed } from '../../lib/json-answer.ts'
 import { TurnBudget } from '../../lib/turn-budget.ts'
-import { readBody, readObject } from '../body.ts'
+import { jsonObject, readBody, readObject } from '../body.ts'
 import type { Call } from '../call.ts'
 import type { Core } from '../core.ts'
 import { invalidParam, MatrixError, tooLarge } from '../errors.ts'
 import { isObject, type Json, type JsonObject, parseStored } from '../json.ts'
 import { changedUsers } from '../key-changes.ts'
 import { assertCount, MAX_EVENT_BYTES, MAX_ONE_TIME_KEYS, MAX_WRITES_OF_CALL } from '../limits.ts'
-
-const jsonObject = z.custom<JsonObject>(isObject, 'must be an object')
 
 function ownDevice({ requester }: Call): string {
   if (requester.deviceId === undefined) throw invalidParam('Keys belong to a device; name one with device_id')
@@ -180,17 +178,7 @@ export function keyChanges({ core, requester, query }: Call): Promise<Response> 
   const to = position('to')
   if (Number.isNaN(from) || Number.isNaN(to)) throw invalidParam('from and to must be tokens of this server')
   const changed = changedUsers(core, requester.userId, { from, to }, new TurnBudget())
-  return streamed(
-    (async function* () {
-      yield '{"changed":['
-      let comma = ''
-      for await (const userId of changed) {
-        yield comma + JSON.stringify(userId)
-        comma = ','
-      }
-      yield '],"left":[]}'
-    })(),
-  )
+  return streamed(enclosed('{"changed":[', changed, '],"left":[]}'))
 }
 
 const crossSigningBody = z.object({

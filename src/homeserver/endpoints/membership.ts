@@ -1,8 +1,8 @@
 /** Joining, inviting, leaving, kicking and banning. */
 import { z } from 'zod'
-import { type Pieces, separated, streamed } from '../../lib/json-answer.ts'
+import { enclosed, type Pieces, streamed } from '../../lib/json-answer.ts'
 import { TurnBudget } from '../../lib/turn-budget.ts'
-import { appserviceRequest, isReachable } from '../appservices.ts'
+import { askAppservice, isReachable } from '../appservices.ts'
 import { readBody } from '../body.ts'
 import { type Call, param, type Requester } from '../call.ts'
 import type { Core } from '../core.ts'
@@ -50,8 +50,7 @@ async function queryAppservice(core: Core, num: number, path: string): Promise<b
   if (!isReachable(delivery)) return false
   const signal = AbortSignal.any([core.stopping.signal, AbortSignal.timeout(QUERY_TIMEOUT_MS)])
   try {
-    const request = appserviceRequest(delivery, 'GET', path, undefined, signal)
-    const response = await (delivery.deliver ?? core.fetch)(request)
+    const response = await askAppservice(delivery, 'GET', path, undefined, signal)
     await response.body?.cancel()
     return response.ok
   } catch (error) {
@@ -245,11 +244,5 @@ export function joinedRooms({ core, requester }: Call): Promise<Response> {
       await turn.pause()
     }
   }
-  return streamed(
-    (async function* () {
-      yield '{"joined_rooms":['
-      yield* separated(rooms())
-      yield ']}'
-    })(),
-  )
+  return streamed(enclosed('{"joined_rooms":[', rooms(), ']}'))
 }

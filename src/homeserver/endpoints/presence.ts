@@ -13,7 +13,7 @@ export function getPresence(call: Call): JsonObject {
 
 const body = z.object({
   presence: z.enum(['online', 'offline', 'unavailable']),
-  status_msg: z.string().nullish(),
+  status_msg: z.string().optional(),
 })
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#put_matrixclientv3presenceuseridstatus */

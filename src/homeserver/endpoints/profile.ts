@@ -34,8 +34,8 @@ export function getAvatar(call: Call): JsonObject {
   return avatar_url === null ? {} : { avatar_url }
 }
 
-const displaynameBody = z.object({ displayname: z.string().max(256).nullish() })
-const avatarBody = z.object({ avatar_url: z.string().max(1000).nullish() })
+const displaynameBody = z.object({ displayname: z.string().max(256).optional() })
+const avatarBody = z.object({ avatar_url: z.string().max(1000).optional() })
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#put_matrixclientv3profileuseriddisplayname */
 export async function putDisplayname(call: Call): Promise<JsonObject> {

@@ -1,6 +1,6 @@
 /** Reading a room's state and members. */
 
-import { jsonText, type Pieces, separated, streamed } from '../../lib/json-answer.ts'
+import { enclosed, jsonText, type Pieces, streamed } from '../../lib/json-answer.ts'
 import { TurnBudget } from '../../lib/turn-budget.ts'
 import { type Call, param } from '../call.ts'
 import { notFound } from '../errors.ts'
@@ -8,10 +8,6 @@ import { clientEventText, type EventRow } from '../events.ts'
 import { parseStored } from '../json.ts'
 import { type RoomView, stateOf, viewRoom } from '../room-history.ts'
 import { showEvent } from '../shown-events.ts'
-
-function view(call: Call): RoomView {
-  return viewRoom(call.core, param(call, 'roomId'), call.requester.userId)
-}
 
 /**
  * Answers with the result of `show` for each piece of state that the user may read; undefined
@@ -34,24 +30,18 @@ async function answerOf(
       if (turn.isSpent) await turn.pause()
     }
   }
-  return streamed(
-    (async function* () {
-      yield head
-      yield* separated(shown())
-      yield tail
-    })(),
-  )
+  return streamed(enclosed(head, shown(), tail))
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3roomsroomidstate */
 export function getState(call: Call): Promise<Response> {
-  const roomView = view(call)
+  const roomView = viewRoom(call)
   return answerOf(call, roomView, ['[', ']'], row => showEvent(call.core, call.requester, roomView, row))
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3roomsroomidstateeventtypestatekey */
 export function getStateEvent(call: Call): Response {
-  const roomView = view(call)
+  const roomView = viewRoom(call)
   const { core, requester, params } = call
   const type = param(call, 'eventType')
   const row = core.events.stateAt(roomView.room.num, type, params.stateKey ?? '', roomView.readableUpTo())
@@ -73,7 +63,7 @@ export function getMembers(call: Call): Promise<Response> {
   const now = call.core.clock.now()
   return answerOf(
     call,
-    view(call),
+    viewRoom(call),
     ['{"chunk":[', ']}'],
     row => (isWanted(row) ? clientEventText(row, `{"age":${now - row.origin_server_ts}}`) : undefined),
     'm.room.member',
@@ -82,7 +72,7 @@ export function getMembers(call: Call): Promise<Response> {
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3roomsroomidjoined_members */
 export function getJoinedMembers(call: Call): Promise<Response> {
-  return answerOf(call, view(call), ['{"joined":{', '}}'], joinedMember, 'm.room.member')
+  return answerOf(call, viewRoom(call), ['{"joined":{', '}}'], joinedMember, 'm.room.member')
 }
 
 function joinedMember(row: EventRow): string | undefined {

@@ -1,17 +1,17 @@
 /** PUT /sendToDevice. @see https://spec.matrix.org/v1.12/client-server-api/#put_matrixclientv3sendtodeviceeventtypetxnid */
 import { z } from 'zod'
-import { readBody } from '../body.ts'
+import { jsonObject, readBody } from '../body.ts'
 import { type Call, param, transaction } from '../call.ts'
 import type { Core } from '../core.ts'
 import { tooLarge } from '../errors.ts'
-import { isObject, type JsonObject } from '../json.ts'
+import type { JsonObject } from '../json.ts'
 import { assertCount, assertId, MAX_BYTES_OF_CALL, MAX_EVENT_BYTES, MAX_WRITES_OF_CALL } from '../limits.ts'
 
 /** How long a transaction id is remembered. */
 const TXN_LIFETIME_MS = 24 * 60 * 60_000
 
 const body = z.object({
-  messages: z.record(z.string(), z.record(z.string(), z.custom<JsonObject>(isObject, 'must be an object'))),
+  messages: z.record(z.string(), z.record(z.string(), jsonObject)),
 })
 
 export async function sendToDevice(call: Call): Promise<JsonObject> {

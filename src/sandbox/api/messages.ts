@@ -1,6 +1,6 @@
 /** /sandbox/api/phones/{phone}/messages: what a phone has, and what its owner sends. */
 import { z } from 'zod'
-import { type Pieces, separated, streamed } from '../../lib/json-answer.ts'
+import { enclosed, streamed } from '../../lib/json-answer.ts'
 import { phoneDigits } from '../../lib/phone-numbers.ts'
 import { TurnBudget, yieldToEventLoop } from '../../lib/turn-budget.ts'
 import { Turns } from '../../lib/turns.ts'
@@ -32,7 +32,7 @@ export function createMessageHandlers(api: ApiContext) {
   const messageId = z.string('expected the id of a message').min(1, 'expected the id of a message')
   const about = z.union([
     messageId.transform((message): { message: string; text?: string | undefined } => ({ message })),
-    z.object({ message: messageId }),
+    z.object({ message: messageId, text: z.string().optional() }),
   ])
   const degrees = (limit: number) =>
     z.coerce.number(`expected degrees between -${limit} and ${limit}`).min(-limit).max(limit)
@@ -48,12 +48,7 @@ export function createMessageHandlers(api: ApiContext) {
       .object({ latitude: degrees(90), longitude: degrees(180), name: z.string().optional() })
       .optional(),
     reaction: z.object({ message: messageId, emoji: z.string('expected an emoji').max(64) }).optional(),
-    edit: z
-      .union([
-        messageId.transform((message): { message: string; text?: string | undefined } => ({ message })),
-        z.object({ message: messageId, text: z.string().optional() }),
-      ])
-      .optional(),
+    edit: about.optional(),
     delete: about.optional(),
     duration_ms: z.coerce.number('expected milliseconds').int().nonnegative().optional(),
   })
@@ -185,12 +180,6 @@ export function createMessageHandlers(api: ApiContext) {
     }
   }
 
-  async function* answerOf(items: AsyncIterable<string>): Pieces {
-    yield '['
-    yield* separated(items)
-    yield ']'
-  }
-
   return {
     list({ parts, url }: Asked) {
       const phone = phoneInPath(parts[0])
@@ -201,7 +190,7 @@ export function createMessageHandlers(api: ApiContext) {
           ? null
           : chatNamed(phone, query.chat, query.platform ?? api.platforms[0] ?? 'wa')
       const afterSeq = startOf(phone, chatId, query)
-      return streamed(answerOf(listed(phone, { chatId, afterSeq, limit })))
+      return streamed(enclosed('[', listed(phone, { chatId, afterSeq, limit }), ']'))
     },
 
     async send({ parts, request }: Asked) {

@@ -4,7 +4,6 @@ import type { BridgeContext } from './context.ts'
 import type { Directory } from './directory.ts'
 import { fromMatrix, type MatrixEvent } from './from-matrix.ts'
 import type { Groups } from './groups.ts'
-import { MatrixError } from './homeserver-client.ts'
 import type { LoginDesk } from './login-desk.ts'
 import type { LoginProcess, LoginStep } from './login-process.ts'
 import type { ManagementRooms } from './management-rooms.ts'
@@ -221,14 +220,7 @@ export function createCommands({ context, desk, directory, groups, portals, room
 
   return {
     async greet(roomId, userId) {
-      try {
-        await homeserver.join(roomId)
-      } catch (error) {
-        if (!(error instanceof MatrixError)) throw error
-        // The invitation may have been taken back meanwhile.
-        logger.warn({ err: error, room_id: roomId }, 'the bot could not join a room')
-        return
-      }
+      await homeserver.join(roomId)
       if (rooms.of(userId) !== null) return
       await rooms.set(userId, roomId)
       await notice(
@@ -252,9 +244,8 @@ export function createCommands({ context, desk, directory, groups, portals, room
       try {
         await carryOut(text, order)
       } catch (error) {
-        if (error instanceof ProvisioningError) await order.reply(`Login failed: ${error.message}`)
-        else if (error instanceof MatrixError) logger.warn({ err: error }, 'a command failed')
-        else throw error
+        if (!(error instanceof ProvisioningError)) throw error
+        await order.reply(`Login failed: ${error.message}`)
       }
     },
   }
