@@ -184,7 +184,10 @@ describe('devices and sessions', () => {
     expect(who.get('device_id')).toBe('BRIDGE')
     const unknown = await server.call('GET', '/account/whoami', undefined, { as, query: { device_id: 'NO' } })
     expect(unknown.get('errcode')).toBe('M_UNKNOWN_DEVICE')
+    const messages = { [userId(as)]: { BRIDGE: {} } }
+    await server.call('PUT', '/sendToDevice/m.test/t1', { messages })
     expect((await server.call('DELETE', '/devices/BRIDGE', {}, { as })).status).toBe(200)
+    expect(server.db.query("SELECT * FROM hs_to_device WHERE device_id = 'BRIDGE'").all()).toEqual([])
     expect((await server.call('GET', '/devices/BRIDGE', undefined, { as })).status).toBe(404)
   })
 })
@@ -216,6 +219,10 @@ describe('profiles', () => {
       { as: 'gw_bob' },
     )
     expect(found.list('results').map(result => result.user_id)).toEqual([userId(as)])
+    await server.users(['gw_stranger'])
+    const stranger = { as: 'gw_stranger' }
+    const search = await server.call('POST', '/user_directory/search', { search_term: 'alic' }, stranger)
+    expect(search.body).toEqual({ limited: false, results: [] })
   })
 })
 

@@ -327,6 +327,9 @@ describe('the hierarchy', () => {
     await server.call('PUT', itself, { via: ['hs.test'] }, { as: 'gw_alice' })
     expect(idsOf(await hierarchy(outer, {}, 'gw_bob'))).toEqual([outer, open])
     expect((await hierarchy(hidden, {}, 'gw_bob')).get('errcode')).toBe('M_FORBIDDEN')
+    const ban = { user_id: userId('gw_bob') }
+    await server.call('POST', `/rooms/${encodeURIComponent(open)}/ban`, ban, { as: 'gw_alice' })
+    expect(idsOf(await hierarchy(outer, {}, 'gw_bob'))).toEqual([outer])
     expect((await hierarchy('!none:hs.test')).get('errcode')).toBe('M_FORBIDDEN')
     expect((await hierarchy(outer, { from: 'x' })).status).toBe(400)
   })

@@ -132,6 +132,49 @@ describe('transactions', () => {
     expect(new Set(wa.received.map(({ txnId }) => txnId)).size).toBe(wa.received.length)
   })
 
+  test('that are refused twice, and then taken, are given up by nobody', async () => {
+    const { server, gw, wa, roomId } = await setUp()
+    await until(() => wa.events.length >= 2 && gw.events.length >= 8, 'settled')
+    const before = wa.received.length
+    wa.answers = [400, 413]
+    await server.send(roomId, 'gw_alice', 'one')
+    await server.send(roomId, 'gw_alice', 'two')
+    await until(() => messagesOf(wa).includes('two'), 'wa got over it')
+    const attempts = wa.received.slice(before)
+    expect(attempts.map(({ body }) => bodies(body.events as [])[0])).toEqual(['one', 'one', 'one', 'two'])
+  })
+
+  test('hold a megabyte at most', async () => {
+    const { server, wa, roomId } = await setUp()
+    const stalled: PromiseWithResolvers<void> = Promise.withResolvers()
+    const deliver = (request: Request) => stalled.promise.then(() => wa.deliver(request))
+    await server.appservice('wa', { deliver })
+    const texts = Array.from({ length: 40 }, (_, at) => `${at} ${'x'.repeat(60_000)}`)
+    for (const text of texts) await server.send(roomId, 'gw_alice', text)
+    stalled.resolve()
+    await until(() => messagesOf(wa).length === texts.length, 'wa has all')
+    expect(messagesOf(wa)).toEqual(texts)
+    for (const { body } of wa.received) expect(JSON.stringify(body).length).toBeLessThan(1.2 * 1024 * 1024)
+  })
+
+  test('wait until their application service may be sent any', async () => {
+    const { server, wa, roomId } = await setUp()
+    const ready: PromiseWithResolvers<void> = Promise.withResolvers()
+    let isReady = false
+    const early: boolean[] = []
+    const deliver = (request: Request) => {
+      early.push(!isReady)
+      return wa.deliver(request)
+    }
+    await server.appservice('wa', { deliver, untilReady: () => ready.promise })
+    await server.send(roomId, 'gw_alice', 'one')
+    for (let turn = 0; turn < 100; turn++) await new Promise(setImmediate)
+    isReady = true
+    ready.resolve()
+    await until(() => messagesOf(wa).includes('one'), 'wa is ready')
+    expect(early).not.toContain(true)
+  })
+
   test('that are refused as by a stranger wait', async () => {
     const { server, gw, wa, roomId } = await setUp()
     wa.answers = [401, 403, 404, 401, 403]
@@ -215,6 +258,26 @@ describe('ephemeral events', () => {
     expect(wa.ephemeral).toEqual([])
     expect(gw.received.at(-1)?.body).toHaveProperty(['de.sorunome.msc2409.ephemeral'])
   })
+})
+
+test('more receipts than one transaction takes come in several', async () => {
+  const { server, gw, wa, roomId } = await setUp()
+  const sent = (await server.send(roomId, 'gw_alice', 'read by many')).text('event_id')
+  await until(() => messagesOf(gw).length === 1, 'settled')
+  await server.restart()
+  server.db.run(
+    `INSERT INTO hs_receipts (room, user_id, receipt_type, thread_id, event_id, ts, stream_id)
+     SELECT e.room, '@gw_' || n.value || ':hs.test', 'm.read', '', e.event_id, 1, e.stream_id + 1 + n.value
+     FROM hs_events e, json_each(?) n WHERE e.event_id = ?`,
+    [JSON.stringify(Array.from({ length: 1_500 }, (_, at) => at)), sent],
+  )
+  await server.restart()
+  await register(server, gw, wa)
+  server.hs.start()
+  const readers = () =>
+    gw.ephemeral.flatMap(event => Object.keys(dig(event, 'content', sent, 'm.read') as object))
+  await until(() => readers().length >= 1_500, 'all receipts')
+  expect(new Set(readers()).size).toBe(1_500)
 })
 
 describe('over HTTP', () => {

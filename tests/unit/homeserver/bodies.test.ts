@@ -15,13 +15,14 @@ beforeAll(async () => {
 afterAll(() => server.close())
 
 const ALICE = { as: 'gw_alice' }
-const EVENTS: [call: string, method: string, path: () => string][] = [
+type Place = [call: string, method: string, path: () => string]
+const EVENTS: [Place, ...Place[]] = [
   ['a message', 'PUT', () => `/rooms/${room}/send/m.room.message/t1`],
   ['a state event', 'PUT', () => `/rooms/${room}/state/m.room.topic`],
   ['a redaction', 'PUT', () => `/rooms/${room}/redact/%24none/t2`],
   ['a new room', 'POST', () => '/createRoom'],
 ]
-const OTHERS: typeof EVENTS = [
+const OTHERS: Place[] = [
   ['account data', 'PUT', () => '/user/@gw_alice:hs.test/account_data/m.test'],
   ['to-device messages', 'PUT', () => '/sendToDevice/m.test/t3'],
   ['keys', 'POST', () => '/keys/upload'],
@@ -35,6 +36,12 @@ describe('JSON that storing would change is M_BAD_JSON', () => {
         const answer = await server.call(method, path(), `{"a":[{"b":${value}}]}`, ALICE)
         expect([answer.status, answer.get('errcode')]).toEqual([400, 'M_BAD_JSON'])
       })
+
+  test('half a character in a name', async () => {
+    const [[, method, path]] = EVENTS
+    const answer = await server.call(method, path(), '{"a":{"\\ud800":1}}', ALICE)
+    expect(answer.get('errcode')).toBe('M_BAD_JSON')
+  })
 })
 
 test.each(['1.5', '1.0', '1e2', '-0.1'])('an event takes no %s, account data does', async number => {

@@ -124,6 +124,24 @@ describe('what gathers', () => {
     expect([answer.status, answer.get('errcode')]).toEqual([400, 'M_INVALID_PARAM'])
   })
 
+  test('messages to all devices of a user', async () => {
+    server.db.run(
+      'INSERT INTO hs_devices (user_id, device_id, created_at) SELECT ?, value, 0 FROM json_each(?)',
+      [userId('gw_bob'), JSON.stringify(times(1_000, String))],
+    )
+    const send = async (txn: string, body: string) => {
+      const messages = { [userId('gw_bob')]: { '*': { body } } }
+      return (await server.call('PUT', `/sendToDevice/m.test/${txn}`, { messages }, ALICE)).get('errcode')
+    }
+    expect([await send('e', ''), await send('f', 'x'.repeat(5_000))]).toEqual([undefined, 'M_TOO_LARGE'])
+    await server.call('PUT', '/devices/D', {}, ALICE)
+    const messages = { [userId('gw_bob')]: { '*': {} }, [userId('gw_alice')]: { D: {} } }
+    const answer = await server.call('PUT', '/sendToDevice/m.test/g', { messages }, ALICE)
+    expect(answer.get('errcode')).toBe('M_INVALID_PARAM')
+    const more = await server.call('PUT', '/devices/MORE', {}, { as: 'gw_bob' })
+    expect([more.status, more.get('errcode')]).toEqual([403, 'M_FORBIDDEN'])
+  })
+
   test('aliases of a room', async () => {
     const put = (at: number) =>
       server.call(

@@ -12,9 +12,14 @@ const MIB = 1024 * 1024
 
 let server: TestServer
 beforeAll(async () => {
-  server = await serverWith('gw_alice')
+  server = await serverWith('gw_alice', 'gw_roomless')
 })
 afterAll(() => server.close())
+
+/** Application services have been told of all events. */
+function acknowledge(): void {
+  server.db.run('UPDATE hs_appservices SET position = (SELECT max(stream_id) FROM hs_events)')
+}
 
 function pieces(content: Buffer, size = 65_536): ReadableStream<Uint8Array> {
   let offset = 0
@@ -129,19 +134,12 @@ test('what a kill left behind goes at the start: uploads that were cut off, and 
 
 test('what is old goes, but for what profiles and rooms show', async () => {
   const [old, avatar, roomAvatar] = [await upload('old'), await upload('avatar'), await upload('room')]
-  const put = (path: string, content: object) =>
-    server.raw('PUT', `/_matrix/client/v3${path}?user_id=@gw_alice:${SERVER}`, {
-      headers: { ...AUTH, 'content-type': 'application/json' },
-      body: JSON.stringify(content),
-    })
-  await put(`/profile/@gw_alice:${SERVER}/avatar_url`, { avatar_url: `mxc://${avatar}` })
-  const created = await server.raw('POST', `/_matrix/client/v3/createRoom?user_id=@gw_alice:${SERVER}`, {
-    headers: { ...AUTH, 'content-type': 'application/json' },
-    body: JSON.stringify({
-      initial_state: [{ type: 'm.room.avatar', state_key: '', content: { url: `mxc://${roomAvatar}` } }],
-    }),
+  const profile = `/profile/@gw_roomless:${SERVER}/avatar_url`
+  await server.call('PUT', profile, { avatar_url: `mxc://${avatar}` }, { as: 'gw_roomless' })
+  await server.room('gw_alice', [], {
+    initial_state: [{ type: 'm.room.avatar', state_key: '', content: { url: `mxc://${roomAvatar}` } }],
   })
-  expect(created.status).toBe(200)
+  acknowledge()
   const before = Date.now() + 1
   server.db.run('UPDATE hs_media SET created_at = 1')
   const young = await upload('young')
@@ -170,7 +168,7 @@ test('old media that a young event names stays, as does what an application serv
       [eventId],
     )
   age(await send(said))
-  server.db.run('UPDATE hs_appservices SET position = (SELECT max(stream_id) FROM hs_events)')
+  acknowledge()
   age(await send(unheard))
   const before = Date.now() - 60_000
   await send(sticker)

@@ -54,6 +54,8 @@ const calls: Case[] = [
   ['GET', room => `${room}/event/${foreignEvent}`],
   ['GET', room => `${room}/context/${foreignEvent}`],
   ['GET', room => `/_matrix/client/v1${room}/relations/${foreignEvent}`],
+  ['GET', room => `/_matrix/client/v1${room}/threads`],
+  ['GET', room => `/_matrix/client/v1${room}/hierarchy`],
   ['PUT', room => `${room}/send/m.room.message/1`, { msgtype: 'm.text', body: 'x' }],
   ['PUT', room => `${room}/state/m.room.topic`, { topic: 'x' }],
   ['PUT', room => `${room}/redact/${foreignEvent}/2`, {}],
@@ -84,6 +86,23 @@ describe('rooms that no user of the bridge is in', () => {
     expect(forbiddenOf(await asPuppet('POST', `/join/${alias}`, {}))).toBe(true)
     expect(forbiddenOf(await asPuppet('POST', `/knock/${alias}`, {}))).toBe(true)
     expect((await asPuppet('POST', `/join/${encodeURIComponent('#none:hs.test')}`, {})).status).toBe(404)
+  })
+
+  test('are in no space', async () => {
+    const space = await server.room('gw_alice', [], {
+      creation_content: { type: 'm.space' },
+      invite: [userId('wa_1')],
+      initial_state: [shared, foreign].map(child => ({
+        type: 'm.space.child',
+        state_key: child,
+        content: { via: ['hs.test'] },
+      })),
+    })
+    await server.join(space, 'wa_1', 'as_wa')
+    const { body } = await asPuppet('GET', `/_matrix/client/v1${inRoom(space)}/hierarchy`)
+    const { rooms } = body as { rooms: { room_id: string }[] }
+    expect(rooms.map(room => room.room_id)).toEqual([space, shared])
+    await server.call('POST', `${inRoom(space)}/leave`, {}, { as: 'wa_1', token: 'as_wa' })
   })
 
   test('are in no list and in no sync', async () => {
@@ -143,6 +162,11 @@ const refused: Case[] = [
   ['PUT', () => '/sendToDevice/m.test/1', { messages: {} }],
   ['PUT', () => `/directory/room/${encodeURIComponent('#new:hs.test')}`, { room_id: '!x:hs.test' }],
 ]
+test('has none of the user’s devices', async () => {
+  const { deviceId } = await server.logIn('gw_alice')
+  expect(forbiddenOf(await asPuppet('GET', '/account/whoami', undefined, { device_id: deviceId }))).toBe(true)
+})
+
 test.each(refused)('is not the user outside rooms either: %s %p', async (method, path, body) => {
   expect(forbiddenOf(await asPuppet(method, path(''), body))).toBe(true)
 })

@@ -16,6 +16,21 @@ const read = (roomId: string, type: string, as: string, key = '') =>
   server.call('GET', `/rooms/${roomId}/state/${type}/${encodeURIComponent(key)}`, undefined, { as })
 
 describe('createRoom', () => {
+  test('invites nobody twice, and makes no room that its creator may not invite to', async () => {
+    const invited = userId('gw_bob')
+    const roomId = await server.room('gw_alice', [], {
+      invite: [invited, invited],
+      initial_state: [{ type: 'm.room.member', state_key: invited, content: { membership: 'invite' } }],
+    })
+    const events = (where: string, ...values: string[]) =>
+      server.db.query(`SELECT 1 FROM hs_events NATURAL JOIN hs_rooms WHERE ${where}`).all(...values)
+    expect(events('room_id = ? AND state_key = ?', roomId, invited)).toHaveLength(1)
+    const wish = { invite: [invited], power_level_content_override: { invite: 101 }, name: 'Never made' }
+    const refused = await server.call('POST', '/createRoom', wish, { as: 'gw_alice' })
+    expect(refused.get('errcode')).toBe('M_FORBIDDEN')
+    expect(events("content LIKE '%Never made%'")).toEqual([])
+  })
+
   test('takes everything that a bridge gives', async () => {
     const roomId = await server.room('gw_alice', [], {
       name: 'Portal',

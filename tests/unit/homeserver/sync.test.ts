@@ -282,6 +282,37 @@ describe('encryption', () => {
     expect(roomId).toBeString()
   })
 
+  test('of many messages to a device none is lost, and a sync ends where its messages do', async () => {
+    const { token, deviceId } = await server.logIn('gw_carol')
+    const get = (since: string) => server.call('GET', '/sync', undefined, { token, query: { since } })
+    const roomId = await server.room('gw_alice', ['gw_carol'])
+    const start = (await server.call('GET', '/sync', undefined, { token })).text('next_batch')
+    for (let at = 0; at < 150; at++) {
+      const messages = { [userId('gw_carol')]: { [deviceId]: { at } } }
+      await server.call('PUT', `/sendToDevice/m.test/many${at}`, { messages }, { as: 'gw_alice' })
+    }
+    await server.call('POST', `/rooms/${roomId}/leave`, {}, { as: 'gw_carol' })
+    const first = await get(start)
+    const second = await get(first.text('next_batch'))
+    const got = [first, second].map(answer => answer.list('to_device', 'events'))
+    expect(got.flat().map(({ content }) => dig(content, 'at'))).toEqual(
+      Array.from({ length: 150 }, (_, at) => at),
+    )
+    expect(first.get('rooms', 'leave', roomId)).toBeUndefined()
+    expect(second.get('rooms', 'leave', roomId)).toBeDefined()
+  })
+
+  test('keys of strangers are nobody’s business', async () => {
+    const { token } = await server.logIn('gw_alice')
+    await server.users(['gw_stranger'])
+    const stranger = await server.logIn('gw_stranger')
+    const since = (await server.call('GET', '/sync', undefined, { token })).text('next_batch')
+    const device_keys = { user_id: userId('gw_stranger'), device_id: stranger.deviceId }
+    await server.call('POST', '/keys/upload', { device_keys }, { token: stranger.token })
+    const answer = await server.call('GET', '/sync', undefined, { token, query: { since } })
+    expect(answer.get('device_lists')).toBeUndefined()
+  })
+
   test('cross-signing keys and signatures are kept', async () => {
     const { token } = await server.logIn('gw_alice')
     const user_id = userId('gw_alice')

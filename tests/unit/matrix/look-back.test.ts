@@ -1,17 +1,17 @@
 /** What is read once more after the homeserver couldn't reach us, and when. */
 import { afterEach, beforeEach, expect, test } from 'bun:test'
 import type { EventBatch } from '../../../src/domain/ports.ts'
-import { createLogger } from '../../../src/lib/logger.ts'
 import { createAppserviceAccess } from '../../../src/matrix/account-access.ts'
 import { createLookBack, type LookBack } from '../../../src/matrix/look-back.ts'
 import { createMatrixCalls } from '../../../src/matrix/matrix-calls.ts'
+import { collectedLog } from '../../support/collected-log.ts'
 import { type HomeserverStub, homeserverStub, matrixError } from '../../support/homeserver-stub.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 import { waitFor } from '../../support/wait-for.ts'
 
 const USER = '@mg1:s'
 const ROOM = '!chat:s'
-const logger = createLogger('silent')
+let log: ReturnType<typeof collectedLog>
 
 let clock: ManualClock
 let stub: HomeserverStub
@@ -31,6 +31,8 @@ beforeEach(() => {
   stub = homeserverStub(({ query }) =>
     query.get('user_id') === '@gone:s' ? matrixError(403, 'M_FORBIDDEN') : { next_batch: 's1', rooms },
   )
+  log = collectedLog()
+  const { logger } = log
   const access = createAppserviceAccess({ asToken: 'as', logger, onChange: () => undefined })
   lookBack = createLookBack({
     calls: createMatrixCalls({ address: stub.address, access, clock }),
@@ -209,4 +211,5 @@ test('a room whose events can not be stored keeps none of the others from it', a
   await lookedBack(5_000, 1)
   await waitFor(() => batches.length === 1)
   expect(batches[0]?.events.map(event => event.event_id)).toContain('$one')
+  await waitFor(() => log.text().includes('poisoned'))
 })

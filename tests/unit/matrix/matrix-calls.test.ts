@@ -1,5 +1,5 @@
 /** Calls for our users: how they are authorised, what happens when a token is revoked, and when the homeserver limits the rate. */
-import { describe, expect, test } from 'bun:test'
+import { afterAll, describe, expect, test } from 'bun:test'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import type { AccountProvisioner, MatrixAccount } from '../../../src/domain/ports.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
@@ -244,4 +244,49 @@ test('a homeserver without space says so, as ours does on our disk', async () =>
   const calls = createMatrixCalls({ address, access, clock: new ManualClock() })
   const made = calls.json(USER, 'make a room', { method: 'POST', path: '/createRoom' })
   await expect(made).rejects.toMatchObject({ code: 'storage_full' })
+})
+
+test('a refusal that may pass is no refusal of the call', async () => {
+  for (const status of [408, 425]) {
+    const { address } = homeserverStub(() => matrixError(status, 'M_UNKNOWN'))
+    const access = createAppserviceAccess({ asToken: 'as', logger: silentLogger, onChange: () => undefined })
+    const calls = createMatrixCalls({ address, access, clock: new ManualClock() })
+    const made = calls.json(USER, 'make a room', { method: 'POST', path: '/createRoom' })
+    await expect(made).rejects.toMatchObject({ code: 'homeserver_unavailable' })
+  }
+})
+
+describe('over the network', () => {
+  const MORE_THAN_TAKEN = 33
+  const status = 200
+  const server = Bun.serve({
+    port: 0,
+    hostname: '127.0.0.1',
+    fetch: () =>
+      new Response(
+        new ReadableStream({
+          async pull(stream) {
+            for (let sent = 0; sent < MORE_THAN_TAKEN; sent++) stream.enqueue(new Uint8Array(1024 * 1024))
+            stream.close()
+          },
+        }),
+        { status },
+      ),
+  })
+  const address = { baseUrl: server.url.origin }
+  const access = createAppserviceAccess({ asToken: 'as', logger: silentLogger, onChange: () => undefined })
+  const calls = createMatrixCalls({ address, access, clock: new ManualClock() })
+  afterAll(() => server.stop(true))
+
+  test('an answer that is too large is not taken', async () => {
+    const asked = calls.raw(USER, 'read the room', { method: 'GET', path: '/state' })
+    await expect(asked).rejects.toThrow("the homeserver's answer to read the room isn't taken")
+  })
+
+  test('a file may be larger, as it is read piece by piece', async () => {
+    const { body } = await createMatrixSessions(calls).actingAs(USER).download('mxc://s/large')
+    let size = 0
+    for await (const chunk of body ?? []) size += chunk.length
+    expect(size).toBe(MORE_THAN_TAKEN * 1024 * 1024)
+  })
 })

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'bun:test'
 import type { RoomEvent } from '../../../src/domain/ports.ts'
 import { messageStatusOf } from '../../../src/matrix/message-status.ts'
-import { describeRoom, describesRoom } from '../../../src/matrix/portal.ts'
+import { describeRoom, describesRoom, isOfBridge } from '../../../src/matrix/portal.ts'
 
 function state(type: string, content: Record<string, unknown>): RoomEvent {
   return {
@@ -22,6 +22,11 @@ const bridge = (more: Record<string, unknown> = {}, channel: Record<string, unkn
     channel: { id: '1@s', ...channel },
     ...more,
   })
+
+test('only the bridge itself says that a room is its own, and what its network takes', () => {
+  const types = ['m.bridge', 'uk.half-shot.bridge', 'com.beeper.room_features', 'm.room.name']
+  expect(types.map(type => isOfBridge(state(type, {})))).toEqual([true, true, true, false])
+})
 
 describe('describeRoom', () => {
   test('a direct chat of one login', () => {

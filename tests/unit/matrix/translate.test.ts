@@ -18,6 +18,20 @@ const message = (content: Record<string, unknown>) => translate(event('m.room.me
 
 const INFO = { size: 10, mimetype: 'image/png', w: 4, h: 3, 'xyz.amorgan.blurhash': 'LKO2' }
 
+test('what is encrypted is told with its relations, which stand in clear', () => {
+  const encrypted = (relation: Record<string, unknown>) =>
+    translate(event('m.room.encrypted', { algorithm: 'm.megolm.v1.aes-sha2', 'm.relates_to': relation }))
+  expect(encrypted({ 'm.in_reply_to': { event_id: '$a' } })).toMatchObject({
+    event: 'message.undecryptable',
+    replyTo: '$a',
+    relatesTo: null,
+  })
+  expect(encrypted({ rel_type: 'm.replace', event_id: '$b' })).toMatchObject({
+    replyTo: null,
+    relatesTo: '$b',
+  })
+})
+
 describe('messages', () => {
   test.each([
     ['m.text', 'text'],

@@ -128,6 +128,23 @@ describe('the management room', () => {
   })
 })
 
+test('somebody whose number is hidden has one ghost for direct chats and another for groups', async () => {
+  const hidden = '5550163'
+  const { json: group } = await harness.api('POST', 'api/groups', {
+    name: 'Hidden',
+    members: ['237123456789', hidden],
+  })
+  const senderOf = async (text: string, to: Json) => {
+    await harness.api('POST', `api/phones/${hidden}/messages`, { text, ...to })
+    return (await harness.event(event => event.content.body === text)).sender
+  }
+  expect(await senderOf('for all', { group: group.invite_link })).toBe(`@whatsapp_${hidden}:test.example`)
+  const direct = await senderOf('for you', { to: '237123456789' })
+  expect(direct).toMatch(/^@whatsapp_lid-\d+:test\.example$/)
+  const resolved = await harness.provision('GET', `resolve_identifier/${hidden}`)
+  expect(resolved.body).toMatchObject({ mxid: direct, identifiers: [`tel:+${hidden}`] })
+})
+
 describe('groups of the network', () => {
   test('a member writes by link, code or id, and linked members get it', async () => {
     const made = await harness.api('POST', 'api/groups', {

@@ -77,6 +77,8 @@ export async function createHarness(options: HarnessOptions = {}) {
   const ephemeral: Json[] = []
   /** Every request to the homeserver passes here; tests look at them, or break them. */
   const hooks: { intercept: ((request: Request) => Promise<Response> | null) | null } = { intercept: null }
+  /** What bridges have reported of logins. */
+  const reported: Json[] = []
   const sandbox = createSandbox({
     database,
     committer,
@@ -85,7 +87,9 @@ export async function createHarness(options: HarnessOptions = {}) {
     homeserver: {
       serverName: SERVER,
       fetch: request => hooks.intercept?.(request) ?? homeserver.fetch(request),
+      pathOfMedia: mxcUri => homeserver.pathOfMedia(mxcUri),
     },
+    reportState: (platform, login, state) => reported.push({ platform, ...login, state }),
     platforms: options.platforms ?? ['wa', 'signal', 'telegram'],
     maxUploadBytes,
     clock,
@@ -289,6 +293,7 @@ export async function createHarness(options: HarnessOptions = {}) {
     hooks,
     seen,
     ephemeral,
+    reported,
     bridge,
     registerUser,
     matrix,

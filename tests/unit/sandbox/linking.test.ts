@@ -35,6 +35,23 @@ async function logins(platform: 'wa' | 'signal' | 'telegram' = 'wa', user = USER
   return (await harness.provision('GET', 'whoami', { platform, user })).body.logins as Json[]
 }
 
+test('a phone that logs a device out has its bridge report so, and a user who logs out has not', async () => {
+  await harness.link('5550177')
+  // With a room made, the bridge is up.
+  await harness.room('1234567890')
+  expect((await harness.api('POST', 'api/faults', { logout: '5550177' })).status).toBe(200)
+  const told = { platform: 'wa', userId: USER, loginId: '5550177', state: 'BAD_CREDENTIALS' }
+  expect(harness.reported).toEqual([told])
+  await harness.link('5550178')
+  await harness.provision('POST', 'logout/5550178')
+  expect(harness.reported).toEqual([told])
+})
+
+test('a body that is too large is a 413', async () => {
+  const body = { query: 'x'.repeat(64 * 1024) }
+  expect((await harness.provision('POST', 'search_users', { body })).status).toBe(413)
+})
+
 describe('whoami', () => {
   test('says what network it is, how to log in and who is', async () => {
     const { status, body } = await harness.provision('GET', 'whoami')

@@ -1,8 +1,10 @@
 /** Messages both ways, of every kind. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
 import { PNG } from 'pngjs'
 import { waitFor } from '../../support/wait-for.ts'
-import { createHarness, type Harness, type Json, type SeenEvent, USER } from './harness.ts'
+import { createHarness, type Harness, type Json, manualClock, type SeenEvent, USER } from './harness.ts'
 
 const ME = '237123456789'
 const THEM = '1234567890'
@@ -88,6 +90,10 @@ describe('from Matrix to the phone', () => {
       })
       const response = await harness.sandbox.fetch(new Request(`http://localhost${message.file?.url}`))
       expect(await response.bytes()).toEqual(bytes)
+      // The homeserver's copy is the same file on the disk.
+      const { pathname } = new URL(message.file?.url ?? '', 'http://localhost')
+      const mediaId = pathname.split('/').find(part => /^[\da-f-]{36}$/.test(part)) ?? ''
+      expect(statSync(join(harness.folder, 'sandbox-media', mediaId)).nlink).toBe(2)
     },
   )
 
@@ -186,6 +192,20 @@ describe('from Matrix to the phone', () => {
     } finally {
       harness.hooks.intercept = null
     }
+  })
+
+  test('a text or caption that is too long for the network fails for good', async () => {
+    await harness.link(ME, 'telegram')
+    const chat = await harness.room(THEM, 'telegram')
+    const url = await harness.upload(picture(), 'image/png', 'dot.png')
+    const photo = { msgtype: 'm.image', filename: 'dot.png', url, info: { mimetype: 'image/png' } }
+    const fateOf = async (content: Json) => (await harness.status(await harness.send(chat, content))).status
+    expect([
+      await fateOf({ msgtype: 'm.text', body: 'x'.repeat(4_096) }),
+      await fateOf({ msgtype: 'm.text', body: 'x'.repeat(4_097) }),
+      await fateOf({ ...photo, body: 'x'.repeat(1_024) }),
+      await fateOf({ ...photo, body: 'x'.repeat(1_025) }),
+    ]).toEqual(['SUCCESS', 'FAIL_PERMANENT', 'SUCCESS', 'FAIL_PERMANENT'])
   })
 
   test('a chat of a phone that is linked no more takes nothing', async () => {
@@ -413,7 +433,10 @@ describe('echo', () => {
     test.each<[string, (said: SeenEvent) => Json, number]>([
       [
         'by quoting it',
-        said => ({ body: 'so?', 'm.relates_to': { 'm.in_reply_to': { event_id: said.event_id } } }),
+        said => ({
+          body: `${Math.random()}?`,
+          'm.relates_to': { 'm.in_reply_to': { event_id: said.event_id } },
+        }),
         2,
       ],
       ['by saying it again', said => ({ body: said.content.body }), 2],
@@ -432,6 +455,24 @@ describe('echo', () => {
       const answers = await converse(said => ({ msgtype: 'm.text', ...answer(said) }))
       expect(answers).toBeWithin(1, most + 1)
     })
+  })
+
+  test('a person may say the same again later', async () => {
+    const clock = manualClock()
+    const later = await createHarness({ clock })
+    try {
+      await later.link()
+      const echoing = await later.room(THEM)
+      const echoes = () => later.seen.filter(event => event.content.body === 'echo: hello').length
+      await later.send(echoing, { msgtype: 'm.text', body: 'hello' })
+      await waitFor(() => echoes() === 1)
+      await waitFor(() => later.database.query('SELECT 1 FROM sandbox_delivery').get() === null)
+      await clock.advance(11_000)
+      await later.send(echoing, { msgtype: 'm.text', body: 'hello' })
+      await waitFor(() => echoes() === 2)
+    } finally {
+      await later.close()
+    }
   })
 
   test('what is said at once, without waiting for echoes, is echoed each', async () => {

@@ -147,6 +147,19 @@ test('a room whose making was cut short is found again', async () => {
   expect(eventId.room_id).toBe(made.body.dm_room_mxid)
 })
 
+test('a room learns what the network takes now', async () => {
+  harness = await createHarness()
+  await harness.link()
+  const room = await harness.room(THEM)
+  const features = 'com.beeper.room_features'
+  harness.database.run(`UPDATE hs_events SET content = '{"id":"old"}' WHERE type = ?`, [features])
+  await restart()
+  await harness.api('POST', `api/phones/${THEM}/messages`, { to: ME, text: 'news' })
+  await harness.event(event => event.content.body === 'news')
+  const told = await harness.matrix('GET', `rooms/${room}/state/${features}/whatsapp`, undefined, USER)
+  expect(told.id).toBe('sandbox.wa.1')
+})
+
 test('a user who has left is asked back', async () => {
   harness = await createHarness()
   await harness.link()

@@ -75,6 +75,27 @@ test('old files go with their rows, but for those that a young message has', asy
   ])
 })
 
+test('what waits for its room stays with its file, and what is gone leaves nothing behind', async () => {
+  const rows = (table: string) => harness.database.query(`SELECT * FROM ${table}`).all().length
+  const form = new FormData()
+  form.append('to', ME)
+  form.append('file', new File(['bytes'], 'waiting.pdf'))
+  harness.hooks.intercept = request =>
+    request.url.includes('/upload') ? Promise.resolve(Response.json({}, { status: 502 })) : null
+  const { json } = await harness.api('POST', `api/phones/${THEM}/messages`, form)
+  const future = Date.now() + 3_600_000
+  await forgetAll(future)
+  await harness.sandbox.forgetFiles(future, new AbortController().signal)
+  expect((await harness.messages(ME)).map(({ id }) => id)).toEqual([json.id])
+  expect(rows('sandbox_media')).toBe(1)
+  harness.hooks.intercept = null
+  await harness.event(event => event.content.filename === 'waiting.pdf')
+  await waitFor(() => rows('sandbox_delivery') === 0)
+  await forgetAll(future)
+  expect(['message', 'inbox', 'event'].map(name => rows(`sandbox_${name}`))).toEqual([0, 0, 0])
+  await harness.status(await harness.send(room, { msgtype: 'm.text', body: 'young' }))
+})
+
 test('a phone with twenty thousand messages answers with all of them, and nobody waits for it', async () => {
   const { seq = 0 } =
     harness.database.query<{ seq: number }, []>('SELECT max(seq) AS seq FROM sandbox_message').get() ?? {}
