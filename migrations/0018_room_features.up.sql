@@ -1,4 +1,5 @@
--- What the networks of chats take, as their bridges say. Nearly all chats of a network say the same, so a chat names what it says by a digest.
+-- Features of the chats' networks, as their bridges state them. Nearly all chats of a network have
+-- the same, so a chat names its own by a digest.
 CREATE TABLE room_features (
   digest text NOT NULL PRIMARY KEY,
   content text NOT NULL

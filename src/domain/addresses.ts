@@ -2,7 +2,7 @@
  * How people write groups, Matrix users and lists of recipients. lib/phone-numbers has the numbers.
  */
 
-/** Whether a group is written as an invite link: `https://…`, `tg://…`, or `t.me/…` without a scheme. */
+/** True for an invite link to a group: `https://…`, `tg://…`, or `t.me/…` without a scheme. */
 export function isGroupLink(group: string): boolean {
   return /^[a-z][a-z0-9+.-]*:\/\//i.test(group) || /^[a-z0-9-]+(\.[a-z0-9-]+)+\/\S/i.test(group)
 }

@@ -10,7 +10,6 @@ import {
   resolvedRecipients,
   settings,
 } from '../../db/schema/index.ts'
-
 import { arrivalSetting } from './arrivals-repository.ts'
 
 export interface AttachedBridgeRepository {

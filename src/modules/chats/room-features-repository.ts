@@ -2,7 +2,7 @@
  * SQL of chats' room features: each content once, as nearly all chats of a network have the same.
  */
 import { createHash } from 'node:crypto'
-import { and, eq, sql } from 'drizzle-orm'
+import { and, eq, isNull, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { type Chat, chats, roomFeatures } from '../../db/schema/index.ts'
 import type { RoomFeatures } from '../../domain/room-features.ts'
@@ -75,7 +75,8 @@ export function createChatFeatures(db: Db): ChatFeatures {
         orm
           .update(chats)
           .set({ features: digest })
-          .where(and(eq(chats.identityId, identityId), eq(chats.roomId, roomId)))
+          // The bridge may have changed them since the state was read.
+          .where(and(eq(chats.identityId, identityId), eq(chats.roomId, roomId), isNull(chats.features)))
           .run()
         return digest
       }),

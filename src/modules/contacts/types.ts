@@ -37,11 +37,15 @@ export interface Directory {
     deviceId: string,
     options: { platform: string | null; query?: string | undefined; limit: number },
   ): Promise<ContactView[]>
-  /** Groups that the device is in and can write to, by name. @throws GatewayError not_found (no such device), conflict (logged out) */
+  /**
+   * Groups that the device is in and can write to, by name.
+   * @throws GatewayError not_found (no such device), conflict (logged out)
+   */
   groups(identityId: string, deviceId: string, platform: string | null): Promise<GroupView[]>
   /**
-   * Whether somebody on the network answers to a phone number, a handle or an id.
-   * @throws GatewayError not_found (no such device), conflict (logged out), bad_request (nothing that the network could know), not_supported, and as bridges do
+   * Tells if somebody on the network answers to a phone number, a handle or an id.
+   * @throws GatewayError not_found (no such device), conflict (logged out), bad_request (nothing that
+   * the network could know), not_supported, and as bridges do
    */
   check(identityId: string, deviceId: string, platform: string | null, identifier: string): Promise<CheckView>
 }

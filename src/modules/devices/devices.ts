@@ -5,13 +5,13 @@ import type { BridgeLogin } from '../../domain/ports.ts'
 import { phoneDigits } from '../../lib/phone-numbers.ts'
 import { reportedState } from './bridge-states.ts'
 import { deviceView } from './device-event.ts'
-import { noSuchDevice } from './no-such-device.ts'
 import {
   createReconciliation,
   isLinked,
   type Reconciliation,
   type ReconciliationOptions,
 } from './reconciliation.ts'
+import { noSuchDevice } from './refusals.ts'
 import type { Devices } from './types.ts'
 
 export interface DevicesOptions extends ReconciliationOptions {

@@ -73,14 +73,10 @@ function speaksFor(sender: string, { bridgeBot, platform }: Portal, known: Known
 function owns(platform: string, userId: string, { bridges, devices }: Known): boolean | null {
   const isOwn = bridges.ownsUser(platform, userId)
   if (isOwn !== null) return isOwn
-  const named = devices.flatMap(device => {
-    const naming = device.platform === platform ? ghostNamingOf(device) : null
-    return naming ? [{ naming, server: serverOf(device.ghostUserId ?? '') }] : []
-  })
-  if (named.length === 0) return null
-  return named.some(
-    ({ naming, server }) => server === serverOf(userId) && remoteIdOf(userId, naming) !== null,
+  const namings = devices.flatMap(device =>
+    device.platform === platform ? (ghostNamingOf(device) ?? []) : [],
   )
+  return namings.length === 0 ? null : namings.some(naming => remoteIdOf(userId, naming) !== null)
 }
 
 function isOfAnother(platform: string, userId: string, known: Known): boolean {

@@ -8,7 +8,7 @@ import type { Bridge, Bridges } from '../../domain/ports.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
-import { noSuchDevice } from '../devices/no-such-device.ts'
+import { noSuchDevice } from '../devices/refusals.ts'
 import { Link } from './link.ts'
 import type { LinkEvent, Linking, LinkRequest } from './types.ts'
 

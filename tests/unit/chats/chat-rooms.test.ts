@@ -133,6 +133,14 @@ test('a chat of before, whose features nobody asked for, is asked once', async (
   expect(stateReads).toBe(2)
 })
 
+test('features that came meanwhile are not put back by a state that was read before', async () => {
+  insertChat(db)
+  const repository = createChatRepository(db)
+  const newer = await repository.learnFeatures('id_1', '!r:s', { max_text_length: 9 })
+  await repository.learnFeatures('id_1', '!r:s', { max_text_length: 5 })
+  expect(await repository.get('id_1', '!r:s')).toMatchObject({ features: newer })
+})
+
 test('a join that a crash interrupted is completed without joining again', async () => {
   insertChat(db, { membership: 'joining' })
   startWorker()

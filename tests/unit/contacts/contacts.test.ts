@@ -60,6 +60,12 @@ test('a contact is known after one look at the address book, a stranger stays on
   expect(asked).toBe(1)
 })
 
+test('a contact is also known by their number, whichever of their Matrix users speaks', async () => {
+  expect(await contacts.lookUp(device, '@whatsapp_lid-9:s', '1')).toMatchObject({ name: 'Ann' })
+  expect(await contacts.lookUp(device, '@whatsapp_lid-9:s', '2')).toBeNull()
+  expect(await contacts.lookUp({ ...device, id: 'dev_2' }, '@whatsapp_lid-9:s', '1')).toBeNull()
+})
+
 test('a stranger who was saved since is a contact once the address book is asked again', async () => {
   expect(await contacts.lookUp(device, '@whatsapp_2:s', null)).toBeNull()
   fetchBook = async () => [ANN, { ...ANN, matrixUserId: '@whatsapp_2:s', name: 'Bo' }]

@@ -60,8 +60,11 @@ test('what the bridge says of a hidden id is asked for once, and known in each s
   expect(await phones.of({ ...device, id: 'dev_2' }, LID)).toBeNull()
 })
 
-test('a number that the bridge does not know is asked for again after an hour', async () => {
-  answer = async () => null
+test.each([
+  ['has no number for', async () => null],
+  ['does not know', () => Promise.reject(new GatewayError('not_found', 'nobody'))],
+])('somebody whom the bridge %s is asked for again after an hour', async (_, said) => {
+  answer = said
   await phones.learn(device, [LID])
   expect(await phones.ofSender(device, LID)).toBeNull()
   await clock.advance(HOUR_MS + 1)
@@ -93,6 +96,7 @@ test('a message does not wait for a bridge that takes its time; its answer is ke
   const learned = phones.learn(device, [LID, '@whatsapp_lid-56:s'])
   await clock.advance(1_000)
   await learned
+  await phones.learn(device, ['@whatsapp_lid-57:s'])
   expect(asked).toEqual(['lid-55'])
   late.resolve('237600000')
   await clock.advance(1)

@@ -14,7 +14,7 @@ import {
 } from '../../../src/db/schema/index.ts'
 import { type ErrorCode, GatewayError } from '../../../src/domain/errors.ts'
 import type { MessageEvent } from '../../../src/domain/events.ts'
-import type { EventBatch, ReadReceipt, RoomEvent } from '../../../src/domain/ports.ts'
+import type { BridgeContact, EventBatch, ReadReceipt, RoomEvent } from '../../../src/domain/ports.ts'
 import { createChatRepository } from '../../../src/modules/chats/repository.ts'
 import { createInbox, type Inbox } from '../../../src/modules/inbox/inbox.ts'
 import { createInboxRepository } from '../../../src/modules/inbox/repository.ts'
@@ -31,6 +31,8 @@ let learned: string[]
 let nudges: string[]
 let learn: () => void
 let count = 0
+/** Numbers by hidden ids. */
+let numbers: Record<string, string>
 /** True when the bridges' registrations are known. */
 let knowsUsers: boolean
 
@@ -41,6 +43,7 @@ beforeEach(() => {
   learned = []
   nudges = []
   knowsUsers = true
+  numbers = {}
   learn = () => undefined
   inbox = createInbox({
     repository: createInboxRepository(db),
@@ -50,7 +53,7 @@ beforeEach(() => {
       ownsUser: (platform, userId) =>
         knowsUsers ? (platform === 'wa' ? /^@whatsapp.*:s$/ : /^@signal.*:s$/).test(userId) : null,
     },
-    phones: phonesOn(db),
+    phones: phonesOn(db, { resolveIdentifier: async (_user, _login, id) => person(id) }),
     learnDevices: async (identityId, platform) => {
       learned.push(`${identityId}/${platform}`)
       learn()
@@ -63,6 +66,10 @@ beforeEach(() => {
 })
 afterEach(() => db.destroy())
 
+function person(id: string): BridgeContact {
+  const matrixUserId = `@whatsapp_${id}:s`
+  return { id, matrixUserId, name: '', phone: numbers[id] ?? null, identifiers: [], roomId: null }
+}
 function event(change: Partial<RoomEvent> = {}): RoomEvent {
   return {
     event_id: `$${++count}`,
@@ -187,9 +194,19 @@ describe('a message from the phone network', () => {
     ['from before the device was linked', { origin_server_ts: LINKED_AT - 60_000 }],
     ['from a moment before the device was linked', { origin_server_ts: LINKED_AT - 501 }],
     ['in a room that is none of our chats', { room_id: '!other:s' }],
+    ["from the account's own phone, by its hidden id", { sender: '@whatsapp_lid-7:s' }],
   ])('is not received when it is %s', async (_, change) => {
+    numbers = { 'lid-7': '237' }
     await inbox.accept(batch([event(change)]))
     expect(stored()).toEqual([])
+  })
+
+  test('from a hidden id has the number that the bridge knows', async () => {
+    numbers = { 'lid-9': '237611111' }
+    await inbox.accept(
+      batch([event({ sender: '@whatsapp_lid-9:s' }), event({ sender: '@whatsapp_lid-8:s' })]),
+    )
+    expect(payloads().map(({ sender }) => sender.phone)).toEqual(['237611111', null])
   })
 
   test.each([
@@ -526,6 +543,14 @@ describe('joining', () => {
         for (const sender of ['@mg1:s', '@whatsapp_1:evil', '@signal_1:s'])
           expect(await joined(by(sender))).toMatchObject({ platform: null })
         expect(warnings()).toEqual([])
+      })
+
+      test('nor one who speaks for the bot of no bridge of ours', async () => {
+        const content = { bridgebot: '@nobot:s', channel: { id: 'x' } }
+        expect(await joined(by('@mallory:s', { content }))).toMatchObject({
+          bridgeBot: null,
+          channelId: null,
+        })
       })
 
       test('and once an account’s own ghost shows it, others are checked by it', async () => {

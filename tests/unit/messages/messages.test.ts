@@ -90,6 +90,16 @@ test('a number that becomes known while messages wait keeps their order, however
   expect(lanes().slice(3)).toEqual(Array(2).fill('dev_1/contact:2371234567'))
 })
 
+test('to somebody for whom messages wait under several ids, it goes behind those written like it, else the last', async () => {
+  const [first, second] = ['@whatsapp_lid-55:s', '@whatsapp_lid-56:s'] as const
+  for (const contact of [first, second]) await messages.accept({ ...SEND_REQUEST, contact })
+  for (const id of [first, second]) await createPhoneRepository(db).put('dev_1', id, '2371234567', 0)
+  for (const contact of ['2371234567', first]) await messages.accept({ ...SEND_REQUEST, contact })
+  expect(all().map(({ lane }) => lane)).toEqual(
+    [first, second, second, first].map(id => `dev_1/contact:${id}`),
+  )
+})
+
 test('on a network whose ids are not numbers, a ghost’s id is no number either', async () => {
   device = { ...device, loginId: '4242', ghostUserId: '@telegram_4242:s' }
   await messages.accept({ ...SEND_REQUEST, contact: '@telegram_2371234567:s, +2371234567' })

@@ -1,4 +1,5 @@
-/** The error for an address that means none of an identity's devices. */
+/** The errors for a device that there isn't, or that can do nothing until it is linked again. */
+import type { Device } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'
 
 /**
@@ -18,4 +19,12 @@ export async function noSuchDevice(
     ? ''
     : '; no device is linked with this token: link one, or use the token that linked it'
   return new GatewayError('not_found', `device_id: there is no ${kind}device ${deviceId}${hint}`)
+}
+
+export function loggedOut({ platform, deviceId, stateReason }: Device): GatewayError {
+  return new GatewayError(
+    'conflict',
+    `device_id: the ${platform} device ${deviceId} is logged out (${stateReason ?? 'no reason given'}): link it again with ` +
+      `POST /api/v1/devices {"platform": "${platform}", "device_id": "${deviceId}"}`,
+  )
 }
