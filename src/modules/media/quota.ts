@@ -7,7 +7,7 @@ import type { MediaRepository } from './repository.ts'
 
 export interface MediaQuota {
   /**
-   * Passes a file's bytes on.
+   * Passes a file's bytes on, and counts them until `release`.
    * @throws GatewayError quota_exceeded, at the latest at the byte that is too much
    */
   within(file: CountedFile, stream: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array>
@@ -71,20 +71,13 @@ export function createMediaQuota(
       if (used + arrivingBytes(identityId) > limit) throw exceeded(used, limit)
     }
     const used = await usedBytes(identityId)
-    if (used >= limit) throw exceeded(used, limit)
-    let isWhole = false
-    try {
-      for await (const chunk of stream) {
-        add(file, chunk.byteLength)
-        refuseBeyond(used)
-        yield chunk
-      }
-      // Others may have come in meanwhile.
-      refuseBeyond(await usedBytes(identityId))
-      isWhole = true
-    } finally {
-      if (!isWhole) release(file.id)
+    for await (const chunk of stream) {
+      add(file, chunk.byteLength)
+      refuseBeyond(used)
+      yield chunk
     }
+    // Others may have come in meanwhile.
+    refuseBeyond(await usedBytes(identityId))
   }
 
   return {

@@ -26,6 +26,10 @@ const NOT_SENT = sql.raw(`'the caption was not sent: ' || coalesce(caption.reaso
 export const REASON_OR_CAPTIONS = sql`case when media_id is null then ${sql.placeholder('reason')} else coalesce(${sql.placeholder('reason')},
   (select ${NOT_SENT} from messages as caption where caption.id = messages.id || ${sql.raw(`'${SUFFIX}'`)} and caption.status = 'failed')) end`
 
+/** A message's place in its chat: that of its file, if it is a caption. */
+export const PLACE = sql<number>`case when caption_of is null then seq else coalesce(
+  (select file.seq from messages as file where file.id = messages.caption_of), seq) end`
+
 /** `StatusWriter` calls `add` and `passOn`, which write with its transaction. */
 export interface Captions {
   /** True when the message's caption was handed over already, with an earlier event of its file. */

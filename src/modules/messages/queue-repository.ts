@@ -7,14 +7,10 @@ import { and, eq, getTableColumns, gt, isNull, type SQL, type SQLWrapper, sql } 
 import type { Db } from '../../db/open.ts'
 import { devices, type Message, messages, OUT_OF_THE_WAY_MS, outboxLanes } from '../../db/schema/index.ts'
 import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
-import { createCaptions, type SentCaption } from './caption-repository.ts'
+import { createCaptions, PLACE, type SentCaption } from './caption-repository.ts'
 import type { Pace } from './pace.ts'
 import { createSlotTaker } from './slot-repository.ts'
 import type { StatusWriter } from './status-repository.ts'
-
-/** A message's place in its lane: that of its file, if it is a caption. */
-const PLACE = sql<number>`case when caption_of is null then seq else coalesce(
-  (select file.seq from messages as file where file.id = messages.caption_of), seq) end`
 
 export interface ClaimedLane {
   lane: string

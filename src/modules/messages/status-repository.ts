@@ -11,7 +11,7 @@ import type { Observer } from '../../domain/observation.ts'
 import type { MessageStatus } from '../../domain/states.ts'
 import { backoffMs } from '../../lib/backoff.ts'
 import type { Backlog } from './backlog.ts'
-import { createCaptions, REASON_OR_CAPTIONS, type SentCaption } from './caption-repository.ts'
+import { createCaptions, PLACE, REASON_OR_CAPTIONS, type SentCaption } from './caption-repository.ts'
 import { createEarlyStatuses } from './early-status-repository.ts'
 import { climbs } from './ladder.ts'
 import { createLaneOpener } from './lane-repository.ts'
@@ -86,6 +86,7 @@ export function createStatusWriter(
   const byEvent = orm
     .select({
       seq: messages.seq,
+      place: PLACE,
       id: messages.id,
       identityId: messages.identityId,
       lane: messages.lane,
@@ -166,7 +167,7 @@ export function createStatusWriter(
     .update(messages)
     .set({ status: 'read', reason: REASON_OR_CAPTIONS, updatedAt: sql`${param('now')}` })
     .where(
-      sql`${messages.roomId} = ${param('roomId')} and ${messages.seq} <= ${param('seq')} and ${messages.status} in ('submitted', 'sent', 'delivered')
+      sql`${messages.roomId} = ${param('roomId')} and ${messages.seq} <= ${param('place')} and ${messages.status} in ('submitted', 'sent', 'delivered')
         and (${messages.status} <> 'submitted' or ${messages.seq} = ${param('seq')})`,
     )
     .returning({ seq: messages.seq, identityId: messages.identityId })
@@ -234,7 +235,7 @@ export function createStatusWriter(
     if (!added) return false
     if ('failed' in caption) return tellOf(added, 'failed', now)
     const said = early.take(caption.eventId, bridgeBot)
-    const target = { ...added, bridgeBot, ownGhost: null }
+    const target = { ...added, place: message.seq, bridgeBot, ownGhost: null }
     return said !== null && apply(target, said, now)
   }
 
@@ -316,8 +317,12 @@ export function createStatusWriter(
       // A bridge with `delivery_receipts` marks so what it has handed over to the network.
       if (userId === message.bridgeBot) return apply(message, { status: 'sent', reason: null }, now)
       if (message.status === 'submitted') noteOutcome(message, 'read', now)
+      const { seq, place } = message
+      // What was accepted before a caption went stands before its row, and is behind it in the chat.
+      if (place < seq && climbs(message.status, 'read'))
+        setStatus.run({ seq, status: 'read', reason: null, now })
       let deliveries = false
-      for (const read of markRead.all({ roomId, seq: message.seq, reason: null, now }))
+      for (const read of markRead.all({ roomId, place, seq, reason: null, now }))
         deliveries = tell(read, now) || deliveries
       return deliveries
     },

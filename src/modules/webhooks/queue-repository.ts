@@ -3,7 +3,7 @@
  * delivered in order. A lease lasts until its holder gives it back, however long an endpoint takes,
  * or until the next start: no other process has this database.
  */
-import { and, eq, exists, isNull, sql } from 'drizzle-orm'
+import { and, eq, exists, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import {
   type Delivery,
@@ -174,11 +174,7 @@ export function createDeliveryQueue(db: Db): DeliveryQueue {
   const putLane = orm
     .insert(deliveryLanes)
     .values({ lane: param('lane'), endpoint: param('endpoint'), dueAt: param('dueAt'), leaseId: null })
-    .onConflictDoUpdate({
-      target: deliveryLanes.lane,
-      set: { dueAt: sql`excluded.due_at` },
-      setWhere: isNull(deliveryLanes.leaseId),
-    })
+    .onConflictDoUpdate({ target: deliveryLanes.lane, set: { dueAt: sql`excluded.due_at` } })
     .prepare()
   const isOfLease = and(eq(deliveryLanes.lane, param('lane')), eq(deliveryLanes.leaseId, param('leaseId')))
   const closeLane = orm.delete(deliveryLanes).where(isOfLease).prepare()

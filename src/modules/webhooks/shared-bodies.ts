@@ -38,11 +38,7 @@ export class SharedBodies {
     const key = `${event.identityId} ${event.eventId} ${withMedia}`
     const shared = this.underWay.get(key) ?? this.begin(key, event, withMedia)
     shared.holders++
-    let isHeld = true
-    const giveBack = () => {
-      if (isHeld) this.giveBack(key, shared)
-      isHeld = false
-    }
+    const giveBack = () => this.giveBack(key, shared)
     try {
       return { body: await shared.body, [Symbol.dispose]: giveBack }
     } catch (error) {

@@ -303,6 +303,18 @@ test('that the network refuses it may be said before it is noted that it went', 
   expect(await shown(id)).toMatchObject({ status: 'sending', reason })
 })
 
+test('that it was read says so of its file, not of what was sent behind it', async () => {
+  const id = await accept('listen', song())
+  const later = await accept('later')
+  startOutbox()
+  await idle()
+  for (const body of ['song.mp3', 'later'])
+    await report(body, 'SUCCESS', { delivered_to_users: ['@whatsapp_1:s'] })
+  await read('listen')
+  expect((await shown(id)).status).toBe('read')
+  expect((await shown(later)).status).toBe('delivered')
+})
+
 test('of a file that failed, too, the file’s own reason is told', async () => {
   const id = await accept('listen', song())
   startOutbox()

@@ -1,6 +1,6 @@
 /** Accepting sends: what is refused, and what is on disk when it was accepted. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { type Device, messages as rows } from '../../../src/db/schema/index.ts'
+import { chats, type Device, messages as rows } from '../../../src/db/schema/index.ts'
 import { createChatRepository } from '../../../src/modules/chats/repository.ts'
 import { createPhoneRepository } from '../../../src/modules/contacts/phone-repository.ts'
 import { createRecipientRooms } from '../../../src/modules/messages/room-repository.ts'
@@ -172,8 +172,10 @@ test('a contact that is known, named by number, chat and Matrix user in a call, 
 
 describe('a text that is too long for the chats of its recipients', () => {
   const TOO_LONG = 'text: the chat takes at most 5 characters, not 6'
-  const limited = (max_text_length: number, file?: object) =>
-    createChatRepository(db).learnFeatures('id_1', '!g:s', { max_text_length, ...(file && { file }) })
+  async function limited(max_text_length: number, file?: object) {
+    db.orm.update(chats).set({ features: null }).run()
+    await createChatRepository(db).learnFeatures('id_1', '!g:s', { max_text_length, ...(file && { file }) })
+  }
   beforeEach(async () => {
     insertChat(db, { roomId: '!g:s', kind: 'group', channelId: '5@g.us' })
     await createRecipientRooms(db).remember('dev_1', 'contact:1', '!g:s', 1)

@@ -155,6 +155,25 @@ test('an endpoint that finds the body too large is told of the file by its addre
   expect(new Set(rest)).toEqual(new Set([null]))
 })
 
+test('while another still gets the file itself', async () => {
+  const withFile: Payloads = {
+    async of({ payload }, mayInline) {
+      const content = (await mayInline?.(3)) ? 'YWJj' : null
+      return { ...payload, is_contact: false, media: { content } } as WebhookPayload
+    },
+  }
+  const gate = Promise.withResolvers<WebhookAnswer>()
+  scene.hook(2)
+  scene.side.endpoint.answer = ({ url }) => (url === 'http://hook/1' ? refused(413) : gate.promise)
+  scene.start({ payloads: withFile })
+  await scene.happens('file')
+  scene.side.dispatcher.nudge()
+  await scene.pass(10_000)
+  const contents = scene.side.tries.map(({ payload }) => (payload.media as { content: unknown }).content)
+  expect(contents).toEqual(['YWJj', 'YWJj', null])
+  gate.resolve(OK)
+})
+
 test('an event’s body is made once for all webhooks that get it, and signed for each', async () => {
   let made = 0
   for (let id = 2; id <= 20; id++) scene.hook(id)

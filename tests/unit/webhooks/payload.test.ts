@@ -1,7 +1,8 @@
 /** The body of a delivery when the file that came with the message can't be had. */
 import { afterEach, beforeEach, expect, test } from 'bun:test'
-import type { InboxEvent, Media } from '../../../src/db/schema/index.ts'
+import type { Device, InboxEvent, Media } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
+import type { Contact } from '../../../src/modules/contacts/repository.ts'
 import { createPayloads } from '../../../src/modules/webhooks/payload.ts'
 import { type TempDir, tempDir } from '../../support/temp-dir.ts'
 
@@ -24,11 +25,13 @@ beforeEach(() => {
 })
 afterEach(() => folder[Symbol.dispose]())
 
-const payloads = (fetchIncoming: () => Promise<Media>) =>
+const payloads = (fetchIncoming: () => Promise<Media>, phone: string | null = null) =>
   createPayloads({
-    devices: { get: async () => null },
-    contacts: { lookUp: async () => null },
-    phones: { of: async () => null },
+    devices: { get: async () => ({}) as Device },
+    contacts: {
+      lookUp: async (_device, _userId, known) => (known ? ({ phone: 'of the book' } as Contact) : null),
+    },
+    phones: { of: async () => phone },
     media: { fetchIncoming, signedPath: id => `/${id}`, pathOf: id => folder.file(id) },
     publicUrl: () => 'http://here',
     inlineMaxBytes: 10,
@@ -38,6 +41,22 @@ test('the file stands in it', async () => {
   await Bun.write(folder.file('file_1'), 'abc')
   const payload = await payloads(async () => FILE).of(EVENT)
   expect(payload).toMatchObject({ media: { content: 'YWJj', info: { size: 3 } } })
+})
+
+test('a sender whose number became known since the event has it, and is a contact by it', async () => {
+  const of = payloads(async () => FILE, '237611111')
+  expect(await of.of(EVENT)).toMatchObject({ is_contact: true, sender: { phone: '237611111' } })
+  expect(await payloads(async () => FILE).of(EVENT)).toMatchObject({
+    is_contact: false,
+    sender: { phone: null },
+  })
+})
+
+test('that a reaction was taken back stands in it, and of nothing else', async () => {
+  const of = payloads(async () => FILE)
+  const reaction = { ...EVENT.payload, event: 'message.reaction', removed: true }
+  expect(await of.of({ ...EVENT, payload: reaction } as InboxEvent)).toMatchObject({ removed: true })
+  expect(await of.of(EVENT)).not.toHaveProperty('removed')
 })
 
 test('how much of a file will stand in it is told before it is read, and of one that is told by its address nothing', async () => {
