@@ -29,7 +29,6 @@ export function everyRawPath<S>(respond: Respond<S>): Record<string, Respond<S>>
 /** @returns what is wrong with the request's path; null when everybody reads it alike */
 export function pathProblem(request: Request): string | null {
   const path = pathOf(request.url)
-  if (path.includes('//')) return 'an empty segment'
   const segments = segmentsOf(request, path)
   if (segments === null) return `an empty segment, or more than ${MAX_SEGMENTS}`
   const [first] = segments

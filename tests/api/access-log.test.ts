@@ -1,5 +1,6 @@
 /** The log's lines of requests by nobody known: a stranger can't fill the disk with them. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { GatewayError } from '../../src/domain/errors.ts'
 import { collectedLog } from '../support/collected-log.ts'
 import { basic, testHttp } from '../support/test-http.ts'
 
@@ -9,7 +10,22 @@ let before = 0
 beforeAll(async () => {
   app = await testHttp({
     logger: log.logger,
-    mounts: [{ prefix: '/mount', fetch: () => new Response('', { status: 403 }) }],
+    mounts: [
+      { prefix: '/mount', fetch: () => new Response('', { status: 403 }) },
+      {
+        prefix: '/broken',
+        fetch() {
+          throw new Error('out of order')
+        },
+      },
+    ],
+    downloads: {
+      async open(_id, _expires, signature) {
+        if (signature === 'right')
+          return { path: import.meta.path, fileName: 'a.txt', mimeType: 'text/plain' }
+        throw new GatewayError('not_found', 'There is no such file')
+      },
+    },
   })
 })
 afterAll(() => app.destroy())
@@ -44,6 +60,17 @@ test('of requests by nobody known few are logged in a minute, and the others cou
     { level: 'info', requests: 180, msg: 'requests of unknown callers were not logged' },
     { msg: 'request', path: '/nowhere', status: 404 },
   ])
+})
+
+test('of our own failures each is, and of files by a right address, but no guess at one', async () => {
+  newLines()
+  const askedTimes = async (path: string) => {
+    for (let time = 0; time < 30; time++) await app.call('GET', path)
+    return newLines().filter(({ msg }) => msg === 'request').length
+  }
+  expect(await askedTimes('/broken/x')).toBe(30)
+  expect(await askedTimes('/api/v1/media/x?expires=1&signature=right')).toBe(30)
+  expect(await askedTimes('/api/v1/media/x?expires=1&signature=wrong')).toBeLessThan(20)
 })
 
 test('of requests with a credential or token each is', async () => {

@@ -16,7 +16,10 @@ afterAll(async () => {
 
 async function listening(options: Parameters<typeof testHttp>[0] = {}): Promise<string> {
   const app = await testHttp({
-    mounts: [{ prefix: '/sandbox', fetch: () => new Response('the sandbox') }],
+    mounts: [
+      { prefix: '/sandbox', fetch: () => new Response('the sandbox') },
+      { prefix: '/_matrix', fetch: () => new Response('for a token'), anyHost: true },
+    ],
     ...options,
   })
   const server = app.http.listen()
@@ -87,6 +90,10 @@ test('HOST, PUBLIC_URL and CORS_ORIGINS name others', async () => {
     expect([host, await statusOf(url, host)]).toEqual([host, 200])
   for (const host of ['example.com', 'x.gateway.example.com', '*'])
     expect([host, await statusOf(url, host)]).toEqual([host, 421])
+})
+
+test('a mount that lets nobody in without a token serves any host', async () => {
+  expect(await statusOf(plain, 'meshgate:8080', '/_matrix/client/versions')).toBe(200)
 })
 
 test('a client that names no host at all is no browser', async () => {

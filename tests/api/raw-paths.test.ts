@@ -59,6 +59,7 @@ describe('refused', () => {
     '/_matrix/client/..%2f..%2f..%2fapi/v1/devices',
     '/_matrix/..%5capi%5cv1',
     '/_matrix//../api/x',
+    '/%5fmatrix/client/x%5cy',
   ])('%s', async target => {
     const { status, text } = await rawRequest(server.url, target)
     expect({ target, status }).toEqual({ target, status: 400 })

@@ -199,6 +199,8 @@ describe('very many of them', () => {
     const headers = { 'content-type': 'application/x-www-form-urlencoded' }
     const sent = await app.call('POST', SEND, { auth, headers, body })
     expect([sent.status, sent.body.error]).toEqual([400, expect.stringMatching(says('field'))])
+    const hidden = await app.call('POST', SEND, { auth, headers, body: `${'&'.repeat(2_000)}${body}` })
+    expect(hidden.body.error).toBe('There are 1000 fields: expected at most 100')
     const asked = await app.call('GET', `/api/v1/messages?${new URLSearchParams(names(101))}`, { auth })
     expect([asked.status, asked.body.error]).toEqual([400, expect.stringMatching(says('parameter'))])
   })

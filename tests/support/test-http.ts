@@ -2,6 +2,7 @@
 import type { Config } from '../../src/config/index.ts'
 import { type ErrorCode, GatewayError } from '../../src/domain/errors.ts'
 import { createHttp, type HttpOptions } from '../../src/http/http.ts'
+import type { MediaDownloads } from '../../src/http/services.ts'
 import { silentLogger } from '../../src/lib/logger.ts'
 import { createHmacHasher, createSealer, deriveKey } from '../../src/lib/sealing.ts'
 import { createCredentials } from '../../src/modules/credentials/credentials.ts'
@@ -22,6 +23,7 @@ export async function testHttp(
   overrides: Partial<HttpOptions> & {
     maxBytes?: number
     maxKeys?: number
+    downloads?: MediaDownloads
     publicUrl?: string
     mode?: Config['mode']
     http?: Partial<Config['http']>
@@ -79,7 +81,10 @@ export async function testHttp(
       authFailures: overrides.authFailures ?? { perCredential: 10, perAddress: 60, windowMs: 60_000 },
       media: { quotaBytes: null, maxBytes, inlineMaxBytes: 0, urlTtlS: 60 },
     },
-    services: { credentials, tokens, idempotency, webhooks, deliveries, replays, feed, ...fakes.services },
+    services: {
+      ...{ credentials, tokens, idempotency, webhooks, deliveries, replays, feed, ...fakes.services },
+      ...(overrides.downloads && { downloads: overrides.downloads }),
+    },
     logger: silentLogger,
     version: '0.0.0-test',
     readiness: () => ({ ready: true, checks: { database: 'ok' } }),
