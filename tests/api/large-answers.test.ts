@@ -1,6 +1,7 @@
 /** Lists that their clients ask for and don't read: what they take is bounded, for each identity. */
 import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { expectError } from '../support/expect-error.ts'
+import { expectShortTurns } from '../support/longest-turn.ts'
 import { testHttp } from '../support/test-http.ts'
 
 const LISTS = [
@@ -22,6 +23,14 @@ beforeEach(async () => {
   app.webhookSide.deliveries.list = async () => LARGE as never
 })
 afterEach(() => app.destroy())
+
+test('a long list lets others in between its entries', async () => {
+  const auth = `Bearer ${await app.newToken()}`
+  const contacts = Array.from({ length: 200_000 }, (_, index) => ({ id: String(index), name: 'Jonas' }))
+  app.services.directory.contacts = async () => contacts as never
+  const request = () => new Request(`http://localhost:8080${LISTS[1]}`, { headers: { authorization: auth } })
+  await expectShortTurns(async () => (await app.http.handle(request())).arrayBuffer())
+})
 
 test.each(LISTS)('large answers of %s count until they are read', async list => {
   const auth = `Bearer ${await app.newToken()}`

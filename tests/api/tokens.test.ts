@@ -99,6 +99,16 @@ describe('GET and DELETE', () => {
     expectError(await app.call('DELETE', `${TOKENS}/${own?.id}`, { auth: user }), 404, 'not_found')
   })
 
+  test('a limit or a cursor makes it pages, newest first', async () => {
+    for (let made = 0; made < 3; made++) await app.newToken()
+    const listed = async (query = '') =>
+      JSON.parse((await app.call('GET', TOKENS + query, { auth: basic() })).text)
+    const newestFirst = (await listed()).toReversed()
+    const first = await listed('?limit=1')
+    expect(first.data).toEqual(newestFirst.slice(0, 1))
+    expect(await listed(`?cursor=${first.next}`)).toEqual({ data: newestFirst.slice(1), next: null })
+  })
+
   test('no token or hash is ever listed', async () => {
     const token = await app.newToken()
     const { text } = await app.call('GET', TOKENS, { auth: basic() })

@@ -9,6 +9,7 @@ import { parse } from 'yaml'
 import { runCommand } from '../support/command-line.ts'
 import { type GatewayProcess, spawnGateway } from '../support/gateway-process.ts'
 import { freePort } from '../support/program.ts'
+import { rawRequest } from '../support/raw-request.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import { waitFor } from '../support/wait-for.ts'
 
@@ -74,6 +75,9 @@ describe('the listener', () => {
     const site = deployment()
     const gateway = await site.start()
     expect([await versions(site.mainUrl), await versions(site.bridgeUrl)]).toEqual([404, 0])
+    // For nobody yet: a path like any other.
+    const elsewhere = { headers: ['Host: elsewhere.example.com'] }
+    expect((await rawRequest(site.mainUrl, '/_matrix/client/versions', elsewhere)).status).toBe(421)
     expect((await site.meshgate('bridge', 'add', 'wa', '--url', URL_OF_NO_BRIDGE)).exitCode).toBe(0)
     expect(site.config().homeserver).toMatchObject({
       address: site.bridgeUrl,

@@ -382,11 +382,23 @@ describe('what a killed run left behind', () => {
 
   test('a process that is another by now is left alone', async () => {
     const folder = newFolder()
-    const other = Bun.spawn(['sleep', '1000'], { stdio: ['ignore', 'ignore', 'ignore'] })
+    // As ours, it has begun a session.
+    const other = Bun.spawn(['sleep', '1000'], { stdio: ['ignore', 'ignore', 'ignore'], detached: true })
     cleanups.push(() => other.kill('SIGKILL'))
     noteOrphan(folder, other.pid, 'another birth')
+    expect(recordedProcesses(folder.path)).toEqual([])
     const setting = supervise('exec sleep 1000', folder)
     await started(setting)
     expect(other.signalCode ?? other.exitCode).toBeNull()
+  })
+
+  test('the session of another that had the id meanwhile, and is gone, is left alone', async () => {
+    const [folder, elsewhere] = [newFolder(), newFolder()]
+    const other = orphan(elsewhere, "(exec sh -c 'echo $$ > inner; exec sleep 1000') & exit 0")
+    const inner = await waitFor(() => innerPid(elsewhere), { what: 'the program within' })
+    cleanups.push(() => void process.kill(inner, 'SIGKILL'))
+    await other.exited
+    noteOrphan(folder, other.pid, 'another birth')
+    expect(recordedProcesses(folder.path)).toEqual([])
   })
 })
