@@ -129,7 +129,7 @@ class FormReader {
       const end = this.bytes.indexOf(`${LINE_END}${LINE_END}`)
       if ((end === -1 ? this.bytes.length : end) > MAX_HEADER_BYTES)
         throw new MalformedForm('the header of a part is too large')
-      if (end !== -1) return this.take(end + 4).toString('latin1')
+      if (end !== -1) return this.take(end + 4).toString('latin1', 0, end)
       await this.more()
     }
   }
@@ -154,9 +154,13 @@ function partOf(header: string): Omit<Part, 'body'> {
   const type = headers.get('content-type') ?? ''
   const mimeType = /^[^\s;/]+\/[^\s;]+/.exec(type)?.[0].toLowerCase() ?? 'text/plain'
   const params = dispositionParams(headers.get('content-disposition') ?? '')
+  const name = nameIn(params)
+  // Without a header, such as the one that says base64, the file would be another.
+  if (!lines.every(line => line.includes(':')))
+    throw new MalformedForm('expected each header of its part as "name: value"', name)
   const fileName = fileNameIn(params)
   return {
-    name: Buffer.from(params.get('name') ?? '', 'latin1').toString(),
+    name,
     // Some clients give no name to what is a file all the same.
     fileName: fileName ?? (mimeType === UNTYPED ? () => '' : null),
     mimeType,
@@ -184,7 +188,11 @@ function dispositionParams(disposition: string): Map<string, string> {
     if (PARAMETER.lastIndex === disposition.length) return params
   }
   if (type !== '' && disposition.length === type.length) return params
-  throw new MalformedForm('expected a Content-Disposition that can be read', params.get('name'))
+  throw new MalformedForm('expected a Content-Disposition that can be read', nameIn(params))
+}
+
+function nameIn(params: ReadonlyMap<string, string>): string {
+  return Buffer.from(params.get('name') ?? '', 'latin1').toString()
 }
 
 function fileNameIn(params: ReadonlyMap<string, string>): PartFileName | null {
@@ -192,7 +200,7 @@ function fileNameIn(params: ReadonlyMap<string, string>): PartFileName | null {
   if (extended !== undefined) {
     const [, charset = '', text = ''] = /^([\w+.-]+)'[^']*'((?:[^%]|%[0-9a-f]{2})*)$/i.exec(extended) ?? []
     if (charset === '')
-      throw new MalformedForm("expected filename* as charset'language'text (RFC 8187)", params.get('name'))
+      throw new MalformedForm("expected filename* as charset'language'text (RFC 8187)", nameIn(params))
     return () => withoutFolders(decodeText(percentDecoded(text), charset))
   }
   const plain = params.get('filename')

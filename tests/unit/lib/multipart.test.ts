@@ -83,6 +83,13 @@ describe('is no form', () => {
 })
 
 test.each([
+  ['a name that is not closed', 'name="café"; filename="a.txt'],
+  ['a line that is no header', 'name="café"; filename="a.txt"\r\nContent-Transfer-Encoding base64'],
+])('%s is an error that names the field', async (_what, headers) => {
+  await expect(read(part(headers, '') + END)).rejects.toMatchObject({ name: 'MalformedForm', field: 'café' })
+})
+
+test.each([
   ['multipart/form-data; boundary=abc', 'abc'],
   ['Multipart/Form-Data ; charset=x; Boundary="a b;c"', 'a b;c'],
   ['multipart/form-data', null],
@@ -98,6 +105,15 @@ test.each([
   const body = part('name="a"', content) + END
   await expectShortTurns(async () => {
     expect(await read(body, 65_536)).toEqual([['a', null, content]])
+  })
+})
+
+test('parts that nobody waits for cost nothing, though they came with those that are read', async () => {
+  const body = Buffer.from(part('name="a"', '').repeat(50_000) + END)
+  await expectShortTurns(async () => {
+    const parts = partsOf(inPieces(body, body.length), BOUNDARY)
+    for (let read = 0; read < 40; read++) expect((await parts.next()).value?.name).toBe('a')
+    await parts.return(undefined)
   })
 })
 
