@@ -59,7 +59,7 @@ function refuseNewKey({ directory, environment }: Terminal): void {
 }
 
 /** Values have neither quotes nor "=", so that a shell script can cut them out of the file. */
-const FRESH: Readonly<Record<string, () => string>> = {
+const FRESH = {
   CLIENT_ID: () => randomToken('admin-', 6),
   CLIENT_SECRET: () => randomToken('', 32),
   SECRET_KEY: () => randomToken('', 32),
@@ -87,8 +87,9 @@ function filledIn(before: string): { text: string; filled: string[] } {
   let text = before
   for (const [name, fresh] of Object.entries(FRESH)) {
     const settings = [...text.matchAll(new RegExp(`^[ \\t]*(?:export[ \\t]+)?${name}[ \\t]*=(.*)$`, 'gm'))]
+    // The last of them counts when the file is read.
     const last = settings.at(-1)
-    if (last === undefined || settings.some(([, value = '']) => !EMPTY.test(value))) continue
+    if (last === undefined || !EMPTY.test(last[1] ?? '')) continue
     text = `${text.slice(0, last.index)}${name}=${fresh()}${text.slice(last.index + last[0].length)}`
     filled.push(name)
   }
@@ -114,10 +115,10 @@ function freshEnv(): string {
 # .env.example lists every other setting. The environment wins over this file.
 
 # The first credential (Basic authentication), a super admin.
-CLIENT_ID=${CLIENT_ID?.()}
-CLIENT_SECRET=${CLIENT_SECRET?.()}
+CLIENT_ID=${CLIENT_ID()}
+CLIENT_SECRET=${CLIENT_SECRET()}
 
 # Keys of stored tokens and secrets come from it: with another one, tokens stop working and stored secrets can't be read.
-SECRET_KEY=${SECRET_KEY?.()}
+SECRET_KEY=${SECRET_KEY()}
 `
 }

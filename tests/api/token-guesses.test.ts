@@ -108,6 +108,22 @@ async function guess(surface: Surface, times: number): Promise<number[]> {
   return found
 }
 
+test('at the listener for bridges a guess counts for its address, too', async () => {
+  const other = await testHttp({
+    authFailures: LIMITS,
+    logger: log.logger,
+    bridgeMounts: [
+      { prefix: '/_matrix', fetch: () => new Response('', { status: 401 }), isRightToken: () => false },
+    ],
+  })
+  const listener = other.http.listenForBridges({ host: '127.0.0.1', port: 0 })
+  for (let turn = 0; turn < 8; turn++)
+    await fetch(`${listener.url}/_matrix/x`, { headers: { authorization: `Bearer guess-${turn}` } })
+  await listener.stop(0)
+  other.destroy()
+  expect(log.text()).toContain('127.0.0.1')
+})
+
 describe.each(SURFACES)('$name', surface => {
   test('guessed at from one address: refused, then 429 whatever the token, until the window ends', async () => {
     const found = await guess(surface, 8)

@@ -4,9 +4,12 @@
  */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { createServer, type Server, type Socket } from 'node:net'
+import { createBridges } from '../../../src/bridges/bridges.ts'
 import { BridgeStarting, StartWatch } from '../../../src/bridges/start-watch.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
+import type { Clock } from '../../../src/lib/clock.ts'
 import { createLogger } from '../../../src/lib/logger.ts'
+import { ManualClock, settled } from '../../support/manual-clock.ts'
 import { freePort } from '../../support/program.ts'
 import { SkippingClock } from '../../support/skipping-clock.ts'
 import { waitFor } from '../../support/wait-for.ts'
@@ -33,7 +36,7 @@ beforeEach(() => {
   log = []
 })
 afterEach(async () => {
-  watch.stop()
+  watch?.stop()
   await end()
 })
 
@@ -61,12 +64,15 @@ async function end(): Promise<void> {
   await closed
 }
 
-function watching(): void {
+const logged = () =>
+  createLogger('info', { destination: { write: line => void log.push(JSON.parse(line).msg) } })
+
+function watching(at: Clock = clock): void {
   watch = new StartWatch({
     platform: 'wa',
     baseUrl: `http://127.0.0.1:${port}`,
-    clock,
-    logger: createLogger('info', { destination: { write: line => void log.push(JSON.parse(line).msg) } }),
+    clock: at,
+    logger: logged(),
   })
 }
 
@@ -117,7 +123,8 @@ test('one that reports a state is ready at once', async () => {
 })
 
 test('a state that comes before we have seen the bridge counts as soon as it is seen', async () => {
-  watching()
+  // Its time stands still, so that nothing else makes the bridge ready.
+  watching(new ManualClock())
   expect(await verdict()).toBe(REFUSED)
   await begin()
   watch.noteState()
@@ -185,6 +192,53 @@ test('one that says that it isn’t ready, as it can’t reach its homeserver, i
   await untilVerdict('starting')
 })
 
+test('one that answers a question it doesn’t know with a 500 is there', async () => {
+  answer = OK.replace('404', '500').replace('application/json', 'text/html')
+  await begin()
+  watching()
+  expect(await verdict()).toBe('starting')
+})
+
+test('the late rest of an answer is no sign of a restart', async () => {
+  await begin()
+  watching()
+  watch.noteState()
+  await untilVerdict('ready')
+  answer = 'the rest\r\n\r\n'
+  const before = questions
+  clock.skip(1_000)
+  await waitFor(() => questions > before)
+  answer = OK
+  clock.skip(1_000)
+  await waitFor(() => questions > before + 1)
+  expect(await verdict()).toBe('ready')
+  expect(log).not.toContain("a bridge can't be reached any more")
+})
+
+test('an answer without an end is not taken for one', async () => {
+  answer = 'x'.repeat(17 * 1024)
+  await begin()
+  watching(new ManualClock())
+  expect(await verdict()).toContain('the request failed')
+})
+
+test('a report that it is starting doesn’t make it ready, and any other does', async () => {
+  await begin()
+  const bridges = createBridges({
+    bridges: [{ platform: 'wa', baseUrl: `http://127.0.0.1:${port}`, sharedSecret: 'secret' }],
+    sessions: { actingAs: () => expect.unreachable() },
+    clock: new ManualClock(),
+    logger: logged(),
+  })
+  const ready = bridges.untilReady('wa', new AbortController().signal).then(() => true)
+  await waitFor(() => log.length > 0)
+  bridges.noteState('wa', 'STARTING')
+  expect(await Promise.race([ready, settled().then(() => false)])).toBe(false)
+  bridges.noteState('wa', 'CONNECTED')
+  expect(await ready).toBe(true)
+  bridges.stop()
+})
+
 test.each(['502', '503', '504'])('a proxy that answers %s in its place is not the bridge', async status => {
   answer = OK.replace('404', status)
   await begin()
@@ -223,11 +277,12 @@ describe('who links a device', () => {
     await untilVerdict('ready')
     await end()
     await untilVerdict(REFUSED)
-    const waits = started()
+    const waits = started().then(() => 'linked')
+    await untilVerdict(REFUSED)
     await begin()
     await untilVerdict('starting')
     watch.noteState()
-    await waits
+    expect(await waits).toBe('linked')
   })
 
   test('is told after fifteen seconds that it takes too long', async () => {

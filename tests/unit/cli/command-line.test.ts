@@ -1,7 +1,17 @@
 /** The command line: what each command answers, its exit code, and that an expected failure is one line without a stack. */
 
 import { describe, expect, test } from 'bun:test'
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
 import manifest from '../../../package.json' with { type: 'json' }
@@ -164,6 +174,21 @@ describe('setup', () => {
     expect((await meshgate(folder, ['migrate', 'status'], {})).exitCode).toBe(0)
     expect((await meshgate(folder, ['setup'])).out).toEqual([`kept ${file} as it is`])
     expect(readFileSync(file, 'utf8')).toBe(after)
+  })
+
+  test('fills in the last of several, which counts, where a link leads', async () => {
+    using folder = tempDir()
+    const [file, target] = [folder.file('.env'), folder.file('settings')]
+    writeFileSync(
+      target,
+      'CLIENT_ID=mine\nSECRET_KEY=sixteen-characters\nCLIENT_SECRET=old\nCLIENT_SECRET=\n',
+    )
+    symlinkSync(target, file)
+    const { out } = await meshgate(folder, ['setup'], {})
+    expect(out).toEqual([`filled in CLIENT_SECRET, which was empty in ${file}`])
+    expect(lstatSync(file).isSymbolicLink()).toBe(true)
+    expect(readFileSync(target, 'utf8')).toMatch(/\nCLIENT_SECRET=old\nCLIENT_SECRET=[\w-]{43}\n$/)
+    expect((await meshgate(folder, ['migrate', 'status'], {})).exitCode).toBe(0)
   })
 
   test('makes no other key for a database that is there', async () => {
