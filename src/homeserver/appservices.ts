@@ -105,10 +105,6 @@ export class Appservices {
     return this.byNum.get(num)
   }
 
-  get count(): number {
-    return this.byNum.size
-  }
-
   /** The appservice that the token belongs to. Only right tokens are remembered. */
   authenticate(token: string): Appservice | undefined {
     const known = this.byToken.get(token)

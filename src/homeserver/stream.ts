@@ -42,10 +42,6 @@ export class Stream {
     return this.waiters.keys()
   }
 
-  isWaiting(userId: string): boolean {
-    return this.waiters.has(userId)
-  }
-
   /** Resolves when something happens to the user, after `ms`, or when one of `signals` aborts. */
   async wait(userId: string, ms: number, signals: readonly AbortSignal[]): Promise<void> {
     const controller = new AbortController()

@@ -56,7 +56,8 @@ export class SyncAnswer {
     if (deviceId === undefined) return head
     const counts = { signed_curve25519: 0, ...core.keys.counts(userId, deviceId) }
     const fallbacks = core.keys.unusedFallback(userId, deviceId)
-    return `${head},"device_one_time_keys_count":${JSON.stringify(counts)},"device_unused_fallback_key_types":${JSON.stringify(fallbacks)}`
+    const keys = `"device_one_time_keys_count":${JSON.stringify(counts)}`
+    return `${head},${keys},"device_unused_fallback_key_types":${JSON.stringify(fallbacks)}`
   }
 
   /** The fields that are there only when they tell something, each behind a comma. */

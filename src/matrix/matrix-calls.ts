@@ -24,7 +24,10 @@ export interface RawCall extends Omit<JsonCall, 'body'> {
   signal?: AbortSignal
   /** Whoever calls reads the answer piece by piece, and bounds it. */
   isStream?: boolean
-  /** On a connection of its own, for who waits for it to break: Bun repeats a GET by itself when a kept connection is reset. */
+  /**
+   * True for callers who wait for the connection to break: Bun repeats a GET by itself when a kept
+   * connection is reset.
+   */
   hasOwnConnection?: boolean
 }
 

@@ -153,9 +153,6 @@ export function eventStore(db: Database) {
   const roomById = db.prepare<{ room: number; room_id: string; version: string }, [string]>(
     'SELECT room, room_id, version FROM hs_rooms WHERE room_id = ?',
   )
-  const roomByNum = db.prepare<{ room: number; room_id: string; version: string }, [number]>(
-    'SELECT room, room_id, version FROM hs_rooms WHERE room = ?',
-  )
 
   const at = (streamId: number): EventRow | undefined => byStreamId.get(streamId) ?? undefined
 
@@ -258,6 +255,5 @@ export function eventStore(db: Database) {
       return row.room
     },
     roomById: (roomId: string) => roomById.get(roomId) ?? undefined,
-    roomByNum: (room: number) => roomByNum.get(room) ?? undefined,
   }
 }

@@ -6,45 +6,23 @@
  * same event.
  */
 import { backoffMs } from '../../lib/backoff.ts'
-import { refusalOf } from '../../lib/refusal.ts'
-import { type Delivery, isMediaType, type Login, type Media, type Message } from '../network/types.ts'
+import type { Delivery, Login, Media, Message } from '../network/types.ts'
 import { type Bounded, createBounded } from './bounded.ts'
 import { type BridgeContext, DIRECT } from './context.ts'
+import {
+  hasLostFile,
+  hasStatus,
+  isHopeless,
+  isOfRoom,
+  TRIES_IN_A_ROOM,
+  Undeliverable,
+} from './delivery-failures.ts'
 import type { Ghosts } from './ghosts.ts'
-import { MatrixError } from './homeserver-client.ts'
 import type { Portal, Portals } from './portals.ts'
 import { editContent, type MatrixContent, reactionContent, toMatrix } from './to-matrix.ts'
 
 const CONCURRENT_SENDS = 32
 const RETRY = { baseMs: 250, capMs: 30_000 }
-/**
- * A room that goes on refusing its ghosts is replaced after so many tries, and a message that new
- * rooms refuse as well is given up.
- */
-const TRIES_IN_A_ROOM = 4
-const TRIES_IN_ALL = 10
-
-/** The message to deliver, or its file, no longer exists. */
-class Undeliverable extends Error {}
-
-/** A deleted message shows no file either, and its deletion follows. */
-function hasLostFile({ type, media, deletedAt }: Message): boolean {
-  return isMediaType(type) && media === undefined && deletedAt === null
-}
-
-/** @param refusals of this message by rooms */
-function isHopeless(error: unknown, refusals: number): boolean {
-  if (error instanceof Undeliverable || refusals === TRIES_IN_ALL) return true
-  return error instanceof MatrixError && refusalOf(error.status) === 'final'
-}
-
-function isOfRoom(error: unknown): boolean {
-  return hasStatus(error, 403) || hasStatus(error, 404)
-}
-
-function hasStatus(error: unknown, status: number): boolean {
-  return error instanceof MatrixError && error.status === status
-}
 
 export interface Deliveries {
   enqueue(deliveries: readonly Delivery[]): void

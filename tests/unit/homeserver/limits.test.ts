@@ -185,6 +185,25 @@ test('a room of which many have left, or that many are in, takes more', async ()
   ).toBe(200)
 })
 
+test('rooms leave the memory when four thousand others were asked for', async () => {
+  const rows = new HomeserverRows(server.db, 'hs.test')
+  const rooms: { room: number; roomId: string }[] = []
+  rows.all(() => rooms.push(...times(4_001, () => rows.newRoom(['gw_bob']))))
+  await server.restart()
+  await server.appservice('gw')
+  const statusIn = async (at: number) => {
+    const path = `/rooms/${encodeURIComponent(rooms[at]?.roomId ?? '')}/aliases`
+    return (await server.call('GET', path, undefined, { as: 'gw_bob' })).status
+  }
+  for (const at of rooms.keys()) expect(await statusIn(at)).toBe(200)
+  // Only what has to be read again shows what the database has by now.
+  server.db.run("UPDATE hs_room_state SET membership = 'leave' WHERE room IN (?, ?)", [
+    rooms[0]?.room ?? 0,
+    rooms[4_000]?.room ?? 0,
+  ])
+  expect([await statusIn(0), await statusIn(4_000)]).toEqual([403, 200])
+})
+
 test('a page ends where a megabyte does, and the next goes on from there', async () => {
   const roomId = await server.room('gw_bob')
   const sent = times(40, at => `${at} ${'x'.repeat(60_000)}`)

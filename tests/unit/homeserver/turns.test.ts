@@ -108,6 +108,15 @@ describe('reading', () => {
   })
 })
 
+test('an event that comes while a sync looks for news is in its answer', async () => {
+  const { next_batch: since } = (await server.call('GET', '/sync', undefined, { token })).body as {
+    next_batch: string
+  }
+  const sync = server.call('GET', '/sync', undefined, { token, query: { since, timeout: '600000' } })
+  await server.send(huge.roomId, 'gw_alice', 'in between')
+  expect((await sync).list('rooms', 'join', huge.roomId, 'timeline', 'events')).toHaveLength(1)
+})
+
 describe('writing', () => {
   test('a room with thousands of invitations, who are all invited', async () => {
     const invite = Array.from({ length: 9_000 }, (_, at) => userId(`gw_ghost${at}`))

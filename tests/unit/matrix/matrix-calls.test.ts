@@ -283,6 +283,25 @@ describe('over the network', () => {
     await expect(asked).rejects.toThrow("the homeserver's answer to read the room isn't taken")
   })
 
+  test('an error of a download is read to its beginning alone', async () => {
+    using endless = Bun.serve({
+      port: 0,
+      idleTimeout: 0,
+      hostname: '127.0.0.1',
+      fetch: () => {
+        const begun = (stream: ReadableStreamDefaultController) => stream.enqueue(new Uint8Array(1024 * 1024))
+        return new Response(new ReadableStream({ start: begun }), { status: 500 })
+      },
+    })
+    const asked = createMatrixCalls({
+      address: { baseUrl: endless.url.origin },
+      access,
+      clock: new ManualClock(),
+    })
+    const download = createMatrixSessions(asked).actingAs(USER).download('mxc://s/broken')
+    await expect(download).rejects.toMatchObject({ code: 'homeserver_unavailable' })
+  })
+
   test('a file may be larger, as it is read piece by piece', async () => {
     const { body } = await createMatrixSessions(calls).actingAs(USER).download('mxc://s/large')
     let size = 0

@@ -1,0 +1,33 @@
+/** Tells what a failed delivery means: for the message, for its room, or for neither. */
+import { refusalOf } from '../../lib/refusal.ts'
+import { isMediaType, type Message } from '../network/types.ts'
+import { MatrixError } from './homeserver-client.ts'
+
+/**
+ * A room that goes on refusing its ghosts is replaced after so many tries, and a message that new
+ * rooms refuse as well is given up.
+ */
+export const TRIES_IN_A_ROOM = 4
+const TRIES_IN_ALL = 10
+
+/** The message to deliver, or its file, no longer exists. */
+export class Undeliverable extends Error {}
+
+/** A deleted message shows no file either, and its deletion follows. */
+export function hasLostFile({ type, media, deletedAt }: Message): boolean {
+  return isMediaType(type) && media === undefined && deletedAt === null
+}
+
+/** @param refusals of this message by rooms */
+export function isHopeless(error: unknown, refusals: number): boolean {
+  if (error instanceof Undeliverable || refusals === TRIES_IN_ALL) return true
+  return error instanceof MatrixError && refusalOf(error.status) === 'final'
+}
+
+export function isOfRoom(error: unknown): boolean {
+  return hasStatus(error, 403) || hasStatus(error, 404)
+}
+
+export function hasStatus(error: unknown, status: number): boolean {
+  return error instanceof MatrixError && error.status === status
+}
