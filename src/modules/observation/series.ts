@@ -30,13 +30,9 @@ export class SeriesText {
   }
 }
 
+/** @param labels whose values need no escaping, as ids and names of platforms and states don't */
 export function labelsText(labels: Record<string, string>): string {
   return Object.entries(labels)
-    .map(([name, value]) => `${name}="${value.replace(/[\\"\n]/g, escaped)}"`)
+    .map(([name, value]) => `${name}="${value}"`)
     .join(',')
-}
-
-/** @see https://prometheus.io/docs/instrumenting/exposition_formats/ */
-function escaped(character: string): string {
-  return character === '\n' ? '\\n' : `\\${character}`
 }

@@ -1,7 +1,8 @@
 /** Attached bridges in the database: secrets sealed, rooms forgotten with the bridge that made them, devices logged out. */
 import { afterEach, beforeEach, expect, test } from 'bun:test'
-import { bridges, devices, resolvedRecipients } from '../../../src/db/schema/index.ts'
+import { bridges, devices, ghostPhones, resolvedRecipients } from '../../../src/db/schema/index.ts'
 import { createSealer } from '../../../src/lib/sealing.ts'
+import { createArrivals } from '../../../src/modules/attached-bridges/arrivals-repository.ts'
 import {
   type AttachedBridge,
   createAttachedBridges,
@@ -70,6 +71,11 @@ function rememberRooms(): void {
       .insert(resolvedRecipients)
       .values({ deviceRowId: id, recipientKey: 'c:1', roomId: `!${platform}:s`, resolvedAt: 0 })
       .run()
+    const ghost = { matrixUserId: `@${platform}_lid-1:s`, phone: '237' }
+    db.orm
+      .insert(ghostPhones)
+      .values({ ...ghost, deviceRowId: id, askedAt: 0 })
+      .run()
   }
 }
 const rememberedRooms = () =>
@@ -78,11 +84,13 @@ const rememberedRooms = () =>
     .from(resolvedRecipients)
     .all()
     .map(row => row.roomId)
+const rememberedPhones = () => db.orm.select().from(ghostPhones).all()
 
 test('a bridge that takes another’s place makes its own rooms: those remembered are forgotten, of its platform only', async () => {
   rememberRooms()
   await openedWith('a secret key').insert(BRIDGE)
   expect(rememberedRooms()).toEqual(['!signal:s'])
+  expect(rememberedPhones()).toMatchObject([{ deviceRowId: 'dev_signal' }])
 })
 
 test.each([
@@ -92,6 +100,8 @@ test.each([
 ])('taken away while a gateway runs: %p', async (isGatewayRunning, state, reason) => {
   await openedWith('a secret key').insert(BRIDGE)
   rememberRooms()
+  const arrivals = createArrivals(db)
+  for (const platform of ['wa', 'signal']) await arrivals.note({ platform }, 'main')
   const parts = {
     bridges: createAttachedBridgeRepository(db),
     devices: createDeviceRepository(db),
@@ -100,6 +110,10 @@ test.each([
   }
   expect(await detachBridge('wa', parts)).toBe(BRIDGE.dir)
   expect(rememberedRooms()).toEqual(['!signal:s'])
+  expect([await arrivals.find({ platform: 'wa' }), await arrivals.find({ platform: 'signal' })]).toEqual([
+    null,
+    'main',
+  ])
   expect(
     db.orm
       .select()

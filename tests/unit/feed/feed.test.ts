@@ -92,6 +92,20 @@ describe('a filter', () => {
     expect((await read({ after: none.next })).events).toEqual([])
   })
 
+  test('of several names gives the events in the order in which they came', async () => {
+    for (const name of ['message.deleted', 'message.edited', 'message.deleted', 'message.edited'] as const)
+      await scene.happens(name, { name })
+    for (const events of [
+      ['message.deleted', 'message.edited'],
+      ['message.edited', 'message.deleted'],
+    ])
+      expect(texts(await read({ events, limit: 3 }))).toEqual([
+        'message.deleted',
+        'message.edited',
+        'message.deleted',
+      ])
+  })
+
   test('finds its events in one step, however many others lie between', async () => {
     const rows = Array.from({ length: 2_000 }, (_none, index) => ({
       identityId: 'id_1',

@@ -313,6 +313,8 @@ test('that it was read says so of its file, not of what was sent behind it', asy
   await read('listen')
   expect((await shown(id)).status).toBe('read')
   expect((await shown(later)).status).toBe('delivered')
+  const rows = db.orm.select({ status: messages.status }).from(messages).all()
+  expect(rows.map(({ status }) => status)).toEqual(['read', 'delivered', 'read'])
 })
 
 test('of a file that failed, too, the file’s own reason is told', async () => {

@@ -244,7 +244,7 @@ describe('list', () => {
 
   test("skips none of nobody's between a super admin's own", async () => {
     insertMany(5)
-    db.connection.run("UPDATE tokens SET credential_id = iif(id % 2, 'root', NULL)")
+    db.connection.run("UPDATE tokens SET credential_id = iif(id % 2, NULL, 'root')")
     const ids: number[] = []
     let cursor: string | null | undefined
     while (cursor !== null) {
