@@ -167,8 +167,7 @@ export function createBotDriver(options: BotDriverOptions): BotDriver {
       return forgettingAtTheEnd(userId, botLogins.wait(step, signal))
     },
     async submitLogin(userId, step, fields) {
-      const { commands } = await learn(userId)
-      if (step.kind === 'input') refuseCommands(platform, commands, fields)
+      if (step.kind === 'input') refuseCommands(platform, (await learn(userId)).commands, fields)
       return forgettingAtTheEnd(userId, botLogins.submit(step, fields))
     },
     isLoginAt: async (_userId, step) => botLogins.isAt(step),

@@ -60,7 +60,7 @@ function itemsOf(list: string): string[] {
 const isOrigin = (text: string) =>
   text === '*' || (/^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text)
 
-/** Of what `meshgate setup` makes up. */
+/** Message for a missing secret, until `adviceOn` says more. */
 const MISSING = 'is missing'
 const MAX_BYTES = 2 ** 31 - 1
 

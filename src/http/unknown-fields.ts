@@ -23,7 +23,7 @@ export interface Accepted {
  * thousand.
  */
 const MAX_NAMES = 100
-/** Of what isn't known only as much is said again. */
+/** Characters of an unknown name that an error repeats. */
 const MAX_SHOWN = 64
 
 const LIFETIMES = ['expiry', 'expires', 'expire', 'expiration', 'ttl', 'valid_until']

@@ -18,7 +18,7 @@ export class BodyTooSlow extends Error {
 const SMALL_BYTES = 16 * 1024
 
 /**
- * The body as UTF-8, for those who answer whatever isn't with what it then says.
+ * The body as UTF-8; bytes that aren't become replacement characters.
  * @returns null when it is longer; no more than the limit is then in memory
  * @throws as `readBytesAtMost`
  */

@@ -68,7 +68,7 @@ export async function streamFromPeer(
   throw new AnswerRefused('the answer is compressed, which was not asked for')
 }
 
-/** The text of an answer's body, at most this much of it; the rest isn't read. */
+/** The text of an answer's body; empty if it is larger, or breaks off. */
 export async function textAtMost(response: Response, maxBytes: number): Promise<string> {
   return (await bytesOf(response, maxBytes).catch(() => Buffer.alloc(0))).toString('utf8')
 }

@@ -342,6 +342,17 @@ describe('bridge add', () => {
       PORT: '8080',
     } as typeof SETTINGS)
 
+  test('is told of again by an unverified restore, as the gateway will run its program', async () => {
+    using folder = tempDir()
+    await add(folder, ['wa', '--command', 'true', '--example', FIXTURE])
+    await meshgate(folder, ['backup', 'backup.tar.zst'])
+    const restore = ['restore', 'backup.tar.zst', '--data-dir']
+    expect((await meshgate(folder, [...restore, 'one'])).err).toEqual([])
+    expect((await meshgate(folder, [...restore, 'two', '--unverified'])).err).toEqual([
+      'the gateway will run for the wa bridge: /usr/bin/true',
+    ])
+  })
+
   test.each([
     [['WhatsApp'], '--url: expected the address of the bridge'],
     [['Net', '--url', 'http://127.0.0.1:1'], 'platform: "Net" isn\'t a platform name'],
