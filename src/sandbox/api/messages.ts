@@ -72,12 +72,10 @@ export function createMessageHandlers(api: ApiContext) {
     return findGroup(api, named, wanted).id
   }
 
-  async function read(request: Request): Promise<{ given: Given; media: Media | null }> {
-    if (!isMultipart(request)) return { given: check(messageSchema, await readJson(request)), media: null }
+  async function read(request: Request): Promise<{ fields: unknown; media: Media | null }> {
+    if (!isMultipart(request)) return { fields: await readJson(request), media: null }
     const { fields, media } = await readMultipart(request, api.files)
-    const given = check(messageSchema, withoutEmpty(fields))
-    const durationMs = given.duration_ms ?? null
-    return { given, media: media && { ...media, durationMs } }
+    return { fields: withoutEmpty(fields), media }
   }
 
   async function chatFor(sender: string, given: Given): Promise<Chat> {
@@ -121,8 +119,9 @@ export function createMessageHandlers(api: ApiContext) {
       return { type: 'location', text: text === '' ? (name ?? '') : text, latitude, longitude, replyTo }
     }
     if (media) {
+      const durationMs = given.duration_ms ?? null
       const type = given.type && isMediaType(given.type) ? given.type : mediaTypeFor(media.mimeType)
-      return { type, text, media, fileName: media.name, replyTo }
+      return { type, text, media: { ...media, durationMs }, fileName: media.name, replyTo }
     }
     if (given.type === 'location')
       throw new ApiError('bad_request', 'location: expected {latitude, longitude}')
@@ -195,10 +194,16 @@ export function createMessageHandlers(api: ApiContext) {
 
     async send({ parts, request }: Asked) {
       const sender = phoneInPath(parts[0])
-      const { given, media } = await read(request)
-      const chat = await chatFor(sender, given)
-      const message = await api.network.post({ chat, sender, content: contentOf(sender, given, media) })
-      return Response.json(view(sender, message)[0], { status: 201 })
+      const { fields, media } = await read(request)
+      try {
+        const given = check(messageSchema, fields)
+        const chat = await chatFor(sender, given)
+        const content = contentOf(sender, given, media)
+        const message = await api.network.post({ chat, sender, content })
+        return Response.json(view(sender, message)[0], { status: 201 })
+      } finally {
+        if (media && store.media(media.id) === null) await api.files.discard(media.id)
+      }
     },
   }
 }

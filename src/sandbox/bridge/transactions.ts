@@ -131,7 +131,7 @@ export function createTransactions(
     for (const job of jobs) if (!job.fate && store.messageOfEvent(job.event.event_id) === null) spoil(job)
     const downloads: Downloads = new Map()
     await Promise.all(jobs.map(job => downloadPlaces.run(() => fetchMedia(job, downloads))))
-    const { fates, posted } = await committer.write(() => post(jobs))
+    const { fates, posted } = await postAll(jobs)
     network.announce(posted)
     await Promise.all(
       jobs.map((job, index) =>
@@ -139,6 +139,15 @@ export function createTransactions(
       ),
     )
     await markRead(jobs)
+  }
+
+  /** Each try of a transaction fetches its files again, so those of a failed one must go. */
+  async function postAll(jobs: readonly Job[]) {
+    try {
+      return await committer.write(() => post(jobs))
+    } finally {
+      for (const { media } of jobs) if (media && store.media(media.id) === null) await files.discard(media.id)
+    }
   }
 
   /** A failure that somebody asked for. */

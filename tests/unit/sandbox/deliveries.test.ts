@@ -1,5 +1,7 @@
 /** Messages on their way out, to a homeserver that is away, refuses, or is asked by many at once. */
-import { afterEach, beforeEach, expect, test } from 'bun:test'
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { waitFor } from '../../support/wait-for.ts'
 import { createHarness, type Harness, manualClock, type SeenEvent } from './harness.ts'
 
@@ -100,6 +102,42 @@ test('a device that is linked later learns that an old file is gone', async () =
   await harness.link(ME, 'wa', SECOND_USER)
   const { content } = await harness.event(event => event.room_id !== room && event.type === 'm.room.message')
   expect(content).toMatchObject({ msgtype: 'm.notice', body: expect.stringContaining('its file is gone') })
+})
+
+describe('a file that no message has is gone from the disk', () => {
+  const stored = () => readdirSync(join(harness.folder, 'sandbox-media')).length
+  const form = (fields: Record<string, string>) => {
+    const body = new FormData()
+    for (const [name, value] of Object.entries(fields)) body.append(name, value)
+    body.append('file', new File(['bytes'], 'letter.pdf'))
+    return harness.api('POST', `api/phones/${THEM}/messages`, body)
+  }
+
+  test.each([
+    [{ to: '9991234567' }, 404],
+    [{ to: ME, duration_ms: 'long' }, 400],
+    [{ to: ME, reply_to: 'nothing' }, 404],
+  ])('sent with %o', async (fields, status) => {
+    expect((await form(fields)).status).toBe(status)
+    expect(stored()).toBe(0)
+    await form({ to: ME })
+    expect(stored()).toBe(1)
+  })
+
+  test('fetched for a message that the disk did not take at first', async () => {
+    harness.database.run(
+      "CREATE TRIGGER full BEFORE INSERT ON sandbox_message BEGIN SELECT raise(ABORT, 'no space'); END",
+    )
+    let downloads = 0
+    harness.hooks.intercept = request => {
+      if (request.url.includes('/download/') && ++downloads === 3) harness.database.run('DROP TRIGGER full')
+      return null
+    }
+    const url = await harness.upload(Buffer.from('bytes'), 'application/pdf', 'letter.pdf')
+    const content = { msgtype: 'm.file', body: 'letter.pdf', url }
+    expect((await harness.status(await harness.send(room, content))).status).toBe('SUCCESS')
+    expect([downloads, stored()]).toEqual([3, 1])
+  })
 })
 
 test('a file that goes to several rooms is uploaded once', async () => {
