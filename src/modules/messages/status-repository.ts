@@ -9,12 +9,11 @@ import { chats, devices, ghostPhones, type Message, messages } from '../../db/sc
 import { ONE, textParam } from '../../db/stable-params.ts'
 import type { Observer } from '../../domain/observation.ts'
 import type { MessageStatus } from '../../domain/states.ts'
-import { backoffMs } from '../../lib/backoff.ts'
 import type { Backlog } from './backlog.ts'
 import { createCaptions, PLACE, REASON_OR_CAPTIONS, type SentCaption } from './caption-repository.ts'
 import { createEarlyStatuses } from './early-status-repository.ts'
 import { climbs } from './ladder.ts'
-import { createLaneOpener } from './lane-repository.ts'
+import { createResender, type Resent } from './resend-repository.ts'
 import { createStatusTeller } from './status-event-repository.ts'
 
 /** What the bridge says of an event: `queued` that it is to be sent again. */
@@ -66,9 +65,6 @@ export type Waiting = Pick<Message, 'seq' | 'identityId'>
 
 /** The reason of a message that counts as sent because its bridge says nothing. */
 const STATUS_TIMEOUT = 'status_timeout'
-/** With a device that is connected; while it isn't, its messages wait without being counted. */
-const MAX_RESENDS = 8
-const RETRY = { baseMs: 2_000, capMs: 300_000 }
 
 export function createStatusWriter(
   db: Db,
@@ -80,7 +76,7 @@ export function createStatusWriter(
   const tell = createStatusTeller(db)
   const early = createEarlyStatuses(db)
   const captions = createCaptions(db)
-  const openLane = createLaneOpener(db)
+  const resend = createResender(db)
 
   // One statement finds all that a report has to do with. Subqueries, as a join costs fifteen times what they do even for a single row.
   const byEvent = orm
@@ -148,19 +144,6 @@ export function createStatusWriter(
     })
     .where(eq(messages.seq, param('seq')))
     .prepare()
-  const again = orm
-    .update(messages)
-    .set({
-      status: 'queued',
-      reason: sql`${param('reason')}`,
-      eventId: null,
-      resends: sql`${messages.resends} + 1`,
-      failingSince: null,
-      refusedSince: null,
-      updatedAt: sql`${param('now')}`,
-    })
-    .where(eq(messages.seq, param('seq')))
-    .prepare()
   // What the bridge hasn't spoken of yet may still come to nothing, whatever came after it was read: only the message of the receipt itself is
   // known to have arrived. The statuses are spelled out, as a partial index is found by its text.
   const markRead = orm
@@ -211,18 +194,10 @@ export function createStatusWriter(
   }
 
   /** Queues the message again, or fails it when it was sent often enough. @returns whether it waits */
-  function requeue(
-    { seq, lane, deviceRowId, resends }: Pick<Message, 'seq' | 'lane' | 'deviceRowId' | 'resends'>,
-    reason: string | null,
-    now: number,
-  ): boolean {
-    if (resends >= MAX_RESENDS) {
-      setStatus.run({ seq, status: 'failed', reason, now })
-      return false
-    }
-    again.run({ seq, reason, now })
-    openLane({ lane, deviceRowId, dueAt: now + backoffMs(resends + 1, RETRY) })
-    return true
+  function requeue(message: Resent, reason: string | null, now: number): boolean {
+    const waits = resend(message, reason, now)
+    if (!waits) setStatus.run({ seq: message.seq, status: 'failed', reason, now })
+    return waits
   }
 
   /** The caption that went behind a message. @returns whether there is something to deliver */

@@ -40,6 +40,7 @@ test('however long the queues and their lanes are, all of them is counted, and t
     resends: 0,
     updatedAt: 0,
   }
+  scene.db.connection.run('BEGIN')
   for (let count = 0; count < 2_500; count++) {
     const lane = lanes[count < 1_400 ? 1 : count % 3] ?? ''
     orm
@@ -48,6 +49,7 @@ test('however long the queues and their lanes are, all of them is counted, and t
       .run()
   }
   for (let count = 0; count < 1_100; count++) scene.event(`${count}`, { roomId: `!${count % 2}:s` })
+  scene.db.connection.run('COMMIT')
   const repository = createObservationRepository(scene.db)
   expect([...(await repository.outbox())]).toEqual([['dev_1', { count: 2_500, since: 1_000 }]])
   expect([...(await repository.deliveries())]).toMatchObject([['id_1/1', { count: 1_100 }]])
