@@ -4,6 +4,7 @@ import type { Clock } from '../lib/clock.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { Committer } from '../lib/group-commit.ts'
 import { type Logger, silentLogger } from '../lib/logger.ts'
+import { Turns } from '../lib/turns.ts'
 import { Appservices } from './appservices.ts'
 import { MatrixError } from './errors.ts'
 import { LruMap } from './lru.ts'
@@ -61,6 +62,8 @@ export class Core {
   readonly typing: Typing
   readonly profiles: Profiles
   readonly sessions = new LruMap<string, Session>(CACHED_SESSIONS)
+  /** Uploads to the same reserved place come one after the other. */
+  readonly uploads = new Turns()
   /** Aborts when the server stops. */
   readonly stopping = new AbortController()
   /** Called with the numbers of appservices that have something to be told. */

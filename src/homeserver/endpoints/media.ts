@@ -76,16 +76,17 @@ export async function createMedia({ core, requester }: Call): Promise<JsonObject
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#put_matrixmediav3uploadservernamemediaid */
 export async function uploadReserved(call: Call): Promise<JsonObject> {
+  const { core, requester } = call
   const mediaId = param(call, 'mediaId')
-  const row = findMedia(call.core, param(call, 'serverName'), mediaId)
-  if (row.user_id !== call.requester.userId) throw forbidden('This media belongs to somebody else')
-  if (row.size_bytes !== null) throw overwritten()
-  await store(call, mediaId)
+  await core.uploads.take(mediaId, async () => {
+    const row = findMedia(core, param(call, 'serverName'), mediaId)
+    if (row.user_id !== requester.userId) throw forbidden('This media belongs to somebody else')
+    if (row.size_bytes !== null)
+      throw new MatrixError(409, 'M_CANNOT_OVERWRITE_MEDIA', 'This media has its content already')
+    await store(call, mediaId)
+  })
   return {}
 }
-
-const overwritten = () =>
-  new MatrixError(409, 'M_CANNOT_OVERWRITE_MEDIA', 'This media has its content already')
 
 /** Content goes to a temporary file, to disk, and under its name; only then the row says that it is there. */
 async function store(call: Call, mediaId: string): Promise<void> {
@@ -98,21 +99,22 @@ async function store(call: Call, mediaId: string): Promise<void> {
   const { maxUploadBytes: maxBytes } = core
   const body = request.body ?? new Blob([]).stream()
   const size = await writeDurably({ path, temporary, maxBytes, tooLarge: () => uploadTooLarge(core) }, body)
-  await core.commit(tx => {
-    const existing = core.media.find(mediaId)
-    if (existing && existing.size_bytes !== null) throw overwritten()
-    tx.wrote = true
-    core.media.put(
-      {
-        media_id: mediaId,
-        user_id: requester.userId,
-        content_type: request.headers.get('content-type') ?? 'application/octet-stream',
-        filename: query.get('filename'),
-        size_bytes: size,
-      },
-      core.clock.now(),
-    )
-  })
+  const row = {
+    media_id: mediaId,
+    user_id: requester.userId,
+    content_type: request.headers.get('content-type') ?? 'application/octet-stream',
+    filename: query.get('filename'),
+    size_bytes: size,
+  }
+  try {
+    await core.commit(tx => {
+      tx.wrote = true
+      core.media.put(row, core.clock.now())
+    })
+  } catch (error) {
+    await rm(path, { force: true })
+    throw error
+  }
 }
 
 /**

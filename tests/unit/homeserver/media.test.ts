@@ -120,6 +120,29 @@ test('an upload can be reserved first', async () => {
   expect(await response.text()).toBe('late')
 })
 
+test('an upload whose row the disk does not take leaves no file', async () => {
+  const files = () => readdirSync(join(server.dir, 'media'))
+  await upload('there')
+  const before = files()
+  server.db.run("CREATE TRIGGER full BEFORE INSERT ON hs_media BEGIN SELECT raise(ABORT, 'no space'); END")
+  const refused = await server.raw('POST', '/_matrix/media/v3/upload', { headers: AUTH, body: 'lost' })
+  server.db.run('DROP TRIGGER full')
+  expect([refused.status, files()]).toEqual([500, before])
+})
+
+test('a reserved upload that is sent twice at once has the content of the one that was taken', async () => {
+  const created = await server.call('POST', '/_matrix/media/v1/create', {})
+  const id = created.text('content_uri').slice('mxc://'.length)
+  const put = async (body: string) => {
+    const answer = await server.raw('PUT', `/_matrix/media/v3/upload/${id}`, { headers: AUTH, body })
+    return { body, status: answer.status }
+  }
+  const puts = await Promise.all(['one', 'other', 'a third'].map(put))
+  const taken = puts.filter(({ status }) => status === 200)
+  const response = await server.raw('GET', `/_matrix/client/v1/media/download/${id}`, { headers: AUTH })
+  expect([await response.text()]).toEqual(taken.map(({ body }) => body))
+})
+
 test('what a kill left behind goes at the start: uploads that were cut off, and files that nobody was told of', async () => {
   const kept = (await upload('content')).split('/')[1] ?? ''
   const folder = join(server.dir, 'media')
