@@ -239,7 +239,12 @@ describe('list', () => {
     expect((await tokens.page(APP, 3, undefined)).data.map(({ id }) => id)).toEqual([5, 4, 1])
     expect((await tokens.page(APP, 3, undefined)).next).toBeNull()
     expect(await failure(tokens.page(APP, 3, 'nonsense'))).toStartWith('bad_request: cursor: expected')
-    expect(await failure(tokens.page(APP, 3, encodePlace([1, 2, 3])))).toStartWith('bad_request: cursor')
+    for (const place of [
+      [1, 2, 3],
+      ['1', 2],
+      [1, '2'],
+    ])
+      expect(await failure(tokens.page(APP, 3, encodePlace(place)))).toStartWith('bad_request: cursor')
   })
 
   test("skips none of nobody's between a super admin's own", async () => {
