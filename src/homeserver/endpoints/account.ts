@@ -84,13 +84,7 @@ export async function register(core: Core, request: Request, query: URLSearchPar
     core.users.insert(userId, now)
     if (device) core.users.logIn(userId, device.id, device.name, tokenHash(device.token), now)
   })
-  if (!device) return { user_id: userId, home_server: core.serverName }
-  return {
-    user_id: userId,
-    home_server: core.serverName,
-    access_token: device.token,
-    device_id: device.id,
-  }
+  return signedIn(core, userId, device)
 }
 
 const login = z.object({
@@ -119,12 +113,12 @@ export async function logIn(core: Core, request: Request, query: URLSearchParams
     core.users.logIn(userId, device.id, device.name, tokenHash(device.token), now)
   })
   core.sessions.clear()
-  return {
-    user_id: userId,
-    home_server: core.serverName,
-    access_token: device.token,
-    device_id: device.id,
-  }
+  return signedIn(core, userId, device)
+}
+
+function signedIn(core: Core, userId: string, device?: ReturnType<typeof newDevice>): JsonObject {
+  const user = { user_id: userId, home_server: core.serverName }
+  return device ? { ...user, access_token: device.token, device_id: device.id } : user
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3logout */

@@ -4,7 +4,7 @@ import { enclosed, type Pieces, streamed } from '../../lib/json-answer.ts'
 import { TurnBudget } from '../../lib/turn-budget.ts'
 import { askAppservice, isReachable } from '../appservices.ts'
 import { readBody } from '../body.ts'
-import { type Call, param, type Requester } from '../call.ts'
+import { type Call, param } from '../call.ts'
 import type { Core } from '../core.ts'
 import { forbidden, invalidParam, MatrixError, notFound } from '../errors.ts'
 import type { Membership } from '../events.ts'
@@ -64,27 +64,26 @@ const targetBody = z.object({ user_id: z.string(), reason: z.string().optional()
 
 interface Change {
   roomId: string
-  sender: Requester
   target: string
   membership: Membership
-  extra?: JsonObject | undefined
+  reason: string | undefined
 }
 
-async function change(core: Core, { roomId, sender, target, membership, extra }: Change): Promise<void> {
+async function change(
+  { core, requester }: Call,
+  { roomId, target, membership, reason }: Change,
+): Promise<void> {
   await core.commit(tx => {
     const room = tx.takeRoom(roomId)
-    const content = { ...extra, ...memberContent(core, target, membership) }
+    const content: JsonObject = memberContent(core, target, membership)
+    if (reason !== undefined) content.reason = reason
     if (membership === 'leave' || membership === 'ban') {
       delete content.displayname
       delete content.avatar_url
     }
-    tx.setState(room, { type: 'm.room.member', sender: sender.userId, stateKey: target, content })
+    tx.setState(room, { type: 'm.room.member', sender: requester.userId, stateKey: target, content })
     if (membership !== 'leave' && membership !== 'ban') core.users.remember(target, room.num)
   })
-}
-
-function withReason(reason: string | undefined): JsonObject | undefined {
-  return reason === undefined ? undefined : { reason }
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3roomsroomidjoin */
@@ -92,13 +91,7 @@ export async function join(call: Call): Promise<JsonObject> {
   const { reason } = await readBody(call.request, reasonBody)
   const roomId = await resolveRoom(call.core, call.params.roomIdOrAlias ?? param(call, 'roomId'))
   const target = call.requester.userId
-  await change(call.core, {
-    roomId,
-    sender: call.requester,
-    target,
-    membership: 'join',
-    extra: withReason(reason),
-  })
+  await change(call, { roomId, target, membership: 'join', reason })
   return { room_id: roomId }
 }
 
@@ -107,13 +100,7 @@ export async function knock(call: Call): Promise<JsonObject> {
   const { reason } = await readBody(call.request, reasonBody)
   const roomId = await resolveRoom(call.core, param(call, 'roomIdOrAlias'))
   const target = call.requester.userId
-  await change(call.core, {
-    roomId,
-    sender: call.requester,
-    target,
-    membership: 'knock',
-    extra: withReason(reason),
-  })
+  await change(call, { roomId, target, membership: 'knock', reason })
   return { room_id: roomId }
 }
 
@@ -139,13 +126,7 @@ export async function invite(call: Call): Promise<JsonObject> {
   if (call.core.rooms.read(roomId)?.membershipOf(call.requester.userId) !== 'join')
     throw forbidden(`${call.requester.userId} is not in the room`)
   await introduceUsers(call.core, [target])
-  await change(call.core, {
-    roomId,
-    sender: call.requester,
-    target,
-    membership: 'invite',
-    extra: withReason(reason),
-  })
+  await change(call, { roomId, target, membership: 'invite', reason })
   return {}
 }
 
@@ -156,13 +137,7 @@ export async function leave(call: Call): Promise<JsonObject> {
   const roomId = param(call, 'roomId')
   const membership = call.core.rooms.read(roomId)?.membershipOf(target)
   if (membership === 'leave') return {}
-  await change(call.core, {
-    roomId,
-    sender: call.requester,
-    target,
-    membership: 'leave',
-    extra: withReason(reason),
-  })
+  await change(call, { roomId, target, membership: 'leave', reason })
   return {}
 }
 
@@ -173,13 +148,7 @@ export async function kick(call: Call): Promise<JsonObject> {
   const membership = call.core.rooms.read(roomId)?.membershipOf(target)
   if (membership !== 'join' && membership !== 'invite' && membership !== 'knock')
     throw forbidden(`${target} is not in the room`)
-  await change(call.core, {
-    roomId,
-    sender: call.requester,
-    target,
-    membership: 'leave',
-    extra: withReason(reason),
-  })
+  await change(call, { roomId, target, membership: 'leave', reason })
   return {}
 }
 
@@ -188,13 +157,7 @@ export async function ban(call: Call): Promise<JsonObject> {
   const { user_id: target, reason } = await readBody(call.request, targetBody)
   assertUserId(target)
   const roomId = param(call, 'roomId')
-  await change(call.core, {
-    roomId,
-    sender: call.requester,
-    target,
-    membership: 'ban',
-    extra: withReason(reason),
-  })
+  await change(call, { roomId, target, membership: 'ban', reason })
   return {}
 }
 
@@ -204,13 +167,7 @@ export async function unban(call: Call): Promise<JsonObject> {
   const roomId = param(call, 'roomId')
   if (call.core.rooms.read(roomId)?.membershipOf(target) !== 'ban')
     throw new MatrixError(403, 'M_FORBIDDEN', `${target} is not banned`)
-  await change(call.core, {
-    roomId,
-    sender: call.requester,
-    target,
-    membership: 'leave',
-    extra: withReason(reason),
-  })
+  await change(call, { roomId, target, membership: 'leave', reason })
   return {}
 }
 
