@@ -4,9 +4,9 @@ import type { TimeLimit } from './time-limit.ts'
 
 export interface BodyReading {
   /** Is told how much is in memory, before and while it comes in; what it throws ends the reading. */
-  holding?: (bytes: number) => void
+  holding?: ((bytes: number) => void) | undefined
   /** For all of it. */
-  limit?: TimeLimit
+  limit?: TimeLimit | undefined
 }
 
 /** Not all of the body came in within its time. */
@@ -58,11 +58,11 @@ export async function readBytesAtMost(
 export async function readPieces(
   body: ReadableStream<Uint8Array>,
   maxBytes: number,
-  { holding, limit }: { [option in keyof BodyReading]: BodyReading[option] | undefined } = {},
+  reading: BodyReading = {},
 ): Promise<Buffer | null> {
   const reader = body.getReader()
   try {
-    return await readFrom(reader, maxBytes, { holding, limit })
+    return await readFrom(reader, maxBytes, reading)
   } finally {
     void reader.cancel().catch(() => undefined)
   }
@@ -72,7 +72,7 @@ export async function readPieces(
 async function readFrom(
   reader: BodyReader,
   maxBytes: number,
-  { holding, limit }: { [option in keyof BodyReading]: BodyReading[option] | undefined },
+  { holding, limit }: BodyReading,
 ): Promise<Buffer | null> {
   // Whoever waits for the next piece then has the end of the body.
   const cancel = () => void reader.cancel().catch(() => undefined)
