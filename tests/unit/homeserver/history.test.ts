@@ -108,6 +108,10 @@ test('relations are found by kind and type', async () => {
   const first = await find('', { limit: '2' })
   const second = await find('', { limit: '2', from: first.text('next_batch') })
   expect([first.list('chunk').length, second.list('chunk').length]).toEqual([2, 1])
+  const idsOf = (page: typeof first) => page.list('chunk').map(event => event.event_id)
+  const oldest = await find('', { dir: 'f', limit: '2' })
+  const newest = await find('', { dir: 'f', limit: '2', from: oldest.text('next_batch') })
+  expect([...idsOf(oldest), ...idsOf(newest)]).toEqual([...idsOf(first), ...idsOf(second)].reverse())
 })
 
 test('the same reaction twice is M_DUPLICATE_ANNOTATION, until the first is taken back', async () => {

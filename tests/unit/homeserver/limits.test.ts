@@ -140,6 +140,7 @@ describe('what gathers', () => {
     expect(answer.get('errcode')).toBe('M_INVALID_PARAM')
     const more = await server.call('PUT', '/devices/MORE', {}, { as: 'gw_bob' })
     expect([more.status, more.get('errcode')]).toEqual([403, 'M_FORBIDDEN'])
+    await expect(server.logIn('gw_bob')).rejects.toThrow('M_FORBIDDEN')
   })
 
   test('aliases of a room', async () => {
