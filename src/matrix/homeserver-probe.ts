@@ -152,7 +152,8 @@ const badStatusAnswer = z.object({ status: z.number() })
 
 /** Only 401 and 403 concern the token. */
 function badStatus({ body }: Answer, detail: string): PingOutcome {
-  const status = badStatusAnswer.safeParse(body).data?.status ?? 401
+  const status = badStatusAnswer.safeParse(body).data?.status
+  if (status === undefined) return { kind: 'strange', detail }
   if (status === 401 || status === 403) return { kind: 'refused', detail }
   const told = detail.includes(String(status)) ? detail : `HTTP ${status}: ${detail}`
   return { kind: status === 404 || status === 405 ? 'no_ping' : 'strange', detail: told }
