@@ -54,6 +54,24 @@ function isUnasked({ headers }: Request): boolean {
   return site === null ? headers.has('origin') : site !== 'same-origin' && site !== 'none'
 }
 
+const CODINGS = /^(x-)?(gzip|deflate|compress|br|zstd)$/i
+
+/**
+ * Refuses a body that Bun hands over as it came, and one whose trailers it takes for the next
+ * request: it answers them with an empty 400, whatever was done.
+ */
+export function framingProblem({ headers }: Request): GatewayError | null {
+  const coding = headers.get('content-encoding')?.trim()
+  if (coding !== undefined && CODINGS.test(coding))
+    return new GatewayError(
+      'unsupported_media_type',
+      `Content-Encoding: expected a body without ${coding.toLowerCase()}`,
+    )
+  return headers.has('trailer')
+    ? new GatewayError('bad_request', 'Trailer: expected a body without trailers')
+    : null
+}
+
 export function isJson(contentType: string): boolean {
   return /^application\/(json|[\w.-]+\+json)\s*(;|$)/i.test(contentType)
 }

@@ -12,6 +12,7 @@ import type { Logger } from '../lib/logger.ts'
 import { createAccessLog, isProbe } from './access-log.ts'
 import { anyHostAdapter } from './any-host-adapter.ts'
 import { createAuthAttempts, guardAuthentication } from './auth-attempts.ts'
+import { framingProblem } from './body.ts'
 import { createCors } from './cors.ts'
 import { errorResponse, HttpError, httpErrorOf } from './errors.ts'
 import { createHostCheck } from './host-check.ts'
@@ -166,6 +167,8 @@ export function createHttp(options: HttpOptions): Http {
   }
 
   async function answerInFlight(request: Request): Promise<Response> {
+    const problem = framingProblem(request)
+    if (problem) return refusal(httpErrorOf(problem), request)
     try {
       const once = () => answerOnce(options.services.idempotency, request, elysia.fetch)
       return await inFlight.within(request, once)

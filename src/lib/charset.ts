@@ -5,6 +5,11 @@
 
 /** WHATWG's names of charsets, whatever the case; `latin1` is windows-1252 there. */
 const UTF_8 = 'utf-8'
+/**
+ * Part of UTF-8, which libraries declare by default whatever they send. WHATWG takes it for
+ * windows-1252, which any bytes are.
+ */
+const ASCII = /^(us-?)?ascii$/i
 const utf8 = new TextDecoder(UTF_8, { fatal: true })
 
 /** The bytes aren't text in their charset, or nobody knows the charset. */
@@ -39,7 +44,7 @@ function isBigEndian([first, second]: Uint8Array, charset: string): boolean {
 }
 
 function decoderOf(charset: string): TextDecoder {
-  if (charset.toLowerCase() === UTF_8) return utf8
+  if (charset.toLowerCase() === UTF_8 || ASCII.test(charset)) return utf8
   try {
     return new TextDecoder(charset as Bun.Encoding, { fatal: true })
   } catch {
@@ -49,6 +54,6 @@ function decoderOf(charset: string): TextDecoder {
 
 /** Charset that a media type declares (RFC 9110 section 8.3.2); undefined when it declares none. */
 export function charsetOf(mediaType: string | null): string | undefined {
-  const [, quoted, bare] = /;\s*charset=(?:"([^"]*)"|([^\s;]+))/i.exec(mediaType ?? '') ?? []
+  const [, quoted, bare] = /;\s*charset\s*=\s*(?:"([^"]*)"|([^\s;]+))/i.exec(mediaType ?? '') ?? []
   return quoted ?? bare
 }

@@ -41,13 +41,15 @@ const USUALLY: Readonly<Record<string, string>> = {
 
 /** Formats that many others are made of: the name or declaration says which. */
 const CONTAINERS: readonly { content: string; holds: RegExp }[] = [
-  { content: 'application/zip', holds: /^(application|model)\// },
-  { content: 'application/x-cfb', holds: /^application\// },
-  { content: 'application/gzip', holds: /^application\// },
+  { content: 'application/zip', holds: /^(application|model)\/(?!(pdf|json|xml)$)/ },
+  { content: 'application/x-cfb', holds: /^application\/(?!(pdf|json|xml|zip)$)/ },
+  { content: 'application/gzip', holds: /^application\/(?!(pdf|json|xml|zip)$)/ },
   { content: 'application/xml', holds: /^(application|text)\/|\+xml$/ },
   { content: 'image/svg+xml', holds: /^(application|text)\// },
   { content: 'text/html', holds: /^(application|text)\// },
   { content: 'application/ogg', holds: /^(audio|video)\/ogg/ },
+  // An animation, whose first picture whoever shows a PNG shows.
+  { content: 'image/apng', holds: /^image\/png$/ },
 ]
 /** Types of texts, for which the sender's word counts more than a few letters at the beginning. */
 const WRITTEN = /^text\/|^application\/(json|xml|javascript|sql|x-sh|yaml|toml)$|\+(xml|json)$/
@@ -75,12 +77,13 @@ export async function mediaTypeOf(head: Uint8Array, fileName: string, declared: 
   const named = declaredType(declared) ?? (byName === UNKNOWN_TYPE ? null : byName)
   const content = await typeOfContent(head, [named ?? UNKNOWN_TYPE, byName, declared])
   if (content === null && named !== null && SHOWN.test(named)) {
-    if (head.length === 0) return UNKNOWN_TYPE
+    const otherName = SHOWN.test(byName) ? UNKNOWN_TYPE : byName
+    if (head.length === 0) return otherName
     if (isText(head)) return WRITTEN.test(byName) ? byName : 'text/plain'
+    return otherName === UNKNOWN_TYPE ? named : otherName
   }
   if (content === null) return named ?? UNKNOWN_TYPE
-  if (named === null) return content
-  return isSpecific(content, named) ? content : named
+  return [named, byName].find(type => type !== null && !isSpecific(content, type)) ?? content
 }
 
 /** @returns what a file's name says that it is, UNKNOWN_TYPE when it says nothing */

@@ -49,7 +49,7 @@ const UNTYPED = 'application/octet-stream'
 /** @returns null when the media type is no form's, or names none */
 export function boundaryOf(mediaType: string): string | null {
   if (!/^multipart\/form-data\s*;/i.test(mediaType)) return null
-  const [, quoted, bare] = /;\s*boundary=(?:"([^"]+)"|([^\s;"]+))/i.exec(mediaType) ?? []
+  const [, quoted, bare] = /;\s*boundary\s*=\s*(?:"([^"]+)"|([^\s;"]+))/i.exec(mediaType) ?? []
   return quoted ?? bare ?? null
 }
 
@@ -165,7 +165,7 @@ function partOf(header: string): Omit<Part, 'body'> {
     fileName: fileName ?? (mimeType === UNTYPED ? () => '' : null),
     mimeType,
     charset: charsetOf(type),
-    encoding: headers.get('content-transfer-encoding') ?? '7bit',
+    encoding: headers.get('content-transfer-encoding') || '7bit',
   }
 }
 
@@ -205,7 +205,24 @@ function fileNameIn(params: ReadonlyMap<string, string>): PartFileName | null {
   }
   const plain = params.get('filename')
   if (plain === undefined) return null
-  return charset => withoutFolders(unescaped(decodeText(Buffer.from(plain, 'latin1'), charset)))
+  return charset => {
+    if (ENCODED_WORDS.test(plain)) return withoutFolders(wordsDecoded(plain))
+    return withoutFolders(unescaped(decodeText(Buffer.from(plain, 'latin1'), charset)))
+  }
+}
+
+/** RFC 2047, meant for mail; `System.Net.Http` of .NET sends names so. */
+const ENCODED_WORDS = /^(?:=\?[\w.+-]+\?[bq]\?[^\s?]*\?=\s*)+$/i
+
+function wordsDecoded(words: string): string {
+  return words.replace(/=\?([^?]+)\?([bq])\?([^?]*)\?=\s*/gi, (_word, charset, encoding, text: string) =>
+    decodeText(
+      /b/i.test(encoding)
+        ? Buffer.from(text, 'base64')
+        : percentDecoded(text.replaceAll('%', '%25').replaceAll('_', ' ').replaceAll('=', '%')),
+      charset,
+    ),
+  )
 }
 
 function percentDecoded(text: string): Uint8Array {
@@ -219,10 +236,25 @@ const ESCAPED: Record<string, string> = { '%22': '"', '%0D': '\r', '%0A': '\n' }
 
 /**
  * Browsers escape three characters of a name, and no others (HTML standard, "Multipart form data").
- * A line break becomes a space: names go into headers and onto single lines.
+ * Some libraries, such as aiohttp, escape it as a part of an address. A line break becomes a space:
+ * names go into headers and onto single lines.
  */
 function unescaped(name: string): string {
-  return name.replace(/%22|%0D|%0A/gi, code => ESCAPED[code.toUpperCase()] ?? code).replace(/[\r\n]+/g, ' ')
+  const text = uriDecoded(name) ?? name.replace(/%22|%0D|%0A/gi, code => ESCAPED[code.toUpperCase()] ?? code)
+  return text.replace(/[\r\n]+/g, ' ')
+}
+
+/** @returns null unless the whole name is just as encoders of addresses write it */
+function uriDecoded(name: string): string | null {
+  if (!name.includes('%')) return null
+  try {
+    const decoded = decodeURIComponent(name)
+    const encoded = encodeURIComponent(decoded)
+    const strictly = encoded.replace(/[!'()*]/g, mark => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`)
+    return name === encoded || name === strictly ? decoded : null
+  } catch {
+    return null
+  }
 }
 
 function withoutFolders(path: string): string {

@@ -60,6 +60,27 @@ const MULTIPART = 'multipart/form-data; boundary=b'
 describe('what is declared is decoded', () => {
   test.each<[string, string, Buffer, string]>([
     ['JSON in UTF-8', 'application/json', json(Buffer.from(TEXT)), TEXT],
+    ['JSON in UTF-8 that says ASCII', 'application/json; charset=us-ascii', json(Buffer.from(TEXT)), TEXT],
+    ['JSON with blanks in its type', 'application/json; charset = latin1', json(LATIN_1), 'café'],
+    [
+      'a part in UTF-8 that says ASCII',
+      MULTIPART,
+      multipart(part('name="text"\r\nContent-Type: text/plain; charset=ascii', TEXT)),
+      TEXT,
+    ],
+    [
+      'a form with the line breaks of browsers',
+      'multipart/form-data; boundary = b',
+      multipart(part('name="text"', 'one\r\ntwo\nthree')),
+      'one\ntwo\nthree',
+    ],
+    ['a URL-encoded form with them', FORM, raw(Buffer.from('one%0D%0Atwo%0Athree')), 'one\ntwo\nthree'],
+    [
+      'a part of no encoding',
+      MULTIPART,
+      multipart(part('name="text"\r\nContent-Transfer-Encoding:', TEXT)),
+      TEXT,
+    ],
     ['JSON with a byte order mark', 'application/json', bytes('\ufeff', json(Buffer.from(TEXT))), TEXT],
     ['JSON in windows-1252', 'application/json; charset=windows-1252', json(WINDOWS_1252), TEXT],
     ['JSON in Latin-1, quoted', 'application/json; charset="ISO-8859-1"', json(LATIN_1), 'café'],
@@ -195,6 +216,17 @@ test.each([
   ['name="file"; filename="a\\"b.txt"', 'a"b.txt'],
   ['name="file"; filename="C:\\new\\b.txt"', 'b.txt'],
   ['Name=file ;FileName=b.txt', 'b.txt'],
+  // As aiohttp and needle write names, and as others write these.
+  ['name="file"; filename="caf%C3%A9%20%26%20bar%281%29.txt"', 'café & bar(1).txt'],
+  ['name="file"; filename="caf%C3%A9%20(1)!.txt"', 'café (1)!.txt'],
+  ['name="file"; filename="a%2Fb%20c.txt"', 'b c.txt'],
+  ['name="file"; filename="50% off%20.txt"', '50% off%20.txt'],
+  ['name="file"; filename="%41.txt"', '%41.txt'],
+  ['name="file"; filename="caf%E9.txt"', 'caf%E9.txt'],
+  // As .NET writes them.
+  ['name="file"; filename="=?utf-8?B?Y2Fmw6kudHh0?="', 'café.txt'],
+  ['name="file"; filename="=?ISO-8859-1?Q?caf=E9_5%.txt?="', 'café 5%.txt'],
+  ['name="file"; filename="=?utf-8?B?Y2Fm?= =?utf-8?B?w6kudHh0?="', 'café.txt'],
   ['name="file"; filename="a;b=c.txt";', 'a;b=c.txt'],
 ])('a file with %s is called %s', async (headers, name) => {
   expect((await post(MULTIPART, multipart(part(headers, 'x')))).status).toBe(200)
@@ -306,15 +338,33 @@ describe('anything else is refused, and nothing is sent', () => {
       415,
       /klingon/,
     ],
-    ...[`filename*=UTF-8''caf%E9.txt`, `filename*=klingon''a.txt`, 'filename="caf\u00e9.txt"'].map(
-      (named): [string, string, Buffer, number, RegExp] => [
-        `a file whose name can't be decoded: ${named}`,
-        MULTIPART,
-        multipart(part('name="text"', 'x'), latin1Part(`name="file"; ${named}`)),
-        400,
-        /^file: expected its name in UTF-8/,
-      ],
-    ),
+    [
+      'a file without a name, which is called neither text nor undecodable',
+      MULTIPART,
+      multipart(part('name="text"', 'x'), part('name="file"', LATIN_1)),
+      400,
+      /^file: expected a file, not text$/,
+    ],
+    [
+      'a form whose header says no boundary',
+      'multipart/form-data',
+      multipart(part('name="text"', 'x')),
+      400,
+      /^Content-Type: expected multipart\/form-data with a boundary; HTTP clients write both/,
+    ],
+    ...[
+      `filename*=UTF-8''caf%E9.txt`,
+      `filename*=klingon''a.txt`,
+      'filename="caf\u00e9.txt"',
+      'filename="=?klingon?B?YQ==?="',
+      'filename="=?utf-8?Q?caf=E9.txt?="',
+    ].map((named): [string, string, Buffer, number, RegExp] => [
+      `a file whose name can't be decoded: ${named}`,
+      MULTIPART,
+      multipart(part('name="text"', 'x'), latin1Part(`name="file"; ${named}`)),
+      400,
+      /^file: expected its name in UTF-8/,
+    ]),
     ...[
       `filename*=UTF-8''a%ZZ.txt`,
       `filename*=a.txt`,

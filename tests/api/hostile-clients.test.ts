@@ -182,6 +182,31 @@ test('the fields of forms that do not end count in full for the token that sends
   }
 })
 
+test('a body with trailers, which Bun answers with an empty 400 by itself, does nothing', async () => {
+  const body = JSON.stringify({ platform: 'wa', contact: '1', text: 'hello' })
+  const client = await open()
+  client.write(
+    `POST ${SEND} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${token}\r\nContent-Type: application/json\r\n` +
+      `Trailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n${body.length.toString(16)}\r\n${body}\r\n0\r\nX-Sum: 1\r\n\r\n`,
+  )
+  await waitFor(() => client.closed, { what: 'the server to close' })
+  for (const status of client.statuses()) expect(status).toBe(400)
+  expect(app.sends).toHaveLength(0)
+})
+
+test.each(['gzip', 'Deflate', 'br'])(
+  'a body in %s is refused by name, not as an undecodable text',
+  async coding => {
+    const headers = { 'Content-Encoding': coding }
+    const answer = await app.call('POST', SEND, { auth: `Bearer ${token}`, json: {}, headers })
+    expect(answer.status).toBe(415)
+    expect(answer.body).toMatchObject({
+      error: `Content-Encoding: expected a body without ${coding.toLowerCase()}`,
+      code: 'unsupported_media_type',
+    })
+  },
+)
+
 describe('a request that could be read in two ways is refused', () => {
   const chunked = '5\r\nabcde\r\n0\r\n\r\n'
 

@@ -81,6 +81,41 @@ test('a few bytes are a font only to whoever says so', async () => {
   expect(await mediaTypeOf(font, 'a.unknownkind', '')).toBe('application/octet-stream')
 })
 
+test.each([
+  ['table.csv', 'image/png', 'text/csv'],
+  ['film.wmv', 'image/jpeg', 'video/x-ms-wmv'],
+  ['photo.jpg', 'image/png', 'image/png'],
+  ['data.bin', 'image/png', 'image/png'],
+])('%s is no picture because its sender calls everything %s', async (name, declared, type) => {
+  expect(await mediaTypeOf(NOISE, name, declared)).toBe(type)
+  if (declared !== type) expect(await mediaTypeOf(text(''), name, declared)).toBe(type)
+})
+
+test.each([
+  ['app.apk', 'image/png', 'application/vnd.android.package-archive'],
+  ['app.apk', 'application/pdf', 'application/vnd.android.package-archive'],
+  ['pass.pkpass', 'application/json', 'application/vnd.apple.pkpass'],
+  ['photo.jpg', 'application/pdf', 'application/zip'],
+])('an archive called %s is no %s, so its name says what is in it', async (name, declared, type) => {
+  expect(await mediaTypeOf(FILES.zip, name, declared)).toBe(type)
+})
+
+test('an animated PNG is a PNG to whoever calls it that', async () => {
+  const chunk = (type: string, length: number) => {
+    const bytes = Buffer.alloc(12 + length)
+    bytes.writeUInt32BE(length)
+    bytes.write(type, 4)
+    return bytes
+  }
+  const animation = Buffer.concat([
+    Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'),
+    ...[chunk('IHDR', 13), chunk('acTL', 8), chunk('IDAT', 10), chunk('IEND', 0)],
+  ])
+  expect(await mediaTypeOf(animation, 'a.png', '')).toBe('image/png')
+  expect(await mediaTypeOf(animation, 'a.bin', 'image/png')).toBe('image/png')
+  expect(await mediaTypeOf(animation, 'a.bin', '')).toBe('image/apng')
+})
+
 test('what a container holds is said by the name or the declaration, as far as it can hold that', async () => {
   expect(await mediaTypeOf(FILES.zip, 'plan.docx', '')).toEndWith('wordprocessingml.document')
   expect(await mediaTypeOf(FILES.zip, 'photo.jpg', 'image/jpeg')).toBe('application/zip')

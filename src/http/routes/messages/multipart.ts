@@ -36,7 +36,10 @@ export async function readMultipart(request: Request, sink: MultipartSink): Prom
   if (!request.body) throw new GatewayError('bad_request', 'The body is empty')
   const boundary = boundaryOf(request.headers.get('content-type') ?? '')
   if (boundary === null)
-    throw new GatewayError('bad_request', 'Content-Type: expected multipart/form-data with a boundary')
+    throw new GatewayError(
+      'bad_request',
+      'Content-Type: expected multipart/form-data with a boundary; HTTP clients write both, unless the header is set by hand',
+    )
   const progress = trackProgress(sink)
   const fields: KeptField[] = []
   let file: StagedFile | undefined
@@ -90,11 +93,12 @@ function formCharset(field: KeptField): string {
 
 /** Once all parts are read, as the one that says the form's charset may come last. */
 function textsOf(fields: readonly KeptField[], charset: string | undefined): MultipartSend['fields'] {
-  const texts = fields.map((field): [string, string] => [field.name, fieldText(field, charset)])
-  if (texts.some(([name, text]) => name === 'file' && text !== ''))
+  // Most often a file whose part has no name: no charset is at fault.
+  if (fields.some(({ name, bytes }) => name === 'file' && bytes.length > 0))
     throw new GatewayError('bad_request', 'file: expected a file, not text')
   // A file input that was left empty, as some clients send it.
-  return texts.filter(([name]) => name !== 'file')
+  const filled = fields.filter(({ name }) => name !== 'file')
+  return filled.map(field => [field.name, fieldText(field, charset)])
 }
 
 /** @returns undefined for a file input that was left empty: browsers send it without name and bytes */

@@ -32,7 +32,7 @@ export async function readSend(
   if (isJson(contentType)) {
     return { fields: checkWithoutFile(withoutNulls(await parseJson(request))), file: undefined }
   }
-  if (/^multipart\/form-data\s*;/i.test(contentType)) {
+  if (/^multipart\/form-data\s*(;|$)/i.test(contentType)) {
     await admitUpload()
     const { fields, file } = await readMultipart(request, sink)
     try {
@@ -64,7 +64,8 @@ function eachOnce(entries: Iterable<[name: string, value: string]>): Record<stri
       const several = RECIPIENTS.includes(name) ? '; several recipients are separated by commas' : ''
       throw new GatewayError('bad_request', `${name}: expected once, not several times${several}`)
     }
-    fields[name] = value
+    // Browsers send each line break of a form as two characters (HTML standard, "Form submission").
+    fields[name] = value.replaceAll('\r\n', '\n')
   }
   return fields
 }
