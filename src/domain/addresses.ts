@@ -15,23 +15,26 @@ export function hasBlanks(text: string): boolean {
   return /[\s\p{Z}\p{Cc}\p{Cf}\p{Co}\p{Cs}]/u.test(text)
 }
 
-const WEB_LINK = /^https?:\/\/(?:www\.)?([^/?#]+)([^?#]*)(?:\?[^#]*)?(#.*)?$/i
+const WEB_LINK = /^https?:\/\/(?:www\.)?([^/?#]+)([^?#]*)(\?[^#]*)?(#.*)?$/i
 
 /** Invitations as apps link to them, and their web links. */
 const APP_LINKS: readonly (readonly [RegExp, string])[] = [
   [/^tg:\/\/join\/?\?(?:[^#]*&)?invite=([^&#]+).*$/i, 'https://t.me/+$1'],
   [/^whatsapp:\/\/chat\/?\?(?:[^#]*&)?code=([^&#]+).*$/i, 'https://chat.whatsapp.com/$1'],
   [/^sgnl:\/\/signal\.group\//i, 'https://signal.group/'],
+  [/^(https?:\/\/chat\.whatsapp\.com)\/invite\//i, '$1/'],
 ]
 const TELEGRAM = 't.me'
 const TELEGRAM_HOSTS = [TELEGRAM, 'telegram.me', 'telegram.dog']
+/** Their invitations are known: a query says where the link was found. Elsewhere it may be the group. */
+const WITHOUT_QUERY = ['chat.whatsapp.com', 'signal.group', ...TELEGRAM_HOSTS]
 /** Both stand for the `+` of an invitation. */
 const TELEGRAM_INVITATION = /^\/(?:joinchat\/|%2B)/i
 
 /**
  * One key for each way of writing the same group. A link's is its web link: with https, without
- * `www.`, query and trailing slash, its host in lower case. The rest keeps its case, which is part
- * of an invitation's code.
+ * `www.` and trailing slash, its host in lower case. The rest keeps its case, which is part of an
+ * invitation's code.
  */
 export function groupKey(group: string): string {
   const trimmed = group.trim()
@@ -39,13 +42,14 @@ export function groupKey(group: string): string {
   const url = hasScheme || !isGroupLink(trimmed) ? trimmed : `https://${trimmed}`
   const link = WEB_LINK.exec(APP_LINKS.reduce((known, [app, web]) => known.replace(app, web), url))
   if (!link) return trimmed
-  // Signal's links carry the group in the fragment, so it stays.
-  const [, writtenHost = '', path = '', fragment = ''] = link
-  const end = fragment === '' ? path.replace(/(?<!\/)\/+$/, '') : path
+  const [, writtenHost = '', path = '', writtenQuery = '', fragment = ''] = link
   const host = writtenHost.toLowerCase()
+  const query = WITHOUT_QUERY.includes(host) ? '' : writtenQuery
+  // Signal's links carry the group in the fragment, so it stays.
+  const end = query === '' && fragment === '' ? path.replace(/(?<!\/)\/+$/, '') : path
   return TELEGRAM_HOSTS.includes(host)
     ? `https://${TELEGRAM}${end.replace(TELEGRAM_INVITATION, '/+')}${fragment}`
-    : `https://${host}${end}${fragment}`
+    : `https://${host}${end}${query}${fragment}`
 }
 
 /** Whether a contact is written as a Matrix user id, as webhooks have it: `@whatsapp_1234567890:server`. */

@@ -35,6 +35,8 @@ const LINKS: readonly (readonly [RegExp, plus: '' | '+'])[] = [
   [/^(?:https?:\/\/)?(?:www\.)?(?:t|telegram)\.me\/(?:\+|%2B)([^/?#]+)/i, '+'],
   [/^tg:\/\/resolve\/?\?(?:[^#]*&)?phone=([^&#]+)/i, '+'],
   [/^(?:tel|whatsapp):(?:\/\/)?([^/;?]+)$/i, ''],
+  // A line of a vCard (RFC 6350 section 6.4.1).
+  [/^(?:[\w-]+\.)?tel;[^:]*:(?:tel:)?([^/:;?]+)$/i, ''],
   [/^sms(?:to)?:(?:\/\/)?([^/;?&:]+)/i, ''],
 ]
 /** URIs of numbers, which are nobody's id. */
@@ -45,8 +47,10 @@ const PARAMETER = /^tel:[^;]*;\s*([a-z0-9-]+)/i
  * WhatsApp's account ids: its web client's, and its protocol's, which may have a device's number.
  */
 const WHATSAPP_ID = /(?::\d+)?@(?:c\.us|s\.whatsapp\.net)[\s\p{Z}]*$/iu
-/** `+44 (0)20`: the zero is dialled within the country alone. */
-const TRUNK_ZERO = /^([^(]*\d[^(]*)\(\s*0\s*\)/u
+/** `+44 (0)20`, `(+44) (0) 20`: the zero is dialled within the country alone. */
+const TRUNK_ZERO = /^([^\d]*\d[^([]*)[([]\s*0\s*[)\]]/u
+/** Spreadsheets and data frames make a fraction of a number, whose zero is another digit. */
+const FRACTION = /^(\+?\d{7,})\.0$/
 /** Italy's numbers begin with a zero, from abroad as well, and so do San Marino's. */
 const ZERO_STAYS = /^(?:\+|00)?(?:39|378)$/
 /**
@@ -68,7 +72,11 @@ function readPhoneNumber(text: string): PhoneNumber | null {
   if (text.length > MAX_LINK_LENGTH) return null
   const written = numberIn(visible(text))
   if (written.length > MAX_LENGTH) return null
-  const bare = withoutTrunkZero(written.replace(/\p{Nd}/gu, asciiDigit).replace(WHATSAPP_ID, ''))
+  const ascii = written
+    .replace(/\p{Nd}/gu, asciiDigit)
+    .replace(WHATSAPP_ID, '')
+    .replace(FRACTION, '$1')
+  const bare = withoutTrunkZero(ascii)
   const [, plus = '', dialled = ''] = /^(\+*)(\d+)$/.exec(bare.replace(SEPARATORS, '')) ?? []
   if (dialled === '') return null
   const digits = dialled.replace(DIALLED_PLUS, '')

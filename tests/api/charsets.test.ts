@@ -349,7 +349,7 @@ describe('anything else is refused, and nothing is sent', () => {
       'a form whose header says no boundary',
       'multipart/form-data',
       multipart(part('name="text"', 'x')),
-      400,
+      415,
       /^Content-Type: expected multipart\/form-data with a boundary; HTTP clients write both/,
     ],
     ...[

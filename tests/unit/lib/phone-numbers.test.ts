@@ -28,6 +28,12 @@ describe('one number however it is written', () => {
     '"237612345678"',
     '+237 (0) 612 345 678',
     '237(0)612345678',
+    '(+237) (0) 612 345 678',
+    '(00237)(0)612345678',
+    '+237 [0] 612345678',
+    // As spreadsheets write a column that they take for numbers.
+    '237612345678.0',
+    '+237612345678.0',
     '00237 ( 0 ) 612345678',
     'tel:+237612345678',
     'TEL:+237-612-345-678',
@@ -57,6 +63,10 @@ describe('one number however it is written', () => {
     'sms:237612345678&body=Hello',
     'SMSTO:+237612345678:Hello',
     'whatsapp:+237612345678',
+    // Lines of vCards.
+    'TEL;TYPE=CELL:+237 612 345 678',
+    'TEL;VALUE=uri;TYPE="voice,home":tel:+237-612-345-678',
+    'item1.TEL;waid=237612345678:+237 612 345 678',
     '237612345678@c.us',
     '237612345678@s.whatsapp.net',
     '+237612345678@S.WhatsApp.net',

@@ -144,9 +144,14 @@ test('a group that is written in several ways gets it once; the code in a link k
     'whatsapp://chat/?code=abc',
     'sgnl://signal.group/#abc',
     '1@g.us',
+    'https://chat.whatsapp.com/invite/Abc',
+    // On other networks the query may say which group it is.
+    'https://invite.viber.com/?g2=Abc',
+    'https://invite.viber.com/?g2=abc',
+    'invite.viber.com/?g2=Abc',
   ]
   const accepted = await messages.accept({ ...SEND_REQUEST, groupUrl: links.join() })
-  expect(accepted.map(({ to }) => links.indexOf(to))).toEqual([0, 4, 5, 7, 8, 15, 16, 20])
+  expect(accepted.map(({ to }) => links.indexOf(to))).toEqual([0, 4, 5, 7, 8, 15, 16, 20, 22, 23])
 })
 
 test.each([

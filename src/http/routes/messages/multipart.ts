@@ -36,10 +36,7 @@ export async function readMultipart(request: Request, sink: MultipartSink): Prom
   if (!request.body) throw new GatewayError('bad_request', 'The body is empty')
   const boundary = boundaryOf(request.headers.get('content-type') ?? '')
   if (boundary === null)
-    throw new GatewayError(
-      'bad_request',
-      'Content-Type: expected multipart/form-data with a boundary; HTTP clients write both, unless the header is set by hand',
-    )
+    throw new GatewayError('bad_request', 'Content-Type: expected multipart/form-data with a boundary')
   const progress = trackProgress(sink)
   const fields: KeptField[] = []
   let file: StagedFile | undefined

@@ -32,7 +32,7 @@ export async function readSend(
   if (isJson(contentType)) {
     return { fields: checkWithoutFile(withoutNulls(await parseJson(request))), file: undefined }
   }
-  if (/^multipart\/form-data\s*(;|$)/i.test(contentType)) {
+  if (/^multipart\/form-data\s*;/i.test(contentType)) {
     await admitUpload()
     const { fields, file } = await readMultipart(request, sink)
     try {
@@ -50,6 +50,11 @@ export async function readSend(
     return { fields: checkWithoutFile(withNumbers(eachOnce(form))), file: undefined }
   }
   if (await isEmpty(request)) return { fields: check({}, false), file: undefined }
+  if (/^multipart\/form-data\s*$/i.test(contentType))
+    throw new GatewayError(
+      'unsupported_media_type',
+      'Content-Type: expected multipart/form-data with a boundary; HTTP clients write both, unless the header is set by hand',
+    )
   throw wrongType(contentType, 'application/json or multipart/form-data')
 }
 
