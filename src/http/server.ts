@@ -121,6 +121,12 @@ export function startServer(options: ServerOptions): RunningServer {
         message(socket, frame) {
           socket.data.message(frame)
         },
+        ping(socket) {
+          socket.data.sign()
+        },
+        pong(socket) {
+          socket.data.sign()
+        },
         close(socket) {
           sockets.delete(socket)
           socket.data.closed()

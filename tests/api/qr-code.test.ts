@@ -226,6 +226,13 @@ describe('a client that says much', () => {
     expect(app.link.answers).toHaveLength(40)
   })
 
+  test.each(['ping', 'pong'] as const)('counts %ss, too', async sign => {
+    const client = connect(`token=${token}`)
+    await frame(client, 0)
+    for (let sent = 0; sent < 21; sent++) client.socket[sign]()
+    expect(await waitFor(() => client.closed)).toEqual({ code: 4429, reason: 'more than 20 frames in 10 s' })
+  })
+
   test('is closed when too much of it waits for the bridge, however slowly it came', async () => {
     const client = connect(`token=${token}`)
     await frame(client, 0)

@@ -12,6 +12,8 @@ import type { QrFormat } from './model.ts'
 export interface SocketViewer {
   open(socket: Pick<ServerWebSocket<unknown>, 'send' | 'close'>): void
   message(frame: string | Uint8Array): void
+  /** The client pings, or answers a ping. */
+  sign(): void
   closed(): void
 }
 
@@ -98,11 +100,15 @@ export function createQrViewer(options: QrViewerOptions): SocketViewer {
     queue(async () => JSON.stringify({ type: 'error', code, message }))
   }
 
-  function isTooMuch(): boolean {
+  /** @returns false when the client has sent too much, and is let go */
+  function mayGoOn(): boolean {
+    if (over.signal.aborted) return false
     const now = clock.steady()
     arrivals = arrivals.filter(at => now - at < FRAMES_MS)
     arrivals.push(now)
-    return arrivals.length > MAX_FRAMES || unanswered >= MAX_FRAMES
+    if (arrivals.length <= MAX_FRAMES && unanswered < MAX_FRAMES) return true
+    finish(TOO_MANY, `more than ${MAX_FRAMES} frames in ${FRAMES_MS / 1_000} s`)
+    return false
   }
 
   /**
@@ -155,11 +161,7 @@ export function createQrViewer(options: QrViewerOptions): SocketViewer {
       void watchToken()
     },
     message(frame) {
-      if (over.signal.aborted || !subscription) return
-      if (isTooMuch()) {
-        finish(TOO_MANY, `more than ${MAX_FRAMES} frames in ${FRAMES_MS / 1_000} s`)
-        return
-      }
+      if (!mayGoOn() || !subscription) return
       unanswered += 1
       void obey(frame, subscription.linkId)
         .catch(showFailure)
@@ -167,6 +169,7 @@ export function createQrViewer(options: QrViewerOptions): SocketViewer {
           unanswered -= 1
         })
     },
+    sign: () => void mayGoOn(),
     closed: leave,
   }
 }
