@@ -9,7 +9,7 @@ import { createZstdCompress, createZstdDecompress } from 'node:zlib'
 import { extract, type Header, pack } from 'tar-stream'
 import { GatewayError, messageOf } from '../../domain/errors.ts'
 import { type Authenticity, authenticityOf, keyCheck, signed } from './authenticity.ts'
-import { isBackedUpName, MANIFEST, type Manifest, manifestSchema } from './layout.ts'
+import { FORMAT, isBackedUpName, MANIFEST, type Manifest, manifestSchema } from './layout.ts'
 
 export interface ArchivedFile {
   /** In the archive. */
@@ -36,7 +36,7 @@ export async function writeArchive(
   const tar = pack()
   const written = pipeline(tar, createZstdCompress(), sink)
   const fill = async () => {
-    const manifest: Manifest = { format: 1, ...about, secret_key_check: keyCheck(secretKey), files: [] }
+    const manifest: Manifest = { format: FORMAT, ...about, secret_key_check: keyCheck(secretKey), files: [] }
     for (const { name, path, sizeBytes, mode } of files) {
       const hash = createHash('sha256')
       const entry = tar.entry({ name, size: sizeBytes, mode: mode & OWNER_ONLY })
@@ -76,7 +76,7 @@ export async function readArchive(
       if (manifest) throw refused(`it goes on after ${MANIFEST}`)
       if (name === MANIFEST) {
         const text = await textOf(entry)
-        manifest = manifestSchema.parse(JSON.parse(text))
+        manifest = manifestOf(text)
         authenticity = authenticityOf(text, manifest.secret_key_check, secretKeys)
         continue
       }
@@ -90,7 +90,8 @@ export async function readArchive(
     await Promise.all([pipeline(source, createZstdDecompress(), tar), unpack()])
   } catch (error) {
     if (error instanceof GatewayError || isOfTheDisk(error)) throw error
-    throw refused(messageOf(error))
+    const isOther = (error as NodeJS.ErrnoException).code === 'ZSTD_error_prefix_unknown'
+    throw refused(isOther ? 'expected a file that `meshgate backup` wrote' : messageOf(error))
   }
   if (!manifest) throw refused(`it is cut off: there is no ${MANIFEST} at its end`)
   compare(manifest, found)
@@ -143,6 +144,22 @@ async function textOf(entry: AsyncIterable<unknown>): Promise<string> {
     chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString('utf8')
+}
+
+function manifestOf(text: string): Manifest {
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch (error) {
+    throw refused(`${MANIFEST}: ${messageOf(error)}`)
+  }
+  const read = manifestSchema.safeParse(json)
+  if (read.success) return read.data
+  const format = (json as Partial<Manifest> | null)?.format
+  if (typeof format === 'number' && format > FORMAT)
+    throw refused(`a newer version of meshgate made it (format ${format}): restore it with that one`)
+  const [first] = read.error.issues
+  throw refused(`${[MANIFEST, ...(first?.path ?? [])].join(' ')}: ${first?.message}`)
 }
 
 function compare({ files }: Manifest, found: ReadonlyMap<string, { size: number; sha256: string }>): void {

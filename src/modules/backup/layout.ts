@@ -9,6 +9,8 @@ export const MEDIA_FOLDERS = ['media', 'homeserver-media', 'sandbox-media'] as c
 /** Configurations, registrations and databases of bridge programs. */
 export const BRIDGES_FOLDER = 'bridges'
 export const MANIFEST = 'manifest.json'
+/** Of archives; a newer version may make others. */
+export const FORMAT = 1
 
 const FOLDERS: readonly string[] = [...MEDIA_FOLDERS, BRIDGES_FOLDER]
 
@@ -23,7 +25,7 @@ export function isBackedUpName(name: string): boolean {
 
 /** The last file of an archive: whatever comes before it and isn't as it says was damaged, and without it the archive was cut off. */
 export const manifestSchema = z.object({
-  format: z.literal(1),
+  format: z.literal(FORMAT),
   created_at: z.string(),
   /** The program that wrote it. */
   meshgate: z.string(),

@@ -155,7 +155,20 @@ describe('is refused, and leaves nothing behind:', () => {
     await refused(archive, "the backup can't be used")
   })
 
-  test('something else', () => refused(Buffer.from('not an archive'), "the backup can't be used"))
+  test('something else', () =>
+    refused(
+      Buffer.from('not an archive'),
+      "the backup can't be used: expected a file that `meshgate backup`",
+    ))
+
+  test.each([
+    ['of a newer version', '{"format": 2}', 'a newer version of meshgate made it (format 2)'],
+    ['that is nothing', 'null', 'manifest.json: Invalid input: expected object, received null'],
+    ['without a time', '{"format": 1}', 'manifest.json created_at: Invalid input: expected string'],
+    ['that is no JSON', '{"format"', 'manifest.json: JSON Parse error'],
+  ])('a manifest %s', async (_, text, why) => {
+    await refused(await archiveOf([{ name: MANIFEST, text }]), `the backup can't be used: ${why}`)
+  })
 
   test.each([
     '../outside',
