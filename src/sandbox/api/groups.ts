@@ -9,12 +9,18 @@ import { type ApiContext, type Asked, mustExist, phoneField, platformField } fro
 import { ApiError, check } from './errors.ts'
 import { groupView } from './views.ts'
 
+/** Of a group when it is made: all are written at once. More may join by its link. */
+const MAX_MEMBERS = 1_000
+
 export function createGroupHandlers(api: ApiContext) {
   const { store } = api.network
   const groupSchema = z.object({
     name: z.string('expected a name').trim().min(1, 'expected a name').max(200),
     platform: platformField(api).default('wa'),
-    members: z.array(phoneField, 'expected a list of phone numbers').default([]),
+    members: z
+      .array(phoneField, 'expected a list of phone numbers')
+      .max(MAX_MEMBERS, `expected at most ${MAX_MEMBERS} members`)
+      .default([]),
   })
   return {
     list: () =>

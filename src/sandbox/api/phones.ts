@@ -1,9 +1,17 @@
 /** /sandbox/api/phones: who is on the network, with their address books and chats. */
 import { z } from 'zod'
+import { enclosed, streamed } from '../../lib/json-answer.ts'
+import { yieldToEventLoop } from '../../lib/turn-budget.ts'
+import { Turns } from '../../lib/turns.ts'
 import { readJson } from './body.ts'
 import { type ApiContext, type Asked, mustExist, phoneField, phoneInPath, platformField } from './context.ts'
 import { check } from './errors.ts'
 import { chatName, messageView, phoneDetailView, phoneView } from './views.ts'
+
+/** Phones shown at a time: a few milliseconds. */
+const PAGE = 50
+/** Of one call, which writes them at once; an address book may grow by further ones. */
+const MAX_CONTACTS = 1_000
 
 export function createPhoneHandlers(api: ApiContext) {
   const { store } = api.network
@@ -17,11 +25,30 @@ export function createPhoneHandlers(api: ApiContext) {
     echo: z.boolean('expected true or false').optional(),
     platforms: z.array(platformField(api), 'expected a list of platforms').optional(),
     two_factor: z.string('expected a password or null').min(1).nullable().optional(),
-    contacts: z.array(contactSchema, 'expected a list of {phone, name}').optional(),
+    contacts: z
+      .array(contactSchema, 'expected a list of {phone, name}')
+      .max(MAX_CONTACTS, `expected at most ${MAX_CONTACTS} contacts in one call`)
+      .optional(),
   })
 
+  /** A turn of the event loop shows one page at most, however many lists are asked for at once. */
+  const turns = new Turns()
+  const inTurn = <T>(work: () => T): Promise<T> =>
+    turns.take('page', async () => {
+      await yieldToEventLoop()
+      return work()
+    })
+
+  async function* listed(): AsyncGenerator<string> {
+    const phones = await inTurn(() => store.phones())
+    for (let start = 0; start < phones.length; start += PAGE) {
+      const page = phones.slice(start, start + PAGE)
+      yield* await inTurn(() => page.map(phone => JSON.stringify(phoneView(store, phone))))
+    }
+  }
+
   return {
-    list: () => Response.json(store.phones().map(phone => phoneView(store, phone))),
+    list: () => streamed(enclosed('[', listed(), ']')),
 
     get({ parts }: Asked) {
       return Response.json(phoneDetailView(store, store.phone(phoneInPath(parts[0]))))

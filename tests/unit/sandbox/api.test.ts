@@ -1,5 +1,6 @@
 /** The sandbox's own interface: what it takes, what it refuses, and what it lets nobody do. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { expectShortTurns } from '../../support/longest-turn.ts'
 import { createHarness, type Harness, type Json } from './harness.ts'
 
 let harness: Harness
@@ -36,6 +37,44 @@ describe('phones', () => {
       name: 'Nell',
       echo: false,
       contacts: [{ phone: '1234567890', name: 'Jo' }],
+    })
+  })
+
+  test('of which there are many are listed, and nobody waits for it', async () => {
+    const before = (await harness.api('GET', 'api/phones')).json
+    harness.database.transaction(() => {
+      for (let at = 0; at < 5_000; at++) {
+        harness.database.run(
+          `INSERT INTO sandbox_phone (phone, name, platforms, created_at)
+           VALUES (?, 'Many', '["wa", "signal", "telegram"]', 9e15)`,
+          [`${4_917_000_000_000 + at}`],
+        )
+      }
+    })()
+    const ask = async () => {
+      const request = new Request('http://localhost/sandbox/api/phones')
+      await (await harness.sandbox.fetch(request)).arrayBuffer()
+    }
+    await expectShortTurns(() => Promise.all([ask(), ask(), ask()]))
+    const { json } = await harness.api('GET', 'api/phones')
+    expect(json.slice(0, before.length)).toEqual(before)
+    expect(json.slice(before.length).map(({ phone }: Json) => phone)).toEqual(
+      Array.from({ length: 5_000 }, (_, at) => `${4_917_000_000_000 + at}`),
+    )
+    harness.database.run("DELETE FROM sandbox_phone WHERE name = 'Many'")
+  })
+
+  test('are given so many contacts at once, and groups so many members', async () => {
+    const numbers = Array.from({ length: 1_001 }, (_, at) => `${4_917_000_000_000 + at}`)
+    const contacts = numbers.map(phone => ({ phone, name: 'Jo' }))
+    expect(await harness.api('POST', 'api/phones', { phone: '5550199', contacts })).toMatchObject({
+      status: 400,
+      json: { error: 'contacts: expected at most 1000 contacts in one call' },
+    })
+    const group = { name: 'Many', members: numbers }
+    expect(await harness.api('POST', 'api/groups', group)).toMatchObject({
+      status: 400,
+      json: { error: 'members: expected at most 1000 members' },
     })
   })
 
