@@ -7,6 +7,12 @@ import type { EnvSource } from './process-environment.ts'
 
 /** A setting up to its value, and the value with what is behind it on the line. */
 const SETTING = /^([ \t]*(?:export[ \t]+)?([\w.-]+)[ \t]*=[ \t]*)(\S[^\r\n]*?)[ \t]*$/gm
+/**
+ * A line that looks like a setting and is none: behind blanks and marks that a web page brought along, in
+ * quotes, as YAML, or as other shells write it.
+ */
+const NEARLY_A_SETTING =
+  /^[^\w#\n]*(?:(?:setenv|setx|set|declare -x|export)[ \t]+|env:)?["']?([A-Z][A-Z0-9_]+)["']?[^\S\n]*[:= ]/gimu
 const QUOTES = [`'`, '"', '`']
 
 /**
@@ -15,8 +21,9 @@ const QUOTES = [`'`, '"', '`']
  */
 export function readEnvFile(file: string, isOurs: (name: string) => boolean): EnvSource {
   const opened = new Map<string, string>()
+  const text = textOf(file)
   const values: EnvSource = parseEnv(
-    textOf(file).replace(SETTING, (line, head: string, name: string, value: string) => {
+    text.replace(SETTING, (line, head: string, name: string, value: string) => {
       const quote = QUOTES.find(mark => value.startsWith(mark))
       if (quote === undefined) return value.includes('#') ? head + withHash(name, value, head) : line
       const end = value.indexOf(quote, 1)
@@ -25,6 +32,10 @@ export function readEnvFile(file: string, isOurs: (name: string) => boolean): En
       return line
     }),
   )
+  for (const [, name = ''] of text.matchAll(NEARLY_A_SETTING)) {
+    if (isOurs(name) && values[name] === undefined)
+      throw new ConfigError(`${name}: expected a line that begins with ${name}=`)
+  }
   for (const [name, quote] of opened) {
     if (isOurs(name) && values[name]?.startsWith(quote))
       throw new ConfigError(`${name}: begins with a ${quote} that nothing closes`)

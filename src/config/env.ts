@@ -5,7 +5,7 @@ import { CLIENT_ID, CLIENT_ID_PHRASE } from '../domain/client-ids.ts'
 import { messageOf } from '../domain/errors.ts'
 import { isNetwork, NETWORK_PHRASE } from '../lib/addresses.ts'
 import { commandWords } from '../lib/command-words.ts'
-import { BASE_URL_PHRASE, isBaseUrl } from '../lib/hosts.ts'
+import { BASE_URL_PHRASE, isBaseUrl, isListenHost } from '../lib/hosts.ts'
 import { meantBy } from '../lib/likeness.ts'
 import { LOG_FORMATS, LOG_LEVELS } from '../lib/logger.ts'
 import { ConfigError } from './config-error.ts'
@@ -44,6 +44,15 @@ const httpUrl = z
   .refine(isBaseUrl, `expected ${BASE_URL_PHRASE}`)
   .transform(text => text.replace(/\/+$/, ''))
 
+const listenHost = z
+  .string()
+  .trim()
+  .transform(text => text.replace(/^\[(.*)\]$/, '$1'))
+  .refine(
+    isListenHost,
+    'expected an address of this machine such as 127.0.0.1, 0.0.0.0 or ::, or its name, without a port',
+  )
+
 /** A list with commas, each item of which must be as `isItem` wants it. */
 const listOf = (isItem: (item: string) => boolean, phrase: string) =>
   z
@@ -66,9 +75,9 @@ const MAX_BYTES = 2 ** 31 - 1
 
 /** Every variable there is, except those of each bridge in BRIDGES. */
 export const ENV_SCHEMA = z.object({
-  HOST: z.string().trim().min(1).default('127.0.0.1'),
+  HOST: listenHost.default('127.0.0.1'),
   PORT: wholeNumber(0, 65_535).default(8080),
-  BRIDGE_HOST: z.string().trim().min(1).default('127.0.0.1'),
+  BRIDGE_HOST: listenHost.default('127.0.0.1'),
   BRIDGE_PORT: wholeNumber(0, 65_535).default(8081),
   DATA_DIR: z.string().trim().min(1).default('./data'),
   APP_MODE: z
@@ -97,7 +106,10 @@ export const ENV_SCHEMA = z.object({
   METRICS_DEVICES: wholeNumber(0, 100_000).default(1_000),
   MATRIX_SERVER_NAME: z
     .string()
-    .regex(/^[A-Za-z0-9.-]+(:\d+)?$/, 'expected a host name, optionally with a port')
+    .regex(
+      /^[A-Za-z0-9][A-Za-z0-9.-]{0,199}(:\d{1,5})?$/,
+      'expected a host name, optionally with a port, of at most 200 characters',
+    )
     .default('localhost'),
   MATRIX_HOMESERVER_URL: httpUrl.optional(),
   MATRIX_AS_TOKEN: optionalText,

@@ -1,6 +1,7 @@
 /** Checks of the machine: its clock, the room on its disk, and who may read our files. */
 import { existsSync, statSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import type { Clock } from '../../lib/clock.ts'
 import { type Check, failure, type Outcome, ok, skipped, warning } from './findings.ts'
 
@@ -23,6 +24,8 @@ export function diskCheck(dir: string, spaceOf: (dir: string) => Promise<DiskSpa
   return {
     subject: 'disk',
     async run() {
+      const obstacle = obstacleTo(dir)
+      if (obstacle !== null) return failure(`${obstacle} is no folder`, 'let DATA_DIR name a folder')
       if (!existsSync(dir)) return skipped(`${dir} isn't there yet: the first start makes it`)
       const { freeBytes, freeFiles } = await spaceOf(dir)
       const free = `${Math.round(freeBytes / MIB).toLocaleString('en')} MiB free in ${dir}`
@@ -32,6 +35,12 @@ export function diskCheck(dir: string, spaceOf: (dir: string) => Promise<DiskSpa
       return freeBytes < DISK_WARNING_BYTES ? warning(`only ${free}`, advice) : ok(free)
     },
   }
+}
+
+/** @returns what is there already and keeps the folder from being made, or used; null when nothing does */
+function obstacleTo(dir: string): string | null {
+  if (existsSync(dir)) return statSync(dir).isDirectory() ? null : dir
+  return dirname(dir) === dir ? null : obstacleTo(dirname(dir))
 }
 
 async function diskSpace(dir: string): Promise<DiskSpace> {

@@ -48,6 +48,13 @@ describe('a wrong value is told in one line that begins with its name', () => {
     ['SECRET_KEY_PREVIOUS', 'short', 'expected at least 16 characters'],
     ['LOG_LEVEL', 'verbose', 'expected one of debug, info, warn, error, silent'],
     ['MATRIX_SERVER_NAME', 'https://example.com', 'expected a host name, optionally with a port'],
+    ['MATRIX_SERVER_NAME', '.', 'expected a host name'],
+    ['MATRIX_SERVER_NAME', 'a'.repeat(201), 'of at most 200 characters'],
+    ['HOST', 'localhost:8080', 'expected an address of this machine such as 127.0.0.1, 0.0.0.0 or ::'],
+    ['HOST', 'http://0.0.0.0', 'or its name, without a port'],
+    ['HOST', '999.1.1.1', 'expected an address of this machine'],
+    ['HOST', '127.0.0.1, ::1', 'expected an address of this machine'],
+    ['BRIDGE_HOST', 'not a host', 'expected an address of this machine'],
     ['MATRIX_HOMESERVER_URL', 'synapse:8008', 'expected an http:// or https:// address'],
     ['SANDBOX', 'true', 'expected auto, on or off'],
     ['SEND_INTERVAL_MS', '8s', 'expected a whole number from 0 to 3600000'],
@@ -202,6 +209,42 @@ describe('.env, whoever wrote it', () => {
 
   test('what others have in it is theirs', () => {
     expect(read('POSTGRES_PASSWORD="abc"def\nOTHER="x\n')).toMatchObject({ POSTGRES_PASSWORD: 'abc' })
+  })
+
+  test.each([
+    'PORT 9000',
+    'PORT:9000',
+    'set PORT=9000',
+    'setenv PORT 9000',
+    '$env:PORT=9000',
+    'declare -x PORT=9000',
+    'EXPORT PORT=9000',
+    // As they come from web pages, lists and JSON.
+    '\u00a0PORT=9000',
+    '\u200bPORT=9000',
+    'PORT\u00a0=9000',
+    '- PORT=9000',
+    '"PORT"=9000',
+  ])('%j would set nothing in silence, so it is refused by name', line => {
+    using folder = tempDir()
+    writeFileSync(folder.file('.env'), `LOG_LEVEL=warn\n${line}\n`)
+    expect(messageOf(() => readEnvSource(folder.path, {}))).toBe(
+      'PORT: expected a line that begins with PORT=',
+    )
+  })
+
+  test('a comment, a text of several lines and a line that is there twice are no such lines', () => {
+    using folder = tempDir()
+    const lines = [
+      '# PORT 9000',
+      ' #PORT=1',
+      'export PORT=9001',
+      'set PORT=9000',
+      'NOTE="a\nHOSTS: b"',
+      'EDITOR vi',
+    ]
+    writeFileSync(folder.file('.env'), lines.join('\n'))
+    expect(readEnvSource(folder.path, {}).PORT).toBe('9001')
   })
 
   test('an empty variable of the environment leaves what is in the file', () => {

@@ -1,6 +1,7 @@
 /** The doctor's checks: what each finds of a machine, a homeserver and a bridge that are well, and that aren't. */
 import { describe, expect, test } from 'bun:test'
 import { chmodSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { BridgeProbe, WhoamiOutcome } from '../../../src/bridges/bridge-probe.ts'
 import { media } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
@@ -55,6 +56,15 @@ describe('the disk', () => {
   test('of this machine, and of a folder that isn’t there yet', async () => {
     expect((await findings(diskCheck('/')))[0]).toContain('MiB free in /')
     expect((await findings(diskCheck('/nowhere')))[0]).toStartWith("skipped /nowhere isn't there yet")
+  })
+
+  test('of what is no folder, or lies in no folder', async () => {
+    using folder = tempDir()
+    const file = folder.file('data')
+    writeFileSync(file, '')
+    const failed = `failure ${file} is no folder → let DATA_DIR name a folder`
+    expect(await findings(diskCheck(file))).toEqual([failed])
+    expect(await findings(diskCheck(join(file, 'deeper', 'still')))).toEqual([failed])
   })
 })
 
