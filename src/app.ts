@@ -287,6 +287,15 @@ export async function createApp(
     },
 
     async stop() {
+      /**
+       * Bridges are sent nothing more, as what one takes while it ends may be lost, and are served
+       * until they have ended, as they hand over what they have of their networks.
+       */
+      const endBridges = async () => {
+        await matrix.homeserver?.stopPushing()
+        await processes.stopAll()
+        return await bridgeService.stop(DRAIN_MS)
+      }
       const begunAt = clock.steady()
       readiness.drain()
       // After a start that failed there is nothing to say: why it failed is said by itself.
@@ -297,11 +306,7 @@ export async function createApp(
       bridges.stop()
       await sandbox?.stop()
       // Bridges end while requests finish: neither waits for the other.
-      const [isDrained, areBridgesDone] = await Promise.all([
-        server?.stop(DRAIN_MS),
-        bridgeService.stop(DRAIN_MS),
-        processes.stopAll(),
-      ])
+      const [isDrained, areBridgesDone] = await Promise.all([server?.stop(DRAIN_MS), endBridges()])
       const haveEnded = await supervisor.stop(DRAIN_MS)
       await matrix.homeserver?.stop()
       db.close()

@@ -56,6 +56,8 @@ export interface Homeserver {
   forget(after: number, before: number): Promise<ForgottenRows>
   /** Begins pushing to appservices. */
   start(): void
+  /** Pushes nothing more to appservices; all else goes on. */
+  stopPushing(): Promise<void>
   /** Ends long polls and pushes, without losing anything. */
   stop(): Promise<void>
 }
@@ -186,9 +188,13 @@ class EmbeddedHomeserver implements Homeserver {
     this.core.profiles.start()
   }
 
+  async stopPushing(): Promise<void> {
+    await Promise.all([...this.pushers.values()].map(pusher => pusher.stop()))
+  }
+
   async stop(): Promise<void> {
     this.core.stopping.abort()
-    await Promise.all([this.core.profiles.stop(), ...[...this.pushers.values()].map(pusher => pusher.stop())])
+    await Promise.all([this.core.profiles.stop(), this.stopPushing()])
   }
 }
 

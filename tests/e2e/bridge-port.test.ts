@@ -20,10 +20,16 @@ afterEach(async () => {
 
 const URL_OF_NO_BRIDGE = 'http://127.0.0.1:1'
 
-/** A folder with settings, in which the program is run. */
-function deployment(env: Record<string, string> = {}) {
+/** Is removed behind the test. */
+function tempFolder(): string {
   const folder = tempDir()
   stack.push({ [Symbol.asyncDispose]: async () => folder[Symbol.dispose]() })
+  return folder.path
+}
+
+/** A folder with settings, in which the program is run. */
+function deployment(env: Record<string, string> = {}) {
+  const folder = tempFolder()
   const [port, bridgePort] = [freePort(), freePort()]
   const settings = {
     PORT: String(port),
@@ -34,17 +40,17 @@ function deployment(env: Record<string, string> = {}) {
     LOG_LEVEL: 'info',
     ...env,
   }
-  const configFile = join(folder.path, 'data', 'bridges', 'wa', 'config.yaml')
+  const configFile = join(folder, 'data', 'bridges', 'wa', 'config.yaml')
   return {
-    folder: folder.path,
+    folder,
     mainUrl: `http://127.0.0.1:${port}`,
     bridgeUrl: `http://127.0.0.1:${bridgePort}`,
     configFile,
     /** The configuration that the bridge would read. */
     config: () => parse(readFileSync(configFile, 'utf8')),
-    meshgate: (...args: string[]) => runCommand(folder.path, args, settings),
+    meshgate: (...args: string[]) => runCommand(folder, args, settings),
     async start(): Promise<GatewayProcess> {
-      const gateway = await spawnGateway({ directory: folder.path, env: settings })
+      const gateway = await spawnGateway({ directory: folder, env: settings })
       stack.push(gateway)
       return gateway
     },
@@ -111,6 +117,34 @@ describe('the listener', () => {
       err: `meshgate: ${told}`,
     })
     expect(await site.meshgate('doctor').then(({ out }) => out)).not.toContain('this is unexpected')
+  })
+
+  test('serves a bridge that the gateway runs until it has ended, which may have something to hand over', async () => {
+    const port = freePort()
+    const url = `http://127.0.0.1:${port}`
+    const program = join(tempFolder(), 'bridge.ts')
+    const told = `${program}.told`
+    const site = deployment({
+      BRIDGES: 'wa',
+      BRIDGE_WA_URL: url,
+      BRIDGE_WA_SECRET: 'a secret of the bridge',
+      BRIDGE_WA_COMMAND: `${process.execPath} ${program}`,
+    })
+    const asked = JSON.stringify(`${site.bridgeUrl}/_matrix/client/versions`)
+    writeFileSync(
+      program,
+      `Bun.serve({ port: ${port}, hostname: '127.0.0.1', fetch: () => Response.json({}) })
+       process.on('SIGTERM', async () => {
+         const answer = await fetch(${asked}).catch(error => ({ status: error.code }))
+         await Bun.write(${JSON.stringify(told)}, String(answer.status))
+         process.exit()
+       })`,
+    )
+    await site.meshgate('bridge', 'add', 'wa', '--url', url)
+    const gateway = await site.start()
+    await waitFor(async () => (await statusOf(url)) === 200)
+    expect(await gateway.stop()).toBe(0)
+    expect(readFileSync(told, 'utf8')).toBe('200')
   })
 
   test('on any port that is free: configurations that we wrote lead there, after each start', async () => {
