@@ -95,6 +95,8 @@ export class PortalBridge implements AsyncDisposable {
     hostname: '127.0.0.1',
     fetch: request =>
       request.url.includes('/_matrix/app/') ? this.takePushed(request) : this.provision(request),
+    // As bridgev2 answers when its homeserver is away.
+    error: error => Response.json({ errcode: 'M_UNKNOWN', error: error.message }, { status: 500 }),
   })
   private readonly directChats = new Map<string, Promise<Portal>>()
   private readonly ghosts = new Map<string, Promise<string>>()
@@ -146,11 +148,9 @@ export class PortalBridge implements AsyncDisposable {
   }
 
   /** The chat that the gateway asked for, to write to a contact. */
-  async directChat(userId: string, contact: string): Promise<Portal> {
+  directChat(userId: string, contact: string): Promise<Portal> {
     const key = `${userId} ${contact}`
-    const chat = this.directChats.get(key) ?? this.portal(contact, userId)
-    this.directChats.set(key, chat)
-    return chat
+    return onceDone(this.directChats, key, () => this.portal(contact, userId))
   }
 
   /** A call of the client-server API, as the bot or as a user of the bridge. @throws Error when it is refused */
@@ -171,12 +171,14 @@ export class PortalBridge implements AsyncDisposable {
 
   private ghost(contact: string): Promise<string> {
     const localpart = `portal_${contact}`
-    const known = this.ghosts.get(contact)
-    if (known !== undefined) return known
     const body = { type: 'm.login.application_service', username: localpart, inhibit_login: true }
-    const made = this.call('POST', '/register', body).then(() => `@${localpart}:${this.serverName}`)
-    this.ghosts.set(contact, made)
-    return made
+    const isThere = (error: Error) => error.message.includes('M_USER_IN_USE')
+    return onceDone(this.ghosts, contact, async () => {
+      await this.call('POST', '/register', body).catch(error => {
+        if (!isThere(error)) throw error
+      })
+      return `@${localpart}:${this.serverName}`
+    })
   }
 
   private get bot(): string {
@@ -243,4 +245,14 @@ export class PortalBridge implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.server.stop(true)
   }
+}
+
+/** What failed is tried again. */
+function onceDone<T>(known: Map<string, Promise<T>>, key: string, make: () => Promise<T>): Promise<T> {
+  const found = known.get(key)
+  if (found !== undefined) return found
+  const made = make()
+  known.set(key, made)
+  made.catch(() => known.delete(key))
+  return made
 }
