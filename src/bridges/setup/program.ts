@@ -27,11 +27,12 @@ export function exampleFromFile(file: string): string {
 export async function exampleFromProgram(
   command: readonly string[],
   environment: Record<string, string>,
+  timeoutMs?: number,
 ): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'meshgate-example-'))
   const file = join(folder, 'config.yaml')
   try {
-    const { out, said } = await run([...command, '-e', '-c', file], folder, environment)
+    const { out, said } = await run([...command, '-e', '-c', file], environment, { cwd: folder, timeoutMs })
     if (existsSync(file)) return readFileSync(file, 'utf8')
     // Some print it.
     if (/^appservice:/m.test(out)) return out
@@ -92,26 +93,49 @@ function missing(program: string, isPath: boolean): GatewayError {
   )
 }
 
-/** @returns what it printed, and what it said on standard error */
+/**
+ * Runs it in a session of its own: a program that it started may outlive it and hold its output
+ * open, so that at the time limit all of them are ended.
+ * @returns what it printed, and what it said on standard error
+ * @throws Error when it fails, or takes too long
+ */
 async function run(
   command: string[],
-  cwd: string,
   env: Record<string, string>,
+  { cwd, timeoutMs = TIMEOUT_MS }: { cwd?: string; timeoutMs?: number | undefined } = {},
 ): Promise<{ out: string; said: string }> {
   const child = Bun.spawn(command, {
-    cwd,
+    ...(cwd === undefined ? {} : { cwd }),
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: TIMEOUT_MS,
-    killSignal: 'SIGKILL',
+    detached: true,
   })
-  const [out, said] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-  ])
-  const exitCode = await child.exited
-  if (exitCode !== 0) throw new Error(lastLine(said) || `it ended with ${child.signalCode ?? exitCode}`)
-  return { out, said }
+  let isLate = false
+  const timer = setTimeout(() => {
+    isLate = true
+    endSession(child)
+  }, timeoutMs)
+  try {
+    const [out, said] = await Promise.all([
+      new Response(child.stdout).text(),
+      new Response(child.stderr).text(),
+    ])
+    const exitCode = await child.exited
+    if (isLate) throw new Error(`it took longer than ${timeoutMs / 1_000} s`)
+    if (exitCode !== 0) throw new Error(lastLine(said) || `it ended with ${child.signalCode ?? exitCode}`)
+    return { out, said }
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function endSession(child: Bun.Subprocess): void {
+  child.kill('SIGKILL')
+  try {
+    process.kill(-child.pid, 'SIGKILL')
+  } catch {
+    // Nothing of it is left, or the system (Windows) has no process groups.
+  }
 }
 
 function lastLine(text: string): string {
@@ -124,16 +148,9 @@ export async function programVersion(
   env: Record<string, string>,
 ): Promise<string | null> {
   try {
-    const child = Bun.spawn([...command, '--version'], {
-      env,
-      stdio: ['ignore', 'pipe', 'ignore'],
-      timeout: TIMEOUT_MS,
-      killSignal: 'SIGKILL',
-    })
-    const said = await new Response(child.stdout).text()
+    const { out } = await run([...command, '--version'], env)
     // What stands in parentheses is when and by what it was built.
-    const version = said.split('\n')[0]?.replace(/\(.*/, '').trim().slice(0, 100)
-    return (await child.exited) === 0 && version ? version : null
+    return out.split('\n')[0]?.replace(/\(.*/, '').trim().slice(0, 100) || null
   } catch {
     return null
   }
