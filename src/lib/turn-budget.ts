@@ -11,6 +11,21 @@ export function yieldToEventLoop(): Promise<void> {
   return new Promise(resolve => setImmediate(resolve))
 }
 
+/** Works that wait for another turn. */
+const waiting: (() => void)[] = []
+
+/** As many works as there are may ask at once: one of them goes on in each turn, in their order. */
+function nextTurn(): Promise<void> {
+  return new Promise(resolve => {
+    if (waiting.push(resolve) === 1) setImmediate(goOn)
+  })
+}
+
+function goOn(): void {
+  waiting.shift()?.()
+  if (waiting.length > 0) setImmediate(goOn)
+}
+
 /**
  * The time that a piece of work may take before it lets others in. After each step it awaits
  * `budget.pause()`, which returns at once while there is time left.
@@ -25,7 +40,7 @@ export class TurnBudget {
 
   async pause(): Promise<void> {
     if (!this.isSpent) return
-    await yieldToEventLoop()
+    await nextTurn()
     this.endsAt = performance.now() + BUDGET_MS
   }
 }
