@@ -72,7 +72,12 @@ describe('what is wrong is told in a line', () => {
       "can't reach us at the url of our registration",
     ],
     ['no answer there', PING, matrixError(504, 'M_CONNECTION_TIMEOUT'), "can't reach us"],
-    ['the hs_token', PING, matrixError(502, 'M_BAD_STATUS'), 'is MATRIX_HS_TOKEN the hs_token'],
+    [
+      'the hs_token',
+      PING,
+      matrixError(502, 'M_BAD_STATUS', { status: 403 }),
+      'is MATRIX_HS_TOKEN the hs_token',
+    ],
     [
       'another program',
       PING,

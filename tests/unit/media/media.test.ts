@@ -90,7 +90,8 @@ describe('staging', () => {
   test.each([
     ['photo.jpeg', '', 'image/jpeg'],
     ['a.pdf', 'application/octet-stream', 'application/pdf'],
-    ['a.pdf', 'image/png; charset=x', 'image/png'],
+    ['a.jpeg', 'image/png; charset=x', 'image/png'],
+    ['a.pdf', 'image/png', 'application/pdf'],
     ['a.unknown', '', 'application/octet-stream'],
   ])('the type of %s declared as "%s" is %s', async (name, declared, expected) => {
     expect((await stage(name, declared, chunks(new Uint8Array([0, 1, 2])))).mimeType).toBe(expected)
