@@ -168,8 +168,8 @@ const KEY_PARAMETER = {
   in: 'header',
   description:
     'Makes it safe to ask again when no answer came: for 24 hours the same key with the same request gets the first answer and nothing is done twice. With another request it is a 422.',
+  // Without an example, which the page would fill in and send with every request.
   schema: { type: 'string', minLength: 1, maxLength: MAX_KEY_LENGTH },
-  example: '8e03978e-40d5-43e8-bc93-6894a57f9324',
 }
 
 const REPLAY_HEADERS = {

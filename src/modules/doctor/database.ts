@@ -97,7 +97,9 @@ export function secretKeyCheck(attached: Pick<AttachedBridges, 'list'>): Check {
     async run() {
       try {
         const count = (await attached.list()).length
-        return count === 0 ? skipped('nothing is sealed with it yet') : ok('opens what was sealed with it')
+        return count === 0
+          ? skipped('no bridge is attached whose secrets it could be tried on')
+          : ok('opens what was sealed with it')
       } catch {
         return failure(
           "doesn't open what is in the database: it was sealed with another",

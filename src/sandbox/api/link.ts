@@ -12,7 +12,7 @@ import { ApiError, check } from './errors.ts'
 const linkSchema = z.object({ phone: phoneField.optional() })
 
 const PROBLEMS = {
-  expired: new ApiError('gone', 'this code has expired: a new one is shown every 20 seconds'),
+  expired: new ApiError('gone', 'this code has expired, as nobody linked a phone in time: ask for a new one'),
   used: new ApiError('gone', 'this code has been used: ask for a new one to link another device'),
   unknown: new ApiError('not_found', 'nothing waits for this code: it may be from before a restart'),
 }

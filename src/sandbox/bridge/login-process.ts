@@ -107,10 +107,15 @@ export function startLogin({
     }
   }
 
-  /** Shows one code after the other; each is good until the next. */
+  /**
+   * Shows one code after the other. On a real network each is good until the next; here until the
+   * login ends: whoever copies the address from an answer takes longer than a phone's camera.
+   */
   async function showQrCodes(): Promise<void> {
-    for (let shown = 0; shown < QR_CODES; shown++) {
+    const shown: string[] = []
+    while (shown.length < QR_CODES && !ending.signal.aborted) {
       const code = randomBytes(10).toString('hex').toUpperCase()
+      shown.push(code)
       codes.add(code, pendingLink(null))
       moveTo({
         type: 'display_and_wait',
@@ -119,9 +124,8 @@ export function startLogin({
         display_and_wait: { type: 'qr', data: `${linkBase()}/sandbox/link/${code}` },
       })
       await clock.sleep(QR_REFRESH_MS, ending.signal)
-      codes.retire(code, current.type === 'complete' || linking ? 'used' : 'expired')
-      if (ending.signal.aborted) return
     }
+    for (const code of shown) retire(code)
     if (!linking) fail(timedOut())
   }
 
@@ -136,8 +140,12 @@ export function startLogin({
       display_and_wait: { type: 'code', data: code },
     })
     await clock.sleep(QR_REFRESH_MS * QR_CODES, ending.signal)
-    codes.retire(code, current.type === 'complete' || linking ? 'used' : 'expired')
+    retire(code)
     if (!linking) fail(timedOut())
+  }
+
+  function retire(code: string): void {
+    codes.retire(code, current.type === 'complete' || linking ? 'used' : 'expired')
   }
 
   function pendingLink(phone: string | null) {
