@@ -1,6 +1,7 @@
 -- SQLite's planner takes the first column of a primary key for as selective as all columns of an
 -- index, and then reads all chats of an identity, or all contacts of a device, to find one. These say
 -- how many rows a full database has for each value, in the form of ANALYZE.
+-- A migration that makes one of these tables or indexes anew says it again: SQLite forgets it with them.
 ANALYZE sqlite_schema;
 INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
   ('chats', 'chats', '1000000 1000 1'),
