@@ -1,4 +1,4 @@
-/** What an error answer says, which may repeat what was given. */
+/** Cuts the text of an error answer, which may repeat what was given. */
 
 /** Far more than any of our sentences: what is longer says somebody's input again. */
 const MAX_CHARACTERS = 1_000

@@ -1,7 +1,7 @@
 /** Host names and addresses as they stand in URLs and in HOST. */
 import { isIP } from 'node:net'
 
-/** Whether `text` may be an address or a name to listen on; digits and dots that are no address are neither. */
+/** True for an address or name to listen on; digits and dots that are no address are neither. */
 export function isListenHost(text: string): boolean {
   return isIP(text) !== 0 || (/^[a-z0-9](?:[\w.-]*[a-z0-9])?\.?$/i.test(text) && !/^[\d.]+$/.test(text))
 }

@@ -9,7 +9,7 @@ export const MEDIA_FOLDERS = ['media', 'homeserver-media', 'sandbox-media'] as c
 /** Configurations, registrations and databases of bridge programs. */
 export const BRIDGES_FOLDER = 'bridges'
 export const MANIFEST = 'manifest.json'
-/** Of archives; a newer version may make others. */
+/** The format of archives; a newer version may make others. */
 export const FORMAT = 1
 
 const FOLDERS: readonly string[] = [...MEDIA_FOLDERS, BRIDGES_FOLDER]

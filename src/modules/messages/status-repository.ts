@@ -293,7 +293,7 @@ export function createStatusWriter(
       if (userId === message.bridgeBot) return apply(message, { status: 'sent', reason: null }, now)
       if (message.status === 'submitted') noteOutcome(message, 'read', now)
       const { seq, place } = message
-      // What was accepted before a caption went stands before its row, and is behind it in the chat.
+      // A message accepted before a caption went stands before its row, and is behind it in the chat.
       if (place < seq && climbs(message.status, 'read'))
         setStatus.run({ seq, status: 'read', reason: null, now })
       let deliveries = false

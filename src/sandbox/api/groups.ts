@@ -9,7 +9,7 @@ import { type ApiContext, type Asked, mustExist, phoneField, platformField } fro
 import { ApiError, check } from './errors.ts'
 import { groupView } from './views.ts'
 
-/** Of a group when it is made: all are written at once. More may join by its link. */
+/** Members of a new group: all are written at once. More may join by its link. */
 const MAX_MEMBERS = 1_000
 
 export function createGroupHandlers(api: ApiContext) {

@@ -10,7 +10,7 @@ import { chatName, messageView, phoneDetailView, phoneView } from './views.ts'
 
 /** Phones shown at a time: a few milliseconds. */
 const PAGE = 50
-/** Of one call, which writes them at once; an address book may grow by further ones. */
+/** Contacts of one call, which writes them at once; further calls add more. */
 const MAX_CONTACTS = 1_000
 
 export function createPhoneHandlers(api: ApiContext) {
