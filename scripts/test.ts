@@ -11,6 +11,9 @@ const FILES_AT_ONCE = 2
 /** Of tests that name none of their own: a machine may be slow, and a condition that never comes true still ends its test. */
 const TIMEOUT_MS = 60_000
 
+const MAX_MESSAGE_LENGTH = 2000
+const ENTITIES: Record<string, string> = { '#10': '\n', quot: '"', lt: '<', gt: '>', amp: '&', apos: "'" }
+
 const only = process.argv.slice(2)
 const env = only.length === 0 ? { ...process.env, MESHGATE_BINARY: build() } : process.env
 rmSync(REPORT, { force: true })
@@ -31,15 +34,16 @@ const exitCode = await run.exited
 
 const { ran, failures, leftOut } = readReport()
 const inCi = process.env.CI === 'true'
-const passed = ran - failures - leftOut.length
+const passed = ran - failures.length - leftOut.length
 // A failure outside any test (a file that doesn't load, an error after the last test) is only in the exit code.
-const failed = Math.max(failures, exitCode === 0 ? 0 : 1) + (inCi ? leftOut.length : 0)
+const failed = Math.max(failures.length, exitCode === 0 ? 0 : 1) + (inCi ? leftOut.length : 0)
 
 console.log()
 if (leftOut.length > 0) {
   console.log(`Left out: ${leftOut.length} tests that need something this machine doesn't have`)
   for (const name of leftOut) console.log(`  ${name}`)
 }
+for (const failure of failures) console.log(`Failed: ${failure}\n`)
 if (ran === 0) console.log('No test ran')
 console.log(`${passed} passed, ${failed} failed`)
 process.exit(failed === 0 && passed > 0 ? 0 : 1)
@@ -57,7 +61,8 @@ function build(): string {
   process.exit(1)
 }
 
-function readReport(): { ran: number; failures: number; leftOut: string[] } {
+/** A failure has its message: the end of a long log is all that some keep of it. */
+function readReport(): { ran: number; failures: string[]; leftOut: string[] } {
   let xml = ''
   try {
     xml = readFileSync(REPORT, 'utf8')
@@ -68,7 +73,9 @@ function readReport(): { ran: number; failures: number; leftOut: string[] } {
   const is = (inner: string | undefined, tag: string) => inner?.includes(`<${tag}`) ?? false
   return {
     ran: cases.length,
-    failures: cases.filter(([, , , inner]) => is(inner, 'failure') || is(inner, 'error')).length,
+    failures: cases
+      .filter(([, , , inner]) => is(inner, 'failure') || is(inner, 'error'))
+      .map(([, attributes, , inner]) => `${titleOf(attributes ?? '')}\n${messageOf(inner ?? '')}`),
     leftOut: cases
       .filter(([, , , inner]) => is(inner, 'skipped'))
       .map(([, attributes]) => titleOf(attributes ?? '')),
@@ -80,4 +87,10 @@ function titleOf(attributes: string): string {
   return [attribute('file'), attribute('classname'), attribute('name')]
     .filter(part => part !== '')
     .join(' > ')
+}
+
+function messageOf(inner: string): string {
+  const attribute = /\bmessage="([^"]*)"/.exec(inner)?.[1] ?? ''
+  const message = attribute.replace(/&(#10|quot|lt|gt|amp|apos);/g, (_, name: string) => ENTITIES[name] ?? '')
+  return message.trim().slice(0, MAX_MESSAGE_LENGTH)
 }

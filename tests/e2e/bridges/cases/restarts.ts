@@ -81,14 +81,18 @@ async function messagesBothWays(setting: Setting, interruption: Interruption): P
   await outgoing.send('out 2')
   await arrive('in 2')
   if (interruption.isNetwork) await user.inbox.receiver.waitForCount(2, DEADLINE_MS)
-  const recoveries = setting.deployment.synapse?.recoveriesOf('meshgate') ?? 0
+  const { synapse } = setting.deployment
+  const recoveries = synapse?.recoveriesOf('meshgate') ?? 0
+  const outages = synapse?.outagesOf('meshgate') ?? 0
   await interruption.end()
   const meanwhile = ['in 3', 'in 4']
   if (!interruption.isNetwork) for (const text of meanwhile) await arrive(text)
   if (interruption.acceptsMeanwhile) await outgoing.send('out 3')
+  // Else a slow bridge might tell Synapse of them only when the gateway is back, and there would be nothing to catch up with.
+  if (interruption.catchesUpFirst)
+    await waitFor(() => (synapse?.outagesOf('meshgate') ?? 0) > outages, { deadlineMs: DEADLINE_MS })
   await interruption.begin()
   if (interruption.isNetwork) for (const text of meanwhile) await arrive(text)
-  const { synapse } = setting.deployment
   if (interruption.catchesUpFirst)
     await waitFor(() => (synapse?.recoveriesOf('meshgate') ?? 0) > recoveries, { deadlineMs: DEADLINE_MS })
   await arrive('in 5')
