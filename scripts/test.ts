@@ -6,8 +6,8 @@ import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { resolve } from 'node:path'
 
 const REPORT = 'dist/test-report.xml'
-/** Most tests wait for something most of the time: two files at once take little more than half as long, also on two cores. */
-const FILES_AT_ONCE = 2
+/** Most tests wait for something most of the time, those with real homeservers above all: so three at once, also on two cores. */
+const FILES_AT_ONCE = 3
 /** Of tests that name none of their own: a machine may be slow, and a condition that never comes true still ends its test. */
 const TIMEOUT_MS = 60_000
 
