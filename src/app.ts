@@ -125,7 +125,7 @@ export async function createApp(
   const played = (sandbox?.bridges ?? []).map(bridge => bridge.platform)
   const isSimulated = (platform: string) => played.some(other => other === platform)
   const bridged = [...withBridge, ...config.bridges.map(({ platform }) => platform)]
-  refuseAccidentalSandbox(config, db, { played, bridged }, logger)
+  await refuseAccidentalSandbox(config, db, { played, bridged }, logger)
   const bridges = createBridges({
     bridges: bridgeConfigs(config, secrets, sandbox),
     sessions: matrix.sessions,
@@ -169,7 +169,6 @@ export async function createApp(
     chats,
     onSettled: deviceRowId => messaging.outbox.wake(deviceRowId),
     onQueueVoid: () => messaging.voiding.nudge(),
-    onDeliveries: () => messaging.dispatcher.nudge(),
   })
   const messaging = await createMessaging(foundation, {
     bridges,
@@ -309,7 +308,7 @@ export async function createApp(
       const [isDrained, areBridgesDone] = await Promise.all([server?.stop(DRAIN_MS), endBridges()])
       const haveEnded = await supervisor.stop(DRAIN_MS)
       await matrix.homeserver?.stop()
-      db.close()
+      await db.close()
       if (!isStarted) return
       const drained = isDrained === true && areBridgesDone && haveEnded
       logger[drained ? 'info' : 'warn']({ drained, ms: Math.round(clock.steady() - begunAt) }, 'stopped')

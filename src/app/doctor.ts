@@ -103,7 +103,7 @@ async function* withSite(
   look: (site: Site) => AsyncGenerator<Finding>,
 ): AsyncGenerator<Finding> {
   const isRunning = isDataDirInUse(config.data.dir)
-  const db = usableDatabase(config.data.databaseFile)
+  const db = await usableDatabase(config.data.databaseFile)
   try {
     const attached = await attachedIn(db, secrets)
     yield* look({
@@ -115,7 +115,7 @@ async function* withSite(
       isRunning,
     })
   } finally {
-    db?.close()
+    await db?.close()
   }
 }
 
@@ -143,7 +143,7 @@ function siteChecks(site: Site): Check[] {
 }
 
 /** Opened only when it is there and of this version: looking must not change it. */
-function usableDatabase(databaseFile: string): Db | null {
+async function usableDatabase(databaseFile: string): Promise<Db | null> {
   if (!existsSync(databaseFile)) return null
   let db: Db | undefined
   try {
@@ -152,7 +152,7 @@ function usableDatabase(databaseFile: string): Db | null {
   } catch {
     // The database's own check says what is wrong with it.
   }
-  db?.close()
+  await db?.close()
   return null
 }
 
@@ -232,7 +232,7 @@ function bridgesOf({ config, secrets, db, attached, homeserver, isRunning }: Sit
       comesTo: async () => (db ? createArrivals(db).find({ platform }) : null),
       encryption: async () => ({
         setting: encryptionOf(dir),
-        chats: db ? createAttachedBridgeRepository(db).encryptedChats(platform) : 0,
+        chats: db ? await createAttachedBridgeRepository(db).encryptedChats(platform) : 0,
       }),
       deviceStates: async () => (db ? createAttachedBridgeRepository(db).deviceStates(platform) : new Map()),
     }

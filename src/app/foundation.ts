@@ -51,7 +51,7 @@ async function openDatabase({
     await settleSecretKey(createSecretKeyRepository(db), keysOf(secrets), { clock, logger })
     return db
   } catch (error) {
-    db.close()
+    await db.close()
     throw error
   }
 }

@@ -66,7 +66,6 @@ export async function createMessaging(foundation: Foundation, parts: MessagingPa
   const { config, db, hasherFor, observer, clock, logger } = foundation
   const { bridges, sessions, matrixUserOf, chats, publicUrl } = parts
   const { devices, contacts, peoplesPhones } = parts.phones
-  const onDeliveries = () => dispatcher.nudge()
 
   const mediaRepository = createMediaRepository(db)
   const media = createMediaStore({
@@ -86,7 +85,6 @@ export async function createMessaging(foundation: Foundation, parts: MessagingPa
   const backlog = createBacklog({
     limits: config.queue,
     waiting: await waiting.countByIdentity(),
-    onRequeued: () => outbox.nudge(),
   })
   const inboxRepository = createInboxRepository(db, observer, backlog)
   const inbox = createInbox({
@@ -94,20 +92,25 @@ export async function createMessaging(foundation: Foundation, parts: MessagingPa
     bridges,
     phones: peoplesPhones,
     learnDevices: devices.reconcile,
-    onDeliveries,
-    onJoins: () => chatRooms.nudge(),
     observer,
     clock,
     logger,
   })
-  const chatRooms = createChatRooms({ repository: chats, inbox, sessions, matrixUserOf, clock, logger })
+  const chatRooms = createChatRooms({
+    repository: chats,
+    inbox,
+    sessions,
+    matrixUserOf,
+    signals: db.signals,
+    clock,
+    logger,
+  })
 
-  const statuses = createStatusWriter(db, observer, backlog)
+  const statuses = createStatusWriter(observer, backlog)
   const paceOf = createPaces(config, parts.isSimulated)
   const unusedSlots = createUnusedSlots({
     slots: createSlotReturns(db),
     paceOf,
-    onReturned: () => outbox.nudge(),
     clock,
   })
   const endings = createMessageEndings(db, statuses, observer, unusedSlots.note)
@@ -130,12 +133,12 @@ export async function createMessaging(foundation: Foundation, parts: MessagingPa
     sessions,
     matrixUserOf,
     paceOf,
-    onDeliveries,
+    signals: db.signals,
     observer,
     clock,
     logger,
   })
-  const voiding = createVoiding({ endings, discard: media.discardAll, onDeliveries, clock })
+  const voiding = createVoiding({ endings, discard: media.discardAll, clock })
   const messages = createMessages({
     repository: createMessageRepository(db),
     waiting,
@@ -148,8 +151,6 @@ export async function createMessaging(foundation: Foundation, parts: MessagingPa
     media,
     backlog,
     paceOf,
-    onAccepted: () => outbox.nudge(),
-    onDeliveries,
     clock,
   })
 
@@ -197,12 +198,11 @@ export async function createMessaging(foundation: Foundation, parts: MessagingPa
       createStatusTimeout({
         endings,
         timeoutMs: config.send.statusTimeoutMs,
-        onDeliveries,
         clock,
       }),
       voiding.worker,
       unusedSlots.worker,
-      createExpiry({ endings, discard: media.discardAll, onDeliveries, clock }),
+      createExpiry({ endings, discard: media.discardAll, clock }),
       createRetention({
         repository: createRetentionRepository(db),
         ...config.retention,

@@ -27,7 +27,6 @@ export interface PhoneParts {
   onSettled(deviceRowId: string): void
   /** What waits for a device is never sent. */
   onQueueVoid(): void
-  onDeliveries(): void
 }
 
 export function createPhones({ db, clock, logger }: Foundation, parts: PhoneParts) {
@@ -58,7 +57,6 @@ export function createPhones({ db, clock, logger }: Foundation, parts: PhonePart
     onSettled: device => parts.onSettled(device.id),
     onQueueVoid: parts.onQueueVoid,
     onSelf: peoplesPhones.note,
-    onDeliveries: parts.onDeliveries,
     clock,
     logger,
   })

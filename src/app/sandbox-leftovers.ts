@@ -6,23 +6,34 @@
  */
 import type { Config } from '../config/index.ts'
 import type { Db } from '../db/open.ts'
+import { sqlStatement } from '../db/statement.ts'
 import { StartError } from '../domain/errors.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { AttachedBridge } from '../modules/attached-bridges/attached-bridges.ts'
 import type { LinkedDevices } from '../modules/devices/devices.ts'
-import { forgetLinkedPhones, linkedLogins, linkedPhones } from '../sandbox/linked-phones.ts'
+import {
+  FORGET_LINKED_PHONES,
+  LINKED_LOGINS,
+  LINKED_PHONES,
+  type LinkedLogin,
+  type LinkedPhone,
+} from '../sandbox/linked-phones.ts'
+
+const linkedPhones = sqlStatement<LinkedPhone>(LINKED_PHONES)
+const linkedLogins = sqlStatement<LinkedLogin>(LINKED_LOGINS)
+const forgetLinkedPhones = FORGET_LINKED_PHONES.map(text => sqlStatement(text))
 
 /**
  * @param played platforms that the sandbox plays
  * @param bridged platforms with a real bridge, which has taken the sandbox's place
  * @throws StartError when simulated devices would be left without it
  */
-export function refuseAccidentalSandbox(
+export async function refuseAccidentalSandbox(
   { mode }: Pick<Config, 'mode'>,
-  db: Pick<Db, 'connection'>,
+  db: Pick<Db, 'read'>,
   { played, bridged }: { played: readonly string[]; bridged: readonly string[] },
   logger: Pick<Logger, 'warn'>,
-): void {
+): Promise<void> {
   if (mode !== 'production') return
   if (played.length > 0) {
     logger.warn(
@@ -31,7 +42,8 @@ export function refuseAccidentalSandbox(
     )
   }
   const cared = new Set([...played, ...bridged])
-  const left = linkedPhones(db.connection).filter(({ platform }) => !cared.has(platform))
+  const linked = await db.read(reader => reader.all(linkedPhones))
+  const left = linked.filter(({ platform }) => !cared.has(platform))
   if (left.length === 0) return
   const named = left.slice(0, 3).map(({ platform, phone }) => `${phone} of ${platform}`)
   if (left.length > named.length) named.push(`and ${left.length - named.length} more`)
@@ -48,14 +60,16 @@ const WAS_SIMULATED = 'it was a simulated phone, and a real bridge has taken the
  */
 export async function removeSimulatedDevices(
   { platform, createdAt: attachedAt }: Pick<AttachedBridge, 'platform' | 'createdAt'>,
-  { connection, committer }: Pick<Db, 'connection' | 'committer'>,
+  db: Pick<Db, 'read' | 'write'>,
   devices: Pick<LinkedDevices, 'discard'>,
   logger: Pick<Logger, 'info'>,
 ): Promise<void> {
-  const logins = linkedLogins(connection, platform)
+  const logins = await db.read(reader => reader.all(linkedLogins, { platform }))
   if (logins.length === 0) return
   for (const { userId, loginId } of logins)
     await devices.discard(platform, userId, loginId, { linkedBefore: attachedAt, reason: WAS_SIMULATED })
-  await committer.write(() => forgetLinkedPhones(connection, platform))
+  await db.write(async tx => {
+    for (const query of forgetLinkedPhones) await tx.run(query, { platform })
+  })
   logger.info({ platform, devices: logins.length }, 'simulated devices were removed')
 }

@@ -21,7 +21,6 @@ export function createWebhookSide(foundation: Foundation, payloads: Payloads) {
   const { timeoutMs, concurrencyPerEndpoint, maxPerIdentity, disableAfterMs } = config.webhooks
   const guard = createEndpointGuard({ ...config.webhooks, clock })
   const repository = createWebhookRepository(db, { maxPerIdentity })
-  const onDeliveries = () => dispatcher.nudge()
   const deliver = createDeliveryTry({
     bodies: new SharedBodies({ payloads, room: new PayloadRoom(clock) }),
     client: createWebhookClient({ timeoutMs, userAgent: `Meshgate/${version}`, guard, clock }),
@@ -31,6 +30,7 @@ export function createWebhookSide(foundation: Foundation, payloads: Payloads) {
   const dispatcher = createDispatcher({
     queue: createDeliveryQueue(db),
     deliver,
+    signals: db.signals,
     concurrencyPerEndpoint,
     disableAfterMs,
     observer,
@@ -40,17 +40,15 @@ export function createWebhookSide(foundation: Foundation, payloads: Payloads) {
   const replays = createReplays({
     repository: createReplayRepository(db),
     webhooks: repository,
-    onDeliveries,
     clock,
   })
   return {
     dispatcher,
-    webhooks: createWebhooks({ repository, sealer, guard, onDeliverable: onDeliveries, clock }),
+    webhooks: createWebhooks({ repository, sealer, guard, clock }),
     deliveries: createDeliveryLog({
       log: createDeliveryLogRepository(db),
       webhooks: repository,
       deliver,
-      onDeliveries,
       observer,
       clock,
     }),

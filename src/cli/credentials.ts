@@ -91,7 +91,7 @@ async function withCredentials(
       const hasher = hasherFor('credentials')
       await work(createCredentials({ db, hasher, clock: systemClock }), secrets.clientId)
     } finally {
-      db.close()
+      await db.close()
     }
   } catch (error) {
     throw namingDatabase(error, config.data.databaseFile)

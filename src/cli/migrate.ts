@@ -49,22 +49,26 @@ export function addMigrateCommand(program: Command, terminal: Terminal): void {
 }
 
 /** Changing the tables under a running gateway would break it. */
-function alone(terminal: Terminal, work: (db: Db) => void): void {
-  withDatabase(terminal, openDbAlone, work)
+function alone(terminal: Terminal, work: (db: Db) => void): Promise<void> {
+  return withDatabase(terminal, openDbAlone, work)
 }
 
-function besideOthers(terminal: Terminal, work: (db: Db) => void): void {
-  withDatabase(terminal, openDb, work)
+function besideOthers(terminal: Terminal, work: (db: Db) => void): Promise<void> {
+  return withDatabase(terminal, openDb, work)
 }
 
-function withDatabase(terminal: Terminal, open: (file: string) => Db, work: (db: Db) => void): void {
+async function withDatabase(
+  terminal: Terminal,
+  open: (file: string) => Db,
+  work: (db: Db) => void,
+): Promise<void> {
   const { databaseFile } = loadConfig(terminal).config.data
   try {
     const db = open(databaseFile)
     try {
       work(db)
     } finally {
-      db.close()
+      await db.close()
     }
   } catch (error) {
     throw namingDatabase(error, databaseFile)

@@ -24,8 +24,8 @@ export function openDbAlone(databaseFile: string): Db {
     const db = openDb(databaseFile)
     return {
       ...db,
-      close() {
-        db.close()
+      async close() {
+        await db.close()
         lock.release()
       },
     }

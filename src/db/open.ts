@@ -1,21 +1,34 @@
-/** Opens the database file: pragmas, drizzle, and the shared group commit. */
+/** Opens the database file: pragmas, drizzle, the shared group commit, and the two ways to it. */
 import { Database } from 'bun:sqlite'
 import { dirname } from 'node:path'
-import { type BunSQLiteDatabase, drizzle } from 'drizzle-orm/bun-sqlite'
+import { drizzle } from 'drizzle-orm/bun-sqlite'
+import type { SignalName } from '../domain/signals.ts'
 import { GroupCommit } from '../lib/group-commit.ts'
+import { Signals } from '../lib/signals.ts'
 import { closeToOthers, prepareDataDir } from './data-dir.ts'
+import { Readers } from './readers.ts'
 import * as schema from './schema/index.ts'
+import type { Connection, Orm } from './statement.ts'
 import { asStorageError } from './storage-errors.ts'
-
-export type Orm = BunSQLiteDatabase<typeof schema>
+import { type Reader, Transaction, type Tx } from './transaction.ts'
 
 export interface Db {
-  /** The one connection of the process; every table of every part lives behind it. */
+  /**
+   * Runs `work` in the next shared transaction. It may run twice, when a neighbour in the
+   * transaction fails, and so has no effect outside the database but by `tx.afterCommit`.
+   * @returns what `work` returned, once it is on disk. Rejects with what it threw, nothing of it
+   * being written; with a GatewayError storage_full or storage_unavailable when SQLite can't write.
+   */
+  write<T>(work: (tx: Tx) => Promise<T>): Promise<T>
+  /** Runs `work` on what is committed now, without waiting for writes. */
+  read<T>(work: (reader: Reader) => Promise<T>): Promise<T>
+  /** The one connection that writes; every table of every part lives behind it. */
   connection: Database
   orm: Orm
   committer: GroupCommit
+  signals: Signals<SignalName>
   /** Commits what waits and closes the file. */
-  close(): void
+  close(): Promise<void>
 }
 
 /** Each pragma with its reason. */
@@ -47,18 +60,25 @@ const BUSY_TIMEOUT_MS = 10
 /** @param path of the database file, created with its folder when missing. @throws StartError when the folder can't be made */
 export function openDb(path: string): Db {
   prepareDataDir(dirname(path))
-  const connection = new Database(path, { create: true, strict: true })
+  const database = new Database(path, { create: true, strict: true })
   closeToOthers(path)
-  for (const pragma of PRAGMAS) connection.run(pragma)
-  connection.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`)
-  const committer = new GroupCommit(connection, { snapshotMs: SNAPSHOT_MS, translate: asStorageError })
+  for (const pragma of PRAGMAS) database.run(pragma)
+  database.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`)
+  const connection: Connection = { database, orm: drizzle(database, { schema }) }
+  const committer = new GroupCommit(database, { snapshotMs: SNAPSHOT_MS, translate: asStorageError })
+  const readers = new Readers(path, connection, committer)
+  const signals = new Signals<SignalName>()
   return {
-    connection,
-    orm: drizzle(connection, { schema }),
+    write: work => committer.transact(scope => work(new Transaction(connection, scope, signals))),
+    read: work => readers.read(work),
+    connection: database,
+    orm: connection.orm,
     committer,
-    close() {
-      committer.close()
-      connection.close()
+    signals,
+    async close() {
+      await committer.close()
+      readers.close()
+      database.close()
     },
   }
 }

@@ -5,13 +5,18 @@
  * committing together the requests that arrive together. A write's promise settles only after its COMMIT has returned,
  * so whoever awaits it may tell the outside world that the row is durable.
  */
+
 import type { Database } from 'bun:sqlite'
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { ReadSnapshot } from './read-snapshot.ts'
 
 /** A result that is not a promise: an async callback would commit before its work is done (bun:sqlite ignores it). */
 export type Synchronous<T> = T extends PromiseLike<unknown> ? never : T
 
-/** Runs synchronous work inside the next shared transaction. The port that stores are written against. */
+/**
+ * Runs synchronous work inside the next shared transaction: the port of the homeserver and the
+ * sandbox, whose stores read and write on one connection without awaiting anything.
+ */
 export interface Committer {
   /**
    * @param work reads and writes on the shared connection, synchronously. It may run more than once: when another write of the
@@ -22,11 +27,42 @@ export interface Committer {
   write<T>(work: () => Synchronous<T>): Promise<T>
 }
 
+/** A work's part in the transaction under way. */
+export class TransactionScope {
+  /** False once the work has ended: its statements would go into somebody else's transaction. */
+  isOpen = true
+
+  constructor(private readonly effects: (() => void)[]) {}
+
+  /**
+   * Runs `effect` once the transaction is on disk, and not at all when it is rolled back. So it may
+   * reach outside the database, where the work itself, which may run twice, must not.
+   */
+  afterCommit(effect: () => void): void {
+    if (!this.isOpen) throw new TransactionEnded()
+    this.effects.push(effect)
+  }
+}
+
+/** A work went on after it had ended: it forgot to await a statement. */
+export class TransactionEnded extends Error {
+  override readonly name = 'TransactionEnded'
+
+  constructor() {
+    super('the transaction has ended: a work must await each of its statements')
+  }
+}
+
 /** @param writes how many shared the transaction. @param tookMs how long it took */
 export type CommitWatcher = (writes: number, tookMs: number) => void
 
 interface PendingWrite {
-  work: () => unknown
+  work: (scope: TransactionScope) => unknown
+  /**
+   * Whether it gives a promise. Others are allowed in between its statements, where a synchronous
+   * work's rows must not be seen: so those run last, and COMMIT follows at once.
+   */
+  isAsync: boolean
   resolve(value: unknown): void
   reject(error: unknown): void
 }
@@ -38,6 +74,8 @@ const BUSY_PAUSE_MS = 20
 const BUSY_PATIENCE_MS = 15_000
 /** The same at the end, when nobody has the time to wait. */
 const CLOSING_PATIENCE_MS = 1_000
+/** A work that awaits only its transaction ends within its turn of the event loop; this one awaits something else. */
+const STALLED_MS = 100
 
 export interface GroupCommitOptions {
   /** How long reads after a commit may share a read transaction, in milliseconds; 0: each read is by itself. */
@@ -59,10 +97,10 @@ export class GroupCommit implements Committer {
   private readonly snapshot: ReadSnapshot | undefined
   private readonly translate: (error: unknown) => unknown
   private busyPatienceMs: number
-  /** What the works of the transaction under way asked to be done once it is on disk. */
-  private effects: (() => void)[] = []
-  /** When the transaction under way began (performance.now()). */
-  private begunAt = 0
+  /** Whether a transaction is under way. */
+  private writing = false
+  private flushing: Promise<void> | undefined
+  private readonly current = new AsyncLocalStorage<TransactionScope>()
   private readonly watchers = new Set<CommitWatcher>()
 
   constructor(
@@ -79,19 +117,31 @@ export class GroupCommit implements Committer {
   }
 
   write<T>(work: () => Synchronous<T>): Promise<T> {
-    if (this.closed) return Promise.reject(new Error('the database is closed'))
-    return new Promise<T>((resolve, reject) => {
-      this.queue.push({ work, resolve: resolve as (value: unknown) => void, reject })
-      this.schedule()
-    })
+    return this.enqueue(work, false)
   }
 
   /**
-   * To be called by a work: `effect` runs once its transaction is on disk, and not at all when it is rolled back. So it may reach outside the
-   * database, where the work itself, which may run twice, must not.
+   * Runs asynchronous work inside the next shared transaction, under the same terms as `write`.
+   * @param work awaits nothing but statements of this connection. It must not write by another
+   * `write` or `transact`, which rejects: that would wait for itself.
    */
+  transact<T>(work: (scope: TransactionScope) => Promise<T>): Promise<T> {
+    return this.enqueue(work, true)
+  }
+
+  /** True while works run: the connection then shows what isn't committed yet. */
+  get isWriting(): boolean {
+    return this.writing
+  }
+
+  /** True for code that a work has called. */
+  get isInsideWork(): boolean {
+    return this.current.getStore()?.isOpen === true
+  }
+
+  /** As the scope's, for a synchronous work. */
   afterCommit(effect: () => void): void {
-    this.effects.push(effect)
+    this.current.getStore()?.afterCommit(effect)
   }
 
   /** From now on `watcher` is told of each transaction, once it is on disk. @returns what ends that */
@@ -106,19 +156,33 @@ export class GroupCommit implements Committer {
   }
 
   /** Commits what is waiting, then refuses further writes. Call it before closing the database. */
-  close(): void {
+  async close(): Promise<void> {
     this.busyPatienceMs = CLOSING_PATIENCE_MS
-    while (this.queue.length > 0) this.flush()
+    await this.flushing
+    while (this.queue.length > 0) {
+      await this.flush()
+      await (this.busySince === null ? nextTurn() : Bun.sleep(BUSY_PAUSE_MS))
+    }
     this.closed = true
     this.snapshot?.close()
+  }
+
+  private enqueue<T>(work: (scope: TransactionScope) => unknown, isAsync: boolean): Promise<T> {
+    if (this.closed) return Promise.reject(new Error('the database is closed'))
+    if (this.isInsideWork)
+      return Promise.reject(new Error('a write inside a write waits for itself: pass the transaction on'))
+    return new Promise<T>((resolve, reject) => {
+      this.queue.push({ work, isAsync, resolve: resolve as (value: unknown) => void, reject })
+      this.schedule()
+    })
   }
 
   private schedule(): void {
     if (this.scheduled) return
     this.scheduled = true
-    const turn = () => {
+    const turn = async () => {
+      await this.flush()
       this.scheduled = false
-      this.flush()
       if (this.queue.length > 0) this.schedule()
     }
     // Waiting for another process is done here and not within SQLite, where all of this process would wait, reads included.
@@ -126,21 +190,23 @@ export class GroupCommit implements Committer {
     else setTimeout(turn, BUSY_PAUSE_MS)
   }
 
-  private flush(): void {
+  private async flush(): Promise<void> {
     // close() may have come before the turn that was scheduled, and the database may be gone by now.
     if (this.queue.length === 0) return
-    this.snapshot?.end()
-    if (this.begin()) this.commitBatch()
-    this.snapshot?.open()
+    await this.flushing
+    if (!this.begin()) return
+    this.flushing = this.commitBatch()
+    await this.flushing
   }
 
   /** @returns false when it isn't our turn to write: then all writes wait on, or were rejected */
   private begin(): boolean {
     try {
-      this.database.run('BEGIN IMMEDIATE')
+      this.beginTransaction()
       this.busySince = null
       return true
     } catch (error) {
+      this.end()
       if (isBusy(error)) {
         this.busySince ??= performance.now()
         this.failure = this.translate(error)
@@ -152,52 +218,70 @@ export class GroupCommit implements Committer {
     }
   }
 
+  private beginTransaction(): void {
+    this.snapshot?.end()
+    this.database.run('BEGIN IMMEDIATE')
+    this.writing = true
+  }
+
+  /** From now on reads see what was committed. */
+  private end(): void {
+    this.writing = false
+    this.snapshot?.open()
+  }
+
   /** Runs what waits in the transaction that was begun, and ends it. */
-  private commitBatch(): void {
-    const results: unknown[] = []
-    this.startEffects()
-    const deadline = this.begunAt + BATCH_BUDGET_MS
-    let next = 0
+  private async commitBatch(): Promise<void> {
+    using batch = new Batch(this.current)
+    const deadline = batch.begunAt + BATCH_BUDGET_MS
+    const taken: PendingWrite[] = []
+    const synchronous: PendingWrite[] = []
+    const results = new Map<PendingWrite, unknown>()
     try {
-      while (next < this.queue.length && (next === 0 || performance.now() < deadline)) {
-        results.push((this.queue[next++] as PendingWrite).work())
+      for (;;) {
+        const write = this.queue[0]
+        if (!write || (taken.length > 0 && performance.now() >= deadline)) break
+        this.queue.shift()
+        taken.push(write)
+        if (write.isAsync) results.set(write, await batch.run(write))
+        else synchronous.push(write)
       }
-      this.database.run('COMMIT')
+      for (const write of synchronous) results.set(write, batch.runNow(write))
+      this.commit()
     } catch (error) {
       this.rollBack()
-      const batch = this.queue.splice(0, next)
-      if (batch.length === 1) batch[0]?.reject(this.failed(error))
-      else this.retryApart(batch)
+      const [only] = taken
+      if (taken.length === 1) only?.reject(this.failed(error))
+      else await this.retryApart(taken)
       return
     }
-    const batch = this.queue.splice(0, next)
-    for (const [index, write] of batch.entries()) write.resolve(results[index])
-    this.committed(batch.length)
+    for (const write of taken) write.resolve(results.get(write))
+    this.committed(batch, taken.length)
   }
 
-  private startEffects(): void {
-    this.begunAt = performance.now()
-    this.effects = []
+  private commit(): void {
+    this.database.run('COMMIT')
+    this.end()
   }
 
-  private committed(writes: number): void {
+  private committed(batch: Batch, writes: number): void {
     this.failure = null
-    const tookMs = performance.now() - this.begunAt
+    const tookMs = performance.now() - batch.begunAt
     for (const watch of this.watchers) watch(writes, tookMs)
-    for (const effect of this.effects) effect()
+    for (const effect of batch.effects) effect()
   }
 
   /** One work of the batch failed: run each on its own savepoint, so that only the culprit is rejected. */
-  private retryApart(batch: PendingWrite[]): void {
+  private async retryApart(writes: PendingWrite[]): Promise<void> {
     const settle: (() => void)[] = []
-    this.startEffects()
+    using batch = new Batch(this.current)
     try {
-      this.database.run('BEGIN IMMEDIATE')
-      for (const write of batch) {
+      this.beginTransaction()
+      for (const write of asynchronousFirst(writes)) {
         this.database.run('SAVEPOINT apart')
-        const effects = this.effects.length
+        const effects = batch.effects.length
         try {
-          const result = write.work()
+          const result = write.isAsync ? await batch.run(write) : batch.runNow(write)
           this.database.run('RELEASE apart')
           settle.push(() => write.resolve(result))
         } catch (error) {
@@ -205,29 +289,32 @@ export class GroupCommit implements Committer {
           if (!this.database.inTransaction) throw error
           this.database.run('ROLLBACK TO apart')
           this.database.run('RELEASE apart')
-          this.effects.length = effects
+          batch.effects.length = effects
           settle.push(() => write.reject(this.translate(error)))
         }
       }
-      this.database.run('COMMIT')
+      this.commit()
     } catch {
       this.rollBack()
       // What frees space, or takes little, may succeed where all together don't.
-      for (const write of batch) this.commitAlone(write)
+      for (const write of writes) {
+        await this.commitAlone(write)
+        await nextTurn()
+      }
       return
     }
     for (const done of settle) done()
-    this.committed(batch.length)
+    this.committed(batch, writes.length)
   }
 
-  private commitAlone(write: PendingWrite): void {
-    this.startEffects()
+  private async commitAlone(write: PendingWrite): Promise<void> {
+    using batch = new Batch(this.current)
     try {
-      this.database.run('BEGIN IMMEDIATE')
-      const result = write.work()
-      this.database.run('COMMIT')
+      this.beginTransaction()
+      const result = write.isAsync ? await batch.run(write) : batch.runNow(write)
+      this.commit()
       write.resolve(result)
-      this.committed(1)
+      this.committed(batch, 1)
     } catch (error) {
       this.rollBack()
       write.reject(this.failed(error))
@@ -243,13 +330,59 @@ export class GroupCommit implements Committer {
 
   /** Whatever state a failure has left the connection in, the next write can begin. */
   private rollBack(): void {
-    if (!this.database.inTransaction) return
     try {
-      this.database.run('ROLLBACK')
+      if (this.database.inTransaction) this.database.run('ROLLBACK')
     } catch {
       // The failure that is being reported says why; what was written is rolled back all the same.
     }
+    this.end()
   }
+}
+
+/** The works of one transaction, and what they want done once it is on disk. */
+class Batch {
+  readonly effects: (() => void)[] = []
+  readonly begunAt = performance.now()
+  private timer: ReturnType<typeof setTimeout> | undefined
+  private stalled: Promise<never> | undefined
+
+  constructor(private readonly current: AsyncLocalStorage<TransactionScope>) {}
+
+  runNow({ work }: PendingWrite): unknown {
+    const scope = new TransactionScope(this.effects)
+    try {
+      return this.current.run(scope, work, scope)
+    } finally {
+      scope.isOpen = false
+    }
+  }
+
+  async run({ work }: PendingWrite): Promise<unknown> {
+    const scope = new TransactionScope(this.effects)
+    this.stalled ??= new Promise((_, reject) => {
+      this.timer = setTimeout(() => reject(new Error(STALLED)), STALLED_MS)
+    })
+    try {
+      return await Promise.race([this.current.run(scope, work, scope), this.stalled])
+    } finally {
+      scope.isOpen = false
+    }
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.timer)
+  }
+}
+
+const STALLED = `a write was open for longer than ${STALLED_MS} ms: it may await nothing but its transaction`
+
+/** Who was just answered may read in this turn, without a transaction beginning in between. */
+function nextTurn(): Promise<void> {
+  return new Promise(resolve => setImmediate(resolve))
+}
+
+function asynchronousFirst(writes: PendingWrite[]): PendingWrite[] {
+  return [...writes.filter(write => write.isAsync), ...writes.filter(write => !write.isAsync)]
 }
 
 function isBusy(error: unknown): boolean {

@@ -209,10 +209,11 @@ describe('objects', () => {
       views.push(await call(name, authorizationOf(theirs, operation), theirs.things))
     }
     // When a credential's tokens were used isn't theirs alone to change: asking is using.
-    // Signed addresses of files tell the time.
+    // Signed addresses of files tell the time, and the network renews a QR code every 20 s.
     return JSON.stringify(views)
       .replace(/\\"last_used_at\\":[^,]*/g, '')
       .replace(/expires=\d+&signature=\w+/g, '')
+      .replace(/(\\"payload\\":)\\"http.*?(\\"created_at.*?\\"expires_at\\":)[^,}]*/g, '$1$2')
   }
 
   test("another tenant's is as if it were not there, and stays as it is", async () => {

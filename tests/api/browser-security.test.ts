@@ -79,7 +79,7 @@ describe('headers', () => {
         const { headers } = await secure.call('GET', path)
         expect(headers.get('strict-transport-security')).toBe('max-age=31536000')
       }
-      secure.destroy()
+      await secure.destroy()
     },
   )
 })
@@ -292,7 +292,7 @@ describe('the WebSocket', () => {
       .map(line => JSON.parse(line))
     expect(logged.find(isSocket)).toMatchObject({ status: 101, msg: 'request' })
     await listening.stop(0)
-    watched.destroy()
+    await watched.destroy()
   })
 
   test('asks who it is first', async () => {

@@ -80,7 +80,7 @@ describe('qr_code_url behind a proxy', () => {
       headers: { 'x-forwarded-host': 'other.example' },
     })
     expect(body.qr_code_url).toBe(`wss://gateway.example/base/api/v1/devices/qr-code?token=${given}`)
-    behind.destroy()
+    await behind.destroy()
   })
 })
 

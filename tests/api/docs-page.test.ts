@@ -56,7 +56,7 @@ test.skipIf(!chromium)(
     } finally {
       await browser.close()
       await server.stop(0)
-      app.destroy()
+      await app.destroy()
     }
   },
   60_000,

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
 import { inboxEvents } from '../../src/db/schema/index.ts'
 import type { StoredEvent } from '../../src/domain/events.ts'
-import { createEventWriter } from '../../src/modules/events/repository.ts'
+import { writeEvent } from '../../src/modules/events/repository.ts'
 import { expectError } from '../support/expect-error.ts'
 import { type Answer, basic, testHttp } from '../support/test-http.ts'
 
@@ -24,18 +24,10 @@ beforeEach(() => {
 const EVENTS = '/api/v1/events'
 let count = 0
 async function happens(message: string, event = 'message.received', of = identityId): Promise<void> {
-  const writer = createEventWriter(app.db)
-  await app.db.committer.write(() => {
-    const where = {
-      identityId: of,
-      roomId: '!r:s',
-      deviceRowId: 'dev_1',
-      senderUserId: '@a:s',
-      mediaId: null,
-    }
-    const payload = { event, message } as unknown as StoredEvent
-    writer.write({ ...where, eventId: `$${++count}`, lane: '!r:s', payload }, app.clock.now())
-  })
+  const where = { identityId: of, roomId: '!r:s', deviceRowId: 'dev_1', senderUserId: '@a:s', mediaId: null }
+  const payload = { event, message } as unknown as StoredEvent
+  const stored = { ...where, eventId: `$${++count}`, lane: '!r:s', payload }
+  await app.db.write(tx => writeEvent(tx, stored, app.clock.now()))
 }
 const messagesOf = (answer: Answer) =>
   (answer.body.events as { payload: { message: string } }[]).map(({ payload }) => payload.message)

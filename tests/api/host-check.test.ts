@@ -25,7 +25,7 @@ async function listening(options: Parameters<typeof testHttp>[0] = {}): Promise<
   const server = app.http.listen()
   stops.push(async () => {
     await server.stop(0)
-    app.destroy()
+    await app.destroy()
   })
   return server.url
 }

@@ -120,7 +120,7 @@ describe('bodies that are announced and do not come', () => {
       await act({ strict, silent, silentToken })
     } finally {
       await running.stop(0)
-      strict.destroy()
+      await strict.destroy()
     }
   }
   const send = (to: typeof app, holder: string) =>
@@ -178,7 +178,7 @@ test('the fields of forms that do not end count in full for the token that sends
     }
   } finally {
     await running.stop(0)
-    strict.destroy()
+    await strict.destroy()
   }
 })
 

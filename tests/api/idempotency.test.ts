@@ -332,6 +332,6 @@ test('with too many keys a new one is a 429 that says so, for forms too, and not
     })
     expect(device.status).toBe(201)
   } finally {
-    small.destroy()
+    await small.destroy()
   }
 })

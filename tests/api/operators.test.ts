@@ -96,5 +96,5 @@ test('a gateway that stops tells everybody so', async () => {
     503,
     { status: 'stopping', checks: { shutdown: 'failing' }, degraded: ['shutdown'] },
   ])
-  app.destroy()
+  await app.destroy()
 })

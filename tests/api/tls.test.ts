@@ -128,7 +128,7 @@ describe('the certificate', () => {
     const tls = { certFile: served.cert, keyFile: served.key }
     const another = await testHttp({ http: { tls, port: server.port } })
     expect(() => another.http.listen()).toThrow(/in use/)
-    another.destroy()
+    await another.destroy()
   })
 })
 

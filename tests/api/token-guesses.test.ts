@@ -120,7 +120,7 @@ test('at the listener for bridges a guess counts for its address, too', async ()
   for (let turn = 0; turn < 8; turn++)
     await fetch(`${listener.url}/_matrix/x`, { headers: { authorization: `Bearer guess-${turn}` } })
   await listener.stop(0)
-  other.destroy()
+  await other.destroy()
   expect(log.text()).toContain('127.0.0.1')
 })
 
@@ -181,7 +181,7 @@ test('one token tried again and again is one guess: a bridge that was there befo
   attachedToken = AS_TOKEN
   expect(await report()).toBe(200)
   await server.stop(0)
-  guarded.destroy()
+  await guarded.destroy()
 })
 
 test('Matrix is told in its own words when to come back', async () => {

@@ -1,5 +1,6 @@
 /** Stand-ins for the services behind the routes, as small as the routes' tests need them. They record what they are asked. */
 import { createHash } from 'node:crypto'
+import type { Db } from '../../src/db/open.ts'
 import { GatewayError } from '../../src/domain/errors.ts'
 import type { HttpServices } from '../../src/http/services.ts'
 import type { ContactView } from '../../src/modules/contacts/types.ts'
@@ -82,7 +83,7 @@ export interface UploadRecord {
   sha256: string
 }
 
-export function fakeServices(maxBytes: number) {
+export function fakeServices(db: Pick<Db, 'write'>, maxBytes: number) {
   const link = new FakeLink()
   const sends: SendRequest[] = []
   const uploads: UploadRecord[] = []
@@ -175,7 +176,8 @@ export function fakeServices(maxBytes: number) {
         if (request.file) onDisk.delete(request.file.id)
         const to = request.groupUrl ?? request.contact ?? ''
         const accepted = [{ id: `msg_${sends.length}`, to, status: 'queued' as const }]
-        request.record?.(accepted)
+        const { record } = request
+        if (record) await db.write(tx => record(tx, accepted))
         return accepted
       },
       get: async (_identityId, id) => {

@@ -29,7 +29,7 @@ export function messageStore(
   backlog?: Backlog,
   onEnded?: (deviceRowId: string) => void,
 ) {
-  const statuses = createStatusWriter(db, observer, backlog)
+  const statuses = createStatusWriter(observer, backlog)
   return {
     repository: createMessageRepository(db),
     waiting: createWaitingMessages(db),
@@ -71,8 +71,6 @@ export function messagesOn(store: MessageStore, change: Partial<MessagesOptions>
     media: { discard: async () => undefined, discardAll: async () => undefined },
     backlog: roomyBacklog(),
     paceOf: () => ({ intervalMs: 0, jitter: 0, burst: 1 }),
-    onAccepted: () => undefined,
-    onDeliveries: () => undefined,
     clock: new ManualClock(),
     ...change,
   })
@@ -108,5 +106,5 @@ export function stagedFile(change: Partial<StagedFile> = {}): StagedFile {
 
 function roomyBacklog() {
   const limits = { perIdentity: 1_000_000, inAll: 1_000_000 }
-  return createBacklog({ limits, waiting: new Map(), onRequeued: () => undefined })
+  return createBacklog({ limits, waiting: new Map() })
 }

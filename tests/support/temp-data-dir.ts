@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { migrateUp } from '../../src/db/migrate.ts'
 import { openDb } from '../../src/db/open.ts'
 
-export function createTempGatewayData(dir: string): void {
+export async function createTempGatewayData(dir: string): Promise<void> {
   const db = openDb(join(dir, 'meshgate.db'))
   migrateUp(db.connection, 0)
-  db.close()
+  await db.close()
 }

@@ -5,7 +5,7 @@ import { tempDir } from './temp-dir.ts'
 
 export interface TempDb extends Db {
   /** Closes the database and deletes its folder. */
-  destroy(): void
+  destroy(): Promise<void>
 }
 
 export function tempDb(): TempDb {
@@ -14,8 +14,8 @@ export function tempDb(): TempDb {
   migrateUp(db.connection, 0)
   return {
     ...db,
-    destroy() {
-      db.close()
+    async destroy() {
+      await db.close()
       folder[Symbol.dispose]()
     },
   }

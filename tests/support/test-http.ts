@@ -61,7 +61,7 @@ export async function testHttp(
     logger: silentLogger,
   })
   const maxBytes = overrides.maxBytes ?? 4 * 1024 * 1024
-  const fakes = fakeServices(maxBytes)
+  const fakes = fakeServices(db, maxBytes)
   const webhookSide = testWebhooks({ db, clock })
   const { webhooks, deliveries, replays } = webhookSide
   const feed = testFeed({ db, clock })

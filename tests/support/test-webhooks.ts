@@ -78,17 +78,16 @@ export function testWebhooks({ db, clock, tries = [], ...options }: TestWebhooks
   const dispatcher = createDispatcher({
     queue: options.queue?.(queue) ?? queue,
     deliver,
+    signals: db.signals,
     concurrencyPerEndpoint: options.concurrencyPerEndpoint ?? 4,
     disableAfterMs: options.disableAfterMs ?? 5 * DAY_MS,
     clock,
     logger: silentLogger,
   })
   const observed: DeliveryAttempt[] = []
-  const onDeliveries = () => dispatcher.nudge()
   const replays = createReplays({
     repository: createReplayRepository(db),
     webhooks: repository,
-    onDeliveries,
     clock,
   })
   return {
@@ -102,14 +101,12 @@ export function testWebhooks({ db, clock, tries = [], ...options }: TestWebhooks
       repository,
       sealer,
       guard: { objectionTo: async () => null },
-      onDeliverable: onDeliveries,
       clock,
     }),
     deliveries: createDeliveryLog({
       log: createDeliveryLogRepository(db),
       webhooks: repository,
       deliver,
-      onDeliveries,
       observer: { deliveryAttempted: attempt => observed.push(attempt) },
       clock,
     }),

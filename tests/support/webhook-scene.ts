@@ -10,7 +10,7 @@ import {
 import type { StoredEvent } from '../../src/domain/events.ts'
 import type { StoredEventName } from '../../src/domain/states.ts'
 import { createSealer } from '../../src/lib/sealing.ts'
-import { createEventWriter } from '../../src/modules/events/repository.ts'
+import { writeEvent } from '../../src/modules/events/repository.ts'
 import { signingSecretContext } from '../../src/modules/webhooks/endpoint-secrets.ts'
 import type { Worker } from '../../src/runtime/worker.ts'
 import { ManualClock, settled } from './manual-clock.ts'
@@ -23,7 +23,6 @@ export class WebhookScene {
   readonly clock = new ManualClock()
   side: ReturnType<typeof testWebhooks>
   private readonly stops: (() => Promise<void>)[] = []
-  private readonly events = createEventWriter(this.db)
   private count = 0
 
   constructor() {
@@ -45,16 +44,14 @@ export class WebhookScene {
   }
 
   /** Something happens: an event as the inbox stores it, with a delivery for each webhook that asks. */
-  happens(
+  async happens(
     text: string,
     { name = 'message.received', roomId = '!r:s' }: { name?: StoredEventName; roomId?: string } = {},
   ): Promise<void> {
     const eventId = `$${++this.count}`
-    return this.db.committer.write(() => {
-      const payload = { event: name, message: text } as unknown as StoredEvent
-      const of = { identityId: 'id_1', roomId, deviceRowId: 'dev_1', senderUserId: '@a:s', mediaId: null }
-      this.events.write({ ...of, eventId, lane: roomId, payload }, this.clock.now())
-    })
+    const payload = { event: name, message: text } as unknown as StoredEvent
+    const of = { identityId: 'id_1', roomId, deviceRowId: 'dev_1', senderUserId: '@a:s', mediaId: null }
+    await this.db.write(tx => writeEvent(tx, { ...of, eventId, lane: roomId, payload }, this.clock.now()))
   }
 
   /** An event that is to be delivered to one webhook. */
@@ -137,6 +134,6 @@ export class WebhookScene {
 
   async destroy(): Promise<void> {
     await this.stop()
-    this.db.destroy()
+    await this.db.destroy()
   }
 }

@@ -29,7 +29,7 @@ export async function withBridges(
         db,
       })
     } finally {
-      db.close()
+      await db.close()
     }
   } catch (error) {
     throw namingDatabase(error, databaseFile)

@@ -7,7 +7,7 @@
  */
 import { createHash } from 'node:crypto'
 import { GatewayError } from '../../domain/errors.ts'
-import type { Claim, IdempotencyKeys, StoredAnswer } from '../../modules/idempotency/types.ts'
+import type { Claim, IdempotencyKeys, Recorder, StoredAnswer } from '../../modules/idempotency/types.ts'
 import { pathStart } from '../request-path.ts'
 
 const IDEMPOTENCY_KEY = 'idempotency-key'
@@ -74,16 +74,19 @@ export function claimOnce(request: Request, atomic: boolean): Promise<Response |
   return attempt && claim(request, attempt, atomic)
 }
 
-/** What keeps the answer, to be called inside the transaction that does what was asked for; undefined when the request has no key. */
+/**
+ * @returns what keeps the answer in the transaction that does what was asked for; undefined when
+ * the request has no key
+ */
 export function recorderOf<T>(
   request: Request,
   answerOf: (result: T) => { status: number; body: unknown },
-): ((result: T) => void) | undefined {
+): Recorder<T> | undefined {
   const claim = attempts.get(request)?.claim
   if (!claim) return undefined
-  return result => {
+  return (tx, result) => {
     const { status, body } = answerOf(result)
-    claim.record({ status, contentType: JSON_TYPE, body: JSON.stringify(body) })
+    return claim.record(tx, { status, contentType: JSON_TYPE, body: JSON.stringify(body) })
   }
 }
 

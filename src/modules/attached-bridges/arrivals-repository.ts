@@ -2,9 +2,8 @@
  * SQL of where bridges and the homeserver came to last: BRIDGE_PORT, or PORT. Versions before this
  * one only had PORT, and we can't change every configuration. The next version serves nobody there.
  */
-import { eq } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
-import { settings } from '../../db/schema/index.ts'
+import { replaceSetting, settingOf } from '../identities/settings-repository.ts'
 
 /** A bridge, by its platform, or the homeserver that pushes to us. */
 export type Visitor = { platform: string } | 'homeserver'
@@ -26,24 +25,16 @@ export function arrivalSetting(visitor: Visitor): string {
   return visitor === 'homeserver' ? 'arrived_homeserver' : `arrived_bridge:${visitor.platform}`
 }
 
-export function createArrivals({ orm, committer }: Db): Arrivals {
-  const stored = (name: string) =>
-    orm.select().from(settings).where(eq(settings.name, name)).limit(1).get()?.value ?? null
-  const replace = (name: string, value: string) =>
-    committer.write(() => {
-      orm
-        .insert(settings)
-        .values({ name, value })
-        .onConflictDoUpdate({ target: settings.name, set: { value } })
-        .run()
-    })
+export function createArrivals(db: Pick<Db, 'read' | 'write'>): Arrivals {
+  const stored = (name: string) => db.read(reader => settingOf(reader, name))
+  const replace = (name: string, value: string) => db.write(tx => replaceSetting(tx, name, value))
   return {
     async find(visitor) {
-      const value = stored(arrivalSetting(visitor))
+      const value = await stored(arrivalSetting(visitor))
       return value === 'main' || value === 'bridges' ? value : null
     },
     note: (visitor, listener) => replace(arrivalSetting(visitor), listener),
-    lastUrl: async () => stored(LAST_URL),
+    lastUrl: () => stored(LAST_URL),
     noteUrl: url => replace(LAST_URL, url),
   }
 }

@@ -1,5 +1,5 @@
 /** SQL of the bridges table. */
-import { and, asc, count, eq, gte, inArray, isNull, ne, or } from 'drizzle-orm'
+import { and, asc, count, eq, gte, inArray, isNull, ne, or, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import {
   type BridgeRow,
@@ -10,6 +10,8 @@ import {
   resolvedRecipients,
   settings,
 } from '../../db/schema/index.ts'
+import { statement } from '../../db/statement.ts'
+import type { Tx } from '../../db/transaction.ts'
 import { arrivalSetting } from './arrivals-repository.ts'
 
 export interface AttachedBridgeRepository {
@@ -25,69 +27,82 @@ export interface AttachedBridgeRepository {
    */
   deviceStates(platform: string): Promise<ReadonlyMap<string, number>>
   /** How many of the platform's chats are end-to-end encrypted. */
-  encryptedChats(platform: string): number
+  encryptedChats(platform: string): Promise<number>
   /** Removes the row; where the platform's chats were is forgotten. */
   remove(platform: string): Promise<void>
 }
 
-export function createAttachedBridgeRepository({ orm, committer }: Db): AttachedBridgeRepository {
-  const all = orm.select().from(bridges).orderBy(asc(bridges.platform)).prepare()
+const all = statement(orm => orm.select().from(bridges).orderBy(asc(bridges.platform)))
+const byPlatform = statement(orm =>
+  orm
+    .select()
+    .from(bridges)
+    .where(eq(bridges.platform, sql.placeholder('platform')))
+    .limit(1),
+)
+const concernsBridge = or(
+  ne(devices.state, 'logged_out'),
+  isNull(bridges.createdAt),
+  gte(devices.linkedAt, bridges.createdAt),
+)
+const statesOn = statement(orm =>
+  orm
+    .select({ state: devices.state, count: count() })
+    .from(devices)
+    .leftJoin(bridges, eq(bridges.platform, devices.platform))
+    .where(and(eq(devices.platform, sql.placeholder('platform')), isNull(devices.removedAt), concernsBridge))
+    .groupBy(devices.state),
+)
+const encryptedOn = statement(orm =>
+  orm
+    .select({ count: count() })
+    .from(chats)
+    .where(
+      and(
+        eq(chats.platform, sql.placeholder('platform')),
+        eq(chats.encrypted, true),
+        ne(chats.membership, 'left'),
+      ),
+    ),
+)
 
-  const concernsBridge = or(
-    ne(devices.state, 'logged_out'),
-    isNull(bridges.createdAt),
-    gte(devices.linkedAt, bridges.createdAt),
-  )
+async function forgetRooms(tx: Tx, platform: string): Promise<void> {
+  for (const table of [resolvedRecipients, ghostPhones])
+    await tx.run(orm => {
+      const onPlatform = orm.select({ id: devices.id }).from(devices).where(eq(devices.platform, platform))
+      return orm.delete(table).where(inArray(table.deviceRowId, onPlatform))
+    })
+}
 
-  function forgetRooms(platform: string): void {
-    const ofPlatform = orm.select({ id: devices.id }).from(devices).where(eq(devices.platform, platform))
-    orm.delete(resolvedRecipients).where(inArray(resolvedRecipients.deviceRowId, ofPlatform)).run()
-    orm.delete(ghostPhones).where(inArray(ghostPhones.deviceRowId, ofPlatform)).run()
-  }
-
+export function createAttachedBridgeRepository(db: Pick<Db, 'read' | 'write'>): AttachedBridgeRepository {
   return {
-    list: async () => all.all(),
-    find: async platform =>
-      orm.select().from(bridges).where(eq(bridges.platform, platform)).limit(1).get() ?? null,
+    list: () => db.read(reader => reader.all(all)),
+    find: async platform => (await db.read(reader => reader.get(byPlatform, { platform }))) ?? null,
 
     insert: row =>
-      committer.write(() => {
-        orm.insert(bridges).values(row).run()
-        forgetRooms(row.platform)
+      db.write(async tx => {
+        await tx.run(orm => orm.insert(bridges).values(row))
+        await forgetRooms(tx, row.platform)
       }),
 
     replace: row =>
-      committer.write(() => {
-        orm.update(bridges).set(row).where(eq(bridges.platform, row.platform)).run()
-      }),
+      db.write(tx => tx.run(orm => orm.update(bridges).set(row).where(eq(bridges.platform, row.platform)))),
 
-    deviceStates: async platform =>
-      new Map(
-        orm
-          .select({ state: devices.state, count: count() })
-          .from(devices)
-          .leftJoin(bridges, eq(bridges.platform, devices.platform))
-          .where(and(eq(devices.platform, platform), isNull(devices.removedAt), concernsBridge))
-          .groupBy(devices.state)
-          .all()
-          .map(row => [row.state, row.count]),
-      ),
+    async deviceStates(platform) {
+      const rows = await db.read(reader => reader.all(statesOn, { platform }))
+      return new Map(rows.map(row => [row.state, row.count]))
+    },
 
-    encryptedChats: platform =>
-      orm
-        .select({ count: count() })
-        .from(chats)
-        .where(and(eq(chats.platform, platform), eq(chats.encrypted, true), ne(chats.membership, 'left')))
-        .get()?.count ?? 0,
+    async encryptedChats(platform) {
+      return (await db.read(reader => reader.get(encryptedOn, { platform })))?.count ?? 0
+    },
 
     remove: platform =>
-      committer.write(() => {
-        orm.delete(bridges).where(eq(bridges.platform, platform)).run()
-        orm
-          .delete(settings)
-          .where(eq(settings.name, arrivalSetting({ platform })))
-          .run()
-        forgetRooms(platform)
+      db.write(async tx => {
+        const setting = arrivalSetting({ platform })
+        await tx.run(orm => orm.delete(bridges).where(eq(bridges.platform, platform)))
+        await tx.run(orm => orm.delete(settings).where(eq(settings.name, setting)))
+        await forgetRooms(tx, platform)
       }),
   }
 }

@@ -65,7 +65,7 @@ export async function makeBackup({
   refuseFullDisk(dataDir, source)
   return await withFolder(dataDir, `${STAGING}${process.pid}`, async staging => {
     mkdirSync(staging, { mode: 0o700 })
-    const state = holdState(dataDir, staging)
+    const state = await holdState(dataDir, staging)
     const missing = [...state.missing, ...state.elsewhere, ...stageBridges(dataDir, staging)]
     const files = filesBelow(staging, '')
     await writeArchive(files, { ...about, created_at: new Date(now).toISOString() }, secretKey, sink)
@@ -118,33 +118,31 @@ interface State {
 }
 
 /** The database and all files that it refers to. */
-function holdState(dataDir: string, staging: string): State {
+async function holdState(dataDir: string, staging: string): Promise<State> {
   const target = join(staging, DATABASE)
   for (let attempt = 1; ; attempt++) {
     holdMedia(dataDir, staging)
     snapshotInto(join(dataDir, DATABASE), target)
     holdMedia(dataDir, staging)
-    const state = lookInto(target, dataDir, staging)
+    const state = await lookInto(target, dataDir, staging)
     if (state.missing.length === 0 || attempt === MAX_SNAPSHOTS) return state
     rmSync(target)
   }
 }
 
-function lookInto(database: string, dataDir: string, staging: string): State {
+async function lookInto(database: string, dataDir: string, staging: string): Promise<State> {
   const db = openDb(database)
   try {
     const repository = createBackupRepository(db)
-    const missing = repository
-      .storedFiles()
+    const missing = (await repository.storedFiles())
       .filter(id => !existsSync(join(staging, 'media', id.slice(-2), id)))
       .map(id => `media/${id.slice(-2)}/${id}`)
-    const elsewhere = repository
-      .bridgeFolders()
+    const elsewhere = (await repository.bridgeFolders())
       .filter(({ dir }) => !resolve(dir).startsWith(join(resolve(dataDir), BRIDGES_FOLDER) + sep))
       .map(({ platform, dir }) => `${dir} (of the ${platform} bridge, outside of DATA_DIR)`)
-    return { missing, elsewhere, waiting: repository.waitingCount() }
+    return { missing, elsewhere, waiting: await repository.waitingCount() }
   } finally {
-    db.close()
+    await db.close()
     putTogether(database)
   }
 }

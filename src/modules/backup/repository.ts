@@ -2,17 +2,18 @@
 import { asc, eq, getTableName, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { bridges, inboxEvents, media, messages, outboxLanes } from '../../db/schema/index.ts'
+import { sqlStatement, statement } from '../../db/statement.ts'
 import { createStatusWriter } from '../messages/status-repository.ts'
 
 export interface BackupRepository {
   /** Ids of the files that ought to be on our disk. */
-  storedFiles(): string[]
+  storedFiles(): Promise<string[]>
   /** Where the bridges that were attached have their files. */
-  bridgeFolders(): { platform: string; dir: string }[]
+  bridgeFolders(): Promise<{ platform: string; dir: string }[]>
   /** Commands that the gateway runs for the attached bridges. */
-  bridgeCommands(): { platform: string; command: string[] }[]
+  bridgeCommands(): Promise<{ platform: string; command: string[] }[]>
   /** How many messages wait to be sent. */
-  waitingCount(): number
+  waitingCount(): Promise<number>
   /** Ends every message that waits, and tells the webhooks that ask. @returns how many there were */
   failWaiting(reason: string, now: number): Promise<number>
   /**
@@ -23,43 +24,48 @@ export interface BackupRepository {
   passPlaces(now: number): Promise<void>
 }
 
-export function createBackupRepository(db: Db): BackupRepository {
-  const { orm } = db
-  const waiting = sql`${messages.status} in ('queued', 'sending')`
-  const statuses = createStatusWriter(db)
+const isWaiting = sql`${messages.status} in ('queued', 'sending')`
+const files = statement(orm => orm.select({ id: media.id }).from(media).where(eq(media.stored, true)))
+const attached = statement(orm =>
+  orm
+    .select({ platform: bridges.platform, command: bridges.command, dir: bridges.dir })
+    .from(bridges)
+    .orderBy(asc(bridges.platform)),
+)
+const countOfWaiting = statement(orm =>
+  orm.select({ count: sql<number>`count(*)` }).from(messages).where(isWaiting),
+)
+const waiting = statement(orm => orm.select().from(messages).where(isWaiting).orderBy(asc(messages.seq)))
+const raisePlace = sqlStatement('UPDATE sqlite_sequence SET seq = max(seq, $now) WHERE name = $table')
+// The row comes with the table's first.
+const addPlace = sqlStatement(
+  `INSERT INTO sqlite_sequence (name, seq)
+   SELECT $table, $now WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = $table)`,
+)
+
+export function createBackupRepository(db: Pick<Db, 'read' | 'write'>): BackupRepository {
+  const statuses = createStatusWriter()
   return {
-    storedFiles: () =>
-      orm
-        .select({ id: media.id })
-        .from(media)
-        .where(eq(media.stored, true))
-        .all()
-        .map(({ id }) => id),
-    bridgeCommands: () =>
-      orm
-        .select({ platform: bridges.platform, command: bridges.command })
-        .from(bridges)
-        .orderBy(asc(bridges.platform))
-        .all()
-        .flatMap(({ platform, command }) => (command ? [{ platform, command }] : [])),
-    bridgeFolders: () => orm.select({ platform: bridges.platform, dir: bridges.dir }).from(bridges).all(),
-    waitingCount: () =>
-      orm.select({ count: sql<number>`count(*)` }).from(messages).where(waiting).get()?.count ?? 0,
+    storedFiles: async () => (await db.read(reader => reader.all(files))).map(({ id }) => id),
+    bridgeFolders: () => db.read(reader => reader.all(attached)),
+    async bridgeCommands() {
+      const rows = await db.read(reader => reader.all(attached))
+      return rows.flatMap(({ platform, command }) => (command ? [{ platform, command }] : []))
+    },
+    waitingCount: async () => (await db.read(reader => reader.get(countOfWaiting)))?.count ?? 0,
     failWaiting: (reason, now) =>
-      db.committer.write(() => {
-        const found = orm.select().from(messages).where(waiting).orderBy(asc(messages.seq)).all()
-        for (const message of found) statuses.ended(message, 'failed', reason, now)
+      db.write(async tx => {
+        const found = await tx.all(waiting)
+        for (const message of found) await statuses.ended(tx, message, 'failed', reason, now)
         // A lane that waits for its slot would hold up what is sent next.
-        orm.delete(outboxLanes).run()
+        await tx.run(orm => orm.delete(outboxLanes))
         return found.length
       }),
     passPlaces: now =>
-      db.committer.write(() => {
+      db.write(async tx => {
         const table = getTableName(inboxEvents)
-        orm.run(sql`update sqlite_sequence set seq = max(seq, ${now}) where name = ${table}`)
-        // Its row comes with the table's first.
-        orm.run(sql`insert into sqlite_sequence (name, seq)
-          select ${table}, ${now} where not exists (select 1 from sqlite_sequence where name = ${table})`)
+        await tx.run(raisePlace, { table, now })
+        await tx.run(addPlace, { table, now })
       }),
   }
 }

@@ -140,11 +140,11 @@ async function check(
     const repository = createBackupRepository(db)
     await repository.passPlaces(now)
     const waiting = sendWaiting
-      ? repository.waitingCount()
+      ? await repository.waitingCount()
       : await repository.failWaiting(HELD_BY_RESTORE, now)
-    return { waiting, commands: repository.bridgeCommands() }
+    return { waiting, commands: await repository.bridgeCommands() }
   } finally {
-    db.close()
+    await db.close()
     putTogether(file)
   }
 }

@@ -2,6 +2,7 @@
  * Joining: answers the invitations to portal rooms. A join is complete when the room's state has been read and what was said between the
  * invitation and the join has been fetched, since an application service isn't told what happened before it was in.
  */
+import type { Db } from '../../db/open.ts'
 import type { Chat } from '../../db/schema/index.ts'
 import { GatewayError, messageOf } from '../../domain/errors.ts'
 import type { MatrixSession, MatrixSessions, RoomEvent } from '../../domain/ports.ts'
@@ -19,6 +20,7 @@ export interface ChatRoomsOptions {
   inbox: Pick<Inbox, 'completeJoin' | 'genuine'>
   sessions: Pick<MatrixSessions, 'actingAs'>
   matrixUserOf(identityId: string): Promise<string>
+  signals: Pick<Db['signals'], 'on'>
   clock: Clock
   logger: Logger
 }
@@ -31,8 +33,6 @@ export interface JoinedChat extends Chat {
 export interface ChatRooms {
   /** Makes sure the identity is in the room and the chat is known. @throws GatewayError forbidden when it may not join */
   ensureJoined(identityId: string, roomId: string): Promise<JoinedChat>
-  /** There are new invitations. */
-  nudge(): void
   /** Answers invitations as they come, and those left over from before. */
   worker: Worker
 }
@@ -41,13 +41,14 @@ const PAGE_EVENTS = 100
 /** An invitation lies a few events back; further than this it is history that a bridge filled in. */
 const MAX_PAGES = 10
 const RETRY = { baseMs: 1_000, capMs: 300_000 }
-/** How often rooms are looked for that no nudge told of, in milliseconds. */
+/** How often rooms are looked for that no signal told of, in milliseconds. */
 const POLL_MS = 30_000
 const CONCURRENCY = 8
 
 export function createChatRooms(options: ChatRoomsOptions): ChatRooms {
-  const { repository, inbox, sessions, matrixUserOf, clock, logger } = options
+  const { repository, inbox, sessions, matrixUserOf, signals, clock, logger } = options
   const nudge = new Nudge()
+  signals.on('invited', () => nudge.nudge())
   const joining = new Map<string, Promise<Chat>>()
   const failures = new Map<string, { count: number; retryAt: number }>()
 
@@ -132,9 +133,8 @@ export function createChatRooms(options: ChatRoomsOptions): ChatRooms {
       const known = await repository.get(identityId, roomId)
       const joined = known?.membership === 'joined' ? known : await joinOnce(identityId, roomId)
       const chat = joined.features === null ? await withFeatures(joined) : joined
-      return { ...chat, takes: repository.featuresOf(chat) }
+      return { ...chat, takes: await repository.featuresOf(chat) }
     },
-    nudge: () => nudge.nudge(),
     worker: {
       name: 'chat-rooms',
       async run(signal) {

@@ -3,6 +3,7 @@ import { and, asc, desc, eq, ne, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { type Chat, chats, type Device } from '../../db/schema/index.ts'
 import { textParam } from '../../db/stable-params.ts'
+import { statement } from '../../db/statement.ts'
 import type { ChatMembership } from '../../domain/states.ts'
 import { type ChatFeatures, createChatFeatures } from './room-features-repository.ts'
 
@@ -28,33 +29,34 @@ export interface ChatRepository extends ChatFeatures {
   setMembership(identityId: string, roomId: string, membership: ChatMembership, now: number): Promise<void>
 }
 
-export function createChatRepository(db: Db): ChatRepository {
-  const { orm, committer } = db
-  const one = orm
+const param = sql.placeholder
+const one = statement(orm =>
+  orm
     .select()
     .from(chats)
-    .where(
-      and(eq(chats.identityId, sql.placeholder('identityId')), eq(chats.roomId, sql.placeholder('roomId'))),
-    )
-    .prepare()
-  const byChannel = orm
+    .where(and(eq(chats.identityId, param('identityId')), eq(chats.roomId, param('roomId')))),
+)
+const byChannel = statement(orm =>
+  orm
     .select()
     .from(chats)
     .where(
       and(
-        eq(chats.identityId, sql.placeholder('identityId')),
-        eq(chats.platform, sql.placeholder('platform')),
-        eq(chats.channelId, sql.placeholder('channelId')),
+        eq(chats.identityId, param('identityId')),
+        eq(chats.platform, param('platform')),
+        eq(chats.channelId, param('channelId')),
       ),
-    )
-    .prepare()
-  const byPeer = orm
+    ),
+)
+const byPeer = statement(orm =>
+  orm
     .select()
     .from(chats)
-    .where(and(eq(chats.identityId, sql.placeholder('identityId')), eq(chats.peer, sql.placeholder('peer'))))
-    .orderBy(desc(chats.createdAt))
-    .prepare()
-  const groups = orm
+    .where(and(eq(chats.identityId, param('identityId')), eq(chats.peer, param('peer'))))
+    .orderBy(desc(chats.createdAt)),
+)
+const groups = statement(orm =>
+  orm
     .select()
     .from(chats)
     .where(
@@ -66,66 +68,66 @@ export function createChatRepository(db: Db): ChatRepository {
         sql`${chats.kind} = 'group'`,
         ne(chats.membership, 'left'),
       ),
-    )
-    .prepare()
-  const waiting = orm
+    ),
+)
+const waiting = statement(orm =>
+  orm
     .select()
     .from(chats)
     // Spelled out, as a partial index is found by its text.
     .where(sql`${chats.membership} in ('invited', 'joining')`)
-    .orderBy(asc(chats.updatedAt))
-    .prepare()
+    .orderBy(asc(chats.updatedAt)),
+)
+const UNKNOWN = {
+  kind: 'other',
+  platform: null,
+  bridgeBot: null,
+  channelId: null,
+  receiver: null,
+  name: '',
+  encrypted: false,
+} as const
 
+export function createChatRepository(db: Pick<Db, 'read' | 'write'>): ChatRepository {
   return {
     ...createChatFeatures(db),
 
-    get: async (identityId, roomId) => one.get({ identityId, roomId }) ?? null,
+    get: async (identityId, roomId) =>
+      (await db.read(reader => reader.get(one, { identityId, roomId }))) ?? null,
 
-    ofDevice: async (device, channelId) => {
+    async ofDevice(device, channelId) {
       const { identityId, platform } = device
-      const found = byChannel.all({ identityId, platform, channelId })
+      const found = await db.read(reader => reader.all(byChannel, { identityId, platform, channelId }))
       return found.find(chat => chat.membership !== 'left' && isChatOf(device, chat)) ?? null
     },
 
-    directWith: async (device, peer) => {
-      const found = byPeer.all({ identityId: device.identityId, peer })
+    async directWith(device, peer) {
+      const { identityId } = device
+      const found = await db.read(reader => reader.all(byPeer, { identityId, peer }))
       return found.find(chat => chat.membership !== 'left' && isChatOf(device, chat)) ?? null
     },
 
-    groupsOf: async device =>
-      groups
-        .all({ identityId: device.identityId, platform: device.platform })
+    async groupsOf(device) {
+      const { identityId, platform } = device
+      const found = await db.read(reader => reader.all(groups, { identityId, platform }))
+      return found
         .filter(chat => isChatOf(device, chat))
-        .sort((one, other) => one.name.localeCompare(other.name) || (one.roomId < other.roomId ? -1 : 1)),
+        .sort((one, other) => one.name.localeCompare(other.name) || (one.roomId < other.roomId ? -1 : 1))
+    },
 
-    unfinished: async () => waiting.all(),
+    unfinished: () => db.read(reader => reader.all(waiting)),
 
     setMembership: (identityId, roomId, membership, now) =>
-      committer.write(() => {
-        const unknown = {
-          kind: 'other',
-          platform: null,
-          bridgeBot: null,
-          channelId: null,
-          receiver: null,
-        } as const
-        orm
-          .insert(chats)
-          .values({
-            identityId,
-            roomId,
-            membership,
-            ...unknown,
-            name: '',
-            encrypted: false,
-            createdAt: now,
-            updatedAt: now,
-          })
-          .onConflictDoUpdate({
-            target: [chats.identityId, chats.roomId],
-            set: { membership, updatedAt: now },
-          })
-          .run()
-      }),
+      db.write(tx =>
+        tx.run(orm =>
+          orm
+            .insert(chats)
+            .values({ identityId, roomId, membership, ...UNKNOWN, createdAt: now, updatedAt: now })
+            .onConflictDoUpdate({
+              target: [chats.identityId, chats.roomId],
+              set: { membership, updatedAt: now },
+            }),
+        ),
+      ),
   }
 }

@@ -5,6 +5,8 @@ import { createHash } from 'node:crypto'
 import { and, eq, isNull, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { type Chat, chats, roomFeatures } from '../../db/schema/index.ts'
+import { statement } from '../../db/statement.ts'
+import type { Tx } from '../../db/transaction.ts'
 import type { RoomFeatures } from '../../domain/room-features.ts'
 import { readRoomFeatures } from '../../matrix/room-features.ts'
 
@@ -15,24 +17,28 @@ export function featuresDigest(content: Content): string {
   return createHash('sha256').update(JSON.stringify(content)).digest('base64url').slice(0, 22)
 }
 
-/**
- * Stores a content once. It writes with the transaction of its caller, which stores a batch or runs
- * `learnFeatures`.
- */
-export type FeaturesWriter = (digest: string, content: Content) => void
-
-export function createFeaturesWriter({ orm }: Pick<Db, 'orm'>): FeaturesWriter {
-  const insert = orm
+const param = sql.placeholder
+const insert = statement(orm =>
+  orm
     .insert(roomFeatures)
-    .values({ digest: sql.placeholder('digest'), content: sql.placeholder('content') })
-    .onConflictDoNothing()
-    .prepare()
-  return (digest, content) => void insert.run({ digest, content })
+    .values({ digest: param('digest'), content: param('content') })
+    .onConflictDoNothing(),
+)
+const byDigest = statement(orm =>
+  orm
+    .select({ content: roomFeatures.content })
+    .from(roomFeatures)
+    .where(eq(roomFeatures.digest, param('digest'))),
+)
+
+/** Stores a content once. */
+export function rememberFeatures(tx: Tx, digest: string, content: Content): Promise<void> {
+  return tx.run(insert, { digest, content })
 }
 
 export interface ChatFeatures {
   /** @returns null where the bridge says nothing */
-  featuresOf(chat: Pick<Chat, 'features'>): RoomFeatures | null
+  featuresOf(chat: Pick<Chat, 'features'>): Promise<RoomFeatures | null>
   /**
    * Notes the features in a chat's room.
    * @param content of the state, null where there is none
@@ -44,23 +50,16 @@ export interface ChatFeatures {
 /** Networks have a few kinds of chat each. */
 const MAX_CACHED = 256
 
-export function createChatFeatures(db: Db): ChatFeatures {
-  const { orm, committer } = db
-  const write = createFeaturesWriter(db)
-  const byDigest = orm
-    .select({ content: roomFeatures.content })
-    .from(roomFeatures)
-    .where(eq(roomFeatures.digest, sql.placeholder('digest')))
-    .prepare()
+export function createChatFeatures(db: Pick<Db, 'read' | 'write'>): ChatFeatures {
   /** Rows never change. */
   const cached = new Map<string, RoomFeatures>()
 
   return {
-    featuresOf({ features: digest }) {
+    async featuresOf({ features: digest }) {
       if (!digest) return null
       const known = cached.get(digest)
       if (known) return known
-      const row = byDigest.get({ digest })
+      const row = await db.read(reader => reader.get(byDigest, { digest }))
       if (!row) return null
       if (cached.size >= MAX_CACHED) cached.clear()
       const features = readRoomFeatures(row.content)
@@ -69,15 +68,16 @@ export function createChatFeatures(db: Db): ChatFeatures {
     },
 
     learnFeatures: (identityId, roomId, content) =>
-      committer.write(() => {
+      db.write(async tx => {
         const digest = content === null ? '' : featuresDigest(content)
-        if (content !== null) write(digest, content)
-        orm
-          .update(chats)
-          .set({ features: digest })
-          // The bridge may have changed them since the state was read.
-          .where(and(eq(chats.identityId, identityId), eq(chats.roomId, roomId), isNull(chats.features)))
-          .run()
+        if (content !== null) await rememberFeatures(tx, digest, content)
+        await tx.run(orm =>
+          orm
+            .update(chats)
+            .set({ features: digest })
+            // The bridge may have changed them since the state was read.
+            .where(and(eq(chats.identityId, identityId), eq(chats.roomId, roomId), isNull(chats.features))),
+        )
         return digest
       }),
   }

@@ -3,6 +3,7 @@ import { and, eq, isNotNull, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { contacts, ghostPhones } from '../../db/schema/index.ts'
 import { textParam } from '../../db/stable-params.ts'
+import { statement } from '../../db/statement.ts'
 
 /** `phone` is null where the bridge was asked at `askedAt` and knew none. */
 export interface KnownPhone {
@@ -19,9 +20,9 @@ export interface PhoneRepository {
   put(deviceRowId: string, matrixUserId: string, phone: string | null, now: number): Promise<void>
 }
 
-export function createPhoneRepository({ orm, committer }: Pick<Db, 'orm' | 'committer'>): PhoneRepository {
-  const param = sql.placeholder
-  const inBook = orm
+const param = sql.placeholder
+const inBook = statement(orm =>
+  orm
     .select({ phone: contacts.phone, askedAt: contacts.seenAt })
     .from(contacts)
     .where(
@@ -30,9 +31,10 @@ export function createPhoneRepository({ orm, committer }: Pick<Db, 'orm' | 'comm
         eq(contacts.matrixUserId, textParam('matrixUserId')),
         isNotNull(contacts.phone),
       ),
-    )
-    .prepare()
-  const told = orm
+    ),
+)
+const told = statement(orm =>
+  orm
     .select({ phone: ghostPhones.phone, askedAt: ghostPhones.askedAt })
     .from(ghostPhones)
     .where(
@@ -40,9 +42,10 @@ export function createPhoneRepository({ orm, committer }: Pick<Db, 'orm' | 'comm
         eq(ghostPhones.deviceRowId, textParam('deviceRowId')),
         eq(ghostPhones.matrixUserId, textParam('matrixUserId')),
       ),
-    )
-    .prepare()
-  const put = orm
+    ),
+)
+const put = statement(orm =>
+  orm
     .insert(ghostPhones)
     .values({
       deviceRowId: param('deviceRowId'),
@@ -53,13 +56,18 @@ export function createPhoneRepository({ orm, committer }: Pick<Db, 'orm' | 'comm
     .onConflictDoUpdate({
       target: [ghostPhones.matrixUserId, ghostPhones.deviceRowId],
       set: { phone: sql`excluded.phone`, askedAt: sql`excluded.asked_at` },
-    })
-    .prepare()
+    }),
+)
 
+export function createPhoneRepository(db: Pick<Db, 'read' | 'write'>): PhoneRepository {
   return {
-    find: async (deviceRowId, matrixUserId) =>
-      inBook.get({ deviceRowId, matrixUserId }) ?? told.get({ deviceRowId, matrixUserId }) ?? null,
+    find: (deviceRowId, matrixUserId) =>
+      db.read(async reader => {
+        const ids = { deviceRowId, matrixUserId }
+        return (await reader.get(inBook, ids)) ?? (await reader.get(told, ids)) ?? null
+      }),
+
     put: (deviceRowId, matrixUserId, phone, now) =>
-      committer.write(() => void put.run({ deviceRowId, matrixUserId, phone, now })),
+      db.write(tx => tx.run(put, { deviceRowId, matrixUserId, phone, now })),
   }
 }

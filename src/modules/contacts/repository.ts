@@ -3,6 +3,8 @@ import { and, eq, gt, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { contacts } from '../../db/schema/index.ts'
 import { limitParam, ONE, textParam } from '../../db/stable-params.ts'
+import { statement } from '../../db/statement.ts'
+import type { Tx } from '../../db/transaction.ts'
 import { yieldToEventLoop } from '../../lib/turn-budget.ts'
 
 export interface Contact {
@@ -27,32 +29,32 @@ export interface ContactRepository {
 /** Rows read or written in one go: a millisecond or two. */
 const STEP = 200
 
-export function createContactRepository({
-  orm,
-  committer,
-}: Pick<Db, 'orm' | 'committer'>): ContactRepository {
-  const param = sql.placeholder
-  const ofDevice = eq(contacts.deviceRowId, textParam('deviceRowId'))
-  const one = orm
+const param = sql.placeholder
+const ofDevice = eq(contacts.deviceRowId, textParam('deviceRowId'))
+const one = statement(orm =>
+  orm
     .select()
     .from(contacts)
-    .where(and(ofDevice, eq(contacts.matrixUserId, textParam('matrixUserId'))))
-    .prepare()
-  const byPhone = orm
+    .where(and(ofDevice, eq(contacts.matrixUserId, textParam('matrixUserId')))),
+)
+const byPhone = statement(orm =>
+  orm
     .select()
     .from(contacts)
     // Spelled out, as a partial index is found by its text.
     .where(and(ofDevice, sql`${contacts.phone} = ${textParam('phone')} and phone IS NOT NULL`))
-    .limit(ONE)
-    .prepare()
-  const next = orm
+    .limit(ONE),
+)
+const next = statement(orm =>
+  orm
     .select()
     .from(contacts)
     .where(and(ofDevice, gt(contacts.matrixUserId, textParam('after'))))
     .orderBy(contacts.matrixUserId)
-    .limit(limitParam('limit'))
-    .prepare()
-  const put = orm
+    .limit(limitParam('limit')),
+)
+const put = statement(orm =>
+  orm
     .insert(contacts)
     .values({
       deviceRowId: param('deviceRowId'),
@@ -64,19 +66,20 @@ export function createContactRepository({
     .onConflictDoUpdate({
       target: [contacts.deviceRowId, contacts.matrixUserId],
       set: { name: sql`excluded.name`, phone: sql`excluded.phone`, seenAt: sql`excluded.seen_at` },
-    })
-    .prepare()
-  const remove = orm
-    .delete(contacts)
-    .where(and(ofDevice, eq(contacts.matrixUserId, param('matrixUserId'))))
-    .prepare()
+    }),
+)
+const remove = statement(orm =>
+  orm.delete(contacts).where(and(ofDevice, eq(contacts.matrixUserId, param('matrixUserId')))),
+)
 
+export function createContactRepository(db: Pick<Db, 'read' | 'write'>): ContactRepository {
   /** @returns what the book has otherwise than the table, and whom it no longer has */
   async function changesOf(deviceRowId: string, book: readonly Contact[]) {
     const wanted = new Map(book.map(contact => [contact.matrixUserId, contact]))
     const gone: string[] = []
     for (let after = ''; ; ) {
-      const rows = next.all({ deviceRowId, after, limit: STEP })
+      const values = { deviceRowId, after, limit: STEP }
+      const rows = await db.read(reader => reader.all(next, values))
       for (const { matrixUserId, name, phone } of rows) {
         const contact = wanted.get(matrixUserId)
         if (!contact) gone.push(matrixUserId)
@@ -88,22 +91,27 @@ export function createContactRepository({
     }
   }
 
-  async function inSteps<T>(all: T[], write: (each: T) => void): Promise<void> {
+  async function inSteps<T>(all: T[], write: (tx: Tx, each: T) => Promise<void>): Promise<void> {
     while (all.length > 0) {
       const some = all.splice(-STEP)
-      await committer.write(() => some.forEach(write))
+      await db.write(async tx => {
+        for (const each of some) await write(tx, each)
+      })
     }
   }
 
   return {
-    find: async (deviceRowId, matrixUserId, phone) =>
-      one.get({ deviceRowId, matrixUserId }) ??
-      (phone === null ? null : (byPhone.get({ deviceRowId, phone }) ?? null)),
+    find: (deviceRowId, matrixUserId, phone) =>
+      db.read(async reader => {
+        const found = await reader.get(one, { deviceRowId, matrixUserId })
+        if (found || phone === null) return found ?? null
+        return (await reader.get(byPhone, { deviceRowId, phone })) ?? null
+      }),
 
     async replace(deviceRowId, book, now) {
       const { changed, gone } = await changesOf(deviceRowId, book)
-      await inSteps(changed, contact => put.run({ deviceRowId, ...contact, seenAt: now }))
-      await inSteps(gone, matrixUserId => remove.run({ deviceRowId, matrixUserId }))
+      await inSteps(changed, (tx, contact) => tx.run(put, { deviceRowId, ...contact, seenAt: now }))
+      await inSteps(gone, (tx, matrixUserId) => tx.run(remove, { deviceRowId, matrixUserId }))
     },
   }
 }

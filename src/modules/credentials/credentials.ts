@@ -15,7 +15,7 @@ import { createSecretHashing, UNMATCHABLE_HASH } from './secret-hashing.ts'
 import type { Credentials, CredentialView, Principal } from './types.ts'
 
 export interface CredentialsOptions {
-  db: Db
+  db: Pick<Db, 'read' | 'write'>
   /** Keyed one-way function (createHmacHasher), under a key of its own. */
   hasher: (text: string) => string
   clock: Clock
@@ -70,7 +70,8 @@ export function createCredentials({
         updatedAt: now,
       }
       const created = { credential: viewOf(credential), clientSecret }
-      if (!(await repository.insert(credential, () => record?.(created)))) throw idTaken(clientId)
+      const isStored = await repository.insert(credential, async tx => record?.(tx, created))
+      if (!isStored) throw idTaken(clientId)
       return created
     },
 

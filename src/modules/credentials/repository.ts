@@ -1,14 +1,17 @@
 /** SQL of the credentials. */
 import { and, asc, count, eq, ne, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
-import { type Credential, credentials, idempotencyKeys, settings, tokens } from '../../db/schema/index.ts'
+import { type Credential, credentials, idempotencyKeys, tokens } from '../../db/schema/index.ts'
+import { statement } from '../../db/statement.ts'
+import type { Tx } from '../../db/transaction.ts'
 import { credentialHolder } from '../idempotency/holders.ts'
+import { replaceSetting, settingOf } from '../identities/settings-repository.ts'
 
 export interface CredentialRepository {
   find(clientId: string): Promise<Credential | null>
   list(): Promise<Credential[]>
-  /** @param onStored is called inside the transaction. @returns false when the id is taken */
-  insert(credential: Credential, onStored: () => void): Promise<boolean>
+  /** @param onStored writes with the same transaction. @returns false when the id is taken */
+  insert(credential: Credential, onStored: (tx: Tx) => Promise<void>): Promise<boolean>
   /**
    * @returns the changed row; `missing` when there is none, `last_super_admin` when no active super admin would be left (nothing is
    *   changed then)
@@ -24,82 +27,73 @@ export interface CredentialRepository {
   fingerprint(clientId: string): Promise<string | null>
 }
 
-export function createCredentialRepository({ orm, committer }: Db): CredentialRepository {
-  const byId = orm
+const byId = statement(orm =>
+  orm
     .select()
     .from(credentials)
-    .where(eq(credentials.clientId, sql.placeholder('clientId')))
-    .prepare()
-  const all = orm
-    .select()
+    .where(eq(credentials.clientId, sql.placeholder('clientId'))),
+)
+const all = statement(orm =>
+  orm.select().from(credentials).orderBy(asc(credentials.createdAt), asc(credentials.clientId)),
+)
+const activeSuperAdminsBut = statement(orm =>
+  orm
+    .select({ count: count() })
     .from(credentials)
-    .orderBy(asc(credentials.createdAt), asc(credentials.clientId))
-    .prepare()
-
-  const leavesNoSuperAdmin = (before: Credential, after: Credential) => {
+    .where(
+      and(
+        eq(credentials.role, 'super_admin'),
+        eq(credentials.active, true),
+        ne(credentials.clientId, sql.placeholder('clientId')),
+      ),
+    ),
+)
+export function createCredentialRepository(db: Pick<Db, 'read' | 'write'>): CredentialRepository {
+  async function leavesNoSuperAdmin(tx: Tx, before: Credential, after: Credential): Promise<boolean> {
     if (!isActiveSuperAdmin(before) || isActiveSuperAdmin(after)) return false
-    const others = orm
-      .select({ count: count() })
-      .from(credentials)
-      .where(
-        and(
-          eq(credentials.role, 'super_admin'),
-          eq(credentials.active, true),
-          ne(credentials.clientId, before.clientId),
-        ),
-      )
-      .get()
-    return others?.count === 0
+    return (await tx.get(activeSuperAdminsBut, { clientId: before.clientId }))?.count === 0
   }
 
   return {
-    find: async clientId => byId.get({ clientId }) ?? null,
-    list: async () => all.all(),
+    find: async clientId => (await db.read(reader => reader.get(byId, { clientId }))) ?? null,
+    list: () => db.read(reader => reader.all(all)),
     insert: (credential, onStored) =>
-      committer.write(() => {
-        const stored = orm.insert(credentials).values(credential).onConflictDoNothing().returning().all()
+      db.write(async tx => {
+        const stored = await tx.all(orm =>
+          orm.insert(credentials).values(credential).onConflictDoNothing().returning(),
+        )
         if (stored.length === 0) return false
-        onStored()
+        await onStored(tx)
         return true
       }),
     update: (clientId, change) =>
-      committer.write(() => {
-        const before = byId.get({ clientId })
+      db.write(async tx => {
+        const before = await tx.get(byId, { clientId })
         if (!before) return 'missing'
         const after = { ...before, ...change }
-        if (leavesNoSuperAdmin(before, after)) return 'last_super_admin'
-        orm.update(credentials).set(change).where(eq(credentials.clientId, clientId)).run()
+        if (await leavesNoSuperAdmin(tx, before, after)) return 'last_super_admin'
+        await tx.run(orm => orm.update(credentials).set(change).where(eq(credentials.clientId, clientId)))
         return after
       }),
     remove: clientId =>
-      committer.write(() => {
-        orm
-          .delete(idempotencyKeys)
-          .where(eq(idempotencyKeys.holder, credentialHolder(clientId)))
-          .run()
-        orm.delete(tokens).where(eq(tokens.credentialId, clientId)).run()
-        orm.delete(credentials).where(eq(credentials.clientId, clientId)).run()
+      db.write(async tx => {
+        const holder = credentialHolder(clientId)
+        await tx.run(orm => orm.delete(idempotencyKeys).where(eq(idempotencyKeys.holder, holder)))
+        await tx.run(orm => orm.delete(tokens).where(eq(tokens.credentialId, clientId)))
+        await tx.run(orm => orm.delete(credentials).where(eq(credentials.clientId, clientId)))
       }),
     putWithFingerprint: (credential, fingerprint) =>
-      committer.write(() => {
-        const { clientId: _, createdAt: __, ...change } = credential
-        orm
-          .insert(credentials)
-          .values(credential)
-          .onConflictDoUpdate({ target: credentials.clientId, set: change })
-          .run()
-        orm
-          .insert(settings)
-          .values({ name: fingerprintName(credential.clientId), value: fingerprint })
-          .onConflictDoUpdate({ target: settings.name, set: { value: fingerprint } })
-          .run()
+      db.write(async tx => {
+        const { clientId, createdAt: _, ...change } = credential
+        await tx.run(orm =>
+          orm
+            .insert(credentials)
+            .values(credential)
+            .onConflictDoUpdate({ target: credentials.clientId, set: change }),
+        )
+        await replaceSetting(tx, fingerprintName(clientId), fingerprint)
       }),
-    fingerprint: async clientId =>
-      orm
-        .select()
-        .from(settings)
-        .where(eq(settings.name, fingerprintName(clientId)))
-        .get()?.value ?? null,
+    fingerprint: clientId => db.read(reader => settingOf(reader, fingerprintName(clientId))),
   }
 }
 

@@ -1,6 +1,7 @@
 /** What the credentials use cases offer to the HTTP routes and the command line. */
 import type { Credential } from '../../db/schema/index.ts'
 import type { Role } from '../../domain/states.ts'
+import type { Recorder } from '../idempotency/types.ts'
 
 /** A credential as the API shows it. */
 export interface CredentialView {
@@ -26,8 +27,7 @@ interface CredentialInput {
   description?: string | undefined
   role?: Role | undefined
   scopes?: readonly string[] | undefined
-  /** Called with what was made, inside the transaction that stores it. */
-  record?: ((created: NewCredential) => void) | undefined
+  record?: Recorder<NewCredential> | undefined
 }
 
 interface CredentialChange {

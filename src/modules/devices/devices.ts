@@ -74,7 +74,7 @@ const LIST_PATIENCE_MS = 2_000
 const DELETED = 'deleted by the API'
 
 export function createDevices(options: DevicesOptions): LinkedDevices & ProbedDevices {
-  const { repository, bridges, matrixUserOf, identityOf, onQueueVoid, onDeliveries, clock, logger } = options
+  const { repository, bridges, matrixUserOf, identityOf, onQueueVoid, clock, logger } = options
   const reconciliation = createReconciliation(options)
 
   async function listed(identityId: string): Promise<Device[]> {
@@ -125,8 +125,7 @@ export function createDevices(options: DevicesOptions): LinkedDevices & ProbedDe
   }
 
   async function takeOffList(device: Device, reason: string): Promise<void> {
-    const { deliveries } = await repository.remove(device.id, reason, clock.now())
-    if (deliveries) onDeliveries()
+    await repository.remove(device.id, reason, clock.now())
     onQueueVoid()
   }
 

@@ -15,7 +15,7 @@ import { Turns } from '../../lib/turns.ts'
 import { ghostNamingOf } from '../contacts/ghosts.ts'
 import { createAbsences } from './absences.ts'
 import { PLAIN_REASONS, reportedState } from './bridge-states.ts'
-import { type Changed, type DeviceRepository, isAsTold, type LoginSnapshot } from './repository.ts'
+import { type DeviceRepository, isAsTold, type LoginSnapshot } from './repository.ts'
 
 export interface ReconciliationOptions {
   repository: DeviceRepository
@@ -30,8 +30,6 @@ export interface ReconciliationOptions {
   onSettled(device: Device): void
   /** The bridge has said who the account itself is. */
   onSelf(device: Device, self: BridgeContact): Promise<void>
-  /** There is something to deliver. */
-  onDeliveries(): void
   clock: Clock
   logger: Logger
 }
@@ -85,12 +83,6 @@ export function createReconciliation(options: ReconciliationOptions): Reconcilia
   const probedAt = new Map<string, number>()
   const keyOf = (identityId: string, platform: string) => `${identityId}/${platform}`
 
-  async function written<T extends Changed>(write: Promise<T>): Promise<T> {
-    const changed = await write
-    if (changed.deliveries) options.onDeliveries()
-    return changed
-  }
-
   async function reconcileNow(identityId: string, platform: string): Promise<void> {
     const bridge = bridges.forPlatform(platform)
     const userId = await matrixUserOf(identityId)
@@ -122,7 +114,7 @@ export function createReconciliation(options: ReconciliationOptions): Reconcilia
   async function logOut(gone: readonly Device[], reason: string | null): Promise<void> {
     if (gone.length === 0) return
     const ids = gone.map(device => device.id)
-    await written(repository.setState(ids, 'logged_out', reason, clock.now()))
+    await repository.setState(ids, 'logged_out', reason, clock.now())
   }
 
   async function adopt(
@@ -136,7 +128,7 @@ export function createReconciliation(options: ReconciliationOptions): Reconcilia
     if (login.state === 'logged_out' && (!before || before.removedAt !== null)) return
     if (before && isAsTold(before, login)) return learnGhost(before, bridge, userId)
     const newId = timeOrderedId('dev_')
-    const { device } = await written(repository.adopt(identityId, bridge.platform, login, newId, clock.now()))
+    const device = await repository.adopt(identityId, bridge.platform, login, newId, clock.now())
     if (device.state !== 'logged_out' && (!before || !isLinked(before))) options.onLinked(device)
     if (device.state === 'connected' && before?.state !== 'connected') options.onSettled(device)
     await learnGhost(device, bridge, userId)
@@ -202,7 +194,7 @@ export function createReconciliation(options: ReconciliationOptions): Reconcilia
   async function markDisconnected(devices: readonly Pick<Device, 'id'>[], reason: string): Promise<void> {
     if (devices.length === 0) return
     const ids = devices.map(device => device.id)
-    await written(repository.setState(ids, 'disconnected', reason, clock.now()))
+    await repository.setState(ids, 'disconnected', reason, clock.now())
   }
 
   return {
@@ -229,7 +221,7 @@ export function createReconciliation(options: ReconciliationOptions): Reconcilia
     async logOutAll(platform, reason) {
       outages.set(platform, outagesOf(platform) + 1)
       const ids = (await repository.linkedOn(platform)).map(device => device.id)
-      if (ids.length > 0) await written(repository.setState(ids, 'logged_out', reason, clock.now()))
+      if (ids.length > 0) await repository.setState(ids, 'logged_out', reason, clock.now())
       for (const id of ids) {
         const device = await repository.get(id)
         if (device) options.onSettled(device)

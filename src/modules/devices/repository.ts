@@ -1,13 +1,12 @@
-/**
- * SQL of the devices table. A change of state is written together with the event that tells of it. The methods that change states say
- * whether there is something to deliver.
- */
+/** SQL of the devices table. A change of state is written with the event that tells of it. */
 import { and, eq, gt, isNull, lt, max, ne, sql } from 'drizzle-orm'
 import { union } from 'drizzle-orm/sqlite-core'
 import type { Db } from '../../db/open.ts'
 import { awaitedLogins, type Device, devices, messages } from '../../db/schema/index.ts'
+import { statement } from '../../db/statement.ts'
+import type { Tx } from '../../db/transaction.ts'
 import type { DeviceState } from '../../domain/states.ts'
-import { createEventWriter } from '../events/repository.ts'
+import { writeEvent } from '../events/repository.ts'
 import { deviceEvent } from './device-event.ts'
 import { LONGEST_GAP_MS, receivesAfterLink, receivesAfterRelink } from './history.ts'
 
@@ -19,11 +18,6 @@ export interface LoginSnapshot {
   name: string
   state: DeviceState
   reason: string | null
-}
-
-export interface Changed {
-  /** Whether there is something to deliver. */
-  deliveries: boolean
 }
 
 export interface DeviceRepository {
@@ -42,13 +36,13 @@ export interface DeviceRepository {
     login: LoginSnapshot,
     newId: string,
     now: number,
-  ): Promise<Changed & { device: Device }>
+  ): Promise<Device>
   /** `stateSince` stays where the state does; a removed device stays as it is. */
-  setState(ids: readonly string[], state: DeviceState, reason: string | null, now: number): Promise<Changed>
+  setState(ids: readonly string[], state: DeviceState, reason: string | null, now: number): Promise<void>
   /** What waits for devices of the identity is never sent. */
   voidQueues(identityId: string, now: number): Promise<void>
   /** Takes it off the list; it is then logged out, with this reason, unless it was already. */
-  remove(id: string, reason: string, now: number): Promise<Changed>
+  remove(id: string, reason: string, now: number): Promise<void>
   setGhost(id: string, ghostUserId: string): Promise<void>
   /** Identities that have a device on the platform (not a removed one) or await one, in order of their ids. @param after only those behind this id */
   identitiesWith(platform: string, after: string, limit: number): Promise<string[]>
@@ -60,177 +54,193 @@ export interface DeviceRepository {
   platforms(): Promise<string[]>
 }
 
-export function createDeviceRepository(db: Db): DeviceRepository {
-  const { orm, committer } = db
-  const events = createEventWriter(db)
-  const byIdentity = orm
+const param = sql.placeholder
+const byIdentity = statement(orm =>
+  orm
     .select()
     .from(devices)
-    .where(eq(devices.identityId, sql.placeholder('identityId')))
-    .prepare()
-  const byId = orm
+    .where(eq(devices.identityId, param('identityId'))),
+)
+const byId = statement(orm =>
+  orm
     .select()
     .from(devices)
-    .where(eq(devices.id, sql.placeholder('id')))
-    .prepare()
-  // The newest of all messages, whomever they are for: the end of an index.
-  const newestMessage = orm
-    .select({ seq: max(messages.seq) })
-    .from(messages)
-    .prepare()
-  const onPlatform = (platform: string) => and(eq(devices.platform, platform), isNull(devices.removedAt))
+    .where(eq(devices.id, param('id'))),
+)
+// The newest of all messages, whomever they are for: the end of an index.
+const newestMessage = statement(orm => orm.select({ seq: max(messages.seq) }).from(messages))
+const isOnPlatform = and(eq(devices.platform, param('platform')), isNull(devices.removedAt))
+const isLinkedOn = and(isOnPlatform, ne(devices.state, 'logged_out'))
+const withDeviceOrAwaited = statement(orm =>
+  union(
+    orm
+      .select({ identityId: devices.identityId })
+      .from(devices)
+      .where(and(isOnPlatform, gt(devices.identityId, param('after')))),
+    orm
+      .select({ identityId: awaitedLogins.identityId })
+      .from(awaitedLogins)
+      .where(
+        and(eq(awaitedLogins.platform, param('platform')), gt(awaitedLogins.identityId, param('after'))),
+      ),
+  )
+    .orderBy(devices.identityId)
+    .limit(param('limit')),
+)
+const reachable = statement(orm =>
+  orm
+    .select({ id: devices.id })
+    .from(devices)
+    .where(and(isLinkedOn, ne(devices.state, 'disconnected'))),
+)
+const linked = statement(orm =>
+  orm
+    .select({ id: devices.id, identityId: devices.identityId, loginId: devices.loginId })
+    .from(devices)
+    .where(isLinkedOn),
+)
+const platforms = statement(orm =>
+  orm.selectDistinct({ platform: devices.platform }).from(devices).where(isNull(devices.removedAt)),
+)
 
-  function tell(device: Device, now: number): boolean {
-    const event = deviceEvent(device, now)
-    return event !== null && (events.write(event, now)?.deliveries ?? false)
-  }
-
-  function update(id: string, change: Partial<Device>): Device {
-    return orm.update(devices).set(change).where(eq(devices.id, id)).returning().get() as Device
-  }
-
-  /** Inside a transaction. @returns what is new about a login beside what its bridge tells */
-  function relinked(known: Device, login: LoginSnapshot, now: number): Partial<Device> {
-    if (known.state !== 'logged_out' || login.state === 'logged_out') return {}
-    const { removedAt } = known
-    const awaited = awaitedSince(known)
-    if (removedAt === null) return { linkedAt: now, receivesFrom: receivesAfterRelink(known, now) }
-    const receivesFrom = receivesAfterLink(awaited, removedAt, now)
-    return { linkedAt: now, receivesFrom, removedAt: null, voidThrough: newestMessage.get()?.seq ?? null }
-  }
-
-  /** Inside a transaction. Is no longer awaited then. @returns since when a login was, null when it wasn't */
-  function awaitedSince({ identityId, platform }: Pick<Device, 'identityId' | 'platform'>): number | null {
-    const isIt = and(eq(awaitedLogins.identityId, identityId), eq(awaitedLogins.platform, platform))
-    return orm.delete(awaitedLogins).where(isIt).returning().get()?.since ?? null
-  }
-
-  /** Runs inside a transaction. */
-  function enter(known: Device, state: DeviceState, reason: string | null, now: number): boolean {
-    if (known.state === state && known.stateReason === reason) return false
-    const isNew = known.state !== state
-    const changed = { state, stateReason: reason, updatedAt: now, ...(isNew ? { stateSince: now } : {}) }
-    const device = update(known.id, changed)
-    return isNew && tell(device, now)
-  }
-
+export function createDeviceRepository(db: Pick<Db, 'read' | 'write'>): DeviceRepository {
   return {
-    // Ordered here: SQLite sets up its sorter even for one row, which would be the dearest part of accepting a send.
-    listAll: async identityId => byIdentity.all({ identityId }).sort(oldestFirst),
-    get: async id => byId.get({ id }) ?? null,
+    async listAll(identityId) {
+      const found = await db.read(reader => reader.all(byIdentity, { identityId }))
+      // Ordered here: SQLite sets up its sorter even for one row, which would be the dearest part
+      // of accepting a send.
+      return found.sort(oldestFirst)
+    },
+
+    get: async id => (await db.read(reader => reader.get(byId, { id }))) ?? null,
 
     awaitLogin: (identityId, platform, since) =>
-      committer.write(() => {
+      db.write(async tx => {
         // Those that nobody went on with.
-        orm
-          .delete(awaitedLogins)
-          .where(lt(awaitedLogins.since, since - LONGEST_GAP_MS))
-          .run()
-        orm
-          .insert(awaitedLogins)
-          .values({ identityId, platform, since })
-          .onConflictDoUpdate({ target: [awaitedLogins.identityId, awaitedLogins.platform], set: { since } })
-          .run()
+        const isForgotten = lt(awaitedLogins.since, since - LONGEST_GAP_MS)
+        await tx.run(orm => orm.delete(awaitedLogins).where(isForgotten))
+        await tx.run(orm =>
+          orm
+            .insert(awaitedLogins)
+            .values({ identityId, platform, since })
+            .onConflictDoUpdate({
+              target: [awaitedLogins.identityId, awaitedLogins.platform],
+              set: { since },
+            }),
+        )
       }),
 
     adopt: (identityId, platform, login, newId, now) =>
-      committer.write(() => {
-        const known = byIdentity
-          .all({ identityId })
-          .find(device => device.platform === platform && device.loginId === login.loginId)
-        if (known && isAsTold(known, login)) return { device: known, deliveries: false }
+      db.write(async tx => {
+        const known = (await tx.all(byIdentity, { identityId })).find(
+          device => device.platform === platform && device.loginId === login.loginId,
+        )
+        if (known && isAsTold(known, login)) return known
         const { reason, ...columns } = login
         const told = { ...columns, stateReason: reason, updatedAt: now }
         const isNewState = !known || known.state !== login.state
         const since = isNewState ? { stateSince: now } : {}
         const device = known
-          ? update(known.id, { ...told, ...since, ...relinked(known, login, now) })
-          : orm
-              .insert(devices)
-              .values({
-                id: newId,
-                identityId,
-                platform,
-                ...told,
-                stateSince: now,
-                linkedAt: now,
-                receivesFrom: receivesAfterLink(awaitedSince({ identityId, platform }), null, now),
-                createdAt: now,
-              })
-              .returning()
-              .get()
-        return { device, deliveries: isNewState && tell(device, now) }
+          ? await update(tx, known.id, { ...told, ...since, ...(await relinked(tx, known, login, now)) })
+          : await insert(tx, { id: newId, identityId, platform, ...told, stateSince: now }, now)
+        if (isNewState) await writeStateEvent(tx, device, now)
+        return device
       }),
 
     setState: (ids, state, reason, now) =>
-      committer.write(() => {
-        let deliveries = false
+      db.write(async tx => {
         for (const id of ids) {
-          const known = byId.get({ id })
-          if (known && known.removedAt === null) deliveries = enter(known, state, reason, now) || deliveries
+          const known = await tx.get(byId, { id })
+          if (known && known.removedAt === null) await changeState(tx, known, state, reason, now)
         }
-        return { deliveries }
       }),
 
     voidQueues: (identityId, now) =>
-      committer.write(() => {
-        const voidThrough = newestMessage.get()?.seq ?? null
-        orm
-          .update(devices)
-          .set({ voidThrough, updatedAt: now })
-          .where(eq(devices.identityId, identityId))
-          .run()
+      db.write(async tx => {
+        const voidThrough = await newestSeq(tx)
+        const ofIdentity = eq(devices.identityId, identityId)
+        await tx.run(orm => orm.update(devices).set({ voidThrough, updatedAt: now }).where(ofIdentity))
       }),
 
     remove: (id, reason, now) =>
-      committer.write(() => {
-        const known = byId.get({ id })
-        if (!known || known.removedAt !== null) return { deliveries: false }
-        const deliveries = known.state !== 'logged_out' && enter(known, 'logged_out', reason, now)
-        update(id, { removedAt: now, updatedAt: now })
-        return { deliveries }
+      db.write(async tx => {
+        const known = await tx.get(byId, { id })
+        if (!known || known.removedAt !== null) return
+        if (known.state !== 'logged_out') await changeState(tx, known, 'logged_out', reason, now)
+        await update(tx, id, { removedAt: now, updatedAt: now })
       }),
 
     setGhost: (id, ghostUserId) =>
-      committer.write(() => {
-        orm.update(devices).set({ ghostUserId }).where(eq(devices.id, id)).run()
-      }),
+      db.write(tx => tx.run(orm => orm.update(devices).set({ ghostUserId }).where(eq(devices.id, id)))),
 
-    identitiesWith: async (platform, after, limit) => {
-      const linked = orm
-        .select({ identityId: devices.identityId })
-        .from(devices)
-        .where(and(onPlatform(platform), gt(devices.identityId, after)))
-      const awaiting = orm
-        .select({ identityId: awaitedLogins.identityId })
-        .from(awaitedLogins)
-        .where(and(eq(awaitedLogins.platform, platform), gt(awaitedLogins.identityId, after)))
-      const rows = union(linked, awaiting).orderBy(devices.identityId).limit(limit).all()
+    async identitiesWith(platform, after, limit) {
+      const rows = await db.read(reader => reader.all(withDeviceOrAwaited, { platform, after, limit }))
       return rows.map(row => row.identityId)
     },
 
-    seeminglyReachable: async platform =>
-      orm
-        .select({ id: devices.id })
-        .from(devices)
-        .where(and(onPlatform(platform), ne(devices.state, 'logged_out'), ne(devices.state, 'disconnected')))
-        .all(),
+    seeminglyReachable: platform => db.read(reader => reader.all(reachable, { platform })),
 
-    linkedOn: async platform =>
-      orm
-        .select({ id: devices.id, identityId: devices.identityId, loginId: devices.loginId })
-        .from(devices)
-        .where(and(onPlatform(platform), ne(devices.state, 'logged_out')))
-        .all(),
+    linkedOn: platform => db.read(reader => reader.all(linked, { platform })),
 
-    platforms: async () =>
-      orm
-        .selectDistinct({ platform: devices.platform })
-        .from(devices)
-        .where(isNull(devices.removedAt))
-        .all()
-        .map(row => row.platform),
+    platforms: async () => (await db.read(reader => reader.all(platforms))).map(row => row.platform),
   }
+}
+
+async function writeStateEvent(tx: Tx, device: Device, now: number): Promise<void> {
+  const event = deviceEvent(device, now)
+  if (event) await writeEvent(tx, event, now)
+}
+
+async function update(tx: Tx, id: string, change: Partial<Device>): Promise<Device> {
+  const ofId = eq(devices.id, id)
+  return (await tx.get(orm => orm.update(devices).set(change).where(ofId).returning())) as Device
+}
+
+async function insert(
+  tx: Tx,
+  device: Omit<typeof devices.$inferInsert, 'linkedAt' | 'receivesFrom' | 'createdAt'>,
+  now: number,
+): Promise<Device> {
+  const receivesFrom = receivesAfterLink(await awaitedSince(tx, device), null, now)
+  const row = { ...device, linkedAt: now, receivesFrom, createdAt: now }
+  return (await tx.get(orm => orm.insert(devices).values(row).returning())) as Device
+}
+
+/** @returns what is new about a login beside what its bridge tells */
+async function relinked(tx: Tx, known: Device, login: LoginSnapshot, now: number): Promise<Partial<Device>> {
+  if (known.state !== 'logged_out' || login.state === 'logged_out') return {}
+  const { removedAt } = known
+  const awaited = await awaitedSince(tx, known)
+  if (removedAt === null) return { linkedAt: now, receivesFrom: receivesAfterRelink(known, now) }
+  const receivesFrom = receivesAfterLink(awaited, removedAt, now)
+  return { linkedAt: now, receivesFrom, removedAt: null, voidThrough: await newestSeq(tx) }
+}
+
+/** Is no longer awaited then. @returns since when a login was, null when it wasn't */
+async function awaitedSince(
+  tx: Tx,
+  { identityId, platform }: Pick<Device, 'identityId' | 'platform'>,
+): Promise<number | null> {
+  const isIt = and(eq(awaitedLogins.identityId, identityId), eq(awaitedLogins.platform, platform))
+  return (await tx.get(orm => orm.delete(awaitedLogins).where(isIt).returning()))?.since ?? null
+}
+
+async function newestSeq(tx: Tx): Promise<number | null> {
+  return (await tx.get(newestMessage))?.seq ?? null
+}
+
+async function changeState(
+  tx: Tx,
+  known: Device,
+  state: DeviceState,
+  reason: string | null,
+  now: number,
+): Promise<void> {
+  if (known.state === state && known.stateReason === reason) return
+  const isNew = known.state !== state
+  const changed = { state, stateReason: reason, updatedAt: now, ...(isNew ? { stateSince: now } : {}) }
+  const device = await update(tx, known.id, changed)
+  if (isNew) await writeStateEvent(tx, device, now)
 }
 
 /** Whether the row of a login says all that its bridge tells. */

@@ -23,22 +23,27 @@ export function databaseCheck(databaseFile: string, quotaBytes: number | null): 
       let db: Db | undefined
       try {
         db = openDb(databaseFile)
-        return [wholeness(db, databaseFile), versionOf(db), ...sharing(db), ...quotas(db, quotaBytes)]
+        return [
+          wholeness(db, databaseFile),
+          versionOf(db),
+          ...(await sharing(db)),
+          ...(await quotas(db, quotaBytes)),
+        ]
       } catch (error) {
         return failure(
           `${databaseFile}: ${messageOf(error)}`,
           'restore it from a backup, or use the version of meshgate that wrote it',
         )
       } finally {
-        db?.close()
+        await db?.close()
       }
     },
   }
 }
 
-function quotas(db: Db, quotaBytes: number | null): Outcome[] {
+async function quotas(db: Db, quotaBytes: number | null): Promise<Outcome[]> {
   if (quotaBytes === null) return []
-  return identitiesWithFiles(db, quotaBytes * NEARLY_FULL).map(({ identity, bytes }) =>
+  return (await identitiesWithFiles(db, quotaBytes * NEARLY_FULL)).map(({ identity, bytes }) =>
     warning(
       `the files of ${identity} take ${bytes} of ${quotaBytes} bytes: beyond that its uploads are refused`,
       'raise MEDIA_QUOTA_PER_IDENTITY, or keep files for a shorter time (MEDIA_RETENTION_DAYS)',
@@ -71,8 +76,8 @@ function versionOf({ connection }: Db): Outcome {
  * the very first token's identity the host, whoever asked for it; and a super admin may have become
  * a plain user since.
  */
-function sharing(db: Db): Outcome[] {
-  return sharedIdentities(db).map(({ isUsersHost, ofUsers, ofOthers }) => {
+async function sharing(db: Db): Promise<Outcome[]> {
+  return (await sharedIdentities(db)).map(({ isUsersHost, ofUsers, ofOthers }) => {
     const newHost =
       "make a token with use_host false and a super admin's credential: its identity becomes the host"
     const apart = `delete token ${ofOthers} (DELETE /api/v1/tokens/{id}, with its credential) and make another with use_host true`

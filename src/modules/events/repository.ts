@@ -1,10 +1,12 @@
 /**
- * SQL of events: writes one together with a delivery for each webhook that asks for it. Whoever changes what an event tells of (inbox, messages,
- * devices) calls it in the same transaction, so that neither is ever there without the other.
+ * SQL of events: writes one together with a delivery for each webhook that asks for it, and tells the dispatcher.
+ * Whoever changes what an event tells of (inbox, messages, devices) writes it in the same transaction, so that
+ * neither is ever there without the other.
  */
 import { and, eq, sql } from 'drizzle-orm'
-import type { Db } from '../../db/open.ts'
 import { deliveries, deliveryLanes, inboxEvents, type Webhook, webhooks } from '../../db/schema/index.ts'
+import { statement } from '../../db/statement.ts'
+import type { Tx } from '../../db/transaction.ts'
 import type { StoredEvent } from '../../domain/events.ts'
 import { MESSAGE_EVENT_NAMES, type StoredEventName } from '../../domain/states.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
@@ -25,12 +27,6 @@ export interface NewEvent {
   payload: StoredEvent
 }
 
-/** Its functions are to be called inside a transaction. */
-export interface EventWriter {
-  /** @returns null when the identity has an event of this id already; else whether there is something to deliver */
-  write(event: NewEvent, now: number): { deliveries: boolean } | null
-}
-
 /** A delivery of an event to a webhook, in a lane that orders it. */
 export interface NewDelivery {
   identityId: string
@@ -40,64 +36,34 @@ export interface NewDelivery {
   lane: string
 }
 
-/** To be called inside a transaction. */
-export type DeliveryWriter = (delivery: NewDelivery, now: number) => void
-
 /** Names a webhook in the lanes' rows: what is in flight to one endpoint is bounded. */
 export function endpointKey(identityId: string, webhookId: number): string {
   return `${identityId}/${webhookId}`
 }
 
-/** To be called inside a transaction in which a delivery waits there. @param within the webhook. @returns the lane's name */
-export type DeliveryLaneOpener = (
-  of: Pick<NewDelivery, 'identityId' | 'webhookId'>,
-  within: string,
-  now: number,
-) => string
+const param = sql.placeholder
 
-export function createDeliveryLaneOpener({ orm }: Pick<Db, 'orm'>): DeliveryLaneOpener {
-  const param = sql.placeholder
-  // A lane that exists keeps its time: work waits there already, or its holder will see this delivery.
-  const open = orm
+// A lane that exists keeps its time: work waits there already, or its holder will see this delivery.
+const insertLane = statement(orm =>
+  orm
     .insert(deliveryLanes)
     .values({ lane: param('lane'), endpoint: param('endpoint'), dueAt: param('now'), leaseId: null })
-    .onConflictDoNothing()
-    .prepare()
-  return ({ identityId, webhookId }, within, now) => {
-    const endpoint = endpointKey(identityId, webhookId)
-    const lane = `${endpoint}/${within}`
-    open.run({ lane, endpoint, now })
-    return lane
-  }
-}
-
-export function createDeliveryWriter({ orm }: Pick<Db, 'orm'>): DeliveryWriter {
-  const param = sql.placeholder
-  const openLane = createDeliveryLaneOpener({ orm })
-  const insertDelivery = orm
-    .insert(deliveries)
-    .values({
-      id: param('id'),
-      identityId: param('identityId'),
-      webhookId: param('webhookId'),
-      inboxSeq: param('inboxSeq'),
-      lane: param('lane'),
-      status: 'pending',
-      attempts: 0,
-      createdAt: param('now'),
-    })
-    .prepare()
-  return (delivery, now) => {
-    const { identityId, webhookId, inboxSeq } = delivery
-    const lane = openLane(delivery, delivery.lane, now)
-    insertDelivery.run({ id: timeOrderedId('evt_'), identityId, webhookId, inboxSeq, lane, now })
-  }
-}
-
-export function createEventWriter({ orm }: Pick<Db, 'orm'>): EventWriter {
-  const param = sql.placeholder
-  const deliver = createDeliveryWriter({ orm })
-  const insertEvent = orm
+    .onConflictDoNothing(),
+)
+const insertDelivery = statement(orm =>
+  orm.insert(deliveries).values({
+    id: param('id'),
+    identityId: param('identityId'),
+    webhookId: param('webhookId'),
+    inboxSeq: param('inboxSeq'),
+    lane: param('lane'),
+    status: 'pending',
+    attempts: 0,
+    createdAt: param('now'),
+  }),
+)
+const insertEvent = statement(orm =>
+  orm
     .insert(inboxEvents)
     .values({
       identityId: param('identityId'),
@@ -111,25 +77,51 @@ export function createEventWriter({ orm }: Pick<Db, 'orm'>): EventWriter {
       receivedAt: param('now'),
     })
     .onConflictDoNothing()
-    .returning({ seq: inboxEvents.seq })
-    .prepare()
-  const activeWebhooks = orm
+    .returning({ seq: inboxEvents.seq }),
+)
+const activeWebhooks = statement(orm =>
+  orm
     .select({ id: webhooks.id, events: webhooks.events })
     .from(webhooks)
-    .where(and(eq(webhooks.identityId, param('identityId')), eq(webhooks.active, true)))
-    .prepare()
+    .where(and(eq(webhooks.identityId, param('identityId')), eq(webhooks.active, true))),
+)
 
-  return {
-    write({ lane: within, ...event }, now) {
-      const { identityId, payload } = event
-      const stored = insertEvent.get({ ...event, name: payload.event, now })
-      if (!stored) return null
-      const asking = activeWebhooks.all({ identityId }).filter(webhook => asksFor(webhook, payload.event))
-      for (const { id: webhookId } of asking)
-        deliver({ identityId, webhookId, inboxSeq: stored.seq, lane: within }, now)
-      return { deliveries: asking.length > 0 }
-    },
-  }
+/** @returns false when the identity has an event of this id already */
+export async function writeEvent(
+  tx: Tx,
+  { lane: within, ...event }: NewEvent,
+  now: number,
+): Promise<boolean> {
+  const { identityId, payload } = event
+  const stored = await tx.get(insertEvent, { ...event, name: payload.event, now })
+  if (!stored) return false
+  const active = await tx.all(activeWebhooks, { identityId })
+  for (const { id: webhookId } of active.filter(webhook => asksFor(webhook, payload.event)))
+    await writeDelivery(tx, { identityId, webhookId, inboxSeq: stored.seq, lane: within }, now)
+  return true
+}
+
+export async function writeDelivery(tx: Tx, delivery: NewDelivery, now: number): Promise<void> {
+  const { identityId, webhookId, inboxSeq } = delivery
+  const lane = await openDeliveryLane(tx, delivery, delivery.lane, now)
+  await tx.run(insertDelivery, { id: timeOrderedId('evt_'), identityId, webhookId, inboxSeq, lane, now })
+}
+
+/**
+ * For a delivery that waits there in the same transaction.
+ * @param within the webhook. @returns the lane's name
+ */
+export async function openDeliveryLane(
+  tx: Tx,
+  { identityId, webhookId }: Pick<NewDelivery, 'identityId' | 'webhookId'>,
+  within: string,
+  now: number,
+): Promise<string> {
+  const endpoint = endpointKey(identityId, webhookId)
+  const lane = `${endpoint}/${within}`
+  await tx.run(insertLane, { lane, endpoint, now })
+  tx.emit('deliveries')
+  return lane
 }
 
 /** What a webhook asks for: one that names no events gets those of messages received. */

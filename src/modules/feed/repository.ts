@@ -6,6 +6,8 @@ import { and, eq, gt, type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { type InboxEvent, identities, inboxEvents } from '../../db/schema/index.ts'
 import { limitParam, numberParam, textParam } from '../../db/stable-params.ts'
+import { statement } from '../../db/statement.ts'
+import type { Reader } from '../../db/transaction.ts'
 
 export interface FoundEvents {
   events: Pick<InboxEvent, 'seq' | 'name'>[]
@@ -37,19 +39,19 @@ export interface FeedRepository {
   noteRead(identityId: string, now: number): Promise<void>
 }
 
-export function createFeedRepository(db: Db): FeedRepository {
-  const { orm, committer } = db
-  const param = sql.placeholder
-  const bounds = orm
+const param = sql.placeholder
+const bounds = statement(orm =>
+  orm
     .select({
       goneSeq: identities.feedGoneSeq,
       readAt: sql<number>`coalesce(${identities.feedReadAt}, 0)`,
       newestSeq: sql<number>`coalesce((select max(seq) from inbox_events where identity_id = identities.id), 0)`,
     })
     .from(identities)
-    .where(eq(identities.id, param('identityId')))
-    .prepare()
-  const next = (condition?: SQL) =>
+    .where(eq(identities.id, param('identityId'))),
+)
+const next = (condition?: SQL) =>
+  statement(orm =>
     orm
       .select({ seq: inboxEvents.seq, name: inboxEvents.name })
       .from(inboxEvents)
@@ -61,51 +63,70 @@ export function createFeedRepository(db: Db): FeedRepository {
         ),
       )
       .orderBy(inboxEvents.seq)
-      .limit(limitParam('limit'))
-      .prepare()
-  const nextOfAll = next()
-  // A name at a time, each by its index: those that are wanted may be few among very many.
-  const nextOfName = next(eq(inboxEvents.name, textParam('name')))
-  const event = orm
+      .limit(limitParam('limit')),
+  )
+const nextOfAll = next()
+// A name at a time, each by its index: those that are wanted may be few among very many.
+const nextOfName = next(eq(inboxEvents.name, textParam('name')))
+const bySeq = statement(orm =>
+  orm
     .select()
     .from(inboxEvents)
-    .where(eq(inboxEvents.seq, param('seq')))
-    .prepare()
-  const arrivals = orm
+    .where(eq(inboxEvents.seq, param('seq'))),
+)
+const newer = statement(orm =>
+  orm
     .select({ seq: inboxEvents.seq, identityId: inboxEvents.identityId })
     .from(inboxEvents)
     .where(gt(inboxEvents.seq, numberParam('afterSeq')))
     .orderBy(inboxEvents.seq)
-    .limit(limitParam('limit'))
-    .prepare()
-  const newest = orm
-    .select({ seq: sql<number | null>`max(${inboxEvents.seq})` })
-    .from(inboxEvents)
-    .prepare()
+    .limit(limitParam('limit')),
+)
+const newest = statement(orm =>
+  orm.select({ seq: sql<number | null>`max(${inboxEvents.seq})` }).from(inboxEvents),
+)
 
+export function createFeedRepository(db: Pick<Db, 'read' | 'write'>): FeedRepository {
   return {
-    bounds: async identityId => bounds.get({ identityId }) ?? { goneSeq: 0, newestSeq: 0, readAt: 0 },
-    async names(identityId, afterSeq, wanted, limit) {
-      const of = { identityId, afterSeq, limit }
-      const events =
-        wanted === null
-          ? nextOfAll.all(of)
-          : [...wanted]
-              .flatMap(name => nextOfName.all({ ...of, name }))
-              .sort((one, other) => one.seq - other.seq)
-              .slice(0, limit)
-      const last = events.at(-1)?.seq ?? afterSeq
-      if (events.length === limit) return { events, upTo: last, more: true }
-      // No turn of the event loop lies between these reads, so nothing has come meanwhile.
-      const newestSeq = bounds.get({ identityId })?.newestSeq ?? 0
-      return { events, upTo: Math.max(last, newestSeq), more: false }
+    async bounds(identityId) {
+      const found = await db.read(reader => reader.get(bounds, { identityId }))
+      return found ?? { goneSeq: 0, newestSeq: 0, readAt: 0 }
     },
-    event: async seq => event.get({ seq }) ?? null,
-    arrivals: async (afterSeq, limit) => arrivals.all({ afterSeq, limit }),
-    newestOfAll: async () => newest.get()?.seq ?? 0,
-    noteRead: (identityId, now) =>
-      committer.write(() => {
-        orm.update(identities).set({ feedReadAt: now }).where(eq(identities.id, identityId)).run()
+
+    names: (identityId, afterSeq, wanted, limit) =>
+      db.read(async reader => {
+        const events = await namesOf(reader, { identityId, afterSeq, limit }, wanted)
+        const last = events.at(-1)?.seq ?? afterSeq
+        if (events.length === limit) return { events, upTo: last, more: true }
+        // The same read, so nothing has come meanwhile.
+        const newestSeq = (await reader.get(bounds, { identityId }))?.newestSeq ?? 0
+        return { events, upTo: Math.max(last, newestSeq), more: false }
       }),
+
+    async event(seq) {
+      return (await db.read(reader => reader.get(bySeq, { seq }))) ?? null
+    },
+
+    arrivals: (afterSeq, limit) => db.read(reader => reader.all(newer, { afterSeq, limit })),
+
+    async newestOfAll() {
+      return (await db.read(reader => reader.get(newest)))?.seq ?? 0
+    },
+
+    noteRead: (identityId, now) =>
+      db.write(tx =>
+        tx.run(orm => orm.update(identities).set({ feedReadAt: now }).where(eq(identities.id, identityId))),
+      ),
   }
+}
+
+async function namesOf(
+  reader: Reader,
+  of: { identityId: string; afterSeq: number; limit: number },
+  wanted: ReadonlySet<string> | null,
+): Promise<FoundEvents['events']> {
+  if (wanted === null) return reader.all(nextOfAll, of)
+  const found: FoundEvents['events'] = []
+  for (const name of wanted) found.push(...(await reader.all(nextOfName, { ...of, name })))
+  return found.sort((one, other) => one.seq - other.seq).slice(0, of.limit)
 }

@@ -73,9 +73,9 @@ export function createIdempotencyKeys(options: IdempotencyOptions): IdempotencyK
     const seal = (answer: StoredAnswer) => sealer.seal(JSON.stringify(answer), sealingContext(request))
     let recorded = false
     return {
-      record(answer) {
+      record(tx, answer) {
         recorded = true
-        repository.record(request, seal(answer), begunAt)
+        return repository.record(tx, request, seal(answer), begunAt)
       },
       async settle(answer) {
         try {

@@ -1,8 +1,10 @@
 /** SQL of the idempotency keys. */
-import { and, eq, isNull, sql } from 'drizzle-orm'
+import { and, count, eq, isNull, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { idempotencyKeys } from '../../db/schema/index.ts'
 import { limitParam, numberParam } from '../../db/stable-params.ts'
+import { statement } from '../../db/statement.ts'
+import type { Tx } from '../../db/transaction.ts'
 import type { KeyedRequest } from './types.ts'
 
 export type KeyRow = typeof idempotencyKeys.$inferSelect
@@ -14,8 +16,8 @@ export interface IdempotencyRepository {
   count(holder: string): Promise<number>
   /** Notes that a request was begun, in place of whatever the key stood for. */
   begin(request: KeyedRequest, now: number): Promise<void>
-  /** Keeps the answer. To be called inside a transaction. */
-  record(request: KeyedRequest, answerSealed: string, now: number): void
+  /** Keeps the answer. */
+  record(tx: Tx, request: KeyedRequest, answerSealed: string, now: number): Promise<void>
   /** The same in a transaction of its own. */
   keep(request: KeyedRequest, answerSealed: string, now: number): Promise<void>
   /** The request was begun for nothing. What has an answer stays. */
@@ -24,11 +26,17 @@ export interface IdempotencyRepository {
   forget(before: number, limit: number): Promise<number>
 }
 
-export function createIdempotencyRepository({ orm, committer }: Db): IdempotencyRepository {
-  const param = sql.placeholder
-  const ofKey = and(eq(idempotencyKeys.holder, param('holder')), eq(idempotencyKeys.key, param('key')))
-  const one = orm.select().from(idempotencyKeys).where(ofKey).prepare()
-  const put = orm
+const param = sql.placeholder
+const ofKey = and(eq(idempotencyKeys.holder, param('holder')), eq(idempotencyKeys.key, param('key')))
+const one = statement(orm => orm.select().from(idempotencyKeys).where(ofKey))
+const countOfHolder = statement(orm =>
+  orm
+    .select({ keys: count() })
+    .from(idempotencyKeys)
+    .where(eq(idempotencyKeys.holder, param('holder'))),
+)
+const put = statement(orm =>
+  orm
     .insert(idempotencyKeys)
     .values({
       holder: param('holder'),
@@ -44,45 +52,47 @@ export function createIdempotencyRepository({ orm, committer }: Db): Idempotency
         answerSealed: sql`excluded.answer_sealed`,
         createdAt: sql`excluded.created_at`,
       },
-    })
-    .prepare()
-  const oldest = orm
+    }),
+)
+const oldest = statement(orm =>
+  orm
     .select({ holder: idempotencyKeys.holder, key: idempotencyKeys.key })
     .from(idempotencyKeys)
     .where(sql`${idempotencyKeys.createdAt} < ${numberParam('before')}`)
     .orderBy(idempotencyKeys.createdAt)
-    .limit(limitParam('limit'))
-    .prepare()
-  const remove = orm.delete(idempotencyKeys).where(ofKey).prepare()
+    .limit(limitParam('limit')),
+)
+const remove = statement(orm => orm.delete(idempotencyKeys).where(ofKey))
+const removeUnanswered = statement(orm =>
+  orm.delete(idempotencyKeys).where(and(ofKey, isNull(idempotencyKeys.answerSealed))),
+)
 
-  const record: IdempotencyRepository['record'] = (request, answerSealed, now) => {
-    put.run({ ...request, answerSealed, now })
-  }
+export function createIdempotencyRepository(db: Pick<Db, 'read' | 'write'>): IdempotencyRepository {
+  const record: IdempotencyRepository['record'] = (tx, request, answerSealed, now) =>
+    tx.run(put, { ...request, answerSealed, now })
 
   return {
+    record,
+
     async find(holder, key, since) {
-      const row = one.get({ holder, key })
+      const row = await db.read(reader => reader.get(one, { holder, key }))
       return row && row.createdAt > since ? row : null
     },
-    count: async holder => orm.$count(idempotencyKeys, eq(idempotencyKeys.holder, holder)),
-    begin: (request, now) =>
-      committer.write(() => {
-        put.run({ ...request, answerSealed: null, now })
-      }),
-    record,
-    keep: (request, answerSealed, now) => committer.write(() => record(request, answerSealed, now)),
-    release: ({ holder, key }) =>
-      committer.write(() => {
-        const own = and(eq(idempotencyKeys.holder, holder), eq(idempotencyKeys.key, key))
-        orm
-          .delete(idempotencyKeys)
-          .where(and(own, isNull(idempotencyKeys.answerSealed)))
-          .run()
-      }),
+
+    async count(holder) {
+      return (await db.read(reader => reader.get(countOfHolder, { holder })))?.keys ?? 0
+    },
+
+    begin: (request, now) => db.write(tx => tx.run(put, { ...request, answerSealed: null, now })),
+
+    keep: (request, answerSealed, now) => db.write(tx => record(tx, request, answerSealed, now)),
+
+    release: ({ holder, key }) => db.write(tx => tx.run(removeUnanswered, { holder, key })),
+
     forget: (before, limit) =>
-      committer.write(() => {
-        const rows = oldest.all({ before, limit })
-        for (const row of rows) remove.run(row)
+      db.write(async tx => {
+        const rows = await tx.all(oldest, { before, limit })
+        for (const row of rows) await tx.run(remove, row)
         return rows.length
       }),
   }

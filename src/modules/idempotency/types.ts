@@ -2,6 +2,7 @@
  * Requests that a caller may repeat without anything being done twice (draft-ietf-httpapi-idempotency-key-header): the first answer to a
  * key is kept for a day, and given to every repeat.
  */
+import type { Tx } from '../../db/transaction.ts'
 
 /** A request whose caller gave it a key. */
 export interface KeyedRequest {
@@ -19,13 +20,15 @@ export interface StoredAnswer {
   body: string
 }
 
+/** Keeps the answer that a result comes to, in the transaction that made the result. */
+export type Recorder<Result> = (tx: Tx, result: Result) => Promise<void>
+
 /** The right to do what was asked for. Whoever has it settles it, whatever happens. */
 export interface Claim {
   /**
-   * Keeps the answer. To be called inside the transaction that does what was asked for, so that neither is ever there without the other;
-   * it may run twice, as that transaction may.
+   * Keeps the answer, in the transaction that does what was asked for: neither is ever there without the other.
    */
-  record(answer: StoredAnswer): void
+  record(tx: Tx, answer: StoredAnswer): Promise<void>
   /**
    * Keeps the answer unless `record` has, and lets repeats have it. Never rejects.
    * @param answer null: nothing was done that a repeat must not do, so that the next one is a first one

@@ -31,7 +31,7 @@ export interface Identities {
 }
 
 export interface IdentitiesOptions {
-  db: Db
+  db: Pick<Db, 'read' | 'write'>
   provisioner: AccountProvisioner
   sealer: Sealer
   clock: Clock

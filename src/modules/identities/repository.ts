@@ -3,6 +3,7 @@ import { and, asc, eq, exists, isNull, not, or, type SQL, sql } from 'drizzle-or
 import type { SQLiteTable } from 'drizzle-orm/sqlite-core'
 import type { Db } from '../../db/open.ts'
 import { devices, type Identity, identities, tokens, webhooks } from '../../db/schema/index.ts'
+import { type Orm, statement } from '../../db/statement.ts'
 import type { SyncPosition } from '../../domain/ports.ts'
 
 /** An identity whose Matrix account exists and whose row doesn't yet. */
@@ -23,51 +24,55 @@ export interface IdentityRepository {
   setAccessToken(id: string, accessTokenSealed: string, matrixDeviceId: string, now: number): Promise<void>
 }
 
-export function createIdentityRepository({ orm, committer }: Db): IdentityRepository {
-  const byId = orm
+const byId = statement(orm =>
+  orm
     .select()
     .from(identities)
-    .where(eq(identities.id, sql.placeholder('id')))
-    .prepare()
-  const host = orm.select().from(identities).where(eq(identities.isHost, true)).limit(1).prepare()
-  const all = orm.select().from(identities).orderBy(asc(identities.createdAt), asc(identities.id)).prepare()
-  const has = (table: SQLiteTable, more: SQL | undefined) =>
-    exists(orm.select({ one: sql`1` }).from(table).where(more))
-  const hasToken = has(tokens, eq(tokens.identityId, identities.id))
-  const hasSomething = or(
-    has(webhooks, eq(webhooks.identityId, identities.id)),
-    has(devices, and(eq(devices.identityId, identities.id), isNull(devices.removedAt))),
+    .where(eq(identities.id, sql.placeholder('id'))),
+)
+const byUser = statement(orm =>
+  orm
+    .select()
+    .from(identities)
+    .where(eq(identities.matrixUserId, sql.placeholder('matrixUserId'))),
+)
+const host = statement(orm => orm.select().from(identities).where(eq(identities.isHost, true)).limit(1))
+const all = statement(orm =>
+  orm.select().from(identities).orderBy(asc(identities.createdAt), asc(identities.id)),
+)
+const has = (orm: Orm, table: SQLiteTable, more: SQL | undefined) =>
+  exists(orm.select({ one: sql`1` }).from(table).where(more))
+const hasToken = (orm: Orm) => has(orm, tokens, eq(tokens.identityId, identities.id))
+const hasSomething = (orm: Orm) =>
+  or(
+    has(orm, webhooks, eq(webhooks.identityId, identities.id)),
+    has(orm, devices, and(eq(devices.identityId, identities.id), isNull(devices.removedAt))),
   )
-  const abandoned = orm
+const abandoned = statement(orm =>
+  orm
     .select({ id: identities.id })
     .from(identities)
-    .where(and(eq(identities.isHost, false), not(hasToken), hasSomething))
-    .prepare()
-  const inUse = orm
+    .where(and(eq(identities.isHost, false), not(hasToken(orm)), hasSomething(orm))),
+)
+const inUse = statement(orm =>
+  orm
     .select({ userId: identities.matrixUserId, since: identities.syncToken })
     .from(identities)
-    .where(or(eq(identities.isHost, true), hasToken, hasSomething))
-    .orderBy(asc(identities.createdAt))
-    .prepare()
-  const byUser = orm
-    .select()
-    .from(identities)
-    .where(eq(identities.matrixUserId, sql.placeholder('matrixUserId')))
-    .prepare()
+    .where(or(eq(identities.isHost, true), hasToken(orm), hasSomething(orm)))
+    .orderBy(asc(identities.createdAt)),
+)
+
+export function createIdentityRepository(db: Pick<Db, 'read' | 'write'>): IdentityRepository {
   return {
-    find: async id => byId.get({ id }) ?? null,
-    host: async () => host.get() ?? null,
-    list: async () => all.all(),
-    unreachable: async () => abandoned.all().map(identity => identity.id),
-    findByUser: async matrixUserId => byUser.get({ matrixUserId }) ?? null,
-    syncPositions: async () => inUse.all(),
-    setAccessToken: (id, accessTokenSealed, matrixDeviceId, now) =>
-      committer.write(() => {
-        orm
-          .update(identities)
-          .set({ accessTokenSealed, matrixDeviceId, updatedAt: now })
-          .where(eq(identities.id, id))
-          .run()
-      }),
+    find: async id => (await db.read(reader => reader.get(byId, { id }))) ?? null,
+    host: async () => (await db.read(reader => reader.get(host))) ?? null,
+    list: () => db.read(reader => reader.all(all)),
+    unreachable: async () => (await db.read(reader => reader.all(abandoned))).map(({ id }) => id),
+    findByUser: async matrixUserId => (await db.read(reader => reader.get(byUser, { matrixUserId }))) ?? null,
+    syncPositions: () => db.read(reader => reader.all(inUse)),
+    setAccessToken(id, accessTokenSealed, matrixDeviceId, updatedAt) {
+      const change = { accessTokenSealed, matrixDeviceId, updatedAt }
+      return db.write(tx => tx.run(orm => orm.update(identities).set(change).where(eq(identities.id, id))))
+    },
   }
 }

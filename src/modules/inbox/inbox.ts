@@ -17,7 +17,7 @@ import { checkBridgeEvents } from './forged-events.ts'
 import { loginsOf, phoneKey, planBatch, planJoin } from './plan.ts'
 import type { Knowledge, Plan } from './plan-types.ts'
 import { takenBack } from './reactions.ts'
-import type { InboxRepository, StoreResult } from './repository.ts'
+import type { InboxRepository } from './repository.ts'
 
 export interface InboxOptions {
   repository: InboxRepository
@@ -26,10 +26,6 @@ export interface InboxOptions {
   phones: Pick<PeoplesPhones, 'ofSender' | 'learn'>
   /** Asks the bridge for the identity's logins, when a message came for one we don't know. @throws GatewayError as bridges do */
   learnDevices(identityId: string, platform: string): Promise<void>
-  /** There is something to deliver. */
-  onDeliveries(): void
-  /** There are rooms to join. */
-  onJoins(): void
   observer?: Pick<Observer, 'batchReceived'>
   clock: Clock
   logger: Logger
@@ -125,10 +121,11 @@ export function createInbox(options: InboxOptions): Inbox {
   /**
    * Plans and stores, again as long as the ground moves under the plan.
    * @param plan is given the logins that bridges couldn't be asked about
+   * @param store returns false when the plan has to be made anew
    */
   async function settle(
     plan: (unanswered: ReadonlySet<string>) => Promise<Plan>,
-    store: (plan: Plan) => Promise<StoreResult>,
+    store: (plan: Plan) => Promise<boolean>,
   ): Promise<Plan> {
     const asked = new Set<string>()
     const unanswered = new Set<string>()
@@ -136,10 +133,7 @@ export function createInbox(options: InboxOptions): Inbox {
       const planned = await plan(unanswered)
       if (await learnUnknownDevices(planned, asked, unanswered)) continue
       if (await learnUnknownSenders(planned, asked)) continue
-      const result = await store(planned)
-      if (!result.stored) continue
-      if (result.deliveries) options.onDeliveries()
-      if (result.joins) options.onJoins()
+      if (!(await store(planned))) continue
       warnOfEncryption(planned)
       for (const { eventId, error } of planned.givenUp)
         logger.error({ event: eventId, err: error }, 'an event could not be understood and was given up')

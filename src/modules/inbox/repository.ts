@@ -1,5 +1,5 @@
 /** SQL of the inbox: what a batch rests on, and the one transaction that stores what it means. */
-import { and, asc, eq, isNull, or, sql } from 'drizzle-orm'
+import { and, asc, eq, isNull, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import {
   appserviceTransactions,
@@ -14,26 +14,19 @@ import {
   media,
   profiles,
 } from '../../db/schema/index.ts'
+import { statement } from '../../db/statement.ts'
+import type { Reader, Tx } from '../../db/transaction.ts'
 import { isMessageEvent } from '../../domain/events.ts'
 import type { Observer } from '../../domain/observation.ts'
 import type { EventBatch, RoomEvent } from '../../domain/ports.ts'
-import { createFeaturesWriter } from '../chats/room-features-repository.ts'
-import { createEventWriter } from '../events/repository.ts'
+import { rememberFeatures } from '../chats/room-features-repository.ts'
+import { writeEvent } from '../events/repository.ts'
 import type { Backlog } from '../messages/backlog.ts'
 import { createStatusWriter } from '../messages/status-repository.ts'
 import type { ChatState } from './chat-state.ts'
 import { chatKey } from './plan.ts'
 import type { Knowledge, Plan, PlannedMessage } from './plan-types.ts'
 import type { Reaction } from './reactions.ts'
-
-export interface StoreResult {
-  /** False: what the plan rests on has changed; nothing was written, plan again. */
-  stored: boolean
-  /** Whether something is to be delivered now. */
-  deliveries: boolean
-  /** Whether there are rooms to join now. */
-  joins: boolean
-}
 
 export interface InboxRepository {
   /** Whether the batch at this position has been stored already. */
@@ -48,71 +41,73 @@ export interface InboxRepository {
     identityIds: readonly string[],
     eventIds: readonly string[],
   ): Promise<ReadonlyMap<string, Reaction>>
-  store(plan: Plan, now: number): Promise<StoreResult>
+  /** @returns false when what the plan rests on has changed: nothing was written, plan again */
+  store(plan: Plan, now: number): Promise<boolean>
   /** Events that wait for the join of a room, oldest first. */
   held(identityId: string, roomId: string): Promise<RoomEvent[]>
-  /** Stores the end of a join and removes the held events, if there are still `heldCount` of them. */
-  storeJoin(plan: Plan, chat: Chat, heldCount: number, now: number): Promise<StoreResult>
+  /**
+   * Stores the end of a join and removes the held events.
+   * @returns false when there are no longer `heldCount` of them: nothing was written, plan again
+   */
+  storeJoin(plan: Plan, chat: Chat, heldCount: number, now: number): Promise<boolean>
   /** Removes what only served to recognise repeats and can't come any more. */
   forget(before: number): Promise<void>
 }
 
-const UNCHANGED: StoreResult = { stored: true, deliveries: false, joins: false }
-const STALE: StoreResult = { stored: false, deliveries: false, joins: false }
-
-export function createInboxRepository(
-  db: Db,
-  observer?: Pick<Observer, 'messageSettled'>,
-  backlog?: Pick<Backlog, 'leave' | 'requeue'>,
-): InboxRepository {
-  const { orm, committer } = db
-  const param = sql.placeholder
-
-  const transaction = orm
+const param = sql.placeholder
+const transaction = statement(orm =>
+  orm
     .select({ txnId: appserviceTransactions.txnId })
     .from(appserviceTransactions)
-    .where(eq(appserviceTransactions.txnId, param('txnId')))
-    .prepare()
-  const insertTransaction = orm
-    .insert(appserviceTransactions)
-    .values({ txnId: param('txnId'), receivedAt: param('now') })
-    .prepare()
-  const chatsOfRoom = orm
+    .where(eq(appserviceTransactions.txnId, param('txnId'))),
+)
+const insertTransaction = statement(orm =>
+  orm.insert(appserviceTransactions).values({ txnId: param('txnId'), receivedAt: param('now') }),
+)
+const chatsOfRoom = statement(orm =>
+  orm
     .select()
     .from(chats)
-    .where(eq(chats.roomId, param('roomId')))
-    .prepare()
-  const oneChat = orm
+    .where(eq(chats.roomId, param('roomId'))),
+)
+const oneChat = statement(orm =>
+  orm
     .select({ membership: chats.membership })
     .from(chats)
-    .where(and(eq(chats.identityId, param('identityId')), eq(chats.roomId, param('roomId'))))
-    .prepare()
-  const identityByUser = orm
+    .where(and(eq(chats.identityId, param('identityId')), eq(chats.roomId, param('roomId')))),
+)
+const identityByUser = statement(orm =>
+  orm
     .select({ id: identities.id })
     .from(identities)
-    .where(eq(identities.matrixUserId, param('userId')))
-    .prepare()
-  const userOfIdentity = orm
+    .where(eq(identities.matrixUserId, param('userId'))),
+)
+const userOfIdentity = statement(orm =>
+  orm
     .select({ userId: identities.matrixUserId })
     .from(identities)
-    .where(eq(identities.id, param('id')))
-    .prepare()
-  const listedDevices = orm
+    .where(eq(identities.id, param('id'))),
+)
+const listedDevices = statement(orm =>
+  orm
     .select()
     .from(devices)
-    .where(and(eq(devices.identityId, param('identityId')), isNull(devices.removedAt)))
-    .prepare()
-  const profile = orm
+    .where(and(eq(devices.identityId, param('identityId')), isNull(devices.removedAt))),
+)
+const profile = statement(orm =>
+  orm
     .select()
     .from(profiles)
-    .where(eq(profiles.matrixUserId, param('userId')))
-    .prepare()
-  const upsertProfile = orm
+    .where(eq(profiles.matrixUserId, param('userId'))),
+)
+const upsertProfile = statement(orm =>
+  orm
     .insert(profiles)
     .values({ matrixUserId: param('userId'), displayName: param('name') })
-    .onConflictDoUpdate({ target: profiles.matrixUserId, set: { displayName: sql`excluded.display_name` } })
-    .prepare()
-  const reactionOf = orm
+    .onConflictDoUpdate({ target: profiles.matrixUserId, set: { displayName: sql`excluded.display_name` } }),
+)
+const reactionOf = statement(orm =>
+  orm
     .select({ payload: inboxEvents.payload })
     .from(inboxEvents)
     .where(
@@ -121,178 +116,194 @@ export function createInboxRepository(
         eq(inboxEvents.eventId, param('eventId')),
         eq(inboxEvents.name, 'message.reaction'),
       ),
-    )
-    .prepare()
-  const rememberFeatures = createFeaturesWriter(db)
-  const events = createEventWriter(db)
-  const statuses = createStatusWriter(db, observer, backlog)
+    ),
+)
+const userAtSyncToken = statement(orm =>
+  orm
+    .select({ id: identities.id })
+    .from(identities)
+    .where(and(eq(identities.matrixUserId, param('userId')), eq(identities.syncToken, param('nextBatch')))),
+)
+const ofRoom = and(eq(heldEvents.identityId, param('identityId')), eq(heldEvents.roomId, param('roomId')))
+const heldOfRoom = statement(orm =>
+  orm.select({ event: heldEvents.event }).from(heldEvents).where(ofRoom).orderBy(asc(heldEvents.seq)),
+)
+const heldSeqs = statement(orm => orm.select({ seq: heldEvents.seq }).from(heldEvents).where(ofRoom))
+const releaseHeld = statement(orm => orm.delete(heldEvents).where(ofRoom))
+const forgetTransactions = statement(orm =>
+  orm.delete(appserviceTransactions).where(sql`${appserviceTransactions.receivedAt} < ${param('before')}`),
+)
+const forgetStatuses = statement(orm =>
+  orm.delete(earlyStatuses).where(sql`${earlyStatuses.receivedAt} < ${param('before')}`),
+)
 
-  /** True when the plan rests on a membership that has changed: an event would be held for a join that is complete. */
-  function isStale(plan: Plan): boolean {
-    return plan.held.some(
-      ({ identityId, event: { room_id: roomId } }) =>
-        !plan.rejoined.has(chatKey(identityId, roomId)) &&
-        oneChat.get({ identityId, roomId })?.membership === 'joined',
-    )
-  }
+export function createInboxRepository(
+  db: Pick<Db, 'read' | 'write'>,
+  observer?: Pick<Observer, 'messageSettled'>,
+  backlog?: Pick<Backlog, 'leave' | 'requeue'>,
+): InboxRepository {
+  const statuses = createStatusWriter(observer, backlog)
 
-  function writeChat(chat: ChatState, now: number): void {
-    const { identityId, roomId, ...columns } = chat
-    orm
-      .insert(chats)
-      .values({ identityId, roomId, ...columns, createdAt: now, updatedAt: now })
-      .onConflictDoUpdate({ target: [chats.identityId, chats.roomId], set: { ...columns, updatedAt: now } })
-      .run()
-  }
-
-  /** @returns whether there is something to deliver */
-  function writeMessage(message: PlannedMessage, now: number): boolean {
-    const { media: file, ...event } = message
-    const written = events.write(
-      { ...event, eventId: event.payload.id, lane: event.roomId, mediaId: file?.id ?? null },
-      now,
-    )
-    // Known already: the homeserver told it twice.
-    if (!written) return false
-    if (file) writeMedia(event.identityId, file, now)
-    return written.deliveries
-  }
-
-  function writeMedia(
-    identityId: string,
-    { id, mxcUri, info }: NonNullable<PlannedMessage['media']>,
-    now: number,
-  ): void {
-    orm
-      .insert(media)
-      .values({
-        id,
-        identityId,
-        mxcUri,
-        fileName: info.file_name,
-        mimeType: info.mime_type,
-        sizeBytes: info.size,
-        width: info.width,
-        height: info.height,
-        durationMs: info.duration,
-        blurHash: info.blur_hash,
-        stored: false,
-        createdAt: now,
-        updatedAt: now,
-      })
-      .run()
-  }
-
-  /** Everything of a plan but its position. Runs inside a transaction. */
-  function write(plan: Plan, now: number): StoreResult {
-    for (const [digest, content] of plan.features) rememberFeatures(digest, content)
-    for (const chat of plan.chats) writeChat(chat, now)
-    for (const [userId, name] of plan.names) upsertProfile.run({ userId, name })
+  /** Everything of a plan but its position. */
+  async function write(tx: Tx, plan: Plan, now: number): Promise<void> {
+    for (const [digest, content] of plan.features) await rememberFeatures(tx, digest, content)
+    for (const chat of plan.chats) await writeChat(tx, chat, now)
+    for (const [userId, name] of plan.names) await tx.run(upsertProfile, { userId, name })
     for (const { identityId, event } of plan.held) {
-      orm
-        .insert(heldEvents)
-        .values({ identityId, roomId: event.room_id, event: { ...event } })
-        .run()
+      const row = { identityId, roomId: event.room_id, event: { ...event } }
+      await tx.run(orm => orm.insert(heldEvents).values(row))
     }
-    let hasDeliveries = false
-    for (const message of plan.messages) hasDeliveries = writeMessage(message, now) || hasDeliveries
-    for (const status of plan.statuses) hasDeliveries = statuses.report(status, now) || hasDeliveries
-    for (const receipt of plan.reads) hasDeliveries = statuses.read(receipt, now) || hasDeliveries
-    const hasJoins = plan.chats.some(chat => chat.membership === 'invited' || chat.membership === 'joining')
-    return { stored: true, deliveries: hasDeliveries, joins: hasJoins }
-  }
-
-  function isStored(position: EventBatch['position']): boolean {
-    if (position.kind === 'look_back') return false
-    if (position.kind === 'transaction') return transaction.get({ txnId: position.txnId }) !== undefined
-    const { userId, nextBatch } = position
-    const same = and(eq(identities.matrixUserId, userId), eq(identities.syncToken, nextBatch))
-    return orm.select({ id: identities.id }).from(identities).where(same).get() !== undefined
-  }
-
-  function writePosition(position: EventBatch['position'], now: number): void {
-    if (position.kind === 'transaction') insertTransaction.run({ txnId: position.txnId, now })
-    if (position.kind === 'sync') {
-      const own = eq(identities.matrixUserId, position.userId)
-      orm.update(identities).set({ syncToken: position.nextBatch, updatedAt: now }).where(own).run()
-    }
+    for (const message of plan.messages) await writeMessage(tx, message, now)
+    for (const status of plan.statuses) await statuses.report(tx, status, now)
+    for (const receipt of plan.reads) await statuses.read(tx, receipt, now)
   }
 
   return {
-    isRepeat: async position => isStored(position),
+    isRepeat: position => db.read(reader => isStored(reader, position)),
 
-    async knowledge(roomIds, userIds) {
-      const known: Chat[] = roomIds.flatMap(roomId => chatsOfRoom.all({ roomId }))
-      const ours = new Map<string, string>()
-      for (const userId of userIds) {
-        const identity = identityByUser.get({ userId })
-        if (identity) ours.set(userId, identity.id)
-      }
-      for (const identityId of new Set(known.map(chat => chat.identityId))) {
-        const identity = userOfIdentity.get({ id: identityId })
-        if (identity) ours.set(identity.userId, identityId)
-      }
-      const linked = new Map(
-        [...ours.values()].map(identityId => [
-          identityId,
-          // Ordered here: SQLite sets up its sorter even for one row, and this is asked for every batch.
-          listedDevices.all({ identityId }).sort(linkedThenOldestFirst),
-        ]),
-      )
-      const names = new Map<string, string>()
-      for (const userId of userIds) {
-        const known = profile.get({ userId })
-        if (known) names.set(userId, known.displayName)
-      }
-      return { chats: known, identities: ours, devices: linked, names }
-    },
-
-    async reactions(identityIds, eventIds) {
-      const found = new Map<string, Reaction>()
-      for (const eventId of eventIds) {
-        for (const identityId of identityIds) {
-          const payload = reactionOf.get({ identityId, eventId })?.payload
-          if (payload && isMessageEvent(payload))
-            found.set(eventId, { emoji: payload.message, relatesTo: payload.relates_to })
+    knowledge: (roomIds, userIds) =>
+      db.read(async reader => {
+        const known: Chat[] = []
+        for (const roomId of roomIds) known.push(...(await reader.all(chatsOfRoom, { roomId })))
+        const ours = new Map<string, string>()
+        for (const userId of userIds) {
+          const identity = await reader.get(identityByUser, { userId })
+          if (identity) ours.set(userId, identity.id)
         }
-      }
-      return found
-    },
-
-    store: (plan, now) =>
-      committer.write(() => {
-        if (plan.position && isStored(plan.position)) return UNCHANGED
-        if (isStale(plan)) return STALE
-        if (plan.position) writePosition(plan.position, now)
-        return write(plan, now)
+        for (const id of new Set(known.map(chat => chat.identityId))) {
+          const identity = await reader.get(userOfIdentity, { id })
+          if (identity) ours.set(identity.userId, id)
+        }
+        const linked = new Map<string, Device[]>()
+        for (const identityId of ours.values()) {
+          const listed = await reader.all(listedDevices, { identityId })
+          // Ordered here: SQLite sets up its sorter even for one row, and this is asked for every
+          // batch.
+          linked.set(identityId, listed.sort(linkedThenOldestFirst))
+        }
+        const names = new Map<string, string>()
+        for (const userId of userIds) {
+          const named = await reader.get(profile, { userId })
+          if (named) names.set(userId, named.displayName)
+        }
+        return { chats: known, identities: ours, devices: linked, names }
       }),
 
-    held: async (identityId, roomId) =>
-      orm
-        .select({ event: heldEvents.event })
-        .from(heldEvents)
-        .where(and(eq(heldEvents.identityId, identityId), eq(heldEvents.roomId, roomId)))
-        .orderBy(asc(heldEvents.seq))
-        .all()
-        .map(row => row.event as unknown as RoomEvent),
+    reactions: (identityIds, eventIds) =>
+      db.read(async reader => {
+        const found = new Map<string, Reaction>()
+        for (const eventId of eventIds) {
+          for (const identityId of identityIds) {
+            const payload = (await reader.get(reactionOf, { identityId, eventId }))?.payload
+            if (payload && isMessageEvent(payload))
+              found.set(eventId, { emoji: payload.message, relatesTo: payload.relates_to })
+          }
+        }
+        return found
+      }),
+
+    store: (plan, now) =>
+      db.write(async tx => {
+        if (plan.position && (await isStored(tx, plan.position))) return true
+        if (await isStale(tx, plan)) return false
+        if (plan.position) await writePosition(tx, plan.position, now)
+        await write(tx, plan, now)
+        return true
+      }),
+
+    async held(identityId, roomId) {
+      const rows = await db.read(reader => reader.all(heldOfRoom, { identityId, roomId }))
+      return rows.map(row => row.event as unknown as RoomEvent)
+    },
 
     storeJoin: (plan, { identityId, roomId }, heldCount, now) =>
-      committer.write(() => {
-        const ofRoom = and(eq(heldEvents.identityId, identityId), eq(heldEvents.roomId, roomId))
-        const heldNow = orm.select({ seq: heldEvents.seq }).from(heldEvents).where(ofRoom).all().length
-        if (heldNow !== heldCount) return STALE
-        orm.delete(heldEvents).where(ofRoom).run()
-        return write(plan, now)
+      db.write(async tx => {
+        const heldNow = await tx.all(heldSeqs, { identityId, roomId })
+        if (heldNow.length !== heldCount) return false
+        await tx.run(releaseHeld, { identityId, roomId })
+        await write(tx, plan, now)
+        return true
       }),
 
     forget: before =>
-      committer.write(() => {
-        orm.delete(appserviceTransactions).where(sql`${appserviceTransactions.receivedAt} < ${before}`).run()
-        orm
-          .delete(earlyStatuses)
-          .where(or(sql`${earlyStatuses.receivedAt} < ${before}`))
-          .run()
+      db.write(async tx => {
+        await tx.run(forgetTransactions, { before })
+        await tx.run(forgetStatuses, { before })
       }),
+  }
+}
+
+/** True when an event of the plan would be held for a join that is complete by now. */
+async function isStale(tx: Tx, { held, rejoined }: Plan): Promise<boolean> {
+  for (const { identityId, event } of held) {
+    const roomId = event.room_id
+    if (rejoined.has(chatKey(identityId, roomId))) continue
+    if ((await tx.get(oneChat, { identityId, roomId }))?.membership === 'joined') return true
+  }
+  return false
+}
+
+async function writeChat(tx: Tx, chat: ChatState, now: number): Promise<void> {
+  const { identityId, roomId, ...columns } = chat
+  await tx.run(orm =>
+    orm
+      .insert(chats)
+      .values({ identityId, roomId, ...columns, createdAt: now, updatedAt: now })
+      .onConflictDoUpdate({ target: [chats.identityId, chats.roomId], set: { ...columns, updatedAt: now } }),
+  )
+  if (chat.membership === 'invited' || chat.membership === 'joining') tx.emit('invited')
+}
+
+async function writeMessage(tx: Tx, message: PlannedMessage, now: number): Promise<void> {
+  const { media: file, ...event } = message
+  const isNew = await writeEvent(
+    tx,
+    { ...event, eventId: event.payload.id, lane: event.roomId, mediaId: file?.id ?? null },
+    now,
+  )
+  // The homeserver may tell it twice.
+  if (isNew && file) await writeMedia(tx, event.identityId, file, now)
+}
+
+function writeMedia(
+  tx: Tx,
+  identityId: string,
+  { id, mxcUri, info }: NonNullable<PlannedMessage['media']>,
+  now: number,
+): Promise<void> {
+  return tx.run(orm =>
+    orm.insert(media).values({
+      id,
+      identityId,
+      mxcUri,
+      fileName: info.file_name,
+      mimeType: info.mime_type,
+      sizeBytes: info.size,
+      width: info.width,
+      height: info.height,
+      durationMs: info.duration,
+      blurHash: info.blur_hash,
+      stored: false,
+      createdAt: now,
+      updatedAt: now,
+    }),
+  )
+}
+
+async function isStored(reader: Reader, position: EventBatch['position']): Promise<boolean> {
+  if (position.kind === 'look_back') return false
+  const found = await (position.kind === 'transaction'
+    ? reader.get(transaction, { txnId: position.txnId })
+    : reader.get(userAtSyncToken, position))
+  return found !== undefined
+}
+
+async function writePosition(tx: Tx, position: EventBatch['position'], now: number): Promise<void> {
+  if (position.kind === 'transaction') await tx.run(insertTransaction, { txnId: position.txnId, now })
+  if (position.kind === 'sync') {
+    const own = eq(identities.matrixUserId, position.userId)
+    const set = { syncToken: position.nextBatch, updatedAt: now }
+    await tx.run(orm => orm.update(identities).set(set).where(own))
   }
 }
 

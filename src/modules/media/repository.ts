@@ -1,8 +1,10 @@
 /** SQL of the media table. */
-import { and, eq, exists, inArray, sql } from 'drizzle-orm'
+import { and, eq, exists, inArray, type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { type Media, media } from '../../db/schema/index.ts'
 import { textParam } from '../../db/stable-params.ts'
+import { statement } from '../../db/statement.ts'
+import type { Reader } from '../../db/transaction.ts'
 import { usableTokenOf } from '../tokens/usable-token-repository.ts'
 
 /** What is known of a file for certain only when it is on our disk. */
@@ -22,51 +24,52 @@ export interface MediaRepository {
   setStored(id: string, found: StoredFacts, now: number): Promise<void>
 }
 
-export function createMediaRepository(db: Db): MediaRepository {
-  const byId = db.orm
+const byId = statement(orm =>
+  orm
     .select()
     .from(media)
-    .where(eq(media.id, sql.placeholder('id')))
-    .prepare()
-  const served = db.orm
+    .where(eq(media.id, sql.placeholder('id'))),
+)
+const served = statement(orm =>
+  orm
     .select({ id: media.id })
     .from(media)
-    .where(and(eq(media.id, textParam('id')), exists(usableTokenOf(db, media.identityId))))
-    .prepare()
-  const used = db.orm
+    .where(and(eq(media.id, textParam('id')), exists(usableTokenOf(orm, media.identityId)))),
+)
+const used = statement(orm =>
+  orm
     .select({ bytes: sql<number>`coalesce(sum(${media.sizeBytes}), 0)` })
     .from(media)
     // Spelled out, as a partial index is found by its text.
-    .where(sql`${media.identityId} = ${textParam('identityId')} and ${media.stored} = 1`)
-    .prepare()
+    .where(sql`${media.identityId} = ${textParam('identityId')} and ${media.stored} = 1`),
+)
+
+export function createMediaRepository(db: Pick<Db, 'read' | 'write'>): MediaRepository {
+  /** @returns those of the ids that have a row of that kind */
+  async function having(reader: Reader, ids: readonly string[], kind?: SQL): Promise<string[]> {
+    const rows = await reader.all(orm =>
+      orm
+        .select({ id: media.id })
+        .from(media)
+        .where(and(inArray(media.id, [...ids]), kind)),
+    )
+    return rows.map(({ id }) => id)
+  }
+
+  function update(id: string, change: Partial<Media>): Promise<void> {
+    return db.write(tx => tx.run(orm => orm.update(media).set(change).where(eq(media.id, id))))
+  }
+
   return {
-    usage: async (identityId, ids) => ({
-      bytes: used.get({ identityId })?.bytes ?? 0,
-      stored: db.orm
-        .select({ id: media.id })
-        .from(media)
-        .where(and(inArray(media.id, [...ids]), eq(media.stored, true)))
-        .all()
-        .map(({ id }) => id),
-    }),
-    find: async id => byId.get({ id }) ?? null,
-    isServed: async (id, now) => served.get({ id, now }) !== undefined,
-    known: async ids => {
-      const rows = db.orm
-        .select({ id: media.id })
-        .from(media)
-        .where(inArray(media.id, [...ids]))
-        .all()
-      return new Set(rows.map(({ id }) => id))
-    },
-    setMxcUri: (id, mxcUri, now) =>
-      db.committer.write(() => {
-        db.orm.update(media).set({ mxcUri, updatedAt: now }).where(eq(media.id, id)).run()
-      }),
-    setStored: (id, found, now) =>
-      db.committer.write(() => {
-        const change = { ...found, stored: true, updatedAt: now }
-        db.orm.update(media).set(change).where(eq(media.id, id)).run()
-      }),
+    usage: (identityId, ids) =>
+      db.read(async reader => ({
+        bytes: (await reader.get(used, { identityId }))?.bytes ?? 0,
+        stored: await having(reader, ids, eq(media.stored, true)),
+      })),
+    find: async id => (await db.read(reader => reader.get(byId, { id }))) ?? null,
+    isServed: async (id, now) => (await db.read(reader => reader.get(served, { id, now }))) !== undefined,
+    known: async ids => new Set(await db.read(reader => having(reader, ids))),
+    setMxcUri: (id, mxcUri, now) => update(id, { mxcUri, updatedAt: now }),
+    setStored: (id, found, now) => update(id, { ...found, stored: true, updatedAt: now }),
   }
 }

@@ -9,8 +9,6 @@ export interface BacklogOptions {
   limits: { perIdentity: number; inAll: number }
   /** How many wait now, by identity. */
   waiting: ReadonlyMap<string, number>
-  /** A message that had been handed over is to be sent again. */
-  onRequeued(): void
 }
 
 export interface Backlog {
@@ -31,7 +29,7 @@ const LONGEST_WAIT_S = 3_600
 /** Where other identities make the room. */
 const WAIT_FOR_OTHERS_S = 10
 
-export function createBacklog({ limits, waiting, onRequeued }: BacklogOptions): Backlog {
+export function createBacklog({ limits, waiting }: BacklogOptions): Backlog {
   /** Of identities that have any. */
   const counts = new Map(waiting)
   let total = [...counts.values()].reduce((sum, count) => sum + count, 0)
@@ -57,10 +55,7 @@ export function createBacklog({ limits, waiting, onRequeued }: BacklogOptions): 
       change(identityId, count)
     },
     leave: (identityId, count) => change(identityId, -count),
-    requeue(identityId) {
-      change(identityId, 1)
-      onRequeued()
-    },
+    requeue: identityId => change(identityId, 1),
   }
 }
 

@@ -4,8 +4,9 @@
  * network refused and may take later is queued and sent again like any text.
  */
 import { eq, sql } from 'drizzle-orm'
-import type { Db } from '../../db/open.ts'
 import { type Message, messages } from '../../db/schema/index.ts'
+import { statement } from '../../db/statement.ts'
+import type { Reader, Tx } from '../../db/transaction.ts'
 
 /** Result of handing a caption over. */
 export type SentCaption = { eventId: string } | { failed: string }
@@ -30,32 +31,21 @@ export const REASON_OR_CAPTIONS = sql`case when media_id is null then ${sql.plac
 export const PLACE = sql<number>`case when caption_of is null then seq else coalesce(
   (select file.seq from messages as file where file.id = messages.caption_of), seq) end`
 
-/** `StatusWriter` calls `add` and `passOn`, which write with its transaction. */
-export interface Captions {
-  /** True when the message's caption was handed over already, with an earlier event of its file. */
-  isSent(messageId: string): Promise<boolean>
-  /** @returns the row of the caption, null when there was one before */
-  add(message: Message, roomId: string, sent: SentCaption, now: number): Message | null
-  /**
-   * Passes the reason of a caption that failed on.
-   * @returns the message whose caption it is; null when it isn't one
-   */
-  passOn(seq: number): Pick<Message, 'seq' | 'identityId'> | null
-}
-
-export function createCaptions({ orm }: Pick<Db, 'orm'>): Captions {
-  const param = sql.placeholder
-  const byId = orm
+const param = sql.placeholder
+const byId = statement(orm =>
+  orm
     .select({ seq: messages.seq })
     .from(messages)
-    .where(eq(messages.id, param('id')))
-    .prepare()
-  const bySeq = orm
+    .where(eq(messages.id, param('id'))),
+)
+const bySeq = statement(orm =>
+  orm
     .select({ captionOf: messages.captionOf })
     .from(messages)
-    .where(eq(messages.seq, param('seq')))
-    .prepare()
-  const setReason = orm
+    .where(eq(messages.seq, param('seq'))),
+)
+const setReason = statement(orm =>
+  orm
     .update(messages)
     // Why the file itself failed says more.
     .set({
@@ -63,40 +53,55 @@ export function createCaptions({ orm }: Pick<Db, 'orm'>): Captions {
         else (select ${NOT_SENT} from messages as caption where caption.seq = ${param('seq')}) end`,
     })
     .where(eq(messages.id, param('id')))
-    .returning({ seq: messages.seq, identityId: messages.identityId })
-    .prepare()
+    .returning({ seq: messages.seq, identityId: messages.identityId }),
+)
 
-  return {
-    isSent: async messageId => byId.get({ id: captionId(messageId) }) !== undefined,
+/** True when the message's caption was handed over already, with an earlier event of its file. */
+export async function isCaptionSent(reader: Reader, messageId: string): Promise<boolean> {
+  return (await reader.get(byId, { id: captionId(messageId) })) !== undefined
+}
 
-    add(message, roomId, sent, now) {
-      const outcome =
-        'failed' in sent
-          ? { status: 'failed' as const, reason: sent.failed, eventId: null }
-          : { status: 'submitted' as const, reason: null, eventId: sent.eventId }
-      const { identityId, deviceRowId, lane, recipientKind, recipient, text } = message
-      const added = orm
-        .insert(messages)
-        .values({
-          id: captionId(message.id),
-          captionOf: message.id,
-          ...{ identityId, deviceRowId, lane, recipientKind, recipient, text, roomId },
-          ...outcome,
-          attempts: 1,
-          resends: 0,
-          createdAt: now,
-          updatedAt: now,
-        })
-        .onConflictDoNothing()
-        .returning()
-        .get()
-      return added ?? null
-    },
+/** @returns the row of the caption, null when there was one before */
+export async function addCaption(
+  tx: Tx,
+  message: Message,
+  roomId: string,
+  sent: SentCaption,
+  now: number,
+): Promise<Message | null> {
+  const outcome =
+    'failed' in sent
+      ? { status: 'failed' as const, reason: sent.failed, eventId: null }
+      : { status: 'submitted' as const, reason: null, eventId: sent.eventId }
+  const { identityId, deviceRowId, lane, recipientKind, recipient, text } = message
+  const added = await tx.get(orm =>
+    orm
+      .insert(messages)
+      .values({
+        id: captionId(message.id),
+        captionOf: message.id,
+        ...{ identityId, deviceRowId, lane, recipientKind, recipient, text, roomId },
+        ...outcome,
+        attempts: 1,
+        resends: 0,
+        createdAt: now,
+        updatedAt: now,
+      })
+      .onConflictDoNothing()
+      .returning(),
+  )
+  return added ?? null
+}
 
-    passOn(seq) {
-      const caption = bySeq.get({ seq })
-      if (!caption?.captionOf) return null
-      return setReason.get({ id: caption.captionOf, seq }) ?? null
-    },
-  }
+/**
+ * Passes the reason of a caption that failed on.
+ * @returns the message whose caption it is; null when it isn't one
+ */
+export async function passFailureOn(
+  tx: Tx,
+  seq: number,
+): Promise<Pick<Message, 'seq' | 'identityId'> | null> {
+  const caption = await tx.get(bySeq, { seq })
+  if (!caption?.captionOf) return null
+  return (await tx.get(setReason, { id: caption.captionOf, seq })) ?? null
 }

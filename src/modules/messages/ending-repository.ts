@@ -6,6 +6,8 @@ import { eq, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { devices, type Message, media, messages, outboxLanes } from '../../db/schema/index.ts'
 import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
+import { statement } from '../../db/statement.ts'
+import type { Tx } from '../../db/transaction.ts'
 import type { Observer } from '../../domain/observation.ts'
 import { expiredReason } from './expired.ts'
 import { isLaneOfDevice, lanesOf } from './lane-repository.ts'
@@ -13,54 +15,51 @@ import { findMessage, type MessageWithDevice } from './repository.ts'
 import type { StatusWriter } from './status-repository.ts'
 import { VOID_REASON } from './void.ts'
 
-/** What comes of ending messages that waited. */
+/** Messages that ended. */
 export interface Ended {
-  /** Whether there is something to deliver. */
-  deliveries: boolean
+  count: number
   /** Files whose rows are gone, as no message needs them any more. */
   unneeded: string[]
 }
 
-export interface Cancelled extends Ended {
+export interface Cancelled {
   /** False: it was queued no more, and stays as it is. */
   cancelled: boolean
   found: MessageWithDevice
+  unneeded: string[]
 }
 
 export interface MessageEndings {
   /** Takes back a message if it is still queued. @returns null when the identity has no such message */
   cancel(identityId: string, id: string, now: number): Promise<Cancelled | null>
-  /** Fails messages that are queued beyond their `expires_at`, those that are longest beyond it first. @returns how many, at most `limit` */
-  expire(now: number, limit: number): Promise<{ count: number } & Ended>
+  /** Fails at most `limit` messages that are queued beyond their `expires_at`, longest beyond it first. */
+  expire(now: number, limit: number): Promise<Ended>
   /** Devices that were deleted and for which something waits, and those that were linked again before all of it had failed. */
   voidQueues(): Promise<string[]>
   /**
-   * Fails messages that wait for a device that was deleted; what is being sent just now is left to whoever sends it.
+   * Fails messages that wait for a device that was deleted, at most `limit`; one that is being sent
+   * just now is left to whoever sends it.
+   */
+  failVoid(deviceRowId: string, limit: number, now: number): Promise<Ended>
+  /**
+   * Marks messages handed over before `before` without a status as sent.
    * @returns how many, at most `limit`
    */
-  failVoid(deviceRowId: string, limit: number, now: number): Promise<{ count: number } & Ended>
-  /** Takes as sent what was handed over before `before` and what nobody has said anything about. @returns how many, at most `limit` */
-  settleSilent(before: number, limit: number, now: number): Promise<{ count: number; deliveries: boolean }>
+  settleSilent(before: number, limit: number, now: number): Promise<number>
 }
 
-/** @param onEnded is called with the device of a message that waits no more and wasn't tried: it may leave a slot that nobody uses */
-export function createMessageEndings(
-  db: Db,
-  statuses: Pick<StatusWriter, 'ended' | 'stayedSilent'>,
-  observer?: Pick<Observer, 'messageSettled'>,
-  onEnded?: (deviceRowId: string) => void,
-): MessageEndings {
-  const { orm, committer } = db
-  const stillNeeded = orm
+const stillNeeded = statement(orm =>
+  orm
     .select({ seq: messages.seq })
     .from(messages)
     // Also by one that was handed over: the network may ask for it to be sent again.
     .where(
       sql`${messages.mediaId} = ${textParam('mediaId')} and ${messages.status} not in ('failed', 'cancelled')`,
     )
-    .limit(ONE)
-    .prepare()
-  const expired = orm
+    .limit(ONE),
+)
+const expired = statement(orm =>
+  orm
     .select()
     .from(messages)
     .where(
@@ -68,10 +67,11 @@ export function createMessageEndings(
       sql`${messages.expiresAt} <= ${numberParam('now')} and ${messages.status} = 'queued' and ${messages.expiresAt} is not null`,
     )
     .orderBy(messages.expiresAt)
-    .limit(limitParam('limit'))
-    .prepare()
-  // The status is spelled out, as a partial index is found by its text.
-  const silent = orm
+    .limit(limitParam('limit')),
+)
+// The status is spelled out, as a partial index is found by its text.
+const silent = statement(orm =>
+  orm
     .select({
       seq: messages.seq,
       id: messages.id,
@@ -82,29 +82,33 @@ export function createMessageEndings(
     .from(messages)
     .where(sql`${messages.status} = 'submitted' and ${messages.updatedAt} <= ${numberParam('before')}`)
     .orderBy(messages.updatedAt)
-    .limit(limitParam('limit'))
-    .prepare()
+    .limit(limitParam('limit')),
+)
 
-  // What is void is small beside what was ever linked, and so are the devices beside their messages: looked for one by one.
-  const queues = orm
+// Deleted devices are few beside all devices, and devices beside their messages, so each device's
+// lanes are looked for by themselves.
+const queues = statement(orm =>
+  orm
     .select({ deviceRowId: devices.id })
     .from(devices)
     .where(
       sql`${devices.voidThrough} is not null or (${devices.removedAt} is not null and exists (select 1 from outbox_lanes
         where lane >= ${devices.id} || '/' and lane < ${devices.id} || '0'))`,
-    )
-    .prepare()
-  const voidThrough = orm
+    ),
+)
+const voidThrough = statement(orm =>
+  orm
     .select({
       seq: sql<
         number | null
       >`case when ${devices.removedAt} is null then ${devices.voidThrough} else ${Number.MAX_SAFE_INTEGER} end`,
     })
     .from(devices)
-    .where(eq(devices.id, sql.placeholder('deviceRowId')))
-    .prepare()
-  // What a kill left as `sending` is in a lane that nobody holds.
-  const voided = orm
+    .where(eq(devices.id, sql.placeholder('deviceRowId'))),
+)
+// A message that a kill left as `sending` is in a lane that nobody holds.
+const voided = statement(orm =>
+  orm
     .select()
     .from(messages)
     .where(
@@ -112,48 +116,56 @@ export function createMessageEndings(
         and (${messages.status} = 'queued' or not exists (select 1 from outbox_lanes
           where outbox_lanes.lane = messages.lane and outbox_lanes.lease_id is not null))`,
     )
-    .limit(limitParam('limit'))
-    .prepare()
-  // One that holds a slot stays until that is given back.
-  const closeLane = orm
-    .delete(outboxLanes)
-    .where(
-      sql`${outboxLanes.lane} = ${sql.placeholder('lane')} and ${outboxLanes.leaseId} is null and ${outboxLanes.hasSlot} = 0 and not exists (select 1 from messages
+    .limit(limitParam('limit')),
+)
+// One that holds a slot stays until that is given back.
+const closeLane = statement(orm =>
+  orm.delete(outboxLanes).where(
+    sql`${outboxLanes.lane} = ${sql.placeholder('lane')} and ${outboxLanes.leaseId} is null and ${outboxLanes.hasSlot} = 0 and not exists (select 1 from messages
         where messages.lane = outbox_lanes.lane and messages.status in ('queued', 'sending'))`,
-    )
-    .prepare()
-  const clearMark = orm
+  ),
+)
+const clearMark = statement(orm =>
+  orm
     .update(devices)
     .set({ voidThrough: null })
     .where(
       sql`${devices.id} = ${sql.placeholder('deviceRowId')} and ${devices.voidThrough} is not null and not exists (select 1 from messages
         where ${isLaneOfDevice(messages.lane)} and messages.status in ('queued', 'sending') and messages.seq <= devices.void_through)`,
-    )
-    .prepare()
+    ),
+)
+const removeFile = statement(orm => orm.delete(media).where(eq(media.id, sql.placeholder('mediaId'))))
 
-  /** Inside a transaction. @returns the file, if it has one that may go now */
-  function releaseFile(mediaId: string | null): string[] {
-    if (mediaId === null || stillNeeded.get({ mediaId })) return []
-    orm.delete(media).where(eq(media.id, mediaId)).run()
-    return [mediaId]
-  }
-
-  /** Inside a transaction. @param reasonOf why each of them failed */
-  function failAll(found: readonly Message[], reasonOf: (message: Message) => string, now: number): Ended {
-    const ended: Ended = { deliveries: false, unneeded: [] }
+/**
+ * @param onEnded is called with the device of a message that waits no more and wasn't tried: it may
+ * leave a slot that nobody uses
+ */
+export function createMessageEndings(
+  db: Pick<Db, 'read' | 'write'>,
+  statuses: Pick<StatusWriter, 'ended' | 'stayedSilent'>,
+  observer?: Pick<Observer, 'messageSettled'>,
+  onEnded?: (deviceRowId: string) => void,
+): MessageEndings {
+  async function failAll(
+    tx: Tx,
+    found: readonly Message[],
+    reasonOf: (message: Message) => string,
+    now: number,
+  ): Promise<Ended> {
+    const unneeded: string[] = []
     for (const message of found) {
-      ended.deliveries = statuses.ended(message, 'failed', reasonOf(message), now) || ended.deliveries
-      noteEnded(message, 'failed', now)
-      ended.unneeded.push(...releaseFile(message.mediaId))
+      await statuses.ended(tx, message, 'failed', reasonOf(message), now)
+      noteEnded(tx, message, 'failed', now)
+      unneeded.push(...(await releaseFile(tx, message.mediaId)))
     }
-    return ended
+    return { count: found.length, unneeded }
   }
 
   /** No try tells of it. */
-  function noteEnded(message: Message, status: 'failed' | 'cancelled', now: number): void {
+  function noteEnded(tx: Tx, message: Message, status: 'failed' | 'cancelled', now: number): void {
     const { id, deviceRowId, createdAt } = message
     const outcome = { messageId: id, deviceRowId, status, ageMs: now - createdAt }
-    committer.afterCommit(() => {
+    tx.afterCommit(() => {
       observer?.messageSettled(outcome)
       onEnded?.(deviceRowId)
     })
@@ -161,48 +173,50 @@ export function createMessageEndings(
 
   return {
     cancel: (identityId, id, now) =>
-      committer.write(() => {
-        const found = findMessage(db, identityId, id)
+      db.write(async tx => {
+        const found = await findMessage(tx, identityId, id)
         if (!found) return null
         const { message } = found
-        // What is claimed is `sending`: nobody holds a message that is queued.
-        if (message.status !== 'queued') return { found, cancelled: false, deliveries: false, unneeded: [] }
-        const deliveries = statuses.ended(message, 'cancelled', null, now)
-        noteEnded(message, 'cancelled', now)
+        // A message that is claimed is `sending`: nobody holds one that is queued.
+        if (message.status !== 'queued') return { found, cancelled: false, unneeded: [] }
+        await statuses.ended(tx, message, 'cancelled', null, now)
+        noteEnded(tx, message, 'cancelled', now)
         const changed = { ...message, status: 'cancelled' as const, reason: null, updatedAt: now }
-        return {
-          found: { ...found, message: changed },
-          cancelled: true,
-          deliveries,
-          unneeded: releaseFile(message.mediaId),
-        }
+        const unneeded = await releaseFile(tx, message.mediaId)
+        return { found: { ...found, message: changed }, cancelled: true, unneeded }
       }),
 
     expire: (now, limit) =>
-      committer.write(() => {
-        const found = expired.all({ now, limit })
-        return { count: found.length, ...failAll(found, expiredReason, now) }
-      }),
+      db.write(async tx => failAll(tx, await tx.all(expired, { now, limit }), expiredReason, now)),
 
-    voidQueues: async () => queues.all().map(({ deviceRowId }) => deviceRowId),
+    async voidQueues() {
+      const found = await db.read(reader => reader.all(queues))
+      return found.map(({ deviceRowId }) => deviceRowId)
+    },
 
     failVoid: (deviceRowId, limit, now) =>
-      committer.write(() => {
-        const through = voidThrough.get({ deviceRowId })?.seq ?? 0
+      db.write(async tx => {
+        const through = (await tx.get(voidThrough, { deviceRowId }))?.seq ?? 0
         const ofDevice = lanesOf(deviceRowId)
-        const found = voided.all({ ...ofDevice, through, limit })
-        const ended = failAll(found, () => VOID_REASON, now)
-        for (const lane of new Set(found.map(message => message.lane))) closeLane.run({ lane })
-        if (found.length < limit) clearMark.run({ deviceRowId, ...ofDevice })
-        return { count: found.length, ...ended }
+        const found = await tx.all(voided, { ...ofDevice, through, limit })
+        const ended = await failAll(tx, found, () => VOID_REASON, now)
+        for (const lane of new Set(found.map(message => message.lane))) await tx.run(closeLane, { lane })
+        if (found.length < limit) await tx.run(clearMark, { deviceRowId, ...ofDevice })
+        return ended
       }),
 
     settleSilent: (before, limit, now) =>
-      committer.write(() => {
-        const found = silent.all({ before, limit })
-        let deliveries = false
-        for (const message of found) deliveries = statuses.stayedSilent(message, now) || deliveries
-        return { count: found.length, deliveries }
+      db.write(async tx => {
+        const found = await tx.all(silent, { before, limit })
+        for (const message of found) await statuses.stayedSilent(tx, message, now)
+        return found.length
       }),
   }
+}
+
+/** @returns the file, if it has one that may go now */
+async function releaseFile(tx: Tx, mediaId: string | null): Promise<string[]> {
+  if (mediaId === null || (await tx.get(stillNeeded, { mediaId }))) return []
+  await tx.run(removeFile, { mediaId })
+  return [mediaId]
 }

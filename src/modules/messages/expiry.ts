@@ -10,8 +10,6 @@ export interface ExpiryOptions {
   endings: Pick<MessageEndings, 'expire'>
   /** Removes files that no message needs any more. */
   discard(mediaIds: readonly string[]): Promise<void>
-  /** There is something to deliver. */
-  onDeliveries(): void
   clock: Clock
 }
 
@@ -20,13 +18,12 @@ const BATCH = 100
 /** How late a message may fail, in milliseconds. */
 const POLL_MS = 1_000
 
-export function createExpiry({ endings, discard, onDeliveries, clock }: ExpiryOptions): Worker {
+export function createExpiry({ endings, discard, clock }: ExpiryOptions): Worker {
   return {
     name: 'message-expiry',
     async run(signal) {
       while (!signal.aborted) {
-        const { count, deliveries, unneeded } = await endings.expire(clock.now(), BATCH)
-        if (deliveries) onDeliveries()
+        const { count, unneeded } = await endings.expire(clock.now(), BATCH)
         await discard(unneeded)
         if (count < BATCH) await clock.sleep(POLL_MS, signal)
       }

@@ -1,30 +1,31 @@
 /** SQL that several parts of the outbox share: opening a lane, and finding the lanes of a device. */
 import { type SQL, sql } from 'drizzle-orm'
 import type { SQLiteColumn } from 'drizzle-orm/sqlite-core'
-import type { Db } from '../../db/open.ts'
 import { outboxLanes } from '../../db/schema/index.ts'
 import { textParam } from '../../db/stable-params.ts'
+import { statement } from '../../db/statement.ts'
+import type { Tx } from '../../db/transaction.ts'
 
-/**
- * To be called inside a transaction, for a lane in which a message waits. One that exists keeps its time: it waits for its slot or its retry, or
- * its holder will see the message.
- */
-export type LaneOpener = (lane: { lane: string; deviceRowId: string; dueAt: number }) => void
-
-export function createLaneOpener({ orm }: Pick<Db, 'orm'>): LaneOpener {
-  const param = sql.placeholder
-  const open = orm
+const insertLane = statement(orm =>
+  orm
     .insert(outboxLanes)
     .values({
-      lane: param('lane'),
-      deviceRowId: param('deviceRowId'),
-      dueAt: param('dueAt'),
+      lane: sql.placeholder('lane'),
+      deviceRowId: sql.placeholder('deviceRowId'),
+      dueAt: sql.placeholder('dueAt'),
       leaseId: null,
       hasSlot: false,
     })
-    .onConflictDoNothing()
-    .prepare()
-  return lane => void open.run(lane)
+    .onConflictDoNothing(),
+)
+
+/**
+ * Opens a lane in which a message begins to wait, and tells the outbox. A lane that exists keeps its
+ * time: it waits for its slot or its retry, or its holder will see the message.
+ */
+export function openLane(tx: Tx, lane: { lane: string; deviceRowId: string; dueAt: number }): Promise<void> {
+  tx.emit('accepted')
+  return tx.run(insertLane, lane)
 }
 
 /**

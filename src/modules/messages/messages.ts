@@ -40,10 +40,6 @@ export interface MessagesOptions {
   media: Pick<MediaStore, 'discard' | 'discardAll'>
   backlog: Pick<Backlog, 'enter' | 'leave'>
   paceOf(platform: string): Pace
-  /** There is something to send. */
-  onAccepted(): void
-  /** There is something to deliver. */
-  onDeliveries(): void
   clock: Clock
 }
 
@@ -62,8 +58,6 @@ export function createMessages(options: MessagesOptions): Messages {
     media,
     backlog,
     paceOf,
-    onAccepted,
-    onDeliveries,
     clock,
   } = options
 
@@ -98,7 +92,7 @@ export function createMessages(options: MessagesOptions): Messages {
   }
 
   async function accept(request: SendRequest) {
-    const { identityId, file } = request
+    const { identityId, file, record } = request
     const { kind, recipients } = recipientsOf(request)
     checkContent(request)
     const device = await devices.find(identityId, request.deviceId, request.platform)
@@ -128,12 +122,11 @@ export function createMessages(options: MessagesOptions): Messages {
     const accepted = rows.map(({ id, recipient }) => ({ id, to: recipient, status: 'queued' as const }))
     backlog.enter(identityId, rows.length, paceOf(device.platform).intervalMs)
     try {
-      await repository.accept(rows, file, now, () => request.record?.(accepted))
+      await repository.accept(rows, file, now, record && (tx => record(tx, accepted)))
     } catch (error) {
       backlog.leave(identityId, rows.length)
       throw error
     }
-    onAccepted()
     return accepted
   }
 
@@ -157,7 +150,6 @@ export function createMessages(options: MessagesOptions): Messages {
     async cancel(identityId, messageId) {
       const result = await endings.cancel(identityId, messageId, clock.now())
       if (!result) throw new GatewayError('not_found', `there is no message ${messageId}`)
-      if (result.deliveries) onDeliveries()
       await media.discardAll(result.unneeded)
       const shown = view(result.found, null)
       if (result.cancelled) return shown

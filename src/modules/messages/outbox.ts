@@ -2,6 +2,7 @@
  * The outbox's loop: claims lanes that are due, sends their messages in order and settles them. A crash between a send and its
  * settlement repeats the send with the same transaction id, which the homeserver answers with the same event.
  */
+import type { Db } from '../../db/open.ts'
 import type { Device, Message } from '../../db/schema/index.ts'
 import { GatewayError, isPassing, messageOf } from '../../domain/errors.ts'
 import type { Observer } from '../../domain/observation.ts'
@@ -37,8 +38,7 @@ export interface OutboxOptions {
   sessions: Pick<MatrixSessions, 'actingAs'>
   matrixUserOf(identityId: string): Promise<string>
   paceOf(platform: string): Pace
-  /** There is something to deliver. */
-  onDeliveries(): void
+  signals: Pick<Db['signals'], 'on'>
   observer?: Pick<Observer, 'sendAttempted'>
   clock: Clock
   logger: Logger
@@ -82,7 +82,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
     sessions,
     matrixUserOf,
     paceOf,
-    onDeliveries,
+    signals,
     observer,
     clock,
   } = options
@@ -90,6 +90,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
   const logger = maskingNumbers(options.logger)
   const handOver = createHandover({ queue, chatRooms, media })
   const nudge = new Nudge()
+  signals.on('accepted', () => nudge.nudge())
   const inFlight = new Set<Promise<void>>()
 
   /**
@@ -173,10 +174,6 @@ export function createOutbox(options: OutboxOptions): Outbox {
     return clock.now() - refusedSince > PASSES_WITHIN_MS && attempts >= PASSES_WITHIN_ATTEMPTS
   }
 
-  async function settle(message: Message, settlement: Settlement): Promise<void> {
-    if (await queue.settle(message, settlement, clock.now())) onDeliveries()
-  }
-
   function tell({ platform }: ClaimedLane, message: Message, settlement: Settlement, tookMs: number): void {
     const { id: messageId, identityId, deviceRowId, recipient, attempts: attempt } = message
     const isSubmitted = settlement.outcome === 'submitted'
@@ -208,7 +205,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
       if (settlement === 'waits') break
       if (settlement.outcome === 'submitted') sentJustNow.set(message.id, settlement.eventId)
       tell(lane, message, settlement, performance.now() - startedAt)
-      settling.push(observed(settle(message, settlement)))
+      settling.push(observed(queue.settle(message, settlement, clock.now())))
       if (settlement.outcome === 'retry') {
         dueAt = clock.now() + (settlement.retryInMs ?? backoffMs(message.attempts, RETRY))
         break
@@ -272,10 +269,11 @@ export function createOutbox(options: OutboxOptions): Outbox {
     worker: { name: 'outbox', run },
     nudge: () => nudge.nudge(),
     wake(deviceRowId) {
-      queue.wake(deviceRowId, clock.now()).then(
-        () => nudge.nudge(),
-        error => logger.error({ device: deviceRowId, err: error }, 'lanes could not be woken; they wait on'),
-      )
+      queue
+        .wake(deviceRowId, clock.now())
+        .catch(error =>
+          logger.error({ device: deviceRowId, err: error }, 'lanes could not be woken; they wait on'),
+        )
     },
   }
 }

@@ -7,9 +7,10 @@ import { and, eq, getTableColumns, gt, isNull, type SQL, type SQLWrapper, sql } 
 import type { Db } from '../../db/open.ts'
 import { devices, type Message, messages, OUT_OF_THE_WAY_MS, outboxLanes } from '../../db/schema/index.ts'
 import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
-import { createCaptions, PLACE, type SentCaption } from './caption-repository.ts'
+import { statement } from '../../db/statement.ts'
+import { isCaptionSent, PLACE, type SentCaption } from './caption-repository.ts'
 import type { Pace } from './pace.ts'
-import { createSlotTaker } from './slot-repository.ts'
+import { takeSlot } from './slot-repository.ts'
 import type { StatusWriter } from './status-repository.ts'
 
 export interface ClaimedLane {
@@ -58,8 +59,8 @@ export interface OutboxQueue {
   /** True when the caption of a message went out with an earlier event of its file. */
   isCaptionSent(messageId: string): Promise<boolean>
   claim(request: ClaimRequest): Promise<ClaimedLane[]>
-  /** Does nothing with a message that isn't being sent any more. @returns whether there is something to deliver */
-  settle(message: Message, settlement: Settlement, now: number): Promise<boolean>
+  /** Does nothing with a message that isn't being sent any more. */
+  settle(message: Message, settlement: Settlement, now: number): Promise<void>
   /** Gives a lane back, if it is still held by this lease. @param dueAt when its next message may be tried, if it has one */
   release(lane: ClaimedLane, dueAt: number): Promise<void>
   /** Lets a device's lanes be tried now instead of after their wait; those that wait for a slot of its pace wait on. */
@@ -70,15 +71,10 @@ export interface OutboxQueue {
   releaseAbandoned(now: number): Promise<void>
 }
 
-export function createOutboxQueue(
-  db: Db,
-  statuses: Pick<StatusWriter, 'submitted' | 'ended' | 'waits'>,
-): OutboxQueue {
-  const { orm, committer } = db
-  const param = sql.placeholder
-  const takeSlot = createSlotTaker(db)
+const param = sql.placeholder
 
-  const dueLanes = orm
+const dueLanes = statement(orm =>
+  orm
     .select({
       lane: outboxLanes.lane,
       hasSlot: outboxLanes.hasSlot,
@@ -90,161 +86,166 @@ export function createOutboxQueue(
     .innerJoin(devices, eq(devices.id, outboxLanes.deviceRowId))
     .where(sql`${outboxLanes.dueAt} <= ${numberParam('now')} and ${outboxLanes.leaseId} is null`)
     .orderBy(outboxLanes.dueAt)
-    .limit(limitParam('limit'))
-    .prepare()
-  const lease = orm
+    .limit(limitParam('limit')),
+)
+const ofLane = eq(outboxLanes.lane, param('lane'))
+const lease = statement(orm =>
+  orm
     .update(outboxLanes)
     .set({ leaseId: sql`${param('leaseId')}`, dueAt: sql`${param('dueAt')}`, hasSlot: false })
-    .where(eq(outboxLanes.lane, param('lane')))
-    .prepare()
-  // As `quotedEvent` finds it.
-  const next = orm
+    .where(ofLane),
+)
+// As `quotedEvent` finds it.
+const next = statement(orm =>
+  orm
     .select({
       createdAt: messages.createdAt,
       waits: sql<number>`exists (select 1 from messages as answered where answered.id = messages.reply_to
         and answered.identity_id = messages.identity_id and answered.status in ('queued', 'sending'))`,
     })
     .from(messages)
-    .where(sql`${messages.seq} in (${nextInLane(ONE)})`)
-    .prepare()
-  const putOff = orm
+    .where(sql`${messages.seq} in (${nextInLane(ONE)})`),
+)
+const putOff = statement(orm =>
+  orm
     .update(outboxLanes)
     .set({ dueAt: sql`${param('dueAt')}`, hasSlot: false })
-    .where(eq(outboxLanes.lane, param('lane')))
-    .prepare()
-  // One statement marks a lane's next messages and gives them, in no certain order.
-  const startSending = orm
+    .where(ofLane),
+)
+// One statement marks a lane's next messages and gives them, in no certain order.
+const startSending = statement(orm =>
+  orm
     .update(messages)
     .set({ status: 'sending', attempts: sql`${messages.attempts} + 1`, updatedAt: sql`${param('now')}` })
     .where(sql`${messages.seq} in (${nextInLane(numberParam('limit'))})`)
-    .returning({ ...getTableColumns(messages), place: PLACE })
-    .prepare()
-  const requeue = orm
+    .returning({ ...getTableColumns(messages), place: PLACE }),
+)
+const requeue = statement(orm =>
+  orm
     .update(messages)
     .set({ status: 'queued', attempts: sql`${messages.attempts} - 1` })
     .where(
       // The literal list is the one of messages_waiting: without it the statement would read the whole table.
       sql`${messages.lane} = ${param('lane')} and ${messages.seq} <= ${param('last')} and ${messages.status} in ('queued', 'sending') and ${messages.status} = 'sending'
         and exists (select 1 from outbox_lanes where lane = ${param('lane')} and lease_id = ${param('leaseId')})`,
-    )
-    .prepare()
-  const closeLane = orm
-    .delete(outboxLanes)
-    .where(eq(outboxLanes.lane, param('lane')))
-    .prepare()
-  const isOfLease = and(eq(outboxLanes.lane, param('lane')), eq(outboxLanes.leaseId, param('leaseId')))
-  const closeLeased = orm.delete(outboxLanes).where(isOfLease).prepare()
-  const returnLane = orm
+    ),
+)
+const closeLane = statement(orm => orm.delete(outboxLanes).where(ofLane))
+const isOfLease = and(ofLane, eq(outboxLanes.leaseId, param('leaseId')))
+const closeLeased = statement(orm => orm.delete(outboxLanes).where(isOfLease))
+const returnLane = statement(orm =>
+  orm
     .update(outboxLanes)
     .set({ leaseId: null, dueAt: sql`${param('dueAt')}` })
-    .where(isOfLease)
-    .prepare()
-  const statusOf = orm
+    .where(isOfLease),
+)
+const statusOf = statement(orm =>
+  orm
     .select({ status: messages.status })
     .from(messages)
-    .where(eq(messages.seq, param('seq')))
-    .prepare()
-  const markHeldUp = orm
+    .where(eq(messages.seq, param('seq'))),
+)
+const markHeldUp = statement(orm =>
+  orm
     .update(messages)
     .set({ failingSince: sql`max(${messages.createdAt}, ${param('since')})` })
     .where(
       sql`${messages.lane} = ${textParam('lane')} and ${messages.status} in ('queued', 'sending') and ${messages.failingSince} is null`,
-    )
-    .prepare()
-  const earliest = orm
+    ),
+)
+const earliest = statement(orm =>
+  orm
     .select({ dueAt: outboxLanes.dueAt })
     .from(outboxLanes)
     .where(isNull(outboxLanes.leaseId))
     .orderBy(outboxLanes.dueAt)
-    .limit(ONE)
-    .prepare()
+    .limit(ONE),
+)
+const wakeLanes = statement(orm =>
+  orm
+    .update(outboxLanes)
+    .set({ dueAt: sql`${param('now')}` })
+    .where(
+      and(
+        eq(outboxLanes.deviceRowId, param('deviceRowId')),
+        isNull(outboxLanes.leaseId),
+        eq(outboxLanes.hasSlot, false),
+        gt(outboxLanes.dueAt, param('now')),
+      ),
+    ),
+)
+const freeLanes = statement(orm =>
+  orm
+    .update(outboxLanes)
+    .set({ leaseId: null, dueAt: sql`${param('now')}` })
+    .where(sql`${outboxLanes.leaseId} is not null`),
+)
 
+export function createOutboxQueue(
+  db: Pick<Db, 'read' | 'write'>,
+  statuses: Pick<StatusWriter, 'submitted' | 'ended' | 'waits'>,
+): OutboxQueue {
   return {
-    isCaptionSent: createCaptions(db).isSent,
+    isCaptionSent: messageId => db.read(reader => isCaptionSent(reader, messageId)),
 
     claim: ({ leaseId, now, maxLanes, maxMessagesPerLane, paceOf }) =>
-      committer.write(() => {
+      db.write(async tx => {
         const claimed: ClaimedLane[] = []
         const resting = new Set<string>()
-        for (const due of dueLanes.all({ now, limit: maxLanes })) {
-          const waiting = next.get({ lane: due.lane })
+        for (const due of await tx.all(dueLanes, { now, limit: maxLanes })) {
+          const { lane, platform } = due
+          const waiting = await tx.get(next, { lane })
           if (!waiting) {
-            closeLane.run({ lane: due.lane })
+            await tx.run(closeLane, { lane })
             continue
           }
           if (waiting.waits) {
-            putOff.run({ lane: due.lane, dueAt: lookAgainAt(waiting.createdAt, now) })
+            await tx.run(putOff, { lane, dueAt: lookAgainAt(waiting.createdAt, now) })
             continue
           }
-          const pace = paceOf(due.platform)
+          const pace = paceOf(platform)
           const isPaced = pace.intervalMs > 0
-          if (isPaced && !takeSlot(due, pace, now, resting)) continue
-          const messages = startSending.all({ lane: due.lane, limit: isPaced ? 1 : maxMessagesPerLane, now })
-          lease.run({ lane: due.lane, leaseId, dueAt: now + OUT_OF_THE_WAY_MS })
-          claimed.push({
-            lane: due.lane,
-            platform: due.platform,
-            leaseId,
-            messages: messages.sort(inOrder),
-          })
+          if (isPaced && !(await takeSlot(tx, due, pace, now, resting))) continue
+          const messages = await tx.all(startSending, { lane, limit: isPaced ? 1 : maxMessagesPerLane, now })
+          await tx.run(lease, { lane, leaseId, dueAt: now + OUT_OF_THE_WAY_MS })
+          claimed.push({ lane, platform, leaseId, messages: messages.sort(inOrder) })
         }
         return claimed
       }),
 
     settle: (message, settlement, now) =>
-      committer.write(() => {
-        // It can't be settled twice, nor against what was said of it meanwhile.
-        if (statusOf.get({ seq: message.seq })?.status !== 'sending') return false
+      db.write(async tx => {
+        // It can't be settled twice, nor against a report from meanwhile.
+        if ((await tx.get(statusOf, { seq: message.seq }))?.status !== 'sending') return
         switch (settlement.outcome) {
           case 'submitted':
-            return statuses.submitted(message, settlement, now)
+            return statuses.submitted(tx, message, settlement, now)
           case 'failed':
             if (settlement.heldUpSince !== undefined)
-              markHeldUp.run({ lane: message.lane, since: settlement.heldUpSince })
-            return statuses.ended(message, 'failed', settlement.reason, now)
+              await tx.run(markHeldUp, { lane: message.lane, since: settlement.heldUpSince })
+            return statuses.ended(tx, message, 'failed', settlement.reason, now)
           case 'retry':
-            statuses.waits(message.seq, settlement.reason, settlement.refusedSince, now)
-            return false
+            return statuses.waits(tx, message.seq, settlement.reason, settlement.refusedSince, now)
         }
       }),
 
     release: ({ lane, leaseId, messages: claimed }, dueAt) =>
-      committer.write(() => {
-        if (!next.get({ lane })) {
-          closeLeased.run({ lane, leaseId })
-          return
-        }
+      db.write(async tx => {
+        if (!(await tx.get(next, { lane }))) return tx.run(closeLeased, { lane, leaseId })
         // Claimed with the others, but not tried.
-        requeue.run({ lane, leaseId, last: Math.max(...claimed.map(({ seq }) => seq)) })
-        returnLane.run({ lane, leaseId, dueAt })
+        await tx.run(requeue, { lane, leaseId, last: Math.max(...claimed.map(({ seq }) => seq)) })
+        await tx.run(returnLane, { lane, leaseId, dueAt })
       }),
 
     wake: (deviceRowId, now) =>
-      committer.write(() => {
-        orm
-          .update(outboxLanes)
-          .set({ dueAt: now })
-          .where(
-            and(
-              eq(outboxLanes.deviceRowId, deviceRowId),
-              isNull(outboxLanes.leaseId),
-              eq(outboxLanes.hasSlot, false),
-              gt(outboxLanes.dueAt, now),
-            ),
-          )
-          .run()
+      db.write(tx => {
+        tx.emit('accepted')
+        return tx.run(wakeLanes, { deviceRowId, now })
       }),
 
-    nextDueAt: async () => earliest.get()?.dueAt ?? null,
+    nextDueAt: async () => (await db.read(reader => reader.get(earliest)))?.dueAt ?? null,
 
-    releaseAbandoned: now =>
-      committer.write(() => {
-        orm
-          .update(outboxLanes)
-          .set({ leaseId: null, dueAt: now })
-          .where(sql`${outboxLanes.leaseId} is not null`)
-          .run()
-      }),
+    releaseAbandoned: now => db.write(tx => tx.run(freeLanes, { now })),
   }
 }
 

@@ -185,7 +185,7 @@ export function createRecipients({
       const chat = await (roomId === null
         ? chatNamed(device, kind, recipient)
         : chats.get(device.identityId, roomId))
-      if (chat) return { roomId: chat.roomId, takes: chats.featuresOf(chat) }
+      if (chat) return { roomId: chat.roomId, takes: await chats.featuresOf(chat) }
       return roomId === null ? null : { roomId, takes: null }
     },
     forget: (device, roomId) => rooms.forget(device.id, roomId),

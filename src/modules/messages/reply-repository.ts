@@ -5,6 +5,7 @@
 import { and, eq, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { chats, type Device, inboxEvents, type Message, messages } from '../../db/schema/index.ts'
+import { statement } from '../../db/statement.ts'
 import { isChatOf } from '../chats/repository.ts'
 
 export type AnsweredMessage = Pick<Message, 'id' | 'deviceRowId' | 'status' | 'eventId'>
@@ -16,9 +17,9 @@ export interface ReplyTargets {
   message(identityId: string, id: string): Promise<AnsweredMessage | null>
 }
 
-export function createReplyTargets({ orm }: Pick<Db, 'orm'>): ReplyTargets {
-  const param = sql.placeholder
-  const received = orm
+const param = sql.placeholder
+const received = statement(orm =>
+  orm
     .select({
       deviceRowId: inboxEvents.deviceRowId,
       platform: chats.platform,
@@ -26,17 +27,19 @@ export function createReplyTargets({ orm }: Pick<Db, 'orm'>): ReplyTargets {
     })
     .from(inboxEvents)
     .leftJoin(chats, and(eq(chats.identityId, inboxEvents.identityId), eq(chats.roomId, inboxEvents.roomId)))
-    .where(and(eq(inboxEvents.identityId, param('identityId')), eq(inboxEvents.eventId, param('eventId'))))
-    .prepare()
-  const sent = orm
+    .where(and(eq(inboxEvents.identityId, param('identityId')), eq(inboxEvents.eventId, param('eventId')))),
+)
+const sent = statement(orm =>
+  orm
     .select({ seq: messages.seq })
     .from(messages)
     .where(
       // Spelled out, as a partial index is found by its text.
       sql`${messages.eventId} = ${param('eventId')} and event_id is not null and ${messages.deviceRowId} = ${param('deviceRowId')}`,
-    )
-    .prepare()
-  const one = orm
+    ),
+)
+const one = statement(orm =>
+  orm
     .select({
       id: messages.id,
       deviceRowId: messages.deviceRowId,
@@ -44,17 +47,20 @@ export function createReplyTargets({ orm }: Pick<Db, 'orm'>): ReplyTargets {
       eventId: messages.eventId,
     })
     .from(messages)
-    .where(and(eq(messages.id, param('id')), eq(messages.identityId, param('identityId'))))
-    .prepare()
+    .where(and(eq(messages.id, param('id')), eq(messages.identityId, param('identityId')))),
+)
 
+export function createReplyTargets(db: Pick<Db, 'read'>): ReplyTargets {
   return {
-    async hasEvent(device, eventId) {
-      const { id: deviceRowId, identityId } = device
-      const event = received.get({ identityId, eventId })
-      // An event that several devices of an identity share is stored for one of them.
-      if (event && (event.deviceRowId === deviceRowId || isChatOf(device, event))) return true
-      return sent.get({ eventId, deviceRowId }) !== undefined
-    },
-    message: async (identityId, id) => one.get({ identityId, id }) ?? null,
+    hasEvent: (device, eventId) =>
+      db.read(async reader => {
+        const { id: deviceRowId, identityId } = device
+        const event = await reader.get(received, { identityId, eventId })
+        // An event that several devices of an identity share is stored for one of them.
+        if (event && (event.deviceRowId === deviceRowId || isChatOf(device, event))) return true
+        return (await reader.get(sent, { eventId, deviceRowId })) !== undefined
+      }),
+
+    message: async (identityId, id) => (await db.read(reader => reader.get(one, { identityId, id }))) ?? null,
   }
 }

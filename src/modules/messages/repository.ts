@@ -2,8 +2,10 @@
 import { and, desc, eq, isNull, lt, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { devices, type Message, media, messages } from '../../db/schema/index.ts'
+import { type Orm, statement } from '../../db/statement.ts'
+import type { Reader, Tx } from '../../db/transaction.ts'
 import type { StagedFile } from '../media/types.ts'
-import { createLaneOpener } from './lane-repository.ts'
+import { openLane } from './lane-repository.ts'
 
 export type NewMessage = Pick<
   Message,
@@ -26,87 +28,84 @@ export interface MessageWithDevice {
 }
 
 export interface MessageRepository {
-  /** @param onStored is called inside the transaction */
+  /** @param record is called once they are stored, in the same transaction */
   accept(
     rows: readonly NewMessage[],
     file: StagedFile | undefined,
     now: number,
-    onStored?: () => void,
+    record?: (tx: Tx) => Promise<void>,
   ): Promise<void>
   get(identityId: string, id: string): Promise<MessageWithDevice | null>
   /** @returns null when the identity has no message `before` */
   list(identityId: string, limit: number, before: string | undefined): Promise<MessageWithDevice[] | null>
 }
 
-export function createMessageRepository(db: Db): MessageRepository {
-  const { orm, committer } = db
-  const param = sql.placeholder
-  const openLane = createLaneOpener(db)
-  const insertMessage = orm
-    .insert(messages)
-    .values({
-      id: param('id'),
-      identityId: param('identityId'),
-      deviceRowId: param('deviceRowId'),
-      lane: param('lane'),
-      recipientKind: param('recipientKind'),
-      recipient: param('recipient'),
-      text: param('text'),
-      mediaId: param('mediaId'),
-      replyTo: param('replyTo'),
-      expiresAt: param('expiresAt'),
-      status: 'queued',
-      reason: null,
-      attempts: 0,
-      resends: 0,
-      roomId: null,
-      eventId: null,
-      createdAt: param('now'),
-      updatedAt: param('now'),
-    })
-    .prepare()
+const param = sql.placeholder
+const insertMessage = statement(orm =>
+  orm.insert(messages).values({
+    id: param('id'),
+    identityId: param('identityId'),
+    deviceRowId: param('deviceRowId'),
+    lane: param('lane'),
+    recipientKind: param('recipientKind'),
+    recipient: param('recipient'),
+    text: param('text'),
+    mediaId: param('mediaId'),
+    replyTo: param('replyTo'),
+    expiresAt: param('expiresAt'),
+    status: 'queued',
+    reason: null,
+    attempts: 0,
+    resends: 0,
+    roomId: null,
+    eventId: null,
+    createdAt: param('now'),
+    updatedAt: param('now'),
+  }),
+)
+const ownById = and(
+  eq(messages.identityId, param('identityId')),
+  eq(messages.id, param('id')),
+  isNull(messages.captionOf),
+)
+const seqOf = statement(orm => orm.select({ seq: messages.seq }).from(messages).where(ownById))
+const one = statement(orm => withDevice(orm).where(ownById))
 
+export function createMessageRepository(db: Pick<Db, 'read' | 'write'>): MessageRepository {
   return {
-    accept: (rows, file, now, onStored) =>
-      committer.write(() => {
-        if (file) {
-          orm
-            .insert(media)
-            .values({ ...file, createdAt: now, updatedAt: now })
-            .run()
-        }
+    accept: (rows, file, now, record) =>
+      db.write(async tx => {
+        if (file) await tx.run(orm => orm.insert(media).values({ ...file, createdAt: now, updatedAt: now }))
         for (const row of rows) {
-          insertMessage.run({ ...row, now })
-          openLane({ lane: row.lane, deviceRowId: row.deviceRowId, dueAt: now })
+          await tx.run(insertMessage, { ...row, now })
+          await openLane(tx, { lane: row.lane, deviceRowId: row.deviceRowId, dueAt: now })
         }
-        onStored?.()
+        await record?.(tx)
       }),
 
-    get: async (identityId, id) => findMessage(db, identityId, id),
+    get: (identityId, id) => db.read(reader => findMessage(reader, identityId, id)),
 
-    async list(identityId, limit, before) {
-      const own = and(eq(messages.identityId, identityId), isNull(messages.captionOf))
-      const start = before
-        ? orm
-            .select({ seq: messages.seq })
-            .from(messages)
-            .where(and(own, eq(messages.id, before)))
-            .get()
-        : undefined
-      if (before && !start) return null
-      const older = start && lt(messages.seq, start.seq)
-      return withDevice(db).where(and(own, older)).orderBy(desc(messages.seq)).limit(limit).all()
-    },
+    list: (identityId, limit, before) =>
+      db.read(async reader => {
+        const start = before && (await reader.get(seqOf, { identityId, id: before }))
+        if (before && !start) return null
+        const older = start ? lt(messages.seq, start.seq) : undefined
+        const own = and(eq(messages.identityId, identityId), isNull(messages.captionOf), older)
+        return reader.all(orm => withDevice(orm).where(own).orderBy(desc(messages.seq)).limit(limit))
+      }),
   }
 }
 
 /** @returns null when the identity has no such message */
-export function findMessage(db: Pick<Db, 'orm'>, identityId: string, id: string): MessageWithDevice | null {
-  const own = and(eq(messages.identityId, identityId), eq(messages.id, id), isNull(messages.captionOf))
-  return withDevice(db).where(own).get() ?? null
+export async function findMessage(
+  reader: Reader,
+  identityId: string,
+  id: string,
+): Promise<MessageWithDevice | null> {
+  return (await reader.get(one, { identityId, id })) ?? null
 }
 
-function withDevice({ orm }: Pick<Db, 'orm'>) {
+function withDevice(orm: Orm) {
   return orm
     .select({ message: messages, platform: devices.platform, deviceId: devices.deviceId })
     .from(messages)

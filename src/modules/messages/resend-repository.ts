@@ -3,10 +3,11 @@
  * new event.
  */
 import { eq, sql } from 'drizzle-orm'
-import type { Db } from '../../db/open.ts'
 import { type Message, messages } from '../../db/schema/index.ts'
+import { statement } from '../../db/statement.ts'
+import type { Tx } from '../../db/transaction.ts'
 import { backoffMs } from '../../lib/backoff.ts'
-import { createLaneOpener } from './lane-repository.ts'
+import { openLane } from './lane-repository.ts'
 
 export type Resent = Pick<Message, 'seq' | 'lane' | 'deviceRowId' | 'resends'>
 
@@ -14,33 +15,30 @@ export type Resent = Pick<Message, 'seq' | 'lane' | 'deviceRowId' | 'resends'>
 const MAX_RESENDS = 8
 const RETRY = { baseMs: 2_000, capMs: 300_000 }
 
-/**
- * Writes with the transaction of its caller.
- * @returns false, with nothing done, when it was sent often enough
- */
-type Resender = (message: Resent, reason: string | null, now: number) => boolean
-
-export function createResender(db: Pick<Db, 'orm'>): Resender {
-  const param = sql.placeholder
-  const openLane = createLaneOpener(db)
-  const again = db.orm
+const again = statement(orm =>
+  orm
     .update(messages)
     .set({
       status: 'queued',
-      reason: sql`${param('reason')}`,
+      reason: sql`${sql.placeholder('reason')}`,
       eventId: null,
       resends: sql`${messages.resends} + 1`,
       failingSince: null,
       refusedSince: null,
-      updatedAt: sql`${param('now')}`,
+      updatedAt: sql`${sql.placeholder('now')}`,
     })
-    .where(eq(messages.seq, param('seq')))
-    .prepare()
+    .where(eq(messages.seq, sql.placeholder('seq'))),
+)
 
-  return ({ seq, lane, deviceRowId, resends }, reason, now) => {
-    if (resends >= MAX_RESENDS) return false
-    again.run({ seq, reason, now })
-    openLane({ lane, deviceRowId, dueAt: now + backoffMs(resends + 1, RETRY) })
-    return true
-  }
+/** @returns false, with nothing done, when it was sent often enough */
+export async function resend(
+  tx: Tx,
+  { seq, lane, deviceRowId, resends }: Resent,
+  reason: string | null,
+  now: number,
+): Promise<boolean> {
+  if (resends >= MAX_RESENDS) return false
+  await tx.run(again, { seq, reason, now })
+  await openLane(tx, { lane, deviceRowId, dueAt: now + backoffMs(resends + 1, RETRY) })
+  return true
 }

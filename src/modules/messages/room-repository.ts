@@ -2,6 +2,7 @@
 import { and, eq, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { resolvedRecipients } from '../../db/schema/index.ts'
+import { statement } from '../../db/statement.ts'
 
 export interface RecipientRooms {
   /** @returns null when it isn't known */
@@ -10,40 +11,42 @@ export interface RecipientRooms {
   forget(deviceRowId: string, roomId: string): Promise<void>
 }
 
-export function createRecipientRooms({ orm, committer }: Db): RecipientRooms {
-  const resolved = orm
+const param = sql.placeholder
+const ofDevice = eq(resolvedRecipients.deviceRowId, param('deviceRowId'))
+const resolved = statement(orm =>
+  orm
     .select({ roomId: resolvedRecipients.roomId })
     .from(resolvedRecipients)
-    .where(
-      and(
-        eq(resolvedRecipients.deviceRowId, sql.placeholder('deviceRowId')),
-        eq(resolvedRecipients.recipientKey, sql.placeholder('recipientKey')),
-      ),
-    )
-    .prepare()
+    .where(and(ofDevice, eq(resolvedRecipients.recipientKey, param('recipientKey')))),
+)
+const put = statement(orm =>
+  orm
+    .insert(resolvedRecipients)
+    .values({
+      deviceRowId: param('deviceRowId'),
+      recipientKey: param('recipientKey'),
+      roomId: param('roomId'),
+      resolvedAt: param('now'),
+    })
+    .onConflictDoUpdate({
+      target: [resolvedRecipients.deviceRowId, resolvedRecipients.recipientKey],
+      set: { roomId: sql`excluded.room_id`, resolvedAt: sql`excluded.resolved_at` },
+    }),
+)
+const remove = statement(orm =>
+  orm.delete(resolvedRecipients).where(and(ofDevice, eq(resolvedRecipients.roomId, param('roomId')))),
+)
 
+export function createRecipientRooms(db: Pick<Db, 'read' | 'write'>): RecipientRooms {
   return {
-    find: async (deviceRowId, recipientKey) => resolved.get({ deviceRowId, recipientKey })?.roomId ?? null,
+    async find(deviceRowId, recipientKey) {
+      const found = await db.read(reader => reader.get(resolved, { deviceRowId, recipientKey }))
+      return found?.roomId ?? null
+    },
 
     remember: (deviceRowId, recipientKey, roomId, now) =>
-      committer.write(() => {
-        orm
-          .insert(resolvedRecipients)
-          .values({ deviceRowId, recipientKey, roomId, resolvedAt: now })
-          .onConflictDoUpdate({
-            target: [resolvedRecipients.deviceRowId, resolvedRecipients.recipientKey],
-            set: { roomId, resolvedAt: now },
-          })
-          .run()
-      }),
+      db.write(tx => tx.run(put, { deviceRowId, recipientKey, roomId, now })),
 
-    forget: (deviceRowId, roomId) =>
-      committer.write(() => {
-        const ofRoom = and(
-          eq(resolvedRecipients.deviceRowId, deviceRowId),
-          eq(resolvedRecipients.roomId, roomId),
-        )
-        orm.delete(resolvedRecipients).where(ofRoom).run()
-      }),
+    forget: (deviceRowId, roomId) => db.write(tx => tx.run(remove, { deviceRowId, roomId })),
   }
 }

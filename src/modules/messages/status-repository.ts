@@ -4,17 +4,24 @@
  * new event: the old one stays failed at the bridge.
  */
 import { and, eq, sql } from 'drizzle-orm'
-import type { Db } from '../../db/open.ts'
 import { chats, devices, ghostPhones, type Message, messages } from '../../db/schema/index.ts'
 import { ONE, textParam } from '../../db/stable-params.ts'
+import { statement } from '../../db/statement.ts'
+import type { Tx } from '../../db/transaction.ts'
 import type { Observer } from '../../domain/observation.ts'
 import type { MessageStatus } from '../../domain/states.ts'
 import type { Backlog } from './backlog.ts'
-import { createCaptions, PLACE, REASON_OR_CAPTIONS, type SentCaption } from './caption-repository.ts'
-import { createEarlyStatuses } from './early-status-repository.ts'
+import {
+  addCaption,
+  PLACE,
+  passFailureOn,
+  REASON_OR_CAPTIONS,
+  type SentCaption,
+} from './caption-repository.ts'
+import { keepEarlyStatus, takeEarlyStatus } from './early-status-repository.ts'
 import { climbs } from './ladder.ts'
-import { createResender, type Resent } from './resend-repository.ts'
-import { createStatusTeller } from './status-event-repository.ts'
+import { type Resent, resend } from './resend-repository.ts'
+import { tellStatus } from './status-event-repository.ts'
 
 /** What the bridge says of an event: `queued` that it is to be sent again. */
 export interface StatusReport {
@@ -32,9 +39,6 @@ export interface ReadReport {
   userId: string
 }
 
-/**
- * Its functions are to be called inside a transaction. Those that return a boolean say whether there is something to deliver.
- */
 export interface StatusWriter {
   /**
    * The homeserver took it, and its caption if that went by itself; the bridge's reports from
@@ -42,44 +46,59 @@ export interface StatusWriter {
    * @param bridgeBot of the chat, null when that isn't known: then no report is believed
    */
   submitted(
+    tx: Tx,
     message: Message,
     at: { eventId: string; roomId: string; bridgeBot: string | null; caption?: SentCaption | undefined },
     now: number,
-  ): boolean
+  ): Promise<void>
   /** It waited, and never will be handed over. */
-  ended(message: Waiting, status: 'failed' | 'cancelled', reason: string | null, now: number): boolean
+  ended(
+    tx: Tx,
+    message: Waiting,
+    status: 'failed' | 'cancelled',
+    reason: string | null,
+    now: number,
+  ): Promise<void>
   /** It couldn't be handed over for now. @param refusedSince as the column says */
-  waits(seq: number, reason: string, refusedSince: number | null, now: number): void
+  waits(tx: Tx, seq: number, reason: string, refusedSince: number | null, now: number): Promise<void>
   /** A report of an event we don't know is kept: the homeserver can be faster than our own commit. */
-  report(report: StatusReport, now: number): boolean
-  read(receipt: ReadReport, now: number): boolean
+  report(tx: Tx, report: StatusReport, now: number): Promise<void>
+  read(tx: Tx, receipt: ReadReport, now: number): Promise<void>
   /** Nobody has said anything about a message that was handed over: it counts as sent. */
   stayedSilent(
+    tx: Tx,
     message: Pick<Message, 'seq' | 'id' | 'identityId' | 'deviceRowId' | 'createdAt'>,
     now: number,
-  ): boolean
+  ): Promise<void>
 }
 
-/** What is needed of a message that waits to end it. */
+/** Identifies a message that waits, so that it can be ended. */
 export type Waiting = Pick<Message, 'seq' | 'identityId'>
+
+/** A message that a report is about. */
+type Target = Pick<
+  Message,
+  | 'seq'
+  | 'id'
+  | 'identityId'
+  | 'lane'
+  | 'deviceRowId'
+  | 'status'
+  | 'reason'
+  | 'resends'
+  | 'roomId'
+  | 'createdAt'
+> & { place: number; bridgeBot: string | null; ownGhost: string | null }
 
 /** The reason of a message that counts as sent because its bridge says nothing. */
 const STATUS_TIMEOUT = 'status_timeout'
 
-export function createStatusWriter(
-  db: Db,
-  observer?: Pick<Observer, 'messageSettled'>,
-  backlog?: Pick<Backlog, 'leave' | 'requeue'>,
-): StatusWriter {
-  const { orm, committer } = db
-  const param = sql.placeholder
-  const tell = createStatusTeller(db)
-  const early = createEarlyStatuses(db)
-  const captions = createCaptions(db)
-  const resend = createResender(db)
+const param = sql.placeholder
 
-  // One statement finds all that a report has to do with. Subqueries, as a join costs fifteen times what they do even for a single row.
-  const byEvent = orm
+// One statement finds all that a report has to do with. Subqueries, as a join costs fifteen times
+// as much even for a single row.
+const byEvent = statement(orm =>
+  orm
     .select({
       seq: messages.seq,
       place: PLACE,
@@ -99,10 +118,10 @@ export function createStatusWriter(
       >`(select ghost_user_id from devices where devices.id = messages.device_row_id)`,
     })
     .from(messages)
-    .where(eq(messages.eventId, param('eventId')))
-    .prepare()
-  type Target = NonNullable<ReturnType<typeof byEvent.get>>
-  const ownByNumber = orm
+    .where(eq(messages.eventId, param('eventId'))),
+)
+const ownByNumber = statement(orm =>
+  orm
     .select({ id: devices.id })
     .from(ghostPhones)
     .innerJoin(devices, and(eq(devices.id, ghostPhones.deviceRowId), eq(devices.phone, ghostPhones.phone)))
@@ -111,9 +130,10 @@ export function createStatusWriter(
         eq(ghostPhones.matrixUserId, textParam('userId')),
         eq(ghostPhones.deviceRowId, textParam('deviceRowId')),
       ),
-    )
-    .prepare()
-  const markSubmitted = orm
+    ),
+)
+const markSubmitted = statement(orm =>
+  orm
     .update(messages)
     .set({
       status: sql`${param('status')}`,
@@ -122,18 +142,20 @@ export function createStatusWriter(
       roomId: sql`${param('roomId')}`,
       updatedAt: sql`${param('now')}`,
     })
-    .where(eq(messages.seq, param('seq')))
-    .prepare()
-  const setStatus = orm
+    .where(eq(messages.seq, param('seq'))),
+)
+const setStatus = statement(orm =>
+  orm
     .update(messages)
     .set({
       status: sql`${param('status')}`,
       reason: REASON_OR_CAPTIONS,
       updatedAt: sql`${param('now')}`,
     })
-    .where(eq(messages.seq, param('seq')))
-    .prepare()
-  const markWaiting = orm
+    .where(eq(messages.seq, param('seq'))),
+)
+const markWaiting = statement(orm =>
+  orm
     .update(messages)
     .set({
       status: 'queued',
@@ -142,169 +164,174 @@ export function createStatusWriter(
       refusedSince: sql`${param('refusedSince')}`,
       updatedAt: sql`${param('now')}`,
     })
-    .where(eq(messages.seq, param('seq')))
-    .prepare()
-  // What the bridge hasn't spoken of yet may still come to nothing, whatever came after it was read: only the message of the receipt itself is
-  // known to have arrived. The statuses are spelled out, as a partial index is found by its text.
-  const markRead = orm
+    .where(eq(messages.seq, param('seq'))),
+)
+// A message that the bridge hasn't spoken of yet may still fail, whatever came after it was read:
+// only the message of the receipt itself is known to have arrived. The statuses are spelled out, as
+// a partial index is found by its text.
+const markRead = statement(orm =>
+  orm
     .update(messages)
     .set({ status: 'read', reason: REASON_OR_CAPTIONS, updatedAt: sql`${param('now')}` })
     .where(
       sql`${messages.roomId} = ${param('roomId')} and ${messages.seq} <= ${param('place')} and ${messages.status} in ('submitted', 'sent', 'delivered')
         and (${messages.status} <> 'submitted' or ${messages.seq} = ${param('seq')})`,
     )
-    .returning({ seq: messages.seq, identityId: messages.identityId })
-    .prepare()
-  const botOfRoom = orm
+    .returning({ seq: messages.seq, identityId: messages.identityId }),
+)
+const botOfRoom = statement(orm =>
+  orm
     .select({ bridgeBot: chats.bridgeBot })
     .from(chats)
     .where(eq(chats.roomId, param('roomId')))
-    .limit(ONE)
-    .prepare()
+    .limit(ONE),
+)
+
+export function createStatusWriter(
+  observer?: Pick<Observer, 'messageSettled'>,
+  backlog?: Pick<Backlog, 'leave' | 'requeue'>,
+): StatusWriter {
   /** The message had been handed over, and now something is known of it. */
   function noteOutcome(
+    tx: Tx,
     { id, deviceRowId, createdAt }: Pick<Message, 'id' | 'deviceRowId' | 'createdAt'>,
     status: MessageStatus,
     now: number,
   ): void {
     if (!observer) return
     const outcome = { messageId: id, deviceRowId, status, ageMs: now - createdAt }
-    committer.afterCommit(() => observer.messageSettled(outcome))
+    tx.afterCommit(() => observer.messageSettled(outcome))
   }
 
-  function enter(
-    message: Pick<Message, 'seq' | 'identityId'>,
-    status: MessageStatus,
-    reason: string | null,
-    now: number,
-  ): boolean {
-    setStatus.run({ seq: message.seq, status, reason, now })
-    return tellOf(message, status, now)
+  function noteLeft(tx: Tx, { identityId }: Waiting): void {
+    tx.afterCommit(() => backlog?.leave(identityId, 1))
   }
 
-  /** That its caption failed is told of the message. */
-  function tellOf(message: Pick<Message, 'seq' | 'identityId'>, status: MessageStatus, now: number): boolean {
-    const captioned = status === 'failed' ? captions.passOn(message.seq) : null
-    return tell(captioned ?? message, now)
-  }
-
-  /** The message waits no more, once that is on disk. */
-  function noteLeft({ identityId }: Waiting): void {
-    committer.afterCommit(() => backlog?.leave(identityId, 1))
-  }
-
-  /** Queues the message again, or fails it when it was sent often enough. @returns whether it waits */
-  function requeue(message: Resent, reason: string | null, now: number): boolean {
-    const waits = resend(message, reason, now)
-    if (!waits) setStatus.run({ seq: message.seq, status: 'failed', reason, now })
-    return waits
-  }
-
-  /** The caption that went behind a message. @returns whether there is something to deliver */
-  function addCaption(
-    message: Message,
-    { roomId, bridgeBot, caption }: { roomId: string; bridgeBot: string | null; caption: SentCaption },
-    now: number,
-  ): boolean {
-    const added = captions.add(message, roomId, caption, now)
-    if (!added) return false
-    if ('failed' in caption) return tellOf(added, 'failed', now)
-    const said = early.take(caption.eventId, bridgeBot)
-    const target = { ...added, place: message.seq, bridgeBot, ownGhost: null }
-    return said !== null && apply(target, said, now)
-  }
-
-  /** True when the account itself has read it, by whichever of its Matrix users. */
-  function isOwn({ deviceRowId, ownGhost }: Target, userId: string): boolean {
-    return userId === ownGhost || ownByNumber.get({ deviceRowId, userId }) !== undefined
-  }
-
-  function apply(
+  async function apply(
+    tx: Tx,
     message: Target,
     { status, reason }: Pick<StatusReport, 'status' | 'reason'>,
     now: number,
-  ): boolean {
+  ): Promise<void> {
     if (status === 'queued') {
       // A message that has arrived, or that failed for good, isn't sent again whatever a late report says.
-      if (message.status !== 'submitted' && message.status !== 'sent') return false
-      const { identityId } = message
-      const waits = requeue(message, reason, now)
-      if (waits) committer.afterCommit(() => backlog?.requeue(identityId))
-      return tellOf(message, waits ? 'queued' : 'failed', now)
+      if (message.status !== 'submitted' && message.status !== 'sent') return
+      const waits = await requeue(tx, message, reason, now)
+      if (waits) tx.afterCommit(() => backlog?.requeue(message.identityId))
+      return tellOf(tx, message, waits ? 'queued' : 'failed', now)
     }
     // The word that had been missing is no new rung.
-    if (message.status === 'sent' && status === 'sent' && message.reason !== reason) {
-      setStatus.run({ seq: message.seq, status, reason, now })
-      return false
-    }
-    if (!climbs(message.status, status)) return false
-    if (message.status === 'submitted') noteOutcome(message, status, now)
-    return enter(message, status, reason, now)
+    if (message.status === 'sent' && status === 'sent' && message.reason !== reason)
+      return tx.run(setStatus, { seq: message.seq, status, reason, now })
+    if (!climbs(message.status, status)) return
+    if (message.status === 'submitted') noteOutcome(tx, message, status, now)
+    await enter(tx, message, status, reason, now)
+  }
+
+  /** The caption that went behind a message. */
+  async function captionSent(
+    tx: Tx,
+    message: Message,
+    { roomId, bridgeBot, caption }: { roomId: string; bridgeBot: string | null; caption: SentCaption },
+    now: number,
+  ): Promise<void> {
+    const added = await addCaption(tx, message, roomId, caption, now)
+    if (!added) return
+    if ('failed' in caption) return tellOf(tx, added, 'failed', now)
+    const said = await takeEarlyStatus(tx, caption.eventId, bridgeBot)
+    if (said) await apply(tx, { ...added, place: message.seq, bridgeBot, ownGhost: null }, said, now)
   }
 
   return {
-    submitted(message, { eventId, roomId, bridgeBot, caption }, now) {
-      const { seq } = message
-      const said = early.take(eventId, bridgeBot)
-      const withCaption = () =>
-        caption !== undefined && addCaption(message, { roomId, bridgeBot, caption }, now)
+    async submitted(tx, message, { eventId, roomId, bridgeBot, caption }, now) {
+      const said = await takeEarlyStatus(tx, eventId, bridgeBot)
       if (said?.status === 'queued') {
-        const waits = requeue(message, said.reason, now)
-        if (!waits) noteLeft(message)
-        const deliveries = tellOf(message, waits ? 'queued' : 'failed', now)
-        return withCaption() || deliveries
+        const waits = await requeue(tx, message, said.reason, now)
+        if (!waits) noteLeft(tx, message)
+        await tellOf(tx, message, waits ? 'queued' : 'failed', now)
+      } else {
+        const { status, reason } = said ?? { status: 'submitted' as const, reason: null }
+        await tx.run(markSubmitted, { seq: message.seq, status, reason, eventId, roomId, now })
+        noteLeft(tx, message)
+        if (said) {
+          noteOutcome(tx, message, status, now)
+          await tellOf(tx, message, status, now)
+        }
       }
-      const { status, reason } = said ?? { status: 'submitted' as const, reason: null }
-      markSubmitted.run({ seq, status, reason, eventId, roomId, now })
-      noteLeft(message)
-      if (said) noteOutcome(message, status, now)
-      const deliveries = said !== null && tellOf(message, status, now)
-      return withCaption() || deliveries
+      if (caption) await captionSent(tx, message, { roomId, bridgeBot, caption }, now)
     },
 
-    ended(message, status, reason, now) {
-      noteLeft(message)
-      return enter(message, status, reason, now)
+    ended(tx, message, status, reason, now) {
+      noteLeft(tx, message)
+      return enter(tx, message, status, reason, now)
     },
 
-    waits(seq, reason, refusedSince, now) {
-      markWaiting.run({ seq, reason, refusedSince, now })
+    waits: (tx, seq, reason, refusedSince, now) => tx.run(markWaiting, { seq, reason, refusedSince, now }),
+
+    async report(tx, report, now) {
+      const message = await tx.get(byEvent, { eventId: report.eventId })
+      if (!message) await keepEarlyStatus(tx, report, now)
+      else if (report.sender === message.bridgeBot) await apply(tx, message, report, now)
     },
 
-    report(report, now) {
-      const message = byEvent.get({ eventId: report.eventId })
-      if (message) return report.sender === message.bridgeBot && apply(message, report, now)
-      early.keep(report, now)
-      return false
-    },
-
-    read({ roomId, eventId, userId }, now) {
-      const message = byEvent.get({ eventId })
+    async read(tx, { roomId, eventId, userId }, now) {
+      const message = await tx.get(byEvent, { eventId })
       if (!message) {
-        const isBot = botOfRoom.get({ roomId })?.bridgeBot === userId
+        const isBot = (await tx.get(botOfRoom, { roomId }))?.bridgeBot === userId
         const said = isBot
           ? { sender: userId, status: 'sent' as const }
           : { sender: '', status: 'read' as const }
-        early.keep({ eventId, ...said, reason: null }, now)
-        return false
+        return keepEarlyStatus(tx, { eventId, ...said, reason: null }, now)
       }
-      if (message.roomId !== roomId || isOwn(message, userId)) return false
+      if (message.roomId !== roomId || (await isOwn(tx, message, userId))) return
       // A bridge with `delivery_receipts` marks so what it has handed over to the network.
-      if (userId === message.bridgeBot) return apply(message, { status: 'sent', reason: null }, now)
-      if (message.status === 'submitted') noteOutcome(message, 'read', now)
+      if (userId === message.bridgeBot) return apply(tx, message, { status: 'sent', reason: null }, now)
+      if (message.status === 'submitted') noteOutcome(tx, message, 'read', now)
       const { seq, place } = message
       // A message accepted before a caption went stands before its row, and is behind it in the chat.
       if (place < seq && climbs(message.status, 'read'))
-        setStatus.run({ seq, status: 'read', reason: null, now })
-      let deliveries = false
-      for (const read of markRead.all({ roomId, place, seq, reason: null, now }))
-        deliveries = tell(read, now) || deliveries
-      return deliveries
+        await tx.run(setStatus, { seq, status: 'read', reason: null, now })
+      for (const read of await tx.all(markRead, { roomId, place, seq, reason: null, now }))
+        await tellStatus(tx, read, now)
     },
 
-    stayedSilent(message, now) {
-      noteOutcome(message, 'sent', now)
-      return enter(message, 'sent', STATUS_TIMEOUT, now)
+    stayedSilent(tx, message, now) {
+      noteOutcome(tx, message, 'sent', now)
+      return enter(tx, message, 'sent', STATUS_TIMEOUT, now)
     },
   }
+}
+
+async function enter(
+  tx: Tx,
+  message: Pick<Message, 'seq' | 'identityId'>,
+  status: MessageStatus,
+  reason: string | null,
+  now: number,
+): Promise<void> {
+  await tx.run(setStatus, { seq: message.seq, status, reason, now })
+  await tellOf(tx, message, status, now)
+}
+
+/** That its caption failed is told of the message. */
+async function tellOf(
+  tx: Tx,
+  message: Pick<Message, 'seq' | 'identityId'>,
+  status: MessageStatus,
+  now: number,
+): Promise<void> {
+  const captioned = status === 'failed' ? await passFailureOn(tx, message.seq) : null
+  await tellStatus(tx, captioned ?? message, now)
+}
+
+/** Queues the message again, or fails it when it was sent often enough. @returns whether it waits */
+async function requeue(tx: Tx, message: Resent, reason: string | null, now: number): Promise<boolean> {
+  const waits = await resend(tx, message, reason, now)
+  if (!waits) await tx.run(setStatus, { seq: message.seq, status: 'failed', reason, now })
+  return waits
+}
+
+/** True when the account itself has read it, by whichever of its Matrix users. */
+async function isOwn(tx: Tx, { deviceRowId, ownGhost }: Target, userId: string): Promise<boolean> {
+  return userId === ownGhost || (await tx.get(ownByNumber, { deviceRowId, userId })) !== undefined
 }

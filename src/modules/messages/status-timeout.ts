@@ -10,8 +10,6 @@ export interface StatusTimeoutOptions {
   endings: Pick<MessageEndings, 'settleSilent'>
   /** How long a bridge has to say something, in milliseconds. */
   timeoutMs: number
-  /** There is something to deliver. */
-  onDeliveries(): void
   clock: Clock
 }
 
@@ -19,12 +17,7 @@ export interface StatusTimeoutOptions {
 const BATCH = 500
 const LONGEST_PAUSE_MS = 5_000
 
-export function createStatusTimeout({
-  endings,
-  timeoutMs,
-  onDeliveries,
-  clock,
-}: StatusTimeoutOptions): Worker {
+export function createStatusTimeout({ endings, timeoutMs, clock }: StatusTimeoutOptions): Worker {
   const pauseMs = Math.min(LONGEST_PAUSE_MS, Math.ceil(timeoutMs / 10))
 
   return {
@@ -32,8 +25,7 @@ export function createStatusTimeout({
     async run(signal) {
       while (!signal.aborted) {
         const now = clock.now()
-        const { count, deliveries } = await endings.settleSilent(now - timeoutMs, BATCH, now)
-        if (deliveries) onDeliveries()
+        const count = await endings.settleSilent(now - timeoutMs, BATCH, now)
         if (count < BATCH) await clock.sleep(pauseMs, signal)
       }
     },

@@ -1,5 +1,6 @@
 /** What the sending use cases offer to the HTTP routes. */
 import type { ShownMessageStatus } from '../../domain/states.ts'
+import type { Recorder } from '../idempotency/types.ts'
 import type { StagedFile } from '../media/types.ts'
 
 export interface SendRequest {
@@ -16,8 +17,8 @@ export interface SendRequest {
   file?: StagedFile | undefined
   /** Seconds after which it fails if it hasn't been handed over; by default it waits as long as it takes. */
   expiresInS?: number | undefined
-  /** Called with what was taken, inside the transaction that stores it. */
-  record?: ((accepted: AcceptedMessage[]) => void) | undefined
+  /** Keeps the answer. */
+  record?: Recorder<AcceptedMessage[]> | undefined
 }
 
 export interface AcceptedMessage {

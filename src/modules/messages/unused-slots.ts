@@ -10,8 +10,6 @@ import type { SlotReturns } from './slot-repository.ts'
 export interface UnusedSlotsOptions {
   slots: SlotReturns
   paceOf(platform: string): Pace
-  /** Lanes may be due sooner than they were. */
-  onReturned(): void
   clock: Clock
 }
 
@@ -26,19 +24,17 @@ const POLL_MS = 1_000
 /** It takes longer the more waits: at most one part of the time in so many goes into it. */
 const REST_FACTOR = 20
 
-export function createUnusedSlots({ slots, paceOf, onReturned, clock }: UnusedSlotsOptions): UnusedSlots {
+export function createUnusedSlots({ slots, paceOf, clock }: UnusedSlotsOptions): UnusedSlots {
   const noted = new Set<string>()
 
   async function giveBack(signal: AbortSignal): Promise<void> {
-    let hasReturned = false
     const found = [...noted]
     // What ends from now on is noted anew.
     noted.clear()
     for (const deviceRowId of found) {
       if (signal.aborted) break
-      hasReturned = (await slots.close(deviceRowId, paceOf)) || hasReturned
+      await slots.close(deviceRowId, paceOf)
     }
-    if (hasReturned) onReturned()
   }
 
   return {

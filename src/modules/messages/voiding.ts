@@ -10,8 +10,6 @@ export interface VoidingOptions {
   endings: Pick<MessageEndings, 'voidQueues' | 'failVoid'>
   /** Removes files that no message needs any more. */
   discard(mediaIds: readonly string[]): Promise<void>
-  /** There is something to deliver. */
-  onDeliveries(): void
   clock: Clock
 }
 
@@ -26,14 +24,13 @@ const BATCH = 100
 /** How often is looked for what was being sent when its device was deleted, and has to wait after all; in milliseconds. */
 const POLL_MS = 5_000
 
-export function createVoiding({ endings, discard, onDeliveries, clock }: VoidingOptions): Voiding {
+export function createVoiding({ endings, discard, clock }: VoidingOptions): Voiding {
   const nudge = new Nudge()
 
   async function empty(deviceRowId: string, signal: AbortSignal): Promise<void> {
     let count = BATCH
     while (count === BATCH && !signal.aborted) {
       const step = await endings.failVoid(deviceRowId, BATCH, clock.now())
-      if (step.deliveries) onDeliveries()
       await discard(step.unneeded)
       count = step.count
     }

@@ -3,9 +3,11 @@ import { sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { contacts, devices, ghostPhones, type Message, messages, outboxLanes } from '../../db/schema/index.ts'
 import { limitParam, numberParam, textParam } from '../../db/stable-params.ts'
+import { statement } from '../../db/statement.ts'
+import type { Reader } from '../../db/transaction.ts'
 import { isLaneOfDevice, lanesOf } from './lane-repository.ts'
 import { type PersonKeys, personKeys } from './recipient-key.ts'
-import { createRestReader } from './slot-repository.ts'
+import { restAtOf } from './slot-repository.ts'
 
 export interface WaitingMessages {
   /** How many messages wait to be sent, by identity. */
@@ -48,19 +50,19 @@ export interface QueuedLane {
 /** Of a device, to tell when a message is due. */
 const MAX_LANES_LOOKED_AT = 5_000
 
-export function createWaitingMessages({ orm }: Pick<Db, 'orm'>): WaitingMessages {
-  const restAtOf = createRestReader({ orm })
-  // Counted within the index messages_waiting, whose lanes begin with their device.
-  const waitingByIdentity = orm
+// Counted within the index messages_waiting, whose lanes begin with their device.
+const waitingByIdentity = statement(orm =>
+  orm
     .select({ identityId: devices.identityId, count: sql<number>`sum(lanes.count)` })
     .from(
       sql`(select substr(lane, 1, instr(lane, '/') - 1) as device, count(*) as count from messages
         where status in ('queued', 'sending') group by lane) as lanes`,
     )
     .innerJoin(devices, sql`${devices.id} = lanes.device`)
-    .groupBy(devices.identityId)
-    .prepare()
-  const queueOfDevice = orm
+    .groupBy(devices.identityId),
+)
+const queueOfDevice = statement(orm =>
+  orm
     .select({
       lane: outboxLanes.lane,
       dueAt: outboxLanes.dueAt,
@@ -71,17 +73,19 @@ export function createWaitingMessages({ orm }: Pick<Db, 'orm'>): WaitingMessages
     })
     .from(outboxLanes)
     .where(isLaneOfDevice())
-    .limit(limitParam('limit'))
-    .prepare()
-  const waitingBetween = orm
+    .limit(limitParam('limit')),
+)
+const waitingBetween = statement(orm =>
+  orm
     .select({ count: sql<number>`count(*)` })
     .from(messages)
     .where(
       sql`${messages.lane} = ${textParam('lane')} and ${messages.status} in ('queued', 'sending')
         and ${messages.seq} >= ${numberParam('from')} and ${messages.seq} < ${numberParam('before')}`,
-    )
-    .prepare()
-  const idsOfPerson = orm
+    ),
+)
+const idsOfPerson = statement(orm =>
+  orm
     .select({ id: ghostPhones.matrixUserId })
     .from(ghostPhones)
     .where(
@@ -94,60 +98,79 @@ export function createWaitingMessages({ orm }: Pick<Db, 'orm'>): WaitingMessages
         .where(
           sql`${contacts.deviceRowId} = ${textParam('deviceRowId')} and ${contacts.phone} = ${textParam('phone')}`,
         ),
-    )
-    .prepare()
-  const lastWaiting = orm
+    ),
+)
+const lastWaiting = statement(orm =>
+  orm
     .select({ seq: sql<number | null>`max(${messages.seq})` })
     .from(messages)
-    .where(sql`${messages.lane} = ${textParam('lane')} and ${messages.status} in ('queued', 'sending')`)
-    .prepare()
+    .where(sql`${messages.lane} = ${textParam('lane')} and ${messages.status} in ('queued', 'sending')`),
+)
 
-  function laneOfPerson(deviceRowId: string, { written, phone }: PersonKeys): string | null {
-    const laneOf = (contact: string) => `${deviceRowId}/contact:${contact}`
-    const ids = idsOfPerson.all({ deviceRowId, phone })
-    if (written === phone && ids.length === 0) return null
-    const last = (lane: string) => lastWaiting.get({ lane })?.seq ?? 0
-    // Messages written in one way stay in order, whatever else waits.
-    if (last(laneOf(written)) > 0) return laneOf(written)
-    const others = ids.map(({ id }) => ({ lane: laneOf(id), seq: last(laneOf(id)) }))
-    const latest = others.toSorted((one, other) => other.seq - one.seq)[0]
-    return latest && latest.seq > 0 ? latest.lane : null
-  }
-
+export function createWaitingMessages(db: Pick<Db, 'read'>): WaitingMessages {
   return {
-    countByIdentity: async () =>
-      new Map(waitingByIdentity.all().map(({ identityId, count }) => [identityId, count])),
-
-    async deviceQueue(deviceRowId) {
-      const found = queueOfDevice.all({ ...lanesOf(deviceRowId), limit: MAX_LANES_LOOKED_AT + 1 })
-      return {
-        restAt: restAtOf(deviceRowId),
-        lanes: found
-          .slice(0, MAX_LANES_LOOKED_AT)
-          .map(({ leaseId, ...lane }) => ({ ...lane, leased: leaseId !== null })),
-        isWhole: found.length <= MAX_LANES_LOOKED_AT,
-      }
+    async countByIdentity() {
+      const found = await db.read(reader => reader.all(waitingByIdentity))
+      return new Map(found.map(({ identityId, count }) => [identityId, count]))
     },
 
-    lanesOfPeople: async (deviceRowId, recipients) =>
-      recipients.map(({ key, recipient }) => {
-        const keys = personKeys(key, recipient)
-        return keys && laneOfPerson(deviceRowId, keys)
+    deviceQueue: deviceRowId =>
+      db.read(async reader => {
+        const limit = MAX_LANES_LOOKED_AT + 1
+        const found = await reader.all(queueOfDevice, { ...lanesOf(deviceRowId), limit })
+        return {
+          restAt: await restAtOf(reader, deviceRowId),
+          lanes: found
+            .slice(0, MAX_LANES_LOOKED_AT)
+            .map(({ leaseId, ...lane }) => ({ ...lane, leased: leaseId !== null })),
+          isWhole: found.length <= MAX_LANES_LOOKED_AT,
+        }
       }),
 
-    async placesInLane(queued) {
-      const places = new Map<number, number>()
-      for (const [lane, own] of Map.groupBy(queued, message => message.lane)) {
-        let from = 0
-        let place = 0
-        // From one to the next, so that what waits before all of them is counted once.
-        for (const { seq } of own.toSorted((one, other) => one.seq - other.seq)) {
-          place += waitingBetween.get({ lane, from, before: seq })?.count ?? 0
-          places.set(seq, place)
-          from = seq
+    lanesOfPeople: (deviceRowId, recipients) =>
+      db.read(async reader => {
+        const lanes: (string | null)[] = []
+        for (const { key, recipient } of recipients) {
+          const keys = personKeys(key, recipient)
+          lanes.push(keys && (await laneOfPerson(reader, deviceRowId, keys)))
         }
-      }
-      return places
-    },
+        return lanes
+      }),
+
+    placesInLane: queued =>
+      db.read(async reader => {
+        const places = new Map<number, number>()
+        for (const [lane, own] of Map.groupBy(queued, message => message.lane)) {
+          let from = 0
+          let place = 0
+          // From one to the next, so that messages before all of them are counted once.
+          for (const { seq } of own.toSorted((one, other) => one.seq - other.seq)) {
+            place += (await reader.get(waitingBetween, { lane, from, before: seq }))?.count ?? 0
+            places.set(seq, place)
+            from = seq
+          }
+        }
+        return places
+      }),
   }
+}
+
+async function laneOfPerson(
+  reader: Reader,
+  deviceRowId: string,
+  { written, phone }: PersonKeys,
+): Promise<string | null> {
+  const laneOf = (contact: string) => `${deviceRowId}/contact:${contact}`
+  const last = async (lane: string) => (await reader.get(lastWaiting, { lane }))?.seq ?? 0
+  const ids = await reader.all(idsOfPerson, { deviceRowId, phone })
+  if (written === phone && ids.length === 0) return null
+  // Messages written in one way stay in order, whatever else waits.
+  if ((await last(laneOf(written))) > 0) return laneOf(written)
+  let latest: { lane: string; seq: number } | undefined
+  for (const { id } of ids) {
+    const lane = laneOf(id)
+    const seq = await last(lane)
+    if (seq > (latest?.seq ?? 0)) latest = { lane, seq }
+  }
+  return latest?.lane ?? null
 }

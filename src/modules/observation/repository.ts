@@ -5,7 +5,8 @@
 import { count, eq, isNull, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { deliveries, deliveryLanes, devices, messages, outboxLanes, webhooks } from '../../db/schema/index.ts'
-import { numberParam, textParam } from '../../db/stable-params.ts'
+import { limitParam, numberParam, textParam } from '../../db/stable-params.ts'
+import { type Statement, statement } from '../../db/statement.ts'
 import type { DeviceState } from '../../domain/states.ts'
 import { yieldToEventLoop } from '../../lib/turn-budget.ts'
 import { endpointKey } from '../events/repository.ts'
@@ -47,11 +48,38 @@ interface LaneRow {
 /** Entries of an index counted in one go: a few milliseconds. */
 const STEP = 1_000
 
-export function createObservationRepository({ orm }: Pick<Db, 'orm'>): ObservationRepository {
-  const listed = isNull(devices.removedAt)
-  // The lists of statuses are spelled out as in the indexes messages_waiting and
-  // deliveries_waiting, which hold all that is read here and are walked in their order.
-  const outboxStep = orm
+const isListed = isNull(devices.removedAt)
+const listedDevices = statement(orm =>
+  orm
+    .select({ id: devices.id, platform: devices.platform, state: devices.state })
+    .from(devices)
+    .where(isListed)
+    .orderBy(devices.id)
+    .limit(limitParam('limit')),
+)
+const devicesByState = statement(orm =>
+  orm
+    .select({ platform: devices.platform, state: devices.state, count: sql<number>`count(*)` })
+    .from(devices)
+    .where(isListed)
+    .groupBy(devices.platform, devices.state),
+)
+const webhooksByState = statement(orm =>
+  orm
+    .select({ active: webhooks.active, count: sql<number>`count(*)` })
+    .from(webhooks)
+    .groupBy(webhooks.active),
+)
+const activeWebhooks = statement(orm =>
+  orm
+    .select({ identityId: webhooks.identityId, id: webhooks.id })
+    .from(webhooks)
+    .where(eq(webhooks.active, true)),
+)
+// The lists of statuses are spelled out as in the indexes messages_waiting and
+// deliveries_waiting, which hold all that is read here and are walked in their order.
+const outboxStep = statement(orm =>
+  orm
     .select({
       lane: sql<string>`lane`,
       count: count(),
@@ -62,9 +90,10 @@ export function createObservationRepository({ orm }: Pick<Db, 'orm'>): Observati
       where status in ('queued', 'sending') and (lane, seq) > (${textParam('lane')}, ${numberParam('last')})
       order by lane, seq limit ${numberParam('limit')})`)
     .groupBy(sql`lane`)
-    .orderBy(sql`lane`)
-    .prepare()
-  const deliveryStep = orm
+    .orderBy(sql`lane`),
+)
+const deliveryStep = statement(orm =>
+  orm
     .select({
       lane: sql<string>`lane`,
       count: count(),
@@ -75,106 +104,91 @@ export function createObservationRepository({ orm }: Pick<Db, 'orm'>): Observati
       where status = 'pending' and (lane, inbox_seq) > (${textParam('lane')}, ${numberParam('last')})
       order by lane, inbox_seq limit ${numberParam('limit')})`)
     .groupBy(sql`lane`)
-    .orderBy(sql`lane`)
-    .prepare()
-  const deviceOfLane = orm
+    .orderBy(sql`lane`),
+)
+const deviceOfLane = statement(orm =>
+  orm
     .select({ key: outboxLanes.deviceRowId })
     .from(outboxLanes)
-    .where(eq(outboxLanes.lane, textParam('lane')))
-    .prepare()
-  const endpointOfLane = orm
+    .where(eq(outboxLanes.lane, textParam('lane'))),
+)
+const endpointOfLane = statement(orm =>
+  orm
     .select({ key: deliveryLanes.endpoint })
     .from(deliveryLanes)
-    .where(eq(deliveryLanes.lane, textParam('lane')))
-    .prepare()
-  const messageTime = orm
+    .where(eq(deliveryLanes.lane, textParam('lane'))),
+)
+const messageTime = statement(orm =>
+  orm
     .select({ at: messages.createdAt })
     .from(messages)
-    .where(eq(messages.seq, sql.placeholder('seq')))
-    .prepare()
-  const deliveryTime = orm
+    .where(eq(messages.seq, sql.placeholder('seq'))),
+)
+const deliveryTime = statement(orm =>
+  orm
     .select({ at: deliveries.createdAt })
     .from(deliveries)
-    .where(eq(deliveries.seq, sql.placeholder('seq')))
-    .prepare()
-  const activeWebhooks = orm
-    .select({ identityId: webhooks.identityId, id: webhooks.id })
-    .from(webhooks)
-    .where(eq(webhooks.active, true))
-    .prepare()
+    .where(eq(deliveries.seq, sql.placeholder('seq'))),
+)
+
+/** Messages that wait, or deliveries that do. */
+interface Queue {
+  step: Statement<LaneRow>
+  /** What a lane counts for. */
+  keyOf: Statement<{ key: string }>
+  timeOf: Statement<{ at: number }>
+}
+
+const OUTBOX: Queue = { step: outboxStep, keyOf: deviceOfLane, timeOf: messageTime }
+const DELIVERIES: Queue = { step: deliveryStep, keyOf: endpointOfLane, timeOf: deliveryTime }
+
+export function createObservationRepository(db: Pick<Db, 'read'>): ObservationRepository {
+  /** The next entries of a queue's index, counted by lane, and what each lane counts for. */
+  function next({ step, keyOf }: Queue, after: { lane: string; last: number }) {
+    return db.read(async reader => {
+      const found: (LaneRow & { key: string | undefined })[] = []
+      for (const row of await reader.all(step, { ...after, limit: STEP }))
+        found.push({ ...row, key: (await reader.get(keyOf, { lane: row.lane }))?.key })
+      return found
+    })
+  }
+
+  /**
+   * Walks through a queue, a step in each turn of the event loop.
+   * @param counts false for a key that nothing is counted for
+   */
+  async function totals(queue: Queue, counts: (key: string) => boolean): Promise<Map<string, Waiting>> {
+    const byKey = new Map<string, { count: number; first: number }>()
+    let after = { lane: '', last: 0 }
+    for (;;) {
+      const rows = await next(queue, after)
+      for (const { key, count, first } of rows) {
+        if (key === undefined || !counts(key)) continue
+        const sum = byKey.get(key)
+        byKey.set(key, { count: (sum?.count ?? 0) + count, first: Math.min(sum?.first ?? first, first) })
+      }
+      const last = rows.at(-1)
+      if (!last || rows.reduce((sum, { count }) => sum + count, 0) < STEP) break
+      after = last
+      await yieldToEventLoop()
+    }
+    return db.read(async reader => {
+      const waiting = new Map<string, Waiting>()
+      for (const [key, { count, first: seq }] of byKey)
+        waiting.set(key, { count, since: (await reader.get(queue.timeOf, { seq }))?.at ?? Number.NaN })
+      return waiting
+    })
+  }
 
   return {
-    devices: async limit =>
-      orm
-        .select({ id: devices.id, platform: devices.platform, state: devices.state })
-        .from(devices)
-        .where(listed)
-        .orderBy(devices.id)
-        .limit(limit)
-        .all(),
-
-    deviceCounts: async () =>
-      orm
-        .select({ platform: devices.platform, state: devices.state, count: sql<number>`count(*)` })
-        .from(devices)
-        .where(listed)
-        .groupBy(devices.platform, devices.state)
-        .all(),
-
-    outbox: () =>
-      totals(
-        outboxStep,
-        lane => deviceOfLane.get({ lane })?.key,
-        seq => messageTime.get({ seq })?.at,
-      ),
-    deliveries() {
-      const active = new Set(activeWebhooks.all().map(({ identityId, id }) => endpointKey(identityId, id)))
-      const keyOf = (lane: string) => {
-        const key = endpointOfLane.get({ lane })?.key
-        return key !== undefined && active.has(key) ? key : undefined
-      }
-      return totals(deliveryStep, keyOf, seq => deliveryTime.get({ seq })?.at)
+    devices: limit => db.read(reader => reader.all(listedDevices, { limit })),
+    deviceCounts: () => db.read(reader => reader.all(devicesByState)),
+    outbox: () => totals(OUTBOX, () => true),
+    async deliveries() {
+      const rows = await db.read(reader => reader.all(activeWebhooks))
+      const active = new Set(rows.map(({ identityId, id }) => endpointKey(identityId, id)))
+      return totals(DELIVERIES, key => active.has(key))
     },
-
-    webhookCounts: async () =>
-      orm
-        .select({ active: webhooks.active, count: sql<number>`count(*)` })
-        .from(webhooks)
-        .groupBy(webhooks.active)
-        .all(),
+    webhookCounts: () => db.read(reader => reader.all(webhooksByState)),
   }
-}
-
-/** The next entries of a queue's index, counted by lane. */
-interface QueueStep {
-  all(after: { lane: string; last: number; limit: number }): LaneRow[]
-}
-
-/**
- * Walks through a queue, a step in each turn of the event loop.
- * @param keyOf what a lane counts for; undefined: nothing. @param timeOf a row, by its `seq`
- */
-async function totals(
-  step: QueueStep,
-  keyOf: (lane: string) => string | undefined,
-  timeOf: (seq: number) => number | undefined,
-): Promise<Map<string, Waiting>> {
-  const byKey = new Map<string, { count: number; first: number }>()
-  let after = { lane: '', last: 0 }
-  for (;;) {
-    const rows = step.all({ ...after, limit: STEP })
-    for (const { lane, count, first } of rows) {
-      const key = keyOf(lane)
-      if (key === undefined) continue
-      const sum = byKey.get(key)
-      byKey.set(key, { count: (sum?.count ?? 0) + count, first: Math.min(sum?.first ?? first, first) })
-    }
-    const last = rows.at(-1)
-    if (!last || rows.reduce((sum, { count }) => sum + count, 0) < STEP) break
-    after = last
-    await yieldToEventLoop()
-  }
-  return new Map(
-    [...byKey].map(([key, { count, first }]) => [key, { count, since: timeOf(first) ?? Number.NaN }]),
-  )
 }

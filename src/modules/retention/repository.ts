@@ -6,6 +6,7 @@ import { and, asc, eq, gt, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { deliveries, inboxEvents, media, messages, replays } from '../../db/schema/index.ts'
 import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
+import { sqlStatement, statement } from '../../db/statement.ts'
 import type { MessageStatus } from '../../domain/states.ts'
 
 export interface Step<Cursor> {
@@ -41,9 +42,9 @@ const PAGES = 50
 const FREE_PAGES_KEPT = 2_000
 const SETTLED: readonly MessageStatus[] = ['sent', 'delivered', 'read', 'failed', 'cancelled']
 
-export function createRetentionRepository({ connection, orm, committer }: Db): RetentionRepository {
-  const param = sql.placeholder
-  const nextMessages = orm
+const param = sql.placeholder
+const nextMessages = statement(orm =>
+  orm
     .select({
       at: messages.seq,
       createdAt: messages.createdAt,
@@ -54,19 +55,18 @@ export function createRetentionRepository({ connection, orm, committer }: Db): R
     .from(messages)
     .where(gt(messages.seq, numberParam('after')))
     .orderBy(asc(messages.seq))
-    .limit(limitParam('limit'))
-    .prepare()
-  const deleteMessage = orm
-    .delete(messages)
-    .where(eq(messages.seq, param('at')))
-    .prepare()
-  const messageWithFile = orm
+    .limit(limitParam('limit')),
+)
+const deleteMessage = statement(orm => orm.delete(messages).where(eq(messages.seq, param('at'))))
+const messageWithFile = statement(orm =>
+  orm
     .select({ seq: messages.seq })
     .from(messages)
     .where(eq(messages.mediaId, textParam('mediaId')))
-    .limit(ONE)
-    .prepare()
-  const nextDeliveries = orm
+    .limit(ONE),
+)
+const nextDeliveries = statement(orm =>
+  orm
     .select({
       at: deliveries.seq,
       createdAt: deliveries.createdAt,
@@ -76,13 +76,11 @@ export function createRetentionRepository({ connection, orm, committer }: Db): R
     .from(deliveries)
     .where(gt(deliveries.seq, numberParam('after')))
     .orderBy(asc(deliveries.seq))
-    .limit(limitParam('limit'))
-    .prepare()
-  const deleteDelivery = orm
-    .delete(deliveries)
-    .where(eq(deliveries.seq, param('at')))
-    .prepare()
-  const nextEvents = orm
+    .limit(limitParam('limit')),
+)
+const deleteDelivery = statement(orm => orm.delete(deliveries).where(eq(deliveries.seq, param('at'))))
+const nextEvents = statement(orm =>
+  orm
     .select({
       at: inboxEvents.seq,
       createdAt: inboxEvents.receivedAt,
@@ -92,135 +90,136 @@ export function createRetentionRepository({ connection, orm, committer }: Db): R
     .from(inboxEvents)
     .where(gt(inboxEvents.seq, numberParam('after')))
     .orderBy(asc(inboxEvents.seq))
-    .limit(limitParam('limit'))
-    .prepare()
-  // By webhook, as the index of a delivery's event begins with it.
-  const deliveryOfEvent = orm
+    .limit(limitParam('limit')),
+)
+// By webhook, as the index of a delivery's event begins with it.
+const deliveryOfEvent = statement(orm =>
+  orm
     .select({ seq: deliveries.seq })
     .from(deliveries)
     .where(
       sql`${deliveries.identityId} = ${textParam('identityId')} and ${deliveries.inboxSeq} = ${numberParam('at')}
         and ${deliveries.webhookId} in (select id from webhooks where identity_id = ${textParam('identityId')})`,
     )
-    .limit(ONE)
-    .prepare()
-  const replayOf = orm
+    .limit(ONE),
+)
+const replayOf = statement(orm =>
+  orm
     .select({ identityId: replays.identityId })
     .from(replays)
     .where(eq(replays.identityId, textParam('identityId')))
-    .limit(ONE)
-    .prepare()
-  const deleteEvent = orm
-    .delete(inboxEvents)
-    .where(eq(inboxEvents.seq, param('at')))
-    .prepare()
-  const deleteFile = orm
-    .delete(media)
-    .where(eq(media.id, param('mediaId')))
-    .prepare()
-  const nextFiles = orm
+    .limit(ONE),
+)
+const deleteEvent = statement(orm => orm.delete(inboxEvents).where(eq(inboxEvents.seq, param('at'))))
+const deleteFile = statement(orm => orm.delete(media).where(eq(media.id, param('mediaId'))))
+const nextFiles = statement(orm =>
+  orm
     .select({ at: media.id, createdAt: media.createdAt, stored: media.stored })
     .from(media)
     .where(gt(media.id, textParam('after')))
     .orderBy(asc(media.id))
-    .limit(limitParam('limit'))
-    .prepare()
-  const waitingWithFile = orm
+    .limit(limitParam('limit')),
+)
+const waitingWithFile = statement(orm =>
+  orm
     .select({ seq: messages.seq })
     .from(messages)
     .where(and(eq(messages.mediaId, textParam('mediaId')), sql`${messages.status} in ('queued', 'sending')`))
-    .limit(ONE)
-    .prepare()
-  const noteRemoved = orm
+    .limit(ONE),
+)
+const noteRemoved = statement(orm =>
+  orm
     .update(media)
     .set({ stored: false })
-    .where(eq(media.id, param('mediaId')))
-    .prepare()
+    .where(eq(media.id, param('mediaId'))),
+)
+const freePages = sqlStatement<{ freelist_count: number }>('PRAGMA freelist_count')
+const giveBack = sqlStatement(`PRAGMA incremental_vacuum(${PAGES})`)
+const vacuumMode = sqlStatement<{ auto_vacuum: number }>('PRAGMA auto_vacuum')
+/** Databases of before this have no map of their pages, and keep their size until somebody runs VACUUM. */
+const INCREMENTAL = 2
 
-  /** Deletes what `forget` takes of some rows, for as long as a step may take. */
-  function stepThrough<Cursor extends number | string, Row extends { at: Cursor; createdAt: number }>(
-    rows: readonly Row[],
-    { before, isByAge }: { before: number; isByAge: boolean },
-    forget: (row: Row, files: string[]) => boolean,
-  ): Step<Cursor> {
-    const deadline = performance.now() + BUDGET_MS
-    const step: Step<Cursor> = { next: null, removed: 0, files: [] }
-    // A whole step of young ones, and not just one: clocks are set, and one row may be stamped with a time to come.
-    if (isByAge && rows.every(row => row.createdAt >= before)) return step
-    for (const row of rows) {
-      step.next = row.at
-      if (row.createdAt < before && forget(row, step.files)) step.removed++
-      if (performance.now() > deadline) return step
-    }
-    if (rows.length < ROWS) step.next = null
-    return step
+/** Deletes what `forget` takes of some rows, for as long as a step may take. */
+async function stepThrough<Cursor extends number | string, Row extends { at: Cursor; createdAt: number }>(
+  rows: readonly Row[],
+  { before, isByAge }: { before: number; isByAge: boolean },
+  forget: (row: Row, files: string[]) => Promise<boolean>,
+): Promise<Step<Cursor>> {
+  const deadline = performance.now() + BUDGET_MS
+  const step: Step<Cursor> = { next: null, removed: 0, files: [] }
+  // All of them must be young: clocks are set, and one row may be stamped with a time to come.
+  if (isByAge && rows.every(row => row.createdAt >= before)) return step
+  for (const row of rows) {
+    step.next = row.at
+    if (row.createdAt < before && (await forget(row, step.files))) step.removed++
+    if (performance.now() > deadline) return step
   }
+  if (rows.length < ROWS) step.next = null
+  return step
+}
 
+export function createRetentionRepository(db: Pick<Db, 'write'>): RetentionRepository {
   return {
     messages: (after, before) =>
-      committer.write(() =>
-        stepThrough(nextMessages.all({ after, limit: ROWS }), { before, isByAge: true }, (row, files) => {
-          if (row.updatedAt >= before || !SETTLED.includes(row.status)) return false
-          deleteMessage.run({ at: row.at })
-          const { mediaId } = row
-          if (mediaId !== null && !messageWithFile.get({ mediaId })) {
-            deleteFile.run({ mediaId })
-            files.push(mediaId)
-          }
-          return true
-        }),
-      ),
+      db.write(async tx => {
+        const rows = await tx.all(nextMessages, { after, limit: ROWS })
+        return stepThrough(
+          rows,
+          { before, isByAge: true },
+          async ({ at, status, updatedAt, mediaId }, files) => {
+            if (updatedAt >= before || !SETTLED.includes(status)) return false
+            await tx.run(deleteMessage, { at })
+            if (mediaId !== null && !(await tx.get(messageWithFile, { mediaId }))) {
+              await tx.run(deleteFile, { mediaId })
+              files.push(mediaId)
+            }
+            return true
+          },
+        )
+      }),
 
     deliveries: (after, before) =>
-      committer.write(() =>
-        stepThrough(nextDeliveries.all({ after, limit: ROWS }), { before, isByAge: true }, row => {
-          if (row.status === 'pending' || row.settledAt === null || row.settledAt >= before) return false
-          deleteDelivery.run({ at: row.at })
+      db.write(async tx => {
+        const rows = await tx.all(nextDeliveries, { after, limit: ROWS })
+        return stepThrough(rows, { before, isByAge: true }, async ({ at, status, settledAt }) => {
+          if (status === 'pending' || settledAt === null || settledAt >= before) return false
+          await tx.run(deleteDelivery, { at })
           return true
-        }),
-      ),
+        })
+      }),
 
     events: (after, before) =>
-      committer.write(() =>
-        stepThrough(nextEvents.all({ after, limit: ROWS }), { before, isByAge: true }, (row, files) => {
-          const { at, identityId, mediaId } = row
-          if (deliveryOfEvent.get({ identityId, at }) || replayOf.get({ identityId })) return false
-          deleteEvent.run({ at })
+      db.write(async tx => {
+        const rows = await tx.all(nextEvents, { after, limit: ROWS })
+        return stepThrough(rows, { before, isByAge: true }, async ({ at, identityId, mediaId }, files) => {
+          if (await tx.get(deliveryOfEvent, { identityId, at })) return false
+          if (await tx.get(replayOf, { identityId })) return false
+          await tx.run(deleteEvent, { at })
           if (mediaId !== null) {
-            deleteFile.run({ mediaId })
+            await tx.run(deleteFile, { mediaId })
             files.push(mediaId)
           }
           return true
-        }),
-      ),
+        })
+      }),
 
     files: (after, before) =>
-      committer.write(() =>
-        stepThrough(nextFiles.all({ after, limit: ROWS }), { before, isByAge: false }, (row, files) => {
-          if (!row.stored || waitingWithFile.get({ mediaId: row.at })) return false
-          noteRemoved.run({ mediaId: row.at })
-          files.push(row.at)
+      db.write(async tx => {
+        const rows = await tx.all(nextFiles, { after, limit: ROWS })
+        return stepThrough(rows, { before, isByAge: false }, async ({ at: mediaId, stored }, files) => {
+          if (!stored || (await tx.get(waitingWithFile, { mediaId }))) return false
+          await tx.run(noteRemoved, { mediaId })
+          files.push(mediaId)
           return true
-        }),
-      ),
+        })
+      }),
 
     shrink: () =>
-      committer.write(() => {
-        if (freePages() <= FREE_PAGES_KEPT) return false
-        connection.run(`PRAGMA incremental_vacuum(${PAGES})`)
-        return isShrinkable()
+      db.write(async tx => {
+        const free = await tx.get(freePages)
+        if (!free || free.freelist_count <= FREE_PAGES_KEPT) return false
+        await tx.run(giveBack)
+        return (await tx.get(vacuumMode))?.auto_vacuum === INCREMENTAL
       }),
-  }
-
-  function freePages(): number {
-    return (
-      connection.query<{ freelist_count: number }, []>('PRAGMA freelist_count').get()?.freelist_count ?? 0
-    )
-  }
-
-  /** Databases of before this have no map of their pages, and keep their size until somebody runs VACUUM. */
-  function isShrinkable(): boolean {
-    const mode = connection.query<{ auto_vacuum: number }, []>('PRAGMA auto_vacuum').get()?.auto_vacuum
-    return mode === 2
   }
 }

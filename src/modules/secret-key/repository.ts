@@ -1,5 +1,9 @@
-/** SQL of the change of SECRET_KEY. Tables and columns come from a closed list, never from outside. */
+/**
+ * SQL of the change of SECRET_KEY. Tables and columns come from a closed list, never from outside.
+ */
 import type { Db } from '../../db/open.ts'
+import { sqlStatement } from '../../db/statement.ts'
+import { replaceSetting, settingOf } from '../identities/settings-repository.ts'
 import { SEALED_COLUMNS } from './sealed-columns.ts'
 
 export interface Replacement {
@@ -25,51 +29,44 @@ interface SealedRow {
   sealed: string
 }
 
-export function createSecretKeyRepository({ connection, committer }: Db): SecretKeyRepository {
-  const readSetting = connection.query<{ value: string }, [string]>(
-    'SELECT value FROM settings WHERE name = ?',
-  )
-  const writeSetting = connection.query(
-    'INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value',
-  )
-  const unusedTokens = connection.query<{ count: number }, [number, number]>(
-    'SELECT count(*) AS count FROM tokens WHERE created_at < ? AND (last_used_at IS NULL OR last_used_at < ?)',
-  )
-
+const COLUMNS = SEALED_COLUMNS.map(({ table, column, owner, contextOf }) => {
+  const select = `SELECT ${owner} AS owner, ${column} AS sealed FROM ${table} WHERE ${column} IS NOT NULL`
   return {
-    async sample() {
-      for (const { table, column, owner, contextOf } of SEALED_COLUMNS) {
-        const row = connection
-          .query<SealedRow, []>(
-            `SELECT ${owner} AS owner, ${column} AS sealed FROM ${table} WHERE ${column} IS NOT NULL LIMIT 1`,
-          )
-          .get()
-        if (row) return { sealed: row.sealed, context: contextOf(row.owner) }
-      }
-      return null
-    },
-    setting: async name => readSetting.get(name)?.value ?? null,
-    set: (name, value) =>
-      committer.write(() => {
-        writeSetting.run(name, value)
-      }),
-    replace: ({ reseal, settings }) =>
-      committer.write(() => {
-        for (const { table, column, owner, contextOf } of SEALED_COLUMNS) {
-          const update = connection.query(
-            `UPDATE ${table} SET ${column} = ? WHERE ${owner} = ? AND ${column} = ?`,
-          )
-          const rows = connection
-            .query<SealedRow, []>(
-              `SELECT ${owner} AS owner, ${column} AS sealed FROM ${table} WHERE ${column} IS NOT NULL`,
-            )
-            .all()
-          for (const { owner: whose, sealed } of rows) {
-            update.run(reseal(sealed, contextOf(whose)), whose, sealed)
-          }
+    contextOf,
+    all: sqlStatement<SealedRow>(select),
+    any: sqlStatement<SealedRow>(`${select} LIMIT 1`),
+    update: sqlStatement(
+      `UPDATE ${table} SET ${column} = $resealed WHERE ${owner} = $owner AND ${column} = $sealed`,
+    ),
+  }
+})
+const unusedTokens = sqlStatement<{ count: number }>(
+  `SELECT count(*) AS count FROM tokens
+   WHERE created_at < $time AND (last_used_at IS NULL OR last_used_at < $time)`,
+)
+
+export function createSecretKeyRepository(db: Pick<Db, 'read' | 'write'>): SecretKeyRepository {
+  return {
+    sample: () =>
+      db.read(async reader => {
+        for (const { any, contextOf } of COLUMNS) {
+          const row = await reader.get(any)
+          if (row) return { sealed: row.sealed, context: contextOf(row.owner) }
         }
-        for (const [name, value] of Object.entries(settings)) writeSetting.run(name, value)
+        return null
       }),
-    countUnusedTokens: async time => unusedTokens.get(time, time)?.count ?? 0,
+    setting: name => db.read(reader => settingOf(reader, name)),
+    set: (name, value) => db.write(tx => replaceSetting(tx, name, value)),
+    replace: ({ reseal, settings }) =>
+      db.write(async tx => {
+        for (const { all, update, contextOf } of COLUMNS) {
+          for (const row of await tx.all(all))
+            await tx.run(update, { ...row, resealed: reseal(row.sealed, contextOf(row.owner)) })
+        }
+        for (const [name, value] of Object.entries(settings)) await replaceSetting(tx, name, value)
+      }),
+    async countUnusedTokens(time) {
+      return (await db.read(reader => reader.get(unusedTokens, { time })))?.count ?? 0
+    },
   }
 }

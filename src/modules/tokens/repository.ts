@@ -7,6 +7,8 @@ import { and, asc, desc, eq, exists, isNull, lte, not, or, type SQL, sql } from 
 import type { Db } from '../../db/open.ts'
 import { credentials, idempotencyKeys, identities, type Token, tokens } from '../../db/schema/index.ts'
 import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
+import { type Orm, statement } from '../../db/statement.ts'
+import type { Tx } from '../../db/transaction.ts'
 import { tokenHolder } from '../idempotency/holders.ts'
 import type { NewIdentity } from '../identities/repository.ts'
 
@@ -52,10 +54,13 @@ export interface TokenRepository {
     token: NewToken,
     identity: NewIdentity,
     mayHost: boolean,
-    onStored: () => void,
+    onStored: (tx: Tx) => Promise<void>,
   ): Promise<void>
-  /** @param onStored is called inside the transaction. @returns false when there is no host identity */
-  insertForHost(token: NewToken, onStored: () => void): Promise<boolean>
+  /**
+   * @param onStored writes with the same transaction
+   * @returns false when there is no host identity
+   */
+  insertForHost(token: NewToken, onStored: (tx: Tx) => Promise<void>): Promise<boolean>
   /**
    * The next tokens in the order of their making.
    * @param beyond where a page before ended; null begins
@@ -81,14 +86,12 @@ export interface TokenRepository {
   removeExpired(now: number): Promise<number>
 }
 
-/** @param randomId from 1 on */
-export function createTokenRepository(
-  { orm, committer }: Db,
-  randomId: () => number = () => randomInt(1, MAX_ID),
-): TokenRepository {
-  // Earlier versions made a host of the first token's identity, even a plain user's, which nobody
-  // else may share.
-  const madeByUser = exists(
+/**
+ * Earlier versions made a host of the first token's identity, even a plain user's, which nobody
+ * else may share.
+ */
+const madeByUser = (orm: Orm) =>
+  exists(
     orm
       .select({ one: sql`1` })
       .from(tokens)
@@ -97,13 +100,15 @@ export function createTokenRepository(
         and(eq(tokens.identityId, identities.id), eq(tokens.isAdmin, true), eq(credentials.role, 'user')),
       ),
   )
-  const host = orm
+const host = statement(orm =>
+  orm
     .select({ id: identities.id })
     .from(identities)
-    .where(and(eq(identities.isHost, true), not(madeByUser)))
-    .limit(1)
-    .prepare()
-  const byHash = orm
+    .where(and(eq(identities.isHost, true), not(madeByUser(orm))))
+    .limit(1),
+)
+const byHash = statement(orm =>
+  orm
     .select({
       id: tokens.id,
       isAdmin: tokens.isAdmin,
@@ -115,9 +120,10 @@ export function createTokenRepository(
     .from(tokens)
     .innerJoin(identities, eq(identities.id, tokens.identityId))
     .leftJoin(credentials, eq(credentials.clientId, tokens.credentialId))
-    .where(eq(tokens.tokenHash, textParam('tokenHash')))
-    .prepare()
-  const listed = (direction: typeof asc, isBeyond: SQL) =>
+    .where(eq(tokens.tokenHash, textParam('tokenHash'))),
+)
+const listed = (direction: typeof asc, isBeyond: SQL) =>
+  statement(orm =>
     orm
       .select({
         token: tokens,
@@ -132,104 +138,118 @@ export function createTokenRepository(
             (${numberParam('createdAt')}, ${textParam('identityId')}, ${numberParam('id')})`,
       )
       .orderBy(direction(tokens.createdAt), direction(tokens.identityId), direction(tokens.id))
-      .limit(limitParam('limit'))
-      .prepare()
-  const later = listed(asc, sql.raw('>'))
-  const earlier = listed(desc, sql.raw('<'))
-  const byId = orm
+      .limit(limitParam('limit')),
+  )
+const later = listed(asc, sql.raw('>'))
+const earlier = listed(desc, sql.raw('<'))
+const byId = statement(orm =>
+  orm
     .select({ id: tokens.id })
     .from(tokens)
-    .where(eq(tokens.id, sql.placeholder('id')))
-    .prepare()
-  const keyOfHolder = orm
+    .where(eq(tokens.id, sql.placeholder('id'))),
+)
+const keyOfHolder = statement(orm =>
+  orm
     .select({ key: idempotencyKeys.key })
     .from(idempotencyKeys)
     .where(eq(idempotencyKeys.holder, sql.placeholder('holder')))
-    .limit(ONE)
-    .prepare()
-  const recordOne = orm
+    .limit(ONE),
+)
+const setUsed = statement(orm =>
+  orm
     .update(tokens)
     .set({ lastUsedAt: sql`${sql.placeholder('usedAt')}` })
-    .where(eq(tokens.id, sql.placeholder('id')))
-    .prepare()
+    .where(eq(tokens.id, sql.placeholder('id'))),
+)
 
+/** @param randomId from 1 on */
+export function createTokenRepository(
+  db: Pick<Db, 'read' | 'write'>,
+  randomId: () => number = () => randomInt(1, MAX_ID),
+): TokenRepository {
   /** Neither a token's nor one of a deleted token whose answers are still kept for its holder. */
-  function newId(): number {
+  async function newId(tx: Tx): Promise<number> {
     for (;;) {
       const id = randomId()
-      if (!byId.get({ id }) && !keyOfHolder.get({ holder: tokenHolder(id) })) return id
+      const isTaken = (await tx.get(byId, { id })) ?? (await tx.get(keyOfHolder, { holder: tokenHolder(id) }))
+      if (!isTaken) return id
     }
+  }
+
+  async function insert(tx: Tx, token: NewToken, identityId: string, isAdmin: boolean): Promise<void> {
+    const row = { ...token, id: await newId(tx), identityId, isAdmin }
+    await tx.run(orm => orm.insert(tokens).values(row))
   }
 
   return {
     insertWithIdentity: (token, identity, mayHost, onStored) =>
-      committer.write(() => {
-        const isHost = mayHost && host.get() === undefined
+      db.write(async tx => {
+        const isHost = mayHost && (await tx.get(host)) === undefined
         if (isHost) {
-          orm.update(identities).set({ isHost: false }).where(eq(identities.isHost, true)).run()
-          orm.update(tokens).set({ isAdmin: false }).where(eq(tokens.isAdmin, true)).run()
+          await tx.run(orm =>
+            orm.update(identities).set({ isHost: false }).where(eq(identities.isHost, true)),
+          )
+          await tx.run(orm => orm.update(tokens).set({ isAdmin: false }).where(eq(tokens.isAdmin, true)))
         }
-        orm
-          .insert(identities)
-          .values({ ...identity, isHost })
-          .run()
-        orm
-          .insert(tokens)
-          .values({ ...token, id: newId(), identityId: identity.id, isAdmin: isHost })
-          .run()
-        onStored()
+        await tx.run(orm => orm.insert(identities).values({ ...identity, isHost }))
+        await insert(tx, token, identity.id, isHost)
+        await onStored(tx)
       }),
     insertForHost: (token, onStored) =>
-      committer.write(() => {
-        const identity = host.get()
+      db.write(async tx => {
+        const identity = await tx.get(host)
         if (!identity) return false
-        orm
-          .insert(tokens)
-          .values({ ...token, id: newId(), identityId: identity.id, isAdmin: false })
-          .run()
-        onStored()
+        await insert(tx, token, identity.id, false)
+        await onStored(tx)
         return true
       }),
     async page({ clientId, orphans }, order, beyond, limit) {
       const isOldestFirst = order === 'oldest first'
       const [createdAt, identityId, id] = beyond ?? [isOldestFirst ? -1 : Number.MAX_SAFE_INTEGER, '', 0]
       const next = isOldestFirst ? later : earlier
-      return (orphans ? [clientId, null] : [clientId])
-        .flatMap(owner => next.all({ owner, createdAt, identityId, id, limit }))
+      const found = await db.read(async reader => {
+        const from = { createdAt, identityId, id, limit }
+        const own = await reader.all(next, { ...from, owner: clientId })
+        return orphans ? [...own, ...(await reader.all(next, { ...from, owner: null }))] : own
+      })
+      return found
         .map(({ token, ...identity }) => ({ ...token, ...identity }))
         .sort((one, other) => (isOldestFirst ? comparePlaces(one, other) : comparePlaces(other, one)))
         .slice(0, limit)
     },
-    remove: (ownership, id) =>
-      committer.write(
-        () =>
+    async remove(ownership, id) {
+      const removed = await db.write(tx =>
+        tx.all(orm =>
           orm
             .delete(tokens)
             .where(and(eq(tokens.id, id), owned(ownership)))
-            .returning({ id: tokens.id })
-            .all().length === 1,
-      ),
-    findByHash: async tokenHash => byHash.get({ tokenHash }) ?? null,
+            .returning({ id: tokens.id }),
+        ),
+      )
+      return removed.length === 1
+    },
+    findByHash: async tokenHash => (await db.read(reader => reader.get(byHash, { tokenHash }))) ?? null,
     setHash: (id, tokenHash) =>
-      committer.write(() => {
-        orm.update(tokens).set({ tokenHash }).where(eq(tokens.id, id)).run()
-      }),
-    recordUse: usedAt =>
-      committer.write(() => {
-        for (const [id, at] of usedAt) recordOne.run({ id, usedAt: at })
+      db.write(tx => tx.run(orm => orm.update(tokens).set({ tokenHash }).where(eq(tokens.id, id)))),
+    recordUse: used =>
+      db.write(async tx => {
+        for (const [id, usedAt] of used) await tx.run(setUsed, { id, usedAt })
       }),
     withdrawUsersHost: () =>
-      committer.write(() => {
-        orm
-          .update(identities)
-          .set({ isHost: false })
-          .where(and(eq(identities.isHost, true), madeByUser))
-          .run()
-      }),
-    removeExpired: now =>
-      committer.write(
-        () => orm.delete(tokens).where(lte(tokens.expiresAt, now)).returning({ id: tokens.id }).all().length,
+      db.write(tx =>
+        tx.run(orm =>
+          orm
+            .update(identities)
+            .set({ isHost: false })
+            .where(and(eq(identities.isHost, true), madeByUser(orm))),
+        ),
       ),
+    async removeExpired(now) {
+      const removed = await db.write(tx =>
+        tx.all(orm => orm.delete(tokens).where(lte(tokens.expiresAt, now)).returning({ id: tokens.id })),
+      )
+      return removed.length
+    },
   }
 }
 

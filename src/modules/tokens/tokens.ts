@@ -3,6 +3,7 @@
  * `createTokens({ db, identities, hasher, clock })`
  */
 import type { Db } from '../../db/open.ts'
+import type { Tx } from '../../db/transaction.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import { type Clock, rfc3339 } from '../../lib/clock.ts'
 import { decodePlace, encodePlace } from '../../lib/list-cursor.ts'
@@ -22,7 +23,7 @@ import {
 import type { TokenHolder, Tokens, TokenView } from './types.ts'
 
 export interface TokensOptions {
-  db: Db
+  db: Pick<Db, 'read' | 'write'>
   identities: Pick<Identities, 'prepare'>
   /** Keyed one-way function (createHmacHasher), under a key of its own. */
   hasher: (text: string) => string
@@ -109,7 +110,7 @@ export function createTokens({
         createdAt: now,
         updatedAt: now,
       }
-      const onStored = () => record?.(token)
+      const onStored = async (tx: Tx) => record?.(tx, token)
       const mayHost = credential.role === 'super_admin'
       if (!useHost) {
         await repository.insertWithIdentity(row, await identities.prepare(), mayHost, onStored)

@@ -1,6 +1,7 @@
 /** What the tokens use cases offer to the HTTP routes. */
 import type { Worker } from '../../runtime/worker.ts'
 import type { Principal } from '../credentials/types.ts'
+import type { Recorder } from '../idempotency/types.ts'
 
 /** A token as the API shows it: never the token itself, nor its hash. */
 export interface TokenView {
@@ -26,8 +27,7 @@ interface TokenInput {
   useHost?: boolean | undefined
   /** RFC 3339 with an offset, in the future. */
   expiresAt?: string | undefined
-  /** Called with the token inside the transaction that stores it. */
-  record?: ((token: string) => void) | undefined
+  record?: Recorder<string> | undefined
 }
 
 export interface Tokens {

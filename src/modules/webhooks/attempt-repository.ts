@@ -3,8 +3,9 @@
  * their own. So a delivery that succeeds at once, as nearly all do, has its log for nothing.
  */
 import { and, asc, eq, sql } from 'drizzle-orm'
-import type { Db } from '../../db/open.ts'
 import { type Delivery, deliveries, deliveryAttempts } from '../../db/schema/index.ts'
+import { statement } from '../../db/statement.ts'
+import type { Reader, Tx } from '../../db/transaction.ts'
 
 /** A try at delivering. */
 export interface Attempt {
@@ -18,42 +19,27 @@ export interface Attempt {
   response: string
 }
 
-export interface AttemptWriter {
-  /**
-   * To be called inside a transaction.
-   * @param delivery as it was before the try
-   * @returns false when it was removed meanwhile: then there is nothing to write
-   */
-  record(
-    delivery: Pick<Delivery, 'seq' | 'id' | 'attempts'>,
-    attempt: Attempt,
-    status: Delivery['status'],
-    now: number,
-  ): boolean
-}
-
-export function createAttemptWriter({ orm }: Pick<Db, 'orm'>): AttemptWriter {
-  const param = sql.placeholder
-  const keepLast = orm
-    .insert(deliveryAttempts)
-    .select(
-      orm
-        .select({
-          deliverySeq: deliveries.seq,
-          attempt: deliveries.attempts,
-          at: sql<number>`${deliveries.lastAt}`.as('at'),
-          status: deliveries.lastStatus,
-          error: deliveries.lastError,
-          latencyMs: deliveries.lastLatencyMs,
-          response: deliveries.lastResponse,
-        })
-        .from(deliveries)
-        .where(
-          sql`${deliveries.seq} = ${param('seq')} and ${deliveries.id} = ${param('id')} and ${deliveries.lastAt} is not null`,
-        ),
-    )
-    .prepare()
-  const markTried = orm
+const param = sql.placeholder
+const keepLast = statement(orm =>
+  orm.insert(deliveryAttempts).select(
+    orm
+      .select({
+        deliverySeq: deliveries.seq,
+        attempt: deliveries.attempts,
+        at: sql<number>`${deliveries.lastAt}`.as('at'),
+        status: deliveries.lastStatus,
+        error: deliveries.lastError,
+        latencyMs: deliveries.lastLatencyMs,
+        response: deliveries.lastResponse,
+      })
+      .from(deliveries)
+      .where(
+        sql`${deliveries.seq} = ${param('seq')} and ${deliveries.id} = ${param('id')} and ${deliveries.lastAt} is not null`,
+      ),
+  ),
+)
+const markTried = statement(orm =>
+  orm
     .update(deliveries)
     .set({
       status: sql`${param('status')}`,
@@ -67,41 +53,45 @@ export function createAttemptWriter({ orm }: Pick<Db, 'orm'>): AttemptWriter {
     })
     // The seq of what was removed may by now be another delivery's.
     .where(and(eq(deliveries.seq, param('seq')), eq(deliveries.id, param('id'))))
-    .returning({ seq: deliveries.seq })
-    .prepare()
+    .returning({ seq: deliveries.seq }),
+)
+const earlier = statement(orm =>
+  orm
+    .select()
+    .from(deliveryAttempts)
+    .where(eq(deliveryAttempts.deliverySeq, param('seq')))
+    .orderBy(asc(deliveryAttempts.attempt)),
+)
 
-  return {
-    record({ seq, id, attempts }, { status: lastStatus, ...attempt }, status, now) {
-      if (attempts > 0) keepLast.run({ seq, id })
-      const settledAt = status === 'pending' ? null : now
-      return markTried.get({ seq, id, status, lastStatus, ...attempt, settledAt }) !== undefined
-    },
-  }
+/**
+ * @param delivery as it was before the try
+ * @returns false when it was removed meanwhile: then there is nothing to write
+ */
+export async function recordAttempt(
+  tx: Tx,
+  { seq, id, attempts }: Pick<Delivery, 'seq' | 'id' | 'attempts'>,
+  { status: lastStatus, ...attempt }: Attempt,
+  status: Delivery['status'],
+  now: number,
+): Promise<boolean> {
+  if (attempts > 0) await tx.run(keepLast, { seq, id })
+  const settledAt = status === 'pending' ? null : now
+  return (await tx.get(markTried, { seq, id, status, lastStatus, ...attempt, settledAt })) !== undefined
 }
 
 /** @returns every try that is known, oldest first */
-export type AttemptReader = (delivery: Delivery) => Attempt[]
-
-export function createAttemptReader({ orm }: Pick<Db, 'orm'>): AttemptReader {
-  const earlier = orm
-    .select()
-    .from(deliveryAttempts)
-    .where(eq(deliveryAttempts.deliverySeq, sql.placeholder('seq')))
-    .orderBy(asc(deliveryAttempts.attempt))
-    .prepare()
-
-  return delivery => {
-    const tries = delivery.attempts > 1 ? earlier.all({ seq: delivery.seq }).map(attemptOf) : []
-    if (delivery.lastAt === null) return tries
-    const last = attemptOf({
-      at: delivery.lastAt,
-      status: delivery.lastStatus,
-      error: delivery.lastError,
-      latencyMs: delivery.lastLatencyMs,
-      response: delivery.lastResponse,
-    })
-    return [...tries, last]
-  }
+export async function attemptsOf(reader: Reader, delivery: Delivery): Promise<Attempt[]> {
+  const before = delivery.attempts > 1 ? await reader.all(earlier, { seq: delivery.seq }) : []
+  const tries = before.map(attemptOf)
+  if (delivery.lastAt === null) return tries
+  const last = attemptOf({
+    at: delivery.lastAt,
+    status: delivery.lastStatus,
+    error: delivery.lastError,
+    latencyMs: delivery.lastLatencyMs,
+    response: delivery.lastResponse,
+  })
+  return [...tries, last]
 }
 
 function attemptOf({

@@ -18,14 +18,12 @@ export interface DeliveryLogOptions {
   log: DeliveryLogRepository
   webhooks: Pick<WebhookRepository, 'find'>
   deliver: DeliveryTry
-  /** There is something to deliver. */
-  onDeliveries(): void
   observer?: Pick<Observer, 'deliveryAttempted'>
   clock: Clock
 }
 
 export function createDeliveryLog(options: DeliveryLogOptions): DeliveryLog {
-  const { log, webhooks, deliver, onDeliveries, observer, clock } = options
+  const { log, webhooks, deliver, observer, clock } = options
 
   return {
     async list(identityId, webhookId, { limit, before, status, event }) {
@@ -52,7 +50,6 @@ export function createDeliveryLog(options: DeliveryLogOptions): DeliveryLog {
       if (outcome === null) throw unknownDelivery(deliveryId)
       if (outcome === 'under way')
         throw new GatewayError('conflict', `delivery ${deliveryId} is under way: ask again if that fails`)
-      onDeliveries()
       return this.get(identityId, deliveryId)
     },
 

@@ -5,9 +5,11 @@
 import type { Webhook } from '../../db/schema/index.ts'
 import { isStorageTrouble, messageOf } from '../../domain/errors.ts'
 import type { Observer } from '../../domain/observation.ts'
+import type { SignalName } from '../../domain/signals.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { observed } from '../../lib/observed.ts'
+import type { Signals } from '../../lib/signals.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
 import { keepGivingBack } from '../../runtime/give-back.ts'
 import { Nudge, type Worker } from '../../runtime/worker.ts'
@@ -30,6 +32,7 @@ import { GONE, judge } from './retry-policy.ts'
 export interface DispatcherOptions {
   queue: DeliveryQueue
   deliver: DeliveryTry
+  signals: Pick<Signals<SignalName>, 'on'>
   concurrencyPerEndpoint: number
   /** An endpoint whose every try failed for this long is switched off. */
   disableAfterMs: number
@@ -69,7 +72,7 @@ interface Tried {
 type NotTried = 'withdrawn' | 'unwanted' | 'hindered'
 
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
-  const { queue, deliver, concurrencyPerEndpoint, disableAfterMs, observer, clock, logger } = options
+  const { queue, deliver, signals, concurrencyPerEndpoint, disableAfterMs, observer, clock, logger } = options
   const nudge = new Nudge()
   const running = new Set<Promise<void>>()
   const shares = new LaneShares(MAX_LANES)
@@ -83,7 +86,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     try {
       using prepared = await deliver.prepare(event, !wasTooLarge)
       // Since the claim it may have been deleted, switched off or changed: what is answered to its owner holds from the next request on.
-      const present = queue.deliverable(endpoint, clock.now())
+      const present = await queue.deliverable(endpoint, clock.now())
       if (!present) return 'withdrawn'
       // What was asked for again by itself is delivered all the same.
       if (delivery.forgiven === 0 && !asksFor(present, event.name)) return 'unwanted'
@@ -155,7 +158,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         noteOf(claimed.endpoint, tried),
         clock.now(),
       )
-      settling.push(observed(settled.then(reason => tellOfDisabled(claimed, reason))))
+      settling.push(observed(settled.then(reason => logDisabled(claimed, reason))))
       const waitsHere =
         settlement.outcome === 'retry' || claimed.lane === asideLane(claimed.endpoint, delivery)
       if (!waitsHere) continue
@@ -183,11 +186,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     return { kind: 'failed', error: answer.error, isGone: answer.status === GONE, disableAfterMs }
   }
 
-  function tellOfDisabled({ endpoint }: ClaimedDeliveries, reason: string | null): void {
-    if (reason === null) return
-    logger.warn({ webhook: endpoint, reason }, 'a webhook was switched off')
-    // Other webhooks may want to know.
-    nudge.nudge()
+  function logDisabled({ endpoint }: ClaimedDeliveries, reason: string | null): void {
+    if (reason !== null) logger.warn({ webhook: endpoint, reason }, 'a webhook was switched off')
   }
 
   /** How many more lanes it may have in flight. */
@@ -220,6 +220,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
 
   async function run(signal: AbortSignal): Promise<void> {
+    const endListening = signals.on('deliveries', () => nudge.nudge())
     try {
       await queue.releaseAbandoned(clock.now())
       while (!signal.aborted) {
@@ -229,6 +230,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         if (lanes.length === 0) await nudge.wait(clock, await idleMs(), signal)
       }
     } finally {
+      endListening()
       // The next run takes every lease for abandoned, so none of ours may be in use any more.
       await Promise.all(running)
     }

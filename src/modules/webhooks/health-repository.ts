@@ -1,8 +1,9 @@
 /** SQL of what tries say of an endpoint: since when it fails, and that it is switched off, together with the event that tells of it. */
 import { and, eq, sql } from 'drizzle-orm'
-import type { Db } from '../../db/open.ts'
 import { type Webhook, webhooks } from '../../db/schema/index.ts'
-import { createEventWriter } from '../events/repository.ts'
+import { statement } from '../../db/statement.ts'
+import type { Tx } from '../../db/transaction.ts'
+import { writeEvent } from '../events/repository.ts'
 import { disabledEvent } from './webhook-event.ts'
 
 export type HealthNote =
@@ -16,31 +17,23 @@ export type HealthNote =
       disableAfterMs: number
     }
 
-export interface HealthWriter {
-  /**
-   * To be called inside a transaction. What a try at a URL says that the webhook no longer has is nothing.
-   * @returns why the webhook was switched off by this; null when it wasn't
-   */
-  write(webhook: Pick<Webhook, 'identityId' | 'id' | 'url'>, note: HealthNote, now: number): string | null
-}
-
 const SECOND = [1_000, 'second'] as const
 const UNITS = [[86_400_000, 'day'], [3_600_000, 'hour'], [60_000, 'minute'], SECOND] as const
 
-export function createHealthWriter({ orm }: Pick<Db, 'orm'>): HealthWriter {
-  const param = sql.placeholder
-  const events = createEventWriter({ orm })
-  const own = and(
-    eq(webhooks.identityId, param('identityId')),
-    eq(webhooks.id, param('id')),
-    eq(webhooks.url, param('url')),
-  )
-  const noteSuccess = orm
+const param = sql.placeholder
+const own = and(
+  eq(webhooks.identityId, param('identityId')),
+  eq(webhooks.id, param('id')),
+  eq(webhooks.url, param('url')),
+)
+const noteSuccess = statement(orm =>
+  orm
     .update(webhooks)
     .set({ failingSince: null, lastSuccessAt: sql`${param('now')}` })
-    .where(own)
-    .prepare()
-  const noteFailure = orm
+    .where(own),
+)
+const noteFailure = statement(orm =>
+  orm
     .update(webhooks)
     .set({
       failingSince: sql`coalesce(${webhooks.failingSince}, ${param('now')})`,
@@ -48,29 +41,36 @@ export function createHealthWriter({ orm }: Pick<Db, 'orm'>): HealthWriter {
       lastErrorAt: sql`${param('now')}`,
     })
     .where(own)
-    .returning()
-    .prepare()
-  const switchOff = orm
+    .returning(),
+)
+const switchOff = statement(orm =>
+  orm
     .update(webhooks)
     .set({ active: false, disabledReason: sql`${param('reason')}`, updatedAt: sql`${param('now')}` })
-    .where(own)
-    .prepare()
+    .where(own),
+)
 
-  return {
-    write({ identityId, id, url }, note, now) {
-      if (note.kind === 'succeeded') {
-        noteSuccess.run({ identityId, id, url, now })
-        return null
-      }
-      const webhook = noteFailure.get({ identityId, id, url, error: note.error, now })
-      const reason = webhook ? reasonToDisable(webhook, note, now) : null
-      if (!webhook?.active || reason === null) return null
-      // First: the event isn't for the webhook that it is about.
-      switchOff.run({ identityId, id, url, reason, now })
-      events.write(disabledEvent(webhook, reason, now), now)
-      return reason
-    },
+/**
+ * Ignores results for a URL the webhook no longer uses.
+ * @returns why the webhook was switched off by this; null when it wasn't
+ */
+export async function writeHealth(
+  tx: Tx,
+  { identityId, id, url }: Pick<Webhook, 'identityId' | 'id' | 'url'>,
+  note: HealthNote,
+  now: number,
+): Promise<string | null> {
+  if (note.kind === 'succeeded') {
+    await tx.run(noteSuccess, { identityId, id, url, now })
+    return null
   }
+  const webhook = await tx.get(noteFailure, { identityId, id, url, error: note.error, now })
+  const reason = webhook ? reasonToDisable(webhook, note, now) : null
+  if (!webhook?.active || reason === null) return null
+  // First: the event isn't for the webhook that it is about.
+  await tx.run(switchOff, { identityId, id, url, reason, now })
+  await writeEvent(tx, disabledEvent(webhook, reason, now), now)
+  return reason
 }
 
 function reasonToDisable(

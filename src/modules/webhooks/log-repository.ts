@@ -2,18 +2,24 @@
 import type { Db } from '../../db/open.ts'
 import { deliveries, inboxEvents, type Webhook } from '../../db/schema/index.ts'
 import { endpointKey, type NewEvent } from '../events/repository.ts'
-import { type Attempt, createAttemptWriter } from './attempt-repository.ts'
+import { type Attempt, recordAttempt } from './attempt-repository.ts'
 import {
-  createDeliveryLogReader,
-  type DeliveryLogReader,
+  findLogged,
+  type LogFilter,
   type LoggedDelivery,
   type LogPage,
+  readLogPage,
 } from './log-page-repository.ts'
-import { createRequeuer } from './requeue-repository.ts'
+import { requeue } from './requeue-repository.ts'
 
 export interface DeliveryLogRepository {
-  /** As `DeliveryLogReader` says. */
-  page(...of: Parameters<DeliveryLogReader['page']>): Promise<LogPage | null>
+  /** As `readLogPage` says. */
+  page(
+    webhook: Pick<Webhook, 'identityId' | 'id'>,
+    filter: LogFilter,
+    limit: number,
+    before: string | undefined,
+  ): Promise<LogPage | null>
   find(identityId: string, deliveryId: string): Promise<LoggedDelivery | null>
   /**
    * Makes it due now, whatever became of it, under the same id; nothing is changed while it is under way.
@@ -24,49 +30,47 @@ export interface DeliveryLogRepository {
   recordTest(webhook: Webhook, deliveryId: string, event: NewEvent, attempt: Attempt): Promise<void>
 }
 
-export function createDeliveryLogRepository(db: Db): DeliveryLogRepository {
-  const { orm, committer } = db
-  const reader = createDeliveryLogReader(db)
-  const attempts = createAttemptWriter(db)
-  const requeue = createRequeuer(db)
-
+export function createDeliveryLogRepository(db: Pick<Db, 'read' | 'write'>): DeliveryLogRepository {
   return {
-    page: async (...of) => reader.page(...of),
-    find: async (identityId, id) => reader.find(identityId, id),
+    page: (...of) => db.read(reader => readLogPage(reader, ...of)),
+    find: (identityId, id) => db.read(reader => findLogged(reader, identityId, id)),
 
     retry: (identityId, id, now) =>
-      committer.write(() => {
-        const row = reader.find(identityId, id)
+      db.write(async tx => {
+        const row = await findLogged(tx, identityId, id)
         if (!row) return null
         if (row.delivery.status === 'pending' && row.dueAt === null) return 'under way'
-        requeue(row.delivery, `aside/${id}`, now)
+        await requeue(tx, row.delivery, `aside/${id}`, now)
         return 'due'
       }),
 
-    recordTest: (webhook, deliveryId, event, attempt) =>
-      committer.write(() => {
+    recordTest: (webhook, deliveryId, { lane, ...event }, attempt) =>
+      db.write(async tx => {
         const { identityId, id: webhookId } = webhook
-        const { lane, ...columns } = event
-        const { seq: inboxSeq } = orm
-          .insert(inboxEvents)
-          .values({ ...columns, name: event.payload.event, receivedAt: attempt.at })
-          .returning({ seq: inboxEvents.seq })
-          .get()
-        const delivery = orm
-          .insert(deliveries)
-          .values({
-            id: deliveryId,
-            identityId,
-            webhookId,
-            inboxSeq,
-            lane: `${endpointKey(identityId, webhookId)}/${lane}`,
-            status: 'pending',
-            attempts: 0,
-            createdAt: attempt.at,
-          })
-          .returning()
-          .get()
-        attempts.record(delivery, attempt, attempt.error === null ? 'succeeded' : 'dead', attempt.at)
+        const stored = await tx.get(orm =>
+          orm
+            .insert(inboxEvents)
+            .values({ ...event, name: event.payload.event, receivedAt: attempt.at })
+            .returning({ seq: inboxEvents.seq }),
+        )
+        if (!stored) return
+        const delivery = await tx.get(orm =>
+          orm
+            .insert(deliveries)
+            .values({
+              id: deliveryId,
+              identityId,
+              webhookId,
+              inboxSeq: stored.seq,
+              lane: `${endpointKey(identityId, webhookId)}/${lane}`,
+              status: 'pending',
+              attempts: 0,
+              createdAt: attempt.at,
+            })
+            .returning(),
+        )
+        const status = attempt.error === null ? 'succeeded' : 'dead'
+        if (delivery) await recordAttempt(tx, delivery, attempt, status, attempt.at)
       }),
   }
 }

@@ -16,9 +16,11 @@ import {
   webhooks,
 } from '../../db/schema/index.ts'
 import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
+import { sqlStatement, statement } from '../../db/statement.ts'
+import type { Tx } from '../../db/transaction.ts'
 import { usableTokenOf } from '../tokens/usable-token-repository.ts'
-import { type Attempt, createAttemptWriter } from './attempt-repository.ts'
-import { createHealthWriter, type HealthNote } from './health-repository.ts'
+import { type Attempt, recordAttempt } from './attempt-repository.ts'
+import { type HealthNote, writeHealth } from './health-repository.ts'
 
 export interface ClaimedDelivery {
   delivery: Delivery
@@ -59,7 +61,7 @@ export type DeliverySettlement = { attempt: Attempt } & (
 export interface DeliveryQueue {
   claim(request: DeliveryClaim): Promise<ClaimedDeliveries[]>
   /** The webhook as it is now; null when nothing is to be delivered to it: it is gone or switched off, or its owner is shut out. */
-  deliverable(endpoint: string, now: number): Webhook | null
+  deliverable(endpoint: string, now: number): Promise<Webhook | null>
   /**
    * @param claimed with the webhook as it was for this try
    * @param health what the try says of the endpoint; null: nothing that is worth a write
@@ -87,14 +89,15 @@ const MANY_ENDPOINTS = 100
 /** HTTP status: the body is too large for the endpoint. */
 const TOO_LARGE = 413
 
-export function createDeliveryQueue(db: Db): DeliveryQueue {
-  const { orm, committer, connection } = db
-  const param = sql.placeholder
-  const attempts = createAttemptWriter(db)
-  const health = createHealthWriter(db)
+interface WaitingEndpoint {
+  endpoint: string
+  dueAt: number
+}
 
-  // By one look at each endpoint: one that has been down for days may have a hundred thousand lanes, which aren't to be gone through at each claim.
-  const endpointsWaiting = connection.query<{ endpoint: string; dueAt: number }, []>(`
+const param = sql.placeholder
+// Looks once at each endpoint: one that has been down for days may have a hundred thousand lanes,
+// which no claim should go through.
+const endpointsWaiting = sqlStatement<WaitingEndpoint>(`
     WITH RECURSIVE waiting (endpoint) AS (
       SELECT min(endpoint) FROM delivery_lanes
       UNION ALL
@@ -103,15 +106,16 @@ export function createDeliveryQueue(db: Db): DeliveryQueue {
     )
     SELECT endpoint, (SELECT min(due_at) FROM delivery_lanes AS lanes WHERE lanes.endpoint = waiting.endpoint) AS dueAt
     FROM waiting WHERE endpoint IS NOT NULL`)
-  // A look at each costs more than going through all lanes when there are many endpoints with a few lanes each.
-  const endpointsDue = orm
+// Going through all lanes costs less when there are many endpoints with a few lanes each.
+const endpointsDue = statement(orm =>
+  orm
     .select({ endpoint: deliveryLanes.endpoint, dueAt: sql<number>`min(${deliveryLanes.dueAt})` })
     .from(deliveryLanes)
     .where(sql`${deliveryLanes.dueAt} <= ${param('now')}`)
-    .groupBy(deliveryLanes.endpoint)
-    .prepare()
-  let endpointsLastTime = 0
-  const lanesDue = orm
+    .groupBy(deliveryLanes.endpoint),
+)
+const lanesDue = statement(orm =>
+  orm
     .select({ lane: deliveryLanes.lane })
     .from(deliveryLanes)
     .where(
@@ -119,15 +123,17 @@ export function createDeliveryQueue(db: Db): DeliveryQueue {
         and ${deliveryLanes.leaseId} is null`,
     )
     .orderBy(deliveryLanes.dueAt)
-    .limit(limitParam('limit'))
-    .prepare()
-  const webhookOf = orm
+    .limit(limitParam('limit')),
+)
+const webhookOf = statement(orm =>
+  orm
     .select()
     .from(webhooks)
-    .where(and(eq(webhooks.identityId, param('identityId')), eq(webhooks.id, param('id'))))
-    .prepare()
-  // In one statement, as it is asked for at each delivery.
-  const deliverableWebhook = orm
+    .where(and(eq(webhooks.identityId, param('identityId')), eq(webhooks.id, param('id')))),
+)
+// In one statement, as it is asked for at each delivery.
+const deliverableWebhook = statement(orm =>
+  orm
     .select()
     .from(webhooks)
     .where(
@@ -135,126 +141,145 @@ export function createDeliveryQueue(db: Db): DeliveryQueue {
         eq(webhooks.identityId, textParam('identityId')),
         eq(webhooks.id, numberParam('id')),
         eq(webhooks.active, true),
-        exists(usableTokenOf(db, webhooks.identityId)),
+        exists(usableTokenOf(orm, webhooks.identityId)),
       ),
-    )
-    .prepare()
-  const lease = orm
+    ),
+)
+const lease = statement(orm =>
+  orm
     .update(deliveryLanes)
     .set({ leaseId: sql`${param('leaseId')}`, dueAt: sql`${param('dueAt')}` })
-    .where(eq(deliveryLanes.lane, param('lane')))
-    .prepare()
-  // A delivery's row has its last try, rows of their own those before; nearly all deliveries are
-  // claimed before their first.
-  const wasTooLarge =
-    sql<boolean>`${deliveries.attempts} > 0 and (${deliveries.lastStatus} is ${TOO_LARGE} or exists (
+    .where(eq(deliveryLanes.lane, param('lane'))),
+)
+// A delivery's row has its last try, rows of their own those before; nearly all deliveries are
+// claimed before their first.
+const wasTooLarge =
+  sql<boolean>`${deliveries.attempts} > 0 and (${deliveries.lastStatus} is ${TOO_LARGE} or exists (
     select 1 from delivery_attempts where delivery_seq = ${deliveries.seq} and status = ${TOO_LARGE}))`.mapWith(
-      Boolean,
-    )
-  const waiting = orm
+    Boolean,
+  )
+const waiting = statement(orm =>
+  orm
     .select({ delivery: deliveries, event: inboxEvents, wasTooLarge })
     .from(deliveries)
     .innerJoin(inboxEvents, eq(inboxEvents.seq, deliveries.inboxSeq))
     .where(and(eq(deliveries.lane, textParam('lane')), sql`${deliveries.status} = 'pending'`))
     .orderBy(deliveries.inboxSeq)
-    .limit(limitParam('limit'))
-    .prepare()
-  const anyWaiting = orm
+    .limit(limitParam('limit')),
+)
+const anyWaiting = statement(orm =>
+  orm
     .select({ seq: deliveries.seq })
     .from(deliveries)
     .where(and(eq(deliveries.lane, textParam('lane')), sql`${deliveries.status} = 'pending'`))
-    .limit(ONE)
-    .prepare()
-  const moveToLane = orm
+    .limit(ONE),
+)
+const moveToLane = statement(orm =>
+  orm
     .update(deliveries)
     .set({ lane: sql`${param('lane')}` })
-    .where(eq(deliveries.seq, param('seq')))
-    .prepare()
-  // A lane that somebody holds is theirs to give back.
-  const putLane = orm
+    .where(eq(deliveries.seq, param('seq'))),
+)
+// A lane that somebody holds is theirs to give back.
+const putLane = statement(orm =>
+  orm
     .insert(deliveryLanes)
     .values({ lane: param('lane'), endpoint: param('endpoint'), dueAt: param('dueAt'), leaseId: null })
-    .onConflictDoUpdate({ target: deliveryLanes.lane, set: { dueAt: sql`excluded.due_at` } })
-    .prepare()
-  const isOfLease = and(eq(deliveryLanes.lane, param('lane')), eq(deliveryLanes.leaseId, param('leaseId')))
-  const closeLane = orm.delete(deliveryLanes).where(isOfLease).prepare()
-  const returnLane = orm
+    .onConflictDoUpdate({ target: deliveryLanes.lane, set: { dueAt: sql`excluded.due_at` } }),
+)
+const isOfLease = and(eq(deliveryLanes.lane, param('lane')), eq(deliveryLanes.leaseId, param('leaseId')))
+const closeLane = statement(orm => orm.delete(deliveryLanes).where(isOfLease))
+const returnLane = statement(orm =>
+  orm
     .update(deliveryLanes)
     .set({ leaseId: null, dueAt: sql`${param('dueAt')}` })
-    .where(isOfLease)
-    .prepare()
+    .where(isOfLease),
+)
+
+/** A try at a URL that was changed meanwhile is no reason for the new one to wait. */
+async function dueOrAtOnce(tx: Tx, { identityId, id, url }: Webhook, dueAt: number): Promise<number> {
+  const present = await tx.get(webhookOf, { identityId, id })
+  return present && present.url !== url ? Math.min(dueAt, present.updatedAt) : dueAt
+}
+
+export function createDeliveryQueue(db: Pick<Db, 'read' | 'write'>): DeliveryQueue {
+  let endpointsLastTime = 0
+
   /** Ordered here: SQLite sets up its sorter even for one row, and this is asked for nearly every message. */
-  function longestDueFirst(now: number): { endpoint: string; dueAt: number }[] {
-    const found = endpointsLastTime > MANY_ENDPOINTS ? endpointsDue.all({ now }) : endpointsWaiting.all()
+  async function longestDueFirst(tx: Tx, now: number): Promise<WaitingEndpoint[]> {
+    const isLong = endpointsLastTime > MANY_ENDPOINTS
+    const found = await (isLong ? tx.all(endpointsDue, { now }) : tx.all(endpointsWaiting))
     endpointsLastTime = found.length
     return found.filter(({ dueAt }) => dueAt <= now).sort((one, other) => one.dueAt - other.dueAt)
   }
 
-  /** A try at a URL that was changed meanwhile is no reason for the new one to wait. */
-  function dueOrAtOnce({ identityId, id, url }: Webhook, dueAt: number): number {
-    const present = webhookOf.get({ identityId, id })
-    return present && present.url !== url ? Math.min(dueAt, present.updatedAt) : dueAt
-  }
-
   return {
     claim: ({ leaseId, now, freeOf, freeOfIdentity, maxLanes, maxDeliveriesPerLane }) =>
-      committer.write(() => {
+      db.write(async tx => {
         const claimed: ClaimedDeliveries[] = []
         const claimedFor = new Map<string, number>()
-        for (const { endpoint } of longestDueFirst(now)) {
+        for (const { endpoint } of await longestDueFirst(tx, now)) {
           const key = parseEndpoint(endpoint)
           const claimedForIt = claimedFor.get(key.identityId) ?? 0
           const share = freeOfIdentity(key.identityId, claimed.length, claimedForIt)
           const free = Math.min(freeOf(endpoint), share, maxLanes - claimed.length)
           // A switched-off endpoint keeps what waits for it until it is switched on again; so does one whose owner is shut out.
-          const webhook = free > 0 ? deliverableWebhook.get({ ...key, now }) : undefined
+          const webhook = free > 0 ? await tx.get(deliverableWebhook, { ...key, now }) : undefined
           if (!webhook) continue
-          const due = lanesDue.all({ endpoint, now, limit: free })
+          const due = await tx.all(lanesDue, { endpoint, now, limit: free })
           claimedFor.set(key.identityId, claimedForIt + due.length)
           for (const { lane } of due) {
-            lease.run({ lane, leaseId, dueAt: now + OUT_OF_THE_WAY_MS })
-            const work = waiting.all({ lane, limit: maxDeliveriesPerLane })
+            await tx.run(lease, { lane, leaseId, dueAt: now + OUT_OF_THE_WAY_MS })
+            const work = await tx.all(waiting, { lane, limit: maxDeliveriesPerLane })
             claimed.push({ lane, endpoint, leaseId, webhook, deliveries: work })
           }
         }
         return claimed
       }),
 
-    deliverable: (endpoint, now) => deliverableWebhook.get({ ...parseEndpoint(endpoint), now }) ?? null,
+    async deliverable(endpoint, now) {
+      const values = { ...parseEndpoint(endpoint), now }
+      return (await db.read(reader => reader.get(deliverableWebhook, values))) ?? null
+    },
 
     settle: ({ endpoint, webhook }, delivery, settlement, note, now) =>
-      committer.write(() => {
-        const isThere = attempts.record(delivery, settlement.attempt, statusOf(settlement.outcome), now)
+      db.write(async tx => {
+        const { attempt, outcome } = settlement
+        const isThere = await recordAttempt(tx, delivery, attempt, statusOf(outcome), now)
         // The lane of what was removed with its webhook would stay for ever.
         if (isThere && settlement.outcome === 'set_aside') {
           const lane = asideLane(endpoint, delivery)
-          moveToLane.run({ seq: delivery.seq, lane })
-          putLane.run({ lane, endpoint, dueAt: dueOrAtOnce(webhook, settlement.dueAt) })
+          await tx.run(moveToLane, { seq: delivery.seq, lane })
+          const dueAt = await dueOrAtOnce(tx, webhook, settlement.dueAt)
+          await tx.run(putLane, { lane, endpoint, dueAt })
         }
-        return note && health.write(webhook, note, now)
+        return note && writeHealth(tx, webhook, note, now)
       }),
 
-    release: ({ lane, leaseId, webhook }, dueAt) =>
-      committer.write(() => {
-        if (anyWaiting.get({ lane })) returnLane.run({ lane, leaseId, dueAt: dueOrAtOnce(webhook, dueAt) })
-        else closeLane.run({ lane, leaseId })
+    release: ({ lane, leaseId, webhook }, releasedDueAt) =>
+      db.write(async tx => {
+        if (!(await tx.get(anyWaiting, { lane }))) return tx.run(closeLane, { lane, leaseId })
+        const dueAt = await dueOrAtOnce(tx, webhook, releasedDueAt)
+        return tx.run(returnLane, { lane, leaseId, dueAt })
       }),
 
-    async nextDueAt() {
-      const soonestFirst = endpointsWaiting.all().sort((one, other) => one.dueAt - other.dueAt)
-      return (
-        soonestFirst.find(({ endpoint }) => webhookOf.get(parseEndpoint(endpoint))?.active)?.dueAt ?? null
-      )
-    },
+    nextDueAt: () =>
+      db.read(async reader => {
+        const found = await reader.all(endpointsWaiting)
+        for (const { endpoint, dueAt } of found.sort((one, other) => one.dueAt - other.dueAt))
+          if ((await reader.get(webhookOf, parseEndpoint(endpoint)))?.active) return dueAt
+        return null
+      }),
 
     releaseAbandoned: now =>
-      committer.write(() => {
-        orm
-          .update(deliveryLanes)
-          .set({ leaseId: null, dueAt: now })
-          .where(sql`${deliveryLanes.leaseId} is not null`)
-          .run()
-      }),
+      db.write(tx =>
+        tx.run(orm =>
+          orm
+            .update(deliveryLanes)
+            .set({ leaseId: null, dueAt: now })
+            .where(sql`${deliveryLanes.leaseId} is not null`),
+        ),
+      ),
   }
 }
 

@@ -6,6 +6,8 @@ import { and, eq, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { deliveries, deliveryLanes, webhooks } from '../../db/schema/index.ts'
 import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
+import { statement } from '../../db/statement.ts'
+import type { Tx } from '../../db/transaction.ts'
 import { yieldToEventLoop } from '../../lib/turn-budget.ts'
 import { endpointKey } from '../events/repository.ts'
 
@@ -22,19 +24,17 @@ export interface DeliveryRemover {
 const ROWS = 200
 const BUDGET_MS = 2
 
-export function createDeliveryRemover({ orm, committer }: Pick<Db, 'orm' | 'committer'>): DeliveryRemover {
-  const param = sql.placeholder
-  const lanesOf = orm
+const param = sql.placeholder
+const lanesOf = statement(orm =>
+  orm
     .select({ lane: deliveryLanes.lane })
     .from(deliveryLanes)
     .where(eq(deliveryLanes.endpoint, textParam('endpoint')))
-    .limit(limitParam('limit'))
-    .prepare()
-  const deleteLane = orm
-    .delete(deliveryLanes)
-    .where(eq(deliveryLanes.lane, param('lane')))
-    .prepare()
-  const deliveriesOf = orm
+    .limit(limitParam('limit')),
+)
+const deleteLane = statement(orm => orm.delete(deliveryLanes).where(eq(deliveryLanes.lane, param('lane'))))
+const deliveriesOf = statement(orm =>
+  orm
     .select({ seq: deliveries.seq })
     .from(deliveries)
     .where(
@@ -43,13 +43,11 @@ export function createDeliveryRemover({ orm, committer }: Pick<Db, 'orm' | 'comm
         eq(deliveries.webhookId, numberParam('webhookId')),
       ),
     )
-    .limit(limitParam('limit'))
-    .prepare()
-  const deleteDelivery = orm
-    .delete(deliveries)
-    .where(eq(deliveries.seq, param('seq')))
-    .prepare()
-  const ownerAfter = orm
+    .limit(limitParam('limit')),
+)
+const deleteDelivery = statement(orm => orm.delete(deliveries).where(eq(deliveries.seq, param('seq'))))
+const ownerAfter = statement(orm =>
+  orm
     .select({ identityId: deliveries.identityId, webhookId: deliveries.webhookId })
     .from(deliveries)
     // All columns of the index: SQLite begins at what is equal, which else are all of a webhook's.
@@ -58,43 +56,48 @@ export function createDeliveryRemover({ orm, committer }: Pick<Db, 'orm' | 'comm
         > (${textParam('identityId')}, ${numberParam('webhookId')}, ${Number.MAX_SAFE_INTEGER})`,
     )
     .orderBy(deliveries.identityId, deliveries.webhookId)
-    .limit(ONE)
-    .prepare()
-  const webhookOf = orm
+    .limit(ONE),
+)
+const webhookOf = statement(orm =>
+  orm
     .select({ id: webhooks.id })
     .from(webhooks)
-    .where(and(eq(webhooks.identityId, param('identityId')), eq(webhooks.id, param('webhookId'))))
-    .prepare()
+    .where(and(eq(webhooks.identityId, param('identityId')), eq(webhooks.id, param('webhookId')))),
+)
 
-  /** Lanes first: those without deliveries would never be found again. @returns whether there may be more */
-  function step(owner: Owner): boolean {
-    const deadline = performance.now() + BUDGET_MS
-    const endpoint = endpointKey(owner.identityId, owner.webhookId)
-    const lanes = lanesOf.all({ endpoint, limit: ROWS })
-    for (const { lane } of lanes) {
-      deleteLane.run({ lane })
-      if (performance.now() > deadline) return true
-    }
-    const rows = deliveriesOf.all({ ...owner, limit: ROWS })
-    for (const { seq } of rows) {
-      deleteDelivery.run({ seq })
-      if (performance.now() > deadline) return true
-    }
-    return lanes.length === ROWS || rows.length === ROWS
+/** Lanes first: those without deliveries would never be found again. @returns whether there may be more */
+async function step(tx: Tx, owner: Owner): Promise<boolean> {
+  const deadline = performance.now() + BUDGET_MS
+  const endpoint = endpointKey(owner.identityId, owner.webhookId)
+  const lanes = await tx.all(lanesOf, { endpoint, limit: ROWS })
+  for (const { lane } of lanes) {
+    await tx.run(deleteLane, { lane })
+    if (performance.now() > deadline) return true
   }
+  const rows = await tx.all(deliveriesOf, { ...owner, limit: ROWS })
+  for (const { seq } of rows) {
+    await tx.run(deleteDelivery, { seq })
+    if (performance.now() > deadline) return true
+  }
+  return lanes.length === ROWS || rows.length === ROWS
+}
 
+export function createDeliveryRemover(db: Pick<Db, 'read' | 'write'>): DeliveryRemover {
   async function removeOf(owner: Owner): Promise<void> {
-    while (await committer.write(() => step(owner))) await yieldToEventLoop()
+    while (await db.write(tx => step(tx, owner))) await yieldToEventLoop()
   }
+
+  const next = (after: Owner) => db.read(reader => reader.get(ownerAfter, after))
+  const find = (owner: Owner) => db.read(reader => reader.get(webhookOf, owner))
 
   return {
     removeOf,
     async removeLeft() {
-      let owner = ownerAfter.get({ identityId: '', webhookId: 0 })
+      let owner = await next({ identityId: '', webhookId: 0 })
       while (owner) {
-        if (!webhookOf.get(owner)) await removeOf(owner)
+        if (!(await find(owner))) await removeOf(owner)
         await yieldToEventLoop()
-        owner = ownerAfter.get(owner)
+        owner = await next(owner)
       }
     },
   }

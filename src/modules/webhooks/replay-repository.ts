@@ -12,8 +12,9 @@ import {
   type Webhook,
   webhooks,
 } from '../../db/schema/index.ts'
-import { createDeliveryWriter, eventsAskedFor } from '../events/repository.ts'
-import { createRequeuer } from './requeue-repository.ts'
+import { type Orm, statement } from '../../db/statement.ts'
+import { eventsAskedFor, writeDelivery } from '../events/repository.ts'
+import { requeue } from './requeue-repository.ts'
 
 export type NewReplay = Omit<Replay, 'doneSeq' | 'createdAt'>
 
@@ -34,136 +35,144 @@ export interface ReplayRepository {
   start(replay: NewReplay, now: number): Promise<boolean>
   /** Those under way, oldest first. */
   underWay(): Promise<{ replay: Replay; webhook: Webhook }[]>
-  /** Makes deliveries of the next events, a bounded number of them; ends the replay with the last. @returns how many */
-  advance(replay: Replay, webhook: Webhook, now: number): Promise<number>
+  /** Makes deliveries of the next events, a bounded number of them; ends the replay with the last. */
+  advance(replay: Replay, webhook: Webhook, now: number): Promise<void>
 }
 
 /** Events looked at in one go: while they are counted, and while they are made deliveries. */
 const COUNT_STEP = 5_000
 const BATCH = 200
 
-export function createReplayRepository(db: Db): ReplayRepository {
-  const { orm, committer } = db
-  const deliver = createDeliveryWriter(db)
-  const requeue = createRequeuer(db)
+const param = sql.placeholder
+const newest = statement(orm =>
+  orm
+    .select({ seq: sql<number | null>`max(${inboxEvents.seq})` })
+    .from(inboxEvents)
+    .where(eq(inboxEvents.identityId, param('identityId'))),
+)
+const allUnderWay = statement(orm =>
+  orm
+    .select({ replay: replays, webhook: webhooks })
+    .from(replays)
+    .innerJoin(webhooks, and(eq(webhooks.identityId, replays.identityId), eq(webhooks.id, replays.webhookId)))
+    .orderBy(asc(replays.createdAt)),
+)
+const deliveryOf = statement(orm =>
+  orm
+    .select()
+    .from(deliveries)
+    .where(
+      and(
+        eq(deliveries.identityId, param('identityId')),
+        eq(deliveries.webhookId, param('webhookId')),
+        eq(deliveries.inboxSeq, param('inboxSeq')),
+      ),
+    ),
+)
 
-  /** The next events of the identity, whether they match or not. */
-  const stretch = ({ identityId, lastSeq }: NewReplay, afterSeq: number, limit: number) =>
-    orm
-      .select({
-        seq: inboxEvents.seq,
-        name: inboxEvents.name,
-        roomId: inboxEvents.roomId,
-        deviceRowId: inboxEvents.deviceRowId,
-        receivedAt: inboxEvents.receivedAt,
-      })
-      .from(inboxEvents)
-      .where(
-        and(
-          eq(inboxEvents.identityId, identityId),
-          sql`${inboxEvents.seq} > ${afterSeq} and ${inboxEvents.seq} <= ${lastSeq}`,
-        ),
-      )
-      .orderBy(asc(inboxEvents.seq))
-      .limit(limit)
-      .as('stretch')
-  type StretchRows = ReturnType<typeof stretch>
+/** The next events of the identity, whether they match or not. */
+const stretch = (orm: Orm, { identityId, lastSeq }: NewReplay, afterSeq: number, limit: number) =>
+  orm
+    .select({
+      seq: inboxEvents.seq,
+      name: inboxEvents.name,
+      roomId: inboxEvents.roomId,
+      deviceRowId: inboxEvents.deviceRowId,
+      receivedAt: inboxEvents.receivedAt,
+    })
+    .from(inboxEvents)
+    .where(
+      and(
+        eq(inboxEvents.identityId, identityId),
+        sql`${inboxEvents.seq} > ${afterSeq} and ${inboxEvents.seq} <= ${lastSeq}`,
+      ),
+    )
+    .orderBy(asc(inboxEvents.seq))
+    .limit(limit)
+    .as('stretch')
 
-  function matches(events: StretchRows, { since, until, onlyFailed, ...of }: NewReplay, webhook: Webhook) {
-    const asked = eventsAskedFor(webhook)
-    const isFailed = sql`exists (select 1 from deliveries
+function matches(
+  events: ReturnType<typeof stretch>,
+  { since, until, onlyFailed, ...of }: NewReplay,
+  webhook: Webhook,
+) {
+  const asked = eventsAskedFor(webhook)
+  const isFailed = sql`exists (select 1 from deliveries
       where identity_id = ${of.identityId} and webhook_id = ${of.webhookId} and inbox_seq = ${events.seq}
         and status <> 'succeeded' and attempts > forgiven)`
-    return and(
-      sql`${events.receivedAt} >= ${since} and ${events.receivedAt} < ${until} and ${events.name} <> 'webhook.test'`,
-      asked.includes('*')
-        ? undefined
-        : sql`${events.name} in (select value from json_each(${JSON.stringify(asked)}))`,
-      onlyFailed ? isFailed : undefined,
-    )
-  }
+  return and(
+    sql`${events.receivedAt} >= ${since} and ${events.receivedAt} < ${until} and ${events.name} <> 'webhook.test'`,
+    asked.includes('*')
+      ? undefined
+      : sql`${events.name} in (select value from json_each(${JSON.stringify(asked)}))`,
+    onlyFailed ? isFailed : undefined,
+  )
+}
 
-  const deliveryOf = ({ identityId, webhookId }: Replay, inboxSeq: number) =>
-    orm
-      .select()
-      .from(deliveries)
-      .where(
-        and(
-          eq(deliveries.identityId, identityId),
-          eq(deliveries.webhookId, webhookId),
-          eq(deliveries.inboxSeq, inboxSeq),
-        ),
-      )
-      .get()
+const ofWebhook = ({ identityId, webhookId }: Pick<Replay, 'identityId' | 'webhookId'>) =>
+  and(eq(replays.identityId, identityId), eq(replays.webhookId, webhookId))
 
-  const ofWebhook = ({ identityId, webhookId }: Pick<Replay, 'identityId' | 'webhookId'>) =>
-    and(eq(replays.identityId, identityId), eq(replays.webhookId, webhookId))
-
+export function createReplayRepository(db: Pick<Db, 'read' | 'write'>): ReplayRepository {
   return {
-    newestSeq: async identityId =>
-      orm
-        .select({ seq: sql<number | null>`max(${inboxEvents.seq})` })
-        .from(inboxEvents)
-        .where(eq(inboxEvents.identityId, identityId))
-        .get()?.seq ?? 0,
+    async newestSeq(identityId) {
+      return (await db.read(reader => reader.get(newest, { identityId })))?.seq ?? 0
+    },
 
     async count(replay, webhook, afterSeq) {
-      const events = stretch(replay, afterSeq, COUNT_STEP)
-      const counted = orm
-        .select({
-          matches: sql<number>`count(*) filter (where ${matches(events, replay, webhook)})`,
-          lastSeq: sql<number | null>`max(${events.seq})`,
-        })
-        .from(events)
-        .get()
+      const counted = await db.read(reader =>
+        reader.get(orm => {
+          const events = stretch(orm, replay, afterSeq, COUNT_STEP)
+          return orm
+            .select({
+              matches: sql<number>`count(*) filter (where ${matches(events, replay, webhook)})`,
+              lastSeq: sql<number | null>`max(${events.seq})`,
+            })
+            .from(events)
+        }),
+      )
       return counted ?? { matches: 0, lastSeq: null }
     },
 
     start: (replay, now) =>
-      committer.write(() => {
-        const started = orm
-          .insert(replays)
-          .values({ ...replay, doneSeq: 0, createdAt: now })
-          .onConflictDoNothing()
-          .returning({ webhookId: replays.webhookId })
-          .get()
+      db.write(async tx => {
+        const started = await tx.get(orm =>
+          orm
+            .insert(replays)
+            .values({ ...replay, doneSeq: 0, createdAt: now })
+            .onConflictDoNothing()
+            .returning({ webhookId: replays.webhookId }),
+        )
         return started !== undefined
       }),
 
-    underWay: async () =>
-      orm
-        .select({ replay: replays, webhook: webhooks })
-        .from(replays)
-        .innerJoin(
-          webhooks,
-          and(eq(webhooks.identityId, replays.identityId), eq(webhooks.id, replays.webhookId)),
-        )
-        .orderBy(asc(replays.createdAt))
-        .all(),
+    underWay: () => db.read(reader => reader.all(allUnderWay)),
 
     advance: (replay, webhook, now) =>
-      committer.write(() => {
+      db.write(async tx => {
         const { identityId, webhookId } = replay
-        const events = stretch(replay, replay.doneSeq, BATCH)
-        const wanted = orm
-          .select()
-          .from(events)
-          .where(matches(events, replay, webhook))
-          .all()
-        for (const { seq, roomId, deviceRowId } of wanted) {
+        const next = (orm: Orm) => stretch(orm, replay, replay.doneSeq, BATCH)
+        const wanted = await tx.all(orm => {
+          const events = next(orm)
+          return orm
+            .select()
+            .from(events)
+            .where(matches(events, replay, webhook))
+        })
+        for (const { seq: inboxSeq, roomId, deviceRowId } of wanted) {
           // Lanes of its own: what happens meanwhile doesn't wait until the past has been told.
           const lane = `replay/${roomId || `device/${deviceRowId}`}`
-          const known = deliveryOf(replay, seq)
-          if (known) requeue(known, lane, now)
-          else deliver({ identityId, webhookId, inboxSeq: seq, lane }, now)
+          const known = await tx.get(deliveryOf, { identityId, webhookId, inboxSeq })
+          if (known) await requeue(tx, known, lane, now)
+          else await writeDelivery(tx, { identityId, webhookId, inboxSeq, lane }, now)
         }
-        const { doneSeq } = orm
-          .select({ doneSeq: sql<number | null>`max(${events.seq})` })
-          .from(events)
-          .get() ?? { doneSeq: null }
-        if (doneSeq === null || doneSeq >= replay.lastSeq) orm.delete(replays).where(ofWebhook(replay)).run()
-        else orm.update(replays).set({ doneSeq }).where(ofWebhook(replay)).run()
-        return wanted.length
+        const last = await tx.get(orm => {
+          const events = next(orm)
+          return orm.select({ seq: sql<number | null>`max(${events.seq})` }).from(events)
+        })
+        const doneSeq = last?.seq ?? null
+        if (doneSeq === null || doneSeq >= replay.lastSeq)
+          await tx.run(orm => orm.delete(replays).where(ofWebhook(replay)))
+        else await tx.run(orm => orm.update(replays).set({ doneSeq }).where(ofWebhook(replay)))
       }),
   }
 }

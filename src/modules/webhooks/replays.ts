@@ -15,8 +15,6 @@ import { existingWebhook } from './webhooks.ts'
 export interface ReplaysOptions {
   repository: ReplayRepository
   webhooks: Pick<WebhookRepository, 'find'>
-  /** There is something to deliver. */
-  onDeliveries(): void
   clock: Clock
 }
 
@@ -27,7 +25,7 @@ const POLL_MS = 60_000
 const TIMESTAMP = /^(\d{4})-(\d\d)-(\d\d)T([01]\d|2[0-3]):\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/i
 
 export function createReplays(options: ReplaysOptions): Replays & { worker: Worker } {
-  const { repository, webhooks, onDeliveries, clock } = options
+  const { repository, webhooks, clock } = options
   const nudge = new Nudge()
 
   /** Counts in steps, between which others have their turn. */
@@ -46,10 +44,7 @@ export function createReplays(options: ReplaysOptions): Replays & { worker: Work
   /** @returns whether there was one under way. Each goes one batch on, so that a long one holds up no other. */
   async function tick(): Promise<boolean> {
     const underWay = await repository.underWay()
-    let deliveries = 0
-    for (const { replay, webhook } of underWay)
-      deliveries += await repository.advance(replay, webhook, clock.now())
-    if (deliveries > 0) onDeliveries()
+    for (const { replay, webhook } of underWay) await repository.advance(replay, webhook, clock.now())
     return underWay.length > 0
   }
 

@@ -1,19 +1,13 @@
 /** SQL that makes a delivery due again, under the id it has: asked for one by one, or by a replay. */
 import { and, eq, isNull, sql } from 'drizzle-orm'
-import type { Db } from '../../db/open.ts'
 import { type Delivery, deliveries, deliveryLanes } from '../../db/schema/index.ts'
-import { createDeliveryLaneOpener } from '../events/repository.ts'
+import { statement } from '../../db/statement.ts'
+import type { Tx } from '../../db/transaction.ts'
+import { openDeliveryLane } from '../events/repository.ts'
 
-/**
- * To be called inside a transaction.
- * @param lane within the webhook, for one that is over. One that still waits stays where it is, and its lane is due
- */
-export type Requeuer = (delivery: Delivery, lane: string, now: number) => void
-
-export function createRequeuer({ orm }: Pick<Db, 'orm'>): Requeuer {
-  const param = sql.placeholder
-  const openLane = createDeliveryLaneOpener({ orm })
-  const reopen = orm
+const param = sql.placeholder
+const reopen = statement(orm =>
+  orm
     .update(deliveries)
     .set({
       status: 'pending',
@@ -22,16 +16,24 @@ export function createRequeuer({ orm }: Pick<Db, 'orm'>): Requeuer {
       forgiven: deliveries.attempts,
       settledAt: null,
     })
-    .where(eq(deliveries.seq, param('seq')))
-    .prepare()
-  const hurry = orm
+    .where(eq(deliveries.seq, param('seq'))),
+)
+const hurry = statement(orm =>
+  orm
     .update(deliveryLanes)
     .set({ dueAt: sql`min(${deliveryLanes.dueAt}, ${param('now')})` })
-    .where(and(eq(deliveryLanes.lane, param('lane')), isNull(deliveryLanes.leaseId)))
-    .prepare()
+    .where(and(eq(deliveryLanes.lane, param('lane')), isNull(deliveryLanes.leaseId))),
+)
 
-  return (delivery, within, now) => {
-    if (delivery.status === 'pending') hurry.run({ lane: delivery.lane, now })
-    else reopen.run({ seq: delivery.seq, lane: openLane(delivery, within, now) })
+/**
+ * A delivery that still waits stays in its lane, which becomes due.
+ * @param within the webhook, the lane of one that is over
+ */
+export async function requeue(tx: Tx, delivery: Delivery, within: string, now: number): Promise<void> {
+  if (delivery.status === 'pending') {
+    await tx.run(hurry, { lane: delivery.lane, now })
+    tx.emit('deliveries')
+  } else {
+    await tx.run(reopen, { seq: delivery.seq, lane: await openDeliveryLane(tx, delivery, within, now) })
   }
 }

@@ -1,5 +1,6 @@
 /** What the webhook use cases offer to the HTTP routes. */
 import type { DeliveryStatus, EventName, StoredEventName } from '../../domain/states.ts'
+import type { Recorder } from '../idempotency/types.ts'
 
 export interface WebhookView {
   id: number
@@ -47,14 +48,14 @@ export interface WebhookChange {
 
 export interface Webhooks {
   /**
-   * @param record is called with what was made, inside the transaction that stores it
+   * @param record keeps what was made, with its secret
    * @returns the webhook with its signing secret (whsec_…, Standard Webhooks), which is shown this once
    * @throws GatewayError bad_request (a URL or headers that aren't taken, an unknown event), conflict (the identity has this URL already, or as many webhooks as it may have)
    */
   create(
     identityId: string,
     webhook: WebhookRequest,
-    record?: (made: WebhookWithSecret) => void,
+    record?: Recorder<WebhookWithSecret>,
   ): Promise<WebhookWithSecret>
   list(identityId: string): Promise<WebhookView[]>
   /** @throws GatewayError not_found */
@@ -70,7 +71,7 @@ export interface Webhooks {
     identityId: string,
     id: number,
     overlapS?: number,
-    record?: (changed: WebhookWithSecret) => void,
+    record?: Recorder<WebhookWithSecret>,
   ): Promise<WebhookWithSecret>
   /** Also gives up what was still to be delivered to it. @throws GatewayError not_found */
   remove(identityId: string, id: number): Promise<void>

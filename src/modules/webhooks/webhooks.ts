@@ -6,6 +6,7 @@ import { type Clock, rfc3339 } from '../../lib/clock.ts'
 import type { Sealer } from '../../lib/sealing.ts'
 import type { Worker } from '../../runtime/worker.ts'
 import type { EndpointGuard } from '../../webhooks/endpoint-guard.ts'
+import type { Recorder } from '../idempotency/types.ts'
 import { checkedHeaders } from './custom-headers.ts'
 import { headersContext, parseHeaders, signingSecretContext } from './endpoint-secrets.ts'
 import type { WebhookRepository } from './repository.ts'
@@ -16,8 +17,6 @@ export interface WebhooksOptions {
   repository: WebhookRepository
   sealer: Sealer
   guard: Pick<EndpointGuard, 'objectionTo'>
-  /** A webhook was switched on, or has another URL: what waits for it can go. */
-  onDeliverable(): void
   clock: Clock
 }
 
@@ -26,7 +25,7 @@ const MAX_URL_LENGTH = 2_048
 const DEFAULT_OVERLAP_S = 86_400
 
 export function createWebhooks(options: WebhooksOptions): Webhooks {
-  const { repository, sealer, guard, onDeliverable, clock } = options
+  const { repository, sealer, guard, clock } = options
 
   /** As the caller wrote it, but for spaces around it. */
   async function checkedUrl(given: string): Promise<string> {
@@ -81,7 +80,8 @@ export function createWebhooks(options: WebhooksOptions): Webhooks {
         headersSealed: sealHeaders(identityId, headers),
       }
       const shown = (made: Webhook) => ({ ...view(made), secret })
-      return shown(await repository.create(identityId, webhook, clock.now(), made => record?.(shown(made))))
+      const onStored: Recorder<Webhook> | undefined = record && ((tx, made) => record(tx, shown(made)))
+      return shown(await repository.create(identityId, webhook, clock.now(), onStored))
     },
 
     async list(identityId) {
@@ -99,7 +99,6 @@ export function createWebhooks(options: WebhooksOptions): Webhooks {
       }
       const webhook = await repository.update(identityId, id, change, clock.now())
       if (!webhook) throw unknownWebhook(id)
-      if (active || url !== undefined) onDeliverable()
       return view(webhook)
     },
 
@@ -109,9 +108,8 @@ export function createWebhooks(options: WebhooksOptions): Webhooks {
       const oldUntil = overlapS === 0 ? null : now + overlapS * 1_000
       const sealed = sealSecret(identityId, secret)
       const shown = (changed: Webhook) => ({ ...view(changed), secret })
-      const webhook = await repository.rotateSecret(identityId, id, sealed, oldUntil, now, changed =>
-        record?.(shown(changed)),
-      )
+      const onStored: Recorder<Webhook> | undefined = record && ((tx, changed) => record(tx, shown(changed)))
+      const webhook = await repository.rotateSecret(identityId, id, sealed, oldUntil, now, onStored)
       if (!webhook) throw unknownWebhook(id)
       return shown(webhook)
     },

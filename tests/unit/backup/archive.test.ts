@@ -17,7 +17,7 @@ import { signed } from '../../../src/modules/backup/authenticity.ts'
 import { makeBackup } from '../../../src/modules/backup/backup.ts'
 import { isBackedUpName, MANIFEST } from '../../../src/modules/backup/layout.ts'
 import { restoreBackup } from '../../../src/modules/backup/restore.ts'
-import { createEventWriter } from '../../../src/modules/events/repository.ts'
+import { writeEvent } from '../../../src/modules/events/repository.ts'
 import { insertIdentity } from '../../support/rows.ts'
 import { createTempGatewayData } from '../../support/temp-data-dir.ts'
 import { type TempDir, tempDir } from '../../support/temp-dir.ts'
@@ -44,11 +44,11 @@ let folder: TempDir
 let source: string
 let target: string
 
-beforeEach(() => {
+beforeEach(async () => {
   folder = tempDir()
   source = folder.file('source')
   target = folder.file('target')
-  createTempGatewayData(source)
+  await createTempGatewayData(source)
 })
 afterEach(() => folder[Symbol.dispose]())
 
@@ -120,7 +120,7 @@ test('a bridge with its folder elsewhere is said to be missing', async () => {
       { ...BRIDGE, platform: 'signal', dir: '/srv/signal', registrationId: 'y' },
     ])
     .run()
-  db.close()
+  await db.close()
   const report = await makeBackup({ dataDir: source, sink: new PassThrough().resume(), ...REST })
   expect(report.missing).toEqual(['/srv/signal (of the signal bridge, outside of DATA_DIR)'])
 })
@@ -244,7 +244,7 @@ describe('who made it', () => {
       .values({ ...BRIDGE, platform: 'wa', dir: '/x', command: ['/bin/evil'] })
       .run()
     db.connection.run('PRAGMA journal_mode = DELETE')
-    db.close()
+    await db.close()
     database.text = readFileSync(file)
     const json = JSON.parse(manifest.text.toString())
     Object.assign(json.files[0], {
@@ -292,12 +292,12 @@ test('a restore that was interrupted keeps a gateway from starting, and is done 
   expect(() => openDbAlone(join(target, 'meshgate.db'))).toThrow('a restore into')
   await restore(archive)
   expect(readdirSync(target).sort()).toEqual(['meshgate.db', 'meshgate.lock'])
-  openDbAlone(join(target, 'meshgate.db')).close()
+  await openDbAlone(join(target, 'meshgate.db')).close()
 })
 
 describe('settings in DATA_DIR', () => {
   const SETTINGS = ['.env', 'registration.yaml']
-  beforeEach(() => {
+  beforeEach(async () => {
     for (const dir of [source, target]) {
       mkdirSync(dir, { recursive: true })
       for (const name of SETTINGS) writeFileSync(join(dir, name), `of ${dir}`)
@@ -332,13 +332,10 @@ test('a reader of the feed that was further than the backup misses nothing that 
   async function goOn(dataDir: string, texts: string[], after?: string) {
     const db = openDb(join(dataDir, 'meshgate.db'))
     try {
-      const writer = createEventWriter(db)
       const of = { identityId: 'id_1', roomId: '', deviceRowId: '', senderUserId: '', mediaId: null }
       for (const text of texts) {
         const payload = { event: 'message.received', message: text } as unknown as StoredEvent
-        await db.committer.write(() => {
-          writer.write({ ...of, eventId: text, lane: 'l', payload }, 0)
-        })
+        await db.write(tx => writeEvent(tx, { ...of, eventId: text, lane: 'l', payload }, 0))
       }
       const reader = await testFeed({ db, clock: systemClock }).open('id_1', { after })
       const { events, next } = await reader.next(100, 0)
@@ -348,12 +345,12 @@ test('a reader of the feed that was further than the backup misses nothing that 
         next,
       }
     } finally {
-      db.close()
+      await db.close()
     }
   }
   const db = openDb(join(source, 'meshgate.db'))
   insertIdentity(db)
-  db.close()
+  await db.close()
   const { next } = await goOn(source, ['1', '2'])
   const archive = await backup()
   const then = await goOn(source, ['3', '4', '5'], next)

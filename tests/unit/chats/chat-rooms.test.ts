@@ -62,13 +62,14 @@ beforeEach(() => {
     },
     sessions: { actingAs: () => session as MatrixSession },
     matrixUserOf: async () => '@mg1:s',
+    signals: db.signals,
     clock,
     logger: silentLogger,
   })
 })
 afterEach(async () => {
   await stop()
-  db.destroy()
+  await db.destroy()
 })
 
 function event(id: string, change: Partial<RoomEvent> = {}): RoomEvent {

@@ -28,7 +28,13 @@ async function searchesOf(work: () => unknown): Promise<string[]> {
 }
 
 test('a chat is found among all of an identity by its person, its id on the network, or as a group', async () => {
-  const searches = await searchesOf(() => createChatRepository(db))
+  const chats = createChatRepository(db)
+  const device = { identityId: 'id_1', platform: 'wa', loginId: '237' }
+  const searches = await searchesOf(async () => {
+    await chats.directWith(device, '@whatsapp_1:s')
+    await chats.ofDevice(device, '1')
+    await chats.groupsOf(device)
+  })
   expect(searches).toContain('SEARCH chats USING INDEX chats_peer (identity_id=? AND peer=?)')
   expect(searches).toContain(
     'SEARCH chats USING INDEX chats_channel (identity_id=? AND platform=? AND channel_id=?)',
@@ -38,13 +44,14 @@ test('a chat is found among all of an identity by its person, its id on the netw
 })
 
 test('a contact is found in an address book by its number', async () => {
-  const searches = await searchesOf(() => createContactRepository(db))
+  const contacts = createContactRepository(db)
+  const searches = await searchesOf(() => contacts.find('dev_1', '@whatsapp_1:s', '237'))
   expect(searches).toContain('SEARCH contacts USING INDEX contacts_phone (device_row_id=? AND phone=?)')
   expect(searches).not.toContain('SEARCH contacts USING PRIMARY KEY (device_row_id=?)')
 })
 
 test('what is left of removed webhooks is looked for a webhook at a time, however many deliveries it has', async () => {
-  expect(await searchesOf(() => createDeliveryRemover(db))).toContain(
+  expect(await searchesOf(() => createDeliveryRemover(db).removeLeft())).toContain(
     'SEARCH deliveries USING COVERING INDEX deliveries_event ((identity_id,webhook_id,inbox_seq)>(?,?,?))',
   )
 })

@@ -32,7 +32,7 @@ beforeEach(() => {
 })
 afterEach(async () => {
   await stop()
-  db.destroy()
+  await db.destroy()
 })
 
 const loginOf = (userId: string, stateEvent = 'CONNECTED'): BridgeLogin => ({
@@ -77,7 +77,6 @@ async function start() {
     onSelf: async () => undefined,
     onSettled: () => undefined,
     onQueueVoid: () => undefined,
-    onDeliveries: () => undefined,
     clock,
     logger: silentLogger,
   })

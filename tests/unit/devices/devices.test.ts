@@ -13,7 +13,7 @@ import {
   type ProbedDevices,
 } from '../../../src/modules/devices/devices.ts'
 import { createDeviceRepository } from '../../../src/modules/devices/repository.ts'
-import { linkedPhones } from '../../../src/sandbox/linked-phones.ts'
+import { LINKED_PHONES } from '../../../src/sandbox/linked-phones.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
 import { insertDevice, insertIdentity, insertWebhook } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
@@ -69,6 +69,7 @@ beforeEach(() => {
   linked = []
   awake = []
   nudges = 0
+  db.signals.on('deliveries', () => nudges++)
   voided = 0
   const bridge: Partial<Bridge> = {
     platform: 'wa',
@@ -108,7 +109,6 @@ beforeEach(() => {
     onSelf: async () => undefined,
     onSettled: device => awake.push(device),
     onQueueVoid: () => voided++,
-    onDeliveries: () => nudges++,
     clock,
     logger: silentLogger,
   })
@@ -658,6 +658,6 @@ describe('a real bridge in the place of the sandbox', () => {
     await takenUp(clock.now())
     expect(await devices.linked('id_1')).toHaveLength(1)
     expect([told(), voided]).toEqual([['device.connected'], 0])
-    expect(linkedPhones(db.connection)).toEqual([])
+    expect(db.connection.query(LINKED_PHONES).all()).toEqual([])
   })
 })

@@ -123,7 +123,7 @@ describe('the database', () => {
     expect((await findings(databaseCheck(file, null))).at(-1)).toStartWith(
       `failure ${file}: the database has migration 999`,
     )
-    db.destroy()
+    await db.destroy()
     writeFileSync(
       folder.file('broken.db'),
       'this is no database, and longer than the header of one '.repeat(100),
@@ -154,7 +154,7 @@ test('identities whose files nearly fill their quota', async () => {
   expect((await findings(databaseCheck(db.connection.filename, 1_000))).slice(2)).toEqual([
     expect.stringMatching(/^warning the files of @id_2:s take 900 of 1000 bytes: .* → raise MEDIA_QUOTA/),
   ])
-  db.destroy()
+  await db.destroy()
 })
 
 describe('identities that are shared with plain users', () => {
@@ -169,7 +169,7 @@ describe('identities that are shared with plain users', () => {
     for (const [id, credentialId, identityId, isAdmin] of rows)
       insertToken(db, { id, credentialId, identityId, isAdmin })
     const found = await findings(databaseCheck(db.connection.filename, null))
-    db.destroy()
+    await db.destroy()
     return found.slice(2)
   }
 

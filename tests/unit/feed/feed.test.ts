@@ -212,11 +212,7 @@ test('under load no reader misses an event or sees one out of order', async () =
     while (stored < COUNT) {
       const text = `${stored++}`
       // Some writes of the same transaction fail: it is rolled back, and those that stay get other numbers.
-      const failing = scene.db.committer
-        .write(() => {
-          throw new Error('none of it')
-        })
-        .catch(() => undefined)
+      const failing = scene.db.write(() => Promise.reject(new Error('none of it'))).catch(() => undefined)
       await Promise.all([
         scene.happens(text, { roomId: `!${lane}:s` }),
         ...(stored % 7 === 0 ? [failing] : []),
@@ -377,7 +373,7 @@ describe('statuses of messages are kept', () => {
     insertDevice(scene.db)
   })
   async function fails(): Promise<void> {
-    const statuses = createStatusWriter(scene.db)
+    const statuses = createStatusWriter()
     const id = `msg_${++count}`
     scene.db.connection.run(
       `INSERT INTO messages (id, identity_id, device_row_id, lane, recipient, recipient_kind, text, status, attempts, resends, created_at, updated_at)
@@ -387,10 +383,8 @@ describe('statuses of messages are kept', () => {
     const { seq } = scene.db.connection.query('SELECT seq FROM messages WHERE id = ?').get(id) as {
       seq: number
     }
-    await scene.db.committer.write(() => {
-      const message = { seq, identityId: 'id_1' } as Parameters<typeof statuses.ended>[0]
-      statuses.ended(message, 'failed', 'because', scene.clock.now())
-    })
+    const message = { seq, identityId: 'id_1' } as Parameters<typeof statuses.ended>[1]
+    await scene.db.write(tx => statuses.ended(tx, message, 'failed', 'because', scene.clock.now()))
   }
 
   test('for who reads the feed, though no webhook asks', async () => {

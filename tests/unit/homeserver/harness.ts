@@ -148,7 +148,7 @@ export class TestServer {
   async restart({ graceful = true } = {}): Promise<void> {
     if (graceful) {
       await this.hs.stop()
-      this.committer.close()
+      await this.committer.close()
       this.database.close()
     }
     this.database = this.openDatabase()

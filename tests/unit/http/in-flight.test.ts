@@ -87,5 +87,5 @@ test('a request without room is a 429 like any other, and calls that carry no bo
     'nosniff',
   ])
   expect((await app.call('GET', '/api/v1/tokens', { auth: basic() })).status).toBe(200)
-  app.destroy()
+  await app.destroy()
 })

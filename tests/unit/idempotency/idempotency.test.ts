@@ -100,17 +100,17 @@ describe('after a crash', () => {
 
   test('between the commit of an atomic work and its answer: the answer that it recorded', async () => {
     const claim = await claimed(true)
-    await db.committer.write(() => {
-      db.orm.insert(settings).values({ name: 'work', value: 'done' }).run()
-      claim.record(ANSWER)
+    await db.write(async tx => {
+      await tx.run(orm => orm.insert(settings).values({ name: 'work', value: 'done' }))
+      await claim.record(tx, ANSWER)
     })
     expect(await restarted().claim(REQUEST, { atomic: true })).toEqual({ answer: ANSWER })
   })
 
   test('an atomic work that was rolled back left no answer', async () => {
     const claim = await claimed(true)
-    const work = db.committer.write(() => {
-      claim.record(ANSWER)
+    const work = db.write(async tx => {
+      await claim.record(tx, ANSWER)
       throw new Error('disk full')
     })
     await work.catch(() => undefined)

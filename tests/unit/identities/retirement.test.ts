@@ -55,7 +55,7 @@ beforeEach(async () => {
 })
 afterEach(async () => {
   await stop()
-  db.destroy()
+  await db.destroy()
 })
 
 test('are retired when their last token is gone, once, and the host never is', async () => {

@@ -42,6 +42,8 @@ beforeEach(() => {
   insertIdentity(db)
   learned = []
   nudges = []
+  db.signals.on('deliveries', () => nudges.push('deliveries'))
+  db.signals.on('invited', () => nudges.push('joins'))
   knowsUsers = true
   numbers = {}
   learn = () => undefined
@@ -58,8 +60,6 @@ beforeEach(() => {
       learned.push(`${identityId}/${platform}`)
       learn()
     },
-    onDeliveries: () => nudges.push('deliveries'),
-    onJoins: () => nudges.push('joins'),
     clock: new ManualClock(),
     logger: log.logger,
   })

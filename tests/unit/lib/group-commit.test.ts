@@ -237,14 +237,14 @@ describe('while another process writes', () => {
   test('a close waits a moment only', async () => {
     const closing = new GroupCommit(ours, { translate: asStorageError })
     const write = closing.write(add(1)).catch(error => error.code)
-    closing.close()
+    await closing.close()
     expect(await write).toBe('storage_unavailable')
   })
 })
 
 test('close commits what waits and refuses what comes later', async () => {
   const waiting = commits.write(insert(1))
-  commits.close()
+  await commits.close()
   expect(await waiting).toBe(1)
   await expect(commits.write(insert(2))).rejects.toThrow('closed')
   expect(stored()).toEqual([1])

@@ -16,8 +16,8 @@ beforeEach(() => {
   database.run('CREATE TABLE t (id INTEGER PRIMARY KEY)')
   committer = new GroupCommit(database, { snapshotMs: 20 })
 })
-afterEach(() => {
-  committer.close()
+afterEach(async () => {
+  await committer.close()
   database.close()
   folder[Symbol.dispose]()
 })

@@ -52,8 +52,8 @@ beforeEach(() => {
     clock,
   })
 })
-afterEach(() => {
-  db.destroy()
+afterEach(async () => {
+  await db.destroy()
   folder[Symbol.dispose]()
 })
 

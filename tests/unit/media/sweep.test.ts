@@ -17,8 +17,8 @@ beforeEach(() => {
   db = tempDb()
   folder = tempDir()
 })
-afterEach(() => {
-  db.destroy()
+afterEach(async () => {
+  await db.destroy()
   folder[Symbol.dispose]()
 })
 

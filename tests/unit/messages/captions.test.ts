@@ -54,7 +54,7 @@ beforeEach(() => {
 })
 afterEach(async () => {
   await stop()
-  db.destroy()
+  await db.destroy()
 })
 
 const device = () => db.orm.query.devices.findFirst().sync() ?? null
@@ -99,7 +99,7 @@ function startOutbox(queue: OutboxQueue = store.queue) {
     sessions: { actingAs: () => session as MatrixSession },
     matrixUserOf: async () => '@mg1:s',
     paceOf: () => ({ intervalMs: 0, jitter: 0, burst: 1 }),
-    onDeliveries: () => undefined,
+    signals: db.signals,
     clock,
     logger: silentLogger,
   })
@@ -127,8 +127,6 @@ async function take(events: RoomEvent[], receipts: ReadReceipt[] = []) {
     bridges: { platforms: ['wa'], platformOfBot: async () => 'wa', ownsUser: () => true },
     phones: phonesOn(db),
     learnDevices: async () => undefined,
-    onDeliveries: () => undefined,
-    onJoins: () => undefined,
     clock,
     logger: silentLogger,
   })

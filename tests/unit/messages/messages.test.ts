@@ -34,8 +34,8 @@ beforeEach(() => {
         discarded.push(...ids)
       },
     },
-    onAccepted: () => nudged++,
   })
+  db.signals.on('accepted', () => nudged++)
 })
 afterEach(() => db.destroy())
 

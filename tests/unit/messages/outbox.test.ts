@@ -37,11 +37,12 @@ beforeEach(() => {
   pace = { intervalMs: 0, jitter: 0, burst: 1 }
   stop = async () => undefined
   deliveries = 0
+  db.signals.on('deliveries', () => deliveries++)
   reconcile = () => undefined
 })
 afterEach(async () => {
   await stop()
-  db.destroy()
+  await db.destroy()
 })
 
 function startOutbox(change: Partial<Parameters<typeof createOutbox>[0]> = {}) {
@@ -78,7 +79,7 @@ function newOutbox(change: Partial<Parameters<typeof createOutbox>[0]> = {}) {
     sessions: { actingAs: () => session as MatrixSession },
     matrixUserOf: async () => '@mg1:s',
     paceOf: () => pace,
-    onDeliveries: () => deliveries++,
+    signals: db.signals,
     clock,
     logger: silentLogger,
     ...change,
@@ -309,11 +310,10 @@ test('a lane has one worker, however long its bridge takes, and what it was give
   expect(lanes()).toEqual([])
 })
 
-test('a nudge sends what was accepted just now', async () => {
-  const outbox = startOutbox()
+test('a message is sent as soon as it is accepted', async () => {
+  startOutbox()
   await idle()
   await accept('a', '1')
-  outbox.nudge()
   await idle()
   expect(sentTexts()).toEqual(['1'])
 })
@@ -477,7 +477,7 @@ describe('a failure', () => {
       const again = { sender: '@whatsappbot:s', status: 'queued' as const, reason: 'try later' }
       const eventId = rows()[0]?.eventId ?? ''
       expect(rows()[0]?.failingSince).not.toBeNull()
-      await db.committer.write(() => createStatusWriter(db).report({ ...again, eventId }, clock.now()))
+      await db.write(tx => createStatusWriter().report(tx, { ...again, eventId }, clock.now()))
       expect(rows()[0]).toMatchObject({ status: 'queued', failingSince: null, refusedSince: null })
     })
   })
@@ -608,11 +608,11 @@ test('a message that is sent again has a transaction id of its own', async () =>
   const [id] = await accept('a', '1')
   startOutbox()
   await idle()
-  const { report } = createStatusWriter(db)
+  const { report } = createStatusWriter()
   for (let resend = 0; resend < 9; resend++) {
     const eventId = rows()[0]?.eventId ?? ''
     const retriable = { eventId, sender: '@whatsappbot:s', status: 'queued' as const, reason: 'try later' }
-    await db.committer.write(() => report(retriable, clock.now()))
+    await db.write(tx => report(tx, retriable, clock.now()))
     await clock.advance(400_000)
     await idle()
   }

@@ -28,7 +28,6 @@ let clock: ManualClock
 let store: MessageStore
 let backlog: Backlog
 let messages: Messages
-let requeued: number
 let discarded: string[]
 let intervalMs: number
 let outcomes: MessageOutcome[]
@@ -40,7 +39,6 @@ beforeEach(() => {
     insertIdentity(db, `id_${number}`, `@mg${number}:s`)
     insertDevice(db, { id: `dev_${number}`, identityId: `id_${number}` })
   }
-  requeued = 0
   discarded = []
   intervalMs = 0
   outcomes = []
@@ -50,7 +48,7 @@ afterEach(() => db.destroy())
 
 /** Everything as a process begins with it. */
 function open(waiting: ReadonlyMap<string, number>): void {
-  backlog = createBacklog({ limits: LIMITS, waiting, onRequeued: () => requeued++ })
+  backlog = createBacklog({ limits: LIMITS, waiting })
   store = messageStore(db, { messageSettled: outcome => void outcomes.push(outcome) }, backlog)
   messages = messagesOn(store, {
     backlog,
@@ -197,11 +195,13 @@ describe('a full queue', () => {
     const id = await acceptOne({ contact: '1' })
     await submit(id)
     await accept({ contact: '2,3' })
-    const { report } = createStatusWriter(db, undefined, backlog)
-    await db.committer.write(() =>
-      report({ eventId: `$${id}`, sender: '@bot:s', status: 'queued', reason: 'later' }, clock.now()),
+    const { report } = createStatusWriter(undefined, backlog)
+    let told = 0
+    db.signals.on('accepted', () => told++)
+    await db.write(tx =>
+      report(tx, { eventId: `$${id}`, sender: '@bot:s', status: 'queued', reason: 'later' }, clock.now()),
     )
-    expect([rowOf(id)?.status, requeued]).toEqual(['queued', 1])
+    expect([rowOf(id)?.status, told]).toEqual(['queued', 1])
     expect(await refusal({ contact: '4' })).toMatchObject({ code: 'too_many_requests' })
   })
 })
@@ -359,7 +359,6 @@ describe('a message that waits too long', () => {
       createExpiry({
         endings: store.endings,
         discard: async ids => void discarded.push(...ids),
-        onDeliveries: () => undefined,
         clock,
       }),
     )

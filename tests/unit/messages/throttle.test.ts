@@ -152,7 +152,16 @@ describe('the slots of messages that are taken back', () => {
       maxMessagesPerLane: 1,
       paceOf: () => pace,
     })
-  const giveBack = () => store.slots.close('dev_1', () => pace)
+  /** @returns true when the outbox was told that something may be sent sooner */
+  async function giveBack(): Promise<boolean> {
+    let told = false
+    const end = db.signals.on('accepted', () => {
+      told = true
+    })
+    await store.slots.close('dev_1', () => pace)
+    end()
+    return told
+  }
 
   test('are free again: what is sent next doesn’t wait for any of them', async () => {
     const ids = (await accept(contacts(100))).map(({ id }) => id)

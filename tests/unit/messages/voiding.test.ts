@@ -58,12 +58,11 @@ beforeEach(() => {
   backlog = createBacklog({
     limits: { perIdentity: LIMIT, inAll: LIMIT },
     waiting: new Map(),
-    onRequeued: () => undefined,
   })
   store = messageStore(db, undefined, backlog, deviceRowId => unusedSlots.note(deviceRowId))
   devices = createDeviceRepository(db)
   const paceOf = () => PACE
-  unusedSlots = createUnusedSlots({ slots: store.slots, paceOf, onReturned: () => undefined, clock })
+  unusedSlots = createUnusedSlots({ slots: store.slots, paceOf, clock })
   messages = messagesOn(store, {
     backlog,
     devices: { linked: async () => [], find: async () => devices.get('dev_1') },
@@ -78,13 +77,12 @@ beforeEach(() => {
   voiding = createVoiding({
     endings: store.endings,
     discard: async ids => void discarded.push(...ids),
-    onDeliveries: () => undefined,
     clock,
   })
 })
 afterEach(async () => {
   await supervisor.stop(1_000)
-  db.destroy()
+  await db.destroy()
 })
 
 const accept = (change: Partial<SendRequest> = {}) => messages.accept({ ...SEND_REQUEST, ...change })
@@ -136,7 +134,7 @@ async function runOutbox(pace = PACE) {
     sessions: { actingAs: () => session as MatrixSession },
     matrixUserOf: async () => '@mg1:s',
     paceOf: () => pace,
-    onDeliveries: () => undefined,
+    signals: db.signals,
     clock,
     logger: silentLogger,
   })
@@ -187,7 +185,7 @@ describe('a device that is linked again', () => {
   test('sends nothing of before, even where nothing of it has failed yet', async () => {
     await accept({ contact: contacts(20), text: 'old' })
     await remove()
-    const { device } = await linkAgain()
+    const device = await linkAgain()
     expect(device.id).toBe('dev_1')
     await accept({ contact: 'c0,c1', text: 'new' })
     await runOutbox({ ...PACE, intervalMs: 0 })

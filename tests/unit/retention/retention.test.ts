@@ -269,7 +269,7 @@ test('of many rows each transaction is short, the file shrinks, and nothing is l
   const text = 'x'.repeat(2_000)
   const rows = 10_000
   for (let start = 0; start < rows; start += 1_000) {
-    await db.committer.write(() => {
+    await db.write(async () => {
       for (let index = 0; index < 1_000; index++) message({ text })
     })
   }

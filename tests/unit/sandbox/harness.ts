@@ -280,7 +280,7 @@ export async function createHarness(options: HarnessOptions = {}) {
   async function close({ keepFiles = false } = {}): Promise<void> {
     await sandbox.stop()
     await homeserver.stop()
-    committer.close()
+    await committer.close()
     database.close()
     if (!keepFiles) rmSync(folder, { recursive: true, force: true })
   }

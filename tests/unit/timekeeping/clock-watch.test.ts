@@ -36,7 +36,7 @@ beforeEach(() => {
 })
 afterEach(async () => {
   await stop()
-  db.destroy()
+  await db.destroy()
 })
 
 /** A run of the gateway, as far as its clock goes. */

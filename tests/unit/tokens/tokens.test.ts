@@ -426,7 +426,7 @@ describe('ids', () => {
     const times = { createdAt: 1, updatedAt: 1 }
     for (const tokenHash of ['one', 'two']) {
       const token = { tokenHash, credentialId: APP.clientId, expiresAt: null, ...times }
-      await repository.insertWithIdentity(token, await identities.prepare(), true, () => undefined)
+      await repository.insertWithIdentity(token, await identities.prepare(), true, async () => undefined)
     }
     const made = await repository.page(ownership, 'oldest first', null, 9)
     expect(made.map(({ id }) => id)).toEqual([9, 5])

@@ -7,7 +7,6 @@ import {
   inboxEvents,
   webhooks,
 } from '../../../src/db/schema/index.ts'
-import { createDeliveryLogReader } from '../../../src/modules/webhooks/log-page-repository.ts'
 import { createWebhookRepository } from '../../../src/modules/webhooks/repository.ts'
 import { OK, refused } from '../../support/test-webhooks.ts'
 import { WebhookScene } from '../../support/webhook-scene.ts'
@@ -119,7 +118,7 @@ describe('reading', () => {
 
   /** So many more than a page looks at. */
   const muchMore = () =>
-    scene.db.committer.write(() => {
+    scene.db.write(async () => {
       for (let index = 0; index < 5_100; index++) scene.event(`${index}`)
       scene.db.connection.run("UPDATE deliveries SET status = 'succeeded', settled_at = 1")
     })
@@ -151,10 +150,12 @@ describe('reading', () => {
     expect([rest.deliveries.map(({ event_id }) => event_id), rest.next]).toEqual([['$2'], null])
   })
 
-  test('goes by indexes, and sorts only what waits', () => {
+  test('goes by indexes, and sorts only what waits', async () => {
     const { connection } = scene.db
     const prepare = spyOn(connection, 'prepare')
-    createDeliveryLogReader(scene.db)
+    const filters = [{}, { event: 'message.deleted' }, { status: 'dead' }, { status: 'pending' }] as const
+    for (const filter of filters) await list(filter)
+    await list({ status: 'dead', event: 'message.deleted' })
     const statements = prepare.mock.calls.map(([text]) => text).filter(text => text.includes('order by'))
     prepare.mockRestore()
     const plans = statements.map(text =>
@@ -285,12 +286,12 @@ describe('a test event', () => {
 })
 
 test('a webhook is removed in steps, between which others write', async () => {
-  await scene.db.committer.write(() => {
+  await scene.db.write(async () => {
     for (let index = 0; index < 2_000; index++) scene.event(`${index}`, { roomId: `!${index % 700}:s` })
   })
   let turns = 0
   const removing = scene.side.webhooks.remove('id_1', 1).then(() => true)
-  while (!(await Promise.race([removing, scene.db.committer.write(() => false)]))) {
+  while (!(await Promise.race([removing, scene.db.write(async () => false)]))) {
     turns++
     await new Promise(resolve => setImmediate(resolve))
   }

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { inboxEvents } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
-import { createHealthWriter } from '../../../src/modules/webhooks/health-repository.ts'
+import { writeHealth } from '../../../src/modules/webhooks/health-repository.ts'
 import type { WebhookAnswer } from '../../../src/webhooks/client.ts'
 import { OK, refused } from '../../support/test-webhooks.ts'
 import { WebhookScene } from '../../support/webhook-scene.ts'
@@ -23,7 +23,6 @@ test('an endpoint that fails shows since when and why; one success clears that',
   scene.side.endpoint.answer = () => (scene.side.tries.length === 1 ? refused(500) : OK)
   expect(await state()).toMatchObject({ failing_since: null, last_success_at: null, last_error: null })
   await scene.happens('1')
-  scene.side.dispatcher.nudge()
   await scene.idle()
   expect(await state()).toMatchObject({
     active: true,
@@ -42,7 +41,6 @@ test('a success is written down once a minute at most', async () => {
   const told: (string | null | undefined)[] = []
   for (let index = 0; index < 4; index++) {
     await scene.happens(`${index}`)
-    scene.side.dispatcher.nudge()
     await scene.pass(25_000)
     told.push((await state())?.last_success_at)
   }
@@ -54,7 +52,6 @@ test('when every try has failed for days it is switched off, and those who want 
   scene.start({ disableAfterMs: 2 * DAY })
   scene.side.endpoint.answer = ({ url }) => (url.endsWith('/1') ? refused(503) : OK)
   await scene.happens('1')
-  scene.side.dispatcher.nudge()
   await scene.pass(1.9 * DAY, 400)
   expect(await state()).toMatchObject({ active: true, failing_since: BEGIN })
   await scene.pass(2 * DAY, 400)
@@ -83,22 +80,20 @@ test.each([
   [60_000, '1 minute'],
   [90_000, '90 seconds'],
   [36 * HOUR, '36 hours'],
-])('a limit of %d ms reads %s', (disableAfterMs, words) => {
-  const health = createHealthWriter(scene.db)
+])('a limit of %d ms reads %s', async (disableAfterMs, words) => {
   const failed = { kind: 'failed', error: 'HTTP 500', isGone: false, disableAfterMs } as const
   const webhook = { identityId: 'id_1', id: 1, url: 'http://hook/1' }
-  expect(health.write(webhook, failed, 0)).toBeNull()
-  expect(health.write(webhook, failed, disableAfterMs)).toBe(`every try has failed for ${words}`)
+  const write = (now: number) => scene.db.write(tx => writeHealth(tx, webhook, failed, now))
+  expect(await write(0)).toBeNull()
+  expect(await write(disableAfterMs)).toBe(`every try has failed for ${words}`)
 })
 
 test('a success in between begins the count anew', async () => {
   scene.start({ disableAfterMs: 2 * DAY })
   scene.side.endpoint.answer = ({ payload }) => (payload.message === 'good' ? OK : refused(500))
   await scene.happens('bad')
-  scene.side.dispatcher.nudge()
   await scene.pass(1.5 * DAY, 200)
   await scene.happens('good', { roomId: '!other:s' })
-  scene.side.dispatcher.nudge()
   await scene.pass(1.5 * DAY, 200)
   expect(await state()).toMatchObject({ active: true })
 })
@@ -108,7 +103,6 @@ test('410 switches it off at once', async () => {
   scene.start()
   scene.side.endpoint.answer = ({ url }) => (url.endsWith('/1') ? refused(410) : OK)
   await scene.happens('1')
-  scene.side.dispatcher.nudge()
   await scene.pass(10)
   expect(await state()).toMatchObject({ active: false, disabled_reason: 'the endpoint answered 410 Gone' })
   const told = scene.side.tries.filter(({ url }) => url.endsWith('/2')).map(({ payload }) => payload.event)
@@ -119,7 +113,6 @@ test('switching it on again delivers what waited, at once and in order, and forg
   scene.start({ disableAfterMs: DAY })
   scene.side.endpoint.answer = () => refused(500)
   for (const text of ['1', '2', '3']) await scene.happens(text)
-  scene.side.dispatcher.nudge()
   await scene.pass(2 * DAY, 400)
   expect(await state()).toMatchObject({ active: false })
   await scene.happens('while it was off')
@@ -141,7 +134,6 @@ describe('another URL', () => {
     scene.start({ disableAfterMs: 2 * DAY })
     scene.side.endpoint.answer = () => refused(503)
     await scene.happens('1')
-    scene.side.dispatcher.nudge()
     await scene.pass(1.9 * DAY, 400)
     const before = scene.side.tries.length
     expect(await scene.side.webhooks.update('id_1', 1, { url: 'http://hook/new' })).toMatchObject({
@@ -160,7 +152,6 @@ describe('another URL', () => {
     const gate = Promise.withResolvers<WebhookAnswer>()
     scene.side.endpoint.answer = ({ url }) => (url === 'http://hook/new' ? OK : gate.promise)
     await scene.happens('1')
-    scene.side.dispatcher.nudge()
     await scene.idle()
     await scene.side.webhooks.update('id_1', 1, { url: 'http://hook/new' })
     gate.resolve(refused(410))
@@ -181,7 +172,6 @@ test('what goes wrong on our side is not the endpoint’s fault', async () => {
     },
   })
   await scene.happens('1')
-  scene.side.dispatcher.nudge()
   await scene.pass(6 * DAY, 400)
   expect(scene.statuses()).toEqual(['dead'])
   expect(await state()).toMatchObject({ active: true, failing_since: null, last_error: null })

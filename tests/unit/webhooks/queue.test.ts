@@ -140,7 +140,6 @@ test('a delivery that succeeds at once writes no more rows than it did before th
   const deliver = async (text: string) => {
     const before = changes()
     await scene.happens(text)
-    scene.side.dispatcher.nudge()
     await scene.pass(10)
     return changes() - before
   }

@@ -112,7 +112,7 @@ test('goes batch by batch, and after a restart where it was, each event once', a
   const repository = createReplayRepository(scene.db)
   const [first] = await repository.underWay()
   if (!first) throw new Error('no replay is under way')
-  expect(await repository.advance(first.replay, first.webhook, scene.clock.now())).toBe(200)
+  await repository.advance(first.replay, first.webhook, scene.clock.now())
   expect(scene.rows()).toHaveLength(200)
   // The process that was at it is gone.
   scene.start()

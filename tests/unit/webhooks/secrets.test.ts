@@ -19,7 +19,6 @@ const row = () => scene.db.orm.select().from(webhooks).get()
 async function signing(): Promise<readonly string[]> {
   const before = scene.side.tries.length
   await scene.happens('hello')
-  scene.side.dispatcher.nudge()
   await scene.pass(10)
   return scene.side.tries[before]?.secrets ?? []
 }

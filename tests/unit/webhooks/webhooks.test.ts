@@ -19,7 +19,6 @@ beforeEach(() => {
     repository: createWebhookRepository(db, { maxPerIdentity: 5 }),
     sealer: createSealer('a key for tests only'),
     guard: createEndpointGuard({ allowPrivate: true, allowHttp: true, clock: new ManualClock() }),
-    onDeliverable: () => undefined,
     clock: new ManualClock(),
   })
 })
@@ -137,7 +136,7 @@ describe('the events it asks for', () => {
 
 test('what is made is told with its secret inside the transaction, so that an answer can be kept with it', async () => {
   const recorded: unknown[] = []
-  const record = (webhook: unknown) => {
+  const record = async (_tx: unknown, webhook: unknown) => {
     expect(db.connection.inTransaction).toBe(true)
     recorded.push(webhook)
   }

@@ -1,0 +1,63 @@
+/**
+ * Reads go to the connection that writes, which is nearly always free and shares one read
+ * transaction among them (`lib/read-snapshot.ts`): half of what a second connection costs. Only
+ * while a write is under way, whose rows nobody may see yet, they go to a second one.
+ */
+import { Database } from 'bun:sqlite'
+import { drizzle } from 'drizzle-orm/bun-sqlite'
+import type { GroupCommit } from '../lib/group-commit.ts'
+import * as schema from './schema/index.ts'
+import type { Connection } from './statement.ts'
+import { Executor, type Reader } from './transaction.ts'
+
+const PRAGMAS = [
+  'PRAGMA busy_timeout = 10',
+  // 2 MiB of pages: it is seldom used.
+  'PRAGMA cache_size = -2048',
+  'PRAGMA temp_store = MEMORY',
+  'PRAGMA query_only = ON',
+]
+
+export class Readers {
+  private readonly main: Reader
+  private second: { database: Database; reader: Reader } | undefined
+  /** How many reads share the second connection's read transaction. */
+  private sharing = 0
+
+  /** @param path of the database file. @param committer of the writes on `connection` */
+  constructor(
+    private readonly path: string,
+    connection: Connection,
+    private readonly committer: Pick<GroupCommit, 'isWriting' | 'isInsideWork'>,
+  ) {
+    this.main = new Executor(connection, () => {
+      if (committer.isWriting) throw new Error('a read may await nothing but its own statements')
+    })
+  }
+
+  async read<T>(work: (reader: Reader) => Promise<T>): Promise<T> {
+    if (!this.committer.isWriting) return work(this.main)
+    if (this.committer.isInsideWork)
+      throw new Error('a read inside a write sees none of its rows: use the transaction')
+    const { database, reader } = this.openSecond()
+    if (this.sharing++ === 0) database.run('BEGIN')
+    try {
+      return await work(reader)
+    } finally {
+      if (--this.sharing === 0) database.run('COMMIT')
+    }
+  }
+
+  close(): void {
+    this.second?.database.close()
+  }
+
+  private openSecond(): { database: Database; reader: Reader } {
+    if (this.second) return this.second
+    const database = new Database(this.path, { readwrite: true, strict: true })
+    for (const pragma of PRAGMAS) database.run(pragma)
+    const connection: Connection = { database, orm: drizzle(database, { schema }) }
+    this.second = { database, reader: new Executor(connection, () => undefined) }
+    return this.second
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * The two ways to the database. A read sees what is committed; a write is a work with a transaction
+ * handle, whose statements are on disk together or not at all. Both await nothing but their own
+ * statements, as others wait behind them.
+ */
+import type { SignalName } from '../domain/signals.ts'
+import { TransactionEnded, type TransactionScope } from '../lib/group-commit.ts'
+import type { Signals } from '../lib/signals.ts'
+import { type Connection, type Orm, type RowOf, Statement, type Values } from './statement.ts'
+
+/** A query that is used once, built where it is used. */
+type Build<Query> = (orm: Orm) => Query
+interface Rows {
+  // biome-ignore lint/suspicious/noExplicitAny: drizzle's own types of the rows are read off by RowOf
+  all(values?: any): unknown
+}
+
+/** Runs queries that change nothing. */
+export interface Reader {
+  all<Row>(query: Statement<Row>, values?: Values): Promise<Row[]>
+  all<Query extends Rows>(query: Build<Query>): Promise<RowOf<Query>[]>
+  /** @returns the first row, undefined when there is none */
+  get<Row>(query: Statement<Row>, values?: Values): Promise<Row | undefined>
+  get<Query extends Rows>(query: Build<Query>): Promise<RowOf<Query> | undefined>
+}
+
+/** A transaction under way. Every function that writes takes it first, and awaits each of its statements. */
+export interface Tx extends Reader {
+  run(query: Statement<unknown>, values?: Values): Promise<void>
+  run(query: Build<{ run(): unknown }>): Promise<void>
+  /** Runs `effect` once the transaction is on disk; not at all when it is rolled back. */
+  afterCommit(effect: () => void): void
+  /** Emits the signal once the transaction is on disk, and only once however often it is called. */
+  emit(signal: SignalName): void
+}
+
+interface DrizzleQuery {
+  all(): unknown[]
+  get(): unknown
+  run(): unknown
+}
+
+/** Runs queries on a connection for as long as `check` lets it. */
+export class Executor implements Reader {
+  constructor(
+    private readonly connection: Connection,
+    /** @throws Error when nothing may be run any more */
+    private readonly check: () => void,
+  ) {}
+
+  // biome-ignore lint/suspicious/noExplicitAny: the overloads of the interface say what comes out
+  async all(query: Statement<any> | Build<any>, values?: Values): Promise<any> {
+    return this.prepared(query).all(values)
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: the overloads of the interface say what comes out
+  async get(query: Statement<any> | Build<any>, values?: Values): Promise<any> {
+    return this.prepared(query).get(values)
+  }
+
+  async run(query: Statement<unknown> | Build<unknown>, values?: Values): Promise<void> {
+    this.prepared(query).run(values)
+  }
+
+  private prepared(query: Statement<unknown> | Build<unknown>) {
+    this.check()
+    if (query instanceof Statement) return query.on(this.connection)
+    return query(this.connection.orm) as DrizzleQuery & { all(values?: Values): unknown }
+  }
+}
+
+export class Transaction extends Executor implements Tx {
+  private readonly emitted = new Set<SignalName>()
+
+  constructor(
+    connection: Connection,
+    private readonly scope: TransactionScope,
+    private readonly signals: Signals<SignalName>,
+  ) {
+    super(connection, () => {
+      if (!scope.isOpen) throw new TransactionEnded()
+    })
+  }
+
+  afterCommit(effect: () => void): void {
+    this.scope.afterCommit(effect)
+  }
+
+  emit(signal: SignalName): void {
+    if (this.emitted.has(signal)) return
+    this.emitted.add(signal)
+    this.afterCommit(() => this.signals.emit(signal))
+  }
+}
