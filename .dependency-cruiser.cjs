@@ -91,6 +91,14 @@ module.exports = {
       to: { circular: true },
     },
     {
+      name: 'no-cycles-between-modules',
+      comment: 'folders of src/modules have an order, too: sending never calls receiving',
+      severity: 'error',
+      scope: 'folder',
+      from: { path: '^src/modules/[^/]+$' },
+      to: { path: '^src/modules/[^/]+$', circular: true },
+    },
+    {
       name: 'program-without-tests',
       comment: 'the program may not need what only tests and scripts have',
       severity: 'error',

@@ -10,7 +10,7 @@ import { ghostLike, remoteIdOf } from '../../domain/ghosts.ts'
 import type { BridgeContact, Bridges } from '../../domain/ports.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
-import { ghostNamingOf, phoneOfGhost } from './ghosts.ts'
+import { ghostNamingOf, phoneOfGhost } from '../devices/ghosts.ts'
 import type { PhoneRepository } from './phone-repository.ts'
 import { resolveContact } from './resolve.ts'
 

@@ -5,7 +5,7 @@ import { GatewayError } from '../../domain/errors.ts'
 import { remoteIdOf } from '../../domain/ghosts.ts'
 import type { Bridge, BridgeContact } from '../../domain/ports.ts'
 import { normaliseContact, numberUriProblem, phoneDigits, trimmed } from '../../lib/phone-numbers.ts'
-import { ghostNamingOf } from './ghosts.ts'
+import { ghostNamingOf } from '../devices/ghosts.ts'
 
 export interface ResolvedContact {
   contact: BridgeContact

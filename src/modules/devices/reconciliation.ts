@@ -12,9 +12,9 @@ import type { Logger } from '../../lib/logger.ts'
 import { phoneDigits } from '../../lib/phone-numbers.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
 import { Turns } from '../../lib/turns.ts'
-import { ghostNamingOf } from '../contacts/ghosts.ts'
 import { createAbsences } from './absences.ts'
 import { PLAIN_REASONS, reportedState } from './bridge-states.ts'
+import { ghostNamingOf } from './ghosts.ts'
 import { type DeviceRepository, isAsTold, type LoginSnapshot } from './repository.ts'
 
 export interface ReconciliationOptions {

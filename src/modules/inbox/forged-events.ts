@@ -6,7 +6,7 @@ import type { Chat, Device } from '../../db/schema/index.ts'
 import { remoteIdOf } from '../../domain/ghosts.ts'
 import type { Bridges, RoomEvent } from '../../domain/ports.ts'
 import { describeRoom, isBridgeState, isOfBridge } from '../../matrix/portal.ts'
-import { ghostNamingOf } from '../contacts/ghosts.ts'
+import { ghostNamingOf } from '../devices/ghosts.ts'
 
 interface Known {
   bridges: Pick<Bridges, 'platforms' | 'ownsUser'>

@@ -16,7 +16,7 @@ import { observed } from '../../lib/observed.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
 import { keepGivingBack } from '../../runtime/give-back.ts'
 import { Nudge, type Worker } from '../../runtime/worker.ts'
-import type { ChatRooms } from '../chats/chat-rooms.ts'
+import type { JoinedChats } from '../chats/types.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import type { MediaFiles } from '../media/media-store.ts'
 import { expiredReason, isExpired } from './expired.ts'
@@ -33,7 +33,7 @@ export interface OutboxOptions {
   recipients: Pick<Recipients, 'resolve' | 'forget'>
   replies: Pick<ReplyTargets, 'message'>
   devices: Pick<LinkedDevices, 'get' | 'reconcile'>
-  chatRooms: Pick<ChatRooms, 'ensureJoined'>
+  chatRooms: JoinedChats
   media: Pick<MediaFiles, 'upload'>
   sessions: Pick<MatrixSessions, 'actingAs'>
   matrixUserOf(identityId: string): Promise<string>

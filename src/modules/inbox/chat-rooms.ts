@@ -6,14 +6,14 @@ import type { Db } from '../../db/open.ts'
 import type { Chat } from '../../db/schema/index.ts'
 import { GatewayError, messageOf } from '../../domain/errors.ts'
 import type { MatrixSession, MatrixSessions, RoomEvent } from '../../domain/ports.ts'
-import type { RoomFeatures } from '../../domain/room-features.ts'
 import { backoffMs } from '../../lib/backoff.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { ROOM_FEATURES_TYPE } from '../../matrix/room-features.ts'
 import { Nudge, type Worker } from '../../runtime/worker.ts'
-import type { Inbox } from '../inbox/inbox.ts'
-import type { ChatRepository } from './repository.ts'
+import type { ChatRepository } from '../chats/repository.ts'
+import type { JoinedChats } from '../chats/types.ts'
+import type { Inbox } from './inbox.ts'
 
 export interface ChatRoomsOptions {
   repository: ChatRepository
@@ -25,14 +25,7 @@ export interface ChatRoomsOptions {
   logger: Logger
 }
 
-export interface JoinedChat extends Chat {
-  /** The network's features; null where the bridge states none. */
-  takes: RoomFeatures | null
-}
-
-export interface ChatRooms {
-  /** Makes sure the identity is in the room and the chat is known. @throws GatewayError forbidden when it may not join */
-  ensureJoined(identityId: string, roomId: string): Promise<JoinedChat>
+export interface ChatRooms extends JoinedChats {
   /** Answers invitations as they come, and those left over from before. */
   worker: Worker
 }
