@@ -1,9 +1,9 @@
 /** The registered appservices: who they are, whom they own, and who must be told of an event. */
 
+import { LRUCache } from 'lru-cache'
 import { streamFromPeer } from '../lib/peer-request.ts'
 import { tokenHash } from './identifiers.ts'
 import type { JsonObject } from './json.ts'
-import { LruMap } from './lru.ts'
 import { CompiledNamespaces, type Namespaces } from './namespaces.ts'
 import type { AppserviceRow } from './store/appservices.ts'
 
@@ -49,7 +49,7 @@ const USER_CACHE = 20_000
 export class Appservices {
   private byNum = new Map<number, Appservice>()
   private readonly byToken = new Map<string, Appservice>()
-  private readonly interested = new LruMap<string, readonly number[]>(USER_CACHE)
+  private readonly interested = new LRUCache<string, readonly number[]>({ max: USER_CACHE })
   /** Grows whenever namespaces change, so that what was derived from them is derived again. */
   version = 0
 

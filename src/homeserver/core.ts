@@ -1,5 +1,6 @@
 /** What every part of the homeserver works with: the stores, the caches and the one way to write. */
 import type { Database } from 'bun:sqlite'
+import { LRUCache } from 'lru-cache'
 import type { Clock } from '../lib/clock.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { Committer } from '../lib/group-commit.ts'
@@ -7,7 +8,6 @@ import { type Logger, silentLogger } from '../lib/logger.ts'
 import { Turns } from '../lib/turns.ts'
 import { Appservices } from './appservices.ts'
 import { MatrixError } from './errors.ts'
-import { LruMap } from './lru.ts'
 import { Profiles } from './profiles.ts'
 import { type RoomState, Rooms } from './rooms.ts'
 import { aliasStore } from './store/aliases.ts'
@@ -61,7 +61,7 @@ export class Core {
   readonly stream: Stream
   readonly typing: Typing
   readonly profiles: Profiles
-  readonly sessions = new LruMap<string, Session>(CACHED_SESSIONS)
+  readonly sessions = new LRUCache<string, Session>({ max: CACHED_SESSIONS })
   /** Uploads to the same reserved place come one after the other. */
   readonly uploads = new Turns()
   /** Aborts when the server stops. */
@@ -76,8 +76,8 @@ export class Core {
   /** Called when an appservice has shown that it can be reached. */
   resumeAppservice: (num: number) => void = () => {}
 
-  private readonly knownUsers = new LruMap<string, true>(CACHED_USERS)
-  private readonly lastInRoom = new LruMap<number, number>(CACHED_USERS)
+  private readonly knownUsers = new LRUCache<string, true>({ max: CACHED_USERS })
+  private readonly lastInRoom = new LRUCache<number, number>({ max: CACHED_USERS })
   private readonly committer: Committer
   private allWokenAt = 0
 

@@ -7,12 +7,12 @@
  * room's state takes the room out of the cache; until it has settled, those of the same transaction share it, and everyone
  * else reads the database.
  */
+import { LRUCache } from 'lru-cache'
 import { TurnBudget } from '../lib/turn-budget.ts'
 import type { Appservices } from './appservices.ts'
 import { type AuthState, PowerLevels } from './auth-rules.ts'
 import type { EventRow, Membership } from './events.ts'
 import { isObject, type JsonObject, parseStored } from './json.ts'
-import { LruMap } from './lru.ts'
 import type { AliasStore } from './store/aliases.ts'
 import type { EventStore } from './store/events.ts'
 
@@ -202,7 +202,12 @@ interface Unsettled {
 }
 
 export class Rooms {
-  private readonly cache = new LruMap<string, RoomState>(Number.POSITIVE_INFINITY)
+  private readonly cache = new LRUCache<string, RoomState>({
+    max: CACHED_ROOMS,
+    dispose: room => {
+      this.cachedMembers -= room.members.size
+    },
+  })
   private cachedMembers = 0
   /** Rooms whose state a write that hasn't settled has changed, with how many such writes there are. */
   private readonly unsettled = new Map<string, Unsettled>()
@@ -268,11 +273,7 @@ export class Rooms {
     this.forget(room.roomId)
     this.cache.set(room.roomId, room)
     this.cachedMembers += room.members.size
-    while (this.cachedMembers > CACHED_MEMBERS || this.cache.size > CACHED_ROOMS) {
-      const dropped = this.cache.dropOldest()
-      if (!dropped) break
-      this.cachedMembers -= dropped.members.size
-    }
+    while (this.cachedMembers > CACHED_MEMBERS && this.cache.size > 0) this.cache.pop()
   }
 
   /** The room for a write that changes its state; `touched` is what the write must settle. */
@@ -326,10 +327,7 @@ export class Rooms {
 
   /** What is cached of the room is no longer right. */
   forget(roomId: string): void {
-    const known = this.cache.get(roomId)
-    if (!known) return
     this.cache.delete(roomId)
-    this.cachedMembers -= known.members.size
   }
 
   private load(roomId: string): RoomState | undefined {

@@ -5,6 +5,7 @@
  * who is shut out elsewhere doesn't learn by an answer that a guess was right.
  */
 import { randomBytes } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
 import { type ErrorCode, GatewayError } from '../domain/errors.ts'
 import type { SecretKind } from '../domain/observation.ts'
 import { clientNetwork } from '../lib/addresses.ts'
@@ -68,7 +69,7 @@ export function createAuthAttempts({
   const byAddress = createFailureLimit({ maxFailures: perAddress, windowMs, clock })
   const byPair = createFailureLimit({ maxFailures: perCredential, windowMs, clock })
   /** Proofs that were right, and where from. */
-  const proved = new Map<string, Set<string>>()
+  const proved = new LRUCache<string, Set<string>>({ max: MAX_PROVED })
   const turns = new Turns()
 
   const networkOf = (request: Request) => {
@@ -123,7 +124,6 @@ export function createAuthAttempts({
         networks.add(network)
         return
       }
-      if (proved.size >= MAX_PROVED) proved.clear()
       proved.set(proof, new Set([network]))
     },
   }

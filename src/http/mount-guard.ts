@@ -4,6 +4,7 @@
  * they shut out themselves: a bridge that tries before it is attached tries one token, and that is one guess, however often.
  */
 import { randomBytes } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
 import { GatewayError } from '../domain/errors.ts'
 import { createHmacHasher } from '../lib/sealing.ts'
 import type { AuthAttempt, AuthAttempts } from './auth-attempts.ts'
@@ -20,12 +21,7 @@ export function createMountGuard(
 ): (mount: Mount, request: Request) => Promise<Response> | Response {
   const digest = createHmacHasher(randomBytes(32))
   /** Digests of tokens that were wrong. */
-  const tried = new Set<string>()
-
-  function noteWrong(digested: string): void {
-    if (tried.size >= MAX_TRIED) tried.clear()
-    tried.add(digested)
-  }
+  const tried = new LRUCache<string, true>({ max: MAX_TRIED })
 
   return (mount, request) => {
     const token = mount.isRightToken && matrixTokenOf(request)
@@ -44,7 +40,7 @@ export function createMountGuard(
     if (mount.isRightToken?.(token, request)) attempts.succeeded(attempt)
     else {
       attempts.failed(attempt)
-      noteWrong(digested)
+      tried.set(digested, true)
     }
     // A wrong token is refused by the mount itself, in its own words.
     return mount.fetch(request)

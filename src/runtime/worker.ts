@@ -9,6 +9,30 @@ export interface Worker {
   run(signal: AbortSignal): Promise<void>
 }
 
+export interface Rhythm {
+  clock: Clock
+  /** Wakes the worker before its time. */
+  nudge?: Nudge
+}
+
+/**
+ * A worker that does `tick`, and does it again `ms` later.
+ * @param tick resolves to true when there is more to do: then it is done again at once
+ */
+export function every(
+  name: string,
+  ms: number,
+  tick: (signal: AbortSignal) => Promise<boolean> | Promise<void>,
+  { clock, nudge = new Nudge() }: Rhythm,
+): Worker {
+  return {
+    name,
+    async run(signal) {
+      while (!signal.aborted) if ((await tick(signal)) !== true) await nudge.wait(clock, ms, signal)
+    },
+  }
+}
+
 /** Wakes a sleeping loop early: a shortcut over rows, which the loop would find anyway at its next poll. */
 export class Nudge {
   private pending = false

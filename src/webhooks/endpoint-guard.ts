@@ -4,6 +4,7 @@
  */
 import { lookup } from 'node:dns/promises'
 import { networkInterfaces } from 'node:os'
+import { LRUCache } from 'lru-cache'
 import { messageOf } from '../domain/errors.ts'
 import { createNetworkMatcher } from '../lib/addresses.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -59,12 +60,13 @@ export function createEndpointGuard(options: EndpointGuardOptions): EndpointGuar
   } = options
   const isAllowed = createNetworkMatcher(typeof allowPrivate === 'boolean' ? [] : allowPrivate)
   let own = { addresses: new Set<string>(), until: Number.NEGATIVE_INFINITY }
-  const remembered = new Map<string, { addresses: Promise<string[]>; until: number }>()
+  const remembered = new LRUCache<string, { addresses: Promise<string[]>; until: number }>({
+    max: MAX_REMEMBERED,
+  })
 
   function resolveOnce(hostname: string): Promise<string[]> {
     const known = remembered.get(hostname)
     if (known && known.until > clock.steady()) return known.addresses
-    if (remembered.size >= MAX_REMEMBERED) remembered.clear()
     const addresses = resolve(hostname)
     remembered.set(hostname, { addresses, until: clock.steady() + REMEMBERED_MS })
     // A failure may have passed by the next try.

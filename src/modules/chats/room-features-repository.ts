@@ -3,6 +3,7 @@
  */
 import { createHash } from 'node:crypto'
 import { and, eq, isNull, sql } from 'drizzle-orm'
+import { LRUCache } from 'lru-cache'
 import type { Db } from '../../db/open.ts'
 import { type Chat, chats, roomFeatures } from '../../db/schema/index.ts'
 import { statement } from '../../db/statement.ts'
@@ -52,7 +53,7 @@ const MAX_CACHED = 256
 
 export function createChatFeatures(db: Pick<Db, 'read' | 'write'>): ChatFeatures {
   /** Rows never change. */
-  const cached = new Map<string, RoomFeatures>()
+  const cached = new LRUCache<string, RoomFeatures>({ max: MAX_CACHED })
 
   return {
     async featuresOf({ features: digest }) {
@@ -61,7 +62,6 @@ export function createChatFeatures(db: Pick<Db, 'read' | 'write'>): ChatFeatures
       if (known) return known
       const row = await db.read(reader => reader.get(byDigest, { digest }))
       if (!row) return null
-      if (cached.size >= MAX_CACHED) cached.clear()
       const features = readRoomFeatures(row.content)
       cached.set(digest, features)
       return features

@@ -2,6 +2,7 @@
  * Client secrets as argon2id hashes. A check takes tens of milliseconds and 19 MiB of memory by design, so no more than a few run at once, on
  * Bun's thread pool, and a secret that proved right is remembered for a minute.
  */
+import { LRUCache } from 'lru-cache'
 import { GatewayError } from '../../domain/errors.ts'
 import type { Clock } from '../../lib/clock.ts'
 
@@ -26,7 +27,7 @@ export interface SecretHashing {
 /** @param fingerprint a keyed one-way function: what is remembered must not be the secret itself */
 export function createSecretHashing(fingerprint: (text: string) => string, clock: Clock): SecretHashing {
   const limit = createLimit(MAX_RUNNING, MAX_WAITING)
-  const remembered = new Map<string, number>()
+  const remembered = new LRUCache<string, number>({ max: MAX_REMEMBERED })
   return {
     hash: secret => limit(() => Bun.password.hash(secret, ARGON2ID)),
     async verify(secret, secretHash) {
@@ -34,10 +35,7 @@ export function createSecretHashing(fingerprint: (text: string) => string, clock
       const key = fingerprint(`${secretHash}\n${secret}`)
       if ((remembered.get(key) ?? 0) > clock.steady()) return true
       const right = await limit(() => Bun.password.verify(secret, secretHash))
-      if (right) {
-        if (remembered.size >= MAX_REMEMBERED) remembered.clear()
-        remembered.set(key, clock.steady() + REMEMBERED_MS)
-      }
+      if (right) remembered.set(key, clock.steady() + REMEMBERED_MS)
       return right
     },
   }

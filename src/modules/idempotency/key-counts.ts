@@ -2,6 +2,7 @@
  * How many keys each holder has, so that nobody fills the disk with them. Counted in memory: a holder's rows are counted once, and again when there
  * seem to be too many, as retention has forgotten some of them meanwhile. So the count is never too low.
  */
+import { LRUCache } from 'lru-cache'
 import { GatewayError } from '../../domain/errors.ts'
 import type { Clock } from '../../lib/clock.ts'
 
@@ -28,11 +29,11 @@ interface Counted {
 
 /** Counting hundreds of thousands takes a tenth of a second, so a holder with too many has it done once in this time. */
 const RECOUNT_MS = 60_000
-/** Beyond that all are counted anew. */
+/** Holders counted in memory; another is counted anew when its turn comes. */
 const MAX_HOLDERS = 10_000
 
 export function createKeyCounts({ maxPerHolder, count, clock }: KeyCountsOptions): KeyCounts {
-  const holders = new Map<string, Counted>()
+  const holders = new LRUCache<string, Counted>({ max: MAX_HOLDERS })
 
   async function countOf(holder: string): Promise<Counted> {
     const known = holders.get(holder)
@@ -41,7 +42,6 @@ export function createKeyCounts({ maxPerHolder, count, clock }: KeyCountsOptions
     // Somebody else may have counted, and entered, meanwhile.
     const other = holders.get(holder)
     if (other && other !== known) return other
-    if (holders.size >= MAX_HOLDERS) holders.clear()
     const counted = { keys, countedAt: clock.steady() }
     holders.set(holder, counted)
     return counted

@@ -5,7 +5,7 @@
 import { messageOf } from '../../domain/errors.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
-import { Nudge, type Worker } from '../../runtime/worker.ts'
+import { every, Nudge, type Worker } from '../../runtime/worker.ts'
 
 /** What an identity may leave behind. */
 export interface Belongings {
@@ -47,16 +47,12 @@ export function createRetirement({ unreachable, belongings, clock, logger }: Ret
     }
   }
 
+  async function retireAll(): Promise<void> {
+    for (const identityId of await unreachable()) await retire(identityId)
+  }
+
   return {
     nudge: () => nudge.nudge(),
-    worker: {
-      name: 'identity-retirement',
-      async run(signal) {
-        while (!signal.aborted) {
-          for (const identityId of await unreachable()) await retire(identityId)
-          await nudge.wait(clock, INTERVAL_MS, signal)
-        }
-      },
-    },
+    worker: every('identity-retirement', INTERVAL_MS, retireAll, { clock, nudge }),
   }
 }

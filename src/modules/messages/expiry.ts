@@ -3,7 +3,7 @@
  * it sends one: this worker is for those that it doesn't come to.
  */
 import type { Clock } from '../../lib/clock.ts'
-import type { Worker } from '../../runtime/worker.ts'
+import { every, type Worker } from '../../runtime/worker.ts'
 import type { MessageEndings } from './ending-repository.ts'
 
 export interface ExpiryOptions {
@@ -19,14 +19,10 @@ const BATCH = 100
 const POLL_MS = 1_000
 
 export function createExpiry({ endings, discard, clock }: ExpiryOptions): Worker {
-  return {
-    name: 'message-expiry',
-    async run(signal) {
-      while (!signal.aborted) {
-        const { count, unneeded } = await endings.expire(clock.now(), BATCH)
-        await discard(unneeded)
-        if (count < BATCH) await clock.sleep(POLL_MS, signal)
-      }
-    },
+  const expire = async () => {
+    const { count, unneeded } = await endings.expire(clock.now(), BATCH)
+    await discard(unneeded)
+    return count === BATCH
   }
+  return every('message-expiry', POLL_MS, expire, { clock })
 }

@@ -3,7 +3,7 @@
  * `status_timeout`, so that nothing is pending for ever. What is said later still counts.
  */
 import type { Clock } from '../../lib/clock.ts'
-import type { Worker } from '../../runtime/worker.ts'
+import { every, type Worker } from '../../runtime/worker.ts'
 import type { MessageEndings } from './ending-repository.ts'
 
 export interface StatusTimeoutOptions {
@@ -20,14 +20,9 @@ const LONGEST_PAUSE_MS = 5_000
 export function createStatusTimeout({ endings, timeoutMs, clock }: StatusTimeoutOptions): Worker {
   const pauseMs = Math.min(LONGEST_PAUSE_MS, Math.ceil(timeoutMs / 10))
 
-  return {
-    name: 'status-timeout',
-    async run(signal) {
-      while (!signal.aborted) {
-        const now = clock.now()
-        const count = await endings.settleSilent(now - timeoutMs, BATCH, now)
-        if (count < BATCH) await clock.sleep(pauseMs, signal)
-      }
-    },
+  const settle = async () => {
+    const now = clock.now()
+    return (await endings.settleSilent(now - timeoutMs, BATCH, now)) === BATCH
   }
+  return every('status-timeout', pauseMs, settle, { clock })
 }

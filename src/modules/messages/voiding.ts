@@ -3,7 +3,7 @@
  * outbox looks, too, before it sends one: it is never sent, however far this worker has come. What a stop interrupts goes on at the next start.
  */
 import type { Clock } from '../../lib/clock.ts'
-import { Nudge, type Worker } from '../../runtime/worker.ts'
+import { every, Nudge, type Worker } from '../../runtime/worker.ts'
 import type { MessageEndings } from './ending-repository.ts'
 
 export interface VoidingOptions {
@@ -36,16 +36,12 @@ export function createVoiding({ endings, discard, clock }: VoidingOptions): Void
     }
   }
 
+  async function emptyAll(signal: AbortSignal): Promise<void> {
+    for (const deviceRowId of await endings.voidQueues()) await empty(deviceRowId, signal)
+  }
+
   return {
     nudge: () => nudge.nudge(),
-    worker: {
-      name: 'message-voiding',
-      async run(signal) {
-        while (!signal.aborted) {
-          for (const deviceRowId of await endings.voidQueues()) await empty(deviceRowId, signal)
-          await nudge.wait(clock, POLL_MS, signal)
-        }
-      },
-    },
+    worker: every('message-voiding', POLL_MS, emptyAll, { clock, nudge }),
   }
 }

@@ -5,7 +5,7 @@
 import type { ForgottenRows } from '../../lib/aged-rows.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
-import type { Worker } from '../../runtime/worker.ts'
+import { every, type Worker } from '../../runtime/worker.ts'
 import type { RetentionRepository, Step } from './repository.ts'
 
 export interface RetentionOptions {
@@ -141,14 +141,5 @@ export function createRetention(options: RetentionOptions): Retention {
     if (!signal.aborted) copiesAt = clock.steady() + COPIES_INTERVAL_MS
   }
 
-  return {
-    name: 'retention',
-    tick,
-    async run(signal) {
-      while (!signal.aborted) {
-        await tick(signal)
-        await clock.sleep(INTERVAL_MS, signal)
-      }
-    },
-  }
+  return { ...every('retention', INTERVAL_MS, tick, { clock }), tick }
 }

@@ -4,7 +4,7 @@
  */
 import type { Logger } from '../../lib/logger.ts'
 import type { ProcessClock } from '../../lib/process-clock.ts'
-import type { Worker } from '../../runtime/worker.ts'
+import { every, type Worker } from '../../runtime/worker.ts'
 import type { TimekeepingRepository } from './repository.ts'
 
 export interface ClockWatchOptions {
@@ -85,14 +85,6 @@ export function createClockWatch({ clock, repository, onMoved, logger }: ClockWa
       notedAt = clock.steady()
     },
 
-    worker: {
-      name: 'clock-watch',
-      async run(signal) {
-        while (!signal.aborted) {
-          await look()
-          await clock.sleep(LOOK_MS, signal)
-        }
-      },
-    },
+    worker: every('clock-watch', LOOK_MS, look, { clock }),
   }
 }

@@ -2,6 +2,7 @@
  * Tokens: Bearer keys (mt_…) to an identity.
  * `createTokens({ db, identities, hasher, clock })`
  */
+import { LRUCache } from 'lru-cache'
 import type { Db } from '../../db/open.ts'
 import type { Tx } from '../../db/transaction.ts'
 import { GatewayError } from '../../domain/errors.ts'
@@ -60,7 +61,9 @@ export function createTokens({
 }: TokensOptions): Tokens {
   const repository = createTokenRepository(db, randomId)
   /** Until an instant of the steady clock: who sets the machine's clock doesn't make a deleted token last. */
-  const remembered = new Map<string, { holder: TokenHolder; until: number; expiresAt: number }>()
+  const remembered = new LRUCache<string, { holder: TokenHolder; until: number; expiresAt: number }>({
+    max: MAX_REMEMBERED,
+  })
   let usedAt = new Map<number, number>()
 
   async function flushUsage(): Promise<void> {
@@ -93,7 +96,6 @@ export function createTokens({
       identity: { id: found.identityId, matrixUserId: found.matrixUserId },
       isAdmin: found.isAdmin,
     }
-    if (remembered.size >= MAX_REMEMBERED) remembered.clear()
     const until = clock.steady() + REMEMBERED_MS
     remembered.set(token, { holder, until, expiresAt: found.expiresAt ?? Infinity })
     return holder

@@ -2,6 +2,7 @@
  * What this process has seen of endpoints: which of them fail just now, and when their success was last written down. A shortcut over the
  * webhooks' rows, so that a try that succeeds hardly ever costs a write of its own.
  */
+import { LRUCache } from 'lru-cache'
 import type { Webhook } from '../../db/schema/index.ts'
 
 /** How exact `last_success_at` is. */
@@ -11,7 +12,7 @@ const MAX_REMEMBERED = 10_000
 
 export class EndpointHealth {
   private readonly failing = new Set<string>()
-  private readonly notedAt = new Map<string, number>()
+  private readonly notedAt = new LRUCache<string, number>({ max: MAX_REMEMBERED })
 
   /** Whether its last try failed. */
   isFailing(endpoint: string): boolean {
@@ -28,7 +29,6 @@ export class EndpointHealth {
     const notedAt = Math.max(this.notedAt.get(endpoint) ?? 0, webhook.lastSuccessAt ?? 0)
     // A clock that was set back must not silence it until it has caught up.
     if (!wasFailing && now - notedAt < SUCCESS_NOTED_MS && notedAt <= now) return false
-    if (this.notedAt.size >= MAX_REMEMBERED) this.notedAt.clear()
     this.notedAt.set(endpoint, now)
     return true
   }

@@ -1,4 +1,5 @@
 /** What a webhook's requests need of its owner's secrets: the keys that sign, and further headers. */
+import { LRUCache } from 'lru-cache'
 import type { Webhook } from '../../db/schema/index.ts'
 import type { Sealer } from '../../lib/sealing.ts'
 
@@ -24,13 +25,12 @@ export function headersContext(identityId: string): string {
 
 /** @returns the secrets of a webhook at a time; throws when SECRET_KEY isn't the one they were sealed under */
 export function createEndpointSecrets(sealer: Sealer): (webhook: Webhook, now: number) => EndpointSecrets {
-  const known = new Map<string, unknown>()
+  const known = new LRUCache<string, object | string>({ max: MAX_REMEMBERED })
 
-  function opened<T>(sealed: string, context: string, parse: (text: string) => T): T {
+  function opened<T extends object | string>(sealed: string, context: string, parse: (text: string) => T): T {
     const found = known.get(sealed)
     if (found !== undefined) return found as T
     const value = parse(sealer.open(sealed, context))
-    if (known.size >= MAX_REMEMBERED) known.clear()
     known.set(sealed, value)
     return value
   }

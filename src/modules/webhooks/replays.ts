@@ -5,7 +5,7 @@
 import { GatewayError } from '../../domain/errors.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { yieldToEventLoop } from '../../lib/turn-budget.ts'
-import { Nudge, type Worker } from '../../runtime/worker.ts'
+import { every, Nudge, type Worker } from '../../runtime/worker.ts'
 import { switchedOff } from './delivery-log.ts'
 import type { NewReplay, ReplayRepository } from './replay-repository.ts'
 import type { WebhookRepository } from './repository.ts'
@@ -42,9 +42,10 @@ export function createReplays(options: ReplaysOptions): Replays & { worker: Work
   }
 
   /** @returns whether there was one under way. Each goes one batch on, so that a long one holds up no other. */
-  async function tick(): Promise<boolean> {
+  async function tick(signal: AbortSignal): Promise<boolean> {
     const underWay = await repository.underWay()
     for (const { replay, webhook } of underWay) await repository.advance(replay, webhook, clock.now())
+    if (underWay.length > 0) await clock.sleep(BATCH_SPACING_MS, signal)
     return underWay.length > 0
   }
 
@@ -75,15 +76,7 @@ export function createReplays(options: ReplaysOptions): Replays & { worker: Work
       return { events }
     },
 
-    worker: {
-      name: 'webhook-replay',
-      async run(signal) {
-        while (!signal.aborted) {
-          if (await tick()) await clock.sleep(BATCH_SPACING_MS, signal)
-          else await nudge.wait(clock, POLL_MS, signal)
-        }
-      },
-    },
+    worker: every('webhook-replay', POLL_MS, tick, { clock, nudge }),
   }
 }
 

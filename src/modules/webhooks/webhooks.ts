@@ -4,7 +4,7 @@ import { GatewayError } from '../../domain/errors.ts'
 import { EVENT_NAMES, type EventName, MESSAGE_EVENT_NAMES } from '../../domain/states.ts'
 import { type Clock, rfc3339 } from '../../lib/clock.ts'
 import type { Sealer } from '../../lib/sealing.ts'
-import type { Worker } from '../../runtime/worker.ts'
+import { every, type Worker } from '../../runtime/worker.ts'
 import type { EndpointGuard } from '../../webhooks/endpoint-guard.ts'
 import type { Recorder } from '../idempotency/types.ts'
 import { checkedHeaders } from './custom-headers.ts'
@@ -187,14 +187,9 @@ export function createWebhookCleanup(
   repository: Pick<WebhookRepository, 'forgetOldSecrets' | 'removeLeft'>,
   clock: Clock,
 ): Worker {
-  return {
-    name: 'webhook-cleanup',
-    async run(signal) {
-      while (!signal.aborted) {
-        await repository.forgetOldSecrets(clock.now())
-        await repository.removeLeft()
-        await clock.sleep(CLEANUP_INTERVAL_MS, signal)
-      }
-    },
+  const cleanUp = async () => {
+    await repository.forgetOldSecrets(clock.now())
+    await repository.removeLeft()
   }
+  return every('webhook-cleanup', CLEANUP_INTERVAL_MS, cleanUp, { clock })
 }

@@ -1,0 +1,40 @@
+/** A worker with a rhythm: again after its time, at once while there is more, early at a nudge, and never after its end. */
+import { expect, test } from 'bun:test'
+import { every, Nudge } from '../../../src/runtime/worker.ts'
+import { ManualClock, settled } from '../../support/manual-clock.ts'
+
+test('ticks at once while there is more, then after its time or at a nudge, until it is stopped', async () => {
+  const clock = new ManualClock()
+  const nudge = new Nudge()
+  const stop = new AbortController()
+  const more = [true, true]
+  let ticks = 0
+  const tick = async () => {
+    ticks++
+    return more.pop() ?? false
+  }
+  const worker = every('counting', 1_000, tick, { clock, nudge })
+  expect(worker.name).toBe('counting')
+  const running = worker.run(stop.signal)
+  await settled()
+  expect(ticks).toBe(3)
+  await clock.advance(999)
+  await settled()
+  expect(ticks).toBe(3)
+  await clock.advance(1)
+  await settled()
+  expect(ticks).toBe(4)
+  nudge.nudge()
+  await settled()
+  expect(ticks).toBe(5)
+  stop.abort()
+  await running
+  expect(ticks).toBe(5)
+})
+
+test('a tick that fails ends the worker', async () => {
+  const worker = every('failing', 1_000, () => Promise.reject<void>(new Error('broken')), {
+    clock: new ManualClock(),
+  })
+  expect(worker.run(new AbortController().signal)).rejects.toThrow('broken')
+})
