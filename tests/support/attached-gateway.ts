@@ -1,5 +1,5 @@
 /**
- * A whole deployment, of processes of their own: a homeserver, the gateway, and real bridges, attached by `meshgate bridge add` as users do it.
+ * A homeserver, the gateway and real bridges, attached by `meshgate bridge add`, as processes:
  * `await using deployment = await attachedGateway('synapse', { wa: { program } })`.
  */
 import { readFileSync } from 'node:fs'
@@ -14,13 +14,13 @@ import { hasSynapse, type RateLimit, type Synapse, startSynapse } from './synaps
 import { tempDir } from './temp-dir.ts'
 
 /**
- * What everything has to work the same on: the gateway's own homeserver, Synapse with the gateway as an application service, and Synapse that
- * only gives it accounts, each with an access token and a /sync of its own.
+ * The gateway's own homeserver; Synapse with the gateway as application service; and Synapse that
+ * only gives the gateway accounts, each with an access token and its own /sync.
  */
 export const HOMESERVER_KINDS = ['embedded', 'synapse', 'synapse-sync'] as const
 export type HomeserverKind = (typeof HOMESERVER_KINDS)[number]
 
-/** Whether this machine has it. */
+/** @returns false unless this machine has the programs */
 export function hasHomeserver(kind: HomeserverKind): boolean {
   return kind === 'embedded' || (hasSynapse && hasPostgres)
 }
@@ -29,19 +29,18 @@ export interface Deployment extends AsyncDisposable {
   kind: HomeserverKind
   client: GatewayClient
   gateway: GatewayControl
-  /** The bridge of a platform. */
   bridge(platform: string): BridgeProgram
   /** Undefined where the gateway's own homeserver is used. */
   synapse: Synapse | undefined
 }
 
-/** The gateway's program: processes on the same port and data, one after the other. */
+/** Runs the gateway's program, again and again on the same port and data. */
 export interface GatewayControl {
-  /** SIGTERM. @returns the exit code */
+  /** Sends SIGTERM. @returns the exit code */
   stop(): Promise<number>
   kill(): Promise<void>
   start(): Promise<void>
-  /** What it printed since its last start. */
+  /** Output since the last start. */
   output(): string
 }
 
@@ -51,11 +50,11 @@ const AS_TOKEN = 'as_token_of_the_tests'
 const HS_TOKEN = 'hs_token_of_the_tests'
 
 export interface DeploymentOptions {
-  /** Settings of the gateway beside those that every test has. */
+  /** Settings of the gateway beside the defaults. */
   env?: Record<string, string>
-  /** Limits that Synapse is to keep, where a test is about them. */
+  /** Limits for Synapse to keep. */
   rateLimits?: Record<string, RateLimit>
-  /** Where the gateway is to find Synapse; by default where it is. */
+  /** Where the gateway finds Synapse; by default at Synapse's own URL. */
   homeserverUrl?: (synapse: Synapse) => Promise<string>
   /** Another way to run the gateway's program. */
   createGateway?: (directory: string, env: Record<string, string>) => GatewayControl & AsyncDisposable
@@ -135,7 +134,7 @@ function runGateway(directory: string, env: Record<string, string>): GatewayCont
   }
 }
 
-/** A bridge that the test itself starts, so that it can end it, is attached by its example alone. */
+/** A bridge that the test starts, so that it can end it, is attached by its example alone. */
 function addBridge(
   platform: string,
   bridge: BridgeProgram,
@@ -150,7 +149,7 @@ function addBridge(
   meshgate(directory, env, ['bridge', 'add', platform, '--url', bridge.url, ...source, ...further])
 }
 
-/** Runs a command of the gateway's program that ends by itself. @returns what it printed */
+/** Runs a command of the gateway's program. @returns its output */
 function meshgate(directory: string, env: Record<string, string>, args: string[]): string {
   const { success, stdout, stderr } = Bun.spawnSync([...MESHGATE, ...args], {
     cwd: directory,

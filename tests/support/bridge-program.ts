@@ -1,4 +1,4 @@
-/** Mautrix bridges as processes of their own: the programs there are, and one that can be ended and started again. */
+/** Mautrix bridges as processes that a test can end and start again. */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
@@ -16,9 +16,9 @@ const START_DEADLINE_MS = 60_000
 export interface BridgeOptions {
   /** The program's file. */
   program: string
-  /** Further settings of its configuration, such as `{ 'network.proxy': '…' }`. */
+  /** Further configuration, such as `{ 'network.proxy': '…' }`. */
   settings?: Record<string, string>
-  /** The gateway runs the program, instead of the test. */
+  /** The gateway runs the program, not the test. */
   supervised?: boolean
 }
 
@@ -26,11 +26,11 @@ export class BridgeProgram implements AsyncDisposable {
   readonly port = freePort()
   readonly url = `http://127.0.0.1:${this.port}`
   private readonly controlPort = freePort()
-  /** Where the test bridge's network is controlled. */
+  /** The control port of the test bridge's network. */
   readonly controlUrl = `http://127.0.0.1:${this.controlPort}`
   private running: Program | undefined
 
-  /** @param folder where its configuration lies, or will: config.yaml */
+  /** @param folder of its config.yaml */
   constructor(
     private readonly folder: string,
     readonly options: BridgeOptions,
@@ -40,7 +40,7 @@ export class BridgeProgram implements AsyncDisposable {
     return join(this.folder, 'config.yaml')
   }
 
-  /** What it is called at its homeserver. */
+  /** The bridge's id at its homeserver. */
   get appserviceId(): string {
     const registration = readFileSync(join(this.folder, 'registration.yaml'), 'utf8')
     return (parse(registration) as { id: string }).id
@@ -53,7 +53,7 @@ export class BridgeProgram implements AsyncDisposable {
     if (!success) throw new Error(`${program} wrote no example: ${stdout}${stderr}`)
   }
 
-  /** Resolves when it takes part at its homeserver. */
+  /** Resolves when the bridge is ready at its homeserver. */
   async start(): Promise<void> {
     const { program, supervised } = this.options
     if (supervised) {
@@ -88,7 +88,7 @@ export class BridgeProgram implements AsyncDisposable {
     await this.running?.end('SIGKILL')
   }
 
-  /** What it printed since its last start. */
+  /** Output since the last start. */
   output(): string {
     return this.running?.output() ?? ''
   }

@@ -1,4 +1,4 @@
-/** Where this machine's Chromium is. Tests of pages are left out without it: `test.skipIf(!chromium)`. */
+/** Path of this machine's Chromium; tests of pages skip without it: `test.skipIf(!chromium)`. */
 
 /** CHROMIUM_PATH wins over the usual names on the PATH. */
 export const chromium: string | null =

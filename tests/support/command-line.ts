@@ -1,4 +1,4 @@
-/** Commands of the real program, each in a process of its own as its users run them. */
+/** Runs commands of the real program, each in its own process. */
 import { MESHGATE } from './meshgate-program.ts'
 
 export interface CommandOutcome {
@@ -7,7 +7,7 @@ export interface CommandOutcome {
   err: string
 }
 
-/** @param directory where .env lies */
+/** @param directory of the .env file */
 export async function runCommand(
   directory: string,
   args: string[],

@@ -1,4 +1,4 @@
-/** A client of server-sent events that a test reads one after the other: `await using source = await openEvents(url, token)`. */
+/** Reads server-sent events in order: `await using source = await openEvents(url, token)`. */
 
 export interface SentEvent {
   id: string
@@ -11,7 +11,7 @@ export class EventReader implements AsyncDisposable {
   private readonly decoder = new TextDecoder()
   /** Comments seen so far. */
   comments = 0
-  /** As a browser keeps it: also of what carries no event. */
+  /** Kept as a browser keeps it: blocks without an event set it, too. */
   lastId = ''
   retryMs: number | null = null
 
@@ -68,7 +68,7 @@ export class EventReader implements AsyncDisposable {
   }
 }
 
-/** @param url with its query. @param lastEventId as a client that connects again sends it */
+/** @param url with its query. @param lastEventId sent as a reconnecting client does */
 export async function openEvents(url: string, token: string, lastEventId?: string): Promise<EventReader> {
   const controller = new AbortController()
   const response = await fetch(url, {

@@ -2,7 +2,7 @@
 import { expect } from 'bun:test'
 import type { Answer } from './test-http.ts'
 
-/** @param says a part of the sentence, or the whole of it */
+/** @param says a part of the sentence, or all of it */
 export function expectError(answer: Answer, status: number, code: string, says: string | RegExp = ''): void {
   expect({ status: answer.status, code: answer.body.code }, answer.text).toEqual({ status, code })
   expect(Object.keys(answer.body).sort()).toEqual(['code', 'error', 'request_id'])

@@ -1,6 +1,7 @@
 /**
- * A bridge program that knows no network and has one login for everybody, for tests of how such programs are run: `-e -c FILE` writes its example configuration, `-c FILE` serves
- * where that says. GET /pid tells which process it is, POST /crash ends it.
+ * A bridge program without a network, with one login for everybody, for tests of running bridges.
+ * `-e -c FILE` writes its example configuration, `-c FILE` serves at that address.
+ * GET /pid returns its process id, POST /crash ends it.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -38,7 +39,7 @@ if (values.example) {
           : Response.json({ errcode: 'M_UNKNOWN_TOKEN', error: 'wrong secret' }, { status: 401 }),
     },
   })
-  // As bridges do that have loaded their logins.
+  // Bridges report this once they have loaded their logins.
   void fetch(homeserver.status_endpoint, {
     method: 'POST',
     headers: { authorization: `Bearer ${appservice.as_token}` },

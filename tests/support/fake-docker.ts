@@ -1,6 +1,6 @@
 /**
- * `docker` for the commands of docs/deploy.md and docs/operations.md, on a machine without containers: what runs the gateway's image runs the gateway's program, where
- * and as the Dockerfile says; of the rest it checks that files, services and profiles are there.
+ * `docker` for the commands of docs/deploy.md and docs/operations.md, without containers: for the
+ * gateway's image it runs the gateway's program as the Dockerfile says, for others it checks names.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -26,9 +26,9 @@ const [service, ...words] = args
 if (service !== undefined && !(service in services)) fail(`no such service: ${service}`)
 if (command === 'run' && service === 'meshgate') meshgate(words)
 else if (command === 'exec' && service === 'meshgate') {
-  // The image's own name of the program.
+  // The program's name in the image.
   if (words[0] !== 'meshgate') fail(`the image has no ${words[0]}`)
-  // It needs the folder alone; the rest would ask a gateway that runs.
+  // A backup needs the folder alone; other commands would ask a running gateway.
   if (words[1] === 'backup') meshgate(words.slice(1))
 } else if (!['build', 'up', 'down', 'run'].includes(command ?? '')) fail(`unknown command: ${command}`)
 

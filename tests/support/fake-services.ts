@@ -1,4 +1,4 @@
-/** Stand-ins for the services behind the routes, as small as the routes' tests need them. They record what they are asked. */
+/** Minimal stand-ins for the services behind the routes; they record their calls. */
 import { createHash } from 'node:crypto'
 import type { Db } from '../../src/db/open.ts'
 import { GatewayError } from '../../src/domain/errors.ts'
@@ -48,7 +48,7 @@ class FakeLink {
   readonly id = 'lnk_1'
   started: ({ identityId: string } & LinkRequest)[] = []
   answers: Record<string, string>[] = []
-  /** Answers wait for it, as for a slow bridge. */
+  /** Answers wait for this, as for a slow bridge. */
   bridge: Promise<void> = Promise.resolve()
   latest: LinkEvent | null = null
   underWay = false
@@ -59,7 +59,7 @@ class FakeLink {
     for (const listener of this.listeners) listener(event)
   }
 
-  /** @throws GatewayError unless it is the identity's */
+  /** @throws GatewayError unless the link is the identity's */
   viewFor(identityId: string, id: string): LinkView {
     const owner = this.started.at(-1)
     if (id !== this.id || owner?.identityId !== identityId || this.latest === null)
@@ -87,10 +87,10 @@ export function fakeServices(db: Pick<Db, 'write'>, maxBytes: number) {
   const link = new FakeLink()
   const sends: SendRequest[] = []
   const uploads: UploadRecord[] = []
-  /** What the directory was asked for. */
+  /** Queries to the directory. */
   const asked: Record<string, unknown>[] = []
   const listed: { limit: number; before: string | undefined }[] = []
-  /** Staged, and neither accepted nor discarded. */
+  /** Ids of files staged, and neither accepted nor discarded. */
   const onDisk = new Set<string>()
   let nextId = 1
   const failures: {
@@ -163,7 +163,7 @@ export function fakeServices(db: Pick<Db, 'write'>, maxBytes: number) {
     },
     messages: {
       accept: async request => {
-        // As the contract says: what isn't taken is discarded.
+        // The contract says that a file not accepted is discarded.
         if (failures.accept) {
           if (request.file) onDisk.delete(request.file.id)
           throw failures.accept

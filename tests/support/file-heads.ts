@@ -1,4 +1,4 @@
-/** The first bytes of files of many kinds: as much as tells what they are. */
+/** The first bytes of files of many kinds: enough to recognise the kind. */
 
 const ascii = (text: string) => [...new TextEncoder().encode(text)]
 const zeros = (count: number) => Array.from({ length: count }, () => 0)

@@ -1,7 +1,7 @@
-/** Small files of each kind, for sends in either direction. */
+/** Small files of each kind. */
 import { PNG } from 'pngjs'
 
-/** A picture with something to see in it. */
+/** A picture that isn't blank. */
 export function pngOf(width: number, height: number): Uint8Array<ArrayBuffer> {
   const png = new PNG({ width, height })
   for (let y = 0; y < height; y++) {
@@ -12,7 +12,7 @@ export function pngOf(width: number, height: number): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(PNG.sync.write(png))
 }
 
-/** Bytes without a pattern that anything could compress or confuse, the same for the same seed. */
+/** Bytes that don't compress and follow no pattern; the same seed gives the same bytes. */
 export function bytesOf(size: number, seed = 1): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(size)
   const random = randomFrom(seed)
@@ -20,7 +20,7 @@ export function bytesOf(size: number, seed = 1): Uint8Array<ArrayBuffer> {
   return bytes
 }
 
-/** @returns a function that gives numbers in [0, 1), always the same for the same seed (mulberry32) */
+/** @returns a generator of numbers in [0, 1), the same for the same seed (mulberry32) */
 export function randomFrom(seed: number): () => number {
   let state = seed
   return () => {

@@ -1,4 +1,4 @@
-/** A gateway as its users have it, over HTTP alone: tokens, linked devices, and the sandbox's phones at the other end. */
+/** A gateway over HTTP alone, as users have it, with the sandbox's phones at the other end. */
 import type { ListedDevice } from '../../src/modules/devices/types.ts'
 import type { AcceptedMessage, MessageView } from '../../src/modules/messages/types.ts'
 import type { WebhookView } from '../../src/modules/webhooks/types.ts'
@@ -6,7 +6,7 @@ import { type Answer, basic, bearer, type JsonClient, jsonClient } from './json-
 import { type SocketWatcher, watchSocket } from './socket-watcher.ts'
 import { waitFor } from './wait-for.ts'
 
-/** How a gateway is reached, and its first credential. */
+/** A gateway's URL and its first credential. */
 export interface GatewayAddress {
   url: string
   clientId: string
@@ -33,7 +33,7 @@ export interface PhoneMessage {
   status: string
 }
 
-/** Long enough for a machine that does much else. */
+/** Long enough for a busy machine. */
 const DEADLINE_MS = 20_000
 
 export type Platform = 'wa' | 'signal' | 'telegram'
@@ -46,7 +46,7 @@ export interface SendFields {
   platform?: string
 }
 
-/** A phone of the sandbox, in the hand of its owner. */
+/** A phone of the sandbox. */
 export class Phone {
   constructor(
     private readonly sandbox: JsonClient,
@@ -58,12 +58,12 @@ export class Phone {
     return (await this.sandbox.get<PhoneMessage[]>(`/phones/${this.number}/messages`)).body
   }
 
-  /** What others wrote to it. */
+  /** Messages that others sent to the phone. */
   async received(): Promise<PhoneMessage[]> {
     return (await this.messages()).filter(message => message.from !== this.number)
   }
 
-  /** @param what JSON of the sandbox's interface, or a form with a file */
+  /** @param what JSON of the sandbox's API, or a form with a file */
   async send(what: Record<string, unknown> | FormData): Promise<PhoneMessage> {
     const answer = await this.sandbox.post<PhoneMessage>(`/phones/${this.number}/messages`, what)
     if (answer.status !== 201) throw new Error(`the phone sent nothing: ${JSON.stringify(answer.body)}`)
@@ -105,13 +105,13 @@ export class Account {
     return answer.body.qr_code_url
   }
 
-  /** Opens the WebSocket that shows the newest link. @param format of its frames */
+  /** Opens the WebSocket of the newest link. @param format of its frames */
   watchLink(format = 'raw'): SocketWatcher {
     const url = `${this.address.url.replace('http', 'ws')}/api/v1/devices/qr-code`
     return watchSocket(`${url}?format=${format}&token=${encodeURIComponent(this.token)}`)
   }
 
-  /** Links a phone of the sandbox, as a person does who scans the code. @returns once the gateway says that it is connected */
+  /** Links a phone of the sandbox by its QR code. @returns once the gateway reports it connected */
   async link(phone: string, platform: Platform = 'wa'): Promise<string> {
     await using socket = watchSocket(await this.addDevice(platform))
     await scan(await socket.waitForText(0), phone)
@@ -124,7 +124,7 @@ export class Account {
     return (await this.api.get<ListedDevice[]>('/api/v1/devices')).body
   }
 
-  /** @throws Error when it isn't accepted */
+  /** @throws Error when the gateway doesn't accept it */
   async send(deviceId: string, fields: SendFields | FormData): Promise<AcceptedMessage[]> {
     const answer = await this.trySend<{ messages: AcceptedMessage[] }>(deviceId, fields)
     if (answer.status !== 200) throw new Error(`not accepted: ${JSON.stringify(answer.body)}`)
@@ -153,7 +153,7 @@ export class Account {
     )
   }
 
-  /** @param events by default those of messages received */
+  /** @param events by default message.received */
   async addWebhook(url: string, events?: readonly string[]): Promise<WebhookView & { secret: string }> {
     const webhook = { url, ...(events ? { events } : {}) }
     const answer = await this.api.post<WebhookView & { secret: string }>('/api/v1/webhooks', webhook)
@@ -172,7 +172,7 @@ export class GatewayClient {
     this.sandbox = jsonClient(`${address.url}/sandbox/api`)
   }
 
-  /** @param useHost share the identity of the first token of all */
+  /** @param useHost share the identity of the first token */
   async account(useHost = false): Promise<Account> {
     const answer = await this.admin.post<{ token: string }>('/api/v1/tokens', { use_host: useHost })
     if (answer.status !== 201) throw new Error(`no token: ${JSON.stringify(answer.body)}`)
@@ -187,7 +187,7 @@ export class GatewayClient {
     return new Phone(this.sandbox, number)
   }
 
-  /** A phone that no other test has. It keeps quiet unless it is to echo. */
+  /** A phone that no other test uses. It replies only with `echo`. */
   async newPhone({
     echo = false,
     contacts = [],
@@ -195,10 +195,7 @@ export class GatewayClient {
   }: {
     echo?: boolean
     contacts?: { phone: string; name: string }[]
-    /**
-     * The number's last digits: on the sandbox's WhatsApp one that ends with a 3 or a 6 has a
-     * hidden id.
-     */
+    /** The number's last digits: on the sandbox's WhatsApp, 3 or 6 at the end hides the id. */
     ending?: string
   } = {}): Promise<Phone> {
     const number = `49151${String(Math.floor(Math.random() * 1e6)).padStart(6, '0')}${this.numbers++}${ending}`
@@ -207,7 +204,7 @@ export class GatewayClient {
     return this.phone(number)
   }
 
-  /** An account of its own with a new phone linked to it. */
+  /** A new account with a new phone linked to it. */
   async linkedAccount(
     options: { platform?: Platform; contacts?: { phone: string; name: string }[]; ending?: string } = {},
   ): Promise<{ account: Account; device: string; phone: Phone }> {
@@ -233,13 +230,13 @@ export class GatewayClient {
   }
 }
 
-/** What scanning a QR code with a phone of the sandbox does. */
+/** Scans a QR code with a phone of the sandbox. */
 export async function scan(payload: string, phone?: string): Promise<Answer> {
   const { origin, pathname } = new URL(payload)
   return jsonClient(origin).post(pathname, phone === undefined ? {} : { phone })
 }
 
-/** A file of a send or of a phone's message. */
+/** Form fields with a file, for a send or a phone's message. */
 export function formWith(
   fields: Record<string, string>,
   file?: { name: string; type?: string; content: Uint8Array<ArrayBuffer> | string },

@@ -1,4 +1,4 @@
-/** A gateway as a process of its own, for tests that stop it, kill it or look at it from outside. */
+/** A gateway in its own process, for tests that stop it, kill it or watch it from outside. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
@@ -9,27 +9,27 @@ import { waitFor } from './wait-for.ts'
 
 export interface GatewayProcess extends AsyncDisposable {
   url: string
-  /** Its working directory, where .env and data lie. */
+  /** Working directory, with .env and data. */
   directory: string
   clientId: string
   clientSecret: string
   pid: number
-  /** Resolves with its exit code when it has ended, whatever ended it. */
+  /** Resolves with the exit code, whatever ended the process. */
   exited: Promise<number>
-  /** What it printed so far, on both outputs. */
+  /** Output so far, of both streams. */
   output(): string
   /** Sends SIGTERM. @returns its exit code */
   stop(): Promise<number>
   /** @returns its exit code */
   signal(signal: NodeJS.Signals): Promise<number>
-  /** kill -9: nothing of it gets a chance to finish. */
+  /** Sends SIGKILL. */
   kill(): Promise<void>
 }
 
 export interface GatewayOptions {
-  /** A folder to start in, with what an earlier run left there; by default a new one, removed at the end. */
+  /** An earlier run's folder to start in; by default a new one, removed at the end. */
   directory?: string
-  /** Settings beside the defaults of a test. PATH and HOME are all it has of ours. */
+  /** Settings beside the defaults. Of our environment the gateway gets PATH and HOME alone. */
   env?: Record<string, string>
   /** By default `MESHGATE`. */
   command?: string[]
@@ -56,7 +56,7 @@ export async function spawnGateway({
     return await child.exited
   }
   const dispose = async () => {
-    // Killed at once, it can't stop the bridges that it runs.
+    // A killed gateway can't stop the bridges it runs.
     const bridges = childrenOf(child.pid)
     await end('SIGKILL')
     for (const pid of bridges) kill(pid)
@@ -107,7 +107,7 @@ function kill(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL')
   } catch {
-    // It has ended by itself.
+    // The process has already ended.
   }
 }
 
@@ -115,7 +115,7 @@ function readSettings(directory: string): Record<string, string | undefined> {
   try {
     return parseEnv(readFileSync(join(directory, '.env'), 'utf8'))
   } catch {
-    // All settings came by the environment.
+    // There is no .env: all settings came by the environment.
     return {}
   }
 }

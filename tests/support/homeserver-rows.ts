@@ -1,4 +1,4 @@
-/** Fills the embedded homeserver's tables without going through it: large databases in seconds. */
+/** Fills the embedded homeserver's tables by SQL: large databases in seconds. */
 import type { Database } from 'bun:sqlite'
 import { randomBytes } from 'node:crypto'
 
@@ -9,14 +9,14 @@ interface NewEvent {
   content: Record<string, unknown>
   stateKey?: string
   relatesTo?: { eventId: string; relType: string }
-  /** Numbers of the appservices that get it, with commas between them. */
+  /** Numbers of the appservices that get the event, comma-separated. */
   interest?: string
   at?: number
 }
 
 /**
- * Writes rows as the homeserver does, behind the existing ones. All of it should be written in one
- * `all`, and before a homeserver opens the database, as that keeps counters in memory.
+ * Appends rows as the homeserver would. Write all in one `all`, before a homeserver opens the
+ * database, as the homeserver keeps counters in memory.
  */
 export class HomeserverRows {
   private streamId: number
@@ -49,7 +49,7 @@ export class HomeserverRows {
     )
   }
 
-  /** Does `write` in one transaction. */
+  /** Runs `write` in one transaction. */
   all(write: () => void): void {
     this.db.transaction(write)()
   }
@@ -62,7 +62,7 @@ export class HomeserverRows {
     this.insertUser.run(this.userId(localpart), displayname)
   }
 
-  /** A room that all of these have joined, the first being its creator. */
+  /** A room that all of them have joined; the first is its creator. */
   newRoom(localparts: readonly [string, ...string[]], interest?: string): { room: number; roomId: string } {
     const room = ++this.room
     const roomId = `!${randomBytes(18).toString('base64url')}:${this.serverName}`

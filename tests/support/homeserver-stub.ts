@@ -1,4 +1,4 @@
-/** A homeserver in this process that answers as a test says, for what a real one does only on a bad day. */
+/** A homeserver in this process that answers as a test says, failures included. */
 import type { HomeserverAddress } from '../../src/matrix/http-api.ts'
 
 export interface StubRequest {
@@ -6,7 +6,7 @@ export interface StubRequest {
   /** Decoded, without the query. */
   path: string
   query: URLSearchParams
-  /** Without `Bearer `; null when there is none. */
+  /** Without `Bearer `; null without a header. */
   token: string | null
   body: Record<string, unknown>
   text: string
@@ -18,7 +18,7 @@ export interface HomeserverStub {
   requests: StubRequest[]
 }
 
-/** @param answer a value is the JSON of an answer 200 */
+/** @param answer an object is answered as JSON with 200 */
 export function homeserverStub(
   answer: (request: StubRequest) => Response | object | Promise<Response | object>,
 ): HomeserverStub {

@@ -1,4 +1,4 @@
-/** A program that asks the HTTP application a bit of everything and prints a line for each answer. Run by minified.test.ts. */
+/** Asks the HTTP application a bit of everything, a line per answer. Run by minified.test.ts. */
 import { basic, type CallOptions, testHttp } from './test-http.ts'
 
 const app = await testHttp()
@@ -14,7 +14,7 @@ async function ask(
     .replace(/"request_id":"[^"]*"/, '')
     .replace(/@\w+:/, '@:')
     .replace(/evt_\w+/g, 'evt_')
-    // A token's, which is random.
+    // A token's id is random.
     .replace(/"id":\d{4,}/, '"id"')
     .replace(/whsec_[\w+/=]+/, 'whsec_')
     .replace(/"next":"[^"]*"/, '"next"')

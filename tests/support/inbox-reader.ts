@@ -1,13 +1,13 @@
-/** Reads what a webhook gets one after the other, as a client does that checks every signature. */
+/** Reads a webhook's events in order and checks every signature. */
 import { Webhook } from 'standardwebhooks'
 import type { MessagePayload, WebhookPayload } from '../../src/domain/events.ts'
 import type { Account } from './gateway-client.ts'
 import { type ReceivedRequest, type WebhookReceiver, webhookReceiver } from './webhook-receiver.ts'
 
-/** Long enough for a machine that does much else. */
+/** Long enough for a busy machine. */
 const DEADLINE_MS = 30_000
 
-/** @typeParam Payload what its events carry: messages received, unless it asks for others */
+/** @typeParam Payload of its events: messages received, unless it subscribes to others */
 export class InboxReader<Payload extends WebhookPayload = MessagePayload> implements AsyncDisposable {
   private taken = 0
 
@@ -17,7 +17,7 @@ export class InboxReader<Payload extends WebhookPayload = MessagePayload> implem
     private readonly verifier: Webhook,
   ) {}
 
-  /** Registers a webhook of the account. @param answer what each request gets, 200 by default */
+  /** Registers a webhook of the account. @param answer to each request, 200 by default */
   static open(
     account: Account,
     answer?: (request: ReceivedRequest, index: number) => Response | Promise<Response>,
@@ -25,7 +25,7 @@ export class InboxReader<Payload extends WebhookPayload = MessagePayload> implem
     return InboxReader.register<MessagePayload>(account, webhookReceiver(answer), undefined)
   }
 
-  /** Registers a webhook that asks for these events. */
+  /** Registers a webhook for these events. */
   static of<Payload extends WebhookPayload>(
     account: Account,
     events: readonly Payload['event'][],
@@ -42,13 +42,13 @@ export class InboxReader<Payload extends WebhookPayload = MessagePayload> implem
     return new InboxReader<Payload>(receiver, id, new Webhook(secret))
   }
 
-  /** @returns the next one, once it is there. @throws Error when its signature is wrong */
+  /** @returns the next event, once it is there. @throws Error when its signature is wrong */
   async next(): Promise<Payload> {
     const requests = await this.receiver.waitForCount(this.taken + 1, DEADLINE_MS)
     return this.read(requests[this.taken++])
   }
 
-  /** @returns the next ones, this many */
+  /** @returns the next `count` events */
   async take(count: number): Promise<Payload[]> {
     const requests = await this.receiver.waitForCount(this.taken + count, DEADLINE_MS)
     const taken = requests.slice(this.taken, this.taken + count).map(request => this.read(request))
@@ -56,7 +56,7 @@ export class InboxReader<Payload extends WebhookPayload = MessagePayload> implem
     return taken
   }
 
-  /** How many came that nobody has read yet. */
+  /** Number of events that nobody has read yet. */
   get unread(): number {
     return this.receiver.received.length - this.taken
   }

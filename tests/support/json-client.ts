@@ -1,4 +1,4 @@
-/** Calls of a JSON API, with the whole answer at hand. */
+/** Calls a JSON API and returns the whole answer. */
 
 export interface Answer<T = unknown> {
   status: number
@@ -15,17 +15,14 @@ export interface JsonClient {
   delete<T = unknown>(path: string, body?: unknown): Promise<Answer<T>>
 }
 
-/** What answers a request: a running server's fetch, or an application's own handler. */
+/** A running server's fetch, or an application's own handler. */
 export type Handler = (request: Request) => Response | Promise<Response>
 
 export const basic = (clientId: string, clientSecret: string) =>
   `Basic ${Buffer.from(`${clientId}:${clientSecret}`).toString('base64')}`
 export const bearer = (token: string) => `Bearer ${token}`
 
-/**
- * @param baseUrl without a trailing slash
- * @param authorization header value, see `basic` and `bearer`
- */
+/** @param baseUrl without a trailing slash. @param authorization header, see `basic`, `bearer` */
 export function jsonClient(baseUrl: string, authorization?: string, handler: Handler = fetch): JsonClient {
   const call = async <T>(method: string, path: string, body?: unknown): Promise<Answer<T>> => {
     const headers = new Headers(authorization === undefined ? {} : { authorization })

@@ -1,34 +1,27 @@
 /**
- * Makes a small database large: copies the rows of one conversation as often as asked for, by SQL,
- * in all tables of gateway, homeserver and sandbox. So a gateway finds there what it would have
- * written itself, in seconds instead of hours.
+ * Makes a small database large by SQL: copies one conversation's rows in all tables of gateway,
+ * homeserver and sandbox. So a gateway finds what it would have written in hours, in seconds.
  */
 import type { Database } from 'bun:sqlite'
 import { closeSync, fsyncSync, openSync } from 'node:fs'
 
 export interface LargeSizes {
-  /**
-   * Each is sent and answered: a message, an event with its delivery, and the rows of homeserver
-   * and sandbox for both.
-   */
+  /** Each is sent and answered: a message, an event with its delivery, and the rows behind both. */
   messages: number
   /** Each has a token and a linked phone of the sandbox. */
   identities: number
-  /** All of the first identity's device, with a contact each. One in a hundred is a group. */
+  /** All of the first identity's device, with a contact each; one in a hundred is a group. */
   chats: number
-  /** Entries of the address book of the first device, at the sandbox. */
+  /** Entries in the address book of the first device, at the sandbox. */
   contacts?: number
 }
 
-/**
- * Values of a copied row in place of the original's, as SQL: `t` is the original, `n.n` the number
- * of the copy from 1 on.
- */
+/** SQL for values of a copy: `t` is the original row, `n.n` the copy's number, from 1 on. */
 type Changes = Record<string, string>
 
 const CHAT_STRIDE = 100
 const GROUP_EVERY = 100
-/** Columns that name what a copy has of its own are made of the original's with this behind it. */
+/** Values that must be unique are the original's with this suffix. */
 const suffixed = (column: string) => `t.${column} || printf('-%07d', n.n)`
 const phone = (first: number, number = 'n.n') => `cast(${first} + ${number} as text)`
 const ghost = (first: number, number?: string) => `'@whatsapp_' || ${phone(first, number)} || ':localhost'`
@@ -37,16 +30,15 @@ const room = (number = 'n.n') => `printf('!copy%07d:localhost', ${number})`
 const FIRST_OWNER = 491_700_000_000
 const FIRST_CONTACT = 491_800_000_000
 const FIRST_TOKEN_ID = 1_000_000_000
-/** Messages are spread over the chats by a number that has no factor in common with theirs. */
+/** Spreads messages over the chats: a prime, so it shares no factor with their number. */
 const SPREAD = 7_919
 
 /**
- * @param database of a gateway that is stopped, in which one identity has one linked phone of the
- * sandbox, one chat, and in it one message sent and one received
+ * @param database of a stopped gateway, in which one identity has one linked phone of the sandbox
+ * and one chat, with one message sent and one received
  */
 export function enlarge(database: Database, sizes: LargeSizes): void {
-  // Without a journal, each page is written once. A failure leaves no database to go on with, which
-  // is the test's end anyway.
+  // Without a journal, each page is written once. A failure ruins the database and ends the test.
   for (const pragma of ['journal_mode = OFF', 'synchronous = OFF', 'cache_size = -524288'])
     database.run(`PRAGMA ${pragma}`)
   database.run('CREATE TEMP TABLE n (n INTEGER PRIMARY KEY)')
@@ -61,7 +53,7 @@ export function enlarge(database: Database, sizes: LargeSizes): void {
     addMessages(database, own, sizes.messages - 1, sizes.chats - 1)
     addContacts(database, own, sizes.contacts ?? 0)
     const { last } = one<{ last: number }>(database, 'SELECT max(stream_id) AS last FROM hs_events')
-    // Who took part has been told of all of it; bridges that nobody uses stand where they stood.
+    // Appservices in use have received everything; unused ones stay at their position.
     database.run(`UPDATE hs_appservices SET position = ${last} WHERE position > 0`)
   })()
   numbers.finalize()
@@ -70,7 +62,7 @@ export function enlarge(database: Database, sizes: LargeSizes): void {
   syncToDisk(database.filename)
 }
 
-/** Else the system writes it out while a gateway is measured, whose commits wait for that. */
+/** Otherwise the system writes the file out while a gateway is measured, and commits wait. */
 function syncToDisk(path: string): void {
   const file = openSync(path, 'r')
   fsyncSync(file)
@@ -95,10 +87,7 @@ function conversationOf(database: Database): Conversation {
   )
 }
 
-/**
- * With a token of the same credential, and a phone that is linked at the sandbox as well, so that
- * no probe finds it gone.
- */
+/** Each gets a token of the same credential, and a phone linked at the sandbox for the probe. */
 function addIdentities(database: Database, own: Conversation, count: number): void {
   const user = `printf('@mg%010d:localhost', n.n)`
   const owner = phone(FIRST_OWNER)
@@ -171,7 +160,7 @@ function addChats(database: Database, own: Conversation, count: number): void {
   )
 }
 
-/** Spread over the chats that were added. */
+/** Spreads the messages over the added chats. */
 function addMessages(database: Database, own: Conversation, count: number, chats: number): void {
   const number = chats > 0 ? `(n.n * ${SPREAD} % ${chats} + 1)` : '0'
   const roomId = chats > 0 ? room(number) : `'${own.room}'`
@@ -249,10 +238,7 @@ function addContacts(database: Database, own: Conversation, count: number): void
   )
 }
 
-/**
- * @param changes of columns that the table has; others are as the original's
- * @param where which rows of the table are originals
- */
+/** @param changes by column; others stay the original's. @param where selects the original rows */
 function copy(database: Database, table: string, count: number, changes: Changes, where = 'true'): void {
   const columns = database
     .query<{ name: string }, []>(`SELECT name FROM pragma_table_info('${table}')`)

@@ -1,4 +1,4 @@
-/** The whole gateway in this process, listening on a real port: `await using gateway = await liveGateway()`. Its clock can be moved ahead. */
+/** The gateway in this process, on a real port: `await using gateway = await liveGateway()`. */
 import { createApp } from '../../src/app.ts'
 import { runCommandLine } from '../../src/cli/run.ts'
 import { configFrom, parseEnvironment } from '../../src/config/index.ts'
@@ -15,14 +15,13 @@ export interface LiveGateway extends AsyncDisposable {
   url: string
   client: GatewayClient
   clock: SkippingClock
-  /** Runs `meshgate bridge` with these words beside it. @returns what it printed */
+  /** Runs `meshgate bridge` with these words. @returns its output */
   meshgateBridge(...words: string[]): Promise<string>
 }
 
 /**
- * @param env settings beside the defaults of a test
- * @param directory to start in, with the files of an earlier run; by default a new one, removed at
- * the end
+ * @param env settings beside the defaults
+ * @param directory an earlier run's folder; by default a new one, removed at the end
  */
 export async function liveGateway(
   env: Record<string, string> = {},
@@ -44,7 +43,7 @@ export async function liveGateway(
   const { config, secrets } = configFrom(parseEnvironment(environment), folder)
   const app = await createApp(config, secrets, { clock, logger: createLogger(config.logLevel) })
   await app.start()
-  // Where it listens: what it tells of itself may be PUBLIC_URL.
+  // The address it listens on; PUBLIC_URL may differ.
   const url = `http://localhost:${port}`
   return {
     url,

@@ -1,8 +1,7 @@
 /**
- * Measures the longest turn of this process's event loop while something runs: for tests that no
- * client's request may hold up everybody else. The gateway under test runs in this process
- * (`liveGateway`, or an app's own handler), so the test's own work in a turn counts, too: it should
- * build large bodies beforehand and leave large answers unparsed (`await response.arrayBuffer()`).
+ * Measures the longest turn of this process's event loop: no client's request may hold up others.
+ * The gateway under test runs in this process (`liveGateway`, or an app's handler), so the test's
+ * own work counts: build large bodies before, leave large answers unparsed (`arrayBuffer()`).
  */
 import { expect } from 'bun:test'
 import { readFileSync } from 'node:fs'
@@ -11,15 +10,12 @@ import { readFileSync } from 'node:fs'
 const MOST_TURN_MS = 50
 
 const NANOSECONDS_PER_MS = 1e6
-/** How long a quiet run is watched, in milliseconds. */
+/** Least length of a quiet run, in milliseconds. */
 const LEAST_QUIET_MS = 100
 const MOST_QUIET_MS = 1_000
 
 interface TurnOptions {
-  /**
-   * Times that the work is done, numbered from 0. The least of all rounds counts: a long turn of
-   * the work itself comes in each.
-   */
+  /** Times `work` runs, numbered from 0. The least counts: a long turn of `work` is in each. */
   rounds?: number
   /** Milliseconds allowed beyond a quiet run. */
   mostMs?: number
@@ -35,10 +31,7 @@ export async function longestTurn(
   return least
 }
 
-/**
- * Fails when `work` holds the event loop for longer than a quiet run of the same process and
- * `mostMs` beyond.
- */
+/** Fails when `work` holds the event loop for over `mostMs` longer than a quiet run does. */
 export async function expectShortTurns(
   work: (round: number) => unknown,
   { rounds = 3, mostMs = MOST_TURN_MS }: TurnOptions = {},
@@ -54,15 +47,15 @@ export async function expectShortTurns(
 }
 
 async function turnOf(work: () => unknown): Promise<number> {
-  // Memory allocated before isn't this work's.
+  // Memory allocated before must not be collected during the work.
   Bun.gc(true)
   const watch = new TurnWatch()
-  // The first sample begins the interval that the work is to be in.
+  // The first sample starts the interval that the work falls into.
   await Bun.sleep(5)
   watch.longestMs = 0
   try {
     await work()
-    // A turn is seen by the timer that comes after it.
+    // The timer after a turn measures it.
     await Bun.sleep(5)
   } finally {
     watch.stop()
@@ -71,8 +64,8 @@ async function turnOf(work: () => unknown): Promise<number> {
 }
 
 /**
- * Measures the processor time from one turn's timer to the next's. By the clock, a turn on a busy
- * machine is as long as other processes have the processor or the disk.
+ * Measures processor time from one turn's timer to the next's. By the clock, a turn on a busy
+ * machine would include the time that other processes have the processor or the disk.
  */
 class TurnWatch {
   longestMs = 0
@@ -95,7 +88,7 @@ class TurnWatch {
   }
 }
 
-/** Milliseconds of processor this thread has used, where the system tells (Linux); else the time of day. */
+/** Processor time of this thread in milliseconds (Linux); elsewhere the time of day. */
 function usedMs(): number {
   try {
     return Number(readFileSync('/proc/thread-self/schedstat', 'latin1').split(' ')[0]) / NANOSECONDS_PER_MS

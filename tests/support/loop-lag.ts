@@ -1,14 +1,14 @@
-/** How long a gateway's event loop was held, by its own counter. */
+/** How long a gateway's event loop was blocked, by its own histogram. */
 import { samplesOf } from './metrics.ts'
 import { waitFor } from './wait-for.ts'
 
 const METRIC = 'meshgate_event_loop_lag_seconds'
-/** Long enough for a turn that began with `act` to be seen. */
+/** Enough samples to include a turn that began with `act`. */
 const MIN_SAMPLES = 4
 
 /**
- * @param url of the gateway, which shows its metrics to everybody on this machine
- * @returns in seconds, the upper bound of the bucket that the longest lag while `act` ran fell into
+ * @param url of a gateway that shows its metrics to everybody on this machine
+ * @returns upper bound in seconds of the histogram bucket with the longest lag while `act` ran
  */
 export async function longestLag(url: string, act: () => Promise<unknown>): Promise<number> {
   const before = await read(url)

@@ -10,7 +10,7 @@ export class ManualClock implements Clock {
   private sleepers: Sleeper[] = []
   private setBy = 0
 
-  /** @param time milliseconds since the Unix epoch, by default an instant that looks like one in a log */
+  /** @param time milliseconds since the Unix epoch */
   constructor(private time = Date.UTC(2026, 3, 27, 10, 0, 0)) {}
 
   now(): number {
@@ -21,7 +21,7 @@ export class ManualClock implements Clock {
     return this.time
   }
 
-  /** Somebody sets the clock, ahead or back: no time goes by. */
+  /** Sets the wall clock ahead or back; no time goes by. */
   set(byMs: number): void {
     this.setBy += byMs
   }
@@ -40,7 +40,7 @@ export class ManualClock implements Clock {
     })
   }
 
-  /** How many wait now. */
+  /** Number of sleepers. */
   get sleeping(): number {
     return this.sleepers.length
   }
@@ -51,7 +51,7 @@ export class ManualClock implements Clock {
     return Math.min(...this.sleepers.map(sleeper => sleeper.wakeAt)) - this.time
   }
 
-  /** Moves on by `ms`, waking each sleeper at its time, in order, and letting what it does next run before the following one. */
+  /** Moves on by `ms`, wakes sleepers in order, and lets each act before the next wakes. */
   async advance(ms: number): Promise<void> {
     const end = this.time + ms
     await settled()
@@ -68,7 +68,7 @@ export class ManualClock implements Clock {
   }
 }
 
-/** Lets what is ready to run, run: promises, and the group commit of the next turn of the event loop. */
+/** Runs what is ready: promises, and the group commit of the event loop's next turn. */
 export async function settled(): Promise<void> {
   for (let turn = 0; turn < 4; turn += 1) await new Promise(resolve => setImmediate(resolve))
 }

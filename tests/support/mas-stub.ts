@@ -1,6 +1,6 @@
 /**
- * The Matrix Authentication Service's admin API over real HTTP, as far as accounts need it: it takes nothing but what the service takes
- * (its docs/topics/admin-api.md and OpenAPI document), and tells of new users late, as the service's job does.
+ * The Matrix Authentication Service's admin API over HTTP, as far as accounts need it. As strict as
+ * the service (docs/topics/admin-api.md, OpenAPI), and as late to tell the homeserver of new users.
  */
 import { randomToken } from '../../src/lib/tokens.ts'
 
@@ -12,7 +12,7 @@ interface User {
   username: string
   lockedAt: string | null
   deactivatedAt: string | null
-  /** How many sessions are refused before the homeserver knows of the user. */
+  /** Sessions left to refuse before the homeserver knows the user. */
   unknownFor: number
 }
 
@@ -27,17 +27,17 @@ export class MasStub implements AsyncDisposable {
   readonly clientSecret = 'a secret: with a colon'
   readonly users = new Map<string, User>()
   readonly sessions: Session[] = []
-  /** What was asked, as `POST /users`, grants as `grant`. */
+  /** Calls so far, such as `POST /users`; grants as `grant`. */
   readonly calls: string[] = []
-  /** Lifetime of the service's own tokens, as it tells it. */
+  /** Lifetime the service states for its own tokens. */
   expiresInS = 300
-  /** New users are unknown to the homeserver for this many tries. */
+  /** For this many tries the homeserver doesn't know a new user. */
   provisioningTries = 0
-  /** Answers 500 to the next call after it was done. */
+  /** Carries out the next call, then answers 500. */
   loseNextAnswer = false
-  /** Names that the homeserver has already. */
+  /** Names taken at the homeserver. */
   readonly reserved = new Set<string>()
-  /** Makes the access token of a session; a homeserver that is to take them makes them itself. */
+  /** Makes a session's access token; tests with a real homeserver have the homeserver make it. */
   issueToken = async (_username: string, _deviceId: string): Promise<string> => randomToken('mpt_')
   private readonly grants = new Set<string>()
   private readonly server = Bun.serve({
@@ -50,7 +50,7 @@ export class MasStub implements AsyncDisposable {
     return `http://127.0.0.1:${this.server.port}`
   }
 
-  /** No token granted so far works any more. */
+  /** Revokes every token granted so far. */
   revokeGrants(): void {
     this.grants.clear()
   }

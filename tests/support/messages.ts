@@ -1,4 +1,4 @@
-/** The sending use cases on a database, with nothing around them but what a test replaces. */
+/** The sending use cases on a database; a test replaces the rest. */
 import type { Db } from '../../src/db/open.ts'
 import { GatewayError } from '../../src/domain/errors.ts'
 import type { Observer } from '../../src/domain/observation.ts'
@@ -22,7 +22,7 @@ import { phonesOn } from './phones.ts'
 
 export type MessageStore = ReturnType<typeof messageStore>
 
-/** All that stores messages and finds them, put together as the app does. */
+/** The message store, composed as the app does. */
 export function messageStore(
   db: Db,
   observer?: Pick<Observer, 'messageSettled'>,
@@ -76,7 +76,7 @@ export function messagesOn(store: MessageStore, change: Partial<MessagesOptions>
   })
 }
 
-/** By the identity and device of tests/support/rows.ts. */
+/** Sent by the identity and device of tests/support/rows.ts. */
 export const SEND_REQUEST: SendRequest = {
   identityId: 'id_1',
   deviceId: '237',
@@ -85,7 +85,7 @@ export const SEND_REQUEST: SendRequest = {
   text: 'hi',
 }
 
-/** A file as an upload leaves it, of a kind of which nothing more is known. */
+/** A file as an upload leaves it, of unknown kind. */
 export function stagedFile(change: Partial<StagedFile> = {}): StagedFile {
   return {
     id: 'file_1',

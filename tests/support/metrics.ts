@@ -2,9 +2,9 @@
 
 export interface Samples {
   text: string
-  /** Names of the samples, so `x_bucket`, `x_sum` and `x_count` of a histogram x. */
+  /** Sample names, so `x_bucket`, `x_sum` and `x_count` for a histogram x. */
   names: Set<string>
-  /** Of the one sample that has exactly these labels; undefined when there is none. */
+  /** @returns the sample with exactly these labels; undefined when there is none */
   value(name: string, labels?: Record<string, string>): number | undefined
 }
 

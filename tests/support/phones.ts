@@ -1,7 +1,4 @@
-/**
- * Devices' knowledge of people's numbers, on a test's database: from a bridge that a test answers
- * for, or from none.
- */
+/** Devices' knowledge of people's numbers, on a test's database, from a fake bridge or none. */
 import type { Db } from '../../src/db/open.ts'
 import { GatewayError } from '../../src/domain/errors.ts'
 import type { Bridge, Bridges } from '../../src/domain/ports.ts'
@@ -11,7 +8,7 @@ import { createPhoneRepository } from '../../src/modules/contacts/phone-reposito
 import { createPeoplesPhones, type PeoplesPhones } from '../../src/modules/contacts/phones.ts'
 import { ManualClock } from './manual-clock.ts'
 
-/** @param bridge by default one that can't look anybody up */
+/** @param bridge by default one that can't look up numbers */
 export function phonesOn(
   db: Db,
   bridge: Pick<Bridge, 'resolveIdentifier'> = { resolveIdentifier: refuse },

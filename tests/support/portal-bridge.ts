@@ -1,6 +1,6 @@
 /**
- * A bridge without a network, on a real homeserver: its contacts say in their rooms what a test has them say. For tests of what lies
- * between homeserver and gateway; every user of it has one login, connected from the beginning.
+ * A bridge without a network, on a real homeserver; a test scripts its contacts. It tests the path
+ * between homeserver and gateway; every user has one login, connected from the beginning.
  */
 import { freePort } from './program.ts'
 
@@ -28,7 +28,7 @@ export class Portal {
     private readonly bridge: PortalBridge,
   ) {}
 
-  /** The contact writes, in this order. @returns the ids of the events */
+  /** The contact sends these texts in order. @returns the event ids */
   async say(...texts: string[]): Promise<string[]> {
     const ids: string[] = []
     for (const body of texts) {
@@ -39,7 +39,7 @@ export class Portal {
     return ids
   }
 
-  /** What was written in the room, whoever wrote it, oldest first. */
+  /** All messages in the room, oldest first. */
   async messages(): Promise<{ sender: string; body: string }[]> {
     const { chunk } = await this.bridge.call('GET', `${this.path}/messages?dir=b&limit=1000`)
     return (chunk as { type: string; sender: string; content: { body: string } }[])
@@ -95,7 +95,7 @@ export class PortalBridge implements AsyncDisposable {
     hostname: '127.0.0.1',
     fetch: request =>
       request.url.includes('/_matrix/app/') ? this.takePushed(request) : this.provision(request),
-    // As bridgev2 answers when its homeserver is away.
+    // bridgev2 answers like this when its homeserver is away.
     error: error => Response.json({ errcode: 'M_UNKNOWN', error: error.message }, { status: 500 }),
   })
   private readonly directChats = new Map<string, Promise<Portal>>()
@@ -104,7 +104,7 @@ export class PortalBridge implements AsyncDisposable {
 
   constructor(private readonly serverName: string) {}
 
-  /** What the homeserver has to know of it, as YAML. */
+  /** The bridge's registration, as YAML. */
   get registration(): string {
     return JSON.stringify({
       id: 'portal-bridge',
@@ -117,7 +117,7 @@ export class PortalBridge implements AsyncDisposable {
     })
   }
 
-  /** What the gateway has to know of it. */
+  /** The gateway's settings for the bridge. */
   get settings(): Record<string, string> {
     return {
       BRIDGES: 'wa',
@@ -126,14 +126,14 @@ export class PortalBridge implements AsyncDisposable {
     }
   }
 
-  /** The number of the login that every user has. */
+  /** Number of every user's login. */
   readonly deviceId = LOGIN
 
   connect(homeserverUrl: string): void {
     this.homeserverUrl = homeserverUrl
   }
 
-  /** A new chat of these users with a contact that nobody has written to yet. They are invited. */
+  /** A new chat of these users with a contact that nobody has written to; they are invited. */
   async portal(contact: string, ...userIds: string[]): Promise<Portal> {
     const ghost = await this.ghost(contact)
     const { room_id: roomId } = await this.call('POST', '/createRoom', {
@@ -147,20 +147,20 @@ export class PortalBridge implements AsyncDisposable {
     return portal
   }
 
-  /** The chat that the gateway asked for, to write to a contact. */
+  /** The chat that the gateway asked for to write to a contact. */
   directChat(userId: string, contact: string): Promise<Portal> {
     const key = `${userId} ${contact}`
     return onceDone(this.directChats, key, () => this.portal(contact, userId))
   }
 
-  /** A call of the client-server API, as the bot or as a user of the bridge. @throws Error when it is refused */
+  /** Calls the client-server API as the bot or a user of the bridge. @throws Error if refused */
   async call(method: string, path: string, body?: Json, userId?: string): Promise<Json> {
     const url = new URL(`${this.homeserverUrl}/_matrix/client/v3${path}`)
     if (userId) url.searchParams.set('user_id', userId)
     const response = await fetch(url, {
       method,
       headers: { authorization: `Bearer ${AS_TOKEN}` },
-      // A kept connection may be one to the homeserver before its restart.
+      // A kept connection may lead to the homeserver before its restart.
       keepalive: false,
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     })
@@ -194,7 +194,7 @@ export class PortalBridge implements AsyncDisposable {
     }
   }
 
-  /** Says of every message of the gateway's users that the network took it. */
+  /** Confirms every message of the gateway's users as taken by the network. */
   private async takePushed(request: Request): Promise<Response> {
     if (request.headers.get('authorization') !== `Bearer ${HS_TOKEN}`)
       return Response.json({}, { status: 403 })
@@ -247,7 +247,7 @@ export class PortalBridge implements AsyncDisposable {
   }
 }
 
-/** What failed is tried again. */
+/** Remembers successes; a failure is tried again. */
 function onceDone<T>(known: Map<string, Promise<T>>, key: string, make: () => Promise<T>): Promise<T> {
   const found = known.get(key)
   if (found !== undefined) return found

@@ -1,5 +1,5 @@
 /**
- * Synapse, a bridge without a network, and a gateway in a process of its own that gets its events in one of two ways:
+ * Synapse, a bridge without a network, and a gateway process that gets events in one of two ways:
  * `await using deployment = await portalDeployment({ source: 'sync' })`.
  */
 import { identityNamespace } from '../../src/modules/identities/identities.ts'
@@ -12,7 +12,7 @@ import { type Synapse, type SynapseOptions, startSynapse } from './synapse.ts'
 import { tempDir } from './temp-dir.ts'
 import { waitFor } from './wait-for.ts'
 
-/** How the gateway hears of events: pushed as an application service, or by /sync with accounts of the registration secret or of MAS. */
+/** How the gateway gets events: pushed to it, or by /sync (registration secret, or MAS). */
 export type Source = 'appservice' | 'sync' | MasStub
 export const SOURCES = ['appservice', 'sync'] as const
 
@@ -26,23 +26,23 @@ export interface PortalDeployment extends AsyncDisposable {
   synapse: Synapse
   bridge: PortalBridge
   client: GatewayClient
-  /** The process of now. */
+  /** The current process. */
   gateway(): GatewayProcess
-  /** Starts the gateway again, on the same data and port, after it was stopped or killed. */
+  /** Starts the stopped or killed gateway again, on the same data and port. */
   startGateway(): Promise<void>
-  /** Restarts the homeserver with another as_token in our registration; the gateway's own by default. */
+  /** Restarts the homeserver with this as_token registered; by default the gateway's own. */
   registerGateway(asToken?: string): Promise<void>
-  /** A new account whose device is known. @returns it and its Matrix user id */
+  /** A new account with a known device. @returns the account and its Matrix user id */
   account(): Promise<{ account: Account; userId: string }>
-  /** What the gateway's /ready says of the homeserver. */
+  /** The homeserver's state in the gateway's /ready. */
   homeserverState(): Promise<string>
-  /** A server admin's call of Synapse's admin API. @throws Error when it is refused */
+  /** Calls Synapse's admin API as a server admin. @throws Error if refused */
   admin(method: string, path: string, body?: object): Promise<unknown>
 }
 
 interface PortalOptions extends SynapseOptions {
   source: Source
-  /** Settings of the gateway beside those that a test has anyway. */
+  /** Settings of the gateway beside the defaults. */
   env?: Record<string, string>
   /** The gateway's program; by default `MESHGATE`. */
   command?: string[]
@@ -145,7 +145,7 @@ function accountSettings(source: Source, synapse: Synapse): Record<string, strin
   return { MAS_URL: url, ADMIN_CLIENT_ID: clientId, ADMIN_CLIENT_SECRET: clientSecret }
 }
 
-/** Calls of Synapse's admin API, by an admin that is made for the first of them. */
+/** Calls Synapse's admin API; the first call creates the admin. */
 function synapseAdmin(synapse: Synapse): PortalDeployment['admin'] {
   let adminToken: Promise<string> | undefined
   return async (method, path, body) => {
@@ -161,7 +161,7 @@ function synapseAdmin(synapse: Synapse): PortalDeployment['admin'] {
   }
 }
 
-/** A token that Synapse takes, for a user that is made when there is none. */
+/** Creates the user if need be. @returns a token that Synapse accepts */
 async function logIn(
   { url, serverName }: Synapse,
   admin: PortalDeployment['admin'],
@@ -182,7 +182,7 @@ async function logIn(
   return ((await answer.json()) as { access_token: string }).access_token
 }
 
-/** By hand, so that it doesn't rest on what is under test. @returns the access token of a server admin */
+/** Done by hand, to rely on nothing under test. @returns a server admin's access token */
 async function registerAdmin({ url, registrationSharedSecret }: Synapse): Promise<string> {
   const endpoint = `${url}/_synapse/admin/v1/register`
   const { nonce } = (await (await fetch(endpoint)).json()) as { nonce: string }

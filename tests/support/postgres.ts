@@ -1,19 +1,18 @@
-/** PostgreSQL on a port and a folder of its own: `await using postgres = await startPostgres()`. */
+/** PostgreSQL on its own port and folder: `await using postgres = await startPostgres()`. */
 import { chownSync, existsSync, globSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { SQL } from 'bun'
 import { freePort, type Program, startProgram } from './program.ts'
 
-/** Where its programs are; Debian keeps those that run a server out of the PATH. */
+/** Debian keeps the server's programs out of the PATH. */
 const binaries = programsFolder()
 
-/** Whether this machine has it. */
 export const hasPostgres = binaries !== undefined
 
 const USER = 'test'
 const DATABASE = 'postgres'
-/** It refuses to run as root: then it runs as `nobody`. */
+/** PostgreSQL refuses to run as root; then it runs as `nobody`. */
 const NOBODY = 65_534
 const AS_NOBODY = ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups']
 
@@ -40,7 +39,7 @@ export async function startPostgres(): Promise<Postgres> {
   let program: Program
   try {
     const made = Bun.spawnSync(
-      // Synapse wants an order of text that no update of the machine changes.
+      // Synapse wants a text order that no update of the machine changes.
       command('initdb', '-U', USER, '-A', 'trust', '--locale=C', '--encoding=UTF8', '--no-sync'),
       { cwd: folder },
     )

@@ -1,31 +1,31 @@
-/** A program of others in a process of its own: Synapse, a bridge. Killed at the latest when it is disposed of. */
+/** Runs a program of others, such as Synapse or a bridge; disposing of it kills it. */
 import { readFileSync } from 'node:fs'
 import { waitFor } from './wait-for.ts'
 
 export interface Program extends AsyncDisposable {
   pid: number
-  /** What it printed so far, on both outputs. */
+  /** Output so far, of both streams. */
   output(): string
   hasEnded(): boolean
-  /** Resolves when it has ended, after SIGTERM by default. @returns its exit code */
+  /** Sends SIGTERM by default. @returns the exit code, once the program has ended */
   end(signal?: NodeJS.Signals): Promise<number>
 }
 
 interface ProgramOptions {
-  /** For messages. */
+  /** Named in error messages. */
   name: string
   command: string[]
   cwd: string
   env?: Record<string, string>
-  /** Asked again and again until it is true. */
+  /** Asked repeatedly until true. */
   isReady(output: string): boolean | Promise<boolean>
   deadlineMs?: number
 }
 
-/** After SIGTERM a program has this long before it is killed, in milliseconds. */
+/** Milliseconds a program has after SIGTERM before it is killed. */
 const END_PATIENCE_MS = 20_000
 
-/** Resolves when it is ready. PATH and HOME are all it has of our environment. @throws Error with its output when it ends before */
+/** Resolves when ready; passes on PATH and HOME alone. @throws Error with the output if it ends */
 export async function startProgram(options: ProgramOptions): Promise<Program> {
   const { name, command, cwd, env = {}, isReady, deadlineMs = 60_000 } = options
   const child = Bun.spawn(command, {
@@ -65,7 +65,7 @@ export async function startProgram(options: ProgramOptions): Promise<Program> {
   }
 }
 
-/** Reads the streams to their end, so that the process never waits for a full pipe. @returns what came so far */
+/** Reads the streams to their end, so that no full pipe blocks. @returns the output so far */
 export function collectOutput(...streams: ReadableStream<Uint8Array<ArrayBuffer>>[]): () => string {
   let text = ''
   for (const stream of streams) {
@@ -77,7 +77,7 @@ export function collectOutput(...streams: ReadableStream<Uint8Array<ArrayBuffer>
   return () => text
 }
 
-/** Whether something answers 2xx there, by whatever certificate. */
+/** @returns true when a server answers 2xx, whatever its certificate */
 export async function answers(url: string): Promise<boolean> {
   try {
     return (await fetch(url, { signal: AbortSignal.timeout(2_000), tls: { rejectUnauthorized: false } })).ok
@@ -86,7 +86,7 @@ export async function answers(url: string): Promise<boolean> {
   }
 }
 
-/** True while the process runs. A zombie, which its parent hasn't asked for yet, doesn't. */
+/** True while the process runs; false for a zombie that its parent hasn't reaped. */
 export function isAlive(pid: number): boolean {
   try {
     return !/^\d+ \(.*\) Z/s.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
@@ -95,17 +95,12 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/**
- * Below the ports that the system gives away by itself, which another test may get at any moment.
- */
+/** Below the system's ephemeral ports, which another test may get at any moment. */
 const PORTS = { first: 20_000, count: 12_000 }
-/**
- * Each process of a test run begins elsewhere, so that none gets a port that another has just been
- * given.
- */
+/** Test processes begin at different ports, so that none gets a port just given to another. */
 let nextPort = (process.pid * 97) % PORTS.count
 
-/** A port that nobody listens on now, for programs that have to be told one. */
+/** A port that nobody listens on now, for programs that must be given one. */
 export function freePort(): number {
   for (;;) {
     const port = PORTS.first + nextPort
@@ -114,7 +109,7 @@ export function freePort(): number {
       Bun.listen({ hostname: '127.0.0.1', port, exclusive: true, socket: { data() {} } }).stop(true)
       return port
     } catch {
-      // Somebody has it.
+      // The port is in use.
     }
   }
 }

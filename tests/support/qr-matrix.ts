@@ -1,4 +1,4 @@
-/** Reads drawn QR codes back into their dark and light squares, and draws the squares that a text should have. */
+/** Reads drawn QR codes back into squares, and draws the squares expected for a text. */
 import { PNG } from 'pngjs'
 import QRCode from 'qrcode'
 
@@ -22,7 +22,7 @@ export function matrixOfPng(bytes: Uint8Array, quietZone = 4): QrMatrix {
   return rows(size, (x, y) => isDark(middleOf(x), middleOf(y)))
 }
 
-/** Of a path of horizontal lines, each as high as a square. */
+/** Reads a path of horizontal lines, each as high as a square. */
 export function matrixOfSvg(svg: string, quietZone = 4): QrMatrix {
   const size = Number(/viewBox="0 0 (\d+) /.exec(svg)?.[1]) - 2 * quietZone
   const path = /<path stroke="#000000" d="([^"]+)"/.exec(svg)?.[1] ?? ''
@@ -38,7 +38,7 @@ export function matrixOfSvg(svg: string, quietZone = 4): QrMatrix {
   return rows(size, (column, row) => dark.has(`${column} ${row}`))
 }
 
-/** Of half blocks, dark on light, with one light square around. */
+/** Reads half blocks, dark on light, with a margin of one light square. */
 export function matrixOfTerminal(text: string): QrMatrix {
   const lines = Bun.stripANSI(text).split('\n')
   const size = (lines[0]?.length ?? 0) - 2

@@ -1,6 +1,6 @@
 /**
- * A folder on a file system of its own that can be made full: a tmpfs whose size is set to what it holds now. Mounting takes root; others
- * run what needs it in a user namespace in which they are.
+ * A folder that a test can fill up: a tmpfs resized to its current content. Mounting takes
+ * root; others run the command in a user namespace in which they are root.
  */
 import { statfsSync } from 'node:fs'
 import { tempDir } from './temp-dir.ts'
@@ -12,10 +12,10 @@ export interface QuotaFolder extends Disposable {
 }
 
 const FULL_SIZE = '1g'
-/** The program goes on writing between the look at what there is and the new size, which can't be below that. */
+/** Tries; a size is refused when the program has meanwhile written more than it. */
 const TRIES = 50
 
-/** @returns what a command has to begin with that is to mount something: nothing where we may, null where it can't be had */
+/** @returns a command prefix that allows mounting: empty where we may, null where nobody may */
 export function mountingPrefix(): string[] | null {
   if (mayMount()) return []
   const prefix = ['unshare', '-rm']
@@ -29,7 +29,7 @@ function mayMount(): boolean {
   return quota !== null
 }
 
-/** @returns null where nothing may be mounted */
+/** @returns null where mounting isn't allowed */
 export function quotaFolder(path: string): QuotaFolder | null {
   if (!mountAt(path, `size=${FULL_SIZE},mode=700`)) return null
   const resize = (sizeNow: () => string) => {
@@ -49,7 +49,7 @@ export function quotaFolder(path: string): QuotaFolder | null {
   }
 }
 
-/** With everything named: mount(8) would else repeat options that a remount in a user namespace is refused for. */
+/** Names every option: in a user namespace, mount(8) would repeat options that are refused. */
 function mountAt(path: string, options: string): boolean {
   const command = ['mount', '-t', 'tmpfs', '-o', options, 'meshgate-tests', path]
   return process.platform === 'linux' && Bun.spawnSync(command).success

@@ -1,17 +1,17 @@
-/** A client on a raw socket, with or without TLS, for requests that no HTTP client would make. */
+/** A raw socket, with or without TLS, for requests that no HTTP client would make. */
 import { connect } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 
 export interface RawClient extends Disposable {
   write(text: string | Buffer): void
-  /** All that came back so far. */
+  /** Everything received so far. */
   heard: string
   closed: boolean
   /** Statuses of the answers so far. */
   statuses(): number[]
 }
 
-/** @param url of which host, port and scheme count */
+/** @param url only its scheme, host and port are used */
 export function openRaw(url: string): Promise<RawClient> {
   const { protocol, hostname, port } = new URL(url)
   const to = { host: hostname, port: Number(port) }
@@ -28,13 +28,13 @@ export function openRaw(url: string): Promise<RawClient> {
       [Symbol.dispose]: () => void socket.destroy(),
     }
     socket.on('data', data => {
-      // A byte is a character, so that frames of a WebSocket can be told, too.
+      // latin1 makes each byte a character, so that WebSocket frames can be read, too.
       client.heard += data.toString('latin1')
     })
     socket.on('close', () => {
       client.closed = true
     })
-    // Once connected: written to a connection that the server has closed.
+    // After the connect, this catches writes to a connection that the server has closed.
     socket.on('error', reject)
   })
 }

@@ -1,16 +1,16 @@
-/** Sends one request byte for byte, for paths and headers that no HTTP client would send. */
+/** Sends a request byte for byte, for paths and headers that no HTTP client would send. */
 import { connect } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 
 export interface RawAnswer {
-  /** 0 when the connection was closed without an answer. */
+  /** 0 when the server closed the connection without an answer. */
   status: number
   text: string
 }
 
 /**
- * @param url of which scheme, host and port count
- * @param target what stands between method and version
+ * @param url only its scheme, host and port are used
+ * @param target the text between method and version
  * @param headers whole lines; by default a Host
  */
 export function rawRequest(

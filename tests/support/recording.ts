@@ -1,7 +1,4 @@
-/**
- * A voice message as phones record it: two seconds of Opus in Ogg, in which half a second of sound
- * and of near silence take turns.
- */
+/** A voice message as phones record it: 2 s of Opus in Ogg, each half second sound or silence. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 

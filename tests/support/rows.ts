@@ -1,4 +1,4 @@
-/** Rows that most tests of the modules start from: an identity with a linked device and a joined chat. */
+/** Rows most module tests start from: an identity with a linked device and a joined chat. */
 
 import type { Db } from '../../src/db/open.ts'
 import {
@@ -25,7 +25,7 @@ export function insertIdentity(db: Db, id = 'id_1', matrixUserId = '@mg1:s'): st
   return id
 }
 
-/** A token without a credential, by which the identity can be reached. */
+/** A token of the identity, without a credential. */
 export function insertToken(db: TempDb, change: Partial<typeof tokens.$inferInsert> = {}): void {
   const times = { createdAt: LINKED_AT, updatedAt: LINKED_AT }
   db.orm
@@ -98,7 +98,7 @@ export function insertWebhook(db: TempDb, change: Partial<typeof webhooks.$infer
     .run()
 }
 
-/** A message of the device that was handed over. */
+/** A message that the device handed over. */
 export function insertMessage(db: TempDb, change: Partial<typeof messages.$inferInsert> = {}): void {
   db.orm
     .insert(messages)

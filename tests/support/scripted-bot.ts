@@ -1,10 +1,10 @@
-/** Rooms with a bot that says what a test has it say, and a clock that doesn't let anybody wait. */
+/** Rooms with a bot that a test scripts, and a clock without waits. */
 import type { MatrixSession, RoomEvent } from '../../src/domain/ports.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 
 export const BOT = '@testbot:s'
 
-/** What the bot does in the room where it was spoken to. */
+/** The bot's actions in the room where it received a text. */
 export interface BotActs {
   /** @returns the event id */
   say(body: string): string
@@ -14,14 +14,14 @@ export interface BotActs {
 
 export class ScriptedBot implements Partial<MatrixSession> {
   readonly userId = '@u:s'
-  /** What was said to it, by room. */
+  /** Texts sent to the bot. */
   readonly heard: { roomId: string; text: string }[] = []
-  /** Texts of ours that were taken back. */
+  /** Our texts that were redacted. */
   readonly takenBack: string[] = []
   private readonly rooms = new Map<string, RoomEvent[]>()
   private count = 0
 
-  /** @param obey what it does when it is spoken to */
+  /** @param obey the bot's reaction to a text */
   constructor(private readonly obey: (text: string, acts: BotActs) => void) {}
 
   get session(): MatrixSession {
@@ -78,7 +78,7 @@ export class ScriptedBot implements Partial<MatrixSession> {
   }
 }
 
-/** Time goes by as soon as somebody waits for it. */
+/** A sleep moves the time on at once. */
 export class HastyClock implements Clock {
   private time = 0
 

@@ -1,26 +1,26 @@
 /**
- * A bridge's provisioning API over real HTTP whose logins do what a test says, with the manners of bridgev2 0.28: a login that was given
- * a wrong answer is over, unless the script lets it stand.
+ * A bridge's provisioning API over HTTP whose logins follow a test's script. As with bridgev2 0.28,
+ * a wrong answer ends a login, unless the script lets it stand.
  */
 import { createProvisioningClient, type ProvisioningClient } from '../../src/bridges/provisioning.ts'
 
 type Json = Record<string, unknown>
 
-/** What becomes of a step that is waited for or answered. */
+/** Result of a step that is waited for or answered. */
 export type Outcome = { next: Json } | { status: number; errcode: string; error: string; stands?: boolean }
 
 export class ScriptedBridge implements Disposable {
-  /** Of `POST /login/start/{flow}`. */
+  /** The answer to `POST /login/start/{flow}`. */
   first: Json = {}
-  /** Instead of it. */
+  /** Replaces `first` when set. */
   startRefusal: { status: number; errcode: string; error: string } | null = null
-  /** By step id, with what was given; a step that isn't here waits for ever. */
+  /** Results by step id, from the fields given; any other step waits forever. */
   readonly outcomes = new Map<string, (given: Record<string, string>) => Outcome | Promise<Outcome>>()
-  /** What its answers to `whoami` and to a start wait for. */
+  /** `whoami` and start answer only after these. */
   silence: { whoami?: Promise<void>; start?: Promise<void> } = {}
   flows = [{ id: 'qr', name: 'QR', description: '' }]
   logins: Json[] = []
-  /** Calls that changed something: method, path and what was given. */
+  /** Calls that changed something: path and body. */
   readonly calls: { path: string; given: Json }[] = []
 
   private readonly server: ReturnType<typeof Bun.serve>

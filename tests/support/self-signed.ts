@@ -1,7 +1,7 @@
-/** Certificates for tests, made by openssl. */
+/** Makes certificates with openssl. */
 import type { TempDir } from './temp-dir.ts'
 
-/** @returns files of a key and a certificate, signed by itself, for the host `name` */
+/** @returns files of a key and a self-signed certificate for the host `name` */
 export function selfSigned(folder: TempDir, name: string): { cert: string; key: string } {
   const [cert, key] = [folder.file(`${name}.crt`), folder.file(`${name}.key`)]
   const { exitCode, stderr } = Bun.spawnSync([

@@ -1,16 +1,16 @@
-/** A bash that runs one block of commands after another, as somebody does who copies them into a terminal. */
+/** A bash that runs blocks of commands in order, as if pasted into a terminal. */
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { waitFor } from './wait-for.ts'
 
 export interface ShellSession extends AsyncDisposable {
-  /** @returns what the block printed on standard output, and the exit code of its last command */
+  /** @returns the block's standard output, and the exit code of its last command */
   run(block: string): Promise<{ output: string; exitCode: number }>
-  /** What the block that runs now has printed so far. */
+  /** The running block's output so far. */
   outputSoFar(): string
 }
 
-/** Stands behind what a block printed, on a line of its own. */
+/** Printed after each block, on a line of its own. */
 const MARK = '--- end of block'
 const DEADLINE_MS = 15_000
 
@@ -62,7 +62,7 @@ async function read(
   for await (const chunk of stream) take(decoder.decode(chunk, { stream: true }))
 }
 
-/** Puts a program into a folder for the PATH. @param script run by this Bun with the program's arguments */
+/** Puts a program into a folder of the PATH. @param command gets the arguments appended */
 export function installScript(folder: string, name: string, command: readonly string[]): void {
   mkdirSync(folder, { recursive: true })
   const file = join(folder, name)

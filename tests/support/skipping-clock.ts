@@ -1,4 +1,4 @@
-/** A clock that runs as time does and can be moved ahead: for tests of real traffic that don't want to wait for retries and time-outs. */
+/** A clock that runs and can skip ahead, so that real traffic needn't wait for retries. */
 import { type Clock, systemClock } from '../../src/lib/clock.ts'
 
 export class SkippingClock implements Clock {
@@ -26,7 +26,7 @@ export class SkippingClock implements Clock {
     }
   }
 
-  /** Who sleeps until then wakes now. */
+  /** Wakes everybody who would sleep until then. */
   skip(ms: number): void {
     this.aheadMs += ms
     for (const wake of this.sleepers) wake()

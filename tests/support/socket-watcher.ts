@@ -3,13 +3,13 @@ import { waitFor } from './wait-for.ts'
 
 export interface SocketWatcher extends AsyncDisposable {
   frames: (string | Buffer)[]
-  /** Resolves when it is closed, by whoever. */
+  /** Resolves when either side has closed it. */
   closed: Promise<{ code: number; reason: string }>
-  /** @returns the text frame with this index, once it is there */
+  /** @returns the text frame with this index, once received */
   waitForText(index: number, deadlineMs?: number): Promise<string>
-  /** Sends it as JSON. */
+  /** Sends the frame as JSON. */
   send(frame: unknown): void
-  /** @returns the frame with this index, once it is there */
+  /** @returns the frame with this index, once received */
   waitForFrame(index: number, deadlineMs?: number): Promise<string | Buffer>
 }
 

@@ -1,4 +1,4 @@
-/** Synapse on a port of its own: the external homeserver of the tests. `await using synapse = await startSynapse()`. */
+/** Synapse on a port of its own: `await using synapse = await startSynapse()`. */
 import { Database } from 'bun:sqlite'
 import { createHmac, randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
@@ -10,12 +10,12 @@ import { tempDir } from './temp-dir.ts'
 
 const PYTHON = join(import.meta.dir, '..', '..', '.tools', 'synapse', 'bin', 'python')
 
-/** Whether `make e2e-tools` has installed it. */
+/** True when `make e2e-tools` has installed Synapse. */
 export const hasSynapse = existsSync(PYTHON)
 
 const REGISTRATION_SHARED_SECRET = 'the registration secret of the tests'
 const START_DEADLINE_MS = 90_000
-/** As good as none. */
+/** High enough to be no limit. */
 const UNLIMITED = { per_second: 100_000, burst_count: 100_000 }
 
 export interface RateLimit {
@@ -27,34 +27,34 @@ export interface Synapse extends AsyncDisposable {
   url: string
   serverName: string
   registrationSharedSecret: string
-  /** Its admin API, as an admin made for it. */
+  /** A client of the admin API, with a new admin's token. */
   admin(): Promise<JsonClient>
-  /** Puts a registration (YAML) into its configuration; it counts after the next restart. */
+  /** Adds a registration (YAML) to the configuration; it applies after the next restart. */
   addRegistration(name: string, yaml: string): void
-  /** SIGTERM and a new process on the same data and port. */
+  /** SIGTERM, then a new process on the same data and port. */
   restart(): Promise<void>
   stop(): Promise<void>
   kill(): Promise<void>
   start(): Promise<void>
   output(): string
-  /** Of SQLite. */
+  /** SQLite only. */
   databaseFile: string
-  /** The events with this in their JSON, as its database has them. */
+  /** Stored events with this text in their JSON. */
   eventsWith(text: string): Promise<SynapseEvent[]>
-  /** How far an event came on its way to an application service. Of PostgreSQL. */
+  /** How far an event got on its way to an application service. PostgreSQL only. */
   pushStateOf(eventId: string, appserviceId: string): Promise<PushState>
-  /** Whether the application service took a later event of the same room before this one: Synapse had kept it back. Of PostgreSQL. */
+  /** True when a later event of its room was taken before this one. PostgreSQL only. */
   wasOvertaken(eventId: string, appserviceId: string): Promise<boolean>
-  /** How often since its start it has caught up with the application service, after it couldn't reach it. */
+  /** How often since its start Synapse has caught up with the service after an outage. */
   recoveriesOf(appserviceId: string): number
-  /** How often since its start it has begun to wait for the application service, because it couldn't reach it. */
+  /** How often since its start Synapse has found the application service unreachable. */
   outagesOf(appserviceId: string): number
 }
 
 /**
- * - `taken`: pushed, and the application service said that it has it.
- * - `kept`: in Synapse's queue for it.
- * - `forgotten`: neither; Synapse ended, or is yet, between storing the event and putting it into that queue.
+ * - `taken`: pushed, and the application service acknowledged it.
+ * - `kept`: in Synapse's queue for the service.
+ * - `forgotten`: neither: stored, but not (yet, or before Synapse ended) put into that queue.
  */
 export type PushState = 'taken' | 'kept' | 'forgotten'
 
@@ -68,17 +68,17 @@ export interface SynapseEvent {
 export interface SynapseOptions {
   /** Registrations of application services, as YAML by name. */
   registrations?: Record<string, string>
-  /** Limits to keep where a test is about them, such as `{ rc_message: { per_second: 1, burst_count: 1 } }`. */
+  /** Limits to keep, such as `{ rc_message: { per_second: 1, burst_count: 1 } }`. */
   rateLimits?: Record<string, RateLimit>
   serverName?: string
   /**
-   * On SQLite, the default, Synapse counts its transactions from 1 again after a restart, which real bridges take for repeats, and drop. So
-   * those need PostgreSQL, as every real deployment does.
+   * On SQLite, the default, Synapse numbers its transactions from 1 again after a restart; real
+   * bridges drop those as repeats, so they need PostgreSQL, as in every real deployment.
    */
   database?: 'sqlite' | 'postgres'
 }
 
-/** Resolves when it answers. */
+/** Resolves when Synapse answers. */
 export async function startSynapse(options: SynapseOptions = {}): Promise<Synapse> {
   const { registrations = {}, rateLimits = {}, serverName = 'synapse.test', database = 'sqlite' } = options
   await using stack = new AsyncDisposableStack()
@@ -169,7 +169,7 @@ export async function startSynapse(options: SynapseOptions = {}): Promise<Synaps
   }
 }
 
-/** Synapse deletes a transaction when the application service has said that it has it; its log doesn't tell which events those were. */
+/** Synapse deletes acknowledged transactions and logs no event ids, so a trigger keeps them. */
 const KEEP_TRACK_OF_TAKEN = `
   CREATE TABLE taken (position bigserial, as_id text, event_ids text);
   CREATE FUNCTION keep_track_of_taken() RETURNS trigger LANGUAGE plpgsql AS
@@ -214,7 +214,7 @@ async function adminOf(url: string): Promise<JsonClient> {
   return jsonClient(url, bearer(body.access_token))
 }
 
-/** Warnings to standard error, and how it gets on with application services. */
+/** Logs warnings to standard error, and the state of application services. */
 const LOGGING = {
   version: 1,
   formatters: { plain: { format: '%(asctime)s %(levelname)s %(name)s %(message)s' } },
@@ -229,13 +229,13 @@ interface ConfigParts {
   folder: string
   serverName: string
   port: number
-  /** Undefined: SQLite. */
+  /** Undefined for SQLite. */
   postgres: Postgres | undefined
   registrations: string[]
   rateLimits: Record<string, RateLimit>
 }
 
-/** homeserver.yaml: no federation, quick passwords, and no limit that a test would run into by itself. */
+/** homeserver.yaml: no federation, quick passwords, and limits that no test reaches by itself. */
 function configOf({ folder, serverName, port, postgres, registrations, rateLimits }: ConfigParts) {
   return {
     server_name: serverName,
@@ -245,7 +245,7 @@ function configOf({ folder, serverName, port, postgres, registrations, rateLimit
     media_store_path: join(folder, 'media'),
     log_config: join(folder, 'log.yaml'),
     pid_file: join(folder, 'homeserver.pid'),
-    // Any 32 bytes are a key; nobody outside ever checks a signature.
+    // Any 32 bytes are a key; nobody checks a signature.
     signing_key: `ed25519 a_test ${Buffer.alloc(32, 7).toString('base64').replace('=', '')}`,
     macaroon_secret_key: 'the macaroon secret of the tests',
     form_secret: 'the form secret of the tests',

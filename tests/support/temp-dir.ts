@@ -1,11 +1,11 @@
-/** A folder of a test's own: `using folder = tempDir()` removes it at the end of the scope. */
+/** A test's own folder, removed at the end of the scope: `using folder = tempDir()`. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 export interface TempDir extends Disposable {
   path: string
-  /** The path of a file in it. */
+  /** Path of a file in the folder. */
   file(name: string): string
 }
 

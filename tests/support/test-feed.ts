@@ -13,7 +13,7 @@ interface TestFeedOptions {
   db: Db
   clock: Clock
   payloads?: Payloads
-  /** Stands for the write that tells of a reader. */
+  /** Replaces the write that notes a reader. */
   noteRead?: FeedRepository['noteRead']
 }
 

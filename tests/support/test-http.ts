@@ -1,4 +1,4 @@
-/** The real HTTP application on a real database, with stand-ins for the services that talk to bridges. */
+/** The real HTTP application on a real database, with stand-ins for services behind bridges. */
 import type { Config } from '../../src/config/index.ts'
 import { type ErrorCode, GatewayError } from '../../src/domain/errors.ts'
 import { createHttp, type HttpOptions } from '../../src/http/http.ts'
@@ -92,7 +92,7 @@ export async function testHttp(
     ...overrides,
   })
 
-  /** A request to the application, without a socket. */
+  /** Calls the application without a socket. */
   async function call(
     method: string,
     path: string,
@@ -113,7 +113,7 @@ export async function testHttp(
     return { status: response.status, headers: response.headers, text, body: parsed(text) }
   }
 
-  /** Makes a token of the admin's. */
+  /** Creates a token as the admin. */
   async function newToken(useHost = false): Promise<string> {
     const answer = await call('POST', '/api/v1/tokens', { auth: basic(), json: { use_host: useHost } })
     return String(answer.body.token)
@@ -147,7 +147,7 @@ export interface Answer {
   status: number
   headers: Headers
   text: string
-  /** The parsed JSON; empty when the body is none. A list is under `list`. */
+  /** Parsed JSON; empty when the body isn't JSON. A list is under `list`. */
   body: Record<string, unknown>
 }
 

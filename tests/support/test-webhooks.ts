@@ -1,4 +1,4 @@
-/** The webhook use cases on a real database, with an endpoint that a test answers for. */
+/** The webhook use cases on a real database, with an endpoint that a test scripts. */
 import type { Db } from '../../src/db/open.ts'
 import type { InboxEvent } from '../../src/db/schema/index.ts'
 import type { WebhookPayload } from '../../src/domain/events.ts'
@@ -29,12 +29,12 @@ export function refused(status: number | null, retryAfterS: number | null = null
   return { outcome: 'refused', status, error: `HTTP ${status}`, retryAfterS, latencyMs: 7, response: 'no' }
 }
 
-/** Without contacts and media: what is stored is what is delivered. */
+/** Without contacts and media: stored payloads are delivered as they are. */
 export const storedPayloads: Payloads = {
   of: async ({ payload }: InboxEvent) => ({ ...payload, is_contact: false, media: null }) as WebhookPayload,
 }
 
-/** A try as the endpoint saw it. */
+/** A delivery try as the endpoint saw it. */
 export interface SeenTry extends WebhookRequest {
   at: number
   payload: Record<string, unknown>
@@ -43,12 +43,12 @@ export interface SeenTry extends WebhookRequest {
 export interface TestWebhooksOptions {
   db: Db
   clock: Clock
-  /** What was tried before. */
+  /** Earlier tries; new ones are appended. */
   tries?: SeenTry[]
   payloads?: Payloads
   concurrencyPerEndpoint?: number
   disableAfterMs?: number
-  /** Stands between the dispatcher and its rows. */
+  /** Wraps the dispatcher's queue. */
   queue?: (queue: DispatcherOptions['queue']) => DispatcherOptions['queue']
 }
 
@@ -92,7 +92,7 @@ export function testWebhooks({ db, clock, tries = [], ...options }: TestWebhooks
   })
   return {
     tries,
-    /** What the delivery log told its observer. */
+    /** Attempts that the delivery log reported to its observer. */
     observed,
     endpoint,
     dispatcher,

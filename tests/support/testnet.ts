@@ -1,11 +1,11 @@
 /**
- * The network of the test bridge (tests/e2e/bridge), as its people have it: phones with messages, groups, and what the network does to the devices
- * that are linked to them. Everything goes through the bridge program's control port.
+ * The network of the test bridge (tests/e2e/bridge): phones with messages, groups, and actions of
+ * the network on linked devices, all through the bridge program's control port.
  */
 import { type Answer, type JsonClient, jsonClient } from './json-client.ts'
 import { waitFor } from './wait-for.ts'
 
-/** Long enough for a machine that does much else. */
+/** Long enough for a busy machine. */
 const DEADLINE_MS = 30_000
 
 interface TestnetFile {
@@ -35,7 +35,7 @@ export interface TestnetMessage {
   read?: Record<string, string>
 }
 
-/** What somebody sends from a phone: to an account or to a group. */
+/** A message from a phone, to an account or to a group. */
 export interface TestnetDraft {
   to?: string
   group?: string
@@ -60,7 +60,7 @@ export interface TestnetGroup {
   invite_link: string
 }
 
-/** What the network answers to messages of a linked device, one after the other. */
+/** The network's answer to a message of a linked device. */
 export interface Outcome {
   outcome: 'success' | 'retriable' | 'permanent' | 'hold'
   reason?: string
@@ -76,12 +76,12 @@ export interface ConnectionChange {
 
 export interface PhoneOptions {
   name?: string
-  /** Accounts in its address book, by number or id. */
+  /** Accounts in the phone's address book, by number or id. */
   contacts?: string[]
   password?: string
-  /** What it answers to messages by itself; by default it says that they were delivered. */
+  /** Receipts the phone sends by itself, `delivered` by default. */
   receipts?: 'delivered' | 'read' | ''
-  /** Its id on the network isn't its number. */
+  /** The phone's id on the network isn't its number. */
   opaque?: boolean
 }
 
@@ -94,7 +94,7 @@ export class Testnet {
     this.control = jsonClient(url)
   }
 
-  /** A phone that no other test has. */
+  /** A phone that no other test uses. */
   async newPhone({ name, contacts = [], password, receipts = 'delivered', opaque }: PhoneOptions = {}) {
     const number = `49152${String(Math.floor(Math.random() * 1e6)).padStart(6, '0')}${this.numbers++}`
     const account = taken(
@@ -122,13 +122,13 @@ export class Testnet {
     return taken(await this.control.get<TestnetGroup>(`/groups/${encodeURIComponent(id)}`))
   }
 
-  /** @param change such as `{ down: true }` or `{ qr_count: 2, qr_interval_ms: 500 }`; it counts for what begins afterwards */
+  /** @param change such as `{ down: true }` or `{ qr_count: 2 }`; for later events */
   async change(change: { down?: boolean; qr_count?: number; qr_interval_ms?: number }): Promise<void> {
     taken(await this.control.patch('/network', change))
   }
 }
 
-/** A phone in the hand of its owner. */
+/** A phone on the network. */
 export class TestnetPhone {
   private readonly path: string
 
@@ -136,9 +136,9 @@ export class TestnetPhone {
     private readonly control: JsonClient,
     /** The account's id on the network. */
     readonly id: string,
-    /** Its number, in digits. */
+    /** In digits. */
     readonly number: string,
-    /** What the network sends to it when somebody logs in with its number. */
+    /** Code the network sends to the phone when somebody logs in with its number. */
     readonly loginCode: string,
     readonly cookies: Record<string, string>,
   ) {
@@ -156,13 +156,13 @@ export class TestnetPhone {
     )
   }
 
-  /** All that it has, oldest first. @param chat an account or a group: only what was said there */
+  /** Messages, oldest first. @param chat an account or a group: only its messages */
   async messages(chat?: string): Promise<TestnetMessage[]> {
     const query = chat === undefined ? '' : `?chat=${encodeURIComponent(chat)}`
     return taken(await this.control.get<TestnetMessage[]>(`${this.path}/messages${query}`))
   }
 
-  /** Texts that others wrote to it, oldest first. */
+  /** Texts that others wrote to the phone, oldest first. */
   async receivedTexts(): Promise<string[]> {
     return (await this.messages()).filter(({ from }) => from !== this.id).map(({ text }) => text ?? '')
   }
@@ -186,12 +186,12 @@ export class TestnetPhone {
     taken(await this.control.post(`${this.path}/pair`, { code }))
   }
 
-  /** Refuses the device that shows the code. */
+  /** Refuses to link the device that shows the code. */
   async deny(code: string): Promise<void> {
     taken(await this.control.post(`${this.path}/pair`, { code, deny: true }))
   }
 
-  /** An empty emoji takes the reaction away. */
+  /** An empty emoji removes the reaction. */
   async react(message: string, emoji: string): Promise<void> {
     taken(await this.control.post(`${this.path}/react`, { message, emoji }))
   }
@@ -200,7 +200,7 @@ export class TestnetPhone {
     taken(await this.control.post(`${this.path}/edit`, { message, text }))
   }
 
-  /** For everyone. */
+  /** Deletes the message for everyone. */
   async delete(message: string): Promise<void> {
     taken(await this.control.post(`${this.path}/delete`, { message }))
   }
@@ -209,17 +209,17 @@ export class TestnetPhone {
     taken(await this.control.post(`${this.path}/receipt`, { message, kind }))
   }
 
-  /** What the network does to the device that is linked to this phone. */
+  /** Changes the network's connection to the linked device. */
   async setConnection(change: ConnectionChange): Promise<void> {
     taken(await this.control.put(`${this.path}/connection`, change))
   }
 
-  /** What becomes of the next messages of the linked device; afterwards they succeed again. */
+  /** Sets results of the linked device's next messages; later messages succeed again. */
   async setOutcomes(...outcomes: Outcome[]): Promise<void> {
     taken(await this.control.put(`${this.path}/outcomes`, outcomes))
   }
 
-  /** Waits until a message of the linked device is held back. */
+  /** Waits until the network holds a message of the linked device back. */
   held(): Promise<TestnetMessage> {
     return waitFor(async () => taken(await this.control.get<TestnetMessage[]>(`${this.path}/held`)).at(0), {
       what: `a message of ${this.number} that is held`,
@@ -227,12 +227,12 @@ export class TestnetPhone {
     })
   }
 
-  /** Lets a message that was held go on. */
+  /** Lets a held message go on. */
   async release(message: string): Promise<void> {
     taken(await this.control.post(`/messages/${encodeURIComponent(message)}/release`, {}))
   }
 
-  /** The device that is linked to it, null when none is. */
+  /** The linked device; null when there is none. */
   async device(): Promise<{ attached: boolean } | null> {
     return taken(await this.control.get<{ device: { attached: boolean } | null }>(this.path)).device
   }

@@ -1,7 +1,4 @@
-/**
- * The request for a link's WebSocket, and the frames on it, for tests that write to the connection
- * themselves.
- */
+/** The request for a link's WebSocket, and its frames, for tests that write raw bytes. */
 
 export function upgradeHead(token: string): string {
   return [
@@ -15,7 +12,7 @@ export function upgradeHead(token: string): string {
   ].join('\r\n')
 }
 
-/** @returns a text frame of a client, masked with zeros (RFC 6455 section 5.2); up to 125 bytes */
+/** @returns a client's text frame, masked with zeros (RFC 6455 section 5.2); up to 125 bytes */
 export function textFrame(text: string): Buffer {
   const payload = Buffer.from(text)
   return Buffer.concat([Buffer.from([0x81, 0x80 | payload.length, 0, 0, 0, 0]), payload])

@@ -1,6 +1,6 @@
-/** How a request that uploads a file begins, for tests that write to the connection themselves. */
+/** The beginning of a request that uploads a file, for tests that write raw bytes. */
 
-/** @param length in bytes that is announced: of what follows the empty line, with the part's head */
+/** @param length announced, in bytes after the empty line, including the part's head */
 export function uploadHead(token: string, length: number): string {
   return [
     'POST /api/v1/devices/237123456789/message HTTP/1.1',

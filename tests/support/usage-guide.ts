@@ -1,14 +1,14 @@
-/** The examples of a usage guide in Markdown, and the commands of one that has lost its code fences. */
+/** Examples of a usage guide in Markdown, and commands of one without its code fences. */
 
 export interface Example {
-  /** The heading above it. */
+  /** Nearest heading above the example. */
   heading: string
   /** bash, json or js. */
   language: string
   code: string
 }
 
-/** In the order they are printed. */
+/** @returns the examples in the guide's order */
 export function examplesOf(markdown: string): Example[] {
   const examples: Example[] = []
   let heading = ''
@@ -29,7 +29,7 @@ export function examplesOf(markdown: string): Example[] {
   return examples
 }
 
-/** Each command whole, with the lines it goes on over: after a backslash, or inside quotes. */
+/** @returns whole commands, including lines continued by a backslash or inside quotes */
 export function commandsOf(text: string): string[] {
   const commands: string[] = []
   let open: string | undefined

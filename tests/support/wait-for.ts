@@ -1,16 +1,16 @@
-/** Waits for something to become true, with a deadline: tests never sleep a guessed time. */
+/** Waits for a condition, with a deadline: tests never sleep a guessed time. */
 
 interface WaitOptions {
-  /** What is waited for, for the message when it doesn't come. */
+  /** Named in the error at the deadline. */
   what?: string
   deadlineMs?: number
 }
 
 const POLL_MS = 5
-/** Far longer than anything takes, also on a machine that is busy with other things. */
+/** Far longer than anything takes, even on a busy machine. */
 const DEADLINE_MS = 40_000
 
-/** @returns the first value of `condition` that is neither false, null nor undefined. @throws Error at the deadline */
+/** @returns the first value that isn't false, null or undefined. @throws Error at the deadline */
 export async function waitFor<T>(
   condition: () => T | Promise<T>,
   { what = condition.toString(), deadlineMs = DEADLINE_MS }: WaitOptions = {},

@@ -1,4 +1,4 @@
-/** An endpoint that remembers what it got: `await using receiver = webhookReceiver()`. */
+/** An endpoint that records its requests: `await using receiver = webhookReceiver()`. */
 import { waitFor } from './wait-for.ts'
 
 export interface ReceivedRequest {
@@ -14,11 +14,11 @@ export interface ReceivedRequest {
 export interface WebhookReceiver extends AsyncDisposable {
   url: string
   received: ReceivedRequest[]
-  /** @returns all there are, once there are `count`. @throws Error at the deadline */
+  /** @returns all requests, once there are `count`. @throws Error at the deadline */
   waitForCount(count: number, deadlineMs?: number): Promise<ReceivedRequest[]>
 }
 
-/** @param answer what each request gets, 200 by default; it may take its time */
+/** @param answer to each request, 200 by default; it may be slow */
 export function webhookReceiver(
   answer: (request: ReceivedRequest, index: number) => Response | Promise<Response> = () =>
     new Response('ok'),

@@ -1,4 +1,4 @@
-/** A database with an identity and a webhook, and the dispatcher at work on it, by a clock that a test moves. */
+/** A database with an identity and a webhook, its dispatcher, and a clock that a test moves. */
 import {
   type Delivery,
   deliveries,
@@ -32,7 +32,7 @@ export class WebhookScene {
     this.hook(1)
   }
 
-  /** Another webhook of the identity, at http://hook/<id>. */
+  /** Adds a webhook of the identity, at http://hook/<id>. */
   hook(id: number, change: Partial<typeof webhooks.$inferInsert> = {}): void {
     const context = signingSecretContext(change.identityId ?? 'id_1')
     const secretSealed = createSealer(TEST_SEALING_KEY).seal('whsec_c2VjcmV0', context)
@@ -43,7 +43,7 @@ export class WebhookScene {
       .run()
   }
 
-  /** Something happens: an event as the inbox stores it, with a delivery for each webhook that asks. */
+  /** Stores an event as the inbox does, with a delivery for each webhook that subscribes to it. */
   async happens(
     text: string,
     { name = 'message.received', roomId = '!r:s' }: { name?: StoredEventName; roomId?: string } = {},
@@ -54,7 +54,7 @@ export class WebhookScene {
     await this.db.write(tx => writeEvent(tx, { ...of, eventId, lane: roomId, payload }, this.clock.now()))
   }
 
-  /** An event that is to be delivered to one webhook. */
+  /** Inserts an event with a delivery to one webhook. */
   event(text: string, { identityId = 'id_1', webhookId = 1, roomId = '!r:s' } = {}): void {
     const { orm } = this.db
     const now = this.clock.now()
@@ -84,7 +84,7 @@ export class WebhookScene {
     orm.insert(deliveryLanes).values({ lane, endpoint, dueAt: now }).onConflictDoNothing().run()
   }
 
-  /** A process that delivers, until `stop`. Several may have been started: what was under way in one is as after a kill. */
+  /** Starts delivering, until `stop`. A second start is as after a kill: work under way stays. */
   start(options: Omit<TestWebhooksOptions, 'db' | 'clock'> = {}): void {
     const { answer } = this.side.endpoint
     const { tries } = this.side
@@ -111,7 +111,7 @@ export class WebhookScene {
     for (let turn = 0; turn < 50; turn++) await settled()
   }
 
-  /** Time passes, in steps between which everything that is ready is done. */
+  /** Lets time pass in steps, and runs what is ready after each. */
   async pass(ms: number, steps = 20): Promise<void> {
     for (let step = 0; step < steps; step++) {
       await this.clock.advance(ms / steps)
@@ -119,7 +119,7 @@ export class WebhookScene {
     }
   }
 
-  /** What the endpoints were told, in order. */
+  /** Texts that the endpoints received, in order. */
   texts(): unknown[] {
     return this.side.tries.map(({ payload }) => payload.message)
   }

@@ -1,4 +1,4 @@
-/** What the docs need of websocat, for machines without it: connects to the address given and prints each text frame as a line. */
+/** Replaces websocat on machines without it: prints each text frame of the address as a line. */
 const url = process.argv.at(-1)
 if (!url?.startsWith('ws')) throw new Error('expected the address of a WebSocket')
 
