@@ -1,11 +1,11 @@
-/** IP addresses: which networks one is in, and which of them stand for one client. */
+/** IP addresses: which network an address is in, and which addresses count as one client. */
 import { BlockList, isIP, isIPv6 } from 'node:net'
 import ipaddr from 'ipaddr.js'
 
-/** What `isNetwork` asks for, in words. */
+/** The form `isNetwork` accepts, for error messages. */
 export const NETWORK_PHRASE = 'addresses or networks such as 10.0.0.0/8'
 
-/** Whether `text` is an IP address, or a network in CIDR notation (RFC 4632, RFC 4291 section 2.3). */
+/** True for an IP address or a network in CIDR notation (RFC 4632, RFC 4291 section 2.3). */
 export function isNetwork(text: string): boolean {
   const [address = '', bits, more] = text.split('/')
   const family = isIP(address)
@@ -13,7 +13,7 @@ export function isNetwork(text: string): boolean {
   return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128))
 }
 
-/** @param networks each as `isNetwork` wants it. @returns whether an address is in one of them */
+/** @param networks each accepted by `isNetwork`. @returns a test whether an address is in one */
 export function createNetworkMatcher(networks: readonly string[]): (address: string) => boolean {
   const list = new BlockList()
   for (const network of networks) {
@@ -25,12 +25,12 @@ export function createNetworkMatcher(networks: readonly string[]): (address: str
   return address => isIP(address) !== 0 && list.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')
 }
 
-/** An IPv4 address that an IPv6 socket shows as `::ffff:192.0.2.1` (RFC 4291 section 2.5.5.2), as itself. */
+/** Turns `::ffff:192.0.2.1` (RFC 4291 section 2.5.5.2) into the IPv4 address it stands for. */
 export function withoutMapping(address: string): string {
   return isIPv6(address) ? ipaddr.process(address).toString() : address
 }
 
-/** What stands for one client: an IPv4 address, or the 64 leading bits of an IPv6 one, of which a single host has all the rest. */
+/** Key for one client: an IPv4 address, or an IPv6 /64, all of which one host may use. */
 export function clientNetwork(address: string): string {
   const plain = withoutMapping(address)
   if (!isIPv6(plain)) return plain

@@ -1,25 +1,20 @@
-/**
- * Removes old rows in the order in which they came, some at a time. What stays for good is passed,
- * what may go later is found again.
- */
+/** Removes old rows in order, a few per step: keeps rows that stay, returns to rows that wait. */
 import { TurnBudget } from './turn-budget.ts'
 
 /** Result of one step. */
 export interface ForgottenRows {
-  /** Where the next step goes on; null: there is nothing more that is old. */
+  /** Position to continue from; null when nothing more is old. */
   next: number | null
   removed: number
-  /**
-   * Where a later walk must begin: before the first row that may go some day; null: none passed.
-   */
+  /** Where a later walk starts: before the first row that waits; null when none waits. */
   again: number | null
 }
 
-/** Rows that a step looks at. */
+/** Rows a step looks at. */
 const ROWS = 200
 
 export interface AgedRows<Row> {
-  /** The next rows after a position, in its order. */
+  /** Reads the next rows after a position, in order. */
   read(after: number, limit: number): Row[]
   positionOf(row: Row): number
   isOld(row: Row): boolean
@@ -28,14 +23,14 @@ export interface AgedRows<Row> {
 }
 
 /**
- * One step of a few milliseconds; it writes with the transaction of its caller, which has the rows.
- * @param after where the step before ended
+ * Runs one step of a few milliseconds, in the caller's transaction.
+ * @param after the position at which the last step ended
  */
 export function forgetAged<Row>(rows: AgedRows<Row>, after: number): ForgottenRows {
   const turn = new TurnBudget()
   const found = rows.read(after, ROWS)
   const step: ForgottenRows = { next: null, removed: 0, again: null }
-  // A whole step of young ones, and not just one, as a sender may give an event a time to come.
+  // Checks the whole step: a sender may give a single event a time in the future.
   if (!found.some(rows.isOld)) return step
   let passed = after
   for (const row of found) {

@@ -1,8 +1,8 @@
-/** Texts in which nothing is to be seen. */
+/** Texts that show nothing. */
 
 const BLANK = /^[\s\p{Z}\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\u2800]*$/u
 
-/** True when there is no text, or only white space and characters that no screen shows. */
+/** True for no text, or only white space and invisible characters. */
 export function isBlank(text: string | null | undefined): boolean {
   return BLANK.test(text ?? '')
 }

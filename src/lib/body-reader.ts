@@ -1,7 +1,6 @@
 /**
- * The one reader of a request's body, so that whoever stops in the middle leaves the rest to
- * somebody else: cancelling an unfinished body breaks the connection of a client that wanted it
- * closed.
+ * Shares one reader of a request's body, so that a reader who stops leaves the rest to the next:
+ * cancelling an unfinished body breaks the connection of a client that sent `Connection: close`.
  */
 import { Readable } from 'node:stream'
 import type { ReadableStreamDefaultReader } from 'node:stream/web'
@@ -10,7 +9,7 @@ export type BodyReader = Pick<ReadableStreamDefaultReader<Uint8Array>, 'read' | 
 
 const readers = new WeakMap<Request, BodyReader>()
 
-/** @returns undefined when there is nothing to read, or somebody has read it otherwise */
+/** @returns undefined when there is no body, or other code has already read it */
 export function readerOf(request: Request): BodyReader | undefined {
   const known = readers.get(request)
   if (known || request.body === null || request.bodyUsed || request.body.locked) return known
@@ -19,7 +18,7 @@ export function readerOf(request: Request): BodyReader | undefined {
   return reader
 }
 
-/** The body as a stream whose end leaves what hasn't been read. */
+/** The body as a stream; ending it early leaves the unread rest in place. */
 export function bodyStream(request: Request): Readable {
   const reader = readerOf(request)
   return new Readable({

@@ -1,25 +1,25 @@
-/** Reads a body that may be longer than it should be, or longer in coming. */
+/** Reads a body with limits on its size and its time. */
 import { type BodyReader, readerOf } from './body-reader.ts'
 import type { TimeLimit } from './time-limit.ts'
 
 export interface BodyReading {
-  /** Is told how much is in memory, before and while it comes in; what it throws ends the reading. */
+  /** Called with the bytes in memory, before and during reading; if it throws, reading stops. */
   holding?: ((bytes: number) => void) | undefined
-  /** For all of it. */
+  /** Time limit for the whole body. */
   limit?: TimeLimit | undefined
 }
 
-/** Not all of the body came in within its time. */
+/** The body did not arrive in time. */
 export class BodyTooSlow extends Error {
   override readonly name = 'BodyTooSlow'
 }
 
-/** A body that says it is no longer is read at once, and held as if it were there. */
+/** A body that declares at most this size is read at once and counted as if it were there. */
 const SMALL_BYTES = 16 * 1024
 
 /**
- * The body as UTF-8; bytes that aren't become replacement characters.
- * @returns null when it is longer; no more than the limit is then in memory
+ * Reads the body as UTF-8; invalid bytes become replacement characters.
+ * @returns null when it is longer than `maxBytes`; memory holds no more than that
  * @throws as `readBytesAtMost`
  */
 export async function readTextAtMost(
@@ -32,7 +32,7 @@ export async function readTextAtMost(
 }
 
 /**
- * @returns null when it is longer; no more than the limit is then in memory
+ * @returns null when it is longer than `maxBytes`; memory holds no more than that
  * @throws BodyTooSlow, an error when the client breaks off, or what `holding` throws
  */
 export async function readBytesAtMost(
@@ -52,7 +52,7 @@ export async function readBytesAtMost(
 }
 
 /**
- * For a body that is long, or is chunked and so doesn't say how long it is.
+ * Reads a body that is long, or chunked and so of unknown length.
  * @returns null when it is longer than `maxBytes`
  */
 export async function readPieces(
@@ -68,13 +68,13 @@ export async function readPieces(
   }
 }
 
-/** Leaves the rest of what is too long to whoever answers the request. */
+/** Leaves the rest of a body that is too long to whoever answers the request. */
 async function readFrom(
   reader: BodyReader,
   maxBytes: number,
   { holding, limit }: BodyReading,
 ): Promise<Buffer | null> {
-  // Whoever waits for the next piece then has the end of the body.
+  // Cancelling makes the pending read return the end of the body.
   const cancel = () => void reader.cancel().catch(() => undefined)
   let isLate = false
   const ended = limit?.start(() => {

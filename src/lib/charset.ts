@@ -1,18 +1,12 @@
-/**
- * Decodes bytes to text. Undecodable ones are an error: a replacement character would reach
- * somebody's phone.
- */
+/** Decodes bytes to text. Invalid bytes are an error: a phone would show replacement characters. */
 
-/** WHATWG's names of charsets, whatever the case; `latin1` is windows-1252 there. */
+/** WHATWG names of charsets, in any case; there `latin1` means windows-1252. */
 const UTF_8 = 'utf-8'
-/**
- * Part of UTF-8, which libraries declare by default whatever they send. WHATWG takes it for
- * windows-1252, which any bytes are.
- */
+/** A subset of UTF-8 that libraries declare by default. WHATWG would read it as windows-1252. */
 const ASCII = /^(us-?)?ascii$/i
 const utf8 = new TextDecoder(UTF_8, { fatal: true })
 
-/** The bytes aren't text in their charset, or nobody knows the charset. */
+/** The bytes aren't valid in their charset, or the charset is unknown. */
 export class UndecodableText extends Error {
   override readonly name = 'UndecodableText'
 
@@ -25,7 +19,7 @@ export class UndecodableText extends Error {
 }
 
 /**
- * @param charset as it was declared; UTF-8 when it wasn't
+ * @param charset as declared; UTF-8 when none was
  * @returns the text without a byte order mark
  * @throws UndecodableText
  */
@@ -38,7 +32,7 @@ export function decodeText(bytes: Uint8Array, charset: string = UTF_8): string {
   }
 }
 
-/** A byte order mark has the last word on UTF-16 (RFC 2781 section 4.3). */
+/** A byte order mark decides the order in UTF-16 (RFC 2781 section 4.3). */
 function isBigEndian([first, second]: Uint8Array, charset: string): boolean {
   return first === 0xfe && second === 0xff && /^utf-?16$/i.test(charset)
 }
@@ -52,7 +46,7 @@ function decoderOf(charset: string): TextDecoder {
   }
 }
 
-/** Charset that a media type declares (RFC 9110 section 8.3.2); undefined when it declares none. */
+/** Charset a media type declares (RFC 9110 section 8.3.2); undefined when it declares none. */
 export function charsetOf(mediaType: string | null): string | undefined {
   const [, quoted, bare] = /;\s*charset\s*=\s*(?:"([^"]*)"|([^\s;]+))/i.exec(mediaType ?? '') ?? []
   return quoted ?? bare

@@ -1,9 +1,9 @@
-/** Time as a dependency: everything that waits or stamps takes a Clock, so that tests can move it by hand. */
+/** Time as a dependency: code that waits or stamps takes a Clock, which tests move by hand. */
 
 export interface Clock {
-  /** Milliseconds since the Unix epoch: for what is stored or told. It may be set, and so go backward. */
+  /** Milliseconds since the Unix epoch, for stored and shown times. It may be set back. */
   now(): number
-  /** Milliseconds since some instant, which nobody can set: for how long something takes or is good for within this process. */
+  /** Milliseconds from a fixed start that nobody can set: for durations within this process. */
   steady(): number
   /** Resolves after `ms` milliseconds, or at once when `signal` aborts (it never rejects). */
   sleep(ms: number, signal?: AbortSignal): Promise<void>
@@ -25,7 +25,7 @@ export const systemClock: Clock = {
     }),
 }
 
-/** An instant in milliseconds as RFC 3339 in UTC, to the second when it is a whole one: `2026-04-27T10:00:00Z`. */
+/** RFC 3339 in UTC, without a fraction for whole seconds: `2026-04-27T10:00:00Z`. */
 export function rfc3339(epochMs: number): string {
   return new Date(epochMs).toISOString().replace('.000Z', 'Z')
 }

@@ -1,4 +1,4 @@
-/** Splits a command line into words as a shell does, without running one: blanks separate, quotes and backslashes keep them. */
+/** Splits a command line into words as a shell does: at blanks, except in quotes or after `\`. */
 
 /** @throws Error when a quote isn't closed */
 export function commandWords(line: string): string[] {

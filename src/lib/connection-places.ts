@@ -1,15 +1,15 @@
-/** Bounds how many connections that stay open each holder has at a time, and all of them together. */
+/** Limits long-lived connections, for each holder and in total. */
 
 const MAX_OF_HOLDER = 20
 const MAX_IN_ALL = 2_000
-/** The last are kept for holders that have none yet, so that a few that have many don't keep all others out. */
+/** Reserved for holders without a connection, so that a few holders can't shut out the others. */
 const KEPT_FOR_FIRST = 500
 
 export class ConnectionPlaces {
   private readonly taken = new Map<string, number>()
   private takenInAll = 0
 
-  /** @returns what gives the place back, once or several times; a text that says why there is none */
+  /** @returns a release function, safe to call twice; or the reason why there is no place */
   take(holder: string, what: string): (() => void) | string {
     const own = this.taken.get(holder) ?? 0
     if (own >= MAX_OF_HOLDER) return `at most ${MAX_OF_HOLDER} ${what} at a time`

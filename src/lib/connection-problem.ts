@@ -1,6 +1,6 @@
 /**
- * Why a request got no answer, in words of our own: those of the runtime may hold the URL, whose query is often a secret, and advice for
- * whoever wrote the program.
+ * Says in our own words why a request got no answer: the runtime's message may hold the URL, whose
+ * query is often a secret, and advice for the programmer.
  */
 
 import { AnswerRefused } from './peer-request.ts'
@@ -27,7 +27,7 @@ const WORDS: Readonly<Record<string, string>> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: CERTIFICATE_INCOMPLETE,
 }
 
-/** @param error what a request or a socket failed with */
+/** @param error the failure of a request or a socket */
 export function connectionProblem(error: unknown): string {
   if (!(error instanceof Error)) return 'the request failed'
   if (error.name === 'TimeoutError') return 'no answer in time'

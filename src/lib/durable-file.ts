@@ -1,18 +1,18 @@
-/** Writes a stream to a file so that it is either whole and on disk, or not there. */
+/** Writes a stream to a file that is either whole and on disk, or absent. */
 import { open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 export interface DurableFile {
-  /** Of the finished file, in a folder that is there. */
+  /** Path of the finished file; its folder must exist. */
   path: string
-  /** Where the bytes are until then, in the same folder. */
+  /** Path of the unfinished file, in the same folder. */
   temporary: string
   maxBytes: number
-  /** What is thrown beyond that. */
+  /** Makes the error thrown above `maxBytes`. */
   tooLarge(): Error
 }
 
-/** @returns the size in bytes. @throws what `tooLarge` makes, or what the disk or the stream says; nothing is left behind then */
+/** @returns size in bytes. @throws `tooLarge()`, or the disk's or stream's error; no file stays */
 export async function writeDurably(
   { path, temporary, maxBytes, tooLarge }: DurableFile,
   stream: AsyncIterable<Uint8Array>,
@@ -37,7 +37,7 @@ export async function writeDurably(
   }
 }
 
-/** A disk that is nearly full takes a part, and says so with no error yet. */
+/** A nearly full disk writes a part and reports no error yet. */
 async function writeAll(handle: Awaited<ReturnType<typeof open>>, chunk: Uint8Array): Promise<void> {
   for (let offset = 0; offset < chunk.byteLength; ) {
     const { bytesWritten } = await handle.write(chunk, offset)
@@ -45,9 +45,9 @@ async function writeAll(handle: Awaited<ReturnType<typeof open>>, chunk: Uint8Ar
   }
 }
 
-/** The rename itself must survive a power cut, too. */
+/** Makes the rename survive a power cut. */
 async function syncFolder(folder: string): Promise<void> {
-  // Windows can't open a folder, and doesn't need to.
+  // Windows can't open a folder and doesn't need to.
   if (process.platform === 'win32') return
   const handle = await open(folder, 'r')
   await handle.sync().finally(() => handle.close())

@@ -1,18 +1,18 @@
-/** Counts failures by key, so that who fails too often has to wait. Its memory is bounded, whatever keys are thought up. */
+/** Counts failures by key and makes a key that fails too often wait. Its memory is bounded. */
 import type { Clock } from './clock.ts'
 
 export interface FailureLimit {
   /** Milliseconds until `key` may try again; 0: it may now. */
   waitMs(key: string): number
-  /** @returns whether this was the failure that shuts the key out */
+  /** @returns true for the failure that shuts the key out */
   record(key: string): boolean
 }
 
 export interface FailureLimitOptions {
-  /** Failures in one window after which the key has to wait for its end. */
+  /** Failures in one window after which the key waits for the window's end. */
   maxFailures: number
   windowMs: number
-  /** When more keys than that fail in one window, the oldest are forgotten. */
+  /** When more keys than this fail in one window, the oldest are forgotten. */
   maxKeys?: number
   clock: Clock
 }
@@ -20,12 +20,12 @@ export interface FailureLimitOptions {
 /** A window begins with a key's first failure. */
 export function createFailureLimit(options: FailureLimitOptions): FailureLimit {
   const { maxFailures, windowMs, maxKeys = 20_000, clock } = options
-  // All windows are of one length, so the map's order, that of the windows' beginnings, is that of their ends.
+  // All windows have the same length, so the map's insertion order is also the order of their ends.
   const windows = new Map<string, { failures: number; endsAt: number }>()
 
   function running(key: string, now: number) {
     const window = windows.get(key)
-    // A clock that was set back would make the wait longer than a window.
+    // After the clock was set back, the wait would be longer than a window.
     return window && now < window.endsAt && window.endsAt - now <= windowMs ? window : undefined
   }
 

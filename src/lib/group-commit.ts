@@ -1,42 +1,42 @@
 /**
- * Group commit: the writes that arrive in one turn of the event loop share one SQLite transaction, and so one fsync.
+ * Group commit: writes that arrive in one turn of the event loop share one transaction and fsync.
  *
- * With `synchronous = FULL` a commit costs an fsync; one commit per request gives a quarter of the rate of
- * committing together the requests that arrive together. A write's promise settles only after its COMMIT has returned,
- * so whoever awaits it may tell the outside world that the row is durable.
+ * With `synchronous = FULL` a commit costs an fsync; one commit per request gives a quarter of the
+ * rate. A write's promise settles only after COMMIT returns, so its caller may then report the row
+ * as durable.
  */
 
 import type { Database } from 'bun:sqlite'
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { ReadSnapshot } from './read-snapshot.ts'
 
-/** A result that is not a promise: an async callback would commit before its work is done (bun:sqlite ignores it). */
+/** No promise: bun:sqlite ignores it, so an async callback would commit before its work is done. */
 export type Synchronous<T> = T extends PromiseLike<unknown> ? never : T
 
 /**
- * Runs synchronous work inside the next shared transaction: the port of the homeserver and the
- * sandbox, whose stores read and write on one connection without awaiting anything.
+ * Runs synchronous work inside the next shared transaction. The homeserver and the sandbox use it:
+ * their stores read and write on one connection without awaiting anything.
  */
 export interface Committer {
   /**
-   * @param work reads and writes on the shared connection, synchronously. It may run more than once: when another write of the
-   *   same batch throws, the batch is rolled back and each work runs again by itself. So it must have no effect outside the
-   *   database; do the rest after the promise resolves.
-   * @returns what `work` returned, once it is on disk. Rejects with what `work` or COMMIT threw, nothing of it being written.
+   * @param work reads and writes on the shared connection, synchronously. When another write of the
+   * batch throws, the batch is rolled back and each work runs again by itself. So it must have no
+   * effect outside the database; do the rest after the promise resolves.
+   * @returns the result of `work`, once it is on disk. Rejects with the error of `work` or COMMIT.
    */
   write<T>(work: () => Synchronous<T>): Promise<T>
 }
 
 /** A work's part in the transaction under way. */
 export class TransactionScope {
-  /** False once the work has ended: its statements would go into somebody else's transaction. */
+  /** False once the work has ended: its statements would join another work's transaction. */
   isOpen = true
 
   constructor(private readonly effects: (() => void)[]) {}
 
   /**
-   * Runs `effect` once the transaction is on disk, and not at all when it is rolled back. So it may
-   * reach outside the database, where the work itself, which may run twice, must not.
+   * Runs `effect` once the transaction is on disk, and never if it is rolled back. Unlike the work,
+   * which may run twice, the effect may reach outside the database.
    */
   afterCommit(effect: () => void): void {
     if (!this.isOpen) throw new TransactionEnded()
@@ -44,7 +44,7 @@ export class TransactionScope {
   }
 }
 
-/** A work went on after it had ended: it forgot to await a statement. */
+/** The work continued after its end: it forgot to await a statement. */
 export class TransactionEnded extends Error {
   override readonly name = 'TransactionEnded'
 
@@ -53,36 +53,36 @@ export class TransactionEnded extends Error {
   }
 }
 
-/** @param writes how many shared the transaction. @param tookMs how long it took */
+/** @param writes number of writes in the transaction. @param tookMs its duration */
 export type CommitWatcher = (writes: number, tookMs: number) => void
 
 interface PendingWrite {
   work: (scope: TransactionScope) => unknown
   /**
-   * Whether it gives a promise. Others are allowed in between its statements, where a synchronous
-   * work's rows must not be seen: so those run last, and COMMIT follows at once.
+   * True if `work` returns a promise. Other code runs between its statements and must not see a
+   * synchronous work's rows: so synchronous works run last, right before COMMIT.
    */
   isAsync: boolean
   resolve(value: unknown): void
   reject(error: unknown): void
 }
 
-/** Longest a batch may hold the event loop before the rest waits for the next turn. */
+/** Longest time a batch may hold the event loop; the rest waits for the next turn. */
 const BATCH_BUDGET_MS = 8
-/** While another process writes: how long until the next try, and for how long writes wait in all. */
+/** While another process writes: pause between tries, and how long writes wait in all. */
 const BUSY_PAUSE_MS = 20
 const BUSY_PATIENCE_MS = 15_000
-/** The same at the end, when nobody has the time to wait. */
+/** The patience while closing, when nobody has time to wait. */
 const CLOSING_PATIENCE_MS = 1_000
-/** A work that awaits only its transaction ends within its turn of the event loop; this one awaits something else. */
+/** A work that awaits only its transaction ends within its turn; a longer one awaits more. */
 const STALLED_MS = 100
 
 export interface GroupCommitOptions {
-  /** How long reads after a commit may share a read transaction, in milliseconds; 0: each read is by itself. */
+  /** How long reads after a commit may share a read transaction, in ms; 0: they share none. */
   snapshotMs?: number
-  /** What the failures of SQLite are to callers. */
+  /** Translates SQLite's errors for callers. */
   translate?: (error: unknown) => unknown
-  /** How long writes wait for another process that writes, in milliseconds. */
+  /** How long writes wait while another process writes, in milliseconds. */
   busyPatienceMs?: number
 }
 
@@ -90,14 +90,14 @@ export class GroupCommit implements Committer {
   private queue: PendingWrite[] = []
   private scheduled = false
   private closed = false
-  /** Since when another process has kept us from writing (performance.now()); null while none does. */
+  /** When another process began to block our writes (performance.now()); null while none does. */
   private busySince: number | null = null
   private failure: unknown = null
 
   private readonly snapshot: ReadSnapshot | undefined
   private readonly translate: (error: unknown) => unknown
   private busyPatienceMs: number
-  /** Whether a transaction is under way. */
+  /** True during a transaction. */
   private writing = false
   private flushing: Promise<void> | undefined
   private readonly current = new AsyncLocalStorage<TransactionScope>()
@@ -122,40 +122,40 @@ export class GroupCommit implements Committer {
 
   /**
    * Runs asynchronous work inside the next shared transaction, under the same terms as `write`.
-   * @param work awaits nothing but statements of this connection. It must not write by another
-   * `write` or `transact`, which rejects: that would wait for itself.
+   * @param work awaits nothing but statements of this connection. A `write` or `transact` inside it
+   * rejects: it would wait for itself.
    */
   transact<T>(work: (scope: TransactionScope) => Promise<T>): Promise<T> {
     return this.enqueue(work, true)
   }
 
-  /** True while works run: the connection then shows what isn't committed yet. */
+  /** True while works run: the connection then shows uncommitted rows. */
   get isWriting(): boolean {
     return this.writing
   }
 
-  /** True for code that a work has called. */
+  /** True for code called by a work. */
   get isInsideWork(): boolean {
     return this.current.getStore()?.isOpen === true
   }
 
-  /** As the scope's, for a synchronous work. */
+  /** Like the scope's, for a synchronous work. */
   afterCommit(effect: () => void): void {
     this.current.getStore()?.afterCommit(effect)
   }
 
-  /** From now on `watcher` is told of each transaction, once it is on disk. @returns what ends that */
+  /** Calls `watcher` after each commit. @returns a function that stops it */
   watch(watcher: CommitWatcher): () => void {
     this.watchers.add(watcher)
     return () => this.watchers.delete(watcher)
   }
 
-  /** Why the database can't be written: a full disk, another process, a failing disk. Null when the last commit succeeded. */
+  /** Why writes fail: disk full, disk failing, another process. Null after a successful commit. */
   trouble(): unknown {
     return this.failure
   }
 
-  /** Commits what is waiting, then refuses further writes. Call it before closing the database. */
+  /** Commits the waiting writes, then refuses further ones. Call it before closing the database. */
   async close(): Promise<void> {
     this.busyPatienceMs = CLOSING_PATIENCE_MS
     await this.flushing
@@ -185,13 +185,13 @@ export class GroupCommit implements Committer {
       this.scheduled = false
       if (this.queue.length > 0) this.schedule()
     }
-    // Waiting for another process is done here and not within SQLite, where all of this process would wait, reads included.
+    // Waits here, not within SQLite, which would block the whole process, reads included.
     if (this.busySince === null) setImmediate(turn)
     else setTimeout(turn, BUSY_PAUSE_MS)
   }
 
   private async flush(): Promise<void> {
-    // close() may have come before the turn that was scheduled, and the database may be gone by now.
+    // close() may have run before the scheduled turn, and the database may be closed by now.
     if (this.queue.length === 0) return
     await this.flushing
     if (!this.begin()) return
@@ -199,7 +199,7 @@ export class GroupCommit implements Committer {
     await this.flushing
   }
 
-  /** @returns false when it isn't our turn to write: then all writes wait on, or were rejected */
+  /** @returns false when the transaction couldn't begin: the writes wait on, or were rejected */
   private begin(): boolean {
     try {
       this.beginTransaction()
@@ -224,13 +224,13 @@ export class GroupCommit implements Committer {
     this.writing = true
   }
 
-  /** From now on reads see what was committed. */
+  /** From now on reads see the commit. */
   private end(): void {
     this.writing = false
     this.snapshot?.open()
   }
 
-  /** Runs what waits in the transaction that was begun, and ends it. */
+  /** Runs the waiting works in the open transaction and ends it. */
   private async commitBatch(): Promise<void> {
     using batch = new Batch(this.current)
     const deadline = batch.begunAt + BATCH_BUDGET_MS
@@ -271,7 +271,7 @@ export class GroupCommit implements Committer {
     for (const effect of batch.effects) effect()
   }
 
-  /** One work of the batch failed: run each on its own savepoint, so that only the culprit is rejected. */
+  /** A work failed: runs each on its own savepoint, so that only the culprit is rejected. */
   private async retryApart(writes: PendingWrite[]): Promise<void> {
     const settle: (() => void)[] = []
     using batch = new Batch(this.current)
@@ -296,7 +296,7 @@ export class GroupCommit implements Committer {
       this.commit()
     } catch {
       this.rollBack()
-      // What frees space, or takes little, may succeed where all together don't.
+      // A work that frees or needs little space may succeed where the batch doesn't.
       for (const write of writes) {
         await this.commitAlone(write)
         await nextTurn()
@@ -321,25 +321,25 @@ export class GroupCommit implements Committer {
     }
   }
 
-  /** What a work threw by itself is its caller's matter; what SQLite couldn't do is everybody's. */
+  /** An error of the work itself concerns its caller; SQLite's errors mean trouble for all. */
   private failed(error: unknown): unknown {
     const told = this.translate(error)
     if (told !== error) this.failure = told
     return told
   }
 
-  /** Whatever state a failure has left the connection in, the next write can begin. */
+  /** Whatever state the failure left, the next write can begin. */
   private rollBack(): void {
     try {
       if (this.database.inTransaction) this.database.run('ROLLBACK')
     } catch {
-      // The failure that is being reported says why; what was written is rolled back all the same.
+      // The original failure gives the reason; the writes are rolled back all the same.
     }
     this.end()
   }
 }
 
-/** The works of one transaction, and what they want done once it is on disk. */
+/** The works of one transaction and their effects after the commit. */
 class Batch {
   readonly effects: (() => void)[] = []
   readonly begunAt = performance.now()
@@ -376,7 +376,7 @@ class Batch {
 
 const STALLED = `a write was open for longer than ${STALLED_MS} ms: it may await nothing but its transaction`
 
-/** Who was just answered may read in this turn, without a transaction beginning in between. */
+/** Lets callers that were just answered read before the next transaction begins. */
 function nextTurn(): Promise<void> {
   return new Promise(resolve => setImmediate(resolve))
 }

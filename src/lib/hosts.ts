@@ -1,12 +1,12 @@
-/** Host names and addresses as they stand in URLs and in HOST. */
+/** Host names and addresses in URLs and in HOST. */
 import { isIP } from 'node:net'
 
-/** True for an address or name to listen on; digits and dots that are no address are neither. */
+/** True for an address or name to listen on; digits and dots must form an address. */
 export function isListenHost(text: string): boolean {
   return isIP(text) !== 0 || (/^[a-z0-9](?:[\w.-]*[a-z0-9])?\.?$/i.test(text) && !/^[\d.]+$/.test(text))
 }
 
-/** How this machine reaches what listens on `host`: an address that means every interface is asked on the loopback. */
+/** Host at which this machine reaches `host`: the loopback for an every-interface address. */
 export function reachableHost(host: string): string {
   if (host === '0.0.0.0') return '127.0.0.1'
   if (host === '::') return '[::1]'
@@ -28,10 +28,10 @@ export function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || /^127\./.test(hostname)
 }
 
-/** What `isBaseUrl` asks for, in words. */
+/** The form `isBaseUrl` accepts, for error messages. */
 export const BASE_URL_PHRASE = 'an http:// or https:// address, without user, query and fragment'
 
-/** Whether paths can be appended to `text`, and it can be shown to anybody: it carries no password. */
+/** True if paths can be appended and anybody may see the URL: it carries no password. */
 export function isBaseUrl(text: string): boolean {
   if (!URL.canParse(text) || /[?#]/.test(text)) return false
   const { protocol, username, password, port } = new URL(text)

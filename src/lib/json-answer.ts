@@ -1,21 +1,17 @@
-/**
- * JSON answers written piece by piece, as fast as the client reads them, so that they may be of any
- * size.
- */
+/** Writes JSON answers piece by piece, at the client's pace, so that they may have any size. */
 
 /** Parts of a JSON text, in order. */
 export type Pieces = AsyncGenerator<string, void>
 
-/** Characters that are handed over at a time. A shorter answer is sent as a whole. */
+/** Characters sent at a time. A shorter answer is sent whole. */
 const CHUNK_CHARACTERS = 64 * 1024
 const HEADERS = { 'content-type': 'application/json' }
 
-/** An answer that is JSON text already. */
 export function jsonText(text: string): Response {
   return new Response(text, { headers: HEADERS })
 }
 
-/** An error before the first chunk is complete rejects; a later one breaks the answer off. */
+/** An error in the first chunk rejects; a later one breaks off the answer. */
 export async function streamed(pieces: Pieces): Promise<Response> {
   const first = await nextChunk(pieces)
   if (first.isLast) return jsonText(first.text)
@@ -54,7 +50,7 @@ async function nextChunk(pieces: Pieces): Promise<Chunk> {
   return { text, isLast: false }
 }
 
-/** The items with commas between them, between `head` and `tail`. */
+/** Yields `head`, the items with commas between them, then `tail`. */
 export async function* enclosed(
   head: string,
   items: AsyncIterable<string> | Iterable<string>,
@@ -65,7 +61,6 @@ export async function* enclosed(
   yield tail
 }
 
-/** The items with commas between them. */
 export async function* separated(items: AsyncIterable<string> | Iterable<string>): Pieces {
   let isFirst = true
   for await (const item of items) {

@@ -1,20 +1,17 @@
-/**
- * Bounds the nesting of JSON before it is parsed: code that walks the value recurses into each
- * level.
- */
+/** Bounds the nesting of JSON before it is parsed: code that walks it recurses into each level. */
 
-/** Far more levels than a field of any of our APIs has. */
+/** Far more levels than any field of our APIs has. */
 export const MAX_NESTING = 64
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
-/** `[` and `{`, and `]` and `}`, are each one bit apart. */
+/** `[` and `{` differ in this one bit, and so do `]` and `}`. */
 const CASE_BIT = 0x20
 const OPENING = 0x7b
 const CLOSING = 0x7d
 
 /**
- * Tells whether lists and objects are nested deeper than the limit, in one pass over the text.
+ * Checks in one pass whether lists and objects nest deeper than the limit.
  * @param text JSON, or text that claims to be
  */
 export function isNestedTooDeep(text: string, maxLevels = MAX_NESTING): boolean {

@@ -1,17 +1,17 @@
-/** Whether a name is another one misspelt: of fields and parameters in HTTP, and of settings. */
+/** Recognises misspelt names: fields and parameters in HTTP, and settings. */
 import { distance } from 'fastest-levenshtein'
 
-/** @returns the first of the known names that `name` looks like; undefined when it is like none */
+/** @returns the first known name that `name` resembles; undefined when it resembles none */
 export function meantBy(name: string, known: readonly string[]): string | undefined {
   return known.find(other => isMisspelt(name, other))
 }
 
-/** Typing errors that a name may have, by its length: short names are too much alike. */
+/** Typing errors allowed by length: short names resemble each other too much. */
 const TYPING_ERRORS = [
   { fromLength: 8, atMost: 2 },
   { fromLength: 5, atMost: 1 },
 ]
-/** From here on the same letters in another order are the same name, as `ulr` is `url`. */
+/** From this length on, the same letters in another order are the same name: `ulr` is `url`. */
 const REORDERED_FROM_LENGTH = 3
 
 /** `expiresAt`, `expires-at`, `expired_at` and `expires_ta` are `expires_at`. */
@@ -26,6 +26,6 @@ function isReordered(one: string, other: string): boolean {
   return other.length >= REORDERED_FROM_LENGTH && sorted(one) === sorted(other)
 }
 
-/** Without what ways of writing differ in. */
+/** Removes the differences between ways of writing, such as case and dashes. */
 export const plain = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, '')
 const sorted = (letters: string) => [...letters].sort().join('')

@@ -1,44 +1,44 @@
 /**
- * Where the log's lines go. Whoever takes them may be slow, full or gone: no write ever waits for it. What isn't taken is kept in bounded room
- * and tried again; lines that don't fit are dropped and counted, so that a log nobody can take stops nothing and fills no memory.
+ * Writes the log's lines. Their reader may be slow, full or gone, and no write waits for it. Lines
+ * it doesn't take wait in bounded memory; lines that don't fit are dropped and counted.
  */
 import { writeSync } from 'node:fs'
 
-/** Lines of one turn of the event loop go out together, at the latest at so many characters. */
+/** Lines of one turn go out together, at the latest at this many characters. */
 const MAX_TURN_CHARS = 8 * 1024
-/** What may wait for a log that takes nothing, in characters: some hundred lines of a moment in which its reader is busy. */
+/** Characters that may wait while the reader is busy: some hundred lines. */
 const MAX_WAITING_CHARS = 256 * 1024
-/** Between tries at a log that takes nothing, in milliseconds: doubled as long as nothing at all gets through. */
+/** Pause between tries, in milliseconds; doubled as long as nothing gets through. */
 const MIN_WAIT_MS = 10
 const MAX_WAIT_MS = 1_000
-/** So long an ending process waits for a reader to take the last lines, in milliseconds. */
+/** How long an ending process waits for the reader to take the last lines, in milliseconds. */
 const EXIT_PATIENCE_MS = 200
 const EXIT_STEP_MS = 5
 
 export interface LineOutputOptions {
-  /** Called when lines get through again, before any later line, with how many were dropped. It may write one. */
+  /** Called with the number of dropped lines before the next line gets through. May write one. */
   onDropped(count: number): void
-  /** Takes what it can at once and never waits. @returns the bytes that it took. @throws Error with `code` when it took none */
+  /** Writes what fits without waiting. @returns bytes written. @throws Error with `code` if none */
   put?(data: string | Buffer): number
   /** @param afterMs milliseconds; 0 is the end of this turn of the event loop */
   later?(task: () => void, afterMs: number): void
 }
 
 /**
- * Writes lines in order. A write for each would cost more than all else of a line, so those of one turn of the event loop are one. A kill at any
- * instant loses the lines of that turn at most; a process that ends by itself calls `end`.
+ * Writes lines in order, those of one turn at once: a write for each would cost more than the rest.
+ * A kill loses the lines of one turn at most; a process that ends by itself calls `end`.
  */
 export class LineOutput {
   private readonly put: (data: string | Buffer) => number
   private readonly later: (task: () => void, afterMs: number) => void
   private readonly onDropped: (count: number) => void
-  /** Lines of which nothing is written yet. */
+  /** Lines not yet written at all. */
   private held = ''
-  /** What is missing of lines that were taken in part: first of all that goes out, or a line would stay torn. */
+  /** Rest of a line that was written in part; it goes out first, or the line would stay torn. */
   private torn: Buffer | undefined
   private dropped = 0
   private isFlushAhead = false
-  /** 0 while all gets through. */
+  /** 0 while everything gets through. */
   private waitMs = 0
 
   constructor({ onDropped, put = putOnStandardError(), later = onEventLoop }: LineOutputOptions) {
@@ -47,9 +47,9 @@ export class LineOutput {
     this.later = later
   }
 
-  /** @param line with its newline; it is written, kept or dropped, and never waited for */
+  /** @param line with its newline; it is written, kept or dropped without waiting */
   write(line: string): void {
-    // After the first that is dropped none is kept: the number told later then stands where they are missing.
+    // After the first dropped line none is kept, so that the count stands where lines are missing.
     if (this.dropped > 0 || this.held.length + line.length > MAX_WAITING_CHARS) {
       this.dropped++
       return
@@ -59,7 +59,7 @@ export class LineOutput {
     this.flushLater(this.waitMs)
   }
 
-  /** The last chance of what is left: a reader who is merely behind gets a moment, anything else doesn't. Blocks for 200 ms at most. */
+  /** Last chance for waiting lines: blocks for 200 ms at most, and only for a slow reader. */
   end(): void {
     const deadline = performance.now() + EXIT_PATIENCE_MS
     while (this.drain() === 'EAGAIN' && performance.now() < deadline) Bun.sleepSync(EXIT_STEP_MS)
@@ -90,7 +90,7 @@ export class LineOutput {
     return this.held.length + (this.torn?.length ?? 0)
   }
 
-  /** @returns undefined when nothing is left, else why: the system's code */
+  /** @returns undefined when nothing is left, else the system's error code */
   private drain(): string | undefined {
     try {
       while (this.left > 0) {
@@ -116,7 +116,7 @@ export class LineOutput {
     return taken
   }
 
-  /** Only while nothing is left, or a second number would come before lines that were kept. */
+  /** Waits until nothing is left, or a second count would come before lines that were kept. */
   private tellDropped(): void {
     const count = this.dropped
     if (count === 0 || this.left > 0) return
@@ -126,7 +126,7 @@ export class LineOutput {
 }
 
 function putOnStandardError(): (data: string | Buffer) => number {
-  // Asked for, process.stderr makes its descriptor one that doesn't block (O_NONBLOCK), a pipe's and a socket's too.
+  // Reading process.stderr sets its descriptor to O_NONBLOCK, also for pipes and sockets.
   const { fd } = process.stderr
   return data => (typeof data === 'string' ? writeSync(fd, data) : writeSync(fd, data))
 }

@@ -1,18 +1,15 @@
-/**
- * Places in a list, as the API hands them out: opaque to clients, and valid however the list
- * changes.
- */
+/** Positions in a list for the API: opaque to clients, and valid however the list changes. */
 
 type Part = string | number
 
-/** @param parts what the list is sorted by, of the last entry of a page */
+/** @param parts the sort keys of a page's last entry */
 export function encodePlace(parts: readonly Part[]): string {
   return Buffer.from(JSON.stringify(parts)).toString('base64url')
 }
 
 /**
- * @param example a place of the same list: as many parts, of the same types
- * @returns null when it is no place of such a list
+ * @param example a position of the same list: as many parts, of the same types
+ * @returns null when the text is no position of such a list
  */
 export function decodePlace<const Parts extends readonly Part[]>(
   text: string,

@@ -14,7 +14,7 @@ export type LogLevel = (typeof LOG_LEVELS)[number]
 export const LOG_FORMATS = ['auto', 'json', 'pretty'] as const
 export type LogFormat = (typeof LOG_FORMATS)[number]
 
-/** Fields that must never reach a log line, wherever they stand one or two levels deep. */
+/** Fields that must never reach a log line, at the top or one level deeper. */
 const SECRET_FIELDS = new Set([
   'token',
   'secret',
@@ -27,8 +27,8 @@ const SECRET_FIELDS = new Set([
 const CENSOR = '[redacted]'
 
 /**
- * @param level lowest level that is written
- * @param destination where lines go; standard error by default, so that standard output stays free for answers
+ * @param level lowest level written
+ * @param destination standard error by default; standard output is for a command's answers
  */
 export function createLogger(
   level: LogLevel,
@@ -38,7 +38,7 @@ export function createLogger(
     level,
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
-    // pino's own `redact` copies each line in depth, which takes four times as long as all the rest of it.
+    // pino's own `redact` deep-copies each line, which costs four times as much as all the rest.
     formatters: {
       level: label => ({ level: label }),
 
@@ -52,7 +52,7 @@ export function createLogger(
     destination ?? standardError(isPretty, dropped => logger.error({ dropped }, 'log lines were dropped')),
   )
   const { child } = logger
-  // No formatter sees the fields of a child.
+  // Formatters don't see a child's fields.
   logger.child = function guarded(this: pino.Logger, bindings, childOptions) {
     return child.call(this, withoutSecrets(bindings), childOptions)
   } as typeof child
@@ -74,12 +74,12 @@ function withoutSecrets(fields: Record<string, unknown>, depth = 0): Record<stri
   return copy ?? fields
 }
 
-/** Errors have a serializer of their own. */
+/** Errors have their own serializer. */
 function isPlain(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Error)
 }
 
-/** pino's own streams wait for a log that takes nothing, and the gateway with them; its `transport` needs a file that a compiled binary doesn't have. */
+/** pino's streams block on a full log; its `transport` needs a file a compiled binary lacks. */
 function standardError(isPretty: boolean, onDropped: (count: number) => void): pino.DestinationStream {
   const output = new LineOutput({ onDropped })
   process.on('exit', () => output.end())

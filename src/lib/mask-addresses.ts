@@ -1,33 +1,33 @@
-/** Texts for logs and metrics that may name people: phone numbers and mail addresses are personal data, and a log has more readers than the database. */
+/** Masks phone numbers and mail addresses in logs and metrics: more people read those. */
 
 import { INVISIBLE, NUMBER_SEPARATORS, phoneDigits } from './phone-numbers.ts'
 
 /**
- * Digits however they are set apart: `+49 (170) 123-4567`. Shorter numbers are ports, counts and
- * statuses. A path has characters outside ASCII as `%20`.
+ * Digits with separators: `+49 (170) 123-4567`. Shorter numbers are ports, counts and statuses. A
+ * path has characters outside ASCII as `%20`.
  */
 const LONG_NUMBER = new RegExp(
   String.raw`\p{Nd}(?:(?:[${NUMBER_SEPARATORS}${INVISIBLE}]|%[\da-f]{2}){0,6}\p{Nd}){6,}`,
   'giu',
 )
-/** Written with the same signs, and nobody's number. */
+/** Uses the same characters but is nobody's number. */
 const DATE = /^(?:19|20)\d\d-[01]\d-[0-3]\d(?: [0-2]\d)?$/
 const IP_ADDRESS = /^(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?:25[0-5]|2[0-4]\d|1?\d?\d)){3}$/
-/** What stands before the @ of a mail address, or before its `%40` in a path. It begins where no such sign precedes, or long texts would take long. */
+/** The part before `@` or `%40`. The lookbehind keeps matching fast on long texts. */
 const LOCAL_PART = /(?<![^\s@%"'`<>()[\]{}/\\:;,=?&])[^\s@%"'`<>()[\]{}/\\:;,=?&]+(?=(?:@|%40)\w)/g
-/** A network's id may be a number in the form of a mail address; it may have been masked already. */
+/** A network's id may look like a mail address with a number in front, masked or not. */
 const NUMBER_AS_LOCAL_PART = /^\+?(?:\d{7,}|…\d\d)$/
 const KEPT = 2
-/** Digits of a long number at least, as in LONG_NUMBER. */
+/** Fewest digits of a long number, as in LONG_NUMBER. */
 const LONG = 7
 const MASK = '…'
 
 /**
- * Of each long number only the last digits are left: enough to tell two apart, too few to call anybody. Of a mail address, or a network's id in
- * that form, the domain.
+ * Keeps a long number's last digits: enough to tell two apart, too few to call anybody. Keeps the
+ * domain of a mail address, or of a network's id in that form.
  */
 export function maskAddresses(text: string): string {
-  // Asked first, since each request's path comes by here.
+  // Checked first because each request's path passes here.
   const hasAddress = text.includes('@') || text.includes('%40')
   const withoutLocalParts = hasAddress
     ? text.replace(LOCAL_PART, part => (NUMBER_AS_LOCAL_PART.test(part) ? part : MASK))
@@ -38,8 +38,8 @@ export function maskAddresses(text: string): string {
 }
 
 /**
- * @param spellings of somebody whom the text may name, of whatever kind: a name, a handle, an invite link
- * @returns the text with none of them, whatever their case, as whole words; numbers in it are masked as everywhere
+ * @param spellings names, handles or invite links of a person the text may mention
+ * @returns the text without them as whole words, in any case; its numbers are masked too
  */
 export function maskNames(text: string, spellings: readonly string[]): string {
   const names = [...new Set(spellings.flatMap(name => [name, encodeURIComponent(name.toWellFormed())]))]
@@ -47,7 +47,7 @@ export function maskNames(text: string, spellings: readonly string[]): string {
     .toSorted((one, other) => other.length - one.length)
   let masked = text
   for (const name of names) {
-    // Of numbers the last digits stay.
+    // A number keeps its last digits.
     const shown = (phoneDigits(name) ?? '').length < LONG ? MASK : maskAddresses(name)
     masked = masked.replace(wholeWords(name), () => shown)
   }
@@ -58,7 +58,7 @@ function lastDigits(number: string): string {
   return (phoneDigits(number) ?? number.replace(/\P{Nd}/gu, '')).slice(-KEPT)
 }
 
-/** A recipient called "on" must not tear words apart. */
+/** A recipient called "on" must not break up other words. */
 function wholeWords(name: string): RegExp {
   return new RegExp(`(?<![\\p{L}\\p{N}])${RegExp.escape(name)}(?![\\p{L}\\p{N}])`, 'giu')
 }

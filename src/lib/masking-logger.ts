@@ -1,10 +1,10 @@
-/** A logger for parts whose ids and errors hold phone numbers: of each long number only the last digits are written. */
+/** A logger for parts whose ids and errors hold phone numbers: it keeps only the last digits. */
 import type { Logger } from './logger.ts'
 import { maskAddresses } from './mask-addresses.ts'
 
 const LEVELS = ['debug', 'info', 'warn', 'error', 'fatal'] as const
 
-/** @returns the same log, in which neither texts and fields nor errors with their stacks name anybody */
+/** @returns the same log; its texts, fields, errors and stacks name nobody */
 export function maskingNumbers(logger: Logger): Logger {
   const writers = LEVELS.map(level => [
     level,
@@ -27,7 +27,7 @@ function masked(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, masked(field)]))
 }
 
-/** Of the same class, which pino writes, too. But a DOMException's fields are its own alone: those of a copy can't be read. */
+/** Keeps the class, which pino writes; a DOMException's fields can't be read on a copy. */
 function maskedError(error: Error): Error {
   const { message, stack = '', cause } = error
   const isCopied = !(error instanceof DOMException)

@@ -1,24 +1,21 @@
 /**
- * The one way to say what a file is: its content decides, then the type that its sender declared,
- * then its name. Aliases become the registered name (RFC 6838), so that a type has one spelling.
+ * Decides the type of a file: by its content, then the sender's declaration, then its name. Aliases
+ * become the registered name (RFC 6838), so that each type has one spelling.
  */
 import { fileTypeFromBuffer } from 'file-type'
 import database from 'mime-db'
 
-/** Says nothing about a file. */
+/** Means nothing is known about the file. */
 const UNKNOWN_TYPE = 'application/octet-stream'
-/**
- * Opus in Ogg, in which phones record voice messages. The one type whose parameter networks insist
- * on.
- */
+/** Opus in Ogg: phones' voice messages. The only type whose parameter networks require. */
 export const OGG_OPUS = 'audio/ogg; codecs=opus'
-/** The first bytes tell a format; an Office document needs a few entries of its archive. */
+/** Bytes that suffice to detect a format; an Office document needs a few entries of its archive. */
 export const HEAD_BYTES = 64 * 1024
 
-/** Declared by HTTP clients and libraries that know no better. */
+/** Declared by clients and libraries that don't know the type. */
 const SAYS_NOTHING = [UNKNOWN_TYPE, 'text/plain', 'application/x-www-form-urlencoded']
 
-/** Common names that neither the registry nor a file extension leads to. */
+/** Common names that neither the registry nor a file extension resolves. */
 const ALIASES: Readonly<Record<string, string>> = {
   'audio/mpeg3': 'audio/mpeg',
   'audio/x-mpeg-3': 'audio/mpeg',
@@ -32,14 +29,14 @@ const ALIASES: Readonly<Record<string, string>> = {
   'video/vnd.avi': 'video/x-msvideo',
 }
 
-/** Extensions that are mostly another thing than their registered type. */
+/** Extensions that usually mean something other than their registered type. */
 const USUALLY: Readonly<Record<string, string>> = {
   cjs: 'text/javascript',
   ts: 'text/javascript',
   xml: 'application/xml',
 }
 
-/** Formats that many others are made of: the name or declaration says which. */
+/** Formats that many others are built on: the name or declaration decides. */
 const CONTAINERS: readonly { content: string; holds: RegExp }[] = [
   { content: 'application/zip', holds: /^(application|model)\/(?!(pdf|json|xml)$)/ },
   { content: 'application/x-cfb', holds: /^application\/(?!(pdf|json|xml|zip)$)/ },
@@ -48,29 +45,25 @@ const CONTAINERS: readonly { content: string; holds: RegExp }[] = [
   { content: 'image/svg+xml', holds: /^(application|text)\// },
   { content: 'text/html', holds: /^(application|text)\// },
   { content: 'application/ogg', holds: /^(audio|video)\/ogg/ },
-  // An animation, whose first picture whoever shows a PNG shows.
+  // An animation; a PNG viewer shows its first picture.
   { content: 'image/apng', holds: /^image\/png$/ },
 ]
-/** Types of texts, for which the sender's word counts more than a few letters at the beginning. */
+/** Text types: the sender's declaration counts more than a few letters at the start. */
 const WRITTEN = /^text\/|^application\/(json|xml|javascript|sql|x-sh|yaml|toml)$|\+(xml|json)$/
-/** Formats that phones show or play, none of which is a text or empty. */
+/** Formats that phones show or play; none is text or empty. */
 const SHOWN =
   /^(image\/(jpeg|png|gif|webp|heic|avif|bmp|tiff)|audio\/(mpeg|mp4|aac|amr|ogg|wav|flac)|video\/(mp4|3gpp|quicktime|webm|mpeg|matroska|x-msvideo))$/
-/** Holds what may stand before the first element. */
+/** Covers everything that may precede the first element. */
 const MARKUP_BYTES = 4096
 const SVG = /^(?:\s|<\?xml[^>]*>|<!--(?:(?!-->)[\s\S])*-->|<!doctype\s+svg(?:[^[>]|\[[^\]]*\])*>)*<svg[\s/>]/i
 const HTML = /^(?:\s|<!--(?:(?!-->)[\s\S])*-->)*(?:<!doctype\s+html|<html[\s>])/i
-/**
- * Formats that are text themselves. Any other is found in a text by chance: "BM" begins a bitmap,
- * and a list of BMWs.
- */
+/** Formats that are text. Others match text by chance: "BM" starts a bitmap, and a list of BMWs. */
 const TEXT_FORMATS = /^(text\/|application\/(xml|pdf|rtf|postscript|eps)$)/
 
 /**
  * @param head the first HEAD_BYTES of the file, or all of it
- * @param declared by the sender; empty when it wasn't
- * @returns type/subtype in lower case, with parameters for OGG_OPUS alone; UNKNOWN_TYPE when
- * nothing tells
+ * @param declared by the sender; empty if undeclared
+ * @returns type/subtype in lower case, with parameters only for OGG_OPUS; else UNKNOWN_TYPE
  */
 export async function mediaTypeOf(head: Uint8Array, fileName: string, declared: string): Promise<string> {
   const byName = mediaTypeOfName(fileName)
@@ -86,7 +79,7 @@ export async function mediaTypeOf(head: Uint8Array, fileName: string, declared: 
   return [named, byName].find(type => type !== null && !isSpecific(content, type)) ?? content
 }
 
-/** @returns what a file's name says that it is, UNKNOWN_TYPE when it says nothing */
+/** @returns the type for the name's extension, or UNKNOWN_TYPE */
 export function mediaTypeOfName(fileName: string): string {
   const extension = /\.([^./\\]+)$/.exec(fileName)?.[1]?.toLowerCase()
   const type = extension === undefined ? undefined : byExtension().get(extension)
@@ -94,8 +87,8 @@ export function mediaTypeOfName(fileName: string): string {
 }
 
 /**
- * @param type as anybody may write it, with parameters or without
- * @returns its registered name, without parameters; null when there is no such type
+ * @param type in any spelling, with parameters or without
+ * @returns its registered name, without parameters; null for no such type
  */
 export function registeredType(type: string): string | null {
   const essence = (type.split(';')[0] ?? '').trim().toLowerCase()
@@ -119,21 +112,19 @@ export function registeredType(type: string): string | null {
   return registered ?? (database[essence] === undefined ? (known[0] ?? null) : essence)
 }
 
-/** True when two names mean the same type; their parameters don't count. */
+/** True when both names mean the same type, ignoring parameters. */
 export function isSameType(one: string, other: string): boolean {
   const essence = (type: string) => registeredType(type) ?? type.trim().toLowerCase()
   return essence(one) === essence(other)
 }
 
-/**
- * @returns the registered name of a declared type; null where it says nothing, or is no type at all
- */
+/** @returns the registered name; null when the declaration is no type or says nothing */
 export function declaredType(declared: string): string | null {
   const type = registeredType(declared)
   return type === null || SAYS_NOTHING.includes(type) ? null : type
 }
 
-/** @param claimed what its sender and its name say that it is */
+/** @param claimed types from the sender and the name */
 async function typeOfContent(head: Uint8Array, claimed: readonly string[]): Promise<string | null> {
   const markup = isText(head) ? markupOf(head) : null
   if (markup !== null) return markup
@@ -142,12 +133,12 @@ async function typeOfContent(head: Uint8Array, claimed: readonly string[]): Prom
   const type = registeredType(found) ?? found.toLowerCase()
   if (type === 'font/ttf') return claimed.some(claim => claim.includes('font')) ? type : null
   if (TEXT_FORMATS.test(type)) return type
-  // Many texts aren't in UTF-8; all lack the control characters that any format is full of.
+  // Text may not be UTF-8, but lacks the control characters that binary formats are full of.
   const isWritten = isText(head) || (claimed.some(claim => WRITTEN.test(claim)) && head.every(isTextByte))
   return isWritten ? null : type
 }
 
-/** Type of a text that a browser would draw; null of any other. */
+/** Type of a text that browsers render; null for any other. */
 function markupOf(head: Uint8Array): string | null {
   const start = new TextDecoder().decode(head.subarray(0, MARKUP_BYTES))
   if (SVG.test(start)) return 'image/svg+xml'
@@ -158,7 +149,7 @@ async function recognise(head: Uint8Array): Promise<string | null> {
   try {
     return (await fileTypeFromBuffer(head))?.mime ?? null
   } catch {
-    // A format whose structure is cut off or broken tells no more than its name.
+    // A broken or truncated format says no more than the name.
     return null
   }
 }
@@ -167,7 +158,7 @@ async function recognise(head: Uint8Array): Promise<string | null> {
 function isSpecific(content: string, named: string): boolean {
   if (CONTAINERS.some(container => container.content === content && container.holds.test(named))) return false
   if (TEXT_FORMATS.test(content) && named.startsWith('text/')) return false
-  // The same format holds films and sound alone.
+  // Sound alone may be in the same format as video.
   return content.replace(/^video\//, 'audio/') !== named
 }
 
@@ -176,13 +167,13 @@ function isSameFamily(family: string, other: string | undefined): boolean {
   return family === other || (!isMedia(family) && !isMedia(other))
 }
 
-/** Tab to carriage return, and the escape of terminal colours. */
+/** Tab to carriage return, and ESC of terminal colours. */
 const isTextByte = (byte: number) => byte >= 0x20 || (byte >= 0x09 && byte <= 0x0d) || byte === 0x1b
 
 function isText(head: Uint8Array): boolean {
   if (!head.every(isTextByte)) return false
   try {
-    // `stream` allows for a character that the end of the head cuts in two.
+    // `stream` tolerates a character cut in two at the head's end.
     new TextDecoder('utf-8', { fatal: true }).decode(head, { stream: true })
     return true
   } catch {
@@ -192,7 +183,7 @@ function isText(head: Uint8Array): boolean {
 
 let extensions: Map<string, string> | undefined
 
-/** Each extension's registered type, where several types have it. */
+/** The registered type wins where several types share an extension. */
 function byExtension(): Map<string, string> {
   if (extensions) return extensions
   extensions = new Map()

@@ -1,33 +1,32 @@
 /**
- * Reads multipart/form-data (RFC 7578) part by part, as it comes in. Parts are never left out: one
- * that can't be read is an error, or a form's file would be missing and nobody would notice.
+ * Reads multipart/form-data (RFC 7578) part by part as it arrives. An unreadable part is an error:
+ * skipping it would lose a file unnoticed.
  */
 import { charsetOf, decodeText } from './charset.ts'
 
 export interface Part {
   name: string
-  /** Null for a field, which has none. */
+  /** Null for a field. */
   fileName: PartFileName | null
   /** Without parameters, in lower case. */
   mimeType: string
   /** As declared. */
   charset: string | undefined
-  /** Content-Transfer-Encoding. */
   encoding: string
-  /** Content of the part; the next part comes once it is read, or left. */
+  /** Content; the next part follows once it is read or abandoned. */
   body: AsyncIterable<Uint8Array>
 }
 
 /** @throws UndecodableText; @param charset of the form, UTF-8 by default */
 export type PartFileName = (charset?: string) => string
 
-/** The form breaks off, or isn't one. */
+/** The form breaks off or isn't a form. */
 export class MalformedForm extends Error {
   override readonly name = 'MalformedForm'
 
   constructor(
     message: string,
-    /** The part's, where it is known. */
+    /** Name of the part, if known. */
     readonly field?: string,
   ) {
     super(message)
@@ -35,10 +34,10 @@ export class MalformedForm extends Error {
 }
 
 const MAX_HEADER_BYTES = 16 * 1024
-/** White space that may stand behind a boundary (RFC 2046 section 5.1.1). */
+/** Longest white space allowed after a boundary (RFC 2046 section 5.1.1). */
 const MAX_PADDING = 256
 const LINE_END = '\r\n'
-/** Ends the last delimiter. */
+/** Follows the closing delimiter. */
 const LAST = '--'
 const SPACE = 0x20
 const TAB = 0x09
@@ -46,7 +45,7 @@ const MORE = -1
 const OTHERWISE = -2
 const UNTYPED = 'application/octet-stream'
 
-/** @returns null when the media type is no form's, or names none */
+/** @returns null when the media type is no form or names no boundary */
 export function boundaryOf(mediaType: string): string | null {
   if (!/^multipart\/form-data\s*;/i.test(mediaType)) return null
   const [, quoted, bare] = /;\s*boundary\s*=\s*(?:"([^"]+)"|([^\s;"]+))/i.exec(mediaType) ?? []
@@ -54,8 +53,8 @@ export function boundaryOf(mediaType: string): string | null {
 }
 
 /**
- * @param chunks of the whole body; read to their end, as whatever follows the form is ignored
- * @throws MalformedForm, and as `chunks` do
+ * @param chunks of the whole body, read to the end; anything after the form is ignored
+ * @throws MalformedForm, and any error of `chunks`
  */
 export async function* partsOf(chunks: AsyncIterable<Uint8Array>, boundary: string): AsyncGenerator<Part> {
   const source = chunks[Symbol.asyncIterator]()
@@ -74,7 +73,7 @@ export async function* partsOf(chunks: AsyncIterable<Uint8Array>, boundary: stri
 class FormReader {
   isOver = false
   private readonly delimiter: Buffer
-  /** A delimiter may be the first thing, without the line end that belongs to it. */
+  /** Starts with a line end, since the first delimiter may come without one. */
   private bytes: Buffer = Buffer.from(LINE_END)
   private isInContent = true
 
@@ -85,7 +84,7 @@ class FormReader {
     this.delimiter = Buffer.from(`${LINE_END}--${boundary}`, 'latin1')
   }
 
-  /** Up to the next delimiter, which is taken, too. */
+  /** Reads up to and including the next delimiter. */
   async *content(): AsyncGenerator<Uint8Array> {
     const { delimiter } = this
     for (let from = 0; this.isInContent; ) {
@@ -107,7 +106,7 @@ class FormReader {
     for await (const _ of this.content());
   }
 
-  /** @returns where what ends a delimiter ends itself, MORE to know, or OTHERWISE for content like it */
+  /** @returns the delimiter's end, MORE if undecided, or OTHERWISE if it is content */
   private delimitedUntil(start: number): number {
     let at = start
     while (at < start + MAX_PADDING && (this.bytes[at] === SPACE || this.bytes[at] === TAB)) at++
@@ -116,7 +115,7 @@ class FormReader {
     return next === LINE_END || next === LAST ? at + 2 : OTHERWISE
   }
 
-  /** @param length of the delimiter with its end */
+  /** @param length of the delimiter and its end */
   private endContent(length: number): void {
     this.isInContent = false
     this.isOver = this.take(length).toString('latin1', length - 2) === LAST
@@ -147,7 +146,7 @@ class FormReader {
   }
 }
 
-/** @param header its bytes as characters */
+/** @param header its bytes as latin1 characters */
 function partOf(header: string): Omit<Part, 'body'> {
   const lines = header.replace(/\r\n[ \t]+/g, ' ').split(LINE_END)
   const headers = new Map(lines.map(line => [line.split(':', 1)[0]?.trim().toLowerCase(), headerValue(line)]))
@@ -155,13 +154,13 @@ function partOf(header: string): Omit<Part, 'body'> {
   const mimeType = /^[^\s;/]+\/[^\s;]+/.exec(type)?.[0].toLowerCase() ?? 'text/plain'
   const params = dispositionParams(headers.get('content-disposition') ?? '')
   const name = nameIn(params)
-  // Without a header, such as the one that says base64, the file would be another.
+  // A lost header, such as base64's, would change the file.
   if (!lines.every(line => line.includes(':')))
     throw new MalformedForm('expected each header of its part as "name: value"', name)
   const fileName = fileNameIn(params)
   return {
     name,
-    // Some clients give no name to what is a file all the same.
+    // Some clients send a file without a name.
     fileName: fileName ?? (mimeType === UNTYPED ? () => '' : null),
     mimeType,
     charset: charsetOf(type),
@@ -175,7 +174,7 @@ function headerValue(line: string): string {
 
 const PARAMETER = /\s*;\s*(?:([\w.*-]+)\s*=\s*(?:"((?:[^"\\]|\\[\s\S])*)"|([^\s;"]*)))?/y
 
-/** @throws MalformedForm unless it is a form's, with parameters (RFC 6266) that can all be read */
+/** @throws MalformedForm unless it is `form-data` with readable parameters (RFC 6266) */
 function dispositionParams(disposition: string): Map<string, string> {
   const params = new Map<string, string>()
   const type = /^form-data/i.exec(disposition)?.[0] ?? ''
@@ -183,7 +182,7 @@ function dispositionParams(disposition: string): Map<string, string> {
   while (type !== '' && PARAMETER.lastIndex < disposition.length) {
     const [found, name = '', quoted, bare = ''] = PARAMETER.exec(disposition) ?? []
     if (found === undefined) break
-    // A backslash stands for itself before any other character: some clients send whole paths.
+    // A backslash escapes only `"` and `\`: some clients send whole paths.
     if (name !== '') params.set(name.toLowerCase(), quoted?.replace(/\\(["\\])/g, '$1') ?? bare)
     if (PARAMETER.lastIndex === disposition.length) return params
   }
@@ -211,7 +210,7 @@ function fileNameIn(params: ReadonlyMap<string, string>): PartFileName | null {
   }
 }
 
-/** RFC 2047, meant for mail; `System.Net.Http` of .NET sends names so. */
+/** RFC 2047, meant for mail; .NET's `System.Net.Http` sends names this way. */
 const ENCODED_WORDS = /^(?:=\?[\w.+-]+\?[bq]\?[^\s?]*\?=\s*)+$/i
 
 function wordsDecoded(words: string): string {
@@ -235,16 +234,15 @@ function percentDecoded(text: string): Uint8Array {
 const ESCAPED: Record<string, string> = { '%22': '"', '%0D': '\r', '%0A': '\n' }
 
 /**
- * Browsers escape three characters of a name, and no others (HTML standard, "Multipart form data").
- * Some libraries, such as aiohttp, escape it as a part of an address. A line break becomes a space:
- * names go into headers and onto single lines.
+ * Browsers escape three characters of a name (HTML standard, "Multipart form data"). Libraries such
+ * as aiohttp percent-encode all of it. A line break becomes a space: names go into headers.
  */
 function unescaped(name: string): string {
   const text = uriDecoded(name) ?? name.replace(/%22|%0D|%0A/gi, code => ESCAPED[code.toUpperCase()] ?? code)
   return text.replace(/[\r\n]+/g, ' ')
 }
 
-/** @returns null unless the whole name is just as encoders of addresses write it */
+/** @returns null unless the name is exactly what a URI encoder writes */
 function uriDecoded(name: string): string | null {
   if (!name.includes('%')) return null
   try {

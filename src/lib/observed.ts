@@ -1,6 +1,6 @@
 /**
- * Marks a promise that is awaited later, after other work, as one whose failure somebody looks at: if it fails meanwhile, that is no
- * unhandled rejection, which would be reported as a defect and make the process end with a failure.
+ * Marks a promise as awaited later. Without it, a failure in the meantime would be an unhandled
+ * rejection: reported as a defect, it makes the process exit with a failure.
  */
 export function observed<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => undefined)

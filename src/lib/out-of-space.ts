@@ -1,6 +1,6 @@
-/** Whether an error says that the disk, or what we may use of it, is full: of a file, of SQLite, or of what passes theirs on as its cause. */
+/** Recognises a full disk or quota: from a file, from SQLite, or in an error's cause. */
 
-/** A quota that is used up is a write that fails; room for the log's index is asked for in a way of its own. */
+/** SQLite reports a used-up quota as a failed write, and has its own code for the WAL's index. */
 const NO_SPACE = ['ENOSPC', 'EDQUOT', 'SQLITE_FULL', 'SQLITE_IOERR_WRITE', 'SQLITE_IOERR_SHMSIZE']
 
 export function isOutOfSpace(error: unknown): boolean {

@@ -1,25 +1,22 @@
 /**
- * Requests to programs that aren't ours: bridges, homeservers, whatever answers at an address of
- * the settings. Answers are bounded, also after decompression. Redirects aren't followed: they
- * would take our secrets wherever the peer likes.
+ * Requests to programs that aren't ours, such as bridges and homeservers. Answers are bounded, also
+ * once unpacked. Redirects aren't followed: they would take our secrets to any address.
  */
 import { promisify } from 'node:util'
 import { brotliDecompress, gunzip, inflate, type ZlibOptions, zstdDecompress } from 'node:zlib'
 import { readPieces } from './bounded-body.ts'
 
-/** The peer answered, with something that we don't take. */
+/** The peer answered with something we don't take. */
 export class AnswerRefused extends Error {
   override readonly name = 'AnswerRefused'
 }
 
 export type PeerRequestInit = BunFetchRequestInit
 
-/**
- * A long poll may stay silent for longer than the five minutes after which Bun gives up by itself.
- */
+/** Long polls may stay silent for longer than Bun's default timeout of five minutes. */
 const OURS = { redirect: 'manual', decompress: false, timeout: false } as const
 
-/** Statuses of an answer that has no body (Fetch Standard, "null body status"). */
+/** Statuses without a body (Fetch Standard, "null body status"). */
 const WITHOUT_BODY = [204, 205, 304]
 
 const unpackers: Record<string, (bytes: Buffer, options: ZlibOptions) => Promise<Buffer>> = {
@@ -31,10 +28,9 @@ const unpackers: Record<string, (bytes: Buffer, options: ZlibOptions) => Promise
 }
 
 /**
- * @param maxBytes that the answer's body may have, unpacked
- * @returns the answer, whose body is in memory
- * @throws AnswerRefused when the answer is larger, or packed in a way that isn't known; any error
- * of `fetch`
+ * @param maxBytes limit of the answer's body, unpacked
+ * @returns the answer, with its body in memory
+ * @throws AnswerRefused when it is larger or packed in an unknown way; any error of `fetch`
  */
 export async function askPeer(
   input: string | URL | Request,
@@ -55,8 +51,8 @@ export async function askPeer(
 }
 
 /**
- * @returns the answer, whose body is still to be read: whoever does so bounds it
- * @throws AnswerRefused when it is packed, as what it unpacks to has no bound; what `fetch` throws
+ * @returns the answer with its body unread; the reader must bound it
+ * @throws AnswerRefused when it is packed, since its unpacked size has no bound; errors of `fetch`
  */
 export async function streamFromPeer(
   input: string | URL | Request,
@@ -68,7 +64,7 @@ export async function streamFromPeer(
   throw new AnswerRefused('the answer is compressed, which was not asked for')
 }
 
-/** The text of an answer's body; empty if it is larger, or breaks off. */
+/** Text of an answer's body; empty if it is larger or breaks off. */
 export async function textAtMost(response: Response, maxBytes: number): Promise<string> {
   return (await bytesOf(response, maxBytes).catch(() => Buffer.alloc(0))).toString('utf8')
 }

@@ -1,30 +1,23 @@
 /**
- * Phone numbers as people write and paste them: in any script's digits, with any dash, bracket and
- * invisible character in between, as a link or a URI, or as WhatsApp's programs write them. It knows
- * no country's numbering plan: a number is its digits.
+ * Phone numbers as people write and paste them: in any script's digits, with any separators and
+ * invisible characters, as links, URIs or WhatsApp ids. No country's numbering plan is applied.
  */
 
-/**
- * Characters between digits, as the inside of a character class: white space, dashes, dots,
- * brackets.
- */
+/** Separators between digits, for use inside a character class. */
 export const NUMBER_SEPARATORS = String.raw`\s\p{Z}\p{Dash}\u02d7\u2043\u2500\u2501\u30fc.·•∙⋅・\p{Ps}\p{Pe}`
-/**
- * Characters without width on a screen, as the inside of a character class; a keycap's frame and
- * variation selectors are marks.
- */
+/** Invisible characters, for a character class; keycaps and variation selectors are marks. */
 export const INVISIBLE = String.raw`\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\p{M}\u2800`
 
 const UNSEEN = /^[\p{Z}\p{Cc}\p{Cf}\u2800]$/u
-/** Longer than any way to write a number. The patterns below may look at a text many times over. */
+/** Longer than any written number. Bounds the patterns below, which may scan a text many times. */
 const MAX_LENGTH = 256
-/** A link may carry the text of a message as well. */
+/** A link may also carry a message's text. */
 const MAX_LINK_LENGTH = 2_048
 const INVISIBLES = new RegExp(`[${INVISIBLE}]+`, 'gu')
 const SEPARATORS = new RegExp(`[${NUMBER_SEPARATORS}/'’‘"“”]+`, 'gu')
-/** Links and URIs have one of these; most contacts have none. */
+/** Every link and URI has one of these; most contacts have none. */
 const LINK_SIGN = /[:/]/
-/** Each with the number in its group, and the + that is left out where links begin with a country's code. */
+/** Each pattern captures the number. Some links omit the `+` before the country code. */
 const LINKS: readonly (readonly [RegExp, plus: '' | '+'])[] = [
   [/^(?:https?:\/\/)?(?:www\.)?wa\.me\/([^/?#]+)/i, '+'],
   [
@@ -39,35 +32,30 @@ const LINKS: readonly (readonly [RegExp, plus: '' | '+'])[] = [
   [/^(?:[\w-]+\.)?tel;[^:]*:(?:tel:)?([^/:;?]+)$/i, ''],
   [/^sms(?:to)?:(?:\/\/)?([^/;?&:]+)/i, ''],
 ]
-/** URIs of numbers, which are nobody's id. */
+/** URIs of numbers; no network uses them as ids. */
 const NUMBER_URI = /^(?:tel|whatsapp|sms|smsto):/i
-/** RFC 3966 section 3: the number goes on with what is dialled once it answers, or is no whole one. */
+/** RFC 3966 section 3: digits dialled after the answer, or the context of a partial number. */
 const PARAMETER = /^tel:[^;]*;\s*([a-z0-9-]+)/i
-/**
- * WhatsApp's account ids: its web client's, and its protocol's, which may have a device's number.
- */
+/** Ids of WhatsApp's web client and of its protocol, which may include a device number. */
 const WHATSAPP_ID = /(?::\d+)?@(?:c\.us|s\.whatsapp\.net)[\s\p{Z}]*$/iu
-/** `+44 (0)20`, `(+44) (0) 20`: the zero is dialled within the country alone. */
+/** `+44 (0)20`, `(+44) (0) 20`: the zero is dialled only within the country. */
 const TRUNK_ZERO = /^([^\d]*\d[^([]*)[([]\s*0\s*[)\]]/u
-/** Spreadsheets and data frames make a fraction of a number, whose zero is another digit. */
+/** Spreadsheets and data frames turn a number into a fraction; its zero isn't a digit of it. */
 const FRACTION = /^(\+?\d{7,})\.0$/
-/** Italy's numbers begin with a zero, from abroad as well, and so do San Marino's. */
+/** Numbers of Italy and San Marino keep their leading zero from abroad. */
 const ZERO_STAYS = /^(?:\+|00)?(?:39|378)$/
-/**
- * Most countries dial `00` for the `+`. No number with its country's code is shorter than seven
- * digits.
- */
+/** Most countries dial `00` for `+`. With its country code a number has at least seven digits. */
 const DIALLED_PLUS = /^00(?=[1-9]\d{6})/
 
 interface PhoneNumber {
   /** ASCII digits, without `+` and `00`. */
   digits: string
-  /** True when it was written with its country's code, after `+` or `00`. */
+  /** True when written with its country code, after `+` or `00`. */
   isInternational: boolean
 }
 
 function readPhoneNumber(text: string): PhoneNumber | null {
-  // Nearly all numbers of programs, and this is asked for at each send.
+  // The usual form, checked first because each send comes here.
   if (/^[1-9]\d*$/.test(text)) return { digits: text, isInternational: false }
   if (text.length > MAX_LINK_LENGTH) return null
   const written = numberIn(visible(text))
@@ -83,12 +71,12 @@ function readPhoneNumber(text: string): PhoneNumber | null {
   return { digits, isInternational: plus !== '' || digits !== dialled }
 }
 
-/** As it is seen, in one way of writing for each character. */
+/** Normalises characters and removes invisible ones. */
 function visible(text: string): string {
   return trimmed(text.normalize('NFKC').replace(INVISIBLES, ''))
 }
 
-/** The number in a link or a URI; any other text as it is. */
+/** Number in a link or a URI; any other text unchanged. */
 function numberIn(text: string): string {
   if (!LINK_SIGN.test(text)) return text
   for (const [link, plus] of LINKS) {
@@ -97,7 +85,7 @@ function numberIn(text: string): string {
     const decoded = number.replace(/%([2-7][0-9a-f])/gi, (_, hex) =>
       String.fromCharCode(Number.parseInt(hex, 16)),
     )
-    // A form's + is a space.
+    // In a query, `+` means a space.
     return plus === '' ? decoded : `${plus}${decoded.replaceAll('+', ' ')}`
   }
   return text
@@ -109,7 +97,7 @@ function withoutTrunkZero(text: string): string {
   )
 }
 
-/** Decimal digits stand together in tens in Unicode, each ten from its zero on. */
+/** Unicode keeps decimal digits in blocks of ten, each starting at zero. */
 function asciiDigit(digit: string): string {
   const codePoint = digit.codePointAt(0) ?? 0
   if (codePoint < 0x80) return digit
@@ -118,12 +106,12 @@ function asciiDigit(digit: string): string {
   return String(before % 10)
 }
 
-/** The digits of a phone number, however it is written, or null when `text` isn't one. */
+/** Digits of a phone number in any spelling; null when `text` isn't one. */
 export function phoneDigits(text: string): string | null {
   return readPhoneNumber(text)?.digits ?? null
 }
 
-/** @returns why a text that is written as a number's URI isn't one that can be called; null for any other */
+/** @returns why a number's URI can't be called; null for any other text */
 export function numberUriProblem(text: string): string | null {
   if (!LINK_SIGN.test(text) || phoneDigits(text) !== null) return null
   const uri = visible(text)
@@ -134,9 +122,8 @@ export function numberUriProblem(text: string): string | null {
 }
 
 /**
- * A contact as a bridge's resolve_identifier takes it: a phone number as its digits, with a leading
- * + if it has its country's code for certain. Anything not written like a number stays as it is,
- * but for white space and invisible characters around it.
+ * A contact for a bridge's resolve_identifier: a phone number's digits, with `+` if it surely has
+ * its country code. Anything else only loses white space and invisible characters around it.
  */
 export function normaliseContact(text: string): string {
   const number = readPhoneNumber(text)
@@ -145,16 +132,16 @@ export function normaliseContact(text: string): string {
 }
 
 /**
- * One key for each way of writing the same contact: `+237 123` and `00237-123` are one. Ids of
- * networks keep their case: some networks tell people apart by it.
+ * One key for all spellings of a contact: `+237 123` and `00237-123` are the same. Network ids keep
+ * their case: some networks distinguish by it.
  */
 export function contactKey(contact: string): string {
   return phoneDigits(contact) ?? trimmed(contact)
 }
 
-/** Without what a paste may have brought along unseen, before and behind. */
+/** Removes white space and invisible characters from both ends. */
 export function trimmed(text: string): string {
-  // By hand: a pattern for the end of a text is tried from each of its characters on.
+  // A loop, because a regex for the end would be tried from each character.
   let start = 0
   let end = text.length
   while (start < end && UNSEEN.test(characterAt(text, start))) start += characterAt(text, start).length
@@ -166,7 +153,7 @@ function characterAt(text: string, index: number): string {
   return String.fromCodePoint(text.codePointAt(index) ?? 0)
 }
 
-/** Beyond U+FFFF a character is two units of a string. */
+/** Above U+FFFF a character takes two units of a string. */
 function characterBefore(text: string, index: number): string {
   const pair = characterAt(text, Math.max(0, index - 2))
   return pair.length === 2 ? pair : text.charAt(index - 1)

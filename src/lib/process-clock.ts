@@ -1,17 +1,17 @@
 /**
- * The clock of a running process. It keeps time by itself from the start on, so that nobody who sets the machine's clock moves it in the
- * middle of something; what the machine's clock says by now is adopted when whoever owns what waits (modules/timekeeping) is ready for it.
+ * The clock of a running process. It runs by itself, so that setting the machine's clock moves
+ * nothing in the middle; modules/timekeeping adopts the new time once its waiters are ready.
  */
 import { type Clock, systemClock } from './clock.ts'
 
 export interface ProcessClock extends Clock {
-  /** How far the machine's clock is ahead of this one, in milliseconds; negative when it was set back. */
+  /** How far the machine's clock is ahead of this one, in milliseconds; negative if behind. */
   stepMs(): number
-  /** From now on this clock is later by so many milliseconds. */
+  /** Moves this clock forward by `stepMs`. */
   adopt(stepMs: number): void
 }
 
-/** @param machine what it follows; its `steady` must never jump */
+/** @param machine the clock to follow; its `steady` must never jump */
 export function createProcessClock(machine: Clock = systemClock): ProcessClock {
   let base = machine.now() - machine.steady()
   const now = () => Math.floor(base + machine.steady())

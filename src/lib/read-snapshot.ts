@@ -1,6 +1,6 @@
 /**
- * Reads between two commits share one read transaction. A read by itself takes and gives back the log's read lock, which costs several
- * times what the read does; under load, commits follow each other so closely that most reads fall between two.
+ * Lets reads between two commits share one read transaction. Taking and releasing the WAL's read
+ * lock costs several times what a read does, and under load most reads fall between two commits.
  */
 import type { Database, Statement } from 'bun:sqlite'
 
@@ -11,7 +11,7 @@ export class ReadSnapshot {
   private renewed = false
   private timer: ReturnType<typeof setTimeout> | undefined
 
-  /** @param maxIdleMs how long after the last commit it may go on: as long, what another process writes isn't seen */
+  /** @param maxIdleMs how long it may outlast a commit, hiding other processes' writes */
   constructor(
     private readonly database: Database,
     private readonly maxIdleMs: number,
@@ -20,7 +20,7 @@ export class ReadSnapshot {
     this.commit = database.prepare('COMMIT')
   }
 
-  /** From now on reads see what is committed now. It takes hold at the first of them. */
+  /** From now on reads see the current commit. The first read starts the snapshot. */
   open(): void {
     this.begin.run()
     this.isOpen = true
@@ -28,15 +28,15 @@ export class ReadSnapshot {
     this.timer ??= this.startTimer()
   }
 
-  /** Must come before anything that begins a transaction of its own. */
+  /** Call it before anything that begins its own transaction. */
   end(): void {
     if (!this.isOpen) return
     this.isOpen = false
-    // A read that met an I/O error has ended the transaction already.
+    // A read that met an I/O error has already ended the transaction.
     if (this.database.inTransaction) this.commit.run()
   }
 
-  /** Ends it for good, before the database is closed. */
+  /** Ends it for good. Call it before closing the database. */
   close(): void {
     clearTimeout(this.timer)
     this.timer = undefined

@@ -1,14 +1,12 @@
 /**
- * The one notion of what a refusal over the Matrix APIs means for trying again, shared by all that
- * call one another by them. They give up and report a final refusal, so that no message holds up
- * those behind it for ever. Webhook deliveries have their own rule: their endpoints may be mended
- * after any refusal.
+ * Decides whether a request refused over the Matrix APIs may be tried again. Callers give up on a
+ * final refusal, so that no message blocks those behind it. Webhook deliveries have their own rule:
+ * an endpoint may be mended after any refusal.
  */
 
 /**
- * `passing`: the same may be taken later. `place`: the refusal isn't about what was sent. Its
- * sender or destination isn't what we take it for, and anything else would be refused as well.
- * `final`: this will never be taken.
+ * `passing`: a later try may succeed. `place`: the sender or destination is wrong, so anything else
+ * would be refused too. `final`: this request will never be accepted.
  */
 export type Refusal = 'passing' | 'place' | 'final'
 
@@ -22,7 +20,7 @@ const NOT_IMPLEMENTED = 501
  */
 const OF_THE_PLACE = [401, 402, 403, 404, 405, 407, 410, 421]
 
-/** @param status of an answer that isn't a success */
+/** @param status of an unsuccessful answer */
 export function refusalOf(status: number): Refusal {
   if (status === REQUEST_TIMEOUT || status === TOO_EARLY || status === TOO_MANY_REQUESTS) return 'passing'
   if (OF_THE_PLACE.includes(status) || status === NOT_IMPLEMENTED || status < 400) return 'place'

@@ -1,5 +1,5 @@
 /**
- * Sealing of secrets at rest: AES-256-GCM under a key derived from SECRET_KEY. A sealed value is
+ * Seals secrets at rest: AES-256-GCM under a key derived from SECRET_KEY. A sealed value is
  * `v1.<base64url of nonce (12 bytes) ‖ ciphertext ‖ tag (16 bytes)>`.
  */
 import {
@@ -16,7 +16,7 @@ const NONCE_BYTES = 12
 const TAG_BYTES = 16
 
 export interface Sealer {
-  /** @param context binds the sealed value to its place (for example `webhook-secret:42`): opened elsewhere it fails. */
+  /** @param context binds the value to its place (such as `webhook-secret:42`) */
   seal(plaintext: string, context: string): string
   /** @throws Error when the value was sealed under another key or context, or was altered */
   open(sealed: string, context: string): string
@@ -24,7 +24,7 @@ export interface Sealer {
 
 /**
  * @param secretKey SECRET_KEY as configured, any length
- * @param previousSecretKey what was sealed under this one is opened, too
+ * @param previousSecretKey values sealed under it can still be opened
  */
 export function createSealer(secretKey: string, previousSecretKey?: string): Sealer {
   const sealer = createSealerOf(deriveKey(secretKey, 'sealing'))
@@ -63,7 +63,7 @@ function createSealerOf(key: Buffer): Sealer {
   }
 }
 
-/** A 32-byte key for one purpose, by HKDF-SHA256 (RFC 5869), so that no two uses of SECRET_KEY share a key. */
+/** Derives a 32-byte key by HKDF-SHA256 (RFC 5869): each use of SECRET_KEY has its own. */
 export function deriveKey(secretKey: string, purpose: string): Buffer {
   return Buffer.from(hkdfSync('sha256', secretKey, 'meshgate', purpose, 32))
 }
@@ -73,9 +73,9 @@ export function createHmacHasher(key: Buffer): (text: string) => string {
   return text => createHmac('sha256', key).update(text).digest('hex')
 }
 
-/** Compares two texts in time that depends on neither's content. */
+/** Compares two texts in a time that depends on neither. */
 export function equalInConstantTime(a: string, b: string): boolean {
-  // Hashing first makes the lengths equal, so the length isn't leaked either.
+  // Hashing first makes the lengths equal, so that the length doesn't leak.
   const digest = (text: string) => createHmac('sha256', 'equal').update(text).digest()
   return timingSafeEqual(digest(a), digest(b))
 }

@@ -1,11 +1,9 @@
-/** One copy on the disk of what two parts of this process keep. */
+/** Keeps one copy on disk of a file that two parts of this process hold. */
 import { link, rename, rm } from 'node:fs/promises'
 
 /**
- * Makes `path` another name of the file at `source`, in place of what was there. Nobody may write
- * to either again.
- * @returns false when it can't be: there is no such file, they are on different disks, or the
- * filesystem has no hard links
+ * Replaces `path` by a hard link to `source`. Nobody may write to either again.
+ * @returns false when there is no such file, it is on another disk, or hard links are unsupported
  */
 export async function shareFile(source: string, path: string): Promise<boolean> {
   const temporary = `${path}.shared`

@@ -1,9 +1,9 @@
-/** A bus of named signals within the process: whoever emits one knows none of those who listen. */
+/** A bus of named signals within the process: an emitter doesn't know its listeners. */
 
 export class Signals<Name extends string> {
   private readonly listeners = new Map<Name, Set<() => void>>()
 
-  /** Calls `listener` at each `name` from now on. @returns a function that ends that */
+  /** Calls `listener` at each `name`. @returns a function that stops it */
   on(name: Name, listener: () => void): () => void {
     const ofName = this.listeners.get(name) ?? new Set()
     this.listeners.set(name, ofName.add(listener))

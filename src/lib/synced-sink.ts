@@ -1,20 +1,19 @@
 /**
- * Writes large files beside a process that commits, and forces them to disk a little at a time.
- * Left to the system, they would be written in one go sooner or later, and every commit meanwhile
- * would wait behind that.
+ * Writes large files beside a process that commits, syncing a little at a time. Else the system
+ * would write them in one go, and every commit meanwhile would wait.
  */
 import { fdatasync, write } from 'node:fs'
 import { Writable } from 'node:stream'
 
-/** Who commits waits no longer for the disk than it takes this, in bytes. */
+/** Bytes between syncs: a commit waits for the disk no longer than these take. */
 export const SYNC_BYTES = 2 * 1024 * 1024
 
-/** @param handle of a file that is open for writing, and stays open */
+/** @param handle of an open file; it stays open */
 export function syncedSink(handle: number): Writable {
   let unsynced = 0
 
   function writeAll(chunk: Uint8Array, done: (error?: Error | null) => void): void {
-    // A disk that is nearly full takes a part, and says so with no error yet.
+    // A nearly full disk writes a part and reports no error yet.
     write(handle, chunk, (error, written) => {
       if (error) return done(error)
       unsynced += written

@@ -1,13 +1,13 @@
 /**
- * One limit for many things at a time, of which hardly any reaches it: a single timer serves them all. A timer and an AbortSignal for each request
- * cost a fifth of what accepting a message does (docs/performance.md).
+ * One timer for many time limits, of which hardly any expires. A timer and an AbortSignal for each
+ * request cost a fifth of accepting a message (docs/performance.md).
  */
 
 export interface TimeLimit {
   readonly ms: number
   /**
    * @param expired called once when the time is over
-   * @returns to be called when it has ended before
+   * @returns a function to call when the work ends in time
    */
   start(expired: () => void): () => void
 }
@@ -25,7 +25,7 @@ export function createTimeLimit(ms: number): TimeLimit {
 
   function arm(inMs: number): void {
     isArmed = true
-    // What nobody waits for any more is no reason to go on.
+    // A limit must not keep the process alive.
     setTimeout(expire, inMs).unref()
   }
 

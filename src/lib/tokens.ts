@@ -6,7 +6,7 @@ export function randomToken(prefix: string, bytes = 32): string {
   return prefix + randomBytes(bytes).toString('base64url')
 }
 
-/** @returns `prefix` followed by a UUIDv7 without dashes (RFC 9562): ids of one process sort by time of creation */
+/** @returns `prefix` + UUIDv7 without dashes (RFC 9562); ids of one process sort by creation */
 export function timeOrderedId(prefix: string): string {
   return prefix + Bun.randomUUIDv7().replaceAll('-', '')
 }

@@ -1,19 +1,19 @@
 /**
- * Content-Transfer-Encoding of a form's parts (RFC 2045 section 6). RFC 7578 section 4.7 has
- * deprecated it, but some clients send it: base64 is decoded, or a file would arrive as its base64.
+ * Content-Transfer-Encoding of a form's parts (RFC 2045 section 6). RFC 7578 section 4.7 deprecates
+ * it, but some clients send it: without decoding, a file would arrive as base64.
  */
 
 const AS_IT_IS = ['7bit', '8bit', 'binary']
 const BASE64 = 'base64'
 
-/** Thrown for bytes that can't be decoded. */
+/** The bytes can't be decoded. */
 export class WrongTransferEncoding extends Error {
   override readonly name = 'WrongTransferEncoding'
 }
 
 /**
- * @returns a function that decodes the bytes of a part
- * @throws WrongTransferEncoding when nobody knows the encoding
+ * @returns a function that decodes a part's bytes
+ * @throws WrongTransferEncoding when the encoding is unknown
  */
 export function transferDecoder(
   encoding: string,
@@ -37,7 +37,7 @@ export function transferDecoded(text: string, encoding: string): Uint8Array | nu
 const BLANKS = /[\r\n\t ]+/g
 const PART = /^[A-Za-z0-9+/]*$/
 const WHOLE = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?$/
-/** Characters that make whole bytes. */
+/** Base64 characters that make whole bytes. */
 const QUANTUM = 4
 
 async function* decodeBase64(pieces: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
@@ -45,7 +45,7 @@ async function* decodeBase64(pieces: AsyncIterable<Uint8Array>): AsyncIterable<U
   for await (const piece of pieces) {
     const text = rest + Buffer.from(piece).toString('latin1').replace(BLANKS, '')
     const whole = text.length - (text.length % QUANTUM)
-    // Padding ends it, so what may be the last is kept back.
+    // Keeps back the last quantum, which may be padded.
     const taken = Math.max(0, whole - QUANTUM)
     rest = text.slice(taken)
     if (taken > 0) yield bytesOf(text.slice(0, taken), PART)

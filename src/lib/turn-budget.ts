@@ -1,20 +1,17 @@
-/**
- * Long work lets others in between: nothing that one request asks for may hold the event loop for
- * long.
- */
+/** Lets other work in between: nothing one request asks for may hold the event loop for long. */
 
-/** Milliseconds that others wait at most, unless one step of the work takes longer by itself. */
+/** Longest time in milliseconds that others wait, unless a single step takes longer. */
 const BUDGET_MS = 5
 
-/** Resolves in the next turn of the event loop, after what waits there already. */
+/** Resolves in the next turn of the event loop, after everything already queued. */
 export function yieldToEventLoop(): Promise<void> {
   return new Promise(resolve => setImmediate(resolve))
 }
 
-/** Works that wait for another turn. */
+/** Works waiting for another turn. */
 const waiting: (() => void)[] = []
 
-/** As many works as there are may ask at once: one of them goes on in each turn, in their order. */
+/** Many works may wait at once: one continues in each turn, in order. */
 function nextTurn(): Promise<void> {
   return new Promise(resolve => {
     if (waiting.push(resolve) === 1) setImmediate(goOn)
@@ -27,13 +24,13 @@ function goOn(): void {
 }
 
 /**
- * The time that a piece of work may take before it lets others in. After each step it awaits
- * `budget.pause()`, which returns at once while there is time left.
+ * Time a piece of work may take before it lets others in. After each step it awaits `pause()`,
+ * which returns at once while time is left.
  */
 export class TurnBudget {
   private endsAt = performance.now() + BUDGET_MS
 
-  /** True when it is time to let others in. Asking costs less than an `await` does. */
+  /** True when it is time to let others in. Checking costs less than an `await`. */
   get isSpent(): boolean {
     return performance.now() >= this.endsAt
   }

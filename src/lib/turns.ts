@@ -1,11 +1,11 @@
-/** One thing at a time for each key: later work waits for earlier work of the same key, whether that succeeded or not. */
+/** Runs one work at a time for each key, in order, whether earlier work succeeded or not. */
 
 export class Turns {
   private readonly tails = new Map<string, Promise<unknown>>()
-  /** What waits for its turn and may be shared by whoever asks for the same meanwhile. */
+  /** Work that hasn't begun, shared by callers of `join` with the same key. */
   private readonly waiting = new Map<string, Promise<void>>()
 
-  /** Does `work` once everything asked for before under this key is over. */
+  /** Runs `work` once all earlier work of this key is over. */
   async take<T>(key: string, work: () => Promise<T>): Promise<T> {
     const before = this.tails.get(key) ?? Promise.resolve()
     const run = before.catch(() => undefined).then(work)
@@ -17,7 +17,7 @@ export class Turns {
     }
   }
 
-  /** The same, but callers share work that hasn't begun: each gets a run that starts after it asked. */
+  /** Like `take`, but callers share work that hasn't begun: each run starts after they asked. */
   join(key: string, work: () => Promise<void>): Promise<void> {
     const shared = this.waiting.get(key)
     if (shared !== undefined) return shared
