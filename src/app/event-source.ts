@@ -5,7 +5,9 @@ import type { Logger } from '../lib/logger.ts'
 import { createAppserviceSource } from '../matrix/appservice-source.ts'
 import { createHomeserverWatch } from '../matrix/homeserver-watch.ts'
 import { createLookBack } from '../matrix/look-back.ts'
+import type { RoomEventSink } from '../matrix/room-event.ts'
 import { createSyncManager, type SyncHealth } from '../matrix/sync/sync-manager.ts'
+import { translated } from '../matrix/translate/facts.ts'
 import type { Worker } from '../runtime/worker.ts'
 import type { Matrix } from './matrix-side.ts'
 import type { PartState } from './readiness.ts'
@@ -24,7 +26,7 @@ export interface EventSource {
   health(): SyncHealth | null
 }
 
-interface SourceParts {
+interface SourceOptions {
   sink: EventSink
   positions(): Promise<SyncPosition[]>
   clock: Clock
@@ -33,8 +35,9 @@ interface SourceParts {
 
 export function createEventSource(
   { appservice, calls }: Pick<Matrix, 'appservice' | 'calls'>,
-  parts: SourceParts,
+  options: SourceOptions,
 ): EventSource {
+  const parts = { ...options, sink: translated(options.sink, options.logger) }
   if (!appservice) return createSyncSource(calls, parts)
   const { hsToken, link } = appservice
   const lookBack = createLookBack({ calls, ...parts })
@@ -59,7 +62,10 @@ export function createEventSource(
   }
 }
 
-function createSyncSource(calls: Matrix['calls'], parts: SourceParts): EventSource {
+function createSyncSource(
+  calls: Matrix['calls'],
+  parts: Omit<SourceOptions, 'sink'> & { sink: RoomEventSink },
+): EventSource {
   const sync = createSyncManager({ calls, ...parts })
   return {
     workers: [sync.worker],

@@ -2,6 +2,7 @@
  * What the use cases need from the outside, as interfaces. src/matrix, src/bridges and src/webhooks/client implement them; modules
  * know nothing else of Matrix or of bridges.
  */
+import type { Fact } from './facts.ts'
 import type { AskingStep, LoginFlow, LoginStep } from './login-steps.ts'
 
 /** A Matrix account made for an identity. */
@@ -55,13 +56,6 @@ export interface RoomEvent {
   unsigned?: Record<string, unknown> | undefined
 }
 
-/** A read receipt: `userId` has read everything in the room up to this event. */
-export interface ReadReceipt {
-  roomId: string
-  eventId: string
-  userId: string
-}
-
 /** What a homeserver tells in one go: one application-service transaction, or one /sync response. */
 export interface EventBatch {
   /**
@@ -72,14 +66,20 @@ export interface EventBatch {
     | { kind: 'transaction'; txnId: string }
     | { kind: 'sync'; userId: string; nextBatch: string }
     | { kind: 'look_back'; userId: string }
-  /** State and timeline in the order they happened. An invitation is the invited user's m.room.member event. */
-  events: RoomEvent[]
-  receipts: ReadReceipt[]
+  /** In the order they happened. */
+  facts: readonly Fact[]
+  /** How many Matrix events they were read from. */
+  eventCount: number
+  /** When the newest of those happened, in milliseconds since the Unix epoch; null without events. */
+  newestAt: number | null
 }
 
-/** Where the events of our users go. */
+/** Takes the facts that homeservers tell our users. */
 export interface EventSink {
-  /** Resolves when the batch is on disk; only then may it be acknowledged to the homeserver. Rejects: give it again. */
+  /**
+   * Resolves when the batch is on disk; only then may it be acknowledged to the homeserver. If it
+   * rejects, deliver the same batch again.
+   */
   accept(batch: EventBatch): Promise<void>
 }
 

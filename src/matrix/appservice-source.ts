@@ -5,12 +5,12 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { messageOf } from '../domain/errors.ts'
-import type { EventSink, RoomEvent } from '../domain/ports.ts'
+import type { RoomEvent } from '../domain/ports.ts'
 import { readTextAtMost } from '../lib/bounded-body.ts'
 import type { Logger } from '../lib/logger.ts'
 import { equalInConstantTime } from '../lib/sealing.ts'
 import { ephemeralEvents, readReceipts } from './receipts.ts'
-import { roomEventSchema } from './room-event.ts'
+import { type RoomEventSink, roomEventSchema } from './room-event.ts'
 
 const transactionSchema = z.object({
   events: z.array(z.unknown()),
@@ -35,7 +35,7 @@ export interface AppserviceSource {
 
 export function createAppserviceSource(options: {
   hsToken: string
-  sink: EventSink
+  sink: RoomEventSink
   /** A transaction was stored. @param isFirst after one that couldn't be, or after there was nobody to take it: the first of a process */
   onStored?(isFirst: boolean): void
   logger: Logger

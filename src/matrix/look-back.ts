@@ -5,13 +5,12 @@
  * known already is recognised by its event id.
  */
 import { messageOf } from '../domain/errors.ts'
-import type { EventBatch, EventSink, RoomEvent, SyncPosition } from '../domain/ports.ts'
+import type { RoomEvent, SyncPosition } from '../domain/ports.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
 import { Nudge, type Worker } from '../runtime/worker.ts'
 import type { MatrixCalls } from './matrix-calls.ts'
-import { messageStatusOf } from './message-status.ts'
-import { roomEvents } from './room-event.ts'
+import { type RoomEventSink, roomEvents } from './room-event.ts'
 import {
   LOOK_BACK_FILTER,
   memberEvent,
@@ -19,6 +18,7 @@ import {
   type SyncResponse,
   syncResponse,
 } from './sync/sync-response.ts'
+import { statusOf } from './translate/status.ts'
 
 export interface LookBack {
   worker: Worker
@@ -32,7 +32,7 @@ export interface LookBack {
 
 export interface LookBackOptions {
   calls: Pick<MatrixCalls, 'json'>
-  sink: EventSink
+  sink: RoomEventSink
   /** The users to look for. */
   positions(): Promise<Pick<SyncPosition, 'userId'>[]>
   clock: Clock
@@ -132,7 +132,7 @@ export function createLookBack({ calls, sink, positions, clock, logger }: LookBa
 const IDLE_MS = 3_600_000
 
 /** What the first answer of a /sync tells, room by room. */
-function toldOf(userId: string, rooms: SyncResponse['rooms'], since: number): EventBatch['events'][] {
+function toldOf(userId: string, rooms: SyncResponse['rooms'], since: number): RoomEvent[][] {
   const invited = Object.entries(rooms.invite).map(([roomId, { invite_state: state }]) => [
     ownInvitation(roomId, userId, state.events),
   ])
@@ -150,11 +150,11 @@ function toldOf(userId: string, rooms: SyncResponse['rooms'], since: number): Ev
 function withLastWords(events: RoomEvent[]): RoomEvent[] {
   const last = new Map<string, RoomEvent>()
   for (const event of events) {
-    const status = messageStatusOf(event)
+    const status = statusOf(event)
     if (status) last.set(status.eventId, event)
   }
   return events.filter(event => {
-    const status = messageStatusOf(event)
+    const status = statusOf(event)
     return status === null || last.get(status.eventId) === event
   })
 }

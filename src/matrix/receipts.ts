@@ -1,6 +1,6 @@
 /** Read receipts (client-server API, "Receipts"), as an application service and a /sync tell them. */
 import { z } from 'zod'
-import type { ReadReceipt } from '../domain/ports.ts'
+import type { ReadReceipt } from './room-event.ts'
 
 export const ephemeralEvents = z.array(
   z.object({ type: z.string(), room_id: z.string().optional(), content: z.record(z.string(), z.unknown()) }),

@@ -1,6 +1,6 @@
 /** The form of a Matrix room event (client-server API, "Room event format"), checked where it enters the process. */
 import { z } from 'zod'
-import type { RoomEvent } from '../domain/ports.ts'
+import type { EventBatch, RoomEvent } from '../domain/ports.ts'
 
 /**
  * The last instant that a Date holds (ECMAScript, "Time Values and Time Range"): a sender may give
@@ -26,4 +26,24 @@ export function roomEvents(events: readonly unknown[], roomId: string): RoomEven
     const parsed = roomEventSchema.safeParse({ room_id: roomId, ...(event as object) })
     return parsed.success ? [parsed.data] : []
   })
+}
+
+/** A read receipt: `userId` has read everything in the room up to this event. */
+export interface ReadReceipt {
+  roomId: string
+  eventId: string
+  userId: string
+}
+
+/** An `EventBatch` as the homeserver gives it. */
+export interface RoomEventBatch {
+  position: EventBatch['position']
+  /** State and timeline in the order they happened. An invitation is the invited user's m.room.member event. */
+  events: readonly RoomEvent[]
+  receipts: readonly ReadReceipt[]
+}
+
+/** Takes batches as an `EventSink` does; `translated` makes one of the other. */
+export interface RoomEventSink {
+  accept(batch: RoomEventBatch): Promise<void>
 }

@@ -3,12 +3,13 @@
  * from a token whose events aren't on disk; a token that brought nothing is kept in memory alone for a while.
  */
 import { messageOf } from '../../domain/errors.ts'
-import type { EventBatch, EventSink, ReadReceipt, RoomEvent, SyncPosition } from '../../domain/ports.ts'
+import type { RoomEvent, SyncPosition } from '../../domain/ports.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { AnswerNotTaken } from '../http-api.ts'
 import type { MatrixCalls } from '../matrix-calls.ts'
 import { pauseAfter } from '../patience.ts'
+import type { ReadReceipt, RoomEventBatch, RoomEventSink } from '../room-event.ts'
 import { missedEvents } from './gap.ts'
 import {
   eventsOf,
@@ -23,7 +24,7 @@ import {
 
 export interface SyncLoopOptions {
   calls: MatrixCalls
-  sink: EventSink
+  sink: RoomEventSink
   /** Runs requests that don't wait, a few at a time: after a start or an outage all loops want to catch up at once. */
   inSlot<T>(work: () => Promise<T>): Promise<T>
   clock: Clock
@@ -147,7 +148,7 @@ export class SyncLoop {
   }
 
   /** What a response tells. The first one only takes a position: of the rooms the user is in it says that, and of none what was said. */
-  private async told({ rooms }: SyncResponse): Promise<Pick<EventBatch, 'events' | 'receipts'>> {
+  private async told({ rooms }: SyncResponse): Promise<Pick<RoomEventBatch, 'events' | 'receipts'>> {
     const { userId, since } = this
     const events: RoomEvent[] = []
     const receipts: ReadReceipt[] = []

@@ -2,17 +2,18 @@
  * The /sync source of events: a loop for each identity with an access token of its own, for a homeserver that doesn't push events to us
  * as an application service. Identities that are new begin at once, those that were retired end.
  */
-import type { EventSink, SyncPosition } from '../../domain/ports.ts'
+import type { SyncPosition } from '../../domain/ports.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { Nudge, type Worker } from '../../runtime/worker.ts'
 import type { MatrixCalls } from '../matrix-calls.ts'
+import type { RoomEventSink } from '../room-event.ts'
 import { createSlots } from './slots.ts'
 import { SyncLoop, type SyncState } from './sync-loop.ts'
 
 export interface SyncManagerOptions {
   calls: MatrixCalls
-  sink: EventSink
+  sink: RoomEventSink
   /** Whose events are to be fetched. */
   positions(): Promise<SyncPosition[]>
   clock: Clock

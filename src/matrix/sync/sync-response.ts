@@ -1,8 +1,8 @@
 /** The answers of /sync (client-server API, "Syncing"), as far as we ask for them, and what they tell. */
 import { z } from 'zod'
-import type { ReadReceipt, RoomEvent } from '../../domain/ports.ts'
+import type { RoomEvent } from '../../domain/ports.ts'
 import { ephemeralEvents, readReceipts } from '../receipts.ts'
-import { roomEvents } from '../room-event.ts'
+import { type ReadReceipt, roomEvents } from '../room-event.ts'
 import { ROOM_FEATURES_TYPE } from '../room-features.ts'
 
 const NONE = { events: [] }
@@ -30,7 +30,7 @@ export const syncResponse = z.object({
 export type SyncResponse = z.infer<typeof syncResponse>
 export type SyncedRoom = z.infer<typeof room>
 
-/** Types of state that mean something to us (matrix/portal.ts, and members for names). */
+/** Types of state that mean something to us (translate/room.ts). */
 const STATE_TYPES = [
   'm.room.member',
   'm.room.name',

@@ -5,11 +5,12 @@
 import type { Db } from '../../db/open.ts'
 import type { Chat } from '../../db/schema/index.ts'
 import { GatewayError, messageOf } from '../../domain/errors.ts'
-import type { MatrixSession, MatrixSessions, RoomEvent } from '../../domain/ports.ts'
+import type { MatrixSession, MatrixSessions } from '../../domain/ports.ts'
 import { backoffMs } from '../../lib/backoff.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
-import { ROOM_FEATURES_TYPE } from '../../matrix/room-features.ts'
+import { saidSinceInvitation } from '../../matrix/history.ts'
+import { factsOf } from '../../matrix/translate/facts.ts'
 import { Nudge, type Worker } from '../../runtime/worker.ts'
 import type { ChatRepository } from '../chats/repository.ts'
 import type { JoinedChats } from '../chats/types.ts'
@@ -30,9 +31,6 @@ export interface ChatRooms extends JoinedChats {
   worker: Worker
 }
 
-const PAGE_EVENTS = 100
-/** An invitation lies a few events back; further than this it is history that a bridge filled in. */
-const MAX_PAGES = 10
 const RETRY = { baseMs: 1_000, capMs: 300_000 }
 /** How often rooms are looked for that no signal told of, in milliseconds. */
 const POLL_MS = 30_000
@@ -53,8 +51,8 @@ export function createChatRooms(options: ChatRoomsOptions): ChatRooms {
       await repository.setMembership(identityId, roomId, 'joining', clock.now())
     }
     const chat = await existing(identityId, roomId)
-    const state = await session.state(roomId)
-    await inbox.completeJoin(chat, state, await eventsSinceInvitation(session, roomId))
+    const state = (await session.state(roomId)).flatMap(factsOf)
+    await inbox.completeJoin(chat, state, await saidSinceInvitation(session, roomId))
     return existing(identityId, roomId)
   }
 
@@ -90,7 +88,8 @@ export function createChatRooms(options: ChatRoomsOptions): ChatRooms {
   async function withFeatures(chat: Chat): Promise<Chat> {
     const { identityId, roomId } = chat
     const state = await sessions.actingAs(await matrixUserOf(identityId)).state(roomId)
-    const told = await inbox.genuine(state.filter(({ type }) => type === ROOM_FEATURES_TYPE))
+    const features = state.flatMap(factsOf).filter(told => told.fact === 'features')
+    const told = await inbox.genuine(features)
     const content = told.at(-1)?.content ?? null
     return { ...chat, features: await repository.learnFeatures(identityId, roomId, content) }
   }
@@ -141,22 +140,4 @@ export function createChatRooms(options: ChatRoomsOptions): ChatRooms {
       },
     },
   }
-}
-
-/** What happened in the room since we were invited, oldest first. */
-async function eventsSinceInvitation(session: MatrixSession, roomId: string): Promise<RoomEvent[]> {
-  const newestFirst: RoomEvent[] = []
-  let from: string | undefined
-  for (let page = 0; page < MAX_PAGES; page++) {
-    const { events, next } = await session.messagesBackwards(roomId, PAGE_EVENTS, from)
-    const invitation = events.findIndex(event => isInvitationOf(event, session.userId))
-    newestFirst.push(...(invitation === -1 ? events : events.slice(0, invitation)))
-    if (invitation !== -1 || next === null || events.length === 0) break
-    from = next
-  }
-  return newestFirst.reverse()
-}
-
-function isInvitationOf(event: RoomEvent, userId: string): boolean {
-  return event.type === 'm.room.member' && event.state_key === userId && event.content.membership === 'invite'
 }

@@ -4,16 +4,15 @@
  */
 import type { Chat } from '../../db/schema/index.ts'
 import { GatewayError, isBridgeAway } from '../../domain/errors.ts'
+import type { Fact, SaidFact } from '../../domain/facts.ts'
 import type { Observer, ReceivedBatch } from '../../domain/observation.ts'
-import type { Bridges, EventBatch, EventSink, RoomEvent } from '../../domain/ports.ts'
+import type { Bridges, EventBatch, EventSink } from '../../domain/ports.ts'
 import { UNDECRYPTABLE } from '../../domain/states.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
-import { STATUS_EVENT_TYPE } from '../../matrix/message-status.ts'
-import { describeRoom } from '../../matrix/portal.ts'
 import type { Worker } from '../../runtime/worker.ts'
 import type { PeoplesPhones } from '../contacts/phones.ts'
-import { checkBridgeEvents } from './forged-events.ts'
+import { checkBridgeFacts } from './forged-facts.ts'
 import { loginsOf, phoneKey, planBatch, planJoin } from './plan.ts'
 import type { Knowledge, Plan } from './plan-types.ts'
 import { takenBack } from './reactions.ts'
@@ -35,12 +34,12 @@ export interface Inbox extends EventSink {
   /**
    * Ends a join: stores what the room's state says of the chat and what was said there before we were in.
    * @param state of the room, in full
-   * @param events from the invitation on, oldest first
+   * @param said from the invitation on, oldest first
    * @throws GatewayError bridge_unavailable when it can't be found out for which device they are; what is held stays held
    */
-  completeJoin(chat: Chat, state: RoomEvent[], events: RoomEvent[]): Promise<void>
-  /** The events of a room that we are in, without those that falsely claim to be its bridge's. */
-  genuine(events: readonly RoomEvent[]): Promise<RoomEvent[]>
+  completeJoin(chat: Chat, state: readonly Fact[], said: readonly SaidFact[]): Promise<void>
+  /** The facts of a room that we are in, without those that falsely claim to be its bridge's. */
+  genuine<Kind extends Fact>(facts: readonly Kind[]): Promise<Kind[]>
 }
 
 /** Chats whose warning isn't repeated. */
@@ -54,40 +53,35 @@ export function createInbox(options: InboxOptions): Inbox {
   /** Platforms that the log has been told of. */
   const uncheckedPlatforms = new Set<string>()
 
-  async function knowledgeFor(
-    events: readonly RoomEvent[],
-    others: readonly string[] = [],
-  ): Promise<Knowledge> {
+  async function knowledgeFor(facts: readonly Fact[], others: readonly string[] = []): Promise<Knowledge> {
     const rooms = new Set<string>()
     const users = new Set(others)
-    for (const event of events) {
-      // What became of our messages is told by their ids alone.
-      if (event.type === STATUS_EVENT_TYPE) continue
-      rooms.add(event.room_id)
-      users.add(event.sender)
-      if (event.type === 'm.room.member' && event.state_key) users.add(event.state_key)
+    for (const told of facts) {
+      // Statuses and receipts name the message that they are about by its event.
+      if ('roomId' in told && told.fact !== 'receipt') rooms.add(told.roomId)
+      if ('userId' in told) users.add(told.userId)
+      if ('sender' in told && told.fact !== 'status') users.add(told.sender)
     }
     const known = await repository.knowledge([...rooms], [...users])
-    const reactions = await repository.reactions([...known.identities.values()], takenBack(events))
+    const reactions = await repository.reactions([...known.identities.values()], takenBack(facts))
     const platforms = new Map<string, string | null>()
-    for (const event of events) {
-      const { bridgeBot } = describeRoom([event])
-      const [anyUser] = known.identities.keys()
-      if (bridgeBot !== undefined && anyUser !== undefined && !platforms.has(bridgeBot)) {
-        platforms.set(bridgeBot, await bridges.platformOfBot(bridgeBot, anyUser))
-      }
+    const [anyUser] = known.identities.keys()
+    for (const told of facts) {
+      const bot = told.fact === 'portal' ? told.portal.bridgeBot : undefined
+      if (bot !== undefined && anyUser !== undefined && !platforms.has(bot))
+        platforms.set(bot, await bridges.platformOfBot(bot, anyUser))
     }
-    const forged = forgedOf(events, known, platforms)
-    return { ...known, reactions, platforms, forged, phones: await phonesOf(events, known) }
+    const forged = forgedOf(facts, known, platforms)
+    return { ...known, reactions, platforms, forged, phones: await phonesOf(facts, known) }
   }
 
   function forgedOf(
-    events: readonly RoomEvent[],
+    facts: readonly Fact[],
     known: Pick<Knowledge, 'identities' | 'chats' | 'devices'>,
     platforms: Knowledge['platforms'],
   ): Knowledge['forged'] {
     const devices = [...known.devices.values()].flat()
-    const { forged, unchecked } = checkBridgeEvents(events, { ...known, bridges, platforms, devices })
+    const { forged, unchecked } = checkBridgeFacts(facts, { ...known, bridges, platforms, devices })
     if (forged.size > 0)
       logger.warn({ events: forged.size }, "state of a portal that isn't its bridge's was left out")
     for (const platform of unchecked.difference(uncheckedPlatforms)) {
@@ -102,12 +96,13 @@ export function createInbox(options: InboxOptions): Inbox {
   }
 
   async function phonesOf(
-    events: readonly RoomEvent[],
+    facts: readonly Fact[],
     { chats, devices }: Pick<Knowledge, 'chats' | 'devices'>,
   ): Promise<Knowledge['phones']> {
     const found = new Map<string, string | null | undefined>()
-    for (const { room_id: roomId, sender, state_key, type } of events) {
-      if (state_key !== undefined || type === STATUS_EVENT_TYPE) continue
+    for (const told of facts) {
+      if (told.fact !== 'message' && told.fact !== 'reaction') continue
+      const { roomId, sender } = told
       for (const chat of chats.filter(candidate => candidate.roomId === roomId)) {
         for (const device of devices.get(chat.identityId) ?? []) {
           const key = phoneKey(device.id, sender)
@@ -135,8 +130,10 @@ export function createInbox(options: InboxOptions): Inbox {
       if (await learnUnknownSenders(planned, asked)) continue
       if (!(await store(planned))) continue
       warnOfEncryption(planned)
-      for (const { eventId, error } of planned.givenUp)
-        logger.error({ event: eventId, err: error }, 'an event could not be understood and was given up')
+      for (const { told, error } of planned.givenUp) {
+        const event = 'eventId' in told ? told.eventId : null
+        logger.error({ event, err: error }, 'an event could not be understood and was given up')
+      }
       return planned
     }
     throw new GatewayError('conflict', 'the chats of a batch kept changing while it was being stored')
@@ -191,31 +188,30 @@ export function createInbox(options: InboxOptions): Inbox {
   /** @returns null when the batch has been stored before */
   async function take(batch: EventBatch): Promise<Plan | null> {
     if (await repository.isRepeat(batch.position)) return null
-    const users = batch.receipts.map(receipt => receipt.userId)
-    if (batch.position.kind !== 'transaction') users.push(batch.position.userId)
+    const { position, facts } = batch
+    const hearers = position.kind === 'transaction' ? [] : [position.userId]
     return await settle(
-      async unanswered => planBatch(batch, { ...(await knowledgeFor(batch.events, users)), unanswered }),
+      async unanswered => planBatch(batch, { ...(await knowledgeFor(facts, hearers)), unanswered }),
       plan => repository.store(plan, clock.now()),
     )
   }
 
   function tell(
-    { position, events, receipts }: EventBatch,
+    { position, facts, eventCount, newestAt }: EventBatch,
     outcome: ReceivedBatch['outcome'],
     plan: Plan | null,
     startedAt: number,
   ): void {
-    const newest = events.reduce((latest, event) => Math.max(latest, event.origin_server_ts), 0)
     observer?.batchReceived({
       source: position.kind,
       origin: position.kind === 'transaction' ? position.txnId : position.userId,
       outcome,
-      events: events.length,
-      receipts: receipts.length,
+      events: eventCount,
+      receipts: facts.filter(told => told.fact === 'receipt').length,
       messages: plan?.messages.map(message => message.payload.id) ?? [],
       tookMs: performance.now() - startedAt,
       // The homeserver's clock may be ahead of ours.
-      lagMs: newest === 0 ? null : Math.max(0, clock.now() - newest),
+      lagMs: newestAt ? Math.max(0, clock.now() - newestAt) : null,
     })
   }
 
@@ -231,14 +227,14 @@ export function createInbox(options: InboxOptions): Inbox {
       }
     },
 
-    async completeJoin(chat, state, events) {
+    async completeJoin(chat, state, said) {
       let heldCount = 0
       await settle(
         async unanswered => {
           const held = await repository.held(chat.identityId, chat.roomId)
-          heldCount = held.length
-          const seen = new Set(events.map(event => event.event_id))
-          const all = [...events, ...held.filter(event => !seen.has(event.event_id))]
+          heldCount = held.count
+          const seen = new Set(said.map(({ eventId }) => eventId))
+          const all = [...said, ...held.facts.filter(({ eventId }) => !seen.has(eventId))]
           const knowledge = { ...(await knowledgeFor([...state, ...all])), unanswered }
           const plan = planJoin(chat, state, all, knowledge)
           if (plan.held.length === 0) return plan
@@ -248,9 +244,9 @@ export function createInbox(options: InboxOptions): Inbox {
       )
     },
 
-    async genuine(events) {
-      const { forged } = await knowledgeFor(events)
-      return events.filter(event => !forged.has(event.event_id))
+    async genuine(facts) {
+      const { forged } = await knowledgeFor(facts)
+      return facts.filter(told => !forged.has(told))
     },
   }
 }

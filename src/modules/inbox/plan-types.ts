@@ -1,9 +1,11 @@
 /** The shapes of a plan and of the knowledge it rests on. */
 import type { Chat, Device } from '../../db/schema/index.ts'
 import type { MediaInfo, MessageEvent } from '../../domain/events.ts'
-import type { EventBatch, RoomEvent } from '../../domain/ports.ts'
+import type { Fact } from '../../domain/facts.ts'
+import type { EventBatch } from '../../domain/ports.ts'
 import type { ReadReport, StatusReport } from '../messages/status-repository.ts'
 import type { ChatState } from './chat-state.ts'
+import type { HeldFact } from './held-events.ts'
 import type { Reaction } from './reactions.ts'
 
 /** Facts known before the batch. */
@@ -18,8 +20,8 @@ export interface Knowledge {
   names: ReadonlyMap<string, string>
   /** Platforms by the bridges' bots. */
   platforms: ReadonlyMap<string, string | null>
-  /** Ids of events that tell what only a bridge can know, and come from none of its users. */
-  forged: ReadonlySet<string>
+  /** Those that only a bridge can know, and that come from none of its users. */
+  forged: ReadonlySet<Fact>
   /** Reactions told of before that the batch takes back, by their events. */
   reactions?: ReadonlyMap<string, Reaction>
   /** Senders' numbers as devices know them; undefined: the bridge may know; see `phoneKey`. */
@@ -45,8 +47,8 @@ export interface Plan {
   /** Contents by digest, which their `features` name. */
   features: ReadonlyMap<string, Record<string, unknown>>
   messages: PlannedMessage[]
-  /** Events of rooms whose join isn't complete, or whose device isn't known yet. */
-  held: { identityId: string; event: RoomEvent }[]
+  /** Facts of rooms whose join isn't complete, or whose device isn't known yet. */
+  held: { identityId: string; said: HeldFact }[]
   /**
    * Chats that were joined and are to be joined anew once their device can be found out; see
    * `chatKey`.
@@ -56,8 +58,8 @@ export interface Plan {
   /** Read receipts: everything of ours in the room up to the event has been read. */
   reads: ReadReport[]
   names: ReadonlyMap<string, string>
-  /** Events that nothing could be made of, by a defect of ours. */
-  givenUp: { eventId: string; error: unknown }[]
+  /** Facts that nothing could be made of, by a defect of ours. */
+  givenUp: { told: Fact; error: unknown }[]
   /**
    * Devices that messages came for although we don't know them, or as logged out: perhaps just
    * linked.

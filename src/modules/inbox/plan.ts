@@ -1,20 +1,20 @@
 /**
- * What a batch of Matrix events means for us: pure, from what is known before the batch to what is to be written. The repository
+ * What a batch of facts means for us: pure, from what is known before the batch to what is to be written. The repository
  * writes a plan in one transaction, or refuses it when what it rests on has changed meanwhile.
  */
 import type { Chat, Device } from '../../db/schema/index.ts'
+import type { Fact, MembershipFact, MessageContent, SaidFact } from '../../domain/facts.ts'
 import { remoteIdOf } from '../../domain/ghosts.ts'
-import type { EventBatch, RoomEvent } from '../../domain/ports.ts'
+import type { EventBatch } from '../../domain/ports.ts'
 import { rfc3339 } from '../../lib/clock.ts'
 import { randomToken } from '../../lib/tokens.ts'
-import { messageStatusOf } from '../../matrix/message-status.ts'
-import { describeRoom, describesRoom, type RoomDescription } from '../../matrix/portal.ts'
-import type { TranslatedMessage } from '../../matrix/translate.ts'
+import { type ChatDescription, describeChat } from '../chats/description.ts'
 import { featuresDigest } from '../chats/room-features-repository.ts'
 import { ghostNamingOf } from '../devices/ghosts.ts'
 import { receivesFrom } from '../devices/history.ts'
 import type { StatusReport } from '../messages/status-repository.ts'
 import { type ChatState, membershipAfter, newChat } from './chat-state.ts'
+import type { HeldFact } from './held-events.ts'
 import type { Knowledge, Plan, PlannedMessage } from './plan-types.ts'
 import { Reactions } from './reactions.ts'
 
@@ -29,10 +29,7 @@ const LINK_NOTICE_MS = 250
 /** @param batch in the order it happened */
 export function planBatch(batch: EventBatch, knowledge: Knowledge): Plan {
   const planner = new Planner(knowledge, hearerOf(batch, knowledge))
-  for (const event of batch.events) planner.takeSafely(event)
-  for (const { roomId, eventId, userId } of batch.receipts) {
-    if (!knowledge.identities.has(userId)) planner.reads.push({ roomId, eventId, userId })
-  }
+  for (const told of batch.facts) planner.takeSafely(told)
   return planner.plan(batch.position)
 }
 
@@ -47,25 +44,25 @@ function hearerOf({ position }: EventBatch, { identities }: Knowledge): string |
 /**
  * The end of a join: the chat as its state describes it, and what was said there between the invitation and now.
  * @param state of the room, in full
- * @param events oldest first; those we have already are stored once all the same
+ * @param said oldest first; those we have already are stored once all the same
  */
 export function planJoin(
   chat: Chat,
-  state: readonly RoomEvent[],
-  events: readonly RoomEvent[],
+  state: readonly Fact[],
+  said: readonly SaidFact[],
   knowledge: Knowledge,
 ): Plan {
   const planner = new Planner({ ...knowledge, chats: [{ ...chat, membership: 'joined' }] })
-  for (const event of state) planner.learnName(event)
-  const believed = state.filter(event => !knowledge.forged.has(event.event_id))
-  planner.describe(chat.roomId, { features: {}, ...describeRoom(believed) })
+  for (const told of state) if (told.fact === 'name') planner.learnName(told.userId, told.name)
+  const believed = state.filter(told => !knowledge.forged.has(told))
+  planner.describe(chat.roomId, { features: {}, ...describeChat(believed) })
   planner.touch(chat.roomId)
-  for (const event of events) if (event.state_key === undefined) planner.takeSafely(event)
+  for (const told of said) planner.takeSafely(told)
   return planner.plan(null)
 }
 
 class Planner {
-  readonly reads: Plan['reads'] = []
+  private readonly reads: Plan['reads'] = []
   private readonly givenUp: Plan['givenUp'] = []
   private readonly unknownDevices: Plan['unknownDevices'] = []
   private readonly unknownSenders: Plan['unknownSenders'] = []
@@ -112,31 +109,51 @@ class Planner {
     return this.hearer === undefined || this.hearer === identityId
   }
 
-  /** A defect that one event meets must not stop all others, each time they come again. */
-  takeSafely(event: RoomEvent): void {
+  /** A defect that one fact meets must not stop all others, each time they come again. */
+  takeSafely(told: Fact): void {
     try {
-      this.take(event)
+      this.take(told)
     } catch (error) {
-      this.givenUp.push({ eventId: event.event_id, error })
+      this.givenUp.push({ told, error })
     }
   }
 
-  private take(event: RoomEvent): void {
-    if (this.knowledge.forged.has(event.event_id)) return
-    const status = messageStatusOf(event)
-    if (status) this.statuses.push(status)
-    else if (event.type === 'm.room.member') this.takeMember(event)
-    else if (describesRoom(event)) this.describe(event.room_id, describeRoom([event]))
-    else this.takeMessage(event)
+  private take(told: Fact): void {
+    if (this.knowledge.forged.has(told)) return
+    switch (told.fact) {
+      case 'message':
+      case 'reaction':
+        this.takeSaid(told)
+        break
+      case 'status': {
+        const { eventId, sender, status, reason } = told
+        this.statuses.push({ eventId, sender, status, reason })
+        break
+      }
+      case 'receipt': {
+        const { roomId, eventId, userId } = told
+        if (!this.knowledge.identities.has(userId)) this.reads.push({ roomId, eventId, userId })
+        break
+      }
+      case 'membership':
+        this.takeMembership(told)
+        break
+      case 'name':
+        if (!this.knowledge.identities.has(told.userId)) this.learnName(told.userId, told.name)
+        break
+      case 'portal':
+      case 'features':
+      case 'room':
+        this.describe(told.roomId, describeChat([told]))
+        break
+    }
   }
 
-  learnName(event: RoomEvent): void {
-    const name = event.type === 'm.room.member' ? event.content.displayname : undefined
-    if (typeof name !== 'string' || event.state_key === undefined) return
-    if (this.knowledge.names.get(event.state_key) !== name) this.names.set(event.state_key, name)
+  learnName(userId: string, name: string): void {
+    if (this.knowledge.names.get(userId) !== name) this.names.set(userId, name)
   }
 
-  describe(roomId: string, { bridgeBot, features: told, ...described }: RoomDescription): void {
+  describe(roomId: string, { bridgeBot, features: told, ...described }: ChatDescription): void {
     if (bridgeBot === undefined && told === undefined && Object.keys(described).length === 0) return
     const features = told === undefined ? {} : { features: this.takeFeatures(told) }
     const bridge =
@@ -158,50 +175,46 @@ class Planner {
     for (const chat of this.chats.get(roomId) ?? []) this.update(chat, {})
   }
 
-  private takeMember(event: RoomEvent): void {
-    const identityId = this.knowledge.identities.get(event.state_key ?? '')
-    if (identityId === undefined) {
-      this.learnName(event)
-      return
-    }
-    if (!this.hears(identityId)) return
-    const chat = this.chats.get(event.room_id)?.find(candidate => candidate.identityId === identityId)
-    const membership = membershipAfter(chat?.membership, event.content.membership)
-    if (membership !== undefined) this.update(chat ?? newChat(identityId, event.room_id), { membership })
+  private takeMembership({ roomId, userId, membership: told }: MembershipFact): void {
+    const identityId = this.knowledge.identities.get(userId)
+    if (identityId === undefined || !this.hears(identityId)) return
+    const chat = this.chats.get(roomId)?.find(candidate => candidate.identityId === identityId)
+    const membership = membershipAfter(chat?.membership, told)
+    if (membership !== undefined) this.update(chat ?? newChat(identityId, roomId), { membership })
   }
 
-  private takeMessage(event: RoomEvent): void {
-    const message = this.reactions.translate(event)
-    if (!message) return
-    for (const chat of this.chats.get(event.room_id) ?? []) this.receive(chat, event, message)
+  private takeSaid(said: HeldFact): void {
+    const content = this.reactions.contentOf(said)
+    if (!content) return
+    for (const chat of this.chats.get(said.roomId) ?? []) this.receive(chat, said, content)
   }
 
-  private receive(chat: ChatState, event: RoomEvent, message: TranslatedMessage): void {
-    if (chat.membership === 'left' || this.knowledge.identities.get(event.sender) === chat.identityId) return
+  private receive(chat: ChatState, said: HeldFact, content: MessageContent): void {
+    if (chat.membership === 'left' || this.knowledge.identities.get(said.sender) === chat.identityId) return
     if (chat.membership !== 'joined') {
-      this.held.push({ identityId: chat.identityId, event })
+      this.held.push({ identityId: chat.identityId, said })
       return
     }
     if (chat.platform === null || (chat.kind !== 'dm' && chat.kind !== 'group')) return
     const device = this.deviceOf(chat)
     if (!device && this.knowledge.unanswered?.has(loginsOf(chat.identityId, chat.platform))) {
       // It may have been linked just now. The chat is joined once more when the bridge can be asked.
-      this.held.push({ identityId: chat.identityId, event })
+      this.held.push({ identityId: chat.identityId, said })
       this.rejoined.add(chatKey(chat.identityId, chat.roomId))
       this.update(chat, { membership: 'joining' })
       return
     }
     if (!device || device.state === 'logged_out')
       this.unknownDevices.push({ identityId: chat.identityId, platform: chat.platform })
-    if (!device || !isReceived(event, chat, device)) return
-    const key = phoneKey(device.id, event.sender)
+    if (!device || !isReceived(said, chat, device)) return
+    const key = phoneKey(device.id, said.sender)
     const phone = this.knowledge.phones.get(key)
     if (phone === undefined && this.knowledge.phones.has(key))
-      this.unknownSenders.push({ device, userId: event.sender })
+      this.unknownSenders.push({ device, userId: said.sender })
     // The account's own words, by the other of its Matrix users.
     if (phone && phone === device.phone) return
-    this.messages.push(this.planMessage(chat, device, event, message))
-    if (chat.kind === 'dm' && chat.peer !== event.sender) this.update(chat, { peer: event.sender })
+    this.messages.push(this.planMessage(chat, device, said, content))
+    if (chat.kind === 'dm' && chat.peer !== said.sender) this.update(chat, { peer: said.sender })
   }
 
   /** The device a chat belongs to: the login that the portal names, else the identity's first one on the platform. */
@@ -215,43 +228,43 @@ class Planner {
   private planMessage(
     chat: ChatState,
     device: Device,
-    event: RoomEvent,
-    message: TranslatedMessage,
+    { eventId, roomId, sender, sentAt }: HeldFact,
+    content: MessageContent,
   ): PlannedMessage {
-    const name = this.names.get(event.sender) ?? this.knowledge.names.get(event.sender) ?? ''
-    const media = message.media && splitMedia(message.media)
+    const name = this.names.get(sender) ?? this.knowledge.names.get(sender) ?? ''
+    const media = content.media && splitMedia(content.media)
     const userId = [...this.knowledge.identities].find(
       ([, identityId]) => identityId === chat.identityId,
     )?.[0]
     return {
       identityId: chat.identityId,
       deviceRowId: device.id,
-      roomId: event.room_id,
-      senderUserId: event.sender,
+      roomId,
+      senderUserId: sender,
       media,
       payload: {
-        id: event.event_id,
-        type: message.type,
-        from: event.sender,
+        id: eventId,
+        type: content.type,
+        from: sender,
         to: userId ?? '',
-        message: message.message,
+        message: content.message,
         device_id: device.deviceId,
         media: media?.info ?? null,
-        event: message.event,
-        kind: message.kind,
-        timestamp: rfc3339(event.origin_server_ts),
+        event: content.event,
+        kind: content.kind,
+        timestamp: rfc3339(sentAt),
         platform: device.platform,
         sender: {
-          id: event.sender,
-          phone: this.knowledge.phones.get(phoneKey(device.id, event.sender)) ?? null,
+          id: sender,
+          phone: this.knowledge.phones.get(phoneKey(device.id, sender)) ?? null,
           name,
         },
         // A dm without a name is called by whom it is with; a group isn't by who happens to speak.
-        chat: { id: event.room_id, kind: chat.kind, name: chat.name || (chat.kind === 'dm' ? name : '') },
-        reply_to: message.replyTo,
-        relates_to: message.relatesTo,
-        location: message.location,
-        ...(message.event === 'message.reaction' ? { removed: message.removed ?? false } : {}),
+        chat: { id: roomId, kind: chat.kind, name: chat.name || (chat.kind === 'dm' ? name : '') },
+        reply_to: content.replyTo,
+        relates_to: content.relatesTo,
+        location: content.location,
+        ...(content.event === 'message.reaction' ? { removed: content.removed ?? false } : {}),
       },
     }
   }
@@ -265,10 +278,10 @@ class Planner {
 }
 
 /** Not our own words from the phone, not the bridge's notices, and not history. */
-function isReceived(event: RoomEvent, chat: ChatState, device: Device): boolean {
-  if (event.sender === chat.bridgeBot || event.sender === device.ghostUserId) return false
-  if (remoteIdOf(event.sender, ghostNamingOf(device)) === device.loginId) return false
-  return event.origin_server_ts >= oldestReceived(event.origin_server_ts, receivesFrom(device))
+function isReceived({ sender, sentAt }: HeldFact, chat: ChatState, device: Device): boolean {
+  if (sender === chat.bridgeBot || sender === device.ghostUserId) return false
+  if (remoteIdOf(sender, ghostNamingOf(device)) === device.loginId) return false
+  return sentAt >= oldestReceived(sentAt, receivesFrom(device))
 }
 
 /** A network that counts whole seconds rounds its times down. */
@@ -276,6 +289,6 @@ function oldestReceived(sentAt: number, from: number): number {
   return sentAt % 1_000 === 0 ? from - LINK_NOTICE_MS - 999 : from - LINK_NOTICE_MS
 }
 
-function splitMedia({ mxcUri, ...info }: NonNullable<TranslatedMessage['media']>): PlannedMessage['media'] {
+function splitMedia({ mxcUri, ...info }: NonNullable<MessageContent['media']>): PlannedMessage['media'] {
   return { id: randomToken('file_', 18), mxcUri, info }
 }

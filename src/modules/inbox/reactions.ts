@@ -2,8 +2,7 @@
  * Tells a removed reaction from a deleted message. Both are redactions in Matrix, which name the
  * event that they take back, but not its type.
  */
-import type { RoomEvent } from '../../domain/ports.ts'
-import { type TranslatedMessage, translate } from '../../matrix/translate.ts'
+import type { Fact, MessageContent, MessageFact, ReactionFact } from '../../domain/facts.ts'
 
 /** A reaction that was told of. */
 export interface Reaction {
@@ -21,10 +20,9 @@ export class Reactions {
     this.seen = new Map(known)
   }
 
-  /** @param event those of a batch, in their order. @returns null when there is nothing to tell */
-  translate(event: RoomEvent): TranslatedMessage | null {
-    const message = translate(event)
-    if (event.type === 'm.reaction') this.note(event.event_id, message)
+  /** @param said those of a batch, in their order. @returns null when there is nothing to tell */
+  contentOf({ fact, eventId, content: message }: MessageFact | ReactionFact): MessageContent | null {
+    if (fact === 'reaction') this.note(eventId, message)
     if (message?.event !== 'message.deleted' || message.relatesTo === null) return message
     const reaction = this.seen.get(message.relatesTo)
     if (reaction === undefined) return message
@@ -41,15 +39,15 @@ export class Reactions {
     }
   }
 
-  private note(eventId: string, message: TranslatedMessage | null): void {
+  private note(eventId: string, message: MessageContent | null): void {
     if (message) this.seen.set(eventId, { emoji: message.message, relatesTo: message.relatesTo })
     else if (!this.seen.has(eventId)) this.seen.set(eventId, null)
   }
 }
 
 /** Events that a batch takes back. */
-export function takenBack(events: readonly RoomEvent[]): string[] {
-  return events.flatMap(event =>
-    event.type === 'm.room.redaction' ? (translate(event)?.relatesTo ?? []) : [],
+export function takenBack(facts: readonly Fact[]): string[] {
+  return facts.flatMap(told =>
+    told.fact === 'message' && told.content.event === 'message.deleted' ? (told.content.relatesTo ?? []) : [],
   )
 }

@@ -24,6 +24,7 @@ import { writeEvent } from '../events/repository.ts'
 import type { Backlog } from '../messages/backlog.ts'
 import { createStatusWriter } from '../messages/status-repository.ts'
 import type { ChatState } from './chat-state.ts'
+import { type HeldFact, heldEventOf, heldFactsOf } from './held-events.ts'
 import { chatKey } from './plan.ts'
 import type { Knowledge, Plan, PlannedMessage } from './plan-types.ts'
 import type { Reaction } from './reactions.ts'
@@ -43,8 +44,8 @@ export interface InboxRepository {
   ): Promise<ReadonlyMap<string, Reaction>>
   /** @returns false when what the plan rests on has changed: nothing was written, plan again */
   store(plan: Plan, now: number): Promise<boolean>
-  /** Events that wait for the join of a room, oldest first. */
-  held(identityId: string, roomId: string): Promise<RoomEvent[]>
+  /** Facts that wait for the join of a room, oldest first, and the number of rows that hold them. */
+  held(identityId: string, roomId: string): Promise<{ facts: HeldFact[]; count: number }>
   /**
    * Stores the end of a join and removes the held events.
    * @returns false when there are no longer `heldCount` of them: nothing was written, plan again
@@ -149,8 +150,8 @@ export function createInboxRepository(
     for (const [digest, content] of plan.features) await rememberFeatures(tx, digest, content)
     for (const chat of plan.chats) await writeChat(tx, chat, now)
     for (const [userId, name] of plan.names) await tx.run(upsertProfile, { userId, name })
-    for (const { identityId, event } of plan.held) {
-      const row = { identityId, roomId: event.room_id, event: { ...event } }
+    for (const { identityId, said } of plan.held) {
+      const row = { identityId, roomId: said.roomId, event: heldEventOf(said) }
       await tx.run(orm => orm.insert(heldEvents).values(row))
     }
     for (const message of plan.messages) await writeMessage(tx, message, now)
@@ -213,7 +214,8 @@ export function createInboxRepository(
 
     async held(identityId, roomId) {
       const rows = await db.read(reader => reader.all(heldOfRoom, { identityId, roomId }))
-      return rows.map(row => row.event as unknown as RoomEvent)
+      const facts = rows.flatMap(row => heldFactsOf(row.event as unknown as RoomEvent))
+      return { facts, count: rows.length }
     },
 
     storeJoin: (plan, { identityId, roomId }, heldCount, now) =>
@@ -235,8 +237,8 @@ export function createInboxRepository(
 
 /** True when an event of the plan would be held for a join that is complete by now. */
 async function isStale(tx: Tx, { held, rejoined }: Plan): Promise<boolean> {
-  for (const { identityId, event } of held) {
-    const roomId = event.room_id
+  for (const { identityId, said } of held) {
+    const { roomId } = said
     if (rejoined.has(chatKey(identityId, roomId))) continue
     if ((await tx.get(oneChat, { identityId, roomId }))?.membership === 'joined') return true
   }

@@ -54,11 +54,11 @@ beforeEach(() => {
   rooms = createChatRooms({
     repository,
     inbox: {
-      completeJoin: async (chat, _state, events) => {
-        completed.push(events.map(event => event.event_id))
+      completeJoin: async (chat, _state, said) => {
+        completed.push(said.map(({ eventId }) => eventId))
         await repository.setMembership(chat.identityId, chat.roomId, 'joined', clock.now())
       },
-      genuine: async events => events.filter(({ sender }) => sender !== '@mallory:s'),
+      genuine: async facts => facts.filter(told => !('sender' in told && told.sender === '@mallory:s')),
     },
     sessions: { actingAs: () => session as MatrixSession },
     matrixUserOf: async () => '@mg1:s',
@@ -79,7 +79,7 @@ function event(id: string, change: Partial<RoomEvent> = {}): RoomEvent {
     sender: '@a:s',
     type: 'm.room.message',
     origin_server_ts: 1,
-    content: {},
+    content: { msgtype: 'm.text', body: id },
     ...change,
   }
 }

@@ -1,8 +1,8 @@
 /** The endpoint that homeservers push events to. */
 import { describe, expect, test } from 'bun:test'
-import type { EventBatch } from '../../../src/domain/ports.ts'
 import { createLogger } from '../../../src/lib/logger.ts'
 import { createAppserviceSource } from '../../../src/matrix/appservice-source.ts'
+import type { RoomEventBatch } from '../../../src/matrix/room-event.ts'
 
 const EVENT = {
   event_id: '$1',
@@ -13,11 +13,11 @@ const EVENT = {
   content: {},
 }
 
-function source(accept: (batch: EventBatch) => Promise<void> = () => Promise.resolve()) {
-  const batches: EventBatch[] = []
-  const recoveries: EventBatch[][] = []
+function source(accept: (batch: RoomEventBatch) => Promise<void> = () => Promise.resolve()) {
+  const batches: RoomEventBatch[] = []
+  const recoveries: RoomEventBatch[][] = []
   const sink = {
-    accept: (batch: EventBatch) => {
+    accept: (batch: RoomEventBatch) => {
       batches.push(batch)
       return accept(batch)
     },

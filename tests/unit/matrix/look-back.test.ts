@@ -1,9 +1,9 @@
 /** What is read once more after the homeserver couldn't reach us, and when. */
 import { afterEach, beforeEach, expect, test } from 'bun:test'
-import type { EventBatch } from '../../../src/domain/ports.ts'
 import { createAppserviceAccess } from '../../../src/matrix/account-access.ts'
 import { createLookBack, type LookBack } from '../../../src/matrix/look-back.ts'
 import { createMatrixCalls } from '../../../src/matrix/matrix-calls.ts'
+import type { RoomEventBatch } from '../../../src/matrix/room-event.ts'
 import { collectedLog } from '../../support/collected-log.ts'
 import { type HomeserverStub, homeserverStub, matrixError } from '../../support/homeserver-stub.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
@@ -17,7 +17,7 @@ let clock: ManualClock
 let stub: HomeserverStub
 let rooms: Record<string, unknown>
 let users: string[]
-let batches: EventBatch[]
+let batches: RoomEventBatch[]
 let lookBack: LookBack
 let stopping: AbortController
 let running: Promise<void>

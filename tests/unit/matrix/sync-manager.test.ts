@@ -1,9 +1,10 @@
 /** The /sync loops, at a homeserver that says what a test says: what they hand on, from where they go on, and what they do on bad days. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import type { EventBatch, SyncPosition } from '../../../src/domain/ports.ts'
+import type { SyncPosition } from '../../../src/domain/ports.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { AnswerRefused } from '../../../src/lib/peer-request.ts'
 import { createMatrixCalls } from '../../../src/matrix/matrix-calls.ts'
+import type { RoomEventBatch } from '../../../src/matrix/room-event.ts'
 import { createSyncManager, type SyncManager } from '../../../src/matrix/sync/sync-manager.ts'
 import { homeserverStub, matrixError, type StubRequest } from '../../support/homeserver-stub.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
@@ -22,8 +23,8 @@ const message = (id: string) => ({
 let clock: ManualClock
 let manager: SyncManager
 let positions: SyncPosition[]
-let batches: EventBatch[]
-let accept: (batch: EventBatch) => Promise<void>
+let batches: RoomEventBatch[]
+let accept: (batch: RoomEventBatch) => Promise<void>
 /** Answers of /sync in turn; after the last there is nothing to tell until the long poll's time is over. */
 let answers: (object | Response)[]
 /** Answers of /messages in turn. */

@@ -1,7 +1,7 @@
 /** Every kind of Matrix message event, and what isn't one. */
 import { describe, expect, test } from 'bun:test'
 import type { RoomEvent } from '../../../src/domain/ports.ts'
-import { translate } from '../../../src/matrix/translate.ts'
+import { messageContentOf } from '../../../src/matrix/translate/message.ts'
 
 function event(type: string, content: Record<string, unknown>, more: Partial<RoomEvent> = {}): RoomEvent {
   return {
@@ -14,13 +14,15 @@ function event(type: string, content: Record<string, unknown>, more: Partial<Roo
     ...more,
   }
 }
-const message = (content: Record<string, unknown>) => translate(event('m.room.message', content))
+const message = (content: Record<string, unknown>) => messageContentOf(event('m.room.message', content))
 
 const INFO = { size: 10, mimetype: 'image/png', w: 4, h: 3, 'xyz.amorgan.blurhash': 'LKO2' }
 
 test('what is encrypted is told with its relations, which stand in clear', () => {
   const encrypted = (relation: Record<string, unknown>) =>
-    translate(event('m.room.encrypted', { algorithm: 'm.megolm.v1.aes-sha2', 'm.relates_to': relation }))
+    messageContentOf(
+      event('m.room.encrypted', { algorithm: 'm.megolm.v1.aes-sha2', 'm.relates_to': relation }),
+    )
   expect(encrypted({ 'm.in_reply_to': { event_id: '$a' } })).toMatchObject({
     event: 'message.undecryptable',
     replyTo: '$a',
@@ -136,12 +138,12 @@ describe('messages', () => {
 
 test('a sticker', () => {
   const sticker = event('m.sticker', { body: 'cat', url: 'mxc://s/1', info: INFO })
-  expect(translate(sticker)).toMatchObject({ kind: 'sticker', type: 'm.sticker', message: 'cat' })
+  expect(messageContentOf(sticker)).toMatchObject({ kind: 'sticker', type: 'm.sticker', message: 'cat' })
 })
 
 test('a reaction', () => {
   const relation = { rel_type: 'm.annotation', event_id: '$0', key: '👍' }
-  expect(translate(event('m.reaction', { 'm.relates_to': relation }))).toMatchObject({
+  expect(messageContentOf(event('m.reaction', { 'm.relates_to': relation }))).toMatchObject({
     event: 'message.reaction',
     kind: 'reaction',
     message: '👍',
@@ -153,7 +155,7 @@ test.each([
   ['before room version 11', {}, { redacts: '$0' }],
   ['since room version 11', { redacts: '$0' }, {}],
 ])('a redaction as it was %s', (_, content, more) => {
-  expect(translate(event('m.room.redaction', content, more))).toMatchObject({
+  expect(messageContentOf(event('m.room.redaction', content, more))).toMatchObject({
     event: 'message.deleted',
     kind: 'redaction',
     relatesTo: '$0',
@@ -172,5 +174,5 @@ test.each([
   ['a redaction of nothing', event('m.room.redaction', {})],
   ['a key exchange', event('m.room_key', { algorithm: 'm.megolm.v1.aes-sha2' })],
 ])('%s is no message', (_, notMessage) => {
-  expect(translate(notMessage)).toBeNull()
+  expect(messageContentOf(notMessage)).toBeNull()
 })

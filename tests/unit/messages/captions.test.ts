@@ -6,9 +6,11 @@ import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { isNull } from 'drizzle-orm'
 import { messages } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
-import type { MatrixSession, ReadReceipt, RoomEvent } from '../../../src/domain/ports.ts'
+import type { MatrixSession, RoomEvent } from '../../../src/domain/ports.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
+import type { ReadReceipt } from '../../../src/matrix/room-event.ts'
 import { readRoomFeatures } from '../../../src/matrix/room-features.ts'
+import { translated } from '../../../src/matrix/translate/facts.ts'
 import { createInbox } from '../../../src/modules/inbox/inbox.ts'
 import { createInboxRepository } from '../../../src/modules/inbox/repository.ts'
 import { createMediaRepository } from '../../../src/modules/media/repository.ts'
@@ -130,7 +132,8 @@ async function take(events: RoomEvent[], receipts: ReadReceipt[] = []) {
     clock,
     logger: silentLogger,
   })
-  await inbox.accept({ position: { kind: 'transaction', txnId: `t${++count}` }, events, receipts })
+  const source = translated(inbox, silentLogger)
+  await source.accept({ position: { kind: 'transaction', txnId: `t${++count}` }, events, receipts })
 }
 
 /** The bridge says what became of an event. */

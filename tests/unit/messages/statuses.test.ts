@@ -10,10 +10,12 @@ import {
   messages,
 } from '../../../src/db/schema/index.ts'
 import type { StatusEvent } from '../../../src/domain/events.ts'
-import type { ReadReceipt, RoomEvent } from '../../../src/domain/ports.ts'
+import type { RoomEvent } from '../../../src/domain/ports.ts'
 import type { MessageStatus } from '../../../src/domain/states.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
-import { createInbox, type Inbox } from '../../../src/modules/inbox/inbox.ts'
+import type { ReadReceipt, RoomEventSink } from '../../../src/matrix/room-event.ts'
+import { translated } from '../../../src/matrix/translate/facts.ts'
+import { createInbox } from '../../../src/modules/inbox/inbox.ts'
 import { createInboxRepository } from '../../../src/modules/inbox/repository.ts'
 import { createStatusTimeout } from '../../../src/modules/messages/status-timeout.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
@@ -30,7 +32,7 @@ const SELF = { id: 'lid-9', name: 'Amina', phone: '237', identifiers: [], roomId
 let db: TempDb
 let ownDevice: Device
 let clock: ManualClock
-let inbox: Inbox
+let source: RoomEventSink
 let store: MessageStore
 let nudges: number
 let count = 0
@@ -44,7 +46,7 @@ beforeEach(() => {
   nudges = 0
   db.signals.on('deliveries', () => nudges++)
   store = messageStore(db)
-  inbox = createInbox({
+  const inbox = createInbox({
     repository: createInboxRepository(db),
     bridges: { platforms: ['wa'], platformOfBot: async () => 'wa', ownsUser: () => true },
     phones: phonesOn(db),
@@ -52,6 +54,7 @@ beforeEach(() => {
     clock,
     logger: silentLogger,
   })
+  source = translated(inbox, silentLogger)
 })
 afterEach(() => db.destroy())
 
@@ -78,7 +81,7 @@ const readBy = (eventId: string, userId = FRIEND, roomId = '!r:s'): ReadReceipt 
 })
 
 const take = (events: RoomEvent[], receipts: ReadReceipt[] = []) =>
-  inbox.accept({ position: { kind: 'transaction', txnId: `t${++count}` }, events, receipts })
+  source.accept({ position: { kind: 'transaction', txnId: `t${++count}` }, events, receipts })
 
 /** Accepts a message and hands it over. @returns what notes that it was handed over */
 async function sendLater(eventId: string, roomId = '!r:s', bridgeBot: string | null = BOT) {

@@ -1,26 +1,11 @@
 /**
- * Matrix room events into what our users understand: the message kinds of domain/states. Each kind is handled on purpose; what
- * isn't a message (state, calls, polls we don't know) translates to null.
+ * Reads what a Matrix event says, as one of the message kinds of domain/states. Each kind is handled
+ * on purpose; what isn't a message (state, calls, polls we don't know) translates to null.
  */
 import { z } from 'zod'
-import type { MediaInfo, MessageEvent } from '../domain/events.ts'
-import type { RoomEvent } from '../domain/ports.ts'
-import { type MessageEventName, type MessageKind, UNDECRYPTABLE } from '../domain/states.ts'
-
-/** An incoming message as its Matrix event tells it, before it is known whose it is. */
-export interface TranslatedMessage {
-  event: MessageEventName
-  kind: MessageKind
-  /** The Matrix message type, as the usage guide has it: m.text, m.image, …; for others the event type. */
-  type: string
-  message: string
-  replyTo: string | null
-  relatesTo: string | null
-  media: (MediaInfo & { mxcUri: string }) | null
-  location: MessageEvent['location']
-  /** True when a reaction was taken back; only reactions have it. */
-  removed?: boolean
-}
+import type { MessageContent } from '../../domain/facts.ts'
+import type { RoomEvent } from '../../domain/ports.ts'
+import { type MessageEventName, type MessageKind, UNDECRYPTABLE } from '../../domain/states.ts'
 
 const size = z.number().nonnegative().catch(0).default(0)
 const mediaInfo = z
@@ -58,7 +43,7 @@ const messageContent = z.object({
   'm.relates_to': relatesTo,
   'm.new_content': z.record(z.string(), z.unknown()).optional().catch(undefined),
 })
-type MessageContent = z.infer<typeof messageContent>
+type MatrixContent = z.infer<typeof messageContent>
 
 const stickerContent = z.object({
   body: z.string().catch('').default(''),
@@ -83,7 +68,7 @@ const MESSAGE_TYPES: Record<string, MessageKind> = {
 const MEDIA_KINDS: readonly MessageKind[] = ['image', 'video', 'audio', 'voice', 'file', 'sticker']
 
 /** @returns null when the event is no message */
-export function translate(event: RoomEvent): TranslatedMessage | null {
+export function messageContentOf(event: RoomEvent): MessageContent | null {
   // A state event can't be a message, whatever its type; a redacted one has nothing left to tell.
   if (event.state_key !== undefined || event.unsigned?.redacted_because !== undefined) return null
   switch (event.type) {
@@ -102,7 +87,7 @@ export function translate(event: RoomEvent): TranslatedMessage | null {
   }
 }
 
-function translateMessage(event: RoomEvent): TranslatedMessage | null {
+function translateMessage(event: RoomEvent): MessageContent | null {
   const content = messageContent.safeParse(event.content)
   if (!content.success) return null
   const relation = content.data['m.relates_to']
@@ -111,7 +96,7 @@ function translateMessage(event: RoomEvent): TranslatedMessage | null {
   return describe(content.data)
 }
 
-function describe(content: MessageContent): TranslatedMessage {
+function describe(content: MatrixContent): MessageContent {
   const kind = kindOf(content)
   const media = MEDIA_KINDS.includes(kind) ? mediaOf(content) : null
   const relation = content['m.relates_to']
@@ -126,20 +111,20 @@ function describe(content: MessageContent): TranslatedMessage {
   }
 }
 
-function kindOf(content: MessageContent): MessageKind {
+function kindOf(content: MatrixContent): MessageKind {
   const isVoice = content['org.matrix.msc3245.voice'] !== undefined || content['m.voice'] !== undefined
   if (content.msgtype === 'm.audio' && isVoice) return 'voice'
   // An unknown msgtype has a body to fall back on (client-server API, "m.room.message").
   return MESSAGE_TYPES[content.msgtype] ?? 'text'
 }
 
-function translateEdit(content: MessageContent, editedEventId: string): TranslatedMessage {
+function translateEdit(content: MatrixContent, editedEventId: string): MessageContent {
   const replacement = messageContent.safeParse(content['m.new_content'] ?? {})
   const inner = describe(replacement.success ? replacement.data : content)
   return { ...inner, event: 'message.edited', kind: 'edit', replyTo: null, relatesTo: editedEventId }
 }
 
-function translateSticker(event: RoomEvent): TranslatedMessage | null {
+function translateSticker(event: RoomEvent): MessageContent | null {
   const content = stickerContent.safeParse(event.content)
   if (!content.success) return null
   const { body, url, info, 'm.relates_to': relation } = content.data
@@ -151,21 +136,21 @@ function translateSticker(event: RoomEvent): TranslatedMessage | null {
   }
 }
 
-function translateReaction(event: RoomEvent): TranslatedMessage | null {
+function translateReaction(event: RoomEvent): MessageContent | null {
   const content = reactionContent.safeParse(event.content)
   if (!content.success) return null
   const { event_id: relatesTo, key } = content.data['m.relates_to']
   return { ...blank('message.reaction', 'reaction', 'm.reaction'), message: key, relatesTo }
 }
 
-function translateRedaction(event: RoomEvent): TranslatedMessage | null {
+function translateRedaction(event: RoomEvent): MessageContent | null {
   // Room versions before 11 have `redacts` beside the content, later ones inside.
   const relatesTo = event.redacts ?? redactionContent.safeParse(event.content).data?.redacts
   return relatesTo ? { ...blank('message.deleted', 'redaction', 'm.room.redaction'), relatesTo } : null
 }
 
 /** Relations stand in clear beside what is encrypted (client-server API, "m.room.encrypted"). */
-function translateEncrypted(event: RoomEvent): TranslatedMessage {
+function translateEncrypted(event: RoomEvent): MessageContent {
   const relation = relatesTo.parse(event.content['m.relates_to'])
   return {
     ...blank(UNDECRYPTABLE, 'encrypted', 'm.room.encrypted'),
@@ -174,16 +159,16 @@ function translateEncrypted(event: RoomEvent): TranslatedMessage {
   }
 }
 
-function blank(event: MessageEventName, kind: MessageKind, type: string): TranslatedMessage {
+function blank(event: MessageEventName, kind: MessageKind, type: string): MessageContent {
   return { event, kind, type, message: '', replyTo: null, relatesTo: null, media: null, location: null }
 }
 
 /** With `filename` present and different, `body` is the caption (client-server API, "Media captions"). */
-function captionOf(content: MessageContent): string {
+function captionOf(content: MatrixContent): string {
   return content.filename !== undefined && content.filename !== content.body ? content.body : ''
 }
 
-function mediaOf(content: MessageContent): TranslatedMessage['media'] {
+function mediaOf(content: MatrixContent): MessageContent['media'] {
   if (!content.url?.startsWith('mxc://')) return null
   return mediaFrom(content.url, content.filename ?? content.body, content.info)
 }
@@ -192,7 +177,7 @@ function mediaFrom(
   mxcUri: string,
   fileName: string,
   info: z.infer<typeof mediaInfo>,
-): TranslatedMessage['media'] {
+): MessageContent['media'] {
   return {
     mxcUri,
     size: info.size,
@@ -206,7 +191,7 @@ function mediaFrom(
 }
 
 /** `geo:<latitude>,<longitude>[;…]` (RFC 5870). */
-function locationOf(geoUri: string | undefined): MessageEvent['location'] {
+function locationOf(geoUri: string | undefined): MessageContent['location'] {
   const match = /^geo:(-?\d+(?:\.\d+)?),(-?\d+(?:\.\d+)?)/.exec(geoUri ?? '')
   return match && geoUri ? { latitude: Number(match[1]), longitude: Number(match[2]), uri: geoUri } : null
 }

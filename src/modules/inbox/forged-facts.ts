@@ -1,11 +1,11 @@
 /**
- * Finds events that claim to be a bridge's and aren't: anybody may write into a room of their own
+ * Finds facts that claim to be a bridge's and aren't: anybody may write into a room of their own
  * that it is another bridge's portal.
  */
 import type { Chat, Device } from '../../db/schema/index.ts'
+import type { Fact } from '../../domain/facts.ts'
 import { remoteIdOf } from '../../domain/ghosts.ts'
-import type { Bridges, RoomEvent } from '../../domain/ports.ts'
-import { describeRoom, isBridgeState, isOfBridge } from '../../matrix/portal.ts'
+import type { Bridges } from '../../domain/ports.ts'
 import { ghostNamingOf } from '../devices/ghosts.ts'
 
 interface Known {
@@ -14,9 +14,9 @@ interface Known {
   platforms: ReadonlyMap<string, string | null>
   /** Our identities by their Matrix users. */
   identities: ReadonlyMap<string, string>
-  /** Devices of the identities that the events are for. */
+  /** Devices of the identities that the facts are for. */
   devices: readonly Device[]
-  /** The events' rooms as they are so far. */
+  /** The facts' rooms as they are so far. */
   chats: readonly Chat[]
 }
 
@@ -26,30 +26,30 @@ interface Portal {
 }
 
 interface Checked {
-  /** Ids of events that are none of the bridge's whose portal their room is. */
-  forged: Set<string>
+  /** Those that are none of the bridge's whose portal their room is. */
+  forged: Set<Fact>
   /** Platforms that were believed although nothing tells how their bridge names its users. */
   unchecked: Set<string>
 }
 
-/** Holds events against the portal that their room is, or that it becomes by one of them. */
-export function checkBridgeEvents(events: readonly RoomEvent[], known: Known): Checked {
+/** Holds facts against the portal that their room is, or that it becomes by one of them. */
+export function checkBridgeFacts(facts: readonly Fact[], known: Known): Checked {
   const checked: Checked = { forged: new Set(), unchecked: new Set() }
   const portals = new Map<string, Portal>()
   for (const { roomId, bridgeBot, platform } of known.chats)
     if (bridgeBot !== null) portals.set(roomId, { bridgeBot, platform })
-  // States first: they tell whose portal a room is, and a room's state has no order.
-  for (const event of events.filter(isBridgeState)) {
-    if (!isOfBridge(event)) continue
-    const { bridgeBot } = describeRoom([event])
+  // First whose portal a room is: its state has no order.
+  for (const told of facts) {
+    if (told.fact !== 'portal') continue
+    const { bridgeBot } = told.portal
     const portal = bridgeBot && { bridgeBot, platform: known.platforms.get(bridgeBot) ?? null }
-    if (portal && speaksFor(event.sender, portal, known, checked)) portals.set(event.room_id, portal)
-    else checked.forged.add(event.event_id)
+    if (portal && speaksFor(told.sender, portal, known, checked)) portals.set(told.roomId, portal)
+    else checked.forged.add(told)
   }
-  for (const event of events) {
-    if (!isOfBridge(event) || isBridgeState(event)) continue
-    const portal = portals.get(event.room_id)
-    if (!portal || !speaksFor(event.sender, portal, known, checked)) checked.forged.add(event.event_id)
+  for (const told of facts) {
+    if (told.fact !== 'features') continue
+    const portal = portals.get(told.roomId)
+    if (!portal || !speaksFor(told.sender, portal, known, checked)) checked.forged.add(told)
   }
   return checked
 }

@@ -1,7 +1,7 @@
 /** What became of a message that we sent, as its bridge reports it in com.beeper.message_send_status. */
 import { z } from 'zod'
-import type { RoomEvent } from '../domain/ports.ts'
-import type { MessageStatus } from '../domain/states.ts'
+import type { StatusFact } from '../../domain/facts.ts'
+import type { RoomEvent } from '../../domain/ports.ts'
 
 export const STATUS_EVENT_TYPE = 'com.beeper.message_send_status'
 
@@ -28,26 +28,16 @@ const PLAIN_REASONS: Record<string, string> = {
   'com.beeper.undecryptable_event': "the bridge couldn't decrypt it",
 }
 
-/** What a bridge says of one of our messages. */
-interface MessageStatusReport {
-  eventId: string
-  /** Who says so. */
-  sender: string
-  /** `queued`: the network didn't take it and may take it later, so it is to be sent again. */
-  status: MessageStatus
-  reason: string | null
-}
-
 /** @returns null when the event isn't a status, or one that changes nothing yet */
-export function messageStatusOf(event: RoomEvent): MessageStatusReport | null {
+export function statusOf(event: RoomEvent): StatusFact | null {
   if (event.type !== STATUS_EVENT_TYPE) return null
   const content = statusContent.safeParse(event.content)
   if (!content.success || content.data.status === 'PENDING') return null
   const eventId = content.data['m.relates_to'].event_id
-  return { eventId, sender: event.sender, ...outcomeOf(content.data) }
+  return { fact: 'status', eventId, sender: event.sender, ...outcomeOf(content.data) }
 }
 
-function outcomeOf(content: StatusContent): Pick<MessageStatusReport, 'status' | 'reason'> {
+function outcomeOf(content: StatusContent): Pick<StatusFact, 'status' | 'reason'> {
   const { status, reason: code, delivered_to_users: deliveredTo } = content
   // The network took it; with a list of users, their phones have it.
   if (status === 'SUCCESS') return { status: deliveredTo?.length ? 'delivered' : 'sent', reason: null }

@@ -1,0 +1,112 @@
+/**
+ * Facts that Matrix tells, in the gateway's own terms. src/matrix reads them from room events
+ * (`translate/`); the use cases see no other form.
+ */
+import type { MediaInfo, MessageEvent } from './events.ts'
+import type { ChatKind, MessageEventName, MessageKind, MessageStatus } from './states.ts'
+
+interface Told {
+  eventId: string
+  roomId: string
+  sender: string
+}
+
+/** An incoming message before it is known whose it is. */
+export interface MessageContent {
+  event: MessageEventName
+  kind: MessageKind
+  /** The Matrix message type, as the usage guide has it: m.text, m.image, …; for others the event type. */
+  type: string
+  message: string
+  replyTo: string | null
+  relatesTo: string | null
+  media: (MediaInfo & { mxcUri: string }) | null
+  location: MessageEvent['location']
+  /** True when a reaction was taken back; only reactions have it. */
+  removed?: boolean
+}
+
+/** Somebody has said, edited or deleted something. */
+export interface MessageFact extends Told {
+  fact: 'message'
+  /** Milliseconds since the Unix epoch. */
+  sentAt: number
+  content: MessageContent
+}
+
+export interface ReactionFact extends Told {
+  fact: 'reaction'
+  sentAt: number
+  /** Null when nothing of it is left to tell. */
+  content: MessageContent | null
+}
+
+/** A bridge reports about one of our messages. */
+export interface StatusFact {
+  fact: 'status'
+  /** The message's event. */
+  eventId: string
+  sender: string
+  /** `queued`: the network didn't take it and may take it later, so it is to be sent again. */
+  status: MessageStatus
+  reason: string | null
+}
+
+/** `userId` has read everything in the room up to the event. */
+interface ReceiptFact {
+  fact: 'receipt'
+  roomId: string
+  eventId: string
+  userId: string
+}
+
+export interface MembershipFact {
+  fact: 'membership'
+  roomId: string
+  userId: string
+  /** As Matrix names it: invite, join, leave, ban, knock. */
+  membership: string
+}
+
+/** How a Matrix user is called. */
+interface NameFact {
+  fact: 'name'
+  roomId: string
+  userId: string
+  name: string
+}
+
+/** The room is a portal of a bridge. Only that bridge can know. */
+export interface PortalFact extends Told {
+  fact: 'portal'
+  portal: {
+    kind: ChatKind
+    /** The network's id of the chat. */
+    channelId: string
+    /** The bridge's bot, its Matrix user id. */
+    bridgeBot?: string
+    /** The login that the portal belongs to. */
+    receiver?: string
+    /** The network's name of the chat. */
+    name?: string
+  }
+}
+
+/** Features of the chat's network. Only the bridge can know. */
+export interface FeaturesFact extends Told {
+  fact: 'features'
+  /** As the bridge states them (matrix/room-features.ts). */
+  content: Record<string, unknown>
+}
+
+/** Something else about a room. */
+export interface RoomFact {
+  fact: 'room'
+  roomId: string
+  room: { kind: ChatKind } | { name: string } | { encrypted: true }
+}
+
+/** A fact of a room's timeline. */
+export type SaidFact = MessageFact | ReactionFact | StatusFact
+
+export type Fact = SaidFact | ReceiptFact | MembershipFact | NameFact | PortalFact | FeaturesFact | RoomFact

@@ -1,0 +1,23 @@
+/** Describes a chat by the facts about its room. */
+import type { Fact, PortalFact } from '../../domain/facts.ts'
+
+/** Columns of a chat; absent those that the facts don't tell. */
+export interface ChatDescription extends Partial<PortalFact['portal']> {
+  encrypted?: boolean
+  /** Content of a features fact. */
+  features?: Record<string, unknown>
+}
+
+/** @param facts of one room, the newer ones later; they needn't be all there are */
+export function describeChat(facts: readonly Fact[]): ChatDescription {
+  const description: ChatDescription = {}
+  let roomName: string | undefined
+  for (const told of facts) {
+    if (told.fact === 'portal') Object.assign(description, told.portal)
+    if (told.fact === 'features') description.features = told.content
+    if (told.fact === 'room') Object.assign(description, told.room)
+    if (told.fact === 'room' && 'name' in told.room) roomName = told.room.name
+  }
+  // The room's own name is what people see; the bridge's name of the channel stands in for it.
+  return roomName === undefined ? description : { ...description, name: roomName }
+}

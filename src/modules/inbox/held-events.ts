@@ -1,0 +1,32 @@
+/**
+ * The form in which facts wait for the join of their room. Earlier versions stored the Matrix event
+ * itself; a fact is stored as an event of a type of our own, which they leave alone.
+ */
+import type { MessageFact, ReactionFact } from '../../domain/facts.ts'
+import type { RoomEvent } from '../../domain/ports.ts'
+import { saidIn } from '../../matrix/translate/facts.ts'
+
+export type HeldFact = MessageFact | ReactionFact
+
+const TYPES = { message: 'org.meshgate.message', reaction: 'org.meshgate.reaction' } as const
+
+export function heldEventOf({ fact, eventId, roomId, sender, sentAt, content }: HeldFact) {
+  return {
+    event_id: eventId,
+    room_id: roomId,
+    sender,
+    type: TYPES[fact],
+    origin_server_ts: sentAt,
+    content: { ...content },
+  }
+}
+
+/** @param event as stored by this version or an earlier one */
+export function heldFactsOf(event: RoomEvent): HeldFact[] {
+  const { event_id: eventId, room_id: roomId, sender, origin_server_ts: sentAt } = event
+  const told = { eventId, roomId, sender, sentAt }
+  const content = event.content as unknown as MessageFact['content']
+  if (event.type === TYPES.message) return [{ fact: 'message', ...told, content }]
+  if (event.type === TYPES.reaction) return [{ fact: 'reaction', ...told, content }]
+  return saidIn([event]).filter(said => said.fact !== 'status')
+}
