@@ -1,4 +1,4 @@
-/** The end of a phase: what is on its way arrives, nothing is left waiting, and both ends are counted. */
+/** Ends a phase: lets messages arrive, checks that no row still waits, and counts both ends. */
 import { Database } from 'bun:sqlite'
 import {
   countIncoming,
@@ -20,7 +20,7 @@ export interface Ended {
   clock: ShiftedClock | null
   load: Load
   endpoints: readonly FaultyEndpoint[]
-  /** With the sandbox all is one program. */
+  /** Left out with the sandbox, where everything is one program. */
   whereabouts?: Whereabouts
   tell: Phase['tell']
 }
@@ -31,19 +31,19 @@ export interface Conclusion {
   incoming: IncomingCount
   stuck: StuckRows
   problems: string[]
-  /** What programs of others lost or doubled. */
+  /** Losses and repeats of programs that aren't ours. */
   notes: string[]
 }
 
-/** What is on its way when the faults end arrives within this time. */
+/** Messages on their way when the faults end must arrive within this time. */
 const SETTLE_MS = 180_000
-/** Deliveries that have failed twice wait for minutes, then hours: as many times they are made due. */
+/** Deliveries that failed twice wait for minutes, then hours; they are made due this many times. */
 const DUE_STEPS = 6
 const DUE_STEP_MS = 30 * 3_600_000
 const STEP_DEADLINE_MS = 20_000
 const LOOK_MS = 200
 
-/** To be called when the load has ended and nothing misbehaves any more. */
+/** Call when the load has ended and nothing misbehaves any more. */
 export async function conclude(ended: Ended): Promise<Conclusion> {
   const { gateway, databaseFile, load, endpoints, tell } = ended
   const problems: string[] = []
@@ -63,7 +63,7 @@ export async function conclude(ended: Ended): Promise<Conclusion> {
   return { answers, outgoing, incoming, stuck, problems, notes }
 }
 
-/** @returns what remains */
+/** @returns the rows that remain */
 async function settle({ gateway, databaseFile, clock, tell }: Ended): Promise<StuckRows> {
   const rows = () => stuckRows(databaseFile)
   async function until(isOver: (rows: StuckRows) => boolean, withinMs: number): Promise<void> {
@@ -74,7 +74,7 @@ async function settle({ gateway, databaseFile, clock, tell }: Ended): Promise<St
   for (let step = 0; step < DUE_STEPS && !isEmpty(rows()); step++) {
     tell(`what waits for hours is made due: ${JSON.stringify(rows())}`)
     await gateway.terminate()
-    // As time does; without a clock of the program's own, by hand.
+    // The clock jump makes deliveries due as time would; without such a clock, an UPDATE does.
     if (clock) clock.jump(DUE_STEP_MS)
     else makeDue(databaseFile)
     await gateway.start()

@@ -1,4 +1,4 @@
-/** Counting at both ends: what was accepted against what the phones have, and what phones sent against what the endpoints got. */
+/** Counts both ends: messages accepted and on the phones, messages sent and at the endpoints. */
 import type { PushState } from '../support/synapse.ts'
 import type { FaultyEndpoint, Received } from './load/endpoint.ts'
 import { digest, fileOf } from './load/files.ts'
@@ -8,18 +8,18 @@ import type { OutgoingLoad } from './load/outgoing.ts'
 export interface OutgoingCount {
   chats: number
   accepted: number
-  /** Never answered, as the load ended: they may have arrived or not, but not twice. */
+  /** Unanswered at the end of the load: they may have arrived, but not twice. */
   unknown: number
   arrived: number
   lost: number
-  /** The homeserver has it, and never pushed it to the bridge: kept back or forgotten. Settled as `status_timeout`. */
+  /** At the homeserver, but not pushed to the bridge. Settled as `status_timeout`. */
   lostByHomeserver: number
-  /** The bridge has taken it from the homeserver, and the phone hasn't got it. Settled as `status_timeout`. */
+  /** Taken by the bridge, but not on the phone. Settled as `status_timeout`. */
   lostByBridge: number
   twice: number
-  /** Overtaken by a later message of their chat. Those that the network refused for now are sent again behind others, and aren't counted. */
+  /** Overtaken by a later message of their chat; messages the network had resent aren't counted. */
   outOfOrder: number
-  /** Likewise, but the homeserver had kept them back from the bridge while it pushed later ones. */
+  /** Overtaken because the homeserver had kept them back from the bridge. */
   overtakenAtHomeserver: number
   files: number
   filesWrong: number
@@ -29,46 +29,46 @@ export interface IncomingCount {
   chats: number
   /** By the phones. */
   sent: number
-  /** Sent, for each endpoint that must get them. */
+  /** Messages sent, times the endpoints that must get each. */
   due: number
-  /** Of those due. */
+  /** Deliveries due that arrived. */
   arrived: number
   lost: number
-  /** Sent by phones, and lost by the bridge before the homeserver had them: no loss of ours, and not due. */
+  /** Sent by phones, and lost by the bridge before the homeserver: not our loss, and not due. */
   lostByBridge: number
-  /** Deliveries that came again, with the same webhook-id: an answer of the endpoint's was lost, or was a failure. */
+  /** Repeated deliveries with the same webhook-id, after a lost answer or a failure. */
   repeats: number
-  /** Came as two events, or under two webhook-ids. */
+  /** Arrived as two events, or under two webhook-ids. */
   twice: number
   files: number
   filesWrong: number
   badRequests: number
 }
 
-/** What a message's row says of it. */
+/** A message's state in its row. */
 export interface MessageFate {
   status: string
   reason: string | null
   resends: number
 }
 
-/** How far a message came where homeserver and bridge are programs of others, which lose messages of their own. */
+/** How far a message got, where homeserver and bridge aren't ours and lose messages themselves. */
 export interface Whereabouts {
   homeserverHas(text: string): Promise<boolean>
-  /** @returns how far the homeserver, which has it, came with it on its way to the bridge */
+  /** @returns how far a message at the homeserver got on its way to the bridge */
   pushState(text: string): Promise<PushState>
-  /** Whether the bridge got it from the homeserver behind later ones of its chat. */
+  /** @returns true when the bridge got it after later messages of its chat */
   homeserverKept(text: string): Promise<boolean>
 }
 
 interface Telling {
-  /** What is wrong, one line each. */
+  /** Reports a failure, as one line. */
   problem(line: string): void
-  /** What others lost. */
+  /** Reports a loss of other programs. */
   note(line: string): void
 }
 
-/** @param whereabouts null where all is one program */
+/** @param whereabouts null where everything is one program */
 export async function countOutgoing(
   loads: readonly OutgoingLoad[],
   fateOf: (id: string) => MessageFate | undefined,
@@ -128,7 +128,7 @@ export async function countOutgoing(
   return count
 }
 
-/** @param arrivals at the phone, in their order there */
+/** @param arrivals in the phone's order */
 async function countOrder(
   load: OutgoingLoad,
   arrivals: readonly { text: string }[],

@@ -1,4 +1,4 @@
-/** The shortened run of `make faults`, always with the same plan: a kill now and then, and one fault of every kind. */
+/** The short run of `make faults`, always with the same plan: some kills, and each fault once. */
 import { describe, expect, test } from 'bun:test'
 import { join } from 'node:path'
 import { hasHomeserver } from '../support/attached-gateway.ts'
@@ -7,7 +7,7 @@ import { tempDir } from '../support/temp-dir.ts'
 import type { PhaseReport, Report } from './report.ts'
 
 const SEED = 5
-/** A run takes one to two minutes; a machine may be slow, and has to build the program first. */
+/** A run takes one to two minutes; a slow machine must also build the program first. */
 const TIMEOUT_MS = 600_000
 
 async function run(phase: string): Promise<PhaseReport> {
@@ -24,13 +24,13 @@ async function run(phase: string): Promise<PhaseReport> {
   if (!(await Bun.file(file).exists())) throw new Error(`no report: ${complaints}`)
   const [report] = ((await Bun.file(file).json()) as Report).phases
   if (!report) throw new Error(`no phase: ${complaints}`)
-  // The whole table says more than a number that is off.
+  // A failure prints the whole table, which says more than a wrong number.
   expect(report.problems, text).toEqual([])
   expect(exitCode, text).toBe(0)
   return report
 }
 
-/** Of faults that mustn't be missing, those that are. */
+/** @returns kinds of faults injected less often than wanted */
 function missing({ injected }: PhaseReport, wanted: Record<string, number>): string[] {
   return Object.keys(wanted).filter(kind => (injected[kind] ?? 0) < (wanted[kind] ?? 0))
 }
@@ -43,7 +43,7 @@ describe('under faults nothing is lost, doubled, out of order or stuck', () => {
       expect(missing(report, { 'kill -9': 5, SIGTERM: 1, 'database busy': 1, 'endpoint 500': 1 })).toEqual([])
       expect(report.outgoing.accepted).toBeGreaterThan(100)
       expect(report.incoming.sent).toBeGreaterThan(100)
-      // There is nothing that the machine of continuous integration doesn't have.
+      // In CI, every fault can be injected.
       expect(process.env.CI === 'true' ? report.leftOut : []).toEqual([])
       if (report.leftOut.length === 0) {
         expect(missing(report, { 'disk full': 1, 'clock jump': 2 })).toEqual([])

@@ -1,4 +1,4 @@
-/** The program under test: processes on the same port and data, one after the other, which end when they are told to and not else. */
+/** Runs the program under test, again and again on the same port and data. */
 import { type GatewayProcess, spawnGateway } from '../support/gateway-process.ts'
 
 export interface ProgramOptions {
@@ -7,26 +7,26 @@ export interface ProgramOptions {
   env: Record<string, string>
 }
 
-/** A stop must be over by then (docs/operations.md promises ten seconds). */
+/** docs/operations.md promises that a stop takes at most ten seconds. */
 const STOP_WITHIN_MS = 10_000
 const START_DEADLINE_MS = 60_000
 
 export class GatewayUnderTest implements AsyncDisposable {
   starts = 0
-  /** What went wrong with the process itself. */
+  /** Failures of the process itself. */
   readonly failures: string[] = []
-  /** Starts that were refused, as while the disk was full. */
+  /** Failed starts, such as while the disk was full. */
   refusedStarts = 0
   private process: GatewayProcess | undefined
 
   constructor(private readonly options: ProgramOptions) {}
 
-  /** Null while none runs. */
+  /** Null while no process runs. */
   get pid(): number | null {
     return this.process?.pid ?? null
   }
 
-  /** Resolves when it is healthy. @param patient tries again when it can't start, as a service manager does */
+  /** Resolves when healthy. @param patient retries failed starts, as a service manager does */
   async start(patient = false): Promise<void> {
     const deadline = performance.now() + START_DEADLINE_MS
     for (;;) {
@@ -65,7 +65,7 @@ export class GatewayUnderTest implements AsyncDisposable {
     if (tookMs > STOP_WITHIN_MS) this.failures.push(`SIGTERM took ${Math.round(tookMs)} ms`)
   }
 
-  /** What the process of now has printed. */
+  /** Output of the current process. */
   output(): string {
     return this.process?.output() ?? ''
   }

@@ -1,6 +1,6 @@
 /**
- * `make faults`: drives a steady load against the program while everything around it fails, and counts at both ends. Exit code 1 when a
- * message was lost, doubled, out of order or stuck, or the process did what it mustn't.
+ * `make faults`: loads the program steadily while everything around it fails, and counts both ends.
+ * Exits 1 when a message is lost, doubled, out of order or stuck, or the process misbehaves.
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -19,7 +19,7 @@ const RUN: Record<PhaseName, (phase: Phase) => Promise<PhaseReport | null>> = {
   synapse: phase => runHomeserverPhase(phase, 'synapse'),
   'synapse-sync': phase => runHomeserverPhase(phase, 'synapse-sync'),
 }
-/** Of the minutes. */
+/** Share of the minutes for each phase. */
 const SHARE: Record<PhaseName, number> = { sandbox: 0.7, synapse: 0.15, 'synapse-sync': 0.15 }
 
 process.exit(await main())
@@ -27,7 +27,7 @@ process.exit(await main())
 async function main(): Promise<number> {
   try {
     const options = parseOptions(process.argv.slice(2))
-    // Where nothing may be mounted in any way it goes on without: the disk can't be full then.
+    // Where mounting isn't allowed, the run leaves out the full disk.
     const prefix = mountingPrefix() ?? []
     if (prefix.length > 0) return await againBehind(prefix)
     const report = await run(options)
@@ -61,7 +61,7 @@ async function run(options: Options): Promise<Report> {
       if (report) phases.push(report)
       else console.error(`  the ${name} phase is left out: this machine doesn't have what it takes`)
     } catch (error) {
-      // What the other phases have found is not to be lost with it.
+      // The report keeps the other phases' findings.
       brokenOff.push(`${name}: ${error instanceof Error ? error.stack : error}`)
     }
   }

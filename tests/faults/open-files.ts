@@ -1,13 +1,12 @@
-/** How many files and sockets a process holds open, as proc_pid_fd(5) lists them. */
+/** Counts a process's open files and sockets, as proc_pid_fd(5) lists them. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
 const ESTABLISHED = '01'
 
 /**
- * Connections that its clients hold to it are left out: they are theirs to close.
- *
+ * Leaves out connections from clients: closing those is up to the clients.
  * @param port where the process listens
- * @returns null when it has ended, and where the kernel has no proc(5)
+ * @returns null when the process has ended, or without a proc(5)
  */
 export function openFiles(pid: number, port: number): number | null {
   try {
@@ -20,7 +19,7 @@ export function openFiles(pid: number, port: number): number | null {
   }
 }
 
-/** Those whose local end is `port`, as links of open files name them. The columns are those of proc_pid_net(5). */
+/** Sockets with local port `port`, named as fd links. Columns are those of proc_pid_net(5). */
 function connectionsTo(port: number): Set<string> {
   const local = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
   const sockets = readFileSync('/proc/net/tcp', 'utf8')

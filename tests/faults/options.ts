@@ -6,11 +6,11 @@ export type PhaseName = (typeof PHASES)[number]
 
 export interface Options {
   seed: number
-  /** Of load under faults, all phases together. */
+  /** Load under faults, all phases together. */
   minutes: number
   quick: boolean
   phases: readonly PhaseName[]
-  /** Where the report goes as JSON. */
+  /** Path of the JSON report. */
   report: string
   source: boolean
   verbose: boolean

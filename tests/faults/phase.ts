@@ -1,18 +1,18 @@
-/** What every phase is given, and how its load and faults run beside each other. */
+/** A phase's parameters, and helpers that run its load and faults side by side. */
 import type { Random } from './random.ts'
 
 export interface Phase {
-  /** The program under test, to be followed by `serve`. */
+  /** The program under test; `serve` is appended. */
   command: string[]
   random: Random
-  /** Of load under faults, in milliseconds. */
+  /** Length of the load under faults, in milliseconds. */
   durationMs: number
   isQuick: boolean
-  /** Says what happens, for whoever watches. */
+  /** Prints progress. */
   tell(line: string): void
 }
 
-/** Counts what was injected. */
+/** Counts injected faults. */
 export class Injected {
   readonly counts: Record<string, number> = {}
 
@@ -21,7 +21,7 @@ export class Injected {
   }
 }
 
-/** Does work again and again, with random pauses, until the signal aborts. */
+/** Repeats `work`, with random pauses, until the signal aborts. */
 export async function steadily(
   signal: AbortSignal,
   random: Random,
@@ -44,7 +44,7 @@ export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   clearTimeout(timer)
 }
 
-/** Counts by name, all together. */
+/** Adds up counts by name. */
 export function added(counts: readonly Record<string, number>[]): Record<string, number> {
   const total: Record<string, number> = {}
   for (const one of counts) {

@@ -1,8 +1,8 @@
-/** What is to go wrong, and when: made from the seed before the run, so that the seed gives the same again. */
+/** Plans the faults from the seed before the run, so that a seed repeats its faults. */
 import { type Behaviour, MISBEHAVIOURS } from './load/endpoint.ts'
 import type { Random } from './random.ts'
 
-/** Faults of the process and of what it stands on: one after the other. */
+/** Faults of process, disk, database and clock, one after the other. */
 export type MainFault =
   | { kind: 'kill -9'; downMs: number }
   | { kind: 'SIGTERM'; downMs: number }
@@ -10,7 +10,7 @@ export type MainFault =
   | { kind: 'database busy'; forMs: number }
   | { kind: 'clock jump'; byMs: number }
 
-/** Faults of the network that the sandbox plays, beside the main ones. */
+/** Faults of the sandbox's network, beside the main ones. */
 export type NetworkFault =
   | { kind: 'network offline'; forMs: number }
   | { kind: 'sends refused for now'; count: number }
@@ -21,18 +21,18 @@ export interface EndpointFault {
   forMs: number
 }
 
-/** Each comes `afterMs` after the end of the one before. */
+/** The fault begins `afterMs` after the end of the one before. */
 export type Timed<Fault> = Fault & { afterMs: number }
 
 export interface Plan {
   main: Timed<MainFault>[]
   network: Timed<NetworkFault>[]
-  /** Of each endpoint. */
+  /** By endpoint. */
   endpoints: Timed<EndpointFault>[][]
 }
 
 export interface PlanOptions {
-  /** Of the time under faults, in milliseconds. */
+  /** Length of the time under faults, in milliseconds. */
   durationMs: number
   endpoints: number
   hasQuota: boolean
@@ -41,10 +41,10 @@ export interface PlanOptions {
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
-/** Of each kind for every minute; never fewer than the least. */
+/** Faults per minute of each kind, and the least number. */
 const PER_MINUTE = { kills: 8, terms: 0.6, full: 0.7, busy: 0.6, jumps: 0.8 }
 const LEAST = { kills: 6, terms: 1, full: 2, busy: 1, jumps: 2 }
-/** Far enough for every lease, pace, retry and expiry there is. */
+/** Far enough for every lease, pace, retry and expiry. */
 const JUMPS_MS = [90_000, 11 * MINUTE, 3 * HOUR, 30 * HOUR, 72 * HOUR]
 
 export function planOf(random: Random, { durationMs, endpoints, hasQuota, hasClock }: PlanOptions): Plan {
@@ -61,7 +61,7 @@ export function planOf(random: Random, { durationMs, endpoints, hasQuota, hasClo
     ...repeated(hasQuota ? many('full') : 0, () => ({
       kind: 'disk full',
       forMs: chance.between(1_500, 5_000),
-      // With a little left some writes still fit, and files end in the middle.
+      // With a few bytes left some writes still fit, and files end in the middle.
       freeBytes: chance.pick([0, 16, 64, 256]) * 1024,
       killed: chance.chance(0.3),
     })),
@@ -77,7 +77,7 @@ export function planOf(random: Random, { durationMs, endpoints, hasQuota, hasClo
   }
 }
 
-/** Pairs of there and back in either order, so that the clock ends up where it was. */
+/** Jumps come in pairs, ahead and back in either order, so the clock ends up where it was. */
 function jumps(random: Random, count: number): MainFault[] {
   return Array.from({ length: Math.ceil(count / 2) }, () => {
     const byMs = random.pick(JUMPS_MS) * random.pick([-1, 1])
@@ -85,14 +85,14 @@ function jumps(random: Random, count: number): MainFault[] {
   }).flat()
 }
 
-/** Pauses between them, so that they fill the time together with what they take themselves. */
+/** Adds pauses, so that faults and pauses fill the time. */
 function spread(faults: MainFault[], durationMs: number, random: Random): Timed<MainFault>[] {
   const taken = faults.reduce((sum, fault) => sum + ('forMs' in fault ? fault.forMs : TAKES_MS), 0)
   const pauseMs = Math.max(300, (durationMs - taken) / faults.length)
   return faults.map(fault => ({ ...fault, afterMs: random.between(0.1 * pauseMs, 1.9 * pauseMs) }))
 }
 
-/** A restart, about. */
+/** Rough length of a restart. */
 const TAKES_MS = 1_500
 
 function networkFaults(random: Random, durationMs: number): Timed<NetworkFault>[] {
@@ -114,7 +114,7 @@ function networkFaults(random: Random, durationMs: number): Timed<NetworkFault>[
   return faults
 }
 
-/** Each kind at least once, if the time allows. */
+/** Uses each kind at least once, if the time allows. */
 function endpointFaults(random: Random, durationMs: number): Timed<EndpointFault>[] {
   const faults: Timed<EndpointFault>[] = []
   let kinds: Behaviour[] = []

@@ -1,16 +1,16 @@
-/** Chance from a seed: the same seed gives the same plan of load and faults, whatever happens while it is carried out. */
+/** Seeded chance: a seed gives the same plan of load and faults, whatever happens in the run. */
 
 export interface Random {
   /** In [0, 1). */
   next(): number
-  /** A whole number from `low` to `high`, both included. */
+  /** A whole number from `low` to `high`, inclusive. */
   between(low: number, high: number): number
   pick<T>(choices: readonly T[]): T
   /** True in this share of cases. */
   chance(share: number): boolean
   /** A new order. */
   shuffled<T>(items: readonly T[]): T[]
-  /** A source of its own, which is the same however much was taken from this one. */
+  /** An independent source: it doesn't depend on how much this one has given. */
   fork(name: string): Random
 }
 

@@ -1,4 +1,4 @@
-/** What a run has injected and counted, as text and as JSON. */
+/** A run's faults and counts, as text and as JSON. */
 import type { IncomingCount, OutgoingCount } from './count.ts'
 import type { StuckRows } from './stuck.ts'
 import type { UsageSummary } from './usage.ts'
@@ -6,9 +6,9 @@ import type { UsageSummary } from './usage.ts'
 export interface PhaseReport {
   name: string
   seconds: number
-  /** Faults by kind; of endpoints' faults also how many requests met them. */
+  /** Faults by kind; for endpoints also the number of requests that met them. */
   injected: Record<string, number>
-  /** Kinds that this machine couldn't inject, and why. */
+  /** Kinds of faults this machine can't inject, and why. */
   leftOut: string[]
   /** Answers to sends, by status and code. */
   answers: Record<string, number>
@@ -16,9 +16,9 @@ export interface PhaseReport {
   incoming: IncomingCount
   stuck: Partial<StuckRows>
   usage: UsageSummary | null
-  /** Everything that is wrong, one line each. Empty: nothing was lost, doubled, disordered or stuck. */
+  /** Failures, one line each; empty when nothing was lost, doubled, out of order or stuck. */
   problems: string[]
-  /** What programs of others lost or disordered. */
+  /** Losses and disorder caused by other programs. */
   notes: string[]
 }
 
@@ -28,7 +28,7 @@ export interface Report {
   program: string
   machine: string
   phases: PhaseReport[]
-  /** Phases that couldn't be carried through, and why. */
+  /** Phases that couldn't finish, and why. */
   brokenOff: string[]
   passed: boolean
 }
@@ -100,7 +100,7 @@ function usageRows({ residentMiB, openFiles, seconds }: UsageSummary): [string, 
   ]
 }
 
-/** Markdown that is also readable as it is. */
+/** A Markdown table that is also readable as text. */
 function table(rows: readonly [string, string | number][]): string {
   const width = Math.max(...rows.map(([name]) => name.length))
   const line = ([name, value]: readonly [string, string | number]) => `| ${name.padEnd(width)} | ${value} |`

@@ -1,8 +1,8 @@
-/** What must be empty once all is over: rows of queues, as the database has them. */
+/** Counts queue rows that must be gone at the end. */
 import { Database } from 'bun:sqlite'
 import type { MessageFate } from './count.ts'
 
-/** How many rows each query finds; what is 0 everywhere is over. */
+/** Each query counts rows; at the end all must be 0. */
 const QUERIES = {
   'messages not settled': `select count(*) from messages where status in ('queued', 'sending', 'submitted')`,
   'outbox lanes': 'select count(*) from outbox_lanes',
@@ -17,7 +17,7 @@ const QUERIES = {
 } as const
 export type StuckRows = Record<keyof typeof QUERIES, number>
 
-/** Reads from beside the program, which goes on. */
+/** Reads while the program runs. */
 export function stuckRows(databaseFile: string): StuckRows {
   return read(databaseFile, database => {
     const count = (query: string) =>
@@ -28,7 +28,7 @@ export function stuckRows(databaseFile: string): StuckRows {
   })
 }
 
-/** Those of messages alone: deliveries may wait for hours, for an endpoint or for a file. */
+/** Rows of messages alone: deliveries may wait hours for an endpoint or a file. */
 export function messageRows(databaseFile: string): Partial<StuckRows> {
   const {
     'deliveries not settled': _deliveries,
@@ -39,7 +39,7 @@ export function messageRows(databaseFile: string): Partial<StuckRows> {
   return rest
 }
 
-/** Texts of the messages that the gateway knows to have come in. */
+/** Texts of stored incoming messages. */
 export function storedTexts(databaseFile: string): Set<string> {
   const query = `select payload ->> '$.message' as text from inbox_events where name = 'message.received'`
   return read(databaseFile, database => {
@@ -52,7 +52,7 @@ export function isEmpty(rows: Partial<StuckRows>): boolean {
   return Object.values(rows).every(count => count === 0)
 }
 
-/** What became of each message, by its id. */
+/** Each message's state, by id. */
 export function messageFates(databaseFile: string): Map<string, MessageFate> {
   return read(databaseFile, database => {
     const rows = database

@@ -1,18 +1,18 @@
-/** What the process under test uses: its memory, sampled under load, and the files that it still holds open when that is over. */
+/** Samples the memory of the process under test, and the files it still holds at the end. */
 import { residentBytes } from '../bench/usage.ts'
 import { openFiles } from './open-files.ts'
 
 export interface UsageSummary {
-  /** Of the second and the last third of the load, medians. */
+  /** Medians over the second and the last third of the load. */
   residentMiB: { before: number; after: number }
-  /** The fewest under load and the fewest at rest: connections come and go, what is leaked stays. Null where they can't be counted. */
+  /** The fewest under load and at rest: a leak stays open. Null where they can't be counted. */
   openFiles: { underLoad: number; atRest: number } | null
   seconds: number
 }
 
 const SAMPLE_MS = 500
 const MIB = 1024 * 1024
-/** Connections that are kept for another request are closed by then. */
+/** By then, idle keep-alive connections are closed. */
 const REST_DEADLINE_MS = 60_000
 
 export class UsageWatch {
@@ -35,14 +35,14 @@ export class UsageWatch {
     }, SAMPLE_MS)
   }
 
-  /** To be called at the end of the load. */
+  /** Call at the end of the load. */
   pause(): void {
     clearInterval(this.timer)
   }
 
-  /** To be called when nothing is asked of the process any more. */
+  /** Call when the process is idle. */
   async conclude(): Promise<UsageSummary> {
-    // The first third is left out: caches fill, code is compiled, and not all is open that is open from then on.
+    // Leaves out the first third: caches fill, code is compiled, and long-lived files get opened.
     const third = Math.floor(this.resident.length / 3)
     const mib = (samples: number[]) => Math.round(middle(samples) / MIB)
     return {
@@ -67,10 +67,10 @@ export class UsageWatch {
   }
 }
 
-/** Growth from the second third of a steady load to the last that is none: garbage comes and goes. */
+/** Growth that a steady load may show from its second third to its last: garbage comes and goes. */
 const MEMORY_SLACK = { share: 0.15, mib: 24 }
 
-/** @returns what grows, one line each */
+/** @returns findings of growth, one line each */
 export function growth({ residentMiB, openFiles: files }: UsageSummary): string[] {
   const { before } = residentMiB
   const most = Math.max(before * (1 + MEMORY_SLACK.share), before + MEMORY_SLACK.mib)

@@ -1,17 +1,17 @@
-/** The wall clock of the program under test, which can be set like a machine's: a small library that is loaded before it. */
+/** Sets the wall clock of the program under test, with a small preloaded library. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 export interface ShiftedClock {
-  /** Settings of the program that is to have this clock. */
+  /** Settings that give a program this clock. */
   env: Record<string, string>
-  /** How far it is ahead, in milliseconds. */
+  /** Milliseconds that the clock is ahead. */
   aheadMs(): number
-  /** Sets it ahead, or back. */
+  /** Sets the clock ahead or back. */
   jump(byMs: number): void
 }
 
-/** @param folder for the library and the file it reads. @returns null without a C compiler, or on another system than Linux */
+/** @param folder for the library and its file. @returns null without a C compiler or Linux */
 export function shiftedClock(folder: string): ShiftedClock | null {
   const compiler = process.platform === 'linux' ? (Bun.which('cc') ?? Bun.which('gcc')) : null
   if (compiler === null) return null

@@ -1,4 +1,4 @@
-/** Another process that holds the database's write lock, as a long command or a backup tool might. */
+/** Holds the database's write lock, as a long command or a backup tool might. */
 import { Database } from 'bun:sqlite'
 
 export async function holdWriteLock(file: string, forMs: number): Promise<void> {

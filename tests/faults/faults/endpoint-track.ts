@@ -1,4 +1,4 @@
-/** Carries out the faults of webhook endpoints. One that has answered 410 is switched on again by its owner. */
+/** Makes webhook endpoints misbehave. After a 410, the owner switches the endpoint on again. */
 import { call } from '../load/calls.ts'
 import type { HookedEndpoint } from '../load/endpoint.ts'
 import { type Injected, pause } from '../phase.ts'
@@ -23,7 +23,7 @@ export async function runEndpointTrack(
   hooked.endpoint.behaviour = 'well'
 }
 
-/** Resolves when the gateway has taken it. */
+/** Resolves when the gateway has switched the webhook on. */
 export async function switchOn(url: string, { token, webhookId }: HookedEndpoint): Promise<void> {
   for (;;) {
     const answer = await call('PUT', `${url}/api/v1/webhooks/${webhookId}`, { token, body: { active: true } })
@@ -32,9 +32,9 @@ export async function switchOn(url: string, { token, webhookId }: HookedEndpoint
   }
 }
 
-/** What came while it was switched off is delivered as its owner does it, by a replay. */
+/** Replays events missed while the webhook was off, as its owner does. */
 export async function replayMissed(url: string, { token, webhookId }: HookedEndpoint): Promise<void> {
-  // All that ever was: the clock that tells when it came has been set to and fro.
+  // The range covers everything, as the clock that dates events was set ahead and back.
   const body = { since: '2020-01-01T00:00:00Z', until: '2100-01-01T00:00:00Z' }
   for (;;) {
     const answer = await call('POST', `${url}/api/v1/webhooks/${webhookId}/replay`, { token, body })

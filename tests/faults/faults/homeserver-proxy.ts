@@ -1,4 +1,4 @@
-/** Stands between the gateway and its homeserver, and does what networks and homeservers do at their worst. */
+/** Stands between gateway and homeserver, and plays the worst of networks and homeservers. */
 import { connect, createServer, type Socket } from 'node:net'
 
 export const HOMESERVER_TROUBLES = ['down', 'slow', '500', 'dropping connections'] as const
@@ -10,7 +10,7 @@ const FAILURE =
 
 export class HomeserverProxy implements AsyncDisposable {
   mode: HomeserverMode = 'well'
-  /** Requests met in each mode. */
+  /** Number of requests met in each mode. */
   readonly met: Record<string, number> = {}
   private readonly clients = new Set<Socket>()
   private readonly server = createServer(client => this.serve(client))
@@ -28,7 +28,7 @@ export class HomeserverProxy implements AsyncDisposable {
     return `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`
   }
 
-  /** What is under way ends at once when it goes down. */
+  /** Going down also breaks open connections off. */
   begin(mode: HomeserverMode): void {
     this.mode = mode
     if (mode === 'down') for (const client of this.clients) client.destroy()
@@ -49,7 +49,7 @@ export class HomeserverProxy implements AsyncDisposable {
         upstream.destroy()
       } else upstream.write(chunk)
     })
-    // In order, though a slow one is followed by others that aren't.
+    // Keeps the order when a slow chunk is followed by fast ones.
     let answered = Promise.resolve()
     upstream.on('data', chunk => {
       answered = answered.then(() => this.answer(client, Buffer.from(chunk)))
@@ -68,7 +68,7 @@ export class HomeserverProxy implements AsyncDisposable {
 
   private async answer(client: Socket, chunk: Uint8Array): Promise<void> {
     if (this.mode === 'dropping connections') {
-      // The homeserver has done what it was asked to, and nobody hears of it.
+      // The homeserver has done its work, but its answer gets lost.
       this.count()
       client.destroy()
       return

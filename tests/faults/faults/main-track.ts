@@ -1,4 +1,4 @@
-/** Carries out the faults of the process and of what it stands on, one after the other. */
+/** Carries out the faults of process, disk, database and clock, one after the other. */
 
 import type { QuotaFolder } from '../../support/quota-folder.ts'
 import type { GatewayUnderTest } from '../gateway.ts'

@@ -1,4 +1,4 @@
-/** Carries out the faults of the sandbox's network, as far as the gateway is there to be told of them. */
+/** Carries out the faults of the sandbox's network, as far as the gateway runs to receive them. */
 import type { JsonClient } from '../../support/json-client.ts'
 import { type Injected, pause } from '../phase.ts'
 import type { NetworkFault, Timed } from '../plan.ts'
@@ -20,7 +20,7 @@ export async function runNetworkTrack(
   }
 }
 
-/** @returns false when the gateway is just not there */
+/** @returns false when the gateway isn't running */
 async function begin(sandbox: JsonClient, fault: NetworkFault): Promise<boolean> {
   const faults = () => {
     switch (fault.kind) {
@@ -38,7 +38,7 @@ async function begin(sandbox: JsonClient, fault: NetworkFault): Promise<boolean>
   )
 }
 
-/** A gateway that isn't there has forgotten its faults when it comes back. */
+/** Fails silently without a gateway: a new process starts without faults. */
 export async function calm(sandbox: JsonClient): Promise<void> {
   await sandbox.post('/faults', { offline: false, delay_ms: 0 }).catch(() => undefined)
 }

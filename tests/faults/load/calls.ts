@@ -1,4 +1,4 @@
-/** Calls of a client whose gateway may be gone at any instant. */
+/** Calls from a client whose gateway may be gone at any instant. */
 
 export interface CallAnswer {
   status: number
@@ -6,10 +6,10 @@ export interface CallAnswer {
   body: Record<string, unknown>
 }
 
-/** Whoever waits longer gives up, as a client does. */
+/** A call without an answer gives up after this time. */
 const PATIENCE_MS = 30_000
 
-/** @returns null when there was no whole answer: whether the gateway took it isn't known */
+/** @returns null without a whole answer: the gateway may have taken the request or not */
 export async function call(
   method: string,
   url: string,

@@ -1,6 +1,6 @@
 /**
- * An endpoint of a webhook that can be told to misbehave in the ways that endpoints do. It speaks HTTP by hand, since no server library lets
- * one break off in the middle of an answer.
+ * A webhook endpoint that misbehaves on command. It speaks HTTP by hand, since no server library
+ * lets one break off in the middle of an answer.
  */
 import type { Socket } from 'bun'
 import { Webhook } from 'standardwebhooks'
@@ -20,18 +20,18 @@ export const MISBEHAVIOURS = [
 ] as const
 export type Behaviour = 'well' | (typeof MISBEHAVIOURS)[number]
 
-/** What it has understood of one request. */
+/** An understood request. */
 export interface Received {
   webhookId: string
   eventId: string
   text: string
-  /** SHA-256 of the file; null without one. */
+  /** The file's SHA-256; null without a file. */
   file: string | null
-  /** Whether it was answered 200, in whole. */
+  /** True when it was answered 200, in whole. */
   acknowledged: boolean
 }
 
-/** An endpoint, and how its owner speaks of it to the gateway. */
+/** An endpoint, and its owner's token and webhook id. */
 export interface HookedEndpoint {
   endpoint: FaultyEndpoint
   token: string
@@ -39,16 +39,16 @@ export interface HookedEndpoint {
 }
 
 const SLOW_MS = 700
-/** As Node's server does: connections that nothing was said on for this long are closed. */
+/** Closes connections idle for this long, as Node's server does. */
 const KEEP_ALIVE_S = 5
 const RETRY_AFTER_S = 2
 
 export class FaultyEndpoint implements AsyncDisposable {
   behaviour: Behaviour = 'well'
   readonly received: Received[] = []
-  /** Requests whose signature isn't what it should be, or that can't be read. */
+  /** Requests with a wrong signature, or unreadable ones. */
   readonly wrong: string[] = []
-  /** Requests met while misbehaving, by how. */
+  /** Number of requests met in each misbehaviour. */
   readonly met: Record<string, number> = {}
   private secret = ''
   private readonly server = Bun.listen<Connection>({
@@ -73,7 +73,7 @@ export class FaultyEndpoint implements AsyncDisposable {
     return `http://127.0.0.1:${this.server.port}/${this.name}`
   }
 
-  /** @param secret whsec_…, as the gateway told it once */
+  /** @param secret whsec_…, from the gateway's answer */
   expectSecret(secret: string): void {
     this.secret = secret
   }
@@ -140,7 +140,7 @@ export class FaultyEndpoint implements AsyncDisposable {
       return null
     }
     const payload = JSON.parse(body) as MessagePayload
-    // Other events, such as those about a device's state, aren't counted.
+    // Other events, such as a device's states, aren't counted.
     if (payload.event !== 'message.received') return null
     const content = payload.media?.content
     const received: Received = {

@@ -1,11 +1,11 @@
-/** Files of the load: their bytes follow from what they belong to, so both ends know what they must be. */
+/** Files of the load. Their bytes follow from a key, so both ends know the right content. */
 import { createHash } from 'node:crypto'
 import { seededRandom } from '../random.ts'
 
-/** Some end in the middle of a block of the disk, some are of several chunks. */
+/** Sizes vary, so that files end inside a disk block or span several chunks. */
 const MOST_BYTES = 90_000
 
-/** @param key of the message it belongs to */
+/** @param key of the file's message */
 export function fileOf(key: string): { name: string; content: Uint8Array<ArrayBuffer> } {
   const random = seededRandom(key)
   const size = random.between(1, MOST_BYTES)

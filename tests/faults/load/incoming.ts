@@ -1,15 +1,15 @@
-/** One chat in which a phone writes to a linked device: what it has sent must reach every webhook of the device's owner. */
+/** A phone writes to a linked device; every webhook of the device's owner must get each message. */
 import type { Random } from '../random.ts'
 import type { Arrival } from './outgoing.ts'
 
 export interface IncomingChat {
-  /** Unlike all others; the texts begin with it. */
+  /** Unique; texts begin with it. */
   key: string
-  /** Endpoints that must get what is sent here. */
+  /** Endpoints that must get the chat's messages. */
   endpoints: readonly string[]
-  /** The phone sends. Rejects when it can't, or when that isn't known. */
+  /** Sends from the phone. Rejects when that fails or its outcome is unknown. */
   send(text: string, withFile: boolean): Promise<void>
-  /** What the phone has really sent. */
+  /** Messages that the phone has really sent. */
   sent(): Promise<Arrival[]>
 }
 
@@ -17,7 +17,7 @@ const FILE_SHARE = 0.15
 
 export class IncomingLoad {
   private next = 1
-  /** Whether the phone had to do without an answer; what it has sent is looked up at the end. */
+  /** Sends without an answer; their outcome is looked up at the end. */
   unanswered = 0
 
   constructor(

@@ -1,4 +1,4 @@
-/** All chats of a phase at once, each at its own pace. */
+/** Runs all chats of a phase at once, each at its own pace. */
 import { type Phase, pause, steadily } from '../phase.ts'
 import { type IncomingChat, IncomingLoad } from './incoming.ts'
 import { type OutgoingChat, OutgoingLoad } from './outgoing.ts'
@@ -6,22 +6,19 @@ import { type OutgoingChat, OutgoingLoad } from './outgoing.ts'
 export interface People {
   outgoing: OutgoingChat[]
   incoming: IncomingChat[]
-  /** Somebody whom a device has never spoken to. Rejects while the gateway is gone. */
+  /** A new person for a device to speak to. Rejects while the gateway is gone. */
   newcomer?(): Promise<{ outgoing: OutgoingChat; incoming: IncomingChat }>
 }
 
 export interface Load {
   outgoing: OutgoingLoad[]
   incoming: IncomingLoad[]
-  /**
-   * The phones send no more, nor do clients if `all` is given, until the returned function is called. What is being sent may still be
-   * under way.
-   */
+  /** Pauses phones, with `all` also clients, until the result is called. Open sends go on. */
   hold(all?: 'all'): () => void
   stop(): Promise<void>
 }
 
-/** Between two messages of a chat, in milliseconds. */
+/** Pause between two messages of a chat, in milliseconds. */
 const PACE = [150, 1_200] as const
 const NEWCOMER_PACE = [2_000, 5_000] as const
 const HELD_LOOK_MS = 50

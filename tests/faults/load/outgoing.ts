@@ -1,28 +1,28 @@
 /**
- * One chat that a client sends to: numbered messages, each sent once the one before was answered. A message whose answer got lost is sent
- * again with the same Idempotency-Key, until it is answered; so it must arrive once.
+ * A client's sends to one chat: numbered messages, each after the answer to the one before. A
+ * message without an answer is sent again with its Idempotency-Key, so it must arrive once.
  */
 import { formWith } from '../../support/gateway-client.ts'
 import type { Random } from '../random.ts'
 import { call } from './calls.ts'
 import { fileOf } from './files.ts'
 
-/** A message as the phone has it. */
+/** A message on a phone. */
 export interface Arrival {
   text: string
-  /** SHA-256 of its file; null without one. */
+  /** The file's SHA-256; null without a file. */
   file: string | null
 }
 
 export interface OutgoingChat {
-  /** Unlike all others; the texts begin with it. */
+  /** Unique; texts begin with it. */
   key: string
   url: string
   token: string
   device: string
   /** platform, and contact or group_url */
   fields: Record<string, string>
-  /** What others than its owner's have sent to the phones at the other end, oldest first. */
+  /** Messages at the other end's phones, without their owners' own, oldest first. */
   arrivals(): Promise<Arrival[]>
 }
 
@@ -32,17 +32,17 @@ export interface Accepted {
   withFile: boolean
 }
 
-/** Between tries, as long as there is no answer. */
+/** Pause between tries without an answer. */
 const RETRY_MS = 200
 const FILE_SHARE = 0.15
 
 export class OutgoingLoad {
   readonly accepted: Accepted[] = []
-  /** Numbers that were never answered, as the load ended first. */
+  /** Numbers of messages unanswered when the load ended. */
   readonly unknown: number[] = []
-  /** Answers by status and code, the 200s included. */
+  /** Count of answers by status and code, including 200s. */
   readonly answers: Record<string, number> = {}
-  /** Answers that no client should see: a bare 500, or a refusal of what is right. */
+  /** Answers that no client should see: a bare 500, or a refusal of a valid send. */
   readonly wrong: string[] = []
   resent = 0
   private next = 1
@@ -56,7 +56,7 @@ export class OutgoingLoad {
     return `${this.chat.key}#${number}`
   }
 
-  /** One message, until it is answered or the signal aborts. */
+  /** Sends one message until it is answered or the signal aborts. */
   async sendNext(signal: AbortSignal): Promise<void> {
     const number = this.next++
     const withFile = this.random.chance(FILE_SHARE)
@@ -77,7 +77,7 @@ export class OutgoingLoad {
         this.accepted.push({ id: message?.id ?? '', number, withFile })
         return
       }
-      // 409: the same key is being worked on. 507: the disk is full. 429, 503: later.
+      // 409: the key is in use by another request. 507: the disk is full. 429, 503: try later.
       if (answer !== null && ![409, 429, 503, 507].includes(answer.status)) {
         this.wrong.push(`${text}: ${answer.status} ${JSON.stringify(answer.body)}`)
         if (answer.status < 500) return

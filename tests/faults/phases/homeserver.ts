@@ -1,6 +1,6 @@
 /**
- * The phase with a homeserver of its own (Synapse) and a real bridge program: the homeserver is down, slow, fails and drops connections
- * on its way to the gateway, and each of the three programs is ended and started again.
+ * The phase with Synapse and a real bridge: Synapse is down, slow, fails or drops connections to
+ * the gateway, and each of the three programs is ended and started again.
  */
 import {
   attachedGateway,
@@ -28,13 +28,12 @@ type Fault =
   | { kind: 'gateway kill -9' | 'gateway SIGTERM'; downMs: number }
 type TimedFault = Fault & { afterMs: number }
 
-/** Of each kind for every minute. */
+/** Faults per minute of each kind. */
 const PER_MINUTE = { troubles: 1.2, kills: 2.5, terms: 0.6, homeserver: 0.6, bridge: 0.6 }
-/** Until nothing is on its way any more while nothing is sent: a slow machine has a backlog by then. */
+/** Time for everything on its way to arrive: by then, a slow machine has a backlog. */
 const QUIET_MS = 240_000
 const LOOK_MS = 200
 
-/** @returns null where Synapse or the bridge isn't installed */
 export async function runHomeserverPhase(phase: Phase, kind: HomeserverKind): Promise<PhaseReport | null> {
   if (!testBridge || !hasHomeserver(kind)) return null
   const { command, random, tell } = phase
@@ -106,7 +105,7 @@ export async function runHomeserverPhase(phase: Phase, kind: HomeserverKind): Pr
   return { name, seconds, injected: injected.counts, leftOut: [], ...counted, usage: null }
 }
 
-/** In a shortened run each kind of trouble once, and short; programs are only restarted where there is the time. */
+/** A quick run has each trouble once, briefly, and restarts only the gateway, by kill. */
 function faultsOf(random: Random, { durationMs, isQuick }: Phase): TimedFault[] {
   const repeated = (perMinute: number, least: number, make: () => Fault) =>
     Array.from({ length: Math.max(least, Math.round((perMinute * durationMs) / 60_000)) }, make)
@@ -130,7 +129,7 @@ function faultsOf(random: Random, { durationMs, isQuick }: Phase): TimedFault[] 
   return faults.map(fault => ({ ...fault, afterMs: random.between(0.2 * pauseMs, 1.8 * pauseMs) }))
 }
 
-/** A fault on the whole, about. */
+/** Rough length of a fault. */
 const TAKES_MS = 3_500
 
 interface Track {
@@ -167,8 +166,8 @@ async function inject(track: Track, fault: Fault): Promise<void> {
 }
 
 /**
- * A bridge whose answer gets lost with the homeserver that gave it says the same once more, as another event; so phones are quiet then.
- * Clients aren't: what the gateway says once more must be the same event.
+ * Phones are quiet meanwhile: a bridge that loses the homeserver's answer repeats its message as
+ * another event. Clients go on: the gateway's repeats must be the same event.
  */
 async function restartHomeserver(track: Track, downMs: number): Promise<void> {
   const goOn = track.load.hold()
@@ -180,9 +179,9 @@ async function restartHomeserver(track: Track, downMs: number): Promise<void> {
 }
 
 /**
- * What a bridge has taken from the network or from the homeserver and not passed on is its own, and may be lost or doubled with it; so
- * nothing is on its way when it is killed. Clients go on sending while it is away. Synapse may keep back what is said in the very instant
- * in which it has caught up with a bridge, until it has to catch up again; so that instant is left out.
+ * Messages inside a bridge may be lost or doubled with it, so none are on their way at the kill.
+ * Clients send while the bridge is away, but not in the instant it is back: Synapse may keep events
+ * of the instant it has caught up with a bridge, until it has to catch up again.
  */
 async function killBridge(track: Track, downMs: number): Promise<void> {
   const { deployment, load, databaseFile } = track
@@ -205,7 +204,7 @@ async function killBridge(track: Track, downMs: number): Promise<void> {
   goOn()
 }
 
-/** By the homeserver's database: what it has pushed to the bridge, and the bridge has taken, is the bridge's. */
+/** From the homeserver's database: a message the bridge has taken is the bridge's to lose. */
 function whereaboutsIn({ deployment, tell }: Track): Whereabouts {
   const { synapse } = deployment
   const { appserviceId } = deployment.bridge(PLATFORM)
@@ -230,7 +229,7 @@ function whereaboutsIn({ deployment, tell }: Track): Whereabouts {
 
 const NEVER = new AbortController().signal
 
-/** Gives up after a while: what is lost then shows when it is counted. @param onItsWay what is, in words */
+/** Gives up after a while; the count then shows losses. @param onItsWay lists what still is */
 async function untilQuiet({ tell }: Track, onItsWay: () => Promise<string[]>): Promise<void> {
   let last: string[] = []
   await waitFor(
@@ -243,7 +242,7 @@ async function untilQuiet({ tell }: Track, onItsWay: () => Promise<string[]>): P
   ).catch(error => tell(`${error}: ${last.slice(0, 10).join(', ')}`))
 }
 
-/** What phones have sent and the gateway doesn't know of. What it makes of the rest is no matter of a bridge any more. */
+/** Texts that phones sent and the gateway hasn't stored: until then, the bridge may have them. */
 async function notArrived({ load, databaseFile }: Track): Promise<string[]> {
   const arrived = storedTexts(databaseFile)
   const sent = await Promise.all(load.incoming.map(({ chat }) => chat.sent()))

@@ -1,4 +1,4 @@
-/** Both ends of the load on the sandbox's network: identities with devices on several platforms, their webhooks, friends and a group. */
+/** Both ends of the sandbox's load: identities with devices, webhooks, friends and a group. */
 import {
   formWith,
   type GatewayClient,
@@ -11,7 +11,6 @@ import type { IncomingChat } from '../load/incoming.ts'
 import type { People } from '../load/load.ts'
 import type { Arrival, OutgoingChat } from '../load/outgoing.ts'
 
-/** Who there is: identities, each with devices and webhooks. */
 const IDENTITIES: { name: string; platforms: Platform[]; endpoints: number }[] = [
   { name: 'ada', platforms: ['wa', 'telegram'], endpoints: 2 },
   { name: 'ben', platforms: ['signal'], endpoints: 1 },
@@ -31,7 +30,7 @@ interface LinkedDevice {
 }
 
 export class SandboxPeople implements People, AsyncDisposable {
-  /** The endpoints with what their owners know of them. */
+  /** The endpoints, with their owners' tokens and webhook ids. */
   readonly hooked: HookedEndpoint[] = []
   readonly outgoing: OutgoingChat[] = []
   readonly incoming: IncomingChat[] = []
@@ -66,7 +65,7 @@ export class SandboxPeople implements People, AsyncDisposable {
     }
   }
 
-  /** Somebody whom a device has never spoken to. @returns the chats that begin with that. @throws Error when the gateway is gone */
+  /** A new person for a device. @returns the chats they begin. @throws Error without a gateway */
   async newcomer(): Promise<{ outgoing: OutgoingChat; incoming: IncomingChat }> {
     const device = this.devices[this.newcomers++ % this.devices.length] as LinkedDevice
     const { number } = await this.client.newPhone()
@@ -83,7 +82,7 @@ export class SandboxPeople implements People, AsyncDisposable {
 
   private async groupOf(device: LinkedDevice, friends: string[], key: string): Promise<void> {
     const group = await this.client.newGroup(key, friends, device.platform)
-    // The first message from the linked device lets it join.
+    // The linked device joins the group with its first message.
     await this.client.accountOf(device.owner.token).send(device.number, {
       group_url: group.invite_link,
       platform: device.platform,

@@ -1,6 +1,6 @@
 /**
- * The phase on the sandbox: kills, stops, a full disk, a busy database and a clock that jumps, while the network and the webhooks'
- * endpoints have troubles of their own.
+ * The sandbox phase: kills, stops, a full disk, a busy database and clock jumps, while the network
+ * and the webhooks' endpoints have troubles of their own.
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -23,7 +23,7 @@ import { SandboxPeople } from './sandbox-people.ts'
 
 const CLIENT_ID = 'admin'
 const CLIENT_SECRET = 'a secret of the faults'
-/** Of the time: at its end the process runs on, so that its memory shows whether it grows. */
+/** Share of the time at the end without restarts, so that a growing memory shows. */
 const STEADY_SHARE = 0.2
 const LEAST_STEADY_MS = 15_000
 

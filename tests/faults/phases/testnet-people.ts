@@ -1,4 +1,4 @@
-/** Both ends of the load on the test bridge's network: identities with a phone each, an endpoint, and friends. */
+/** Both ends of the test bridge's load: identities with a phone, an endpoint and friends. */
 import { join } from 'node:path'
 import type { Deployment } from '../../support/attached-gateway.ts'
 import type { Account } from '../../support/gateway-client.ts'
@@ -10,7 +10,7 @@ import type { IncomingChat } from '../load/incoming.ts'
 import type { People } from '../load/load.ts'
 import type { Arrival, OutgoingChat } from '../load/outgoing.ts'
 
-/** The platform that the test bridge is attached as. */
+/** Platform of the test bridge. */
 export const PLATFORM = 'wa'
 
 const IDENTITIES = ['ada', 'ben']
@@ -37,7 +37,7 @@ export class TestnetPeople implements People, AsyncDisposable {
       const device = await this.link(account, own)
       for (let count = 0; count < FRIENDS; count++) {
         const friend = await this.testnet.newPhone()
-        // A bridge that makes a chat from both sides at once may lose what began it (docs/reliability.md).
+        // A bridge may lose a message when both sides begin a chat at once (docs/reliability.md).
         await account.send(device, { contact: friend.number, text: 'hello' })
         await friend.waitForText('hello')
         this.outgoing.push(this.toPhone(account, device, friend, `out-${name}-${count}`))
@@ -90,7 +90,7 @@ function arrivalOf(message: TestnetMessage): Arrival {
   }
 }
 
-/** Of a deployment whose gateway runs in this folder. */
+/** @param directory the gateway's working directory */
 export function databaseIn(directory: string): string {
   return join(directory, 'data', 'meshgate.db')
 }
