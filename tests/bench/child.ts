@@ -1,10 +1,10 @@
-/** Processes of the bench's own: each gets its task as JSON and prints its result as one line of JSON. */
+/** Child processes of the bench: each gets a JSON task and prints its result as a line of JSON. */
 import { fileURLToPath } from 'node:url'
 import type { Subprocess } from 'bun'
 
 type Child = Subprocess<'ignore', 'pipe', 'inherit'>
 
-/** @param script from import.meta.resolve. @returns what it printed. @throws Error when it fails */
+/** @param script from import.meta.resolve. @returns its result. @throws Error when it fails */
 export async function runTask<Task, Result>(script: string, task: Task): Promise<Result> {
   const child = start(script, task)
   const text = await new Response(child.stdout).text()
@@ -13,7 +13,7 @@ export async function runTask<Task, Result>(script: string, task: Task): Promise
   return JSON.parse(text) as Result
 }
 
-/** A process that says in its first line that it is ready, and serves until it is ended. */
+/** Starts a process that serves until it is ended; its first line says that it is ready. */
 export async function startServer<Task>(
   script: string,
   task: Task,
@@ -35,7 +35,7 @@ export async function startServer<Task>(
   }
 }
 
-/** In such a process: what it is to do. */
+/** @returns the task, in a child process */
 export function readTask<Task>(): Task {
   return JSON.parse(process.argv[2] ?? 'null') as Task
 }

@@ -1,11 +1,11 @@
-/** What a figure is: one promise of the design, measured against the real program. */
+/** A figure is one promise of the design, measured on the real program. */
 import type { Program } from './program.ts'
 
 export interface Bench {
   program: Program
-  /** Shorter runs, to see whether all works; the numbers mean little. */
+  /** Runs are shorter, to check that everything works; the numbers mean little. */
   quick: boolean
-  /** Tells whoever waits what is going on. */
+  /** Prints progress. */
   tell(line: string): void
 }
 
@@ -13,18 +13,18 @@ export interface Row {
   figure: string
   measured: string
   limit: string
-  /** Null when it can't be measured yet. */
+  /** Null when it wasn't measured. */
   met: boolean | null
 }
 
 export interface Figure {
   number: number
   title: string
-  /** @throws Malfunction, or any other error, when the program does wrong: loses or doubles a message, refuses, ends */
+  /** @throws Malfunction or another Error when the program loses or doubles messages, or fails */
   run(bench: Bench): Promise<Row[]>
 }
 
-/** The program did wrong. Being slow is none. */
+/** The program did wrong; being slow isn't wrong. */
 export class Malfunction extends Error {
   override readonly name = 'Malfunction'
 }

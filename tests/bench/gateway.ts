@@ -1,4 +1,4 @@
-/** The program under measurement: started in a folder of its own, with a token and a linked device where a figure needs them. */
+/** Starts the measured program in its own folder, with a token and a linked device on demand. */
 import { Database } from 'bun:sqlite'
 import { join } from 'node:path'
 import { type GatewayProcess, spawnGateway } from '../support/gateway-process.ts'
@@ -7,20 +7,20 @@ import { waitFor } from '../support/wait-for.ts'
 import { Malfunction } from './figure.ts'
 import type { Program } from './program.ts'
 
-/** Digits of the phone that is linked. */
+/** Number of the linked phone, in digits. */
 export const DEVICE = '237123456789'
 
-/** What is measured is never that the queue is full. */
+/** Large queues, so that no measurement hits their limit. */
 const ROOMY = { QUEUE_MAX: '100000000', QUEUE_MAX_PER_IDENTITY: '100000000' }
 
 export interface LinkedGateway extends GatewayProcess {
   token: string
-  /** As the holder of the token. */
+  /** With the token. */
   api: JsonClient
   sendPath: string
 }
 
-/** @param directory with what an earlier run left there; by default a new one */
+/** @param directory an earlier run's; by default a new one */
 export function startGateway(
   program: Program,
   env: Record<string, string> = {},
@@ -42,7 +42,7 @@ export async function startLinkedGateway(
   return Object.assign(gateway, { token, api, sendPath: `/api/v1/devices/${DEVICE}/message` })
 }
 
-/** Of an identity of its own. */
+/** Creates a token with its own identity. */
 export async function createToken({ url, clientId, clientSecret }: GatewayProcess): Promise<string> {
   const admin = jsonClient(url, basic(clientId, clientSecret))
   const { status, body } = await admin.post<{ token: string }>('/api/v1/tokens', { use_host: false })
@@ -50,7 +50,7 @@ export async function createToken({ url, clientId, clientSecret }: GatewayProces
   return body.token
 }
 
-/** Scans the code as a phone of the sandbox does. */
+/** Links a phone of the sandbox by its QR code. */
 export async function linkDevice({ url }: GatewayProcess, token: string, phone: string): Promise<void> {
   const api = jsonClient(url, bearer(token))
   const asked = await api.post<{ qr_code_url: string }>('/api/v1/devices', { platform: 'wa' })
@@ -79,7 +79,7 @@ function firstFrame(url: string): Promise<string> {
   })
 }
 
-/** Phones that answer nothing, so that what is counted is what was sent. */
+/** Phones that never reply, so that only messages sent are counted. */
 export async function createQuietPhones({ url }: GatewayProcess, count: number): Promise<string[]> {
   const api = jsonClient(url)
   const phones = Array.from({ length: count }, (_none, index) => String(491_520_000_000 + index))
@@ -90,12 +90,12 @@ export async function createQuietPhones({ url }: GatewayProcess, count: number):
   return phones
 }
 
-/** Reads the database from beside the program, which goes on. */
+/** Opens the database beside the running program. */
 export function openReadOnly({ directory }: GatewayProcess): Database {
   return new Database(join(directory, 'data', 'meshgate.db'), { readonly: true })
 }
 
-/** @throws Malfunction when anything was refused */
+/** @throws Malfunction when a request was refused */
 export function assertNoneRefused(refused: Record<number, { count: number; body: string }>): void {
   for (const [status, { count, body }] of Object.entries(refused)) {
     throw new Malfunction(`${count} requests were answered ${status}, such as ${body}`)

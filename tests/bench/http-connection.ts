@@ -1,6 +1,6 @@
 /**
- * One keep-alive HTTP/1.1 connection with one request under way: a load generator must cost less than what it measures, and `fetch` costs
- * more than a request does in the program.
+ * A keep-alive HTTP/1.1 connection for one request at a time. A load generator must cost less than
+ * the program it measures, and `fetch` costs more than a request costs the program.
  */
 import type { Socket } from 'bun'
 import { type HttpAnswer, ResponseReader } from './http-response.ts'
@@ -21,7 +21,7 @@ export class HttpConnection {
     private readonly fixedHead: string,
   ) {}
 
-  /** @param headers what every request has beside Host and Content-Length */
+  /** @param headers of every request, beside Host and Content-Length */
   static async open(url: string, headers: Record<string, string>): Promise<HttpConnection> {
     const target = new URL(url)
     const lines = Object.entries({ host: target.host, ...headers }).map(
@@ -48,7 +48,7 @@ export class HttpConnection {
 
   async request(method: string, path: string, body: string): Promise<HttpAnswer> {
     if (this.waiting) throw new Error('a request is under way')
-    // A server may close a connection that is idle.
+    // The server may have closed an idle connection.
     if (!this.socket) await this.connect()
     return new Promise((resolve, reject) => {
       this.waiting = { resolve, reject }

@@ -1,4 +1,4 @@
-/** Reads HTTP/1.1 answers off a stream of bytes, one at a time (RFC 9112, section 6: how long a body is). */
+/** Reads HTTP/1.1 answers from bytes, one at a time (body length: RFC 9112 section 6). */
 
 export interface HttpAnswer {
   status: number
@@ -11,7 +11,7 @@ const HEAD_END = '\r\n\r\n'
 export class ResponseReader {
   private unread: Buffer = EMPTY
 
-  /** @returns the answer, once it is whole. @throws Error when what came is no answer, or more than one */
+  /** @returns the answer, once whole. @throws Error for anything but exactly one answer */
   push(chunk: Buffer): HttpAnswer | undefined {
     this.unread = this.unread.length === 0 ? chunk : Buffer.concat([this.unread, chunk])
     for (;;) {
@@ -21,7 +21,7 @@ export class ResponseReader {
       const status = statusOf(head)
       const start = headEnd + HEAD_END.length
       if (status >= 200) return this.finish(status, bodyOf(this.unread, start, status, head))
-      // An interim answer, such as 100: the real one follows.
+      // An interim answer, such as 100, comes before the real one.
       this.unread = this.unread.subarray(start)
     }
   }
@@ -36,7 +36,7 @@ export class ResponseReader {
 
 interface Body {
   text: string
-  /** Where in the bytes the answer ends. */
+  /** Offset of the answer's end. */
   end: number
 }
 

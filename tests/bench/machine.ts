@@ -1,4 +1,4 @@
-/** What it was measured on: numbers of a disk mean nothing without the disk. */
+/** Describes the machine: the figures of a disk mean nothing without the disk. */
 import { closeSync, fdatasyncSync, openSync, statfsSync, writeSync } from 'node:fs'
 import { arch, cpus, loadavg, platform, release, totalmem } from 'node:os'
 import { tempDir } from '../support/temp-dir.ts'
@@ -25,7 +25,7 @@ export function describeMachine(): string {
     `${Math.round(totalmem() / 2 ** 30)} GiB`,
     `${platform()} ${release()} ${arch()}`,
     `Bun ${Bun.version}`,
-    // Ours is in it too; more than the cores means that others had their share.
+    // The load includes ours; more than the number of cores means that others ran.
     `load average ${loadavg()[0]?.toFixed(1)}`,
     `${fileSystem}, 4 KiB written and fdatasynced in ${syncMs(folder.file('sync')).toFixed(2)} ms`,
   ].join(' · ')

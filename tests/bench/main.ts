@@ -1,8 +1,7 @@
 /**
- * `make bench`: measures the program against the figures it is to reach, and prints them beside their limits.
- *
- * Nothing here fails for being slow, since other machines are slower. It does fail (exit 1) when the program does wrong: loses or
- * doubles a message, refuses one, doesn't stop.
+ * `make bench`: measures the program's figures and prints them beside their limits. Other machines
+ * are slower, so being slow is no failure; it exits 1 when the program loses, doubles or refuses a
+ * message, or doesn't stop.
  */
 import { type Bench, type Figure, messageOf, type Row } from './figure.ts'
 import { accepts } from './figures/accepts.ts'

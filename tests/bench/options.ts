@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util'
 
 export interface Options {
-  /** Numbers of the figures to measure; all when empty. */
+  /** Figures to measure; empty for all. */
   only: number[]
   quick: boolean
   source: boolean

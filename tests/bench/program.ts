@@ -1,10 +1,10 @@
-/** Which program is measured: by default the binary, built now so that it is what the source says. */
+/** Finds the program to measure: by default a binary built now, from this source. */
 import { join } from 'node:path'
 import { BUILT_BINARY, SOURCE } from '../support/meshgate-program.ts'
 import type { Options } from './options.ts'
 
 export interface Program {
-  /** To be followed by `serve`. */
+  /** `serve` is appended. */
   command: string[]
   description: string
 }

@@ -1,4 +1,4 @@
-/** The rows as a Markdown table that is also readable as it is. */
+/** A Markdown table of the rows that is also readable as text. */
 import type { Row } from './figure.ts'
 
 const HEADINGS = ['figure', 'measured', 'limit', 'met?']

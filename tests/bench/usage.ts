@@ -1,4 +1,4 @@
-/** What a process uses of memory and processor, as the kernel counts it. */
+/** A process's memory and processor time, as the kernel counts them. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { median } from './statistics.ts'
 
@@ -11,7 +11,7 @@ export function residentBytes(pid: number): number {
   return Number(stdout.toString().trim()) * KIB
 }
 
-/** Waits `settleMs`, then takes the median of a few samples. */
+/** Waits `settleMs`, then returns the median of ten samples. */
 export async function settledResidentBytes(pid: number, settleMs: number): Promise<number> {
   await Bun.sleep(settleMs)
   const samples: number[] = []
@@ -22,10 +22,7 @@ export async function settledResidentBytes(pid: number, settleMs: number): Promi
   return median(samples)
 }
 
-/**
- * Watches a process until it is told to stop.
- * @returns gives the most memory that was resident meanwhile, in bytes
- */
+/** Watches a process. @returns a function that stops and gives the peak of memory, in bytes */
 export function watchPeak(pid: number): () => number {
   const hasHighWaterMark = resetHighWaterMark(pid)
   let peak = residentBytes(pid)
@@ -38,7 +35,7 @@ export function watchPeak(pid: number): () => number {
   }
 }
 
-/** Linux: 5 sets the mark back to what is resident now (proc_pid_clear_refs(5)). */
+/** On Linux, 5 resets the mark to the current memory (proc_pid_clear_refs(5)). */
 function resetHighWaterMark(pid: number): boolean {
   try {
     writeFileSync(`/proc/${pid}/clear_refs`, '5')
@@ -48,13 +45,13 @@ function resetHighWaterMark(pid: number): boolean {
   }
 }
 
-/** Hundredths of a second, on every Linux (USER_HZ). */
+/** USER_HZ is 100 on every Linux. */
 const TICK_US = 10_000
 
-/** Microseconds of processor that a process has used in all its threads: unlike the time it took, no other process's doing. */
+/** Processor time of all threads in microseconds; unlike the clock, it ignores other processes. */
 export function processorUs(pid: number): number {
   if (!existsSync('/proc/self/stat')) return Number.NaN
-  // After the name, which may have spaces: state is field 3 of proc_pid_stat(5), utime 14, stime 15.
+  // The name may have spaces. After it: state is field 3 of proc_pid_stat(5), utime 14, stime 15.
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
     .replace(/^.*\) /s, '')
     .split(' ')

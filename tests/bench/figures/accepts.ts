@@ -1,4 +1,4 @@
-/** Figure 1: how many sends a second are durably accepted, beside the least that it can cost. Sending is paced, so accepting is all there is. */
+/** Figure 1: durably accepted sends a second, beside the bare minimum; pacing delays sending. */
 import { tempDir } from '../../support/temp-dir.ts'
 import { runTask, startServer } from '../child.ts'
 import { type Bench, type Figure, Malfunction, type Row, whole } from '../figure.ts'
@@ -12,7 +12,7 @@ const CONTACTS = 16
 const LEAST_PER_SECOND = 10_000
 const LEAST_RATIO = 0.5
 
-/** What a network that dislikes machines gets by default. */
+/** The default interval for networks that ban bots. */
 const PACED = { SEND_INTERVAL_MS: '8000' }
 
 export const accepts: Figure = { number: 1, title: 'durable accepts', run }
@@ -74,7 +74,7 @@ async function run({ program, quick, tell }: Bench): Promise<Row[]> {
   ]
 }
 
-/** Another connection sees committed rows only: as many as were answered 200. */
+/** Another connection sees only committed rows: it must see one for each 200. */
 function assertAllWritten(gateway: Parameters<typeof openReadOnly>[0], acknowledged: number): void {
   using database = openReadOnly(gateway)
   const row = database.query<{ count: number }, []>('SELECT count(*) AS count FROM messages').get()

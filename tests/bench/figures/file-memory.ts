@@ -1,4 +1,4 @@
-/** Figure 5: what sending a large file takes in memory, until it is on the phone. */
+/** Figure 5: memory to send a large file, until it is on the phone. */
 import { jsonClient } from '../../support/json-client.ts'
 import { waitFor } from '../../support/wait-for.ts'
 import { type Bench, type Figure, Malfunction, MIB, mib, type Row } from '../figure.ts'
@@ -33,11 +33,11 @@ async function run({ program, quick, tell }: Bench): Promise<Row[]> {
   ]
 }
 
-/** In a process that is new: memory once taken is seldom given back. */
+/** Uses a new process, as a process seldom gives memory back. */
 async function measure(program: Bench['program'], quick: boolean): Promise<{ idle: number; peak: number }> {
   await using gateway = await startLinkedGateway(program, { SEND_INTERVAL_MS: '0' })
   const [phone = ''] = await createQuietPhones(gateway, 1)
-  // A small one first, so that the chat is there and the code is loaded.
+  // A small file first creates the chat and loads the code.
   await send(gateway, phone, new Uint8Array(1024), 'small.bin')
   const content = crypto.getRandomValues(new Uint8Array(64 * 1024))
   const bytes = new Uint8Array(FILE_BYTES)
@@ -51,7 +51,7 @@ async function measure(program: Bench['program'], quick: boolean): Promise<{ idl
   return { idle, peak }
 }
 
-/** Resolves when the phone has it. @returns where the phone's copy is */
+/** Resolves when the phone has the file. @returns the URL of the phone's copy */
 async function send(
   gateway: LinkedGateway,
   phone: string,

@@ -1,7 +1,4 @@
-/**
- * Figure 8: the cost of a hundredfold of data. The same gateway runs on databases of three sizes,
- * which are made by copying one conversation.
- */
+/** Figure 8: the cost of a hundredfold of data: three databases, made by copying a conversation. */
 import { Database } from 'bun:sqlite'
 import { cpSync } from 'node:fs'
 import { join } from 'node:path'
@@ -34,27 +31,27 @@ const SIZES: readonly LargeSizes[] = [
 const QUICK_SIZES = SIZES.slice(0, 2)
 const MOST_RATIO = 1.5
 const MOST_TURN_MS = 50
-/** Below this, in milliseconds, a ratio says more of the machine than of the program. */
+/** Below this, in milliseconds, a ratio measures the machine, not the program. */
 const NOISE_MS = 1
 const PHONES = 20
 const CONTACTS = 16
 const CONNECTIONS = 64
-/** How long phones write at least: a shorter stage shows little but its own beginning. */
+/** Least seconds that phones write: a shorter stage mostly measures its own start. */
 const LEAST_SECONDS = 4
 const CALLS = 15
-/** METRICS_DEVICES by default. */
+/** The default of METRICS_DEVICES. */
 const DEVICES_WITH_SERIES = 1_000
-/** How long after the start turns are looked at, and how long each load lasts. */
+/** Length of the observation after a start, and of each load. */
 const LOOK_MS = 10_000
 
-/** Measurements at one size, by name. Lower is better in all. */
+/** Measurements at one size, by name; lower is better. */
 type Measures = Map<string, Measure>
 interface Measure {
   value: number
   unit: 'ms' | 'us'
-  /** No turn of the event loop may last longer: for what is a longest wait. */
+  /** A longest wait, so the limit for a turn of the event loop applies. */
   isTurn?: boolean
-  /** Entries of an answer that grows with the data: its cost is counted for each. */
+  /** Entries of an answer that grows with the data; the cost counts per entry. */
   entries?: number
 }
 
@@ -82,7 +79,7 @@ async function run({ program, quick, tell }: Bench): Promise<Row[]> {
   return [...largest.keys()].map(name => rowOf(name, measured))
 }
 
-/** One identity with one linked phone, one chat, and a message each way. @returns its token */
+/** Makes one identity with a linked phone, a chat, and a message each way. @returns its token */
 async function prepare(program: Bench['program'], folder: TempDir): Promise<string> {
   await using gateway = await startLinkedGateway(program, { SEND_INTERVAL_MS: '0' }, folder.path)
   await using receiver = webhookReceiver()
@@ -178,7 +175,7 @@ async function timeLists(
     ['GET /messages', api, '/api/v1/messages'],
     ['GET /events, oldest', api, '/api/v1/events'],
     ['GET /events of a rare kind', api, '/api/v1/events?events=device.connected,webhook.disabled'],
-    // The bridge answers with the whole address book, whatever is asked for.
+    // The bridge always answers with the whole address book.
     ['GET /contacts', api, `${device}/contacts?limit=50`, contacts],
     ['GET /contacts?query', api, `${device}/contacts?query=Contact 49&limit=50`, contacts],
     ['GET /groups', api, `${device}/groups`, 'all'],

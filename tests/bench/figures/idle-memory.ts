@@ -1,11 +1,11 @@
-/** Figure 4: memory of the idle program, and of each identity that does nothing. */
+/** Figure 4: memory of the idle program, and of each idle identity. */
 import { type Bench, type Figure, KIB, Malfunction, MIB, mib, type Row } from '../figure.ts'
 import { createToken, linkDevice, startGateway } from '../gateway.ts'
 import { settledResidentBytes } from '../usage.ts'
 
 const MOST_IDLE_BYTES = 120 * MIB
 const MOST_PER_IDENTITY_BYTES = 20 * KIB
-/** Made before the first measurement, so that what the code itself takes isn't counted as theirs. */
+/** Identities made before the first measurement, so that memory of the code isn't counted. */
 const EARLIER = 200
 const AT_ONCE = 8
 

@@ -1,4 +1,4 @@
-/** Figure 3: how long a message takes from a phone to the webhook, and how many a second go that way. */
+/** Figure 3: time from phone to webhook, and messages a second on that way. */
 import { runTask } from '../child.ts'
 import { type Bench, type Figure, Malfunction, type Row, whole } from '../figure.ts'
 import { assertNoneRefused, createQuietPhones, DEVICE, startLinkedGateway } from '../gateway.ts'
@@ -10,7 +10,7 @@ const STEADY_PER_SECOND = 200
 const MOST_P50_MS = 10
 const MOST_P99_MS = 50
 const LEAST_PER_SECOND = 1_000
-/** A little more is offered than has to be carried, so that reaching the figure takes keeping up. */
+/** A little over the figure, so that the program must keep up to reach it. */
 const OFFERED_PER_SECOND = 1_050
 
 export const incoming: Figure = { number: 3, title: 'phone to webhook', run }
@@ -59,7 +59,7 @@ function latencyRow(stage: StageResult, percent: number, limitMs: number): Row {
   }
 }
 
-/** At least once is promised; with an endpoint that always answers, more than once is a defect. */
+/** An endpoint that always answers must get each message once, though we promise at least once. */
 function assertExactlyOnce({ perSecond, sent, received, duplicates, refused }: StageResult): void {
   assertNoneRefused(refused)
   if (received !== sent || duplicates > 0) {

@@ -1,4 +1,4 @@
-/** Figure 6: from the start of the process to ready, with a database that has something in it. */
+/** Figure 6: from process start to ready, on a database with content. */
 import { jsonClient } from '../../support/json-client.ts'
 import { waitFor } from '../../support/wait-for.ts'
 import { runTask } from '../child.ts'

@@ -1,4 +1,4 @@
-/** Figure 4 on /sync: memory of each identity that has a long poll of its own at a real Synapse, and does nothing. */
+/** Figure 4 on /sync: memory of each idle identity with its own long poll at a real Synapse. */
 import { portalDeployment } from '../../support/portal-deployment.ts'
 import { hasSynapse } from '../../support/synapse.ts'
 import { waitFor } from '../../support/wait-for.ts'
@@ -6,7 +6,7 @@ import { type Bench, type Figure, KIB, Malfunction, mib, type Row } from '../fig
 import { settledResidentBytes } from '../usage.ts'
 
 const MOST_PER_IDENTITY_BYTES = 60 * KIB
-/** Made before the first measurement, as for the other half of the figure. */
+/** Made before the first measurement, as in idle-memory.ts. */
 const EARLIER = 200
 const AT_ONCE = 4
 const FIGURE = '4 the same on /sync'

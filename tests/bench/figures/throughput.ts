@@ -1,4 +1,4 @@
-/** Figure 2: how many messages a second go all the way to the phones, and that each is there once and in its place. */
+/** Figure 2: messages a second to the phones; each must be there once and in order. */
 import type { Database } from 'bun:sqlite'
 import { jsonClient } from '../../support/json-client.ts'
 import { waitFor } from '../../support/wait-for.ts'
@@ -28,7 +28,7 @@ async function run({ program, quick, tell }: Bench): Promise<Row[]> {
   using database = openReadOnly(gateway)
   const send = (perContact: number) => sendAll(gateway, database, contacts, perContact)
 
-  // The first message to a contact makes its chat; a few more warm up the code.
+  // The first message to a contact creates its chat; a few more warm up the code.
   await send(1)
   const warm = quick ? 5 : 20
   await send(warm)
@@ -55,14 +55,14 @@ async function run({ program, quick, tell }: Bench): Promise<Row[]> {
   ]
 }
 
-/** @returns how long it took from the first accepted to the last on its phone */
+/** @returns the time from the first accept to the last arrival on a phone */
 async function sendAll(
   gateway: LinkedGateway,
   database: Database,
   contacts: string[],
   perContact: number,
 ): Promise<{ accepts: SendsResult; elapsedMs: number }> {
-  // Rows of the network are numbered without a gap, so the last one's number is their count: a look that costs next to nothing.
+  // The network numbers its rows without gaps, so the last number is their count, cheap to read.
   const last = database.query<{ seq: number | null }, []>('SELECT max(seq) AS seq FROM sandbox_message')
   const onPhones = () => last.get()?.seq ?? 0
   const goal = onPhones() + contacts.length * perContact
@@ -82,7 +82,7 @@ async function sendAll(
   return { accepts, elapsedMs: arrivedAt - accepts.firstAcceptedAt }
 }
 
-/** @returns when the goal was reached, in milliseconds since the Unix epoch; null when it wasn't in time */
+/** @returns when the goal was reached, in ms since the Unix epoch; null at the deadline */
 async function arrivalOf(goal: number, onPhones: () => number): Promise<number | null> {
   const deadline = performance.now() + PATIENCE_MS
   while (onPhones() < goal) {
@@ -92,7 +92,7 @@ async function arrivalOf(goal: number, onPhones: () => number): Promise<number |
   return performance.timeOrigin + performance.now()
 }
 
-/** @param runs how many messages each run of the load sent to each phone, numbered from 0 */
+/** @param runs messages that each run sent to each phone, numbered from 0 */
 async function assertInOrder({ url }: LinkedGateway, contacts: string[], runs: number[]): Promise<void> {
   const api = jsonClient(url)
   const expected = runs.flatMap(count => Array.from({ length: count }, (_none, round) => `bench ${round}`))
@@ -105,7 +105,7 @@ async function assertInOrder({ url }: LinkedGateway, contacts: string[], runs: n
   }
 }
 
-/** And the program knows it: each message's status has come back. */
+/** Each message's status has come back, too. */
 async function assertAllDelivered(database: Database): Promise<void> {
   const query = database.query<{ count: number }, []>(
     "SELECT count(*) AS count FROM messages WHERE status NOT IN ('delivered', 'read')",

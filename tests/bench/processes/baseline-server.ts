@@ -1,6 +1,6 @@
 /**
- * The least that durably accepting a send can cost on this machine with Bun and SQLite: one server, one table, one insert a request, and one
- * commit for the requests of a turn of the event loop. It checks nobody and sends nothing.
+ * The least cost of a durable accept with Bun and SQLite: one server, one table, an insert for each
+ * request, and a commit for each turn of the event loop. It authenticates nobody and sends nothing.
  */
 import { Database } from 'bun:sqlite'
 import { readTask } from '../child.ts'
@@ -13,7 +13,7 @@ interface Waiting {
 
 const { databaseFile } = readTask<{ databaseFile: string }>()
 const database = new Database(databaseFile, { create: true })
-// As the program has them, so that what differs is the program.
+// The program's own pragmas, so that only the programs differ.
 for (const pragma of [
   'journal_mode = WAL',
   'synchronous = FULL',

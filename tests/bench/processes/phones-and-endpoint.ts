@@ -1,6 +1,6 @@
 /**
- * Both ends of an incoming message: phones that write at a steady rate, and the webhook endpoint that their messages arrive at. One process,
- * so one clock. The rate doesn't wait for answers: a message that has to wait for a free connection has been under way since it was due.
+ * Phones that write at a steady rate, and the webhook endpoint of their messages, in one process
+ * with one clock. A message counts from when it is due, even if it waits for a free connection.
  */
 import { readTask } from '../child.ts'
 import { HttpConnection } from '../http-connection.ts'
@@ -9,7 +9,7 @@ export interface PhonesTask {
   url: string
   token: string
   phones: string[]
-  /** The number of the linked device. */
+  /** Number of the linked device. */
   to: string
   stages: { perSecond: number; seconds: number }[]
 }
@@ -19,22 +19,22 @@ export interface StageResult {
   sent: number
   received: number
   duplicates: number
-  /** From due to received, in milliseconds, one for each message received. */
+  /** From due to received, in milliseconds, for each message received. */
   tookMs: number[]
-  /** From the first message due to the last one received. */
+  /** From the first message due to the last received. */
   elapsedMs: number
-  /** Sent and not yet received, at the end of each second. */
+  /** Messages sent and not yet received, at the end of each second. */
   backlog: number[]
   refused: Record<number, { count: number; body: string }>
 }
 
 const CONNECTIONS = 64
-/** How long the last ones may take. */
+/** Time allowed for the last messages. */
 const PATIENCE_MS = 30_000
 
 const task = readTask<PhonesTask>()
 
-/** By the text of the message, which is unlike all others. */
+/** By the message's text, which is unique. */
 const dueAt = new Map<string, number>()
 const arrivedAt = new Map<string, number>()
 let duplicates = 0
@@ -74,7 +74,7 @@ async function register(): Promise<void> {
   if (response.status !== 201) throw new Error(`no webhook: ${await response.text()}`)
 }
 
-/** One message from each phone: their chats exist then. A few more warm up the code. */
+/** The first message from each phone creates its chat; later ones warm up the code. */
 async function warmUp(): Promise<void> {
   for (let round = 0; round < 20; round++) {
     for (const phone of task.phones) submit(phone, `warm ${round} ${phone}`)
@@ -98,7 +98,7 @@ async function run({ perSecond, seconds }: PhonesTask['stages'][number]): Promis
     await Bun.sleep(1)
   }
   await allReceived()
-  // A repeat would come soon after.
+  // A repeat would come within this time.
   await Bun.sleep(500)
   const tookMs = [...arrivedAt].map(([text, at]) => at - (dueAt.get(text) ?? 0))
   return {

@@ -1,4 +1,4 @@
-/** A load generator: connections that each send a text as soon as the one before is accepted. */
+/** A load generator: each connection sends a text as soon as the one before is accepted. */
 import { readTask } from '../child.ts'
 import { HttpConnection } from '../http-connection.ts'
 import { percentile } from '../statistics.ts'
@@ -8,9 +8,9 @@ export interface SendsTask {
   token: string
   path: string
   connections: number
-  /** Those of a chat are sent by one connection, in order, as far as there are enough chats. */
+  /** Each chat has one connection that sends in order, if there are enough chats. */
   contacts: string[]
-  /** Stops after this time, or after so many for each contact. */
+  /** Stops after a time, or after a number of messages for each contact. */
   until: { elapsedMs: number } | { perContact: number }
 }
 
@@ -20,9 +20,9 @@ export interface SendsResult {
   perSecond: number
   p50Ms: number
   p99Ms: number
-  /** When the first was accepted, in milliseconds since the Unix epoch. */
+  /** Time of the first accept, in milliseconds since the Unix epoch. */
   firstAcceptedAt: number
-  /** Anything but 200, by status, with an example. */
+  /** Answers other than 200, by status, with an example. */
   refused: Record<number, { count: number; body: string }>
 }
 

@@ -1,7 +1,4 @@
-/**
- * Another client of the program: asks for /health again and again, and prints its longest wait.
- * Anything that holds up the program's only thread shows here.
- */
+/** Asks for /health repeatedly and prints the longest wait: a blocked event loop shows here. */
 import { readTask } from '../child.ts'
 import { HttpConnection } from '../http-connection.ts'
 import { percentile } from '../statistics.ts'
