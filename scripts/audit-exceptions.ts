@@ -1,2 +1,2 @@
-/** Advisories that don't concern the program, by their number, each with the reason in a sentence. */
+/** Advisories that don't concern the program, by number, each with a sentence why. */
 export const AUDIT_EXCEPTIONS: Readonly<Record<number, string>> = {}

@@ -1,6 +1,6 @@
 /**
- * Asks the registry for known vulnerabilities of the packages in bun.lock (`bun audit`). Each that is found is a failure, unless it is explained below. Not
- * every registry can be asked: one that can't is said to be so, and is no failure.
+ * Asks the registry for vulnerabilities of the packages in bun.lock (`bun audit`): failures,
+ * unless audit-exceptions.ts explains them. A registry that doesn't answer isn't a failure.
  */
 import { z } from 'zod'
 import { AUDIT_EXCEPTIONS } from './audit-exceptions.ts'
@@ -34,7 +34,7 @@ if (!found) {
   process.exitCode = open.length + stale.length === 0 ? 0 : 1
 }
 
-/** @returns null when the registry didn't answer with advisories */
+/** @returns null when the registry answered without advisories */
 function parse(text: string): z.infer<typeof advisories> | null {
   try {
     return advisories.parse(JSON.parse(text))

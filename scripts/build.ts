@@ -1,13 +1,13 @@
 /**
- * Builds the program as one file: `dist/meshgate` (or `--outfile`) for this platform, or, given names of platforms or `all`,
- * `dist/meshgate-<platform>` for each, and beside them what they are made of: `dist/meshgate.cdx.json`.
+ * Builds the program as one file, `dist/meshgate` (or `--outfile`) for this platform, or
+ * `dist/meshgate-<platform>` for named platforms or `all`, and its SBOM, `dist/meshgate.cdx.json`.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { writeSbom } from './sbom.ts'
 
-/** The platform's name in Bun's npm packages, by ours. */
+/** Platform names in Bun's npm packages, by ours. */
 const PLATFORMS = {
   'linux-x64': 'linux-x64',
   'linux-arm64': 'linux-aarch64',
@@ -42,13 +42,13 @@ async function build(outfile: string, platform?: Platform): Promise<void> {
     // Compiled ahead, the program is ready in a third of the time.
     bytecode: true,
     format: 'esm',
-    // Inside the binary, so that stack traces in logs name the lines of the source.
+    // The source map is in the binary, so that stack traces name lines of the source.
     sourcemap: 'linked',
-    // Assets that a dependency opens by its package's path are found under this name.
+    // Dependencies open their assets by package path, so the assets get these names.
     naming: { asset: 'pkg/[name].[ext]' },
     compile: {
       outfile,
-      // The program reads .env itself, the environment winning, and a bunfig.toml beside it is none of its business.
+      // The program reads .env itself, after the environment, and never a bunfig.toml.
       autoloadDotenv: false,
       autoloadBunfig: false,
       ...(platform && {
@@ -59,13 +59,13 @@ async function build(outfile: string, platform?: Platform): Promise<void> {
   })
   for (const log of result.logs) console.error(log)
   if (!result.success) process.exit(1)
-  // Written beside the binary as well, where nothing reads it.
+  // Bun also writes the map beside the binary, where nothing reads it.
   rmSync(`${outfile.replace(/\.exe$/, '')}.map`, { force: true })
   rmSync(`${outfile}.map`, { force: true })
   console.log(`${outfile}: ${Math.round(Bun.file(outfile).size / 2 ** 20)} MiB`)
 }
 
-/** The Bun of another platform, from its npm package: Bun itself would fetch it from elsewhere. */
+/** Another platform's Bun, from its npm package: Bun's own download uses another source. */
 function bunFor(platform: Platform): string {
   const version = readFileSync('.bun-version', 'utf8').trim()
   const folder = join('.tools', 'platforms', version, platform)
@@ -73,7 +73,7 @@ function bunFor(platform: Platform): string {
   const binary = join(folder, 'node_modules', name, 'bin', platform === 'windows-x64' ? 'bun.exe' : 'bun')
   if (existsSync(binary)) return binary
   mkdirSync(folder, { recursive: true })
-  // A package of its own: without one, `bun add` would add to ours.
+  // Without a package.json here, `bun add` would add to ours.
   writeFileSync(join(folder, 'package.json'), '{}')
   const [os, cpu] = platform.replace('windows', 'win32').split('-')
   const fetched = Bun.spawnSync(

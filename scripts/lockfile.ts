@@ -1,4 +1,4 @@
-/** What bun.lock says of the packages that are in the program, as opposed to those that only build and test it. */
+/** Reads from bun.lock the packages in the program, without those that only build and test it. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
@@ -16,17 +16,17 @@ const lockfile = z.object({
 })
 
 export interface LockedPackage {
-  /** Its place in node_modules, such as `a` or `b/node_modules/a`. */
+  /** Path in node_modules, such as `a` or `b/node_modules/a`. */
   folder: string
   name: string
   version: string
   /** Subresource integrity: `sha512-<base64>`. */
   integrity: string
-  /** Folders of the packages that it needs. */
+  /** Folders of its dependencies. */
   needs: string[]
 }
 
-/** @param root of the project. @returns what the program needs itself, and every package that follows from it */
+/** @param root of the project. @returns the direct dependencies, and all packages they lead to */
 export function readLockedPackages(root: string): { direct: string[]; packages: LockedPackage[] } {
   const { workspaces, packages } = lockfile.parse(
     Bun.JSONC.parse(readFileSync(join(root, 'bun.lock'), 'utf8')),
@@ -50,7 +50,7 @@ export function readLockedPackages(root: string): { direct: string[]; packages: 
     return folder
   }
 
-  /** As Node.js looks for packages: in the package itself, then in those around it. Null: not installed, as what is of another platform. */
+  /** Looks in the package, then in those around it, as Node.js does. Null when not installed. */
   function resolve(key: string, dependency: string): string | null {
     const around = segmentsOf(key)
     for (let depth = around.length; depth >= 0; depth -= 1) {

@@ -1,16 +1,16 @@
-/** What the program is made of, as a CycloneDX document (cyclonedx.org): every npm package that is in the binary, and the Bun that runs it. */
+/** Writes the program's CycloneDX SBOM (cyclonedx.org): the npm packages in the binary, and Bun. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Contrib, Enums, Models, Serialize, Spec } from '@cyclonedx/cyclonedx-library'
 import { type LockedPackage, readLockedPackages } from './lockfile.ts'
 
 const ROOT = join(import.meta.dir, '..')
-/** Ids of SPDX are told from names; expressions of several stay as they are written. */
+/** Names of SPDX licenses become ids; expressions of several stay as they are. */
 const licenses = new Contrib.License.Factories.LicenseFactory(() => {
   throw new Error('expressions are not parsed')
 })
 
-/** @returns the document as JSON; the same for the same lockfile */
+/** @returns the document as JSON; a lockfile always gives the same one */
 export function softwareBillOfMaterials(): string {
   const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
   const { direct, packages } = readLockedPackages(ROOT)
@@ -44,7 +44,7 @@ function componentOf({ folder, name, version, integrity }: LockedPackage): Model
     ...(group === undefined ? {} : { group }),
     version,
     purl,
-    // A version may be there twice, in two packages.
+    // The same version may be installed twice, in two packages.
     bomRef: `${purl}#${folder}`,
     hashes: new Models.HashDictionary([[Enums.HashAlgorithm['SHA-512'], hexOf(integrity)]]),
     licenses: licensesOf(licenseOf(folder)),
@@ -74,7 +74,7 @@ function licenseOf(folder: string): unknown {
   const { license, licenses: older }: { license?: unknown; licenses?: { type: string }[] } = JSON.parse(
     readFileSync(file, 'utf8'),
   )
-  // Packages from before 2014 have a list.
+  // Packages from before 2014 list their licenses.
   return license ?? older?.map(({ type }) => type).join(' OR ')
 }
 

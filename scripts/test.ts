@@ -1,14 +1,14 @@
 /**
- * Runs the tests and says what was left out. The last line is `N passed, N failed`. With CI=true a test that is skipped is a
- * failure: there is nothing on that machine that it couldn't have.
+ * Runs the tests and lists skipped ones. The last line is `N passed, N failed`. With CI=true a
+ * skipped test is a failure, as that machine has everything the tests need.
  */
 import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { resolve } from 'node:path'
 
 const REPORT = 'dist/test-report.xml'
-/** Most tests wait for something most of the time, those with real homeservers above all: so three at once, also on two cores. */
+/** Tests mostly wait, above all with real homeservers, so three run at once even on two cores. */
 const FILES_AT_ONCE = 3
-/** Of tests that name none of their own: a machine may be slow, and a condition that never comes true still ends its test. */
+/** Default limit for a test: a slow machine needs time, and a hanging test must end. */
 const TIMEOUT_MS = 60_000
 
 const MAX_MESSAGE_LENGTH = 2000
@@ -35,7 +35,7 @@ const exitCode = await run.exited
 const { ran, failures, leftOut } = readReport()
 const inCi = process.env.CI === 'true'
 const passed = ran - failures.length - leftOut.length
-// A failure outside any test (a file that doesn't load, an error after the last test) is only in the exit code.
+// Failures outside tests (a file doesn't load, a late error) are only in the exit code.
 const failed = Math.max(failures.length, exitCode === 0 ? 0 : 1) + (inCi ? leftOut.length : 0)
 
 console.log()
@@ -48,11 +48,7 @@ if (ran === 0) console.log('No test ran')
 console.log(`${passed} passed, ${failed} failed`)
 process.exit(failed === 0 && passed > 0 ? 0 : 1)
 
-/**
- * Builds the program that the tests start as a process: as a binary it is ready sooner, and users
- * run that.
- * @returns its path
- */
+/** Builds the binary for tests that start the program: it starts sooner. @returns its path */
 function build(): string {
   const { success, stdout, stderr } = Bun.spawnSync([process.execPath, 'scripts/build.ts'])
   if (success) return resolve('dist/meshgate')
@@ -61,13 +57,13 @@ function build(): string {
   process.exit(1)
 }
 
-/** A failure has its message: the end of a long log is all that some keep of it. */
+/** Failures include their messages, as some machines keep only the end of a long log. */
 function readReport(): { ran: number; failures: string[]; leftOut: string[] } {
   let xml = ''
   try {
     xml = readFileSync(REPORT, 'utf8')
   } catch {
-    // The run ended before it could write one; its exit code says the rest.
+    // The run ended before it wrote a report; the exit code shows the failure.
   }
   const cases = [...xml.matchAll(/<testcase ([^>]*?)(\/>|>(.*?)<\/testcase>)/gs)]
   const is = (inner: string | undefined, tag: string) => inner?.includes(`<${tag}`) ?? false
