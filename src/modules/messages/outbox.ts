@@ -1,6 +1,6 @@
 /**
- * The outbox's loop: claims lanes that are due, sends their messages in order and settles them. A crash between a send and its
- * settlement repeats the send with the same transaction id, which the homeserver answers with the same event.
+ * The outbox: sends the messages of lanes that are due. A crash between a send and its settlement repeats the send with
+ * the same transaction id, which the homeserver answers with the same event.
  */
 import type { Db } from '../../db/open.ts'
 import type { Device, Message } from '../../db/schema/index.ts'
@@ -12,10 +12,7 @@ import { backoffMs } from '../../lib/backoff.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { maskingNumbers } from '../../lib/masking-logger.ts'
-import { observed } from '../../lib/observed.ts'
-import { timeOrderedId } from '../../lib/tokens.ts'
-import { keepGivingBack } from '../../runtime/give-back.ts'
-import { Nudge, type Worker } from '../../runtime/worker.ts'
+import { createLaneWorker, type ItemEnd, type LaneWorker } from '../../runtime/lane-worker.ts'
 import type { JoinedChats } from '../chats/types.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import type { MediaFiles } from '../media/media-store.ts'
@@ -44,10 +41,7 @@ export interface OutboxOptions {
   logger: Logger
 }
 
-export interface Outbox {
-  worker: Worker
-  /** There is something to send. */
-  nudge(): void
+export interface Outbox extends LaneWorker {
   /** What waits for a device needn't wait any longer. */
   wake(deviceRowId: string): void
 }
@@ -55,10 +49,6 @@ export interface Outbox {
 /** Lanes in flight at a time, and messages taken from one at a time. */
 const MAX_LANES = 128
 const MAX_MESSAGES_PER_LANE = 32
-/** While there is work, lanes are claimed together that come due within this time: a claim costs as much as several sends. */
-const CLAIM_SPACING_MS = 2
-/** How often due lanes are looked for that no nudge told of, in milliseconds. */
-const POLL_MS = 5_000
 const RETRY = { baseMs: 500, capMs: 60_000 }
 /** A message that could not be handed over for this long since its first try has failed. */
 const GIVE_UP_AFTER_MS = 24 * 3_600_000
@@ -89,9 +79,6 @@ export function createOutbox(options: OutboxOptions): Outbox {
   // What a part in between throws may name the recipient.
   const logger = maskingNumbers(options.logger)
   const handOver = createHandover({ queue, chatRooms, media })
-  const nudge = new Nudge()
-  signals.on('accepted', () => nudge.nudge())
-  const inFlight = new Set<Promise<void>>()
 
   /**
    * @param sentJustNow events of messages of the lane whose sending isn't stored yet
@@ -192,82 +179,39 @@ export function createOutbox(options: OutboxOptions): Outbox {
     })
   }
 
-  /** Sends a lane's messages in order, as far as it goes. The next one is sent while the one before is being settled. */
-  async function work(lane: ClaimedLane, signal: AbortSignal): Promise<void> {
-    const settling: Promise<void>[] = []
+  /** Sends a lane's messages. */
+  function begin(lane: ClaimedLane) {
     const sentJustNow = new Map<string, string>()
-    let dueAt = clock.now()
-    for (const message of lane.messages) {
-      if (signal.aborted) break
+    return async (message: Message): Promise<ItemEnd> => {
       const startedAt = performance.now()
       const settlement = await send(message, sentJustNow).catch(error => settlementOf(error, message))
       // The next claim finds it at the head of its lane, and puts the lane off.
-      if (settlement === 'waits') break
+      if (settlement === 'waits') return { heldUntil: clock.now() }
       if (settlement.outcome === 'submitted') sentJustNow.set(message.id, settlement.eventId)
       tell(lane, message, settlement, performance.now() - startedAt)
-      settling.push(observed(queue.settle(message, settlement, clock.now())))
-      if (settlement.outcome === 'retry') {
-        dueAt = clock.now() + (settlement.retryInMs ?? backoffMs(message.attempts, RETRY))
-        break
-      }
-    }
-    // Writes are done in the order they were asked for, so the lane is given back after its last settlement, in the same commit.
-    settling.push(queue.release(lane, dueAt))
-    await Promise.all(settling)
-  }
-
-  function start(lane: ClaimedLane, signal: AbortSignal): void {
-    const run = work(lane, signal)
-      .catch(error => {
-        // Not the lane, which is called after its recipient.
-        const device = lane.messages[0]?.deviceRowId
-        logger.error({ device, err: error }, 'a lane could not be settled; it is tried again')
-        // What was sent and couldn't be settled is sent again, which the homeserver answers with the same event.
-        return keepGivingBack(() => queue.release(lane, clock.now()), clock, signal)
-      })
-      .finally(() => {
-        inFlight.delete(run)
-        nudge.nudge()
-      })
-    inFlight.add(run)
-  }
-
-  async function run(signal: AbortSignal): Promise<void> {
-    try {
-      await queue.releaseAbandoned(clock.now())
-      while (!signal.aborted) {
-        const free = MAX_LANES - inFlight.size
-        const lanes = free === 0 ? [] : await claim(free)
-        for (const lane of lanes) start(lane, signal)
-        if (lanes.length > 0) await clock.sleep(CLAIM_SPACING_MS, signal)
-        if (lanes.length === 0) await nudge.wait(clock, await idleMs(free), signal)
-      }
-    } finally {
-      // The next run takes every lease for abandoned, so none of ours may be in use any more.
-      await Promise.all(inFlight)
+      const settling = queue.settle(message, settlement, clock.now())
+      if (settlement.outcome !== 'retry') return { settling }
+      const waitMs = settlement.retryInMs ?? backoffMs(message.attempts, RETRY)
+      return { settling, heldUntil: clock.now() + waitMs }
     }
   }
 
-  function claim(maxLanes: number): Promise<ClaimedLane[]> {
-    return queue.claim({
-      leaseId: timeOrderedId('lease_'),
-      now: clock.now(),
-      maxLanes,
-      maxMessagesPerLane: MAX_MESSAGES_PER_LANE,
-      paceOf,
-    })
-  }
-
-  async function idleMs(free: number): Promise<number> {
-    // With every lane in use, the end of one wakes us.
-    if (free === 0) return POLL_MS
-    const dueAt = await queue.nextDueAt()
-    return dueAt === null ? POLL_MS : Math.min(POLL_MS, Math.max(1, dueAt - clock.now()))
-  }
+  const lanes = createLaneWorker<ClaimedLane, Message>({
+    name: 'outbox',
+    queue,
+    maxLanes: MAX_LANES,
+    claim: due => queue.claim({ ...due, maxMessagesPerLane: MAX_MESSAGES_PER_LANE, paceOf }),
+    itemsOf: lane => lane.messages,
+    begin,
+    listen: wake => signals.on('accepted', wake),
+    // Not the lane, which is called after its recipient.
+    describe: lane => ({ device: lane.messages[0]?.deviceRowId }),
+    clock,
+    logger,
+  })
 
   return {
-    worker: { name: 'outbox', run },
-    nudge: () => nudge.nudge(),
+    ...lanes,
     wake(deviceRowId) {
       queue
         .wake(deviceRowId, clock.now())

@@ -1,13 +1,10 @@
-/**
- * SQL of the outbox. A lane (one device, one recipient) is claimed by lease and its messages are sent in order; the lane's row exists as long as
- * it has messages waiting. A lease lasts until it is given back, however long a bridge takes, or until the next start: no other process has this
- * database.
- */
+/** SQL of the outbox: its lanes, of one device and one recipient each, and the messages that wait in them. */
 import { and, eq, getTableColumns, gt, isNull, type SQL, type SQLWrapper, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { devices, type Message, messages, OUT_OF_THE_WAY_MS, outboxLanes } from '../../db/schema/index.ts'
 import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
 import { statement } from '../../db/statement.ts'
+import type { LaneClaim, LaneQueue } from '../../runtime/lane-worker.ts'
 import { isCaptionSent, PLACE, type SentCaption } from './caption-repository.ts'
 import type { Pace } from './pace.ts'
 import { takeSlot } from './slot-repository.ts'
@@ -21,10 +18,7 @@ export interface ClaimedLane {
   messages: Message[]
 }
 
-export interface ClaimRequest {
-  leaseId: string
-  now: number
-  maxLanes: number
+export interface ClaimRequest extends LaneClaim {
   /** Of a lane without a pace. */
   maxMessagesPerLane: number
   /** The pace of each platform. */
@@ -55,20 +49,14 @@ export type Settlement =
  */
 const LOOK_AGAIN = { share: 0.1, minMs: 500, maxMs: 10_000 }
 
-export interface OutboxQueue {
+export interface OutboxQueue extends LaneQueue<ClaimedLane> {
   /** True when the caption of a message went out with an earlier event of its file. */
   isCaptionSent(messageId: string): Promise<boolean>
   claim(request: ClaimRequest): Promise<ClaimedLane[]>
   /** Does nothing with a message that isn't being sent any more. */
   settle(message: Message, settlement: Settlement, now: number): Promise<void>
-  /** Gives a lane back, if it is still held by this lease. @param dueAt when its next message may be tried, if it has one */
-  release(lane: ClaimedLane, dueAt: number): Promise<void>
   /** Lets a device's lanes be tried now instead of after their wait; those that wait for a slot of its pace wait on. */
   wake(deviceRowId: string, now: number): Promise<void>
-  /** When the next lane is due, null when none waits. */
-  nextDueAt(): Promise<number | null>
-  /** Leases of a process that is gone: with one process for a database file, all that are there at its start. */
-  releaseAbandoned(now: number): Promise<void>
 }
 
 const param = sql.placeholder

@@ -5,7 +5,7 @@
 
 export interface LaneHolder {
   endpoint: string
-  identityId: string
+  webhook: { identityId: string }
 }
 
 export class LaneShares {
@@ -33,12 +33,12 @@ export class LaneShares {
     return Math.max(0, Math.ceil(lead / 2))
   }
 
-  take({ endpoint, identityId }: LaneHolder): void {
-    this.count(endpoint, identityId, 1)
+  take({ endpoint, webhook }: LaneHolder): void {
+    this.count(endpoint, webhook.identityId, 1)
   }
 
-  giveBack({ endpoint, identityId }: LaneHolder): void {
-    this.count(endpoint, identityId, -1)
+  giveBack({ endpoint, webhook }: LaneHolder): void {
+    this.count(endpoint, webhook.identityId, -1)
   }
 
   private count(endpoint: string, identityId: string, change: 1 | -1): void {

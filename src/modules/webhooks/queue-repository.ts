@@ -1,8 +1,4 @@
-/**
- * SQL of the deliveries to be made. A lane (one webhook, one chat) is claimed by lease and
- * delivered in order. A lease lasts until its holder gives it back, however long an endpoint takes,
- * or until the next start: no other process has this database.
- */
+/** SQL of the deliveries to be made: their lanes, of one webhook and one chat each, and what waits in them. */
 import { and, eq, exists, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import {
@@ -18,6 +14,7 @@ import {
 import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
 import { sqlStatement, statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
+import type { LaneClaim, LaneQueue } from '../../runtime/lane-worker.ts'
 import { usableTokenOf } from '../tokens/usable-token-repository.ts'
 import { type Attempt, recordAttempt } from './attempt-repository.ts'
 import { type HealthNote, writeHealth } from './health-repository.ts'
@@ -35,18 +32,15 @@ export interface ClaimedDeliveries {
   leaseId: string
   /** Oldest first; may be empty. */
   deliveries: ClaimedDelivery[]
-  /** As it was when the lane was claimed. */
+  /** As it was at the last try, or when the lane was claimed. */
   webhook: Webhook
 }
 
-export interface DeliveryClaim {
-  leaseId: string
-  now: number
+export interface DeliveryClaim extends LaneClaim {
   /** How many more lanes an endpoint may have in flight. */
   freeOf(endpoint: string): number
   /** How many more lanes all endpoints of an identity may have in flight, when `claimed` were claimed just now, `claimedForIt` of them for it. */
   freeOfIdentity(identityId: string, claimed: number, claimedForIt: number): number
-  maxLanes: number
   maxDeliveriesPerLane: number
 }
 
@@ -58,7 +52,7 @@ export type DeliverySettlement = { attempt: Attempt } & (
   | { outcome: 'set_aside'; dueAt: number }
 )
 
-export interface DeliveryQueue {
+export interface DeliveryQueue extends LaneQueue<ClaimedDeliveries> {
   claim(request: DeliveryClaim): Promise<ClaimedDeliveries[]>
   /** The webhook as it is now; null when nothing is to be delivered to it: it is gone or switched off, or its owner is shut out. */
   deliverable(endpoint: string, now: number): Promise<Webhook | null>
@@ -74,15 +68,6 @@ export interface DeliveryQueue {
     health: HealthNote | null,
     now: number,
   ): Promise<string | null>
-  /**
-   * Gives a lane back, if it is still held by this lease.
-   * @param dueAt when its next delivery may be tried, if it has one
-   */
-  release(claimed: ClaimedDeliveries, dueAt: number): Promise<void>
-  /** When the next lane of an active webhook is due, null when none waits. */
-  nextDueAt(): Promise<number | null>
-  /** Leases of a process that is gone: with one process for a database file, all that are there at its start. */
-  releaseAbandoned(now: number): Promise<void>
 }
 
 const MANY_ENDPOINTS = 100
@@ -91,20 +76,23 @@ const TOO_LARGE = 413
 
 interface WaitingEndpoint {
   endpoint: string
+  /** Of the first of its lanes. */
   dueAt: number
 }
 
 const param = sql.placeholder
 // Looks once at each endpoint: one that has been down for days may have a hundred thousand lanes,
 // which no claim should go through.
-const endpointsWaiting = sqlStatement<WaitingEndpoint>(`
+const endpointsWaiting = sqlStatement<{ endpoint: string; dueAt: number | null }>(`
     WITH RECURSIVE waiting (endpoint) AS (
       SELECT min(endpoint) FROM delivery_lanes
       UNION ALL
       SELECT (SELECT min(endpoint) FROM delivery_lanes WHERE endpoint > waiting.endpoint)
       FROM waiting WHERE waiting.endpoint IS NOT NULL
     )
-    SELECT endpoint, (SELECT min(due_at) FROM delivery_lanes AS lanes WHERE lanes.endpoint = waiting.endpoint) AS dueAt
+    SELECT endpoint,
+      (SELECT min(due_at) FROM delivery_lanes AS lanes
+        WHERE lanes.endpoint = waiting.endpoint AND lanes.due_at > $after) AS dueAt
     FROM waiting WHERE endpoint IS NOT NULL`)
 // Going through all lanes costs less when there are many endpoints with a few lanes each.
 const endpointsDue = statement(orm =>
@@ -205,12 +193,11 @@ async function dueOrAtOnce(tx: Tx, { identityId, id, url }: Webhook, dueAt: numb
 export function createDeliveryQueue(db: Pick<Db, 'read' | 'write'>): DeliveryQueue {
   let endpointsLastTime = 0
 
-  /** Ordered here: SQLite sets up its sorter even for one row, and this is asked for nearly every message. */
   async function longestDueFirst(tx: Tx, now: number): Promise<WaitingEndpoint[]> {
     const isLong = endpointsLastTime > MANY_ENDPOINTS
-    const found = await (isLong ? tx.all(endpointsDue, { now }) : tx.all(endpointsWaiting))
+    const found = await (isLong ? tx.all(endpointsDue, { now }) : tx.all(endpointsWaiting, { after: 0 }))
     endpointsLastTime = found.length
-    return found.filter(({ dueAt }) => dueAt <= now).sort((one, other) => one.dueAt - other.dueAt)
+    return soonestFirst(found).filter(({ dueAt }) => dueAt <= now)
   }
 
   return {
@@ -263,10 +250,12 @@ export function createDeliveryQueue(db: Pick<Db, 'read' | 'write'>): DeliveryQue
         return tx.run(returnLane, { lane, leaseId, dueAt })
       }),
 
-    nextDueAt: () =>
+    // A lane that was due at the claim waits for one in flight to end.
+    nextDueAt: claimedAt =>
       db.read(async reader => {
-        const found = await reader.all(endpointsWaiting)
-        for (const { endpoint, dueAt } of found.sort((one, other) => one.dueAt - other.dueAt))
+        for (const { endpoint, dueAt } of soonestFirst(
+          await reader.all(endpointsWaiting, { after: claimedAt }),
+        ))
           if ((await reader.get(webhookOf, parseEndpoint(endpoint)))?.active) return dueAt
         return null
       }),
@@ -281,6 +270,13 @@ export function createDeliveryQueue(db: Pick<Db, 'read' | 'write'>): DeliveryQue
         ),
       ),
   }
+}
+
+/** Ordered here: SQLite sets up its sorter even for one row, and this is asked for nearly every message. */
+function soonestFirst(endpoints: { endpoint: string; dueAt: number | null }[]): WaitingEndpoint[] {
+  return endpoints
+    .filter((each): each is WaitingEndpoint => each.dueAt !== null)
+    .sort((one, other) => one.dueAt - other.dueAt)
 }
 
 /** The lane in which a delivery that was set aside waits by itself. */

@@ -1,0 +1,155 @@
+/**
+ * The machine of both queues. A lane is work that is done in order: messages to one recipient, or deliveries to one
+ * endpoint and chat. Lanes that are due are claimed together, worked off side by side, and given back.
+ *
+ * A lease has one rule: the lane is its holder's until it is given back, however long that takes. One process at a time
+ * works on a database, so leases that are there when a run begins are abandoned, and are freed.
+ */
+import { backoffMs } from '../lib/backoff.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Logger } from '../lib/logger.ts'
+import { observed } from '../lib/observed.ts'
+import { timeOrderedId } from '../lib/tokens.ts'
+import { Nudge, type Worker } from './worker.ts'
+
+/** The rows of lanes. A lane has a row for as long as work waits in it. */
+export interface LaneQueue<Lane> {
+  /** Gives a lane back, if it is still held by this lease. @param dueAt when its next item may be tried, if it has one */
+  release(lane: Lane, dueAt: number): Promise<void>
+  /** @returns when to claim again, if a claim at `claimedAt` found nothing; null when nothing waits for its time */
+  nextDueAt(claimedAt: number): Promise<number | null>
+  /** Frees all leases: their holders are gone. */
+  releaseAbandoned(now: number): Promise<void>
+}
+
+export interface LaneClaim {
+  leaseId: string
+  now: number
+  maxLanes: number
+}
+
+/** How an item ended. */
+export interface ItemEnd {
+  /** The write of what became of it: the next item doesn't wait for it, the lane's end does. */
+  settling?: Promise<unknown>
+  /** Nothing more of the lane is tried before this time; without it the next item has its turn. */
+  heldUntil?: number
+}
+
+export interface LaneWorkerOptions<Lane, Item> {
+  name: string
+  queue: LaneQueue<Lane>
+  /** Lanes in flight at a time. */
+  maxLanes: number
+  claim(request: LaneClaim): Promise<Lane[]>
+  /** In order. */
+  itemsOf(lane: Lane): readonly Item[]
+  /** A lane was taken. @returns what does its items, one after the other */
+  begin(lane: Lane): (item: Item) => Promise<ItemEnd>
+  /** The lane is no longer in flight. */
+  ended?(lane: Lane): void
+  /** Calls `wake` whenever a lane may have come due. @returns a function that ends that */
+  listen(wake: () => void): () => void
+  /** Fields for a log line about a lane, without anybody's address. */
+  describe(lane: Lane): Record<string, unknown>
+  clock: Clock
+  logger: Logger
+}
+
+export interface LaneWorker {
+  worker: Worker
+  /** There may be a lane that is due. */
+  nudge(): void
+}
+
+/** While there is work, lanes are claimed together that come due within this time: a claim costs as much as several items. */
+const CLAIM_SPACING_MS = 2
+/** How often due lanes are looked for that no nudge told of, in milliseconds. */
+const POLL_MS = 5_000
+/** Between tries to give a lane back, when that fails. */
+const GIVE_BACK_RETRY = { baseMs: 100, capMs: 2_000 }
+
+export function createLaneWorker<Lane, Item>(options: LaneWorkerOptions<Lane, Item>): LaneWorker {
+  const { name, queue, maxLanes, clock, logger } = options
+  const nudge = new Nudge()
+  const inFlight = new Set<Promise<void>>()
+
+  /** Does a lane's items in order, as far as it goes. The next one begins while the one before is being settled. */
+  async function work(lane: Lane, signal: AbortSignal): Promise<void> {
+    const settling: Promise<unknown>[] = []
+    const doItem = options.begin(lane)
+    let dueAt = clock.now()
+    for (const item of options.itemsOf(lane)) {
+      if (signal.aborted) break
+      const end = await doItem(item)
+      if (end.settling) settling.push(observed(end.settling))
+      if (end.heldUntil === undefined) continue
+      dueAt = end.heldUntil
+      break
+    }
+    // Writes are done in the order they were asked for, so the lane is given back after its last settlement, in the same commit.
+    settling.push(queue.release(lane, dueAt))
+    await Promise.all(settling)
+  }
+
+  /** Otherwise nobody would take the lane again before the next start. Returns after the abort, too: the next run finds it. */
+  async function keepGivingBack(lane: Lane, signal: AbortSignal): Promise<void> {
+    for (let failures = 1; !signal.aborted; failures++) {
+      await clock.sleep(backoffMs(failures, GIVE_BACK_RETRY), signal)
+      const isBack = await queue.release(lane, clock.now()).then(
+        () => true,
+        () => false,
+      )
+      if (isBack) return
+    }
+  }
+
+  function start(lane: Lane, signal: AbortSignal): void {
+    const run = work(lane, signal)
+      .catch(error => {
+        const fields = { worker: name, ...options.describe(lane), err: error }
+        logger.error(fields, 'a lane could not be settled; it is tried again')
+        // What was done and couldn't be settled is done again, under the same id.
+        return keepGivingBack(lane, signal)
+      })
+      .finally(() => {
+        inFlight.delete(run)
+        options.ended?.(lane)
+        nudge.nudge()
+      })
+    inFlight.add(run)
+  }
+
+  /** @returns whether there were lanes to claim */
+  async function claim(now: number, signal: AbortSignal): Promise<boolean> {
+    const free = maxLanes - inFlight.size
+    if (free === 0) return false
+    const lanes = await options.claim({ leaseId: timeOrderedId('lease_'), now, maxLanes: free })
+    for (const lane of lanes) start(lane, signal)
+    return lanes.length > 0
+  }
+
+  async function idleMs(claimedAt: number): Promise<number> {
+    // With every lane in use, the end of one wakes us.
+    const dueAt = inFlight.size === maxLanes ? null : await queue.nextDueAt(claimedAt)
+    return dueAt === null ? POLL_MS : Math.min(POLL_MS, Math.max(1, dueAt - clock.now()))
+  }
+
+  async function run(signal: AbortSignal): Promise<void> {
+    const endListening = options.listen(() => nudge.nudge())
+    try {
+      await queue.releaseAbandoned(clock.now())
+      while (!signal.aborted) {
+        const now = clock.now()
+        if (await claim(now, signal)) await clock.sleep(CLAIM_SPACING_MS, signal)
+        else await nudge.wait(clock, await idleMs(now), signal)
+      }
+    } finally {
+      endListening()
+      // The next run takes every lease for abandoned, so none of ours may be in use any more.
+      await Promise.all(inFlight)
+    }
+  }
+
+  return { worker: { name, run }, nudge: () => nudge.nudge() }
+}
