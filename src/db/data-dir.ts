@@ -1,16 +1,16 @@
-/** The folder of the data, and what it promises: nobody but its owner reads what is in it. */
+/** The data folder: only its owner can read it. */
 import { chmodSync, mkdirSync, statSync } from 'node:fs'
 import { messageOf, StartError } from '../domain/errors.ts'
 
-/** Folder in DATA_DIR while a backup is being restored into it. */
+/** Folder in DATA_DIR during a restore. */
 export const RESTORING = '.restoring'
 
 const OWNER_ONLY_FOLDER = 0o700
 const OWNER_ONLY_FILE = 0o600
-/** Of a folder that everybody writes to, such as /tmp: it isn't ours to close. */
+/** Mode of a folder everybody writes to, such as /tmp: not ours to close. */
 const STICKY = 0o1000
 
-/** Makes the folder where it is missing, and closes it to others where it was made before. @throws StartError */
+/** Creates the folder, or closes an existing one to others. @throws StartError */
 export function prepareDataDir(dir: string): void {
   try {
     mkdirSync(dir, { recursive: true, mode: OWNER_ONLY_FOLDER })
@@ -20,7 +20,7 @@ export function prepareDataDir(dir: string): void {
   if ((statSync(dir).mode & STICKY) === 0) tryChmod(dir, OWNER_ONLY_FOLDER)
 }
 
-/** Closes the database's file to others; SQLite gives its log files the same mode. */
+/** Closes the database file to others; SQLite gives its log files the same mode. */
 export function closeToOthers(databaseFile: string): void {
   for (const file of [databaseFile, `${databaseFile}-wal`, `${databaseFile}-shm`]) {
     tryChmod(file, OWNER_ONLY_FILE)
@@ -31,6 +31,6 @@ function tryChmod(path: string, mode: number): void {
   try {
     chmodSync(path, mode)
   } catch {
-    // It isn't there, belongs to another user, or lies on a filesystem without modes.
+    // The file is missing, belongs to another user, or its filesystem has no modes.
   }
 }

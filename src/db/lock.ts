@@ -1,4 +1,4 @@
-/** One process at a time: two on one folder would each send and settle what the other holds, and lose messages. */
+/** Locks the data folder: two processes would settle each other's messages and lose some. */
 import { Database } from 'bun:sqlite'
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -13,7 +13,7 @@ export interface DataLock {
 }
 
 /**
- * The database, with its folder locked for as long as it is open.
+ * Opens the database and locks its folder until it is closed.
  * @throws StartError when another process has it, or a restore into it was interrupted
  */
 export function openDbAlone(databaseFile: string): Db {
@@ -36,8 +36,8 @@ export function openDbAlone(databaseFile: string): Db {
 }
 
 /**
- * An open transaction on a file of its own is the lock: SQLite knows how to lock files on every system, and the kernel lets go of it
- * whatever way the process ends.
+ * Holds an open transaction on a separate file as the lock: SQLite can lock files on every system,
+ * and the kernel releases it however the process ends.
  * @throws StartError when another process has it
  */
 export function lockDataDir(dir: string): DataLock {
@@ -46,7 +46,7 @@ export function lockDataDir(dir: string): DataLock {
   let holder: Database | undefined
   try {
     holder = new Database(file, { create: true })
-    // Who holds it does so for its life: waiting is of no use.
+    // The holder keeps it for life, so waiting is useless.
     holder.run('PRAGMA busy_timeout = 0')
     holder.run('BEGIN EXCLUSIVE')
   } catch (error) {
@@ -61,13 +61,13 @@ export function lockDataDir(dir: string): DataLock {
   return { release: () => held.close() }
 }
 
-/** What is there would be half of a backup. @throws StartError */
+/** The folder would hold half a backup. @throws StartError */
 function refuseHalfRestored(dir: string): void {
   if (!existsSync(join(dir, RESTORING))) return
   throw new StartError(`DATA_DIR: a restore into ${dir} was interrupted; run meshgate restore again`)
 }
 
-/** Whether a gateway (or a command that needs to be alone) works on the folder now. */
+/** True while a gateway, or a command that needs to be alone, works on the folder. */
 export function isDataDirInUse(dir: string): boolean {
   if (!existsSync(join(dir, LOCK_FILE))) return false
   try {

@@ -1,18 +1,18 @@
-/** Runs the embedded migrations: each in one transaction, and recorded in schema_migrations. */
+/** Runs the embedded migrations, each in one transaction, and records them in schema_migrations. */
 import type { Database } from 'bun:sqlite'
 import { migrations as embedded, type Migration } from '../../migrations/index.ts'
 
 export interface MigrationStatus {
   version: number
   name: string
-  /** Milliseconds since the Unix epoch; null when it hasn't been applied. */
+  /** Milliseconds since the Unix epoch; null when not applied. */
   appliedAt: number | null
 }
 
-/** How long a migration waits for another process that writes. */
+/** How long a migration waits while another process writes. */
 const PATIENCE_MS = 5_000
 
-/** The database was migrated by a newer version of the program. */
+/** A newer version of the program migrated the database. */
 export class NewerDatabaseError extends Error {
   override readonly name = 'NewerDatabaseError'
 }
@@ -30,7 +30,7 @@ export function migrationStatus(database: Database, migrations = embedded): Migr
   return migrations.map(({ version, name }) => ({ version, name, appliedAt: applied.get(version) ?? null }))
 }
 
-/** Applies every migration that is missing. @returns the ones it applied */
+/** Applies every missing migration. @returns those applied */
 export function migrateUp(database: Database, now: number, migrations = embedded): Migration[] {
   const pending = pendingMigrations(database, migrations)
   for (const migration of pending) {
@@ -59,7 +59,7 @@ export function migrateDown(database: Database, migrations = embedded): Migratio
   return migration
 }
 
-/** Nothing else goes on in this process, so it waits within SQLite for one that writes. */
+/** Waits within SQLite for another writer: nothing else runs in this process. */
 function inOneTransaction(database: Database, work: () => void): void {
   const before = database.query<{ timeout: number }, []>('PRAGMA busy_timeout').get()?.timeout ?? 0
   database.run(`PRAGMA busy_timeout = ${PATIENCE_MS}`)

@@ -14,50 +14,49 @@ import { type Reader, Transaction, type Tx } from './transaction.ts'
 
 export interface Db {
   /**
-   * Runs `work` in the next shared transaction. It may run twice, when a neighbour in the
-   * transaction fails, and so has no effect outside the database but by `tx.afterCommit`.
-   * @returns what `work` returned, once it is on disk. Rejects with what it threw, nothing of it
-   * being written; with a GatewayError storage_full or storage_unavailable when SQLite can't write.
+   * Runs `work` in the next shared transaction. `work` may run twice, if a neighbour in the
+   * transaction fails: it may reach outside the database only by `tx.afterCommit`.
+   * @returns the result of `work`, once it is on disk. Rejects with its error, with nothing
+   * written; with GatewayError storage_full or storage_unavailable when SQLite can't write.
    */
   write<T>(work: (tx: Tx) => Promise<T>): Promise<T>
   /** Runs `work` on what is committed now, without waiting for writes. */
   read<T>(work: (reader: Reader) => Promise<T>): Promise<T>
-  /** The one connection that writes; every table of every part lives behind it. */
+  /** The only connection that writes; all parts keep their tables behind it. */
   connection: Database
   orm: Orm
   committer: GroupCommit
   signals: Signals<SignalName>
-  /** Commits what waits and closes the file. */
+  /** Commits waiting writes and closes the file. */
   close(): Promise<void>
 }
 
-/** Each pragma with its reason. */
 const PRAGMAS = [
-  // First: the others may have to wait for another process (a command line beside the running gateway).
+  // First: the others may have to wait for another process, such as a command line.
   'PRAGMA busy_timeout = 5000',
-  // Of a new file: pages that rows leave free can be given back in small steps. It has to come before the first page is written.
+  // For a new file, before its first page: free pages can be given back in small steps.
   'PRAGMA auto_vacuum = INCREMENTAL',
   // Readers don't block the writer, and a commit is one append to the log.
   'PRAGMA journal_mode = WAL',
-  // A commit returns after its fsync: what was answered 200 survives a power cut.
+  // A commit returns after its fsync: what we answered 200 survives a power cut.
   'PRAGMA synchronous = FULL',
   'PRAGMA foreign_keys = ON',
-  // 32 MiB of pages at most in memory.
+  // Keeps at most 32 MiB of pages in memory.
   'PRAGMA cache_size = -32768',
   // Sorting and temporary indexes stay off the disk.
   'PRAGMA temp_store = MEMORY',
   // Checkpoint every 16 MiB of log: fewer stalls under load than the default 4 MiB.
   'PRAGMA wal_autocheckpoint = 4096',
-  // After a checkpoint the log file is cut back to this size in bytes.
+  // After a checkpoint the log file is cut to this many bytes.
   'PRAGMA journal_size_limit = 67108864',
 ]
 
-/** Reads see what another process (a command line beside the running gateway) has written after this at the latest. */
+/** Reads see another process's writes, such as a command line's, at most this much later. */
 const SNAPSHOT_MS = 20
-/** Once it is open. Whoever waits within SQLite stops the whole process; the group commit waits outside of it, and for longer. */
+/** After opening: waiting in SQLite stops the whole process, so the group commit waits instead. */
 const BUSY_TIMEOUT_MS = 10
 
-/** @param path of the database file, created with its folder when missing. @throws StartError when the folder can't be made */
+/** @param path of the database file; created with its folder if missing. @throws StartError */
 export function openDb(path: string): Db {
   prepareDataDir(dirname(path))
   const database = new Database(path, { create: true, strict: true })

@@ -1,7 +1,7 @@
 /**
- * Reads go to the connection that writes, which is nearly always free and shares one read
- * transaction among them (`lib/read-snapshot.ts`): half of what a second connection costs. Only
- * while a write is under way, whose rows nobody may see yet, they go to a second one.
+ * Reads use the writing connection, which is nearly always free and shares one read transaction
+ * among them (`lib/read-snapshot.ts`): half the cost of a second connection. Only during a write,
+ * whose rows must not be seen yet, do reads use a second one.
  */
 import { Database } from 'bun:sqlite'
 import { drizzle } from 'drizzle-orm/bun-sqlite'
@@ -12,7 +12,7 @@ import { Executor, type Reader } from './transaction.ts'
 
 const PRAGMAS = [
   'PRAGMA busy_timeout = 10',
-  // 2 MiB of pages: it is seldom used.
+  // 2 MiB of pages: this connection is seldom used.
   'PRAGMA cache_size = -2048',
   'PRAGMA temp_store = MEMORY',
   'PRAGMA query_only = ON',
@@ -21,7 +21,7 @@ const PRAGMAS = [
 export class Readers {
   private readonly main: Reader
   private second: { database: Database; reader: Reader } | undefined
-  /** How many reads share the second connection's read transaction. */
+  /** Number of reads in the second connection's read transaction. */
   private sharing = 0
 
   /** @param path of the database file. @param committer of the writes on `connection` */

@@ -1,24 +1,23 @@
-/** Copies of databases that others are writing to, and whether a copy is whole. */
+/** Copies databases that others are writing to, and checks whether a copy is whole. */
 import { Database } from 'bun:sqlite'
 import { closeSync, fdatasyncSync, fstatSync, openSync, readSync, rmSync, writeSync } from 'node:fs'
 import { SYNC_BYTES } from '../lib/synced-sink.ts'
 
-/** How long a snapshot waits for a program that holds the database for itself, in milliseconds. */
+/** How long a snapshot waits while a program has the database for itself, in milliseconds. */
 const PATIENCE_MS = 10_000
-/** What each SQLite database begins with (SQLite file format, section 1.3). */
+/** First bytes of each SQLite database (SQLite file format, section 1.3). */
 const MAGIC = 'SQLite format 3\0'
 
-/** Bytes copied between two looks at what was committed meanwhile. */
+/** Bytes copied between two checks for new commits. */
 const STRETCH_BYTES = 8 * 1024 * 1024
 const CHUNK_BYTES = 1024 * 1024
-/** WAL header, which is another once the log was begun anew (SQLite file format, section 4.1). */
+/** WAL header, which changes when the log restarts (SQLite file format, section 4.1). */
 const LOG_HEADER_BYTES = 32
 
 /**
- * Writes the database as it is at one instant to a new file, while other processes go on reading
- * and writing it.
- * @param source which this process must not have open otherwise: POSIX drops all locks of a process
- * when it closes a file
+ * Writes the database as of one instant to a new file, while others read and write it.
+ * @param source must not be open in this process otherwise: closing a file drops all POSIX locks of
+ * a process on it
  * @param target must not exist
  */
 export function snapshotInto(source: string, target: string): void {
@@ -26,7 +25,7 @@ export function snapshotInto(source: string, target: string): void {
   const file = openSync(source, 'r')
   try {
     if (hasLog(source)) copyWithLog(file, source, target)
-    // Without a log, writers wait for as long as this takes.
+    // Without a log, writers wait until this is done.
     else withDatabase(source, connection => connection.query('VACUUM INTO ?').run(target))
   } finally {
     closeSync(file)
@@ -35,10 +34,9 @@ export function snapshotInto(source: string, target: string): void {
 }
 
 /**
- * Copies the file and then its log. Readers that relieve each other keep the log from restarting
- * meanwhile, so the log's copy has whatever the file's lacks, and its last commit is the instant.
- * Checkpoints go on: one reader for all the time would hold them up, and the commit after it would
- * wait while hundreds of megabytes are brought in.
+ * Copies the file, then its log. Overlapping readers keep the log from restarting meanwhile, so its
+ * copy has whatever the file's lacks, and its last commit is the instant. Checkpoints go on: one
+ * reader would hold them up, and the next commit would wait for hundreds of megabytes.
  */
 function copyWithLog(file: number, source: string, target: string): void {
   using readers = new RelievedReaders(source)
@@ -46,7 +44,7 @@ function copyWithLog(file: number, source: string, target: string): void {
   copyLog(`${source}-wal`, `${target}-wal`)
 }
 
-/** At least one read transaction at any time, the newest that can be. */
+/** Keeps at least one read transaction open at any time, as new as possible. */
 class RelievedReaders implements Disposable {
   private readonly watcher: Database
   private reader: Database
@@ -67,7 +65,7 @@ class RelievedReaders implements Disposable {
 
   /**
    * Acts only after a commit: a reader that finds everything in the file wouldn't keep the log from
-   * restarting. The reader before it keeps later commits out of the file.
+   * restarting. The previous reader keeps later commits out of the file.
    */
   relieve(): void {
     if (dataVersion(this.watcher) === this.version) return
@@ -79,7 +77,7 @@ class RelievedReaders implements Disposable {
 
   private begin(connection: Database): number {
     connection.run('BEGIN')
-    // It takes hold at the first read.
+    // A transaction takes hold at its first read.
     connection.query('SELECT count(*) FROM sqlite_schema').get()
     return dataVersion(this.watcher)
   }
@@ -91,15 +89,12 @@ class RelievedReaders implements Disposable {
   }
 }
 
-/** Another after each commit of others. */
+/** Changes with each commit of another connection. */
 function dataVersion(connection: Database): number {
   return connection.query<{ data_version: number }, []>('PRAGMA data_version').get()?.data_version ?? 0
 }
 
-/**
- * If nothing was committed since the first reader began, the log may restart once; a copy made
- * across that is of no use.
- */
+/** Without a commit since the first reader began, the log may restart: then copies again. */
 function copyLog(log: string, target: string): void {
   const source = openSync(log, 'r')
   try {
@@ -121,7 +116,7 @@ function headerOf(log: number): Buffer {
 }
 
 /**
- * Copies up to the current end; doesn't wait for what is added meanwhile.
+ * Copies up to the current end; doesn't wait for later additions.
  * @param onStretch called now and then
  */
 function copyFile(source: number, target: string, onStretch: () => void = () => undefined): void {
@@ -148,13 +143,13 @@ function copyFile(source: number, target: string, onStretch: () => void = () => 
   }
 }
 
-/** Brings into a database's file what stands in its log, which nobody needs then. Nobody else may have it open. */
+/** Merges a database's log into its file and removes it. Nobody else may have it open. */
 export function putTogether(file: string): void {
   withDatabase(file, connection => connection.run('PRAGMA wal_checkpoint(TRUNCATE)'))
   for (const companion of ['-wal', '-shm']) rmSync(file + companion, { force: true })
 }
 
-/** @returns null when the database is whole, else the first thing that is wrong with it */
+/** @returns null when the database is whole, else the first defect */
 export function damageOf(file: string): string | null {
   try {
     return withDatabase(file, connection => {

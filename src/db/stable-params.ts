@@ -1,6 +1,7 @@
 /**
- * Placeholders for statements that join, sort or limit. SQLite looks at what is bound to them when it plans (STAT4), and so prepares such a
- * statement anew whenever something else is bound: 5 to 35 µs each time, many times what running it costs. Into an expression it doesn't look.
+ * Placeholders for statements that join, sort or limit. SQLite plans by the values bound to them
+ * (STAT4) and prepares the statement anew for each other value: 5 to 35 µs, many times its run. It
+ * doesn't look into an expression.
  */
 import { type Placeholder, type SQL, sql } from 'drizzle-orm'
 
@@ -12,7 +13,7 @@ export function numberParam(name: string): SQL {
   return sql`(${sql.placeholder(name)} + 0)`
 }
 
-/** For `limit()`, whose type knows placeholders alone. */
+/** For `limit()`, whose type only accepts placeholders. */
 export function limitParam(name: string): Placeholder {
   return numberParam(name) as unknown as Placeholder
 }

@@ -1,20 +1,20 @@
-/** Queries that are built once and prepared once for each connection that runs them. */
+/** Queries built once, and prepared once for each connection that runs them. */
 import type { Database, SQLQueryBindings } from 'bun:sqlite'
 import type { BunSQLiteDatabase } from 'drizzle-orm/bun-sqlite'
 import type * as schema from './schema/index.ts'
 
 export type Orm = BunSQLiteDatabase<typeof schema>
 
-/** What is bound to a statement's placeholders, by their names. */
+/** Values of a statement's placeholders, by name. */
 export type Values = Record<string, unknown>
 
-/** A query of drizzle's, prepared or not. */
+/** A drizzle query, prepared or not. */
 interface Runnable {
   // biome-ignore lint/suspicious/noExplicitAny: drizzle's own types of the rows are read off by RowOf
   all(values?: any): unknown
 }
 
-/** The rows that a query of drizzle's gives. */
+/** Rows a drizzle query returns. */
 export type RowOf<Query> = Query extends { all(values?: never): infer Rows }
   ? Rows extends readonly (infer Row)[]
     ? Row
@@ -32,7 +32,7 @@ export interface Connection {
   readonly orm: Orm
 }
 
-/** A constant of the file whose query it is; its placeholders are `sql.placeholder(name)` or those of `stable-params.ts`. */
+/** A constant in its query's file, with `sql.placeholder(name)` or those of `stable-params.ts`. */
 export class Statement<Row> {
   private readonly prepared = new WeakMap<Connection, Prepared<Row>>()
 
@@ -47,7 +47,7 @@ export class Statement<Row> {
   }
 }
 
-/** @param build drizzle's builder of the query, called once for each connection */
+/** @param build drizzle's query builder, called once for each connection */
 export function statement<Query extends { prepare(): Runnable }>(
   build: (orm: Orm) => Query,
 ): Statement<RowOf<ReturnType<Query['prepare']>>> {
@@ -56,7 +56,7 @@ export function statement<Query extends { prepare(): Runnable }>(
   )
 }
 
-/** For what drizzle can't say. @param text SQL, with its parameters as `$name` */
+/** For SQL that drizzle can't express. @param text SQL, with parameters as `$name` */
 export function sqlStatement<Row>(text: string): Statement<Row> {
   return new Statement(({ database }) => {
     const query = database.prepare<Row, [SQLQueryBindings]>(text)

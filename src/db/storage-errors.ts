@@ -1,8 +1,8 @@
-/** What SQLite can't write, as failures that callers expect and that pass: a full disk, another process that writes, a failing disk. */
+/** SQLite's write failures as errors callers expect and retry: disk full, failing or locked. */
 import { type ErrorCode, GatewayError, messageOf } from '../domain/errors.ts'
 import { isOutOfSpace } from '../lib/out-of-space.ts'
 
-/** @returns a GatewayError storage_full or storage_unavailable with `error` as its cause, or `error` itself when it says nothing of the disk */
+/** @returns a GatewayError storage_full or storage_unavailable, or `error` if not about the disk */
 export function asStorageError(error: unknown): unknown {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   if (isOutOfSpace(error)) return caused(error, 'storage_full', 'there is no space left to store this')

@@ -1,14 +1,14 @@
 /**
- * The two ways to the database. A read sees what is committed; a write is a work with a transaction
- * handle, whose statements are on disk together or not at all. Both await nothing but their own
- * statements, as others wait behind them.
+ * The two ways to the database. A read sees what is committed; a write is a work whose statements
+ * reach the disk together or not at all. Both await nothing but their own statements, since others
+ * wait behind them.
  */
 import type { SignalName } from '../domain/signals.ts'
 import { TransactionEnded, type TransactionScope } from '../lib/group-commit.ts'
 import type { Signals } from '../lib/signals.ts'
 import { type Connection, type Orm, type RowOf, Statement, type Values } from './statement.ts'
 
-/** A query that is used once, built where it is used. */
+/** A query used once, built where it is used. */
 type Build<Query> = (orm: Orm) => Query
 interface Rows {
   // biome-ignore lint/suspicious/noExplicitAny: drizzle's own types of the rows are read off by RowOf
@@ -19,18 +19,18 @@ interface Rows {
 export interface Reader {
   all<Row>(query: Statement<Row>, values?: Values): Promise<Row[]>
   all<Query extends Rows>(query: Build<Query>): Promise<RowOf<Query>[]>
-  /** @returns the first row, undefined when there is none */
+  /** @returns the first row, or undefined */
   get<Row>(query: Statement<Row>, values?: Values): Promise<Row | undefined>
   get<Query extends Rows>(query: Build<Query>): Promise<RowOf<Query> | undefined>
 }
 
-/** A transaction under way. Every function that writes takes it first, and awaits each of its statements. */
+/** An open transaction. Every function that writes takes it first and awaits each statement. */
 export interface Tx extends Reader {
   run(query: Statement<unknown>, values?: Values): Promise<void>
   run(query: Build<{ run(): unknown }>): Promise<void>
-  /** Runs `effect` once the transaction is on disk; not at all when it is rolled back. */
+  /** Runs `effect` once the transaction is on disk; never if it is rolled back. */
   afterCommit(effect: () => void): void
-  /** Emits the signal once the transaction is on disk, and only once however often it is called. */
+  /** Emits the signal once the transaction is on disk, once however often it is called. */
   emit(signal: SignalName): void
 }
 
@@ -40,11 +40,11 @@ interface DrizzleQuery {
   run(): unknown
 }
 
-/** Runs queries on a connection for as long as `check` lets it. */
+/** Runs queries on a connection while `check` allows it. */
 export class Executor implements Reader {
   constructor(
     private readonly connection: Connection,
-    /** @throws Error when nothing may be run any more */
+    /** @throws Error when nothing may run any more */
     private readonly check: () => void,
   ) {}
 

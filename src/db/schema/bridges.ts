@@ -13,13 +13,13 @@ export const bridges = sqliteTable('bridges', {
   botLocalpart: text('bot_localpart').notNull(),
   asTokenSealed: text('as_token_sealed').notNull(),
   hsTokenSealed: text('hs_token_sealed').notNull(),
-  /** The provisioning API's shared secret; null for a bridge without that API. */
+  /** Shared secret of the provisioning API; null for a bridge without that API. */
   secretSealed: text('secret_sealed'),
-  /** Users (and aliases) that belong to the bridge. */
+  /** Users and aliases that belong to the bridge. */
   namespaces: text('namespaces', { mode: 'json' }).$type<BridgeNamespaces>().notNull(),
-  /** Program and arguments that the gateway runs; null when somebody else runs the bridge. */
+  /** Program and arguments the gateway runs; null when the bridge runs elsewhere. */
   command: text('command', { mode: 'json' }).$type<string[]>(),
-  /** Folder of its configuration and data. */
+  /** Folder of the bridge's configuration and data. */
   dir: text('dir').notNull(),
   ...timestamps,
 })

@@ -14,20 +14,18 @@ export const chats = sqliteTable(
     roomId: text('room_id').notNull(),
     membership: text('membership', { enum: CHAT_MEMBERSHIPS }).notNull(),
     kind: text('kind', { enum: CHAT_KINDS }).notNull(),
-    /** Null until the room's m.bridge state is known, and for rooms of no bridge. */
+    /** Null until the room's m.bridge state is known, and for rooms without a bridge. */
     platform: text('platform'),
     bridgeBot: text('bridge_bot'),
-    /** The network's own id of the chat (m.bridge channel.id). */
+    /** The network's own chat id (m.bridge channel.id). */
     channelId: text('channel_id'),
-    /** The login the portal belongs to (fi.mau.receiver); null when logins share it. */
+    /** Login that owns the portal (fi.mau.receiver); null when logins share it. */
     receiver: text('receiver'),
     name: text('name').notNull(),
     encrypted: integer('encrypted', { mode: 'boolean' }).notNull(),
-    /** Matrix user id of whom a dm is with; null until they have said something. */
+    /** Matrix user id of a dm's other party; null until they have written. */
     peer: text('peer'),
-    /**
-     * Digest of its room_features; empty where its bridge states none, null while that isn't known.
-     */
+    /** Digest of room_features; empty when the bridge states none, null while unknown. */
     features: text('features'),
     ...timestamps,
   },
@@ -43,13 +41,13 @@ export const chats = sqliteTable(
 
 export type Chat = typeof chats.$inferSelect
 
-/** Contents of com.beeper.room_features, each once: chats of a network mostly say the same. */
+/** Contents of com.beeper.room_features, each stored once: chats of a network share most. */
 export const roomFeatures = sqliteTable('room_features', {
   digest: text('digest').primaryKey(),
   content: text('content', { mode: 'json' }).$type<Record<string, unknown>>().notNull(),
 })
 
-/** Events of a room whose join isn't complete: they wait, so that what was said before the join comes first. */
+/** Events of a room whose join isn't complete: they wait for older messages to come first. */
 export const heldEvents = sqliteTable(
   'held_events',
   {

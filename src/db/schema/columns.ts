@@ -1,4 +1,4 @@
-/** Columns that many tables share. Instants are whole milliseconds since the Unix epoch. */
+/** Columns shared by many tables. Times are whole milliseconds since the Unix epoch. */
 import { integer } from 'drizzle-orm/sqlite-core'
 
 export const timestamps = {

@@ -1,6 +1,6 @@
 /**
- * What the bridge has told about people: the device's address book, and which room a typed address leads to. A cache that can
- * be emptied at any time.
+ * Bridges' reports about people: a device's address book, and the room of a typed address. A cache
+ * that can be emptied at any time.
  */
 import { sql } from 'drizzle-orm'
 import { index, integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
@@ -12,24 +12,21 @@ export const contacts = sqliteTable(
     deviceRowId: text('device_row_id')
       .notNull()
       .references(() => devices.id, { onDelete: 'cascade' }),
-    /** The Matrix user that stands for the contact. */
+    /** Matrix user that represents the contact. */
     matrixUserId: text('matrix_user_id').notNull(),
     name: text('name').notNull(),
     phone: text('phone'),
-    /** When the address book first had it like this. */
+    /** When the address book first had this entry. */
     seenAt: integer('seen_at').notNull(),
   },
   table => [
     primaryKey({ columns: [table.deviceRowId, table.matrixUserId] }),
-    // One person may speak by several Matrix users.
+    // One person may use several Matrix users.
     index('contacts_phone').on(table.deviceRowId, table.phone).where(sql`phone IS NOT NULL`),
   ],
 )
 
-/**
- * Phone numbers that bridges report for people whose Matrix users don't show them (WhatsApp's
- * hidden ids).
- */
+/** Phone numbers of people whose Matrix users don't show them (WhatsApp's hidden ids). */
 export const ghostPhones = sqliteTable(
   'ghost_phones',
   {

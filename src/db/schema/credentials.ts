@@ -1,4 +1,4 @@
-/** API clients: who may manage tokens and other credentials by Basic authentication. */
+/** API clients that may manage tokens and other credentials by Basic authentication. */
 import { integer, sqliteTable, text } from 'drizzle-orm/sqlite-core'
 import { ROLES } from '../../domain/states.ts'
 import { timestamps } from './columns.ts'

@@ -13,23 +13,23 @@ export const devices = sqliteTable(
       .notNull()
       .references(() => identities.id),
     platform: text('platform').notNull(),
-    /** The bridge's id of the login. */
+    /** The bridge's id for the login. */
     loginId: text('login_id').notNull(),
-    /** What the API calls device_id: the account's phone digits where the network has one, else the login id. */
+    /** The API's device_id: the account's phone digits if it has a number, else the login id. */
     deviceId: text('device_id').notNull(),
     phone: text('phone'),
     name: text('name').notNull(),
-    /** Matrix user that speaks for the account's own messages sent from the phone; null while unknown. */
+    /** Matrix user that sends the account's own messages from the phone; null while unknown. */
     ghostUserId: text('ghost_user_id'),
     state: text('state', { enum: DEVICE_STATES }).notNull(),
     stateReason: text('state_reason'),
     stateSince: integer('state_since').notNull(),
     linkedAt: integer('linked_at').notNull(),
-    /** Messages older than this are history and aren't delivered; null: those from before `linkedAt`. */
+    /** Older messages are history and aren't delivered; null: those from before `linkedAt`. */
     receivesFrom: integer('receives_from'),
-    /** When it was deleted by the API; null while it is listed. The row stays for the day the account is linked again. */
+    /** When the API deleted it; null while listed. The row stays in case it is linked again. */
     removedAt: integer('removed_at'),
-    /** Its messages up to this `seq` are never sent: they waited when it was deleted. Null when there are none. */
+    /** Messages up to this `seq` waited at deletion and are never sent; null when none did. */
     voidThrough: integer('void_through'),
     ...timestamps,
   },
@@ -39,7 +39,7 @@ export const devices = sqliteTable(
   ],
 )
 
-/** Logins that were asked for and aren't devices yet. */
+/** Logins that were requested and aren't devices yet. */
 export const awaitedLogins = sqliteTable(
   'awaited_logins',
   {
@@ -47,7 +47,7 @@ export const awaitedLogins = sqliteTable(
       .notNull()
       .references(() => identities.id),
     platform: text('platform').notNull(),
-    /** When it was last asked for: what is sent from then on is received, however late the link is noticed. */
+    /** Time of the last request: messages from then on are received, however late the link. */
     since: integer('since').notNull(),
   },
   table => [primaryKey({ columns: [table.identityId, table.platform] })],

@@ -1,15 +1,15 @@
-/** Requests that may be retried without being done twice: by the key that the caller gave. */
+/** Requests that may be retried without running twice, by the caller's key. */
 import { index, integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
 
 export const idempotencyKeys = sqliteTable(
   'idempotency_keys',
   {
-    /** Whose key it is; nobody else's request finds it. */
+    /** Owner of the key; only the owner's requests find it. */
     holder: text('holder').notNull(),
     key: text('key').notNull(),
-    /** SHA-256 of what makes the request what it is: method, path and body. */
+    /** SHA-256 of the request's method, path and body. */
     fingerprint: text('fingerprint').notNull(),
-    /** The first answer, sealed since it may hold a token or a secret; null while the request is under way. */
+    /** First answer, sealed because it may hold a token or secret; null while the request runs. */
     answerSealed: text('answer_sealed'),
     createdAt: integer('created_at').notNull(),
   },

@@ -1,23 +1,23 @@
-/** What happened, as webhooks tell it, and which batches of the homeserver have been taken. */
+/** Events as webhooks deliver them, and the homeserver's batches taken so far. */
 import { index, integer, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
 import type { StoredEvent } from '../../domain/events.ts'
 import { STORED_EVENT_NAMES } from '../../domain/states.ts'
 
-/** A trigger (migration 0008) notes in `identities.feed_gone_seq` what is removed. */
+/** A trigger (migration 0008) records removals in `identities.feed_gone_seq`. */
 export const inboxEvents = sqliteTable(
   'inbox_events',
   {
     /** Grows by arrival: the cursor of the event feed. */
     seq: integer('seq').primaryKey({ autoIncrement: true }),
     identityId: text('identity_id').notNull(),
-    /** The Matrix event of a message; of anything else an id of our own. */
+    /** Matrix event id of a message; our own id for any other event. */
     eventId: text('event_id').notNull(),
     name: text('name', { enum: STORED_EVENT_NAMES }).notNull(),
-    /** Empty for what didn't happen in a chat. */
+    /** Empty for events outside a chat. */
     roomId: text('room_id').notNull(),
-    /** Empty for what is no device's. */
+    /** Empty for events without a device. */
     deviceRowId: text('device_row_id').notNull(),
-    /** Empty where nobody said it. */
+    /** Empty for events without a sender. */
     senderUserId: text('sender_user_id').notNull(),
     mediaId: text('media_id'),
     payload: text('payload', { mode: 'json' }).$type<StoredEvent>().notNull(),
@@ -26,16 +26,16 @@ export const inboxEvents = sqliteTable(
   table => [
     uniqueIndex('inbox_events_event').on(table.identityId, table.eventId),
     index('inbox_events_feed').on(table.identityId, table.seq),
-    // The feed by name: the events asked for may be few among a million others.
+    // The feed by name: the requested events may be few among a million others.
     index('inbox_events_kind').on(table.identityId, table.name, table.seq),
   ],
 )
 
 export type InboxEvent = typeof inboxEvents.$inferSelect
 
-/** Application-service transactions already taken: they come again when our answer was lost. */
+/** Application-service transactions taken; the homeserver repeats one if our answer is lost. */
 export const appserviceTransactions = sqliteTable('appservice_transactions', {
-  /** The homeserver's id and a digest of what the transaction holds, since homeservers use ids again. */
+  /** The homeserver's id and a digest of the content, since homeservers reuse ids. */
   txnId: text('txn_id').primaryKey(),
   receivedAt: integer('received_at').notNull(),
 })

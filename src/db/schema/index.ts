@@ -1,4 +1,4 @@
-/** Every table of the gateway. The embedded homeserver and the sandbox keep their own. */
+/** All tables of the gateway. The embedded homeserver and the sandbox keep their own. */
 export * from './bridges.ts'
 export * from './chats.ts'
 export * from './contacts.ts'

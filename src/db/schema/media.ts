@@ -1,4 +1,4 @@
-/** Files on disk: uploads waiting to be sent, and files that came with incoming messages. */
+/** Files on disk: uploads waiting to be sent, and files of incoming messages. */
 import { sql } from 'drizzle-orm'
 import { index, integer, sqliteTable, text } from 'drizzle-orm/sqlite-core'
 import { timestamps } from './columns.ts'
@@ -6,7 +6,7 @@ import { timestamps } from './columns.ts'
 export const media = sqliteTable(
   'media',
   {
-    /** Also the file's name below DATA_DIR/media. */
+    /** Also the file's name in DATA_DIR/media. */
     id: text('id').primaryKey(),
     identityId: text('identity_id').notNull(),
     fileName: text('file_name').notNull(),
@@ -16,17 +16,15 @@ export const media = sqliteTable(
     height: integer('height').notNull(),
     durationMs: integer('duration_ms').notNull(),
     blurHash: text('blur_hash').notNull(),
-    /** Loudness of equal parts of a voice message, 0 to 1024 each; null for anything else. */
+    /** Loudness of equal parts of a voice message, 0 to 1024 each; null otherwise. */
     waveform: text('waveform', { mode: 'json' }).$type<number[]>(),
-    /** Where it lies at the homeserver (mxc://…); null until it was uploaded there. */
+    /** Address at the homeserver (mxc://…); null until uploaded there. */
     mxcUri: text('mxc_uri'),
-    /**
-     * True when the file is below DATA_DIR/media; false for an incoming one that isn't fetched yet.
-     */
+    /** True when the file is in DATA_DIR/media; false for an incoming one not fetched yet. */
     stored: integer('stored', { mode: 'boolean' }).notNull(),
     ...timestamps,
   },
-  // How much an identity's files take.
+  // For the sum of an identity's files.
   table => [index('media_used').on(table.identityId, table.sizeBytes).where(sql`stored = 1`)],
 )
 

@@ -1,4 +1,4 @@
-/** Facts about this installation that hold for its life, such as the name of its homeserver. */
+/** Facts about this installation that never change, such as its homeserver's name. */
 import { sqliteTable, text } from 'drizzle-orm/sqlite-core'
 
 export const settings = sqliteTable('settings', {

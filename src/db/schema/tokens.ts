@@ -7,14 +7,14 @@ import { identities } from './identities.ts'
 export const tokens = sqliteTable(
   'tokens',
   {
-    /** Random, see modules/tokens/repository.ts; those of earlier versions count from 1. */
+    /** Random, see modules/tokens/repository.ts; ids from earlier versions count from 1. */
     id: integer('id').primaryKey({ autoIncrement: true }),
     /** Lowercase hex HMAC-SHA256 of the token under a key derived from SECRET_KEY. */
     tokenHash: text('token_hash').notNull().unique(),
     identityId: text('identity_id')
       .notNull()
       .references(() => identities.id),
-    /** Null for a token that predates credentials. */
+    /** Null for a token older than credentials. */
     credentialId: text('credential_id').references(() => credentials.clientId, { onDelete: 'cascade' }),
     isAdmin: integer('is_admin', { mode: 'boolean' }).notNull(),
     expiresAt: integer('expires_at'),
@@ -23,7 +23,7 @@ export const tokens = sqliteTable(
   },
   table => [
     index('tokens_identity').on(table.identityId),
-    // A credential's tokens in the order of their making.
+    // A credential's tokens in order of creation.
     index('tokens_credential').on(table.credentialId, table.createdAt, table.identityId, table.id),
   ],
 )
