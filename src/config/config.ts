@@ -1,4 +1,4 @@
-/** The configuration as the program uses it: grouped, with what follows from it already decided, and without secrets. */
+/** The configuration as the program uses it: grouped, with defaults decided, without secrets. */
 import { join, resolve } from 'node:path'
 import type { LogFormat, LogLevel } from '../lib/logger.ts'
 import { ConfigError } from './config-error.ts'
@@ -7,7 +7,7 @@ import { type AccountSecrets, type AccountsConfig, matrixAccounts } from './matr
 import type { EnvSource } from './process-environment.ts'
 import { refuseUnsafeProduction } from './production.ts'
 
-/** Platforms that the sandbox can play. */
+/** Platforms the sandbox can simulate. */
 const SANDBOX_PLATFORMS = ['wa', 'signal', 'telegram'] as const
 type SandboxPlatform = (typeof SANDBOX_PLATFORMS)[number]
 
@@ -16,24 +16,24 @@ export interface Config {
   logLevel: LogLevel
   logFormat: LogFormat
   metrics: {
-    /** How many devices get series of their own. */
+    /** Number of devices with their own metric series. */
     maxDevices: number
   }
   http: {
     host: string
     port: number
-    /** What clients reach us by, without a trailing slash; undefined: taken from each request. */
+    /** Our URL for clients, without a trailing slash; undefined: taken from each request. */
     publicUrl: string | undefined
     tls: { certFile: string; keyFile: string } | undefined
-    /** Addresses and networks whose X-Forwarded-For is believed. */
+    /** Addresses and networks whose X-Forwarded-For is trusted. */
     trustedProxies: readonly string[]
     /** Origins whose pages may call the API; `*`: any. */
     corsOrigins: readonly string[]
   }
-  /** Where bridges and homeservers are served, which clients have nothing to ask of. */
+  /** Listener for bridges and homeservers, which clients don't need. */
   bridgeListener: { host: string; port: number }
   authFailures: {
-    /** Failed authentications in one window, from one address: with one client id or token, and in all. */
+    /** Failed authentications per address and window: with one client id or token, and in all. */
     perCredential: number
     perAddress: number
     windowMs: number
@@ -47,60 +47,57 @@ export interface Config {
   }
   matrix: {
     serverName: string
-    /** An external homeserver, without a trailing slash; undefined: the embedded one. */
+    /** External homeserver, without a trailing slash; undefined: the embedded one. */
     homeserverUrl: string | undefined
     accounts: AccountsConfig
   }
   bridges: { platform: string; url: string; bot: string | undefined; command: string[] | null }[]
-  /** Platforms played by the sandbox; empty: no sandbox. */
+  /** Platforms the sandbox simulates; empty: no sandbox. */
   sandbox: readonly SandboxPlatform[]
   send: {
-    /** Milliseconds between two messages of one device, on average; undefined: 8,000, and 0 on sandbox platforms. */
+    /** Mean milliseconds between messages of one device; undefined: 8,000, and 0 in the sandbox. */
     intervalMs: number | undefined
     jitter: number
     burst: number
-    /** How long a bridge has to say what became of a message, in milliseconds. */
+    /** How long a bridge may take to report a message's fate, in milliseconds. */
     statusTimeoutMs: number
   }
-  /** How long what is over is kept, in milliseconds; null: for ever, and files as long as what they belong to. */
+  /** Retention of finished rows and files in ms; null: rows for ever, files with their rows. */
   retention: { rowsMs: number | null; filesMs: number | null }
-  /** How many messages may wait to be sent. */
+  /** Limits on messages waiting to be sent. */
   queue: { inAll: number; perIdentity: number }
-  /** How many Idempotency-Keys one token's identity, one token or one credential may have. */
+  /** Most Idempotency-Keys of one token's identity, one token or one credential. */
   idempotencyKeysMax: number
   webhooks: {
     timeoutMs: number
     concurrencyPerEndpoint: number
-    /** How many an identity may have. */
+    /** Most webhooks of one identity. */
     maxPerIdentity: number
-    /** An endpoint whose every try failed for this long is switched off. */
+    /** An endpoint that has only failed for this long is switched off. */
     disableAfterMs: number
-    /**
-     * Allows endpoints at private and other special addresses and at this machine's; a list names
-     * the networks where it does.
-     */
+    /** Allows endpoints at private, special and local addresses; a list: in these networks. */
     allowPrivate: boolean | readonly string[]
     /** Allows endpoints without TLS. */
     allowHttp: boolean
   }
-  /** `quotaBytes` null: none. */
+  /** `quotaBytes` null: no quota. */
   media: { maxBytes: number; quotaBytes: number | null; inlineMaxBytes: number; urlTtlS: number }
 }
 
-/** What must not be logged, printed or stored in clear. */
+/** Secrets: never logged, printed or stored in clear. */
 export interface Secrets {
   clientId: string
   clientSecret: string
   secretKey: string
   /** The SECRET_KEY before this one, while it is being replaced. */
   previousSecretKey: string | undefined
-  /** Who has it may read the metrics. */
+  /** Its holder may read the metrics. */
   metricsToken: string | undefined
   accounts: AccountSecrets
   bridges: ReadonlyMap<string, string>
 }
 
-/** @throws ConfigError when settings contradict each other, naming them */
+/** @throws ConfigError naming settings that contradict each other */
 export function configFrom(env: Env, workingDirectory: string): { config: Config; secrets: Secrets } {
   const { accounts, secrets: accountSecrets } = matrixAccounts(env)
   const dir = resolve(workingDirectory, env.DATA_DIR)
@@ -180,7 +177,7 @@ export function configFrom(env: Env, workingDirectory: string): { config: Config
 
 const DATABASE = 'meshgate.db'
 
-/** Where the database is, also while settings other than DATA_DIR are wrong or missing. */
+/** Path of the database, even while settings other than DATA_DIR are wrong or missing. */
 export function databaseFileOf(source: EnvSource, workingDirectory: string): string {
   return join(
     resolve(workingDirectory, ENV_SCHEMA.shape.DATA_DIR.parse(source.DATA_DIR?.trim() || undefined)),
@@ -192,7 +189,7 @@ function daysOrNull(days: number): number | null {
   return days === 0 ? null : days * 86_400_000
 }
 
-/** A program with a path runs wherever its own working directory is. */
+/** Makes a program's path independent of its own working directory. */
 function withAbsoluteProgram([program = '', ...args]: string[], directory: string): string[] {
   return [program.includes('/') ? resolve(directory, program) : program, ...args]
 }
@@ -204,7 +201,7 @@ function tlsOf(env: Env): Config['http']['tls'] {
   return { certFile: env.TLS_CERT_FILE, keyFile: env.TLS_KEY_FILE }
 }
 
-/** auto: in development, every platform that has no real bridge. The sandbox's bridge needs the embedded homeserver. */
+/** `auto`: in development, every platform without a bridge. It needs the embedded homeserver. */
 function sandboxPlatforms(env: Env): readonly SandboxPlatform[] {
   if (env.SANDBOX === 'off') return []
   if (env.MATRIX_HOMESERVER_URL) {

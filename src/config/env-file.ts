@@ -1,23 +1,23 @@
-/** `.env` as shells and compose read it. */
+/** Reads `.env` as shells and compose do. */
 import { readFileSync } from 'node:fs'
 import { parseEnv } from 'node:util'
 import { decodeText } from '../lib/charset.ts'
 import { ConfigError } from './config-error.ts'
 import type { EnvSource } from './process-environment.ts'
 
-/** A setting up to its value, and the value with what is behind it on the line. */
+/** A setting up to its value, then the value with the rest of the line. */
 const SETTING = /^([ \t]*(?:export[ \t]+)?([\w.-]+)[ \t]*=[ \t]*)(\S[^\r\n]*?)[ \t]*$/gm
 /**
- * A line that looks like a setting and is none: behind blanks and marks that a web page brought along, in
- * quotes, as YAML, or as other shells write it.
+ * A line that looks like a setting but is none: after blanks or marks copied from a web page, in
+ * quotes, as YAML, or in another shell's syntax.
  */
 const NEARLY_A_SETTING =
   /^[^\w#\n]*(?:(?:setenv|setx|set|declare -x|export)[ \t]+|env:)?["']?([A-Z][A-Z0-9_]+)["']?[^\S\n]*[:= ]/gimu
 const QUOTES = [`'`, '"', '`']
 
 /**
- * @param isOurs which names are settings of ours: what others have in the file is theirs
- * @throws ConfigError naming what can be read in two ways
+ * @param isOurs true for names of our settings; other names are left alone
+ * @throws ConfigError naming a setting that can be read in two ways
  */
 export function readEnvFile(file: string, isOurs: (name: string) => boolean): EnvSource {
   const opened = new Map<string, string>()
@@ -43,7 +43,7 @@ export function readEnvFile(file: string, isOurs: (name: string) => boolean): En
   return values
 }
 
-/** Without the marks of other systems: a byte order mark, and their line ends. */
+/** Removes a byte order mark and other systems' line ends. */
 function textOf(file: string): string {
   try {
     return decodeText(readFileSync(file)).replace(/\r\n?/g, '\n')
@@ -52,7 +52,7 @@ function textOf(file: string): string {
   }
 }
 
-/** `#` begins a comment behind a blank alone; Node's parser would cut a secret at any. */
+/** `#` starts a comment only after a blank; Node's parser would cut a secret at any `#`. */
 function withHash(name: string, value: string, head: string): string {
   const kept = /\s$/.test(head) && value.startsWith('#') ? '' : value.replace(/[ \t]+#.*$/, '')
   const quote = QUOTES.find(mark => !kept.includes(mark))

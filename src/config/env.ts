@@ -1,4 +1,4 @@
-/** The environment as it is written: names and types of every variable, checked. The only reader of the environment. */
+/** Names, types and checks of every environment variable. The only reader of the environment. */
 import { existsSync } from 'node:fs'
 import { z } from 'zod'
 import { CLIENT_ID, CLIENT_ID_PHRASE } from '../domain/client-ids.ts'
@@ -53,7 +53,7 @@ const listenHost = z
     'expected an address of this machine such as 127.0.0.1, 0.0.0.0 or ::, or its name, without a port',
   )
 
-/** A list with commas, each item of which must be as `isItem` wants it. */
+/** A comma-separated list; each item must pass `isItem`. */
 const listOf = (isItem: (item: string) => boolean, phrase: string) =>
   z
     .string()
@@ -69,11 +69,11 @@ function itemsOf(list: string): string[] {
 const isOrigin = (text: string) =>
   text === '*' || (/^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text)
 
-/** Message for a missing secret, until `adviceOn` says more. */
+/** Message for a missing secret, until `adviceOn` replaces it. */
 const MISSING = 'is missing'
 const MAX_BYTES = 2 ** 31 - 1
 
-/** Every variable there is, except those of each bridge in BRIDGES. */
+/** Every variable except those of each bridge in BRIDGES. */
 export const ENV_SCHEMA = z.object({
   HOST: listenHost.default('127.0.0.1'),
   PORT: wholeNumber(0, 65_535).default(8080),
@@ -148,17 +148,17 @@ export interface BridgeEnv {
   /** The platform's name in the API, lowercase: `wa`, `signal`, … */
   platform: string
   url: string
-  /** Empty when the bridge has no provisioning API; then there is a bot. */
+  /** Empty when the bridge has no provisioning API; it then has a bot. */
   secret: string
-  /** Matrix user id of the bridge's bot, if it is told. */
+  /** Matrix user id of the bridge's bot, if set. */
   bot: string | undefined
-  /** Program and arguments that the gateway is to run; null: somebody else runs the bridge. */
+  /** Program and arguments for the gateway to run; null: the bridge runs elsewhere. */
   command: string[] | null
 }
 
 /**
- * Reads `.env` of `directory` (if there is one) and the environment, which wins unless it is empty.
- * @throws ConfigError naming what of the file is a setting misspelt, or can be read in two ways
+ * Reads `.env` in `directory`, if any, and the environment, which wins unless it is empty.
+ * @throws ConfigError naming a setting in the file that is misspelt or can be read in two ways
  */
 export function readEnvSource(directory: string, environment: EnvSource = processEnvironment()): EnvSource {
   const file = `${directory}/.env`
@@ -168,12 +168,12 @@ export function readEnvSource(directory: string, environment: EnvSource = proces
   return { ...fromFile, ...filledOnly(environment) }
 }
 
-/** Of bridges in BRIDGES, and of those that were taken out of it for a while. */
+/** Settings of bridges in BRIDGES, and of those taken out of it for a while. */
 const BRIDGE_SETTING = /^BRIDGE_[A-Z0-9]+_(URL|SECRET|BOT|COMMAND)$/
 
 /**
- * A misspelt setting would be none, and its default would hold in silence. Other names are left alone: compose files share `.env`, and the environment
- * is everybody's.
+ * A misspelt setting would silently keep its default. Other names in `.env` are left alone because
+ * compose files share it; the environment isn't checked because everybody uses it.
  */
 function refuseMisspelt(fromFile: EnvSource): void {
   const settings = Object.keys(ENV_SCHEMA.shape)
@@ -186,11 +186,11 @@ function refuseMisspelt(fromFile: EnvSource): void {
 }
 
 /**
- * @param directory where a `.env` may be, for what to advise when a secret is missing
- * @throws ConfigError naming the first wrong variable and what was expected
+ * @param directory possible place of a `.env`, for advice when a secret is missing
+ * @throws ConfigError naming the first wrong variable and the expected value
  */
 export function parseEnvironment(source: EnvSource, directory?: string): Env {
-  // An empty variable means the same as a missing one, as in a copied .env.example.
+  // An empty variable counts as missing, as in a copied .env.example.
   const filled = filledOnly(source)
   for (const [name, value] of Object.entries(filled)) refuseMangled(name, value)
   const result = ENV_SCHEMA.safeParse(filled)
@@ -202,7 +202,7 @@ export function parseEnvironment(source: EnvSource, directory?: string): Env {
   return { ...result.data, bridges: bridgesOf(result.data.BRIDGES, filled) }
 }
 
-/** `meshgate setup` fills in what is empty, and adds nothing to a file that is there. */
+/** `meshgate setup` fills in empty settings, and adds none to an existing file. */
 function adviceOn(name: string, source: EnvSource, directory: string | undefined): string {
   const file = `${directory}/.env`
   if (directory === undefined || !existsSync(file))
@@ -254,14 +254,11 @@ function commandOf(prefix: string, source: EnvSource): string[] | null {
 
 const isOurs = (name: string) => Object.hasOwn(ENV_SCHEMA.shape, name) || name.startsWith('BRIDGE_')
 
-/** Where programs and files are found, language and time, proxies and certificates. */
+/** Variables for finding programs and files, for language and time, proxies and certificates. */
 const PASSED_ON =
   /^(PATH|HOME|USER|LOGNAME|SHELL|TMPDIR|LANG|LANGUAGE|LC_\w+|TZ|LD_LIBRARY_PATH|SSL_CERT_FILE|SSL_CERT_DIR|(HTTPS?|ALL|NO)_PROXY)$/i
 
-/**
- * Variables for the programs that we run: only named ones, as any other may be a secret of ours or
- * of a neighbour.
- */
+/** Variables for our child processes: only named ones, as any other may be a secret. */
 export function childEnvironment(environment: EnvSource = processEnvironment()): Record<string, string> {
   const kept = Object.entries(environment).filter(
     (entry): entry is [string, string] => entry[1] !== undefined && PASSED_ON.test(entry[0]),
@@ -275,11 +272,11 @@ function filledOnly(source: EnvSource): Record<string, string> {
   return Object.fromEntries(Object.entries(source).filter(isFilled))
 }
 
-/** The previous key may be in use with its quotes, and the words of a command have their own. */
+/** The previous key may be in use with its quotes; a command quotes its words. */
 const TAKEN_AS_IT_IS = /^SECRET_KEY_PREVIOUS$|_COMMAND$/
 
 /**
- * Refuses Windows line ends and quotes, which an `env_file` or a shell may pass on with a value.
+ * Refuses Windows line ends and quotes that an `env_file` or a shell may pass on with a value.
  * @throws ConfigError
  */
 function refuseMangled(name: string, value: string): void {

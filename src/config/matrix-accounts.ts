@@ -1,8 +1,8 @@
-/** Which way accounts are made at the homeserver: exactly one with an external homeserver, and the settings it needs. */
+/** How users are made at the homeserver: exactly one way with an external one, and its settings. */
 import { ConfigError } from './config-error.ts'
 import type { Env } from './env.ts'
 
-/** How accounts are made, and so how they are used: the application service speaks for all, otherwise each has an access token. */
+/** The application service speaks for all its users; otherwise each has an access token. */
 export type AccountsConfig =
   | { kind: 'appservice' }
   | { kind: 'shared_secret' }
@@ -13,14 +13,14 @@ export type AccountsConfig =
       adminUrl: string
     }
 
-/** What the chosen way needs; undefined: the embedded homeserver needs nothing. */
+/** Secrets of the chosen way; undefined: the embedded homeserver needs none. */
 export type AccountSecrets =
   | { kind: 'appservice'; asToken: string; hsToken: string }
   | { kind: 'shared_secret'; sharedSecret: string }
   | { kind: 'mas'; url: string; adminUrl: string; clientId: string; clientSecret: string }
   | undefined
 
-/** The variables of each way, the one that stands for it first. */
+/** Variables of each way; the first one names it in messages. */
 const WAYS = {
   appservice: ['MATRIX_AS_TOKEN', 'MATRIX_HS_TOKEN'],
   shared_secret: ['MATRIX_REGISTRATION_SHARED_SECRET'],
@@ -28,7 +28,7 @@ const WAYS = {
 } as const
 type Way = keyof typeof WAYS
 
-/** @throws ConfigError when there is no way, more than one, or a part of one is missing */
+/** @throws ConfigError for no way, more than one, or an incomplete one */
 export function matrixAccounts(env: Env): { accounts: AccountsConfig; secrets: AccountSecrets } {
   if (!env.MATRIX_HOMESERVER_URL) {
     refuseWithoutHomeserver(env)
@@ -77,7 +77,7 @@ function needed(env: Env, name: (typeof WAYS)[Way][number], because: string): st
   throw new ConfigError(`${name}: is needed with ${because}`)
 }
 
-/** Only those that nobody sets by accident: an application service's tokens may be there for later. */
+/** Skips an application service's tokens, which may be set for later. */
 function refuseWithoutHomeserver(env: Env): void {
   const name = [...WAYS.shared_secret, ...WAYS.mas].find(variable => env[variable])
   if (name !== undefined)

@@ -1,4 +1,4 @@
-/** What the process was started with. A file of its own, since the program's start needs it before anything else is loaded. */
+/** The process's environment, in its own file because main needs it before other modules. */
 
 export type EnvSource = Record<string, string | undefined>
 

@@ -1,11 +1,11 @@
-/** What production refuses to start with: settings that are fine while one tries things out, and not where others can reach. */
+/** Settings that production refuses: fine for trying out, unsafe where others can connect. */
 import { ConfigError } from './config-error.ts'
 import type { Env } from './env.ts'
 
 const MIN_LENGTH = 16
-/** Of random base64 or hex of the least length, fewer are as good as impossible; of `aaaa…` or `abcabc…` there are never more. */
+/** Random base64 or hex of MIN_LENGTH practically never has fewer; `aaaa…` and `abcabc…` do. */
 const MIN_DIFFERENT = 8
-/** Texts that stand in examples, or that a person types who means to come back. */
+/** Texts from examples, or typed by somebody who means to come back. */
 const PLACEHOLDER =
   /change.?me|replace.?me|example|placeholder|password|default|your.?(client|secret|key)|(client|my|top|super).?secret|secret.?key|0123456789|1234567890|abcdefgh|qwertz|qwerty/i
 
