@@ -39,7 +39,7 @@ export function addBackupCommands(program: Command, terminal: Terminal, version:
 
 async function backup(terminal: Terminal, version: string, file: string, force: boolean): Promise<void> {
   const { config, secrets } = loadConfig(terminal)
-  // Standard output is the archive's then.
+  // Standard output carries the archive.
   const tell = file === STANDARD_STREAM ? terminal.complain : terminal.print
   const report = await (file === STANDARD_STREAM
     ? backupInto(process.stdout, config, secrets, version)
@@ -50,7 +50,7 @@ async function backup(terminal: Terminal, version: string, file: string, force: 
   tell('.env is not in it: keep it apart from the backup, since without its SECRET_KEY no token works')
 }
 
-/** The file is there when it is whole and on disk, and never before. */
+/** The file appears only once it is whole and on disk. */
 async function backupToFile(
   file: string,
   force: boolean,
@@ -82,7 +82,7 @@ async function backupInto(
   { secretKey }: Secrets,
   version: string,
 ): Promise<BackupReport> {
-  // Loaded only here: the other commands start without it.
+  // Loaded only here, so that other commands start without it.
   const { makeBackup } = await import('../modules/backup/backup.ts')
   return await makeBackup({
     dataDir: data.dir,
@@ -130,9 +130,7 @@ async function restore(terminal: Terminal, file: string, options: RestoreOptions
   }
 }
 
-/**
- * Elsewhere `meshgate setup` makes a missing SECRET_KEY; nothing in a backup works with a new one.
- */
+/** With a missing SECRET_KEY `meshgate setup` makes a new one, which opens nothing in a backup. */
 function refuseWithoutEnv({ directory, environment }: Terminal): void {
   const file = join(directory, '.env')
   if (existsSync(file) || environment.SECRET_KEY) return

@@ -1,4 +1,4 @@
-/** `meshgate credentials list|create|reset-secret`: for whoever has the machine, and has lost or not yet given out a secret. */
+/** `meshgate credentials list|create|reset-secret`: for an operator without a working secret. */
 import { type Command, Option } from 'commander'
 import { migrateUp } from '../db/migrate.ts'
 import { openDb } from '../db/open.ts'
@@ -13,7 +13,7 @@ import { namingDatabase } from './failures.ts'
 import { textTable } from './table.ts'
 import { CommandError, loadConfig, type Terminal } from './terminal.ts'
 
-/** Whoever can run this can read the database: there is nothing to be kept from them. */
+/** An operator at the machine can read the database anyway, so nothing is withheld. */
 const OPERATOR: Principal = { clientId: 'command line', role: 'super_admin', scopes: ['*'] }
 
 interface CreateOptions {

@@ -1,4 +1,4 @@
-/** `meshgate doctor`: looks at everything a deployment needs. */
+/** `meshgate doctor`: checks everything a deployment needs. */
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { ConfigError } from '../config/index.ts'
@@ -14,7 +14,7 @@ export function addDoctorCommand(program: Command, terminal: Terminal): void {
     .action(({ json }: { json: boolean }) => doctor(terminal, json))
 }
 
-/** @throws CommandError when something is wrong, after telling what */
+/** @throws CommandError after printing what is wrong */
 async function doctor(terminal: Terminal, json: boolean): Promise<void> {
   const findings = findingsOf(terminal)
   if (json) {
@@ -33,7 +33,7 @@ function end(failures: number): void {
   if (failures > 0) throw new CommandError(`${failures} of the checks failed`)
 }
 
-/** Without settings that make sense there is nothing else to look at. */
+/** Without valid settings there is nothing else to check. */
 async function* findingsOf(terminal: Terminal): AsyncGenerator<Finding> {
   const subject = 'settings'
   let settings: ReturnType<typeof loadConfig>
@@ -48,7 +48,7 @@ async function* findingsOf(terminal: Terminal): AsyncGenerator<Finding> {
     return
   }
   yield { subject, ...ok(`${settings.config.mode}, ${settings.config.data.dir}`) }
-  // Loaded only here: the other commands start without what it takes to look at a deployment.
+  // Loaded only here, so that other commands start without it.
   const { diagnose } = await import('../app/doctor.ts')
   yield* diagnose(settings.config, settings.secrets, join(terminal.directory, '.env'))
 }

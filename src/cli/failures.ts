@@ -1,4 +1,4 @@
-/** How a failure is told on the command line: expected ones in one line, defects with their stack. */
+/** Prints failures on the command line: expected ones in one line, defects with their stack. */
 import { ConfigError } from '../config/index.ts'
 import { NewerDatabaseError } from '../db/migrate.ts'
 import { GatewayError, isStorageTrouble, messageOf, StartError } from '../domain/errors.ts'
@@ -6,7 +6,7 @@ import { CommandError } from './terminal.ts'
 
 const EXPECTED = [ConfigError, StartError, CommandError, GatewayError, NewerDatabaseError]
 
-/** Failures of the machine rather than of the program: a folder that can't be written, a full or locked disk, … */
+/** Failures of the machine, not the program: an unwritable folder, a full or locked disk, … */
 const SYSTEM_CODE = /^(E[A-Z]+|SQLITE_[A-Z_]+)$/
 
 export function describeFailure(error: unknown): string {
@@ -15,7 +15,7 @@ export function describeFailure(error: unknown): string {
   return `meshgate: this is a defect: ${error.stack ?? error.message}`
 }
 
-/** SQLite doesn't say which file it means. */
+/** Names the file, which SQLite's messages leave out. */
 export function namingDatabase(error: unknown, databaseFile: string): unknown {
   const failure = isStorageTrouble(error) ? error.cause : error
   if (!codeOf(failure).startsWith('SQLITE_')) return error

@@ -1,4 +1,4 @@
-/** Prints what checks find: a line each, and below it what to do. */
+/** Prints what checks find: one line each, with advice below it. */
 import type { Finding, FindingState } from '../modules/doctor/findings.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -6,7 +6,7 @@ const MARKS: Record<FindingState, string> = { ok: 'ok', warning: 'warning', fail
 const MARK_WIDTH = 9
 const SUBJECT_WIDTH = 21
 
-/** Prints each finding as it comes. */
+/** Prints each finding as it arrives. */
 export async function printFindings(
   terminal: Terminal,
   findings: AsyncIterable<Finding>,

@@ -1,17 +1,17 @@
-/** A file that takes its place only when it is whole and on disk: until then it lies beside it, under a name of this process. */
+/** A file that takes its place once whole and on disk; until then it has another name there. */
 import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { codeOf } from './failures.ts'
 
 export interface PartialFile extends Disposable {
   path: string
-  /** The descriptor, open for writing. */
+  /** File descriptor, open for writing. */
   handle: number
-  /** Puts it in its place. */
+  /** Moves the file into its place. */
   complete(): void
 }
 
-/** What processes that are gone have left of the same file is removed. Undone unless completed. @throws what the system says */
+/** Removes leftovers of ended processes first. Disposal deletes it unless completed. */
 export function openPartialFile(file: string): PartialFile {
   const mine = `${basename(file)}.part-`
   const folder = dirname(file)
@@ -35,7 +35,7 @@ export function openPartialFile(file: string): PartialFile {
   }
 }
 
-/** Whether another process has this id. */
+/** True if another process has this id. */
 function isRunning(pid: number): boolean {
   if (pid === process.pid) return false
   try {

@@ -1,4 +1,4 @@
-/** `meshgate registration`: the gateway's own registration as an application service of an external homeserver. */
+/** `meshgate registration`: prints our application service's registration for a homeserver. */
 import type { Command } from 'commander'
 import { registrationYaml } from '../bridges/setup/registration.ts'
 import { type Env, parseEnvironment, readEnvSource } from '../config/index.ts'
@@ -18,7 +18,7 @@ export function addRegistrationCommand(program: Command, terminal: Terminal): vo
     .action((options: { url?: string; generate: boolean }) => registration(terminal, options))
 }
 
-/** The settings may be incomplete: what is missing is what is being made here. */
+/** Settings may be incomplete: this command makes the missing ones. */
 function registration(terminal: Terminal, { url, generate }: { url?: string; generate: boolean }): void {
   const env = parseEnvironment(readEnvSource(terminal.directory, terminal.environment), terminal.directory)
   const tokens = generate ? { asToken: randomToken('as_'), hsToken: randomToken('hs_') } : tokensOf(env)
@@ -36,7 +36,7 @@ function registration(terminal: Terminal, { url, generate }: { url?: string; gen
       `--url: see that ${where} leads to BRIDGE_PORT (${env.BRIDGE_PORT}), where homeservers are served: ${env.PORT} is PORT, the clients'`,
     )
   if (!generate) return
-  // As comments, so that the whole output can be the file.
+  // Comments, so that the whole output can be the file.
   terminal.print("# In the gateway's .env:")
   terminal.print(`# MATRIX_HOMESERVER_URL=${env.MATRIX_HOMESERVER_URL ?? 'http://localhost:8008'}`)
   terminal.print(`# MATRIX_SERVER_NAME=${env.MATRIX_SERVER_NAME}`)
@@ -51,7 +51,7 @@ function tokensOf({ MATRIX_AS_TOKEN: asToken, MATRIX_HS_TOKEN: hsToken }: Env) {
   )
 }
 
-/** BRIDGE_PORT, if the homeserver is on this machine or BRIDGE_HOST is one address. */
+/** BRIDGE_PORT's address, if the homeserver is on this machine or BRIDGE_HOST is one address. */
 function ownUrl(env: Env): string {
   const homeserver = env.MATRIX_HOMESERVER_URL
   const isHere = homeserver === undefined || isLoopback(new URL(homeserver).hostname)

@@ -1,4 +1,4 @@
-/** The command line: which commands there are, and how each ends. */
+/** The command line: its commands, and how each ends. */
 import { Command, CommanderError } from 'commander'
 import manifest from '../../package.json' with { type: 'json' }
 import { addBackupCommands } from './backup.ts'
@@ -12,13 +12,13 @@ import { addRegistrationCommand } from './registration.ts'
 import { setup } from './setup.ts'
 import type { Terminal } from './terminal.ts'
 
-/** @param args without the program's own name. @returns the exit code; every failure has been told */
+/** @param args without the program's name. @returns the exit code; failures have been printed */
 export async function runCommandLine(args: string[], terminal: Terminal): Promise<number> {
   try {
     await createProgram(terminal).parseAsync(args.length > 0 ? args : ['serve'], { from: 'user' })
     return 0
   } catch (error) {
-    // Commander has already written the help, the version or what is wrong with the arguments.
+    // Commander has already printed the help, the version or the wrong argument.
     if (error instanceof CommanderError) return error.exitCode
     terminal.complain(describeFailure(error))
     return 1
@@ -44,7 +44,7 @@ function createProgram(terminal: Terminal): Command {
     })
 
   const serve = async () => {
-    // Loaded only here: the other commands start without the server's modules.
+    // Loaded only here, so that other commands start without the server's modules.
     const { serve } = await import('./serve.ts')
     await serve(terminal, manifest.version)
   }

@@ -1,4 +1,4 @@
-/** `meshgate serve`: starts the gateway and stops it on a signal. */
+/** `meshgate serve`: runs the gateway until a signal stops it. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type App, createApp, type Started } from '../app.ts'
@@ -8,7 +8,7 @@ import { namingDatabase } from './failures.ts'
 import { writeCredentials } from './setup.ts'
 import { loadConfig, type Terminal } from './terminal.ts'
 
-/** After a signal the process is gone within ten seconds; what isn't finished by then is on disk and goes on at the next start. */
+/** The process ends within ten seconds of a signal; unfinished work goes on at the next start. */
 const DRAIN_TIMEOUT_MS = 9_000
 
 /** Resolves when a signal has stopped the gateway. */
@@ -17,13 +17,13 @@ export async function serve(terminal: Terminal, version: string): Promise<void> 
   const { config, secrets } = loadConfig(terminal)
   const { app, started } = await start(config, secrets, version)
   announce(terminal, started, version, wroteEnv)
-  // At a terminal, without TLS, the signal keeps its meaning: the terminal has gone. A service manager means: read anew what there is.
+  // A service manager sends SIGHUP to reload; at a terminal without TLS the signal ends us.
   if (config.http.tls || !process.stdin.isTTY) process.on('SIGHUP', () => app.reloadCertificate())
   await stopSignal()
   await stopInTime(app)
 }
 
-/** In development the first start needs no preparation: what a credential needs is made up, and kept in .env. */
+/** In development the first start makes the missing credentials and keeps them in .env. */
 function writeEnvIfNeeded(terminal: Terminal): boolean {
   const source = readEnvSource(terminal.directory, terminal.environment)
   const missing = ['CLIENT_ID', 'CLIENT_SECRET', 'SECRET_KEY'].some(name => !source[name])
@@ -46,7 +46,7 @@ async function start(
   }
 }
 
-/** What the system says names an address or a file; who reads it wants to know which setting that is. */
+/** Names the setting behind the address or file that the system's error mentions. */
 function namingSetting(error: unknown, { http, data }: Config): unknown {
   const listening = listenError(error, http, { host: 'HOST', port: 'PORT' })
   return listening ?? namingDatabase(error, data.databaseFile)
@@ -77,7 +77,7 @@ function stopSignal(): Promise<void> {
   return new Promise(resolve => {
     let asked = false
     const onSignal = (_signal: NodeJS.Signals, number: number) => {
-      // As if the signal had not been caught: 128 + its number.
+      // The exit code of an uncaught signal: 128 + its number.
       if (asked) process.exit(128 + number)
       asked = true
       resolve()

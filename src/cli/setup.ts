@@ -1,7 +1,4 @@
-/**
- * `meshgate setup`: writes .env with fresh secrets, or fills in what is empty in the one that
- * exists.
- */
+/** `meshgate setup`: writes .env with fresh secrets, or fills in an existing one's empty ones. */
 import {
   closeSync,
   existsSync,
@@ -24,8 +21,8 @@ export function setup(terminal: Terminal): void {
 }
 
 /**
- * @returns what was done to .env; null when it needed nothing
- * @throws CommandError when it lacks the SECRET_KEY of a database that is there
+ * @returns a description of the change to .env; null when it needed none
+ * @throws CommandError when it lacks the SECRET_KEY of an existing database
  */
 export function writeCredentials(terminal: Terminal): string | null {
   const file = envFileOf(terminal)
@@ -36,7 +33,7 @@ export function writeCredentials(terminal: Terminal): string | null {
   const { text, filled } = filledIn(readFileSync(file, 'utf8'))
   if (filled.length === 0) return null
   if (filled.includes('SECRET_KEY')) refuseNewKey(terminal)
-  // A link leads to the file that is meant.
+  // Replaces a link's target, not the link.
   const target = realpathSync(file)
   writeOwnersOnly(`${target}.new`, text, 'w')
   renameSync(`${target}.new`, target)
@@ -47,28 +44,28 @@ function envFileOf({ directory }: Terminal): string {
   return join(directory, '.env')
 }
 
-/** A database opens with the key that it was written with, and no other. */
+/** A database opens only with the key it was written with. */
 function refuseNewKey({ directory, environment }: Terminal): void {
   const source = readEnvSource(directory, environment)
   const database = databaseFileOf(source, directory)
-  // One of no bytes holds nothing yet.
+  // An empty file holds nothing yet.
   if (source.SECRET_KEY || !existsSync(database) || statSync(database).size === 0) return
   throw new CommandError(
     `SECRET_KEY: is missing, and ${database} was written with one: set that key again; or start over without the data, by moving ${dirname(database)} away`,
   )
 }
 
-/** Values have neither quotes nor "=", so that a shell script can cut them out of the file. */
+/** Values contain neither quotes nor "=", so that a shell script can cut them out of the file. */
 const FRESH = {
   CLIENT_ID: () => randomToken('admin-', 6),
   CLIENT_SECRET: () => randomToken('', 32),
   SECRET_KEY: () => randomToken('', 32),
 }
 
-/** @returns false when the file exists already */
+/** @returns false when the file already exists */
 function writeFreshEnv(file: string): boolean {
   try {
-    // `wx` fails when the file exists, so two setups at once can't overwrite each other either.
+    // `wx` fails if the file exists, so that two setups at once can't overwrite each other.
     writeOwnersOnly(file, freshEnv(), 'wx')
     return true
   } catch (error) {
@@ -78,16 +75,16 @@ function writeFreshEnv(file: string): boolean {
 }
 
 /**
- * Fills in the names without values that a copy of .env.example has. Keeps existing values and adds
- * no names: a missing one may come from the environment.
- * @returns the text, and the names of what was filled in
+ * Fills in names without values, as in a copy of .env.example. Keeps existing values and adds no
+ * names: a missing one may come from the environment.
+ * @returns the text and the names filled in
  */
 function filledIn(before: string): { text: string; filled: string[] } {
   const filled: string[] = []
   let text = before
   for (const [name, fresh] of Object.entries(FRESH)) {
     const settings = [...text.matchAll(new RegExp(`^[ \\t]*(?:export[ \\t]+)?${name}[ \\t]*=(.*)$`, 'gm'))]
-    // The last of them counts when the file is read.
+    // The last one counts when the file is read.
     const last = settings.at(-1)
     if (last === undefined || !EMPTY.test(last[1] ?? '')) continue
     text = `${text.slice(0, last.index)}${name}=${fresh()}${text.slice(last.index + last[0].length)}`
@@ -96,7 +93,7 @@ function filledIn(before: string): { text: string; filled: string[] } {
   return { text, filled }
 }
 
-/** Blanks, quotes with nothing in them, a comment. */
+/** Blanks, empty quotes, a comment. */
 const EMPTY = /^[ \t]*(?:''|""|``)?[ \t]*(?:(?<=[ \t])#.*)?$/
 
 function writeOwnersOnly(file: string, text: string, flags: 'w' | 'wx'): void {

@@ -1,6 +1,6 @@
 /** Columns of text, padded to the widest cell. */
 
-/** @returns the lines, the header first */
+/** @returns the lines, header first */
 export function textTable(header: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const widths = header.map((title, column) =>
     Math.max(title.length, ...rows.map(row => row[column]?.length ?? 0)),

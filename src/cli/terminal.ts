@@ -1,4 +1,4 @@
-/** What a command has around it, so that tests can put a command anywhere. */
+/** Surroundings of a command, which tests replace. */
 import {
   type Config,
   configFrom,
@@ -9,21 +9,21 @@ import {
 } from '../config/index.ts'
 
 export interface Terminal {
-  /** Working directory: `.env` is looked for here, and a relative DATA_DIR starts here. */
+  /** Working directory: holds `.env`, and a relative DATA_DIR starts here. */
   directory: string
   environment: EnvSource
-  /** A line of the answer. */
+  /** Prints a line of the answer. */
   print(line: string): void
-  /** A line about what went wrong. */
+  /** Prints a line about a failure. */
   complain(line: string): void
 }
 
-/** A failure that whoever called can mend: `message` is one line. */
+/** A failure that the caller can mend: `message` is one line. */
 export class CommandError extends Error {
   override readonly name = 'CommandError'
 }
 
-/** @throws ConfigError naming the variable that is wrong */
+/** @throws ConfigError naming the wrong variable */
 export function loadConfig(terminal: Terminal): { config: Config; secrets: Secrets } {
   const env = parseEnvironment(readEnvSource(terminal.directory, terminal.environment), terminal.directory)
   return configFrom(env, terminal.directory)

@@ -70,8 +70,9 @@ export async function add(terminal: Terminal, platform: string, options: AddOpti
 }
 
 /**
- * At an external homeserver our own application service may act as our users, and its token does for the bridge. Where we have none, the bridge's registration says
- * that it may: then the bridge also hears of our users' other rooms, and ignores them.
+ * At an external homeserver our application service may act as our users, and the bridge uses its
+ * token. Without one, the bridge's registration claims our users; the bridge then also receives and
+ * ignores events of their other rooms.
  */
 function puppetsOf({ accounts }: Secrets): AttachRequest['puppets'] {
   if (accounts === undefined) return { by: 'homeserver' }
@@ -82,20 +83,20 @@ function dirOf(dir: string | undefined, terminal: Terminal): string | undefined 
   return dir === undefined ? undefined : resolve(terminal.directory, dir)
 }
 
-/** What an attached bridge runs with, the operator's changes included. */
+/** Configuration an attached bridge runs with, including the operator's changes. */
 function configInUse(dir: string): string | null {
   const file = join(dir, 'config.yaml')
   return existsSync(file) ? readFileSync(file, 'utf8') : null
 }
 
-/** @param base the example of a program that the gateway runs, so on this machine */
+/** @param base example of a program the gateway runs, so on this machine */
 function urlOf(network: KnownNetwork | undefined, base: Base | null): string {
   const port = network?.port ?? (base && portIn(base.text))
   if (port) return `http://127.0.0.1:${port}`
   throw new CommandError('--url: expected the address of the bridge, such as http://127.0.0.1:29318')
 }
 
-/** The program's path doesn't depend on who starts it, and from where. */
+/** Makes the program's path independent of who starts it and from where. */
 function commandOf(line: string, { directory, environment }: Terminal): string[] {
   let words: string[]
   try {
@@ -107,7 +108,7 @@ function commandOf(line: string, { directory, environment }: Terminal): string[]
   return locateProgram(words, { directory, path: environment.PATH ?? '' })
 }
 
-/** What is in use, else from the file or program that was named, else from the network's own program where it is installed. */
+/** The example in use, else from the given file or program, else from the installed program. */
 async function exampleOf(
   terminal: Terminal,
   options: AddOptions,
@@ -121,7 +122,7 @@ async function exampleOf(
   const asked = command ?? (installed ? [installed] : null)
   const askProgram = async () => (asked ? exampleFromProgram(asked, childEnvironment(environment)) : null)
   if (inUse !== null) {
-    // Only what is new needs it.
+    // Only new settings need the example.
     const example = options.set.length > 0 ? await askProgram().catch(() => null) : null
     return { base: { text: inUse, isInUse: true, example }, program }
   }

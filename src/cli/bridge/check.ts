@@ -1,11 +1,11 @@
-/** `meshgate bridge check`: whether a bridge can be used, and if not, what to do. */
+/** `meshgate bridge check`: reports whether a bridge can be used, and what to do if not. */
 import { printFindings } from '../findings.ts'
 import { CommandError, loadConfig, type Terminal } from '../terminal.ts'
 
-/** @throws CommandError when something is wrong, after telling what */
+/** @throws CommandError after printing what is wrong */
 export async function check(terminal: Terminal, platform: string): Promise<void> {
   const { config, secrets } = loadConfig(terminal)
-  // Loaded only here: the other commands start without what it takes to look at a deployment.
+  // Loaded only here, so that other commands start without it.
   const { diagnoseBridge } = await import('../../app/doctor.ts')
   const { total, failures } = await printFindings(terminal, diagnoseBridge(config, secrets, platform))
   if (total === 0) {

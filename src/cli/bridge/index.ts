@@ -1,4 +1,4 @@
-/** `meshgate bridge add|list|check|remove`: the bridges to real networks. A running gateway takes up what changes here within two seconds. */
+/** `meshgate bridge add|list|check|remove`. A running gateway notices within two seconds. */
 import type { Command } from 'commander'
 import type { Terminal } from '../terminal.ts'
 import { type AddOptions, add } from './add.ts'

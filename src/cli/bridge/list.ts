@@ -1,4 +1,4 @@
-/** `meshgate bridge list`: what is attached, and how each bridge is doing now. */
+/** `meshgate bridge list`: prints the attached bridges and their current state. */
 import { createBridgeProbe, type WhoamiOutcome } from '../../bridges/bridge-probe.ts'
 import type { Config, Secrets } from '../../config/index.ts'
 import type { AttachedBridge } from '../../modules/attached-bridges/attached-bridges.ts'
@@ -32,7 +32,7 @@ export async function list(terminal: Terminal): Promise<void> {
   })
 }
 
-/** Bridges that only BRIDGES names. */
+/** Bridges named only in BRIDGES. */
 function ofSettings(attached: readonly AttachedBridge[], config: Config, secrets: Secrets) {
   return config.bridges
     .filter(({ platform }) => !attached.some(bridge => bridge.platform === platform))

@@ -9,11 +9,11 @@ import { recordedProcesses } from '../../runtime/supervised-process.ts'
 import type { Terminal } from '../terminal.ts'
 import { withBridges } from './with-bridges.ts'
 
-/** A running gateway notices within a second, and gives the program three to end, in milliseconds. */
+/** A running gateway notices within a second and gives the program three more, in ms. */
 const END_PATIENCE_MS = 6_000
 const LOOK_MS = 50
 
-/** Works with a SECRET_KEY that can't open the bridge's tokens, too: they aren't needed. */
+/** Works also with a SECRET_KEY that can't open the bridge's tokens: it doesn't need them. */
 export async function remove(terminal: Terminal, platform: string, keepFiles: boolean): Promise<void> {
   await withBridges(terminal, async (_, { config, db }) => {
     const isGatewayRunning = isDataDirInUse(config.data.dir)
@@ -33,7 +33,7 @@ export async function remove(terminal: Terminal, platform: string, keepFiles: bo
   })
 }
 
-/** The program that a gateway runs still writes to its files. */
+/** Waits, because a program run by the gateway still writes to its files. */
 async function untilEnded(dir: string): Promise<void> {
   const deadline = systemClock.now() + END_PATIENCE_MS
   while (recordedProcesses(dir).length > 0 && systemClock.now() < deadline) await systemClock.sleep(LOOK_MS)

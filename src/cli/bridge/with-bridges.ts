@@ -1,4 +1,4 @@
-/** The attached bridges, opened beside a gateway that may be running. */
+/** Opens the attached bridges beside a gateway that may be running. */
 import type { Config, Secrets } from '../../config/index.ts'
 import { migrateUp } from '../../db/migrate.ts'
 import { type Db, openDb } from '../../db/open.ts'
