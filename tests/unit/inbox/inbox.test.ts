@@ -92,7 +92,11 @@ function event(change: Partial<RoomEvent> = {}): RoomEvent {
 function member(userId: string, membership: string, change: Partial<RoomEvent> = {}): RoomEvent {
   return event({ type: 'm.room.member', state_key: userId, content: { membership }, ...change })
 }
-function batch(events: readonly RoomEvent[], receipts: ReadReceipt[] = [], txnId = `t${++count}`): RoomEventBatch {
+function batch(
+  events: readonly RoomEvent[],
+  receipts: ReadReceipt[] = [],
+  txnId = `t${++count}`,
+): RoomEventBatch {
   return { position: { kind: 'transaction', txnId }, events, receipts }
 }
 const stored = () => db.orm.select().from(inboxEvents).all()
