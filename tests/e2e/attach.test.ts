@@ -1,4 +1,4 @@
-/** Bridges come and go while the gateway runs: `meshgate bridge add|remove` beside it, and what the homeserver and the API make of it. */
+/** `meshgate bridge add|remove` beside a running gateway, as homeserver and API see it. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -63,7 +63,7 @@ describe('beside a running gateway', () => {
     const { as_token: token, sender_localpart: sender } = registration()
     const answer = await waitFor(
       async () => {
-        // The port opens with the first bridge.
+        // The gateway opens the port with the first bridge.
         const response = await whoami(token).catch(() => null)
         return response?.ok ? response.json() : null
       },
@@ -76,7 +76,7 @@ describe('beside a running gateway', () => {
       body: JSON.stringify({ type: 'm.login.application_service', username: 'whatsapp_237' }),
     })
     expect(registered.status).toBe(200)
-    // A phone that nobody has is no device of a real network.
+    // On a real network, a phone that nobody has is no device.
     await waitFor(async () => (await simulated.account.devices()).length === 0)
     const sent = await simulated.account.trySend(simulated.device, {
       contact: '1',
@@ -149,14 +149,11 @@ describe('beside a running gateway', () => {
 
 describe('a program that the gateway runs', () => {
   const FAKE_BRIDGE = join(import.meta.dir, '..', 'support', 'fake-bridge.ts')
-  /**
-   * Starts the bridge as packages do that set something up first: the process's command line keeps
-   * nothing of the bridge's name.
-   */
+  /** A setup script starts the bridge, so the process's command line doesn't name the bridge. */
   const wrapper = () => join(gateway.directory, 'start-the-bridge')
-  /** Where the wrapper notes what it was given. */
+  /** The wrapper writes its environment here. */
   const seenEnvironment = () => join(gateway.directory, 'seen-environment')
-  /** The files and sockets that a process has open, but for those without an identity. */
+  /** A process's open files and sockets, without anonymous inodes. */
   const openedBy = (pid: number) =>
     readdirSync(`/proc/${pid}/fd`)
       .map(fd => readlinkSync(`/proc/${pid}/fd/${fd}`))
@@ -254,14 +251,14 @@ describe('a program that the gateway runs', () => {
     await waitFor(async () => (await deviceStates())[0] === 'connected null')
     expect((await meshgate('bridge', 'list')).out).toContain('1 connected')
     expect((await meshgate('bridge', 'remove', 'net')).exitCode).toBe(0)
-    // It has ended; the gateway has yet to take note of that.
+    // The bridge has ended; the gateway has yet to notice.
     await waitFor(() => !isAlive(pid))
     expect(existsSync(join(directory, 'data', 'bridges', 'net'))).toBe(false)
     await waitFor(async () => (await deviceStates())[0] === 'logged_out the bridge was taken away')
   })
 })
 
-/** Answers what a homeserver asks of an application service. */
+/** Answers a homeserver's calls to an application service. */
 function fakeBridge() {
   const pings: (string | null)[] = []
   const server = Bun.serve({

@@ -1,4 +1,4 @@
-/** A backup of a gateway under load, restored: what was acknowledged before it began is there, whole, and works. */
+/** A backup under load has everything acknowledged before it began, and works when restored. */
 import { Database } from 'bun:sqlite'
 import { expect, setDefaultTimeout, test } from 'bun:test'
 import { copyFileSync, existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
@@ -15,9 +15,9 @@ setDefaultTimeout(120_000)
 
 const FILE = bytesOf(200_000, 7)
 
-/** Sends and receives without a pause until it is stopped. */
+/** Sends and receives without a pause until stopped. */
 class Load {
-  /** Ids of messages that were answered 200. */
+  /** Ids of messages answered 200. */
   readonly accepted: string[] = []
   private running = true
   private readonly loops: Promise<void>[]
@@ -68,7 +68,7 @@ test('a backup under load restores to a gateway that has all that was acknowledg
     expect([exitCode, err]).toEqual([0, ''])
     expect(out).not.toContain('not in it: media')
     expect(out).toContain('.env is not in it')
-    // The gateway went on meanwhile.
+    // The gateway ran on meanwhile.
     expect(after).toBeGreaterThan(before.length)
     expect(readdirSync(join(gateway.directory, 'data')).filter(name => name.startsWith('.'))).toEqual([])
     expect(statSync(backup).mode & 0o777).toBe(0o600)
@@ -109,7 +109,7 @@ test('a backup under load restores to a gateway that has all that was acknowledg
 test('what waited when the backup was made is not sent by a restored gateway, unless that is asked for', async () => {
   using elsewhere = tempDir()
   const backup = elsewhere.file('backup.tar.zst')
-  // One message every hour: the second waits.
+  // One message an hour: the second one waits.
   const slow = { SEND_INTERVAL_MS: '3600000', SEND_BURST: '1' }
   await using gateway = await spawnGateway({ env: slow })
   const { account, device } = await new GatewayClient(gateway).linkedAccount()
@@ -145,7 +145,7 @@ test('what waited when the backup was made is not sent by a restored gateway, un
   expect(sending.out).toContain('1 messages that waited then will be sent')
   await using restored = await spawnGateway({ directory: elsewhere.path, env: { DATA_DIR: './sending' } })
   const again = new GatewayClient(restored).accountOf(account.token)
-  // Its slot is still an hour away.
+  // The second message may be sent only in an hour.
   expect(await again.message(second?.id ?? '')).toMatchObject({ status: 'queued', reason: null })
 })
 
@@ -198,7 +198,7 @@ test('two backups into one file at once are two whole ones, and what a killed on
   using elsewhere = tempDir()
   const backup = elsewhere.file('backup.tar.zst')
   await using gateway = await spawnGateway()
-  // Of a process that isn't there any more: no system counts that far.
+  // The part of a process that is gone: no system counts pids that far.
   const abandoned = `${backup}.part-2000000000`
   const ofSomebody = `${backup}.part`
   for (const file of [abandoned, ofSomebody]) writeFileSync(file, 'half')

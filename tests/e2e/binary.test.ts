@@ -1,6 +1,6 @@
 /**
- * The one binary, alone: built, copied into an empty folder, and run with an environment that holds nothing of this project. What is
- * read from disk at run time instead of being embedded fails here.
+ * Runs the binary alone in an empty folder, without this project's environment: a file that should
+ * be embedded, but is read from disk at run time, fails here.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { copyFileSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
@@ -18,10 +18,10 @@ import { webhookReceiver } from '../support/webhook-receiver.ts'
 setDefaultTimeout(60_000)
 
 const ROOT = join(import.meta.dir, '..', '..')
-/** The promise of `meshgate serve` after SIGTERM. */
+/** `meshgate serve` promises to stop within this time after SIGTERM. */
 const STOP_LIMIT_MS = 10_000
 
-/** Where the binary lies, and nothing else. */
+/** A folder with the binary alone. */
 const shelf = tempDir()
 const binary = shelf.file('meshgate')
 
@@ -41,7 +41,7 @@ interface Outcome {
   err: string
 }
 
-/** Runs a command that ends by itself. */
+/** Runs a command to its end. */
 function run(folder: TempDir, args: string[], env: Record<string, string> = {}): Outcome {
   const { exitCode, stdout, stderr } = Bun.spawnSync([binary, ...args], {
     cwd: folder.path,

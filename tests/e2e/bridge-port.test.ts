@@ -1,6 +1,6 @@
 /**
  * The listener for bridges and homeservers: when it opens, what it serves, what the clients' port
- * still does, and how configurations from before are changed.
+ * still serves, and how older configurations are changed.
  */
 import { afterEach, describe, expect, test } from 'bun:test'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -20,14 +20,14 @@ afterEach(async () => {
 
 const URL_OF_NO_BRIDGE = 'http://127.0.0.1:1'
 
-/** Is removed behind the test. */
+/** Removed after the test. */
 function tempFolder(): string {
   const folder = tempDir()
   stack.push({ [Symbol.asyncDispose]: async () => folder[Symbol.dispose]() })
   return folder.path
 }
 
-/** A folder with settings, in which the program is run. */
+/** A folder with settings to run the program in. */
 function deployment(env: Record<string, string> = {}) {
   const folder = tempFolder()
   const [port, bridgePort] = [freePort(), freePort()]
@@ -46,7 +46,7 @@ function deployment(env: Record<string, string> = {}) {
     mainUrl: `http://127.0.0.1:${port}`,
     bridgeUrl: `http://127.0.0.1:${bridgePort}`,
     configFile,
-    /** The configuration that the bridge would read. */
+    /** The bridge's configuration. */
     config: () => parse(readFileSync(configFile, 'utf8')),
     meshgate: (...args: string[]) => runCommand(folder, args, settings),
     async start(): Promise<GatewayProcess> {
@@ -58,7 +58,7 @@ function deployment(env: Record<string, string> = {}) {
 }
 type Site = ReturnType<typeof deployment>
 
-/** @returns the status; 0 when nobody listens */
+/** @returns the status; 0 when the port is closed */
 async function statusOf(url: string, token?: string, init: RequestInit = {}): Promise<number> {
   const headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
   const response = await fetch(url, { ...init, headers }).catch(() => null)
@@ -70,7 +70,7 @@ const report = (url: string, token: string) =>
   statusOf(`${url}/_meshgate/bridge-status/wa`, token, { method: 'POST', body: '{}' })
 const tokenOf = (site: Site): string => site.config().appservice.as_token
 
-/** As a version before the listener wrote it. */
+/** Writes the configuration as versions before the listener did. */
 function leadToMainPort(site: Site): void {
   const text = readFileSync(site.configFile, 'utf8')
   writeFileSync(site.configFile, `# Ours.\n${text.replaceAll(site.bridgeUrl, site.mainUrl)}`)
@@ -81,7 +81,7 @@ describe('the listener', () => {
     const site = deployment()
     const gateway = await site.start()
     expect([await versions(site.mainUrl), await versions(site.bridgeUrl)]).toEqual([404, 0])
-    // For nobody yet: a path like any other.
+    // Without bridges this is a path like any other.
     const elsewhere = { headers: ['Host: elsewhere.example.com'] }
     expect((await rawRequest(site.mainUrl, '/_matrix/client/versions', elsewhere)).status).toBe(421)
     expect((await site.meshgate('bridge', 'add', 'wa', '--url', URL_OF_NO_BRIDGE)).exitCode).toBe(0)
@@ -196,7 +196,7 @@ describe('a bridge from before there was the listener', () => {
     )
     expect(await report(site.bridgeUrl, token)).toBe(200)
     expect(await doctor()).not.toContain('comes to PORT')
-    // A configuration that was put back brings it back.
+    // An old configuration put back brings the warning back.
     expect(await report(site.mainUrl, token)).toBe(200)
     expect(await doctor()).toContain('comes to PORT')
   })
@@ -234,6 +234,6 @@ test('an external homeserver pushes there from the start, and where its registra
   expect(gateway.output()).not.toContain('the homeserver comes to PORT')
   expect([await push(site.mainUrl, 'another'), await push(site.mainUrl, hsToken)]).toEqual([404, 200])
   await waitFor(() => gateway.output().includes('the homeserver comes to PORT'))
-  // There is no homeserver here that a bridge could ask.
+  // No homeserver of ours runs here for a bridge to ask.
   expect(await versions(site.bridgeUrl)).toBe(404)
 })

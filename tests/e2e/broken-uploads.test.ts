@@ -1,4 +1,4 @@
-/** Clients that break off in the midst of an upload, on the program itself: nothing of it stays, and nobody else notices. */
+/** Clients break uploads off: the program keeps no part of them, and other clients see nothing. */
 import { expect, test } from 'bun:test'
 import { existsSync, readdirSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -45,7 +45,7 @@ test('what is broken off leaves nothing behind, wherever it was going, and is no
   const json = 'Host: localhost\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n{'
   const path = '/sandbox/api/phones/1234567/messages'
   const isRefused = (line: string) => line.includes('/sandbox/api/phones/') && line.includes('"status":400')
-  // Forms that were broken off are refused, too.
+  // The program also refuses forms that are broken off.
   const refused = () => gateway.output().split('\n').filter(isRefused).length
   const before = refused()
   let connection = begin(gateway.url, `POST ${path} HTTP/1.1\r\n${json}`)

@@ -1,4 +1,4 @@
-/** Whom a device of the sandbox can write to, and what its platforms can do. */
+/** Contacts and groups of a sandbox device, and its platforms' capabilities. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import type { ContactView, GroupView } from '../../src/modules/contacts/types.ts'
 import type { PlatformView } from '../../src/modules/platforms/types.ts'

@@ -1,4 +1,4 @@
-/** A wrong blast is stopped by deleting its device, whatever happens afterwards. */
+/** Deleting the device stops a wrong blast, whatever happens afterwards. */
 import { expect, setDefaultTimeout, test } from 'bun:test'
 import type { MessageView } from '../../src/modules/messages/types.ts'
 import { GatewayClient } from '../support/gateway-client.ts'
@@ -10,7 +10,7 @@ setDefaultTimeout(60_000)
 
 const RECIPIENTS = 200
 const BURST = 2
-/** Longer than the test takes: what fails doesn't wait for its slot, nor does what is sent afterwards. */
+/** Longer than the test, which fails if failures or later sends wait for the pace. */
 const env = { SEND_INTERVAL_MS: '600000', SEND_BURST: String(BURST) }
 const REASON = 'the device was deleted'
 

@@ -1,6 +1,7 @@
 /**
- * docs/deploy.md as somebody reads it: the transcript of WhatsApp is made again with the real bridge and compared, every other block of bash is run as it is
- * printed (what needs containers goes through a stand-in for docker; the backups of docs/operations.md, too), and the files of deploy/ are checked by those that read them.
+ * Runs docs/deploy.md: repeats the WhatsApp transcript with the real bridge, runs every other bash
+ * block (containers and the backups of docs/operations.md by a fake docker), and has the programs
+ * that read deploy/'s files check them.
  */
 import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import {
@@ -61,7 +62,7 @@ test('every block of bash stands under a heading that is run below', () => {
   ])
 })
 
-/** What was typed: after a `$`, and on while lines end with a backslash. */
+/** Commands typed after a `$`, with lines continued by backslashes. */
 function commandsIn(transcript: string): string[] {
   return [...transcript.matchAll(/^\$ ((?:.*\\\n)*.*)$/gm)].map(([, command = '']) => command)
 }
@@ -75,7 +76,7 @@ describe.skipIf(!whatsappBridge)('WhatsApp on one machine', () => {
   const shell = openShell(home)
   afterAll(() => shell.run('kill %1; wait'))
 
-  /** The same for each run: what is random or about this machine has a name of its own. */
+  /** Replaces random and machine-dependent parts. */
   function normalised(text: string): string {
     return (
       text
@@ -86,14 +87,14 @@ describe.skipIf(!whatsappBridge)('WhatsApp on one machine', () => {
         .replaceAll(`:${bridgePort}`, ':29318')
         .replaceAll(/\bmt_[\w-]+/g, 'mt_…')
         .replaceAll(/process \d+/g, 'process …')
-        // Columns are as wide as what is in them.
+        // Columns adapt to their content.
         .replaceAll(/ {2,}/g, '  ')
         .replaceAll(/"request_id":"[^"]+"/g, '"request_id":"…"')
         .trim()
     )
   }
 
-  /** On the ports that are free here, and kept from WhatsApp on any machine: nobody listens on port 9. */
+  /** Uses ports that are free here, and keeps WhatsApp out of reach: nobody listens on port 9. */
   function here(command: string): string {
     const further = `--url http://127.0.0.1:${bridgePort} --set network.proxy=http://127.0.0.1:9`
     return command.replace('bridge add wa', `bridge add wa ${further}`).replaceAll(':8080', `:${port}`)
@@ -130,7 +131,7 @@ test('systemd: what is typed sets up a gateway for production, without entering 
   const bin = join(root, 'bin')
   const home = join(root, 'var')
   mkdirSync(bin, { recursive: true })
-  // Everything but `sudo` is run as it is; there is neither that user nor systemd here.
+  // `sudo` runs the rest, which needs stand-ins: this machine has neither the user nor systemd.
   const standIns = {
     sudo: 'while [ "$1" = -u ]; do shift 2; done\nexec "$@"',
     install: 'for dir; do :; done\ncase "$*" in *"-d "*) mkdir -p "$dir";; esac',
@@ -156,7 +157,7 @@ test('systemd: what is typed sets up a gateway for production, without entering 
 })
 
 describe('containers', () => {
-  /** A copy of deploy/, in which the commands are run. */
+  /** A copy of deploy/ to run the commands in. */
   function deployment(name: string): string {
     cpSync(DEPLOY, folder.file(name), { recursive: true })
     return folder.file(name)
@@ -183,7 +184,7 @@ describe('containers', () => {
       expect(homeserver.address).toBe('http://meshgate:8081')
       expect(homeserver.status_endpoint).toStartWith('http://meshgate:8081/')
       expect(appservice.address).toStartWith(`http://${service}:`)
-      // Reached from another container, with its database in the folder that it is started in.
+      // Other containers reach the bridge; its database is in the folder it is started in.
       expect(appservice.hostname).toBe('0.0.0.0')
       expect(database.uri).toBe('file:bridge.db?_txlock=immediate')
     }
@@ -266,7 +267,7 @@ describe('the files of deploy/', () => {
   const compose = composeFile()
 
   test.each(readdirSync(DEPLOY).filter(name => name.startsWith('compose')))('%s is a compose file', name => {
-    // The schema is from before projects could be named.
+    // The schema is older than project names.
     const { name: project, ...file } = parse(readFileSync(join(DEPLOY, name), 'utf8'), { merge: true })
     expect(project).toStartWith('meshgate')
     const parsed = compose.safeParse(file)
@@ -360,7 +361,7 @@ describe('the files of deploy/', () => {
   })
 })
 
-/** The specification's schema. It names a draft that zod doesn't read (what it uses is in the draft before, too), and means other durations than ISO's. */
+/** The schema in a draft that zod reads; its durations aren't ISO's. */
 function composeFile() {
   const schema = JSON.stringify(composeSchema)
     .replace('draft/2019-09/schema', 'draft-07/schema')

@@ -1,4 +1,4 @@
-/** Devices tell the truth: their state within seconds of each change, and webhooks that hear of it. Nobody asks for the list meanwhile. */
+/** API and webhooks show devices' states within seconds of a change, though nobody lists them. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import type { DeviceEvent } from '../../src/domain/events.ts'
 import { DEVICE_EVENT_NAMES } from '../../src/domain/states.ts'
@@ -8,7 +8,7 @@ import { type LiveGateway, liveGateway } from '../support/live-gateway.ts'
 
 setDefaultTimeout(60_000)
 
-/** From a change at the network to the webhook that tells of it, in milliseconds. */
+/** Longest time from a change at the network to its webhook, in milliseconds. */
 const PROMISED_MS = 5_000
 
 let gateway: LiveGateway
@@ -21,14 +21,14 @@ beforeAll(async () => {
 
 afterAll(() => gateway[Symbol.asyncDispose]())
 
-/** An account that hears of its devices, with a phone that isn't linked yet. */
+/** An account with a webhook for devices, and a phone that isn't linked yet. */
 async function listener() {
   const [account, phone] = [await client.account(), await client.newPhone()]
   const inbox = await InboxReader.of<DeviceEvent>(account, DEVICE_EVENT_NAMES)
   return { account, phone, inbox }
 }
 
-/** @returns the event that something causes, if it comes in time */
+/** @returns the event that `cause` triggers, if it comes in time */
 async function within(inbox: InboxReader<DeviceEvent>, cause: () => Promise<unknown>): Promise<DeviceEvent> {
   const startedAt = performance.now()
   await cause()
@@ -37,7 +37,7 @@ async function within(inbox: InboxReader<DeviceEvent>, cause: () => Promise<unkn
   return event
 }
 
-/** What the list says of the only device. */
+/** The only device in the list. */
 async function shown(account: Account) {
   const [device] = await account.devices()
   if (!device) throw new Error('there is no device')

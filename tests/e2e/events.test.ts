@@ -1,4 +1,4 @@
-/** Whoever fetches events, or comes back to a webhook, gets what a webhook that was always there got. */
+/** The feed, and a webhook that comes back, give the events of a webhook that was always there. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
 import type { FeedPage } from '../../src/modules/feed/types.ts'
 import type { DeliveryView } from '../../src/modules/webhooks/types.ts'
@@ -14,12 +14,12 @@ setDefaultTimeout(60_000)
 let gateway: LiveGateway
 beforeAll(async () => {
   gateway = await liveGateway()
-  // The first token of all is the host's.
+  // The first token is the host's.
   await gateway.client.account()
 })
 afterAll(() => gateway[Symbol.asyncDispose]())
 
-/** A linked account, somebody who writes to it, and a webhook that gets everything. */
+/** A linked account, a friend who writes to it, and a webhook for everything. */
 async function scene() {
   const { account, device } = await gateway.client.linkedAccount()
   const friend = await gateway.client.newPhone()
@@ -28,7 +28,7 @@ async function scene() {
   const say = (text: string) => friend.send({ to: device, text })
   return { account, device, friend, receiver, webhook, say, url: `${gateway.url}/api/v1/events` }
 }
-/** But for the signature of a file's address, which tells the time. */
+/** Cuts the signature of a file's URL, which depends on the time. */
 const timeless = (payload: unknown) => JSON.stringify(payload).replace(/expires=\d+&signature=\w+/, '')
 
 test('pages, the stream and webhooks say the same, to the letter', async () => {

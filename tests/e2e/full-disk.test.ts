@@ -1,4 +1,4 @@
-/** The program on a disk that is full: whatever would store something says so, nothing is half done, and all of it works when there is space. */
+/** On a full disk every write is refused, none is half done, and all work once there is space. */
 import { expect, test } from 'bun:test'
 import { mkdirSync } from 'node:fs'
 import { type Account, formWith, GatewayClient, scan } from '../support/gateway-client.ts'
@@ -68,7 +68,7 @@ async function fillAndFree(): Promise<void> {
   const unlinking = () => account.api.delete('/api/v1/devices', { device_id: device, platform: 'wa' })
 
   quota.fill(0)
-  // What is left of pages that are begun is used up first.
+  // Free space within pages in use is used up first.
   await waitFor(async () => (await storing['POST credentials']?.())?.status === 507, {
     what: 'a full disk',
   })
@@ -90,7 +90,7 @@ async function fillAndFree(): Promise<void> {
   expect((await unlinking()).status).toBe(200)
 }
 
-/** What the QR code for a new device holds. */
+/** The payload of a new device's QR code. */
 async function codeOf(account: Account): Promise<string> {
   const { body } = await account.api.post<{ link: { step: { payload: string } } }>('/api/v1/devices', {
     platform: 'signal',

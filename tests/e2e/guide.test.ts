@@ -1,6 +1,6 @@
 /**
- * docs/usage.md and README.md as somebody reads them: every command is run as it is printed, one after the other, in one shell, against a gateway started
- * for the first time; every answer is compared with the one that is printed.
+ * Runs every command of docs/usage.md and README.md in order in a shell, on a new gateway, and
+ * compares every answer with the printed one.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { readFileSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -18,19 +18,19 @@ setDefaultTimeout(60_000)
 const ROOT = join(import.meta.dir, '..', '..')
 const USAGE = readFileSync(join(ROOT, 'docs', 'usage.md'), 'utf8')
 const README = readFileSync(join(ROOT, 'README.md'), 'utf8')
-/** Of the guide to the API that this one takes the place of. */
+/** Commands from the guide to the API that ours replaces. */
 const ORIGINAL_COMMANDS = readFileSync(join(import.meta.dir, 'fixtures', 'guide-commands.txt'), 'utf8')
 const EXAMPLES = examplesOf(USAGE)
 const STANDARD_PORT = 8080
 const PORT = isFree(STANDARD_PORT) ? STANDARD_PORT : 0
 const PDF = '%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n'
-/** Long enough for a machine that does much else. */
+/** Long enough for a busy machine. */
 const DEADLINE_MS = 20_000
 const DEVICE = '237123456789'
-/** The message that the guide's replies answer. */
+/** Id in the guide's examples of replies. */
 const PRINTED_MESSAGE = '$eCLf_5pzs8ZBhEs5ZojVRS0K3SBLf73cHs2q_Je4kfQ'
 
-/** What each command is answered with, by the heading it stands under; several in their order. */
+/** Expected statuses of the commands under each heading, in order. */
 const STATUSES: Record<string, number[]> = {
   'The first token': [201],
   'Further tokens': [201, 201],
@@ -73,14 +73,14 @@ const STATUSES: Record<string, number[]> = {
 
 const folder = tempDir()
 const tokens: string[] = []
-/** The newest link. */
+/** Id of the newest link. */
 let linkId = ''
-/** Of the test event. */
+/** Id of the test event's delivery. */
 let deliveryId = ''
 let gateway: GatewayProcess
 let client: GatewayClient
 let shell: ShellSession
-/** Where the QR code is watched. */
+/** Watches the QR code. */
 let secondShell: ShellSession
 let watching: Promise<{ exitCode: number }> | undefined
 
@@ -89,7 +89,7 @@ beforeAll(async () => {
   client = new GatewayClient(gateway)
   writeFileSync(folder.file('document.pdf'), PDF)
   writeFileSync(join(gateway.directory, 'photo.jpg'), Buffer.from(ONE_PIXEL, 'base64'))
-  // So that commands needn't be changed to tell the status.
+  // Makes curl print the status, without changes to the commands.
   writeFileSync(folder.file('.curlrc'), 'silent\nshow-error\nwrite-out = "\\n%{http_code}"\n')
   if (!Bun.which('websocat'))
     installScript(folder.file('bin'), 'websocat', [process.execPath, join(ROOT, 'tests/support/websocat.ts')])
@@ -186,7 +186,7 @@ describe('the usage guide', () => {
     await linked.addWebhook(`${receiver.url}/webhook`)
     await client.phone('2376987654321').send({ to: DEVICE, text: 'Good morning' })
 
-    // Answers to the examples may still come, as the phone is linked anew just now.
+    // Answers to the examples may still come, as the phone was just linked again.
     const payload = await waitFor(
       () =>
         receiver.received
@@ -267,7 +267,7 @@ describe('the usage guide', () => {
 
   test('has every command of the original, in its order but for the device, which is deleted last', () => {
     const own = commandsOf(USAGE)
-    // The original's webhooks are at addresses that belong to somebody.
+    // The original's webhooks are at domains that belong to somebody.
     const others = commandsOf(
       ORIGINAL_COMMANDS.replaceAll('your-server.com', 'your-server.example.com').replaceAll(
         'new-url.com',
@@ -293,7 +293,7 @@ describe('the usage guide', () => {
   })
 })
 
-/** After the guide, as its tokens are other identities'. */
+/** Runs after the guide, as its tokens belong to other identities. */
 describe('the README', () => {
   let newToken = ''
   let qrCode = ''
@@ -344,7 +344,7 @@ interface GuideMedia {
 const ONE_PIXEL =
   'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=='
 
-/** Runs the example in its turn. */
+/** A test that runs the example in its turn. */
 function runs(example: Example): void {
   const [firstLine = ''] = example.code.split('\n')
   test(`${example.heading}: ${firstLine}`, async () => {
@@ -362,12 +362,12 @@ function runs(example: Example): void {
     expect(Number(status)).toBe(STATUSES[example.heading]?.[placeUnderHeading(example)] ?? 0)
     const printed = answerPrintedFor(example)
     if (printed !== undefined) expectLike(answer, JSON.parse(printed))
-    // The scan was all that the second shell waited for.
+    // The second shell ends with the scan.
     if (code.includes('/sandbox/link/')) expect((await watching)?.exitCode).toBe(0)
   })
 }
 
-/** What `make` does is tested by itself; the gateway runs already. */
+/** Checks only that the tasks exist: make.test.ts runs `make`, and the gateway runs already. */
 function hasTasks(line: string): void {
   const makefile = readFileSync(join(ROOT, 'Makefile'), 'utf8')
   for (const [, task] of line.matchAll(/make ([\w-]+)/g)) expect(makefile).toContain(`\n${task}: `)
@@ -389,7 +389,7 @@ function qrPayload(): Promise<string> {
 async function asReaderWouldTypeIt(code: string): Promise<string> {
   let typed = code.replace('mt_abc123...', tokens[0] ?? '')
   typed = typed.replace('/path/to/document.pdf', folder.file('document.pdf'))
-  // An example's end of the year has to be one that is still to come.
+  // An example's end of the year must be in the future.
   if (Date.now() > Date.parse('2026-12-31T23:59:59Z'))
     typed = typed.replace('2026-12-31', `${new Date().getUTCFullYear() + 1}-12-31`)
   if (typed.includes('{token_id}')) {
@@ -403,7 +403,7 @@ async function asReaderWouldTypeIt(code: string): Promise<string> {
   return PORT === STANDARD_PORT ? typed : typed.replaceAll('localhost:8080', new URL(gateway.url).host)
 }
 
-/** As a webhook would have told of it: the phones of the sandbox have answered by now. */
+/** The id that a webhook would show; the sandbox's phones have replied by now. */
 function receivedMessage(): Promise<string> {
   return waitFor(
     async () => {
@@ -435,13 +435,13 @@ function placeUnderHeading(example: Example): number {
   return peers.indexOf(example)
 }
 
-/** A JSON block right after the command, under the same heading. */
+/** The JSON block right after the command, under the same heading. */
 function answerPrintedFor(example: Example): string | undefined {
   const next = EXAMPLES[EXAMPLES.indexOf(example) + 1]
   return next?.language === 'json' && next.heading === example.heading ? next.code : undefined
 }
 
-/** All that is printed is there, in the order of print, with the same values; what nobody can know beforehand has its form. */
+/** Every printed field is there, in order and with its value; unpredictable values match a form. */
 function expectLike(actual: unknown, printed: unknown, path = 'answer'): void {
   if (Array.isArray(printed)) {
     expect(actual).toBeArrayOfSize(printed.length)
@@ -477,7 +477,7 @@ function account() {
   return client.accountOf(tokens[0] ?? '')
 }
 
-/** Nothing waits to be sent, or to be delivered. */
+/** Waits until nothing is left to send or deliver. */
 async function everythingSettled(): Promise<void> {
   await waitFor(
     async () => {

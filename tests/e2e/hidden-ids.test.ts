@@ -1,7 +1,4 @@
-/**
- * People whom WhatsApp's bridge knows by hidden ids (LIDs): one person stays one, by number, by id,
- * and by either of their Matrix users.
- */
+/** A person with a hidden WhatsApp id (LID) stays one, by number, id and either Matrix user. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
 import type { MessagePayload } from '../../src/domain/events.ts'
 import type { ContactView } from '../../src/modules/contacts/types.ts'
@@ -32,7 +29,7 @@ afterAll(async () => {
   await gateway[Symbol.asyncDispose]()
 })
 
-/** The last event of the feed. */
+/** The feed's last event. */
 async function lastEvent(): Promise<MessagePayload> {
   const { body } = await account.api.get<{ events: { payload: MessagePayload }[] }>(
     '/api/v1/events?events=message.received',
@@ -57,7 +54,7 @@ test('who is found by number, id or Matrix user is the same person', async () =>
   const path = `/api/v1/devices/${device}/contacts`
   const { body } = await account.api.get<ContactView[]>(path)
   const [contact] = body
-  // Bun writes matchers into what it compares.
+  // Bun writes matchers into the compared object.
   expect(structuredClone(contact)).toMatchObject({
     name: 'Lena',
     id: expect.stringMatching(/^lid-\d+$/),

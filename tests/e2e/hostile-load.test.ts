@@ -1,7 +1,4 @@
-/**
- * Clients that try to keep a gateway, a process of its own, from answering others: the others'
- * waits are compared with a run without.
- */
+/** Clients that try to block a gateway process: others' waits are compared with a quiet run. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { type Account, GatewayClient } from '../support/gateway-client.ts'
 import { type GatewayProcess, spawnGateway } from '../support/gateway-process.ts'
@@ -35,7 +32,7 @@ function gateway(scheme: string): GatewayProcess {
   return running
 }
 
-/** Another client, which asks all the while. @returns how often it was answered */
+/** Asks as another client while `act` runs. @returns the number of answers */
 async function askWhile(url: string, act: () => Promise<unknown>): Promise<number> {
   let isOver = false
   const acted = act().finally(() => {
@@ -51,7 +48,7 @@ async function askWhile(url: string, act: () => Promise<unknown>): Promise<numbe
   return answers
 }
 
-/** Writes `what` every few milliseconds, on a new connection when the last was closed. */
+/** Writes `what` every few milliseconds; a closed connection is replaced. */
 async function flood(url: string, what: string): Promise<void> {
   let client = await openRaw(url)
   for (let round = 0; round < ROUNDS; round++) {
@@ -77,13 +74,13 @@ describe.each([
     const { url } = gateway(scheme)
     const alone = await askWhile(url, () => Bun.sleep(ROUNDS * EVERY_MS))
     const beside = await askWhile(url, () => flood(url, request.repeat(2_000)))
-    // Without a bound it is a few in all.
+    // Without a limit there would be only a few answers.
     expect(beside).toBeGreaterThan(alone / 20)
   })
 })
 
 describe('with a token', () => {
-  /** Seconds that a machine which does much else may cost by itself. */
+  /** Seconds that a busy machine may cost by itself. */
   const NOISE_S = 0.5
   let account: Account
   let quietS: number

@@ -1,6 +1,6 @@
 /**
- * A client that asks again with the same Idempotency-Key until it has an answer, and a gateway that is killed again and again: whatever the moment,
- * each message is sent once, and every repeat has the first answer.
+ * A client repeats requests with their Idempotency-Key while the gateway is killed again and again:
+ * each message is sent once, and every repeat gets the first answer.
  */
 import { expect, setDefaultTimeout, test } from 'bun:test'
 import { bytesOf } from '../support/files.ts'
@@ -14,7 +14,7 @@ setDefaultTimeout(120_000)
 
 const KILLS = 4
 const CLIENTS = 8
-/** Answers to have before each kill. */
+/** Answers before each kill. */
 const ANSWERS = 60
 const FILE = bytesOf(20_000)
 
@@ -24,7 +24,7 @@ interface Answered {
   replayed: boolean
 }
 
-/** One request, made until it is answered. */
+/** A request, repeated until answered. */
 interface Asking {
   key: string
   path: string
@@ -76,7 +76,7 @@ test('killed at any moment: each message once, and the first answer to every rep
     return request
   }
 
-  /** Goes on with what has no answer yet, then with new ones, until the gateway is gone. */
+  /** Sends unanswered requests again, then new ones, until the gateway is gone. */
   async function client(url: string, unanswered: Asking[]): Promise<void> {
     for (;;) {
       const request = unanswered.pop() ?? next()
@@ -113,7 +113,7 @@ test('killed at any moment: each message once, and the first answer to every rep
   expect(texts.toSorted((one, other) => one - other)).toEqual(
     requests.flatMap(({ key }, index) => (key.startsWith('send') ? [index] : [])),
   )
-  // The one that linked the device, and one for each key.
+  // One token linked the device; each key made one more.
   const tokens = await after.admin.get<unknown[]>('/api/v1/tokens')
   expect(tokens.body).toHaveLength(1 + requests.length - sends)
 })

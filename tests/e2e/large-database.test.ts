@@ -1,7 +1,4 @@
-/**
- * The whole gateway on a large database: no client's request holds up the others, however much
- * there is to look through. (Figure 8 of `make bench` has its cost beside a small one's.)
- */
+/** On a large database no request blocks others. Figure 8 of `make bench` measures the cost. */
 import { Database } from 'bun:sqlite'
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
 import { join } from 'node:path'
@@ -35,7 +32,7 @@ afterAll(async () => {
   folder[Symbol.dispose]()
 })
 
-/** One linked phone with one chat, and a message each way. */
+/** Makes one linked phone with one chat, and a message each way. */
 async function converse(): Promise<void> {
   await using small = await liveGateway({}, folder.path)
   const { account, device: number, phone } = await small.client.linkedAccount()
@@ -56,7 +53,7 @@ async function converse(): Promise<void> {
   )
 }
 
-/** Reads an answer and leaves it as it is: what a test does with it would count, too. */
+/** Reads an answer without parsing it: the test's own work would count, too. */
 async function get(path: string, authorization = bearer(token)): Promise<number> {
   const response = await fetch(gateway.url + path, { headers: { authorization } })
   expect(response.status).toBe(200)
@@ -93,7 +90,7 @@ test('all tokens of a credential let others in between', async () => {
 
 test('/metrics of a thousand devices lets others in between', async () => {
   await expectShortTurns(async () => {
-    // A reading is used again for a while.
+    // Lets the cached reading expire.
     gateway.clock.skip(16_000)
     await get('/metrics', operator())
   })
@@ -104,7 +101,7 @@ test('a message of a stranger, for whom the address book is fetched, lets others
   const { api } = gateway.client.accountOf(token)
   const feed = '/api/v1/events?events=message.received'
   await expectShortTurns(async round => {
-    // The address book was fetched long ago.
+    // Lets the fetched address book expire.
     gateway.clock.skip(16_000)
     const { next } = (await api.get<{ next: string }>(`${feed}&after=now`)).body
     await strangers[round]?.send({ to: device, text: `hello ${round}` })
@@ -113,7 +110,7 @@ test('a message of a stranger, for whom the address book is fetched, lets others
   })
 })
 
-/** Last, as the gateway of the other tests ends with it. */
+/** Runs last, as it ends the other tests' gateway. */
 test('a start with it lets requests in between from the first one on', async () => {
   await gateway[Symbol.asyncDispose]()
   await expectShortTurns(
@@ -128,7 +125,7 @@ test('a start with it lets requests in between from the first one on', async () 
         },
         { what: 'a connected device' },
       )
-      // Besides, all routes and statements are made here in one turn, before anybody can ask.
+      // The turn also makes all routes and statements, before anybody can ask.
     },
     { mostMs: 100 },
   )

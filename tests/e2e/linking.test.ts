@@ -1,4 +1,4 @@
-/** Linking a device: the WebSocket with its codes, in every form and with every end, and what the list of devices says afterwards. */
+/** Linking a device: the WebSocket's codes in every format, every end, and the devices after it. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { type Account, type GatewayClient, scan } from '../support/gateway-client.ts'
 import { InboxReader } from '../support/inbox-reader.ts'
@@ -10,7 +10,7 @@ import { waitFor } from '../support/wait-for.ts'
 
 setDefaultTimeout(60_000)
 
-/** How long the sandbox shows a code, and how many it shows before it gives up. */
+/** The sandbox shows a code this long, and this many codes. */
 const REFRESH_MS = 20_000
 const CODES = 5
 const DEADLINE_MS = 20_000
@@ -28,7 +28,7 @@ afterAll(() => gateway[Symbol.asyncDispose]())
 const qrUrl = (account: Account, query = '') =>
   `${gateway.url.replace('http', 'ws')}/api/v1/devices/qr-code?token=${account.token}${query}`
 
-/** @returns the devices of an account once none of them is linked any more */
+/** @returns the account's devices, once none is linked any more */
 function loggedOut(account: Account) {
   return waitFor(
     async () => {
@@ -43,7 +43,7 @@ async function numbersOf(account: Account): Promise<string[]> {
   return (await account.devices()).map(({ device_id }) => device_id)
 }
 
-/** The accounts that a phone of the sandbox has linked. */
+/** Accounts linked on a phone of the sandbox. */
 async function linkedOn(phone: string): Promise<{ platform: string }[]> {
   return (await client.sandbox.get<{ linked: { platform: string }[] }>(`/phones/${phone}`)).body.linked
 }
@@ -153,7 +153,7 @@ describe('a login that asks', () => {
   const answer = (account: Account, id: string, inputs: Record<string, string>) =>
     account.api.post<Link & { error: string }>(`/api/v1/devices/links/${id}`, { inputs })
 
-  /** The code that the network sent to its owner's other devices. */
+  /** The code the network sent to its owner's other devices. */
   async function sentCode(phone: { number: string }): Promise<string> {
     const found = await client.phone(phone.number).waitForMessage(({ text }) => text.includes('Login code'))
     return /\d{5}/.exec(found.text)?.[0] ?? ''

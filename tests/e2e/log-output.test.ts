@@ -1,4 +1,4 @@
-/** The real program when nobody takes what it writes: it answers and ends as ever, and says later what is missing. */
+/** With nobody reading its output, the program works, ends, and later reports the lost lines. */
 import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { closeSync, constants, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
@@ -10,7 +10,7 @@ import { waitFor } from '../support/wait-for.ts'
 
 setDefaultTimeout(60_000)
 
-/** A request's line has over 150 bytes: together they are four times what a pipe holds. */
+/** Lines have over 150 bytes each, so these are four times a pipe's buffer. */
 const REQUESTS = 1_600
 const DEADLINE_MS = 15_000
 const SECRETS = {
@@ -18,10 +18,10 @@ const SECRETS = {
   CLIENT_SECRET: 'a secret of the tests',
   SECRET_KEY: 'a secret key of the tests',
 }
-/** Strangers don't get a line for each request. */
+/** Requests of strangers are not all logged. */
 const headers = { authorization: basic(SECRETS.CLIENT_ID, SECRETS.CLIENT_SECRET) }
 
-/** @param outputs where a shell sends the program's outputs; it sees the named pipe `pipe` in its folder */
+/** @param outputs shell redirections of the program's outputs; `pipe` is in the shell's folder */
 function gatewayInto(outputs: string, folder: string) {
   const port = freePort()
   const child = Bun.spawn(['/bin/sh', '-c', `exec "$0" "$@" serve ${outputs}`, ...MESHGATE], {
@@ -61,19 +61,19 @@ async function ask(url: string, times: number): Promise<void> {
     ).toBe(200)
 }
 
-/** A named pipe in `folder` that is open for reading, and read only when asked. */
+/** A named pipe in `folder`, open for reading but read only on request. */
 function namedPipe(folder: string) {
   const path = join(folder, 'pipe')
   expect(Bun.spawnSync(['mkfifo', path]).exitCode).toBe(0)
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
   const buffer = Buffer.alloc(64 * 1024)
   return {
-    /** @returns what is in the pipe now */
+    /** @returns the pipe's content */
     read(): string {
       try {
         return buffer.toString('utf8', 0, readSync(fd, buffer))
       } catch {
-        // It is empty.
+        // The pipe is empty.
         return ''
       }
     },

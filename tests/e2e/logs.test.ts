@@ -1,4 +1,4 @@
-/** The log of the real program: one wide line for each request, try and batch, tied together by ids, and without what people say. */
+/** The program logs one wide line for each request, try and batch, with ids and without texts. */
 import { expect, setDefaultTimeout, test } from 'bun:test'
 import { GatewayClient } from '../support/gateway-client.ts'
 import { type GatewayProcess, spawnGateway } from '../support/gateway-process.ts'

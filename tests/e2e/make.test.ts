@@ -1,4 +1,4 @@
-/** The Makefile as a newcomer meets it: what it lists, what the usage guide says to type, and where it gets Bun from. */
+/** The Makefile in a new clone: its list, the guide's commands, and where it gets Bun. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import {
   cpSync,
@@ -17,7 +17,7 @@ import { waitFor } from '../support/wait-for.ts'
 setDefaultTimeout(60_000)
 
 const ROOT = join(import.meta.dir, '..', '..')
-/** What a clone holds of what the tasks tried here need. */
+/** Files of a clone that these tasks need. */
 const CLONED = [
   'Makefile',
   '.bun-version',
@@ -37,7 +37,7 @@ function clone(): TempDir {
   return folder
 }
 
-/** Links to our own dependencies, marked as installed, so that nothing is fetched. */
+/** Links to our dependencies, marked as installed, so that nothing is fetched. */
 function linkDependencies(folder: TempDir): void {
   mkdirSync(folder.file('node_modules'))
   for (const name of readdirSync(join(ROOT, 'node_modules'))) {
@@ -47,7 +47,7 @@ function linkDependencies(folder: TempDir): void {
   writeFileSync(folder.file('node_modules/.installed'), '')
 }
 
-/** A folder for the PATH with a program of this name that is this shell script. */
+/** Puts a shell script into a folder of the PATH. */
 function program(folder: TempDir, name: string, script: string): void {
   const file = folder.file(join('bin', name))
   mkdirSync(dirname(file), { recursive: true })
@@ -77,7 +77,7 @@ test('make alone lists every task with what it does', () => {
     .trimEnd()
     .split('\n')
     .map(line => /^ {2}make ([a-z0-9-]+) +\S.*$/.exec(line)?.[1] ?? line)
-  // These two only prepare for others.
+  // These two only prepare other tasks.
   expect(listed.toSorted()).toEqual(phony.filter(name => !['bun', 'deps'].includes(name)).toSorted())
 })
 
@@ -117,7 +117,7 @@ describe('the usage guide’s prerequisites', () => {
       cwd: folder.path,
       env: environment(folder),
       stdio: ['ignore', 'pipe', 'inherit'],
-      // A process group of its own, which gets the interrupt as from a terminal.
+      // A process group of its own gets the interrupt as from a terminal.
       detached: true,
     })
     let said = ''
@@ -143,14 +143,14 @@ describe('the usage guide’s prerequisites', () => {
 
 describe('Bun', () => {
   const wanted = readFileSync(join(ROOT, '.bun-version'), 'utf8').trim()
-  /** Where npm puts a platform's binary. */
+  /** npm puts a platform's binary here. */
   const fromNpm = `mkdir -p .tools/node_modules/@oven/bun-any/bin
     cd .tools/node_modules/@oven/bun-any/bin
     printf '#!/bin/sh\\necho ${wanted}\\n' > bun
     chmod +x bun`
   const install = 'sh scripts/install-bun.sh'
 
-  /** A PATH without a Bun or npm of this machine: what the script uses, and `bin`. */
+  /** A PATH without this machine's Bun and npm: the script's tools, and `bin`. */
   function bare(folder: TempDir): string {
     const tools = folder.file('tools')
     mkdirSync(tools)

@@ -1,7 +1,4 @@
-/**
- * Files on the disk: one copy of each for gateway, homeserver and sandbox, and no more of them than
- * the identity's quota.
- */
+/** Gateway, homeserver and sandbox share one copy of each file, within the identity's quota. */
 
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
 import { readdirSync, statSync } from 'node:fs'
@@ -50,7 +47,7 @@ function onDisk(): { folder: string; ino: number; size: number }[] {
   })
 }
 
-/** Waits until the files of this size are one, in all three folders. */
+/** Waits until the files of this size are one inode, in all three folders. */
 async function isOneCopy(size: number): Promise<void> {
   await waitFor(
     () => {

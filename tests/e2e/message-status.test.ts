@@ -1,4 +1,4 @@
-/** What becomes of a message, as the API shows it and as webhooks that ask hear of it. */
+/** Statuses of a message, in the API and in webhooks that subscribe to them. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
 import type { StatusEvent } from '../../src/domain/events.ts'
 import type { GatewayClient } from '../support/gateway-client.ts'
@@ -19,10 +19,10 @@ beforeAll(async () => {
 
 afterAll(() => gateway[Symbol.asyncDispose]())
 
-/** Somebody with a linked phone who hears of statuses, and a friend. */
+/** An account with a linked phone and a webhook for statuses, and a friend. */
 async function scene() {
   const { account, device } = await client.linkedAccount()
-  // It reads what it gets, and answers.
+  // The friend reads messages, and replies.
   const friend = await client.newPhone({ echo: true })
   const inbox = await InboxReader.of<StatusEvent>(account, ['message.status'])
   const send = async (text: string) => {
@@ -52,7 +52,7 @@ test('each rung is told once and in order, and the last one is what the API show
     updated_at: expect.any(String),
   })
   expect(read).toMatchObject({ event: 'message.status', id, status: 'read', event_id: delivered?.event_id })
-  // When a message will be tried is for who asks to know: an event tells what has happened.
+  // Only the API shows when a message will be tried: an event tells what has happened.
   const { due_at: dueAt, ...shown } = await account.message(id)
   expect(dueAt).toBeNull()
   expect(read).toMatchObject(shown)

@@ -1,4 +1,4 @@
-/** /metrics of the real program: what is counted, who may see it, and that it names nobody. */
+/** /metrics of the program: its counts, who may see them, and that they name nobody. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
 import { type Account, GatewayClient } from '../support/gateway-client.ts'
 import { type GatewayProcess, spawnGateway } from '../support/gateway-process.ts'
@@ -34,7 +34,7 @@ afterAll(async () => {
 const scrape = (token: string | null = METRICS_TOKEN) =>
   fetch(`${gateway.url}/metrics`, token === null ? {} : { headers: { authorization: `Bearer ${token}` } })
 
-/** A reading of the queues serves for a while, so what has just happened may not be in it yet. */
+/** Readings of the queues are cached for a while, so recent events may be missing. */
 const scraped = (isThere: (samples: Samples) => boolean, what: string) =>
   waitFor(
     async () => {
@@ -51,7 +51,7 @@ test('counts what was sent, received and delivered, in all and by device', async
     all =>
       all.value('meshgate_device_messages_total', { ...own, outcome: 'sent' }) === 3 &&
       all.value('meshgate_device_deliveries_total', { ...own, outcome: 'delivered' }) === 3 &&
-      // It is looked at a few times a second.
+      // The lag is sampled a few times a second.
       (all.value('meshgate_event_loop_lag_seconds_count') ?? 0) > 0,
     'three messages each way',
   )

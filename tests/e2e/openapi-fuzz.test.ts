@@ -1,6 +1,6 @@
 /**
- * The whole OpenAPI document against the program: Schemathesis makes up thousands of requests, right and wrong, and checks of every answer that it is
- * no 5xx of ours and as documented: status, content type, headers, schema.
+ * Schemathesis sends thousands of valid and invalid requests, made from the OpenAPI document. No
+ * answer may be a 5xx of ours; status, content type, headers and body must be as documented.
  */
 import { expect, test } from 'bun:test'
 import { existsSync, writeFileSync } from 'node:fs'
@@ -10,27 +10,28 @@ import { spawnGateway } from '../support/gateway-process.ts'
 import { basic, jsonClient } from '../support/json-client.ts'
 
 const SCHEMATHESIS = join(import.meta.dir, '..', '..', '.tools', 'schemathesis', 'bin', 'schemathesis')
-/** The same requests every time. */
+/** Gives the same requests every time. */
 const SEED = 1
 const REQUESTS_PER_OPERATION = 25
 const MAX_MINUTES = 6
 
 /**
- * Not asked for: that all which fits a schema is taken, and that nothing else is, as a key may stand for another request, and null for nothing at all;
- * and that what was made is there, as a key that comes again is answered as the first time, also when that has been deleted meanwhile.
+ * Not checked: that just what fits a schema is accepted (a key may belong to another request, and
+ * null may mean nothing), and that new things exist (a key's repeat gets the first answer even if
+ * the thing has since been deleted).
  */
 const EXCLUDED_CHECKS = 'positive_data_acceptance,negative_data_rejection,ensure_resource_availability'
 
 test.skipIf(!existsSync(SCHEMATHESIS))(
   'every answer is as the OpenAPI document says',
   async () => {
-    // Names that nobody makes up: what authenticates must outlive what is tried.
+    // Names that no request makes up: the credential must outlive the run.
     const clientId = `root-${Bun.randomUUIDv7()}`
     const env = {
       CLIENT_ID: clientId,
       CLIENT_SECRET: 'a secret of the tests',
       SECRET_KEY: 'a secret key of the tests',
-      // Wrong secrets are part of what is tried.
+      // Many requests have wrong secrets.
       AUTH_FAILURES_PER_CREDENTIAL: '1000000',
       AUTH_FAILURES_PER_ADDRESS: '1000000',
       LOG_LEVEL: 'error',
@@ -46,7 +47,7 @@ test.skipIf(!existsSync(SCHEMATHESIS))(
     const account = client.accountOf((await own.post<{ token: string }>('/api/v1/tokens', {})).body.token)
     const device = await account.link((await client.newPhone()).number)
 
-    // The list of credentials names the one whose token is used, which may not be deleted.
+    // The list of credentials includes the one in use, which can't be deleted.
     await client.admin.post('/api/v1/credentials', { client_id: 'tried' })
     const config = join(gateway.directory, 'schemathesis.toml')
     writeFileSync(

@@ -1,4 +1,4 @@
-/** Production with what a development left behind. */
+/** Production with data that development left behind. */
 import { expect, test } from 'bun:test'
 import { GatewayClient } from '../support/gateway-client.ts'
 import { spawnGateway } from '../support/gateway-process.ts'

@@ -1,6 +1,6 @@
 /**
- * Real nginx and Caddy with the configurations of docs/deploy.md: clients get what is theirs, and
- * no way to write a path leads to what is kept in.
+ * nginx and Caddy with the configurations of docs/deploy.md: clients reach what is theirs, and no
+ * spelling of a path leads to what is kept in.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -21,7 +21,7 @@ const NAME = 'gateway.example.com'
 
 interface Proxy {
   program: string
-  /** Writes its configuration. @returns how it is started, and where it then listens */
+  /** Writes the proxy's configuration. @returns its command and its URL */
   prepare(folder: TempDir, gateway: LiveGateway): { command: string[]; url: string }
 }
 
@@ -63,7 +63,7 @@ const caddy: Proxy = {
   },
 }
 
-/** For this machine; each is expected to be there. */
+/** Replaces parts for this machine; each must occur. */
 function replaced(text: string, changes: Record<string, string>): string {
   return Object.entries(changes).reduce((changed, [before, after]) => {
     if (!changed.includes(before)) throw new Error(`expected ${before} in ${changed}`)
@@ -71,7 +71,7 @@ function replaced(text: string, changes: Record<string, string>): string {
   }, text)
 }
 
-/** Paths that clients may reach, and paths that are kept in, each with a text of its answer. */
+/** Paths open to clients, and paths that are kept in, each with a text of its answer. */
 const ALLOWED = ['api', 'docs', 'health', 'ready']
 const KEPT_IN = {
   sandbox: '<title>Sandbox phones</title>',
@@ -80,7 +80,7 @@ const KEPT_IN = {
   metrics: 'meshgate_build_info',
 }
 
-/** Ways to write a path so that one reader takes it for `allowed` and another for `kept`. */
+/** Spellings of a path that one reader may take for `allowed` and another for `kept`. */
 function pathsAround(allowed: string, kept: string): string[] {
   const ups = [
     '..\\',
@@ -130,7 +130,7 @@ function pathsAround(allowed: string, kept: string): string[] {
     ...ups.flatMap(up => [`/${allowed}/${up}${kept}`, `/${allowed}${up}${kept}`]),
     ...ups.map(up => `/${allowed}/${up}${kept.replaceAll('/', '\\')}`),
     ...down.flatMap(back => [`/${kept}${back}${allowed}/x`, `/${first}${back}${allowed}/../${kept}`]),
-    // Deep enough to lead back to the top.
+    // Enough steps to lead back to the top.
     `/${kept}/..%2f..%2f..%2f..%2f${allowed}%2fx`,
     `/${kept}?/${allowed}/`,
     `/${kept}#/${allowed}/`,
@@ -166,7 +166,7 @@ describe.each([nginx, caddy])('$program', ({ program, prepare }) => {
     const stack = new AsyncDisposableStack()
     let gateway: LiveGateway
     let url: string
-    /** With a bridge's token the clients' port serves more than a stranger gets. */
+    /** With a bridge's token the clients' port serves more than to strangers. */
     let bridgeToken: string
 
     beforeAll(async () => {

@@ -1,4 +1,4 @@
-/** From a message on somebody's phone to the webhook: what arrives, what must not, in which order, and what happens when an endpoint fails. */
+/** From a phone's message to the webhook: what arrives, in which order, and failing endpoints. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import type { MessagePayload } from '../../src/domain/events.ts'
 import { bytesOf, pngOf, randomFrom } from '../support/files.ts'
@@ -9,14 +9,14 @@ import { waitFor } from '../support/wait-for.ts'
 
 const INLINE_MAX_BYTES = 64 * 1024
 const URL_TTL_S = 60
-/** More than the wait after a first failure (5 s), whatever its jitter. */
+/** Longer than the wait after a first failure (5 s), with any jitter. */
 const FIRST_RETRY_MS = 7_000
 
 setDefaultTimeout(60_000)
 
 let gateway: LiveGateway
 let client: GatewayClient
-/** The first token of all: its identity is the one that others can share. */
+/** The account of the first token, whose identity others can share. */
 let host: Account
 
 beforeAll(async () => {
@@ -30,7 +30,7 @@ beforeAll(async () => {
 
 afterAll(() => gateway[Symbol.asyncDispose]())
 
-/** A linked account, and somebody who writes to it. */
+/** A linked account, and a friend who writes to it. */
 async function scene() {
   const linked = await client.linkedAccount()
   return { ...linked, friend: await client.newPhone() }
@@ -40,7 +40,7 @@ describe('what a phone sends', () => {
   let device: string
   let friend: Phone
   let inbox: InboxReader
-  /** A text that later messages are about: on the phone, and as the webhook told of it. */
+  /** A text that later messages refer to: its ids on the phone and at the webhook. */
   let first: { phone: string; event: string }
 
   const blank = {
@@ -63,11 +63,11 @@ describe('what a phone sends', () => {
 
   afterAll(() => inbox[Symbol.asyncDispose]())
 
-  /** Sends it and reads what the webhook is told, which is nothing else. */
+  /** Sends the message and reads the webhook's only event. */
   async function told(what: Record<string, unknown> | FormData): Promise<MessagePayload> {
     await friend.send(what)
     const payload = await inbox.next()
-    // Bun writes matchers into what it compares.
+    // Bun writes matchers into the compared object.
     expect(structuredClone(payload)).toMatchObject({
       id: expect.stringMatching(/^\$[\w-]{10,}$/),
       is_contact: false,
@@ -329,7 +329,7 @@ describe('what is no message received', () => {
     const { account, device, phone, friend } = await scene()
     await account.link(phone.number, 'signal')
     await using inbox = await InboxReader.open(account)
-    // The bot tells of the log-out in its own room with the account.
+    // The bot reports the log-out in its own room with the account.
     await client.setFaults({ platform: 'signal', logout: phone.number })
     const isLoggedOut = async () => (await account.devices()).some(({ state }) => state === 'logged_out')
     await waitFor(isLoggedOut, { what: 'the log-out to be known' })
@@ -442,7 +442,7 @@ describe('order', () => {
             })
           : { ...where, text },
       )
-      // Both senders of the group write into one chat.
+      // Both senders in the group write into one chat.
       const chat = Math.min(chosen, 2)
       sent.set(chat, [...(sent.get(chat) ?? []), text])
     }
@@ -459,7 +459,7 @@ describe('webhooks', () => {
     const { account, device, friend } = await scene()
     const { promise: allSent, resolve: sentAll } = Promise.withResolvers<void>()
     await using inbox = await InboxReader.open(account, async (_request, index) => {
-      // Meanwhile the others come to wait in line together.
+      // Meanwhile the other messages queue up.
       if (index === 0) await allSent
       return index === 1 ? new Response('sorry', { status: 500 }) : new Response('ok')
     })
@@ -590,7 +590,7 @@ describe('webhooks', () => {
   })
 })
 
-/** The wait begins when a failure is noted, which can't be seen from outside: so it is skipped more than once if need be. */
+/** Skips repeatedly, as the wait begins at an unknown time, when the gateway stores the failure. */
 async function skipRetriesUntil(condition: () => boolean): Promise<void> {
   for (let skips = 0; skips < 10; skips++) {
     gateway.clock.skip(FIRST_RETRY_MS)

@@ -1,6 +1,6 @@
 /**
- * The point of the product: whatever moment the process is killed or stopped at, no accepted message is lost, none is sent twice, and each
- * chat keeps its order, in both directions.
+ * The point of the product: whenever the process is killed or stopped, no accepted message is lost
+ * or sent twice, and each chat keeps its order, in both directions.
  */
 import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { createHash } from 'node:crypto'
@@ -16,7 +16,7 @@ import { type WebhookReceiver, webhookReceiver } from '../support/webhook-receiv
 setDefaultTimeout(120_000)
 
 const DEADLINE_MS = 60_000
-/** How many more messages have to be taken before the process is ended. */
+/** Messages to accept before the process is ended. */
 const BURST = 200
 const FILE = bytesOf(30_000)
 
@@ -31,10 +31,10 @@ function newFolder(): string {
   return folder.path
 }
 
-/** One chat in one direction: numbered messages, each sent once the one before was answered. */
+/** A chat in one direction: numbered messages, each sent after the answer to the one before. */
 interface Lane {
   next: number
-  /** Numbers that were answered as accepted. Others may have been taken too: the answer was lost. */
+  /** Numbers answered as accepted; others may have been accepted, too, with their answer lost. */
   accepted: number[]
   send(client: GatewayClient, number: number): Promise<unknown>
 }
@@ -67,7 +67,7 @@ async function runBurst(gateway: GatewayProcess, lanes: Lane[], end: () => Promi
   await Promise.all(pumps)
 }
 
-/** All that was accepted is there, nothing twice, and all in order. */
+/** Expects all accepted messages, each once and in order. */
 function expectComplete(lane: Lane, numbers: number[]): void {
   expect(numbers).toEqual([...new Set(numbers)].sort((one, other) => one - other))
   const there = new Set(numbers)
@@ -79,7 +79,7 @@ const isNumber = ({ text }: Pick<PhoneMessage, 'text'>) => /^\d+$/.test(text)
 
 describe('in the middle of traffic in both directions', () => {
   test.each<['kill' | 'stop', Record<string, string>[]]>([
-    // With a pause between messages a queue builds up, which the next process finds.
+    // A pause between messages builds up a queue for the next process.
     ['kill', [{}, { SEND_INTERVAL_MS: '100' }, {}, {}]],
     ['stop', [{}, { SEND_INTERVAL_MS: '100' }]],
   ])('%s', async (end, runs) => {
@@ -138,7 +138,7 @@ test('chats that begin at the moment of a kill: with contacts, in groups, and fr
   const directory = newFolder()
   await using receiver = webhookReceiver()
   const { token, device } = await prepare(directory, receiver)
-  /** What each phone is to have received, and what the webhook is. */
+  /** The texts that each phone must receive; below, those of the webhook. */
   const onPhones = new Map<string, string>()
   const atWebhook = new Set<string>()
   let begun = 0
@@ -301,7 +301,7 @@ async function accountWithPhone(gateway: GatewayProcess) {
   return { account: await client.account(), phone: (await client.newPhone()).number }
 }
 
-/** A first run: a token with a webhook and a linked phone, friends of its owner, and a group of them all. */
+/** A first run: a token with a webhook and a linked phone, its friends, and a group of all. */
 async function prepare(directory: string, receiver: WebhookReceiver) {
   await using gateway = await spawnGateway({ directory })
   const client = new GatewayClient(gateway)
@@ -345,7 +345,7 @@ function payloadsOf(receiver: WebhookReceiver): MessagePayload[] {
   return receiver.received.map(({ json }) => json as MessagePayload)
 }
 
-/** However often an event came, it was by the same delivery. */
+/** Expects each event to have come with one webhook-id only. */
 function expectOneWebhookIdEach(receiver: WebhookReceiver): void {
   const ids = new Map<string, Set<string>>()
   for (const { headers, json } of receiver.received) {

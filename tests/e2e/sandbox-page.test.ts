@@ -1,4 +1,4 @@
-/** The sandbox's pages in a real browser, behind the gateway's own checks of who may ask: a phone is linked, and writes. */
+/** The sandbox's pages in a real browser, behind the gateway's checks: a phone links and writes. */
 import { expect, test } from 'bun:test'
 import { chromium as browserType } from 'playwright-core'
 import { chromium } from '../support/chromium.ts'

@@ -1,4 +1,4 @@
-/** SECRET_KEY is changed as SECURITY.md says, on the program itself: nobody notices, and the old key is worth nothing afterwards. */
+/** SECRET_KEY changes as SECURITY.md says: users notice nothing, and the old key is worthless. */
 import { expect, test } from 'bun:test'
 import { GatewayClient } from '../support/gateway-client.ts'
 import { spawnGateway } from '../support/gateway-process.ts'
@@ -47,7 +47,7 @@ test('SECRET_KEY is changed without anybody losing anything', async () => {
     await client.phone(phones.friend).send({ to: phones.ours, text: 'after it was changed' })
     await receiver.waitForCount(2)
     expect(received()).toEqual(['while the key is changed', 'after it was changed'])
-    // Nobody used it while the old key was there: only its hash under that key was stored.
+    // Nobody used this token meanwhile: only its hash under the old key was stored.
     const { status } = await client.accountOf(tokens.unused).api.get('/api/v1/devices')
     expect(status).toBe(403)
     expect(await gateway.stop()).toBe(0)

@@ -1,7 +1,6 @@
 /**
- * Nothing secret where it doesn't belong: the program runs at debug level through all that it can do with secrets that the test knows; afterwards
- * they are looked for in what it printed, in every file of its folder but .env and the bridges' own configurations, in its metrics and in its answers to
- * what went wrong.
+ * Uses all secrets that the test knows at debug level, then looks for them in the program's output,
+ * files, metrics and error answers. Only .env and the bridges' own configurations may have them.
  */
 import { expect, test } from 'bun:test'
 import { readdirSync, readFileSync } from 'node:fs'
@@ -28,10 +27,10 @@ const WRONG_SECRET = 'wrong-secret-5Gj1s8Uc3'
 const HEADER_VALUE = 'header-value-6Kf3t0Va9'
 const INPUT = 'typed-input-2Mb7r4Ye8'
 const CREDENTIALS = 'credentials-in-a-url-1Qa'
-/** What `bridge add` writes for a bridge is in clear, for its owner alone (SECURITY.md). */
+/** `bridge add` writes bridges' secrets in clear, for the owner alone (SECURITY.md). */
 const BRIDGES = join('data', 'bridges')
 
-/** Every place that a secret may have left a trace in, by name. */
+/** Places where a secret may have left a trace, by name. */
 async function tracesOf(gateway: GatewayProcess, answers: readonly string[]): Promise<Map<string, string>> {
   const traces = new Map([['its output', gateway.output()]])
   const metrics = await fetch(`${gateway.url}/metrics`, {
@@ -51,7 +50,7 @@ async function tracesOf(gateway: GatewayProcess, answers: readonly string[]): Pr
 
 function leaksIn(traces: ReadonlyMap<string, string>, secrets: Readonly<Record<string, string>>): string[] {
   return Object.entries(secrets).flatMap(([name, secret]) => {
-    // As it is, and as it stands in a Basic header, in an address, or in JSON.
+    // In clear, and as in a Basic header, a URL or JSON.
     const forms = [secret, Buffer.from(secret).toString('base64').slice(0, -4), encodeURIComponent(secret)]
     return [...traces]
       .filter(([, text]) => forms.some(form => text.includes(form)))
@@ -104,14 +103,14 @@ test('no secret is in logs, metrics, answers to errors, or in clear in the datab
   const traces = await tracesOf(gateway, answers)
   expect(traces.get('its output')).toContain('"path":"/api/v1/devices/qr-code"')
   expect(traces.has(join('data', 'meshgate.db-wal'))).toBeTrue()
-  // The search finds what is there: what is said isn't sealed.
+  // The search works: message texts aren't encrypted.
   expect(leaksIn(traces, { text: 'a text that is no secret' }).length).toBeGreaterThan(0)
   expect(leaksIn(traces, hidden)).toEqual([])
   expect(await gateway.stop()).toBe(0)
   expect(leaksIn(await filesOf(gateway), hidden)).toEqual([])
 }, 90_000)
 
-/** What the gateway's own homeserver and the gateway ask a bridge for. */
+/** Answers the calls of homeserver and gateway to a bridge. */
 function fakeBridge() {
   const server = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => Response.json({}) })
   return {
@@ -120,7 +119,7 @@ function fakeBridge() {
   }
 }
 
-/** Attaches a bridge as users do, which then has an account with a token of its own. @returns the secrets of both */
+/** Attaches a bridge that logs a user of its own in. @returns the secrets of both */
 async function attachBridge(gateway: GatewayProcess, url: string) {
   const added = await runCommand(gateway.directory, ['bridge', 'add', 'signal', '--url', url], {
     ...SETTINGS,
@@ -156,7 +155,7 @@ async function attachBridge(gateway: GatewayProcess, url: string) {
   }
 }
 
-/** All that a bridge and its users do wrong with their secrets. @returns what they were told */
+/** Makes a bridge's and its users' mistakes with secrets. @returns the answers */
 async function goWrongAsBridge(
   url: string,
   attached: Awaited<ReturnType<typeof attachBridge>>,
@@ -182,7 +181,7 @@ async function goWrongAsBridge(
   return told
 }
 
-/** After the end, when the log of the database has gone into the database. */
+/** Reads after the end, when the WAL is in the database. */
 async function filesOf(gateway: GatewayProcess): Promise<Map<string, string>> {
   const files = ['meshgate.db'].map((name): [string, string] => [
     name,
@@ -191,7 +190,7 @@ async function filesOf(gateway: GatewayProcess): Promise<Map<string, string>> {
   return new Map([['its output', gateway.output()], ...files])
 }
 
-/** All that a tenant does with secrets. @returns those it was given */
+/** Does all that a tenant does with secrets. @returns the secrets */
 async function liveThrough(client: GatewayClient, endpoint: string) {
   const { admin, address } = client
   const made = await admin.post<{ client_secret: string }>('/api/v1/credentials', { client_id: 'tenant' })
@@ -236,7 +235,7 @@ async function liveThrough(client: GatewayClient, endpoint: string) {
       token,
       first: made.body.client_secret,
       renewed: renewed.body.client_secret,
-      // Without what every such secret begins with.
+      // The prefix isn't secret.
       signing: hook.body.secret.replace('whsec_', ''),
       rotated: rotated.body.secret.replace('whsec_', ''),
     },
@@ -253,7 +252,7 @@ async function fetchKeyed(url: string, authorization: string, body: object): Pro
   return response.text()
 }
 
-/** All that a client does wrong with secrets. @returns what it was told */
+/** Makes a client's mistakes with secrets. @returns the answers */
 async function goWrong(url: string, account: Account, device: string, media: string): Promise<string[]> {
   const { token } = account
   const json = { 'content-type': 'application/json' }

@@ -1,4 +1,4 @@
-/** From the API to the phones at the other end: recipients however they are written, files, replies, order, and what is refused. */
+/** From the API to phones: recipients in every form, files, replies, order, and refusals. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { createHash } from 'node:crypto'
 import { bytesOf, pngOf, randomFrom } from '../support/files.ts'
@@ -195,7 +195,7 @@ describe('replies', () => {
     const { id, from } = await inbox.next()
     await account.send(device, { contact: friend.number, text: 'yes', reply_id: id })
     expect(await friend.waitForText('yes')).toMatchObject({ reply_to: asked.id })
-    // The sender's Matrix id, as the webhook gives it, is an address too.
+    // The sender's Matrix id from the webhook is an address, too.
     await account.send(device, { contact: from, text: 'at nine' })
     expect(await friend.waitForText('at nine')).toMatchObject({ reply_to: null })
   })
@@ -327,7 +327,7 @@ describe('order', () => {
       const key = friends[Math.floor(random() * 7)]?.number ?? group.id
       sent.set(key, [...(sent.get(key) ?? []), `text ${count}`])
     }
-    // All chats at the same time, each one's messages one after the other.
+    // Chats run at the same time, each one's messages one after the other.
     await Promise.all(
       [...sent].map(async ([key, texts]) => {
         const recipient = key === group.id ? { group_url: group.invite_link } : { contact: key }
@@ -512,7 +512,7 @@ function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')
 }
 
-/** What the device's own phone shows as sent, of what was sent. */
+/** Texts that the device's own phone shows as sent, out of `sent`. */
 async function textsOf(sender: Phone, sent: Map<string, string[]>): Promise<string[]> {
   const wanted = new Set([...sent.values()].flat())
   return (await sender.messages()).map(({ text }) => text).filter(text => wanted.has(text))

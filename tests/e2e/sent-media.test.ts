@@ -1,6 +1,4 @@
-/**
- * Files of many kinds on their way to a phone whose network takes only some of them as they are.
- */
+/** Files of many kinds, sent to a phone whose network takes only some of them as they are. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { FILES } from '../support/file-heads.ts'
 import { type Account, formWith, type GatewayClient, type Phone } from '../support/gateway-client.ts'
@@ -24,7 +22,7 @@ beforeAll(async () => {
 afterAll(() => gateway[Symbol.asyncDispose]())
 
 let sends = 0
-/** @returns what the phone shows of a file that is sent */
+/** Sends a file. @returns what the phone shows */
 async function shown(file: { kind: keyof typeof FILES; extension: string; type?: string }) {
   const name = `file-${++sends}.${file.extension}`
   const form = formWith(

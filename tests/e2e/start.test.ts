@@ -1,4 +1,4 @@
-/** What a start refuses, in one line that names the setting; and what it finds of a process that was killed. */
+/** Refused starts, with one line that names the setting, and starts after a kill. */
 
 import { Database } from 'bun:sqlite'
 import { describe, expect, setDefaultTimeout, test } from 'bun:test'
@@ -24,7 +24,7 @@ setDefaultTimeout(60_000)
 
 const DEADLINE_MS = 20_000
 
-/** Runs the program until it ends by itself. */
+/** Runs the program to its end. */
 function meshgate(folder: TempDir, args: string[], env: Record<string, string> = {}) {
   const { exitCode, stdout, stderr } = Bun.spawnSync([...MESHGATE, ...args], {
     cwd: folder.path,
@@ -225,7 +225,7 @@ describe('what a killed process leaves behind', () => {
   })
 })
 
-/** A device that files can be sent from. */
+/** A linked device to send files from. */
 async function linked(gateway: GatewayProcess) {
   const client = new GatewayClient(gateway)
   const account = await client.account()
@@ -242,7 +242,7 @@ async function linked(gateway: GatewayProcess) {
       expect((await fetch(url, { method: 'POST', headers, body: form })).status).toBe(200)
       await client.phone('1234567890').waitForMessage(({ file }) => file?.name === name)
     },
-    /** Sends a file's beginning and nothing more. */
+    /** Sends the beginning of a file and nothing more. */
     slowUpload() {
       const head = [
         '--b\r\nContent-Disposition: form-data; name="contact"\r\n\r\n1234567890\r\n',
@@ -282,7 +282,7 @@ function filesIn(data: string): string[] {
     .toSorted()
 }
 
-/** With the header of a database, and nothing that fits to it. */
+/** A file with a database's header and a wrong rest. */
 function damagedDatabase(file: string): void {
   const database = new Database(file, { create: true })
   for (let table = 0; table < 50; table++) database.run(`CREATE TABLE t${table} (a TEXT, b TEXT, c TEXT)`)

@@ -1,4 +1,4 @@
-/** Webhooks in production: only public https addresses, at creation, at every change, and at each delivery. */
+/** In production, webhooks must be public https URLs at creation, at changes and at deliveries. */
 import { Database } from 'bun:sqlite'
 import { expect, test } from 'bun:test'
 import { networkInterfaces } from 'node:os'

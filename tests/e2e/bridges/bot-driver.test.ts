@@ -1,4 +1,4 @@
-/** A real bridge whose provisioning API is switched off: everything goes by its bot, and works the same for users of the API. */
+/** A bridge without the provisioning API: the gateway uses its bot, and API users see no change. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import type { LinkView } from '../../../src/modules/linking/types.ts'
 import type { PlatformView } from '../../../src/modules/platforms/types.ts'

@@ -1,7 +1,7 @@
 /**
- * Restarts of bridges that load their logins only some seconds after their port is open, and go
- * without a user's logins until their next restart when somebody asks about that user before: no
- * device is lost, and nothing arrives twice or never.
+ * Restarts of bridges that open their port seconds before they load their logins. Somebody who asks
+ * about a user too early makes the bridge leave out that user's logins until its next restart; no
+ * device may be lost, and no message lost or repeated.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { attachedGateway, type Deployment } from '../../support/attached-gateway.ts'
@@ -13,13 +13,13 @@ import { type LinkedUser, linkedUser } from './cases/setting.ts'
 setDefaultTimeout(120_000)
 
 const SLOW = { 'network.start_delay_ms': '2000' }
-/** Users of bridges on one homeserver must differ. */
+/** Bridges on one homeserver need different user names. */
 const named = (name: string) => ({
   'appservice.id': name,
   'appservice.bot.username': `${name}bot`,
   'appservice.username_template': `${name}_{{.}}`,
 })
-/** Longer than a bridge without a word is waited for. */
+/** Longer than the gateway waits for a bridge without reports. */
 const DEADLINE_MS = 30_000
 
 describe.skipIf(!testBridge)('a bridge that loads its logins late', () => {
@@ -42,7 +42,7 @@ describe.skipIf(!testBridge)('a bridge that loads its logins late', () => {
   const untilConnected = (user: LinkedUser) =>
     waitFor(async () => (await only(user))?.state === 'connected', { deadlineMs: DEADLINE_MS })
 
-  /** Restarts of a deployment's parts, and how they come back. */
+  /** Restarts of parts of the deployment, by name. */
   const restarts: Record<string, (platform: string) => Promise<void>> = {
     async 'the bridge is restarted'(platform) {
       await deployment.bridge(platform).kill()
@@ -64,7 +64,7 @@ describe.skipIf(!testBridge)('a bridge that loads its logins late', () => {
   }
   const cases = Object.keys(restarts).map((name): [string, string] => ['telling', name])
 
-  // Without a word each start takes ten seconds, so one has to do.
+  // A bridge without reports takes ten seconds for each start, so one case must do.
   test.each([...cases, ['silent', 'the bridge is restarted twice within its start']])(
     '%s: %s',
     async (platform, name) => {
@@ -77,8 +77,7 @@ describe.skipIf(!testBridge)('a bridge that loads its logins late', () => {
       const before = await only(user)
 
       await restarts[name]?.(platform)
-      // Sent while the bridge loads: into an existing chat, and into one that the bridge has to
-      // make.
+      // Sent while the bridge loads: into an existing chat, and into a new one.
       const stranger = await settingOf(platform).testnet.newPhone()
       await send('meanwhile')
       await user.account.send(user.device, { contact: stranger.number, text: 'nice to meet you', platform })

@@ -1,4 +1,4 @@
-/** The cases that must hold with a real bridge, whatever the homeserver: each file beside this one runs them on one kind. */
+/** Cases with a real bridge for any homeserver; each *.test.ts runs them on one kind. */
 import { afterAll, beforeAll, describe } from 'bun:test'
 import { attachedGateway, type HomeserverKind, hasHomeserver } from '../../support/attached-gateway.ts'
 import { testBridge } from '../../support/bridge-program.ts'
@@ -14,9 +14,9 @@ import { sendingCases } from './cases/sending.ts'
 import { PLATFORM, type Setting } from './cases/setting.ts'
 import { statusCases } from './cases/statuses.ts'
 
-/** The platform of a second test bridge, without the provisioning API. */
+/** Platform of a second test bridge, without the provisioning API. */
 const PLAIN = 'plain'
-/** Its users must have other names than those of the first. */
+/** The two bridges need different user names. */
 const WITHOUT_PROVISIONING = {
   'provisioning.shared_secret': 'disable',
   'appservice.id': 'plain',
@@ -24,13 +24,13 @@ const WITHOUT_PROVISIONING = {
   'appservice.username_template': 'plain_{{.}}',
 }
 
-/** A bridge that doesn't report its logins' states, and so has to be asked; of the kinds one is enough. */
+/** A bridge that doesn't report its logins' states, so the gateway asks; one kind is enough. */
 const SILENT = { 'homeserver.status_endpoint': 'null' }
 
-/** How long a message without a word of the bridge counts as on its way: more than a slow machine takes for that word. */
+/** Wait for a bridge's status: longer than a slow machine's bridge takes. */
 const STATUS_TIMEOUT_MS = '8000'
 
-/** One deployment serves all cases: each has phones and accounts of its own, and leaves everything running. */
+/** All cases share a deployment: each has its own phones and accounts, and leaves all running. */
 export function bridgeSuite(kind: HomeserverKind): void {
   describe.skipIf(!testBridge || !hasHomeserver(kind))(`with a bridge on ${kind}`, () => {
     let setting: Setting | undefined
@@ -66,7 +66,7 @@ export function bridgeSuite(kind: HomeserverKind): void {
     describe('receiving', () => receivingCases(current))
     describe('statuses', () => statusCases(current))
     describe('devices', () => deviceCases(current))
-    // Events are pushed by the embedded homeserver as by Synapse; a /sync is the other way.
+    // The embedded homeserver pushes events as Synapse does, so two kinds are enough.
     if (kind !== 'synapse') describe('by its bot', () => botDriverCases(() => started(plain), PLAIN))
     describe('restarts', () => restartCases(current, kind))
   })

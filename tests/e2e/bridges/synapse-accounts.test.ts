@@ -1,4 +1,4 @@
-/** What can happen to the accounts that Synapse gives the gateway: their access tokens end, and it limits how fast they may write. */
+/** Synapse revokes the gateway's access tokens and limits its accounts' rates. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { attachedGateway, type Deployment, hasHomeserver } from '../../support/attached-gateway.ts'
 import { testBridge } from '../../support/bridge-program.ts'
@@ -7,7 +7,7 @@ import { linkedUser, PLATFORM, type Setting } from './cases/setting.ts'
 
 setDefaultTimeout(120_000)
 
-/** Each account may write three messages at once, and then one every half second. */
+/** Each account may send three messages at once, then one every half second. */
 const MESSAGE_LIMIT = { per_second: 2, burst_count: 3 }
 
 describe.skipIf(!testBridge || !hasHomeserver('synapse-sync'))('accounts at Synapse', () => {
@@ -54,7 +54,7 @@ describe.skipIf(!testBridge || !hasHomeserver('synapse-sync'))('accounts at Syna
   })
 })
 
-/** Logs the user out everywhere, as an admin does. */
+/** Logs the user out everywhere, as an admin. */
 async function revokeTokens({ synapse }: Deployment, userId: string): Promise<void> {
   const admin = await synapse?.admin()
   const path = `/_synapse/admin/v2/users/${encodeURIComponent(userId)}`

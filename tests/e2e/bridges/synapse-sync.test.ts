@@ -1,4 +1,4 @@
-/** The suite on Synapse that only gives the gateway accounts: events come by a /sync for each. */
+/** The suite on Synapse that only gives accounts: events come by a /sync for each. */
 import { setDefaultTimeout } from 'bun:test'
 import { bridgeSuite } from './suite.ts'
 

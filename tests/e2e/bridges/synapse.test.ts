@@ -1,4 +1,4 @@
-/** The suite on Synapse, to which the gateway is an application service. */
+/** The suite on Synapse, with the gateway as an application service. */
 import { setDefaultTimeout } from 'bun:test'
 import { bridgeSuite } from './suite.ts'
 

@@ -1,13 +1,13 @@
-/** The test bridge is code too: formatted, vetted, and its network keeps what its own tests promise. */
+/** The test bridge's own checks: format, vet and tests. */
 import { expect, test } from 'bun:test'
 import { join } from 'node:path'
 import { testBridge } from '../../support/bridge-program.ts'
 
 const CHECK = join(import.meta.dir, '..', '..', '..', 'scripts', 'check-test-bridge.sh')
-/** Compiles for its tests on a machine that does much else. */
+/** A busy machine first compiles the tests. */
 const DEADLINE_MS = 300_000
 
-// Where the bridge was built there is Go.
+// A machine that built the bridge has Go.
 test.skipIf(!testBridge)(
   'the test bridge passes its own checks',
   async () => {

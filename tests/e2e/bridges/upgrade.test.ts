@@ -1,4 +1,4 @@
-/** A real bridge from before BRIDGE_PORT works at PORT, and at its own once restarted. */
+/** A bridge from before BRIDGE_PORT works at PORT, and at BRIDGE_PORT once restarted. */
 import { expect, test } from 'bun:test'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { parse } from 'yaml'
@@ -27,7 +27,7 @@ test.skipIf(!testBridge)(
     const mainUrl = client.address.url
     const countOf = (words: string) => gateway.output().split(words).length - 1
 
-    // As it was, and as it runs on while the gateway alone is restarted.
+    // The old configuration, with which a bridge runs on when only the gateway restarts.
     await bridge.stop()
     await gateway.stop()
     const text = readFileSync(bridge.configFile, 'utf8')

@@ -1,7 +1,4 @@
-/**
- * mautrix-whatsapp, a bridge that people really use, run by the gateway, up to where it needs WhatsApp: it is kept out of reach here, and users have
- * to be told so at once.
- */
+/** The gateway runs a real mautrix-whatsapp without a way to WhatsApp, and must say so at once. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import {
   attachedGateway,
@@ -14,9 +11,9 @@ import { whatsappBridge } from '../../support/bridge-program.ts'
 
 setDefaultTimeout(120_000)
 
-/** Within this a user learns that the network is out of reach, in milliseconds. */
+/** Users learn within this time that the network is out of reach, in milliseconds. */
 const NOTICE_MS = 5_000
-/** Keeps WhatsApp out of reach on any machine: nobody listens on that port. */
+/** Keeps WhatsApp out of reach: nobody listens on that port. */
 const NO_PROXY_THERE = 'http://127.0.0.1:9'
 
 describe.each(HOMESERVER_KINDS)('on %s', kind => {

@@ -1,4 +1,4 @@
-/** Events of a real Synapse, pushed to us as an application service or fetched by /sync: each reaches the webhook once and in order. */
+/** Events of a real Synapse, pushed or by /sync: each reaches the webhook once and in order. */
 import { Database } from 'bun:sqlite'
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import type { MessagePayload } from '../../../src/domain/events.ts'
@@ -20,7 +20,7 @@ describe.skipIf(!hasSynapse).each(SOURCES)('by %s', source => {
   })
   afterAll(() => deployment?.[Symbol.asyncDispose]())
 
-  /** By webhook-id, in the order they came: what was on its way at the moment of a kill comes again, under the same id. */
+  /** By webhook-id, in order: a delivery open at a kill is repeated with the same id. */
   const deliveries = (reader: InboxReader) => {
     const found = new Map<string, MessagePayload>()
     for (const { headers, json } of reader.receiver.received) {
@@ -113,12 +113,12 @@ describe.skipIf(!hasSynapse).each(SOURCES)('by %s', source => {
     const recoveries = deployment.synapse.recoveriesOf('meshgate')
     await deployment.gateway().kill()
     await talking
-    // More than a /sync answer holds of one room, and a second chat that begins meanwhile.
+    // More than a /sync answer holds for a room, and a second chat that begins meanwhile.
     await portal.say(...texts.slice(60, 220))
     const stranger = await deployment.bridge.portal('237006', userId)
     await stranger.say('a new chat')
     await deployment.startGateway()
-    // What happens in the very instant in which it has caught up may come late (ARCHITECTURE.md), and so behind what was said after it.
+    // Events of the instant Synapse has caught up may come after later ones (ARCHITECTURE.md).
     if (source === 'appservice')
       await waitFor(() => deployment.synapse.recoveriesOf('meshgate') > recoveries, { deadlineMs: 90_000 })
     await portal.say(...texts.slice(220))
@@ -147,13 +147,13 @@ describe.skipIf(!hasSynapse).each(SOURCES)('by %s', source => {
       expect((await reader.next()).message).toBe('before')
       await deployment.gateway().kill()
       await portal.say('kept back')
-      // As it does by itself with what happens in the instant in which it has caught up (ARCHITECTURE.md).
+      // Mimics Synapse, which may skip events of the instant it has caught up (ARCHITECTURE.md).
       await waitFor(() => forgetUnsent(deployment.synapse.databaseFile), {
         what: 'the transaction to be lost',
       })
       await deployment.startGateway()
       await portal.say('after')
-      // The kill may have come before the first delivery was written down: that is repeated then.
+      // A kill before the first delivery was stored repeats that delivery.
       const found = await waitFor(() => deliveries(reader).size >= 3 && deliveries(reader), {
         what: 'what was kept back',
         deadlineMs: 90_000,
@@ -165,7 +165,7 @@ describe.skipIf(!hasSynapse).each(SOURCES)('by %s', source => {
     const { account, userId } = await deployment.account()
     await using reader = await InboxReader.open(account)
     const portal = await deployment.bridge.portal('237007', userId)
-    // Transactions to the bridge are counted along with ours, so of three series two at least share their ids.
+    // Transactions to the bridge count along, so two of the three series share ids.
     for (const [series, from] of [0, 15, 30].entries()) {
       if (series > 0) await deployment.synapse.restart()
       await portal.say(...numbered(from, 15))
@@ -212,12 +212,12 @@ test.skipIf(!hasSynapse)(
     const portal = await deployment.bridge.portal('237001', userId)
     await portal.say('before')
     expect((await reader.next()).message).toBe('before')
-    // What it reads at its start anyway would find everything.
+    // Waits for both reads that follow a start, as these would find everything.
     const { pid, output } = deployment.gateway()
     const looksBack = () => output().split('what was said lately was read once more').length - 1
     await waitFor(() => looksBack() === 2, { what: 'what is read after a start', deadlineMs: 120_000 })
 
-    // While the gateway takes its time with a transaction, Synapse keeps what is said in memory, and counts it as told.
+    // While a transaction is open, Synapse keeps new events in memory and counts them as sent.
     process.kill(pid, 'SIGSTOP')
     await portal.say('in the transaction')
     await waitFor(() => hasUnsent(deployment.synapse.databaseFile), { what: 'the transaction' })
@@ -237,7 +237,7 @@ function hasUnsent(databaseFile: string): boolean {
   return database.query('SELECT 1 FROM application_services_txns').get() !== null
 }
 
-/** Takes from Synapse what it hasn't sent to application services yet. @returns whether there was anything */
+/** Deletes Synapse's unsent transactions. @returns false when there were none */
 function forgetUnsent(databaseFile: string): boolean {
   using database = new Database(databaseFile)
   database.run('PRAGMA busy_timeout = 5000')

@@ -75,7 +75,7 @@ describe.skipIf(!hasSynapse)('accounts with access tokens of their own', () => {
       { what: 'the device to be in error' },
     )
     expect(device.reason).toContain('M_FORBIDDEN')
-    // The others go on, and so does the gateway.
+    // Other accounts and the gateway go on.
     expect((await fetch(`${deployment.gateway().url}/ready`)).status).toBe(200)
     expect(deployment.gateway().output()).not.toContain('syt_')
 

@@ -1,4 +1,4 @@
-/** Whom a device can write to, on a network whose ids are numbers, UUIDs or names: each way to write an address leads to the same person. */
+/** Recipients on a network whose ids are numbers, UUIDs or names: each form leads to one person. */
 import { expect, test } from 'bun:test'
 import type { ContactView, GroupView } from '../../../../src/modules/contacts/types.ts'
 import type { PlatformView } from '../../../../src/modules/platforms/types.ts'
@@ -50,7 +50,7 @@ export function addressingCases(setting: SettingOf): void {
     await ann.send({ to: phone.id, text: 'an answer' })
     const received = await inbox.next()
     expect(received).toMatchObject({ message: 'an answer', device_id: device })
-    // What a webhook tells of a sender is an address, too.
+    // A webhook's sender id is an address, too.
     await account.send(encodeURIComponent(device), {
       platform: PLATFORM,
       contact: received.from,

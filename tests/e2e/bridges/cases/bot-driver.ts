@@ -1,4 +1,4 @@
-/** A bridge without the provisioning API: everything goes by commands to its bot, and works the same to who uses the API. */
+/** Without the provisioning API the gateway sends the bridge's bot commands; our API stays. */
 import { expect, test } from 'bun:test'
 import { bytesOf } from '../../../support/files.ts'
 import { formWith } from '../../../support/gateway-client.ts'
@@ -7,7 +7,7 @@ import { bytesOfMessage } from '../../../support/testnet.ts'
 import { waitFor } from '../../../support/wait-for.ts'
 import { linkedUser, type SettingOf } from './setting.ts'
 
-/** Within this a change of a device has to be told, in milliseconds. */
+/** Webhooks report a device's change within this time, in milliseconds. */
 const NOTICE_MS = 5_000
 
 export function botDriverCases(setting: SettingOf, platform: string): void {

@@ -1,4 +1,4 @@
-/** What the API and webhooks tell of a device is true, within five seconds of the change. */
+/** API and webhooks show a device's state within five seconds of a change. */
 import { expect, test } from 'bun:test'
 import type { DeviceEvent, MessagePayload } from '../../../../src/domain/events.ts'
 import type { DeviceView } from '../../../../src/modules/devices/types.ts'
@@ -6,9 +6,9 @@ import { InboxReader } from '../../../support/inbox-reader.ts'
 import { waitFor } from '../../../support/wait-for.ts'
 import { type LinkedUser, link, linkedUser, PLATFORM, type SettingOf } from './setting.ts'
 
-/** Within this a change has to be told, in milliseconds. */
+/** Webhooks report a change within this time, in milliseconds. */
 const NOTICE_MS = 5_000
-/** A bridge that reports no states is given this long to load its logins. */
+/** The gateway gives a bridge that reports no states this long to load its logins. */
 const SETTLED_MS = 10_000
 
 export function deviceCases(setting: SettingOf): void {
@@ -70,7 +70,7 @@ export function deviceCases(setting: SettingOf): void {
     await using user = await linkedUser(setting())
     await user.phone.setConnection({ state: 'logged_out' })
     await untilState(user, 'logged_out')
-    // The bridge still knows the login, and so asks for no number.
+    // The bridge still knows the login, so it asks for no number.
     const answer = await user.account.api.post<{ link: { id: string; step: { code: string } } }>(
       '/api/v1/devices',
       { platform: PLATFORM, flow: 'code', device_id: user.device },
@@ -159,7 +159,7 @@ export function deviceCases(setting: SettingOf): void {
   })
 }
 
-/** Events of the device after `device.connected`, which has come by then. */
+/** The device's events after `device.connected`. */
 async function deviceEvents(user: LinkedUser): Promise<InboxReader<DeviceEvent>> {
   await untilState(user, 'connected')
   return InboxReader.of<DeviceEvent>(user.account, [

@@ -1,4 +1,4 @@
-/** Linking a phone: what is shown, what ends it, and what is there afterwards. */
+/** Linking a phone: the codes, every end, and the devices afterwards. */
 import { expect, test } from 'bun:test'
 import { watchSocket } from '../../../support/socket-watcher.ts'
 import { link, PLATFORM, type SettingOf } from './setting.ts'
@@ -63,7 +63,7 @@ export function linkingCases(setting: SettingOf): void {
   })
 }
 
-/** For the time of a test, QR codes that come sooner. */
+/** Makes QR codes follow each other faster during a test. */
 async function withQrCodes(
   setting: SettingOf,
   codes: { qr_count: number; qr_interval_ms: number },

@@ -1,4 +1,4 @@
-/** The login flows other than by QR code: answered over HTTP or over the socket, with right and with wrong answers. */
+/** Login flows other than QR codes, over HTTP or the socket, with right and wrong answers. */
 import { expect, test } from 'bun:test'
 import type { LinkView } from '../../../../src/modules/linking/types.ts'
 import type { Account } from '../../../support/gateway-client.ts'

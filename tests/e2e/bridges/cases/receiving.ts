@@ -13,7 +13,7 @@ export function receivingCases(setting: SettingOf): void {
     const stranger = await testnet.newPhone({ name: 'Grace' })
     await stranger.send({ to: user.phone.id, text: 'Grüße 👋\n"quoted" <b>' })
     const payload = await user.inbox.next()
-    // Bun writes matchers into what it compares.
+    // Bun writes matchers into the compared object.
     expect(structuredClone(payload)).toMatchObject({
       id: expect.stringMatching(/^\$/),
       event: 'message.received',
@@ -183,7 +183,7 @@ export function receivingCases(setting: SettingOf): void {
   })
 }
 
-/** Nothing comes before this message. */
+/** Expects this message to be the next to arrive. */
 async function expectNextText(user: LinkedUser, send: () => Promise<unknown>, text: string): Promise<void> {
   await send()
   expect((await user.inbox.next()).message).toBe(text)

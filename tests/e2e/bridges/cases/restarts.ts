@@ -1,4 +1,4 @@
-/** Each part of a deployment ends and comes back, while messages go both ways: nothing is missed and nothing repeated. */
+/** Each part of a deployment restarts while messages go both ways: none is missed or repeated. */
 import { expect, test } from 'bun:test'
 import type { MessagePayload } from '../../../../src/domain/events.ts'
 import type { HomeserverKind } from '../../../support/attached-gateway.ts'
@@ -7,7 +7,7 @@ import type { TestnetPhone } from '../../../support/testnet.ts'
 import { waitFor } from '../../../support/wait-for.ts'
 import { type LinkedUser, linkedUser, PLATFORM, type Setting, type SettingOf } from './setting.ts'
 
-/** After an outage, homeserver and bridge try again at longer and longer intervals. */
+/** After an outage, homeserver and bridge retry at growing intervals. */
 const DEADLINE_MS = 45_000
 
 export function restartCases(setting: SettingOf, kind: HomeserverKind): void {
@@ -33,12 +33,12 @@ export function restartCases(setting: SettingOf, kind: HomeserverKind): void {
       end: () => bridge.kill(),
       begin: () => bridge.start(),
       acceptsMeanwhile: true,
-      // What the network has told the bridge, and it not yet the homeserver, is lost with it.
+      // The bridge loses messages that it hasn't passed on to the homeserver.
       isNetwork: true,
     })
   })
 
-  // The gateway's own ends and begins with it.
+  // The embedded homeserver restarts with the gateway.
   if (kind === 'embedded') return
 
   test('the homeserver', async () => {
@@ -55,20 +55,20 @@ export function restartCases(setting: SettingOf, kind: HomeserverKind): void {
 interface Interruption {
   end(): Promise<void>
   begin(): Promise<void>
-  /** Whether the gateway takes messages in between. */
+  /** True when the gateway accepts messages in between. */
   acceptsMeanwhile: boolean
-  /** Whether the network is interrupted as well: the test bridge's lives in its program. */
+  /** True when the network stops as well: the test bridge's network lives in its program. */
   isNetwork?: boolean
   /**
-   * Synapse may keep back what happens in the instant in which it has caught up with an application service, until it has to catch up again
-   * (its scheduler looks for what is unsent, and marks the service as up, in two steps).
+   * Synapse may keep back events of the instant it has caught up with an appservice, until it
+   * must catch up again: its scheduler looks for unsent events, then marks the service as up.
    */
   catchesUpFirst?: boolean
-  /** Whether an event may stay for ever between Synapse's storing it and its queue for the bridge: it ends meanwhile. */
+  /** True when Synapse may end between storing an event and queueing it for the bridge. */
   forgets?: boolean
 }
 
-/** Before, during and after the interruption a friend and the user write to each other. */
+/** A friend and the user write to each other before, during and after the interruption. */
 async function messagesBothWays(setting: Setting, interruption: Interruption): Promise<void> {
   await using user = await linkedUser(setting)
   const outgoing = await Outgoing.to(setting, user)
@@ -88,7 +88,7 @@ async function messagesBothWays(setting: Setting, interruption: Interruption): P
   const meanwhile = ['in 3', 'in 4']
   if (!interruption.isNetwork) for (const text of meanwhile) await arrive(text)
   if (interruption.acceptsMeanwhile) await outgoing.send('out 3')
-  // Else a slow bridge might tell Synapse of them only when the gateway is back, and there would be nothing to catch up with.
+  // A slow bridge might tell Synapse of them only once the gateway is back, with no outage to end.
   if (interruption.catchesUpFirst)
     await waitFor(() => (synapse?.outagesOf('meshgate') ?? 0) > outages, { deadlineMs: DEADLINE_MS })
   await interruption.begin()
@@ -100,21 +100,21 @@ async function messagesBothWays(setting: Setting, interruption: Interruption): P
 
   const arrived = await outgoing.arrived()
   const expected = outgoing.texts.filter(text => !interruption.forgets || !outgoing.forgotten.includes(text))
-  // A bridge that isn't connected yet refuses what comes first, for now: that comes again, behind what came next.
+  // A bridge that isn't connected yet refuses the first message, which then comes after later ones.
   const isInOrder = !interruption.isNetwork && !outgoing.caughtUp
   expect(isInOrder ? arrived : arrived.toSorted()).toEqual(expected)
   const texts = ['in 1', 'in 2', 'in 3', 'in 4', 'in 5']
   const received = await receivedTexts(user, texts.length)
-  // What Synapse kept back all the same is read once more, and comes behind what it told.
+  // The gateway reads once more what Synapse kept back, so it comes after later messages.
   expect(interruption.catchesUpFirst ? received.toSorted() : received).toEqual(texts)
 }
 
-/** What the user sends to a friend, and what of it there is to come. */
+/** The user's messages to a friend, and which of them can arrive. */
 class Outgoing {
   private readonly sent: { text: string; id: string }[] = []
-  /** What Synapse stored, and never put into its queue for the bridge. No gateway can mend that. */
+  /** Messages that Synapse stored and never queued for the bridge; no gateway can mend that. */
   forgotten: readonly string[] = []
-  /** Whether Synapse had to be brought to push what it had kept back. */
+  /** True when Synapse had to be made to push kept messages. */
   caughtUp = false
 
   private constructor(
@@ -137,7 +137,7 @@ class Outgoing {
     this.sent.push({ text, id: accepted?.id ?? '' })
   }
 
-  /** @returns what the friend got, once it is all */
+  /** @returns the friend's messages, once complete */
   async arrived(): Promise<string[]> {
     const arrived = await this.untilAllArrived()
     const { synapse } = this.setting.deployment
@@ -155,7 +155,7 @@ class Outgoing {
     return this.friend.receivedTexts()
   }
 
-  /** What hasn't arrived, by how far Synapse has brought it. */
+  /** Messages that haven't arrived, by their state at Synapse. */
   private async pushStates(arrived: string[], synapse: Synapse): Promise<Map<PushState, string[]>> {
     const { appserviceId } = this.setting.deployment.bridge(PLATFORM)
     const states = new Map<PushState, string[]>()
@@ -168,7 +168,7 @@ class Outgoing {
     return states
   }
 
-  /** Synapse pushes what it has kept back when it next fails to push something, and then succeeds. */
+  /** After a failed push, Synapse's next successful one also pushes the events it kept back. */
   private async letCatchUp(synapse: Synapse): Promise<void> {
     const bridge = this.setting.deployment.bridge(PLATFORM)
     const outages = synapse.outagesOf(bridge.appserviceId)
@@ -180,7 +180,7 @@ class Outgoing {
   }
 }
 
-/** Each delivery once: one that was repeated because its answer was lost counts as one. What is missing says more than the deadline. */
+/** Counts repeats of a delivery once. Ignores the deadline: the missing texts say more. */
 async function receivedTexts(user: LinkedUser, count: number): Promise<string[]> {
   const texts = () => {
     const byDelivery = new Map<string, string>()

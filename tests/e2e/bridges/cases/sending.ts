@@ -140,7 +140,7 @@ export function sendingCases(setting: SettingOf): void {
     await user.account.send(user.device, { group_url: chat.id, text: 'by room' })
     await friend.waitForText('by room')
     expect(await friend.receivedTexts()).toEqual(['one', 'two', 'by id', 'by room'])
-    // Who joined is told to the chat's members, once.
+    // The network tells the chat's members once who joined.
     expect((await testnet.group(group.id)).members).toHaveLength(2)
   })
 

@@ -1,4 +1,4 @@
-/** What each case begins with: somebody who has linked a phone of the test bridge's network and listens to what comes in. */
+/** Each case starts with a user, a webhook, and a linked phone of the test bridge's network. */
 import { afterAll, beforeAll } from 'bun:test'
 import type { Deployment } from '../../../support/attached-gateway.ts'
 import type { Account } from '../../../support/gateway-client.ts'
@@ -11,21 +11,21 @@ export interface Setting {
   testnet: Testnet
 }
 
-/** Cases get it as a function: it is made when the first of them runs. */
+/** A function, as the setting is made when the first case runs. */
 export type SettingOf = () => Setting
 
-/** The platform of the test bridge. */
+/** Platform of the test bridge. */
 export const PLATFORM = 'wa'
 
 export interface LinkedUser extends AsyncDisposable {
   account: Account
   phone: TestnetPhone
-  /** The device id. */
+  /** Device id. */
   device: string
   inbox: InboxReader
 }
 
-/** An account of its own, with a webhook, and a new phone linked to it. */
+/** A new account with a webhook and a new linked phone. */
 export async function linkedUser(
   { deployment, testnet }: Setting,
   options: PhoneOptions = {},
@@ -43,7 +43,7 @@ export interface Pair {
   friend: TestnetPhone
 }
 
-/** A user and a friend for several cases, where no case minds what was said in the others: a new chat takes a homeserver long to make. */
+/** A pair for several independent cases, since a homeserver takes long to make a new chat. */
 export function sharedPair(setting: SettingOf): () => Pair {
   let pair: Pair | undefined
 
@@ -59,7 +59,7 @@ export function sharedPair(setting: SettingOf): () => Pair {
   }
 }
 
-/** As a person does who scans the code. @returns the device id, once the gateway says that it is connected */
+/** Links by scanning the code. @returns the device id, once the gateway reports it connected */
 export async function link(account: Account, phone: TestnetPhone, platform = PLATFORM): Promise<string> {
   await using socket = watchSocket(await account.addDevice(platform))
   await phone.confirm(await socket.waitForText(0))
@@ -68,7 +68,7 @@ export async function link(account: Account, phone: TestnetPhone, platform = PLA
   return reason.replace('connected: ', '')
 }
 
-/** Sends a text and waits until the bridge has taken it. @returns its Matrix event id */
+/** Sends a text and waits until the bridge has it. @returns its Matrix event id */
 export async function sendText(user: LinkedUser, contact: TestnetPhone, text: string): Promise<string> {
   const [accepted] = await user.account.send(user.device, { contact: contact.number, text })
   const { event_id } = await user.account.waitForStatus(accepted?.id ?? '', ['sent', 'delivered', 'read'])

@@ -1,4 +1,4 @@
-/** What becomes of a message, as the bridge and the network tell it. */
+/** Statuses of a message, from reports of bridge and network. */
 import { expect, test } from 'bun:test'
 import type { StatusEvent } from '../../../../src/domain/events.ts'
 import { InboxReader } from '../../../support/inbox-reader.ts'
