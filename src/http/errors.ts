@@ -2,7 +2,8 @@
 import type { ErrorCode, GatewayError } from '../domain/errors.ts'
 import { errorText } from '../lib/error-text.ts'
 
-const STATUS_OF: Record<ErrorCode, number> = {
+/** The status of each code; the last three are HTTP's own. */
+export const STATUS_OF = {
   bad_request: 400,
   unauthorized: 401,
   forbidden: 403,
@@ -24,21 +25,29 @@ const STATUS_OF: Record<ErrorCode, number> = {
   shutting_down: 503,
   bridge_timeout: 504,
   not_supported: 501,
-}
+  misdirected_request: 421,
+  upgrade_required: 426,
+  internal_error: 500,
+} as const satisfies Record<ErrorCode, number> & Record<string, number>
 
-/** An expected failure that only HTTP knows: with headers of its own, or a status no use case speaks of. */
+/** `code` of an error's body. */
+export type AnsweredCode = keyof typeof STATUS_OF
+export type ErrorStatus = (typeof STATUS_OF)[AnsweredCode]
+
+/** A failure as HTTP answers it: with headers of its own, or a code that no use case has. */
 export class HttpError extends Error {
   override readonly name = 'HttpError'
+  readonly status: ErrorStatus
 
   constructor(
-    readonly status: number,
-    readonly code: string,
+    readonly code: AnsweredCode,
     message: string,
     readonly headers: Record<string, string> = {},
     /** Further fields of the body. */
     readonly details: Readonly<Record<string, string | number>> = {},
   ) {
     super(message)
+    this.status = STATUS_OF[code]
   }
 }
 
@@ -48,7 +57,7 @@ export type AuthScheme = 'Basic' | 'Bearer'
 /** Authentication is missing, malformed or wrong: 401 with the challenge that RFC 9110 section 11.6.1 asks for. */
 export function challenge(scheme: AuthScheme, message: string): HttpError {
   const parameters = scheme === 'Basic' ? 'realm="meshgate", charset="UTF-8"' : 'realm="meshgate"'
-  return new HttpError(STATUS_OF.unauthorized, 'unauthorized', message, {
+  return new HttpError('unauthorized', message, {
     'WWW-Authenticate': `${scheme} ${parameters}`,
   })
 }
@@ -58,7 +67,7 @@ export function httpErrorOf(error: GatewayError): HttpError {
   const headers: Record<string, string> = {}
   if (error.retryAfterS !== undefined) headers['Retry-After'] = String(Math.ceil(error.retryAfterS))
   else if (error.code === 'too_many_requests') headers['Retry-After'] = '1'
-  return new HttpError(STATUS_OF[error.code], error.code, error.message, headers, error.details)
+  return new HttpError(error.code, error.message, headers, error.details)
 }
 
 interface ErrorBody {

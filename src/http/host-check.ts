@@ -34,7 +34,6 @@ export function createHostCheck({ mode, http }: Pick<Config, 'mode' | 'http'>) {
 
 function misdirected(header: string): HttpError {
   return new HttpError(
-    421,
     'misdirected_request',
     `Host: "${header.slice(0, MAX_SHOWN)}" isn't a name of this gateway. If clients reach it by that name, set PUBLIC_URL to the address that they use`,
   )

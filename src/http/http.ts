@@ -206,7 +206,7 @@ export function createHttp(options: HttpOptions): Http {
     } catch (error) {
       const requestId = newRequestId(request)
       logger.error({ err: error, request_id: requestId, mount: mount.prefix }, 'request failed')
-      return errorResponse(new HttpError(500, 'internal_error', 'Internal error'), requestId)
+      return errorResponse(new HttpError('internal_error', 'Internal error'), requestId)
     }
   }
 

@@ -216,7 +216,6 @@ export function startServer(options: ServerOptions): RunningServer {
 
 function refusePipelined(request: Request): Response {
   const error = new HttpError(
-    429,
     'too_many_requests',
     `A connection may have ${MAX_PIPELINED} requests under way at once. This one and those behind it were not looked at`,
     { Connection: 'close', 'Retry-After': '1' },
@@ -226,7 +225,7 @@ function refusePipelined(request: Request): Response {
 
 /** On a connection that was open already. */
 function refuse(request: Request): Response {
-  const error = new HttpError(503, 'shutting_down', 'The gateway is stopping', {
+  const error = new HttpError('shutting_down', 'The gateway is stopping', {
     Connection: 'close',
     'Retry-After': '5',
   })

@@ -1,5 +1,8 @@
 /** The OpenAPI document and the page that shows it. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import Ajv from 'ajv'
+import addFormats from 'ajv-formats'
+import { STATUS_OF } from '../../src/http/errors.ts'
 import { type OpenApiDocument, openApiDocument } from '../../src/http/openapi/document.ts'
 import { printedDocument } from '../../src/http/openapi/print.ts'
 import { testHttp } from '../support/test-http.ts'
@@ -94,7 +97,7 @@ describe('the document', () => {
         expect(operation.responses['415'], name).toBeDefined()
       }
       for (const content of Object.values(operation.requestBody?.content ?? {})) {
-        expect(content.schema.type, name).toBe('object')
+        expect(resolved(content.schema).type, name).toBe('object')
       }
       for (const [parameter] of name.matchAll(/(?<=\{)\w+(?=\})/g)) {
         expect(
@@ -111,19 +114,120 @@ describe('the document', () => {
       if (name.endsWith('/message')) expect(types).toEqual(['application/json', 'multipart/form-data'])
       else if (operation.requestBody) expect(types, name).toEqual(['application/json'])
     }
-    expect(JSON.stringify(document.paths['/api/v1/devices/{device_id}/message'])).toContain(
-      '"format":"binary"',
-    )
+    expect(JSON.stringify(document.components.schemas.SendMessageForm)).toContain('"format":"binary"')
   })
 
   test('is OpenAPI 3.0: no JSON Schema beyond it, and every reference leads somewhere', () => {
     const text = JSON.stringify(document)
-    expect(text).not.toMatch(/"const":|"examples":|"type":"null"|"patternProperties"|x-integer/)
+    expect(text).not.toMatch(/"const":|"examples":\[|"type":"null"|"patternProperties"|"x-/)
     for (const [, section, name] of text.matchAll(/"#\/components\/(\w+)\/(\w+)"/g)) {
       const components: Record<string, Record<string, unknown>> = document.components
       expect(components[section ?? '']?.[name ?? ''], `${section}/${name}`).toBeDefined()
     }
     expect(Object.keys(document.components.securitySchemes)).toEqual(['basicAuth', 'bearerAuth'])
+  })
+})
+
+/** A schema, or the one that it refers to. */
+function resolved(schema: Schema): Schema {
+  const name = schema.$ref?.split('/').at(-1)
+  return name === undefined ? schema : (document.components.schemas[name] as Schema)
+}
+
+interface Schema {
+  $ref?: string
+  type?: string
+  format?: string
+  example?: unknown
+  required?: string[]
+  properties?: Record<string, Schema>
+  items?: Schema
+  anyOf?: Schema[]
+}
+
+/** Whether the page has something to show of it that is no mere "string". */
+function isShown(schema: Schema): boolean {
+  const { type, format, example, properties, items, anyOf } = resolved(schema)
+  if (example !== undefined || format === 'binary' || type === 'boolean') return true
+  if (items) return isShown(items)
+  return anyOf ? anyOf.every(isShown) : type === 'object' && Object.values(properties ?? {}).every(isShown)
+}
+
+describe('for generated clients', () => {
+  const operations = () => Object.values(document.paths).flatMap(methods => Object.values(methods))
+
+  test('each call has a name of its own, a verb and a noun', () => {
+    const ids = operations().map(({ operationId }) => operationId)
+    expect(new Set(ids).size).toBe(ids.length)
+    for (const id of ids)
+      expect(id).toMatch(
+        /^(add|answer|cancel|check|create|delete|download|get|list|read|replay|retry|rotate|send|test|update|watch)[A-Z]\w+$/,
+      )
+  })
+
+  test('each body has a schema with a name, or is a list of such', () => {
+    for (const { operationId, requestBody, responses } of operations()) {
+      const bodies = [requestBody, ...Object.values(responses)].map(
+        body => body?.content?.['application/json'] as { schema: Schema } | undefined,
+      )
+      for (const { schema } of bodies.filter(body => body !== undefined)) {
+        const either = schema.anyOf ?? [schema]
+        for (const one of either) expect((one.items ?? one).$ref, operationId).toBeString()
+      }
+    }
+  })
+
+  test('a body with nothing that has to be said may be left out', () => {
+    for (const { operationId, requestBody } of operations()) {
+      if (!requestBody) continue
+      const [content] = Object.values(requestBody.content)
+      const { required = [] } = resolved(content?.schema ?? {})
+      expect([operationId, requestBody.required]).toEqual([operationId, required.length > 0])
+    }
+  })
+})
+
+describe('examples', () => {
+  const ajv = addFormats(new Ajv({ strict: false }))
+  ajv.addFormat('binary', true)
+
+  test('each body has one, so that the page fills in no "string"', () => {
+    for (const methods of Object.values(document.paths)) {
+      for (const { operationId, requestBody, responses, parameters = [] } of Object.values(methods)) {
+        const contents = [requestBody, ...Object.values(responses)].flatMap(body =>
+          Object.values((body?.content ?? {}) as Record<string, { schema: Schema }>),
+        )
+        for (const { schema } of contents) expect([operationId, schema, isShown(schema)]).toContain(true)
+        for (const { name, ...parameter } of parameters)
+          if (name === 'Idempotency-Key') expect(JSON.stringify(parameter)).not.toMatch(/"(example|default)"/)
+      }
+    }
+  })
+
+  test('each is as its schema says', () => {
+    ajv.addSchema(document, 'document')
+    for (const [name, schema] of Object.entries(document.components.schemas as Record<string, Schema>)) {
+      const valid = ajv.compile({ $ref: `document#/components/schemas/${name}` })
+      if (schema.example !== undefined)
+        expect([name, valid(schema.example), valid.errors]).toEqual([name, true, null])
+    }
+  })
+
+  test('each error code has one, at its status', () => {
+    const valid = ajv.compile({ $ref: 'document#/components/schemas/ErrorBody' })
+    const shown = Object.entries(document.components.responses).flatMap(([name, response]) => {
+      const { examples } = (response as { content: Record<string, { examples: Record<string, unknown> }> })
+        .content['application/json'] ?? { examples: {} }
+      return Object.entries(examples as Record<string, { value: { code: string } }>).map(
+        ([code, { value }]) => {
+          expect([code, valid(value), valid.errors, value.code]).toEqual([code, true, null, code])
+          return [code, name]
+        },
+      )
+    })
+    expect(Object.fromEntries(shown)).toEqual(
+      Object.fromEntries(Object.entries(STATUS_OF).map(([code, status]) => [code, `Error${status}`])),
+    )
   })
 })
 

@@ -1,4 +1,5 @@
-/** Calls a JSON API and returns the whole answer. */
+/** Calls a JSON API and returns the whole answer; those of the gateway are held against its document. */
+import { expectDocumented } from './documented.ts'
 
 export interface Answer<T = unknown> {
   status: number
@@ -36,7 +37,10 @@ export function jsonClient(baseUrl: string, authorization?: string, handler: Han
         ...(body === undefined ? {} : { body: raw ? body : JSON.stringify(body) }),
       }),
     )
-    return { status: response.status, headers: response.headers, body: parsed(await response.text()) as T }
+    const { status, headers: answered } = response
+    const text = await response.text()
+    expectDocumented(method, path, { status, headers: answered, text })
+    return { status, headers: answered, body: parsed(text) as T }
   }
   return {
     get: path => call('GET', path),

@@ -10,6 +10,7 @@ import { createIdempotencyKeys } from '../../src/modules/idempotency/idempotency
 import { createIdempotencyRepository } from '../../src/modules/idempotency/repository.ts'
 import { createIdentities } from '../../src/modules/identities/identities.ts'
 import { createTokens } from '../../src/modules/tokens/tokens.ts'
+import { expectDocumented } from './documented.ts'
 import { fakeServices } from './fake-services.ts'
 import { ManualClock } from './manual-clock.ts'
 import { tempDb } from './temp-db.ts'
@@ -96,7 +97,14 @@ export async function testHttp(
   async function call(
     method: string,
     path: string,
-    { auth, json, headers = {}, body, origin = 'http://localhost:8080' }: CallOptions = {},
+    {
+      auth,
+      json,
+      headers = {},
+      body,
+      origin = 'http://localhost:8080',
+      undocumented = false,
+    }: CallOptions = {},
   ): Promise<Answer> {
     const response = await http.handle(
       new Request(`${origin}${path}`, {
@@ -110,7 +118,9 @@ export async function testHttp(
       }),
     )
     const text = await response.text()
-    return { status: response.status, headers: response.headers, text, body: parsed(text) }
+    const { status, headers: answered } = response
+    if (!undocumented) expectDocumented(method, path, { status, headers: answered, text })
+    return { status, headers: answered, text, body: parsed(text) }
   }
 
   /** Creates a token as the admin. */
@@ -141,6 +151,8 @@ export interface CallOptions {
   headers?: Record<string, string>
   body?: string | FormData
   origin?: string
+  /** What answers is a stand-in, and says what the real one never does. */
+  undocumented?: boolean
 }
 
 export interface Answer {

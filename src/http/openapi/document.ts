@@ -1,11 +1,13 @@
 /** The OpenAPI document: @elysiajs/swagger's, made complete. It is built from the routes themselves, which need no services for it. */
-import { Elysia, type TSchema, t } from 'elysia'
+import { Elysia } from 'elysia'
 import { systemClock } from '../../lib/clock.ts'
 import { silentLogger } from '../../lib/logger.ts'
 import { MAX_KEY_LENGTH } from '../plugins/idempotency.ts'
 import { apiRoutes } from '../routes/index.ts'
+import { NAME } from '../schemas.ts'
 import type { HttpServices } from '../services.ts'
-import { ERRORS, errorName, plain, TAGS } from './operation.ts'
+import { errorReference, errorResponses } from './errors.ts'
+import { plain, TAGS } from './operation.ts'
 
 /** As far as it is looked into here. */
 export interface OpenApiDocument {
@@ -20,12 +22,13 @@ export interface OpenApiDocument {
 }
 
 interface Operation {
+  operationId?: string
   summary?: string
   description?: string
   tags?: string[]
   security?: Record<string, string[]>[]
   parameters?: { name: string; in: string; required?: boolean; schema: Record<string, unknown> }[]
-  requestBody?: { content: Record<string, { schema: Record<string, unknown> }> }
+  requestBody?: { required?: boolean; content: Record<string, { schema: Record<string, unknown> }> }
   responses: Record<string, { $ref?: string; description?: string; content?: Record<string, unknown> }>
 }
 
@@ -34,24 +37,7 @@ const DESCRIPTION = `One REST API for WhatsApp, Signal, Telegram and any other n
 * **Basic** authentication, with a credential's client id and secret, is for tokens and credentials.
 * **Bearer** authentication, with a token (\`mt_…\`), is for devices, messages and webhooks.
 
-Every error has the body \`{"error", "code", "request_id"}\`. Times are RFC 3339 in UTC.`
-
-const ErrorBody = t.Object(
-  {
-    error: t.String({ description: 'One sentence for a person. It names the field that is wrong.' }),
-    code: t.String({ description: 'For programs; it does not change.' }),
-    request_id: t.String({ description: 'Also in the X-Request-Id header and in the log.' }),
-  },
-  {
-    examples: [
-      {
-        error: 'Missing required field: platform',
-        code: 'bad_request',
-        request_id: '2f1c8a54-6a0b-4a3e-9d55-0c7be1f7a9d2',
-      },
-    ],
-  },
-)
+Every error has the body \`{"error", "code", "request_id"}\`; the schema ErrorCode lists the codes. Times are RFC 3339 in UTC.`
 
 export async function openApiDocument(version: string): Promise<OpenApiDocument> {
   // The plugin brings a page of its own, with themes: nobody pays for that at the start.
@@ -108,33 +94,35 @@ function complete(document: OpenApiDocument): OpenApiDocument {
       Object.entries(operations).map(([method, operation]) => [method, mended(method, operation)]),
     )
   }
-  return plain({
-    ...document,
-    paths,
-    components: {
-      ...document.components,
-      schemas: { ErrorBody: plain(ErrorBody) },
-      responses: Object.fromEntries(
-        Object.entries(ERRORS).map(([status, description]) => [
-          errorName(Number(status)),
-          {
-            description,
-            content: { 'application/json': { schema: { $ref: '#/components/schemas/ErrorBody' } } },
-          },
-        ]),
-      ),
-    },
-  } as unknown as TSchema) as unknown as OpenApiDocument
+  const schemas: Record<string, unknown> = {}
+  const { securitySchemes } = document.components
+  const components = { responses: errorResponses(), securitySchemes }
+  const moved = namedOnce(plain({ ...document, paths, components }), schemas) as OpenApiDocument
+  return { ...moved, components: { ...moved.components, schemas } }
+}
+
+/**
+ * Moves each schema that has a name to where the document has it once, and refers to it.
+ * @throws Error when two schemas have one name
+ */
+function namedOnce(value: unknown, schemas: Record<string, unknown>): unknown {
+  if (Array.isArray(value)) return value.map(item => namedOnce(item, schemas))
+  if (typeof value !== 'object' || value === null) return value
+  const { [NAME]: name, ...rest } = value as Record<string, unknown>
+  const moved = Object.fromEntries(Object.entries(rest).map(([key, item]) => [key, namedOnce(item, schemas)]))
+  if (typeof name !== 'string') return moved
+  schemas[name] ??= moved
+  if (!Bun.deepEquals(schemas[name], moved)) throw new Error(`two schemas are named ${name}`)
+  return { $ref: `#/components/schemas/${name}` }
 }
 
 /** What any call that changes something can be answered: the disk is full, or can't be written. */
-const OF_STORING = [503, 507]
+const OF_STORING = [503, 507] as const
 
 function mended(method: string, operation: Operation): Operation {
   const { requestBody, parameters, responses } = operation
   if (method !== 'get') {
-    for (const status of OF_STORING)
-      responses[status] ??= { $ref: `#/components/responses/${errorName(status)}` }
+    for (const status of OF_STORING) responses[status] ??= errorReference(status)
   }
   if (parameters?.length === 0) delete operation.parameters
   // The plugin names every type Elysia could parse; forms are described by hand, where they are taken.
@@ -143,6 +131,8 @@ function mended(method: string, operation: Operation): Operation {
     delete requestBody?.content['multipart/form-data']
     delete requestBody?.content['text/plain']
   }
+  // A body with nothing that has to be said may be left out.
+  if (requestBody) requestBody.required = Boolean(requestBody.content['application/json']?.schema.required)
   return method === 'post' ? repeatable(operation) : operation
 }
 
@@ -152,10 +142,7 @@ function repeatable(operation: Operation): Operation {
     status,
     answer.$ref ? answer : { ...answer, headers: REPLAY_HEADERS },
   ])
-  const errors = [409, 422, 429].map(status => [
-    status,
-    { $ref: `#/components/responses/${errorName(status)}` },
-  ])
+  const errors = ([409, 422, 429] as const).map(status => [status, errorReference(status)])
   return {
     ...operation,
     parameters: [...(operation.parameters ?? []), KEY_PARAMETER],

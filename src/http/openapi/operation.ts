@@ -1,10 +1,14 @@
 /** Writes a route's entry in the OpenAPI document: what it says, what it answers, and with which errors. */
 import type { DocumentDecoration, TSchema } from 'elysia'
+import type { ErrorStatus } from '../errors.ts'
 import { AS_INTEGER, AS_TEXTS, KNOWN_ONLY } from '../schemas.ts'
+import { errorReference } from './errors.ts'
 
 type Security = 'basicAuth' | 'bearerAuth' | 'none'
 
 export interface OperationText {
+  /** Verb and noun, for generated clients. It does not change. */
+  id: string
   summary: string
   description?: string
   tag: Tag
@@ -12,13 +16,17 @@ export interface OperationText {
   /** Answers that are not errors, by status. */
   answers: Record<number, Answer>
   /** Statuses of the errors it can answer with; what any call can be answered goes without saying. */
-  errors: readonly (keyof typeof ERRORS)[]
+  errors: readonly ErrorStatus[]
 }
 
 interface Answer {
   description: string
   schema?: TSchema
+  /** In place of the schema's. */
+  example?: unknown
   contentType?: string
+  /** Contents of other types. */
+  also?: Record<string, TSchema>
 }
 
 export const TAGS = {
@@ -35,27 +43,6 @@ export const TAGS = {
 } as const
 type Tag = keyof typeof TAGS
 
-export const ERRORS = {
-  400: 'A field is missing or wrong; `error` names it',
-  401: 'Authentication is missing or malformed, or the secret is wrong',
-  403: 'The token is unknown or expired, or the credential may not do this',
-  404: 'There is no such thing',
-  405: 'The path has other methods; see Allow',
-  409: 'It exists already, it is in a state that does not allow this, or what came of the first request with this Idempotency-Key isn’t known yet',
-  410: 'It is no longer kept; `error` says how to go on',
-  413: 'The body or the file is too large',
-  415: 'The Content-Type is not supported',
-  422: 'The Idempotency-Key stands for another request',
-  426: 'The request is no WebSocket handshake',
-  429: 'Too many requests; see Retry-After',
-  500: 'Something unexpected; the log has it under `request_id`',
-  501: 'The network or its bridge cannot do this',
-  502: 'The bridge or the homeserver refused, with its reason',
-  503: 'The bridge, the homeserver or the database cannot be reached, or the gateway is stopping',
-  504: 'The bridge did not answer in time',
-  507: 'The disk is full',
-} as const
-
 /** @returns what Elysia takes as `detail` */
 export function operation(text: OperationText): DocumentDecoration {
   // An address that isn't UTF-8, a defect, a gateway that is stopping; and too many failures where one authenticates.
@@ -64,6 +51,7 @@ export function operation(text: OperationText): DocumentDecoration {
     .filter(status => text.answers[status] === undefined)
     .sort((a, b) => a - b)
   return {
+    operationId: text.id,
     summary: text.summary,
     ...(text.description === undefined ? {} : { description: text.description }),
     tags: [text.tag],
@@ -72,15 +60,9 @@ export function operation(text: OperationText): DocumentDecoration {
       ...Object.fromEntries(
         Object.entries(text.answers).map(([status, answer]) => [status, answerOf(answer)]),
       ),
-      ...Object.fromEntries(
-        errors.map(status => [status, { $ref: `#/components/responses/${errorName(status)}` }]),
-      ),
+      ...Object.fromEntries(errors.map(status => [status, errorReference(status)])),
     },
   }
-}
-
-export function errorName(status: number): string {
-  return `Error${status}`
 }
 
 /** A request body or an answer of a JSON schema. */
@@ -89,7 +71,7 @@ export function jsonContent(schema: TSchema) {
 }
 
 /** A TypeBox schema (or anything that contains some) in the dialect of OpenAPI 3.0. */
-export function plain(schema: TSchema): Record<string, unknown> {
+export function plain(schema: object): Record<string, unknown> {
   return JSON.parse(JSON.stringify(schema), (_key, value: unknown) =>
     isObject(value) ? dialect(value) : value,
   )
@@ -116,18 +98,33 @@ function dialect(value: Record<string, unknown>): Record<string, unknown> {
   if ('const' in value) return { type: typeof value.const, enum: [value.const] }
   if (!Array.isArray(anyOf)) return value
   const options = anyOf.filter(option => option.type !== 'null')
-  const nullable = options.length < anyOf.length ? { nullable: true } : {}
-  if (options.length === 1) return { ...options[0], ...rest, ...nullable }
-  if (options.every(option => Array.isArray(option.enum))) {
-    return { type: 'string', enum: options.flatMap(option => option.enum), ...rest, ...nullable }
-  }
-  return { anyOf: options, ...rest, ...nullable }
+  const either = { ...oneOfThem(options), ...rest }
+  return options.length < anyOf.length ? nullable(either) : either
+}
+
+function oneOfThem(options: Record<string, unknown>[]): Record<string, unknown> {
+  if (options.length === 1) return options[0] ?? {}
+  if (!options.every(option => Array.isArray(option.enum))) return { anyOf: options }
+  return { type: 'string', enum: options.flatMap(option => option.enum) }
+}
+
+/** OpenAPI 3.0.3: `nullable` counts beside a type alone, and an enum has to name null. */
+function nullable(schema: Record<string, unknown>): Record<string, unknown> {
+  if (Array.isArray(schema.enum)) return { ...schema, enum: [...schema.enum, null], nullable: true }
+  if (!Array.isArray(schema.anyOf)) return { ...schema, nullable: true }
+  const [first, ...others] = schema.anyOf
+  return { ...schema, anyOf: [nullable(first), ...others] }
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function answerOf({ description, schema, contentType = 'application/json' }: Answer) {
-  return { description, ...(schema ? { content: { [contentType]: { schema: plain(schema) } } } : {}) }
+function answerOf({ description, schema, example, contentType = 'application/json', also = {} }: Answer) {
+  if (!schema) return { description }
+  const content = Object.entries({ [contentType]: schema, ...also })
+  return {
+    description,
+    content: Object.fromEntries(content.map(([type, of]) => [type, { schema: plain(of), example }])),
+  }
 }

@@ -24,7 +24,7 @@ export function errors(logger: Logger, allowedMethods: (path: string) => string[
   })
 }
 
-const INTERNAL = new HttpError(500, 'internal_error', 'Internal error: the log has it under this request_id')
+const INTERNAL = new HttpError('internal_error', 'Internal error: the log has it under this request_id')
 
 function expected(thrown: unknown, method: string, allowed: () => string[]): HttpError | null {
   const error = thrown instanceof ParseError ? thrown.cause : thrown
@@ -43,8 +43,8 @@ function badRequest(message: string): HttpError {
 function noRoute(method: string, allowed: string[]): HttpError {
   if (allowed.length === 0) return httpErrorOf(new GatewayError('not_found', 'There is nothing at this path'))
   const list = allowed.join(', ')
-  const { status, code, message } = httpErrorOf(
+  const { code, message } = httpErrorOf(
     new GatewayError('method_not_allowed', `${method} is not allowed here, use ${list}`),
   )
-  return new HttpError(status, code, message, { Allow: list })
+  return new HttpError(code, message, { Allow: list })
 }

@@ -3,7 +3,7 @@ import { t } from 'elysia'
 import { CLIENT_ID_PHRASE } from '../../../domain/client-ids.ts'
 import { SCOPES } from '../../../domain/scopes.ts'
 import { ROLES } from '../../../domain/states.ts'
-import { oneOf, timestamp } from '../../schemas.ts'
+import { model, oneOf, timestamp } from '../../schemas.ts'
 
 const ClientId = t.String({ description: `${CLIENT_ID_PHRASE}.` })
 const Description = t.String({ maxLength: 1_000 })
@@ -13,7 +13,8 @@ const Scopes = t.Array(t.String({ maxLength: 128 }), {
   description: `Colon paths, \`*\` matches the rest: ${SCOPES.join(', ')}. Empty: the role's own.`,
 })
 
-export const CreateCredential = t.Object(
+export const CreateCredential = model(
+  'CreateCredential',
   {
     client_id: ClientId,
     description: t.Optional(Description),
@@ -23,7 +24,8 @@ export const CreateCredential = t.Object(
   { examples: [{ client_id: 'my-app', description: 'Production API client' }] },
 )
 
-export const UpdateCredential = t.Object(
+export const UpdateCredential = model(
+  'UpdateCredential',
   {
     description: t.Optional(Description),
     active: t.Optional(t.Boolean()),
@@ -54,19 +56,24 @@ const EXAMPLE = {
   updated_at: '2026-04-27T10:00:00Z',
 }
 
-const Credential = t.Object({
-  client_id: t.String(),
-  role: Role,
-  scopes: t.Array(t.String()),
-  description: t.String(),
-  active: t.Boolean(),
-  created_at: timestamp(),
-  updated_at: timestamp(),
-})
+const Credential = model(
+  'Credential',
+  {
+    client_id: t.String(),
+    role: Role,
+    scopes: t.Array(t.String()),
+    description: t.String(),
+    active: t.Boolean(),
+    created_at: timestamp(),
+    updated_at: timestamp(),
+  },
+  { examples: [EXAMPLE] },
+)
 
-export const CredentialList = t.Array(Credential, { examples: [[EXAMPLE]] })
+export const CredentialList = t.Array(Credential)
 
-export const CredentialCreated = t.Object(
+export const CredentialCreated = model(
+  'CredentialCreated',
   { message: t.String(), credential: Credential, client_secret: t.String() },
   {
     examples: [
@@ -79,7 +86,8 @@ export const CredentialCreated = t.Object(
   },
 )
 
-export const CredentialUpdated = t.Object(
+export const CredentialUpdated = model(
+  'CredentialUpdated',
   { message: t.String(), credential: Credential, client_secret: t.Optional(t.String()) },
   { examples: [{ message: 'Credential updated successfully', credential: EXAMPLE }] },
 )

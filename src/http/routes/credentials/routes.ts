@@ -40,6 +40,7 @@ export function credentialRoutes({ credentials }: Pick<HttpServices, 'credential
         basic: { scope: 'credentials:write:*', body: 'json', records: true },
         body: CreateCredential,
         detail: operation({
+          id: 'createCredential',
           summary: 'Create a credential',
           description: 'Save `client_secret` immediately: it is shown only once.',
           tag: 'Credentials',
@@ -55,6 +56,7 @@ export function credentialRoutes({ credentials }: Pick<HttpServices, 'credential
       {
         basic: { scope: 'credentials:read:*', body: 'none' },
         detail: operation({
+          id: 'listCredentials',
           summary: 'List credentials',
           tag: 'Credentials',
           security: 'basicAuth',
@@ -84,6 +86,7 @@ export function credentialRoutes({ credentials }: Pick<HttpServices, 'credential
         params: CredentialPath,
         body: UpdateCredential,
         detail: operation({
+          id: 'updateCredential',
           summary: 'Update a credential',
           description: 'Fields are optional. Omit to keep the current value.',
           tag: 'Credentials',
@@ -103,11 +106,12 @@ export function credentialRoutes({ credentials }: Pick<HttpServices, 'credential
         basic: { scope: 'credentials:write:*', body: 'none' },
         params: CredentialPath,
         detail: operation({
+          id: 'deleteCredential',
           summary: 'Delete a credential and its tokens',
           description: 'Super admin credentials cannot be deleted.',
           tag: 'Credentials',
           security: 'basicAuth',
-          answers: { 200: { description: 'It is gone', schema: messageAnswer(DELETED) } },
+          answers: { 200: messageAnswer('It is gone', DELETED) },
           errors: [401, 403, 404, 429],
         }),
       },

@@ -1,7 +1,7 @@
 /** Parameters and answers of the routes for contacts and groups. */
 import { t } from 'elysia'
 import { CHAT_KINDS } from '../../../domain/states.ts'
-import { knownOnly, nullable, oneOf, pageLimit } from '../../schemas.ts'
+import { knownOnly, model, nullable, oneOf, pageLimit } from '../../schemas.ts'
 
 const deviceId = t.String({ description: 'Phone digits, +E.164 or login id.' })
 const platform = t.Optional(
@@ -47,9 +47,10 @@ const ANN = {
   identifiers: ['tel:+4915112345678'],
 }
 
-export const ContactList = t.Array(t.Object(contact), { examples: [[ANN]] })
+export const ContactList = t.Array(model('Contact', contact, { examples: [ANN] }))
 
-export const ContactCheck = t.Object(
+export const ContactCheck = model(
+  'ContactCheck',
   {
     exists: t.Boolean(),
     ...contact,
@@ -60,13 +61,14 @@ export const ContactCheck = t.Object(
 )
 
 export const GroupList = t.Array(
-  t.Object({
-    id: t.String({ description: 'Usable as `group_url` of a message.' }),
-    name: t.String(),
-    kind: oneOf(CHAT_KINDS),
-    room: t.String({ description: 'The Matrix room of the group.' }),
-  }),
-  {
-    examples: [[{ id: '120363000000000001@g.us', name: 'Friends', kind: 'group', room: '!def:localhost' }]],
-  },
+  model(
+    'Group',
+    {
+      id: t.String({ description: 'Usable as `group_url` of a message.' }),
+      name: t.String(),
+      kind: oneOf(CHAT_KINDS),
+      room: t.String({ description: 'The Matrix room of the group.' }),
+    },
+    { examples: [{ id: '120363000000000001@g.us', name: 'Friends', kind: 'group', room: '!def:localhost' }] },
+  ),
 )

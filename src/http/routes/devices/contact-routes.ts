@@ -31,6 +31,7 @@ export function contactRoutes({ tokens, directory }: Pick<HttpServices, 'tokens'
         params: DeviceParams,
         query: ContactsQuery,
         detail: operation({
+          id: 'listContacts',
           summary: 'List contacts',
           description:
             "The device's address book. On a network that has none to list, `query` searches the network; without a query that is a 501.",
@@ -50,6 +51,7 @@ export function contactRoutes({ tokens, directory }: Pick<HttpServices, 'tokens'
         params: ContactParams,
         query: PlatformQuery,
         detail: operation({
+          id: 'checkContact',
           summary: 'Check a number or name',
           description: 'Whether somebody on the network answers to it. Nothing is sent to them.',
           tag: 'Contacts',
@@ -71,6 +73,7 @@ export function contactRoutes({ tokens, directory }: Pick<HttpServices, 'tokens'
         params: DeviceParams,
         query: PlatformQuery,
         detail: operation({
+          id: 'listGroups',
           summary: 'List groups',
           description: 'Groups that the device is in and can write to.',
           tag: 'Contacts',

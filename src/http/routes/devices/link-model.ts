@@ -1,7 +1,7 @@
 /** Bodies of the link routes. */
 import { t } from 'elysia'
 import { LINK_STATES, type LinkView } from '../../../modules/linking/types.ts'
-import { knownOnly, nullable, oneOf, textsByName, timestamp } from '../../schemas.ts'
+import { knownOnly, model, NAME, nullable, oneOf, textsByName, timestamp } from '../../schemas.ts'
 
 /** Characters of one answer: more than the cookies of any web login. */
 export const MAX_INPUT = 32_768
@@ -35,49 +35,52 @@ const sources = t.Array(
   { description: 'Where in the browser the value is found: any one of these.' },
 )
 
-const Step = t.Union([
-  t.Object({ type: t.Literal('qr'), payload: t.String(), instructions }),
-  t.Object({ type: t.Literal('code'), code: t.String(), instructions }),
-  t.Object({
-    type: t.Literal('emoji'),
-    emoji: t.String(),
-    image_url: nullable(t.String()),
-    instructions,
-  }),
-  t.Object({ type: t.Literal('wait'), instructions }),
-  t.Object({
-    type: t.Literal('input'),
-    fields: t.Array(t.Object(fields)),
-    attachments: t.Array(
-      t.Object({
-        file_name: t.String(),
-        mime_type: t.String(),
-        content: t.String({ description: 'Base64.' }),
-      }),
-    ),
-    instructions,
-  }),
-  t.Object({
-    type: t.Literal('cookies'),
-    url: t.String({ description: 'The page to log in at.' }),
-    user_agent: nullable(t.String()),
-    extract_js: nullable(t.String({ description: 'JavaScript that gathers the fields in that page.' })),
-    wait_for_url_pattern: nullable(t.String()),
-    fields: t.Array(t.Object({ ...fields, sources })),
-    instructions,
-  }),
-  t.Object({
-    type: t.Literal('connected'),
-    platform: t.String(),
-    device_id: t.String(),
-    name: t.String(),
-  }),
-  t.Object({
-    type: t.Literal('error'),
-    code: t.String({ description: 'timeout, failed, superseded or cancelled.' }),
-    message: t.String(),
-  }),
-])
+const Step = t.Union(
+  [
+    t.Object({ type: t.Literal('qr'), payload: t.String(), instructions }),
+    t.Object({ type: t.Literal('code'), code: t.String(), instructions }),
+    t.Object({
+      type: t.Literal('emoji'),
+      emoji: t.String(),
+      image_url: nullable(t.String()),
+      instructions,
+    }),
+    t.Object({ type: t.Literal('wait'), instructions }),
+    t.Object({
+      type: t.Literal('input'),
+      fields: t.Array(t.Object(fields)),
+      attachments: t.Array(
+        t.Object({
+          file_name: t.String(),
+          mime_type: t.String(),
+          content: t.String({ description: 'Base64.' }),
+        }),
+      ),
+      instructions,
+    }),
+    t.Object({
+      type: t.Literal('cookies'),
+      url: t.String({ description: 'The page to log in at.' }),
+      user_agent: nullable(t.String()),
+      extract_js: nullable(t.String({ description: 'JavaScript that gathers the fields in that page.' })),
+      wait_for_url_pattern: nullable(t.String()),
+      fields: t.Array(t.Object({ ...fields, sources })),
+      instructions,
+    }),
+    t.Object({
+      type: t.Literal('connected'),
+      platform: t.String(),
+      device_id: t.String(),
+      name: t.String(),
+    }),
+    t.Object({
+      type: t.Literal('error'),
+      code: t.String({ description: 'timeout, failed, superseded or cancelled.' }),
+      message: t.String(),
+    }),
+  ],
+  { [NAME]: 'LinkStep' },
+)
 
 export const LINK_EXAMPLE: LinkView = {
   id: 'lnk_01983c0f6d7a7d2c9f0f5b1e2a3c4d5e',
@@ -93,7 +96,8 @@ export const LINK_EXAMPLE: LinkView = {
   expires_at: '2026-04-27T10:00:20Z',
 }
 
-export const LinkBody = t.Object(
+export const LinkBody = model(
+  'Link',
   {
     id: t.String(),
     platform: t.String(),
@@ -113,7 +117,8 @@ export const LinkBody = t.Object(
 
 export const LinkParams = t.Object({ id: t.String({ maxLength: 64 }) })
 
-export const LinkAnswer = t.Object(
+export const LinkAnswer = model(
+  'AnswerLink',
   {
     inputs: answers.schema,
   },

@@ -15,6 +15,7 @@ export function linkRoutes({ tokens, linking }: Pick<HttpServices, 'tokens' | 'l
       bearer: { body: 'none' },
       params: LinkParams,
       detail: operation({
+        id: 'getLink',
         summary: 'Get a link',
         description:
           'Where a login stands and what it shows or asks for. How it ended can be seen for two minutes.',
@@ -32,6 +33,7 @@ export function linkRoutes({ tokens, linking }: Pick<HttpServices, 'tokens' | 'l
         params: LinkParams,
         body: LinkAnswer,
         detail: operation({
+          id: 'answerLink',
           summary: 'Answer a link',
           description:
             'Gives what the step asks for, and waits for the next. What the bridge refuses is a 400 with its words, which also says whether the link goes on.',
@@ -52,10 +54,11 @@ export function linkRoutes({ tokens, linking }: Pick<HttpServices, 'tokens' | 'l
         bearer: { body: 'none' },
         params: LinkParams,
         detail: operation({
+          id: 'cancelLink',
           summary: 'Cancel a link',
           tag: 'Devices',
           security: 'bearerAuth',
-          answers: { 200: { description: 'It has ended', schema: messageAnswer(CANCELLED) } },
+          answers: { 200: messageAnswer('It has ended', CANCELLED) },
           errors: [401, 403, 404, 409],
         }),
       },

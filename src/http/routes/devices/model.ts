@@ -1,7 +1,7 @@
 /** Bodies of the device routes. */
 import { t } from 'elysia'
 import { DEVICE_STATES } from '../../../domain/states.ts'
-import { nullable, oneOf, textsByName, timestamp } from '../../schemas.ts'
+import { model, nullable, oneOf, textsByName, timestamp } from '../../schemas.ts'
 import { LINK_EXAMPLE, LinkBody, MAX_INPUT } from './link-model.ts'
 
 const Platform = t.String({
@@ -16,7 +16,8 @@ export const knownAnswers = textsByName('inputs', {
     "Answers known beforehand, by a field's id or type. Each is given as soon as the login asks for it.",
 })
 
-export const AddDevice = t.Object(
+export const AddDevice = model(
+  'AddDevice',
   {
     platform: Platform,
     flow: t.Optional(
@@ -37,7 +38,8 @@ export const AddDevice = t.Object(
   { examples: [{ platform: 'wa' }] },
 )
 
-export const DeviceAdded = t.Object(
+export const DeviceAdded = model(
+  'DeviceAdded',
   {
     message: t.String({ description: 'What the person has to do.' }),
     qr_code_url: t.String({
@@ -58,28 +60,29 @@ export const DeviceAdded = t.Object(
 )
 
 export const DeviceList = t.Array(
-  t.Object({
-    id: t.String({
-      description: 'Of the gateway: what /metrics and the log call the device by. Calls take `device_id`.',
-    }),
-    platform: t.String(),
-    device_id: t.String(),
-    state: oneOf(DEVICE_STATES, {
-      description:
-        '`disconnected` mends itself, `logged_out` needs a new link, `error` needs a person. A device that is logged out stays in the list until it is deleted or linked again.',
-    }),
-    reason: nullable(t.String({ description: 'Why it is so, as the bridge or the gateway knows it.' })),
-    since: t.String({
-      format: 'date-time',
-      description: 'When the state became what it is. RFC 3339 in UTC.',
-    }),
-    name: t.String(),
-    phone: nullable(t.String()),
-    linked_at: timestamp(),
-  }),
-  {
-    examples: [
-      [
+  model(
+    'Device',
+    {
+      id: t.String({
+        description: 'Of the gateway: what /metrics and the log call the device by. Calls take `device_id`.',
+      }),
+      platform: t.String(),
+      device_id: t.String(),
+      state: oneOf(DEVICE_STATES, {
+        description:
+          '`disconnected` mends itself, `logged_out` needs a new link, `error` needs a person. A device that is logged out stays in the list until it is deleted or linked again.',
+      }),
+      reason: nullable(t.String({ description: 'Why it is so, as the bridge or the gateway knows it.' })),
+      since: t.String({
+        format: 'date-time',
+        description: 'When the state became what it is. RFC 3339 in UTC.',
+      }),
+      name: t.String(),
+      phone: nullable(t.String()),
+      linked_at: timestamp(),
+    },
+    {
+      examples: [
         {
           id: 'dev_0r8f2k1xv3',
           platform: 'wa',
@@ -92,11 +95,12 @@ export const DeviceList = t.Array(
           linked_at: '2026-04-27T10:00:00Z',
         },
       ],
-    ],
-  },
+    },
+  ),
 )
 
-export const RemoveDevice = t.Object(
+export const RemoveDevice = model(
+  'DeleteDevice',
   {
     device_id: t.String({ minLength: 1, maxLength: 255 }),
     platform: Platform,

@@ -48,6 +48,7 @@ export function deviceRoutes({ services, publicUrl, upgrade, allowsOrigin, clock
         bearer: { body: 'json' },
         body: AddDevice,
         detail: operation({
+          id: 'addDevice',
           summary: 'Add a device',
           description:
             "Starts a login at the platform's bridge, by its QR flow or another one. A login of the same platform under way is superseded.",
@@ -63,6 +64,7 @@ export function deviceRoutes({ services, publicUrl, upgrade, allowsOrigin, clock
     .get('/', ({ holder }) => devices.list(holder.identity.id), {
       bearer: { body: 'none' },
       detail: operation({
+        id: 'listDevices',
         summary: 'List devices',
         tag: 'Devices',
         security: 'bearerAuth',
@@ -80,12 +82,13 @@ export function deviceRoutes({ services, publicUrl, upgrade, allowsOrigin, clock
         bearer: { body: 'json' },
         body: RemoveDevice,
         detail: operation({
+          id: 'deleteDevice',
           summary: 'Delete a device',
           description:
             'Logs it out at its bridge and takes it off the list. Messages that still wait for it fail. Linked again, the account has the chats it had.',
           tag: 'Devices',
           security: 'bearerAuth',
-          answers: { 200: { description: 'It is gone', schema: messageAnswer(DELETED) } },
+          answers: { 200: messageAnswer('It is gone', DELETED) },
           errors: [400, 401, 403, 404, 413, 415, 502, 503, 504],
         }),
       },
@@ -120,6 +123,7 @@ export function deviceRoutes({ services, publicUrl, upgrade, allowsOrigin, clock
         bearer: { body: 'none', tokenInQuery: true },
         query: QrQuery,
         detail: operation({
+          id: 'watchQrCode',
           summary: 'Get the QR code (WebSocket)',
           description:
             'Sends what is to be scanned at once, and again each time it changes. With `format=raw` a text frame is the QR payload (or the pairing code). Closes with 1000 `connected: <device_id>` when the device is linked, 4408 when nobody scanned in time, 4409 when another login took its place, 4410 when it was cancelled, 4500 when it failed, 4403 when the token is no longer good, 4404 when no device is being linked (with `format=json` a frame `{"type": "error", "code": "not_found", "message"}` comes first), 4429 after more than 20 frames in 10 s, or when 20 sockets of the identity are open already (with `format=json` an error frame comes first). Takes `{"type": "input", "fields": {…}}` for what a step asks, and `{"type": "cancel"}`; a frame that is wrong is answered by `{"type": "error", "code", "message"}`.',
@@ -133,13 +137,8 @@ export function deviceRoutes({ services, publicUrl, upgrade, allowsOrigin, clock
 }
 
 function upgradeRequired(): HttpError {
-  return new HttpError(
-    426,
-    'upgrade_required',
-    'This address is a WebSocket: connect with a WebSocket client',
-    {
-      Upgrade: 'websocket',
-      Connection: 'Upgrade',
-    },
-  )
+  return new HttpError('upgrade_required', 'This address is a WebSocket: connect with a WebSocket client', {
+    Upgrade: 'websocket',
+    Connection: 'Upgrade',
+  })
 }

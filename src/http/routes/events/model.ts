@@ -1,7 +1,7 @@
 /** Query and bodies of the event feed. */
 import { t } from 'elysia'
 import { EVENT_NAMES } from '../../../domain/states.ts'
-import { knownOnly, oneOf, pageLimit, wholeNumber } from '../../schemas.ts'
+import { knownOnly, model, oneOf, pageLimit, wholeNumber } from '../../schemas.ts'
 
 const MAX_WAIT_S = 30
 const Wait = wholeNumber('wait', {
@@ -40,10 +40,11 @@ export function namesOf(events: string | undefined): string[] | undefined {
   return events?.split(',').map(name => name.trim())
 }
 
-export const FeedPage = t.Object(
+export const FeedPage = model(
+  'EventPage',
   {
     events: t.Array(
-      t.Object({
+      model('Event', {
         id: t.String({ description: 'Opaque, and the same whenever the event is read.' }),
         event: oneOf(EVENT_NAMES),
         payload: t.Unsafe<unknown>(
@@ -69,3 +70,8 @@ export const FeedPage = t.Object(
     ],
   },
 )
+
+export const EventStream = t.String({
+  description: 'Server-sent events: the `data` of each is a `payload`.',
+  examples: ['id: 3q2-7wAAAAAAAAAAAAAAAQ\nevent: device.connected\ndata: {…}\n\n'],
+})

@@ -7,7 +7,7 @@ import { bearerAuth } from '../../plugins/auth.ts'
 import { pageSize } from '../../schemas.ts'
 import type { HttpServices } from '../../services.ts'
 import { createEventStream } from './event-stream.ts'
-import { FeedPage, FeedQuery, namesOf, waitMs } from './model.ts'
+import { EventStream, FeedPage, FeedQuery, namesOf, waitMs } from './model.ts'
 import { pageResponse } from './page-response.ts'
 
 export interface EventRoutesOptions extends Pick<HttpServices, 'tokens' | 'feed'> {
@@ -46,12 +46,15 @@ export function eventRoutes({ tokens, feed, clock, logger }: EventRoutesOptions)
       bearer: { body: 'none' },
       query: FeedQuery,
       detail: operation({
+        id: 'readEvents',
         summary: 'Read events',
         description:
           'What webhooks are told, in order and without gaps, for whoever fetches it: from the place where one was (`after`), waiting for more if there is none (`wait`). With `Accept: text/event-stream` it is a stream of server-sent events, which goes on after `Last-Event-ID` when the client connects again. `message.status` is among them while any webhook asks for it, and else from the first time the feed is read until nobody has read it for 30 days.',
         tag: 'Events',
         security: 'bearerAuth',
-        answers: { 200: { description: 'Oldest first', schema: FeedPage } },
+        answers: {
+          200: { description: 'Oldest first', schema: FeedPage, also: { 'text/event-stream': EventStream } },
+        },
         errors: [400, 401, 403, 410, 429, 502, 503],
       }),
     },

@@ -2,6 +2,7 @@
 import { Elysia, t } from 'elysia'
 import { operation } from '../../openapi/operation.ts'
 import type { OperatorAccess } from '../../operator-access.ts'
+import { model } from '../../schemas.ts'
 import type { Readiness } from '../../services.ts'
 
 export interface HealthRoutesOptions {
@@ -12,12 +13,14 @@ export interface HealthRoutesOptions {
   operators: OperatorAccess
 }
 
-const Health = t.Object(
+const Health = model(
+  'Health',
   { status: t.Literal('ok'), version: t.String() },
   { examples: [{ status: 'ok', version: '0.1.0' }] },
 )
 
-const Ready = t.Object(
+const Ready = model(
+  'Readiness',
   {
     status: t.String({ description: '`ready`, `not_ready`, or `stopping` once a stop was asked for.' }),
     checks: t.Record(t.String(), t.String(), {
@@ -39,6 +42,7 @@ export function healthRoutes({ version, readiness, metrics, operators }: HealthR
   return new Elysia({ name: 'health' })
     .get('/health', () => ({ status: 'ok', version }), {
       detail: operation({
+        id: 'getHealth',
         summary: 'Is the process alive?',
         tag: 'Service',
         security: 'none',
@@ -62,6 +66,7 @@ export function healthRoutes({ version, readiness, metrics, operators }: HealthR
       },
       {
         detail: operation({
+          id: 'getReadiness',
           summary: 'Can it do its work?',
           tag: 'Service',
           security: 'none',
@@ -81,6 +86,7 @@ export function healthRoutes({ version, readiness, metrics, operators }: HealthR
       },
       {
         detail: operation({
+          id: 'getMetrics',
           summary: 'How is it doing, in numbers?',
           description:
             'For Prometheus, which sends METRICS_TOKEN as a bearer token. Without that setting, in development, for callers on the same machine. docs/operations.md describes each metric.',
@@ -89,7 +95,7 @@ export function healthRoutes({ version, readiness, metrics, operators }: HealthR
           answers: {
             200: {
               description: 'Every metric in the text format of Prometheus',
-              schema: t.String(),
+              schema: t.String({ examples: ['meshgate_auth_failures_total{kind="token"} 0\n'] }),
               contentType: 'text/plain',
             },
           },

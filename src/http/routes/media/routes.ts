@@ -38,6 +38,7 @@ export function mediaRoutes(downloads: MediaDownloads | undefined) {
       params: MediaPath,
       query: MediaQuery,
       detail: operation({
+        id: 'downloadMedia',
         summary: 'Download a file',
         description: 'The address, with its signature, comes in a webhook payload (`media.url`).',
         tag: 'Media',

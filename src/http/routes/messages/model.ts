@@ -7,7 +7,7 @@ import {
   MAX_TEXT_BYTES,
 } from '../../../domain/limits.ts'
 import { SHOWN_MESSAGE_STATUSES } from '../../../domain/states.ts'
-import { AS_INTEGER, knownOnly, nullable, oneOf, pageLimit, timestamp } from '../../schemas.ts'
+import { AS_INTEGER, knownOnly, model, nullable, oneOf, pageLimit, timestamp } from '../../schemas.ts'
 
 const EACH_AT_MOST = `Each has at most ${MAX_RECIPIENT_LENGTH} characters.`
 
@@ -16,24 +16,31 @@ const EXPIRES_IN = {
   maximum: MAX_EXPIRES_IN_S,
   description:
     'Seconds. What has not been handed over by then fails, with a reason that begins with `expired`. By default a message waits as long as it takes.',
+  examples: [3_600],
 }
 
+/** Swagger UI fills the fields of a form in, with "string" where there is no example. */
+const UNFILLED = { examples: [''] }
+
 const FIELDS = {
-  platform: t.String({ description: 'The network of the device.' }),
+  platform: t.String({ description: 'The network of the device.', examples: ['wa'] }),
   contact: t.Optional(
     t.String({
       description: `Phone number or id of the recipient; several separated by commas. ${EACH_AT_MOST}`,
+      examples: ['1234567890'],
     }),
   ),
   group_url: t.Optional(
     t.String({
       description: `Invite link or id of a group; several separated by commas. ${EACH_AT_MOST} Takes priority over contact.`,
+      ...UNFILLED,
     }),
   ),
   text: t.Optional(
     t.String({
       maxLength: MAX_TEXT_BYTES,
       description: `With a file it is its caption. At most ${MAX_TEXT_BYTES} bytes of UTF-8, written as JSON: what JSON escapes counts as its escape.`,
+      examples: ['Hello from API'],
     }),
   ),
   reply_id: t.Optional(
@@ -41,29 +48,31 @@ const FIELDS = {
       maxLength: MAX_REPLY_ID_LENGTH,
       description:
         'The `id` of a webhook payload, or the `msg_…` that a send of the device was answered with. Until that is sent, the reply waits behind it.',
+      ...UNFILLED,
     }),
   ),
   expires_in: t.Optional(t.Number({ multipleOf: 1, ...EXPIRES_IN, [AS_INTEGER]: EXPIRES_IN })),
 }
 
 /** At least one of contact and group_url, and at least one of text and file. */
-export const SendMessage = t.Object(FIELDS, {
+export const SendMessage = model('SendMessage', FIELDS, {
   examples: [{ contact: '1234567890', platform: 'wa', text: 'Hello from API' }],
 })
 
 /** For the document alone: the upload is streamed, not validated as a whole. */
-export const SendMessageForm = t.Object({
+export const SendMessageForm = model('SendMessageForm', {
   ...FIELDS,
   file: t.Optional(t.String({ format: 'binary', description: 'Its name must have an extension.' })),
 })
 
-const AcceptedMessage = t.Object({
+const AcceptedMessage = model('AcceptedMessage', {
   id: t.String(),
   to: t.String({ description: 'The recipient as it was given.' }),
   status: t.Literal('queued'),
 })
 
-export const MessageQueued = t.Object(
+export const MessageQueued = model(
+  'MessagesQueued',
   { message: t.String(), messages: t.Array(AcceptedMessage) },
   {
     examples: [
@@ -111,8 +120,8 @@ const FIELDS_OF_VIEW = {
   updated_at: timestamp(),
 }
 
-export const Message = t.Object(FIELDS_OF_VIEW, { examples: [EXAMPLE] })
-export const MessageList = t.Array(t.Object(FIELDS_OF_VIEW), { examples: [[EXAMPLE]] })
+export const Message = model('Message', FIELDS_OF_VIEW, { examples: [EXAMPLE] })
+export const MessageList = t.Array(Message)
 
 export const MessagePath = t.Object({ id: t.String() })
 

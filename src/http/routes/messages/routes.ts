@@ -77,6 +77,7 @@ export function messageRoutes({ services, uploading }: MessageRoutesOptions) {
           parse: 'none',
           detail: {
             ...operation({
+              id: 'sendMessage',
               summary: 'Send a message',
               description:
                 'At least one of `contact` and `group_url`, and at least one of `text` and a file. Each recipient becomes a message with an id of its own. It is answered once they are on disk.',
@@ -115,6 +116,7 @@ export function messageRoutes({ services, uploading }: MessageRoutesOptions) {
           bearer: { body: 'none' },
           query: MessagePage,
           detail: operation({
+            id: 'listMessages',
             summary: 'List messages sent',
             tag: 'Messages',
             security: 'bearerAuth',
@@ -127,6 +129,7 @@ export function messageRoutes({ services, uploading }: MessageRoutesOptions) {
         bearer: { body: 'none' },
         params: MessagePath,
         detail: operation({
+          id: 'getMessage',
           summary: 'Get a message sent',
           tag: 'Messages',
           security: 'bearerAuth',
@@ -138,6 +141,7 @@ export function messageRoutes({ services, uploading }: MessageRoutesOptions) {
         bearer: { body: 'none' },
         params: MessagePath,
         detail: operation({
+          id: 'cancelMessage',
           summary: 'Cancel a message',
           description:
             'Takes back a message that is `queued`. One that is being sent, or has been, is a 409 that names its status.',

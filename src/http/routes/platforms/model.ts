@@ -1,40 +1,41 @@
 /** The answer of GET /platforms. */
 import { t } from 'elysia'
 import { BRIDGE_DRIVERS } from '../../../domain/ports.ts'
-import { nullable, oneOf } from '../../schemas.ts'
+import { model, nullable, oneOf } from '../../schemas.ts'
 
 const may = (description: string) =>
   nullable(t.Boolean({ description: `${description} Null where the bridge doesn't say.` }))
 
 export const PlatformList = t.Array(
-  t.Object({
-    platform: t.String({ description: 'As the other calls take it.' }),
-    name: t.String({ description: 'Of the network, for people.' }),
-    state: oneOf(['available', 'unavailable']),
-    reason: nullable(t.String({ description: 'Why it is unavailable.' })),
-    driver: nullable(
-      oneOf(BRIDGE_DRIVERS, { description: "By the bridge's provisioning API, or by writing to its bot." }),
-    ),
-    bot: nullable(t.String({ description: "Matrix user id of the bridge's bot." })),
-    flows: t.Array(t.Object({ id: t.String(), name: t.String(), description: t.String() }), {
-      description: 'Ways to link a device, for `flow` of POST /api/v1/devices.',
-    }),
-    capabilities: nullable(
-      t.Object({
-        resolve: may('Whether it can be asked if an address exists.'),
-        create_chat: may('Whether somebody can be written to for the first time.'),
-        lookup_phone: may('Whether people are found by phone number.'),
-        lookup_email: may('Whether people are found by email address.'),
-        lookup_username: may('Whether people are found by user name.'),
-        contact_list: may('Whether the address book can be listed.'),
-        search: may('Whether people can be searched by name.'),
-        group_links: may('Whether groups can be joined by invite link.'),
+  model(
+    'Platform',
+    {
+      platform: t.String({ description: 'As the other calls take it.' }),
+      name: t.String({ description: 'Of the network, for people.' }),
+      state: oneOf(['available', 'unavailable']),
+      reason: nullable(t.String({ description: 'Why it is unavailable.' })),
+      driver: nullable(
+        oneOf(BRIDGE_DRIVERS, { description: "By the bridge's provisioning API, or by writing to its bot." }),
+      ),
+      bot: nullable(t.String({ description: "Matrix user id of the bridge's bot." })),
+      flows: t.Array(t.Object({ id: t.String(), name: t.String(), description: t.String() }), {
+        description: 'Ways to link a device, for `flow` of POST /api/v1/devices.',
       }),
-    ),
-  }),
-  {
-    examples: [
-      [
+      capabilities: nullable(
+        t.Object({
+          resolve: may('Whether it can be asked if an address exists.'),
+          create_chat: may('Whether somebody can be written to for the first time.'),
+          lookup_phone: may('Whether people are found by phone number.'),
+          lookup_email: may('Whether people are found by email address.'),
+          lookup_username: may('Whether people are found by user name.'),
+          contact_list: may('Whether the address book can be listed.'),
+          search: may('Whether people can be searched by name.'),
+          group_links: may('Whether groups can be joined by invite link.'),
+        }),
+      ),
+    },
+    {
+      examples: [
         {
           platform: 'wa',
           name: 'WhatsApp',
@@ -55,6 +56,6 @@ export const PlatformList = t.Array(
           },
         },
       ],
-    ],
-  },
+    },
+  ),
 )

@@ -11,6 +11,7 @@ export function platformRoutes({ tokens, platforms }: Pick<HttpServices, 'tokens
     .get('/', ({ holder }) => platforms.list(holder.identity.matrixUserId), {
       bearer: { body: 'none' },
       detail: operation({
+        id: 'listPlatforms',
         summary: 'List platforms',
         description:
           "Each platform with what its network can do. One whose bridge doesn't answer is unavailable.",

@@ -39,6 +39,7 @@ export function tokenRoutes({ credentials, tokens }: Pick<HttpServices, 'credent
         basic: { scope: 'tokens:write:create', body: 'json', records: true, refuse: refuseHost },
         body: CreateToken,
         detail: operation({
+          id: 'createToken',
           summary: 'Create a token',
           description:
             "A super admin's first token is marked as admin and creates the host Matrix identity. Other tokens get an identity of their own, or share the host identity with `use_host`.",
@@ -62,6 +63,7 @@ export function tokenRoutes({ credentials, tokens }: Pick<HttpServices, 'credent
         basic: { scope: 'tokens:read:*', body: 'none' },
         query: TokensQuery,
         detail: operation({
+          id: 'listTokens',
           summary: "List your credential's tokens",
           description:
             'A super admin also sees tokens that belong to no credential. With `limit` or `cursor` the answer is a page, newest first; without them it is a list of all, oldest first.',
@@ -84,10 +86,11 @@ export function tokenRoutes({ credentials, tokens }: Pick<HttpServices, 'credent
         basic: { scope: 'tokens:write:delete', body: 'none' },
         params: TokenPath,
         detail: operation({
+          id: 'deleteToken',
           summary: 'Delete a token',
           tag: 'Tokens',
           security: 'basicAuth',
-          answers: { 200: { description: 'It is gone', schema: messageAnswer(DELETED) } },
+          answers: { 200: messageAnswer('It is gone', DELETED) },
           errors: [400, 401, 403, 404, 429],
         }),
       },

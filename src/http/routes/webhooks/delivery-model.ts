@@ -1,28 +1,34 @@
 /** Bodies of the routes about deliveries: the log, retries, replays and tests. */
 import { t } from 'elysia'
 import { DELIVERY_STATUSES, STORED_EVENT_NAMES } from '../../../domain/states.ts'
-import { knownOnly, nullable, oneOf, pageLimit, timestamp } from '../../schemas.ts'
+import { integer, knownOnly, model, nullable, oneOf, pageLimit, timestamp } from '../../schemas.ts'
 
-const Attempt = t.Object({
-  at: timestamp(),
-  status: nullable(t.Integer({ description: 'HTTP status; null when there was no answer.' })),
-  error: nullable(t.String({ description: 'Null when it succeeded.' })),
-  latency_ms: t.Integer(),
-  response: t.String({
-    description:
-      'How the body of the answer begins, at most 1,024 bytes; `(compressed)` when it is compressed.',
-  }),
-})
+const ATTEMPT = { at: '2026-04-27T10:00:00Z', status: 200, error: null, latency_ms: 42, response: 'ok' }
+
+const Attempt = model(
+  'DeliveryAttempt',
+  {
+    at: timestamp(),
+    status: nullable(integer({ description: 'HTTP status; null when there was no answer.' })),
+    error: nullable(t.String({ description: 'Null when it succeeded.' })),
+    latency_ms: integer(),
+    response: t.String({
+      description:
+        'How the body of the answer begins, at most 1,024 bytes; `(compressed)` when it is compressed.',
+    }),
+  },
+  { examples: [ATTEMPT] },
+)
 
 const FIELDS = {
   id: t.String({ description: 'The webhook-id header, the same on every try.' }),
-  webhook_id: t.Integer(),
+  webhook_id: integer(),
   event: oneOf(STORED_EVENT_NAMES),
   event_id: t.String({
     description: 'Of a message its Matrix event id, which is also the `id` of the payload.',
   }),
   status: oneOf(DELIVERY_STATUSES),
-  attempt_count: t.Integer(),
+  attempt_count: integer(),
   attempts: t.Array(Attempt, { description: 'Oldest first.' }),
   next_attempt_at: nullable(
     t.String({ format: 'date-time', description: 'Null when it is over, or under way.' }),
@@ -31,7 +37,6 @@ const FIELDS = {
   settled_at: nullable(t.String({ format: 'date-time' })),
 }
 
-const ATTEMPT = { at: '2026-04-27T10:00:00Z', status: 200, error: null, latency_ms: 42, response: 'ok' }
 const EXAMPLE = {
   id: 'evt_0198c0ffee',
   webhook_id: 1,
@@ -45,11 +50,12 @@ const EXAMPLE = {
   settled_at: '2026-04-27T10:00:00Z',
 }
 
-export const Delivery = t.Object(FIELDS, { examples: [EXAMPLE] })
+export const Delivery = model('Delivery', FIELDS, { examples: [EXAMPLE] })
 
-export const DeliveryPage = t.Object(
+export const DeliveryPage = model(
+  'DeliveryPage',
   {
-    deliveries: t.Array(t.Object(FIELDS)),
+    deliveries: t.Array(Delivery),
     next: nullable(t.String({ description: 'What `before` takes to go on; null at the end.' })),
   },
   { examples: [{ deliveries: [EXAMPLE], next: null }] },
@@ -70,9 +76,10 @@ export const DeliveryQuery = t.Object(
 )
 
 /** A body in which nothing is said. */
-export const Nothing = t.Object({}, knownOnly)
+export const Nothing = model('Nothing', {}, knownOnly)
 
-export const ReplayWebhook = t.Object(
+export const ReplayWebhook = model(
+  'ReplayWebhook',
   {
     since: t.String({
       description: 'RFC 3339: events received from then on, also from before there was the webhook.',
@@ -83,12 +90,14 @@ export const ReplayWebhook = t.Object(
   { ...knownOnly, examples: [{ since: '2026-04-27T10:00:00Z' }] },
 )
 
-export const ReplayStarted = t.Object(
-  { events: t.Integer({ description: 'How many events are delivered again, or for the first time.' }) },
+export const ReplayStarted = model(
+  'ReplayStarted',
+  { events: integer({ description: 'How many events are delivered again, or for the first time.' }) },
   { examples: [{ events: 12 }] },
 )
 
-export const TestResult = t.Object(
+export const TestResult = model(
+  'WebhookTestResult',
   { id: t.String(), event: t.Literal('webhook.test'), delivered: t.Boolean(), attempt: Attempt },
   { examples: [{ id: 'evt_0198c0ffee', event: 'webhook.test', delivered: true, attempt: ATTEMPT }] },
 )

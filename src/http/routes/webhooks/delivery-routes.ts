@@ -34,6 +34,7 @@ export function deliveryRoutes({ tokens, deliveries, replays }: DeliveryServices
         params: WebhookPath,
         query: DeliveryQuery,
         detail: operation({
+          id: 'listDeliveries',
           summary: 'List deliveries',
           description:
             'What was delivered to a webhook, is still to be, or never could be, with every try. A page may have fewer than `limit` while `next` leads on.',
@@ -48,6 +49,7 @@ export function deliveryRoutes({ tokens, deliveries, replays }: DeliveryServices
       bearer: { body: 'none' },
       params: DeliveryPath,
       detail: operation({
+        id: 'getDelivery',
         summary: 'Get a delivery',
         tag: 'Webhooks',
         security: 'bearerAuth',
@@ -66,6 +68,7 @@ export function deliveryRoutes({ tokens, deliveries, replays }: DeliveryServices
         params: DeliveryPath,
         body: Nothing,
         detail: operation({
+          id: 'retryDelivery',
           summary: 'Retry a delivery',
           description:
             'Now, whatever became of it, under the same webhook-id. If that fails, its retries begin anew. While it is under way: 409.',
@@ -88,6 +91,7 @@ export function deliveryRoutes({ tokens, deliveries, replays }: DeliveryServices
         params: WebhookPath,
         body: ReplayWebhook,
         detail: operation({
+          id: 'replayWebhook',
           summary: 'Deliver past events again',
           description:
             'Those that the webhook asks for, in the order they happened in each chat, each under the webhook-id it had. It goes on behind the answer, and after a restart; one at a time for each webhook.',
@@ -106,6 +110,7 @@ export function deliveryRoutes({ tokens, deliveries, replays }: DeliveryServices
         params: WebhookPath,
         body: Nothing,
         detail: operation({
+          id: 'testWebhook',
           summary: 'Send a test event',
           description:
             'A signed `webhook.test` is sent at once, also to a webhook that is switched off, and the answer tells what the endpoint said.',

@@ -2,7 +2,9 @@
 import { t } from 'elysia'
 import { EVENT_NAMES, MESSAGE_EVENT_NAMES } from '../../../domain/states.ts'
 import {
+  integer,
   knownOnly,
+  model,
   nullable,
   oneOf,
   textsByName,
@@ -30,7 +32,8 @@ export function headersOf(headers: unknown): Record<string, string> | null | und
   return headers === undefined || headers === null ? headers : Headers.read(headers)
 }
 
-export const CreateWebhook = t.Object(
+export const CreateWebhook = model(
+  'CreateWebhook',
   {
     url: t.String({ minLength: 1, maxLength: 2_048, description: 'http:// or https://' }),
     active: t.Optional(
@@ -47,7 +50,8 @@ export const CreateWebhook = t.Object(
   },
 )
 
-export const UpdateWebhook = t.Object(
+export const UpdateWebhook = model(
+  'UpdateWebhook',
   {
     url: t.Optional(t.String({ minLength: 1, maxLength: 2_048 })),
     active: t.Optional(t.Boolean()),
@@ -58,7 +62,7 @@ export const UpdateWebhook = t.Object(
 )
 
 const FIELDS = {
-  id: t.Integer(),
+  id: integer(),
   url: t.String(),
   active: t.Boolean(),
   events: t.Array(oneOf([...EVENT_NAMES, '*'])),
@@ -91,9 +95,10 @@ const EXAMPLE = {
   updated_at: '2026-04-27T10:00:00Z',
 }
 
-export const Webhook = t.Object(FIELDS, { examples: [EXAMPLE] })
+export const Webhook = model('Webhook', FIELDS, { examples: [EXAMPLE] })
 
-export const WebhookCreated = t.Object(
+export const WebhookCreated = model(
+  'WebhookWithSecret',
   {
     ...FIELDS,
     secret: t.String({ description: 'Signs the deliveries (Standard Webhooks). Shown this once.' }),
@@ -114,12 +119,13 @@ export function overlapOf(overlap: unknown): number | undefined {
   return overlap === undefined ? undefined : Overlap.read(overlap)
 }
 
-export const RotateSecret = t.Object(
+export const RotateSecret = model(
+  'RotateWebhookSecret',
   { overlap_s: t.Optional(Overlap.schema) },
   { ...knownOnly, examples: [{ overlap_s: 3_600 }] },
 )
 
-export const WebhookList = t.Array(Webhook, { examples: [[EXAMPLE]] })
+export const WebhookList = t.Array(Webhook)
 
 export const WebhookId = wholeNumber('id', { minimum: 1 })
 export const WebhookPath = t.Object({ id: WebhookId.schema })

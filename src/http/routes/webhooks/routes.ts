@@ -38,6 +38,7 @@ export function webhookRoutes({ tokens, webhooks }: Pick<HttpServices, 'tokens' 
         bearer: { body: 'json', records: true },
         body: CreateWebhook,
         detail: operation({
+          id: 'createWebhook',
           summary: 'Add a webhook',
           description:
             "What happens on any device of the token's identity is delivered to it by HTTP POST: incoming messages, and what else `events` names. 409: the token has a webhook with this URL, or as many as it may have (`WEBHOOKS_MAX`, 100 by default).",
@@ -51,6 +52,7 @@ export function webhookRoutes({ tokens, webhooks }: Pick<HttpServices, 'tokens' 
     .get('/', ({ holder }) => webhooks.list(holder.identity.id), {
       bearer: { body: 'none' },
       detail: operation({
+        id: 'listWebhooks',
         summary: 'List webhooks',
         tag: 'Webhooks',
         security: 'bearerAuth',
@@ -62,6 +64,7 @@ export function webhookRoutes({ tokens, webhooks }: Pick<HttpServices, 'tokens' 
       bearer: { body: 'none' },
       params: WebhookPath,
       detail: operation({
+        id: 'getWebhook',
         summary: 'Get a webhook',
         tag: 'Webhooks',
         security: 'bearerAuth',
@@ -81,6 +84,7 @@ export function webhookRoutes({ tokens, webhooks }: Pick<HttpServices, 'tokens' 
         params: WebhookPath,
         body: UpdateWebhook,
         detail: operation({
+          id: 'updateWebhook',
           summary: 'Update a webhook',
           description:
             'Fields are optional. Omit to keep the current value. `events: null` is the default again. `headers` take the place of all there were, null: of none. `active: true` also delivers what has waited.',
@@ -105,6 +109,7 @@ export function webhookRoutes({ tokens, webhooks }: Pick<HttpServices, 'tokens' 
         params: WebhookPath,
         body: RotateSecret,
         detail: operation({
+          id: 'rotateWebhookSecret',
           summary: 'Give a webhook a new signing secret',
           description:
             'For a while deliveries are signed with both: `webhook-signature` then has two signatures, separated by a space (Standard Webhooks). While an old one still signs, only `overlap_s: 0` is taken, which ends all old ones at once; anything else is a 409.',
@@ -125,10 +130,11 @@ export function webhookRoutes({ tokens, webhooks }: Pick<HttpServices, 'tokens' 
         bearer: { body: 'none' },
         params: WebhookPath,
         detail: operation({
+          id: 'deleteWebhook',
           summary: 'Delete a webhook',
           tag: 'Webhooks',
           security: 'bearerAuth',
-          answers: { 200: { description: 'It is gone', schema: messageAnswer(DELETED) } },
+          answers: { 200: messageAnswer('It is gone', DELETED) },
           errors: [400, 401, 403, 404],
         }),
       },
