@@ -1,9 +1,9 @@
 /** The composition root: makes every part from the configuration and connects them. Nothing else knows more than its neighbours. */
 import { createBridgeAttachment } from './app/bridge-attachment.ts'
 import { createBridgeService } from './app/bridge-service.ts'
+import { type ContextOverrides, createContext } from './app/context.ts'
 import { createEventSource } from './app/event-source.ts'
-import { layFoundation } from './app/foundation.ts'
-import { createFront } from './app/front.ts'
+import { createHttpServices } from './app/http-services.ts'
 import {
   bridgeConfigs,
   bridgeMountsOf,
@@ -11,7 +11,7 @@ import {
   createSandboxFor,
   registerOurs,
   sandboxMountsOf,
-} from './app/matrix-side.ts'
+} from './app/matrix.ts'
 import { createMessaging } from './app/messaging.ts'
 import { createPhones } from './app/phones.ts'
 import { refuseAccidentalSandbox, removeSimulatedDevices } from './app/sandbox-leftovers.ts'
@@ -22,9 +22,6 @@ import { createStatusReceiver, type StateReport } from './bridges/status-receive
 import { type Config, childEnvironment, type Secrets } from './config/index.ts'
 import { messageOf } from './domain/errors.ts'
 import type { RunningServer } from './http/server.ts'
-import type { Clock } from './lib/clock.ts'
-import { createLogger, type Logger } from './lib/logger.ts'
-import { createProcessClock } from './lib/process-clock.ts'
 import { yieldToEventLoop } from './lib/turn-budget.ts'
 import { createArrivals } from './modules/attached-bridges/arrivals-repository.ts'
 import { createAttachedBridges } from './modules/attached-bridges/attached-bridges.ts'
@@ -34,9 +31,6 @@ import { createChatRepository } from './modules/chats/repository.ts'
 import { createAccessTokenStore } from './modules/identities/access-tokens.ts'
 import { createIdentityRepository } from './modules/identities/repository.ts'
 import { createLoopLag } from './modules/observation/loop-lag.ts'
-import { createMetrics } from './modules/observation/metrics.ts'
-import { observeWith } from './modules/observation/observers.ts'
-import { createWideLines } from './modules/observation/wide-lines.ts'
 import { createClockWatch } from './modules/timekeeping/clock-watch.ts'
 import { createTimekeepingRepository } from './modules/timekeeping/repository.ts'
 import { Supervisor } from './runtime/supervisor.ts'
@@ -62,13 +56,6 @@ export interface Started {
   bridgeUrl: string | null
 }
 
-/** What tests replace. */
-export interface AppOverrides {
-  clock?: Clock
-  logger?: Logger
-  version?: string
-}
-
 /** Requests that run may finish for this long after a stop was asked for, then workers may for as long again. */
 const DRAIN_MS = 4_000
 
@@ -76,24 +63,10 @@ const DRAIN_MS = 4_000
 export async function createApp(
   config: Config,
   secrets: Secrets,
-  overrides: AppOverrides = {},
+  overrides: ContextOverrides = {},
 ): Promise<App> {
-  const clock = createProcessClock(overrides.clock)
-  const logger = overrides.logger ?? createLogger(config.logLevel, { format: config.logFormat })
-  const metrics = createMetrics()
-  const observer = observeWith([metrics.observer, createWideLines(logger, config.logLevel === 'debug')])
-  const foundation = await layFoundation({
-    config,
-    secrets,
-    version: overrides.version ?? 'development',
-    observer,
-    clock,
-    logger,
-  })
-  const { db, sealer, hasherFor } = foundation
-
-  let baseUrl = config.http.publicUrl ?? localUrl(config, config.http.port)
-  const publicUrl = () => baseUrl
+  const context = await createContext(config, secrets, overrides)
+  const { db, clock, logger, metrics, publicUrl, sealer, hasherFor } = context
 
   const identityRepository = createIdentityRepository(db)
   const matrix = createMatrix(config, secrets, {
@@ -116,7 +89,7 @@ export async function createApp(
     phones.devices.noteBridgeState(platform, report.matrixUserId, report)
   }
   const sandbox = createSandboxFor(config, simulated, db, matrix.homeserver, {
-    baseUrl: publicUrl,
+    baseUrl: publicUrl.current,
     reportState: (platform, { userId, loginId }, stateEvent) =>
       noteBridgeState(platform, { matrixUserId: userId, loginId, stateEvent, errorCode: null }),
     clock,
@@ -151,7 +124,7 @@ export async function createApp(
     logger,
   })
 
-  const tenants = createTenants(foundation, {
+  const tenants = createTenants(context, {
     accounts: matrix.accounts,
     belongings: {
       voidQueues: identityId => phones.devices.voidQueues(identityId),
@@ -162,7 +135,7 @@ export async function createApp(
     onCredentialChange: () => messaging.dispatcher.nudge(),
   })
   const chats = createChatRepository(db)
-  const phones = createPhones(foundation, {
+  const phones = createPhones(context, {
     bridges,
     accountTrouble: matrix.sessions.accountTrouble,
     tenants,
@@ -170,7 +143,7 @@ export async function createApp(
     onSettled: deviceRowId => messaging.outbox.wake(deviceRowId),
     onQueueVoid: () => messaging.voiding.nudge(),
   })
-  const messaging = await createMessaging(foundation, {
+  const messaging = await createMessaging(context, {
     bridges,
     sessions: matrix.sessions,
     matrixUserOf: tenants.matrixUserOf,
@@ -182,7 +155,7 @@ export async function createApp(
     },
     pathOfMedia: matrix.homeserver && (mxcUri => matrix.homeserver?.pathOfMedia(mxcUri) ?? null),
     isSimulated,
-    publicUrl,
+    publicUrl: publicUrl.current,
     others: Object.entries({ 'homeserver events': matrix.homeserver, 'sandbox messages': sandbox }).flatMap(
       ([name, part]) => (part ? [{ name, forget: part.forget.bind(part) }] : []),
     ),
@@ -217,7 +190,7 @@ export async function createApp(
     logger,
   })
   const supervisor = new Supervisor(clock, logger)
-  const { http, readiness } = createFront(foundation, {
+  const { http, readiness } = createHttpServices(context, {
     tenants,
     phones,
     messaging,
@@ -245,7 +218,7 @@ export async function createApp(
       await matrix.homeserver?.sweep()
       await sandbox?.sweep()
       server = http.listen()
-      if (config.http.publicUrl === undefined) baseUrl = localUrl(config, server.port)
+      publicUrl.listensOn(server.port)
       await registerOurs(matrix, source, sandbox, config.matrix.serverName)
       await attachment.begin()
       matrix.homeserver?.start()
@@ -266,7 +239,7 @@ export async function createApp(
       }
       isStarted = true
       return {
-        url: baseUrl,
+        url: publicUrl.current(),
         simulated: played,
         bridged: bridges.platforms.filter(platform => !isSimulated(platform)),
         bridgeUrl: bridgeService.url(),
@@ -314,11 +287,4 @@ export async function createApp(
       logger[drained ? 'info' : 'warn']({ drained, ms: Math.round(clock.steady() - begunAt) }, 'stopped')
     },
   }
-}
-
-/** How a browser on this machine reaches us. */
-function localUrl({ http }: Config, port: number): string {
-  const isEverywhere = ['0.0.0.0', '::', '127.0.0.1', '::1', 'localhost'].includes(http.host)
-  const host = isEverywhere ? 'localhost' : http.host.includes(':') ? `[${http.host}]` : http.host
-  return `${http.tls ? 'https' : 'http'}://${host}:${port}`
 }

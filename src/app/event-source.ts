@@ -9,7 +9,7 @@ import type { RoomEventSink } from '../matrix/room-event.ts'
 import { createSyncManager, type SyncHealth } from '../matrix/sync/sync-manager.ts'
 import { translated } from '../matrix/translate/facts.ts'
 import type { Worker } from '../runtime/worker.ts'
-import type { Matrix } from './matrix-side.ts'
+import type { Matrix } from './matrix.ts'
 import type { PartState } from './readiness.ts'
 
 export interface EventSource {

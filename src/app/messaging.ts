@@ -36,9 +36,9 @@ import { createWaitingMessages } from '../modules/messages/waiting-repository.ts
 import { createRetentionRepository } from '../modules/retention/repository.ts'
 import { createRetention, type OtherRows } from '../modules/retention/retention.ts'
 import { createPayloads } from '../modules/webhooks/payload.ts'
-import type { Foundation } from './foundation.ts'
+import type { AppContext } from './context.ts'
 import type { Phones } from './phones.ts'
-import { createWebhookSide } from './webhook-side.ts'
+import { createWebhookServices } from './webhooks.ts'
 
 export interface MessagingParts {
   bridges: BridgeSet
@@ -62,8 +62,8 @@ export type Messaging = Awaited<ReturnType<typeof createMessaging>>
 /** Between two messages of a device on a real network, in milliseconds. */
 const DEFAULT_SEND_INTERVAL_MS = 8_000
 
-export async function createMessaging(foundation: Foundation, parts: MessagingParts) {
-  const { config, db, hasherFor, observer, clock, logger } = foundation
+export async function createMessaging(context: AppContext, parts: MessagingParts) {
+  const { config, db, hasherFor, observer, clock, logger } = context
   const { bridges, sessions, matrixUserOf, chats, publicUrl } = parts
   const { devices, contacts, peoplesPhones } = parts.phones
 
@@ -76,7 +76,7 @@ export async function createMessaging(foundation: Foundation, parts: MessagingPa
     copyOf: parts.pathOfMedia,
     urlTtlS: config.media.urlTtlS,
     sign: hasherFor('media-addresses'),
-    signBefore: foundation.previousHasherFor?.('media-addresses'),
+    signBefore: context.previousHasherFor?.('media-addresses'),
     sessionOf: async identityId => sessions.actingAs(await matrixUserOf(identityId)),
     clock,
   })
@@ -163,8 +163,8 @@ export async function createMessaging(foundation: Foundation, parts: MessagingPa
     publicUrl,
     inlineMaxBytes,
   })
-  const webhookSide = createWebhookSide(foundation, payloads)
-  const { dispatcher, webhooks, deliveries, replays } = webhookSide
+  const webhookServices = createWebhookServices(context, payloads)
+  const { dispatcher, webhooks, deliveries, replays } = webhookServices
   const feedRepository = createFeedRepository(db)
   const cursors = createStoredCursors(createSettingsRepository(db))
   // The key is made now: when it is needed for the first time the disk may be full.
@@ -193,7 +193,7 @@ export async function createMessaging(foundation: Foundation, parts: MessagingPa
     feed,
     workers: [
       outbox.worker,
-      ...webhookSide.workers,
+      ...webhookServices.workers,
       chatRooms.worker,
       createStatusTimeout({
         endings,

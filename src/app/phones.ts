@@ -13,7 +13,7 @@ import { rememberDevices } from '../modules/devices/remembered-devices.ts'
 import { createDeviceRepository } from '../modules/devices/repository.ts'
 import { createLinking } from '../modules/linking/linking.ts'
 import { createPlatforms } from '../modules/platforms/platforms.ts'
-import type { Foundation } from './foundation.ts'
+import type { AppContext } from './context.ts'
 import type { Tenants } from './tenants.ts'
 
 export type Phones = ReturnType<typeof createPhones>
@@ -29,7 +29,7 @@ export interface PhoneParts {
   onQueueVoid(): void
 }
 
-export function createPhones({ db, clock, logger }: Foundation, parts: PhoneParts) {
+export function createPhones({ db, clock, logger }: AppContext, parts: PhoneParts) {
   const { bridges, chats } = parts
   const { identities, matrixUserOf } = parts.tenants
   const contacts = createContacts({

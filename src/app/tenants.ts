@@ -10,7 +10,7 @@ import { createIdentities, type Identities } from '../modules/identities/identit
 import { createRetirement, type RetirementOptions } from '../modules/identities/retirement.ts'
 import { createTokens } from '../modules/tokens/tokens.ts'
 import type { Worker } from '../runtime/worker.ts'
-import type { Foundation } from './foundation.ts'
+import type { AppContext } from './context.ts'
 
 export interface Tenants {
   identities: Identities
@@ -31,8 +31,8 @@ export interface TenantParts {
   onCredentialChange(): void
 }
 
-export function createTenants(foundation: Foundation, parts: TenantParts): Tenants {
-  const { config, db, sealer, hasherFor, previousHasherFor, clock, logger } = foundation
+export function createTenants(context: AppContext, parts: TenantParts): Tenants {
+  const { config, db, sealer, hasherFor, previousHasherFor, clock, logger } = context
   const identities = createIdentities({ db, provisioner: parts.accounts, sealer, clock })
   const retirement = createRetirement({
     unreachable: identities.unreachable,

@@ -2,7 +2,7 @@
 import { Database } from 'bun:sqlite'
 import { dirname } from 'node:path'
 import { drizzle } from 'drizzle-orm/bun-sqlite'
-import type { SignalName } from '../domain/signals.ts'
+import type { SignalPayloads } from '../domain/signals.ts'
 import { GroupCommit } from '../lib/group-commit.ts'
 import { Signals } from '../lib/signals.ts'
 import { closeToOthers, prepareDataDir } from './data-dir.ts'
@@ -26,7 +26,7 @@ export interface Db {
   connection: Database
   orm: Orm
   committer: GroupCommit
-  signals: Signals<SignalName>
+  signals: Signals<SignalPayloads>
   /** Commits waiting writes and closes the file. */
   close(): Promise<void>
 }
@@ -66,7 +66,7 @@ export function openDb(path: string): Db {
   const connection: Connection = { database, orm: drizzle(database, { schema }) }
   const committer = new GroupCommit(database, { snapshotMs: SNAPSHOT_MS, translate: asStorageError })
   const readers = new Readers(path, connection, committer)
-  const signals = new Signals<SignalName>()
+  const signals = new Signals<SignalPayloads>()
   return {
     write: work => committer.transact(scope => work(new Transaction(connection, scope, signals))),
     read: work => readers.read(work),

@@ -3,9 +3,8 @@
  * reach the disk together or not at all. Both await nothing but their own statements, since others
  * wait behind them.
  */
-import type { SignalName } from '../domain/signals.ts'
+import type { Emits, HintName } from '../domain/signals.ts'
 import { TransactionEnded, type TransactionScope } from '../lib/group-commit.ts'
-import type { Signals } from '../lib/signals.ts'
 import { type Connection, type Orm, type RowOf, Statement, type Values } from './statement.ts'
 
 /** A query used once, built where it is used. */
@@ -31,7 +30,7 @@ export interface Tx extends Reader {
   /** Runs `effect` once the transaction is on disk; never if it is rolled back. */
   afterCommit(effect: () => void): void
   /** Emits the signal once the transaction is on disk, once however often it is called. */
-  emit(signal: SignalName): void
+  emit(signal: HintName): void
 }
 
 interface DrizzleQuery {
@@ -70,12 +69,12 @@ export class Executor implements Reader {
 }
 
 export class Transaction extends Executor implements Tx {
-  private readonly emitted = new Set<SignalName>()
+  private readonly emitted = new Set<HintName>()
 
   constructor(
     connection: Connection,
     private readonly scope: TransactionScope,
-    private readonly signals: Signals<SignalName>,
+    private readonly signals: Emits<HintName>,
   ) {
     super(connection, () => {
       if (!scope.isOpen) throw new TransactionEnded()
@@ -86,7 +85,7 @@ export class Transaction extends Executor implements Tx {
     this.scope.afterCommit(effect)
   }
 
-  emit(signal: SignalName): void {
+  emit(signal: HintName): void {
     if (this.emitted.has(signal)) return
     this.emitted.add(signal)
     this.afterCommit(() => this.signals.emit(signal))

@@ -1,16 +1,18 @@
 /** A bus of named signals within the process: an emitter doesn't know its listeners. */
 
-export class Signals<Name extends string> {
-  private readonly listeners = new Map<Name, Set<() => void>>()
+/** @template Payloads maps each name to the values that a signal of that name carries */
+export class Signals<Payloads extends Record<keyof Payloads, unknown[]>> {
+  private readonly listeners: { [Name in keyof Payloads]?: Set<(...payload: Payloads[Name]) => void> } = {}
 
   /** Calls `listener` at each `name`. @returns a function that stops it */
-  on(name: Name, listener: () => void): () => void {
-    const ofName = this.listeners.get(name) ?? new Set()
-    this.listeners.set(name, ofName.add(listener))
+  on<Name extends keyof Payloads>(name: Name, listener: (...payload: Payloads[Name]) => void): () => void {
+    const ofName = this.listeners[name] ?? new Set()
+    this.listeners[name] = ofName.add(listener)
     return () => ofName.delete(listener)
   }
 
-  emit(name: Name): void {
-    for (const listener of this.listeners.get(name) ?? []) listener()
+  /** Calls the listeners of `name` in the order in which they came. */
+  emit<Name extends keyof Payloads>(name: Name, ...payload: Payloads[Name]): void {
+    for (const listener of this.listeners[name] ?? []) listener(...payload)
   }
 }

@@ -2,10 +2,10 @@
  * Joining: answers the invitations to portal rooms. A join is complete when the room's state has been read and what was said between the
  * invitation and the join has been fetched, since an application service isn't told what happened before it was in.
  */
-import type { Db } from '../../db/open.ts'
 import type { Chat } from '../../db/schema/index.ts'
 import { GatewayError, messageOf } from '../../domain/errors.ts'
 import type { MatrixSession, MatrixSessions } from '../../domain/ports.ts'
+import type { Hears } from '../../domain/signals.ts'
 import { backoffMs } from '../../lib/backoff.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
@@ -21,7 +21,7 @@ export interface ChatRoomsOptions {
   inbox: Pick<Inbox, 'completeJoin' | 'genuine'>
   sessions: Pick<MatrixSessions, 'actingAs'>
   matrixUserOf(identityId: string): Promise<string>
-  signals: Pick<Db['signals'], 'on'>
+  signals: Hears<'invited'>
   clock: Clock
   logger: Logger
 }

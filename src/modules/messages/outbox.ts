@@ -2,11 +2,11 @@
  * The outbox: sends the messages of lanes that are due. A crash between a send and its settlement repeats the send with
  * the same transaction id, which the homeserver answers with the same event.
  */
-import type { Db } from '../../db/open.ts'
 import type { Device, Message } from '../../db/schema/index.ts'
 import { GatewayError, isPassing, messageOf } from '../../domain/errors.ts'
 import type { Observer } from '../../domain/observation.ts'
 import type { MatrixSessions } from '../../domain/ports.ts'
+import type { Hears } from '../../domain/signals.ts'
 import type { DeviceState } from '../../domain/states.ts'
 import { backoffMs } from '../../lib/backoff.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -35,7 +35,7 @@ export interface OutboxOptions {
   sessions: Pick<MatrixSessions, 'actingAs'>
   matrixUserOf(identityId: string): Promise<string>
   paceOf(platform: string): Pace
-  signals: Pick<Db['signals'], 'on'>
+  signals: Hears<'accepted'>
   observer?: Pick<Observer, 'sendAttempted'>
   clock: Clock
   logger: Logger

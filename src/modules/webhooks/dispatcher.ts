@@ -5,10 +5,9 @@
 import type { Webhook } from '../../db/schema/index.ts'
 import { isStorageTrouble, messageOf } from '../../domain/errors.ts'
 import type { Observer } from '../../domain/observation.ts'
-import type { SignalName } from '../../domain/signals.ts'
+import type { Hears } from '../../domain/signals.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
-import type { Signals } from '../../lib/signals.ts'
 import { createLaneWorker, type ItemEnd, type LaneWorker } from '../../runtime/lane-worker.ts'
 import type { WebhookAnswer } from '../../webhooks/client.ts'
 import { asksFor } from '../events/repository.ts'
@@ -29,7 +28,7 @@ import { GONE, judge } from './retry-policy.ts'
 export interface DispatcherOptions {
   queue: DeliveryQueue
   deliver: DeliveryTry
-  signals: Pick<Signals<SignalName>, 'on'>
+  signals: Hears<'deliveries'>
   concurrencyPerEndpoint: number
   /** An endpoint whose every try failed for this long is switched off. */
   disableAfterMs: number

@@ -14,10 +14,10 @@ import { SharedBodies } from '../modules/webhooks/shared-bodies.ts'
 import { createWebhookCleanup, createWebhooks } from '../modules/webhooks/webhooks.ts'
 import { createWebhookClient } from '../webhooks/client.ts'
 import { createEndpointGuard } from '../webhooks/endpoint-guard.ts'
-import type { Foundation } from './foundation.ts'
+import type { AppContext } from './context.ts'
 
-export function createWebhookSide(foundation: Foundation, payloads: Payloads) {
-  const { config, db, sealer, version, observer, clock, logger } = foundation
+export function createWebhookServices(context: AppContext, payloads: Payloads) {
+  const { config, db, sealer, version, observer, clock, logger } = context
   const { timeoutMs, concurrencyPerEndpoint, maxPerIdentity, disableAfterMs } = config.webhooks
   const guard = createEndpointGuard({ ...config.webhooks, clock })
   const repository = createWebhookRepository(db, { maxPerIdentity })

@@ -10,14 +10,14 @@ import type { Metrics } from '../modules/observation/metrics.ts'
 import { createObservationRepository } from '../modules/observation/repository.ts'
 import type { Supervisor } from '../runtime/supervisor.ts'
 import type { BridgeAttachment } from './bridge-attachment.ts'
+import type { AppContext } from './context.ts'
 import type { EventSource } from './event-source.ts'
-import type { Foundation } from './foundation.ts'
 import type { Messaging } from './messaging.ts'
 import type { Phones } from './phones.ts'
 import { createReadiness, type ReadinessCheck } from './readiness.ts'
 import type { Tenants } from './tenants.ts'
 
-export interface FrontParts {
+export interface HttpParts {
   tenants: Tenants
   phones: Phones
   messaging: Messaging
@@ -31,13 +31,13 @@ export interface FrontParts {
   metrics: Metrics
 }
 
-export function createFront(
-  foundation: Foundation,
-  parts: FrontParts,
+export function createHttpServices(
+  context: AppContext,
+  parts: HttpParts,
 ): { http: Http; readiness: ReadinessCheck } {
-  const { config, secrets, version, observer, clock, logger } = foundation
+  const { config, secrets, version, observer, clock, logger } = context
   const { tenants, phones, messaging, mounts, source, processes, metrics } = parts
-  const readiness = createReadinessOf(foundation, parts)
+  const readiness = createReadinessOf(context, parts)
   const http = createHttp({
     config,
     logger,
@@ -62,7 +62,7 @@ export function createFront(
     bridgeMounts: mounts.bridges,
     readiness: readiness.check,
     metrics: metrics.expose({
-      repository: createObservationRepository(foundation.db),
+      repository: createObservationRepository(context.db),
       maxDevices: config.metrics.maxDevices,
       version,
       databaseFile: config.data.databaseFile,
@@ -79,8 +79,8 @@ export function createFront(
 }
 
 function createReadinessOf(
-  { config, db, clock }: Foundation,
-  { supervisor, source, processes, bridges, attachment }: FrontParts,
+  { config, db, clock }: AppContext,
+  { supervisor, source, processes, bridges, attachment }: HttpParts,
 ): ReadinessCheck {
   const settings = createSettingsRepository(db)
   return createReadiness({

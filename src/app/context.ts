@@ -1,0 +1,88 @@
+/** The parts that all others are made with, in one place, where tests can put others in their stead. */
+import type { Config, Secrets } from '../config/index.ts'
+import { openDbAlone } from '../db/lock.ts'
+import { migrateUp } from '../db/migrate.ts'
+import type { Db } from '../db/open.ts'
+import type { Observer } from '../domain/observation.ts'
+import type { Clock } from '../lib/clock.ts'
+import { createLogger, type Logger } from '../lib/logger.ts'
+import { createProcessClock, type ProcessClock } from '../lib/process-clock.ts'
+import { createIdentityRepository } from '../modules/identities/repository.ts'
+import { keepServerName } from '../modules/identities/server-name.ts'
+import { createSettingsRepository } from '../modules/identities/settings-repository.ts'
+import { createMetrics, type Metrics } from '../modules/observation/metrics.ts'
+import { observeWith } from '../modules/observation/observers.ts'
+import { createWideLines } from '../modules/observation/wide-lines.ts'
+import { createSecretKeyRepository } from '../modules/secret-key/repository.ts'
+import { type Keyring, keysOf, openKeyring, settleSecretKey } from '../modules/secret-key/secret-key.ts'
+import { createPublicUrl, type PublicUrl } from './public-url.ts'
+
+export interface AppContext extends Keyring {
+  config: Config
+  secrets: Secrets
+  /** The program's version. */
+  version: string
+  clock: ProcessClock
+  logger: Logger
+  metrics: Metrics
+  /** Hears of each request, try, batch and commit. */
+  observer: Observer
+  db: Db
+  /** The database's, as most of what they tell is told after a commit. */
+  signals: Db['signals']
+  publicUrl: PublicUrl
+}
+
+/** Parts to use instead of those that the configuration asks for. */
+export interface ContextOverrides
+  extends Partial<Omit<AppContext, 'config' | 'secrets' | 'clock' | 'signals'>> {
+  /** The machine's clock, which the process's own follows. */
+  clock?: Clock
+}
+
+/** @throws Error when the database can't be opened, is in use, belongs to another homeserver or was written by a newer version */
+export async function createContext(
+  config: Config,
+  secrets: Secrets,
+  overrides: ContextOverrides = {},
+): Promise<AppContext> {
+  const clock = createProcessClock(overrides.clock)
+  const logger = overrides.logger ?? createLogger(config.logLevel, { format: config.logFormat })
+  const metrics = overrides.metrics ?? createMetrics()
+  const db = overrides.db ?? (await openStorage({ config, secrets, clock, logger }))
+  const context: AppContext = {
+    version: 'development',
+    metrics,
+    observer: observeWith([metrics.observer, createWideLines(logger, config.logLevel === 'debug')]),
+    publicUrl: createPublicUrl(config),
+    ...(await openKeyring(createSecretKeyRepository(db), keysOf(secrets))),
+    ...overrides,
+    config,
+    secrets,
+    clock,
+    logger,
+    db,
+    signals: db.signals,
+  }
+  db.committer.watch(context.observer.committed)
+  return context
+}
+
+/** Opens the database, migrated and under the current key; nobody else may have it until it is closed. */
+async function openStorage({
+  config,
+  secrets,
+  clock,
+  logger,
+}: Pick<AppContext, 'config' | 'secrets' | 'clock' | 'logger'>): Promise<Db> {
+  const db = openDbAlone(config.data.databaseFile)
+  try {
+    migrateUp(db.connection, clock.now())
+    await keepServerName(config.matrix.serverName, createSettingsRepository(db), createIdentityRepository(db))
+    await settleSecretKey(createSecretKeyRepository(db), keysOf(secrets), { clock, logger })
+    return db
+  } catch (error) {
+    await db.close()
+    throw error
+  }
+}
