@@ -1,4 +1,4 @@
-/** Who may talk to the server, and how errors look. */
+/** Authentication at the homeserver, and the form of its errors. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { serverWith, type TestServer, userId } from './harness.ts'
 
@@ -77,7 +77,7 @@ describe('a closed server', () => {
       expect((await server.hs.fetch(request)).status).toBe(401)
       expect(request.bodyUsed).toBe(false)
     }
-    // What a stream has ready by itself.
+    // A stream reads a little ahead by itself.
     expect(asked).toBeLessThan(3)
   })
 

@@ -1,4 +1,4 @@
-/** Every endpoint of the announced versions of the client-server API is answered. */
+/** The server answers every endpoint of the client-server API versions it announces. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { serverWith, type TestServer, userId } from './harness.ts'
 
@@ -27,7 +27,7 @@ const path = (template: string) =>
     .replace('{serverName}', 'hs.test')
     .replaceAll(/\{\w+\}/g, '1')
 
-/** Paths below /_matrix/client/v3, and below r0 in the versions before. */
+/** Paths below /_matrix/client/v3, and below r0 in older versions. */
 const V3 = `
 GET /login
 POST /login
@@ -161,7 +161,7 @@ POST /user/{userId}/openid/request_token
 POST /rooms/{roomId}/upgrade
 `
 
-/** Paths below /_matrix/media/v3, and below r0 in the versions before. */
+/** Paths below /_matrix/media/v3, and below r0 in older versions. */
 const MEDIA = `
 GET /config
 GET /preview_url

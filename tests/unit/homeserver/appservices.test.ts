@@ -1,4 +1,4 @@
-/** The pushing of events to appservices: in order, once, and whatever happens. */
+/** The server pushes events to appservices in order and once, whatever happens. */
 import { afterEach, describe, expect, test } from 'bun:test'
 import { bodies, dig, FakeAppservice, serverWith, TestServer, until, userId } from './harness.ts'
 
@@ -301,7 +301,7 @@ describe('over HTTP', () => {
     remote.pingAnswers = [500]
     const bad = await ping()
     expect([bad.status, bad.get('errcode'), bad.get('status')]).toEqual([502, 'M_BAD_STATUS', 500])
-    // Its answer begins and breaks off.
+    // The answer breaks off.
     const broken = new ReadableStream({ pull: stream => stream.error(new Error('reset')) })
     await server.appservice('wa', { deliver: async () => new Response(broken) })
     expect((await ping()).get('errcode')).toBe('M_CONNECTION_FAILED')

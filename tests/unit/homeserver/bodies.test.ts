@@ -1,7 +1,4 @@
-/**
- * Bodies that this server could not keep as they were sent, or that would take long to look
- * through.
- */
+/** Bodies that the server can't store unchanged, or that would take long to check. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { serverWith, type TestServer } from './harness.ts'
 

@@ -1,4 +1,4 @@
-/** A homeserver on a real SQLite file in a directory of its own, and short ways to talk to it. */
+/** A homeserver on a real SQLite file in its own folder, and short ways to call it. */
 import { Database } from 'bun:sqlite'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -18,7 +18,7 @@ export const SERVER = 'hs.test'
 
 export type Loose = Record<string, unknown>
 
-/** A response with its JSON, and ways to reach into it. */
+/** A response with parsed JSON, and ways to reach into it. */
 export class Answer {
   constructor(
     readonly status: number,
@@ -50,14 +50,14 @@ export function dig(value: unknown, ...path: (string | number)[]): unknown {
 }
 
 export interface CallOptions {
-  /** Localpart that the appservice acts as. */
+  /** Localpart of the user that the appservice acts as. */
   as?: string
   token?: string | null
   query?: Record<string, string>
   signal?: AbortSignal
 }
 
-/** Waits until `check` gives something. */
+/** Waits until `check` returns a value. */
 export const until = <T>(check: () => T, what = 'condition') => waitFor(check, { what })
 
 export interface Received {
@@ -66,7 +66,7 @@ export interface Received {
   body: Loose
 }
 
-/** An appservice in this process that keeps what it is sent and answers as told. */
+/** An appservice in this process that records requests, and answers as a test says. */
 export class FakeAppservice {
   readonly received: Received[] = []
   readonly queries: string[] = []
@@ -120,7 +120,7 @@ export class TestServer {
     return database
   }
 
-  /** The database can't grow any more. */
+  /** Keeps the database from growing. */
   fillDisk(): void {
     const { page_count: pages } = this.database
       .query<{ page_count: number }, []>('PRAGMA page_count')
@@ -144,7 +144,7 @@ export class TestServer {
     return this.database
   }
 
-  /** Opens the same files anew. Without `graceful` the old server is left as it was, as a killed one would be. */
+  /** Opens the same files anew. Unless `graceful`, the old server stays open, as after a kill. */
   async restart({ graceful = true } = {}): Promise<void> {
     if (graceful) {
       await this.hs.stop()
@@ -161,7 +161,7 @@ export class TestServer {
     rmSync(this.dir, { recursive: true, force: true })
   }
 
-  /** Registers an appservice for the localparts that begin with `prefix`. */
+  /** Registers an appservice for localparts that begin with `prefix`. */
   async appservice(prefix: string, extra: Partial<AppserviceRegistration> = {}): Promise<void> {
     await this.hs.registerAppservice({
       id: prefix,
@@ -178,7 +178,7 @@ export class TestServer {
     return this.hs.fetch(new Request(`http://localhost${path}`, { method, ...init }))
   }
 
-  /** A call with the token of the appservice `gw` unless told otherwise; paths are below /_matrix/client/v3 unless absolute. */
+  /** Calls as the appservice `gw` by default; relative paths are below /_matrix/client/v3. */
   async call(
     method: string,
     path: string,
@@ -199,7 +199,7 @@ export class TestServer {
     return new Answer(response.status, text === '' ? undefined : JSON.parse(text))
   }
 
-  /** Registers users of the appservice `gw` (or of the one that `token` names) without logging them in. */
+  /** Registers users of `gw` (or of `token`'s appservice) without logging them in. */
   async users(localparts: string[], token = 'as_gw'): Promise<void> {
     for (const username of localparts) {
       const answer = await this.call(
@@ -212,7 +212,7 @@ export class TestServer {
     }
   }
 
-  /** Gives a user a device with a token of its own. */
+  /** Creates a device with a token for the user. */
   async logIn(localpart: string, asToken = 'as_gw'): Promise<{ token: string; deviceId: string }> {
     const answer = await this.call(
       'POST',
@@ -223,7 +223,7 @@ export class TestServer {
     return { token: answer.text('access_token'), deviceId: answer.text('device_id') }
   }
 
-  /** A room of `creator` that `members` have joined (all of them users of `gw`). */
+  /** A room of `creator` that `members` have joined, all of them users of `gw`. */
   async room(creator: string, members: string[] = [], wish: Loose = {}): Promise<string> {
     const answer = await this.call(
       'POST',
@@ -257,7 +257,7 @@ export function userId(localpart: string): string {
   return localpart.startsWith('@') ? localpart : `@${localpart}:${SERVER}`
 }
 
-/** A server with the appservice `gw` and these users of it. */
+/** A server with the appservice `gw` and these users. */
 export async function serverWith(...localparts: string[]): Promise<TestServer> {
   const server = new TestServer()
   await server.appservice('gw')
@@ -265,7 +265,7 @@ export async function serverWith(...localparts: string[]): Promise<TestServer> {
   return server
 }
 
-/** The bodies of messages, for short comparisons. */
+/** The bodies of messages. */
 export function bodies(events: Loose[]): unknown[] {
   return events.filter(event => event.type === 'm.room.message').map(event => dig(event, 'content', 'body'))
 }

@@ -1,4 +1,4 @@
-/** Reading a room's past: pages, context, relations, and who may see what. */
+/** A room's past: pages, context, relations, and who may see which events. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { bodies, serverWith, type TestServer, userId } from './harness.ts'
 

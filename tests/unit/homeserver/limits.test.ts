@@ -1,4 +1,4 @@
-/** Limits of one call, and of the amount that gathers in one place. */
+/** Limits of a call, and of amounts that add up. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { HomeserverRows } from '../../support/homeserver-rows.ts'
 import { TestServer, userId } from './harness.ts'
@@ -118,7 +118,7 @@ describe('what gathers', () => {
     const onDevice = { ...ALICE, query: { device_id: 'D' } }
     const upload = (keys: unknown) => server.call('POST', '/keys/upload', { one_time_keys: keys }, onDevice)
     expect((await upload(object(1_000, 'key'))).status).toBe(200)
-    // An upload whose answer was lost comes again.
+    // A client uploads again when the answer was lost.
     expect((await upload(object(1_000, 'key'))).status).toBe(200)
     const answer = await upload({ 'signed_curve25519:more': 'key' })
     expect([answer.status, answer.get('errcode')]).toEqual([400, 'M_INVALID_PARAM'])
@@ -197,7 +197,7 @@ test('rooms leave the memory when four thousand others were asked for', async ()
     return (await server.call('GET', path, undefined, { as: 'gw_bob' })).status
   }
   for (const at of rooms.keys()) expect(await statusIn(at)).toBe(200)
-  // Only what has to be read again shows what the database has by now.
+  // Cached memberships hide the change; only a fresh read shows it.
   server.db.run("UPDATE hs_room_state SET membership = 'leave' WHERE room IN (?, ?)", [
     rooms[0]?.room ?? 0,
     rooms[4_000]?.room ?? 0,

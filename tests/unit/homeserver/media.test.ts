@@ -16,7 +16,7 @@ beforeAll(async () => {
 })
 afterAll(() => server.close())
 
-/** Application services have been told of all events. */
+/** Marks all events as received by the application services. */
 function acknowledge(): void {
   server.db.run('UPDATE hs_appservices SET position = (SELECT max(stream_id) FROM hs_events)')
 }
@@ -184,7 +184,7 @@ test('old media that a young event names stays, as does what an application serv
     const path = `/rooms/${encodeURIComponent(roomId)}/send/m.sticker/${encodeURIComponent(id)}`
     return (await server.call('PUT', path, content, { as: 'gw_alice' })).text('event_id')
   }
-  /** Makes an event as old as the database can: its id tells when it was taken, too. */
+  /** Makes an event as old as possible: its id holds its time, too. */
   const age = (eventId: string) =>
     server.db.run(
       "UPDATE hs_events SET origin_server_ts = 1, event_id = '$old' || stream_id WHERE event_id = ?",
@@ -208,7 +208,7 @@ test('media that an event names while old media is looked through stays', async 
   const { room } = rows.newRoom(['gw_alice'])
   server.db.run('UPDATE hs_media SET created_at = 1')
   const forgetting = server.hs.forgetMedia(Date.now() - 60_000, SIGNAL)
-  // It has read all there is within this turn, and removes in a later one.
+  // By then the server has read the events in this turn; it removes media in a later one.
   for (let microtask = 0; microtask < 100; microtask++) await null
   const content = { body: 'x', url: `mxc://${id}` }
   rows.event({ room, type: 'm.sticker', sender: rows.userId('gw_alice'), content, at: Date.now() })

@@ -1,4 +1,4 @@
-/** A changed profile comes to every room; one that is the same changes nothing. */
+/** A changed profile reaches every room; an equal one changes nothing. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { HomeserverRows } from '../../support/homeserver-rows.ts'
 import { TestServer, until, userId } from './harness.ts'

@@ -1,13 +1,10 @@
-/** Where an appservice may act as users who aren't its own. */
+/** Rooms in which an appservice may act as users that aren't its own. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { type Answer, FakeAppservice, TestServer, userId } from './harness.ts'
 
 const server = new TestServer()
 const AS_PUPPET = { as: 'gw_alice', token: 'as_wa' }
-/**
- * Alice's room with a user of the bridge, one with another bridge's, and one that nobody else is
- * in.
- */
+/** Alice's rooms: with a user of the bridge, with another bridge's user, and alone. */
 let shared = ''
 let foreign = ''
 let own = ''

@@ -1,4 +1,4 @@
-/** Old events go, and everything goes on as before. */
+/** Old events are deleted, and everything else goes on. */
 import { afterEach, beforeEach, expect, test } from 'bun:test'
 import type { ForgottenRows } from '../../../src/lib/aged-rows.ts'
 import { HomeserverRows } from '../../support/homeserver-rows.ts'
@@ -16,7 +16,7 @@ afterEach(() => server.close())
 const FUTURE = Date.now() + 3_600_000
 const ALICE = { as: 'gw_alice' }
 
-/** Walks through all events, however little a step has time for. */
+/** Deletes step by step, as a step may end early. */
 async function walk(after: number, before: number): Promise<Omit<ForgottenRows, 'next'>> {
   const whole: Omit<ForgottenRows, 'next'> = { removed: 0, again: null }
   for (let next: number | null = after; next !== null; ) {
@@ -56,7 +56,7 @@ test('messages go, state stays, and the room goes on', async () => {
     unsigned: { prev_content: { name: 'Chat' } },
   })
   expect((await server.call('GET', `/rooms/${roomId}/event/${sent}`, undefined, ALICE)).status).toBe(404)
-  // A receipt moves on from one that is gone, and a relation to what is gone is taken.
+  // Receipts move on from a deleted event, and relations to one are accepted.
   const next = (await server.send(roomId, 'gw_alice', 'two')).text('event_id')
   expect(
     (await server.call('POST', `/rooms/${roomId}/receipt/m.read/${next}`, {}, { as: 'gw_bob' })).status,

@@ -314,7 +314,7 @@ describe('sending', () => {
     }
     const before = Date.now()
     const ids = [await firstBytes('one'), await firstBytes('two')]
-    // The time, which whoever has the event knows anyway; not its number among all events.
+    // The id shows the event's time, which its readers know, but not its global number.
     for (const found of ids) expect(found).toBeWithin(before, Date.now() + 1)
   })
 
@@ -387,7 +387,7 @@ describe('redaction', () => {
 
 describe('changes of one room in one commit', () => {
   const levels = { users: { [userId('gw_alice')]: 100, [userId('gw_bob')]: 100 } }
-  /** The second is allowed by the first alone. */
+  /** Only the first change allows the second. */
   const changes = (roomId: string) =>
     [
       put(roomId, 'm.room.power_levels', levels, 'gw_alice'),

@@ -1,4 +1,4 @@
-/** matrix-js-sdk as the client: what real clients expect of a server. */
+/** matrix-js-sdk as the client: the server meets a real client's expectations. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import type { Logger } from 'matrix-js-sdk/lib/logger.js'
 import {

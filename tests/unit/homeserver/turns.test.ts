@@ -1,4 +1,4 @@
-/** Nothing that one request asks for holds up everybody else, however much there is. */
+/** No request blocks the others, however much data there is. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { MAX_MEMBERS } from '../../../src/homeserver/limits.ts'
 import { HomeserverRows } from '../../support/homeserver-rows.ts'
@@ -47,7 +47,7 @@ beforeAll(async () => {
 }, 60_000)
 afterAll(() => server.close())
 
-/** Leaves the answer unparsed, as that would be a turn of the test's own. */
+/** Leaves the answer unparsed: parsing would count as a turn. */
 async function ask(method: string, path: string, body?: unknown, as = token): Promise<number> {
   const whole = path.startsWith('/_matrix') ? path : `/_matrix/client/v3${path}`
   const response = await server.raw(method, whole, {
@@ -180,7 +180,7 @@ const cursorOf = (id: string) => countOf('SELECT position AS count FROM hs_appse
 describe('a room of as many members as there may be, which is not in memory', () => {
   const full = new TestServer()
   const ghosts = new FakeAppservice()
-  /** One for each round. */
+  /** One room for each round. */
   const roomIds: string[] = []
   let counter = 0
 
