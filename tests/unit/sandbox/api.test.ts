@@ -1,4 +1,4 @@
-/** The sandbox's own interface: what it takes, what it refuses, and what it lets nobody do. */
+/** The sandbox's own API: what it accepts and refuses. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { expectShortTurns } from '../../support/longest-turn.ts'
 import { createHarness, type Harness, type Json } from './harness.ts'

@@ -1,9 +1,9 @@
-/** Bodies sent to the sandbox, to which anybody may send: what they take in memory together is bounded. */
+/** Bodies sent to the sandbox by anybody: their memory is limited in total. */
 import { expect, test } from 'bun:test'
 import { readJson } from '../../../src/sandbox/api/body.ts'
 import { waitFor } from '../../support/wait-for.ts'
 
-/** A body of which all but the end comes. */
+/** A body whose end hasn't come. */
 function unfinished(bytes: number) {
   let end: () => void = () => undefined
   const body = new ReadableStream<Uint8Array>({
@@ -19,7 +19,7 @@ test('bodies that do not end are refused when there are too many of them, until 
   const bodies = Array.from({ length: 20 }, () => unfinished(1024 * 1024))
   const refused: unknown[] = []
   const read = bodies.map(({ request }) => readJson(request).catch(error => refused.push(error)))
-  // Of 16 MiB in all.
+  // The limit is 16 MiB in all.
   await waitFor(() => refused.length === 4, { what: 'those that do not fit' })
   expect(refused).toMatchObject(Array(4).fill({ code: 'unavailable', status: 503 }))
   for (const { end } of bodies.slice(0, 16)) end()

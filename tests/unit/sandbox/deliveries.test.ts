@@ -1,4 +1,4 @@
-/** Messages on their way out, to a homeserver that is away, refuses, or is asked by many at once. */
+/** Messages to a homeserver that is away, refuses, or gets many at once. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -22,7 +22,7 @@ beforeEach(async () => {
 })
 afterEach(() => harness.close())
 
-/** The homeserver answers the next messages with these statuses. */
+/** Answers the next messages with these statuses. */
 function answerSends(statuses: number[]): void {
   harness.hooks.intercept = request => {
     const status = request.url.includes('/send/m.room.message/') ? statuses.shift() : undefined
@@ -32,7 +32,7 @@ function answerSends(statuses: number[]): void {
 
 const say = (text: string) => harness.api('POST', `api/phones/${THEM}/messages`, { to: ME, text })
 
-/** @returns the event of a message that is tried again and again */
+/** Moves the clock through the retries. @returns the message's event */
 const arrival = (text: string): Promise<SeenEvent> =>
   waitFor(async () => {
     await clock.advance(30_000)
@@ -153,7 +153,7 @@ test('a file that goes to several rooms is uploaded once', async () => {
       const events = harness.seen.filter(({ content }) => content.msgtype === msgtype)
       return new Set(events.map(event => event.room_id)).size === 2
     })
-  // With both rooms there, the file is on its way to both at once.
+  // Once both rooms exist, the file goes to both at the same time.
   const first = { group: group.invite_link, type: 'notice', text: 'first' }
   await harness.api('POST', `api/phones/${THEM}/messages`, first)
   await inBothRooms('m.notice')

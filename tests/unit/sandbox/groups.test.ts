@@ -1,4 +1,4 @@
-/** Groups, the management room, and what goes wrong on purpose. */
+/** Groups, the management room, and faults on purpose. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { waitFor } from '../../support/wait-for.ts'
 import { createHarness, type Harness, type Json, USER } from './harness.ts'
@@ -20,7 +20,7 @@ async function managementRoom(bot = BOT): Promise<string> {
   return String(room_id)
 }
 
-/** @returns what the bot answers a command with */
+/** @returns the bot's answer to a command */
 async function order(room: string, text: string): Promise<string> {
   const eventId = await harness.send(room, { msgtype: 'm.text', body: text })
   const after = () => harness.seen.findIndex(event => event.event_id === eventId)

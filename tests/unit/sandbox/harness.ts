@@ -1,4 +1,4 @@
-/** A sandbox with a real homeserver over real files, and a user of that homeserver who links, writes and reads. */
+/** A sandbox on a real homeserver and real files, and a user who links, writes and reads. */
 import { Database } from 'bun:sqlite'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -38,7 +38,7 @@ export interface HarnessOptions {
   clock?: Clock
   platforms?: readonly SandboxPlatform[]
   maxUploadBytes?: number
-  /** Files of an earlier run. */
+  /** An earlier run's files. */
   folder?: string
 }
 
@@ -75,9 +75,9 @@ export async function createHarness(options: HarnessOptions = {}) {
   })
   const seen: SeenEvent[] = []
   const ephemeral: Json[] = []
-  /** Every request to the homeserver passes here; tests look at them, or break them. */
+  /** Every request to the homeserver passes here, for tests to inspect or break. */
   const hooks: { intercept: ((request: Request) => Promise<Response> | null) | null } = { intercept: null }
-  /** What bridges have reported of logins. */
+  /** The bridges' reports of logins. */
   const reported: Json[] = []
   const sandbox = createSandbox({
     database,
@@ -207,7 +207,7 @@ export async function createHarness(options: HarnessOptions = {}) {
     return done.complete?.user_login_id ?? ''
   }
 
-  /** @returns the room of the chat with a number, made if need be, once the user is in it */
+  /** @returns the chat's room, created if need be, once the user has joined */
   async function room(identifier: string, platform: SandboxPlatform = 'wa', user = USER): Promise<string> {
     const { body } = await provision('POST', `create_dm/${encodeURIComponent(identifier)}`, {
       platform,
@@ -233,7 +233,7 @@ export async function createHarness(options: HarnessOptions = {}) {
     return String(event_id)
   }
 
-  /** @returns the status that the bridge told of an event */
+  /** @returns the bridge's status of an event */
   async function status(eventId: string): Promise<Json> {
     const event = await waitFor(() =>
       seen.find(
@@ -245,7 +245,7 @@ export async function createHarness(options: HarnessOptions = {}) {
     return event.content
   }
 
-  /** @returns the first event that matches, once it has come */
+  /** @returns the first matching event, once received */
   function event(matches: (event: SeenEvent) => boolean): Promise<SeenEvent> {
     return waitFor(() => seen.find(matches))
   }
@@ -360,7 +360,7 @@ export interface ApiMessage {
   timestamp: string
 }
 
-/** A clock that stands until it is moved. */
+/** A clock that a test moves. */
 export function manualClock(start = Date.UTC(2026, 0, 1)) {
   let now = start
   const sleepers = new Set<{ at: number; wake: () => void }>()

@@ -1,4 +1,4 @@
-/** Linking: codes and their refreshing, scanning, pairing codes, passwords, re-linking and logging out. */
+/** Linking: codes that refresh, scans, pairing codes, passwords, linking again and logging out. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { waitFor } from '../../support/wait-for.ts'
 import { createHarness, type Harness, type Json, manualClock, type Step, USER } from './harness.ts'
@@ -37,7 +37,7 @@ async function logins(platform: 'wa' | 'signal' | 'telegram' = 'wa', user = USER
 
 test('a phone that logs a device out has its bridge report so, and a user who logs out has not', async () => {
   await harness.link('5550177')
-  // With a room made, the bridge is up.
+  // The bridge is up once it has made a room.
   await harness.room('1234567890')
   expect((await harness.api('POST', 'api/faults', { logout: '5550177' })).status).toBe(200)
   const told = { platform: 'wa', userId: USER, loginId: '5550177', state: 'BAD_CREDENTIALS' }

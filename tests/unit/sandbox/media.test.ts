@@ -1,4 +1,4 @@
-/** Files of the simulated network: what a kill left behind goes at the start. */
+/** The simulated network's files: a start removes the remains of a kill. */
 import { expect, test } from 'bun:test'
 import { readdirSync, writeFileSync } from 'node:fs'
 import { createMediaFiles } from '../../../src/sandbox/network/media.ts'

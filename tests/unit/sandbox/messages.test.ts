@@ -90,7 +90,7 @@ describe('from Matrix to the phone', () => {
       })
       const response = await harness.sandbox.fetch(new Request(`http://localhost${message.file?.url}`))
       expect(await response.bytes()).toEqual(bytes)
-      // The homeserver's copy is the same file on the disk.
+      // The homeserver's copy is a hard link to the same file.
       const { pathname } = new URL(message.file?.url ?? '', 'http://localhost')
       const mediaId = pathname.split('/').find(part => /^[\da-f-]{36}$/.test(part)) ?? ''
       expect(statSync(join(harness.folder, 'sandbox-media', mediaId)).nlink).toBe(2)
@@ -227,7 +227,7 @@ describe('from the phone to Matrix', () => {
     return { id: json.id as string, event }
   }
 
-  /** Deterministic transaction ids lead from a message to its event. */
+  /** Finds a message's event in the sandbox's table. */
   function eventOf(messageId: string): Promise<SeenEvent> {
     return waitFor(() => {
       const row = harness.database
@@ -390,10 +390,7 @@ describe('echo', () => {
     let botRoom: string
     let answered: Set<string>
 
-    /**
-     * Answers all that the phone says until it has said nothing more.
-     * @returns how many answers there were
-     */
+    /** Answers the phone until it says nothing more. @returns the number of answers */
     async function converse(answer: (said: SeenEvent) => Json): Promise<number> {
       let answers = 0
       for (;;) {

@@ -1,4 +1,4 @@
-/** The page and the link page, in a real browser. Left out where there is none, unless CI says that there must be one. */
+/** The page and the link page in a real browser; skipped without one, except in CI. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { waitFor } from '../../support/wait-for.ts'

@@ -1,4 +1,4 @@
-/** Crashes: nothing is lost and nothing happens twice, wherever a run ends. */
+/** After a crash at any point, nothing is lost and nothing happens twice. */
 import { afterEach, expect, test } from 'bun:test'
 import { rmSync } from 'node:fs'
 import { waitFor } from '../../support/wait-for.ts'
@@ -22,13 +22,13 @@ function unreachable(request: Request): Promise<Response> | null {
   return request.url.includes('/send/') ? Promise.resolve(Response.json({}, { status: 502 })) : null
 }
 
-/** @returns how often a text stands in a room, by the homeserver's own account */
+/** @returns how often the homeserver has a text in a room */
 async function timesInRoom(room: string, text: string): Promise<number> {
   const { chunk } = await harness.matrix('GET', `rooms/${room}/messages?dir=b&limit=100`, undefined, USER)
   return (chunk as { content: Json }[]).filter(event => event.content.body === text).length
 }
 
-/** What the homeserver does when a crash kept its transaction from being acknowledged. */
+/** The homeserver repeats a transaction that a crash left unacknowledged. */
 function pushAgain(room: string, eventId: string, body: string): Promise<Response> {
   const { registration } = harness.bridge('wa')
   const content = { msgtype: 'm.text', body }
@@ -47,7 +47,7 @@ test('phones, chats, messages and logins are still there', async () => {
   await harness.link()
   const room = await harness.room(THEM)
   await harness.status(await harness.send(room, { msgtype: 'm.text', body: 'remember' }))
-  // Only what has come to rest can be compared: the contact echoes, and the echo is delivered.
+  // The contact echoes; only when the echo is delivered, the messages no longer change.
   await harness.event(event => event.content.body === 'echo: remember')
   const before = await waitFor(async () => {
     const messages = await harness.messages(THEM)
@@ -79,7 +79,7 @@ test('a message whose event the homeserver has, unknown to the sandbox, is not s
   await harness.link()
   const room = await harness.room(THEM)
   const answers: (() => void)[] = []
-  // The homeserver takes the event; its answer never comes.
+  // The homeserver takes the event, but its answer gets lost.
   harness.hooks.intercept = request => {
     if (!request.url.includes('/send/m.room.message/')) return null
     return harness.homeserver.fetch(request).then(() => {
@@ -165,7 +165,7 @@ test('a user who has left is asked back', async () => {
   await harness.link()
   const room = await harness.room(THEM)
   await harness.matrix('POST', `rooms/${room}/leave`, {}, USER)
-  // The bridge hears of it in the room's own order: what it is told after, it knows after.
+  // The bridge gets events in order: once it has the marker, it knows of the leave.
   const other = await harness.room('5550100')
   await harness.status(await harness.send(other, { msgtype: 'm.text', body: 'marker' }))
   await harness.api('POST', `api/phones/${THEM}/messages`, { to: ME, text: 'come back' })

@@ -1,4 +1,4 @@
-/** Phones with a past: old messages leave the network, and long lists of them hold nobody up. */
+/** Phones with a past: old messages are deleted, and long lists block nobody. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { expectShortTurns } from '../../support/longest-turn.ts'
 import { waitFor } from '../../support/wait-for.ts'
@@ -17,7 +17,7 @@ beforeAll(async () => {
 })
 afterAll(() => harness.close())
 
-/** Forgets step by step, however little one has time for. */
+/** Deletes step by step, as a step may end early. */
 async function forgetAll(before: number): Promise<number> {
   let removed = 0
   for (let next: number | null = 0; next !== null; ) {
@@ -65,7 +65,7 @@ test('old files go with their rows, but for those that a young message has', asy
   const before = Date.now() - 60_000
   expect([await harness.sandbox.forgetFiles(before, signal), count()]).toEqual([1, 1])
   expect(await harness.sandbox.forgetFiles(before, signal)).toBe(0)
-  // One that is gone comes anew when it is sent again.
+  // A deleted file is stored anew when it is sent again.
   await say(old)
   expect(count()).toBe(2)
   const files = (await harness.messages(THEM)).map(message => message.file)
