@@ -1,4 +1,4 @@
-/** Commands to a bridge's bot: the answer must be the command's own, as it decides which group a message goes to. */
+/** Commands to a bridge's bot: a wrong command's answer could send a message to another group. */
 import { expect, test } from 'bun:test'
 import { commandLine, createBotCommands } from '../../../src/bridges/bot-commands.ts'
 import type { MatrixSession, RoomEvent } from '../../../src/domain/ports.ts'
@@ -7,7 +7,7 @@ import { ManualClock, settled } from '../../support/manual-clock.ts'
 
 const BOT = '@whatsappbot:s'
 
-/** Rooms with a bot that answers as it is told, or not at all. */
+/** Rooms with a bot that answers by a test's function, or not at all. */
 class FakeRooms implements Partial<MatrixSession> {
   readonly userId = '@u:s'
   readonly rooms = new Map<string, RoomEvent[]>()
@@ -36,7 +36,7 @@ class FakeRooms implements Partial<MatrixSession> {
   async createDirectRoom(): Promise<string> {
     const roomId = `!${this.rooms.size + 1}:s`
     this.rooms.set(roomId, [])
-    // The greeting comes when the bot gets round to it.
+    // The bot greets a moment later.
     setImmediate(() => this.greeting && this.say(roomId, BOT, this.greeting))
     return roomId
   }

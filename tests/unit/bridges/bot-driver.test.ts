@@ -1,4 +1,4 @@
-/** Logins by conversation with bots of other kinds than bridgev2's, and with such as leave something unsaid. bridgev2's own is tested for real. */
+/** Logins by bots unlike bridgev2's, and by terse ones. tests/e2e tests bridgev2's own bot. */
 import { describe, expect, test } from 'bun:test'
 import { type CommandLine, createBotCommands } from '../../../src/bridges/bot-commands.ts'
 import { type BotDriver, createBotDriver } from '../../../src/bridges/bot-driver.ts'
@@ -14,7 +14,7 @@ const REFRESHED = {
   'm.relates_to': { rel_type: 'm.replace', event_id: '$' },
 }
 
-/** @param script what the bot does, by what it is told; for anything else it knows no command */
+/** @param script the bot's actions by command; it answers others as unknown */
 function driverOf(script: Record<string, (acts: BotActs) => void>): {
   driver: BotDriver
   bot: ScriptedBot
@@ -123,7 +123,7 @@ test('a bot of before bridgev2, in Python: questions in sentences, and answers t
   expect(code).toMatchObject({ kind: 'input', fields: [{ id: 'code', type: '2fa_code' }] })
   const password = await submit(driver, code, '12345')
   expect(password).toMatchObject({ kind: 'input', fields: [{ id: 'password', type: 'password' }] })
-  // The bot obeys its commands while it waits for an answer, too.
+  // While it waits for an answer, the bot still obeys commands.
   for (const answer of ['login', ' LOGIN now', '!tg login', 'secret\nlogin'])
     await expect(submit(driver, password, answer)).rejects.toMatchObject({ code: 'bad_request' })
   expect(await submit(driver, password, 'secret')).toEqual({ kind: 'complete', loginId: '@ada' })

@@ -1,4 +1,4 @@
-/** What bots say: bridgev2's own words, and those of older bridges in Go and in Python. */
+/** Texts of bots: bridgev2's, and those of older bridges in Go and in Python. */
 import { describe, expect, test } from 'bun:test'
 import {
   asksForSomething,

@@ -1,4 +1,4 @@
-/** Which driver a bridge is spoken to with: found out by itself, and again when the bridge has been away. */
+/** The gateway finds a bridge's driver by itself, again when the bridge has been away. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { createBridge } from '../../../src/bridges/bridge.ts'
 import type { Bridge, MatrixSession } from '../../../src/domain/ports.ts'
@@ -76,7 +76,7 @@ test('an older bridge that tells nothing of what it can is there all the same', 
 })
 
 test.each([
-  // mautrix-linkedin and -gmessages look up neither numbers nor names, and yet write to whoever has an id.
+  // mautrix-linkedin and -gmessages look up neither numbers nor names, but can write to any id.
   [{ create_dm: true, lookup_phone: false, lookup_email: false, lookup_username: false }, true],
   [{ create_dm: false, lookup_phone: false, lookup_email: false, lookup_username: true }, true],
   [{ create_dm: false, lookup_phone: false, lookup_email: false, lookup_username: false }, false],

@@ -1,4 +1,4 @@
-/** A bridge's configuration made from its example: what is set, what stays, in each of the three layouts. */
+/** A bridge's configuration from its example: changed and kept lines, in each of three layouts. */
 import { describe, expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -35,7 +35,7 @@ describe('bridgev2', () => {
     expect(parse(file.text)).toEqual({
       network: { os_name: 'A bridge', proxy: null },
       bridge: {
-        // Nobody's message begins so, and would be taken for a command.
+        // A random prefix, so that no message is taken for a command.
         command_prefix: expect.stringMatching(/^![0-9a-f]{16}$/),
         personal_filtering_spaces: false,
         deduplicate_matrix_messages: true,
@@ -106,7 +106,7 @@ describe('bridgev2', () => {
     const gone = textOf('bridgev2')
       .split('\n')
       .filter(line => !kept.has(line))
-    // Values that were set, and what permissions and logging held.
+    // Changed values, and the lines below permissions and logging.
     expect(gone.map(line => line.trim().split(':')[0])).toEqual([
       'command_prefix',
       'personal_filtering_spaces',
@@ -268,7 +268,7 @@ test('the layout of bridges in Go from before', () => {
     provisioning: { prefix: '/_matrix/provision', shared_secret: 'a provisioning secret' },
     permissions: { 'gateway.example.org': 'user' },
   })
-  // What this layout doesn't have isn't put there.
+  // Nothing is added that this layout doesn't have.
   expect(Object.keys(config)).toEqual(['homeserver', 'appservice', 'bridge', 'logging'])
 })
 
@@ -292,7 +292,7 @@ test('the layout of bridges in Python', () => {
     permissions: { 'gateway.example.org': 'full' },
   })
   expect(config.bridge.message_status_events).toBeUndefined()
-  // At DEBUG these bridges print what people write.
+  // At DEBUG these bridges log message texts.
   expect(config.logging).toEqual({
     version: 1,
     loggers: { mau: { level: 'INFO' }, telethon: { level: 'WARNING' } },

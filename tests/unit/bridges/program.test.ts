@@ -1,4 +1,4 @@
-/** What a bridge's program is asked before it is run as a bridge. */
+/** Questions to a bridge's program before it runs as a bridge. */
 import { expect, test } from 'bun:test'
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { exampleFromProgram } from '../../../src/bridges/setup/program.ts'

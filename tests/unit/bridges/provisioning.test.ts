@@ -1,4 +1,4 @@
-/** The provisioning driver against a real HTTP server that answers as bridges of different kinds and ages do. */
+/** The provisioning driver against an HTTP server that answers as bridges of several kinds do. */
 import { afterEach, describe, expect, test } from 'bun:test'
 import { createProvisioningClient, type ProvisioningClient } from '../../../src/bridges/provisioning.ts'
 import type { LoginStep } from '../../../src/domain/login-steps.ts'

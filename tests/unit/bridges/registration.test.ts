@@ -1,4 +1,4 @@
-/** The registration of a bridge: the same as its own `-g` would write, but for the random parts. */
+/** A bridge's registration is the one its own `-g` would write, but for the random parts. */
 import { expect, test } from 'bun:test'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { parse } from 'yaml'
@@ -60,7 +60,7 @@ test.skipIf(!whatsappBridge || !testBridge).each([[whatsappBridge], [testBridge]
     const ours = { id, url: SETTINGS.address, asToken, hsToken, senderLocalpart, namespaces }
     expect(parse(registrationYaml(ours))).toEqual(theirs)
 
-    // The bridge has rewritten the file from its example and what it understood of ours.
+    // The bridge has rewritten the file from its example and our values.
     const understood = parse(readFileSync(folder.file('config.yaml'), 'utf8'))
     const set = parse(file.text)
     set.appservice.as_token = asToken

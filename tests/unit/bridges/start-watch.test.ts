@@ -1,7 +1,4 @@
-/**
- * A bridge that has just come up is left alone until it knows its logins. The bridge is a server
- * that stops and starts, behind real HTTP.
- */
+/** A new bridge is left alone until it has loaded its logins; a real server stops and starts. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { createServer, type Server, type Socket } from 'node:net'
 import { createBridges } from '../../../src/bridges/bridges.ts'
@@ -25,7 +22,7 @@ let watch: StartWatch
 let answer: string
 let questions: number
 let log: string[]
-/** The bridge's program: it ends with all of its connections. */
+/** The bridge's program; all its connections end with it. */
 let running: { server: Server; connections: Set<Socket> } | undefined
 
 beforeEach(() => {
@@ -81,7 +78,7 @@ const verdict = () =>
     () => 'ready',
     error => (error instanceof BridgeStarting ? 'starting' : error.message),
   )
-/** Asks until it is so, as often as needed. */
+/** Asks until the verdict is `wanted`. */
 const untilVerdict = (wanted: string) => waitFor(async () => (await verdict()).includes(wanted))
 const REFUSED = "the wa bridge can't be reached (connection refused)"
 
@@ -123,7 +120,7 @@ test('one that reports a state is ready at once', async () => {
 })
 
 test('a state that comes before we have seen the bridge counts as soon as it is seen', async () => {
-  // Its time stands still, so that nothing else makes the bridge ready.
+  // The watch's clock stands still, so that no waiting makes the bridge ready.
   watching(new ManualClock())
   expect(await verdict()).toBe(REFUSED)
   await begin()
@@ -156,7 +153,7 @@ test('a restart between two questions is noticed, and each of two quick ones beg
   expect(await verdict()).toBe('starting')
   await end()
   await begin()
-  // The time of the one before isn't the time of this one.
+  // Time waited for the earlier process doesn't count for this one.
   await waitFor(() => running?.connections.size)
   clock.skip(SETTLED_MS - 2_000)
   await untilVerdict('starting')

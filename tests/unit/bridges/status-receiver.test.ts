@@ -1,4 +1,4 @@
-/** Reports of a login's state: who may make them, and what is made of them. */
+/** Reports of a login's state: who may send them, and their effect. */
 import { expect, test } from 'bun:test'
 import { createStatusReceiver, type StateReport } from '../../../src/bridges/status-receiver.ts'
 
@@ -19,7 +19,7 @@ function setUp() {
   return { states, report }
 }
 
-/** As mautrix's status.BridgeState is written. */
+/** JSON as mautrix's status.BridgeState writes it. */
 const CONNECTED = JSON.stringify({
   state_event: 'CONNECTED',
   timestamp: 1_777_284_000,
