@@ -1,4 +1,4 @@
-/** Which networks an address is in, and what stands for one client. */
+/** Networks of an address, and the part of it that identifies a client. */
 import { describe, expect, test } from 'bun:test'
 import { createClientAddress } from '../../../src/http/client-address.ts'
 import { clientNetwork, createNetworkMatcher, isNetwork } from '../../../src/lib/addresses.ts'

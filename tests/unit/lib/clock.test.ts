@@ -1,4 +1,4 @@
-/** The system's clock, and how instants are written. */
+/** The system's clock, and the form of timestamps. */
 import { describe, expect, test } from 'bun:test'
 import { rfc3339, systemClock } from '../../../src/lib/clock.ts'
 
@@ -8,7 +8,7 @@ describe('sleep', () => {
   test('lasts as long as it was asked to', async () => {
     const started = performance.now()
     await systemClock.sleep(20)
-    // Timers count whole milliseconds.
+    // Timers count whole milliseconds, so 19 may pass for 20.
     expect(performance.now() - started).toBeGreaterThanOrEqual(19)
   })
 

@@ -1,4 +1,4 @@
-/** A command line's words. */
+/** Splits a command line into words. */
 import { expect, test } from 'bun:test'
 import { commandWords } from '../../../src/lib/command-words.ts'
 

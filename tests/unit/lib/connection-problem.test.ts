@@ -1,4 +1,4 @@
-/** Why a request failed, in words that hold nothing of its URL. */
+/** Reasons of failed requests, without any part of the URL. */
 import { expect, test } from 'bun:test'
 import { connectionProblem } from '../../../src/lib/connection-problem.ts'
 
@@ -10,7 +10,7 @@ test.each([
   [{ code: 'CERT_HAS_EXPIRED' }, 'the certificate has expired'],
   [{ name: 'TimeoutError' }, 'no answer in time'],
   [{ code: 'HPE_INVALID' }, 'the request failed (HPE_INVALID)'],
-  // What every object has is no word of ours.
+  // `constructor` is a property of every object, not a known code.
   [{ code: 'constructor' }, 'the request failed (constructor)'],
   [{ code: 'http://x/?key=hidden' }, 'the request failed'],
   [{}, 'the request failed'],

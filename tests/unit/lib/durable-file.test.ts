@@ -1,4 +1,4 @@
-/** Files are whole or not there. */
+/** A file is complete or absent. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { readdirSync, readFileSync } from 'node:fs'
 import { writeDurably } from '../../../src/lib/durable-file.ts'

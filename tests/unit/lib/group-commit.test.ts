@@ -26,7 +26,7 @@ const stored = () =>
     .all()
     .map(row => row.id)
 
-/** The database may have this many pages more: as if the disk were full. */
+/** Limits the database's growth to `more` pages, as a full disk would. */
 function limitPages(more: number): void {
   const [pages] = database.query<{ page_count: number }, []>('PRAGMA page_count').all()
   database.run(`PRAGMA max_page_count = ${(pages?.page_count ?? 0) + more}`)
@@ -284,7 +284,7 @@ test('every write whose promise resolved survives kill -9', async () => {
   expect(promised.filter(id => !ids.has(id))).toEqual([])
 }, 20_000)
 
-/** Never called: the compiler checks that an async callback, which would commit before its work is done, isn't accepted. */
+/** Never called: the compiler rejects async callbacks, as they would commit before they end. */
 export function asyncWorkIsATypeError(committer: Committer): void {
   // @ts-expect-error a promise is not a synchronous result
   void committer.write(async () => 1)

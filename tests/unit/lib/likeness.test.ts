@@ -1,4 +1,4 @@
-/** What counts as a misspelling, and what is a name of its own. */
+/** Misspellings of known names, and names that aren't. */
 import { expect, test } from 'bun:test'
 import { meantBy } from '../../../src/lib/likeness.ts'
 

@@ -3,10 +3,10 @@ import { expect, test } from 'bun:test'
 import { LineOutput } from '../../../src/lib/line-output.ts'
 
 const LINE = `${'é'.repeat(1_000)}\n`
-/** More lines than may wait. */
+/** More lines than the buffer holds. */
 const TOO_MANY = 400
 
-/** An output into a pipe with `room` bytes, whose turns of the event loop a test takes by hand. */
+/** Writes into a pipe with `room` bytes; the test runs each turn of the event loop. */
 function scene(room = Number.POSITIVE_INFINITY) {
   let written = Buffer.alloc(0)
   const puts: number[] = []

@@ -1,4 +1,4 @@
-/** A log that names nobody: in texts, fields, errors and what a child brings along. */
+/** The log names nobody: in texts, fields, errors or a child's bindings. */
 import { expect, test } from 'bun:test'
 import { createLogger } from '../../../src/lib/logger.ts'
 import { maskingNumbers } from '../../../src/lib/masking-logger.ts'

@@ -1,4 +1,4 @@
-/** A file's type: its content decides before anybody's word, and it has one spelling. */
+/** A file's type comes from its content first, and has one spelling. */
 import { expect, test } from 'bun:test'
 import { HEAD_BYTES, mediaTypeOf, mediaTypeOfName, registeredType } from '../../../src/lib/media-type.ts'
 import { FILES } from '../../support/file-heads.ts'
@@ -25,7 +25,7 @@ test.each<[keyof typeof FILES, string]>([
   ['svg', 'image/svg+xml'],
 ])('%s is known by its content, whatever its name and its sender say', async (kind, type) => {
   const own = `file.${kind}`
-  // How a client fills in what it doesn't know.
+  // Clients declare these when they don't know the type.
   for (const declared of ['', 'text/plain', 'application/octet-stream', 'nonsense', 'image/nonsense'])
     expect(await mediaTypeOf(FILES[kind], own, declared)).toBe(type)
   if (kind !== 'svg') expect(await mediaTypeOf(FILES[kind], 'file.bin', 'image/x-unheard-of')).toBe(type)
@@ -45,7 +45,7 @@ test.each([
 })
 
 test.each([
-  // "BM" begins a bitmap, "MZ" a program, "ID3" a song.
+  // "BM" also begins a bitmap, "MZ" a program, "ID3" a song.
   ['BMW;320;41000\n', 'prices.csv', 'text/plain', 'text/csv'],
   ['MZ is short for Mainz\n', 'notes.txt', '', 'text/plain'],
   ['ID3 is a tag\n', 'notes.unknownkind', '', 'application/octet-stream'],

@@ -1,4 +1,4 @@
-/** Forms part by part, however they come in; what isn't whole is an error, and never a part less. */
+/** Forms part by part, in chunks of any size; an incomplete form is an error, never a lost part. */
 import { describe, expect, test } from 'bun:test'
 import { boundaryOf, partsOf } from '../../../src/lib/multipart.ts'
 import { expectShortTurns } from '../../support/longest-turn.ts'

@@ -1,4 +1,4 @@
-/** What says that the disk is full. */
+/** Errors that mean a full disk. */
 import { expect, test } from 'bun:test'
 import { isOutOfSpace } from '../../../src/lib/out-of-space.ts'
 

@@ -1,7 +1,4 @@
-/**
- * Answers of programs that aren't ours: bounded, also unpacked, and never followed elsewhere,
- * whoever of us asks. Over real HTTP.
- */
+/** Answers of other programs, over real HTTP: bounded, also unpacked, and redirects ignored. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { deflateSync, gzipSync } from 'node:zlib'
 import { createBridgeProbe } from '../../../src/bridges/bridge-probe.ts'
@@ -17,13 +14,13 @@ import { createMatrixCalls } from '../../../src/matrix/matrix-calls.ts'
 import { createMatrixSessions } from '../../../src/matrix/sessions.ts'
 
 const MIB = 1024 * 1024
-/** JSON as far as it comes: its end never does. */
+/** Endless JSON. */
 const ENDLESS_MIB = 400
 const BOMB = gzipSync(Buffer.alloc(ENDLESS_MIB * MIB, ' '))
 
 let peer: ReturnType<typeof Bun.serve>
 let url: string
-/** How the peer answers whatever it is asked. */
+/** The peer's answer to every request. */
 let manner: 'endless' | 'bomb' | 'redirect' | 'declared'
 let sentBytes: number
 let asked: string[]
@@ -78,10 +75,7 @@ const accounts = () =>
     clock: systemClock,
   })
 
-/**
- * Everybody who reads an answer into memory. Each handles it differently, but none takes it for a
- * success.
- */
+/** All readers of answers into memory. They handle these differently, but none as a success. */
 const readers: Record<string, () => Promise<unknown>> = {
   'a bridge about logins': () => client().logins('@u:s'),
   'a bridge about its address book': () => client().contacts('@u:s', '237'),

@@ -1,4 +1,4 @@
-/** Phone numbers as people paste them: whatever the spelling, a number is its digits. */
+/** Phone numbers as people paste them: any spelling comes down to its digits. */
 import { describe, expect, test } from 'bun:test'
 import {
   contactKey,
@@ -31,7 +31,7 @@ describe('one number however it is written', () => {
     '(+237) (0) 612 345 678',
     '(00237)(0)612345678',
     '+237 [0] 612345678',
-    // As spreadsheets write a column that they take for numbers.
+    // Spreadsheets write columns of numbers like this.
     '237612345678.0',
     '+237612345678.0',
     '00237 ( 0 ) 612345678',

@@ -1,4 +1,4 @@
-/** The clock of a process: what somebody does to the machine's clock counts when it is adopted, and not before. */
+/** A process's clock ignores changes of the machine's clock until it adopts them. */
 import { expect, test } from 'bun:test'
 import { createProcessClock } from '../../../src/lib/process-clock.ts'
 import { ManualClock } from '../../support/manual-clock.ts'

@@ -1,4 +1,4 @@
-/** Reads between commits share a transaction, and see everything that was committed, by us at once and by others soon. */
+/** Reads between commits share a transaction; they see our commits at once and others' soon. */
 import { Database } from 'bun:sqlite'
 import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { GroupCommit } from '../../../src/lib/group-commit.ts'

@@ -1,4 +1,4 @@
-/** Each refusal's meaning for the requests that wait behind the refused one. */
+/** The meaning of each refusal for the requests queued behind it. */
 import { expect, test } from 'bun:test'
 import { type Refusal, refusalOf } from '../../../src/lib/refusal.ts'
 

@@ -1,4 +1,4 @@
-/** Sealing: what is sealed opens only under the same key, at the same place, unaltered. */
+/** A sealed value opens only with the same key, in the same place, and unaltered. */
 import { describe, expect, test } from 'bun:test'
 import { createHmacHasher, createSealer, deriveKey, equalInConstantTime } from '../../../src/lib/sealing.ts'
 

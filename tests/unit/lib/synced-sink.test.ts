@@ -1,4 +1,4 @@
-/** A file that is written in pieces is whole, or its writer is told. */
+/** A file written in pieces is complete, or its writer gets an error. */
 import { expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -6,7 +6,7 @@ import { tempDir } from '../../support/temp-dir.ts'
 
 const SINK = join(import.meta.dir, '../../../src/lib/synced-sink.ts')
 const BYTES = 3 * 1024 * 1024
-/** Writes once and prints what it is told: where a file may not be so large, the system takes a part at first. */
+/** Writes once and prints the outcome. At a size limit the system first takes a part. */
 const SCRIPT = `
   import { openSync } from 'node:fs'
   import { syncedSink } from '${SINK}'

@@ -1,4 +1,4 @@
-/** A limit that many share. */
+/** A time limit shared by many. */
 import { expect, test } from 'bun:test'
 import { createTimeLimit } from '../../../src/lib/time-limit.ts'
 import { waitFor } from '../../support/wait-for.ts'
@@ -17,7 +17,7 @@ test('each that has not ended is told once, in the order of their beginnings, an
   expect(told.map(([name]) => name)).toEqual(['first', 'later'])
   expect(told[0]?.[1]).toBeGreaterThanOrEqual(40)
   expect(told[1]?.[1]).toBeGreaterThanOrEqual(55)
-  // The timer has run out, and is there again for the next.
+  // The timer has run out, and starts again.
   start('another')
   await waitFor(() => told.length === 3)
 })

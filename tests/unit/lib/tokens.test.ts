@@ -1,4 +1,4 @@
-/** Random ids: shape, order and no repeats. */
+/** Random ids: shape, order, and no repeats. */
 import { expect, test } from 'bun:test'
 import { randomToken, timeOrderedId } from '../../../src/lib/tokens.ts'
 

@@ -1,4 +1,4 @@
-/** Long works side by side. */
+/** Long tasks side by side. */
 import { expect, test } from 'bun:test'
 import { TurnBudget, yieldToEventLoop } from '../../../src/lib/turn-budget.ts'
 import { expectShortTurns } from '../../support/longest-turn.ts'

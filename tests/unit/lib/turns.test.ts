@@ -1,8 +1,8 @@
-/** Turns: one thing at a time for a key, shared where it hasn't begun. */
+/** One task at a time for each key; a task that hasn't begun is shared. */
 import { expect, test } from 'bun:test'
 import { Turns } from '../../../src/lib/turns.ts'
 
-/** Work that ends when the test says so, and notes when it begins. */
+/** Tasks that end when the test says so, and record their start. */
 function recorded(log: string[]) {
   const gates = new Map<string, PromiseWithResolvers<void>>()
   return {
