@@ -1,4 +1,4 @@
-/** One process on a folder: a second opening is refused, in this process as in another. */
+/** One process per folder: a second opening is refused, even in the same process. */
 import { expect, test } from 'bun:test'
 import { writeFileSync } from 'node:fs'
 import { lockDataDir, openDbAlone } from '../../../src/db/lock.ts'

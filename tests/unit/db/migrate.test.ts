@@ -1,4 +1,4 @@
-/** Migrations: up, down, status, and refusal of a database that is ahead of the program. */
+/** Migrations: up, down, status, and refusal of a database newer than the program. */
 import { Database } from 'bun:sqlite'
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { migrations as embedded, type Migration } from '../../../migrations/index.ts'
@@ -112,7 +112,7 @@ describe('the embedded migrations', () => {
   test('leave sound foreign keys', () => {
     migrateUp(database, 1_000)
     expect(database.query('PRAGMA foreign_key_check').all()).toEqual([])
-    // A reference to a table that doesn't exist only shows when a row is deleted.
+    // SQLite reports a reference to a missing table only when a row is deleted.
     const tables = database
       .query<{ name: string }, []>("SELECT name FROM sqlite_master WHERE type = 'table'")
       .all()

@@ -1,4 +1,4 @@
-/** Opening the database: safe to keep, and private. */
+/** An opened database is durable and private. */
 
 import { expect, test } from 'bun:test'
 import { chmodSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
@@ -15,7 +15,7 @@ test('commits reach the disk, keys are checked, readers do not block the writer'
   // 2 is FULL.
   expect(pragma('synchronous')).toBe(2)
   expect(pragma('foreign_keys')).toBe(1)
-  // Waiting within SQLite stops everything else of the process.
+  // A wait within SQLite blocks the whole process.
   expect(pragma('busy_timeout') ?? pragma('timeout')).toBe(10)
   await db.close()
 })

@@ -1,4 +1,4 @@
-/** Statements that find a few rows among very many read these rows alone. */
+/** Statements that find a few rows among very many read only those rows. */
 import { afterEach, beforeEach, expect, spyOn, test } from 'bun:test'
 import { createChatRepository } from '../../../src/modules/chats/repository.ts'
 import { createContactRepository } from '../../../src/modules/contacts/repository.ts'
@@ -12,7 +12,7 @@ beforeEach(() => {
 })
 afterEach(() => db.destroy())
 
-/** @returns how SQLite searches in each of the statements that `work` prepares */
+/** @returns SQLite's search plans of the statements that `work` prepares */
 async function searchesOf(work: () => unknown): Promise<string[]> {
   const prepare = spyOn(db.connection, 'prepare')
   await work()

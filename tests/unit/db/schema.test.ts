@@ -1,4 +1,4 @@
-/** The tables as the code sees them (src/db/schema) are the tables that the migrations make. */
+/** The tables in src/db/schema are those that the migrations make. */
 import { Database } from 'bun:sqlite'
 import { afterAll, describe, expect, test } from 'bun:test'
 import { is, type SQL } from 'drizzle-orm'
@@ -47,7 +47,7 @@ test('there is a table for each definition and a definition for each of the gate
     .query<{ name: string }, []>("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
     .all()
     .map(row => row.name)
-    // The embedded homeserver and the sandbox keep their own; the rest is SQLite's and the migrations' record.
+    // Homeserver and sandbox keep their own tables; others are SQLite's and the migrations'.
     .filter(name => !/^(hs_|sandbox_|sqlite_|schema_migrations$)/.test(name))
   expect(tables.map(table => table.name).toSorted()).toEqual(made)
 })
@@ -57,7 +57,7 @@ describe.each(tables.map(table => [table.name, table] as const))('%s', (name, ta
     const defined = table.columns.map(column => ({
       name: column.name,
       type: column.getSQLType(),
-      // SQLite lets a primary key be null unless told otherwise; ours never are.
+      // SQLite lets a primary key be null unless forbidden; ours never are.
       notNull: column.notNull || column.primary,
       default: column.default === undefined ? null : String(column.default),
     }))

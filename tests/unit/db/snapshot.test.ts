@@ -1,7 +1,4 @@
-/**
- * Copies of a database that another process goes on writing to: each is whole, and the state after
- * one of its commits.
- */
+/** A copy of a database in use by another process is whole, in the state after one commit. */
 import { Database } from 'bun:sqlite'
 import { expect, test } from 'bun:test'
 import { existsSync } from 'node:fs'
@@ -9,12 +6,12 @@ import { damageOf, snapshotInto } from '../../../src/db/snapshot.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 import { waitFor } from '../../support/wait-for.ts'
 
-/** Some 25 MB, so that the copy has several stretches. */
+/** About 25 MB, so that the copy takes several stretches. */
 const ROWS = 45_000
 
 /**
- * Each transaction adds one to a counter, writes a row of that number, and moves values between
- * rows far apart. Checkpoints come often.
+ * Each transaction increments a counter, writes a row of that number, and moves values between
+ * distant rows. Checkpoints are frequent.
  */
 const WRITER = `
   import { Database } from 'bun:sqlite'

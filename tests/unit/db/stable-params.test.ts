@@ -1,4 +1,4 @@
-/** Placeholders that SQLite doesn't look into: they mean the same, and find the same indexes. */
+/** Placeholders whose values SQLite ignores when planning: same results, same indexes. */
 import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { and, eq, sql } from 'drizzle-orm'
 import { messages, settings } from '../../../src/db/schema/index.ts'

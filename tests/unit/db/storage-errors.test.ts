@@ -1,4 +1,4 @@
-/** Which failures of SQLite callers are told as what, and which are defects. */
+/** SQLite's failures: which become which error, and which are defects. */
 import { expect, test } from 'bun:test'
 import { asStorageError } from '../../../src/db/storage-errors.ts'
 
@@ -6,7 +6,7 @@ const failure = (code: string) => Object.assign(new Error('words of SQLite'), { 
 
 test.each([
   ['SQLITE_FULL', 'storage_full'],
-  // A quota, and the index of the log.
+  // IOERR_WRITE comes from a quota, IOERR_SHMSIZE from the WAL's index.
   ['SQLITE_IOERR_WRITE', 'storage_full'],
   ['SQLITE_IOERR_SHMSIZE', 'storage_full'],
   ['SQLITE_BUSY', 'storage_unavailable'],

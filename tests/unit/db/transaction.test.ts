@@ -1,4 +1,4 @@
-/** The two ways to the database: what a work may do, what others see meanwhile, and what is told of it once it is on disk. */
+/** Reads and writes: what a work may do, what others see meanwhile, and signals after commit. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { sql } from 'drizzle-orm'
 import { settings } from '../../../src/db/schema/index.ts'
