@@ -1,4 +1,4 @@
-/** The command line: what each command answers, its exit code, and that an expected failure is one line without a stack. */
+/** Each command's answer and exit code; an expected failure is one line without a stack. */
 
 import { describe, expect, test } from 'bun:test'
 import {
@@ -312,7 +312,7 @@ describe('healthcheck', () => {
         return new Response(null, { status })
       },
     })
-    // As in a container: it listens everywhere, and is asked on the loopback.
+    // As in a container: the gateway listens everywhere, and the check asks the loopback.
     const environment = { ...SETTINGS, HOST: '0.0.0.0', PORT: String(server.port) }
     const { exitCode, err } = await meshgate(folder, ['healthcheck'], environment)
     expect(exitCode).toBe(expected)
