@@ -1,4 +1,4 @@
-/** The environment: what each variable may be, who wins, and that .env.example tells it all. */
+/** The environment: values and precedence of each variable, and that .env.example has them all. */
 
 import { describe, expect, test } from 'bun:test'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -146,7 +146,7 @@ describe('.env', () => {
     expect(messageOf(() => readEnvSource(folder.path, {}))).toBe(
       `${name}: there is no such setting in .env; did you mean ${meant}?`,
     )
-    // The environment is shared with everything else that runs.
+    // Other programs share the environment.
     expect(readEnvSource(folder.file('nowhere'), { [name]: 'x' })).toEqual({ [name]: 'x' })
   })
 
@@ -219,7 +219,7 @@ describe('.env, whoever wrote it', () => {
     '$env:PORT=9000',
     'declare -x PORT=9000',
     'EXPORT PORT=9000',
-    // As they come from web pages, lists and JSON.
+    // Lines copied from web pages, lists and JSON.
     '\u00a0PORT=9000',
     '\u200bPORT=9000',
     'PORT\u00a0=9000',
@@ -274,7 +274,7 @@ describe('what came along from the file or shell of a variable is refused by nam
       '"sixteen-characters"',
     )
     expect(parse({ CLIENT_SECRET: 'long"enough"' }).CLIENT_SECRET).toBe('long"enough"')
-    // Everybody's environment is theirs.
+    // Other programs' variables may be anything.
     expect(() => parse({ PS1: '"$ "', LINES: '1\n2' })).not.toThrow()
   })
 })
@@ -468,7 +468,7 @@ test('programs that we run get what is named, and so nothing of ours', () => {
   expect(childEnvironment(environment)).toEqual({ PATH: '/bin', HTTPS_PROXY: 'http://proxy', LC_TIME: 'C' })
 })
 
-/** @returns what the ConfigError says */
+/** @returns the ConfigError's message */
 function messageOf(call: () => unknown): string {
   try {
     call()

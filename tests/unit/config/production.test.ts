@@ -1,4 +1,4 @@
-/** What production refuses to start with, and that what a careful operator makes up is taken. */
+/** Production refuses weak settings at the start, and takes those of a careful operator. */
 import { describe, expect, test } from 'bun:test'
 import { ConfigError, configFrom, type EnvSource, parseEnvironment } from '../../../src/config/index.ts'
 import { randomToken } from '../../../src/lib/tokens.ts'
