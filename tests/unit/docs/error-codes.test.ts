@@ -1,4 +1,4 @@
-/** docs/usage.md tells of each error code, with its status. */
+/** docs/usage.md lists each error code with its status. */
 import { expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,4 +1,4 @@
-/** docs/usage.md tells of each event that there is, and what those about webhooks say. */
+/** docs/usage.md describes every event, and the contents of those about webhooks. */
 import { expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'

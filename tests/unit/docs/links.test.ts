@@ -1,4 +1,4 @@
-/** Every link of the documents leads to a file that is there, and to a heading that is in it. */
+/** Every link in the documents leads to an existing file and heading. */
 import { describe, expect, test } from 'bun:test'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
@@ -34,13 +34,13 @@ function brokenLinksOf(document: string, text: string): string[] {
     if (/^[a-z]+:/.test(link)) return false
     const [path = '', anchor] = link.split('#')
     const target = path === '' ? document : relative(ROOT, join(ROOT, dirname(document), path))
-    // A link out of the repository leads nowhere for whoever has only that.
+    // A link out of the repository doesn't work in a clone.
     if (target.startsWith('..') || !existsSync(join(ROOT, target))) return true
     return anchor !== undefined && target.endsWith('.md') && !anchorsOf(target).includes(anchor)
   })
 }
 
-/** As GitHub makes them of headings. */
+/** Anchors as GitHub makes them from headings. */
 function anchorsOf(document: string): string[] {
   return [...prose(textOf(document)).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
     heading
@@ -54,7 +54,7 @@ function textOf(document: string): string {
   return readFileSync(join(ROOT, document), 'utf8')
 }
 
-/** Without what stands in code. */
+/** Removes code. */
 function prose(text: string): string {
   return text
     .replace(/^```.*?^```/gms, '')

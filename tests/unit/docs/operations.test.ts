@@ -1,4 +1,4 @@
-/** What operators are given agrees with the program: every metric is described, and nothing names one that isn't there. */
+/** Docs describe every metric; docs, alerts and dashboards name no unknown one. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -13,11 +13,11 @@ import { type TempDb, tempDb } from '../../support/temp-db.ts'
 const ROOT = join(import.meta.dir, '..', '..', '..')
 const read = (...path: string[]) => readFileSync(join(ROOT, ...path), 'utf8')
 
-/** Series of every scraped job, made by Prometheus itself. */
+/** Prometheus itself makes these series for every job. */
 const OF_PROMETHEUS = ['up']
 
 let db: TempDb
-/** By name, without the suffixes of histograms. */
+/** Types by metric name, without the suffixes of histograms. */
 let metrics: Map<string, string>
 beforeAll(async () => {
   db = tempDb()
@@ -37,12 +37,12 @@ beforeAll(async () => {
 })
 afterAll(() => db.destroy())
 
-/** Names of the series of a metric. */
+/** Names of a metric's series. */
 function seriesOf(name: string, type: string): string[] {
   return type === 'histogram' ? [`${name}_bucket`, `${name}_sum`, `${name}_count`] : [name]
 }
 
-/** @throws Error when it isn't PromQL. @returns the metrics that it names */
+/** @returns the metrics in the query. @throws Error when it isn't PromQL */
 function metricsIn(query: string): string[] {
   const plain = query.replaceAll('$__rate_interval', '5m')
   const names: string[] = []
