@@ -1,4 +1,4 @@
-/** Files on disk: whole or not at all, described as far as that is cheap, and served by signed addresses. */
+/** Files on disk are complete or absent, described where cheap, and served by signed URLs. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { readdirSync, statSync } from 'node:fs'
 import { PNG } from 'pngjs'
@@ -18,7 +18,7 @@ let folder: TempDir
 let clock: ManualClock
 let uploads: string[]
 let downloads: number
-/** Null once the homeserver has it no more. */
+/** Null once the homeserver has deleted it. */
 let incoming: string | Uint8Array<ArrayBuffer> | null
 let media: MediaFiles
 
@@ -122,7 +122,7 @@ describe('staging', () => {
       throw new Error('the client went away')
     }
     await expect(stage('a.bin', '', broken())).rejects.toThrow('the client went away')
-    // No type at all stands for any fault behind the writing.
+    // A null type stands for any fault after the writing.
     await expect(stage('a.txt', null as never, chunks('x'))).rejects.toThrow(TypeError)
     await media.discard(await stage('a.txt', '', chunks('x')))
     expect(files()).toEqual([])

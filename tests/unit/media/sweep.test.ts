@@ -1,4 +1,4 @@
-/** What a kill leaves in DATA_DIR/media goes; files of messages, and those of others, stay. */
+/** Remains of a kill in DATA_DIR/media are removed; files of messages and of others stay. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -47,7 +47,7 @@ const files = () =>
     .map(entry => entry.name)
     .toSorted()
 
-/** Runs it until `isDone`, and stops it. */
+/** Runs the worker until `isDone`, then stops it. */
 async function runUntil(worker: Worker, isDone: () => boolean): Promise<void> {
   const controller = new AbortController()
   const running = worker.run(controller.signal)

@@ -1,4 +1,4 @@
-/** The length and waveform of voice messages, found out without holding anybody up. */
+/** Length and waveform of voice messages, computed without blocking others. */
 import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { writeFileSync } from 'node:fs'
 import { describeVoice } from '../../../src/modules/media/describe-voice.ts'
@@ -19,7 +19,7 @@ function describing(bytes: Uint8Array) {
 }
 const average = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
 
-/** Half a second of sound, half a second of nearly none, and both again. */
+/** Expects half a second of sound, half a second of near silence, and both again. */
 function expectItsShape(waveform: readonly number[] = []) {
   expect(waveform).toHaveLength(64)
   expect(Math.max(...waveform)).toBeLessThanOrEqual(1024)
@@ -44,7 +44,7 @@ test('of a long one a little is heard of every part, and nobody else waits for i
   await expectShortTurns(() => describeVoice(folder.file('voice.ogg'), long.length))
 })
 
-/** The recording, whose last page says another end, in samples. */
+/** The recording with another end, in samples, in its last page. */
 function endingAt(position: bigint): Uint8Array {
   const pages = pagesOf(RECORDING).map(page => Buffer.from(page))
   for (const page of pages.slice(2)) page.writeBigInt64LE(position, 6)
