@@ -1,4 +1,4 @@
-/** Tokens: the first is the admin's, each opens one identity, and none outlives its expiry or its credential. */
+/** Tokens: the first is the admin's, each opens one identity and ends by expiry or credential. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import { encodePlace } from '../../../src/lib/list-cursor.ts'
@@ -48,14 +48,14 @@ beforeEach(() => {
   let made = 0
   tokens = createTokens({ db, identities, hasher, randomId: () => ++made, clock })
   credentials = createCredentials({ db, hasher, clock, onChange: () => tokens.forget() })
-  // Written directly: their secrets play no part here, and hashing one takes its time.
+  // Inserted directly: the tests need no secrets, and hashing one takes long.
   for (const { clientId, role } of [ROOT, APP, OTHER]) {
     db.connection.run("INSERT INTO credentials VALUES (?, 'no hash', ?, '[]', '', 1, 0, 0)", [clientId, role])
   }
 })
 afterEach(() => db.destroy())
 
-/** All that the list has. */
+/** All tokens in the list. */
 async function listed(credential: Principal): Promise<TokenView[]> {
   return (await Array.fromAsync(tokens.list(credential))).flat()
 }
@@ -231,7 +231,7 @@ describe('list', () => {
     do {
       const { data, next } = await tokens.page(ROOT, 1, cursor)
       ids.push(data.map(({ id }) => id))
-      // The last item of a page may be gone meanwhile.
+      // The last item of a page may be deleted before the next page.
       db.connection.run('DELETE FROM tokens WHERE id = ?', [data[0]?.id ?? 0])
       cursor = next ?? undefined
     } while (cursor !== undefined)
@@ -422,7 +422,7 @@ describe('ids', () => {
     const drawn = [9, 9, 7, 5]
     const repository = createTokenRepository(db, () => drawn.shift() ?? 0)
     const ownership = { clientId: APP.clientId, orphans: false }
-    // Within one millisecond.
+    // Both are created within a millisecond.
     const times = { createdAt: 1, updatedAt: 1 }
     for (const tokenHash of ['one', 'two']) {
       const token = { tokenHash, credentialId: APP.clientId, expiresAt: null, ...times }
@@ -433,7 +433,7 @@ describe('ids', () => {
   })
 })
 
-/** Tokens of APP, with the ids from 1 on; two at each instant. */
+/** Inserts tokens of APP with ids from 1 on, two at each instant. */
 function insertMany(count: number): void {
   db.connection.run(
     `WITH RECURSIVE c(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM c WHERE n < ?1)
