@@ -1,4 +1,4 @@
-/** Credentials: who may authenticate, and that nobody gains rights through a credential they made. */
+/** Credentials: who may authenticate; nobody gains rights through a credential they created. */
 import { afterEach, beforeEach, describe, expect, spyOn, test } from 'bun:test'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import { createHmacHasher } from '../../../src/lib/sealing.ts'
@@ -24,7 +24,7 @@ beforeEach(() => {
 })
 afterEach(() => db.destroy())
 
-/** The code and message of what a promise rejects with. */
+/** @returns code and message of the rejection */
 async function failure(promise: Promise<unknown>): Promise<string> {
   try {
     await promise
@@ -87,7 +87,7 @@ describe('create', () => {
 
   test.each([
     ...['', 'Tokens', 'tokens:', ':read', 'to*', 'tokens:*:create', 'a b'],
-    // Of the right form, but nothing that there is.
+    // Well formed, but unknown.
     ...['tokens', 'tokens:wirte:create', 'tokens:write', 'tokens:read:own', 'messages:*'],
   ])('refuses the scope %p', async scope => {
     expect(await failure(credentials.create(ROOT, { clientId: 'a', scopes: [scope] }))).toStartWith(
@@ -199,7 +199,7 @@ describe('an actor gives no more than it has', () => {
     expect(await failure(credentials.create(manager, { clientId: 'c', scopes: ['*'] }))).toStartWith(
       'forbidden',
     )
-    // An empty list stands for the user's default scopes, which the clerk lacks.
+    // An empty list means the user role's default scopes, which the clerk lacks.
     expect(await failure(credentials.create(clerk, { clientId: 'd' }))).toStartWith('forbidden')
     expect(await failure(credentials.create(clerk, { clientId: 'e', scopes: ['tokens:read:*'] }))).toBe(
       'none',
