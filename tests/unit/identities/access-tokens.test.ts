@@ -1,4 +1,4 @@
-/** Access tokens of identities: sealed where they lie, and replaced in one write. */
+/** Access tokens of identities are stored sealed, and replaced in one write. */
 import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { identities } from '../../../src/db/schema/index.ts'
 import { createSealer } from '../../../src/lib/sealing.ts'

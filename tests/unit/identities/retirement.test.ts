@@ -1,4 +1,4 @@
-/** Identities that nobody can reach any more. */
+/** Identities without a token left. */
 import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { tokens, webhooks } from '../../../src/db/schema/index.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
@@ -74,7 +74,7 @@ test('are tried again when the bridge was down', async () => {
   db.orm.delete(tokens).run()
   retirement.nudge()
   await settled()
-  // Nothing of theirs is sent meanwhile.
+  // Meanwhile none of the identity's messages is sent.
   expect(voided).toEqual(['id_1'])
   bridgeIsDown = false
   await clock.advance(600_000)

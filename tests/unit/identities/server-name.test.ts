@@ -1,4 +1,4 @@
-/** The homeserver's name is remembered at the first start, and no other is taken afterwards. */
+/** The first start stores the homeserver's name; later starts accept no other. */
 import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { identities } from '../../../src/db/schema/index.ts'
 import { createIdentityRepository } from '../../../src/modules/identities/repository.ts'
