@@ -1,4 +1,4 @@
-/** Archives that are cut off, damaged or made by somebody who means harm, and a restore that is interrupted. */
+/** Archives that are cut off, damaged or malicious, and restores that are interrupted. */
 import { Database } from 'bun:sqlite'
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { randomBytes } from 'node:crypto'
@@ -74,7 +74,7 @@ const restore = (
     now,
   })
 
-/** An archive as somebody else may have made it. */
+/** An archive with any entries, as an attacker may have made it. */
 async function archiveOf(
   entries: { name: string; type?: 'file' | 'symlink' | 'directory'; text?: string | Buffer }[],
 ) {
@@ -145,7 +145,7 @@ describe('is refused, and leaves nothing behind:', () => {
   })
 
   test('an archive with a bit the other way round', async () => {
-    // Noise stands in the archive as it is; elsewhere a bit may be one that means nothing.
+    // Noise doesn't compress, so a changed bit there always matters.
     const noise = randomBytes(64 * 1024)
     mkdirSync(join(source, 'bridges', 'wa'), { recursive: true })
     writeFileSync(join(source, 'bridges', 'wa', 'noise'), noise)
@@ -216,10 +216,7 @@ describe('is refused, and leaves nothing behind:', () => {
 })
 
 describe('who made it', () => {
-  /**
-   * The archive after somebody has put another command for a bridge into it, and set its manifest
-   * right.
-   */
+  /** The archive with another bridge command put into it, and its manifest corrected. */
   async function changed(
     archive: Buffer,
     edit: (manifest: string) => string = text => text,
@@ -328,7 +325,7 @@ describe('settings in DATA_DIR', () => {
 })
 
 test('a reader of the feed that was further than the backup misses nothing that happens after a restore', async () => {
-  /** What happens to the gateway in a folder. @returns what a reader at a place gets, and its place then */
+  /** Adds events to a folder's gateway. @returns the events after `after`, and the next cursor */
   async function goOn(dataDir: string, texts: string[], after?: string) {
     const db = openDb(join(dataDir, 'meshgate.db'))
     try {
@@ -359,7 +356,7 @@ test('a reader of the feed that was further than the backup misses nothing that 
   await restore(archive, { dataDir: first, now: Date.UTC(2026, 3, 27) })
   const once = await goOn(first, ['after', 'it'], then.next)
   expect(once.texts).toEqual(['after', 'it'])
-  // The same backup again, a second later.
+  // Restores the same backup again, a second later.
   await restore(archive, { dataDir: second, now: Date.UTC(2026, 3, 27) + 1_000 })
   expect((await goOn(second, ['and again'], once.next)).texts).toEqual(['and again'])
 })
