@@ -1,4 +1,4 @@
-/** The doctor's checks: what each finds of a machine, a homeserver and a bridge that are well, and that aren't. */
+/** The doctor's findings on machines, homeservers and bridges, healthy and broken. */
 import { describe, expect, test } from 'bun:test'
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -18,7 +18,7 @@ import { insertIdentity, insertToken } from '../../support/rows.ts'
 import { tempDb } from '../../support/temp-db.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 
-/** `state detail` of each finding, with `→ advice` where there is one. */
+/** `state detail` of each finding, and `→ advice` if there is any. */
 async function findings(...checks: Check[]): Promise<string[]> {
   const all: Finding[] = await Array.fromAsync(runChecks(checks))
   return all.map(({ state, detail, advice }) => `${state} ${detail}${advice === null ? '' : ` → ${advice}`}`)

@@ -1,9 +1,9 @@
-/** Looking at homeservers and bridges over real HTTP: every kind of answer, and none, is understood. */
+/** Probes of homeservers and bridges over real HTTP understand every answer, and none. */
 import { describe, expect, test } from 'bun:test'
 import { createBridgeProbe } from '../../../src/bridges/bridge-probe.ts'
 import { createHomeserverProbe } from '../../../src/matrix/homeserver-probe.ts'
 
-/** A server that gives each path its answer: [status, body]. */
+/** A server with an answer for each path: [status, body]. */
 function server(answers: Record<string, [number, unknown]>) {
   return Bun.serve({
     port: 0,
