@@ -1,4 +1,4 @@
-/** What the metrics read of the database. */
+/** Figures that the metrics read from the database. */
 import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { messages, outboxLanes } from '../../../src/db/schema/index.ts'
 import { createObservationRepository } from '../../../src/modules/observation/repository.ts'

@@ -1,4 +1,4 @@
-/** Wide lines: what stands in them, at which level, and what never does. */
+/** Wide lines: their fields and levels, and what they never contain. */
 import { expect, test } from 'bun:test'
 import type { DeliveryAttempt, ReceivedBatch, SendAttempt } from '../../../src/domain/observation.ts'
 import { createLogger } from '../../../src/lib/logger.ts'
