@@ -1,4 +1,4 @@
-/** The registered appservices: who they are, whom they own, and who must be told of an event. */
+/** The registered appservices: who they are, which users they own, and which events they get. */
 
 import { LRUCache } from 'lru-cache'
 import { streamFromPeer } from '../lib/peer-request.ts'
@@ -10,7 +10,7 @@ import type { AppserviceRow } from './store/appservices.ts'
 /** @see https://spec.matrix.org/v1.12/application-service-api/#registration */
 export interface AppserviceRegistration {
   id: string
-  /** Where it is reached; null when it is not (or `deliver` is given). */
+  /** Base URL for requests; null when unreachable or when `deliver` is given. */
   url: string | null
   /** The appservice's own token for the client-server API. */
   asToken: string
@@ -19,13 +19,13 @@ export interface AppserviceRegistration {
   senderLocalpart: string
   namespaces: Namespaces
   receiveEphemeral?: boolean
-  /** In-process delivery instead of HTTP to `url`: gets the very request, with `Authorization: Bearer <hsToken>`. */
+  /** In-process delivery instead of HTTP: gets the same request, with `Bearer <hsToken>`. */
   deliver?: (request: Request) => Promise<Response>
-  /** Resolves when it may be sent a transaction, or when the signal aborts; by default at once. */
+  /** Resolves when a transaction may be sent or the signal aborts; by default at once. */
   untilReady?: (signal: AbortSignal) => Promise<void>
 }
 
-/** How a registered appservice is reached. Not stored: after a restart nothing is pushed until it is registered again. */
+/** How to reach an appservice. Not stored: after a restart it gets nothing until it registers. */
 export interface Delivery {
   url: string | null
   hsToken: string
@@ -50,7 +50,7 @@ export class Appservices {
   private byNum = new Map<number, Appservice>()
   private readonly byToken = new Map<string, Appservice>()
   private readonly interested = new LRUCache<string, readonly number[]>({ max: USER_CACHE })
-  /** Grows whenever namespaces change, so that what was derived from them is derived again. */
+  /** Grows whenever namespaces change, which makes values derived from them stale. */
   version = 0
 
   constructor(
@@ -105,7 +105,7 @@ export class Appservices {
     return this.byNum.get(num)
   }
 
-  /** The appservice that the token belongs to. Only right tokens are remembered. */
+  /** Finds the appservice of a token. Caches only valid tokens. */
   authenticate(token: string): Appservice | undefined {
     const known = this.byToken.get(token)
     if (known) return known
@@ -129,14 +129,14 @@ export class Appservices {
     return nums
   }
 
-  /** Another appservice that claims the user for itself alone. */
+  /** Another appservice with an exclusive claim on the user. */
   claimant(userId: string, except: Appservice | undefined): Appservice | undefined {
     for (const appservice of this.byNum.values())
       if (appservice !== except && appservice.namespaces.claimsUser(userId)) return appservice
     return undefined
   }
 
-  /** Numbers of those that are interested in the room itself, whoever is in it. */
+  /** Numbers of appservices interested in the room itself, whoever is in it. */
   numsOfRoom(roomId: string, aliases: () => string[]): number[] {
     const nums: number[] = []
     for (const appservice of this.byNum.values()) {
@@ -149,12 +149,12 @@ export class Appservices {
   }
 }
 
-/** False for an appservice that isn't registered in this process, or that has no address. */
+/** False for an appservice that isn't registered in this process or has no address. */
 export function isReachable(delivery: Delivery | undefined): delivery is Delivery {
   return delivery !== undefined && (delivery.url !== null || delivery.deliver !== undefined)
 }
 
-/** Sends a request to an appservice, as the specification authenticates it. */
+/** Sends a request to an appservice, authenticated as the specification says. */
 export function askAppservice(
   { url, hsToken, deliver = streamFromPeer }: Delivery,
   method: string,

@@ -1,19 +1,19 @@
 /**
- * The authorization rules of room versions 10 and 11, as far as a server that federates with nobody needs them: may this sender
- * add this event to this room now?
+ * Authorization rules of room versions 10 and 11, as far as a server without federation needs them:
+ * may this sender add this event to this room now?
  * @see https://spec.matrix.org/v1.12/rooms/v11/#authorization-rules
  */
 import type { Membership } from './events.ts'
 import type { Json, JsonObject } from './json.ts'
 import { isObject } from './json.ts'
 
-/** What the rules look at. */
+/** Room state that the rules examine. */
 export interface AuthState {
   readonly creator: string
   readonly joinRule: string
   readonly power: PowerLevels
   membershipOf(userId: string): Membership | undefined
-  /** True when a restricted room's rule lets the user in because of another room. */
+  /** True when a restricted room admits the user because of another room. */
   allowedByRestriction(userId: string): boolean
 }
 
@@ -24,7 +24,7 @@ export interface Candidate {
   content: JsonObject
 }
 
-/** @returns undefined when the event is allowed, else why it isn't */
+/** @returns undefined when the event is allowed, else the reason why not */
 export function refusal(room: AuthState, event: Candidate): string | undefined {
   if (event.type === 'm.room.create') return 'A room is created only once'
   if (event.type === 'm.room.member') return memberRefusal(room, event)
@@ -86,7 +86,7 @@ function memberRefusal(room: AuthState, { sender, stateKey, content }: Candidate
 
 const LEVEL_FIELDS = ['users_default', 'events_default', 'state_default', 'ban', 'redact', 'kick', 'invite']
 
-/** Nobody may give or take more power than they have themselves. */
+/** Nobody may grant or revoke more power than they have. */
 function powerRefusal(room: AuthState, { sender, content }: Candidate, level: number): string | undefined {
   for (const field of LEVEL_FIELDS)
     if (content[field] !== undefined && !Number.isSafeInteger(content[field]))
@@ -124,7 +124,7 @@ function mapOf(value: Json | undefined): JsonObject {
   return isObject(value) ? value : {}
 }
 
-/** A m.room.power_levels content with its defaults. @see https://spec.matrix.org/v1.12/client-server-api/#mroompower_levels */
+/** A m.room.power_levels content with its defaults (Matrix v1.12, m.room.power_levels). */
 export class PowerLevels {
   private readonly users: JsonObject
   private readonly events: JsonObject

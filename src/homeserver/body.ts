@@ -1,4 +1,4 @@
-/** JSON of requests: limited, parsed and validated, with errors that name the field. */
+/** Reads JSON of requests: limited, parsed and validated, with errors that name the field. */
 import { z } from 'zod'
 import { readBytesAtMost } from '../lib/bounded-body.ts'
 import { decodeText, UndecodableText } from '../lib/charset.ts'
@@ -7,17 +7,14 @@ import { type JsonRules, parseJson } from './canonical-json.ts'
 import { badJson, MatrixError, tooLarge } from './errors.ts'
 import { isObject, type JsonObject } from './json.ts'
 
-/** A part of a body that is kept as it is. */
+/** A part of a body that is kept unchanged. */
 export const jsonObject = z.custom<JsonObject>(isObject, 'must be an object')
 
 const MAX_BODY_BYTES = 1024 * 1024
-/** Reading, parsing and validating a longer body have a turn of the event loop each. */
+/** Reading, parsing and validating a longer body each get their own turn of the event loop. */
 const LARGE_CHARACTERS = 64 * 1024
 
-/**
- * The JSON object in a request's body; an absent body counts as `{}`, which the specification's own clients send for
- * calls without parameters.
- */
+/** Reads a body's JSON object. An absent body counts as `{}`: calls without parameters have none. */
 export async function readObject(request: Request, rules?: JsonRules): Promise<JsonObject> {
   const text = await readText(request)
   if (text === '') return {}
@@ -40,7 +37,7 @@ async function readText(request: Request): Promise<string> {
   }
 }
 
-/** Validates `value`; a violation is M_BAD_JSON (M_MISSING_PARAM when the field isn't there) naming the first field at fault. */
+/** M_BAD_JSON, or M_MISSING_PARAM for an absent field, names the first field at fault. */
 export function validate<T>(schema: z.ZodType<T>, value: unknown): T {
   const given = withoutNulls(schema, value)
   const result = schema.safeParse(given)
@@ -52,10 +49,7 @@ export function validate<T>(schema: z.ZodType<T>, value: unknown): T {
   throw badJson(field === '' ? 'The body is invalid' : `Invalid field ${field}: ${issue?.message ?? ''}`)
 }
 
-/**
- * `value` without the schema's optional fields that are null: SDKs write null for a field they
- * leave out.
- */
+/** Drops optional fields that are null: SDKs write null for a field they leave out. */
 function withoutNulls(schema: unknown, value: unknown): unknown {
   if (schema instanceof z.ZodOptional) return withoutNulls(schema.unwrap(), value)
   if (schema instanceof z.ZodArray && Array.isArray(value))
@@ -70,7 +64,7 @@ function withoutNulls(schema: unknown, value: unknown): unknown {
   return given
 }
 
-/** Reads and validates a body in one go. */
+/** Reads and validates a body. */
 export async function readBody<T>(request: Request, schema: z.ZodType<T>, rules?: JsonRules): Promise<T> {
   return validate(schema, await readObject(request, rules))
 }

@@ -1,19 +1,19 @@
-/** One authenticated request: who asks, as whom, and for what. */
+/** One authenticated request: who asks, as which user, and for what. */
 import type { Appservice } from './appservices.ts'
 import type { Core, Session } from './core.ts'
 import { forbidden, invalidParam, MatrixError } from './errors.ts'
 import { isValidLocalpart, tokenHash } from './identifiers.ts'
 import type { Json, JsonObject } from './json.ts'
 
-/** Who a request acts as. */
+/** The user that a request acts as. */
 export interface Requester {
   userId: string
   /** undefined for an appservice that names no device */
   deviceId: string | undefined
   appservice: Appservice | undefined
-  /** True for an appservice that acts as a user who isn't its own. */
+  /** True for an appservice acting as a user of somebody else. */
   isPuppet: boolean
-  /** What transaction ids are unique in, together with the user. */
+  /** Scope in which transaction ids are unique, together with the user. */
   scope: string
 }
 
@@ -25,18 +25,18 @@ export interface Call {
   requester: Requester
 }
 
-/** JSON is answered with 200; anything else as it is. */
+/** JSON is sent with status 200, a Response unchanged. */
 export type Answer = Response | JsonObject | Json[]
 export type Handler = (call: Call) => Answer | Promise<Answer>
 
-/** A parameter of the path; the router guarantees it. */
+/** A path parameter; the router guarantees it. */
 export function param(call: Call, name: string): string {
   const value = call.params[name]
   if (value === undefined) throw new Error(`the route has no parameter ${name}`)
   return value
 }
 
-/** A whole number of the query. */
+/** A whole number in the query. */
 export function intQuery(call: Call, name: string, fallback: number, max: number): number {
   const text = call.query.get(name)
   if (text === null) return fallback
@@ -53,7 +53,7 @@ export function accessToken(request: Request, query: URLSearchParams): string | 
   return query.get('access_token') ?? undefined
 }
 
-/** Finds out who asks; throws M_MISSING_TOKEN or M_UNKNOWN_TOKEN. */
+/** Identifies the requester. @throws M_MISSING_TOKEN or M_UNKNOWN_TOKEN */
 export function authenticate(core: Core, request: Request, query: URLSearchParams): Requester {
   const token = accessToken(request, query)
   if (!token) throw new MatrixError(401, 'M_MISSING_TOKEN', 'Missing access token')
@@ -66,7 +66,7 @@ export function authenticate(core: Core, request: Request, query: URLSearchParam
   return { userId, deviceId, appservice: undefined, isPuppet: false, scope: deviceId }
 }
 
-/** Whether a request with this token would be some user's or appservice's. */
+/** True if the token belongs to a user or an appservice. */
 export function isKnownToken(core: Core, token: string): boolean {
   return core.appservices.authenticate(token) !== undefined || sessionOf(core, token) !== undefined
 }
@@ -97,20 +97,20 @@ function masquerade(core: Core, appservice: Appservice, query: URLSearchParams):
   return { userId, deviceId, appservice, isPuppet, scope }
 }
 
-/** The user id for a localpart that is to be registered. */
+/** User id for a localpart to be registered. */
 export function newUserId(core: Core, localpart: string): string {
   if (!isValidLocalpart(localpart, core.serverName))
     throw new MatrixError(400, 'M_INVALID_USERNAME', 'A username may contain only a-z, 0-9 and ._=-/+')
   return `@${localpart}:${core.serverName}`
 }
 
-/** Throws unless the request is the user's own. */
+/** Throws unless the requester is `userId`. */
 export function assertOwn(call: Call, userId: string): void {
   if (call.requester.userId !== userId)
     throw forbidden(`${call.requester.userId} can't do this for ${userId}`)
 }
 
-/** `?ts=` of an appservice. @see https://spec.matrix.org/v1.12/application-service-api/#timestamp-massaging */
+/** An appservice's `?ts=` (Matrix v1.12, application service API, "Timestamp massaging"). */
 export function massagedTimestamp(call: Call): number | undefined {
   const ts = call.query.get('ts')
   if (ts === null || !call.requester.appservice) return undefined
@@ -123,7 +123,7 @@ export function massagedTimestamp(call: Call): number | undefined {
 const MAX_TXN_ID_LENGTH = 1024
 
 /**
- * Identifies a repetition of the request.
+ * Identifies a repeated request.
  * @see https://spec.matrix.org/v1.12/client-server-api/#transaction-identifiers
  */
 export function transaction(call: Call): { scope: string; id: string } {

@@ -1,13 +1,12 @@
 /**
- * Checks a body's text for JSON that this server couldn't keep as it was sent, or that takes long
- * to look through. JavaScript reads a number that it can't hold as another one, and writes an
- * unpaired surrogate as another character.
+ * Refuses JSON that this server couldn't store unchanged, or that takes long to walk. JavaScript
+ * rounds a number that it can't hold and replaces an unpaired surrogate.
  * @see https://spec.matrix.org/v1.12/appendices/#canonical-json
  */
 import { endOfString, isNestedTooDeep, MAX_NESTING } from '../lib/json-nesting.ts'
 import { badJson, MatrixError, tooLarge } from './errors.ts'
 
-/** Fields and list items of one body: parsing and validating them takes a few milliseconds. */
+/** Fields and list items of one body; this many take a few milliseconds to parse and validate. */
 const MAX_VALUES = 12_000
 
 const QUOTE = 0x22
@@ -16,18 +15,18 @@ const MINUS = 0x2d
 const ZERO = 0x30
 const NINE = 0x39
 const NUMBER = /-?\d+(?:[.eE][\d.eE+-]*)?/y
-/** An escape of half of a character beyond the basic plane. */
+/** An escaped surrogate half. */
 const SURROGATE_ESCAPE = /\\u[dD][89a-fA-F]/
 
 export interface JsonRules {
-  /** Events hold whole numbers only. */
+  /** True for events, which hold only whole numbers. */
   wholeNumbers?: boolean
 }
 
 /**
- * Parses JSON that a client sent.
- * @throws MatrixError M_NOT_JSON; M_BAD_JSON when storing it would change it or it is nested too
- * deep; M_TOO_LARGE
+ * Parses JSON sent by a client.
+ * @throws MatrixError M_NOT_JSON; M_BAD_JSON when storing would change it or it is nested too deep;
+ * M_TOO_LARGE
  */
 export function parseJson(text: string, { wholeNumbers = false }: JsonRules = {}): unknown {
   if (isNestedTooDeep(text)) throw badJson(`Lists and objects are nested deeper than ${MAX_NESTING} levels`)
@@ -61,7 +60,7 @@ function scan(text: string, wholeNumbers: boolean): void {
   }
 }
 
-/** The error names the number, as whoever sent it can find it by that. */
+/** The error quotes the number, so that the sender can find it. */
 function assertNumber(text: string, wholeNumbers: boolean): void {
   const shown = text.slice(0, 40)
   if (/[.eE]/.test(text)) {
@@ -71,7 +70,7 @@ function assertNumber(text: string, wholeNumbers: boolean): void {
     throw badJson(`${shown} is beyond 2^53-1, the largest whole number`)
 }
 
-/** The nesting is known to be bounded. */
+/** Recursion is safe: the nesting is already bounded. */
 function isWellFormed(value: unknown): boolean {
   if (typeof value === 'string') return value.isWellFormed()
   if (typeof value !== 'object' || value === null) return true

@@ -1,4 +1,4 @@
-/** What every part of the homeserver works with: the stores, the caches and the one way to write. */
+/** Shared by all parts of the homeserver: the stores, the caches and the one way to write. */
 import type { Database } from 'bun:sqlite'
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../lib/clock.ts'
@@ -39,7 +39,7 @@ export interface Session {
 
 const CACHED_SESSIONS = 10_000
 const CACHED_USERS = 50_000
-/** Positions of the stream. */
+/** Positions of the stream between two wake-ups of all appservices. */
 const WAKE_ALL_EVERY = 1_000
 
 export class Core {
@@ -62,18 +62,15 @@ export class Core {
   readonly typing: Typing
   readonly profiles: Profiles
   readonly sessions = new LRUCache<string, Session>({ max: CACHED_SESSIONS })
-  /** Uploads to the same reserved place come one after the other. */
+  /** Uploads to the same reserved place run one after the other. */
   readonly uploads = new Turns()
   /** Aborts when the server stops. */
   readonly stopping = new AbortController()
-  /** Called with the numbers of appservices that have something to be told. */
+  /** Called with the numbers of appservices that have something to receive. */
   wakeAppservices: (interest: string) => void = () => {}
-  /**
-   * Called when the stream has moved on far enough that appservices which nothing interested move
-   * on, too.
-   */
+  /** Called when the stream has moved so far that appservices without events must advance. */
   wakeAllAppservices: () => void = () => {}
-  /** Called when an appservice has shown that it can be reached. */
+  /** Called when an appservice has shown that it is reachable. */
   resumeAppservice: (num: number) => void = () => {}
 
   private readonly knownUsers = new LRUCache<string, true>({ max: CACHED_USERS })
@@ -106,7 +103,7 @@ export class Core {
   }
 
   /**
-   * Loads a room that a call names, with others let in between.
+   * Loads a room named in a call, letting other work in between.
    * @returns undefined when there is nothing to wait for
    */
   prepareRoom(idOrAlias: string | undefined): Promise<void> | undefined {
@@ -122,7 +119,7 @@ export class Core {
     return true
   }
 
-  /** Position of the newest event of the room. */
+  /** Position of the room's newest event. */
   lastPosition(room: number): number {
     const known = this.lastInRoom.get(room)
     if (known !== undefined) return known
@@ -132,9 +129,8 @@ export class Core {
   }
 
   /**
-   * Runs `work` in the next commit and, once that is on disk, wakes whoever waits for what it wrote.
-   *
-   * `work` may throw a MatrixError: before its first write that only rejects this call, afterwards it also rolls it back.
+   * Runs `work` in the next commit and, once it is on disk, wakes those waiting for its changes. A
+   * MatrixError before the first write of `work` only rejects this call; later it also rolls back.
    */
   async commit<T>(work: (tx: Tx) => T): Promise<T> {
     const touched = new Map<string, RoomState>()
@@ -145,7 +141,7 @@ export class Core {
     try {
       await this.committer.write(() => {
         const tx = new Tx(this, touched)
-        // It runs again when the transaction was rolled back, and others with it.
+        // A rollback of the transaction makes all its works run again.
         if (hasRun) this.rooms.undo()
         hasRun = true
         outcome = undefined
@@ -188,7 +184,7 @@ export class Core {
     for (const roomId of tx.roomWakes) this.wakeRoom(roomId)
   }
 
-  /** Wakes members and appservices of the room for something that isn't an event. */
+  /** Wakes the room's members and appservices for something other than an event. */
   wakeRoom(roomId: string): void {
     const interest = this.rooms.read(roomId)?.interest
     if (interest) this.wakeAppservices(interest)

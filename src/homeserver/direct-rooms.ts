@@ -1,6 +1,6 @@
 /**
- * `m.direct` names a user's direct rooms, whoever bridges them. An appservice that acts as a puppet
- * sees those that it speaks in, and its changes leave the others as they are.
+ * `m.direct` names a user's direct rooms across all bridges. An appservice acting as a puppet sees
+ * only the rooms it speaks in, and its changes leave the others alone.
  * @see https://spec.matrix.org/v1.12/client-server-api/#mdirect
  */
 import { TurnBudget } from '../lib/turn-budget.ts'
@@ -12,14 +12,11 @@ import { speaksInStored } from './speaking.ts'
 export const DIRECT_TYPE = 'm.direct'
 const NO_ROOM = 0
 
-/**
- * False for account data outside rooms that an appservice neither reads nor changes as its puppet:
- * all but `m.direct`, of which each has a part.
- */
+/** False for global account data hidden from puppets: everything but `m.direct`, which is split. */
 export const sharesType = ({ isPuppet }: Requester, type: string): boolean =>
   !isPuppet || type === DIRECT_TYPE
 
-/** The content as whoever asks may see it. */
+/** The content as the requester may see it. */
 export async function shownDirect(
   core: Core,
   requester: Requester,
@@ -30,7 +27,7 @@ export async function shownDirect(
   return picked(content, room => spokenIn.has(room))
 }
 
-/** Puts `given` in the place of what the requester sees of the content. */
+/** Replaces the part of the content that the requester sees by `given`. */
 export async function putDirect(core: Core, requester: Requester, given: JsonObject): Promise<void> {
   const { userId, isPuppet } = requester
   const stored = () => parseStored(core.users.accountData(userId, NO_ROOM, DIRECT_TYPE) ?? '{}')
@@ -48,7 +45,7 @@ function merged(stored: JsonObject, given: JsonObject, spokenIn: ReadonlySet<Jso
   return content
 }
 
-/** The rooms for which `wants` is true, and the users who have any. */
+/** Keeps the rooms that pass `wants`, and the users with any left. */
 function picked(content: JsonObject, wants: (room: Json) => boolean): JsonObject {
   const lists = Object.entries(content).map(
     ([userId, rooms]) => [userId, listOf(rooms).filter(wants)] as const,

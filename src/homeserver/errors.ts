@@ -1,4 +1,4 @@
-/** The errors that leave the homeserver, as the specification's standard error response. */
+/** Errors that leave the homeserver, in the specification's standard error response. */
 import { errorText } from '../lib/error-text.ts'
 import type { JsonObject } from './json.ts'
 

@@ -1,4 +1,4 @@
-/** Events: how they are stored, redacted and shown to clients. */
+/** How events are stored, redacted and shown to clients. */
 import type { Json, JsonObject } from './json.ts'
 
 export type Membership = 'invite' | 'join' | 'leave' | 'ban' | 'knock'
@@ -22,8 +22,8 @@ export interface EventRow {
 }
 
 /**
- * The event as clients see it, as JSON text. The stored content isn't parsed, as events are handed
- * out by the thousand.
+ * The event for clients, as JSON text. Stored content isn't parsed: events are handed out by
+ * the thousand.
  * @param unsigned JSON text, too
  * @see https://spec.matrix.org/v1.12/client-server-api/#room-event-format
  */
@@ -55,7 +55,7 @@ const KEPT_CONTENT: Record<string, readonly string[]> = {
   'm.room.history_visibility': ['history_visibility'],
 }
 
-/** @returns what is left of an event's content once it is redacted. @see https://spec.matrix.org/v1.12/rooms/v11/#redactions */
+/** Content that a redaction leaves. @see https://spec.matrix.org/v1.12/rooms/v11/#redactions */
 export function redactContent(type: string, content: JsonObject, roomVersion: string): JsonObject {
   const modern = Number(roomVersion) >= 11
   if (type === 'm.room.create') return modern ? content : keep(content, ['creator'])

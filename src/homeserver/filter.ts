@@ -1,10 +1,10 @@
-/** Filters of syncs and of pagination. @see https://spec.matrix.org/v1.12/client-server-api/#filtering */
+/** Filters of syncs and pagination (Matrix v1.12, client-server API, "Filtering"). */
 import { z } from 'zod'
 import type { EventRow } from './events.ts'
 import { parseStored } from './json.ts'
 import { MAX_ID_BYTES } from './limits.ts'
 
-/** Each event of a timeline is held against every one of these. */
+/** Each timeline event is compared with all of these. */
 const patterns = z.array(z.string().max(MAX_ID_BYTES)).max(50)
 const ids = z.array(z.string().max(MAX_ID_BYTES)).max(1_000)
 
@@ -48,8 +48,8 @@ export type EventFilter = z.infer<typeof eventFilter>
 export type RoomEventFilter = z.infer<typeof roomEventFilter>
 
 /**
- * Matches `*` in a filter's type with anything. A regular expression's time would grow
- * exponentially with the number of stars; this takes at most the product of both lengths.
+ * Matches `*` in a filter's type with anything, in at most the product of both lengths. A regular
+ * expression's time would grow exponentially with the number of stars.
  */
 function typeMatches(pattern: string, type: string): boolean {
   let at = 0
@@ -63,7 +63,7 @@ function typeMatches(pattern: string, type: string): boolean {
       at++
       index++
     } else if (star !== -1) {
-      // The last star takes one character more.
+      // The last star takes one more character.
       at = star + 1
       index = ++afterStar
     } else return false

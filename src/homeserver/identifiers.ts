@@ -1,4 +1,4 @@
-/** Identifiers: their grammar, and how new ones are made. */
+/** Identifiers: their grammar, and making new ones. */
 import { randomBytes } from 'node:crypto'
 import { invalidParam } from './errors.ts'
 import { MAX_ID_BYTES } from './limits.ts'
@@ -6,12 +6,12 @@ import { MAX_ID_BYTES } from './limits.ts'
 const HISTORICAL_LOCALPART = /^[\x21-\x39\x3B-\x7E]+$/
 const LOCALPART = /^[a-z0-9._=/+-]+$/
 
-/** True for a localpart that may be registered. */
+/** True for a localpart open to registration. */
 export function isValidLocalpart(localpart: string, serverName: string): boolean {
   return LOCALPART.test(localpart) && localpart.length + serverName.length + 2 <= MAX_ID_BYTES
 }
 
-/** Throws M_INVALID_PARAM unless `userId` is `@localpart:server`. Old, wider localparts are accepted. */
+/** Throws M_INVALID_PARAM unless `userId` is `@localpart:server`, in the historical grammar. */
 export function assertUserId(userId: string): void {
   const colon = userId.indexOf(':')
   const valid =
@@ -32,7 +32,7 @@ const RANDOM_POOL_BYTES = 8192
 let pool = Buffer.alloc(0)
 let used = 0
 
-/** The system's random generator costs more per call than per byte, so ids take theirs from a pool. */
+/** The system's random generator costs per call more than per byte, so ids share a pool. */
 function pooledBytes(count: number): Buffer {
   if (used + count > pool.length) {
     pool = randomBytes(RANDOM_POOL_BYTES)
@@ -52,9 +52,9 @@ const TIME_BYTES = 6
 const scratch = Buffer.alloc(EVENT_ID_BYTES)
 
 /**
- * An event id of the shape that room versions since 4 have (43 characters of base64url). Its first six bytes are the time, so that
- * new ids lie side by side in an index; the rest is random. Everybody who has to do with an event sees its id, and nothing in it may
- * tell how much goes on in other rooms.
+ * An event id in the format of room versions since 4 (43 characters of base64url). It starts with
+ * six bytes of time, so that new ids are neighbours in an index; the rest is random, since an id
+ * must not reveal activity in other rooms.
  * @param now in milliseconds since 1970
  */
 export function eventIdAt(now: number): string {
@@ -65,10 +65,7 @@ export function eventIdAt(now: number): string {
 
 const FIRST_EVENT_TIME = Date.UTC(2020, 0)
 
-/**
- * Milliseconds since 1970 when an event id was made; undefined for an id of an earlier version,
- * which doesn't have it.
- */
+/** Creation time of an event id, in ms since 1970; undefined for ids of earlier versions. */
 export function timeOfEventId(eventId: string): number | undefined {
   const bytes = Buffer.from(eventId.slice(1), 'base64url')
   if (bytes.length !== EVENT_ID_BYTES) return undefined
@@ -76,7 +73,7 @@ export function timeOfEventId(eventId: string): number | undefined {
   return time >= FIRST_EVENT_TIME && time <= Date.now() + 86_400_000 ? time : undefined
 }
 
-/** @returns the SHA-256 of an access token, which is what the database keeps of it */
+/** @returns the SHA-256 of an access token; the database stores nothing else of it */
 export function tokenHash(token: string): string {
   return new Bun.CryptoHasher('sha256').update(token).digest('base64url')
 }

@@ -1,6 +1,6 @@
 /**
- * A small Matrix homeserver that federates with nobody: the client-server API for the users of its appservices, and the
- * pushing of events to those. It knows nothing of what it is embedded in.
+ * A small Matrix homeserver without federation: the client-server API for users of its appservices,
+ * and pushing of events to these. It knows nothing of the program around it.
  */
 
 import type { ForgottenRows } from '../lib/aged-rows.ts'
@@ -24,41 +24,38 @@ export interface Homeserver {
   readonly serverName: string
   /** The whole client-server API; the request's path is /_matrix/… on any host. */
   fetch(request: Request): Promise<Response>
-  /** Whether this is an access token of a user or an appservice. */
+  /** True for an access token of a user or an appservice. */
   isRightToken(token: string): boolean
   /**
-   * Idempotent by id: replaces tokens, url and namespaces, keeps the place in the queue. A new one starts at the current end of
-   * the stream.
+   * Idempotent by id: replaces tokens, url and namespaces, keeps the place in the queue. A new
+   * appservice starts at the current end of the stream.
    */
   registerAppservice(registration: AppserviceRegistration): Promise<void>
   removeAppservice(id: string): Promise<void>
-  /** Of every appservice that may use this server, those of earlier runs included. */
+  /** Ids of every appservice that may use this server, including those of earlier runs. */
   appserviceIds(): string[]
-  /**
-   * Path of the content at an mxc:// URI of this server, which never changes; null for another
-   * server's URI, or when it is none.
-   */
+  /** Path of an mxc:// URI's content, which never changes; null unless the URI is this server's. */
   pathOfMedia(mxcUri: string): string | null
   /**
-   * Removes media from before an instant that nothing that is kept names.
+   * Removes media older than `before` that no kept data names.
    * @param before in milliseconds since 1970
    * @param signal ends it early
    * @returns how many
    */
   forgetMedia(before: number, signal: AbortSignal): Promise<number>
-  /** Removes what uploads left behind that a kill cut off. Before the first request. */
+  /** Removes leftovers of uploads cut off by a kill. Call it before the first request. */
   sweep(): Promise<void>
   /**
    * Forgets some old events.
-   * @param after where the step before ended
+   * @param after the position at which the last step ended
    * @param before in milliseconds since 1970
    */
   forget(after: number, before: number): Promise<ForgottenRows>
   /** Begins pushing to appservices. */
   start(): void
-  /** Pushes nothing more to appservices; all else goes on. */
+  /** Stops pushing to appservices; everything else goes on. */
   stopPushing(): Promise<void>
-  /** Ends long polls and pushes, without losing anything. */
+  /** Ends long polls and pushes without losing anything. */
   stop(): Promise<void>
 }
 
@@ -198,14 +195,14 @@ class EmbeddedHomeserver implements Homeserver {
   }
 }
 
-/** The old downloads needed no account; without one they find nothing. */
+/** Legacy downloads needed no account; here they find nothing without one. */
 function isLegacyDownload(path: string): boolean {
   return /^\/_matrix\/media\/[^/]+\/(download|thumbnail)\//.test(path)
 }
 
 const NO_QUERY = new URLSearchParams()
 
-/** A URL's path and query; the URL parser would take as long as the rest of the routing. */
+/** Splits a URL into path and query; the URL parser would take as long as all other routing. */
 function splitUrl(url: string): { path: string; query: URLSearchParams } {
   const start = url.indexOf('/', url.indexOf('://') + 3)
   const hash = url.indexOf('#', start)

@@ -1,4 +1,4 @@
-/** JSON values, and reading those that this server stored. */
+/** JSON values, and parsing of stored ones. */
 
 export type Json = string | number | boolean | null | Json[] | JsonObject
 export interface JsonObject {

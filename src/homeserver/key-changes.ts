@@ -1,13 +1,10 @@
-/** Whose encryption keys have changed, among those whom a user shares a room with. */
+/** Finds users whose encryption keys changed, among those sharing a room with a user. */
 import type { TurnBudget } from '../lib/turn-budget.ts'
 import type { Core } from './core.ts'
 
 const PAGE = 200
 
-/**
- * Users whose keys changed at `from` < position <= `to`, as far as they concern `userId`; each as
- * JSON.
- */
+/** Yields, as JSON, users sharing a room with `userId` whose keys changed in (`from`, `to`]. */
 export async function* changedUsers(
   core: Core,
   userId: string,
@@ -25,7 +22,7 @@ export async function* changedUsers(
   }
 }
 
-/** True when both have joined some room; either may be in very many. */
+/** True when both have joined a common room; either may be in very many. */
 export async function shareRoom(core: Core, one: string, other: string, turn: TurnBudget): Promise<boolean> {
   for (let after = 0; ; ) {
     const page = core.events.joinedRooms(other, after, PAGE)

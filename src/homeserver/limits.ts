@@ -1,16 +1,16 @@
-/** Bounds one call's requests and the amount gathered in one place, and with them all work. */
+/** Limits one call's size and the amount kept in one place, and so bounds all work. */
 import { forbidden, invalidParam, MatrixError } from './errors.ts'
 
 /** An identifier's bytes. @see https://spec.matrix.org/v1.12/appendices/#identifier-grammar */
 export const MAX_ID_BYTES = 255
 /**
- * Bytes of an event, and of anything else that is handed out as a whole.
+ * Bytes of an event, and of anything else handed out whole.
  * @see https://spec.matrix.org/v1.12/client-server-api/#size-limits
  */
 export const MAX_EVENT_BYTES = 65_536
 /**
- * Users who are in one room, invited or knocking: they are kept in memory as a whole. Ghosts join
- * one by one as people speak, and groups of tens of thousands exist.
+ * Users in one room, invited or knocking: memory holds them all. Ghosts join one by one as people
+ * speak, and groups of tens of thousands exist.
  */
 export const MAX_MEMBERS = 100_000
 /** Invitations of one createRoom. */
@@ -28,7 +28,7 @@ export const MAX_BYTES_OF_CALL = 4 * 1024 * 1024
 /** Characters of events in one page of a timeline, beyond its first event. */
 export const MAX_PAGE_CHARACTERS = 1024 * 1024
 
-/** Throws unless what a path or query names has the length of an identifier. */
+/** Throws unless `id`, from a path or query, has the length of an identifier. */
 export function assertId(name: string, id: string): void {
   if (Buffer.byteLength(id) > MAX_ID_BYTES) throw invalidParam(`${name} is longer than ${MAX_ID_BYTES} bytes`)
 }

@@ -1,7 +1,7 @@
 /**
- * Forgets media that is old. It stays, however old, while a profile, a room's current state, or an
- * event that is itself kept names it: one that is young, or that an appservice hasn't acknowledged.
- * An older event then points at nothing, as with any homeserver that keeps media for a time.
+ * Forgets old media. It stays while a profile, a room's current state or a kept event names it: a
+ * young event, or one an appservice hasn't acknowledged. Older events may then name missing media,
+ * as on any homeserver that keeps media for a time.
  */
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -9,7 +9,7 @@ import { TurnBudget, yieldToEventLoop } from '../lib/turn-budget.ts'
 import type { Core } from './core.ts'
 import { agedAt, toldEvents } from './retention.ts'
 
-/** Rows looked at in one go: a few milliseconds. */
+/** Rows per step: a few milliseconds. */
 const STEP = 200
 
 /**
@@ -27,13 +27,13 @@ export async function forgetMedia(core: Core, before: number, signal: AbortSigna
     await named.readEvents(signal)
     const old = await core.commit(tx => {
       tx.wrote = true
-      // Those of this very moment: an event may name an old file again.
+      // Includes events of this very moment, which may name an old file again.
       while (named.readNewEvents());
       const ids = rows.map(({ media_id: id }) => id).filter(id => !named.ids.has(id))
       for (const id of ids) core.media.remove(id)
       return ids
     })
-    // After the commit: a file without a row is found at the next start.
+    // After the commit: the next start removes a file without a row.
     for (const id of old) await rm(join(core.mediaDir, id), { force: true })
     removed += old.length
     after = rows.at(-1) ?? null
@@ -45,7 +45,7 @@ export async function forgetMedia(core: Core, before: number, signal: AbortSigna
 /** Ids of the media that must stay. */
 class NamedMedia {
   readonly ids = new Set<string>()
-  /** Events up to this one were read. */
+  /** Events up to this position were read. */
   private position = 0
   private readonly uri: RegExp
   private readonly isTold
@@ -88,7 +88,7 @@ class NamedMedia {
     while (!signal.aborted && this.readNewEvents()) await turn.pause()
   }
 
-  /** Some of the events that weren't read yet. @returns whether there may be more */
+  /** Reads some unread events. @returns true when there may be more */
   readNewEvents(): boolean {
     const rows = this.core.events.naming(this.position, STEP)
     for (const row of rows)

@@ -1,4 +1,4 @@
-/** Which users, aliases and rooms belong to which appservice. */
+/** Decides which users, aliases and rooms belong to which appservice. */
 
 export interface Namespace {
   regex: string
@@ -9,11 +9,11 @@ export interface Namespaces {
   users: Namespace[]
   aliases?: Namespace[]
   rooms?: Namespace[]
-  /** Users whom the appservice may speak for, though they aren't its own: it isn't told of their rooms. */
+  /** Users the appservice may act as without owning them: it gets no events of their rooms. */
   puppets?: Namespace[]
 }
 
-/** The namespaces of one appservice, compiled. Expressions are anchored at the start only, as bridges expect of Synapse. */
+/** One appservice's compiled namespaces. Bridges expect anchors at the start only (Synapse). */
 export class CompiledNamespaces {
   private readonly users: Compiled[]
   private readonly aliases: Compiled[]
@@ -30,12 +30,12 @@ export class CompiledNamespaces {
     this.puppets = (namespaces.puppets ?? []).map(compile)
   }
 
-  /** True for the appservice's own user and for those of its namespace. */
+  /** True for the appservice's own user and the users of its namespace. */
   hasUser(userId: string): boolean {
     return userId === this.senderUserId || matches(this.users, userId)
   }
 
-  /** True for users whom the appservice may act as. */
+  /** True for users the appservice may act as. */
   speaksFor(userId: string): boolean {
     return this.hasUser(userId) || matches(this.puppets, userId)
   }

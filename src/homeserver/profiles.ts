@@ -1,7 +1,7 @@
 /**
- * Keeps profiles, and writes a changed one to the memberships of all rooms that its user is in: in
- * pieces, as there may be very many. The database notes a change until it is everywhere, so that a
- * kill leaves no room behind.
+ * Keeps profiles, and copies a changed one into the user's memberships of all rooms: in pieces, as
+ * there may be very many. The database records the change until it is everywhere, so that a kill
+ * leaves no room out.
  */
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
@@ -12,11 +12,11 @@ import type { EventStore } from './store/events.ts'
 import type { Profile, UserStore } from './store/users.ts'
 import type { Tx } from './tx.ts'
 
-/** Rooms that one write changes at most. */
+/** Most rooms changed in one write. */
 const ROOMS_AT_ONCE = 50
 const RETRY_MS = 1_000
 
-/** A profile as JSON, also what a user's own membership carries. */
+/** A profile as JSON, as in the user's own memberships. */
 export function profileContent(profile: Profile | undefined): JsonObject {
   const content: JsonObject = {}
   if (profile?.displayname != null) content.displayname = profile.displayname
@@ -36,14 +36,12 @@ interface ProfilesCore {
 }
 
 export class Profiles {
-  /** Users whose rooms are being changed. */
+  /** Users whose rooms are being updated. */
   private readonly spreading = new Map<string, Promise<void>>()
 
   constructor(private readonly core: ProfilesCore) {}
 
-  /**
-   * Resolves when the profile is stored and is in the first rooms. An equal value changes nothing.
-   */
+  /** Resolves once the profile is stored and in the first rooms. An equal value changes nothing. */
   async change(userId: string, field: keyof Profile, value: string | null): Promise<void> {
     const { core } = this
     const hasChanged = await core.commit(tx => {
@@ -58,12 +56,12 @@ export class Profiles {
     if (hasMore) this.spread(userId)
   }
 
-  /** Goes on with what an earlier process left. */
+  /** Continues what an earlier process left unfinished. */
   start(): void {
     for (const { user_id: userId } of this.core.users.profileChanges()) this.spread(userId)
   }
 
-  /** Resolves when nothing is under way any more; what is left goes on at the next start. */
+  /** Resolves when all running work has stopped; the next start continues it. */
   async stop(): Promise<void> {
     await Promise.all(this.spreading.values())
   }
@@ -86,7 +84,7 @@ export class Profiles {
     }
   }
 
-  /** Brings the profile into the next rooms. @returns whether there are more */
+  /** Copies the profile into the next rooms. @returns true while there are more */
   private async spreadOn(userId: string): Promise<boolean> {
     const { core } = this
     const changedUpTo = core.users.profileChange(userId)

@@ -1,7 +1,7 @@
 /**
- * Where an appservice may act as users that aren't its own (`Namespaces.puppets`): in rooms that one
- * of its own users is in, or has invited the puppet to. Rooms that aren't are hidden from it, also
- * where account data names them (`m.direct`); other account data outside rooms isn't shared at all.
+ * An appservice may act as users of others (`Namespaces.puppets`) only in rooms that one of its own
+ * users is in, or has invited the puppet to. Other rooms are hidden from it, also in account data
+ * (`m.direct`); other global account data isn't shared at all.
  */
 import type { Call, Handler, Requester } from './call.ts'
 import type { Core } from './core.ts'
@@ -17,7 +17,7 @@ import { sync } from './endpoints/sync.ts'
 import { forbidden, notFound } from './errors.ts'
 import { speaksIn } from './speaking.ts'
 
-/** Calls that name no room, and tell of no room that isn't the appservice's either. */
+/** Calls that neither name nor reveal a room. */
 const OF_NO_ROOM: ReadonlySet<Handler> = new Set<Handler>([
   capabilities,
   createMedia,
@@ -42,7 +42,7 @@ const OF_NO_ROOM: ReadonlySet<Handler> = new Set<Handler>([
   whoami,
 ])
 
-/** Throws M_FORBIDDEN when the appservice may not make this call as its puppet. */
+/** Throws M_FORBIDDEN unless the appservice may make this call as its puppet. */
 export function assertMaySpeak({ core, requester, params }: Call, handler: Handler): void {
   if (!requester.isPuppet) return
   const room = params.roomId ?? params.roomIdOrAlias

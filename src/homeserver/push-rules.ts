@@ -1,13 +1,10 @@
-/**
- * Push rules. They are only kept, as nobody is notified by push: a bridge notes there which chats
- * are muted.
- */
+/** Stores push rules without applying them: bridges record there which chats are muted. */
 import { badJson, notFound } from './errors.ts'
 import { isObject, type Json, type JsonObject } from './json.ts'
 
 export const PUSH_RULES_TYPE = 'm.push_rules'
 
-/** The rules of users who have changed none. */
+/** Rules of users who haven't changed any. */
 export const PUSH_RULES: JsonObject = {
   global: {
     override: [
@@ -37,7 +34,7 @@ export const PUSH_RULES: JsonObject = {
 
 const KINDS = ['override', 'content', 'room', 'sender', 'underride']
 
-/** The rules of one kind. @throws MatrixError M_NOT_FOUND for a kind that there is none of */
+/** The rules of one kind. @throws MatrixError M_NOT_FOUND for an unknown kind */
 export function rulesOf(rules: JsonObject, kind: string): JsonObject[] {
   const list = KINDS.includes(kind) && isObject(rules.global) ? rules.global[kind] : undefined
   if (!Array.isArray(list)) throw notFound(`There is no kind of push rules called ${kind}`)
@@ -50,10 +47,7 @@ export function ruleOf(rules: JsonObject, kind: string, id: string): JsonObject 
   return rule
 }
 
-/**
- * The rules with this one in place of the one with its id, or else before all others of its kind;
- * null removes it.
- */
+/** Replaces the rule with this id, or puts it first among its kind; null removes it. */
 export function withRule(rules: JsonObject, kind: string, id: string, rule: JsonObject | null): JsonObject {
   const known = rulesOf(rules, kind)
   const isKnown = known.some(other => other.rule_id === id)
@@ -62,7 +56,7 @@ export function withRule(rules: JsonObject, kind: string, id: string, rule: Json
   return { ...rules, global: { ...(isObject(rules.global) ? rules.global : {}), [kind]: list } }
 }
 
-/** A rule as a client sends it. */
+/** A rule as sent by a client. */
 export function newRule(kind: string, id: string, body: JsonObject): JsonObject {
   if (id.startsWith('.') || id === '') throw badJson('The id of a rule of your own begins with no dot')
   if (!Array.isArray(body.actions)) throw badJson('Invalid field actions: must be a list')

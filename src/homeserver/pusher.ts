@@ -1,12 +1,11 @@
 /**
  * Pushes the stream to appservices, one transaction at a time and in order, until each is
- * acknowledged. An event that a service will never take is given up by itself, so that it doesn't
- * hold up all that follow.
+ * acknowledged. An event that a service will never take is given up alone, so that it doesn't hold
+ * up those behind it.
  *
- * Only a cursor is stored for each appservice: `position`, up to where all is acknowledged, and
- * while a transaction is under way its end, written before it is sent. So after a crash the same
- * transaction id carries the same events again. Under load the acknowledgement of one and the claim
- * of the next share a write.
+ * Each appservice has a stored cursor: `position`, up to which it acknowledged, and the end of a
+ * running transaction, written before it is sent. So after a crash the same transaction id carries
+ * the same events. Under load one acknowledgement and the next claim share a write.
  * @see https://spec.matrix.org/v1.12/application-service-api/#pushing-events
  */
 import { backoffMs } from '../lib/backoff.ts'
@@ -17,21 +16,18 @@ import type { AppserviceRow } from './store/appservices.ts'
 import { type Batch, buildTransaction } from './transactions.ts'
 
 const RETRY = { baseMs: 100, capMs: 30_000 }
-/** A service that is just being changed may refuse what it takes a moment later. */
+/** Tries before a refusal is final: a service being reconfigured may accept a moment later. */
 const REFUSALS = 3
 const REQUEST_TIMEOUT_MS = 60_000
 const RETRY_AFTER_ERROR_MS = 1_000
-/** How long a stop waits for an appservice to answer what it is just being sent. */
+/** How long a stop waits for the answer to a transaction being sent. */
 const STOP_GRACE_MS = 1_000
 /**
- * How long an acknowledgement waits for the next transaction's claim to be stored with it. A crash before that repeats the
- * transaction under the same id, as one before the acknowledgement would.
+ * How long an acknowledgement waits to be stored with the next claim. A crash before that repeats
+ * the transaction under the same id, as a crash before the acknowledgement would.
  */
 const ACK_DELAY_MS = 50
-/**
- * A cursor that only passed events of no interest is stored when it has moved this far, so that
- * little is looked through again after the next start.
- */
+/** After skipping this many events, an idle cursor is stored to shorten the next start's scan. */
 const IDLE_DRIFT = 2_000
 
 export class Pusher {
@@ -40,7 +36,7 @@ export class Pusher {
   private wakeUp: (() => void) | undefined
   private giveUp: (() => void) | undefined
   private attempts = 0
-  /** True while the database says that a transaction is under way. */
+  /** True while the database records a running transaction. */
   private claimed: boolean
   private position: number
   private stored: number
@@ -48,7 +44,7 @@ export class Pusher {
   private inFlightTo: number | null
   private typingSeen: number
   private running: Promise<void> | undefined
-  /** Up to here events are pushed one by one. */
+  /** Up to this position events are pushed one by one. */
   private singlyTo = 0
 
   constructor(
@@ -68,7 +64,7 @@ export class Pusher {
     this.running ??= this.keepRunning()
   }
 
-  /** A full disk or the like must not end the pushing for good. */
+  /** Restarts after errors, so that a full disk doesn't end the pushing. */
   private async keepRunning(): Promise<void> {
     while (!this.stopping.signal.aborted) {
       try {
@@ -80,13 +76,13 @@ export class Pusher {
     }
   }
 
-  /** There may be something to push. */
+  /** Call it when there may be something to push. */
   nudge(): void {
     this.pending = true
     if (this.attempts === 0) this.wakeUp?.()
   }
 
-  /** The appservice is there again: don't wait for the next try. */
+  /** The appservice is reachable again: skips the wait before the next try. */
   resume(): void {
     this.attempts = 0
     this.nudge()
@@ -116,7 +112,7 @@ export class Pusher {
       const outcome = await this.deliver(batch)
       if (outcome === 'stopped') return
       if (outcome === 'refused' && batch.events > 1) {
-        // One of them is refused, and holds up the others: they go one by one.
+        // One event is refused and blocks the others: push them one by one.
         this.singlyTo = batch.to
         this.inFlightTo = null
         continue
@@ -154,13 +150,13 @@ export class Pusher {
     return undefined
   }
 
-  /** Before it is sent, the transaction's extent is stored (with what was acknowledged before). */
+  /** Stores the transaction's extent before it is sent, with earlier acknowledgements. */
   private async claim(batch: Batch): Promise<void> {
     if (this.inFlightTo !== null && this.inFlightTo === batch.to) return
     await this.store(this.txnCounter + 1, batch.to)
   }
 
-  /** True when the database should learn that everything up to `position` is done. */
+  /** True when the database should record that everything up to `position` is done. */
   private get isUnstored(): boolean {
     if (this.inFlightTo !== null) return false
     return this.claimed || this.position - this.stored > IDLE_DRIFT
@@ -178,7 +174,7 @@ export class Pusher {
     this.claimed = inFlightTo !== null
   }
 
-  /** Sends until it is acknowledged or refused for good. */
+  /** Sends until the batch is acknowledged or finally refused. */
   private async deliver(batch: Batch): Promise<'acknowledged' | 'refused' | 'stopped'> {
     const { signal } = this.stopping
     const path = `/_matrix/app/v1/transactions/${this.row.txn_prefix}-${this.txnCounter}`
@@ -226,7 +222,7 @@ export class Pusher {
     return 'passing'
   }
 
-  /** Sleeps until a nudge (or a resume, when it waits for another try), `ms` or the stop. */
+  /** Sleeps until a nudge (while waiting to retry: a resume), `ms` or the stop. */
   private async sleep(ms: number): Promise<void> {
     const controller = new AbortController()
     this.wakeUp = () => controller.abort()

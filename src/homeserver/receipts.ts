@@ -1,9 +1,9 @@
-/** Receipts as the content of an m.receipt event. */
+/** Builds the content of an m.receipt event. */
 import type { JsonObject } from './json.ts'
 import { isObject } from './json.ts'
 import type { ReceiptRow } from './store/receipts.ts'
 
-/** thread_id of a receipt that belongs to no thread in particular. */
+/** thread_id of a receipt for no particular thread. */
 export const UNTHREADED = ''
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#mreceipt */

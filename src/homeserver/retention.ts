@@ -1,7 +1,7 @@
 /**
- * Forgets old events, some at a time. State stays, as rooms are made of it, and so does what an
- * appservice hasn't acknowledged, however old. What is gone is missing from a room's history and
- * nothing else: receipts, redactions and relations may name it as before.
+ * Forgets old events, some at a time. State stays, because rooms consist of it, and so do events an
+ * appservice hasn't acknowledged. A removed event is only missing from the history: receipts,
+ * redactions and relations may still name it.
  */
 import { type ForgottenRows, forgetAged } from '../lib/aged-rows.ts'
 import type { Core } from './core.ts'
@@ -9,9 +9,9 @@ import { timeOfEventId } from './identifiers.ts'
 import type { AgedRow } from './store/events.ts'
 
 /**
- * One step, in a transaction of its own.
- * @param after the position where the step before ended
- * @param before in milliseconds since 1970: events from before then may go
+ * Runs one step in its own transaction.
+ * @param after the position at which the last step ended
+ * @param before in milliseconds since 1970; older events may go
  */
 export function forgetEvents(core: Core, after: number, before: number): Promise<ForgottenRows> {
   return core.commit(tx => {
@@ -24,7 +24,7 @@ export function forgetEvents(core: Core, after: number, before: number): Promise
         forget(row) {
           if (row.is_state === 1) return 'stays'
           if (!isTold(row)) return 'waits'
-          // The newest of all events may go, and its number must not come again.
+          // The newest event may go, but its number must not be reused.
           if (!tx.wrote) core.keepCounter(core.stream.position)
           tx.wrote = true
           core.events.remove(row.stream_id)
@@ -36,12 +36,12 @@ export function forgetEvents(core: Core, after: number, before: number): Promise
   })
 }
 
-/** When the event was taken: an appservice may have given it an earlier time. */
+/** When the server took the event: an appservice may have given it an earlier time. */
 export function agedAt({ event_id: eventId, origin_server_ts: told }: AgedRow): number {
   return Math.max(told, timeOfEventId(eventId) ?? 0)
 }
 
-/** @returns tells whether all appservices that an event interests have acknowledged it by now */
+/** @returns a test whether all appservices interested in an event have acknowledged it */
 export function toldEvents(core: Core): (row: AgedRow) => boolean {
   const acknowledged = new Map(core.appserviceRows.all().map(({ num, position }) => [num, position]))
   return ({ stream_id: streamId, interest }) => {

@@ -1,4 +1,4 @@
-/** Events of a room's past that a user may see, and the state at that time. */
+/** Past events of a room that a user may see, and the state at that time. */
 import type { TurnBudget } from '../lib/turn-budget.ts'
 import type { Call } from './call.ts'
 import type { Core } from './core.ts'
@@ -9,9 +9,7 @@ import type { RoomState } from './rooms.ts'
 
 const NOW = Number.MAX_SAFE_INTEGER
 
-/**
- * A piece of state over time. Most positions asked for in a row lie between the same two changes.
- */
+/** One piece of state over time. Consecutive look-ups mostly fall between the same two changes. */
 class StateTimeline<T> {
   private from = Number.POSITIVE_INFINITY
   private until = 0
@@ -25,7 +23,7 @@ class StateTimeline<T> {
     private readonly read: (event: EventRow) => T,
   ) {}
 
-  /** What held after `position`. */
+  /** Value after `position`. */
   at(position: number): T | undefined {
     if (position < this.from || position >= this.until) this.look(position)
     return this.value
@@ -42,21 +40,18 @@ class StateTimeline<T> {
 
 const STATE_PAGE = 200
 
-/** Which part of a room's state is wanted. */
+/** Selects a part of a room's state. */
 export interface StateWish {
-  /** As it was after this position; left out: now. */
+  /** State after this position; by default now. */
   position?: number
-  /** Only what has changed after this position. */
+  /** Only state changed after this position. */
   since?: number
   /** Only of this type. */
   type?: string
   wants?: (key: { type: string; state_key: string }) => boolean
 }
 
-/**
- * Yields the room's state piece by piece, as it may be of any size; a small room's in the order it
- * was set.
- */
+/** Yields the room's state piece by piece, as it may be large; a small room's in order. */
 export async function* stateOf(
   core: Core,
   room: number,
@@ -64,7 +59,7 @@ export async function* stateOf(
   { position = NOW, since = 0, type, wants = () => true }: StateWish = {},
 ): AsyncGenerator<EventRow, void> {
   let after = { type: type ?? '', state_key: '' }
-  // The empty key comes after nothing, so a single type begins with it.
+  // Paging starts after the empty key, so a single type yields that one first.
   if (type !== undefined) {
     const first = core.events.stateAt(room, type, '', position)
     if (first && first.stream_id > since && wants({ type, state_key: '' })) yield first
@@ -76,7 +71,7 @@ export async function* stateOf(
     after = last
     for (const key of page.sort((a, b) => a.stream_id - b.stream_id)) {
       if (type !== undefined && key.type !== type) continue
-      // Whatever changed between the two positions has changed after the first, too.
+      // A key that changed between the two positions has changed after the first, too.
       if (key.stream_id <= since || !wants(key)) continue
       const row =
         key.stream_id <= position
@@ -133,7 +128,7 @@ export class RoomView {
     }
   }
 
-  /** True when the user was in the room at `position` or came in later. */
+  /** True when the user was in the room at `position` or joined later. */
   private joinsAfter(position: number): boolean {
     if (this.room.membershipOf(this.userId) === 'join') return true
     this.lastIn ??= lastPositionIn(this.core, this.room.num, this.userId)
@@ -141,7 +136,7 @@ export class RoomView {
   }
 
   /**
-   * The position up to which the user may read: endless for members, the departure for those who left.
+   * Position up to which the user may read: no limit for members, the departure for those who left.
    * Throws M_FORBIDDEN for everyone else.
    */
   readableUpTo(): number {
@@ -156,7 +151,7 @@ export class RoomView {
     throw forbidden(`${this.userId} is not in the room`)
   }
 
-  /** True when the user was a member at any time. */
+  /** True when the user was ever a member. */
   get everJoined(): boolean {
     return this.joinsAfter(0)
   }
@@ -166,10 +161,10 @@ function membershipIn(event: EventRow): Membership {
   return parseStored(event.content).membership as Membership
 }
 
-/** Changes of one membership that are looked through for the last stay. */
+/** Most changes of a membership searched for the last stay. */
 const MAX_CHANGES = 1_000
 
-/** The last position at which the user was in the room; -1 when there is none. */
+/** Last position at which the user was in the room; -1 if never. */
 function lastPositionIn(core: Core, room: number, userId: string): number {
   let end = NOW
   for (let changes = 0; changes < MAX_CHANGES; changes++) {
@@ -181,14 +176,14 @@ function lastPositionIn(core: Core, room: number, userId: string): number {
   return -1
 }
 
-/** The user's view of a room, for an endpoint. An unknown room looks like one that the user isn't in. */
+/** Endpoint's view of a room. An unknown room looks like one the user isn't in. */
 export function viewRoom({ core, params, requester: { userId } }: Call): RoomView {
   const room = core.rooms.read(params.roomId ?? '')
   if (!room) throw forbidden(`${userId} is not in the room`)
   return new RoomView(core, room, userId)
 }
 
-/** An event of the room that the user sees, else M_NOT_FOUND. */
+/** An event of the room visible to the user, else M_NOT_FOUND. */
 export function visibleEvent(view: RoomView, core: Core, eventId: string): EventRow {
   const limit = view.readableUpTo()
   const event = core.events.byId(eventId)
@@ -208,7 +203,7 @@ const PREVIEW_TYPES = [
 ]
 
 /**
- * The JSON list of what an invited user is shown of the room, as it was at the invite.
+ * JSON list of the state an invited user is shown, as of the invite.
  * @see https://spec.matrix.org/v1.12/client-server-api/#stripped-state
  */
 export function invitePreview({ events }: Core, invite: EventRow): string {

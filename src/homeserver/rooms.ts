@@ -1,11 +1,11 @@
 /**
- * The state of rooms as the auth rules and the pushing need it, in memory for rooms in use. Members
- * of a large one are many: whoever can wait prepares the room first, so that it is there when it is
- * read; a work of a commit, which can't wait, loads it at once if it must.
+ * Keeps the state of rooms in use in memory for the auth rules and the pushing. A large room has
+ * many members: callers that can wait prepare the room first; a work of a commit can't wait, and
+ * loads it at once.
  *
- * Writes that share a commit must see each other, and one that is rolled back must leave no trace. So a write that changes a
- * room's state takes the room out of the cache; until it has settled, those of the same transaction share it, and everyone
- * else reads the database.
+ * Writes that share a commit must see each other, and a rollback must leave no trace. So a write
+ * that changes a room's state takes the room out of the cache; until the write has settled, works
+ * of the same transaction share the room, and everyone else reads the database.
  */
 import { LRUCache } from 'lru-cache'
 import { TurnBudget } from '../lib/turn-budget.ts'
@@ -17,12 +17,12 @@ import type { AliasStore } from './store/aliases.ts'
 import type { EventStore } from './store/events.ts'
 
 const CACHED_ROOMS = 4000
-/** Memberships of all cached rooms, at 100 to 200 bytes each. */
+/** Memberships in all cached rooms, at 100 to 200 bytes each. */
 const CACHED_MEMBERS = 400_000
-/** Members that are loaded or counted in one go. */
+/** Members loaded or counted per step. */
 const MEMBERS_PAGE = 1_000
 
-/** State types that RoomState keeps besides memberships. */
+/** State types RoomState keeps besides memberships. */
 const KEPT_TYPES = [
   'm.room.create',
   'm.room.power_levels',
@@ -30,7 +30,7 @@ const KEPT_TYPES = [
   'm.room.history_visibility',
 ] as const
 
-/** Work that can be left off between two steps. */
+/** Work that can pause between two steps. */
 type Steps<T> = Generator<void, T>
 
 export class RoomState implements AuthState {
@@ -38,18 +38,15 @@ export class RoomState implements AuthState {
   joinRule = ''
   historyVisibility = 'shared'
   power: PowerLevels
-  /**
-   * Users who are here, invited or knocking. Those who have left or are banned are looked up when
-   * needed.
-   */
+  /** Users present, invited or knocking. Those who left or are banned are looked up when needed. */
   readonly members = new Map<string, Membership>()
   private allowedRooms: string[] = []
-  /** Joined users of each appservice, by its number, as of this version of the appservices. */
+  /** Number of joined users of each appservice, valid for `presentVersion`. */
   private present = new Map<number, number>()
   private presentVersion = -1
-  /** Changes of who has joined since a count of `present` began. */
+  /** Joins and leaves since counting for `present` began. */
   private changes: [userId: string, change: number][] = []
-  /** undefined: to be put together anew. */
+  /** undefined: must be computed again. */
   private interested: string | null | undefined
 
   constructor(
@@ -57,7 +54,7 @@ export class RoomState implements AuthState {
     readonly roomId: string,
     readonly version: string,
     private readonly rooms: Rooms,
-    /** Nobody has left or is banned, so there is nobody to look up. */
+    /** True while nobody has left or is banned, so that no look-up is needed. */
     private isNew = false,
   ) {
     this.power = new PowerLevels(undefined, '')
@@ -67,7 +64,7 @@ export class RoomState implements AuthState {
     return this.members.get(userId) ?? (this.isNew ? undefined : this.rooms.membershipIn(this.roomId, userId))
   }
 
-  /** Without a look at the database. */
+  /** Doesn't look at the database. */
   isJoined(userId: string): boolean {
     return this.members.get(userId) === 'join'
   }
@@ -76,7 +73,7 @@ export class RoomState implements AuthState {
     return this.allowedRooms.some(roomId => this.rooms.isJoined(roomId, userId))
   }
 
-  /** Takes a state event in. */
+  /** Applies a state event. */
   apply(type: string, stateKey: string, sender: string, content: JsonObject): void {
     if (type === 'm.room.member') {
       this.setMembership(stateKey, content.membership as Membership)
@@ -117,7 +114,7 @@ export class RoomState implements AuthState {
     }
   }
 
-  /** Comma-separated numbers of the appservices that get every event of this room; null when there is none. */
+  /** Comma-separated numbers of appservices that get all events here; null when none does. */
   get interest(): string | null {
     finish(this.counting())
     if (this.interested === undefined) {
@@ -151,7 +148,7 @@ export class RoomState implements AuthState {
         this.count(present, userId, 1)
         if (index % MEMBERS_PAGE === MEMBERS_PAGE - 1) yield
       }
-      // Others were let in meanwhile, who may have counted all, or changed what is to be counted.
+      // Other code ran meanwhile: it may have counted everything or changed what to count.
       if (this.isCounted || version !== this.rooms.appservices.version) continue
       for (const [userId, change] of this.changes) this.count(present, userId, change)
       this.changes = []
@@ -161,16 +158,16 @@ export class RoomState implements AuthState {
     }
   }
 
-  /** The room's names have changed. */
+  /** Call it when the room's aliases have changed. */
   forgetInterest(): void {
     this.interested = undefined
   }
 }
 
-/** True for memberships that a room keeps in memory, and that count for its limit. */
+/** True for memberships kept in memory and counted towards the room's limit. */
 export const isPresent = (membership: Membership): boolean => membership !== 'leave' && membership !== 'ban'
 
-/** Does all of it at once. */
+/** Runs all steps at once. */
 function finish<T>(steps: Steps<T>): T {
   let step = steps.next()
   while (!step.done) step = steps.next()
@@ -187,7 +184,7 @@ function restrictions(joinRule: string, content: JsonObject): string[] {
   )
 }
 
-/** `a` and `b` as interest strings put together. */
+/** Merges two interest strings. */
 export function mergeInterest(a: string | null, b: string | null): string | null {
   if (a === null || a === b) return b
   if (b === null) return a
@@ -209,11 +206,11 @@ export class Rooms {
     },
   })
   private cachedMembers = 0
-  /** Rooms whose state a write that hasn't settled has changed, with how many such writes there are. */
+  /** Rooms whose state unsettled writes have changed, with the number of such writes. */
   private readonly unsettled = new Map<string, Unsettled>()
-  /** Grows when works are undone, so that no other goes on with what they have left in memory. */
+  /** Grows when works are undone, so that no other continues with their leftovers in memory. */
   private undone = 0
-  /** Rooms that are being loaded, unless a write has taken them since. */
+  /** Rooms being loaded, unless a write has taken them since. */
   private readonly loading = new Set<string>()
   private readonly preparing = new Map<string, Promise<void>>()
 
@@ -224,7 +221,7 @@ export class Rooms {
   ) {}
 
   /**
-   * Loads the room, if it has to be, with others let in between.
+   * Loads the room if needed, letting other work in between.
    * @returns undefined when there is nothing to wait for
    */
   prepare(roomId: string): Promise<void> | undefined {
@@ -251,7 +248,7 @@ export class Rooms {
     yield* this.cache.get(roomId)?.counting() ?? []
   }
 
-  /** The room as it is now (within a write: as the transaction sees it). For reading only. */
+  /** The current room, for reading only; within a write, as the transaction sees it. */
   read(roomId: string): RoomState | undefined {
     const known = this.cache.get(roomId) ?? this.taken(roomId)
     if (known) return known
@@ -260,7 +257,7 @@ export class Rooms {
     return loaded
   }
 
-  /** True when the user has joined the room, which needn't be in memory for that. */
+  /** True when the user has joined the room; doesn't load it. */
   isJoined(roomId: string, userId: string): boolean {
     return this.membershipIn(roomId, userId) === 'join'
   }
@@ -276,25 +273,25 @@ export class Rooms {
     while (this.cachedMembers > CACHED_MEMBERS && this.cache.size > 0) this.cache.pop()
   }
 
-  /** The room for a write that changes its state; `touched` is what the write must settle. */
+  /** The room for a write that changes its state; `touched` collects what the write must settle. */
   take(roomId: string, touched: Map<string, RoomState>): RoomState | undefined {
     const room = this.cache.get(roomId) ?? this.taken(roomId) ?? this.load(roomId)
     if (room) this.own(room, touched)
     return room
   }
 
-  /** The room as writes of the transaction under way have left it. */
+  /** The room as left by writes of the open transaction. */
   private taken(roomId: string): RoomState | undefined {
     const entry = this.unsettled.get(roomId)
     return entry?.undone === this.undone ? entry.latest : undefined
   }
 
-  /** Works of the transaction under way were undone. */
+  /** Call it when works of the open transaction were undone. */
   undo(): void {
     this.undone++
   }
 
-  /** A room that this write makes. */
+  /** A room created by this write. */
   create(num: number, roomId: string, version: string, touched: Map<string, RoomState>): RoomState {
     const room = new RoomState(num, roomId, version, this, true)
     this.own(room, touched)
@@ -314,7 +311,7 @@ export class Rooms {
     touched.set(room.roomId, room)
   }
 
-  /** The write is over: the last one's room may be cached, if it was committed. */
+  /** The write is over: caches the last one's room if it was committed. */
   settle(touched: Map<string, RoomState>, committed: boolean): void {
     for (const [roomId, room] of touched) {
       const entry = this.unsettled.get(roomId)
@@ -325,7 +322,7 @@ export class Rooms {
     }
   }
 
-  /** What is cached of the room is no longer right. */
+  /** Drops a cached room that is no longer right. */
   forget(roomId: string): void {
     this.cache.delete(roomId)
   }

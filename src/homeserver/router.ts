@@ -1,4 +1,4 @@
-/** From method and path to a handler: a tree of path segments, so that many routes cost what one does. */
+/** Finds a handler by method and path in a tree of segments: many routes cost no more than one. */
 import { invalidParam } from './errors.ts'
 
 interface Node<H> {
@@ -17,7 +17,7 @@ export type Match<H> = { handler: H; params: Record<string, string> } | { method
 export class Router<H> {
   private readonly root: Node<H> = newNode()
 
-  /** @param path as in the specification, with `{name}` for a segment that varies */
+  /** @param path as in the specification, with `{name}` for a variable segment */
   add(method: string, path: string, handler: H): void {
     let node = this.root
     const params: string[] = []

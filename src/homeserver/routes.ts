@@ -86,11 +86,11 @@ import { Router } from './router.ts'
 
 type Route = readonly [method: string, path: string, handler: Handler]
 
-/** Answers whoever asks, with an account or without. */
+/** Answers any requester, with an account or without. */
 type OpenHandler = (core: Core, request: Request, query: URLSearchParams) => Answer | Promise<Answer>
 type OpenRoute = readonly [method: string, path: string, handler: OpenHandler]
 
-/** A route's handler, and who may call it. */
+/** A route's handler and who may call it. */
 export type Endpoint = { isOpen: true; handler: OpenHandler } | { isOpen: false; handler: Handler }
 
 const noBackup = absent('This server keeps no backups of keys')
@@ -214,7 +214,7 @@ const V3: readonly Route[] = [
   ['PUT', '/sendToDevice/{eventType}/{txnId}', sendToDevice],
 ]
 
-/** Paths below /_matrix/client/v3 that are asked for before there is an account. */
+/** Paths below /_matrix/client/v3 that clients need before they have an account. */
 const OPEN_V3: readonly OpenRoute[] = [
   ['GET', '/login', loginFlows],
   ['POST', '/login', logIn],
@@ -255,7 +255,7 @@ const OTHERS: readonly Route[] = [
   ['POST', '/_matrix/media/v1/create', createMedia],
 ]
 
-/** Paths below /_matrix/media/v3 (and /r0): the older place of media, here for those with an account only. */
+/** Paths below /_matrix/media/v3 and /r0, the legacy place of media; here they need an account. */
 const MEDIA_V3: readonly Route[] = [
   ['GET', '/config', mediaConfig],
   ['GET', '/preview_url', urlPreview],

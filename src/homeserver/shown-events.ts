@@ -1,6 +1,4 @@
-/**
- * Events with the `unsigned` for their reader, as JSON text, so that stored content isn't parsed.
- */
+/** Writes events with their reader's `unsigned` as JSON text, without parsing stored content. */
 import type { Pieces } from '../lib/json-answer.ts'
 import type { TurnBudget } from '../lib/turn-budget.ts'
 import type { Requester } from './call.ts'
@@ -25,7 +23,7 @@ export function showEvent(core: Core, requester: Requester, view: RoomView, row:
   return clientEventText(row, `{${unsigned.join(',')}}`)
 }
 
-/** Events one after the other, which may be very many. */
+/** Yields events one by one, since there may be very many. */
 export async function* showEvents(
   { core, requester }: { core: Core; requester: Requester },
   view: RoomView,
@@ -38,7 +36,7 @@ export async function* showEvents(
   }
 }
 
-/** Fields of `unsigned`: a state event has the one that it replaced, an invite its room's state. */
+/** Fields of `unsigned`: the replaced event of a state event, the room's state of an invite. */
 export function stateFields(core: Core, row: EventRow): string[] {
   const fields: string[] = []
   const previous = row.replaces === null ? undefined : core.events.at(row.replaces)

@@ -1,14 +1,14 @@
-/** In which rooms whoever asks may be whom they say they are. */
+/** Decides in which rooms a requester may act as its user. */
 import type { Requester } from './call.ts'
 import type { Core } from './core.ts'
 
-/** As `speaksIn`, for a room that needn't be in memory. */
+/** Like `speaksIn`, for a room that may not be in memory. */
 export async function speaksInStored(core: Core, requester: Requester, roomId: string): Promise<boolean> {
   if (requester.isPuppet) await core.rooms.prepare(roomId)
   return speaksIn(core, requester, roomId)
 }
 
-/** False when an appservice speaks for somebody else's user in a room that is none of its own. */
+/** False when an appservice acts as somebody else's user in a room without its own users. */
 export function speaksIn(core: Core, { userId, appservice, isPuppet }: Requester, roomId: string): boolean {
   if (!isPuppet || !appservice) return true
   const room = core.rooms.read(roomId)

@@ -1,8 +1,8 @@
 /**
- * The stream: one counter for everything that syncs and appservices wait for, and the ones who wait.
+ * The stream: one counter for everything that syncs and appservices wait for, and its waiters.
  *
- * Numbers are taken inside a write and may be lost when it is rolled back; gaps mean nothing. `position` only moves after the
- * commit, so a reader never holds a token for something that isn't on disk.
+ * A write takes numbers, and a rollback loses them; gaps mean nothing. `position` only moves after
+ * the commit, so a reader never holds a token for something that isn't on disk.
  */
 import type { Clock } from '../lib/clock.ts'
 
@@ -37,19 +37,19 @@ export class Stream {
     return this.waiters.size > 0
   }
 
-  /** The users who hold a long poll. */
+  /** Users with an open long poll. */
   waitingUsers(): Iterable<string> {
     return this.waiters.keys()
   }
 
-  /** Resolves when something happens to the user, after `ms`, or when one of `signals` aborts. */
+  /** Resolves when something happens to the user, after `ms`, or when a signal aborts. */
   async wait(userId: string, ms: number, signals: readonly AbortSignal[]): Promise<void> {
     const controller = new AbortController()
     const wake = () => controller.abort()
     const ofUser = this.waiters.get(userId) ?? new Set()
     this.waiters.set(userId, ofUser)
     ofUser.add(wake)
-    // By hand, as AbortSignal.any would hang one more dependant on the server's own signal for every poll.
+    // AbortSignal.any would add a dependant to the server's own signal for every poll.
     for (const signal of signals) {
       signal.addEventListener('abort', wake, { once: true })
       if (signal.aborted) wake()

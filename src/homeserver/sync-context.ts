@@ -1,10 +1,10 @@
-/** Data that the parts of a sync's answer share. */
+/** Data shared by the parts of a sync's answer. */
 import type { TurnBudget } from '../lib/turn-budget.ts'
 import type { Requester } from './call.ts'
 import type { Core } from './core.ts'
 import type { Filter } from './filter.ts'
 
-/** A place in the stream, and one among the changes of typing, which are not stored. */
+/** A position in the stream, and one among typing changes, which aren't stored. */
 export interface SyncToken {
   position: number
   typing: number
@@ -25,7 +25,7 @@ export interface SyncContext {
   core: Core
   requester: Requester
   request: SyncRequest
-  /** Everything up to here is in this response, nothing after it. */
+  /** The answer holds everything up to here and nothing after it. */
   position: number
   turn: TurnBudget
 }

@@ -1,6 +1,6 @@
 /**
- * Writes a sync's answer while it is sent, as a user may be in any number of rooms. It has
- * everything up to the stream's position at its beginning, and nothing after it.
+ * Writes a sync's answer while sending it, as a user may be in any number of rooms. It holds
+ * everything up to the stream's position at its start, and nothing later.
  * @see https://spec.matrix.org/v1.12/client-server-api/#syncing
  */
 
@@ -20,13 +20,13 @@ import type { AccountDataKey } from './store/users.ts'
 import { accountDataText, type SyncContext, type SyncRequest } from './sync-context.ts'
 import { joinedRoom, leftRoom, strangerRoom } from './sync-room.ts'
 
-/** Messages to a device that one response takes. */
+/** Most to-device messages in one answer. */
 const TO_DEVICE_MESSAGES = 100
 
-/** Account data that has changed, by the number of its room; 0 is that of no room. */
+/** Changed account data by room number; 0 is global data. */
 type AccountDataByRoom = Map<number, AccountDataKey[]>
 
-/** Everything that happened since a request's token; without a token, all there is. */
+/** Everything since a request's token; without a token, everything there is. */
 export class SyncAnswer {
   private readonly context: SyncContext
   private readonly typing: number
@@ -39,8 +39,7 @@ export class SyncAnswer {
       deviceId === undefined
         ? []
         : core.keys.toDevice(userId, deviceId, [since, core.stream.position], TO_DEVICE_MESSAGES)
-    // This response ends where its messages do when there are more of them; the next brings the
-    // rest.
+    // With more messages than fit, the answer ends at its last one and the next continues there.
     const last = this.toDevice.at(-1)
     const isCut = last !== undefined && this.toDevice.length === TO_DEVICE_MESSAGES
     const position = isCut ? last.stream_id : core.stream.position
@@ -48,7 +47,7 @@ export class SyncAnswer {
     this.context = { core, requester, request, position, turn: new TurnBudget() }
   }
 
-  /** The fields that a response has in any case. */
+  /** Fields that every answer has. */
   head(): string {
     const { core, requester, position } = this.context
     const { userId, deviceId } = requester
@@ -60,7 +59,7 @@ export class SyncAnswer {
     return `${head},${keys},"device_unused_fallback_key_types":${JSON.stringify(fallbacks)}`
   }
 
-  /** The fields that are there only when they tell something, each behind a comma. */
+  /** Fields present only when they hold something, each after a comma. */
   async *sections(): Pieces {
     const { core, requester, request, turn } = this.context
     const accountData = await changedAccountData(this.context)
@@ -84,7 +83,7 @@ function toDeviceText({ sender, type, content }: ToDeviceRow): string {
   return `{"sender":${JSON.stringify(sender)},"type":${JSON.stringify(type)},"content":${content}}`
 }
 
-/** The items between head and tail; nothing at all when there are none. */
+/** Yields the items between head and tail, or nothing when there are none. */
 async function* field(head: string, items: Pieces, tail: string): Pieces {
   const first = await items.next()
   if (first.done) return
@@ -184,7 +183,7 @@ function sectionOf({ membership }: MembershipRow): 'join' | 'invite' | 'knock' |
   return membership === 'ban' ? 'leave' : membership
 }
 
-/** The user's rooms, with the memberships that they had at the response's position. */
+/** The user's rooms, with their memberships as of the answer's position. */
 async function membershipsOf(context: SyncContext): Promise<MembershipRow[]> {
   const { core, requester, request, position, turn } = context
   const { userId } = requester

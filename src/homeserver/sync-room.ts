@@ -14,11 +14,11 @@ import { pageBackwards, positionToken } from './timeline.ts'
 const DEFAULT_TIMELINE = 10
 const MAX_TIMELINE = 500
 const HEROES = 5
-/** Receipts that one response tells of a room: the newest. */
+/** Most receipts of a room in one answer, newest first. */
 const MAX_RECEIPTS = 2_000
 const ACCOUNT_DATA_PAGE = 100
 
-/** A room that the user is invited to, or knocks at. */
+/** A room the user is invited to or knocks at. */
 export async function* strangerRoom({ core }: SyncContext, row: MembershipRow): Pieces {
   const event = core.events.at(row.stream_id)
   const key = row.membership === 'invite' ? 'invite_state' : 'knock_state'
@@ -33,7 +33,7 @@ async function viewOf({ core, requester }: SyncContext, roomId: string): Promise
 }
 
 /**
- * A room that the user is in; nothing when nothing has changed.
+ * A room the user is in; yields nothing if nothing changed.
  * @param changed its account data since the token
  */
 export async function* joinedRoom(
@@ -75,7 +75,7 @@ export async function* joinedRoom(
   yield `]},"unread_notifications":{"notification_count":0,"highlight_count":0},"summary":${summary}}`
 }
 
-/** A room that the user has left. */
+/** A room the user has left. */
 export async function* leftRoom(context: SyncContext, row: MembershipRow): Pieces {
   const { request } = context
   const view = await viewOf(context, row.room_id)
@@ -84,7 +84,7 @@ export async function* leftRoom(context: SyncContext, row: MembershipRow): Piece
   const timeline = await timelineOf(context, view, wasIn ? since : 0, row.stream_id)
   yield `${JSON.stringify(row.room_id)}:{`
   yield* timelineField(context, view, timeline)
-  // Somebody who never was in the room learns no more than that the invite is gone.
+  // A user who never was in the room only learns that the invite is gone.
   const state = view.everJoined ? stateFor(context, view, timeline, wasIn ? since : undefined) : []
   yield* eventsField(context, view, ',"state":{"events":[', state)
   yield ',"account_data":{"events":[]}}'
@@ -94,7 +94,7 @@ interface Timeline {
   /** Oldest first. */
   rows: EventRow[]
   limited: boolean
-  /** The place before the first of `rows`. */
+  /** Position before the first of `rows`. */
   start: number
 }
 
@@ -126,8 +126,8 @@ function eventsField(
 const isMembership = ({ type }: EventRow) => type === 'm.room.member'
 
 /**
- * The state that the client lacks at the start of the timeline: all of it for a room that is new to
- * it (`since` undefined), else the changes between its token and the timeline.
+ * State the client lacks at the timeline's start: all of it in a new room (`since` undefined), else
+ * the changes between its token and the timeline.
  */
 async function* stateFor(
   context: SyncContext,
@@ -156,9 +156,7 @@ async function* stateFor(
   }
 }
 
-/**
- * With lazy loading, the only members are those who sent something in the timeline (and oneself).
- */
+/** Lazy loading only includes the senders in the timeline, and the user itself. */
 function neededMembers({ request }: SyncContext, view: RoomView, timeline: Timeline): Set<string> {
   const needed = new Set(timeline.rows.map(row => row.sender))
   if (!request.since) needed.add(view.userId)
@@ -184,7 +182,7 @@ function ephemeralOf({ core, requester, request }: SyncContext, view: RoomView, 
   return events
 }
 
-/** The account data of a room: of these types, or all that the filter lets through. */
+/** A room's account data: of these types, or everything that passes the filter. */
 async function* roomData(
   { core, requester, request, turn }: SyncContext,
   room: number,

@@ -1,4 +1,4 @@
-/** Walking a room's timeline, showing only what the reader may see and asked for. */
+/** Walks a room's timeline and yields what the reader may see and asked for. */
 import type { TurnBudget } from '../lib/turn-budget.ts'
 import type { Core } from './core.ts'
 import type { EventRow } from './events.ts'
@@ -7,12 +7,12 @@ import { MAX_PAGE_CHARACTERS } from './limits.ts'
 import type { RoomView } from './room-history.ts'
 
 const CHUNK = 100
-/** Events that a single request looks at, however few of them match. */
+/** Most events one request examines, however few match. */
 const MAX_SCANNED = 10_000
 
 export interface Page {
   rows: EventRow[]
-  /** Where the next page begins; undefined when there is nothing more. */
+  /** Start of the next page; undefined when there is none. */
   next: number | undefined
 }
 
@@ -24,8 +24,8 @@ export interface PageWish {
 }
 
 /**
- * The newest matching events of `from` < position <= `to`, newest first: at most `limit` of them,
- * and not many more characters than MAX_PAGE_CHARACTERS.
+ * The newest matching events in (`from`, `to`], newest first: at most `limit`, and hardly more
+ * characters than MAX_PAGE_CHARACTERS.
  */
 export async function pageBackwards(
   core: Core,
@@ -49,10 +49,7 @@ export async function pageBackwards(
   return { rows: page.rows, next: end }
 }
 
-/**
- * The oldest matching events of `from` < position <= `to`, oldest first; as many as
- * `pageBackwards`.
- */
+/** The oldest matching events in (`from`, `to`], oldest first, limited as `pageBackwards`. */
 export async function pageForwards(
   core: Core,
   view: RoomView,
@@ -75,7 +72,7 @@ export async function pageForwards(
   return { rows: page.rows, next: start }
 }
 
-/** The rows of one page, which ends by their number or by their size. */
+/** Rows of one page, limited in number and size. */
 export class PageRows<Row extends EventRow = EventRow> {
   readonly rows: Row[] = []
   private characters = 0
@@ -94,12 +91,12 @@ export class PageRows<Row extends EventRow = EventRow> {
   }
 }
 
-/** No more is read than is shown, with one row that tells whether there is more. */
+/** Reads one row more than it shows, to know whether there is more. */
 function chunkSize(limit: number, filter: RoomEventFilter | undefined): number {
   return filter === undefined ? Math.min(CHUNK, limit + 1) : CHUNK
 }
 
-/** A token of pagination or sync as a position: the place after the event with that number. */
+/** Parses a pagination or sync token: the position after the event with that number. */
 export function parsePosition(token: string): number | undefined {
   const match = /^[st](\d{1,15})(?:_\d+)?$/.exec(token)
   return match ? Number(match[1]) : undefined

@@ -1,4 +1,4 @@
-/** What a transaction to an appservice holds. @see https://spec.matrix.org/v1.12/application-service-api/#put_matrixappv1transactionstxnid */
+/** Builds transactions (Matrix v1.12, PUT /_matrix/app/v1/transactions/{txnId}). */
 import { TurnBudget } from '../lib/turn-budget.ts'
 import type { Appservice } from './appservices.ts'
 import type { Core } from './core.ts'
@@ -11,12 +11,12 @@ import type { ReceiptRow } from './store/receipts.ts'
 const MAX_EVENTS = 250
 const MAX_RECEIPTS = 1_000
 const MAX_CHARACTERS = 1024 * 1024
-/** Events read at a time, and events scanned for one transaction even if it holds few of them. */
+/** Events read at a time, and most events scanned for one transaction. */
 const PAGE = 500
 const MAX_SCANNED = 10_000
 
 export interface Batch {
-  /** Position that is acknowledged with it. */
+  /** Position acknowledged with the transaction. */
   to: number
   typingTo: number
   body: string
@@ -27,12 +27,12 @@ export interface Batch {
 interface Range {
   from: number
   end: number
-  /** Changes of typing after this one are told. */
+  /** Includes typing changes after this one. */
   typingFrom: number
   maxEvents?: number
 }
 
-/** The next transaction: what interests the appservice of `from` < position <= `end`, as much as one may hold. */
+/** Builds the next transaction: the appservice's events in (`from`, `end`], as many as fit. */
 export async function buildTransaction(core: Core, appservice: Appservice, range: Range): Promise<Batch> {
   const turn = new TurnBudget()
   const typingTo = core.typing.position
@@ -41,7 +41,7 @@ export async function buildTransaction(core: Core, appservice: Appservice, range
   const ephemeral: JsonObject[] = []
   if (appservice.receiveEphemeral) {
     const rows = core.receipts.stream(range.from, to, MAX_RECEIPTS)
-    // When there are more than one transaction takes, it ends with the last of these.
+    // If there are more receipts than fit, the transaction ends at the last of these.
     if (rows.length === MAX_RECEIPTS) to = rows.at(-1)?.stream_id ?? to
     ephemeral.push(...(await receipts(core, appservice, rows, turn)))
     ephemeral.push(...(await typing(core, appservice, range.typingFrom, turn)))
@@ -60,7 +60,7 @@ export async function buildTransaction(core: Core, appservice: Appservice, range
 
 interface Found {
   events: { streamId: number; text: string }[]
-  /** Everything up to here was looked at. */
+  /** Everything up to here was examined. */
   to: number
 }
 

@@ -1,4 +1,4 @@
-/** One write: events are appended to rooms here and nowhere else. */
+/** One write. Only this file appends events to rooms. */
 
 import type { Clock } from '../lib/clock.ts'
 import type { Appservices } from './appservices.ts'
@@ -14,7 +14,7 @@ import type { EventStore } from './store/events.ts'
 import type { UserStore } from './store/users.ts'
 import type { Stream } from './stream.ts'
 
-/** What a write works on. */
+/** The parts of Core that a write uses. */
 export interface TxCore {
   readonly events: EventStore
   readonly users: UserStore
@@ -24,7 +24,7 @@ export interface TxCore {
   readonly clock: Clock
 }
 
-/** An event to be. */
+/** An event to be appended. */
 export interface Draft {
   type: string
   sender: string
@@ -78,7 +78,7 @@ export class Tx {
     return room
   }
 
-  /** Appends if the auth rules let the sender, else throws M_FORBIDDEN. */
+  /** Appends if the auth rules allow it, else throws M_FORBIDDEN. */
   appendAllowed(room: RoomState, draft: Draft): string {
     const reason = refusal(room as AuthState, {
       type: draft.type,
@@ -91,7 +91,7 @@ export class Tx {
   }
 
   /**
-   * Sets a piece of state if the auth rules let the sender. State that the same sender has already set so stays as it is.
+   * Sets a piece of state if the auth rules allow it. Keeps equal state set by the same sender.
    * @returns the id of the event that holds the state
    */
   setState(room: RoomState, draft: Draft & { stateKey: string }): string {
@@ -103,7 +103,7 @@ export class Tx {
     return this.appendAllowed(room, draft)
   }
 
-  /** Appends without asking the auth rules. */
+  /** Appends without checking the auth rules. */
   append(room: RoomState, draft: Draft): string {
     const { type, sender, content, stateKey = null } = draft
     const text = JSON.stringify(content)
@@ -115,7 +115,7 @@ export class Tx {
     const now = this.core.clock.now()
     const eventId = eventIdAt(now)
     let interest = room.interest
-    // A member's appservices are among the room's already; the creator of a room isn't a member yet.
+    // The room's interest includes a member's appservices; a new room's creator isn't a member.
     if (room.membershipOf(sender) !== 'join') interest = this.withUser(interest, sender)
     if (stateKey !== null) {
       const membership = type === 'm.room.member' ? (content.membership as Membership) : null
@@ -171,7 +171,7 @@ function assertSize(type: string, stateKey: string | null, content: string): voi
   if (Buffer.byteLength(type) > MAX_ID_BYTES) throw tooLarge('The event type is longer than 255 bytes')
   if (stateKey !== null && Buffer.byteLength(stateKey) > MAX_ID_BYTES)
     throw tooLarge('The state key is longer than 255 bytes')
-  // The rest of an event takes less than 1,500 bytes; UTF-8 takes at most 3 bytes for a character of a JavaScript string.
+  // Other fields take under 1,500 bytes; UTF-8 takes at most 3 bytes per UTF-16 unit.
   const room = MAX_EVENT_BYTES - 1500
   if (content.length * 3 > room && Buffer.byteLength(content) > room)
     throw tooLarge('The event is larger than 65,536 bytes')

@@ -1,4 +1,4 @@
-/** Who is typing where. Held in memory only: after a restart nobody types. */
+/** Who is typing where, in memory only: after a restart nobody types. */
 import type { Clock } from '../lib/clock.ts'
 
 interface TypingRoom {
@@ -8,7 +8,7 @@ interface TypingRoom {
 
 export class Typing {
   private readonly rooms = new Map<string, TypingRoom>()
-  /** Starts at the clock, so that numbers of an earlier process are older than any of this one. */
+  /** Starts at the clock, so that numbers of an earlier process are lower. */
   private counter: number
 
   constructor(
@@ -27,7 +27,7 @@ export class Typing {
     return this.counter
   }
 
-  /** When the room's typers last changed; 0 when they never have. */
+  /** When the room's typing users last changed; 0 if never. */
   changedAt(roomId: string): number {
     return this.rooms.get(roomId)?.serial ?? 0
   }
@@ -36,14 +36,14 @@ export class Typing {
     return [...(this.rooms.get(roomId)?.users.keys() ?? [])]
   }
 
-  /** Rooms whose typers changed after `since`. */
+  /** Rooms whose typing users changed after `since`. */
   changedRooms(since: number): string[] {
     const changed: string[] = []
     for (const [roomId, room] of this.rooms) if (room.serial > since) changed.push(roomId)
     return changed
   }
 
-  /** @returns true when that changed who is typing; `onExpiry` is called when the typing ends by itself */
+  /** @returns true if that changed who types; `onExpiry` runs when the typing times out */
   set(roomId: string, userId: string, timeoutMs: number | undefined, onExpiry: () => void): boolean {
     const room = this.rooms.get(roomId) ?? { serial: 0, users: new Map<string, AbortController>() }
     const before = room.users.get(userId)

@@ -1,4 +1,4 @@
-/** Account data, tags, filters and push rules: what a user's clients keep on the server. */
+/** Account data, tags, filters and push rules: data that a user's clients keep on the server. */
 import { readObject, validate } from '../body.ts'
 import { assertOwn, type Call, param } from '../call.ts'
 import { DIRECT_TYPE, putDirect, sharesType, shownDirect } from '../direct-rooms.ts'
@@ -8,7 +8,7 @@ import { isObject, type JsonObject, parseStored } from '../json.ts'
 import { assertId, MAX_EVENT_BYTES } from '../limits.ts'
 import { PUSH_RULES, PUSH_RULES_TYPE } from '../push-rules.ts'
 
-/** Kept by other endpoints. */
+/** Types kept by other endpoints. */
 const SERVER_MANAGED = ['m.fully_read', 'm.push_rules']
 const GLOBAL = 0
 
@@ -20,7 +20,7 @@ function roomNumber(call: Call): number {
   return room.num
 }
 
-/** @see https://spec.matrix.org/v1.12/client-server-api/#put_matrixclientv3useruseridaccount_datatype */
+/** @see Matrix v1.12, PUT /_matrix/client/v3/user/{userId}/account_data/{type} */
 export async function putAccountData(call: Call): Promise<JsonObject> {
   const userId = param(call, 'userId')
   assertOwn(call, userId)
@@ -36,7 +36,7 @@ export async function putAccountData(call: Call): Promise<JsonObject> {
   return {}
 }
 
-/** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3useruseridaccount_datatype */
+/** @see Matrix v1.12, GET /_matrix/client/v3/user/{userId}/account_data/{type} */
 export async function getAccountData(call: Call): Promise<JsonObject> {
   const userId = param(call, 'userId')
   assertOwn(call, userId)
@@ -56,20 +56,20 @@ function storedTags(call: Call, userId: string, room: number): JsonObject {
   return isObject(tags) ? tags : {}
 }
 
-/** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3useruseridroomsroomidtags */
+/** @see Matrix v1.12, GET /_matrix/client/v3/user/{userId}/rooms/{roomId}/tags */
 export function getTags(call: Call): JsonObject {
   const userId = param(call, 'userId')
   assertOwn(call, userId)
   return { tags: storedTags(call, userId, roomNumber(call)) }
 }
 
-/** @see https://spec.matrix.org/v1.12/client-server-api/#put_matrixclientv3useruseridroomsroomidtagstag */
+/** @see Matrix v1.12, PUT /_matrix/client/v3/user/{userId}/rooms/{roomId}/tags/{tag} */
 export async function putTag(call: Call): Promise<JsonObject> {
   const content = await readObject(call.request)
   return changeTags(call, tags => ({ ...tags, [param(call, 'tag')]: content }))
 }
 
-/** @see https://spec.matrix.org/v1.12/client-server-api/#delete_matrixclientv3useruseridroomsroomidtagstag */
+/** @see Matrix v1.12, DELETE /_matrix/client/v3/user/{userId}/rooms/{roomId}/tags/{tag} */
 export async function deleteTag(call: Call): Promise<JsonObject> {
   return changeTags(call, ({ [param(call, 'tag')]: _removed, ...rest }) => rest)
 }
@@ -101,7 +101,7 @@ export async function postFilter(call: Call): Promise<JsonObject> {
   return { filter_id: String(id) }
 }
 
-/** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3useruseridfilterfilterid */
+/** @see Matrix v1.12, GET /_matrix/client/v3/user/{userId}/filter/{filterId} */
 export function getFilter(call: Call): JsonObject {
   const userId = param(call, 'userId')
   assertOwn(call, userId)

@@ -1,4 +1,4 @@
-/** Versions, registration, login and who one is. */
+/** Versions, capabilities, registration, login and whoami. */
 import { z } from 'zod'
 import type { Appservice } from '../appservices.ts'
 import { readBody } from '../body.ts'
@@ -13,9 +13,8 @@ import { NO_REGISTRATION } from './nothing-here.ts'
 const APPSERVICE_LOGIN = 'm.login.application_service'
 
 /**
- * Bridges need v1.4, and find later features that they use by name: asynchronous uploads and pings
- * of application services (v1.7), media that needs an account (v1.11). Every endpoint of the
- * versions announced is answered.
+ * Bridges need v1.4 and recognise later features by name: asynchronous uploads and appservice pings
+ * (v1.7), authenticated media (v1.11). Every endpoint of the announced versions is answered.
  * @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientversions
  */
 export function versions(): JsonObject {
@@ -140,7 +139,7 @@ function newDevice(id: string | undefined, name: string | undefined) {
   return { id: id ?? randomId('', 9), name: name ?? null, token: randomId('mhs_', 32) }
 }
 
-/** Asked for before the body, so that a stranger's is never read. */
+/** Checked before the body, so that a stranger's body is never read. */
 function requireAppservice(core: Core, request: Request, query: URLSearchParams): Appservice {
   const token = accessToken(request, query)
   if (!token)

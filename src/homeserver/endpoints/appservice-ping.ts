@@ -1,4 +1,4 @@
-/** POST /appservice/{id}/ping. @see https://spec.matrix.org/v1.12/application-service-api/#post_matrixclientv1appserviceappserviceidping */
+/** @see Matrix v1.12, POST /_matrix/client/v1/appservice/{appserviceId}/ping */
 import { z } from 'zod'
 import { type Appservice, askAppservice, isReachable } from '../appservices.ts'
 import { readBody } from '../body.ts'
@@ -11,7 +11,7 @@ const PING_TIMEOUT_MS = 30_000
 
 const body = z.object({ transaction_id: z.string().optional() })
 
-/** The homeserver calls back; a success resumes the pushing at once. */
+/** The homeserver calls the appservice back; success resumes pushing at once. */
 export async function ping(call: Call): Promise<JsonObject> {
   const { core, requester } = call
   const { transaction_id: transactionId } = await readBody(call.request, body)
@@ -57,7 +57,7 @@ async function callBack(
 
 const SHOWN_CHARACTERS = 1_000
 
-/** Reads the beginning of an answer, and never the rest. */
+/** Reads only the beginning of an answer. */
 async function beginningOf(response: Response): Promise<string> {
   const decoder = new TextDecoder()
   let text = ''

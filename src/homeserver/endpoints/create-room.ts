@@ -1,4 +1,4 @@
-/** POST /createRoom. @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3createroom */
+/** @see Matrix v1.12, POST /_matrix/client/v3/createRoom */
 import { z } from 'zod'
 import { TurnBudget } from '../../lib/turn-budget.ts'
 import { refusal } from '../auth-rules.ts'
@@ -17,7 +17,7 @@ import { introduceUsers, memberContent } from './membership.ts'
 const DEFAULT_ROOM_VERSION = '11'
 const ROOM_VERSIONS = ['10', '11']
 
-/** Invitations of one write at most. */
+/** Most invitations in one write. */
 const INVITED_AT_ONCE = 100
 
 const body = z.object({
@@ -71,7 +71,7 @@ export async function createRoom({ core, request, requester }: Call): Promise<Js
   return { room_id: roomId }
 }
 
-/** Refuses the whole room while it isn't written yet. */
+/** Refuses the whole room before anything is written. */
 function assertMayInvite(room: RoomState, creator: string, userId: string): void {
   const content = { membership: 'invite' }
   const reason = refusal(room, { type: 'm.room.member', stateKey: userId, sender: creator, content })
@@ -82,14 +82,14 @@ interface Inviting {
   creator: string
   wish: CreateRoom
   invited: readonly string[]
-  /** The first who isn't invited yet. */
+  /** Index of the first user not yet invited. */
   next: number
 }
 
 /**
- * Invites as many as one write should. A kill may leave some uninvited and nobody misses them: the
- * caller then hears of no room and makes another.
- * @returns who is the next
+ * Invites as many users as fit one write. A kill may leave some uninvited, which is harmless: the
+ * caller never learns of that room and makes another.
+ * @returns the index of the next user
  */
 async function inviteSome(
   core: Core,
@@ -103,7 +103,7 @@ async function inviteSome(
     for (const userId of invited.slice(next, next + INVITED_AT_ONCE)) {
       if (done > next && turn.isSpent) break
       done++
-      // The room's first state may have invited them, and they may have left again.
+      // The room's initial state may have invited them, and they may have left.
       if (room.membershipOf(userId) !== undefined) continue
       const content = memberContent(core, userId, 'invite')
       if (wish.is_direct === true) content.is_direct = true
@@ -113,7 +113,7 @@ async function inviteSome(
   })
 }
 
-/** The events of a new room, in the order that the specification gives. */
+/** Appends a new room's events in the order of the specification. */
 function fill(
   core: Core,
   tx: Tx,

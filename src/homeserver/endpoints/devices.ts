@@ -23,7 +23,7 @@ export function getDevice(call: Call): JsonObject {
 const update = z.object({ display_name: z.string().max(255).optional() })
 
 /**
- * Renames a device; an appservice makes it so when it doesn't exist (MSC4190).
+ * Renames a device; an appservice creates one that doesn't exist this way (MSC4190).
  * @see https://spec.matrix.org/v1.12/client-server-api/#put_matrixclientv3devicesdeviceid
  */
 export async function putDevice(call: Call): Promise<Response> {
@@ -45,7 +45,7 @@ export async function putDevice(call: Call): Promise<Response> {
 }
 
 /**
- * Only appservices delete devices: everyone else would need user-interactive authentication, and there are no passwords.
+ * Only appservices delete devices: others would need user-interactive authentication, by password.
  * @see https://spec.matrix.org/v1.12/client-server-api/#delete_matrixclientv3devicesdeviceid
  */
 export async function deleteDevice(call: Call): Promise<JsonObject> {
@@ -69,12 +69,12 @@ async function remove({ core, requester }: Call, deviceIds: string[]): Promise<J
   return {}
 }
 
-/** Throws unless the user may have one device more. */
+/** Throws unless the user may have one more device. */
 export function assertMayAddDevice(core: Core, userId: string): void {
   if (core.users.countDevices(userId) >= MAX_DEVICES_OF_USER) throw tooManyDevices()
 }
 
-/** A device goes with its keys and messages. Their tokens are good for nothing at once. */
+/** Removes devices with their keys and messages. Their tokens are invalid at once. */
 export async function removeDevices(core: Core, userId: string, deviceIds: readonly string[]): Promise<void> {
   await core.commit(tx => {
     tx.wrote = true

@@ -20,7 +20,7 @@ export function newAlias(core: Core, requester: Requester, alias: string): strin
   return alias
 }
 
-/** Names the room within a write. */
+/** Binds the alias to the room within a write. */
 export function bindAlias(core: Core, tx: Tx, room: RoomState, alias: string, creator: string): void {
   if (core.aliases.ofRoom(room.num).length >= MAX_ALIASES_OF_ROOM)
     throw invalidParam(`The room has ${MAX_ALIASES_OF_ROOM} aliases, and takes no more`)
@@ -29,7 +29,7 @@ export function bindAlias(core: Core, tx: Tx, room: RoomState, alias: string, cr
   room.forgetInterest()
 }
 
-/** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3directoryroomroomalias */
+/** @see Matrix v1.12, GET /_matrix/client/v3/directory/room/{roomAlias} */
 export function getAlias(call: Call): JsonObject {
   const found = call.core.aliases.find(param(call, 'roomAlias'))
   if (!found) throw notFound('Unknown room alias')
@@ -38,7 +38,7 @@ export function getAlias(call: Call): JsonObject {
 
 const body = z.object({ room_id: z.string() })
 
-/** @see https://spec.matrix.org/v1.12/client-server-api/#put_matrixclientv3directoryroomroomalias */
+/** @see Matrix v1.12, PUT /_matrix/client/v3/directory/room/{roomAlias} */
 export async function putAlias(call: Call): Promise<JsonObject> {
   const { core, requester } = call
   const { room_id: roomId } = await readBody(call.request, body)
@@ -54,7 +54,7 @@ export async function putAlias(call: Call): Promise<JsonObject> {
   return {}
 }
 
-/** @see https://spec.matrix.org/v1.12/client-server-api/#delete_matrixclientv3directoryroomroomalias */
+/** @see Matrix v1.12, DELETE /_matrix/client/v3/directory/room/{roomAlias} */
 export async function deleteAlias(call: Call): Promise<JsonObject> {
   const { core, requester } = call
   const alias = param(call, 'roomAlias')
@@ -82,19 +82,19 @@ export function roomAliases({ core, requester, params }: Call): JsonObject {
   return { aliases: core.aliases.ofRoom(room.num) }
 }
 
-/** Nothing is published. @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3publicrooms */
+/** No room is published. @see Matrix v1.12, GET /_matrix/client/v3/publicRooms */
 export function publicRooms(): JsonObject {
   return { chunk: [], total_room_count_estimate: 0 }
 }
 
-/** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3directorylistroomroomid */
+/** @see Matrix v1.12, GET /_matrix/client/v3/directory/list/room/{roomId} */
 export function roomVisibility(): JsonObject {
   return { visibility: 'private' }
 }
 
 const visibility = z.object({ visibility: z.enum(['public', 'private']).optional() })
 
-/** @see https://spec.matrix.org/v1.4/client-server-api/#put_matrixclientv3directorylistroomroomid */
+/** @see Matrix v1.4, PUT /_matrix/client/v3/directory/list/room/{roomId} */
 export async function putRoomVisibility(call: Call): Promise<JsonObject> {
   const wanted = await readBody(call.request, visibility)
   if (wanted.visibility !== 'private') throw forbidden('This server publishes no rooms')

@@ -1,4 +1,4 @@
-/** GET /rooms/{roomId}/hierarchy: a space with what is in it, or one room by itself. */
+/** GET /rooms/{roomId}/hierarchy: a space and its rooms, or a single room. */
 
 import { type Pieces, separated, streamed } from '../../lib/json-answer.ts'
 import { TurnBudget } from '../../lib/turn-budget.ts'
@@ -11,7 +11,7 @@ import type { RoomState } from '../rooms.ts'
 import { speaksIn } from '../speaking.ts'
 
 const ROOMS_OF_PAGE = 50
-/** Rooms of one space that are shown; they are sorted in one turn of the event loop. */
+/** Most rooms shown of one space; they are sorted in one turn of the event loop. */
 const MAX_CHILDREN = 5_000
 const OPEN_RULES = ['public', 'knock', 'knock_restricted']
 
@@ -51,7 +51,7 @@ export function getHierarchy(call: Call): Promise<Response> {
   )
 }
 
-/** The rooms that the user may see, each before those in it. */
+/** Yields the rooms the user may see, each before its children. */
 async function* walk(call: Call): AsyncGenerator<Found, void> {
   const maxDepth = intQuery(call, 'max_depth', Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)
   const turn = new TurnBudget()
@@ -73,7 +73,7 @@ async function* walk(call: Call): AsyncGenerator<Found, void> {
   }
 }
 
-/** The room, when the user is in it or could come in. */
+/** The room, if the user is in it or may join it. */
 function knownRoom({ core, requester }: Call, roomId: string): RoomState | undefined {
   const { userId } = requester
   const room = core.rooms.read(roomId)

@@ -1,4 +1,4 @@
-/** Reading a room's events. */
+/** Reads a room's events. */
 
 import { enclosed, jsonText, type Pieces, streamed } from '../../lib/json-answer.ts'
 import { TurnBudget } from '../../lib/turn-budget.ts'
@@ -75,7 +75,7 @@ export async function getMessages(call: Call): Promise<Response> {
           limit,
           filter,
         })
-  // Forwards there may always come more, so a client that has read all gets a place to go on from.
+  // Forwards more may always come, so a client that has read everything gets a place to resume.
   const next = page.next ?? (dir === 'f' && page.rows.length > 0 ? readable : undefined)
   return streamed(
     (async function* () {
@@ -99,14 +99,14 @@ function senders(core: Core, roomView: RoomView, rows: EventRow[]): EventRow[] {
   })
 }
 
-/** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3roomsroomideventeventid */
+/** @see Matrix v1.12, GET /_matrix/client/v3/rooms/{roomId}/event/{eventId} */
 export async function getEvent(call: Call): Promise<Response> {
   const roomView = viewRoom(call)
   const event = visibleEvent(roomView, call.core, param(call, 'eventId'))
   return jsonText(showEvent(call.core, call.requester, roomView, event))
 }
 
-/** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3roomsroomidcontexteventid */
+/** @see Matrix v1.12, GET /_matrix/client/v3/rooms/{roomId}/context/{eventId} */
 export async function getContext(call: Call): Promise<Response> {
   const { core, requester } = call
   const roomView = viewRoom(call)
@@ -144,7 +144,7 @@ export async function getContext(call: Call): Promise<Response> {
   )
 }
 
-/** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv1roomsroomidrelationseventid */
+/** @see Matrix v1.12, GET /_matrix/client/v1/rooms/{roomId}/relations/{eventId} */
 export async function getRelations(call: Call): Promise<Response> {
   const { core } = call
   const roomView = viewRoom(call)
@@ -166,7 +166,7 @@ export async function getRelations(call: Call): Promise<Response> {
 }
 
 /**
- * The roots of threads, the one with the newest reply first.
+ * Yields the roots of threads, most recently answered first.
  * @see https://spec.matrix.org/v1.5/client-server-api/#get_matrixclientv1roomsroomidthreads
  */
 export async function getThreads(call: Call): Promise<Response> {
@@ -202,8 +202,8 @@ export async function getThreads(call: Call): Promise<Response> {
 }
 
 /**
- * @returns finds the root of the thread whose newest reply an event is, when it is asked from the
- * newest event on
+ * @returns a function that finds the root of the thread whose newest reply an event is; call it
+ * from the newest event on
  */
 function threadFinder({ core, query, requester }: Call, roomView: RoomView, readable: number) {
   const room = roomView.room.num
@@ -236,7 +236,7 @@ interface RelationsWish {
   limit: number
 }
 
-/** Matching relations beyond `from`, as many as one page takes. */
+/** Matching relations beyond `from`, as many as fit one page. */
 async function relationsOf(
   { core, params }: Call,
   roomView: RoomView,

@@ -1,4 +1,4 @@
-/** End-to-end encryption: publishing, querying and claiming keys. The server only keeps and hands out what clients sign. */
+/** End-to-end encryption: publishes, queries and claims keys that clients sign. */
 import { z } from 'zod'
 import { enclosed, type Pieces, separated, streamed } from '../../lib/json-answer.ts'
 import { TurnBudget } from '../../lib/turn-budget.ts'
@@ -64,7 +64,7 @@ export async function uploadKeys(call: Call): Promise<JsonObject> {
   return { one_time_key_counts: { signed_curve25519: 0, ...counts } }
 }
 
-/** A key as it is stored; each is handed out as a whole. */
+/** A key as stored; each is handed out whole. */
 function keyText(name: string, key: Json): string {
   const text = JSON.stringify(key)
   if (text.length > MAX_EVENT_BYTES) throw tooLarge(`${name} is larger than ${MAX_EVENT_BYTES} bytes`)
@@ -188,7 +188,7 @@ const crossSigningBody = z.object({
 })
 
 /**
- * There is nothing to authenticate with again, so the access token alone decides, as it does for appservices.
+ * Users have no password to enter again, so the access token suffices, as for appservices.
  * @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3keysdevice_signingupload
  */
 export async function uploadCrossSigning({ core, request, requester }: Call): Promise<JsonObject> {
@@ -226,7 +226,7 @@ export async function uploadSignatures({ core, request, requester }: Call): Prom
   return { failures: {} }
 }
 
-/** Each is written into a key that may be as large as an event. */
+/** Each signature rewrites a key that may be as large as an event. */
 const MAX_SIGNATURES = 100
 
 function addSignatures(core: Core, userId: string, keyId: string, signed: JsonObject): void {

@@ -11,11 +11,11 @@ import type { MediaRow } from '../store/media.ts'
 
 /** How long a reserved upload may stay empty. */
 const RESERVED_FOR_MS = 24 * 60 * 60_000
-/** Of content that isn't whole yet. */
+/** Suffix of incomplete files. */
 const TEMPORARY_SUFFIX = '.tmp'
 const MEDIA_ID = /^[A-Za-z0-9_-]{1,64}$/
 
-/** What a browser may show by itself; everything else is offered for download. @see https://spec.matrix.org/v1.12/client-server-api/#serving-inline-content */
+/** Types a browser may show inline (Matrix v1.12, "Serving inline content"); others download. */
 const INLINE_TYPES = new Set([
   'text/css',
   'text/plain',
@@ -74,7 +74,7 @@ export async function createMedia({ core, requester }: Call): Promise<JsonObject
   return { content_uri: `mxc://${core.serverName}/${mediaId}`, unused_expires_at: now + RESERVED_FOR_MS }
 }
 
-/** @see https://spec.matrix.org/v1.12/client-server-api/#put_matrixmediav3uploadservernamemediaid */
+/** @see Matrix v1.12, PUT /_matrix/media/v3/upload/{serverName}/{mediaId} */
 export async function uploadReserved(call: Call): Promise<JsonObject> {
   const { core, requester } = call
   const mediaId = param(call, 'mediaId')
@@ -88,7 +88,7 @@ export async function uploadReserved(call: Call): Promise<JsonObject> {
   return {}
 }
 
-/** Content goes to a temporary file, to disk, and under its name; only then the row says that it is there. */
+/** Writes a temporary file, syncs and renames it; only then does the row report the content. */
 async function store(call: Call, mediaId: string): Promise<void> {
   const { core, request, requester, query } = call
   const declared = Number(request.headers.get('content-length') ?? 0)
@@ -118,8 +118,8 @@ async function store(call: Call, mediaId: string): Promise<void> {
 }
 
 /**
- * Removes uploads that a kill cut off, and whole ones whose row it kept from being written: nobody was told of them. Before the first one starts:
- * running ones look the same.
+ * Removes uploads cut off by a kill, and complete ones without a row, which nobody knows of. Run it
+ * before the first upload: running uploads look the same.
  */
 export async function sweepUploads(core: Core): Promise<void> {
   const names = await readdir(core.mediaDir).catch(() => [])
@@ -138,8 +138,8 @@ function mediaPath(core: Core, mediaId: string): string {
 }
 
 /**
- * Gives a path whether or not there is such content.
- * @returns null when it is no mxc:// URI of this server
+ * Returns a path whether or not the content exists.
+ * @returns null unless it is an mxc:// URI of this server
  */
 export function pathOfUri(core: Core, mxcUri: string): string | null {
   const prefix = `mxc://${core.serverName}/`
@@ -155,8 +155,8 @@ function findMedia(core: Core, serverName: string, mediaId: string): MediaRow {
 }
 
 /**
- * Also serves thumbnails: a client must cope with one of another size than it asked for, and the original is one.
- * @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv1mediadownloadservernamemediaid
+ * Also serves thumbnails, by the original: clients must cope with other sizes than requested.
+ * @see Matrix v1.12, GET /_matrix/client/v1/media/download/{serverName}/{mediaId}
  */
 export async function download(call: Call): Promise<Response> {
   const { core } = call

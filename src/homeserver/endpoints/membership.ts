@@ -17,13 +17,13 @@ const QUERY_TIMEOUT_MS = 10_000
 const INTRODUCED_AT_ONCE = 10
 const ROOMS_PAGE = 500
 
-/** A membership's content with the profile of the user. */
+/** A membership's content, with the user's profile. */
 export function memberContent(core: Core, userId: string, membership: Membership): JsonObject {
   return { membership, ...profileContent(core.users.profile(userId)) }
 }
 
 /**
- * Gives appservices the chance to register users of theirs that don't exist yet. Whatever comes of it, the caller goes on.
+ * Lets appservices register their users that don't exist yet. The caller goes on in any case.
  * @see https://spec.matrix.org/v1.12/application-service-api/#querying
  */
 export async function introduceUsers(core: Core, userIds: readonly string[]): Promise<void> {
@@ -44,7 +44,7 @@ async function introduceUser(core: Core, userId: string): Promise<void> {
     await queryAppservice(core, num, `/_matrix/app/v1/users/${encodeURIComponent(userId)}`)
 }
 
-/** @returns true when the appservice says that it has what was asked for */
+/** @returns true when the appservice has what was asked for */
 async function queryAppservice(core: Core, num: number, path: string): Promise<boolean> {
   const delivery = core.appservices.get(num)?.delivery
   if (!isReachable(delivery)) return false
@@ -104,7 +104,7 @@ export async function knock(call: Call): Promise<JsonObject> {
   return { room_id: roomId }
 }
 
-/** The id of a room given by id or alias; an appservice may know an alias that isn't there yet. */
+/** Room id for an id or alias; an appservice may create a missing alias. */
 async function resolveRoom(core: Core, idOrAlias: string): Promise<string> {
   if (idOrAlias.startsWith('!')) return idOrAlias
   if (!idOrAlias.startsWith('#')) throw invalidParam('Neither a room id nor an alias')

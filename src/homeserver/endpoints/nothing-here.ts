@@ -1,7 +1,6 @@
 /**
- * Calls of the specification for things that this server never has: each has the specification's
- * own answer for a server without them, as clients take M_UNRECOGNIZED for a server that is older
- * than it says.
+ * Calls for things that this server never has. Each gets the specification's answer for "none":
+ * clients read M_UNRECOGNIZED as a server that is older than it claims.
  */
 import { readObject } from '../body.ts'
 import { assertOwn, type Call, param } from '../call.ts'
@@ -36,7 +35,7 @@ export const thirdPartyIds = (): JsonObject => ({ threepids: [] })
 export const urlPreview = (): JsonObject => ({})
 
 /**
- * Nothing is kept of when a user was here, and from where.
+ * The server records neither when nor from where a user was active.
  * @see https://spec.matrix.org/v1.4/client-server-api/#get_matrixclientv3adminwhoisuserid
  */
 export function whois(call: Call): JsonObject {
@@ -45,17 +44,17 @@ export function whois(call: Call): JsonObject {
   return { user_id: userId, devices: {} }
 }
 
-/** A call for something that can't be found here. */
+/** Handler for something that doesn't exist here. */
 export const absent = (message: string) => (): never => {
   throw notFound(message)
 }
 
-/** A call for something that nobody may do here. */
+/** Handler for something nobody may do here. */
 export const refused = (message: string) => (): never => {
   throw forbidden(message)
 }
 
-/** @see https://spec.matrix.org/v1.4/client-server-api/#post_matrixclientv3registeremailrequesttoken */
+/** @see Matrix v1.4, POST /_matrix/client/v3/register/email/requestToken */
 export function thirdPartyIdDenied(): never {
   throw new MatrixError(403, 'M_THREEPID_DENIED', 'Accounts of this server have no addresses or numbers')
 }

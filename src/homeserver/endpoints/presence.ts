@@ -1,4 +1,4 @@
-/** Presence is accepted and always the same: nobody here needs it, and it floods. */
+/** Presence is accepted and ignored: nobody here needs it, and it causes floods of updates. */
 import { z } from 'zod'
 import { readBody } from '../body.ts'
 import { assertOwn, type Call, param } from '../call.ts'

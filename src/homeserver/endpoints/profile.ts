@@ -22,13 +22,13 @@ export function getProfile(call: Call): JsonObject {
   return profileContent(existing(call))
 }
 
-/** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3profileuseriddisplayname */
+/** @see Matrix v1.12, GET /_matrix/client/v3/profile/{userId}/displayname */
 export function getDisplayname(call: Call): JsonObject {
   const { displayname } = existing(call)
   return displayname === null ? {} : { displayname }
 }
 
-/** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3profileuseridavatar_url */
+/** @see Matrix v1.12, GET /_matrix/client/v3/profile/{userId}/avatar_url */
 export function getAvatar(call: Call): JsonObject {
   const { avatar_url } = existing(call)
   return avatar_url === null ? {} : { avatar_url }
@@ -37,7 +37,7 @@ export function getAvatar(call: Call): JsonObject {
 const displaynameBody = z.object({ displayname: z.string().max(256).optional() })
 const avatarBody = z.object({ avatar_url: z.string().max(1000).optional() })
 
-/** @see https://spec.matrix.org/v1.12/client-server-api/#put_matrixclientv3profileuseriddisplayname */
+/** @see Matrix v1.12, PUT /_matrix/client/v3/profile/{userId}/displayname */
 export async function putDisplayname(call: Call): Promise<JsonObject> {
   const userId = param(call, 'userId')
   assertOwn(call, userId)
@@ -46,7 +46,7 @@ export async function putDisplayname(call: Call): Promise<JsonObject> {
   return {}
 }
 
-/** @see https://spec.matrix.org/v1.12/client-server-api/#put_matrixclientv3profileuseridavatar_url */
+/** @see Matrix v1.12, PUT /_matrix/client/v3/profile/{userId}/avatar_url */
 export async function putAvatar(call: Call): Promise<JsonObject> {
   const userId = param(call, 'userId')
   assertOwn(call, userId)
@@ -75,7 +75,7 @@ export async function searchUsers({ core, requester, request }: Call): Promise<J
   return { limited: false, results }
 }
 
-/** Users whose id or name holds the term and whom `userId` shares a room with, and the user too. */
+/** Users whose id or name contains the term: those sharing a room with `userId`, and `userId`. */
 async function* visibleUsers(core: Core, userId: string, term: string, signal: AbortSignal) {
   const turn = new TurnBudget()
   for (let after = ''; !signal.aborted; ) {

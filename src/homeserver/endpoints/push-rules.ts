@@ -43,7 +43,7 @@ export async function deletePushRule(call: Call): Promise<JsonObject> {
   })
 }
 
-/** `enabled` or `actions` of a rule. */
+/** Answers with `enabled` or `actions` of a rule. */
 export function getPushRuleField(call: Call): JsonObject {
   const field = fieldOf(call)
   const value = getPushRule(call)[field]
@@ -64,7 +64,7 @@ function fieldOf(call: Call): 'enabled' | 'actions' {
   return new URL(call.request.url).pathname.endsWith('/enabled') ? 'enabled' : 'actions'
 }
 
-/** @param make the rule that takes the place of the one named; null: none */
+/** @param make returns the replacement for the named rule; null removes it */
 async function change(call: Call, make: (rules: JsonObject) => JsonObject | null): Promise<JsonObject> {
   const kind = param(call, 'kind')
   await call.core.commit(tx => {

@@ -1,4 +1,4 @@
-/** Reading a room's state and members. */
+/** Reads a room's state and members. */
 
 import { enclosed, jsonText, type Pieces, streamed } from '../../lib/json-answer.ts'
 import { TurnBudget } from '../../lib/turn-budget.ts'
@@ -9,10 +9,7 @@ import { parseStored } from '../json.ts'
 import { type RoomView, stateOf, viewRoom } from '../room-history.ts'
 import { showEvent } from '../shown-events.ts'
 
-/**
- * Answers with the result of `show` for each piece of state that the user may read; undefined
- * leaves it out.
- */
+/** Answers with `show` of each state event the user may read, omitting undefined results. */
 async function answerOf(
   { core }: Call,
   roomView: RoomView,
@@ -39,7 +36,7 @@ export function getState(call: Call): Promise<Response> {
   return answerOf(call, roomView, ['[', ']'], row => showEvent(call.core, call.requester, roomView, row))
 }
 
-/** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3roomsroomidstateeventtypestatekey */
+/** @see Matrix v1.12, GET /_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey} */
 export function getStateEvent(call: Call): Response {
   const roomView = viewRoom(call)
   const { core, requester, params } = call
@@ -70,7 +67,7 @@ export function getMembers(call: Call): Promise<Response> {
   )
 }
 
-/** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3roomsroomidjoined_members */
+/** @see Matrix v1.12, GET /_matrix/client/v3/rooms/{roomId}/joined_members */
 export function getJoinedMembers(call: Call): Promise<Response> {
   return answerOf(call, viewRoom(call), ['{"joined":{', '}}'], joinedMember, 'm.room.member')
 }

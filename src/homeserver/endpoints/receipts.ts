@@ -60,7 +60,7 @@ function isOlder(core: Core, current: string | undefined, next: string): boolean
 
 const receiptBody = z.object({ thread_id: z.string().min(1).max(255).optional() })
 
-/** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3roomsroomidreceiptreceipttypeeventid */
+/** @see Matrix v1.12, POST /_matrix/client/v3/rooms/{roomId}/receipt/{receiptType}/{eventId} */
 export async function postReceipt(call: Call): Promise<JsonObject> {
   const type = param(call, 'receiptType')
   if (type !== FULLY_READ && !RECEIPTS.includes(type)) throw invalidParam(`Unknown receipt type ${type}`)
@@ -80,7 +80,7 @@ const markersBody = z.object({
   'm.read.private': eventId.optional(),
 })
 
-/** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3roomsroomidread_markers */
+/** @see Matrix v1.12, POST /_matrix/client/v3/rooms/{roomId}/read_markers */
 export async function postReadMarkers(call: Call): Promise<JsonObject> {
   const body = await readBody(call.request, markersBody)
   const room = joinedRoom(call)
@@ -94,7 +94,7 @@ export async function postReadMarkers(call: Call): Promise<JsonObject> {
 
 const typingBody = z.object({ typing: z.boolean(), timeout: z.number().min(0).optional() })
 
-/** @see https://spec.matrix.org/v1.12/client-server-api/#put_matrixclientv3roomsroomidtypinguserid */
+/** @see Matrix v1.12, PUT /_matrix/client/v3/rooms/{roomId}/typing/{userId} */
 export async function putTyping(call: Call): Promise<JsonObject> {
   const { core } = call
   const userId = param(call, 'userId')

@@ -1,4 +1,4 @@
-/** Sending events and state, and redacting. */
+/** Sends events and state, and redacts. */
 import { readBody, readObject } from '../body.ts'
 import { type Call, massagedTimestamp, param, transaction } from '../call.ts'
 import { badJson, forbidden, MatrixError, notFound } from '../errors.ts'
@@ -11,7 +11,7 @@ import { introduceUsers, reasonBody } from './membership.ts'
 const EVENT = { wholeNumbers: true }
 const MEMBERSHIPS = ['invite', 'join', 'leave', 'ban', 'knock']
 
-/** @see https://spec.matrix.org/v1.12/client-server-api/#put_matrixclientv3roomsroomidsendeventtypetxnid */
+/** @see Matrix v1.12, PUT /_matrix/client/v3/rooms/{roomId}/send/{eventType}/{txnId} */
 export async function send(call: Call): Promise<JsonObject> {
   const { core, requester } = call
   const content = await readObject(call.request, EVENT)
@@ -34,7 +34,7 @@ export async function send(call: Call): Promise<JsonObject> {
   return { event_id: eventId }
 }
 
-/** @see https://spec.matrix.org/v1.12/client-server-api/#put_matrixclientv3roomsroomidstateeventtypestatekey */
+/** @see Matrix v1.12, PUT /_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey} */
 export async function putState(call: Call): Promise<JsonObject> {
   const { core, requester } = call
   const content = await readObject(call.request, EVENT)
@@ -57,7 +57,7 @@ export async function putState(call: Call): Promise<JsonObject> {
 }
 
 /**
- * Nobody reacts twice in the same way.
+ * Refuses a reaction that the sender has already made.
  * @see https://spec.matrix.org/v1.12/client-server-api/#avoiding-duplicate-annotations
  */
 function assertNewAnnotation(
@@ -72,7 +72,7 @@ function assertNewAnnotation(
     throw new MatrixError(400, 'M_DUPLICATE_ANNOTATION', 'The same reaction is there already')
 }
 
-/** The aliases that a room claims must lead to it. */
+/** Aliases claimed by a room must lead to it. */
 function assertAliases({ core, params }: Call, content: JsonObject): void {
   const alternatives = Array.isArray(content.alt_aliases) ? content.alt_aliases : []
   assertCount('alt_aliases', alternatives.length, MAX_ALIASES_OF_ROOM)
@@ -83,7 +83,7 @@ function assertAliases({ core, params }: Call, content: JsonObject): void {
   }
 }
 
-/** @see https://spec.matrix.org/v1.12/client-server-api/#put_matrixclientv3roomsroomidredacteventidtxnid */
+/** @see Matrix v1.12, PUT /_matrix/client/v3/rooms/{roomId}/redact/{eventId}/{txnId} */
 export async function redact(call: Call): Promise<JsonObject> {
   const { reason } = await readBody(call.request, reasonBody, EVENT)
   return redactEvent(call, param(call, 'eventId'), reason === undefined ? {} : { reason })

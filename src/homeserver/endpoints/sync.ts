@@ -1,4 +1,4 @@
-/** GET /sync: the long poll. What it answers is built in sync-response.ts. */
+/** GET /sync: the long poll. sync-response.ts builds its answers. */
 
 import { type Pieces, streamed } from '../../lib/json-answer.ts'
 import { validate } from '../body.ts'
@@ -14,7 +14,7 @@ const MAX_TIMEOUT_MS = 10 * 60_000
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3sync */
 export async function sync(call: Call): Promise<Response> {
   const { core, requester, query } = call
-  // A client that is answered at once would ask again at once; an error makes it wait.
+  // A client answered at once would ask again at once; an error makes it wait.
   if (core.stopping.signal.aborted) throw new MatrixError(503, 'M_UNKNOWN', 'The server is stopping')
   const token = query.get('since')
   const since = token ? parseSyncToken(token) : undefined
@@ -32,7 +32,7 @@ export async function sync(call: Call): Promise<Response> {
     const ended = left <= 0 || signals.some(signal => signal.aborted)
     if (!first.done || !since || request.fullState || ended)
       return streamed(whole(answer.head(), first.value ?? '', sections))
-    // An event that came during the search has woken nobody.
+    // An event that arrived during the search has woken nobody.
     const hasMoved = core.stream.position !== before[0] || core.typing.position !== before[1]
     if (!hasMoved) await core.stream.wait(requester.userId, left, signals)
   }
@@ -52,7 +52,7 @@ function readFilter(call: Call): Filter {
   return validate(filterSchema, parseJson(stored))
 }
 
-/** A client that comes back with a token has what was delivered before it. */
+/** A client that returns with a token has received everything before it. */
 async function forgetSeen({ core, requester }: Call, position: number): Promise<void> {
   const { userId, deviceId } = requester
   if (deviceId === undefined || !core.keys.hasSeen(userId, deviceId, position)) return

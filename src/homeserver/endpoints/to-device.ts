@@ -1,4 +1,4 @@
-/** PUT /sendToDevice. @see https://spec.matrix.org/v1.12/client-server-api/#put_matrixclientv3sendtodeviceeventtypetxnid */
+/** @see Matrix v1.12, PUT /_matrix/client/v3/sendToDevice/{eventType}/{txnId} */
 import { z } from 'zod'
 import { jsonObject, readBody } from '../body.ts'
 import { type Call, param, transaction } from '../call.ts'
@@ -48,12 +48,12 @@ function textOf(content: JsonObject): string {
 
 interface Asked {
   userId: string
-  /** `*` stands for all devices of the user. */
+  /** `*` means all devices of the user. */
   target: string
   content: string
 }
 
-/** The messages with the devices that they go to, which are as many as one call may write. */
+/** Pairs each message with its devices, within the limit of one call's writes. */
 function addressed(core: Core, asked: readonly Asked[]) {
   const sent: { userId: string; deviceId: string; content: string }[] = []
   let characters = 0

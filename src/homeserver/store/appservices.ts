@@ -1,4 +1,4 @@
-/** hs_appservices: who is pushed to, and how far. */
+/** hs_appservices: the appservices that get events, and their progress. */
 import type { Database } from 'bun:sqlite'
 
 export interface AppserviceRow {
@@ -29,7 +29,7 @@ export function appserviceStore(db: Database) {
   )
   return {
     all: () => all.all(),
-    /** `position` and `prefix` count only for one that is new. */
+    /** `position` and `prefix` apply only to a new appservice. */
     upsert(row: {
       id: string
       tokenHash: string
@@ -54,7 +54,7 @@ export function appserviceStore(db: Database) {
     remove(id: string): void {
       remove.run(id)
     },
-    /** Notes what is acknowledged and what is under way (null: nothing). */
+    /** Records what is acknowledged and what is in flight (null: nothing). */
     setProgress(num: number, position: number, txnCounter: number, inFlightTo: number | null): void {
       claim.run(position, txnCounter, inFlightTo, num)
     },

@@ -1,7 +1,7 @@
-/** Where the stream stands: the highest number that a stored row has. */
+/** Position of the stream: the highest number of any stored row. */
 import type { Database } from 'bun:sqlite'
 
-/** @returns the last position of the stream that is on disk */
+/** @returns the last stream position on disk */
 export function lastStreamId(db: Database): number {
   const row = db
     .query<{ stream_id: number | null }, []>(
@@ -17,7 +17,7 @@ export function lastStreamId(db: Database): number {
   return row?.stream_id ?? 0
 }
 
-/** Keeps a number from being used again although its row will be deleted. */
+/** Reserves a number whose row will be deleted, so that it isn't reused. */
 export function counterStore(db: Database) {
   const set = db.prepare('UPDATE hs_counter SET stream_id = max(stream_id, ?) WHERE id = 1')
   return (streamId: number): void => {

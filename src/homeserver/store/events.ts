@@ -1,4 +1,4 @@
-/** hs_events and hs_room_state: what happened, and what holds now. */
+/** hs_events and hs_room_state: the history and the current state. */
 import type { Database } from 'bun:sqlite'
 import type { EventRow, Membership } from '../events.ts'
 
@@ -32,14 +32,14 @@ export interface Interest {
   interest: string | null
 }
 
-/** Facts that decide if an event may be forgotten. */
+/** Facts that decide whether an event may be forgotten. */
 export interface AgedRow extends Interest {
   event_id: string
   origin_server_ts: number
   is_state: number
 }
 
-/** A piece of the current state, without its content. */
+/** A piece of current state without its content. */
 export interface StateKey {
   type: string
   state_key: string
@@ -178,7 +178,7 @@ export function eventStore(db: Database) {
     },
     at,
     byId: (eventId: string): EventRow | undefined => byId.get(eventId) ?? undefined,
-    /** The event that the same transaction already made. */
+    /** Event that the same transaction has already created. */
     byTxn: (txnId: string, sender: string, scope: string, room: number, type: string) =>
       byTxn.get(txnId, sender, scope, room, type)?.event_id,
     setState(
@@ -194,31 +194,31 @@ export function eventStore(db: Database) {
       const found = currentStreamId.get(room, type, stateKey)
       return found ? at(found.stream_id) : undefined
     },
-    /** The next pieces of the current state, in the order of type and key. */
+    /** Next pieces of current state, by type and key. */
     stateKeys: (room: number, { type, state_key }: Omit<StateKey, 'stream_id'>, limit: number) =>
       stateKeys.all(room, type, state_key, limit),
     /** The piece of state as of `position`. */
     stateAt: (room: number, type: string, stateKey: string, position: number) =>
       stateAt.get(room, type, stateKey, position) ?? undefined,
-    /** When the piece of state next changed after `position`. */
+    /** Position of the next change of the piece of state after `position`. */
     stateAfter: (room: number, type: string, stateKey: string, position: number) =>
       stateAfter.get(room, type, stateKey, position)?.stream_id,
     membershipIn: (roomId: string, userId: string) => membershipIn.get(roomId, userId)?.membership,
-    /** The next of those who are in the room, invited or knocking, by their ids. */
+    /** Next users present, invited or knocking, by id. */
     members: (room: number, after: string, limit: number) => members.all(room, after, limit),
-    /** The user's next rooms, by membership and number, without those forgotten. */
+    /** The user's next rooms, by membership and number, without forgotten ones. */
     membershipsOf: (userId: string, after: { membership: string; room: number }, limit: number) =>
       membershipsOf.all(userId, after.membership, after.room, limit),
-    /** The next rooms that the user has joined, by number. */
+    /** The next rooms the user has joined, by number. */
     joinedRooms: (userId: string, after: number, limit: number) => joinedRooms.all(userId, after, limit),
-    /** Newest first, of `from` < position <= `to`. */
+    /** Events in (`from`, `to`], newest first. */
     before: (room: number, from: number, to: number, limit: number) => before.all(room, from, to, limit),
-    /** Oldest first, of `from` < position <= `to`. */
+    /** Events in (`from`, `to`], oldest first. */
     after: (room: number, from: number, to: number, limit: number) => after.all(room, from, to, limit),
     lastOfRoom: (room: number) => lastOfRoom.get(room)?.stream_id ?? 0,
-    /** Whom the events of all rooms interest, in order. */
+    /** Appservices interested in each event of all rooms, in order. */
     stream: (from: number, to: number, limit: number) => stream.all(from, to, limit),
-    /** Events that relate to an event, of `from` < position <= `to`; backwards the newest first. */
+    /** Events in (`from`, `to`] related to an event; backwards newest first. */
     relations(
       eventId: string,
       {
@@ -231,17 +231,17 @@ export function eventStore(db: Database) {
     ): RelationRow[] {
       return (backwards ? relationsBefore : relationsAfter).all(eventId, room, from, to, limit)
     },
-    /** Position of the thread's newest reply up to one: anybody's, or that of one sender. */
+    /** Position of a thread's newest reply up to `to`: anybody's, or one sender's. */
     lastOfThread: (root: string, room: number, to: number, sender: string | null) =>
       lastOfThread.get(root, room, to, sender)?.stream_id,
-    /** True when the sender has put this key on the event already. */
+    /** True when the sender has already put this key on the event. */
     isAnnotated: (
       target: string,
       { sender, key, type, room }: { sender: string; key: string; type: string; room: number },
     ) => annotated.get(target, sender, key, type, room) !== null,
-    /** Events of all rooms in order. */
+    /** Events of all rooms, in order. */
     aged: (after: number, limit: number) => aged.all(after, limit),
-    /** The same with their contents, only where those name media. */
+    /** Like `aged`, with contents where they name media. */
     naming: (after: number, limit: number) => naming.all(after, limit),
     remove(streamId: number): void {
       remove.run(streamId)

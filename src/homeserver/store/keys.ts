@@ -1,4 +1,4 @@
-/** End-to-end encryption's tables: device keys, one-time keys, cross-signing keys and to-device messages. */
+/** Tables of end-to-end encryption: device, one-time and cross-signing keys, to-device messages. */
 import type { Database } from 'bun:sqlite'
 
 export interface ToDeviceRow {
@@ -20,9 +20,7 @@ export interface OneTimeKeyRow {
   key: string
 }
 
-/**
- * Rows that one statement deletes. They don't pile up, as each write adds one transaction at most.
- */
+/** Rows one statement deletes. They don't pile up: each write adds at most one transaction. */
 const DELETED_AT_ONCE = 500
 const PRUNED_AT_ONCE = 20
 
@@ -98,7 +96,7 @@ export function keyStore(db: Database) {
     putDeviceKeys(userId: string, deviceId: string, keys: string): void {
       putDeviceKeys.run(userId, deviceId, keys)
     },
-    /** The keys of the user's next devices, by id. */
+    /** Keys of the user's next devices, by id. */
     deviceKeys: (userId: string, after: string, limit: number) => deviceKeys.all(userId, after, limit),
     keysOfDevice: (userId: string, deviceId: string) => keysOfDevice.get(userId, deviceId)?.keys,
     oneTimeKey: (userId: string, deviceId: string, algorithm: string, keyId: string) =>
@@ -106,7 +104,7 @@ export function keyStore(db: Database) {
     addOneTimeKey(userId: string, deviceId: string, algorithm: string, keyId: string, key: string): void {
       addOneTimeKey.run(userId, deviceId, algorithm, keyId, key)
     },
-    /** A one-time key, given away once; the fallback key when there is none. */
+    /** Takes a one-time key, which is used once, or else the fallback key. */
     claim(userId: string, deviceId: string, algorithm: string): OneTimeKeyRow | undefined {
       return (
         takeOneTimeKey.get(userId, deviceId, algorithm) ??
@@ -129,7 +127,7 @@ export function keyStore(db: Database) {
     noteChange(userId: string, streamId: number): void {
       noteChange.run(userId, streamId)
     },
-    /** Users whose keys changed, in the order of that. */
+    /** Users whose keys changed, in order of the changes. */
     changes: (from: number, to: number, limit: number) => changes.all(from, to, limit),
     sendToDevice(
       streamId: number,
@@ -141,7 +139,7 @@ export function keyStore(db: Database) {
     toDevice: (userId: string, deviceId: string, [from, to]: [from: number, to: number], limit: number) =>
       toDevice.all(userId, deviceId, from, to, limit),
     hasSeen: (userId: string, deviceId: string, upTo: number) => seen.get(userId, deviceId, upTo) !== null,
-    /** Deletes some of the device's messages. @returns whether there may be more */
+    /** Deletes some of the device's messages. @returns true when there may be more */
     deleteSeen: (userId: string, deviceId: string, upTo: number): boolean =>
       deleteSeen.run(userId, deviceId, upTo).changes === DELETED_AT_ONCE,
     /** @returns false when this transaction was already done */

@@ -1,4 +1,4 @@
-/** hs_media: what was uploaded. The content lies in files. */
+/** hs_media: uploads. Files hold their content. */
 import type { Database } from 'bun:sqlite'
 
 export interface MediaRow {
@@ -42,19 +42,19 @@ export function mediaStore(db: Database) {
 
   return {
     remove: (mediaId: string): void => void remove.run(mediaId),
-    /** @param after where the step before ended */
+    /** @param after the row at which the last step ended */
     olderThan: (
       before: number,
       after: { created_at: number; media_id: string } | null,
       limit: number,
     ): { media_id: string; created_at: number }[] =>
       older.all(before, after?.created_at ?? -1, after?.media_id ?? '', limit),
-    /** Avatars of the users after one, by their ids. */
+    /** Avatars of the next users, by id. */
     avatars: (after: string, limit: number) => avatars.all(after, limit),
-    /** The rooms' current state after a piece of it; the content only where it names media. */
+    /** The rooms' next pieces of current state; with content only where it names media. */
     states: ({ room, type, state_key }: Omit<ShownState, 'content'>, limit: number) =>
       states.all(room, type, state_key, limit),
-    /** Notes a new file, or fills one that was reserved. */
+    /** Records a new file, or fills a reserved one. */
     put(row: MediaRow, now: number): void {
       insert.run(row.media_id, row.user_id, row.content_type, row.filename, row.size_bytes, now)
     },

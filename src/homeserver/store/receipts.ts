@@ -37,7 +37,7 @@ export function receiptStore(db: Database) {
     },
     current: (room: number, userId: string, type: string, threadId: string) =>
       current.get(room, userId, type, threadId)?.event_id,
-    /** The newest first. */
+    /** Newest first. */
     ofRoom: (room: number, since: number, limit: number) => ofRoom.all(room, since, limit),
     lastOfRoom: (room: number) => lastOfRoom.get(room)?.stream_id ?? 0,
     stream: (from: number, to: number, limit: number) => stream.all(from, to, limit),

@@ -1,4 +1,4 @@
-/** hs_users, hs_devices, hs_account_data and hs_filters: what belongs to a user. */
+/** hs_users, hs_devices, hs_account_data and hs_filters: a user's data. */
 import type { Database } from 'bun:sqlite'
 
 export interface Profile {
@@ -100,10 +100,7 @@ export function userStore(db: Database) {
     setProfile(userId: string, field: keyof Profile, value: string | null): void {
       setProfile[field].run(value, userId)
     },
-    /**
-     * Notes that memberships of rooms up to this one have the changed profile, and those after it
-     * not yet.
-     */
+    /** Records that rooms up to `room` have the changed profile, and later ones don't. */
     noteProfileChange(userId: string, room: number): void {
       noteProfileChange.run(userId, room)
     },
@@ -112,9 +109,9 @@ export function userStore(db: Database) {
     profileIsEverywhere(userId: string): void {
       profileIsEverywhere.run(userId)
     },
-    /** The next users, by id. */
+    /** Next users, by id. */
     page: (after: string, limit: number) => page.all(after, limit),
-    /** Makes the device or gives it a new token. */
+    /** Creates the device or gives it a new token. */
     logIn(userId: string, deviceId: string, name: string | null, hash: string, now: number): void {
       upsertDevice.run(userId, deviceId, name, hash, now)
     },
@@ -124,12 +121,12 @@ export function userStore(db: Database) {
     renameDevice(userId: string, deviceId: string, name: string | null): void {
       renameDevice.run(name, userId, deviceId)
     },
-    /** The device's token is good for nothing any more. */
+    /** Invalidates the device's token. */
     logOut(userId: string, deviceId: string): void {
       logOut.run(userId, deviceId)
     },
     countDevices: (userId: string) => countDevices.get(userId)?.count ?? 0,
-    /** Removes the device with its keys. Its messages are removed by `KeyStore.deleteSeen`. */
+    /** Removes the device with its keys. `KeyStore.deleteSeen` removes its messages. */
     deleteDevice(userId: string, deviceId: string): void {
       for (const statement of ofDevice) statement.run(userId, deviceId)
     },
@@ -147,7 +144,7 @@ export function userStore(db: Database) {
     forget(userId: string, room: number): void {
       forget.run(userId, room)
     },
-    /** Undoes `forget`, for a room that the user comes back to. */
+    /** Undoes `forget` when the user returns to a room. */
     remember(userId: string, room: number): void {
       remember.run(userId, room)
     },
