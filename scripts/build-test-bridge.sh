@@ -1,11 +1,11 @@
 #!/bin/sh
-# Builds the bridge that the end-to-end tests use (tests/e2e/bridge) into .tools/testbridge/testbridge, unless it was built from the
-# same sources already. Needs Go, and a C compiler for SQLite.
+# Builds the test bridge (tests/e2e/bridge) into .tools/testbridge/testbridge, unless it was already
+# built from the same sources. Needs Go, and a C compiler for SQLite.
 set -eu
 cd "$(dirname "$0")/../tests/e2e/bridge"
 tools=$(cd ../../.. && pwd)/.tools
 target=$tools/testbridge
-# The Go of scripts/install-go.sh, if it was needed.
+# Prefers the Go of scripts/install-go.sh.
 PATH=$tools/go/bin:$PATH
 
 if ! command -v go >/dev/null 2>&1; then
@@ -20,7 +20,7 @@ if [ -x "$target/testbridge" ] && [ "$(cat "$target/stamp" 2>/dev/null)" = "$sta
 echo 'building the test bridge' >&2
 mkdir -p "$target"
 mautrix=$(awk '$1 == "maunium.net/go/mautrix" { print $2; exit }' go.mod)
-# goolm: end-to-end encryption in Go, so that libolm isn't needed. Built aside, since tests may be using the one that is there.
+# goolm is encryption in Go, without libolm. Built aside, as tests may be using the present one.
 CGO_ENABLED=1 go build -tags goolm -trimpath -o "$target/testbridge.$$" \
   -ldflags "-s -w -X maunium.net/go/mautrix.GoModVersion=$mautrix" .
 mv "$target/testbridge.$$" "$target/testbridge"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Checks the Go code of the test bridge (tests/e2e/bridge): format, go vet, its own tests. With the flags that it is built with, so that what was
-# compiled for that is used again.
+# Checks the test bridge's Go code (tests/e2e/bridge): format, go vet, tests. The flags are those of
+# its build, so that Go reuses compiled packages.
 set -eu
 cd "$(dirname "$0")/../tests/e2e/bridge"
 PATH=$(cd ../../.. && pwd)/.tools/go/bin:$PATH

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Puts a link to a usable Bun at .tools/bun: the one of the PATH when it is new enough, else the pinned version from npm.
-# Changes nothing when the link already leads to one.
+# Links .tools/bun to a usable Bun: the PATH's if new enough, else npm's pinned version. Keeps a
+# usable link.
 set -eu
 cd "$(dirname "$0")/.."
 wanted=$(cat .bun-version)
 link=.tools/bun
 
-# The npm package leaves a stub that prints an error when its install script wasn't allowed to run, so ask each for its version.
+# Without its install script, the npm package has only a stub that fails, so ask for the version.
 version_of() {
   "$1" --version 2>/dev/null | grep -E '^[0-9]+\.[0-9]+\.[0-9]+' || true
 }
@@ -27,7 +27,7 @@ if is_new_enough "$link"; then exit 0; fi
 on_path=$(command -v bun || true)
 if [ -n "$on_path" ] && is_new_enough "$on_path"; then use "$on_path"; fi
 
-# Where the binary lies: in its platform's package, or moved into the bun package by its install script.
+# The binary is in its platform's package, or in the bun package if the install script moved it.
 use_installed() {
   for binary in .tools/node_modules/@oven/bun-*/bin/bun .tools/node_modules/@oven/bun-*/bin/bun.exe \
     .tools/node_modules/bun/bin/bun.exe; do
@@ -42,7 +42,7 @@ if ! command -v npm >/dev/null 2>&1; then
 fi
 echo "Fetching Bun $wanted by npm into .tools" >&2
 mkdir -p .tools
-# --prefix would also move npm's global settings below .tools: without those of the machine its CA, proxy and registry are unknown.
+# --prefix would hide npm's global settings, which may have the machine's CA, proxy and registry.
 npm_config_globalconfig=$(npm config get globalconfig)
 export npm_config_globalconfig
 npm install --prefix .tools --no-save --ignore-scripts --no-audit --no-fund --loglevel=error "bun@$wanted" >&2

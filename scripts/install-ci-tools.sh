@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs by apt what lint and tests need beside Bun and isn't there. For continuous integration: as root, on Debian or Ubuntu.
+# Installs by apt what CI's lint and tests need beside Bun; runs as root on Debian or Ubuntu.
 set -eu
 
 packages=
@@ -12,9 +12,9 @@ need git git
 need shellcheck shellcheck
 need chromium chromium
 need caddy caddy
-# Debian has it in /usr/sbin, which isn't in every PATH.
+# Debian puts nginx into /usr/sbin, which isn't in every PATH.
 [ -x /usr/sbin/nginx ] || need nginx nginx-light
-# Bun itself comes by npm.
+# npm installs Bun.
 command -v bun >/dev/null 2>&1 || need npm npm
 
 [ -n "$packages" ] || exit 0

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs into .tools what the end-to-end tests need: Synapse, mautrix-whatsapp, the test bridge, and Schemathesis. What is there in the
-# version asked for isn't touched. In continuous integration also, by apt, what these are made with, and PostgreSQL.
+# Installs the end-to-end tests' tools into .tools, unless present in the pinned version: Synapse,
+# mautrix-whatsapp, the test bridge, Schemathesis. CI also gets compilers and PostgreSQL by apt.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -21,7 +21,7 @@ has_postgres() { # Debian keeps initdb out of the PATH
   command -v initdb >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1
 }
 
-# Installs by apt what is missing; as root, on Debian or Ubuntu.
+# Installs missing packages by apt; runs as root on Debian or Ubuntu.
 install_by_apt() {
   packages=
   command -v go >/dev/null 2>&1 || [ -x .tools/go/bin/go ] || packages="$packages golang-go"
@@ -36,7 +36,7 @@ install_by_apt() {
   apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends $packages
 }
 
-# A tool is as it should be when the stamp beside it is the same as what it was made from.
+# A tool is current when the stamp beside it equals the files it was made from.
 is_made_from() { # stamp, files
   stamp=$1
   shift
@@ -48,7 +48,7 @@ install_python_tool() { # folder, requirements
   has_python || fail "$1 needs Python 3.10 or newer with venv (Debian: python3-venv)"
   rm -rf "$1"
   python3 -m venv "$1"
-  # Only what is run gets compiled, when it is.
+  # pip compiles nothing: Python compiles a module at its first import.
   "$1/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile --only-binary :all: -r "$2"
   cat "$2" >"$1/made-from"
 }
@@ -63,7 +63,7 @@ install_whatsapp() {
   rm -rf .tools/mautrix-whatsapp
   mkdir -p .tools/mautrix-whatsapp
   binary=$PWD/.tools/mautrix-whatsapp/mautrix-whatsapp
-  # goolm: encryption in Go, so that no C library is needed for it.
+  # goolm is encryption in Go, without a C library.
   (cd "$whatsapp" && go build -trimpath -ldflags='-s -w' -tags goolm -o "$binary" go.mau.fi/mautrix-whatsapp/cmd/mautrix-whatsapp)
   cat "$whatsapp/go.mod" "$whatsapp/go.sum" >.tools/mautrix-whatsapp/made-from
 }
@@ -72,7 +72,7 @@ install_bridges() {
   sh scripts/install-go.sh
   command -v gcc >/dev/null 2>&1 || fail 'The bridges need a C compiler, for SQLite (Debian: gcc libc6-dev)'
   PATH=$PWD/.tools/go/bin:$PATH
-  # No other toolchain, and no other Go's library.
+  # Keeps Go from fetching another toolchain, or using another Go's library.
   unset GOROOT
   export PATH GOTOOLCHAIN=local
   sh scripts/build-test-bridge.sh
@@ -81,7 +81,7 @@ install_bridges() {
 
 if [ "${CI:-}" = true ]; then install_by_apt; fi
 has_postgres || echo 'Without PostgreSQL (Debian: postgresql) the tests of bridges on Synapse are left out' >&2
-# Downloads and compiling go well together. In the background, as there the first failing command ends a function.
+# Downloads and compiling overlap well. In the background, a function ends at its first failure.
 install_python_tools &
 python_pid=$!
 install_bridges &

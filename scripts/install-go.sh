@@ -1,9 +1,9 @@
 #!/bin/sh
-# Puts a link to a usable Go at .tools/go: the one of the PATH when it is new enough, else a pinned one, which any older Go (such as
-# Debian's) can fetch from the module proxy, where Go's releases are modules. Changes nothing when the link already leads to one.
+# Links .tools/go to a usable Go: the PATH's if new enough, else a pinned one. Any older Go (such as
+# Debian's) fetches it, as Go's releases are modules of the module proxy. Keeps a usable link.
 set -eu
 cd "$(dirname "$0")/.."
-# What mautrix needs, and what is fetched.
+# The oldest that mautrix builds with, and the one to fetch.
 oldest=1.25
 fetched=1.26.8
 
@@ -30,7 +30,7 @@ platform=$(go env GOOS)-$(go env GOARCH)
 GOTOOLCHAIN=local GOFLAGS=-modcacherw GOMODCACHE=$PWD/.tools/go-releases \
   go mod download "golang.org/toolchain@v0.0.1-go$fetched.$platform"
 root=.tools/go-releases/golang.org/toolchain@v0.0.1-go$fetched.$platform
-# Modules have no executable files; a Go that knows of toolchains does the same.
+# Modules have no executable files; newer Go commands do the same for toolchains.
 chmod +x "$root"/bin/* "$root"/pkg/tool/*/*
 is_new_enough "$root/bin/go" || {
   echo "Go $fetched doesn't run on this machine ($platform)" >&2

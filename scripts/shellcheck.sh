@@ -1,5 +1,5 @@
 #!/bin/sh
-# Checks the shell scripts. Without shellcheck it says so and passes, except in continuous integration.
+# Checks the shell scripts. A missing shellcheck is reported, and a failure only in CI.
 set -eu
 cd "$(dirname "$0")/.."
 
