@@ -1,5 +1,5 @@
-// Command testbridge is a Matrix bridge built as the mautrix bridges are (bridgev2, mxmain), to a network that lives in the memory of
-// the program. The end-to-end tests play the people behind that network's phones through its control port: see README.md.
+// Command testbridge is a bridge like mautrix's (bridgev2, mxmain) to a network in its memory. The
+// tests play the owners of that network's phones through its control port: see README.md.
 package main
 
 import (
@@ -42,7 +42,7 @@ func main() {
 		AdditionalLongFlags: " [--control <host:port>] [--journal <path>]",
 	}
 	m.InitVersion(Tag, Commit, BuildTime)
-	// The network is there before the bridge is: the control port answers while the bridge waits for its homeserver.
+	// The network starts first: the control port answers while the bridge waits for its homeserver.
 	m.PostInit = func() {
 		phones, err := phonenet.Open(*journalPath)
 		exitOn(err, "open the network")

@@ -1,5 +1,5 @@
-/* Moves the wall clock of the program it is loaded into (LD_PRELOAD) by as many milliseconds as the file SHIFTED_CLOCK_FILE says now.
-   Durations (CLOCK_MONOTONIC) are left alone, as they are when somebody sets the clock of a machine. */
+/* Preloaded (LD_PRELOAD), moves a program's wall clock by the milliseconds in SHIFTED_CLOCK_FILE.
+   Leaves CLOCK_MONOTONIC alone, as setting a machine's clock does. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdint.h>

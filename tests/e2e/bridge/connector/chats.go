@@ -37,7 +37,7 @@ func (c *TestnetClient) dmPortalKey(account string) networkid.PortalKey {
 	return networkid.PortalKey{ID: networkid.PortalID(account), Receiver: c.login.ID}
 }
 
-// groupPortalKey is the key of a group: its members share a room, unless the network or the configuration says that they don't.
+// groupPortalKey is the key of a group: members share a room, unless configured otherwise.
 func (c *TestnetClient) groupPortalKey(group *phonenet.Group) networkid.PortalKey {
 	key := networkid.PortalKey{ID: networkid.PortalID(group.ID)}
 	if group.PerUser || c.main.Bridge.Config.SplitPortals {
@@ -58,7 +58,7 @@ func (c *TestnetClient) portalKeyOf(message *phonenet.Message) (networkid.Portal
 	return c.groupPortalKey(&group), nil
 }
 
-// isGroup tells by the shape of its id what a portal is.
+// isGroup tells a group by the shape of its id.
 func isGroup(portal *bridgev2.Portal) bool {
 	return strings.HasSuffix(string(portal.ID), "@group")
 }
@@ -150,10 +150,10 @@ func (tc *TestnetConnector) userInfo(account phonenet.Account) *bridgev2.UserInf
 	return info
 }
 
-// identifierShape is what could be a number, a UUID or a username.
+// identifierShape matches numbers, UUIDs and usernames.
 var identifierShape = regexp.MustCompile(`^(\+?[0-9 ()-]{5,24}|@?[A-Za-z0-9_.]{3,32}|[0-9a-f-]{36})$`)
 
-// ResolveIdentifier implements bridgev2.IdentifierResolvingNetworkAPI: numbers, UUIDs and usernames.
+// ResolveIdentifier implements bridgev2.IdentifierResolvingNetworkAPI for numbers, UUIDs and names.
 func (c *TestnetClient) ResolveIdentifier(ctx context.Context, identifier string, _ bool) (*bridgev2.ResolveIdentifierResponse, error) {
 	if !identifierShape.MatchString(identifier) {
 		return nil, bridgev2.WrapRespErr(errors.New("that is neither a phone number nor a username"), mautrix.MInvalidParam)
@@ -264,7 +264,7 @@ func (c *TestnetClient) syncChatsOnce(ctx context.Context) {
 	}
 }
 
-// queueResync lets the bridge make a portal, or bring it up to date, and fetch the messages that it lacks.
+// queueResync lets the bridge create or update a portal, and fetch the messages that it lacks.
 func (c *TestnetClient) queueResync(key networkid.PortalKey, info *bridgev2.ChatInfo, latest time.Time) {
 	c.login.QueueRemoteEvent(&simplevent.ChatResync{
 		EventMeta:       simplevent.EventMeta{Type: bridgev2.RemoteEventChatResync, PortalKey: key, CreatePortal: true},

@@ -1,4 +1,4 @@
-// A login's connection to the network, and what it says of its state.
+// A login's connection to the network, and its reported states.
 
 package connector
 
@@ -98,8 +98,8 @@ func (c *TestnetClient) LogoutRemote(ctx context.Context) {
 	c.forgetSession(ctx)
 }
 
-// loginIDOf is the id of an account's login: the digits of its number, or, if the account has a UUID, that of a session, as on networks whose
-// login ids aren't user ids.
+// loginIDOf is the id of an account's login: the digits of its number or, for a UUID, a session's
+// id, as on networks whose login ids aren't user ids.
 func loginIDOf(account string) networkid.UserLoginID {
 	if uuid.Validate(account) == nil {
 		return networkid.UserLoginID(sessionPrefix + account)
@@ -109,12 +109,12 @@ func loginIDOf(account string) networkid.UserLoginID {
 
 const sessionPrefix = "Session/"
 
-// isSession says whether a login's id is nobody's user id. Such a login's profile doesn't say by what its account can be found, either.
+// isSession tells ids that are nobody's user id; such a login's profile has no address, either.
 func isSession(id networkid.UserLoginID) bool {
 	return strings.HasPrefix(string(id), sessionPrefix)
 }
 
-// account is the id of the account that the login is of.
+// account is the id of the login's account.
 func (c *TestnetClient) account() string {
 	return strings.TrimPrefix(string(c.login.ID), sessionPrefix)
 }
@@ -150,7 +150,7 @@ func (c *TestnetClient) forgetSession(ctx context.Context) {
 	}
 }
 
-// loggedOut keeps the login, without its session, so that the user can log in again and keep the portals.
+// loggedOut keeps the login without its session, so that a new login of the user keeps the portals.
 func (c *TestnetClient) loggedOut(ctx context.Context) {
 	c.forgetSession(ctx)
 	c.login.BridgeState.Send(status.BridgeState{

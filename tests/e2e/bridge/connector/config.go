@@ -13,7 +13,7 @@ import (
 	"testbridge/phonenet"
 )
 
-// ExampleConfig is the section as the example configuration has it.
+// ExampleConfig is the section in the example configuration.
 //
 //go:embed example-config.yaml
 var ExampleConfig string
@@ -39,7 +39,7 @@ func (c *Config) UnmarshalYAML(node *yaml.Node) error {
 	return err
 }
 
-// FormatDisplayname returns what an account is called on Matrix.
+// FormatDisplayname returns an account's name on Matrix.
 func (c *Config) FormatDisplayname(account phonenet.Account) string {
 	var name strings.Builder
 	if err := c.displaynameTemplate.Execute(&name, account); err != nil {

@@ -27,7 +27,7 @@ type TestnetConnector struct {
 
 	// started is set when logins can be loaded.
 	started atomic.Bool
-	// profiles is held while a ghost's profile is brought up to date: all logins hear of a change at the same time.
+	// profiles is held while a ghost's profile is updated: all logins hear of a change at once.
 	profiles sync.Mutex
 }
 
@@ -42,8 +42,8 @@ func (tc *TestnetConnector) Init(bridge *bridgev2.Bridge) {
 	bridge.Commands.(*commands.Processor).AddHandlers(cmdJoin, cmdResolveLink)
 }
 
-// Start implements bridgev2.NetworkConnector. This network is there already, but others take their
-// time while the bridge's port is open.
+// Start implements bridgev2.NetworkConnector. It can delay the network's start, as other bridges
+// take their time while their port is open.
 func (tc *TestnetConnector) Start(ctx context.Context) error {
 	select {
 	case <-time.After(time.Duration(tc.Config.StartDelayMS) * time.Millisecond):
@@ -109,14 +109,13 @@ func (tc *TestnetConnector) GetBridgeInfoVersion() (info, capabilities int) {
 
 var phoneUserID = regexp.MustCompile(`^[1-9][0-9]{4,14}$`)
 
-// ValidateUserID implements bridgev2.IdentifierValidatingNetwork: a user id is the digits of a number, or a UUID.
+// ValidateUserID implements bridgev2.IdentifierValidatingNetwork: digits of a number, or a UUID.
 func (tc *TestnetConnector) ValidateUserID(id networkid.UserID) bool {
 	return phoneUserID.MatchString(string(id)) || uuid.Validate(string(id)) == nil
 }
 
-// errNotStarted is the error of several bridges when somebody asks about a login too early. The
-// bridge then goes without that user's logins until it is restarted, as bridgev2 remembers the
-// user.
+// errNotStarted is the error of several bridges when somebody asks about a login too early. As
+// bridgev2 remembers the user, the bridge has none of that user's logins until it restarts.
 var errNotStarted = errors.New("the network isn't started yet")
 
 // LoadUserLogin implements bridgev2.NetworkConnector.

@@ -22,7 +22,7 @@ var _ bridgev2.BackfillingNetworkAPI = (*TestnetClient)(nil)
 // typingTimeout is how long someone is shown as typing unless they stop.
 const typingTimeout = 15 * time.Second
 
-// handleEvent is told everything that happens to the account, one event at a time.
+// handleEvent gets everything that happens to the account, one event at a time.
 func (c *TestnetClient) handleEvent(evt phonenet.Event) {
 	ctx := c.login.Log.WithContext(c.main.Bridge.BackgroundCtx)
 	switch evt.Kind {
@@ -95,8 +95,8 @@ func (c *TestnetClient) remoteMessage(meta simplevent.EventMeta, message *phonen
 	}
 }
 
-// answer is the network's answer to a message that it had held. The bridge takes it for the echo that it waits for; after a restart
-// of the bridge, which forgets what it waits for, it is a message from another device like any other.
+// answer is the network's answer to a message that it had held. The bridge takes it for the echo it
+// awaits; a restarted bridge, which awaits none, takes it for a message from another device.
 type answer struct {
 	simplevent.Message[*phonenet.Message]
 	refusal *phonenet.Refusal
@@ -126,7 +126,7 @@ func ignoreMessage(
 	return nil, bridgev2.ErrIgnoringRemoteEvent
 }
 
-// settle is called with the answer to a message that was held: it says whether to save the message, and its status.
+// settle gets the answer to a held message, and decides whether to save it, and its status.
 func settle(evt bridgev2.RemoteMessage, _ *database.Message) (save bool, status error) {
 	if refused, ok := evt.(*answer); ok && refused.refusal != nil {
 		return false, wrapRefusal(refused.refusal)
@@ -195,7 +195,7 @@ func uploadMedia(
 	return content, nil
 }
 
-// mediaContent is the content of a media message without the place of the file. With a caption the body is the caption.
+// mediaContent is a media message's content without the file's URL. A caption becomes the body.
 func mediaContent(message *phonenet.Message) *event.MessageEventContent {
 	media := message.Media
 	content := &event.MessageEventContent{
@@ -264,8 +264,8 @@ func (c *TestnetClient) handleTyping(evt phonenet.Event) {
 	})
 }
 
-// FetchMessages implements bridgev2.BackfillingNetworkAPI: the messages of a chat from before the login, or from while the bridge
-// wasn't running.
+// FetchMessages implements bridgev2.BackfillingNetworkAPI: messages from before the login, or from
+// while the bridge wasn't running.
 func (c *TestnetClient) FetchMessages(
 	ctx context.Context, params bridgev2.FetchMessagesParams,
 ) (*bridgev2.FetchMessagesResponse, error) {

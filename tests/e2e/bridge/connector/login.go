@@ -1,4 +1,4 @@
-// The ways to log in: a QR code, a pairing code, the phone number with a code (and a password), and cookies.
+// Login flows: a QR code, a pairing code, the number with a code (and a password), and cookies.
 
 package connector
 
@@ -69,8 +69,8 @@ var (
 	}
 )
 
-// respond turns an error of the network into one that users get to see. Anything else, such as a network that can't be reached, stays
-// as it is: the bridge answers with an internal error.
+// respond turns an error of the network into one for users. Others, such as an unreachable network,
+// stay as they are: the bridge answers with an internal error.
 func respond(err error) error {
 	for cause, response := range map[error]error{
 		phonenet.ErrPairingDenied: ErrLoginDenied,
@@ -137,7 +137,7 @@ func (l *login) complete(ctx context.Context, accountID, token string) (*bridgev
 	}
 	loginID := loginIDOf(account.ID)
 	if previous := l.main.Bridge.GetCachedUserLoginByID(loginID); previous != nil {
-		// NewLogin replaces the client of a login that exists already; the old one must not hear of the new session.
+		// NewLogin replaces an existing login's client; the old one must not hear of the new session.
 		previous.Client.Disconnect()
 	}
 	profile := status.RemoteProfile{Phone: account.Phone, Username: account.Username, Name: account.Name}
@@ -188,7 +188,7 @@ type inputProcess interface {
 	SubmitUserInput(ctx context.Context, input map[string]string) (*bridgev2.LoginStep, error)
 }
 
-// startWithPhoneOf starts a re-login, for which the number is known already if the account has one.
+// startWithPhoneOf starts a re-login, whose number is known already if the account has one.
 func startWithPhoneOf(ctx context.Context, process inputProcess, override *bridgev2.UserLogin) (*bridgev2.LoginStep, error) {
 	step, err := process.Start(ctx)
 	if err == nil && override.RemoteProfile.Phone != "" {
@@ -197,14 +197,14 @@ func startWithPhoneOf(ctx context.Context, process inputProcess, override *bridg
 	return step, err
 }
 
-// pairing waits until what is shown is confirmed on the phone.
+// pairing waits until the phone confirms the code that is shown.
 type pairing struct {
 	*phonenet.Pairing
 	network *phonenet.Network
 	shown   int
 }
 
-// wait returns shown=true when another code is to be shown, or the account and session once it was confirmed.
+// wait returns next=true when another code is to be shown, else the account and its session.
 func (p *pairing) wait(ctx context.Context) (next bool, account, token string, err error) {
 	_, index, remaining, valid := p.Current()
 	if valid && index > p.shown {
@@ -328,7 +328,7 @@ func (l *codeLogin) Cancel() {
 // maxCodeTries is how often the code may be wrong, in total.
 const maxCodeTries = 3
 
-// phoneLogin is the login with the number, the code that the network sends to the phone, and the password if there is one.
+// phoneLogin is the login with the number, the code sent to the phone, and the password if any.
 type phoneLogin struct {
 	login
 	challenge     *phonenet.Challenge
@@ -373,7 +373,7 @@ func (l *phoneLogin) submitPhoneNumber(ctx context.Context, number string) (*bri
 	return codeStep("Enter the code that was sent to your phone"), nil
 }
 
-// submitCode gives the same step again after a wrong code, as some networks do, and an error only after too many.
+// submitCode repeats the step after a wrong code, as some networks do, and fails after too many.
 func (l *phoneLogin) submitCode(ctx context.Context, code string) (*bridgev2.LoginStep, error) {
 	account, token, needsPassword, err := l.challenge.EnterCode(ctx, code)
 	switch {

@@ -29,8 +29,7 @@ var (
 	_ bridgev2.TypingHandlingNetworkAPI      = (*TestnetClient)(nil)
 )
 
-// capabilities are those of every chat, as the WhatsApp bridge states them: bridgev2 refuses kinds
-// that aren't listed.
+// capabilities of every chat are WhatsApp's: bridgev2 refuses kinds that aren't listed.
 var capabilities = &event.RoomFeatures{
 	ID: "example.testnet.capabilities.2",
 	File: event.FileFeatureMap{
@@ -91,7 +90,7 @@ func (c *TestnetClient) HandleMatrixMessage(ctx context.Context, msg *bridgev2.M
 	return &bridgev2.MatrixMessageResponse{DB: message, StreamOrder: sent.SentAt.UnixMilli()}, nil
 }
 
-// wrapRefusal gives a refusal of the network the message status that it deserves. Other errors are retriable by default.
+// wrapRefusal gives a refusal of the network its message status. Other errors are retriable.
 func wrapRefusal(err error) error {
 	if errors.Is(err, phonenet.ErrNotMember) {
 		return bridgev2.WrapErrorInStatus(err).
@@ -119,7 +118,7 @@ func wrapRefusal(err error) error {
 	return ms
 }
 
-// messageID makes the network's id of a Matrix event, so that the network accepts an event once, however often it is sent.
+// messageID makes the network's id of a Matrix event, so that the network accepts a repeat once.
 func messageID(evt *event.Event) string {
 	hash := sha256.Sum256([]byte(evt.RoomID.String() + "\n" + evt.ID.String()))
 	return "B" + hex.EncodeToString(hash[:12])
@@ -193,7 +192,7 @@ func (c *TestnetClient) convertMedia(ctx context.Context, content *event.Message
 	return nil
 }
 
-// parseGeoURI reads the coordinates of a geo URI (RFC 5870): geo:latitude,longitude[,altitude][;parameters].
+// parseGeoURI reads a geo URI (RFC 5870): geo:latitude,longitude[,altitude][;parameters].
 func parseGeoURI(uri string) (*phonenet.Location, error) {
 	coordinates, _, _ := strings.Cut(strings.TrimPrefix(uri, "geo:"), ";")
 	parts := strings.Split(coordinates, ",")

@@ -1,4 +1,4 @@
-// Package control lets tests play the people behind the phones of the network: JSON over HTTP, documented in README.md.
+// Package control lets tests play the phones' owners: JSON over HTTP, documented in README.md.
 package control
 
 import (
@@ -15,7 +15,7 @@ import (
 	"testbridge/phonenet"
 )
 
-// Serve answers at the address until the program ends, and returns the address with the port that was chosen.
+// Serve answers at the address until the program ends, and returns the address with its port.
 func Serve(address string, network *phonenet.Network) (net.Addr, error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
@@ -104,7 +104,7 @@ func statusOf(err error) int {
 	}
 }
 
-// read decodes the body over what the value holds already. Unknown fields are mistakes.
+// read decodes the body over the given value. Unknown fields are mistakes.
 func read[T any](r *http.Request, into T) (T, error) {
 	decoder := json.NewDecoder(r.Body)
 	decoder.DisallowUnknownFields()
@@ -114,7 +114,7 @@ func read[T any](r *http.Request, into T) (T, error) {
 	return into, nil
 }
 
-// waiting is what the calls that wait have in common: ?wait_ms= is how long at most, ?count= for how many.
+// waiting reads the parameters of calls that wait: at most ?wait_ms=, for ?count= items.
 func waiting(r *http.Request) (ctx context.Context, cancel context.CancelFunc, count int, err error) {
 	waitMS, err := numberIn(r, "wait_ms", 0)
 	if err == nil {

@@ -37,7 +37,7 @@ func (c *calls) createAccount(r *http.Request) (any, error) {
 	return c.network.CreateAccount(request)
 }
 
-// accountWithDevice is an account and what is linked to it.
+// accountWithDevice is an account and its linked device.
 type accountWithDevice struct {
 	phonenet.Account
 	Device *phonenet.Device `json:"device"`

@@ -1,4 +1,4 @@
-// Calls that do what the owner of a phone does: read, write, react.
+// Calls for the actions of a phone's owner: read, write, react.
 
 package control
 

@@ -1,4 +1,4 @@
-// Accounts: who can be reached on the network, and what they need to prove who they are.
+// Accounts: addresses on the network, and proofs of identity.
 
 package phonenet
 
@@ -14,13 +14,13 @@ import (
 
 // Account is someone on the network, with a phone in hand.
 type Account struct {
-	// ID is the digits of the phone number, or a UUID for an account that was made opaque or has no number.
+	// ID is the digits of the number, or a UUID for an opaque account or one without a number.
 	ID       string `json:"id"`
 	Phone    string `json:"phone,omitempty"` // E.164, with the plus sign
 	Username string `json:"username,omitempty"`
 	Name     string `json:"name"`
 	Avatar   []byte `json:"avatar,omitempty"`
-	// LoginCode is what the network sends to the phone when someone logs in with its number.
+	// LoginCode is the code sent to the phone when someone logs in with its number.
 	LoginCode string `json:"login_code"`
 	// Password is asked for after the code, unless it is empty.
 	Password string `json:"password,omitempty"`
@@ -28,7 +28,7 @@ type Account struct {
 	Cookies Cookies `json:"cookies"`
 	// Contacts are the accounts in the address book.
 	Contacts []string `json:"contacts,omitempty"`
-	// AutoReceipts is what the phone answers to a message by itself.
+	// AutoReceipts are the receipts that the phone sends by itself.
 	AutoReceipts ReceiptKind `json:"auto_receipts,omitempty"`
 
 	outcomes []Outcome
@@ -41,7 +41,7 @@ type Cookies struct {
 	CSRF    string `json:"csrf"`
 }
 
-// NewAccount is what is needed to make an account. Either Phone or Username must be given; what else is missing is made up.
+// NewAccount describes an account to make. Phone or Username is required; the rest is made up.
 type NewAccount struct {
 	Phone        string      `json:"phone"`
 	Username     string      `json:"username"`
@@ -96,7 +96,7 @@ func (n *Network) CreateAccount(request NewAccount) (Account, error) {
 	return n.saved(account)
 }
 
-// AccountChange says what to change of an account; what is nil stays.
+// AccountChange is a change of an account; nil fields stay.
 type AccountChange struct {
 	Name         *string      `json:"name"`
 	Avatar       []byte       `json:"avatar"`
@@ -157,7 +157,7 @@ func (n *Network) Accounts() []Account {
 	return accounts
 }
 
-// Account finds an account by its id, its number in any notation, or its username with or without the at sign.
+// Account finds an account by its id, its number in any notation, or its username, with @ or not.
 func (n *Network) Account(identifier string) (Account, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

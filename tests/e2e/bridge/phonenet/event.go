@@ -1,4 +1,4 @@
-// Events: what a phone and the devices linked to it are told.
+// Events for a phone and its linked devices.
 
 package phonenet
 
@@ -46,7 +46,7 @@ type Event struct {
 	Refusal    *Refusal   `json:"-"`
 }
 
-// publish tells phones, and the devices linked to them, except the one through which it came. The lock is held.
+// publish tells phones and their devices, except the session `through`. The caller holds the lock.
 func (n *Network) publish(event Event, told []string, through string) {
 	event.At = now()
 	for _, id := range told {
@@ -64,7 +64,7 @@ func (n *Network) publish(event Event, told []string, through string) {
 	n.notify()
 }
 
-// Events returns what a phone was told after the event with the given number. It waits until there are enough or the context ends.
+// Events returns a phone's events after a number. It waits for enough, or until the context ends.
 func (n *Network) Events(ctx context.Context, owner string, after, count int) ([]Event, error) {
 	n.mu.Lock()
 	account, err := n.account(owner)

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// InviteLinkPrefix is how every invite link begins.
+// InviteLinkPrefix begins every invite link.
 const InviteLinkPrefix = "https://join.testnet.example/"
 
 // ErrInviteLinkInvalid says that an invite link leads nowhere.
@@ -27,13 +27,13 @@ type Group struct {
 	Avatar  []byte   `json:"avatar,omitempty"`
 	Owner   string   `json:"owner"`
 	Members []string `json:"members"`
-	// PerUser says that each member has a copy of the chat of their own, as in the small groups of some networks.
+	// PerUser gives each member a copy of the chat, as in the small groups of some networks.
 	PerUser    bool     `json:"per_user,omitempty"`
 	InviteLink string   `json:"invite_link"`
 	Revoked    []string `json:"revoked_links,omitempty"`
 }
 
-// NewGroup is what is needed to make a group.
+// NewGroup describes a group to make.
 type NewGroup struct {
 	Name    string   `json:"name"`
 	Topic   string   `json:"topic"`
@@ -43,7 +43,7 @@ type NewGroup struct {
 	PerUser bool     `json:"per_user"`
 }
 
-// CreateGroup makes a group of its owner and the members. The session, if any, is the device through which the owner does it.
+// CreateGroup makes a group of owner and members. `through` is the owner's device, if any.
 func (n *Network) CreateGroup(request NewGroup, through string) (Group, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -69,7 +69,7 @@ func newInviteLink() string {
 	return InviteLinkPrefix + randomHex(11)
 }
 
-// GroupChange says what to change of a group; what is nil stays.
+// GroupChange is a change of a group; nil fields stay.
 type GroupChange struct {
 	Name   *string  `json:"name"`
 	Topic  *string  `json:"topic"`
@@ -108,7 +108,7 @@ func (n *Network) ChangeGroup(id string, change GroupChange) (Group, error) {
 	add = slices.DeleteFunc(add, func(id string) bool { return slices.Contains(group.Members, id) })
 	remove = slices.DeleteFunc(remove, func(id string) bool { return !slices.Contains(group.Members, id) })
 	group.Members = append(slices.Clone(group.Members), add...)
-	// Those who are removed are told as well, and so leave the list only afterwards.
+	// Removed members get the event, too, so they leave the list afterwards.
 	event := Event{By: group.Owner, Joined: add, Left: remove}
 	left := slices.Clone(group.Members)
 	group.Members = slices.DeleteFunc(slices.Clone(group.Members), func(id string) bool { return slices.Contains(remove, id) })
@@ -126,7 +126,7 @@ func (n *Network) changedGroupTold(group *Group, event Event, told []string, thr
 	return copied, n.journal.write(recordGroup, group.ID, group)
 }
 
-// Groups returns all groups, ordered by id; with an account only those that it is a member of.
+// Groups returns all groups, or those of a member, ordered by id.
 func (n *Network) Groups(member string) []Group {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -181,7 +181,7 @@ func (n *Network) groupByLink(link string) (*Group, error) {
 	return nil, ErrInviteLinkInvalid
 }
 
-// JoinByLink makes an account a member of the group that an invite link leads to. Joining twice does nothing.
+// JoinByLink makes an account a member of an invite link's group. Joining twice does nothing.
 func (n *Network) JoinByLink(account, link string) (Group, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -1,4 +1,4 @@
-// The journal: what the network must still know after a restart of the program, one JSON record a line, the last one of an id wins.
+// The journal keeps state over restarts: a JSON record a line; an id's last record wins.
 
 package phonenet
 
@@ -22,7 +22,7 @@ const (
 	recordSession  recordKind = "session"
 )
 
-// record is a line of the journal; without a value the thing is gone.
+// record is a line of the journal; without a value the thing is deleted.
 type record struct {
 	Kind  recordKind      `json:"kind"`
 	ID    string          `json:"id"`
@@ -98,7 +98,7 @@ func (j *journal) reset() error {
 	return err
 }
 
-// restore applies a record of the journal to the network, before anyone else has it.
+// restore applies a record to the network, before anyone else has the network.
 func (n *Network) restore(read record) error {
 	switch read.Kind {
 	case recordSettings:

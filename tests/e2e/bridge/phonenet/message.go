@@ -1,4 +1,4 @@
-// Messages: what is said in chats, and what happens to it afterwards.
+// Messages in chats, and their later changes.
 
 package phonenet
 
@@ -97,7 +97,7 @@ const (
 	ThroughBridge = "bridge"
 )
 
-// Chat is the chat that the message belongs to, seen by an account: the group, or the other one.
+// Chat is the message's chat as an account sees it: the group, or the other account.
 func (m *Message) Chat(viewer string) string {
 	switch {
 	case m.Group != "":
@@ -208,7 +208,7 @@ func (m *Message) setContent(draft Draft) error {
 	return nil
 }
 
-// accept takes a message over and tells everyone in the chat, except the session through which it came. The lock is held.
+// accept takes a message and tells its chat, but not the session `through`. The lock is held.
 func (n *Network) accept(message *Message, through string) error {
 	message.Held = false
 	if _, known := n.messages[message.ID]; !known {
@@ -224,7 +224,7 @@ func (n *Network) accept(message *Message, through string) error {
 	return n.journal.write(recordMessage, message.ID, message)
 }
 
-// membersOf returns who is in the chat of a message.
+// membersOf returns the members of a message's chat.
 func (n *Network) membersOf(message *Message) []string {
 	if message.Group != "" {
 		return n.groups[message.Group].Members
@@ -249,7 +249,7 @@ func (n *Network) visible(account *Account, id string) (*Message, error) {
 	return message, nil
 }
 
-// change applies a change to a message that the account can see, tells everyone in the chat but the session, and records it.
+// change changes a message that the account can see, records it, and tells all but the session.
 func (n *Network) change(by, id, through string, apply func(*Account, *Message) (Event, error)) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -375,7 +375,7 @@ type Filter struct {
 	Count int    // wait until there are so many
 }
 
-// Messages returns the messages that a phone has, oldest first. It waits until there are enough or the context ends.
+// Messages returns a phone's messages, oldest first. It waits for enough, or the context's end.
 func (n *Network) Messages(ctx context.Context, owner string, filter Filter) ([]Message, error) {
 	n.mu.Lock()
 	account, err := n.account(owner)

@@ -1,6 +1,6 @@
-// Package phonenet is a telephone network that lives in memory: accounts with phones, chats between them, groups, and devices that
-// are linked to an account. It knows nothing of Matrix. A linked device (a bridge login) talks to it through a [Session]; whoever
-// plays the people behind the phones does so through the methods of [Network].
+// Package phonenet is a telephone network in memory: accounts with phones, chats, groups and linked
+// devices. It knows nothing of Matrix. A linked device (a bridge login) uses a [Session]; tests act
+// for the phones' owners by the methods of [Network].
 package phonenet
 
 import (
@@ -37,18 +37,18 @@ var (
 type Settings struct {
 	// Down says that nobody can reach the network.
 	Down bool `json:"down"`
-	// DownAfterMS is how long it takes until someone who tries to log in notices, in milliseconds.
+	// DownAfterMS is how long a login waits until it notices, in milliseconds.
 	DownAfterMS int `json:"down_after_ms"`
 	// QRCount is how many QR codes a pairing shows, one after the other, before it times out.
 	QRCount int `json:"qr_count"`
-	// QRIntervalMS is how long each is valid, in milliseconds. A pairing code is valid as long as all QR codes together.
+	// QRIntervalMS is a QR code's lifetime; a pairing code lives as long as all QR codes together.
 	QRIntervalMS int `json:"qr_interval_ms"`
 }
 
 // DefaultSettings are like those of a well-known network.
 var DefaultSettings = Settings{QRCount: 6, QRIntervalMS: 20_000}
 
-// Network is all there is. Its zero value isn't usable: see [Open].
+// Network is the whole network. Its zero value isn't usable: see [Open].
 type Network struct {
 	mu       sync.Mutex
 	settings Settings
@@ -63,7 +63,7 @@ type Network struct {
 	journal *journal
 }
 
-// Open returns the network that is recorded in the file, or an empty one. With an empty path nothing is recorded.
+// Open returns the network recorded in the file, or an empty one. An empty path records nothing.
 func Open(journalPath string) (*Network, error) {
 	n := &Network{changed: make(chan struct{})}
 	n.clear()
@@ -107,7 +107,7 @@ func (n *Network) Settings() Settings {
 	return n.settings
 }
 
-// SetSettings puts new settings in force. Devices lose their connection when the network goes down, and get it back afterwards.
+// SetSettings replaces the settings. Devices lose their connection while the network is down.
 func (n *Network) SetSettings(settings Settings) error {
 	if settings.QRCount < 1 || settings.QRIntervalMS < 1 || settings.DownAfterMS < 0 {
 		return fmt.Errorf("%w: qr_count and qr_interval_ms must be positive, down_after_ms not negative", ErrInvalid)
@@ -153,14 +153,14 @@ func pause(ctx context.Context, duration time.Duration) error {
 	}
 }
 
-// notify wakes whoever waits for something to happen. The caller holds the lock.
+// notify wakes everyone who waits for a change. The caller holds the lock.
 func (n *Network) notify() {
 	close(n.changed)
 	n.changed = make(chan struct{})
 }
 
-// wait returns as soon as the condition holds, or when the context ends, and says whether it holds. It is tested under the lock
-// of the network, now and after every change, and must not call back.
+// wait returns once the condition holds or the context ends, and whether it holds. The condition is
+// tested under the network's lock, now and after every change, and must not call back.
 func (n *Network) wait(ctx context.Context, condition func() bool) bool {
 	for {
 		n.mu.Lock()

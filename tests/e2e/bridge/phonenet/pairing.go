@@ -1,4 +1,4 @@
-// Ways to link a device: a QR code or a pairing code confirmed on the phone, a code sent to the phone, cookies of the web page.
+// Linking a device: by a QR or pairing code confirmed on the phone, a code sent to it, or cookies.
 
 package phonenet
 
@@ -40,7 +40,7 @@ type Pairing struct {
 	err     error
 }
 
-// StartQR begins a pairing whose codes are to be scanned.
+// StartQR begins a pairing by QR codes.
 func (n *Network) StartQR(ctx context.Context) (*Pairing, error) {
 	if err := n.reach(ctx); err != nil {
 		return nil, err
@@ -54,7 +54,7 @@ func (n *Network) StartQR(ctx context.Context) (*Pairing, error) {
 	return n.startPairing("", codes, time.Duration(n.settings.QRIntervalMS)*time.Millisecond), nil
 }
 
-// StartPairingCode begins a pairing whose code is to be typed in on the phone with the number.
+// StartPairingCode begins a pairing by a code that is typed on the phone with the number.
 func (n *Network) StartPairingCode(ctx context.Context, number string) (*Pairing, error) {
 	if err := n.reach(ctx); err != nil {
 		return nil, err
@@ -87,7 +87,7 @@ func (n *Network) startPairing(phone string, codes []string, interval time.Durat
 	return pairing
 }
 
-// Current returns the code that is valid now, its number from 0, and how long it will be; ok is false when all have expired.
+// Current returns the valid code, its number from 0 and its remaining time; !ok after the last one.
 func (p *Pairing) Current() (code string, index int, remaining time.Duration, ok bool) {
 	elapsed := time.Since(p.started)
 	index = int(elapsed / p.interval)
@@ -120,7 +120,7 @@ func (n *Network) Cancel(p *Pairing) {
 	n.notify()
 }
 
-// PendingPairing is a pairing as it is shown.
+// PendingPairing is a pairing as tests see it.
 type PendingPairing struct {
 	ID    string `json:"id"`
 	Phone string `json:"phone,omitempty"`
@@ -128,7 +128,7 @@ type PendingPairing struct {
 	Index int    `json:"index"`
 }
 
-// Pairings returns the pairings that can be confirmed now. It waits until there are enough or the context ends.
+// Pairings returns pairings to confirm. It waits for enough, or until the context ends.
 func (n *Network) Pairings(ctx context.Context, count int) []PendingPairing {
 	pending := []PendingPairing{}
 	n.wait(ctx, func() bool {
@@ -144,7 +144,7 @@ func (n *Network) Pairings(ctx context.Context, count int) []PendingPairing {
 	return pending
 }
 
-// Confirm links the device that shows the code to the account, as scanning or typing it on the phone does. With deny it refuses.
+// Confirm links the device that shows the code to the account; with deny it refuses.
 func (n *Network) Confirm(identifier, code string, deny bool) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -173,7 +173,7 @@ func (n *Network) Confirm(identifier, code string, deny bool) error {
 	return fmt.Errorf("%w: no pairing shows the code %q to this phone (any more)", ErrNotFound, code)
 }
 
-// Challenge is a login with a number, which the network answers by a code sent to the phone.
+// Challenge is a login with a number: the network sends a code to the phone.
 type Challenge struct {
 	network   *Network
 	accountID string

@@ -1,5 +1,5 @@
-// Sessions: devices that are linked to an account, as a bridge login is. A session gets the events of its account while it is
-// connected; what happens meanwhile waits for it.
+// Sessions are devices linked to an account, such as bridge logins. A session gets its account's
+// events while it is connected; other events wait for it.
 
 package phonenet
 
@@ -32,7 +32,7 @@ type Connection struct {
 
 var unreachable = Connection{State: Disconnected, Reason: "network-unreachable", Message: ErrUnreachable.Error()}
 
-// Session is a linked device. The fields that are written as JSON survive a restart.
+// Session is a linked device. Its JSON fields survive a restart.
 type Session struct {
 	Token    string    `json:"token"`
 	Account  string    `json:"account"`
@@ -61,7 +61,7 @@ func (n *Network) sessionOf(account string) *Session {
 	return nil
 }
 
-// link makes a new session of the account. One before it ends silently: it is the same device that logged in again.
+// link makes a new session of the account. It silently ends an earlier one: the same device's.
 func (n *Network) link(account *Account) (*Session, error) {
 	if previous := n.sessionOf(account.ID); previous != nil {
 		delete(n.sessions, previous.Token)
@@ -76,7 +76,7 @@ func (n *Network) link(account *Account) (*Session, error) {
 	return session, n.journal.write(recordSession, session.Token, session)
 }
 
-// Attach connects a device: from now on the handler is told, one event at a time, beginning with the state of the connection.
+// Attach connects a device. The handler gets the connection's state, then one event at a time.
 func (n *Network) Attach(token string, handle func(Event)) (*Session, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -190,7 +190,7 @@ func (s *Session) revoke(message string) {
 	s.setConnection(Connection{State: LoggedOut, Reason: "logged-out", Message: message})
 }
 
-// SetConnection changes the connection of the device that is linked to an account. LoggedOut ends the session for good.
+// SetConnection changes the connection of an account's linked device. LoggedOut ends the session.
 func (n *Network) SetConnection(identifier string, connection Connection) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -217,7 +217,7 @@ func (n *Network) SetConnection(identifier string, connection Connection) error 
 	return nil
 }
 
-// Device is what a phone shows of the device that is linked to it.
+// Device is a phone's view of its linked device.
 type Device struct {
 	LinkedAt   time.Time  `json:"linked_at"`
 	Attached   bool       `json:"attached"` // a bridge has it in use
@@ -250,7 +250,7 @@ const (
 	OutcomeHold      OutcomeKind = "hold"      // no answer, until it is released
 )
 
-// Outcome is what the network does with the next messages of a linked device.
+// Outcome is the network's reaction to a message of a linked device.
 type Outcome struct {
 	Kind    OutcomeKind `json:"outcome"`
 	Reason  string      `json:"reason"`   // machine-readable, of a refusal
@@ -292,7 +292,7 @@ func (outcome Outcome) refusal() *Refusal {
 	return refusal
 }
 
-// SetOutcomes replaces what happens to the next messages that the linked device of an account sends.
+// SetOutcomes replaces the outcomes of the next messages from an account's linked device.
 func (n *Network) SetOutcomes(identifier string, outcomes []Outcome) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -321,7 +321,7 @@ func (account *Account) nextOutcome() Outcome {
 	return outcome
 }
 
-// ready returns the account if the session can talk to the network. The lock is held.
+// ready returns the account if the session is connected. The caller holds the lock.
 func (s *Session) ready() (*Account, error) {
 	if _, valid := s.network.sessions[s.Token]; !valid {
 		return nil, ErrLoggedOut
@@ -340,8 +340,8 @@ func (s *Session) Ready() error {
 	return err
 }
 
-// Send sends a message. A message whose Held is set has got no answer: the handler is told by an [EventAnswer] when it gets one. The
-// same id is accepted once: sending it again returns the message as it is. A refusal is a [*Refusal].
+// Send sends a message; a refusal is a [*Refusal]. A Held message gets its answer later, by an
+// [EventAnswer]. A repeat with the same id returns the message as it is.
 func (s *Session) Send(ctx context.Context, draft Draft) (Message, error) {
 	outcome, known, err := s.begin(draft.ID)
 	if err != nil || known != nil {
@@ -375,7 +375,7 @@ func (s *Session) Send(ctx context.Context, draft Draft) (Message, error) {
 	return *message.copy(), n.accept(message, s.Token)
 }
 
-// begin finds out what will become of a message, or that it is known already.
+// begin returns the message's outcome, or the known message of that id.
 func (s *Session) begin(id string) (outcome Outcome, known *Message, err error) {
 	s.network.mu.Lock()
 	defer s.network.mu.Unlock()
@@ -396,7 +396,7 @@ func messageOrNone(message *Message) Message {
 	return *message
 }
 
-// Held returns the messages of an account's linked device that wait for an answer. It waits until there are enough.
+// Held returns held messages of an account's linked device. It waits until there are enough.
 func (n *Network) Held(ctx context.Context, identifier string, count int) ([]Message, error) {
 	account, err := n.Account(identifier)
 	if err != nil {
@@ -415,7 +415,7 @@ func (n *Network) Held(ctx context.Context, identifier string, count int) ([]Mes
 	return held, nil
 }
 
-// Release answers a message that was held: with success, or a refusal.
+// Release answers a held message with success or a refusal.
 func (n *Network) Release(id string, outcome Outcome) error {
 	if outcome.Kind == "" {
 		outcome.Kind = OutcomeSuccess
