@@ -1,4 +1,4 @@
-/** Holds answers of the gateway against openapi.json: status, content type and body, which may have no field that isn't there. */
+/** Checks answers against openapi.json: status, content type, and a body without unknown fields. */
 import Ajv, { type ValidateFunction } from 'ajv'
 import addFormats from 'ajv-formats'
 import openapi from '../../openapi.json'
@@ -8,7 +8,7 @@ const DOCUMENT: OpenApiDocument = JSON.parse(JSON.stringify(openapi), (_key, val
   isClosed(value) ? { ...value, additionalProperties: false } : value,
 )
 
-/** An object whose fields are all known. */
+/** True for an object whose fields are all listed. */
 function isClosed(schema: { properties?: object; additionalProperties?: unknown } | null): boolean {
   return Object.keys(schema?.properties ?? {}).length > 0 && schema?.additionalProperties === undefined
 }
@@ -18,12 +18,12 @@ ajv.addFormat('binary', true)
 ajv.addSchema(DOCUMENT, 'document')
 const validators = new Map<string, ValidateFunction>()
 
-/** What has no parameter comes first: /devices/links is no device. */
+/** Paths without parameters come first, so that /devices/links isn't read as a device. */
 const PATHS = Object.keys(DOCUMENT.paths)
   .map(path => ({ path, pattern: new RegExp(`^${path.replace(/\{\w+\}/g, '[^/]+')}/?$`) }))
   .toSorted((one, other) => one.path.split('{').length - other.path.split('{').length)
 
-/** Answered before anybody knows which call it is. */
+/** The gateway answers these before it knows the call. */
 const OF_NO_CALL = [405, 421]
 const ERROR_BODY = '#/components/schemas/ErrorBody'
 
@@ -33,7 +33,7 @@ interface Answered {
   text: string
 }
 
-/** @throws Error when the call is documented and its answer isn't as the document says */
+/** @throws Error when the answer to a documented call isn't as documented */
 export function expectDocumented(method: string, url: string, { status, headers, text }: Answered): void {
   const { pathname } = new URL(url, 'http://localhost')
   const path = PATHS.find(({ pattern }) => pattern.test(pathname))?.path

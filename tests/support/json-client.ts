@@ -1,4 +1,4 @@
-/** Calls a JSON API and returns the whole answer; those of the gateway are held against its document. */
+/** Calls a JSON API and returns the whole answer; checks the gateway's against its document. */
 import { expectDocumented } from './documented.ts'
 
 export interface Answer<T = unknown> {

@@ -151,7 +151,7 @@ export interface CallOptions {
   headers?: Record<string, string>
   body?: string | FormData
   origin?: string
-  /** What answers is a stand-in, and says what the real one never does. */
+  /** A stand-in answers, in a way that the real service never does. */
   undocumented?: boolean
 }
 
