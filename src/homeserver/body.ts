@@ -14,7 +14,7 @@ const MAX_BODY_BYTES = 1024 * 1024
 /** Reading, parsing and validating a longer body each get their own turn of the event loop. */
 const LARGE_CHARACTERS = 64 * 1024
 
-/** Reads a body's JSON object. An absent body counts as `{}`: calls without parameters have none. */
+/** Reads a body's JSON object. An absent body is `{}`: calls without parameters send none. */
 export async function readObject(request: Request, rules?: JsonRules): Promise<JsonObject> {
   const text = await readText(request)
   if (text === '') return {}

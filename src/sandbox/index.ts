@@ -1,8 +1,8 @@
 /**
- * The sandbox: a phone network that exists only in this process, with a bridge to it for each simulated platform.
+ * The sandbox: a phone network that exists only in this process, with a bridge for each platform.
  *
- * To a homeserver and to whoever links devices it is bridges like any others; to people it is a page with phones. It knows
- * nothing of the program that it is part of but a homeserver and a place for its data.
+ * A homeserver and device linking see ordinary bridges; people see a page with phones. The sandbox
+ * needs only a homeserver and a place for its data, and knows nothing else of the program.
  */
 import type { Database } from 'bun:sqlite'
 import type { ForgottenRows } from '../lib/aged-rows.ts'
@@ -29,14 +29,14 @@ export interface SandboxOptions {
   /** Open and migrated. */
   database: Database
   committer: Committer
-  /** Folder for the network's files; made when missing. */
+  /** Folder for the network's files; created when missing. */
   mediaDir: string
-  /** Where people reach the program, for example `http://localhost:8080`; without a slash at its end. */
+  /** The program's URL for people, such as `http://localhost:8080`, without a trailing slash. */
   baseUrl: () => string
   homeserver: HomeserverConnection
-  /** By default nobody is told. */
+  /** Optional listener for login states. */
   reportState?: ReportState
-  /** Which platforms are simulated. */
+  /** Platforms to simulate. */
   platforms: readonly SandboxPlatform[]
   maxUploadBytes: number
   clock?: Clock
@@ -47,24 +47,24 @@ export interface Sandbox {
   bridges: SandboxBridge[]
   /** Serves /sandbox and everything below it. */
   fetch(request: Request): Promise<Response>
-  /** Removes files that a kill left behind. Before the first request. */
+  /** Removes files left by a kill. Call it before the first request. */
   sweep(): Promise<void>
   /**
    * Forgets some old messages.
-   * @param after where the step before ended
+   * @param after the position at which the last step ended
    * @param before in milliseconds since 1970
    */
   forget(after: number, before: number): Promise<ForgottenRows>
   /**
-   * Removes files from before an instant that no younger message has; their messages stay.
+   * Removes files older than `before` that no younger message has; their messages stay.
    * @param before in milliseconds since 1970
    * @param signal ends it early
    * @returns how many were removed
    */
   forgetFiles(before: number, signal: AbortSignal): Promise<number>
-  /** Once the bridges are registered with the homeserver. */
+  /** Call it once the bridges are registered with the homeserver. */
   start(): void
-  /** Ends a platform's bridge for good, for another that serves the platform from now on. Its phones stay. */
+  /** Ends a platform's bridge for good, because another serves the platform. Its phones stay. */
   retire(platform: string): Promise<void>
   stop(): Promise<void>
 }

@@ -1,4 +1,4 @@
-/** SQL of which phones of the sandbox are linked, for whoever has its tables without a sandbox. */
+/** SQL for the sandbox's linked phones, for code that has its tables but no sandbox. */
 
 export interface LinkedPhone {
   platform: string
@@ -15,7 +15,7 @@ export interface LinkedLogin {
 export const LINKED_LOGINS =
   'SELECT id AS loginId, user_id AS userId FROM sandbox_login WHERE platform = $platform ORDER BY id'
 
-/** Unlinks the phones of a platform, and drops everything that waits for them. */
+/** Unlinks a platform's phones and drops everything waiting for them. */
 export const FORGET_LINKED_PHONES = [
   'DELETE FROM sandbox_delivery WHERE platform = $platform',
   'DELETE FROM sandbox_login WHERE platform = $platform',

@@ -1,4 +1,4 @@
-/** What differs between the simulated platforms: names, ids, login flows, invite links. */
+/** Differences between the simulated platforms: names, ids, login flows, invite links. */
 import { createHash } from 'node:crypto'
 import { existsOnNetwork } from './network/phone-number.ts'
 
@@ -25,21 +25,15 @@ export interface PlatformFacts {
   errorPrefix: string
   flows: readonly LoginFlow[]
   inviteBase: string
-  /**
-   * @returns the platform's own id of the account with this number: login id, and localpart of its
-   * ghost in groups
-   */
+  /** @returns the platform's own id for the account: login id, and ghost's localpart in groups */
   accountId(phone: string): string
-  /**
-   * @returns the id by which others know the account in direct chats, and the localpart of its
-   * ghost there
-   */
+  /** @returns the account's id for others in direct chats, and its ghost's localpart there */
   personId(phone: string): string
-  /** The other way round, from either id; null when it is no account of this network. */
+  /** The inverse, for either id; null when it is no account of this network. */
   phoneOf(id: string): string | null
-  /** The id of a direct chat with the person, as the bridge gives it in m.bridge. */
+  /** Id of a direct chat with the person, as in the bridge's m.bridge. */
   directChannelId(personId: string): string
-  /** @param seed what the new group's id is derived from */
+  /** @param seed source of the new group's id */
   groupId(seed: string): string
 }
 
@@ -127,7 +121,7 @@ export function isSandboxPlatform(value: string): value is SandboxPlatform {
   return (SANDBOX_PLATFORMS as readonly string[]).includes(value)
 }
 
-/** @returns the invite code in `link`, which may be the whole link in any usual form; null when it is not this platform's */
+/** @returns the invite code of a link in any usual form; null for other platforms' links */
 export function inviteCodeOf(facts: PlatformFacts, link: string): string | null {
   const patterns: Record<SandboxPlatform, RegExp> = {
     wa: /^(?:https?:\/\/)?chat\.whatsapp\.com\/(?:invite\/)?([\w-]+)\/?(?:\?.*)?$/i,
@@ -147,8 +141,8 @@ function decimalDigest(seed: string, digits: number): string {
 }
 
 /**
- * Ids that don't show the number must lead back to it with no table between them: the number, with
- * a 1 before it, is scrambled by a multiplication that can be undone (modulo 2^60).
+ * Ids that hide the number must lead back to it without a table: multiplying modulo 2^60, which
+ * can be undone, scrambles the number with a 1 before it.
  */
 const SCRAMBLE = 0x9e3779b97f4a7c15n
 const SPACE = 1n << 60n
@@ -164,8 +158,8 @@ function unscrambled(value: bigint): string | null {
 }
 
 /**
- * Since 2026 WhatsApp's bridge knows most people it has direct chats with by hidden ids (LIDs).
- * Here those have one whose number ends with a 3 or a 6, so that both kinds are met every day.
+ * Since 2026 WhatsApp's bridge knows most people in direct chats by hidden ids (LIDs). Here numbers
+ * ending with 3 or 6 have one, so that people meet both kinds every day.
  */
 const HIDDEN_PREFIX = 'lid-'
 
@@ -190,8 +184,8 @@ function phoneOfHiddenId(id: string): string | null {
 }
 
 /**
- * A Signal account id is a UUID: the number scrambled fills its first 15 free digits, and a digest
- * the rest, which tells such a UUID from any other.
+ * A Signal account id is a UUID: the scrambled number fills its first 15 free digits, and a digest
+ * the rest, which distinguishes it from other UUIDs.
  */
 function phoneToUuid(phone: string): string {
   const hex = scrambled(phone).toString(16).padStart(15, '0')
@@ -207,7 +201,7 @@ function uuidToPhone(uuid: string): string | null {
   return phone !== null && phoneToUuid(phone) === uuid.toLowerCase() ? phone : null
 }
 
-/** The number that undoes a multiplication by the odd `factor` modulo 2^60 (Newton's iteration doubles the right bits). */
+/** Inverse of the odd `factor` modulo 2^60 (Newton's iteration doubles the correct bits). */
 function inverse(factor: bigint): bigint {
   let guess = factor
   for (let step = 0; step < 6; step++) guess = BigInt.asUintN(60, guess * (2n - factor * guess))

@@ -1,4 +1,4 @@
-/** Reads what was sent: JSON, a form, or a multipart form whose file goes straight to the disk. */
+/** Reads request bodies: JSON, a form, or a multipart form whose file is streamed to disk. */
 import { bodyStream } from '../../lib/body-reader.ts'
 import { BodyTooSlow, readBytesAtMost } from '../../lib/bounded-body.ts'
 import { charsetOf, decodeText, UndecodableText } from '../../lib/charset.ts'
@@ -11,18 +11,15 @@ import { FileTooLarge, type MediaFiles } from '../network/media.ts'
 import type { Media } from '../network/types.ts'
 import { ApiError } from './errors.ts'
 
-/** Longest body that is no file. */
+/** Longest body that isn't a file. */
 const MAX_TEXT_BYTES = 1024 * 1024
 
-/** Of such bodies, which come from whoever can reach the sandbox: what they may take in memory together, and how long each may be in coming. */
+/** Total memory and time limit of such bodies: anyone who reaches the sandbox may send them. */
 const MAX_TEXT_BYTES_IN_ALL = 16 * 1024 * 1024
 const textLimit = createTimeLimit(10_000)
 let textBytesInAll = 0
 
-/**
- * @throws ApiError when it is too large, too slow, not in its charset, or there are too many of
- * them at a time
- */
+/** @throws ApiError when the body is too large, slow or undecodable, or too many are being read */
 export async function readText(request: Request): Promise<string> {
   let heldBytes = 0
   const holding = (bytes: number) => {
@@ -44,16 +41,13 @@ export async function readText(request: Request): Promise<string> {
   }
 }
 
-/** @returns the JSON, `{}` for no body; not yet checked against any schema */
+/** @returns the JSON, `{}` for no body, not yet checked against a schema */
 export async function readJson(request: Request): Promise<unknown> {
   const text = await readText(request)
   return parseJson(text.trim() === '' ? '{}' : text, 'JSON')
 }
 
-/**
- * @throws ApiError when the text is no JSON, or nested too deep; `expected` names other allowed
- * bodies
- */
+/** @throws ApiError when the text is no JSON or nested too deep; `expected` names allowed bodies */
 export function parseJson(text: string, expected: string): unknown {
   if (isNestedTooDeep(text)) {
     throw new ApiError('bad_request', `body: expected at most ${MAX_NESTING} levels of lists and objects`)
@@ -74,7 +68,7 @@ export interface MultipartForm {
   media: Media | null
 }
 
-/** @throws ApiError when the form is broken or cut off, or its file too large; nothing of the file is left then */
+/** @throws ApiError when the form is broken or cut off, or its file too large; leaves no file */
 export async function readMultipart(request: Request, files: MediaFiles): Promise<MultipartForm> {
   if (!request.body) throw new ApiError('bad_request', 'body: expected a multipart form')
   const boundary = boundaryOf(request.headers.get('content-type') ?? '')

@@ -1,4 +1,4 @@
-/** What the handlers of the sandbox's interface work with, and how they read what they are given. */
+/** Context of the interface's handlers, and how they read their input. */
 import { z } from 'zod'
 import type { LinkCodes } from '../bridge/link-codes.ts'
 import type { Faults } from '../network/faults.ts'
@@ -13,11 +13,11 @@ export interface ApiContext {
   files: MediaFiles
   faults: Faults
   codes: LinkCodes
-  /** The platforms that are simulated. */
+  /** The simulated platforms. */
   platforms: readonly SandboxPlatform[]
 }
 
-/** A request with what its path names. */
+/** A request with the parts of its path. */
 export interface Asked {
   request: Request
   url: URL
@@ -29,7 +29,7 @@ export type Handler = (asked: Asked) => Promise<Response> | Response
 
 const PHONE_RULE = 'expected a phone number of 5 to 15 digits'
 
-/** A number as people type it, read into its digits. */
+/** A number as people type it, parsed to digits. */
 export const phoneField = z.string(PHONE_RULE).transform((typed, check) => {
   const phone = parsePhone(typed)
   if (phone !== null) return phone
@@ -37,7 +37,7 @@ export const phoneField = z.string(PHONE_RULE).transform((typed, check) => {
   return z.NEVER
 })
 
-/** @throws ApiError 404 when nobody has the number */
+/** @throws ApiError 404 when the number doesn't exist */
 export function phoneInPath(typed: string | undefined): string {
   const phone = parsePhone(typed ?? '')
   if (phone === null || !existsOnNetwork(phone)) {

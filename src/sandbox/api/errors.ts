@@ -1,4 +1,4 @@
-/** How the sandbox's own interface says no: `{"error": "...", "code": "..."}`. */
+/** Errors of the sandbox's interface: `{"error": "...", "code": "..."}`. */
 import type { z } from 'zod'
 import { errorText } from '../../lib/error-text.ts'
 
@@ -30,7 +30,7 @@ export class ApiError extends Error {
   }
 }
 
-/** @throws ApiError that names the field and what was expected of it */
+/** @throws ApiError naming the field and what it should be */
 export function check<T>(schema: z.ZodType<T>, value: unknown): T {
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data

@@ -1,9 +1,9 @@
-/** /sandbox/api/events: tells the page what changed, as server-sent events. */
+/** /sandbox/api/events: sends changes to the page as server-sent events. */
 import type { Network, NetworkChange } from '../network/network.ts'
 
-/** Changes that come together are told together. */
+/** Changes within this time are sent together. */
 const BATCH_MS = 40
-/** A comment line now and then keeps idle connections open, and shows which are gone. */
+/** Regular comment lines keep idle connections open and reveal closed ones. */
 const KEEPALIVE_MS = 25_000
 
 export interface EventStream {
@@ -87,7 +87,7 @@ export function createEventStream(network: Network): EventStream {
         try {
           client.close()
         } catch {
-          // The client has gone already.
+          // The client has already gone.
         }
       }
     },

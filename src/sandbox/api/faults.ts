@@ -1,4 +1,4 @@
-/** /sandbox/api/faults: what is to go wrong. */
+/** /sandbox/api/faults: sets deliberate failures. */
 import { z } from 'zod'
 import { FAIL_REASONS } from '../network/faults.ts'
 import { platformFacts } from '../platforms.ts'

@@ -9,7 +9,7 @@ import { type ApiContext, type Asked, mustExist, phoneField, platformField } fro
 import { ApiError, check } from './errors.ts'
 import { groupView } from './views.ts'
 
-/** Members of a new group: all are written at once. More may join by its link. */
+/** Members of a new group, written at once. More may join by its link. */
 const MAX_MEMBERS = 1_000
 
 export function createGroupHandlers(api: ApiContext) {
@@ -42,7 +42,7 @@ export function createGroupHandlers(api: ApiContext) {
 
 /**
  * @param wanted the group's id, invite code or invite link
- * @param platform where to look; an invite link says it itself
+ * @param platform where to look; an invite link names its own
  * @throws ApiError 404
  */
 export function findGroup(api: ApiContext, wanted: string, platform: SandboxPlatform): Chat {

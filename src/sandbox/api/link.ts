@@ -1,4 +1,4 @@
-/** /sandbox/link/{code}: what a phone shows that has scanned a code, and what happens when its owner agrees. */
+/** /sandbox/link/{code}: the page a phone sees after scanning a code, and its owner's consent. */
 import { z } from 'zod'
 import type { PendingLink } from '../bridge/link-codes.ts'
 import { ProvisioningError } from '../bridge/provisioning-error.ts'
@@ -20,7 +20,7 @@ const PROBLEMS = {
 export function createLinkHandlers(api: ApiContext) {
   const { store } = api.network
 
-  /** @throws ApiError when the code is good no more */
+  /** @throws ApiError when the code is no longer valid */
   function pending(code: string | undefined): PendingLink {
     const found = api.codes.find(code ?? '')
     if (found.state === 'open') return found.link
@@ -82,7 +82,7 @@ export function createLinkHandlers(api: ApiContext) {
   }
 }
 
-/** Who opens the address gets a page, unless JSON is asked for; who posts gets JSON, unless a browser does with its form. */
+/** GET answers a page unless JSON is requested; POST answers JSON unless a browser sends a form. */
 function wantsPage(request: Request): boolean {
   const accept = request.headers.get('accept') ?? ''
   if (request.method !== 'POST') return accept.includes('text/html') || !accept.includes('application/json')
@@ -93,7 +93,7 @@ function isForm(request: Request): boolean {
   return (request.headers.get('content-type') ?? '').startsWith('application/x-www-form-urlencoded')
 }
 
-/** Empty fields of a form are fields left out; curl calls JSON a form when it isn't told otherwise. */
+/** An empty form field counts as missing; curl labels JSON as a form by default. */
 async function readForm(request: Request): Promise<unknown> {
   const text = (await readText(request)).trim()
   if (text.startsWith('{')) return parseJson(text, 'JSON or a form')

@@ -1,8 +1,8 @@
-/** /sandbox/api/media/{id}: the files of messages. */
+/** /sandbox/api/media/{id}: files of messages. */
 import type { ApiContext, Asked } from './context.ts'
 import { ApiError } from './errors.ts'
 
-/** Shown in the page; anything else is only ever downloaded, as a file could be a page with scripts. */
+/** Types shown in the page; others are downloads, since a file could be a page with scripts. */
 const SHOWN_INLINE = /^(?:image\/(?:png|jpeg|gif|webp|avif|bmp)|video\/|audio\/)/
 
 export function createMediaHandlers({ files, network }: ApiContext) {
@@ -24,7 +24,7 @@ export function createMediaHandlers({ files, network }: ApiContext) {
   }
 }
 
-/** Browsers seek in audio and video by asking for parts. */
+/** Browsers request ranges to seek in audio and video. */
 function partOf(file: Bun.BunFile, from: number, to: number, headers: Record<string, string>): Response {
   const last = Math.min(to, file.size - 1)
   if (from > last) {

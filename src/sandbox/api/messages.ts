@@ -1,4 +1,4 @@
-/** /sandbox/api/phones/{phone}/messages: what a phone has, and what its owner sends. */
+/** /sandbox/api/phones/{phone}/messages: a phone's messages, and sending by its owner. */
 import { z } from 'zod'
 import { enclosed, streamed } from '../../lib/json-answer.ts'
 import { phoneDigits } from '../../lib/phone-numbers.ts'
@@ -65,7 +65,7 @@ export function createMessageHandlers(api: ApiContext) {
       .optional(),
   })
 
-  /** Which chat of a phone is meant by the other phone or the group. */
+  /** Finds a phone's chat by the other phone or the group. */
   function chatNamed(phone: string, named: string, wanted: SandboxPlatform): string {
     const digits = phoneDigits(named)
     if (digits !== null) return directChatId(wanted, phone, digits)
@@ -131,7 +131,7 @@ export function createMessageHandlers(api: ApiContext) {
     return { type: given.type ?? 'text', text: required('text', text), replyTo }
   }
 
-  /** Phones change only what they wrote themselves. */
+  /** Phones change only their own messages. */
   function own(sender: string, id: string, field: string): string {
     if (store.message(id)?.sender === sender) return id
     throw new ApiError('bad_request', `${field}: expected a message that ${sender} sent`)
@@ -142,7 +142,7 @@ export function createMessageHandlers(api: ApiContext) {
     return chat ? [messageView(store, phone, message, chat)] : []
   }
 
-  /** The position behind which the messages asked for begin: the last ones, unless it is named. */
+  /** Position after which the messages start: the one named, or that of the last `limit`. */
   function startOf(
     phone: string,
     chatId: string | null,
@@ -154,10 +154,10 @@ export function createMessageHandlers(api: ApiContext) {
     throw new ApiError('bad_request', `after: the phone has no message ${after}`)
   }
 
-  /** A turn of the event loop reads one page at most, however many lists are asked for at once. */
+  /** Reads at most one page in a turn of the event loop, however many lists are requested. */
   const turns = new Turns()
 
-  /** Up to `limit` messages behind a position, as JSON. */
+  /** Up to `limit` messages after a position, as JSON. */
   async function* listed(
     phone: string,
     { chatId, afterSeq, limit }: { chatId: string | null; afterSeq: number; limit: number },
@@ -213,7 +213,7 @@ function required(field: string, text: string): string {
   throw new ApiError('bad_request', `${field}: expected text, or a file, location, reaction, edit or delete`)
 }
 
-/** A form sends empty fields for what was left out. */
+/** Forms send omitted fields as empty ones. */
 function withoutEmpty(fields: Record<string, string>): Record<string, string> {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== ''))
 }

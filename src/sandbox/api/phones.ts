@@ -1,4 +1,4 @@
-/** /sandbox/api/phones: who is on the network, with their address books and chats. */
+/** /sandbox/api/phones: the phones of the network, with their address books and chats. */
 import { z } from 'zod'
 import { enclosed, streamed } from '../../lib/json-answer.ts'
 import { yieldToEventLoop } from '../../lib/turn-budget.ts'
@@ -10,7 +10,7 @@ import { chatName, messageView, phoneDetailView, phoneView } from './views.ts'
 
 /** Phones shown at a time: a few milliseconds. */
 const PAGE = 50
-/** Contacts of one call, which writes them at once; further calls add more. */
+/** Most contacts of one call, written at once; further calls add more. */
 const MAX_CONTACTS = 1_000
 
 export function createPhoneHandlers(api: ApiContext) {
@@ -31,7 +31,7 @@ export function createPhoneHandlers(api: ApiContext) {
       .optional(),
   })
 
-  /** A turn of the event loop shows one page at most, however many lists are asked for at once. */
+  /** Shows at most one page in a turn of the event loop, however many lists are requested. */
   const turns = new Turns()
   const inTurn = <T>(work: () => T): Promise<T> =>
     turns.take('page', async () => {
@@ -54,7 +54,7 @@ export function createPhoneHandlers(api: ApiContext) {
       return Response.json(phoneDetailView(store, store.phone(phoneInPath(parts[0]))))
     },
 
-    /** Makes a phone or changes what is given of it. */
+    /** Creates a phone or changes the given fields. */
     async save({ request }: Asked) {
       const given = check(phoneSchema, await readJson(request))
       const phone = store.phone(mustExist('phone', given.phone))
@@ -73,7 +73,7 @@ export function createPhoneHandlers(api: ApiContext) {
       return Response.json(view, { status: isNew ? 201 : 200 })
     },
 
-    /** The phone's chats, the one with the latest message first. */
+    /** The phone's chats, most recent first. */
     chats({ parts }: Asked) {
       const phone = phoneInPath(parts[0])
       const chats = store.chatsOfPhone(phone).map(chat => {

@@ -1,4 +1,4 @@
-/** Everything below /sandbox: the interface, the page, and what a scanned code opens. */
+/** Everything below /sandbox: the interface, the page, and the link pages. */
 
 import type { Logger } from '../../lib/logger.ts'
 import { isOutOfSpace } from '../../lib/out-of-space.ts'
@@ -17,7 +17,7 @@ const SECURITY_HEADERS = {
   'content-security-policy':
     "default-src 'self'; img-src 'self' data: blob:; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
   'x-content-type-options': 'nosniff',
-  // With none at all, browsers would send our own pages' forms with `Origin: null`, and nobody could tell whose they are.
+  // With no-referrer, browsers send our pages' forms with `Origin: null`, like any other page's.
   'referrer-policy': 'same-origin',
 }
 
@@ -82,7 +82,7 @@ export function createRouter(api: ApiContext, events: EventStream, logger: Logge
   }
 }
 
-/** A page somewhere on the web must not send messages or link devices from its reader's browser. */
+/** A page elsewhere must not send messages or link devices from its reader's browser. */
 function refuseOtherSites(request: Request): void {
   const site = request.headers.get('sec-fetch-site')
   if (site === 'cross-site') throw new ApiError('forbidden', 'this is not open to pages of other sites')

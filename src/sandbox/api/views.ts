@@ -1,4 +1,4 @@
-/** What phones, chats and messages look like in answers. */
+/** Phones, chats and messages as answers show them. */
 import { rfc3339 } from '../../lib/clock.ts'
 import type { NetworkStore } from '../network/store.ts'
 import type { Chat, Login, Media, Message, Phone } from '../network/types.ts'
@@ -15,7 +15,7 @@ export function phoneView(store: NetworkStore, phone: Phone) {
   }
 }
 
-/** With the address book, which lists leave out. */
+/** Includes the address book, which lists omit. */
 export function phoneDetailView(store: NetworkStore, phone: Phone) {
   return { ...phoneView(store, phone), contacts: store.contacts(phone.phone) }
 }
@@ -44,7 +44,7 @@ export function groupView(chat: Chat) {
   }
 }
 
-/** A chat's name to one of its phones: of the group, or the other phone's. */
+/** A chat's name on one of its phones: the group's, or the other phone's. */
 export function chatName(store: NetworkStore, phone: string, chat: Chat): string {
   return chat.group?.name ?? personName(store, phone, peerOf(phone, chat))
 }
@@ -83,7 +83,7 @@ export function messageView(store: NetworkStore, viewer: string, message: Messag
     reactions,
     edited: message.editedAt !== null,
     deleted: message.deletedAt !== null,
-    // A message waits only for linked devices: phones have it at once.
+    // Only linked devices wait for a message: phones have it at once.
     status: pending ? 'sent' : 'delivered',
     timestamp: rfc3339(message.sentAt),
   }

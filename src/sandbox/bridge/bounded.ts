@@ -1,4 +1,4 @@
-/** At most so many things at once; the others wait their turn, in order. */
+/** Runs a limited number of works at once; others wait in order. */
 export interface Bounded {
   run<T>(work: () => Promise<T>): Promise<T>
 }
@@ -13,7 +13,7 @@ export function createBounded(limit: number): Bounded {
       try {
         return await work()
       } finally {
-        // The place goes straight to the next in line, so that nobody slips in between.
+        // Hands the place straight to the next in line, so that nobody slips in between.
         const next = waiting.shift()
         if (next) next()
         else running--

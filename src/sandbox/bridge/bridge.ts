@@ -1,4 +1,4 @@
-/** One platform's bridge: its appservice side, its provisioning API, and what runs between them and the network. */
+/** One platform's bridge: appservice, provisioning API, and the flow from and to the network. */
 
 import type { Database } from 'bun:sqlite'
 import { timingSafeEqual } from 'node:crypto'
@@ -25,7 +25,7 @@ import { createPortals } from './portals.ts'
 import { createProvisioning } from './provisioning.ts'
 import { createTransactions } from './transactions.ts'
 
-/** What a homeserver must know of the bridge, and how it reaches it. */
+/** The bridge's registration at a homeserver, with in-process delivery. */
 interface SandboxRegistration {
   id: string
   url: null
@@ -34,13 +34,13 @@ interface SandboxRegistration {
   senderLocalpart: string
   namespaces: { users: { regex: string; exclusive: boolean }[] }
   receiveEphemeral: boolean
-  /** The application service API: transactions, ping, and questions about users and rooms. */
+  /** The application service API: transactions, ping, and queries for users and rooms. */
   deliver(request: Request): Promise<Response>
 }
 
 export interface SandboxBridge {
   platform: SandboxPlatform
-  /** To be registered with the homeserver before `start`. */
+  /** Register it with the homeserver before `start`. */
   registration: SandboxRegistration
   /** The provisioning API: paths below /_matrix/provision/v3/, on any host. */
   fetch(request: Request): Promise<Response>
@@ -49,7 +49,7 @@ export interface SandboxBridge {
 }
 
 /**
- * Called when a login has another state, as a real bridge calls its homeserver's status endpoint.
+ * Called when a login's state changes, as a real bridge calls its homeserver's status endpoint.
  * @param state a `state_event` of bridgev2
  */
 export type ReportState = (
@@ -58,7 +58,7 @@ export type ReportState = (
   state: 'BAD_CREDENTIALS',
 ) => void
 
-/** The bridge with what its maker needs besides. */
+/** The bridge with its lifecycle, for the sandbox. */
 export interface RunningBridge extends SandboxBridge {
   start(): void
   stop(): Promise<void>
@@ -118,7 +118,7 @@ export function createBridge(options: BridgeOptions): RunningBridge {
   let starting: Promise<void> | null = null
   let unsubscribe = () => {}
 
-  /** The homeserver may not be up yet: tried until it answers. */
+  /** Retries until the homeserver answers; it may not be up yet. */
   async function begin(): Promise<void> {
     for (let failures = 1; !stopping.signal.aborted; failures++) {
       try {
@@ -224,7 +224,7 @@ function sameToken(given: string, expected: string): boolean {
   return one.length === other.length && timingSafeEqual(one, other)
 }
 
-/** A regular expression that matches just this, plain enough for any homeserver's dialect. */
+/** A regular expression for exactly this text, in a dialect every homeserver accepts. */
 function literally(text: string): string {
   return text.replaceAll(/[^\w@:-]/g, String.raw`\$&`)
 }

@@ -1,4 +1,4 @@
-/** What the bridge's bot does when it is written to: the commands of a management room. */
+/** Commands to the bridge's bot in a management room. */
 import type { Chat, Login } from '../network/types.ts'
 import type { BridgeContext } from './context.ts'
 import type { Directory } from './directory.ts'
@@ -11,9 +11,9 @@ import type { Portals } from './portals.ts'
 import { ProvisioningError } from './provisioning-error.ts'
 
 export interface Commands {
-  /** The bot was invited: it comes, and the room is where it is spoken to. */
+  /** Joins the room the bot was invited to and makes it the user's management room. */
   greet(roomId: string, userId: string): Promise<void>
-  /** Does what a message in a room with the bot says. Repeated after a crash, it is answered by the same events. */
+  /** Runs the command in a message. Repeated after a crash, it answers with the same events. */
   obey(event: MatrixEvent): Promise<void>
 }
 
@@ -41,7 +41,7 @@ interface Command {
 
 export function createCommands({ context, desk, directory, groups, portals, rooms }: Parts): Commands {
   const { facts, faults, homeserver, logger, network } = context
-  /** The login that waits for what the user types next. */
+  /** Login that waits for the user's next message. */
   const typing = new Map<string, LoginProcess>()
 
   const commands: Record<string, Command> = {
@@ -81,7 +81,7 @@ export function createCommands({ context, desk, directory, groups, portals, room
     inBackground(showLogin(process, event))
   }
 
-  /** Shows each code of a login as an image whose body is the code, edited on refresh and redacted at the end. */
+  /** Shows login codes as an image whose body is the code, edited on refresh, redacted at the end. */
   async function showLogin(process: LoginProcess, { room_id: roomId, event_id }: MatrixEvent): Promise<void> {
     const abort = new AbortController()
     let shown: string | null = null
@@ -157,7 +157,7 @@ export function createCommands({ context, desk, directory, groups, portals, room
     await reply(
       `Successfully joined group \`${chat.group?.groupId}\`, the portal should be created momentarily`,
     )
-    // Made now rather than later: repeated after a crash, the command finishes what it began.
+    // Now rather than later: repeated after a crash, the command finishes its work.
     await portals.ensure(login, joined)
   }
 
@@ -166,7 +166,7 @@ export function createCommands({ context, desk, directory, groups, portals, room
     if (chat) await reply(`That invite link points at ${chat.group?.name} (\`${chat.group?.groupId}\`)`)
   }
 
-  /** @returns the group that the command's link leads to; says what is wrong when there is none */
+  /** @returns the group of the command's link; replies with the problem if there is none */
   async function groupOf(args: string[], command: string, reply: Order['reply']): Promise<Chat | null> {
     const [link] = args
     if (link === undefined) {
@@ -256,7 +256,7 @@ export function createCommands({ context, desk, directory, groups, portals, room
     const process = typing.get(order.userId)
     if (process && name !== 'cancel') return submit(process, order)
     if (!command) return order.reply('Unknown command, use the `help` command for help.')
-    // Real bridges take the first login by id, too; a command has no way to name another.
+    // Like real bridges, takes the first login by id: a command can't name another.
     const [login] = network.store
       .loginsOfUser(facts.platform, order.userId)
       .toSorted((one, other) => (one.id < other.id ? -1 : 1))

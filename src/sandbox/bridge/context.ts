@@ -1,4 +1,4 @@
-/** What every part of one platform's bridge works with. */
+/** Shared by all parts of one platform's bridge. */
 import type { Database } from 'bun:sqlite'
 import type { Clock } from '../../lib/clock.ts'
 import type { Committer } from '../../lib/group-commit.ts'
@@ -21,14 +21,13 @@ export interface BridgeContext {
   clock: Clock
   logger: Logger
   botUserId: string
-  /** Aborts when the bridge stops: nobody goes on waiting then. */
+  /** Aborts when the bridge stops, which ends all waiting. */
   stopping: AbortSignal
 }
 
 /**
- * @param chat where it speaks: somebody with a hidden id has a ghost for direct chats and another
- * for groups
- * @returns the Matrix user that stands for an account of the network
+ * @param chat decides the ghost: people with a hidden id have one for direct chats, one for groups
+ * @returns the Matrix user that represents an account of the network
  */
 export function ghostUserId(
   { facts, homeserver }: BridgeContext,
@@ -39,10 +38,10 @@ export function ghostUserId(
   return homeserver.userId(`${facts.networkId}_${id}`)
 }
 
-/** A chat that is none in particular: with somebody alone. */
+/** Stands for any direct chat. */
 export const DIRECT = { group: null }
 
-/** @returns the phone that a ghost stands for, or null when the user is none */
+/** @returns the phone of a ghost, or null for any other user */
 export function phoneOfGhost({ facts, homeserver }: BridgeContext, userId: string): string | null {
   const prefix = `@${facts.networkId}_`
   const suffix = `:${homeserver.serverName}`
@@ -50,7 +49,7 @@ export function phoneOfGhost({ facts, homeserver }: BridgeContext, userId: strin
   return facts.phoneOf(userId.slice(prefix.length, -suffix.length))
 }
 
-/** @returns whether the bridge itself speaks as this user */
+/** @returns true for the bot and ghosts of this bridge */
 export function isBridgeUser(context: BridgeContext, userId: string): boolean {
   return userId === context.botUserId || userId.startsWith(`@${context.facts.networkId}_`)
 }

@@ -1,9 +1,9 @@
 /**
- * The way out: messages of the network into the rooms of linked accounts.
+ * Outgoing: the network's messages go into the rooms of linked accounts.
  *
- * What is owed are rows, written with the message itself. Each chat of a login has its own queue, worked through in order; a
- * row goes when the homeserver has the event. Sent again after a crash, an event has the same transaction id and so is the
- * same event.
+ * Pending deliveries are rows, written with the message. Each chat of a login has a queue, worked
+ * off in order; a row is deleted once the homeserver has the event. A resend after a crash has the
+ * same transaction id, so it is the same event.
  */
 import { backoffMs } from '../../lib/backoff.ts'
 import type { Delivery, Login, Media, Message } from '../network/types.ts'
@@ -26,13 +26,13 @@ const RETRY = { baseMs: 250, capMs: 30_000 }
 
 export interface Deliveries {
   enqueue(deliveries: readonly Delivery[]): void
-  /** Takes up what earlier runs left. */
+  /** Continues with deliveries of earlier runs. */
   resume(): void
-  /** Goes on with what waits, after the network came back. */
+  /** Continues after the network came back. */
   nudge(): void
-  /** Drops what waits in memory for a login that is gone. */
+  /** Drops a removed login's deliveries from memory. */
   forgetLogin(loginId: string): void
-  /** Resolves when nothing is under way any more. */
+  /** Resolves when no delivery is running. */
   stop(): Promise<void>
 }
 
@@ -47,7 +47,7 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
   const queues = new Map<string, Queue>()
   const places: Bounded = createBounded(CONCURRENT_SENDS)
   const stopping = new AbortController()
-  /** Sent, the row about it not yet on disk: what comes next may refer to it. */
+  /** Events sent whose row isn't on disk yet: later messages may refer to them. */
   const unsettledEvents = new Map<string, string>()
   const settling = new Set<Promise<void>>()
   const uploading = new Map<string, Promise<string>>()
@@ -74,7 +74,7 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
 
   async function drain(queue: Queue): Promise<void> {
     let failures = 0
-    // An outage says nothing about the room, so only its refusals count against it.
+    // An outage says nothing about the room, so only the room's refusals count.
     let refusals = 0
     while (!stopping.signal.aborted && !faults.of(facts.platform).offline) {
       const [delivery] = queue.waiting
@@ -100,7 +100,7 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
     }
   }
 
-  /** A room that refuses its own ghosts is looked after again, and replaced if that doesn't help. */
+  /** Checks a room that refuses its own ghosts again, and replaces it if that doesn't help. */
   async function recoverRoom({ loginId, chatId }: Delivery, refusals: number): Promise<void> {
     const portal = portals.find(loginId, chatId)
     if (!portal) return
@@ -113,7 +113,7 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
     }
   }
 
-  /** Says so in the chat, as a bridge does, and goes on with what waits behind it. */
+  /** Reports it in the chat, as a bridge does, and continues with the next message. */
   async function giveUp(delivery: Delivery, error: unknown): Promise<void> {
     const message = store.messageAt(delivery.seq)
     logger.warn({ err: error, message: message?.id }, 'a message was given up: its room will never take it')
@@ -124,7 +124,7 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
     settle(delivery, message?.id ?? '', portal?.roomId ?? '', told, phones)
   }
 
-  /** @returns the notice, null when the room doesn't take that either */
+  /** @returns the notice, or null when the room refuses it too */
   async function tellGivenUp(portal: Portal, message: Message, error: unknown): Promise<string | null> {
     const body = `A message could not be delivered here: ${error instanceof Error ? error.message : error}`
     try {
@@ -172,7 +172,7 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
     settling.add(write)
   }
 
-  /** Again and again until there is space. What isn't noted by the end is delivered again at the next start, as the same event. */
+  /** Retries until there is space. The next start repeats an unrecorded delivery as the same event. */
   async function note(settleRow: () => void): Promise<boolean> {
     for (let failures = 1; !stopping.signal.aborted; failures++) {
       try {
@@ -195,7 +195,7 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
     )
   }
 
-  /** @returns the event, or null when the room has nothing that the message could be about */
+  /** @returns the event, or null when the room lacks the event that the message refers to */
   async function sendInto(portal: Portal, login: Login, message: Message): Promise<string | null> {
     switch (message.type) {
       case 'reaction':
@@ -247,8 +247,8 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
   }
 
   /**
-   * As the ghost itself where the event is its own, else as the bot, who may.
-   * @returns the redaction, null when the homeserver has forgotten the event
+   * Redacts as the ghost if the event is its own, else as the bot, which may.
+   * @returns the redaction, or null when the homeserver has forgotten the event
    */
   async function redact({ roomId }: Portal, message: Message, eventId: string): Promise<string | null> {
     const txnId = `${message.id}-redact`
@@ -291,7 +291,7 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
     },
     forgetLogin(loginId) {
       for (const queue of queues.values()) {
-        // The first one may be under way; it ends by itself, as its login is gone.
+        // The first may be running; it ends by itself, as its login is gone.
         queue.waiting = queue.waiting.filter((delivery, index) => index === 0 || delivery.loginId !== loginId)
       }
     },

@@ -1,19 +1,16 @@
-/** Tells what a failed delivery means: for the message, for its room, or for neither. */
+/** Decides whether a failed delivery is due to the message, its room, or neither. */
 import { refusalOf } from '../../lib/refusal.ts'
 import { isMediaType, type Message } from '../network/types.ts'
 import { MatrixError } from './homeserver-client.ts'
 
-/**
- * A room that goes on refusing its ghosts is replaced after so many tries, and a message that new
- * rooms refuse as well is given up.
- */
+/** Refusals after which a room is replaced; TRIES_IN_ALL give up the message. */
 export const TRIES_IN_A_ROOM = 4
 const TRIES_IN_ALL = 10
 
 /** The message to deliver, or its file, no longer exists. */
 export class Undeliverable extends Error {}
 
-/** A deleted message shows no file either, and its deletion follows. */
+/** A deleted message needs no file; its deletion follows. */
 export function hasLostFile({ type, media, deletedAt }: Message): boolean {
   return isMediaType(type) && media === undefined && deletedAt === null
 }

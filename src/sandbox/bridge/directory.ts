@@ -1,4 +1,4 @@
-/** Who can be found on the network, and how the bridge names them. */
+/** Finds people on the network, and describes them as the bridge does. */
 import { TurnBudget } from '../../lib/turn-budget.ts'
 import { directChatId } from '../network/chat-ids.ts'
 import { existsOnNetwork, parsePhone } from '../network/phone-number.ts'
@@ -7,7 +7,7 @@ import { type BridgeContext, DIRECT, ghostUserId, phoneOfGhost } from './context
 import type { Ghosts } from './ghosts.ts'
 import type { Portals } from './portals.ts'
 
-/** A user as the provisioning API tells it. */
+/** A user in the provisioning API. */
 interface DirectoryEntry {
   id: string
   name: string
@@ -19,8 +19,8 @@ interface DirectoryEntry {
 
 export interface Directory {
   /**
-   * @returns the number that an identifier means: a number as people write it, the platform's own
-   * id, or a ghost's Matrix id; null when nobody has it
+   * @returns the number for an identifier: a number as people write it, the platform's own id, or a
+   * ghost's Matrix id; null when nobody has it
    */
   resolve(identifier: string): string | null
   describe(login: Login, phone: string): Promise<DirectoryEntry>
@@ -51,7 +51,7 @@ export function createDirectory(context: BridgeContext, portals: Portals, ghosts
       const typed = identifier.trim()
       const byId = phoneOfGhost(context, typed) ?? facts.phoneOf(typed.replace(/^user:/, ''))
       const byNumber = parsePhone(typed)
-      // On WhatsApp what looks like a number is one; elsewhere ids do, too.
+      // On WhatsApp a number-like text is a number; elsewhere it may be an id.
       const phone = facts.platform === 'wa' ? (byNumber ?? byId) : (byId ?? byNumber)
       if (phone === null || !existsOnNetwork(phone)) return null
       return store.phone(phone).platforms.includes(facts.platform) ? phone : null

@@ -1,8 +1,8 @@
-/** Reads Matrix events: what they say in the network's words, as far as it has words for it. */
+/** Translates Matrix events into the network's terms, as far as it has them. */
 import { z } from 'zod'
 import type { MediaType, MessageType } from '../network/types.ts'
 
-/** An event as the homeserver pushes it. Unknown fields stay, unknown kinds are somebody else's. */
+/** A pushed event. Unknown fields stay; other code handles unknown types. */
 export const matrixEvent = z.object({
   event_id: z.string(),
   room_id: z.string(),
@@ -15,13 +15,13 @@ export const matrixEvent = z.object({
 })
 export type MatrixEvent = z.infer<typeof matrixEvent>
 
-/** What an event asks of the network; media still lies on the homeserver, relations still name events. */
+/** An event for the network; its media still is on the homeserver, its relations name events. */
 export interface Incoming {
   type: MessageType
   text: string
   media?: { mxc: string; name: string; mimeType: string; durationMs: number | null }
   replyToEvent?: string
-  /** Reactions, edits and redactions: the event they are about. */
+  /** Event that a reaction, edit or redaction refers to. */
   targetEvent?: string
   emoji?: string
   latitude?: number
@@ -73,7 +73,7 @@ const MEDIA_TYPES: Record<string, MediaType> = {
   'm.file': 'file',
 }
 
-/** Kinds of event that are someone's message, whatever becomes of it. */
+/** Event types that are a person's message, whether supported or not. */
 export const MESSAGE_EVENTS: ReadonlySet<string> = new Set([
   'm.room.message',
   'm.sticker',
@@ -160,7 +160,7 @@ function fromLocation(geoUri: string | undefined, text: string): Incoming | Unsu
   return { type: 'location', text, latitude: Number(latitude), longitude: Number(longitude) }
 }
 
-/** Older clients repeat the quoted message in the body, before the first line that doesn't begin with `>`. */
+/** Removes the quoted message that older clients repeat in the body, on lines with `>`. */
 function withoutFallback(text: string): string {
   return /^> <[^>\n]+>/.test(text) ? text.replace(/^(?:> ?.*\n)+\n?/, '') : text
 }

@@ -1,14 +1,14 @@
-/** Ghosts: the Matrix users that stand for people of the network, made when they are first needed. */
+/** Ghosts: Matrix users that represent people of the network, created when first needed. */
 import type { Chat } from '../network/types.ts'
 import { type BridgeContext, ghostUserId } from './context.ts'
 
 export interface Ghosts {
   /**
-   * Makes sure that the ghost by which somebody speaks in a chat exists and has its person's name.
+   * Creates or renames the ghost of a person in a chat, if needed.
    * @returns its Matrix user id
    */
   ensure(phone: string, chat: Pick<Chat, 'group'>): Promise<string>
-  /** The same of a ghost by its Matrix user id. */
+  /** The same for a ghost given by its Matrix user id. */
   ensureUser(userId: string, phone: string): Promise<string>
 }
 

@@ -1,11 +1,11 @@
-/** Groups as a linked account sees them: looked up by invite link, joined, made. */
+/** Groups for a linked account: found by invite link, joined, created. */
 import { randomBytes } from 'node:crypto'
 import type { Chat, Login } from '../network/types.ts'
 import { inviteCodeOf } from '../platforms.ts'
 import type { BridgeContext } from './context.ts'
 
 export interface Groups {
-  /** @returns the group that a link points at; what is wrong with the link otherwise */
+  /** @returns the group of a link, or what is wrong with the link */
   byLink(link: string): Chat | 'not_a_link' | 'unknown'
   join(login: Login, chat: Chat): Promise<Chat>
   create(login: Login, name: string, phones: readonly string[]): Promise<Chat>

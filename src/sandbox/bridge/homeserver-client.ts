@@ -1,16 +1,14 @@
-/** The Matrix client-server API as an application service uses it: one token, and any of its users by `?user_id=`. */
+/** An application service's client-server API: one token, any of its users by `?user_id=`. */
 import { z } from 'zod'
 
 export interface HomeserverConnection {
   serverName: string
   fetch(request: Request): Promise<Response>
-  /**
-   * Where it keeps the file at an mxc:// URI, if that is on this disk: one copy then serves both.
-   */
+  /** Local path of an mxc:// URI's file, if it is on this disk: one copy then serves both. */
   pathOfMedia?(mxcUri: string): string | null
 }
 
-/** The homeserver said no. */
+/** The homeserver refused a call. */
 export class MatrixError extends Error {
   constructor(
     readonly status: number,
@@ -29,7 +27,7 @@ const joinedRoomsAnswer = z.object({ joined_rooms: z.array(z.string()) })
 const anything = z.looseObject({})
 
 interface CallBody {
-  /** Whom the call acts as; the bridge's bot by default. */
+  /** User the call acts as; the bridge's bot by default. */
   as?: string | undefined
   query?: Record<string, string> | undefined
   json?: unknown
@@ -40,15 +38,15 @@ interface Call<T> extends CallBody {
   answer: z.ZodType<T>
 }
 
-/** What is sent as an event. */
+/** An event to send. */
 export interface OutgoingEvent {
   roomId: string
   type: string
-  /** The same id gives the same event, however often it is sent. */
+  /** The same id always gives the same event. */
   txnId: string
   content: Record<string, unknown>
   as?: string | undefined
-  /** When it happened, in milliseconds since the Unix epoch; now by default. */
+  /** Time of the event in milliseconds since the Unix epoch; now by default. */
   sentAt?: number
 }
 
@@ -88,7 +86,7 @@ export function createHomeserverClient(homeserver: HomeserverConnection, asToken
     pathOfMedia: (mxcUri: string) => homeserver.pathOfMedia?.(mxcUri) ?? null,
     userId: (localpart: string) => `@${localpart}:${homeserver.serverName}`,
 
-    /** Makes one of the bridge's users; one that exists already is as good. */
+    /** Registers one of the bridge's users; an existing one is fine. */
     async register(localpart: string): Promise<void> {
       try {
         await call('POST', '/_matrix/client/v3/register', {
@@ -120,7 +118,7 @@ export function createHomeserverClient(homeserver: HomeserverConnection, asToken
       return (await call('GET', '/_matrix/client/v3/joined_rooms', { answer: joinedRoomsAnswer }))
         .joined_rooms
     },
-    /** @returns the state event's content, or null when the room has none such */
+    /** @returns the state event's content, or null when the room has none */
     async state(roomId: string, type: string, key: string): Promise<Record<string, unknown> | null> {
       const path = `${inRoom(roomId)}/state/${encodeURIComponent(type)}/${encodeURIComponent(key)}`
       try {
@@ -161,7 +159,7 @@ export function createHomeserverClient(homeserver: HomeserverConnection, asToken
       })
       return content_uri
     },
-    /** @returns the answer whose body is the file, not yet read */
+    /** @returns the answer; its body is the file, not yet read */
     async download(mxc: string): Promise<Response> {
       const address = /^mxc:\/\/([^/]+)\/([^/]+)$/.exec(mxc)
       if (!address) throw new MatrixError(404, 'M_NOT_FOUND', `${mxc} is no media address`)

@@ -1,12 +1,12 @@
-/** Codes that a phone can scan or type to link: which are good, and which have been. */
+/** Codes that a phone scans or types to link: valid ones, and former ones. */
 
 /** A login that waits for a phone. */
 export interface PendingLink {
   platformName: string
   platform: string
-  /** The only phone that may link with it; null when it is open which. */
+  /** The only phone that may link; null: any. */
   phone: string | null
-  /** Links the phone. @returns what it is called now @throws when the login ended meanwhile */
+  /** Links the phone. @returns its new names. @throws when the login has ended meanwhile */
   accept(phone: string): Promise<{ loginId: string; name: string }>
 }
 
@@ -14,12 +14,12 @@ type LinkCodeState = { state: 'open'; link: PendingLink } | { state: 'expired' |
 
 export interface LinkCodes {
   add(code: string, link: PendingLink): void
-  /** Says why a code is good no more. */
+  /** Invalidates a code and records why. */
   retire(code: string, state: 'expired' | 'used'): void
   find(code: string): LinkCodeState
 }
 
-/** How many codes are remembered that are good no more, so that a late scan learns why it fails. */
+/** Invalid codes remembered, so that a late scan learns why it fails. */
 const REMEMBERED = 2000
 
 export function createLinkCodes(): LinkCodes {

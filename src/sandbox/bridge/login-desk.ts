@@ -1,19 +1,19 @@
-/** The logins under way on one bridge, by their process ids. */
+/** A bridge's running logins by process id. */
 import type { BridgeContext } from './context.ts'
 import type { LinkCodes } from './link-codes.ts'
 import { type LoginProcess, startLogin } from './login-process.ts'
 import { ProvisioningError } from './provisioning-error.ts'
 
 export interface LoginDesk {
-  /** @throws ProvisioningError when there is no such flow or the network can't be reached */
+  /** @throws ProvisioningError when there is no such flow or the network is unreachable */
   start(userId: string, flowId: string, replaces: string | null): LoginProcess
-  /** @throws ProvisioningError when the user has no such login under way */
+  /** @throws ProvisioningError when the user has no such running login */
   find(userId: string, processId: string): LoginProcess
   cancel(process: LoginProcess): void
   stop(): void
 }
 
-/** Ended logins are kept for a while, so that whoever waited can still hear how they ended. */
+/** Ended logins kept, so that waiting callers still learn the outcome. */
 const KEPT_ENDED = 200
 
 export function createLoginDesk(context: BridgeContext, codes: LinkCodes, linkBase: () => string): LoginDesk {

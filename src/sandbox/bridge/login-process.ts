@@ -1,8 +1,8 @@
 /**
- * One login under way: a machine that stands on a step until something moves it on.
+ * One running login: a state machine that stays on a step until something moves it on.
  *
- * Steps have versions, for a refreshed QR code is a new step with the same id: whoever waits is answered when the version is
- * newer than the one last answered.
+ * Steps have versions because a refreshed QR code is a new step with the same id: a waiting caller
+ * gets a step newer than the last one returned.
  */
 import { randomBytes, randomInt } from 'node:crypto'
 import { existsOnNetwork, parsePhone } from '../network/phone-number.ts'
@@ -27,11 +27,11 @@ export interface LoginStep {
 export interface LoginProcess {
   readonly id: string
   readonly userId: string
-  /** Where it stands. */
+  /** The current step. */
   step(): LoginStep
-  /** Marks the step as told and returns it. */
+  /** Marks the step as returned and returns it. */
   tell(): LoginStep
-  /** @returns the next step not yet told @throws ProvisioningError when the login fails */
+  /** @returns the next step not yet returned @throws ProvisioningError when the login fails */
   wait(signal: AbortSignal): Promise<LoginStep>
   submit(input: Readonly<Record<string, string>>): Promise<LoginStep>
   cancel(): void
@@ -41,11 +41,11 @@ export interface LoginProcess {
 interface LoginOptions {
   context: BridgeContext
   codes: LinkCodes
-  /** Start of the address that a QR code leads to. */
+  /** Start of the URL in a QR code. */
   linkBase: () => string
   userId: string
   flowId: string
-  /** The account that is logged in again, which another account takes the place of. */
+  /** Login being renewed; another account may take its place. */
   replaces: string | null
 }
 
@@ -108,8 +108,8 @@ export function startLogin({
   }
 
   /**
-   * Shows one code after the other. On a real network each is good until the next; here until the
-   * login ends: whoever copies the address from an answer takes longer than a phone's camera.
+   * Shows one code after the other. On a real network each is valid until the next; here until the
+   * login ends: copying the address from an answer takes longer than a phone's camera.
    */
   async function showQrCodes(): Promise<void> {
     const shown: string[] = []
@@ -175,7 +175,7 @@ export function startLogin({
     )
   }
 
-  /** What each input step does with what was typed. */
+  /** Handlers of the input steps. */
   const inputs: Record<string, (typed: string) => Promise<void>> = {
     phone_number: async typed => {
       const phone = parsePhone(typed)
@@ -255,7 +255,7 @@ export function startLogin({
         })
       }
       if (failure) throw failure
-      // Who left is told nothing: the step is still to be told.
+      // A caller that left gets nothing: the step is still to be returned.
       return signal.aborted ? current : process.tell()
     },
     async submit(input) {

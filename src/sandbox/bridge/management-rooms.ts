@@ -1,11 +1,11 @@
-/** The rooms in which users talk to the bridge's bot, one for each user. */
+/** Rooms in which users talk to the bridge's bot, one for each user. */
 import type { BridgeContext } from './context.ts'
 
 export interface ManagementRooms {
   of(userId: string): string | null
   ownerOf(roomId: string): string | null
   set(userId: string, roomId: string): Promise<void>
-  /** Tells the user something, if they have such a room. The same key tells it once. */
+  /** Sends the user a message if they have such a room. The same key sends it only once. */
   tell(userId: string, key: string, text: string): Promise<void>
 }
 

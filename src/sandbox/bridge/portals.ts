@@ -1,8 +1,8 @@
 /**
  * Portals: the Matrix room of a chat, one for each login that has the chat.
  *
- * Making a room can't be repeated safely, so the intent is on disk first. An intent that a crash left without its room is
- * looked up among the bot's rooms by their m.bridge state, which a room has from its first moment.
+ * Creating a room can't be repeated safely, so the intent is on disk first. After a crash the room
+ * of an open intent is found among the bot's by its m.bridge state, set from the start.
  */
 
 import type { Chat, Login } from '../network/types.ts'
@@ -29,16 +29,16 @@ interface PortalRow {
 }
 
 export interface Portals {
-  /** @returns the chat's room for the login, made if need be, with its user in it or invited */
+  /** @returns the login's room for the chat, created if needed, with its user joined or invited */
   ensure(login: Login, chat: Chat): Promise<Portal>
-  /** @returns the room's portal; waits for rooms that are just being made */
+  /** @returns the room's portal; waits for rooms being created */
   ofRoom(roomId: string): Promise<Portal | null>
   find(loginId: string, chatId: string): Portal | null
-  /** Someone left or was removed: see to it again before the next message. */
+  /** Someone left or was removed: checks the members again before the next message. */
   doubt(portal: Portal): void
-  /** Gives up a room that can't be used any more; the next message makes a new one. */
+  /** Drops an unusable room; the next message creates a new one. */
   forget(portal: Portal): Promise<void>
-  /** Finds the rooms whose making a crash interrupted. */
+  /** Finds rooms whose creation a crash interrupted. */
   recover(): Promise<void>
 }
 
@@ -65,7 +65,7 @@ export function createPortals(context: BridgeContext, ghosts: Ghosts): Portals {
   }
   const byRoom = new Map<string, Portal>()
   const making = new Map<string, Promise<Portal>>()
-  /** Rooms whose members were seen to since the start. */
+  /** Rooms whose members were checked since the start. */
   const settled = new Set<string>()
 
   function cached(row: PortalRow | null): Portal | null {
@@ -135,7 +135,7 @@ export function createPortals(context: BridgeContext, ghosts: Ghosts): Portals {
     return chat.group?.groupId ?? facts.directChannelId(facts.personId(otherPhone(login, chat)))
   }
 
-  /** The room which a crash kept from being noted. */
+  /** Finds the room that a crash left unrecorded. */
   async function findLeftRoom(login: Login, chat: Chat): Promise<string | null> {
     for (const roomId of await homeserver.joinedRooms()) {
       if (byRoom.has(roomId) || sql.ofRoom.get(roomId, facts.platform)) continue
@@ -146,7 +146,7 @@ export function createPortals(context: BridgeContext, ghosts: Ghosts): Portals {
     return null
   }
 
-  /** A room from before may have lost its people: the user may have left, a crash come before a ghost's join. */
+  /** An old room may lack members: its user may have left, a crash may precede a ghost's join. */
   async function seeToMembers(portal: Portal, login: Login, chat: Chat): Promise<void> {
     if (settled.has(portal.roomId)) return
     const { roomId, userId } = portal
@@ -158,7 +158,7 @@ export function createPortals(context: BridgeContext, ghosts: Ghosts): Portals {
     settled.add(roomId)
   }
 
-  /** A room that was made when the network took other things learns what it takes now. */
+  /** Updates the features of a room created when the network accepted other things. */
   async function tellFeatures(roomId: string): Promise<void> {
     const features = roomFeatures(facts.platform)
     const told = await homeserver.state(roomId, ROOM_FEATURES_TYPE, facts.networkId)
@@ -236,7 +236,7 @@ function otherPhone(login: Login, chat: Chat): string {
   return chat.members.find(phone => phone !== login.phone) ?? login.phone
 }
 
-/** @returns the ghosts whose phones get what the login writes into the chat */
+/** @returns the ghosts whose phones receive what the login writes in the chat */
 export function recipientGhosts(context: BridgeContext, senderPhone: string, chat: Chat): string[] {
   return chat.members.filter(phone => phone !== senderPhone).map(phone => ghostUserId(context, phone, chat))
 }

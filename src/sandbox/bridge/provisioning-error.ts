@@ -1,4 +1,4 @@
-/** A refusal in the form of Matrix errors. */
+/** A refusal in the form of a Matrix error. */
 import { errorText } from '../../lib/error-text.ts'
 
 export class ProvisioningError extends Error {

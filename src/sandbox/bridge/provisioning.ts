@@ -1,4 +1,4 @@
-/** The bridge's machine interface: the provisioning API of mautrix bridges, version 3. */
+/** The bridge's provisioning API, version 3, as in mautrix bridges. */
 import { timingSafeEqual } from 'node:crypto'
 import { z } from 'zod'
 import { readTextAtMost } from '../../lib/bounded-body.ts'
@@ -33,7 +33,7 @@ interface Asked {
   userId: string
   url: URL
   request: Request
-  /** What the path's variable parts are, decoded. */
+  /** Variable parts of the path, decoded. */
   parts: string[]
 }
 
@@ -282,7 +282,7 @@ async function bodyOf<T>({ request }: Asked, schema: z.ZodType<T>): Promise<T> {
   return parsed.data
 }
 
-/** The bridge's homeserver has no space either. */
+/** The bridge's homeserver is out of space, too. */
 function isRefusedForSpace(error: unknown): boolean {
   return error instanceof MatrixError && error.status === 507
 }

@@ -1,6 +1,6 @@
 /**
- * Messages that the bridge has refused: what it says of an event once it says for good. A sender takes a refusal for an answer and may send the
- * message anew, so the event, told again after a crash, mustn't be taken then.
+ * Events the bridge has finally refused. The sender may then send the message anew, so the refused
+ * event, repeated after a crash, must not be accepted.
  */
 import type { BridgeContext } from './context.ts'
 
@@ -15,11 +15,11 @@ export interface Refusal {
 export interface Refusals {
   /** Null for an event that wasn't refused. */
   of(eventId: string): Refusal | null
-  /** Inside a transaction, before anybody is told. */
+  /** Call it inside a transaction, before anybody learns of the refusal. */
   note(eventId: string, refusal: Refusal): void
 }
 
-/** Transactions come again within days at most. */
+/** Transactions are repeated within days at most. */
 const KEPT_MS = 7 * 24 * 3_600_000
 
 export function createRefusals({ database, clock }: Pick<BridgeContext, 'database' | 'clock'>): Refusals {

@@ -1,6 +1,6 @@
 /**
- * Features of the simulated networks, stated in each room as bridgev2 does
- * (com.beeper.room_features), and the refusals that follow from them.
+ * Features of the simulated networks, set in each room as bridgev2 does (com.beeper.room_features),
+ * and the refusals that follow from them.
  */
 import type { SandboxPlatform } from '../platforms.ts'
 import type { Incoming } from './from-matrix.ts'
@@ -8,7 +8,7 @@ import type { Refusal } from './refusals.ts'
 
 export const ROOM_FEATURES_TYPE = 'com.beeper.room_features'
 
-/** 2: taken, 1: converted, 0: taken as something else, -1: lost on the way, -2: refused. */
+/** 2: accepted, 1: converted, 0: accepted as something else, -1: lost on the way, -2: refused. */
 type Level = 2 | 1 | 0 | -1 | -2
 
 interface FileFeatures {
@@ -37,7 +37,7 @@ const COMMON = {
   read_receipts: true,
 }
 
-/** After what these networks' bridges said in 2026; a kind or type that isn't listed is refused. */
+/** As these networks' bridges stated in 2026; an unlisted kind or type is refused. */
 const FEATURES: Readonly<Record<SandboxPlatform, RoomFeatures>> = {
   wa: {
     id: 'sandbox.wa.1',
@@ -94,7 +94,7 @@ export function roomFeatures(platform: SandboxPlatform): RoomFeatures {
   return FEATURES[platform]
 }
 
-/** How room features call what the network calls otherwise. */
+/** Room features' names for the network's message types. */
 const FILE_KEYS: Partial<Record<Incoming['type'], string>> = {
   image: 'm.image',
   video: 'm.video',
@@ -104,7 +104,7 @@ const FILE_KEYS: Partial<Record<Incoming['type'], string>> = {
   file: 'm.file',
 }
 
-/** @returns as much of a message as the network takes, or why it takes nothing */
+/** @returns the part of a message the network accepts, or why it accepts nothing */
 export function taken(platform: SandboxPlatform, incoming: Incoming): Incoming | Refusal {
   const { file, max_text_length: maxTextLength } = FEATURES[platform]
   const { media, text, type } = incoming
@@ -120,7 +120,7 @@ export function taken(platform: SandboxPlatform, incoming: Incoming): Incoming |
   const maxCaption = features.max_caption_length ?? maxTextLength
   if (text.length > maxCaption)
     return refusal(`the caption has ${text.length} characters, and ${maxCaption} is the most`)
-  // A network that has no place for a caption says nothing of it.
+  // A network without captions drops them silently.
   return features.caption < 0 ? { ...incoming, text: '' } : incoming
 }
 

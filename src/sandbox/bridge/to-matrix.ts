@@ -7,8 +7,8 @@ export interface MatrixContent {
 }
 
 /**
- * @param mxc where the homeserver has the message's file, if it has one
- * @param replyTo the event that the message quotes, if the room has it
+ * @param mxc of the message's file at the homeserver, if any
+ * @param replyTo the quoted event, if the room has it
  */
 export function toMatrix(message: Message, mxc: string | null, replyTo: string | null): MatrixContent {
   const relation = replyTo === null ? {} : { 'm.relates_to': { 'm.in_reply_to': { event_id: replyTo } } }
@@ -55,7 +55,7 @@ function messageContent(message: Message, mxc: string | null): Record<string, un
   const fileName = message.fileName ?? message.media.name
   return {
     msgtype: MEDIA_MSGTYPES[message.type] ?? 'm.file',
-    // A caption is a body that differs from the file's name.
+    // A body that differs from the file's name is a caption.
     body: message.text === '' ? fileName : message.text,
     filename: fileName,
     url: mxc,

@@ -1,9 +1,9 @@
 /**
- * The way in: what the homeserver pushes, one transaction after another.
+ * Incoming: the homeserver's pushed transactions, one after another.
  *
- * All messages of a transaction are one write, and it is acknowledged only when they are on the phones and their fate is
- * told: a transaction that a crash cut short comes again, its messages, taken or refused, are known by their event ids, and the
- * statuses, whose transaction ids are made of those, are the same events.
+ * All messages of a transaction are one write, acknowledged only once they are on the phones and
+ * their statuses are sent. A transaction repeated after a crash does nothing twice: event ids
+ * identify its messages, and the statuses' transaction ids derive from them.
  */
 import { z } from 'zod'
 import { refusalOf } from '../../lib/refusal.ts'
@@ -24,10 +24,10 @@ const CONCURRENT_DOWNLOADS = 4
 
 const transactionSchema = z.object({ events: z.array(z.unknown()).default([]) })
 
-/** What became of an event, as com.beeper.message_send_status says it. */
+/** An event's outcome as in com.beeper.message_send_status. */
 type Fate = { status: 'SUCCESS'; deliveredTo: string[] } | Refusal
 
-/** A message event in a portal, on its way. */
+/** A message event in a portal, being processed. */
 interface Job {
   event: MatrixEvent
   portal: Portal
@@ -35,17 +35,17 @@ interface Job {
   chat: Chat | null
   incoming: Incoming | null
   media: Media | null
-  /** Why it is refused; null as long as it isn't. */
+  /** Reason for refusal; null while accepted. */
   fate: Refusal | null
 }
 
-/** Files of a transaction by where the homeserver has them: one that goes to several chats is one file. */
+/** A transaction's files by mxc address: a file sent to several chats is downloaded once. */
 type Downloads = Map<string, Promise<Media>>
 
 export interface Transactions {
-  /** Takes in a pushed transaction; resolves when it may be acknowledged. */
+  /** Processes a pushed transaction; resolves when it may be acknowledged. */
   receive(body: unknown): Promise<void>
-  /** Resolves when none is under way. */
+  /** Resolves when no transaction is running. */
   idle(): Promise<void>
 }
 
@@ -78,8 +78,7 @@ export function createTransactions(
   }
 
   /**
-   * Gives up an event that the homeserver refuses for good: it must not hold up all that come after
-   * it.
+   * Gives up an event the homeserver finally refuses, so that it doesn't block later events.
    * @throws errors that may pass
    */
   async function unlessRefused(event: MatrixEvent, work: () => Promise<void>): Promise<void> {
@@ -141,7 +140,7 @@ export function createTransactions(
     await markRead(jobs)
   }
 
-  /** Each try of a transaction fetches its files again, so those of a failed one must go. */
+  /** Each try of a transaction downloads its files again, so a failed one's must go. */
   async function postAll(jobs: readonly Job[]) {
     try {
       return await committer.write(() => post(jobs))
@@ -150,7 +149,7 @@ export function createTransactions(
     }
   }
 
-  /** A failure that somebody asked for. */
+  /** Applies a failure requested by a user. */
   function spoil(job: Job): void {
     const failure = faults.takeFailure(facts.platform)
     if (!failure) return
@@ -190,7 +189,7 @@ export function createTransactions(
     return { ...saved, mxc }
   }
 
-  /** Runs inside the transaction, perhaps twice: decides, and changes nothing but the database. */
+  /** Runs inside the transaction, perhaps twice: decides, and changes only the database. */
   function post(jobs: readonly Job[]): { fates: Fate[]; posted: Posted[] } {
     const posted: Posted[] = []
     const fates = jobs.map(job => {
@@ -233,7 +232,7 @@ export function createTransactions(
     if (target === null)
       return permanent('m.event_not_handled', 'The message that this is about is not known')
     const original = type === 'delete' ? store.message(target) : null
-    // Redacting a reaction takes it back; redacting an edit or a message deletes what it is about.
+    // Redacting a reaction retracts it; redacting an edit or a message deletes the message.
     if (original?.type === 'reaction')
       return { type: 'reaction', text: '', target: original.target, emoji: '' }
     return { type, text, emoji, target: original?.type === 'edit' ? original.target : target }
@@ -252,7 +251,7 @@ export function createTransactions(
       await homeserver.send({
         roomId: portal.roomId,
         type: 'com.beeper.message_send_status',
-        // A send that failed and is tried again by the same event does not exist: one status per event.
+        // One status per event: no sender retries a failed send with the same event.
         txnId: `status-${event.event_id}`,
         content,
       })
@@ -265,7 +264,7 @@ export function createTransactions(
     }
   }
 
-  /** Phones that answer by themselves have read what they answer: one receipt a room and ghost, for the last message. */
+  /** Phones that answer by themselves read first: a receipt per room and ghost, for the last one. */
   async function markRead(jobs: readonly Job[]): Promise<void> {
     const last = new Map<string, Job>()
     for (const job of jobs) if (!job.fate && job.chat) last.set(job.event.room_id, job)
@@ -292,7 +291,7 @@ export function createTransactions(
         return parsed.success ? [parsed.data] : []
       })
       const current = previous.then(() => process(known))
-      // A failed transaction is pushed again; it must not hold up the ones after it here.
+      // A failed transaction is pushed again; it must not block later ones here.
       previous = current.catch(() => {})
       return current
     },

@@ -1,14 +1,14 @@
-/** A few characters that a picture's blurred preview can be drawn from; for PNG, which can be decoded here. */
+/** BlurHash of a PNG: a few characters from which its blurred preview can be drawn. */
 import { encode } from 'blurhash'
 import { PNG } from 'pngjs'
 
-/** Decoding holds up everything else, so only what takes a moment is decoded. */
+/** Decoding blocks everything else, so only quick cases are decoded. */
 const MAX_FILE_BYTES = 1024 * 1024
 const MAX_PIXELS = 2_000_000
-/** The preview has no more detail than this. */
+/** Size of the sampled image; the preview has no more detail. */
 const SAMPLE = 32
 
-/** @returns null for what is no PNG, broken, or too large to be worth it */
+/** @returns null if the file is no PNG, broken, or too large to be worth it */
 export async function blurhashOf(
   file: Bun.BunFile,
   { width, height }: { width: number; height: number },

@@ -1,4 +1,4 @@
-/** How chats are named: by the platform and the two phones, or by the platform and the group's id there. */
+/** Chat ids: the platform with the two phones, or with the group's own id. */
 import type { SandboxPlatform } from '../platforms.ts'
 
 export function directChatId(platform: SandboxPlatform, one: string, other: string): string {
@@ -9,7 +9,7 @@ export function groupChatId(platform: SandboxPlatform, groupId: string): string 
   return `${platform}:group:${groupId}`
 }
 
-/** @returns the phones of a direct chat, or null when the id is a group's */
+/** @returns the phones of a direct chat, or null for a group's id */
 export function directChatPhones(chatId: string): [string, string] | null {
   const [, one, other] = chatId.split(':')
   return one === undefined || other === undefined || one === 'group' ? null : [one, other]

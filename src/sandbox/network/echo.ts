@@ -1,15 +1,15 @@
 /**
- * Echoes: phones answer by themselves, but not everything, so that a bot which answers every
- * message isn't kept busy for ever.
+ * Echoes: phones answer by themselves, but not everything, so that a bot answering every message
+ * isn't kept busy for ever.
  */
 import type { Content, Message } from './types.ts'
 
 const PREFIX = 'echo: '
-/** An answer that comes so soon may be a program's, in milliseconds. */
+/** An answer this soon may come from a program, in milliseconds. */
 const SOON_MS = 10_000
-/** A conversation with a program: so many exchanges in which each echo was answered that soon. */
+/** Exchanges in a row with such quick answers that count as a conversation with a program. */
 const MAX_EXCHANGES = 8
-/** More than MAX_EXCHANGES need, also in a group where a few phones echo. */
+/** More than MAX_EXCHANGES needs, also in a group where a few phones echo. */
 export const MESSAGES_LOOKED_AT = 40
 
 export function echoOf(content: Content): Content {
@@ -24,10 +24,10 @@ export function isEchoed({ type }: Content): boolean {
 }
 
 interface Situation {
-  /** Messages of the sender and the others in the chat before, oldest first. */
+  /** Earlier messages in the chat, of the sender and the others, oldest first. */
   earlier: readonly Message[]
   quoted: Message | null
-  /** True when the sender's device has the message: otherwise nothing that it says answers it. */
+  /** True when the sender's device has the message; otherwise it can't be answering it. */
   isKnown(message: Message): boolean
 }
 
@@ -51,13 +51,13 @@ function isEchoAmong(quoted: Message, earlier: readonly Message[]): boolean {
 interface Exchange {
   said: Message
   echoes: Message[]
-  /** Messages before it. */
+  /** Messages before the exchange. */
   before: readonly Message[]
 }
 
 /**
- * @returns the sender's last message with its echoes, null when it has none or something else was
- * said since
+ * @returns the sender's last message with its echoes; null when there are none, or another message
+ * followed
  */
 function lastExchange(messages: readonly Message[], sender: string): Exchange | null {
   const at = messages.findLastIndex(message => message.sender === sender)
@@ -67,7 +67,7 @@ function lastExchange(messages: readonly Message[], sender: string): Exchange | 
   return { said, echoes, before: messages.slice(0, at) }
 }
 
-/** @returns in how many exchanges in a row the sender has answered the echo before soon */
+/** @returns the number of exchanges in a row in which the sender answered the last echo quickly */
 function exchangesBefore(messages: readonly Message[], sender: string): number {
   let count = 0
   let exchange = lastExchange(messages, sender)

@@ -1,4 +1,4 @@
-/** What goes wrong on purpose: so that people can see what their program does then. Forgotten at a restart. */
+/** Deliberate failures, so that people can see how their program copes. A restart clears them. */
 import { SANDBOX_PLATFORMS, type SandboxPlatform } from '../platforms.ts'
 
 /** Reasons that bridges give in com.beeper.message_send_status. */
@@ -14,16 +14,16 @@ export const FAIL_REASONS = [
 type FailReason = (typeof FAIL_REASONS)[number]
 
 interface PlatformFaults {
-  /** How many of the next sends fail. */
+  /** Number of next sends that fail. */
   failNext: number
   failReason: FailReason
-  /** Whether the bridge says that trying again may help. */
+  /** True if the bridge reports that a retry may help. */
   retriable: boolean
-  /** How long every send takes. */
+  /** Delay of every send. */
   delayMs: number
   /** The bridge can't reach the network. */
   offline: boolean
-  /** Since when `offline` is what it is. */
+  /** When `offline` last changed. */
   since: number
 }
 
@@ -34,12 +34,12 @@ interface Failure {
 
 export interface Faults {
   of(platform: SandboxPlatform): Readonly<PlatformFaults>
-  /** Changes what is given, leaves the rest. */
+  /** Changes the given fields. */
   set(platform: SandboxPlatform, change: Partial<PlatformFaults>): void
   clear(): void
-  /** @returns why the next send fails, if it does; a counted failure is used up */
+  /** @returns why the next send fails, or null; uses up a counted failure */
   takeFailure(platform: SandboxPlatform): Failure | null
-  /** Told after each change. */
+  /** Calls the listener after each change. */
   onChange(listener: (platform: SandboxPlatform) => void): void
 }
 

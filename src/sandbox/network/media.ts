@@ -1,4 +1,4 @@
-/** Files of the network: streamed to the disk, made durable, measured; never whole in memory. */
+/** Files of the network: streamed to disk, synced and measured; never held whole in memory. */
 import { randomUUID } from 'node:crypto'
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -9,10 +9,10 @@ import { shareFile } from '../../lib/shared-file.ts'
 import { blurhashOf } from './blurhash.ts'
 import type { Media, MediaType } from './types.ts'
 
-/** Enough of an image's beginning to find its dimensions, whatever metadata stands before them. */
+/** Enough of an image's start to find its dimensions after any metadata. */
 const HEAD_BYTES = 512 * 1024
 
-/** Of a file that isn't whole yet. */
+/** Suffix of incomplete files. */
 const TEMPORARY_SUFFIX = '.tmp'
 
 export class FileTooLarge extends Error {
@@ -23,9 +23,8 @@ export class FileTooLarge extends Error {
 
 export interface MediaFiles {
   /**
-   * @param about `mimeType` as the sender declared it: the content decides unless `isTypeKnown`
-   * @returns the file's description once its bytes are on disk; nothing refers to it until a
-   * message does
+   * @param about `mimeType` as declared: the content decides unless `isTypeKnown`
+   * @returns the file's description once it is on disk; only a message refers to it
    * @throws FileTooLarge
    */
   save(
@@ -33,13 +32,14 @@ export interface MediaFiles {
     about: { name: string; mimeType: string; isTypeKnown?: boolean; durationMs?: number | null },
   ): Promise<Media>
   open(mediaId: string): Bun.BunFile
-  /** Has the file share the disk with its copy at `path`, where that can be. */
+  /** Shares the disk with the copy at `path`, where possible. */
   share(mediaId: string, path: string): Promise<void>
-  /** Removes a file that no message is to have. */
+  /** Removes a file that no message will have. */
   discard(mediaId: string): Promise<void>
   /**
-   * Removes files that a kill cut off, and whole ones that no message has. Before the first is saved: those being written look the same.
-   * @param isKnown whether there is a row for the file of this id
+   * Removes files cut off by a kill, and complete ones without a message. Call it before the first
+   * save: files being written look the same.
+   * @param isKnown true when this file id has a row
    */
   sweep(isKnown: (mediaId: string) => boolean): Promise<void>
 }
@@ -97,7 +97,7 @@ export function createMediaFiles(folder: string, maxBytes: number): MediaFiles {
   }
 }
 
-/** @returns the kind of message which a file of this media type is sent as, when nobody says */
+/** @returns the message type for a file of this media type, unless the sender chooses */
 export function mediaTypeFor(mimeType: string): MediaType {
   const [kind] = mimeType.split('/')
   return kind === 'image' || kind === 'video' || kind === 'audio' ? kind : 'file'
@@ -107,7 +107,7 @@ async function measure(path: string): Promise<{ width: number; height: number } 
   try {
     return imageSize(await Bun.file(path).slice(0, HEAD_BYTES).bytes())
   } catch {
-    // Not an image that anyone could show, whatever it was called: it goes without dimensions.
+    // Not an image anyone can show, whatever its name: it has no dimensions.
     return null
   }
 }

@@ -1,8 +1,8 @@
 /**
- * The rules of the network: who gets a message, who echoes it, which accounts are linked.
+ * The rules of the network: who receives a message, who echoes it, which accounts are linked.
  *
- * A message, what it is answered with by itself, and what is owed to linked accounts are one transaction: whatever moment
- * the process is killed at, either all of it happened or none. Nothing here knows Matrix.
+ * One transaction holds a message, its automatic answers and the deliveries to linked accounts: a
+ * kill leaves all or nothing of them. Nothing here knows Matrix.
  */
 import type { Clock } from '../../lib/clock.ts'
 import type { Committer } from '../../lib/group-commit.ts'
@@ -12,26 +12,26 @@ import { answersEcho, echoOf, isEchoed, MESSAGES_LOOKED_AT } from './echo.ts'
 import type { NetworkStore } from './store.ts'
 import type { Chat, Content, Delivery, Login, Message, Origin, Phone } from './types.ts'
 
-/** How many messages of each chat a device gets that is linked later. */
+/** Messages of each chat that a device receives when it is linked later. */
 const BACKFILL_PER_CHAT = 20
 
-/** A message on its way into the network. */
+/** A message entering the network. */
 interface NewMessage {
   chat: Chat
   sender: string
   content: Content
-  /** Absent when it was written on the phone itself. */
+  /** Absent when written on the phone itself. */
   origin?: Origin
 }
 
-/** A message that the network took, and to whom it is owed. */
+/** An accepted message and its pending deliveries. */
 export interface Posted {
   message: Message
   chat: Chat
   deliveries: Delivery[]
 }
 
-/** What listeners hear, always after it is on disk. */
+/** Changes reported to listeners, always once they are on disk. */
 export type NetworkChange =
   | { kind: 'posted'; posted: Posted }
   | { kind: 'linked'; login: Login; deliveries: Delivery[] }
@@ -41,16 +41,16 @@ export type NetworkChange =
 
 export interface Network {
   readonly store: NetworkStore
-  /** @returns the direct chat of two phones; a commit only when it is their first */
+  /** @returns the direct chat of two phones; commits only when it is new */
   directChat(platform: SandboxPlatform, one: string, other: string): Promise<Chat>
-  /** Stores a message and, for a linked device's, the echoes. Runs inside a transaction; `announce` what it returns after. */
+  /** Stores a message and its echoes, inside a transaction; `announce` the result afterwards. */
   postInTransaction(message: NewMessage): Posted[]
   announce(posted: readonly Posted[]): void
-  /** Both at once. @returns the message, durable */
+  /** Posts and announces. @returns the message, durable */
   post(message: NewMessage): Promise<Message>
-  /** Links an account to a Matrix user, who gets the last messages of its chats. */
+  /** Links an account to a Matrix user, who receives the last messages of its chats. */
   link(platform: SandboxPlatform, phone: string, userId: string): Promise<Login>
-  /** @returns whether it was linked */
+  /** @returns true if it was linked */
   unlink(platform: SandboxPlatform, loginId: string, by: 'user' | 'phone'): Promise<boolean>
   savePhone(phone: Phone, contacts: readonly { phone: string; name: string }[]): Promise<Phone>
   createGroup(
@@ -82,7 +82,7 @@ export function createNetwork(store: NetworkStore, committer: Committer, clock: 
   }
 
   /**
-   * Phones that aren't linked answer linked devices: never one another, nor an answer to an echo,
+   * Phones that aren't linked answer linked devices, but not one another nor an answer to an echo,
    * so that no echo is echoed.
    */
   function echoesOf({ chat, sender, content, origin }: NewMessage, message: Message): NewMessage[] {
@@ -94,7 +94,7 @@ export function createNetwork(store: NetworkStore, committer: Committer, clock: 
     return echoing.map(phone => ({ chat, sender: phone, content: echoOf(content) }))
   }
 
-  /** Written on the phone itself it is a person's. */
+  /** A message written on the phone itself comes from a person. */
   function isAnswerToEcho(chat: Chat, message: Message, { roomId }: Origin): boolean {
     const recent = store.lastMessages(message.sender, chat.id, MESSAGES_LOOKED_AT)
     return answersEcho(message, {
@@ -183,12 +183,12 @@ export function createNetwork(store: NetworkStore, committer: Committer, clock: 
   }
 }
 
-/** Whether a phone answers linked devices: it isn't one itself, and nobody told it not to. */
+/** True if a phone answers linked devices: it isn't linked, and echoing isn't switched off. */
 export function answersByItself(store: NetworkStore, facts: PlatformFacts, phone: string): boolean {
   return store.phone(phone).echo && !store.loginOfPhone(facts, phone)
 }
 
-/** Owes a newly linked account the end of each of its chats, as far as its rooms don't have it. */
+/** Adds deliveries of the end of each chat to a new login, except messages its rooms have. */
 function backfill(store: NetworkStore, login: Login): Delivery[] {
   return store
     .chatsOfPhone(login.phone)

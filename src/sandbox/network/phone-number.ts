@@ -1,14 +1,14 @@
-/** The network's numbers: how they are read, which exist, and the name a number has before anyone gives it one. */
+/** The network's numbers: parsing, which ones exist, and default names. */
 import { createHash } from 'node:crypto'
 import { phoneDigits } from '../../lib/phone-numbers.ts'
 
-/** @returns the digits, or null when it is no number of 5 to 15 digits */
+/** @returns the digits, or null unless it is a number of 5 to 15 digits */
 export function parsePhone(input: string): string | null {
   const digits = phoneDigits(input)
   return digits !== null && /^\d{5,15}$/.test(digits) ? digits : null
 }
 
-/** Every number exists, except those that begin with 999: so that "not on this network" can be tried. */
+/** Every number exists unless it begins with 999, which lets people try "not on this network". */
 export function existsOnNetwork(phone: string): boolean {
   return !phone.startsWith('999')
 }
@@ -78,7 +78,7 @@ const LAST_NAMES = [
   'Zidane',
 ]
 
-/** @returns a person's name, always the same for the same number */
+/** @returns a person's name, always the same for a number */
 export function generatedName(phone: string): string {
   const digest = createHash('sha256').update(`name:${phone}`).digest()
   return `${FIRST_NAMES[digest.readUInt16BE(0) % FIRST_NAMES.length]} ${LAST_NAMES[digest.readUInt16BE(2) % LAST_NAMES.length]}`

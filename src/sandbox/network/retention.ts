@@ -1,15 +1,12 @@
-/**
- * Forgets what is old of the network, some at a time. What waits for its room stays, however old,
- * and so does its file.
- */
+/** Forgets old messages and files, some at a time. Undelivered ones stay, with their files. */
 import { type ForgottenRows, forgetAged } from '../../lib/aged-rows.ts'
 import type { Committer } from '../../lib/group-commit.ts'
 import type { MediaFiles } from './media.ts'
 import type { NetworkStore } from './store.ts'
 
 /**
- * One step; writes with the transaction of its caller, `Sandbox.forget`.
- * @param before in milliseconds since 1970: what was sent before then may go
+ * Runs one step, in the transaction of its caller, `Sandbox.forget`.
+ * @param before in milliseconds since 1970; messages sent earlier may go
  */
 export function forgetMessages(store: NetworkStore, after: number, before: number): ForgottenRows {
   return forgetAged(
@@ -27,7 +24,7 @@ export function forgetMessages(store: NetworkStore, after: number, before: numbe
 const FILES = 100
 
 /**
- * Removes files from before an instant, but for those that a younger message has.
+ * Removes files older than `before`, except those of younger messages.
  * @param before in milliseconds since 1970
  * @param signal ends it early
  * @returns how many were removed
@@ -43,7 +40,7 @@ export async function forgetFiles(
     const gone = await committer.write(() =>
       rows.filter(({ id }) => !store.isMediaInUse(id, before) && store.forgetMedia(id)),
     )
-    // After the commit: a file without a row is found at the next start.
+    // After the commit: the next start removes a file without a row.
     for (const { id } of gone) await files.discard(id)
     removed += gone.length
     after = rows.at(-1) ?? null

@@ -1,10 +1,10 @@
-/** Who is on the network from the beginning, so that there is someone to write to. */
+/** The network's first phones, so that there is someone to write to. */
 import type { Committer } from '../../lib/group-commit.ts'
 import { platformFacts, SANDBOX_PLATFORMS, type SandboxPlatform } from '../platforms.ts'
 import type { NetworkStore } from './store.ts'
 import type { Phone } from './types.ts'
 
-/** The phone that links when nobody says which. */
+/** The phone that links by default. */
 export const DEFAULT_PHONE = '237123456789'
 
 /** Telegram's own account, which sends login codes. */
@@ -32,7 +32,7 @@ const GROUPS: readonly { name: string; inviteCode: string; members: readonly str
 
 const SEEDED = 'seeded_at'
 
-/** Does it once per database; what people change or add later stays. */
+/** Runs once per database; people's later changes stay. */
 export async function seedNetwork(store: NetworkStore, committer: Committer, now: number): Promise<void> {
   if (store.setting(SEEDED) !== null) return
   await committer.write(() => {

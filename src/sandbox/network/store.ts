@@ -1,4 +1,4 @@
-/** The network's tables, one file for each kind. Every method is synchronous: writes run inside `committer.write()`, reads anywhere. */
+/** The network's tables. All methods are synchronous; writes run inside `committer.write()`. */
 import type { Database } from 'bun:sqlite'
 import { createChatStore } from './store/chats.ts'
 import { createDeliveryStore } from './store/deliveries.ts'

@@ -1,4 +1,4 @@
-/** The words of the network: phones, chats, messages and linked accounts. */
+/** The network's types: phones, chats, messages and linked accounts. */
 import type { SandboxPlatform } from '../platforms.ts'
 
 export const MEDIA_TYPES = ['image', 'video', 'audio', 'voice', 'file', 'sticker'] as const
@@ -22,10 +22,10 @@ export function isMediaType(type: string): type is MediaType {
 export interface Phone {
   phone: string
   name: string
-  /** Answers what linked devices write to it, unless it is itself linked. */
+  /** Answers messages of linked devices, unless it is linked itself. */
   echo: boolean
   platforms: readonly SandboxPlatform[]
-  /** Asked of whoever logs in with a code (Telegram). */
+  /** Password a login by code asks for (Telegram). */
   twoFactor: string | null
 }
 
@@ -40,7 +40,7 @@ export interface Group {
   inviteCode: string
 }
 
-/** `group` tells a group from a direct chat. */
+/** A direct chat has no `group`. */
 export interface Chat {
   /** Unique on the network: names the platform, and a direct chat's phones. */
   id: string
@@ -49,7 +49,7 @@ export interface Chat {
   members: readonly string[]
 }
 
-/** A file on the disk of the network. */
+/** A file on the network's disk. */
 export interface Media {
   id: string
   name: string
@@ -59,28 +59,28 @@ export interface Media {
   height: number | null
   blurhash: string | null
   durationMs: number | null
-  /** Where the homeserver has it, if it does. */
+  /** Its address at the homeserver, if uploaded. */
   mxc: string | null
 }
 
-/** What a message says. */
+/** Content of a message. */
 export interface Content {
   type: MessageType
   text: string
   media?: Media | undefined
-  /** The file's name in this message. */
+  /** Name of the file in this message. */
   fileName?: string | undefined
-  /** Id of the message that this one quotes. */
+  /** Id of the quoted message. */
   replyTo?: string | undefined
-  /** Reactions, edits and deletions: id of the message they are about. */
+  /** Reactions, edits and deletions: id of their message. */
   target?: string | undefined
-  /** Reactions: what with; empty takes the reaction back. */
+  /** Reactions: the emoji; empty retracts the reaction. */
   emoji?: string | undefined
   latitude?: number | undefined
   longitude?: number | undefined
 }
 
-/** A message as it lies in the network. */
+/** A stored message. */
 export interface Message extends Content {
   id: string
   /** Position in the network's order. */
@@ -92,17 +92,17 @@ export interface Message extends Content {
   deletedAt: number | null
 }
 
-/** An account of the network that a Matrix user has linked to the bridge. */
+/** An account that a Matrix user has linked to the bridge. */
 export interface Login {
   platform: SandboxPlatform
-  /** The platform's own id of the account. */
+  /** The platform's own id for the account. */
   id: string
   phone: string
   userId: string
   linkedAt: number
 }
 
-/** A message that a login's Matrix room doesn't have yet. */
+/** A message missing from a login's Matrix room. */
 export interface Delivery {
   id: number
   platform: SandboxPlatform
@@ -113,19 +113,19 @@ export interface Delivery {
   backfill: boolean
 }
 
-/** Where in Matrix a message came from. */
+/** A message's source in Matrix. */
 export interface Origin {
   loginId: string
   roomId: string
   eventId: string
 }
 
-/** What a phone shows of a message: with the chat as that phone knows it, and what became of it since. */
+/** A message as a phone shows it, with the chat as that phone knows it and later changes. */
 export interface ShownMessage extends Message {
   platform: SandboxPlatform
   group: Group | null
   members: readonly string[]
   reactions: readonly { from: string; emoji: string }[]
-  /** Some linked device doesn't have it yet. */
+  /** A linked device doesn't have it yet. */
   pending: boolean
 }

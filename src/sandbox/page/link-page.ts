@@ -1,4 +1,4 @@
-/** The pages that a scanned code opens: a phone that asks whether to link. Plain HTML, no script needed. */
+/** Pages behind a scanned code: a phone asks whether to link. Plain HTML, no scripts. */
 import type { PendingLink } from '../bridge/link-codes.ts'
 import type { Phone } from '../network/types.ts'
 
@@ -6,7 +6,7 @@ interface AskOptions {
   code: string
   link: PendingLink
   accounts: readonly Phone[]
-  /** The number that is chosen unless someone chooses another. */
+  /** Number preselected for the user. */
   chosen: string
 }
 

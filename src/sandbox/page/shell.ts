@@ -1,4 +1,4 @@
-/** The page's document; everything in it is made by the scripts. */
+/** The page's document; scripts create its content. */
 export const PAGE_SHELL = `<!doctype html>
 <html lang="en">
 <head>

@@ -1,4 +1,4 @@
-/** Files of the page that are embedded as text. */
+/** Files of the page embedded as text. */
 declare module '*.css' {
   const text: string
   export default text

@@ -1,4 +1,4 @@
-/** The tables of chats and their members. */
+/** Tables of chats and their members. */
 import type { Database } from 'bun:sqlite'
 import type { SandboxPlatform } from '../../platforms.ts'
 import { directChatId, directChatPhones, groupChatId } from '../chat-ids.ts'
@@ -59,7 +59,7 @@ export function createChatStore(database: Database, phones: Pick<PhoneStore, 'ad
     },
     groups: (): Chat[] => sql.groups.all().map(toChat),
     chatsOfPhone: (phone: string): Chat[] => sql.chatsOfPhone.all(phone).map(toChat),
-    /** Makes sure of the direct chat and of both its phones. Writes: first see whether `chat` has it. */
+    /** Creates the direct chat and its phones if missing. It writes: check `chat` first. */
     ensureDirectChat(platform: SandboxPlatform, one: string, other: string, now: number): Chat {
       const id = directChatId(platform, one, other)
       if (sql.addChat.run(id, platform, 'dm', null, null, null, now).changes > 0) {

@@ -1,4 +1,4 @@
-/** The tables of what linked accounts are still to be told, and of the events that their rooms have. */
+/** Tables of pending deliveries to linked accounts, and of events that their rooms have. */
 import type { Database } from 'bun:sqlite'
 import { platformFacts, type SandboxPlatform } from '../../platforms.ts'
 import type { Chat, Delivery, Login, Origin } from '../types.ts'
@@ -42,7 +42,7 @@ export function createDeliveryStore(database: Database, logins: Pick<LoginStore,
   }
 
   const api = {
-    /** Owes a message to every linked account of its chat but the one it came from. */
+    /** Adds a delivery to every linked account of the chat except the sender's. */
     addDeliveries(chat: Chat, seq: number, exceptLoginId: string | null): Delivery[] {
       const facts = platformFacts(chat.platform)
       return chat.members.flatMap(phone => {
@@ -56,16 +56,16 @@ export function createDeliveryStore(database: Database, logins: Pick<LoginStore,
       const row = sql.delivery.get(seq, login.id)
       return row ? [toDelivery(row)] : []
     },
-    /** Whether the login's room for the chat has the message. */
+    /** True if the login's room for the chat has the message. */
     isInPortal: (loginId: string, chatId: string, messageId: string): boolean =>
       sql.isInPortal.get(messageId, loginId, chatId) !== null,
     deliveries: (platform: SandboxPlatform): Delivery[] => sql.deliveries.all(platform).map(toDelivery),
-    /** The homeserver has the delivery's event. */
+    /** Records that the homeserver has the delivery's event. */
     settleDelivery(delivery: Delivery, messageId: string, roomId: string, eventId: string | null): void {
       sql.settleDelivery.run(delivery.id)
       if (eventId !== null) sql.addEvent.run(eventId, roomId, messageId)
     },
-    /** @returns false when the event was taken in before */
+    /** @returns false when the event was already processed */
     takeEvent: (origin: Origin, messageId: string): boolean =>
       sql.addEvent.run(origin.eventId, origin.roomId, messageId).changes > 0,
     messageOfEvent: (eventId: string): string | null => sql.messageOfEvent.get(eventId)?.message_id ?? null,

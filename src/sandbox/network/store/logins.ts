@@ -1,4 +1,4 @@
-/** The table of accounts that are linked to a user of the homeserver. */
+/** Table of accounts linked to a user of the homeserver. */
 import type { Database } from 'bun:sqlite'
 import type { PlatformFacts, SandboxPlatform } from '../../platforms.ts'
 import type { Login } from '../types.ts'
@@ -38,18 +38,18 @@ export function createLoginStore(database: Database) {
       const row = sql.login.get(platform, loginId)
       return row && toLogin(row)
     },
-    /** The login of a phone: an account is linked at most once on a platform. */
+    /** Login of a phone: a platform links an account at most once. */
     loginOfPhone: (facts: PlatformFacts, phone: string): Login | null =>
       api.login(facts.platform, facts.accountId(phone)),
     logins: (): Login[] => sql.logins.all().map(toLogin),
     loginsOfUser: (platform: SandboxPlatform, userId: string): Login[] =>
       sql.loginsOfUser.all(platform, userId).map(toLogin),
-    /** Links an account; rooms that another user had for it are none of the new one's. */
+    /** Links an account; drops rooms that another user had for it. */
     putLogin(login: Login): void {
       sql.putLogin.run(login.platform, login.id, login.phone, login.userId, login.linkedAt)
       sql.dropForeignPortals.run(login.platform, login.id, login.userId)
     },
-    /** Forgets a login and what it still was to receive. @returns whether there was one */
+    /** Removes a login and its pending deliveries. @returns true if there was one */
     dropLogin(platform: SandboxPlatform, loginId: string): boolean {
       sql.dropDeliveries.run(platform, loginId)
       return sql.dropLogin.run(platform, loginId).changes > 0

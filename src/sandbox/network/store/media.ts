@@ -1,4 +1,4 @@
-/** The table of files; their bytes lie in a folder. */
+/** Table of files; a folder holds their content. */
 import type { Database } from 'bun:sqlite'
 import type { Media } from '../types.ts'
 
@@ -54,7 +54,7 @@ export function createMediaStore(database: Database) {
       const row = sql.mediaByMxc.get(mxc)
       return row && toMedia(row)
     },
-    /** @param after where the step before ended */
+    /** @param after the row at which the last step ended */
     mediaOlderThan: (before: number, after: { created_at: number; id: string } | null, limit: number) =>
       sql.mediaOlder.all(before, after?.created_at ?? -1, after?.id ?? '', limit),
     forgetMedia: (mediaId: string): boolean => sql.forgetMedia.run(mediaId).changes > 0,

@@ -1,4 +1,4 @@
-/** The tables of messages, and which of them each phone has. */
+/** Tables of messages, and of the messages on each phone. */
 import type { Database } from 'bun:sqlite'
 import { randomBytes } from 'node:crypto'
 import type { Chat, Content, Message, MessageType, ShownMessage } from '../types.ts'
@@ -143,25 +143,25 @@ export function createMessageStore(database: Database, files: Pick<MediaStore, '
       const row = sql.messageAt.get(seq)
       return row && toMessage(row)
     },
-    /** @returns the message's position when the phone has it */
+    /** @returns the message's position if the phone has it */
     positionOn: (phone: string, messageId: string): number | null =>
       sql.hasMessage.get(messageId, phone)?.seq ?? null,
-    /** The first `limit` messages of a phone after a position, oldest first. */
+    /** A phone's first `limit` messages after a position, oldest first. */
     messagesAfter: (phone: string, afterSeq: number, chatId: string | null, limit: number): Message[] =>
       (chatId === null
         ? sql.firstMessages.all(phone, afterSeq, limit)
         : sql.firstOfChat.all(phone, afterSeq, chatId, limit)
       ).map(toMessage),
-    /** The position after which a phone has its last `limit` messages. */
+    /** Position after which a phone has its last `limit` messages. */
     beforeLast: (phone: string, chatId: string | null, limit: number): number =>
       (chatId === null ? sql.beforeLast.get(phone, limit) : sql.beforeLastOfChat.get(phone, chatId, limit))
         ?.seq ?? 0,
-    /** The last `limit` messages that a phone has of a chat, oldest first. */
+    /** The last `limit` messages of a chat on a phone, oldest first. */
     lastMessages: (phone: string, chatId: string, limit: number): Message[] =>
       sql.lastOfChat.all(phone, chatId, limit).reverse().map(toMessage),
-    /** The next messages in the order in which they were sent. */
+    /** Next messages in the order they were sent. */
     aged: (afterSeq: number, limit: number) => sql.aged.all(afterSeq, limit),
-    /** Removes a message from the network and from phones, unless a room still waits for it. */
+    /** Removes a message from the network and its phones, unless a room still waits for it. */
     forgetMessage({ seq, id, chat }: { seq: number; id: string; chat: string }): boolean {
       if (sql.isPending.get(seq) !== null) return false
       sql.forgetEvents.run(id)
@@ -169,7 +169,7 @@ export function createMessageStore(database: Database, files: Pick<MediaStore, '
       sql.forget.run(seq)
       return true
     },
-    /** True when a message sent since then has the file, or one that a room still waits for. */
+    /** True when a message sent since then has the file, or a room still waits for one with it. */
     isMediaInUse: (mediaId: string, since: number): boolean => sql.usesMedia.get(mediaId, since) !== null,
     /** Each phone's latest reaction to a message. */
     reactions(messageId: string): { from: string; emoji: string }[] {
@@ -177,7 +177,7 @@ export function createMessageStore(database: Database, files: Pick<MediaStore, '
       for (const { sender, emoji } of sql.reactions.all(messageId)) latest.set(sender, emoji ?? '')
       return [...latest].filter(([, emoji]) => emoji !== '').map(([from, emoji]) => ({ from, emoji }))
     },
-    /** The reaction that a later one of the same phone takes the place of. */
+    /** The reaction that a later one of the same phone replaces. */
     reactionBefore: (messageId: string, sender: string, seq: number): string | null =>
       sql.reactionBefore.get(messageId, sender, seq)?.id ?? null,
     shown(message: Message, chat: Chat): ShownMessage {
@@ -194,7 +194,7 @@ export function createMessageStore(database: Database, files: Pick<MediaStore, '
   return api
 }
 
-/** In the form of WhatsApp's: every client of the network makes its own ids. */
+/** Like WhatsApp's ids: every client of that network makes its own. */
 function newMessageId(): string {
   return `3EB0${randomBytes(9).toString('hex').toUpperCase()}`
 }

@@ -1,4 +1,4 @@
-/** The tables of phones and their address books. */
+/** Tables of phones and their address books. */
 import type { Database } from 'bun:sqlite'
 import { SANDBOX_PLATFORMS, type SandboxPlatform } from '../../platforms.ts'
 import { generatedName } from '../phone-number.ts'
@@ -38,7 +38,7 @@ export function createPhoneStore(database: Database) {
   }
 
   return {
-    /** @returns the phone as stored, or as it would be created; whether it exists on the network is not asked here */
+    /** @returns the stored phone, or a new one's defaults; it may not exist on the network */
     phone(phone: string): Phone {
       const row = sql.phone.get(phone)
       if (row) return toPhone(row)
@@ -60,7 +60,7 @@ export function createPhoneStore(database: Database) {
     putContact: (phone: string, contact: Contact): void =>
       void sql.putContact.run(phone, contact.phone, contact.name),
     contacts: (phone: string): Contact[] => sql.contacts.all(phone),
-    /** The name which `contact` has in the address book of `phone`. */
+    /** Name of `contact` in the address book of `phone`. */
     contactName: (phone: string, contact: string): string | null =>
       sql.contact.get(phone, contact)?.name ?? null,
   }

@@ -1,4 +1,4 @@
-/** The table of what the network remembers of itself. */
+/** Table of the network's own facts. */
 import type { Database } from 'bun:sqlite'
 
 export function createSettingStore(database: Database) {

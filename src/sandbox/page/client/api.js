@@ -1,8 +1,8 @@
-/** The sandbox's own interface, as the page uses it. */
+/** Client of the sandbox's interface. */
 
 const BASE = '/sandbox/api'
 
-/** @throws Error with the server's own words when it says no */
+/** @throws Error with the server's message when it refuses */
 async function call(method, path, body) {
   const isForm = body instanceof FormData
   const response = await fetch(`${BASE}${path}`, {
@@ -34,8 +34,8 @@ export const api = {
 }
 
 /**
- * Calls `onChange({ phones, directory })` for each change, and `onState(true | false)` when the connection comes and goes.
- * @returns what ends it
+ * Calls `onChange({ phones, directory })` for each change, and `onState(boolean)` on connecting and
+ * disconnecting. Returns a function that stops it.
  */
 export function listen(onChange, onState) {
   const source = new EventSource(`${BASE}/events`)

@@ -1,4 +1,4 @@
-/** The page: phones, their chats, the open conversation; kept up to date by server-sent events. */
+/** The page: phones, their chats and the open conversation, updated by server-sent events. */
 import { api, listen } from './api.js'
 import { Conversation } from './conversation.js'
 import { Dialog, Faults, FirstSteps, Groups, NewChat, NewPhone } from './dialogs.js'
@@ -8,7 +8,7 @@ import { html, render, useCallback, useEffect, useRef, useState } from './preact
 const SHOWN_MESSAGES = 300
 const NO_DRAFT = { text: '', file: null, reply: null, edit: null }
 
-/** What is open stands in the address: #phone, or #phone/platform/chat. */
+/** The address names what is open: #phone, or #phone/platform/chat. */
 function readAddress() {
   const [phone = '', platform, ...chat] = location.hash.slice(1).split('/').map(decodeURIComponent)
   return { phone, chatKey: platform && chat.length > 0 ? `${platform}/${chat.join('/')}` : '' }
@@ -54,7 +54,7 @@ function App() {
     [],
   )
 
-  /** Answers for what is no longer open are dropped. */
+  /** Drops answers for a chat that is no longer open. */
   const loadOpen = useCallback(async () => {
     const { phone: wanted, chatKey } = open.current
     if (!wanted) return
@@ -96,7 +96,7 @@ function App() {
       },
       connected => {
         setLive(connected)
-        // Whatever happened while it was away.
+        // Loads what happened while disconnected.
         if (connected) {
           loadDirectory()
           loadOpen()
@@ -108,7 +108,7 @@ function App() {
   const known = useRef(new Set())
   known.current = new Set(phones.map(({ phone: number }) => number))
 
-  /** @returns whether it was sent */
+  /** @returns true if it was sent */
   async function send(message) {
     const isForm = message instanceof FormData
     const target = { platform: chat.platform, [chat.group ? 'group' : 'to']: chat.id }

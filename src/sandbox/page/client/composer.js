@@ -1,4 +1,4 @@
-/** Where messages are written: text, a file, a location, a reply, an edit. */
+/** Writes messages: text, a file, a location, a reply, an edit. */
 
 import { sizeOf, summary } from './parts.js'
 import { html, useRef, useState } from './preact.js'
@@ -74,7 +74,7 @@ export function Composer({ phone, draft, setDraft, onSend }) {
   </form>`
 }
 
-/** What the interface is sent: a form when there is a file. */
+/** Body for the interface: a form when there is a file. */
 function messageOf({ text, file, reply, edit }) {
   if (edit) return { edit: edit.id, text }
   if (!file) return { text, ...(reply ? { reply_to: reply.id } : {}) }

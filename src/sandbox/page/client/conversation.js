@@ -1,11 +1,11 @@
-/** The conversation of one phone with a chat. */
+/** One phone's conversation in a chat. */
 
 import { Composer } from './composer.js'
 import { Avatar, Badge, dayOf, Empty, sizeOf, summary, timeOf } from './parts.js'
 import { html, useEffect, useRef } from './preact.js'
 
 const REACTIONS = ['👍', '❤️', '😂']
-/** About other messages: shown on those. */
+/** Types shown on the message they refer to. */
 const SHOWN_ON_OTHERS = new Set(['reaction', 'edit', 'delete'])
 
 export function Conversation({ phone, chat, messages, draft, setDraft, onSend, onBack }) {
@@ -148,7 +148,7 @@ function Place({ location: { latitude, longitude }, text }) {
   </a>`
 }
 
-/** Addresses in a text become links. */
+/** Turns URLs in a text into links. */
 function linked(text) {
   return text
     .split(/(https?:\/\/[^\s<>"]+)/g)

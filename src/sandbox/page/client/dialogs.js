@@ -46,7 +46,7 @@ export function FirstSteps() {
   </ol>`
 }
 
-/** A form that shows what the server says about it. */
+/** A form that shows the server's error. */
 function Form({ onSubmit, children, action }) {
   const [error, setError] = useState('')
   const submit = event => {

@@ -1,4 +1,4 @@
-/** The list of phones, and the list of the chosen phone's chats. */
+/** Lists of phones, and of the chosen phone's chats. */
 
 import { Avatar, Badge, Empty, summary, timeOf } from './parts.js'
 import { html, useState } from './preact.js'

@@ -1,4 +1,4 @@
-/** Small things that every part of the page uses. */
+/** Small parts shared by the whole page. */
 import { html } from './preact.js'
 
 export const PLATFORM_NAMES = { wa: 'WhatsApp', signal: 'Signal', telegram: 'Telegram' }
@@ -65,7 +65,7 @@ const KIND_WORDS = {
   location: 'Location',
 }
 
-/** One line that says what a message is. */
+/** Describes a message in one line. */
 export function summary(message) {
   if (!message) return 'A message that is not here'
   if (message.deleted || message.type === 'delete') return 'Deleted message'
