@@ -2,6 +2,9 @@
 import type { BridgeSet } from '../bridges/bridges.ts'
 import type { Config } from '../config/index.ts'
 import type { MatrixSessions } from '../domain/ports.ts'
+import { createChatRooms } from '../modules/chats/chat-rooms.ts'
+import { createKnowledge } from '../modules/chats/knowledge.ts'
+import { createKnowledgeRepository } from '../modules/chats/knowledge-repository.ts'
 import type { ChatRepository } from '../modules/chats/repository.ts'
 import { Arrivals } from '../modules/feed/arrivals.ts'
 import { createStoredCursors } from '../modules/feed/cursor-key.ts'
@@ -10,8 +13,8 @@ import { createFeedRepository } from '../modules/feed/repository.ts'
 import { REMEMBERED_MS } from '../modules/idempotency/idempotency.ts'
 import { createIdempotencyRepository } from '../modules/idempotency/repository.ts'
 import { createSettingsRepository } from '../modules/identities/settings-repository.ts'
-import { createChatRooms } from '../modules/inbox/chat-rooms.ts'
 import { createInbox, createInboxCleanup } from '../modules/inbox/inbox.ts'
+import { createJoins } from '../modules/inbox/joins.ts'
 import { createInboxRepository } from '../modules/inbox/repository.ts'
 import { createMediaStore } from '../modules/media/media-store.ts'
 import { createMediaRepository } from '../modules/media/repository.ts'
@@ -87,17 +90,20 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
     waiting: await waiting.countByIdentity(),
   })
   const inboxRepository = createInboxRepository(db, observer, backlog)
+  const knowledgeOf = createKnowledge({ repository: createKnowledgeRepository(db), bridges, logger })
+  const chatRooms = createChatRooms({ repository: chats, knowledgeOf, sessions, matrixUserOf, clock })
   const inbox = createInbox({
     repository: inboxRepository,
-    bridges,
+    knowledgeOf,
     phones: peoplesPhones,
     learnDevices: devices.reconcile,
     observer,
     clock,
     logger,
   })
-  const chatRooms = createChatRooms({
+  const joins = createJoins({
     repository: chats,
+    chatRooms,
     inbox,
     sessions,
     matrixUserOf,
@@ -194,7 +200,7 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
     workers: [
       outbox.worker,
       ...webhookServices.workers,
-      chatRooms.worker,
+      joins,
       createStatusTimeout({
         endings,
         timeoutMs: config.send.statusTimeoutMs,

@@ -69,7 +69,7 @@ export interface MembershipFact {
 }
 
 /** How a Matrix user is called. */
-interface NameFact {
+export interface NameFact {
   fact: 'name'
   roomId: string
   userId: string

@@ -5,7 +5,8 @@ import { type Chat, chats, type Device } from '../../db/schema/index.ts'
 import { textParam } from '../../db/stable-params.ts'
 import { statement } from '../../db/statement.ts'
 import type { ChatMembership } from '../../domain/states.ts'
-import { type ChatFeatures, createChatFeatures } from './room-features-repository.ts'
+import type { columnsOf } from './description.ts'
+import { type ChatFeatures, createChatFeatures, rememberFeatures } from './room-features-repository.ts'
 
 /** Who sends: one login of an identity. */
 export type ChatOwner = Pick<Device, 'identityId' | 'platform' | 'loginId'>
@@ -25,8 +26,17 @@ export interface ChatRepository extends ChatFeatures {
   groupsOf(device: ChatOwner): Promise<Chat[]>
   /** Chats that aren't joined yet, the longest waiting first. */
   unfinished(): Promise<Chat[]>
-  /** Notes a membership; makes the row when the room is new to us. */
+  /**
+   * Notes a membership; makes the row when the room is new to us. A chat that is joined stays so.
+   */
   setMembership(identityId: string, roomId: string, membership: ChatMembership, now: number): Promise<void>
+  /** Writes what the state of a chat's room says. */
+  describe(
+    identityId: string,
+    roomId: string,
+    described: ReturnType<typeof columnsOf>,
+    now: number,
+  ): Promise<void>
 }
 
 const param = sql.placeholder
@@ -118,16 +128,30 @@ export function createChatRepository(db: Pick<Db, 'read' | 'write'>): ChatReposi
     unfinished: () => db.read(reader => reader.all(waiting)),
 
     setMembership: (identityId, roomId, membership, now) =>
-      db.write(tx =>
-        tx.run(orm =>
+      db.write(async tx => {
+        await tx.run(orm =>
           orm
             .insert(chats)
             .values({ identityId, roomId, membership, ...UNKNOWN, createdAt: now, updatedAt: now })
             .onConflictDoUpdate({
               target: [chats.identityId, chats.roomId],
               set: { membership, updatedAt: now },
+              setWhere: ne(chats.membership, 'joined'),
             }),
-        ),
-      ),
+        )
+        if (membership === 'joining') tx.emit('invited')
+      }),
+
+    describe: (identityId, roomId, { columns, features }, now) =>
+      db.write(async tx => {
+        if (features) await rememberFeatures(tx, features)
+        const chat = and(eq(chats.identityId, identityId), eq(chats.roomId, roomId))
+        await tx.run(orm =>
+          orm
+            .update(chats)
+            .set({ ...columns, updatedAt: now })
+            .where(chat),
+        )
+      }),
   }
 }

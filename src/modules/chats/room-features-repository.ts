@@ -32,8 +32,14 @@ const byDigest = statement(orm =>
     .where(eq(roomFeatures.digest, param('digest'))),
 )
 
+/** A content under the name that rows of chats have for it. */
+export interface Features {
+  digest: string
+  content: Content
+}
+
 /** Stores a content once. */
-export function rememberFeatures(tx: Tx, digest: string, content: Content): Promise<void> {
+export function rememberFeatures(tx: Tx, { digest, content }: Features): Promise<void> {
   return tx.run(insert, { digest, content })
 }
 
@@ -70,7 +76,7 @@ export function createChatFeatures(db: Pick<Db, 'read' | 'write'>): ChatFeatures
     learnFeatures: (identityId, roomId, content) =>
       db.write(async tx => {
         const digest = content === null ? '' : featuresDigest(content)
-        if (content !== null) await rememberFeatures(tx, digest, content)
+        if (content !== null) await rememberFeatures(tx, { digest, content })
         await tx.run(orm =>
           orm
             .update(chats)

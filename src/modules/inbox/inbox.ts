@@ -6,13 +6,13 @@ import type { Chat } from '../../db/schema/index.ts'
 import { GatewayError, isBridgeAway } from '../../domain/errors.ts'
 import type { Fact, SaidFact } from '../../domain/facts.ts'
 import type { Observer, ReceivedBatch } from '../../domain/observation.ts'
-import type { Bridges, EventBatch, EventSink } from '../../domain/ports.ts'
+import type { EventBatch, EventSink } from '../../domain/ports.ts'
 import { UNDECRYPTABLE } from '../../domain/states.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import type { Worker } from '../../runtime/worker.ts'
+import type { KnowledgeOf } from '../chats/knowledge.ts'
 import type { PeoplesPhones } from '../contacts/phones.ts'
-import { checkBridgeFacts } from './forged-facts.ts'
 import { loginsOf, phoneKey, planBatch, planJoin } from './plan.ts'
 import type { Knowledge, Plan } from './plan-types.ts'
 import { takenBack } from './reactions.ts'
@@ -20,7 +20,7 @@ import type { InboxRepository } from './repository.ts'
 
 export interface InboxOptions {
   repository: InboxRepository
-  bridges: Pick<Bridges, 'platforms' | 'platformOfBot' | 'ownsUser'>
+  knowledgeOf: KnowledgeOf
   /** Phone numbers of senders. */
   phones: Pick<PeoplesPhones, 'ofSender' | 'learn'>
   /** Asks the bridge for the identity's logins, when a message came for one we don't know. @throws GatewayError as bridges do */
@@ -30,16 +30,17 @@ export interface InboxOptions {
   logger: Logger
 }
 
+/** Names a chat. */
+type ChatId = Pick<Chat, 'identityId' | 'roomId'>
+
 export interface Inbox extends EventSink {
   /**
-   * Ends a join: stores what the room's state says of the chat and what was said there before we were in.
+   * Ends the join of a chat that was entered: stores how the people there are called and what was said before we were in.
    * @param state of the room, in full
    * @param said from the invitation on, oldest first
    * @throws GatewayError bridge_unavailable when it can't be found out for which device they are; what is held stays held
    */
-  completeJoin(chat: Chat, state: readonly Fact[], said: readonly SaidFact[]): Promise<void>
-  /** The facts of a room that we are in, without those that falsely claim to be its bridge's. */
-  genuine<Kind extends Fact>(facts: readonly Kind[]): Promise<Kind[]>
+  completeJoin(chat: ChatId, state: readonly Fact[], said: readonly SaidFact[]): Promise<void>
 }
 
 /** Chats whose warning isn't repeated. */
@@ -48,51 +49,13 @@ const MAX_WARNED_OF = 10_000
 const MAX_REPLANS = 10
 
 export function createInbox(options: InboxOptions): Inbox {
-  const { repository, bridges, phones, learnDevices, observer, clock, logger } = options
+  const { repository, knowledgeOf, phones, learnDevices, observer, clock, logger } = options
   const warnedOf = new Set<string>()
-  /** Platforms that the log has been told of. */
-  const uncheckedPlatforms = new Set<string>()
-
-  async function knowledgeFor(facts: readonly Fact[], others: readonly string[] = []): Promise<Knowledge> {
-    const rooms = new Set<string>()
-    const users = new Set(others)
-    for (const told of facts) {
-      // Statuses and receipts name the message that they are about by its event.
-      if ('roomId' in told && told.fact !== 'receipt') rooms.add(told.roomId)
-      if ('userId' in told) users.add(told.userId)
-      if ('sender' in told && told.fact !== 'status') users.add(told.sender)
-    }
-    const known = await repository.knowledge([...rooms], [...users])
+  async function knowledgeFor(...about: Parameters<KnowledgeOf>): Promise<Knowledge> {
+    const [facts] = about
+    const known = await knowledgeOf(...about)
     const reactions = await repository.reactions([...known.identities.values()], takenBack(facts))
-    const platforms = new Map<string, string | null>()
-    const [anyUser] = known.identities.keys()
-    for (const told of facts) {
-      const bot = told.fact === 'portal' ? told.portal.bridgeBot : undefined
-      if (bot !== undefined && anyUser !== undefined && !platforms.has(bot))
-        platforms.set(bot, await bridges.platformOfBot(bot, anyUser))
-    }
-    const forged = forgedOf(facts, known, platforms)
-    return { ...known, reactions, platforms, forged, phones: await phonesOf(facts, known) }
-  }
-
-  function forgedOf(
-    facts: readonly Fact[],
-    known: Pick<Knowledge, 'identities' | 'chats' | 'devices'>,
-    platforms: Knowledge['platforms'],
-  ): Knowledge['forged'] {
-    const devices = [...known.devices.values()].flat()
-    const { forged, unchecked } = checkBridgeFacts(facts, { ...known, bridges, platforms, devices })
-    if (forged.size > 0)
-      logger.warn({ events: forged.size }, "state of a portal that isn't its bridge's was left out")
-    for (const platform of unchecked.difference(uncheckedPlatforms)) {
-      uncheckedPlatforms.add(platform)
-      logger.warn(
-        { platform },
-        "it isn't known which Matrix users are this bridge's, so anybody on its homeserver is believed to be one: " +
-          'attach it by `meshgate bridge add` instead of BRIDGES, which takes them from its registration',
-      )
-    }
-    return forged
+    return { ...known, reactions, phones: await phonesOf(facts, known) }
   }
 
   async function phonesOf(
@@ -191,7 +154,8 @@ export function createInbox(options: InboxOptions): Inbox {
     const { position, facts } = batch
     const hearers = position.kind === 'transaction' ? [] : [position.userId]
     return await settle(
-      async unanswered => planBatch(batch, { ...(await knowledgeFor(facts, hearers)), unanswered }),
+      async unanswered =>
+        planBatch(batch, { ...(await knowledgeFor(facts, { users: hearers })), unanswered }),
       plan => repository.store(plan, clock.now()),
     )
   }
@@ -235,18 +199,14 @@ export function createInbox(options: InboxOptions): Inbox {
           heldCount = held.count
           const seen = new Set(said.map(({ eventId }) => eventId))
           const all = [...said, ...held.facts.filter(({ eventId }) => !seen.has(eventId))]
-          const knowledge = { ...(await knowledgeFor([...state, ...all])), unanswered }
-          const plan = planJoin(chat, state, all, knowledge)
+          const names = state.filter(told => told.fact === 'name')
+          const known = await knowledgeFor([...names, ...all], { rooms: [chat.roomId] })
+          const plan = planJoin(chat, names, all, { ...known, unanswered })
           if (plan.held.length === 0) return plan
           throw new GatewayError('bridge_unavailable', 'the bridge can’t be asked whose chat it is')
         },
         plan => repository.storeJoin(plan, chat, heldCount, clock.now()),
       )
-    },
-
-    async genuine(facts) {
-      const { forged } = await knowledgeFor(facts)
-      return facts.filter(told => !forged.has(told))
     },
   }
 }

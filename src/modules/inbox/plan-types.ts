@@ -1,27 +1,17 @@
 /** The shapes of a plan and of the knowledge it rests on. */
-import type { Chat, Device } from '../../db/schema/index.ts'
+import type { Device } from '../../db/schema/index.ts'
 import type { MediaInfo, MessageEvent } from '../../domain/events.ts'
 import type { Fact } from '../../domain/facts.ts'
 import type { EventBatch } from '../../domain/ports.ts'
+import type { ChatKnowledge } from '../chats/knowledge.ts'
+import type { Features } from '../chats/room-features-repository.ts'
 import type { ReadReport, StatusReport } from '../messages/status-repository.ts'
 import type { ChatState } from './chat-state.ts'
 import type { HeldFact } from './held-events.ts'
 import type { Reaction } from './reactions.ts'
 
 /** Facts known before the batch. */
-export interface Knowledge {
-  /** Our identities among the batch's members and chats: Matrix user id → identity id. */
-  identities: ReadonlyMap<string, string>
-  /** Chats of the batch's rooms. */
-  chats: readonly Chat[]
-  /** Devices by identity id, those that are linked first. */
-  devices: ReadonlyMap<string, readonly Device[]>
-  /** Display names by Matrix user id. */
-  names: ReadonlyMap<string, string>
-  /** Platforms by the bridges' bots. */
-  platforms: ReadonlyMap<string, string | null>
-  /** Those that only a bridge can know, and that come from none of its users. */
-  forged: ReadonlySet<Fact>
+export interface Knowledge extends ChatKnowledge {
   /** Reactions told of before that the batch takes back, by their events. */
   reactions?: ReadonlyMap<string, Reaction>
   /** Senders' numbers as devices know them; undefined: the bridge may know; see `phoneKey`. */
@@ -39,13 +29,19 @@ export interface PlannedMessage {
   media: { id: string; mxcUri: string; info: MediaInfo } | null
 }
 
+/** A chat that is new or changed. */
+export interface PlannedChat {
+  chat: ChatState
+  /** Those of its columns that change. */
+  change: Partial<ChatState>
+}
+
 export interface Plan {
   /** Null for a plan that completes a join: it comes from no batch. */
   position: EventBatch['position'] | null
-  /** Chats that are new or changed. */
-  chats: ChatState[]
-  /** Contents by digest, which their `features` name. */
-  features: ReadonlyMap<string, Record<string, unknown>>
+  chats: PlannedChat[]
+  /** Contents that `features` of the chats name. */
+  features: Features[]
   messages: PlannedMessage[]
   /** Facts of rooms whose join isn't complete, or whose device isn't known yet. */
   held: { identityId: string; said: HeldFact }[]

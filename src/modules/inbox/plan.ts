@@ -3,19 +3,20 @@
  * writes a plan in one transaction, or refuses it when what it rests on has changed meanwhile.
  */
 import type { Chat, Device } from '../../db/schema/index.ts'
-import type { Fact, MembershipFact, MessageContent, SaidFact } from '../../domain/facts.ts'
+import { GatewayError } from '../../domain/errors.ts'
+import type { Fact, MembershipFact, MessageContent, NameFact, SaidFact } from '../../domain/facts.ts'
 import { remoteIdOf } from '../../domain/ghosts.ts'
 import type { EventBatch } from '../../domain/ports.ts'
 import { rfc3339 } from '../../lib/clock.ts'
 import { randomToken } from '../../lib/tokens.ts'
-import { type ChatDescription, describeChat } from '../chats/description.ts'
-import { featuresDigest } from '../chats/room-features-repository.ts'
+import { columnsOf, describeChat } from '../chats/description.ts'
+import type { Features } from '../chats/room-features-repository.ts'
 import { ghostNamingOf } from '../devices/ghosts.ts'
 import { receivesFrom } from '../devices/history.ts'
 import type { StatusReport } from '../messages/status-repository.ts'
 import { type ChatState, membershipAfter, newChat } from './chat-state.ts'
 import type { HeldFact } from './held-events.ts'
-import type { Knowledge, Plan, PlannedMessage } from './plan-types.ts'
+import type { Knowledge, Plan, PlannedChat, PlannedMessage } from './plan-types.ts'
 import { Reactions } from './reactions.ts'
 
 export const chatKey = (identityId: string, roomId: string) => `${identityId} ${roomId}`
@@ -42,21 +43,21 @@ function hearerOf({ position }: EventBatch, { identities }: Knowledge): string |
 }
 
 /**
- * The end of a join: the chat as its state describes it, and what was said there between the invitation and now.
- * @param state of the room, in full
+ * The end of a join: how the people there are called, and what was said between the invitation and now.
  * @param said oldest first; those we have already are stored once all the same
+ * @throws GatewayError not_found when there is no such chat any more
  */
 export function planJoin(
-  chat: Chat,
-  state: readonly Fact[],
+  { identityId, roomId }: Pick<Chat, 'identityId' | 'roomId'>,
+  names: readonly NameFact[],
   said: readonly SaidFact[],
   knowledge: Knowledge,
 ): Plan {
-  const planner = new Planner({ ...knowledge, chats: [{ ...chat, membership: 'joined' }] })
-  for (const told of state) if (told.fact === 'name') planner.learnName(told.userId, told.name)
-  const believed = state.filter(told => !knowledge.forged.has(told))
-  planner.describe(chat.roomId, { features: {}, ...describeChat(believed) })
-  planner.touch(chat.roomId)
+  const chat = knowledge.chats.find(one => one.identityId === identityId && one.roomId === roomId)
+  if (!chat) throw new GatewayError('not_found', `the chat ${roomId} is gone`)
+  const planner = new Planner({ ...knowledge, chats: [chat] })
+  planner.update(chat, { membership: 'joined' })
+  for (const { userId, name } of names) planner.learnName(userId, name)
   for (const told of said) planner.takeSafely(told)
   return planner.plan(null)
 }
@@ -71,8 +72,8 @@ class Planner {
   private readonly rejoined = new Set<string>()
   private readonly statuses: StatusReport[] = []
   private readonly names = new Map<string, string>()
-  private readonly changed = new Map<string, ChatState>()
-  private readonly features = new Map<string, Record<string, unknown>>()
+  private readonly changed = new Map<string, PlannedChat>()
+  private readonly features: Features[] = []
   private readonly chats = new Map<string, ChatState[]>()
   private readonly reactions: Reactions
 
@@ -144,7 +145,7 @@ class Planner {
       case 'portal':
       case 'features':
       case 'room':
-        this.describe(told.roomId, describeChat([told]))
+        this.describe(told.roomId, told)
         break
     }
   }
@@ -153,26 +154,10 @@ class Planner {
     if (this.knowledge.names.get(userId) !== name) this.names.set(userId, name)
   }
 
-  describe(roomId: string, { bridgeBot, features: told, ...described }: ChatDescription): void {
-    if (bridgeBot === undefined && told === undefined && Object.keys(described).length === 0) return
-    const features = told === undefined ? {} : { features: this.takeFeatures(told) }
-    const bridge =
-      bridgeBot === undefined ? {} : { bridgeBot, platform: this.knowledge.platforms.get(bridgeBot) ?? null }
-    for (const chat of this.chats.get(roomId) ?? [])
-      this.update(chat, { ...described, ...bridge, ...features })
-  }
-
-  /** @returns their digest, empty where there are none */
-  private takeFeatures(content: Record<string, unknown>): string {
-    if (Object.keys(content).length === 0) return ''
-    const digest = featuresDigest(content)
-    this.features.set(digest, content)
-    return digest
-  }
-
-  /** Writes the room's chats even if nothing else about them changed. */
-  touch(roomId: string): void {
-    for (const chat of this.chats.get(roomId) ?? []) this.update(chat, {})
+  private describe(roomId: string, told: Fact): void {
+    const { columns, features } = columnsOf(describeChat([told]), this.knowledge.platforms)
+    if (features) this.features.push(features)
+    for (const chat of this.chats.get(roomId) ?? []) this.update(chat, columns)
   }
 
   private takeMembership({ roomId, userId, membership: told }: MembershipFact): void {
@@ -269,11 +254,12 @@ class Planner {
     }
   }
 
-  private update(chat: ChatState, change: Partial<ChatState>): void {
+  update(chat: ChatState, change: Partial<ChatState>): void {
     const updated = { ...chat, ...change }
     const others = (this.chats.get(chat.roomId) ?? []).filter(other => other.identityId !== chat.identityId)
     this.chats.set(chat.roomId, [...others, updated])
-    this.changed.set(chatKey(chat.identityId, chat.roomId), updated)
+    const key = chatKey(chat.identityId, chat.roomId)
+    this.changed.set(key, { chat: updated, change: { ...this.changed.get(key)?.change, ...change } })
   }
 }
 

@@ -1,12 +1,10 @@
 /** SQL of the inbox: what a batch rests on, and the one transaction that stores what it means. */
-import { and, asc, eq, isNull, sql } from 'drizzle-orm'
+import { and, asc, eq, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import {
   appserviceTransactions,
   type Chat,
   chats,
-  type Device,
-  devices,
   earlyStatuses,
   heldEvents,
   identities,
@@ -23,20 +21,14 @@ import { rememberFeatures } from '../chats/room-features-repository.ts'
 import { writeEvent } from '../events/repository.ts'
 import type { Backlog } from '../messages/backlog.ts'
 import { createStatusWriter } from '../messages/status-repository.ts'
-import type { ChatState } from './chat-state.ts'
 import { type HeldFact, heldEventOf, heldFactsOf } from './held-events.ts'
 import { chatKey } from './plan.ts'
-import type { Knowledge, Plan, PlannedMessage } from './plan-types.ts'
+import type { Plan, PlannedChat, PlannedMessage } from './plan-types.ts'
 import type { Reaction } from './reactions.ts'
 
 export interface InboxRepository {
   /** Whether the batch at this position has been stored already. */
   isRepeat(position: EventBatch['position']): Promise<boolean>
-  /** @param userIds whose membership or name the batch speaks of */
-  knowledge(
-    roomIds: readonly string[],
-    userIds: readonly string[],
-  ): Promise<Omit<Knowledge, 'platforms' | 'forged' | 'phones'>>
   /** Which of the identities' events were reactions, by the events' ids. */
   reactions(
     identityIds: readonly string[],
@@ -50,7 +42,12 @@ export interface InboxRepository {
    * Stores the end of a join and removes the held events.
    * @returns false when there are no longer `heldCount` of them: nothing was written, plan again
    */
-  storeJoin(plan: Plan, chat: Chat, heldCount: number, now: number): Promise<boolean>
+  storeJoin(
+    plan: Plan,
+    chat: Pick<Chat, 'identityId' | 'roomId'>,
+    heldCount: number,
+    now: number,
+  ): Promise<boolean>
   /** Removes what only served to recognise repeats and can't come any more. */
   forget(before: number): Promise<void>
 }
@@ -65,41 +62,11 @@ const transaction = statement(orm =>
 const insertTransaction = statement(orm =>
   orm.insert(appserviceTransactions).values({ txnId: param('txnId'), receivedAt: param('now') }),
 )
-const chatsOfRoom = statement(orm =>
-  orm
-    .select()
-    .from(chats)
-    .where(eq(chats.roomId, param('roomId'))),
-)
 const oneChat = statement(orm =>
   orm
     .select({ membership: chats.membership })
     .from(chats)
     .where(and(eq(chats.identityId, param('identityId')), eq(chats.roomId, param('roomId')))),
-)
-const identityByUser = statement(orm =>
-  orm
-    .select({ id: identities.id })
-    .from(identities)
-    .where(eq(identities.matrixUserId, param('userId'))),
-)
-const userOfIdentity = statement(orm =>
-  orm
-    .select({ userId: identities.matrixUserId })
-    .from(identities)
-    .where(eq(identities.id, param('id'))),
-)
-const listedDevices = statement(orm =>
-  orm
-    .select()
-    .from(devices)
-    .where(and(eq(devices.identityId, param('identityId')), isNull(devices.removedAt))),
-)
-const profile = statement(orm =>
-  orm
-    .select()
-    .from(profiles)
-    .where(eq(profiles.matrixUserId, param('userId'))),
 )
 const upsertProfile = statement(orm =>
   orm
@@ -147,7 +114,7 @@ export function createInboxRepository(
 
   /** Everything of a plan but its position. */
   async function write(tx: Tx, plan: Plan, now: number): Promise<void> {
-    for (const [digest, content] of plan.features) await rememberFeatures(tx, digest, content)
+    for (const features of plan.features) await rememberFeatures(tx, features)
     for (const chat of plan.chats) await writeChat(tx, chat, now)
     for (const [userId, name] of plan.names) await tx.run(upsertProfile, { userId, name })
     for (const { identityId, said } of plan.held) {
@@ -161,34 +128,6 @@ export function createInboxRepository(
 
   return {
     isRepeat: position => db.read(reader => isStored(reader, position)),
-
-    knowledge: (roomIds, userIds) =>
-      db.read(async reader => {
-        const known: Chat[] = []
-        for (const roomId of roomIds) known.push(...(await reader.all(chatsOfRoom, { roomId })))
-        const ours = new Map<string, string>()
-        for (const userId of userIds) {
-          const identity = await reader.get(identityByUser, { userId })
-          if (identity) ours.set(userId, identity.id)
-        }
-        for (const id of new Set(known.map(chat => chat.identityId))) {
-          const identity = await reader.get(userOfIdentity, { id })
-          if (identity) ours.set(identity.userId, id)
-        }
-        const linked = new Map<string, Device[]>()
-        for (const identityId of ours.values()) {
-          const listed = await reader.all(listedDevices, { identityId })
-          // Ordered here: SQLite sets up its sorter even for one row, and this is asked for every
-          // batch.
-          linked.set(identityId, listed.sort(linkedThenOldestFirst))
-        }
-        const names = new Map<string, string>()
-        for (const userId of userIds) {
-          const named = await reader.get(profile, { userId })
-          if (named) names.set(userId, named.displayName)
-        }
-        return { chats: known, identities: ours, devices: linked, names }
-      }),
 
     reactions: (identityIds, eventIds) =>
       db.read(async reader => {
@@ -245,13 +184,13 @@ async function isStale(tx: Tx, { held, rejoined }: Plan): Promise<boolean> {
   return false
 }
 
-async function writeChat(tx: Tx, chat: ChatState, now: number): Promise<void> {
-  const { identityId, roomId, ...columns } = chat
+async function writeChat(tx: Tx, { chat, change }: PlannedChat, now: number): Promise<void> {
   await tx.run(orm =>
     orm
       .insert(chats)
-      .values({ identityId, roomId, ...columns, createdAt: now, updatedAt: now })
-      .onConflictDoUpdate({ target: [chats.identityId, chats.roomId], set: { ...columns, updatedAt: now } }),
+      .values({ ...chat, createdAt: now, updatedAt: now })
+      // Nothing else: sending may have described the chat since the plan was made.
+      .onConflictDoUpdate({ target: [chats.identityId, chats.roomId], set: { ...change, updatedAt: now } }),
   )
   if (chat.membership === 'invited' || chat.membership === 'joining') tx.emit('invited')
 }
@@ -307,9 +246,4 @@ async function writePosition(tx: Tx, position: EventBatch['position'], now: numb
     const set = { syncToken: position.nextBatch, updatedAt: now }
     await tx.run(orm => orm.update(identities).set(set).where(own))
   }
-}
-
-function linkedThenOldestFirst(one: Device, other: Device): number {
-  const lost = (device: Device) => Number(device.state === 'logged_out')
-  return lost(one) - lost(other) || one.createdAt - other.createdAt
 }

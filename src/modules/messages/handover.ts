@@ -6,7 +6,7 @@ import type { Message } from '../../db/schema/index.ts'
 import { GatewayError, isPassing, messageOf } from '../../domain/errors.ts'
 import type { MatrixSession } from '../../domain/ports.ts'
 import type { RoomFeatures } from '../../domain/room-features.ts'
-import type { JoinedChats } from '../chats/types.ts'
+import type { ChatRooms } from '../chats/chat-rooms.ts'
 import type { MediaFiles } from '../media/media-store.ts'
 import { captionId, type SentCaption } from './caption-repository.ts'
 import { messageContent } from './content.ts'
@@ -29,13 +29,13 @@ export type Handover = (roomId: string, session: MatrixSession, message: Message
 
 export function createHandover(options: {
   queue: Pick<OutboxQueue, 'isCaptionSent'>
-  chatRooms: JoinedChats
+  chatRooms: Pick<ChatRooms, 'ensureEntered'>
   media: Pick<MediaFiles, 'upload'>
 }): Handover {
   const { queue, chatRooms, media } = options
 
   async function handOver(roomId: string, session: MatrixSession, message: Message): Promise<HandedOver> {
-    const chat = await chatRooms.ensureJoined(message.identityId, roomId)
+    const chat = await chatRooms.ensureEntered(message.identityId, roomId)
     if (chat.encrypted) {
       throw new GatewayError(
         'conflict',

@@ -13,7 +13,7 @@ import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { maskingNumbers } from '../../lib/masking-logger.ts'
 import { createLaneWorker, type ItemEnd, type LaneWorker } from '../../runtime/lane-worker.ts'
-import type { JoinedChats } from '../chats/types.ts'
+import type { ChatRooms } from '../chats/chat-rooms.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import type { MediaFiles } from '../media/media-store.ts'
 import { expiredReason, isExpired } from './expired.ts'
@@ -30,7 +30,7 @@ export interface OutboxOptions {
   recipients: Pick<Recipients, 'resolve' | 'forget'>
   replies: Pick<ReplyTargets, 'message'>
   devices: Pick<LinkedDevices, 'get' | 'reconcile'>
-  chatRooms: JoinedChats
+  chatRooms: Pick<ChatRooms, 'ensureEntered'>
   media: Pick<MediaFiles, 'upload'>
   sessions: Pick<MatrixSessions, 'actingAs'>
   matrixUserOf(identityId: string): Promise<string>

@@ -14,12 +14,15 @@ import {
 } from '../../../src/db/schema/index.ts'
 import { type ErrorCode, GatewayError } from '../../../src/domain/errors.ts'
 import type { MessageEvent } from '../../../src/domain/events.ts'
-import type { BridgeContact, RoomEvent } from '../../../src/domain/ports.ts'
+import type { BridgeContact, MatrixSession, RoomEvent } from '../../../src/domain/ports.ts'
 import type { ReadReceipt, RoomEventBatch, RoomEventSink } from '../../../src/matrix/room-event.ts'
-import { factsOf, saidIn, translated } from '../../../src/matrix/translate/facts.ts'
+import { saidIn, translated } from '../../../src/matrix/translate/facts.ts'
+import { createChatRooms } from '../../../src/modules/chats/chat-rooms.ts'
+import type { KnowledgeOf } from '../../../src/modules/chats/knowledge.ts'
 import { createChatRepository } from '../../../src/modules/chats/repository.ts'
 import { createInbox, type Inbox } from '../../../src/modules/inbox/inbox.ts'
 import { createInboxRepository } from '../../../src/modules/inbox/repository.ts'
+import { knowledgeOn } from '../../support/chat-knowledge.ts'
 import { collectedLog } from '../../support/collected-log.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 import { phonesOn } from '../../support/phones.ts'
@@ -28,12 +31,15 @@ import { type TempDb, tempDb } from '../../support/temp-db.ts'
 
 let db: TempDb
 let inbox: Inbox
+let knowledgeOf: KnowledgeOf
 /** Gives the inbox the facts of Matrix events. */
 let source: RoomEventSink
 let log: ReturnType<typeof collectedLog>
 let learned: string[]
 let nudges: string[]
 let learn: () => void
+/** Runs while a batch is being planned. */
+let meanwhile: () => Promise<unknown>
 let count = 0
 /** Numbers by hidden ids. */
 let numbers: Record<string, string>
@@ -51,13 +57,16 @@ beforeEach(() => {
   knowsUsers = true
   numbers = {}
   learn = () => undefined
+  meanwhile = async () => undefined
+  knowledgeOf = knowledgeOn(db, log.logger, (platform, userId) =>
+    knowsUsers ? (platform === 'wa' ? /^@whatsapp.*:s$/ : /^@signal.*:s$/).test(userId) : null,
+  )
   inbox = createInbox({
     repository: createInboxRepository(db),
-    bridges: {
-      platforms: ['wa', 'signal'],
-      platformOfBot: async bot => ({ '@whatsappbot:s': 'wa', '@signalbot:s': 'signal' })[bot] ?? null,
-      ownsUser: (platform, userId) =>
-        knowsUsers ? (platform === 'wa' ? /^@whatsapp.*:s$/ : /^@signal.*:s$/).test(userId) : null,
+    knowledgeOf: async (...about) => {
+      const known = await knowledgeOf(...about)
+      await meanwhile()
+      return known
     },
     phones: phonesOn(db, { resolveIdentifier: async (_user, _login, id) => person(id) }),
     learnDevices: async (identityId, platform) => {
@@ -71,8 +80,21 @@ beforeEach(() => {
 })
 afterEach(() => db.destroy())
 
-const completeJoin = (chat: Chat, state: readonly RoomEvent[], events: readonly RoomEvent[]) =>
-  inbox.completeJoin(chat, state.flatMap(factsOf), saidIn(events))
+/** The rooms of chats, all with this state. */
+function roomsWith(state: readonly RoomEvent[]) {
+  const session = { userId: '@mg1:s', join: async () => undefined, state: async () => [...state] }
+  return createChatRooms({
+    repository: createChatRepository(db),
+    knowledgeOf,
+    sessions: { actingAs: () => session as unknown as MatrixSession },
+    matrixUserOf: async () => '@mg1:s',
+    clock: new ManualClock(),
+  })
+}
+async function completeJoin(chat: Chat, state: readonly RoomEvent[], events: readonly RoomEvent[]) {
+  const facts = await roomsWith(state).enter(chat.identityId, chat.roomId)
+  await inbox.completeJoin(chat, facts, saidIn(events))
+}
 
 function person(id: string): BridgeContact {
   const matrixUserId = `@whatsapp_${id}:s`
@@ -504,6 +526,27 @@ describe('joining', () => {
     expect(db.orm.select().from(heldEvents).all()).toEqual([])
   })
 
+  test('a batch puts nothing back that sending has found out about the chat while it was planned', async () => {
+    const { roomId } = insertChat(db, {
+      membership: 'invited',
+      platform: null,
+      bridgeBot: null,
+      kind: 'other',
+    })
+    meanwhile = () => {
+      meanwhile = async () => undefined
+      return roomsWith(STATE()).enter('id_1', roomId)
+    }
+    await source.accept(batch([event({ type: 'm.room.name', state_key: '', content: { name: 'new' } })]))
+    expect(chat()).toMatchObject({
+      name: 'new',
+      platform: 'wa',
+      bridgeBot: '@whatsappbot:s',
+      kind: 'dm',
+      membership: 'joining',
+    })
+  })
+
   describe('m.bridge is believed only of that bridge itself', () => {
     const by = (sender: string, change: Partial<RoomEvent> = {}) =>
       STATE().map(state => (state.type === 'm.bridge' ? { ...state, sender, ...change } : state))
@@ -657,8 +700,9 @@ describe('joining', () => {
       insertChat(db)
       const own = told({ max_text_length: 10 })
       const foreign = { ...told({ max_text_length: 1 }), sender: '@signal_1:s' }
-      const facts = [own, foreign].flatMap(factsOf)
-      expect(await inbox.genuine(facts)).toEqual(facts.slice(0, 1))
+      expect((await roomsWith([own, foreign]).ensureEntered('id_1', '!r:s')).takes).toMatchObject({
+        maxTextLength: 10,
+      })
       await source.accept(batch([own, foreign]))
       expect(await kept()).toMatchObject({ maxTextLength: 10 })
     })

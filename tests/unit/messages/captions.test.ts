@@ -16,6 +16,7 @@ import { createInboxRepository } from '../../../src/modules/inbox/repository.ts'
 import { createMediaRepository } from '../../../src/modules/media/repository.ts'
 import { createOutbox } from '../../../src/modules/messages/outbox.ts'
 import type { OutboxQueue } from '../../../src/modules/messages/queue-repository.ts'
+import { knowledgeOn } from '../../support/chat-knowledge.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
 import { messageStore, messagesOn, SEND_REQUEST, stagedFile } from '../../support/messages.ts'
 import { phonesOn } from '../../support/phones.ts'
@@ -90,7 +91,7 @@ function startOutbox(queue: OutboxQueue = store.queue) {
     recipients: { resolve: async () => '!r:s', forget: async () => undefined },
     replies: store.replies,
     devices: { get: async () => device(), reconcile: async () => undefined },
-    chatRooms: { ensureJoined: async () => ({ ...insertedChat(), takes: TAKES }) },
+    chatRooms: { ensureEntered: async () => ({ ...insertedChat(), takes: TAKES }) },
     media: {
       upload: async id => {
         const file = await media.find(id)
@@ -126,7 +127,7 @@ async function idle() {
 async function take(events: RoomEvent[], receipts: ReadReceipt[] = []) {
   const inbox = createInbox({
     repository: createInboxRepository(db),
-    bridges: { platforms: ['wa'], platformOfBot: async () => 'wa', ownsUser: () => true },
+    knowledgeOf: knowledgeOn(db, silentLogger),
     phones: phonesOn(db),
     learnDevices: async () => undefined,
     clock,

@@ -74,7 +74,7 @@ function newOutbox(change: Partial<Parameters<typeof createOutbox>[0]> = {}) {
     recipients: { resolve: async () => '!r:s', forget: async () => undefined },
     replies: store.replies,
     devices: { get: async () => insertedDevice(), reconcile: async () => reconcile() },
-    chatRooms: { ensureJoined: async () => ({ ...chat, takes: null }) },
+    chatRooms: { ensureEntered: async () => ({ ...chat, takes: null }) },
     media: { upload: () => Promise.reject(new Error('no media here')) },
     sessions: { actingAs: () => session as MatrixSession },
     matrixUserOf: async () => '@mg1:s',
@@ -264,7 +264,7 @@ test('an outbox whose worker fails ends only with its lanes: what is under way i
   const chat = insertChat(db, { roomId: '!slow:s' })
   const outbox = newOutbox({
     queue: failing,
-    chatRooms: { ensureJoined: () => sending.then(() => ({ ...chat, takes: null })) },
+    chatRooms: { ensureEntered: () => sending.then(() => ({ ...chat, takes: null })) },
   })
   let ended = false
   const run = outbox.worker.run(new AbortController().signal).catch(error => {
@@ -337,7 +337,7 @@ describe('a failure', () => {
   test('of a text that its chat turns out to have no room for is final at its first try, with the limit', async () => {
     await accept('a', 'too long', 'fits')
     const chat = { ...insertChat(db), takes: { files: null, maxTextLength: 5 } }
-    startOutbox({ chatRooms: { ensureJoined: async () => chat } })
+    startOutbox({ chatRooms: { ensureEntered: async () => chat } })
     await idle()
     expect(sentTexts()).toEqual(['fits'])
     expect(rows()[0]).toMatchObject({
@@ -497,7 +497,7 @@ describe('a failure', () => {
 test('an encrypted chat gets nothing in clear', async () => {
   const chat = insertChat(db, { roomId: '!e:s', encrypted: true })
   await accept('a', '1')
-  startOutbox({ chatRooms: { ensureJoined: async () => ({ ...chat, takes: null }) } })
+  startOutbox({ chatRooms: { ensureEntered: async () => ({ ...chat, takes: null }) } })
   await idle()
   expect(sent).toEqual([])
   expect(rows()[0]).toMatchObject({ status: 'failed', reason: expect.stringContaining('room_encrypted') })

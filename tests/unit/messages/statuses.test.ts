@@ -18,6 +18,7 @@ import { translated } from '../../../src/matrix/translate/facts.ts'
 import { createInbox } from '../../../src/modules/inbox/inbox.ts'
 import { createInboxRepository } from '../../../src/modules/inbox/repository.ts'
 import { createStatusTimeout } from '../../../src/modules/messages/status-timeout.ts'
+import { knowledgeOn } from '../../support/chat-knowledge.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
 import { type MessageStore, messageStore, messagesOn } from '../../support/messages.ts'
 import { phonesOn } from '../../support/phones.ts'
@@ -48,7 +49,7 @@ beforeEach(() => {
   store = messageStore(db)
   const inbox = createInbox({
     repository: createInboxRepository(db),
-    bridges: { platforms: ['wa'], platformOfBot: async () => 'wa', ownsUser: () => true },
+    knowledgeOf: knowledgeOn(db, silentLogger),
     phones: phonesOn(db),
     learnDevices: async () => undefined,
     clock,

@@ -129,7 +129,7 @@ async function runOutbox(pace = PACE) {
     recipients: { resolve: async () => '!r:s', forget: async () => undefined },
     replies: store.replies,
     devices: { get: devices.get, reconcile: async () => undefined },
-    chatRooms: { ensureJoined: async () => ({ ...chat, takes: null }) },
+    chatRooms: { ensureEntered: async () => ({ ...chat, takes: null }) },
     media: { upload: () => Promise.reject(new Error('no media here')) },
     sessions: { actingAs: () => session as MatrixSession },
     matrixUserOf: async () => '@mg1:s',

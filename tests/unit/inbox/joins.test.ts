@@ -4,8 +4,11 @@ import { chats } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import type { MatrixSession, RoomEvent } from '../../../src/domain/ports.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
+import { createChatRooms } from '../../../src/modules/chats/chat-rooms.ts'
 import { createChatRepository } from '../../../src/modules/chats/repository.ts'
-import { type ChatRooms, createChatRooms } from '../../../src/modules/inbox/chat-rooms.ts'
+import { createJoins } from '../../../src/modules/inbox/joins.ts'
+import type { Worker } from '../../../src/runtime/worker.ts'
+import { knowledgeOn } from '../../support/chat-knowledge.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
 import { insertChat, insertIdentity } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
@@ -17,10 +20,9 @@ let failure: GatewayError | undefined
 /** Newest first. */
 let timeline: RoomEvent[]
 let completed: string[][]
-/** The room's, and how often it was asked for. */
-let state: RoomEvent[]
-let stateReads: number
-let rooms: ChatRooms
+/** How often unfinished joins were looked for. */
+let looks: number
+let joiner: Worker
 let stop: () => Promise<void>
 
 beforeEach(() => {
@@ -28,11 +30,10 @@ beforeEach(() => {
   clock = new ManualClock()
   insertIdentity(db)
   joins = []
+  looks = 0
   failure = undefined
   timeline = []
   completed = []
-  state = []
-  stateReads = 0
   stop = async () => undefined
   const session: Partial<MatrixSession> = {
     userId: '@mg1:s',
@@ -40,10 +41,7 @@ beforeEach(() => {
       joins.push(roomId)
       if (failure) throw failure
     },
-    state: async () => {
-      stateReads++
-      return state
-    },
+    state: async () => [],
     messagesBackwards: async (_, limit, from) => {
       const start = Number(from ?? 0)
       const end = start + limit
@@ -51,17 +49,25 @@ beforeEach(() => {
     },
   }
   const repository = createChatRepository(db)
-  rooms = createChatRooms({
-    repository,
+  const sessions = { actingAs: () => session as MatrixSession }
+  const matrixUserOf = async () => '@mg1:s'
+  const knowledgeOf = knowledgeOn(db, silentLogger)
+  joiner = createJoins({
+    repository: {
+      unfinished: () => {
+        looks++
+        return repository.unfinished()
+      },
+    },
+    chatRooms: createChatRooms({ repository, knowledgeOf, sessions, matrixUserOf, clock }),
     inbox: {
       completeJoin: async (chat, _state, said) => {
         completed.push(said.map(({ eventId }) => eventId))
         await repository.setMembership(chat.identityId, chat.roomId, 'joined', clock.now())
       },
-      genuine: async facts => facts.filter(told => !('sender' in told && told.sender === '@mallory:s')),
     },
-    sessions: { actingAs: () => session as MatrixSession },
-    matrixUserOf: async () => '@mg1:s',
+    sessions,
+    matrixUserOf,
     signals: db.signals,
     clock,
     logger: silentLogger,
@@ -88,7 +94,7 @@ const invitation = (id: string) =>
 const membership = () => db.orm.select().from(chats).all()[0]?.membership
 function startWorker() {
   const controller = new AbortController()
-  const running = rooms.worker.run(controller.signal)
+  const running = joiner.run(controller.signal)
   stop = async () => {
     controller.abort()
     await running
@@ -105,41 +111,6 @@ test('an invitation is answered, and what was said since is told, oldest first, 
   expect(joins).toEqual(['!r:s'])
   expect(completed).toEqual([since.map(message => message.event_id)])
   expect(membership()).toBe('joined')
-})
-
-test('those who need the room while it is being joined share the join', async () => {
-  insertChat(db, { membership: 'invited' })
-  startWorker()
-  const answers = await Promise.all([rooms.ensureJoined('id_1', '!r:s'), rooms.ensureJoined('id_1', '!r:s')])
-  expect(answers.map(chat => chat.membership)).toEqual(['joined', 'joined'])
-  expect(joins).toEqual(['!r:s'])
-})
-
-test('a room that we have not been told of is joined when it is needed; a joined one costs nothing', async () => {
-  await rooms.ensureJoined('id_1', '!r:s')
-  await rooms.ensureJoined('id_1', '!r:s')
-  expect(joins).toEqual(['!r:s'])
-})
-
-test('a chat of before, whose features nobody asked for, is asked once', async () => {
-  insertChat(db)
-  const told = { type: 'com.beeper.room_features', state_key: 'x', content: { max_text_length: 9 } }
-  state = [event('$f', told), event('$forged', { ...told, content: {}, sender: '@mallory:s' })]
-  for (let times = 0; times < 2; times++)
-    expect((await rooms.ensureJoined('id_1', '!r:s')).takes).toMatchObject({ maxTextLength: 9 })
-  insertChat(db, { roomId: '!silent:s' })
-  state = []
-  for (let times = 0; times < 2; times++)
-    expect((await rooms.ensureJoined('id_1', '!silent:s')).takes).toBeNull()
-  expect(stateReads).toBe(2)
-})
-
-test('features that came meanwhile are not put back by a state that was read before', async () => {
-  insertChat(db)
-  const repository = createChatRepository(db)
-  const newer = await repository.learnFeatures('id_1', '!r:s', { max_text_length: 9 })
-  await repository.learnFeatures('id_1', '!r:s', { max_text_length: 5 })
-  expect(await repository.get('id_1', '!r:s')).toMatchObject({ features: newer })
 })
 
 test('a join that a crash interrupted is completed without joining again', async () => {
@@ -173,6 +144,8 @@ test('an invitation that was taken back is forgotten', async () => {
   await settled()
   await clock.advance(600_000)
   expect(joins).toHaveLength(1)
+  const before = looks
+  for (let second = 0; second < 5; second++) await clock.advance(1_000)
+  expect(looks).toBeLessThanOrEqual(before + 1)
   expect(membership()).toBe('left')
-  await expect(rooms.ensureJoined('id_1', '!r:s')).rejects.toMatchObject({ code: 'forbidden' })
 })

@@ -1,0 +1,119 @@
+/**
+ * Enters the rooms of chats: joins a room and reads what chat it is, which is all that sending needs.
+ * What was said there before, receiving takes up afterwards (inbox/joins.ts).
+ */
+import type { Chat } from '../../db/schema/index.ts'
+import { GatewayError } from '../../domain/errors.ts'
+import type { Fact } from '../../domain/facts.ts'
+import type { MatrixSession, MatrixSessions } from '../../domain/ports.ts'
+import type { RoomFeatures } from '../../domain/room-features.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { factsOf } from '../../matrix/translate/facts.ts'
+import { columnsOf, describeChat } from './description.ts'
+import type { KnowledgeOf } from './knowledge.ts'
+import type { ChatRepository } from './repository.ts'
+
+export interface ChatRoomsOptions {
+  repository: ChatRepository
+  knowledgeOf: KnowledgeOf
+  sessions: Pick<MatrixSessions, 'actingAs'>
+  matrixUserOf(identityId: string): Promise<string>
+  clock: Clock
+}
+
+export interface EnteredChat extends Chat {
+  /** The network's features; null where the bridge states none. */
+  takes: RoomFeatures | null
+}
+
+export interface ChatRooms {
+  /**
+   * Makes sure the identity is in the room and the chat is known.
+   * @throws GatewayError forbidden when it may not join, and as sessions do
+   */
+  ensureEntered(identityId: string, roomId: string): Promise<EnteredChat>
+  /**
+   * Joins the room unless we are in it, and reads its state: the chat is described then, and is to
+   * be joined to the end (`joining`).
+   * @returns facts of the room's state, in full
+   * @throws GatewayError as `ensureEntered`
+   */
+  enter(identityId: string, roomId: string): Promise<readonly Fact[]>
+}
+
+export function createChatRooms(options: ChatRoomsOptions): ChatRooms {
+  const { repository, knowledgeOf, sessions, matrixUserOf, clock } = options
+  const entering = new Map<string, Promise<readonly Fact[]>>()
+
+  async function enter(identityId: string, roomId: string): Promise<readonly Fact[]> {
+    const session = sessions.actingAs(await matrixUserOf(identityId))
+    const before = await repository.get(identityId, roomId)
+    if (before?.membership !== 'joining' && before?.membership !== 'joined') {
+      await joinRoom(session, identityId, roomId)
+      await repository.setMembership(identityId, roomId, 'joining', clock.now())
+    }
+    const state = (await session.state(roomId)).flatMap(factsOf)
+    const { believed, platforms } = await believedOf(state, roomId)
+    const described = columnsOf({ features: {}, ...describeChat(believed) }, platforms)
+    await repository.describe(identityId, roomId, described, clock.now())
+    return state
+  }
+
+  async function joinRoom(session: MatrixSession, identityId: string, roomId: string): Promise<void> {
+    try {
+      await session.join(roomId)
+    } catch (error) {
+      const isFinal =
+        error instanceof GatewayError && (error.code === 'forbidden' || error.code === 'not_found')
+      // The invitation was taken back, or the room is gone: there is nothing to wait for.
+      if (isFinal) await repository.setMembership(identityId, roomId, 'left', clock.now())
+      throw error
+    }
+  }
+
+  /** @returns facts about the room itself, without those that falsely claim to be its bridge's */
+  async function believedOf(state: readonly Fact[], roomId: string) {
+    const ofRoom = state.filter(({ fact }) => fact === 'portal' || fact === 'features' || fact === 'room')
+    const { forged, platforms } = await knowledgeOf(ofRoom, { rooms: [roomId] })
+    return { believed: ofRoom.filter(told => !forged.has(told)), platforms }
+  }
+
+  /** One at a time for each room; whoever asks meanwhile shares it. */
+  function enterOnce(identityId: string, roomId: string): Promise<readonly Fact[]> {
+    const key = `${identityId} ${roomId}`
+    const running = entering.get(key)
+    if (running !== undefined) return running
+    const started = enter(identityId, roomId).finally(() => entering.delete(key))
+    entering.set(key, started)
+    return started
+  }
+
+  async function existing(identityId: string, roomId: string): Promise<Chat> {
+    const chat = await repository.get(identityId, roomId)
+    if (chat) return chat
+    throw new GatewayError('not_found', `the chat ${roomId} is gone`)
+  }
+
+  /** For a chat that was joined by a version that didn't ask: it is asked once. */
+  async function withFeatures(chat: Chat): Promise<Chat> {
+    const { identityId, roomId } = chat
+    const state = await sessions.actingAs(await matrixUserOf(identityId)).state(roomId)
+    const { believed } = await believedOf(state.flatMap(factsOf), roomId)
+    const content = describeChat(believed).features ?? null
+    return { ...chat, features: await repository.learnFeatures(identityId, roomId, content) }
+  }
+
+  return {
+    enter: enterOnce,
+
+    async ensureEntered(identityId, roomId) {
+      let chat = await repository.get(identityId, roomId)
+      if (chat?.membership !== 'joined') {
+        await enterOnce(identityId, roomId)
+        chat = await existing(identityId, roomId)
+      }
+      if (chat.features === null) chat = await withFeatures(chat)
+      return { ...chat, takes: await repository.featuresOf(chat) }
+    },
+  }
+}
