@@ -1,6 +1,6 @@
 /**
- * Makes one try at delivering to an endpoint: signed as Standard Webhooks says, bounded in time, following no redirects and reading little
- * of the answer.
+ * Makes one try to deliver to an endpoint: signed by Standard Webhooks, limited in time, without
+ * redirects, reading only the start of the answer.
  */
 import { createHmac } from 'node:crypto'
 import type { Clock } from '../lib/clock.ts'
@@ -8,7 +8,7 @@ import { connectionProblem } from '../lib/connection-problem.ts'
 import { type EndpointGuard, EndpointRefused } from './endpoint-guard.ts'
 import { fetchAt } from './pinned-fetch.ts'
 
-/** A body as it is signed and as it is sent: the same bytes. */
+/** A body as signed and as sent: the same bytes. */
 export interface WebhookBody {
   bytes: Uint8Array<ArrayBuffer>
   sent: Uint8Array<ArrayBuffer> | Blob
@@ -18,9 +18,9 @@ export interface WebhookRequest {
   url: string
   /** The webhook-id header: the same on every try of a delivery. */
   id: string
-  /** whsec_<base64>, the newest first. Each signs: while a secret is being changed there are two. */
+  /** whsec_<base64>, newest first. Each signs: there are two while a secret is being changed. */
   secrets: readonly string[]
-  /** Further headers that the endpoint's owner wants; ours win. */
+  /** Additional headers of the endpoint's owner; ours win. */
   headers: Readonly<Record<string, string>>
   body: WebhookBody
 }
@@ -28,7 +28,7 @@ export interface WebhookRequest {
 export type WebhookAnswer = {
   /** How long the try took, in milliseconds. */
   latencyMs: number
-  /** The beginning of the answer's body as text; empty when there was none, COMPRESSED when it is compressed. */
+  /** Start of the answer's body as text; empty for none, COMPRESSED for a compressed one. */
   response: string
 } & (
   | { outcome: 'delivered'; status: number }
@@ -43,13 +43,13 @@ export type WebhookAnswer = {
 )
 
 export interface WebhookClient {
-  /** Never rejects: what goes wrong is an answer. */
+  /** Never rejects: failures are answers. */
   deliver(request: WebhookRequest): Promise<WebhookAnswer>
 }
 
-/** More of an answer than this is neither read nor kept. */
+/** Bytes of an answer that are read and kept. */
 const MAX_ANSWER_BYTES = 1_024
-/** Stands for an answer that is compressed though we didn't say that it may be: it isn't unpacked. */
+/** Stands for a compressed answer, which we didn't allow and don't unpack. */
 const COMPRESSED = '(compressed)'
 const SECRET_PREFIX = 'whsec_'
 
@@ -79,7 +79,7 @@ export function createWebhookClient(options: {
           method: 'POST',
           body: body.sent,
           redirect: 'manual',
-          // A small answer can be gigabytes when it is unpacked, in memory.
+          // A small answer can unpack to gigabytes in memory.
           decompress: false,
           signal,
           headers: sentHeaders(headers, {
@@ -104,14 +104,14 @@ export function createWebhookClient(options: {
   }
 }
 
-/** Ours take the place of the owner's, however those are written. */
+/** Our headers replace the owner's, in any case. */
 function sentHeaders(owners: Readonly<Record<string, string>>, ours: Record<string, string>): Headers {
   const sent = new Headers(owners)
   for (const [name, value] of Object.entries(ours)) sent.set(name, value)
   return sent
 }
 
-/** What `work` comes to, or the signal's reason if that is sooner. */
+/** Settles as `work`, or rejects with the signal's reason if that comes first. */
 function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason), { once: true })
@@ -119,7 +119,7 @@ function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   })
 }
 
-/** `v1,<base64 of HMAC-SHA256 over "id.timestamp.body">` (Standard Webhooks, "Signature scheme"). */
+/** `v1,<base64 of HMAC-SHA256 of "id.timestamp.body">` (Standard Webhooks, "Signature scheme"). */
 function sign(secret: string, id: string, timestamp: string, body: Uint8Array): string {
   const key = Buffer.from(
     secret.startsWith(SECRET_PREFIX) ? secret.slice(SECRET_PREFIX.length) : secret,
@@ -128,7 +128,7 @@ function sign(secret: string, id: string, timestamp: string, body: Uint8Array): 
   return `v1,${createHmac('sha256', key).update(`${id}.${timestamp}.`).update(body).digest('base64')}`
 }
 
-/** Reads the beginning of the answer, as far as it comes in time; the connection can be used again when that was all. */
+/** Reads an answer's start in the remaining time; a whole read lets the connection be reused. */
 async function readExcerpt(answer: Response): Promise<string> {
   const chunks: Uint8Array[] = []
   let size = 0
@@ -139,11 +139,11 @@ async function readExcerpt(answer: Response): Promise<string> {
       if (size >= MAX_ANSWER_BYTES) break
     }
   } catch {
-    // The status has told what became of the delivery, whether the rest breaks off or drips.
+    // The status decides the delivery, even if the body breaks off or trickles.
   }
   if (size > 0 && isCompressed(answer)) return COMPRESSED
   const bytes = Buffer.concat(chunks).subarray(0, MAX_ANSWER_BYTES)
-  // `stream` drops a character that was cut in two. A NUL would end the text for SQLite's functions.
+  // `stream` drops a character cut in two. A NUL would end the text for SQLite's functions.
   return new TextDecoder().decode(bytes, { stream: true }).replaceAll('\0', '').trim()
 }
 

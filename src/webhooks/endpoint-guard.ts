@@ -1,6 +1,7 @@
 /**
- * Keeps webhooks out of our own network (server-side request forgery): tells where a delivery may connect to. What was checked is what
- * is connected to, so a name that resolves otherwise a moment later (DNS rebinding) gains nothing.
+ * Keeps webhooks out of our own network (server-side request forgery). Deliveries connect to the
+ * addresses that were checked, so a name that resolves differently a moment later (DNS rebinding)
+ * gains nothing.
  */
 import { lookup } from 'node:dns/promises'
 import { networkInterfaces } from 'node:os'
@@ -11,19 +12,16 @@ import type { Clock } from '../lib/clock.ts'
 import { addressOf, plainAddress, specialAddress } from './special-addresses.ts'
 
 export interface EndpointRules {
-  /**
-   * Allows endpoints at addresses that aren't public or are this machine's; a list names the
-   * networks where it does.
-   */
+  /** Allows endpoints at private, special and local addresses; a list: in these networks. */
   allowPrivate: boolean | readonly string[]
-  /** Whether endpoints may be reached without TLS. */
+  /** Allows endpoints without TLS. */
   allowHttp: boolean
 }
 
 export interface EndpointGuard {
   /**
-   * What keeps the URL from being a webhook's, in words, null when nothing does. A name that can't be resolved now may be later, so that alone
-   * is no reason.
+   * Why the URL can't be a webhook's, or null. An unresolvable name is accepted, since it
+   * may resolve later.
    */
   objectionTo(url: string): Promise<string | null>
   /**
@@ -33,7 +31,7 @@ export interface EndpointGuard {
   addressesOf(url: string): Promise<readonly string[] | null>
 }
 
-/** The endpoint isn't one that may be connected to, or its name leads nowhere. */
+/** Connecting to the endpoint isn't allowed, or its name doesn't resolve. */
 export class EndpointRefused extends Error {
   override readonly name = 'EndpointRefused'
 }
@@ -46,7 +44,7 @@ export interface EndpointGuardOptions extends EndpointRules {
   ownAddresses?: () => string[]
 }
 
-/** How long a name's addresses are used again, in milliseconds: they were checked, so this is no risk. */
+/** How long a name's addresses are reused, in milliseconds: they were checked, so this is safe. */
 const REMEMBERED_MS = 10_000
 const MAX_REMEMBERED = 10_000
 
@@ -74,7 +72,7 @@ export function createEndpointGuard(options: EndpointGuardOptions): EndpointGuar
     return addresses
   }
 
-  /** @throws EndpointRefused when what is known of the URL rules it out, and whatever `resolve` throws */
+  /** @throws EndpointRefused when the URL isn't allowed, and errors of `resolve` */
   async function check(url: string): Promise<readonly string[] | null> {
     const { protocol, hostname } = new URL(url)
     if (!allowHttp && protocol !== 'https:') throw new EndpointRefused('expected an https:// URL')
@@ -86,8 +84,8 @@ export function createEndpointGuard(options: EndpointGuardOptions): EndpointGuar
   }
 
   /**
-   * Refuses a name with one special address among several, as chance would decide which is used.
-   * Doesn't say which: that would show tenants our own network's names.
+   * Refuses a name with even one special address, as chance would decide which is used. Doesn't say
+   * which: that would show tenants our network's names.
    */
   function refuseSpecial(address: string): void {
     const plain = plainAddress(address)
@@ -99,7 +97,7 @@ export function createEndpointGuard(options: EndpointGuardOptions): EndpointGuar
     )
   }
 
-  /** Interfaces come and go, and asking for them costs more than the rest of the check. */
+  /** Cached briefly: interfaces change, and listing them costs more than the whole check. */
   function isOwn(address: string): boolean {
     if (own.until <= clock.steady())
       own = { addresses: new Set(ownAddresses().map(plainAddress)), until: clock.steady() + REMEMBERED_MS }
@@ -124,7 +122,7 @@ function nothing(): null {
   return null
 }
 
-/** As the system resolves names, /etc/hosts included. IPv4 first: a broken IPv6 route would cost a try its whole time. */
+/** Resolves as the system does, IPv4 first: a broken IPv6 route would cost a try all its time. */
 async function systemResolver(hostname: string): Promise<string[]> {
   const found = await lookup(hostname, { all: true, order: 'ipv4first' })
   return found.map(({ address }) => address)

@@ -1,13 +1,14 @@
-/** `fetch` to addresses that were chosen beforehand, for the host that the URL names. */
+/** `fetch` to given addresses for the URL's host. */
 import { EndpointRefused } from './endpoint-guard.ts'
 
-/** Nobody was connected to, so the next address may be tried. */
+/** No connection was made, so the next address may be tried. */
 const NOT_CONNECTED = ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL', 'EINVAL']
 const MAX_ADDRESSES = 4
 
 /**
- * @param addresses to connect to, one after the other until one takes the connection; null: wherever the name leads
- * @returns what `fetch` would: the Host header, SNI and the certificate's check are of the URL's host, and a connection is used again only for the same one
+ * @param addresses tried in order until one connects; null: wherever the name leads
+ * @returns as `fetch`: the Host header, SNI and certificate check use the URL's host, and a
+ * connection is reused only for that host
  */
 export async function fetchAt(
   addresses: readonly string[] | null,

@@ -1,16 +1,16 @@
-/** Which IP addresses are no place for a webhook: those of this machine, of private networks, of cloud metadata services, and whatever else isn't public. */
+/** Addresses closed to webhooks: this machine's, private, cloud metadata, and any not public. */
 import ipaddr, { type IPv6 } from 'ipaddr.js'
 
-/** Public by the registry, yet answered by the host itself: Azure's metadata and DNS server. */
+/** Public in the registry, but answered by the host itself: Azure's metadata and DNS server. */
 const METADATA_ADDRESSES = ['168.63.129.16']
-/** RFC 4291 section 2.4 and the IANA registry: outside of it no global unicast address was ever given out. */
+/** RFC 4291 section 2.4, IANA registry: all global unicast addresses so far are inside. */
 const GLOBAL_UNICAST = ipaddr.IPv6.parseCIDR('2000::/3')
 /** RFC 6052 section 2.1: an IPv4 address in the last 32 bits. */
 const NAT64 = ipaddr.IPv6.parseCIDR('64:ff9b::/96')
 
 /**
- * @param address an IPv4 or IPv6 address in any form that the WHATWG URL parser or a resolver gives, without brackets
- * @returns what is special about it in a word or two (IANA's IPv4 and IPv6 special-purpose registries), null for a public one
+ * @param address IPv4 or IPv6 as the WHATWG URL parser or a resolver writes it, without brackets
+ * @returns its kind by IANA's special-purpose registries, in a word or two; null for a public one
  */
 export function specialAddress(address: string): string | null {
   if (!ipaddr.isValid(address)) return 'malformed'
@@ -20,10 +20,7 @@ export function specialAddress(address: string): string | null {
   return wordsOf(parsed.range())
 }
 
-/**
- * One spelling for each address. An IPv6 address that stands for an IPv4 one becomes that one,
- * which is what counts.
- */
+/** One spelling for each address. An IPv6 address that embeds an IPv4 one becomes the latter. */
 export function plainAddress(address: string): string {
   if (!ipaddr.isValid(address)) return address
   const parsed = ipaddr.process(address)
@@ -37,12 +34,12 @@ function specialIPv6(address: IPv6): string | null {
   return words ?? (address.match(GLOBAL_UNICAST) ? null : 'unassigned')
 }
 
-/** `carrierGradeNat` as `carrier grade nat`. */
+/** Turns `carrierGradeNat` into `carrier grade nat`. */
 function wordsOf(range: string): string | null {
   return range === 'unicast' ? null : range.replace(/[A-Z]/g, letter => ` ${letter.toLowerCase()}`)
 }
 
-/** Whether a URL's hostname (as the WHATWG URL parser leaves it) is an address and no name. */
+/** @returns the address in a URL's hostname (as WHATWG URL writes it); null for a name */
 export function addressOf(hostname: string): string | null {
   const bare = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname
   return ipaddr.isValid(bare) ? bare : null
