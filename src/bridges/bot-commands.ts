@@ -1,4 +1,4 @@
-/** Commands that a bridge's bot answers with one notice, given one after the other in a room of their own. */
+/** Runs commands that a bridge's bot answers with one notice, one at a time, in their own room. */
 import { hasBlanks } from '../domain/addresses.ts'
 import { GatewayError } from '../domain/errors.ts'
 import type { MatrixSession } from '../domain/ports.ts'
@@ -9,11 +9,11 @@ import { textOf } from './bot-texts.ts'
 /** How long a bot may take to answer a command, in milliseconds. */
 const PATIENCE_MS = 30_000
 
-/** A command with its arguments, made by `commandLine` alone. */
+/** A command with its arguments, made only by `commandLine`. */
 export type CommandLine = string & { readonly isCommandLine: true }
 
 /**
- * Arguments come from clients, and a bot splits a command at white space: each must be one word.
+ * Arguments come from clients and a bot splits at white space, so each argument must be one word.
  * @throws GatewayError bad_request when an argument isn't one word
  */
 export function commandLine(name: string, ...words: string[]): CommandLine {
@@ -27,13 +27,12 @@ export function commandLine(name: string, ...words: string[]): CommandLine {
 
 export interface BotCommands {
   /**
-   * Sends one command and waits for the bot's answer. Nothing in an answer ties it to a command, so
-   * a user's commands are sent one after the other. After an unanswered one the next goes to a new
-   * room, where a late answer can't be taken for its own.
-   * @param prefix that makes a message a command in any room, such as `!wa`; null where it is to be
-   * learned from the bot
-   * @param withinMs how long all of it may take; the command then waits for no other, and goes to a
-   * room of its own if need be
+   * Sends one command and waits for the bot's answer. No answer names its command, so a user's
+   * commands run one after the other. After an unanswered one the next uses a new room, where no
+   * late answer can be mistaken for its own.
+   * @param prefix that marks a command in any room, such as `!wa`; null: learned from the bot
+   * @param withinMs time limit for everything; the command then skips the queue, in its own room if
+   * need be
    * @returns the text of the answer, in Markdown
    * @throws GatewayError bridge_timeout when the bot stays silent
    */
@@ -48,7 +47,7 @@ export interface BotCommands {
 
 export function createBotCommands(platform: string, clock: Clock): BotCommands {
   const botRooms = createBotRooms(platform, clock)
-  /** By user id; while a command waits for its answer there is none. */
+  /** By user id; missing while a command waits for its answer. */
   const rooms = new Map<string, BotRoom>()
   const queues = new Map<string, Promise<unknown>>()
 

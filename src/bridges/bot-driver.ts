@@ -1,6 +1,6 @@
 /**
- * Driver for bridges without a provisioning API: everything is said to the bridge's bot. It can less (no address book, no steps with several
- * fields), and is slower, as each call is a message and its answer.
+ * Driver for bridges without a provisioning API: it talks to the bridge's bot. It can do less (no
+ * address book, no steps with several fields) and is slower: each call is a message with an answer.
  */
 import { GatewayError } from '../domain/errors.ts'
 import type { LoginFlow } from '../domain/login-steps.ts'
@@ -26,23 +26,23 @@ export interface BotDriverOptions {
   bot: string
   sessions: Pick<MatrixSessions, 'actingAs'>
   /**
-   * Gives a command to the bot for a user, and returns the answer.
-   * @param withinMs how long all of it may take
+   * Sends a command to the bot for a user and returns the answer.
+   * @param withinMs time limit for everything
    */
   command(userId: string, line: CommandLine, withinMs?: number): Promise<string>
   groupLinks: GroupLinks
   clock: Clock
 }
 
-/** Logins are asked for again and again, and each time is a message in a room: an answer is good for this long, and so is its failing to come. */
+/** How long an answer about logins, or its failure, is reused: asking takes a message in a room. */
 const LOGINS_REMEMBERED_MS = 20_000
-/** What the bot can do changes with the bridge's version alone. */
+/** The bot's commands only change with the bridge's version. */
 const COMMANDS_REMEMBERED_MS = 3_600_000
-/** No flow has this name, so asking for it only lists those there are. */
+/** No flow has this name, so the command only lists the flows. */
 const NO_FLOW = '?'
-/** Who says not by when has an answer within this, in milliseconds, however silent the bot is. */
+/** Default time limit of an answer in milliseconds, however silent the bot is. */
 const ANSWER_WITHIN_MS = 14_000
-/** The login of a bot whose help isn't understood. */
+/** The login of a bot whose help can't be parsed. */
 const ONLY_FLOW: LoginFlow = {
   id: 'login',
   name: 'Login',
@@ -52,10 +52,10 @@ const ONLY_FLOW: LoginFlow = {
 export type BotDriver = Omit<Bridge, 'driver'>
 
 interface Learned {
-  /** Arguments by name. */
+  /** Arguments by command. */
   commands: Map<string, string>
   flows: LoginFlow[]
-  /** True when each flow is a command of its own. */
+  /** True when each flow is a command. */
   areCommands: boolean
 }
 
@@ -83,7 +83,7 @@ export function createBotDriver(options: BotDriverOptions): BotDriver {
   }
 
   function logins(userId: string, until?: number): Promise<BridgeLogin[]> {
-    // An answer that fails to come in a short time says nothing to others, so it isn't remembered.
+    // A failure within a short limit says nothing to other callers, so it isn't remembered.
     if (until !== undefined) return askForLogins(userId, leftUntil(until))
     const before = remembered.get(userId)
     if (before && clock.steady() - before.at < LOGINS_REMEMBERED_MS) return before.logins
@@ -96,7 +96,7 @@ export function createBotDriver(options: BotDriverOptions): BotDriver {
     if (known && clock.steady() - known.at < COMMANDS_REMEMBERED_MS) return known
     const help = await command(userId, commandLine('help'), leftMs)
     const commands = commandsIn(help)
-    // Only bots that know flows list them; others would begin a login.
+    // Only bots with flows list them; others would start a login.
     const knowsFlows = /flow/i.test(commands.get('login') ?? '')
     const listed = knowsFlows ? flowsIn(await command(userId, commandLine('login', NO_FLOW), leftMs)) : []
     const byCommand = commands.size === 0 ? [ONLY_FLOW] : loginCommandsIn(help)
@@ -116,7 +116,7 @@ export function createBotDriver(options: BotDriverOptions): BotDriver {
     )
   }
 
-  /** What a bot says about a person who was asked for. */
+  /** Parses a bot's answer about a person. */
   function personIn(answer: string, identifier: string) {
     const contact = /^(Found|Created|You already have)\b/i.test(answer) ? contactIn(answer) : null
     if (contact) return contact
@@ -206,7 +206,7 @@ export function createBotDriver(options: BotDriverOptions): BotDriver {
 
     async createDirectChat(userId, loginId, identifier) {
       const answer = await command(userId, commandLine('start-chat', loginId, identifier))
-      // Before bridgev2, with one login to each user.
+      // Bridges before bridgev2, with one login per user.
       const contact = personIn(
         isUnknownCommand(answer) ? await command(userId, commandLine('pm', identifier)) : answer,
         identifier,
@@ -231,9 +231,7 @@ export function createBotDriver(options: BotDriverOptions): BotDriver {
   }
 }
 
-/**
- * A bot obeys its commands also while it waits for an answer: a password must not log out a device.
- */
+/** A bot obeys commands even while it waits for an answer: a password must not log out a device. */
 function refuseCommands(
   platform: string,
   commands: ReadonlyMap<string, string>,

@@ -1,6 +1,6 @@
 /**
- * Logins by conversation with a bridge's bot: what it says in the login's room is read as steps, and what is typed in is said there, then taken
- * back from the room. A bot says nothing that ties its words to a login, so each login has a room to itself.
+ * Logins by conversation with a bridge's bot: its messages in the login's room become steps; the
+ * user's input is sent there, then redacted. No message names its login, so each has its own room.
  */
 import { GatewayError } from '../domain/errors.ts'
 import type { AskingStep, LoginStep } from '../domain/login-steps.ts'
@@ -15,21 +15,21 @@ import { inputRefused } from './provisioning-errors.ts'
 export interface BotLoginsOptions {
   platform: string
   /**
-   * Asks the bot anew for the current logins.
-   * @param leftMs how long that may take; by default as any command
+   * Asks the bot for the current logins, without a cache.
+   * @param leftMs time limit; by default that of any command
    */
   logins(session: MatrixSession, leftMs?: LeftMs): Promise<BridgeLogin[]>
   clock: Clock
 }
 
-/** How many milliseconds are left for something. */
+/** Returns the milliseconds left for something. */
 export type LeftMs = () => number
 
 export interface BotLogins {
   /**
    * @param line the command that starts it
-   * @param replaces the login that is logged in again
-   * @param leftMs until the first step has to be there
+   * @param replaces login being renewed
+   * @param leftMs time left for the first step
    */
   start(
     session: MatrixSession,
@@ -44,39 +44,39 @@ export interface BotLogins {
   cancel(processId: string): Promise<void>
 }
 
-/** A login under way. */
+/** A running login. */
 interface Process {
   id: string
   session: MatrixSession
   bot: string
   room: BotRoom
-  /** The last event that was read. */
+  /** Last event read. */
   cursor: string
   before: BridgeLogin[]
   replaces: string | null
-  /** What the bot said besides, until the next step. */
+  /** Other messages of the bot, until the next step. */
   instructions: string[]
-  /** The event of the QR code that is shown. */
+  /** Event of the QR code on display. */
   shown: string | null
-  /** The step that waits for an answer. */
+  /** Step that waits for input. */
   asking: AskingStep | null
   steps: number
 }
 
 type NextSaying = LoginSaying | { kind: 'withdrawn' }
 
-/** How long the next step may take after something was said: bridges connect to their network first. */
+/** How long the next step may take after a message: bridges connect to their network first. */
 const STEP_PATIENCE_MS = 45_000
-/** After mere words, or after a QR code was withdrawn, the step itself follows soon if at all. */
+/** After plain words or a withdrawn QR code, the step follows soon or never. */
 const QUIET_MS = 3_000
-/** How long a login may take to be listed after the bot said that it is there. */
+/** How long a login may take to be listed after the bot reported success. */
 const LISTED_WITHIN_MS = 10_000
 
 export function createBotLogins({ platform, logins, clock }: BotLoginsOptions): BotLogins {
   const rooms = createBotRooms(platform, clock)
   const processes = new Map<string, Process>()
 
-  /** The next thing said that matters for the login; words without a meaning of their own are kept as instructions. */
+  /** Waits for the next message that matters to the login; collects others as instructions. */
   async function nextSaying(
     process: Process,
     patienceMs: number,
@@ -106,14 +106,14 @@ export function createBotLogins({ platform, logins, clock }: BotLoginsOptions): 
       process.shown = null
       return { kind: 'withdrawn' }
     }
-    // What has been taken back meanwhile has nothing left to say.
+    // A message redacted meanwhile has no content left.
     if (!isSaidBy(process.bot, event) || Object.keys(event.content).length === 0) return undefined
     const saying = loginSaying(event)
     if (saying.kind === 'qr') process.shown ??= event.event_id
     return saying
   }
 
-  /** The step after something that we said. */
+  /** The step that follows our message. */
   async function stepAfterSaying(process: Process, patienceMs: number): Promise<LoginStep> {
     const saying = await nextSaying(process, patienceMs)
     if (saying === undefined && process.instructions.length === 0)
@@ -148,7 +148,7 @@ export function createBotLogins({ platform, logins, clock }: BotLoginsOptions): 
     }
   }
 
-  /** Words alone: the end of a login whose bot has words of its own for it, a question of an older bridge, or something to wait for. */
+  /** After plain words: an end in the bot's own words, an older bridge's question, or a wait. */
   async function stepAfterWords(process: Process): Promise<LoginStep> {
     const words = process.instructions.join('\n')
     const login = newLogin(process, await logins(process.session))
@@ -218,7 +218,7 @@ export function createBotLogins({ platform, logins, clock }: BotLoginsOptions): 
         throw over(process, silent(platform, patienceMs))
       return stepOf(process, saying)
     }
-    // A login of before that nobody goes on with: it makes room for this one. A bot has one at a time for each user.
+    // Drops an abandoned login: a bot has one at a time for each user.
     for (const other of [...processes.values()])
       if (other.session.userId === process.session.userId && other !== process) processes.delete(other.id)
     process.cursor = await process.room.say('cancel')
@@ -261,12 +261,12 @@ export function createBotLogins({ platform, logins, clock }: BotLoginsOptions): 
       for (;;) {
         const saying = await nextSaying(process, Number.POSITIVE_INFINITY, signal)
         if (signal.aborted) throw new GatewayError('bridge_error', 'the login was cancelled')
-        // The QR code is taken back at the end, and before a step of another kind.
+        // The bot redacts the QR code at the end, and before a step of another kind.
         if (saying?.kind === 'withdrawn') {
           const after = await nextSaying(process, QUIET_MS, signal)
           return after ? stepOf(process, after) : stepAfterWithdrawal(process)
         }
-        // Words while there is something to look at are no new step.
+        // Words while something is on display are no new step.
         if (saying !== undefined || display === 'nothing') return stepOf(process, saying)
       }
     },
@@ -288,7 +288,7 @@ export function createBotLogins({ platform, logins, clock }: BotLoginsOptions): 
           throw over(process, silent(platform, STEP_PATIENCE_MS))
         return await stepOf(process, saying)
       } finally {
-        // Passwords and codes shouldn't stay in a room; that one can't be taken back is no reason to fail.
+        // Passwords and codes shouldn't stay in a room; a failed redaction is no reason to fail.
         await process.room.redact(saidId).catch(() => undefined)
       }
     },
@@ -319,7 +319,7 @@ function pageAt(url: string) {
   return { url, userAgent: null, extractJs: null, waitForUrlPattern: null }
 }
 
-/** The login that this process brought about, if it is there. */
+/** The login this process created or renewed, if listed. */
 function newLogin({ before, replaces }: Process, now: readonly BridgeLogin[]): BridgeLogin | undefined {
   const added = now.find(({ id }) => !before.some(known => known.id === id))
   if (added) return added

@@ -1,6 +1,6 @@
 /**
- * A direct chat with a bridge's bot, where commands are given. A bot takes the first such room of a user for their management room; in
- * any other it obeys only what begins with its prefix, and says in its greeting which that is.
+ * A direct chat with a bridge's bot, for commands. A bot makes a user's first such room their
+ * management room; elsewhere it only obeys messages with its prefix, which its greeting tells.
  */
 import { GatewayError } from '../domain/errors.ts'
 import type { MatrixSession, RoomEvent } from '../domain/ports.ts'
@@ -9,24 +9,22 @@ import { timeOrderedId } from '../lib/tokens.ts'
 
 export interface BotRoom {
   readonly roomId: string
-  /** Gives a command, or says what the bot has asked for. @returns the event id */
+  /** Sends a command, or input the bot asked for. @returns the event id */
   say(text: string): Promise<string>
-  /** What happened after this event, oldest first. */
+  /** Events after this one, oldest first. */
   after(eventId: string): Promise<RoomEvent[]>
-  /** Takes back what was said. */
+  /** Redacts one of our messages. */
   redact(eventId: string): Promise<void>
 }
 
 export interface BotRooms {
   /**
-   * @param prefix that makes a message a command in any room, such as `!wa`; null where it is to be
-   * learned from the greeting
-   * @param withinMs how long the bot may take in all, by default half a minute to come and some
-   * time to greet
-   * @throws GatewayError bridge_timeout when the bot doesn't come
+   * @param prefix that marks a command in any room, such as `!wa`; null: learned from the greeting
+   * @param withinMs time limit for the bot, by default half a minute to join plus time to greet
+   * @throws GatewayError bridge_timeout when the bot doesn't join
    */
   open(session: MatrixSession, bot: string, prefix: string | null, withinMs?: number): Promise<BotRoom>
-  /** Asks again, less and less often, until there is an answer or the patience is at its end. */
+  /** Calls `look` at growing intervals until it has an answer or the patience is over. */
   untilDefined<T>(
     patienceMs: number,
     look: () => Promise<T | undefined>,
@@ -36,10 +34,10 @@ export interface BotRooms {
 
 /** How long a bot may take to join the room, in milliseconds. */
 const JOIN_PATIENCE_MS = 30_000
-/** How long its greeting is waited for: briefly where nothing is to be learned from it. */
+/** How long to wait for its greeting: briefly when there is nothing to learn from it. */
 const GREETING_PATIENCE_MS = 2_000
 const LEARNING_PATIENCE_MS = 10_000
-/** First and longest wait between two looks for something, in milliseconds. */
+/** First and longest pause between two looks, in milliseconds. */
 const FIRST_LOOK_MS = 20
 const LONGEST_LOOK_MS = 1_000
 
@@ -108,13 +106,13 @@ export function createBotRooms(platform: string, clock: Clock): BotRooms {
   }
 }
 
-/** What the bot said, its greeting left out. */
+/** True for the bot's messages, except its greeting. */
 export function isSaidBy(bot: string, event: RoomEvent): boolean {
   if (event.sender !== bot || event.type !== 'm.room.message') return false
   return !GREETING.test(String(event.content.body ?? ''))
 }
 
-/** @param patienceMs for how long its answer was waited for; nothing may be left of a longer wait */
+/** @param patienceMs how long we waited; may be 0 when an earlier wait used it up */
 export function silent(platform: string, patienceMs: number): GatewayError {
   const limit = patienceMs < 1_000 ? 'in time' : `within ${Math.ceil(patienceMs / 1000)} s`
   return new GatewayError('bridge_timeout', `the ${platform} bridge's bot didn't answer ${limit}`)

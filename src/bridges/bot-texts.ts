@@ -1,14 +1,13 @@
 /**
- * What bots say, understood. The texts are those of bridgev2 (maunium.net/go/mautrix, bridgev2/commands); older bridges, in Go and in Python,
- * say much the same in other words. A text that isn't understood is null or empty, never an error.
+ * Parses bots' messages: those of bridgev2 (maunium.net/go/mautrix, bridgev2/commands), and of
+ * older bridges in Go and in Python, in similar words. An unknown text gives null or an empty
+ * result, never an error.
  */
 import type { LoginField, LoginFlow } from '../domain/login-steps.ts'
 import type { BridgeContact, BridgeLogin, JoinedGroup, RoomEvent } from '../domain/ports.ts'
 import { phoneDigits } from '../lib/phone-numbers.ts'
 
-/**
- * The text of a bot's message. Links to people and rooms are in the HTML alone: for a message that has some, that is turned back into Markdown.
- */
+/** Text of a bot's message. Links are only in the HTML, which is then turned back into Markdown. */
 export function textOf(content: Record<string, unknown>): string {
   const { body, formatted_body: html } = content
   if (typeof html !== 'string' || !html.includes('https://matrix.to/'))
@@ -30,7 +29,7 @@ export function isUnknownCommand(text: string): boolean {
   return /unknown command/i.test(text)
 }
 
-/** "**login** [_flow ID_] - Log into the bridge", a line each: the arguments by command. */
+/** "**login** [_flow ID_] - Log into the bridge", one per line: arguments by command. */
 export function commandsIn(help: string): Map<string, string> {
   const commands = new Map<string, string>()
   for (const [, name = '', args = ''] of help.matchAll(/^\W*\*\*([\w-]+)\*\*(.*)$/gm)) {
@@ -40,8 +39,8 @@ export function commandsIn(help: string): Map<string, string> {
 }
 
 /**
- * Finds the commands for logging in, a line each: "**login-qr** - Log in by scanning a QR code".
- * The one for a user's own Matrix account isn't among them.
+ * Finds login commands, one per line: "**login-qr** - Log in by scanning a QR code". Omits the one
+ * for a user's own Matrix account.
  */
 export function loginCommandsIn(help: string): LoginFlow[] {
   return [...help.matchAll(/^\W*\*\*(login(?:-[\w-]+)?)\*\*(.*)$/gm)]
@@ -49,7 +48,7 @@ export function loginCommandsIn(help: string): LoginFlow[] {
     .filter(({ id }) => id !== 'login-matrix')
 }
 
-/** "* `qr` - Scan a QR code …", a line each. */
+/** "* `qr` - Scan a QR code …", one per line. */
 export function flowsIn(text: string): LoginFlow[] {
   return [...text.matchAll(/^\W*`([^`\s]+)` - (.*)$/gm)].map(([, id = '', description = '']) => ({
     id,
@@ -58,7 +57,7 @@ export function flowsIn(text: string): LoginFlow[] {
   }))
 }
 
-/** "* `237…` (+237…) - `CONNECTED`", a line each; of older bridges "Logged in as +237… (device #1), …", which have one login. */
+/** "* `237…` (+237…) - `CONNECTED`" lines; older bridges (one login): "Logged in as +237… (…". */
 export function loginsIn(text: string): BridgeLogin[] {
   const listed = [...text.matchAll(/^\W*`([^`]+)` \((.*)\) - `([A-Z_]*)`/gm)]
   if (listed.length > 0) {
@@ -81,7 +80,7 @@ function login(id: string, name: string): BridgeLogin {
   }
 }
 
-/** "Found `id` / [Name](https://matrix.to/#/@ghost:server)", "Created chat with … : [Name](https://matrix.to/#/!room:server)". */
+/** "Found `id` / [Name](https://matrix.to/#/@ghost:server)", "Created chat with … : [Name](…)". */
 export function contactIn(text: string): BridgeContact | null {
   const [, id] = /`([^`]+)`/.exec(text) ?? []
   if (id === undefined) return null
@@ -100,17 +99,17 @@ export function contactIn(text: string): BridgeContact | null {
   }
 }
 
-/** "* `id` / [Name](…) - DM portal: [Name](…)", a line each. */
+/** "* `id` / [Name](…) - DM portal: [Name](…)", one per line. */
 export function contactsIn(text: string): BridgeContact[] {
   return text.split('\n').flatMap(line => (/^\W*`/.test(line) ? (contactIn(line) ?? []) : []))
 }
 
-/** Whether a bot says that there is no such person, and not that it couldn't find out. */
+/** True if the bot says that the person doesn't exist, rather than that it couldn't find out. */
 export function saysNobody(text: string): boolean {
   return /not found|(is|are)n[o']t on\b|not on \w+|no such|does(n't| not) exist|not registered/i.test(text)
 }
 
-/** "Successfully joined group `id`, …" (WhatsApp), "Successfully joined NAME", "You're already a member of NAME" (Telegram). */
+/** "Successfully joined group `id`, …" (WhatsApp), "You're already a member of NAME" (Telegram). */
 export function joinedIn(text: string): JoinedGroup | null {
   const [, already, joined] = /already (?:a member of|in|joined) (.+)|joined (.+)/is.exec(text) ?? []
   const what = already ?? joined
@@ -120,17 +119,17 @@ export function joinedIn(text: string): JoinedGroup | null {
   return { channelId, name: name || null, already: already !== undefined }
 }
 
-/** What a bot's message means while a login is under way. */
+/** Meaning of a bot's message during a login. */
 export type LoginSaying =
   | { kind: 'qr' | 'code' | 'emoji'; data: string }
   | { kind: 'prompt'; field: LoginField }
   | { kind: 'cookies'; url: string }
-  /** What was given isn't taken, and is asked for again. */
+  /** The bot refuses the input and asks again. */
   | { kind: 'refused'; message: string }
   | { kind: 'failed'; message: string }
   | { kind: 'busy' }
   | { kind: 'succeeded'; text: string }
-  /** An instruction, or something else. */
+  /** An instruction, or anything else. */
   | { kind: 'says'; text: string }
 
 export function loginSaying(event: RoomEvent): LoginSaying {
@@ -167,17 +166,17 @@ const SUCCESSES = [
   /^login (was )?(successful|complete)/i,
 ]
 
-/** Longer than a bot asks for anything. Patterns over a text without end would take as long. */
+/** Longer than any bot's prompt. On unbounded text the patterns would take unbounded time. */
 const MAX_PROMPT_LENGTH = 2_000
 
-/** Whether a text asks for something, in the words of an older bridge. */
+/** True if a text asks for input, in an older bridge's words. */
 export function asksForSomething(text: string): boolean {
   return /\b(please )?(send|enter|provide|type|input)\b.*\b(your|the|here)\b/i.test(
     text.slice(0, MAX_PROMPT_LENGTH),
   )
 }
 
-/** "Please enter your Phone number\nWith country code\nOptions: `a`, `b`"; of older bridges "Please send your phone number here to log in." */
+/** "Please enter your Phone number\n…\nOptions: `a`, `b`"; older: "Please send your … here …" */
 export function promptedField(text: string): LoginField {
   const [firstLine = '', ...lines] = text.slice(0, MAX_PROMPT_LENGTH).split('\n')
   const asked = firstLine.replace(/^.*\b(send|enter|provide|type|input)\s+((your|the)\s+)?/i, '')
@@ -235,7 +234,7 @@ function typeOf(name: string): string {
   return TYPES.find(([pattern]) => pattern.test(name))?.[1] ?? 'token'
 }
 
-/** An edit's new content stands for the event (client-server API, "Event replacements"). */
+/** An edit's new content replaces the event's (client-server API, "Event replacements"). */
 function currentContent({ content }: RoomEvent): Record<string, unknown> {
   const replacement = content['m.new_content']
   return typeof replacement === 'object' && replacement !== null

@@ -1,4 +1,4 @@
-/** Looks at a bridge from outside, for whoever wants to know what is wrong with it: nothing is thrown. */
+/** Examines a bridge from outside, to diagnose problems. Throws nothing. */
 import { z } from 'zod'
 import { connectionProblem } from '../lib/connection-problem.ts'
 import { askPeer, streamFromPeer } from '../lib/peer-request.ts'
@@ -6,15 +6,15 @@ import { isWithoutApi } from './provisioning-errors.ts'
 
 export type WhoamiOutcome =
   | { kind: 'accepted'; network: string; flows: string[]; bot: string | null }
-  /** The bridge has no provisioning API (or it is switched off): it can only be told things by its bot. */
+  /** The bridge has no provisioning API, or it is switched off: only its bot takes commands. */
   | { kind: 'no_api' }
   | { kind: 'refused'; detail: string }
   | { kind: 'failed'; detail: string }
 
 export interface BridgeProbe {
-  /** Whether something answers there, and whether it is a mautrix bridge. */
+  /** Finds out whether anything answers there, and whether it is a mautrix bridge. */
   reach(): Promise<{ isBridge: boolean } | { error: string }>
-  /** @param userId of our server; a bridge that doesn't know it notes that it exists */
+  /** @param userId of our server; a bridge that doesn't know the user records it */
   whoami(secret: string, userId: string): Promise<WhoamiOutcome>
 }
 
@@ -28,7 +28,7 @@ const whoamiAnswer = z.object({
 })
 const errorAnswer = z.object({ errcode: z.string().catch(''), error: z.string().catch('') })
 
-/** True when anything there answers HTTP, whatever it says. */
+/** True when anything there answers HTTP, whatever the answer. */
 export async function isAnswering(baseUrl: string, signal: AbortSignal): Promise<boolean> {
   try {
     const response = await streamFromPeer(`${baseUrl}/_matrix/mau/live`, {

@@ -1,4 +1,4 @@
-/** One bridge, by whichever driver it can be spoken to; group links go by its bot in either case. */
+/** One bridge, by the driver it supports; group links always go by its bot. */
 import { GatewayError } from '../domain/errors.ts'
 import type { Bridge, BridgeDriver, MatrixSessions } from '../domain/ports.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -11,20 +11,17 @@ import type { StartWatch } from './start-watch.ts'
 
 export interface BridgeConfig extends BridgeAddress {
   platform: string
-  /** Of the provisioning API; empty for a bridge that is known to have none. */
+  /** Secret of the provisioning API; empty for a bridge without one. */
   sharedSecret: string
-  /** Matrix user id of the bridge's bot; needed where there is no provisioning API to ask. */
+  /** Matrix user id of the bridge's bot; needed without a provisioning API. */
   bot?: string | undefined
-  /**
-   * Regular expressions of the bridge's own Matrix users, from its registration; absent where
-   * unknown.
-   */
+  /** Regular expressions of the bridge's Matrix users in its registration; absent if unknown. */
   users?: readonly string[] | undefined
 }
 
 type DrivenBridge = Omit<Bridge, 'platform' | 'driver' | 'forgetLogins'>
 
-/** @param watch keeps calls from a bridge that has just come up; by default nothing does */
+/** @param watch keeps calls from a bridge that has just come up; by default none does */
 export function createBridge(
   config: BridgeConfig,
   sessions: Pick<MatrixSessions, 'actingAs'>,
@@ -54,7 +51,7 @@ export function createBridge(
     ...client,
     ...groupLinks,
     async describe(userId) {
-      // First whether there is such an API at all.
+      // First checks that there is such an API at all.
       const { network, bridge_bot: bot, login_flows: flows } = await client.whoami(userId)
       const capabilities = await client.capabilities(userId)
       return {
@@ -70,8 +67,8 @@ export function createBridge(
   let hasApi = false
 
   /**
-   * Without an API the bridge is asked again each time: whether it is there at all, as a bot that is gone can't say so, and whether somebody has
-   * switched it on.
+   * Without an API it asks the bridge each time: a bot can't say that it is gone, and the API may
+   * have been switched on.
    */
   async function driver(userId: string): Promise<BridgeDriver> {
     await watch?.check()
@@ -81,7 +78,7 @@ export function createBridge(
     return hasApi ? 'provisioning' : 'bot'
   }
 
-  /** A bridge that couldn't be reached may be another one when it is back, and one that has come back may be so unnoticed. */
+  /** A bridge that was unreachable may have changed by the time it is back, even unnoticed. */
   async function driven<T>(userId: string, use: (bridge: DrivenBridge) => Promise<T>): Promise<T> {
     if ((await driver(userId)) === 'bot' && byBot) return use(byBot)
     try {

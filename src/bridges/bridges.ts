@@ -1,4 +1,4 @@
-/** The bridges there are, by platform. */
+/** The bridges by platform. */
 import { GatewayError } from '../domain/errors.ts'
 import type { Bridge, Bridges, MatrixSessions } from '../domain/ports.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -6,16 +6,16 @@ import type { Logger } from '../lib/logger.ts'
 import { type BridgeConfig, createBridge } from './bridge.ts'
 import { StartWatch } from './start-watch.ts'
 
-/** The set of bridges, which changes while the gateway runs: others are attached, some are taken away. */
+/** The bridges, which are attached and removed while the gateway runs. */
 export interface BridgeSet extends Bridges {
-  /** Adds a platform's bridge, or puts it in the place of the one there is. */
+  /** Adds a platform's bridge, or replaces the existing one. */
   set(bridge: BridgeConfig): void
   remove(platform: string): void
-  /** The platform's bridge reported a state, of a login or of itself. */
+  /** Call it when the platform's bridge reports a state, of a login or of itself. */
   noteState(platform: string, stateEvent: string | null): void
-  /** Resolves when the platform's bridge may be sent something, or when the signal aborts. */
+  /** Resolves when the platform's bridge may receive calls, or when the signal aborts. */
   untilReady(platform: string, signal: AbortSignal): Promise<void>
-  /** Asks no bridge any more. */
+  /** Stops asking all bridges. */
   stop(): void
 }
 
@@ -35,9 +35,7 @@ export function createBridges(options: {
     for (const [bot, known] of platformByBot) if (known === platform) platformByBot.delete(bot)
   }
 
-  /**
-   * Keeps the watch while the address stays. Bridges within this process never start by themselves.
-   */
+  /** Keeps the watch while the address stays. Bridges in this process never restart: no watch. */
   function watchOf({ platform, baseUrl, fetch }: BridgeConfig): StartWatch | undefined {
     const before = watches.get(platform)
     if (before && fetch === undefined && before.baseUrl === baseUrl) return before.watch
@@ -82,7 +80,7 @@ export function createBridges(options: {
       if (stateEvent !== 'STARTING') watches.get(platform)?.watch.noteState()
     },
     async untilReady(platform, signal) {
-      // Another bridge may have taken its place meanwhile.
+      // Another bridge may have replaced it meanwhile.
       for (let one = watches.get(platform); one && !signal.aborted; one = watches.get(platform)) {
         if (one.watch.isReady) return
         await one.watch.nextChange(signal)
@@ -124,7 +122,7 @@ export function createBridges(options: {
   }
 }
 
-/** Registrations leave the end open, where a user of another server could go on. */
+/** Anchors both ends: an open end would match a user of another server. */
 function wholeIds(regex: string): RegExp {
   return new RegExp(`^(?:${regex})$`)
 }

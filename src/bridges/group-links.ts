@@ -1,27 +1,27 @@
-/** Groups by their invite links, which bridges only do as commands to their bot. */
+/** Groups by invite link, which bridges only support as commands to their bot. */
 import { GatewayError } from '../domain/errors.ts'
 import type { Bridge } from '../domain/ports.ts'
 import { type CommandLine, commandLine } from './bot-commands.ts'
 import { commandsIn, isUnknownCommand, joinedIn } from './bot-texts.ts'
 
 export type GroupLinks = Pick<Bridge, 'resolveGroupLink' | 'joinGroup' | 'joinsAsLogin'> & {
-  /** Null while it isn't known. */
+  /** Null while unknown. */
   canJoin(): boolean | null
 }
 
-/** @param command gives a command to the bridge's bot for a user, and tells the answer */
+/** @param command sends a command to the bridge's bot for a user and returns the answer */
 export function createGroupLinks(
   platform: string,
   command: (userId: string, line: CommandLine) => Promise<string>,
 ): GroupLinks {
-  /** What the bot's help says of `join`; null while it hasn't been asked, undefined when it has no such command. */
+  /** The bot's help for `join`; null before asking, undefined when there is no such command. */
   let joinArguments: string | null | undefined = null
   let canResolve = true
 
   async function learn(userId: string): Promise<string | undefined> {
     if (joinArguments === null) {
       const commands = commandsIn(await command(userId, commandLine('help')))
-      // A help that isn't understood says nothing against it.
+      // A help that can't be parsed doesn't rule it out.
       joinArguments = commands.size > 0 ? commands.get('join') : ''
       if (commands.size > 0) canResolve = commands.has('resolve-link')
     }

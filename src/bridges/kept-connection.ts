@@ -1,7 +1,6 @@
 /**
- * One HTTP connection that stays open, over which the same small question is asked again and again.
- * It ends the moment the program at its other end does; separate requests would miss a restart that
- * falls between two of them.
+ * A kept-open HTTP connection for repeating a small request. It ends the moment the program at the
+ * other end does; separate requests would miss a restart that falls between two of them.
  */
 import { connect as connectPlain, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
@@ -12,7 +11,7 @@ export interface KeptAnswer {
   isJson: boolean
 }
 
-/** Longer than any head of an answer to a question without a body. */
+/** Longer than the header of any answer to a request without a body. */
 const MAX_HEAD_BYTES = 16 * 1024
 const END_OF_HEAD = '\r\n\r\n'
 
@@ -25,8 +24,8 @@ export class KeptConnection {
 
   /**
    * Connects.
-   * @param url what is asked for with GET, over http or https
-   * @param onEnd the connection has ended, whoever ended it
+   * @param url for the GET request, http or https
+   * @param onEnd called when the connection has ended, on either side
    */
   constructor(url: URL, onEnd: () => void) {
     this.question = `GET ${url.pathname} HTTP/1.1\r\nHost: ${url.host}\r\nAccept: application/json\r\n\r\n`
@@ -46,17 +45,14 @@ export class KeptConnection {
   }
 
   /**
-   * True when the server announced that it closes the connection after its answer: the end then
-   * says nothing about the program.
+   * True when the server said that it closes the connection after its answer: the end then tells
+   * nothing about the program.
    */
   get isSingleUse(): boolean {
     return this.endsByItself
   }
 
-  /**
-   * Asks one question at a time. Rejects when the connection can't be made or ends before the
-   * answer.
-   */
+  /** Sends one request at a time. Rejects when the connection fails or ends before the answer. */
   ask(): Promise<KeptAnswer> {
     this.head = ''
     this.asked = Promise.withResolvers()
@@ -66,21 +62,20 @@ export class KeptConnection {
     return promise
   }
 
-  /** @param error what the question that waits for an answer fails with */
+  /** @param error rejects the pending request */
   end(error: Error): void {
     this.fail(error)
     this.socket.destroy()
   }
 
   private take(text: string): void {
-    // The rest of an answer says nothing more.
+    // The rest of an answer isn't needed.
     if (!this.asked) return
     this.head += text
     const end = this.head.indexOf(END_OF_HEAD)
     if (end === -1 && this.head.length <= MAX_HEAD_BYTES) return
     const answer = end === -1 ? null : answerIn(this.head.slice(0, end))
-    // Bytes that don't parse may be the tail of the previous answer; a new connection begins with
-    // an answer.
+    // Unparsable bytes may be the previous answer's tail; a new connection starts with an answer.
     this.endsByItself = answer === null || answer.endsConnection
     if (answer) this.asked.resolve(answer)
     else this.end(new Error("what answers there doesn't speak HTTP"))

@@ -1,4 +1,4 @@
-/** The bridge programs that the gateway runs itself, one for each platform that has a command. */
+/** Bridge programs run by the gateway, one for each platform with a command. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Clock } from '../lib/clock.ts'
@@ -7,21 +7,19 @@ import { type ProcessRecord, SupervisedProcess } from '../runtime/supervised-pro
 import { isAnswering } from './bridge-probe.ts'
 
 export interface BridgeProcesses {
-  /**
-   * Runs the platform's program once the previous one has ended. Repeating a call changes nothing.
-   */
+  /** Runs the platform's program once the previous one has ended. Repeated calls do nothing. */
   run(platform: string, program: BridgeProgram): void
   /** Resolves when the platform's program is gone. */
   stop(platform: string): Promise<void>
   stopAll(): Promise<void>
-  /** By platform. */
+  /** Records by platform. */
   states(): ReadonlyMap<string, Readonly<ProcessRecord>>
 }
 
 export interface BridgeProgram {
   command: readonly string[]
   dir: string
-  /** Where it listens: one that lives without answering there is started again. */
+  /** Listening address: a program that runs without answering there is restarted. */
   url: string
   /** Version of its configuration; another version is another program. */
   version: number
@@ -35,7 +33,7 @@ interface Running {
 }
 
 export function createBridgeProcesses(options: {
-  /** What the programs get of our environment. */
+  /** The part of our environment that programs get. */
   environment: Record<string, string>
   clock: Clock
   logger: Logger
@@ -85,7 +83,7 @@ export function createBridgeProcesses(options: {
   }
 }
 
-/** The configuration that `meshgate bridge add` wrote, unless the command names another. */
+/** Adds the configuration that `meshgate bridge add` wrote, unless the command names one. */
 function withConfig(command: readonly string[], dir: string): string[] {
   const config = join(dir, 'config.yaml')
   const namesOne = command.some(word => /^(-c|--config)(=|$)/.test(word))

@@ -1,6 +1,7 @@
 /**
- * What the bridgev2 provisioning API answers (maunium.net/go/mautrix, bridgev2/matrix/provisioning.go), checked, and in our own terms.
- * Bridges of different age differ: every field that we can do without is optional, and none is trusted.
+ * Checks answers of the bridgev2 provisioning API (maunium.net/go/mautrix,
+ * bridgev2/matrix/provisioning.go) and translates them into our terms. Bridges differ by age: every
+ * field we can do without is optional, and none is trusted.
  */
 import { z } from 'zod'
 import { GatewayError } from '../domain/errors.ts'
@@ -112,7 +113,7 @@ export const contactAnswer = z.object({
   mxid: optionalText,
   dm_room_mxid: optionalText,
 })
-/** Their entries are read by `bridgeContacts`. */
+/** `bridgeContacts` reads the entries. */
 export const contactsAnswer = z.object({ contacts: listOf(z.unknown()) })
 export const searchAnswer = z.object({ results: listOf(z.unknown()) })
 
@@ -131,7 +132,7 @@ export const capabilitiesAnswer = z.object({
     .catch(null),
 })
 
-/** @throws GatewayError bridge_error naming a kind of step that we can't take */
+/** @throws GatewayError bridge_error naming an unsupported kind of step */
 export function loginStep(platform: string, answer: z.infer<typeof stepAnswer>): LoginStep {
   const { type, display_and_wait: display, user_input: input, cookies, complete } = answer
   const step = {
@@ -231,7 +232,7 @@ export function bridgeLogin(login: Whoami['logins'][number]): BridgeLogin {
   }
 }
 
-/** The words for people, and the code by which a manual or a search finds more. */
+/** The message for people, with the code for looking it up in a manual or a search. */
 function stateReason({
   message,
   reason,
@@ -254,8 +255,8 @@ export function bridgeContact(contact: z.infer<typeof contactAnswer>): BridgeCon
 }
 
 /**
- * Reads an address book and lets others have their turn meanwhile, as it may be long. A wrong entry
- * doesn't spoil the others.
+ * Reads an address book, letting other work in between, since it may be long. A wrong entry doesn't
+ * spoil the others.
  */
 export async function bridgeContacts(entries: readonly unknown[]): Promise<BridgeContact[]> {
   const turn = new TurnBudget()
@@ -268,13 +269,13 @@ export async function bridgeContacts(entries: readonly unknown[]): Promise<Bridg
   return contacts
 }
 
-/** bridgev2 tells it of networks, not of the logins in them. */
+/** bridgev2 states capabilities of networks, not of logins. */
 export function bridgeCapabilities(answer: z.infer<typeof capabilitiesAnswer>): BridgeCapabilities {
   const can = answer.resolve_identifier
   const lookUps = [can?.lookup_phone, can?.lookup_email, can?.lookup_username]
   const isKnown = lookUps.some(lookUp => lookUp != null)
   return {
-    // Who can be written to for the first time is found by an id at least.
+    // A bridge that can start chats can find people at least by an id.
     resolve: isKnown || can?.create_dm != null ? [can?.create_dm, ...lookUps].includes(true) : null,
     createChat: can?.create_dm ?? null,
     lookUpPhone: can?.lookup_phone ?? null,

@@ -1,4 +1,4 @@
-/** What it means to our callers when a bridge can't be reached or refuses. Its own words are kept: they are the reason people need. */
+/** Translates a bridge's refusals and outages for our callers, keeping its words: they say why. */
 import { z } from 'zod'
 import { GatewayError } from '../domain/errors.ts'
 import { connectionProblem } from '../lib/connection-problem.ts'
@@ -9,15 +9,12 @@ const errorAnswer = z.object({
   error: z.string().catch('').default(''),
 })
 
-/** bridgev2's own LOGIN_TIMED_OUT, and those of connectors such as FI.MAU.WHATSAPP.LOGIN_TIMEOUT. */
+/** bridgev2's LOGIN_TIMED_OUT, and connectors' codes such as FI.MAU.WHATSAPP.LOGIN_TIMEOUT. */
 const TIMEOUT_CODE = /TIME(D_)?_?OUT/
-/** The login stands on another step, or on one of another type. */
+/** The login is on another step, or on one of another type. */
 const BAD_STATE = 'M_BAD_STATE'
 
-/**
- * Codes for our own faults: a wrong secret, a wrong step of a login, or something the bridge
- * doesn't have.
- */
+/** Codes for our own faults: a wrong secret, a wrong login step, or an unsupported call. */
 const OUR_AFFAIR = ['M_UNKNOWN_TOKEN', 'M_MISSING_TOKEN', BAD_STATE, 'M_UNRECOGNIZED']
 /** Statuses of a proxy when nothing behind it answers. */
 export const PROXY_STATUSES: readonly number[] = [502, 503, 504]
@@ -26,8 +23,8 @@ export const PROXY_STATUSES: readonly number[] = [502, 503, 504]
 const INSUFFICIENT_STORAGE = 507
 
 /**
- * bridgev2 says so for a login_id that isn't one of the user's, and for a login process that never
- * began or has ended. The code is M_NOT_FOUND, as for a person that isn't there.
+ * bridgev2's message for a login_id that isn't the user's, and for a login process that never began
+ * or has ended. The code is M_NOT_FOUND, as for a missing person.
  */
 const LOGIN_GONE = 'Login not found'
 
@@ -47,7 +44,7 @@ export function unreachable(platform: string, error: unknown, timeoutMs: number)
   )
 }
 
-/** For an answer that isn't even JSON: a proxy or another program speaks in the bridge's place. */
+/** For an answer that isn't JSON: a proxy or another program answers in the bridge's place. */
 export function notABridge(platform: string, contentType: string | null): GatewayError {
   const what = contentType === null ? 'something' : contentType.split(';')[0]
   return new GatewayError(
@@ -56,7 +53,7 @@ export function notABridge(platform: string, contentType: string | null): Gatewa
   )
 }
 
-/** @param json the body of the refusal, if it has one */
+/** @param json the refusal's body, if any */
 export function refusal(platform: string, status: number, json: unknown): GatewayError {
   const { errcode, error } = saying(json)
   const said = error || errcode || `HTTP ${status}`
@@ -72,16 +69,16 @@ export function refusal(platform: string, status: number, json: unknown): Gatewa
   if (TIMEOUT_CODE.test(errcode)) return new GatewayError('bridge_timeout', `the ${platform} login: ${said}`)
   if (status === INSUFFICIENT_STORAGE)
     return new GatewayError('storage_full', `the ${platform} bridge has no space left: ${said}`)
-  // What a bridge says while its network is out of reach, and before anything was done.
+  // Bridges answer this while their network is unreachable, before doing anything.
   if (status >= 500) return new GatewayError('bridge_unavailable', `the ${platform} bridge failed: ${said}`)
   if (status === 404) return new GatewayError('not_found', `the ${platform} bridge found nothing (${said})`)
   return new GatewayError('bridge_error', `the ${platform} bridge refused: ${said}`)
 }
 
 /**
- * As `refusal`, for input that a person typed: the person can mend whatever the bridge refuses in
- * its own words. Most bridges answer 500 when their networks refuse in a way they don't know, and
- * also when they can't reach them, in the same words.
+ * Like `refusal`, for input typed by a person, who can mend whatever the bridge refuses in its own
+ * words. Most bridges answer 500 both for unknown refusals of their network and when it is
+ * unreachable, in the same words.
  */
 export function refusalOfInput(platform: string, status: number, json: unknown): GatewayError {
   const { errcode, error } = saying(json)
@@ -90,7 +87,7 @@ export function refusalOfInput(platform: string, status: number, json: unknown):
     (status === 404 && error === LOGIN_GONE) ||
     status === INSUFFICIENT_STORAGE ||
     TIMEOUT_CODE.test(errcode)
-  // A proxy speaks in the place of a bridge that is gone.
+  // A proxy answers for a bridge that is gone.
   const isProxys = PROXY_STATUSES.includes(status) && error === '' && errcode === ''
   if (isOurAffair || isProxys) return refusal(platform, status, json)
   const said = error || errcode || `HTTP ${status}`
@@ -98,16 +95,16 @@ export function refusalOfInput(platform: string, status: number, json: unknown):
   return isUntold ? new GatewayError('bad_request', `${UNTOLD}: ${said}`) : inputRefused(said)
 }
 
-/** @param words of the bridge to the person who gave the input */
+/** @param words from the bridge to the person who typed the input */
 export function inputRefused(words: string): GatewayError {
   return new GatewayError('bad_request', `the bridge refused this: ${words}`)
 }
 
-/** bridgev2's code for an error that its connector gives no code of its own. */
+/** bridgev2's code for an error without a code from its connector. */
 const UNTYPED = 'M_UNKNOWN'
 const UNTOLD = "the bridge failed, and doesn't say whether the input is wrong or its network is out of reach"
 
-/** As `refusal`, for the start of a login, where a bridge without a network says no more than that something went wrong. */
+/** Like `refusal`, for the start of a login: without a network, bridges give no details. */
 export function refusalOfStart(platform: string, status: number, json: unknown): GatewayError {
   const meaning = refusal(platform, status, json)
   if (meaning.code !== 'bridge_unavailable') return meaning
@@ -116,7 +113,7 @@ export function refusalOfStart(platform: string, status: number, json: unknown):
   return new GatewayError('bridge_unavailable', message)
 }
 
-/** As `refusal`, for calls about people: not_found means that there is no such person, and nothing else. */
+/** Like `refusal`, for calls about people: not_found then always means a missing person. */
 export function refusalAboutPeople(platform: string, status: number, json: unknown): GatewayError {
   const { errcode, error } = saying(json)
   if (status === 404 && error === LOGIN_GONE)
@@ -125,7 +122,7 @@ export function refusalAboutPeople(platform: string, status: number, json: unkno
   return refusal(platform, status, json)
 }
 
-/** Whether a bridge refuses whoami, which every provisioning API has, because it has none or has it switched off. */
+/** True if a bridge refuses whoami, a call every provisioning API has, for lack of an API. */
 export function isWithoutApi(status: number, json: unknown): boolean {
   if (isUnknownUser(status, json)) return false
   return status === 404 || status === 405 || (status === 403 && /disabled/i.test(saying(json).error))
@@ -148,12 +145,12 @@ export class NoProvisioningApi extends GatewayError {
   }
 }
 
-/** As `refusal`, for whoami: a bridge that has none can only be spoken to by its bot. */
+/** Like `refusal`, for whoami: without the API only the bridge's bot is left. */
 export function refusalOfWhoami(platform: string, status: number, json: unknown): GatewayError {
   return isWithoutApi(status, json) ? new NoProvisioningApi(platform) : refusal(platform, status, json)
 }
 
-/** Whether the refusal says that a login is there, but on another step. */
+/** True if the refusal says that the login exists, but on another step. */
 export function isBadState(json: unknown): boolean {
   return saying(json).errcode === BAD_STATE
 }

@@ -1,6 +1,6 @@
 /**
- * Driver for bridges that speak the bridgev2 provisioning API, version 3 (maunium.net/go/mautrix, bridgev2/matrix/provisioning.go). Calls
- * carry the bridge's shared secret and, always, `?user_id=`.
+ * Driver for the bridgev2 provisioning API, version 3 (maunium.net/go/mautrix,
+ * bridgev2/matrix/provisioning.go). Each call carries the bridge's shared secret and `?user_id=`.
  */
 import { z } from 'zod'
 import { type ErrorCode, GatewayError } from '../domain/errors.ts'
@@ -36,23 +36,23 @@ import {
 export interface BridgeAddress {
   /** Base URL of the bridge, without a trailing slash. */
   baseUrl: string
-  /** How requests get there; the network by default. */
+  /** How requests get there; over the network by default. */
   fetch?: ((request: Request) => Promise<Response>) | undefined
 }
 
-/** A call other than a login's long poll is given up after this many milliseconds. */
+/** Time limit of a call in milliseconds, except a login's long poll. */
 const TIMEOUT_MS = 20_000
-/** An answer holds some logins, or a step of one, with its pictures. */
+/** An answer holds some logins, or one step with its pictures. */
 const MAX_ANSWER_BYTES = 2 * 1024 * 1024
-/** A contact takes some 300 bytes. */
+/** A contact takes about 300 bytes. */
 const MAX_BOOK_BYTES = 8 * 1024 * 1024
-/** A step of a login may have to connect to the network first, for which bridges take up to 15 s, twice. */
+/** A login step may connect to the network first, for which bridges take up to 15 s, twice. */
 const LOGIN_TIMEOUT_MS = 45_000
 
-/** What a call that the bridge doesn't have is answered by. */
+/** Error codes for a call that the bridge doesn't have. */
 const MISSING: readonly ErrorCode[] = ['not_supported', 'not_found']
 
-/** What bridges only do as commands to their bot. */
+/** Parts of the port that bridges only support as commands to their bot. */
 type GroupLinks = 'resolveGroupLink' | 'joinGroup' | 'joinsAsLogin'
 
 interface Call {
@@ -61,13 +61,13 @@ interface Call {
   userId: string
   query?: Record<string, string | undefined>
   body?: Record<string, unknown>
-  /** After which the call is given up, in milliseconds. */
+  /** Time limit in milliseconds. */
   timeoutMs?: number
   /** Ends the call from outside; a call with a signal has no time limit of its own. */
   signal?: AbortSignal
-  /** That the answer may have. */
+  /** Size limit of the answer. */
   maxBytes?: number
-  /** What a refusal means. */
+  /** Translates a refusal. */
   refused?: typeof refusal
 }
 
@@ -75,7 +75,7 @@ interface Call {
 export type ProvisioningClient = Omit<Bridge, 'driver' | 'describe' | 'forgetLogins' | GroupLinks> & {
   whoami(userId: string): Promise<Whoami>
   capabilities(userId: string): Promise<BridgeCapabilities>
-  /** Whether the bridge has a provisioning API at all. @throws GatewayError bridge_unavailable, bridge_timeout */
+  /** True if the bridge has a provisioning API. @throws bridge_unavailable, bridge_timeout */
   isThere(userId: string): Promise<boolean>
 }
 
@@ -132,7 +132,7 @@ export function createProvisioningClient(
 
     async capabilities(userId) {
       const asked = call(capabilitiesAnswer, { method: 'GET', path: '/capabilities', userId })
-      // Older bridges have no such call, and can what they can all the same.
+      // Older bridges lack this call, but still have their abilities.
       const answer = await asked.catch(error => {
         if (error instanceof GatewayError && MISSING.includes(error.code)) return { resolve_identifier: null }
         throw error
@@ -143,7 +143,7 @@ export function createProvisioningClient(
     flows: async userId => (await whoami(userId)).login_flows,
     async logins(userId) {
       const answer = await whoami(userId).catch(error => {
-        // A user whom the bridge doesn't know has none.
+        // A user unknown to the bridge has no logins.
         if (error instanceof GatewayError && error.code === 'not_found') return { logins: [] }
         throw error
       })
@@ -183,7 +183,7 @@ export function createProvisioningClient(
     },
 
     async isLoginAt(userId, { processId, stepId }) {
-      // No call tells it; but a login that is there refuses a step of another type, and one that isn't there is not found.
+      // No call reports it, but a login refuses a step of another type, and a missing one is 404.
       const path = `${stepPath(processId, stepId)}/display_and_wait`
       const response = await request({ method: 'POST', path, userId })
       return isBadState(await response.json().catch(() => null))
@@ -229,7 +229,7 @@ export function createProvisioningClient(
   }
 }
 
-/** A call about people whom a login can reach. */
+/** A call about people a login can reach. */
 function about(asked: Pick<Call, 'path' | 'userId'>, loginId: string): Call {
   return { ...asked, method: 'GET', query: { login_id: loginId }, refused: refusalAboutPeople }
 }

@@ -1,12 +1,11 @@
 /**
- * Knows that a bridge has just come up. Many bridges open their port before they have loaded their
- * logins: asked about a login too early, or sent a message, some answer without it, and some never
- * load it then until they are restarted. So a bridge that has come up is left alone until it
- * reports a state, which shows that it knows its logins, or for ten seconds.
+ * Notices that a bridge has just come up. Many bridges open their port before loading their logins:
+ * a call about a login, or a message, that comes too early is answered without it, and some never
+ * load it then until a restart. So such a bridge is left alone until it reports a state, showing
+ * that it knows its logins, or for ten seconds.
  *
- * A restart shows by the end of a connection that is kept open, as it may take less time than lies
- * between two questions. When we start ourselves, nobody knows for how long a bridge has run, and
- * it counts as one that has just come up.
+ * A kept-open connection reveals a restart by its end: a restart may be shorter than the pause
+ * between two requests. When we start, nobody knows how long a bridge has run, so it counts as new.
  */
 import { GatewayError } from '../domain/errors.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -15,29 +14,23 @@ import type { Logger } from '../lib/logger.ts'
 import { type KeptAnswer, KeptConnection } from './kept-connection.ts'
 import { PROXY_STATUSES } from './provisioning-errors.ts'
 
-/** A bridge without a word has loaded its logins by then, in milliseconds. */
+/** A silent bridge has loaded its logins by then, in milliseconds. */
 const SETTLED_AFTER_MS = 10_000
-/**
- * Milliseconds between two questions over the kept connection: no server ends an idle one that
- * soon.
- */
+/** Milliseconds between requests on the kept connection: no server closes an idle one that soon. */
 const LOOK_MS = 1_000
-/** Between two tries to reach a bridge that is down, in milliseconds. */
+/** Milliseconds between tries to reach a bridge that is down. */
 const RETRY_MS = 500
 /** A bridge that takes longer to answer counts as down, in milliseconds. */
 const PATIENCE_MS = 10_000
 /** Seconds after which a caller may try again. */
 const RETRY_AFTER_S = 3
 /**
- * mautrix bridges, in Go and in Python, answer 500 there until they have reached their homeserver.
- * Others don't know it: 404.
+ * mautrix bridges, in Go and in Python, answer 500 here until they have reached their homeserver.
+ * Other bridges answer 404.
  */
 const READY_PATH = '/_matrix/mau/ready'
 
-/**
- * The bridge is there, but has just come up: nothing is known of its logins yet, and nothing is
- * wrong with it.
- */
+/** The bridge has just come up: its logins aren't known yet, and nothing is wrong. */
 export class BridgeStarting extends GatewayError {
   constructor(platform: string) {
     const message = `the ${platform} bridge has just started, and is given a few seconds to load its logins`
@@ -56,7 +49,7 @@ export interface StartWatchOptions {
 export class StartWatch {
   private phase: 'down' | 'starting' | 'ready' = 'down'
   private problem = 'it was not asked yet'
-  /** When it was there last, by the steady clock. */
+  /** When it last answered, by the steady clock. */
   private seenAt = Number.NEGATIVE_INFINITY
   private hasToldWhileDown = false
   private hasFailed = false
@@ -79,22 +72,21 @@ export class StartWatch {
     this.wake()
   }
 
-  /** The bridge reported a state, which it does once it knows its logins. */
+  /** Call it when the bridge reports a state, which it does once it knows its logins. */
   noteState(): void {
     if (this.phase === 'down') {
-      // Only one that can be reached now has said it: the program before may have, as its last
-      // word.
+      // Counts only once the bridge is reachable: it may be the ended program's last word.
       this.hasToldWhileDown = true
       this.hurry.abort()
     } else this.settle()
   }
 
   /**
-   * Asks a bridge that is down once more whether it is, unless nobody asks it any more.
-   * @throws GatewayError bridge_unavailable; BridgeStarting while it may not be asked
+   * Tries a bridge that is down once more, unless the watch has stopped.
+   * @throws GatewayError bridge_unavailable; BridgeStarting while it must not be called
    */
   async check(): Promise<void> {
-    // After the stop nothing changes any more, so a wait for it would have no end.
+    // After the stop nothing changes any more, so waiting would never end.
     if (this.phase === 'down' && !this.stopping.signal.aborted) {
       this.hurry.abort()
       await this.nextChange()
@@ -103,9 +95,9 @@ export class StartWatch {
   }
 
   /**
-   * The same, but waits for a bridge that is starting, or was there within that time and so may be
+   * Like `check`, but waits for a bridge that is starting, or that answered recently and so may be
    * restarting.
-   * @param withinMs at most this long
+   * @param withinMs longest wait, and how recently
    */
   async started(withinMs: number): Promise<void> {
     const late = new AbortController()
@@ -122,9 +114,7 @@ export class StartWatch {
     return this.phase === 'ready'
   }
 
-  /**
-   * Resolves when something about the bridge has changed, or may have; or when the signal aborts.
-   */
+  /** Resolves when the bridge's state may have changed, or when the signal aborts. */
   nextChange(signal?: AbortSignal): Promise<void> {
     return new Promise(resolve => {
       const done = () => {
@@ -175,7 +165,7 @@ export class StartWatch {
 
   /**
    * Rejects when the bridge is gone.
-   * @returns when a connection has ended that only served one answer
+   * @returns when a connection that served only one answer has ended
    */
   private async attend(connection: KeptConnection): Promise<true> {
     for (;;) {
@@ -228,8 +218,7 @@ export class StartWatch {
   private wentDown(problem: string): void {
     this.settling.abort()
     this.hasToldWhileDown = false
-    // One that is yet to come up, as a program that we have just started, is nothing to worry
-    // about.
+    // A bridge that is yet to come up, such as one we have just started, is no cause for worry.
     if (this.phase !== 'down') this.log('warn', "a bridge can't be reached any more", problem)
     else if (!this.hasFailed) this.log('info', "a bridge can't be reached yet", problem)
     this.hasFailed = true

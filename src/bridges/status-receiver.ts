@@ -1,6 +1,7 @@
 /**
- * Where bridges report the state of their logins (`homeserver.status_endpoint` of a mautrix bridge): a POST of the login's state, authorised by the
- * bridge's as_token. The report is only a hint to ask the bridge itself, so that a device's state has one source.
+ * Receives reports on logins (`homeserver.status_endpoint` of a mautrix bridge): a POST
+ * with a login's state, authorised by the bridge's as_token. A report only prompts us to ask the
+ * bridge, so that a device's state has one source.
  */
 import { z } from 'zod'
 import { readTextAtMost } from '../lib/bounded-body.ts'
@@ -8,13 +9,13 @@ import { equalInConstantTime } from '../lib/sealing.ts'
 
 export const STATUS_PATH = '/_meshgate/bridge-status'
 
-/** A state with its login's profile is a few hundred bytes. */
+/** A state with its login's profile takes a few hundred bytes. */
 const MAX_BODY_BYTES = 64 * 1024
 
 const optionalText = z.string().nullish().catch(null)
 /**
- * bridgev2's status.BridgeState. A state of the whole bridge has no user, and one of a bridge
- * before bridgev2 has no remote_id.
+ * bridgev2's status.BridgeState. A state of the whole bridge has no user; before bridgev2 it has no
+ * remote_id.
  */
 const report = z.object({
   user_id: z.string().nullish(),
@@ -25,9 +26,9 @@ const report = z.object({
 
 /** The state of a login, or of the bridge as a whole. */
 export interface StateReport {
-  /** Whose login it is; null: the state is the bridge's. */
+  /** Owner of the login; null for a state of the bridge. */
   matrixUserId: string | null
-  /** Null: not said, so any of the user's. */
+  /** Null if not given: any login of the user. */
   loginId: string | null
   stateEvent: string | null
   errorCode: string | null
@@ -36,24 +37,21 @@ export interface StateReport {
 export interface StatusReceiver {
   /** Serves POST /_meshgate/bridge-status/{platform}. */
   fetch(request: Request): Promise<Response>
-  /** Whether this is the as_token of the bridge that the request's path names. */
+  /** True for the as_token of the bridge in the request's path. */
   isRightToken(token: string, request: Request): boolean
 }
 
 export function createStatusReceiver(options: {
-  /** The token of the platform's bridge, undefined where none is attached. */
+  /** Token of the platform's bridge; undefined if none is attached. */
   asTokenOf(platform: string): string | undefined
-  /**
-   * Called before the answer when a login, or the bridge, has a new state; must not wait for the
-   * bridge.
-   */
+  /** Called before the answer with a login's or bridge's state; must not wait for the bridge. */
   onState(platform: string, report: StateReport): void
 }): StatusReceiver {
   const platformIn = (request: Request) => new URL(request.url).pathname.slice(STATUS_PATH.length + 1)
 
   function isRightToken(token: string, request: Request): boolean {
     const expected = options.asTokenOf(platformIn(request))
-    // The comparison is made in any case: an unknown platform takes as long as a wrong token.
+    // Always compares, so that an unknown platform takes as long as a wrong token.
     const isRight = equalInConstantTime(token, expected ?? '')
     return expected !== undefined && isRight
   }
@@ -89,7 +87,7 @@ function jsonOf(text: string): unknown {
   }
 }
 
-/** In the way of Matrix, which is what a bridge speaks. */
+/** A refusal as Matrix formats it, since bridges speak Matrix. */
 function refusal(status: number, errcode: string, error: string): Response {
   return Response.json({ errcode, error }, { status })
 }

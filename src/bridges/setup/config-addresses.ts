@@ -1,7 +1,7 @@
 /** Changes only the addresses of homeserver and gateway in a bridge's configuration. */
 import { isScalar, parseDocument } from 'yaml'
 
-/** By the same keys in every layout. */
+/** The same keys in every layout. */
 const PATHS = [
   ['homeserver', 'address'],
   ['homeserver', 'status_endpoint'],
@@ -9,7 +9,7 @@ const PATHS = [
 const AS_TOKEN = ['appservice', 'as_token'] as const
 
 /**
- * @param change the address to put in the place of another; null: it stays
+ * @param change returns the new address; null keeps the old one
  * @returns the new text; null when it is no configuration with this as_token
  */
 export function readdressConfig(
@@ -20,7 +20,7 @@ export function readdressConfig(
   const doc = parseDocument(text)
   if (doc.errors.length > 0 || doc.getIn(AS_TOKEN) !== asToken) return null
   const nodes = PATHS.map(path => doc.getIn(path, true)).filter(isScalar)
-  // From the end of the text on, as what is put in may have another length.
+  // From the end of the text, since a replacement may have another length.
   const lastFirst = nodes.toSorted((a, b) => (b.range?.[0] ?? 0) - (a.range?.[0] ?? 0))
   return lastFirst.reduce((changed, { value, range }) => {
     const next = typeof value === 'string' ? change(value) : null

@@ -1,10 +1,10 @@
 /**
- * A bridge's configuration, made from the bridge's own example: only what attaching needs is set, everything else, comments included, stays as
- * the bridge's authors wrote it.
+ * Makes a bridge's configuration from the bridge's own example: sets only what attaching needs;
+ * everything else stays as the bridge's authors wrote it, comments included.
  *
- * Three layouts are known. `bridgev2` is that of today's mautrix bridges; such a bridge completes a file that holds only some keys from its
- * example when it starts, so without an example a file with our keys alone is right. `legacy-go` and `legacy-python` are those of bridges from
- * before; there the same facts have other names, and are set where the example has them.
+ * Three layouts are known. Today's mautrix bridges use `bridgev2`; at start they complete a file
+ * with only some keys, so without an example our keys alone suffice. Older bridges use `legacy-go`
+ * and `legacy-python`, where the same facts have other names and are set if the example has them.
  */
 import { createHash } from 'node:crypto'
 import { Document, isMap, isScalar } from 'yaml'
@@ -14,22 +14,22 @@ import { parseExample, textAt } from './example.ts'
 import { pathOf, refuseUnknown, yamlValue } from './further-settings.ts'
 import { hasPlaceholder } from './registration.ts'
 
-/** What a configuration is made from. */
+/** Source of a configuration. */
 export interface Base {
   text: string
-  /** It is no example but the configuration itself, written before: then what needn't be set stays. */
+  /** True for an existing configuration instead of an example: it keeps what needn't be set. */
   isInUse: boolean
-  /** The program's example beside a configuration in use, where it gives one. */
+  /** The program's example beside a configuration in use, if it gives one. */
   example?: string | null
 }
 
 export interface BridgeSettings {
   serverName: string
-  /** Null: as the configuration in use says. */
+  /** Null: keep those of the configuration in use. */
   homeserver: {
     /** How the bridge reaches the homeserver. */
     address: string
-    /** Where the bridge reports the state of its logins; null: nowhere. */
+    /** URL at which the bridge reports its logins' states; null: nowhere. */
     statusEndpoint: string | null
   } | null
   /** How the homeserver and the gateway reach the bridge. */
@@ -38,19 +38,19 @@ export interface BridgeSettings {
   listen: { hostname: string; port: number }
   asToken: string
   hsToken: string
-  /** Token of an application service that may act as our users, so that what somebody does at the phone is told as done by them (double puppeting). */
+  /** Double puppeting: an appservice's token by which actions on the phone come from our users. */
   puppetToken: string
-  /** Null: as the configuration in use says. */
+  /** Null: keep that of the configuration in use. */
   database: BridgeDatabase | null
-  /** Of the provisioning API. */
+  /** Secret of the provisioning API. */
   secret: string
-  /** Names to use where there is no example; `force`: also instead of the example's. */
+  /** Names to use without an example; `force`: also instead of the example's. */
   names: BridgeNames & { force: boolean }
-  /** Further keys, such as `network.api_id`, in the words of YAML. They win over everything else. */
+  /** Further keys, such as `network.api_id`, with YAML values. They override everything else. */
   extra: Readonly<Record<string, string>>
 }
 
-/** By which the bridge's users are told from others. */
+/** Distinguish the bridge's users from others. */
 export interface BridgeNames {
   id: string
   botLocalpart: string
@@ -65,15 +65,15 @@ export type Layout = 'bridgev2' | 'legacy-go' | 'legacy-python'
 export interface BridgeConfigFile extends BridgeNames {
   text: string
   layout: Layout
-  /** Of room aliases, in bridges that have some. */
+  /** Template of room aliases, in bridges that have them. */
   aliasTemplate: string | undefined
-  /** Whether the bridge has a provisioning API with a secret; else it is driven by commands to its bot. */
+  /** True if the bridge has a provisioning API with a secret; else its bot takes commands. */
   hasProvisioning: boolean
 }
 
 type Path = readonly string[]
 
-/** One fact of a layout: where it stands, and what it is to be. `always`: also where the example doesn't have it. */
+/** One setting of a layout. `always`: set it even where the example doesn't have it. */
 interface Fact {
   path: Path
   value: unknown
@@ -81,7 +81,7 @@ interface Fact {
 }
 
 /**
- * @param base the bridge's example configuration, or the one in use; null: only our settings are written
+ * @param base the bridge's example, or the configuration in use; null: write only our settings
  * @throws GatewayError bad_request when the example isn't a bridge's configuration
  */
 export function bridgeConfigFile(base: Base | null, settings: BridgeSettings): BridgeConfigFile {
@@ -111,9 +111,7 @@ export function bridgeConfigFile(base: Base | null, settings: BridgeSettings): B
   }
 }
 
-/**
- * The configuration as the bridge's authors wrote it, without our facts; null where it isn't known.
- */
+/** The configuration as its authors wrote it, without our facts; null if unknown. */
 function exampleOf(base: Base | null): Document | null {
   const text = base?.isInUse ? base.example : base?.text
   return text == null ? null : parseExample(text)
@@ -130,7 +128,7 @@ const SECRET: Record<Layout, Path> = {
   'legacy-python': ['appservice', 'provisioning', 'shared_secret'],
 }
 
-/** Where tokens for double puppeting are kept, by server name. */
+/** Place of double puppeting tokens, by server name. */
 const PUPPET_SECRETS: Record<Layout, Path> = {
   bridgev2: ['double_puppet', 'secrets'],
   'legacy-go': ['bridge', 'login_shared_secret_map'],
@@ -155,7 +153,7 @@ const NAME_PATHS: Record<Layout, Record<keyof BridgeNames, Path>> = {
   },
 }
 
-/** The example's own names, unless they have to be others. What `extra` says wins, as it will in the file. */
+/** The example's names, unless forced. `extra` wins, as it will in the file. */
 function namesOf(doc: Document, layout: Layout, { names, extra }: BridgeSettings): BridgeNames {
   const name = (which: keyof BridgeNames): string => {
     const path = NAME_PATHS[layout][which]
@@ -179,7 +177,7 @@ function factsOf(layout: Layout, settings: BridgeSettings, names: BridgeNames, d
   const paths = NAME_PATHS[layout]
   const common: Fact[] = [
     ...homeserverFacts(settings),
-    // An event must not be told before its file is there.
+    // An event must not arrive before its file.
     { path: ['homeserver', 'async_media'], value: false },
     { path: ['appservice', 'address'], value: settings.address, always: true },
     { path: ['appservice', 'hostname'], value: settings.listen.hostname, always: true },
@@ -197,13 +195,13 @@ function factsOf(layout: Layout, settings: BridgeSettings, names: BridgeNames, d
       always: true,
     },
     ...puppetFacts(layout, settings),
-    // Spaces would only be rooms more to join.
+    // Spaces would only be more rooms to join.
     { path: ['bridge', 'personal_filtering_spaces'], value: false },
   ]
   return [...common, ...(layout === 'bridgev2' ? bridgev2Facts(settings) : legacyFacts(layout, settings))]
 }
 
-/** The example's own entries are of servers that don't exist. */
+/** The example's entries name servers that don't exist. */
 function puppetFacts(layout: Layout, { serverName, puppetToken }: BridgeSettings): Fact[] {
   const value = { [serverName]: `as_token:${puppetToken}` }
   return [{ path: PUPPET_SECRETS[layout], value, always: layout === 'bridgev2' }]
@@ -220,10 +218,10 @@ function homeserverFacts({ homeserver, serverName }: BridgeSettings): Fact[] {
   ]
 }
 
-/** Nothing depends on it, and the operator may want it otherwise: only set at first. */
+/** Settings nothing depends on, which the operator may change: only set at first. */
 function tasteOf(layout: Layout, doc: Document, { asToken }: BridgeSettings): Fact[] {
-  // A bridge obeys a chat's message that begins with the prefix as a command and never sends it: no
-  // text may begin with it by chance, nor by guessing.
+  // A bridge takes a message with the prefix as a command and never sends it: no text may
+  // begin with it by chance or by guessing.
   const prefix = `!${createHash('sha256').update(`prefix:${asToken}`).digest('hex').slice(0, 16)}`
   const shared: Fact[] = [{ path: ['bridge', 'command_prefix'], value: prefix }]
   if (layout === 'legacy-python')
@@ -232,7 +230,7 @@ function tasteOf(layout: Layout, doc: Document, { asToken }: BridgeSettings): Fa
   return [...shared, { path: ['logging'], value: logging }]
 }
 
-/** At DEBUG they print each request with its body, and so what people write. */
+/** At DEBUG they log each request with its body, and so people's messages. */
 function pythonLevels(doc: Document): Fact[] {
   const loggers = doc.getIn(['logging', 'loggers'])
   const names = isMap(loggers) ? loggers.items.map(({ key }) => String(key)) : []
@@ -244,15 +242,15 @@ function bridgev2Facts({ database }: BridgeSettings): Fact[] {
   return [
     ...goDatabase(['database'], database),
     { path: ['matrix', 'message_status_events'], value: true },
-    // A failure comes as a status event; a notice besides would be taken for a message of the chat.
+    // Failures come as status events; a notice as well would look like a message of the chat.
     { path: ['matrix', 'message_error_notices'], value: false },
-    // The bot's receipt says no more than the status event, and isn't the recipient's.
+    // The bot's receipt adds nothing to the status event, and isn't the recipient's.
     { path: ['matrix', 'delivery_receipts'], value: false },
-    // States come to the status endpoint; notices between a command and its answer would be taken for the answer.
+    // States go to the status endpoint; a notice could be mistaken for a command's answer.
     { path: ['bridge', 'bridge_status_notices'], value: 'none' },
-    // What one identity says or joins is none of another's, even in a group that both are in.
+    // Keeps one identity's messages and joins from others, even in a shared group.
     { path: ['bridge', 'split_portals'], value: true },
-    // The homeserver repeats events after a restart of the bridge; each goes out once.
+    // The homeserver repeats events after a restart of the bridge; each is sent once.
     { path: ['bridge', 'deduplicate_matrix_messages'], value: true },
     // A device linked again keeps its chats.
     { path: ['bridge', 'cleanup_on_logout', 'enabled'], value: false },
@@ -274,7 +272,7 @@ function legacyFacts(layout: 'legacy-go' | 'legacy-python', { database }: Bridge
   return [...shared, enabled, { path: ['appservice', 'database'], value: uri, always: true }]
 }
 
-/** For the database layer that all mautrix bridges in Go share. */
+/** For the database layer shared by all mautrix bridges in Go. */
 function goDatabase(path: Path, database: BridgeDatabase | null): Fact[] {
   if (!database) return []
   const sqlite = database.kind === 'sqlite'
@@ -288,7 +286,7 @@ function goDatabase(path: Path, database: BridgeDatabase | null): Fact[] {
   ]
 }
 
-/** Everybody of our server may link accounts. Where levels differ by bridge, the one that the example gives its own server. */
+/** Lets all our users link accounts, at the level the example gives its own server. */
 function permissions(doc: Document, serverName: string): Record<string, string> {
   const level =
     textAt(doc, ['bridge', 'permissions', serverName]) ??
@@ -296,7 +294,7 @@ function permissions(doc: Document, serverName: string): Record<string, string> 
   return { [serverName]: level ?? 'user' }
 }
 
-/** Sets a value, keeping comments and quotes of what stood there. */
+/** Sets a value, keeping the old one's comments and quotes. */
 function set(doc: Document, path: Path, value: unknown): void {
   const node = doc.getIn(path, true)
   const isPlain = value === null || typeof value !== 'object'

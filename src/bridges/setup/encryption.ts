@@ -1,15 +1,15 @@
 /**
- * Tells whether a bridge's configuration turns end-to-end encryption on: messages in such chats
- * could neither be read nor answered.
+ * Finds out if a bridge's configuration turns on end-to-end encryption: the gateway can neither
+ * read nor answer messages in such chats.
  */
 import { type Document, parseDocument } from 'yaml'
 import { GatewayError } from '../../domain/errors.ts'
 
-/** Where today's bridges have it, and where older ones had it. */
+/** Sections in today's and in older bridges. */
 const SECTIONS = [['encryption'], ['bridge', 'encryption']]
 const SWITCHES = ['allow', 'default', 'require']
 
-/** @returns the setting that turns it on, null when none does, or when the text isn't YAML */
+/** @returns the setting that turns it on; null for none, or when the text isn't YAML */
 export function encryptionIn(config: string): string | null {
   const doc = parseDocument(config)
   return doc.errors.length > 0 ? null : encryptionSetting(doc)
@@ -27,6 +27,6 @@ export function refuseEncryption(doc: Document): void {
 
 function encryptionSetting(doc: Document): string | null {
   const paths = SECTIONS.flatMap(section => SWITCHES.map(key => [...section, key]))
-  // Bridges take more than `true` for true, such as `yes` or "true".
+  // Bridges accept more than `true`, such as `yes` or "true".
   return paths.find(path => (doc.getIn(path) ?? false) !== false)?.join('.') ?? null
 }

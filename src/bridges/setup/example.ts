@@ -1,8 +1,8 @@
-/** A bridge's example configuration as a document that keeps its comments. */
+/** Parses a bridge's example configuration, keeping its comments. */
 import { type Document, isMap, isNode, isScalar, parseDocument, visit } from 'yaml'
 import { GatewayError } from '../../domain/errors.ts'
 
-/** Where an example says that its bridge listens on this machine; null where it doesn't say. */
+/** The bridge's port on this machine according to its example; null if it names none. */
 export function portIn(example: string): number | null {
   const doc = parseExample(example)
   const port =
@@ -10,7 +10,7 @@ export function portIn(example: string): number | null {
   return Number.isInteger(port) && Number(port) > 0 && Number(port) <= 65_535 ? Number(port) : null
 }
 
-/** @throws GatewayError bad_request when it is no bridge's configuration */
+/** @throws GatewayError bad_request when it isn't a bridge's configuration */
 export function parseExample(example: string): Document {
   const doc = parseDocument(example)
   const problem = doc.errors[0]
@@ -23,8 +23,8 @@ export function parseExample(example: string): Document {
 }
 
 /**
- * Gives comments back to their keys: the parser gives an empty value the comment of the key below
- * it, and would write it on the empty value's line.
+ * Returns comments to their keys: the parser gives an empty value the comment of the key below it,
+ * and would write it on the empty value's line.
  */
 function returnComments(doc: Document): void {
   visit(doc, {
@@ -47,7 +47,7 @@ function notAConfig(problem: string): GatewayError {
   )
 }
 
-/** A text that isn't empty, by its path. */
+/** A non-empty text at a path. */
 export function textAt(doc: Document, path: readonly string[]): string | undefined {
   const value = doc.getIn(path)
   return typeof value === 'string' && value !== '' ? value : undefined

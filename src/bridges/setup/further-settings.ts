@@ -1,7 +1,4 @@
-/**
- * Settings of a bridge's configuration that its operator gives as `--set key=value`: finds where
- * they go and refuses unknown ones.
- */
+/** Applies `--set key=value` to a bridge's configuration, and refuses unknown settings. */
 import { type Document, isMap, isPair, parseDocument, visit } from 'yaml'
 import { GatewayError } from '../../domain/errors.ts'
 import { meantBy } from '../../lib/likeness.ts'
@@ -9,7 +6,7 @@ import { meantBy } from '../../lib/likeness.ts'
 type Path = readonly string[]
 
 /**
- * Below a section whose names are the operator's, such as servers, the rest is one name:
+ * In a section with free names, such as servers, the rest is one name:
  * `bridge.permissions.example.org`.
  */
 export function pathOf(doc: Document, key: string): Path {
@@ -18,17 +15,17 @@ export function pathOf(doc: Document, key: string): Path {
   return free === -1 ? parts : [...parts.slice(0, free), parts.slice(free).join('.')]
 }
 
-/** Names of settings are words; `"*"`, servers and users aren't. */
+/** Setting names are words; `"*"`, servers and users aren't. */
 function hasFreeNames(doc: Document, path: Path): boolean {
   const section = doc.getIn(path)
   return isMap(section) && section.items.some(({ key }) => !/^\w+$/.test(String(key)))
 }
 
 /**
- * A bridge drops settings that its example doesn't have when it starts. A configuration in use that
- * was written without an example, and that no bridge has completed yet, lacks many that exist:
- * where no example is known, only misspelt ones are refused.
- * @param example null: none is known
+ * At start a bridge drops settings its example doesn't have. A configuration written without an
+ * example and not yet completed by the bridge lacks many valid ones: without an example, only
+ * misspelt ones are refused.
+ * @param example null if unknown
  * @throws GatewayError bad_request
  */
 export function refuseUnknown(doc: Document, path: Path, example: Document | null): void {
@@ -47,7 +44,7 @@ export function refuseUnknown(doc: Document, path: Path, example: Document | nul
   throw new GatewayError('bad_request', `--set: ${key}: the bridge has no such setting${hint}`)
 }
 
-/** Every setting by its path, such as `bridge.command_prefix`. */
+/** All settings by path, such as `bridge.command_prefix`. */
 function settingsIn(doc: Document): string[] {
   const found: string[] = []
   visit(doc, {

@@ -1,27 +1,25 @@
 /**
- * What is known beforehand of well-known bridges: the program, and the names by which its example configuration registers. A bridge's own
- * example wins; a platform that isn't here works as well.
+ * Facts about well-known bridges: their programs, and the names in their example configurations. A
+ * bridge's own example wins; other platforms work, too.
  */
 import type { Layout } from './config-file.ts'
 
 export interface KnownNetwork {
   /** File name of the bridge program. */
   program: string
-  /** Id of the application service; bot and ghosts are named after it. */
+  /** Id of the application service, from which bot and ghosts get their names. */
   id: string
-  /** Port that the bridge's example listens on. */
+  /** Port in the bridge's example. */
   port: number
-  /** Settings that this platform's use of the program needs besides. */
+  /** Additional settings for running the program on this platform. */
   settings?: Readonly<Record<string, string>>
-  /**
-   * Settings only the operator can fill in, their section in each layout, and where they come from.
-   */
+  /** Settings only the operator knows, their section in each layout, and their source. */
   needs?: { section: Readonly<Record<Layout, string>>; names: readonly string[]; from: string }
 }
 
 const whatsapp: KnownNetwork = { program: 'mautrix-whatsapp', id: 'whatsapp', port: 29318 }
 const gmessages: KnownNetwork = { program: 'mautrix-gmessages', id: 'gmessages', port: 29336 }
-/** One program for several networks: each has its mode, and its own name, so that both can be attached. */
+/** One program for several networks: each has its mode and name, so that both can be attached. */
 const meta = (id: string): KnownNetwork => ({
   program: 'mautrix-meta',
   id,
@@ -37,7 +35,7 @@ const KNOWN: Readonly<Record<string, KnownNetwork>> = {
     program: 'mautrix-telegram',
     id: 'telegram',
     port: 29317,
-    // The bridge of before 2026, in Python, has them elsewhere.
+    // The Python bridge, from before 2026, keeps them elsewhere.
     needs: {
       section: { bridgev2: 'network', 'legacy-go': 'network', 'legacy-python': 'telegram' },
       names: ['api_id', 'api_hash'],

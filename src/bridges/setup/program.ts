@@ -1,6 +1,6 @@
 /**
- * A bridge's program: where it is, and what it can be asked without running it, which is its
- * example configuration (`-e`), which may also come as a file, and its version.
+ * A bridge's program: finds it and asks it for its version and example configuration (`-e`), which
+ * may also come from a file.
  */
 import { accessSync, constants, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -21,8 +21,8 @@ export function exampleFromFile(file: string): string {
 
 /**
  * Runs `<command> -e -c <file>`, by which every mautrix bridge in Go writes its example.
- * @param environment the only variables of ours that it gets
- * @throws GatewayError bridge_error when it can't be run or writes none
+ * @param environment the only variables it gets
+ * @throws GatewayError bridge_error when it can't run or writes no example
  */
 export async function exampleFromProgram(
   command: readonly string[],
@@ -34,7 +34,7 @@ export async function exampleFromProgram(
   try {
     const { out, said } = await run([...command, '-e', '-c', file], environment, { cwd: folder, timeoutMs })
     if (existsSync(file)) return readFileSync(file, 'utf8')
-    // Some print it.
+    // Some programs print it.
     if (/^appservice:/m.test(out)) return out
     throw new Error(lastLine(said) || 'it wrote no file')
   } catch (error) {
@@ -48,10 +48,10 @@ export async function exampleFromProgram(
 }
 
 /**
- * Gives a command its program's absolute path, also behind `env NAME=value …`: whoever runs it may
- * have another PATH and another working directory.
- * @param from the folder and the PATH by which the command was meant
- * @throws GatewayError bad_request when there is no such program, or it can't be executed
+ * Makes a command's program an absolute path, also after `env NAME=value …`: it may later run with
+ * another PATH and working directory.
+ * @param from folder and PATH that the command was written for
+ * @throws GatewayError bad_request when the program is missing or not executable
  */
 export function locateProgram(
   command: readonly string[],
@@ -94,10 +94,10 @@ function missing(program: string, isPath: boolean): GatewayError {
 }
 
 /**
- * Runs it in a session of its own: a program that it started may outlive it and hold its output
- * open, so that at the time limit all of them are ended.
- * @returns what it printed, and what it said on standard error
- * @throws Error when it fails, or takes too long
+ * Runs it in its own session: child processes may outlive it and hold its output open, so the time
+ * limit ends all of them.
+ * @returns its standard output and standard error
+ * @throws Error when it fails or takes too long
  */
 async function run(
   command: string[],
@@ -134,7 +134,7 @@ function endSession(child: Bun.Subprocess): void {
   try {
     process.kill(-child.pid, 'SIGKILL')
   } catch {
-    // Nothing of it is left, or the system (Windows) has no process groups.
+    // All processes have ended, or the system (Windows) has no process groups.
   }
 }
 
@@ -142,21 +142,21 @@ function lastLine(text: string): string {
   return text.trim().split('\n').at(-1)?.trim().slice(0, 300) ?? ''
 }
 
-/** @returns what it says of itself, such as `mautrix-whatsapp v0.12.5`; null when it can't be run */
+/** @returns its version line, such as `mautrix-whatsapp v0.12.5`; null when it can't run */
 export async function programVersion(
   command: readonly string[],
   env: Record<string, string>,
 ): Promise<string | null> {
   try {
     const { out } = await run([...command, '--version'], env)
-    // What stands in parentheses is when and by what it was built.
+    // Parentheses hold the build's time and tools.
     return out.split('\n')[0]?.replace(/\(.*/, '').trim().slice(0, 100) || null
   } catch {
     return null
   }
 }
 
-/** @param path list of folders as in PATH. @returns the program's file, null when no folder has it */
+/** @param path folders as in PATH. @returns the program's file, or null */
 export function findProgram(name: string, path: string): string | null {
   return filesOfPath(name, path).find(isExecutable) ?? null
 }

@@ -1,6 +1,6 @@
 /**
- * The registration of a bridge's application service, as the bridge's own `-g` would write it: the
- * bot and all ghosts are exclusive users. Its sender is the bot.
+ * The registration of a bridge's application service, as the bridge's `-g` would write it: bot and
+ * ghosts are exclusive users; the bot is the sender.
  * @see https://spec.matrix.org/v1.12/application-service-api/#registration
  */
 import { stringify } from 'yaml'
@@ -19,12 +19,12 @@ export interface Registration {
   namespaces: { users: Namespace[]; aliases?: Namespace[] }
 }
 
-/** A template's place for the network's id: `{{.}}` (Go), `{userid}` (Python). */
+/** Placeholder for the network's id: `{{.}}` (Go), `{userid}` (Python). */
 const PLACEHOLDER = /\{\{[^}]*\}\}|\{[^}]*\}/
 
 /**
  * @param usernameTemplate localpart of ghosts, with a placeholder for the network's id
- * @param aliasTemplate localpart of room aliases, in bridges that have some
+ * @param aliasTemplate localpart of room aliases, in bridges that have them
  */
 export function bridgeNamespaces(
   serverName: string,
@@ -55,7 +55,7 @@ export function registrationYaml(registration: Registration): string {
       sender_localpart: registration.senderLocalpart,
       rate_limited: false,
       namespaces: registration.namespaces,
-      // Under both of its names: homeservers older than the specification's know only the first.
+      // Both names: homeservers from before the specification's name only know the first.
       'de.sorunome.msc2409.push_ephemeral': true,
       receive_ephemeral: true,
     },
@@ -67,7 +67,7 @@ function templatePattern(template: string): string {
   return template.split(PLACEHOLDER).map(literally).join('.*')
 }
 
-/** A regular expression that matches just this. Escapes what Go's QuoteMeta does, so that the result is the bridge's own. */
+/** Matches exactly this text. Escapes as Go's QuoteMeta does, to equal the bridge's own output. */
 function literally(text: string): string {
   return text.replaceAll(/[\\.+*?()|[\]{}^$]/g, String.raw`\$&`)
 }

@@ -81,7 +81,7 @@ export function createCommands({ context, desk, directory, groups, portals, room
     inBackground(showLogin(process, event))
   }
 
-  /** Shows login codes as an image whose body is the code, edited on refresh, redacted at the end. */
+  /** Shows login codes as an image with the code as body; edits it on refresh, later redacts it. */
   async function showLogin(process: LoginProcess, { room_id: roomId, event_id }: MatrixEvent): Promise<void> {
     const abort = new AbortController()
     let shown: string | null = null

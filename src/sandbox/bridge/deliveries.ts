@@ -172,7 +172,7 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
     settling.add(write)
   }
 
-  /** Retries until there is space. The next start repeats an unrecorded delivery as the same event. */
+  /** Retries until there is space. A restart repeats unrecorded deliveries as the same events. */
   async function note(settleRow: () => void): Promise<boolean> {
     for (let failures = 1; !stopping.signal.aborted; failures++) {
       try {

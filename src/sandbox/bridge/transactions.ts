@@ -264,7 +264,7 @@ export function createTransactions(
     }
   }
 
-  /** Phones that answer by themselves read first: a receipt per room and ghost, for the last one. */
+  /** Phones that answer by themselves read first: a receipt per room and ghost, for the last. */
   async function markRead(jobs: readonly Job[]): Promise<void> {
     const last = new Map<string, Job>()
     for (const job of jobs) if (!job.fate && job.chat) last.set(job.event.room_id, job)
