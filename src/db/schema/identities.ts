@@ -1,4 +1,4 @@
-/** Matrix users the gateway acts as: own devices, messages and webhooks; tokens open them. */
+/** Matrix users the gateway acts as. Devices, messages and webhooks belong to an identity. */
 import { integer, sqliteTable, text } from 'drizzle-orm/sqlite-core'
 import { timestamps } from './columns.ts'
 
