@@ -3,7 +3,9 @@
  * with a login's state, authorised by the bridge's as_token. A report only prompts us to ask the
  * bridge, so that a device's state has one source.
  */
+
 import { z } from 'zod'
+import { bearerToken } from '../lib/bearer-token.ts'
 import { readTextAtMost } from '../lib/bounded-body.ts'
 import { equalInConstantTime } from '../lib/sealing.ts'
 
@@ -60,7 +62,7 @@ export function createStatusReceiver(options: {
     isRightToken,
 
     async fetch(request) {
-      const given = request.headers.get('authorization')?.replace(/^Bearer /i, '') ?? ''
+      const given = bearerToken(request) ?? ''
       if (!isRightToken(given, request)) return refusal(401, 'M_UNKNOWN_TOKEN', 'expected the as_token')
       if (request.method !== 'POST') return refusal(405, 'M_UNRECOGNIZED', 'expected a POST')
       const text = await readTextAtMost(request, MAX_BODY_BYTES)

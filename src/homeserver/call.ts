@@ -1,4 +1,5 @@
 /** One authenticated request: who asks, as which user, and for what. */
+import { bearerToken } from '../lib/bearer-token.ts'
 import type { Appservice } from './appservices.ts'
 import type { Core, Session } from './core.ts'
 import { forbidden, invalidParam, MatrixError } from './errors.ts'
@@ -47,9 +48,7 @@ export function intQuery(call: Call, name: string, fallback: number, max: number
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#using-access-tokens */
 export function accessToken(request: Request, query: URLSearchParams): string | undefined {
-  const header = request.headers.get('authorization')
-  if (header !== null)
-    return header.slice(0, 7).toLowerCase() === 'bearer ' ? header.slice(7).trim() : undefined
+  if (request.headers.has('authorization')) return bearerToken(request)
   return query.get('access_token') ?? undefined
 }
 

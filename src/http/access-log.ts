@@ -2,7 +2,7 @@
 import type { Clock } from '../lib/clock.ts'
 import { createFailureLimit } from '../lib/failure-limit.ts'
 import type { Logger } from '../lib/logger.ts'
-import { callerOf } from './plugins/auth.ts'
+import { callerOf } from './authentication.ts'
 import { REQUEST_ID_HEADER } from './request-id.ts'
 import { notesOf } from './request-notes.ts'
 import { pathOf } from './request-path.ts'
@@ -46,7 +46,10 @@ export function createAccessLog(logger: Logger, verbose: boolean, clock: Clock) 
       route,
       status,
       ms: Math.round(ms * 10) / 10,
-      ...caller,
+      ...(caller &&
+        ('credential' in caller
+          ? { client_id: caller.credential.clientId }
+          : { token_id: caller.holder.tokenId })),
       ...(messages && { message_ids: messages.slice(0, MAX_MESSAGE_IDS), messages: messages.length }),
     }
     if (isQuiet) logger.debug(line, 'request')

@@ -29,9 +29,10 @@ import { newRequestId, REQUEST_ID_HEADER } from './request-id.ts'
 import { noteRequest, notesOf } from './request-notes.ts'
 import { pathStart } from './request-path.ts'
 import { readRest } from './rest-of-body.ts'
-import { createAcceptedTable, createMethodTable } from './route-tables.ts'
+import { createMethodTable } from './route-tables.ts'
 import { docsRoutes } from './routes/docs/routes.ts'
 import { apiRoutes } from './routes/index.ts'
+import { addRoutes } from './routing.ts'
 import { addMissing, securityHeaders } from './security-headers.ts'
 import { type RunningServer, startServer, type Upgrade, type Uploading } from './server.ts'
 import type { HttpServices, Readiness } from './services.ts'
@@ -242,11 +243,6 @@ function pathError(problem: string): HttpError {
   return httpErrorOf(new GatewayError('bad_request', `The path of the address has ${problem}`))
 }
 
-/** The root of a group of routes has one, and isn't known by it to anybody. */
-function withoutTrailingSlash(route: string): string {
-  return route.length > 1 && route.endsWith('/') ? route.slice(0, -1) : route
-}
-
 const SWITCHING_PROTOCOLS = 101
 const TOO_MANY_REQUESTS = 429
 
@@ -275,27 +271,12 @@ function createElysia(options: HttpOptions, parts: ElysiaParts) {
       refuseMalformedEncoding(request.url)
     })
     // Before any other hook of a route: a caller who isn't let in has a route, too.
-    .onTransform(({ request, route }) =>
-      noteRequest(request, {
-        route: withoutTrailingSlash(route),
-        accepted: accepted.get(`${request.method} ${route}`),
-      }),
-    )
+    .onTransform(({ request, route }) => noteRequest(request, { route }))
     .use(errors(logger, path => methodsOf(path)))
     .use(docsRoutes(version))
-    .use(
-      apiRoutes({
-        ...used,
-        publicUrl: config.http.publicUrl,
-        version,
-        readiness,
-        metrics,
-        clock,
-        logger,
-      }),
-    )
+  const { publicUrl } = config.http
+  addRoutes(app, apiRoutes({ ...used, publicUrl, version, readiness, metrics, clock, logger }), used.services)
   const methodsOf = createMethodTable(app.routes)
-  const accepted = createAcceptedTable(app.routes)
   return app
 }
 

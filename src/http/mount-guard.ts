@@ -3,9 +3,11 @@
  * authentications, and as with those, a token that proved right before waits for nobody: a stranger can't shut out the homeserver or a bridge. Nor can
  * they shut out themselves: a bridge that tries before it is attached tries one token, and that is one guess, however often.
  */
+
 import { randomBytes } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { GatewayError } from '../domain/errors.ts'
+import { bearerToken } from '../lib/bearer-token.ts'
 import { createHmacHasher } from '../lib/sealing.ts'
 import type { AuthAttempt, AuthAttempts } from './auth-attempts.ts'
 import type { Mount } from './mounts.ts'
@@ -49,8 +51,7 @@ export function createMountGuard(
 
 /** Where Matrix has access tokens (client-server API, "Using access tokens"). */
 export function matrixTokenOf(request: Request): string | undefined {
-  const header = request.headers.get('authorization')
-  if (header !== null) return /^bearer +(\S+) *$/i.exec(header)?.[1]
+  if (request.headers.has('authorization')) return bearerToken(request)
   const query = request.url.indexOf('?')
   if (query === -1) return undefined
   return new URLSearchParams(request.url.slice(query + 1)).get('access_token') ?? undefined

@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { GatewayError } from '../domain/errors.ts'
+import { bearerToken } from '../lib/bearer-token.ts'
 import { isLoopback } from '../lib/hosts.ts'
 import { createHmacHasher, equalInConstantTime } from '../lib/sealing.ts'
 import type { AuthAttempt, AuthAttempts } from './auth-attempts.ts'
@@ -39,7 +40,7 @@ export function createOperatorAccess(options: {
 
   /** @throws GatewayError too_many_requests, before the token is looked at */
   function showsToken(request: Request, expected: string): boolean {
-    const shown = /^bearer +(\S+) *$/i.exec(request.headers.get('authorization') ?? '')?.[1]
+    const shown = bearerToken(request)
     if (shown === undefined) return false
     const attempt: AuthAttempt = { request, kind: 'metrics', credential: CREDENTIAL, proof: digest(shown) }
     attempts.admit(attempt)

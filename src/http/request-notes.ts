@@ -1,12 +1,9 @@
 /** What becomes known of a request while it is answered: for those who authenticate it, its log line and the metrics. */
 import type { RefusalReason } from '../domain/observation.ts'
-import type { Accepted } from './unknown-fields.ts'
 
 interface Notes {
   /** The template of its route, such as /api/v1/messages/:id. */
   route?: string
-  /** What its route takes. */
-  accepted?: Accepted | undefined
   /** Why it is answered 429, where that isn't a limit of what it asks for. */
   refusal?: RefusalReason
   /** It became a WebSocket, of which the answer says nothing. */

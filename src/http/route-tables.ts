@@ -1,14 +1,4 @@
-/** Tables of the routes by path: the methods of each, and the fields that it takes. */
-import type { Accepted } from './unknown-fields.ts'
-
-/** Fields and parameters that each route takes, by method and path. */
-export function createAcceptedTable(
-  routes: readonly { method: string; path: string; hooks: Accepted }[],
-): ReadonlyMap<string, Accepted> {
-  return new Map(
-    routes.map(({ method, path, hooks: { body, query } }) => [`${method} ${path}`, { body, query }]),
-  )
-}
+/** Tells which methods each path has. */
 
 /** Which methods each path has, to tell 405 from 404. */
 export function createMethodTable(

@@ -12,12 +12,6 @@ import { GatewayError } from '../domain/errors.ts'
 import { meantBy, plain } from '../lib/likeness.ts'
 import { KNOWN_ONLY } from './schemas.ts'
 
-/** What a route takes, as far as it says. */
-export interface Accepted {
-  body?: TSchema | undefined
-  query?: TSchema | undefined
-}
-
 /**
  * Far more than any call has. Comparing a name costs microseconds, and a body may have a hundred
  * thousand.

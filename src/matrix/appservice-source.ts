@@ -2,10 +2,12 @@
  * The application-service source of events: the homeserver pushes every event of our users here (application service API, "Pushing
  * events"). A transaction is answered 200 only after its events are on disk; until then the homeserver keeps it and gives it again.
  */
+
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { messageOf } from '../domain/errors.ts'
 import type { RoomEvent } from '../domain/ports.ts'
+import { bearerToken } from '../lib/bearer-token.ts'
 import { readTextAtMost } from '../lib/bounded-body.ts'
 import type { Logger } from '../lib/logger.ts'
 import { equalInConstantTime } from '../lib/sealing.ts'
@@ -53,7 +55,7 @@ export function createAppserviceSource(options: {
 
     async fetch(request) {
       const { pathname } = new URL(request.url)
-      const bearer = request.headers.get('authorization')?.replace(/^Bearer /, '')
+      const bearer = bearerToken(request)
       if (bearer === undefined) return matrixError(401, 'M_MISSING_TOKEN', 'the hs_token is missing')
       if (!isRightToken(bearer)) return matrixError(403, 'M_FORBIDDEN', 'this is not the hs_token')
 

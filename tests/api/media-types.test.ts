@@ -1,7 +1,9 @@
 /** Files of messages, whose names and types come from strangers: what a browser is told of them. */
 import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { writeFileSync } from 'node:fs'
+import { Elysia } from 'elysia'
 import { mediaRoutes } from '../../src/http/routes/media/routes.ts'
+import { addRoutes } from '../../src/http/routing.ts'
 import { type TempDir, tempDir } from '../support/temp-dir.ts'
 
 const CONTENT = '<script>alert(1)</script>'
@@ -14,7 +16,10 @@ afterEach(() => folder[Symbol.dispose]())
 
 function serve(mimeType: string, fileName = 'file.bin') {
   const routes = mediaRoutes({ open: async () => ({ path: folder.file('file'), fileName, mimeType }) })
-  return routes.handle(new Request('http://localhost/api/v1/media/x?expires=1&signature=s'))
+  const app = new Elysia()
+  const nobody = async () => Promise.reject(new Error('nobody authenticates'))
+  addRoutes(app, routes, { credentials: { authenticate: nobody }, tokens: { authenticate: nobody } })
+  return app.handle(new Request('http://localhost/api/v1/media/x?expires=1&signature=s'))
 }
 
 test.each([

@@ -2,12 +2,12 @@
 import { Elysia } from 'elysia'
 import { systemClock } from '../../lib/clock.ts'
 import { silentLogger } from '../../lib/logger.ts'
-import { MAX_KEY_LENGTH } from '../plugins/idempotency.ts'
 import { apiRoutes } from '../routes/index.ts'
 import { NAME } from '../schemas.ts'
 import type { HttpServices } from '../services.ts'
-import { errorReference, errorResponses } from './errors.ts'
-import { plain, TAGS } from './operation.ts'
+import { errorResponses } from './errors.ts'
+import { operation, plain } from './operation.ts'
+import { TAGS } from './tags.ts'
 
 /** As far as it is looked into here. */
 export interface OpenApiDocument {
@@ -42,42 +42,41 @@ Every error has the body \`{"error", "code", "request_id"}\`; the schema ErrorCo
 export async function openApiDocument(version: string): Promise<OpenApiDocument> {
   // The plugin brings a page of its own, with themes: nobody pays for that at the start.
   const { swagger } = await import('@elysiajs/swagger')
-  const app = new Elysia()
-    .use(
-      swagger({
-        path: '/docs',
-        documentation: {
-          info: { title: 'Meshgate', version, description: DESCRIPTION },
-          servers: [{ url: '/', description: 'This gateway' }],
-          tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
-          components: {
-            securitySchemes: {
-              basicAuth: {
-                type: 'http',
-                scheme: 'basic',
-                description: 'Client id and client secret of a credential.',
-              },
-              bearerAuth: { type: 'http', scheme: 'bearer', description: 'A token: mt_…' },
+  const app = new Elysia().use(
+    swagger({
+      path: '/docs',
+      documentation: {
+        info: { title: 'Meshgate', version, description: DESCRIPTION },
+        servers: [{ url: '/', description: 'This gateway' }],
+        tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
+        components: {
+          securitySchemes: {
+            basicAuth: {
+              type: 'http',
+              scheme: 'basic',
+              description: 'Client id and client secret of a credential.',
             },
+            bearerAuth: { type: 'http', scheme: 'bearer', description: 'A token: mt_…' },
           },
         },
-      }),
-    )
-    .use(
-      apiRoutes({
-        services: UNUSED_SERVICES,
-        publicUrl: undefined,
-        version,
-        readiness: () => ({ ready: false, checks: {} }),
-        metrics: async () => '',
-        operators: { mayLook: () => false, admit: () => undefined },
-        upgrade: () => false,
-        allowsOrigin: () => false,
-        uploading: () => undefined,
-        clock: systemClock,
-        logger: silentLogger,
-      }),
-    )
+      },
+    }),
+  )
+  const routes = apiRoutes({
+    services: UNUSED_SERVICES,
+    publicUrl: undefined,
+    version,
+    readiness: () => ({ ready: false, checks: {} }),
+    metrics: async () => '',
+    operators: { mayLook: () => false, admit: () => undefined },
+    upgrade: () => false,
+    allowsOrigin: () => false,
+    uploading: () => undefined,
+    clock: systemClock,
+    logger: silentLogger,
+  })
+  // Without their schemas, of which the plugin would guess the rest.
+  for (const route of routes) app.route(route.method, route.path, () => '', { detail: operation(route) })
   await app.modules
   const response = await app.handle(new Request('http://localhost/docs/json'))
   return complete((await response.json()) as OpenApiDocument)
@@ -86,18 +85,12 @@ export async function openApiDocument(version: string): Promise<OpenApiDocument>
 /** Describing a route calls nothing. */
 const UNUSED_SERVICES = {} as HttpServices
 
-/** Adds what the plugin leaves out, and mends what it guesses. */
+/** Adds what the plugin leaves out. */
 function complete(document: OpenApiDocument): OpenApiDocument {
-  const paths: OpenApiDocument['paths'] = {}
-  for (const [path, operations] of Object.entries(document.paths)) {
-    paths[path.replace(/(.)\/$/, '$1')] = Object.fromEntries(
-      Object.entries(operations).map(([method, operation]) => [method, mended(method, operation)]),
-    )
-  }
   const schemas: Record<string, unknown> = {}
   const { securitySchemes } = document.components
-  const components = { responses: errorResponses(), securitySchemes }
-  const moved = namedOnce(plain({ ...document, paths, components }), schemas) as OpenApiDocument
+  const components = { responses: plain(errorResponses()), securitySchemes }
+  const moved = namedOnce({ ...document, components }, schemas) as OpenApiDocument
   return { ...moved, components: { ...moved.components, schemas } }
 }
 
@@ -114,54 +107,4 @@ function namedOnce(value: unknown, schemas: Record<string, unknown>): unknown {
   schemas[name] ??= moved
   if (!Bun.deepEquals(schemas[name], moved)) throw new Error(`two schemas are named ${name}`)
   return { $ref: `#/components/schemas/${name}` }
-}
-
-/** What any call that changes something can be answered: the disk is full, or can't be written. */
-const OF_STORING = [503, 507] as const
-
-function mended(method: string, operation: Operation): Operation {
-  const { requestBody, parameters, responses } = operation
-  if (method !== 'get') {
-    for (const status of OF_STORING) responses[status] ??= errorReference(status)
-  }
-  if (parameters?.length === 0) delete operation.parameters
-  // The plugin names every type Elysia could parse; forms are described by hand, where they are taken.
-  const byHand = requestBody?.content['multipart/form-data']?.schema.properties
-  if (requestBody?.content['text/plain'] || !byHand) {
-    delete requestBody?.content['multipart/form-data']
-    delete requestBody?.content['text/plain']
-  }
-  // A body with nothing that has to be said may be left out.
-  if (requestBody) requestBody.required = Boolean(requestBody.content['application/json']?.schema.required)
-  return method === 'post' ? repeatable(operation) : operation
-}
-
-/** Every POST takes an Idempotency-Key, and is refused while too many are under way. */
-function repeatable(operation: Operation): Operation {
-  const answers = Object.entries(operation.responses).map(([status, answer]) => [
-    status,
-    answer.$ref ? answer : { ...answer, headers: REPLAY_HEADERS },
-  ])
-  const errors = ([409, 422, 429] as const).map(status => [status, errorReference(status)])
-  return {
-    ...operation,
-    parameters: [...(operation.parameters ?? []), KEY_PARAMETER],
-    responses: Object.fromEntries([...answers, ...errors]),
-  }
-}
-
-const KEY_PARAMETER = {
-  name: 'Idempotency-Key',
-  in: 'header',
-  description:
-    'Makes it safe to ask again when no answer came: for 24 hours the same key with the same request gets the first answer and nothing is done twice. With another request it is a 422.',
-  // Without an example, which the page would fill in and send with every request.
-  schema: { type: 'string', minLength: 1, maxLength: MAX_KEY_LENGTH },
-}
-
-const REPLAY_HEADERS = {
-  'Idempotency-Replayed': {
-    description: '`true` when this is the answer to an earlier request with the same Idempotency-Key.',
-    schema: { type: 'string', enum: ['true'] },
-  },
 }

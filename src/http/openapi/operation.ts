@@ -1,73 +1,98 @@
-/** Writes a route's entry in the OpenAPI document: what it says, what it answers, and with which errors. */
+/** Writes a route's entry in the OpenAPI document: what it says, takes and answers, and with which errors. */
 import type { DocumentDecoration, TSchema } from 'elysia'
 import type { ErrorStatus } from '../errors.ts'
+import { MAX_KEY_LENGTH } from '../plugins/idempotency.ts'
+import type { Answer, Route } from '../route.ts'
 import { AS_INTEGER, AS_TEXTS, KNOWN_ONLY } from '../schemas.ts'
 import { errorReference } from './errors.ts'
 
-type Security = 'basicAuth' | 'bearerAuth' | 'none'
-
-export interface OperationText {
-  /** Verb and noun, for generated clients. It does not change. */
-  id: string
-  summary: string
-  description?: string
-  tag: Tag
-  security: Security
-  /** Answers that are not errors, by status. */
-  answers: Record<number, Answer>
-  /** Statuses of the errors it can answer with; what any call can be answered goes without saying. */
-  errors: readonly ErrorStatus[]
-}
-
-interface Answer {
-  description: string
-  schema?: TSchema
-  /** In place of the schema's. */
-  example?: unknown
-  contentType?: string
-  /** Contents of other types. */
-  also?: Record<string, TSchema>
-}
-
-export const TAGS = {
-  Tokens: 'Keys to an identity. Made and deleted by a credential.',
-  Devices: 'Phones and accounts linked to an identity, and how to link one.',
-  Contacts: 'People and groups that a device can write to.',
-  Platforms: 'The networks there are, and what they can do.',
-  Messages: 'Sending, and what became of it.',
-  Webhooks: 'Where incoming messages are delivered.',
-  Events: 'The same, fetched instead of delivered.',
-  Credentials: 'API clients that may make tokens. For super admins.',
-  Media: 'Files of incoming messages.',
-  Service: 'Whether the gateway is alive and ready.',
-} as const
-type Tag = keyof typeof TAGS
-
 /** @returns what Elysia takes as `detail` */
-export function operation(text: OperationText): DocumentDecoration {
-  // An address that isn't UTF-8, a defect, a gateway that is stopping; and too many failures where one authenticates.
-  const common = [400, ...(text.security === 'none' ? [] : [429 as const]), 500, 503] as const
-  const errors = [...new Set([...text.errors, ...common])]
-    .filter(status => text.answers[status] === undefined)
-    .sort((a, b) => a - b)
+export function operation(route: Route): DocumentDecoration {
+  const { id, tag, summary, description, access, params, query, method } = route
+  const isPost = method === 'POST'
+  const answers = [route.answer, ...(route.or ? [route.or] : [])]
+  const parameters = [
+    ...parametersOf('path', params),
+    ...parametersOf('query', query),
+    ...(isPost ? [KEY_PARAMETER] : []),
+  ]
+  const bodies = route.reads ?? (route.body && { 'application/json': route.body })
   return {
-    operationId: text.id,
-    summary: text.summary,
-    ...(text.description === undefined ? {} : { description: text.description }),
-    tags: [text.tag],
-    security: text.security === 'none' ? [] : [{ [text.security]: [] }],
-    responses: {
-      ...Object.fromEntries(
-        Object.entries(text.answers).map(([status, answer]) => [status, answerOf(answer)]),
-      ),
-      ...Object.fromEntries(errors.map(status => [status, errorReference(status)])),
-    },
+    operationId: id,
+    summary,
+    ...(description === undefined ? {} : { description }),
+    tags: [tag],
+    security: access.by === 'none' ? [] : [{ [access.by]: [] }],
+    ...(parameters.length > 0 && { parameters }),
+    ...(bodies && { requestBody: requestBody(bodies) }),
+    responses: Object.fromEntries([
+      ...answers.map(answer => [answer.status, { ...responseOf(answer), ...(isPost && REPLAYABLE) }]),
+      ...errorsOf(route)
+        .filter(status => answers.every(answer => answer.status !== status))
+        .map(status => [status, errorReference(status)]),
+    ]),
+  } as DocumentDecoration
+}
+
+/** The route's own errors, and those that follow from what it is. */
+function errorsOf({ errors = [], access, body, reads, method }: Route): ErrorStatus[] {
+  const all: ErrorStatus[] = [...errors, 400, 500, 503]
+  if (access.by !== 'none') all.push(401, 403, 429)
+  if (body || reads) all.push(413, 415)
+  if (method === 'POST') all.push(409, 422)
+  if (method !== 'GET') all.push(507)
+  return [...new Set(all)].sort((a, b) => a - b)
+}
+
+function parametersOf(place: 'path' | 'query', schema: TSchema | undefined) {
+  return Object.entries<TSchema>(schema?.properties ?? {}).map(([name, property]) => {
+    const { description, example, ...rest } = plain(property)
+    return {
+      name,
+      in: place,
+      required: place === 'path' || schema?.required?.includes(name) === true,
+      description,
+      example,
+      schema: rest,
+    }
+  })
+}
+
+/** A body with nothing that has to be said may be left out. */
+function requestBody(bodies: Record<string, TSchema>) {
+  return {
+    required: Object.values(bodies).some(({ required }) => required?.length > 0),
+    content: contentOf(bodies),
   }
 }
 
-/** A request body or an answer of a JSON schema. */
-export function jsonContent(schema: TSchema) {
-  return { 'application/json': { schema: plain(schema) } }
+function responseOf({ description, schema, example, contentType = 'application/json', also }: Answer) {
+  if (!schema) return { description }
+  return { description, content: contentOf({ [contentType]: schema, ...also }, example) }
+}
+
+function contentOf(schemas: Record<string, TSchema>, example?: unknown) {
+  const content = Object.entries(schemas)
+  return Object.fromEntries(content.map(([type, schema]) => [type, { schema: plain(schema), example }]))
+}
+
+const KEY_PARAMETER = {
+  name: 'Idempotency-Key',
+  in: 'header',
+  required: false,
+  description:
+    'Makes it safe to ask again when no answer came: for 24 hours the same key with the same request gets the first answer and nothing is done twice. With another request it is a 422.',
+  // Without an example, which the page would fill in and send with every request.
+  schema: { type: 'string', minLength: 1, maxLength: MAX_KEY_LENGTH },
+}
+
+const REPLAYABLE = {
+  headers: {
+    'Idempotency-Replayed': {
+      description: '`true` when this is the answer to an earlier request with the same Idempotency-Key.',
+      schema: { type: 'string', enum: ['true'] },
+    },
+  },
 }
 
 /** A TypeBox schema (or anything that contains some) in the dialect of OpenAPI 3.0. */
@@ -118,13 +143,4 @@ function nullable(schema: Record<string, unknown>): Record<string, unknown> {
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function answerOf({ description, schema, example, contentType = 'application/json', also = {} }: Answer) {
-  if (!schema) return { description }
-  const content = Object.entries({ [contentType]: schema, ...also })
-  return {
-    description,
-    content: Object.fromEntries(content.map(([type, of]) => [type, { schema: plain(of), example }])),
-  }
 }

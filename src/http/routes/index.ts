@@ -1,6 +1,6 @@
 /** Every route of the API. */
-import { Elysia } from 'elysia'
 import type { Logger } from '../../lib/logger.ts'
+import type { Route } from '../route.ts'
 import type { HttpServices } from '../services.ts'
 import { credentialRoutes } from './credentials/routes.ts'
 import { contactRoutes } from './devices/contact-routes.ts'
@@ -23,20 +23,20 @@ export interface ApiRoutesOptions
   logger: Logger
 }
 
-export function apiRoutes(options: ApiRoutesOptions) {
-  const { services } = options
-  // Bearer routes come last: @elysiajs/bearer adds its hook to every route after it.
-  return new Elysia({ name: 'api' })
-    .use(healthRoutes(options))
-    .use(mediaRoutes(services.downloads))
-    .use(credentialRoutes(services))
-    .use(tokenRoutes(services))
-    .use(deviceRoutes(options))
-    .use(linkRoutes(services))
-    .use(contactRoutes(services))
-    .use(platformRoutes(services))
-    .use(messageRoutes(options))
-    .use(webhookRoutes(services))
-    .use(deliveryRoutes(services))
-    .use(eventRoutes({ ...services, clock: options.clock, logger: options.logger }))
+export function apiRoutes(options: ApiRoutesOptions): Route[] {
+  const { services, clock, logger } = options
+  return [
+    ...healthRoutes(options),
+    ...mediaRoutes(services.downloads),
+    ...credentialRoutes(services),
+    ...tokenRoutes(services),
+    ...deviceRoutes(options),
+    ...linkRoutes(services),
+    ...contactRoutes(services),
+    ...platformRoutes(services),
+    ...messageRoutes(options),
+    ...webhookRoutes(services),
+    ...deliveryRoutes(services),
+    ...eventRoutes({ ...services, clock, logger }),
+  ]
 }

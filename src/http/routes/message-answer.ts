@@ -1,5 +1,6 @@
 /** The answer of calls that have nothing to say but that it was done. */
 import { t } from 'elysia'
+import { answer } from '../route.ts'
 import { model } from '../schemas.ts'
 
 const Done = model(
@@ -10,5 +11,5 @@ const Done = model(
 
 /** @param message what it says */
 export function messageAnswer(description: string, message: string) {
-  return { description, schema: Done, example: { message } }
+  return answer(200, description, Done, { example: { message } })
 }

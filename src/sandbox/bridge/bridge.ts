@@ -3,6 +3,7 @@
 import type { Database } from 'bun:sqlite'
 import { timingSafeEqual } from 'node:crypto'
 import { backoffMs } from '../../lib/backoff.ts'
+import { bearerToken } from '../../lib/bearer-token.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Committer } from '../../lib/group-commit.ts'
 import type { Logger } from '../../lib/logger.ts'
@@ -158,9 +159,7 @@ export function createBridge(options: BridgeOptions): RunningBridge {
 
   async function deliver(request: Request): Promise<Response> {
     const { pathname, searchParams } = new URL(request.url)
-    const token =
-      (request.headers.get('authorization') ?? '').replace(/^Bearer /i, '') ||
-      searchParams.get('access_token')
+    const token = bearerToken(request) ?? searchParams.get('access_token')
     if (!sameToken(token ?? '', hsToken)) {
       return Response.json({ errcode: 'M_FORBIDDEN', error: 'wrong homeserver token' }, { status: 403 })
     }

@@ -1,6 +1,7 @@
 /** The bridge's provisioning API, version 3, as in mautrix bridges. */
 import { timingSafeEqual } from 'node:crypto'
 import { z } from 'zod'
+import { bearerToken } from '../../lib/bearer-token.ts'
 import { readTextAtMost } from '../../lib/bounded-body.ts'
 import { isNestedTooDeep } from '../../lib/json-nesting.ts'
 import { isOutOfSpace } from '../../lib/out-of-space.ts'
@@ -209,8 +210,8 @@ export function createProvisioning({
   }
 
   function authorize(request: Request, url: URL): string {
-    const token = (request.headers.get('authorization') ?? '').replace(/^Bearer /i, '')
-    if (token === '') throw new ProvisioningError(401, 'M_MISSING_TOKEN', 'Missing auth token')
+    const token = bearerToken(request)
+    if (token === undefined) throw new ProvisioningError(401, 'M_MISSING_TOKEN', 'Missing auth token')
     const userId = url.searchParams.get('user_id') ?? ''
     if (!sameSecret(token, sharedSecret) || userId === '') {
       throw new ProvisioningError(401, 'M_UNKNOWN_TOKEN', 'Invalid auth token')

@@ -8,17 +8,17 @@ import { INITIALIZER, PAGE, PAGE_POLICY } from './page.ts'
 
 export function docsRoutes(version: string) {
   let document: ReturnType<typeof openApiDocument> | undefined
-  return new Elysia({ name: 'docs', prefix: '/docs' })
-    .get('/', ({ redirect }) => redirect('/docs/index.html', 302))
-    .get('/index.html', () => text(PAGE, 'text/html; charset=utf-8'))
-    .get('/json', () => {
+  return new Elysia({ name: 'docs' })
+    .get('/docs', ({ redirect }) => redirect('/docs/index.html', 302))
+    .get('/docs/index.html', () => text(PAGE, 'text/html; charset=utf-8'))
+    .get('/docs/json', () => {
       document ??= openApiDocument(version)
       return document
     })
-    .get('/swagger-initializer.js', () => text(INITIALIZER, 'text/javascript; charset=utf-8'))
-    .get('/swagger-ui-bundle.js', () => file(bundle, 'text/javascript; charset=utf-8'))
-    .get('/swagger-ui.css', () => file(styles, 'text/css; charset=utf-8'))
-    .get('/favicon-32x32.png', () => file(favicon, 'image/png'))
+    .get('/docs/swagger-initializer.js', () => text(INITIALIZER, 'text/javascript; charset=utf-8'))
+    .get('/docs/swagger-ui-bundle.js', () => file(bundle, 'text/javascript; charset=utf-8'))
+    .get('/docs/swagger-ui.css', () => file(styles, 'text/css; charset=utf-8'))
+    .get('/docs/favicon-32x32.png', () => file(favicon, 'image/png'))
 }
 
 function text(content: string, contentType: string): Response {

@@ -1,9 +1,7 @@
 /** /api/v1/events: what happened, for whoever fetches it: a page at a time, or as a stream. */
-import { Elysia } from 'elysia'
 import type { Clock } from '../../../lib/clock.ts'
 import type { Logger } from '../../../lib/logger.ts'
-import { operation } from '../../openapi/operation.ts'
-import { bearerAuth } from '../../plugins/auth.ts'
+import { answer, bearerRoute } from '../../route.ts'
 import { pageSize } from '../../schemas.ts'
 import type { HttpServices } from '../../services.ts'
 import { createEventStream } from './event-stream.ts'
@@ -16,49 +14,42 @@ export interface EventRoutesOptions extends Pick<HttpServices, 'tokens' | 'feed'
 }
 
 export function eventRoutes({ tokens, feed, clock, logger }: EventRoutesOptions) {
-  return new Elysia({ name: 'events', prefix: '/api/v1/events' }).use(bearerAuth(tokens)).get(
-    '/',
-    async ({ holder, token, query, request }) => {
-      const { after, events, limit, wait } = query
-      const [page, pageWaitMs] = [pageSize(limit), waitMs(wait)]
-      const isStream = wantsStream(request)
-      // A client that connects again says by this header what it has got already: empty, nothing yet.
-      const last = (isStream && request.headers.get('last-event-id')) || undefined
-      const readmit = () => tokens.authenticate(token)
-      const reader = await feed.open(holder.identity.id, { after: last ?? after, events: namesOf(events) })
-      // Nobody waits for the answer any more.
-      request.signal.addEventListener('abort', () => reader.close(), { once: true })
-      if (request.signal.aborted) reader.close()
-      if (isStream) {
-        return streamed(createEventStream({ reader, readmit, stopping: feed.stopping, clock, logger }))
-      }
-      try {
-        const answer = await reader.next(page, pageWaitMs)
-        // The token may have been deleted while its owner waited.
-        await readmit()
-        return pageResponse(answer, { hasBody: request.method !== 'HEAD', done: () => reader.close() })
-      } catch (error) {
-        reader.close()
-        throw error
-      }
-    },
-    {
-      bearer: { body: 'none' },
+  return [
+    bearerRoute('GET', '/api/v1/events', {
+      id: 'readEvents',
+      tag: 'Events',
+      summary: 'Read events',
+      description:
+        'What webhooks are told, in order and without gaps, for whoever fetches it: from the place where one was (`after`), waiting for more if there is none (`wait`). With `Accept: text/event-stream` it is a stream of server-sent events, which goes on after `Last-Event-ID` when the client connects again. `message.status` is among them while any webhook asks for it, and else from the first time the feed is read until nobody has read it for 30 days.',
       query: FeedQuery,
-      detail: operation({
-        id: 'readEvents',
-        summary: 'Read events',
-        description:
-          'What webhooks are told, in order and without gaps, for whoever fetches it: from the place where one was (`after`), waiting for more if there is none (`wait`). With `Accept: text/event-stream` it is a stream of server-sent events, which goes on after `Last-Event-ID` when the client connects again. `message.status` is among them while any webhook asks for it, and else from the first time the feed is read until nobody has read it for 30 days.',
-        tag: 'Events',
-        security: 'bearerAuth',
-        answers: {
-          200: { description: 'Oldest first', schema: FeedPage, also: { 'text/event-stream': EventStream } },
-        },
-        errors: [400, 401, 403, 410, 429, 502, 503],
-      }),
-    },
-  )
+      answer: answer(200, 'Oldest first', FeedPage, { also: { 'text/event-stream': EventStream } }),
+      errors: [410, 502],
+      run: async ({ identityId, token, query, request }) => {
+        const { after, events, limit, wait } = query
+        const [page, pageWaitMs] = [pageSize(limit), waitMs(wait)]
+        const isStream = wantsStream(request)
+        // A client that connects again says by this header what it has got already: empty, nothing yet.
+        const last = (isStream && request.headers.get('last-event-id')) || undefined
+        const readmit = () => tokens.authenticate(token)
+        const reader = await feed.open(identityId, { after: last ?? after, events: namesOf(events) })
+        // Nobody waits for the answer any more.
+        request.signal.addEventListener('abort', () => reader.close(), { once: true })
+        if (request.signal.aborted) reader.close()
+        if (isStream) {
+          return streamed(createEventStream({ reader, readmit, stopping: feed.stopping, clock, logger }))
+        }
+        try {
+          const answer = await reader.next(page, pageWaitMs)
+          // The token may have been deleted while its owner waited.
+          await readmit()
+          return pageResponse(answer, { hasBody: request.method !== 'HEAD', done: () => reader.close() })
+        } catch (error) {
+          reader.close()
+          throw error
+        }
+      },
+    }),
+  ]
 }
 
 function wantsStream({ method, headers }: Request): boolean {

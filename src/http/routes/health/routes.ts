@@ -1,7 +1,7 @@
 /** /health, /ready and /metrics: for whoever watches over the process. */
-import { Elysia, t } from 'elysia'
-import { operation } from '../../openapi/operation.ts'
+import { t } from 'elysia'
 import type { OperatorAccess } from '../../operator-access.ts'
+import { answer, openRoute } from '../../route.ts'
 import { model } from '../../schemas.ts'
 import type { Readiness } from '../../services.ts'
 
@@ -39,20 +39,21 @@ const Ready = model(
 const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 
 export function healthRoutes({ version, readiness, metrics, operators }: HealthRoutesOptions) {
-  return new Elysia({ name: 'health' })
-    .get('/health', () => ({ status: 'ok', version }), {
-      detail: operation({
-        id: 'getHealth',
-        summary: 'Is the process alive?',
-        tag: 'Service',
-        security: 'none',
-        answers: { 200: { description: 'It is', schema: Health } },
-        errors: [],
-      }),
-    })
-    .get(
-      '/ready',
-      async ({ request, set }) => {
+  return [
+    openRoute('GET', '/health', {
+      id: 'getHealth',
+      tag: 'Service',
+      summary: 'Is the process alive?',
+      answer: answer(200, 'It is', Health),
+      run: () => ({ status: 'ok' as const, version }),
+    }),
+    openRoute('GET', '/ready', {
+      id: 'getReadiness',
+      tag: 'Service',
+      summary: 'Can it do its work?',
+      answer: answer(200, 'It can', Ready),
+      or: answer(503, 'A part of it cannot', Ready),
+      run: async ({ request, set }) => {
         const { ready, stopping, checks } = await readiness()
         set.status = ready ? 200 : 503
         const degraded = Object.keys(checks).filter(name => checks[name] !== 'ok')
@@ -64,43 +65,24 @@ export function healthRoutes({ version, readiness, metrics, operators }: HealthR
             )
         return { status: stopping ? 'stopping' : ready ? 'ready' : 'not_ready', checks: shown, degraded }
       },
-      {
-        detail: operation({
-          id: 'getReadiness',
-          summary: 'Can it do its work?',
-          tag: 'Service',
-          security: 'none',
-          answers: {
-            200: { description: 'It can', schema: Ready },
-            503: { description: 'A part of it cannot', schema: Ready },
-          },
-          errors: [],
-        }),
-      },
-    )
-    .get(
-      '/metrics',
-      async ({ request }) => {
+    }),
+    openRoute('GET', '/metrics', {
+      id: 'getMetrics',
+      tag: 'Service',
+      summary: 'How is it doing, in numbers?',
+      description:
+        'For Prometheus, which sends METRICS_TOKEN as a bearer token. Without that setting, in development, for callers on the same machine. docs/operations.md describes each metric.',
+      answer: answer(
+        200,
+        'Every metric in the text format of Prometheus',
+        t.String({ examples: ['meshgate_auth_failures_total{kind="token"} 0\n'] }),
+        { contentType: 'text/plain' },
+      ),
+      errors: [401, 403, 429],
+      run: async ({ request }) => {
         operators.admit(request)
         return new Response(await metrics(), { headers: { 'content-type': METRICS_TYPE } })
       },
-      {
-        detail: operation({
-          id: 'getMetrics',
-          summary: 'How is it doing, in numbers?',
-          description:
-            'For Prometheus, which sends METRICS_TOKEN as a bearer token. Without that setting, in development, for callers on the same machine. docs/operations.md describes each metric.',
-          tag: 'Service',
-          security: 'none',
-          answers: {
-            200: {
-              description: 'Every metric in the text format of Prometheus',
-              schema: t.String({ examples: ['meshgate_auth_failures_total{kind="token"} 0\n'] }),
-              contentType: 'text/plain',
-            },
-          },
-          errors: [401, 403, 429],
-        }),
-      },
-    )
+    }),
+  ]
 }

@@ -1,7 +1,7 @@
 /** /api/v1/media: files of incoming messages, by the signed addresses that webhooks carry. */
-import { Elysia, t } from 'elysia'
+import { t } from 'elysia'
 import { GatewayError } from '../../../domain/errors.ts'
-import { operation } from '../../openapi/operation.ts'
+import { answer, openRoute } from '../../route.ts'
 import { wholeNumber } from '../../schemas.ts'
 import type { MediaDownloads } from '../../services.ts'
 
@@ -13,47 +13,39 @@ const MediaQuery = t.Object({
 })
 
 export function mediaRoutes(downloads: MediaDownloads | undefined) {
-  return new Elysia({ name: 'media', prefix: '/api/v1/media' }).get(
-    '/:id',
-    async ({ params, query }) => {
-      if (!downloads) throw new GatewayError('not_found', `There is no file ${params.id}`)
-      const { path, fileName, mimeType } = await downloads.open(
-        params.id,
-        Expires.read(query.expires),
-        query.signature,
-      )
-      return new Response(Bun.file(path), {
-        headers: {
-          'Content-Type': harmlessType(mimeType),
-          'Content-Disposition': contentDisposition(fileName),
-          // A file is somebody else's: it must not run as a page of ours, whatever its type says.
-          'Content-Security-Policy': "default-src 'none'; sandbox",
-          // The signed address is the permission, wherever the file is shown.
-          'Cross-Origin-Resource-Policy': 'cross-origin',
-          'Cache-Control': 'private, max-age=3600',
-        },
-      })
-    },
-    {
+  return [
+    openRoute('GET', '/api/v1/media/:id', {
+      id: 'downloadMedia',
+      tag: 'Media',
+      summary: 'Download a file',
+      description: 'The address, with its signature, comes in a webhook payload (`media.url`).',
       params: MediaPath,
       query: MediaQuery,
-      detail: operation({
-        id: 'downloadMedia',
-        summary: 'Download a file',
-        description: 'The address, with its signature, comes in a webhook payload (`media.url`).',
-        tag: 'Media',
-        security: 'none',
-        answers: {
-          200: {
-            description: 'The file',
-            contentType: 'application/octet-stream',
-            schema: t.String({ format: 'binary' }),
-          },
-        },
-        errors: [400, 403, 404, 502, 503],
+      answer: answer(200, 'The file', t.String({ format: 'binary' }), {
+        contentType: 'application/octet-stream',
       }),
-    },
-  )
+      errors: [403, 404, 502],
+      run: async ({ params, query }) => {
+        if (!downloads) throw new GatewayError('not_found', `There is no file ${params.id}`)
+        const { path, fileName, mimeType } = await downloads.open(
+          params.id,
+          Expires.read(query.expires),
+          query.signature,
+        )
+        return new Response(Bun.file(path), {
+          headers: {
+            'Content-Type': harmlessType(mimeType),
+            'Content-Disposition': contentDisposition(fileName),
+            // A file is somebody else's: it must not run as a page of ours, whatever its type says.
+            'Content-Security-Policy': "default-src 'none'; sandbox",
+            // The signed address is the permission, wherever the file is shown.
+            'Cross-Origin-Resource-Policy': 'cross-origin',
+            'Cache-Control': 'private, max-age=3600',
+          },
+        })
+      },
+    }),
+  ]
 }
 
 const UNTOLD = 'application/octet-stream'

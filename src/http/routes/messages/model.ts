@@ -123,6 +123,13 @@ const FIELDS_OF_VIEW = {
 export const Message = model('Message', FIELDS_OF_VIEW, { examples: [EXAMPLE] })
 export const MessageList = t.Array(Message)
 
+export const SendPath = t.Object({
+  device_id: t.String({
+    description: 'Phone digits, +E.164 or login id of the device.',
+    examples: ['237123456789'],
+  }),
+})
+
 export const MessagePath = t.Object({ id: t.String() })
 
 export const MessagePage = t.Object(

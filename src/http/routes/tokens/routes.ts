@@ -1,11 +1,8 @@
 /** /api/v1/tokens: keys to an identity, by Basic authentication. */
-import { Elysia, t } from 'elysia'
+import { t } from 'elysia'
 import { GatewayError } from '../../../domain/errors.ts'
 import type { Principal } from '../../../modules/credentials/types.ts'
-import { listResponse } from '../../large-answers.ts'
-import { operation } from '../../openapi/operation.ts'
-import { basicAuth } from '../../plugins/auth.ts'
-import { recorderOf } from '../../plugins/idempotency.ts'
+import { answer, basicRoute } from '../../route.ts'
 import { pageSize } from '../../schemas.ts'
 import type { HttpServices } from '../../services.ts'
 import { messageAnswer } from '../message-answer.ts'
@@ -19,80 +16,52 @@ function refuseHost({ role }: Principal, body: unknown): void {
   throw new GatewayError('forbidden', 'use_host: needs a super_admin credential')
 }
 
-export function tokenRoutes({ credentials, tokens }: Pick<HttpServices, 'credentials' | 'tokens'>) {
-  return new Elysia({ name: 'tokens', prefix: '/api/v1/tokens' })
-    .use(basicAuth(credentials))
-    .post(
-      '/',
-      async ({ credential, body, set, request }) => {
-        const answer = (token: string) => ({ message: CREATED, token })
-        const token = await tokens.create({
-          credential,
-          useHost: body.use_host,
-          expiresAt: body.expires_at,
-          record: recorderOf(request, created => ({ status: 201, body: answer(created) })),
-        })
-        set.status = 201
-        return answer(token)
+export function tokenRoutes({ tokens }: Pick<HttpServices, 'tokens'>) {
+  return [
+    basicRoute('POST', '/api/v1/tokens', {
+      id: 'createToken',
+      tag: 'Tokens',
+      summary: 'Create a token',
+      description:
+        "A super admin's first token is marked as admin and creates the host Matrix identity. Other tokens get an identity of their own, or share the host identity with `use_host`.",
+      scope: 'tokens:write:create',
+      refuse: refuseHost,
+      body: CreateToken,
+      records: true,
+      answer: answer(201, 'The token, shown this once', TokenCreated),
+      errors: [502],
+      run: async ({ credential, body, recorder }) => {
+        const created = (token: string) => ({ message: CREATED, token })
+        const { use_host: useHost, expires_at: expiresAt } = body
+        return created(await tokens.create({ credential, useHost, expiresAt, record: recorder(created) }))
       },
-      {
-        basic: { scope: 'tokens:write:create', body: 'json', records: true, refuse: refuseHost },
-        body: CreateToken,
-        detail: operation({
-          id: 'createToken',
-          summary: 'Create a token',
-          description:
-            "A super admin's first token is marked as admin and creates the host Matrix identity. Other tokens get an identity of their own, or share the host identity with `use_host`.",
-          tag: 'Tokens',
-          security: 'basicAuth',
-          answers: { 201: { description: 'The token, shown this once', schema: TokenCreated } },
-          errors: [400, 401, 403, 413, 415, 429, 502, 503],
-        }),
-      },
-    )
-    .get(
-      '/',
-      async ({ request, credential, query: { limit, cursor } }) => {
+    }),
+    basicRoute('GET', '/api/v1/tokens', {
+      id: 'listTokens',
+      tag: 'Tokens',
+      summary: "List your credential's tokens",
+      description:
+        'A super admin also sees tokens that belong to no credential. With `limit` or `cursor` the answer is a page, newest first; without them it is a list of all, oldest first.',
+      scope: 'tokens:read:*',
+      query: TokensQuery,
+      answer: answer(200, 'All, or a page of them', t.Union([TokenList, TokenPage])),
+      run: ({ credential, query: { limit, cursor } }) => {
         const isPaged = limit !== undefined || cursor !== undefined
-        const list = isPaged
-          ? await tokens.page(credential, pageSize(limit), cursor)
-          : tokens.list(credential)
-        return listResponse(request, credential.clientId, list)
+        return isPaged ? tokens.page(credential, pageSize(limit), cursor) : tokens.list(credential)
       },
-      {
-        basic: { scope: 'tokens:read:*', body: 'none' },
-        query: TokensQuery,
-        detail: operation({
-          id: 'listTokens',
-          summary: "List your credential's tokens",
-          description:
-            'A super admin also sees tokens that belong to no credential. With `limit` or `cursor` the answer is a page, newest first; without them it is a list of all, oldest first.',
-          tag: 'Tokens',
-          security: 'basicAuth',
-          answers: {
-            200: { description: 'All, or a page of them', schema: t.Union([TokenList, TokenPage]) },
-          },
-          errors: [400, 401, 403, 429],
-        }),
-      },
-    )
-    .delete(
-      '/:id',
-      async ({ credential, params }) => {
+    }),
+    basicRoute('DELETE', '/api/v1/tokens/:id', {
+      id: 'deleteToken',
+      tag: 'Tokens',
+      summary: 'Delete a token',
+      scope: 'tokens:write:delete',
+      params: TokenPath,
+      answer: messageAnswer('It is gone', DELETED),
+      errors: [404],
+      run: async ({ credential, params }) => {
         await tokens.remove(credential, TokenId.read(params.id))
         return { message: DELETED }
       },
-      {
-        basic: { scope: 'tokens:write:delete', body: 'none' },
-        params: TokenPath,
-        detail: operation({
-          id: 'deleteToken',
-          summary: 'Delete a token',
-          tag: 'Tokens',
-          security: 'basicAuth',
-          answers: { 200: messageAnswer('It is gone', DELETED) },
-          errors: [400, 401, 403, 404, 429],
-        }),
-      },
-    )
+    }),
+  ]
 }

@@ -1,8 +1,6 @@
 /** /api/v1/webhooks: where an identity's incoming messages are delivered. */
-import { Elysia } from 'elysia'
-import { operation } from '../../openapi/operation.ts'
-import { bearerAuth } from '../../plugins/auth.ts'
-import { recorderOf } from '../../plugins/idempotency.ts'
+
+import { answer, bearerRoute } from '../../route.ts'
 import type { HttpServices } from '../../services.ts'
 import { messageAnswer } from '../message-answer.ts'
 import {
@@ -20,123 +18,87 @@ import {
 
 const DELETED = 'Webhook deleted successfully'
 
-export function webhookRoutes({ tokens, webhooks }: Pick<HttpServices, 'tokens' | 'webhooks'>) {
-  return new Elysia({ name: 'webhooks', prefix: '/api/v1/webhooks' })
-    .use(bearerAuth(tokens))
-    .post(
-      '/',
-      async ({ holder, body, set, request }) => {
-        const webhook = await webhooks.create(
-          holder.identity.id,
+export function webhookRoutes({ webhooks }: Pick<HttpServices, 'webhooks'>) {
+  return [
+    bearerRoute('POST', '/api/v1/webhooks', {
+      id: 'createWebhook',
+      tag: 'Webhooks',
+      summary: 'Add a webhook',
+      description:
+        "What happens on any device of the token's identity is delivered to it by HTTP POST: incoming messages, and what else `events` names. 409: the token has a webhook with this URL, or as many as it may have (`WEBHOOKS_MAX`, 100 by default).",
+      body: CreateWebhook,
+      records: true,
+      answer: answer(201, 'The webhook', WebhookCreated),
+      run: ({ identityId, body, recorder }) =>
+        webhooks.create(
+          identityId,
           { ...body, headers: headersOf(body.headers) },
-          recorderOf(request, made => ({ status: 201, body: made })),
-        )
-        set.status = 201
-        return webhook
-      },
-      {
-        bearer: { body: 'json', records: true },
-        body: CreateWebhook,
-        detail: operation({
-          id: 'createWebhook',
-          summary: 'Add a webhook',
-          description:
-            "What happens on any device of the token's identity is delivered to it by HTTP POST: incoming messages, and what else `events` names. 409: the token has a webhook with this URL, or as many as it may have (`WEBHOOKS_MAX`, 100 by default).",
-          tag: 'Webhooks',
-          security: 'bearerAuth',
-          answers: { 201: { description: 'The webhook', schema: WebhookCreated } },
-          errors: [400, 401, 403, 409, 413, 415],
-        }),
-      },
-    )
-    .get('/', ({ holder }) => webhooks.list(holder.identity.id), {
-      bearer: { body: 'none' },
-      detail: operation({
-        id: 'listWebhooks',
-        summary: 'List webhooks',
-        tag: 'Webhooks',
-        security: 'bearerAuth',
-        answers: { 200: { description: 'Oldest first', schema: WebhookList } },
-        errors: [401, 403],
-      }),
-    })
-    .get('/:id', ({ holder, params }) => webhooks.get(holder.identity.id, WebhookId.read(params.id)), {
-      bearer: { body: 'none' },
+          recorder(made => made),
+        ),
+    }),
+    bearerRoute('GET', '/api/v1/webhooks', {
+      id: 'listWebhooks',
+      tag: 'Webhooks',
+      summary: 'List webhooks',
+      answer: answer(200, 'Oldest first', WebhookList),
+      run: ({ identityId }) => webhooks.list(identityId),
+    }),
+    bearerRoute('GET', '/api/v1/webhooks/:id', {
+      id: 'getWebhook',
+      tag: 'Webhooks',
+      summary: 'Get a webhook',
       params: WebhookPath,
-      detail: operation({
-        id: 'getWebhook',
-        summary: 'Get a webhook',
-        tag: 'Webhooks',
-        security: 'bearerAuth',
-        answers: { 200: { description: 'As it is now', schema: Webhook } },
-        errors: [400, 401, 403, 404],
-      }),
-    })
-    .put(
-      '/:id',
-      ({ holder, params, body }) =>
-        webhooks.update(holder.identity.id, WebhookId.read(params.id), {
+      answer: answer(200, 'As it is now', Webhook),
+      errors: [404],
+      run: ({ identityId, params }) => webhooks.get(identityId, WebhookId.read(params.id)),
+    }),
+    bearerRoute('PUT', '/api/v1/webhooks/:id', {
+      id: 'updateWebhook',
+      tag: 'Webhooks',
+      summary: 'Update a webhook',
+      description:
+        'Fields are optional. Omit to keep the current value. `events: null` is the default again. `headers` take the place of all there were, null: of none. `active: true` also delivers what has waited.',
+      params: WebhookPath,
+      body: UpdateWebhook,
+      nulls: ['events', 'headers'],
+      answer: answer(200, 'As it is now', Webhook),
+      errors: [404, 409],
+      run: ({ identityId, params, body }) =>
+        webhooks.update(identityId, WebhookId.read(params.id), {
           ...body,
           headers: headersOf(body.headers),
         }),
-      {
-        bearer: { body: 'json', nulls: ['events', 'headers'] },
-        params: WebhookPath,
-        body: UpdateWebhook,
-        detail: operation({
-          id: 'updateWebhook',
-          summary: 'Update a webhook',
-          description:
-            'Fields are optional. Omit to keep the current value. `events: null` is the default again. `headers` take the place of all there were, null: of none. `active: true` also delivers what has waited.',
-          tag: 'Webhooks',
-          security: 'bearerAuth',
-          answers: { 200: { description: 'As it is now', schema: Webhook } },
-          errors: [400, 401, 403, 404, 409, 413, 415],
-        }),
-      },
-    )
-    .post(
-      '/:id/rotate-secret',
-      ({ holder, params, body, request }) =>
+    }),
+    bearerRoute('POST', '/api/v1/webhooks/:id/rotate-secret', {
+      id: 'rotateWebhookSecret',
+      tag: 'Webhooks',
+      summary: 'Give a webhook a new signing secret',
+      description:
+        'For a while deliveries are signed with both: `webhook-signature` then has two signatures, separated by a space (Standard Webhooks). While an old one still signs, only `overlap_s: 0` is taken, which ends all old ones at once; anything else is a 409.',
+      params: WebhookPath,
+      body: RotateSecret,
+      records: true,
+      answer: answer(200, 'The webhook, with its new secret', WebhookCreated),
+      errors: [404],
+      run: ({ identityId, params, body, recorder }) =>
         webhooks.rotateSecret(
-          holder.identity.id,
+          identityId,
           WebhookId.read(params.id),
           overlapOf(body.overlap_s),
-          recorderOf(request, changed => ({ status: 200, body: changed })),
+          recorder(changed => changed),
         ),
-      {
-        bearer: { body: 'json', records: true },
-        params: WebhookPath,
-        body: RotateSecret,
-        detail: operation({
-          id: 'rotateWebhookSecret',
-          summary: 'Give a webhook a new signing secret',
-          description:
-            'For a while deliveries are signed with both: `webhook-signature` then has two signatures, separated by a space (Standard Webhooks). While an old one still signs, only `overlap_s: 0` is taken, which ends all old ones at once; anything else is a 409.',
-          tag: 'Webhooks',
-          security: 'bearerAuth',
-          answers: { 200: { description: 'The webhook, with its new secret', schema: WebhookCreated } },
-          errors: [400, 401, 403, 404, 409, 413, 415],
-        }),
-      },
-    )
-    .delete(
-      '/:id',
-      async ({ holder, params }) => {
-        await webhooks.remove(holder.identity.id, WebhookId.read(params.id))
+    }),
+    bearerRoute('DELETE', '/api/v1/webhooks/:id', {
+      id: 'deleteWebhook',
+      tag: 'Webhooks',
+      summary: 'Delete a webhook',
+      params: WebhookPath,
+      answer: messageAnswer('It is gone', DELETED),
+      errors: [404],
+      run: async ({ identityId, params }) => {
+        await webhooks.remove(identityId, WebhookId.read(params.id))
         return { message: DELETED }
       },
-      {
-        bearer: { body: 'none' },
-        params: WebhookPath,
-        detail: operation({
-          id: 'deleteWebhook',
-          summary: 'Delete a webhook',
-          tag: 'Webhooks',
-          security: 'bearerAuth',
-          answers: { 200: messageAnswer('It is gone', DELETED) },
-          errors: [400, 401, 403, 404],
-        }),
-      },
-    )
+    }),
+  ]
 }

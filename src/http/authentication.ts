@@ -1,0 +1,105 @@
+/** Finds out who makes a request, and whether they may. */
+import { isUtf8 } from 'node:buffer'
+import { GatewayError } from '../domain/errors.ts'
+import { allows, effectiveScopes, type Scope } from '../domain/scopes.ts'
+import { bearerToken } from '../lib/bearer-token.ts'
+import type { Principal } from '../modules/credentials/types.ts'
+import { credentialHolder, identityHolder, tokenHolder } from '../modules/idempotency/holders.ts'
+import type { TokenHolder } from '../modules/tokens/types.ts'
+import { challenge } from './errors.ts'
+import { roomOf } from './in-flight.ts'
+import { noteHolder } from './plugins/idempotency.ts'
+import type { BasicCaller, BearerCaller, Route } from './route.ts'
+
+export interface Authenticators {
+  credentials: { authenticate(clientId: string, secret: string, request: Request): Promise<Principal> }
+  tokens: { authenticate(token: string, request: Request): Promise<TokenHolder> }
+}
+
+const callers = new WeakMap<Request, BasicCaller | BearerCaller>()
+
+/**
+ * Authenticates who makes a request to a route, and counts it for them from now on.
+ * @throws HttpError 401, GatewayError forbidden, too_many_requests
+ */
+export async function enter(
+  { access, reads }: Pick<Route, 'access' | 'reads'>,
+  request: Request,
+  { credentials, tokens }: Authenticators,
+): Promise<void> {
+  if (access.by === 'basicAuth') {
+    const credential = await admit(request, access.scope, credentials)
+    const holder = credentialHolder(credential.clientId)
+    callers.set(request, { credential })
+    charge(request, holder, holder)
+  } else if (access.by === 'bearerAuth') {
+    const token = presentedToken(request, access.inQuery === true)
+    const holder = await tokens.authenticate(token, request)
+    const identityId = holder.identity.id
+    callers.set(request, { holder, identityId, token })
+    const identity = identityHolder(identityId)
+    charge(request, identity, reads ? identity : tokenHolder(holder.tokenId))
+  }
+}
+
+/** Tells who made a request, once they are authenticated. */
+export function callerOf(request: Request): BasicCaller | BearerCaller | undefined {
+  return callers.get(request)
+}
+
+/** @param keyHolder whose Idempotency-Keys are meant */
+function charge(request: Request, holder: string, keyHolder: string): void {
+  roomOf(request).chargeTo(holder)
+  noteHolder(request, keyHolder)
+}
+
+async function admit(
+  request: Request,
+  scope: Scope,
+  credentials: Authenticators['credentials'],
+): Promise<Principal> {
+  const { clientId, secret } = parseBasic(request.headers.get('authorization'))
+  const principal = await credentials.authenticate(clientId, secret, request).catch(error => {
+    const isWrong = error instanceof GatewayError && error.code === 'unauthorized'
+    throw isWrong ? challenge('Basic', error.message) : error
+  })
+  if (allows(effectiveScopes(principal.role, principal.scopes), scope)) return principal
+  throw new GatewayError('forbidden', `This credential lacks the scope ${scope}`)
+}
+
+/** @throws HttpError 401 */
+function presentedToken(request: Request, inQuery: boolean): string {
+  const isMissing = !request.headers.has('authorization')
+  const token = isMissing && inQuery ? queryToken(request.url) : bearerToken(request)
+  if (token) return token
+  const problem = isMissing ? 'missing' : 'malformed'
+  throw challenge('Bearer', `Authorization is ${problem}: send "Authorization: Bearer mt_…"`)
+}
+
+function queryToken(url: string): string | null {
+  const query = url.indexOf('?')
+  return query === -1 ? null : new URLSearchParams(url.slice(query)).get('token')
+}
+
+/**
+ * RFC 7617: base64 of `id:secret` in UTF-8; the secret may have colons of its own.
+ * @throws HttpError 401
+ */
+function parseBasic(header: string | null): { clientId: string; secret: string } {
+  if (header === null) throw challenge('Basic', 'Authorization is missing: send client id and secret')
+  const encoded = /^basic +([A-Za-z0-9+/=_-]+) *$/i.exec(header)?.[1]
+  const decoded = encoded === undefined ? '' : textOf(Buffer.from(encoded, 'base64'))
+  const colon = decoded.indexOf(':')
+  if (colon < 1) {
+    throw challenge('Basic', 'Authorization is malformed: expected "Basic" and base64 of id:secret')
+  }
+  return { clientId: decoded.slice(0, colon), secret: decoded.slice(colon + 1) }
+}
+
+/**
+ * Decodes UTF-8, as the challenge asks for; what isn't is from a client that encodes one byte a
+ * character (a browser's `btoa`).
+ */
+function textOf(bytes: Buffer): string {
+  return isUtf8(bytes) ? bytes.toString('utf8') : bytes.toString('latin1')
+}

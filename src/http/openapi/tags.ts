@@ -1,0 +1,14 @@
+/** Groups of calls, in the order that the document has them. */
+export const TAGS = {
+  Tokens: 'Keys to an identity. Made and deleted by a credential.',
+  Devices: 'Phones and accounts linked to an identity, and how to link one.',
+  Contacts: 'People and groups that a device can write to.',
+  Platforms: 'The networks there are, and what they can do.',
+  Messages: 'Sending, and what became of it.',
+  Webhooks: 'Where incoming messages are delivered.',
+  Events: 'The same, fetched instead of delivered.',
+  Credentials: 'API clients that may make tokens. For super admins.',
+  Media: 'Files of incoming messages.',
+  Service: 'Whether the gateway is alive and ready.',
+} as const
+export type Tag = keyof typeof TAGS
