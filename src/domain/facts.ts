@@ -15,7 +15,7 @@ interface Told {
 export interface MessageContent {
   event: MessageEventName
   kind: MessageKind
-  /** The Matrix message type, as the usage guide has it: m.text, m.image, …; for others the event type. */
+  /** The msgtype (m.text, m.image, …), as in the usage guide; of other events their type. */
   type: string
   message: string
   replyTo: string | null

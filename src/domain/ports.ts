@@ -1,6 +1,6 @@
 /**
- * What the use cases need from the outside, as interfaces. src/matrix, src/bridges and src/webhooks/client implement them; modules
- * know nothing else of Matrix or of bridges.
+ * Interfaces of Matrix and bridges, as the use cases need them; src/matrix and src/bridges have the
+ * implementations.
  */
 import type { Fact } from './facts.ts'
 import type { AskingStep, LoginFlow, LoginStep } from './login-steps.ts'
@@ -17,12 +17,12 @@ export interface MatrixAccount {
 export interface AccountProvisioner {
   /**
    * @param localpart of the new user id, lowercase letters and digits
-   * @throws GatewayError homeserver_unavailable or homeserver_error; asking again with the same localpart is harmless
+   * @throws GatewayError homeserver_unavailable or homeserver_error; a repeat is harmless
    */
   createAccount(localpart: string): Promise<MatrixAccount>
   /**
-   * A new access token for an account whose own isn't accepted any more, for the same Matrix device, so that what was sent under the old
-   * one is still recognised when it is repeated. Undefined where accounts have no tokens of their own.
+   * Makes a new access token for an account whose own was revoked, for the same Matrix device, so
+   * that the homeserver still recognises repeats. Undefined where accounts have no tokens.
    * @throws GatewayError as createAccount; homeserver_error when there is no way to get one
    */
   renewToken?(account: Pick<MatrixAccount, 'userId' | 'deviceId'>): Promise<MatrixAccount>
@@ -56,11 +56,11 @@ export interface RoomEvent {
   unsigned?: Record<string, unknown> | undefined
 }
 
-/** What a homeserver tells in one go: one application-service transaction, or one /sync response. */
+/** The facts of one application-service transaction, or of one /sync response. */
 export interface EventBatch {
   /**
-   * Stored together with what the batch holds; a batch at a position that was stored already is a repeat. A look back has no position of its own:
-   * it tells one user once more what was said lately.
+   * Stored together with the facts; a batch at a stored position is a repeat. A look back has no
+   * position of its own: it tells one user once more what was said lately.
    */
   position:
     | { kind: 'transaction'; txnId: string }
@@ -70,7 +70,7 @@ export interface EventBatch {
   facts: readonly Fact[]
   /** How many Matrix events they were read from. */
   eventCount: number
-  /** When the newest of those happened, in milliseconds since the Unix epoch; null without events. */
+  /** The newest event's time, in milliseconds since the Unix epoch; null without events. */
   newestAt: number | null
 }
 
@@ -84,9 +84,9 @@ export interface EventSink {
 }
 
 /**
- * What an identity can do in Matrix. Every call throws GatewayError homeserver_unavailable (with retryAfterS when the homeserver limits
- * the rate), homeserver_error, forbidden or not_found. `send` tells a rate limit at once, since the outbox waits by itself; the others
- * wait a while and try again before they give up.
+ * Acts for an identity in Matrix. Every call throws GatewayError homeserver_unavailable (with
+ * retryAfterS under a rate limit), homeserver_error, forbidden or not_found. `send` throws at once
+ * under a rate limit, since the outbox waits by itself; the others wait and try again first.
  */
 export interface MatrixSession {
   readonly userId: string
@@ -119,10 +119,10 @@ export interface MatrixSession {
   ): Promise<{ events: RoomEvent[]; next: string | null }>
 }
 
-/** Gives the session of an identity's Matrix user. How its calls are authorised is decided inside. */
+/** Gives the session of an identity's Matrix user, and decides how its calls are authorised. */
 export interface MatrixSessions {
   actingAs(userId: string): MatrixSession
-  /** Why the user's account can't be used now (its access token was revoked and could not be replaced); null while it works. */
+  /** Why the account can't be used: its revoked token couldn't be replaced; null while it works. */
   accountTrouble(userId: string): string | null
 }
 
@@ -152,12 +152,12 @@ export interface BridgeContact {
 }
 
 export const BRIDGE_DRIVERS = ['provisioning', 'bot'] as const
-/** How we speak to a bridge: by its provisioning API, or, where it has none, by writing to its bot. */
+/** We speak to a bridge by its provisioning API, or, where it has none, by writing to its bot. */
 export type BridgeDriver = (typeof BRIDGE_DRIVERS)[number]
 
-/** What a network can do through its bridge. Null where the bridge doesn't say. */
+/** A network's abilities through its bridge. Null where the bridge doesn't say. */
 export interface BridgeCapabilities {
-  /** Whether it can be asked if an address exists there. */
+  /** True when the bridge can tell if an address exists. */
   resolve: boolean | null
   createChat: boolean | null
   lookUpPhone: boolean | null
@@ -169,7 +169,7 @@ export interface BridgeCapabilities {
 }
 
 export interface BridgeDescription {
-  /** Of the network, for people. */
+  /** The network's name, for people. */
   name: string
   bot: string | null
   driver: BridgeDriver
@@ -177,7 +177,7 @@ export interface BridgeDescription {
   capabilities: BridgeCapabilities
 }
 
-/** What a bridge says of a group that was joined by its link: one of the two. */
+/** A group that was joined by its link: the bridge tells its id or its name. */
 export interface JoinedGroup {
   /** The network's id of the group. */
   channelId: string | null
@@ -187,9 +187,9 @@ export interface JoinedGroup {
 }
 
 /**
- * A bridge to one phone network. Calls act for one of our Matrix users. They throw GatewayError bridge_unavailable (not reachable),
- * bridge_timeout, bridge_error (it refused, with its reason), not_supported (it or its network has no such thing) or not_found (no such
- * person on the network).
+ * A bridge to one phone network. Calls act for one of our Matrix users. They throw GatewayError
+ * bridge_unavailable (not reachable), bridge_timeout, bridge_error (it refused, with its reason),
+ * not_supported (bridge or network has no such thing) or not_found (no such person).
  */
 export interface Bridge {
   readonly platform: string
@@ -224,7 +224,7 @@ export interface Bridge {
    * @throws GatewayError bad_request with the bridge's words when it doesn't take the answer
    */
   submitLogin(userId: string, step: AskingStep, fields: Record<string, string>): Promise<LoginStep>
-  /** Whether a login still stands on this step: most bridges end a login that was given a wrong answer, some let it be given again. */
+  /** True while a login stands on this step: after a wrong answer most bridges end it, not all. */
   isLoginAt(userId: string, step: AskingStep): Promise<boolean>
   cancelLogin(userId: string, processId: string): Promise<void>
   logout(userId: string, loginId: string): Promise<void>
@@ -240,14 +240,14 @@ export interface Bridge {
     loginId: string,
     identifier: string,
   ): Promise<{ roomId: string; contact: BridgeContact }>
-  /** The network's id of the group that an invite link leads to, without joining; null when the bridge can't tell. */
+  /** The network's id of an invite link's group, without joining; null: the bridge can't tell. */
   resolveGroupLink(userId: string, link: string): Promise<string | null>
   /**
    * Joins a group by its invite link.
-   * @param loginId who joins, where `joinsAsLogin`; otherwise the bridge takes the first login by id
+   * @param loginId joins where `joinsAsLogin`; otherwise the bridge takes the first login by id
    */
   joinGroup(userId: string, loginId: string, link: string): Promise<JoinedGroup>
-  /** Whether the bridge can be told which login joins a group. */
+  /** True when the bridge can be told which login joins a group. */
   joinsAsLogin(userId: string): Promise<boolean>
 }
 
@@ -257,7 +257,7 @@ export interface Bridges {
   /** @throws GatewayError bad_request naming the platforms there are */
   forPlatform(platform: string): Bridge
   /**
-   * The platform whose bridge has this bot, null when none has. Asks the bridges (as `userId`) the first time.
+   * The platform whose bridge has this bot, null when none has. Asks the bridges once, as `userId`.
    * @throws GatewayError bridge_unavailable when it can't be told because a bridge doesn't answer
    */
   platformOfBot(bot: string, userId: string): Promise<string | null>

@@ -1,8 +1,8 @@
 /**
- * Reads once more what was said lately, after the homeserver couldn't push events to us for a while, or was restarted. Synapse may keep an event
- * back that happens in the very instant in which it has caught up (its scheduler looks for what is unsent, and marks the service as up, in two
- * steps): it would come only after the next outage. And what it was about to push when it was killed it forgets (homeserver-watch.ts). What is
- * known already is recognised by its event id.
+ * Reads recent messages once more after the homeserver couldn't push to us, or was restarted.
+ * Synapse may keep back an event of the very instant in which it catches up until the next outage
+ * (its scheduler looks for unsent events, and marks the service as up, in two steps), and forgets
+ * events that it was pushing when it was killed (homeserver-watch.ts). Repeats show by event id.
  */
 import { messageOf } from '../domain/errors.ts'
 import type { RoomEvent, SyncPosition } from '../domain/ports.ts'
@@ -39,15 +39,15 @@ export interface LookBackOptions {
   logger: Logger
 }
 
-/** After it pushes again or is back: soon, and later for what takes it longer to push all that had waited. In milliseconds. */
+/** After it pushes again or is back; later, too, as its backlog may be long. In milliseconds. */
 const WAITS_MS = [5_000, 60_000, 600_000]
 /** After it could be reached: it may have nothing to push, but for what it keeps back. */
 const UNPUSHED_WAITS_MS = [60_000, 600_000]
-/** As long as it pushes, it may be what had waited, oldest first: to read the newest now would be to tell it before that. */
+/** While it pushes its backlog, oldest first, reading the newest would put that before the rest. */
 const QUIET_MS = 5_000
 /** Where it never is quiet, that is what happens now. */
 const LONGEST_UNQUIET_MS = 600_000
-/** What was said longer ago is left alone: it may be so old that what we knew of it has been deleted. */
+/** Retention may have deleted our rows of older messages, which would then be told again. */
 const REACH_MS = 6 * 3_600_000
 const CONCURRENCY = 4
 
@@ -67,7 +67,7 @@ export function createLookBack({ calls, sink, positions, clock, logger }: LookBa
   function plan(waits: readonly number[]): void {
     const now = clock.steady()
     const [first = 0] = waits
-    // What was due sooner stays so.
+    // Looks back that were due sooner stay so.
     dueAt = [...dueAt.filter(at => at < now + first), ...waits.map(ms => now + ms)]
     nudge.nudge()
   }
@@ -131,7 +131,7 @@ export function createLookBack({ calls, sink, positions, clock, logger }: LookBa
 /** Nothing is due by itself. */
 const IDLE_MS = 3_600_000
 
-/** What the first answer of a /sync tells, room by room. */
+/** Events of a first /sync answer, by room. */
 function toldOf(userId: string, rooms: SyncResponse['rooms'], since: number): RoomEvent[][] {
   const invited = Object.entries(rooms.invite).map(([roomId, { invite_state: state }]) => [
     ownInvitation(roomId, userId, state.events),
@@ -146,7 +146,7 @@ function toldOf(userId: string, rooms: SyncResponse['rooms'], since: number): Ro
   return [...invited, ...joined]
 }
 
-/** Of several statuses of a message only the last: one that a later one has answered must not count again. */
+/** Keeps only a message's last status: an earlier one that it answered must not count again. */
 function withLastWords(events: RoomEvent[]): RoomEvent[] {
   const last = new Map<string, RoomEvent>()
   for (const event of events) {

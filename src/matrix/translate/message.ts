@@ -1,6 +1,6 @@
 /**
- * Reads what a Matrix event says, as one of the message kinds of domain/states. Each kind is handled
- * on purpose; what isn't a message (state, calls, polls we don't know) translates to null.
+ * Reads a Matrix event as one of the message kinds of domain/states. Each kind is handled on
+ * purpose; other events (state, calls, polls we don't know) give null.
  */
 import { z } from 'zod'
 import type { MessageContent } from '../../domain/facts.ts'
@@ -103,7 +103,7 @@ function describe(content: MatrixContent): MessageContent {
   const isReply = relation?.['m.in_reply_to'] !== undefined
   return {
     ...blank('message.received', kind, content.msgtype),
-    // A thread's fallback reply isn't a reply a person made (client-server API, "Fallback for unthreaded clients").
+    // In a thread it is a fallback (client-server API, "Fallback for unthreaded clients").
     replyTo: relation?.rel_type === 'm.thread' ? null : (relation?.['m.in_reply_to']?.event_id ?? null),
     message: media ? captionOf(content) : isReply ? withoutReplyFallback(content.body) : content.body,
     media,
@@ -163,7 +163,7 @@ function blank(event: MessageEventName, kind: MessageKind, type: string): Messag
   return { event, kind, type, message: '', replyTo: null, relatesTo: null, media: null, location: null }
 }
 
-/** With `filename` present and different, `body` is the caption (client-server API, "Media captions"). */
+/** `body` is the caption if `filename` differs from it (client-server API, "Media captions"). */
 function captionOf(content: MatrixContent): string {
   return content.filename !== undefined && content.filename !== content.body ? content.body : ''
 }
@@ -196,7 +196,7 @@ function locationOf(geoUri: string | undefined): MessageContent['location'] {
   return match && geoUri ? { latitude: Number(match[1]), longitude: Number(match[2]), uri: geoUri } : null
 }
 
-/** Older clients repeat the quoted message at the head of a reply, each line after `> `, and then an empty line. */
+/** Older clients begin a reply with the quoted message, each line after `> `, and an empty line. */
 function withoutReplyFallback(body: string): string {
   if (!body.startsWith('> <') && !body.startsWith('> * <')) return body
   const end = body.indexOf('\n\n')

@@ -1,4 +1,4 @@
-/** Reads facts about a room from its state: m.bridge (MSC2346), name, encryption, features, members. */
+/** Reads a room's state: m.bridge (MSC2346), name, encryption, features, members. */
 import { z } from 'zod'
 import type { Fact, PortalFact } from '../../domain/facts.ts'
 import type { RoomEvent } from '../../domain/ports.ts'

@@ -1,4 +1,4 @@
-/** What became of a message that we sent, as its bridge reports it in com.beeper.message_send_status. */
+/** Reads a bridge's report about a message that we sent (com.beeper.message_send_status). */
 import { z } from 'zod'
 import type { StatusFact } from '../../domain/facts.ts'
 import type { RoomEvent } from '../../domain/ports.ts'
@@ -42,8 +42,9 @@ function outcomeOf(content: StatusContent): Pick<StatusFact, 'status' | 'reason'
   // The network took it; with a list of users, their phones have it.
   if (status === 'SUCCESS') return { status: deliveredTo?.length ? 'delivered' : 'sent', reason: null }
   const reason = reasonOf(content)
-  // bridgev2 calls every failure retriable that a connector doesn't call permanent. What a bridge can't do it can't do the next time either; and what
-  // was handed over without being confirmed may have arrived: nobody wants it twice.
+  // bridgev2 calls every failure retriable that a connector doesn't call permanent. A bridge won't
+  // support later what it doesn't support now, and an unconfirmed message may have arrived: nobody
+  // wants it twice.
   if (status === 'FAIL_RETRIABLE' && code === 'm.event_too_old') return { status: 'sent', reason }
   const mayPass = status === 'FAIL_RETRIABLE' && code !== 'com.beeper.unsupported_event'
   return { status: mayPass ? 'queued' : 'failed', reason }

@@ -1,6 +1,6 @@
 /**
- * Enters the rooms of chats: joins a room and reads what chat it is, which is all that sending needs.
- * What was said there before, receiving takes up afterwards (inbox/joins.ts).
+ * Enters chats: joins a room and reads what chat it is, which is all that sending needs. Receiving
+ * takes up the messages from before (inbox/joins.ts).
  */
 import type { Chat } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'

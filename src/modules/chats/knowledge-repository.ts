@@ -6,7 +6,7 @@ import { statement } from '../../db/statement.ts'
 
 /** Rooms and people as they are known before the facts that speak of them. */
 export interface RoomsAndPeople {
-  /** Our identities among the people, and those that the rooms are chats of: Matrix user id → identity id. */
+  /** Our identities among the people and with chats in the rooms, by Matrix user id. */
   identities: ReadonlyMap<string, string>
   chats: readonly Chat[]
   /** Devices by identity id, those that are linked first. */

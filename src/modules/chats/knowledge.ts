@@ -1,6 +1,4 @@
-/**
- * What is known about the rooms and people that facts speak of, and which of the facts are forged.
- */
+/** Looks up the rooms and people that facts speak of, and finds the facts that are forged. */
 import type { Fact } from '../../domain/facts.ts'
 import type { Bridges } from '../../domain/ports.ts'
 import type { Logger } from '../../lib/logger.ts'

@@ -11,14 +11,14 @@ import { type ChatFeatures, createChatFeatures, rememberFeatures } from './room-
 /** Who sends: one login of an identity. */
 export type ChatOwner = Pick<Device, 'identityId' | 'platform' | 'loginId'>
 
-/** Whether what the device sends in the chat goes out by its own login, and not by another of the identity. */
+/** True when the device's messages there go out by its own login, not by another one. */
 export function isChatOf(device: ChatOwner, chat: Pick<Chat, 'platform' | 'receiver'>): boolean {
   return chat.platform === device.platform && (chat.receiver === null || chat.receiver === device.loginId)
 }
 
 export interface ChatRepository extends ChatFeatures {
   get(identityId: string, roomId: string): Promise<Chat | null>
-  /** The device's chat with this id on the network, joined or invited: one of its login, or one that logins share. */
+  /** The chat with this id on the network, joined or invited, of its login or shared by logins. */
   ofDevice(device: ChatOwner, channelId: string): Promise<Chat | null>
   /** The device's chat with this Matrix user alone, who has written there; the newest. */
   directWith(device: ChatOwner, matrixUserId: string): Promise<Chat | null>

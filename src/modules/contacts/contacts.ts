@@ -1,4 +1,4 @@
-/** Whether a sender is in the device's address book. What the bridge says is kept, and asked again when it may be out of date. */
+/** Looks senders up in the device's address book, which is kept and fetched anew when it is old. */
 import type { Device } from '../../db/schema/index.ts'
 import type { Bridges } from '../../domain/ports.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -20,11 +20,11 @@ export interface Contacts {
    * as long as a delivery can wait.
    */
   lookUp(device: Device, matrixUserId: string, phone: string | null): Promise<Contact | null>
-  /** Fetches the device's address book. Never rejects: a bridge without one leaves what is known. */
+  /** Fetches the address book. Never rejects: if the bridge has none, the known one stays. */
   refresh(device: Device): Promise<void>
 }
 
-/** A stranger may have been saved since: the address book is asked again when it is older than this. */
+/** A stranger may have been saved since: an older address book is fetched again. */
 const FRESH_MS = 15_000
 /** A delivery waits no longer than this for the address book. */
 const PATIENCE_MS = 1_000

@@ -1,4 +1,4 @@
-/** Who and what a device can write to: the people of its address book and of its network, and the groups it is in. */
+/** Lists whom a device can write to: people of its address book and network, and its groups. */
 import type { Chat, Device } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import type { Bridge, BridgeContact, Bridges } from '../../domain/ports.ts'
@@ -32,7 +32,7 @@ export function createDirectory({
     return device
   }
 
-  /** Those of the address book who match, or, on a network that has none to list, those whom the network finds, by whatever it goes by. */
+  /** Matches in the address book; where the network lists none, people that its search finds. */
   async function people(
     bridge: Bridge,
     userId: string,

@@ -1,4 +1,4 @@
-/** Who is meant by an address as people write it: a phone number, a handle, an id of the network, or a Matrix id as webhooks have it. */
+/** Resolves an address as people write it: a phone number, handle, network id or Matrix id. */
 import type { Device } from '../../db/schema/index.ts'
 import { isGroupLink, isMatrixUserId } from '../../domain/addresses.ts'
 import { GatewayError } from '../../domain/errors.ts'
@@ -25,7 +25,7 @@ export function contactProblem(written: string): string | null {
   return numberUriProblem(written)
 }
 
-/** @throws GatewayError not_found when nobody answers to the address, bad_request when it can't be one, and as bridges do */
+/** @throws GatewayError not_found (nobody has it), bad_request (no address), and as bridges do */
 export async function resolveContact(
   bridge: Bridge,
   device: Device,
@@ -52,7 +52,7 @@ function waysToWrite(device: Device, written: string): string[] {
   const address = trimmed(written)
   if (isGroupLink(address)) return [normaliseContact(address)]
   if (!isMatrixUserId(address)) return [...new Set([normaliseContact(address), address])]
-  // Bridges of bridgev2 take a ghost's Matrix id as it is; older ones want the id on the network that is in it.
+  // bridgev2 takes a ghost's Matrix id as it is; older bridges want the network's id in it.
   const naming = ghostNamingOf(device)
   const remoteId = remoteIdOf(address, naming)
   if (remoteId === null) return [address]

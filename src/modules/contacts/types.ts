@@ -1,4 +1,4 @@
-/** What the contacts use cases offer to the HTTP routes. */
+/** Contacts, as HTTP routes use them. */
 import type { ChatKind } from '../../domain/states.ts'
 
 export interface ContactView {
@@ -30,7 +30,8 @@ export interface Directory {
   /**
    * By name.
    * @param limit at most so many
-   * @throws GatewayError not_found (no such device), not_supported (the network lists nobody, and without a query can't be searched), and as bridges do
+   * @throws GatewayError not_found (no such device), not_supported (the network lists nobody, and
+   * can't be searched without a query), and as bridges do
    */
   contacts(
     identityId: string,
@@ -44,8 +45,8 @@ export interface Directory {
   groups(identityId: string, deviceId: string, platform: string | null): Promise<GroupView[]>
   /**
    * Tells if somebody on the network answers to a phone number, a handle or an id.
-   * @throws GatewayError not_found (no such device), conflict (logged out), bad_request (nothing that
-   * the network could know), not_supported, and as bridges do
+   * @throws GatewayError not_found (no such device), conflict (logged out), bad_request (the
+   * network can't know it), not_supported, and as bridges do
    */
   check(identityId: string, deviceId: string, platform: string | null, identifier: string): Promise<CheckView>
 }

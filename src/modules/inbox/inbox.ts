@@ -1,6 +1,6 @@
 /**
- * The inbox: the one pipeline for what homeservers tell, whichever source brings it. A batch becomes a plan, the plan one transaction;
- * only then is the batch acknowledged.
+ * The inbox takes batches of facts from any source. A batch becomes a plan, the plan one
+ * transaction; only then is the batch acknowledged.
  */
 import type { Chat } from '../../db/schema/index.ts'
 import { GatewayError, isBridgeAway } from '../../domain/errors.ts'
@@ -23,7 +23,7 @@ export interface InboxOptions {
   knowledgeOf: KnowledgeOf
   /** Phone numbers of senders. */
   phones: Pick<PeoplesPhones, 'ofSender' | 'learn'>
-  /** Asks the bridge for the identity's logins, when a message came for one we don't know. @throws GatewayError as bridges do */
+  /** Asks the bridge for the identity's logins. @throws GatewayError as bridges do */
   learnDevices(identityId: string, platform: string): Promise<void>
   observer?: Pick<Observer, 'batchReceived'>
   clock: Clock
@@ -35,10 +35,10 @@ type ChatId = Pick<Chat, 'identityId' | 'roomId'>
 
 export interface Inbox extends EventSink {
   /**
-   * Ends the join of a chat that was entered: stores how the people there are called and what was said before we were in.
+   * Ends the join of a chat that was entered: stores people's names and the messages from before.
    * @param state of the room, in full
    * @param said from the invitation on, oldest first
-   * @throws GatewayError bridge_unavailable when it can't be found out for which device they are; what is held stays held
+   * @throws GatewayError bridge_unavailable when no bridge can tell whose they are: they stay held
    */
   completeJoin(chat: ChatId, state: readonly Fact[], said: readonly SaidFact[]): Promise<void>
 }

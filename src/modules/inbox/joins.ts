@@ -1,6 +1,6 @@
 /**
- * Joining: answers the invitations to portal rooms. A join is complete when the room was entered and what was said between the
- * invitation and the join has been fetched, since an application service isn't told what happened before it was in.
+ * Answers the invitations to portal rooms. A join is complete when the room was entered and the
+ * messages since the invitation have been fetched: homeservers don't push those from before a join.
  */
 import type { Chat } from '../../db/schema/index.ts'
 import { GatewayError, messageOf } from '../../domain/errors.ts'

@@ -1,6 +1,6 @@
 /**
- * What a batch of facts means for us: pure, from what is known before the batch to what is to be written. The repository
- * writes a plan in one transaction, or refuses it when what it rests on has changed meanwhile.
+ * Plans, purely, what a batch of facts changes. The repository writes a plan in one transaction, or
+ * refuses it when the rows that it rests on have changed meanwhile.
  */
 import type { Chat, Device } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'
@@ -35,15 +35,15 @@ export function planBatch(batch: EventBatch, knowledge: Knowledge): Plan {
 }
 
 /**
- * Whom a batch speaks to; undefined: to all of our identities. In a room with several of them each /sync brings the same events, and
- * each identity hears them from its own.
+ * The identity that a batch is for; undefined: all of ours. In a room with several of them each
+ * /sync brings the same events, and each identity hears them from its own.
  */
 function hearerOf({ position }: EventBatch, { identities }: Knowledge): string | undefined {
   return position.kind === 'transaction' ? undefined : identities.get(position.userId)
 }
 
 /**
- * The end of a join: how the people there are called, and what was said between the invitation and now.
+ * Plans the end of a join: people's names, and the messages since the invitation.
  * @param said oldest first; those we have already are stored once all the same
  * @throws GatewayError not_found when there is no such chat any more
  */
@@ -183,7 +183,7 @@ class Planner {
     if (chat.platform === null || (chat.kind !== 'dm' && chat.kind !== 'group')) return
     const device = this.deviceOf(chat)
     if (!device && this.knowledge.unanswered?.has(loginsOf(chat.identityId, chat.platform))) {
-      // It may have been linked just now. The chat is joined once more when the bridge can be asked.
+      // It may be newly linked. The chat is joined once more when the bridge can be asked.
       this.held.push({ identityId: chat.identityId, said })
       this.rejoined.add(chatKey(chat.identityId, chat.roomId))
       this.update(chat, { membership: 'joining' })
@@ -202,7 +202,7 @@ class Planner {
     if (chat.kind === 'dm' && chat.peer !== said.sender) this.update(chat, { peer: said.sender })
   }
 
-  /** The device a chat belongs to: the login that the portal names, else the identity's first one on the platform. */
+  /** The device of the login that the portal names, else the identity's first on the platform. */
   private deviceOf(chat: ChatState): Device | undefined {
     const devices = (this.knowledge.devices.get(chat.identityId) ?? []).filter(
       device => device.platform === chat.platform,

@@ -27,7 +27,7 @@ import type { Plan, PlannedChat, PlannedMessage } from './plan-types.ts'
 import type { Reaction } from './reactions.ts'
 
 export interface InboxRepository {
-  /** Whether the batch at this position has been stored already. */
+  /** True when the batch at this position has been stored already. */
   isRepeat(position: EventBatch['position']): Promise<boolean>
   /** Which of the identities' events were reactions, by the events' ids. */
   reactions(
@@ -36,7 +36,7 @@ export interface InboxRepository {
   ): Promise<ReadonlyMap<string, Reaction>>
   /** @returns false when what the plan rests on has changed: nothing was written, plan again */
   store(plan: Plan, now: number): Promise<boolean>
-  /** Facts that wait for the join of a room, oldest first, and the number of rows that hold them. */
+  /** Facts that wait for a room's join, oldest first, and the number of rows that hold them. */
   held(identityId: string, roomId: string): Promise<{ facts: HeldFact[]; count: number }>
   /**
    * Stores the end of a join and removes the held events.

@@ -122,7 +122,7 @@ function batch(
   return { position: { kind: 'transaction', txnId }, events, receipts }
 }
 const stored = () => db.orm.select().from(inboxEvents).all()
-/** Of messages received. */
+/** Payloads of messages received. */
 const payloads = () => stored().map(row => row.payload as MessageEvent)
 const texts = () => payloads().map(payload => payload.message)
 

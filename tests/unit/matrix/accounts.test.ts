@@ -1,4 +1,4 @@
-/** Making accounts by the application service and by Synapse's shared secret, at a homeserver that checks what it is asked. */
+/** Accounts by application service and by shared secret, at a homeserver that checks requests. */
 import { describe, expect, test } from 'bun:test'
 import { createHmac } from 'node:crypto'
 import { createAppserviceAccounts } from '../../../src/matrix/accounts/appservice-accounts.ts'

@@ -1,4 +1,4 @@
-/** What the link to an external homeserver finds out, and says, about being its application service. */
+/** The link to an external homeserver finds out and says if we are its application service. */
 import { describe, expect, test } from 'bun:test'
 import { createLogger } from '../../../src/lib/logger.ts'
 import { createAppserviceAccess } from '../../../src/matrix/account-access.ts'

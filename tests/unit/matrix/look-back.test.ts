@@ -1,4 +1,4 @@
-/** What is read once more after the homeserver couldn't reach us, and when. */
+/** Reading once more after the homeserver couldn't reach us: which events, and when. */
 import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { createAppserviceAccess } from '../../../src/matrix/account-access.ts'
 import { createLookBack, type LookBack } from '../../../src/matrix/look-back.ts'

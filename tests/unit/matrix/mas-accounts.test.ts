@@ -1,4 +1,4 @@
-/** Making accounts by the Matrix Authentication Service, at a stand-in that takes nothing but what the service takes. */
+/** Accounts by the Matrix Authentication Service, at a stand-in that is as strict. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { createMasAccounts } from '../../../src/matrix/accounts/mas-accounts.ts'
 import { createMasClient } from '../../../src/matrix/accounts/mas-client.ts'

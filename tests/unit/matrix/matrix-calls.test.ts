@@ -1,4 +1,4 @@
-/** Calls for our users: how they are authorised, what happens when a token is revoked, and when the homeserver limits the rate. */
+/** Calls for our users: how they are authorised, revoked tokens, and rate limits. */
 import { afterAll, describe, expect, test } from 'bun:test'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import type { AccountProvisioner, MatrixAccount } from '../../../src/domain/ports.ts'

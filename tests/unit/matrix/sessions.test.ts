@@ -1,4 +1,4 @@
-/** Sending to homeservers that forget which transactions they have had: a repeat finds what was sent, and sends nothing twice. */
+/** Sending to homeservers that forget transactions: a repeat finds the event and sends none. */
 import { expect, test } from 'bun:test'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { createAppserviceAccess } from '../../../src/matrix/account-access.ts'

@@ -1,4 +1,4 @@
-/** The /sync loops, at a homeserver that says what a test says: what they hand on, from where they go on, and what they do on bad days. */
+/** The /sync loops at a scripted homeserver: what they hand on, their positions, and bad days. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import type { SyncPosition } from '../../../src/domain/ports.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
@@ -25,7 +25,7 @@ let manager: SyncManager
 let positions: SyncPosition[]
 let batches: RoomEventBatch[]
 let accept: (batch: RoomEventBatch) => Promise<void>
-/** Answers of /sync in turn; after the last there is nothing to tell until the long poll's time is over. */
+/** Answers of /sync in turn; after the last, long polls end with nothing. */
 let answers: (object | Response)[]
 /** Answers of /messages in turn. */
 let pages: object[]
