@@ -1,9 +1,11 @@
 /** The composition root: makes every part from the configuration and connects them. Nothing else knows more than its neighbours. */
 import { createBridgeAttachment } from './app/bridge-attachment.ts'
 import { createBridgeService } from './app/bridge-service.ts'
+import { BridgesInUse } from './app/bridges-in-use.ts'
 import { type ContextOverrides, createContext } from './app/context.ts'
 import { createEventSource } from './app/event-source.ts'
 import { createHttpServices } from './app/http-services.ts'
+import { createKnownIdentities } from './app/identities.ts'
 import {
   bridgeConfigs,
   bridgeMountsOf,
@@ -14,22 +16,19 @@ import {
 } from './app/matrix.ts'
 import { createMessaging } from './app/messaging.ts'
 import { createPhones } from './app/phones.ts'
-import { refuseAccidentalSandbox, removeSimulatedDevices } from './app/sandbox-leftovers.ts'
+import { refuseAccidentalSandbox } from './app/sandbox-leftovers.ts'
 import { createTenants } from './app/tenants.ts'
+import { createVisitors } from './app/visitors.ts'
 import { createBridges } from './bridges/bridges.ts'
 import { createBridgeProcesses } from './bridges/processes.ts'
-import { createStatusReceiver, type StateReport } from './bridges/status-receiver.ts'
+import { createStatusReceiver } from './bridges/status-receiver.ts'
 import { type Config, childEnvironment, type Secrets } from './config/index.ts'
 import { messageOf } from './domain/errors.ts'
 import type { RunningServer } from './http/server.ts'
 import { yieldToEventLoop } from './lib/turn-budget.ts'
-import { createArrivals } from './modules/attached-bridges/arrivals-repository.ts'
 import { createAttachedBridges } from './modules/attached-bridges/attached-bridges.ts'
-import { TAKEN_AWAY } from './modules/attached-bridges/detach.ts'
 import { createAttachedBridgeRepository } from './modules/attached-bridges/repository.ts'
 import { createChatRepository } from './modules/chats/repository.ts'
-import { createAccessTokenStore } from './modules/identities/access-tokens.ts'
-import { createIdentityRepository } from './modules/identities/repository.ts'
 import { createLoopLag } from './modules/observation/loop-lag.ts'
 import { createClockWatch } from './modules/timekeeping/clock-watch.ts'
 import { createTimekeepingRepository } from './modules/timekeeping/repository.ts'
@@ -66,144 +65,85 @@ export async function createApp(
   overrides: ContextOverrides = {},
 ): Promise<App> {
   const context = await createContext(config, secrets, overrides)
-  const { db, clock, logger, metrics, publicUrl, sealer, hasherFor } = context
+  const { db, signals, clock, logger, metrics, publicUrl } = context
 
-  const identityRepository = createIdentityRepository(db)
-  const matrix = createMatrix(config, secrets, {
-    db,
-    tokens: createAccessTokenStore({ repository: identityRepository, sealer, clock }),
-    hasherFor,
-    onAccountChange: userId => {
-      // Of a change to every account the probe tells, within its interval.
-      if (userId === null) return
-      for (const platform of bridges.platforms) phones.devices.noteBridgeState(platform, userId)
-    },
-    clock,
-    logger,
+  const matrix = createMatrix(context)
+  const attached = createAttachedBridges({
+    repository: createAttachedBridgeRepository(db),
+    sealer: context.sealer,
   })
-  const attached = createAttachedBridges({ repository: createAttachedBridgeRepository(db), sealer })
   const withBridge = new Set((await attached.list()).map(({ platform }) => platform))
   const simulated = config.sandbox.filter(platform => !withBridge.has(platform))
-  const noteBridgeState = (platform: string, report: StateReport) => {
-    bridges.noteState(platform, report.stateEvent)
-    phones.devices.noteBridgeState(platform, report.matrixUserId, report)
-  }
-  const sandbox = createSandboxFor(config, simulated, db, matrix.homeserver, {
-    baseUrl: publicUrl.current,
-    reportState: (platform, { userId, loginId }, stateEvent) =>
-      noteBridgeState(platform, { matrixUserId: userId, loginId, stateEvent, errorCode: null }),
-    clock,
-    logger,
-  })
-  const played = (sandbox?.bridges ?? []).map(bridge => bridge.platform)
-  const isSimulated = (platform: string) => played.some(other => other === platform)
+  const sandbox = createSandboxFor(context, simulated, matrix.homeserver)
+  const played = (sandbox?.bridges ?? []).map(bridge => bridge.platform as string)
   const bridged = [...withBridge, ...config.bridges.map(({ platform }) => platform)]
   await refuseAccidentalSandbox(config, db, { played, bridged }, logger)
-  const bridges = createBridges({
-    bridges: bridgeConfigs(config, secrets, sandbox),
-    sessions: matrix.sessions,
-    clock,
-    logger,
-  })
-  const processes = createBridgeProcesses({ environment: childEnvironment(), clock, logger })
-  const attachment = createBridgeAttachment({
-    attached,
-    bridges,
-    processes,
-    homeserver: matrix.homeserver,
-    sandbox,
-    service: {
-      serve: bridges => bridgeService.serve(bridges),
-      direct: bridge => bridgeService.direct(bridge),
-    },
-    settings: config,
-    secrets,
-    onTakenUp: bridge => removeSimulatedDevices(bridge, db, phones.devices, logger),
-    onGone: platform => phones.devices.logOutAll(platform, TAKEN_AWAY),
-    clock,
-    logger,
-  })
 
-  const tenants = createTenants(context, {
-    accounts: matrix.accounts,
-    belongings: {
-      voidQueues: identityId => phones.devices.voidQueues(identityId),
-      logOutDevices: identityId => phones.devices.removeAll(identityId),
-      removeWebhooks: identityId => messaging.webhooks.removeAll(identityId),
-    },
-    onIdentityCreated: () => source.nudge(),
-    onCredentialChange: () => messaging.dispatcher.nudge(),
-  })
-  const chats = createChatRepository(db)
-  const phones = createPhones(context, {
-    bridges,
-    accountTrouble: matrix.sessions.accountTrouble,
-    tenants,
-    chats,
-    onSettled: deviceRowId => messaging.outbox.wake(deviceRowId),
-    onQueueVoid: () => messaging.voiding.nudge(),
-  })
-  const messaging = await createMessaging(context, {
-    bridges,
+  const bridges = createBridges({
+    bridges: bridgeConfigs(context, sandbox),
     sessions: matrix.sessions,
-    matrixUserOf: tenants.matrixUserOf,
-    chats,
-    phones,
-    forgetCopies: async (before, signal) => {
-      await matrix.homeserver?.forgetMedia(before, signal)
-      await sandbox?.forgetFiles(before, signal)
-    },
-    pathOfMedia: matrix.homeserver && (mxcUri => matrix.homeserver?.pathOfMedia(mxcUri) ?? null),
-    isSimulated,
-    publicUrl: publicUrl.current,
-    others: Object.entries({ 'homeserver events': matrix.homeserver, 'sandbox messages': sandbox }).flatMap(
-      ([name, part]) => (part ? [{ name, forget: part.forget.bind(part) }] : []),
-    ),
+    signals,
+    clock,
+    logger,
   })
+  const known = createKnownIdentities(context, matrix.accounts)
+  const chats = createChatRepository(db)
+  const { accountTrouble } = matrix.sessions
+  const phones = createPhones(context, { ...known, bridges, accountTrouble, chats })
+  const messaging = await createMessaging(context, { ...known, ...matrix, sandbox, bridges, chats, phones })
+  const { identities } = known
+  const tenants = createTenants(context, {
+    identities,
+    devices: phones.devices,
+    webhooks: messaging.webhooks,
+  })
+  const source = createEventSource(context, matrix, messaging.inbox)
   const clockWatch = createClockWatch({
     clock,
     repository: createTimekeepingRepository(db),
-    onMoved() {
-      messaging.outbox.nudge()
-      messaging.dispatcher.nudge()
-    },
+    signals,
     logger,
   })
-  const source = createEventSource(matrix, {
-    sink: messaging.inbox,
-    positions: identityRepository.syncPositions,
-    clock,
-    logger,
+
+  const inUse = new BridgesInUse(config)
+  const hsToken = matrix.appservice?.link && matrix.appservice.hsToken
+  const visitors = createVisitors(context, token => {
+    if (token === hsToken) return 'homeserver'
+    const platform = inUse.platformOf(token)
+    return platform === undefined ? undefined : { platform }
   })
   const bridgeStatus = createStatusReceiver({
-    asTokenOf: platform => attachment.attachedTo(platform)?.asToken,
-    onState: noteBridgeState,
+    asTokenOf: platform => inUse.get(platform)?.asToken,
+    signals,
   })
-  const bridgeService = createBridgeService({
-    config,
-    arrivals: createArrivals(db),
-    mounts: bridgeMountsOf(matrix, source, bridgeStatus),
-    hsToken: matrix.appservice?.link && matrix.appservice.hsToken,
-    attachedTo: attachment.attachedTo,
-    platformOf: attachment.platformOf,
-    listen: at => http.listenForBridges(at),
-    logger,
-  })
+  const bridgeMounts = bridgeMountsOf(matrix, source, bridgeStatus)
+  const processes = createBridgeProcesses({ environment: childEnvironment(), clock, logger })
   const supervisor = new Supervisor(clock, logger)
   const { http, readiness } = createHttpServices(context, {
     tenants,
     phones,
     messaging,
     mounts: {
-      clients: [...bridgeService.mainMounts, ...sandboxMountsOf(sandbox)],
-      bridges: bridgeService.bridgeMounts,
+      clients: [...visitors.atMainPort(bridgeMounts), ...sandboxMountsOf(sandbox)],
+      bridges: visitors.atBridgePort(bridgeMounts),
     },
     source,
     bridges,
-    attachment,
+    inUse,
     processes,
     supervisor,
-    metrics,
+  })
+  const isPushed = hsToken !== undefined
+  const service = createBridgeService(context, { visitors, inUse, isPushed, http })
+  const attachment = createBridgeAttachment(context, {
+    attached,
+    inUse,
+    bridges,
+    processes,
+    homeserver: matrix.homeserver,
+    sandbox,
+    service,
+    devices: phones.devices,
   })
   let server: RunningServer | undefined
   let isStarted = false
@@ -241,8 +181,8 @@ export async function createApp(
       return {
         url: publicUrl.current(),
         simulated: played,
-        bridged: bridges.platforms.filter(platform => !isSimulated(platform)),
-        bridgeUrl: bridgeService.url(),
+        bridged: bridges.platforms.filter(platform => !played.includes(platform)),
+        bridgeUrl: service.url(),
       }
     },
 
@@ -266,7 +206,7 @@ export async function createApp(
       const endBridges = async () => {
         await matrix.homeserver?.stopPushing()
         await processes.stopAll()
-        return await bridgeService.stop(DRAIN_MS)
+        return await service.stop(DRAIN_MS)
       }
       const begunAt = clock.steady()
       readiness.drain()

@@ -6,35 +6,29 @@ import { join } from 'node:path'
 import type { BridgeConfig } from '../bridges/bridge.ts'
 import type { BridgeSet } from '../bridges/bridges.ts'
 import type { BridgeProcesses } from '../bridges/processes.ts'
-import type { Config, Secrets } from '../config/index.ts'
 import { StartError } from '../domain/errors.ts'
 import type { Homeserver } from '../homeserver/index.ts'
-import type { Clock } from '../lib/clock.ts'
-import type { Logger } from '../lib/logger.ts'
 import type { AttachedBridge, AttachedBridges } from '../modules/attached-bridges/attached-bridges.ts'
+import { TAKEN_AWAY } from '../modules/attached-bridges/detach.ts'
+import type { LinkedDevices } from '../modules/devices/devices.ts'
 import { identityNamespace } from '../modules/identities/identities.ts'
 import type { Worker } from '../runtime/worker.ts'
 import type { Sandbox } from '../sandbox/index.ts'
 import type { BridgeService } from './bridge-service.ts'
+import type { BridgesInUse } from './bridges-in-use.ts'
+import type { AppContext } from './context.ts'
+import { removeSimulatedDevices } from './sandbox-leftovers.ts'
 
-export interface BridgeAttachmentOptions {
+export interface BridgeAttachmentParts {
   attached: AttachedBridges
+  /** Kept up to date for those who ask which bridges there are. */
+  inUse: BridgesInUse
   bridges: BridgeSet
   processes: BridgeProcesses
   homeserver: Homeserver | undefined
   sandbox: Sandbox | undefined
   service: Pick<BridgeService, 'serve' | 'direct'>
-  /** Bridges of the settings, which win over the attached ones. */
-  settings: Pick<Config, 'bridges' | 'data' | 'matrix'>
-  secrets: Pick<Secrets, 'bridges'>
-  /**
-   * The platform has a real bridge, which may have taken the sandbox's place when it was attached.
-   */
-  onTakenUp(bridge: Pick<AttachedBridge, 'platform' | 'createdAt'>): Promise<void>
-  /** The platform has no bridge any more. */
-  onGone(platform: string): Promise<void>
-  clock: Clock
-  logger: Logger
+  devices: Pick<LinkedDevices, 'logOutAll' | 'discard'>
 }
 
 export interface BridgeAttachment {
@@ -45,22 +39,18 @@ export interface BridgeAttachment {
    */
   begin(): Promise<void>
   worker: Worker
-  /** The platform's attached bridge that is in use. */
-  attachedTo(platform: string): AttachedBridge | undefined
-  /** The platform whose attached bridge has this token. */
-  platformOf(asToken: string): string | undefined
-  /** Where the platform's bridge is; null: nowhere but in this process. */
-  urlOf(platform: string): string | null
 }
 
 /** How often the database is asked, in milliseconds. */
 const INTERVAL_MS = 1_000
 
-export function createBridgeAttachment(options: BridgeAttachmentOptions): BridgeAttachment {
-  const { attached, bridges, processes, homeserver, sandbox, settings, secrets, clock, logger } = options
-  const inUse = new Map<string, AttachedBridge>()
-  const identities = identityNamespace(settings.matrix.serverName)
-  const named = (platform: string) => settings.bridges.find(bridge => bridge.platform === platform)
+export function createBridgeAttachment(
+  context: Pick<AppContext, 'config' | 'secrets' | 'db' | 'clock' | 'logger'>,
+  parts: BridgeAttachmentParts,
+): BridgeAttachment {
+  const { config, secrets, db, clock, logger } = context
+  const { attached, inUse, bridges, processes, homeserver, sandbox, service, devices } = parts
+  const identities = identityNamespace(config.matrix.serverName)
 
   async function takeUp(bridge: AttachedBridge): Promise<void> {
     await sandbox?.retire(bridge.platform)
@@ -70,7 +60,7 @@ export function createBridgeAttachment(options: BridgeAttachmentOptions): Bridge
       await homeserver?.removeAppservice(before.registrationId)
     // First: the homeserver asks it when the bridge may be sent something.
     bridges.set(configOf(bridge))
-    await options.onTakenUp(bridge)
+    await removeSimulatedDevices(bridge, db, devices, logger)
     await homeserver?.registerAppservice({
       id: bridge.registrationId,
       url: bridge.url,
@@ -82,10 +72,10 @@ export function createBridgeAttachment(options: BridgeAttachmentOptions): Bridge
       receiveEphemeral: true,
       untilReady: signal => bridges.untilReady(bridge.platform, signal),
     })
-    inUse.set(bridge.platform, bridge)
-    options.service.direct(bridge)
+    inUse.put(bridge)
+    service.direct(bridge)
     const { baseUrl: url } = configOf(bridge)
-    const command = named(bridge.platform)?.command ?? bridge.command
+    const command = inUse.named(bridge.platform)?.command ?? bridge.command
     if (command) processes.run(bridge.platform, { command, dir: bridge.dir, url, version: bridge.updatedAt })
     else await processes.stop(bridge.platform)
   }
@@ -93,13 +83,13 @@ export function createBridgeAttachment(options: BridgeAttachmentOptions): Bridge
   /** With an external homeserver the settings may go on to name its platform. */
   async function letGo(bridge: AttachedBridge): Promise<void> {
     const { platform } = bridge
-    inUse.delete(platform)
-    const remaining = homeserver ? undefined : named(platform)
+    inUse.remove(platform)
+    const remaining = homeserver ? undefined : inUse.named(platform)
     if (remaining) bridges.set(configOf({ ...bridge, url: remaining.url }))
     else bridges.remove(platform)
     await processes.stop(platform)
     await homeserver?.removeAppservice(bridge.registrationId)
-    if (!remaining) await options.onGone(platform)
+    if (!remaining) await devices.logOutAll(platform, TAKEN_AWAY)
   }
 
   /** Where the settings name the platform too, they say where its bridge is and what opens it. */
@@ -107,14 +97,14 @@ export function createBridgeAttachment(options: BridgeAttachmentOptions): Bridge
     const { platform, url, secret } = bridge
     return {
       platform,
-      baseUrl: named(platform)?.url ?? url,
-      bot: named(platform)?.bot ?? userId(bridge.botLocalpart),
+      baseUrl: inUse.named(platform)?.url ?? url,
+      bot: inUse.named(platform)?.bot ?? userId(bridge.botLocalpart),
       users: ownUsers(bridge),
       sharedSecret: secrets.bridges.get(platform) ?? secret ?? '',
     }
   }
 
-  const userId = (localpart: string) => `@${localpart}:${settings.matrix.serverName}`
+  const userId = (localpart: string) => `@${localpart}:${config.matrix.serverName}`
 
   /**
    * Leaves out our users: a registration may name them for double puppeting, but the bridge doesn't
@@ -127,12 +117,12 @@ export function createBridgeAttachment(options: BridgeAttachmentOptions): Bridge
 
   async function follow(): Promise<void> {
     const now = await attached.list()
-    for (const bridge of [...inUse.values()]) {
+    for (const bridge of inUse.all()) {
       if (now.some(({ platform }) => platform === bridge.platform)) continue
       await letGo(bridge)
       logger.info({ platform: bridge.platform }, 'a bridge was taken away')
     }
-    await options.service.serve(now)
+    await service.serve(now)
     for (const bridge of now) {
       if (inUse.get(bridge.platform)?.updatedAt === bridge.updatedAt) continue
       await takeUp(bridge)
@@ -144,7 +134,7 @@ export function createBridgeAttachment(options: BridgeAttachmentOptions): Bridge
   async function dismissOthers(): Promise<void> {
     if (!homeserver) return
     const ours = new Set([
-      ...[...inUse.values()].map(bridge => bridge.registrationId),
+      ...inUse.all().map(bridge => bridge.registrationId),
       ...(sandbox?.bridges ?? []).map(bridge => bridge.registration.id),
     ])
     for (const id of homeserver.appserviceIds()) {
@@ -154,7 +144,7 @@ export function createBridgeAttachment(options: BridgeAttachmentOptions): Bridge
 
   function refuseUnattached(): void {
     if (!homeserver) return
-    const missing = settings.bridges.find(({ platform }) => !inUse.has(platform))
+    const missing = config.bridges.find(({ platform }) => !inUse.get(platform))
     if (!missing) return
     throw new StartError(
       `BRIDGES: the embedded homeserver doesn't know the ${missing.platform} bridge: attach it first with \`meshgate bridge add ${missing.platform} --url ${missing.url}\``,
@@ -163,17 +153,13 @@ export function createBridgeAttachment(options: BridgeAttachmentOptions): Bridge
 
   /** Programs of bridges that only the settings know: with an external homeserver, everything else is the operator's. */
   function runUnattached(): void {
-    for (const { platform, command, url } of settings.bridges) {
-      const dir = join(settings.data.dir, 'bridges', platform)
-      if (command && !inUse.has(platform)) processes.run(platform, { command, dir, url, version: 0 })
+    for (const { platform, command, url } of config.bridges) {
+      const dir = join(config.data.dir, 'bridges', platform)
+      if (command && !inUse.get(platform)) processes.run(platform, { command, dir, url, version: 0 })
     }
   }
 
   return {
-    attachedTo: platform => inUse.get(platform),
-    platformOf: asToken => [...inUse.values()].find(bridge => bridge.asToken === asToken)?.platform,
-    urlOf: platform => named(platform)?.url ?? inUse.get(platform)?.url ?? null,
-
     async begin() {
       await follow()
       refuseUnattached()

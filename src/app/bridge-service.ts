@@ -1,19 +1,16 @@
 /** Serves bridges and an external homeserver on their own listener, and helps them to find it. */
-import type { Config } from '../config/index.ts'
 import { messageOf } from '../domain/errors.ts'
-import type { Mount } from '../http/mounts.ts'
-import type { RunningServer } from '../http/server.ts'
-import type { Logger } from '../lib/logger.ts'
-import type { Arrivals, Visitor } from '../modules/attached-bridges/arrivals-repository.ts'
+import type { Visitor } from '../domain/signals.ts'
+import type { Http } from '../http/http.ts'
+import { createArrivals } from '../modules/attached-bridges/arrivals-repository.ts'
 import type { AttachedBridge } from '../modules/attached-bridges/attached-bridges.ts'
 import { readdressBridge } from '../modules/attached-bridges/readdress.ts'
 import { createBridgeListener } from './bridge-listener.ts'
-import { createVisitors } from './visitors.ts'
+import type { BridgesInUse } from './bridges-in-use.ts'
+import type { AppContext } from './context.ts'
+import type { Visitors } from './visitors.ts'
 
 export interface BridgeService {
-  /** For the clients' port. */
-  mainMounts: Mount[]
-  bridgeMounts: Mount[]
   /**
    * Opens the listener when there is somebody to serve.
    * @throws StartError when it can't listen there
@@ -26,32 +23,26 @@ export interface BridgeService {
   stop(graceMs: number): Promise<boolean>
 }
 
-export function createBridgeService(options: {
-  config: Config
-  arrivals: Arrivals
-  /** The endpoints that they call. */
-  mounts: readonly Mount[]
-  /** Token of the external homeserver that pushes to us; undefined: none does. */
-  hsToken: string | undefined
-  attachedTo(platform: string): AttachedBridge | undefined
-  /** The platform of the attached bridge that has this token. */
-  platformOf(asToken: string): string | undefined
-  listen(at: Config['bridgeListener']): RunningServer
-  logger: Logger
-}): BridgeService {
-  const { config, arrivals, mounts, hsToken, attachedTo, platformOf, logger } = options
-  const listener = createBridgeListener({ at: config.bridgeListener, listen: options.listen, logger })
-  let urlBefore: string | null = null
-  const visitors = createVisitors({
-    arrivals,
-    ownerOf(token) {
-      if (token === hsToken) return 'homeserver'
-      const platform = platformOf(token)
-      return platform === undefined ? undefined : { platform }
-    },
-    onAtMainPort,
+export interface BridgeServiceParts {
+  visitors: Pick<Visitors, 'expect'>
+  inUse: BridgesInUse
+  /** Whether an external homeserver pushes to us. */
+  isPushed: boolean
+  http: Pick<Http, 'listenForBridges'>
+}
+
+export function createBridgeService(
+  { config, db, signals, logger }: AppContext,
+  { visitors, inUse, isPushed, http }: BridgeServiceParts,
+): BridgeService {
+  const arrivals = createArrivals(db)
+  const listener = createBridgeListener({
+    at: config.bridgeListener,
+    listen: http.listenForBridges,
     logger,
   })
+  let urlBefore: string | null = null
+  signals.on('at-main-port', warnOf)
 
   function direct(bridge: AttachedBridge, hasComeToMainPort = false): void {
     const url = listener.url()
@@ -72,7 +63,7 @@ export function createBridgeService(options: {
     }
   }
 
-  function onAtMainPort(visitor: Visitor): void {
+  function warnOf(visitor: Visitor): void {
     const last = 'PORT, where this version serves it for the last time'
     if (visitor === 'homeserver') {
       logger.warn(
@@ -80,7 +71,7 @@ export function createBridgeService(options: {
       )
       return
     }
-    const bridge = attachedTo(visitor.platform)
+    const bridge = inUse.get(visitor.platform)
     if (bridge) direct(bridge, true)
     logger.warn(
       visitor,
@@ -89,11 +80,9 @@ export function createBridgeService(options: {
   }
 
   return {
-    mainMounts: visitors.atMainPort(mounts),
-    bridgeMounts: visitors.atBridgePort(mounts),
     async serve(bridges) {
       const expected = bridges.map(({ platform }): Visitor => ({ platform }))
-      if (hsToken !== undefined) expected.push('homeserver')
+      if (isPushed) expected.push('homeserver')
       await visitors.expect(expected)
       if (expected.length > 0 && listener.url() === null) {
         urlBefore = await arrivals.lastUrl()

@@ -1,14 +1,14 @@
 /** Where the events of our users come from: pushed to us as an application service, or fetched by a /sync for each identity. */
 import type { EventSink, SyncPosition } from '../domain/ports.ts'
-import type { Clock } from '../lib/clock.ts'
-import type { Logger } from '../lib/logger.ts'
 import { createAppserviceSource } from '../matrix/appservice-source.ts'
 import { createHomeserverWatch } from '../matrix/homeserver-watch.ts'
 import { createLookBack } from '../matrix/look-back.ts'
 import type { RoomEventSink } from '../matrix/room-event.ts'
 import { createSyncManager, type SyncHealth } from '../matrix/sync/sync-manager.ts'
 import { translated } from '../matrix/translate/facts.ts'
+import { createIdentityRepository } from '../modules/identities/repository.ts'
 import type { Worker } from '../runtime/worker.ts'
+import type { AppContext } from './context.ts'
 import type { Matrix } from './matrix.ts'
 import type { PartState } from './readiness.ts'
 
@@ -18,26 +18,29 @@ export interface EventSource {
   fetch: ((request: Request) => Promise<Response>) | undefined
   /** Whether this is the token that the homeserver shows when it pushes. */
   isRightToken(token: string): boolean
-  /** Identities were made or retired. */
-  nudge(): void
   /** Null while nothing tells: there is no identity to ask for. */
   state(): PartState | null
   /** Of the /sync loops; null where events are pushed. */
   health(): SyncHealth | null
 }
 
-interface SourceOptions {
-  sink: EventSink
+interface SourceParts extends Pick<AppContext, 'signals' | 'clock' | 'logger'> {
+  sink: RoomEventSink
   positions(): Promise<SyncPosition[]>
-  clock: Clock
-  logger: Logger
 }
 
 export function createEventSource(
+  { db, signals, clock, logger }: AppContext,
   { appservice, calls }: Pick<Matrix, 'appservice' | 'calls'>,
-  options: SourceOptions,
+  sink: EventSink,
 ): EventSource {
-  const parts = { ...options, sink: translated(options.sink, options.logger) }
+  const parts: SourceParts = {
+    sink: translated(sink, logger),
+    positions: createIdentityRepository(db).syncPositions,
+    signals,
+    clock,
+    logger,
+  }
   if (!appservice) return createSyncSource(calls, parts)
   const { hsToken, link } = appservice
   const lookBack = createLookBack({ calls, ...parts })
@@ -53,7 +56,6 @@ export function createEventSource(
     workers: link ? [link.worker, watch, lookBack.worker] : [],
     fetch: pushed.fetch,
     isRightToken: pushed.isRightToken,
-    nudge: () => undefined,
     state: () => {
       const failure = link?.failure() ?? null
       return { isReady: failure === null, told: failure ?? 'ok' }
@@ -62,16 +64,12 @@ export function createEventSource(
   }
 }
 
-function createSyncSource(
-  calls: Matrix['calls'],
-  parts: Omit<SourceOptions, 'sink'> & { sink: RoomEventSink },
-): EventSource {
+function createSyncSource(calls: Matrix['calls'], parts: SourceParts): EventSource {
   const sync = createSyncManager({ calls, ...parts })
   return {
     workers: [sync.worker],
     fetch: undefined,
     isRightToken: () => false,
-    nudge: sync.nudge,
     health: sync.health,
     state: () => {
       const { loops, failing, failure } = sync.health()

@@ -6,10 +6,9 @@ import type { Mount } from '../http/mounts.ts'
 import type { Readiness } from '../http/services.ts'
 import { createHomeserverProbe } from '../matrix/homeserver-probe.ts'
 import { createSettingsRepository } from '../modules/identities/settings-repository.ts'
-import type { Metrics } from '../modules/observation/metrics.ts'
 import { createObservationRepository } from '../modules/observation/repository.ts'
 import type { Supervisor } from '../runtime/supervisor.ts'
-import type { BridgeAttachment } from './bridge-attachment.ts'
+import type { BridgesInUse } from './bridges-in-use.ts'
 import type { AppContext } from './context.ts'
 import type { EventSource } from './event-source.ts'
 import type { Messaging } from './messaging.ts'
@@ -25,18 +24,17 @@ export interface HttpParts {
   mounts: { clients: readonly Mount[]; bridges: readonly Mount[] }
   source: EventSource
   bridges: BridgeSet
-  attachment: BridgeAttachment
+  inUse: BridgesInUse
   processes: BridgeProcesses
   supervisor: Supervisor
-  metrics: Metrics
 }
 
 export function createHttpServices(
   context: AppContext,
   parts: HttpParts,
 ): { http: Http; readiness: ReadinessCheck } {
-  const { config, secrets, version, observer, clock, logger } = context
-  const { tenants, phones, messaging, mounts, source, processes, metrics } = parts
+  const { config, secrets, version, metrics, observer, clock, logger } = context
+  const { tenants, phones, messaging, mounts, source, processes } = parts
   const readiness = createReadinessOf(context, parts)
   const http = createHttp({
     config,
@@ -80,7 +78,7 @@ export function createHttpServices(
 
 function createReadinessOf(
   { config, db, clock }: AppContext,
-  { supervisor, source, processes, bridges, attachment }: HttpParts,
+  { supervisor, source, processes, bridges, inUse }: HttpParts,
 ): ReadinessCheck {
   const settings = createSettingsRepository(db)
   return createReadiness({
@@ -90,7 +88,7 @@ function createReadinessOf(
     homeserver: source.state,
     askHomeserver: () => askHomeserver(config.matrix.homeserverUrl),
     processes,
-    bridges: () => new Map(bridges.platforms.map(platform => [platform, attachment.urlOf(platform)])),
+    bridges: () => new Map(bridges.platforms.map(platform => [platform, inUse.urlOf(platform)])),
     clock,
   })
 }

@@ -1,13 +1,10 @@
 /** The Matrix side of the composition: the homeserver (our own or another), the sandbox, and the bridges. */
 import type { BridgeConfig } from '../bridges/bridge.ts'
 import { STATUS_PATH, type StatusReceiver } from '../bridges/status-receiver.ts'
-import type { Config, Secrets } from '../config/index.ts'
-import type { Db } from '../db/open.ts'
-import type { AccessTokenStore, AccountProvisioner, MatrixSessions } from '../domain/ports.ts'
+import type { Config } from '../config/index.ts'
+import type { AccountProvisioner, MatrixSessions } from '../domain/ports.ts'
 import { createHomeserver, type Homeserver } from '../homeserver/index.ts'
 import type { Mount } from '../http/mounts.ts'
-import type { Clock } from '../lib/clock.ts'
-import type { Logger } from '../lib/logger.ts'
 import { maskingNumbers } from '../lib/masking-logger.ts'
 import { randomToken } from '../lib/tokens.ts'
 import { type AccountAccess, createAppserviceAccess, createOwnTokenAccess } from '../matrix/account-access.ts'
@@ -20,10 +17,13 @@ import { createHomeserverProbe } from '../matrix/homeserver-probe.ts'
 import type { HomeserverAddress } from '../matrix/http-api.ts'
 import { createMatrixCalls, type MatrixCalls } from '../matrix/matrix-calls.ts'
 import { createMatrixSessions } from '../matrix/sessions.ts'
+import { createAccessTokenStore } from '../modules/identities/access-tokens.ts'
 import { identityNamespace } from '../modules/identities/identities.ts'
+import { createIdentityRepository } from '../modules/identities/repository.ts'
 import { PASSWORDS } from '../modules/secret-key/secret-key.ts'
-import { createSandbox, type ReportState, type Sandbox } from '../sandbox/index.ts'
+import { createSandbox, type Sandbox } from '../sandbox/index.ts'
 import { GATEWAY_APPSERVICE_ID } from './bridge-attachment.ts'
+import type { AppContext } from './context.ts'
 
 /** The homeserver, and how we speak to it. */
 export interface Matrix {
@@ -43,32 +43,21 @@ interface Appservice {
   link: AppserviceLink | undefined
 }
 
-/** What speaking to a homeserver takes from the rest of the gateway. */
-export interface MatrixParts {
-  db: Db
-  tokens: AccessTokenStore
-  /** One-way functions under keys of their own. */
-  hasherFor(purpose: string): (text: string) => string
-  /** An account stopped working or works again; null: every account. */
-  onAccountChange(userId: string | null): void
-  clock: Clock
-  logger: Logger
-}
-
 /** The homeserver, our own or another, and how accounts are made and used there. */
-export function createMatrix(config: Config, secrets: Secrets, parts: MatrixParts): Matrix {
-  const homeserver = config.matrix.homeserverUrl === undefined ? createEmbedded(config, parts) : undefined
+export function createMatrix(context: AppContext): Matrix {
+  const { config, clock } = context
+  const homeserver = config.matrix.homeserverUrl === undefined ? createEmbedded(context) : undefined
   const address: HomeserverAddress = homeserver
     ? { baseUrl: 'http://homeserver', fetch: request => homeserver.fetch(request) }
     : { baseUrl: config.matrix.homeserverUrl ?? '' }
-  const { accounts, access, appservice } = accountsAt(address, config, secrets, parts)
-  const calls = createMatrixCalls({ address, access, clock: parts.clock })
+  const { accounts, access, appservice } = accountsAt(address, context)
+  const calls = createMatrixCalls({ address, access, clock })
   // Our own keeps them with the events.
   const sessions = createMatrixSessions(calls, homeserver === undefined)
   return { homeserver, accounts, calls, sessions, appservice }
 }
 
-function createEmbedded({ matrix, data, media }: Config, { db, clock, logger }: MatrixParts): Homeserver {
+function createEmbedded({ config: { matrix, data, media }, db, clock, logger }: AppContext): Homeserver {
   return createHomeserver({
     serverName: matrix.serverName,
     database: db.connection,
@@ -83,38 +72,40 @@ function createEmbedded({ matrix, data, media }: Config, { db, clock, logger }: 
 /** Which way accounts are made decides how they are used. */
 function accountsAt(
   address: HomeserverAddress,
-  { matrix }: Config,
-  { accounts: secrets }: Secrets,
-  { tokens, hasherFor, onAccountChange: onChange, clock, logger }: MatrixParts,
+  { config, secrets, db, sealer, hasherFor, signals, clock, logger }: AppContext,
 ): { accounts: AccountProvisioner; access: AccountAccess; appservice: Appservice | undefined } {
-  const { serverName } = matrix
+  const { serverName } = config.matrix
+  const tokens = createAccessTokenStore({ repository: createIdentityRepository(db), sealer, clock })
   const withOwnTokens = (provisioner: AccountProvisioner) => ({
     accounts: provisioner,
-    access: createOwnTokenAccess({ tokens, provisioner, clock, logger, onChange }),
+    access: createOwnTokenAccess({ tokens, provisioner, clock, logger, signals }),
     appservice: undefined,
   })
-  switch (secrets?.kind) {
+  switch (secrets.accounts?.kind) {
     case 'shared_secret': {
-      const { sharedSecret } = secrets
+      const { sharedSecret } = secrets.accounts
       const passwordOf = hasherFor(PASSWORDS)
       return withOwnTokens(
         createSharedSecretAccounts({ address, sharedSecret, passwordOf, serverName, clock }),
       )
     }
     case 'mas': {
-      const mas = createMasClient({ ...secrets, clock })
+      const mas = createMasClient({ ...secrets.accounts, clock })
       return withOwnTokens(createMasAccounts({ mas, serverName, clock }))
     }
     default: {
       // Within the process nobody else has to know the tokens, so each start makes its own.
-      const { asToken, hsToken } = secrets ?? { asToken: randomToken('as_'), hsToken: randomToken('hs_') }
-      const access = createAppserviceAccess({ asToken, logger, onChange })
+      const { asToken, hsToken } = secrets.accounts ?? {
+        asToken: randomToken('as_'),
+        hsToken: randomToken('hs_'),
+      }
+      const access = createAppserviceAccess({ asToken, logger, signals })
       const probe = createHomeserverProbe(address.baseUrl)
       const link = { probe, asToken, appserviceId: GATEWAY_APPSERVICE_ID, serverName, access, clock, logger }
       return {
         accounts: createAppserviceAccounts({ address, asToken, serverName, clock }),
         access,
-        appservice: { asToken, hsToken, link: secrets && createAppserviceLink(link) },
+        appservice: { asToken, hsToken, link: secrets.accounts && createAppserviceLink(link) },
       }
     }
   }
@@ -122,31 +113,28 @@ function accountsAt(
 
 /** The sandbox, where there are platforms left to play; its bridges attach to the embedded homeserver. */
 export function createSandboxFor(
-  config: Config,
+  { config, db, publicUrl, signals, clock, logger }: AppContext,
   platforms: Config['sandbox'],
-  db: Db,
   homeserver: Homeserver | undefined,
-  { logger, ...parts }: { baseUrl: () => string; reportState: ReportState; clock: Clock; logger: Logger },
 ): Sandbox | undefined {
   if (!homeserver || platforms.length === 0) return undefined
   return createSandbox({
     database: db.connection,
     committer: db.committer,
     mediaDir: config.data.sandboxMediaDir,
-    ...parts,
+    baseUrl: publicUrl.current,
     homeserver,
     platforms,
+    reportState: (platform, { userId, loginId }, stateEvent) =>
+      signals.emit('bridge-state', platform, { matrixUserId: userId, loginId, stateEvent, errorCode: null }),
     maxUploadBytes: config.media.maxBytes,
+    clock,
     logger: maskingNumbers(logger.child({ part: 'sandbox' })),
   })
 }
 
 /** Real bridges first; the sandbox plays what is left. */
-export function bridgeConfigs(
-  config: Config,
-  secrets: Secrets,
-  sandbox: Sandbox | undefined,
-): BridgeConfig[] {
+export function bridgeConfigs({ config, secrets }: AppContext, sandbox: Sandbox | undefined): BridgeConfig[] {
   const real = config.bridges.map(({ platform, url, bot }) => ({
     platform,
     baseUrl: url,

@@ -2,6 +2,7 @@
 import type { BridgeSet } from '../bridges/bridges.ts'
 import type { Config } from '../config/index.ts'
 import type { MatrixSessions } from '../domain/ports.ts'
+import type { Homeserver } from '../homeserver/index.ts'
 import { createChatRooms } from '../modules/chats/chat-rooms.ts'
 import { createKnowledge } from '../modules/chats/knowledge.ts'
 import { createKnowledgeRepository } from '../modules/chats/knowledge-repository.ts'
@@ -39,6 +40,7 @@ import { createWaitingMessages } from '../modules/messages/waiting-repository.ts
 import { createRetentionRepository } from '../modules/retention/repository.ts'
 import { createRetention, type OtherRows } from '../modules/retention/retention.ts'
 import { createPayloads } from '../modules/webhooks/payload.ts'
+import type { Sandbox } from '../sandbox/index.ts'
 import type { AppContext } from './context.ts'
 import type { Phones } from './phones.ts'
 import { createWebhookServices } from './webhooks.ts'
@@ -49,15 +51,9 @@ export interface MessagingParts {
   matrixUserOf(identityId: string): Promise<string>
   chats: ChatRepository
   phones: Pick<Phones, 'devices' | 'contacts' | 'peoplesPhones'>
-  /** Path of a file that the embedded homeserver keeps. */
-  pathOfMedia: ((mxcUri: string) => string | null) | undefined
-  /** Embedded homeserver and sandbox forget files from before an instant. */
-  forgetCopies(before: number, signal: AbortSignal): Promise<void>
-  /** Whether the sandbox plays the platform. */
-  isSimulated(platform: string): boolean
-  publicUrl(): string
-  /** Old rows of other parts. */
-  others: readonly OtherRows[]
+  /** The embedded homeserver and the sandbox keep files and rows of their own; undefined: there is none. */
+  homeserver: Homeserver | undefined
+  sandbox: Sandbox | undefined
 }
 
 export type Messaging = Awaited<ReturnType<typeof createMessaging>>
@@ -66,8 +62,8 @@ export type Messaging = Awaited<ReturnType<typeof createMessaging>>
 const DEFAULT_SEND_INTERVAL_MS = 8_000
 
 export async function createMessaging(context: AppContext, parts: MessagingParts) {
-  const { config, db, hasherFor, observer, clock, logger } = context
-  const { bridges, sessions, matrixUserOf, chats, publicUrl } = parts
+  const { config, db, hasherFor, observer, publicUrl, signals, clock, logger } = context
+  const { bridges, sessions, matrixUserOf, chats, homeserver, sandbox } = parts
   const { devices, contacts, peoplesPhones } = parts.phones
 
   const mediaRepository = createMediaRepository(db)
@@ -76,7 +72,7 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
     dir: config.data.mediaDir,
     maxBytes: config.media.maxBytes,
     quotaBytes: config.media.quotaBytes,
-    copyOf: parts.pathOfMedia,
+    copyOf: homeserver && (mxcUri => homeserver.pathOfMedia(mxcUri)),
     urlTtlS: config.media.urlTtlS,
     sign: hasherFor('media-addresses'),
     signBefore: context.previousHasherFor?.('media-addresses'),
@@ -107,13 +103,13 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
     inbox,
     sessions,
     matrixUserOf,
-    signals: db.signals,
+    signals,
     clock,
     logger,
   })
 
   const statuses = createStatusWriter(observer, backlog)
-  const paceOf = createPaces(config, parts.isSimulated)
+  const paceOf = createPaces(config, sandbox)
   const unusedSlots = createUnusedSlots({
     slots: createSlotReturns(db),
     paceOf,
@@ -139,12 +135,12 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
     sessions,
     matrixUserOf,
     paceOf,
-    signals: db.signals,
+    signals,
     observer,
     clock,
     logger,
   })
-  const voiding = createVoiding({ endings, discard: media.discardAll, clock })
+  const voiding = createVoiding({ endings, discard: media.discardAll, signals, clock })
   const messages = createMessages({
     repository: createMessageRepository(db),
     waiting,
@@ -166,11 +162,11 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
     contacts,
     phones: peoplesPhones,
     media,
-    publicUrl,
+    publicUrl: publicUrl.current,
     inlineMaxBytes,
   })
   const webhookServices = createWebhookServices(context, payloads)
-  const { dispatcher, webhooks, deliveries, replays } = webhookServices
+  const { webhooks, deliveries, replays } = webhookServices
   const feedRepository = createFeedRepository(db)
   const cursors = createStoredCursors(createSettingsRepository(db))
   // The key is made now: when it is needed for the first time the disk may be full.
@@ -189,10 +185,7 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
   return {
     media,
     inbox,
-    outbox,
-    voiding,
     messages,
-    dispatcher,
     webhooks,
     deliveries,
     replays,
@@ -206,16 +199,19 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
         timeoutMs: config.send.statusTimeoutMs,
         clock,
       }),
-      voiding.worker,
+      voiding,
       unusedSlots.worker,
       createExpiry({ endings, discard: media.discardAll, clock }),
       createRetention({
         repository: createRetentionRepository(db),
         ...config.retention,
-        others: parts.others,
+        others: othersRows(parts),
         forgetKeys: createIdempotencyRepository(db).forget,
         keysMs: REMEMBERED_MS,
-        forgetCopies: parts.forgetCopies,
+        async forgetCopies(before, signal) {
+          await homeserver?.forgetMedia(before, signal)
+          await sandbox?.forgetFiles(before, signal)
+        },
         discard: media.discardAll,
         clock,
         logger,
@@ -227,13 +223,18 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
   }
 }
 
+/** Old rows of the embedded homeserver and the sandbox, which retention has them forget. */
+function othersRows({ homeserver, sandbox }: MessagingParts): OtherRows[] {
+  return Object.entries({ 'homeserver events': homeserver, 'sandbox messages': sandbox }).flatMap(
+    ([name, part]) => (part ? [{ name, forget: part.forget.bind(part) }] : []),
+  )
+}
+
 /** The sandbox has no one to be careful of, unless the configuration says so. */
-function createPaces(
-  { send }: Config,
-  isSimulated: (platform: string) => boolean,
-): (platform: string) => Pace {
+function createPaces({ send }: Config, sandbox: Sandbox | undefined): (platform: string) => Pace {
   const pace = (intervalMs: number): Pace => ({ intervalMs, jitter: send.jitter, burst: send.burst })
   const real = pace(send.intervalMs ?? DEFAULT_SEND_INTERVAL_MS)
   const simulated = pace(send.intervalMs ?? 0)
-  return platform => (isSimulated(platform) ? simulated : real)
+  const played = new Set<string>(sandbox?.bridges.map(({ platform }) => platform))
+  return platform => (played.has(platform) ? simulated : real)
 }

@@ -14,24 +14,18 @@ import { createDeviceRepository } from '../modules/devices/repository.ts'
 import { createLinking } from '../modules/linking/linking.ts'
 import { createPlatforms } from '../modules/platforms/platforms.ts'
 import type { AppContext } from './context.ts'
-import type { Tenants } from './tenants.ts'
+import type { KnownIdentities } from './identities.ts'
 
 export type Phones = ReturnType<typeof createPhones>
 
-export interface PhoneParts {
+export interface PhoneParts extends KnownIdentities {
   bridges: BridgeSet
   accountTrouble: MatrixSessions['accountTrouble']
-  tenants: Pick<Tenants, 'identities' | 'matrixUserOf'>
   chats: ChatRepository
-  /** A device's state was settled: what waits for it needn't wait any longer. */
-  onSettled(deviceRowId: string): void
-  /** What waits for a device is never sent. */
-  onQueueVoid(): void
 }
 
-export function createPhones({ db, clock, logger }: AppContext, parts: PhoneParts) {
-  const { bridges, chats } = parts
-  const { identities, matrixUserOf } = parts.tenants
+export function createPhones({ db, signals, clock, logger }: AppContext, parts: PhoneParts) {
+  const { bridges, identities, matrixUserOf, chats } = parts
   const contacts = createContacts({
     repository: createContactRepository(db),
     bridges,
@@ -53,10 +47,9 @@ export function createPhones({ db, clock, logger }: AppContext, parts: PhonePart
     matrixUserOf,
     identityOf: async userId => (await identities.findByUser(userId))?.id ?? null,
     accountTrouble: parts.accountTrouble,
-    onLinked: device => void contacts.refresh(device),
-    onSettled: device => parts.onSettled(device.id),
-    onQueueVoid: parts.onQueueVoid,
-    onSelf: peoplesPhones.note,
+    contacts,
+    phones: peoplesPhones,
+    signals,
     clock,
     logger,
   })

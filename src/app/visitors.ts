@@ -2,15 +2,16 @@
  * Notes on which port bridges and the homeserver come to us. This version still serves them at the
  * clients' port, if they show a right token there; everything else is a 404.
  */
+
+import type { Visitor } from '../domain/signals.ts'
 import { matrixTokenOf } from '../http/mount-guard.ts'
 import type { Mount } from '../http/mounts.ts'
-import type { Logger } from '../lib/logger.ts'
 import {
-  type Arrivals,
   arrivalSetting,
+  createArrivals,
   type Listener,
-  type Visitor,
 } from '../modules/attached-bridges/arrivals-repository.ts'
+import type { AppContext } from './context.ts'
 
 export interface Visitors {
   /** The mounts for the listener for bridges. */
@@ -21,15 +22,12 @@ export interface Visitors {
   expect(visitors: readonly Visitor[]): Promise<void>
 }
 
-export function createVisitors(options: {
-  arrivals: Arrivals
+export function createVisitors(
+  { db, signals, logger }: Pick<AppContext, 'db' | 'signals' | 'logger'>,
   /** The bridge or homeserver with this token; undefined: none has it. */
-  ownerOf(token: string): Visitor | undefined
-  /** Called when a visitor comes to the clients' port, once for each until a restart. */
-  onAtMainPort(visitor: Visitor): void
-  logger: Logger
-}): Visitors {
-  const { arrivals, ownerOf, onAtMainPort, logger } = options
+  ownerOf: (token: string) => Visitor | undefined,
+): Visitors {
+  const arrivals = createArrivals(db)
   /** Where each visitor came to last, by name; undefined: it hasn't come yet. */
   const known = new Map<string, Listener | undefined>()
   const told = new Set<string>()
@@ -44,7 +42,7 @@ export function createVisitors(options: {
     const name = arrivalSetting(visitor)
     if (listener === 'main' && !told.has(name)) {
       told.add(name)
-      onAtMainPort(visitor)
+      signals.emit('at-main-port', visitor)
     }
     if (!known.has(name) || known.get(name) === listener) return
     known.set(name, listener)

@@ -17,7 +17,7 @@ import { createEndpointGuard } from '../webhooks/endpoint-guard.ts'
 import type { AppContext } from './context.ts'
 
 export function createWebhookServices(context: AppContext, payloads: Payloads) {
-  const { config, db, sealer, version, observer, clock, logger } = context
+  const { config, db, sealer, signals, version, observer, clock, logger } = context
   const { timeoutMs, concurrencyPerEndpoint, maxPerIdentity, disableAfterMs } = config.webhooks
   const guard = createEndpointGuard({ ...config.webhooks, clock })
   const repository = createWebhookRepository(db, { maxPerIdentity })
@@ -30,7 +30,7 @@ export function createWebhookServices(context: AppContext, payloads: Payloads) {
   const dispatcher = createDispatcher({
     queue: createDeliveryQueue(db),
     deliver,
-    signals: db.signals,
+    signals,
     concurrencyPerEndpoint,
     disableAfterMs,
     observer,
@@ -43,7 +43,6 @@ export function createWebhookServices(context: AppContext, payloads: Payloads) {
     clock,
   })
   return {
-    dispatcher,
     webhooks: createWebhooks({ repository, sealer, guard, clock }),
     deliveries: createDeliveryLog({
       log: createDeliveryLogRepository(db),

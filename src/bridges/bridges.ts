@@ -1,6 +1,7 @@
 /** The bridges by platform. */
 import { GatewayError } from '../domain/errors.ts'
 import type { Bridge, Bridges, MatrixSessions } from '../domain/ports.ts'
+import type { Hears } from '../domain/signals.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
 import { type BridgeConfig, createBridge } from './bridge.ts'
@@ -11,8 +12,6 @@ export interface BridgeSet extends Bridges {
   /** Adds a platform's bridge, or replaces the existing one. */
   set(bridge: BridgeConfig): void
   remove(platform: string): void
-  /** Call it when the platform's bridge reports a state, of a login or of itself. */
-  noteState(platform: string, stateEvent: string | null): void
   /** Resolves when the platform's bridge may receive calls, or when the signal aborts. */
   untilReady(platform: string, signal: AbortSignal): Promise<void>
   /** Stops asking all bridges. */
@@ -22,10 +21,11 @@ export interface BridgeSet extends Bridges {
 export function createBridges(options: {
   bridges: BridgeConfig[]
   sessions: Pick<MatrixSessions, 'actingAs'>
+  signals: Hears<'bridge-state'>
   clock: Clock
   logger: Logger
 }): BridgeSet {
-  const { sessions, clock, logger } = options
+  const { sessions, signals, clock, logger } = options
   const byPlatform = new Map<string, Bridge>()
   const watches = new Map<string, { baseUrl: string; watch: StartWatch }>()
   const platformByBot = new Map<string, string>()
@@ -58,6 +58,9 @@ export function createBridges(options: {
   }
 
   for (const bridge of options.bridges) put(bridge)
+  signals.on('bridge-state', (platform, { stateEvent }) => {
+    if (stateEvent !== 'STARTING') watches.get(platform)?.watch.noteState()
+  })
 
   return {
     get platforms() {
@@ -76,9 +79,6 @@ export function createBridges(options: {
       endWatch(platform)
     },
 
-    noteState(platform, stateEvent) {
-      if (stateEvent !== 'STARTING') watches.get(platform)?.watch.noteState()
-    },
     async untilReady(platform, signal) {
       // Another bridge may have replaced it meanwhile.
       for (let one = watches.get(platform); one && !signal.aborted; one = watches.get(platform)) {

@@ -5,6 +5,7 @@
  */
 
 import { z } from 'zod'
+import type { Emits } from '../domain/signals.ts'
 import { bearerToken } from '../lib/bearer-token.ts'
 import { readTextAtMost } from '../lib/bounded-body.ts'
 import { equalInConstantTime } from '../lib/sealing.ts'
@@ -26,16 +27,6 @@ const report = z.object({
   error: optionalText,
 })
 
-/** The state of a login, or of the bridge as a whole. */
-export interface StateReport {
-  /** Owner of the login; null for a state of the bridge. */
-  matrixUserId: string | null
-  /** Null if not given: any login of the user. */
-  loginId: string | null
-  stateEvent: string | null
-  errorCode: string | null
-}
-
 export interface StatusReceiver {
   /** Serves POST /_meshgate/bridge-status/{platform}. */
   fetch(request: Request): Promise<Response>
@@ -46,8 +37,8 @@ export interface StatusReceiver {
 export function createStatusReceiver(options: {
   /** Token of the platform's bridge; undefined if none is attached. */
   asTokenOf(platform: string): string | undefined
-  /** Called before the answer with a login's or bridge's state; must not wait for the bridge. */
-  onState(platform: string, report: StateReport): void
+  /** Emitted before the answer: listeners must not wait for the bridge. */
+  signals: Emits<'bridge-state'>
 }): StatusReceiver {
   const platformIn = (request: Request) => new URL(request.url).pathname.slice(STATUS_PATH.length + 1)
 
@@ -70,7 +61,7 @@ export function createStatusReceiver(options: {
       const parsed = report.safeParse(jsonOf(text))
       if (!parsed.success) return refusal(400, 'M_BAD_JSON', 'expected the state of a login')
       const { user_id: userId, remote_id: loginId, state_event: stateEvent, error } = parsed.data
-      options.onState(platformIn(request), {
+      options.signals.emit('bridge-state', platformIn(request), {
         matrixUserId: userId ?? null,
         loginId: loginId || null,
         stateEvent: stateEvent ?? null,

@@ -11,7 +11,37 @@ export interface SignalPayloads {
   accepted: []
   /** A chat waits to be joined. */
   invited: []
+  /** The clock has moved, and with it what waits: something may be due at another time. */
+  'clock-moved': []
+  'identity-created': []
+  /** Tokens were deleted, by their owners or because they had expired. */
+  'token-removed': []
+  /** A credential was changed or deleted, and its tokens may be worth nothing any more. */
+  'credential-changed': []
+  /** Messages that wait for a device are never to be sent. */
+  'devices-voided': []
+  /** A device can send again, or never will: its messages needn't wait any longer. */
+  'device-settled': [deviceRowId: string]
+  /** A Matrix account stopped working or works again; null: every account. */
+  'account-changed': [matrixUserId: string | null]
+  /** A bridge reported a state, of a login or of itself. */
+  'bridge-state': [platform: string, report: StateReport]
+  /** Someone who belongs at the port for bridges came to that of the clients, for the first time since the start. */
+  'at-main-port': [visitor: Visitor]
 }
+
+/** A bridge's own report about a login, or about itself. */
+export interface StateReport {
+  /** Whose login it is; null: the state is the bridge's. */
+  matrixUserId: string | null
+  /** Null: any login of the user. */
+  loginId: string | null
+  stateEvent: string | null
+  errorCode: string | null
+}
+
+/** A bridge, by its platform, or the homeserver that pushes to us. */
+export type Visitor = 'homeserver' | { platform: string }
 
 export type SignalName = keyof SignalPayloads
 
@@ -29,4 +59,5 @@ export interface Emits<Name extends SignalName> {
 export interface Hears<Name extends SignalName> {
   /** @returns a function that ends the listening */
   on<One extends Name>(name: One, listener: (...payload: SignalPayloads[One]) => void): () => void
+  onAny<One extends Name>(names: readonly One[], listener: () => void): () => void
 }

@@ -11,6 +11,14 @@ export class Signals<Payloads extends Record<keyof Payloads, unknown[]>> {
     return () => ofName.delete(listener)
   }
 
+  /** Calls `listener` at each of `names`. @returns a function that stops it */
+  onAny<Name extends keyof Payloads>(names: readonly Name[], listener: () => void): () => void {
+    const stops = names.map(name => this.on(name, listener))
+    return () => {
+      for (const stop of stops) stop()
+    }
+  }
+
   /** Calls the listeners of `name` in the order in which they came. */
   emit<Name extends keyof Payloads>(name: Name, ...payload: Payloads[Name]): void {
     for (const listener of this.listeners[name] ?? []) listener(...payload)

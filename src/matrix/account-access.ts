@@ -5,6 +5,7 @@
  */
 import { GatewayError, messageOf } from '../domain/errors.ts'
 import type { AccessTokenStore, AccountProvisioner, MatrixAccount } from '../domain/ports.ts'
+import type { Emits } from '../domain/signals.ts'
 import { backoffMs } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
@@ -31,16 +32,13 @@ export interface AccountAccess {
   trouble(userId: string): string | null
 }
 
-/** Told whenever an account stops working or works again; null: every account. */
-export type AccountListener = (userId: string | null) => void
-
 /** An application service speaks for every user (application service API, "Identity assertion"). Its token can only be mended by hand. */
 export function createAppserviceAccess(options: {
   asToken: string
   logger: Logger
-  onChange: AccountListener
+  signals: Emits<'account-changed'>
 }): AccountAccess {
-  const { asToken, logger, onChange } = options
+  const { asToken, logger, signals } = options
   let trouble: string | null = null
   const access = (userId: string): Access => ({ accessToken: asToken, query: { user_id: userId } })
   return {
@@ -50,7 +48,7 @@ export function createAppserviceAccess(options: {
       if (trouble === null) logger.error({ reason }, told)
       if (trouble !== told) {
         trouble = told
-        onChange(null)
+        signals.emit('account-changed', null)
       }
       throw new GatewayError('homeserver_unavailable', told)
     },
@@ -58,7 +56,7 @@ export function createAppserviceAccess(options: {
       if (trouble === null) return
       trouble = null
       logger.info('the homeserver accepts MATRIX_AS_TOKEN again')
-      onChange(null)
+      signals.emit('account-changed', null)
     },
     trouble: () => trouble,
   }
@@ -84,9 +82,9 @@ export function createOwnTokenAccess(options: {
   provisioner: AccountProvisioner
   clock: Clock
   logger: Logger
-  onChange: AccountListener
+  signals: Emits<'account-changed'>
 }): AccountAccess {
-  const { tokens, provisioner, clock, logger, onChange } = options
+  const { tokens, provisioner, clock, logger, signals } = options
   const known = new Map<string, Access>()
   const renewing = new Map<string, Promise<Access>>()
   const troubles = new Map<string, Trouble>()
@@ -136,7 +134,7 @@ export function createOwnTokenAccess(options: {
         failures,
         retryAt: clock.steady() + backoffMs(failures, RENEWAL_BACKOFF),
       })
-      if (before?.reason != null) onChange(userId)
+      if (before?.reason != null) signals.emit('account-changed', userId)
       return remember({ ...fresh, accessToken: fresh.accessToken })
     } catch (error) {
       const hintMs = error instanceof GatewayError ? (error.retryAfterS ?? 0) * 1000 : 0
@@ -152,7 +150,7 @@ export function createOwnTokenAccess(options: {
     const reason = `the Matrix access token of ${userId} doesn't work: ${what}`
     troubles.set(userId, { reason, failures, retryAt: clock.steady() + retryInMs })
     logger.warn({ user: userId, failures, retry_in_ms: retryInMs }, reason)
-    onChange(userId)
+    signals.emit('account-changed', userId)
   }
 
   function unusable(userId: string): GatewayError {
@@ -182,7 +180,7 @@ export function createOwnTokenAccess(options: {
       const trouble = troubles.size > 0 ? troubles.get(userId) : undefined
       if (trouble === undefined) return
       troubles.delete(userId)
-      if (trouble.reason !== null) onChange(userId)
+      if (trouble.reason !== null) signals.emit('account-changed', userId)
     },
 
     trouble: userId => troubles.get(userId)?.reason ?? null,

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { createStatusReceiver, STATUS_PATH } from '../../src/bridges/status-receiver.ts'
 import type { RefusalReason, SecretKind } from '../../src/domain/observation.ts'
 import { silentLogger } from '../../src/lib/logger.ts'
+import { Signals } from '../../src/lib/signals.ts'
 import { createAppserviceSource } from '../../src/matrix/appservice-source.ts'
 import { collectedLog } from '../support/collected-log.ts'
 import { liveGateway } from '../support/live-gateway.ts'
@@ -74,7 +75,7 @@ beforeEach(async () => {
         prefix: STATUS_PATH,
         ...createStatusReceiver({
           asTokenOf: platform => (platform === 'wa' ? AS_TOKEN : undefined),
-          onState: () => undefined,
+          signals: new Signals(),
         }),
       },
       { prefix: '/open', fetch: () => new Response('', { status: 401 }) },
@@ -169,7 +170,7 @@ test('the reasons behind /ready are kept from who guesses too often, and /ready 
 
 test('one token tried again and again is one guess: a bridge that was there before it was attached gets in', async () => {
   let attachedToken: string | undefined
-  const late = createStatusReceiver({ asTokenOf: () => attachedToken, onState: () => undefined })
+  const late = createStatusReceiver({ asTokenOf: () => attachedToken, signals: new Signals() })
   const guarded = await testHttp({ authFailures: LIMITS, mounts: [{ prefix: STATUS_PATH, ...late }] })
   const server = guarded.http.listen()
   const report = async () => {

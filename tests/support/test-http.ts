@@ -51,7 +51,6 @@ export async function testHttp(
     db,
     hasher: hasher('credentials'),
     clock,
-    onChange: () => tokens.forget(),
   })
   await credentials.ensureSuperAdmin(ADMIN.clientId, ADMIN.secret)
   const idempotency = createIdempotencyKeys({

@@ -3,6 +3,7 @@
  * as an application service. Identities that are new begin at once, those that were retired end.
  */
 import type { SyncPosition } from '../../domain/ports.ts'
+import type { Hears } from '../../domain/signals.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { Nudge, type Worker } from '../../runtime/worker.ts'
@@ -16,6 +17,7 @@ export interface SyncManagerOptions {
   sink: RoomEventSink
   /** Whose events are to be fetched. */
   positions(): Promise<SyncPosition[]>
+  signals: Hears<'identity-created'>
   clock: Clock
   logger: Logger
 }
@@ -31,8 +33,6 @@ export interface SyncHealth {
 
 export interface SyncManager {
   worker: Worker
-  /** There may be a new identity, or one fewer. */
-  nudge(): void
   health(): SyncHealth
   /** How the identity's loop is doing; null when it has none. */
   stateOf(userId: string): Readonly<SyncState> | null
@@ -44,8 +44,9 @@ const POLL_MS = 15_000
 const SLOTS = 16
 
 export function createSyncManager(options: SyncManagerOptions): SyncManager {
-  const { calls, sink, positions, clock, logger } = options
+  const { calls, sink, positions, signals, clock, logger } = options
   const nudge = new Nudge()
+  signals.on('identity-created', () => nudge.nudge())
   const loops = new Map<string, { loop: SyncLoop; ended: Promise<void> }>()
   const inSlot = createSlots(SLOTS)
   let failing = 0
@@ -82,7 +83,6 @@ export function createSyncManager(options: SyncManagerOptions): SyncManager {
   }
 
   return {
-    nudge: () => nudge.nudge(),
     stateOf: userId => loops.get(userId)?.loop.state ?? null,
 
     health() {

@@ -3,10 +3,9 @@
  * one only had PORT, and we can't change every configuration. The next version serves nobody there.
  */
 import type { Db } from '../../db/open.ts'
+import type { Visitor } from '../../domain/signals.ts'
 import { replaceSetting, settingOf } from '../identities/settings-repository.ts'
 
-/** A bridge, by its platform, or the homeserver that pushes to us. */
-export type Visitor = { platform: string } | 'homeserver'
 export type Listener = 'main' | 'bridges'
 
 export interface Arrivals {

@@ -1,6 +1,6 @@
 /**
  * Credentials: API clients that authenticate with id and secret, and what each may do.
- * `createCredentials({ db, hasher, clock, onChange? })`
+ * `createCredentials({ db, hasher, clock })`
  */
 import type { Db } from '../../db/open.ts'
 import type { Credential } from '../../db/schema/index.ts'
@@ -19,16 +19,9 @@ export interface CredentialsOptions {
   /** Keyed one-way function (createHmacHasher), under a key of its own. */
   hasher: (text: string) => string
   clock: Clock
-  /** Called after a credential was changed or deleted, so that what is remembered of its tokens is forgotten. */
-  onChange?: () => void
 }
 
-export function createCredentials({
-  db,
-  hasher,
-  clock,
-  onChange = () => undefined,
-}: CredentialsOptions): Credentials {
+export function createCredentials({ db, hasher, clock }: CredentialsOptions): Credentials {
   const repository = createCredentialRepository(db)
   const hashing = createSecretHashing(hasher, clock)
 
@@ -44,7 +37,6 @@ export function createCredentials({
     if (updated === 'last_super_admin') {
       throw new GatewayError('forbidden', 'The last active super admin must keep its role and stay active')
     }
-    onChange()
     return updated
   }
 
@@ -100,7 +92,6 @@ export function createCredentials({
       }
       refuseEscalation(actor, credential)
       await repository.remove(clientId)
-      onChange()
     },
 
     async authenticate(clientId, secret) {
@@ -132,7 +123,6 @@ export function createCredentials({
         },
         fingerprintOf(clientSecret, secretHash),
       )
-      onChange()
     },
 
     async resetSecret(clientId) {

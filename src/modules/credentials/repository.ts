@@ -73,6 +73,7 @@ export function createCredentialRepository(db: Pick<Db, 'read' | 'write'>): Cred
         const after = { ...before, ...change }
         if (await leavesNoSuperAdmin(tx, before, after)) return 'last_super_admin'
         await tx.run(orm => orm.update(credentials).set(change).where(eq(credentials.clientId, clientId)))
+        tx.emit('credential-changed')
         return after
       }),
     remove: clientId =>
@@ -81,6 +82,7 @@ export function createCredentialRepository(db: Pick<Db, 'read' | 'write'>): Cred
         await tx.run(orm => orm.delete(idempotencyKeys).where(eq(idempotencyKeys.holder, holder)))
         await tx.run(orm => orm.delete(tokens).where(eq(tokens.credentialId, clientId)))
         await tx.run(orm => orm.delete(credentials).where(eq(credentials.clientId, clientId)))
+        tx.emit('credential-changed')
       }),
     putWithFingerprint: (credential, fingerprint) =>
       db.write(async tx => {
@@ -92,6 +94,7 @@ export function createCredentialRepository(db: Pick<Db, 'read' | 'write'>): Cred
             .onConflictDoUpdate({ target: credentials.clientId, set: change }),
         )
         await replaceSetting(tx, fingerprintName(clientId), fingerprint)
+        tx.emit('credential-changed')
       }),
     fingerprint: clientId => db.read(reader => settingOf(reader, fingerprintName(clientId))),
   }

@@ -1,7 +1,7 @@
 /** Devices: the logins at the bridges, kept in step with what the bridges say. */
 import type { Device } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'
-import type { BridgeLogin } from '../../domain/ports.ts'
+import type { Emits, Hears, StateReport } from '../../domain/signals.ts'
 import { phoneDigits } from '../../lib/phone-numbers.ts'
 import { reportedState } from './bridge-states.ts'
 import { deviceView } from './device-event.ts'
@@ -17,8 +17,7 @@ import type { Devices } from './types.ts'
 export interface DevicesOptions extends ReconciliationOptions {
   /** The identity of a Matrix user, null when it is none of ours. */
   identityOf(matrixUserId: string): Promise<string | null>
-  /** What waits for a device is never sent. */
-  onQueueVoid(): void
+  signals: Emits<'device-settled'> & Hears<'account-changed' | 'bridge-state'>
 }
 
 /** The devices use cases as the other modules know them. */
@@ -52,18 +51,7 @@ export interface LinkedDevices extends Devices, Pick<Reconciliation, 'reconcile'
   ): Promise<void>
   /** Removes every device of the identity. Rejects when a bridge can't be reached. */
   removeAll(identityId: string): Promise<void>
-  /**
-   * A bridge reports that something about its logins has changed: they are asked about at once.
-   * @param matrixUserId whose logins; null when the bridge speaks of itself, which the probe finds
-   * out about
-   * @param state of the login, or of any of the user's (loginId null); left out where it isn't
-   * known what has changed
-   */
-  noteBridgeState(platform: string, matrixUserId: string | null, state?: PushedState): void
 }
-
-/** A bridge's own report about a login. */
-export type PushedState = Pick<BridgeLogin, 'stateEvent' | 'errorCode'> & { loginId: string | null }
 
 /** What looks after the devices in the background. */
 export interface ProbedDevices
@@ -74,7 +62,7 @@ const LIST_PATIENCE_MS = 2_000
 const DELETED = 'deleted by the API'
 
 export function createDevices(options: DevicesOptions): LinkedDevices & ProbedDevices {
-  const { repository, bridges, matrixUserOf, identityOf, onQueueVoid, clock, logger } = options
+  const { repository, bridges, matrixUserOf, identityOf, signals, clock, logger } = options
   const reconciliation = createReconciliation(options)
 
   async function listed(identityId: string): Promise<Device[]> {
@@ -120,14 +108,34 @@ export function createDevices(options: DevicesOptions): LinkedDevices & ProbedDe
   function removeDevice(device: Device): Promise<void> {
     return reconciliation.alone(device.identityId, device.platform, async () => {
       await logOut(device)
-      await takeOffList(device, DELETED)
+      await repository.remove(device.id, DELETED, clock.now())
     })
   }
 
-  async function takeOffList(device: Device, reason: string): Promise<void> {
-    await repository.remove(device.id, reason, clock.now())
-    onQueueVoid()
+  /** Asks the bridge about the user's logins at once. @param report of what has changed, where that is known */
+  async function takeOver(platform: string, matrixUserId: string, report?: StateReport): Promise<void> {
+    const identityId = await identityOf(matrixUserId)
+    if (identityId === null || !bridges.platforms.includes(platform)) return
+    if (report) {
+      const { state } = reportedState({ ...report, reason: null })
+      reconciliation.noteLoginState(identityId, platform, report.loginId, state === 'logged_out')
+    }
+    bridges.forPlatform(platform).forgetLogins(matrixUserId)
+    await askBridge(identityId, platform)
   }
+
+  /** When a bridge speaks of itself, or every account has changed, the probe finds out within its interval. */
+  function follow(platform: string, matrixUserId: string | null, report?: StateReport): void {
+    if (matrixUserId === null) return
+    takeOver(platform, matrixUserId, report).catch(error =>
+      logger.error({ platform, err: error }, "a bridge's state could not be taken over"),
+    )
+  }
+
+  signals.on('bridge-state', (platform, report) => follow(platform, report.matrixUserId, report))
+  signals.on('account-changed', matrixUserId => {
+    for (const platform of bridges.platforms) follow(platform, matrixUserId)
+  })
 
   return {
     find,
@@ -165,10 +173,7 @@ export function createDevices(options: DevicesOptions): LinkedDevices & ProbedDe
       throw await noSuchDevice({ linked }, identityId, deviceId, platform)
     },
 
-    async voidQueues(identityId) {
-      await repository.voidQueues(identityId, clock.now())
-      onQueueVoid()
-    },
+    voidQueues: identityId => repository.voidQueues(identityId, clock.now()),
 
     async discard(platform, userId, loginId, { linkedBefore, reason }) {
       const identityId = await identityOf(userId)
@@ -177,27 +182,12 @@ export function createDevices(options: DevicesOptions): LinkedDevices & ProbedDe
         const device = (await listed(identityId)).find(
           candidate => candidate.platform === platform && candidate.loginId === loginId,
         )
-        if (device && device.linkedAt < linkedBefore) await takeOffList(device, reason)
+        if (device && device.linkedAt < linkedBefore) await repository.remove(device.id, reason, clock.now())
       })
     },
 
     async removeAll(identityId) {
       for (const device of await listed(identityId)) await removeDevice(device)
-    },
-
-    noteBridgeState(platform, matrixUserId, pushed) {
-      if (matrixUserId === null) return
-      identityOf(matrixUserId)
-        .then(identityId => {
-          if (identityId === null || !bridges.platforms.includes(platform)) return
-          if (pushed) {
-            const { state } = reportedState({ ...pushed, reason: null })
-            reconciliation.noteLoginState(identityId, platform, pushed.loginId, state === 'logged_out')
-          }
-          bridges.forPlatform(platform).forgetLogins(matrixUserId)
-          return askBridge(identityId, platform)
-        })
-        .catch(error => logger.error({ platform, err: error }, "a bridge's state could not be taken over"))
     },
   }
 }

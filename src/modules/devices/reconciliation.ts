@@ -7,6 +7,7 @@ import type { Device } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import { ghostLike } from '../../domain/ghosts.ts'
 import type { Bridge, BridgeContact, BridgeLogin, Bridges } from '../../domain/ports.ts'
+import type { Emits } from '../../domain/signals.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { phoneDigits } from '../../lib/phone-numbers.ts'
@@ -24,12 +25,11 @@ export interface ReconciliationOptions {
   matrixUserOf(identityId: string): Promise<string>
   /** Why the Matrix account of a user doesn't work now; null when it does. */
   accountTrouble(userId: string): string | null
-  /** A device was linked, or linked again. */
-  onLinked(device: Device): void
-  /** A device can send again, or never will: what waits for it needn't wait any longer. */
-  onSettled(device: Device): void
-  /** The bridge has said who the account itself is. */
-  onSelf(device: Device, self: BridgeContact): Promise<void>
+  /** Told of each device that was linked, or linked again. */
+  contacts: { refresh(device: Device): Promise<unknown> }
+  /** Told who the account itself is, once the bridge has said so. */
+  phones: { note(device: Device, self: BridgeContact): Promise<void> }
+  signals: Emits<'device-settled'>
   clock: Clock
   logger: Logger
 }
@@ -68,7 +68,8 @@ const GHOST_RETRY_MS = 600_000
 const FRESH_MS = 3_000
 
 export function createReconciliation(options: ReconciliationOptions): Reconciliation {
-  const { repository, bridges, matrixUserOf, accountTrouble, clock, logger } = options
+  const { repository, bridges, matrixUserOf, accountTrouble, contacts, phones, signals, clock, logger } =
+    options
   const turns = new Turns()
   const absences = createAbsences(clock)
   /** How often each platform was found to be out of reach as a whole: an answer from before that is out of date. */
@@ -129,8 +130,9 @@ export function createReconciliation(options: ReconciliationOptions): Reconcilia
     if (before && isAsTold(before, login)) return learnGhost(before, bridge, userId)
     const newId = timeOrderedId('dev_')
     const device = await repository.adopt(identityId, bridge.platform, login, newId, clock.now())
-    if (device.state !== 'logged_out' && (!before || !isLinked(before))) options.onLinked(device)
-    if (device.state === 'connected' && before?.state !== 'connected') options.onSettled(device)
+    if (device.state !== 'logged_out' && (!before || !isLinked(before))) void contacts.refresh(device)
+    if (device.state === 'connected' && before?.state !== 'connected')
+      signals.emit('device-settled', device.id)
     await learnGhost(device, bridge, userId)
   }
 
@@ -148,7 +150,7 @@ export function createReconciliation(options: ReconciliationOptions): Reconcilia
       const ghostUserId = byLogin || self.matrixUserId
       const learned = { ...device, ghostUserId }
       await repository.setGhost(device.id, ghostUserId)
-      await options.onSelf(learned, self)
+      await phones.note(learned, self)
       if (ghostNamingOf(learned) !== null) askAgainAt.delete(device.id)
     } catch (error) {
       logger.debug(
@@ -224,7 +226,7 @@ export function createReconciliation(options: ReconciliationOptions): Reconcilia
       if (ids.length > 0) await repository.setState(ids, 'logged_out', reason, clock.now())
       for (const id of ids) {
         const device = await repository.get(id)
-        if (device) options.onSettled(device)
+        if (device) signals.emit('device-settled', device.id)
       }
     },
   }

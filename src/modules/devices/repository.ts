@@ -160,6 +160,7 @@ export function createDeviceRepository(db: Pick<Db, 'read' | 'write'>): DeviceRe
         const voidThrough = await newestSeq(tx)
         const ofIdentity = eq(devices.identityId, identityId)
         await tx.run(orm => orm.update(devices).set({ voidThrough, updatedAt: now }).where(ofIdentity))
+        tx.emit('devices-voided')
       }),
 
     remove: (id, reason, now) =>
@@ -168,6 +169,7 @@ export function createDeviceRepository(db: Pick<Db, 'read' | 'write'>): DeviceRe
         if (!known || known.removedAt !== null) return
         if (known.state !== 'logged_out') await changeState(tx, known, 'logged_out', reason, now)
         await update(tx, id, { removedAt: now, updatedAt: now })
+        tx.emit('devices-voided')
       }),
 
     setGhost: (id, ghostUserId) =>

@@ -3,6 +3,7 @@
  * removed and their devices logged out, so that no one goes on receiving what they may no longer read. The host identity stays: new tokens can share it.
  */
 import { messageOf } from '../../domain/errors.ts'
+import type { Hears } from '../../domain/signals.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { every, Nudge, type Worker } from '../../runtime/worker.ts'
@@ -20,21 +21,18 @@ export interface RetirementOptions {
   /** Identities without a token that still have something, the host identity never. */
   unreachable(): Promise<string[]>
   belongings: Belongings
+  signals: Hears<'token-removed' | 'credential-changed'>
   clock: Clock
   logger: Logger
-}
-
-export interface Retirement {
-  worker: Worker
-  /** A token was deleted. */
-  nudge(): void
 }
 
 /** How often those are tried again that could not be retired completely, in milliseconds. */
 const INTERVAL_MS = 600_000
 
-export function createRetirement({ unreachable, belongings, clock, logger }: RetirementOptions): Retirement {
+export function createRetirement(options: RetirementOptions): Worker {
+  const { unreachable, belongings, signals, clock, logger } = options
   const nudge = new Nudge()
+  signals.onAny(['token-removed', 'credential-changed'], () => nudge.nudge())
 
   async function retire(identityId: string): Promise<void> {
     try {
@@ -51,8 +49,5 @@ export function createRetirement({ unreachable, belongings, clock, logger }: Ret
     for (const identityId of await unreachable()) await retire(identityId)
   }
 
-  return {
-    nudge: () => nudge.nudge(),
-    worker: every('identity-retirement', INTERVAL_MS, retireAll, { clock, nudge }),
-  }
+  return every('identity-retirement', INTERVAL_MS, retireAll, { clock, nudge })
 }

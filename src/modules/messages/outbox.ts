@@ -35,15 +35,10 @@ export interface OutboxOptions {
   sessions: Pick<MatrixSessions, 'actingAs'>
   matrixUserOf(identityId: string): Promise<string>
   paceOf(platform: string): Pace
-  signals: Hears<'accepted'>
+  signals: Hears<'accepted' | 'clock-moved' | 'device-settled'>
   observer?: Pick<Observer, 'sendAttempted'>
   clock: Clock
   logger: Logger
-}
-
-export interface Outbox extends LaneWorker {
-  /** What waits for a device needn't wait any longer. */
-  wake(deviceRowId: string): void
 }
 
 /** Lanes in flight at a time, and messages taken from one at a time. */
@@ -61,7 +56,7 @@ const AWAY: readonly DeviceState[] = ['connecting', 'disconnected', 'logged_out'
 /** An unexpected error is a defect of ours; it is tried again this often in case it passes. */
 const MAX_UNEXPECTED_ATTEMPTS = 5
 
-export function createOutbox(options: OutboxOptions): Outbox {
+export function createOutbox(options: OutboxOptions): LaneWorker {
   const {
     queue,
     recipients,
@@ -78,6 +73,13 @@ export function createOutbox(options: OutboxOptions): Outbox {
   } = options
   // What a part in between throws may name the recipient.
   const logger = maskingNumbers(options.logger)
+  signals.on('device-settled', deviceRowId => {
+    queue
+      .wake(deviceRowId, clock.now())
+      .catch(error =>
+        logger.error({ device: deviceRowId, err: error }, 'lanes could not be woken; they wait on'),
+      )
+  })
   const handOver = createHandover({ queue, chatRooms, media })
 
   /**
@@ -196,30 +198,19 @@ export function createOutbox(options: OutboxOptions): Outbox {
     }
   }
 
-  const lanes = createLaneWorker<ClaimedLane, Message>({
+  return createLaneWorker<ClaimedLane, Message>({
     name: 'outbox',
     queue,
     maxLanes: MAX_LANES,
     claim: due => queue.claim({ ...due, maxMessagesPerLane: MAX_MESSAGES_PER_LANE, paceOf }),
     itemsOf: lane => lane.messages,
     begin,
-    listen: wake => signals.on('accepted', wake),
+    listen: wake => signals.onAny(['accepted', 'clock-moved'], wake),
     // Not the lane, which is called after its recipient.
     describe: lane => ({ device: lane.messages[0]?.deviceRowId }),
     clock,
     logger,
   })
-
-  return {
-    ...lanes,
-    wake(deviceRowId) {
-      queue
-        .wake(deviceRowId, clock.now())
-        .catch(error =>
-          logger.error({ device: deviceRowId, err: error }, 'lanes could not be woken; they wait on'),
-        )
-    },
-  }
 }
 
 function inWords({ state, stateReason }: Device): string {

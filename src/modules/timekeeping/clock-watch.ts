@@ -2,6 +2,7 @@
  * Looks after the process's clock. Somebody may set the machine's clock, by minutes or by days, at any time: leases and waits go on for as long as
  * they had left, whichever way it was set, and the process then goes by the new time.
  */
+import type { Emits } from '../../domain/signals.ts'
 import type { Logger } from '../../lib/logger.ts'
 import type { ProcessClock } from '../../lib/process-clock.ts'
 import { every, type Worker } from '../../runtime/worker.ts'
@@ -10,8 +11,7 @@ import type { TimekeepingRepository } from './repository.ts'
 export interface ClockWatchOptions {
   clock: ProcessClock
   repository: TimekeepingRepository
-  /** Something may be due at another time than was thought. */
-  onMoved(): void
+  signals: Emits<'clock-moved'>
   logger: Logger
 }
 
@@ -27,7 +27,7 @@ const SMALLEST_STEP_MS = 2_000
 /** How often it is noted that a process runs, in milliseconds. */
 const NOTE_MS = 60_000
 
-export function createClockWatch({ clock, repository, onMoved, logger }: ClockWatchOptions): ClockWatch {
+export function createClockWatch({ clock, repository, signals, logger }: ClockWatchOptions): ClockWatch {
   /** A step back that is adopted, and that what waits has yet to be told of. */
   let owedMs = 0
   let notedAt = Number.NEGATIVE_INFINITY
@@ -56,7 +56,7 @@ export function createClockWatch({ clock, repository, onMoved, logger }: ClockWa
     await repository.move(stepMs, clock.now() + stepMs)
     clock.adopt(stepMs)
     notedAt = clock.steady()
-    onMoved()
+    signals.emit('clock-moved')
   }
 
   /** Again and again until it is stored, if the disk is full. */
@@ -64,7 +64,7 @@ export function createClockWatch({ clock, repository, onMoved, logger }: ClockWa
     await repository.move(owedMs, clock.now())
     owedMs = 0
     notedAt = clock.steady()
-    onMoved()
+    signals.emit('clock-moved')
   }
 
   async function note(): Promise<void> {

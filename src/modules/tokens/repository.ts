@@ -193,6 +193,7 @@ export function createTokenRepository(
         }
         await tx.run(orm => orm.insert(identities).values({ ...identity, isHost }))
         await insert(tx, token, identity.id, isHost)
+        tx.emit('identity-created')
         await onStored(tx)
       }),
     insertForHost: (token, onStored) =>
@@ -218,15 +219,8 @@ export function createTokenRepository(
         .slice(0, limit)
     },
     async remove(ownership, id) {
-      const removed = await db.write(tx =>
-        tx.all(orm =>
-          orm
-            .delete(tokens)
-            .where(and(eq(tokens.id, id), owned(ownership)))
-            .returning({ id: tokens.id }),
-        ),
-      )
-      return removed.length === 1
+      const which = and(eq(tokens.id, id), owned(ownership))
+      return (await db.write(tx => removeWhere(tx, which))) === 1
     },
     findByHash: async tokenHash => (await db.read(reader => reader.get(byHash, { tokenHash }))) ?? null,
     setHash: (id, tokenHash) =>
@@ -244,13 +238,15 @@ export function createTokenRepository(
             .where(and(eq(identities.isHost, true), madeByUser(orm))),
         ),
       ),
-    async removeExpired(now) {
-      const removed = await db.write(tx =>
-        tx.all(orm => orm.delete(tokens).where(lte(tokens.expiresAt, now)).returning({ id: tokens.id })),
-      )
-      return removed.length
-    },
+    removeExpired: now => db.write(tx => removeWhere(tx, lte(tokens.expiresAt, now))),
   }
+}
+
+/** @returns how many were deleted */
+async function removeWhere(tx: Tx, which: SQL | undefined): Promise<number> {
+  const removed = await tx.all(orm => orm.delete(tokens).where(which).returning({ id: tokens.id }))
+  if (removed.length > 0) tx.emit('token-removed')
+  return removed.length
 }
 
 function comparePlaces(one: Token, other: Token): number {

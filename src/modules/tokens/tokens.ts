@@ -24,7 +24,7 @@ import {
 import type { TokenHolder, Tokens, TokenView } from './types.ts'
 
 export interface TokensOptions {
-  db: Pick<Db, 'read' | 'write'>
+  db: Pick<Db, 'read' | 'write' | 'signals'>
   identities: Pick<Identities, 'prepare'>
   /** Keyed one-way function (createHmacHasher), under a key of its own. */
   hasher: (text: string) => string
@@ -32,10 +32,6 @@ export interface TokensOptions {
   previousHasher?: ((text: string) => string) | undefined
   /** Draws the number that may become a token's id; by default at random. */
   randomId?: () => number
-  /** Called after a token of a new identity was made. */
-  onCreated?: () => void
-  /** Called after tokens were deleted. */
-  onRemoved?: () => void
   clock: Clock
 }
 
@@ -55,8 +51,6 @@ export function createTokens({
   hasher,
   previousHasher,
   randomId,
-  onCreated = () => undefined,
-  onRemoved = () => undefined,
   clock,
 }: TokensOptions): Tokens {
   const repository = createTokenRepository(db, randomId)
@@ -65,6 +59,7 @@ export function createTokens({
     max: MAX_REMEMBERED,
   })
   let usedAt = new Map<number, number>()
+  db.signals.on('credential-changed', () => remembered.clear())
 
   async function flushUsage(): Promise<void> {
     if (usedAt.size === 0) return
@@ -116,7 +111,6 @@ export function createTokens({
       const mayHost = credential.role === 'super_admin'
       if (!useHost) {
         await repository.insertWithIdentity(row, await identities.prepare(), mayHost, onStored)
-        onCreated()
         return token
       }
       if (!mayHost) {
@@ -160,7 +154,6 @@ export function createTokens({
       const removed = await repository.remove(ownershipOf(credential), id)
       if (!removed) throw new GatewayError('not_found', `There is no token ${id}`)
       remembered.clear()
-      onRemoved()
     },
 
     async authenticate(token) {
@@ -171,8 +164,6 @@ export function createTokens({
       usedAt.set(holder.tokenId, now)
       return holder
     },
-
-    forget: () => remembered.clear(),
 
     cleanup: {
       ...looping('token-cleanup', CLEANUP_INTERVAL_MS, clock, cleanUp),
@@ -186,7 +177,7 @@ export function createTokens({
 
   async function cleanUp(): Promise<void> {
     await repository.withdrawUsersHost()
-    if ((await repository.removeExpired(clock.now())) > 0) onRemoved()
+    await repository.removeExpired(clock.now())
   }
 }
 

@@ -58,8 +58,6 @@ export interface Tokens {
   remove(credential: Principal, id: number): Promise<void>
   /** @throws GatewayError forbidden: unknown, expired, or of a credential that isn't active */
   authenticate(token: string): Promise<TokenHolder>
-  /** Forgets what is remembered of tokens: credentials have changed. */
-  forget(): void
   /** Deletes expired tokens hourly. */
   cleanup: Worker & { tick(): Promise<void> }
   /** Writes last_used_at of the tokens used, every few seconds and when it stops. */

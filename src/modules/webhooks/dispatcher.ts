@@ -28,7 +28,7 @@ import { GONE, judge } from './retry-policy.ts'
 export interface DispatcherOptions {
   queue: DeliveryQueue
   deliver: DeliveryTry
-  signals: Hears<'deliveries'>
+  signals: Hears<'deliveries' | 'credential-changed' | 'clock-moved'>
   concurrencyPerEndpoint: number
   /** An endpoint whose every try failed for this long is switched off. */
   disableAfterMs: number
@@ -176,7 +176,7 @@ export function createDispatcher(options: DispatcherOptions): LaneWorker {
     itemsOf: claimed => claimed.deliveries,
     begin,
     ended: claimed => shares.giveBack(claimed),
-    listen: wake => signals.on('deliveries', wake),
+    listen: wake => signals.onAny(['deliveries', 'credential-changed', 'clock-moved'], wake),
     // Not the lane, which may be called after a recipient.
     describe: ({ endpoint }) => ({ webhook: endpoint }),
     clock,

@@ -1,8 +1,11 @@
 /** What the gateway makes of a bridge that is attached. */
 import { expect, test } from 'bun:test'
 import { createBridgeAttachment } from '../../../src/app/bridge-attachment.ts'
+import { BridgesInUse } from '../../../src/app/bridges-in-use.ts'
 import { createBridges } from '../../../src/bridges/bridges.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
+import { createProcessClock } from '../../../src/lib/process-clock.ts'
+import { Signals } from '../../../src/lib/signals.ts'
 import type { AttachedBridge } from '../../../src/modules/attached-bridges/attached-bridges.ts'
 import { identityNamespace } from '../../../src/modules/identities/identities.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
@@ -33,23 +36,28 @@ test('ghosts and bots are the bridge’s own users; ours and those of other serv
   const clock = new ManualClock()
   const bridges = createBridges({
     bridges: [],
+    signals: new Signals(),
     sessions: { actingAs: () => expect.unreachable() },
     clock,
     logger: silentLogger,
   })
-  const attachment = createBridgeAttachment({
+  const config = { bridges: [], data: { dir: '/nowhere' }, matrix: { serverName: 'example.org' } } as never
+  const context = {
+    config,
+    secrets: { bridges: new Map() } as never,
+    db: { read: async () => [] } as never,
+    clock: createProcessClock(clock),
+    logger: silentLogger,
+  }
+  const attachment = createBridgeAttachment(context, {
     attached: { list: async () => [WA] } as never,
+    inUse: new BridgesInUse(config),
     bridges,
     processes: { stop: async () => undefined } as never,
     homeserver: undefined,
     sandbox: undefined,
     service: { serve: async () => undefined, direct: () => undefined },
-    settings: { bridges: [], data: { dir: '/nowhere' }, matrix: { serverName: 'example.org' } } as never,
-    secrets: { bridges: new Map() },
-    onTakenUp: async () => undefined,
-    onGone: async () => undefined,
-    clock,
-    logger: silentLogger,
+    devices: {} as never,
   })
   await attachment.begin()
   const ours = '@mgabcdefghij:example.org'

@@ -4,8 +4,10 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { createBridges } from '../../../src/bridges/bridges.ts'
 import { BridgeStarting, StartWatch } from '../../../src/bridges/start-watch.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
+import type { SignalPayloads } from '../../../src/domain/signals.ts'
 import type { Clock } from '../../../src/lib/clock.ts'
 import { createLogger } from '../../../src/lib/logger.ts'
+import { Signals } from '../../../src/lib/signals.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
 import { freePort } from '../../support/program.ts'
 import { SkippingClock } from '../../support/skipping-clock.ts'
@@ -221,7 +223,11 @@ test('an answer without an end is not taken for one', async () => {
 
 test('a report that it is starting doesn’t make it ready, and any other does', async () => {
   await begin()
+  const signals = new Signals<SignalPayloads>()
+  const told = (stateEvent: string) =>
+    signals.emit('bridge-state', 'wa', { matrixUserId: null, loginId: null, stateEvent, errorCode: null })
   const bridges = createBridges({
+    signals,
     bridges: [{ platform: 'wa', baseUrl: `http://127.0.0.1:${port}`, sharedSecret: 'secret' }],
     sessions: { actingAs: () => expect.unreachable() },
     clock: new ManualClock(),
@@ -229,9 +235,9 @@ test('a report that it is starting doesn’t make it ready, and any other does',
   })
   const ready = bridges.untilReady('wa', new AbortController().signal).then(() => true)
   await waitFor(() => log.length > 0)
-  bridges.noteState('wa', 'STARTING')
+  told('STARTING')
   expect(await Promise.race([ready, settled().then(() => false)])).toBe(false)
-  bridges.noteState('wa', 'CONNECTED')
+  told('CONNECTED')
   expect(await ready).toBe(true)
   bridges.stop()
 })

@@ -1,12 +1,16 @@
 /** Reports of a login's state: who may send them, and their effect. */
 import { expect, test } from 'bun:test'
-import { createStatusReceiver, type StateReport } from '../../../src/bridges/status-receiver.ts'
+import { createStatusReceiver } from '../../../src/bridges/status-receiver.ts'
+import type { SignalPayloads, StateReport } from '../../../src/domain/signals.ts'
+import { Signals } from '../../../src/lib/signals.ts'
 
 function setUp() {
   const states: [string, StateReport][] = []
+  const signals = new Signals<SignalPayloads>()
+  signals.on('bridge-state', (platform, state) => states.push([platform, state]))
   const receiver = createStatusReceiver({
     asTokenOf: platform => (platform === 'wa' ? 'as_wa' : undefined),
-    onState: (platform, state) => states.push([platform, state]),
+    signals,
   })
   const report = (body: string | null, { platform = 'wa', token = 'as_wa', method = 'POST' } = {}) =>
     receiver.fetch(

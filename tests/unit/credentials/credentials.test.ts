@@ -20,7 +20,8 @@ beforeEach(() => {
   db = tempDb()
   clock = new ManualClock()
   changes = 0
-  credentials = createCredentials({ db, hasher, clock, onChange: () => (changes += 1) })
+  db.signals.on('credential-changed', () => changes++)
+  credentials = createCredentials({ db, hasher, clock })
 })
 afterEach(() => db.destroy())
 

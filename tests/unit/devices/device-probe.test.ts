@@ -73,10 +73,9 @@ async function start() {
     matrixUserOf: async identityId => `@mg${Number(identityId.slice(3))}:s`,
     identityOf: async () => null,
     accountTrouble: () => null,
-    onLinked: () => undefined,
-    onSelf: async () => undefined,
-    onSettled: () => undefined,
-    onQueueVoid: () => undefined,
+    contacts: { refresh: async () => undefined },
+    phones: { note: async () => undefined },
+    signals: db.signals,
     clock,
     logger: silentLogger,
   })

@@ -6,6 +6,7 @@ import { type Device, inboxEvents } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import type { DeviceEvent } from '../../../src/domain/events.ts'
 import type { Bridge, BridgeContact, BridgeLogin, Bridges } from '../../../src/domain/ports.ts'
+import type { StateReport } from '../../../src/domain/signals.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import {
   createDevices,
@@ -32,7 +33,7 @@ let trouble: string | null
 let platforms: string[]
 let loggedOut: string[]
 let linked: Device[]
-let awake: Device[]
+let awake: string[]
 let nudges: number
 let voided: number
 let devices: LinkedDevices & ProbedDevices
@@ -71,6 +72,8 @@ beforeEach(() => {
   nudges = 0
   db.signals.on('deliveries', () => nudges++)
   voided = 0
+  db.signals.on('device-settled', deviceRowId => awake.push(deviceRowId))
+  db.signals.on('devices-voided', () => voided++)
   const bridge: Partial<Bridge> = {
     platform: 'wa',
     logins: async () => {
@@ -105,16 +108,24 @@ beforeEach(() => {
     matrixUserOf: async () => '@mg1:s',
     identityOf: async userId => (userId === '@mg1:s' ? 'id_1' : null),
     accountTrouble: () => trouble,
-    onLinked: device => linked.push(device),
-    onSelf: async () => undefined,
-    onSettled: device => awake.push(device),
-    onQueueVoid: () => voided++,
+    contacts: { refresh: async device => linked.push(device) },
+    phones: { note: async () => undefined },
+    signals: db.signals,
     clock,
     logger: silentLogger,
   })
 })
 afterEach(() => db.destroy())
 
+const pushed = (stateEvent: string, loginId: string | null = '237') => ({
+  stateEvent,
+  loginId,
+  errorCode: null,
+})
+/** The wa bridge reports a state. */
+const report = (matrixUserId: string | null, state: Omit<StateReport, 'matrixUserId'>) =>
+  db.signals.emit('bridge-state', 'wa', { matrixUserId, ...state })
+const changed = (matrixUserId: string | null) => db.signals.emit('account-changed', matrixUserId)
 const listed = async () =>
   (await devices.list('id_1')).map(({ device_id, state, reason }) => [device_id, state, reason])
 /** Asks as often as it takes to believe that a login is gone. */
@@ -270,7 +281,6 @@ describe('a login that its bridge leaves out', () => {
     }
     return states
   }
-  const pushed = (stateEvent: string, loginId: string | null = '237') => ({ stateEvent, loginId })
 
   test('is gone when three answers over ten seconds say so', async () => {
     await listed()
@@ -332,7 +342,7 @@ describe('a login that its bridge leaves out', () => {
   ])('is gone at once when the bridge says %s', async (event, loginId) => {
     await listed()
     logins = []
-    devices.noteBridgeState('wa', '@mg1:s', pushed(event, loginId))
+    report('@mg1:s', pushed(event, loginId))
     await settled()
     expect(row().state).toBe('logged_out')
   })
@@ -344,7 +354,7 @@ describe('a login that its bridge leaves out', () => {
   ])('is not gone when the bridge says something %s', async (_, state) => {
     await listed()
     logins = []
-    devices.noteBridgeState('wa', '@mg1:s', state)
+    report('@mg1:s', state)
     await settled()
     expect(row().state).toBe('connected')
   })
@@ -352,7 +362,7 @@ describe('a login that its bridge leaves out', () => {
   test('is not gone by what the bridge said, without a name, of one that went before', async () => {
     await listed()
     logins = []
-    devices.noteBridgeState('wa', '@mg1:s', pushed('LOGGED_OUT', null))
+    report('@mg1:s', pushed('LOGGED_OUT', null))
     await settled()
     logins = [{ ...LOGIN, id: '238', phone: '+238' }]
     await devices.reconcile('id_1', 'wa')
@@ -363,8 +373,8 @@ describe('a login that its bridge leaves out', () => {
 
   test('was logged out once, and is here again: what was said then is forgotten', async () => {
     await listed()
-    devices.noteBridgeState('wa', '@mg1:s', pushed('LOGGED_OUT'))
-    devices.noteBridgeState('wa', '@mg1:s', pushed('CONNECTED'))
+    report('@mg1:s', pushed('LOGGED_OUT'))
+    report('@mg1:s', pushed('CONNECTED'))
     await settled()
     logins = []
     expect(await stateAfter(1_000)).toEqual(['connected'])
@@ -521,10 +531,11 @@ describe('a bridge that tells of a change', () => {
     await listed()
     asked = 0
     logins = [{ ...LOGIN, stateEvent: 'TRANSIENT_DISCONNECT' }]
-    devices.noteBridgeState('wa', '@mg1:s')
-    devices.noteBridgeState('wa', '@mg1:s')
-    devices.noteBridgeState('wa', '@stranger:s')
-    devices.noteBridgeState('wa', null)
+    changed('@mg1:s')
+    changed('@mg1:s')
+    changed('@stranger:s')
+    changed(null)
+    report(null, pushed('TRANSIENT_DISCONNECT', null))
     await settled()
     expect([row().state, asked]).toEqual(['disconnected', 1])
   })
@@ -536,7 +547,7 @@ describe('a bridge that tells of a change', () => {
     const first = devices.reconcile('id_1', 'wa')
     await settled()
     logins = [LOST]
-    devices.noteBridgeState('wa', '@mg1:s')
+    changed('@mg1:s')
     open.resolve()
     await first
     await settled()

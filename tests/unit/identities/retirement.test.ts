@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { tokens, webhooks } from '../../../src/db/schema/index.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { createIdentityRepository } from '../../../src/modules/identities/repository.ts'
-import { createRetirement, type Retirement } from '../../../src/modules/identities/retirement.ts'
+import { createRetirement } from '../../../src/modules/identities/retirement.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
 import { insertDevice, insertIdentity, insertToken, insertWebhook } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
@@ -13,7 +13,6 @@ let clock: ManualClock
 let retired: string[]
 let voided: string[]
 let bridgeIsDown: boolean
-let retirement: Retirement
 let stop: () => Promise<void>
 
 beforeEach(async () => {
@@ -29,7 +28,8 @@ beforeEach(async () => {
   insertDevice(db, { id: 'dev_host', identityId: 'id_host' })
   insertWebhook(db)
   insertToken(db)
-  retirement = createRetirement({
+  const retirement = createRetirement({
+    signals: db.signals,
     unreachable: createIdentityRepository(db).unreachable,
     belongings: {
       voidQueues: async identityId => void voided.push(identityId),
@@ -46,7 +46,7 @@ beforeEach(async () => {
     logger: silentLogger,
   })
   const controller = new AbortController()
-  const running = retirement.worker.run(controller.signal)
+  const running = retirement.run(controller.signal)
   stop = async () => {
     controller.abort()
     await running
@@ -61,7 +61,7 @@ afterEach(async () => {
 test('are retired when their last token is gone, once, and the host never is', async () => {
   expect(retired).toEqual([])
   db.orm.delete(tokens).run()
-  retirement.nudge()
+  db.signals.emit('token-removed')
   await settled()
   expect(retired).toEqual(['id_1'])
   expect(db.orm.select().from(webhooks).all()).toEqual([])
@@ -72,7 +72,7 @@ test('are retired when their last token is gone, once, and the host never is', a
 test('are tried again when the bridge was down', async () => {
   bridgeIsDown = true
   db.orm.delete(tokens).run()
-  retirement.nudge()
+  db.signals.emit('token-removed')
   await settled()
   // Meanwhile none of the identity's messages is sent.
   expect(voided).toEqual(['id_1'])

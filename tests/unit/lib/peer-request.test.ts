@@ -6,6 +6,7 @@ import { createProvisioningClient } from '../../../src/bridges/provisioning.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { AnswerRefused, askPeer, streamFromPeer, textAtMost } from '../../../src/lib/peer-request.ts'
+import { Signals } from '../../../src/lib/signals.ts'
 import { createAppserviceAccess } from '../../../src/matrix/account-access.ts'
 import { createMasClient } from '../../../src/matrix/accounts/mas-client.ts'
 import { createSharedSecretAccounts } from '../../../src/matrix/accounts/shared-secret-accounts.ts'
@@ -60,7 +61,7 @@ function endless(): ReadableStream<Uint8Array> {
 const client = () => createProvisioningClient('wa', { baseUrl: url }, 'secret')
 const step = { processId: 'p', stepId: 's', txnId: null, instructions: '' }
 const sessions = () => {
-  const access = createAppserviceAccess({ asToken: 'as', logger: silentLogger, onChange: () => undefined })
+  const access = createAppserviceAccess({ asToken: 'as', logger: silentLogger, signals: new Signals() })
   const calls = createMatrixCalls({ address: { baseUrl: url }, access, clock: systemClock })
   return { calls, session: createMatrixSessions(calls, false).actingAs('@u:s') }
 }

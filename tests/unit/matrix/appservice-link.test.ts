@@ -1,6 +1,7 @@
 /** The link to an external homeserver finds out and says if we are its application service. */
 import { describe, expect, test } from 'bun:test'
 import { createLogger } from '../../../src/lib/logger.ts'
+import { Signals } from '../../../src/lib/signals.ts'
 import { createAppserviceAccess } from '../../../src/matrix/account-access.ts'
 import { createAppserviceLink } from '../../../src/matrix/appservice-link.ts'
 import { createHomeserverProbe } from '../../../src/matrix/homeserver-probe.ts'
@@ -25,7 +26,7 @@ function link(serverName = 's') {
     ({ path }) => answers[path]?.() ?? matrixError(404, 'M_UNRECOGNIZED'),
   )
   const answer = address.fetch ?? fetch
-  const access = createAppserviceAccess({ asToken: 'as_secret', logger, onChange: () => undefined })
+  const access = createAppserviceAccess({ asToken: 'as_secret', logger, signals: new Signals() })
   const made = createAppserviceLink({
     probe: createHomeserverProbe(address.baseUrl, (url, init) => answer(new Request(url, init))),
     asToken: 'as_secret',

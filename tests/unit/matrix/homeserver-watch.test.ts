@@ -1,6 +1,7 @@
 /** How it is noticed that a homeserver ended and came back. */
 import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { createLogger } from '../../../src/lib/logger.ts'
+import { Signals } from '../../../src/lib/signals.ts'
 import { createAppserviceAccess } from '../../../src/matrix/account-access.ts'
 import { createHomeserverWatch } from '../../../src/matrix/homeserver-watch.ts'
 import type { HomeserverAddress } from '../../../src/matrix/http-api.ts'
@@ -44,7 +45,7 @@ afterEach(async () => {
 })
 
 function watch(address: HomeserverAddress) {
-  const access = createAppserviceAccess({ asToken: 'as', logger, onChange: () => undefined })
+  const access = createAppserviceAccess({ asToken: 'as', logger, signals: new Signals() })
   return createHomeserverWatch({
     calls: createMatrixCalls({ address, access, clock }),
     positions: async () => users.map(userId => ({ userId })),

@@ -1,5 +1,6 @@
 /** Reading once more after the homeserver couldn't reach us: which events, and when. */
 import { afterEach, beforeEach, expect, test } from 'bun:test'
+import { Signals } from '../../../src/lib/signals.ts'
 import { createAppserviceAccess } from '../../../src/matrix/account-access.ts'
 import { createLookBack, type LookBack } from '../../../src/matrix/look-back.ts'
 import { createMatrixCalls } from '../../../src/matrix/matrix-calls.ts'
@@ -33,7 +34,7 @@ beforeEach(() => {
   )
   log = collectedLog()
   const { logger } = log
-  const access = createAppserviceAccess({ asToken: 'as', logger, onChange: () => undefined })
+  const access = createAppserviceAccess({ asToken: 'as', logger, signals: new Signals() })
   lookBack = createLookBack({
     calls: createMatrixCalls({ address: stub.address, access, clock }),
     sink: {

@@ -2,7 +2,9 @@
 import { afterAll, describe, expect, test } from 'bun:test'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import type { AccountProvisioner, MatrixAccount } from '../../../src/domain/ports.ts'
+import type { SignalPayloads } from '../../../src/domain/signals.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
+import { Signals } from '../../../src/lib/signals.ts'
 import { createAppserviceAccess, createOwnTokenAccess } from '../../../src/matrix/account-access.ts'
 import { createMatrixCalls } from '../../../src/matrix/matrix-calls.ts'
 import { createMatrixSessions } from '../../../src/matrix/sessions.ts'
@@ -11,6 +13,13 @@ import { ManualClock, settled } from '../../support/manual-clock.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 
 const USER = '@mg1:s'
+
+/** Notes whose accounts change. */
+function accountSignals(changes: (string | null)[]) {
+  const signals = new Signals<SignalPayloads>()
+  signals.on('account-changed', userId => changes.push(userId))
+  return signals
+}
 
 /** Users with tokens of their own, at a homeserver that accepts the token `good`. */
 function ownTokens(answer: (request: StubRequest) => object = () => ({ event_id: '$1' })) {
@@ -47,7 +56,7 @@ function ownTokens(answer: (request: StubRequest) => object = () => ({ event_id:
     provisioner,
     clock,
     logger: silentLogger,
-    onChange: userId => changes.push(userId),
+    signals: accountSignals(changes),
   })
   const sessions = createMatrixSessions(createMatrixCalls({ address, access, clock }))
   const send = () => sessions.actingAs(USER).send('!r:s', 'm.room.message', {}, 'txn')
@@ -170,7 +179,7 @@ describe('a user that the application service speaks for', () => {
     const access = createAppserviceAccess({
       asToken: 'as',
       logger: silentLogger,
-      onChange: id => changes.push(id),
+      signals: accountSignals(changes),
     })
     const sessions = createMatrixSessions(createMatrixCalls({ address, access, clock: new ManualClock() }))
     const send = () => sessions.actingAs(USER).send('!r:s', 'm.room.message', {}, 'txn')
@@ -240,7 +249,7 @@ describe('a rate limit', () => {
 
 test('a homeserver without space says so, as ours does on our disk', async () => {
   const { address } = homeserverStub(() => matrixError(507, 'M_UNKNOWN'))
-  const access = createAppserviceAccess({ asToken: 'as', logger: silentLogger, onChange: () => undefined })
+  const access = createAppserviceAccess({ asToken: 'as', logger: silentLogger, signals: new Signals() })
   const calls = createMatrixCalls({ address, access, clock: new ManualClock() })
   const made = calls.json(USER, 'make a room', { method: 'POST', path: '/createRoom' })
   await expect(made).rejects.toMatchObject({ code: 'storage_full' })
@@ -249,7 +258,7 @@ test('a homeserver without space says so, as ours does on our disk', async () =>
 test('a refusal that may pass is no refusal of the call', async () => {
   for (const status of [408, 425]) {
     const { address } = homeserverStub(() => matrixError(status, 'M_UNKNOWN'))
-    const access = createAppserviceAccess({ asToken: 'as', logger: silentLogger, onChange: () => undefined })
+    const access = createAppserviceAccess({ asToken: 'as', logger: silentLogger, signals: new Signals() })
     const calls = createMatrixCalls({ address, access, clock: new ManualClock() })
     const made = calls.json(USER, 'make a room', { method: 'POST', path: '/createRoom' })
     await expect(made).rejects.toMatchObject({ code: 'homeserver_unavailable' })
@@ -274,7 +283,7 @@ describe('over the network', () => {
       ),
   })
   const address = { baseUrl: server.url.origin }
-  const access = createAppserviceAccess({ asToken: 'as', logger: silentLogger, onChange: () => undefined })
+  const access = createAppserviceAccess({ asToken: 'as', logger: silentLogger, signals: new Signals() })
   const calls = createMatrixCalls({ address, access, clock: new ManualClock() })
   afterAll(() => server.stop(true))
 

@@ -1,6 +1,7 @@
 /** Sending to homeservers that forget transactions: a repeat finds the event and sends none. */
 import { expect, test } from 'bun:test'
 import { silentLogger } from '../../../src/lib/logger.ts'
+import { Signals } from '../../../src/lib/signals.ts'
 import { createAppserviceAccess } from '../../../src/matrix/account-access.ts'
 import { createMatrixCalls } from '../../../src/matrix/matrix-calls.ts'
 import { createMatrixSessions } from '../../../src/matrix/sessions.ts'
@@ -20,7 +21,7 @@ function forgetful(forgetsTransactions = true) {
     room.push({ event_id, sender: USER, type: 'm.room.message', content: body })
     return { event_id }
   })
-  const access = createAppserviceAccess({ asToken: 'as', logger: silentLogger, onChange: () => undefined })
+  const access = createAppserviceAccess({ asToken: 'as', logger: silentLogger, signals: new Signals() })
   const calls = createMatrixCalls({ address, access, clock: new ManualClock() })
   const session = createMatrixSessions(calls, forgetsTransactions).actingAs(USER)
   const send = (txnId: string, isRepeat?: boolean) =>

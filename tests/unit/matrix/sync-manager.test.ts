@@ -1,8 +1,10 @@
 /** The /sync loops at a scripted homeserver: what they hand on, their positions, and bad days. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import type { SyncPosition } from '../../../src/domain/ports.ts'
+import type { SignalPayloads } from '../../../src/domain/signals.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { AnswerRefused } from '../../../src/lib/peer-request.ts'
+import { Signals } from '../../../src/lib/signals.ts'
 import { createMatrixCalls } from '../../../src/matrix/matrix-calls.ts'
 import type { RoomEventBatch } from '../../../src/matrix/room-event.ts'
 import { createSyncManager, type SyncManager } from '../../../src/matrix/sync/sync-manager.ts'
@@ -21,6 +23,7 @@ const message = (id: string) => ({
 })
 
 let clock: ManualClock
+let signals: Signals<SignalPayloads>
 let manager: SyncManager
 let positions: SyncPosition[]
 let batches: RoomEventBatch[]
@@ -65,6 +68,7 @@ function start() {
     },
     clock,
   })
+  signals = new Signals()
   manager = createSyncManager({
     calls,
     sink: {
@@ -74,6 +78,7 @@ function start() {
       },
     },
     positions: async () => positions,
+    signals,
     clock,
     logger: silentLogger,
   })
@@ -328,13 +333,13 @@ describe('identities', () => {
     answers = [{ next_batch: 's2' }]
     await start()
     positions = [...positions, { userId: '@mg2:s', since: null }]
-    manager.nudge()
+    signals.emit('identity-created')
     await idle()
     expect(syncs().at(-1)?.token).toBe('token of @mg2:s')
     expect(manager.health().loops).toBe(2)
     const ofFirst = syncs().findLast(({ token }) => token === `token of ${USER}`)
     positions = positions.slice(1)
-    manager.nudge()
+    signals.emit('identity-created')
     await idle()
     expect(manager.health().loops).toBe(1)
     expect(ofFirst?.signal.aborted).toBe(true)

@@ -518,7 +518,7 @@ describe('while the device is logged out', () => {
   })
 
   test('its messages wait, and go in order as soon as it is linked again', async () => {
-    const outbox = startOutbox()
+    startOutbox()
     await clock.advance(3 * 3_600_000)
     await idle()
     expect(rows()[0]).toMatchObject({
@@ -526,7 +526,7 @@ describe('while the device is logged out', () => {
       reason: 'the device is logged out, the message waits for it to be linked again: at the phone',
     })
     db.connection.run("UPDATE devices SET state = 'connected'")
-    outbox.wake('dev_1')
+    db.signals.emit('device-settled', 'dev_1')
     await idle()
     expect(sentTexts()).toEqual(['1', '2'])
     expect(rows().map(row => [row.status, row.reason])).toEqual([
@@ -548,10 +548,10 @@ describe('while the device is logged out', () => {
   })
 
   test('they fail as soon as it is deleted', async () => {
-    const outbox = startOutbox()
+    startOutbox()
     await idle()
     db.connection.run('UPDATE devices SET removed_at = 1')
-    outbox.wake('dev_1')
+    db.signals.emit('device-settled', 'dev_1')
     await clock.advance(10)
     await idle()
     expect(statuses()).toEqual(['failed', 'failed'])

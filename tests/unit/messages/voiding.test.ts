@@ -9,8 +9,9 @@ import { type Backlog, createBacklog } from '../../../src/modules/messages/backl
 import { createOutbox } from '../../../src/modules/messages/outbox.ts'
 import type { Messages, SendRequest } from '../../../src/modules/messages/types.ts'
 import { createUnusedSlots, type UnusedSlots } from '../../../src/modules/messages/unused-slots.ts'
-import { createVoiding, type Voiding } from '../../../src/modules/messages/voiding.ts'
+import { createVoiding } from '../../../src/modules/messages/voiding.ts'
 import { Supervisor } from '../../../src/runtime/supervisor.ts'
+import type { Worker } from '../../../src/runtime/worker.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
 import {
   type MessageStore,
@@ -39,7 +40,7 @@ let store: MessageStore
 let devices: DeviceRepository
 let backlog: Backlog
 let messages: Messages
-let voiding: Voiding
+let voiding: Worker
 let unusedSlots: UnusedSlots
 let discarded: string[]
 let sent: string[]
@@ -77,6 +78,7 @@ beforeEach(() => {
   voiding = createVoiding({
     endings: store.endings,
     discard: async ids => void discarded.push(...ids),
+    signals: db.signals,
     clock,
   })
 })
@@ -102,7 +104,7 @@ async function idle() {
 const remove = () => devices.remove('dev_1', 'deleted by the API', clock.now())
 const linkAgain = () => devices.adopt('id_1', 'wa', LOGIN, 'dev_2', clock.now())
 async function runVoiding() {
-  supervisor.start(voiding.worker)
+  supervisor.start(voiding)
   await idle()
 }
 const claim = (pace = PACE) =>
@@ -163,7 +165,6 @@ describe('a deleted device', () => {
     await runVoiding()
     await accept({ contact: contacts(3) })
     await remove()
-    voiding.nudge()
     await idle()
     expect(statuses()).toEqual([FAILED, FAILED, FAILED])
   })

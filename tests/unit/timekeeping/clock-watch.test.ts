@@ -30,6 +30,7 @@ beforeEach(() => {
   db = tempDb()
   machine = new ManualClock()
   moved = 0
+  db.signals.on('clock-moved', () => moved++)
   stop = async () => undefined
   insertIdentity(db)
   insertDevice(db, { linkedAt: machine.now() - 1_000, stateSince: machine.now() - 1_000 })
@@ -42,7 +43,7 @@ afterEach(async () => {
 /** A run of the gateway, as far as its clock goes. */
 async function run(repository = createTimekeepingRepository(db)) {
   const clock = createProcessClock(machine)
-  const watch = createClockWatch({ clock, repository, onMoved: () => moved++, logger: silentLogger })
+  const watch = createClockWatch({ clock, repository, signals: db.signals, logger: silentLogger })
   await watch.begin()
   const controller = new AbortController()
   const running = watch.worker.run(controller.signal)
@@ -178,7 +179,7 @@ test('a full disk delays that, and nothing is moved twice', async () => {
       isFull ? Promise.reject(new GatewayError('storage_full', 'no space')) : repository.move(step, now),
   }
   const clock = createProcessClock(machine)
-  const watch = createClockWatch({ clock, repository: filling, onMoved: () => moved++, logger: silentLogger })
+  const watch = createClockWatch({ clock, repository: filling, signals: db.signals, logger: silentLogger })
   await waitingMessage()
   machine.set(-DAY)
   isFull = true

@@ -47,7 +47,7 @@ beforeEach(() => {
   const hasher = createHmacHasher(Buffer.from('tokens test'))
   let made = 0
   tokens = createTokens({ db, identities, hasher, randomId: () => ++made, clock })
-  credentials = createCredentials({ db, hasher, clock, onChange: () => tokens.forget() })
+  credentials = createCredentials({ db, hasher, clock })
   // Inserted directly: the tests need no secrets, and hashing one takes long.
   for (const { clientId, role } of [ROOT, APP, OTHER]) {
     db.connection.run("INSERT INTO credentials VALUES (?, 'no hash', ?, '[]', '', 1, 0, 0)", [clientId, role])
