@@ -1,12 +1,8 @@
 /** The events that webhooks and the event feed carry. Of a message, the first block of fields is the usage guide's, to the letter. */
-import type {
-  ChatKind,
-  DeviceEventName,
-  DeviceState,
-  MessageEventName,
-  MessageKind,
-  ShownMessageStatus,
-} from './states.ts'
+
+import type { ChatKind, DeviceEventName, MessageEventName, MessageKind } from './states.ts'
+import type { DeviceView } from './views/device.ts'
+import type { MessageView } from './views/message.ts'
 
 export interface MediaInfo {
   /** File size in bytes. */
@@ -63,37 +59,17 @@ export interface MessageEvent {
 }
 
 /** A device got another state: the device as GET /api/v1/devices lists it then. */
-export interface DeviceEvent {
+export type DeviceEvent = DeviceView & {
   event: DeviceEventName
   /** When we learned of it, RFC 3339 in UTC. */
   timestamp: string
-  platform: string
-  device_id: string
-  state: DeviceState
-  /** Why, in words; null when there is nothing to say. */
-  reason: string | null
-  since: string
-  name: string
-  phone: string | null
-  linked_at: string
 }
 
 /** A message that was sent got another status: the message as GET /api/v1/messages/{id} shows it then. */
-export interface StatusEvent {
+export type StatusEvent = Omit<MessageView, 'due_at'> & {
   event: 'message.status'
   /** When we learned of it, RFC 3339 in UTC. */
   timestamp: string
-  /** What the send was answered with. */
-  id: string
-  platform: string
-  device_id: string
-  to: string
-  status: ShownMessageStatus
-  reason: string | null
-  event_id: string | null
-  expires_at: string | null
-  created_at: string
-  updated_at: string
 }
 
 /** A webhook was switched off by us. */

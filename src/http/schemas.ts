@@ -1,6 +1,5 @@
 /** Schemas that several models share. */
-import type { ObjectOptions, SchemaOptions, TProperties } from '@sinclair/typebox'
-import { type TSchema, t } from 'elysia'
+import { t } from 'elysia'
 import { GatewayError } from '../domain/errors.ts'
 
 export interface WholeNumberOptions {
@@ -47,19 +46,6 @@ export function wholeNumberInBody(name: string, options: WholeNumberOptions) {
 export const KNOWN_ONLY = 'x-known-only'
 export const knownOnly = { [KNOWN_ONLY]: true }
 
-/** Where a schema says by which name the document has it. */
-export const NAME = 'x-name'
-
-/** An object that the document has once, under a name of its own. */
-export function model<T extends TProperties>(name: string, properties: T, options: ObjectOptions = {}) {
-  return t.Object(properties, { [NAME]: name, ...options })
-}
-
-/** A whole number in an answer. (`t.Integer` also takes texts, as a query has them.) */
-export function integer(options: { description?: string } = {}) {
-  return t.Unsafe<number>({ type: 'integer', ...options })
-}
-
 /** Where a schema says that it is a whole number. */
 export const AS_INTEGER = 'x-integer'
 
@@ -97,24 +83,6 @@ export function textsByName(
 
 /** Where a schema says that it is an object of texts. */
 export const AS_TEXTS = 'x-texts'
-
-/** One of a closed set. (`t.UnionEnum` would make its first value the default, `t.Union` of a list loses the type.) */
-export function oneOf<const T extends readonly string[]>(values: T, options: SchemaOptions = {}) {
-  const union: TSchema = t.Union(
-    values.map(value => t.Literal(value)),
-    options,
-  )
-  return t.Unsafe<T[number]>(union)
-}
-
-export function nullable<T extends TSchema>(schema: T) {
-  return t.Union([schema, t.Null()])
-}
-
-/** @param about what happens then, as a sentence */
-export function timestamp(about = '') {
-  return t.String({ format: 'date-time', description: `${about} RFC 3339 in UTC.`.trim() })
-}
 
 /** Of our own lists: how many at most are in one answer. */
 const PAGE_SIZE = 100

@@ -1,7 +1,7 @@
 /** Contacts and groups of a sandbox device, and its platforms' capabilities. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import type { ContactView, GroupView } from '../../src/modules/contacts/types.ts'
-import type { PlatformView } from '../../src/modules/platforms/types.ts'
+import type { ContactView, GroupView } from '../../src/domain/views/contact.ts'
+import type { PlatformView } from '../../src/domain/views/platform.ts'
 import type { GatewayClient } from '../support/gateway-client.ts'
 import { type LiveGateway, liveGateway } from '../support/live-gateway.ts'
 

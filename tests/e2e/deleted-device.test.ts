@@ -1,6 +1,6 @@
 /** Deleting the device stops a wrong blast, whatever happens afterwards. */
 import { expect, setDefaultTimeout, test } from 'bun:test'
-import type { MessageView } from '../../src/modules/messages/types.ts'
+import type { MessageView } from '../../src/domain/views/message.ts'
 import { GatewayClient } from '../support/gateway-client.ts'
 import { spawnGateway } from '../support/gateway-process.ts'
 import { tempDir } from '../support/temp-dir.ts'

@@ -1,7 +1,7 @@
 /** A person with a hidden WhatsApp id (LID) stays one, by number, id and either Matrix user. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
 import type { MessagePayload } from '../../src/domain/events.ts'
-import type { ContactView } from '../../src/modules/contacts/types.ts'
+import type { ContactView } from '../../src/domain/views/contact.ts'
 import type { Account, GatewayClient, Phone } from '../support/gateway-client.ts'
 import { InboxReader } from '../support/inbox-reader.ts'
 import { type LiveGateway, liveGateway } from '../support/live-gateway.ts'

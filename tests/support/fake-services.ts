@@ -2,13 +2,14 @@
 import { createHash } from 'node:crypto'
 import type { Db } from '../../src/db/open.ts'
 import { GatewayError } from '../../src/domain/errors.ts'
+import type { ContactView } from '../../src/domain/views/contact.ts'
+import type { ListedDevice } from '../../src/domain/views/device.ts'
+import type { LinkEvent, LinkView } from '../../src/domain/views/link.ts'
+import type { PlatformView } from '../../src/domain/views/platform.ts'
 import type { HttpServices } from '../../src/http/services.ts'
-import type { ContactView } from '../../src/modules/contacts/types.ts'
-import type { ListedDevice } from '../../src/modules/devices/types.ts'
 import { stateOf } from '../../src/modules/linking/link-events.ts'
-import type { LinkEvent, LinkRequest, LinkView } from '../../src/modules/linking/types.ts'
+import type { LinkRequest } from '../../src/modules/linking/types.ts'
 import type { SendRequest } from '../../src/modules/messages/types.ts'
-import type { PlatformView } from '../../src/modules/platforms/types.ts'
 import { stagedFile } from './messages.ts'
 
 export const DEVICE: ListedDevice = {

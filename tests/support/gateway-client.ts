@@ -1,7 +1,7 @@
 /** A gateway over HTTP alone, as users have it, with the sandbox's phones at the other end. */
-import type { ListedDevice } from '../../src/modules/devices/types.ts'
-import type { AcceptedMessage, MessageView } from '../../src/modules/messages/types.ts'
-import type { WebhookView } from '../../src/modules/webhooks/types.ts'
+import type { ListedDevice } from '../../src/domain/views/device.ts'
+import type { AcceptedMessage, MessageView } from '../../src/domain/views/message.ts'
+import type { WebhookView } from '../../src/domain/views/webhook.ts'
 import { type Answer, basic, bearer, type JsonClient, jsonClient } from './json-client.ts'
 import { type SocketWatcher, watchSocket } from './socket-watcher.ts'
 import { waitFor } from './wait-for.ts'

@@ -1,9 +1,9 @@
 /** The OpenAPI document: @elysiajs/swagger's, made complete. It is built from the routes themselves, which need no services for it. */
 import { Elysia } from 'elysia'
+import { NAME } from '../../domain/views/schema.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { silentLogger } from '../../lib/logger.ts'
 import { apiRoutes } from '../routes/index.ts'
-import { NAME } from '../schemas.ts'
 import type { HttpServices } from '../services.ts'
 import { errorResponses } from './errors.ts'
 import { operation, plain } from './operation.ts'

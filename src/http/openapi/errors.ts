@@ -1,7 +1,8 @@
 /** What the document says about errors: their body, each code, and the answers of each status. */
+import { Type } from '@sinclair/typebox'
 import { t } from 'elysia'
+import { model, NAME, oneOf } from '../../domain/views/schema.ts'
 import { type AnsweredCode, type ErrorStatus, STATUS_OF } from '../errors.ts'
-import { integer, model, NAME, oneOf } from '../schemas.ts'
 
 interface CodeText {
   means: string
@@ -128,8 +129,8 @@ const ErrorBody = model(
     code: ErrorCode,
     request_id: t.String({ description: 'Also in the X-Request-Id header and in the log.' }),
     oldest: t.Optional(t.String({ description: 'Of `gone`: the oldest event that is kept.' })),
-    used: t.Optional(integer({ description: 'Of `quota_exceeded`, in bytes.' })),
-    limit: t.Optional(integer({ description: 'Of `quota_exceeded`, in bytes.' })),
+    used: t.Optional(Type.Integer({ description: 'Of `quota_exceeded`, in bytes.' })),
+    limit: t.Optional(Type.Integer({ description: 'Of `quota_exceeded`, in bytes.' })),
   },
   { examples: [bodyOf('bad_request')] },
 )

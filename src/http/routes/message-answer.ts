@@ -1,7 +1,7 @@
 /** The answer of calls that have nothing to say but that it was done. */
 import { t } from 'elysia'
+import { model } from '../../domain/views/schema.ts'
 import { answer } from '../route.ts'
-import { model } from '../schemas.ts'
 
 const Done = model(
   'Done',

@@ -2,13 +2,14 @@
 import type { Chat, Device } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import type { Bridge, BridgeContact, Bridges } from '../../domain/ports.ts'
+import type { CheckView, ContactView, GroupView } from '../../domain/views/contact.ts'
 import { normaliseContact, phoneDigits } from '../../lib/phone-numbers.ts'
 import type { ChatRepository } from '../chats/repository.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import { loggedOut, noSuchDevice } from '../devices/refusals.ts'
 import type { PeoplesPhones } from './phones.ts'
 import { resolveContact } from './resolve.ts'
-import type { CheckView, ContactView, Directory, GroupView } from './types.ts'
+import type { Directory } from './types.ts'
 
 export interface DirectoryOptions {
   bridges: Bridges

@@ -1,30 +1,5 @@
 /** Contacts, as HTTP routes use them. */
-import type { ChatKind } from '../../domain/states.ts'
-
-export interface ContactView {
-  /** On the network; usable as `contact` of a message, as phone and matrix_id are. */
-  id: string
-  name: string
-  /** Digits; null where the network tells none. */
-  phone: string | null
-  matrix_id: string | null
-  /** The Matrix room of the chat with them, null while there is none. */
-  room: string | null
-  /** URIs by which they can be found as well, such as tel:+237… */
-  identifiers: string[]
-}
-
-export interface GroupView {
-  /** Usable as `group_url` of a message. */
-  id: string
-  name: string
-  kind: ChatKind
-  room: string
-}
-
-export type CheckView =
-  | ({ exists: true } & ContactView)
-  | { exists: false; id: null; name: null; phone: null; matrix_id: null; room: null; identifiers: [] }
+import type { CheckView, ContactView, GroupView } from '../../domain/views/contact.ts'
 
 export interface Directory {
   /**

@@ -7,12 +7,13 @@ import type { Credential } from '../../db/schema/index.ts'
 import { CLIENT_ID, CLIENT_ID_PHRASE } from '../../domain/client-ids.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import { allows, effectiveScopes, isScope, SCOPES, type Scope } from '../../domain/scopes.ts'
+import type { CredentialView } from '../../domain/views/credential.ts'
 import { type Clock, rfc3339 } from '../../lib/clock.ts'
 import { equalInConstantTime } from '../../lib/sealing.ts'
 import { randomToken } from '../../lib/tokens.ts'
 import { createCredentialRepository } from './repository.ts'
 import { createSecretHashing, UNMATCHABLE_HASH } from './secret-hashing.ts'
-import type { Credentials, CredentialView, Principal } from './types.ts'
+import type { Credentials, Principal } from './types.ts'
 
 export interface CredentialsOptions {
   db: Pick<Db, 'read' | 'write'>

@@ -1,18 +1,9 @@
 /** What the credentials use cases offer to the HTTP routes and the command line. */
+
 import type { Credential } from '../../db/schema/index.ts'
 import type { Role } from '../../domain/states.ts'
+import type { CredentialView } from '../../domain/views/credential.ts'
 import type { Recorder } from '../idempotency/types.ts'
-
-/** A credential as the API shows it. */
-export interface CredentialView {
-  client_id: string
-  role: Role
-  scopes: string[]
-  description: string
-  active: boolean
-  created_at: string
-  updated_at: string
-}
 
 /** A caller that has proved itself: a credential without its secret's hash. */
 export type Principal = Pick<Credential, 'clientId' | 'role' | 'scopes'>

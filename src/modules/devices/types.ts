@@ -1,22 +1,6 @@
 /** What the devices use cases offer to the HTTP routes. */
-import type { DeviceState } from '../../domain/states.ts'
 
-export interface DeviceView {
-  platform: string
-  device_id: string
-  state: DeviceState
-  reason: string | null
-  since: string
-  name: string
-  phone: string | null
-  linked_at: string
-}
-
-/** As the list shows it. */
-export interface ListedDevice extends DeviceView {
-  /** Names nobody, and stays: what metrics and logs call the device by. */
-  id: string
-}
+import type { ListedDevice } from '../../domain/views/device.ts'
 
 export interface Devices {
   /** Oldest link first, those logged out at the phone included. */

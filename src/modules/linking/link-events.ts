@@ -1,7 +1,7 @@
 /** A bridge's login steps as those who follow a link see them. */
 import { GatewayError } from '../../domain/errors.ts'
 import type { LoginField, LoginStep } from '../../domain/login-steps.ts'
-import type { LinkEnd, LinkEvent, LinkField, LinkState } from './types.ts'
+import type { LinkEnd, LinkEvent, LinkField, LinkState } from '../../domain/views/link.ts'
 
 export function eventOf(step: Exclude<LoginStep, { kind: 'complete' }>): LinkEvent {
   const { instructions } = step

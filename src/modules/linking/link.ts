@@ -5,6 +5,7 @@
 import { GatewayError } from '../../domain/errors.ts'
 import type { AskingStep, LoginStep } from '../../domain/login-steps.ts'
 import type { Bridge } from '../../domain/ports.ts'
+import type { LinkEnd, LinkEvent, LinkView } from '../../domain/views/link.ts'
 import { type Clock, rfc3339 } from '../../lib/clock.ts'
 import { connectionProblem } from '../../lib/connection-problem.ts'
 import type { Logger } from '../../lib/logger.ts'
@@ -12,7 +13,6 @@ import { maskAddresses } from '../../lib/mask-addresses.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
 import { checkedAnswers, forget, knownOf, namesOf, suffices, tiedToFields } from './answers.ts'
 import { endOf, eventOf, stateOf } from './link-events.ts'
-import type { LinkEnd, LinkEvent, LinkView } from './types.ts'
 
 export interface LinkOptions {
   identityId: string

@@ -5,12 +5,13 @@
 import { GatewayError } from '../../domain/errors.ts'
 import type { LoginFlow } from '../../domain/login-steps.ts'
 import type { Bridge, Bridges } from '../../domain/ports.ts'
+import type { LinkEvent } from '../../domain/views/link.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import { noSuchDevice } from '../devices/refusals.ts'
 import { Link } from './link.ts'
-import type { LinkEvent, Linking, LinkRequest } from './types.ts'
+import type { Linking, LinkRequest } from './types.ts'
 
 export interface LinkingOptions {
   bridges: Bridges

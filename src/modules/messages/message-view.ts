@@ -2,10 +2,10 @@
 import type { Message } from '../../db/schema/index.ts'
 import type { StatusEvent } from '../../domain/events.ts'
 import type { MessageStatus, ShownMessageStatus } from '../../domain/states.ts'
+import type { MessageView } from '../../domain/views/message.ts'
 import { rfc3339 } from '../../lib/clock.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
 import type { NewEvent } from '../events/repository.ts'
-import type { MessageView } from './types.ts'
 
 /** What is shown of a message, and what its device is called. */
 export type ShownMessage = Pick<

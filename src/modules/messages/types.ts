@@ -1,5 +1,6 @@
 /** What the sending use cases offer to the HTTP routes. */
-import type { ShownMessageStatus } from '../../domain/states.ts'
+
+import type { AcceptedMessage, MessageView } from '../../domain/views/message.ts'
 import type { Recorder } from '../idempotency/types.ts'
 import type { StagedFile } from '../media/types.ts'
 
@@ -19,29 +20,6 @@ export interface SendRequest {
   expiresInS?: number | undefined
   /** Keeps the answer. */
   record?: Recorder<AcceptedMessage[]> | undefined
-}
-
-export interface AcceptedMessage {
-  id: string
-  /** The recipient as the caller wrote it. */
-  to: string
-  status: 'queued'
-}
-
-export interface MessageView {
-  id: string
-  platform: string
-  device_id: string
-  to: string
-  status: ShownMessageStatus
-  reason: string | null
-  event_id: string | null
-  /** When it will be tried, by an estimate; null unless it is queued. */
-  due_at: string | null
-  /** When it fails if it hasn't been handed over by then. */
-  expires_at: string | null
-  created_at: string
-  updated_at: string
 }
 
 export interface Messages {

@@ -1,8 +1,9 @@
 /** The platforms there are, and what each can do, as its bridge tells. */
 import { GatewayError, messageOf } from '../../domain/errors.ts'
 import type { BridgeDescription, Bridges } from '../../domain/ports.ts'
+import type { PlatformView } from '../../domain/views/platform.ts'
 import type { Clock } from '../../lib/clock.ts'
-import type { Platforms, PlatformView } from './types.ts'
+import type { Platforms } from './types.ts'
 
 /** A bridge that doesn't answer within this doesn't hold up the others, in milliseconds. */
 const PATIENCE_MS = 3_000

@@ -6,6 +6,7 @@ import { LRUCache } from 'lru-cache'
 import type { Db } from '../../db/open.ts'
 import type { Tx } from '../../db/transaction.ts'
 import { GatewayError } from '../../domain/errors.ts'
+import type { TokenView } from '../../domain/views/token.ts'
 import { type Clock, rfc3339 } from '../../lib/clock.ts'
 import { decodePlace, encodePlace } from '../../lib/list-cursor.ts'
 import { randomToken } from '../../lib/tokens.ts'
@@ -21,7 +22,7 @@ import {
   placeOf,
   type TokenPlace,
 } from './repository.ts'
-import type { TokenHolder, Tokens, TokenView } from './types.ts'
+import type { TokenHolder, Tokens } from './types.ts'
 
 export interface TokensOptions {
   db: Pick<Db, 'read' | 'write' | 'signals'>

@@ -1,19 +1,8 @@
 /** What the tokens use cases offer to the HTTP routes. */
+import type { TokenPage, TokenView } from '../../domain/views/token.ts'
 import type { Worker } from '../../runtime/worker.ts'
 import type { Principal } from '../credentials/types.ts'
 import type { Recorder } from '../idempotency/types.ts'
-
-/** A token as the API shows it: never the token itself, nor its hash. */
-export interface TokenView {
-  id: number
-  matrix_username: string
-  matrix_device_id: string
-  is_admin: boolean
-  expires_at: string | null
-  last_used_at: string | null
-  created_at: string
-  updated_at: string
-}
 
 /** Who calls with a token. */
 export interface TokenHolder {
@@ -49,11 +38,7 @@ export interface Tokens {
    * @param cursor `next` of the page before
    * @returns `next` null at the end. @throws GatewayError bad_request for a cursor of another list
    */
-  page(
-    credential: Principal,
-    limit: number,
-    cursor: string | undefined,
-  ): Promise<{ data: TokenView[]; next: string | null }>
+  page(credential: Principal, limit: number, cursor: string | undefined): Promise<TokenPage>
   /** @throws GatewayError not_found: also for a token that `list` wouldn't show */
   remove(credential: Principal, id: number): Promise<void>
   /** @throws GatewayError forbidden: unknown, expired, or of a credential that isn't active */

@@ -1,30 +1,9 @@
 /** What the webhook use cases offer to the HTTP routes. */
-import type { DeliveryStatus, EventName, StoredEventName } from '../../domain/states.ts'
+
+import type { DeliveryStatus } from '../../domain/states.ts'
+import type { DeliveryPage, DeliveryView, TestResult } from '../../domain/views/delivery.ts'
+import type { WebhookView, WebhookWithSecret } from '../../domain/views/webhook.ts'
 import type { Recorder } from '../idempotency/types.ts'
-
-export interface WebhookView {
-  id: number
-  url: string
-  active: boolean
-  /** The events it gets, or `*` alone for all. */
-  events: (EventName | '*')[]
-  /** Of the further headers that its requests have. Their values aren't shown. */
-  header_names: string[]
-  /** Why it was switched off by the gateway, null unless it was. */
-  disabled_reason: string | null
-  /** When the first of the tries failed of which none has succeeded since; null while tries succeed. */
-  failing_since: string | null
-  /** Exact to a minute. */
-  last_success_at: string | null
-  /** Of the last try that failed. */
-  last_error: { at: string; error: string } | null
-  /** Until when the secret before the present one signs as well; null when it doesn't. */
-  old_secret_until: string | null
-  created_at: string
-  updated_at: string
-}
-
-export type WebhookWithSecret = WebhookView & { secret: string }
 
 export interface WebhookRequest {
   url: string
@@ -79,35 +58,6 @@ export interface Webhooks {
   removeAll(identityId: string): Promise<void>
 }
 
-/** A try at delivering. */
-export interface AttemptView {
-  at: string
-  /** HTTP status; null when there was no answer. */
-  status: number | null
-  /** Null when it succeeded. */
-  error: string | null
-  latency_ms: number
-  /** How the answer's body begins. */
-  response: string
-}
-
-export interface DeliveryView {
-  /** The webhook-id header, the same on every try. */
-  id: string
-  webhook_id: number
-  event: StoredEventName
-  /** Of a message its Matrix event id, which is also the payload's `id`. */
-  event_id: string
-  status: DeliveryStatus
-  attempt_count: number
-  /** Oldest first. */
-  attempts: AttemptView[]
-  /** Null when it is over, or under way. */
-  next_attempt_at: string | null
-  created_at: string
-  settled_at: string | null
-}
-
 export interface DeliveryQuery {
   limit: number
   /** Id of a delivery: only older ones. */
@@ -116,24 +66,12 @@ export interface DeliveryQuery {
   event?: string | undefined
 }
 
-/** What trying a webhook out came to. */
-export interface TestResult {
-  id: string
-  event: 'webhook.test'
-  delivered: boolean
-  attempt: AttemptView
-}
-
 export interface DeliveryLog {
   /**
    * @returns newest event first, and what `before` takes to go on, null at the end
    * @throws GatewayError not_found (webhook, or the delivery `before`), bad_request (an unknown event)
    */
-  list(
-    identityId: string,
-    webhookId: number,
-    query: DeliveryQuery,
-  ): Promise<{ deliveries: DeliveryView[]; next: string | null }>
+  list(identityId: string, webhookId: number, query: DeliveryQuery): Promise<DeliveryPage>
   /** @throws GatewayError not_found */
   get(identityId: string, deliveryId: string): Promise<DeliveryView>
   /**

@@ -2,6 +2,7 @@
 import type { Webhook } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import { EVENT_NAMES, type EventName, MESSAGE_EVENT_NAMES } from '../../domain/states.ts'
+import type { WebhookView } from '../../domain/views/webhook.ts'
 import { type Clock, rfc3339 } from '../../lib/clock.ts'
 import type { Sealer } from '../../lib/sealing.ts'
 import { every, type Worker } from '../../runtime/worker.ts'
@@ -11,7 +12,7 @@ import { checkedHeaders } from './custom-headers.ts'
 import { headersContext, parseHeaders, signingSecretContext } from './endpoint-secrets.ts'
 import type { WebhookRepository } from './repository.ts'
 import { createSigningSecret } from './signing-secret.ts'
-import type { Webhooks, WebhookView } from './types.ts'
+import type { Webhooks } from './types.ts'
 
 export interface WebhooksOptions {
   repository: WebhookRepository

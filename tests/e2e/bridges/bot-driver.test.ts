@@ -1,7 +1,7 @@
 /** A bridge without the provisioning API: the gateway uses its bot, and API users see no change. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import type { LinkView } from '../../../src/modules/linking/types.ts'
-import type { PlatformView } from '../../../src/modules/platforms/types.ts'
+import type { LinkView } from '../../../src/domain/views/link.ts'
+import type { PlatformView } from '../../../src/domain/views/platform.ts'
 import { attachedGateway, type Deployment } from '../../support/attached-gateway.ts'
 import { testBridge } from '../../support/bridge-program.ts'
 import type { Account } from '../../support/gateway-client.ts'

@@ -1,6 +1,7 @@
 /** Tokens: the first is the admin's, each opens one identity and ends by expiry or credential. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { GatewayError } from '../../../src/domain/errors.ts'
+import type { TokenView } from '../../../src/domain/views/token.ts'
 import { encodePlace } from '../../../src/lib/list-cursor.ts'
 import { createHmacHasher, createSealer } from '../../../src/lib/sealing.ts'
 import { createCredentials } from '../../../src/modules/credentials/credentials.ts'
@@ -9,7 +10,7 @@ import { accessTokenContext } from '../../../src/modules/identities/access-token
 import { createIdentities, type Identities } from '../../../src/modules/identities/identities.ts'
 import { createTokenRepository } from '../../../src/modules/tokens/repository.ts'
 import { createTokens } from '../../../src/modules/tokens/tokens.ts'
-import type { Tokens, TokenView } from '../../../src/modules/tokens/types.ts'
+import type { Tokens } from '../../../src/modules/tokens/types.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 

@@ -1,9 +1,11 @@
 /** Bodies of the credential routes. */
+
 import { t } from 'elysia'
 import { CLIENT_ID_PHRASE } from '../../../domain/client-ids.ts'
 import { SCOPES } from '../../../domain/scopes.ts'
 import { ROLES } from '../../../domain/states.ts'
-import { model, oneOf, timestamp } from '../../schemas.ts'
+import { CREDENTIAL_EXAMPLE, Credential } from '../../../domain/views/credential.ts'
+import { model, oneOf } from '../../../domain/views/schema.ts'
 
 const ClientId = t.String({ description: `${CLIENT_ID_PHRASE}.` })
 const Description = t.String({ maxLength: 1_000 })
@@ -46,30 +48,6 @@ export const UpdateCredential = model(
   },
 )
 
-const EXAMPLE = {
-  client_id: 'my-app',
-  role: 'user',
-  scopes: [],
-  description: 'Production API client',
-  active: true,
-  created_at: '2026-04-27T10:00:00Z',
-  updated_at: '2026-04-27T10:00:00Z',
-}
-
-const Credential = model(
-  'Credential',
-  {
-    client_id: t.String(),
-    role: Role,
-    scopes: t.Array(t.String()),
-    description: t.String(),
-    active: t.Boolean(),
-    created_at: timestamp(),
-    updated_at: timestamp(),
-  },
-  { examples: [EXAMPLE] },
-)
-
 export const CredentialList = t.Array(Credential)
 
 export const CredentialCreated = model(
@@ -79,7 +57,7 @@ export const CredentialCreated = model(
     examples: [
       {
         message: 'Credential created successfully',
-        credential: EXAMPLE,
+        credential: CREDENTIAL_EXAMPLE,
         client_secret: 'xxxxxxxxxxxx',
       },
     ],
@@ -89,7 +67,7 @@ export const CredentialCreated = model(
 export const CredentialUpdated = model(
   'CredentialUpdated',
   { message: t.String(), credential: Credential, client_secret: t.Optional(t.String()) },
-  { examples: [{ message: 'Credential updated successfully', credential: EXAMPLE }] },
+  { examples: [{ message: 'Credential updated successfully', credential: CREDENTIAL_EXAMPLE }] },
 )
 
 export const CredentialPath = t.Object({ client_id: t.String() })

@@ -1,7 +1,6 @@
 /** Parameters and answers of the routes for contacts and groups. */
 import { t } from 'elysia'
-import { CHAT_KINDS } from '../../../domain/states.ts'
-import { knownOnly, model, nullable, oneOf, pageLimit } from '../../schemas.ts'
+import { knownOnly, pageLimit } from '../../schemas.ts'
 
 const deviceId = t.String({ description: 'Phone digits, +E.164 or login id.' })
 const platform = t.Optional(
@@ -26,49 +25,4 @@ export const ContactsQuery = t.Object(
     limit: pageLimit,
   },
   knownOnly,
-)
-
-const contact = {
-  id: t.String({
-    description: 'On the network; usable as `contact` of a message, as phone and matrix_id are.',
-  }),
-  name: t.String(),
-  phone: nullable(t.String({ description: 'Digits.' })),
-  matrix_id: nullable(t.String()),
-  room: nullable(t.String({ description: 'The Matrix room of the chat with them, if there is one.' })),
-  identifiers: t.Array(t.String(), { description: 'Other addresses, as URIs.' }),
-}
-const ANN = {
-  id: '4915112345678',
-  name: 'Ann',
-  phone: '4915112345678',
-  matrix_id: '@whatsapp_4915112345678:localhost',
-  room: '!abc:localhost',
-  identifiers: ['tel:+4915112345678'],
-}
-
-export const ContactList = t.Array(model('Contact', contact, { examples: [ANN] }))
-
-export const ContactCheck = model(
-  'ContactCheck',
-  {
-    exists: t.Boolean(),
-    ...contact,
-    id: nullable(contact.id),
-    name: nullable(contact.name),
-  },
-  { examples: [{ exists: true, ...ANN }] },
-)
-
-export const GroupList = t.Array(
-  model(
-    'Group',
-    {
-      id: t.String({ description: 'Usable as `group_url` of a message.' }),
-      name: t.String(),
-      kind: oneOf(CHAT_KINDS),
-      room: t.String({ description: 'The Matrix room of the group.' }),
-    },
-    { examples: [{ id: '120363000000000001@g.us', name: 'Friends', kind: 'group', room: '!def:localhost' }] },
-  ),
 )

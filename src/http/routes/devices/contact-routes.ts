@@ -1,16 +1,10 @@
 /** /api/v1/devices/{device_id}/contacts and /groups: who and what a device can write to. */
+import { t } from 'elysia'
+import { Contact, ContactCheck, Group } from '../../../domain/views/contact.ts'
 import { answer, bearerRoute } from '../../route.ts'
 import { pageSize } from '../../schemas.ts'
 import type { HttpServices } from '../../services.ts'
-import {
-  ContactCheck,
-  ContactList,
-  ContactParams,
-  ContactsQuery,
-  DeviceParams,
-  GroupList,
-  PlatformQuery,
-} from './contact-model.ts'
+import { ContactParams, ContactsQuery, DeviceParams, PlatformQuery } from './contact-model.ts'
 
 export function contactRoutes({ directory }: Pick<HttpServices, 'directory'>) {
   return [
@@ -22,7 +16,7 @@ export function contactRoutes({ directory }: Pick<HttpServices, 'directory'>) {
         "The device's address book. On a network that has none to list, `query` searches the network; without a query that is a 501.",
       params: DeviceParams,
       query: ContactsQuery,
-      answer: answer(200, 'By name', ContactList),
+      answer: answer(200, 'By name', t.Array(Contact)),
       errors: [404, 409, 501, 502, 504],
       run: ({ identityId, params, query: { platform = null, query, limit } }) =>
         directory.contacts(identityId, params.device_id, { platform, query, limit: pageSize(limit) }),
@@ -46,7 +40,7 @@ export function contactRoutes({ directory }: Pick<HttpServices, 'directory'>) {
       description: 'Groups that the device is in and can write to.',
       params: DeviceParams,
       query: PlatformQuery,
-      answer: answer(200, 'By name', GroupList),
+      answer: answer(200, 'By name', t.Array(Group)),
       errors: [404, 409],
       run: ({ identityId, params, query }) =>
         directory.groups(identityId, params.device_id, query.platform ?? null),

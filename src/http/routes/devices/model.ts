@@ -1,8 +1,11 @@
 /** Bodies of the device routes. */
+
 import { t } from 'elysia'
-import { DEVICE_STATES } from '../../../domain/states.ts'
-import { model, nullable, oneOf, textsByName, timestamp } from '../../schemas.ts'
-import { LINK_EXAMPLE, LinkBody, MAX_INPUT } from './link-model.ts'
+import { Device } from '../../../domain/views/device.ts'
+import { LINK_EXAMPLE, Link } from '../../../domain/views/link.ts'
+import { model, oneOf } from '../../../domain/views/schema.ts'
+import { textsByName } from '../../schemas.ts'
+import { MAX_INPUT } from './link-model.ts'
 
 const Platform = t.String({
   minLength: 1,
@@ -46,7 +49,7 @@ export const DeviceAdded = model(
       description:
         'A WebSocket that sends the QR code to scan and each new one, and whatever else there is to do.',
     }),
-    link: LinkBody,
+    link: Link,
   },
   {
     examples: [
@@ -59,45 +62,7 @@ export const DeviceAdded = model(
   },
 )
 
-export const DeviceList = t.Array(
-  model(
-    'Device',
-    {
-      id: t.String({
-        description: 'Of the gateway: what /metrics and the log call the device by. Calls take `device_id`.',
-      }),
-      platform: t.String(),
-      device_id: t.String(),
-      state: oneOf(DEVICE_STATES, {
-        description:
-          '`disconnected` mends itself, `logged_out` needs a new link, `error` needs a person. A device that is logged out stays in the list until it is deleted or linked again.',
-      }),
-      reason: nullable(t.String({ description: 'Why it is so, as the bridge or the gateway knows it.' })),
-      since: t.String({
-        format: 'date-time',
-        description: 'When the state became what it is. RFC 3339 in UTC.',
-      }),
-      name: t.String(),
-      phone: nullable(t.String()),
-      linked_at: timestamp(),
-    },
-    {
-      examples: [
-        {
-          id: 'dev_0r8f2k1xv3',
-          platform: 'wa',
-          device_id: '237123456789',
-          state: 'connected',
-          reason: null,
-          since: '2026-04-27T10:00:00Z',
-          name: 'Ada',
-          phone: '237123456789',
-          linked_at: '2026-04-27T10:00:00Z',
-        },
-      ],
-    },
-  ),
-)
+export const DeviceList = t.Array(Device)
 
 export const RemoveDevice = model(
   'DeleteDevice',

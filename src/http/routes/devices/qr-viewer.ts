@@ -2,9 +2,10 @@
 import type { ServerWebSocket } from 'bun'
 import QRCode from 'qrcode'
 import { type ErrorCode, GatewayError, messageOf } from '../../../domain/errors.ts'
+import type { LinkEnd, LinkEvent } from '../../../domain/views/link.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { Turns } from '../../../lib/turns.ts'
-import type { LinkEnd, LinkEvent, LinkSubscription } from '../../../modules/linking/types.ts'
+import type { LinkSubscription } from '../../../modules/linking/types.ts'
 import { parseLinkFrame } from './link-frames.ts'
 import type { QrFormat } from './model.ts'
 

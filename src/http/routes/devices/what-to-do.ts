@@ -1,5 +1,5 @@
 /** The sentence that tells a person what a link waits for. */
-import type { LinkView } from '../../../modules/linking/types.ts'
+import type { LinkView } from '../../../domain/views/link.ts'
 
 export function whatToDo({ id, step }: LinkView): string {
   const there = `POST /api/v1/devices/links/${id}`

@@ -1,7 +1,8 @@
 /** Query and bodies of the event feed. */
 import { t } from 'elysia'
 import { EVENT_NAMES } from '../../../domain/states.ts'
-import { knownOnly, model, oneOf, pageLimit, wholeNumber } from '../../schemas.ts'
+import { model, oneOf } from '../../../domain/views/schema.ts'
+import { knownOnly, pageLimit, wholeNumber } from '../../schemas.ts'
 
 const MAX_WAIT_S = 30
 const Wait = wholeNumber('wait', {

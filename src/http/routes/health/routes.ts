@@ -1,8 +1,8 @@
 /** /health, /ready and /metrics: for whoever watches over the process. */
 import { t } from 'elysia'
+import { model } from '../../../domain/views/schema.ts'
 import type { OperatorAccess } from '../../operator-access.ts'
 import { answer, openRoute } from '../../route.ts'
-import { model } from '../../schemas.ts'
 import type { Readiness } from '../../services.ts'
 
 export interface HealthRoutesOptions {

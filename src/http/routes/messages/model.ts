@@ -1,4 +1,5 @@
 /** Bodies of the message routes. */
+
 import { t } from 'elysia'
 import {
   MAX_EXPIRES_IN_S,
@@ -6,8 +7,9 @@ import {
   MAX_REPLY_ID_LENGTH,
   MAX_TEXT_BYTES,
 } from '../../../domain/limits.ts'
-import { SHOWN_MESSAGE_STATUSES } from '../../../domain/states.ts'
-import { AS_INTEGER, knownOnly, model, nullable, oneOf, pageLimit, timestamp } from '../../schemas.ts'
+import { AcceptedMessage, Message } from '../../../domain/views/message.ts'
+import { model } from '../../../domain/views/schema.ts'
+import { AS_INTEGER, knownOnly, pageLimit } from '../../schemas.ts'
 
 const EACH_AT_MOST = `Each has at most ${MAX_RECIPIENT_LENGTH} characters.`
 
@@ -65,12 +67,6 @@ export const SendMessageForm = model('SendMessageForm', {
   file: t.Optional(t.String({ format: 'binary', description: 'Its name must have an extension.' })),
 })
 
-const AcceptedMessage = model('AcceptedMessage', {
-  id: t.String(),
-  to: t.String({ description: 'The recipient as it was given.' }),
-  status: t.Literal('queued'),
-})
-
 export const MessageQueued = model(
   'MessagesQueued',
   { message: t.String(), messages: t.Array(AcceptedMessage) },
@@ -84,43 +80,6 @@ export const MessageQueued = model(
   },
 )
 
-const EXAMPLE = {
-  id: 'msg_0198c0ffee',
-  platform: 'wa',
-  device_id: '237123456789',
-  to: '1234567890',
-  status: 'delivered',
-  reason: null,
-  event_id: '$eCLf_5pzs8ZBhEs5ZojVRS0K3SBLf73cHs2q_Je4kfQ',
-  due_at: null,
-  expires_at: null,
-  created_at: '2026-04-27T10:00:00Z',
-  updated_at: '2026-04-27T10:00:03Z',
-}
-
-const FIELDS_OF_VIEW = {
-  id: t.String(),
-  platform: t.String(),
-  device_id: t.String(),
-  to: t.String(),
-  status: oneOf(SHOWN_MESSAGE_STATUSES),
-  reason: nullable(t.String()),
-  event_id: nullable(t.String()),
-  due_at: nullable(
-    t.String({
-      format: 'date-time',
-      description:
-        'When it will be tried, while it is `queued`: an estimate by what waits before it and the pace of the device.',
-    }),
-  ),
-  expires_at: nullable(
-    t.String({ format: 'date-time', description: 'When it fails if it has not been handed over by then.' }),
-  ),
-  created_at: timestamp(),
-  updated_at: timestamp(),
-}
-
-export const Message = model('Message', FIELDS_OF_VIEW, { examples: [EXAMPLE] })
 export const MessageList = t.Array(Message)
 
 export const SendPath = t.Object({

@@ -1,6 +1,8 @@
 /** Sending through a device, and what became of it. */
+
 import { GatewayError } from '../../../domain/errors.ts'
-import type { AcceptedMessage } from '../../../modules/messages/types.ts'
+import type { AcceptedMessage } from '../../../domain/views/message.ts'
+import { Message } from '../../../domain/views/message.ts'
 import { MAX_UPLOAD_BYTES_HELD, roomOf } from '../../in-flight.ts'
 import { noteRequest } from '../../request-notes.ts'
 import { answer, bearerRoute } from '../../route.ts'
@@ -8,7 +10,6 @@ import { pageSize } from '../../schemas.ts'
 import type { Uploading } from '../../server.ts'
 import type { HttpServices } from '../../services.ts'
 import {
-  Message,
   MessageList,
   MessagePage,
   MessagePath,

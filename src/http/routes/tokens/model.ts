@@ -1,6 +1,9 @@
 /** Bodies of the token routes. */
+
 import { t } from 'elysia'
-import { integer, model, nullable, pageLimit, timestamp, wholeNumber } from '../../schemas.ts'
+import { model } from '../../../domain/views/schema.ts'
+import { Token } from '../../../domain/views/token.ts'
+import { pageLimit, wholeNumber } from '../../schemas.ts'
 
 export const CreateToken = model(
   'CreateToken',
@@ -33,42 +36,7 @@ export const TokensQuery = t.Object({
   ),
 })
 
-const EXAMPLE = {
-  id: 1480623975,
-  matrix_username: '@xxxxxxxxxxxx:matrix.example.com',
-  matrix_device_id: 'MESHGATE',
-  is_admin: true,
-  expires_at: null,
-  last_used_at: '2026-04-27T10:00:00Z',
-  created_at: '2026-04-27T10:00:00Z',
-  updated_at: '2026-04-27T10:00:00Z',
-}
-
-const Token = model(
-  'Token',
-  {
-    id: integer({ description: 'A random number of 31 bits.' }),
-    matrix_username: t.String(),
-    matrix_device_id: t.String(),
-    is_admin: t.Boolean(),
-    expires_at: nullable(timestamp()),
-    last_used_at: nullable(timestamp()),
-    created_at: timestamp(),
-    updated_at: timestamp(),
-  },
-  { examples: [EXAMPLE] },
-)
-
 export const TokenList = t.Array(Token)
-
-export const TokenPage = model(
-  'TokenPage',
-  {
-    data: t.Array(Token, { description: 'Newest first.' }),
-    next: nullable(t.String({ description: 'What `cursor` takes for the next page; null at the end.' })),
-  },
-  { examples: [{ data: [EXAMPLE], next: null }] },
-)
 
 export const TokenId = wholeNumber('id', { minimum: 1, description: 'From the list of tokens.' })
 export const TokenPath = t.Object({ id: TokenId.schema })

@@ -1,12 +1,14 @@
 /** /api/v1/tokens: keys to an identity, by Basic authentication. */
+
 import { t } from 'elysia'
 import { GatewayError } from '../../../domain/errors.ts'
+import { TokenPage } from '../../../domain/views/token.ts'
 import type { Principal } from '../../../modules/credentials/types.ts'
 import { answer, basicRoute } from '../../route.ts'
 import { pageSize } from '../../schemas.ts'
 import type { HttpServices } from '../../services.ts'
 import { messageAnswer } from '../message-answer.ts'
-import { CreateToken, TokenCreated, TokenId, TokenList, TokenPage, TokenPath, TokensQuery } from './model.ts'
+import { CreateToken, TokenCreated, TokenId, TokenList, TokenPath, TokensQuery } from './model.ts'
 
 const CREATED = 'Matrix token created successfully'
 const DELETED = 'Matrix token deleted successfully'

@@ -1,65 +1,9 @@
 /** Bodies of the routes about deliveries: the log, retries, replays and tests. */
+import { Type } from '@sinclair/typebox'
 import { t } from 'elysia'
-import { DELIVERY_STATUSES, STORED_EVENT_NAMES } from '../../../domain/states.ts'
-import { integer, knownOnly, model, nullable, oneOf, pageLimit, timestamp } from '../../schemas.ts'
-
-const ATTEMPT = { at: '2026-04-27T10:00:00Z', status: 200, error: null, latency_ms: 42, response: 'ok' }
-
-const Attempt = model(
-  'DeliveryAttempt',
-  {
-    at: timestamp(),
-    status: nullable(integer({ description: 'HTTP status; null when there was no answer.' })),
-    error: nullable(t.String({ description: 'Null when it succeeded.' })),
-    latency_ms: integer(),
-    response: t.String({
-      description:
-        'How the body of the answer begins, at most 1,024 bytes; `(compressed)` when it is compressed.',
-    }),
-  },
-  { examples: [ATTEMPT] },
-)
-
-const FIELDS = {
-  id: t.String({ description: 'The webhook-id header, the same on every try.' }),
-  webhook_id: integer(),
-  event: oneOf(STORED_EVENT_NAMES),
-  event_id: t.String({
-    description: 'Of a message its Matrix event id, which is also the `id` of the payload.',
-  }),
-  status: oneOf(DELIVERY_STATUSES),
-  attempt_count: integer(),
-  attempts: t.Array(Attempt, { description: 'Oldest first.' }),
-  next_attempt_at: nullable(
-    t.String({ format: 'date-time', description: 'Null when it is over, or under way.' }),
-  ),
-  created_at: timestamp(),
-  settled_at: nullable(t.String({ format: 'date-time' })),
-}
-
-const EXAMPLE = {
-  id: 'evt_0198c0ffee',
-  webhook_id: 1,
-  event: 'message.received',
-  event_id: '$eCLf_5pzs8ZBhEs5ZojVRS0K3SBLf73cHs2q_Je4kfQ',
-  status: 'succeeded',
-  attempt_count: 1,
-  attempts: [ATTEMPT],
-  next_attempt_at: null,
-  created_at: '2026-04-27T10:00:00Z',
-  settled_at: '2026-04-27T10:00:00Z',
-}
-
-export const Delivery = model('Delivery', FIELDS, { examples: [EXAMPLE] })
-
-export const DeliveryPage = model(
-  'DeliveryPage',
-  {
-    deliveries: t.Array(Delivery),
-    next: nullable(t.String({ description: 'What `before` takes to go on; null at the end.' })),
-  },
-  { examples: [{ deliveries: [EXAMPLE], next: null }] },
-)
+import { DELIVERY_STATUSES } from '../../../domain/states.ts'
+import { model, oneOf } from '../../../domain/views/schema.ts'
+import { knownOnly, pageLimit } from '../../schemas.ts'
 
 export const DeliveryPath = t.Object({ id: t.String() })
 
@@ -92,12 +36,6 @@ export const ReplayWebhook = model(
 
 export const ReplayStarted = model(
   'ReplayStarted',
-  { events: integer({ description: 'How many events are delivered again, or for the first time.' }) },
+  { events: Type.Integer({ description: 'How many events are delivered again, or for the first time.' }) },
   { examples: [{ events: 12 }] },
-)
-
-export const TestResult = model(
-  'WebhookTestResult',
-  { id: t.String(), event: t.Literal('webhook.test'), delivered: t.Boolean(), attempt: Attempt },
-  { examples: [{ id: 'evt_0198c0ffee', event: 'webhook.test', delivered: true, attempt: ATTEMPT }] },
 )

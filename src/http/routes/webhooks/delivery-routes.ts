@@ -1,17 +1,9 @@
 /** What was delivered to a webhook, and delivering again: /api/v1/webhooks/{id}/…, /api/v1/deliveries. */
+import { Delivery, DeliveryPage, TestResult } from '../../../domain/views/delivery.ts'
 import { answer, bearerRoute } from '../../route.ts'
 import { pageSize } from '../../schemas.ts'
 import type { HttpServices } from '../../services.ts'
-import {
-  Delivery,
-  DeliveryPage,
-  DeliveryPath,
-  DeliveryQuery,
-  Nothing,
-  ReplayStarted,
-  ReplayWebhook,
-  TestResult,
-} from './delivery-model.ts'
+import { DeliveryPath, DeliveryQuery, Nothing, ReplayStarted, ReplayWebhook } from './delivery-model.ts'
 import { WebhookId, WebhookPath } from './model.ts'
 
 export function deliveryRoutes({ deliveries, replays }: Pick<HttpServices, 'deliveries' | 'replays'>) {

@@ -1,17 +1,10 @@
 /** Bodies of the webhook routes. */
+
 import { t } from 'elysia'
 import { EVENT_NAMES, MESSAGE_EVENT_NAMES } from '../../../domain/states.ts'
-import {
-  integer,
-  knownOnly,
-  model,
-  nullable,
-  oneOf,
-  textsByName,
-  timestamp,
-  wholeNumber,
-  wholeNumberInBody,
-} from '../../schemas.ts'
+import { model, nullable } from '../../../domain/views/schema.ts'
+import { Webhook } from '../../../domain/views/webhook.ts'
+import { knownOnly, textsByName, wholeNumber, wholeNumberInBody } from '../../schemas.ts'
 
 /** The names are checked by the use case, whose error names those there are. */
 const Events = t.Union(
@@ -59,51 +52,6 @@ export const UpdateWebhook = model(
     headers: t.Optional(Headers.schema),
   },
   { examples: [{ url: 'https://new.example.com/webhook', active: false }] },
-)
-
-const FIELDS = {
-  id: integer(),
-  url: t.String(),
-  active: t.Boolean(),
-  events: t.Array(oneOf([...EVENT_NAMES, '*'])),
-  header_names: t.Array(t.String()),
-  disabled_reason: nullable(t.String({ description: 'Why the gateway switched it off.' })),
-  failing_since: nullable(
-    t.String({ format: 'date-time', description: 'No try has succeeded since. Null while they do.' }),
-  ),
-  last_success_at: nullable(t.String({ format: 'date-time', description: 'Exact to a minute.' })),
-  last_error: nullable(t.Object({ at: timestamp(), error: t.String() })),
-  old_secret_until: nullable(
-    t.String({ format: 'date-time', description: 'Until then the secret before this one signs as well.' }),
-  ),
-  created_at: timestamp(),
-  updated_at: timestamp(),
-}
-
-const EXAMPLE = {
-  id: 1,
-  url: 'https://your-server.example.com/webhook',
-  active: true,
-  events: [...MESSAGE_EVENT_NAMES],
-  header_names: [],
-  disabled_reason: null,
-  failing_since: null,
-  last_success_at: '2026-04-27T10:00:00Z',
-  last_error: null,
-  old_secret_until: null,
-  created_at: '2026-04-27T10:00:00Z',
-  updated_at: '2026-04-27T10:00:00Z',
-}
-
-export const Webhook = model('Webhook', FIELDS, { examples: [EXAMPLE] })
-
-export const WebhookCreated = model(
-  'WebhookWithSecret',
-  {
-    ...FIELDS,
-    secret: t.String({ description: 'Signs the deliveries (Standard Webhooks). Shown this once.' }),
-  },
-  { examples: [{ ...EXAMPLE, secret: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw' }] },
 )
 
 const MAX_OVERLAP_S = 30 * 86_400

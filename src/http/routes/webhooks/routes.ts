@@ -1,5 +1,6 @@
 /** /api/v1/webhooks: where an identity's incoming messages are delivered. */
 
+import { Webhook, WebhookWithSecret } from '../../../domain/views/webhook.ts'
 import { answer, bearerRoute } from '../../route.ts'
 import type { HttpServices } from '../../services.ts'
 import { messageAnswer } from '../message-answer.ts'
@@ -9,8 +10,6 @@ import {
   overlapOf,
   RotateSecret,
   UpdateWebhook,
-  Webhook,
-  WebhookCreated,
   WebhookId,
   WebhookList,
   WebhookPath,
@@ -28,7 +27,7 @@ export function webhookRoutes({ webhooks }: Pick<HttpServices, 'webhooks'>) {
         "What happens on any device of the token's identity is delivered to it by HTTP POST: incoming messages, and what else `events` names. 409: the token has a webhook with this URL, or as many as it may have (`WEBHOOKS_MAX`, 100 by default).",
       body: CreateWebhook,
       records: true,
-      answer: answer(201, 'The webhook', WebhookCreated),
+      answer: answer(201, 'The webhook', WebhookWithSecret),
       run: ({ identityId, body, recorder }) =>
         webhooks.create(
           identityId,
@@ -78,7 +77,7 @@ export function webhookRoutes({ webhooks }: Pick<HttpServices, 'webhooks'>) {
       params: WebhookPath,
       body: RotateSecret,
       records: true,
-      answer: answer(200, 'The webhook, with its new secret', WebhookCreated),
+      answer: answer(200, 'The webhook, with its new secret', WebhookWithSecret),
       errors: [404],
       run: ({ identityId, params, body, recorder }) =>
         webhooks.rotateSecret(

@@ -1,7 +1,7 @@
 /** Recipients on a network whose ids are numbers, UUIDs or names: each form leads to one person. */
 import { expect, test } from 'bun:test'
-import type { ContactView, GroupView } from '../../../../src/modules/contacts/types.ts'
-import type { PlatformView } from '../../../../src/modules/platforms/types.ts'
+import type { ContactView, GroupView } from '../../../../src/domain/views/contact.ts'
+import type { PlatformView } from '../../../../src/domain/views/platform.ts'
 import { waitFor } from '../../../support/wait-for.ts'
 import { linkedUser, PLATFORM, type SettingOf } from './setting.ts'
 

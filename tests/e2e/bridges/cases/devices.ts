@@ -1,7 +1,7 @@
 /** API and webhooks show a device's state within five seconds of a change. */
 import { expect, test } from 'bun:test'
 import type { DeviceEvent, MessagePayload } from '../../../../src/domain/events.ts'
-import type { DeviceView } from '../../../../src/modules/devices/types.ts'
+import type { DeviceView } from '../../../../src/domain/views/device.ts'
 import { InboxReader } from '../../../support/inbox-reader.ts'
 import { waitFor } from '../../../support/wait-for.ts'
 import { type LinkedUser, link, linkedUser, PLATFORM, type SettingOf } from './setting.ts'

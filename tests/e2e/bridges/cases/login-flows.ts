@@ -1,6 +1,6 @@
 /** Login flows other than QR codes, over HTTP or the socket, with right and wrong answers. */
 import { expect, test } from 'bun:test'
-import type { LinkView } from '../../../../src/modules/linking/types.ts'
+import type { LinkView } from '../../../../src/domain/views/link.ts'
 import type { Account } from '../../../support/gateway-client.ts'
 import type { Answer } from '../../../support/json-client.ts'
 import type { SocketWatcher } from '../../../support/socket-watcher.ts'

@@ -1,0 +1,51 @@
+/** People and groups as clients see them. */
+import { type Static, Type } from '@sinclair/typebox'
+import { CHAT_KINDS } from '../states.ts'
+import { model, nullable, oneOf } from './schema.ts'
+
+const contact = {
+  id: Type.String({
+    description: 'On the network; usable as `contact` of a message, as phone and matrix_id are.',
+  }),
+  name: Type.String(),
+  phone: nullable(Type.String({ description: 'Digits.' })),
+  matrix_id: nullable(Type.String()),
+  room: nullable(Type.String({ description: 'The Matrix room of the chat with them, if there is one.' })),
+  identifiers: Type.Array(Type.String(), { description: 'Other addresses, as URIs.' }),
+}
+const ANN = {
+  id: '4915112345678',
+  name: 'Ann',
+  phone: '4915112345678',
+  matrix_id: '@whatsapp_4915112345678:localhost',
+  room: '!abc:localhost',
+  identifiers: ['tel:+4915112345678'],
+}
+
+export const Contact = model('Contact', contact, { examples: [ANN] })
+
+export const ContactCheck = model(
+  'ContactCheck',
+  {
+    exists: Type.Boolean(),
+    ...contact,
+    id: nullable(contact.id),
+    name: nullable(contact.name),
+  },
+  { examples: [{ exists: true, ...ANN }] },
+)
+
+export const Group = model(
+  'Group',
+  {
+    id: Type.String({ description: 'Usable as `group_url` of a message.' }),
+    name: Type.String(),
+    kind: oneOf(CHAT_KINDS),
+    room: Type.String({ description: 'The Matrix room of the group.' }),
+  },
+  { examples: [{ id: '120363000000000001@g.us', name: 'Friends', kind: 'group', room: '!def:localhost' }] },
+)
+
+export type ContactView = Static<typeof Contact>
+export type GroupView = Static<typeof Group>
+export type CheckView = Static<typeof ContactCheck>

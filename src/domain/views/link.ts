@@ -1,0 +1,129 @@
+/** A login under way as clients see it. */
+import { type Static, Type } from '@sinclair/typebox'
+import { model, NAME, nullable, oneOf, timestamp } from './schema.ts'
+
+export const LINK_ENDS = ['timeout', 'failed', 'superseded', 'cancelled'] as const
+export type LinkEnd = (typeof LINK_ENDS)[number]
+
+/** What a link waits for, or how it ended. */
+export const LINK_STATES = [
+  'waiting_for_scan',
+  'waiting_for_code',
+  'waiting_for_input',
+  'waiting',
+  'connected',
+  ...LINK_ENDS,
+] as const
+export type LinkState = (typeof LINK_STATES)[number]
+
+const Field = Type.Object({
+  id: Type.String(),
+  type: Type.String({
+    description:
+      'username, password, phone_number, email, 2fa_code, token, url, domain, select, captcha_code or cookie.',
+  }),
+  name: Type.String(),
+  description: Type.String(),
+  required: Type.Boolean(),
+  options: Type.Array(Type.String(), {
+    description: 'What may be chosen from; empty when anything may be typed.',
+  }),
+  pattern: nullable(Type.String({ description: 'A regular expression that the value has to match.' })),
+  default_value: nullable(Type.String()),
+})
+const instructions = Type.String({ description: 'In the words of the bridge; may be empty.' })
+const sources = Type.Array(
+  Type.Object({
+    type: Type.String({ description: 'cookie, local_storage, request_header, request_body or special.' }),
+    name: Type.String(),
+    cookie_domain: nullable(Type.String()),
+    request_url_regex: nullable(Type.String()),
+  }),
+  { description: 'Where in the browser the value is found: any one of these.' },
+)
+const CookieField = Type.Object({ ...Field.properties, sources })
+
+const Step = Type.Union(
+  [
+    Type.Object({ type: Type.Literal('qr'), payload: Type.String(), instructions }),
+    Type.Object({ type: Type.Literal('code'), code: Type.String(), instructions }),
+    Type.Object({
+      type: Type.Literal('emoji'),
+      emoji: Type.String(),
+      image_url: nullable(Type.String()),
+      instructions,
+    }),
+    Type.Object({ type: Type.Literal('wait'), instructions }),
+    Type.Object({
+      type: Type.Literal('input'),
+      fields: Type.Array(Field),
+      attachments: Type.Array(
+        Type.Object({
+          file_name: Type.String(),
+          mime_type: Type.String(),
+          content: Type.String({ description: 'Base64.' }),
+        }),
+      ),
+      instructions,
+    }),
+    Type.Object({
+      type: Type.Literal('cookies'),
+      url: Type.String({ description: 'The page to log in at.' }),
+      user_agent: nullable(Type.String()),
+      extract_js: nullable(Type.String({ description: 'JavaScript that gathers the fields in that page.' })),
+      wait_for_url_pattern: nullable(Type.String()),
+      fields: Type.Array(CookieField),
+      instructions,
+    }),
+    Type.Object({
+      type: Type.Literal('connected'),
+      platform: Type.String(),
+      device_id: Type.String(),
+      name: Type.String(),
+    }),
+    Type.Object({
+      type: Type.Literal('error'),
+      code: oneOf(LINK_ENDS),
+      message: Type.String(),
+    }),
+  ],
+  { [NAME]: 'LinkStep' },
+)
+
+/** What a link has to show. The last two end it. */
+export type LinkEvent = Static<typeof Step>
+export type LinkField = Static<typeof Field>
+
+export const LINK_EXAMPLE = {
+  id: 'lnk_01983c0f6d7a7d2c9f0f5b1e2a3c4d5e',
+  platform: 'wa',
+  flow: 'qr',
+  state: 'waiting_for_scan',
+  step: {
+    type: 'qr',
+    payload: '2@V3xk…',
+    instructions: 'Scan the QR code with the WhatsApp mobile app to log in',
+  },
+  created_at: '2026-04-27T10:00:00Z',
+  expires_at: '2026-04-27T10:00:20Z',
+}
+
+export const Link = model(
+  'Link',
+  {
+    id: Type.String(),
+    platform: Type.String(),
+    flow: Type.String(),
+    state: oneOf(LINK_STATES, {
+      description:
+        'What the link waits for, or how it ended (connected, timeout, failed, superseded, cancelled).',
+    }),
+    step: Step,
+    created_at: timestamp(),
+    expires_at: nullable(
+      timestamp('Until when it is good for sure; each step and each renewed code moves it.'),
+    ),
+  },
+  { examples: [LINK_EXAMPLE] },
+)
+export type LinkView = Static<typeof Link>

@@ -1,0 +1,54 @@
+/** A message as clients see it. */
+import { type Static, Type } from '@sinclair/typebox'
+import { SHOWN_MESSAGE_STATUSES } from '../states.ts'
+import { model, nullable, oneOf, timestamp } from './schema.ts'
+
+export const AcceptedMessage = model('AcceptedMessage', {
+  id: Type.String(),
+  to: Type.String({ description: 'The recipient as it was given.' }),
+  status: Type.Literal('queued'),
+})
+
+export type AcceptedMessage = Static<typeof AcceptedMessage>
+
+const EXAMPLE = {
+  id: 'msg_0198c0ffee',
+  platform: 'wa',
+  device_id: '237123456789',
+  to: '1234567890',
+  status: 'delivered',
+  reason: null,
+  event_id: '$eCLf_5pzs8ZBhEs5ZojVRS0K3SBLf73cHs2q_Je4kfQ',
+  due_at: null,
+  expires_at: null,
+  created_at: '2026-04-27T10:00:00Z',
+  updated_at: '2026-04-27T10:00:03Z',
+}
+
+const FIELDS_OF_VIEW = {
+  id: Type.String(),
+  platform: Type.String(),
+  device_id: Type.String(),
+  to: Type.String(),
+  status: oneOf(SHOWN_MESSAGE_STATUSES),
+  reason: nullable(Type.String()),
+  event_id: nullable(Type.String()),
+  due_at: nullable(
+    Type.String({
+      format: 'date-time',
+      description:
+        'When it will be tried, while it is `queued`: an estimate by what waits before it and the pace of the device.',
+    }),
+  ),
+  expires_at: nullable(
+    Type.String({
+      format: 'date-time',
+      description: 'When it fails if it has not been handed over by then.',
+    }),
+  ),
+  created_at: timestamp(),
+  updated_at: timestamp(),
+}
+
+export const Message = model('Message', FIELDS_OF_VIEW, { examples: [EXAMPLE] })
+export type MessageView = Static<typeof Message>
