@@ -8,13 +8,9 @@ import { type Config, childEnvironment, type Secrets } from '../config/index.ts'
 import { isDataDirInUse } from '../db/lock.ts'
 import { migrationStatus } from '../db/migrate.ts'
 import { type Db, openDb } from '../db/open.ts'
-import type { AccountProvisioner } from '../domain/ports.ts'
 import { systemClock } from '../lib/clock.ts'
 import { reachableHost } from '../lib/hosts.ts'
-import { createHmacHasher, createSealer, deriveKey } from '../lib/sealing.ts'
-import { createAppserviceAccounts } from '../matrix/accounts/appservice-accounts.ts'
-import { createMasClient } from '../matrix/accounts/mas-client.ts'
-import { createSharedSecretAccounts } from '../matrix/accounts/shared-secret-accounts.ts'
+import { createSealer } from '../lib/sealing.ts'
 import { createHomeserverProbe } from '../matrix/homeserver-probe.ts'
 import { createArrivals } from '../modules/attached-bridges/arrivals-repository.ts'
 import {
@@ -32,14 +28,14 @@ import {
   appserviceCheck,
   type HomeserverToCheck,
   homeserverCheck,
-  TRIAL_LOCALPART,
 } from '../modules/doctor/homeserver.ts'
 import { clockCheck, diskCheck, permissionsCheck } from '../modules/doctor/machine.ts'
 import { publicUrlCheck } from '../modules/doctor/public-url.ts'
 import { createDoctorRepository } from '../modules/doctor/repository.ts'
 import { createSecretKeyRepository } from '../modules/secret-key/repository.ts'
-import { keysOf, openKeyring, PASSWORDS } from '../modules/secret-key/secret-key.ts'
+import { keysOf, openKeyring } from '../modules/secret-key/secret-key.ts'
 import { GATEWAY_APPSERVICE_ID } from './bridge-attachment.ts'
+import { trialOf, wayOf } from './trial-account.ts'
 
 /** A deployment as it is found. */
 interface Site {
@@ -135,7 +131,7 @@ function siteChecks(site: Site): Check[] {
             comesTo: async () => (db ? createArrivals(db).find('homeserver') : null),
           }),
         ]),
-    accountsCheck(trialOf(site), wayOf(secrets)),
+    accountsCheck(trialOf(config, secrets, db), wayOf(secrets)),
     ...bridgesOf(site).map(bridgeCheck),
     clockCheck(systemClock, () => clockEvidence(site)),
     publicUrlCheck(config.http.publicUrl, isRunning, systemClock),
@@ -171,12 +167,6 @@ function sealedBridgesIn(db: Db, secrets: Secrets): Pick<AttachedBridges, 'list'
       return attachedBridgesIn(db, secrets).list()
     },
   }
-}
-
-/** Under another key than the database's, as of a database that isn't there yet. */
-async function passwordsOf(db: Db | null, secrets: Secrets): Promise<(localpart: string) => string> {
-  const keyring = db && (await openKeyring(createSecretKeyRepository(db), keysOf(secrets)).catch(() => null))
-  return keyring ? keyring.hasherFor(PASSWORDS) : createHmacHasher(deriveKey(secrets.secretKey, PASSWORDS))
 }
 
 async function attachedIn(db: Db | null, secrets: Secrets): Promise<AttachedBridge[]> {
@@ -251,48 +241,4 @@ async function clockEvidence({ db, homeserver }: Site) {
     homeserverNow: versions !== null && 'date' in versions ? versions.date : null,
     newestRow: db ? await createDoctorRepository(db).newestInstant() : null,
   }
-}
-
-function wayOf({ accounts }: Secrets): string {
-  switch (accounts?.kind) {
-    case 'shared_secret':
-      return 'MATRIX_REGISTRATION_SHARED_SECRET'
-    case 'mas':
-      return 'the Matrix Authentication Service'
-    default:
-      return 'the application service'
-  }
-}
-
-/** Makes users as the gateway does, with an account that is there for this only; null: the embedded homeserver. */
-function trialOf({ config: { matrix }, secrets, db }: Site): (() => Promise<string>) | null {
-  const { accounts } = secrets
-  const { serverName, homeserverUrl } = matrix
-  const common = { address: { baseUrl: homeserverUrl ?? '' }, serverName, clock: systemClock }
-  switch (accounts?.kind) {
-    case undefined:
-      return null
-    case 'appservice':
-      return () => makeTrialAccount(createAppserviceAccounts({ ...common, asToken: accounts.asToken }))
-    case 'shared_secret': {
-      const { sharedSecret } = accounts
-      return async () => {
-        const passwordOf = await passwordsOf(db, secrets)
-        return makeTrialAccount(createSharedSecretAccounts({ ...common, sharedSecret, passwordOf }))
-      }
-    }
-    case 'mas': {
-      const mas = createMasClient({ ...accounts, clock: systemClock })
-      // A session of the service can't be given back, so none is opened: that we are let in is what can be wrong.
-      return async () => {
-        const { status } = await mas.call('find a user', 'GET', `/users/by-username/${TRIAL_LOCALPART}`)
-        return `it lets us in: HTTP ${status}`
-      }
-    }
-  }
-}
-
-async function makeTrialAccount(provisioner: AccountProvisioner): Promise<string> {
-  const { userId } = await provisioner.createAccount(TRIAL_LOCALPART)
-  return `tried with ${userId}, which is there for this only`
 }
