@@ -17,7 +17,7 @@ const STRANGERS = 'strangers'
 const MAX_STRANGER_LINES = 20
 const STRANGER_WINDOW_MS = 60_000
 
-/** What the answer alone doesn't tell. */
+/** Facts that the answer alone doesn't tell. */
 interface Answered {
   /** 101 of one that became a WebSocket. */
   status: number
@@ -79,7 +79,7 @@ function createStrangerLines(logger: Logger, clock: Clock) {
   }
 }
 
-/** Whether a URL is one of those that tell how the process does. */
+/** Tells if a URL is one by which the process is watched. */
 export function isProbe(url: string): boolean {
   return PROBES.includes(pathOf(url))
 }

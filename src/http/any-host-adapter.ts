@@ -1,6 +1,7 @@
 /**
- * Elysia's adapter for Bun, but for where it takes the path of a URL to begin. Elysia looks for the first slash from the 12th character on, so
- * `http://api/health` had no path; its option `standardHostname: false` looks from the 8th, which in `https://…` is a slash of the scheme.
+ * Elysia's adapter for Bun, which finds the path of any URL. Elysia looks for the first slash from
+ * the 12th character on, so `http://api/health` had no path; its option `standardHostname: false`
+ * looks from the 8th, which in `https://…` is a slash of the scheme.
  */
 import { BunAdapter } from 'elysia/adapter/bun'
 

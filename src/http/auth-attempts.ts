@@ -1,8 +1,11 @@
 /**
- * Slows down who guesses secrets. Failed authentications are counted by address, and by address and credential together; an address with too
- * many is answered 429 before a secret is looked at. A credential that others hammer stays usable from everywhere else, and what has proved
- * right before from the same address is always looked at: so neither a stranger nor a neighbour behind that address can lock a client out, and
- * who is shut out elsewhere doesn't learn by an answer that a guess was right.
+ * Slows down whoever guesses secrets. Failed authentications are counted by address, and by address
+ * and credential together; an address with too many is answered 429 before a secret is looked at.
+ *
+ * A credential that others hammer stays usable from everywhere else, and a proof that was right
+ * before from the same address is always looked at. So neither a stranger nor a neighbour behind
+ * the same address can lock a client out, and whoever is shut out doesn't learn that a guess was
+ * right.
  */
 import { randomBytes } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
@@ -20,16 +23,17 @@ import type { HttpServices } from './services.ts'
 export interface AuthAttempt {
   request: Request
   kind: SecretKind
-  /** What is claimed, and no secret: a client id, the beginning of a token. */
+  /** Names who is claimed to call, and is no secret: a client id, the beginning of a token. */
   credential: string
-  /** What is to prove it: a token, a digest of a client secret. */
+  /** Proves the claim: a token, a digest of a client secret. */
   proof: string
 }
 
 export interface AuthAttempts {
   /**
-   * Does `work`, from `admit` on, once what was tried before from the same address is decided: of many guesses at once no more are looked
-   * at than of many one after another. What has proved right before waits for nobody.
+   * Does `work` (`admit` included) once earlier attempts from the same address are decided: many
+   * guesses at once get no further than many one after another. A proof that was right before waits
+   * for nobody.
    */
   inTurn<T>(attempt: AuthAttempt, work: () => Promise<T>): Promise<T>
   /** Before the proof is looked at. @throws GatewayError too_many_requests */
@@ -129,7 +133,10 @@ export function createAuthAttempts({
   }
 }
 
-/** The services, with both ways to authenticate slowed down. Calls that name no request are none of a client's. */
+/**
+ * Returns the services, with both ways to authenticate slowed down. Calls that name no request come
+ * from the gateway itself, and are not.
+ */
 export function guardAuthentication(services: HttpServices, attempts: AuthAttempts): HttpServices {
   const { credentials, tokens } = services
   const digest = createHmacHasher(randomBytes(32))

@@ -1,4 +1,7 @@
-/** Reads JSON bodies. Elysia's own parsing comes before any hook, so it is left out: a caller is authenticated first. */
+/**
+ * Reads JSON bodies. Elysia would parse them before any hook; here the caller is authenticated
+ * first.
+ */
 import { GatewayError } from '../domain/errors.ts'
 import { BodyTooSlow, readBytesAtMost } from '../lib/bounded-body.ts'
 import { charsetOf, decodeText, UndecodableText } from '../lib/charset.ts'
@@ -14,13 +17,15 @@ const MAX_SHOWN = 80
 
 /**
  * @param nulls fields whose null means something
- * @returns the parsed body without other fields that are null, which mean the same as absent ones; `{}` when there is no body
+ * @returns the parsed body, without other fields that are null, as null means absent; `{}` when
+ * there is no body
  * @throws GatewayError unsupported_media_type, payload_too_large, bad_request (not JSON)
  */
 export async function readJson(request: Request, nulls: readonly string[] = []): Promise<unknown> {
   const contentType = request.headers.get('content-type') ?? ''
   if (isJson(contentType)) return withoutNulls(await parseJson(request), nulls)
-  // Anything else can be sent by a page of another site with the browser's stored credentials, without being asked (CORS).
+  // A page of another site can send any other type with the browser's stored credentials, unasked
+  // (CORS).
   if (!isUnasked(request) && (await isEmpty(request))) return {}
   throw wrongType(contentType, 'application/json')
 }
@@ -45,8 +50,9 @@ export async function isEmpty(request: Request): Promise<boolean> {
 }
 
 /**
- * Whether a browser may have sent this for a page of another origin with the password that it keeps, without asking us first. Such a page has to say
- * that it sends JSON, as the browser then does ask. (Without TLS browsers tell the origin alone.)
+ * Tells if a browser may have sent this for a page of another origin, with the password it keeps,
+ * without asking us first. Such a page has to say that it sends JSON, as the browser then does ask.
+ * (Without TLS browsers tell the origin alone.)
  */
 function isUnasked({ headers }: Request): boolean {
   if (!/^basic /i.test(headers.get('authorization') ?? '')) return false
@@ -119,8 +125,9 @@ export function undecodable(what: string, { message, isKnown }: UndecodableText)
 }
 
 /**
- * The body, of which no more than the limit is ever in memory.
- * @throws GatewayError payload_too_large, bad_request (the client broke off, or took too long), too_many_requests (no room)
+ * Reads the body, of which no more than the limit is ever in memory.
+ * @throws GatewayError payload_too_large, bad_request (the client broke off, or took too long),
+ * too_many_requests (too much memory is taken)
  */
 export async function readBytes(request: Request): Promise<Uint8Array> {
   const { bodyLimit, hold } = roomOf(request)
@@ -138,7 +145,7 @@ function tooSlow(limitMs: number): GatewayError {
   return new GatewayError('bad_request', `The body took longer than ${limitMs / 1_000} s to come in`)
 }
 
-/** Of the outermost object alone: a null deeper down is the caller's value. */
+/** Looks at the outermost object alone: a null deeper down is the caller's value. */
 export function withoutNulls(json: unknown, except: readonly string[] = []): unknown {
   if (typeof json !== 'object' || json === null || Array.isArray(json)) return json
   const isKept = ([name, value]: [string, unknown]) => value !== null || except.includes(name)

@@ -4,7 +4,8 @@ import { createNetworkMatcher, withoutMapping } from '../lib/addresses.ts'
 
 /**
  * @param trustedProxies addresses and networks whose X-Forwarded-For is believed
- * @returns a function of the socket's address and the header. Each proxy appends whom it heard, so the last address that is no proxy's is the client's
+ * @returns a function of the socket's address and the header. Each proxy appends whom it heard, so
+ * the last address that is no proxy's is the client's
  */
 export function createClientAddress(
   trustedProxies: readonly string[],

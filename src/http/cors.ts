@@ -1,4 +1,7 @@
-/** Cross-origin calls from browsers (fetch.spec.whatwg.org, "CORS protocol"): none, unless CORS_ORIGINS names the pages that may make them. */
+/**
+ * Answers cross-origin calls from browsers (fetch.spec.whatwg.org, "CORS protocol"): none are
+ * allowed, unless CORS_ORIGINS names the pages that may make them.
+ */
 
 const METHODS = 'GET, POST, PUT, DELETE'
 const REQUEST_HEADERS = 'Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-Request-Id'
@@ -8,7 +11,7 @@ const ANSWER_HEADERS =
 const PREFLIGHT_TTL_S = '600'
 
 export interface Cors {
-  /** Whether pages of this origin may call us. */
+  /** Tells if pages of this origin may call us. */
   allows(origin: string): boolean
   /** The answer to a preflight from an origin that may call us; null: the request is none. */
   preflight(request: Request): Response | null
@@ -26,7 +29,8 @@ export function createCors(origins: readonly string[]): Cors {
   }
 
   function open(request: Request, { headers }: Response): void {
-    // A cache must not give one origin's answer to another, nor one without the header to a page that may have it.
+    // A cache must not give one origin's answer to another, nor one without the header to a page
+    // that may have it.
     headers.append('Vary', 'Origin')
     const origin = allowedOrigin(request)
     if (origin === null) return

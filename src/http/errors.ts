@@ -54,7 +54,10 @@ export class HttpError extends Error {
 /** The realm of both authentication schemes. */
 export type AuthScheme = 'Basic' | 'Bearer'
 
-/** Authentication is missing, malformed or wrong: 401 with the challenge that RFC 9110 section 11.6.1 asks for. */
+/**
+ * Makes the 401 for authentication that is missing, malformed or wrong, with the challenge that RFC
+ * 9110 section 11.6.1 asks for.
+ */
 export function challenge(scheme: AuthScheme, message: string): HttpError {
   const parameters = scheme === 'Basic' ? 'realm="meshgate", charset="UTF-8"' : 'realm="meshgate"'
   return new HttpError('unauthorized', message, {

@@ -62,7 +62,10 @@ export interface HttpOptions {
 export interface Http {
   /** Answers a request as the server does, but for WebSockets. It never rejects. */
   handle(request: Request): Promise<Response>
-  /** Listens where the configuration says. @throws Error when the port is taken or the certificate can't be read */
+  /**
+   * Listens where the configuration says.
+   * @throws Error when the port is taken or the certificate can't be read
+   */
   listen(): RunningServer
   /** Listens for bridges and homeservers, without TLS. @throws Error when the port is taken */
   listenForBridges(at: { host: string; port: number }): RunningServer
@@ -96,7 +99,7 @@ export function createHttp(options: HttpOptions): Http {
   })
   const guarded = createMountGuard(attempts)
   const hostProblem = createHostCheck(config)
-  // CORS_ORIGINS names who may call the API, with tokens. What needs none is for our own pages alone.
+  // CORS_ORIGINS names who may call the API with tokens. Calls without one are for our own pages.
   const isOwnPage = createOriginCheck(publicUrl, undefined)
   const inFlight = createInFlight({ maxBytes: options.maxBytesInFlight, bodyMs: options.bodyMs })
   const largeAnswers = new LargeAnswers()
@@ -280,7 +283,10 @@ function createElysia(options: HttpOptions, parts: ElysiaParts) {
   return app
 }
 
-/** Elysia makes null of a path parameter that isn't percent-encoded UTF-8, and leaves such a query as it is. */
+/**
+ * Elysia makes null of a path parameter that isn't percent-encoded UTF-8, and leaves such a query
+ * as it is.
+ */
 function refuseMalformedEncoding(url: string): void {
   if (!url.includes('%')) return
   const query = url.indexOf('?')

@@ -1,9 +1,11 @@
 /**
- * Bounds the memory that requests under way may take together, and the share of each token's identity or credential in it. A request takes a little at
- * once, and room for its body as that comes in; when there is none left it is refused until others are answered. What waits in the queue takes none:
- * it is on the disk.
+ * Bounds the memory that requests under way take together, and the share of each token's identity
+ * or credential. A request takes a little at once, and memory for its body as that comes in; when
+ * none is left it is refused until others are answered. Messages in the queue take none: they are
+ * on the disk.
  *
- * What is announced counts for nothing: whoever announces much and sends nothing would keep everybody else out.
+ * Announced sizes count for nothing: whoever announces much and sends nothing would keep everybody
+ * else out.
  */
 import { GatewayError } from '../domain/errors.ts'
 import type { RefusalReason } from '../domain/observation.ts'
@@ -16,13 +18,19 @@ export interface InFlight {
   within(request: Request, answer: () => Response | Promise<Response>): Promise<Response>
 }
 
-/** What a request takes, for those who read its body. */
+/** The memory of one request, for those who read its body. */
 export interface Room {
   /** How long a body that is read as a whole may take to come in. */
   readonly bodyLimit: TimeLimit
-  /** Counts it for its holder from now on, once that is known. @throws GatewayError too_many_requests */
+  /**
+   * Counts it for its holder from now on.
+   * @throws GatewayError too_many_requests
+   */
   chargeTo(holder: string): void
-  /** Takes room for what there is of the body by now, in bytes. @throws GatewayError too_many_requests */
+  /**
+   * Takes memory for the part of the body that has come in, in bytes.
+   * @throws GatewayError too_many_requests
+   */
   hold(bodyBytes: number): void
 }
 
@@ -35,9 +43,9 @@ export interface InFlightOptions {
 const MAX_BYTES_IN_FLIGHT = 128 * 1024 * 1024
 /** One holder has this part of it at most, so that it takes several to keep others out. */
 const SHARES = 8
-/** Of a request, beside its body. */
+/** A request takes as much beside its body. */
 const BASE_BYTES = 8 * 1024
-/** Of an upload, which is on its way to the disk, beside its fields. */
+/** An upload takes at most as much beside its fields, as it is on its way to the disk. */
 export const MAX_UPLOAD_BYTES_HELD = 256 * 1024
 const BODY_MS = 10_000
 const RETRY_AFTER_S = 1
@@ -45,7 +53,7 @@ const TOO_MANY = 'Too many requests are under way'
 const TOO_MANY_OF_ONE = 'This token or credential has too many requests under way'
 
 const rooms = new WeakMap<Request, Room>()
-/** Of what has no body, as a rule, and so isn't counted. */
+/** Requests that have no body, as a rule, aren't counted. */
 const UNCOUNTED: Room = {
   bodyLimit: createTimeLimit(BODY_MS),
   chargeTo: () => undefined,

@@ -1,6 +1,6 @@
 /** Answers in JSON that is text already: as a whole, or as fast as the client reads it. */
 
-/** What is written at a time, in characters or bytes. What is no larger is handed over as a whole. */
+/** Characters or bytes written at a time. A smaller answer is handed over as a whole. */
 export const PIECE_SIZE = 64 * 1024
 
 export function jsonResponse(body: string | ReadableStream<Uint8Array>): Response {

@@ -1,15 +1,19 @@
 /**
- * Bounds the memory of lists that nobody reads: a large answer counts for its holder until its client has taken it. Small ones are the sockets' matter.
- * (Pages of events count as readers of the feed instead.)
+ * Bounds the memory of lists that nobody reads: a large answer counts for its holder until its
+ * client has taken it. Small ones are left to the sockets. (Pages of events count as readers of the
+ * feed instead.)
  */
 import { GatewayError } from '../domain/errors.ts'
 import { TurnBudget } from '../lib/turn-budget.ts'
 import { jsonResponse, PIECE_SIZE, pulled } from './json-body.ts'
 import { noteRequest } from './request-notes.ts'
 
-/** What a holder's answers that are being written may take together. The first one is written however large it is. */
+/**
+ * A holder's answers under way may take as much together. The first one is written however large it
+ * is.
+ */
 const MAX_BYTES_OF_HOLDER = 16 * 1024 * 1024
-/** What all may take before only those get another one that have none. */
+/** Once all take as much, only holders that have none under way get another one. */
 const MAX_BYTES = 128 * 1024 * 1024
 const RETRY_AFTER_S = 1
 /** Entries that are written in one go. */
@@ -20,7 +24,10 @@ export class LargeAnswers {
   private readonly held = new Map<string, number>()
   private heldInAll = 0
 
-  /** @returns what gives the room back, once or several times. @throws GatewayError too_many_requests */
+  /**
+   * @returns gives the memory back, when called once or several times
+   * @throws GatewayError too_many_requests
+   */
   hold(holder: string, bytes: number): () => void {
     const own = this.held.get(holder) ?? 0
     const isTooMuch = own + bytes > MAX_BYTES_OF_HOLDER || this.heldInAll + bytes > MAX_BYTES
@@ -61,7 +68,7 @@ export async function listResponse(
 ): Promise<Response> {
   const text = await textOf(list)
   const answers = counting.get(request)
-  // Of an answer to HEAD nobody takes anything, so that nothing would end it.
+  // Nobody takes anything of an answer to HEAD, so nothing would end it.
   if (text.length <= PIECE_SIZE || !answers || request.method === 'HEAD') return jsonResponse(text)
   const bytes = Buffer.from(text)
   const done = held(request, answers, holder, bytes.length)

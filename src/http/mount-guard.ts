@@ -1,7 +1,9 @@
 /**
- * Slows down who guesses the tokens by which mounts let in: a homeserver's hs_token, a bridge's as_token. They count with all other failed
- * authentications, and as with those, a token that proved right before waits for nobody: a stranger can't shut out the homeserver or a bridge. Nor can
- * they shut out themselves: a bridge that tries before it is attached tries one token, and that is one guess, however often.
+ * Slows down whoever guesses the tokens by which mounts let in: a homeserver's hs_token, a bridge's
+ * as_token. They count with all other failed authentications, and a token that proved right before
+ * waits for nobody: a stranger can't shut out the homeserver or a bridge. Nor can they shut out
+ * themselves: a bridge that tries before it is attached tries one token, and that counts as one
+ * guess.
  */
 
 import { randomBytes } from 'node:crypto'

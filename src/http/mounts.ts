@@ -1,4 +1,7 @@
-/** Parts that speak HTTP by themselves (homeserver, sandbox, pages): their requests pass through untouched, bodies unread. */
+/**
+ * Parts that speak HTTP by themselves (homeserver, sandbox, pages): their requests pass through
+ * untouched, bodies unread.
+ */
 import { pathStart } from './request-path.ts'
 
 export interface Mount {
@@ -6,15 +9,19 @@ export interface Mount {
   prefix: string
   fetch(request: Request): Promise<Response> | Response
   /**
-   * It lets in whoever can reach it, so a browser must not be made to change anything there by a page of another origin: another port of this
-   * machine is one, too, which browsers call the same site.
+   * It lets in whoever can reach it, so a page of another origin must not make a browser change
+   * anything there. Another port of this machine is another origin, though browsers call it the
+   * same site.
    */
   onlyOwnPages?: boolean
   /** False while it isn't served; by default it always is. */
   isOpen?(): boolean
   /** Serves any Host, as it lets nobody in without a token. */
   anyHost?: boolean
-  /** Where it takes tokens: whether this is one, so that guesses are slowed down. It looks at the token itself all the same. */
+  /**
+   * Tells if a token is right, so that guesses are slowed down. The mount looks at the token itself
+   * all the same.
+   */
   isRightToken?: ((token: string, request: Request) => boolean) | undefined
 }
 

@@ -1,6 +1,8 @@
 /**
- * Who may see how the gateway does: its metrics, and the reasons behind /ready, which name addresses of the inside. Whoever has METRICS_TOKEN;
- * without one, in development, who asks from this machine. Not so in production: behind a proxy on the same machine everybody comes from there.
+ * Decides who may see how the gateway does: its metrics, and the reasons behind /ready, which name
+ * addresses of the inside. METRICS_TOKEN lets in; without that setting, in development, so does a
+ * call from this machine. In production it doesn't: behind a proxy on the same machine everybody
+ * comes from there.
  */
 import { randomBytes } from 'node:crypto'
 import { GatewayError } from '../domain/errors.ts'
@@ -12,7 +14,10 @@ import { challenge } from './errors.ts'
 
 export interface OperatorAccess {
   mayLook(request: Request): boolean
-  /** @throws HttpError 401, GatewayError forbidden, too_many_requests (too many wrong tokens from this address) */
+  /**
+   * @throws HttpError 401, GatewayError forbidden, too_many_requests (too many wrong tokens from
+   * this address)
+   */
   admit(request: Request): void
 }
 

@@ -4,7 +4,8 @@ import { GatewayError } from '../domain/errors.ts'
 const HOST = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?$/
 
 /**
- * PUBLIC_URL if there is one, else what the proxy in front says (X-Forwarded-Proto, X-Forwarded-Host), else the request's own.
+ * Returns PUBLIC_URL if it is set, else what the proxy in front says (X-Forwarded-Proto,
+ * X-Forwarded-Host), else the request's own.
  * @returns an http or https URL without a trailing slash
  * @throws GatewayError bad_request when the request names no host
  */

@@ -1,4 +1,4 @@
-/** What becomes known of a request while it is answered: for those who authenticate it, its log line and the metrics. */
+/** Keeps what becomes known of a request while it is answered, for its log line and the metrics. */
 import type { RefusalReason } from '../domain/observation.ts'
 
 interface Notes {

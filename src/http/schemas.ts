@@ -10,8 +10,9 @@ export interface WholeNumberOptions {
 }
 
 /**
- * A whole number in a path or a query. `t.Integer` won't do there: Elysia tells a failed conversion by the name of the error's class, which
- * minification changes, so in the binary the text would pass as it is.
+ * A whole number in a path or a query. `t.Integer` won't do: Elysia recognises a failed conversion
+ * by the name of the error's class, which minification changes, so in the binary the text would
+ * pass as it is.
  */
 export function wholeNumber(name: string, options: WholeNumberOptions) {
   const { minimum, maximum = Number.MAX_SAFE_INTEGER } = options
@@ -27,7 +28,7 @@ export function wholeNumber(name: string, options: WholeNumberOptions) {
   }
 }
 
-/** A whole number in a JSON body, where no text will do. See `wholeNumber` for why it isn't `t.Integer`. */
+/** A whole number in a JSON body. See `wholeNumber` for why it isn't `t.Integer`. */
 export function wholeNumberInBody(name: string, options: WholeNumberOptions) {
   const { minimum, maximum = Number.MAX_SAFE_INTEGER } = options
   return {
@@ -42,7 +43,10 @@ export function wholeNumberInBody(name: string, options: WholeNumberOptions) {
   }
 }
 
-/** Where a schema says that other fields than its own are refused (unknown-fields.ts), for calls that the usage guide doesn't have. */
+/**
+ * Marks a schema whose unknown fields are refused (unknown-fields.ts), for calls that the usage
+ * guide doesn't have.
+ */
 export const KNOWN_ONLY = 'x-known-only'
 export const knownOnly = { [KNOWN_ONLY]: true }
 
@@ -55,8 +59,8 @@ export function wholeNumberPhrase({ minimum, maximum }: WholeNumberOptions): str
 }
 
 /**
- * Texts by names that are known only to whoever asks for them. Elysia makes an object of whatever it finds where a schema has free keys, so the
- * schema takes anything, and reading it tells what is wrong.
+ * Texts by names that the caller chooses. Elysia makes an object of anything where a schema has
+ * free keys, so the schema takes anything, and `read` tells what is wrong.
  */
 export function textsByName(
   name: string,
@@ -84,7 +88,7 @@ export function textsByName(
 /** Where a schema says that it is an object of texts. */
 export const AS_TEXTS = 'x-texts'
 
-/** Of our own lists: how many at most are in one answer. */
+/** Entries of a page of our own lists, by default. */
 const PAGE_SIZE = 100
 const PageLimit = wholeNumber('limit', { minimum: 1, maximum: 1_000, default: PAGE_SIZE })
 

@@ -1,4 +1,7 @@
-/** Headers that tell browsers to do nothing with an answer that it isn't meant for (owasp.org, "HTTP Security Response Headers"). */
+/**
+ * Headers that keep browsers from doing anything unintended with an answer (owasp.org, "HTTP
+ * Security Response Headers").
+ */
 
 /** Pages that need scripts, and files that may be kept or shown elsewhere, say so themselves. */
 const HEADERS = {

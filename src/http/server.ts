@@ -16,18 +16,22 @@ export interface RunningServer {
   readonly port: number
   upgrade: Upgrade
   uploading: Uploading
-  /** Who sends a request, as far as the socket and the proxies that we trust tell. Undefined when the connection is gone. */
+  /**
+   * Tells who sends a request, by the socket and the proxies that we trust. Undefined when the
+   * connection is gone.
+   */
   addressOf(request: Request): string | undefined
   /**
-   * Reads the certificate and its key anew. Connections that are open keep the old one and go on until they end.
+   * Reads the certificate and its key anew. Open connections keep the old one until they end.
    * @returns what is served from now on; null without TLS
-   * @throws StartError when what the files hold can't be used, or Error when it can't listen; all is then as it was
+   * @throws StartError when the files can't be used, or Error when it can't listen; all is then as
+   * it was
    */
   reloadCertificate(): CertificateDescription | null
   /**
-   * Takes on nothing more, bids WebSockets farewell, and lets running requests finish. Until they have, others are told that the gateway is stopping, and
-   * who watches over it is answered.
-   * @param graceMs after which what still runs is cut off
+   * Takes on nothing more, closes WebSockets, and lets running requests finish. Until they have,
+   * other requests are told that the gateway is stopping, and probes are answered.
+   * @param graceMs after which running requests are cut off
    * @returns whether everything finished in time
    */
   stop(graceMs: number): Promise<boolean>
@@ -42,7 +46,7 @@ export type Uploading = (request: Request, receivedBytes: number) => void
 export interface ServerOptions {
   config: { http: Pick<Config['http'], 'host' | 'port' | 'tls' | 'trustedProxies'> }
   handle(request: Request): Promise<Response>
-  /** Whether a request is answered also while the server stops. */
+  /** Tells if a request is answered also while the server stops. */
   isProbe(request: Request): boolean
   /** Is told of each connection that is closed since it asked for too much at once. */
   onPipelined?: (() => void) | undefined
@@ -52,8 +56,9 @@ export interface ServerOptions {
 }
 
 /**
- * Longer than any long poll (30 s), so that Bun doesn't cut one off. Bun counts it from a connection's or a request's beginning and lets nothing that
- * trickles in prolong it: neither headers nor a body may take longer, which is all that a slow client (slowloris) gets.
+ * Longer than any long poll (30 s), so that Bun doesn't cut one off. Bun counts it from the start
+ * of a connection or request, and bytes that trickle in don't prolong it: so a slow client
+ * (slowloris) gets no more either.
  */
 const IDLE_TIMEOUT_S = 120
 /**
@@ -61,11 +66,12 @@ const IDLE_TIMEOUT_S = 120
  * that doesn't answer by then.
  */
 const SOCKET_TIMEOUT_S = 36
-/** Of an upload, which may go on for as long as it isn't slower. */
+/** Minimum upload rate; a faster upload may take any time. */
 const MIN_UPLOAD_BYTES_PER_S = 8 * 1024
 /**
- * As good as none: Bun answers a body beyond its limit by itself, without our error body. Routes and mounts say what is too large for them: they
- * read no more than they may (but for the transactions of the homeserver, which has shown its token), and what they don't read isn't buffered.
+ * As good as none: Bun would answer a larger body itself, without our error body. Routes and mounts
+ * have their own limits and read no more (but for transactions of the homeserver, which has shown
+ * its token); what they don't read isn't buffered.
  */
 const MAX_BODY_BYTES = Number.MAX_SAFE_INTEGER
 /** The largest that a client of the QR WebSocket may have to say: the cookies of a web login. */
@@ -86,7 +92,10 @@ export function startServer(options: ServerOptions): RunningServer {
   const allAnswered = Promise.withResolvers<void>()
   /** Since when each upload is coming in, in milliseconds. */
   const uploads = new WeakMap<Request, number>()
-  /** Of requests on connections from before the certificate was changed: Bun wants them to be dealt with where they came in. */
+  /**
+   * Servers from before the certificate was changed: Bun wants a request to be handled where it
+   * came in.
+   */
   const cameInAt = new WeakMap<Request, Server<SocketViewer>>()
   /** Finish when their last connection is closed. */
   const retired = new Map<Server<SocketViewer>, Promise<void>>()
@@ -100,7 +109,7 @@ export function startServer(options: ServerOptions): RunningServer {
       hostname: host,
       port,
       development: false,
-      // With `development: false` Bun would share the port with another process, and a second gateway would start beside the first.
+      // With `development: false` Bun would share the port with a second gateway.
       reusePort: shared,
       idleTimeout: idleTimeoutS,
       maxRequestBodySize: MAX_BODY_BYTES,
@@ -160,7 +169,8 @@ export function startServer(options: ServerOptions): RunningServer {
   const port = first.port ?? config.http.port
   let current = first
   if (tls) {
-    // A certificate is changed by listening anew, so the port has to be shared with ourselves, once it is known that it is nobody else's.
+    // A certificate is changed by listening anew, so the port is shared with ourselves once it is
+    // known to be nobody else's.
     void first.stop(true)
     current = listen(port, certificate, { shared: true })
   }

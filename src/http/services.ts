@@ -1,4 +1,4 @@
-/** What the HTTP routes call. Most of it is the modules' own contracts; the rest is stated here. */
+/** Services that HTTP routes call. Most are the modules' own contracts; the rest is stated here. */
 import type { Directory } from '../modules/contacts/types.ts'
 import type { Credentials } from '../modules/credentials/types.ts'
 import type { Devices } from '../modules/devices/types.ts'
@@ -55,7 +55,7 @@ export interface MediaDownloads {
   open(mediaId: string, expires: number, signature: string): Promise<DownloadableFile>
 }
 
-/** Whether the gateway can do its work, for /ready. */
+/** Tells if the gateway can do its work, for /ready. */
 export interface Readiness {
   ready: boolean
   /** Not ready since a stop was asked for, and never again in this process. */

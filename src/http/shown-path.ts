@@ -3,7 +3,7 @@ import { maskAddresses } from '../lib/mask-addresses.ts'
 import { notesOf } from './request-notes.ts'
 import { pathOf } from './request-path.ts'
 
-/** What stands there names somebody, in whatever form a network has. */
+/** Path segments that name somebody, in whatever form a network has. */
 const OF_A_PERSON = '/:identifier'
 
 /** Without the query, which may hold a token or a signature, and without whom it asks for. */

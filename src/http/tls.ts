@@ -1,16 +1,18 @@
-/** The certificate and its key, checked before they are used: what the TLS library says of wrong ones names neither. */
+/**
+ * Checks the certificate and its key before they are used: the TLS library's errors name neither.
+ */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { Config } from '../config/index.ts'
 import { messageOf, StartError } from '../domain/errors.ts'
 import { rfc3339 } from '../lib/clock.ts'
 
-/** What a certificate can be told by, and when it ends. */
+/** Identifies a certificate, and tells when it ends. */
 export interface CertificateDescription {
   subject: string
   /** RFC 3339. */
   expires: string
-  /** Of SHA-256. */
+  /** By SHA-256. */
   fingerprint: string
 }
 

@@ -1,11 +1,11 @@
 /**
- * What is done about fields and parameters that a call doesn't know. One that is misnamed and
- * ignored changes what is asked for, and nobody notices: a token that never expires, a reply that
- * answers nothing, a filter that filters nothing.
+ * Handles fields and parameters that a call doesn't know. One that is misnamed and ignored changes
+ * what is asked for, and nobody notices: a token that never expires, a reply that answers nothing,
+ * a filter that filters nothing.
  *
- * Calls of our own refuse whatever they don't know. Those of the usage guide are also made by
- * clients of the system that it documents, which ignored what else they sent; so these calls refuse
- * only what looks like one of their own fields, misspelt, or is another API's name for one.
+ * Our own calls refuse whatever they don't know. Those of the usage guide are also made by clients
+ * of the system that it documents, which ignored other fields; so these calls refuse only what
+ * looks like one of their own fields, misspelt, or is another API's name for one.
  */
 import type { TSchema } from 'elysia'
 import { GatewayError } from '../domain/errors.ts'
@@ -22,8 +22,8 @@ const MAX_SHOWN = 64
 
 const LIFETIMES = ['expiry', 'expires', 'expire', 'expiration', 'ttl', 'valid_until']
 /**
- * Other APIs' names for our fields, and our own webhooks': ignored, they would change a call. Beside
- * our own field such a name changes nothing, and is ignored as any other.
+ * Other APIs' names for our fields, and our own webhooks': ignored, they would change a call.
+ * Beside our own field such a name changes nothing, and is ignored as any other.
  */
 const SYNONYMS: Readonly<Record<string, readonly string[]>> = {
   platform: ['network'],

@@ -1,4 +1,4 @@
-/** Says in one sentence which field is wrong and what was expected, instead of a validator's dump. */
+/** Says in one sentence which field is wrong and what was expected, not a validator's dump. */
 import type { TSchema, ValidationError } from 'elysia'
 import { AS_INTEGER, wholeNumberPhrase } from './schemas.ts'
 

@@ -70,5 +70,5 @@ export const TestResult = model(
 export type AttemptView = Static<typeof Attempt>
 export type DeliveryView = Static<typeof Delivery>
 export type DeliveryPage = Static<typeof DeliveryPage>
-/** What trying a webhook out came to. */
+/** The result of trying out a webhook. */
 export type TestResult = Static<typeof TestResult>

@@ -5,7 +5,7 @@ import { model, NAME, nullable, oneOf, timestamp } from './schema.ts'
 export const LINK_ENDS = ['timeout', 'failed', 'superseded', 'cancelled'] as const
 export type LinkEnd = (typeof LINK_ENDS)[number]
 
-/** What a link waits for, or how it ended. */
+/** States of a link: what it waits for, or how it ended. */
 export const LINK_STATES = [
   'waiting_for_scan',
   'waiting_for_code',
@@ -90,7 +90,7 @@ const Step = Type.Union(
   { [NAME]: 'LinkStep' },
 )
 
-/** What a link has to show. The last two end it. */
+/** A step that a link shows. The last two end it. */
 export type LinkEvent = Static<typeof Step>
 export type LinkField = Static<typeof Field>
 

@@ -1,4 +1,7 @@
-/** The OpenAPI document: @elysiajs/swagger's, made complete. It is built from the routes themselves, which need no services for it. */
+/**
+ * Builds the OpenAPI document from the routes, which need no services for it: @elysiajs/swagger
+ * puts their entries together, and it is completed here.
+ */
 import { Elysia } from 'elysia'
 import { NAME } from '../../domain/views/schema.ts'
 import { systemClock } from '../../lib/clock.ts'

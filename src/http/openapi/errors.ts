@@ -1,4 +1,4 @@
-/** What the document says about errors: their body, each code, and the answers of each status. */
+/** Describes errors in the document: their body, each code, and the answers of each status. */
 import { Type } from '@sinclair/typebox'
 import { t } from 'elysia'
 import { model, NAME, oneOf } from '../../domain/views/schema.ts'

@@ -1,4 +1,6 @@
-/** Writes a route's entry in the OpenAPI document: what it says, takes and answers, and with which errors. */
+/**
+ * Writes a route's entry in the OpenAPI document: what it takes and answers, and with which errors.
+ */
 import type { DocumentDecoration, TSchema } from 'elysia'
 import type { ErrorStatus } from '../errors.ts'
 import { MAX_KEY_LENGTH } from '../plugins/idempotency.ts'
@@ -102,7 +104,10 @@ export function plain(schema: object): Record<string, unknown> {
   )
 }
 
-/** JSON Schema has `examples`, `const` and a type null; OpenAPI 3.0 has `example`, `enum` and `nullable`. */
+/**
+ * JSON Schema has `examples`, `const` and a type null; OpenAPI 3.0 has `example`, `enum` and
+ * `nullable`.
+ */
 function dialect(value: Record<string, unknown>): Record<string, unknown> {
   const { examples, anyOf, ...rest } = value
   if (value[KNOWN_ONLY]) {
@@ -111,7 +116,7 @@ function dialect(value: Record<string, unknown>): Record<string, unknown> {
       additionalProperties: false,
     }
   }
-  // Elysia adds it to schemas it has compiled; of all others unknown fields are ignored, not refused.
+  // Elysia adds it to schemas it has compiled; but unknown fields of them are ignored, not refused.
   if (value.additionalProperties === false) return dialect({ ...value, additionalProperties: undefined })
   if (isObject(value.patternProperties)) {
     const [additionalProperties] = Object.values(value.patternProperties)

@@ -1,4 +1,6 @@
-/** Prints the OpenAPI document as it is committed: `bun src/http/openapi/print.ts > openapi.json`. */
+/**
+ * Prints the OpenAPI document as it is committed: `bun src/http/openapi/print.ts > openapi.json`.
+ */
 import packageJson from '../../../package.json' with { type: 'json' }
 import { openApiDocument } from './document.ts'
 

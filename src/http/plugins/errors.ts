@@ -1,4 +1,7 @@
-/** Maps whatever a route throws to the error body. An unknown error is logged in full and answered without a word of it. */
+/**
+ * Maps whatever a route throws to the error body. An unknown error is logged in full, and its
+ * answer says nothing of it.
+ */
 import { Elysia, NotFoundError, ParseError, ValidationError } from 'elysia'
 import { GatewayError } from '../../domain/errors.ts'
 import type { Logger } from '../../lib/logger.ts'

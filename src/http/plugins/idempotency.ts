@@ -1,9 +1,10 @@
 /**
- * The Idempotency-Key header, on every POST of the API (draft-ietf-httpapi-idempotency-key-header). The authentication macros call in here, so a
- * new route has it without doing anything; one whose work is a single transaction can record its answer in it.
+ * Handles the Idempotency-Key header of every POST (draft-ietf-httpapi-idempotency-key-header).
+ * Routing calls in here, so a new route has it without doing anything; one whose work is a single
+ * transaction can record its answer in it.
  *
- * The draft answers a repeat that comes while the first one is under way with 409. Here it waits for the first answer, as that is what its sender wants,
- * and gets the 409 when that takes too long.
+ * The draft answers a repeat with 409 while the first one is under way. Here it waits for the first
+ * answer, as that is what its sender wants, and gets the 409 when that takes too long.
  */
 import { createHash } from 'node:crypto'
 import { GatewayError } from '../../domain/errors.ts'
@@ -16,7 +17,7 @@ export const MAX_KEY_LENGTH = 255
 /** As Elysia answers an object. */
 const JSON_TYPE = 'application/json;charset=utf-8'
 
-/** What is known of a request that carries a key. */
+/** A request that carries a key. */
 interface Attempt {
   keys: IdempotencyKeys
   key: string
@@ -28,7 +29,10 @@ interface Attempt {
 
 const attempts = new WeakMap<Request, Attempt>()
 
-/** Answers a request, and keeps the answer if the request carries a key. One without a key costs a look at its method and headers. */
+/**
+ * Answers a request, and keeps the answer if the request carries a key. One without a key costs a
+ * look at its method and headers.
+ */
 export function answerOnce(
   keys: IdempotencyKeys,
   request: Request,
@@ -45,7 +49,10 @@ async function answerKeyed(...[keys, request, answer]: Parameters<typeof answerO
   return attempt.claim ? settle(attempt.claim, response) : response
 }
 
-/** Notes whose request it is. @throws GatewayError bad_request when the key is malformed: before anything of the body is read */
+/**
+ * Notes whose request it is.
+ * @throws GatewayError bad_request when the key is malformed, before anything of the body is read
+ */
 export function noteHolder(request: Request, holder: string): void {
   const attempt = attempts.get(request)
   if (!attempt) return
@@ -58,7 +65,7 @@ export function noteContent(request: Request, content: unknown): void {
   if (attempt) attempt.content = content
 }
 
-/** Whether the request carries a key, so that its body has to be known. */
+/** Tells if the request carries a key, so that its body has to be known. */
 export function hasKey(request: Request): boolean {
   return attempts.has(request)
 }
@@ -112,18 +119,19 @@ async function settle(claim: Claim, response: Response): Promise<Response> {
 }
 
 /**
- * What may pass another time though the request is the same: refused by who one is, by what there is (a device that is linked again), by too many
- * requests. So may every failure of ours.
+ * Refusals that may pass another time though the request is the same: by who one is, by what there
+ * is (a device that is linked again), by too many requests. So may every failure of ours.
  */
 const PASSING_REFUSALS = [401, 403, 404, 409, 429]
 
-/** Whether a repeat would come to the same. */
+/** Tells if a repeat would come to the same. */
 function isFinal(status: number): boolean {
   return status < 500 && !PASSING_REFUSALS.includes(status)
 }
 
 /**
- * A string as structured fields have it (RFC 8941 section 3.3.3: `"…"`), or the bare key that most clients send.
+ * Reads a string as structured fields have it (RFC 8941 section 3.3.3: `"…"`), or the bare key that
+ * most clients send.
  * @throws GatewayError bad_request
  */
 function parseKey(header: string): string {

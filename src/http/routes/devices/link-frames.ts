@@ -1,4 +1,4 @@
-/** What a client of the QR WebSocket may say: JSON frames that answer or cancel the link. */
+/** Parses frames from clients of the QR WebSocket: JSON that answers or cancels the link. */
 import { z } from 'zod'
 import { GatewayError } from '../../../domain/errors.ts'
 

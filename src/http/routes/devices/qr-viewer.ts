@@ -1,4 +1,4 @@
-/** One client of the QR WebSocket: what it is sent, what it may say, and how it is bidden farewell. */
+/** Serves one client of the QR WebSocket: frames to it, frames from it, and its end. */
 import type { ServerWebSocket } from 'bun'
 import QRCode from 'qrcode'
 import { type ErrorCode, GatewayError, messageOf } from '../../../domain/errors.ts'
@@ -9,7 +9,7 @@ import type { LinkSubscription } from '../../../modules/linking/types.ts'
 import { parseLinkFrame } from './link-frames.ts'
 import type { QrFormat } from './model.ts'
 
-/** What the server's WebSocket handlers call. */
+/** The server's WebSocket handlers call it. */
 export interface SocketViewer {
   open(socket: Pick<ServerWebSocket<unknown>, 'send' | 'close'>): void
   message(frame: string | Uint8Array): void
@@ -45,7 +45,7 @@ const REFUSAL_CODES: Partial<Record<ErrorCode, number>> = { not_found: 4404, too
  */
 const MAX_FRAMES = 20
 const FRAMES_MS = 10_000
-/** How often it is looked whether the token is still good: it may be deleted, or expire, while the socket is open. */
+/** The token is checked as often, as it may be deleted or expire while the socket is open. */
 const READMIT_MS = 2_000
 
 export function createQrViewer(options: QrViewerOptions): SocketViewer {
@@ -219,7 +219,9 @@ function endOf(event: LinkEvent): { code: number; reason: string } | null {
   return null
 }
 
-/** A close frame's payload is at most 125 bytes, two of which are the code (RFC 6455 section 5.5). */
+/**
+ * A close frame's payload is at most 125 bytes, two of which are the code (RFC 6455 section 5.5).
+ */
 const MAX_REASON_BYTES = 123
 
 function truncateUtf8(text: string, maxBytes: number): string {

@@ -1,4 +1,4 @@
-/** /api/v1/devices: an identity's linked phones and accounts, and the WebSocket that shows what links another. */
+/** /api/v1/devices: an identity's linked phones and accounts, and the WebSocket to link another. */
 import { GatewayError } from '../../../domain/errors.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { ConnectionPlaces } from '../../../lib/connection-places.ts'
@@ -18,7 +18,7 @@ export interface DeviceRoutesOptions {
   publicUrl: string | undefined
   /** Makes a WebSocket of the request. False when the request is no handshake. */
   upgrade(request: Request, viewer: SocketViewer): boolean
-  /** Whether the page that a request comes from, if it comes from any, may open the WebSocket. */
+  /** Tells if the page that a request comes from, if any, may open the WebSocket. */
   allowsOrigin(request: Request): boolean
   clock: Clock
 }

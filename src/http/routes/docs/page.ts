@@ -1,4 +1,6 @@
-/** The page that shows the API: Swagger UI with everything from this gateway, so that it works with no internet. */
+/**
+ * The page that shows the API: Swagger UI, all served from here, so that it works with no internet.
+ */
 
 export const PAGE = `<!doctype html>
 <html lang="en">

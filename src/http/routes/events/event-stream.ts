@@ -1,6 +1,7 @@
 /**
- * The feed as server-sent events (HTML Living Standard, "Server-sent events"). The stream is pulled: the next events are read when the client has
- * taken those before, so that a slow one holds a page in memory and no more.
+ * Streams the feed as server-sent events (HTML Living Standard, "Server-sent events"). The client
+ * pulls: the next events are read once it has taken those before, so that a slow one holds a page
+ * in memory and no more.
  */
 import { GatewayError } from '../../../domain/errors.ts'
 import type { Clock } from '../../../lib/clock.ts'
@@ -42,7 +43,7 @@ export function createEventStream(options: EventStreamOptions): ReadableStream<U
     if (said !== '') return take()
     for (;;) {
       if (isLeft || stopping.aborted) return null
-      // Looked at before each event, however it was waited for, so that nothing is sent to a token that is gone.
+      // The token is checked before each event, so that nothing is sent to one that is gone.
       await readmit()
       const [event, ...rest] = waiting
       waiting = rest
@@ -52,7 +53,8 @@ export function createEventStream(options: EventStreamOptions): ReadableStream<U
       const moved = page !== null && waiting.length === 0 && page.next !== place
       if (page) place = page.next
       if (waiting.length > 0 || clock.steady() - saidAt < HEARTBEAT_MS) continue
-      // With the place as it is now, a client that reconnects needn't go through what its filter has left out again.
+      // With the place as it is now, a client that reconnects doesn't go through events that its
+      // filter has left out.
       return moved ? `: still here\nid: ${place}\n\n` : ': still here\n\n'
     }
   }
@@ -63,7 +65,7 @@ export function createEventStream(options: EventStreamOptions): ReadableStream<U
     return text
   }
 
-  /** What passes is waited for; what doesn't ends the stream. */
+  /** Waits for passing trouble to end; any other ends the stream. */
   async function pausing(error: unknown): Promise<null> {
     if (error instanceof GatewayError && error.code === 'gone') throw error
     logger.warn({ err: error }, 'a stream of events stands still')

@@ -1,12 +1,13 @@
 /**
- * A page of events as an answer. A large one is written as fast as its client reads it, and is the reader's until it is: whoever asks for pages and
- * doesn't read them has used up the identity's readers after a few, not the gateway's memory.
+ * Answers with a page of events. A large one is written as fast as its client reads it, and is the
+ * reader's until then: clients that ask for pages and don't read them use up the identity's
+ * readers, not the gateway's memory.
  */
 import type { FeedEvent, FeedPage } from '../../../modules/feed/types.ts'
 import { jsonResponse, PIECE_SIZE, pulled } from '../../json-body.ts'
 
 export interface PageResponseOptions {
-  /** Of an answer to HEAD nobody takes anything, so that nothing would end it. */
+  /** Nobody takes anything of an answer to HEAD, so nothing would end it. */
   hasBody: boolean
   /** Called when the page is written or given up: once or several times. */
   done(): void

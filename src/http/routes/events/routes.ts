@@ -28,7 +28,7 @@ export function eventRoutes({ tokens, feed, clock, logger }: EventRoutesOptions)
         const { after, events, limit, wait } = query
         const [page, pageWaitMs] = [pageSize(limit), waitMs(wait)]
         const isStream = wantsStream(request)
-        // A client that connects again says by this header what it has got already: empty, nothing yet.
+        // A client that connects again names the last event it has; empty: none yet.
         const last = (isStream && request.headers.get('last-event-id')) || undefined
         const readmit = () => tokens.authenticate(token)
         const reader = await feed.open(identityId, { after: last ?? after, events: namesOf(events) })

@@ -51,10 +51,12 @@ export function mediaRoutes(downloads: MediaDownloads | undefined) {
 const UNTOLD = 'application/octet-stream'
 /** RFC 9110 section 8.3.1, without parameters. */
 const MEDIA_TYPE = /^[a-z0-9!#$&^_.+-]{1,64}\/[a-z0-9!#$&^_.+-]{1,64}$/
-/** What a browser could take for a page or a program of this origin. */
+/** Types that a browser could take for a page or a program of this origin. */
 const ACTIVE = /html|xml|svg|javascript|ecmascript|x-shockwave-flash|multipart\//
 
-/** The type comes from whoever sent the file: one that isn't a type, or that a browser would run, isn't told. */
+/**
+ * The sender chose the type: one that isn't a type, or that a browser would run, isn't passed on.
+ */
 function harmlessType(mimeType: string): string {
   const [type = ''] = mimeType.toLowerCase().split(';', 1)
   const bare = type.trim()

@@ -1,9 +1,12 @@
-/** What a file of a send is told by when the send is repeated: found out while it streams to the disk, so that it is never in memory. */
+/**
+ * Digests the file of a send while it streams to the disk, so that a repeat of the send is
+ * recognised without the file in memory.
+ */
 import { createHash } from 'node:crypto'
 import type { IncomingFile, StagedFile } from '../../../modules/media/types.ts'
 import type { MultipartSink } from './multipart.ts'
 
-/** Of one upload: which file it was, null when it had none. */
+/** Tells which file an upload had, null when it had none. */
 export interface FileDigest {
   sink: MultipartSink
   read(): { name: string; type: string; sha256: string } | null

@@ -7,7 +7,7 @@ import { boundaryOf, MalformedForm, type Part, partsOf } from '../../../lib/mult
 import { transferDecoded, transferDecoder, WrongTransferEncoding } from '../../../lib/transfer-encoding.ts'
 import type { IncomingFile, StagedFile } from '../../../modules/media/types.ts'
 
-/** What a form may consist of, the file apart. */
+/** Limits of a form, its file apart. */
 const LIMITS = { fields: 32, fieldBytes: 256 * 1024, parts: 40 }
 
 /** A name that is longer couldn't be stored by whoever gets the file. */
@@ -23,14 +23,16 @@ export interface MultipartSink {
   stage(file: Pick<IncomingFile, 'fileName' | 'mimeType' | 'stream'>): Promise<StagedFile>
   discard(file: StagedFile): Promise<void>
   /**
-   * Is told, as it comes in, how much of the whole body there is, and how much memory the fields in it take by now. What it throws ends the reading.
+   * Called as the body comes in, with its size and the memory its fields take so far. What it
+   * throws ends the reading.
    */
   receiving(receivedBytes: number, fieldBytes: number): void
 }
 
 /**
- * When it rejects, nothing of the upload is left on the disk.
- * @throws GatewayError bad_request (malformed, too many parts, several files, a file without extension), payload_too_large, storage_full
+ * If it rejects, nothing of the upload is left on the disk.
+ * @throws GatewayError bad_request (malformed, too many parts, several files, a file without
+ * extension), payload_too_large, storage_full
  */
 export async function readMultipart(request: Request, sink: MultipartSink): Promise<MultipartSend> {
   if (!request.body) throw new GatewayError('bad_request', 'The body is empty')
@@ -63,7 +65,7 @@ export async function readMultipart(request: Request, sink: MultipartSink): Prom
 
 type KeptField = Pick<Part, 'name' | 'charset' | 'encoding'> & { bytes: Buffer }
 
-/** A form's default charset, in which browsers send texts and names of files (RFC 7578 section 4.6). */
+/** A form's default charset, for texts and names of files (RFC 7578 section 4.6). */
 const FORM_CHARSET = '_charset_'
 
 async function readField({ name, charset, encoding, body }: Part): Promise<KeptField> {
@@ -98,7 +100,7 @@ function textsOf(fields: readonly KeptField[], charset: string | undefined): Mul
   return filled.map(field => [field.name, fieldText(field, charset)])
 }
 
-/** @returns undefined for a file input that was left empty: browsers send it without name and bytes */
+/** @returns undefined for a file input left empty, which browsers send without name and bytes */
 async function stageFile(
   { name, fileName: nameIn, mimeType, encoding, body }: Part,
   sink: MultipartSink,

@@ -1,4 +1,4 @@
-/** A send as it comes in: JSON, a multipart form or a URL-encoded one, brought to the same fields. */
+/** Reads a send: JSON, a multipart form or a URL-encoded one, brought to the same fields. */
 
 import type { Static } from 'elysia'
 import { TypeCompiler } from 'elysia/type-system'
@@ -59,8 +59,9 @@ export async function readSend(
 }
 
 /**
- * What isn't a field of ours may be there as often as it likes.
- * @throws GatewayError bad_request: of two recipients one would get nothing, and nobody would notice
+ * Takes unknown fields as often as they come.
+ * @throws GatewayError bad_request: of two recipients one would get nothing, and nobody would
+ * notice
  */
 function eachOnce(entries: Iterable<[name: string, value: string]>): Record<string, string> {
   const fields: Record<string, string> = {}
@@ -83,7 +84,10 @@ function withNumbers(fields: Record<string, string>): Record<string, unknown> {
   return text !== undefined && /^[0-9]{1,16}$/.test(text) ? { ...fields, expires_in: Number(text) } : fields
 }
 
-/** @throws GatewayError bad_request as `check` does, and when there is a file, which would be left out in silence */
+/**
+ * @throws GatewayError bad_request as `check` does, and for a file, which would silently be left
+ * out
+ */
 function checkWithoutFile(body: unknown): SendBody['fields'] {
   if (isObject(body) && Object.hasOwn(body, 'file')) {
     throw new GatewayError('bad_request', 'file: expected in a multipart form (multipart/form-data) alone')

@@ -1,16 +1,17 @@
-/** Reads a send and tells whether it is the repeat of one that was answered. Without an Idempotency-Key there is nothing to tell. */
+/** Reads a send, and tells if it repeats one that was answered, where it has an Idempotency-Key. */
 import { claimOnce, hasKey, noteContent } from '../../plugins/idempotency.ts'
 import { digesting } from './file-digest.ts'
 import type { MultipartSink } from './multipart.ts'
 import { readSend, type SendBody } from './send-body.ts'
 
-/** Whether the device is there is found out as the send is accepted: that of a repeat may be gone, and the first answer is its answer all the same. */
+/** A repeat is answered even if its device is gone by now; accepting a first send finds out. */
 const admitAny = async () => undefined
 
 /**
- * @param admitUpload is asked before a form without a key is read: it throws when the device isn't there
+ * @param admitUpload called before a form without a key is read: throws when the device isn't there
  * @returns with `replay`, the first answer, when it is a repeat: its file is then discarded
- * @throws GatewayError as `readSend` and `claimOnce` do; nothing of an upload is then left on the disk
+ * @throws GatewayError as `readSend` and `claimOnce` do; nothing of an upload is then left on the
+ * disk
  */
 export async function readSendOnce(
   request: Request,

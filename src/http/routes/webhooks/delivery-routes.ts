@@ -1,4 +1,4 @@
-/** What was delivered to a webhook, and delivering again: /api/v1/webhooks/{id}/…, /api/v1/deliveries. */
+/** Deliveries of webhooks, and delivering again: /api/v1/webhooks/{id}/…, /api/v1/deliveries. */
 import { Delivery, DeliveryPage, TestResult } from '../../../domain/views/delivery.ts'
 import { answer, bearerRoute } from '../../route.ts'
 import { pageSize } from '../../schemas.ts'
