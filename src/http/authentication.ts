@@ -7,7 +7,7 @@ import type { Principal } from '../modules/credentials/types.ts'
 import { credentialHolder, identityHolder, tokenHolder } from '../modules/idempotency/holders.ts'
 import type { TokenHolder } from '../modules/tokens/types.ts'
 import { challenge } from './errors.ts'
-import { roomOf } from './in-flight.ts'
+import { budgetOf } from './in-flight.ts'
 import { noteHolder } from './plugins/idempotency.ts'
 import type { BasicCaller, BearerCaller, Route } from './route.ts'
 
@@ -49,7 +49,7 @@ export function callerOf(request: Request): BasicCaller | BearerCaller | undefin
 
 /** @param keyHolder whose Idempotency-Keys are meant */
 function charge(request: Request, holder: string, keyHolder: string): void {
-  roomOf(request).chargeTo(holder)
+  budgetOf(request).chargeTo(holder)
   noteHolder(request, keyHolder)
 }
 

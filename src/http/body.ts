@@ -7,7 +7,7 @@ import { BodyTooSlow, readBytesAtMost } from '../lib/bounded-body.ts'
 import { charsetOf, decodeText, UndecodableText } from '../lib/charset.ts'
 import { isNestedTooDeep, MAX_NESTING } from '../lib/json-nesting.ts'
 import { yieldToEventLoop } from '../lib/turn-budget.ts'
-import { roomOf } from './in-flight.ts'
+import { budgetOf } from './in-flight.ts'
 
 /** Far above what any JSON call needs. */
 const MAX_JSON_BYTES = 1024 * 1024
@@ -130,7 +130,7 @@ export function undecodable(what: string, { message, isKnown }: UndecodableText)
  * too_many_requests (too much memory is taken)
  */
 export async function readBytes(request: Request): Promise<Uint8Array> {
-  const { bodyLimit, hold } = roomOf(request)
+  const { bodyLimit, hold } = budgetOf(request)
   const reading = { holding: hold, limit: bodyLimit }
   const bytes = await readBytesAtMost(request, MAX_JSON_BYTES, reading).catch(error => {
     if (error instanceof GatewayError) throw error

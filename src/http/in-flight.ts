@@ -14,12 +14,12 @@ import { httpErrorOf } from './errors.ts'
 import { noteRequest } from './request-notes.ts'
 
 export interface InFlight {
-  /** Has a request answered if there is room for it. @throws HttpError 429 */
+  /** Has a request answered if it fits. @throws HttpError 429 */
   within(request: Request, answer: () => Response | Promise<Response>): Promise<Response>
 }
 
 /** The memory of one request, for those who read its body. */
-export interface Room {
+export interface MemoryBudget {
   /** How long a body that is read as a whole may take to come in. */
   readonly bodyLimit: TimeLimit
   /**
@@ -52,16 +52,16 @@ const RETRY_AFTER_S = 1
 const TOO_MANY = 'Too many requests are under way'
 const TOO_MANY_OF_ONE = 'This token or credential has too many requests under way'
 
-const rooms = new WeakMap<Request, Room>()
+const budgets = new WeakMap<Request, MemoryBudget>()
 /** Requests that have no body, as a rule, aren't counted. */
-const UNCOUNTED: Room = {
+const UNCOUNTED: MemoryBudget = {
   bodyLimit: createTimeLimit(BODY_MS),
   chargeTo: () => undefined,
   hold: () => undefined,
 }
 
-export function roomOf(request: Request): Room {
-  return rooms.get(request) ?? UNCOUNTED
+export function budgetOf(request: Request): MemoryBudget {
+  return budgets.get(request) ?? UNCOUNTED
 }
 
 export function createInFlight({
@@ -115,7 +115,7 @@ export function createInFlight({
     }
   }
 
-  /** @returns whether there is room for it */
+  /** @returns whether it fits */
   function addToShare(holder: string, more: number): boolean {
     const share = (shares.get(holder) ?? 0) + more
     if (share > maxShare) return false
@@ -131,17 +131,17 @@ export function createInFlight({
 
   return {
     async within(request, answer) {
-      const room = open(request)
+      const budget = open(request)
       try {
-        room.take(BASE_BYTES)
+        budget.take(BASE_BYTES)
       } catch (error) {
         throw error instanceof GatewayError ? httpErrorOf(error) : error
       }
-      rooms.set(request, room)
+      budgets.set(request, budget)
       try {
         return await answer()
       } finally {
-        room.close()
+        budget.close()
       }
     },
   }

@@ -3,7 +3,7 @@
 import { GatewayError } from '../../../domain/errors.ts'
 import type { AcceptedMessage } from '../../../domain/views/message.ts'
 import { Message } from '../../../domain/views/message.ts'
-import { MAX_UPLOAD_BYTES_HELD, roomOf } from '../../in-flight.ts'
+import { budgetOf, MAX_UPLOAD_BYTES_HELD } from '../../in-flight.ts'
 import { noteRequest } from '../../request-notes.ts'
 import { answer, bearerRoute } from '../../route.ts'
 import { pageSize } from '../../schemas.ts'
@@ -51,7 +51,7 @@ export function messageRoutes({ services, uploading }: MessageRoutesOptions) {
           discard: media.discard,
           receiving(receivedBytes, fieldBytes) {
             // The file is on its way to the disk; the fields stay.
-            roomOf(request).hold(Math.min(receivedBytes, MAX_UPLOAD_BYTES_HELD) + fieldBytes)
+            budgetOf(request).hold(Math.min(receivedBytes, MAX_UPLOAD_BYTES_HELD) + fieldBytes)
             uploading(request, receivedBytes)
           },
         }
