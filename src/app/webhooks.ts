@@ -2,6 +2,7 @@
 import { createDeliveryLog } from '../modules/webhooks/delivery-log.ts'
 import { createDeliveryTry } from '../modules/webhooks/delivery-try.ts'
 import { createDispatcher } from '../modules/webhooks/dispatcher.ts'
+import { EndpointHealth } from '../modules/webhooks/endpoint-health.ts'
 import { createEndpointSecrets } from '../modules/webhooks/endpoint-secrets.ts'
 import { createDeliveryLogRepository } from '../modules/webhooks/log-repository.ts'
 import type { Payloads } from '../modules/webhooks/payload.ts'
@@ -20,7 +21,8 @@ export function createWebhookServices(context: AppContext, payloads: Payloads) {
   const { config, db, sealer, signals, version, observer, clock, logger } = context
   const { timeoutMs, concurrencyPerEndpoint, maxPerIdentity, disableAfterMs } = config.webhooks
   const guard = createEndpointGuard({ ...config.webhooks, clock })
-  const repository = createWebhookRepository(db, { maxPerIdentity })
+  const health = new EndpointHealth(clock)
+  const repository = createWebhookRepository(db, { maxPerIdentity, health })
   const deliver = createDeliveryTry({
     bodies: new SharedBodies({ payloads, room: new PayloadRoom(clock) }),
     client: createWebhookClient({ timeoutMs, userAgent: `Meshgate/${version}`, guard, clock }),
@@ -30,6 +32,7 @@ export function createWebhookServices(context: AppContext, payloads: Payloads) {
   const dispatcher = createDispatcher({
     queue: createDeliveryQueue(db),
     deliver,
+    health,
     signals,
     concurrencyPerEndpoint,
     disableAfterMs,
@@ -45,9 +48,10 @@ export function createWebhookServices(context: AppContext, payloads: Payloads) {
   return {
     webhooks: createWebhooks({ repository, sealer, guard, clock }),
     deliveries: createDeliveryLog({
-      log: createDeliveryLogRepository(db),
+      log: createDeliveryLogRepository(db, health),
       webhooks: repository,
       deliver,
+      health,
       observer,
       clock,
     }),

@@ -9,6 +9,7 @@ import { createSealer } from '../../src/lib/sealing.ts'
 import { createDeliveryLog } from '../../src/modules/webhooks/delivery-log.ts'
 import { createDeliveryTry } from '../../src/modules/webhooks/delivery-try.ts'
 import { createDispatcher, type DispatcherOptions } from '../../src/modules/webhooks/dispatcher.ts'
+import { EndpointHealth } from '../../src/modules/webhooks/endpoint-health.ts'
 import { createEndpointSecrets } from '../../src/modules/webhooks/endpoint-secrets.ts'
 import { createDeliveryLogRepository } from '../../src/modules/webhooks/log-repository.ts'
 import type { Payloads } from '../../src/modules/webhooks/payload.ts'
@@ -57,7 +58,8 @@ const DAY_MS = 24 * 3_600_000
 export function testWebhooks({ db, clock, tries = [], ...options }: TestWebhooksOptions) {
   const endpoint: { answer(request: SeenTry): WebhookAnswer | Promise<WebhookAnswer> } = { answer: () => OK }
   const sealer = createSealer(TEST_SEALING_KEY)
-  const repository = createWebhookRepository(db, { maxPerIdentity: 100 })
+  const health = new EndpointHealth(clock)
+  const repository = createWebhookRepository(db, { maxPerIdentity: 100, health })
   const deliver = createDeliveryTry({
     bodies: new SharedBodies({ payloads: options.payloads ?? storedPayloads, room: new PayloadRoom(clock) }),
     client: {
@@ -78,6 +80,7 @@ export function testWebhooks({ db, clock, tries = [], ...options }: TestWebhooks
   const dispatcher = createDispatcher({
     queue: options.queue?.(queue) ?? queue,
     deliver,
+    health,
     signals: db.signals,
     concurrencyPerEndpoint: options.concurrencyPerEndpoint ?? 4,
     disableAfterMs: options.disableAfterMs ?? 5 * DAY_MS,
@@ -104,9 +107,10 @@ export function testWebhooks({ db, clock, tries = [], ...options }: TestWebhooks
       clock,
     }),
     deliveries: createDeliveryLog({
-      log: createDeliveryLogRepository(db),
+      log: createDeliveryLogRepository(db, health),
       webhooks: repository,
       deliver,
+      health,
       observer: { deliveryAttempted: attempt => observed.push(attempt) },
       clock,
     }),

@@ -6,8 +6,10 @@ import type { AttemptView, DeliveryView } from '../../domain/views/delivery.ts'
 import { type Clock, rfc3339 } from '../../lib/clock.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
 import type { WebhookAnswer } from '../../webhooks/client.ts'
+import { endpointKey } from '../events/repository.ts'
 import type { Attempt } from './attempt-repository.ts'
 import type { DeliveryTry } from './delivery-try.ts'
+import type { EndpointHealth } from './endpoint-health.ts'
 import type { LoggedDelivery } from './log-page-repository.ts'
 import type { DeliveryLogRepository } from './log-repository.ts'
 import type { WebhookRepository } from './repository.ts'
@@ -19,12 +21,31 @@ export interface DeliveryLogOptions {
   log: DeliveryLogRepository
   webhooks: Pick<WebhookRepository, 'find'>
   deliver: DeliveryTry
+  health: Pick<EndpointHealth, 'heldForMs'>
   observer?: Pick<Observer, 'deliveryAttempted'>
   clock: Clock
 }
 
 export function createDeliveryLog(options: DeliveryLogOptions): DeliveryLog {
-  const { log, webhooks, deliver, observer, clock } = options
+  const { log, webhooks, deliver, health, observer, clock } = options
+
+  function view({ delivery, eventId, name, attempts, dueAt }: LoggedDelivery): DeliveryView {
+    const heldForMs = health.heldForMs(endpointKey(delivery.identityId, delivery.webhookId)) ?? 0
+    const heldUntil = clock.now() + Math.ceil(heldForMs)
+    const nextAt = dueAt !== null && heldForMs > 0 ? Math.max(dueAt, heldUntil) : dueAt
+    return {
+      id: delivery.id,
+      webhook_id: delivery.webhookId,
+      event: name,
+      event_id: eventId,
+      status: delivery.status,
+      attempt_count: delivery.attempts,
+      attempts: attempts.map(attemptView),
+      next_attempt_at: nextAt === null ? null : rfc3339(nextAt),
+      created_at: rfc3339(delivery.createdAt),
+      settled_at: delivery.settledAt === null ? null : rfc3339(delivery.settledAt),
+    }
+  }
 
   return {
     async list(identityId, webhookId, { limit, before, status, event }) {
@@ -104,21 +125,6 @@ function refuseUnknownEvent(name: string | undefined): asserts name is StoredEve
 function attemptOf(answer: WebhookAnswer, at: number): Attempt {
   const { status, latencyMs, response } = answer
   return { at, status, error: answer.outcome === 'refused' ? answer.error : null, latencyMs, response }
-}
-
-function view({ delivery, eventId, name, attempts, dueAt }: LoggedDelivery): DeliveryView {
-  return {
-    id: delivery.id,
-    webhook_id: delivery.webhookId,
-    event: name,
-    event_id: eventId,
-    status: delivery.status,
-    attempt_count: delivery.attempts,
-    attempts: attempts.map(attemptView),
-    next_attempt_at: dueAt === null ? null : rfc3339(dueAt),
-    created_at: rfc3339(delivery.createdAt),
-    settled_at: delivery.settledAt === null ? null : rfc3339(delivery.settledAt),
-  }
 }
 
 function attemptView({ at, status, error, latencyMs, response }: Attempt): AttemptView {

@@ -12,7 +12,7 @@ import { createLaneWorker, type ItemEnd, type LaneWorker } from '../../runtime/l
 import type { WebhookAnswer } from '../../webhooks/client.ts'
 import { asksFor } from '../events/repository.ts'
 import type { DeliveryTry } from './delivery-try.ts'
-import { EndpointHealth } from './endpoint-health.ts'
+import type { EndpointHealth, Failure } from './endpoint-health.ts'
 import type { HealthNote } from './health-repository.ts'
 import { LaneShares } from './lane-shares.ts'
 import { NoRoom } from './payload-room.ts'
@@ -23,11 +23,12 @@ import {
   type DeliveryQueue,
   type DeliverySettlement,
 } from './queue-repository.ts'
-import { GONE, judge } from './retry-policy.ts'
+import { askedWaitMs, GONE, judge, TRIES_IN_PLACE } from './retry-policy.ts'
 
 export interface DispatcherOptions {
   queue: DeliveryQueue
   deliver: DeliveryTry
+  health: EndpointHealth
   signals: Hears<'deliveries' | 'credential-changed' | 'clock-moved'>
   concurrencyPerEndpoint: number
   /** An endpoint whose every try failed for this long is switched off. */
@@ -40,8 +41,6 @@ export interface DispatcherOptions {
 /** Lanes in flight at a time over all endpoints, and deliveries taken from one at a time. */
 const MAX_LANES = 2_000
 const MAX_DELIVERIES_PER_LANE = 16
-/** In flight to an endpoint whose last try failed: many that hang must not use up all lanes between them. */
-const LANES_OF_A_FAILING_ENDPOINT = 2
 /** Until a lane is tried again that something on our side stood in the way of. */
 const HINDERED_PAUSE_MS = 2_000
 
@@ -57,9 +56,9 @@ interface Tried {
 type NotTried = 'withdrawn' | 'unwanted' | 'hindered'
 
 export function createDispatcher(options: DispatcherOptions): LaneWorker {
-  const { queue, deliver, signals, concurrencyPerEndpoint, disableAfterMs, observer, clock, logger } = options
+  const { queue, deliver, health, signals, concurrencyPerEndpoint, disableAfterMs, observer, clock, logger } =
+    options
   const shares = new LaneShares(MAX_LANES)
-  const health = new EndpointHealth()
 
   async function attempt(
     { endpoint, webhook: asClaimed }: ClaimedDeliveries,
@@ -116,22 +115,39 @@ export function createDispatcher(options: DispatcherOptions): LaneWorker {
   function begin(claimed: ClaimedDeliveries) {
     shares.take(claimed)
     return async (next: ClaimedDelivery): Promise<ItemEnd> => {
-      const { delivery } = next
       const startedAt = performance.now()
       const tried = await attempt(claimed, next)
       if (tried === 'withdrawn') return { heldUntil: clock.now() }
       if (tried === 'hindered') return { heldUntil: clock.now() + HINDERED_PAUSE_MS }
       if (tried === 'unwanted') return { settling: drop(claimed, next) }
       claimed.webhook = tried.webhook
-      const { settlement, dueAt } = judge(tried.answer, delivery.attempts - delivery.forgiven, clock.now())
+      const { settlement, note, heldUntil } = conclude(claimed, next, tried)
       tell(next, settlement, tried.answer, performance.now() - startedAt)
-      const note = noteOf(claimed.endpoint, tried)
-      const settled = queue.settle(claimed, delivery, settlement, note, clock.now())
+      const settled = queue.settle(claimed, next.delivery, settlement, note, settlement.attempt.at)
       const settling = settled.then(reason => logDisabled(claimed, reason))
-      const waitsHere =
-        settlement.outcome === 'retry' || claimed.lane === asideLane(claimed.endpoint, delivery)
-      return waitsHere ? { settling, heldUntil: dueAt } : { settling }
+      return heldUntil === null ? { settling } : { settling, heldUntil }
     }
+  }
+
+  /** @returns `heldUntil` null where the lane goes on */
+  function conclude(claimed: ClaimedDeliveries, next: ClaimedDelivery, tried: Tried) {
+    const { endpoint, lane, deliveries } = claimed
+    const { delivery } = next
+    const at = clock.now()
+    const triesBefore = delivery.attempts - delivery.forgiven
+    const { note, failure } = healthAfter(endpoint, { id: delivery.id, tries: triesBefore + 1 }, tried, at)
+    const isAside = lane === asideLane(endpoint, delivery)
+    const failsWithAllForMs = failure?.failsWithAllForMs ?? null
+    const { settlement, dueAt } = judge(tried.answer, { triesBefore, isAside, failsWithAllForMs }, at)
+    const held = { settlement, note, heldUntil: dueAt }
+    if (isAside) return held
+    if (settlement.outcome !== 'retry') return { ...held, heldUntil: null }
+    // The endpoint is held, not the lane, which is due as soon as that ends.
+    if (failure?.isDown) return { ...held, heldUntil: at }
+    // Is it the delivery or its endpoint that fails? The one behind it tells.
+    const isInDoubt = failsWithAllForMs !== null && triesBefore + 1 >= TRIES_IN_PLACE
+    const asksToWait = askedWaitMs(tried.answer) > 0
+    return isInDoubt && !asksToWait && next !== deliveries.at(-1) ? { ...held, heldUntil: null } : held
   }
 
   /** Settles what the webhook no longer asks for, with the reason in its log. */
@@ -141,13 +157,21 @@ export function createDispatcher(options: DispatcherOptions): LaneWorker {
     await queue.settle(claimed, delivery, { outcome: 'dead', attempt }, null, clock.now())
   }
 
-  /** What a try says of the endpoint, when that has to be written down. */
-  function noteOf(endpoint: string, { webhook, answer, internal }: Tried): HealthNote | null {
-    if (internal) return null
+  /** @returns what has to be written down of the endpoint, and of a failure what it is part of */
+  function healthAfter(
+    endpoint: string,
+    delivery: { id: string; tries: number },
+    { webhook, answer, internal }: Tried,
+    at: number,
+  ): { note: HealthNote | null; failure: Failure | null } {
+    if (internal) return { note: null, failure: null }
     if (answer.outcome === 'delivered')
-      return health.succeeded(endpoint, webhook, clock.now()) ? { kind: 'succeeded' } : null
-    health.failed(endpoint)
-    return { kind: 'failed', error: answer.error, isGone: answer.status === GONE, disableAfterMs }
+      return { note: health.succeeded(endpoint, webhook, at) ? { kind: 'succeeded' } : null, failure: null }
+    const failure = health.failed(endpoint, webhook, delivery, askedWaitMs(answer))
+    return {
+      note: { kind: 'failed', error: answer.error, isGone: answer.status === GONE, disableAfterMs },
+      failure,
+    }
   }
 
   function logDisabled({ endpoint }: ClaimedDeliveries, reason: string | null): void {
@@ -156,15 +180,17 @@ export function createDispatcher(options: DispatcherOptions): LaneWorker {
 
   /** How many more lanes it may have in flight. */
   function freeOf(endpoint: string): number {
-    const most = health.isFailing(endpoint)
-      ? Math.min(LANES_OF_A_FAILING_ENDPOINT, concurrencyPerEndpoint)
-      : concurrencyPerEndpoint
-    return most - shares.inFlightTo(endpoint)
+    return health.lanesFor(endpoint, concurrencyPerEndpoint) - shares.inFlightTo(endpoint)
+  }
+
+  function heldUntil(endpoint: string): number | null {
+    const forMs = health.heldForMs(endpoint)
+    return forMs === null ? null : clock.now() + forMs
   }
 
   return createLaneWorker<ClaimedDeliveries, ClaimedDelivery>({
     name: 'webhook-dispatcher',
-    queue,
+    queue: { ...queue, nextDueAt: claimedAt => queue.nextDueAt(claimedAt, heldUntil) },
     maxLanes: MAX_LANES,
     claim: due =>
       queue.claim({

@@ -3,6 +3,7 @@ import type { Db } from '../../db/open.ts'
 import { deliveries, inboxEvents, type Webhook } from '../../db/schema/index.ts'
 import { endpointKey, type NewEvent } from '../events/repository.ts'
 import { type Attempt, recordAttempt } from './attempt-repository.ts'
+import type { EndpointHealth } from './endpoint-health.ts'
 import {
   findLogged,
   type LogFilter,
@@ -30,7 +31,10 @@ export interface DeliveryLogRepository {
   recordTest(webhook: Webhook, deliveryId: string, event: NewEvent, attempt: Attempt): Promise<void>
 }
 
-export function createDeliveryLogRepository(db: Pick<Db, 'read' | 'write'>): DeliveryLogRepository {
+export function createDeliveryLogRepository(
+  db: Pick<Db, 'read' | 'write'>,
+  health: Pick<EndpointHealth, 'forget'>,
+): DeliveryLogRepository {
   return {
     page: (...of) => db.read(reader => readLogPage(reader, ...of)),
     find: (identityId, id) => db.read(reader => findLogged(reader, identityId, id)),
@@ -40,6 +44,7 @@ export function createDeliveryLogRepository(db: Pick<Db, 'read' | 'write'>): Del
         const row = await findLogged(tx, identityId, id)
         if (!row) return null
         if (row.delivery.status === 'pending' && row.dueAt === null) return 'under way'
+        tx.afterCommit(() => health.forget(endpointKey(identityId, row.delivery.webhookId)))
         await requeue(tx, row.delivery, `aside/${id}`, now)
         return 'due'
       }),

@@ -48,11 +48,13 @@ export type DeliverySettlement = { attempt: Attempt } & (
   | { outcome: 'succeeded' | 'dead' }
   /** Tried again in its place; its lane waits. */
   | { outcome: 'retry' }
-  /** Tried again by itself at `dueAt`; its lane goes on. */
-  | { outcome: 'set_aside'; dueAt: number }
+  /** Tried again by itself at `dueAt`; its lane goes on. `uncounted`: tries that its endpoint is to blame for. */
+  | { outcome: 'set_aside'; dueAt: number; uncounted: number }
 )
 
 export interface DeliveryQueue extends LaneQueue<ClaimedDeliveries> {
+  /** @param heldUntil when the next lane of an endpoint that is held may be claimed; null of any other */
+  nextDueAt(claimedAt: number, heldUntil?: (endpoint: string) => number | null): Promise<number | null>
   claim(request: DeliveryClaim): Promise<ClaimedDeliveries[]>
   /** The webhook as it is now; null when nothing is to be delivered to it: it is gone or switched off, or its owner is shut out. */
   deliverable(endpoint: string, now: number): Promise<Webhook | null>
@@ -162,10 +164,13 @@ const anyWaiting = statement(orm =>
     .where(and(eq(deliveries.lane, textParam('lane')), sql`${deliveries.status} = 'pending'`))
     .limit(ONE),
 )
-const moveToLane = statement(orm =>
+const setAside = statement(orm =>
   orm
     .update(deliveries)
-    .set({ lane: sql`${param('lane')}` })
+    .set({
+      lane: sql`${param('lane')}`,
+      forgiven: sql`${deliveries.forgiven} + ${param('uncounted')}`,
+    })
     .where(eq(deliveries.seq, param('seq'))),
 )
 // A lane that somebody holds is theirs to give back.
@@ -236,7 +241,7 @@ export function createDeliveryQueue(db: Pick<Db, 'read' | 'write'>): DeliveryQue
         // The lane of what was removed with its webhook would stay for ever.
         if (isThere && settlement.outcome === 'set_aside') {
           const lane = asideLane(endpoint, delivery)
-          await tx.run(moveToLane, { seq: delivery.seq, lane })
+          await tx.run(setAside, { seq: delivery.seq, lane, uncounted: settlement.uncounted })
           const dueAt = await dueOrAtOnce(tx, webhook, settlement.dueAt)
           await tx.run(putLane, { lane, endpoint, dueAt })
         }
@@ -251,11 +256,14 @@ export function createDeliveryQueue(db: Pick<Db, 'read' | 'write'>): DeliveryQue
       }),
 
     // A lane that was due at the claim waits for one in flight to end.
-    nextDueAt: claimedAt =>
+    nextDueAt: (claimedAt, heldUntil = () => null) =>
       db.read(async reader => {
-        for (const { endpoint, dueAt } of soonestFirst(
-          await reader.all(endpointsWaiting, { after: claimedAt }),
-        ))
+        const waiting = await reader.all(endpointsWaiting, { after: claimedAt })
+        const times = waiting.map(({ endpoint, dueAt }) => ({
+          endpoint,
+          dueAt: heldUntil(endpoint) ?? dueAt,
+        }))
+        for (const { endpoint, dueAt } of soonestFirst(times))
           if ((await reader.get(webhookOf, parseEndpoint(endpoint)))?.active) return dueAt
         return null
       }),

@@ -8,6 +8,7 @@ import { GatewayError } from '../../domain/errors.ts'
 import { rfc3339 } from '../../lib/clock.ts'
 import { endpointKey } from '../events/repository.ts'
 import type { Recorder } from '../idempotency/types.ts'
+import type { EndpointHealth } from './endpoint-health.ts'
 import { createDeliveryRemover } from './removal-repository.ts'
 
 export type NewWebhook = Pick<Webhook, 'url' | 'active' | 'events' | 'secretSealed' | 'headersSealed'>
@@ -15,9 +16,10 @@ export type NewWebhook = Pick<Webhook, 'url' | 'active' | 'events' | 'secretSeal
 /** What is left out stays as it is. */
 export type WebhookRowChange = Partial<Pick<Webhook, 'url' | 'active' | 'events' | 'headersSealed'>>
 
-export interface WebhookLimits {
+export interface WebhookRepositoryOptions {
   /** How many an identity may have. Those it had before the limit stay. */
   maxPerIdentity: number
+  health: Pick<EndpointHealth, 'forget'>
 }
 
 export interface WebhookRepository {
@@ -111,7 +113,7 @@ async function makeLanesDue(tx: Tx, identityId: string, id: number, now: number)
 
 export function createWebhookRepository(
   db: Pick<Db, 'read' | 'write'>,
-  { maxPerIdentity }: WebhookLimits,
+  { maxPerIdentity, health }: WebhookRepositoryOptions,
 ): WebhookRepository {
   const remover = createDeliveryRemover(db)
 
@@ -151,7 +153,10 @@ export function createWebhookRepository(
         const isActivated = change.active === true && !before.active
         const isMoved = change.url !== undefined && change.url !== before.url
         const beginsAnew = isActivated || (isMoved && (change.active ?? before.active))
-        if (beginsAnew) await makeLanesDue(tx, identityId, id, now)
+        if (beginsAnew) {
+          tx.afterCommit(() => health.forget(endpointKey(identityId, id)))
+          await makeLanesDue(tx, identityId, id, now)
+        }
         const values = { ...change, ...(beginsAnew ? UNTROUBLED : {}), updatedAt: now }
         const changed = await tx.get(orm =>
           orm.update(webhooks).set(values).where(own(identityId, id)).returning(),

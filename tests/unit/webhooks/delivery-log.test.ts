@@ -53,8 +53,8 @@ test('every try is logged, and when the next one is due', async () => {
   const [waiting] = (await list()).deliveries
   expect(waiting).toMatchObject({ status: 'pending', attempt_count: 1, settled_at: null })
   const wait = Date.parse(waiting?.next_attempt_at ?? '') - scene.clock.now()
-  expect(wait).toBeGreaterThanOrEqual(4_000)
-  expect(wait).toBeLessThanOrEqual(6_000)
+  expect(wait).toBeGreaterThanOrEqual(40)
+  expect(wait).toBeLessThanOrEqual(60)
   await scene.pass(AN_HOUR, 100)
   const [settled] = (await list()).deliveries
   expect(settled).toMatchObject({ status: 'succeeded', attempt_count: 3, next_attempt_at: null })
@@ -195,15 +195,16 @@ describe('a retry', () => {
     scene.start()
     await scene.pass(4 * 24 * AN_HOUR, 400)
     const [dead] = (await list()).deliveries
-    expect(dead).toMatchObject({ status: 'dead', attempt_count: 10 })
-    const id = dead?.id as string
+    expect(dead?.status).toBe('dead')
+    const { id, attempt_count: tries } = dead as NonNullable<typeof dead>
+    // More than a delivery has that leaves its chat, whose next failure would be its last.
+    expect(tries).toBeGreaterThan(13)
     expect(await scene.side.deliveries.retry('id_1', id)).toMatchObject({ id, status: 'pending' })
     await scene.idle()
-    // It failed once more, which is no longer the eleventh failure.
-    expect((await list()).deliveries[0]).toMatchObject({ status: 'pending', attempt_count: 11 })
+    expect((await list()).deliveries[0]).toMatchObject({ status: 'pending', attempt_count: tries + 1 })
     scene.side.endpoint.answer = () => OK
     await scene.pass(AN_HOUR, 100)
-    expect((await list()).deliveries[0]).toMatchObject({ status: 'succeeded', attempt_count: 12 })
+    expect((await list()).deliveries[0]).toMatchObject({ status: 'succeeded', attempt_count: tries + 2 })
     expect(new Set(scene.side.tries.map(request => request.id))).toEqual(new Set([id]))
   })
 
@@ -219,11 +220,11 @@ describe('a retry', () => {
 
   test('of one that waits tries it now', async () => {
     await scene.happens('hello')
-    const answers = [refused(500), refused(500), OK]
-    scene.side.endpoint.answer = () => answers[scene.side.tries.length - 1] ?? OK
+    scene.side.endpoint.answer = () => refused(500)
     scene.start()
-    await scene.pass(7_000)
-    expect(scene.side.tries).toHaveLength(2)
+    await scene.pass(AN_HOUR, 100)
+    scene.side.endpoint.answer = () => OK
+    expect(scene.statuses()).toEqual(['pending'])
     await scene.side.deliveries.retry('id_1', scene.rows()[0]?.id as string)
     await scene.idle()
     expect(scene.statuses()).toEqual(['succeeded'])
@@ -305,7 +306,7 @@ test('what a kill left of a removed webhook goes later, and nothing of the other
   scene.event('gone', { webhookId: 1 })
   scene.event('kept', { webhookId: 2 })
   scene.db.connection.run('DELETE FROM webhooks WHERE id = 1')
-  await createWebhookRepository(scene.db, { maxPerIdentity: 100 }).removeLeft()
+  await createWebhookRepository(scene.db, { maxPerIdentity: 100, health: { forget() {} } }).removeLeft()
   expect(scene.rows().map(({ webhookId }) => webhookId)).toEqual([2])
   const lanes = scene.db.orm.select().from(deliveryLanes).all()
   expect(lanes.map(({ endpoint }) => endpoint)).toEqual(['id_1/2'])

@@ -80,14 +80,14 @@ describe('while nothing can be stored', () => {
 })
 
 describe('a failing try', () => {
-  test('is repeated after seconds with the same id, in its place', async () => {
+  test('is repeated within moments with the same id, in its place', async () => {
     scene.event('1')
     scene.event('2')
     scene.side.endpoint.answer = () => (scene.side.tries.length === 1 ? refused(500) : OK)
     scene.start()
     await scene.idle()
     expect(scene.texts()).toEqual(['1'])
-    await scene.pass(7_000)
+    await scene.pass(100)
     expect(scene.texts()).toEqual(['1', '1', '2'])
     expect(scene.side.tries[0]?.id).toBe(scene.side.tries[1]?.id as string)
   })
@@ -97,11 +97,16 @@ describe('a failing try', () => {
     scene.event('good')
     scene.side.endpoint.answer = ({ payload }) => (payload.message === 'bad' ? refused(500) : OK)
     scene.start()
-    await scene.pass(7_000)
-    expect(scene.texts()).toEqual(['bad', 'bad', 'good'])
+    await scene.pass(10_000)
+    // After its tries in place the one behind it shows that the endpoint is well.
+    expect(scene.texts()).toEqual([...Array(5).fill('bad'), 'good', 'bad'])
+    const waits = scene.side.tries.map(({ at }, index, all) => at - (all[index - 1]?.at ?? at)).slice(1, 5)
+    const planned = [50, 300, 1_000, 5_000]
+    for (const [index, ms] of planned.entries())
+      expect(Math.abs((waits[index] ?? 0) - ms)).toBeLessThanOrEqual(0.2 * ms + 5)
     await scene.pass(6 * 24 * 3_600_000, 400)
     const bad = scene.side.tries.filter(attempt => attempt.payload.message === 'bad')
-    expect(bad).toHaveLength(10)
+    expect(bad).toHaveLength(14)
     expect((bad.at(-1)?.at ?? 0) - (bad[0]?.at ?? 0)).toBeGreaterThan(2 * 24 * 3_600_000)
     expect(new Set(bad.map(attempt => attempt.id)).size).toBe(1)
     expect(scene.statuses()).toEqual(['dead', 'succeeded'])
@@ -136,6 +141,178 @@ describe('a failing try', () => {
   })
 })
 
+describe('while an endpoint takes nothing', () => {
+  const DAY = 24 * 3_600_000
+  const down = () => {
+    scene.side.endpoint.answer = () => refused(503)
+  }
+  const up = () => {
+    scene.side.endpoint.answer = () => OK
+  }
+  /** Messages of each of three chats, in turns. */
+  const write = async (from: number, to: number) => {
+    for (let index = from; index <= to; index++)
+      for (const chat of ['a', 'b', 'c']) await scene.happens(`${chat}${index}`, { roomId: `!${chat}:s` })
+  }
+  const delivered = (since: number) => scene.texts().slice(since) as string[]
+  const ofChat = (texts: string[], chat: string) => texts.filter(text => text.startsWith(chat))
+
+  test('its chats wait in order, and one delivery at a time finds out when it is back', async () => {
+    down()
+    scene.start()
+    await write(1, 20)
+    await scene.pass(3_600_000, 100)
+    await write(21, 40)
+    const before = scene.side.tries.length
+    // A try after a quarter of the time that it is down.
+    expect(before).toBeLessThan(60)
+    await scene.pass(5 * 3_600_000, 100)
+    expect(scene.side.tries.length - before).toBeLessThan(60)
+    expect(new Set(scene.statuses())).toEqual(new Set(['pending']))
+    const { deliveries: log } = await scene.side.deliveries.list('id_1', 1, { limit: 100 })
+    const nextAt = [...new Set(log.map(({ next_attempt_at }) => Date.parse(next_attempt_at ?? '')))]
+    expect(nextAt).toHaveLength(1)
+    expect(nextAt[0]).toBeGreaterThan(scene.clock.now())
+    expect(nextAt[0]).toBeLessThanOrEqual(scene.clock.now() + 720_000)
+
+    const during = scene.side.tries.length
+    up()
+    await scene.pass(720_000, 100)
+    const expected = ['a', 'b', 'c'].map(chat =>
+      Array.from({ length: 40 }, (_, index) => `${chat}${index + 1}`),
+    )
+    expect(['a', 'b', 'c'].map(chat => ofChat(delivered(during), chat))).toEqual(expected)
+    expect(new Set(scene.statuses())).toEqual(new Set(['succeeded']))
+  })
+
+  test('for seconds, it is found to be back within seconds', async () => {
+    down()
+    scene.start()
+    await write(1, 3)
+    await scene.pass(20_000, 200)
+    up()
+    await scene.pass(8_000, 80)
+    expect(new Set(scene.statuses())).toEqual(new Set(['succeeded']))
+  })
+
+  test('what comes one by one in a chat keeps its order, too', async () => {
+    down()
+    scene.start()
+    await scene.happens('a1', { roomId: '!a:s' })
+    await scene.pass(60_000, 100)
+    for (const text of ['a2', 'a3']) {
+      await scene.happens(text, { roomId: '!a:s' })
+      await scene.pass(60_000, 100)
+    }
+    const before = scene.side.tries.length
+    up()
+    await scene.pass(60_000, 100)
+    expect(delivered(before)).toEqual(['a1', 'a2', 'a3'])
+  })
+
+  test('a restart neither forgets that nor loses the order', async () => {
+    down()
+    scene.start()
+    await write(1, 3)
+    await scene.pass(3_600_000, 100)
+    await scene.stop()
+    const before = scene.side.tries.length
+    scene.start()
+    await scene.pass(3_600_000, 100)
+    expect(scene.side.tries.length - before).toBeLessThan(30)
+    const during = scene.side.tries.length
+    up()
+    await scene.pass(720_000, 100)
+    for (const chat of ['a', 'b', 'c'])
+      expect(ofChat(delivered(during), chat)).toEqual([`${chat}1`, `${chat}2`, `${chat}3`])
+  })
+
+  test('it is left alone for as long as it asks', async () => {
+    scene.side.endpoint.answer = () => refused(503, 3_600)
+    scene.start()
+    await write(1, 3)
+    await scene.pass(3_500_000, 100)
+    expect(scene.side.tries).toHaveLength(3)
+    await scene.pass(3_600_000, 100)
+    // Five failures in a row, of several deliveries, hold its lanes.
+    const before = scene.side.tries.length
+    expect(before).toBeLessThanOrEqual(6)
+    await scene.happens('d1', { roomId: '!d:s' })
+    await scene.pass(1_000)
+    expect(scene.side.tries).toHaveLength(before)
+  })
+
+  test('another URL is tried at once', async () => {
+    down()
+    scene.start()
+    await write(1, 3)
+    await scene.pass(3_600_000, 100)
+    up()
+    await scene.side.webhooks.update('id_1', 1, { url: 'http://hook/new' })
+    await scene.pass(100)
+    expect(new Set(scene.statuses())).toEqual(new Set(['succeeded']))
+  })
+
+  test('a retry by hand is made at once', async () => {
+    down()
+    scene.start()
+    await write(1, 3)
+    await scene.pass(3_600_000, 100)
+    up()
+    await scene.side.deliveries.retry('id_1', scene.rows()[0]?.id as string)
+    await scene.pass(100)
+    expect(new Set(scene.statuses())).toEqual(new Set(['succeeded']))
+  })
+
+  test('the machine’s clock may be set: nothing is given up or stalls', async () => {
+    down()
+    scene.start()
+    await write(1, 3)
+    await scene.pass(60_000, 100)
+    for (const byMs of [10 * DAY, -20 * DAY]) {
+      scene.clock.set(byMs)
+      scene.db.connection.run('UPDATE delivery_lanes SET due_at = due_at + ?', [byMs])
+      scene.db.connection.run('UPDATE webhooks SET failing_since = failing_since + ?', [byMs])
+      const before = scene.side.tries.length
+      await scene.pass(60_000, 100)
+      expect(scene.side.tries.length).toBeGreaterThan(before)
+      expect(new Set(scene.statuses())).toEqual(new Set(['pending']))
+    }
+    up()
+    await scene.pass(60_000, 100)
+    expect(new Set(scene.statuses())).toEqual(new Set(['succeeded']))
+  })
+
+  test('what was tried for three days is dead', async () => {
+    down()
+    scene.start({ disableAfterMs: 30 * DAY })
+    for (const text of ['a1', 'a2']) await scene.happens(text, { roomId: '!a:s' })
+    await scene.pass(3 * DAY, 400)
+    expect(scene.statuses()).toEqual(['pending', 'pending'])
+    await scene.pass(DAY / 2, 100)
+    expect(scene.statuses()[0]).toBe('dead')
+  })
+
+  test('one refused for itself leaves its chat when others get through, with its days before it', async () => {
+    scene.side.endpoint.answer = ({ payload }) => (payload.message === 'bad' ? refused(400) : OK)
+    scene.start()
+    await scene.happens('bad', { roomId: '!a:s' })
+    await scene.pass(4 * 3_600_000, 200)
+    // Of the endpoint nothing else is known: other chats aren't held for it.
+    await scene.happens('b1', { roomId: '!b:s' })
+    await scene.pass(100)
+    expect(scene.texts().at(-1)).toBe('b1')
+    await scene.happens('a1', { roomId: '!a:s' })
+    await scene.pass(720_000, 100)
+    expect(scene.texts()).toContain('a1')
+    const before = scene.side.tries.length
+    expect(scene.statuses()).toEqual(['pending', 'succeeded', 'succeeded'])
+    await scene.pass(6 * DAY, 400)
+    expect(scene.side.tries.length - before).toBeGreaterThanOrEqual(7)
+    expect(scene.statuses()[0]).toBe('dead')
+  })
+})
+
 test('an endpoint that finds the body too large is told of the file by its address from then on', async () => {
   const withFile: Payloads = {
     async of({ payload }, mayInline) {
@@ -167,7 +344,7 @@ test('while another still gets the file itself', async () => {
   scene.side.endpoint.answer = ({ url }) => (url === 'http://hook/1' ? refused(413) : gate.promise)
   scene.start({ payloads: withFile })
   await scene.happens('file')
-  await scene.pass(10_000)
+  await scene.pass(100)
   const contents = scene.side.tries.map(({ payload }) => (payload.media as { content: unknown }).content)
   expect(contents).toEqual(['YWJj', 'YWJj', null])
   gate.resolve(OK)

@@ -118,7 +118,7 @@ describe('a lane', () => {
       .set({ lane: `id_1/1/aside/${delivery.id}` })
       .run()
     const attempt = { at: 1, status: 500, error: 'HTTP 500', latencyMs: 1, response: '' }
-    const settlement = { outcome: 'set_aside' as const, dueAt: 5, attempt }
+    const settlement = { outcome: 'set_aside' as const, dueAt: 5, uncounted: 0, attempt }
     await queue.settle(held, delivery, settlement, null, 1)
     expect(lanes()).toMatchObject([{ leaseId: held.leaseId }])
   })

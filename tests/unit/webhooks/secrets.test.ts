@@ -58,7 +58,7 @@ describe('a new signing secret', () => {
 
   test('once the overlap is over, nothing is left of the old one', async () => {
     await scene.side.webhooks.rotateSecret('id_1', 1, HOUR_S)
-    const repository = createWebhookRepository(scene.db, { maxPerIdentity: 100 })
+    const repository = createWebhookRepository(scene.db, { maxPerIdentity: 100, health: { forget() {} } })
     await repository.forgetOldSecrets(scene.clock.now())
     expect(row()?.oldSecretSealed).not.toBeNull()
     await scene.clock.advance(HOUR_S * 1_000)

@@ -16,7 +16,7 @@ beforeEach(() => {
   insertIdentity(db)
   insertIdentity(db, 'id_2', '@mg2:s')
   webhooks = createWebhooks({
-    repository: createWebhookRepository(db, { maxPerIdentity: 5 }),
+    repository: createWebhookRepository(db, { maxPerIdentity: 5, health: { forget() {} } }),
     sealer: createSealer('a key for tests only'),
     guard: createEndpointGuard({ allowPrivate: true, allowHttp: true, clock: new ManualClock() }),
     clock: new ManualClock(),
