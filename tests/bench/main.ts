@@ -6,6 +6,7 @@
 import { type Bench, type Figure, messageOf, type Row } from './figure.ts'
 import { accepts } from './figures/accepts.ts'
 import { fileMemory } from './figures/file-memory.ts'
+import { flakyEndpoint } from './figures/flaky-endpoint.ts'
 import { growth } from './figures/growth.ts'
 import { idleMemory } from './figures/idle-memory.ts'
 import { incoming } from './figures/incoming.ts'
@@ -25,6 +26,7 @@ const FIGURES: readonly Figure[] = [
   syncMemory,
   fileMemory,
   startTime,
+  flakyEndpoint,
   growth,
 ]
 

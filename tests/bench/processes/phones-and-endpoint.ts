@@ -11,7 +11,12 @@ export interface PhonesTask {
   phones: string[]
   /** Number of the linked device. */
   to: string
-  stages: { perSecond: number; seconds: number }[]
+  stages: {
+    perSecond: number
+    seconds: number
+    /** Part of the tries that the endpoint answers with 500, 0 by default. */
+    refusedShare?: number
+  }[]
 }
 
 export interface StageResult {
@@ -38,12 +43,14 @@ const task = readTask<PhonesTask>()
 const dueAt = new Map<string, number>()
 const arrivedAt = new Map<string, number>()
 let duplicates = 0
+let refusedShare = 0
 
 const endpoint = Bun.serve({
   hostname: '127.0.0.1',
   port: 0,
   async fetch(request) {
     const at = performance.now()
+    if (Math.random() < refusedShare) return new Response('not now', { status: 500 })
     const { message } = (await request.json()) as { message: string }
     if (arrivedAt.has(message)) duplicates++
     else arrivedAt.set(message, at)
@@ -82,7 +89,9 @@ async function warmUp(): Promise<void> {
   }
 }
 
-async function run({ perSecond, seconds }: PhonesTask['stages'][number]): Promise<StageResult> {
+async function run(stage: PhonesTask['stages'][number]): Promise<StageResult> {
+  const { perSecond, seconds } = stage
+  refusedShare = stage.refusedShare ?? 0
   dueAt.clear()
   arrivedAt.clear()
   duplicates = 0
@@ -93,7 +102,8 @@ async function run({ perSecond, seconds }: PhonesTask['stages'][number]): Promis
   for (let sent = 0; sent < count; ) {
     const elapsedMs = performance.now() - startedAt
     const due = Math.min(count, Math.floor((elapsedMs * perSecond) / 1000) + 1)
-    for (; sent < due; sent++) submit(task.phones[sent % task.phones.length] ?? '', `${perSecond}/s ${sent}`)
+    for (; sent < due; sent++)
+      submit(task.phones[sent % task.phones.length] ?? '', `${perSecond}/s ${sent} ${refusedShare}`)
     if (elapsedMs > (backlog.length + 1) * 1000) backlog.push(sent - arrivedAt.size)
     await Bun.sleep(1)
   }
