@@ -106,7 +106,7 @@ export async function createApp(
   })
 
   const inUse = new BridgesInUse(config)
-  const hsToken = matrix.appservice?.link && matrix.appservice.hsToken
+  const hsToken = matrix.appservice?.isExternal ? matrix.appservice.hsToken : undefined
   const visitors = createVisitors(context, token => {
     if (token === hsToken) return 'homeserver'
     const platform = inUse.platformOf(token)

@@ -1,6 +1,8 @@
 /** Where the events of our users come from: pushed to us as an application service, or fetched by a /sync for each identity. */
 import type { EventSink, SyncPosition } from '../domain/ports.ts'
+import { createAppserviceLink } from '../matrix/appservice-link.ts'
 import { createAppserviceSource } from '../matrix/appservice-source.ts'
+import { createHomeserverProbe } from '../matrix/homeserver-probe.ts'
 import { createHomeserverWatch } from '../matrix/homeserver-watch.ts'
 import { createLookBack } from '../matrix/look-back.ts'
 import type { RoomEventSink } from '../matrix/room-event.ts'
@@ -8,6 +10,7 @@ import { createSyncManager, type SyncHealth } from '../matrix/sync/sync-manager.
 import { translated } from '../matrix/translate/facts.ts'
 import { createIdentityRepository } from '../modules/identities/repository.ts'
 import type { Worker } from '../runtime/worker.ts'
+import { GATEWAY_APPSERVICE_ID } from './bridge-attachment.ts'
 import type { AppContext } from './context.ts'
 import type { Matrix } from './matrix.ts'
 import type { PartState } from './readiness.ts'
@@ -30,7 +33,7 @@ interface SourceParts extends Pick<AppContext, 'signals' | 'clock' | 'logger'> {
 }
 
 export function createEventSource(
-  { db, signals, clock, logger }: AppContext,
+  { config, db, signals, clock, logger }: AppContext,
   { appservice, calls }: Pick<Matrix, 'appservice' | 'calls'>,
   sink: EventSink,
 ): EventSource {
@@ -42,18 +45,27 @@ export function createEventSource(
     logger,
   }
   if (!appservice) return createSyncSource(calls, parts)
-  const { hsToken, link } = appservice
-  const lookBack = createLookBack({ calls, ...parts })
-  link?.onReached(lookBack.reached)
-  const watch = createHomeserverWatch({ calls, onReturned: lookBack.returned, ...parts })
+  const { asToken, hsToken, access, isExternal } = appservice
   // The embedded homeserver keeps nothing back, and is never out of reach.
-  const pushed = createAppserviceSource({
-    hsToken,
-    ...parts,
-    ...(link ? { onStored: lookBack.stored } : {}),
-  })
+  const lookBack = isExternal ? createLookBack({ calls, ...parts }) : undefined
+  const link =
+    lookBack &&
+    createAppserviceLink({
+      probe: createHomeserverProbe(config.matrix.homeserverUrl ?? ''),
+      asToken,
+      appserviceId: GATEWAY_APPSERVICE_ID,
+      serverName: config.matrix.serverName,
+      access,
+      lookBack,
+      clock,
+      logger,
+    })
+  const pushed = createAppserviceSource({ hsToken, lookBack, ...parts })
   return {
-    workers: link ? [link.worker, watch, lookBack.worker] : [],
+    workers:
+      lookBack && link
+        ? [link.worker, createHomeserverWatch({ calls, lookBack, ...parts }), lookBack.worker]
+        : [],
     fetch: pushed.fetch,
     isRightToken: pushed.isRightToken,
     state: () => {

@@ -12,8 +12,6 @@ import { createAppserviceAccounts } from '../matrix/accounts/appservice-accounts
 import { createMasAccounts } from '../matrix/accounts/mas-accounts.ts'
 import { createMasClient } from '../matrix/accounts/mas-client.ts'
 import { createSharedSecretAccounts } from '../matrix/accounts/shared-secret-accounts.ts'
-import { type AppserviceLink, createAppserviceLink } from '../matrix/appservice-link.ts'
-import { createHomeserverProbe } from '../matrix/homeserver-probe.ts'
 import type { HomeserverAddress } from '../matrix/http-api.ts'
 import { createMatrixCalls, type MatrixCalls } from '../matrix/matrix-calls.ts'
 import { createMatrixSessions } from '../matrix/sessions.ts'
@@ -39,8 +37,9 @@ export interface Matrix {
 interface Appservice {
   asToken: string
   hsToken: string
-  /** With an external homeserver. */
-  link: AppserviceLink | undefined
+  access: AccountAccess
+  /** Whether the homeserver is another program, which pushes to us over HTTP. */
+  isExternal: boolean
 }
 
 /** The homeserver, our own or another, and how accounts are made and used there. */
@@ -100,12 +99,10 @@ function accountsAt(
         hsToken: randomToken('hs_'),
       }
       const access = createAppserviceAccess({ asToken, logger, signals })
-      const probe = createHomeserverProbe(address.baseUrl)
-      const link = { probe, asToken, appserviceId: GATEWAY_APPSERVICE_ID, serverName, access, clock, logger }
       return {
         accounts: createAppserviceAccounts({ address, asToken, serverName, clock }),
         access,
-        appservice: { asToken, hsToken, link: secrets.accounts && createAppserviceLink(link) },
+        appservice: { asToken, hsToken, access, isExternal: secrets.accounts !== undefined },
       }
     }
   }
@@ -182,7 +179,7 @@ export function bridgeMountsOf(
 ): Mount[] {
   return [
     // The embedded homeserver pushes within the process.
-    ...(appservice?.link && source.fetch
+    ...(appservice?.isExternal && source.fetch
       ? [{ prefix: '/_matrix/app', fetch: source.fetch, isRightToken: source.isRightToken }]
       : []),
     { prefix: STATUS_PATH, fetch: bridgeStatus.fetch, isRightToken: bridgeStatus.isRightToken },

@@ -10,6 +10,7 @@ import type { Logger } from '../lib/logger.ts'
 import type { Worker } from '../runtime/worker.ts'
 import type { AccountAccess } from './account-access.ts'
 import type { HomeserverProbe, PingOutcome } from './homeserver-probe.ts'
+import type { LookBack } from './look-back.ts'
 
 export interface AppserviceLink {
   worker: Worker
@@ -17,8 +18,6 @@ export interface AppserviceLink {
   check(): Promise<boolean>
   /** What is wrong with the link; null when nothing is, or nobody has asked yet. */
   failure(): string | null
-  /** @param listener called when events reach us for the first time, and whenever they do again */
-  onReached(listener: () => void): void
 }
 
 /** How often the homeserver is asked when all is well, in milliseconds: what goes wrong is noticed without any traffic. */
@@ -33,14 +32,15 @@ export function createAppserviceLink(options: {
   serverName: string
   /** Learns whether the as_token is accepted. */
   access: Pick<AccountAccess, 'accepted' | 'refused' | 'trouble'>
+  /** Learns when events reach us for the first time, and whenever they do again. */
+  lookBack: Pick<LookBack, 'reached'>
   clock: Clock
   logger: Logger
 }): AppserviceLink {
-  const { probe, asToken, appserviceId, serverName, access, clock, logger } = options
+  const { probe, asToken, appserviceId, serverName, access, lookBack, clock, logger } = options
   const ourAccess = { accessToken: asToken, query: {} }
   let failure: string | null = null
   let hasAsked = false
-  let reached: () => void = () => undefined
 
   /** @returns what is wrong, null when nothing is */
   async function problem(): Promise<string | null> {
@@ -86,7 +86,7 @@ export function createAppserviceLink(options: {
       logger.error({ registration: appserviceId }, found)
     if (found === null && (failure !== null || !hasAsked)) {
       logger.info('the homeserver knows us and reaches us')
-      reached()
+      lookBack.reached()
     }
     failure = found
     hasAsked = true
@@ -96,9 +96,6 @@ export function createAppserviceLink(options: {
   return {
     check,
     failure: () => failure,
-    onReached(listener) {
-      reached = listener
-    },
     worker: {
       name: 'matrix-appservice',
       async run(signal) {

@@ -11,6 +11,7 @@ import { bearerToken } from '../lib/bearer-token.ts'
 import { readTextAtMost } from '../lib/bounded-body.ts'
 import type { Logger } from '../lib/logger.ts'
 import { equalInConstantTime } from '../lib/sealing.ts'
+import type { LookBack } from './look-back.ts'
 import { ephemeralEvents, readReceipts } from './receipts.ts'
 import { type RoomEventSink, roomEventSchema } from './room-event.ts'
 
@@ -38,11 +39,11 @@ export interface AppserviceSource {
 export function createAppserviceSource(options: {
   hsToken: string
   sink: RoomEventSink
-  /** A transaction was stored. @param isFirst after one that couldn't be, or after there was nobody to take it: the first of a process */
-  onStored?(isFirst: boolean): void
+  /** Learns of each stored transaction; undefined: the homeserver keeps nothing back. */
+  lookBack?: Pick<LookBack, 'stored'> | undefined
   logger: Logger
 }): AppserviceSource {
-  const { hsToken, sink, onStored = () => undefined, logger } = options
+  const { hsToken, sink, lookBack, logger } = options
   // Before this process there may have been none. The homeserver may come back to us minutes after we are there, which only this shows.
   let hasRefused = true
   /** Of the transactions that were stored; NaN where they have no numbers. */
@@ -101,7 +102,7 @@ export function createAppserviceSource(options: {
         events: wellFormed(events, logger),
         receipts: readReceipts(ephemeral ?? unstable ?? []),
       })
-      onStored(hasRefused)
+      lookBack?.stored(hasRefused)
       hasRefused = false
       noteNumber(txnId)
       return Response.json({})

@@ -9,6 +9,7 @@ import type { SyncPosition } from '../domain/ports.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Worker } from '../runtime/worker.ts'
+import type { LookBack } from './look-back.ts'
 import type { MatrixCalls } from './matrix-calls.ts'
 import { pauseAfter } from './patience.ts'
 
@@ -16,8 +17,8 @@ export interface HomeserverWatchOptions {
   calls: Pick<MatrixCalls, 'raw'>
   /** Our users: the request is made for one of them. Without any there is nothing to miss. */
   positions(): Promise<Pick<SyncPosition, 'userId'>[]>
-  /** The homeserver answers again after it had gone away. */
-  onReturned(): void
+  /** Learns when the homeserver answers again after it had gone away. */
+  lookBack: Pick<LookBack, 'returned'>
   clock: Clock
   logger: Logger
 }
@@ -38,7 +39,7 @@ interface Held {
 }
 
 export function createHomeserverWatch(options: HomeserverWatchOptions): Worker {
-  const { calls, positions, onReturned, clock, logger } = options
+  const { calls, positions, lookBack, clock, logger } = options
 
   /** The first one, without `since`, is answered at once. */
   async function hold({ userId, since }: Held, signal: AbortSignal): Promise<Held> {
@@ -75,7 +76,7 @@ export function createHomeserverWatch(options: HomeserverWatchOptions): Worker {
         try {
           held ??= await someone()
           if (held) held = await hold(held, signal)
-          if (isAway) onReturned()
+          if (isAway) lookBack.returned()
           isAway = false
           failures = 0
           await clock.sleep(held ? PAUSE_MS : NOBODY_MS, signal)

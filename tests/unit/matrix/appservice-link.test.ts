@@ -27,16 +27,18 @@ function link(serverName = 's') {
   )
   const answer = address.fetch ?? fetch
   const access = createAppserviceAccess({ asToken: 'as_secret', logger, signals: new Signals() })
+  const reached: number[] = []
   const made = createAppserviceLink({
     probe: createHomeserverProbe(address.baseUrl, (url, init) => answer(new Request(url, init))),
     asToken: 'as_secret',
     appserviceId: 'meshgate',
     serverName,
     access,
+    lookBack: { reached: () => void reached.push(clock.now()) },
     clock,
     logger,
   })
-  return { ...made, access, answers, requests, clock, log: () => lines.join('') }
+  return { ...made, reached, access, answers, requests, clock, log: () => lines.join('') }
 }
 
 test('a homeserver that knows us is asked to reach us', async () => {
@@ -115,7 +117,7 @@ test('a homeserver from before there were pings is as good', async () => {
 })
 
 test('the worker asks again until it is well, and goes on asking; each trouble is told once', async () => {
-  const { worker, requests, answers, clock, log, access, failure } = link()
+  const { worker, requests, answers, clock, log, access, failure, reached } = link()
   answers[PING] = () => matrixError(401, 'M_UNKNOWN_TOKEN')
   const controller = new AbortController()
   const running = worker.run(controller.signal)
@@ -136,6 +138,7 @@ test('the worker asks again until it is well, and goes on asking; each trouble i
   const asked = requests.length
   await clock.advance(20_000)
   expect(requests.length).toBeGreaterThan(asked)
+  expect(reached).toHaveLength(1)
   controller.abort()
   await running
 })

@@ -22,13 +22,13 @@ function source(accept: (batch: RoomEventBatch) => Promise<void> = () => Promise
       return accept(batch)
     },
   }
-  const onStored = (isFirst: boolean) => void (isFirst && recoveries.push([...batches]))
+  const stored = (isFirst: boolean) => void (isFirst && recoveries.push([...batches]))
   const lines: string[] = []
   const logger = createLogger('info', {
     format: 'json',
     destination: { write: line => void lines.push(line) },
   })
-  const { fetch } = createAppserviceSource({ hsToken: 'hs', sink, onStored, logger })
+  const { fetch } = createAppserviceSource({ hsToken: 'hs', sink, lookBack: { stored }, logger })
   const call = (method: string, path: string, body?: unknown, token: string | null = 'hs') =>
     fetch(
       new Request(`http://x/_matrix/app/v1/${path}`, {

@@ -49,8 +49,10 @@ function watch(address: HomeserverAddress) {
   return createHomeserverWatch({
     calls: createMatrixCalls({ address, access, clock }),
     positions: async () => users.map(userId => ({ userId })),
-    onReturned: () => {
-      returns += 1
+    lookBack: {
+      returned: () => {
+        returns += 1
+      },
     },
     clock,
     logger,
