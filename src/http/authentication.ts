@@ -16,6 +16,14 @@ export interface Authenticators {
   tokens: { authenticate(token: string, request: Request): Promise<TokenHolder> }
 }
 
+/** Where a token is shown, as Elysia reads a request. */
+export interface Shown {
+  query: Record<string, unknown>
+  headers: Record<string, string | undefined>
+  /** As @elysiajs/bearer finds it: in the header or else in the query. */
+  bearer: string | undefined
+}
+
 const callers = new WeakMap<Request, BasicCaller | BearerCaller>()
 
 /**
@@ -25,6 +33,7 @@ const callers = new WeakMap<Request, BasicCaller | BearerCaller>()
 export async function enter(
   { access, reads }: Pick<Route, 'access' | 'reads'>,
   request: Request,
+  shown: Shown,
   { credentials, tokens }: Authenticators,
 ): Promise<void> {
   if (access.by === 'basicAuth') {
@@ -33,7 +42,7 @@ export async function enter(
     callers.set(request, { credential })
     charge(request, holder, holder)
   } else if (access.by === 'bearerAuth') {
-    const token = presentedToken(request, access.inQuery === true)
+    const token = presentedToken(request, shown, access.inQuery === true)
     const holder = await tokens.authenticate(token, request)
     const identityId = holder.identity.id
     callers.set(request, { holder, identityId, token })
@@ -68,17 +77,15 @@ async function admit(
 }
 
 /** @throws HttpError 401 */
-function presentedToken(request: Request, inQuery: boolean): string {
-  const isMissing = !request.headers.has('authorization')
-  const token = isMissing && inQuery ? queryToken(request.url) : bearerToken(request)
+function presentedToken(request: Request, { query, headers, bearer }: Shown, inQuery: boolean): string {
+  const { authorization } = headers
+  const isMissing = authorization === undefined
+  // @elysiajs/bearer knows the scheme as "Bearer" alone; RFC 9110 takes it without regard to case.
+  const inHeader = authorization?.startsWith('Bearer ') ? bearer?.trim() : bearerToken(request)
+  const token = isMissing ? inQuery && 'token' in query && bearer : inHeader
   if (token) return token
   const problem = isMissing ? 'missing' : 'malformed'
   throw challenge('Bearer', `Authorization is ${problem}: send "Authorization: Bearer mt_…"`)
-}
-
-function queryToken(url: string): string | null {
-  const query = url.indexOf('?')
-  return query === -1 ? null : new URLSearchParams(url.slice(query)).get('token')
 }
 
 /**

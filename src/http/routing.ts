@@ -2,9 +2,10 @@
  * Gives declared routes to Elysia. The caller is authenticated before the body is looked at, the
  * body is read before it is validated, and a repeat is answered before anything is done.
  */
+import { bearer } from '@elysiajs/bearer'
 import type { AnyElysia, TSchema } from 'elysia'
 import { GatewayError } from '../domain/errors.ts'
-import { type Authenticators, callerOf, enter } from './authentication.ts'
+import { type Authenticators, callerOf, enter, type Shown } from './authentication.ts'
 import { readJson } from './body.ts'
 import { listResponse } from './large-answers.ts'
 import { operation } from './openapi/operation.ts'
@@ -15,12 +16,16 @@ import { queryNames, refuseUnknown } from './unknown-fields.ts'
 /** Whoever calls, a route finds the caller that it declares. */
 type Callers = BasicCaller & BearerCaller
 type Context = Omit<RouteContext<TSchema, TSchema, TSchema>, 'recorder'>
+type Presented = { request: Request } & Shown
+
+const TOKEN_PLACES = { extract: { header: 'Bearer', query: 'token', body: 'token' } }
 
 export function addRoutes(app: AnyElysia, routes: readonly Route[], authenticators: Authenticators): void {
+  app.use(bearer(TOKEN_PLACES))
   for (const route of routes) {
     const { method, path, params, query, body } = route
     const schemas = { ...(params && { params }), ...(query && { query }), ...(body && { body }) }
-    const hooks = hooksOf(route, request => enter(route, request, authenticators))
+    const hooks = hooksOf(route, (request, shown) => enter(route, request, shown, authenticators))
     app.route(
       method,
       path,
@@ -37,10 +42,10 @@ export function addRoutes(app: AnyElysia, routes: readonly Route[], authenticato
  * query not at all.
  */
 
-function hooksOf(route: Route, authenticate: (request: Request) => Promise<void>): object {
+function hooksOf(route: Route, authenticate: (request: Request, shown: Shown) => Promise<void>): object {
   if (route.access.by === 'none') return {}
-  const transform = async ({ request }: Context) => {
-    await authenticate(request)
+  const transform = async ({ request, query, headers, bearer }: Presented) => {
+    await authenticate(request, { query, headers, bearer })
     if (route.query) refuseUnknown('parameter', queryNames(request.url), route.query)
   }
   if (route.reads) return { parse: 'none', transform }
@@ -49,9 +54,9 @@ function hooksOf(route: Route, authenticate: (request: Request) => Promise<void>
   return {
     // The body is validated, and so has to be something, but isn't read before the caller is known.
     parse: () => ({}),
-    async transform({ request, body }: Context) {
-      await transform({ request } as Context)
-      await fill(route, request, body as object)
+    async transform({ request, query, headers, bearer, body }: Presented & { body: object }) {
+      await transform({ request, query, headers, bearer })
+      await fill(route, request, body)
     },
     beforeHandle,
   }
