@@ -200,7 +200,7 @@ export function createDeliveryQueue(db: Pick<Db, 'read' | 'write'>): DeliveryQue
 
   async function longestDueFirst(tx: Tx, now: number): Promise<WaitingEndpoint[]> {
     const isLong = endpointsLastTime > MANY_ENDPOINTS
-    const found = await (isLong ? tx.all(endpointsDue, { now }) : tx.all(endpointsWaiting, { after: 0 }))
+    const found = await (isLong ? tx.all(endpointsDue, { now }) : tx.all(endpointsWaiting, { after: -1 }))
     endpointsLastTime = found.length
     return soonestFirst(found).filter(({ dueAt }) => dueAt <= now)
   }

@@ -61,6 +61,11 @@ test('an endpoint that has been down for days makes no claim dearer', async () =
   expect(await medianMs(work)).toBeLessThan(before * 10 + 2)
 })
 
+test('a lane is due whatever long ago its time was', async () => {
+  setAside('id_1/1', 1, 0)
+  expect(await claim(createDeliveryQueue(scene.db))).toMatchObject([{ lane: 'id_1/1/aside/0' }])
+})
+
 test.each([3, 150])('of %d endpoints each gets its turn, the longest due first', async count => {
   const queue = createDeliveryQueue(scene.db)
   for (let id = 2; id <= count; id++) scene.hook(id)
