@@ -191,13 +191,17 @@ async function killBridge(track: Track, downMs: number): Promise<void> {
     return isEmpty(rows) ? notArrived(track) : [JSON.stringify(rows)]
   })
   const bridge = deployment.bridge(PLATFORM)
-  const recoveries = () => deployment.synapse?.recoveriesOf(bridge.appserviceId) ?? 0
-  const before = recoveries()
+  const isCaughtUp = () => {
+    const { synapse } = deployment
+    if (!synapse) return true
+    return synapse.recoveriesOf(bridge.appserviceId) >= synapse.outagesOf(bridge.appserviceId)
+  }
   await bridge.kill()
   for (const chat of load.outgoing) await chat.sendNext(NEVER)
   await Bun.sleep(downMs)
   await bridge.start()
-  await waitFor(() => recoveries() > before, {
+  // The gateway may have noticed the outage first: then nothing was pushed meanwhile.
+  await waitFor(isCaughtUp, {
     what: 'Synapse to catch up with the bridge',
     deadlineMs: QUIET_MS,
   }).catch(error => track.tell(String(error)))
