@@ -73,8 +73,8 @@ module.exports = {
     onlyBy('matrix-sdk-by-matrix', 'node_modules/matrix-js-sdk/', '^src/matrix/'),
     onlyBy('elysia-by-http', 'node_modules/(elysia|@elysiajs)/', '^src/http/'),
     onlyBy('typebox-by-http-and-views', 'node_modules/@sinclair/typebox/', '^src/(http|domain/views)/'),
-    onlyBy('prom-client-by-observation', 'node_modules/prom-client/', '^src/modules/observation/'),
-    onlyBy('tar-stream-by-backup', 'node_modules/tar-stream/', '^src/modules/backup/'),
+    onlyBy('prom-client-by-observation', 'node_modules/prom-client/', '^src/modules/operations/observation/'),
+    onlyBy('tar-stream-by-backup', 'node_modules/tar-stream/', '^src/modules/operations/backup/'),
     // A use case's SQL stands in its repository file.
     onlyBy('drizzle-by-repositories', 'node_modules/drizzle-orm/', '^src/db/|[/-]repository\\.ts$'),
     {

@@ -7,14 +7,19 @@ import type { Observer } from '../domain/observation.ts'
 import type { Clock } from '../lib/clock.ts'
 import { createLogger, type Logger } from '../lib/logger.ts'
 import { createProcessClock, type ProcessClock } from '../lib/process-clock.ts'
-import { createIdentityRepository } from '../modules/identities/repository.ts'
-import { keepServerName } from '../modules/identities/server-name.ts'
-import { createSettingsRepository } from '../modules/identities/settings-repository.ts'
-import { createMetrics, type Metrics } from '../modules/observation/metrics.ts'
-import { observeWith } from '../modules/observation/observers.ts'
-import { createWideLines } from '../modules/observation/wide-lines.ts'
-import { createSecretKeyRepository } from '../modules/secret-key/repository.ts'
-import { type Keyring, keysOf, openKeyring, settleSecretKey } from '../modules/secret-key/secret-key.ts'
+import { createMetrics, type Metrics } from '../modules/operations/observation/metrics.ts'
+import { observeWith } from '../modules/operations/observation/observers.ts'
+import { createWideLines } from '../modules/operations/observation/wide-lines.ts'
+import { createSecretKeyRepository } from '../modules/operations/secret-key/repository.ts'
+import {
+  type Keyring,
+  keysOf,
+  openKeyring,
+  settleSecretKey,
+} from '../modules/operations/secret-key/secret-key.ts'
+import { createIdentityRepository } from '../modules/tenants/identity-repository.ts'
+import { keepServerName } from '../modules/tenants/server-name.ts'
+import { createSettingsRepository } from '../modules/tenants/settings-repository.ts'
 import { createPublicUrl, type PublicUrl } from './public-url.ts'
 
 export interface AppContext extends Keyring {

@@ -12,28 +12,28 @@ import { systemClock } from '../lib/clock.ts'
 import { reachableHost } from '../lib/hosts.ts'
 import { createSealer } from '../lib/sealing.ts'
 import { createHomeserverProbe } from '../matrix/homeserver-probe.ts'
-import { createArrivals } from '../modules/attached-bridges/arrivals-repository.ts'
+import { createArrivals } from '../modules/bridges-attached/arrivals-repository.ts'
 import {
   type AttachedBridge,
   type AttachedBridges,
   createAttachedBridges,
-} from '../modules/attached-bridges/attached-bridges.ts'
-import { describeProcess, startCommandOf } from '../modules/attached-bridges/describe.ts'
-import { createAttachedBridgeRepository } from '../modules/attached-bridges/repository.ts'
-import { type BridgeToCheck, bridgeCheck } from '../modules/doctor/bridge.ts'
-import { databaseCheck, secretKeyCheck } from '../modules/doctor/database.ts'
-import { type Check, type Finding, runChecks } from '../modules/doctor/findings.ts'
+} from '../modules/bridges-attached/attached-bridges.ts'
+import { describeProcess, startCommandOf } from '../modules/bridges-attached/describe.ts'
+import { createAttachedBridgeRepository } from '../modules/bridges-attached/repository.ts'
+import { type BridgeToCheck, bridgeCheck } from '../modules/operations/doctor/bridge.ts'
+import { databaseCheck, secretKeyCheck } from '../modules/operations/doctor/database.ts'
+import { type Check, type Finding, runChecks } from '../modules/operations/doctor/findings.ts'
 import {
   accountsCheck,
   appserviceCheck,
   type HomeserverToCheck,
   homeserverCheck,
-} from '../modules/doctor/homeserver.ts'
-import { clockCheck, diskCheck, permissionsCheck } from '../modules/doctor/machine.ts'
-import { publicUrlCheck } from '../modules/doctor/public-url.ts'
-import { createDoctorRepository } from '../modules/doctor/repository.ts'
-import { createSecretKeyRepository } from '../modules/secret-key/repository.ts'
-import { keysOf, openKeyring } from '../modules/secret-key/secret-key.ts'
+} from '../modules/operations/doctor/homeserver.ts'
+import { clockCheck, diskCheck, permissionsCheck } from '../modules/operations/doctor/machine.ts'
+import { publicUrlCheck } from '../modules/operations/doctor/public-url.ts'
+import { createDoctorRepository } from '../modules/operations/doctor/repository.ts'
+import { createSecretKeyRepository } from '../modules/operations/secret-key/repository.ts'
+import { keysOf, openKeyring } from '../modules/operations/secret-key/secret-key.ts'
 import { GATEWAY_APPSERVICE_ID } from './bridge-attachment.ts'
 import { trialOf, wayOf } from './trial-account.ts'
 

@@ -1,7 +1,7 @@
 /** The identities behind the tokens, each of which is a Matrix user of its own. */
 import { GatewayError } from '../domain/errors.ts'
 import type { AccountProvisioner } from '../domain/ports.ts'
-import { createIdentities, type Identities } from '../modules/identities/identities.ts'
+import { createIdentities, type Identities } from '../modules/tenants/identities.ts'
 import type { AppContext } from './context.ts'
 
 export interface KnownIdentities {

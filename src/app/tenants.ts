@@ -1,12 +1,13 @@
 /** Who may use the gateway, and as whom: credentials, tokens and the identities behind them. */
-import { createCredentials } from '../modules/credentials/credentials.ts'
-import type { Credentials } from '../modules/credentials/types.ts'
+
 import type { LinkedDevices } from '../modules/devices/devices.ts'
 import { createIdempotencyKeys } from '../modules/idempotency/idempotency.ts'
 import { createIdempotencyRepository } from '../modules/idempotency/repository.ts'
 import type { IdempotencyKeys } from '../modules/idempotency/types.ts'
-import { createRetirement } from '../modules/identities/retirement.ts'
-import { createTokens } from '../modules/tokens/tokens.ts'
+import type { Credentials } from '../modules/tenants/credential-types.ts'
+import { createCredentials } from '../modules/tenants/credentials.ts'
+import { createRetirement } from '../modules/tenants/retirement.ts'
+import { createTokens } from '../modules/tenants/tokens.ts'
 import type { Webhooks } from '../modules/webhooks/types.ts'
 import type { Worker } from '../runtime/worker.ts'
 import type { AppContext } from './context.ts'

@@ -7,9 +7,9 @@ import { createHmacHasher, deriveKey } from '../lib/sealing.ts'
 import { createAppserviceAccounts } from '../matrix/accounts/appservice-accounts.ts'
 import { createMasClient } from '../matrix/accounts/mas-client.ts'
 import { createSharedSecretAccounts } from '../matrix/accounts/shared-secret-accounts.ts'
-import { TRIAL_LOCALPART } from '../modules/doctor/homeserver.ts'
-import { createSecretKeyRepository } from '../modules/secret-key/repository.ts'
-import { keysOf, openKeyring, PASSWORDS } from '../modules/secret-key/secret-key.ts'
+import { TRIAL_LOCALPART } from '../modules/operations/doctor/homeserver.ts'
+import { createSecretKeyRepository } from '../modules/operations/secret-key/repository.ts'
+import { keysOf, openKeyring, PASSWORDS } from '../modules/operations/secret-key/secret-key.ts'
 
 /** @returns the name of the way, as the operator knows it */
 export function wayOf({ accounts }: Secrets): string {

@@ -10,7 +10,7 @@ import {
   arrivalSetting,
   createArrivals,
   type Listener,
-} from '../modules/attached-bridges/arrivals-repository.ts'
+} from '../modules/bridges-attached/arrivals-repository.ts'
 import type { AppContext } from './context.ts'
 
 export interface Visitors {

@@ -1,11 +1,12 @@
 /** Webhooks: their endpoints, what is delivered to them, and what their owners see and do. */
+
+import type { Payloads } from '../modules/events/feed-types.ts'
 import { createDeliveryLog } from '../modules/webhooks/delivery-log.ts'
 import { createDeliveryTry } from '../modules/webhooks/delivery-try.ts'
 import { createDispatcher } from '../modules/webhooks/dispatcher.ts'
 import { EndpointHealth } from '../modules/webhooks/endpoint-health.ts'
 import { createEndpointSecrets } from '../modules/webhooks/endpoint-secrets.ts'
 import { createDeliveryLogRepository } from '../modules/webhooks/log-repository.ts'
-import type { Payloads } from '../modules/webhooks/payload.ts'
 import { PayloadRoom } from '../modules/webhooks/payload-room.ts'
 import { createDeliveryQueue } from '../modules/webhooks/queue-repository.ts'
 import { createReplayRepository } from '../modules/webhooks/replay-repository.ts'

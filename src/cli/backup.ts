@@ -6,7 +6,7 @@ import type { Command } from 'commander'
 import type { Config, Secrets } from '../config/index.ts'
 import { messageOf } from '../domain/errors.ts'
 import { syncedSink } from '../lib/synced-sink.ts'
-import type { BackupReport } from '../modules/backup/backup.ts'
+import type { BackupReport } from '../modules/operations/backup/backup.ts'
 import { openPartialFile, type PartialFile } from './partial-file.ts'
 import { CommandError, loadConfig, type Terminal } from './terminal.ts'
 
@@ -83,7 +83,7 @@ async function backupInto(
   version: string,
 ): Promise<BackupReport> {
   // Loaded only here, so that other commands start without it.
-  const { makeBackup } = await import('../modules/backup/backup.ts')
+  const { makeBackup } = await import('../modules/operations/backup/backup.ts')
   return await makeBackup({
     dataDir: data.dir,
     sink,
@@ -106,7 +106,7 @@ async function restore(terminal: Terminal, file: string, options: RestoreOptions
     options.dataDir === undefined ? config.data.dir : resolve(terminal.directory, options.dataDir)
   const path = resolve(terminal.directory, file)
   if (file !== STANDARD_STREAM && !existsSync(path)) throw new CommandError(`${path} isn't there`)
-  const { restoreBackup } = await import('../modules/backup/restore.ts')
+  const { restoreBackup } = await import('../modules/operations/backup/restore.ts')
   const { manifest, waiting, commands } = await restoreBackup({
     source: file === STANDARD_STREAM ? process.stdin : createReadStream(path),
     dataDir,

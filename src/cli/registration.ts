@@ -4,7 +4,7 @@ import { registrationYaml } from '../bridges/setup/registration.ts'
 import { type Env, parseEnvironment, readEnvSource } from '../config/index.ts'
 import { BASE_URL_PHRASE, isBaseUrl, isLoopback, isOneAddress, reachableHost } from '../lib/hosts.ts'
 import { randomToken } from '../lib/tokens.ts'
-import { identityNamespace } from '../modules/identities/identities.ts'
+import { identityNamespace } from '../modules/tenants/identities.ts'
 import { CommandError, type Terminal } from './terminal.ts'
 
 const ID = 'meshgate'

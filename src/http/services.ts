@@ -1,14 +1,14 @@
 /** Services that HTTP routes call. Most are the modules' own contracts; the rest is stated here. */
-import type { Directory } from '../modules/contacts/types.ts'
-import type { Credentials } from '../modules/credentials/types.ts'
-import type { Devices } from '../modules/devices/types.ts'
-import type { Feed } from '../modules/feed/types.ts'
+import type { Directory } from '../modules/chats/contact-types.ts'
+import type { Devices } from '../modules/devices/device-types.ts'
+import type { Linking } from '../modules/devices/link-types.ts'
+import type { Platforms } from '../modules/devices/platform-types.ts'
+import type { Feed } from '../modules/events/feed-types.ts'
 import type { IdempotencyKeys } from '../modules/idempotency/types.ts'
-import type { Linking } from '../modules/linking/types.ts'
 import type { MediaStore } from '../modules/media/types.ts'
-import type { Messages } from '../modules/messages/types.ts'
-import type { Platforms } from '../modules/platforms/types.ts'
-import type { Tokens } from '../modules/tokens/types.ts'
+import type { Messages } from '../modules/sending/types.ts'
+import type { Credentials } from '../modules/tenants/credential-types.ts'
+import type { Tokens } from '../modules/tenants/token-types.ts'
 import type { DeliveryLog, Replays, Webhooks } from '../modules/webhooks/types.ts'
 
 export interface HttpServices {

@@ -1,6 +1,6 @@
 /**
  * The clock of a running process. It runs by itself, so that setting the machine's clock moves
- * nothing in the middle; modules/timekeeping adopts the new time once its waiters are ready.
+ * nothing in the middle; modules/upkeep adopts the new time once its waiters are ready.
  */
 import { type Clock, systemClock } from './clock.ts'
 

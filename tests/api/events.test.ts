@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
 import { inboxEvents } from '../../src/db/schema/index.ts'
 import type { StoredEvent } from '../../src/domain/events.ts'
-import { writeEvent } from '../../src/modules/events/repository.ts'
+import { writeEvent } from '../../src/modules/events/event-repository.ts'
 import { expectError } from '../support/expect-error.ts'
 import { type Answer, basic, testHttp } from '../support/test-http.ts'
 

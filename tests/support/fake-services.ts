@@ -7,9 +7,9 @@ import type { ListedDevice } from '../../src/domain/views/device.ts'
 import type { LinkEvent, LinkView } from '../../src/domain/views/link.ts'
 import type { PlatformView } from '../../src/domain/views/platform.ts'
 import type { HttpServices } from '../../src/http/services.ts'
-import { stateOf } from '../../src/modules/linking/link-events.ts'
-import type { LinkRequest } from '../../src/modules/linking/types.ts'
-import type { SendRequest } from '../../src/modules/messages/types.ts'
+import { stateOf } from '../../src/modules/devices/link-events.ts'
+import type { LinkRequest } from '../../src/modules/devices/link-types.ts'
+import type { SendRequest } from '../../src/modules/sending/types.ts'
 import { stagedFile } from './messages.ts'
 
 export const DEVICE: ListedDevice = {

@@ -4,8 +4,8 @@ import { GatewayError } from '../../src/domain/errors.ts'
 import type { Bridge, Bridges } from '../../src/domain/ports.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import { silentLogger } from '../../src/lib/logger.ts'
-import { createPhoneRepository } from '../../src/modules/contacts/phone-repository.ts'
-import { createPeoplesPhones, type PeoplesPhones } from '../../src/modules/contacts/phones.ts'
+import { createPhoneRepository } from '../../src/modules/chats/phone-repository.ts'
+import { createPeoplesPhones, type PeoplesPhones } from '../../src/modules/chats/phones.ts'
 import { ManualClock } from './manual-clock.ts'
 
 /** @param bridge by default one that can't look up numbers */

@@ -2,7 +2,7 @@
  * Synapse, a bridge without a network, and a gateway process that gets events in one of two ways:
  * `await using deployment = await portalDeployment({ source: 'sync' })`.
  */
-import { identityNamespace } from '../../src/modules/identities/identities.ts'
+import { identityNamespace } from '../../src/modules/tenants/identities.ts'
 import { type Account, GatewayClient } from './gateway-client.ts'
 import { type GatewayProcess, spawnGateway } from './gateway-process.ts'
 import { MasStub } from './mas-stub.ts'

@@ -1,12 +1,12 @@
 /** The event feed on a real database. */
 import type { Db } from '../../src/db/open.ts'
 import type { Clock } from '../../src/lib/clock.ts'
-import { Arrivals } from '../../src/modules/feed/arrivals.ts'
-import { createStoredCursors } from '../../src/modules/feed/cursor-key.ts'
-import { createFeed } from '../../src/modules/feed/feed.ts'
-import { createFeedRepository, type FeedRepository } from '../../src/modules/feed/repository.ts'
-import { createSettingsRepository } from '../../src/modules/identities/settings-repository.ts'
-import type { Payloads } from '../../src/modules/webhooks/payload.ts'
+import { Arrivals } from '../../src/modules/events/arrivals.ts'
+import { createStoredCursors } from '../../src/modules/events/cursor-key.ts'
+import { createFeed } from '../../src/modules/events/feed.ts'
+import { createFeedRepository, type FeedRepository } from '../../src/modules/events/feed-repository.ts'
+import type { Payloads } from '../../src/modules/events/feed-types.ts'
+import { createSettingsRepository } from '../../src/modules/tenants/settings-repository.ts'
 import { storedPayloads } from './test-webhooks.ts'
 
 interface TestFeedOptions {

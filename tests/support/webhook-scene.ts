@@ -10,7 +10,7 @@ import {
 import type { StoredEvent } from '../../src/domain/events.ts'
 import type { StoredEventName } from '../../src/domain/states.ts'
 import { createSealer } from '../../src/lib/sealing.ts'
-import { writeEvent } from '../../src/modules/events/repository.ts'
+import { writeEvent } from '../../src/modules/events/event-repository.ts'
 import { signingSecretContext } from '../../src/modules/webhooks/endpoint-secrets.ts'
 import type { Worker } from '../../src/runtime/worker.ts'
 import { ManualClock, settled } from './manual-clock.ts'

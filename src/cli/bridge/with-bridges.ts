@@ -6,10 +6,10 @@ import { systemClock } from '../../lib/clock.ts'
 import {
   type AttachedBridges,
   createAttachedBridges,
-} from '../../modules/attached-bridges/attached-bridges.ts'
-import { createAttachedBridgeRepository } from '../../modules/attached-bridges/repository.ts'
-import { createSecretKeyRepository } from '../../modules/secret-key/repository.ts'
-import { keysOf, openKeyring } from '../../modules/secret-key/secret-key.ts'
+} from '../../modules/bridges-attached/attached-bridges.ts'
+import { createAttachedBridgeRepository } from '../../modules/bridges-attached/repository.ts'
+import { createSecretKeyRepository } from '../../modules/operations/secret-key/repository.ts'
+import { keysOf, openKeyring } from '../../modules/operations/secret-key/secret-key.ts'
 import { namingDatabase } from '../failures.ts'
 import { loadConfig, type Terminal } from '../terminal.ts'
 

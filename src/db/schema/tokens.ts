@@ -7,7 +7,7 @@ import { identities } from './identities.ts'
 export const tokens = sqliteTable(
   'tokens',
   {
-    /** Random, see modules/tokens/repository.ts; ids from earlier versions count from 1. */
+    /** Random, see modules/tenants/token-repository.ts; ids from earlier versions count from 1. */
     id: integer('id').primaryKey({ autoIncrement: true }),
     /** Lowercase hex HMAC-SHA256 of the token under a key derived from SECRET_KEY. */
     tokenHash: text('token_hash').notNull().unique(),

@@ -1,6 +1,6 @@
 /**
  * Enters chats: joins a room and reads what chat it is, which is all that sending needs. Receiving
- * takes up the messages from before (inbox/joins.ts).
+ * takes up the messages from before (receiving/joins.ts).
  */
 import type { Chat } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'
@@ -9,9 +9,9 @@ import type { MatrixSession, MatrixSessions } from '../../domain/ports.ts'
 import type { RoomFeatures } from '../../domain/room-features.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { factsOf } from '../../matrix/translate/facts.ts'
+import type { ChatRepository } from './chat-repository.ts'
 import { columnsOf, describeChat } from './description.ts'
 import type { KnowledgeOf } from './knowledge.ts'
-import type { ChatRepository } from './repository.ts'
 
 export interface ChatRoomsOptions {
   repository: ChatRepository

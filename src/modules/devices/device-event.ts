@@ -5,7 +5,7 @@ import type { DeviceEventName, DeviceState } from '../../domain/states.ts'
 import type { DeviceView } from '../../domain/views/device.ts'
 import { rfc3339 } from '../../lib/clock.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
-import type { NewEvent } from '../events/repository.ts'
+import type { NewEvent } from '../events/event-repository.ts'
 
 /** The event by which a device's arrival in a state is told. */
 const EVENT_OF: Record<DeviceState, DeviceEventName | null> = {

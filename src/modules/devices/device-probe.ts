@@ -9,8 +9,8 @@ import type { Bridges } from '../../domain/ports.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import type { Worker } from '../../runtime/worker.ts'
+import type { DeviceRepository } from './device-repository.ts'
 import type { ProbedDevices } from './devices.ts'
-import type { DeviceRepository } from './repository.ts'
 
 export interface DeviceProbeOptions {
   devices: ProbedDevices

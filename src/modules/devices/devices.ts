@@ -5,6 +5,7 @@ import type { Emits, Hears, StateReport } from '../../domain/signals.ts'
 import { phoneDigits } from '../../lib/phone-numbers.ts'
 import { reportedState } from './bridge-states.ts'
 import { deviceView } from './device-event.ts'
+import type { Devices } from './device-types.ts'
 import {
   createReconciliation,
   isLinked,
@@ -12,7 +13,6 @@ import {
   type ReconciliationOptions,
 } from './reconciliation.ts'
 import { noSuchDevice } from './refusals.ts'
-import type { Devices } from './types.ts'
 
 export interface DevicesOptions extends ReconciliationOptions {
   /** The identity of a Matrix user, null when it is none of ours. */

@@ -15,8 +15,8 @@ import { timeOrderedId } from '../../lib/tokens.ts'
 import { Turns } from '../../lib/turns.ts'
 import { createAbsences } from './absences.ts'
 import { PLAIN_REASONS, reportedState } from './bridge-states.ts'
+import { type DeviceRepository, isAsTold, type LoginSnapshot } from './device-repository.ts'
 import { ghostNamingOf } from './ghosts.ts'
-import { type DeviceRepository, isAsTold, type LoginSnapshot } from './repository.ts'
 
 export interface ReconciliationOptions {
   repository: DeviceRepository

@@ -4,7 +4,7 @@
  */
 import type { Device } from '../../db/schema/index.ts'
 import type { Clock } from '../../lib/clock.ts'
-import type { DeviceRepository } from './repository.ts'
+import type { DeviceRepository } from './device-repository.ts'
 
 const REMEMBERED_MS = 2_000
 /** Beyond this many everything is forgotten: rather ask again than grow. */

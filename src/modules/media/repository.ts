@@ -5,7 +5,7 @@ import { type Media, media } from '../../db/schema/index.ts'
 import { textParam } from '../../db/stable-params.ts'
 import { statement } from '../../db/statement.ts'
 import type { Reader } from '../../db/transaction.ts'
-import { usableTokenOf } from '../tokens/usable-token-repository.ts'
+import { usableTokenOf } from '../tenants/usable-token-repository.ts'
 
 /** What is known of a file for certain only when it is on our disk. */
 export type StoredFacts = Pick<Media, 'sizeBytes' | 'width' | 'height' | 'blurHash'>

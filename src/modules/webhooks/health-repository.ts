@@ -3,7 +3,7 @@ import { and, eq, sql } from 'drizzle-orm'
 import { type Webhook, webhooks } from '../../db/schema/index.ts'
 import { statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
-import { writeEvent } from '../events/repository.ts'
+import { writeEvent } from '../events/event-repository.ts'
 import { disabledEvent } from './webhook-event.ts'
 
 export type HealthNote =

@@ -8,7 +8,7 @@ import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.
 import { statement } from '../../db/statement.ts'
 import type { Reader } from '../../db/transaction.ts'
 import type { StoredEventName } from '../../domain/states.ts'
-import { endpointKey } from '../events/repository.ts'
+import { endpointKey } from '../events/event-repository.ts'
 import { type Attempt, attemptsOf } from './attempt-repository.ts'
 
 export interface LoggedDelivery {

@@ -1,7 +1,7 @@
 /** SQL of the delivery log: what became of each event at a webhook, and asking for one again. */
 import type { Db } from '../../db/open.ts'
 import { deliveries, inboxEvents, type Webhook } from '../../db/schema/index.ts'
-import { endpointKey, type NewEvent } from '../events/repository.ts'
+import { endpointKey, type NewEvent } from '../events/event-repository.ts'
 import { type Attempt, recordAttempt } from './attempt-repository.ts'
 import type { EndpointHealth } from './endpoint-health.ts'
 import {

@@ -6,11 +6,11 @@ import {
   type MediaPayload,
   type MessageEvent,
   type MessagePayload,
-  type WebhookPayload,
 } from '../../domain/events.ts'
-import type { Contacts } from '../contacts/contacts.ts'
-import type { PeoplesPhones } from '../contacts/phones.ts'
+import type { Contacts } from '../chats/contacts.ts'
+import type { PeoplesPhones } from '../chats/phones.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
+import type { Payloads } from '../events/feed-types.ts'
 import type { MediaFiles } from '../media/media-store.ts'
 
 export interface PayloadsOptions {
@@ -22,15 +22,6 @@ export interface PayloadsOptions {
   publicUrl(): string
   /** A larger file is told by its address alone, in bytes. */
   inlineMaxBytes: number
-}
-
-export interface Payloads {
-  /**
-   * @param mayInline is asked before a file of so many bytes is read to stand in it, and may take
-   * its time or reject; false: only the file's address stands there
-   * @throws GatewayError homeserver_unavailable when the file can't be fetched for now
-   */
-  of(event: InboxEvent, mayInline?: (fileBytes: number) => Promise<boolean>): Promise<WebhookPayload>
 }
 
 const LOST: readonly ErrorCode[] = ['not_found', 'forbidden', 'payload_too_large', 'quota_exceeded']

@@ -15,7 +15,7 @@ import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.
 import { sqlStatement, statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
 import type { LaneClaim, LaneQueue } from '../../runtime/lane-worker.ts'
-import { usableTokenOf } from '../tokens/usable-token-repository.ts'
+import { usableTokenOf } from '../tenants/usable-token-repository.ts'
 import { type Attempt, recordAttempt } from './attempt-repository.ts'
 import { type HealthNote, writeHealth } from './health-repository.ts'
 

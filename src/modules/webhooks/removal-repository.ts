@@ -9,7 +9,7 @@ import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.
 import { statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
 import { yieldToEventLoop } from '../../lib/turn-budget.ts'
-import { endpointKey } from '../events/repository.ts'
+import { endpointKey } from '../events/event-repository.ts'
 
 type Owner = Pick<typeof deliveries.$inferSelect, 'identityId' | 'webhookId'>
 

@@ -13,7 +13,7 @@ import {
   webhooks,
 } from '../../db/schema/index.ts'
 import { type Orm, statement } from '../../db/statement.ts'
-import { eventsAskedFor, writeDelivery } from '../events/repository.ts'
+import { eventsAskedFor, writeDelivery } from '../events/event-repository.ts'
 import { requeue } from './requeue-repository.ts'
 
 export type NewReplay = Omit<Replay, 'doneSeq' | 'createdAt'>

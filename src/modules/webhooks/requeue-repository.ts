@@ -3,7 +3,7 @@ import { and, eq, isNull, sql } from 'drizzle-orm'
 import { type Delivery, deliveries, deliveryLanes } from '../../db/schema/index.ts'
 import { statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
-import { openDeliveryLane } from '../events/repository.ts'
+import { openDeliveryLane } from '../events/event-repository.ts'
 
 const param = sql.placeholder
 const reopen = statement(orm =>

@@ -4,7 +4,7 @@
  */
 import type { InboxEvent } from '../../db/schema/index.ts'
 import type { WebhookBody } from '../../webhooks/client.ts'
-import type { Payloads } from './payload.ts'
+import type { Payloads } from '../events/feed-types.ts'
 import type { PayloadRoom } from './payload-room.ts'
 
 export interface SharedBodiesOptions {

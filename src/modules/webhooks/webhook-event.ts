@@ -3,7 +3,7 @@ import type { Webhook } from '../../db/schema/index.ts'
 import type { WebhookDisabledEvent, WebhookTestEvent } from '../../domain/events.ts'
 import { rfc3339 } from '../../lib/clock.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
-import type { NewEvent } from '../events/repository.ts'
+import type { NewEvent } from '../events/event-repository.ts'
 
 /** It was switched off by us. For the identity's other webhooks and the feed. */
 export function disabledEvent(webhook: Webhook, reason: string, now: number): NewEvent {

@@ -1,8 +1,8 @@
 /** Statements that find a few rows among very many read only those rows. */
 import { afterEach, beforeEach, expect, spyOn, test } from 'bun:test'
-import { createChatRepository } from '../../../src/modules/chats/repository.ts'
-import { createContactRepository } from '../../../src/modules/contacts/repository.ts'
-import { createDeviceRepository } from '../../../src/modules/devices/repository.ts'
+import { createChatRepository } from '../../../src/modules/chats/chat-repository.ts'
+import { createContactRepository } from '../../../src/modules/chats/contact-repository.ts'
+import { createDeviceRepository } from '../../../src/modules/devices/device-repository.ts'
 import { createDeliveryRemover } from '../../../src/modules/webhooks/removal-repository.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 

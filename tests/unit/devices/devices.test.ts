@@ -8,12 +8,12 @@ import type { DeviceEvent } from '../../../src/domain/events.ts'
 import type { Bridge, BridgeContact, BridgeLogin, Bridges } from '../../../src/domain/ports.ts'
 import type { StateReport } from '../../../src/domain/signals.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
+import { createDeviceRepository } from '../../../src/modules/devices/device-repository.ts'
 import {
   createDevices,
   type LinkedDevices,
   type ProbedDevices,
 } from '../../../src/modules/devices/devices.ts'
-import { createDeviceRepository } from '../../../src/modules/devices/repository.ts'
 import { LINKED_PHONES } from '../../../src/sandbox/linked-phones.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
 import { insertDevice, insertIdentity, insertWebhook } from '../../support/rows.ts'

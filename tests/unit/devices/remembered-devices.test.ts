@@ -1,7 +1,10 @@
 /** Remembered devices: asked for once, and never older than the last change. */
 import { afterEach, beforeEach, expect, test } from 'bun:test'
+import {
+  createDeviceRepository,
+  type DeviceRepository,
+} from '../../../src/modules/devices/device-repository.ts'
 import { rememberDevices } from '../../../src/modules/devices/remembered-devices.ts'
-import { createDeviceRepository, type DeviceRepository } from '../../../src/modules/devices/repository.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 import { insertDevice, insertIdentity } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'

@@ -10,7 +10,7 @@ import {
 } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import type { WebhookPayload } from '../../../src/domain/events.ts'
-import type { Payloads } from '../../../src/modules/webhooks/payload.ts'
+import type { Payloads } from '../../../src/modules/events/feed-types.ts'
 import type { WebhookAnswer } from '../../../src/webhooks/client.ts'
 import { insertIdentity, insertToken } from '../../support/rows.ts'
 import { OK, refused } from '../../support/test-webhooks.ts'

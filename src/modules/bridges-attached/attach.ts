@@ -1,0 +1,241 @@
+/** `meshgate bridge add`: makes a bridge's configuration, its registration and its row. Nothing is written when something is wrong. */
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import {
+  type Base,
+  type BridgeConfigFile,
+  type BridgeDatabase,
+  bridgeConfigFile,
+  type Layout,
+} from '../../bridges/setup/config-file.ts'
+import { knownNetwork } from '../../bridges/setup/networks.ts'
+import { bridgeNamespaces, registrationYaml } from '../../bridges/setup/registration.ts'
+import { STATUS_PATH } from '../../bridges/status-receiver.ts'
+import type { BridgeNamespaces } from '../../db/schema/index.ts'
+import { GatewayError, messageOf } from '../../domain/errors.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { isLoopback } from '../../lib/hosts.ts'
+import { randomToken } from '../../lib/tokens.ts'
+import { RECORD_FILE } from '../../runtime/supervised-process.ts'
+import { identityNamespace } from '../tenants/identities.ts'
+import type { BridgeSideAddresses } from './addresses.ts'
+import type { AttachedBridge, AttachedBridges } from './attached-bridges.ts'
+
+export interface AttachRequest {
+  platform: string
+  /** How the homeserver and the gateway reach the bridge, without a trailing slash. */
+  url: string
+  /** The bridge's example configuration, or the one in use; null: only our settings are written, and the bridge completes them at its start. */
+  base: Base | null
+  /** What the gateway is to run; null: somebody else runs the bridge. */
+  command: string[] | null
+  /** How the bridge reaches us; null: as the configuration in use says. */
+  addresses: BridgeSideAddresses | null
+  serverName: string
+  /**
+   * Why the homeserver lets the bridge act as our users (double puppeting): because it does for every attached bridge, because the bridge's registration
+   * says so, or because the bridge has a token that may.
+   */
+  puppets: { by: 'homeserver' | 'registration' } | { by: 'token'; token: string }
+  /** Connection string of PostgreSQL, or a SQLite file; undefined: a SQLite file in `dir`, or as the configuration in use says. */
+  database: string | undefined
+  /** Folder for the configuration, made when missing. */
+  dir: string
+  /** Further keys of the configuration, such as `network.api_id`. */
+  extra: Readonly<Record<string, string>>
+  /** Writes the files of a platform that is attached; its tokens and its secret stay. */
+  force: boolean
+}
+
+export interface Attached {
+  bridge: AttachedBridge
+  layout: Layout
+  configFile: string
+  registrationFile: string
+  /** Settings that only the operator can fill in, empty when there are none. */
+  missing: { keys: string[]; from: string } | null
+}
+
+/** Our own application service, and the prefix of the sandbox's. */
+const RESERVED_IDS = /^(meshgate|sandbox-.*)$/
+const PLATFORM_NAME = /^[a-z][a-z0-9]*$/
+
+/** @throws GatewayError bad_request or conflict, naming the option or argument and what was expected */
+export async function attachBridge(
+  request: AttachRequest,
+  { bridges, clock }: { bridges: AttachedBridges; clock: Clock },
+): Promise<Attached> {
+  const { platform, dir } = request
+  if (!PLATFORM_NAME.test(platform)) {
+    throw new GatewayError(
+      'bad_request',
+      `platform: "${platform}" isn't a platform name: expected lowercase letters and digits, like wa or signal`,
+    )
+  }
+  const known = await bridges.find(platform)
+  if (known && !request.force) {
+    throw new GatewayError(
+      'conflict',
+      `platform: ${platform} has a bridge already (${known.url}); --force changes it, and keeps its tokens`,
+    )
+  }
+  const secrets = {
+    asToken: known?.asToken ?? randomToken('as_'),
+    hsToken: known?.hsToken ?? randomToken('hs_'),
+    secret: known?.secret ?? randomToken(''),
+  }
+  const file = configFor(request, secrets)
+  await refuseTaken(request, file.id, bridges)
+  const { url } = request
+  const now = clock.now()
+  const bridge: AttachedBridge = {
+    platform,
+    url,
+    registrationId: file.id,
+    // Bridges of other families have no other bot than the registration's sender.
+    senderLocalpart: file.botLocalpart,
+    botLocalpart: file.botLocalpart,
+    asToken: secrets.asToken,
+    hsToken: secrets.hsToken,
+    secret: file.hasProvisioning ? secrets.secret : null,
+    namespaces: namespacesOf(request, file),
+    command: request.command,
+    dir,
+    createdAt: known?.createdAt ?? now,
+    updatedAt: now,
+  }
+  const paths = writeFiles(
+    dir,
+    file.text,
+    registrationYaml({ ...bridge, id: bridge.registrationId }),
+    request.force,
+  )
+  await (known ? bridges.replace(bridge) : bridges.insert(bridge))
+  return { bridge, layout: file.layout, ...paths, missing: missingOf(request, file.layout) }
+}
+
+function configFor(
+  request: AttachRequest,
+  secrets: { asToken: string; hsToken: string; secret: string },
+): BridgeConfigFile {
+  const { platform, url, addresses, serverName } = request
+  const network = knownNetwork(platform)
+  const id = network?.id ?? platform
+  const address = new URL(url)
+  const isLocal = isLoopback(address.hostname)
+  return bridgeConfigFile(request.base, {
+    ...secrets,
+    puppetToken: request.puppets.by === 'token' ? request.puppets.token : secrets.asToken,
+    serverName,
+    homeserver: addresses && {
+      address: addresses.homeserver,
+      statusEndpoint: addresses.gateway && `${addresses.gateway}${STATUS_PATH}/${platform}`,
+    },
+    address: url,
+    // A bridge that is elsewhere, as in a container of its own, must be reachable from outside.
+    listen: { hostname: isLocal ? '127.0.0.1' : '0.0.0.0', port: portOf(address) },
+    database: databaseOf(request, isLocal),
+    names: {
+      id,
+      botLocalpart: `${id}bot`,
+      usernameTemplate: `${id}_{{.}}`,
+      // The example's names are those of the program, which serves several networks.
+      force: network?.settings !== undefined,
+    },
+    extra: { ...network?.settings, ...request.extra },
+  })
+}
+
+function namespacesOf({ serverName, puppets }: AttachRequest, file: BridgeConfigFile): BridgeNamespaces {
+  const { botLocalpart, usernameTemplate, aliasTemplate } = file
+  const own = bridgeNamespaces(serverName, botLocalpart, usernameTemplate, aliasTemplate)
+  if (puppets.by !== 'registration') return own
+  return { ...own, users: [...own.users, { regex: identityNamespace(serverName), exclusive: false }] }
+}
+
+function portOf({ port, protocol }: URL): number {
+  return port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port)
+}
+
+/** A bridge in a container of its own sees the folder under another path: there the file lies in its working directory. */
+function databaseOf({ base, database, dir }: AttachRequest, isLocal: boolean): BridgeDatabase | null {
+  if (database === undefined && base?.isInUse) return null
+  if (database === undefined) return { kind: 'sqlite', path: isLocal ? join(dir, 'bridge.db') : 'bridge.db' }
+  if (/^postgres(ql)?:/.test(database)) return { kind: 'postgres', uri: database }
+  return { kind: 'sqlite', path: database.replace(/^(file|sqlite):(\/\/(?=\/))?/, '').replace(/\?.*$/, '') }
+}
+
+/** What another bridge has can't be this one's: an address, or the names that follow from its id. */
+async function refuseTaken(
+  { platform, url }: Pick<AttachRequest, 'platform' | 'url'>,
+  id: string,
+  bridges: AttachedBridges,
+): Promise<void> {
+  const others = (await bridges.list()).filter(bridge => bridge.platform !== platform)
+  const neighbour = others.find(bridge => bridge.url === url)
+  if (neighbour) {
+    throw new GatewayError(
+      'conflict',
+      `--url: the ${neighbour.platform} bridge is at ${url}; each bridge needs its own`,
+    )
+  }
+  const other = others.find(bridge => bridge.registrationId === id)
+  if (!other && !RESERVED_IDS.test(id)) return
+  const whose = other ? `the bridge of ${other.platform}` : 'the gateway itself'
+  throw new GatewayError(
+    'conflict',
+    `appservice.id: "${id}" is the id of ${whose}; give this one its own names with --set appservice.id=…, --set appservice.bot.username=… and --set appservice.username_template=…`,
+  )
+}
+
+function writeFiles(
+  dir: string,
+  config: string,
+  registration: string,
+  force: boolean,
+): { configFile: string; registrationFile: string } {
+  const configFile = join(dir, 'config.yaml')
+  const registrationFile = join(dir, 'registration.yaml')
+  for (const file of [configFile, registrationFile]) {
+    if (!force && existsSync(file))
+      throw new GatewayError('conflict', `--dir: ${file} exists; --force writes it anew`)
+  }
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o700 })
+    chmodSync(dir, 0o700)
+    for (const [file, text] of [
+      [configFile, config],
+      [registrationFile, registration],
+    ] as const) {
+      writeFileSync(file, text, { mode: 0o600 })
+      chmodSync(file, 0o600)
+    }
+  } catch (error) {
+    throw new GatewayError('bad_request', `--dir: ${dir} can't be written: ${messageOf(error)}`)
+  }
+  return { configFile, registrationFile }
+}
+
+/** What the network asks of each operator, such as the keys of an API, and `--set` didn't say. In a configuration in use it has been said. */
+function missingOf({ platform, base, extra }: AttachRequest, layout: Layout): Attached['missing'] {
+  const needs = base?.isInUse ? undefined : knownNetwork(platform)?.needs
+  const all = needs?.names.map(name => `${needs.section[layout]}.${name}`) ?? []
+  const keys = all.filter(key => extra[key] === undefined)
+  return needs && keys.length > 0 ? { keys, from: needs.from } : null
+}
+
+/** What lies in a bridge's folder because of us; anything else there is somebody's own. */
+const OUR_FILES = [
+  'config.yaml',
+  'registration.yaml',
+  'bridge.db',
+  'bridge.db-wal',
+  'bridge.db-shm',
+  RECORD_FILE,
+]
+
+/** Removes what `attachBridge` and the bridge wrote, and the folder when nothing else is in it. */
+export function removeBridgeFiles(dir: string): void {
+  for (const file of OUR_FILES) rmSync(join(dir, file), { force: true })
+  if (existsSync(dir) && readdirSync(dir).length === 0) rmdirSync(dir)
+}

@@ -1,0 +1,77 @@
+/** Looks senders up in the device's address book, which is kept and fetched anew when it is old. */
+import type { Device } from '../../db/schema/index.ts'
+import type { Bridges } from '../../domain/ports.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Logger } from '../../lib/logger.ts'
+import type { Contact, ContactRepository } from './contact-repository.ts'
+
+export interface ContactsOptions {
+  repository: ContactRepository
+  bridges: Bridges
+  matrixUserOf(identityId: string): Promise<string>
+  clock: Clock
+  logger: Logger
+}
+
+export interface Contacts {
+  /**
+   * The sender as the device's address book has it, by Matrix user or phone number; null when it
+   * isn't there. The bridge is asked once more about a stranger, at most every few seconds and only
+   * as long as a delivery can wait.
+   */
+  lookUp(device: Device, matrixUserId: string, phone: string | null): Promise<Contact | null>
+  /** Fetches the address book. Never rejects: if the bridge has none, the known one stays. */
+  refresh(device: Device): Promise<void>
+}
+
+/** A stranger may have been saved since: an older address book is fetched again. */
+const FRESH_MS = 15_000
+/** A delivery waits no longer than this for the address book. */
+const PATIENCE_MS = 1_000
+
+export function createContacts({
+  repository,
+  bridges,
+  matrixUserOf,
+  clock,
+  logger,
+}: ContactsOptions): Contacts {
+  const refreshedAt = new Map<string, number>()
+  const refreshing = new Map<string, Promise<void>>()
+
+  async function fetchBook(device: Device): Promise<void> {
+    try {
+      const userId = await matrixUserOf(device.identityId)
+      const book = await bridges.forPlatform(device.platform).contacts(userId, device.loginId)
+      const known = book.flatMap(({ matrixUserId, name, phone }) =>
+        matrixUserId ? [{ matrixUserId, name, phone }] : [],
+      )
+      await repository.replace(device.id, known, clock.now())
+    } catch (error) {
+      logger.debug({ device: device.id, err: error }, 'the address book could not be fetched')
+    }
+  }
+
+  function refresh(device: Device): Promise<void> {
+    const running = refreshing.get(device.id)
+    if (running !== undefined) return running
+    refreshedAt.set(device.id, clock.steady())
+    const started = fetchBook(device).finally(() => refreshing.delete(device.id))
+    refreshing.set(device.id, started)
+    return started
+  }
+
+  return {
+    refresh,
+    async lookUp(device, matrixUserId, phone) {
+      const known = await repository.find(device.id, matrixUserId, phone)
+      if (known) return known
+      const isFresh = clock.steady() - (refreshedAt.get(device.id) ?? Number.NEGATIVE_INFINITY) < FRESH_MS
+      if (isFresh && !refreshing.has(device.id)) return null
+      const waiting = new AbortController()
+      await Promise.race([refresh(device), clock.sleep(PATIENCE_MS, waiting.signal)])
+      waiting.abort()
+      return repository.find(device.id, matrixUserId, phone)
+    },
+  }
+}

@@ -1,0 +1,110 @@
+/** Lists whom a device can write to: people of its address book and network, and its groups. */
+import type { Chat, Device } from '../../db/schema/index.ts'
+import { GatewayError } from '../../domain/errors.ts'
+import type { Bridge, BridgeContact, Bridges } from '../../domain/ports.ts'
+import type { CheckView, ContactView, GroupView } from '../../domain/views/contact.ts'
+import { normaliseContact, phoneDigits } from '../../lib/phone-numbers.ts'
+import type { LinkedDevices } from '../devices/devices.ts'
+import { loggedOut, noSuchDevice } from '../devices/refusals.ts'
+import type { ChatRepository } from './chat-repository.ts'
+import type { Directory } from './contact-types.ts'
+import type { PeoplesPhones } from './phones.ts'
+import { resolveContact } from './resolve.ts'
+
+export interface DirectoryOptions {
+  bridges: Bridges
+  devices: Pick<LinkedDevices, 'find' | 'linked'>
+  chats: Pick<ChatRepository, 'groupsOf'>
+  phones: Pick<PeoplesPhones, 'note'>
+  matrixUserOf(identityId: string): Promise<string>
+}
+
+export function createDirectory({
+  bridges,
+  devices,
+  chats,
+  phones,
+  matrixUserOf,
+}: DirectoryOptions): Directory {
+  async function deviceOf(identityId: string, deviceId: string, platform: string | null): Promise<Device> {
+    const device = await devices.find(identityId, deviceId, platform)
+    if (!device) throw await noSuchDevice(devices, identityId, deviceId, platform)
+    if (device.state === 'logged_out') throw loggedOut(device)
+    return device
+  }
+
+  /** Matches in the address book; where the network lists none, people that its search finds. */
+  async function people(
+    bridge: Bridge,
+    userId: string,
+    loginId: string,
+    query: string,
+  ): Promise<BridgeContact[]> {
+    try {
+      return (await bridge.contacts(userId, loginId)).filter(contact => matches(contact, query))
+    } catch (error) {
+      const mayBeFound = error instanceof GatewayError && error.code === 'not_supported' && query !== ''
+      if (!mayBeFound) throw error
+      return bridge.search(userId, loginId, normaliseContact(query))
+    }
+  }
+
+  return {
+    async contacts(identityId, deviceId, { platform, query = '', limit }) {
+      const device = await deviceOf(identityId, deviceId, platform)
+      const bridge = bridges.forPlatform(device.platform)
+      const found = await people(bridge, await matrixUserOf(identityId), device.loginId, query.trim())
+      return found.sort(byName).slice(0, limit).map(contactView)
+    },
+
+    async groups(identityId, deviceId, platform) {
+      const device = await deviceOf(identityId, deviceId, platform)
+      return (await chats.groupsOf(device)).flatMap(groupView)
+    },
+
+    async check(identityId, deviceId, platform, identifier) {
+      const device = await deviceOf(identityId, deviceId, platform)
+      const bridge = bridges.forPlatform(device.platform)
+      try {
+        const { contact } = await resolveContact(bridge, device, await matrixUserOf(identityId), identifier)
+        await phones.note(device, contact)
+        return { exists: true, ...contactView(contact) }
+      } catch (error) {
+        if (error instanceof GatewayError && error.code === 'not_found') return NOBODY
+        if (!(error instanceof GatewayError && error.code === 'bad_request')) throw error
+        throw new GatewayError('bad_request', `identifier: ${error.message}`)
+      }
+    },
+  }
+}
+
+const NOBODY: CheckView = {
+  exists: false,
+  id: null,
+  name: null,
+  phone: null,
+  matrix_id: null,
+  room: null,
+  identifiers: [],
+}
+
+function contactView({ id, name, phone, matrixUserId, roomId, identifiers }: BridgeContact): ContactView {
+  return { id, name, phone, matrix_id: matrixUserId, room: roomId, identifiers }
+}
+
+/** A group whose id isn't known yet can be written to by its room. */
+function groupView({ channelId, roomId, name, kind }: Chat): GroupView[] {
+  return [{ id: channelId ?? roomId, name, kind, room: roomId }]
+}
+
+function matches({ id, name, phone, identifiers }: BridgeContact, query: string): boolean {
+  const wanted = query.trim().toLowerCase()
+  if (wanted === '') return true
+  const texts = [id, name, phone ?? '', ...identifiers].map(text => text.toLowerCase())
+  const digits = phoneDigits(wanted)
+  return texts.some(text => text.includes(wanted) || (digits !== null && text.includes(digits)))
+}
+
+function byName(one: BridgeContact, other: BridgeContact): number {
+  return one.name.localeCompare(other.name) || (one.id < other.id ? -1 : 1)
+}

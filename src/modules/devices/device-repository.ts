@@ -1,0 +1,260 @@
+/** SQL of the devices table. A change of state is written with the event that tells of it. */
+import { and, eq, gt, isNull, lt, max, ne, sql } from 'drizzle-orm'
+import { union } from 'drizzle-orm/sqlite-core'
+import type { Db } from '../../db/open.ts'
+import { awaitedLogins, type Device, devices, messages } from '../../db/schema/index.ts'
+import { statement } from '../../db/statement.ts'
+import type { Tx } from '../../db/transaction.ts'
+import type { DeviceState } from '../../domain/states.ts'
+import { writeEvent } from '../events/event-repository.ts'
+import { deviceEvent } from './device-event.ts'
+import { LONGEST_GAP_MS, receivesAfterLink, receivesAfterRelink } from './history.ts'
+
+/** A login as its bridge tells it. */
+export interface LoginSnapshot {
+  loginId: string
+  deviceId: string
+  phone: string | null
+  name: string
+  state: DeviceState
+  reason: string | null
+}
+
+export interface DeviceRepository {
+  /** Oldest link first, those logged out and those removed included. */
+  listAll(identityId: string): Promise<Device[]>
+  get(id: string): Promise<Device | null>
+  /** A login is about to be made: what is sent to it from `now` on is received once it is a device. */
+  awaitLogin(identityId: string, platform: string, now: number): Promise<void>
+  /**
+   * Makes or updates the row of a login. A login that had been logged out or removed counts as linked anew; what waited when it was removed is
+   * never sent.
+   */
+  adopt(
+    identityId: string,
+    platform: string,
+    login: LoginSnapshot,
+    newId: string,
+    now: number,
+  ): Promise<Device>
+  /** `stateSince` stays where the state does; a removed device stays as it is. */
+  setState(ids: readonly string[], state: DeviceState, reason: string | null, now: number): Promise<void>
+  /** What waits for devices of the identity is never sent. */
+  voidQueues(identityId: string, now: number): Promise<void>
+  /** Takes it off the list; it is then logged out, with this reason, unless it was already. */
+  remove(id: string, reason: string, now: number): Promise<void>
+  setGhost(id: string, ghostUserId: string): Promise<void>
+  /** Identities that have a device on the platform (not a removed one) or await one, in order of their ids. @param after only those behind this id */
+  identitiesWith(platform: string, after: string, limit: number): Promise<string[]>
+  /** Devices of the platform that are neither removed, logged out nor `disconnected`. */
+  seeminglyReachable(platform: string): Promise<Pick<Device, 'id'>[]>
+  /** Devices of the platform that are neither removed nor logged out. */
+  linkedOn(platform: string): Promise<Pick<Device, 'id' | 'identityId' | 'loginId'>[]>
+  /** Platforms that have a device (not a removed one). */
+  platforms(): Promise<string[]>
+}
+
+const param = sql.placeholder
+const byIdentity = statement(orm =>
+  orm
+    .select()
+    .from(devices)
+    .where(eq(devices.identityId, param('identityId'))),
+)
+const byId = statement(orm =>
+  orm
+    .select()
+    .from(devices)
+    .where(eq(devices.id, param('id'))),
+)
+// The newest of all messages, whomever they are for: the end of an index.
+const newestMessage = statement(orm => orm.select({ seq: max(messages.seq) }).from(messages))
+const isOnPlatform = and(eq(devices.platform, param('platform')), isNull(devices.removedAt))
+const isLinkedOn = and(isOnPlatform, ne(devices.state, 'logged_out'))
+const withDeviceOrAwaited = statement(orm =>
+  union(
+    orm
+      .select({ identityId: devices.identityId })
+      .from(devices)
+      .where(and(isOnPlatform, gt(devices.identityId, param('after')))),
+    orm
+      .select({ identityId: awaitedLogins.identityId })
+      .from(awaitedLogins)
+      .where(
+        and(eq(awaitedLogins.platform, param('platform')), gt(awaitedLogins.identityId, param('after'))),
+      ),
+  )
+    .orderBy(devices.identityId)
+    .limit(param('limit')),
+)
+const reachable = statement(orm =>
+  orm
+    .select({ id: devices.id })
+    .from(devices)
+    .where(and(isLinkedOn, ne(devices.state, 'disconnected'))),
+)
+const linked = statement(orm =>
+  orm
+    .select({ id: devices.id, identityId: devices.identityId, loginId: devices.loginId })
+    .from(devices)
+    .where(isLinkedOn),
+)
+const platforms = statement(orm =>
+  orm.selectDistinct({ platform: devices.platform }).from(devices).where(isNull(devices.removedAt)),
+)
+
+export function createDeviceRepository(db: Pick<Db, 'read' | 'write'>): DeviceRepository {
+  return {
+    async listAll(identityId) {
+      const found = await db.read(reader => reader.all(byIdentity, { identityId }))
+      // Ordered here: SQLite sets up its sorter even for one row, which would be the dearest part
+      // of accepting a send.
+      return found.sort(oldestFirst)
+    },
+
+    get: async id => (await db.read(reader => reader.get(byId, { id }))) ?? null,
+
+    awaitLogin: (identityId, platform, since) =>
+      db.write(async tx => {
+        // Those that nobody went on with.
+        const isForgotten = lt(awaitedLogins.since, since - LONGEST_GAP_MS)
+        await tx.run(orm => orm.delete(awaitedLogins).where(isForgotten))
+        await tx.run(orm =>
+          orm
+            .insert(awaitedLogins)
+            .values({ identityId, platform, since })
+            .onConflictDoUpdate({
+              target: [awaitedLogins.identityId, awaitedLogins.platform],
+              set: { since },
+            }),
+        )
+      }),
+
+    adopt: (identityId, platform, login, newId, now) =>
+      db.write(async tx => {
+        const known = (await tx.all(byIdentity, { identityId })).find(
+          device => device.platform === platform && device.loginId === login.loginId,
+        )
+        if (known && isAsTold(known, login)) return known
+        const { reason, ...columns } = login
+        const told = { ...columns, stateReason: reason, updatedAt: now }
+        const isNewState = !known || known.state !== login.state
+        const since = isNewState ? { stateSince: now } : {}
+        const device = known
+          ? await update(tx, known.id, { ...told, ...since, ...(await relinked(tx, known, login, now)) })
+          : await insert(tx, { id: newId, identityId, platform, ...told, stateSince: now }, now)
+        if (isNewState) await writeStateEvent(tx, device, now)
+        return device
+      }),
+
+    setState: (ids, state, reason, now) =>
+      db.write(async tx => {
+        for (const id of ids) {
+          const known = await tx.get(byId, { id })
+          if (known && known.removedAt === null) await changeState(tx, known, state, reason, now)
+        }
+      }),
+
+    voidQueues: (identityId, now) =>
+      db.write(async tx => {
+        const voidThrough = await newestSeq(tx)
+        const ofIdentity = eq(devices.identityId, identityId)
+        await tx.run(orm => orm.update(devices).set({ voidThrough, updatedAt: now }).where(ofIdentity))
+        tx.emit('devices-voided')
+      }),
+
+    remove: (id, reason, now) =>
+      db.write(async tx => {
+        const known = await tx.get(byId, { id })
+        if (!known || known.removedAt !== null) return
+        if (known.state !== 'logged_out') await changeState(tx, known, 'logged_out', reason, now)
+        await update(tx, id, { removedAt: now, updatedAt: now })
+        tx.emit('devices-voided')
+      }),
+
+    setGhost: (id, ghostUserId) =>
+      db.write(tx => tx.run(orm => orm.update(devices).set({ ghostUserId }).where(eq(devices.id, id)))),
+
+    async identitiesWith(platform, after, limit) {
+      const rows = await db.read(reader => reader.all(withDeviceOrAwaited, { platform, after, limit }))
+      return rows.map(row => row.identityId)
+    },
+
+    seeminglyReachable: platform => db.read(reader => reader.all(reachable, { platform })),
+
+    linkedOn: platform => db.read(reader => reader.all(linked, { platform })),
+
+    platforms: async () => (await db.read(reader => reader.all(platforms))).map(row => row.platform),
+  }
+}
+
+async function writeStateEvent(tx: Tx, device: Device, now: number): Promise<void> {
+  const event = deviceEvent(device, now)
+  if (event) await writeEvent(tx, event, now)
+}
+
+async function update(tx: Tx, id: string, change: Partial<Device>): Promise<Device> {
+  const ofId = eq(devices.id, id)
+  return (await tx.get(orm => orm.update(devices).set(change).where(ofId).returning())) as Device
+}
+
+async function insert(
+  tx: Tx,
+  device: Omit<typeof devices.$inferInsert, 'linkedAt' | 'receivesFrom' | 'createdAt'>,
+  now: number,
+): Promise<Device> {
+  const receivesFrom = receivesAfterLink(await awaitedSince(tx, device), null, now)
+  const row = { ...device, linkedAt: now, receivesFrom, createdAt: now }
+  return (await tx.get(orm => orm.insert(devices).values(row).returning())) as Device
+}
+
+/** @returns what is new about a login beside what its bridge tells */
+async function relinked(tx: Tx, known: Device, login: LoginSnapshot, now: number): Promise<Partial<Device>> {
+  if (known.state !== 'logged_out' || login.state === 'logged_out') return {}
+  const { removedAt } = known
+  const awaited = await awaitedSince(tx, known)
+  if (removedAt === null) return { linkedAt: now, receivesFrom: receivesAfterRelink(known, now) }
+  const receivesFrom = receivesAfterLink(awaited, removedAt, now)
+  return { linkedAt: now, receivesFrom, removedAt: null, voidThrough: await newestSeq(tx) }
+}
+
+/** Is no longer awaited then. @returns since when a login was, null when it wasn't */
+async function awaitedSince(
+  tx: Tx,
+  { identityId, platform }: Pick<Device, 'identityId' | 'platform'>,
+): Promise<number | null> {
+  const isIt = and(eq(awaitedLogins.identityId, identityId), eq(awaitedLogins.platform, platform))
+  return (await tx.get(orm => orm.delete(awaitedLogins).where(isIt).returning()))?.since ?? null
+}
+
+async function newestSeq(tx: Tx): Promise<number | null> {
+  return (await tx.get(newestMessage))?.seq ?? null
+}
+
+async function changeState(
+  tx: Tx,
+  known: Device,
+  state: DeviceState,
+  reason: string | null,
+  now: number,
+): Promise<void> {
+  if (known.state === state && known.stateReason === reason) return
+  const isNew = known.state !== state
+  const changed = { state, stateReason: reason, updatedAt: now, ...(isNew ? { stateSince: now } : {}) }
+  const device = await update(tx, known.id, changed)
+  if (isNew) await writeStateEvent(tx, device, now)
+}
+
+/** Whether the row of a login says all that its bridge tells. */
+export function isAsTold(device: Device, login: LoginSnapshot): boolean {
+  const { state, stateReason, name, phone, deviceId } = device
+  const isListed = device.removedAt === null || state === 'logged_out'
+  const isSameState = state === login.state && stateReason === login.reason
+  return (
+    isListed && isSameState && name === login.name && phone === login.phone && deviceId === login.deviceId
+  )
+}
+
+function oldestFirst(one: Device, other: Device): number {
+  return one.createdAt - other.createdAt || (one.id < other.id ? -1 : 1)
+}

@@ -1,0 +1,213 @@
+/**
+ * Linking: the links under way, each a login at a bridge that somebody follows. A link lives in this process alone, as the bridge's login
+ * process does; if either ends before the login is complete, the user asks for a new one.
+ */
+import { GatewayError } from '../../domain/errors.ts'
+import type { LoginFlow } from '../../domain/login-steps.ts'
+import type { Bridge, Bridges } from '../../domain/ports.ts'
+import type { LinkEvent } from '../../domain/views/link.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Logger } from '../../lib/logger.ts'
+import type { LinkedDevices } from './devices.ts'
+import { Link } from './link.ts'
+import type { Linking, LinkRequest } from './link-types.ts'
+import { noSuchDevice } from './refusals.ts'
+
+export interface LinkingOptions {
+  bridges: Bridges
+  devices: Pick<LinkedDevices, 'awaitLogin' | 'reconcile' | 'linked' | 'find'>
+  clock: Clock
+  logger: Logger
+}
+
+/** How long an ended link can still be followed, so that a client that connects late learns how it ended. */
+const REMEMBERED_MS = 120_000
+
+/**
+ * A person who links a device has an answer within this, in milliseconds, however many of the
+ * bridge's answers it takes and however long each of them.
+ */
+const ANSWER_WITHIN_MS = 14_900
+/** A bridge that is starting and a silent bot are told by their own words, and so end before. */
+const START_WITHIN_MS = 14_000
+
+export interface LinkingService extends Linking {
+  /** Cancels what is under way. */
+  stop(): void
+}
+
+export function createLinking({ bridges, devices, clock, logger }: LinkingOptions): LinkingService {
+  /** Newest last. */
+  let links: Link[] = []
+
+  function forgetOld(): void {
+    links = links.filter(link => link.endedAt === null || clock.now() - link.endedAt < REMEMBERED_MS)
+  }
+
+  function remember(link: Link): void {
+    forgetOld()
+    if (!links.includes(link)) links.push(link)
+  }
+
+  function failed(link: Link, error: unknown): void {
+    link.fail(error)
+    remember(link)
+  }
+
+  function find(identityId: string, linkId: string): Link {
+    forgetOld()
+    const link = links.find(candidate => candidate.id === linkId && candidate.identityId === identityId)
+    if (link?.latest) return link
+    throw new GatewayError('not_found', `there is no link ${linkId}, or it ended a while ago`)
+  }
+
+  function supersede(identityId: string, platform: string): void {
+    for (const link of links) {
+      if (link.identityId === identityId && link.platform === platform)
+        link.end('superseded', 'a newer link of this platform was started')
+    }
+  }
+
+  async function connected(
+    identityId: string,
+    platform: string,
+    loginId: string,
+  ): Promise<LinkEvent & { type: 'connected' }> {
+    await devices.reconcile(identityId, platform)
+    const device = (await devices.linked(identityId)).find(
+      candidate => candidate.platform === platform && candidate.loginId === loginId,
+    )
+    if (!device)
+      throw new GatewayError('bridge_error', 'the bridge says the login is complete but does not list it')
+    return { type: 'connected', platform, device_id: device.deviceId, name: device.name }
+  }
+
+  /** The login that a device's new one takes the place of; undefined when the bridge has forgotten it, as after a logout. */
+  async function loginToReplace(
+    identity: { id: string; matrixUserId: string },
+    bridge: Bridge,
+    deviceId: string,
+    until: number,
+  ): Promise<string | undefined> {
+    const device = await devices.find(identity.id, deviceId, bridge.platform)
+    if (!device) throw await noSuchDevice(devices, identity.id, deviceId, bridge.platform)
+    const logins = await bridge.logins(identity.matrixUserId, until)
+    return logins.find(login => login.id === device.loginId)?.id
+  }
+
+  async function start(
+    identity: { id: string; matrixUserId: string },
+    { platform, flow: wantedFlow, deviceId, inputs = {} }: LinkRequest,
+    late: AbortSignal,
+  ): Promise<Link> {
+    const bridge = bridges.forPlatform(platform)
+    const { id: identityId, matrixUserId: userId } = identity
+    const until = clock.steady() + START_WITHIN_MS
+    const flow = chooseFlow(await bridge.flows(userId, until), wantedFlow)
+    const replaced =
+      deviceId === undefined ? undefined : await loginToReplace(identity, bridge, deviceId, until)
+    if (late.aborted) throw late.reason
+    const link = new Link({
+      identityId,
+      userId,
+      platform,
+      flow,
+      bridge,
+      inputs,
+      connected: loginId => connected(identityId, platform, loginId),
+      clock,
+      logger,
+    })
+    late.addEventListener('abort', () => failed(link, late.reason), { once: true })
+    await devices.awaitLogin(identityId, platform)
+    if (late.aborted) throw late.reason
+    const first = await bridge.startLogin(userId, flow, replaced, until).catch(error => {
+      failed(link, error)
+      throw error
+    })
+    if (late.aborted) {
+      link.giveUp(first)
+      throw late.reason
+    }
+    supersede(identityId, platform)
+    remember(link)
+    await link.begin(first)
+    return link
+  }
+
+  /** As `start`, but fails when that takes too long; a login that begins all the same is cancelled. */
+  async function startInTime(identity: { id: string; matrixUserId: string }, request: LinkRequest) {
+    const late = new AbortController()
+    const ended = new AbortController()
+    const started = start(identity, request, late.signal)
+    const limit = clock.sleep(ANSWER_WITHIN_MS, ended.signal).then(() => {
+      if (!ended.signal.aborted) late.abort(tooSlow(request.platform))
+      late.signal.throwIfAborted()
+      return started
+    })
+    return Promise.race([started, limit]).finally(() => ended.abort())
+  }
+
+  /** The newest that goes on, else the newest: a login that couldn't be started hides no other. */
+  function newest(identityId: string, platform: string | undefined): Link | undefined {
+    const own = links.filter(
+      link => link.identityId === identityId && (platform === undefined || link.platform === platform),
+    )
+    return own.findLast(({ endedAt }) => endedAt === null) ?? own.at(-1)
+  }
+
+  return {
+    async start(identity, request) {
+      const link = await startInTime(identity, request)
+      if (link.failure === null) return link.view()
+      links = links.filter(other => other !== link)
+      throw link.failure
+    },
+
+    get: (identityId, linkId) => find(identityId, linkId).view(),
+
+    async answer(identityId, linkId, inputs) {
+      const link = find(identityId, linkId)
+      await link.answer(inputs)
+      return link.view()
+    },
+
+    cancel(identityId, linkId) {
+      const link = find(identityId, linkId)
+      if (link.endedAt !== null) throw new GatewayError('conflict', `the link ${linkId} has ended already`)
+      link.end('cancelled', 'the link was cancelled')
+    },
+
+    follow(identityId, platform, listener) {
+      forgetOld()
+      const link = newest(identityId, platform)
+      if (!link) {
+        throw new GatewayError(
+          'not_found',
+          'no device is being linked: ask for one with POST /api/v1/devices first',
+        )
+      }
+      return { linkId: link.id, latest: link.latest, unsubscribe: link.follow(listener) }
+    },
+
+    stop() {
+      for (const link of links) link.end('cancelled', 'the gateway is stopping')
+    },
+  }
+}
+
+function tooSlow(platform: string): GatewayError {
+  return new GatewayError(
+    'bridge_unavailable',
+    `the ${platform} bridge didn't begin a login within 15 s; try again, and if it stays so, restart the bridge`,
+  )
+}
+
+function chooseFlow(flows: LoginFlow[], wanted: string | undefined): string {
+  const ids = flows.map(flow => flow.id)
+  if (wanted !== undefined) {
+    if (ids.length === 0 || ids.includes(wanted)) return wanted
+    throw new GatewayError('bad_request', `flow: "${wanted}" is unknown: expected one of ${ids.join(', ')}`)
+  }
+  return ids.find(id => id === 'qr') ?? ids.find(id => /qr/i.test(id)) ?? ids[0] ?? 'qr'
+}

@@ -1,0 +1,64 @@
+/** The platforms there are, and what each can do, as its bridge tells. */
+import { GatewayError, messageOf } from '../../domain/errors.ts'
+import type { BridgeDescription, Bridges } from '../../domain/ports.ts'
+import type { PlatformView } from '../../domain/views/platform.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Platforms } from './platform-types.ts'
+
+/** A bridge that doesn't answer within this doesn't hold up the others, in milliseconds. */
+const PATIENCE_MS = 3_000
+
+export function createPlatforms({ bridges, clock }: { bridges: Bridges; clock: Clock }): Platforms {
+  async function describe(platform: string, userId: string): Promise<PlatformView> {
+    const waiting = new AbortController()
+    const late = clock.sleep(PATIENCE_MS, waiting.signal).then(() => {
+      throw new GatewayError(
+        'bridge_timeout',
+        `the ${platform} bridge didn't answer within ${PATIENCE_MS / 1000} s`,
+      )
+    })
+    try {
+      return available(platform, await Promise.race([bridges.forPlatform(platform).describe(userId), late]))
+    } catch (error) {
+      return unavailable(platform, messageOf(error))
+    } finally {
+      late.catch(() => undefined)
+      waiting.abort()
+    }
+  }
+
+  return {
+    list: matrixUserId =>
+      Promise.all(bridges.platforms.toSorted().map(platform => describe(platform, matrixUserId))),
+  }
+}
+
+function available(
+  platform: string,
+  { name, driver, bot, flows, capabilities }: BridgeDescription,
+): PlatformView {
+  return {
+    platform,
+    name,
+    state: 'available',
+    reason: null,
+    driver,
+    bot,
+    flows,
+    capabilities: {
+      resolve: capabilities.resolve,
+      create_chat: capabilities.createChat,
+      lookup_phone: capabilities.lookUpPhone,
+      lookup_email: capabilities.lookUpEmail,
+      lookup_username: capabilities.lookUpUsername,
+      contact_list: capabilities.contactList,
+      search: capabilities.search,
+      group_links: capabilities.groupLinks,
+    },
+  }
+}
+
+function unavailable(platform: string, reason: string): PlatformView {
+  const nothing = { driver: null, bot: null, flows: [], capabilities: null }
+  return { platform, name: platform, state: 'unavailable', reason, ...nothing }
+}

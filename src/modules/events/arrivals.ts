@@ -1,0 +1,81 @@
+/**
+ * Wakes who waits for an identity's next event. After a commit it looks at what is new, whoever wrote it, and only while somebody waits. A
+ * shortcut over rows: a reader looks by itself as well, at its leisure.
+ */
+import { yieldToEventLoop } from '../../lib/turn-budget.ts'
+import type { FeedRepository } from './feed-repository.ts'
+
+export interface ArrivalsOptions {
+  repository: Pick<FeedRepository, 'arrivals' | 'newestOfAll'>
+  /** Calls back after each commit. @returns what ends that */
+  watchCommits(watcher: () => void): () => void
+}
+
+/** Events looked at in one go. */
+const BATCH = 1_000
+
+export class Arrivals {
+  private readonly waiting = new Map<string, Set<() => void>>()
+  private unwatch: (() => void) | undefined
+  private seenSeq = 0
+  private looking = false
+  /** Something was committed while we looked. */
+  private again = false
+
+  constructor(private readonly options: ArrivalsOptions) {}
+
+  /** Calls `wake` at the identity's next event, and perhaps without one. @returns what ends that */
+  watch(identityId: string, wake: () => void): () => void {
+    const wakers = this.waiting.get(identityId) ?? new Set()
+    this.waiting.set(identityId, wakers.add(wake))
+    this.unwatch ??= this.options.watchCommits(() => void this.look())
+    return () => {
+      wakers.delete(wake)
+      if (wakers.size > 0 || this.waiting.get(identityId) !== wakers) return
+      this.waiting.delete(identityId)
+      if (this.waiting.size > 0) return
+      this.unwatch?.()
+      this.unwatch = undefined
+      // What comes while nobody waits is nobody's to be woken for.
+      this.seenSeq = 0
+    }
+  }
+
+  private async look(): Promise<void> {
+    this.again = true
+    if (this.looking) return
+    this.looking = true
+    try {
+      while (this.again) {
+        this.again = false
+        // In a turn of its own, once for all commits until then.
+        await yieldToEventLoop()
+        await this.wakeForNew()
+      }
+    } catch {
+      // The database is busy, say: readers look by themselves.
+    } finally {
+      this.looking = false
+    }
+  }
+
+  private async wakeForNew(): Promise<void> {
+    const { repository } = this.options
+    if (this.seenSeq === 0) {
+      // The first look: it isn't known what is new, so everybody has a look.
+      this.seenSeq = await repository.newestOfAll()
+      for (const identityId of this.waiting.keys()) this.wake(identityId)
+      return
+    }
+    for (;;) {
+      const fresh = await repository.arrivals(this.seenSeq, BATCH)
+      for (const identityId of new Set(fresh.map(event => event.identityId))) this.wake(identityId)
+      this.seenSeq = fresh.at(-1)?.seq ?? this.seenSeq
+      if (fresh.length < BATCH) return
+    }
+  }
+
+  private wake(identityId: string): void {
+    for (const wake of this.waiting.get(identityId) ?? []) wake()
+  }
+}

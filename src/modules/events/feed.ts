@@ -1,0 +1,180 @@
+/** The event feed: what webhooks are told, to be fetched by whoever was away, in order and without gaps. */
+import { GatewayError } from '../../domain/errors.ts'
+import { EVENT_NAMES, type EventName } from '../../domain/states.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { ConnectionPlaces } from '../../lib/connection-places.ts'
+import { TurnBudget } from '../../lib/turn-budget.ts'
+import type { Arrivals } from './arrivals.ts'
+import type { Cursors } from './cursor.ts'
+import type { FeedRepository } from './feed-repository.ts'
+import type { Feed, FeedEvent, FeedPage, FeedReader, FeedRequest, Payloads } from './feed-types.ts'
+
+export interface FeedOptions {
+  repository: FeedRepository
+  arrivals: Pick<Arrivals, 'watch'>
+  payloads: Payloads
+  cursors(): Promise<Cursors>
+  clock: Clock
+}
+
+const BUSY_RETRY_S = 5
+/** Events found in one go. */
+const STEP = 500
+/** A page ends after an event that makes it larger than this, in characters: texts may be long, and files stand in it as base64. */
+const MAX_PAGE_SIZE = 1024 * 1024
+/** How often a reader that waits looks by itself. */
+const LOOK_MS = 5_000
+/** How exact it is noted when the feed was read. */
+const READ_NOTED_MS = 3_600_000
+
+export function createFeed(options: FeedOptions): Feed & { stop(): void } {
+  const { repository, arrivals, payloads, cursors, clock } = options
+  const stopping = new AbortController()
+  /** Each holds a connection. */
+  const places = new ConnectionPlaces()
+  const readers = new Set<Reader>()
+
+  /** Where a reader begins. @throws GatewayError */
+  async function startOf(identityId: string, after: string | undefined): Promise<number> {
+    const { goneSeq, newestSeq } = await repository.bounds(identityId)
+    if (after === undefined) return goneSeq
+    if (after === 'now') return Math.max(goneSeq, newestSeq)
+    const seq = (await cursors()).decode(identityId, after)
+    if (seq !== null) return seq
+    throw new GatewayError('bad_request', 'after: expected the id of an event of this feed, or now')
+  }
+
+  /** @returns when it was last noted that the feed is read. @throws GatewayError gone */
+  async function refuseGap(identityId: string, seq: number): Promise<number> {
+    const { goneSeq, readAt } = await repository.bounds(identityId)
+    if (seq >= goneSeq) return readAt
+    const oldest = (await cursors()).encode(identityId, goneSeq)
+    const what = `after: events that followed it are no longer kept; what is kept begins after ${oldest}`
+    throw new GatewayError('gone', what, undefined, { oldest })
+  }
+
+  /** Reads from a place on, which it moves. */
+  class Reader implements FeedReader {
+    private isClosed = false
+    /** Ends what waits. */
+    wake: () => void = () => undefined
+
+    constructor(
+      private readonly identityId: string,
+      private seq: number,
+      private readonly wanted: ReadonlySet<string> | null,
+      private readonly leave: () => void,
+    ) {
+      readers.add(this)
+    }
+
+    async next(limit: number, waitMs: number): Promise<FeedPage> {
+      const deadline = clock.steady() + waitMs
+      for (;;) {
+        const arrival = this.arrival()
+        try {
+          await this.noteRead(await refuseGap(this.identityId, this.seq))
+          const events = await this.read(limit)
+          const leftMs = deadline - clock.steady()
+          if (events.length > 0 || leftMs <= 0 || this.isOver()) return await this.page(events)
+          await arrival.wait(Math.min(leftMs, LOOK_MS))
+        } finally {
+          arrival.end()
+        }
+      }
+    }
+
+    close(): void {
+      this.isClosed = true
+      readers.delete(this)
+      this.leave()
+      this.wake()
+    }
+
+    private isOver(): boolean {
+      return this.isClosed || stopping.signal.aborted
+    }
+
+    private async page(events: FeedEvent[]): Promise<FeedPage> {
+      return { events, next: (await cursors()).encode(this.identityId, this.seq) }
+    }
+
+    /** Reads up to `limit` of the events that are wanted, and moves behind them. */
+    private async read(limit: number): Promise<FeedEvent[]> {
+      const found: FeedEvent[] = []
+      const turn = new TurnBudget()
+      let size = 0
+      for (;;) {
+        const step = Math.min(STEP, limit - found.length)
+        const { events, upTo, more } = await repository.names(this.identityId, this.seq, this.wanted, step)
+        for (const { seq, name } of events) {
+          if (name !== 'webhook.test') {
+            const event = await this.load(seq, name, found.length === 0)
+            if (event === 'later') return found
+            if (event) size += event.payload.length
+            if (event) found.push(event)
+          }
+          this.seq = seq
+          if (found.length >= limit || size > MAX_PAGE_SIZE) return found
+          await turn.pause()
+        }
+        this.seq = upTo
+        if (!more || this.isOver()) return found
+      }
+    }
+
+    /** @returns null when it was removed meanwhile; `later` when it has to wait for the next page, where it is the first */
+    private async load(seq: number, name: EventName, isFirst: boolean): Promise<FeedEvent | null | 'later'> {
+      const event = await repository.event(seq)
+      if (!event) return null
+      try {
+        const id = (await cursors()).encode(this.identityId, seq)
+        return { id, event: name, payload: JSON.stringify(await payloads.of(event)) }
+      } catch (error) {
+        // A file can't be fetched now: what came before it needn't wait.
+        if (isFirst) throw error
+        return 'later'
+      }
+    }
+
+    /** Once an hour, whoever reads: polls write nothing. While the disk is full, reading goes on without it. */
+    private async noteRead(notedAt: number): Promise<void> {
+      const now = clock.now()
+      if (Math.abs(now - notedAt) < READ_NOTED_MS) return
+      await repository.noteRead(this.identityId, now).catch(() => undefined)
+    }
+
+    /** Listens from now on, so that nothing that comes while we read is missed. */
+    private arrival() {
+      const woken = new AbortController()
+      this.wake = () => woken.abort()
+      const end = arrivals.watch(this.identityId, this.wake)
+      return { wait: (ms: number) => clock.sleep(ms, woken.signal), end }
+    }
+  }
+
+  return {
+    stopping: stopping.signal,
+    stop() {
+      stopping.abort()
+      for (const reader of readers) reader.wake()
+    },
+
+    async open(identityId: string, { after, events }: FeedRequest) {
+      const wanted = events === undefined ? null : new Set(checkedNames(events))
+      const seq = await startOf(identityId, after)
+      await refuseGap(identityId, seq)
+      const place = places.take(identityId, 'readers of the feed')
+      if (typeof place === 'string') throw new GatewayError('too_many_requests', place, BUSY_RETRY_S)
+      return new Reader(identityId, seq, wanted, place)
+    },
+  }
+}
+
+/** @throws GatewayError bad_request */
+function checkedNames(names: readonly string[]): readonly string[] {
+  const unknown = names.find(name => !EVENT_NAMES.some(known => known === name))
+  if (unknown === undefined && names.length > 0) return names
+  const what = unknown === undefined ? '' : `"${unknown}" is unknown: `
+  throw new GatewayError('bad_request', `events: ${what}expected names of ${EVENT_NAMES.join(', ')}`)
+}

@@ -1,0 +1,71 @@
+/** SQL on the copy of a database that is being backed up or restored. */
+import { asc, eq, getTableName, sql } from 'drizzle-orm'
+import type { Db } from '../../../db/open.ts'
+import { bridges, inboxEvents, media, messages, outboxLanes } from '../../../db/schema/index.ts'
+import { sqlStatement, statement } from '../../../db/statement.ts'
+import { createStatusWriter } from '../../sending/status-repository.ts'
+
+export interface BackupRepository {
+  /** Ids of the files that ought to be on our disk. */
+  storedFiles(): Promise<string[]>
+  /** Where the bridges that were attached have their files. */
+  bridgeFolders(): Promise<{ platform: string; dir: string }[]>
+  /** Commands that the gateway runs for the attached bridges. */
+  bridgeCommands(): Promise<{ platform: string; command: string[] }[]>
+  /** How many messages wait to be sent. */
+  waitingCount(): Promise<number>
+  /** Ends every message that waits, and tells the webhooks that ask. @returns how many there were */
+  failWaiting(reason: string, now: number): Promise<number>
+  /**
+   * Numbers what happens from now on beyond all that was ever told of an event's place, also by restores of the same backup: readers of the feed
+   * hold places later than the backup, and would take what is new for what they have had. Milliseconds since the epoch do, as no gateway
+   * stores a thousand events a second for years.
+   */
+  passPlaces(now: number): Promise<void>
+}
+
+const isWaiting = sql`${messages.status} in ('queued', 'sending')`
+const files = statement(orm => orm.select({ id: media.id }).from(media).where(eq(media.stored, true)))
+const attached = statement(orm =>
+  orm
+    .select({ platform: bridges.platform, command: bridges.command, dir: bridges.dir })
+    .from(bridges)
+    .orderBy(asc(bridges.platform)),
+)
+const countOfWaiting = statement(orm =>
+  orm.select({ count: sql<number>`count(*)` }).from(messages).where(isWaiting),
+)
+const waiting = statement(orm => orm.select().from(messages).where(isWaiting).orderBy(asc(messages.seq)))
+const raisePlace = sqlStatement('UPDATE sqlite_sequence SET seq = max(seq, $now) WHERE name = $table')
+// The row comes with the table's first.
+const addPlace = sqlStatement(
+  `INSERT INTO sqlite_sequence (name, seq)
+   SELECT $table, $now WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = $table)`,
+)
+
+export function createBackupRepository(db: Pick<Db, 'read' | 'write'>): BackupRepository {
+  const statuses = createStatusWriter()
+  return {
+    storedFiles: async () => (await db.read(reader => reader.all(files))).map(({ id }) => id),
+    bridgeFolders: () => db.read(reader => reader.all(attached)),
+    async bridgeCommands() {
+      const rows = await db.read(reader => reader.all(attached))
+      return rows.flatMap(({ platform, command }) => (command ? [{ platform, command }] : []))
+    },
+    waitingCount: async () => (await db.read(reader => reader.get(countOfWaiting)))?.count ?? 0,
+    failWaiting: (reason, now) =>
+      db.write(async tx => {
+        const found = await tx.all(waiting)
+        for (const message of found) await statuses.ended(tx, message, 'failed', reason, now)
+        // A lane that waits for its slot would hold up what is sent next.
+        await tx.run(orm => orm.delete(outboxLanes))
+        return found.length
+      }),
+    passPlaces: now =>
+      db.write(async tx => {
+        const table = getTableName(inboxEvents)
+        await tx.run(raisePlace, { table, now })
+        await tx.run(addPlace, { table, now })
+      }),
+  }
+}

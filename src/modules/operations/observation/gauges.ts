@@ -1,0 +1,255 @@
+/**
+ * Metrics that are read off when somebody asks: queues, devices, storage, the process. Reading
+ * takes longer with longer queues (100 ms for 200,000 waiting messages), in pieces between which
+ * others have their turn. A reading serves until it has taken 2 % of the time since.
+ */
+import { statSync } from 'node:fs'
+import { statfs } from 'node:fs/promises'
+import { Counter, Gauge, type Registry } from 'prom-client'
+import type { Clock } from '../../../lib/clock.ts'
+import { TurnBudget } from '../../../lib/turn-budget.ts'
+import type { DeviceTallies } from './device-tallies.ts'
+import type { ObservationRepository, Waiting } from './repository.ts'
+import { labelsText, type SeriesKind, SeriesText } from './series.ts'
+
+export interface GaugesOptions {
+  repository: ObservationRepository
+  tallies: DeviceTallies
+  /** How many devices, and how many webhooks with something waiting, get series of their own; 0: none. */
+  maxDevices: number
+  version: string
+  databaseFile: string
+  /** Whether each part is well, by name. */
+  checks(): ReadonlyMap<string, boolean> | Promise<ReadonlyMap<string, boolean>>
+  /** Where identities fetch their events by /sync; null where events are pushed. */
+  sync(): { loops: number; failing: number; oldestSyncAt: number | null } | null
+  /** How often each bridge program of ours was started again. */
+  bridgeRestarts(): ReadonlyMap<string, number>
+  clock: Clock
+}
+
+export interface Gauges {
+  /**
+   * Reads everything off into the registry, unless the last reading still serves.
+   * @returns the text of what isn't in the registry
+   */
+  refresh(): Promise<string>
+}
+
+/** Series of single devices and webhooks. */
+const SERIES = {
+  webhookPending: {
+    name: 'meshgate_webhook_pending',
+    type: 'gauge',
+    help: 'Events that wait for one webhook',
+  },
+  webhookAge: {
+    name: 'meshgate_webhook_oldest_seconds',
+    type: 'gauge',
+    help: 'Age of the oldest of them',
+  },
+  deviceState: { name: 'meshgate_device_state', type: 'gauge', help: 'Always 1; the state is a label' },
+  deviceQueue: {
+    name: 'meshgate_device_queue_messages',
+    type: 'gauge',
+    help: 'Messages that wait for a device',
+  },
+  deviceAge: {
+    name: 'meshgate_device_queue_oldest_seconds',
+    type: 'gauge',
+    help: 'Age of the oldest of them',
+  },
+  deviceMessages: {
+    name: 'meshgate_device_messages_total',
+    type: 'counter',
+    help: 'Messages of a device by outcome',
+  },
+  deviceSent: {
+    name: 'meshgate_device_sent_seconds_total',
+    type: 'counter',
+    help: 'Sum of the times from accepted to sent',
+  },
+  deviceDeliveries: {
+    name: 'meshgate_device_deliveries_total',
+    type: 'counter',
+    help: 'Deliveries of events of a device by outcome',
+  },
+  deviceDelivered: {
+    name: 'meshgate_device_delivered_seconds_total',
+    type: 'counter',
+    help: 'Sum of the times from stored to delivered',
+  },
+} satisfies Record<string, SeriesKind>
+
+/** A reading serves for this long at least, in milliseconds. */
+const MIN_AGE_MS = 2_000
+/** And for as many times what it cost. */
+const COST_FACTOR = 50
+
+type Labels = Record<string, string | number>
+
+export function createGauges(registry: Registry, options: GaugesOptions): Gauges {
+  const { repository, tallies, maxDevices, clock } = options
+  const gauge = (name: string, help: string, ...labelNames: string[]) =>
+    new Gauge({ name, help, labelNames, registers: [registry] })
+  const counter = (name: string, help: string, ...labelNames: string[]) =>
+    new Counter({ name, help, labelNames, registers: [registry] })
+
+  const build = gauge('meshgate_build_info', 'Always 1; the version is a label', 'version')
+  const check = gauge('meshgate_check_ok', 'Whether a part is well, as /ready says', 'check')
+  const devices = gauge('meshgate_devices', 'Linked devices', 'platform', 'state')
+  const queue = gauge('meshgate_queue_messages', 'Messages not yet handed to the homeserver')
+  const queueAge = gauge('meshgate_queue_oldest_seconds', 'Age of the oldest of them, 0 without any')
+  const pending = gauge('meshgate_deliveries_pending', 'Events not yet delivered')
+  const pendingAge = gauge('meshgate_deliveries_oldest_seconds', 'Age of the oldest of them, 0 without any')
+  const webhooks = gauge('meshgate_webhooks', 'Webhooks', 'state')
+  const syncLoops = gauge('meshgate_sync_loops', 'Identities that fetch their events by /sync', 'state')
+  const syncAge = gauge(
+    'meshgate_sync_age_seconds',
+    'Since the identity furthest behind heard from the homeserver',
+  )
+  const restarts = counter(
+    'meshgate_bridge_restarts_total',
+    'Starts of a bridge program after it had ended',
+    'platform',
+  )
+  const database = gauge('meshgate_database_bytes', 'Size of the database and of its log', 'file')
+  const diskFree = gauge('meshgate_disk_free_bytes', 'Free space where DATA_DIR is')
+  const readingSeconds = gauge('meshgate_reading_seconds', 'Time that the last reading of the queues took')
+  const withoutSeries = gauge('meshgate_devices_without_series', 'Devices beyond METRICS_DEVICES')
+
+  const startTime = gauge('process_start_time_seconds', 'When the process started, since the Unix epoch')
+  const cpu = counter('process_cpu_seconds_total', 'Time that the process was computing')
+  const resident = gauge('process_resident_memory_bytes', 'Memory of the process')
+  const heap = gauge('meshgate_heap_bytes', 'Memory of JavaScript objects, in use')
+  startTime.set(Math.round(Date.now() / 1000 - process.uptime()))
+  build.set({ version: options.version }, 1)
+
+  async function readQueues(): Promise<void> {
+    const outbox = await repository.outbox()
+    const deliveries = await repository.deliveries()
+    setTotal(queue, queueAge, outbox)
+    setTotal(pending, pendingAge, deliveries)
+    const text = new SeriesText(Object.values(SERIES))
+    await readDevices(outbox, text)
+    for (const [webhook, { count, since }] of [...deliveries].slice(0, maxDevices)) {
+      const labels = labelsText({ webhook })
+      text.add(SERIES.webhookPending, labels, count)
+      text.add(SERIES.webhookAge, labels, ageS(since))
+    }
+    series = text.toString()
+    setCounts(
+      webhooks,
+      (await repository.webhookCounts()).map(({ active, count }) => [
+        { state: active ? 'active' : 'off' },
+        count,
+      ]),
+    )
+  }
+
+  async function readDevices(outbox: ReadonlyMap<string, Waiting>, text: SeriesText): Promise<void> {
+    const counts = await repository.deviceCounts()
+    setCounts(
+      devices,
+      counts.map(({ count, ...labels }) => [labels, count]),
+    )
+    const listed = await repository.devices(maxDevices)
+    withoutSeries.set(counts.reduce((sum, { count }) => sum + count, 0) - listed.length)
+    tallies.keepOnly(new Map(listed.map(device => [device.id, device])))
+    const turn = new TurnBudget()
+    for (const { id: device, platform, state } of listed) {
+      const labels = labelsText({ device, platform })
+      const waiting = outbox.get(device)
+      const tally = tallies.of(device)
+      text.add(SERIES.deviceState, `${labels},state="${state}"`, 1)
+      text.add(SERIES.deviceQueue, labels, waiting?.count ?? 0)
+      text.add(SERIES.deviceAge, labels, waiting ? ageS(waiting.since) : 0)
+      text.add(SERIES.deviceMessages, `${labels},outcome="sent"`, tally.sent)
+      text.add(SERIES.deviceMessages, `${labels},outcome="failed"`, tally.failed)
+      text.add(SERIES.deviceSent, labels, tally.sentMs / 1000)
+      text.add(SERIES.deviceDeliveries, `${labels},outcome="delivered"`, tally.delivered)
+      text.add(SERIES.deviceDeliveries, `${labels},outcome="failed"`, tally.deliveryFailures)
+      text.add(SERIES.deviceDelivered, labels, tally.deliveredMs / 1000)
+      if (turn.isSpent) await turn.pause()
+    }
+  }
+
+  async function readParts(): Promise<void> {
+    setCounts(
+      check,
+      [...(await options.checks())].map(([name, isOk]) => [{ check: name }, isOk ? 1 : 0]),
+    )
+    restarts.reset()
+    for (const [platform, count] of options.bridgeRestarts()) restarts.inc({ platform }, count)
+    const sync = options.sync()
+    if (!sync) return
+    syncLoops.set({ state: 'working' }, sync.loops - sync.failing)
+    syncLoops.set({ state: 'failing' }, sync.failing)
+    if (sync.oldestSyncAt !== null) syncAge.set(ageS(sync.oldestSyncAt))
+  }
+
+  async function readMachine(): Promise<void> {
+    const { databaseFile } = options
+    database.set({ file: 'database' }, sizeOf(databaseFile))
+    database.set({ file: 'log' }, sizeOf(`${databaseFile}-wal`))
+    const { bavail, bsize } = await statfs(databaseFile)
+    diskFree.set(bavail * bsize)
+    const { user, system } = process.cpuUsage()
+    cpu.reset()
+    cpu.inc((user + system) / 1e6)
+    const { rss, heapUsed } = process.memoryUsage()
+    resident.set(rss)
+    heap.set(heapUsed)
+  }
+
+  function setTotal(count: Gauge, age: Gauge, waiting: ReadonlyMap<string, Waiting>): void {
+    let sum = 0
+    let oldest = Number.POSITIVE_INFINITY
+    for (const { count: some, since } of waiting.values()) {
+      sum += some
+      oldest = Math.min(oldest, since)
+    }
+    count.set(sum)
+    age.set(sum === 0 ? 0 : ageS(oldest))
+  }
+
+  function ageS(since: number): number {
+    return Math.max(0, clock.now() - since) / 1000
+  }
+
+  let servesUntil = 0
+  let series = ''
+  let running: Promise<void> | undefined
+
+  async function read(): Promise<void> {
+    await readParts()
+    await readMachine()
+    if (clock.steady() < servesUntil) return
+    const startedAt = performance.now()
+    await readQueues()
+    const tookMs = performance.now() - startedAt
+    readingSeconds.set(tookMs / 1000)
+    servesUntil = clock.steady() + Math.max(MIN_AGE_MS, tookMs * COST_FACTOR)
+  }
+
+  return {
+    async refresh() {
+      running ??= read().finally(() => {
+        running = undefined
+      })
+      await running
+      return series
+    },
+  }
+}
+
+/** What isn't among them any more has no series any more. */
+function setCounts(gauge: Gauge, counts: readonly (readonly [Labels, number])[]): void {
+  gauge.reset()
+  for (const [labels, count] of counts) gauge.set(labels, count)
+}
+
+/** 0 while there is no such file. */
+function sizeOf(file: string): number {
+  return statSync(file, { throwIfNoEntry: false })?.size ?? 0
+}

@@ -1,0 +1,144 @@
+/**
+ * SECRET_KEY and its change. A value in the settings tells whether the key is the one that the database was written with: with another one the start
+ * is refused, where it would otherwise make every token and secret worthless without a word. The key is changed by setting a new one
+ * beside SECRET_KEY_PREVIOUS: the next start seals everything anew in one transaction, and tokens, of which only hashes are kept, are
+ * hashed anew when they are next used (modules/tenants).
+ */
+import { StartError } from '../../../domain/errors.ts'
+import type { Clock } from '../../../lib/clock.ts'
+import type { Logger } from '../../../lib/logger.ts'
+import {
+  createHmacHasher,
+  createSealer,
+  deriveKey,
+  equalInConstantTime,
+  type Sealer,
+} from '../../../lib/sealing.ts'
+import type { SecretKeyRepository } from './repository.ts'
+
+const CHECK = 'secret_key_check'
+const CHANGED_AT = 'secret_key_changed_at'
+/** The key that passwords of Matrix users follow from, once SECRET_KEY has been changed: the homeserver knows the passwords of then. */
+const PASSWORD_KEY = 'matrix_password_key_sealed'
+/** What the keys of Matrix users' passwords are for. */
+export const PASSWORDS = 'matrix-passwords'
+
+export interface SecretKeys {
+  current: string
+  /** The one before, while it is being replaced. */
+  previous: string | undefined
+}
+
+export function keysOf(secrets: { secretKey: string; previousSecretKey: string | undefined }): SecretKeys {
+  return { current: secrets.secretKey, previous: secrets.previousSecretKey }
+}
+
+/** What the keys are used through. */
+export interface Keyring {
+  sealer: Sealer
+  /** A keyed one-way function under a key of its own. */
+  hasherFor(purpose: string): (text: string) => string
+  /** The same under the previous key; undefined when there is none. */
+  previousHasherFor: ((purpose: string) => (text: string) => string) | undefined
+}
+
+/**
+ * Brings the database under the current key.
+ * @throws StartError when it was written with another one
+ */
+export async function settleSecretKey(
+  repository: SecretKeyRepository,
+  keys: SecretKeys,
+  { clock, logger }: { clock: Clock; logger: Logger },
+): Promise<void> {
+  if ((await keyInUse(repository, keys)) === 'previous') {
+    await replaceKey(repository, keys, clock.now())
+    logger.info('SECRET_KEY was changed: all stored secrets are sealed anew')
+  } else if ((await repository.setting(CHECK)) === null) {
+    await repository.set(CHECK, checkOf(keys.current))
+  }
+  const changedAt = await repository.setting(CHANGED_AT)
+  if (keys.previous === undefined || changedAt === null) return
+  const tokens = await repository.countUnusedTokens(Number(changedAt))
+  logger.info(
+    { tokens },
+    tokens === 0
+      ? 'every token is under the new SECRET_KEY: SECRET_KEY_PREVIOUS can go'
+      : 'these tokens have not been used since SECRET_KEY was changed, and work only as long as SECRET_KEY_PREVIOUS is set',
+  )
+}
+
+/**
+ * For who works beside the gateway: changes nothing.
+ * @throws StartError when the database was written with another key
+ */
+export async function openKeyring(repository: SecretKeyRepository, keys: SecretKeys): Promise<Keyring> {
+  await keyInUse(repository, keys)
+  const { current, previous } = keys
+  const sealer = createSealer(current, previous)
+  const sealedKey = await repository.setting(PASSWORD_KEY)
+  const passwordKey = sealedKey === null ? null : Buffer.from(sealer.open(sealedKey, PASSWORDS), 'base64')
+  return {
+    sealer,
+    hasherFor: purpose =>
+      createHmacHasher(purpose === PASSWORDS && passwordKey ? passwordKey : deriveKey(current, purpose)),
+    previousHasherFor:
+      previous === undefined ? undefined : purpose => createHmacHasher(deriveKey(previous, purpose)),
+  }
+}
+
+async function keyInUse(
+  repository: SecretKeyRepository,
+  { current, previous }: SecretKeys,
+): Promise<'current' | 'previous'> {
+  const isRight = await keyTest(repository)
+  if (isRight(current)) return 'current'
+  if (previous !== undefined && isRight(previous)) return 'previous'
+  const other = previous === undefined ? '' : ', nor with SECRET_KEY_PREVIOUS'
+  throw new StartError(
+    `SECRET_KEY: this database was not written with it${other}; set the key of before again, or set it as SECRET_KEY_PREVIOUS to change to this one`,
+  )
+}
+
+async function keyTest(repository: SecretKeyRepository): Promise<(key: string) => boolean> {
+  const check = await repository.setting(CHECK)
+  if (check !== null) return key => equalInConstantTime(check, checkOf(key))
+  // From before there was a check value, or new: what is sealed tells, if anything is.
+  const sample = await repository.sample()
+  return key => sample === null || opens(key, sample)
+}
+
+function opens(key: string, { sealed, context }: { sealed: string; context: string }): boolean {
+  try {
+    createSealer(key).open(sealed, context)
+    return true
+  } catch {
+    return false
+  }
+}
+
+async function replaceKey(
+  repository: SecretKeyRepository,
+  { current, previous = '' }: SecretKeys,
+  now: number,
+): Promise<void> {
+  const [sealer, before] = [createSealer(current), createSealer(previous)]
+  const passwordKey = await repository.setting(PASSWORD_KEY)
+  const passwords =
+    passwordKey === null
+      ? deriveKey(previous, PASSWORDS).toString('base64')
+      : before.open(passwordKey, PASSWORDS)
+  await repository.replace({
+    reseal: (sealed, context) => sealer.seal(before.open(sealed, context), context),
+    settings: {
+      [CHECK]: checkOf(current),
+      [CHANGED_AT]: String(now),
+      [PASSWORD_KEY]: sealer.seal(passwords, PASSWORDS),
+    },
+  })
+}
+
+/** Tells keys apart, and nothing of them. */
+function checkOf(key: string): string {
+  return createHmacHasher(deriveKey(key, 'key-check'))('meshgate')
+}

@@ -1,0 +1,89 @@
+/**
+ * Answers the invitations to portal rooms. A join is complete when the room was entered and the
+ * messages since the invitation have been fetched: homeservers don't push those from before a join.
+ */
+import type { Chat } from '../../db/schema/index.ts'
+import { GatewayError, messageOf } from '../../domain/errors.ts'
+import type { MatrixSessions } from '../../domain/ports.ts'
+import type { Hears } from '../../domain/signals.ts'
+import { backoffMs } from '../../lib/backoff.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Logger } from '../../lib/logger.ts'
+import { saidSinceInvitation } from '../../matrix/history.ts'
+import { Nudge, type Worker } from '../../runtime/worker.ts'
+import type { ChatRepository } from '../chats/chat-repository.ts'
+import type { ChatRooms } from '../chats/chat-rooms.ts'
+import { chatKey } from './plan.ts'
+import type { Inbox } from './receiving.ts'
+
+export interface JoinsOptions {
+  repository: Pick<ChatRepository, 'unfinished'>
+  chatRooms: Pick<ChatRooms, 'enter'>
+  inbox: Pick<Inbox, 'completeJoin'>
+  sessions: Pick<MatrixSessions, 'actingAs'>
+  matrixUserOf(identityId: string): Promise<string>
+  signals: Hears<'invited'>
+  clock: Clock
+  logger: Logger
+}
+
+const RETRY = { baseMs: 1_000, capMs: 300_000 }
+/** How often rooms are looked for that no signal told of, in milliseconds. */
+const POLL_MS = 30_000
+const CONCURRENCY = 8
+
+/** Answers invitations as they come, and those left over from before. */
+export function createJoins(options: JoinsOptions): Worker {
+  const { repository, chatRooms, inbox, sessions, matrixUserOf, signals, clock, logger } = options
+  const nudge = new Nudge()
+  signals.on('invited', () => nudge.nudge())
+  const failures = new Map<string, { count: number; retryAt: number }>()
+
+  async function join({ identityId, roomId }: Chat): Promise<void> {
+    const state = await chatRooms.enter(identityId, roomId)
+    const session = sessions.actingAs(await matrixUserOf(identityId))
+    await inbox.completeJoin({ identityId, roomId }, state, await saidSinceInvitation(session, roomId))
+  }
+
+  async function tryJoin(chat: Chat): Promise<void> {
+    const key = keyOf(chat)
+    try {
+      await join(chat)
+      failures.delete(key)
+    } catch (error) {
+      const count = (failures.get(key)?.count ?? 0) + 1
+      const waitMs =
+        error instanceof GatewayError && error.retryAfterS !== undefined ? error.retryAfterS * 1000 : 0
+      failures.set(key, { count, retryAt: clock.steady() + Math.max(waitMs, backoffMs(count, RETRY)) })
+      logger.warn(
+        { room: chat.roomId, reason: messageOf(error), failures: count },
+        'a chat could not be joined',
+      )
+    }
+  }
+
+  async function tick(): Promise<void> {
+    const unfinished = new Map((await repository.unfinished()).map(chat => [keyOf(chat), chat]))
+    for (const key of failures.keys()) if (!unfinished.has(key)) failures.delete(key)
+    const isDue = (chat: Chat) => (failures.get(keyOf(chat))?.retryAt ?? 0) <= clock.steady()
+    const due = [...unfinished.values()].filter(isDue)
+    for (let start = 0; start < due.length; start += CONCURRENCY) {
+      await Promise.all(due.slice(start, start + CONCURRENCY).map(tryJoin))
+    }
+  }
+
+  return {
+    name: 'chat-rooms',
+    async run(signal) {
+      while (!signal.aborted) {
+        await tick()
+        const nextRetry = Math.min(...[...failures.values()].map(failure => failure.retryAt - clock.steady()))
+        await nudge.wait(clock, Math.max(10, Math.min(POLL_MS, nextRetry)), signal)
+      }
+    },
+  }
+}
+
+function keyOf({ identityId, roomId }: Chat): string {
+  return chatKey(identityId, roomId)
+}

@@ -1,0 +1,66 @@
+/** The shapes of a plan and of the knowledge it rests on. */
+import type { Device } from '../../db/schema/index.ts'
+import type { MediaInfo, MessageEvent } from '../../domain/events.ts'
+import type { Fact } from '../../domain/facts.ts'
+import type { EventBatch } from '../../domain/ports.ts'
+import type { ChatKnowledge } from '../chats/knowledge.ts'
+import type { Features } from '../chats/room-features-repository.ts'
+import type { ReadReport, StatusReport } from '../sending/status-repository.ts'
+import type { ChatState } from './chat-state.ts'
+import type { HeldFact } from './held-events.ts'
+import type { Reaction } from './reactions.ts'
+
+/** Facts known before the batch. */
+export interface Knowledge extends ChatKnowledge {
+  /** Reactions told of before that the batch takes back, by their events. */
+  reactions?: ReadonlyMap<string, Reaction>
+  /** Senders' numbers as devices know them; undefined: the bridge may know; see `phoneKey`. */
+  phones: ReadonlyMap<string, string | null | undefined>
+  /** Whose devices the bridge couldn't be asked about just now; see `loginsOf`. */
+  unanswered?: ReadonlySet<string>
+}
+
+export interface PlannedMessage {
+  identityId: string
+  deviceRowId: string
+  roomId: string
+  senderUserId: string
+  payload: MessageEvent
+  media: { id: string; mxcUri: string; info: MediaInfo } | null
+}
+
+/** A chat that is new or changed. */
+export interface PlannedChat {
+  chat: ChatState
+  /** Those of its columns that change. */
+  change: Partial<ChatState>
+}
+
+export interface Plan {
+  /** Null for a plan that completes a join: it comes from no batch. */
+  position: EventBatch['position'] | null
+  chats: PlannedChat[]
+  /** Contents that `features` of the chats name. */
+  features: Features[]
+  messages: PlannedMessage[]
+  /** Facts of rooms whose join isn't complete, or whose device isn't known yet. */
+  held: { identityId: string; said: HeldFact }[]
+  /**
+   * Chats that were joined and are to be joined anew once their device can be found out; see
+   * `chatKey`.
+   */
+  rejoined: ReadonlySet<string>
+  statuses: StatusReport[]
+  /** Read receipts: everything of ours in the room up to the event has been read. */
+  reads: ReadReport[]
+  names: ReadonlyMap<string, string>
+  /** Facts that nothing could be made of, by a defect of ours. */
+  givenUp: { told: Fact; error: unknown }[]
+  /**
+   * Devices that messages came for although we don't know them, or as logged out: perhaps just
+   * linked.
+   */
+  unknownDevices: { identityId: string; platform: string }[]
+  /** Those who speak to a device and whose numbers its bridge may know. */
+  unknownSenders: { device: Device; userId: string }[]
+}

@@ -1,0 +1,280 @@
+/**
+ * Plans, purely, what a batch of facts changes. The repository writes a plan in one transaction, or
+ * refuses it when the rows that it rests on have changed meanwhile.
+ */
+import type { Chat, Device } from '../../db/schema/index.ts'
+import { GatewayError } from '../../domain/errors.ts'
+import type { Fact, MembershipFact, MessageContent, NameFact, SaidFact } from '../../domain/facts.ts'
+import { remoteIdOf } from '../../domain/ghosts.ts'
+import type { EventBatch } from '../../domain/ports.ts'
+import { rfc3339 } from '../../lib/clock.ts'
+import { randomToken } from '../../lib/tokens.ts'
+import { columnsOf, describeChat } from '../chats/description.ts'
+import type { Features } from '../chats/room-features-repository.ts'
+import { ghostNamingOf } from '../devices/ghosts.ts'
+import { receivesFrom } from '../devices/history.ts'
+import type { StatusReport } from '../sending/status-repository.ts'
+import { type ChatState, membershipAfter, newChat } from './chat-state.ts'
+import type { HeldFact } from './held-events.ts'
+import type { Knowledge, Plan, PlannedChat, PlannedMessage } from './plan-types.ts'
+import { Reactions } from './reactions.ts'
+
+export const chatKey = (identityId: string, roomId: string) => `${identityId} ${roomId}`
+export const phoneKey = (deviceRowId: string, matrixUserId: string) => `${deviceRowId} ${matrixUserId}`
+/** The key of an identity's logins at a platform's bridge. */
+export const loginsOf = (identityId: string, platform: string) => `${identityId}/${platform}`
+
+/** We learn of a link a moment after the bridge made it, and a message may come in between. */
+const LINK_NOTICE_MS = 250
+
+/** @param batch in the order it happened */
+export function planBatch(batch: EventBatch, knowledge: Knowledge): Plan {
+  const planner = new Planner(knowledge, hearerOf(batch, knowledge))
+  for (const told of batch.facts) planner.takeSafely(told)
+  return planner.plan(batch.position)
+}
+
+/**
+ * The identity that a batch is for; undefined: all of ours. In a room with several of them each
+ * /sync brings the same events, and each identity hears them from its own.
+ */
+function hearerOf({ position }: EventBatch, { identities }: Knowledge): string | undefined {
+  return position.kind === 'transaction' ? undefined : identities.get(position.userId)
+}
+
+/**
+ * Plans the end of a join: people's names, and the messages since the invitation.
+ * @param said oldest first; those we have already are stored once all the same
+ * @throws GatewayError not_found when there is no such chat any more
+ */
+export function planJoin(
+  { identityId, roomId }: Pick<Chat, 'identityId' | 'roomId'>,
+  names: readonly NameFact[],
+  said: readonly SaidFact[],
+  knowledge: Knowledge,
+): Plan {
+  const chat = knowledge.chats.find(one => one.identityId === identityId && one.roomId === roomId)
+  if (!chat) throw new GatewayError('not_found', `the chat ${roomId} is gone`)
+  const planner = new Planner({ ...knowledge, chats: [chat] })
+  planner.update(chat, { membership: 'joined' })
+  for (const { userId, name } of names) planner.learnName(userId, name)
+  for (const told of said) planner.takeSafely(told)
+  return planner.plan(null)
+}
+
+class Planner {
+  private readonly reads: Plan['reads'] = []
+  private readonly givenUp: Plan['givenUp'] = []
+  private readonly unknownDevices: Plan['unknownDevices'] = []
+  private readonly unknownSenders: Plan['unknownSenders'] = []
+  private readonly messages: PlannedMessage[] = []
+  private readonly held: Plan['held'] = []
+  private readonly rejoined = new Set<string>()
+  private readonly statuses: StatusReport[] = []
+  private readonly names = new Map<string, string>()
+  private readonly changed = new Map<string, PlannedChat>()
+  private readonly features: Features[] = []
+  private readonly chats = new Map<string, ChatState[]>()
+  private readonly reactions: Reactions
+
+  /** @param hearer the only identity that the events are for; undefined: all */
+  constructor(
+    private readonly knowledge: Knowledge,
+    private readonly hearer?: string,
+  ) {
+    this.reactions = new Reactions(knowledge.reactions)
+    for (const chat of knowledge.chats.filter(({ identityId }) => this.hears(identityId)))
+      this.chats.set(chat.roomId, [...(this.chats.get(chat.roomId) ?? []), chat])
+  }
+
+  plan(position: Plan['position']): Plan {
+    const { features, givenUp, messages, held, rejoined, statuses, reads, names } = this
+    const { unknownDevices, unknownSenders } = this
+    return {
+      position,
+      chats: [...this.changed.values()],
+      features,
+      messages,
+      held,
+      rejoined,
+      statuses,
+      reads,
+      names,
+      givenUp,
+      unknownDevices,
+      unknownSenders,
+    }
+  }
+
+  private hears(identityId: string): boolean {
+    return this.hearer === undefined || this.hearer === identityId
+  }
+
+  /** A defect that one fact meets must not stop all others, each time they come again. */
+  takeSafely(told: Fact): void {
+    try {
+      this.take(told)
+    } catch (error) {
+      this.givenUp.push({ told, error })
+    }
+  }
+
+  private take(told: Fact): void {
+    if (this.knowledge.forged.has(told)) return
+    switch (told.fact) {
+      case 'message':
+      case 'reaction':
+        this.takeSaid(told)
+        break
+      case 'status': {
+        const { eventId, sender, status, reason } = told
+        this.statuses.push({ eventId, sender, status, reason })
+        break
+      }
+      case 'receipt': {
+        const { roomId, eventId, userId } = told
+        if (!this.knowledge.identities.has(userId)) this.reads.push({ roomId, eventId, userId })
+        break
+      }
+      case 'membership':
+        this.takeMembership(told)
+        break
+      case 'name':
+        if (!this.knowledge.identities.has(told.userId)) this.learnName(told.userId, told.name)
+        break
+      case 'portal':
+      case 'features':
+      case 'room':
+        this.describe(told.roomId, told)
+        break
+    }
+  }
+
+  learnName(userId: string, name: string): void {
+    if (this.knowledge.names.get(userId) !== name) this.names.set(userId, name)
+  }
+
+  private describe(roomId: string, told: Fact): void {
+    const { columns, features } = columnsOf(describeChat([told]), this.knowledge.platforms)
+    if (features) this.features.push(features)
+    for (const chat of this.chats.get(roomId) ?? []) this.update(chat, columns)
+  }
+
+  private takeMembership({ roomId, userId, membership: told }: MembershipFact): void {
+    const identityId = this.knowledge.identities.get(userId)
+    if (identityId === undefined || !this.hears(identityId)) return
+    const chat = this.chats.get(roomId)?.find(candidate => candidate.identityId === identityId)
+    const membership = membershipAfter(chat?.membership, told)
+    if (membership !== undefined) this.update(chat ?? newChat(identityId, roomId), { membership })
+  }
+
+  private takeSaid(said: HeldFact): void {
+    const content = this.reactions.contentOf(said)
+    if (!content) return
+    for (const chat of this.chats.get(said.roomId) ?? []) this.receive(chat, said, content)
+  }
+
+  private receive(chat: ChatState, said: HeldFact, content: MessageContent): void {
+    if (chat.membership === 'left' || this.knowledge.identities.get(said.sender) === chat.identityId) return
+    if (chat.membership !== 'joined') {
+      this.held.push({ identityId: chat.identityId, said })
+      return
+    }
+    if (chat.platform === null || (chat.kind !== 'dm' && chat.kind !== 'group')) return
+    const device = this.deviceOf(chat)
+    if (!device && this.knowledge.unanswered?.has(loginsOf(chat.identityId, chat.platform))) {
+      // It may be newly linked. The chat is joined once more when the bridge can be asked.
+      this.held.push({ identityId: chat.identityId, said })
+      this.rejoined.add(chatKey(chat.identityId, chat.roomId))
+      this.update(chat, { membership: 'joining' })
+      return
+    }
+    if (!device || device.state === 'logged_out')
+      this.unknownDevices.push({ identityId: chat.identityId, platform: chat.platform })
+    if (!device || !isReceived(said, chat, device)) return
+    const key = phoneKey(device.id, said.sender)
+    const phone = this.knowledge.phones.get(key)
+    if (phone === undefined && this.knowledge.phones.has(key))
+      this.unknownSenders.push({ device, userId: said.sender })
+    // The account's own words, by the other of its Matrix users.
+    if (phone && phone === device.phone) return
+    this.messages.push(this.planMessage(chat, device, said, content))
+    if (chat.kind === 'dm' && chat.peer !== said.sender) this.update(chat, { peer: said.sender })
+  }
+
+  /** The device of the login that the portal names, else the identity's first on the platform. */
+  private deviceOf(chat: ChatState): Device | undefined {
+    const devices = (this.knowledge.devices.get(chat.identityId) ?? []).filter(
+      device => device.platform === chat.platform,
+    )
+    return chat.receiver === null ? devices[0] : devices.find(device => device.loginId === chat.receiver)
+  }
+
+  private planMessage(
+    chat: ChatState,
+    device: Device,
+    { eventId, roomId, sender, sentAt }: HeldFact,
+    content: MessageContent,
+  ): PlannedMessage {
+    const name = this.names.get(sender) ?? this.knowledge.names.get(sender) ?? ''
+    const media = content.media && splitMedia(content.media)
+    const userId = [...this.knowledge.identities].find(
+      ([, identityId]) => identityId === chat.identityId,
+    )?.[0]
+    return {
+      identityId: chat.identityId,
+      deviceRowId: device.id,
+      roomId,
+      senderUserId: sender,
+      media,
+      payload: {
+        id: eventId,
+        type: content.type,
+        from: sender,
+        to: userId ?? '',
+        message: content.message,
+        device_id: device.deviceId,
+        media: media?.info ?? null,
+        event: content.event,
+        kind: content.kind,
+        timestamp: rfc3339(sentAt),
+        platform: device.platform,
+        sender: {
+          id: sender,
+          phone: this.knowledge.phones.get(phoneKey(device.id, sender)) ?? null,
+          name,
+        },
+        // A dm without a name is called by whom it is with; a group isn't by who happens to speak.
+        chat: { id: roomId, kind: chat.kind, name: chat.name || (chat.kind === 'dm' ? name : '') },
+        reply_to: content.replyTo,
+        relates_to: content.relatesTo,
+        location: content.location,
+        ...(content.event === 'message.reaction' ? { removed: content.removed ?? false } : {}),
+      },
+    }
+  }
+
+  update(chat: ChatState, change: Partial<ChatState>): void {
+    const updated = { ...chat, ...change }
+    const others = (this.chats.get(chat.roomId) ?? []).filter(other => other.identityId !== chat.identityId)
+    this.chats.set(chat.roomId, [...others, updated])
+    const key = chatKey(chat.identityId, chat.roomId)
+    this.changed.set(key, { chat: updated, change: { ...this.changed.get(key)?.change, ...change } })
+  }
+}
+
+/** Not our own words from the phone, not the bridge's notices, and not history. */
+function isReceived({ sender, sentAt }: HeldFact, chat: ChatState, device: Device): boolean {
+  if (sender === chat.bridgeBot || sender === device.ghostUserId) return false
+  if (remoteIdOf(sender, ghostNamingOf(device)) === device.loginId) return false
+  return sentAt >= oldestReceived(sentAt, receivesFrom(device))
+}
+
+/** A network that counts whole seconds rounds its times down. */
+function oldestReceived(sentAt: number, from: number): number {
+  return sentAt % 1_000 === 0 ? from - LINK_NOTICE_MS - 999 : from - LINK_NOTICE_MS
+}
+
+function splitMedia({ mxcUri, ...info }: NonNullable<MessageContent['media']>): PlannedMessage['media'] {
+  return { id: randomToken('file_', 18), mxcUri, info }
+}

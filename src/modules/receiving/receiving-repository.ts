@@ -1,0 +1,249 @@
+/** SQL of the inbox: what a batch rests on, and the one transaction that stores what it means. */
+import { and, asc, eq, sql } from 'drizzle-orm'
+import type { Db } from '../../db/open.ts'
+import {
+  appserviceTransactions,
+  type Chat,
+  chats,
+  earlyStatuses,
+  heldEvents,
+  identities,
+  inboxEvents,
+  media,
+  profiles,
+} from '../../db/schema/index.ts'
+import { statement } from '../../db/statement.ts'
+import type { Reader, Tx } from '../../db/transaction.ts'
+import { isMessageEvent } from '../../domain/events.ts'
+import type { Observer } from '../../domain/observation.ts'
+import type { EventBatch, RoomEvent } from '../../domain/ports.ts'
+import { rememberFeatures } from '../chats/room-features-repository.ts'
+import { writeEvent } from '../events/event-repository.ts'
+import type { Backlog } from '../sending/backlog.ts'
+import { createStatusWriter } from '../sending/status-repository.ts'
+import { type HeldFact, heldEventOf, heldFactsOf } from './held-events.ts'
+import { chatKey } from './plan.ts'
+import type { Plan, PlannedChat, PlannedMessage } from './plan-types.ts'
+import type { Reaction } from './reactions.ts'
+
+export interface InboxRepository {
+  /** True when the batch at this position has been stored already. */
+  isRepeat(position: EventBatch['position']): Promise<boolean>
+  /** Which of the identities' events were reactions, by the events' ids. */
+  reactions(
+    identityIds: readonly string[],
+    eventIds: readonly string[],
+  ): Promise<ReadonlyMap<string, Reaction>>
+  /** @returns false when what the plan rests on has changed: nothing was written, plan again */
+  store(plan: Plan, now: number): Promise<boolean>
+  /** Facts that wait for a room's join, oldest first, and the number of rows that hold them. */
+  held(identityId: string, roomId: string): Promise<{ facts: HeldFact[]; count: number }>
+  /**
+   * Stores the end of a join and removes the held events.
+   * @returns false when there are no longer `heldCount` of them: nothing was written, plan again
+   */
+  storeJoin(
+    plan: Plan,
+    chat: Pick<Chat, 'identityId' | 'roomId'>,
+    heldCount: number,
+    now: number,
+  ): Promise<boolean>
+  /** Removes what only served to recognise repeats and can't come any more. */
+  forget(before: number): Promise<void>
+}
+
+const param = sql.placeholder
+const transaction = statement(orm =>
+  orm
+    .select({ txnId: appserviceTransactions.txnId })
+    .from(appserviceTransactions)
+    .where(eq(appserviceTransactions.txnId, param('txnId'))),
+)
+const insertTransaction = statement(orm =>
+  orm.insert(appserviceTransactions).values({ txnId: param('txnId'), receivedAt: param('now') }),
+)
+const oneChat = statement(orm =>
+  orm
+    .select({ membership: chats.membership })
+    .from(chats)
+    .where(and(eq(chats.identityId, param('identityId')), eq(chats.roomId, param('roomId')))),
+)
+const upsertProfile = statement(orm =>
+  orm
+    .insert(profiles)
+    .values({ matrixUserId: param('userId'), displayName: param('name') })
+    .onConflictDoUpdate({ target: profiles.matrixUserId, set: { displayName: sql`excluded.display_name` } }),
+)
+const reactionOf = statement(orm =>
+  orm
+    .select({ payload: inboxEvents.payload })
+    .from(inboxEvents)
+    .where(
+      and(
+        eq(inboxEvents.identityId, param('identityId')),
+        eq(inboxEvents.eventId, param('eventId')),
+        eq(inboxEvents.name, 'message.reaction'),
+      ),
+    ),
+)
+const userAtSyncToken = statement(orm =>
+  orm
+    .select({ id: identities.id })
+    .from(identities)
+    .where(and(eq(identities.matrixUserId, param('userId')), eq(identities.syncToken, param('nextBatch')))),
+)
+const ofRoom = and(eq(heldEvents.identityId, param('identityId')), eq(heldEvents.roomId, param('roomId')))
+const heldOfRoom = statement(orm =>
+  orm.select({ event: heldEvents.event }).from(heldEvents).where(ofRoom).orderBy(asc(heldEvents.seq)),
+)
+const heldSeqs = statement(orm => orm.select({ seq: heldEvents.seq }).from(heldEvents).where(ofRoom))
+const releaseHeld = statement(orm => orm.delete(heldEvents).where(ofRoom))
+const forgetTransactions = statement(orm =>
+  orm.delete(appserviceTransactions).where(sql`${appserviceTransactions.receivedAt} < ${param('before')}`),
+)
+const forgetStatuses = statement(orm =>
+  orm.delete(earlyStatuses).where(sql`${earlyStatuses.receivedAt} < ${param('before')}`),
+)
+
+export function createInboxRepository(
+  db: Pick<Db, 'read' | 'write'>,
+  observer?: Pick<Observer, 'messageSettled'>,
+  backlog?: Pick<Backlog, 'leave' | 'requeue'>,
+): InboxRepository {
+  const statuses = createStatusWriter(observer, backlog)
+
+  /** Everything of a plan but its position. */
+  async function write(tx: Tx, plan: Plan, now: number): Promise<void> {
+    for (const features of plan.features) await rememberFeatures(tx, features)
+    for (const chat of plan.chats) await writeChat(tx, chat, now)
+    for (const [userId, name] of plan.names) await tx.run(upsertProfile, { userId, name })
+    for (const { identityId, said } of plan.held) {
+      const row = { identityId, roomId: said.roomId, event: heldEventOf(said) }
+      await tx.run(orm => orm.insert(heldEvents).values(row))
+    }
+    for (const message of plan.messages) await writeMessage(tx, message, now)
+    for (const status of plan.statuses) await statuses.report(tx, status, now)
+    for (const receipt of plan.reads) await statuses.read(tx, receipt, now)
+  }
+
+  return {
+    isRepeat: position => db.read(reader => isStored(reader, position)),
+
+    reactions: (identityIds, eventIds) =>
+      db.read(async reader => {
+        const found = new Map<string, Reaction>()
+        for (const eventId of eventIds) {
+          for (const identityId of identityIds) {
+            const payload = (await reader.get(reactionOf, { identityId, eventId }))?.payload
+            if (payload && isMessageEvent(payload))
+              found.set(eventId, { emoji: payload.message, relatesTo: payload.relates_to })
+          }
+        }
+        return found
+      }),
+
+    store: (plan, now) =>
+      db.write(async tx => {
+        if (plan.position && (await isStored(tx, plan.position))) return true
+        if (await isStale(tx, plan)) return false
+        if (plan.position) await writePosition(tx, plan.position, now)
+        await write(tx, plan, now)
+        return true
+      }),
+
+    async held(identityId, roomId) {
+      const rows = await db.read(reader => reader.all(heldOfRoom, { identityId, roomId }))
+      const facts = rows.flatMap(row => heldFactsOf(row.event as unknown as RoomEvent))
+      return { facts, count: rows.length }
+    },
+
+    storeJoin: (plan, { identityId, roomId }, heldCount, now) =>
+      db.write(async tx => {
+        const heldNow = await tx.all(heldSeqs, { identityId, roomId })
+        if (heldNow.length !== heldCount) return false
+        await tx.run(releaseHeld, { identityId, roomId })
+        await write(tx, plan, now)
+        return true
+      }),
+
+    forget: before =>
+      db.write(async tx => {
+        await tx.run(forgetTransactions, { before })
+        await tx.run(forgetStatuses, { before })
+      }),
+  }
+}
+
+/** True when an event of the plan would be held for a join that is complete by now. */
+async function isStale(tx: Tx, { held, rejoined }: Plan): Promise<boolean> {
+  for (const { identityId, said } of held) {
+    const { roomId } = said
+    if (rejoined.has(chatKey(identityId, roomId))) continue
+    if ((await tx.get(oneChat, { identityId, roomId }))?.membership === 'joined') return true
+  }
+  return false
+}
+
+async function writeChat(tx: Tx, { chat, change }: PlannedChat, now: number): Promise<void> {
+  await tx.run(orm =>
+    orm
+      .insert(chats)
+      .values({ ...chat, createdAt: now, updatedAt: now })
+      // Nothing else: sending may have described the chat since the plan was made.
+      .onConflictDoUpdate({ target: [chats.identityId, chats.roomId], set: { ...change, updatedAt: now } }),
+  )
+  if (chat.membership === 'invited' || chat.membership === 'joining') tx.emit('invited')
+}
+
+async function writeMessage(tx: Tx, message: PlannedMessage, now: number): Promise<void> {
+  const { media: file, ...event } = message
+  const isNew = await writeEvent(
+    tx,
+    { ...event, eventId: event.payload.id, lane: event.roomId, mediaId: file?.id ?? null },
+    now,
+  )
+  // The homeserver may tell it twice.
+  if (isNew && file) await writeMedia(tx, event.identityId, file, now)
+}
+
+function writeMedia(
+  tx: Tx,
+  identityId: string,
+  { id, mxcUri, info }: NonNullable<PlannedMessage['media']>,
+  now: number,
+): Promise<void> {
+  return tx.run(orm =>
+    orm.insert(media).values({
+      id,
+      identityId,
+      mxcUri,
+      fileName: info.file_name,
+      mimeType: info.mime_type,
+      sizeBytes: info.size,
+      width: info.width,
+      height: info.height,
+      durationMs: info.duration,
+      blurHash: info.blur_hash,
+      stored: false,
+      createdAt: now,
+      updatedAt: now,
+    }),
+  )
+}
+
+async function isStored(reader: Reader, position: EventBatch['position']): Promise<boolean> {
+  if (position.kind === 'look_back') return false
+  const found = await (position.kind === 'transaction'
+    ? reader.get(transaction, { txnId: position.txnId })
+    : reader.get(userAtSyncToken, position))
+  return found !== undefined
+}
+
+async function writePosition(tx: Tx, position: EventBatch['position'], now: number): Promise<void> {
+  if (position.kind === 'transaction') await tx.run(insertTransaction, { txnId: position.txnId, now })
+  if (position.kind === 'sync') {
+    const own = eq(identities.matrixUserId, position.userId)
+    const set = { syncToken: position.nextBatch, updatedAt: now }
+    await tx.run(orm => orm.update(identities).set(set).where(own))
+  }
+}

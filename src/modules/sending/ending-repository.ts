@@ -1,0 +1,222 @@
+/**
+ * SQL of messages that neither a try nor a report decides on: one is taken back, has waited too long, its device was deleted, or its bridge says
+ * nothing of it.
+ */
+import { eq, sql } from 'drizzle-orm'
+import type { Db } from '../../db/open.ts'
+import { devices, type Message, media, messages, outboxLanes } from '../../db/schema/index.ts'
+import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
+import { statement } from '../../db/statement.ts'
+import type { Tx } from '../../db/transaction.ts'
+import type { Observer } from '../../domain/observation.ts'
+import { expiredReason } from './expired.ts'
+import { isLaneOfDevice, lanesOf } from './lane-repository.ts'
+import { findMessage, type MessageWithDevice } from './message-repository.ts'
+import type { StatusWriter } from './status-repository.ts'
+import { VOID_REASON } from './void.ts'
+
+/** Messages that ended. */
+export interface Ended {
+  count: number
+  /** Files whose rows are gone, as no message needs them any more. */
+  unneeded: string[]
+}
+
+export interface Cancelled {
+  /** False: it was queued no more, and stays as it is. */
+  cancelled: boolean
+  found: MessageWithDevice
+  unneeded: string[]
+}
+
+export interface MessageEndings {
+  /** Takes back a message if it is still queued. @returns null when the identity has no such message */
+  cancel(identityId: string, id: string, now: number): Promise<Cancelled | null>
+  /** Fails at most `limit` messages that are queued beyond their `expires_at`, longest beyond it first. */
+  expire(now: number, limit: number): Promise<Ended>
+  /** Devices that were deleted and for which something waits, and those that were linked again before all of it had failed. */
+  voidQueues(): Promise<string[]>
+  /**
+   * Fails messages that wait for a device that was deleted, at most `limit`; one that is being sent
+   * just now is left to whoever sends it.
+   */
+  failVoid(deviceRowId: string, limit: number, now: number): Promise<Ended>
+  /**
+   * Marks messages handed over before `before` without a status as sent.
+   * @returns how many, at most `limit`
+   */
+  settleSilent(before: number, limit: number, now: number): Promise<number>
+}
+
+const stillNeeded = statement(orm =>
+  orm
+    .select({ seq: messages.seq })
+    .from(messages)
+    // Also by one that was handed over: the network may ask for it to be sent again.
+    .where(
+      sql`${messages.mediaId} = ${textParam('mediaId')} and ${messages.status} not in ('failed', 'cancelled')`,
+    )
+    .limit(ONE),
+)
+const expired = statement(orm =>
+  orm
+    .select()
+    .from(messages)
+    .where(
+      // As the index messages_expiring has it.
+      sql`${messages.expiresAt} <= ${numberParam('now')} and ${messages.status} = 'queued' and ${messages.expiresAt} is not null`,
+    )
+    .orderBy(messages.expiresAt)
+    .limit(limitParam('limit')),
+)
+// The status is spelled out, as a partial index is found by its text.
+const silent = statement(orm =>
+  orm
+    .select({
+      seq: messages.seq,
+      id: messages.id,
+      identityId: messages.identityId,
+      deviceRowId: messages.deviceRowId,
+      createdAt: messages.createdAt,
+    })
+    .from(messages)
+    .where(sql`${messages.status} = 'submitted' and ${messages.updatedAt} <= ${numberParam('before')}`)
+    .orderBy(messages.updatedAt)
+    .limit(limitParam('limit')),
+)
+
+// Deleted devices are few beside all devices, and devices beside their messages, so each device's
+// lanes are looked for by themselves.
+const queues = statement(orm =>
+  orm
+    .select({ deviceRowId: devices.id })
+    .from(devices)
+    .where(
+      sql`${devices.voidThrough} is not null or (${devices.removedAt} is not null and exists (select 1 from outbox_lanes
+        where lane >= ${devices.id} || '/' and lane < ${devices.id} || '0'))`,
+    ),
+)
+const voidThrough = statement(orm =>
+  orm
+    .select({
+      seq: sql<
+        number | null
+      >`case when ${devices.removedAt} is null then ${devices.voidThrough} else ${Number.MAX_SAFE_INTEGER} end`,
+    })
+    .from(devices)
+    .where(eq(devices.id, sql.placeholder('deviceRowId'))),
+)
+// A message that a kill left as `sending` is in a lane that nobody holds.
+const voided = statement(orm =>
+  orm
+    .select()
+    .from(messages)
+    .where(
+      sql`${isLaneOfDevice(messages.lane)} and ${messages.status} in ('queued', 'sending') and ${messages.seq} <= ${numberParam('through')}
+        and (${messages.status} = 'queued' or not exists (select 1 from outbox_lanes
+          where outbox_lanes.lane = messages.lane and outbox_lanes.lease_id is not null))`,
+    )
+    .limit(limitParam('limit')),
+)
+// One that holds a slot stays until that is given back.
+const closeLane = statement(orm =>
+  orm.delete(outboxLanes).where(
+    sql`${outboxLanes.lane} = ${sql.placeholder('lane')} and ${outboxLanes.leaseId} is null and ${outboxLanes.hasSlot} = 0 and not exists (select 1 from messages
+        where messages.lane = outbox_lanes.lane and messages.status in ('queued', 'sending'))`,
+  ),
+)
+const clearMark = statement(orm =>
+  orm
+    .update(devices)
+    .set({ voidThrough: null })
+    .where(
+      sql`${devices.id} = ${sql.placeholder('deviceRowId')} and ${devices.voidThrough} is not null and not exists (select 1 from messages
+        where ${isLaneOfDevice(messages.lane)} and messages.status in ('queued', 'sending') and messages.seq <= devices.void_through)`,
+    ),
+)
+const removeFile = statement(orm => orm.delete(media).where(eq(media.id, sql.placeholder('mediaId'))))
+
+/**
+ * @param onEnded is called with the device of a message that waits no more and wasn't tried: it may
+ * leave a slot that nobody uses
+ */
+export function createMessageEndings(
+  db: Pick<Db, 'read' | 'write'>,
+  statuses: Pick<StatusWriter, 'ended' | 'stayedSilent'>,
+  observer?: Pick<Observer, 'messageSettled'>,
+  onEnded?: (deviceRowId: string) => void,
+): MessageEndings {
+  async function failAll(
+    tx: Tx,
+    found: readonly Message[],
+    reasonOf: (message: Message) => string,
+    now: number,
+  ): Promise<Ended> {
+    const unneeded: string[] = []
+    for (const message of found) {
+      await statuses.ended(tx, message, 'failed', reasonOf(message), now)
+      noteEnded(tx, message, 'failed', now)
+      unneeded.push(...(await releaseFile(tx, message.mediaId)))
+    }
+    return { count: found.length, unneeded }
+  }
+
+  /** No try tells of it. */
+  function noteEnded(tx: Tx, message: Message, status: 'failed' | 'cancelled', now: number): void {
+    const { id, deviceRowId, createdAt } = message
+    const outcome = { messageId: id, deviceRowId, status, ageMs: now - createdAt }
+    tx.afterCommit(() => {
+      observer?.messageSettled(outcome)
+      onEnded?.(deviceRowId)
+    })
+  }
+
+  return {
+    cancel: (identityId, id, now) =>
+      db.write(async tx => {
+        const found = await findMessage(tx, identityId, id)
+        if (!found) return null
+        const { message } = found
+        // A message that is claimed is `sending`: nobody holds one that is queued.
+        if (message.status !== 'queued') return { found, cancelled: false, unneeded: [] }
+        await statuses.ended(tx, message, 'cancelled', null, now)
+        noteEnded(tx, message, 'cancelled', now)
+        const changed = { ...message, status: 'cancelled' as const, reason: null, updatedAt: now }
+        const unneeded = await releaseFile(tx, message.mediaId)
+        return { found: { ...found, message: changed }, cancelled: true, unneeded }
+      }),
+
+    expire: (now, limit) =>
+      db.write(async tx => failAll(tx, await tx.all(expired, { now, limit }), expiredReason, now)),
+
+    async voidQueues() {
+      const found = await db.read(reader => reader.all(queues))
+      return found.map(({ deviceRowId }) => deviceRowId)
+    },
+
+    failVoid: (deviceRowId, limit, now) =>
+      db.write(async tx => {
+        const through = (await tx.get(voidThrough, { deviceRowId }))?.seq ?? 0
+        const ofDevice = lanesOf(deviceRowId)
+        const found = await tx.all(voided, { ...ofDevice, through, limit })
+        const ended = await failAll(tx, found, () => VOID_REASON, now)
+        for (const lane of new Set(found.map(message => message.lane))) await tx.run(closeLane, { lane })
+        if (found.length < limit) await tx.run(clearMark, { deviceRowId, ...ofDevice })
+        return ended
+      }),
+
+    settleSilent: (before, limit, now) =>
+      db.write(async tx => {
+        const found = await tx.all(silent, { before, limit })
+        for (const message of found) await statuses.stayedSilent(tx, message, now)
+        return found.length
+      }),
+  }
+}
+
+/** @returns the file, if it has one that may go now */
+async function releaseFile(tx: Tx, mediaId: string | null): Promise<string[]> {
+  if (mediaId === null || (await tx.get(stillNeeded, { mediaId }))) return []
+  await tx.run(removeFile, { mediaId })
+  return [mediaId]
+}

@@ -1,0 +1,193 @@
+/** From an address as people write it to the Matrix room of the chat, by the bridge. What was found is kept. */
+import type { Chat, Device } from '../../db/schema/index.ts'
+import { groupKey, isGroupLink, isMatrixUserId } from '../../domain/addresses.ts'
+import { GatewayError } from '../../domain/errors.ts'
+import type { Bridge, Bridges, JoinedGroup } from '../../domain/ports.ts'
+import type { RoomFeatures } from '../../domain/room-features.ts'
+import type { RecipientKind } from '../../domain/states.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { trimmed } from '../../lib/phone-numbers.ts'
+import { type ChatRepository, isChatOf } from '../chats/chat-repository.ts'
+import type { PeoplesPhones } from '../chats/phones.ts'
+import { resolveContact } from '../chats/resolve.ts'
+import type { LinkedDevices } from '../devices/devices.ts'
+import { recipientKey } from './recipient-key.ts'
+import type { RecipientRooms } from './room-repository.ts'
+
+export interface RecipientsOptions {
+  rooms: RecipientRooms
+  chats: Pick<ChatRepository, 'get' | 'ofDevice' | 'directWith' | 'groupsOf' | 'featuresOf'>
+  devices: Pick<LinkedDevices, 'linked'>
+  bridges: Bridges
+  phones: Pick<PeoplesPhones, 'of' | 'note'>
+  clock: Clock
+}
+
+export interface Addressed {
+  kind: RecipientKind
+  recipient: string
+  /** As `recipientKey` tells it. */
+  key: string
+}
+
+export interface KnownChat {
+  roomId: string
+  /** Features of its network; null where they aren't known. */
+  takes: RoomFeatures | null
+}
+
+export interface Recipients {
+  /**
+   * @param userId the identity's Matrix user
+   * @returns the room id of the chat
+   * @throws GatewayError not_found when nobody answers to the address, and as bridges do
+   */
+  resolve(device: Device, userId: string, kind: RecipientKind, recipient: string): Promise<string>
+  /**
+   * The recipient's chat, as far as it is known without asking the bridge.
+   */
+  known(device: Device, recipient: Addressed): Promise<KnownChat | null>
+  /** The room has turned out to be none of ours any more: ask again next time. */
+  forget(device: Device, roomId: string): Promise<void>
+}
+
+/** A bridge makes the room of a group "momentarily" after the join: how long that may take, in milliseconds. */
+const PORTAL_PATIENCE_MS = 30_000
+const FIRST_LOOK_MS = 20
+const LONGEST_LOOK_MS = 1_000
+
+export function createRecipients({
+  rooms,
+  chats,
+  devices,
+  bridges,
+  phones,
+  clock,
+}: RecipientsOptions): Recipients {
+  async function find(
+    device: Device,
+    userId: string,
+    kind: RecipientKind,
+    recipient: string,
+  ): Promise<string> {
+    const bridge = bridges.forPlatform(device.platform)
+    if (kind === 'contact') return findContact(bridge, device, userId, recipient)
+    return isGroupLink(recipient)
+      ? joinByLink(bridge, device, userId, groupKey(recipient))
+      : findGroup(device, recipient)
+  }
+
+  async function findContact(
+    bridge: Bridge,
+    device: Device,
+    userId: string,
+    recipient: string,
+  ): Promise<string> {
+    // Who has written to us can be answered, also on a network that can't look anybody up.
+    const direct = await chatNamed(device, 'contact', recipient)
+    if (direct) return direct.roomId
+    try {
+      const { contact, identifier } = await resolveContact(bridge, device, userId, recipient)
+      await phones.note(device, contact)
+      return contact.roomId ?? (await bridge.createDirectChat(userId, device.loginId, identifier)).roomId
+    } catch (error) {
+      if (!(error instanceof GatewayError && error.code === 'not_found')) throw error
+      throw new GatewayError('not_found', `${recipient} isn't on ${device.platform}: ${error.message}`)
+    }
+  }
+
+  /** The chat whose room, Matrix user or group's id on the network this is. */
+  async function chatNamed(device: Device, kind: RecipientKind, recipient: string): Promise<Chat | null> {
+    if (recipient.startsWith('!')) {
+      const chat = await chats.get(device.identityId, recipient)
+      return chat && chat.membership !== 'left' && isChatOf(device, chat) ? chat : null
+    }
+    if (kind === 'contact') return isMatrixUserId(recipient) ? chats.directWith(device, recipient) : null
+    return isGroupLink(recipient) ? null : chats.ofDevice(device, recipient)
+  }
+
+  /** By the network's own id of the group. */
+  async function findGroup(device: Device, recipient: string): Promise<string> {
+    const chat = await chatNamed(device, 'group', recipient)
+    if (chat) return chat.roomId
+    throw new GatewayError(
+      'not_found',
+      `${recipient} is no group of this device: expected an invite link or its id`,
+    )
+  }
+
+  async function joinByLink(bridge: Bridge, device: Device, userId: string, link: string): Promise<string> {
+    const known = await bridge.resolveGroupLink(userId, link)
+    const chat = known === null ? null : await chats.ofDevice(device, known)
+    if (chat) return chat.roomId
+    if (!(await bridge.joinsAsLogin(userId))) await refuseToJoinAsAnother(device)
+    const before = (await chats.groupsOf(device)).map(group => group.roomId)
+    const joined = await bridge.joinGroup(userId, device.loginId, link)
+    const deadline = clock.steady() + PORTAL_PATIENCE_MS
+    for (
+      let waitMs = FIRST_LOOK_MS;
+      clock.steady() < deadline;
+      waitMs = Math.min(waitMs * 2, LONGEST_LOOK_MS)
+    ) {
+      const roomId = await roomOfJoined(device, joined, before)
+      if (roomId !== null) return roomId
+      await clock.sleep(waitMs)
+    }
+    throw new GatewayError(
+      'bridge_timeout',
+      `the ${device.platform} bridge joined the group but made no chat for it`,
+    )
+  }
+
+  /** Some bridges tell only the group's name: then it is the one of that name that is new, or, if we were in it before, the only one. */
+  async function roomOfJoined(
+    device: Device,
+    { channelId, name, already }: JoinedGroup,
+    before: readonly string[],
+  ): Promise<string | null> {
+    if (channelId !== null) return (await chats.ofDevice(device, channelId))?.roomId ?? null
+    const named = (await chats.groupsOf(device)).filter(group => group.name === name)
+    const candidates = already ? named : named.filter(group => !before.includes(group.roomId))
+    return candidates.length === 1 ? (candidates[0]?.roomId ?? null) : null
+  }
+
+  /** A bot's `join` mostly has no way to name a login: it takes the first one, which must then be the device that sends. */
+  async function refuseToJoinAsAnother(device: Device): Promise<void> {
+    const { identityId, platform, loginId } = device
+    const logins = (await devices.linked(identityId)).filter(other => other.platform === platform)
+    const first = logins.toSorted((one, other) => (one.loginId < other.loginId ? -1 : 1))[0]
+    if (first === undefined || first.loginId === loginId) return
+    throw new GatewayError(
+      'conflict',
+      `of several ${platform} devices of a token the bridge joins groups with ${first.deviceId} only: ` +
+        `join the group on the phone ${device.deviceId}, or link it with a token of its own`,
+    )
+  }
+
+  return {
+    async resolve(device, userId, kind, written) {
+      const recipient = trimmed(written)
+      // A Matrix room id is what it is, if it is a chat of ours.
+      if (recipient.startsWith('!')) {
+        if (await chatNamed(device, kind, recipient)) return recipient
+        throw new GatewayError('not_found', `${recipient} is no chat of this device`)
+      }
+      const key = await recipientKey(phones, device, kind, recipient)
+      const known = await rooms.find(device.id, key)
+      if (known !== null) return known
+      const roomId = await find(device, userId, kind, recipient)
+      await rooms.remember(device.id, key, roomId, clock.now())
+      return roomId
+    },
+    async known(device, { kind, recipient: written, key }) {
+      const recipient = trimmed(written)
+      const roomId = await rooms.find(device.id, key)
+      const chat = await (roomId === null
+        ? chatNamed(device, kind, recipient)
+        : chats.get(device.identityId, roomId))
+      if (chat) return { roomId: chat.roomId, takes: await chats.featuresOf(chat) }
+      return roomId === null ? null : { roomId, takes: null }
+    },
+    forget: (device, roomId) => rooms.forget(device.id, roomId),
+  }
+}

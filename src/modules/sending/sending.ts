@@ -1,0 +1,255 @@
+/** Accepting sends and showing what became of them. */
+import type { Device } from '../../db/schema/index.ts'
+import { hasBlanks, isGroupLink, splitList } from '../../domain/addresses.ts'
+import { GatewayError } from '../../domain/errors.ts'
+import { MAX_RECIPIENT_LENGTH, MAX_TEXT_BYTES } from '../../domain/limits.ts'
+import type { Bridges } from '../../domain/ports.ts'
+import type { RecipientKind } from '../../domain/states.ts'
+import type { MessageView } from '../../domain/views/message.ts'
+import { isBlank } from '../../lib/blank-text.ts'
+import { type Clock, rfc3339 } from '../../lib/clock.ts'
+import { trimmed } from '../../lib/phone-numbers.ts'
+import { timeOrderedId } from '../../lib/tokens.ts'
+import type { PeoplesPhones } from '../chats/phones.ts'
+import { contactProblem } from '../chats/resolve.ts'
+import type { LinkedDevices } from '../devices/devices.ts'
+import { loggedOut, noSuchDevice } from '../devices/refusals.ts'
+import type { MediaStore } from '../media/types.ts'
+import type { Backlog } from './backlog.ts'
+import { createDueTimes } from './due-times.ts'
+import type { MessageEndings } from './ending-repository.ts'
+import { textRefusalWith } from './file-plan.ts'
+import type { MessageRepository, MessageWithDevice } from './message-repository.ts'
+import { messageView } from './message-view.ts'
+import type { Pace } from './pace.ts'
+import { recipientKey } from './recipient-key.ts'
+import type { Addressed, KnownChat, Recipients } from './recipients.ts'
+import { checkReply, checkReplyId } from './replies.ts'
+import type { ReplyTargets } from './reply-repository.ts'
+import type { Messages, SendRequest } from './types.ts'
+import type { WaitingMessages } from './waiting-repository.ts'
+
+export interface MessagesOptions {
+  repository: MessageRepository
+  waiting: Pick<WaitingMessages, 'deviceQueue' | 'placesInLane' | 'lanesOfPeople'>
+  endings: Pick<MessageEndings, 'cancel'>
+  replies: ReplyTargets
+  phones: Pick<PeoplesPhones, 'of'>
+  recipients: Pick<Recipients, 'known'>
+  devices: Pick<LinkedDevices, 'find' | 'linked'>
+  bridges: Pick<Bridges, 'forPlatform'>
+  media: Pick<MediaStore, 'discard' | 'discardAll'>
+  backlog: Pick<Backlog, 'enter' | 'leave'>
+  paceOf(platform: string): Pace
+  clock: Clock
+}
+
+const MAX_RECIPIENTS = 1_000
+
+export function createMessages(options: MessagesOptions): Messages {
+  const {
+    repository,
+    waiting,
+    endings,
+    replies,
+    phones,
+    recipients: addresses,
+    devices,
+    bridges,
+    media,
+    backlog,
+    paceOf,
+    clock,
+  } = options
+
+  const dueTimes = createDueTimes({ waiting, paceOf, clock })
+
+  async function views(found: readonly MessageWithDevice[]): Promise<MessageView[]> {
+    const due = await dueTimes(found)
+    return found.map(one => view(one, due.get(one.message.seq) ?? null))
+  }
+
+  /**
+   * The same recipient written in two ways is one, by its key or by its room: nobody wants a
+   * message twice.
+   */
+  async function distinct(
+    device: Device,
+    kind: RecipientKind,
+    recipients: string[],
+  ): Promise<(Addressed & { chat: KnownChat | null })[]> {
+    const seen = new Set<string>()
+    const addressed: (Addressed & { chat: KnownChat | null })[] = []
+    for (const recipient of recipients) {
+      const key = await recipientKey(phones, device, kind, recipient)
+      if (seen.has(key)) continue
+      seen.add(key)
+      const chat = await addresses.known(device, { kind, recipient, key })
+      if (chat && seen.has(chat.roomId)) continue
+      if (chat) seen.add(chat.roomId)
+      addressed.push({ kind, recipient, key, chat })
+    }
+    return addressed
+  }
+
+  async function accept(request: SendRequest) {
+    const { identityId, file, record } = request
+    const { kind, recipients } = recipientsOf(request)
+    checkContent(request)
+    const device = await devices.find(identityId, request.deviceId, request.platform)
+    if (!device) {
+      // It tells which there are.
+      bridges.forPlatform(request.platform)
+      throw await noSuchDevice(devices, identityId, request.deviceId, request.platform)
+    }
+    if (device.state === 'logged_out') throw loggedOut(device)
+    if (request.replyId) await checkReply(replies, device, request.replyId)
+    const now = clock.now()
+    const addressed = await distinct(device, kind, recipients)
+    refuseTooLong(request, addressed)
+    const lanes = await waiting.lanesOfPeople(device.id, addressed)
+    const rows = addressed.map(({ recipient, key }, index) => ({
+      id: timeOrderedId('msg_'),
+      identityId,
+      deviceRowId: device.id,
+      lane: lanes[index] ?? `${device.id}/${key}`,
+      recipientKind: kind,
+      recipient,
+      text: isBlank(request.text) ? null : (request.text ?? null),
+      mediaId: file?.id ?? null,
+      replyTo: request.replyId || null,
+      expiresAt: request.expiresInS === undefined ? null : now + request.expiresInS * 1000,
+    }))
+    const accepted = rows.map(({ id, recipient }) => ({ id, to: recipient, status: 'queued' as const }))
+    backlog.enter(identityId, rows.length, paceOf(device.platform).intervalMs)
+    try {
+      await repository.accept(rows, file, now, record && (tx => record(tx, accepted)))
+    } catch (error) {
+      backlog.leave(identityId, rows.length)
+      throw error
+    }
+    return accepted
+  }
+
+  return {
+    async accept(request) {
+      try {
+        return await accept(request)
+      } catch (error) {
+        if (request.file) await media.discard(request.file)
+        throw error
+      }
+    },
+
+    async get(identityId, messageId) {
+      const found = await repository.get(identityId, messageId)
+      const [shown] = found ? await views([found]) : []
+      if (shown) return shown
+      throw new GatewayError('not_found', `there is no message ${messageId}`)
+    },
+
+    async cancel(identityId, messageId) {
+      const result = await endings.cancel(identityId, messageId, clock.now())
+      if (!result) throw new GatewayError('not_found', `there is no message ${messageId}`)
+      await media.discardAll(result.unneeded)
+      const shown = view(result.found, null)
+      if (result.cancelled) return shown
+      throw new GatewayError(
+        'conflict',
+        `the message is ${shown.status}: only one that is queued can be cancelled`,
+      )
+    },
+
+    async list(identityId, limit, before) {
+      const page = await repository.list(identityId, limit, before)
+      // Anything else in its place (such as the first page) would keep a client turning pages for ever.
+      if (!page) throw new GatewayError('not_found', `before: there is no message ${before}`)
+      return views(page)
+    },
+  }
+}
+
+/** @throws GatewayError bad_request when there are too many, or one is too long to be one */
+function recipientsIn(list: string | undefined, field: 'contact' | 'group_url'): string[] {
+  const given = splitList(list ?? '')
+  if (given.length > MAX_RECIPIENTS) {
+    throw new GatewayError('bad_request', `${field}: expected at most ${MAX_RECIPIENTS} recipients`)
+  }
+  if (given.some(recipient => recipient.length > MAX_RECIPIENT_LENGTH)) {
+    throw new GatewayError(
+      'bad_request',
+      `${field}: expected recipients of at most ${MAX_RECIPIENT_LENGTH} characters`,
+    )
+  }
+  return given.filter(recipient => trimmed(recipient) !== '')
+}
+
+/** group_url wins over contact. */
+function recipientsOf({ platform, contact, groupUrl }: SendRequest): {
+  kind: RecipientKind
+  recipients: string[]
+} {
+  if (!platform) throw new GatewayError('bad_request', 'Missing required field: platform')
+  const groups = recipientsIn(groupUrl, 'group_url')
+  const recipients = groups.length > 0 ? groups : recipientsIn(contact, 'contact')
+  if (recipients.length === 0)
+    throw new GatewayError('bad_request', 'Missing required field: contact or group_url')
+  const kind = groups.length > 0 ? 'group' : 'contact'
+  if (kind === 'contact') refuseNobody(recipients)
+  const torn = kind === 'group' ? groups.find(group => isGroupLink(group) && hasBlanks(group)) : undefined
+  if (torn !== undefined) {
+    throw new GatewayError(
+      'bad_request',
+      `group_url: ${JSON.stringify(torn)}: expected a link without white space and control characters`,
+    )
+  }
+  return { kind, recipients }
+}
+
+/** @throws GatewayError bad_request */
+function refuseNobody(contacts: readonly string[]): void {
+  for (const contact of contacts) {
+    const problem = contactProblem(contact)
+    if (problem !== null)
+      throw new GatewayError('bad_request', `contact: ${JSON.stringify(contact)}: ${problem}`)
+  }
+}
+
+function checkContent({ text, file, replyId }: SendRequest): void {
+  if (isBlank(text) && !file) throw new GatewayError('bad_request', 'Either text or file must be provided')
+  // A UTF-16 unit is at most six bytes (an escape), so most texts needn't be encoded to know.
+  if (text && text.length * 6 > MAX_TEXT_BYTES && jsonBytes(text) > MAX_TEXT_BYTES) {
+    throw new GatewayError('bad_request', `text: expected at most ${MAX_TEXT_BYTES} bytes as JSON`)
+  }
+  if (replyId) checkReplyId(replyId)
+}
+
+/**
+ * A recipient who can't be written to doesn't hold up others, so the text has to be too long for
+ * the chats of all.
+ * @throws GatewayError bad_request
+ */
+function refuseTooLong(
+  { text = '', file }: SendRequest,
+  addressed: readonly { chat: KnownChat | null }[],
+): void {
+  let refused: string | null = null
+  for (const { chat } of addressed) {
+    const here = chat && textRefusalWith(file, text, chat.takes)
+    if (here === null) return
+    refused ??= here
+  }
+  if (refused !== null) throw new GatewayError('bad_request', refused)
+}
+
+/** Without the quotes around it. */
+function jsonBytes(text: string): number {
+  return Buffer.byteLength(JSON.stringify(text)) - 2
+}
+
+function view({ message, platform, deviceId }: MessageWithDevice, dueAt: number | null): MessageView {
+  return {
+    ...messageView({ ...message, platform, deviceId }, message.updatedAt),
+    due_at: dueAt === null ? null : rfc3339(dueAt),
+  }
+}

@@ -1,0 +1,31 @@
+/** The homeserver's name is part of every user and room id: with another one, nothing that is stored would be found again. */
+import { StartError } from '../../domain/errors.ts'
+import type { IdentityRepository } from './identity-repository.ts'
+import type { SettingsRepository } from './settings-repository.ts'
+
+const SETTING = 'server_name'
+
+/**
+ * Remembers the name at the first start.
+ * @throws StartError when the database belongs to another one
+ */
+export async function keepServerName(
+  serverName: string,
+  settings: SettingsRepository,
+  identities: Pick<IdentityRepository, 'list'>,
+): Promise<void> {
+  const stored = await settings.find(SETTING)
+  const known = stored ?? (await nameInUse(identities)) ?? serverName
+  if (known !== serverName) {
+    throw new StartError(
+      `MATRIX_SERVER_NAME: this database belongs to "${known}"; set that name again, or start anew with an empty DATA_DIR`,
+    )
+  }
+  if (stored === null) await settings.insert(SETTING, serverName)
+}
+
+/** Of a database from before the name was remembered. */
+async function nameInUse(identities: Pick<IdentityRepository, 'list'>): Promise<string | undefined> {
+  const [first] = await identities.list()
+  return first?.matrixUserId.replace(/^@[^:]*:/, '')
+}

@@ -1,0 +1,214 @@
+/**
+ * Tokens: Bearer keys (mt_…) to an identity.
+ * `createTokens({ db, identities, hasher, clock })`
+ */
+import { LRUCache } from 'lru-cache'
+import type { Db } from '../../db/open.ts'
+import type { Tx } from '../../db/transaction.ts'
+import { GatewayError } from '../../domain/errors.ts'
+import type { TokenView } from '../../domain/views/token.ts'
+import { type Clock, rfc3339 } from '../../lib/clock.ts'
+import { decodePlace, encodePlace } from '../../lib/list-cursor.ts'
+import { randomToken } from '../../lib/tokens.ts'
+import type { Worker } from '../../runtime/worker.ts'
+import type { Principal } from './credential-types.ts'
+import type { Identities } from './identities.ts'
+import { parseExpiry } from './token-expiry.ts'
+import {
+  createTokenRepository,
+  type ListedToken,
+  type NewToken,
+  type Ownership,
+  placeOf,
+  type TokenPlace,
+} from './token-repository.ts'
+import type { TokenHolder, Tokens } from './token-types.ts'
+
+export interface TokensOptions {
+  db: Pick<Db, 'read' | 'write' | 'signals'>
+  identities: Pick<Identities, 'prepare'>
+  /** Keyed one-way function (createHmacHasher), under a key of its own. */
+  hasher: (text: string) => string
+  /** The same under the key before: a token found by it is hashed anew. */
+  previousHasher?: ((text: string) => string) | undefined
+  /** Draws the number that may become a token's id; by default at random. */
+  randomId?: () => number
+  clock: Clock
+}
+
+const TOKEN_PATTERN = /^mt_[A-Za-z0-9_-]{43}$/
+/** How long a token is taken for valid without looking: another process may have deleted it meanwhile. */
+const REMEMBERED_MS = 5_000
+const MAX_REMEMBERED = 10_000
+const USAGE_INTERVAL_MS = 5_000
+/** Tokens read in one go, and those whose use is noted in one: a few milliseconds. */
+const LIST_STEP = 200
+const USAGE_STEP = 500
+const CLEANUP_INTERVAL_MS = 3_600_000
+
+export function createTokens({
+  db,
+  identities,
+  hasher,
+  previousHasher,
+  randomId,
+  clock,
+}: TokensOptions): Tokens {
+  const repository = createTokenRepository(db, randomId)
+  /** Until an instant of the steady clock: who sets the machine's clock doesn't make a deleted token last. */
+  const remembered = new LRUCache<string, { holder: TokenHolder; until: number; expiresAt: number }>({
+    max: MAX_REMEMBERED,
+  })
+  let usedAt = new Map<number, number>()
+  db.signals.on('credential-changed', () => remembered.clear())
+
+  async function flushUsage(): Promise<void> {
+    if (usedAt.size === 0) return
+    const flushed = usedAt
+    usedAt = new Map()
+    const used = [...flushed]
+    while (used.length > 0) await repository.recordUse(used.splice(-USAGE_STEP))
+  }
+
+  async function find(token: string) {
+    const found = await repository.findByHash(hasher(token))
+    if (found || !previousHasher) return found
+    const old = await repository.findByHash(previousHasher(token))
+    if (old) await repository.setHash(old.id, hasher(token))
+    return old
+  }
+
+  async function lookUp(token: string, now: number): Promise<TokenHolder> {
+    const found = TOKEN_PATTERN.test(token) ? await find(token) : null
+    if (!found) throw new GatewayError('forbidden', 'This token is unknown')
+    if (found.expiresAt !== null && found.expiresAt <= now) {
+      throw new GatewayError('forbidden', 'This token has expired')
+    }
+    if (found.credentialActive === false) {
+      throw new GatewayError('forbidden', "This token's credential is not active")
+    }
+    const holder: TokenHolder = {
+      tokenId: found.id,
+      identity: { id: found.identityId, matrixUserId: found.matrixUserId },
+      isAdmin: found.isAdmin,
+    }
+    const until = clock.steady() + REMEMBERED_MS
+    remembered.set(token, { holder, until, expiresAt: found.expiresAt ?? Infinity })
+    return holder
+  }
+
+  return {
+    async create({ credential, useHost = false, expiresAt, record }) {
+      const now = clock.now()
+      const token = randomToken('mt_')
+      const row: NewToken = {
+        tokenHash: hasher(token),
+        credentialId: credential.clientId,
+        expiresAt: expiresAt === undefined ? null : parseExpiry(expiresAt, now),
+        createdAt: now,
+        updatedAt: now,
+      }
+      const onStored = async (tx: Tx) => record?.(tx, token)
+      const mayHost = credential.role === 'super_admin'
+      if (!useHost) {
+        await repository.insertWithIdentity(row, await identities.prepare(), mayHost, onStored)
+        return token
+      }
+      if (!mayHost) {
+        throw new GatewayError('forbidden', 'use_host: needs a super_admin credential')
+      }
+      if (!(await repository.insertForHost(row, onStored))) {
+        throw new GatewayError(
+          'bad_request',
+          'use_host: no super admin has a token yet, create the first one with use_host false',
+        )
+      }
+      return token
+    },
+
+    async *list(credential) {
+      await flushUsage()
+      const ownership = ownershipOf(credential)
+      let beyond: TokenPlace | null = null
+      for (;;) {
+        const found: ListedToken[] = await repository.page(ownership, 'oldest first', beyond, LIST_STEP)
+        yield found.map(viewOf)
+        const last = found.at(-1)
+        if (!last || found.length < LIST_STEP) return
+        beyond = placeOf(last)
+      }
+    },
+
+    async page(credential, limit, cursor) {
+      const place = cursor === undefined ? null : decodePlace(cursor, [0, '', 0])
+      if (cursor !== undefined && !place)
+        throw new GatewayError('bad_request', 'cursor: expected `next` of an answer of this list')
+      await flushUsage()
+      // One more tells whether there is a next page.
+      const found = await repository.page(ownershipOf(credential), 'newest first', place, limit + 1)
+      const shown = found.slice(0, limit)
+      const last = found.length > limit ? shown.at(-1) : undefined
+      return { data: shown.map(viewOf), next: last ? encodePlace(placeOf(last)) : null }
+    },
+
+    async remove(credential, id) {
+      const removed = await repository.remove(ownershipOf(credential), id)
+      if (!removed) throw new GatewayError('not_found', `There is no token ${id}`)
+      remembered.clear()
+    },
+
+    async authenticate(token) {
+      const now = clock.now()
+      const known = remembered.get(token)
+      const isFresh = known && clock.steady() < known.until && now < known.expiresAt
+      const holder = isFresh ? known.holder : await lookUp(token, now)
+      usedAt.set(holder.tokenId, now)
+      return holder
+    },
+
+    cleanup: {
+      ...looping('token-cleanup', CLEANUP_INTERVAL_MS, clock, cleanUp),
+      tick: cleanUp,
+    },
+    usage: {
+      ...looping('token-usage', USAGE_INTERVAL_MS, clock, flushUsage),
+      tick: flushUsage,
+    },
+  }
+
+  async function cleanUp(): Promise<void> {
+    await repository.withdrawUsersHost()
+    await repository.removeExpired(clock.now())
+  }
+}
+
+/** A worker that does `tick` again and again, and once more when it stops. */
+function looping(name: string, intervalMs: number, clock: Clock, tick: () => Promise<void>): Worker {
+  return {
+    name,
+    async run(signal) {
+      while (!signal.aborted) {
+        await tick()
+        await clock.sleep(intervalMs, signal)
+      }
+      await tick()
+    },
+  }
+}
+
+function ownershipOf({ clientId, role }: Principal): Ownership {
+  return { clientId, orphans: role === 'super_admin' }
+}
+
+function viewOf(token: ListedToken): TokenView {
+  return {
+    id: token.id,
+    matrix_username: token.matrixUserId,
+    matrix_device_id: token.matrixDeviceId,
+    is_admin: token.isAdmin,
+    expires_at: token.expiresAt === null ? null : rfc3339(token.expiresAt),
+    last_used_at: token.lastUsedAt === null ? null : rfc3339(token.lastUsedAt),
+    created_at: rfc3339(token.createdAt),
+    updated_at: rfc3339(token.updatedAt),
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * Numbers of people whose Matrix users don't show them: a bridge is asked for them, and not too
+ * often.
+ */
+import { afterEach, beforeEach, expect, test } from 'bun:test'
+import type { Device } from '../../../src/db/schema/index.ts'
+import { GatewayError } from '../../../src/domain/errors.ts'
+import type { BridgeContact } from '../../../src/domain/ports.ts'
+import type { PeoplesPhones } from '../../../src/modules/chats/phones.ts'
+import { ManualClock } from '../../support/manual-clock.ts'
+import { phonesOn } from '../../support/phones.ts'
+import { insertDevice, insertIdentity } from '../../support/rows.ts'
+import { type TempDb, tempDb } from '../../support/temp-db.ts'
+
+const LID = '@whatsapp_lid-55:s'
+const HOUR_MS = 3_600_000
+
+let db: TempDb
+let clock: ManualClock
+let device: Device
+let asked: string[]
+let answer: () => Promise<string | null>
+let phones: PeoplesPhones
+
+beforeEach(() => {
+  db = tempDb()
+  clock = new ManualClock()
+  insertIdentity(db)
+  device = insertDevice(db)
+  asked = []
+  answer = async () => '237600000'
+  const resolveIdentifier = async (
+    _user: string,
+    _login: string,
+    identifier: string,
+  ): Promise<BridgeContact> => {
+    asked.push(identifier)
+    const phone = await answer()
+    return { id: 'lid-55', matrixUserId: LID, name: 'Ann', phone, identifiers: [], roomId: null }
+  }
+  phones = phonesOn(db, { resolveIdentifier }, clock)
+})
+afterEach(() => db.destroy())
+
+test('a ghost that shows its number is asked about nobody', async () => {
+  expect(await phones.ofSender(device, '@whatsapp_237611111:s')).toBe('237611111')
+  expect(await phones.of(device, '@whatsapp_237611111:s')).toBe('237611111')
+  expect(await phones.ofSender(device, '@whatsappbot:s')).toBeNull()
+  expect(asked).toEqual([])
+})
+
+test('what the bridge says of a hidden id is asked for once, and known in each spelling', async () => {
+  expect(await phones.ofSender(device, LID)).toBeUndefined()
+  await Promise.all([phones.learn(device, [LID]), phones.learn(device, [LID])])
+  expect(asked).toEqual(['lid-55'])
+  expect(await phones.ofSender(device, LID)).toBe('237600000')
+  for (const written of [LID, 'lid-55', '55@lid', '55:3@lid'])
+    expect(await phones.of(device, written)).toBe('237600000')
+  expect(await phones.of(device, 'somebody')).toBeNull()
+  expect(await phones.of({ ...device, id: 'dev_2' }, LID)).toBeNull()
+})
+
+test.each([
+  ['has no number for', async () => null],
+  ['does not know', () => Promise.reject(new GatewayError('not_found', 'nobody'))],
+])('somebody whom the bridge %s is asked for again after an hour', async (_, said) => {
+  answer = said
+  await phones.learn(device, [LID])
+  expect(await phones.ofSender(device, LID)).toBeNull()
+  await clock.advance(HOUR_MS + 1)
+  expect(await phones.ofSender(device, LID)).toBeUndefined()
+})
+
+test('by a clock that was set back since, it is asked for again, too', async () => {
+  answer = async () => null
+  await phones.learn(device, [LID])
+  clock.set(-24 * HOUR_MS)
+  expect(await phones.ofSender(device, LID)).toBeUndefined()
+})
+
+test('a bridge that cannot be asked is left alone for a while, and is not taken to know nothing', async () => {
+  answer = async () => Promise.reject(new GatewayError('bridge_unavailable', 'away'))
+  await phones.learn(device, [LID, '@whatsapp_lid-56:s'])
+  await phones.learn(device, [LID])
+  expect(asked).toHaveLength(1)
+  expect(await phones.ofSender(device, LID)).toBeUndefined()
+  await clock.advance(20_000)
+  answer = async () => '237600000'
+  await phones.learn(device, [LID])
+  expect(await phones.ofSender(device, LID)).toBe('237600000')
+})
+
+test('a message does not wait for a bridge that takes its time; its answer is kept when it comes', async () => {
+  const late = Promise.withResolvers<string>()
+  answer = () => late.promise
+  const learned = phones.learn(device, [LID, '@whatsapp_lid-56:s'])
+  await clock.advance(1_000)
+  await learned
+  await phones.learn(device, ['@whatsapp_lid-57:s'])
+  expect(asked).toEqual(['lid-55'])
+  late.resolve('237600000')
+  await clock.advance(1)
+  expect(await phones.ofSender(device, LID)).toBe('237600000')
+})
+
+test('where ids are no numbers nobody is asked about', async () => {
+  const signal = { ...device, loginId: 'uuid', ghostUserId: '@signal_uuid:s' }
+  expect(await phones.ofSender(signal, '@signal_other:s')).toBeNull()
+})

@@ -1,0 +1,119 @@
+/**
+ * How a file goes into a chat: as a kind that the chat's network takes, in its spelling, or not at
+ * all, with the reason.
+ */
+import { describe, expect, test } from 'bun:test'
+import { readRoomFeatures } from '../../../src/matrix/room-features.ts'
+import { planFile, textRefusal } from '../../../src/modules/sending/file-plan.ts'
+
+const OPUS = 'audio/ogg; codecs=opus'
+const file = (mimeType: string, change: { sizeBytes?: number; durationMs?: number } = {}) => ({
+  mimeType,
+  sizeBytes: 1_000,
+  durationMs: 0,
+  ...change,
+})
+const FEATURES = readRoomFeatures({
+  file: {
+    'm.image': {
+      mime_types: { 'image/jpeg': 2, 'image/png': 1, 'image/gif': -2, 'image/bmp': 0 },
+      caption: 2,
+    },
+    'm.audio': {
+      mime_types: { 'audio/mpeg': 2, 'audio/x-m4a': 2, 'audio/ogg': 2 },
+      caption: -1,
+      max_size: 5_000,
+    },
+    'm.video': { mime_types: { 'video/*': 2 }, caption: 2, max_caption_length: 5 },
+    'org.matrix.msc3245.voice': { mime_types: { [OPUS]: 2, 'audio/ogg': 0 }, caption: -1, max_duration: 60 },
+    'm.file': { mime_types: { '*/*': 2 }, caption: 2, max_size: 10_000 },
+  },
+  max_text_length: 20,
+})
+const planned = (of: ReturnType<typeof file>, features = FEATURES) => {
+  const plan = planFile(of, null, features)
+  return 'refused' in plan ? plan.refused : `${plan.kind} ${plan.mimeType}`
+}
+
+describe('by the features of its room', () => {
+  test.each([
+    ['image/jpeg', 'image image/jpeg'],
+    ['image/png', 'image image/png'],
+    ['image/gif', 'file image/gif'],
+    ['image/heic', 'file image/heic'],
+    ['image/svg+xml', 'file image/svg+xml'],
+    // Something else would stand in for it: a file is better.
+    ['image/bmp', 'file image/bmp'],
+    ['audio/mpeg', 'audio audio/mpeg'],
+    // Spelled as the network spells it.
+    ['audio/mp4', 'audio audio/x-m4a'],
+    ['audio/wav', 'file audio/wav'],
+    ['video/matroska', 'video video/matroska'],
+    ['application/pdf', 'file application/pdf'],
+  ])('%s goes as %s', (mimeType, plan) => expect(planned(file(mimeType))).toBe(plan))
+
+  test('Ogg/Opus is a voice message, unless it is too long for one or can’t be read', () => {
+    expect(planned(file(OPUS, { durationMs: 60_000 }))).toBe(`voice ${OPUS}`)
+    expect(planned(file(OPUS, { durationMs: 60_001 }))).toBe(`audio ${OPUS}`)
+    expect(planned(file(OPUS))).toBe(`audio ${OPUS}`)
+    expect(planned(file(OPUS, { durationMs: 1, sizeBytes: 5_001 }))).toBe(`voice ${OPUS}`)
+  })
+
+  test('what is too large for its kind goes as a file, and what is too large for that is refused, with the limit', () => {
+    expect(planned(file('audio/mpeg', { sizeBytes: 5_001 }))).toBe('file audio/mpeg')
+    expect(planned(file('image/heic', { sizeBytes: 10_001 }))).toStartWith('unsupported_by_chat: ')
+    expect(planned(file('application/pdf', { sizeBytes: 10_001 }))).toContain('at most 10000 bytes')
+  })
+
+  test('a network without files takes none', () => {
+    const onlyImages = readRoomFeatures({ file: { 'm.image': { mime_types: { 'image/jpeg': 2 } } } })
+    expect(planned(file('application/pdf'), onlyImages)).toBe('unsupported_by_chat: the chat takes no files')
+    expect(planned(file('image/jpeg'), onlyImages)).toBe('image image/jpeg')
+  })
+})
+
+test.each([
+  ['image/jpeg', 'image'],
+  ['image/heic', 'file'],
+  ['image/svg+xml', 'file'],
+  ['image/tiff', 'file'],
+  ['audio/wav', 'file'],
+  ['audio/mpeg', 'audio'],
+  ['video/matroska', 'file'],
+  ['video/mp4', 'video'],
+])('where the bridge says nothing, %s goes as %s', (mimeType, kind) => {
+  for (const features of [
+    null,
+    readRoomFeatures({}),
+    readRoomFeatures({ file: 'nonsense', max_text_length: '1' }),
+  ])
+    expect(planFile(file(mimeType), 'look', features)).toEqual({
+      kind,
+      mimeType,
+      isCaptionApart: false,
+    } as never)
+})
+
+describe('a caption', () => {
+  const apart = (mimeType: string, caption: string | null) => {
+    const plan = planFile(file(mimeType), caption, FEATURES)
+    return 'refused' in plan ? plan.refused : plan.isCaptionApart
+  }
+  test('goes by itself where the network drops it, or has no room for it', () => {
+    expect(apart('audio/mpeg', 'listen')).toBe(true)
+    expect(apart('audio/mpeg', null)).toBe(false)
+    expect(apart('image/jpeg', 'look')).toBe(false)
+    expect(apart('video/mp4', 'short')).toBe(false)
+    expect(apart('video/mp4', 'longer')).toBe(true)
+  })
+
+  test('that is too long for a message, too, keeps its file back', () => {
+    expect(apart('audio/mpeg', 'x'.repeat(21))).toContain('at most 20 characters, not 21')
+  })
+})
+
+test('a text is counted in characters', () => {
+  expect(textRefusal('😀'.repeat(20), FEATURES)).toBeNull()
+  expect(textRefusal('😀'.repeat(21), FEATURES)).toContain('at most 20 characters, not 21')
+  expect(textRefusal('x'.repeat(100_000), null)).toBeNull()
+})

@@ -1,0 +1,240 @@
+/** From an address as people write it to a room. */
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { devices } from '../../../src/db/schema/index.ts'
+import { GatewayError } from '../../../src/domain/errors.ts'
+import type { Bridge, JoinedGroup } from '../../../src/domain/ports.ts'
+import { createChatRepository } from '../../../src/modules/chats/chat-repository.ts'
+import { createRecipients, type Recipients } from '../../../src/modules/sending/recipients.ts'
+import { createRecipientRooms } from '../../../src/modules/sending/room-repository.ts'
+import { ManualClock } from '../../support/manual-clock.ts'
+import { phonesOn } from '../../support/phones.ts'
+import { insertChat, insertDevice, insertIdentity } from '../../support/rows.ts'
+import { type TempDb, tempDb } from '../../support/temp-db.ts'
+
+let db: TempDb
+let clock: ManualClock
+let calls: string[]
+let existingRoom: string | null
+let linkedGroup: string | null
+let joined: JoinedGroup
+let namesLogin: boolean
+let recipients: Recipients
+
+beforeEach(() => {
+  db = tempDb()
+  clock = new ManualClock()
+  insertIdentity(db)
+  insertDevice(db)
+  calls = []
+  existingRoom = null
+  linkedGroup = null
+  joined = { channelId: '5@g.us', name: null, already: false }
+  namesLogin = false
+  const contact = () => ({
+    id: '1',
+    matrixUserId: '@whatsapp_1:s',
+    name: 'Jonas',
+    phone: '1',
+    identifiers: [],
+    roomId: existingRoom,
+  })
+  const bridge: Partial<Bridge> = {
+    resolveIdentifier: async (_user, login, identifier) => {
+      calls.push(`resolve ${login} ${identifier}`)
+      if (/^\+?999/.test(identifier)) throw new GatewayError('not_found', 'nobody')
+      return contact()
+    },
+    createDirectChat: async (_user, login, identifier) => {
+      calls.push(`create ${login} ${identifier}`)
+      return { roomId: '!new:s', contact: contact() }
+    },
+    resolveGroupLink: async (_user, link) => {
+      calls.push(`resolve-link ${link}`)
+      return linkedGroup
+    },
+    joinsAsLogin: async () => namesLogin,
+    joinGroup: async (_user, login, link) => {
+      calls.push(namesLogin ? `join ${login} ${link}` : `join ${link}`)
+      return joined
+    },
+  }
+  recipients = createRecipients({
+    rooms: createRecipientRooms(db),
+    chats: createChatRepository(db),
+    devices: { linked: async () => db.orm.query.devices.findMany().sync() },
+    bridges: {
+      platforms: ['wa'],
+      forPlatform: () => bridge as Bridge,
+      platformOfBot: async () => null,
+      ownsUser: () => null,
+    },
+    phones: phonesOn(db),
+    clock,
+  })
+})
+afterEach(() => db.destroy())
+
+const device = () => {
+  const row = db.orm.query.devices.findFirst().sync()
+  if (!row) throw new Error('no device')
+  return row
+}
+const contact = (recipient: string) => recipients.resolve(device(), '@mg1:s', 'contact', recipient)
+const group = (recipient: string) => recipients.resolve(device(), '@mg1:s', 'group', recipient)
+
+describe('a contact', () => {
+  test('who has written is answered without asking the bridge, which may know nobody by their Matrix id', async () => {
+    insertChat(db, { roomId: '!left:s', peer: '@whatsapp_1:s', membership: 'left', createdAt: 3 })
+    insertChat(db, { roomId: '!other:s', peer: '@whatsapp_1:s', receiver: '999', createdAt: 2 })
+    insertChat(db, { roomId: '!r:s', peer: '@whatsapp_1:s', createdAt: 1 })
+    expect(await contact('@whatsapp_1:s')).toBe('!r:s')
+    expect(calls).toEqual([])
+    await contact('@whatsapp_2:s')
+    expect(calls).not.toEqual([])
+  })
+
+  test('gets a chat when there is none, once, however the number is written', async () => {
+    expect(await contact('+1 (234) 5')).toBe('!new:s')
+    expect(await contact('12345')).toBe('!new:s')
+    expect(calls).toEqual(['resolve 237 +12345', 'create 237 +12345'])
+  })
+
+  test('that has a chat keeps it', async () => {
+    existingRoom = '!old:s'
+    expect(await contact('12345')).toBe('!old:s')
+    expect(calls).toEqual(['resolve 237 12345'])
+  })
+
+  test("may be written as a webhook's `from`", async () => {
+    await contact('@whatsapp_12345:s')
+    expect(calls[0]).toBe('resolve 237 12345')
+  })
+
+  test("whose Matrix id is named otherwise than usual: the account's own ghost shows how", async () => {
+    db.orm.update(devices).set({ ghostUserId: '@my_wa-237-ghost:s' }).run()
+    await contact('@my_wa-_ada__=c3=a9-ghost:s')
+    expect(calls[0]).toBe('resolve 237 Ada_é')
+  })
+
+  test("whose Matrix id can't be taken apart is left to the bridge", async () => {
+    db.orm.update(devices).set({ ghostUserId: null }).run()
+    await contact('@ghost:s')
+    expect(calls[0]).toBe('resolve 237 @ghost:s')
+  })
+
+  test('is looked for as a phone number, then as what was written; ids keep their case', async () => {
+    await expect(contact('999-1')).rejects.toMatchObject({ code: 'not_found' })
+    await contact('ACoAAB')
+    await contact('acoaab')
+    expect(calls).toEqual([
+      'resolve 237 9991',
+      'resolve 237 999-1',
+      'resolve 237 ACoAAB',
+      'create 237 ACoAAB',
+      'resolve 237 acoaab',
+      'create 237 acoaab',
+    ])
+  })
+
+  test('in a link is looked for by the number in it alone', async () => {
+    await expect(contact('https://wa.me/999123?text=Hi')).rejects.toMatchObject({ code: 'not_found' })
+    expect(calls).toEqual(['resolve 237 +999123'])
+    await expect(contact('https://example.com/ada')).rejects.toMatchObject({ code: 'bad_request' })
+    expect(calls).toHaveLength(1)
+  })
+
+  test('that is not on the network', async () => {
+    await expect(contact('99912')).rejects.toMatchObject({
+      code: 'not_found',
+      message: "99912 isn't on wa: nobody",
+    })
+  })
+
+  test('is asked for again when its room has turned out to be gone', async () => {
+    await contact('12345')
+    await recipients.forget(device(), '!new:s')
+    await contact('12345')
+    expect(calls).toHaveLength(4)
+  })
+})
+
+describe('a group', () => {
+  test('by its link is joined, and its chat waited for; the next time nothing is asked', async () => {
+    const found = group('http://chat.whatsapp.com/abc?x=1')
+    await clock.advance(100)
+    insertChat(db, { roomId: '!g:s', kind: 'group', channelId: '5@g.us', membership: 'invited' })
+    await clock.advance(5_000)
+    expect(await found).toBe('!g:s')
+    expect(await group('https://chat.whatsapp.com/abc/')).toBe('!g:s')
+    expect(calls).toEqual([
+      'resolve-link https://chat.whatsapp.com/abc',
+      'join https://chat.whatsapp.com/abc',
+    ])
+  })
+
+  test('of which the bridge tells only the name is the new one of that name', async () => {
+    insertChat(db, { roomId: '!old:s', kind: 'group', channelId: '1', name: 'Friends' })
+    joined = { channelId: null, name: 'Friends', already: false }
+    const found = group('https://t.me/+abc')
+    await clock.advance(100)
+    insertChat(db, { roomId: '!other:s', kind: 'group', channelId: '2', name: 'Foes' })
+    insertChat(db, { roomId: '!new:s', kind: 'group', channelId: '3', name: 'Friends' })
+    await clock.advance(2_000)
+    expect(await found).toBe('!new:s')
+  })
+
+  test('that we were in already is the one of that name', async () => {
+    insertChat(db, { roomId: '!old:s', kind: 'group', channelId: '1', name: 'Friends' })
+    joined = { channelId: null, name: 'Friends', already: true }
+    expect(await group('t.me/+abc')).toBe('!old:s')
+    insertChat(db, { roomId: '!old2:s', kind: 'group', channelId: '2', name: 'Friends' })
+    const unsure = group('t.me/+def').catch((error: unknown) => error)
+    await clock.advance(40_000)
+    expect(await unsure).toMatchObject({ code: 'bridge_timeout' })
+  })
+
+  test('is joined by the right one of several devices where the bridge can be told which', async () => {
+    insertDevice(db, { id: 'dev_2', loginId: '111', deviceId: '111', phone: '111' })
+    insertChat(db, { roomId: '!g:s', kind: 'group', channelId: '5@g.us' })
+    namesLogin = true
+    expect(await group('https://t.me/+abc')).toBe('!g:s')
+    expect(calls.at(-1)).toBe('join 237 https://t.me/+abc')
+  })
+
+  test('that is a chat already is not joined again', async () => {
+    insertChat(db, { roomId: '!g:s', kind: 'group', channelId: '5@g.us' })
+    linkedGroup = '5@g.us'
+    expect(await group('https://chat.whatsapp.com/abc')).toBe('!g:s')
+    expect(calls).toEqual(['resolve-link https://chat.whatsapp.com/abc'])
+  })
+
+  test('by its id on the network, or by its room', async () => {
+    insertChat(db, { roomId: '!g:s', kind: 'group', channelId: '5@g.us' })
+    expect(await group('5@g.us')).toBe('!g:s')
+    expect(await group('!g:s')).toBe('!g:s')
+    await expect(group('6@g.us')).rejects.toMatchObject({ code: 'not_found' })
+    await expect(group('!other:s')).rejects.toMatchObject({ code: 'not_found' })
+    expect(calls).toEqual([])
+  })
+
+  test('of another device of the same identity is not this one: nothing leaves from the wrong phone', async () => {
+    insertDevice(db, { id: 'dev_2', loginId: '111', deviceId: '111', phone: '111' })
+    insertChat(db, { roomId: '!g:s', kind: 'group', channelId: '5@g.us', receiver: '111' })
+    insertChat(db, { roomId: '!shared:s', kind: 'group', channelId: '6@g.us', receiver: null })
+    await expect(group('!g:s')).rejects.toMatchObject({ code: 'not_found' })
+    await expect(group('5@g.us')).rejects.toMatchObject({ code: 'not_found' })
+    expect(await group('6@g.us')).toBe('!shared:s')
+    linkedGroup = '5@g.us'
+    await expect(group('https://chat.whatsapp.com/abc')).rejects.toMatchObject({
+      code: 'conflict',
+      message: expect.stringContaining('with 111 only'),
+    })
+    expect(calls).toEqual(['resolve-link https://chat.whatsapp.com/abc'])
+  })
+
+  test('whose chat the bridge never makes', async () => {
+    const found = group('https://chat.whatsapp.com/abc').catch((error: unknown) => error)
+    await clock.advance(40_000)
+    expect(await found).toMatchObject({ code: 'bridge_timeout' })
+  })
+})
