@@ -6,7 +6,7 @@ import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { resolve } from 'node:path'
 
 const REPORT = 'dist/test-report.xml'
-/** Tests mostly wait; with three files at once those with real homeservers run into time limits of the product. */
+/** With three at once, a link by a bot behind Synapse runs into its limit of 15 s. */
 const FILES_AT_ONCE = 2
 /** Default limit for a test: a slow machine needs time, and a hanging test must end. */
 const TIMEOUT_MS = 60_000
