@@ -4,7 +4,7 @@
  * wait behind them.
  */
 import type { Emits, HintName } from '../domain/signals.ts'
-import { TransactionEnded, type TransactionScope } from '../lib/group-commit.ts'
+import { TransactionEnded, type TransactionScope } from '../lib/transaction-scope.ts'
 import { type Connection, type Orm, type RowOf, Statement, type Values } from './statement.ts'
 
 /** A query used once, built where it is used. */

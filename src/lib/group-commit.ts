@@ -5,10 +5,10 @@
  * rate. A write's promise settles only after COMMIT returns, so its caller may then report the row
  * as durable.
  */
-
 import type { Database } from 'bun:sqlite'
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { ReadSnapshot } from './read-snapshot.ts'
+import { type TransactionScope, Works } from './transaction-scope.ts'
 
 /** No promise: bun:sqlite ignores it, so an async callback would commit before its work is done. */
 export type Synchronous<T> = T extends PromiseLike<unknown> ? never : T
@@ -25,32 +25,6 @@ export interface Committer {
    * @returns the result of `work`, once it is on disk. Rejects with the error of `work` or COMMIT.
    */
   write<T>(work: () => Synchronous<T>): Promise<T>
-}
-
-/** A work's part in the transaction under way. */
-export class TransactionScope {
-  /** False once the work has ended: its statements would join another work's transaction. */
-  isOpen = true
-
-  constructor(private readonly effects: (() => void)[]) {}
-
-  /**
-   * Runs `effect` once the transaction is on disk, and never if it is rolled back. Unlike the work,
-   * which may run twice, the effect may reach outside the database.
-   */
-  afterCommit(effect: () => void): void {
-    if (!this.isOpen) throw new TransactionEnded()
-    this.effects.push(effect)
-  }
-}
-
-/** The work continued after its end: it forgot to await a statement. */
-export class TransactionEnded extends Error {
-  override readonly name = 'TransactionEnded'
-
-  constructor() {
-    super('the transaction has ended: a work must await each of its statements')
-  }
 }
 
 /** @param writes number of writes in the transaction. @param tookMs its duration */
@@ -74,9 +48,6 @@ const BUSY_PAUSE_MS = 20
 const BUSY_PATIENCE_MS = 15_000
 /** The patience while closing, when nobody has time to wait. */
 const CLOSING_PATIENCE_MS = 1_000
-/** A work that awaits only its transaction ends within its turn; a longer one awaits more. */
-const STALLED_MS = 100
-
 export interface GroupCommitOptions {
   /** How long reads after a commit may share a read transaction, in ms; 0: they share none. */
   snapshotMs?: number
@@ -137,11 +108,6 @@ export class GroupCommit implements Committer {
   /** True for code called by a work. */
   get isInsideWork(): boolean {
     return this.current.getStore()?.isOpen === true
-  }
-
-  /** Like the scope's, for a synchronous work. */
-  afterCommit(effect: () => void): void {
-    this.current.getStore()?.afterCommit(effect)
   }
 
   /** Calls `watcher` after each commit. @returns a function that stops it */
@@ -232,7 +198,7 @@ export class GroupCommit implements Committer {
 
   /** Runs the waiting works in the open transaction and ends it. */
   private async commitBatch(): Promise<void> {
-    using batch = new Batch(this.current)
+    using batch = new Works(this.current)
     const deadline = batch.begunAt + BATCH_BUDGET_MS
     const taken: PendingWrite[] = []
     const synchronous: PendingWrite[] = []
@@ -243,10 +209,10 @@ export class GroupCommit implements Committer {
         if (!write || (taken.length > 0 && performance.now() >= deadline)) break
         this.queue.shift()
         taken.push(write)
-        if (write.isAsync) results.set(write, await batch.run(write))
+        if (write.isAsync) results.set(write, await batch.run(write.work))
         else synchronous.push(write)
       }
-      for (const write of synchronous) results.set(write, batch.runNow(write))
+      for (const write of synchronous) results.set(write, batch.runNow(write.work))
       this.commit()
     } catch (error) {
       this.rollBack()
@@ -264,7 +230,7 @@ export class GroupCommit implements Committer {
     this.end()
   }
 
-  private committed(batch: Batch, writes: number): void {
+  private committed(batch: Works, writes: number): void {
     this.failure = null
     const tookMs = performance.now() - batch.begunAt
     for (const watch of this.watchers) watch(writes, tookMs)
@@ -274,14 +240,14 @@ export class GroupCommit implements Committer {
   /** A work failed: runs each on its own savepoint, so that only the culprit is rejected. */
   private async retryApart(writes: PendingWrite[]): Promise<void> {
     const settle: (() => void)[] = []
-    using batch = new Batch(this.current)
+    using batch = new Works(this.current)
     try {
       this.beginTransaction()
       for (const write of asynchronousFirst(writes)) {
         this.database.run('SAVEPOINT apart')
         const effects = batch.effects.length
         try {
-          const result = write.isAsync ? await batch.run(write) : batch.runNow(write)
+          const result = write.isAsync ? await batch.run(write.work) : batch.runNow(write.work)
           this.database.run('RELEASE apart')
           settle.push(() => write.resolve(result))
         } catch (error) {
@@ -308,10 +274,10 @@ export class GroupCommit implements Committer {
   }
 
   private async commitAlone(write: PendingWrite): Promise<void> {
-    using batch = new Batch(this.current)
+    using batch = new Works(this.current)
     try {
       this.beginTransaction()
-      const result = write.isAsync ? await batch.run(write) : batch.runNow(write)
+      const result = write.isAsync ? await batch.run(write.work) : batch.runNow(write.work)
       this.commit()
       write.resolve(result)
       this.committed(batch, 1)
@@ -338,43 +304,6 @@ export class GroupCommit implements Committer {
     this.end()
   }
 }
-
-/** The works of one transaction and their effects after the commit. */
-class Batch {
-  readonly effects: (() => void)[] = []
-  readonly begunAt = performance.now()
-  private timer: ReturnType<typeof setTimeout> | undefined
-  private stalled: Promise<never> | undefined
-
-  constructor(private readonly current: AsyncLocalStorage<TransactionScope>) {}
-
-  runNow({ work }: PendingWrite): unknown {
-    const scope = new TransactionScope(this.effects)
-    try {
-      return this.current.run(scope, work, scope)
-    } finally {
-      scope.isOpen = false
-    }
-  }
-
-  async run({ work }: PendingWrite): Promise<unknown> {
-    const scope = new TransactionScope(this.effects)
-    this.stalled ??= new Promise((_, reject) => {
-      this.timer = setTimeout(() => reject(new Error(STALLED)), STALLED_MS)
-    })
-    try {
-      return await Promise.race([this.current.run(scope, work, scope), this.stalled])
-    } finally {
-      scope.isOpen = false
-    }
-  }
-
-  [Symbol.dispose](): void {
-    clearTimeout(this.timer)
-  }
-}
-
-const STALLED = `a write was open for longer than ${STALLED_MS} ms: it may await nothing but its transaction`
 
 /** Lets callers that were just answered read before the next transaction begins. */
 function nextTurn(): Promise<void> {

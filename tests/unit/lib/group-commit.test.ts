@@ -35,9 +35,9 @@ function limitPages(more: number): void {
 describe('effects', () => {
   test('run once, after their transaction is on disk', async () => {
     const seen: number[][] = []
-    await commits.write(() => {
-      commits.afterCommit(() => seen.push(stored()))
-      return insert(1)()
+    await commits.transact(async scope => {
+      scope.afterCommit(() => seen.push(stored()))
+      insert(1)()
     })
     await commits.write(insert(2))
     expect(seen).toEqual([[1]])
@@ -46,12 +46,12 @@ describe('effects', () => {
   test('of a work that runs again because its neighbour failed run once, those of the neighbour never', async () => {
     const seen: string[] = []
     const results = await Promise.allSettled([
-      commits.write(() => {
-        commits.afterCommit(() => seen.push('good'))
-        return insert(1)()
+      commits.transact(async scope => {
+        scope.afterCommit(() => seen.push('good'))
+        insert(1)()
       }),
-      commits.write(() => {
-        commits.afterCommit(() => seen.push('bad'))
+      commits.transact(async scope => {
+        scope.afterCommit(() => seen.push('bad'))
         throw new Error('broken')
       }),
     ])

@@ -1,0 +1,70 @@
+/** Runs the works of a shared transaction, each with a scope that ends with it. */
+import type { AsyncLocalStorage } from 'node:async_hooks'
+
+/** A work that awaits only its transaction ends within its turn; a longer one awaits more. */
+const STALLED_MS = 100
+
+const STALLED = `a write was open for longer than ${STALLED_MS} ms: it may await nothing but its transaction`
+
+/** A work's part in the transaction under way. */
+export class TransactionScope {
+  /** False once the work has ended: its statements would join another work's transaction. */
+  isOpen = true
+
+  constructor(private readonly effects: (() => void)[]) {}
+
+  /**
+   * Runs `effect` once the transaction is on disk, and never if it is rolled back. Unlike the work,
+   * which may run twice, the effect may reach outside the database.
+   */
+  afterCommit(effect: () => void): void {
+    if (!this.isOpen) throw new TransactionEnded()
+    this.effects.push(effect)
+  }
+}
+
+/** The work continued after its end: it forgot to await a statement. */
+export class TransactionEnded extends Error {
+  override readonly name = 'TransactionEnded'
+
+  constructor() {
+    super('the transaction has ended: a work must await each of its statements')
+  }
+}
+
+type Work = (scope: TransactionScope) => unknown
+
+/** The works of one transaction and their effects after the commit. */
+export class Works {
+  readonly effects: (() => void)[] = []
+  readonly begunAt = performance.now()
+  private timer: ReturnType<typeof setTimeout> | undefined
+  private stalled: Promise<never> | undefined
+
+  constructor(private readonly current: AsyncLocalStorage<TransactionScope>) {}
+
+  runNow(work: Work): unknown {
+    const scope = new TransactionScope(this.effects)
+    try {
+      return this.current.run(scope, work, scope)
+    } finally {
+      scope.isOpen = false
+    }
+  }
+
+  async run(work: Work): Promise<unknown> {
+    const scope = new TransactionScope(this.effects)
+    this.stalled ??= new Promise((_, reject) => {
+      this.timer = setTimeout(() => reject(new Error(STALLED)), STALLED_MS)
+    })
+    try {
+      return await Promise.race([this.current.run(scope, work, scope), this.stalled])
+    } finally {
+      scope.isOpen = false
+    }
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.timer)
+  }
+}
