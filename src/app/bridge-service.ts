@@ -26,7 +26,7 @@ export interface BridgeService {
 export interface BridgeServiceParts {
   visitors: Pick<Visitors, 'expect'>
   inUse: BridgesInUse
-  /** Whether an external homeserver pushes to us. */
+  /** True when an external homeserver pushes to us. */
   isPushed: boolean
   http: Pick<Http, 'listenForBridges'>
 }

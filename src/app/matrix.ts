@@ -38,7 +38,7 @@ interface Appservice {
   asToken: string
   hsToken: string
   access: AccountAccess
-  /** Whether the homeserver is another program, which pushes to us over HTTP. */
+  /** True when the homeserver is another program, which pushes to us over HTTP. */
   isExternal: boolean
 }
 

@@ -20,7 +20,7 @@ export interface Tenants {
   workers: Worker[]
 }
 
-/** What belongs to an identity, and goes with its last token. */
+/** Belongings of an identity, which go with its last token. */
 export interface TenantParts extends Pick<KnownIdentities, 'identities'> {
   devices: Pick<LinkedDevices, 'voidQueues' | 'removeAll'>
   webhooks: Pick<Webhooks, 'removeAll'>

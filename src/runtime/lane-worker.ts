@@ -109,7 +109,7 @@ export function createLaneWorker<Lane, Item>(options: LaneWorkerOptions<Lane, It
       .catch(error => {
         const fields = { worker: name, ...options.describe(lane), err: error }
         logger.error(fields, 'a lane could not be settled; it is tried again')
-        // What was done and couldn't be settled is done again, under the same id.
+        // An item that was done and couldn't be settled is done again, under the same id.
         return keepGivingBack(lane, signal)
       })
       .finally(() => {

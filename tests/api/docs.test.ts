@@ -145,7 +145,7 @@ interface Schema {
   anyOf?: Schema[]
 }
 
-/** Whether the page has something to show of it that is no mere "string". */
+/** True when the page shows more of it than a mere "string". */
 function isShown(schema: Schema): boolean {
   const { type, format, example, properties, items, anyOf } = resolved(schema)
   if (example !== undefined || format === 'binary' || type === 'boolean') return true

@@ -39,7 +39,7 @@ export interface DeviceRepository {
   ): Promise<Device>
   /** `stateSince` stays where the state does; a removed device stays as it is. */
   setState(ids: readonly string[], state: DeviceState, reason: string | null, now: number): Promise<void>
-  /** What waits for devices of the identity is never sent. */
+  /** Messages that wait for devices of the identity are never sent. */
   voidQueues(identityId: string, now: number): Promise<void>
   /** Takes it off the list; it is then logged out, with this reason, unless it was already. */
   remove(id: string, reason: string, now: number): Promise<void>
@@ -245,7 +245,7 @@ async function changeState(
   if (isNew) await writeStateEvent(tx, device, now)
 }
 
-/** Whether the row of a login says all that its bridge tells. */
+/** True when the row of a login says all that its bridge tells. */
 export function isAsTold(device: Device, login: LoginSnapshot): boolean {
   const { state, stateReason, name, phone, deviceId } = device
   const isListed = device.removedAt === null || state === 'logged_out'

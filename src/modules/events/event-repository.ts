@@ -124,7 +124,7 @@ export async function openDeliveryLane(
   return lane
 }
 
-/** What a webhook asks for: one that names no events gets those of messages received. */
+/** Names the events a webhook asks for; one that names none gets those of messages received. */
 export function eventsAskedFor({ events }: Pick<Webhook, 'events'>): readonly (StoredEventName | '*')[] {
   return events ?? MESSAGE_EVENT_NAMES
 }

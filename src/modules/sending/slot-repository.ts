@@ -11,7 +11,7 @@ import { nextSlot, type Pace } from './pace.ts'
 export interface DueLane {
   lane: string
   deviceRowId: string
-  /** Whether `dueAt` is a slot that was given to it. */
+  /** True when `dueAt` is a slot that was given to it. */
   hasSlot: boolean
   dueAt: number
 }

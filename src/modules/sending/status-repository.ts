@@ -23,7 +23,7 @@ import { climbs } from './ladder.ts'
 import { type Resent, resend } from './resend-repository.ts'
 import { tellStatus } from './status-event-repository.ts'
 
-/** What the bridge says of an event: `queued` that it is to be sent again. */
+/** A bridge's word about an event; `queued` asks to send it again. */
 export interface StatusReport {
   eventId: string
   /** Who says so: only the bot of the chat's bridge is believed. */

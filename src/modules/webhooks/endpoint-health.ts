@@ -1,7 +1,7 @@
 /**
- * What this process has seen of endpoints: which of them fail just now, which of those take nothing at all, and when
- * their success was last written down. A shortcut over the webhooks' rows, so that a try that succeeds hardly ever costs
- * a write of its own.
+ * This process's view of endpoints: which fail just now, which of those take nothing at all, and
+ * when their success was last written down. A shortcut over the webhooks' rows, so that a try that
+ * succeeds hardly ever costs a write of its own.
  */
 import type { Webhook } from '../../db/schema/index.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -25,7 +25,7 @@ interface FailingRun {
   heldUntil: number
 }
 
-/** What a failed try was part of. */
+/** The failure that a failed try was part of. */
 export interface Failure {
   /** How long the delivery has failed without anything else getting through, in milliseconds; null: something did. */
   failsWithAllForMs: number | null

@@ -78,7 +78,7 @@ const TOO_LARGE = 413
 
 interface WaitingEndpoint {
   endpoint: string
-  /** Of the first of its lanes. */
+  /** When the first of its lanes is due. */
   dueAt: number
 }
 

@@ -32,7 +32,7 @@ const PROBE_WAIT = { share: 0.25, minMs: 300, maxMs: 10 * MINUTE }
 /** The endpoint wants nothing more: what waits is kept in case its webhook is switched on again. */
 export const GONE = 410
 
-/** What is known of a delivery that was tried. */
+/** Known facts of a delivery that was tried. */
 export interface TriedDelivery {
   /** Those that count. */
   triesBefore: number

@@ -24,7 +24,7 @@ interface Lane {
 let clock: ManualClock
 let rows: Map<string, Row>
 let done: string[]
-/** What becomes of an item; by default it is done at once. */
+/** An item's end; by default it is done at once. */
 let handle: (item: string, lane: Lane) => ItemEnd | Promise<ItemEnd>
 let wake: () => void
 let listeners: number

@@ -298,7 +298,7 @@ describe('while an endpoint takes nothing', () => {
     scene.start()
     await scene.happens('bad', { roomId: '!a:s' })
     await scene.pass(4 * 3_600_000, 200)
-    // Of the endpoint nothing else is known: other chats aren't held for it.
+    // Nothing else is known of the endpoint: other chats aren't held for it.
     await scene.happens('b1', { roomId: '!b:s' })
     await scene.pass(100)
     expect(scene.texts().at(-1)).toBe('b1')

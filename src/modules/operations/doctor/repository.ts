@@ -1,4 +1,4 @@
-/** What the doctor reads from the database. */
+/** The doctor's reads of the database. */
 import { max } from 'drizzle-orm'
 import type { Db } from '../../../db/open.ts'
 import { credentials, devices, tokens } from '../../../db/schema/index.ts'

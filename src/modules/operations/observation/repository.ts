@@ -1,6 +1,6 @@
 /**
- * What the metrics read from the database when they are asked for. The counts walk through the indexes of what waits, never through the past;
- * who calls bounds how often.
+ * The metrics' reads of the database. Counts walk through the indexes of waiting rows, never through
+ * the past; the caller bounds how often.
  */
 import { count, eq, isNull, sql } from 'drizzle-orm'
 import type { Db } from '../../../db/open.ts'
@@ -18,7 +18,7 @@ import type { DeviceState } from '../../../domain/states.ts'
 import { yieldToEventLoop } from '../../../lib/turn-budget.ts'
 import { endpointKey } from '../../events/event-repository.ts'
 
-/** What waits in a queue. */
+/** A queue's waiting rows. */
 export interface Waiting {
   count: number
   /** When the oldest of it came, in milliseconds since the Unix epoch. */
@@ -141,7 +141,7 @@ const deliveryTime = statement(orm =>
 /** Messages that wait, or deliveries that do. */
 interface Queue {
   step: Statement<LaneRow>
-  /** What a lane counts for. */
+  /** Group under which a lane is counted. */
   keyOf: Statement<{ key: string }>
   timeOf: Statement<{ at: number }>
 }
