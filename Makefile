@@ -6,7 +6,7 @@ MESHGATE := $(BUN) src/main.ts
 PACKAGE_RUN := $(BUN) --bun run
 
 .DEFAULT_GOAL := help
-.PHONY: help bun deps setup run migrate-up migrate-down migrate-status test e2e e2e-tools lint audit format build build-all bench faults migration-sql openapi clean
+.PHONY: help bun deps setup run migrate-up migrate-down migrate-status test e2e e2e-tools lint audit format build build-all bench faults migration-sql schema openapi clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -82,6 +82,9 @@ faults: deps ## break everything around the program, and count what it loses (FA
 
 migration-sql: deps ## print the SQL of the tables in src/db/schema, to write a migration from
 	@$(BUN) --bun node_modules/.bin/drizzle-kit export
+
+schema: deps ## write docs/schema.sql from the migrations
+	@$(BUN) scripts/schema.ts > docs/schema.sql.new && mv docs/schema.sql.new docs/schema.sql
 
 openapi: deps ## write openapi.json from the routes
 	@$(BUN) src/http/openapi/print.ts > openapi.json.new && mv openapi.json.new openapi.json
