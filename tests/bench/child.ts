@@ -17,7 +17,7 @@ export async function runTask<Task, Result>(script: string, task: Task): Promise
 export async function startServer<Task>(
   script: string,
   task: Task,
-): Promise<{ firstLine: string } & AsyncDisposable> {
+): Promise<{ pid: number; firstLine: string } & AsyncDisposable> {
   const child = start(script, task)
   const decoder = new TextDecoder()
   let text = ''
@@ -27,6 +27,7 @@ export async function startServer<Task>(
   }
   if (!text.includes('\n')) throw new Error(`${fileURLToPath(script)} ended before it was ready`)
   return {
+    pid: child.pid,
     firstLine: text.slice(0, text.indexOf('\n')),
     async [Symbol.asyncDispose]() {
       child.kill('SIGTERM')
