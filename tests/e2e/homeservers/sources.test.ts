@@ -118,7 +118,7 @@ describe.skipIf(!hasSynapse).each(SOURCES)('by %s', source => {
     const stranger = await deployment.bridge.portal('237006', userId)
     await stranger.say('a new chat')
     await deployment.startGateway()
-    // Events of the instant Synapse has caught up may come after later ones (ARCHITECTURE.md).
+    // Events of the instant Synapse has caught up may come after later ones (docs/decisions/0017).
     if (source === 'appservice')
       await waitFor(() => deployment.synapse.recoveriesOf('meshgate') > recoveries, { deadlineMs: 90_000 })
     await portal.say(...texts.slice(220))
@@ -147,7 +147,7 @@ describe.skipIf(!hasSynapse).each(SOURCES)('by %s', source => {
       expect((await reader.next()).message).toBe('before')
       await deployment.gateway().kill()
       await portal.say('kept back')
-      // Mimics Synapse, which may skip events of the instant it has caught up (ARCHITECTURE.md).
+      // Mimics Synapse, which may skip events of the instant it has caught up (docs/decisions/0017).
       await waitFor(() => forgetUnsent(deployment.synapse.databaseFile), {
         what: 'the transaction to be lost',
       })

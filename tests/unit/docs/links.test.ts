@@ -1,4 +1,4 @@
-/** Every link in the documents leads to an existing file and heading. */
+/** Every link in the documents leads to an existing file and heading, every file they name exists. */
 import { describe, expect, test } from 'bun:test'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
@@ -8,10 +8,12 @@ const inRoot = (folder: string) =>
   readdirSync(join(ROOT, folder))
     .filter(name => name.endsWith('.md'))
     .map(name => join(folder, name))
-const DOCUMENTS = [...inRoot('.'), ...inRoot('docs')]
+const DOCUMENTS = [...inRoot('.'), ...inRoot('docs'), ...inRoot('docs/decisions')]
+/** Where documents may leave the beginning of a path out. */
+const SHORTENED = ['', 'src', 'src/modules', 'src/http']
 
 test('all documents are looked at', () => {
-  const expected = ['README.md', 'ARCHITECTURE.md', 'SECURITY.md', 'CHANGELOG.md', 'docs/usage.md']
+  const expected = ['README.md', 'ARCHITECTURE.md', 'SECURITY.md', 'CONTRIBUTING.md', 'docs/usage.md']
   expect(DOCUMENTS).toEqual(expect.arrayContaining(expected))
 })
 
@@ -22,9 +24,19 @@ test('a file that is missing, a heading that is, and a way out of the repository
   expect(brokenLinksOf('docs/usage.md', text)).toEqual(broken)
 })
 
+test('a source that is missing is found', () => {
+  const text =
+    '`lib/clock.ts`, `tests/unit/docs/links.test.ts`, `routes.ts`, `lib/nothing.ts` and `{a,b}/c.ts`'
+  expect(missingSourcesOf(text)).toEqual(['lib/nothing.ts'])
+})
+
 describe.each(DOCUMENTS)('%s', document => {
   test('leads to files and headings that are there', () => {
     expect(brokenLinksOf(document, textOf(document))).toEqual([])
+  })
+
+  test('names sources that are there', () => {
+    expect(missingSourcesOf(textOf(document))).toEqual([])
   })
 })
 
@@ -38,6 +50,11 @@ function brokenLinksOf(document: string, text: string): string[] {
     if (target.startsWith('..') || !existsSync(join(ROOT, target))) return true
     return anchor !== undefined && target.endsWith('.md') && !anchorsOf(target).includes(anchor)
   })
+}
+
+function missingSourcesOf(text: string): string[] {
+  const named = [...text.matchAll(/`([\w.-]+\/[\w./-]+\.ts)`/g)].map(([, path = '']) => path)
+  return named.filter(path => !SHORTENED.some(folder => existsSync(join(ROOT, folder, path))))
 }
 
 /** Anchors as GitHub makes them from headings. */
