@@ -7,7 +7,7 @@ import type { BridgeProcesses } from '../bridges/processes.ts'
 import type { Db } from '../db/open.ts'
 import { messageOf } from '../domain/errors.ts'
 import type { Readiness } from '../http/services.ts'
-import type { Clock } from '../lib/clock.ts'
+import { type Clock, within } from '../lib/clock.ts'
 import type { Supervisor } from '../runtime/supervisor.ts'
 
 /** How a part is doing that isn't just well or broken. */
@@ -62,9 +62,7 @@ export function createReadiness(options: ReadinessOptions): ReadinessCheck {
   }
 
   async function inTime(answer: Promise<string>): Promise<string> {
-    const waiting = new AbortController()
-    const silence = clock.sleep(PATIENCE_MS, waiting.signal).then(() => `no answer within ${PATIENCE_MS} ms`)
-    return await Promise.race([answer, silence]).finally(() => waiting.abort())
+    return (await within(clock, PATIENCE_MS, answer)) ?? `no answer within ${PATIENCE_MS} ms`
   }
 
   async function database(): Promise<string> {

@@ -3,6 +3,7 @@ import { hasBlanks } from '../domain/addresses.ts'
 import { GatewayError } from '../domain/errors.ts'
 import type { MatrixSession } from '../domain/ports.ts'
 import type { Clock } from '../lib/clock.ts'
+import { KeyedMutex } from '../lib/keyed-mutex.ts'
 import { type BotRoom, createBotRooms, isSaidBy, silent } from './bot-room.ts'
 import { textOf } from './bot-texts.ts'
 
@@ -49,7 +50,7 @@ export function createBotCommands(platform: string, clock: Clock): BotCommands {
   const botRooms = createBotRooms(platform, clock)
   /** By user id; missing while a command waits for its answer. */
   const rooms = new Map<string, BotRoom>()
-  const queues = new Map<string, Promise<unknown>>()
+  const mutex = new KeyedMutex()
 
   async function runNow(
     session: MatrixSession,
@@ -76,14 +77,7 @@ export function createBotCommands(platform: string, clock: Clock): BotCommands {
   return {
     run(session, bot, prefix, command, withinMs) {
       if (withinMs !== undefined) return runNow(session, bot, prefix, command, withinMs)
-      const before = queues.get(session.userId) ?? Promise.resolve()
-      const result = before.then(() => runNow(session, bot, prefix, command))
-      const settled = result.catch(() => undefined)
-      queues.set(session.userId, settled)
-      void settled.then(() => {
-        if (queues.get(session.userId) === settled) queues.delete(session.userId)
-      })
-      return result
+      return mutex.run(session.userId, () => runNow(session, bot, prefix, command))
     },
   }
 }

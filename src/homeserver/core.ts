@@ -4,8 +4,8 @@ import { LRUCache } from 'lru-cache'
 import type { Clock } from '../lib/clock.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { Committer } from '../lib/group-commit.ts'
+import { KeyedMutex } from '../lib/keyed-mutex.ts'
 import { type Logger, silentLogger } from '../lib/logger.ts'
-import { Turns } from '../lib/turns.ts'
 import { Appservices } from './appservices.ts'
 import { MatrixError } from './errors.ts'
 import { Profiles } from './profiles.ts'
@@ -63,7 +63,7 @@ export class Core {
   readonly profiles: Profiles
   readonly sessions = new LRUCache<string, Session>({ max: CACHED_SESSIONS })
   /** Uploads to the same reserved place run one after the other. */
-  readonly uploads = new Turns()
+  readonly uploads = new KeyedMutex()
   /** Aborts when the server stops. */
   readonly stopping = new AbortController()
   /** Called with the numbers of appservices that have something to receive. */

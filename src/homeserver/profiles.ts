@@ -5,6 +5,7 @@
  */
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
+import { SingleFlight } from '../lib/single-flight.ts'
 import { TurnBudget } from '../lib/turn-budget.ts'
 import type { JsonObject } from './json.ts'
 import type { Rooms } from './rooms.ts'
@@ -37,7 +38,7 @@ interface ProfilesCore {
 
 export class Profiles {
   /** Users whose rooms are being updated. */
-  private readonly spreading = new Map<string, Promise<void>>()
+  private readonly spreading = new SingleFlight()
 
   constructor(private readonly core: ProfilesCore) {}
 
@@ -63,13 +64,11 @@ export class Profiles {
 
   /** Resolves when all running work has stopped; the next start continues it. */
   async stop(): Promise<void> {
-    await Promise.all(this.spreading.values())
+    await this.spreading.settled()
   }
 
   private spread(userId: string): void {
-    if (this.spreading.has(userId)) return
-    const run = this.spreadThrough(userId).finally(() => this.spreading.delete(userId))
-    this.spreading.set(userId, run)
+    void this.spreading.run(userId, () => this.spreadThrough(userId))
   }
 
   private async spreadThrough(userId: string): Promise<void> {

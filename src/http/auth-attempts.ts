@@ -14,9 +14,9 @@ import type { SecretKind } from '../domain/observation.ts'
 import { clientNetwork } from '../lib/addresses.ts'
 import type { Clock } from '../lib/clock.ts'
 import { createFailureLimit } from '../lib/failure-limit.ts'
+import { KeyedMutex } from '../lib/keyed-mutex.ts'
 import type { Logger } from '../lib/logger.ts'
 import { createHmacHasher } from '../lib/sealing.ts'
-import { Turns } from '../lib/turns.ts'
 import { noteRequest } from './request-notes.ts'
 import type { HttpServices } from './services.ts'
 
@@ -74,7 +74,7 @@ export function createAuthAttempts({
   const byPair = createFailureLimit({ maxFailures: perCredential, windowMs, clock })
   /** Proofs that were right, and where from. */
   const proved = new LRUCache<string, Set<string>>({ max: MAX_PROVED })
-  const turns = new Turns()
+  const mutex = new KeyedMutex()
 
   const networkOf = (request: Request) => {
     const address = addressOf(request)
@@ -86,7 +86,7 @@ export function createAuthAttempts({
   return {
     inTurn(attempt, work) {
       const network = proved.has(attempt.proof) ? undefined : networkOf(attempt.request)
-      return network === undefined ? work() : turns.take(network, work)
+      return network === undefined ? work() : mutex.run(network, work)
     },
 
     admit(attempt) {

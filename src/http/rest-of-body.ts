@@ -4,7 +4,7 @@
  * breaks while the client is still writing, and it never sees why it was refused.
  */
 import { type BodyReader, readerOf } from '../lib/body-reader.ts'
-import type { Clock } from '../lib/clock.ts'
+import { type Clock, within } from '../lib/clock.ts'
 
 /** A client that is still writing sends something within this. */
 const PAUSE_MS = 2_000
@@ -25,11 +25,6 @@ export async function readRest(request: Request, clock: Clock): Promise<void> {
 }
 
 async function isOverOrPaused(reader: BodyReader, clock: Clock): Promise<boolean> {
-  const waiting = new AbortController()
-  const paused = clock.sleep(PAUSE_MS, waiting.signal).then(() => true)
-  try {
-    return await Promise.race([reader.read().then(({ done }) => done), paused])
-  } finally {
-    waiting.abort()
-  }
+  const part = await within(clock, PAUSE_MS, reader.read())
+  return part?.done ?? true
 }

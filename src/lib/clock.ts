@@ -25,6 +25,24 @@ export const systemClock: Clock = {
     }),
 }
 
+/**
+ * Waits for `work`, at most `ms` milliseconds; the work itself goes on.
+ * @returns its result, or undefined when it takes longer
+ */
+export async function within<T>(
+  clock: Pick<Clock, 'sleep'>,
+  ms: number,
+  work: Promise<T>,
+): Promise<T | undefined> {
+  const waiting = new AbortController()
+  const late = clock.sleep(ms, waiting.signal).then(() => undefined)
+  try {
+    return await Promise.race([work, late])
+  } finally {
+    waiting.abort()
+  }
+}
+
 /** RFC 3339 in UTC, without a fraction for whole seconds: `2026-04-27T10:00:00Z`. */
 export function rfc3339(epochMs: number): string {
   return new Date(epochMs).toISOString().replace('.000Z', 'Z')

@@ -9,6 +9,7 @@ import type { Emits } from '../domain/signals.ts'
 import { backoffMs } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
+import { SingleFlight } from '../lib/single-flight.ts'
 
 /** What a request carries. */
 export interface Access {
@@ -86,7 +87,7 @@ export function createOwnTokenAccess(options: {
 }): AccountAccess {
   const { tokens, provisioner, clock, logger, signals } = options
   const known = new Map<string, Access>()
-  const renewing = new Map<string, Promise<Access>>()
+  const renewing = new SingleFlight<Access>()
   const troubles = new Map<string, Trouble>()
 
   function remember({ userId, accessToken }: MatrixAccount & { accessToken: string }): Access {
@@ -105,11 +106,7 @@ export function createOwnTokenAccess(options: {
 
   /** One replacement of a user's token at a time; whoever asks meanwhile shares it. */
   function renewOnce(userId: string, refusedToken: string | null, reason: string): Promise<Access> {
-    const running = renewing.get(userId)
-    if (running !== undefined) return running
-    const started = renew(userId, refusedToken, reason).finally(() => renewing.delete(userId))
-    renewing.set(userId, started)
-    return started
+    return renewing.run(userId, () => renew(userId, refusedToken, reason))
   }
 
   async function renew(userId: string, refusedToken: string | null, reason: string): Promise<Access> {

@@ -1,6 +1,6 @@
 /** Runs the workers: restarts one that fails, with backoff, without taking the others down, and stops them all in time. */
 import { backoffMs } from '../lib/backoff.ts'
-import type { Clock } from '../lib/clock.ts'
+import { type Clock, within } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Worker } from './worker.ts'
 
@@ -39,12 +39,7 @@ export class Supervisor {
   /** Asks every worker to finish and waits for them, at most `timeoutMs`. @returns false when some were still busy */
   async stop(timeoutMs: number): Promise<boolean> {
     this.controller.abort()
-    const waiting = new AbortController()
-    const finished = Promise.all(this.loops).then(() => true)
-    const timedOut = this.clock.sleep(timeoutMs, waiting.signal).then(() => false)
-    const inTime = await Promise.race([finished, timedOut])
-    waiting.abort()
-    return inTime
+    return (await within(this.clock, timeoutMs, Promise.all(this.loops))) !== undefined
   }
 
   private async supervise(worker: Worker, health: WorkerHealth): Promise<void> {

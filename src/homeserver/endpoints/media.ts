@@ -78,7 +78,7 @@ export async function createMedia({ core, requester }: Call): Promise<JsonObject
 export async function uploadReserved(call: Call): Promise<JsonObject> {
   const { core, requester } = call
   const mediaId = param(call, 'mediaId')
-  await core.uploads.take(mediaId, async () => {
+  await core.uploads.run(mediaId, async () => {
     const row = findMedia(core, param(call, 'serverName'), mediaId)
     if (row.user_id !== requester.userId) throw forbidden('This media belongs to somebody else')
     if (row.size_bytes !== null)

@@ -7,6 +7,7 @@ import { GatewayError } from '../../domain/errors.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { connectionProblem } from '../../lib/connection-problem.ts'
 import { askPeer, type PeerRequestInit } from '../../lib/peer-request.ts'
+import { SingleFlight } from '../../lib/single-flight.ts'
 
 const grantAnswer = z.object({
   access_token: z.string().min(1),
@@ -55,7 +56,7 @@ export function createMasClient(options: {
 }): MasClient {
   const { url, adminUrl, clientId, clientSecret, clock } = options
   let token: { value: string; expiresAt: number } | undefined
-  let granting: Promise<string> | undefined
+  const granting = new SingleFlight<string>()
 
   async function request(what: string, address: string, init: PeerRequestInit): Promise<MasAnswer> {
     try {
@@ -82,10 +83,7 @@ export function createMasClient(options: {
   /** One grant at a time; whoever asks meanwhile shares it. */
   function accessToken(): Promise<string> {
     if (token && token.expiresAt > clock.steady()) return Promise.resolve(token.value)
-    granting ??= grant().finally(() => {
-      granting = undefined
-    })
-    return granting
+    return granting.run('admin', grant)
   }
 
   async function grant(): Promise<string> {

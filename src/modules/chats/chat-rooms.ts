@@ -8,6 +8,7 @@ import type { Fact } from '../../domain/facts.ts'
 import type { MatrixSession, MatrixSessions } from '../../domain/ports.ts'
 import type { RoomFeatures } from '../../domain/room-features.ts'
 import type { Clock } from '../../lib/clock.ts'
+import { SingleFlight } from '../../lib/single-flight.ts'
 import { factsOf } from '../../matrix/translate/facts.ts'
 import type { ChatRepository } from './chat-repository.ts'
 import { columnsOf, describeChat } from './description.ts'
@@ -43,7 +44,7 @@ export interface ChatRooms {
 
 export function createChatRooms(options: ChatRoomsOptions): ChatRooms {
   const { repository, knowledgeOf, sessions, matrixUserOf, clock } = options
-  const entering = new Map<string, Promise<readonly Fact[]>>()
+  const entering = new SingleFlight<readonly Fact[]>()
 
   async function enter(identityId: string, roomId: string): Promise<readonly Fact[]> {
     const session = sessions.actingAs(await matrixUserOf(identityId))
@@ -80,12 +81,7 @@ export function createChatRooms(options: ChatRoomsOptions): ChatRooms {
 
   /** One at a time for each room; whoever asks meanwhile shares it. */
   function enterOnce(identityId: string, roomId: string): Promise<readonly Fact[]> {
-    const key = `${identityId} ${roomId}`
-    const running = entering.get(key)
-    if (running !== undefined) return running
-    const started = enter(identityId, roomId).finally(() => entering.delete(key))
-    entering.set(key, started)
-    return started
+    return entering.run(`${identityId} ${roomId}`, () => enter(identityId, roomId))
   }
 
   async function existing(identityId: string, roomId: string): Promise<Chat> {

@@ -1,8 +1,9 @@
 /** Looks senders up in the device's address book, which is kept and fetched anew when it is old. */
 import type { Device } from '../../db/schema/index.ts'
 import type { Bridges } from '../../domain/ports.ts'
-import type { Clock } from '../../lib/clock.ts'
+import { type Clock, within } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
+import { SingleFlight } from '../../lib/single-flight.ts'
 import type { Contact, ContactRepository } from './contact-repository.ts'
 
 export interface ContactsOptions {
@@ -37,7 +38,7 @@ export function createContacts({
   logger,
 }: ContactsOptions): Contacts {
   const refreshedAt = new Map<string, number>()
-  const refreshing = new Map<string, Promise<void>>()
+  const refreshing = new SingleFlight()
 
   async function fetchBook(device: Device): Promise<void> {
     try {
@@ -53,12 +54,10 @@ export function createContacts({
   }
 
   function refresh(device: Device): Promise<void> {
-    const running = refreshing.get(device.id)
-    if (running !== undefined) return running
-    refreshedAt.set(device.id, clock.steady())
-    const started = fetchBook(device).finally(() => refreshing.delete(device.id))
-    refreshing.set(device.id, started)
-    return started
+    return refreshing.run(device.id, () => {
+      refreshedAt.set(device.id, clock.steady())
+      return fetchBook(device)
+    })
   }
 
   return {
@@ -68,9 +67,7 @@ export function createContacts({
       if (known) return known
       const isFresh = clock.steady() - (refreshedAt.get(device.id) ?? Number.NEGATIVE_INFINITY) < FRESH_MS
       if (isFresh && !refreshing.has(device.id)) return null
-      const waiting = new AbortController()
-      await Promise.race([refresh(device), clock.sleep(PATIENCE_MS, waiting.signal)])
-      waiting.abort()
+      await within(clock, PATIENCE_MS, refresh(device))
       return repository.find(device.id, matrixUserId, phone)
     },
   }

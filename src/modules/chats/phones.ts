@@ -8,8 +8,9 @@ import { isMatrixUserId } from '../../domain/addresses.ts'
 import { GatewayError, isPassing } from '../../domain/errors.ts'
 import { ghostLike, remoteIdOf } from '../../domain/ghosts.ts'
 import type { BridgeContact, Bridges } from '../../domain/ports.ts'
-import type { Clock } from '../../lib/clock.ts'
+import { type Clock, within } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
+import { SingleFlight } from '../../lib/single-flight.ts'
 import { ghostNamingOf, phoneOfGhost } from '../devices/ghosts.ts'
 import type { PhoneRepository } from './phone-repository.ts'
 import { resolveContact } from './resolve.ts'
@@ -53,7 +54,7 @@ export function createPeoplesPhones(options: PeoplesPhonesOptions): PeoplesPhone
   const { repository, bridges, matrixUserOf, clock, logger } = options
   /** By devices, until when their bridges aren't asked. */
   const coolUntil = new Map<string, number>()
-  const asking = new Map<string, Promise<void>>()
+  const asking = new SingleFlight()
 
   async function ask(device: Device, matrixUserId: string): Promise<void> {
     try {
@@ -68,15 +69,6 @@ export function createPeoplesPhones(options: PeoplesPhonesOptions): PeoplesPhone
         coolUntil.set(device.id, clock.steady() + COOL_DOWN_MS)
       else await repository.put(device.id, matrixUserId, null, clock.now()).catch(() => undefined)
     }
-  }
-
-  function askOnce(device: Device, matrixUserId: string): Promise<void> {
-    const key = `${device.id} ${matrixUserId}`
-    const running = asking.get(key)
-    if (running !== undefined) return running
-    const started = ask(device, matrixUserId).finally(() => asking.delete(key))
-    asking.set(key, started)
-    return started
   }
 
   const isCooling = (device: Device) => clock.steady() < (coolUntil.get(device.id) ?? 0)
@@ -101,12 +93,10 @@ export function createPeoplesPhones(options: PeoplesPhonesOptions): PeoplesPhone
       for (const matrixUserId of matrixUserIds) {
         const left = deadline - clock.steady()
         if (left <= 0 || isCooling(device)) return
-        const waiting = new AbortController()
-        const outOfPatience = clock.sleep(left, waiting.signal)
-        await Promise.race([askOnce(device, matrixUserId), outOfPatience])
-        waiting.abort()
-        if (asking.has(`${device.id} ${matrixUserId}`))
-          coolUntil.set(device.id, clock.steady() + COOL_DOWN_MS)
+        const key = `${device.id} ${matrixUserId}`
+        const answer = asking.run(key, () => ask(device, matrixUserId))
+        await within(clock, left, answer)
+        if (asking.has(key)) coolUntil.set(device.id, clock.steady() + COOL_DOWN_MS)
       }
     },
 

@@ -8,6 +8,7 @@ import { GatewayError, isBridgeAway, messageOf } from '../../domain/errors.ts'
 import type { Bridges } from '../../domain/ports.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
+import { SingleFlight } from '../../lib/single-flight.ts'
 import type { Worker } from '../../runtime/worker.ts'
 import type { DeviceRepository } from './device-repository.ts'
 import type { ProbedDevices } from './devices.ts'
@@ -32,7 +33,7 @@ const PATIENCE_MS = 5_000
 export function createDeviceProbe(options: DeviceProbeOptions): Worker {
   const { devices, repository, bridges, clock, logger } = options
   /** Rounds under way, by platform. */
-  const rounds = new Map<string, Promise<void>>()
+  const rounds = new SingleFlight()
   /** The last identity that was asked about, by platform. */
   const positions = new Map<string, string>()
 
@@ -88,11 +89,11 @@ export function createDeviceProbe(options: DeviceProbeOptions): Worker {
   }
 
   function startRound(platform: string, signal: AbortSignal): void {
-    if (rounds.has(platform)) return
-    const run = round(platform, signal)
-      .catch(error => logger.error({ platform, err: error }, 'the devices of a platform could not be probed'))
-      .finally(() => rounds.delete(platform))
-    rounds.set(platform, run)
+    void rounds.run(platform, () =>
+      round(platform, signal).catch(error =>
+        logger.error({ platform, err: error }, 'the devices of a platform could not be probed'),
+      ),
+    )
   }
 
   /** Devices whose bridge was taken away have nobody to ask. */
@@ -111,7 +112,7 @@ export function createDeviceProbe(options: DeviceProbeOptions): Worker {
         for (const platform of bridges.platforms) startRound(platform, signal)
         await clock.sleep(INTERVAL_MS, signal)
       }
-      await Promise.all(rounds.values())
+      await rounds.settled()
     },
   }
 }

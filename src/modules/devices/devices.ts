@@ -2,6 +2,7 @@
 import type { Device } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import type { Emits, Hears, StateReport } from '../../domain/signals.ts'
+import { within } from '../../lib/clock.ts'
 import { phoneDigits } from '../../lib/phone-numbers.ts'
 import { reportedState } from './bridge-states.ts'
 import { deviceView } from './device-event.ts'
@@ -153,9 +154,7 @@ export function createDevices(options: DevicesOptions): LinkedDevices & ProbedDe
       const asked = bridges.platforms.filter(platform => !reconciliation.isFresh(identityId, platform))
       if (asked.length > 0) {
         const answers = Promise.all(asked.map(platform => askBridge(identityId, platform)))
-        const waiting = new AbortController()
-        await Promise.race([answers, clock.sleep(LIST_PATIENCE_MS, waiting.signal)])
-        waiting.abort()
+        await within(clock, LIST_PATIENCE_MS, answers)
       }
       const found = await listed(identityId)
       // The probe asks about those who have devices.

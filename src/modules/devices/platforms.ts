@@ -1,8 +1,8 @@
 /** The platforms there are, and what each can do, as its bridge tells. */
-import { GatewayError, messageOf } from '../../domain/errors.ts'
+import { messageOf } from '../../domain/errors.ts'
 import type { BridgeDescription, Bridges } from '../../domain/ports.ts'
 import type { PlatformView } from '../../domain/views/platform.ts'
-import type { Clock } from '../../lib/clock.ts'
+import { type Clock, within } from '../../lib/clock.ts'
 import type { Platforms } from './platform-types.ts'
 
 /** A bridge that doesn't answer within this doesn't hold up the others, in milliseconds. */
@@ -10,20 +10,12 @@ const PATIENCE_MS = 3_000
 
 export function createPlatforms({ bridges, clock }: { bridges: Bridges; clock: Clock }): Platforms {
   async function describe(platform: string, userId: string): Promise<PlatformView> {
-    const waiting = new AbortController()
-    const late = clock.sleep(PATIENCE_MS, waiting.signal).then(() => {
-      throw new GatewayError(
-        'bridge_timeout',
-        `the ${platform} bridge didn't answer within ${PATIENCE_MS / 1000} s`,
-      )
-    })
     try {
-      return available(platform, await Promise.race([bridges.forPlatform(platform).describe(userId), late]))
+      const description = await within(clock, PATIENCE_MS, bridges.forPlatform(platform).describe(userId))
+      if (description) return available(platform, description)
+      return unavailable(platform, `the ${platform} bridge didn't answer within ${PATIENCE_MS / 1000} s`)
     } catch (error) {
       return unavailable(platform, messageOf(error))
-    } finally {
-      late.catch(() => undefined)
-      waiting.abort()
     }
   }
 

@@ -9,10 +9,10 @@ import { ghostLike } from '../../domain/ghosts.ts'
 import type { Bridge, BridgeContact, BridgeLogin, Bridges } from '../../domain/ports.ts'
 import type { Emits } from '../../domain/signals.ts'
 import type { Clock } from '../../lib/clock.ts'
+import { KeyedMutex } from '../../lib/keyed-mutex.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { phoneDigits } from '../../lib/phone-numbers.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
-import { Turns } from '../../lib/turns.ts'
 import { createAbsences } from './absences.ts'
 import { PLAIN_REASONS, reportedState } from './bridge-states.ts'
 import { type DeviceRepository, isAsTold, type LoginSnapshot } from './device-repository.ts'
@@ -70,7 +70,7 @@ const FRESH_MS = 3_000
 export function createReconciliation(options: ReconciliationOptions): Reconciliation {
   const { repository, bridges, matrixUserOf, accountTrouble, contacts, phones, signals, clock, logger } =
     options
-  const turns = new Turns()
+  const mutex = new KeyedMutex()
   const absences = createAbsences(clock)
   /** How often each platform was found to be out of reach as a whole: an answer from before that is out of date. */
   const outages = new Map<string, number>()
@@ -201,7 +201,7 @@ export function createReconciliation(options: ReconciliationOptions): Reconcilia
 
   return {
     reconcile: (identityId, platform) =>
-      turns.join(keyOf(identityId, platform), () => reconcileOrMark(identityId, platform)),
+      mutex.join(keyOf(identityId, platform), () => reconcileOrMark(identityId, platform)),
     noteLoginState: (identityId, platform, loginId, isLoggedOut) =>
       absences.noteState(keyOf(identityId, platform), loginId, isLoggedOut),
     disconnect,
@@ -211,7 +211,7 @@ export function createReconciliation(options: ReconciliationOptions): Reconcilia
       return at !== undefined && clock.steady() - at < FRESH_MS
     },
     alone: (identityId, platform, work) =>
-      turns.take(keyOf(identityId, platform), () =>
+      mutex.run(keyOf(identityId, platform), () =>
         work().finally(() => probedAt.delete(keyOf(identityId, platform))),
       ),
 

@@ -5,7 +5,7 @@
  * process that was killed (nobody knows how far it came, and it is told so). Requests whose work is one transaction are never in the third.
  */
 import { GatewayError } from '../../domain/errors.ts'
-import type { Clock } from '../../lib/clock.ts'
+import { type Clock, within } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import type { Sealer } from '../../lib/sealing.ts'
 import { createKeyCounts } from './key-counts.ts'
@@ -48,12 +48,6 @@ export function createIdempotencyKeys(options: IdempotencyOptions): IdempotencyK
       underWay.delete(place)
       end()
     }
-  }
-
-  async function waitFor({ over }: UnderWay, deadline: number): Promise<void> {
-    const patience = new AbortController()
-    await Promise.race([over, clock.sleep(deadline - clock.steady(), patience.signal)])
-    patience.abort()
   }
 
   /** @throws GatewayError conflict when nobody knows what became of the first one */
@@ -106,7 +100,7 @@ export function createIdempotencyKeys(options: IdempotencyOptions): IdempotencyK
       for (let first = underWay.get(place); first; first = underWay.get(place)) {
         refuseAnother(first, fingerprint)
         if (clock.steady() >= deadline) throw stillUnderWay()
-        await waitFor(first, deadline)
+        await within(clock, deadline - clock.steady(), first.over)
       }
       // Nothing is awaited between the last look and this, so that one alone of those that waited goes on.
       const end = enter(place, fingerprint)

@@ -3,8 +3,8 @@
  * part.
  */
 import type { OpusDecoder } from 'opus-decoder'
+import { KeyedMutex } from '../../lib/keyed-mutex.ts'
 import { yieldToEventLoop } from '../../lib/turn-budget.ts'
-import { Turns } from '../../lib/turns.ts'
 import { type OggOpus, openOggOpus } from './ogg-opus.ts'
 
 export interface VoiceDescription {
@@ -34,11 +34,11 @@ const loadDecoder = () => import('opus-decoder')
 /**
  * One at a time, as each takes some tens of milliseconds of the only thread, in pieces of a few.
  */
-const turns = new Turns()
+const mutex = new KeyedMutex()
 
 /** @returns null when it can't be played */
 export function describeVoice(path: string, sizeBytes: number): Promise<VoiceDescription | null> {
-  return turns.take('voice', async () => {
+  return mutex.run('voice', async () => {
     const recording = await openOggOpus(path, sizeBytes)
     if (!recording) return null
     try {

@@ -8,6 +8,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { HEAD_BYTES, mediaTypeOf, OGG_OPUS } from '../../lib/media-type.ts'
 import { equalInConstantTime } from '../../lib/sealing.ts'
 import { shareFile } from '../../lib/shared-file.ts'
+import { SingleFlight } from '../../lib/single-flight.ts'
 import { randomToken } from '../../lib/tokens.ts'
 import { describeImage } from './describe-image.ts'
 import { describeVoice } from './describe-voice.ts'
@@ -72,8 +73,8 @@ export function createMediaStore(options: MediaStoreOptions): MediaFiles {
       sign => sign !== undefined && equalInConstantTime(signature, sign(`${mediaId}:${expires}`)),
     )
   const quota = createMediaQuota(repository, options.quotaBytes)
-  /** Uploads and downloads under way, so that none is done twice at a time. */
-  const running = new Map<string, Promise<unknown>>()
+  const uploads = new SingleFlight<{ file: Media; mxcUri: string }>()
+  const downloads = new SingleFlight<Media>()
 
   return {
     pathOf,
@@ -97,7 +98,7 @@ export function createMediaStore(options: MediaStoreOptions): MediaFiles {
     },
 
     upload: mediaId =>
-      once(`upload:${mediaId}`, async () => {
+      uploads.run(mediaId, async () => {
         const file = await existing(mediaId)
         if (file.mxcUri) return { file, mxcUri: file.mxcUri }
         const session = await options.sessionOf(file.identityId)
@@ -165,7 +166,7 @@ export function createMediaStore(options: MediaStoreOptions): MediaFiles {
   }
 
   function fetchIncoming(mediaId: string): Promise<Media> {
-    return once(`fetch:${mediaId}`, async () => {
+    return downloads.run(mediaId, async () => {
       const file = await existing(mediaId)
       if (file.stored && (await Bun.file(pathOf(mediaId)).exists())) return file
       if (!file.mxcUri) throw noLongerKept()
@@ -215,14 +216,6 @@ export function createMediaStore(options: MediaStoreOptions): MediaFiles {
     const file = await repository.find(mediaId)
     if (file) return file
     throw noLongerKept()
-  }
-
-  function once<T>(key: string, work: () => Promise<T>): Promise<T> {
-    const current = running.get(key) as Promise<T> | undefined
-    if (current !== undefined) return current
-    const started = work().finally(() => running.delete(key))
-    running.set(key, started)
-    return started
   }
 }
 

@@ -1,9 +1,9 @@
 /** /sandbox/api/phones/{phone}/messages: a phone's messages, and sending by its owner. */
 import { z } from 'zod'
 import { enclosed, streamed } from '../../lib/json-answer.ts'
+import { KeyedMutex } from '../../lib/keyed-mutex.ts'
 import { phoneDigits } from '../../lib/phone-numbers.ts'
 import { TurnBudget, yieldToEventLoop } from '../../lib/turn-budget.ts'
-import { Turns } from '../../lib/turns.ts'
 import { directChatId } from '../network/chat-ids.ts'
 import { mediaTypeFor } from '../network/media.ts'
 import {
@@ -155,7 +155,7 @@ export function createMessageHandlers(api: ApiContext) {
   }
 
   /** Reads at most one page in a turn of the event loop, however many lists are requested. */
-  const turns = new Turns()
+  const mutex = new KeyedMutex()
 
   /** Up to `limit` messages after a position, as JSON. */
   async function* listed(
@@ -165,7 +165,7 @@ export function createMessageHandlers(api: ApiContext) {
     const turn = new TurnBudget()
     let after = afterSeq
     for (let left = limit; left > 0; ) {
-      const page = await turns.take('page', async () => {
+      const page = await mutex.run('page', async () => {
         await yieldToEventLoop()
         return store.messagesAfter(phone, after, chatId, Math.min(PAGE, left))
       })

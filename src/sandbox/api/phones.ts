@@ -1,8 +1,8 @@
 /** /sandbox/api/phones: the phones of the network, with their address books and chats. */
 import { z } from 'zod'
 import { enclosed, streamed } from '../../lib/json-answer.ts'
+import { KeyedMutex } from '../../lib/keyed-mutex.ts'
 import { yieldToEventLoop } from '../../lib/turn-budget.ts'
-import { Turns } from '../../lib/turns.ts'
 import { readJson } from './body.ts'
 import { type ApiContext, type Asked, mustExist, phoneField, phoneInPath, platformField } from './context.ts'
 import { check } from './errors.ts'
@@ -32,9 +32,9 @@ export function createPhoneHandlers(api: ApiContext) {
   })
 
   /** Shows at most one page in a turn of the event loop, however many lists are requested. */
-  const turns = new Turns()
+  const mutex = new KeyedMutex()
   const inTurn = <T>(work: () => T): Promise<T> =>
-    turns.take('page', async () => {
+    mutex.run('page', async () => {
       await yieldToEventLoop()
       return work()
     })

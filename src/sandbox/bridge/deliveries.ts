@@ -6,6 +6,7 @@
  * same transaction id, so it is the same event.
  */
 import { backoffMs } from '../../lib/backoff.ts'
+import { SingleFlight } from '../../lib/single-flight.ts'
 import type { Delivery, Login, Media, Message } from '../network/types.ts'
 import { type Bounded, createBounded } from './bounded.ts'
 import { type BridgeContext, DIRECT } from './context.ts'
@@ -50,7 +51,7 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
   /** Events sent whose row isn't on disk yet: later messages may refer to them. */
   const unsettledEvents = new Map<string, string>()
   const settling = new Set<Promise<void>>()
-  const uploading = new Map<string, Promise<string>>()
+  const uploading = new SingleFlight<string>()
 
   function enqueue(deliveries: readonly Delivery[]): void {
     for (const delivery of deliveries) {
@@ -266,11 +267,7 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
 
   async function mxcOf(media: Media): Promise<string> {
     if (media.mxc !== null) return media.mxc
-    const already = uploading.get(media.id)
-    if (already !== undefined) return already
-    const upload = uploaded(media).finally(() => uploading.delete(media.id))
-    uploading.set(media.id, upload)
-    return upload
+    return uploading.run(media.id, () => uploaded(media))
   }
 
   async function uploaded({ id, mimeType, name }: Media): Promise<string> {

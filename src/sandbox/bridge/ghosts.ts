@@ -1,4 +1,5 @@
 /** Ghosts: Matrix users that represent people of the network, created when first needed. */
+import { SingleFlight } from '../../lib/single-flight.ts'
 import type { Chat } from '../network/types.ts'
 import { type BridgeContext, ghostUserId } from './context.ts'
 
@@ -18,7 +19,7 @@ export function createGhosts(context: BridgeContext): Ghosts {
     'SELECT name FROM sandbox_ghost WHERE user_id = ?',
   )
   const put = database.query('INSERT OR REPLACE INTO sandbox_ghost (user_id, name) VALUES (?, ?)')
-  const underWay = new Map<string, Promise<string>>()
+  const underWay = new SingleFlight<string>()
 
   async function make(userId: string, name: string, exists: boolean): Promise<string> {
     if (!exists) await homeserver.register(userId.slice(1, userId.indexOf(':')))
@@ -31,11 +32,7 @@ export function createGhosts(context: BridgeContext): Ghosts {
     const { name } = network.store.phone(phone)
     const known = select.get(userId)
     if (known?.name === name) return userId
-    const already = underWay.get(userId)
-    if (already !== undefined) return already
-    const making = make(userId, name, known !== null).finally(() => underWay.delete(userId))
-    underWay.set(userId, making)
-    return making
+    return underWay.run(userId, () => make(userId, name, known !== null))
   }
 
   return {

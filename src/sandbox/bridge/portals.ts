@@ -5,6 +5,7 @@
  * of an open intent is found among the bot's by its m.bridge state, set from the start.
  */
 
+import { SingleFlight } from '../../lib/single-flight.ts'
 import type { Chat, Login } from '../network/types.ts'
 import type { SandboxPlatform } from '../platforms.ts'
 import type { BridgeContext } from './context.ts'
@@ -64,7 +65,7 @@ export function createPortals(context: BridgeContext, ghosts: Ghosts): Portals {
     forget: database.query('DELETE FROM sandbox_portal WHERE login_id = ? AND chat = ?'),
   }
   const byRoom = new Map<string, Portal>()
-  const making = new Map<string, Promise<Portal>>()
+  const making = new SingleFlight<Portal>()
   /** Rooms whose members were checked since the start. */
   const settled = new Set<string>()
 
@@ -194,17 +195,12 @@ export function createPortals(context: BridgeContext, ghosts: Ghosts): Portals {
     ensure(login, chat) {
       const existing = api.find(login.id, chat.id)
       if (existing?.userId === login.userId && settled.has(existing.roomId)) return Promise.resolve(existing)
-      const key = `${login.id} ${chat.id}`
-      const already = making.get(key)
-      if (already !== undefined) return already
-      const promise = prepare(login, chat).finally(() => making.delete(key))
-      making.set(key, promise)
-      return promise
+      return making.run(`${login.id} ${chat.id}`, () => prepare(login, chat))
     },
     async ofRoom(roomId) {
       const known = byRoom.get(roomId) ?? cached(sql.ofRoom.get(roomId, facts.platform))
       if (known || making.size === 0) return known ?? null
-      await Promise.allSettled(making.values())
+      await making.settled()
       return byRoom.get(roomId) ?? null
     },
     find: (loginId, chatId) => cached(sql.find.get(loginId, chatId)),

@@ -1,6 +1,6 @@
 /** The system's clock, and the form of timestamps. */
 import { describe, expect, test } from 'bun:test'
-import { rfc3339, systemClock } from '../../../src/lib/clock.ts'
+import { rfc3339, systemClock, within } from '../../../src/lib/clock.ts'
 
 const AN_HOUR_MS = 3_600_000
 
@@ -21,6 +21,27 @@ describe('sleep', () => {
 
   test('does not begin when its signal has aborted already', async () => {
     await systemClock.sleep(AN_HOUR_MS, AbortSignal.abort())
+  })
+})
+
+describe('within', () => {
+  test('gives what the work resolves to, and ends the wait with it', async () => {
+    let waits: AbortSignal | undefined
+    const sleep = (_ms: number, signal?: AbortSignal) => {
+      waits = signal
+      return new Promise<void>(() => {})
+    }
+    expect(await within({ sleep }, 1, Promise.resolve('done'))).toBe('done')
+    expect(waits?.aborted).toBe(true)
+    await expect(within({ sleep }, 1, Promise.reject(new Error('no')))).rejects.toThrow('no')
+    expect(waits?.aborted).toBe(true)
+  })
+
+  test('gives undefined when the time is over first; what fails later harms nobody', async () => {
+    const work = Promise.withResolvers<string>()
+    expect(await within({ sleep: async () => {} }, 1, work.promise)).toBeUndefined()
+    work.reject(new Error('too late'))
+    await Bun.sleep(0)
   })
 })
 

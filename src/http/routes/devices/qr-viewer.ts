@@ -4,7 +4,7 @@ import QRCode from 'qrcode'
 import { type ErrorCode, GatewayError, messageOf } from '../../../domain/errors.ts'
 import type { LinkEnd, LinkEvent } from '../../../domain/views/link.ts'
 import type { Clock } from '../../../lib/clock.ts'
-import { Turns } from '../../../lib/turns.ts'
+import { KeyedMutex } from '../../../lib/keyed-mutex.ts'
 import type { LinkSubscription } from '../../../modules/devices/link-types.ts'
 import { parseLinkFrame } from './link-frames.ts'
 import type { QrFormat } from './model.ts'
@@ -56,7 +56,7 @@ export function createQrViewer(options: QrViewerOptions): SocketViewer {
   let giveUpPlace: (() => void) | undefined
   // Pictures are drawn asynchronously; frames must leave in the order of their events all the same.
   let line = Promise.resolve()
-  const turns = new Turns()
+  const mutex = new KeyedMutex()
   let unanswered = 0
   /** When the frames of the last `FRAMES_MS` came. */
   let arrivals: number[] = []
@@ -119,7 +119,7 @@ export function createQrViewer(options: QrViewerOptions): SocketViewer {
   async function obey(frame: string | Uint8Array, linkId: string): Promise<void> {
     const said = parseLinkFrame(frame)
     if (said.type === 'cancel') options.cancel(linkId)
-    else await turns.take(linkId, async () => over.signal.aborted || options.answer(linkId, said.fields))
+    else await mutex.run(linkId, async () => over.signal.aborted || options.answer(linkId, said.fields))
   }
 
   /**

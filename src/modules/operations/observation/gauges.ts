@@ -7,6 +7,7 @@ import { statSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { Counter, Gauge, type Registry } from 'prom-client'
 import type { Clock } from '../../../lib/clock.ts'
+import { SingleFlight } from '../../../lib/single-flight.ts'
 import { TurnBudget } from '../../../lib/turn-budget.ts'
 import type { DeviceTallies } from './device-tallies.ts'
 import type { ObservationRepository, Waiting } from './repository.ts'
@@ -219,7 +220,7 @@ export function createGauges(registry: Registry, options: GaugesOptions): Gauges
 
   let servesUntil = 0
   let series = ''
-  let running: Promise<void> | undefined
+  const reading = new SingleFlight()
 
   async function read(): Promise<void> {
     await readParts()
@@ -234,10 +235,7 @@ export function createGauges(registry: Registry, options: GaugesOptions): Gauges
 
   return {
     async refresh() {
-      running ??= read().finally(() => {
-        running = undefined
-      })
-      await running
+      await reading.run('all', read)
       return series
     },
   }

@@ -1,6 +1,6 @@
 /** One task at a time for each key; a task that hasn't begun is shared. */
 import { expect, test } from 'bun:test'
-import { Turns } from '../../../src/lib/turns.ts'
+import { KeyedMutex } from '../../../src/lib/keyed-mutex.ts'
 
 /** Tasks that end when the test says so, and record their start. */
 function recorded(log: string[]) {
@@ -21,12 +21,12 @@ function recorded(log: string[]) {
 }
 
 test('work of a key begins when what was asked for before is over, even if it failed; other keys go on', async () => {
-  const turns = new Turns()
+  const mutex = new KeyedMutex()
   const begun: string[] = []
   const { work, end } = recorded(begun)
-  const first = turns.take('a', work('1'))
-  const second = turns.take('a', work('2'))
-  const other = turns.take('b', work('3'))
+  const first = mutex.run('a', work('1'))
+  const second = mutex.run('a', work('2'))
+  const other = mutex.run('b', work('3'))
   await Bun.sleep(0)
   expect(begun).toEqual(['1', '3'])
   const failed = first.catch(String)
@@ -39,15 +39,15 @@ test('work of a key begins when what was asked for before is over, even if it fa
 })
 
 test('joining shares what has not begun, and never what has', async () => {
-  const turns = new Turns()
+  const mutex = new KeyedMutex()
   const begun: string[] = []
   const { work, end } = recorded(begun)
-  const first = turns.join('a', work('1'))
+  const first = mutex.join('a', work('1'))
   await Bun.sleep(0)
-  const second = turns.join('a', work('2'))
-  expect(turns.join('a', work('never'))).toBe(second)
+  const second = mutex.join('a', work('2'))
+  expect(mutex.join('a', work('never'))).toBe(second)
   await end('1')
-  const third = turns.join('a', work('3'))
+  const third = mutex.join('a', work('3'))
   await end('2')
   await end('3')
   await Promise.all([first, second, third])
