@@ -1,18 +1,15 @@
 /** Webhooks: their endpoints, what is delivered to them, and what their owners see and do. */
 
+import { MemoryBudget } from '../lib/memory-budget.ts'
 import type { Payloads } from '../modules/events/feed-types.ts'
-import { createDeliveryLog } from '../modules/webhooks/delivery-log.ts'
-import { createDeliveryTry } from '../modules/webhooks/delivery-try.ts'
+import { createDeliveryLog, createReplays } from '../modules/webhooks/delivery-log.ts'
+import { createDeliveryTry, MAX_FILE_BYTES_HELD } from '../modules/webhooks/delivery-try.ts'
 import { createDispatcher } from '../modules/webhooks/dispatcher.ts'
 import { EndpointHealth } from '../modules/webhooks/endpoint-health.ts'
-import { createEndpointSecrets } from '../modules/webhooks/endpoint-secrets.ts'
 import { createDeliveryLogRepository } from '../modules/webhooks/log-repository.ts'
-import { PayloadRoom } from '../modules/webhooks/payload-room.ts'
 import { createDeliveryQueue } from '../modules/webhooks/queue-repository.ts'
 import { createReplayRepository } from '../modules/webhooks/replay-repository.ts'
-import { createReplays } from '../modules/webhooks/replays.ts'
-import { createWebhookRepository } from '../modules/webhooks/repository.ts'
-import { SharedBodies } from '../modules/webhooks/shared-bodies.ts'
+import { createWebhookRepository } from '../modules/webhooks/webhook-repository.ts'
 import { createWebhookCleanup, createWebhooks } from '../modules/webhooks/webhooks.ts'
 import { createWebhookClient } from '../webhooks/client.ts'
 import { createEndpointGuard } from '../webhooks/endpoint-guard.ts'
@@ -25,9 +22,10 @@ export function createWebhookServices(context: AppContext, payloads: Payloads) {
   const health = new EndpointHealth(clock)
   const repository = createWebhookRepository(db, { maxPerIdentity, health })
   const deliver = createDeliveryTry({
-    bodies: new SharedBodies({ payloads, room: new PayloadRoom(clock) }),
+    payloads,
+    memory: new MemoryBudget(clock, MAX_FILE_BYTES_HELD),
     client: createWebhookClient({ timeoutMs, userAgent: `Meshgate/${version}`, guard, clock }),
-    secretsOf: createEndpointSecrets(sealer),
+    sealer,
     clock,
   })
   const dispatcher = createDispatcher({

@@ -9,7 +9,8 @@ import type { MediaStore } from '../modules/media/types.ts'
 import type { Messages } from '../modules/sending/types.ts'
 import type { Credentials } from '../modules/tenants/credential-types.ts'
 import type { Tokens } from '../modules/tenants/token-types.ts'
-import type { DeliveryLog, Replays, Webhooks } from '../modules/webhooks/types.ts'
+import type { DeliveryLog, Replays } from '../modules/webhooks/delivery-log.ts'
+import type { Webhooks } from '../modules/webhooks/webhooks.ts'
 
 export interface HttpServices {
   credentials: Credentials

@@ -5,20 +5,17 @@ import type { WebhookPayload } from '../../src/domain/events.ts'
 import type { DeliveryAttempt } from '../../src/domain/observation.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import { silentLogger } from '../../src/lib/logger.ts'
+import { MemoryBudget } from '../../src/lib/memory-budget.ts'
 import { createSealer } from '../../src/lib/sealing.ts'
 import type { Payloads } from '../../src/modules/events/feed-types.ts'
-import { createDeliveryLog } from '../../src/modules/webhooks/delivery-log.ts'
-import { createDeliveryTry } from '../../src/modules/webhooks/delivery-try.ts'
+import { createDeliveryLog, createReplays } from '../../src/modules/webhooks/delivery-log.ts'
+import { createDeliveryTry, MAX_FILE_BYTES_HELD } from '../../src/modules/webhooks/delivery-try.ts'
 import { createDispatcher, type DispatcherOptions } from '../../src/modules/webhooks/dispatcher.ts'
 import { EndpointHealth } from '../../src/modules/webhooks/endpoint-health.ts'
-import { createEndpointSecrets } from '../../src/modules/webhooks/endpoint-secrets.ts'
 import { createDeliveryLogRepository } from '../../src/modules/webhooks/log-repository.ts'
-import { PayloadRoom } from '../../src/modules/webhooks/payload-room.ts'
 import { createDeliveryQueue } from '../../src/modules/webhooks/queue-repository.ts'
 import { createReplayRepository } from '../../src/modules/webhooks/replay-repository.ts'
-import { createReplays } from '../../src/modules/webhooks/replays.ts'
-import { createWebhookRepository } from '../../src/modules/webhooks/repository.ts'
-import { SharedBodies } from '../../src/modules/webhooks/shared-bodies.ts'
+import { createWebhookRepository } from '../../src/modules/webhooks/webhook-repository.ts'
 import { createWebhooks } from '../../src/modules/webhooks/webhooks.ts'
 import type { WebhookAnswer, WebhookRequest } from '../../src/webhooks/client.ts'
 
@@ -61,7 +58,8 @@ export function testWebhooks({ db, clock, tries = [], ...options }: TestWebhooks
   const health = new EndpointHealth(clock)
   const repository = createWebhookRepository(db, { maxPerIdentity: 100, health })
   const deliver = createDeliveryTry({
-    bodies: new SharedBodies({ payloads: options.payloads ?? storedPayloads, room: new PayloadRoom(clock) }),
+    payloads: options.payloads ?? storedPayloads,
+    memory: new MemoryBudget(clock, MAX_FILE_BYTES_HELD),
     client: {
       async deliver(request) {
         const seen = {
@@ -73,7 +71,7 @@ export function testWebhooks({ db, clock, tries = [], ...options }: TestWebhooks
         return endpoint.answer(seen)
       },
     },
-    secretsOf: createEndpointSecrets(sealer),
+    sealer,
     clock,
   })
   const queue = createDeliveryQueue(db)

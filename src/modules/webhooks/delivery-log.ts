@@ -1,21 +1,69 @@
-/** The delivery log as its readers see it, retrying one delivery, and trying a webhook out. */
+/**
+ * The delivery log as owners of webhooks see it, and what they can ask for: one delivery again, a
+ * replay of many, a test.
+ *
+ * A replay is a row. A worker makes deliveries of its events, batch by batch, and the dispatcher
+ * delivers those like any other.
+ */
 import { GatewayError } from '../../domain/errors.ts'
 import type { Observer } from '../../domain/observation.ts'
-import { EVENT_NAMES, STORED_EVENT_NAMES, type StoredEventName } from '../../domain/states.ts'
-import type { AttemptView, DeliveryView } from '../../domain/views/delivery.ts'
+import { EVENT_NAMES, STORED_EVENT_NAMES } from '../../domain/states.ts'
+import type { AttemptView, DeliveryPage, DeliveryView, TestResult } from '../../domain/views/delivery.ts'
 import { type Clock, rfc3339 } from '../../lib/clock.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
-import type { WebhookAnswer } from '../../webhooks/client.ts'
+import { yieldToEventLoop } from '../../lib/turn-budget.ts'
+import { every, Nudge, type Worker } from '../../runtime/worker.ts'
 import { endpointKey } from '../events/event-repository.ts'
-import type { Attempt } from './attempt-repository.ts'
 import type { DeliveryTry } from './delivery-try.ts'
 import type { EndpointHealth } from './endpoint-health.ts'
-import type { LoggedDelivery } from './log-page-repository.ts'
-import type { DeliveryLogRepository } from './log-repository.ts'
-import type { WebhookRepository } from './repository.ts'
-import type { DeliveryLog } from './types.ts'
-import { testEvent } from './webhook-event.ts'
+import type { DeliveryLogRepository, LoggedDelivery, LogQuery } from './log-repository.ts'
+import { type Attempt, testEvent } from './outcome-repository.ts'
+import type { NewReplay, ReplayRepository } from './replay-repository.ts'
+import { attemptOf } from './retry-schedule.ts'
+import type { WebhookRepository } from './webhook-repository.ts'
 import { existingWebhook } from './webhooks.ts'
+
+export interface DeliveryLog {
+  /**
+   * @returns newest event first; `next` is what `before` takes to go on, null at the end
+   * @throws GatewayError not_found (webhook, or the delivery `before`), bad_request (an unknown
+   * event)
+   */
+  list(identityId: string, webhookId: number, query: LogQuery): Promise<DeliveryPage>
+  /** @throws GatewayError not_found */
+  get(identityId: string, deliveryId: string): Promise<DeliveryView>
+  /**
+   * Delivers it now under the same id, whatever became of it. If that fails, its retries begin
+   * again.
+   * @throws GatewayError not_found, conflict (it is under way, or the webhook is switched off)
+   */
+  retry(identityId: string, deliveryId: string): Promise<DeliveryView>
+  /**
+   * Sends a `webhook.test` event, even to a webhook that is switched off, and waits for the answer.
+   * @throws GatewayError not_found
+   */
+  test(identityId: string, webhookId: number): Promise<TestResult>
+}
+
+export interface ReplayRequest {
+  /** RFC 3339: only events received from then on. */
+  since: string
+  /** RFC 3339: only events received before then; now by default. */
+  until?: string | undefined
+  /** Only events that were tried without success. */
+  onlyFailed?: boolean | undefined
+}
+
+export interface Replays {
+  /**
+   * Delivers past events that the webhook asks for once more, or for the first time, in the order
+   * they happened in each chat. It goes on after the answer, and after a restart.
+   * @returns the number of events
+   * @throws GatewayError not_found, bad_request, conflict (switched off, or a replay of it is under
+   * way)
+   */
+  start(identityId: string, webhookId: number, request: ReplayRequest): Promise<{ events: number }>
+}
 
 export interface DeliveryLogOptions {
   log: DeliveryLogRepository
@@ -25,6 +73,18 @@ export interface DeliveryLogOptions {
   observer?: Pick<Observer, 'deliveryAttempted'>
   clock: Clock
 }
+
+export interface ReplaysOptions {
+  repository: ReplayRepository
+  webhooks: Pick<WebhookRepository, 'find'>
+  clock: Clock
+}
+
+/** Pause between two batches, so that new deliveries get their turn. */
+const BATCH_SPACING_MS = 5
+const POLL_MS = 60_000
+/** RFC 3339 with an offset. */
+const TIMESTAMP = /^(\d{4})-(\d\d)-(\d\d)T([01]\d|2[0-3]):\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/i
 
 export function createDeliveryLog(options: DeliveryLogOptions): DeliveryLog {
   const { log, webhooks, deliver, health, observer, clock } = options
@@ -48,11 +108,12 @@ export function createDeliveryLog(options: DeliveryLogOptions): DeliveryLog {
   }
 
   return {
-    async list(identityId, webhookId, { limit, before, status, event }) {
+    async list(identityId, webhookId, query) {
       const webhook = await existingWebhook(webhooks, identityId, webhookId)
-      refuseUnknownEvent(event)
-      const page = await log.page(webhook, { status, name: event }, limit, before)
-      if (!page) throw new GatewayError('not_found', `before: webhook ${webhookId} has no delivery ${before}`)
+      refuseUnknownEvent(query.event)
+      const page = await log.page(webhook, query)
+      if (!page)
+        throw new GatewayError('not_found', `before: webhook ${webhookId} has no delivery ${query.before}`)
       return { deliveries: page.deliveries.map(view), next: page.next }
     },
 
@@ -104,8 +165,66 @@ export function createDeliveryLog(options: DeliveryLogOptions): DeliveryLog {
   }
 }
 
-/** That a webhook is switched off stands in the way of what was asked. */
-export function switchedOff(webhookId: number): GatewayError {
+export function createReplays(options: ReplaysOptions): Replays & { worker: Worker } {
+  const { repository, webhooks, clock } = options
+  const nudge = new Nudge()
+
+  /** Counts in steps, and lets others in between. */
+  async function count(replay: NewReplay): Promise<number> {
+    const webhook = await existingWebhook(webhooks, replay.identityId, replay.webhookId)
+    let total = 0
+    for (let seq: number | null = 0; seq !== null; ) {
+      const { matches, lastSeq } = await repository.count(replay, webhook, seq)
+      total += matches
+      seq = lastSeq
+      await yieldToEventLoop()
+    }
+    return total
+  }
+
+  /**
+   * Takes each replay one batch further, so that a long one holds up no other.
+   * @returns true when there was one
+   */
+  async function tick(signal: AbortSignal): Promise<boolean> {
+    const underWay = await repository.underWay()
+    for (const { replay, webhook } of underWay) await repository.advance(replay, webhook, clock.now())
+    if (underWay.length > 0) await clock.sleep(BATCH_SPACING_MS, signal)
+    return underWay.length > 0
+  }
+
+  return {
+    async start(identityId, webhookId, { since, until, onlyFailed = false }) {
+      const webhook = await existingWebhook(webhooks, identityId, webhookId)
+      if (!webhook.active) throw switchedOff(webhookId)
+      const now = clock.now()
+      const replay: NewReplay = {
+        identityId,
+        webhookId,
+        since: instant('since', since),
+        // The past includes this very millisecond.
+        until: until === undefined ? now + 1 : instant('until', until),
+        onlyFailed,
+        lastSeq: await repository.newestSeq(identityId),
+      }
+      if (replay.since > now) throw new GatewayError('bad_request', 'since: expected a time in the past')
+      if (replay.until <= replay.since)
+        throw new GatewayError('bad_request', 'until: expected a time after since')
+      const events = await count(replay)
+      if (events > 0 && !(await repository.start(replay, now)))
+        throw new GatewayError(
+          'conflict',
+          `a replay of webhook ${webhookId} is under way: wait until it is done`,
+        )
+      nudge.nudge()
+      return { events }
+    },
+
+    worker: every('webhook-replay', POLL_MS, tick, { clock, nudge }),
+  }
+}
+
+function switchedOff(webhookId: number): GatewayError {
   const what = `webhook ${webhookId} is switched off: switch it on with PUT {"active": true} first`
   return new GatewayError('conflict', what)
 }
@@ -114,7 +233,7 @@ function unknownDelivery(id: string): GatewayError {
   return new GatewayError('not_found', `there is no delivery ${id}`)
 }
 
-function refuseUnknownEvent(name: string | undefined): asserts name is StoredEventName | undefined {
+function refuseUnknownEvent(name: string | undefined): void {
   if (name === undefined || STORED_EVENT_NAMES.some(known => known === name)) return
   throw new GatewayError(
     'bad_request',
@@ -122,11 +241,16 @@ function refuseUnknownEvent(name: string | undefined): asserts name is StoredEve
   )
 }
 
-function attemptOf(answer: WebhookAnswer, at: number): Attempt {
-  const { status, latencyMs, response } = answer
-  return { at, status, error: answer.outcome === 'refused' ? answer.error : null, latencyMs, response }
-}
-
 function attemptView({ at, status, error, latencyMs, response }: Attempt): AttemptView {
   return { at: rfc3339(at), status, error, latency_ms: latencyMs, response }
+}
+
+/** @throws GatewayError bad_request */
+function instant(field: string, text: string): number {
+  const [, year, month, day] = TIMESTAMP.exec(text) ?? []
+  // Date.parse takes the 30th of February for a day in March.
+  const date = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day)))
+  const at = date.getUTCDate() === Number(day) ? Date.parse(text) : Number.NaN
+  if (!Number.isNaN(at)) return at
+  throw new GatewayError('bad_request', `${field}: expected a time in RFC 3339, such as 2026-04-27T10:00:00Z`)
 }

@@ -1,48 +1,152 @@
 /**
- * One try at delivering an event: makes its body, or shares it with other webhooks, and sends it
- * under the webhook's secrets.
+ * Makes one try at delivering an event: its body, signed with the webhook's secrets. All webhooks
+ * that get an event get the same body, so it is made once and held as long as one of them needs it.
  */
+import { LRUCache } from 'lru-cache'
 import type { InboxEvent, Webhook } from '../../db/schema/index.ts'
 import type { Clock } from '../../lib/clock.ts'
-import type { WebhookAnswer, WebhookClient } from '../../webhooks/client.ts'
-import type { EndpointSecrets } from './endpoint-secrets.ts'
-import type { SharedBodies } from './shared-bodies.ts'
+import type { MemoryBudget } from '../../lib/memory-budget.ts'
+import type { Sealer } from '../../lib/sealing.ts'
+import type { WebhookAnswer, WebhookBody, WebhookClient } from '../../webhooks/client.ts'
+import type { Payloads } from '../events/feed-types.ts'
 
-export interface DeliveryTryOptions {
-  bodies: Pick<SharedBodies, 'take'>
-  client: WebhookClient
-  secretsOf(webhook: Webhook, now: number): EndpointSecrets
-  clock: Clock
-}
-
-/** In two steps, as the first may take its time: what the webhook is like is looked at between them. */
+/** Two steps, as the first may take long: the webhook is looked at again between them. */
 export interface DeliveryTry {
   /**
-   * Rejects when something goes wrong on our side, such as a file that can't be fetched now; with
-   * NoRoom when the memory for it is taken.
-   * @param withMedia false: only a file's address is sent
+   * @param withMedia false sends only a file's address
+   * @throws BudgetExceeded when files in other deliveries take all the memory, and errors of our
+   * own side, such as a file that can't be fetched now
    */
   prepare(event: InboxEvent, withMedia?: boolean): Promise<PreparedDelivery>
 }
 
 /** Holds its body until it is disposed of. */
 export interface PreparedDelivery extends Disposable {
-  /** @param id the webhook-id header */
+  /** @param id the webhook-id header. @throws Error when the secrets can't be opened */
   send(webhook: Webhook, id: string): Promise<WebhookAnswer>
 }
 
-export function createDeliveryTry({ bodies, client, secretsOf, clock }: DeliveryTryOptions): DeliveryTry {
+export interface DeliveryTryOptions {
+  payloads: Payloads
+  /** For files in bodies, shared out among identities. */
+  memory: Pick<MemoryBudget, 'take'>
+  client: WebhookClient
+  sealer: Sealer
+  clock: Clock
+}
+
+interface SharedBody {
+  body: Promise<WebhookBody>
+  holders: number
+  giveBackMemory(): void
+}
+
+/** For the files in all deliveries together: a slow endpoint holds a body for the whole try. */
+export const MAX_FILE_BYTES_HELD = 128 * 1024 * 1024
+/** A file is held as base64 twice: as signed, and as sent. */
+const HELD_BYTES_PER_FILE_BYTE = (2 * 4) / 3
+/** Opened secrets are kept, as opening one costs as much as signing. */
+const MAX_SECRETS_REMEMBERED = 2_000
+const NO_HEADERS: Readonly<Record<string, string>> = {}
+
+export function createDeliveryTry(options: DeliveryTryOptions): DeliveryTry {
+  const { payloads, memory, client, clock } = options
+  const secretsOf = createSecretsReader(options.sealer)
+  const underWay = new Map<string, SharedBody>()
+
+  function begin(key: string, event: InboxEvent, withMedia: boolean): SharedBody {
+    const shared: SharedBody = {
+      body: bodyOf(event, withMedia, giveBack => (shared.giveBackMemory = giveBack)),
+      holders: 0,
+      giveBackMemory() {},
+    }
+    underWay.set(key, shared)
+    return shared
+  }
+
+  async function bodyOf(
+    event: InboxEvent,
+    withMedia: boolean,
+    onMemory: (giveBack: () => void) => void,
+  ): Promise<WebhookBody> {
+    let hasFile = false
+    const payload = await payloads.of(event, async fileBytes => {
+      if (!withMedia) return false
+      onMemory(await memory.take(event.identityId, fileBytes * HELD_BYTES_PER_FILE_BYTE))
+      hasFile = true
+      return true
+    })
+    const bytes = Buffer.from(JSON.stringify(payload))
+    // All requests share the bytes of a Blob, but each copies any other body for the whole try.
+    return { bytes, sent: hasFile ? new Blob([bytes]) : bytes }
+  }
+
+  function letGo(key: string, shared: SharedBody): void {
+    shared.holders--
+    if (shared.holders > 0) return
+    underWay.delete(key)
+    shared.giveBackMemory()
+  }
+
   return {
     async prepare(event, withMedia = true) {
-      const held = await bodies.take(event, withMedia)
-      return {
-        // Async, so that secrets that can't be opened are a rejection, too.
-        async send(webhook, id) {
-          const { signing: secrets, headers } = secretsOf(webhook, clock.now())
-          return client.deliver({ url: webhook.url, id, secrets, headers, body: held.body })
-        },
-        [Symbol.dispose]: () => held[Symbol.dispose](),
+      const key = `${event.identityId} ${event.eventId} ${withMedia}`
+      const shared = underWay.get(key) ?? begin(key, event, withMedia)
+      shared.holders++
+      try {
+        const body = await shared.body
+        return {
+          send: async (webhook, id) =>
+            client.deliver({ url: webhook.url, id, ...secretsOf(webhook, clock.now()), body }),
+          [Symbol.dispose]: () => letGo(key, shared),
+        }
+      } catch (error) {
+        letGo(key, shared)
+        throw error
       }
     },
   }
+}
+
+/** Binds a webhook's sealed signing secret to its identity. */
+export function signingSecretContext(identityId: string): string {
+  return `webhook-secret:${identityId}`
+}
+
+/** Binds a webhook's sealed headers to its identity. */
+export function headersContext(identityId: string): string {
+  return `webhook-headers:${identityId}`
+}
+
+interface OpenedSecrets {
+  /** Signing secrets, newest first: two while one replaces the other. */
+  secrets: readonly string[]
+  headers: Readonly<Record<string, string>>
+}
+
+function createSecretsReader(sealer: Sealer): (webhook: Webhook, now: number) => OpenedSecrets {
+  const known = new LRUCache<string, object | string>({ max: MAX_SECRETS_REMEMBERED })
+
+  function opened<T extends object | string>(sealed: string, context: string, parse: (text: string) => T): T {
+    const found = known.get(sealed)
+    if (found !== undefined) return found as T
+    const value = parse(sealer.open(sealed, context))
+    known.set(sealed, value)
+    return value
+  }
+
+  return ({ identityId, secretSealed, oldSecretSealed, oldSecretUntil, headersSealed }, now) => {
+    const context = signingSecretContext(identityId)
+    const secrets = [opened(secretSealed, context, String)]
+    if (oldSecretSealed !== null && (oldSecretUntil ?? 0) > now)
+      secrets.push(opened(oldSecretSealed, context, String))
+    const headers =
+      headersSealed === null ? NO_HEADERS : opened(headersSealed, headersContext(identityId), parseHeaders)
+    return { secrets, headers }
+  }
+}
+
+/** @param json validated before it was sealed */
+export function parseHeaders(json: string): Readonly<Record<string, string>> {
+  return JSON.parse(json) as Record<string, string>
 }

@@ -1,6 +1,6 @@
 /**
- * The dispatcher: delivers the events of lanes that are due. Each endpoint has its own share of what may be in flight,
- * and each identity too, so slow ones delay no other.
+ * The dispatcher: delivers the events of lanes that are due. Each endpoint and each identity has a
+ * share of the lanes in flight, so slow ones delay no other.
  */
 import type { Webhook } from '../../db/schema/index.ts'
 import { isStorageTrouble, messageOf } from '../../domain/errors.ts'
@@ -8,22 +8,20 @@ import type { Observer } from '../../domain/observation.ts'
 import type { Hears } from '../../domain/signals.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
+import { BudgetExceeded } from '../../lib/memory-budget.ts'
 import { createLaneWorker, type ItemEnd, type LaneWorker } from '../../runtime/lane-worker.ts'
 import type { WebhookAnswer } from '../../webhooks/client.ts'
 import { asksFor } from '../events/event-repository.ts'
 import type { DeliveryTry } from './delivery-try.ts'
 import type { EndpointHealth, Failure } from './endpoint-health.ts'
-import type { HealthNote } from './health-repository.ts'
-import { LaneShares } from './lane-shares.ts'
-import { NoRoom } from './payload-room.ts'
+import type { DeliverySettlement, HealthNote } from './outcome-repository.ts'
 import {
   asideLane,
   type ClaimedDeliveries,
   type ClaimedDelivery,
   type DeliveryQueue,
-  type DeliverySettlement,
 } from './queue-repository.ts'
-import { askedWaitMs, GONE, judge, TRIES_IN_PLACE } from './retry-policy.ts'
+import { askedWaitMs, GONE, judge, TRIES_IN_PLACE } from './retry-schedule.ts'
 
 export interface DispatcherOptions {
   queue: DeliveryQueue
@@ -31,7 +29,7 @@ export interface DispatcherOptions {
   health: EndpointHealth
   signals: Hears<'deliveries' | 'credential-changed' | 'clock-moved'>
   concurrencyPerEndpoint: number
-  /** An endpoint whose every try failed for this long is switched off. */
+  /** An endpoint is switched off when every try has failed for this long. */
   disableAfterMs: number
   observer?: Pick<Observer, 'deliveryAttempted'>
   clock: Clock
@@ -41,19 +39,22 @@ export interface DispatcherOptions {
 /** Lanes in flight at a time over all endpoints, and deliveries taken from one at a time. */
 const MAX_LANES = 2_000
 const MAX_DELIVERIES_PER_LANE = 16
-/** Until a lane is tried again that something on our side stood in the way of. */
-const HINDERED_PAUSE_MS = 2_000
+/** Until a lane is tried again after a failure of our own. */
+const INTERNAL_FAILURE_PAUSE_MS = 2_000
 
-/** What became of a try; `internal` when it went wrong before the endpoint was asked. */
 interface Tried {
-  /** As it was for this try. */
+  /** State for this try. */
   webhook: Webhook
   answer: WebhookAnswer
-  internal: boolean
+  /** True when it failed on our side, before the endpoint was asked. */
+  failedInternally: boolean
 }
 
-/** Why there was no try: the webhook gets nothing any more, no longer asks for this event, or what is missing is on our side. */
-type NotTried = 'withdrawn' | 'unwanted' | 'hindered'
+/**
+ * Why there was no try: the webhook is removed or off, or its owner's token revoked; it no longer
+ * asks for this event; memory or disk are short on our side.
+ */
+type NotTried = 'inactive' | 'notSubscribed' | 'outOfResources'
 
 export function createDispatcher(options: DispatcherOptions): LaneWorker {
   const { queue, deliver, health, signals, concurrencyPerEndpoint, disableAfterMs, observer, clock, logger } =
@@ -67,29 +68,28 @@ export function createDispatcher(options: DispatcherOptions): LaneWorker {
     let webhook = asClaimed
     try {
       using prepared = await deliver.prepare(event, !wasTooLarge)
-      // Since the claim it may have been deleted, switched off or changed: what is answered to its owner holds from the next request on.
+      // A change that its owner made since the claim counts from the next request on.
       const present = await queue.deliverable(endpoint, clock.now())
-      if (!present) return 'withdrawn'
-      // What was asked for again by itself is delivered all the same.
-      if (delivery.forgiven === 0 && !asksFor(present, event.name)) return 'unwanted'
+      if (!present) return 'inactive'
+      // A delivery that its owner asked for again is made all the same.
+      if (delivery.forgiven === 0 && !asksFor(present, event.name)) return 'notSubscribed'
       webhook = present
-      return { webhook, answer: await prepared.send(webhook, delivery.id), internal: false }
+      return { webhook, answer: await prepared.send(webhook, delivery.id), failedInternally: false }
     } catch (error) {
-      if (error instanceof NoRoom) return 'hindered'
-      // What goes wrong on our side of a try is retried like any failure; but that our disk is full costs no endpoint one of its tries.
+      if (error instanceof BudgetExceeded) return 'outOfResources'
       logger.warn({ delivery: delivery.id, err: error }, 'a delivery could not be prepared')
-      if (isStorageTrouble(error)) return 'hindered'
+      if (isStorageTrouble(error)) return 'outOfResources'
       const refused = {
         outcome: 'refused' as const,
         status: null,
         error: messageOf(error),
         retryAfterS: null,
       }
-      return { webhook, answer: { ...refused, latencyMs: 0, response: '' }, internal: true }
+      return { webhook, answer: { ...refused, latencyMs: 0, response: '' }, failedInternally: true }
     }
   }
 
-  function tell(
+  function observe(
     { delivery, event }: ClaimedDelivery,
     { outcome }: DeliverySettlement,
     answer: WebhookAnswer,
@@ -117,12 +117,12 @@ export function createDispatcher(options: DispatcherOptions): LaneWorker {
     return async (next: ClaimedDelivery): Promise<ItemEnd> => {
       const startedAt = performance.now()
       const tried = await attempt(claimed, next)
-      if (tried === 'withdrawn') return { heldUntil: clock.now() }
-      if (tried === 'hindered') return { heldUntil: clock.now() + HINDERED_PAUSE_MS }
-      if (tried === 'unwanted') return { settling: drop(claimed, next) }
+      if (tried === 'inactive') return { heldUntil: clock.now() }
+      if (tried === 'outOfResources') return { heldUntil: clock.now() + INTERNAL_FAILURE_PAUSE_MS }
+      if (tried === 'notSubscribed') return { settling: drop(claimed, next) }
       claimed.webhook = tried.webhook
       const { settlement, note, heldUntil } = conclude(claimed, next, tried)
-      tell(next, settlement, tried.answer, performance.now() - startedAt)
+      observe(next, settlement, tried.answer, performance.now() - startedAt)
       const settled = queue.settle(claimed, next.delivery, settlement, note, settlement.attempt.at)
       const settling = settled.then(reason => logDisabled(claimed, reason))
       return heldUntil === null ? { settling } : { settling, heldUntil }
@@ -144,27 +144,27 @@ export function createDispatcher(options: DispatcherOptions): LaneWorker {
     if (settlement.outcome !== 'retry') return { ...held, heldUntil: null }
     // The endpoint is held, not the lane, which is due as soon as that ends.
     if (failure?.isDown) return { ...held, heldUntil: at }
-    // Is it the delivery or its endpoint that fails? The one behind it tells.
+    // The next delivery shows whether this one is at fault, or its endpoint.
     const isInDoubt = failsWithAllForMs !== null && triesBefore + 1 >= TRIES_IN_PLACE
     const asksToWait = askedWaitMs(tried.answer) > 0
     return isInDoubt && !asksToWait && next !== deliveries.at(-1) ? { ...held, heldUntil: null } : held
   }
 
-  /** Settles what the webhook no longer asks for, with the reason in its log. */
+  /** Settles a delivery that the webhook no longer asks for. */
   async function drop(claimed: ClaimedDeliveries, { delivery, event }: ClaimedDelivery): Promise<void> {
     const error = `not sent: the webhook no longer asks for ${event.name}`
     const attempt = { at: clock.now(), status: null, error, latencyMs: 0, response: '' }
     await queue.settle(claimed, delivery, { outcome: 'dead', attempt }, null, clock.now())
   }
 
-  /** @returns what has to be written down of the endpoint, and of a failure what it is part of */
+  /** @returns the note to write about the endpoint, and the failure that the try was part of */
   function healthAfter(
     endpoint: string,
     delivery: { id: string; tries: number },
-    { webhook, answer, internal }: Tried,
+    { webhook, answer, failedInternally }: Tried,
     at: number,
   ): { note: HealthNote | null; failure: Failure | null } {
-    if (internal) return { note: null, failure: null }
+    if (failedInternally) return { note: null, failure: null }
     if (answer.outcome === 'delivered')
       return { note: health.succeeded(endpoint, webhook, at) ? { kind: 'succeeded' } : null, failure: null }
     const failure = health.failed(endpoint, webhook, delivery, askedWaitMs(answer))
@@ -178,7 +178,7 @@ export function createDispatcher(options: DispatcherOptions): LaneWorker {
     if (reason !== null) logger.warn({ webhook: endpoint, reason }, 'a webhook was switched off')
   }
 
-  /** How many more lanes it may have in flight. */
+  /** How many more lanes the endpoint may have in flight. */
   function freeOf(endpoint: string): number {
     return health.lanesFor(endpoint, concurrencyPerEndpoint) - shares.inFlightTo(endpoint)
   }
@@ -203,9 +203,61 @@ export function createDispatcher(options: DispatcherOptions): LaneWorker {
     begin,
     ended: claimed => shares.giveBack(claimed),
     listen: wake => signals.onAny(['deliveries', 'credential-changed', 'clock-moved'], wake),
-    // Not the lane, which may be called after a recipient.
+    // Not the lane: its name may contain a recipient.
     describe: ({ endpoint }) => ({ webhook: endpoint }),
     clock,
     logger,
   })
+}
+
+/**
+ * Shares out the lanes in flight. An identity may have as many as are still free, so there are
+ * always some for one more identity: alone it gets half of all lanes, and n that take what they
+ * can get leave one part in n + 1.
+ */
+class LaneShares {
+  private inAll = 0
+  private readonly ofEndpoint = new Map<string, number>()
+  private readonly ofIdentity = new Map<string, number>()
+
+  /** @param most lanes in flight at a time */
+  constructor(private readonly most: number) {}
+
+  free(): number {
+    return this.most - this.inAll
+  }
+
+  inFlightTo(endpoint: string): number {
+    return this.ofEndpoint.get(endpoint) ?? 0
+  }
+
+  /**
+   * How many more lanes an identity may take.
+   * @param claimed lanes about to be taken, `claimedForIt` of them by the identity
+   */
+  freeOf(identityId: string, claimed: number, claimedForIt: number): number {
+    const lead = this.free() - claimed - (this.ofIdentity.get(identityId) ?? 0) - claimedForIt
+    // Each lane taken is one more in flight and one less that is free.
+    return Math.max(0, Math.ceil(lead / 2))
+  }
+
+  take({ endpoint, webhook }: ClaimedDeliveries): void {
+    this.count(endpoint, webhook.identityId, 1)
+  }
+
+  giveBack({ endpoint, webhook }: ClaimedDeliveries): void {
+    this.count(endpoint, webhook.identityId, -1)
+  }
+
+  private count(endpoint: string, identityId: string, change: 1 | -1): void {
+    this.inAll += change
+    add(this.ofEndpoint, endpoint, change)
+    add(this.ofIdentity, identityId, change)
+  }
+}
+
+function add(counts: Map<string, number>, key: string, change: number): void {
+  const count = (counts.get(key) ?? 0) + change
+  if (count === 0) counts.delete(key)
+  else counts.set(key, count)
 }

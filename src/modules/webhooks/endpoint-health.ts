@@ -1,35 +1,38 @@
 /**
- * This process's view of endpoints: which fail just now, which of those take nothing at all, and
- * when their success was last written down. A shortcut over the webhooks' rows, so that a try that
- * succeeds hardly ever costs a write of its own.
+ * This process's view of endpoints: which fail now, which of those accept nothing at all, and when
+ * their success was last written down. With it a successful try hardly ever writes the webhook's
+ * row.
  */
 import type { Webhook } from '../../db/schema/index.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { probeWaitMs, TRIES_IN_PLACE } from './retry-policy.ts'
+import { probeWaitMs, TRIES_IN_PLACE } from './retry-schedule.ts'
 
-/** How exact `last_success_at` is. */
+/** Precision of `last_success_at`. */
 const SUCCESS_NOTED_MS = 60_000
 /** Endpoints remembered at a time. */
 const MAX_REMEMBERED = 10_000
-/** Lanes in flight to an endpoint whose last try failed: many that hang must not use up all lanes between them. */
+/** Lanes in flight to a failing endpoint: many that hang must not use up all lanes together. */
 const LANES_WHILE_FAILING = 2
 
-/** Failures in a row, of any of an endpoint's deliveries. Times are those of `clock.steady()`. */
+/** Failures of an endpoint without a success between them, in times of `clock.steady()`. */
 interface FailingRun {
   since: number
-  /** It goes back to before this process: which deliveries failed in it isn't known. */
+  /** It began before this process, which doesn't know the deliveries that failed then. */
   isInherited: boolean
   failures: number
   ofDelivery: Map<string, { failures: number; since: number }>
-  /** Its lanes are held until then. */
+  /** Until then its lanes are held. */
   heldUntil: number
 }
 
-/** The failure that a failed try was part of. */
+/** The run of failures that a failed try belongs to. */
 export interface Failure {
-  /** How long the delivery has failed without anything else getting through, in milliseconds; null: something did. */
+  /**
+   * How long the delivery has failed without anything else getting through, in milliseconds; null
+   * if something did.
+   */
   failsWithAllForMs: number | null
-  /** The endpoint takes nothing, so its lanes are held; false where it may be this delivery alone. */
+  /** The endpoint accepts nothing, so its lanes are held; false if it may be this delivery alone. */
   isDown: boolean
 }
 
@@ -39,7 +42,7 @@ export class EndpointHealth {
 
   constructor(private readonly clock: Clock) {}
 
-  /** How many lanes may be in flight to it, of the `most` that there may be when all is well. */
+  /** How many lanes may be in flight to it: `most` if it is healthy. */
   lanesFor(endpoint: string, most: number): number {
     const run = this.runs.get(endpoint)
     if (!run) return most
@@ -47,7 +50,7 @@ export class EndpointHealth {
     return this.heldForMs(endpoint) === null ? 1 : 0
   }
 
-  /** @returns for how long its lanes are still held, in milliseconds; null when they aren't */
+  /** @returns how long its lanes are still held, in milliseconds; null when they aren't */
   heldForMs(endpoint: string): number | null {
     const leftMs = (this.runs.get(endpoint)?.heldUntil ?? 0) - this.clock.steady()
     return leftMs > 0 ? leftMs : null
@@ -55,8 +58,8 @@ export class EndpointHealth {
 
   /**
    * @param webhook as it was before the try
-   * @param tries of the delivery that count, with this one
-   * @param askedWaitMs how long the endpoint asks to be left alone
+   * @param tries of the delivery that count, including this one
+   * @param askedWaitMs how long the endpoint asks for no requests
    */
   failed(
     endpoint: string,
@@ -78,19 +81,19 @@ export class EndpointHealth {
     }
   }
 
-  /** @returns whether the webhook's row has to be told */
+  /** @returns true when the webhook's row must note it */
   succeeded(endpoint: string, webhook: Webhook, now: number): boolean {
     const wasFailing = this.runs.delete(endpoint) || webhook.failingSince !== null
     const notedAt = Math.max(this.notedAt.get(endpoint) ?? 0, webhook.lastSuccessAt ?? 0)
-    // A clock that was set back must not silence it until it has caught up.
+    // The second check notes it after the clock was set back, too.
     if (!wasFailing && now - notedAt < SUCCESS_NOTED_MS && notedAt <= now) return false
     if (this.notedAt.size >= MAX_REMEMBERED) this.notedAt.clear()
     this.notedAt.set(endpoint, now)
     return true
   }
 
-  /** Its owner has changed it, or asks for a try now: what waits for it is tried at once. */
-  forget(endpoint: string): void {
+  /** Its owner changed it or asks for a try: the next delivery is tried at once. */
+  reset(endpoint: string): void {
     this.runs.delete(endpoint)
   }
 
@@ -102,7 +105,7 @@ export class EndpointHealth {
   }
 }
 
-/** One delivery that goes on failing may be at fault itself; a few failures in a row may be chance. */
+/** One delivery that keeps failing may be at fault itself; a few failures may be chance. */
 function isDown({ failures, ofDelivery }: FailingRun): boolean {
   return failures >= TRIES_IN_PLACE && ofDelivery.size > 1
 }

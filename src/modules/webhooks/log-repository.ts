@@ -1,50 +1,141 @@
-/** SQL of the delivery log: what became of each event at a webhook, and asking for one again. */
+/**
+ * SQL of the delivery log: what became of each event at a webhook. Pending and dead deliveries are
+ * few among very many, and operators look for them: each kind has an index of its own.
+ */
+import { and, desc, eq, type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
-import { deliveries, inboxEvents, type Webhook } from '../../db/schema/index.ts'
+import { type Delivery, deliveries, inboxEvents, type Webhook } from '../../db/schema/index.ts'
+import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
+import { statement } from '../../db/statement.ts'
+import type { Reader } from '../../db/transaction.ts'
+import type { DeliveryStatus, StoredEventName } from '../../domain/states.ts'
 import { endpointKey, type NewEvent } from '../events/event-repository.ts'
-import { type Attempt, recordAttempt } from './attempt-repository.ts'
 import type { EndpointHealth } from './endpoint-health.ts'
-import {
-  findLogged,
-  type LogFilter,
-  type LoggedDelivery,
-  type LogPage,
-  readLogPage,
-} from './log-page-repository.ts'
-import { requeue } from './requeue-repository.ts'
+import { type Attempt, attemptsOf, recordAttempt } from './outcome-repository.ts'
+import { requeue } from './queue-repository.ts'
+
+export interface LoggedDelivery {
+  delivery: Delivery
+  eventId: string
+  name: StoredEventName
+  attempts: Attempt[]
+  /** Time at which its lane is due; null when it doesn't wait, or is under way. */
+  dueAt: number | null
+}
+
+export interface LogQuery {
+  limit: number
+  /** Id of a delivery: only older ones. */
+  before?: string | undefined
+  status?: DeliveryStatus | undefined
+  event?: string | undefined
+}
+
+export interface LogPage {
+  /** Newest event first. */
+  deliveries: LoggedDelivery[]
+  /** Id of a delivery from which to go on; null at the end. */
+  next: string | null
+}
+
+type WebhookKey = Pick<Webhook, 'identityId' | 'id'>
 
 export interface DeliveryLogRepository {
-  /** As `readLogPage` says. */
-  page(
-    webhook: Pick<Webhook, 'identityId' | 'id'>,
-    filter: LogFilter,
-    limit: number,
-    before: string | undefined,
-  ): Promise<LogPage | null>
+  /**
+   * Reads a bounded number of rows, whatever the filter: a page may hold fewer than `limit` though
+   * there is more.
+   * @returns null when there is no delivery `before`
+   */
+  page(webhook: WebhookKey, query: LogQuery): Promise<LogPage | null>
   find(identityId: string, deliveryId: string): Promise<LoggedDelivery | null>
   /**
-   * Makes it due now, whatever became of it, under the same id; nothing is changed while it is under way.
+   * Makes a delivery due now under its id, whatever became of it, unless it is under way.
    * @returns null when there is no such delivery
    */
   retry(identityId: string, deliveryId: string, now: number): Promise<'due' | 'under way' | null>
-  /** Stores an event that went to one webhook alone, and the try that was made. */
+  /** Stores an event that went to one webhook alone, and its try. */
   recordTest(webhook: Webhook, deliveryId: string, event: NewEvent, attempt: Attempt): Promise<void>
 }
 
+/** Rows read for one page where no index serves the filter: a few milliseconds. */
+const MAX_SIFTED = 5_000
+
+const shown = {
+  delivery: deliveries,
+  eventId: inboxEvents.eventId,
+  name: inboxEvents.name,
+  dueAt: sql<number | null>`(select due_at from delivery_lanes
+      where delivery_lanes.lane = deliveries.lane and lease_id is null and deliveries.status = 'pending')`,
+}
+const byId = statement(orm =>
+  orm
+    .select(shown)
+    .from(deliveries)
+    .innerJoin(inboxEvents, eq(inboxEvents.seq, deliveries.inboxSeq))
+    .where(and(eq(deliveries.id, textParam('id')), eq(deliveries.identityId, textParam('identityId')))),
+)
+
+const deliveriesWhere = (condition: SQL) =>
+  statement(orm =>
+    orm
+      .select(shown)
+      .from(deliveries)
+      .innerJoin(inboxEvents, eq(inboxEvents.seq, deliveries.inboxSeq))
+      .where(condition)
+      .orderBy(desc(deliveries.inboxSeq))
+      .limit(limitParam('limit')),
+  )
+
+/** Reads an index in the order of events, as far as `condition` allows. */
+function inOrder(condition: SQL) {
+  const older = sql`${deliveries.identityId} = ${textParam('identityId')} and ${deliveries.webhookId} = ${numberParam('webhookId')}
+      and ${condition} and ${deliveries.inboxSeq} < ${numberParam('before')}`
+  return {
+    page: deliveriesWhere(
+      sql`${older} and ${deliveries.inboxSeq} >= ${numberParam('from')}
+          and coalesce(${textParam('status')}, ${deliveries.status}) = ${deliveries.status}
+          and coalesce(${textParam('event')}, ${inboxEvents.name}) = ${inboxEvents.name}`,
+    ),
+    /** Finds the last of the next `skip` + 1. */
+    end: statement(orm =>
+      orm
+        .select({ id: deliveries.id, inboxSeq: deliveries.inboxSeq })
+        .from(deliveries)
+        .where(older)
+        .orderBy(desc(deliveries.inboxSeq))
+        .limit(ONE)
+        .offset(limitParam('skip')),
+    ),
+  }
+}
+const all = inOrder(sql`true`)
+// SQLite finds a partial index by its text, so the statuses are spelled out.
+const dead = inOrder(sql`${deliveries.status} = 'dead'`)
+// Sorts each page, since an index in the right order would cost every delivery two writes. The
+// queue's index has all lanes of a webhook together: their names begin with its key and a slash,
+// which `0` follows.
+const pending = deliveriesWhere(
+  sql`${deliveries.seq} in (select seq from deliveries
+      where lane >= ${textParam('endpoint')} || '/' and lane < ${textParam('endpoint')} || '0' and status = 'pending'
+        and inbox_seq < ${numberParam('before')} order by inbox_seq desc limit ${numberParam('limit')})`,
+)
+
+type Row = Omit<LoggedDelivery, 'attempts'>
+
 export function createDeliveryLogRepository(
   db: Pick<Db, 'read' | 'write'>,
-  health: Pick<EndpointHealth, 'forget'>,
+  health: Pick<EndpointHealth, 'reset'>,
 ): DeliveryLogRepository {
   return {
-    page: (...of) => db.read(reader => readLogPage(reader, ...of)),
-    find: (identityId, id) => db.read(reader => findLogged(reader, identityId, id)),
+    page: (webhook, query) => db.read(reader => readPage(reader, webhook, query)),
+    find: (identityId, id) => db.read(reader => find(reader, identityId, id)),
 
     retry: (identityId, id, now) =>
       db.write(async tx => {
-        const row = await findLogged(tx, identityId, id)
+        const row = await find(tx, identityId, id)
         if (!row) return null
         if (row.delivery.status === 'pending' && row.dueAt === null) return 'under way'
-        tx.afterCommit(() => health.forget(endpointKey(identityId, row.delivery.webhookId)))
+        tx.afterCommit(() => health.reset(endpointKey(identityId, row.delivery.webhookId)))
         await requeue(tx, row.delivery, `aside/${id}`, now)
         return 'due'
       }),
@@ -78,4 +169,57 @@ export function createDeliveryLogRepository(
         if (delivery) await recordAttempt(tx, delivery, attempt, status, attempt.at)
       }),
   }
+}
+
+async function readPage(
+  reader: Reader,
+  webhook: WebhookKey,
+  { limit, before, status, event }: LogQuery,
+): Promise<LogPage | null> {
+  const start = await startOf(reader, webhook, before)
+  if (start === null) return null
+  const { identityId, id: webhookId } = webhook
+  const of = { identityId, webhookId, before: start, limit }
+  if (status === 'pending' && event === undefined) {
+    const rows = await reader.all(pending, { ...of, endpoint: endpointKey(identityId, webhookId) })
+    return pageOf(reader, rows, limit, null)
+  }
+  const { page, end } = status === 'dead' ? dead : all
+  const isServed = event === undefined && (status === undefined || status === 'dead')
+  const last = isServed ? undefined : await reader.get(end, { ...of, skip: MAX_SIFTED - 1 })
+  const filter = { status: status ?? null, event: event ?? null, from: last?.inboxSeq ?? 0 }
+  return pageOf(reader, await reader.all(page, { ...of, ...filter }), limit, last?.id ?? null)
+}
+
+/** @returns the event's seq before which to go on; null when `before` isn't one of the webhook's */
+async function startOf(
+  reader: Reader,
+  { identityId, id }: WebhookKey,
+  before?: string,
+): Promise<number | null> {
+  if (before === undefined) return Number.MAX_SAFE_INTEGER
+  const row = await reader.get(byId, { identityId, id: before })
+  return row?.delivery.webhookId === id ? row.delivery.inboxSeq : null
+}
+
+/** @param end id of the last row that was read; null when there are no more */
+async function pageOf(
+  reader: Reader,
+  rows: readonly Row[],
+  limit: number,
+  end: string | null,
+): Promise<LogPage> {
+  const found: LoggedDelivery[] = []
+  for (const row of rows) found.push(await withAttempts(reader, row))
+  const isFull = found.length === limit
+  return { deliveries: found, next: isFull ? (found.at(-1)?.delivery.id ?? null) : end }
+}
+
+async function find(reader: Reader, identityId: string, id: string): Promise<LoggedDelivery | null> {
+  const row = await reader.get(byId, { identityId, id })
+  return row ? withAttempts(reader, row) : null
+}
+
+async function withAttempts(reader: Reader, row: Row): Promise<LoggedDelivery> {
+  return { ...row, attempts: await attemptsOf(reader, row.delivery) }
 }

@@ -1,4 +1,7 @@
-/** The body of a delivery: the stored event; of a message also whether the sender is a contact, and the file that came with it. */
+/**
+ * What clients get of a stored event, by webhook or feed. A message also says whether its sender is
+ * a contact, and carries its file.
+ */
 import type { InboxEvent } from '../../db/schema/index.ts'
 import { type ErrorCode, GatewayError } from '../../domain/errors.ts'
 import {
@@ -20,7 +23,7 @@ export interface PayloadsOptions {
   media: Pick<MediaFiles, 'fetchIncoming' | 'signedPath' | 'pathOf'>
   /** Base URL by which clients reach us, without a trailing slash. */
   publicUrl(): string
-  /** A larger file is told by its address alone, in bytes. */
+  /** Larger files, in bytes, are sent as an address alone. */
   inlineMaxBytes: number
 }
 
@@ -47,7 +50,7 @@ export function createPayloads(options: PayloadsOptions): Payloads {
       const { sizeBytes, width, height, blurHash } = file
       return { content, info: { ...payload.media, size: sizeBytes, width, height, blur_hash: blurHash }, url }
     } catch (error) {
-      // What is left of the message is still worth telling.
+      // The rest of the message is still worth sending.
       if (!isGone(error)) throw error
       return { content: null, info: payload.media, url: null }
     }
@@ -62,7 +65,7 @@ export function createPayloads(options: PayloadsOptions): Payloads {
     const known = payload.sender.phone ?? (device && (await phones.of(device, event.senderUserId)))
     const contact = device && (await contacts.lookUp(device, event.senderUserId, known))
     const phone = known ?? contact?.phone ?? null
-    // In the order of the usage guide; what goes beyond it follows.
+    // First the fields of the usage guide in its order, then others.
     return {
       id: payload.id,
       is_contact: contact !== null,
@@ -92,8 +95,8 @@ export function createPayloads(options: PayloadsOptions): Payloads {
 }
 
 /**
- * True when the file will never come: the homeserver hasn't got it, it is larger than we take, or
- * somebody removed our stored copy.
+ * True when the file will never come: the homeserver doesn't have it, it is too large, or somebody
+ * removed our stored copy.
  */
 function isGone(error: unknown): boolean {
   if (error instanceof GatewayError) return LOST.includes(error.code)

@@ -1,5 +1,5 @@
-/** SQL of the deliveries to be made: their lanes, of one webhook and one chat each, and what waits in them. */
-import { and, eq, exists, sql } from 'drizzle-orm'
+/** SQL of waiting deliveries and their lanes, of one webhook and one chat each. */
+import { and, eq, exists, isNull, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import {
   type Delivery,
@@ -15,14 +15,14 @@ import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.
 import { sqlStatement, statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
 import type { LaneClaim, LaneQueue } from '../../runtime/lane-worker.ts'
+import { openDeliveryLane } from '../events/event-repository.ts'
 import { usableTokenOf } from '../tenants/usable-token-repository.ts'
-import { type Attempt, recordAttempt } from './attempt-repository.ts'
-import { type HealthNote, writeHealth } from './health-repository.ts'
+import { type DeliverySettlement, type HealthNote, recordAttempt, writeHealth } from './outcome-repository.ts'
 
 export interface ClaimedDelivery {
   delivery: Delivery
   event: InboxEvent
-  /** The endpoint has answered a try that the body is too large for it (413). */
+  /** The endpoint has refused a try because of the body's size (413). */
   wasTooLarge: boolean
 }
 
@@ -32,36 +32,34 @@ export interface ClaimedDeliveries {
   leaseId: string
   /** Oldest first; may be empty. */
   deliveries: ClaimedDelivery[]
-  /** As it was at the last try, or when the lane was claimed. */
+  /** State at the last try, or when the lane was claimed. */
   webhook: Webhook
 }
 
 export interface DeliveryClaim extends LaneClaim {
   /** How many more lanes an endpoint may have in flight. */
   freeOf(endpoint: string): number
-  /** How many more lanes all endpoints of an identity may have in flight, when `claimed` were claimed just now, `claimedForIt` of them for it. */
+  /**
+   * How many more lanes an identity's endpoints may have in flight together.
+   * @param claimed lanes of this claim so far, `claimedForIt` of them for the identity
+   */
   freeOfIdentity(identityId: string, claimed: number, claimedForIt: number): number
   maxDeliveriesPerLane: number
 }
 
-export type DeliverySettlement = { attempt: Attempt } & (
-  | { outcome: 'succeeded' | 'dead' }
-  /** Tried again in its place; its lane waits. */
-  | { outcome: 'retry' }
-  /** Tried again by itself at `dueAt`; its lane goes on. `uncounted`: tries that its endpoint is to blame for. */
-  | { outcome: 'set_aside'; dueAt: number; uncounted: number }
-)
-
 export interface DeliveryQueue extends LaneQueue<ClaimedDeliveries> {
-  /** @param heldUntil when the next lane of an endpoint that is held may be claimed; null of any other */
+  /** @param heldUntil when a held endpoint's next lane may be claimed; null for other endpoints */
   nextDueAt(claimedAt: number, heldUntil?: (endpoint: string) => number | null): Promise<number | null>
   claim(request: DeliveryClaim): Promise<ClaimedDeliveries[]>
-  /** The webhook as it is now; null when nothing is to be delivered to it: it is gone or switched off, or its owner is shut out. */
+  /**
+   * @returns the webhook as it is now; null when it is removed or switched off, or its owner has no
+   * usable token
+   */
   deliverable(endpoint: string, now: number): Promise<Webhook | null>
   /**
    * @param claimed with the webhook as it was for this try
-   * @param health what the try says of the endpoint; null: nothing that is worth a write
-   * @returns why the webhook was switched off by this; null when it wasn't
+   * @param health null when the try says nothing of the endpoint that is worth a write
+   * @returns why this switched the webhook off; null when it didn't
    */
   settle(
     claimed: ClaimedDeliveries,
@@ -78,13 +76,12 @@ const TOO_LARGE = 413
 
 interface WaitingEndpoint {
   endpoint: string
-  /** When the first of its lanes is due. */
+  /** Time at which its first lane is due. */
   dueAt: number
 }
 
 const param = sql.placeholder
-// Looks once at each endpoint: one that has been down for days may have a hundred thousand lanes,
-// which no claim should go through.
+// Visits each endpoint once: one that has been down for days may have a hundred thousand lanes.
 const endpointsWaiting = sqlStatement<{ endpoint: string; dueAt: number | null }>(`
     WITH RECURSIVE waiting (endpoint) AS (
       SELECT min(endpoint) FROM delivery_lanes
@@ -121,7 +118,7 @@ const webhookOf = statement(orm =>
     .from(webhooks)
     .where(and(eq(webhooks.identityId, param('identityId')), eq(webhooks.id, param('id')))),
 )
-// In one statement, as it is asked for at each delivery.
+// One statement, since each delivery asks for it.
 const deliverableWebhook = statement(orm =>
   orm
     .select()
@@ -141,8 +138,6 @@ const lease = statement(orm =>
     .set({ leaseId: sql`${param('leaseId')}`, dueAt: sql`${param('dueAt')}` })
     .where(eq(deliveryLanes.lane, param('lane'))),
 )
-// A delivery's row has its last try, rows of their own those before; nearly all deliveries are
-// claimed before their first.
 const wasTooLarge =
   sql<boolean>`${deliveries.attempts} > 0 and (${deliveries.lastStatus} is ${TOO_LARGE} or exists (
     select 1 from delivery_attempts where delivery_seq = ${deliveries.seq} and status = ${TOO_LARGE}))`.mapWith(
@@ -189,7 +184,26 @@ const returnLane = statement(orm =>
     .where(isOfLease),
 )
 
-/** A try at a URL that was changed meanwhile is no reason for the new one to wait. */
+const reopen = statement(orm =>
+  orm
+    .update(deliveries)
+    .set({
+      status: 'pending',
+      lane: sql`${param('lane')}`,
+      // Its retries begin again.
+      forgiven: deliveries.attempts,
+      settledAt: null,
+    })
+    .where(eq(deliveries.seq, param('seq'))),
+)
+const hurry = statement(orm =>
+  orm
+    .update(deliveryLanes)
+    .set({ dueAt: sql`min(${deliveryLanes.dueAt}, ${param('now')})` })
+    .where(and(eq(deliveryLanes.lane, param('lane')), isNull(deliveryLanes.leaseId))),
+)
+
+/** A try at a URL that was changed meanwhile doesn't make the new URL wait. */
 async function dueOrAtOnce(tx: Tx, { identityId, id, url }: Webhook, dueAt: number): Promise<number> {
   const present = await tx.get(webhookOf, { identityId, id })
   return present && present.url !== url ? Math.min(dueAt, present.updatedAt) : dueAt
@@ -215,7 +229,7 @@ export function createDeliveryQueue(db: Pick<Db, 'read' | 'write'>): DeliveryQue
           const claimedForIt = claimedFor.get(key.identityId) ?? 0
           const share = freeOfIdentity(key.identityId, claimed.length, claimedForIt)
           const free = Math.min(freeOf(endpoint), share, maxLanes - claimed.length)
-          // A switched-off endpoint keeps what waits for it until it is switched on again; so does one whose owner is shut out.
+          // What waits for it is kept until it is switched on, or its owner has a usable token.
           const webhook = free > 0 ? await tx.get(deliverableWebhook, { ...key, now }) : undefined
           if (!webhook) continue
           const due = await tx.all(lanesDue, { endpoint, now, limit: free })
@@ -238,7 +252,7 @@ export function createDeliveryQueue(db: Pick<Db, 'read' | 'write'>): DeliveryQue
       db.write(async tx => {
         const { attempt, outcome } = settlement
         const isThere = await recordAttempt(tx, delivery, attempt, statusOf(outcome), now)
-        // The lane of what was removed with its webhook would stay for ever.
+        // A lane for a delivery that was removed with its webhook would stay for ever.
         if (isThere && settlement.outcome === 'set_aside') {
           const lane = asideLane(endpoint, delivery)
           await tx.run(setAside, { seq: delivery.seq, lane, uncounted: settlement.uncounted })
@@ -280,7 +294,7 @@ export function createDeliveryQueue(db: Pick<Db, 'read' | 'write'>): DeliveryQue
   }
 }
 
-/** Ordered here: SQLite sets up its sorter even for one row, and this is asked for nearly every message. */
+/** Not in SQL: SQLite sets up its sorter even for one row, and nearly every message asks. */
 function soonestFirst(endpoints: { endpoint: string; dueAt: number | null }[]): WaitingEndpoint[] {
   return endpoints
     .filter((each): each is WaitingEndpoint => each.dueAt !== null)
@@ -299,4 +313,17 @@ function statusOf(outcome: DeliverySettlement['outcome']): Delivery['status'] {
 function parseEndpoint(endpoint: string): { identityId: string; id: number } {
   const slash = endpoint.lastIndexOf('/')
   return { identityId: endpoint.slice(0, slash), id: Number(endpoint.slice(slash + 1)) }
+}
+
+/**
+ * Makes a delivery due again under its id. A pending one stays in its lane, which becomes due.
+ * @param within the lane of a settled one, without the webhook's key
+ */
+export async function requeue(tx: Tx, delivery: Delivery, within: string, now: number): Promise<void> {
+  if (delivery.status === 'pending') {
+    await tx.run(hurry, { lane: delivery.lane, now })
+    tx.emit('deliveries')
+  } else {
+    await tx.run(reopen, { seq: delivery.seq, lane: await openDeliveryLane(tx, delivery, within, now) })
+  }
 }

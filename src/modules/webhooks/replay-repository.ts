@@ -1,6 +1,6 @@
 /**
- * SQL of replays: past events become deliveries again, a bounded batch at a time. What is done is written with each batch, so that a replay
- * goes on after a restart where it was.
+ * SQL of replays: past events become deliveries again, a bounded batch at a time. Each batch writes
+ * its progress, so that a replay goes on after a restart where it was.
  */
 import { and, asc, eq, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
@@ -14,15 +14,15 @@ import {
 } from '../../db/schema/index.ts'
 import { type Orm, statement } from '../../db/statement.ts'
 import { eventsAskedFor, writeDelivery } from '../events/event-repository.ts'
-import { requeue } from './requeue-repository.ts'
+import { requeue } from './queue-repository.ts'
 
 export type NewReplay = Omit<Replay, 'doneSeq' | 'createdAt'>
 
-/** What a stretch of an identity's events holds for a replay. */
+/** A stretch of an identity's events, seen by a replay. */
 export interface Stretch {
-  /** How many of its events are to be delivered. */
+  /** Number of its events that are to be delivered. */
   matches: number
-  /** Its last event; null when there is none any more. */
+  /** Its last event; null when there are no more. */
   lastSeq: number | null
 }
 
@@ -31,15 +31,15 @@ export interface ReplayRepository {
   newestSeq(identityId: string): Promise<number>
   /** Looks at a bounded number of events after `afterSeq`. */
   count(replay: NewReplay, webhook: Webhook, afterSeq: number): Promise<Stretch>
-  /** @returns false when one of this webhook is under way already */
+  /** @returns false when this webhook has one under way already */
   start(replay: NewReplay, now: number): Promise<boolean>
   /** Those under way, oldest first. */
   underWay(): Promise<{ replay: Replay; webhook: Webhook }[]>
-  /** Makes deliveries of the next events, a bounded number of them; ends the replay with the last. */
+  /** Makes deliveries of a bounded number of next events. The last one ends the replay. */
   advance(replay: Replay, webhook: Webhook, now: number): Promise<void>
 }
 
-/** Events looked at in one go: while they are counted, and while they are made deliveries. */
+/** Events read in one go, to count them and to make them deliveries. */
 const COUNT_STEP = 5_000
 const BATCH = 200
 
@@ -159,7 +159,7 @@ export function createReplayRepository(db: Pick<Db, 'read' | 'write'>): ReplayRe
             .where(matches(events, replay, webhook))
         })
         for (const { seq: inboxSeq, roomId, deviceRowId } of wanted) {
-          // Lanes of its own: what happens meanwhile doesn't wait until the past has been told.
+          // Lanes of its own, so that new events don't wait for past ones.
           const lane = `replay/${roomId || `device/${deviceRowId}`}`
           const known = await tx.get(deliveryOf, { identityId, webhookId, inboxSeq })
           if (known) await requeue(tx, known, lane, now)

@@ -1,18 +1,75 @@
-/** Webhooks: the endpoints that an identity's events go to. */
+/**
+ * Webhooks: the endpoints that an identity's events go to. This file has what their owners set;
+ * `dispatcher.ts` delivers to them, `retry-schedule.ts` says when a failed delivery is tried again,
+ * and `delivery-log.ts` shows what became of each and delivers it once more.
+ */
+import { randomBytes } from 'node:crypto'
 import type { Webhook } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import { EVENT_NAMES, type EventName, MESSAGE_EVENT_NAMES } from '../../domain/states.ts'
-import type { WebhookView } from '../../domain/views/webhook.ts'
+import type { WebhookView, WebhookWithSecret } from '../../domain/views/webhook.ts'
 import { type Clock, rfc3339 } from '../../lib/clock.ts'
 import type { Sealer } from '../../lib/sealing.ts'
 import { every, type Worker } from '../../runtime/worker.ts'
 import type { EndpointGuard } from '../../webhooks/endpoint-guard.ts'
 import type { Recorder } from '../idempotency/types.ts'
-import { checkedHeaders } from './custom-headers.ts'
-import { headersContext, parseHeaders, signingSecretContext } from './endpoint-secrets.ts'
-import type { WebhookRepository } from './repository.ts'
-import { createSigningSecret } from './signing-secret.ts'
-import type { Webhooks } from './types.ts'
+import { headersContext, parseHeaders, signingSecretContext } from './delivery-try.ts'
+import type { WebhookRepository } from './webhook-repository.ts'
+
+export interface WebhookRequest {
+  url: string
+  /** True by default. */
+  active?: boolean | undefined
+  /** Names, `*` for all; by default those about received messages. */
+  events?: readonly string[] | string | undefined
+  /** Sent with every request; their values are kept sealed. */
+  headers?: Readonly<Record<string, string>> | null | undefined
+}
+
+/** Undefined fields stay as they are. */
+export interface WebhookChange {
+  url?: string | undefined
+  active?: boolean | undefined
+  /** Null restores the default. */
+  events?: readonly string[] | string | null | undefined
+  /** Replaces all headers; null removes them. */
+  headers?: Readonly<Record<string, string>> | null | undefined
+}
+
+export interface Webhooks {
+  /**
+   * @param record keeps the answer, with its secret
+   * @returns the webhook with its signing secret (whsec_…), which is shown this once
+   * @throws GatewayError bad_request (a URL or headers that aren't allowed, an unknown event),
+   * conflict (the identity has this URL already, or as many webhooks as it may have)
+   */
+  create(
+    identityId: string,
+    webhook: WebhookRequest,
+    record?: Recorder<WebhookWithSecret>,
+  ): Promise<WebhookWithSecret>
+  list(identityId: string): Promise<WebhookView[]>
+  /** @throws GatewayError not_found */
+  get(identityId: string, id: number): Promise<WebhookView>
+  /** @throws GatewayError not_found, bad_request, conflict */
+  update(identityId: string, id: number, change: WebhookChange): Promise<WebhookView>
+  /**
+   * Gives it a new signing secret, which is shown this once.
+   * @param overlapS seconds for which the old secret signs too, a day by default; 0 ends it at
+   * once, and an older one that still signs
+   * @throws GatewayError not_found, conflict (the secret before the present one still signs, and
+   * `overlapS` isn't 0)
+   */
+  rotateSecret(
+    identityId: string,
+    id: number,
+    overlapS?: number,
+    record?: Recorder<WebhookWithSecret>,
+  ): Promise<WebhookWithSecret>
+  /** Gives up its waiting deliveries, too. @throws GatewayError not_found */
+  remove(identityId: string, id: number): Promise<void>
+  removeAll(identityId: string): Promise<void>
+}
 
 export interface WebhooksOptions {
   repository: WebhookRepository
@@ -22,13 +79,29 @@ export interface WebhooksOptions {
 }
 
 const MAX_URL_LENGTH = 2_048
-/** How long the old secret signs as well, in seconds, unless it is said otherwise. */
+/** How long the old secret signs too, in seconds. */
 const DEFAULT_OVERLAP_S = 86_400
+/** Standard Webhooks asks for 24 to 64 random bytes. */
+const SECRET_BYTES = 32
+const MAX_HEADERS = 20
+const MAX_NAME_LENGTH = 64
+const MAX_VALUE_LENGTH = 1_024
+/** All names and values together: servers commonly refuse requests from 8 KiB on. */
+const MAX_TOTAL_LENGTH = 4_096
+/** RFC 9110 section 5.6.2. */
+const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
+/** Printable ASCII, without spaces at the ends (RFC 9110 section 5.5). */
+const VALUE = /^[!-~](?:[\t -~]*[!-~])?$/
+/** They frame or route the request, or we set them; `__proto__` is no name in an object. */
+const RESERVED =
+  /^(host|connection|keep-alive|te|trailer|transfer-encoding|upgrade|expect|user-agent|date|cookie2?|accept-encoding|content-.*|proxy-.*|sec-.*|webhook-.*|__proto__)$/i
+const UNPRINTABLE = /[\s\p{Cc}]/u
+const CLEANUP_INTERVAL_MS = 3_600_000
 
 export function createWebhooks(options: WebhooksOptions): Webhooks {
   const { repository, sealer, guard, clock } = options
 
-  /** As the caller wrote it, but for spaces around it. */
+  /** Keeps the caller's spelling, without spaces around it. */
   async function checkedUrl(given: string): Promise<string> {
     const url = given.trim()
     refuseMalformed(url)
@@ -52,7 +125,7 @@ export function createWebhooks(options: WebhooksOptions): Webhooks {
       headersSealed === null
         ? {}
         : parseHeaders(sealer.open(headersSealed, headersContext(webhook.identityId)))
-    // An overlap that is over is removed some time later.
+    // The cleanup removes an expired secret some time later.
     const oldSecretUntil = (webhook.oldSecretUntil ?? 0) > clock.now() ? webhook.oldSecretUntil : null
     return {
       id: webhook.id,
@@ -140,31 +213,19 @@ function unknownWebhook(id: number): GatewayError {
   return new GatewayError('not_found', `there is no webhook ${id}`)
 }
 
-const UNPRINTABLE = /[\s\p{Cc}]/u
-
 function refuseMalformed(url: string): void {
   const parsed = URL.canParse(url) ? new URL(url) : null
   const isHttp = parsed?.protocol === 'http:' || parsed?.protocol === 'https:'
-  if (!isHttp || url.length > MAX_URL_LENGTH) {
-    throw new GatewayError(
-      'bad_request',
-      `url: expected an http:// or https:// URL of at most ${MAX_URL_LENGTH} characters`,
-    )
-  }
-  // A URL's parser drops some of them and encodes the rest, so that another address would be called than was given.
-  if (UNPRINTABLE.test(url)) {
-    throw new GatewayError('bad_request', 'url: expected no blanks and control characters; encode them')
-  }
-  // The address is shown in lists and logs, and stored in clear.
-  if (parsed.username !== '' || parsed.password !== '') {
-    throw new GatewayError(
-      'bad_request',
-      'url: expected no user and password; send them by headers.Authorization',
-    )
-  }
+  if (!isHttp || url.length > MAX_URL_LENGTH)
+    throw wrong('url', `an http:// or https:// URL of at most ${MAX_URL_LENGTH} characters`)
+  // The URL parser drops some and encodes others, so we would call another address than given.
+  if (UNPRINTABLE.test(url)) throw wrong('url', 'no blanks and control characters; encode them')
+  // Lists and logs show the address, and it is stored in clear.
+  if (parsed.username !== '' || parsed.password !== '')
+    throw wrong('url', 'no user and password; send them by headers.Authorization')
 }
 
-/** Each name once; `*` alone where it is among them. */
+/** Returns each name once; only `*` if it is among them. */
 function checkedEvents(given: readonly string[] | string): (EventName | '*')[] {
   const names = [...new Set(typeof given === 'string' ? [given] : given)]
   const isKnown = (name: string): name is EventName | '*' =>
@@ -177,20 +238,46 @@ function checkedEvents(given: readonly string[] | string): (EventName | '*')[] {
   )
 }
 
+/** @throws GatewayError bad_request naming the header */
+function checkedHeaders(given: Readonly<Record<string, string>>): Record<string, string> {
+  const headers = Object.entries(given)
+  if (headers.length > MAX_HEADERS) throw wrong('headers', `at most ${MAX_HEADERS} of them`)
+  const seen = new Set<string>()
+  let length = 0
+  for (const [name, value] of headers) {
+    if (!TOKEN.test(name) || name.length > MAX_NAME_LENGTH)
+      throw wrong('headers', `names of letters, digits and dashes, at most ${MAX_NAME_LENGTH} characters`)
+    if (RESERVED.test(name)) throw wrong(`headers.${name}`, 'another name: this one is not yours to set')
+    if (seen.has(name.toLowerCase())) throw wrong(`headers.${name}`, 'each name once')
+    if (!VALUE.test(value) || value.length > MAX_VALUE_LENGTH)
+      throw wrong(`headers.${name}`, `1 to ${MAX_VALUE_LENGTH} printable ASCII characters`)
+    seen.add(name.toLowerCase())
+    length += name.length + value.length
+  }
+  if (length > MAX_TOTAL_LENGTH) throw wrong('headers', `at most ${MAX_TOTAL_LENGTH} characters in all`)
+  return { ...given }
+}
+
+function wrong(field: string, expected: string): GatewayError {
+  return new GatewayError('bad_request', `${field}: expected ${expected}`)
+}
+
+export function createSigningSecret(): string {
+  return `whsec_${randomBytes(SECRET_BYTES).toString('base64')}`
+}
+
 function whenOrNull(at: number | null): string | null {
   return at === null ? null : rfc3339(at)
 }
 
-const CLEANUP_INTERVAL_MS = 3_600_000
-
-/** Removes secrets that no longer sign, and what a kill left of webhooks that were removed. */
+/** Removes secrets that no longer sign, and deliveries of removed webhooks that a kill left. */
 export function createWebhookCleanup(
-  repository: Pick<WebhookRepository, 'forgetOldSecrets' | 'removeLeft'>,
+  repository: Pick<WebhookRepository, 'forgetOldSecrets' | 'removeOrphans'>,
   clock: Clock,
 ): Worker {
   const cleanUp = async () => {
     await repository.forgetOldSecrets(clock.now())
-    await repository.removeLeft()
+    await repository.removeOrphans()
   }
   return every('webhook-cleanup', CLEANUP_INTERVAL_MS, cleanUp, { clock })
 }

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, spyOn, test } from 'bun:test'
 import { createChatRepository } from '../../../src/modules/chats/chat-repository.ts'
 import { createContactRepository } from '../../../src/modules/chats/contact-repository.ts'
 import { createDeviceRepository } from '../../../src/modules/devices/device-repository.ts'
-import { createDeliveryRemover } from '../../../src/modules/webhooks/removal-repository.ts'
+import { createWebhookRepository } from '../../../src/modules/webhooks/webhook-repository.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 
 let db: TempDb
@@ -51,7 +51,8 @@ test('a contact is found in an address book by its number', async () => {
 })
 
 test('what is left of removed webhooks is looked for a webhook at a time, however many deliveries it has', async () => {
-  expect(await searchesOf(() => createDeliveryRemover(db).removeLeft())).toContain(
+  const webhooks = createWebhookRepository(db, { maxPerIdentity: 1, health: { reset() {} } })
+  expect(await searchesOf(() => webhooks.removeOrphans())).toContain(
     'SEARCH deliveries USING COVERING INDEX deliveries_event ((identity_id,webhook_id,inbox_seq)>(?,?,?))',
   )
 })

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Webhook } from '../../../src/db/schema/index.ts'
 import { EVENT_NAMES } from '../../../src/domain/states.ts'
-import { disabledEvent, testEvent } from '../../../src/modules/webhooks/webhook-event.ts'
+import { disabledEvent, testEvent } from '../../../src/modules/webhooks/outcome-repository.ts'
 import { examplesOf } from '../../support/usage-guide.ts'
 
 const GUIDE = readFileSync(join(import.meta.dir, '..', '..', '..', 'docs', 'usage.md'), 'utf8')

@@ -7,7 +7,7 @@ import {
   inboxEvents,
   webhooks,
 } from '../../../src/db/schema/index.ts'
-import { createWebhookRepository } from '../../../src/modules/webhooks/repository.ts'
+import { createWebhookRepository } from '../../../src/modules/webhooks/webhook-repository.ts'
 import { OK, refused } from '../../support/test-webhooks.ts'
 import { WebhookScene } from '../../support/webhook-scene.ts'
 
@@ -306,7 +306,7 @@ test('what a kill left of a removed webhook goes later, and nothing of the other
   scene.event('gone', { webhookId: 1 })
   scene.event('kept', { webhookId: 2 })
   scene.db.connection.run('DELETE FROM webhooks WHERE id = 1')
-  await createWebhookRepository(scene.db, { maxPerIdentity: 100, health: { forget() {} } }).removeLeft()
+  await createWebhookRepository(scene.db, { maxPerIdentity: 100, health: { reset() {} } }).removeOrphans()
   expect(scene.rows().map(({ webhookId }) => webhookId)).toEqual([2])
   const lanes = scene.db.orm.select().from(deliveryLanes).all()
   expect(lanes.map(({ endpoint }) => endpoint)).toEqual(['id_1/2'])

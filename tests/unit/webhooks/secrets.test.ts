@@ -1,7 +1,7 @@
 /** Secrets of a webhook: rotation with an overlap, further headers, and that the database has neither in clear. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { webhooks } from '../../../src/db/schema/index.ts'
-import { createWebhookRepository } from '../../../src/modules/webhooks/repository.ts'
+import { createWebhookRepository } from '../../../src/modules/webhooks/webhook-repository.ts'
 import { WebhookScene } from '../../support/webhook-scene.ts'
 
 let scene: WebhookScene
@@ -58,7 +58,7 @@ describe('a new signing secret', () => {
 
   test('once the overlap is over, nothing is left of the old one', async () => {
     await scene.side.webhooks.rotateSecret('id_1', 1, HOUR_S)
-    const repository = createWebhookRepository(scene.db, { maxPerIdentity: 100, health: { forget() {} } })
+    const repository = createWebhookRepository(scene.db, { maxPerIdentity: 100, health: { reset() {} } })
     await repository.forgetOldSecrets(scene.clock.now())
     expect(row()?.oldSecretSealed).not.toBeNull()
     await scene.clock.advance(HOUR_S * 1_000)

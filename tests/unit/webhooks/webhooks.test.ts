@@ -1,9 +1,8 @@
 /** Webhooks: which URLs are taken, and which are the same. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { createSealer } from '../../../src/lib/sealing.ts'
-import { createWebhookRepository } from '../../../src/modules/webhooks/repository.ts'
-import type { Webhooks } from '../../../src/modules/webhooks/types.ts'
-import { createWebhooks } from '../../../src/modules/webhooks/webhooks.ts'
+import { createWebhookRepository } from '../../../src/modules/webhooks/webhook-repository.ts'
+import { createWebhooks, type Webhooks } from '../../../src/modules/webhooks/webhooks.ts'
 import { createEndpointGuard } from '../../../src/webhooks/endpoint-guard.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 import { insertIdentity } from '../../support/rows.ts'
@@ -16,7 +15,7 @@ beforeEach(() => {
   insertIdentity(db)
   insertIdentity(db, 'id_2', '@mg2:s')
   webhooks = createWebhooks({
-    repository: createWebhookRepository(db, { maxPerIdentity: 5, health: { forget() {} } }),
+    repository: createWebhookRepository(db, { maxPerIdentity: 5, health: { reset() {} } }),
     sealer: createSealer('a key for tests only'),
     guard: createEndpointGuard({ allowPrivate: true, allowHttp: true, clock: new ManualClock() }),
     clock: new ManualClock(),

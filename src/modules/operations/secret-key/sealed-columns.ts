@@ -1,7 +1,7 @@
 /** Every column whose values are sealed, so that all of them can be sealed anew under another SECRET_KEY. */
 import { bridgeSecretContext } from '../../bridges-attached/attached-bridges.ts'
 import { accessTokenContext } from '../../tenants/access-tokens.ts'
-import { headersContext, signingSecretContext } from '../../webhooks/endpoint-secrets.ts'
+import { headersContext, signingSecretContext } from '../../webhooks/delivery-try.ts'
 
 export interface SealedColumn {
   table: string

@@ -1,15 +1,15 @@
 /**
- * Room in memory for the files in deliveries under way. An endpoint that takes its time holds a body for the whole try, so there may be only so
- * many bodies; deliveries without a file need none, and pass those that wait.
+ * Bounds the memory that works hold together, and shares it out among holders. Works that find none
+ * wait; those that need none don't come here, and pass those that wait.
  */
-import type { Clock } from '../../lib/clock.ts'
+import type { Clock } from './clock.ts'
 
-/** There was none in time. It costs the endpoint none of its tries. */
-export class NoRoom extends Error {
-  override readonly name = 'NoRoom'
+/** There was no memory in time. */
+export class BudgetExceeded extends Error {
+  override readonly name = 'BudgetExceeded'
 
   constructor() {
-    super('files in other deliveries take up all the memory there is for them')
+    super('other works hold all the memory there is for them')
   }
 }
 
@@ -22,34 +22,29 @@ interface Waiting extends Hold {
   letIn(): void
 }
 
-/** For all deliveries together. */
-const MAX_BYTES = 128 * 1024 * 1024
-/** A file is held as base64 twice: as what is signed, and as what is sent. */
-const BYTES_PER_FILE_BYTE = (2 * 4) / 3
-/** Then the lane is given back, so that others have their turn. */
+/** Then the work is given up, so that others have their turn. */
 const WAIT_MS = 10_000
 
-export class PayloadRoom {
+export class MemoryBudget {
   private taken = 0
   private readonly takenBy = new Map<string, number>()
   private readonly waiting = new Set<Waiting>()
 
+  /** @param maxBytes for all holders together */
   constructor(
     private readonly clock: Pick<Clock, 'sleep'>,
-    private readonly maxBytes = MAX_BYTES,
+    private readonly maxBytes: number,
   ) {}
 
   /**
-   * Waits for room. A holder may have as much as then is still free, so there is some for one more holder: alone it gets half.
-   * @param holder whose share it is of: an identity
-   * @returns gives it back. Rejects with NoRoom when there was none in time
+   * Waits for memory. A holder may have as much as is then still free, so there is some for one
+   * more holder: alone it gets half.
+   * @param bytes at most half of the budget is counted, or the largest work would never begin
+   * @returns gives it back
+   * @throws BudgetExceeded when there was none in time
    */
-  async take(holder: string, fileBytes: number): Promise<() => void> {
-    // One file counts for half at most, or the largest would never find room.
-    const hold = {
-      holder,
-      bytes: Math.min(Math.ceil(fileBytes * BYTES_PER_FILE_BYTE), Math.floor(this.maxBytes / 2)),
-    }
+  async take(holder: string, bytes: number): Promise<() => void> {
+    const hold = { holder, bytes: Math.min(Math.ceil(bytes), Math.floor(this.maxBytes / 2)) }
     if (this.fits(hold)) this.count(hold, 1)
     else await this.turnOf(hold)
     return () => this.giveBack(hold)
@@ -66,7 +61,7 @@ export class PayloadRoom {
     const waiting = { ...hold, letIn: () => turn.abort() }
     this.waiting.add(waiting)
     await this.clock.sleep(WAIT_MS, turn.signal)
-    if (this.waiting.delete(waiting)) throw new NoRoom()
+    if (this.waiting.delete(waiting)) throw new BudgetExceeded()
   }
 
   private giveBack(hold: Hold): void {

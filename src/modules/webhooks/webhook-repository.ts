@@ -1,43 +1,55 @@
-/** SQL of webhooks themselves: the endpoints of an identity. */
+/** SQL of webhooks: the endpoints of an identity, and removing one with all its deliveries. */
 import { and, asc, count, eq, isNull, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
-import { deliveryLanes, identities, replays, type Webhook, webhooks } from '../../db/schema/index.ts'
+import {
+  deliveries,
+  deliveryLanes,
+  identities,
+  replays,
+  type Webhook,
+  webhooks,
+} from '../../db/schema/index.ts'
+import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
 import { statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import { rfc3339 } from '../../lib/clock.ts'
+import { yieldToEventLoop } from '../../lib/turn-budget.ts'
 import { endpointKey } from '../events/event-repository.ts'
 import type { Recorder } from '../idempotency/types.ts'
 import type { EndpointHealth } from './endpoint-health.ts'
-import { createDeliveryRemover } from './removal-repository.ts'
 
 export type NewWebhook = Pick<Webhook, 'url' | 'active' | 'events' | 'secretSealed' | 'headersSealed'>
 
-/** What is left out stays as it is. */
+/** Absent columns stay as they are. */
 export type WebhookRowChange = Partial<Pick<Webhook, 'url' | 'active' | 'events' | 'headersSealed'>>
 
 export interface WebhookRepositoryOptions {
-  /** How many an identity may have. Those it had before the limit stay. */
+  /** Webhooks of an identity. Existing ones beyond the limit stay. */
   maxPerIdentity: number
-  health: Pick<EndpointHealth, 'forget'>
+  health: Pick<EndpointHealth, 'reset'>
 }
 
 export interface WebhookRepository {
   /**
-   * @throws GatewayError conflict when the identity has the URL already, in whatever way it is written, or has as many as it may have
+   * @throws GatewayError conflict when the identity has the URL already, in any spelling, or has
+   * as many webhooks as it may have
    */
   create(identityId: string, webhook: NewWebhook, now: number, onStored?: Recorder<Webhook>): Promise<Webhook>
   list(identityId: string): Promise<Webhook[]>
   find(identityId: string, id: number): Promise<Webhook | null>
   /**
-   * Switching one on, or giving one that is on another URL, makes what waits for it due, and forgets that it failed.
-   * @returns null when there is no such webhook. @throws GatewayError conflict as `create` does
+   * Switching it on, or changing its URL while it is on, makes waiting deliveries due and forgets
+   * its failures.
+   * @returns null when there is no such webhook
+   * @throws GatewayError conflict as `create` does
    */
   update(identityId: string, id: number, change: WebhookRowChange, now: number): Promise<Webhook | null>
   /**
-   * The secret it had goes on signing beside the new one.
-   * @param oldUntil until when, milliseconds since the epoch; null: no longer at all
-   * @returns null when there is no such webhook. @throws GatewayError conflict when a third secret would have to sign
+   * The old secret goes on signing beside the new one.
+   * @param oldUntil until when, in milliseconds since the epoch; null ends it at once
+   * @returns null when there is no such webhook
+   * @throws GatewayError conflict when a third secret would have to sign
    */
   rotateSecret(
     identityId: string,
@@ -47,16 +59,23 @@ export interface WebhookRepository {
     now: number,
     onStored?: Recorder<Webhook>,
   ): Promise<Webhook | null>
-  /** Removes it at once, and then its deliveries in steps. @returns false when there is no such webhook */
+  /**
+   * Removes it at once, and then its deliveries in steps.
+   * @returns false when there is no such webhook
+   */
   remove(identityId: string, id: number): Promise<boolean>
-  /** Removes deliveries of webhooks that are gone: a kill may leave some. */
-  removeLeft(): Promise<void>
-  /** Removes secrets whose overlap is over. */
+  /** Removes deliveries of removed webhooks, which a kill may leave. */
+  removeOrphans(): Promise<void>
+  /** Removes old secrets that no longer sign. */
   forgetOldSecrets(now: number): Promise<void>
 }
 
-/** As it is when nothing has been tried, or nothing counts any more. */
-const UNTROUBLED = { disabledReason: null, failingSince: null, lastError: null, lastErrorAt: null }
+type Owner = Pick<typeof deliveries.$inferSelect, 'identityId' | 'webhookId'>
+
+/** Removal takes at most so many rows a step, and goes on for at most this long. */
+const REMOVAL_STEP = { rows: 200, budgetMs: 2 }
+/** State of a webhook without failures. */
+const HEALTHY = { disabledReason: null, failingSince: null, lastError: null, lastErrorAt: null }
 
 const param = sql.placeholder
 const byId = statement(orm =>
@@ -86,6 +105,40 @@ const takeId = statement(orm =>
     .returning({ next: identities.nextWebhookId }),
 )
 
+const lanesOf = statement(orm =>
+  orm
+    .select({ lane: deliveryLanes.lane })
+    .from(deliveryLanes)
+    .where(eq(deliveryLanes.endpoint, textParam('endpoint')))
+    .limit(limitParam('limit')),
+)
+const deleteLane = statement(orm => orm.delete(deliveryLanes).where(eq(deliveryLanes.lane, param('lane'))))
+const deliveriesOf = statement(orm =>
+  orm
+    .select({ seq: deliveries.seq })
+    .from(deliveries)
+    .where(
+      and(
+        eq(deliveries.identityId, textParam('identityId')),
+        eq(deliveries.webhookId, numberParam('webhookId')),
+      ),
+    )
+    .limit(limitParam('limit')),
+)
+const deleteDelivery = statement(orm => orm.delete(deliveries).where(eq(deliveries.seq, param('seq'))))
+const ownerAfter = statement(orm =>
+  orm
+    .select({ identityId: deliveries.identityId, webhookId: deliveries.webhookId })
+    .from(deliveries)
+    // With all columns of the index SQLite jumps over the other deliveries of a webhook.
+    .where(
+      sql`(${deliveries.identityId}, ${deliveries.webhookId}, ${deliveries.inboxSeq})
+        > (${textParam('identityId')}, ${numberParam('webhookId')}, ${Number.MAX_SAFE_INTEGER})`,
+    )
+    .orderBy(deliveries.identityId, deliveries.webhookId)
+    .limit(ONE),
+)
+
 const own = (identityId: string, id: number) => and(eq(webhooks.identityId, identityId), eq(webhooks.id, id))
 
 async function refuseDuplicate(tx: Tx, identityId: string, url: string, except?: number): Promise<void> {
@@ -95,7 +148,7 @@ async function refuseDuplicate(tx: Tx, identityId: string, url: string, except?:
   if (other) throw new GatewayError('conflict', `url: webhook ${other.id} has this URL already`)
 }
 
-/** Until the time that was told, receivers may know the old secret alone. */
+/** Until the announced time, receivers may know only the old secret. */
 async function refuseOverlap(tx: Tx, identityId: string, id: number, now: number): Promise<void> {
   const until = (await tx.get(byId, { identityId, id }))?.oldSecretUntil ?? 0
   if (until <= now) return
@@ -115,8 +168,6 @@ export function createWebhookRepository(
   db: Pick<Db, 'read' | 'write'>,
   { maxPerIdentity, health }: WebhookRepositoryOptions,
 ): WebhookRepository {
-  const remover = createDeliveryRemover(db)
-
   async function refuseTooMany(tx: Tx, identityId: string): Promise<void> {
     const there = await tx.get(countOfIdentity, { identityId })
     if ((there?.count ?? 0) < maxPerIdentity) return
@@ -154,10 +205,10 @@ export function createWebhookRepository(
         const isMoved = change.url !== undefined && change.url !== before.url
         const beginsAnew = isActivated || (isMoved && (change.active ?? before.active))
         if (beginsAnew) {
-          tx.afterCommit(() => health.forget(endpointKey(identityId, id)))
+          tx.afterCommit(() => health.reset(endpointKey(identityId, id)))
           await makeLanesDue(tx, identityId, id, now)
         }
-        const values = { ...change, ...(beginsAnew ? UNTROUBLED : {}), updatedAt: now }
+        const values = { ...change, ...(beginsAnew ? HEALTHY : {}), updatedAt: now }
         const changed = await tx.get(orm =>
           orm.update(webhooks).set(values).where(own(identityId, id)).returning(),
         )
@@ -186,11 +237,20 @@ export function createWebhookRepository(
         await tx.run(orm => orm.delete(replays).where(ofWebhook))
         return true
       })
-      if (isRemoved) await remover.removeOf({ identityId, webhookId: id })
+      if (isRemoved) await removeDeliveries(db, { identityId, webhookId: id })
       return isRemoved
     },
 
-    removeLeft: remover.removeLeft,
+    async removeOrphans() {
+      const next = (after: Owner) => db.read(reader => reader.get(ownerAfter, after))
+      let owner = await next({ identityId: '', webhookId: 0 })
+      while (owner) {
+        const key = { identityId: owner.identityId, id: owner.webhookId }
+        if (!(await db.read(reader => reader.get(byId, key)))) await removeDeliveries(db, owner)
+        await yieldToEventLoop()
+        owner = await next(owner)
+      }
+    },
 
     forgetOldSecrets: now =>
       db.write(tx =>
@@ -204,10 +264,39 @@ export function createWebhookRepository(
   }
 }
 
-/** Where deliveries to a URL go: one and the same for `http://HOST:80` and `http://host/#there`. */
+/** The same for every spelling of a URL, such as `http://HOST:80` and `http://host/#there`. */
 function endpointOf(url: string): string {
   if (!URL.canParse(url)) return url
   const parsed = new URL(url)
   parsed.hash = ''
   return parsed.href
+}
+
+/**
+ * Removes the deliveries of a removed webhook. There may be hundreds of thousands, so it lets
+ * others in between steps. Ids of webhooks aren't reused, so leftovers go nowhere.
+ */
+async function removeDeliveries(db: Pick<Db, 'write'>, owner: Owner): Promise<void> {
+  while (await db.write(tx => removalStep(tx, owner))) await yieldToEventLoop()
+}
+
+/**
+ * Removes lanes first: those without deliveries would never be found again.
+ * @returns true when there may be more
+ */
+async function removalStep(tx: Tx, owner: Owner): Promise<boolean> {
+  const { rows: limit, budgetMs } = REMOVAL_STEP
+  const deadline = performance.now() + budgetMs
+  const endpoint = endpointKey(owner.identityId, owner.webhookId)
+  const lanes = await tx.all(lanesOf, { endpoint, limit })
+  for (const { lane } of lanes) {
+    await tx.run(deleteLane, { lane })
+    if (performance.now() > deadline) return true
+  }
+  const rows = await tx.all(deliveriesOf, { ...owner, limit })
+  for (const { seq } of rows) {
+    await tx.run(deleteDelivery, { seq })
+    if (performance.now() > deadline) return true
+  }
+  return lanes.length === limit || rows.length === limit
 }

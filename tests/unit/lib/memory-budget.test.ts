@@ -1,16 +1,16 @@
-/** Room in memory for files in deliveries: bounded in all and for one holder, and given to those that wait. */
+/** A memory budget is bounded in all and for one holder, and goes to those that wait. */
 import { expect, test } from 'bun:test'
-import { NoRoom, PayloadRoom } from '../../../src/modules/webhooks/payload-room.ts'
+import { BudgetExceeded, MemoryBudget } from '../../../src/lib/memory-budget.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
 
-/** A file of 3 bytes takes 8, of which there are 80. */
+/** A work takes 8 bytes of 80. */
 const scene = () => {
   const clock = new ManualClock()
-  const room = new PayloadRoom(clock, 80)
+  const budget = new MemoryBudget(clock, 80)
   const got: (() => void)[] = []
   const refused: unknown[] = []
-  const take = (holder: string, fileBytes = 3) => {
-    const taken = room.take(holder, fileBytes)
+  const take = (holder: string, bytes = 8) => {
+    const taken = budget.take(holder, bytes)
     taken.then(
       giveBack => got.push(giveBack),
       error => refused.push(error),
@@ -45,13 +45,13 @@ test('who waits too long is told so, and takes nothing', async () => {
   const { clock, got, refused, take } = scene()
   for (let file = 0; file < 6; file++) await take('one')
   await clock.advance(10_000)
-  expect(refused).toEqual([expect.any(NoRoom)])
+  expect(refused).toEqual([expect.any(BudgetExceeded)])
   for (const giveBack of got.splice(0)) giveBack()
   for (let file = 0; file < 9; file++) await take('one')
   expect(got).toHaveLength(5)
 })
 
-test('a file larger than all of it finds room, one at a time', async () => {
+test('a work larger than all of it is let in, one at a time', async () => {
   const { got, take } = scene()
   await take('one', 1_000)
   await take('one', 1_000)
