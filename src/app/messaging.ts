@@ -21,20 +21,19 @@ import { createInbox, createInboxCleanup } from '../modules/receiving/receiving.
 import { createInboxRepository } from '../modules/receiving/receiving-repository.ts'
 import { createBacklog } from '../modules/sending/backlog.ts'
 import { createMessageEndings } from '../modules/sending/ending-repository.ts'
-import { createMessageRepository } from '../modules/sending/message-repository.ts'
+import { createWaitingMessages } from '../modules/sending/lane-repository.ts'
+import { createMessageRepository, createReplyTargets } from '../modules/sending/message-repository.ts'
 import { createOutbox } from '../modules/sending/outbox.ts'
 import type { Pace } from '../modules/sending/pace.ts'
 import { createOutboxQueue } from '../modules/sending/queue-repository.ts'
+import { createRecipientRepository } from '../modules/sending/recipient-repository.ts'
 import { createRecipients } from '../modules/sending/recipients.ts'
-import { createReplyTargets } from '../modules/sending/reply-repository.ts'
-import { createRecipientRooms } from '../modules/sending/room-repository.ts'
 import { createMessages } from '../modules/sending/sending.ts'
 import { createSlotReturns } from '../modules/sending/slot-repository.ts'
 import { createStatusWriter } from '../modules/sending/status-repository.ts'
 import { createUnusedSlots } from '../modules/sending/unused-slots.ts'
-import { createVoiding } from '../modules/sending/voiding.ts'
-import { createWaitingMessages } from '../modules/sending/waiting-repository.ts'
 import { createSettingsRepository } from '../modules/tenants/settings-repository.ts'
+import { createVoiding } from '../modules/upkeep/deleted-devices.ts'
 import { createExpiry } from '../modules/upkeep/expiry.ts'
 import { createRetention, type OtherRows } from '../modules/upkeep/retention.ts'
 import { createRetentionRepository } from '../modules/upkeep/retention-repository.ts'
@@ -117,8 +116,9 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
   })
   const endings = createMessageEndings(db, statuses, observer, unusedSlots.note)
   const replies = createReplyTargets(db)
+  const people = createRecipientRepository(db)
   const recipients = createRecipients({
-    rooms: createRecipientRooms(db),
+    rooms: people,
     chats,
     devices,
     bridges,
@@ -144,6 +144,7 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
   const messages = createMessages({
     repository: createMessageRepository(db),
     waiting,
+    people,
     endings,
     replies,
     phones: peoplesPhones,

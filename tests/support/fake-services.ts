@@ -9,7 +9,7 @@ import type { PlatformView } from '../../src/domain/views/platform.ts'
 import type { HttpServices } from '../../src/http/services.ts'
 import { stateOf } from '../../src/modules/devices/link-events.ts'
 import type { LinkRequest } from '../../src/modules/devices/link-types.ts'
-import type { SendRequest } from '../../src/modules/sending/types.ts'
+import type { SendRequest } from '../../src/modules/sending/sending.ts'
 import { stagedFile } from './messages.ts'
 
 export const DEVICE: ListedDevice = {

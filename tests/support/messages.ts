@@ -7,16 +7,15 @@ import { createChatRepository } from '../../src/modules/chats/chat-repository.ts
 import type { StagedFile } from '../../src/modules/media/types.ts'
 import { type Backlog, createBacklog } from '../../src/modules/sending/backlog.ts'
 import { createMessageEndings } from '../../src/modules/sending/ending-repository.ts'
-import { createMessageRepository } from '../../src/modules/sending/message-repository.ts'
+import { createWaitingMessages } from '../../src/modules/sending/lane-repository.ts'
+import { createMessageRepository, createReplyTargets } from '../../src/modules/sending/message-repository.ts'
 import { createOutboxQueue } from '../../src/modules/sending/queue-repository.ts'
+import { createRecipientRepository } from '../../src/modules/sending/recipient-repository.ts'
 import { createRecipients } from '../../src/modules/sending/recipients.ts'
-import { createReplyTargets } from '../../src/modules/sending/reply-repository.ts'
-import { createRecipientRooms } from '../../src/modules/sending/room-repository.ts'
+import type { SendRequest } from '../../src/modules/sending/sending.ts'
 import { createMessages, type MessagesOptions } from '../../src/modules/sending/sending.ts'
 import { createSlotReturns } from '../../src/modules/sending/slot-repository.ts'
 import { createStatusWriter } from '../../src/modules/sending/status-repository.ts'
-import type { SendRequest } from '../../src/modules/sending/types.ts'
-import { createWaitingMessages } from '../../src/modules/sending/waiting-repository.ts'
 import { ManualClock } from './manual-clock.ts'
 import { phonesOn } from './phones.ts'
 
@@ -30,15 +29,17 @@ export function messageStore(
   onEnded?: (deviceRowId: string) => void,
 ) {
   const statuses = createStatusWriter(observer, backlog)
+  const people = createRecipientRepository(db)
   return {
     repository: createMessageRepository(db),
     waiting: createWaitingMessages(db),
+    people,
     queue: createOutboxQueue(db, statuses),
     endings: createMessageEndings(db, statuses, observer, onEnded),
     replies: createReplyTargets(db),
     phones: phonesOn(db),
     recipients: createRecipients({
-      rooms: createRecipientRooms(db),
+      rooms: people,
       chats: createChatRepository(db),
       devices: { linked: async () => [] },
       bridges: {} as Bridges,
@@ -50,10 +51,11 @@ export function messageStore(
 }
 
 export function messagesOn(store: MessageStore, change: Partial<MessagesOptions> = {}) {
-  const { repository, waiting, endings, replies, phones, recipients } = store
+  const { repository, waiting, people, endings, replies, phones, recipients } = store
   return createMessages({
     repository,
     waiting,
+    people,
     endings,
     replies,
     phones,

@@ -4,9 +4,9 @@
  * own lane and on what is in the others.
  */
 import type { Clock } from '../../lib/clock.ts'
+import type { DeviceQueue, QueuedLane, WaitingMessages } from './lane-repository.ts'
 import type { MessageWithDevice } from './message-repository.ts'
 import type { Pace } from './pace.ts'
-import type { DeviceQueue, QueuedLane, WaitingMessages } from './waiting-repository.ts'
 
 export interface DueTimesOptions {
   waiting: Pick<WaitingMessages, 'deviceQueue' | 'placesInLane'>

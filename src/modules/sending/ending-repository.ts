@@ -4,16 +4,14 @@
  */
 import { eq, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
-import { devices, type Message, media, messages, outboxLanes } from '../../db/schema/index.ts'
+import { type Device, devices, type Message, media, messages, outboxLanes } from '../../db/schema/index.ts'
 import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
 import { statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
 import type { Observer } from '../../domain/observation.ts'
-import { expiredReason } from './expired.ts'
 import { isLaneOfDevice, lanesOf } from './lane-repository.ts'
 import { findMessage, type MessageWithDevice } from './message-repository.ts'
 import type { StatusWriter } from './status-repository.ts'
-import { VOID_REASON } from './void.ts'
 
 /** Messages that ended. */
 export interface Ended {
@@ -219,4 +217,28 @@ async function releaseFile(tx: Tx, mediaId: string | null): Promise<string[]> {
   if (mediaId === null || (await tx.get(stillNeeded, { mediaId }))) return []
   await tx.run(removeFile, { mediaId })
   return [mediaId]
+}
+
+export function isExpired({ expiresAt }: Pick<Message, 'expiresAt'>, now: number): boolean {
+  return expiresAt !== null && expiresAt <= now
+}
+
+/** Why it failed, with what had kept it waiting. */
+export function expiredReason({
+  createdAt,
+  expiresAt,
+  reason,
+}: Pick<Message, 'createdAt' | 'expiresAt' | 'reason'>): string {
+  const seconds = Math.round(((expiresAt ?? createdAt) - createdAt) / 1000)
+  return `expired: not handed over within ${seconds} seconds${reason === null ? '' : ` (${reason})`}`
+}
+
+export const VOID_REASON = 'the device was deleted'
+
+/** @param device as it is now: it may have been linked again. Null: it is gone */
+export function isVoid(
+  { seq }: Pick<Message, 'seq'>,
+  device: Pick<Device, 'removedAt' | 'voidThrough'> | null,
+): boolean {
+  return device === null || device.removedAt !== null || seq <= (device.voidThrough ?? 0)
 }

@@ -1,9 +1,24 @@
-/** SQL of messages: storing those that are accepted, each in its lane, and showing what became of them. */
+/**
+ * SQL of messages: storing those that are accepted, each in its lane, finding what they answer, and
+ * showing what became of them.
+ */
 import { and, desc, eq, isNull, lt, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
-import { devices, type Message, media, messages } from '../../db/schema/index.ts'
+import {
+  chats,
+  type Device,
+  devices,
+  inboxEvents,
+  type Message,
+  media,
+  messages,
+} from '../../db/schema/index.ts'
 import { type Orm, statement } from '../../db/statement.ts'
 import type { Reader, Tx } from '../../db/transaction.ts'
+import type { MessageStatus, ShownMessageStatus } from '../../domain/states.ts'
+import type { MessageView } from '../../domain/views/message.ts'
+import { rfc3339 } from '../../lib/clock.ts'
+import { isChatOf } from '../chats/chat-repository.ts'
 import type { StagedFile } from '../media/types.ts'
 import { openLane } from './lane-repository.ts'
 
@@ -40,6 +55,15 @@ export interface MessageRepository {
   list(identityId: string, limit: number, before: string | undefined): Promise<MessageWithDevice[] | null>
 }
 
+export type AnsweredMessage = Pick<Message, 'id' | 'deviceRowId' | 'status' | 'eventId'>
+
+export interface ReplyTargets {
+  /** True when the event is one of a chat of the device, received or sent. */
+  hasEvent(device: Device, eventId: string): Promise<boolean>
+  /** @returns null when the identity has no such message */
+  message(identityId: string, id: string): Promise<AnsweredMessage | null>
+}
+
 const param = sql.placeholder
 const insertMessage = statement(orm =>
   orm.insert(messages).values({
@@ -70,6 +94,38 @@ const ownById = and(
 )
 const seqOf = statement(orm => orm.select({ seq: messages.seq }).from(messages).where(ownById))
 const one = statement(orm => withDevice(orm).where(ownById))
+
+const received = statement(orm =>
+  orm
+    .select({
+      deviceRowId: inboxEvents.deviceRowId,
+      platform: chats.platform,
+      receiver: chats.receiver,
+    })
+    .from(inboxEvents)
+    .leftJoin(chats, and(eq(chats.identityId, inboxEvents.identityId), eq(chats.roomId, inboxEvents.roomId)))
+    .where(and(eq(inboxEvents.identityId, param('identityId')), eq(inboxEvents.eventId, param('eventId')))),
+)
+const sent = statement(orm =>
+  orm
+    .select({ seq: messages.seq })
+    .from(messages)
+    .where(
+      // Spelled out, as a partial index is found by its text.
+      sql`${messages.eventId} = ${param('eventId')} and event_id is not null and ${messages.deviceRowId} = ${param('deviceRowId')}`,
+    ),
+)
+const answered = statement(orm =>
+  orm
+    .select({
+      id: messages.id,
+      deviceRowId: messages.deviceRowId,
+      status: messages.status,
+      eventId: messages.eventId,
+    })
+    .from(messages)
+    .where(and(eq(messages.id, param('id')), eq(messages.identityId, param('identityId')))),
+)
 
 export function createMessageRepository(db: Pick<Db, 'read' | 'write'>): MessageRepository {
   return {
@@ -110,4 +166,47 @@ function withDevice(orm: Orm) {
     .select({ message: messages, platform: devices.platform, deviceId: devices.deviceId })
     .from(messages)
     .innerJoin(devices, eq(devices.id, messages.deviceRowId))
+}
+
+export function createReplyTargets(db: Pick<Db, 'read'>): ReplyTargets {
+  return {
+    hasEvent: (device, eventId) =>
+      db.read(async reader => {
+        const { id: deviceRowId, identityId } = device
+        const event = await reader.get(received, { identityId, eventId })
+        // An event that several devices of an identity share is stored for one of them.
+        if (event && (event.deviceRowId === deviceRowId || isChatOf(device, event))) return true
+        return (await reader.get(sent, { eventId, deviceRowId })) !== undefined
+      }),
+
+    message: async (identityId, id) =>
+      (await db.read(reader => reader.get(answered, { identityId, id }))) ?? null,
+  }
+}
+
+/** A message as far as it is shown, and what its device is called. */
+export type ShownMessage = Pick<
+  Message,
+  'id' | 'recipient' | 'status' | 'reason' | 'eventId' | 'expiresAt' | 'createdAt'
+> & { platform: string; deviceId: string }
+
+/** A message as clients see it, but for when it is due, which only those who ask are told. */
+export function messageView(message: ShownMessage, updatedAt: number): Omit<MessageView, 'due_at'> {
+  return {
+    id: message.id,
+    platform: message.platform,
+    device_id: message.deviceId,
+    to: message.recipient,
+    status: shownStatus(message.status),
+    reason: message.reason,
+    event_id: message.eventId,
+    expires_at: message.expiresAt === null ? null : rfc3339(message.expiresAt),
+    created_at: rfc3339(message.createdAt),
+    updated_at: rfc3339(updatedAt),
+  }
+}
+
+/** Until the bridge says something, clients see that it is being sent. */
+function shownStatus(status: MessageStatus): ShownMessageStatus {
+  return status === 'submitted' ? 'sending' : status
 }

@@ -6,16 +6,15 @@ import type { Bridge, Bridges, JoinedGroup } from '../../domain/ports.ts'
 import type { RoomFeatures } from '../../domain/room-features.ts'
 import type { RecipientKind } from '../../domain/states.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { trimmed } from '../../lib/phone-numbers.ts'
+import { contactKey, phoneDigits, trimmed } from '../../lib/phone-numbers.ts'
 import { type ChatRepository, isChatOf } from '../chats/chat-repository.ts'
 import type { PeoplesPhones } from '../chats/phones.ts'
 import { resolveContact } from '../chats/resolve.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
-import { recipientKey } from './recipient-key.ts'
-import type { RecipientRooms } from './room-repository.ts'
+import type { RecipientRepository } from './recipient-repository.ts'
 
 export interface RecipientsOptions {
-  rooms: RecipientRooms
+  rooms: Pick<RecipientRepository, 'find' | 'remember' | 'forget'>
   chats: Pick<ChatRepository, 'get' | 'ofDevice' | 'directWith' | 'groupsOf' | 'featuresOf'>
   devices: Pick<LinkedDevices, 'linked'>
   bridges: Bridges
@@ -190,4 +189,21 @@ export function createRecipients({
     },
     forget: (device, roomId) => rooms.forget(device.id, roomId),
   }
+}
+
+/**
+ * The one key of a device's recipient, however it is written: it names the recipient's lane and
+ * their room.
+ * @param phones tell whose number an id stands for that isn't written as one
+ */
+export async function recipientKey(
+  phones: Pick<PeoplesPhones, 'of'>,
+  device: Device,
+  kind: RecipientKind,
+  written: string,
+): Promise<string> {
+  const recipient = trimmed(written)
+  if (kind === 'group') return `group:${groupKey(recipient)}`
+  const phone = phoneDigits(recipient) ?? (await phones.of(device, recipient))
+  return `contact:${phone ?? contactKey(recipient)}`
 }

@@ -5,7 +5,7 @@ import { GatewayError } from '../../domain/errors.ts'
 import { MAX_RECIPIENT_LENGTH, MAX_TEXT_BYTES } from '../../domain/limits.ts'
 import type { Bridges } from '../../domain/ports.ts'
 import type { RecipientKind } from '../../domain/states.ts'
-import type { MessageView } from '../../domain/views/message.ts'
+import type { AcceptedMessage, MessageView } from '../../domain/views/message.ts'
 import { isBlank } from '../../lib/blank-text.ts'
 import { type Clock, rfc3339 } from '../../lib/clock.ts'
 import { trimmed } from '../../lib/phone-numbers.ts'
@@ -14,24 +14,64 @@ import type { PeoplesPhones } from '../chats/phones.ts'
 import { contactProblem } from '../chats/resolve.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import { loggedOut, noSuchDevice } from '../devices/refusals.ts'
-import type { MediaStore } from '../media/types.ts'
+import type { Recorder } from '../idempotency/types.ts'
+import type { MediaStore, StagedFile } from '../media/types.ts'
 import type { Backlog } from './backlog.ts'
+import { checkReply, checkReplyId, textRefusalWith } from './content.ts'
 import { createDueTimes } from './due-times.ts'
 import type { MessageEndings } from './ending-repository.ts'
-import { textRefusalWith } from './file-plan.ts'
-import type { MessageRepository, MessageWithDevice } from './message-repository.ts'
-import { messageView } from './message-view.ts'
+import type { WaitingMessages } from './lane-repository.ts'
+import {
+  type MessageRepository,
+  type MessageWithDevice,
+  messageView,
+  type ReplyTargets,
+} from './message-repository.ts'
 import type { Pace } from './pace.ts'
-import { recipientKey } from './recipient-key.ts'
-import type { Addressed, KnownChat, Recipients } from './recipients.ts'
-import { checkReply, checkReplyId } from './replies.ts'
-import type { ReplyTargets } from './reply-repository.ts'
-import type { Messages, SendRequest } from './types.ts'
-import type { WaitingMessages } from './waiting-repository.ts'
+import type { RecipientRepository } from './recipient-repository.ts'
+import { type Addressed, type KnownChat, type Recipients, recipientKey } from './recipients.ts'
+
+export interface SendRequest {
+  identityId: string
+  /** As in the path: phone digits, +E.164 or login id. */
+  deviceId: string
+  platform: string
+  /** Comma-separated; ignored when groupUrl is given. */
+  contact?: string | undefined
+  /** Comma-separated: invite links, the network's group ids or Matrix room ids. */
+  groupUrl?: string | undefined
+  text?: string | undefined
+  replyId?: string | undefined
+  file?: StagedFile | undefined
+  /** Seconds after which it fails if it hasn't been handed over; by default it waits as long as it takes. */
+  expiresInS?: number | undefined
+  /** Keeps the answer. */
+  record?: Recorder<AcceptedMessage[]> | undefined
+}
+
+export interface Messages {
+  /**
+   * Takes a send: one message for each recipient. Resolves once they are on disk.
+   * @throws GatewayError bad_request (`Missing required field…`, `Either text or file must be provided`), not_found (no such device),
+   *   conflict (the device is logged out), too_many_requests (too many wait already); a staged file is then discarded
+   */
+  accept(request: SendRequest): Promise<AcceptedMessage[]>
+  /** @throws GatewayError not_found */
+  get(identityId: string, messageId: string): Promise<MessageView>
+  /** Newest first. @param before a message id: only older ones. @throws GatewayError not_found when there is no such message */
+  list(identityId: string, limit: number, before?: string): Promise<MessageView[]>
+  /**
+   * Takes back a message that is queued; a file that nothing else needs goes with it.
+   * @returns the message as it is then
+   * @throws GatewayError not_found, conflict (it is queued no more)
+   */
+  cancel(identityId: string, messageId: string): Promise<MessageView>
+}
 
 export interface MessagesOptions {
   repository: MessageRepository
-  waiting: Pick<WaitingMessages, 'deviceQueue' | 'placesInLane' | 'lanesOfPeople'>
+  waiting: Pick<WaitingMessages, 'deviceQueue' | 'placesInLane'>
+  people: Pick<RecipientRepository, 'lanesOfPeople'>
   endings: Pick<MessageEndings, 'cancel'>
   replies: ReplyTargets
   phones: Pick<PeoplesPhones, 'of'>
@@ -50,6 +90,7 @@ export function createMessages(options: MessagesOptions): Messages {
   const {
     repository,
     waiting,
+    people,
     endings,
     replies,
     phones,
@@ -107,7 +148,7 @@ export function createMessages(options: MessagesOptions): Messages {
     const now = clock.now()
     const addressed = await distinct(device, kind, recipients)
     refuseTooLong(request, addressed)
-    const lanes = await waiting.lanesOfPeople(device.id, addressed)
+    const lanes = await people.lanesOfPeople(device.id, addressed)
     const rows = addressed.map(({ recipient, key }, index) => ({
       id: timeOrderedId('msg_'),
       identityId,

@@ -3,8 +3,8 @@ import { and, eq, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { devicePaces, devices, outboxLanes } from '../../db/schema/index.ts'
 import { statement } from '../../db/statement.ts'
-import type { Reader, Tx } from '../../db/transaction.ts'
-import { isLaneOfDevice, lanesOf } from './lane-repository.ts'
+import type { Tx } from '../../db/transaction.ts'
+import { isLaneOfDevice, lanesOf, restAtOf } from './lane-repository.ts'
 import { nextSlot, type Pace } from './pace.ts'
 
 /** A lane whose time has come, as far as its slot depends on it. */
@@ -33,9 +33,6 @@ const ofDevice = eq(devicePaces.deviceRowId, param('deviceRowId'))
 const ofLane = eq(outboxLanes.lane, param('lane'))
 const withSlot = and(isLaneOfDevice(), eq(outboxLanes.hasSlot, true))
 
-const paceOfDevice = statement(orm =>
-  orm.select({ restAt: devicePaces.restAt }).from(devicePaces).where(ofDevice),
-)
 const paced = statement(orm => orm.select({ deviceRowId: devicePaces.deviceRowId }).from(devicePaces))
 const platformOf = statement(orm =>
   orm
@@ -121,11 +118,6 @@ export function createSlotReturns(db: Pick<Db, 'read' | 'write'>): SlotReturns {
 
 function soonestFirst(one: { lane: string; at: number }, other: { lane: string; at: number }): number {
   return one.at - other.at || (one.lane < other.lane ? -1 : 1)
-}
-
-/** When a device would be back at rest, as in `nextSlot`: 0 for one that never sent. */
-export async function restAtOf(reader: Reader, deviceRowId: string): Promise<number> {
-  return (await reader.get(paceOfDevice, { deviceRowId }))?.restAt ?? 0
 }
 
 /**

@@ -1,13 +1,16 @@
-/** SQL that tells of a message's new status: to the webhooks that ask, and to the readers of the feed. */
+/** SQL of the events that tell webhooks and readers of the feed of a message's new status. */
 import { eq, sql } from 'drizzle-orm'
 import { devices, identities, type Message, messages } from '../../db/schema/index.ts'
 import { numberParam } from '../../db/stable-params.ts'
 import { statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
-import { writeEvent } from '../events/event-repository.ts'
-import { statusEvent } from './message-view.ts'
+import type { StatusEvent } from '../../domain/events.ts'
+import { rfc3339 } from '../../lib/clock.ts'
+import { timeOrderedId } from '../../lib/tokens.ts'
+import { type NewEvent, writeEvent } from '../events/event-repository.ts'
+import { messageView, type ShownMessage } from './message-repository.ts'
 
-/** Somebody who read the feed so long ago isn't expected back: as long, statuses are kept for them. */
+/** Statuses are kept for a reader of the feed until they have been away for so long. */
 const FEED_REMEMBERED_MS = 30 * 24 * 3_600_000
 
 const param = sql.placeholder
@@ -58,4 +61,25 @@ export async function tellStatus(
   // To clients a caption is no message of its own.
   if (message === undefined || message.captionOf !== null) return
   await writeEvent(tx, statusEvent(message, now), now)
+}
+
+function statusEvent(
+  message: ShownMessage & Pick<Message, 'identityId' | 'lane' | 'deviceRowId' | 'roomId'>,
+  now: number,
+): NewEvent {
+  const payload: StatusEvent = {
+    event: 'message.status',
+    timestamp: rfc3339(now),
+    ...messageView(message, now),
+  }
+  return {
+    identityId: message.identityId,
+    eventId: timeOrderedId('evt_'),
+    lane: `status/${message.lane}`,
+    roomId: message.roomId ?? '',
+    deviceRowId: message.deviceRowId,
+    senderUserId: '',
+    mediaId: null,
+    payload,
+  }
 }

@@ -4,12 +4,20 @@
  * new event: the old one stays failed at the bridge.
  */
 import { and, eq, sql } from 'drizzle-orm'
-import { chats, devices, ghostPhones, type Message, messages } from '../../db/schema/index.ts'
+import {
+  chats,
+  devices,
+  type EarlyStatus,
+  earlyStatuses,
+  ghostPhones,
+  type Message,
+  messages,
+} from '../../db/schema/index.ts'
 import { ONE, textParam } from '../../db/stable-params.ts'
 import { statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
 import type { Observer } from '../../domain/observation.ts'
-import type { MessageStatus } from '../../domain/states.ts'
+import { MESSAGE_STATUSES, type MessageStatus } from '../../domain/states.ts'
 import type { Backlog } from './backlog.ts'
 import {
   addCaption,
@@ -18,9 +26,7 @@ import {
   REASON_OR_CAPTIONS,
   type SentCaption,
 } from './caption-repository.ts'
-import { keepEarlyStatus, takeEarlyStatus } from './early-status-repository.ts'
-import { climbs } from './ladder.ts'
-import { type Resent, resend } from './resend-repository.ts'
+import { type Resent, resend } from './lane-repository.ts'
 import { tellStatus } from './status-event-repository.ts'
 
 /** A bridge's word about an event; `queued` asks to send it again. */
@@ -187,6 +193,28 @@ const botOfRoom = statement(orm =>
     .limit(ONE),
 )
 
+const keepUnmatched = statement(orm =>
+  orm
+    .insert(earlyStatuses)
+    .values({
+      eventId: param('eventId'),
+      sender: param('sender'),
+      status: param('status'),
+      reason: param('reason'),
+      receivedAt: param('now'),
+    })
+    .onConflictDoNothing(),
+)
+const unmatchedOf = statement(orm =>
+  orm
+    .select()
+    .from(earlyStatuses)
+    .where(eq(earlyStatuses.eventId, param('eventId'))),
+)
+const dropUnmatched = statement(orm =>
+  orm.delete(earlyStatuses).where(eq(earlyStatuses.eventId, param('eventId'))),
+)
+
 export function createStatusWriter(
   observer?: Pick<Observer, 'messageSettled'>,
   backlog?: Pick<Backlog, 'leave' | 'requeue'>,
@@ -223,7 +251,7 @@ export function createStatusWriter(
     // The word that had been missing is no new rung.
     if (message.status === 'sent' && status === 'sent' && message.reason !== reason)
       return tx.run(setStatus, { seq: message.seq, status, reason, now })
-    if (!climbs(message.status, status)) return
+    if (!advances(message.status, status)) return
     if (message.status === 'submitted') noteOutcome(tx, message, status, now)
     await enter(tx, message, status, reason, now)
   }
@@ -238,13 +266,13 @@ export function createStatusWriter(
     const added = await addCaption(tx, message, roomId, caption, now)
     if (!added) return
     if ('failed' in caption) return tellOf(tx, added, 'failed', now)
-    const said = await takeEarlyStatus(tx, caption.eventId, bridgeBot)
+    const said = await takeStatus(tx, caption.eventId, bridgeBot)
     if (said) await apply(tx, { ...added, place: message.seq, bridgeBot, ownGhost: null }, said, now)
   }
 
   return {
     async submitted(tx, message, { eventId, roomId, bridgeBot, caption }, now) {
-      const said = await takeEarlyStatus(tx, eventId, bridgeBot)
+      const said = await takeStatus(tx, eventId, bridgeBot)
       if (said?.status === 'queued') {
         const waits = await requeue(tx, message, said.reason, now)
         if (!waits) noteLeft(tx, message)
@@ -270,7 +298,7 @@ export function createStatusWriter(
 
     async report(tx, report, now) {
       const message = await tx.get(byEvent, { eventId: report.eventId })
-      if (!message) await keepEarlyStatus(tx, report, now)
+      if (!message) await keepStatus(tx, report, now)
       else if (report.sender === message.bridgeBot) await apply(tx, message, report, now)
     },
 
@@ -281,7 +309,7 @@ export function createStatusWriter(
         const said = isBot
           ? { sender: userId, status: 'sent' as const }
           : { sender: '', status: 'read' as const }
-        return keepEarlyStatus(tx, { eventId, ...said, reason: null }, now)
+        return keepStatus(tx, { eventId, ...said, reason: null }, now)
       }
       if (message.roomId !== roomId || (await isOwn(tx, message, userId))) return
       // A bridge with `delivery_receipts` marks so what it has handed over to the network.
@@ -289,7 +317,7 @@ export function createStatusWriter(
       if (message.status === 'submitted') noteOutcome(tx, message, 'read', now)
       const { seq, place } = message
       // A message accepted before a caption went stands before its row, and is behind it in the chat.
-      if (place < seq && climbs(message.status, 'read'))
+      if (place < seq && advances(message.status, 'read'))
         await tx.run(setStatus, { seq, status: 'read', reason: null, now })
       for (const read of await tx.all(markRead, { roomId, place, seq, reason: null, now }))
         await tellStatus(tx, read, now)
@@ -334,4 +362,42 @@ async function requeue(tx: Tx, message: Resent, reason: string | null, now: numb
 /** True when the account itself has read it, by whichever of its Matrix users. */
 async function isOwn(tx: Tx, { deviceRowId, ownGhost }: Target, userId: string): Promise<boolean> {
   return userId === ownGhost || (await tx.get(ownByNumber, { deviceRowId, userId })) !== undefined
+}
+
+function keepStatus(tx: Tx, early: Omit<EarlyStatus, 'receivedAt'>, now: number): Promise<void> {
+  return tx.run(keepUnmatched, { ...early, now })
+}
+
+/**
+ * Takes the reports of an event that is known now. Only the bot's count, and receipts, whose rows
+ * have no sender.
+ * @returns the report that counts, null when there is none
+ */
+async function takeStatus(
+  tx: Tx,
+  eventId: string,
+  bridgeBot: string | null,
+): Promise<Pick<EarlyStatus, 'status' | 'reason'> | null> {
+  const early = await tx.all(unmatchedOf, { eventId })
+  if (early.length === 0) return null
+  await tx.run(dropUnmatched, { eventId })
+  return early
+    .filter(({ sender }) => sender === '' || sender === bridgeBot)
+    .sort((one, other) => placeOf(one.status) - placeOf(other.status))
+    .reduce<Pick<EarlyStatus, 'status' | 'reason'> | null>(
+      (latest, next) =>
+        latest && latest.status !== 'queued' && !advances(latest.status, next.status) ? latest : next,
+      null,
+    )
+}
+
+function placeOf(status: MessageStatus): number {
+  return MESSAGE_STATUSES.indexOf(status)
+}
+
+/** A status only goes up the ladder; a failure ends it, unless the message has arrived. */
+function advances(from: MessageStatus, to: MessageStatus): boolean {
+  if (from === 'failed' || from === 'cancelled') return false
+  if (to === 'failed') return from !== 'delivered' && from !== 'read'
+  return placeOf(to) > placeOf(from)
 }

@@ -4,8 +4,8 @@ import { devices } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import type { Bridge, JoinedGroup } from '../../../src/domain/ports.ts'
 import { createChatRepository } from '../../../src/modules/chats/chat-repository.ts'
+import { createRecipientRepository } from '../../../src/modules/sending/recipient-repository.ts'
 import { createRecipients, type Recipients } from '../../../src/modules/sending/recipients.ts'
-import { createRecipientRooms } from '../../../src/modules/sending/room-repository.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 import { phonesOn } from '../../support/phones.ts'
 import { insertChat, insertDevice, insertIdentity } from '../../support/rows.ts'
@@ -59,7 +59,7 @@ beforeEach(() => {
     },
   }
   recipients = createRecipients({
-    rooms: createRecipientRooms(db),
+    rooms: createRecipientRepository(db),
     chats: createChatRepository(db),
     devices: { linked: async () => db.orm.query.devices.findMany().sync() },
     bridges: {

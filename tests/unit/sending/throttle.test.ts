@@ -1,6 +1,6 @@
 /** The pace of a device on a real database: bursts, intervals and their jitter, over restarts, and what is said of it beforehand. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import type { Messages } from '../../../src/modules/sending/types.ts'
+import type { Messages } from '../../../src/modules/sending/sending.ts'
 import { type MessageStore, messageStore, messagesOn } from '../../support/messages.ts'
 import { insertDevice, insertIdentity } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'

@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from 'bun:test'
 import { readRoomFeatures } from '../../../src/matrix/room-features.ts'
-import { planFile, textRefusal } from '../../../src/modules/sending/file-plan.ts'
+import { planFile, textRefusal } from '../../../src/modules/sending/content.ts'
 
 const OPUS = 'audio/ogg; codecs=opus'
 const file = (mimeType: string, change: { sizeBytes?: number; durationMs?: number } = {}) => ({

@@ -1,11 +1,12 @@
 /**
- * Fails what waits for devices that were deleted, in steps of a few milliseconds, so that it is known at once and takes up no room in the queue. The
- * outbox looks, too, before it sends one: it is never sent, however far this worker has come. What a stop interrupts goes on at the next start.
+ * Fails what waits for devices that were deleted, in steps of a few milliseconds, so that it is known
+ * at once and takes up no room in the queue. The outbox never sends such a message, either, however
+ * far this worker has come. The next start goes on with what a stop interrupts.
  */
 import type { Hears } from '../../domain/signals.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { every, Nudge, type Worker } from '../../runtime/worker.ts'
-import type { MessageEndings } from './ending-repository.ts'
+import type { MessageEndings } from '../sending/ending-repository.ts'
 
 export interface VoidingOptions {
   endings: Pick<MessageEndings, 'voidQueues' | 'failVoid'>
@@ -17,7 +18,7 @@ export interface VoidingOptions {
 
 /** Failed in one transaction. */
 const BATCH = 100
-/** How often is looked for what was being sent when its device was deleted, and has to wait after all; in milliseconds. */
+/** Between looks for messages that were being sent when their device was deleted. */
 const POLL_MS = 5_000
 
 export function createVoiding({ endings, discard, signals, clock }: VoidingOptions): Worker {
