@@ -12,7 +12,7 @@ import type { AttachedBridge, AttachedBridges } from '../modules/bridges-attache
 import { TAKEN_AWAY } from '../modules/bridges-attached/detach.ts'
 import type { LinkedDevices } from '../modules/devices/devices.ts'
 import { identityNamespace } from '../modules/tenants/identities.ts'
-import type { Worker } from '../runtime/worker.ts'
+import { every, type Worker } from '../runtime/worker.ts'
 import type { Sandbox } from '../sandbox/index.ts'
 import type { BridgeService } from './bridge-service.ts'
 import type { BridgesInUse } from './bridges-in-use.ts'
@@ -167,15 +167,7 @@ export function createBridgeAttachment(
       await dismissOthers()
     },
 
-    worker: {
-      name: 'bridge-attachment',
-      async run(signal) {
-        while (!signal.aborted) {
-          await clock.sleep(INTERVAL_MS, signal)
-          if (!signal.aborted) await follow()
-        }
-      },
-    },
+    worker: every('bridge-attachment', INTERVAL_MS, follow, { clock }),
   }
 }
 

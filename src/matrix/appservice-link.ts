@@ -7,7 +7,7 @@ import { messageOf } from '../domain/errors.ts'
 import { backoffMs } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
-import type { Worker } from '../runtime/worker.ts'
+import { every, type Worker } from '../runtime/worker.ts'
 import type { AccountAccess } from './account-access.ts'
 import type { HomeserverProbe, PingOutcome } from './homeserver-probe.ts'
 import type { LookBack } from './look-back.ts'
@@ -41,6 +41,7 @@ export function createAppserviceLink(options: {
   const ourAccess = { accessToken: asToken, query: {} }
   let failure: string | null = null
   let hasAsked = false
+  let failures = 0
 
   /** @returns what is wrong, null when nothing is */
   async function problem(): Promise<string | null> {
@@ -93,17 +94,14 @@ export function createAppserviceLink(options: {
     return found === null
   }
 
+  async function tick(): Promise<number> {
+    failures = (await check()) ? 0 : failures + 1
+    return failures === 0 ? INTERVAL_MS : backoffMs(failures, RETRY)
+  }
+
   return {
     check,
     failure: () => failure,
-    worker: {
-      name: 'matrix-appservice',
-      async run(signal) {
-        for (let failures = 0; !signal.aborted; ) {
-          failures = (await check()) ? 0 : failures + 1
-          await clock.sleep(failures === 0 ? INTERVAL_MS : backoffMs(failures, RETRY), signal)
-        }
-      },
-    },
+    worker: every('matrix-appservice', INTERVAL_MS, tick, { clock }),
   }
 }

@@ -8,7 +8,7 @@ import { GatewayError, messageOf } from '../domain/errors.ts'
 import type { SyncPosition } from '../domain/ports.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
-import type { Worker } from '../runtime/worker.ts'
+import { every, type Worker } from '../runtime/worker.ts'
 import type { LookBack } from './look-back.ts'
 import type { MatrixCalls } from './matrix-calls.ts'
 import { pauseAfter } from './patience.ts'
@@ -67,31 +67,31 @@ export function createHomeserverWatch(options: HomeserverWatchOptions): Worker {
     return user ? { userId: user.userId, since: null } : null
   }
 
-  return {
-    name: 'matrix-homeserver-watch',
-    async run(signal) {
-      let held: Held | null = null
-      let isAway = false
-      for (let failures = 0; !signal.aborted; ) {
-        try {
-          held ??= await someone()
-          if (held) held = await hold(held, signal)
-          if (isAway) lookBack.returned()
-          isAway = false
-          failures = 0
-          await clock.sleep(held ? PAUSE_MS : NOBODY_MS, signal)
-        } catch (error) {
-          if (signal.aborted) return
-          if (!isAway && isOutage(error)) logger.debug({ reason: messageOf(error) }, 'the homeserver is away')
-          isAway ||= isOutage(error)
-          failures += 1
-          // It may be the user who is gone; and the first answer, which comes at once, says that the homeserver is back.
-          held = null
-          await clock.sleep(pauseAfter(error, failures, RETRY), signal)
-        }
-      }
-    },
+  let held: Held | null = null
+  let isAway = false
+  let failures = 0
+
+  /** @returns the pause before the next request, in milliseconds */
+  async function tick(signal: AbortSignal): Promise<number> {
+    try {
+      held ??= await someone()
+      if (held) held = await hold(held, signal)
+      if (isAway) lookBack.returned()
+      isAway = false
+      failures = 0
+      return held ? PAUSE_MS : NOBODY_MS
+    } catch (error) {
+      if (signal.aborted) return NOBODY_MS
+      if (!isAway && isOutage(error)) logger.debug({ reason: messageOf(error) }, 'the homeserver is away')
+      isAway ||= isOutage(error)
+      failures += 1
+      // The user may be gone; and a first request is answered at once, which tells that the homeserver is back.
+      held = null
+      return pauseAfter(error, failures, RETRY)
+    }
   }
+
+  return every('matrix-homeserver-watch', NOBODY_MS, tick, { clock })
 }
 
 /** Whether nothing answered, or nothing that could: a refusal or a rate limit comes from one that is there. */

@@ -8,7 +8,7 @@ import { messageOf } from '../domain/errors.ts'
 import type { RoomEvent, SyncPosition } from '../domain/ports.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
-import { Nudge, type Worker } from '../runtime/worker.ts'
+import { every, Nudge, type Worker } from '../runtime/worker.ts'
 import type { MatrixCalls } from './matrix-calls.ts'
 import { type RoomEventSink, roomEvents } from './room-event.ts'
 import {
@@ -105,6 +105,14 @@ export function createLookBack({ calls, sink, positions, clock, logger }: LookBa
       )
   }
 
+  async function tick(signal: AbortSignal): Promise<number | true> {
+    const ms = nextInMs()
+    if (ms > 0) return ms
+    dueAt.shift()
+    await readAll(signal)
+    return true
+  }
+
   return {
     reached: () => plan(UNPUSHED_WAITS_MS),
     returned: () => plan(WAITS_MS),
@@ -112,19 +120,7 @@ export function createLookBack({ calls, sink, positions, clock, logger }: LookBa
       storedAt = clock.steady()
       if (isFirst) plan(WAITS_MS)
     },
-    worker: {
-      name: 'matrix-look-back',
-      async run(signal) {
-        while (!signal.aborted) {
-          const ms = nextInMs()
-          if (ms > 0) await nudge.wait(clock, ms, signal)
-          else {
-            dueAt.shift()
-            await readAll(signal)
-          }
-        }
-      },
-    },
+    worker: every('matrix-look-back', IDLE_MS, tick, { clock, nudge }),
   }
 }
 

@@ -13,22 +13,31 @@ export interface Rhythm {
   clock: Clock
   /** Wakes the worker before its time. */
   nudge?: Nudge
+  /** Done when the worker ends, also when `tick` has failed. */
+  end?: () => Promise<unknown>
 }
 
 /**
  * A worker that does `tick`, and does it again `ms` later.
- * @param tick resolves to true when there is more to do: then it is done again at once
+ * @param tick may resolve to another wait, in milliseconds, or to true when there is more to do now
  */
 export function every(
   name: string,
   ms: number,
-  tick: (signal: AbortSignal) => Promise<boolean> | Promise<void>,
-  { clock, nudge = new Nudge() }: Rhythm,
+  tick: (signal: AbortSignal) => Promise<number | boolean> | Promise<void>,
+  { clock, nudge = new Nudge(), end }: Rhythm,
 ): Worker {
   return {
     name,
     async run(signal) {
-      while (!signal.aborted) if ((await tick(signal)) !== true) await nudge.wait(clock, ms, signal)
+      try {
+        while (!signal.aborted) {
+          const wait = await tick(signal)
+          if (wait !== true) await nudge.wait(clock, typeof wait === 'number' ? wait : ms, signal)
+        }
+      } finally {
+        await end?.()
+      }
     },
   }
 }

@@ -6,7 +6,7 @@ import type { SyncPosition } from '../../domain/ports.ts'
 import type { Hears } from '../../domain/signals.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
-import { Nudge, type Worker } from '../../runtime/worker.ts'
+import { every, Nudge, type Worker } from '../../runtime/worker.ts'
 import type { MatrixCalls } from '../matrix-calls.ts'
 import type { RoomEventSink } from '../room-event.ts'
 import { createSlots } from './slots.ts'
@@ -97,18 +97,10 @@ export function createSyncManager(options: SyncManagerOptions): SyncManager {
       return { loops: loops.size, failing, failure, oldestSyncAt: loops.size === 0 ? null : oldestSyncAt }
     },
 
-    worker: {
-      name: 'matrix-sync',
-      async run(signal) {
-        try {
-          while (!signal.aborted) {
-            await reconcile()
-            await nudge.wait(clock, POLL_MS, signal)
-          }
-        } finally {
-          await Promise.all([...loops.keys()].map(end))
-        }
-      },
-    },
+    worker: every('matrix-sync', POLL_MS, reconcile, {
+      clock,
+      nudge,
+      end: () => Promise.all([...loops.keys()].map(end)),
+    }),
   }
 }

@@ -9,7 +9,7 @@ import type { Bridges } from '../../domain/ports.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { SingleFlight } from '../../lib/single-flight.ts'
-import type { Worker } from '../../runtime/worker.ts'
+import { every, type Worker } from '../../runtime/worker.ts'
 import type { DeviceRepository } from './device-repository.ts'
 import type { ProbedDevices } from './devices.ts'
 
@@ -104,17 +104,12 @@ export function createDeviceProbe(options: DeviceProbeOptions): Worker {
     }
   }
 
-  return {
-    name: 'device-probe',
-    async run(signal) {
-      while (!signal.aborted) {
-        await markThoseWithoutBridge()
-        for (const platform of bridges.platforms) startRound(platform, signal)
-        await clock.sleep(INTERVAL_MS, signal)
-      }
-      await rounds.settled()
-    },
+  async function tick(signal: AbortSignal): Promise<void> {
+    await markThoseWithoutBridge()
+    for (const platform of bridges.platforms) startRound(platform, signal)
   }
+
+  return every('device-probe', INTERVAL_MS, tick, { clock, end: () => rounds.settled() })
 }
 
 /**

@@ -10,7 +10,7 @@ import { backoffMs } from '../../lib/backoff.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { saidSinceInvitation } from '../../matrix/history.ts'
-import { Nudge, type Worker } from '../../runtime/worker.ts'
+import { every, Nudge, type Worker } from '../../runtime/worker.ts'
 import type { ChatRepository } from '../chats/chat-repository.ts'
 import type { ChatRooms } from '../chats/chat-rooms.ts'
 import { chatKey } from './plan.ts'
@@ -62,7 +62,8 @@ export function createJoins(options: JoinsOptions): Worker {
     }
   }
 
-  async function tick(): Promise<void> {
+  /** @returns when it has to be done again, in milliseconds */
+  async function tick(): Promise<number> {
     const unfinished = new Map((await repository.unfinished()).map(chat => [keyOf(chat), chat]))
     for (const key of failures.keys()) if (!unfinished.has(key)) failures.delete(key)
     const isDue = (chat: Chat) => (failures.get(keyOf(chat))?.retryAt ?? 0) <= clock.steady()
@@ -70,18 +71,11 @@ export function createJoins(options: JoinsOptions): Worker {
     for (let start = 0; start < due.length; start += CONCURRENCY) {
       await Promise.all(due.slice(start, start + CONCURRENCY).map(tryJoin))
     }
+    const nextRetry = Math.min(...[...failures.values()].map(failure => failure.retryAt - clock.steady()))
+    return Math.max(10, Math.min(POLL_MS, nextRetry))
   }
 
-  return {
-    name: 'chat-rooms',
-    async run(signal) {
-      while (!signal.aborted) {
-        await tick()
-        const nextRetry = Math.min(...[...failures.values()].map(failure => failure.retryAt - clock.steady()))
-        await nudge.wait(clock, Math.max(10, Math.min(POLL_MS, nextRetry)), signal)
-      }
-    },
-  }
+  return every('chat-rooms', POLL_MS, tick, { clock, nudge })
 }
 
 function keyOf({ identityId, roomId }: Chat): string {

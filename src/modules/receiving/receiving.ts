@@ -10,7 +10,7 @@ import type { EventBatch, EventSink } from '../../domain/ports.ts'
 import { UNDECRYPTABLE } from '../../domain/states.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
-import type { Worker } from '../../runtime/worker.ts'
+import { every, type Worker } from '../../runtime/worker.ts'
 import type { KnowledgeOf } from '../chats/knowledge.ts'
 import type { PeoplesPhones } from '../chats/phones.ts'
 import { loginsOf, phoneKey, planBatch, planJoin } from './plan.ts'
@@ -217,13 +217,6 @@ const CLEANUP_INTERVAL_MS = 3_600_000
 
 /** Forgets transaction ids and early statuses that nothing will ask for any more. */
 export function createInboxCleanup(repository: InboxRepository, clock: Clock): Worker {
-  return {
-    name: 'inbox-cleanup',
-    async run(signal) {
-      while (!signal.aborted) {
-        await repository.forget(clock.now() - REMEMBERED_MS)
-        await clock.sleep(CLEANUP_INTERVAL_MS, signal)
-      }
-    },
-  }
+  const forget = () => repository.forget(clock.now() - REMEMBERED_MS)
+  return every('inbox-cleanup', CLEANUP_INTERVAL_MS, forget, { clock })
 }

@@ -10,7 +10,7 @@ import type { TokenView } from '../../domain/views/token.ts'
 import { type Clock, rfc3339 } from '../../lib/clock.ts'
 import { decodePlace, encodePlace } from '../../lib/list-cursor.ts'
 import { randomToken } from '../../lib/tokens.ts'
-import type { Worker } from '../../runtime/worker.ts'
+import { every } from '../../runtime/worker.ts'
 import type { Principal } from './credential-types.ts'
 import type { Identities } from './identities.ts'
 import { parseExpiry } from './token-expiry.ts'
@@ -167,11 +167,11 @@ export function createTokens({
     },
 
     cleanup: {
-      ...looping('token-cleanup', CLEANUP_INTERVAL_MS, clock, cleanUp),
+      ...every('token-cleanup', CLEANUP_INTERVAL_MS, cleanUp, { clock }),
       tick: cleanUp,
     },
     usage: {
-      ...looping('token-usage', USAGE_INTERVAL_MS, clock, flushUsage),
+      ...every('token-usage', USAGE_INTERVAL_MS, flushUsage, { clock, end: flushUsage }),
       tick: flushUsage,
     },
   }
@@ -179,20 +179,6 @@ export function createTokens({
   async function cleanUp(): Promise<void> {
     await repository.withdrawUsersHost()
     await repository.removeExpired(clock.now())
-  }
-}
-
-/** A worker that does `tick` again and again, and once more when it stops. */
-function looping(name: string, intervalMs: number, clock: Clock, tick: () => Promise<void>): Worker {
-  return {
-    name,
-    async run(signal) {
-      while (!signal.aborted) {
-        await tick()
-        await clock.sleep(intervalMs, signal)
-      }
-      await tick()
-    },
   }
 }
 

@@ -32,6 +32,25 @@ test('ticks at once while there is more, then after its time or at a nudge, unti
   expect(ticks).toBe(5)
 })
 
+test('a tick may ask for another wait, and the end is done once, after the last tick', async () => {
+  const clock = new ManualClock()
+  const stop = new AbortController()
+  const done: string[] = []
+  const tick = async () => done.push('tick') * 10
+  const end = async () => done.push('end')
+  const running = every('waiting', 1_000, tick, { clock, end }).run(stop.signal)
+  await settled()
+  await clock.advance(9)
+  await settled()
+  expect(done).toEqual(['tick'])
+  await clock.advance(1)
+  await settled()
+  expect(done).toEqual(['tick', 'tick'])
+  stop.abort()
+  await running
+  expect(done).toEqual(['tick', 'tick', 'end'])
+})
+
 test('a tick that fails ends the worker', async () => {
   const worker = every('failing', 1_000, () => Promise.reject<void>(new Error('broken')), {
     clock: new ManualClock(),
