@@ -28,7 +28,6 @@ import type { RunningServer } from './http/server.ts'
 import { yieldToEventLoop } from './lib/turn-budget.ts'
 import { createAttachedBridges } from './modules/bridges-attached/attached-bridges.ts'
 import { createAttachedBridgeRepository } from './modules/bridges-attached/repository.ts'
-import { createChatRepository } from './modules/chats/chat-repository.ts'
 import { createLoopLag } from './modules/operations/observation/loop-lag.ts'
 import { createTimekeepingRepository } from './modules/upkeep/clock-repository.ts'
 import { createClockWatch } from './modules/upkeep/clock-watch.ts'
@@ -87,17 +86,15 @@ export async function createApp(
     logger,
   })
   const known = createKnownIdentities(context, matrix.accounts)
-  const chats = createChatRepository(db)
-  const { accountTrouble } = matrix.sessions
-  const phones = createPhones(context, { ...known, bridges, accountTrouble, chats })
-  const messaging = await createMessaging(context, { ...known, ...matrix, sandbox, bridges, chats, phones })
+  const phones = createPhones(context, { ...known, ...matrix, bridges })
+  const messaging = await createMessaging(context, { ...known, ...matrix, sandbox, bridges, phones })
   const { identities } = known
   const tenants = createTenants(context, {
     identities,
     devices: phones.devices,
     webhooks: messaging.webhooks,
   })
-  const source = createEventSource(context, matrix, messaging.inbox)
+  const source = createEventSource(context, matrix, messaging.receiving)
   const clockWatch = createClockWatch({
     clock,
     repository: createTimekeepingRepository(db),

@@ -1,24 +1,16 @@
-/** The two flows: what clients send on its way to the phones, and what happens there on its way to the webhooks. */
+/** The two flows: from clients to the phones, and from the phones to the webhooks. */
 import type { BridgeSet } from '../bridges/bridges.ts'
 import type { Config } from '../config/index.ts'
 import type { MatrixSessions } from '../domain/ports.ts'
 import type { Homeserver } from '../homeserver/index.ts'
-import type { ChatRepository } from '../modules/chats/chat-repository.ts'
-import { createChatRooms } from '../modules/chats/chat-rooms.ts'
-import { createKnowledge } from '../modules/chats/knowledge.ts'
-import { createKnowledgeRepository } from '../modules/chats/knowledge-repository.ts'
 import { Arrivals } from '../modules/events/arrivals.ts'
 import { createStoredCursors } from '../modules/events/cursor-key.ts'
 import { createFeed } from '../modules/events/feed.ts'
 import { createFeedRepository } from '../modules/events/feed-repository.ts'
-import { REMEMBERED_MS } from '../modules/idempotency/idempotency.ts'
-import { createIdempotencyRepository } from '../modules/idempotency/repository.ts'
 import { createMediaStore } from '../modules/media/media-store.ts'
 import { createMediaRepository } from '../modules/media/repository.ts'
 import { sweepMedia } from '../modules/media/sweep.ts'
-import { createJoins } from '../modules/receiving/joins.ts'
-import { createInbox, createInboxCleanup } from '../modules/receiving/receiving.ts'
-import { createInboxRepository } from '../modules/receiving/receiving-repository.ts'
+import { createReceivingModule } from '../modules/receiving/index.ts'
 import { createBacklog } from '../modules/sending/backlog.ts'
 import { createMessageEndings } from '../modules/sending/ending-repository.ts'
 import { createWaitingMessages } from '../modules/sending/lane-repository.ts'
@@ -33,11 +25,8 @@ import { createSlotReturns } from '../modules/sending/slot-repository.ts'
 import { createStatusWriter } from '../modules/sending/status-repository.ts'
 import { createUnusedSlots } from '../modules/sending/unused-slots.ts'
 import { createSettingsRepository } from '../modules/tenants/settings-repository.ts'
-import { createVoiding } from '../modules/upkeep/deleted-devices.ts'
-import { createExpiry } from '../modules/upkeep/expiry.ts'
-import { createRetention, type OtherRows } from '../modules/upkeep/retention.ts'
-import { createRetentionRepository } from '../modules/upkeep/retention-repository.ts'
-import { createStatusTimeout } from '../modules/upkeep/status-timeout.ts'
+import { createUpkeep } from '../modules/upkeep/index.ts'
+import type { OtherRows } from '../modules/upkeep/retention.ts'
 import { createPayloads } from '../modules/webhooks/payload.ts'
 import type { Sandbox } from '../sandbox/index.ts'
 import type { AppContext } from './context.ts'
@@ -48,8 +37,7 @@ export interface MessagingParts {
   bridges: BridgeSet
   sessions: MatrixSessions
   matrixUserOf(identityId: string): Promise<string>
-  chats: ChatRepository
-  phones: Pick<Phones, 'devices' | 'contacts' | 'peoplesPhones'>
+  phones: Phones
   /** The embedded homeserver and the sandbox keep files and rows of their own; undefined: there is none. */
   homeserver: Homeserver | undefined
   sandbox: Sandbox | undefined
@@ -62,8 +50,8 @@ const DEFAULT_SEND_INTERVAL_MS = 8_000
 
 export async function createMessaging(context: AppContext, parts: MessagingParts) {
   const { config, db, hasherFor, observer, publicUrl, signals, clock, logger } = context
-  const { bridges, sessions, matrixUserOf, chats, homeserver, sandbox } = parts
-  const { devices, contacts, peoplesPhones } = parts.phones
+  const { bridges, sessions, matrixUserOf, homeserver, sandbox } = parts
+  const { chats, chatRooms, devices, contacts, phones } = parts.phones
 
   const mediaRepository = createMediaRepository(db)
   const media = createMediaStore({
@@ -80,51 +68,22 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
   })
 
   const waiting = createWaitingMessages(db)
-  const backlog = createBacklog({
-    limits: config.queue,
-    waiting: await waiting.countByIdentity(),
-  })
-  const inboxRepository = createInboxRepository(db, observer, backlog)
-  const knowledgeOf = createKnowledge({ repository: createKnowledgeRepository(db), bridges, logger })
-  const chatRooms = createChatRooms({ repository: chats, knowledgeOf, sessions, matrixUserOf, clock })
-  const inbox = createInbox({
-    repository: inboxRepository,
-    knowledgeOf,
-    phones: peoplesPhones,
+  const backlog = createBacklog({ limits: config.queue, waiting: await waiting.countByIdentity() })
+  const { receiving, forget, ...receivingModule } = createReceivingModule({
+    ...context,
+    ...parts,
+    ...parts.phones,
     learnDevices: devices.reconcile,
-    observer,
-    clock,
-    logger,
-  })
-  const joins = createJoins({
-    repository: chats,
-    chatRooms,
-    inbox,
-    sessions,
-    matrixUserOf,
-    signals,
-    clock,
-    logger,
+    backlog,
   })
 
   const statuses = createStatusWriter(observer, backlog)
   const paceOf = createPaces(config, sandbox)
-  const unusedSlots = createUnusedSlots({
-    slots: createSlotReturns(db),
-    paceOf,
-    clock,
-  })
+  const unusedSlots = createUnusedSlots({ slots: createSlotReturns(db), paceOf, clock })
   const endings = createMessageEndings(db, statuses, observer, unusedSlots.note)
   const replies = createReplyTargets(db)
   const people = createRecipientRepository(db)
-  const recipients = createRecipients({
-    rooms: people,
-    chats,
-    devices,
-    bridges,
-    phones: peoplesPhones,
-    clock,
-  })
+  const recipients = createRecipients({ rooms: people, chats, devices, bridges, phones, clock })
   const outbox = createOutbox({
     queue: createOutboxQueue(db, statuses),
     recipients,
@@ -140,14 +99,13 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
     clock,
     logger,
   })
-  const voiding = createVoiding({ endings, discard: media.discardAll, signals, clock })
   const messages = createMessages({
     repository: createMessageRepository(db),
     waiting,
     people,
     endings,
     replies,
-    phones: peoplesPhones,
+    phones,
     recipients,
     devices,
     bridges,
@@ -157,14 +115,13 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
     clock,
   })
 
-  const { inlineMaxBytes } = config.media
   const payloads = createPayloads({
     devices,
     contacts,
-    phones: peoplesPhones,
+    phones,
     media,
     publicUrl: publicUrl.current,
-    inlineMaxBytes,
+    inlineMaxBytes: config.media.inlineMaxBytes,
   })
   const webhookServices = createWebhookServices(context, payloads)
   const { webhooks, deliveries, replays } = webhookServices
@@ -183,9 +140,23 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
     clock,
   })
 
+  const upkeep = createUpkeep({
+    ...context,
+    ...config.retention,
+    endings,
+    statusTimeoutMs: config.send.statusTimeoutMs,
+    others: othersRows(parts),
+    async forgetCopies(before, signal) {
+      await homeserver?.forgetMedia(before, signal)
+      await sandbox?.forgetFiles(before, signal)
+    },
+    discard: media.discardAll,
+    forgetReceived: forget,
+  })
+
   return {
     media,
-    inbox,
+    receiving,
     messages,
     webhooks,
     deliveries,
@@ -194,37 +165,16 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
     workers: [
       outbox.worker,
       ...webhookServices.workers,
-      joins,
-      createStatusTimeout({
-        endings,
-        timeoutMs: config.send.statusTimeoutMs,
-        clock,
-      }),
-      voiding,
+      ...receivingModule.workers,
       unusedSlots.worker,
-      createExpiry({ endings, discard: media.discardAll, clock }),
-      createRetention({
-        repository: createRetentionRepository(db),
-        ...config.retention,
-        others: othersRows(parts),
-        forgetKeys: createIdempotencyRepository(db).forget,
-        keysMs: REMEMBERED_MS,
-        async forgetCopies(before, signal) {
-          await homeserver?.forgetMedia(before, signal)
-          await sandbox?.forgetFiles(before, signal)
-        },
-        discard: media.discardAll,
-        clock,
-        logger,
-      }),
-      createInboxCleanup(inboxRepository, clock),
+      ...upkeep,
     ],
     /** Removes files that no row speaks of. @returns the worker that goes on with it */
     sweepMedia: () => sweepMedia({ dir: config.data.mediaDir, repository: mediaRepository, logger }),
   }
 }
 
-/** Old rows of the embedded homeserver and the sandbox, which retention has them forget. */
+/** Retention has the embedded homeserver and the sandbox forget their old rows, too. */
 function othersRows({ homeserver, sandbox }: MessagingParts): OtherRows[] {
   return Object.entries({ 'homeserver events': homeserver, 'sandbox messages': sandbox }).flatMap(
     ([name, part]) => (part ? [{ name, forget: part.forget.bind(part) }] : []),

@@ -1,8 +1,8 @@
 /** Services that HTTP routes call. Most are the modules' own contracts; the rest is stated here. */
-import type { Directory } from '../modules/chats/contact-types.ts'
-import type { Devices } from '../modules/devices/device-types.ts'
-import type { Linking } from '../modules/devices/link-types.ts'
-import type { Platforms } from '../modules/devices/platform-types.ts'
+import type { Directory } from '../modules/chats/directory.ts'
+import type { Devices } from '../modules/devices/devices.ts'
+import type { Linking } from '../modules/devices/linking.ts'
+import type { Platforms } from '../modules/devices/platforms.ts'
 import type { Feed } from '../modules/events/feed-types.ts'
 import type { IdempotencyKeys } from '../modules/idempotency/types.ts'
 import type { MediaStore } from '../modules/media/types.ts'

@@ -3,7 +3,6 @@ import type { Db } from '../../src/db/open.ts'
 import type { Bridges } from '../../src/domain/ports.ts'
 import type { Logger } from '../../src/lib/logger.ts'
 import { createKnowledge, type KnowledgeOf } from '../../src/modules/chats/knowledge.ts'
-import { createKnowledgeRepository } from '../../src/modules/chats/knowledge-repository.ts'
 
 /** @param ownsUser by default all users that are named after the platform's network */
 export function knowledgeOn(
@@ -15,7 +14,7 @@ export function knowledgeOn(
   const platformOfBot = async (bot: string) =>
     ({ '@whatsappbot:s': 'wa', '@signalbot:s': 'signal' })[bot] ?? null
   return createKnowledge({
-    repository: createKnowledgeRepository(db),
+    db,
     bridges: { platforms: ['wa', 'signal'], platformOfBot, ownsUser },
     logger,
   })

@@ -8,7 +8,7 @@ import type { LinkEvent, LinkView } from '../../src/domain/views/link.ts'
 import type { PlatformView } from '../../src/domain/views/platform.ts'
 import type { HttpServices } from '../../src/http/services.ts'
 import { stateOf } from '../../src/modules/devices/link-events.ts'
-import type { LinkRequest } from '../../src/modules/devices/link-types.ts'
+import type { LinkRequest } from '../../src/modules/devices/linking.ts'
 import type { SendRequest } from '../../src/modules/sending/sending.ts'
 import { stagedFile } from './messages.ts'
 
@@ -143,6 +143,7 @@ export function fakeServices(db: Pick<Db, 'write'>, maxBytes: number) {
         link.listeners.add(listener)
         return { linkId: link.id, latest: link.latest, unsubscribe: () => link.listeners.delete(listener) }
       },
+      stop: () => undefined,
     },
     platforms: { list: async () => [PLATFORM] },
     directory: {

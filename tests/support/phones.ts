@@ -4,7 +4,7 @@ import { GatewayError } from '../../src/domain/errors.ts'
 import type { Bridge, Bridges } from '../../src/domain/ports.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import { silentLogger } from '../../src/lib/logger.ts'
-import { createPhoneRepository } from '../../src/modules/chats/phone-repository.ts'
+import { createPeopleRepository } from '../../src/modules/chats/people-repository.ts'
 import { createPeoplesPhones, type PeoplesPhones } from '../../src/modules/chats/phones.ts'
 import { ManualClock } from './manual-clock.ts'
 
@@ -21,7 +21,7 @@ export function phonesOn(
     ownsUser: () => null,
   }
   return createPeoplesPhones({
-    repository: createPhoneRepository(db),
+    repository: createPeopleRepository(db),
     bridges,
     matrixUserOf: async () => '@mg1:s',
     clock,

@@ -1,12 +1,18 @@
-/** SQL of the chats table, as joining and sending need it. */
-import { and, asc, desc, eq, ne, sql } from 'drizzle-orm'
+/**
+ * SQL of the chats table, as joining and sending need it, and of their rooms' features: each content
+ * is stored once, as nearly all chats of a network have the same.
+ */
+import { createHash } from 'node:crypto'
+import { and, asc, desc, eq, isNull, ne, sql } from 'drizzle-orm'
+import { LRUCache } from 'lru-cache'
 import type { Db } from '../../db/open.ts'
-import { type Chat, chats, type Device } from '../../db/schema/index.ts'
+import { type Chat, chats, type Device, roomFeatures } from '../../db/schema/index.ts'
 import { textParam } from '../../db/stable-params.ts'
 import { statement } from '../../db/statement.ts'
+import type { Tx } from '../../db/transaction.ts'
+import type { RoomFeatures } from '../../domain/room-features.ts'
 import type { ChatMembership } from '../../domain/states.ts'
-import type { columnsOf } from './description.ts'
-import { type ChatFeatures, createChatFeatures, rememberFeatures } from './room-features-repository.ts'
+import { readRoomFeatures } from '../../matrix/room-features.ts'
 
 /** Who sends: one login of an identity. */
 export type ChatOwner = Pick<Device, 'identityId' | 'platform' | 'loginId'>
@@ -16,36 +22,25 @@ export function isChatOf(device: ChatOwner, chat: Pick<Chat, 'platform' | 'recei
   return chat.platform === device.platform && (chat.receiver === null || chat.receiver === device.loginId)
 }
 
-export interface ChatRepository extends ChatFeatures {
-  get(identityId: string, roomId: string): Promise<Chat | null>
-  /** The chat with this id on the network, joined or invited, of its login or shared by logins. */
-  ofDevice(device: ChatOwner, channelId: string): Promise<Chat | null>
-  /** The device's chat with this Matrix user alone, who has written there; the newest. */
-  directWith(device: ChatOwner, matrixUserId: string): Promise<Chat | null>
-  /** The groups that the device can write to, by name. */
-  groupsOf(device: ChatOwner): Promise<Chat[]>
-  /** Chats that aren't joined yet, the longest waiting first. */
-  unfinished(): Promise<Chat[]>
-  /**
-   * Notes a membership; makes the row when the room is new to us. A chat that is joined stays so.
-   */
-  setMembership(identityId: string, roomId: string, membership: ChatMembership, now: number): Promise<void>
-  /** Writes what the state of a chat's room says. */
-  describe(
-    identityId: string,
-    roomId: string,
-    described: ReturnType<typeof columnsOf>,
-    now: number,
-  ): Promise<void>
+type Content = Readonly<Record<string, unknown>>
+
+/** A content under the name that rows of chats have for it. */
+export interface Features {
+  digest: string
+  content: Content
 }
 
+/** Columns that the state of a room tells. */
+export type DescribedColumns = Partial<
+  Pick<Chat, 'kind' | 'bridgeBot' | 'platform' | 'channelId' | 'receiver' | 'name' | 'encrypted' | 'features'>
+>
+
+/** Networks have a few kinds of chat each. */
+const MAX_CACHED_FEATURES = 256
+
 const param = sql.placeholder
-const one = statement(orm =>
-  orm
-    .select()
-    .from(chats)
-    .where(and(eq(chats.identityId, param('identityId')), eq(chats.roomId, param('roomId')))),
-)
+const isRoom = and(eq(chats.identityId, param('identityId')), eq(chats.roomId, param('roomId')))
+const one = statement(orm => orm.select().from(chats).where(isRoom))
 const byChannel = statement(orm =>
   orm
     .select()
@@ -88,7 +83,8 @@ const waiting = statement(orm =>
     .where(sql`${chats.membership} in ('invited', 'joining')`)
     .orderBy(asc(chats.updatedAt)),
 )
-const UNKNOWN = {
+/** A chat whose room nobody has looked at. */
+export const UNKNOWN_CHAT = {
   kind: 'other',
   platform: null,
   bridgeBot: null,
@@ -98,26 +94,56 @@ const UNKNOWN = {
   encrypted: false,
 } as const
 
-export function createChatRepository(db: Pick<Db, 'read' | 'write'>): ChatRepository {
-  return {
-    ...createChatFeatures(db),
+const insertFeatures = statement(orm =>
+  orm
+    .insert(roomFeatures)
+    .values({ digest: param('digest'), content: param('content') })
+    .onConflictDoNothing(),
+)
+const featuresByDigest = statement(orm =>
+  orm
+    .select({ content: roomFeatures.content })
+    .from(roomFeatures)
+    .where(eq(roomFeatures.digest, param('digest'))),
+)
 
-    get: async (identityId, roomId) =>
+/** @returns the features under the name that rows of chats have for this content */
+export function featuresOf(content: Content): Features {
+  const digest = createHash('sha256').update(JSON.stringify(content)).digest('base64url').slice(0, 22)
+  return { digest, content }
+}
+
+/** Stores a content once. */
+export function rememberFeatures(tx: Tx, features: Features): Promise<void> {
+  return tx.run(insertFeatures, { ...features })
+}
+
+export type ChatRepository = ReturnType<typeof createChatRepository>
+
+export function createChatRepository(db: Pick<Db, 'read' | 'write'>) {
+  /** By digest; rows of features never change. */
+  const cached = new LRUCache<string, RoomFeatures>({ max: MAX_CACHED_FEATURES })
+
+  return {
+    get: async (identityId: string, roomId: string): Promise<Chat | null> =>
       (await db.read(reader => reader.get(one, { identityId, roomId }))) ?? null,
 
-    async ofDevice(device, channelId) {
+    /** The chat with this id on the network, joined or invited, of its login or shared by logins. */
+    async ofDevice(device: ChatOwner, channelId: string): Promise<Chat | null> {
       const { identityId, platform } = device
       const found = await db.read(reader => reader.all(byChannel, { identityId, platform, channelId }))
       return found.find(chat => chat.membership !== 'left' && isChatOf(device, chat)) ?? null
     },
 
-    async directWith(device, peer) {
+    /** The device's chat with this Matrix user alone, who has written there; the newest. */
+    async directWith(device: ChatOwner, peer: string): Promise<Chat | null> {
       const { identityId } = device
       const found = await db.read(reader => reader.all(byPeer, { identityId, peer }))
       return found.find(chat => chat.membership !== 'left' && isChatOf(device, chat)) ?? null
     },
 
-    async groupsOf(device) {
+    /** The groups that the device can write to, by name. */
+    async groupsOf(device: ChatOwner): Promise<Chat[]> {
       const { identityId, platform } = device
       const found = await db.read(reader => reader.all(groups, { identityId, platform }))
       return found
@@ -125,14 +151,16 @@ export function createChatRepository(db: Pick<Db, 'read' | 'write'>): ChatReposi
         .sort((one, other) => one.name.localeCompare(other.name) || (one.roomId < other.roomId ? -1 : 1))
     },
 
+    /** Chats that aren't joined yet, the longest waiting first. */
     unfinished: () => db.read(reader => reader.all(waiting)),
 
-    setMembership: (identityId, roomId, membership, now) =>
+    /** Notes a membership, also in a room that is new to us. A chat that is joined stays so. */
+    setMembership: (identityId: string, roomId: string, membership: ChatMembership, now: number) =>
       db.write(async tx => {
         await tx.run(orm =>
           orm
             .insert(chats)
-            .values({ identityId, roomId, membership, ...UNKNOWN, createdAt: now, updatedAt: now })
+            .values({ identityId, roomId, membership, ...UNKNOWN_CHAT, createdAt: now, updatedAt: now })
             .onConflictDoUpdate({
               target: [chats.identityId, chats.roomId],
               set: { membership, updatedAt: now },
@@ -142,16 +170,46 @@ export function createChatRepository(db: Pick<Db, 'read' | 'write'>): ChatReposi
         if (membership === 'joining') tx.emit('invited')
       }),
 
-    describe: (identityId, roomId, { columns, features }, now) =>
+    /** Writes what the state of a chat's room says. */
+    describe: (
+      identityId: string,
+      roomId: string,
+      { columns, features }: { columns: DescribedColumns; features: Features | null },
+      now: number,
+    ) =>
       db.write(async tx => {
         if (features) await rememberFeatures(tx, features)
         const chat = and(eq(chats.identityId, identityId), eq(chats.roomId, roomId))
-        await tx.run(orm =>
-          orm
-            .update(chats)
-            .set({ ...columns, updatedAt: now })
-            .where(chat),
-        )
+        const set = { ...columns, updatedAt: now }
+        await tx.run(orm => orm.update(chats).set(set).where(chat))
+      }),
+
+    /** @returns the features of the chat's network; null where the bridge states none */
+    async featuresOf({ features: digest }: Pick<Chat, 'features'>): Promise<RoomFeatures | null> {
+      if (!digest) return null
+      const known = cached.get(digest)
+      if (known) return known
+      const row = await db.read(reader => reader.get(featuresByDigest, { digest }))
+      if (!row) return null
+      const features = readRoomFeatures(row.content)
+      cached.set(digest, features)
+      return features
+    },
+
+    /**
+     * Notes the features in a chat's room.
+     * @param content of the state, null where there is none
+     * @returns the chat's `features`
+     */
+    learnFeatures: (identityId: string, roomId: string, content: Content | null) =>
+      db.write(async tx => {
+        const features = content && featuresOf(content)
+        if (features) await rememberFeatures(tx, features)
+        const digest = features?.digest ?? ''
+        // The bridge may have changed them since the state was read.
+        const chat = and(eq(chats.identityId, identityId), eq(chats.roomId, roomId), isNull(chats.features))
+        await tx.run(orm => orm.update(chats).set({ features: digest }).where(chat))
+        return digest
       }),
   }
 }

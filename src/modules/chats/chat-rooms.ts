@@ -79,15 +79,8 @@ export function createChatRooms(options: ChatRoomsOptions): ChatRooms {
     return { believed: ofRoom.filter(told => !forged.has(told)), platforms }
   }
 
-  /** One at a time for each room; whoever asks meanwhile shares it. */
   function enterOnce(identityId: string, roomId: string): Promise<readonly Fact[]> {
     return entering.run(`${identityId} ${roomId}`, () => enter(identityId, roomId))
-  }
-
-  async function existing(identityId: string, roomId: string): Promise<Chat> {
-    const chat = await repository.get(identityId, roomId)
-    if (chat) return chat
-    throw new GatewayError('not_found', `the chat ${roomId} is gone`)
   }
 
   /** For a chat that was joined by a version that didn't ask: it is asked once. */
@@ -106,8 +99,9 @@ export function createChatRooms(options: ChatRoomsOptions): ChatRooms {
       let chat = await repository.get(identityId, roomId)
       if (chat?.membership !== 'joined') {
         await enterOnce(identityId, roomId)
-        chat = await existing(identityId, roomId)
+        chat = await repository.get(identityId, roomId)
       }
+      if (!chat) throw new GatewayError('not_found', `the chat ${roomId} is gone`)
       if (chat.features === null) chat = await withFeatures(chat)
       return { ...chat, takes: await repository.featuresOf(chat) }
     },

@@ -4,10 +4,10 @@ import type { Bridges } from '../../domain/ports.ts'
 import { type Clock, within } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { SingleFlight } from '../../lib/single-flight.ts'
-import type { Contact, ContactRepository } from './contact-repository.ts'
+import type { Contact, PeopleRepository } from './people-repository.ts'
 
 export interface ContactsOptions {
-  repository: ContactRepository
+  repository: Pick<PeopleRepository, 'findContact' | 'replaceContacts'>
   bridges: Bridges
   matrixUserOf(identityId: string): Promise<string>
   clock: Clock
@@ -30,13 +30,8 @@ const FRESH_MS = 15_000
 /** A delivery waits no longer than this for the address book. */
 const PATIENCE_MS = 1_000
 
-export function createContacts({
-  repository,
-  bridges,
-  matrixUserOf,
-  clock,
-  logger,
-}: ContactsOptions): Contacts {
+export function createContacts(options: ContactsOptions): Contacts {
+  const { repository, bridges, matrixUserOf, clock, logger } = options
   const refreshedAt = new Map<string, number>()
   const refreshing = new SingleFlight()
 
@@ -47,7 +42,7 @@ export function createContacts({
       const known = book.flatMap(({ matrixUserId, name, phone }) =>
         matrixUserId ? [{ matrixUserId, name, phone }] : [],
       )
-      await repository.replace(device.id, known, clock.now())
+      await repository.replaceContacts(device.id, known, clock.now())
     } catch (error) {
       logger.debug({ device: device.id, err: error }, 'the address book could not be fetched')
     }
@@ -63,12 +58,12 @@ export function createContacts({
   return {
     refresh,
     async lookUp(device, matrixUserId, phone) {
-      const known = await repository.find(device.id, matrixUserId, phone)
+      const known = await repository.findContact(device.id, matrixUserId, phone)
       if (known) return known
       const isFresh = clock.steady() - (refreshedAt.get(device.id) ?? Number.NEGATIVE_INFINITY) < FRESH_MS
       if (isFresh && !refreshing.has(device.id)) return null
       await within(clock, PATIENCE_MS, refresh(device))
-      return repository.find(device.id, matrixUserId, phone)
+      return repository.findContact(device.id, matrixUserId, phone)
     },
   }
 }

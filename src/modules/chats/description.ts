@@ -1,7 +1,6 @@
 /** Describes a chat by the facts about its room. */
-import type { Chat } from '../../db/schema/index.ts'
 import type { Fact, PortalFact } from '../../domain/facts.ts'
-import { type Features, featuresDigest } from './room-features-repository.ts'
+import { type DescribedColumns, type Features, featuresOf } from './chat-repository.ts'
 
 /** Columns of a chat; absent those that the facts don't tell. */
 export interface ChatDescription extends Partial<PortalFact['portal']> {
@@ -24,10 +23,6 @@ export function describeChat(facts: readonly Fact[]): ChatDescription {
   return roomName === undefined ? description : { ...description, name: roomName }
 }
 
-export type DescribedColumns = Partial<
-  Pick<Chat, 'kind' | 'bridgeBot' | 'platform' | 'channelId' | 'receiver' | 'name' | 'encrypted' | 'features'>
->
-
 /**
  * @param platforms by the bridges' bots
  * @returns the columns that a description changes, and the features that one of them names, if any
@@ -39,6 +34,6 @@ export function columnsOf(
   const { bridgeBot } = columns
   const platform = bridgeBot === undefined ? {} : { platform: platforms.get(bridgeBot) ?? null }
   if (told === undefined) return { columns: { ...columns, ...platform }, features: null }
-  const features = Object.keys(told).length === 0 ? null : { digest: featuresDigest(told), content: told }
+  const features = Object.keys(told).length === 0 ? null : featuresOf(told)
   return { columns: { ...columns, ...platform, features: features?.digest ?? '' }, features }
 }

@@ -7,7 +7,6 @@ import { normaliseContact, phoneDigits } from '../../lib/phone-numbers.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import { loggedOut, noSuchDevice } from '../devices/refusals.ts'
 import type { ChatRepository } from './chat-repository.ts'
-import type { Directory } from './contact-types.ts'
 import type { PeoplesPhones } from './phones.ts'
 import { resolveContact } from './resolve.ts'
 
@@ -19,13 +18,34 @@ export interface DirectoryOptions {
   matrixUserOf(identityId: string): Promise<string>
 }
 
-export function createDirectory({
-  bridges,
-  devices,
-  chats,
-  phones,
-  matrixUserOf,
-}: DirectoryOptions): Directory {
+export interface Directory {
+  /**
+   * By name.
+   * @param limit at most so many
+   * @throws GatewayError not_found (no such device), not_supported (the network lists nobody, and
+   * can't be searched without a query), and as bridges do
+   */
+  contacts(
+    identityId: string,
+    deviceId: string,
+    options: { platform: string | null; query?: string | undefined; limit: number },
+  ): Promise<ContactView[]>
+  /**
+   * Groups that the device is in and can write to, by name.
+   * @throws GatewayError not_found (no such device), conflict (logged out)
+   */
+  groups(identityId: string, deviceId: string, platform: string | null): Promise<GroupView[]>
+  /**
+   * Tells if somebody on the network answers to a phone number, a handle or an id.
+   * @throws GatewayError not_found (no such device), conflict (logged out), bad_request (the
+   * network can't know it), not_supported, and as bridges do
+   */
+  check(identityId: string, deviceId: string, platform: string | null, identifier: string): Promise<CheckView>
+}
+
+export function createDirectory(options: DirectoryOptions): Directory {
+  const { bridges, devices, chats, phones, matrixUserOf } = options
+
   async function deviceOf(identityId: string, deviceId: string, platform: string | null): Promise<Device> {
     const device = await devices.find(identityId, deviceId, platform)
     if (!device) throw await noSuchDevice(devices, identityId, deviceId, platform)

@@ -15,10 +15,6 @@ export interface RoomsAndPeople {
   names: ReadonlyMap<string, string>
 }
 
-export interface KnowledgeRepository {
-  about(roomIds: Iterable<string>, userIds: Iterable<string>): Promise<RoomsAndPeople>
-}
-
 const param = sql.placeholder
 const chatsOfRoom = statement(orm =>
   orm
@@ -51,36 +47,36 @@ const profile = statement(orm =>
     .where(eq(profiles.matrixUserId, param('userId'))),
 )
 
-export function createKnowledgeRepository(db: Pick<Db, 'read'>): KnowledgeRepository {
-  return {
-    about: (roomIds, userIds) =>
-      db.read(async reader => {
-        const known: Chat[] = []
-        for (const roomId of roomIds) known.push(...(await reader.all(chatsOfRoom, { roomId })))
-        const ours = new Map<string, string>()
-        for (const userId of userIds) {
-          const identity = await reader.get(identityByUser, { userId })
-          if (identity) ours.set(userId, identity.id)
-        }
-        for (const id of new Set(known.map(chat => chat.identityId))) {
-          const identity = await reader.get(userOfIdentity, { id })
-          if (identity) ours.set(identity.userId, id)
-        }
-        const linked = new Map<string, Device[]>()
-        for (const identityId of ours.values()) {
-          const listed = await reader.all(listedDevices, { identityId })
-          // Ordered here: SQLite sets up its sorter even for one row, and this is asked for every
-          // batch.
-          linked.set(identityId, listed.sort(linkedThenOldestFirst))
-        }
-        const names = new Map<string, string>()
-        for (const userId of userIds) {
-          const named = await reader.get(profile, { userId })
-          if (named) names.set(userId, named.displayName)
-        }
-        return { chats: known, identities: ours, devices: linked, names }
-      }),
-  }
+export async function readRoomsAndPeople(
+  db: Pick<Db, 'read'>,
+  roomIds: Iterable<string>,
+  userIds: Iterable<string>,
+): Promise<RoomsAndPeople> {
+  return db.read(async reader => {
+    const known: Chat[] = []
+    for (const roomId of roomIds) known.push(...(await reader.all(chatsOfRoom, { roomId })))
+    const ours = new Map<string, string>()
+    for (const userId of userIds) {
+      const identity = await reader.get(identityByUser, { userId })
+      if (identity) ours.set(userId, identity.id)
+    }
+    for (const id of new Set(known.map(chat => chat.identityId))) {
+      const identity = await reader.get(userOfIdentity, { id })
+      if (identity) ours.set(identity.userId, id)
+    }
+    const linked = new Map<string, Device[]>()
+    for (const identityId of ours.values()) {
+      const listed = await reader.all(listedDevices, { identityId })
+      // Ordered here: SQLite sets up its sorter even for one row, and each batch asks for this.
+      linked.set(identityId, listed.sort(linkedThenOldestFirst))
+    }
+    const names = new Map<string, string>()
+    for (const userId of userIds) {
+      const named = await reader.get(profile, { userId })
+      if (named) names.set(userId, named.displayName)
+    }
+    return { chats: known, identities: ours, devices: linked, names }
+  })
 }
 
 function linkedThenOldestFirst(one: Device, other: Device): number {

@@ -1,9 +1,14 @@
-/** Looks up the rooms and people that facts speak of, and finds the facts that are forged. */
+/**
+ * Looks up the rooms and people that facts speak of, and finds forged facts: anybody may write into a
+ * room of their own that it is another bridge's portal.
+ */
+import type { Db } from '../../db/open.ts'
 import type { Fact } from '../../domain/facts.ts'
+import { remoteIdOf } from '../../domain/ghosts.ts'
 import type { Bridges } from '../../domain/ports.ts'
 import type { Logger } from '../../lib/logger.ts'
-import { checkBridgeFacts } from './forged-facts.ts'
-import type { KnowledgeRepository, RoomsAndPeople } from './knowledge-repository.ts'
+import { ghostNamingOf } from '../devices/ghosts.ts'
+import { type RoomsAndPeople, readRoomsAndPeople } from './knowledge-repository.ts'
 
 export interface ChatKnowledge extends RoomsAndPeople {
   /** Platforms by the bridges' bots. */
@@ -23,11 +28,11 @@ export type KnowledgeOf = (
 ) => Promise<ChatKnowledge>
 
 export function createKnowledge(options: {
-  repository: KnowledgeRepository
+  db: Pick<Db, 'read'>
   bridges: Pick<Bridges, 'platforms' | 'platformOfBot' | 'ownsUser'>
   logger: Logger
 }): KnowledgeOf {
-  const { repository, bridges, logger } = options
+  const { db, bridges, logger } = options
   /** Platforms that the log has been told of. */
   const uncheckedPlatforms = new Set<string>()
 
@@ -50,8 +55,7 @@ export function createKnowledge(options: {
     known: RoomsAndPeople,
     platforms: ChatKnowledge['platforms'],
   ): ChatKnowledge['forged'] {
-    const devices = [...known.devices.values()].flat()
-    const { forged, unchecked } = checkBridgeFacts(facts, { ...known, bridges, platforms, devices })
+    const { forged, unchecked } = checkBridgeFacts(facts, { ...known, bridges, platforms })
     if (forged.size > 0)
       logger.warn({ events: forged.size }, "state of a portal that isn't its bridge's was left out")
     for (const platform of unchecked.difference(uncheckedPlatforms)) {
@@ -74,8 +78,78 @@ export function createKnowledge(options: {
       if ('userId' in told) userIds.add(told.userId)
       if ('sender' in told && told.fact !== 'status') userIds.add(told.sender)
     }
-    const known = await repository.about(roomIds, userIds)
+    const known = await readRoomsAndPeople(db, roomIds, userIds)
     const platforms = await platformsIn(facts, known.identities)
     return { ...known, platforms, forged: forgedOf(facts, known, platforms) }
   }
+}
+
+interface Known extends RoomsAndPeople, Pick<ChatKnowledge, 'platforms'> {
+  bridges: Pick<Bridges, 'platforms' | 'ownsUser'>
+}
+
+interface Portal {
+  bridgeBot: string
+  platform: string | null
+}
+
+interface Checked {
+  /** Those that are none of the bridge's whose portal their room is. */
+  forged: Set<Fact>
+  /** Platforms that were believed although nothing tells how their bridge names its users. */
+  unchecked: Set<string>
+}
+
+/** Holds facts against the portal that their room is, or that it becomes by one of them. */
+function checkBridgeFacts(facts: readonly Fact[], known: Known): Checked {
+  const checked: Checked = { forged: new Set(), unchecked: new Set() }
+  const portals = new Map<string, Portal>()
+  for (const { roomId, bridgeBot, platform } of known.chats)
+    if (bridgeBot !== null) portals.set(roomId, { bridgeBot, platform })
+  // First whose portal a room is: its state has no order.
+  for (const told of facts) {
+    if (told.fact !== 'portal') continue
+    const { bridgeBot } = told.portal
+    const portal = bridgeBot && { bridgeBot, platform: known.platforms.get(bridgeBot) ?? null }
+    if (portal && speaksFor(told.sender, portal, known, checked)) portals.set(told.roomId, portal)
+    else checked.forged.add(told)
+  }
+  for (const told of facts) {
+    if (told.fact !== 'features') continue
+    const portal = portals.get(told.roomId)
+    if (!portal || !speaksFor(told.sender, portal, known, checked)) checked.forged.add(told)
+  }
+  return checked
+}
+
+function speaksFor(sender: string, { bridgeBot, platform }: Portal, known: Known, checked: Checked): boolean {
+  if (sender === bridgeBot) return true
+  if (platform === null || serverOf(sender) !== serverOf(bridgeBot)) return false
+  const isOwn = owns(platform, sender, known)
+  if (isOwn !== null) return isOwn
+  // Some bridges let ghosts write it, and without it every message of the chat is dropped: it is
+  // left out only where somebody else is known to be the sender.
+  if (known.identities.has(sender) || isOfAnother(platform, sender, known)) return false
+  checked.unchecked.add(platform)
+  return true
+}
+
+/**
+ * Without its registration, a bridge's ghosts are known by how it names a linked account's own.
+ * @returns null where no account shows that (yet)
+ */
+function owns(platform: string, userId: string, { bridges, devices }: Known): boolean | null {
+  const isOwn = bridges.ownsUser(platform, userId)
+  if (isOwn !== null) return isOwn
+  const linked = [...devices.values()].flat().filter(device => device.platform === platform)
+  const namings = linked.flatMap(device => ghostNamingOf(device) ?? [])
+  return namings.length === 0 ? null : namings.some(naming => remoteIdOf(userId, naming) !== null)
+}
+
+function isOfAnother(platform: string, userId: string, known: Known): boolean {
+  return known.bridges.platforms.some(other => other !== platform && owns(other, userId, known) === true)
+}
+
+function serverOf(userId: string): string {
+  return userId.slice(userId.indexOf(':') + 1)
 }

@@ -12,11 +12,11 @@ import { type Clock, within } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { SingleFlight } from '../../lib/single-flight.ts'
 import { ghostNamingOf, phoneOfGhost } from '../devices/ghosts.ts'
-import type { PhoneRepository } from './phone-repository.ts'
+import type { PeopleRepository } from './people-repository.ts'
 import { resolveContact } from './resolve.ts'
 
 export interface PeoplesPhonesOptions {
-  repository: PhoneRepository
+  repository: Pick<PeopleRepository, 'findPhone' | 'putPhone'>
   bridges: Bridges
   matrixUserOf(identityId: string): Promise<string>
   clock: Clock
@@ -61,13 +61,13 @@ export function createPeoplesPhones(options: PeoplesPhonesOptions): PeoplesPhone
       const bridge = bridges.forPlatform(device.platform)
       const userId = await matrixUserOf(device.identityId)
       const { contact } = await resolveContact(bridge, device, userId, matrixUserId)
-      await repository.put(device.id, matrixUserId, contact.phone, clock.now())
+      await repository.putPhone(device.id, matrixUserId, contact.phone, clock.now())
     } catch (error) {
       logger.debug({ device: device.id, err: error }, "the bridge couldn't be asked for a number")
       // After anything else the bridge has said that it knows no number.
       if (!(error instanceof GatewayError) || isPassing(error) || error.code === 'bridge_error')
         coolUntil.set(device.id, clock.steady() + COOL_DOWN_MS)
-      else await repository.put(device.id, matrixUserId, null, clock.now()).catch(() => undefined)
+      else await repository.putPhone(device.id, matrixUserId, null, clock.now()).catch(() => undefined)
     }
   }
 
@@ -77,12 +77,12 @@ export function createPeoplesPhones(options: PeoplesPhonesOptions): PeoplesPhone
     async of(device, contact) {
       const ghost = ghostOf(device, contact)
       if (ghost === null) return null
-      return phoneOfGhost(device, ghost) ?? (await repository.find(device.id, ghost))?.phone ?? null
+      return phoneOfGhost(device, ghost) ?? (await repository.findPhone(device.id, ghost))?.phone ?? null
     },
 
     async ofSender(device, matrixUserId) {
       if (!isHidden(device, matrixUserId)) return phoneOfGhost(device, matrixUserId)
-      const known = await repository.find(device.id, matrixUserId)
+      const known = await repository.findPhone(device.id, matrixUserId)
       // The clock may have been set back since.
       const isStale = !known || (known.phone === null && Math.abs(clock.now() - known.askedAt) > ASK_AGAIN_MS)
       return isStale ? undefined : known.phone
@@ -102,8 +102,8 @@ export function createPeoplesPhones(options: PeoplesPhonesOptions): PeoplesPhone
 
     async note(device, { matrixUserId, phone }) {
       if (matrixUserId === null || phone === null || !isHidden(device, matrixUserId)) return
-      const known = await repository.find(device.id, matrixUserId)
-      if (known?.phone !== phone) await repository.put(device.id, matrixUserId, phone, clock.now())
+      const known = await repository.findPhone(device.id, matrixUserId)
+      if (known?.phone !== phone) await repository.putPhone(device.id, matrixUserId, phone, clock.now())
     },
   }
 }

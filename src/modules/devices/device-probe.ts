@@ -1,7 +1,7 @@
 /**
- * Asks the bridges about the devices, all the time: for those that don't tell by themselves when a login's state changes, and to notice one
- * that is gone. Each bridge has rounds of its own, so a slow one delays no other, and a bounded rate: with a few devices each is asked about
- * every round, with thousands as often as the rate allows.
+ * Asks the bridges about the devices, all the time: some bridges don't report changes by themselves,
+ * and none reports that it is gone. Each bridge has rounds of its own, so a slow one delays no other,
+ * and a bounded rate: a few devices are asked about every round, thousands as the rate allows.
  */
 import { BridgeStarting } from '../../bridges/start-watch.ts'
 import { GatewayError, isBridgeAway, messageOf } from '../../domain/errors.ts'
@@ -11,17 +11,17 @@ import type { Logger } from '../../lib/logger.ts'
 import { SingleFlight } from '../../lib/single-flight.ts'
 import { every, type Worker } from '../../runtime/worker.ts'
 import type { DeviceRepository } from './device-repository.ts'
-import type { ProbedDevices } from './devices.ts'
+import type { LinkedDevices } from './devices.ts'
 
 export interface DeviceProbeOptions {
-  devices: ProbedDevices
+  devices: Pick<LinkedDevices, 'reconcile' | 'noteProbed' | 'disconnect' | 'disconnectAll'>
   repository: Pick<DeviceRepository, 'identitiesWith' | 'platforms'>
   bridges: Pick<Bridges, 'platforms'>
   clock: Clock
   logger: Logger
 }
 
-/** From the start of a round to the start of the next one, in milliseconds. A change is to be known within five seconds. */
+/** Milliseconds between the starts of rounds: a change is to be known within five seconds. */
 const INTERVAL_MS = 2_000
 /** Identities asked about in a round, which makes 50 a second. */
 const SHARE = 100
@@ -51,7 +51,7 @@ export function createDeviceProbe(options: DeviceProbeOptions): Worker {
     return share
   }
 
-  /** @returns why nothing is to be had of the bridge, null when it answers */
+  /** @returns why the bridge is out of reach, null when it answers */
   async function probe(platform: string, identityId: string, signal: AbortSignal): Promise<string | null> {
     const over = new AbortController()
     const answer = devices.reconcile(identityId, platform).then(() => null, outageOf)
@@ -66,7 +66,7 @@ export function createDeviceProbe(options: DeviceProbeOptions): Worker {
     return reason
   }
 
-  /** In two halves: after a machine was suspended a wait ends at once, and the bridge is to have its time all the same. */
+  /** Waits in two halves: after a suspended machine wakes, the bridge still has half its time. */
   async function untilSilent(signal: AbortSignal): Promise<undefined> {
     for (let half = 0; half < 2; half++) await clock.sleep(PATIENCE_MS / 2, signal)
   }
@@ -76,7 +76,7 @@ export function createDeviceProbe(options: DeviceProbeOptions): Worker {
     const asked = async (identityId = share.shift()) =>
       identityId === undefined ? null : probe(platform, identityId, signal)
     const outage = await asked()
-    // Another one tells whether it is the bridge, or has to do with that identity; all others needn't be asked then.
+    // A second one shows if the bridge is away or that identity has trouble.
     const isAlone = share.length === 0
     if (outage !== null && (isAlone || (await asked()) !== null)) {
       await devices.disconnectAll(platform, outage)
@@ -113,8 +113,8 @@ export function createDeviceProbe(options: DeviceProbeOptions): Worker {
 }
 
 /**
- * Of what a reconciliation failed with: null when there was nothing wrong with the bridge as a whole.
- * @throws what was none of the bridge's failures
+ * @returns why the bridge is out of reach; null when there is nothing wrong with it as a whole
+ * @throws failures that aren't the bridge's
  */
 function outageOf(failure: unknown): string | null {
   if (!(failure instanceof GatewayError)) throw failure

@@ -1,4 +1,4 @@
-/** SQL of the devices table. A change of state is written with the event that tells of it. */
+/** SQL of the devices table. A change of state is written together with its event. */
 import { and, eq, gt, isNull, lt, max, ne, sql } from 'drizzle-orm'
 import { union } from 'drizzle-orm/sqlite-core'
 import type { Db } from '../../db/open.ts'
@@ -7,7 +7,7 @@ import { statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
 import type { DeviceState } from '../../domain/states.ts'
 import { writeEvent } from '../events/event-repository.ts'
-import { deviceEvent } from './device-event.ts'
+import { deviceEvent } from './device-state.ts'
 import { LONGEST_GAP_MS, receivesAfterLink, receivesAfterRelink } from './history.ts'
 
 /** A login as its bridge tells it. */
@@ -18,40 +18,6 @@ export interface LoginSnapshot {
   name: string
   state: DeviceState
   reason: string | null
-}
-
-export interface DeviceRepository {
-  /** Oldest link first, those logged out and those removed included. */
-  listAll(identityId: string): Promise<Device[]>
-  get(id: string): Promise<Device | null>
-  /** A login is about to be made: what is sent to it from `now` on is received once it is a device. */
-  awaitLogin(identityId: string, platform: string, now: number): Promise<void>
-  /**
-   * Makes or updates the row of a login. A login that had been logged out or removed counts as linked anew; what waited when it was removed is
-   * never sent.
-   */
-  adopt(
-    identityId: string,
-    platform: string,
-    login: LoginSnapshot,
-    newId: string,
-    now: number,
-  ): Promise<Device>
-  /** `stateSince` stays where the state does; a removed device stays as it is. */
-  setState(ids: readonly string[], state: DeviceState, reason: string | null, now: number): Promise<void>
-  /** Messages that wait for devices of the identity are never sent. */
-  voidQueues(identityId: string, now: number): Promise<void>
-  /** Takes it off the list; it is then logged out, with this reason, unless it was already. */
-  remove(id: string, reason: string, now: number): Promise<void>
-  setGhost(id: string, ghostUserId: string): Promise<void>
-  /** Identities that have a device on the platform (not a removed one) or await one, in order of their ids. @param after only those behind this id */
-  identitiesWith(platform: string, after: string, limit: number): Promise<string[]>
-  /** Devices of the platform that are neither removed, logged out nor `disconnected`. */
-  seeminglyReachable(platform: string): Promise<Pick<Device, 'id'>[]>
-  /** Devices of the platform that are neither removed nor logged out. */
-  linkedOn(platform: string): Promise<Pick<Device, 'id' | 'identityId' | 'loginId'>[]>
-  /** Platforms that have a device (not a removed one). */
-  platforms(): Promise<string[]>
 }
 
 const param = sql.placeholder
@@ -103,18 +69,23 @@ const platforms = statement(orm =>
   orm.selectDistinct({ platform: devices.platform }).from(devices).where(isNull(devices.removedAt)),
 )
 
-export function createDeviceRepository(db: Pick<Db, 'read' | 'write'>): DeviceRepository {
+export type DeviceRepository = ReturnType<typeof createDeviceRepository>
+
+export function createDeviceRepository(db: Pick<Db, 'read' | 'write'>) {
   return {
-    async listAll(identityId) {
+    /** Oldest link first, those logged out and those removed included. */
+    async listAll(identityId: string): Promise<Device[]> {
       const found = await db.read(reader => reader.all(byIdentity, { identityId }))
       // Ordered here: SQLite sets up its sorter even for one row, which would be the dearest part
       // of accepting a send.
       return found.sort(oldestFirst)
     },
 
-    get: async id => (await db.read(reader => reader.get(byId, { id }))) ?? null,
+    get: async (id: string): Promise<Device | null> =>
+      (await db.read(reader => reader.get(byId, { id }))) ?? null,
 
-    awaitLogin: (identityId, platform, since) =>
+    /** A login is about to be made: what is sent to it since then is received once it is a device. */
+    awaitLogin: (identityId: string, platform: string, since: number) =>
       db.write(async tx => {
         // Those that nobody went on with.
         const isForgotten = lt(awaitedLogins.since, since - LONGEST_GAP_MS)
@@ -130,7 +101,11 @@ export function createDeviceRepository(db: Pick<Db, 'read' | 'write'>): DeviceRe
         )
       }),
 
-    adopt: (identityId, platform, login, newId, now) =>
+    /**
+     * Makes or updates the row of a login. A login that had been logged out or removed counts as
+     * linked anew; messages that waited when it was removed are never sent.
+     */
+    adopt: (identityId: string, platform: string, login: LoginSnapshot, newId: string, now: number) =>
       db.write(async tx => {
         const known = (await tx.all(byIdentity, { identityId })).find(
           device => device.platform === platform && device.loginId === login.loginId,
@@ -147,7 +122,8 @@ export function createDeviceRepository(db: Pick<Db, 'read' | 'write'>): DeviceRe
         return device
       }),
 
-    setState: (ids, state, reason, now) =>
+    /** `stateSince` stays where the state does; a removed device stays as it is. */
+    setState: (ids: readonly string[], state: DeviceState, reason: string | null, now: number) =>
       db.write(async tx => {
         for (const id of ids) {
           const known = await tx.get(byId, { id })
@@ -155,7 +131,8 @@ export function createDeviceRepository(db: Pick<Db, 'read' | 'write'>): DeviceRe
         }
       }),
 
-    voidQueues: (identityId, now) =>
+    /** Messages that wait for devices of the identity are never sent. */
+    voidQueues: (identityId: string, now: number) =>
       db.write(async tx => {
         const voidThrough = await newestSeq(tx)
         const ofIdentity = eq(devices.identityId, identityId)
@@ -163,7 +140,8 @@ export function createDeviceRepository(db: Pick<Db, 'read' | 'write'>): DeviceRe
         tx.emit('devices-voided')
       }),
 
-    remove: (id, reason, now) =>
+    /** Takes it off the list; it is then logged out, with this reason, unless it was already. */
+    remove: (id: string, reason: string, now: number) =>
       db.write(async tx => {
         const known = await tx.get(byId, { id })
         if (!known || known.removedAt !== null) return
@@ -172,18 +150,26 @@ export function createDeviceRepository(db: Pick<Db, 'read' | 'write'>): DeviceRe
         tx.emit('devices-voided')
       }),
 
-    setGhost: (id, ghostUserId) =>
+    setGhost: (id: string, ghostUserId: string) =>
       db.write(tx => tx.run(orm => orm.update(devices).set({ ghostUserId }).where(eq(devices.id, id)))),
 
-    async identitiesWith(platform, after, limit) {
+    /**
+     * Identities that have a device on the platform (not a removed one) or await one, in order of
+     * their ids.
+     * @param after only those behind this id
+     */
+    async identitiesWith(platform: string, after: string, limit: number): Promise<string[]> {
       const rows = await db.read(reader => reader.all(withDeviceOrAwaited, { platform, after, limit }))
       return rows.map(row => row.identityId)
     },
 
-    seeminglyReachable: platform => db.read(reader => reader.all(reachable, { platform })),
+    /** Ids of the platform's devices that are neither removed, logged out nor `disconnected`. */
+    seeminglyReachable: (platform: string) => db.read(reader => reader.all(reachable, { platform })),
 
-    linkedOn: platform => db.read(reader => reader.all(linked, { platform })),
+    /** Devices of the platform that are neither removed nor logged out. */
+    linkedOn: (platform: string) => db.read(reader => reader.all(linked, { platform })),
 
+    /** Platforms that have a device (not a removed one). */
     platforms: async () => (await db.read(reader => reader.all(platforms))).map(row => row.platform),
   }
 }

@@ -2,17 +2,11 @@
 import type { Device } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import type { Emits, Hears, StateReport } from '../../domain/signals.ts'
+import type { ListedDevice } from '../../domain/views/device.ts'
 import { within } from '../../lib/clock.ts'
 import { phoneDigits } from '../../lib/phone-numbers.ts'
-import { reportedState } from './bridge-states.ts'
-import { deviceView } from './device-event.ts'
-import type { Devices } from './device-types.ts'
-import {
-  createReconciliation,
-  isLinked,
-  type Reconciliation,
-  type ReconciliationOptions,
-} from './reconciliation.ts'
+import { deviceView, reportedState } from './device-state.ts'
+import { createReconciliation, isLinked, type ReconciliationOptions } from './reconciliation.ts'
 import { noSuchDevice } from './refusals.ts'
 
 export interface DevicesOptions extends ReconciliationOptions {
@@ -21,48 +15,17 @@ export interface DevicesOptions extends ReconciliationOptions {
   signals: Emits<'device-settled'> & Hears<'account-changed' | 'bridge-state'>
 }
 
-/** The devices use cases as the other modules know them. */
-export interface LinkedDevices extends Devices, Pick<Reconciliation, 'reconcile' | 'logOutAll'> {
-  /**
-   * The device that an address of the API means: one that is linked, else one that was logged out.
-   * @param platform null: any
-   * @returns null when there is none
-   */
-  find(identityId: string, deviceId: string, platform: string | null): Promise<Device | null>
-  /** Devices of the identity that are linked. */
-  linked(identityId: string): Promise<Device[]>
-  /** Also one that was removed. */
-  get(id: string): Promise<Device | null>
-  /** A login at the platform's bridge is about to be made for the identity: what is sent to it from now on is received. @throws GatewayError storage_full */
-  awaitLogin(identityId: string, platform: string): Promise<void>
-  /** What waits for devices of the identity fails, whether or not their bridges can be reached. */
-  voidQueues(identityId: string): Promise<void>
-  /**
-   * Removes the device of a login that its bridge no longer has, whoever is at the bridge's place
-   * now.
-   * @param userId Matrix user of the identity
-   * @param of.linkedBefore a device linked since then (milliseconds since the epoch) is another
-   * login, and stays
-   */
-  discard(
-    platform: string,
-    userId: string,
-    loginId: string,
-    of: { linkedBefore: number; reason: string },
-  ): Promise<void>
-  /** Removes every device of the identity. Rejects when a bridge can't be reached. */
-  removeAll(identityId: string): Promise<void>
-}
+/** The devices use cases as the other rooms know them. */
+export type LinkedDevices = ReturnType<typeof createDevices>
 
-/** What looks after the devices in the background. */
-export interface ProbedDevices
-  extends Pick<Reconciliation, 'reconcile' | 'noteProbed' | 'disconnect' | 'disconnectAll'> {}
+/** The devices use cases as clients know them. */
+export type Devices = Pick<LinkedDevices, 'list' | 'remove'>
 
 /** A bridge that answers slower than this doesn't hold up the list of devices. */
 const LIST_PATIENCE_MS = 2_000
 const DELETED = 'deleted by the API'
 
-export function createDevices(options: DevicesOptions): LinkedDevices & ProbedDevices {
+export function createDevices(options: DevicesOptions) {
   const { repository, bridges, matrixUserOf, identityOf, signals, clock, logger } = options
   const reconciliation = createReconciliation(options)
 
@@ -70,10 +33,16 @@ export function createDevices(options: DevicesOptions): LinkedDevices & ProbedDe
     return (await repository.listAll(identityId)).filter(device => device.removedAt === null)
   }
 
+  /** Devices of the identity that are linked. */
   async function linked(identityId: string): Promise<Device[]> {
     return (await listed(identityId)).filter(isLinked)
   }
 
+  /**
+   * The device that an address of the API means: one that is linked, else one that was logged out.
+   * @param platform null: any
+   * @returns null when there is none
+   */
   async function find(identityId: string, deviceId: string, platform: string | null): Promise<Device | null> {
     const digits = phoneDigits(deviceId)
     const means = (device: Device) =>
@@ -85,7 +54,7 @@ export function createDevices(options: DevicesOptions): LinkedDevices & ProbedDe
     return candidates.find(isLinked) ?? candidates[0] ?? null
   }
 
-  /** That a bridge can't be asked is a device's state, and no failure of the caller. */
+  /** A bridge that can't be asked is a device's state, and no failure of the caller. */
   async function askBridge(identityId: string, platform: string): Promise<void> {
     try {
       await reconciliation.reconcile(identityId, platform)
@@ -94,14 +63,14 @@ export function createDevices(options: DevicesOptions): LinkedDevices & ProbedDe
     }
   }
 
-  /** What was asked for is so already where the bridge knows the login no more. */
+  /** Where the bridge no longer knows the login, it is logged out already. */
   async function logOut({ identityId, platform, loginId, state }: Device): Promise<void> {
     if (!bridges.platforms.includes(platform)) return
     try {
       await bridges.forPlatform(platform).logout(await matrixUserOf(identityId), loginId)
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error
-      // What is left at the bridge of a login that was lost is of no use to anybody, so that is no reason to keep the device.
+      // What a lost login left at the bridge is of no use to anybody: no reason to keep the device.
       if (error.code !== 'not_found' && state !== 'logged_out') throw error
     }
   }
@@ -113,7 +82,7 @@ export function createDevices(options: DevicesOptions): LinkedDevices & ProbedDe
     })
   }
 
-  /** Asks the bridge about the user's logins at once. @param report of what has changed, where that is known */
+  /** Asks the bridge about the user's logins at once. @param report undefined: it isn't known what changed */
   async function takeOver(platform: string, matrixUserId: string, report?: StateReport): Promise<void> {
     const identityId = await identityOf(matrixUserId)
     if (identityId === null || !bridges.platforms.includes(platform)) return
@@ -125,7 +94,7 @@ export function createDevices(options: DevicesOptions): LinkedDevices & ProbedDe
     await askBridge(identityId, platform)
   }
 
-  /** When a bridge speaks of itself, or every account has changed, the probe finds out within its interval. */
+  /** The probe finds out by itself what a bridge says of itself, and changes to all accounts. */
   function follow(platform: string, matrixUserId: string | null, report?: StateReport): void {
     if (matrixUserId === null) return
     takeOver(platform, matrixUserId, report).catch(error =>
@@ -139,23 +108,29 @@ export function createDevices(options: DevicesOptions): LinkedDevices & ProbedDe
   })
 
   return {
-    find,
-    linked,
-    get: repository.get,
-    reconcile: reconciliation.reconcile,
-    noteProbed: reconciliation.noteProbed,
-    disconnect: reconciliation.disconnect,
-    awaitLogin: (identityId, platform) => repository.awaitLogin(identityId, platform, clock.now()),
-    disconnectAll: reconciliation.disconnectAll,
-    logOutAll: reconciliation.logOutAll,
+    ...reconciliation,
 
-    async list(identityId) {
+    find,
+
+    linked,
+
+    /** Also one that was removed. */
+    get: repository.get,
+
+    /**
+     * A login at the platform's bridge is about to be made for the identity: what is sent to it from
+     * now on is received.
+     * @throws GatewayError storage_full
+     */
+    awaitLogin: (identityId: string, platform: string) =>
+      repository.awaitLogin(identityId, platform, clock.now()),
+
+    /** Oldest link first, those logged out at the phone included. */
+    async list(identityId: string): Promise<ListedDevice[]> {
       // The probe may have asked just now.
       const asked = bridges.platforms.filter(platform => !reconciliation.isFresh(identityId, platform))
-      if (asked.length > 0) {
-        const answers = Promise.all(asked.map(platform => askBridge(identityId, platform)))
-        await within(clock, LIST_PATIENCE_MS, answers)
-      }
+      const answers = asked.map(platform => askBridge(identityId, platform))
+      if (asked.length > 0) await within(clock, LIST_PATIENCE_MS, Promise.all(answers))
       const found = await listed(identityId)
       // The probe asks about those who have devices.
       for (const platform of asked)
@@ -164,7 +139,13 @@ export function createDevices(options: DevicesOptions): LinkedDevices & ProbedDe
       return found.map(device => ({ id: device.id, ...deviceView(device) }))
     },
 
-    async remove(identityId, deviceId, platform) {
+    /**
+     * Logs the device out at its bridge and takes it off the list. One that was logged out already
+     * goes whatever the bridge says.
+     * @param deviceId phone digits, +E.164 or login id
+     * @throws GatewayError not_found; bridge_error or bridge_unavailable, then nothing is changed
+     */
+    async remove(identityId: string, deviceId: string, platform: string): Promise<void> {
       const device = await find(identityId, deviceId, platform)
       if (device) return removeDevice(device)
       // A platform there is none of is named as such.
@@ -172,9 +153,22 @@ export function createDevices(options: DevicesOptions): LinkedDevices & ProbedDe
       throw await noSuchDevice({ linked }, identityId, deviceId, platform)
     },
 
-    voidQueues: identityId => repository.voidQueues(identityId, clock.now()),
+    /** Messages that wait for devices of the identity fail, whether or not bridges can be reached. */
+    voidQueues: (identityId: string) => repository.voidQueues(identityId, clock.now()),
 
-    async discard(platform, userId, loginId, { linkedBefore, reason }) {
+    /**
+     * Removes the device of a login that its bridge no longer has, whoever is at the bridge's place
+     * now.
+     * @param userId Matrix user of the identity
+     * @param of.linkedBefore a device linked since then (epoch milliseconds) is another login, and
+     * stays
+     */
+    async discard(
+      platform: string,
+      userId: string,
+      loginId: string,
+      { linkedBefore, reason }: { linkedBefore: number; reason: string },
+    ): Promise<void> {
       const identityId = await identityOf(userId)
       if (identityId === null) return
       await reconciliation.alone(identityId, platform, async () => {
@@ -185,7 +179,8 @@ export function createDevices(options: DevicesOptions): LinkedDevices & ProbedDe
       })
     },
 
-    async removeAll(identityId) {
+    /** Removes every device of the identity. Rejects when a bridge can't be reached. */
+    async removeAll(identityId: string): Promise<void> {
       for (const device of await listed(identityId)) await removeDevice(device)
     },
   }

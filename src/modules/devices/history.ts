@@ -1,15 +1,15 @@
 /**
- * Where a device's history ends and what it receives begins. A bridge that was just linked brings old messages along; nobody wants those
- * delivered as if they came in now, nor to miss what was said while a device was logged out for a while.
+ * Where a device's history ends and what it receives begins. A bridge that was just linked brings old
+ * messages along: nobody wants them delivered as new, nor to miss those of a short logout.
  */
 import type { Device } from '../../db/schema/index.ts'
 
-/** Beyond this, what was said while a device was logged out, or its link wasn't noticed, is history, too. In milliseconds. */
+/** What was said longer ago, during a logout or before a link was noticed, is history, too. */
 export const LONGEST_GAP_MS = 24 * 3_600_000
-/** How much later than it happened we may have learned that a device was logged out, in milliseconds. */
+/** How much later than it happened we may have learned that a device was logged out. */
 const LOGOUT_NOTICE_MS = 5_000
 
-/** @returns when the oldest message may have been sent that counts as received, in milliseconds since the epoch */
+/** @returns when the oldest message may have been sent that counts as received, in epoch milliseconds */
 export function receivesFrom({
   state,
   stateSince,
@@ -22,8 +22,8 @@ export function receivesFrom({
 }
 
 /**
- * For a device that is new, or was deleted before: it receives what was sent since its link was asked for, also when the link is noticed late, as
- * after a crash in between.
+ * A device that is new, or was deleted before, receives what was sent since its link was asked for,
+ * also when the link is noticed late, as after a crash in between.
  * @param awaitedSince when that was; null: nobody asked us
  * @returns null: from `now` on
  */
@@ -36,9 +36,7 @@ export function receivesAfterLink(
   return Math.min(now, Math.max(awaitedSince, removedAt ?? 0, now - LONGEST_GAP_MS))
 }
 
-/**
- * For a device that was logged out and is linked again, at `now`: it receives what it missed since, but not months of it.
- */
+/** A device that is linked again after a logout receives what it missed since, but not months of it. */
 export function receivesAfterRelink({ stateSince }: Pick<Device, 'stateSince'>, now: number): number {
   return Math.max(stateSince - LOGOUT_NOTICE_MS, now - LONGEST_GAP_MS)
 }

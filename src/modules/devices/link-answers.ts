@@ -1,4 +1,4 @@
-/** What a person gives a login that asks for something: tied to the step's fields, and checked before the bridge sees it. */
+/** Answers to a login that asks for something: tied to the step's fields, and checked for the bridge. */
 import { GatewayError } from '../../domain/errors.ts'
 import type { LoginField } from '../../domain/login-steps.ts'
 import { normaliseContact } from '../../lib/phone-numbers.ts'
@@ -25,7 +25,7 @@ export function tiedToFields(fields: readonly LoginField[], inputs: Inputs): Rec
   return tied
 }
 
-/** What is known beforehand of these fields, by id. @param known by a field's id or type */
+/** Answers to these fields that are known beforehand, by id. @param known by a field's id or type */
 export function knownOf(
   fields: readonly LoginField[],
   known: ReadonlyMap<string, string>,
@@ -39,7 +39,7 @@ export function forget(fields: readonly LoginField[], known: Map<string, string>
   for (const name of known.keys()) if (fieldNamed(fields, name)) known.delete(name)
 }
 
-/** Whether the fields need nothing beyond these answers. */
+/** True when the fields need nothing beyond these answers. */
 export function suffices(fields: readonly LoginField[], answers: Inputs): boolean {
   return fields.every(field => Object.hasOwn(answers, field.id) || !isNeeded(field))
 }
@@ -98,7 +98,7 @@ function internationalNumber(given: string): string {
   return /^[1-9]\d*$/.test(number) ? `+${number}` : number
 }
 
-/** The patterns are Go's: one that JavaScript doesn't know is left to the bridge, which looks at the value as well. */
+/** The patterns are Go's: the bridge alone checks those that JavaScript doesn't know. */
 function matches(pattern: string, value: string): boolean {
   try {
     return new RegExp(pattern, 'u').test(value)

@@ -1,4 +1,4 @@
-/** A bridge's login steps as those who follow a link see them. */
+/** Shows a bridge's login steps to those who follow a link. */
 import { GatewayError } from '../../domain/errors.ts'
 import type { LoginField, LoginStep } from '../../domain/login-steps.ts'
 import type { LinkEnd, LinkEvent, LinkField, LinkState } from '../../domain/views/link.ts'

@@ -1,6 +1,7 @@
 /**
- * One link: walks a bridge's login from step to step, shows each to whoever follows, and takes what is typed in. What is typed in is passed on
- * and forgotten; neither it nor the words of a bridge that may repeat it reach the log.
+ * One link: walks a bridge's login from step to step, shows each to whoever follows, and takes
+ * answers. Answers are passed on and forgotten; neither they nor the words of a bridge that may
+ * repeat them reach the log.
  */
 import { GatewayError } from '../../domain/errors.ts'
 import type { AskingStep, LoginStep } from '../../domain/login-steps.ts'
@@ -37,7 +38,7 @@ const INPUT_PATIENCE_MS = 600_000
 const SHOWN_FOR_MS = 90_000
 /** A QR code is renewed more often, as networks let one serve for 20 s and longer. */
 const QR_SHOWN_FOR_MS = 20_000
-/** A login is given up after this, whatever its bridge would still wait for; newer bridges do so themselves. */
+/** A login is given up after this; newer bridges do so themselves. */
 const LIFETIME_MS = 1_800_000
 
 interface Question {
@@ -81,7 +82,7 @@ export class Link {
     this.known = new Map(Object.entries(options.inputs))
   }
 
-  /** Walks on from the first step, until the link has ended. @returns once there is something to show, or the link has ended */
+  /** Walks from the first step to the end of the link. @returns once there is something to show */
   begin(first: LoginStep): Promise<void> {
     const shown = this.nextEvent()
     const { clock } = this.options
@@ -230,7 +231,7 @@ export class Link {
     })
   }
 
-  /** Most bridges end a login that was given a wrong answer; where the login is still there, it can be given again. */
+  /** Most bridges end a login after a wrong answer; where it is still there, it can be answered again. */
   private async afterRefusal(question: Question, thrown: unknown): Promise<GatewayError> {
     const error = refused(question.step, thrown)
     const { bridge, userId } = this.options
@@ -280,8 +281,7 @@ export class Link {
     const { clock } = this.options
     const leftMs = Math.max(0, Math.min(this.endsAt, this.goodUntil) - clock.steady())
     const expiresAt = Math.floor(clock.now() + leftMs)
-    // Two clocks read one after the other may differ by a millisecond: the same end keeps its first
-    // time.
+    // Two clocks may differ by a millisecond: the same end keeps its first time.
     if (Math.abs(expiresAt - this.toldExpiry) > 1) this.toldExpiry = expiresAt
     return this.toldExpiry
   }
@@ -301,7 +301,7 @@ function wordsOf(error: unknown): string {
   return error instanceof GatewayError ? error.message : connectionProblem(error)
 }
 
-/** What a bridge's refusal of an answer says to the person who gave it. */
+/** A bridge's refusal of an answer, for the person who gave it. */
 function refused(step: AskingStep, error: unknown): GatewayError {
   if (!(error instanceof GatewayError)) return new GatewayError('bridge_error', wordsOf(error))
   if (error.code === 'bad_request')

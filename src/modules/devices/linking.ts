@@ -1,16 +1,15 @@
 /**
- * Linking: the links under way, each a login at a bridge that somebody follows. A link lives in this process alone, as the bridge's login
- * process does; if either ends before the login is complete, the user asks for a new one.
+ * The links under way, each a login at a bridge that somebody follows. A link lives in this process
+ * alone, as the bridge's login process does; if either ends too early, the user asks for a new one.
  */
 import { GatewayError } from '../../domain/errors.ts'
 import type { LoginFlow } from '../../domain/login-steps.ts'
 import type { Bridge, Bridges } from '../../domain/ports.ts'
-import type { LinkEvent } from '../../domain/views/link.ts'
+import type { LinkEvent, LinkView } from '../../domain/views/link.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import type { LinkedDevices } from './devices.ts'
 import { Link } from './link.ts'
-import type { Linking, LinkRequest } from './link-types.ts'
 import { noSuchDevice } from './refusals.ts'
 
 export interface LinkingOptions {
@@ -20,7 +19,7 @@ export interface LinkingOptions {
   logger: Logger
 }
 
-/** How long an ended link can still be followed, so that a client that connects late learns how it ended. */
+/** How long an ended link can be followed: a client that connects late learns how it ended. */
 const REMEMBERED_MS = 120_000
 
 /**
@@ -31,12 +30,58 @@ const ANSWER_WITHIN_MS = 14_900
 /** A bridge that is starting and a silent bot are told by their own words, and so end before. */
 const START_WITHIN_MS = 14_000
 
-export interface LinkingService extends Linking {
+export interface LinkSubscription {
+  linkId: string
+  /** The newest event so far, null before the first. */
+  latest: LinkEvent | null
+  unsubscribe(): void
+}
+
+export interface LinkRequest {
+  platform: string
+  /** One of the bridge's login flows; by default its QR flow. */
+  flow?: string | undefined
+  /** A device that is to be linked again, in place of its old login. */
+  deviceId?: string | undefined
+  /** Answers known beforehand, by a field's id or type; each is given once, when it is asked for. */
+  inputs?: Record<string, string> | undefined
+}
+
+export interface Linking {
+  /**
+   * Starts the platform's login at its bridge, and supersedes a link of the same identity and platform.
+   * @returns once the first step waits for the person, so a bridge that can't start fails here
+   * @throws GatewayError bad_request (unknown platform or flow, an input that isn't taken), not_found
+   * (no such device), bridge_error, bridge_unavailable, bridge_timeout
+   */
+  start(identity: { id: string; matrixUserId: string }, request: LinkRequest): Promise<LinkView>
+  /** @throws GatewayError not_found: also for another identity's link, and two minutes after its end */
+  get(identityId: string, linkId: string): LinkView
+  /**
+   * Gives what the link's step asks for, by a field's id or type.
+   * @returns once the bridge has answered with the next step
+   * @throws GatewayError not_found; conflict when nothing is asked for; bad_request naming the field
+   * and saying whether the link goes on; bridge_error, bridge_unavailable, bridge_timeout
+   */
+  answer(identityId: string, linkId: string, inputs: Readonly<Record<string, string>>): Promise<LinkView>
+  /** @throws GatewayError not_found; conflict when it has ended */
+  cancel(identityId: string, linkId: string): void
+  /**
+   * Follows the identity's newest link (of `platform`, if given): `latest` is to be shown at once,
+   * `listener` gets later events. A link that ended in the last two minutes, or that the bridge
+   * couldn't even start, can still be followed: `latest` is then its end.
+   * @throws GatewayError not_found when there is none
+   */
+  follow(
+    identityId: string,
+    platform: string | undefined,
+    listener: (event: LinkEvent) => void,
+  ): LinkSubscription
   /** Cancels what is under way. */
   stop(): void
 }
 
-export function createLinking({ bridges, devices, clock, logger }: LinkingOptions): LinkingService {
+export function createLinking({ bridges, devices, clock, logger }: LinkingOptions): Linking {
   /** Newest last. */
   let links: Link[] = []
 
@@ -82,7 +127,7 @@ export function createLinking({ bridges, devices, clock, logger }: LinkingOption
     return { type: 'connected', platform, device_id: device.deviceId, name: device.name }
   }
 
-  /** The login that a device's new one takes the place of; undefined when the bridge has forgotten it, as after a logout. */
+  /** The login that is replaced; undefined when the bridge has forgotten it, as after a logout. */
   async function loginToReplace(
     identity: { id: string; matrixUserId: string },
     bridge: Bridge,

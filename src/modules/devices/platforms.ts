@@ -1,9 +1,13 @@
-/** The platforms there are, and what each can do, as its bridge tells. */
+/** Lists the platforms, with their abilities as their bridges state them. */
 import { messageOf } from '../../domain/errors.ts'
 import type { BridgeDescription, Bridges } from '../../domain/ports.ts'
 import type { PlatformView } from '../../domain/views/platform.ts'
 import { type Clock, within } from '../../lib/clock.ts'
-import type { Platforms } from './platform-types.ts'
+
+export interface Platforms {
+  /** Every platform there is; one whose bridge doesn't answer soon is unavailable. */
+  list(matrixUserId: string): Promise<PlatformView[]>
+}
 
 /** A bridge that doesn't answer within this doesn't hold up the others, in milliseconds. */
 const PATIENCE_MS = 3_000
@@ -11,8 +15,8 @@ const PATIENCE_MS = 3_000
 export function createPlatforms({ bridges, clock }: { bridges: Bridges; clock: Clock }): Platforms {
   async function describe(platform: string, userId: string): Promise<PlatformView> {
     try {
-      const description = await within(clock, PATIENCE_MS, bridges.forPlatform(platform).describe(userId))
-      if (description) return available(platform, description)
+      const told = await within(clock, PATIENCE_MS, bridges.forPlatform(platform).describe(userId))
+      if (told) return available(platform, told)
       return unavailable(platform, `the ${platform} bridge didn't answer within ${PATIENCE_MS / 1000} s`)
     } catch (error) {
       return unavailable(platform, messageOf(error))

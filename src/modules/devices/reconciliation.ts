@@ -1,6 +1,7 @@
 /**
- * Brings the devices of an identity in line with what a bridge says about its logins: new ones, changed ones, and those that are gone.
- * For each identity and platform one thing happens at a time, so an answer of the bridge is written before the next one is asked for.
+ * Brings the devices of an identity in line with its logins at a bridge: new ones, changed ones, and
+ * those that are gone. For each identity and platform one thing happens at a time, so an answer of
+ * the bridge is written before the next one is asked for.
  */
 import { BridgeStarting } from '../../bridges/start-watch.ts'
 import type { Device } from '../../db/schema/index.ts'
@@ -8,14 +9,15 @@ import { GatewayError } from '../../domain/errors.ts'
 import { ghostLike } from '../../domain/ghosts.ts'
 import type { Bridge, BridgeContact, BridgeLogin, Bridges } from '../../domain/ports.ts'
 import type { Emits } from '../../domain/signals.ts'
+import type { DeviceState } from '../../domain/states.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { KeyedMutex } from '../../lib/keyed-mutex.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { phoneDigits } from '../../lib/phone-numbers.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
-import { createAbsences } from './absences.ts'
-import { PLAIN_REASONS, reportedState } from './bridge-states.ts'
+import { Absences } from './absences.ts'
 import { type DeviceRepository, isAsTold, type LoginSnapshot } from './device-repository.ts'
+import { PLAIN_REASONS, reportedState } from './device-state.ts'
 import { ghostNamingOf } from './ghosts.ts'
 
 export interface ReconciliationOptions {
@@ -34,32 +36,6 @@ export interface ReconciliationOptions {
   logger: Logger
 }
 
-export interface Reconciliation {
-  /**
-   * Takes over the bridge's answer; callers share a run that hasn't begun. A bridge that can't be
-   * asked makes the devices disconnected; one that has just started leaves them as they are.
-   * @throws GatewayError as bridges do
-   */
-  reconcile(identityId: string, platform: string): Promise<void>
-  /**
-   * The bridge reported a login's state by itself; the next reconciliation acts on it.
-   * @param loginId null: any of the identity's
-   */
-  noteLoginState(identityId: string, platform: string, loginId: string | null, isLoggedOut: boolean): void
-  /** Notes that the bridge has been asked, so that the list needn't. */
-  noteProbed(identityId: string, platform: string): void
-  /** True when that was just now, and nothing has been done with the identity's devices since. */
-  isFresh(identityId: string, platform: string): boolean
-  /** Does something else with the identity's devices of a platform while no reconciliation is under way. */
-  alone<T>(identityId: string, platform: string, work: () => Promise<T>): Promise<T>
-  /** Marks the identity's devices of the platform as disconnected, those logged out excepted. */
-  disconnect(identityId: string, platform: string, reason: string): Promise<void>
-  /** Marks every device of the platform as disconnected, those logged out excepted. */
-  disconnectAll(platform: string, reason: string): Promise<void>
-  /** The platform's bridge is gone, and the logins with it: marks every device of the platform as logged out. */
-  logOutAll(platform: string, reason: string): Promise<void>
-}
-
 const GHOST_RETRY_MS = 600_000
 /**
  * An answer of the bridge is as good as asking again for this long: somewhat longer than a round of
@@ -67,12 +43,12 @@ const GHOST_RETRY_MS = 600_000
  */
 const FRESH_MS = 3_000
 
-export function createReconciliation(options: ReconciliationOptions): Reconciliation {
+export function createReconciliation(options: ReconciliationOptions) {
   const { repository, bridges, matrixUserOf, accountTrouble, contacts, phones, signals, clock, logger } =
     options
   const mutex = new KeyedMutex()
-  const absences = createAbsences(clock)
-  /** How often each platform was found to be out of reach as a whole: an answer from before that is out of date. */
+  const absences = new Absences(clock)
+  /** How often each platform was out of reach as a whole: an answer from before is out of date. */
   const outages = new Map<string, number>()
   /** When a bridge may be asked again who speaks for a device itself, after it didn't say. */
   const askAgainAt = new Map<string, number>()
@@ -101,21 +77,13 @@ export function createReconciliation(options: ReconciliationOptions): Reconcilia
     const { told, missed } = absences.gone(keyOf(identityId, platform), unlisted)
     // The next answer about these must not be a remembered one.
     if (told.length + missed.length < unlisted.length) bridge.forgetLogins(userId)
-    await logOut(told, PLAIN_REASONS.logged_out)
+    await mark(told, 'logged_out', PLAIN_REASONS.logged_out)
     if (missed.length === 0) return
     const others = (await repository.linkedOn(platform)).filter(device => device.identityId !== identityId)
     const isTaken = ({ loginId }: Device) => others.some(other => other.loginId === loginId)
-    await logOut(missed.filter(isTaken), 'it was linked with another token since')
-    await logOut(
-      missed.filter(device => !isTaken(device)),
-      'the bridge no longer has this login',
-    )
-  }
-
-  async function logOut(gone: readonly Device[], reason: string | null): Promise<void> {
-    if (gone.length === 0) return
-    const ids = gone.map(device => device.id)
-    await repository.setState(ids, 'logged_out', reason, clock.now())
+    const [taken, lost] = [missed.filter(isTaken), missed.filter(device => !isTaken(device))]
+    await mark(taken, 'logged_out', 'it was linked with another token since')
+    await mark(lost, 'logged_out', 'the bridge no longer has this login')
   }
 
   async function adopt(
@@ -125,7 +93,7 @@ export function createReconciliation(options: ReconciliationOptions): Reconcilia
     login: LoginSnapshot,
     before: Device | undefined,
   ): Promise<void> {
-    // A login that was already lost when we first hear of it is no device, nor is one that was deleted.
+    // A login that was lost when we first hear of it is no device, nor is one that was deleted.
     if (login.state === 'logged_out' && (!before || before.removedAt !== null)) return
     if (before && isAsTold(before, login)) return learnGhost(before, bridge, userId)
     const newId = timeOrderedId('dev_')
@@ -136,7 +104,7 @@ export function createReconciliation(options: ReconciliationOptions): Reconcilia
     await learnGhost(device, bridge, userId)
   }
 
-  /** The Matrix user by which the account's own messages from the phone come: they aren't messages received. */
+  /** Learns the Matrix user of the account's own messages from the phone: they aren't received. */
   async function learnGhost(device: Device, bridge: Bridge, userId: string): Promise<void> {
     if (ghostNamingOf(device) !== null || device.state !== 'connected') return
     if (clock.steady() < (askAgainAt.get(device.id) ?? 0)) return
@@ -160,17 +128,7 @@ export function createReconciliation(options: ReconciliationOptions): Reconcilia
     }
   }
 
-  function noteProbed(identityId: string, platform: string): void {
-    const key = keyOf(identityId, platform)
-    probedAt.delete(key)
-    probedAt.set(key, clock.steady())
-    for (const [other, at] of probedAt) {
-      if (clock.steady() - at < FRESH_MS) break
-      probedAt.delete(other)
-    }
-  }
-
-  /** What a bridge can't be asked about is marked so in the same turn: an answer that comes later is newer. */
+  /** A bridge that can't be asked is marked in the same turn: an answer that comes later is newer. */
   async function reconcileOrMark(identityId: string, platform: string): Promise<void> {
     try {
       await reconcileNow(identityId, platform)
@@ -183,51 +141,78 @@ export function createReconciliation(options: ReconciliationOptions): Reconcilia
     }
   }
 
+  /** Marks the identity's devices of the platform as disconnected, those logged out excepted. */
   async function disconnect(identityId: string, platform: string, reason: string): Promise<void> {
     const affected = (await repository.listAll(identityId)).filter(
       device => device.platform === platform && isLinked(device),
     )
-    await markDisconnected(
-      affected.filter(device => device.state !== 'disconnected' || device.stateReason !== reason),
-      reason,
-    )
+    const isNews = (device: Device) => device.state !== 'disconnected' || device.stateReason !== reason
+    await mark(affected.filter(isNews), 'disconnected', reason)
   }
 
-  async function markDisconnected(devices: readonly Pick<Device, 'id'>[], reason: string): Promise<void> {
+  async function mark(
+    devices: readonly Pick<Device, 'id'>[],
+    state: DeviceState,
+    reason: string | null,
+  ): Promise<void> {
     if (devices.length === 0) return
     const ids = devices.map(device => device.id)
-    await repository.setState(ids, 'disconnected', reason, clock.now())
+    await repository.setState(ids, state, reason, clock.now())
   }
 
   return {
-    reconcile: (identityId, platform) =>
+    /**
+     * Takes over the bridge's answer; callers share a run that hasn't begun. A bridge that can't be
+     * asked makes the devices disconnected; one that has just started leaves them as they are.
+     * @throws GatewayError as bridges do
+     */
+    reconcile: (identityId: string, platform: string) =>
       mutex.join(keyOf(identityId, platform), () => reconcileOrMark(identityId, platform)),
-    noteLoginState: (identityId, platform, loginId, isLoggedOut) =>
+
+    /**
+     * The bridge reported a login's state by itself; the next reconciliation acts on it.
+     * @param loginId null: any of the identity's
+     */
+    noteLoginState: (identityId: string, platform: string, loginId: string | null, isLoggedOut: boolean) =>
       absences.noteState(keyOf(identityId, platform), loginId, isLoggedOut),
+
     disconnect,
-    noteProbed,
-    isFresh(identityId, platform) {
+
+    /** Notes that the bridge has been asked, so that the list needn't. */
+    noteProbed(identityId: string, platform: string): void {
+      const key = keyOf(identityId, platform)
+      probedAt.delete(key)
+      probedAt.set(key, clock.steady())
+      for (const [other, at] of probedAt) {
+        if (clock.steady() - at < FRESH_MS) break
+        probedAt.delete(other)
+      }
+    },
+
+    /** True when that was just now, and nothing has been done with the identity's devices since. */
+    isFresh(identityId: string, platform: string): boolean {
       const at = probedAt.get(keyOf(identityId, platform))
       return at !== undefined && clock.steady() - at < FRESH_MS
     },
-    alone: (identityId, platform, work) =>
+
+    /** Does something else with an identity's devices of a platform between reconciliations. */
+    alone: <T>(identityId: string, platform: string, work: () => Promise<T>) =>
       mutex.run(keyOf(identityId, platform), () =>
         work().finally(() => probedAt.delete(keyOf(identityId, platform))),
       ),
 
-    async disconnectAll(platform, reason) {
+    /** Marks every device of the platform as disconnected, those logged out excepted. */
+    async disconnectAll(platform: string, reason: string): Promise<void> {
       outages.set(platform, outagesOf(platform) + 1)
-      await markDisconnected(await repository.seeminglyReachable(platform), reason)
+      await mark(await repository.seeminglyReachable(platform), 'disconnected', reason)
     },
 
-    async logOutAll(platform, reason) {
+    /** Marks every device of the platform as logged out: its bridge is gone, and the logins with it. */
+    async logOutAll(platform: string, reason: string): Promise<void> {
       outages.set(platform, outagesOf(platform) + 1)
-      const ids = (await repository.linkedOn(platform)).map(device => device.id)
-      if (ids.length > 0) await repository.setState(ids, 'logged_out', reason, clock.now())
-      for (const id of ids) {
-        const device = await repository.get(id)
-        if (device) signals.emit('device-settled', device.id)
-      }
+      const linked = await repository.linkedOn(platform)
+      await mark(linked, 'logged_out', reason)
+      for (const { id } of linked) signals.emit('device-settled', id)
     },
   }
 }

@@ -1,13 +1,13 @@
 /**
- * Remembers devices for a few seconds: every send asks for them, and they hardly ever change. Our own changes are seen at once; what
- * another process changes, within the time that is remembered.
+ * Remembers devices for a few seconds: every send asks for them, and they hardly ever change. Our own
+ * changes are seen at once, those of another process after these seconds.
  */
 import type { Device } from '../../db/schema/index.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { DeviceRepository } from './device-repository.ts'
 
 const REMEMBERED_MS = 2_000
-/** Beyond this many everything is forgotten: rather ask again than grow. */
+/** Beyond this many everything is forgotten. */
 const MAX_ENTRIES = 10_000
 
 export function rememberDevices(repository: DeviceRepository, clock: Clock): DeviceRepository {
@@ -34,13 +34,14 @@ export function rememberDevices(repository: DeviceRepository, clock: Clock): Dev
   }
 
   return {
+    ...repository,
     async listAll(identityId) {
       forgetWhatIsOld()
       const known = lists.get(identityId)
       if (known) return known
       const into = lists
       const found = await repository.listAll(identityId)
-      // Into the map that was there when we asked: a change meanwhile has put a new one in its place.
+      // A change meanwhile has put a new map in its place.
       into.set(identityId, found)
       return found
     },
@@ -53,11 +54,6 @@ export function rememberDevices(repository: DeviceRepository, clock: Clock): Dev
       into.set(id, found)
       return found
     },
-    identitiesWith: repository.identitiesWith,
-    seeminglyReachable: repository.seeminglyReachable,
-    linkedOn: repository.linkedOn,
-    platforms: repository.platforms,
-    awaitLogin: repository.awaitLogin,
     adopt: (...input) => forgettingAfter(repository.adopt(...input)),
     setState: (...input) => forgettingAfter(repository.setState(...input)),
     voidQueues: (...input) => forgettingAfter(repository.voidQueues(...input)),

@@ -14,12 +14,12 @@ import { every, Nudge, type Worker } from '../../runtime/worker.ts'
 import type { ChatRepository } from '../chats/chat-repository.ts'
 import type { ChatRooms } from '../chats/chat-rooms.ts'
 import { chatKey } from './plan.ts'
-import type { Inbox } from './receiving.ts'
+import type { Receiving } from './receiving.ts'
 
 export interface JoinsOptions {
   repository: Pick<ChatRepository, 'unfinished'>
   chatRooms: Pick<ChatRooms, 'enter'>
-  inbox: Pick<Inbox, 'completeJoin'>
+  receiving: Pick<Receiving, 'completeJoin'>
   sessions: Pick<MatrixSessions, 'actingAs'>
   matrixUserOf(identityId: string): Promise<string>
   signals: Hears<'invited'>
@@ -32,9 +32,8 @@ const RETRY = { baseMs: 1_000, capMs: 300_000 }
 const POLL_MS = 30_000
 const CONCURRENCY = 8
 
-/** Answers invitations as they come, and those left over from before. */
 export function createJoins(options: JoinsOptions): Worker {
-  const { repository, chatRooms, inbox, sessions, matrixUserOf, signals, clock, logger } = options
+  const { repository, chatRooms, receiving, sessions, matrixUserOf, signals, clock, logger } = options
   const nudge = new Nudge()
   signals.on('invited', () => nudge.nudge())
   const failures = new Map<string, { count: number; retryAt: number }>()
@@ -42,7 +41,7 @@ export function createJoins(options: JoinsOptions): Worker {
   async function join({ identityId, roomId }: Chat): Promise<void> {
     const state = await chatRooms.enter(identityId, roomId)
     const session = sessions.actingAs(await matrixUserOf(identityId))
-    await inbox.completeJoin({ identityId, roomId }, state, await saidSinceInvitation(session, roomId))
+    await receiving.completeJoin({ identityId, roomId }, state, await saidSinceInvitation(session, roomId))
   }
 
   async function tryJoin(chat: Chat): Promise<void> {

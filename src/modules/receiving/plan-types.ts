@@ -1,14 +1,30 @@
-/** The shapes of a plan and of the knowledge it rests on. */
-import type { Device } from '../../db/schema/index.ts'
+/** The shapes of a plan and of the knowledge that it rests on. */
+import type { Chat, Device } from '../../db/schema/index.ts'
 import type { MediaInfo, MessageEvent } from '../../domain/events.ts'
 import type { Fact } from '../../domain/facts.ts'
 import type { EventBatch } from '../../domain/ports.ts'
+import type { Features } from '../chats/chat-repository.ts'
 import type { ChatKnowledge } from '../chats/knowledge.ts'
-import type { Features } from '../chats/room-features-repository.ts'
 import type { ReadReport, StatusReport } from '../sending/status-repository.ts'
-import type { ChatState } from './chat-state.ts'
 import type { HeldFact } from './held-events.ts'
 import type { Reaction } from './reactions.ts'
+
+/** A plan's view of a chat. */
+export type ChatState = Pick<
+  Chat,
+  | 'identityId'
+  | 'roomId'
+  | 'membership'
+  | 'kind'
+  | 'platform'
+  | 'bridgeBot'
+  | 'channelId'
+  | 'receiver'
+  | 'name'
+  | 'encrypted'
+  | 'peer'
+  | 'features'
+>
 
 /** Facts known before the batch. */
 export interface Knowledge extends ChatKnowledge {
@@ -39,27 +55,23 @@ export interface PlannedChat {
 export interface Plan {
   /** Null for a plan that completes a join: it comes from no batch. */
   position: EventBatch['position'] | null
-  chats: PlannedChat[]
+  /** By `chatKey`. */
+  chats: Map<string, PlannedChat>
   /** Contents that `features` of the chats name. */
   features: Features[]
   messages: PlannedMessage[]
   /** Facts of rooms whose join isn't complete, or whose device isn't known yet. */
   held: { identityId: string; said: HeldFact }[]
-  /**
-   * Chats that were joined and are to be joined anew once their device can be found out; see
-   * `chatKey`.
-   */
-  rejoined: ReadonlySet<string>
+  /** Chats to be joined anew once their device can be found out, by `chatKey`. */
+  rejoined: Set<string>
   statuses: StatusReport[]
   /** Read receipts: everything of ours in the room up to the event has been read. */
   reads: ReadReport[]
-  names: ReadonlyMap<string, string>
+  /** People's names by Matrix user id. */
+  names: Map<string, string>
   /** Facts that nothing could be made of, by a defect of ours. */
   givenUp: { told: Fact; error: unknown }[]
-  /**
-   * Devices that messages came for although we don't know them, or as logged out: perhaps just
-   * linked.
-   */
+  /** Devices that messages came for though we don't know them, or as logged out: perhaps new. */
   unknownDevices: { identityId: string; platform: string }[]
   /** Those who speak to a device and whose numbers its bridge may know. */
   unknownSenders: { device: Device; userId: string }[]

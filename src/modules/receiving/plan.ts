@@ -7,16 +7,15 @@ import { GatewayError } from '../../domain/errors.ts'
 import type { Fact, MembershipFact, MessageContent, NameFact, SaidFact } from '../../domain/facts.ts'
 import { remoteIdOf } from '../../domain/ghosts.ts'
 import type { EventBatch } from '../../domain/ports.ts'
+import type { ChatMembership } from '../../domain/states.ts'
 import { rfc3339 } from '../../lib/clock.ts'
 import { randomToken } from '../../lib/tokens.ts'
+import { UNKNOWN_CHAT } from '../chats/chat-repository.ts'
 import { columnsOf, describeChat } from '../chats/description.ts'
-import type { Features } from '../chats/room-features-repository.ts'
 import { ghostNamingOf } from '../devices/ghosts.ts'
 import { receivesFrom } from '../devices/history.ts'
-import type { StatusReport } from '../sending/status-repository.ts'
-import { type ChatState, membershipAfter, newChat } from './chat-state.ts'
 import type { HeldFact } from './held-events.ts'
-import type { Knowledge, Plan, PlannedChat, PlannedMessage } from './plan-types.ts'
+import type { ChatState, Knowledge, Plan, PlannedMessage } from './plan-types.ts'
 import { Reactions } from './reactions.ts'
 
 export const chatKey = (identityId: string, roomId: string) => `${identityId} ${roomId}`
@@ -31,7 +30,7 @@ const LINK_NOTICE_MS = 250
 export function planBatch(batch: EventBatch, knowledge: Knowledge): Plan {
   const planner = new Planner(knowledge, hearerOf(batch, knowledge))
   for (const told of batch.facts) planner.takeSafely(told)
-  return planner.plan(batch.position)
+  return { ...planner.plan, position: batch.position }
 }
 
 /**
@@ -59,22 +58,27 @@ export function planJoin(
   planner.update(chat, { membership: 'joined' })
   for (const { userId, name } of names) planner.learnName(userId, name)
   for (const told of said) planner.takeSafely(told)
-  return planner.plan(null)
+  return planner.plan
 }
 
 class Planner {
-  private readonly reads: Plan['reads'] = []
-  private readonly givenUp: Plan['givenUp'] = []
-  private readonly unknownDevices: Plan['unknownDevices'] = []
-  private readonly unknownSenders: Plan['unknownSenders'] = []
-  private readonly messages: PlannedMessage[] = []
-  private readonly held: Plan['held'] = []
-  private readonly rejoined = new Set<string>()
-  private readonly statuses: StatusReport[] = []
-  private readonly names = new Map<string, string>()
-  private readonly changed = new Map<string, PlannedChat>()
-  private readonly features: Features[] = []
-  private readonly chats = new Map<string, ChatState[]>()
+  /** Grows with each fact. */
+  readonly plan: Plan = {
+    position: null,
+    chats: new Map(),
+    features: [],
+    messages: [],
+    held: [],
+    rejoined: new Set(),
+    statuses: [],
+    reads: [],
+    names: new Map(),
+    givenUp: [],
+    unknownDevices: [],
+    unknownSenders: [],
+  }
+  /** As the facts so far have made them, by room. */
+  private readonly chats: Map<string, ChatState[]>
   private readonly reactions: Reactions
 
   /** @param hearer the only identity that the events are for; undefined: all */
@@ -83,27 +87,8 @@ class Planner {
     private readonly hearer?: string,
   ) {
     this.reactions = new Reactions(knowledge.reactions)
-    for (const chat of knowledge.chats.filter(({ identityId }) => this.hears(identityId)))
-      this.chats.set(chat.roomId, [...(this.chats.get(chat.roomId) ?? []), chat])
-  }
-
-  plan(position: Plan['position']): Plan {
-    const { features, givenUp, messages, held, rejoined, statuses, reads, names } = this
-    const { unknownDevices, unknownSenders } = this
-    return {
-      position,
-      chats: [...this.changed.values()],
-      features,
-      messages,
-      held,
-      rejoined,
-      statuses,
-      reads,
-      names,
-      givenUp,
-      unknownDevices,
-      unknownSenders,
-    }
+    const heard: readonly ChatState[] = knowledge.chats.filter(({ identityId }) => this.hears(identityId))
+    this.chats = Map.groupBy(heard, chat => chat.roomId)
   }
 
   private hears(identityId: string): boolean {
@@ -115,7 +100,7 @@ class Planner {
     try {
       this.take(told)
     } catch (error) {
-      this.givenUp.push({ told, error })
+      this.plan.givenUp.push({ told, error })
     }
   }
 
@@ -128,12 +113,12 @@ class Planner {
         break
       case 'status': {
         const { eventId, sender, status, reason } = told
-        this.statuses.push({ eventId, sender, status, reason })
+        this.plan.statuses.push({ eventId, sender, status, reason })
         break
       }
       case 'receipt': {
         const { roomId, eventId, userId } = told
-        if (!this.knowledge.identities.has(userId)) this.reads.push({ roomId, eventId, userId })
+        if (!this.knowledge.identities.has(userId)) this.plan.reads.push({ roomId, eventId, userId })
         break
       }
       case 'membership':
@@ -151,12 +136,12 @@ class Planner {
   }
 
   learnName(userId: string, name: string): void {
-    if (this.knowledge.names.get(userId) !== name) this.names.set(userId, name)
+    if (this.knowledge.names.get(userId) !== name) this.plan.names.set(userId, name)
   }
 
   private describe(roomId: string, told: Fact): void {
     const { columns, features } = columnsOf(describeChat([told]), this.knowledge.platforms)
-    if (features) this.features.push(features)
+    if (features) this.plan.features.push(features)
     for (const chat of this.chats.get(roomId) ?? []) this.update(chat, columns)
   }
 
@@ -177,28 +162,28 @@ class Planner {
   private receive(chat: ChatState, said: HeldFact, content: MessageContent): void {
     if (chat.membership === 'left' || this.knowledge.identities.get(said.sender) === chat.identityId) return
     if (chat.membership !== 'joined') {
-      this.held.push({ identityId: chat.identityId, said })
+      this.plan.held.push({ identityId: chat.identityId, said })
       return
     }
     if (chat.platform === null || (chat.kind !== 'dm' && chat.kind !== 'group')) return
     const device = this.deviceOf(chat)
     if (!device && this.knowledge.unanswered?.has(loginsOf(chat.identityId, chat.platform))) {
       // It may be newly linked. The chat is joined once more when the bridge can be asked.
-      this.held.push({ identityId: chat.identityId, said })
-      this.rejoined.add(chatKey(chat.identityId, chat.roomId))
+      this.plan.held.push({ identityId: chat.identityId, said })
+      this.plan.rejoined.add(chatKey(chat.identityId, chat.roomId))
       this.update(chat, { membership: 'joining' })
       return
     }
     if (!device || device.state === 'logged_out')
-      this.unknownDevices.push({ identityId: chat.identityId, platform: chat.platform })
+      this.plan.unknownDevices.push({ identityId: chat.identityId, platform: chat.platform })
     if (!device || !isReceived(said, chat, device)) return
     const key = phoneKey(device.id, said.sender)
     const phone = this.knowledge.phones.get(key)
     if (phone === undefined && this.knowledge.phones.has(key))
-      this.unknownSenders.push({ device, userId: said.sender })
+      this.plan.unknownSenders.push({ device, userId: said.sender })
     // The account's own words, by the other of its Matrix users.
     if (phone && phone === device.phone) return
-    this.messages.push(this.planMessage(chat, device, said, content))
+    this.plan.messages.push(this.planMessage(chat, device, said, content))
     if (chat.kind === 'dm' && chat.peer !== said.sender) this.update(chat, { peer: said.sender })
   }
 
@@ -216,7 +201,7 @@ class Planner {
     { eventId, roomId, sender, sentAt }: HeldFact,
     content: MessageContent,
   ): PlannedMessage {
-    const name = this.names.get(sender) ?? this.knowledge.names.get(sender) ?? ''
+    const name = this.plan.names.get(sender) ?? this.knowledge.names.get(sender) ?? ''
     const media = content.media && splitMedia(content.media)
     const userId = [...this.knowledge.identities].find(
       ([, identityId]) => identityId === chat.identityId,
@@ -259,7 +244,8 @@ class Planner {
     const others = (this.chats.get(chat.roomId) ?? []).filter(other => other.identityId !== chat.identityId)
     this.chats.set(chat.roomId, [...others, updated])
     const key = chatKey(chat.identityId, chat.roomId)
-    this.changed.set(key, { chat: updated, change: { ...this.changed.get(key)?.change, ...change } })
+    const before = this.plan.chats.get(key)?.change
+    this.plan.chats.set(key, { chat: updated, change: { ...before, ...change } })
   }
 }
 
@@ -277,4 +263,16 @@ function oldestReceived(sentAt: number, from: number): number {
 
 function splitMedia({ mxcUri, ...info }: NonNullable<MessageContent['media']>): PlannedMessage['media'] {
   return { id: randomToken('file_', 18), mxcUri, info }
+}
+
+function newChat(identityId: string, roomId: string): ChatState {
+  return { ...UNKNOWN_CHAT, identityId, roomId, membership: 'invited', peer: null, features: null }
+}
+
+/** @returns our membership after a member event about us, undefined when it doesn't change */
+function membershipAfter(before: ChatMembership | undefined, event: unknown): ChatMembership | undefined {
+  if (event === 'invite') return before === 'joined' || before === 'joining' ? undefined : 'invited'
+  // A room that we made or were put into has no invitation to answer, but all the rest to find out.
+  if (event === 'join') return before === undefined || before === 'left' ? 'joining' : undefined
+  return before !== undefined && (event === 'leave' || event === 'ban') ? 'left' : undefined
 }

@@ -1,4 +1,4 @@
-/** SQL of the inbox: what a batch rests on, and the one transaction that stores what it means. */
+/** SQL of receiving: rows that a batch rests on, and the one transaction that stores its plan. */
 import { and, asc, eq, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import {
@@ -17,7 +17,7 @@ import type { Reader, Tx } from '../../db/transaction.ts'
 import { isMessageEvent } from '../../domain/events.ts'
 import type { Observer } from '../../domain/observation.ts'
 import type { EventBatch, RoomEvent } from '../../domain/ports.ts'
-import { rememberFeatures } from '../chats/room-features-repository.ts'
+import { rememberFeatures } from '../chats/chat-repository.ts'
 import { writeEvent } from '../events/event-repository.ts'
 import type { Backlog } from '../sending/backlog.ts'
 import { createStatusWriter } from '../sending/status-repository.ts'
@@ -26,31 +26,7 @@ import { chatKey } from './plan.ts'
 import type { Plan, PlannedChat, PlannedMessage } from './plan-types.ts'
 import type { Reaction } from './reactions.ts'
 
-export interface InboxRepository {
-  /** True when the batch at this position has been stored already. */
-  isRepeat(position: EventBatch['position']): Promise<boolean>
-  /** Which of the identities' events were reactions, by the events' ids. */
-  reactions(
-    identityIds: readonly string[],
-    eventIds: readonly string[],
-  ): Promise<ReadonlyMap<string, Reaction>>
-  /** @returns false when what the plan rests on has changed: nothing was written, plan again */
-  store(plan: Plan, now: number): Promise<boolean>
-  /** Facts that wait for a room's join, oldest first, and the number of rows that hold them. */
-  held(identityId: string, roomId: string): Promise<{ facts: HeldFact[]; count: number }>
-  /**
-   * Stores the end of a join and removes the held events.
-   * @returns false when there are no longer `heldCount` of them: nothing was written, plan again
-   */
-  storeJoin(
-    plan: Plan,
-    chat: Pick<Chat, 'identityId' | 'roomId'>,
-    heldCount: number,
-    now: number,
-  ): Promise<boolean>
-  /** Removes what only served to recognise repeats and can't come any more. */
-  forget(before: number): Promise<void>
-}
+type Position = EventBatch['position']
 
 const param = sql.placeholder
 const transaction = statement(orm =>
@@ -105,17 +81,19 @@ const forgetStatuses = statement(orm =>
   orm.delete(earlyStatuses).where(sql`${earlyStatuses.receivedAt} < ${param('before')}`),
 )
 
-export function createInboxRepository(
+export type ReceivingRepository = ReturnType<typeof createReceivingRepository>
+
+export function createReceivingRepository(
   db: Pick<Db, 'read' | 'write'>,
   observer?: Pick<Observer, 'messageSettled'>,
   backlog?: Pick<Backlog, 'leave' | 'requeue'>,
-): InboxRepository {
+) {
   const statuses = createStatusWriter(observer, backlog)
 
-  /** Everything of a plan but its position. */
+  /** Writes everything of a plan but its position. */
   async function write(tx: Tx, plan: Plan, now: number): Promise<void> {
     for (const features of plan.features) await rememberFeatures(tx, features)
-    for (const chat of plan.chats) await writeChat(tx, chat, now)
+    for (const chat of plan.chats.values()) await writeChat(tx, chat, now)
     for (const [userId, name] of plan.names) await tx.run(upsertProfile, { userId, name })
     for (const { identityId, said } of plan.held) {
       const row = { identityId, roomId: said.roomId, event: heldEventOf(said) }
@@ -127,9 +105,11 @@ export function createInboxRepository(
   }
 
   return {
-    isRepeat: position => db.read(reader => isStored(reader, position)),
+    /** True when the batch at this position has been stored already. */
+    isRepeat: (position: Position) => db.read(reader => isStored(reader, position)),
 
-    reactions: (identityIds, eventIds) =>
+    /** Finds the identities' reactions among events, by the events' ids. */
+    reactions: (identityIds: readonly string[], eventIds: readonly string[]) =>
       db.read(async reader => {
         const found = new Map<string, Reaction>()
         for (const eventId of eventIds) {
@@ -142,7 +122,8 @@ export function createInboxRepository(
         return found
       }),
 
-    store: (plan, now) =>
+    /** @returns false when what the plan rests on has changed: nothing was written, plan again */
+    store: (plan: Plan, now: number) =>
       db.write(async tx => {
         if (plan.position && (await isStored(tx, plan.position))) return true
         if (await isStale(tx, plan)) return false
@@ -151,13 +132,23 @@ export function createInboxRepository(
         return true
       }),
 
-    async held(identityId, roomId) {
+    /** Facts that wait for a room's join, oldest first, and the number of rows that hold them. */
+    async held(identityId: string, roomId: string): Promise<{ facts: HeldFact[]; count: number }> {
       const rows = await db.read(reader => reader.all(heldOfRoom, { identityId, roomId }))
       const facts = rows.flatMap(row => heldFactsOf(row.event as unknown as RoomEvent))
       return { facts, count: rows.length }
     },
 
-    storeJoin: (plan, { identityId, roomId }, heldCount, now) =>
+    /**
+     * Stores the end of a join and removes the held events.
+     * @returns false when there are no longer `heldCount` of them: nothing was written, plan again
+     */
+    storeJoin: (
+      plan: Plan,
+      { identityId, roomId }: Pick<Chat, 'identityId' | 'roomId'>,
+      heldCount: number,
+      now: number,
+    ) =>
       db.write(async tx => {
         const heldNow = await tx.all(heldSeqs, { identityId, roomId })
         if (heldNow.length !== heldCount) return false
@@ -166,7 +157,8 @@ export function createInboxRepository(
         return true
       }),
 
-    forget: before =>
+    /** Removes rows that only served to recognise repeats and can't come any more. */
+    forget: (before: number) =>
       db.write(async tx => {
         await tx.run(forgetTransactions, { before })
         await tx.run(forgetStatuses, { before })
@@ -231,7 +223,7 @@ function writeMedia(
   )
 }
 
-async function isStored(reader: Reader, position: EventBatch['position']): Promise<boolean> {
+async function isStored(reader: Reader, position: Position): Promise<boolean> {
   if (position.kind === 'look_back') return false
   const found = await (position.kind === 'transaction'
     ? reader.get(transaction, { txnId: position.txnId })
@@ -239,7 +231,7 @@ async function isStored(reader: Reader, position: EventBatch['position']): Promi
   return found !== undefined
 }
 
-async function writePosition(tx: Tx, position: EventBatch['position'], now: number): Promise<void> {
+async function writePosition(tx: Tx, position: Position, now: number): Promise<void> {
   if (position.kind === 'transaction') await tx.run(insertTransaction, { txnId: position.txnId, now })
   if (position.kind === 'sync') {
     const own = eq(identities.matrixUserId, position.userId)

@@ -1,6 +1,6 @@
 /**
- * The inbox takes batches of facts from any source. A batch becomes a plan, the plan one
- * transaction; only then is the batch acknowledged.
+ * Takes batches of facts from any source. A batch becomes a plan, the plan one transaction; only then
+ * is the batch acknowledged.
  */
 import type { Chat } from '../../db/schema/index.ts'
 import { GatewayError, isBridgeAway } from '../../domain/errors.ts'
@@ -10,16 +10,15 @@ import type { EventBatch, EventSink } from '../../domain/ports.ts'
 import { UNDECRYPTABLE } from '../../domain/states.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
-import { every, type Worker } from '../../runtime/worker.ts'
 import type { KnowledgeOf } from '../chats/knowledge.ts'
 import type { PeoplesPhones } from '../chats/phones.ts'
 import { loginsOf, phoneKey, planBatch, planJoin } from './plan.ts'
 import type { Knowledge, Plan } from './plan-types.ts'
 import { takenBack } from './reactions.ts'
-import type { InboxRepository } from './receiving-repository.ts'
+import type { ReceivingRepository } from './receiving-repository.ts'
 
-export interface InboxOptions {
-  repository: InboxRepository
+export interface ReceivingOptions {
+  repository: ReceivingRepository
   knowledgeOf: KnowledgeOf
   /** Phone numbers of senders. */
   phones: Pick<PeoplesPhones, 'ofSender' | 'learn'>
@@ -30,17 +29,18 @@ export interface InboxOptions {
   logger: Logger
 }
 
-/** Names a chat. */
-type ChatId = Pick<Chat, 'identityId' | 'roomId'>
-
-export interface Inbox extends EventSink {
+export interface Receiving extends EventSink {
   /**
    * Ends the join of a chat that was entered: stores people's names and the messages from before.
    * @param state of the room, in full
    * @param said from the invitation on, oldest first
    * @throws GatewayError bridge_unavailable when no bridge can tell whose they are: they stay held
    */
-  completeJoin(chat: ChatId, state: readonly Fact[], said: readonly SaidFact[]): Promise<void>
+  completeJoin(
+    chat: Pick<Chat, 'identityId' | 'roomId'>,
+    state: readonly Fact[],
+    said: readonly SaidFact[],
+  ): Promise<void>
 }
 
 /** Chats whose warning isn't repeated. */
@@ -48,7 +48,7 @@ const MAX_WARNED_OF = 10_000
 /** Plans are made again at most this often before the batch is given back to its source. */
 const MAX_REPLANS = 10
 
-export function createInbox(options: InboxOptions): Inbox {
+export function createReceiving(options: ReceivingOptions): Receiving {
   const { repository, knowledgeOf, phones, learnDevices, observer, clock, logger } = options
   const warnedOf = new Set<string>()
   async function knowledgeFor(...about: Parameters<KnowledgeOf>): Promise<Knowledge> {
@@ -160,7 +160,7 @@ export function createInbox(options: InboxOptions): Inbox {
     )
   }
 
-  function tell(
+  function observe(
     { position, facts, eventCount, newestAt }: EventBatch,
     outcome: ReceivedBatch['outcome'],
     plan: Plan | null,
@@ -184,9 +184,9 @@ export function createInbox(options: InboxOptions): Inbox {
       const startedAt = performance.now()
       try {
         const plan = await take(batch)
-        tell(batch, plan ? 'stored' : 'repeat', plan, startedAt)
+        observe(batch, plan ? 'stored' : 'repeat', plan, startedAt)
       } catch (error) {
-        tell(batch, 'failed', null, startedAt)
+        observe(batch, 'failed', null, startedAt)
         throw error
       }
     },
@@ -209,14 +209,4 @@ export function createInbox(options: InboxOptions): Inbox {
       )
     },
   }
-}
-
-/** Repeats of a transaction come within minutes; after this they are forgotten. */
-const REMEMBERED_MS = 7 * 24 * 3_600_000
-const CLEANUP_INTERVAL_MS = 3_600_000
-
-/** Forgets transaction ids and early statuses that nothing will ask for any more. */
-export function createInboxCleanup(repository: InboxRepository, clock: Clock): Worker {
-  const forget = () => repository.forget(clock.now() - REMEMBERED_MS)
-  return every('inbox-cleanup', CLEANUP_INTERVAL_MS, forget, { clock })
 }

@@ -3,8 +3,8 @@ import { afterEach, beforeEach, expect, test } from 'bun:test'
 import type { Device } from '../../../src/db/schema/index.ts'
 import type { Bridge, BridgeContact } from '../../../src/domain/ports.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
-import { createContactRepository } from '../../../src/modules/chats/contact-repository.ts'
 import { type Contacts, createContacts } from '../../../src/modules/chats/contacts.ts'
+import { createPeopleRepository } from '../../../src/modules/chats/people-repository.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 import { insertDevice, insertIdentity } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
@@ -39,7 +39,7 @@ beforeEach(() => {
     },
   }
   contacts = createContacts({
-    repository: createContactRepository(db),
+    repository: createPeopleRepository(db),
     bridges: {
       platforms: ['wa'],
       forPlatform: () => bridge as Bridge,

@@ -1,7 +1,7 @@
 /** Statements that find a few rows among very many read only those rows. */
 import { afterEach, beforeEach, expect, spyOn, test } from 'bun:test'
 import { createChatRepository } from '../../../src/modules/chats/chat-repository.ts'
-import { createContactRepository } from '../../../src/modules/chats/contact-repository.ts'
+import { createPeopleRepository } from '../../../src/modules/chats/people-repository.ts'
 import { createDeviceRepository } from '../../../src/modules/devices/device-repository.ts'
 import { createWebhookRepository } from '../../../src/modules/webhooks/webhook-repository.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
@@ -44,8 +44,8 @@ test('a chat is found among all of an identity by its person, its id on the netw
 })
 
 test('a contact is found in an address book by its number', async () => {
-  const contacts = createContactRepository(db)
-  const searches = await searchesOf(() => contacts.find('dev_1', '@whatsapp_1:s', '237'))
+  const contacts = createPeopleRepository(db)
+  const searches = await searchesOf(() => contacts.findContact('dev_1', '@whatsapp_1:s', '237'))
   expect(searches).toContain('SEARCH contacts USING INDEX contacts_phone (device_row_id=? AND phone=?)')
   expect(searches).not.toContain('SEARCH contacts USING PRIMARY KEY (device_row_id=?)')
 })

@@ -9,11 +9,7 @@ import type { Bridge, BridgeContact, BridgeLogin, Bridges } from '../../../src/d
 import type { StateReport } from '../../../src/domain/signals.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { createDeviceRepository } from '../../../src/modules/devices/device-repository.ts'
-import {
-  createDevices,
-  type LinkedDevices,
-  type ProbedDevices,
-} from '../../../src/modules/devices/devices.ts'
+import { createDevices, type LinkedDevices } from '../../../src/modules/devices/devices.ts'
 import { LINKED_PHONES } from '../../../src/sandbox/linked-phones.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
 import { insertDevice, insertIdentity, insertWebhook } from '../../support/rows.ts'
@@ -36,7 +32,7 @@ let linked: Device[]
 let awake: string[]
 let nudges: number
 let voided: number
-let devices: LinkedDevices & ProbedDevices
+let devices: LinkedDevices
 
 const LOGIN: BridgeLogin = { id: '237', name: 'Amina', phone: '+237', stateEvent: 'CONNECTED', reason: null }
 const LOST: BridgeLogin = {

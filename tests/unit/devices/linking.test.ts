@@ -4,7 +4,7 @@ import type { Device } from '../../../src/db/schema/index.ts'
 import type { Bridge, Bridges } from '../../../src/domain/ports.ts'
 import type { LinkEvent } from '../../../src/domain/views/link.ts'
 import { createLogger } from '../../../src/lib/logger.ts'
-import { createLinking, type LinkingService } from '../../../src/modules/devices/linking.ts'
+import { createLinking, type Linking } from '../../../src/modules/devices/linking.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
 import { asks, complete, displays, ScriptedBridge } from '../../support/scripted-bridge.ts'
 import { waitFor } from '../../support/wait-for.ts'
@@ -14,7 +14,7 @@ const PHONE = { id: 'phone_number', type: 'phone_number', name: 'Phone number' }
 const CODE = { id: 'code', type: '2fa_code', name: 'Code' }
 
 let bridge: ScriptedBridge
-let linking: LinkingService
+let linking: Linking
 let clock: ManualClock
 /** What the bridge has, as the devices module would know it after a reconciliation. */
 let known: Pick<Device, 'loginId' | 'platform' | 'deviceId' | 'name'>[]

@@ -60,7 +60,7 @@ beforeEach(() => {
       },
     },
     chatRooms: createChatRooms({ repository, knowledgeOf, sessions, matrixUserOf, clock }),
-    inbox: {
+    receiving: {
       completeJoin: async (chat, _state, said) => {
         completed.push(said.map(({ eventId }) => eventId))
         await repository.setMembership(chat.identityId, chat.roomId, 'joined', clock.now())

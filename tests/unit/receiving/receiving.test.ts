@@ -20,8 +20,8 @@ import { saidIn, translated } from '../../../src/matrix/translate/facts.ts'
 import { createChatRepository } from '../../../src/modules/chats/chat-repository.ts'
 import { createChatRooms } from '../../../src/modules/chats/chat-rooms.ts'
 import type { KnowledgeOf } from '../../../src/modules/chats/knowledge.ts'
-import { createInbox, type Inbox } from '../../../src/modules/receiving/receiving.ts'
-import { createInboxRepository } from '../../../src/modules/receiving/receiving-repository.ts'
+import { createReceiving, type Receiving } from '../../../src/modules/receiving/receiving.ts'
+import { createReceivingRepository } from '../../../src/modules/receiving/receiving-repository.ts'
 import { knowledgeOn } from '../../support/chat-knowledge.ts'
 import { collectedLog } from '../../support/collected-log.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
@@ -30,7 +30,7 @@ import { insertChat, insertDevice, insertIdentity, insertWebhook, LINKED_AT } fr
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 
 let db: TempDb
-let inbox: Inbox
+let inbox: Receiving
 let knowledgeOf: KnowledgeOf
 /** Gives the inbox the facts of Matrix events. */
 let source: RoomEventSink
@@ -61,8 +61,8 @@ beforeEach(() => {
   knowledgeOf = knowledgeOn(db, log.logger, (platform, userId) =>
     knowsUsers ? (platform === 'wa' ? /^@whatsapp.*:s$/ : /^@signal.*:s$/).test(userId) : null,
   )
-  inbox = createInbox({
-    repository: createInboxRepository(db),
+  inbox = createReceiving({
+    repository: createReceivingRepository(db),
     knowledgeOf: async (...about) => {
       const known = await knowledgeOf(...about)
       await meanwhile()

@@ -12,8 +12,8 @@ import type { ReadReceipt } from '../../../src/matrix/room-event.ts'
 import { readRoomFeatures } from '../../../src/matrix/room-features.ts'
 import { translated } from '../../../src/matrix/translate/facts.ts'
 import { createMediaRepository } from '../../../src/modules/media/repository.ts'
-import { createInbox } from '../../../src/modules/receiving/receiving.ts'
-import { createInboxRepository } from '../../../src/modules/receiving/receiving-repository.ts'
+import { createReceiving } from '../../../src/modules/receiving/receiving.ts'
+import { createReceivingRepository } from '../../../src/modules/receiving/receiving-repository.ts'
 import { createOutbox } from '../../../src/modules/sending/outbox.ts'
 import type { OutboxQueue } from '../../../src/modules/sending/queue-repository.ts'
 import { knowledgeOn } from '../../support/chat-knowledge.ts'
@@ -125,8 +125,8 @@ async function idle() {
 }
 
 async function take(events: RoomEvent[], receipts: ReadReceipt[] = []) {
-  const inbox = createInbox({
-    repository: createInboxRepository(db),
+  const inbox = createReceiving({
+    repository: createReceivingRepository(db),
     knowledgeOf: knowledgeOn(db, silentLogger),
     phones: phonesOn(db),
     learnDevices: async () => undefined,

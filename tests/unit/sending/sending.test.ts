@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { chats, type Device, messages as rows } from '../../../src/db/schema/index.ts'
 import { createChatRepository } from '../../../src/modules/chats/chat-repository.ts'
-import { createPhoneRepository } from '../../../src/modules/chats/phone-repository.ts'
+import { createPeopleRepository } from '../../../src/modules/chats/people-repository.ts'
 import { createRecipientRepository } from '../../../src/modules/sending/recipient-repository.ts'
 import type { Messages, SendRequest } from '../../../src/modules/sending/sending.ts'
 import { messageStore, messagesOn, SEND_REQUEST, stagedFile } from '../../support/messages.ts'
@@ -82,7 +82,7 @@ test('a number that becomes known while messages wait keeps their order, however
   const hidden = '@whatsapp_lid-55:s'
   const lanes = () => all().map(({ lane }) => lane)
   await messages.accept({ ...SEND_REQUEST, contact: hidden })
-  await createPhoneRepository(db).put('dev_1', hidden, '2371234567', 0)
+  await createPeopleRepository(db).putPhone('dev_1', hidden, '2371234567', 0)
   for (const contact of [hidden, '+237 1234567']) await messages.accept({ ...SEND_REQUEST, contact })
   expect(lanes()).toEqual(Array(3).fill(`dev_1/contact:${hidden}`))
   db.orm.update(rows).set({ status: 'sent' }).run()
@@ -93,7 +93,7 @@ test('a number that becomes known while messages wait keeps their order, however
 test('to somebody for whom messages wait under several ids, it goes behind those written like it, else the last', async () => {
   const [first, second] = ['@whatsapp_lid-55:s', '@whatsapp_lid-56:s'] as const
   for (const contact of [first, second]) await messages.accept({ ...SEND_REQUEST, contact })
-  for (const id of [first, second]) await createPhoneRepository(db).put('dev_1', id, '2371234567', 0)
+  for (const id of [first, second]) await createPeopleRepository(db).putPhone('dev_1', id, '2371234567', 0)
   for (const contact of ['2371234567', first]) await messages.accept({ ...SEND_REQUEST, contact })
   expect(all().map(({ lane }) => lane)).toEqual(
     [first, second, second, first].map(id => `dev_1/contact:${id}`),

@@ -15,9 +15,9 @@ import type { MessageStatus } from '../../../src/domain/states.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import type { ReadReceipt, RoomEventSink } from '../../../src/matrix/room-event.ts'
 import { translated } from '../../../src/matrix/translate/facts.ts'
-import { createInbox } from '../../../src/modules/receiving/receiving.ts'
-import { createInboxRepository } from '../../../src/modules/receiving/receiving-repository.ts'
-import { createStatusTimeout } from '../../../src/modules/upkeep/status-timeout.ts'
+import { createReceiving } from '../../../src/modules/receiving/receiving.ts'
+import { createReceivingRepository } from '../../../src/modules/receiving/receiving-repository.ts'
+import { createStatusTimeout } from '../../../src/modules/upkeep/message-deadlines.ts'
 import { knowledgeOn } from '../../support/chat-knowledge.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
 import { type MessageStore, messageStore, messagesOn } from '../../support/messages.ts'
@@ -47,8 +47,8 @@ beforeEach(() => {
   nudges = 0
   db.signals.on('deliveries', () => nudges++)
   store = messageStore(db)
-  const inbox = createInbox({
-    repository: createInboxRepository(db),
+  const inbox = createReceiving({
+    repository: createReceivingRepository(db),
     knowledgeOf: knowledgeOn(db, silentLogger),
     phones: phonesOn(db),
     learnDevices: async () => undefined,

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test'
 import type { Device, InboxEvent, Media } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
-import type { Contact } from '../../../src/modules/chats/contact-repository.ts'
+import type { Contact } from '../../../src/modules/chats/people-repository.ts'
 import { createPayloads } from '../../../src/modules/webhooks/payload.ts'
 import { type TempDir, tempDir } from '../../support/temp-dir.ts'
 

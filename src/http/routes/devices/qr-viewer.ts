@@ -5,7 +5,7 @@ import { type ErrorCode, GatewayError, messageOf } from '../../../domain/errors.
 import type { LinkEnd, LinkEvent } from '../../../domain/views/link.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { KeyedMutex } from '../../../lib/keyed-mutex.ts'
-import type { LinkSubscription } from '../../../modules/devices/link-types.ts'
+import type { LinkSubscription } from '../../../modules/devices/linking.ts'
 import { parseLinkFrame } from './link-frames.ts'
 import type { QrFormat } from './model.ts'
 

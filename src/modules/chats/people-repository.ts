@@ -1,0 +1,165 @@
+/**
+ * SQL of people: devices' address books, and the phone numbers of those whose Matrix users don't show
+ * them.
+ */
+import { and, eq, gt, isNotNull, sql } from 'drizzle-orm'
+import type { Db } from '../../db/open.ts'
+import { contacts, ghostPhones } from '../../db/schema/index.ts'
+import { limitParam, ONE, textParam } from '../../db/stable-params.ts'
+import { statement } from '../../db/statement.ts'
+import type { Tx } from '../../db/transaction.ts'
+import { yieldToEventLoop } from '../../lib/turn-budget.ts'
+
+export interface Contact {
+  matrixUserId: string
+  name: string
+  phone: string | null
+}
+
+/** `phone` is null where the bridge was asked at `askedAt` and knew none. */
+export interface KnownPhone {
+  phone: string | null
+  askedAt: number
+}
+
+/** Rows read or written in one go: a millisecond or two. */
+const STEP = 200
+
+const param = sql.placeholder
+const ofDevice = eq(contacts.deviceRowId, textParam('deviceRowId'))
+const contact = statement(orm =>
+  orm
+    .select()
+    .from(contacts)
+    .where(and(ofDevice, eq(contacts.matrixUserId, textParam('matrixUserId')))),
+)
+const byPhone = statement(orm =>
+  orm
+    .select()
+    .from(contacts)
+    // Spelled out, as a partial index is found by its text.
+    .where(and(ofDevice, sql`${contacts.phone} = ${textParam('phone')} and phone IS NOT NULL`))
+    .limit(ONE),
+)
+const nextContacts = statement(orm =>
+  orm
+    .select()
+    .from(contacts)
+    .where(and(ofDevice, gt(contacts.matrixUserId, textParam('after'))))
+    .orderBy(contacts.matrixUserId)
+    .limit(limitParam('limit')),
+)
+const putContact = statement(orm =>
+  orm
+    .insert(contacts)
+    .values({
+      deviceRowId: param('deviceRowId'),
+      matrixUserId: param('matrixUserId'),
+      name: param('name'),
+      phone: param('phone'),
+      seenAt: param('seenAt'),
+    })
+    .onConflictDoUpdate({
+      target: [contacts.deviceRowId, contacts.matrixUserId],
+      set: { name: sql`excluded.name`, phone: sql`excluded.phone`, seenAt: sql`excluded.seen_at` },
+    }),
+)
+const removeContact = statement(orm =>
+  orm.delete(contacts).where(and(ofDevice, eq(contacts.matrixUserId, param('matrixUserId')))),
+)
+
+const phoneInBook = statement(orm =>
+  orm
+    .select({ phone: contacts.phone, askedAt: contacts.seenAt })
+    .from(contacts)
+    .where(and(ofDevice, eq(contacts.matrixUserId, textParam('matrixUserId')), isNotNull(contacts.phone))),
+)
+const phoneTold = statement(orm =>
+  orm
+    .select({ phone: ghostPhones.phone, askedAt: ghostPhones.askedAt })
+    .from(ghostPhones)
+    .where(
+      and(
+        eq(ghostPhones.deviceRowId, textParam('deviceRowId')),
+        eq(ghostPhones.matrixUserId, textParam('matrixUserId')),
+      ),
+    ),
+)
+const putPhone = statement(orm =>
+  orm
+    .insert(ghostPhones)
+    .values({
+      deviceRowId: param('deviceRowId'),
+      matrixUserId: param('matrixUserId'),
+      phone: param('phone'),
+      askedAt: param('now'),
+    })
+    .onConflictDoUpdate({
+      target: [ghostPhones.matrixUserId, ghostPhones.deviceRowId],
+      set: { phone: sql`excluded.phone`, askedAt: sql`excluded.asked_at` },
+    }),
+)
+
+export type PeopleRepository = ReturnType<typeof createPeopleRepository>
+
+export function createPeopleRepository(db: Pick<Db, 'read' | 'write'>) {
+  /** @returns what the book has otherwise than the table, and whom it no longer has */
+  async function changesOf(deviceRowId: string, book: readonly Contact[]) {
+    const wanted = new Map(book.map(contact => [contact.matrixUserId, contact]))
+    const gone: string[] = []
+    for (let after = ''; ; ) {
+      const values = { deviceRowId, after, limit: STEP }
+      const rows = await db.read(reader => reader.all(nextContacts, values))
+      for (const { matrixUserId, name, phone } of rows) {
+        const contact = wanted.get(matrixUserId)
+        if (!contact) gone.push(matrixUserId)
+        else if (contact.name === name && contact.phone === phone) wanted.delete(matrixUserId)
+      }
+      if (rows.length < STEP) return { changed: [...wanted.values()], gone }
+      after = rows.at(-1)?.matrixUserId ?? ''
+      await yieldToEventLoop()
+    }
+  }
+
+  async function inSteps<T>(all: T[], write: (tx: Tx, each: T) => Promise<void>): Promise<void> {
+    while (all.length > 0) {
+      const some = all.splice(-STEP)
+      await db.write(async tx => {
+        for (const each of some) await write(tx, each)
+      })
+    }
+  }
+
+  return {
+    /**
+     * Looks for the Matrix user, then for the phone number: one person may speak by several Matrix
+     * users.
+     */
+    findContact: (deviceRowId: string, matrixUserId: string, phone: string | null) =>
+      db.read(async (reader): Promise<Contact | null> => {
+        const found = await reader.get(contact, { deviceRowId, matrixUserId })
+        if (found || phone === null) return found ?? null
+        return (await reader.get(byPhone, { deviceRowId, phone })) ?? null
+      }),
+
+    /**
+     * Makes the table hold a device's address book: writes the changes, and lets others in between.
+     * Runs one at a time for each device.
+     */
+    async replaceContacts(deviceRowId: string, book: readonly Contact[], now: number): Promise<void> {
+      const { changed, gone } = await changesOf(deviceRowId, book)
+      await inSteps(changed, (tx, contact) => tx.run(putContact, { deviceRowId, ...contact, seenAt: now }))
+      await inSteps(gone, (tx, matrixUserId) => tx.run(removeContact, { deviceRowId, matrixUserId }))
+    },
+
+    /** @returns the number in the address book, else the bridge's answer; null: neither is known */
+    findPhone: (deviceRowId: string, matrixUserId: string) =>
+      db.read(async (reader): Promise<KnownPhone | null> => {
+        const ids = { deviceRowId, matrixUserId }
+        return (await reader.get(phoneInBook, ids)) ?? (await reader.get(phoneTold, ids)) ?? null
+      }),
+
+    putPhone: (deviceRowId: string, matrixUserId: string, phone: string | null, now: number) =>
+      db.write(tx => tx.run(putPhone, { deviceRowId, matrixUserId, phone, now })),
+  }
+}

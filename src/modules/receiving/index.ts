@@ -1,0 +1,31 @@
+/**
+ * Receiving: plans what a batch of facts means, stores it, and joins chats. `receiving` is the sink
+ * of every source of events.
+ */
+import type { Db } from '../../db/open.ts'
+import type { Observer } from '../../domain/observation.ts'
+import type { ChatsModule } from '../chats/index.ts'
+import type { Backlog } from '../sending/backlog.ts'
+import { createJoins, type JoinsOptions } from './joins.ts'
+import { createReceiving, type ReceivingOptions } from './receiving.ts'
+import { createReceivingRepository } from './receiving-repository.ts'
+
+export interface ReceivingParts
+  extends Pick<JoinsOptions, 'sessions' | 'matrixUserOf' | 'signals'>,
+    Omit<ReceivingOptions, 'repository' | 'observer'>,
+    Pick<ChatsModule, 'chats' | 'chatRooms'> {
+  db: Db
+  observer: Observer
+  backlog: Backlog
+}
+
+export function createReceivingModule(parts: ReceivingParts) {
+  const repository = createReceivingRepository(parts.db, parts.observer, parts.backlog)
+  const receiving = createReceiving({ ...parts, repository })
+  return {
+    receiving,
+    /** Forgets what only served to recognise repeats. */
+    forget: repository.forget,
+    workers: [createJoins({ ...parts, repository: parts.chats, receiving })],
+  }
+}

@@ -1,0 +1,43 @@
+/**
+ * Upkeep: what happens by time alone. Messages expire or time out, old rows and files go, and what
+ * waits moves with a clock that is set (clock-watch.ts, which begins before everything else).
+ */
+import type { Db } from '../../db/open.ts'
+import { every, type Worker } from '../../runtime/worker.ts'
+import { REMEMBERED_MS } from '../idempotency/idempotency.ts'
+import { createIdempotencyRepository } from '../idempotency/repository.ts'
+import { createVoiding, type VoidingOptions } from './deleted-devices.ts'
+import {
+  createExpiry,
+  createStatusTimeout,
+  type ExpiryOptions,
+  type StatusTimeoutOptions,
+} from './message-deadlines.ts'
+import { createRetention, type RetentionOptions } from './retention.ts'
+import { createRetentionRepository } from './retention-repository.ts'
+
+export interface UpkeepParts extends Omit<RetentionOptions, 'repository' | 'forgetKeys' | 'keysMs'> {
+  db: Db
+  endings: ExpiryOptions['endings'] & StatusTimeoutOptions['endings'] & VoidingOptions['endings']
+  signals: VoidingOptions['signals']
+  statusTimeoutMs: number
+  /** Forgets transactions and early statuses from before an instant. */
+  forgetReceived(before: number): Promise<void>
+}
+
+/** Repeats of a transaction come within minutes; after this they are forgotten. */
+const RECEIVED_MS = 7 * 24 * 3_600_000
+const RECEIVED_INTERVAL_MS = 3_600_000
+
+export function createUpkeep(parts: UpkeepParts): Worker[] {
+  const { db, statusTimeoutMs: timeoutMs, forgetReceived, clock } = parts
+  const forgetKeys = createIdempotencyRepository(db).forget
+  const repository = createRetentionRepository(db)
+  return [
+    createStatusTimeout({ ...parts, timeoutMs }),
+    createExpiry(parts),
+    createVoiding(parts),
+    createRetention({ ...parts, repository, forgetKeys, keysMs: REMEMBERED_MS }),
+    every('inbox-cleanup', RECEIVED_INTERVAL_MS, () => forgetReceived(clock.now() - RECEIVED_MS), { clock }),
+  ]
+}
