@@ -127,12 +127,12 @@ class EmbeddedHomeserver implements Homeserver {
       core.users.insert(senderUserId, now)
       return core.appserviceRows.upsert({
         id: registration.id,
-        tokenHash: tokenHash(registration.asToken),
-        senderLocalpart: registration.senderLocalpart,
+        as_token_hash: tokenHash(registration.asToken),
+        sender_localpart: registration.senderLocalpart,
         namespaces: JSON.stringify(registration.namespaces),
-        receiveEphemeral: registration.receiveEphemeral ?? false,
+        receive_ephemeral: registration.receiveEphemeral ? 1 : 0,
         position: core.stream.position,
-        prefix: randomId('', 6),
+        txn_prefix: randomId('', 6),
       })
     })
     const { url, hsToken, deliver, untilReady } = registration

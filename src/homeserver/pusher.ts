@@ -166,7 +166,7 @@ export class Pusher {
     const { num, position } = this
     await this.core.commit(tx => {
       tx.wrote = true
-      this.core.appserviceRows.setProgress(num, position, txnCounter, inFlightTo)
+      this.core.appserviceRows.setProgress(position, txnCounter, inFlightTo, num)
     })
     this.txnCounter = txnCounter
     this.inFlightTo = inFlightTo

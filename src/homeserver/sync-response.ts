@@ -38,7 +38,7 @@ export class SyncAnswer {
     this.toDevice =
       deviceId === undefined
         ? []
-        : core.keys.toDevice(userId, deviceId, [since, core.stream.position], TO_DEVICE_MESSAGES)
+        : core.keys.toDevice(userId, deviceId, since, core.stream.position, TO_DEVICE_MESSAGES)
     // With more messages than fit, the answer ends at its last one and the next continues there.
     const last = this.toDevice.at(-1)
     const isCut = last !== undefined && this.toDevice.length === TO_DEVICE_MESSAGES

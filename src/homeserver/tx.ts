@@ -154,7 +154,7 @@ export class Tx {
   /** Empties the target's content. */
   redact(room: RoomState, target: EventRow, content: JsonObject, redactionId: string): void {
     const redaction = this.core.events.byId(redactionId)
-    if (redaction) this.core.events.redact(target.stream_id, JSON.stringify(content), redaction.stream_id)
+    if (redaction) this.core.events.redact(JSON.stringify(content), redaction.stream_id, target.stream_id)
     const { type, state_key: stateKey } = target
     if (stateKey === null) return
     const current = this.core.events.currentState(room.num, type, stateKey)

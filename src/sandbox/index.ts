@@ -111,7 +111,7 @@ export function createSandbox(options: SandboxOptions): Sandbox {
       await seeded
       return router.fetch(request)
     },
-    sweep: () => files.sweep(mediaId => store.media(mediaId) !== null),
+    sweep: () => files.sweep(mediaId => store.media(mediaId) !== undefined),
     forget: (after, before) => committer.write(() => forgetMessages(store, after, before)),
     start() {
       for (const bridge of bridges) bridge.start()

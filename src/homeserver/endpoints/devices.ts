@@ -38,7 +38,7 @@ export async function putDevice(call: Call): Promise<Response> {
     if (!known) assertMayAddDevice(core, requester.userId)
     tx.wrote = true
     if (!known) core.users.addDevice(requester.userId, deviceId, name ?? null, now)
-    else if (name !== undefined) core.users.renameDevice(requester.userId, deviceId, name)
+    else if (name !== undefined) core.users.renameDevice(name, requester.userId, deviceId)
     return !known
   })
   return Response.json({}, { status: created ? 201 : 200 })

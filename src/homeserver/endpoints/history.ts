@@ -251,14 +251,9 @@ async function relationsOf(
     roomView.sees(row)
   let low = backwards ? 0 : from
   let high = backwards ? Math.min(from, readable) : readable
+  const read = backwards ? core.events.relationsBefore : core.events.relationsAfter
   for (;;) {
-    const chunk = core.events.relations(eventId, {
-      room: roomView.room.num,
-      from: low,
-      to: high,
-      limit: RELATIONS_CHUNK,
-      backwards,
-    })
+    const chunk = read(eventId, roomView.room.num, low, high, RELATIONS_CHUNK)
     for (const row of chunk) {
       if (isWanted(row) && !page.take(row)) return { rows: page.rows, next: backwards ? high : low }
       if (backwards) high = row.stream_id - 1

@@ -31,8 +31,7 @@ export async function sendToDevice(call: Call): Promise<JsonObject> {
     core.keys.pruneTxns(now - TXN_LIFETIME_MS)
     if (!core.keys.addTxn(requester.userId, scope, id, type, now)) return
     for (const { userId, deviceId, content } of sent) {
-      const message = { sender: requester.userId, type, content }
-      core.keys.sendToDevice(tx.nextStreamId(), { userId, deviceId }, message)
+      core.keys.sendToDevice(tx.nextStreamId(), userId, deviceId, requester.userId, type, content)
       tx.wakes.add(userId)
     }
     core.keepCounter(tx.lastStreamId)

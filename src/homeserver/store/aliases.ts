@@ -1,5 +1,6 @@
 /** hs_aliases: names of rooms. */
 import type { Database } from 'bun:sqlite'
+import { statementsOf } from '../../lib/statements.ts'
 
 export interface AliasRow {
   alias: string
@@ -11,22 +12,18 @@ export interface AliasRow {
 export type AliasStore = ReturnType<typeof aliasStore>
 
 export function aliasStore(db: Database) {
-  const insert = db.prepare('INSERT INTO hs_aliases (alias, room, creator) VALUES (?, ?, ?)')
-  const find = db.prepare<AliasRow, [string]>(
-    'SELECT a.alias, a.room, r.room_id, a.creator FROM hs_aliases a JOIN hs_rooms r ON r.room = a.room WHERE a.alias = ?',
-  )
-  const ofRoom = db.prepare<{ alias: string }, [number]>(
+  const { one, all, run } = statementsOf(db)
+  const ofRoom = all<{ alias: string }, [room: number]>(
     'SELECT alias FROM hs_aliases WHERE room = ? ORDER BY alias',
   )
-  const remove = db.prepare('DELETE FROM hs_aliases WHERE alias = ?')
   return {
-    insert(alias: string, room: number, creator: string): void {
-      insert.run(alias, room, creator)
-    },
-    find: (alias: string) => find.get(alias) ?? undefined,
-    ofRoom: (room: number) => ofRoom.all(room).map(row => row.alias),
-    remove(alias: string): void {
-      remove.run(alias)
-    },
+    insert: run<[alias: string, room: number, creator: string]>(
+      'INSERT INTO hs_aliases (alias, room, creator) VALUES (?, ?, ?)',
+    ),
+    find: one<AliasRow, [alias: string]>(
+      'SELECT a.alias, a.room, r.room_id, a.creator FROM hs_aliases a JOIN hs_rooms r ON r.room = a.room WHERE a.alias = ?',
+    ),
+    ofRoom: (room: number) => ofRoom(room).map(row => row.alias),
+    remove: run<[alias: string]>('DELETE FROM hs_aliases WHERE alias = ?'),
   }
 }

@@ -1,5 +1,6 @@
 /** hs_receipts: how far each member has read. */
 import type { Database } from 'bun:sqlite'
+import { statementsOf } from '../../lib/statements.ts'
 
 export interface ReceiptRow {
   room: number
@@ -12,34 +13,33 @@ export interface ReceiptRow {
   stream_id: number
 }
 
+const SELECT = `SELECT c.room, r.room_id, c.user_id, c.receipt_type, c.thread_id, c.event_id, c.ts, c.stream_id
+  FROM hs_receipts c JOIN hs_rooms r ON r.room = c.room`
+
 export function receiptStore(db: Database) {
-  const put = db.prepare(
+  const { one, all, run } = statementsOf(db)
+  const put = run<[number, string, string, string, string, number, number]>(
     `INSERT INTO hs_receipts (room, user_id, receipt_type, thread_id, event_id, ts, stream_id) VALUES (?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT DO UPDATE SET event_id = excluded.event_id, ts = excluded.ts, stream_id = excluded.stream_id`,
   )
-  const current = db.prepare<{ event_id: string }, [number, string, string, string]>(
+  const current = one<{ event_id: string }, [number, string, string, string]>(
     'SELECT event_id FROM hs_receipts WHERE room = ? AND user_id = ? AND receipt_type = ? AND thread_id = ?',
   )
-  const COLUMNS =
-    'c.room, r.room_id, c.user_id, c.receipt_type, c.thread_id, c.event_id, c.ts, c.stream_id FROM hs_receipts c JOIN hs_rooms r ON r.room = c.room'
-  const ofRoom = db.prepare<ReceiptRow, [number, number, number]>(
-    `SELECT ${COLUMNS} WHERE c.room = ? AND c.stream_id > ? ORDER BY c.stream_id DESC LIMIT ?`,
-  )
-  const lastOfRoom = db.prepare<{ stream_id: number | null }, [number]>(
+  const lastOfRoom = one<{ stream_id: number | null }, [number]>(
     'SELECT max(stream_id) AS stream_id FROM hs_receipts WHERE room = ?',
   )
-  const stream = db.prepare<ReceiptRow, [number, number, number]>(
-    `SELECT ${COLUMNS} WHERE c.stream_id > ? AND c.stream_id <= ? ORDER BY c.stream_id LIMIT ?`,
-  )
   return {
-    put(row: Omit<ReceiptRow, 'room_id'>): void {
-      put.run(row.room, row.user_id, row.receipt_type, row.thread_id, row.event_id, row.ts, row.stream_id)
-    },
+    put: (row: Omit<ReceiptRow, 'room_id'>) =>
+      put(row.room, row.user_id, row.receipt_type, row.thread_id, row.event_id, row.ts, row.stream_id),
     current: (room: number, userId: string, type: string, threadId: string) =>
-      current.get(room, userId, type, threadId)?.event_id,
+      current(room, userId, type, threadId)?.event_id,
     /** Newest first. */
-    ofRoom: (room: number, since: number, limit: number) => ofRoom.all(room, since, limit),
-    lastOfRoom: (room: number) => lastOfRoom.get(room)?.stream_id ?? 0,
-    stream: (from: number, to: number, limit: number) => stream.all(from, to, limit),
+    ofRoom: all<ReceiptRow, [room: number, since: number, limit: number]>(
+      `${SELECT} WHERE c.room = ? AND c.stream_id > ? ORDER BY c.stream_id DESC LIMIT ?`,
+    ),
+    lastOfRoom: (room: number) => lastOfRoom(room)?.stream_id ?? 0,
+    stream: all<ReceiptRow, [from: number, to: number, limit: number]>(
+      `${SELECT} WHERE c.stream_id > ? AND c.stream_id <= ? ORDER BY c.stream_id LIMIT ?`,
+    ),
   }
 }

@@ -1,5 +1,6 @@
 /** hs_users, hs_devices, hs_account_data and hs_filters: a user's data. */
 import type { Database } from 'bun:sqlite'
+import { statementsOf } from '../../lib/statements.ts'
 
 export interface Profile {
   displayname: string | null
@@ -22,136 +23,100 @@ export interface AccountDataKey {
 export type UserStore = ReturnType<typeof userStore>
 
 export function userStore(db: Database) {
-  const insert = db.prepare('INSERT INTO hs_users (user_id, created_at) VALUES (?, ?) ON CONFLICT DO NOTHING')
-  const profile = db.prepare<Profile, [string]>(
-    'SELECT displayname, avatar_url FROM hs_users WHERE user_id = ?',
-  )
+  const { one, all, run } = statementsOf(db)
   const setProfile = {
-    displayname: db.prepare('UPDATE hs_users SET displayname = ? WHERE user_id = ?'),
-    avatar_url: db.prepare('UPDATE hs_users SET avatar_url = ? WHERE user_id = ?'),
+    displayname: run<[string | null, string]>('UPDATE hs_users SET displayname = ? WHERE user_id = ?'),
+    avatar_url: run<[string | null, string]>('UPDATE hs_users SET avatar_url = ? WHERE user_id = ?'),
   }
-  const noteProfileChange = db.prepare(
-    'INSERT INTO hs_profile_changes (user_id, room) VALUES (?, ?) ON CONFLICT DO UPDATE SET room = excluded.room',
-  )
-  const profileChange = db.prepare<{ room: number }, [string]>(
+  const profileChange = one<{ room: number }, [string]>(
     'SELECT room FROM hs_profile_changes WHERE user_id = ?',
   )
-  const profileChanges = db.prepare<{ user_id: string }, []>('SELECT user_id FROM hs_profile_changes')
-  const profileIsEverywhere = db.prepare('DELETE FROM hs_profile_changes WHERE user_id = ?')
-  const page = db.prepare<Profile & { user_id: string }, [string, number]>(
-    'SELECT user_id, displayname, avatar_url FROM hs_users WHERE user_id > ? ORDER BY user_id LIMIT ?',
-  )
-  const upsertDevice = db.prepare(
-    `INSERT INTO hs_devices (user_id, device_id, display_name, token_hash, created_at) VALUES (?, ?, ?, ?, ?)
-     ON CONFLICT DO UPDATE SET token_hash = excluded.token_hash, display_name = coalesce(excluded.display_name, display_name)`,
-  )
-  const addDevice = db.prepare(
-    'INSERT INTO hs_devices (user_id, device_id, display_name, created_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING',
-  )
-  const renameDevice = db.prepare(
-    'UPDATE hs_devices SET display_name = ? WHERE user_id = ? AND device_id = ?',
-  )
-  const deviceByToken = db.prepare<DeviceRow, [string]>(
-    'SELECT user_id, device_id, display_name FROM hs_devices WHERE token_hash = ?',
-  )
-  const devices = db.prepare<DeviceRow, [string]>(
-    'SELECT user_id, device_id, display_name FROM hs_devices WHERE user_id = ? ORDER BY device_id',
-  )
-  const device = db.prepare<DeviceRow, [string, string]>(
-    'SELECT user_id, device_id, display_name FROM hs_devices WHERE user_id = ? AND device_id = ?',
-  )
-  const logOut = db.prepare('UPDATE hs_devices SET token_hash = NULL WHERE user_id = ? AND device_id = ?')
-  const countDevices = db.prepare<{ count: number }, [string]>(
+  const countDevices = one<{ count: number }, [string]>(
     'SELECT count(*) AS count FROM hs_devices WHERE user_id = ?',
   )
   const ofDevice = ['hs_devices', 'hs_device_keys', 'hs_one_time_keys', 'hs_fallback_keys'].map(table =>
-    db.prepare(`DELETE FROM ${table} WHERE user_id = ? AND device_id = ?`),
+    run<[string, string]>(`DELETE FROM ${table} WHERE user_id = ? AND device_id = ?`),
   )
-  const putAccountData = db.prepare(
-    `INSERT INTO hs_account_data (user_id, room, type, content, stream_id) VALUES (?, ?, ?, ?, ?)
-     ON CONFLICT DO UPDATE SET content = excluded.content, stream_id = excluded.stream_id`,
-  )
-  const accountData = db.prepare<{ content: string }, [string, number, string]>(
+  const accountData = one<{ content: string }, [string, number, string]>(
     'SELECT content FROM hs_account_data WHERE user_id = ? AND room = ? AND type = ?',
   )
-  const accountDataSince = db.prepare<AccountDataKey, [string, number, number]>(
-    'SELECT room, type, stream_id FROM hs_account_data WHERE user_id = ? AND stream_id > ? ORDER BY stream_id LIMIT ?',
-  )
-  const accountDataTypes = db.prepare<{ type: string }, [string, number, string, number]>(
+  const accountDataTypes = all<{ type: string }, [string, number, string, number]>(
     'SELECT type FROM hs_account_data WHERE user_id = ? AND room = ? AND type > ? ORDER BY type LIMIT ?',
   )
-  const putFilter = db.prepare<{ filter_id: number }, [string, string]>(
+  const putFilter = one<{ filter_id: number }, [string, string]>(
     'INSERT INTO hs_filters (user_id, filter) VALUES (?, ?) ON CONFLICT DO UPDATE SET filter = excluded.filter RETURNING filter_id',
   )
-  const filter = db.prepare<{ filter: string }, [number, string]>(
+  const filter = one<{ filter: string }, [number, string]>(
     'SELECT filter FROM hs_filters WHERE filter_id = ? AND user_id = ?',
   )
-  const forget = db.prepare('INSERT INTO hs_forgotten (user_id, room) VALUES (?, ?) ON CONFLICT DO NOTHING')
-  const remember = db.prepare('DELETE FROM hs_forgotten WHERE user_id = ? AND room = ?')
-  const forgotten = db.prepare<{ found: number }, [string, number]>(
+  const forgotten = one<{ found: number }, [string, number]>(
     'SELECT 1 AS found FROM hs_forgotten WHERE user_id = ? AND room = ?',
   )
 
   return {
-    insert(userId: string, now: number): void {
-      insert.run(userId, now)
-    },
-    profile: (userId: string) => profile.get(userId) ?? undefined,
-    setProfile(userId: string, field: keyof Profile, value: string | null): void {
-      setProfile[field].run(value, userId)
-    },
+    insert: run<[userId: string, now: number]>(
+      'INSERT INTO hs_users (user_id, created_at) VALUES (?, ?) ON CONFLICT DO NOTHING',
+    ),
+    profile: one<Profile, [userId: string]>('SELECT displayname, avatar_url FROM hs_users WHERE user_id = ?'),
+    setProfile: (userId: string, field: keyof Profile, value: string | null) =>
+      setProfile[field](value, userId),
     /** Records that rooms up to `room` have the changed profile, and later ones don't. */
-    noteProfileChange(userId: string, room: number): void {
-      noteProfileChange.run(userId, room)
-    },
-    profileChange: (userId: string) => profileChange.get(userId)?.room,
-    profileChanges: () => profileChanges.all(),
-    profileIsEverywhere(userId: string): void {
-      profileIsEverywhere.run(userId)
-    },
+    noteProfileChange: run<[userId: string, room: number]>(
+      'INSERT INTO hs_profile_changes (user_id, room) VALUES (?, ?) ON CONFLICT DO UPDATE SET room = excluded.room',
+    ),
+    profileChange: (userId: string) => profileChange(userId)?.room,
+    profileChanges: all<{ user_id: string }>('SELECT user_id FROM hs_profile_changes'),
+    profileIsEverywhere: run<[userId: string]>('DELETE FROM hs_profile_changes WHERE user_id = ?'),
     /** Next users, by id. */
-    page: (after: string, limit: number) => page.all(after, limit),
+    page: all<Profile & { user_id: string }, [after: string, limit: number]>(
+      'SELECT user_id, displayname, avatar_url FROM hs_users WHERE user_id > ? ORDER BY user_id LIMIT ?',
+    ),
     /** Creates the device or gives it a new token. */
-    logIn(userId: string, deviceId: string, name: string | null, hash: string, now: number): void {
-      upsertDevice.run(userId, deviceId, name, hash, now)
-    },
-    addDevice(userId: string, deviceId: string, name: string | null, now: number): void {
-      addDevice.run(userId, deviceId, name, now)
-    },
-    renameDevice(userId: string, deviceId: string, name: string | null): void {
-      renameDevice.run(name, userId, deviceId)
-    },
+    logIn: run<[userId: string, deviceId: string, name: string | null, tokenHash: string, now: number]>(
+      `INSERT INTO hs_devices (user_id, device_id, display_name, token_hash, created_at) VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET token_hash = excluded.token_hash, display_name = coalesce(excluded.display_name, display_name)`,
+    ),
+    addDevice: run<[userId: string, deviceId: string, name: string | null, now: number]>(
+      'INSERT INTO hs_devices (user_id, device_id, display_name, created_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING',
+    ),
+    renameDevice: run<[name: string | null, userId: string, deviceId: string]>(
+      'UPDATE hs_devices SET display_name = ? WHERE user_id = ? AND device_id = ?',
+    ),
     /** Invalidates the device's token. */
-    logOut(userId: string, deviceId: string): void {
-      logOut.run(userId, deviceId)
-    },
-    countDevices: (userId: string) => countDevices.get(userId)?.count ?? 0,
+    logOut: run<[userId: string, deviceId: string]>(
+      'UPDATE hs_devices SET token_hash = NULL WHERE user_id = ? AND device_id = ?',
+    ),
+    countDevices: (userId: string) => countDevices(userId)?.count ?? 0,
     /** Removes the device with its keys. `KeyStore.deleteSeen` removes its messages. */
     deleteDevice(userId: string, deviceId: string): void {
-      for (const statement of ofDevice) statement.run(userId, deviceId)
+      for (const remove of ofDevice) remove(userId, deviceId)
     },
-    deviceByToken: (hash: string) => deviceByToken.get(hash) ?? undefined,
-    devices: (userId: string) => devices.all(userId),
-    device: (userId: string, deviceId: string) => device.get(userId, deviceId) ?? undefined,
-    putAccountData(userId: string, room: number, type: string, content: string, streamId: number): void {
-      putAccountData.run(userId, room, type, content, streamId)
-    },
-    accountData: (userId: string, room: number, type: string) => accountData.get(userId, room, type)?.content,
-    accountDataSince: (userId: string, since: number, limit: number) =>
-      accountDataSince.all(userId, since, limit),
+    deviceByToken: one<DeviceRow, [tokenHash: string]>(
+      'SELECT user_id, device_id, display_name FROM hs_devices WHERE token_hash = ?',
+    ),
+    devices: all<DeviceRow, [userId: string]>(
+      'SELECT user_id, device_id, display_name FROM hs_devices WHERE user_id = ? ORDER BY device_id',
+    ),
+    device: one<DeviceRow, [userId: string, deviceId: string]>(
+      'SELECT user_id, device_id, display_name FROM hs_devices WHERE user_id = ? AND device_id = ?',
+    ),
+    putAccountData: run<[userId: string, room: number, type: string, content: string, streamId: number]>(
+      `INSERT INTO hs_account_data (user_id, room, type, content, stream_id) VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET content = excluded.content, stream_id = excluded.stream_id`,
+    ),
+    accountData: (userId: string, room: number, type: string) => accountData(userId, room, type)?.content,
+    accountDataSince: all<AccountDataKey, [userId: string, since: number, limit: number]>(
+      'SELECT room, type, stream_id FROM hs_account_data WHERE user_id = ? AND stream_id > ? ORDER BY stream_id LIMIT ?',
+    ),
     accountDataTypes: (userId: string, room: number, after: string, limit: number) =>
-      accountDataTypes.all(userId, room, after, limit).map(row => row.type),
-    forget(userId: string, room: number): void {
-      forget.run(userId, room)
-    },
+      accountDataTypes(userId, room, after, limit).map(row => row.type),
+    forget: run<[userId: string, room: number]>(
+      'INSERT INTO hs_forgotten (user_id, room) VALUES (?, ?) ON CONFLICT DO NOTHING',
+    ),
     /** Undoes `forget` when the user returns to a room. */
-    remember(userId: string, room: number): void {
-      remember.run(userId, room)
-    },
-    hasForgotten: (userId: string, room: number) => forgotten.get(userId, room) !== null,
-    putFilter(userId: string, text: string): number {
-      return putFilter.get(userId, text)?.filter_id ?? 0
-    },
-    filter: (filterId: number, userId: string) => filter.get(filterId, userId)?.filter,
+    remember: run<[userId: string, room: number]>('DELETE FROM hs_forgotten WHERE user_id = ? AND room = ?'),
+    hasForgotten: (userId: string, room: number) => forgotten(userId, room) !== undefined,
+    putFilter: (userId: string, text: string) => putFilter(userId, text)?.filter_id ?? 0,
+    filter: (filterId: number, userId: string) => filter(filterId, userId)?.filter,
   }
 }

@@ -49,7 +49,7 @@ export function findGroup(api: ApiContext, wanted: string, platform: SandboxPlat
   const { store } = api.network
   for (const candidate of api.platforms) {
     const code = inviteCodeOf(platformFacts(candidate), wanted)
-    const chat = code === null ? null : store.chatByInvite(candidate, code)
+    const chat = code === null ? undefined : store.chatByInvite(candidate, code)
     if (chat) return chat
   }
   const chat = store.chat(groupChatId(platform, wanted)) ?? store.chatByInvite(platform, wanted)

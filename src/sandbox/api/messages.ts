@@ -96,7 +96,7 @@ export function createMessageHandlers(api: ApiContext) {
   }
 
   function chatOfMessage(phone: string, id: string): Chat {
-    const message = store.positionOn(phone, id) === null ? null : store.message(id)
+    const message = store.positionOn(phone, id) === undefined ? undefined : store.message(id)
     const chat = message && store.chat(message.chatId)
     if (!chat) throw new ApiError('not_found', `message: the phone has no message ${id}`)
     return chat
@@ -150,7 +150,7 @@ export function createMessageHandlers(api: ApiContext) {
   ): number {
     if (after === undefined) return limit === undefined ? 0 : store.beforeLast(phone, chatId, limit)
     const afterSeq = store.positionOn(phone, after)
-    if (afterSeq !== null) return afterSeq
+    if (afterSeq !== undefined) return afterSeq
     throw new ApiError('bad_request', `after: the phone has no message ${after}`)
   }
 
@@ -202,7 +202,7 @@ export function createMessageHandlers(api: ApiContext) {
         const message = await api.network.post({ chat, sender, content })
         return Response.json(view(sender, message)[0], { status: 201 })
       } finally {
-        if (media && store.media(media.id) === null) await api.files.discard(media.id)
+        if (media && !store.media(media.id)) await api.files.discard(media.id)
       }
     },
   }

@@ -1,7 +1,7 @@
 /** Phones, chats and messages as answers show them. */
 import { rfc3339 } from '../../lib/clock.ts'
 import type { NetworkStore } from '../network/store.ts'
-import type { Chat, Login, Media, Message, Phone } from '../network/types.ts'
+import type { Chat, Media, Message, Phone } from '../network/types.ts'
 import { platformFacts } from '../platforms.ts'
 
 export function phoneView(store: NetworkStore, phone: Phone) {
@@ -23,7 +23,7 @@ export function phoneDetailView(store: NetworkStore, phone: Phone) {
 function linkedViews(store: NetworkStore, { phone, platforms }: Phone) {
   return platforms
     .map(platform => store.loginOfPhone(platformFacts(platform), phone))
-    .filter((login): login is Login => login !== null)
+    .filter(login => login !== undefined)
     .map(({ platform, id, userId, linkedAt }) => ({
       platform,
       login_id: id,
@@ -59,7 +59,6 @@ function peerOf(phone: string, chat: Chat): string {
 
 /** A message as one phone shows it. */
 export function messageView(store: NetworkStore, viewer: string, message: Message, chat: Chat) {
-  const { reactions, pending } = store.shown(message, chat)
   return {
     id: message.id,
     from: message.sender,
@@ -80,11 +79,11 @@ export function messageView(store: NetworkStore, viewer: string, message: Messag
       message.type === 'reaction' ? { message: message.target ?? '', emoji: message.emoji ?? '' } : null,
     edits: message.type === 'edit' ? (message.target ?? null) : null,
     deletes: message.type === 'delete' ? (message.target ?? null) : null,
-    reactions,
+    reactions: store.reactions(message.id),
     edited: message.editedAt !== null,
     deleted: message.deletedAt !== null,
     // Only linked devices wait for a message: phones have it at once.
-    status: pending ? 'sent' : 'delivered',
+    status: store.isPending(message.seq) ? 'sent' : 'delivered',
     timestamp: rfc3339(message.sentAt),
   }
 }

@@ -150,7 +150,7 @@ export function createBridge(options: BridgeOptions): RunningBridge {
     options.reportState(platform, { userId: login.userId, loginId: login.id }, 'BAD_CREDENTIALS')
     const reason = `\`BAD_CREDENTIALS\` (\`${facts.networkId}-logged-out\`)`
     const text = `State update for +${login.phone}: ${reason}: You were logged out from your phone`
-    void rooms.tell(login.userId, `logged-out-${login.id}-${clock.now()}`, text)
+    void rooms.notify(login.userId, `logged-out-${login.id}-${clock.now()}`, text)
   }
 
   faults.onChange(changed => {

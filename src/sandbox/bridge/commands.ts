@@ -215,13 +215,13 @@ export function createCommands({ context, desk, directory, groups, portals, room
   }
 
   async function notice(roomId: string, txnId: string, body: string): Promise<void> {
-    await homeserver.send({ roomId, type: 'm.room.message', txnId, content: { msgtype: 'm.notice', body } })
+    await homeserver.notice(roomId, txnId, body)
   }
 
   return {
     async greet(roomId, userId) {
       await homeserver.join(roomId)
-      if (rooms.of(userId) !== null) return
+      if (rooms.of(userId) !== undefined) return
       await rooms.set(userId, roomId)
       await notice(
         roomId,

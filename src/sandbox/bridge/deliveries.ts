@@ -190,10 +190,15 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
     return false
   }
 
-  function eventIn(portal: Portal, messageId: string): string | null {
+  function eventIn(portal: Portal, messageId: string): string | undefined {
     return (
       unsettledEvents.get(`${portal.roomId} ${messageId}`) ?? store.eventOfMessage(messageId, portal.roomId)
     )
+  }
+
+  /** The room's event of the message that this one is about. */
+  function targetIn(portal: Portal, { target }: Message): string | undefined {
+    return target === undefined ? undefined : eventIn(portal, target)
   }
 
   /** @returns the event, or null when the room lacks the event that the message refers to */
@@ -208,7 +213,7 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
       default: {
         if (hasLostFile(message)) throw new Undeliverable('its file is gone')
         const mxc = message.media ? await mxcOf(message.media) : null
-        const replyTo = message.replyTo === undefined ? null : eventIn(portal, message.replyTo)
+        const replyTo = message.replyTo === undefined ? undefined : eventIn(portal, message.replyTo)
         logger.debug({ login: login.id, message: message.id }, 'message to its room')
         return send(portal, message, toMatrix(message, mxc, replyTo))
       }
@@ -226,24 +231,24 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
   }
 
   async function sendReaction(portal: Portal, message: Message): Promise<string | null> {
-    const target = message.target === undefined ? null : eventIn(portal, message.target)
-    if (target === null || message.target === undefined) return null
+    const target = targetIn(portal, message)
+    if (target === undefined || message.target === undefined) return null
     const earlier = store.reactionBefore(message.target, message.sender, message.seq)
-    const replaced = earlier === null ? null : eventIn(portal, earlier)
-    if (replaced !== null) await redact(portal, message, replaced)
+    const replaced = earlier === undefined ? undefined : eventIn(portal, earlier)
+    if (replaced !== undefined) await redact(portal, message, replaced)
     if (!message.emoji) return null
     return send(portal, message, reactionContent(target, message.emoji))
   }
 
   async function sendDeletion(portal: Portal, message: Message): Promise<string | null> {
-    const target = message.target === undefined ? null : eventIn(portal, message.target)
-    return target === null ? null : redact(portal, message, target)
+    const target = targetIn(portal, message)
+    return target === undefined ? null : redact(portal, message, target)
   }
 
   async function sendEdit(portal: Portal, message: Message): Promise<string | null> {
-    const target = message.target === undefined ? null : eventIn(portal, message.target)
-    const original = message.target === undefined ? null : store.message(message.target)
-    if (target === null || !original) return null
+    const target = targetIn(portal, message)
+    const original = message.target === undefined ? undefined : store.message(message.target)
+    if (target === undefined || !original) return null
     return send(portal, message, editContent(target, original, message.text))
   }
 

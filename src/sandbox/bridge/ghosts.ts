@@ -1,5 +1,6 @@
 /** Ghosts: Matrix users that represent people of the network, created when first needed. */
 import { SingleFlight } from '../../lib/single-flight.ts'
+import { statementsOf } from '../../lib/statements.ts'
 import type { Chat } from '../network/types.ts'
 import { type BridgeContext, ghostUserId } from './context.ts'
 
@@ -15,24 +16,23 @@ export interface Ghosts {
 
 export function createGhosts(context: BridgeContext): Ghosts {
   const { committer, database, homeserver, network } = context
-  const select = database.query<{ name: string }, [string]>(
-    'SELECT name FROM sandbox_ghost WHERE user_id = ?',
-  )
-  const put = database.query('INSERT OR REPLACE INTO sandbox_ghost (user_id, name) VALUES (?, ?)')
+  const { one, run } = statementsOf(database)
+  const find = one<{ name: string }, [string]>('SELECT name FROM sandbox_ghost WHERE user_id = ?')
+  const put = run<[string, string]>('INSERT OR REPLACE INTO sandbox_ghost (user_id, name) VALUES (?, ?)')
   const underWay = new SingleFlight<string>()
 
   async function make(userId: string, name: string, exists: boolean): Promise<string> {
     if (!exists) await homeserver.register(userId.slice(1, userId.indexOf(':')))
     await homeserver.setDisplayName(userId, name)
-    await committer.write(() => void put.run(userId, name))
+    await committer.write(() => put(userId, name))
     return userId
   }
 
   async function ensureUser(userId: string, phone: string): Promise<string> {
     const { name } = network.store.phone(phone)
-    const known = select.get(userId)
+    const known = find(userId)
     if (known?.name === name) return userId
-    return underWay.run(userId, () => make(userId, name, known !== null))
+    return underWay.run(userId, () => make(userId, name, known !== undefined))
   }
 
   return {

@@ -142,6 +142,9 @@ export function createHomeserverClient(homeserver: HomeserverConnection, asToken
       const query = sentAt === undefined ? undefined : { ts: String(sentAt) }
       return (await call('PUT', path, { as, query, json: content, answer: eventAnswer })).event_id
     },
+    notice(roomId: string, txnId: string, body: string): Promise<string> {
+      return this.send({ roomId, type: 'm.room.message', txnId, content: { msgtype: 'm.notice', body } })
+    },
     async redact(roomId: string, eventId: string, txnId: string, as?: string): Promise<string> {
       const path = `${inRoom(roomId)}/redact/${encodeURIComponent(eventId)}/${encodeURIComponent(txnId)}`
       return (await call('PUT', path, { as, json: {}, answer: eventAnswer })).event_id

@@ -6,8 +6,8 @@
  */
 
 import { SingleFlight } from '../../lib/single-flight.ts'
+import { statementsOf } from '../../lib/statements.ts'
 import type { Chat, Login } from '../network/types.ts'
-import type { SandboxPlatform } from '../platforms.ts'
 import type { BridgeContext } from './context.ts'
 import { ghostUserId } from './context.ts'
 import type { Ghosts } from './ghosts.ts'
@@ -21,20 +21,17 @@ export interface Portal {
   roomId: string
 }
 
-interface PortalRow {
-  login_id: string
-  chat: string
-  platform: SandboxPlatform
-  user_id: string
-  room_id: string | null
+/** A portal whose room may not exist yet. */
+interface PortalRow extends Omit<Portal, 'roomId'> {
+  roomId: string | null
 }
 
 export interface Portals {
   /** @returns the login's room for the chat, created if needed, with its user joined or invited */
   ensure(login: Login, chat: Chat): Promise<Portal>
   /** @returns the room's portal; waits for rooms being created */
-  ofRoom(roomId: string): Promise<Portal | null>
-  find(loginId: string, chatId: string): Portal | null
+  ofRoom(roomId: string): Promise<Portal | undefined>
+  find(loginId: string, chatId: string): Portal | undefined
   /** Someone left or was removed: checks the members again before the next message. */
   doubt(portal: Portal): void
   /** Drops an unusable room; the next message creates a new one. */
@@ -48,45 +45,45 @@ const OLD_BRIDGE_STATE = 'uk.half-shot.bridge'
 
 export function createPortals(context: BridgeContext, ghosts: Ghosts): Portals {
   const { botUserId, committer, database, facts, homeserver, logger, network } = context
+  const { one, all, run } = statementsOf(database)
+  const SELECT =
+    'SELECT login_id AS loginId, chat AS chatId, user_id AS userId, room_id AS roomId FROM sandbox_portal'
   const sql = {
-    find: database.query<PortalRow, [string, string]>(
-      'SELECT * FROM sandbox_portal WHERE login_id = ? AND chat = ?',
-    ),
-    ofRoom: database.query<PortalRow, [string, string]>(
-      'SELECT * FROM sandbox_portal WHERE room_id = ? AND platform = ?',
-    ),
-    unfinished: database.query<PortalRow, [string]>(
-      'SELECT * FROM sandbox_portal WHERE platform = ? AND room_id IS NULL',
-    ),
-    intend: database.query(
+    find: one<PortalRow, [loginId: string, chatId: string]>(`${SELECT} WHERE login_id = ? AND chat = ?`),
+    ofRoom: one<Portal, [roomId: string, platform: string]>(`${SELECT} WHERE room_id = ? AND platform = ?`),
+    unfinished: all<PortalRow, [platform: string]>(`${SELECT} WHERE platform = ? AND room_id IS NULL`),
+    intend: run<[loginId: string, chatId: string, platform: string, userId: string]>(
       'INSERT OR REPLACE INTO sandbox_portal (login_id, chat, platform, user_id, room_id) VALUES (?, ?, ?, ?, NULL)',
     ),
-    finish: database.query('UPDATE sandbox_portal SET room_id = ? WHERE login_id = ? AND chat = ?'),
-    forget: database.query('DELETE FROM sandbox_portal WHERE login_id = ? AND chat = ?'),
+    finish: run<[roomId: string, loginId: string, chatId: string]>(
+      'UPDATE sandbox_portal SET room_id = ? WHERE login_id = ? AND chat = ?',
+    ),
+    forget: run<[loginId: string, chatId: string]>(
+      'DELETE FROM sandbox_portal WHERE login_id = ? AND chat = ?',
+    ),
   }
   const byRoom = new Map<string, Portal>()
   const making = new SingleFlight<Portal>()
   /** Rooms whose members were checked since the start. */
   const settled = new Set<string>()
 
-  function cached(row: PortalRow | null): Portal | null {
-    if (!row || row.room_id === null) return null
-    const known = byRoom.get(row.room_id)
-    if (known?.userId === row.user_id) return known
-    const portal = { loginId: row.login_id, chatId: row.chat, userId: row.user_id, roomId: row.room_id }
-    byRoom.set(row.room_id, portal)
+  function cached(row: PortalRow | undefined): Portal | undefined {
+    if (!row || row.roomId === null) return undefined
+    const known = byRoom.get(row.roomId)
+    if (known?.userId === row.userId) return known
+    const portal = { ...row, roomId: row.roomId }
+    byRoom.set(row.roomId, portal)
     return portal
   }
 
   async function make(login: Login, chat: Chat): Promise<Portal> {
-    const row = sql.find.get(login.id, chat.id)
+    const row = sql.find(login.id, chat.id)
     const existing = cached(row)
     if (existing) return existing
     const left = row ? await findLeftRoom(login, chat) : null
-    if (!row)
-      await committer.write(() => void sql.intend.run(login.id, chat.id, login.platform, login.userId))
+    if (!row) await committer.write(() => sql.intend(login.id, chat.id, login.platform, login.userId))
     const roomId = left ?? (await createRoom(login, chat))
-    await committer.write(() => void sql.finish.run(roomId, login.id, chat.id))
+    await committer.write(() => sql.finish(roomId, login.id, chat.id))
     const portal = { loginId: login.id, chatId: chat.id, userId: login.userId, roomId }
     byRoom.set(roomId, portal)
     if (left === null) settled.add(roomId)
@@ -139,7 +136,7 @@ export function createPortals(context: BridgeContext, ghosts: Ghosts): Portals {
   /** Finds the room that a crash left unrecorded. */
   async function findLeftRoom(login: Login, chat: Chat): Promise<string | null> {
     for (const roomId of await homeserver.joinedRooms()) {
-      if (byRoom.has(roomId) || sql.ofRoom.get(roomId, facts.platform)) continue
+      if (byRoom.has(roomId) || sql.ofRoom(roomId, facts.platform)) continue
       const state = await homeserver.state(roomId, BRIDGE_STATE, facts.networkId)
       const channel = state?.channel as Record<string, unknown> | undefined
       if (channel?.id === channelId(login, chat) && channel['fi.mau.receiver'] === login.id) return roomId
@@ -198,24 +195,24 @@ export function createPortals(context: BridgeContext, ghosts: Ghosts): Portals {
       return making.run(`${login.id} ${chat.id}`, () => prepare(login, chat))
     },
     async ofRoom(roomId) {
-      const known = byRoom.get(roomId) ?? cached(sql.ofRoom.get(roomId, facts.platform))
-      if (known || making.size === 0) return known ?? null
+      const known = byRoom.get(roomId) ?? cached(sql.ofRoom(roomId, facts.platform))
+      if (known || making.size === 0) return known
       await making.settled()
-      return byRoom.get(roomId) ?? null
+      return byRoom.get(roomId)
     },
-    find: (loginId, chatId) => cached(sql.find.get(loginId, chatId)),
+    find: (loginId, chatId) => cached(sql.find(loginId, chatId)),
     doubt: portal => void settled.delete(portal.roomId),
     async forget(portal) {
       byRoom.delete(portal.roomId)
       settled.delete(portal.roomId)
-      await committer.write(() => void sql.forget.run(portal.loginId, portal.chatId))
+      await committer.write(() => sql.forget(portal.loginId, portal.chatId))
     },
     async recover() {
-      for (const row of sql.unfinished.all(facts.platform)) {
-        const login = network.store.login(facts.platform, row.login_id)
-        const chat = network.store.chat(row.chat)
-        if (login && chat && login.userId === row.user_id) await api.ensure(login, chat)
-        else await committer.write(() => void sql.forget.run(row.login_id, row.chat))
+      for (const row of sql.unfinished(facts.platform)) {
+        const login = network.store.login(facts.platform, row.loginId)
+        const chat = network.store.chat(row.chatId)
+        if (login && chat && login.userId === row.userId) await api.ensure(login, chat)
+        else await committer.write(() => sql.forget(row.loginId, row.chatId))
       }
     },
   }

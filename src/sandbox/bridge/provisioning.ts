@@ -93,7 +93,7 @@ export function createProvisioning({
       homeserver: homeserver.serverName,
       bridge_bot: botUserId,
       command_prefix: facts.commandPrefix,
-      ...(managementRoom === null ? {} : { management_room: managementRoom }),
+      ...(managementRoom === undefined ? {} : { management_room: managementRoom }),
       logins: loginsOf(userId).map(describeLogin),
     }
   }

@@ -10,8 +10,8 @@ export interface MatrixContent {
  * @param mxc of the message's file at the homeserver, if any
  * @param replyTo the quoted event, if the room has it
  */
-export function toMatrix(message: Message, mxc: string | null, replyTo: string | null): MatrixContent {
-  const relation = replyTo === null ? {} : { 'm.relates_to': { 'm.in_reply_to': { event_id: replyTo } } }
+export function toMatrix(message: Message, mxc: string | null, replyTo: string | undefined): MatrixContent {
+  const relation = replyTo === undefined ? {} : { 'm.relates_to': { 'm.in_reply_to': { event_id: replyTo } } }
   if (message.type === 'sticker' && message.media) {
     return { type: 'm.sticker', content: { ...stickerContent(message, message.media, mxc), ...relation } }
   }

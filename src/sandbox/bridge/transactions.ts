@@ -127,7 +127,8 @@ export function createTransactions(
     const { delayMs } = faults.of(facts.platform)
     if (delayMs > 0) await clock.sleep(delayMs, context.stopping)
     for (const job of jobs) job.fate ??= refusals.of(job.event.event_id)
-    for (const job of jobs) if (!job.fate && store.messageOfEvent(job.event.event_id) === null) spoil(job)
+    for (const job of jobs)
+      if (!job.fate && store.messageOfEvent(job.event.event_id) === undefined) spoil(job)
     const downloads: Downloads = new Map()
     await Promise.all(jobs.map(job => downloadPlaces.run(() => fetchMedia(job, downloads))))
     const { fates, posted } = await postAll(jobs)
@@ -145,7 +146,7 @@ export function createTransactions(
     try {
       return await committer.write(() => post(jobs))
     } finally {
-      for (const { media } of jobs) if (media && store.media(media.id) === null) await files.discard(media.id)
+      for (const { media } of jobs) if (media && !store.media(media.id)) await files.discard(media.id)
     }
   }
 
@@ -163,8 +164,8 @@ export function createTransactions(
 
   async function fetchMedia(job: Job, downloads: Downloads): Promise<void> {
     const wanted = job.incoming?.media
-    if (!wanted || job.fate || store.messageOfEvent(job.event.event_id) !== null) return
-    job.media = store.mediaByMxc(wanted.mxc)
+    if (!wanted || job.fate || store.messageOfEvent(job.event.event_id) !== undefined) return
+    job.media = store.mediaByMxc(wanted.mxc) ?? null
     if (job.media) return
     try {
       const download = downloads.get(wanted.mxc) ?? downloadMedia(wanted)
@@ -201,7 +202,7 @@ export function createTransactions(
         status: 'SUCCESS',
         deliveredTo: recipientGhosts(context, job.login.phone, job.chat),
       }
-      if (store.messageOfEvent(job.event.event_id) !== null) return success
+      if (store.messageOfEvent(job.event.event_id) !== undefined) return success
       const content = contentOf(job.incoming, job.media)
       if ('status' in content) return content
       const origin = { loginId: job.login.id, roomId: job.portal.roomId, eventId: job.event.event_id }
@@ -214,7 +215,8 @@ export function createTransactions(
   function contentOf(incoming: Incoming, media: Media | null): Content | Fate {
     const { type, text, emoji, latitude, longitude } = incoming
     if (incoming.targetEvent !== undefined) return relatedContent(incoming, incoming.targetEvent)
-    const replyTo = incoming.replyToEvent === undefined ? null : store.messageOfEvent(incoming.replyToEvent)
+    const { replyToEvent } = incoming
+    const replyTo = replyToEvent === undefined ? undefined : store.messageOfEvent(replyToEvent)
     return {
       type,
       text,
@@ -223,15 +225,15 @@ export function createTransactions(
       longitude,
       media: media ?? undefined,
       fileName: incoming.media?.name,
-      replyTo: replyTo ?? undefined,
+      replyTo,
     }
   }
 
   function relatedContent({ type, text, emoji }: Incoming, targetEvent: string): Content | Fate {
     const target = store.messageOfEvent(targetEvent)
-    if (target === null)
+    if (target === undefined)
       return permanent('m.event_not_handled', 'The message that this is about is not known')
-    const original = type === 'delete' ? store.message(target) : null
+    const original = type === 'delete' ? store.message(target) : undefined
     // Redacting a reaction retracts it; redacting an edit or a message deletes the message.
     if (original?.type === 'reaction')
       return { type: 'reaction', text: '', target: original.target, emoji: '' }

@@ -26,7 +26,7 @@ export function isEchoed({ type }: Content): boolean {
 interface Situation {
   /** Earlier messages in the chat, of the sender and the others, oldest first. */
   earlier: readonly Message[]
-  quoted: Message | null
+  quoted: Message | undefined
   /** True when the sender's device has the message; otherwise it can't be answering it. */
   isKnown(message: Message): boolean
 }

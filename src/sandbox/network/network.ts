@@ -72,7 +72,7 @@ export function createNetwork(store: NetworkStore, committer: Committer, clock: 
 
   function postOne({ chat, sender, content, origin }: NewMessage): Posted {
     const message = store.addMessage(chat, sender, content, clock.now())
-    return { message, chat, deliveries: store.addDeliveries(chat, message.seq, origin?.loginId ?? null) }
+    return { message, chat, deliveries: store.addDeliveries(chat, message.seq, origin?.loginId) }
   }
 
   function postInTransaction(message: NewMessage): Posted[] {
@@ -99,8 +99,8 @@ export function createNetwork(store: NetworkStore, committer: Committer, clock: 
     const recent = store.lastMessages(message.sender, chat.id, MESSAGES_LOOKED_AT)
     return answersEcho(message, {
       earlier: recent.filter(({ seq }) => seq < message.seq),
-      quoted: message.replyTo === undefined ? null : store.message(message.replyTo),
-      isKnown: ({ id }) => store.eventOfMessage(id, roomId) !== null,
+      quoted: message.replyTo === undefined ? undefined : store.message(message.replyTo),
+      isKnown: ({ id }) => store.eventOfMessage(id, roomId) !== undefined,
     })
   }
 
@@ -155,7 +155,7 @@ export function createNetwork(store: NetworkStore, committer: Committer, clock: 
     async savePhone(phone, contacts) {
       await committer.write(() => {
         store.putPhone(phone, clock.now())
-        for (const contact of contacts) store.putContact(phone.phone, contact)
+        for (const contact of contacts) store.putContact(phone.phone, contact.phone, contact.name)
       })
       notify({ kind: 'directory' })
       return phone

@@ -34,16 +34,16 @@ const SEEDED = 'seeded_at'
 
 /** Runs once per database; people's later changes stay. */
 export async function seedNetwork(store: NetworkStore, committer: Committer, now: number): Promise<void> {
-  if (store.setting(SEEDED) !== null) return
+  if (store.setting(SEEDED) !== undefined) return
   await committer.write(() => {
-    if (store.setting(SEEDED) !== null) return
+    if (store.setting(SEEDED) !== undefined) return
     const names = new Map(PHONES.map(({ phone, name }) => [phone, name]))
     for (const [index, { phone, name, contacts }] of PHONES.entries()) {
       // One millisecond apart, so that lists show them in this order.
       const phoneRow = { phone, name, echo: true, platforms: SANDBOX_PLATFORMS, twoFactor: null }
       store.putPhone(phoneRow, now + index)
       for (const contact of contacts ?? []) {
-        store.putContact(phone, { phone: contact, name: names.get(contact) ?? contact })
+        store.putContact(phone, contact, names.get(contact) ?? contact)
       }
     }
     store.putPhone(SERVICE_PHONE, now + PHONES.length)

@@ -109,8 +109,6 @@ export interface Delivery {
   loginId: string
   chatId: string
   seq: number
-  /** History from before the linking: it keeps its own time. */
-  backfill: boolean
 }
 
 /** A message's source in Matrix. */
@@ -118,14 +116,4 @@ export interface Origin {
   loginId: string
   roomId: string
   eventId: string
-}
-
-/** A message as a phone shows it, with the chat as that phone knows it and later changes. */
-export interface ShownMessage extends Message {
-  platform: SandboxPlatform
-  group: Group | null
-  members: readonly string[]
-  reactions: readonly { from: string; emoji: string }[]
-  /** A linked device doesn't have it yet. */
-  pending: boolean
 }

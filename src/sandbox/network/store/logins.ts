@@ -1,69 +1,43 @@
 /** Table of accounts linked to a user of the homeserver. */
 import type { Database } from 'bun:sqlite'
-import type { PlatformFacts, SandboxPlatform } from '../../platforms.ts'
+import { statementsOf } from '../../../lib/statements.ts'
+import type { PlatformFacts } from '../../platforms.ts'
 import type { Login } from '../types.ts'
 
-interface LoginRow {
-  platform: SandboxPlatform
-  id: string
-  phone: string
-  user_id: string
-  linked_at: number
-}
+const SELECT = 'SELECT platform, id, phone, user_id AS userId, linked_at AS linkedAt FROM sandbox_login'
 
 export type LoginStore = ReturnType<typeof createLoginStore>
 
 export function createLoginStore(database: Database) {
-  const sql = {
-    login: database.query<LoginRow, [string, string]>(
-      'SELECT * FROM sandbox_login WHERE platform = ? AND id = ?',
-    ),
-    logins: database.query<LoginRow, []>('SELECT * FROM sandbox_login ORDER BY linked_at, id'),
-    loginsOfUser: database.query<LoginRow, [string, string]>(
-      'SELECT * FROM sandbox_login WHERE platform = ? AND user_id = ? ORDER BY linked_at, id',
-    ),
-    putLogin: database.query(
-      `INSERT INTO sandbox_login (platform, id, phone, user_id, linked_at) VALUES (?, ?, ?, ?, ?)
-       ON CONFLICT (platform, id) DO UPDATE SET user_id = excluded.user_id, linked_at = excluded.linked_at`,
-    ),
-    dropLogin: database.query('DELETE FROM sandbox_login WHERE platform = ? AND id = ?'),
-    dropDeliveries: database.query('DELETE FROM sandbox_delivery WHERE platform = ? AND login_id = ?'),
-    dropForeignPortals: database.query(
-      'DELETE FROM sandbox_portal WHERE platform = ? AND login_id = ? AND user_id <> ?',
-    ),
-  }
-
-  const api = {
-    login(platform: SandboxPlatform, loginId: string): Login | null {
-      const row = sql.login.get(platform, loginId)
-      return row && toLogin(row)
-    },
+  const { one, all, run } = statementsOf(database)
+  const login = one<Login, [platform: string, loginId: string]>(`${SELECT} WHERE platform = ? AND id = ?`)
+  const putLogin = run<[string, string, string, string, number]>(
+    `INSERT INTO sandbox_login (platform, id, phone, user_id, linked_at) VALUES (?, ?, ?, ?, ?)
+     ON CONFLICT (platform, id) DO UPDATE SET user_id = excluded.user_id, linked_at = excluded.linked_at`,
+  )
+  const dropForeignPortals = run<[string, string, string]>(
+    'DELETE FROM sandbox_portal WHERE platform = ? AND login_id = ? AND user_id <> ?',
+  )
+  const dropLogin = run<[string, string]>('DELETE FROM sandbox_login WHERE platform = ? AND id = ?')
+  const dropDeliveries = run<[string, string]>(
+    'DELETE FROM sandbox_delivery WHERE platform = ? AND login_id = ?',
+  )
+  return {
+    login,
     /** Login of a phone: a platform links an account at most once. */
-    loginOfPhone: (facts: PlatformFacts, phone: string): Login | null =>
-      api.login(facts.platform, facts.accountId(phone)),
-    logins: (): Login[] => sql.logins.all().map(toLogin),
-    loginsOfUser: (platform: SandboxPlatform, userId: string): Login[] =>
-      sql.loginsOfUser.all(platform, userId).map(toLogin),
+    loginOfPhone: (facts: PlatformFacts, phone: string) => login(facts.platform, facts.accountId(phone)),
+    loginsOfUser: all<Login, [platform: string, userId: string]>(
+      `${SELECT} WHERE platform = ? AND user_id = ? ORDER BY linked_at, id`,
+    ),
     /** Links an account; drops rooms that another user had for it. */
-    putLogin(login: Login): void {
-      sql.putLogin.run(login.platform, login.id, login.phone, login.userId, login.linkedAt)
-      sql.dropForeignPortals.run(login.platform, login.id, login.userId)
+    putLogin({ platform, id, phone, userId, linkedAt }: Login): void {
+      putLogin(platform, id, phone, userId, linkedAt)
+      dropForeignPortals(platform, id, userId)
     },
     /** Removes a login and its pending deliveries. @returns true if there was one */
-    dropLogin(platform: SandboxPlatform, loginId: string): boolean {
-      sql.dropDeliveries.run(platform, loginId)
-      return sql.dropLogin.run(platform, loginId).changes > 0
+    dropLogin(platform: string, loginId: string): boolean {
+      dropDeliveries(platform, loginId)
+      return dropLogin(platform, loginId) > 0
     },
-  }
-  return api
-}
-
-function toLogin(row: LoginRow): Login {
-  return {
-    platform: row.platform,
-    id: row.id,
-    phone: row.phone,
-    userId: row.user_id,
-    linkedAt: row.linked_at,
   }
 }

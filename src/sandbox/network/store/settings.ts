@@ -1,14 +1,14 @@
 /** Table of the network's own facts. */
 import type { Database } from 'bun:sqlite'
+import { statementsOf } from '../../../lib/statements.ts'
 
 export function createSettingStore(database: Database) {
-  const sql = {
-    setting: database.query<{ value: string }, [string]>('SELECT value FROM sandbox_setting WHERE name = ?'),
-    putSetting: database.query('INSERT OR REPLACE INTO sandbox_setting (name, value) VALUES (?, ?)'),
-  }
-
+  const { one, run } = statementsOf(database)
+  const setting = one<{ value: string }, [string]>('SELECT value FROM sandbox_setting WHERE name = ?')
   return {
-    setting: (name: string): string | null => sql.setting.get(name)?.value ?? null,
-    putSetting: (name: string, value: string): void => void sql.putSetting.run(name, value),
+    setting: (name: string): string | undefined => setting(name)?.value,
+    putSetting: run<[name: string, value: string]>(
+      'INSERT OR REPLACE INTO sandbox_setting (name, value) VALUES (?, ?)',
+    ),
   }
 }
