@@ -7,7 +7,7 @@ import { TurnBudget } from '../lib/turn-budget.ts'
 import type { Requester } from './call.ts'
 import type { Core } from './core.ts'
 import { type Json, type JsonObject, parseStored } from './json.ts'
-import { speaksInStored } from './speaking.ts'
+import { speaksInStored } from './puppets.ts'
 
 export const DIRECT_TYPE = 'm.direct'
 const NO_ROOM = 0

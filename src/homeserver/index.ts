@@ -5,11 +5,12 @@
 
 import type { ForgottenRows } from '../lib/aged-rows.ts'
 import { isOutOfSpace } from '../lib/out-of-space.ts'
+import { MalformedPath } from '../lib/path-router.ts'
 import type { AppserviceRegistration } from './appservices.ts'
 import { type Answer, accessToken, authenticate, isKnownToken } from './call.ts'
 import { Core, type CoreOptions } from './core.ts'
 import { pathOfUri, sweepUploads } from './endpoints/media.ts'
-import { MatrixError, notFound, unrecognized } from './errors.ts'
+import { invalidParam, MatrixError, notFound, unrecognized } from './errors.ts'
 import { randomId, tokenHash } from './identifiers.ts'
 import { forgetMedia } from './media-retention.ts'
 import { assertMaySpeak } from './puppets.ts'
@@ -86,6 +87,7 @@ class EmbeddedHomeserver implements Homeserver {
       return answer instanceof Response ? answer : Response.json(answer)
     } catch (error) {
       if (error instanceof MatrixError) return error.toResponse()
+      if (error instanceof MalformedPath) return invalidParam(error.message).toResponse()
       if (isOutOfSpace(error))
         return new MatrixError(507, 'M_UNKNOWN', 'There is no space left to store this').toResponse()
       if (request.signal.aborted)
@@ -101,18 +103,16 @@ class EmbeddedHomeserver implements Homeserver {
 
   private answer(request: Request): Answer | Promise<Answer> {
     const { path, query } = splitUrl(request.url)
-    const match = this.router.match(request.method, path)
-    if (!match) throw unrecognized(404)
-    if ('methodNotAllowed' in match) throw unrecognized(405)
+    const match = this.router.find(request.method, path)
+    if (!match) throw unrecognized(this.router.methodsOf(path).length > 0 ? 405 : 404)
     const { handler: endpoint, params } = match
     if (endpoint.isOpen) return endpoint.handler(this.core, request, query)
     if (isLegacyDownload(path) && !accessToken(request, query)) throw notFound('Media needs an access token')
     const requester = authenticate(this.core, request, query)
     const call = { core: this.core, request, params, query, requester }
-    const { handler } = endpoint
     const answer = () => {
-      assertMaySpeak(call, handler)
-      return handler(call)
+      assertMaySpeak(call, endpoint.isRoomless)
+      return endpoint.handler(call)
     }
     const prepared = this.core.prepareRoom(params.roomId ?? params.roomIdOrAlias ?? params.roomAlias)
     return prepared === undefined ? answer() : prepared.then(answer)

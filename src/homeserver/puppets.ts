@@ -3,52 +3,22 @@
  * users is in, or has invited the puppet to. Other rooms are hidden from it, also in account data
  * (`m.direct`); other global account data isn't shared at all.
  */
-import type { Call, Handler, Requester } from './call.ts'
+import type { Call, Requester } from './call.ts'
 import type { Core } from './core.ts'
-import { capabilities, whoami } from './endpoints/account.ts'
-import { getAccountData, getFilter, postFilter, putAccountData } from './endpoints/account-data.ts'
-import { getAlias, publicRooms } from './endpoints/directory.ts'
-import { createMedia, download, mediaConfig, upload, uploadReserved } from './endpoints/media.ts'
-import { joinedRooms } from './endpoints/membership.ts'
-import { getPresence, putPresence } from './endpoints/presence.ts'
-import { getAvatar, getDisplayname, getProfile } from './endpoints/profile.ts'
-import { getPushRules } from './endpoints/push-rules.ts'
-import { sync } from './endpoints/sync.ts'
 import { forbidden, notFound } from './errors.ts'
-import { speaksIn } from './speaking.ts'
 
-/** Calls that neither name nor reveal a room. */
-const OF_NO_ROOM: ReadonlySet<Handler> = new Set<Handler>([
-  capabilities,
-  createMedia,
-  download,
-  getAccountData,
-  getAlias,
-  getAvatar,
-  getDisplayname,
-  getFilter,
-  getPresence,
-  getProfile,
-  getPushRules,
-  joinedRooms,
-  mediaConfig,
-  postFilter,
-  publicRooms,
-  putAccountData,
-  putPresence,
-  sync,
-  upload,
-  uploadReserved,
-  whoami,
-])
-
-/** Throws M_FORBIDDEN unless the appservice may make this call as its puppet. */
-export function assertMaySpeak({ core, requester, params }: Call, handler: Handler): void {
+/** Throws M_FORBIDDEN unless the requester may make this call, as its puppet or as itself. */
+export function assertMaySpeak({ core, requester, params }: Call, isRoomless: boolean): void {
   if (!requester.isPuppet) return
   const room = params.roomId ?? params.roomIdOrAlias
-  if (room !== undefined) assertSpeaksIn(core, requester, roomIdOf(core, room))
-  else if (!OF_NO_ROOM.has(handler))
+  if (room === undefined) {
+    if (isRoomless) return
     throw forbidden(`The application service can't do this as ${requester.userId}, who isn't its own user`)
+  }
+  if (!speaksIn(core, requester, roomIdOf(core, room)))
+    throw forbidden(
+      `No user of the application service is in the room, so it can't be ${requester.userId} there`,
+    )
 }
 
 function roomIdOf(core: Core, idOrAlias: string): string {
@@ -58,9 +28,19 @@ function roomIdOf(core: Core, idOrAlias: string): string {
   return known.room_id
 }
 
-function assertSpeaksIn(core: Core, requester: Requester, roomId: string): void {
-  if (!speaksIn(core, requester, roomId))
-    throw forbidden(
-      `No user of the application service is in the room, so it can't be ${requester.userId} there`,
-    )
+/** Like `speaksIn`, for a room that may not be in memory. */
+export async function speaksInStored(core: Core, requester: Requester, roomId: string): Promise<boolean> {
+  if (requester.isPuppet) await core.rooms.prepare(roomId)
+  return speaksIn(core, requester, roomId)
+}
+
+/** False when an appservice acts as somebody else's user in a room without its own users. */
+export function speaksIn(core: Core, { userId, appservice, isPuppet }: Requester, roomId: string): boolean {
+  if (!isPuppet || !appservice) return true
+  const room = core.rooms.read(roomId)
+  if (!room) return false
+  if (room.hasUserOf(appservice.num)) return true
+  if (room.membershipOf(userId) !== 'invite') return false
+  const invitation = core.events.currentState(room.num, 'm.room.member', userId)
+  return invitation !== undefined && appservice.namespaces.hasUser(invitation.sender)
 }

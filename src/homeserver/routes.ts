@@ -1,98 +1,42 @@
 /** The whole client-server API as a table. */
+import { PathRouter } from '../lib/path-router.ts'
 import type { Answer, Handler } from './call.ts'
 import type { Core } from './core.ts'
-import {
-  capabilities,
-  logIn,
-  loginFlows,
-  logOut,
-  logOutAll,
-  register,
-  versions,
-  whoami,
-} from './endpoints/account.ts'
-import {
-  deleteTag,
-  getAccountData,
-  getFilter,
-  getTags,
-  postFilter,
-  putAccountData,
-  putTag,
-} from './endpoints/account-data.ts'
+import * as account from './endpoints/account.ts'
+import * as accountData from './endpoints/account-data.ts'
 import { ping } from './endpoints/appservice-ping.ts'
 import { createRoom } from './endpoints/create-room.ts'
-import { deleteDevice, deleteDevices, getDevice, listDevices, putDevice } from './endpoints/devices.ts'
-import {
-  deleteAlias,
-  getAlias,
-  publicRooms,
-  putAlias,
-  putRoomVisibility,
-  roomAliases,
-  roomVisibility,
-} from './endpoints/directory.ts'
+import * as devices from './endpoints/devices.ts'
+import * as directory from './endpoints/directory.ts'
 import { getHierarchy } from './endpoints/hierarchy.ts'
-import { getContext, getEvent, getMessages, getRelations, getThreads } from './endpoints/history.ts'
-import {
-  claimKeys,
-  keyChanges,
-  queryKeys,
-  uploadCrossSigning,
-  uploadKeys,
-  uploadSignatures,
-} from './endpoints/keys.ts'
-import { createMedia, download, mediaConfig, upload, uploadReserved } from './endpoints/media.ts'
-import { ban, forget, invite, join, joinedRooms, kick, knock, leave, unban } from './endpoints/membership.ts'
-import {
-  absent,
-  NO_REGISTRATION,
-  notifications,
-  pushers,
-  refused,
-  setPusher,
-  thirdPartyIdDenied,
-  thirdPartyIds,
-  thirdPartyProtocols,
-  turnServer,
-  unknownRefreshToken,
-  urlPreview,
-  whois,
-} from './endpoints/nothing-here.ts'
-import { getPresence, putPresence } from './endpoints/presence.ts'
-import {
-  getAvatar,
-  getDisplayname,
-  getProfile,
-  putAvatar,
-  putDisplayname,
-  searchUsers,
-} from './endpoints/profile.ts'
-import {
-  deletePushRule,
-  getGlobalPushRules,
-  getPushRule,
-  getPushRuleField,
-  getPushRules,
-  putPushRule,
-  putPushRuleField,
-} from './endpoints/push-rules.ts'
-import { getJoinedMembers, getMembers, getState, getStateEvent } from './endpoints/read-state.ts'
-import { postReadMarkers, postReceipt, putTyping } from './endpoints/receipts.ts'
-import { putState, redact, send } from './endpoints/send.ts'
+import * as history from './endpoints/history.ts'
+import * as keys from './endpoints/keys.ts'
+import * as media from './endpoints/media.ts'
+import * as membership from './endpoints/membership.ts'
+import * as nothing from './endpoints/nothing-here.ts'
+import * as profile from './endpoints/profile.ts'
+import * as pushRules from './endpoints/push-rules.ts'
+import * as state from './endpoints/read-state.ts'
+import * as receipts from './endpoints/receipts.ts'
+import * as sending from './endpoints/send.ts'
 import { sync } from './endpoints/sync.ts'
 import { sendToDevice } from './endpoints/to-device.ts'
-import { Router } from './router.ts'
 
-type Route = readonly [method: string, path: string, handler: Handler]
+/** Marks a call that neither names nor reveals a room, which a puppet may make, too. */
+const ROOMLESS = true
+
+type Route = readonly [method: string, path: string, handler: Handler, isRoomless?: true]
 
 /** Answers any requester, with an account or without. */
 type OpenHandler = (core: Core, request: Request, query: URLSearchParams) => Answer | Promise<Answer>
 type OpenRoute = readonly [method: string, path: string, handler: OpenHandler]
 
 /** A route's handler and who may call it. */
-export type Endpoint = { isOpen: true; handler: OpenHandler } | { isOpen: false; handler: Handler }
+export type Endpoint =
+  | { isOpen: true; handler: OpenHandler }
+  | { isOpen: false; handler: Handler; isRoomless: boolean }
 
+const { absent, refused } = nothing
 const noBackup = absent('This server keeps no backups of keys')
 const noNetwork = absent('This server knows no third-party networks')
 const noSignOn = absent('This server has no single sign-on, and no pages for it')
@@ -101,175 +45,182 @@ const noChangeOfAccount = refused('Accounts of this server have no passwords, ad
 
 /** Paths below /_matrix/client/v3 (and /r0, its name in older versions). */
 const V3: readonly Route[] = [
-  ['GET', '/capabilities', capabilities],
-  ['GET', '/account/whoami', whoami],
-  ['POST', '/logout', logOut],
-  ['POST', '/logout/all', logOutAll],
-  ['GET', '/devices', listDevices],
-  ['GET', '/devices/{deviceId}', getDevice],
-  ['PUT', '/devices/{deviceId}', putDevice],
-  ['DELETE', '/devices/{deviceId}', deleteDevice],
-  ['POST', '/delete_devices', deleteDevices],
-  ['GET', '/profile/{userId}', getProfile],
-  ['GET', '/profile/{userId}/displayname', getDisplayname],
-  ['PUT', '/profile/{userId}/displayname', putDisplayname],
-  ['GET', '/profile/{userId}/avatar_url', getAvatar],
-  ['PUT', '/profile/{userId}/avatar_url', putAvatar],
-  ['POST', '/user_directory/search', searchUsers],
+  ['GET', '/capabilities', account.capabilities, ROOMLESS],
+  ['GET', '/account/whoami', account.whoami, ROOMLESS],
+  ['POST', '/logout', account.logOut],
+  ['POST', '/logout/all', account.logOutAll],
+  ['GET', '/devices', devices.listDevices],
+  ['GET', '/devices/:deviceId', devices.getDevice],
+  ['PUT', '/devices/:deviceId', devices.putDevice],
+  ['DELETE', '/devices/:deviceId', devices.deleteDevice],
+  ['POST', '/delete_devices', devices.deleteDevices],
+  ['GET', '/profile/:userId', profile.getProfile, ROOMLESS],
+  ['GET', '/profile/:userId/displayname', profile.getDisplayname, ROOMLESS],
+  ['PUT', '/profile/:userId/displayname', profile.putDisplayname],
+  ['GET', '/profile/:userId/avatar_url', profile.getAvatar, ROOMLESS],
+  ['PUT', '/profile/:userId/avatar_url', profile.putAvatar],
+  ['POST', '/user_directory/search', profile.searchUsers],
   ['POST', '/createRoom', createRoom],
-  ['POST', '/join/{roomIdOrAlias}', join],
-  ['POST', '/knock/{roomIdOrAlias}', knock],
-  ['POST', '/rooms/{roomId}/join', join],
-  ['POST', '/rooms/{roomId}/invite', invite],
-  ['POST', '/rooms/{roomId}/leave', leave],
-  ['POST', '/rooms/{roomId}/forget', forget],
-  ['POST', '/rooms/{roomId}/kick', kick],
-  ['POST', '/rooms/{roomId}/ban', ban],
-  ['POST', '/rooms/{roomId}/unban', unban],
-  ['GET', '/joined_rooms', joinedRooms],
-  ['PUT', '/rooms/{roomId}/send/{eventType}/{txnId}', send],
-  ['PUT', '/rooms/{roomId}/state/{eventType}', putState],
-  ['PUT', '/rooms/{roomId}/state/{eventType}/{stateKey}', putState],
-  ['PUT', '/rooms/{roomId}/redact/{eventId}/{txnId}', redact],
-  ['GET', '/rooms/{roomId}/aliases', roomAliases],
-  ['GET', '/directory/room/{roomAlias}', getAlias],
-  ['PUT', '/directory/room/{roomAlias}', putAlias],
-  ['DELETE', '/directory/room/{roomAlias}', deleteAlias],
-  ['GET', '/directory/list/room/{roomId}', roomVisibility],
-  ['PUT', '/directory/list/room/{roomId}', putRoomVisibility],
-  ['PUT', '/directory/list/appservice/{networkId}/{roomId}', putRoomVisibility],
-  ['GET', '/publicRooms', publicRooms],
-  ['POST', '/publicRooms', publicRooms],
-  ['GET', '/rooms/{roomId}/state', getState],
-  ['GET', '/rooms/{roomId}/state/{eventType}', getStateEvent],
-  ['GET', '/rooms/{roomId}/state/{eventType}/{stateKey}', getStateEvent],
-  ['GET', '/rooms/{roomId}/members', getMembers],
-  ['GET', '/rooms/{roomId}/joined_members', getJoinedMembers],
-  ['GET', '/rooms/{roomId}/messages', getMessages],
-  ['GET', '/rooms/{roomId}/event/{eventId}', getEvent],
-  ['GET', '/rooms/{roomId}/context/{eventId}', getContext],
-  ['POST', '/rooms/{roomId}/receipt/{receiptType}/{eventId}', postReceipt],
-  ['POST', '/rooms/{roomId}/read_markers', postReadMarkers],
-  ['PUT', '/rooms/{roomId}/typing/{userId}', putTyping],
-  ['GET', '/sync', sync],
-  ['POST', '/user/{userId}/filter', postFilter],
-  ['GET', '/user/{userId}/filter/{filterId}', getFilter],
-  ['GET', '/user/{userId}/account_data/{type}', getAccountData],
-  ['PUT', '/user/{userId}/account_data/{type}', putAccountData],
-  ['GET', '/user/{userId}/rooms/{roomId}/account_data/{type}', getAccountData],
-  ['PUT', '/user/{userId}/rooms/{roomId}/account_data/{type}', putAccountData],
-  ['GET', '/user/{userId}/rooms/{roomId}/tags', getTags],
-  ['PUT', '/user/{userId}/rooms/{roomId}/tags/{tag}', putTag],
-  ['DELETE', '/user/{userId}/rooms/{roomId}/tags/{tag}', deleteTag],
-  ['GET', '/presence/{userId}/status', getPresence],
-  ['PUT', '/presence/{userId}/status', putPresence],
-  ['GET', '/pushrules', getPushRules],
-  ['GET', '/pushrules/', getPushRules],
-  ['GET', '/pushrules/global', getGlobalPushRules],
-  ['GET', '/pushrules/global/', getGlobalPushRules],
-  ['GET', '/pushrules/global/{kind}/{ruleId}', getPushRule],
-  ['PUT', '/pushrules/global/{kind}/{ruleId}', putPushRule],
-  ['DELETE', '/pushrules/global/{kind}/{ruleId}', deletePushRule],
-  ['GET', '/pushrules/global/{kind}/{ruleId}/enabled', getPushRuleField],
-  ['PUT', '/pushrules/global/{kind}/{ruleId}/enabled', putPushRuleField],
-  ['GET', '/pushrules/global/{kind}/{ruleId}/actions', getPushRuleField],
-  ['PUT', '/pushrules/global/{kind}/{ruleId}/actions', putPushRuleField],
-  ['GET', '/voip/turnServer', turnServer],
-  ['GET', '/thirdparty/protocols', thirdPartyProtocols],
-  ['GET', '/thirdparty/protocol/{protocol}', noNetwork],
+  ['POST', '/join/:roomIdOrAlias', membership.join],
+  ['POST', '/knock/:roomIdOrAlias', membership.knock],
+  ['POST', '/rooms/:roomId/join', membership.join],
+  ['POST', '/rooms/:roomId/invite', membership.invite],
+  ['POST', '/rooms/:roomId/leave', membership.leave],
+  ['POST', '/rooms/:roomId/forget', membership.forget],
+  ['POST', '/rooms/:roomId/kick', membership.kick],
+  ['POST', '/rooms/:roomId/ban', membership.ban],
+  ['POST', '/rooms/:roomId/unban', membership.unban],
+  ['GET', '/joined_rooms', membership.joinedRooms, ROOMLESS],
+  ['PUT', '/rooms/:roomId/send/:eventType/:txnId', sending.send],
+  ['PUT', '/rooms/:roomId/state/:eventType', sending.putState],
+  ['PUT', '/rooms/:roomId/state/:eventType/', sending.putState],
+  ['PUT', '/rooms/:roomId/state/:eventType/:stateKey', sending.putState],
+  ['PUT', '/rooms/:roomId/redact/:eventId/:txnId', sending.redact],
+  ['GET', '/rooms/:roomId/aliases', directory.roomAliases],
+  ['GET', '/directory/room/:roomAlias', directory.getAlias, ROOMLESS],
+  ['PUT', '/directory/room/:roomAlias', directory.putAlias],
+  ['DELETE', '/directory/room/:roomAlias', directory.deleteAlias],
+  ['GET', '/directory/list/room/:roomId', directory.roomVisibility],
+  ['PUT', '/directory/list/room/:roomId', directory.putRoomVisibility],
+  ['PUT', '/directory/list/appservice/:networkId/:roomId', directory.putRoomVisibility],
+  ['GET', '/publicRooms', directory.publicRooms, ROOMLESS],
+  ['POST', '/publicRooms', directory.publicRooms, ROOMLESS],
+  ['GET', '/rooms/:roomId/state', state.getState],
+  ['GET', '/rooms/:roomId/state/:eventType', state.getStateEvent],
+  ['GET', '/rooms/:roomId/state/:eventType/', state.getStateEvent],
+  ['GET', '/rooms/:roomId/state/:eventType/:stateKey', state.getStateEvent],
+  ['GET', '/rooms/:roomId/members', state.getMembers],
+  ['GET', '/rooms/:roomId/joined_members', state.getJoinedMembers],
+  ['GET', '/rooms/:roomId/messages', history.getMessages],
+  ['GET', '/rooms/:roomId/event/:eventId', history.getEvent],
+  ['GET', '/rooms/:roomId/context/:eventId', history.getContext],
+  ['POST', '/rooms/:roomId/receipt/:receiptType/:eventId', receipts.postReceipt],
+  ['POST', '/rooms/:roomId/read_markers', receipts.postReadMarkers],
+  ['PUT', '/rooms/:roomId/typing/:userId', receipts.putTyping],
+  ['GET', '/sync', sync, ROOMLESS],
+  ['POST', '/user/:userId/filter', accountData.postFilter, ROOMLESS],
+  ['GET', '/user/:userId/filter/:filterId', accountData.getFilter, ROOMLESS],
+  ['GET', '/user/:userId/account_data/:type', accountData.getAccountData, ROOMLESS],
+  ['PUT', '/user/:userId/account_data/:type', accountData.putAccountData, ROOMLESS],
+  ['GET', '/user/:userId/rooms/:roomId/account_data/:type', accountData.getAccountData],
+  ['PUT', '/user/:userId/rooms/:roomId/account_data/:type', accountData.putAccountData],
+  ['GET', '/user/:userId/rooms/:roomId/tags', accountData.getTags],
+  ['PUT', '/user/:userId/rooms/:roomId/tags/:tag', accountData.putTag],
+  ['DELETE', '/user/:userId/rooms/:roomId/tags/:tag', accountData.deleteTag],
+  ['GET', '/presence/:userId/status', nothing.getPresence, ROOMLESS],
+  ['PUT', '/presence/:userId/status', nothing.putPresence, ROOMLESS],
+  ['GET', '/pushrules', pushRules.getPushRules, ROOMLESS],
+  ['GET', '/pushrules/', pushRules.getPushRules, ROOMLESS],
+  ['GET', '/pushrules/global', pushRules.getGlobalPushRules],
+  ['GET', '/pushrules/global/', pushRules.getGlobalPushRules],
+  ['GET', '/pushrules/global/:kind/:ruleId', pushRules.getPushRule],
+  ['PUT', '/pushrules/global/:kind/:ruleId', pushRules.putPushRule],
+  ['DELETE', '/pushrules/global/:kind/:ruleId', pushRules.deletePushRule],
+  ['GET', '/pushrules/global/:kind/:ruleId/enabled', pushRules.getPushRuleField],
+  ['PUT', '/pushrules/global/:kind/:ruleId/enabled', pushRules.putPushRuleField],
+  ['GET', '/pushrules/global/:kind/:ruleId/actions', pushRules.getPushRuleField],
+  ['PUT', '/pushrules/global/:kind/:ruleId/actions', pushRules.putPushRuleField],
+  ['GET', '/voip/turnServer', nothing.answered({})],
+  ['GET', '/thirdparty/protocols', nothing.answered({})],
+  ['GET', '/thirdparty/protocol/:protocol', noNetwork],
   ['GET', '/thirdparty/location', noNetwork],
-  ['GET', '/thirdparty/location/{protocol}', noNetwork],
+  ['GET', '/thirdparty/location/:protocol', noNetwork],
   ['GET', '/thirdparty/user', noNetwork],
-  ['GET', '/thirdparty/user/{protocol}', noNetwork],
-  ['GET', '/pushers', pushers],
-  ['POST', '/pushers/set', setPusher],
-  ['GET', '/notifications', notifications],
-  ['GET', '/account/3pid', thirdPartyIds],
+  ['GET', '/thirdparty/user/:protocol', noNetwork],
+  ['GET', '/pushers', nothing.answered({ pushers: [] })],
+  ['POST', '/pushers/set', nothing.setPusher],
+  ['GET', '/notifications', nothing.answered({ notifications: [] })],
+  ['GET', '/account/3pid', nothing.answered({ threepids: [] })],
   ['POST', '/account/3pid', noChangeOfAccount],
   ['POST', '/account/3pid/add', noChangeOfAccount],
   ['POST', '/account/3pid/bind', noChangeOfAccount],
   ['POST', '/account/3pid/delete', noChangeOfAccount],
   ['POST', '/account/3pid/unbind', noChangeOfAccount],
   ['POST', '/account/deactivate', refused('Only who runs this server removes accounts')],
-  ['GET', '/admin/whois/{userId}', whois],
-  ['POST', '/user/{userId}/openid/request_token', refused('This server vouches for nobody elsewhere')],
+  ['GET', '/admin/whois/:userId', nothing.whois],
+  ['POST', '/user/:userId/openid/request_token', refused('This server vouches for nobody elsewhere')],
   ['POST', '/search', refused('This server searches no messages')],
-  ['POST', '/rooms/{roomId}/report/{eventId}', refused('Nobody reads reports on this server')],
-  ['POST', '/rooms/{roomId}/upgrade', refused('This server upgrades no rooms')],
-  ['GET', '/rooms/{roomId}/initialSync', onlySync],
+  ['POST', '/rooms/:roomId/report/:eventId', refused('Nobody reads reports on this server')],
+  ['POST', '/rooms/:roomId/upgrade', refused('This server upgrades no rooms')],
+  ['GET', '/rooms/:roomId/initialSync', onlySync],
   ['GET', '/initialSync', onlySync],
   ['GET', '/events', onlySync],
-  ['GET', '/events/{eventId}', absent('Unknown event')],
+  ['GET', '/events/:eventId', absent('Unknown event')],
   ['GET', '/room_keys/version', noBackup],
   ['POST', '/room_keys/version', refused('This server keeps no backups of keys')],
-  ...['/version/{version}', '/keys', '/keys/{roomId}', '/keys/{roomId}/{sessionId}'].flatMap(path =>
+  ...['/version/:version', '/keys', '/keys/:roomId', '/keys/:roomId/:sessionId'].flatMap(path =>
     ['GET', 'PUT', 'DELETE'].map((method): Route => [method, `/room_keys${path}`, noBackup]),
   ),
-  ['POST', '/keys/upload', uploadKeys],
-  ['POST', '/keys/query', queryKeys],
-  ['POST', '/keys/claim', claimKeys],
-  ['GET', '/keys/changes', keyChanges],
-  ['POST', '/keys/device_signing/upload', uploadCrossSigning],
-  ['POST', '/keys/signatures/upload', uploadSignatures],
-  ['PUT', '/sendToDevice/{eventType}/{txnId}', sendToDevice],
+  ['POST', '/keys/upload', keys.uploadKeys],
+  ['POST', '/keys/query', keys.queryKeys],
+  ['POST', '/keys/claim', keys.claimKeys],
+  ['GET', '/keys/changes', keys.keyChanges],
+  ['POST', '/keys/device_signing/upload', keys.uploadCrossSigning],
+  ['POST', '/keys/signatures/upload', keys.uploadSignatures],
+  ['PUT', '/sendToDevice/:eventType/:txnId', sendToDevice],
 ]
 
 /** Paths below /_matrix/client/v3 that clients need before they have an account. */
 const OPEN_V3: readonly OpenRoute[] = [
-  ['GET', '/login', loginFlows],
-  ['POST', '/login', logIn],
+  ['GET', '/login', account.loginFlows],
+  ['POST', '/login', account.logIn],
   ['GET', '/login/sso/redirect', noSignOn],
-  ['GET', '/login/sso/redirect/{idpId}', noSignOn],
-  ['GET', '/auth/{authType}/fallback/web', noSignOn],
-  ['POST', '/auth/{authType}/fallback/web', noSignOn],
-  ['POST', '/refresh', unknownRefreshToken],
-  ['POST', '/register', register],
-  ['GET', '/register/available', refused(NO_REGISTRATION)],
+  ['GET', '/login/sso/redirect/:idpId', noSignOn],
+  ['GET', '/auth/:authType/fallback/web', noSignOn],
+  ['POST', '/auth/:authType/fallback/web', noSignOn],
+  ['POST', '/refresh', nothing.unknownRefreshToken],
+  ['POST', '/register', account.register],
+  ['GET', '/register/available', refused(nothing.NO_REGISTRATION)],
   ['POST', '/account/password', noChangeOfAccount],
   ...['/register', '/account/password', '/account/3pid'].flatMap(path =>
     ['email', 'msisdn'].map(
-      (medium): OpenRoute => ['POST', `${path}/${medium}/requestToken`, thirdPartyIdDenied],
+      (medium): OpenRoute => ['POST', `${path}/${medium}/requestToken`, nothing.thirdPartyIdDenied],
     ),
   ),
 ]
 
 const OPEN: readonly OpenRoute[] = [
-  ['GET', '/_matrix/client/versions', versions],
-  ['GET', '/_matrix/client/v1/register/m.login.registration_token/validity', refused(NO_REGISTRATION)],
+  ['GET', '/_matrix/client/versions', account.versions],
+  [
+    'GET',
+    '/_matrix/client/v1/register/m.login.registration_token/validity',
+    refused(nothing.NO_REGISTRATION),
+  ],
   ['GET', '/_matrix/static/client/login/', noSignOn],
 ]
 
 /** Paths that stand alone. */
 const OTHERS: readonly Route[] = [
-  ['POST', '/_matrix/client/v1/appservice/{appserviceId}/ping', ping],
-  ['GET', '/_matrix/client/v1/rooms/{roomId}/relations/{eventId}', getRelations],
-  ['GET', '/_matrix/client/v1/rooms/{roomId}/relations/{eventId}/{relType}', getRelations],
-  ['GET', '/_matrix/client/v1/rooms/{roomId}/relations/{eventId}/{relType}/{eventType}', getRelations],
-  ['GET', '/_matrix/client/v1/rooms/{roomId}/threads', getThreads],
-  ['GET', '/_matrix/client/v1/rooms/{roomId}/hierarchy', getHierarchy],
-  ['GET', '/_matrix/client/v1/media/config', mediaConfig],
-  ['GET', '/_matrix/client/v1/media/preview_url', urlPreview],
-  ['GET', '/_matrix/client/v1/media/download/{serverName}/{mediaId}', download],
-  ['GET', '/_matrix/client/v1/media/download/{serverName}/{mediaId}/{fileName}', download],
-  ['GET', '/_matrix/client/v1/media/thumbnail/{serverName}/{mediaId}', download],
-  ['POST', '/_matrix/media/v1/create', createMedia],
+  ['POST', '/_matrix/client/v1/appservice/:appserviceId/ping', ping],
+  ['GET', '/_matrix/client/v1/rooms/:roomId/relations/:eventId', history.getRelations],
+  ['GET', '/_matrix/client/v1/rooms/:roomId/relations/:eventId/:relType', history.getRelations],
+  ['GET', '/_matrix/client/v1/rooms/:roomId/relations/:eventId/:relType/:eventType', history.getRelations],
+  ['GET', '/_matrix/client/v1/rooms/:roomId/threads', history.getThreads],
+  ['GET', '/_matrix/client/v1/rooms/:roomId/hierarchy', getHierarchy],
+  ['GET', '/_matrix/client/v1/media/config', media.mediaConfig, ROOMLESS],
+  ['GET', '/_matrix/client/v1/media/preview_url', nothing.answered({})],
+  ['GET', '/_matrix/client/v1/media/download/:serverName/:mediaId', media.download, ROOMLESS],
+  ['GET', '/_matrix/client/v1/media/download/:serverName/:mediaId/:fileName', media.download, ROOMLESS],
+  ['GET', '/_matrix/client/v1/media/thumbnail/:serverName/:mediaId', media.download, ROOMLESS],
+  ['POST', '/_matrix/media/v1/create', media.createMedia, ROOMLESS],
 ]
 
 /** Paths below /_matrix/media/v3 and /r0, the legacy place of media; here they need an account. */
 const MEDIA_V3: readonly Route[] = [
-  ['GET', '/config', mediaConfig],
-  ['GET', '/preview_url', urlPreview],
-  ['POST', '/upload', upload],
-  ['PUT', '/upload/{serverName}/{mediaId}', uploadReserved],
-  ['GET', '/download/{serverName}/{mediaId}', download],
-  ['GET', '/download/{serverName}/{mediaId}/{fileName}', download],
-  ['GET', '/thumbnail/{serverName}/{mediaId}', download],
+  ['GET', '/config', media.mediaConfig, ROOMLESS],
+  ['GET', '/preview_url', nothing.answered({})],
+  ['POST', '/upload', media.upload, ROOMLESS],
+  ['PUT', '/upload/:serverName/:mediaId', media.uploadReserved, ROOMLESS],
+  ['GET', '/download/:serverName/:mediaId', media.download, ROOMLESS],
+  ['GET', '/download/:serverName/:mediaId/:fileName', media.download, ROOMLESS],
+  ['GET', '/thumbnail/:serverName/:mediaId', media.download, ROOMLESS],
 ]
 
-export function createRouter(): Router<Endpoint> {
-  const router = new Router<Endpoint>()
+export function createRouter(): PathRouter<Endpoint> {
+  const router = new PathRouter<Endpoint>()
   const add = (routes: readonly Route[], base = '') => {
-    for (const [method, path, handler] of routes) router.add(method, base + path, { isOpen: false, handler })
+    for (const [method, path, handler, isRoomless = false] of routes)
+      router.add(method, base + path, { isOpen: false, handler, isRoomless })
   }
   const addOpen = (routes: readonly OpenRoute[], base = '') => {
     for (const [method, path, handler] of routes) router.add(method, base + path, { isOpen: true, handler })

@@ -1,4 +1,4 @@
-/** Prepares SQL as functions, for owners of tables: each statement is written once, with its types. */
+/** Prepares SQL as functions: an owner of tables writes each statement once, with its types. */
 import type { Database, SQLQueryBindings } from 'bun:sqlite'
 
 type Params = SQLQueryBindings[]

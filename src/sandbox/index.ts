@@ -85,22 +85,11 @@ export function createSandbox(options: SandboxOptions): Sandbox {
   const files = createMediaFiles(options.mediaDir, options.maxUploadBytes)
   const faults = createFaults(() => clock.now())
   const codes = createLinkCodes()
-  const parts = {
-    database,
-    committer,
-    network,
-    files,
-    faults,
-    codes,
-    homeserver,
-    baseUrl,
-    reportState,
-    clock,
-    logger,
-  }
-  const bridges = platforms.map(platform => createBridge({ platform, ...parts }))
+  const shared = { network, files, faults, codes }
+  const parts = { ...shared, database, committer, homeserver, baseUrl, reportState, clock, logger }
+  const bridges = platforms.map(platform => createBridge(platform, parts))
   const events = createEventStream(network)
-  const router = createRouter({ network, files, faults, codes, platforms }, events, logger)
+  const router = createRouter({ ...shared, platforms }, events, logger)
   const seeded = seedNetwork(store, committer, clock.now())
   seeded.catch(error => logger.error({ err: error }, 'the sandbox could not be filled with its first phones'))
 

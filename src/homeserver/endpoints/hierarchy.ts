@@ -6,9 +6,9 @@ import { type Call, intQuery, param } from '../call.ts'
 import { forbidden } from '../errors.ts'
 import { type EventRow, strippedEventText } from '../events.ts'
 import { type Json, type JsonObject, parseStored } from '../json.ts'
+import { speaksIn } from '../puppets.ts'
 import { stateOf } from '../room-history.ts'
 import type { RoomState } from '../rooms.ts'
-import { speaksIn } from '../speaking.ts'
 
 const ROOMS_OF_PAGE = 50
 /** Most rooms shown of one space; they are sorted in one turn of the event loop. */

@@ -11,7 +11,7 @@ import type { Membership } from '../events.ts'
 import { assertUserId, serverOf } from '../identifiers.ts'
 import type { JsonObject } from '../json.ts'
 import { profileContent } from '../profiles.ts'
-import { speaksInStored } from '../speaking.ts'
+import { speaksInStored } from '../puppets.ts'
 
 const QUERY_TIMEOUT_MS = 10_000
 const INTRODUCED_AT_ONCE = 10

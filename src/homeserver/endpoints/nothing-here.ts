@@ -2,21 +2,26 @@
  * Calls for things that this server never has. Each gets the specification's answer for "none":
  * clients read M_UNRECOGNIZED as a server that is older than it claims.
  */
-import { readObject } from '../body.ts'
+import { z } from 'zod'
+import { readBody, readObject } from '../body.ts'
 import { assertOwn, type Call, param } from '../call.ts'
 import { forbidden, MatrixError, notFound } from '../errors.ts'
 import type { JsonObject } from '../json.ts'
 
 export const NO_REGISTRATION = 'Registration is only open to application services'
 
-/** @see https://spec.matrix.org/v1.4/client-server-api/#get_matrixclientv3voipturnserver */
-export const turnServer = (): JsonObject => ({})
+/** Handler that always gives the same answer. */
+export const answered = (answer: JsonObject) => () => answer
 
-/** @see https://spec.matrix.org/v1.4/client-server-api/#get_matrixclientv3thirdpartyprotocols */
-export const thirdPartyProtocols = (): JsonObject => ({})
+/** Handler for something that doesn't exist here. */
+export const absent = (message: string) => (): never => {
+  throw notFound(message)
+}
 
-/** @see https://spec.matrix.org/v1.4/client-server-api/#get_matrixclientv3pushers */
-export const pushers = (): JsonObject => ({ pushers: [] })
+/** Handler for something nobody may do here. */
+export const refused = (message: string) => (): never => {
+  throw forbidden(message)
+}
 
 /** @see https://spec.matrix.org/v1.4/client-server-api/#post_matrixclientv3pushersset */
 export async function setPusher({ request }: Call): Promise<JsonObject> {
@@ -24,15 +29,6 @@ export async function setPusher({ request }: Call): Promise<JsonObject> {
   if (kind !== null) throw forbidden('This server has no pushers')
   return {}
 }
-
-/** @see https://spec.matrix.org/v1.4/client-server-api/#get_matrixclientv3notifications */
-export const notifications = (): JsonObject => ({ notifications: [] })
-
-/** @see https://spec.matrix.org/v1.4/client-server-api/#get_matrixclientv3account3pid */
-export const thirdPartyIds = (): JsonObject => ({ threepids: [] })
-
-/** @see https://spec.matrix.org/v1.4/client-server-api/#get_matrixmediav3preview_url */
-export const urlPreview = (): JsonObject => ({})
 
 /**
  * The server records neither when nor from where a user was active.
@@ -44,14 +40,25 @@ export function whois(call: Call): JsonObject {
   return { user_id: userId, devices: {} }
 }
 
-/** Handler for something that doesn't exist here. */
-export const absent = (message: string) => (): never => {
-  throw notFound(message)
+/** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3presenceuseridstatus */
+export function getPresence(call: Call): JsonObject {
+  if (!call.core.userExists(param(call, 'userId'))) throw notFound('Unknown user')
+  return { presence: 'offline' }
 }
 
-/** Handler for something nobody may do here. */
-export const refused = (message: string) => (): never => {
-  throw forbidden(message)
+const presence = z.object({
+  presence: z.enum(['online', 'offline', 'unavailable']),
+  status_msg: z.string().optional(),
+})
+
+/**
+ * Presence is accepted and ignored: nobody here needs it, and it causes floods of updates.
+ * @see https://spec.matrix.org/v1.12/client-server-api/#put_matrixclientv3presenceuseridstatus
+ */
+export async function putPresence(call: Call): Promise<JsonObject> {
+  assertOwn(call, param(call, 'userId'))
+  await readBody(call.request, presence)
+  return {}
 }
 
 /** @see Matrix v1.4, POST /_matrix/client/v3/register/email/requestToken */

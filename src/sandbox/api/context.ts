@@ -22,7 +22,7 @@ export interface Asked {
   request: Request
   url: URL
   /** The path's variable parts, decoded. */
-  parts: string[]
+  params: Record<string, string>
 }
 
 export type Handler = (asked: Asked) => Promise<Response> | Response

@@ -6,12 +6,9 @@ const BATCH_MS = 40
 /** Regular comment lines keep idle connections open and reveal closed ones. */
 const KEEPALIVE_MS = 25_000
 
-export interface EventStream {
-  open(request: Request): Response
-  stop(): void
-}
+export type EventStream = ReturnType<typeof createEventStream>
 
-export function createEventStream(network: Network): EventStream {
+export function createEventStream(network: Network) {
   const encoder = new TextEncoder()
   const clients = new Set<ReadableStreamDefaultController<Uint8Array>>()
   let phones = new Set<string>()
@@ -57,7 +54,7 @@ export function createEventStream(network: Network): EventStream {
   }
 
   return {
-    open(request) {
+    open(request: Request): Response {
       let own: ReadableStreamDefaultController<Uint8Array> | null = null
       const body = new ReadableStream<Uint8Array>({
         start(controller) {
@@ -79,7 +76,7 @@ export function createEventStream(network: Network): EventStream {
         },
       })
     },
-    stop() {
+    stop(): void {
       unsubscribe()
       if (flushing !== null) clearTimeout(flushing)
       for (const client of [...clients]) {

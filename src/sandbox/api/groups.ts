@@ -1,6 +1,6 @@
 /** /sandbox/api/groups: the network's groups and their invite links. */
 import { z } from 'zod'
-import { newInviteCode } from '../bridge/groups.ts'
+import { newInviteCode } from '../bridge/directory.ts'
 import { groupChatId } from '../network/chat-ids.ts'
 import type { Chat } from '../network/types.ts'
 import { inviteCodeOf, platformFacts, type SandboxPlatform } from '../platforms.ts'

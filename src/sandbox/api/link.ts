@@ -49,9 +49,9 @@ export function createLinkHandlers(api: ApiContext) {
   }
 
   return {
-    show({ parts, request }: Asked) {
+    show({ params, request }: Asked) {
       try {
-        const link = pending(parts[0])
+        const link = pending(params.code)
         if (!wantsPage(request)) {
           return Response.json({ linked: false, platform: link.platform, phone: link.phone ?? DEFAULT_PHONE })
         }
@@ -62,15 +62,15 @@ export function createLinkHandlers(api: ApiContext) {
             isSandboxPlatform(link.platform) &&
             platforms.includes(link.platform),
         )
-        return askPage({ code: parts[0] ?? '', link, accounts, chosen: link.phone ?? DEFAULT_PHONE })
+        return askPage({ code: params.code ?? '', link, accounts, chosen: link.phone ?? DEFAULT_PHONE })
       } catch (error) {
         return refused(request, error)
       }
     },
 
-    async accept({ parts, request }: Asked) {
+    async accept({ params, request }: Asked) {
       try {
-        const link = pending(parts[0])
+        const link = pending(params.code)
         const phone = await readPhone(request, link)
         const { loginId, name } = await accepted(link, phone)
         if (wantsPage(request)) return linkedPage({ link, phone, name })

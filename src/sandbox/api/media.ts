@@ -7,8 +7,8 @@ const SHOWN_INLINE = /^(?:image\/(?:png|jpeg|gif|webp|avif|bmp)|video\/|audio\/)
 
 export function createMediaHandlers({ files, network }: ApiContext) {
   return {
-    async get({ parts, request }: Asked) {
-      const media = network.store.media(parts[0] ?? '')
+    async get({ params, request }: Asked) {
+      const media = network.store.media(params.mediaId ?? '')
       const file = media && files.open(media.id)
       if (!media || !file || !(await file.exists())) throw new ApiError('not_found', 'there is no such file')
       const headers: Record<string, string> = {

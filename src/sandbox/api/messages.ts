@@ -180,8 +180,8 @@ export function createMessageHandlers(api: ApiContext) {
   }
 
   return {
-    list({ parts, url }: Asked) {
-      const phone = phoneInPath(parts[0])
+    list({ params, url }: Asked) {
+      const phone = phoneInPath(params.phone)
       const query = check(querySchema, Object.fromEntries(url.searchParams))
       const limit = query.limit ?? Number.MAX_SAFE_INTEGER
       const chatId =
@@ -192,8 +192,8 @@ export function createMessageHandlers(api: ApiContext) {
       return streamed(enclosed('[', listed(phone, { chatId, afterSeq, limit }), ']'))
     },
 
-    async send({ parts, request }: Asked) {
-      const sender = phoneInPath(parts[0])
+    async send({ params, request }: Asked) {
+      const sender = phoneInPath(params.phone)
       const { fields, media } = await read(request)
       try {
         const given = check(messageSchema, fields)

@@ -50,8 +50,8 @@ export function createPhoneHandlers(api: ApiContext) {
   return {
     list: () => streamed(enclosed('[', listed(), ']')),
 
-    get({ parts }: Asked) {
-      return Response.json(phoneDetailView(store, store.phone(phoneInPath(parts[0]))))
+    get({ params }: Asked) {
+      return Response.json(phoneDetailView(store, store.phone(phoneInPath(params.phone))))
     },
 
     /** Creates a phone or changes the given fields. */
@@ -74,8 +74,8 @@ export function createPhoneHandlers(api: ApiContext) {
     },
 
     /** The phone's chats, most recent first. */
-    chats({ parts }: Asked) {
-      const phone = phoneInPath(parts[0])
+    chats({ params }: Asked) {
+      const phone = phoneInPath(params.phone)
       const chats = store.chatsOfPhone(phone).map(chat => {
         const [last] = store.lastMessages(phone, chat.id, 1)
         return {

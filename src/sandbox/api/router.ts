@@ -2,6 +2,7 @@
 
 import type { Logger } from '../../lib/logger.ts'
 import { isOutOfSpace } from '../../lib/out-of-space.ts'
+import { MalformedPath, PathRouter } from '../../lib/path-router.ts'
 import { assetResponse } from '../page/assets.ts'
 import type { ApiContext, Handler } from './context.ts'
 import { ApiError } from './errors.ts'
@@ -30,46 +31,48 @@ export function createRouter(api: ApiContext, events: EventStream, logger: Logge
   const media = createMediaHandlers(api)
   const link = createLinkHandlers(api)
 
-  const routes: [method: string, pattern: RegExp, handler: Handler][] = [
-    ['GET', /^\/?$/, () => assetResponse('index.html')],
-    ['GET', /^\/assets\/([\w.-]+)$/, ({ parts }) => assetResponse(parts[0] ?? '')],
-    ['GET', /^\/link\/([^/]+)$/, link.show],
-    ['POST', /^\/link\/([^/]+)$/, link.accept],
-    ['GET', /^\/api\/phones$/, phones.list],
-    ['POST', /^\/api\/phones$/, phones.save],
-    ['GET', /^\/api\/phones\/([^/]+)$/, phones.get],
-    ['GET', /^\/api\/phones\/([^/]+)\/chats$/, phones.chats],
-    ['GET', /^\/api\/phones\/([^/]+)\/messages$/, messages.list],
-    ['POST', /^\/api\/phones\/([^/]+)\/messages$/, messages.send],
-    ['GET', /^\/api\/groups$/, groups.list],
-    ['POST', /^\/api\/groups$/, groups.create],
-    ['GET', /^\/api\/faults$/, faults.get],
-    ['POST', /^\/api\/faults$/, faults.set],
-    ['DELETE', /^\/api\/faults$/, faults.clear],
-    ['GET', /^\/api\/media\/([\w-]+)$/, media.get],
-    ['GET', /^\/api\/events$/, ({ request }) => events.open(request)],
+  const routes: [method: string, path: string, handler: Handler][] = [
+    ['GET', '', () => assetResponse('index.html')],
+    ['GET', '/', () => assetResponse('index.html')],
+    ['GET', '/assets/:name', ({ params }) => assetResponse(params.name ?? '')],
+    ['GET', '/link/:code', link.show],
+    ['POST', '/link/:code', link.accept],
+    ['GET', '/api/phones', phones.list],
+    ['POST', '/api/phones', phones.save],
+    ['GET', '/api/phones/:phone', phones.get],
+    ['GET', '/api/phones/:phone/chats', phones.chats],
+    ['GET', '/api/phones/:phone/messages', messages.list],
+    ['POST', '/api/phones/:phone/messages', messages.send],
+    ['GET', '/api/groups', groups.list],
+    ['POST', '/api/groups', groups.create],
+    ['GET', '/api/faults', faults.get],
+    ['POST', '/api/faults', faults.set],
+    ['DELETE', '/api/faults', faults.clear],
+    ['GET', '/api/media/:mediaId', media.get],
+    ['GET', '/api/events', ({ request }) => events.open(request)],
   ]
+  const router = new PathRouter<Handler>()
+  for (const [method, path, handler] of routes) router.add(method, `/sandbox${path}`, handler)
 
   async function answer(request: Request): Promise<Response> {
     const url = new URL(request.url)
-    const path = url.pathname.replace(/^\/sandbox/, '')
     const method = request.method === 'HEAD' ? 'GET' : request.method
-    const matching = routes.filter(([, pattern]) => pattern.test(path))
-    const route = matching.find(([candidate]) => candidate === method)
-    if (!route) {
-      if (matching.length === 0) throw new ApiError('not_found', `there is nothing at ${url.pathname}`)
-      const allowed = matching.map(([candidate]) => candidate).join(', ')
+    const found = router.find(method, url.pathname)
+    if (!found) {
+      const allowed = router.methodsOf(url.pathname).join(', ')
+      if (allowed === '') throw new ApiError('not_found', `there is nothing at ${url.pathname}`)
       throw new ApiError('method_not_allowed', `${method} is not possible here, only ${allowed}`)
     }
     if (method !== 'GET') refuseOtherSites(request)
-    const [, pattern, handler] = route
-    return handler({ request, url, parts: decoded(pattern.exec(path)) })
+    return found.handler({ request, url, params: found.params })
   }
 
   return {
     async fetch(request: Request): Promise<Response> {
       const response = await answer(request).catch(error => {
         if (error instanceof ApiError) return error.toResponse()
+        if (error instanceof MalformedPath)
+          return new ApiError('bad_request', 'path: expected a well-formed address').toResponse()
         if (isOutOfSpace(error))
           return new ApiError('storage_full', 'there is no space left to store this').toResponse()
         if (request.signal.aborted) return new ApiError('bad_request', 'body: it was broken off').toResponse()
@@ -86,12 +89,4 @@ export function createRouter(api: ApiContext, events: EventStream, logger: Logge
 function refuseOtherSites(request: Request): void {
   const site = request.headers.get('sec-fetch-site')
   if (site === 'cross-site') throw new ApiError('forbidden', 'this is not open to pages of other sites')
-}
-
-function decoded(match: RegExpExecArray | null): string[] {
-  try {
-    return (match ?? []).slice(1).map(part => decodeURIComponent(part))
-  } catch {
-    throw new ApiError('bad_request', 'path: expected a well-formed address')
-  }
 }

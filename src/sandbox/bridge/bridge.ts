@@ -1,23 +1,16 @@
 /** One platform's bridge: appservice, provisioning API, and the flow from and to the network. */
 
-import type { Database } from 'bun:sqlite'
 import { timingSafeEqual } from 'node:crypto'
 import { backoffMs } from '../../lib/backoff.ts'
 import { bearerToken } from '../../lib/bearer-token.ts'
-import type { Clock } from '../../lib/clock.ts'
-import type { Committer } from '../../lib/group-commit.ts'
-import type { Logger } from '../../lib/logger.ts'
 import { randomToken } from '../../lib/tokens.ts'
-import type { Faults } from '../network/faults.ts'
-import type { MediaFiles } from '../network/media.ts'
-import type { Network, NetworkChange } from '../network/network.ts'
+import type { NetworkChange } from '../network/network.ts'
 import { platformFacts, type SandboxPlatform } from '../platforms.ts'
 import { createCommands } from './commands.ts'
 import { type BridgeContext, phoneOfGhost } from './context.ts'
 import { createDeliveries } from './deliveries.ts'
 import { createDirectory } from './directory.ts'
 import { createGhosts } from './ghosts.ts'
-import { createGroups } from './groups.ts'
 import { createHomeserverClient, type HomeserverConnection } from './homeserver-client.ts'
 import type { LinkCodes } from './link-codes.ts'
 import { createLoginDesk } from './login-desk.ts'
@@ -59,47 +52,33 @@ export type ReportState = (
   state: 'BAD_CREDENTIALS',
 ) => void
 
-/** The bridge with its lifecycle, for the sandbox. */
-export interface RunningBridge extends SandboxBridge {
-  start(): void
-  stop(): Promise<void>
-}
-
-export interface BridgeOptions {
-  platform: SandboxPlatform
-  database: Database
-  committer: Committer
-  network: Network
-  files: MediaFiles
-  faults: Faults
+/** Parts that the bridges of all platforms share. */
+export interface BridgeParts
+  extends Pick<
+    BridgeContext,
+    'database' | 'committer' | 'network' | 'files' | 'faults' | 'clock' | 'logger'
+  > {
   codes: LinkCodes
   homeserver: HomeserverConnection
   baseUrl: () => string
   reportState: ReportState
-  clock: Clock
-  logger: Logger
 }
 
 const RETRY = { baseMs: 200, capMs: 10_000 }
 
-export function createBridge(options: BridgeOptions): RunningBridge {
-  const { clock, codes, faults, network, platform } = options
+export function createBridge(platform: SandboxPlatform, parts: BridgeParts) {
+  const { clock, codes, faults, network } = parts
   const facts = platformFacts(platform)
   const asToken = randomToken('as_')
   const hsToken = randomToken('hs_')
   const sharedSecret = randomToken('')
-  const homeserver = createHomeserverClient(options.homeserver, asToken)
-  const logger = options.logger.child({ bridge: `sandbox-${platform}` })
+  const homeserver = createHomeserverClient(parts.homeserver, asToken)
+  const logger = parts.logger.child({ bridge: `sandbox-${platform}` })
   const stopping = new AbortController()
   const context: BridgeContext = {
+    ...parts,
     facts,
-    database: options.database,
-    committer: options.committer,
-    network,
-    files: options.files,
-    faults,
     homeserver,
-    clock,
     logger,
     botUserId: homeserver.userId(facts.botLocalpart),
     stopping: stopping.signal,
@@ -107,13 +86,12 @@ export function createBridge(options: BridgeOptions): RunningBridge {
   const ghosts = createGhosts(context)
   const portals = createPortals(context, ghosts)
   const rooms = createManagementRooms(context)
-  const groups = createGroups(context)
   const directory = createDirectory(context, portals, ghosts)
-  const desk = createLoginDesk(context, codes, options.baseUrl)
-  const commands = createCommands({ context, desk, directory, groups, portals, rooms })
+  const desk = createLoginDesk(context, codes, parts.baseUrl)
+  const commands = createCommands({ context, desk, directory, portals, rooms })
   const deliveries = createDeliveries(context, portals, ghosts)
   const transactions = createTransactions(context, portals, commands)
-  const provisioning = createProvisioning({ context, desk, directory, groups, portals, rooms, sharedSecret })
+  const provisioning = createProvisioning({ context, desk, directory, portals, rooms, sharedSecret })
 
   const ready = Promise.withResolvers<void>()
   let starting: Promise<void> | null = null
@@ -147,7 +125,7 @@ export function createBridge(options: BridgeOptions): RunningBridge {
   function onUnlinked({ login, by }: Extract<NetworkChange, { kind: 'unlinked' }>): void {
     deliveries.forgetLogin(login.id)
     if (by === 'user') return
-    options.reportState(platform, { userId: login.userId, loginId: login.id }, 'BAD_CREDENTIALS')
+    parts.reportState(platform, { userId: login.userId, loginId: login.id }, 'BAD_CREDENTIALS')
     const reason = `\`BAD_CREDENTIALS\` (\`${facts.networkId}-logged-out\`)`
     const text = `State update for +${login.phone}: ${reason}: You were logged out from your phone`
     void rooms.notify(login.userId, `logged-out-${login.id}-${clock.now()}`, text)
@@ -184,7 +162,7 @@ export function createBridge(options: BridgeOptions): RunningBridge {
     return Response.json({ errcode: 'M_NOT_FOUND', error: 'not here' }, { status: 404 })
   }
 
-  return {
+  const bridge: SandboxBridge = {
     platform,
     sharedSecret,
     fetch: provisioning.fetch,
@@ -196,17 +174,20 @@ export function createBridge(options: BridgeOptions): RunningBridge {
       senderLocalpart: facts.botLocalpart,
       namespaces: {
         users: [
-          { regex: `@${facts.networkId}_.*:${literally(options.homeserver.serverName)}`, exclusive: true },
+          { regex: `@${facts.networkId}_.*:${literally(homeserver.serverName)}`, exclusive: true },
           { regex: literally(context.botUserId), exclusive: true },
         ],
       },
       receiveEphemeral: true,
       deliver,
     },
+  }
+  return {
+    ...bridge,
     start() {
       starting ??= begin()
     },
-    async stop() {
+    async stop(): Promise<void> {
       stopping.abort()
       unsubscribe()
       ready.resolve()

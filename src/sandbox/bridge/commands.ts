@@ -3,19 +3,13 @@ import type { Chat, Login } from '../network/types.ts'
 import type { BridgeContext } from './context.ts'
 import type { Directory } from './directory.ts'
 import { fromMatrix, type MatrixEvent } from './from-matrix.ts'
-import type { Groups } from './groups.ts'
 import type { LoginDesk } from './login-desk.ts'
 import type { LoginProcess, LoginStep } from './login-process.ts'
 import type { ManagementRooms } from './management-rooms.ts'
 import type { Portals } from './portals.ts'
 import { ProvisioningError } from './provisioning-error.ts'
 
-export interface Commands {
-  /** Joins the room the bot was invited to and makes it the user's management room. */
-  greet(roomId: string, userId: string): Promise<void>
-  /** Runs the command in a message. Repeated after a crash, it answers with the same events. */
-  obey(event: MatrixEvent): Promise<void>
-}
+export type Commands = ReturnType<typeof createCommands>
 
 interface Order {
   event: MatrixEvent
@@ -28,7 +22,6 @@ interface Parts {
   context: BridgeContext
   desk: LoginDesk
   directory: Directory
-  groups: Groups
   portals: Portals
   rooms: ManagementRooms
 }
@@ -39,7 +32,7 @@ interface Command {
   run(order: Order, login: Login | undefined): Promise<void>
 }
 
-export function createCommands({ context, desk, directory, groups, portals, rooms }: Parts): Commands {
+export function createCommands({ context, desk, directory, portals, rooms }: Parts) {
   const { facts, faults, homeserver, logger, network } = context
   /** Login that waits for the user's next message. */
   const typing = new Map<string, LoginProcess>()
@@ -153,7 +146,7 @@ export function createCommands({ context, desk, directory, groups, portals, room
   async function join({ args, reply }: Order, login: Login | undefined): Promise<void> {
     const chat = await groupOf(args, 'join', reply)
     if (!chat || !login) return
-    const joined = await groups.join(login, chat)
+    const joined = await network.joinGroup(chat, login.phone)
     await reply(
       `Successfully joined group \`${chat.group?.groupId}\`, the portal should be created momentarily`,
     )
@@ -173,7 +166,7 @@ export function createCommands({ context, desk, directory, groups, portals, room
       await reply(`**Usage:** \`${command} <invite link>\``)
       return null
     }
-    const found = groups.byLink(link)
+    const found = directory.groupByLink(link)
     if (found === 'not_a_link') {
       await reply(`That doesn't look like a ${facts.displayName} invite link`)
       return null
@@ -219,7 +212,8 @@ export function createCommands({ context, desk, directory, groups, portals, room
   }
 
   return {
-    async greet(roomId, userId) {
+    /** Joins the room the bot was invited to and makes it the user's management room. */
+    async greet(roomId: string, userId: string): Promise<void> {
       await homeserver.join(roomId)
       if (rooms.of(userId) !== undefined) return
       await rooms.set(userId, roomId)
@@ -230,7 +224,8 @@ export function createCommands({ context, desk, directory, groups, portals, room
       )
     },
 
-    async obey(event) {
+    /** Runs the command in a message. Repeated after a crash, it answers with the same events. */
+    async obey(event: MatrixEvent): Promise<void> {
       const incoming = fromMatrix(event)
       if ('unsupported' in incoming || incoming.type !== 'text') return
       const text = incoming.text.replace(new RegExp(`^${facts.commandPrefix}\\s+`), '').trim()

@@ -25,24 +25,12 @@ import { editContent, type MatrixContent, reactionContent, toMatrix } from './to
 const CONCURRENT_SENDS = 32
 const RETRY = { baseMs: 250, capMs: 30_000 }
 
-export interface Deliveries {
-  enqueue(deliveries: readonly Delivery[]): void
-  /** Continues with deliveries of earlier runs. */
-  resume(): void
-  /** Continues after the network came back. */
-  nudge(): void
-  /** Drops a removed login's deliveries from memory. */
-  forgetLogin(loginId: string): void
-  /** Resolves when no delivery is running. */
-  stop(): Promise<void>
-}
-
 interface Queue {
   waiting: Delivery[]
   running: Promise<void> | null
 }
 
-export function createDeliveries(context: BridgeContext, portals: Portals, ghosts: Ghosts): Deliveries {
+export function createDeliveries(context: BridgeContext, portals: Portals, ghosts: Ghosts) {
   const { clock, committer, facts, faults, files, homeserver, logger, network } = context
   const { store } = network
   const queues = new Map<string, Queue>()
@@ -287,17 +275,21 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
 
   return {
     enqueue,
+    /** Continues with deliveries of earlier runs. */
     resume: () => enqueue(store.deliveries(facts.platform)),
-    nudge() {
+    /** Continues after the network came back. */
+    nudge(): void {
       for (const [key, queue] of queues) wake(key, queue)
     },
-    forgetLogin(loginId) {
+    /** Drops a removed login's deliveries from memory. */
+    forgetLogin(loginId: string): void {
       for (const queue of queues.values()) {
         // The first may be running; it ends by itself, as its login is gone.
         queue.waiting = queue.waiting.filter((delivery, index) => index === 0 || delivery.loginId !== loginId)
       }
     },
-    async stop() {
+    /** Resolves when no delivery is running. */
+    async stop(): Promise<void> {
       stopping.abort()
       await Promise.allSettled([...queues.values()].map(queue => queue.running))
       await Promise.allSettled(settling)

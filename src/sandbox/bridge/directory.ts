@@ -1,8 +1,10 @@
-/** Finds people on the network, and describes them as the bridge does. */
+/** Finds people and groups for a linked account, and describes them as bridges do. */
+import { randomBytes } from 'node:crypto'
 import { TurnBudget } from '../../lib/turn-budget.ts'
 import { directChatId } from '../network/chat-ids.ts'
 import { existsOnNetwork, parsePhone } from '../network/phone-number.ts'
 import type { Chat, Login } from '../network/types.ts'
+import { inviteCodeOf } from '../platforms.ts'
 import { type BridgeContext, DIRECT, ghostUserId, phoneOfGhost } from './context.ts'
 import type { Ghosts } from './ghosts.ts'
 import type { Portals } from './portals.ts'
@@ -17,19 +19,9 @@ interface DirectoryEntry {
   dm_room_mxid?: string
 }
 
-export interface Directory {
-  /**
-   * @returns the number for an identifier: a number as people write it, the platform's own id, or a
-   * ghost's Matrix id; null when nobody has it
-   */
-  resolve(identifier: string): string | null
-  describe(login: Login, phone: string): Promise<DirectoryEntry>
-  contacts(login: Login): Promise<DirectoryEntry[]>
-  search(login: Login, query: string): Promise<DirectoryEntry[]>
-  directChat(login: Login, phone: string): Promise<Chat>
-}
+export type Directory = ReturnType<typeof createDirectory>
 
-export function createDirectory(context: BridgeContext, portals: Portals, ghosts: Ghosts): Directory {
+export function createDirectory(context: BridgeContext, portals: Portals, ghosts: Ghosts) {
   const { facts, network } = context
   const { store } = network
 
@@ -46,18 +38,24 @@ export function createDirectory(context: BridgeContext, portals: Portals, ghosts
     }
   }
 
+  /**
+   * @returns the number for an identifier: a number as people write it, the platform's own id, or a
+   * ghost's Matrix id; null when nobody has it
+   */
+  function resolve(identifier: string): string | null {
+    const typed = identifier.trim()
+    const byId = phoneOfGhost(context, typed) ?? facts.phoneOf(typed.replace(/^user:/, ''))
+    const byNumber = parsePhone(typed)
+    // On WhatsApp a number-like text is a number; elsewhere it may be an id.
+    const phone = facts.platform === 'wa' ? (byNumber ?? byId) : (byId ?? byNumber)
+    if (phone === null || !existsOnNetwork(phone)) return null
+    return store.phone(phone).platforms.includes(facts.platform) ? phone : null
+  }
+
   return {
-    resolve(identifier) {
-      const typed = identifier.trim()
-      const byId = phoneOfGhost(context, typed) ?? facts.phoneOf(typed.replace(/^user:/, ''))
-      const byNumber = parsePhone(typed)
-      // On WhatsApp a number-like text is a number; elsewhere it may be an id.
-      const phone = facts.platform === 'wa' ? (byNumber ?? byId) : (byId ?? byNumber)
-      if (phone === null || !existsOnNetwork(phone)) return null
-      return store.phone(phone).platforms.includes(facts.platform) ? phone : null
-    },
-    describe: (login, phone) => entry(login, phone, true),
-    async contacts(login) {
+    resolve,
+    describe: (login: Login, phone: string) => entry(login, phone, true),
+    async contacts(login: Login): Promise<DirectoryEntry[]> {
       const turn = new TurnBudget()
       const entries: DirectoryEntry[] = []
       for (const { phone } of store.contacts(login.phone)) {
@@ -66,19 +64,31 @@ export function createDirectory(context: BridgeContext, portals: Portals, ghosts
       }
       return entries
     },
-    search(login, query) {
+    async search(login: Login, query: string): Promise<DirectoryEntry[]> {
       const wanted = query.trim().toLowerCase()
       const digits = parsePhone(query)
       const found = new Set<string>()
-      if (wanted === '') return Promise.resolve([])
+      if (wanted === '') return []
       for (const { phone, name } of [...store.contacts(login.phone), ...store.phones()]) {
         if (name.toLowerCase().includes(wanted) || (digits !== null && phone.includes(digits)))
           found.add(phone)
       }
-      const exact = this.resolve(query)
+      const exact = resolve(query)
       if (exact !== null) found.add(exact)
       return Promise.all([...found].slice(0, 50).map(phone => entry(login, phone, false)))
     },
-    directChat: (login, phone) => network.directChat(facts.platform, login.phone, phone),
+    directChat: (login: Login, phone: string) => network.directChat(facts.platform, login.phone, phone),
+    /** @returns the group of an invite link, or what is wrong with the link */
+    groupByLink(link: string): Chat | 'not_a_link' | 'unknown' {
+      const code = inviteCodeOf(facts, link)
+      if (code === null) return 'not_a_link'
+      return store.chatByInvite(facts.platform, code) ?? 'unknown'
+    },
+    createGroup: (login: Login, name: string, phones: readonly string[]) =>
+      network.createGroup(facts.platform, { name, inviteCode: newInviteCode() }, [login.phone, ...phones]),
   }
+}
+
+export function newInviteCode(): string {
+  return randomBytes(11).toString('hex')
 }

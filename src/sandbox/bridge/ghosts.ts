@@ -4,17 +4,9 @@ import { statementsOf } from '../../lib/statements.ts'
 import type { Chat } from '../network/types.ts'
 import { type BridgeContext, ghostUserId } from './context.ts'
 
-export interface Ghosts {
-  /**
-   * Creates or renames the ghost of a person in a chat, if needed.
-   * @returns its Matrix user id
-   */
-  ensure(phone: string, chat: Pick<Chat, 'group'>): Promise<string>
-  /** The same for a ghost given by its Matrix user id. */
-  ensureUser(userId: string, phone: string): Promise<string>
-}
+export type Ghosts = ReturnType<typeof createGhosts>
 
-export function createGhosts(context: BridgeContext): Ghosts {
+export function createGhosts(context: BridgeContext) {
   const { committer, database, homeserver, network } = context
   const { one, run } = statementsOf(database)
   const find = one<{ name: string }, [string]>('SELECT name FROM sandbox_ghost WHERE user_id = ?')
@@ -28,6 +20,7 @@ export function createGhosts(context: BridgeContext): Ghosts {
     return userId
   }
 
+  /** Creates or renames a ghost, if needed. @returns its Matrix user id */
   async function ensureUser(userId: string, phone: string): Promise<string> {
     const { name } = network.store.phone(phone)
     const known = find(userId)
@@ -36,7 +29,9 @@ export function createGhosts(context: BridgeContext): Ghosts {
   }
 
   return {
-    ensure: (phone, chat) => ensureUser(ghostUserId(context, phone, chat), phone),
+    /** The same for the ghost of a person in a chat. */
+    ensure: (phone: string, chat: Pick<Chat, 'group'>) =>
+      ensureUser(ghostUserId(context, phone, chat), phone),
     ensureUser,
   }
 }

@@ -12,28 +12,24 @@ export interface PendingLink {
 
 type LinkCodeState = { state: 'open'; link: PendingLink } | { state: 'expired' | 'used' | 'unknown' }
 
-export interface LinkCodes {
-  add(code: string, link: PendingLink): void
-  /** Invalidates a code and records why. */
-  retire(code: string, state: 'expired' | 'used'): void
-  find(code: string): LinkCodeState
-}
+export type LinkCodes = ReturnType<typeof createLinkCodes>
 
 /** Invalid codes remembered, so that a late scan learns why it fails. */
 const REMEMBERED = 2000
 
-export function createLinkCodes(): LinkCodes {
+export function createLinkCodes() {
   const open = new Map<string, PendingLink>()
   const retired = new Map<string, 'expired' | 'used'>()
   return {
-    add: (code, link) => void open.set(normal(code), link),
-    retire(code, state) {
+    add: (code: string, link: PendingLink): void => void open.set(normal(code), link),
+    /** Invalidates a code and records why. */
+    retire(code: string, state: 'expired' | 'used'): void {
       if (!open.delete(normal(code))) return
       retired.set(normal(code), state)
       const [oldest] = retired.keys()
       if (retired.size > REMEMBERED && oldest !== undefined) retired.delete(oldest)
     },
-    find(code) {
+    find(code: string): LinkCodeState {
       const link = open.get(normal(code))
       return link ? { state: 'open', link } : { state: retired.get(normal(code)) ?? 'unknown' }
     },

@@ -4,19 +4,12 @@ import type { LinkCodes } from './link-codes.ts'
 import { type LoginProcess, startLogin } from './login-process.ts'
 import { ProvisioningError } from './provisioning-error.ts'
 
-export interface LoginDesk {
-  /** @throws ProvisioningError when there is no such flow or the network is unreachable */
-  start(userId: string, flowId: string, replaces: string | null): LoginProcess
-  /** @throws ProvisioningError when the user has no such running login */
-  find(userId: string, processId: string): LoginProcess
-  cancel(process: LoginProcess): void
-  stop(): void
-}
+export type LoginDesk = ReturnType<typeof createLoginDesk>
 
 /** Ended logins kept, so that waiting callers still learn the outcome. */
 const KEPT_ENDED = 200
 
-export function createLoginDesk(context: BridgeContext, codes: LinkCodes, linkBase: () => string): LoginDesk {
+export function createLoginDesk(context: BridgeContext, codes: LinkCodes, linkBase: () => string) {
   const processes = new Map<string, LoginProcess>()
 
   function tidy(): void {
@@ -25,7 +18,8 @@ export function createLoginDesk(context: BridgeContext, codes: LinkCodes, linkBa
   }
 
   return {
-    start(userId, flowId, replaces) {
+    /** @throws ProvisioningError when there is no such flow or the network is unreachable */
+    start(userId: string, flowId: string, replaces: string | null): LoginProcess {
       if (context.faults.of(context.facts.platform).offline) {
         throw new ProvisioningError(500, 'M_UNKNOWN', 'Internal error starting login')
       }
@@ -34,16 +28,17 @@ export function createLoginDesk(context: BridgeContext, codes: LinkCodes, linkBa
       processes.set(process.id, process)
       return process
     },
-    find(userId, processId) {
+    /** @throws ProvisioningError when the user has no such running login */
+    find(userId: string, processId: string): LoginProcess {
       const process = processes.get(processId)
       if (process?.userId !== userId) throw new ProvisioningError(404, 'M_NOT_FOUND', 'Login not found')
       return process
     },
-    cancel(process) {
+    cancel(process: LoginProcess): void {
       process.cancel()
       processes.delete(process.id)
     },
-    stop() {
+    stop(): void {
       for (const process of processes.values()) process.cancel()
     },
   }

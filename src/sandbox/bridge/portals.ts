@@ -26,24 +26,12 @@ interface PortalRow extends Omit<Portal, 'roomId'> {
   roomId: string | null
 }
 
-export interface Portals {
-  /** @returns the login's room for the chat, created if needed, with its user joined or invited */
-  ensure(login: Login, chat: Chat): Promise<Portal>
-  /** @returns the room's portal; waits for rooms being created */
-  ofRoom(roomId: string): Promise<Portal | undefined>
-  find(loginId: string, chatId: string): Portal | undefined
-  /** Someone left or was removed: checks the members again before the next message. */
-  doubt(portal: Portal): void
-  /** Drops an unusable room; the next message creates a new one. */
-  forget(portal: Portal): Promise<void>
-  /** Finds rooms whose creation a crash interrupted. */
-  recover(): Promise<void>
-}
+export type Portals = ReturnType<typeof createPortals>
 
 const BRIDGE_STATE = 'm.bridge'
 const OLD_BRIDGE_STATE = 'uk.half-shot.bridge'
 
-export function createPortals(context: BridgeContext, ghosts: Ghosts): Portals {
+export function createPortals(context: BridgeContext, ghosts: Ghosts) {
   const { botUserId, committer, database, facts, homeserver, logger, network } = context
   const { one, all, run } = statementsOf(database)
   const SELECT =
@@ -183,45 +171,56 @@ export function createPortals(context: BridgeContext, ghosts: Ghosts): Portals {
         { err: error, room_id: portal.roomId },
         'the chat gets a new room: its old one is out of reach',
       )
-      await api.forget(portal)
+      await forget(portal)
       return make(login, chat)
     }
   }
 
-  const api: Portals = {
-    ensure(login, chat) {
-      const existing = api.find(login.id, chat.id)
-      if (existing?.userId === login.userId && settled.has(existing.roomId)) return Promise.resolve(existing)
-      return making.run(`${login.id} ${chat.id}`, () => prepare(login, chat))
-    },
-    async ofRoom(roomId) {
+  /** Drops an unusable room; the next message creates a new one. */
+  async function forget({ roomId, loginId, chatId }: Portal): Promise<void> {
+    byRoom.delete(roomId)
+    settled.delete(roomId)
+    await committer.write(() => sql.forget(loginId, chatId))
+  }
+
+  function find(loginId: string, chatId: string): Portal | undefined {
+    return cached(sql.find(loginId, chatId))
+  }
+
+  /** @returns the login's room for the chat, created if needed, with its user joined or invited */
+  async function ensure(login: Login, chat: Chat): Promise<Portal> {
+    const existing = find(login.id, chat.id)
+    if (existing?.userId === login.userId && settled.has(existing.roomId)) return existing
+    return making.run(`${login.id} ${chat.id}`, () => prepare(login, chat))
+  }
+
+  return {
+    ensure,
+    find,
+    forget,
+    /** @returns the room's portal; waits for rooms being created */
+    async ofRoom(roomId: string): Promise<Portal | undefined> {
       const known = byRoom.get(roomId) ?? cached(sql.ofRoom(roomId, facts.platform))
       if (known || making.size === 0) return known
       await making.settled()
       return byRoom.get(roomId)
     },
-    find: (loginId, chatId) => cached(sql.find(loginId, chatId)),
-    doubt: portal => void settled.delete(portal.roomId),
-    async forget(portal) {
-      byRoom.delete(portal.roomId)
-      settled.delete(portal.roomId)
-      await committer.write(() => sql.forget(portal.loginId, portal.chatId))
-    },
-    async recover() {
+    /** Someone left or was removed: checks the members again before the next message. */
+    doubt: (portal: Portal): void => void settled.delete(portal.roomId),
+    /** Finds rooms whose creation a crash interrupted. */
+    async recover(): Promise<void> {
       for (const row of sql.unfinished(facts.platform)) {
         const login = network.store.login(facts.platform, row.loginId)
         const chat = network.store.chat(row.chatId)
-        if (login && chat && login.userId === row.userId) await api.ensure(login, chat)
+        if (login && chat && login.userId === row.userId) await ensure(login, chat)
         else await committer.write(() => sql.forget(row.loginId, row.chatId))
       }
     },
   }
+}
 
-  function ghostPhones(login: Login, chat: Chat): string[] {
-    return [...new Set([...chat.members, login.phone])]
-  }
-
-  return api
+function ghostPhones(login: Login, chat: Chat): string[] {
+  return [...new Set([...chat.members, login.phone])]
 }
 
 /** @returns the phone at the other end of a login's direct chat */

@@ -5,10 +5,10 @@ import { bearerToken } from '../../lib/bearer-token.ts'
 import { readTextAtMost } from '../../lib/bounded-body.ts'
 import { isNestedTooDeep } from '../../lib/json-nesting.ts'
 import { isOutOfSpace } from '../../lib/out-of-space.ts'
+import { PathRouter } from '../../lib/path-router.ts'
 import type { Login } from '../network/types.ts'
 import type { BridgeContext } from './context.ts'
 import type { Directory } from './directory.ts'
-import type { Groups } from './groups.ts'
 import { MatrixError } from './homeserver-client.ts'
 import type { LoginDesk } from './login-desk.ts'
 import type { LoginProcess, LoginStep } from './login-process.ts'
@@ -16,15 +16,10 @@ import type { ManagementRooms } from './management-rooms.ts'
 import type { Portals } from './portals.ts'
 import { ProvisioningError } from './provisioning-error.ts'
 
-export interface Provisioning {
-  fetch(request: Request): Promise<Response>
-}
-
 interface Parts {
   context: BridgeContext
   desk: LoginDesk
   directory: Directory
-  groups: Groups
   portals: Portals
   rooms: ManagementRooms
   sharedSecret: string
@@ -35,7 +30,7 @@ interface Asked {
   url: URL
   request: Request
   /** Variable parts of the path, decoded. */
-  parts: string[]
+  params: Record<string, string>
 }
 
 type Handler = (asked: Asked) => unknown
@@ -50,34 +45,29 @@ const groupSchema = z.object({
   name: z.union([z.string(), z.object({ name: z.string() })]).optional(),
 })
 
-export function createProvisioning({
-  context,
-  desk,
-  directory,
-  groups,
-  portals,
-  rooms,
-  sharedSecret,
-}: Parts): Provisioning {
+export function createProvisioning({ context, desk, directory, portals, rooms, sharedSecret }: Parts) {
   const { botUserId, facts, faults, homeserver, network } = context
   const { store } = network
 
-  const routes: [method: string, pattern: RegExp, handler: Handler][] = [
-    ['GET', /^whoami$/, ({ userId }) => whoami(userId)],
-    ['GET', /^capabilities$/, () => CAPABILITIES],
-    ['GET', /^login\/flows$/, () => ({ flows: facts.flows })],
-    ['GET', /^logins$/, ({ userId }) => ({ login_ids: loginsOf(userId).map(login => login.id) })],
-    ['POST', /^login\/start\/([^/]+)$/, startLogin],
-    ['POST', /^login\/step\/([^/]+)\/([^/]+)\/(display_and_wait)$/, waitForStep],
-    ['POST', /^login\/step\/([^/]+)\/([^/]+)\/(user_input)$/, submitInput],
-    ['POST', /^login\/cancel\/([^/]+)$/, cancelLogin],
-    ['POST', /^logout\/([^/]+)$/, logout],
-    ['GET', /^contacts$/, async asked => ({ contacts: await directory.contacts(loginFor(asked)) })],
-    ['POST', /^search_users$/, searchUsers],
-    ['GET', /^resolve_identifier\/([^/]+)$/, asked => directory.describe(...personFor(asked))],
-    ['POST', /^create_dm\/([^/]+)$/, createDm],
-    ['POST', /^create_group(?:\/([^/]+))?$/, createGroup],
+  const routes: [method: string, path: string, handler: Handler][] = [
+    ['GET', 'whoami', ({ userId }) => whoami(userId)],
+    ['GET', 'capabilities', () => CAPABILITIES],
+    ['GET', 'login/flows', () => ({ flows: facts.flows })],
+    ['GET', 'logins', ({ userId }) => ({ login_ids: loginsOf(userId).map(login => login.id) })],
+    ['POST', 'login/start/:flow', startLogin],
+    ['POST', 'login/step/:process/:step/display_and_wait', waitForStep],
+    ['POST', 'login/step/:process/:step/user_input', submitInput],
+    ['POST', 'login/cancel/:process', cancelLogin],
+    ['POST', 'logout/:login', logout],
+    ['GET', 'contacts', async asked => ({ contacts: await directory.contacts(loginFor(asked)) })],
+    ['POST', 'search_users', searchUsers],
+    ['GET', 'resolve_identifier/:identifier', asked => directory.describe(...personFor(asked))],
+    ['POST', 'create_dm/:identifier', createDm],
+    ['POST', 'create_group', createGroup],
+    ['POST', 'create_group/:type', createGroup],
   ]
+  const router = new PathRouter<Handler>()
+  for (const [method, path, handler] of routes) router.add(method, BASE + path, handler)
 
   function whoami(userId: string) {
     const managementRoom = rooms.of(userId)
@@ -144,43 +134,42 @@ export function createProvisioning({
     if (faults.of(facts.platform).offline) {
       throw new ProvisioningError(500, 'M_UNKNOWN', 'Internal error resolving identifier')
     }
-    const phone = directory.resolve(asked.parts[0] ?? '')
+    const phone = directory.resolve(asked.params.identifier ?? '')
     if (phone === null) throw new ProvisioningError(404, 'M_NOT_FOUND', 'Identifier not found')
     return [login, phone]
   }
 
   function startLogin(asked: Asked) {
-    const process = desk.start(asked.userId, asked.parts[0] ?? '', explicitLogin(asked)?.id ?? null)
+    const process = desk.start(asked.userId, asked.params.flow ?? '', explicitLogin(asked)?.id ?? null)
     return stepBody(process, process.tell())
   }
 
-  function processFor({ userId, parts }: Asked): LoginProcess {
-    const [processId = '', stepId, type] = parts
-    const process = desk.find(userId, processId)
+  function processFor({ userId, params }: Asked, type: LoginStep['type']): LoginProcess {
+    const process = desk.find(userId, params.process ?? '')
     const { step_id, type: stepType } = process.step()
     if (process.ended()) return process
-    if (stepId !== step_id) throw new ProvisioningError(400, 'M_BAD_STATE', 'Step ID does not match')
+    if (params.step !== step_id) throw new ProvisioningError(400, 'M_BAD_STATE', 'Step ID does not match')
     if (type !== stepType) throw new ProvisioningError(400, 'M_BAD_STATE', 'Step type does not match')
     return process
   }
 
   async function waitForStep(asked: Asked) {
-    const process = processFor(asked)
+    const process = processFor(asked, 'display_and_wait')
     return stepBody(process, await process.wait(asked.request.signal))
   }
 
   async function submitInput(asked: Asked) {
-    const process = processFor(asked)
+    const process = processFor(asked, 'user_input')
     return stepBody(process, await process.submit(await bodyOf(asked, inputSchema)))
   }
 
-  function cancelLogin({ userId, parts }: Asked) {
-    desk.cancel(desk.find(userId, parts[0] ?? ''))
+  function cancelLogin({ userId, params }: Asked) {
+    desk.cancel(desk.find(userId, params.process ?? ''))
     return {}
   }
 
-  async function logout({ userId, parts }: Asked) {
-    const [wanted] = parts
+  async function logout({ userId, params }: Asked) {
+    const wanted = params.login
     const logins = loginsOf(userId).filter(login => wanted === 'all' || login.id === wanted)
     if (logins.length === 0 && wanted !== 'all')
       throw new ProvisioningError(404, 'M_NOT_FOUND', 'Login not found')
@@ -204,7 +193,7 @@ export function createProvisioning({
     const { participants, name } = await bodyOf(asked, groupSchema)
     const phones = participants.flatMap(id => directory.resolve(id) ?? [])
     const title = typeof name === 'string' ? name : name?.name
-    const chat = await groups.create(login, title ?? 'New group', phones)
+    const chat = await directory.createGroup(login, title ?? 'New group', phones)
     const portal = await portals.ensure(login, chat)
     return { id: chat.group?.groupId, mxid: portal.roomId }
   }
@@ -220,23 +209,17 @@ export function createProvisioning({
   }
 
   return {
-    async fetch(request) {
+    async fetch(request: Request): Promise<Response> {
       const url = new URL(request.url)
       try {
-        const path = url.pathname.startsWith(BASE) ? url.pathname.slice(BASE.length) : ''
-        const matching = routes.filter(([, pattern]) => pattern.test(path))
-        const route = matching.find(([method]) => method === request.method)
         const userId = authorize(request, url)
-        if (!route) {
-          throw new ProvisioningError(
-            matching.length > 0 ? 405 : 404,
-            'M_UNRECOGNIZED',
-            'Unrecognized endpoint',
-          )
+        const found = router.find(request.method, url.pathname)
+        if (!found) {
+          const status = router.methodsOf(url.pathname).length > 0 ? 405 : 404
+          throw new ProvisioningError(status, 'M_UNRECOGNIZED', 'Unrecognized endpoint')
         }
-        const [, pattern, handler] = route
-        const parts = (pattern.exec(path) ?? []).slice(1).map(part => decodeURIComponent(part ?? ''))
-        return Response.json((await handler({ userId, url, request, parts })) ?? {})
+        const { handler, params } = found
+        return Response.json((await handler({ userId, url, request, params })) ?? {})
       } catch (error) {
         if (error instanceof ProvisioningError) return error.toResponse()
         if (isOutOfSpace(error) || isRefusedForSpace(error))

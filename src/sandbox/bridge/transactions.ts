@@ -42,18 +42,7 @@ interface Job {
 /** A transaction's files by mxc address: a file sent to several chats is downloaded once. */
 type Downloads = Map<string, Promise<Media>>
 
-export interface Transactions {
-  /** Processes a pushed transaction; resolves when it may be acknowledged. */
-  receive(body: unknown): Promise<void>
-  /** Resolves when no transaction is running. */
-  idle(): Promise<void>
-}
-
-export function createTransactions(
-  context: BridgeContext,
-  portals: Portals,
-  commands: Commands,
-): Transactions {
+export function createTransactions(context: BridgeContext, portals: Portals, commands: Commands) {
   const { botUserId, clock, committer, facts, faults, files, homeserver, logger, network } = context
   const { store } = network
   const refusals = createRefusals(context)
@@ -286,7 +275,8 @@ export function createTransactions(
   }
 
   return {
-    receive(body) {
+    /** Processes a pushed transaction; resolves when it may be acknowledged. */
+    receive(body: unknown): Promise<void> {
       const { events } = transactionSchema.parse(body)
       const known = events.flatMap(event => {
         const parsed = matrixEvent.safeParse(event)
@@ -297,6 +287,7 @@ export function createTransactions(
       previous = current.catch(() => {})
       return current
     },
+    /** Resolves when no transaction is running. */
     idle: () => previous,
   }
 }

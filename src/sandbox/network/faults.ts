@@ -32,18 +32,9 @@ interface Failure {
   retriable: boolean
 }
 
-export interface Faults {
-  of(platform: SandboxPlatform): Readonly<PlatformFaults>
-  /** Changes the given fields. */
-  set(platform: SandboxPlatform, change: Partial<PlatformFaults>): void
-  clear(): void
-  /** @returns why the next send fails, or null; uses up a counted failure */
-  takeFailure(platform: SandboxPlatform): Failure | null
-  /** Calls the listener after each change. */
-  onChange(listener: (platform: SandboxPlatform) => void): void
-}
+export type Faults = ReturnType<typeof createFaults>
 
-export function createFaults(now: () => number): Faults {
+export function createFaults(now: () => number) {
   const none = (): PlatformFaults => ({
     failNext: 0,
     failReason: 'm.foreign_network_error',
@@ -58,26 +49,29 @@ export function createFaults(now: () => number): Faults {
     for (const listener of listeners) listener(platform)
   }
   return {
-    of: platform => faults[platform],
-    set(platform, change) {
+    of: (platform: SandboxPlatform): Readonly<PlatformFaults> => faults[platform],
+    /** Changes the given fields. */
+    set(platform: SandboxPlatform, change: Partial<PlatformFaults>): void {
       const before = faults[platform]
       const since = change.offline !== undefined && change.offline !== before.offline ? now() : before.since
       faults[platform] = { ...before, ...change, since }
       changed(platform)
     },
-    clear() {
+    clear(): void {
       for (const platform of SANDBOX_PLATFORMS) {
         faults[platform] = none()
         changed(platform)
       }
     },
-    takeFailure(platform) {
+    /** @returns why the next send fails, or null; uses up a counted failure */
+    takeFailure(platform: SandboxPlatform): Failure | null {
       const { offline, failNext, failReason, retriable } = faults[platform]
       if (offline) return { reason: 'm.bridge_unavailable', retriable: true }
       if (failNext === 0) return null
       faults[platform].failNext--
       return { reason: failReason, retriable }
     },
-    onChange: listener => void listeners.push(listener),
+    /** Calls the listener after each change. */
+    onChange: (listener: (platform: SandboxPlatform) => void): void => void listeners.push(listener),
   }
 }

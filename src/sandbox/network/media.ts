@@ -21,33 +21,24 @@ export class FileTooLarge extends Error {
   }
 }
 
-export interface MediaFiles {
-  /**
-   * @param about `mimeType` as declared: the content decides unless `isTypeKnown`
-   * @returns the file's description once it is on disk; only a message refers to it
-   * @throws FileTooLarge
-   */
-  save(
-    source: AsyncIterable<Uint8Array>,
-    about: { name: string; mimeType: string; isTypeKnown?: boolean; durationMs?: number | null },
-  ): Promise<Media>
-  open(mediaId: string): Bun.BunFile
-  /** Shares the disk with the copy at `path`, where possible. */
-  share(mediaId: string, path: string): Promise<void>
-  /** Removes a file that no message will have. */
-  discard(mediaId: string): Promise<void>
-  /**
-   * Removes files cut off by a kill, and complete ones without a message. Call it before the first
-   * save: files being written look the same.
-   * @param isKnown true when this file id has a row
-   */
-  sweep(isKnown: (mediaId: string) => boolean): Promise<void>
+interface FileFacts {
+  name: string
+  /** As declared: the content decides unless `isTypeKnown`. */
+  mimeType: string
+  isTypeKnown?: boolean
+  durationMs?: number | null
 }
 
-export function createMediaFiles(folder: string, maxBytes: number): MediaFiles {
+export type MediaFiles = ReturnType<typeof createMediaFiles>
+
+export function createMediaFiles(folder: string, maxBytes: number) {
   const pathOf = (id: string) => join(folder, id)
   return {
-    async save(source, about) {
+    /**
+     * @returns the file's description once it is on disk; only a message refers to it
+     * @throws FileTooLarge
+     */
+    async save(source: AsyncIterable<Uint8Array>, about: FileFacts): Promise<Media> {
       const id = randomUUID()
       const path = pathOf(id)
       await mkdir(folder, { recursive: true })
@@ -83,12 +74,19 @@ export function createMediaFiles(folder: string, maxBytes: number): MediaFiles {
         throw error
       }
     },
-    async share(mediaId, path) {
+    open: (mediaId: string) => Bun.file(pathOf(mediaId)),
+    /** Shares the disk with the copy at `path`, where possible. */
+    async share(mediaId: string, path: string): Promise<void> {
       await shareFile(path, pathOf(mediaId))
     },
-    open: mediaId => Bun.file(pathOf(mediaId)),
-    discard: mediaId => rm(pathOf(mediaId), { force: true }),
-    async sweep(isKnown) {
+    /** Removes a file that no message will have. */
+    discard: (mediaId: string): Promise<void> => rm(pathOf(mediaId), { force: true }),
+    /**
+     * Removes files cut off by a kill, and complete ones without a message. Call it before the
+     * first save: files being written look the same.
+     * @param isKnown true when this file id has a row
+     */
+    async sweep(isKnown: (mediaId: string) => boolean): Promise<void> {
       const names = await readdir(folder).catch(() => [])
       for (const name of names) {
         if (name.endsWith(TEMPORARY_SUFFIX) || !isKnown(name)) await rm(pathOf(name), { force: true })

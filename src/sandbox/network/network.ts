@@ -10,7 +10,7 @@ import { type PlatformFacts, platformFacts, type SandboxPlatform } from '../plat
 import { directChatId } from './chat-ids.ts'
 import { answersEcho, echoOf, isEchoed, MESSAGES_LOOKED_AT } from './echo.ts'
 import type { NetworkStore } from './store.ts'
-import type { Chat, Content, Delivery, Login, Message, Origin, Phone } from './types.ts'
+import type { Chat, Contact, Content, Delivery, Group, Login, Message, Origin, Phone } from './types.ts'
 
 /** Messages of each chat that a device receives when it is linked later. */
 const BACKFILL_PER_CHAT = 20
@@ -39,31 +39,9 @@ export type NetworkChange =
   | { kind: 'delivered'; phones: readonly string[]; messageId: string }
   | { kind: 'directory' }
 
-export interface Network {
-  readonly store: NetworkStore
-  /** @returns the direct chat of two phones; commits only when it is new */
-  directChat(platform: SandboxPlatform, one: string, other: string): Promise<Chat>
-  /** Stores a message and its echoes, inside a transaction; `announce` the result afterwards. */
-  postInTransaction(message: NewMessage): Posted[]
-  announce(posted: readonly Posted[]): void
-  /** Posts and announces. @returns the message, durable */
-  post(message: NewMessage): Promise<Message>
-  /** Links an account to a Matrix user, who receives the last messages of its chats. */
-  link(platform: SandboxPlatform, phone: string, userId: string): Promise<Login>
-  /** @returns true if it was linked */
-  unlink(platform: SandboxPlatform, loginId: string, by: 'user' | 'phone'): Promise<boolean>
-  savePhone(phone: Phone, contacts: readonly { phone: string; name: string }[]): Promise<Phone>
-  createGroup(
-    platform: SandboxPlatform,
-    group: { name: string; inviteCode: string },
-    members: readonly string[],
-  ): Promise<Chat>
-  joinGroup(chat: Chat, phone: string): Promise<Chat>
-  subscribe(listener: (change: NetworkChange) => void): () => void
-  notify(change: NetworkChange): void
-}
+export type Network = ReturnType<typeof createNetwork>
 
-export function createNetwork(store: NetworkStore, committer: Committer, clock: Clock): Network {
+export function createNetwork(store: NetworkStore, committer: Committer, clock: Clock) {
   const listeners = new Set<(change: NetworkChange) => void>()
 
   function notify(change: NetworkChange): void {
@@ -75,6 +53,7 @@ export function createNetwork(store: NetworkStore, committer: Committer, clock: 
     return { message, chat, deliveries: store.addDeliveries(chat, message.seq, origin?.loginId) }
   }
 
+  /** Stores a message and its echoes, inside a transaction; `announce` the result afterwards. */
   function postInTransaction(message: NewMessage): Posted[] {
     const first = postOne(message)
     if (message.origin) store.takeEvent(message.origin, first.message.id)
@@ -114,7 +93,8 @@ export function createNetwork(store: NetworkStore, committer: Committer, clock: 
     announce,
     notify,
 
-    async post(message) {
+    /** Posts and announces. @returns the message, durable */
+    async post(message: NewMessage): Promise<Message> {
       const posted = await committer.write(() => postInTransaction(message))
       announce(posted)
       const [first] = posted
@@ -122,12 +102,14 @@ export function createNetwork(store: NetworkStore, committer: Committer, clock: 
       return first.message
     },
 
-    async directChat(platform, one, other) {
+    /** @returns the direct chat of two phones; commits only when it is new */
+    async directChat(platform: SandboxPlatform, one: string, other: string): Promise<Chat> {
       const existing = store.chat(directChatId(platform, one, other))
       return existing ?? committer.write(() => store.ensureDirectChat(platform, one, other, clock.now()))
     },
 
-    async link(platform, phone, userId) {
+    /** Links an account to a Matrix user, who receives the last messages of its chats. */
+    async link(platform: SandboxPlatform, phone: string, userId: string): Promise<Login> {
       const login: Login = {
         platform,
         id: platformFacts(platform).accountId(phone),
@@ -145,23 +127,27 @@ export function createNetwork(store: NetworkStore, committer: Committer, clock: 
       return login
     },
 
-    async unlink(platform, loginId, by) {
+    /** @returns true if it was linked */
+    async unlink(platform: SandboxPlatform, loginId: string, by: 'user' | 'phone'): Promise<boolean> {
       const login = store.login(platform, loginId)
       const dropped = await committer.write(() => store.dropLogin(platform, loginId))
       if (login && dropped) notify({ kind: 'unlinked', login, by })
       return dropped
     },
 
-    async savePhone(phone, contacts) {
+    async savePhone(phone: Phone, contacts: readonly Contact[]): Promise<void> {
       await committer.write(() => {
         store.putPhone(phone, clock.now())
         for (const contact of contacts) store.putContact(phone.phone, contact.phone, contact.name)
       })
       notify({ kind: 'directory' })
-      return phone
     },
 
-    async createGroup(platform, group, members) {
+    async createGroup(
+      platform: SandboxPlatform,
+      group: Omit<Group, 'groupId'>,
+      members: readonly string[],
+    ): Promise<Chat> {
       const groupId = platformFacts(platform).groupId(`${group.name}:${group.inviteCode}`)
       const chat = await committer.write(() =>
         store.addGroup(platform, { groupId, ...group }, members, clock.now()),
@@ -170,13 +156,14 @@ export function createNetwork(store: NetworkStore, committer: Committer, clock: 
       return chat
     },
 
-    async joinGroup(chat, phone) {
+    async joinGroup(chat: Chat, phone: string): Promise<Chat> {
       await committer.write(() => store.addMember(chat.id, phone, clock.now()))
       notify({ kind: 'directory' })
       return store.chat(chat.id) ?? chat
     },
 
-    subscribe(listener) {
+    /** @returns a function that ends it */
+    subscribe(listener: (change: NetworkChange) => void): () => void {
       listeners.add(listener)
       return () => listeners.delete(listener)
     },
