@@ -26,9 +26,8 @@ import { type Config, childEnvironment, type Secrets } from './config/index.ts'
 import { messageOf } from './domain/errors.ts'
 import type { RunningServer } from './http/server.ts'
 import { yieldToEventLoop } from './lib/turn-budget.ts'
-import { createAttachedBridges } from './modules/bridges-attached/attached-bridges.ts'
-import { createAttachedBridgeRepository } from './modules/bridges-attached/repository.ts'
-import { createLoopLag } from './modules/operations/observation/loop-lag.ts'
+import { createAttachedBridges } from './modules/bridges-attached/bridges-attached.ts'
+import { createLoopLag } from './modules/operations/observation/observation.ts'
 import { createTimekeepingRepository } from './modules/upkeep/clock-repository.ts'
 import { createClockWatch } from './modules/upkeep/clock-watch.ts'
 import { Supervisor } from './runtime/supervisor.ts'
@@ -67,10 +66,7 @@ export async function createApp(
   const { db, signals, clock, logger, metrics, publicUrl } = context
 
   const matrix = createMatrix(context)
-  const attached = createAttachedBridges({
-    repository: createAttachedBridgeRepository(db),
-    sealer: context.sealer,
-  })
+  const attached = createAttachedBridges(db, context.sealer)
   const withBridge = new Set((await attached.list()).map(({ platform }) => platform))
   const simulated = config.sandbox.filter(platform => !withBridge.has(platform))
   const sandbox = createSandboxFor(context, simulated, matrix.homeserver)

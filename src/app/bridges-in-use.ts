@@ -1,6 +1,6 @@
 /** The attached bridges that are in use now, which change while the gateway runs. */
 import type { Config } from '../config/index.ts'
-import type { AttachedBridge } from '../modules/bridges-attached/attached-bridges.ts'
+import type { AttachedBridge } from '../modules/bridges-attached/bridges-attached.ts'
 
 export class BridgesInUse {
   private readonly byPlatform = new Map<string, AttachedBridge>()

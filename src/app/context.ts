@@ -8,15 +8,9 @@ import type { Clock } from '../lib/clock.ts'
 import { createLogger, type Logger } from '../lib/logger.ts'
 import { createProcessClock, type ProcessClock } from '../lib/process-clock.ts'
 import { createMetrics, type Metrics } from '../modules/operations/observation/metrics.ts'
-import { observeWith } from '../modules/operations/observation/observers.ts'
+import { observeWith } from '../modules/operations/observation/observation.ts'
 import { createWideLines } from '../modules/operations/observation/wide-lines.ts'
-import { createSecretKeyRepository } from '../modules/operations/secret-key/repository.ts'
-import {
-  type Keyring,
-  keysOf,
-  openKeyring,
-  settleSecretKey,
-} from '../modules/operations/secret-key/secret-key.ts'
+import { type Keyring, openKeyring, settleSecretKey } from '../modules/operations/secret-key/secret-key.ts'
 import { createIdentityRepository } from '../modules/tenants/identity-repository.ts'
 import { keepServerName } from '../modules/tenants/server-name.ts'
 import { createSettingsRepository } from '../modules/tenants/settings-repository.ts'
@@ -60,7 +54,7 @@ export async function createContext(
     metrics,
     observer: observeWith([metrics.observer, createWideLines(logger, config.logLevel === 'debug')]),
     publicUrl: createPublicUrl(config),
-    ...(await openKeyring(createSecretKeyRepository(db), keysOf(secrets))),
+    ...(await openKeyring(db, secrets)),
     ...overrides,
     config,
     secrets,
@@ -84,7 +78,7 @@ async function openStorage({
   try {
     migrateUp(db.connection, clock.now())
     await keepServerName(config.matrix.serverName, createSettingsRepository(db), createIdentityRepository(db))
-    await settleSecretKey(createSecretKeyRepository(db), keysOf(secrets), { clock, logger })
+    await settleSecretKey(db, secrets, { clock, logger })
     return db
   } catch (error) {
     await db.close()

@@ -1,4 +1,4 @@
-/** Puts the checks of `meshgate doctor` and `meshgate bridge check` together, from the settings and what is in the database. */
+/** Puts the checks of `meshgate doctor` and `meshgate bridge check` together. */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createBridgeProbe } from '../bridges/bridge-probe.ts'
@@ -10,19 +10,17 @@ import { migrationStatus } from '../db/migrate.ts'
 import { type Db, openDb } from '../db/open.ts'
 import { systemClock } from '../lib/clock.ts'
 import { reachableHost } from '../lib/hosts.ts'
-import { createSealer } from '../lib/sealing.ts'
 import { createHomeserverProbe } from '../matrix/homeserver-probe.ts'
-import { createArrivals } from '../modules/bridges-attached/arrivals-repository.ts'
 import {
   type AttachedBridge,
-  type AttachedBridges,
   createAttachedBridges,
-} from '../modules/bridges-attached/attached-bridges.ts'
-import { describeProcess, startCommandOf } from '../modules/bridges-attached/describe.ts'
-import { createAttachedBridgeRepository } from '../modules/bridges-attached/repository.ts'
+  describeProcess,
+  startCommandOf,
+} from '../modules/bridges-attached/bridges-attached.ts'
+import { createArrivals, createAttachedBridgeRepository } from '../modules/bridges-attached/repository.ts'
 import { type BridgeToCheck, bridgeCheck } from '../modules/operations/doctor/bridge.ts'
 import { databaseCheck, secretKeyCheck } from '../modules/operations/doctor/database.ts'
-import { type Check, type Finding, runChecks } from '../modules/operations/doctor/findings.ts'
+import { type Check, type Finding, runChecks } from '../modules/operations/doctor/doctor.ts'
 import {
   accountsCheck,
   appserviceCheck,
@@ -31,9 +29,8 @@ import {
 } from '../modules/operations/doctor/homeserver.ts'
 import { clockCheck, diskCheck, permissionsCheck } from '../modules/operations/doctor/machine.ts'
 import { publicUrlCheck } from '../modules/operations/doctor/public-url.ts'
-import { createDoctorRepository } from '../modules/operations/doctor/repository.ts'
-import { createSecretKeyRepository } from '../modules/operations/secret-key/repository.ts'
-import { keysOf, openKeyring } from '../modules/operations/secret-key/secret-key.ts'
+import { newestInstant } from '../modules/operations/doctor/repository.ts'
+import { openKeyring } from '../modules/operations/secret-key/secret-key.ts'
 import { GATEWAY_APPSERVICE_ID } from './bridge-attachment.ts'
 import { trialOf, wayOf } from './trial-account.ts'
 
@@ -45,11 +42,11 @@ interface Site {
   db: Db | null
   attached: AttachedBridge[]
   homeserver: HomeserverToCheck
-  /** Whether a gateway runs on this DATA_DIR. */
+  /** True when a gateway runs on this DATA_DIR. */
   isRunning: boolean
 }
 
-/** Everything that a deployment needs, in the order in which one depends on the other. Changes nothing. */
+/** Checks all that a deployment needs, in the order of dependence. Changes nothing. */
 export async function* diagnose(config: Config, secrets: Secrets, envFile: string): AsyncGenerator<Finding> {
   const { dir, databaseFile } = config.data
   // Before the database is opened, which closes its files to others.
@@ -101,7 +98,8 @@ async function* withSite(
   const isRunning = isDataDirInUse(config.data.dir)
   const db = await usableDatabase(config.data.databaseFile)
   try {
-    const attached = await attachedIn(db, secrets)
+    // Under another SECRET_KEY they can't be read, which has a check of its own.
+    const attached = db ? await bridgesIn(db, secrets).catch(() => []) : []
     yield* look({
       config,
       secrets,
@@ -119,7 +117,7 @@ function siteChecks(site: Site): Check[] {
   const { config, secrets, db, homeserver, isRunning } = site
   const asToken = secrets.accounts?.kind === 'appservice' ? secrets.accounts.asToken : undefined
   return [
-    ...(db ? [secretKeyCheck(sealedBridgesIn(db, secrets))] : []),
+    ...(db ? [secretKeyCheck({ list: () => bridgesIn(db, secrets) })] : []),
     homeserverCheck(homeserver),
     ...(asToken === undefined
       ? []
@@ -152,30 +150,10 @@ async function usableDatabase(databaseFile: string): Promise<Db | null> {
   return null
 }
 
-function attachedBridgesIn(db: Db, { secretKey, previousSecretKey }: Secrets): AttachedBridges {
-  return createAttachedBridges({
-    repository: createAttachedBridgeRepository(db),
-    sealer: createSealer(secretKey, previousSecretKey),
-  })
-}
-
-/** Read only when the SECRET_KEY is the database's. */
-function sealedBridgesIn(db: Db, secrets: Secrets): Pick<AttachedBridges, 'list'> {
-  return {
-    async list() {
-      await openKeyring(createSecretKeyRepository(db), keysOf(secrets))
-      return attachedBridgesIn(db, secrets).list()
-    },
-  }
-}
-
-async function attachedIn(db: Db | null, secrets: Secrets): Promise<AttachedBridge[]> {
-  // Under another SECRET_KEY they can't be read, which has a check of its own.
-  return db
-    ? attachedBridgesIn(db, secrets)
-        .list()
-        .catch(() => [])
-    : []
+/** @throws StartError when the SECRET_KEY isn't the database's */
+async function bridgesIn(db: Db, secrets: Secrets): Promise<AttachedBridge[]> {
+  const { sealer } = await openKeyring(db, secrets)
+  return createAttachedBridges(db, sealer).list()
 }
 
 async function homeserverOf(
@@ -197,7 +175,7 @@ async function homeserverOf(
   }
 }
 
-/** Of the settings and of the database: those of the settings say where a bridge is that both have. */
+/** The bridges of settings and database: where both have one, the settings say where it is. */
 function bridgesOf({ config, secrets, db, attached, homeserver, isRunning }: Site): BridgeToCheck[] {
   const platforms = new Set([...attached, ...config.bridges].map(({ platform }) => platform))
   return [...platforms].sort().map(platform => {
@@ -239,6 +217,6 @@ async function clockEvidence({ db, homeserver }: Site) {
   const versions = homeserver.isEmbedded ? null : await homeserver.probe.versions()
   return {
     homeserverNow: versions !== null && 'date' in versions ? versions.date : null,
-    newestRow: db ? await createDoctorRepository(db).newestInstant() : null,
+    newestRow: db ? await newestInstant(db) : null,
   }
 }

@@ -9,7 +9,7 @@ import type { Db } from '../db/open.ts'
 import { sqlStatement } from '../db/statement.ts'
 import { StartError } from '../domain/errors.ts'
 import type { Logger } from '../lib/logger.ts'
-import type { AttachedBridge } from '../modules/bridges-attached/attached-bridges.ts'
+import type { AttachedBridge } from '../modules/bridges-attached/bridges-attached.ts'
 import type { LinkedDevices } from '../modules/devices/devices.ts'
 import {
   FORGET_LINKED_PHONES,

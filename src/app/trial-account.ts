@@ -8,8 +8,7 @@ import { createAppserviceAccounts } from '../matrix/accounts/appservice-accounts
 import { createMasClient } from '../matrix/accounts/mas-client.ts'
 import { createSharedSecretAccounts } from '../matrix/accounts/shared-secret-accounts.ts'
 import { TRIAL_LOCALPART } from '../modules/operations/doctor/homeserver.ts'
-import { createSecretKeyRepository } from '../modules/operations/secret-key/repository.ts'
-import { keysOf, openKeyring, PASSWORDS } from '../modules/operations/secret-key/secret-key.ts'
+import { openKeyring, PASSWORDS } from '../modules/operations/secret-key/secret-key.ts'
 
 /** @returns the name of the way, as the operator knows it */
 export function wayOf({ accounts }: Secrets): string {
@@ -62,6 +61,6 @@ async function makeTrialAccount(provisioner: AccountProvisioner): Promise<string
 
 /** Under another key than the database's, as of a database that isn't there yet. */
 async function passwordsOf(db: Db | null, secrets: Secrets): Promise<(localpart: string) => string> {
-  const keyring = db && (await openKeyring(createSecretKeyRepository(db), keysOf(secrets)).catch(() => null))
+  const keyring = db && (await openKeyring(db, secrets).catch(() => null))
   return keyring ? keyring.hasherFor(PASSWORDS) : createHmacHasher(deriveKey(secrets.secretKey, PASSWORDS))
 }

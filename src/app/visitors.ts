@@ -6,11 +6,7 @@
 import type { Visitor } from '../domain/signals.ts'
 import { matrixTokenOf } from '../http/mount-guard.ts'
 import type { Mount } from '../http/mounts.ts'
-import {
-  arrivalSetting,
-  createArrivals,
-  type Listener,
-} from '../modules/bridges-attached/arrivals-repository.ts'
+import { arrivalSetting, createArrivals, type Listener } from '../modules/bridges-attached/repository.ts'
 import type { AppContext } from './context.ts'
 
 export interface Visitors {

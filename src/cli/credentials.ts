@@ -5,8 +5,7 @@ import { openDb } from '../db/open.ts'
 import { effectiveScopes } from '../domain/scopes.ts'
 import { ROLES, type Role } from '../domain/states.ts'
 import { systemClock } from '../lib/clock.ts'
-import { createSecretKeyRepository } from '../modules/operations/secret-key/repository.ts'
-import { keysOf, openKeyring } from '../modules/operations/secret-key/secret-key.ts'
+import { openKeyring } from '../modules/operations/secret-key/secret-key.ts'
 import type { Credentials, Principal } from '../modules/tenants/credential-types.ts'
 import { createCredentials } from '../modules/tenants/credentials.ts'
 import { namingDatabase } from './failures.ts'
@@ -87,7 +86,7 @@ async function withCredentials(
     const db = openDb(config.data.databaseFile)
     try {
       migrateUp(db.connection, systemClock.now())
-      const { hasherFor } = await openKeyring(createSecretKeyRepository(db), keysOf(secrets))
+      const { hasherFor } = await openKeyring(db, secrets)
       const hasher = hasherFor('credentials')
       await work(createCredentials({ db, hasher, clock: systemClock }), secrets.clientId)
     } finally {

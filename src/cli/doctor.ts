@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { ConfigError } from '../config/index.ts'
-import { type Finding, failure, ok } from '../modules/operations/doctor/findings.ts'
+import { type Finding, failure, ok } from '../modules/operations/doctor/doctor.ts'
 import { printFindings } from './findings.ts'
 import { CommandError, loadConfig, type Terminal } from './terminal.ts'
 

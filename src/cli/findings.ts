@@ -1,5 +1,5 @@
 /** Prints what checks find: one line each, with advice below it. */
-import type { Finding, FindingState } from '../modules/operations/doctor/findings.ts'
+import type { Finding, FindingState } from '../modules/operations/doctor/doctor.ts'
 import type { Terminal } from './terminal.ts'
 
 const MARKS: Record<FindingState, string> = { ok: 'ok', warning: 'warning', failure: 'FAILURE', skipped: '-' }

@@ -17,7 +17,7 @@ import { commandWords } from '../../lib/command-words.ts'
 import { BASE_URL_PHRASE, isBaseUrl } from '../../lib/hosts.ts'
 import { addressesForBridge, addressTrouble } from '../../modules/bridges-attached/addresses.ts'
 import { type Attached, type AttachRequest, attachBridge } from '../../modules/bridges-attached/attach.ts'
-import { startCommandOf } from '../../modules/bridges-attached/describe.ts'
+import { startCommandOf } from '../../modules/bridges-attached/bridges-attached.ts'
 import { CommandError, type Terminal } from '../terminal.ts'
 import { withBridges } from './with-bridges.ts'
 

@@ -1,8 +1,8 @@
 /** `meshgate bridge list`: prints the attached bridges and their current state. */
 import { createBridgeProbe, type WhoamiOutcome } from '../../bridges/bridge-probe.ts'
 import type { Config, Secrets } from '../../config/index.ts'
-import type { AttachedBridge } from '../../modules/bridges-attached/attached-bridges.ts'
-import { describeProcess } from '../../modules/bridges-attached/describe.ts'
+import type { AttachedBridge } from '../../modules/bridges-attached/bridges-attached.ts'
+import { describeProcess } from '../../modules/bridges-attached/bridges-attached.ts'
 import { textTable } from '../table.ts'
 import type { Terminal } from '../terminal.ts'
 import { withBridges } from './with-bridges.ts'

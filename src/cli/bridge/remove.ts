@@ -1,8 +1,7 @@
 /** `meshgate bridge remove`. */
 import { isDataDirInUse } from '../../db/lock.ts'
 import { systemClock } from '../../lib/clock.ts'
-import { removeBridgeFiles } from '../../modules/bridges-attached/attach.ts'
-import { detachBridge } from '../../modules/bridges-attached/detach.ts'
+import { detachBridge, removeBridgeFiles } from '../../modules/bridges-attached/attach.ts'
 import { createAttachedBridgeRepository } from '../../modules/bridges-attached/repository.ts'
 import { createDeviceRepository } from '../../modules/devices/device-repository.ts'
 import { recordedProcesses } from '../../runtime/supervised-process.ts'

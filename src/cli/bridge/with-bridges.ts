@@ -6,10 +6,8 @@ import { systemClock } from '../../lib/clock.ts'
 import {
   type AttachedBridges,
   createAttachedBridges,
-} from '../../modules/bridges-attached/attached-bridges.ts'
-import { createAttachedBridgeRepository } from '../../modules/bridges-attached/repository.ts'
-import { createSecretKeyRepository } from '../../modules/operations/secret-key/repository.ts'
-import { keysOf, openKeyring } from '../../modules/operations/secret-key/secret-key.ts'
+} from '../../modules/bridges-attached/bridges-attached.ts'
+import { openKeyring } from '../../modules/operations/secret-key/secret-key.ts'
 import { namingDatabase } from '../failures.ts'
 import { loadConfig, type Terminal } from '../terminal.ts'
 
@@ -23,11 +21,8 @@ export async function withBridges(
     const db = openDb(databaseFile)
     try {
       migrateUp(db.connection, systemClock.now())
-      const { sealer } = await openKeyring(createSecretKeyRepository(db), keysOf(settings.secrets))
-      await work(createAttachedBridges({ repository: createAttachedBridgeRepository(db), sealer }), {
-        ...settings,
-        db,
-      })
+      const { sealer } = await openKeyring(db, settings.secrets)
+      await work(createAttachedBridges(db, sealer), { ...settings, db })
     } finally {
       await db.close()
     }

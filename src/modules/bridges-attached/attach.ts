@@ -1,4 +1,7 @@
-/** `meshgate bridge add`: makes a bridge's configuration, its registration and its row. Nothing is written when something is wrong. */
+/**
+ * `meshgate bridge add` and `remove`: make a bridge's configuration, its registration and its row, and
+ * take them away. Nothing is written when something is wrong.
+ */
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
@@ -17,15 +20,17 @@ import type { Clock } from '../../lib/clock.ts'
 import { isLoopback } from '../../lib/hosts.ts'
 import { randomToken } from '../../lib/tokens.ts'
 import { RECORD_FILE } from '../../runtime/supervised-process.ts'
+import type { DeviceRepository } from '../devices/device-repository.ts'
 import { identityNamespace } from '../tenants/identities.ts'
 import type { BridgeSideAddresses } from './addresses.ts'
-import type { AttachedBridge, AttachedBridges } from './attached-bridges.ts'
+import type { AttachedBridge, AttachedBridges } from './bridges-attached.ts'
+import type { AttachedBridgeRepository } from './repository.ts'
 
 export interface AttachRequest {
   platform: string
   /** How the homeserver and the gateway reach the bridge, without a trailing slash. */
   url: string
-  /** The bridge's example configuration, or the one in use; null: only our settings are written, and the bridge completes them at its start. */
+  /** The example configuration, or the one in use; null: the bridge completes ours at its start. */
   base: Base | null
   /** What the gateway is to run; null: somebody else runs the bridge. */
   command: string[] | null
@@ -33,11 +38,11 @@ export interface AttachRequest {
   addresses: BridgeSideAddresses | null
   serverName: string
   /**
-   * Why the homeserver lets the bridge act as our users (double puppeting): because it does for every attached bridge, because the bridge's registration
-   * says so, or because the bridge has a token that may.
+   * Why the homeserver lets the bridge act as our users (double puppeting): it lets every attached
+   * bridge, or one whose registration says so, or one that has such a token.
    */
   puppets: { by: 'homeserver' | 'registration' } | { by: 'token'; token: string }
-  /** Connection string of PostgreSQL, or a SQLite file; undefined: a SQLite file in `dir`, or as the configuration in use says. */
+  /** Of PostgreSQL, or a SQLite file; undefined: a file in `dir`, or that of the configuration in use. */
   database: string | undefined
   /** Folder for the configuration, made when missing. */
   dir: string
@@ -157,7 +162,7 @@ function portOf({ port, protocol }: URL): number {
   return port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port)
 }
 
-/** A bridge in a container of its own sees the folder under another path: there the file lies in its working directory. */
+/** A bridge in a container sees the folder under another path: it gets a file in its working directory. */
 function databaseOf({ base, database, dir }: AttachRequest, isLocal: boolean): BridgeDatabase | null {
   if (database === undefined && base?.isInUse) return null
   if (database === undefined) return { kind: 'sqlite', path: isLocal ? join(dir, 'bridge.db') : 'bridge.db' }
@@ -165,7 +170,7 @@ function databaseOf({ base, database, dir }: AttachRequest, isLocal: boolean): B
   return { kind: 'sqlite', path: database.replace(/^(file|sqlite):(\/\/(?=\/))?/, '').replace(/\?.*$/, '') }
 }
 
-/** What another bridge has can't be this one's: an address, or the names that follow from its id. */
+/** Bridges share neither an address nor the names that follow from an id. */
 async function refuseTaken(
   { platform, url }: Pick<AttachRequest, 'platform' | 'url'>,
   id: string,
@@ -216,7 +221,7 @@ function writeFiles(
   return { configFile, registrationFile }
 }
 
-/** What the network asks of each operator, such as the keys of an API, and `--set` didn't say. In a configuration in use it has been said. */
+/** Settings that the network asks of each operator, such as keys of an API, and that nobody has set. */
 function missingOf({ platform, base, extra }: AttachRequest, layout: Layout): Attached['missing'] {
   const needs = base?.isInUse ? undefined : knownNetwork(platform)?.needs
   const all = needs?.names.map(name => `${needs.section[layout]}.${name}`) ?? []
@@ -224,7 +229,7 @@ function missingOf({ platform, base, extra }: AttachRequest, layout: Layout): At
   return needs && keys.length > 0 ? { keys, from: needs.from } : null
 }
 
-/** What lies in a bridge's folder because of us; anything else there is somebody's own. */
+/** Our files in a bridge's folder; anything else there is somebody's own. */
 const OUR_FILES = [
   'config.yaml',
   'registration.yaml',
@@ -238,4 +243,38 @@ const OUR_FILES = [
 export function removeBridgeFiles(dir: string): void {
   for (const file of OUR_FILES) rmSync(join(dir, file), { force: true })
   if (existsSync(dir) && readdirSync(dir).length === 0) rmdirSync(dir)
+}
+
+/** Why the devices of a platform are logged out when its bridge goes. */
+export const TAKEN_AWAY = 'the bridge was taken away'
+
+/**
+ * Ends a bridge's logins with it.
+ * @param isGatewayRunning a running gateway follows by itself, and marks the devices once it no longer
+ * asks the bridge
+ * @returns the folder of the bridge's files
+ * @throws GatewayError not_found
+ */
+export async function detachBridge(
+  platform: string,
+  {
+    bridges,
+    devices,
+    isGatewayRunning,
+    clock,
+  }: {
+    bridges: Pick<AttachedBridgeRepository, 'find' | 'remove'>
+    devices: Pick<DeviceRepository, 'linkedOn' | 'setState'>
+    isGatewayRunning: boolean
+    clock: Clock
+  },
+): Promise<string> {
+  const row = await bridges.find(platform)
+  if (!row) throw new GatewayError('not_found', `platform: there is no attached bridge "${platform}"`)
+  await bridges.remove(platform)
+  if (!isGatewayRunning) {
+    const ids = (await devices.linkedOn(platform)).map(({ id }) => id)
+    if (ids.length > 0) await devices.setState(ids, 'logged_out', TAKEN_AWAY, clock.now())
+  }
+  return row.dir
 }

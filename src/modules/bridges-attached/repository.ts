@@ -1,4 +1,4 @@
-/** SQL of the bridges table. */
+/** SQL of the attached bridges, and of where bridges and the homeserver come to. */
 import { and, asc, count, eq, gte, inArray, isNull, ne, or, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import {
@@ -12,25 +12,14 @@ import {
 } from '../../db/schema/index.ts'
 import { statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
-import { arrivalSetting } from './arrivals-repository.ts'
+import type { Visitor } from '../../domain/signals.ts'
+import { replaceSetting, settingOf } from '../tenants/settings-repository.ts'
 
-export interface AttachedBridgeRepository {
-  /** By platform. */
-  list(): Promise<BridgeRow[]>
-  find(platform: string): Promise<BridgeRow | null>
-  /** A platform's first bridge, or one that takes the place of the sandbox's: rooms that another one made are forgotten. */
-  insert(row: BridgeRow): Promise<void>
-  replace(row: BridgeRow): Promise<void>
-  /**
-   * How many devices of the platform are in each state. Those that were deleted are none, nor are
-   * those lost before the bridge was attached, which the sandbox or another bridge had.
-   */
-  deviceStates(platform: string): Promise<ReadonlyMap<string, number>>
-  /** How many of the platform's chats are end-to-end encrypted. */
-  encryptedChats(platform: string): Promise<number>
-  /** Removes the row; where the platform's chats were is forgotten. */
-  remove(platform: string): Promise<void>
-}
+/** The listener for clients, or the one for bridges and homeservers. */
+export type Listener = 'main' | 'bridges'
+
+/** The setting that holds how this machine last reached the listener for bridges. */
+const LAST_URL = 'bridge_listener'
 
 const all = statement(orm => orm.select().from(bridges).orderBy(asc(bridges.platform)))
 const byPlatform = statement(orm =>
@@ -74,35 +63,75 @@ async function forgetRooms(tx: Tx, platform: string): Promise<void> {
     })
 }
 
-export function createAttachedBridgeRepository(db: Pick<Db, 'read' | 'write'>): AttachedBridgeRepository {
-  return {
-    list: () => db.read(reader => reader.all(all)),
-    find: async platform => (await db.read(reader => reader.get(byPlatform, { platform }))) ?? null,
+export type AttachedBridgeRepository = ReturnType<typeof createAttachedBridgeRepository>
 
-    insert: row =>
+export function createAttachedBridgeRepository(db: Pick<Db, 'read' | 'write'>) {
+  return {
+    /** By platform. */
+    list: () => db.read(reader => reader.all(all)),
+
+    find: async (platform: string): Promise<BridgeRow | null> =>
+      (await db.read(reader => reader.get(byPlatform, { platform }))) ?? null,
+
+    /**
+     * Adds a platform's first bridge, or one that takes the sandbox's place: rooms that another one
+     * made are forgotten.
+     */
+    insert: (row: BridgeRow) =>
       db.write(async tx => {
         await tx.run(orm => orm.insert(bridges).values(row))
         await forgetRooms(tx, row.platform)
       }),
 
-    replace: row =>
+    replace: (row: BridgeRow) =>
       db.write(tx => tx.run(orm => orm.update(bridges).set(row).where(eq(bridges.platform, row.platform)))),
 
-    async deviceStates(platform) {
+    /**
+     * Counts the platform's devices by state, without those that were deleted, or lost before the
+     * bridge was attached, which the sandbox or another bridge had.
+     */
+    async deviceStates(platform: string): Promise<ReadonlyMap<string, number>> {
       const rows = await db.read(reader => reader.all(statesOn, { platform }))
       return new Map(rows.map(row => [row.state, row.count]))
     },
 
-    async encryptedChats(platform) {
+    /** Counts the platform's chats that are end-to-end encrypted. */
+    async encryptedChats(platform: string): Promise<number> {
       return (await db.read(reader => reader.get(encryptedOn, { platform })))?.count ?? 0
     },
 
-    remove: platform =>
+    /** Removes the row; where the platform's chats were is forgotten. */
+    remove: (platform: string) =>
       db.write(async tx => {
         const setting = arrivalSetting({ platform })
         await tx.run(orm => orm.delete(bridges).where(eq(bridges.platform, platform)))
         await tx.run(orm => orm.delete(settings).where(eq(settings.name, setting)))
         await forgetRooms(tx, platform)
       }),
+  }
+}
+
+/** The name under which a visitor stands in the settings. */
+export function arrivalSetting(visitor: Visitor): string {
+  return visitor === 'homeserver' ? 'arrived_homeserver' : `arrived_bridge:${visitor.platform}`
+}
+
+/**
+ * Where bridges and the homeserver came to last. Versions before this one only had PORT, and we can't
+ * change every configuration. The next version serves nobody there.
+ */
+export function createArrivals(db: Pick<Db, 'read' | 'write'>) {
+  const stored = (name: string) => db.read(reader => settingOf(reader, name))
+  const replace = (name: string, value: string) => db.write(tx => replaceSetting(tx, name, value))
+  return {
+    /** @returns null: the visitor hasn't come yet */
+    async find(visitor: Visitor): Promise<Listener | null> {
+      const value = await stored(arrivalSetting(visitor))
+      return value === 'main' || value === 'bridges' ? value : null
+    },
+    note: (visitor: Visitor, listener: Listener) => replace(arrivalSetting(visitor), listener),
+    /** How this machine last reached the listener for bridges; null: it was never open. */
+    lastUrl: () => stored(LAST_URL),
+    noteUrl: (url: string) => replace(LAST_URL, url),
   }
 }

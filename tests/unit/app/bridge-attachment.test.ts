@@ -6,7 +6,7 @@ import { createBridges } from '../../../src/bridges/bridges.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { createProcessClock } from '../../../src/lib/process-clock.ts'
 import { Signals } from '../../../src/lib/signals.ts'
-import type { AttachedBridge } from '../../../src/modules/bridges-attached/attached-bridges.ts'
+import type { AttachedBridge } from '../../../src/modules/bridges-attached/bridges-attached.ts'
 import { identityNamespace } from '../../../src/modules/tenants/identities.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 

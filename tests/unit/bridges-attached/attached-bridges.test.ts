@@ -2,13 +2,15 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { bridges, devices, ghostPhones, resolvedRecipients } from '../../../src/db/schema/index.ts'
 import { createSealer } from '../../../src/lib/sealing.ts'
-import { createArrivals } from '../../../src/modules/bridges-attached/arrivals-repository.ts'
+import { detachBridge } from '../../../src/modules/bridges-attached/attach.ts'
 import {
   type AttachedBridge,
   createAttachedBridges,
-} from '../../../src/modules/bridges-attached/attached-bridges.ts'
-import { detachBridge } from '../../../src/modules/bridges-attached/detach.ts'
-import { createAttachedBridgeRepository } from '../../../src/modules/bridges-attached/repository.ts'
+} from '../../../src/modules/bridges-attached/bridges-attached.ts'
+import {
+  createArrivals,
+  createAttachedBridgeRepository,
+} from '../../../src/modules/bridges-attached/repository.ts'
 import { createDeviceRepository } from '../../../src/modules/devices/device-repository.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 import { insertDevice, insertIdentity } from '../../support/rows.ts'
@@ -37,11 +39,7 @@ beforeEach(() => {
 })
 afterEach(() => db.destroy())
 
-const openedWith = (secretKey: string) =>
-  createAttachedBridges({
-    repository: createAttachedBridgeRepository(db),
-    sealer: createSealer(secretKey),
-  })
+const openedWith = (secretKey: string) => createAttachedBridges(db, createSealer(secretKey))
 
 test('what was put there comes back, and none of its secrets is in clear', async () => {
   const attached = openedWith('a secret key')

@@ -1,4 +1,4 @@
-/** The archive: a tar file compressed with zstd, its last entry a manifest with the digest of every other. */
+/** Archives: tar files compressed with zstd, the last entry a manifest with the digests of all others. */
 import { createHash, type Hash } from 'node:crypto'
 import { createReadStream, createWriteStream } from 'node:fs'
 import { mkdir, open } from 'node:fs/promises'
@@ -8,8 +8,17 @@ import { pipeline } from 'node:stream/promises'
 import { createZstdCompress, createZstdDecompress } from 'node:zlib'
 import { extract, type Header, pack } from 'tar-stream'
 import { GatewayError, messageOf } from '../../../domain/errors.ts'
-import { type Authenticity, authenticityOf, keyCheck, signed } from './authenticity.ts'
-import { FORMAT, isBackedUpName, MANIFEST, type Manifest, manifestSchema } from './layout.ts'
+import {
+  type Authenticity,
+  authenticityOf,
+  FORMAT,
+  isBackedUpName,
+  keyCheck,
+  MANIFEST,
+  type Manifest,
+  manifestSchema,
+  signed,
+} from './manifest.ts'
 
 export interface ArchivedFile {
   /** In the archive. */
@@ -59,7 +68,8 @@ export async function writeArchive(
 /**
  * Puts every file into a folder, and compares each with the manifest.
  * @param secretKeys under one of which it ought to be made
- * @throws GatewayError bad_request when the archive is cut off, damaged, or holds what no backup of ours does
+ * @throws GatewayError bad_request when the archive is cut off, damaged, or has files that are none of
+ * ours
  */
 export async function readArchive(
   source: Readable,

@@ -1,7 +1,8 @@
 /**
- * Makes a backup of a DATA_DIR that a gateway may be working on, in another process. The database is copied as it is at one instant; every file
- * that this copy refers to is in the backup, although files come and go meanwhile: those that are there are held by a second name (a hard
- * link) before the instant and once more after it. A file that came and went in between makes another instant be taken.
+ * Makes a backup of a DATA_DIR that a gateway may be working on, in another process. The database is
+ * copied as it is at one instant. Every file that this copy refers to is in the backup, although files
+ * come and go: they are held by a second name (a hard link) before the instant and once more after
+ * it. If a file came and went in between, another instant is taken.
  */
 import {
   copyFileSync,
@@ -20,7 +21,7 @@ import { isDatabase, putTogether, snapshotInto } from '../../../db/snapshot.ts'
 import { GatewayError } from '../../../domain/errors.ts'
 import { RECORD_FILE } from '../../../runtime/supervised-process.ts'
 import { type About, type ArchivedFile, writeArchive } from './archive.ts'
-import { BRIDGES_FOLDER, DATABASE, MEDIA_FOLDERS, withFolder } from './layout.ts'
+import { BRIDGES_FOLDER, DATABASE, MEDIA_FOLDERS, withFolder } from './manifest.ts'
 import { createBackupRepository } from './repository.ts'
 
 export interface BackupRequest {
@@ -37,17 +38,17 @@ export interface BackupReport {
   bytes: number
   /** Messages that wait to be sent. */
   waiting: number
-  /** What isn't in it, and whoever restores it would miss. */
+  /** Files that aren't in it, and whoever restores it would miss. */
   missing: string[]
 }
 
 /** Instants taken before a file that isn't to be had is given up: it was missing before. */
 const MAX_SNAPSHOTS = 3
-/** What must stay free for the gateway while the copy of the database lies beside it. */
+/** Stays free for the gateway while the copy of the database lies beside it. */
 const SPARE_BYTES = 64 * 1024 * 1024
-/** Of files that aren't whole yet. */
+/** Names of files that aren't whole yet. */
 const PARTIAL = /\.(part|tmp)$/
-/** A database's companions are in its copy, a process's record is of that process, and logs are nobody's state. */
+/** A database's companions are in its copy, and logs are nobody's state. */
 const LEFT_OUT = /(-wal|-shm|-journal|\.log|\.log\.gz)$/
 
 /** @throws GatewayError not_found (there is no database), storage_full; whatever the sink throws */
@@ -76,7 +77,7 @@ export async function makeBackup({
 
 const STAGING = '.backup-'
 
-/** What a killed backup left: hard links, which would keep deleted files on the disk. */
+/** A killed backup leaves hard links, which would keep deleted files on the disk. */
 function removeAbandoned(dataDir: string): void {
   for (const name of readdirSync(dataDir)) {
     const pid = Number(name.startsWith(STAGING) ? name.slice(STAGING.length) : Number.NaN)
@@ -137,7 +138,7 @@ async function lookInto(database: string, dataDir: string, staging: string): Pro
     const missing = (await repository.storedFiles())
       .filter(id => !existsSync(join(staging, 'media', id.slice(-2), id)))
       .map(id => `media/${id.slice(-2)}/${id}`)
-    const elsewhere = (await repository.bridgeFolders())
+    const elsewhere = (await repository.bridges())
       .filter(({ dir }) => !resolve(dir).startsWith(join(resolve(dataDir), BRIDGES_FOLDER) + sep))
       .map(({ platform, dir }) => `${dir} (of the ${platform} bridge, outside of DATA_DIR)`)
     return { missing, elsewhere, waiting: await repository.waitingCount() }
@@ -147,7 +148,7 @@ async function lookInto(database: string, dataDir: string, staging: string): Pro
   }
 }
 
-/** Gives every whole file a second name in the staging folder; those that have one are left as they are. */
+/** Gives every whole file a second name in the staging folder, unless it has one. */
 function holdMedia(dataDir: string, staging: string): void {
   for (const folder of MEDIA_FOLDERS) {
     for (const { name, path } of filesBelow(join(dataDir, folder), folder)) {
@@ -171,7 +172,7 @@ function hold(path: string, held: string): void {
   }
 }
 
-/** Bridge programs go on as well: their databases are copied as ours is. @returns what isn't in the backup */
+/** Copies the databases of bridge programs, which go on, too. @returns files that aren't in the backup */
 function stageBridges(dataDir: string, staging: string): string[] {
   const missing: string[] = []
   const folder = join(dataDir, BRIDGES_FOLDER)
@@ -189,7 +190,7 @@ function stageBridges(dataDir: string, staging: string): string[] {
   return missing
 }
 
-/** @param onLink is given what is neither a file nor a folder */
+/** @param onLink is given links, which aren't followed */
 function filesBelow(
   folder: string,
   name: string,

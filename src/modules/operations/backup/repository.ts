@@ -5,25 +5,6 @@ import { bridges, inboxEvents, media, messages, outboxLanes } from '../../../db/
 import { sqlStatement, statement } from '../../../db/statement.ts'
 import { createStatusWriter } from '../../sending/status-repository.ts'
 
-export interface BackupRepository {
-  /** Ids of the files that ought to be on our disk. */
-  storedFiles(): Promise<string[]>
-  /** Where the bridges that were attached have their files. */
-  bridgeFolders(): Promise<{ platform: string; dir: string }[]>
-  /** Commands that the gateway runs for the attached bridges. */
-  bridgeCommands(): Promise<{ platform: string; command: string[] }[]>
-  /** How many messages wait to be sent. */
-  waitingCount(): Promise<number>
-  /** Ends every message that waits, and tells the webhooks that ask. @returns how many there were */
-  failWaiting(reason: string, now: number): Promise<number>
-  /**
-   * Numbers what happens from now on beyond all that was ever told of an event's place, also by restores of the same backup: readers of the feed
-   * hold places later than the backup, and would take what is new for what they have had. Milliseconds since the epoch do, as no gateway
-   * stores a thousand events a second for years.
-   */
-  passPlaces(now: number): Promise<void>
-}
-
 const isWaiting = sql`${messages.status} in ('queued', 'sending')`
 const files = statement(orm => orm.select({ id: media.id }).from(media).where(eq(media.stored, true)))
 const attached = statement(orm =>
@@ -43,17 +24,20 @@ const addPlace = sqlStatement(
    SELECT $table, $now WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = $table)`,
 )
 
-export function createBackupRepository(db: Pick<Db, 'read' | 'write'>): BackupRepository {
+export function createBackupRepository(db: Pick<Db, 'read' | 'write'>) {
   const statuses = createStatusWriter()
   return {
+    /** Ids of the files that ought to be on our disk. */
     storedFiles: async () => (await db.read(reader => reader.all(files))).map(({ id }) => id),
-    bridgeFolders: () => db.read(reader => reader.all(attached)),
-    async bridgeCommands() {
-      const rows = await db.read(reader => reader.all(attached))
-      return rows.flatMap(({ platform, command }) => (command ? [{ platform, command }] : []))
-    },
+
+    /** The attached bridges, with the folders of their files and the commands that the gateway runs. */
+    bridges: () => db.read(reader => reader.all(attached)),
+
+    /** Counts the messages that wait to be sent. */
     waitingCount: async () => (await db.read(reader => reader.get(countOfWaiting)))?.count ?? 0,
-    failWaiting: (reason, now) =>
+
+    /** Ends every message that waits, and tells the webhooks that ask. @returns how many there were */
+    failWaiting: (reason: string, now: number) =>
       db.write(async tx => {
         const found = await tx.all(waiting)
         for (const message of found) await statuses.ended(tx, message, 'failed', reason, now)
@@ -61,7 +45,13 @@ export function createBackupRepository(db: Pick<Db, 'read' | 'write'>): BackupRe
         await tx.run(orm => orm.delete(outboxLanes))
         return found.length
       }),
-    passPlaces: now =>
+
+    /**
+     * Numbers later events beyond all places that readers of the feed may know, also from restores of
+     * the same backup: they would take new events for old ones. Epoch milliseconds do, as no gateway
+     * stores a thousand events a second for years.
+     */
+    passPlaces: (now: number) =>
       db.write(async tx => {
         const table = getTableName(inboxEvents)
         await tx.run(raisePlace, { table, now })

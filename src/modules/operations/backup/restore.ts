@@ -1,7 +1,8 @@
 /**
- * Puts a backup into a DATA_DIR without data. Settings may be there (`.env`, a registration), as in a container, whose DATA_DIR is its working
- * directory: a backup has none of them, so they stay as they are. Everything is unpacked and checked in a folder within it first; the database comes to its place last,
- * so an interrupted restore is none, and no gateway starts on it.
+ * Puts a backup into a DATA_DIR without data. Settings may be there (`.env`, a registration), as in a
+ * container: a backup has none of them, so they stay. Everything is unpacked and checked in a folder
+ * within it first; the database comes to its place last, so no gateway starts on an interrupted
+ * restore.
  */
 import {
   closeSync,
@@ -22,8 +23,7 @@ import { openDb } from '../../../db/open.ts'
 import { damageOf, isDatabase, putTogether } from '../../../db/snapshot.ts'
 import { GatewayError } from '../../../domain/errors.ts'
 import { readArchive } from './archive.ts'
-import type { Authenticity } from './authenticity.ts'
-import { BRIDGES_FOLDER, DATABASE, type Manifest, MEDIA_FOLDERS } from './layout.ts'
+import { type Authenticity, BRIDGES_FOLDER, DATABASE, type Manifest, MEDIA_FOLDERS } from './manifest.ts'
 import { createBackupRepository } from './repository.ts'
 
 export interface RestoreRequest {
@@ -35,7 +35,7 @@ export interface RestoreRequest {
   secretKeys: readonly string[]
   /** Takes a backup even if these keys don't prove that we made it. */
   unverified: boolean
-  /** Whether messages that waited when the backup was made are sent: the gateway may have sent them since. */
+  /** Sends messages that waited when the backup was made: the gateway may have sent them since. */
   sendWaiting: boolean
   now: number
 }
@@ -53,8 +53,9 @@ const HELD_BY_RESTORE =
   'restored: it waited when the backup was made, and may have been sent since; send it again if it was not'
 
 /**
- * @throws StartError when a gateway runs there; GatewayError conflict (the folder has data, another server name), bad_request (the backup
- *   is damaged, of a newer version, or not proven to be ours); then nothing is changed
+ * @throws StartError when a gateway runs there; GatewayError conflict (the folder has data, another
+ * server name), bad_request (the backup is damaged, of a newer version, or not proven to be ours);
+ * then nothing is changed
  */
 export async function restoreBackup(request: RestoreRequest): Promise<RestoreReport> {
   const { dataDir, source } = request
@@ -79,10 +80,10 @@ export async function restoreBackup(request: RestoreRequest): Promise<RestoreRep
   }
 }
 
-/** All that a restore writes, with the log files of the database: SQLite would read those of another into it. */
+/** All that a restore writes, with the database's log: SQLite would read another's into it. */
 const DATA = [DATABASE, `${DATABASE}-wal`, `${DATABASE}-shm`, ...MEDIA_FOLDERS, BRIDGES_FOLDER]
 
-/** While the folder of an unfinished restore is there, the data that lies beside it came out of it: there was none before. */
+/** Data beside the folder of an unfinished restore came out of it: there was none before. */
 function clearInterrupted(dataDir: string): void {
   if (!existsSync(join(dataDir, RESTORING))) return
   for (const name of DATA) rmSync(join(dataDir, name), { recursive: true, force: true })
@@ -142,7 +143,10 @@ async function check(
     const waiting = sendWaiting
       ? await repository.waitingCount()
       : await repository.failWaiting(HELD_BY_RESTORE, now)
-    return { waiting, commands: await repository.bridgeCommands() }
+    const commands = (await repository.bridges()).flatMap(({ platform, command }) =>
+      command ? [{ platform, command }] : [],
+    )
+    return { waiting, commands }
   } finally {
     await db.close()
     putTogether(file)

@@ -1,15 +1,18 @@
-/** Checks of one bridge: that it runs, that it and the homeserver reach each other, that it takes our secret, and how its devices are. */
+/**
+ * Checks of one bridge: it runs, it and the homeserver reach each other, it takes our secret, and its
+ * devices are well.
+ */
 import type { BridgeProbe, WhoamiOutcome } from '../../../bridges/bridge-probe.ts'
 import type { HomeserverProbe, PingOutcome } from '../../../matrix/homeserver-probe.ts'
-import type { Listener } from '../../bridges-attached/arrivals-repository.ts'
-import { type Check, failure, type Outcome, ok, skipped, warning } from './findings.ts'
+import type { Listener } from '../../bridges-attached/repository.ts'
+import { type Check, failure, type Outcome, ok, skipped, warning } from './doctor.ts'
 
 export interface BridgeToCheck {
   platform: string
   url: string
-  /** Of the provisioning API; null where the bridge has none. */
+  /** The provisioning API's; null where the bridge has none. */
   secret: string | null
-  /** What `meshgate bridge add` made; null for a bridge that only the settings know. */
+  /** Made by `meshgate bridge add`; null for a bridge that only the settings know. */
   attached: { registrationId: string; asToken: string; registrationFile: string } | null
   /** How the bridge is started. */
   startCommand: string
@@ -18,7 +21,7 @@ export interface BridgeToCheck {
    * program.
    */
   process: { isOurs: boolean; isGatewayUp: boolean; told: string | null }
-  /** Of its program, where that is on this machine. */
+  /** Asks its program, where that is on this machine. */
   version(): Promise<string | null>
   isEmbedded: boolean
   /** One of our Matrix users, as which the bridge is asked. */
@@ -91,7 +94,7 @@ async function pinged(bridge: BridgeToCheck): Promise<Outcome> {
 
 const ADDRESS = 'is the url of the registration right, and does no other program use that port?'
 
-/** @param context whose registration it is and where its file lies; null: it is printed by `meshgate registration` */
+/** @param context.registrationFile null: `meshgate registration` prints it */
 export function pingOutcome(
   ping: PingOutcome,
   context: { subject: string; registrationFile: string | null; isEmbedded: boolean },

@@ -1,13 +1,13 @@
-/** Checks of the database: that it opens, is of this version, is whole, and that its secrets can be opened with SECRET_KEY. */
+/** Checks of the database: it opens, is of this version, is whole, and SECRET_KEY opens its secrets. */
 import { existsSync } from 'node:fs'
 import { migrationStatus } from '../../../db/migrate.ts'
 import { type Db, openDb } from '../../../db/open.ts'
 import { messageOf } from '../../../domain/errors.ts'
-import type { AttachedBridges } from '../../bridges-attached/attached-bridges.ts'
-import { type Check, failure, type Outcome, ok, skipped, warning } from './findings.ts'
+import type { AttachedBridges } from '../../bridges-attached/bridges-attached.ts'
+import { type Check, failure, type Outcome, ok, skipped, warning } from './doctor.ts'
 import { identitiesWithFiles, sharedIdentities } from './repository.ts'
 
-/** The part of a quota from which the doctor speaks of it. */
+/** The doctor speaks of a quota that is used to this part. */
 const NEARLY_FULL = 0.9
 
 /**

@@ -1,16 +1,16 @@
-/** Checks of the homeserver: that it is there, that it knows us, and that users can be made on it. */
+/** Checks of the homeserver: it is there, it knows us, and users can be made on it. */
 import { GatewayError } from '../../../domain/errors.ts'
 import type { HomeserverProbe } from '../../../matrix/homeserver-probe.ts'
-import type { Listener } from '../../bridges-attached/arrivals-repository.ts'
+import type { Listener } from '../../bridges-attached/repository.ts'
 import { mainPortOutcome, pingOutcome } from './bridge.ts'
-import { type Check, failure, type Outcome, ok, skipped } from './findings.ts'
+import { type Check, failure, type Outcome, ok, skipped } from './doctor.ts'
 
 export interface HomeserverToCheck {
   /** Where it is asked. */
   url: string
   serverName: string
   isEmbedded: boolean
-  /** Only with an embedded one: whether a gateway runs on this DATA_DIR. */
+  /** True when a gateway runs on this DATA_DIR, which has the embedded one. */
   isRunning: boolean
   /** An embedded one that the gateway alone reaches, as no bridge is attached. */
   isUnserved?: boolean
@@ -93,11 +93,12 @@ export function appserviceCheck(
   }
 }
 
-/** An account that exists to be made again: made by the first check, so that none leaves another behind. Falls into our namespace. */
+/** An account of our namespace that each check makes again, so that none leaves another behind. */
 export const TRIAL_LOCALPART = 'mgdoctor0000'
 
 /**
- * @param tryIt makes the trial account, or finds it made; leaves nothing else behind. Null: the embedded homeserver makes whatever the gateway asks for
+ * @param tryIt makes the trial account, or finds it made, and leaves nothing else behind; null: the
+ * embedded homeserver makes whatever the gateway asks for
  * @param way in which accounts are made, for people
  */
 export function accountsCheck(tryIt: (() => Promise<string>) | null, way: string): Check {

@@ -3,17 +3,17 @@ import { existsSync, statSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Clock } from '../../../lib/clock.ts'
-import { type Check, failure, type Outcome, ok, skipped, warning } from './findings.ts'
+import { type Check, failure, type Outcome, ok, skipped, warning } from './doctor.ts'
 
 const MIB = 1024 * 1024
 /** Below this much free room writes are about to fail, and below that it gets tight. */
 const DISK_FAILURE_BYTES = 100 * MIB
 const DISK_WARNING_BYTES = 1024 * MIB
-/** Clocks this far apart spoil expiry times, and those far apart the order of messages, in milliseconds. */
+/** Clocks this far apart spoil expiry times, or the order of messages, in milliseconds. */
 const CLOCK_FAILURE_MS = 60_000
 const CLOCK_WARNING_MS = 5_000
 
-/** Of a disk, as `statfs` tells it. */
+/** The space of a disk, as `statfs` tells it. */
 export interface DiskSpace {
   freeBytes: number
   /** Null where the filesystem has no fixed number. */
@@ -50,7 +50,7 @@ async function diskSpace(dir: string): Promise<DiskSpace> {
 
 /** A clock that other instants show to be wrong. */
 export interface ClockEvidence {
-  /** The homeserver's, when it answered with a date; of an embedded one it is our own and shows nothing. */
+  /** The homeserver's, when it answered with a date; an embedded one's is our own. */
   homeserverNow: number | null
   /** The newest instant in the database. */
   newestRow: number | null

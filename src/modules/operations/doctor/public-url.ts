@@ -4,7 +4,7 @@ import { z } from 'zod'
 import type { Clock } from '../../../lib/clock.ts'
 import { connectionProblem } from '../../../lib/connection-problem.ts'
 import { askPeer } from '../../../lib/peer-request.ts'
-import { type Check, failure, type Outcome, ok, skipped, warning } from './findings.ts'
+import { type Check, failure, type Outcome, ok, skipped, warning } from './doctor.ts'
 
 const TIMEOUT_MS = 10_000
 const MAX_ANSWER_BYTES = 64 * 1024
@@ -67,10 +67,7 @@ export function certificateFinding(validTo: number, now: number): Outcome {
 
 const day = (instant: number): string => new Date(instant).toISOString().slice(0, 10)
 
-/**
- * @returns the instant up to which the certificate that is shown there is valid, null when none is; whether it is trusted is the other check's
- *   affair
- */
+/** @returns the instant at which the certificate shown there ends, trusted or not; null: there is none */
 function endOfCertificate({ hostname, port }: URL): Promise<number | null> {
   const host = hostname.replace(/^\[|\]$/g, '')
   return new Promise((resolve, reject) => {

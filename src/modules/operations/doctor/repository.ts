@@ -4,11 +4,6 @@ import type { Db } from '../../../db/open.ts'
 import { credentials, devices, tokens } from '../../../db/schema/index.ts'
 import { sqlStatement, statement } from '../../../db/statement.ts'
 
-export interface DoctorRepository {
-  /** The newest instant of the tables that are small; null when they are empty. */
-  newestInstant(): Promise<number | null>
-}
-
 const NEWEST = [
   statement(orm => orm.select({ at: max(credentials.updatedAt) }).from(credentials)),
   statement(orm => orm.select({ at: max(tokens.updatedAt) }).from(tokens)),
@@ -16,18 +11,16 @@ const NEWEST = [
   statement(orm => orm.select({ at: max(devices.updatedAt) }).from(devices)),
 ]
 
-export function createDoctorRepository(db: Pick<Db, 'read'>): DoctorRepository {
-  return {
-    newestInstant: () =>
-      db.read(async reader => {
-        let newest: number | null = null
-        for (const query of NEWEST) {
-          const at = (await reader.get(query))?.at ?? null
-          if (at !== null) newest = Math.max(newest ?? at, at)
-        }
-        return newest
-      }),
-  }
+/** @returns the newest instant of the tables that are small; null when they are empty */
+export function newestInstant(db: Pick<Db, 'read'>): Promise<number | null> {
+  return db.read(async reader => {
+    let newest: number | null = null
+    for (const query of NEWEST) {
+      const at = (await reader.get(query))?.at ?? null
+      if (at !== null) newest = Math.max(newest ?? at, at)
+    }
+    return newest
+  })
 }
 
 const tableNamed = sqlStatement('SELECT 1 FROM sqlite_master WHERE name = $name')

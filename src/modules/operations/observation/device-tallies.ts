@@ -1,80 +1,49 @@
 /**
- * What each device has sent and delivered since the start. Kept apart from the registry: its series are bounded, and go when a device goes, so
- * they are written anew each time the metrics are asked for.
+ * Tallies of each device since the start. Kept apart from the registry: series of devices are bounded,
+ * and go when a device goes, so they are written anew each time the metrics are asked for.
  */
 
-export interface DeviceTally {
-  sent: number
-  failed: number
-  /** From accepting to sent, of all messages sent, in milliseconds. */
-  sentMs: number
-  delivered: number
-  /** Tries at delivering that failed. */
-  deliveryFailures: number
-  /** From storing to delivered, of all events delivered, in milliseconds. */
-  deliveredMs: number
-}
-
-export interface DeviceTallies {
-  learn(deviceRowId: string, platform: string): void
-  /** `unknown` for one that neither was read from the database nor has sent anything. */
-  platformOf(deviceRowId: string): string
-  messageSent(deviceRowId: string, ageMs: number): void
-  messageFailed(deviceRowId: string): void
-  delivered(deviceRowId: string, ageMs: number): void
-  deliveryFailed(deviceRowId: string): void
-  of(deviceRowId: string): Readonly<DeviceTally>
-  /** Forgets every other device. */
-  keepOnly(devices: ReadonlyMap<string, { platform: string }>): void
-}
-
-const NOTHING: Readonly<DeviceTally> = {
+const NOTHING = {
   sent: 0,
   failed: 0,
+  /** From accepting to sent, of all messages sent, in milliseconds. */
   sentMs: 0,
   delivered: 0,
+  /** Tries at delivering that failed. */
   deliveryFailures: 0,
+  /** From storing to delivered, of all events delivered, in milliseconds. */
   deliveredMs: 0,
 }
+export type DeviceTally = typeof NOTHING
 
-export function createDeviceTallies(): DeviceTallies {
-  const tallies = new Map<string, DeviceTally>()
-  const platforms = new Map<string, string>()
+/** Devices are named by their row ids. */
+export class DeviceTallies {
+  private readonly tallies = new Map<string, DeviceTally>()
+  private readonly platforms = new Map<string, string>()
 
-  function tallyOf(deviceRowId: string): DeviceTally {
-    const known = tallies.get(deviceRowId)
-    if (known) return known
-    const fresh = { ...NOTHING }
-    tallies.set(deviceRowId, fresh)
-    return fresh
+  learn(device: string, platform: string): void {
+    if (!this.platforms.has(device)) this.platforms.set(device, platform)
   }
 
-  return {
-    learn(deviceRowId, platform) {
-      if (!platforms.has(deviceRowId)) platforms.set(deviceRowId, platform)
-    },
-    platformOf: deviceRowId => platforms.get(deviceRowId) ?? 'unknown',
-    messageSent(deviceRowId, ageMs) {
-      const tally = tallyOf(deviceRowId)
-      tally.sent += 1
-      tally.sentMs += ageMs
-    },
-    messageFailed(deviceRowId) {
-      tallyOf(deviceRowId).failed += 1
-    },
-    delivered(deviceRowId, ageMs) {
-      const tally = tallyOf(deviceRowId)
-      tally.delivered += 1
-      tally.deliveredMs += ageMs
-    },
-    deliveryFailed(deviceRowId) {
-      tallyOf(deviceRowId).deliveryFailures += 1
-    },
-    of: deviceRowId => tallies.get(deviceRowId) ?? NOTHING,
-    keepOnly(devices) {
-      for (const known of tallies.keys()) if (!devices.has(known)) tallies.delete(known)
-      for (const known of platforms.keys()) if (!devices.has(known)) platforms.delete(known)
-      for (const [id, { platform }] of devices) platforms.set(id, platform)
-    },
+  /** @returns `unknown` for one that neither was read from the database nor has sent anything */
+  platformOf(device: string): string {
+    return this.platforms.get(device) ?? 'unknown'
+  }
+
+  of(device: string): Readonly<DeviceTally> {
+    return this.tallies.get(device) ?? NOTHING
+  }
+
+  add(device: string, more: Partial<DeviceTally>): void {
+    const tally = this.tallies.get(device) ?? { ...NOTHING }
+    this.tallies.set(device, tally)
+    for (const [name, value] of Object.entries(more)) tally[name as keyof DeviceTally] += value
+  }
+
+  /** Forgets every other device. */
+  keepOnly(devices: ReadonlyMap<string, { platform: string }>): void {
+    for (const known of this.tallies.keys()) if (!devices.has(known)) this.tallies.delete(known)
+    for (const known of this.platforms.keys()) if (!devices.has(known)) this.platforms.delete(known)
+    for (const [id, { platform }] of devices) this.platforms.set(id, platform)
   }
 }

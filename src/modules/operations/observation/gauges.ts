@@ -5,24 +5,24 @@
  */
 import { statSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
-import { Counter, Gauge, type Registry } from 'prom-client'
+import type { Gauge, Registry } from 'prom-client'
 import type { Clock } from '../../../lib/clock.ts'
 import { SingleFlight } from '../../../lib/single-flight.ts'
 import { TurnBudget } from '../../../lib/turn-budget.ts'
 import type { DeviceTallies } from './device-tallies.ts'
+import { instrumentsOf } from './instruments.ts'
 import type { ObservationRepository, Waiting } from './repository.ts'
-import { labelsText, type SeriesKind, SeriesText } from './series.ts'
 
 export interface GaugesOptions {
   repository: ObservationRepository
   tallies: DeviceTallies
-  /** How many devices, and how many webhooks with something waiting, get series of their own; 0: none. */
+  /** How many devices, and how many webhooks with something waiting, get series; 0: none. */
   maxDevices: number
   version: string
   databaseFile: string
-  /** Whether each part is well, by name. */
+  /** Tells which parts are well, by name. */
   checks(): ReadonlyMap<string, boolean> | Promise<ReadonlyMap<string, boolean>>
-  /** Where identities fetch their events by /sync; null where events are pushed. */
+  /** State of the /sync loops; null where events are pushed. */
   sync(): { loops: number; failing: number; oldestSyncAt: number | null } | null
   /** How often each bridge program of ours was started again. */
   bridgeRestarts(): ReadonlyMap<string, number>
@@ -39,47 +39,23 @@ export interface Gauges {
 
 /** Series of single devices and webhooks. */
 const SERIES = {
-  webhookPending: {
-    name: 'meshgate_webhook_pending',
-    type: 'gauge',
-    help: 'Events that wait for one webhook',
-  },
-  webhookAge: {
-    name: 'meshgate_webhook_oldest_seconds',
-    type: 'gauge',
-    help: 'Age of the oldest of them',
-  },
-  deviceState: { name: 'meshgate_device_state', type: 'gauge', help: 'Always 1; the state is a label' },
-  deviceQueue: {
-    name: 'meshgate_device_queue_messages',
-    type: 'gauge',
-    help: 'Messages that wait for a device',
-  },
-  deviceAge: {
-    name: 'meshgate_device_queue_oldest_seconds',
-    type: 'gauge',
-    help: 'Age of the oldest of them',
-  },
-  deviceMessages: {
-    name: 'meshgate_device_messages_total',
-    type: 'counter',
-    help: 'Messages of a device by outcome',
-  },
-  deviceSent: {
-    name: 'meshgate_device_sent_seconds_total',
-    type: 'counter',
-    help: 'Sum of the times from accepted to sent',
-  },
-  deviceDeliveries: {
-    name: 'meshgate_device_deliveries_total',
-    type: 'counter',
-    help: 'Deliveries of events of a device by outcome',
-  },
-  deviceDelivered: {
-    name: 'meshgate_device_delivered_seconds_total',
-    type: 'counter',
-    help: 'Sum of the times from stored to delivered',
-  },
+  webhookPending: ['meshgate_webhook_pending', 'gauge', 'Events that wait for one webhook'],
+  webhookAge: ['meshgate_webhook_oldest_seconds', 'gauge', 'Age of the oldest of them'],
+  deviceState: ['meshgate_device_state', 'gauge', 'Always 1; the state is a label'],
+  deviceQueue: ['meshgate_device_queue_messages', 'gauge', 'Messages that wait for a device'],
+  deviceAge: ['meshgate_device_queue_oldest_seconds', 'gauge', 'Age of the oldest of them'],
+  deviceMessages: ['meshgate_device_messages_total', 'counter', 'Messages of a device by outcome'],
+  deviceSent: ['meshgate_device_sent_seconds_total', 'counter', 'Sum of the times from accepted to sent'],
+  deviceDeliveries: [
+    'meshgate_device_deliveries_total',
+    'counter',
+    'Deliveries of events of a device by outcome',
+  ],
+  deviceDelivered: [
+    'meshgate_device_delivered_seconds_total',
+    'counter',
+    'Sum of the times from stored to delivered',
+  ],
 } satisfies Record<string, SeriesKind>
 
 /** A reading serves for this long at least, in milliseconds. */
@@ -91,30 +67,26 @@ type Labels = Record<string, string | number>
 
 export function createGauges(registry: Registry, options: GaugesOptions): Gauges {
   const { repository, tallies, maxDevices, clock } = options
-  const gauge = (name: string, help: string, ...labelNames: string[]) =>
-    new Gauge({ name, help, labelNames, registers: [registry] })
-  const counter = (name: string, help: string, ...labelNames: string[]) =>
-    new Counter({ name, help, labelNames, registers: [registry] })
+  const { gauge, counter } = instrumentsOf(registry)
 
-  const build = gauge('meshgate_build_info', 'Always 1; the version is a label', 'version')
-  const check = gauge('meshgate_check_ok', 'Whether a part is well, as /ready says', 'check')
-  const devices = gauge('meshgate_devices', 'Linked devices', 'platform', 'state')
+  const build = gauge('meshgate_build_info{version}', 'Always 1; the version is a label')
+  const check = gauge('meshgate_check_ok{check}', 'Whether a part is well, as /ready says')
+  const devices = gauge('meshgate_devices{platform,state}', 'Linked devices')
   const queue = gauge('meshgate_queue_messages', 'Messages not yet handed to the homeserver')
   const queueAge = gauge('meshgate_queue_oldest_seconds', 'Age of the oldest of them, 0 without any')
   const pending = gauge('meshgate_deliveries_pending', 'Events not yet delivered')
   const pendingAge = gauge('meshgate_deliveries_oldest_seconds', 'Age of the oldest of them, 0 without any')
-  const webhooks = gauge('meshgate_webhooks', 'Webhooks', 'state')
-  const syncLoops = gauge('meshgate_sync_loops', 'Identities that fetch their events by /sync', 'state')
+  const webhooks = gauge('meshgate_webhooks{state}', 'Webhooks')
+  const syncLoops = gauge('meshgate_sync_loops{state}', 'Identities that fetch their events by /sync')
   const syncAge = gauge(
     'meshgate_sync_age_seconds',
     'Since the identity furthest behind heard from the homeserver',
   )
   const restarts = counter(
-    'meshgate_bridge_restarts_total',
+    'meshgate_bridge_restarts_total{platform}',
     'Starts of a bridge program after it had ended',
-    'platform',
   )
-  const database = gauge('meshgate_database_bytes', 'Size of the database and of its log', 'file')
+  const database = gauge('meshgate_database_bytes{file}', 'Size of the database and of its log')
   const diskFree = gauge('meshgate_disk_free_bytes', 'Free space where DATA_DIR is')
   const readingSeconds = gauge('meshgate_reading_seconds', 'Time that the last reading of the queues took')
   const withoutSeries = gauge('meshgate_devices_without_series', 'Devices beyond METRICS_DEVICES')
@@ -139,12 +111,10 @@ export function createGauges(registry: Registry, options: GaugesOptions): Gauges
       text.add(SERIES.webhookAge, labels, ageS(since))
     }
     series = text.toString()
+    const counts = await repository.webhookCounts()
     setCounts(
       webhooks,
-      (await repository.webhookCounts()).map(({ active, count }) => [
-        { state: active ? 'active' : 'off' },
-        count,
-      ]),
+      counts.map(({ active, count }) => [{ state: active ? 'active' : 'off' }, count]),
     )
   }
 
@@ -241,7 +211,7 @@ export function createGauges(registry: Registry, options: GaugesOptions): Gauges
   }
 }
 
-/** What isn't among them any more has no series any more. */
+/** Removes the series of others. */
 function setCounts(gauge: Gauge, counts: readonly (readonly [Labels, number])[]): void {
   gauge.reset()
   for (const [labels, count] of counts) gauge.set(labels, count)
@@ -250,4 +220,37 @@ function setCounts(gauge: Gauge, counts: readonly (readonly [Labels, number])[])
 /** 0 while there is no such file. */
 function sizeOf(file: string): number {
   return statSync(file, { throwIfNoEntry: false })?.size ?? 0
+}
+
+type SeriesKind = [name: string, type: 'gauge' | 'counter', help: string]
+
+/**
+ * Series of single devices and webhooks, as Prometheus's text. There may be thousands, all read anew
+ * each time: the registry would hash the labels of each, which costs ten times as much.
+ */
+class SeriesText {
+  private readonly lines: ReadonlyMap<SeriesKind, string[]>
+
+  constructor(kinds: readonly SeriesKind[]) {
+    this.lines = new Map(
+      kinds.map(kind => [kind, [`# HELP ${kind[0]} ${kind[2]}`, `# TYPE ${kind[0]} ${kind[1]}`]]),
+    )
+  }
+
+  /** @param labels see `labelsText` */
+  add(kind: SeriesKind, labels: string, value: number): void {
+    this.lines.get(kind)?.push(`${kind[0]}{${labels}} ${value}`)
+  }
+
+  /** @returns all, a kind after the other, each with an empty line before it */
+  toString(): string {
+    return [...this.lines.values()].map(lines => `\n${lines.join('\n')}\n`).join('')
+  }
+}
+
+/** @param labels whose values need no escaping, as ids and names of platforms and states don't */
+function labelsText(labels: Record<string, string>): string {
+  return Object.entries(labels)
+    .map(([name, value]) => `${name}="${value}"`)
+    .join(',')
 }

@@ -1,13 +1,14 @@
 /**
- * The metrics that are counted as things happen. Each call adds to a counter or a histogram, half a microsecond, and nothing else; what is only
- * read off when somebody asks (queues, devices, disk) is in gauges.ts. docs/operations.md describes every metric; a test compares.
+ * Metrics that are counted as things happen. Each call adds to a counter or a histogram, half a
+ * microsecond, and nothing else. docs/operations.md describes every metric; a test compares.
  */
-import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { Registry } from 'prom-client'
 import type { Observer } from '../../../domain/observation.ts'
-import { createDeviceTallies, type DeviceTallies } from './device-tallies.ts'
+import { DeviceTallies } from './device-tallies.ts'
 import { createGauges, type GaugesOptions } from './gauges.ts'
+import { instrumentsOf } from './instruments.ts'
 
-/** In seconds: from a local endpoint to what waits for its slot in a paced queue, or for a device that is away. */
+/** In seconds: from a local endpoint to a paced queue, or a device that is away. */
 const LATENCY_BUCKETS = [
   0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800, 7_200, 86_400,
 ]
@@ -26,7 +27,7 @@ export interface Metrics {
 
 export function createMetrics(): Metrics {
   const registry = new Registry()
-  const tallies = createDeviceTallies()
+  const tallies = new DeviceTallies()
   return {
     ...countInto(registry, tallies),
     expose(parts) {
@@ -43,126 +44,87 @@ function countInto(
   registry: Registry,
   tallies: DeviceTallies,
 ): { observer: Observer; loopLagged(ms: number): void } {
-  const registers = [registry]
-  const requestSeconds = new Histogram({
-    name: 'meshgate_http_request_seconds',
-    help: 'Time to answer a request, by route template and status',
-    labelNames: ['method', 'route', 'status'],
-    buckets: REQUEST_BUCKETS,
-    registers,
-  })
-  const refusedRequests = new Counter({
-    name: 'meshgate_requests_refused_total',
-    help: 'Requests answered 429, by what there was too much of',
-    labelNames: ['reason'],
-    registers,
-  })
-  const authFailures = new Counter({
-    name: 'meshgate_auth_failures_total',
-    help: 'Wrong secrets, by what they were for',
-    labelNames: ['kind'],
-    registers,
-  })
-  const sendAttempts = new Counter({
-    name: 'meshgate_send_attempts_total',
-    help: 'Tries at handing a message to the homeserver',
-    labelNames: ['platform', 'outcome'],
-    registers,
-  })
-  const sendAttemptSeconds = new Histogram({
-    name: 'meshgate_send_attempt_seconds',
-    help: 'Time that one try at sending takes',
-    labelNames: ['platform'],
-    buckets: REQUEST_BUCKETS,
-    registers,
-  })
-  const submitSeconds = new Histogram({
-    name: 'meshgate_message_submit_seconds',
-    help: 'From accepting a message to the homeserver having it',
-    labelNames: ['platform'],
-    buckets: LATENCY_BUCKETS,
-    registers,
-  })
-  const sentSeconds = new Histogram({
-    name: 'meshgate_message_sent_seconds',
-    help: 'From accepting a message to its bridge saying that it was sent',
-    labelNames: ['platform'],
-    buckets: LATENCY_BUCKETS,
-    registers,
-  })
-  const messageOutcomes = new Counter({
-    name: 'meshgate_message_outcomes_total',
-    help: 'Messages of which it became known whether they were sent, and those taken back',
-    labelNames: ['platform', 'outcome'],
-    registers,
-  })
-  const deliveryAttempts = new Counter({
-    name: 'meshgate_delivery_attempts_total',
-    help: 'Tries at delivering an event to a webhook, by outcome and class of the HTTP status',
-    labelNames: ['outcome', 'status'],
-    registers,
-  })
-  const deliveryAttemptSeconds = new Histogram({
-    name: 'meshgate_delivery_attempt_seconds',
-    help: 'Time that one try at delivering takes',
-    buckets: REQUEST_BUCKETS,
-    registers,
-  })
-  const deliverySeconds = new Histogram({
-    name: 'meshgate_delivery_seconds',
-    help: 'From storing an event to its webhook having it',
-    buckets: LATENCY_BUCKETS,
-    registers,
-  })
-  const batches = new Counter({
-    name: 'meshgate_batches_total',
-    help: 'Transactions and /sync responses of the homeserver',
-    labelNames: ['source', 'outcome'],
-    registers,
-  })
-  const batchSeconds = new Histogram({
-    name: 'meshgate_batch_seconds',
-    help: 'Time to understand and store a batch',
-    labelNames: ['source'],
-    buckets: REQUEST_BUCKETS,
-    registers,
-  })
-  const receiveLag = new Histogram({
-    name: 'meshgate_receive_lag_seconds',
-    help: "From the homeserver's stamp of a batch's newest event to the batch being stored",
-    labelNames: ['source'],
-    buckets: LATENCY_BUCKETS,
-    registers,
-  })
-  const lastBatch = new Gauge({
-    name: 'meshgate_last_batch_timestamp_seconds',
-    help: 'When the last batch was stored, since the Unix epoch',
-    labelNames: ['source'],
-    registers,
-  })
-  const received = new Counter({
-    name: 'meshgate_received_messages_total',
-    help: 'Incoming messages, reactions, edits and redactions that were stored',
-    registers,
-  })
-  const commitSeconds = new Histogram({
-    name: 'meshgate_commit_seconds',
-    help: 'Time of one transaction of the database, its fsync included',
-    buckets: COMMIT_BUCKETS,
-    registers,
-  })
-  const commitWrites = new Histogram({
-    name: 'meshgate_commit_writes',
-    help: 'Writes that shared one transaction',
-    buckets: COMMIT_SIZES,
-    registers,
-  })
-  const loopLag = new Histogram({
-    name: 'meshgate_event_loop_lag_seconds',
-    help: 'How late a timer of the process fires',
-    buckets: LAG_BUCKETS,
-    registers,
-  })
+  const { counter, gauge, histogram } = instrumentsOf(registry)
+  const requestSeconds = histogram(
+    'meshgate_http_request_seconds{method,route,status}',
+    REQUEST_BUCKETS,
+    'Time to answer a request, by route template and status',
+  )
+  const refusedRequests = counter(
+    'meshgate_requests_refused_total{reason}',
+    'Requests answered 429, by what there was too much of',
+  )
+  const authFailures = counter('meshgate_auth_failures_total{kind}', 'Wrong secrets, by what they were for')
+  const sendAttempts = counter(
+    'meshgate_send_attempts_total{platform,outcome}',
+    'Tries at handing a message to the homeserver',
+  )
+  const sendAttemptSeconds = histogram(
+    'meshgate_send_attempt_seconds{platform}',
+    REQUEST_BUCKETS,
+    'Time that one try at sending takes',
+  )
+  const submitSeconds = histogram(
+    'meshgate_message_submit_seconds{platform}',
+    LATENCY_BUCKETS,
+    'From accepting a message to the homeserver having it',
+  )
+  const sentSeconds = histogram(
+    'meshgate_message_sent_seconds{platform}',
+    LATENCY_BUCKETS,
+    'From accepting a message to its bridge saying that it was sent',
+  )
+  const messageOutcomes = counter(
+    'meshgate_message_outcomes_total{platform,outcome}',
+    'Messages of which it became known whether they were sent, and those taken back',
+  )
+  const deliveryAttempts = counter(
+    'meshgate_delivery_attempts_total{outcome,status}',
+    'Tries at delivering an event to a webhook, by outcome and class of the HTTP status',
+  )
+  const deliveryAttemptSeconds = histogram(
+    'meshgate_delivery_attempt_seconds',
+    REQUEST_BUCKETS,
+    'Time that one try at delivering takes',
+  )
+  const deliverySeconds = histogram(
+    'meshgate_delivery_seconds',
+    LATENCY_BUCKETS,
+    'From storing an event to its webhook having it',
+  )
+  const batches = counter(
+    'meshgate_batches_total{source,outcome}',
+    'Transactions and /sync responses of the homeserver',
+  )
+  const batchSeconds = histogram(
+    'meshgate_batch_seconds{source}',
+    REQUEST_BUCKETS,
+    'Time to understand and store a batch',
+  )
+  const receiveLag = histogram(
+    'meshgate_receive_lag_seconds{source}',
+    LATENCY_BUCKETS,
+    "From the homeserver's stamp of a batch's newest event to the batch being stored",
+  )
+  const lastBatch = gauge(
+    'meshgate_last_batch_timestamp_seconds{source}',
+    'When the last batch was stored, since the Unix epoch',
+  )
+  const received = counter(
+    'meshgate_received_messages_total',
+    'Incoming messages, reactions, edits and redactions that were stored',
+  )
+  const commitSeconds = histogram(
+    'meshgate_commit_seconds',
+    COMMIT_BUCKETS,
+    'Time of one transaction of the database, its fsync included',
+  )
+  const commitWrites = histogram('meshgate_commit_writes', COMMIT_SIZES, 'Writes that shared one transaction')
+  const loopLag = histogram(
+    'meshgate_event_loop_lag_seconds',
+    LAG_BUCKETS,
+    'How late a timer of the process fires',
+  )
 
   const observer: Observer = {
     sendAttempted({ platform, deviceRowId, outcome, tookMs, ageMs }) {
@@ -171,7 +133,7 @@ function countInto(
       if (outcome === 'submitted') submitSeconds.observe({ platform }, ageMs / 1000)
       if (outcome !== 'failed') return tallies.learn(deviceRowId, platform)
       messageOutcomes.inc({ platform, outcome: 'failed' })
-      tallies.messageFailed(deviceRowId)
+      tallies.add(deviceRowId, { failed: 1 })
     },
 
     messageSettled({ deviceRowId, status, ageMs }) {
@@ -179,11 +141,11 @@ function countInto(
       if (status === 'cancelled') return messageOutcomes.inc({ platform, outcome: 'cancelled' })
       if (status === 'failed') {
         messageOutcomes.inc({ platform, outcome: 'failed' })
-        return tallies.messageFailed(deviceRowId)
+        return tallies.add(deviceRowId, { failed: 1 })
       }
       messageOutcomes.inc({ platform, outcome: 'sent' })
       sentSeconds.observe({ platform }, ageMs / 1000)
-      tallies.messageSent(deviceRowId, ageMs)
+      tallies.add(deviceRowId, { sent: 1, sentMs: ageMs })
     },
 
     deliveryAttempted({ deviceRowId, outcome, status, tookMs, ageMs }) {
@@ -191,8 +153,8 @@ function countInto(
       deliveryAttemptSeconds.observe(tookMs / 1000)
       if (outcome === 'succeeded') {
         deliverySeconds.observe(ageMs / 1000)
-        tallies.delivered(deviceRowId, ageMs)
-      } else tallies.deliveryFailed(deviceRowId)
+        tallies.add(deviceRowId, { delivered: 1, deliveredMs: ageMs })
+      } else tallies.add(deviceRowId, { deliveryFailures: 1 })
     },
 
     batchReceived({ source, outcome, messages, tookMs, lagMs }) {

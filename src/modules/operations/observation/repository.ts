@@ -2,18 +2,11 @@
  * The metrics' reads of the database. Counts walk through the indexes of waiting rows, never through
  * the past; the caller bounds how often.
  */
-import { count, eq, isNull, sql } from 'drizzle-orm'
+import { eq, isNull, sql } from 'drizzle-orm'
 import type { Db } from '../../../db/open.ts'
-import {
-  deliveries,
-  deliveryLanes,
-  devices,
-  messages,
-  outboxLanes,
-  webhooks,
-} from '../../../db/schema/index.ts'
-import { limitParam, numberParam, textParam } from '../../../db/stable-params.ts'
-import { type Statement, statement } from '../../../db/statement.ts'
+import { devices, webhooks } from '../../../db/schema/index.ts'
+import { limitParam } from '../../../db/stable-params.ts'
+import { type Statement, sqlStatement, statement } from '../../../db/statement.ts'
 import type { DeviceState } from '../../../domain/states.ts'
 import { yieldToEventLoop } from '../../../lib/turn-budget.ts'
 import { endpointKey } from '../../events/event-repository.ts'
@@ -29,17 +22,6 @@ export interface ObservedDevice {
   id: string
   platform: string
   state: DeviceState
-}
-
-export interface ObservationRepository {
-  /** Listed devices, oldest first. */
-  devices(limit: number): Promise<ObservedDevice[]>
-  deviceCounts(): Promise<{ platform: string; state: DeviceState; count: number }[]>
-  /** Messages not yet handed to the homeserver, by the device's row id. */
-  outbox(): Promise<Map<string, Waiting>>
-  /** Events not yet delivered, by `<identity>/<webhook id>`; without those of webhooks that are switched off, which nobody waits for. */
-  deliveries(): Promise<Map<string, Waiting>>
-  webhookCounts(): Promise<{ active: boolean; count: number }[]>
 }
 
 /** A step's count in one lane. */
@@ -83,61 +65,6 @@ const activeWebhooks = statement(orm =>
     .from(webhooks)
     .where(eq(webhooks.active, true)),
 )
-// The lists of statuses are spelled out as in the indexes messages_waiting and
-// deliveries_waiting, which hold all that is read here and are walked in their order.
-const outboxStep = statement(orm =>
-  orm
-    .select({
-      lane: sql<string>`lane`,
-      count: count(),
-      first: sql<number>`min(seq)`,
-      last: sql<number>`max(seq)`,
-    })
-    .from(sql`(select lane, seq from messages
-      where status in ('queued', 'sending') and (lane, seq) > (${textParam('lane')}, ${numberParam('last')})
-      order by lane, seq limit ${numberParam('limit')})`)
-    .groupBy(sql`lane`)
-    .orderBy(sql`lane`),
-)
-const deliveryStep = statement(orm =>
-  orm
-    .select({
-      lane: sql<string>`lane`,
-      count: count(),
-      first: sql<number>`min(seq)`,
-      last: sql<number>`max(inbox_seq)`,
-    })
-    .from(sql`(select lane, inbox_seq, seq from deliveries
-      where status = 'pending' and (lane, inbox_seq) > (${textParam('lane')}, ${numberParam('last')})
-      order by lane, inbox_seq limit ${numberParam('limit')})`)
-    .groupBy(sql`lane`)
-    .orderBy(sql`lane`),
-)
-const deviceOfLane = statement(orm =>
-  orm
-    .select({ key: outboxLanes.deviceRowId })
-    .from(outboxLanes)
-    .where(eq(outboxLanes.lane, textParam('lane'))),
-)
-const endpointOfLane = statement(orm =>
-  orm
-    .select({ key: deliveryLanes.endpoint })
-    .from(deliveryLanes)
-    .where(eq(deliveryLanes.lane, textParam('lane'))),
-)
-const messageTime = statement(orm =>
-  orm
-    .select({ at: messages.createdAt })
-    .from(messages)
-    .where(eq(messages.seq, sql.placeholder('seq'))),
-)
-const deliveryTime = statement(orm =>
-  orm
-    .select({ at: deliveries.createdAt })
-    .from(deliveries)
-    .where(eq(deliveries.seq, sql.placeholder('seq'))),
-)
-
 /** Messages that wait, or deliveries that do. */
 interface Queue {
   step: Statement<LaneRow>
@@ -146,10 +73,35 @@ interface Queue {
   timeOf: Statement<{ at: number }>
 }
 
-const OUTBOX: Queue = { step: outboxStep, keyOf: deviceOfLane, timeOf: messageTime }
-const DELIVERIES: Queue = { step: deliveryStep, keyOf: endpointOfLane, timeOf: deliveryTime }
+/**
+ * A statement that counts the next entries of a queue's index by lane.
+ * @param position orders the rows of a lane
+ * @param isWaiting as spelled out in the index, which is found by its text
+ */
+function stepOf(table: string, position: string, isWaiting: string): Queue['step'] {
+  return sqlStatement(
+    `SELECT lane, count(*) AS count, min(seq) AS first, max(position) AS last
+     FROM (SELECT lane, ${position} AS position, seq FROM ${table}
+       WHERE ${isWaiting} AND (lane, ${position}) > ($lane || '', $last + 0)
+       ORDER BY lane, ${position} LIMIT ($limit + 0))
+     GROUP BY lane ORDER BY lane`,
+  )
+}
 
-export function createObservationRepository(db: Pick<Db, 'read'>): ObservationRepository {
+const OUTBOX: Queue = {
+  step: stepOf('messages', 'seq', "status in ('queued', 'sending')"),
+  keyOf: sqlStatement("SELECT device_row_id AS key FROM outbox_lanes WHERE lane = $lane || ''"),
+  timeOf: sqlStatement('SELECT created_at AS at FROM messages WHERE seq = $seq'),
+}
+const DELIVERIES: Queue = {
+  step: stepOf('deliveries', 'inbox_seq', "status = 'pending'"),
+  keyOf: sqlStatement("SELECT endpoint AS key FROM delivery_lanes WHERE lane = $lane || ''"),
+  timeOf: sqlStatement('SELECT created_at AS at FROM deliveries WHERE seq = $seq'),
+}
+
+export type ObservationRepository = ReturnType<typeof createObservationRepository>
+
+export function createObservationRepository(db: Pick<Db, 'read'>) {
   /** The next entries of a queue's index, counted by lane, and what each lane counts for. */
   function next({ step, keyOf }: Queue, after: { lane: string; last: number }) {
     return db.read(async reader => {
@@ -188,10 +140,17 @@ export function createObservationRepository(db: Pick<Db, 'read'>): ObservationRe
   }
 
   return {
-    devices: limit => db.read(reader => reader.all(listedDevices, { limit })),
+    /** Listed devices, oldest first. */
+    devices: (limit: number): Promise<ObservedDevice[]> =>
+      db.read(reader => reader.all(listedDevices, { limit })),
     deviceCounts: () => db.read(reader => reader.all(devicesByState)),
+    /** Messages not yet handed to the homeserver, by the device's row id. */
     outbox: () => totals(OUTBOX, () => true),
-    async deliveries() {
+    /**
+     * Events not yet delivered, by `<identity>/<webhook id>`, without those of webhooks that are
+     * switched off, which nobody waits for.
+     */
+    async deliveries(): Promise<Map<string, Waiting>> {
       const rows = await db.read(reader => reader.all(activeWebhooks))
       const active = new Set(rows.map(({ identityId, id }) => endpointKey(identityId, id)))
       return totals(DELIVERIES, key => active.has(key))

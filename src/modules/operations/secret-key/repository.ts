@@ -3,26 +3,33 @@
  */
 import type { Db } from '../../../db/open.ts'
 import { sqlStatement } from '../../../db/statement.ts'
+import { bridgeSecretContext } from '../../bridges-attached/bridges-attached.ts'
+import { accessTokenContext } from '../../tenants/access-tokens.ts'
 import { replaceSetting, settingOf } from '../../tenants/settings-repository.ts'
-import { SEALED_COLUMNS } from './sealed-columns.ts'
+import { headersContext, signingSecretContext } from '../../webhooks/delivery-try.ts'
 
-export interface Replacement {
-  /** @returns the value sealed anew. @throws Error when it can't be opened */
-  reseal(sealed: string, context: string): string
-  /** Settings to be written with it, by name. */
-  settings: Readonly<Record<string, string>>
+export interface SealedColumn {
+  table: string
+  column: string
+  /** The column that tells whose the value is. */
+  owner: string
+  /** Binds the value to its use. */
+  contextOf(owner: string): string
 }
 
-export interface SecretKeyRepository {
-  /** Any sealed value, null when there is none. */
-  sample(): Promise<{ sealed: string; context: string } | null>
-  setting(name: string): Promise<string | null>
-  set(name: string, value: string): Promise<void>
-  /** All sealed values and the settings in one transaction: either every value is under the new key, or none is. */
-  replace(replacement: Replacement): Promise<void>
-  /** Tokens made before `time` that nobody has used since. */
-  countUnusedTokens(time: number): Promise<number>
-}
+/** A test compares it with the tables. Answers to an Idempotency-Key are gone within a day. */
+export const SEALED_COLUMNS: readonly SealedColumn[] = [
+  { table: 'identities', column: 'access_token_sealed', owner: 'id', contextOf: accessTokenContext },
+  { table: 'webhooks', column: 'secret_sealed', owner: 'identity_id', contextOf: signingSecretContext },
+  { table: 'webhooks', column: 'old_secret_sealed', owner: 'identity_id', contextOf: signingSecretContext },
+  { table: 'webhooks', column: 'headers_sealed', owner: 'identity_id', contextOf: headersContext },
+  ...(['as_token', 'hs_token', 'secret'] as const).map(what => ({
+    table: 'bridges',
+    column: `${what}_sealed`,
+    owner: 'platform',
+    contextOf: (platform: string) => bridgeSecretContext(platform, what),
+  })),
+]
 
 interface SealedRow {
   owner: string
@@ -45,19 +52,33 @@ const unusedTokens = sqlStatement<{ count: number }>(
    WHERE created_at < $time AND (last_used_at IS NULL OR last_used_at < $time)`,
 )
 
-export function createSecretKeyRepository(db: Pick<Db, 'read' | 'write'>): SecretKeyRepository {
+export type SecretKeyRepository = ReturnType<typeof createSecretKeyRepository>
+
+export function createSecretKeyRepository(db: Pick<Db, 'read' | 'write'>) {
   return {
+    /** @returns any sealed value, null when there is none */
     sample: () =>
-      db.read(async reader => {
+      db.read(async (reader): Promise<{ sealed: string; context: string } | null> => {
         for (const { any, contextOf } of COLUMNS) {
           const row = await reader.get(any)
           if (row) return { sealed: row.sealed, context: contextOf(row.owner) }
         }
         return null
       }),
-    setting: name => db.read(reader => settingOf(reader, name)),
-    set: (name, value) => db.write(tx => replaceSetting(tx, name, value)),
-    replace: ({ reseal, settings }) =>
+
+    setting: (name: string) => db.read(reader => settingOf(reader, name)),
+
+    set: (name: string, value: string) => db.write(tx => replaceSetting(tx, name, value)),
+
+    /**
+     * Seals all values anew and writes settings in one transaction: every value is under the new key,
+     * or none is.
+     * @param reseal throws when it can't open a value
+     */
+    replace: (
+      reseal: (sealed: string, context: string) => string,
+      settings: Readonly<Record<string, string>>,
+    ) =>
       db.write(async tx => {
         for (const { all, update, contextOf } of COLUMNS) {
           for (const row of await tx.all(all))
@@ -65,7 +86,9 @@ export function createSecretKeyRepository(db: Pick<Db, 'read' | 'write'>): Secre
         }
         for (const [name, value] of Object.entries(settings)) await replaceSetting(tx, name, value)
       }),
-    async countUnusedTokens(time) {
+
+    /** Counts the tokens made before `time` that nobody has used since. */
+    async countUnusedTokens(time: number): Promise<number> {
       return (await db.read(reader => reader.get(unusedTokens, { time })))?.count ?? 0
     },
   }

@@ -1,9 +1,10 @@
 /**
- * SECRET_KEY and its change. A value in the settings tells whether the key is the one that the database was written with: with another one the start
- * is refused, where it would otherwise make every token and secret worthless without a word. The key is changed by setting a new one
- * beside SECRET_KEY_PREVIOUS: the next start seals everything anew in one transaction, and tokens, of which only hashes are kept, are
- * hashed anew when they are next used (modules/tenants).
+ * SECRET_KEY and its change. A check value in the settings tells the database's key: with another one
+ * the start is refused, as every token and secret would be worthless without a word. Setting a new
+ * key beside SECRET_KEY_PREVIOUS changes it: the next start seals everything anew in one transaction,
+ * and tokens, of which only hashes are kept, are hashed anew at their next use (modules/tenants).
  */
+import type { Db } from '../../../db/open.ts'
 import { StartError } from '../../../domain/errors.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import type { Logger } from '../../../lib/logger.ts'
@@ -14,26 +15,22 @@ import {
   equalInConstantTime,
   type Sealer,
 } from '../../../lib/sealing.ts'
-import type { SecretKeyRepository } from './repository.ts'
+import { createSecretKeyRepository, type SecretKeyRepository } from './repository.ts'
 
 const CHECK = 'secret_key_check'
 const CHANGED_AT = 'secret_key_changed_at'
-/** The key that passwords of Matrix users follow from, once SECRET_KEY has been changed: the homeserver knows the passwords of then. */
+/** The first key, once it was changed: the homeserver knows the passwords made with it. */
 const PASSWORD_KEY = 'matrix_password_key_sealed'
-/** What the keys of Matrix users' passwords are for. */
+/** The purpose of the keys of Matrix users' passwords. */
 export const PASSWORDS = 'matrix-passwords'
 
+/** The current key, and the one before while it is being replaced. */
 export interface SecretKeys {
-  current: string
-  /** The one before, while it is being replaced. */
-  previous: string | undefined
+  secretKey: string
+  previousSecretKey?: string | undefined
 }
 
-export function keysOf(secrets: { secretKey: string; previousSecretKey: string | undefined }): SecretKeys {
-  return { current: secrets.secretKey, previous: secrets.previousSecretKey }
-}
-
-/** What the keys are used through. */
+/** The keys in use. */
 export interface Keyring {
   sealer: Sealer
   /** A keyed one-way function under a key of its own. */
@@ -47,18 +44,19 @@ export interface Keyring {
  * @throws StartError when it was written with another one
  */
 export async function settleSecretKey(
-  repository: SecretKeyRepository,
+  db: Db,
   keys: SecretKeys,
   { clock, logger }: { clock: Clock; logger: Logger },
 ): Promise<void> {
+  const repository = createSecretKeyRepository(db)
   if ((await keyInUse(repository, keys)) === 'previous') {
     await replaceKey(repository, keys, clock.now())
     logger.info('SECRET_KEY was changed: all stored secrets are sealed anew')
   } else if ((await repository.setting(CHECK)) === null) {
-    await repository.set(CHECK, checkOf(keys.current))
+    await repository.set(CHECK, checkOf(keys.secretKey))
   }
   const changedAt = await repository.setting(CHANGED_AT)
-  if (keys.previous === undefined || changedAt === null) return
+  if (keys.previousSecretKey === undefined || changedAt === null) return
   const tokens = await repository.countUnusedTokens(Number(changedAt))
   logger.info(
     { tokens },
@@ -72,9 +70,10 @@ export async function settleSecretKey(
  * For who works beside the gateway: changes nothing.
  * @throws StartError when the database was written with another key
  */
-export async function openKeyring(repository: SecretKeyRepository, keys: SecretKeys): Promise<Keyring> {
+export async function openKeyring(db: Db, keys: SecretKeys): Promise<Keyring> {
+  const repository = createSecretKeyRepository(db)
   await keyInUse(repository, keys)
-  const { current, previous } = keys
+  const { secretKey: current, previousSecretKey: previous } = keys
   const sealer = createSealer(current, previous)
   const sealedKey = await repository.setting(PASSWORD_KEY)
   const passwordKey = sealedKey === null ? null : Buffer.from(sealer.open(sealedKey, PASSWORDS), 'base64')
@@ -89,7 +88,7 @@ export async function openKeyring(repository: SecretKeyRepository, keys: SecretK
 
 async function keyInUse(
   repository: SecretKeyRepository,
-  { current, previous }: SecretKeys,
+  { secretKey: current, previousSecretKey: previous }: SecretKeys,
 ): Promise<'current' | 'previous'> {
   const isRight = await keyTest(repository)
   if (isRight(current)) return 'current'
@@ -119,7 +118,7 @@ function opens(key: string, { sealed, context }: { sealed: string; context: stri
 
 async function replaceKey(
   repository: SecretKeyRepository,
-  { current, previous = '' }: SecretKeys,
+  { secretKey: current, previousSecretKey: previous = '' }: SecretKeys,
   now: number,
 ): Promise<void> {
   const [sealer, before] = [createSealer(current), createSealer(previous)]
@@ -128,13 +127,10 @@ async function replaceKey(
     passwordKey === null
       ? deriveKey(previous, PASSWORDS).toString('base64')
       : before.open(passwordKey, PASSWORDS)
-  await repository.replace({
-    reseal: (sealed, context) => sealer.seal(before.open(sealed, context), context),
-    settings: {
-      [CHECK]: checkOf(current),
-      [CHANGED_AT]: String(now),
-      [PASSWORD_KEY]: sealer.seal(passwords, PASSWORDS),
-    },
+  await repository.replace((sealed, context) => sealer.seal(before.open(sealed, context), context), {
+    [CHECK]: checkOf(current),
+    [CHANGED_AT]: String(now),
+    [PASSWORD_KEY]: sealer.seal(passwords, PASSWORDS),
   })
 }
 

@@ -8,12 +8,7 @@ import { GatewayError } from '../../../../src/domain/errors.ts'
 import type { HomeserverProbe, PingOutcome } from '../../../../src/matrix/homeserver-probe.ts'
 import { type BridgeToCheck, bridgeCheck } from '../../../../src/modules/operations/doctor/bridge.ts'
 import { databaseCheck } from '../../../../src/modules/operations/doctor/database.ts'
-import {
-  type Check,
-  type Finding,
-  ok,
-  runChecks,
-} from '../../../../src/modules/operations/doctor/findings.ts'
+import { type Check, type Finding, ok, runChecks } from '../../../../src/modules/operations/doctor/doctor.ts'
 import {
   accountsCheck,
   appserviceCheck,

@@ -1,9 +1,8 @@
-/** The start with another SECRET_KEY, and its change: nothing that was stored is lost, and nothing stays under the old key. */
+/** Starts with another SECRET_KEY, and its change: no secret is lost, or stays under the old key. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { silentLogger } from '../../../../src/lib/logger.ts'
 import { createHmacHasher, createSealer, deriveKey } from '../../../../src/lib/sealing.ts'
-import { createSecretKeyRepository } from '../../../../src/modules/operations/secret-key/repository.ts'
-import { SEALED_COLUMNS } from '../../../../src/modules/operations/secret-key/sealed-columns.ts'
+import { SEALED_COLUMNS } from '../../../../src/modules/operations/secret-key/repository.ts'
 import {
   openKeyring,
   PASSWORDS,
@@ -18,18 +17,17 @@ const NEW = 'the new key of the tests'
 const OTHER = 'yet another key of the tests'
 
 let db: TempDb
-let repository: ReturnType<typeof createSecretKeyRepository>
 const clock = new ManualClock()
 
 beforeEach(() => {
   db = tempDb()
-  repository = createSecretKeyRepository(db)
 })
 afterEach(() => db.destroy())
 
 const settle = (current: string, previous?: string, logger = silentLogger) =>
-  settleSecretKey(repository, { current, previous }, { clock, logger })
-const keyring = (current: string, previous?: string) => openKeyring(repository, { current, previous })
+  settleSecretKey(db, { secretKey: current, previousSecretKey: previous }, { clock, logger })
+const keyring = (secretKey: string, previousSecretKey?: string) =>
+  openKeyring(db, { secretKey, previousSecretKey })
 
 /** One row for every table with a sealed column, its values sealed under the old key. */
 function fill(): void {

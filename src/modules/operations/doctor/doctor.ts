@@ -1,16 +1,19 @@
-/** What a check finds, and how checks are run: each is a small function, and none keeps the others from running. */
+/**
+ * The doctor runs checks: small functions that return findings, none of which keeps the others from
+ * running. src/app/doctor.ts puts them together.
+ */
 import { messageOf } from '../../../domain/errors.ts'
 
 /** `warning`: it works, but not as it should, or not for long. `skipped`: it couldn't be looked at. */
 export type FindingState = 'ok' | 'warning' | 'failure' | 'skipped'
 
 export interface Finding {
-  /** What was looked at, in a word or two. */
+  /** Names the part that was looked at, in a word or two. */
   subject: string
   state: FindingState
-  /** One line: what is so. */
+  /** One line. */
   detail: string
-  /** What to do about it; null where there is nothing to do. */
+  /** Tells the operator what to do; null: nothing. */
   advice: string | null
 }
 

@@ -1,11 +1,14 @@
 /**
- * The bridges that `meshgate bridge add` attached: their rows with the secrets opened.
- * `createAttachedBridges({ repository, sealer })`
+ * The bridges that `meshgate bridge add` attached (attach.ts): their rows with the secrets opened.
+ * addresses.ts knows how bridges reach us.
  */
+import { knownNetwork } from '../../bridges/setup/networks.ts'
+import type { Db } from '../../db/open.ts'
 import type { BridgeNamespaces, BridgeRow } from '../../db/schema/index.ts'
 import { StartError } from '../../domain/errors.ts'
 import type { Sealer } from '../../lib/sealing.ts'
-import type { AttachedBridgeRepository } from './repository.ts'
+import { readProcessRecord, recordedProcesses } from '../../runtime/supervised-process.ts'
+import { createAttachedBridgeRepository } from './repository.ts'
 
 export interface AttachedBridge {
   platform: string
@@ -25,29 +28,15 @@ export interface AttachedBridge {
   updatedAt: number
 }
 
-export interface AttachedBridges {
-  /** By platform. @throws StartError when SECRET_KEY is another than the one they were attached under */
-  list(): Promise<AttachedBridge[]>
-  find(platform: string): Promise<AttachedBridge | null>
-  /** How many devices of the platform are in each state. */
-  deviceStates(platform: string): Promise<ReadonlyMap<string, number>>
-  insert(bridge: AttachedBridge): Promise<void>
-  replace(bridge: AttachedBridge): Promise<void>
-  remove(platform: string): Promise<void>
-}
-
-/** What a bridge's sealed secret is bound to. */
+/** Binds a bridge's sealed secret to its use. */
 export function bridgeSecretContext(platform: string, what: 'as_token' | 'hs_token' | 'secret'): string {
   return `bridge:${platform}:${what}`
 }
 
-export function createAttachedBridges({
-  repository,
-  sealer,
-}: {
-  repository: AttachedBridgeRepository
-  sealer: Sealer
-}): AttachedBridges {
+export type AttachedBridges = ReturnType<typeof createAttachedBridges>
+
+export function createAttachedBridges(db: Pick<Db, 'read' | 'write'>, sealer: Sealer) {
+  const repository = createAttachedBridgeRepository(db)
   function seal({ asToken, hsToken, secret, ...bridge }: AttachedBridge): BridgeRow {
     const sealed = (text: string, what: Parameters<typeof bridgeSecretContext>[1]) =>
       sealer.seal(text, bridgeSecretContext(bridge.platform, what))
@@ -78,14 +67,34 @@ export function createAttachedBridges({
   }
 
   return {
+    /** By platform. @throws StartError when they were attached under another SECRET_KEY */
     list: async () => (await repository.list()).map(open),
-    find: async platform => {
+    async find(platform: string): Promise<AttachedBridge | null> {
       const row = await repository.find(platform)
       return row && open(row)
     },
     deviceStates: repository.deviceStates,
-    insert: bridge => repository.insert(seal(bridge)),
-    replace: bridge => repository.replace(seal(bridge)),
+    insert: (bridge: AttachedBridge) => repository.insert(seal(bridge)),
+    replace: (bridge: AttachedBridge) => repository.replace(seal(bridge)),
     remove: repository.remove,
   }
+}
+
+/** @param program undefined: the one that the network's bridge usually has */
+export function startCommandOf(
+  { platform, dir }: Pick<AttachedBridge, 'platform' | 'dir'>,
+  program?: string,
+) {
+  return `cd ${dir} && ${program ?? knownNetwork(platform)?.program ?? '<its program>'} -c config.yaml`
+}
+
+/** Describes a bridge's program by the notes of the gateway that runs it, in the bridge's folder. */
+export function describeProcess(dir: string): string {
+  const record = readProcessRecord(dir)
+  if (!record) return 'not running'
+  const { restarts, lastExit } = record
+  const [pid] = recordedProcesses(dir)
+  const state = pid === undefined ? 'not running' : `process ${pid}`
+  if (lastExit === null) return state
+  return `${state}, ${restarts} ${restarts === 1 ? 'restart' : 'restarts'}, last: ${lastExit}`
 }

@@ -1,0 +1,37 @@
+/**
+ * Observation: metrics.ts counts as things happen, gauges.ts reads off when somebody asks, and
+ * wide-lines.ts writes the log. This file has what ties them to the process.
+ */
+import type { Observer } from '../../../domain/observation.ts'
+import type { Clock } from '../../../lib/clock.ts'
+import { every, type Worker } from '../../../runtime/worker.ts'
+
+const LAG_INTERVAL_MS = 250
+
+/** Several observers as one, each with the calls that interest it. */
+export function observeWith(observers: readonly Partial<Observer>[]): Observer {
+  const toAll = (call: (observer: Partial<Observer>) => void) => {
+    for (const observer of observers) call(observer)
+  }
+  return {
+    sendAttempted: attempt => toAll(observer => observer.sendAttempted?.(attempt)),
+    messageSettled: outcome => toAll(observer => observer.messageSettled?.(outcome)),
+    deliveryAttempted: attempt => toAll(observer => observer.deliveryAttempted?.(attempt)),
+    batchReceived: batch => toAll(observer => observer.batchReceived?.(batch)),
+    requestAnswered: request => toAll(observer => observer.requestAnswered?.(request)),
+    requestRefused: reason => toAll(observer => observer.requestRefused?.(reason)),
+    authenticationFailed: kind => toAll(observer => observer.authenticationFailed?.(kind)),
+    committed: (writes, tookMs) => toAll(observer => observer.committed?.(writes, tookMs)),
+  }
+}
+
+/** Observes how late timers fire: a busy event loop keeps everything waiting, and shows here first. */
+export function createLoopLag(observe: (lagMs: number) => void, clock: Clock): Worker {
+  let dueAt = Number.POSITIVE_INFINITY
+  async function tick(): Promise<void> {
+    const now = performance.now()
+    if (Number.isFinite(dueAt)) observe(Math.max(0, now - dueAt))
+    dueAt = now + LAG_INTERVAL_MS
+  }
+  return every('event-loop-lag', LAG_INTERVAL_MS, tick, { clock })
+}
