@@ -51,8 +51,7 @@ export function createMatrix(context: AppContext): Matrix {
     : { baseUrl: config.matrix.homeserverUrl ?? '' }
   const { accounts, access, appservice } = accountsAt(address, context)
   const calls = createMatrixCalls({ address, access, clock })
-  // Our own keeps them with the events.
-  const sessions = createMatrixSessions(calls, homeserver === undefined)
+  const sessions = createMatrixSessions(calls, homeserver !== undefined)
   return { homeserver, accounts, calls, sessions, appservice }
 }
 

@@ -102,6 +102,15 @@ export interface MatrixSession {
     txnId: string,
     isRepeat?: boolean,
   ): Promise<string>
+  /**
+   * Sends several events of one type in order and in one write, where the homeserver can.
+   * @returns the ids of the first events, of at least one; those behind them weren't sent
+   */
+  sendTogether?(
+    roomId: string,
+    type: string,
+    events: readonly { content: Record<string, unknown>; txnId: string }[],
+  ): Promise<[string, ...string[]]>
   /** Uploads a file of the disk without holding it in memory. @returns its mxc:// URI */
   upload(path: string, fileName: string, mimeType: string): Promise<string>
   /** The bytes behind an mxc:// URI, as a stream. */

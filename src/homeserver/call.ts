@@ -125,8 +125,7 @@ const MAX_TXN_ID_LENGTH = 1024
  * Identifies a repeated request.
  * @see https://spec.matrix.org/v1.12/client-server-api/#transaction-identifiers
  */
-export function transaction(call: Call): { scope: string; id: string } {
-  const id = param(call, 'txnId')
+export function transaction(call: Call, id = param(call, 'txnId')): { scope: string; id: string } {
   if (id === '' || id.length > MAX_TXN_ID_LENGTH)
     throw invalidParam('The transaction id is empty or too long')
   return { scope: call.requester.scope, id }

@@ -203,6 +203,7 @@ const OTHERS: readonly Route[] = [
   ['GET', '/_matrix/client/v1/media/download/:serverName/:mediaId/:fileName', media.download, ROOMLESS],
   ['GET', '/_matrix/client/v1/media/thumbnail/:serverName/:mediaId', media.download, ROOMLESS],
   ['POST', '/_matrix/media/v1/create', media.createMedia, ROOMLESS],
+  ['POST', '/_matrix/client/unstable/org.meshgate/rooms/:roomId/send/:eventType', sending.sendTogether],
 ]
 
 /** Paths below /_matrix/media/v3 and /r0, the legacy place of media; here they need an account. */

@@ -5,12 +5,15 @@ import type { MatrixCalls } from './matrix-calls.ts'
 import { roomEvents } from './room-event.ts'
 
 const eventIdAnswer = z.object({ event_id: z.string() })
+const eventIdsAnswer = z.object({ event_ids: z.tuple([z.string()], z.string()) })
 const roomIdAnswer = z.object({ room_id: z.string() })
 const uploadAnswer = z.object({ content_uri: z.string().startsWith('mxc://') })
 const messagesAnswer = z.object({ chunk: z.array(z.unknown()), end: z.string().optional() })
 
 const MEDIA_DOWNLOAD_PREFIX = '/_matrix/client/v1'
 const MEDIA_UPLOAD_PREFIX = '/_matrix/media/v3'
+/** What our own homeserver can beyond the specification (homeserver/endpoints/send.ts). */
+const EXTENSIONS_PREFIX = '/_matrix/client/unstable/org.meshgate'
 
 /**
  * Goes with what is sent to a homeserver that may forget transaction ids. Synapse knows those of application services only while it runs, and
@@ -20,15 +23,15 @@ const TRANSACTION_FIELD = 'org.meshgate.transaction_id'
 /** Far more than one sends to a room between a try and its repeat. */
 const OWN_EVENTS_LOOKED_AT = 100
 
-/** @param forgetsTransactions whether the homeserver may take a repeat, some time later, for something new */
-export function createMatrixSessions(calls: MatrixCalls, forgetsTransactions = false): MatrixSessions {
+/** @param isOurs true for the embedded homeserver: it never forgets a transaction, and takes events together */
+export function createMatrixSessions(calls: MatrixCalls, isOurs: boolean): MatrixSessions {
   return {
-    actingAs: userId => createSession(calls, userId, forgetsTransactions),
+    actingAs: userId => createSession(calls, userId, isOurs),
     accountTrouble: userId => calls.trouble(userId),
   }
 }
 
-function createSession(calls: MatrixCalls, userId: string, forgetsTransactions: boolean): MatrixSession {
+function createSession(calls: MatrixCalls, userId: string, isOurs: boolean): MatrixSession {
   /** @returns the event of an earlier call, null when it never came to the homeserver */
   async function sentBefore(roomId: string, type: string, txnId: string): Promise<string | null> {
     const filter = JSON.stringify({ senders: [userId], types: [type] })
@@ -43,7 +46,7 @@ function createSession(calls: MatrixCalls, userId: string, forgetsTransactions: 
     userId,
 
     async send(roomId, type, plain, txnId, isRepeat) {
-      const isMarked = forgetsTransactions && isRepeat !== undefined
+      const isMarked = !isOurs && isRepeat !== undefined
       const known = isMarked && isRepeat ? await sentBefore(roomId, type, txnId) : null
       if (known !== null) return known
       const content = isMarked ? { ...plain, [TRANSACTION_FIELD]: txnId } : plain
@@ -53,6 +56,16 @@ function createSession(calls: MatrixCalls, userId: string, forgetsTransactions: 
       return eventIdAnswer.parse(await calls.json(userId, 'send the message', call, { patienceMs: 0 }))
         .event_id
     },
+
+    ...(isOurs && {
+      async sendTogether(roomId, type, events) {
+        const path = `${roomPath(roomId)}/send/${encodeURIComponent(type)}`
+        const body = { events: events.map(({ txnId, content }) => ({ txn_id: txnId, content })) }
+        const call = { method: 'POST', path, body, prefix: EXTENSIONS_PREFIX } as const
+        const answer = await calls.json(userId, 'send the messages', call, { patienceMs: 0 })
+        return eventIdsAnswer.parse(answer).event_ids
+      },
+    }),
 
     async redact(roomId, eventId, txnId) {
       const path = `${roomPath(roomId)}/redact/${encodeURIComponent(eventId)}/${encodeURIComponent(txnId)}`

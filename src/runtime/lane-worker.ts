@@ -34,6 +34,8 @@ export interface ItemEnd {
   settling?: Promise<unknown>
   /** Nothing more of the lane is tried before this time; without it the next item has its turn. */
   heldUntil?: number
+  /** How many of the items behind it were done with it. */
+  alsoDone?: number
 }
 
 export interface LaneWorkerOptions<Lane, Item> {
@@ -44,8 +46,8 @@ export interface LaneWorkerOptions<Lane, Item> {
   claim(request: LaneClaim): Promise<Lane[]>
   /** In order. */
   itemsOf(lane: Lane): readonly Item[]
-  /** A lane was taken. @returns what does its items, one after the other */
-  begin(lane: Lane): (item: Item) => Promise<ItemEnd>
+  /** A lane was taken. @returns what does its items, one after the other, or some of those behind with one */
+  begin(lane: Lane): (item: Item, behind: readonly Item[]) => Promise<ItemEnd>
   /** The lane is no longer in flight. */
   ended?(lane: Lane): void
   /** Calls `wake` whenever a lane may have come due. @returns a function that ends that */
@@ -79,10 +81,11 @@ export function createLaneWorker<Lane, Item>(options: LaneWorkerOptions<Lane, It
     const settling: Promise<unknown>[] = []
     const doItem = options.begin(lane)
     let dueAt = clock.now()
-    for (const item of options.itemsOf(lane)) {
-      if (signal.aborted) break
-      const end = await doItem(item)
-      if (end.settling) settling.push(observed(end.settling))
+    let [item, ...behind] = options.itemsOf(lane)
+    while (item !== undefined && !signal.aborted) {
+      const end: ItemEnd = await doItem(item, behind)
+      ;[item, ...behind] = behind.slice(end.alsoDone ?? 0)
+      if (end.settling !== undefined) settling.push(observed(end.settling))
       if (end.heldUntil === undefined) continue
       dueAt = end.heldUntil
       break

@@ -2,8 +2,10 @@
  * The point of the product: whenever the process is killed or stopped, no accepted message is lost
  * or sent twice, and each chat keeps its order, in both directions.
  */
+import { Database } from 'bun:sqlite'
 import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { createHash } from 'node:crypto'
+import { join } from 'node:path'
 import type { MessagePayload } from '../../src/domain/events.ts'
 import { bytesOf } from '../support/files.ts'
 import { formWith, GatewayClient, type PhoneMessage, scan } from '../support/gateway-client.ts'
@@ -132,6 +134,48 @@ describe('in the middle of traffic in both directions', () => {
     }
     expectOneWebhookIdEach(receiver)
   })
+})
+
+test('a long queue of one chat, of which many are sent together', async () => {
+  const directory = newFolder()
+  await using receiver = webhookReceiver()
+  const { token, device, friends } = await prepare(directory, receiver)
+  const [friend] = friends as [string]
+  const received = async (gateway: GatewayProcess) =>
+    (await new GatewayClient(gateway).phone(friend).received()).filter(isNumber)
+  const accepted: number[] = []
+  for (let run = 0; run < 3; run++) {
+    await using gateway = await spawnGateway({ directory })
+    const account = new GatewayClient(gateway).accountOf(token)
+    // Many at once: more are accepted than a single call takes.
+    const send = async (number: number) => {
+      const fields = { contact: friend, platform: 'wa', text: String(number) }
+      if (
+        await account.send(device, fields).then(
+          () => true,
+          () => false,
+        )
+      )
+        accepted.push(number)
+    }
+    const before = (await received(gateway)).length
+    const sends = Array.from({ length: 400 }, (_none, index) => send(run * 400 + index))
+    await waitFor(async () => (await received(gateway)).length > before, {
+      what: 'the first of them on the phone',
+      deadlineMs: DEADLINE_MS,
+    })
+    await gateway.kill()
+    await Promise.all(sends)
+  }
+  await using gateway = await spawnGateway({ directory })
+  const client = new GatewayClient(gateway)
+  await everythingSent(client, token)
+  const numbers = (await received(gateway)).map(numberOf)
+  expect(numbers).toHaveLength(new Set(numbers).size)
+  expect(accepted.filter(number => !numbers.includes(number))).toEqual([])
+  using database = new Database(join(directory, 'data', 'meshgate.db'), { readonly: true })
+  const inOrder = database.query<{ text: string }, []>('SELECT text FROM messages ORDER BY seq').all()
+  expect(numbers).toEqual(inOrder.map(numberOf).filter(number => !Number.isNaN(number)))
 })
 
 test('chats that begin at the moment of a kill: with contacts, in groups, and from strangers', async () => {

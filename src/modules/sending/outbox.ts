@@ -44,6 +44,8 @@ export interface OutboxOptions {
 /** Lanes in flight at a time, and messages taken from one at a time. */
 const MAX_LANES = 128
 const MAX_MESSAGES_PER_LANE = 32
+/** Texts sent together, besides the first: well below what a request may hold, as JSON too. */
+const MAX_CHARACTERS_TOGETHER = 100_000
 const RETRY = { baseMs: 500, capMs: 60_000 }
 /** A message that could not be handed over for this long since its first try has failed. */
 const GIVE_UP_AFTER_MS = 24 * 3_600_000
@@ -83,13 +85,15 @@ export function createOutbox(options: OutboxOptions): LaneWorker {
   const handOver = createHandover({ queue, chatRooms, media })
 
   /**
+   * @param behind messages of the lane that may go with it
    * @param sentJustNow events of messages of the lane whose sending isn't stored yet
    * @returns `waits` for the message that it answers
    */
   async function send(
     message: Message,
+    behind: readonly Message[],
     sentJustNow: ReadonlyMap<string, string>,
-  ): Promise<Settlement | 'waits'> {
+  ): Promise<Settlement | Sent | 'waits'> {
     if (isExpired(message, clock.now())) return { outcome: 'failed', reason: expiredReason(message) }
     const device = await connectedDevice(message)
     const quoted = await quotedEvent(replies, message, sentJustNow)
@@ -97,11 +101,12 @@ export function createOutbox(options: OutboxOptions): LaneWorker {
     const userId = await matrixUserOf(message.identityId)
     const session = sessions.actingAs(userId)
     const roomId = await recipients.resolve(device, userId, message.recipientKind, message.recipient)
+    const along = takeWhile(behind, other => goesAlong(other) && !isVoid(other, device))
     try {
       return {
         outcome: 'submitted',
         roomId,
-        ...(await handOver(roomId, session, { ...message, replyTo: quoted.eventId })),
+        ...(await handOver(roomId, session, { ...message, replyTo: quoted.eventId }, along)),
       }
     } catch (error) {
       if (isGone(error)) await recipients.forget(device, roomId)
@@ -110,6 +115,12 @@ export function createOutbox(options: OutboxOptions): LaneWorker {
         return { outcome: 'retry', reason: messageOf(error), refusedSince: null }
       throw error
     }
+  }
+
+  /** Whether it can be sent with the one before: nothing needs to be asked or uploaded for it. */
+  function goesAlong(message: Message): boolean {
+    const quotesMessage = message.replyTo?.startsWith('msg_') === true
+    return message.mediaId === null && !quotesMessage && !isExpired(message, clock.now())
   }
 
   /** @throws GatewayError bridge_unavailable while the device has no connection: what is sent then would only come back */
@@ -184,17 +195,27 @@ export function createOutbox(options: OutboxOptions): LaneWorker {
   /** Sends a lane's messages. */
   function begin(lane: ClaimedLane) {
     const sentJustNow = new Map<string, string>()
-    return async (message: Message): Promise<ItemEnd> => {
+    return async (message: Message, behind: readonly Message[]): Promise<ItemEnd> => {
       const startedAt = performance.now()
-      const settlement = await send(message, sentJustNow).catch(error => settlementOf(error, message))
+      const settle = (which: Message, settlement: Settlement) => {
+        if (settlement.outcome === 'submitted') sentJustNow.set(which.id, settlement.eventId)
+        tell(lane, which, settlement, performance.now() - startedAt)
+        return queue.settle(which, settlement, clock.now())
+      }
+      const settlement = await send(message, behind, sentJustNow).catch(error => settlementOf(error, message))
       // The next claim finds it at the head of its lane, and puts the lane off.
       if (settlement === 'waits') return { heldUntil: clock.now() }
-      if (settlement.outcome === 'submitted') sentJustNow.set(message.id, settlement.eventId)
-      tell(lane, message, settlement, performance.now() - startedAt)
-      const settling = queue.settle(message, settlement, clock.now())
-      if (settlement.outcome !== 'retry') return { settling }
-      const waitMs = settlement.retryInMs ?? backoffMs(message.attempts, RETRY)
-      return { settling, heldUntil: clock.now() + waitMs }
+      const settling = settle(message, settlement)
+      if (settlement.outcome === 'retry') {
+        const waitMs = settlement.retryInMs ?? backoffMs(message.attempts, RETRY)
+        return { settling, heldUntil: clock.now() + waitMs }
+      }
+      if (!('alsoSent' in settlement)) return { settling }
+      const { alsoSent, ...submitted } = settlement
+      const others = behind
+        .slice(0, alsoSent.length)
+        .map((other, index) => settle(other, { ...submitted, eventId: alsoSent[index] ?? '' }))
+      return { settling: Promise.all([settling, ...others]), alsoDone: others.length }
     }
   }
 
@@ -220,12 +241,21 @@ function inWords({ state, stateReason }: Device): string {
     : `${state}: ${reason}`
 }
 
+function takeWhile<T>(items: readonly T[], isTaken: (item: T) => boolean): readonly T[] {
+  const end = items.findIndex(item => !isTaken(item))
+  return end === -1 ? items : items.slice(0, end)
+}
+
 function isGone(error: unknown): boolean {
   return error instanceof GatewayError && (error.code === 'forbidden' || error.code === 'not_found')
 }
 
+type Sent = Extract<Settlement, { outcome: 'submitted' }> & HandedOver
+
 interface HandedOver {
   eventId: string
+  /** Events of the messages behind it that went with it, in their order. */
+  alsoSent: readonly string[]
   /** Null where it isn't known. */
   bridgeBot: string | null
   /** Where it went by itself. */
@@ -236,7 +266,12 @@ interface HandedOver {
  * @throws GatewayError conflict in an encrypted chat, unprocessable when the chat's network won't
  * have it, and as sessions do
  */
-type Handover = (roomId: string, session: MatrixSession, message: Message) => Promise<HandedOver>
+type Handover = (
+  roomId: string,
+  session: MatrixSession,
+  message: Message,
+  along: readonly Message[],
+) => Promise<HandedOver>
 
 function createHandover(options: {
   queue: Pick<OutboxQueue, 'isCaptionSent'>
@@ -245,7 +280,7 @@ function createHandover(options: {
 }): Handover {
   const { queue, chatRooms, media } = options
 
-  async function handOver(roomId: string, session: MatrixSession, message: Message): Promise<HandedOver> {
+  const handOver: Handover = async (roomId, session, message, along) => {
     const chat = await chatRooms.ensureEntered(message.identityId, roomId)
     if (chat.encrypted) {
       throw new GatewayError(
@@ -253,12 +288,34 @@ function createHandover(options: {
         'room_encrypted: the chat is end-to-end encrypted, so nothing is sent in clear',
       )
     }
-    const { content, captionApart } = await contentFor(message, chat.takes)
+    const { bridgeBot, takes } = chat
+    const { content, captionApart } = await contentFor(message, takes)
+    const others = session.sendTogether && message.mediaId === null ? textsThatFit(along, takes) : []
+    if (session.sendTogether && others.length > 0) {
+      const txnId = transactionId(message)
+      const [eventId, ...alsoSent] = await session.sendTogether(roomId, 'm.room.message', [
+        { content, txnId },
+        ...others,
+      ])
+      return { eventId, alsoSent, bridgeBot }
+    }
     const isRepeat = message.attempts > 1
     const eventId = await session.send(roomId, 'm.room.message', content, transactionId(message), isRepeat)
     const caption =
       captionApart === null ? undefined : await sendCaption(roomId, session, message, captionApart)
-    return { eventId, bridgeBot: chat.bridgeBot, ...(caption && { caption }) }
+    return { eventId, alsoSent: [], bridgeBot, ...(caption && { caption }) }
+  }
+
+  function textsThatFit(messages: readonly Message[], takes: RoomFeatures | null) {
+    let characters = 0
+    const fit = takeWhile(messages, ({ text }) => {
+      characters += text?.length ?? 0
+      return characters <= MAX_CHARACTERS_TOGETHER && textRefusal(text ?? '', takes) === null
+    })
+    return fit.map(message => ({
+      content: messageContent(message, undefined),
+      txnId: transactionId(message),
+    }))
   }
 
   /**

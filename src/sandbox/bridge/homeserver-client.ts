@@ -21,6 +21,7 @@ export class MatrixError extends Error {
 
 const errorBody = z.object({ errcode: z.string().default('M_UNKNOWN'), error: z.string().default('') })
 const eventAnswer = z.object({ event_id: z.string() })
+const eventsAnswer = z.object({ event_ids: z.array(z.string()).min(1) })
 const roomAnswer = z.object({ room_id: z.string() })
 const uploadAnswer = z.object({ content_uri: z.string() })
 const joinedRoomsAnswer = z.object({ joined_rooms: z.array(z.string()) })
@@ -144,6 +145,19 @@ export function createHomeserverClient(homeserver: HomeserverConnection, asToken
     },
     notice(roomId: string, txnId: string, body: string): Promise<string> {
       return this.send({ roomId, type: 'm.room.message', txnId, content: { msgtype: 'm.notice', body } })
+    },
+    /**
+     * Sends events of one type as the bot, in one write of the embedded homeserver.
+     * @returns how many of the first were sent. @throws MatrixError when the first is refused
+     */
+    async sendTogether(
+      roomId: string,
+      type: string,
+      events: readonly Pick<OutgoingEvent, 'content' | 'txnId'>[],
+    ): Promise<number> {
+      const path = `/_matrix/client/unstable/org.meshgate/rooms/${encodeURIComponent(roomId)}/send/${encodeURIComponent(type)}`
+      const json = { events: events.map(({ txnId, content }) => ({ txn_id: txnId, content })) }
+      return (await call('POST', path, { json, answer: eventsAnswer })).event_ids.length
     },
     async redact(roomId: string, eventId: string, txnId: string, as?: string): Promise<string> {
       const path = `${inRoom(roomId)}/redact/${encodeURIComponent(eventId)}/${encodeURIComponent(txnId)}`

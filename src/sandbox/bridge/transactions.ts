@@ -20,6 +20,8 @@ import { createRefusals, type Refusal } from './refusals.ts'
 import { taken } from './room-features.ts'
 
 const CONCURRENT_STATUSES = 32
+/** As many of the largest events as a request may hold. */
+const STATUSES_TOGETHER = 16
 const CONCURRENT_DOWNLOADS = 4
 
 const transactionSchema = z.object({ events: z.array(z.unknown()).default([]) })
@@ -122,11 +124,11 @@ export function createTransactions(context: BridgeContext, portals: Portals, com
     await Promise.all(jobs.map(job => downloadPlaces.run(() => fetchMedia(job, downloads))))
     const { fates, posted } = await postAll(jobs)
     network.announce(posted)
-    await Promise.all(
-      jobs.map((job, index) =>
-        statusPlaces.run(() => tell(job, fates[index] ?? permanent('m.event_not_handled', ''))),
-      ),
+    const statuses = jobs.map((job, index) =>
+      statusOf(job, fates[index] ?? permanent('m.event_not_handled', '')),
     )
+    const ofRooms = Map.groupBy(statuses, ({ job }) => job.portal.roomId)
+    await Promise.all([...ofRooms].map(([roomId, ofRoom]) => statusPlaces.run(() => tell(roomId, ofRoom))))
     await markRead(jobs)
   }
 
@@ -229,29 +231,34 @@ export function createTransactions(context: BridgeContext, portals: Portals, com
     return { type, text, emoji, target: original?.type === 'edit' ? original.target : target }
   }
 
-  async function tell({ event, portal, chat, login }: Job, fate: Fate): Promise<void> {
+  function statusOf(job: Job, fate: Fate) {
+    const eventId = job.event.event_id
     const content = {
-      'm.relates_to': { rel_type: 'm.reference', event_id: event.event_id },
+      'm.relates_to': { rel_type: 'm.reference', event_id: eventId },
       network: facts.networkId,
       status: fate.status,
       ...(fate.status === 'SUCCESS'
         ? { delivered_to_users: fate.deliveredTo }
         : { reason: fate.reason, error: fate.error, message: fate.message, internal_error: fate.error }),
     }
-    try {
-      await homeserver.send({
-        roomId: portal.roomId,
-        type: 'com.beeper.message_send_status',
-        // One status per event: no sender retries a failed send with the same event.
-        txnId: `status-${event.event_id}`,
-        content,
-      })
-    } catch (error) {
-      if (!(error instanceof MatrixError) || refusalOf(error.status) === 'passing') throw error
-      logger.warn(
-        { err: error, chat: chat?.id, login: login?.id },
-        'the status of a message could not be told',
-      )
+    // One status per event: no sender retries a failed send with the same event.
+    return { job, content, txnId: `status-${eventId}` }
+  }
+
+  async function tell(roomId: string, statuses: readonly ReturnType<typeof statusOf>[]): Promise<void> {
+    for (let told = 0; told < statuses.length; ) {
+      const next = statuses.slice(told, told + STATUSES_TOGETHER)
+      try {
+        told += await homeserver.sendTogether(roomId, 'com.beeper.message_send_status', next)
+      } catch (error) {
+        if (!(error instanceof MatrixError) || refusalOf(error.status) === 'passing') throw error
+        const { chat, login } = next[0]?.job ?? {}
+        logger.warn(
+          { err: error, chat: chat?.id, login: login?.id },
+          'the status of a message could not be told',
+        )
+        told++
+      }
     }
   }
 

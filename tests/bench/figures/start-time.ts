@@ -15,9 +15,9 @@ const PATIENCE_MS = 30_000
 export const startTime: Figure = { number: 6, title: 'start to ready', run }
 
 async function run({ program, quick, tell }: Bench): Promise<Row[]> {
-  const perContact = quick ? 4 : 200
+  const perLine = quick ? 4 : 200
   await using gateway = await startLinkedGateway(program, { SEND_INTERVAL_MS: '0' })
-  await fill(gateway, perContact)
+  await fill(gateway, perLine)
   if ((await gateway.stop()) !== 0) throw new Malfunction('it did not stop as asked')
 
   const took: number[] = []
@@ -28,7 +28,7 @@ async function run({ program, quick, tell }: Bench): Promise<Row[]> {
   const medianMs = median(took)
   return [
     {
-      figure: `6 start to ready, ${whole(perContact * CHATS)} messages in the database`,
+      figure: `6 start to ready, ${whole(perLine * CHATS)} messages in the database`,
       measured: `${whole(medianMs)} ms`,
       limit: `< ${MOST_MS} ms`,
       met: medianMs < MOST_MS,
@@ -36,13 +36,10 @@ async function run({ program, quick, tell }: Bench): Promise<Row[]> {
   ]
 }
 
-async function fill(
-  gateway: Awaited<ReturnType<typeof startLinkedGateway>>,
-  perContact: number,
-): Promise<void> {
+async function fill(gateway: Awaited<ReturnType<typeof startLinkedGateway>>, perLine: number): Promise<void> {
   const contacts = await createQuietPhones(gateway, CHATS)
   const { url, token, sendPath: path } = gateway
-  const task = { url, token, path, connections: 16, contacts, until: { perContact } }
+  const task = { url, token, path, connections: 16, contacts, until: { perLine } }
   const { refused } = await runTask<SendsTask, SendsResult>(
     import.meta.resolve('../processes/sends.ts'),
     task,

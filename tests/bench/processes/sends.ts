@@ -10,8 +10,8 @@ export interface SendsTask {
   connections: number
   /** Each chat has one connection that sends in order, if there are enough chats. */
   contacts: string[]
-  /** Stops after a time, or after a number of messages for each contact. */
-  until: { elapsedMs: number } | { perContact: number }
+  /** Stops after a time, or after as many messages of each connection to each of its contacts. */
+  until: { elapsedMs: number } | { perLine: number }
 }
 
 export interface SendsResult {
@@ -39,14 +39,14 @@ async function run({ url, token, path, connections, contacts, until }: SendsTask
   const startedAt = performance.now()
   let firstAcceptedAt = 0
   const isOver = (round: number) =>
-    'perContact' in until ? round >= until.perContact : performance.now() - startedAt >= until.elapsedMs
+    'perLine' in until ? round >= until.perLine : performance.now() - startedAt >= until.elapsedMs
 
-  async function work(connection: HttpConnection, mine: string[]): Promise<void> {
+  async function work(connection: HttpConnection, mine: string[], index: number): Promise<void> {
     for (let round = 0; ; round++) {
       for (const contact of mine) {
         if (isOver(round)) return
         const sentAt = performance.now()
-        const body = JSON.stringify({ platform: 'wa', contact, text: `bench ${round}` })
+        const body = JSON.stringify({ platform: 'wa', contact, text: `bench ${index} ${round}` })
         const { status, body: answer } = await connection.request('POST', path, body)
         if (status === 200) {
           tookMs.push(performance.now() - sentAt)
@@ -59,7 +59,7 @@ async function run({ url, token, path, connections, contacts, until }: SendsTask
   }
 
   await Promise.all(
-    pool.map((connection, index) => work(connection, contactsOf(contacts, index, connections))),
+    pool.map((connection, index) => work(connection, contactsOf(contacts, index, connections), index)),
   )
   const elapsedMs = performance.now() - startedAt
   return {

@@ -280,6 +280,46 @@ describe('state', () => {
 })
 
 describe('sending', () => {
+  const sendTogether = (roomId: string, as: string, events: { txn_id: string; content: object }[]) =>
+    server.call(
+      'POST',
+      `/_matrix/client/unstable/org.meshgate/rooms/${roomId}/send/m.room.message`,
+      { events },
+      { as },
+    )
+  test('several events of a call are in its order, each once', async () => {
+    const roomId = await server.room('gw_alice', ['gw_bob'])
+    const events = ['1', '2', '3'].map(body => ({ txn_id: `together-${body}`, content: { body } }))
+    const first = (await server.send(roomId, 'gw_alice', '1', 'together-1')).text('event_id')
+    const answer = await sendTogether(roomId, 'gw_alice', events)
+    expect(answer.get('event_ids', 0)).toBe(first)
+    expect((await sendTogether(roomId, 'gw_alice', events)).body).toEqual(answer.body)
+    const page = await server.call('GET', `/rooms/${roomId}/messages`, undefined, {
+      as: 'gw_alice',
+      query: { dir: 'b', limit: '3' },
+    })
+    expect(page.list('chunk').map(event => event.event_id)).toEqual(
+      [0, 1, 2].map(index => answer.get('event_ids', 2 - index)),
+    )
+  })
+
+  test('several events of a call end before the first one that is refused', async () => {
+    const roomId = await server.room('gw_alice')
+    const long = { txn_id: 'long', content: { body: 'x'.repeat(65_536) } }
+    const short = (id: string) => ({ txn_id: id, content: { body: id } })
+    const answer = await sendTogether(roomId, 'gw_alice', [short('before'), long, short('behind')])
+    expect(answer.list('event_ids')).toHaveLength(1)
+    const refused = await sendTogether(roomId, 'gw_alice', [long, short('behind')])
+    expect([refused.status, refused.get('errcode')]).toEqual([413, 'M_TOO_LARGE'])
+    const stranger = await sendTogether(roomId, 'gw_bob', [short('1'), short('2')])
+    expect(stranger.status).toBe(403)
+    const page = await server.call('GET', `/rooms/${roomId}/messages`, undefined, {
+      as: 'gw_alice',
+      query: { dir: 'b', limit: '1' },
+    })
+    expect(page.get('chunk', 0, 'content', 'body')).toBe('before')
+  })
+
   test('the same transaction gives the same event, also together and after a restart', async () => {
     const own = await serverWith('gw_alice', 'gw_bob')
     const roomId = await own.room('gw_alice', ['gw_bob'])

@@ -63,7 +63,7 @@ const step = { processId: 'p', stepId: 's', txnId: null, instructions: '' }
 const sessions = () => {
   const access = createAppserviceAccess({ asToken: 'as', logger: silentLogger, signals: new Signals() })
   const calls = createMatrixCalls({ address: { baseUrl: url }, access, clock: systemClock })
-  return { calls, session: createMatrixSessions(calls, false).actingAs('@u:s') }
+  return { calls, session: createMatrixSessions(calls, true).actingAs('@u:s') }
 }
 const mas = () =>
   createMasClient({ url, adminUrl: url, clientId: 'c', clientSecret: 's', clock: systemClock })

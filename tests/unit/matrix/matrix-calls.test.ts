@@ -58,7 +58,7 @@ function ownTokens(answer: (request: StubRequest) => object = () => ({ event_id:
     logger: silentLogger,
     signals: accountSignals(changes),
   })
-  const sessions = createMatrixSessions(createMatrixCalls({ address, access, clock }))
+  const sessions = createMatrixSessions(createMatrixCalls({ address, access, clock }), true)
   const send = () => sessions.actingAs(USER).send('!r:s', 'm.room.message', {}, 'txn')
   return { clock, stored, changes, renewals, state, requests, sessions, send }
 }
@@ -181,7 +181,10 @@ describe('a user that the application service speaks for', () => {
       logger: silentLogger,
       signals: accountSignals(changes),
     })
-    const sessions = createMatrixSessions(createMatrixCalls({ address, access, clock: new ManualClock() }))
+    const sessions = createMatrixSessions(
+      createMatrixCalls({ address, access, clock: new ManualClock() }),
+      true,
+    )
     const send = () => sessions.actingAs(USER).send('!r:s', 'm.room.message', {}, 'txn')
     return { sessions, requests, changes, state, send }
   }
@@ -307,12 +310,12 @@ describe('over the network', () => {
       access,
       clock: new ManualClock(),
     })
-    const download = createMatrixSessions(asked).actingAs(USER).download('mxc://s/broken')
+    const download = createMatrixSessions(asked, true).actingAs(USER).download('mxc://s/broken')
     await expect(download).rejects.toMatchObject({ code: 'homeserver_unavailable' })
   })
 
   test('a file may be larger, as it is read piece by piece', async () => {
-    const { body } = await createMatrixSessions(calls).actingAs(USER).download('mxc://s/large')
+    const { body } = await createMatrixSessions(calls, true).actingAs(USER).download('mxc://s/large')
     let size = 0
     for await (const chunk of body ?? []) size += chunk.length
     expect(size).toBe(MORE_THAN_TAKEN * 1024 * 1024)

@@ -23,7 +23,7 @@ function forgetful(forgetsTransactions = true) {
   })
   const access = createAppserviceAccess({ asToken: 'as', logger: silentLogger, signals: new Signals() })
   const calls = createMatrixCalls({ address, access, clock: new ManualClock() })
-  const session = createMatrixSessions(calls, forgetsTransactions).actingAs(USER)
+  const session = createMatrixSessions(calls, !forgetsTransactions).actingAs(USER)
   const send = (txnId: string, isRepeat?: boolean) =>
     session.send('!r:s', 'm.room.message', { body: 'hello' }, txnId, isRepeat)
   return { room, requests, send }
@@ -62,4 +62,21 @@ test.each([
   await send('t1', isRepeat)
   expect(room.map(({ content }) => content)).toEqual([{ body: 'hello' }])
   expect(requests).toHaveLength(1)
+})
+
+test('only our own homeserver takes events together', async () => {
+  const { address, requests } = homeserverStub(() => ({ event_ids: ['$1'] }))
+  const access = createAppserviceAccess({ asToken: 'as', logger: silentLogger, signals: new Signals() })
+  const calls = createMatrixCalls({ address, access, clock: new ManualClock() })
+  const events = [
+    { txnId: 't1', content: { body: 'one' } },
+    { txnId: 't2', content: { body: 'two' } },
+  ]
+  const ours = createMatrixSessions(calls, true).actingAs(USER)
+  expect(await ours.sendTogether?.('!r:s', 'm.room.message', events)).toEqual(['$1'])
+  expect(requests[0]).toMatchObject({
+    path: '/_matrix/client/unstable/org.meshgate/rooms/!r:s/send/m.room.message',
+    body: { events: events.map(({ txnId, content }) => ({ txn_id: txnId, content })) },
+  })
+  expect(createMatrixSessions(calls, false).actingAs(USER).sendTogether).toBeUndefined()
 })

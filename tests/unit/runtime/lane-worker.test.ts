@@ -119,6 +119,22 @@ test('items of a lane are done in order, and its row is gone afterwards', async 
   expect(rows.size).toBe(0)
 })
 
+test('items that were done with the one before aren’t begun', async () => {
+  put('a', '1', '2', '3', '4')
+  const begun: [string, readonly string[]][] = []
+  const begin = () => async (item: string, behind: readonly string[]) => {
+    begun.push([item, behind])
+    rows.get('a')?.items.splice(0)
+    return item === '1' ? { alsoDone: 2 } : {}
+  }
+  start(newWorker({ begin }))
+  await idle()
+  expect(begun).toEqual([
+    ['1', ['2', '3', '4']],
+    ['4', []],
+  ])
+})
+
 test('an item that is held keeps those behind it waiting until its time, while other lanes go on', async () => {
   put('a', 'late', 'behind')
   put('b', 'other')

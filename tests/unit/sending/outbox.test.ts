@@ -1,5 +1,6 @@
 /** The outbox on a real database: order, retries, leases, pace, and repeats after a crash. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { eq } from 'drizzle-orm'
 import { messages, outboxLanes } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import type { MatrixSession } from '../../../src/domain/ports.ts'
@@ -45,8 +46,8 @@ afterEach(async () => {
   await db.destroy()
 })
 
-function startOutbox(change: Partial<Parameters<typeof createOutbox>[0]> = {}) {
-  const outbox = newOutbox(change)
+function startOutbox(...options: Parameters<typeof newOutbox>) {
+  const outbox = newOutbox(...options)
   const controller = new AbortController()
   const running = outbox.worker.run(controller.signal)
   stop = async () => {
@@ -56,9 +57,13 @@ function startOutbox(change: Partial<Parameters<typeof createOutbox>[0]> = {}) {
   return outbox
 }
 
-function newOutbox(change: Partial<Parameters<typeof createOutbox>[0]> = {}) {
+function newOutbox(
+  change: Partial<Parameters<typeof createOutbox>[0]> = {},
+  sendTogether?: MatrixSession['sendTogether'],
+) {
   const chat = insertChat(db, { roomId: `!${Math.random()}:s` })
   const session: Partial<MatrixSession> = {
+    ...(sendTogether && { sendTogether }),
     async send(_roomId, _type, content, txnId) {
       const text = String(content.body)
       const failure = failWith(text)
@@ -128,6 +133,88 @@ test('what waits is sent in order, and its lane is gone afterwards', async () =>
     rows().map(row => ['submitted', `$${row.id}`]) as never,
   )
   expect(lanes()).toEqual([])
+})
+
+describe('where the homeserver takes events together', () => {
+  /** Texts of each call. */
+  let calls: string[][]
+  /** How many of a call's events are taken. */
+  let most: number
+  const sendTogether: MatrixSession['sendTogether'] = async (_roomId, _type, events) => {
+    const taken = events.slice(0, most).map(({ content, txnId }) => ({ text: String(content.body), txnId }))
+    const failure = failWith(taken[0]?.text ?? '')
+    if (failure) throw failure
+    calls.push(taken.map(({ text }) => text))
+    for (const event of taken) sent.push({ ...event, at: clock.now() })
+    const [first = '', ...others] = taken.map(({ txnId }) => `$${txnId}`)
+    return [first, ...others]
+  }
+  beforeEach(() => {
+    calls = []
+    most = 100
+  })
+
+  test('texts that wait go in one call, each with its own transaction', async () => {
+    await accept('a', '1', '2', '3')
+    startOutbox({}, sendTogether)
+    await idle()
+    expect(calls).toEqual([['1', '2', '3']])
+    expect(sent.map(({ txnId }) => txnId)).toEqual(rows().map(row => row.id))
+    expect(rows().map(row => [row.status, row.eventId])).toEqual(
+      rows().map(row => ['submitted', `$${row.id}`]) as never,
+    )
+    expect(lanes()).toEqual([])
+  })
+
+  test('what the homeserver didn’t take is sent behind them', async () => {
+    await accept('a', '1', '2', '3', '4', '5')
+    most = 2
+    startOutbox({}, sendTogether)
+    await idle()
+    expect(calls).toEqual([
+      ['1', '2'],
+      ['3', '4'],
+    ])
+    expect(sentTexts()).toEqual(['1', '2', '3', '4', '5'])
+  })
+
+  test('one that can’t be sent yet keeps back all behind it, and is sent first later', async () => {
+    await accept('a', '1', '2', '3')
+    failWith = () => new GatewayError('homeserver_unavailable', 'away')
+    startOutbox({}, sendTogether)
+    await idle()
+    expect(rows().map(row => [row.status, row.attempts])).toEqual([
+      ['queued', 1],
+      ['queued', 0],
+      ['queued', 0],
+    ])
+    failWith = () => undefined
+    await clock.advance(60_000)
+    await idle()
+    expect(calls).toEqual([['1', '2', '3']])
+  })
+
+  test('what expired, answers one of them or is too much isn’t among them', async () => {
+    const [question] = await accept('a', '1', '2')
+    await acceptReply(question as string, 'a', 'answer', 'and more')
+    await accept('a', 'x'.repeat(60_000), 'y'.repeat(60_000), 'late')
+    db.orm.update(messages).set({ expiresAt: 1 }).where(eq(messages.text, 'late')).run()
+    startOutbox({}, sendTogether)
+    await idle()
+    expect(calls.map(texts => texts.map(text => text.slice(0, 8)))).toEqual([
+      ['1', '2'],
+      ['and more', 'xxxxxxxx'],
+    ])
+    expect(sentTexts().map(text => text.slice(0, 8))).toEqual([
+      '1',
+      '2',
+      'answer',
+      'and more',
+      'xxxxxxxx',
+      'yyyyyyyy',
+    ])
+    expect(statuses().at(-1)).toBe('failed')
+  })
 })
 
 describe('a reply to what was queued', () => {
