@@ -9,6 +9,7 @@
  */
 import { GatewayError } from '../domain/errors.ts'
 import type { RefusalReason } from '../domain/observation.ts'
+import { Tally } from '../lib/tally.ts'
 import { createTimeLimit, type TimeLimit } from '../lib/time-limit.ts'
 import { httpErrorOf } from './errors.ts'
 import { noteRequest } from './request-notes.ts'
@@ -70,7 +71,7 @@ export function createInFlight({
 }: InFlightOptions): InFlight {
   const bodyLimit = createTimeLimit(bodyMs)
   const maxShare = maxBytes / SHARES
-  const shares = new Map<string, number>()
+  const shares = new Tally()
   let bytes = 0
 
   function open(request: Request) {
@@ -87,7 +88,8 @@ export function createInFlight({
     }
 
     function charge(name: string, more: number): void {
-      if (!addToShare(name, more)) throw refused('share_of_memory', TOO_MANY_OF_ONE)
+      if (shares.of(name) + more > maxShare) throw refused('share_of_memory', TOO_MANY_OF_ONE)
+      shares.add(name, more)
     }
 
     function refused(refusal: RefusalReason, what: string): GatewayError {
@@ -110,23 +112,9 @@ export function createInFlight({
       close() {
         isClosed = true
         bytes -= taken
-        if (holder !== undefined) takeFromShare(holder, taken)
+        if (holder !== undefined) shares.add(holder, -taken)
       },
     }
-  }
-
-  /** @returns whether it fits */
-  function addToShare(holder: string, more: number): boolean {
-    const share = (shares.get(holder) ?? 0) + more
-    if (share > maxShare) return false
-    shares.set(holder, share)
-    return true
-  }
-
-  function takeFromShare(holder: string, less: number): void {
-    const rest = (shares.get(holder) ?? 0) - less
-    if (rest > 0) shares.set(holder, rest)
-    else shares.delete(holder)
   }
 
   return {

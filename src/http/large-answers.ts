@@ -4,6 +4,7 @@
  * feed instead.)
  */
 import { GatewayError } from '../domain/errors.ts'
+import { Tally } from '../lib/tally.ts'
 import { TurnBudget } from '../lib/turn-budget.ts'
 import { jsonResponse, PIECE_SIZE, pulled } from './json-body.ts'
 import { noteRequest } from './request-notes.ts'
@@ -21,30 +22,17 @@ const PART = 100
 
 /** Answers that are being written. */
 export class LargeAnswers {
-  private readonly held = new Map<string, number>()
-  private heldInAll = 0
+  private readonly held = new Tally()
 
   /**
    * @returns gives the memory back, when called once or several times
    * @throws GatewayError too_many_requests
    */
   hold(holder: string, bytes: number): () => void {
-    const own = this.held.get(holder) ?? 0
-    const isTooMuch = own + bytes > MAX_BYTES_OF_HOLDER || this.heldInAll + bytes > MAX_BYTES
+    const own = this.held.of(holder)
+    const isTooMuch = own + bytes > MAX_BYTES_OF_HOLDER || this.held.total + bytes > MAX_BYTES
     if (own > 0 && isTooMuch) throw tooManyUnread()
-    this.add(holder, bytes)
-    let isHeld = true
-    return () => {
-      if (isHeld) this.add(holder, -bytes)
-      isHeld = false
-    }
-  }
-
-  private add(holder: string, bytes: number): void {
-    this.heldInAll += bytes
-    const own = (this.held.get(holder) ?? 0) + bytes
-    if (own > 0) this.held.set(holder, own)
-    else this.held.delete(holder)
+    return this.held.hold(holder, bytes)
   }
 }
 

@@ -3,6 +3,7 @@
  * wait; those that need none don't come here, and pass those that wait.
  */
 import type { Clock } from './clock.ts'
+import { Tally } from './tally.ts'
 
 /** There was no memory in time. */
 export class BudgetExceeded extends Error {
@@ -26,8 +27,7 @@ interface Waiting extends Hold {
 const WAIT_MS = 10_000
 
 export class MemoryBudget {
-  private taken = 0
-  private readonly takenBy = new Map<string, number>()
+  private readonly taken = new Tally()
   private readonly waiting = new Set<Waiting>()
 
   /** @param maxBytes for all holders together */
@@ -45,14 +45,14 @@ export class MemoryBudget {
    */
   async take(holder: string, bytes: number): Promise<() => void> {
     const hold = { holder, bytes: Math.min(Math.ceil(bytes), Math.floor(this.maxBytes / 2)) }
-    if (this.fits(hold)) this.count(hold, 1)
+    if (this.fits(hold)) this.taken.add(holder, hold.bytes)
     else await this.turnOf(hold)
     return () => this.giveBack(hold)
   }
 
   private fits({ holder, bytes }: Hold): boolean {
-    const its = this.takenBy.get(holder) ?? 0
-    const left = this.maxBytes - this.taken - bytes
+    const its = this.taken.of(holder)
+    const left = this.maxBytes - this.taken.total - bytes
     return left >= 0 && (its === 0 || its + bytes <= left)
   }
 
@@ -65,19 +65,12 @@ export class MemoryBudget {
   }
 
   private giveBack(hold: Hold): void {
-    this.count(hold, -1)
+    this.taken.add(hold.holder, -hold.bytes)
     for (const waiting of this.waiting) {
       if (!this.fits(waiting)) continue
-      this.count(waiting, 1)
+      this.taken.add(waiting.holder, waiting.bytes)
       this.waiting.delete(waiting)
       waiting.letIn()
     }
-  }
-
-  private count({ holder, bytes }: Hold, sign: 1 | -1): void {
-    this.taken += sign * bytes
-    const its = (this.takenBy.get(holder) ?? 0) + sign * bytes
-    if (its === 0) this.takenBy.delete(holder)
-    else this.takenBy.set(holder, its)
   }
 }

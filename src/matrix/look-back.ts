@@ -4,6 +4,7 @@
  * (its scheduler looks for unsent events, and marks the service as up, in two steps), and forgets
  * events that it was pushing when it was killed (homeserver-watch.ts). Repeats show by event id.
  */
+import pLimit from 'p-limit'
 import { messageOf } from '../domain/errors.ts'
 import type { RoomEvent, SyncPosition } from '../domain/ports.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -89,14 +90,9 @@ export function createLookBack({ calls, sink, positions, clock, logger }: LookBa
   async function readAll(signal: AbortSignal): Promise<void> {
     const users = (await positions()).map(({ userId }) => userId)
     const failures: string[] = []
-    const next = users.values()
-    const readOn = async () => {
-      for (const userId of next) {
-        if (signal.aborted) return
-        await read(userId).catch(error => failures.push(messageOf(error)))
-      }
-    }
-    await Promise.all(Array.from({ length: CONCURRENCY }, readOn))
+    await pLimit(CONCURRENCY).map(users, async userId => {
+      if (!signal.aborted) await read(userId).catch(error => failures.push(messageOf(error)))
+    })
     logger.debug({ users: users.length }, 'what was said lately was read once more')
     if (failures.length > 0)
       logger.warn(

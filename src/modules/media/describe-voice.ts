@@ -3,7 +3,7 @@
  * part.
  */
 import type { OpusDecoder } from 'opus-decoder'
-import { KeyedMutex } from '../../lib/keyed-mutex.ts'
+import pLimit from 'p-limit'
 import { yieldToEventLoop } from '../../lib/turn-budget.ts'
 import { type OggOpus, openOggOpus } from './ogg-opus.ts'
 
@@ -34,11 +34,11 @@ const loadDecoder = () => import('opus-decoder')
 /**
  * One at a time, as each takes some tens of milliseconds of the only thread, in pieces of a few.
  */
-const mutex = new KeyedMutex()
+const oneAtATime = pLimit(1)
 
 /** @returns null when it can't be played */
 export function describeVoice(path: string, sizeBytes: number): Promise<VoiceDescription | null> {
-  return mutex.run('voice', async () => {
+  return oneAtATime(async () => {
     const recording = await openOggOpus(path, sizeBytes)
     if (!recording) return null
     try {

@@ -3,6 +3,7 @@
  * told at the start, so that accepting a send counts nothing: every statement that lets a message wait or wait no more says so after its commit.
  */
 import { GatewayError } from '../../domain/errors.ts'
+import { Tally } from '../../lib/tally.ts'
 
 export interface BacklogOptions {
   /** Messages that may wait: of one identity, and of all together. */
@@ -31,31 +32,23 @@ const WAIT_FOR_OTHERS_S = 10
 
 export function createBacklog({ limits, waiting }: BacklogOptions): Backlog {
   /** Of identities that have any. */
-  const counts = new Map(waiting)
-  let total = [...counts.values()].reduce((sum, count) => sum + count, 0)
-
-  function change(identityId: string, by: number): void {
-    const count = (counts.get(identityId) ?? 0) + by
-    if (count > 0) counts.set(identityId, count)
-    else counts.delete(identityId)
-    total += by
-  }
+  const counts = new Tally(waiting)
 
   return {
     enter(identityId, count, intervalMs) {
-      const own = counts.get(identityId) ?? 0
+      const own = counts.of(identityId)
       const tooMany = own + count - limits.perIdentity
       if (tooMany > 0) {
         const what = `${own} messages of this identity wait to be sent already, of ${limits.perIdentity} that may`
         throw full(what, secondsUntilRoom(tooMany, intervalMs))
       }
       // Without a number: it would tell how much others send.
-      if (total + count > limits.inAll)
+      if (counts.total + count > limits.inAll)
         throw full('the gateway has no room for more at the moment', WAIT_FOR_OTHERS_S)
-      change(identityId, count)
+      counts.add(identityId, count)
     },
-    leave: (identityId, count) => change(identityId, -count),
-    requeue: identityId => change(identityId, 1),
+    leave: (identityId, count) => counts.add(identityId, -count),
+    requeue: identityId => counts.add(identityId, 1),
   }
 }
 

@@ -3,6 +3,7 @@
  * Bun's thread pool, and a secret that proved right is remembered for a minute.
  */
 import { LRUCache } from 'lru-cache'
+import pLimit from 'p-limit'
 import { GatewayError } from '../../domain/errors.ts'
 import type { Clock } from '../../lib/clock.ts'
 
@@ -26,7 +27,11 @@ export interface SecretHashing {
 
 /** @param fingerprint a keyed one-way function: what is remembered must not be the secret itself */
 export function createSecretHashing(fingerprint: (text: string) => string, clock: Clock): SecretHashing {
-  const limit = createLimit(MAX_RUNNING, MAX_WAITING)
+  const running = pLimit(MAX_RUNNING)
+  const limit = async <T>(work: () => Promise<T>): Promise<T> => {
+    if (running.pendingCount < MAX_WAITING) return running(work)
+    throw new GatewayError('too_many_requests', 'Too many authentications at once, try again', 1)
+  }
   const remembered = new LRUCache<string, number>({ max: MAX_REMEMBERED })
   return {
     hash: secret => limit(() => Bun.password.hash(secret, ARGON2ID)),
@@ -38,23 +43,5 @@ export function createSecretHashing(fingerprint: (text: string) => string, clock
       if (right) remembered.set(key, clock.steady() + REMEMBERED_MS)
       return right
     },
-  }
-}
-
-/** Runs at most `running` works at once, keeps at most `waiting` more in line, and refuses the rest. */
-function createLimit(running: number, waiting: number): <T>(work: () => Promise<T>) => Promise<T> {
-  let free = running
-  const line: (() => void)[] = []
-  return async work => {
-    if (free > 0) free -= 1
-    else if (line.length < waiting) await new Promise<void>(resolve => line.push(resolve))
-    else throw new GatewayError('too_many_requests', 'Too many authentications at once, try again', 1)
-    try {
-      return await work()
-    } finally {
-      const next = line.shift()
-      if (next) next()
-      else free += 1
-    }
   }
 }

@@ -9,6 +9,7 @@ import type { Hears } from '../../domain/signals.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { BudgetExceeded } from '../../lib/memory-budget.ts'
+import { Tally } from '../../lib/tally.ts'
 import { createLaneWorker, type ItemEnd, type LaneWorker } from '../../runtime/lane-worker.ts'
 import type { WebhookAnswer } from '../../webhooks/client.ts'
 import { asksFor } from '../events/event-repository.ts'
@@ -216,19 +217,18 @@ export function createDispatcher(options: DispatcherOptions): LaneWorker {
  * can get leave one part in n + 1.
  */
 class LaneShares {
-  private inAll = 0
-  private readonly ofEndpoint = new Map<string, number>()
-  private readonly ofIdentity = new Map<string, number>()
+  private readonly ofEndpoint = new Tally()
+  private readonly ofIdentity = new Tally()
 
   /** @param most lanes in flight at a time */
   constructor(private readonly most: number) {}
 
   free(): number {
-    return this.most - this.inAll
+    return this.most - this.ofIdentity.total
   }
 
   inFlightTo(endpoint: string): number {
-    return this.ofEndpoint.get(endpoint) ?? 0
+    return this.ofEndpoint.of(endpoint)
   }
 
   /**
@@ -236,7 +236,7 @@ class LaneShares {
    * @param claimed lanes about to be taken, `claimedForIt` of them by the identity
    */
   freeOf(identityId: string, claimed: number, claimedForIt: number): number {
-    const lead = this.free() - claimed - (this.ofIdentity.get(identityId) ?? 0) - claimedForIt
+    const lead = this.free() - claimed - this.ofIdentity.of(identityId) - claimedForIt
     // Each lane taken is one more in flight and one less that is free.
     return Math.max(0, Math.ceil(lead / 2))
   }
@@ -250,14 +250,7 @@ class LaneShares {
   }
 
   private count(endpoint: string, identityId: string, change: 1 | -1): void {
-    this.inAll += change
-    add(this.ofEndpoint, endpoint, change)
-    add(this.ofIdentity, identityId, change)
+    this.ofEndpoint.add(endpoint, change)
+    this.ofIdentity.add(identityId, change)
   }
-}
-
-function add(counts: Map<string, number>, key: string, change: number): void {
-  const count = (counts.get(key) ?? 0) + change
-  if (count === 0) counts.delete(key)
-  else counts.set(key, count)
 }

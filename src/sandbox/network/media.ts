@@ -2,15 +2,11 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { imageSize } from 'image-size'
+import { describeImage } from '../../lib/describe-image.ts'
 import { writeDurably } from '../../lib/durable-file.ts'
-import { mediaTypeOf, HEAD_BYTES as SNIFFED_BYTES } from '../../lib/media-type.ts'
+import { HEAD_BYTES, mediaTypeOf } from '../../lib/media-type.ts'
 import { shareFile } from '../../lib/shared-file.ts'
-import { blurhashOf } from './blurhash.ts'
 import type { Media, MediaType } from './types.ts'
-
-/** Enough of an image's start to find its dimensions after any metadata. */
-const HEAD_BYTES = 512 * 1024
 
 /** Suffix of incomplete files. */
 const TEMPORARY_SUFFIX = '.tmp'
@@ -52,20 +48,19 @@ export function createMediaFiles(folder: string, maxBytes: number) {
           },
           source,
         )
-        const head = await Bun.file(path).slice(0, SNIFFED_BYTES).bytes()
+        const head = await Bun.file(path).slice(0, HEAD_BYTES).bytes()
         const mimeType = about.isTypeKnown
           ? about.mimeType
           : await mediaTypeOf(head, about.name, about.mimeType)
-        const dimensions = mimeType.startsWith('image/') ? await measure(path) : null
+        const image = mimeType.startsWith('image/') ? await describeImage(path, sizeBytes) : null
         return {
           id,
           name: about.name,
           mimeType,
           sizeBytes,
-          width: dimensions?.width ?? null,
-          height: dimensions?.height ?? null,
-          blurhash:
-            dimensions && mimeType === 'image/png' ? await blurhashOf(Bun.file(path), dimensions) : null,
+          width: image?.width ?? null,
+          height: image?.height ?? null,
+          blurhash: image?.blurHash || null,
           durationMs: about.durationMs ?? null,
           mxc: null,
         }
@@ -99,13 +94,4 @@ export function createMediaFiles(folder: string, maxBytes: number) {
 export function mediaTypeFor(mimeType: string): MediaType {
   const [kind] = mimeType.split('/')
   return kind === 'image' || kind === 'video' || kind === 'audio' ? kind : 'file'
-}
-
-async function measure(path: string): Promise<{ width: number; height: number } | null> {
-  try {
-    return imageSize(await Bun.file(path).slice(0, HEAD_BYTES).bytes())
-  } catch {
-    // Not an image anyone can show, whatever its name: it has no dimensions.
-    return null
-  }
 }
