@@ -12,8 +12,8 @@ import { selfSigned } from '../../support/self-signed.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 import { webhookReceiver } from '../../support/webhook-receiver.ts'
 
-const clientWith = (guard: Pick<EndpointGuard, 'addressesOf'>) =>
-  createWebhookClient({ timeoutMs: 300, userAgent: 'Meshgate/test', guard, clock: systemClock })
+const clientWith = (guard: Pick<EndpointGuard, 'addressesOf'>, timeoutMs = 300) =>
+  createWebhookClient({ timeoutMs, userAgent: 'Meshgate/test', guard, clock: systemClock })
 const anywhere = createEndpointGuard({ allowPrivate: true, allowHttp: true, clock: systemClock })
 const secret = createSigningSecret()
 const BODY = Buffer.from('{"message":"é"}')
@@ -21,8 +21,9 @@ const deliver = (
   url: string,
   more: Partial<WebhookRequest> = {},
   guard: Pick<EndpointGuard, 'addressesOf'> = anywhere,
+  timeoutMs?: number,
 ) =>
-  clientWith(guard).deliver({
+  clientWith(guard, timeoutMs).deliver({
     url,
     id: 'evt_1',
     secrets: [secret],
@@ -63,7 +64,7 @@ test('a large body is sent whole from where it is shared, and signed', async () 
   const bytes = Buffer.from(JSON.stringify({ message: 'é'.repeat(2_000_000) }))
   const body = { bytes, sent: new Blob([bytes]) }
   for (let webhook = 0; webhook < 3; webhook++)
-    expect(await deliver(receiver.url, { body })).toMatchObject({ outcome: 'delivered' })
+    expect(await deliver(receiver.url, { body }, anywhere, 30_000)).toMatchObject({ outcome: 'delivered' })
   expect(receiver.received).toHaveLength(3)
   for (const { headers, text } of receiver.received) {
     expect(headers.get('content-type')).toBe('application/json')
