@@ -1,12 +1,10 @@
 /** Queries built once, and prepared once for each connection that runs them. */
 import type { Database, SQLQueryBindings } from 'bun:sqlite'
 import type { BunSQLiteDatabase } from 'drizzle-orm/bun-sqlite'
+import { compiled, type Prepared } from './prepared.ts'
 import type * as schema from './schema/index.ts'
 
 export type Orm = BunSQLiteDatabase<typeof schema>
-
-/** Values of a statement's placeholders, by name. */
-export type Values = Record<string, unknown>
 
 /** A drizzle query, prepared or not. */
 interface Runnable {
@@ -20,12 +18,6 @@ export type RowOf<Query> = Query extends { all(values?: never): infer Rows }
     ? Row
     : never
   : never
-
-export interface Prepared<Row> {
-  all(values?: Values): Row[]
-  get(values?: Values): Row | undefined
-  run(values?: Values): unknown
-}
 
 export interface Connection {
   readonly database: Database
@@ -51,9 +43,7 @@ export class Statement<Row> {
 export function statement<Query extends { prepare(): Runnable }>(
   build: (orm: Orm) => Query,
 ): Statement<RowOf<ReturnType<Query['prepare']>>> {
-  return new Statement(
-    ({ orm }) => build(orm).prepare() as unknown as Prepared<RowOf<ReturnType<Query['prepare']>>>,
-  )
+  return new Statement(({ orm }) => compiled(build(orm).prepare()))
 }
 
 /** For SQL that drizzle can't express. @param text SQL, with parameters as `$name` */

@@ -5,7 +5,8 @@
  */
 import type { Emits, HintName } from '../domain/signals.ts'
 import { TransactionEnded, type TransactionScope } from '../lib/transaction-scope.ts'
-import { type Connection, type Orm, type RowOf, Statement, type Values } from './statement.ts'
+import type { Values } from './prepared.ts'
+import { type Connection, type Orm, type RowOf, Statement } from './statement.ts'
 
 /** A query used once, built where it is used. */
 type Build<Query> = (orm: Orm) => Query
