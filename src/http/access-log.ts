@@ -1,7 +1,7 @@
 /** One wide line for each request. */
 import type { Clock } from '../lib/clock.ts'
 import { createFailureLimit } from '../lib/failure-limit.ts'
-import type { Logger } from '../lib/logger.ts'
+import { LOG_LEVELS, type Logger, type LogLevel } from '../lib/logger.ts'
 import { callerOf } from './authentication.ts'
 import { REQUEST_ID_HEADER } from './request-id.ts'
 import { notesOf } from './request-notes.ts'
@@ -26,15 +26,19 @@ interface Answered {
 }
 
 /**
- * @param verbose also logs every request of an unknown caller, and at debug level successful probes
- * and the traffic of bridges and the sandbox with the mounts
+ * @param lowest the lowest level that is written; `debug` also logs every request of an unknown
+ * caller, successful probes, and the traffic of bridges and the sandbox with the mounts
  */
-export function createAccessLog(logger: Logger, verbose: boolean, clock: Clock) {
+export function createAccessLog(logger: Logger, lowest: LogLevel, clock: Clock) {
+  const verbose = lowest === 'debug'
+  const isWritten = (level: LogLevel) => LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf(lowest)
+  const written = { debug: verbose, info: isWritten('info'), warn: isWritten('warn') }
   const strangers = createStrangerLines(logger, clock)
   return (request: Request, response: Response, { status, ms, isMount }: Answered): void => {
     const { route, messages } = notesOf(request)
     const isQuiet = status < 400 && (isMount || (route !== undefined && PROBES.includes(route)))
-    if (isQuiet && !verbose) return
+    const level = isQuiet ? 'debug' : status >= 500 ? 'warn' : 'info'
+    if (!written[level]) return
     const caller = callerOf(request)
     // A signed address is a permission, too.
     const isStranger = caller === undefined && status < 500 && !(status < 400 && route === MEDIA_ROUTE)
@@ -52,9 +56,7 @@ export function createAccessLog(logger: Logger, verbose: boolean, clock: Clock) 
           : { token_id: caller.holder.tokenId })),
       ...(messages && { message_ids: messages.slice(0, MAX_MESSAGE_IDS), messages: messages.length }),
     }
-    if (isQuiet) logger.debug(line, 'request')
-    else if (status >= 500) logger.warn(line, 'request')
-    else logger.info(line, 'request')
+    logger[level](line, 'request')
   }
 }
 

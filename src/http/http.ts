@@ -13,7 +13,8 @@ import { createAccessLog, isProbe } from './access-log.ts'
 import { anyHostAdapter } from './any-host-adapter.ts'
 import { createAuthAttempts, guardAuthentication } from './auth-attempts.ts'
 import { framingProblem } from './body.ts'
-import { createCors } from './cors.ts'
+import { createClientAddress } from './client-address.ts'
+import { type Cors, createCors } from './cors.ts'
 import { errorResponse, HttpError, httpErrorOf } from './errors.ts'
 import { createHostCheck } from './host-check.ts'
 import { createInFlight } from './in-flight.ts'
@@ -28,7 +29,7 @@ import { pathProblem } from './raw-path.ts'
 import { newRequestId, REQUEST_ID_HEADER } from './request-id.ts'
 import { noteRequest, notesOf } from './request-notes.ts'
 import { pathStart } from './request-path.ts'
-import { readRest } from './rest-of-body.ts'
+import { readRest, wantsClose } from './rest-of-body.ts'
 import { createMethodTable } from './route-tables.ts'
 import { docsRoutes } from './routes/docs/routes.ts'
 import { apiRoutes } from './routes/index.ts'
@@ -75,11 +76,14 @@ export function createHttp(options: HttpOptions): Http {
   const { config, logger, observer, clock = systemClock } = options
   const mountFor = createMountTable(options.mounts ?? [])
   const bridgeMountFor = createMountTable(options.bridgeMounts ?? [])
-  const logAccess = createAccessLog(logger, config.logLevel === 'debug', clock)
+  const logAccess = createAccessLog(logger, config.logLevel, clock)
   let running: RunningServer | undefined
-  /** Requests on the listener for bridges. */
-  const cameInAt = new WeakMap<Request, RunningServer>()
-  const addressOf = (request: Request) => (cameInAt.get(request) ?? running)?.addressOf(request)
+  const clientAddress = createClientAddress(config.http.trustedProxies)
+  /** Tells who sends a request; undefined when the connection is gone. */
+  const addressOf = (request: Request) => {
+    const { socketAddress } = notesOf(request)
+    return socketAddress && clientAddress(socketAddress, request.headers.get('x-forwarded-for'))
+  }
   const upgrade: Upgrade = (request, viewer) => {
     const upgraded = running?.upgrade(request, viewer) ?? false
     if (upgraded) noteRequest(request, { upgraded })
@@ -138,7 +142,7 @@ export function createHttp(options: HttpOptions): Http {
       status,
       tookMs,
     })
-    if (!BODILESS.has(request.method)) await readRest(request, clock)
+    if (!BODILESS.has(request.method) && wantsClose(request)) await readRest(request, clock)
     return response
   }
 
@@ -155,8 +159,11 @@ export function createHttp(options: HttpOptions): Http {
   }
 
   /** CORS is for the API: nobody else's page has anything to ask of the mounts. */
-  async function answerApi(request: Request): Promise<Response> {
-    if (!cors) return answerRoute(request)
+  function answerApi(request: Request): Response | Promise<Response> {
+    return cors ? answerOpened(cors, request) : answerRoute(request)
+  }
+
+  async function answerOpened(cors: Cors, request: Request): Promise<Response> {
     const preflight = cors.preflight(request)
     if (preflight) return addMissing(preflight, headers)
     const response = await answerRoute(request)
@@ -227,17 +234,13 @@ export function createHttp(options: HttpOptions): Http {
       return running
     },
     listenForBridges({ host, port }) {
-      const server = startServer({
-        config: { http: { ...config.http, host, port, tls: undefined } },
-        handle(request) {
-          cameInAt.set(request, server)
-          return observed(request, bridgeMountFor(request.url), answerBridge)
-        },
+      return startServer({
+        config: { http: { host, port, tls: undefined } },
+        handle: request => observed(request, bridgeMountFor(request.url), answerBridge),
         isProbe: () => false,
         onPipelined: () => observer?.requestRefused('pipelining'),
         idleTimeoutS: options.idleTimeoutS,
       })
-      return server
     },
   }
 }

@@ -3,7 +3,7 @@
  * that one read brings, thousands of them, before anybody else has a turn; after an answer with
  * `Connection: close` it drops the others.
  */
-import type { Server } from 'bun'
+import type { SocketAddress } from 'bun'
 
 /** More than any client pipelines that means well. */
 export const MAX_PIPELINED = 32
@@ -12,18 +12,15 @@ export const MAX_PIPELINED = 32
  * True for a request beyond the bound, which must be answered at once with `Connection: close` (RFC
  * 9112 section 9.6).
  */
-export type PipeliningGuard = (request: Request, server: Pick<Server<unknown>, 'requestIP'>) => boolean
+export type PipeliningGuard = (client: Pick<SocketAddress, 'address' | 'port'>) => boolean
 
 /** Listeners may share one: connections are told apart by the address and port of the client. */
 export function createPipeliningGuard(maxRequests = MAX_PIPELINED): PipeliningGuard {
   /** Requests of each connection in this turn of the event loop. */
   const counts = new Map<string, number>()
-  return (request, server) => {
-    const client = server.requestIP(request)
-    // It is gone, and Bun drops the rest by itself.
-    if (client === null) return false
+  return ({ address, port }) => {
     if (counts.size === 0) setImmediate(() => counts.clear())
-    const connection = `${client.address} ${client.port}`
+    const connection = `${address} ${port}`
     const count = (counts.get(connection) ?? 0) + 1
     counts.set(connection, count)
     return count > maxRequests

@@ -1,7 +1,9 @@
-/** Keeps what becomes known of a request while it is answered, for its log line and the metrics. */
+/** Keeps what becomes known of a request while it is answered. */
 import type { RefusalReason } from '../domain/observation.ts'
 
 interface Notes {
+  /** The other end of its connection: a client, or a proxy. */
+  socketAddress?: string
   /** The template of its route, such as /api/v1/messages/:id. */
   route?: string
   /** Why it is answered 429, where that isn't a limit of what it asks for. */

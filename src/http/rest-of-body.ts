@@ -11,9 +11,13 @@ const PAUSE_MS = 2_000
 /** How long a client may go on. */
 const TOTAL_MS = 60_000
 
+/** True if the client wants its connection closed after the answer. */
+export function wantsClose({ headers }: Request): boolean {
+  return /\bclose\b/i.test(headers.get('connection') ?? '')
+}
+
 /** Resolves when the client has sent all of it, has paused, or is gone. */
 export async function readRest(request: Request, clock: Clock): Promise<void> {
-  if (!/\bclose\b/i.test(request.headers.get('connection') ?? '')) return
   const reader = readerOf(request)
   if (!reader) return
   const until = clock.steady() + TOTAL_MS

@@ -2,11 +2,11 @@
 import type { Server, ServerWebSocket } from 'bun'
 import type { Config } from '../config/index.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
-import { createClientAddress } from './client-address.ts'
 import { errorResponse, HttpError } from './errors.ts'
 import { createPipeliningGuard, MAX_PIPELINED } from './pipelining.ts'
 import { everyRawPath } from './raw-path.ts'
 import { newRequestId } from './request-id.ts'
+import { noteRequest } from './request-notes.ts'
 import type { SocketViewer } from './routes/devices/qr-viewer.ts'
 import { type CertificateDescription, describeCertificate, readTls } from './tls.ts'
 
@@ -16,11 +16,6 @@ export interface RunningServer {
   readonly port: number
   upgrade: Upgrade
   uploading: Uploading
-  /**
-   * Tells who sends a request, by the socket and the proxies that we trust. Undefined when the
-   * connection is gone.
-   */
-  addressOf(request: Request): string | undefined
   /**
    * Reads the certificate and its key anew. Open connections keep the old one until they end.
    * @returns what is served from now on; null without TLS
@@ -44,7 +39,7 @@ export type Upgrade = (request: Request, viewer: SocketViewer) => boolean
 export type Uploading = (request: Request, receivedBytes: number) => void
 
 export interface ServerOptions {
-  config: { http: Pick<Config['http'], 'host' | 'port' | 'tls' | 'trustedProxies'> }
+  config: { http: Pick<Config['http'], 'host' | 'port' | 'tls'> }
   handle(request: Request): Promise<Response>
   /** Tells if a request is answered also while the server stops. */
   isProbe(request: Request): boolean
@@ -83,7 +78,6 @@ const GOING_AWAY = 1001
 export function startServer(options: ServerOptions): RunningServer {
   const { config, handle, isProbe, idleTimeoutS = IDLE_TIMEOUT_S, clock = systemClock } = options
   const { tls, host } = config.http
-  const clientAddress = createClientAddress(config.http.trustedProxies)
   const isTooMuchAtOnce = createPipeliningGuard()
   const sockets = new Set<ServerWebSocket<SocketViewer>>()
   let stopping = false
@@ -144,9 +138,14 @@ export function startServer(options: ServerOptions): RunningServer {
     })
 
   function respond(request: Request, own: Server<SocketViewer>): Response | Promise<Response> {
-    if (isTooMuchAtOnce(request, own)) {
-      options.onPipelined?.()
-      return refusePipelined(request)
+    const client = own.requestIP(request)
+    // A client that is gone has none, and Bun drops the rest of its requests.
+    if (client) {
+      if (isTooMuchAtOnce(client)) {
+        options.onPipelined?.()
+        return refusePipelined(request)
+      }
+      noteRequest(request, { socketAddress: client.address })
     }
     if (own !== current) cameInAt.set(request, own)
     if (isProbe(request)) return handle(request)
@@ -179,12 +178,6 @@ export function startServer(options: ServerOptions): RunningServer {
   return {
     url: origin,
     port,
-    addressOf(request) {
-      const socket = serverOf(request).requestIP(request)
-      return socket === null
-        ? undefined
-        : clientAddress(socket.address, request.headers.get('x-forwarded-for'))
-    },
     upgrade: (request, viewer) => serverOf(request).upgrade(request, { data: viewer }),
     uploading(request, receivedBytes) {
       const now = performance.now()

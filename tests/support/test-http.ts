@@ -68,7 +68,7 @@ export async function testHttp(
   const http = createHttp({
     config: {
       mode: overrides.mode ?? 'development',
-      logLevel: 'silent',
+      logLevel: 'info',
       http: {
         host: '127.0.0.1',
         port: 0,
