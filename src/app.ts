@@ -1,11 +1,13 @@
-/** The composition root: makes every part from the configuration and connects them. Nothing else knows more than its neighbours. */
+/**
+ * The composition root makes every part and connects them. Nothing else knows more than its
+ * neighbours.
+ */
 import { createBridgeAttachment } from './app/bridge-attachment.ts'
 import { createBridgeService } from './app/bridge-service.ts'
 import { BridgesInUse } from './app/bridges-in-use.ts'
 import { type ContextOverrides, createContext } from './app/context.ts'
 import { createEventSource } from './app/event-source.ts'
 import { createHttpServices } from './app/http-services.ts'
-import { createKnownIdentities } from './app/identities.ts'
 import {
   bridgeConfigs,
   bridgeMountsOf,
@@ -17,7 +19,7 @@ import {
 import { createMessaging } from './app/messaging.ts'
 import { createPhones } from './app/phones.ts'
 import { refuseAccidentalSandbox } from './app/sandbox-leftovers.ts'
-import { createTenants } from './app/tenants.ts'
+import { createKnownIdentities, createTenants } from './app/tenants.ts'
 import { createVisitors } from './app/visitors.ts'
 import { createBridges } from './bridges/bridges.ts'
 import { createBridgeProcesses } from './bridges/processes.ts'
@@ -35,9 +37,12 @@ import { Supervisor } from './runtime/supervisor.ts'
 export interface App {
   /** Listens and starts the workers. @throws Error when the port is taken */
   start(): Promise<Started>
-  /** Drains what is under way, at most a few seconds, and closes the database. What isn't done by then goes on at the next start. */
+  /**
+   * Drains for a few seconds at most, and closes the database. The next start goes on with the
+   * rest.
+   */
   stop(): Promise<void>
-  /** Reads the TLS certificate anew, and goes on with the old one when the new one can't be used: the log tells. */
+  /** Reads the TLS certificate anew; logs when it can't be used, and goes on with the old one. */
   reloadCertificate(): void
   /** Answers a request as the server does, but for WebSockets. */
   handle(request: Request): Promise<Response>
@@ -53,10 +58,12 @@ export interface Started {
   bridgeUrl: string | null
 }
 
-/** Requests that run may finish for this long after a stop was asked for, then workers may for as long again. */
+/**
+ * After a stop was asked for, requests may finish for this long, then workers for as long again.
+ */
 const DRAIN_MS = 4_000
 
-/** @throws Error when the database can't be opened, is in use, belongs to another homeserver or was written by a newer version */
+/** @throws Error as `createContext` */
 export async function createApp(
   config: Config,
   secrets: Secrets,
@@ -167,7 +174,7 @@ export async function createApp(
         ...source.workers,
       ]) {
         supervisor.start(worker)
-        // Each begins with a look at the database: requests that have come get their turn in between.
+        // Each begins with a look at the database: requests get their turn in between.
         await yieldToEventLoop()
       }
       isStarted = true

@@ -8,7 +8,7 @@ const environment = processEnvironment()
 // Whatever the program writes is its owner's alone.
 process.umask(0o077)
 
-// Whoever started us may stop reading what we say (`meshgate | head -1`); that is no reason to stop.
+// Whoever started us may stop reading our output (`meshgate | head -1`): no reason to stop.
 process.stdout.on('error', () => undefined)
 process.stderr.on('error', () => undefined)
 

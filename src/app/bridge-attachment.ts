@@ -1,6 +1,7 @@
 /**
- * Keeps the gateway in step with the bridges that are attached: what another process (`meshgate bridge add|remove`) changes in the database is
- * noticed within a second, registered with the embedded homeserver and put to use, without a restart.
+ * Keeps the gateway in step with the attached bridges, without a restart: it notices within a
+ * second what `meshgate bridge add|remove` changed in the database, and tells the embedded
+ * homeserver.
  */
 import { join } from 'node:path'
 import type { BridgeConfig } from '../bridges/bridge.ts'
@@ -67,7 +68,7 @@ export function createBridgeAttachment(
       asToken: bridge.asToken,
       hsToken: bridge.hsToken,
       senderLocalpart: bridge.senderLocalpart,
-      // What a person does at the phone comes from their own Matrix user, not from a ghost that somebody would have to recognise.
+      // The bridge acts as our users: people's own messages from the phone come from these.
       namespaces: { ...bridge.namespaces, puppets: [{ regex: identities, exclusive: false }] },
       receiveEphemeral: true,
       untilReady: signal => bridges.untilReady(bridge.platform, signal),
@@ -130,7 +131,7 @@ export function createBridgeAttachment(
     }
   }
 
-  /** Appservices of an earlier run that are none any more: bridges taken away meanwhile, and the sandbox where it is off. */
+  /** Removes appservices of an earlier run: bridges taken away since, a sandbox that is off. */
   async function dismissOthers(): Promise<void> {
     if (!homeserver) return
     const ours = new Set([
@@ -151,7 +152,7 @@ export function createBridgeAttachment(
     )
   }
 
-  /** Programs of bridges that only the settings know: with an external homeserver, everything else is the operator's. */
+  /** Runs programs of bridges that only the settings know, as with an external homeserver. */
   function runUnattached(): void {
     for (const { platform, command, url } of config.bridges) {
       const dir = join(config.data.dir, 'bridges', platform)

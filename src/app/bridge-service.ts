@@ -1,11 +1,16 @@
-/** Serves bridges and an external homeserver on their own listener, and helps them to find it. */
+/**
+ * Serves bridges and an external homeserver, and helps them to find us. Clients have no use for
+ * what is served here, so it has a port of its own and needs no rules in a proxy.
+ */
 import { messageOf } from '../domain/errors.ts'
 import type { Visitor } from '../domain/signals.ts'
 import type { Http } from '../http/http.ts'
+import { listenError } from '../http/listen-error.ts'
+import type { RunningServer } from '../http/server.ts'
+import { reachableHost } from '../lib/hosts.ts'
 import { readdressBridge } from '../modules/bridges-attached/addresses.ts'
 import type { AttachedBridge } from '../modules/bridges-attached/bridges-attached.ts'
 import { createArrivals } from '../modules/bridges-attached/repository.ts'
-import { createBridgeListener } from './bridge-listener.ts'
 import type { BridgesInUse } from './bridges-in-use.ts'
 import type { AppContext } from './context.ts'
 import type { Visitors } from './visitors.ts'
@@ -20,6 +25,7 @@ export interface BridgeService {
   direct(bridge: AttachedBridge): void
   /** How bridges on this machine reach the listener; null while it is closed. */
   url(): string | null
+  /** Stops once requests have finished, or after `graceMs`. @returns true when all have finished */
   stop(graceMs: number): Promise<boolean>
 }
 
@@ -36,18 +42,27 @@ export function createBridgeService(
   { visitors, inUse, isPushed, http }: BridgeServiceParts,
 ): BridgeService {
   const arrivals = createArrivals(db)
-  const listener = createBridgeListener({
-    at: config.bridgeListener,
-    listen: http.listenForBridges,
-    logger,
-  })
+  const at = config.bridgeListener
+  let running: { server: RunningServer; url: string } | null = null
   let urlBefore: string | null = null
   signals.on('at-main-port', warnOf)
 
+  function open(): string {
+    try {
+      const server = http.listenForBridges(at)
+      const url = `http://${reachableHost(at.host)}:${server.port}`
+      running = { server, url }
+      logger.info({ url }, 'bridges and homeservers are served')
+      return url
+    } catch (error) {
+      throw listenError(error, at, { host: 'BRIDGE_HOST', port: 'BRIDGE_PORT' }) ?? error
+    }
+  }
+
   function direct(bridge: AttachedBridge, hasComeToMainPort = false): void {
-    const url = listener.url()
-    if (url === null) return
+    if (!running) return
     const { platform } = bridge
+    const { url } = running
     try {
       if (readdressBridge(bridge, { config, url, urlBefore, hasComeToMainPort }))
         logger.info(
@@ -84,13 +99,17 @@ export function createBridgeService(
       const expected = bridges.map(({ platform }): Visitor => ({ platform }))
       if (isPushed) expected.push('homeserver')
       await visitors.expect(expected)
-      if (expected.length > 0 && listener.url() === null) {
+      if (expected.length > 0 && !running) {
         urlBefore = await arrivals.lastUrl()
-        await arrivals.noteUrl(listener.open())
+        await arrivals.noteUrl(open())
       }
     },
     direct: bridge => direct(bridge),
-    url: listener.url,
-    stop: listener.close,
+    url: () => running?.url ?? null,
+    async stop(graceMs) {
+      const closing = running?.server
+      running = null
+      return (await closing?.stop(graceMs)) ?? true
+    },
   }
 }

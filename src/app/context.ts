@@ -1,4 +1,4 @@
-/** The parts that all others are made with, in one place, where tests can put others in their stead. */
+/** The parts that all others are made with. Tests put other parts in their place. */
 import type { Config, Secrets } from '../config/index.ts'
 import { openDbAlone } from '../db/lock.ts'
 import { migrateUp } from '../db/migrate.ts'
@@ -14,7 +14,6 @@ import { type Keyring, openKeyring, settleSecretKey } from '../modules/operation
 import { createIdentityRepository } from '../modules/tenants/identity-repository.ts'
 import { keepServerName } from '../modules/tenants/server-name.ts'
 import { createSettingsRepository } from '../modules/tenants/settings-repository.ts'
-import { createPublicUrl, type PublicUrl } from './public-url.ts'
 
 export interface AppContext extends Keyring {
   config: Config
@@ -29,6 +28,7 @@ export interface AppContext extends Keyring {
   db: Db
   /** The database's, as most of what they tell is told after a commit. */
   signals: Db['signals']
+  /** The address at which clients reach the gateway. */
   publicUrl: PublicUrl
 }
 
@@ -39,7 +39,10 @@ export interface ContextOverrides
   clock?: Clock
 }
 
-/** @throws Error when the database can't be opened, is in use, belongs to another homeserver or was written by a newer version */
+/**
+ * @throws Error when the database can't be opened, is in use, belongs to another homeserver or was
+ * written by a newer version
+ */
 export async function createContext(
   config: Config,
   secrets: Secrets,
@@ -67,7 +70,7 @@ export async function createContext(
   return context
 }
 
-/** Opens the database, migrated and under the current key; nobody else may have it until it is closed. */
+/** Opens the database for this process alone, migrated and under the current key. */
 async function openStorage({
   config,
   secrets,
@@ -84,4 +87,28 @@ async function openStorage({
     await db.close()
     throw error
   }
+}
+
+interface PublicUrl {
+  /** Without a slash at the end. */
+  current(): string
+  /** The server listens on this port, which may have been left to the system. */
+  listensOn(port: number): void
+}
+
+/** PUBLIC_URL, or how a browser on this machine reaches us. */
+export function createPublicUrl({ http }: Pick<Config, 'http'>): PublicUrl {
+  let port = http.port
+  return {
+    current: () => http.publicUrl ?? localUrl(http, port),
+    listensOn(actual) {
+      port = actual
+    },
+  }
+}
+
+function localUrl({ host, tls }: Config['http'], port: number): string {
+  const isEverywhere = ['0.0.0.0', '::', '127.0.0.1', '::1', 'localhost'].includes(host)
+  const name = isEverywhere ? 'localhost' : host.includes(':') ? `[${host}]` : host
+  return `${tls ? 'https' : 'http'}://${name}:${port}`
 }

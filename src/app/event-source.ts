@@ -1,4 +1,7 @@
-/** Where the events of our users come from: pushed to us as an application service, or fetched by a /sync for each identity. */
+/**
+ * Sources of our users' events: pushed to us as an application service, or a /sync for each
+ * identity.
+ */
 import type { EventSink, SyncPosition } from '../domain/ports.ts'
 import { createAppserviceLink } from '../matrix/appservice-link.ts'
 import { createAppserviceSource } from '../matrix/appservice-source.ts'
@@ -17,13 +20,13 @@ import type { PartState } from './readiness.ts'
 
 export interface EventSource {
   workers: Worker[]
-  /** What the homeserver pushes to; undefined: nothing is pushed. */
+  /** Takes what the homeserver pushes; undefined: nothing is pushed. */
   fetch: ((request: Request) => Promise<Response>) | undefined
-  /** Whether this is the token that the homeserver shows when it pushes. */
+  /** True for the token that the homeserver shows when it pushes. */
   isRightToken(token: string): boolean
   /** Null while nothing tells: there is no identity to ask for. */
   state(): PartState | null
-  /** Of the /sync loops; null where events are pushed. */
+  /** The state of the /sync loops; null where events are pushed. */
   health(): SyncHealth | null
 }
 

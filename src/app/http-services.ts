@@ -1,4 +1,4 @@
-/** What the gateway shows to the outside: its HTTP server with every service, whether it is ready, and its metrics. */
+/** The gateway's outside: its HTTP server with every service, its readiness, and its metrics. */
 import type { BridgeSet } from '../bridges/bridges.ts'
 import type { BridgeProcesses } from '../bridges/processes.ts'
 import { createHttp, type Http } from '../http/http.ts'
@@ -40,22 +40,7 @@ export function createHttpServices(
     config,
     logger,
     version,
-    services: {
-      credentials: tenants.credentials,
-      tokens: tenants.tokens,
-      devices: phones.devices,
-      linking: phones.linking,
-      platforms: phones.platforms,
-      directory: phones.directory,
-      messages: messaging.messages,
-      media: messaging.media,
-      downloads: messaging.media,
-      webhooks: messaging.webhooks,
-      deliveries: messaging.deliveries,
-      replays: messaging.replays,
-      feed: messaging.feed,
-      idempotency: tenants.idempotency,
-    },
+    services: { ...tenants, ...phones, ...messaging, downloads: messaging.media },
     mounts: mounts.clients,
     bridgeMounts: mounts.bridges,
     readiness: readiness.check,
@@ -93,7 +78,10 @@ function createReadinessOf(
   })
 }
 
-/** @param url of an external one; the embedded one is there as long as we are. @returns `ok`, or what is wrong */
+/**
+ * @param url undefined: the embedded one, which is always there.
+ * @returns `ok`, or what is wrong
+ */
 async function askHomeserver(url: string | undefined): Promise<string> {
   if (url === undefined) return 'ok'
   const found = await createHomeserverProbe(url).versions()

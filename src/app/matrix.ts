@@ -1,4 +1,4 @@
-/** The Matrix side of the composition: the homeserver (our own or another), the sandbox, and the bridges. */
+/** Composes the Matrix side: the homeserver (our own or another), the sandbox, and the bridges. */
 import type { BridgeConfig } from '../bridges/bridge.ts'
 import { STATUS_PATH, type StatusReceiver } from '../bridges/status-receiver.ts'
 import type { Config } from '../config/index.ts'
@@ -30,7 +30,7 @@ export interface Matrix {
   accounts: AccountProvisioner
   calls: MatrixCalls
   sessions: MatrixSessions
-  /** Our registration as an application service; undefined where each identity has an access token of its own. */
+  /** Our registration as an application service; undefined where identities have access tokens. */
   appservice: Appservice | undefined
 }
 
@@ -107,7 +107,9 @@ function accountsAt(
   }
 }
 
-/** The sandbox, where there are platforms left to play; its bridges attach to the embedded homeserver. */
+/**
+ * Makes the sandbox if there are platforms to play; its bridges attach to the embedded homeserver.
+ */
 export function createSandboxFor(
   { config, db, publicUrl, signals, clock, logger }: AppContext,
   platforms: Config['sandbox'],
@@ -147,7 +149,9 @@ export function bridgeConfigs({ config, secrets }: AppContext, sandbox: Sandbox 
   return [...real, ...simulated]
 }
 
-/** Makes the embedded homeserver, if there is one, push to us what happens to our users, and to the sandbox's bridges. */
+/**
+ * Has the embedded homeserver, if there is one, push our users' events to us and to the sandbox.
+ */
 export async function registerOurs(
   { homeserver, appservice }: Pick<Matrix, 'homeserver' | 'appservice'>,
   source: { fetch: ((request: Request) => Promise<Response>) | undefined },

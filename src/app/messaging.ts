@@ -38,7 +38,7 @@ export interface MessagingParts {
   sessions: MatrixSessions
   matrixUserOf(identityId: string): Promise<string>
   phones: Phones
-  /** The embedded homeserver and the sandbox keep files and rows of their own; undefined: there is none. */
+  /** The embedded homeserver and the sandbox have files and rows of their own. */
   homeserver: Homeserver | undefined
   sandbox: Sandbox | undefined
 }
@@ -49,18 +49,16 @@ export type Messaging = Awaited<ReturnType<typeof createMessaging>>
 const DEFAULT_SEND_INTERVAL_MS = 8_000
 
 export async function createMessaging(context: AppContext, parts: MessagingParts) {
-  const { config, db, hasherFor, observer, publicUrl, signals, clock, logger } = context
+  const { config, db, hasherFor, observer, publicUrl, clock, logger } = context
   const { bridges, sessions, matrixUserOf, homeserver, sandbox } = parts
-  const { chats, chatRooms, devices, contacts, phones } = parts.phones
+  const { chats, devices, phones } = parts.phones
 
   const mediaRepository = createMediaRepository(db)
   const media = createMediaStore({
+    ...config.media,
     repository: mediaRepository,
     dir: config.data.mediaDir,
-    maxBytes: config.media.maxBytes,
-    quotaBytes: config.media.quotaBytes,
     copyOf: homeserver && (mxcUri => homeserver.pathOfMedia(mxcUri)),
-    urlTtlS: config.media.urlTtlS,
     sign: hasherFor('media-addresses'),
     signBefore: context.previousHasherFor?.('media-addresses'),
     sessionOf: async identityId => sessions.actingAs(await matrixUserOf(identityId)),
@@ -85,30 +83,24 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
   const people = createRecipientRepository(db)
   const recipients = createRecipients({ rooms: people, chats, devices, bridges, phones, clock })
   const outbox = createOutbox({
+    ...context,
+    ...parts,
+    ...parts.phones,
     queue: createOutboxQueue(db, statuses),
     recipients,
     replies,
-    devices,
-    chatRooms,
     media,
-    sessions,
-    matrixUserOf,
     paceOf,
-    signals,
-    observer,
-    clock,
-    logger,
   })
   const messages = createMessages({
+    ...parts,
+    ...parts.phones,
     repository: createMessageRepository(db),
     waiting,
     people,
     endings,
     replies,
-    phones,
     recipients,
-    devices,
-    bridges,
     media,
     backlog,
     paceOf,
@@ -116,29 +108,21 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
   })
 
   const payloads = createPayloads({
-    devices,
-    contacts,
-    phones,
+    ...parts.phones,
+    ...config.media,
     media,
     publicUrl: publicUrl.current,
-    inlineMaxBytes: config.media.inlineMaxBytes,
   })
   const webhookServices = createWebhookServices(context, payloads)
-  const { webhooks, deliveries, replays } = webhookServices
   const feedRepository = createFeedRepository(db)
   const cursors = createStoredCursors(createSettingsRepository(db))
   // The key is made now: when it is needed for the first time the disk may be full.
   cursors().catch(error => logger.warn({ err: error }, 'the key of the feed could not be stored yet'))
-  const feed = createFeed({
+  const arrivals = new Arrivals({
     repository: feedRepository,
-    arrivals: new Arrivals({
-      repository: feedRepository,
-      watchCommits: watcher => db.committer.watch(watcher),
-    }),
-    payloads,
-    cursors,
-    clock,
+    watchCommits: watcher => db.committer.watch(watcher),
   })
+  const feed = createFeed({ repository: feedRepository, arrivals, payloads, cursors, clock })
 
   const upkeep = createUpkeep({
     ...context,
@@ -155,12 +139,10 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
   })
 
   return {
+    ...webhookServices,
     media,
     receiving,
     messages,
-    webhooks,
-    deliveries,
-    replays,
     feed,
     workers: [
       outbox.worker,

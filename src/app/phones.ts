@@ -5,7 +5,7 @@ import { createDirectory } from '../modules/chats/directory.ts'
 import { createChatsModule } from '../modules/chats/index.ts'
 import { createDevicesModule } from '../modules/devices/index.ts'
 import type { AppContext } from './context.ts'
-import type { KnownIdentities } from './identities.ts'
+import type { KnownIdentities } from './tenants.ts'
 
 export type Phones = ReturnType<typeof createPhones>
 

@@ -1,6 +1,7 @@
 /**
- * Whether the gateway can do its work, part by part. What has to be asked (the disk, bridges) is asked at most every few seconds however many
- * want to know, and gets little time to answer: a part that hangs must not hang whoever asks.
+ * Tells if the gateway can do its work, part by part. The disk and bridges are asked at most every
+ * few seconds, however many want to know, and get little time: a part that hangs must hang nobody
+ * else.
  */
 import { createBridgeProbe } from '../bridges/bridge-probe.ts'
 import type { BridgeProcesses } from '../bridges/processes.ts'
@@ -12,7 +13,7 @@ import type { Supervisor } from '../runtime/supervisor.ts'
 
 /** How a part is doing that isn't just well or broken. */
 export interface PartState {
-  /** Whether the gateway can do its work all the same. */
+  /** True when the gateway can do its work all the same. */
   isReady: boolean
   /** `ok`, or what is wrong. */
   told: string
@@ -39,7 +40,7 @@ export interface ReadinessCheck {
   drain(): void
 }
 
-/** What was asked of a part serves for this long, in milliseconds. */
+/** A part's answer serves for this long, in milliseconds. */
 const SERVES_MS = 5_000
 /** How long a part may take to answer, in milliseconds. */
 const PATIENCE_MS = 2_000
@@ -110,7 +111,7 @@ export function createReadiness(options: ReadinessOptions): ReadinessCheck {
           name,
           state === 'running' ? OK : `${state}: ${lastError ?? ''}`,
         ])
-      // Shown, but no reason to send nobody here: the other platforms work, and what is for these waits for them.
+      // A bridge that is away doesn't make us unready: other platforms work, and its messages wait.
       const [databaseState, homeserver, bridges] = await Promise.all([
         database(),
         homeserverState(),

@@ -22,7 +22,9 @@ export function wayOf({ accounts }: Secrets): string {
   }
 }
 
-/** Makes users as the gateway does, with an account that is there for this only; null: the embedded homeserver. */
+/**
+ * Makes a user as the gateway does, in an account for this alone; null: the embedded homeserver.
+ */
 export function trialOf(
   { matrix }: Pick<Config, 'matrix'>,
   secrets: Secrets,
@@ -45,7 +47,7 @@ export function trialOf(
     }
     case 'mas': {
       const mas = createMasClient({ ...accounts, clock: systemClock })
-      // A session of the service can't be given back, so none is opened: that we are let in is what can be wrong.
+      // No session is opened, as none can be given back: it is enough that the service lets us in.
       return async () => {
         const { status } = await mas.call('find a user', 'GET', `/users/by-username/${TRIAL_LOCALPART}`)
         return `it lets us in: HTTP ${status}`

@@ -16,8 +16,8 @@ import { createEndpointGuard } from '../webhooks/endpoint-guard.ts'
 import type { AppContext } from './context.ts'
 
 export function createWebhookServices(context: AppContext, payloads: Payloads) {
-  const { config, db, sealer, signals, version, observer, clock, logger } = context
-  const { timeoutMs, concurrencyPerEndpoint, maxPerIdentity, disableAfterMs } = config.webhooks
+  const { config, db, sealer, version, clock } = context
+  const { timeoutMs, maxPerIdentity } = config.webhooks
   const guard = createEndpointGuard({ ...config.webhooks, clock })
   const health = new EndpointHealth(clock)
   const repository = createWebhookRepository(db, { maxPerIdentity, health })
@@ -29,30 +29,21 @@ export function createWebhookServices(context: AppContext, payloads: Payloads) {
     clock,
   })
   const dispatcher = createDispatcher({
+    ...context,
+    ...config.webhooks,
     queue: createDeliveryQueue(db),
     deliver,
     health,
-    signals,
-    concurrencyPerEndpoint,
-    disableAfterMs,
-    observer,
-    clock,
-    logger,
   })
-  const replays = createReplays({
-    repository: createReplayRepository(db),
-    webhooks: repository,
-    clock,
-  })
+  const replays = createReplays({ repository: createReplayRepository(db), webhooks: repository, clock })
   return {
     webhooks: createWebhooks({ repository, sealer, guard, clock }),
     deliveries: createDeliveryLog({
+      ...context,
       log: createDeliveryLogRepository(db, health),
       webhooks: repository,
       deliver,
       health,
-      observer,
-      clock,
     }),
     replays,
     workers: [dispatcher.worker, replays.worker, createWebhookCleanup(repository, clock)],

@@ -126,7 +126,7 @@ export function createBotLogins({ platform, logins, clock }: BotLoginsOptions): 
       case 'qr':
       case 'code':
       case 'emoji':
-        return { ...head(process), kind: 'display', display: saying.kind, data: saying.data, imageUrl: null }
+        return { ...head(process), kind: 'display', display: saying.kind, data: saying.data, image_url: null }
       case 'prompt':
         return ask(process, { ...head(process), kind: 'input', fields: [saying.field], attachments: [] })
       case 'cookies':
@@ -160,7 +160,7 @@ export function createBotLogins({ platform, logins, clock }: BotLoginsOptions): 
         fields: [promptedField(process.instructions.at(-1) ?? words)],
         attachments: [],
       })
-    return { ...head(process), kind: 'display', display: 'nothing', data: '', imageUrl: null }
+    return { ...head(process), kind: 'display', display: 'nothing', data: '', image_url: null }
   }
 
   function head(process: Process) {
@@ -316,7 +316,7 @@ function isRedactionOf({ type, redacts, content }: RoomEvent, eventId: string | 
 }
 
 function pageAt(url: string) {
-  return { url, userAgent: null, extractJs: null, waitForUrlPattern: null }
+  return { url, user_agent: null, extract_js: null, wait_for_url_pattern: null }
 }
 
 /** The login this process created or renewed, if listed. */

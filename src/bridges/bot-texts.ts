@@ -3,8 +3,9 @@
  * older bridges in Go and in Python, in similar words. An unknown text gives null or an empty
  * result, never an error.
  */
-import type { LoginField, LoginFlow } from '../domain/login-steps.ts'
+import type { LoginFlow } from '../domain/login-steps.ts'
 import type { BridgeContact, BridgeLogin, JoinedGroup, RoomEvent } from '../domain/ports.ts'
+import type { CookieField, LinkField } from '../domain/views/link.ts'
 import { phoneDigits } from '../lib/phone-numbers.ts'
 
 /** Text of a bot's message. Links are only in the HTML, which is then turned back into Markdown. */
@@ -122,7 +123,7 @@ export function joinedIn(text: string): JoinedGroup | null {
 /** Meaning of a bot's message during a login. */
 export type LoginSaying =
   | { kind: 'qr' | 'code' | 'emoji'; data: string }
-  | { kind: 'prompt'; field: LoginField }
+  | { kind: 'prompt'; field: LinkField }
   | { kind: 'cookies'; url: string }
   /** The bot refuses the input and asks again. */
   | { kind: 'refused'; message: string }
@@ -177,7 +178,7 @@ export function asksForSomething(text: string): boolean {
 }
 
 /** "Please enter your Phone number\n…\nOptions: `a`, `b`"; older: "Please send your … here …" */
-export function promptedField(text: string): LoginField {
+export function promptedField(text: string): LinkField {
   const [firstLine = '', ...lines] = text.slice(0, MAX_PROMPT_LENGTH).split('\n')
   const asked = firstLine.replace(/^.*\b(send|enter|provide|type|input)\s+((your|the)\s+)?/i, '')
   const name = withoutMarks(asked.replace(/\s+(here|to log in)\b.*$/i, '')).replace(/[.:]+$/, '')
@@ -199,13 +200,12 @@ export function promptedField(text: string): LoginField {
     required: true,
     options,
     pattern: null,
-    defaultValue: null,
-    sources: [],
+    default_value: null,
   }
 }
 
 /** A bot shows neither names nor patterns of the cookies it wants. */
-export const COOKIES: LoginField = {
+export const COOKIES: CookieField = {
   id: 'cookies',
   type: 'cookie',
   name: 'Cookies',
@@ -214,7 +214,7 @@ export const COOKIES: LoginField = {
   required: true,
   options: [],
   pattern: null,
-  defaultValue: null,
+  default_value: null,
   sources: [],
 }
 

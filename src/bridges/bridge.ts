@@ -1,6 +1,7 @@
 /** One bridge, by the driver it supports; group links always go by its bot. */
 import { GatewayError } from '../domain/errors.ts'
-import type { Bridge, BridgeDriver, MatrixSessions } from '../domain/ports.ts'
+import type { Bridge, MatrixSessions } from '../domain/ports.ts'
+import type { BridgeDriver } from '../domain/states.ts'
 import type { Clock } from '../lib/clock.ts'
 import { type CommandLine, createBotCommands } from './bot-commands.ts'
 import { createBotDriver } from './bot-driver.ts'
@@ -59,7 +60,7 @@ export function createBridge(
         bot: bot || null,
         driver: 'provisioning',
         flows,
-        capabilities: { ...capabilities, groupLinks: groupLinks.canJoin() },
+        capabilities: { ...capabilities, group_links: groupLinks.canJoin() },
       }
     },
   }

@@ -5,8 +5,9 @@
  */
 import { z } from 'zod'
 import { GatewayError } from '../domain/errors.ts'
-import type { LoginField, LoginStep } from '../domain/login-steps.ts'
+import type { LoginStep } from '../domain/login-steps.ts'
 import type { BridgeCapabilities, BridgeContact, BridgeLogin } from '../domain/ports.ts'
+import type { CookieField, LinkField } from '../domain/views/link.ts'
 import { phoneDigits } from '../lib/phone-numbers.ts'
 import { TurnBudget } from '../lib/turn-budget.ts'
 
@@ -148,13 +149,13 @@ export function loginStep(platform: string, answer: z.infer<typeof stepAnswer>):
       kind: 'display',
       display: displayKind(platform, display.type),
       data: display.data,
-      imageUrl: display.image_url || null,
+      image_url: display.image_url || null,
     }
   }
   if (type === 'user_input' && input) {
     const attachments = input.attachments.map(({ filename, content, info }) => ({
-      fileName: filename,
-      mimeType: info.mimetype,
+      file_name: filename,
+      mime_type: info.mimetype,
       content,
     }))
     return { ...step, kind: 'input', fields: input.fields.map(typedField), attachments }
@@ -162,9 +163,9 @@ export function loginStep(platform: string, answer: z.infer<typeof stepAnswer>):
   if (type === 'cookies' && cookies) {
     const page = {
       url: cookies.url,
-      userAgent: cookies.user_agent || null,
-      extractJs: cookies.extract_js || null,
-      waitForUrlPattern: cookies.wait_for_url_pattern || null,
+      user_agent: cookies.user_agent || null,
+      extract_js: cookies.extract_js || null,
+      wait_for_url_pattern: cookies.wait_for_url_pattern || null,
     }
     return { ...step, kind: 'cookies', fields: cookies.fields.map(cookieField), page }
   }
@@ -185,8 +186,8 @@ function displayKind(platform: string, type: string): (typeof DISPLAYS)[number] 
   )
 }
 
-function typedField(field: z.infer<typeof inputStep>['fields'][number]): LoginField {
-  const { id, type, name, description, options, pattern, default_value: defaultValue } = field
+function typedField(field: z.infer<typeof inputStep>['fields'][number]): LinkField {
+  const { id, type, name, description, options, pattern, default_value } = field
   return {
     id,
     type,
@@ -195,12 +196,11 @@ function typedField(field: z.infer<typeof inputStep>['fields'][number]): LoginFi
     required: true,
     options,
     pattern: pattern || null,
-    defaultValue: defaultValue || null,
-    sources: [],
+    default_value: default_value || null,
   }
 }
 
-function cookieField(field: z.infer<typeof cookiesStep>['fields'][number]): LoginField {
+function cookieField(field: z.infer<typeof cookiesStep>['fields'][number]): CookieField {
   const { id, required, pattern, sources } = field
   return {
     id,
@@ -210,12 +210,12 @@ function cookieField(field: z.infer<typeof cookiesStep>['fields'][number]): Logi
     required,
     options: [],
     pattern: pattern || null,
-    defaultValue: null,
+    default_value: null,
     sources: sources.map(({ type, name, cookie_domain, request_url_regex }) => ({
       type,
       name,
-      cookieDomain: cookie_domain || null,
-      requestUrlRegex: request_url_regex || null,
+      cookie_domain: cookie_domain || null,
+      request_url_regex: request_url_regex || null,
     })),
   }
 }
@@ -277,12 +277,12 @@ export function bridgeCapabilities(answer: z.infer<typeof capabilitiesAnswer>): 
   return {
     // A bridge that can start chats can find people at least by an id.
     resolve: isKnown || can?.create_dm != null ? [can?.create_dm, ...lookUps].includes(true) : null,
-    createChat: can?.create_dm ?? null,
-    lookUpPhone: can?.lookup_phone ?? null,
-    lookUpEmail: can?.lookup_email ?? null,
-    lookUpUsername: can?.lookup_username ?? null,
-    contactList: can?.contact_list ?? null,
+    create_chat: can?.create_dm ?? null,
+    lookup_phone: can?.lookup_phone ?? null,
+    lookup_email: can?.lookup_email ?? null,
+    lookup_username: can?.lookup_username ?? null,
+    contact_list: can?.contact_list ?? null,
     search: can?.search ?? null,
-    groupLinks: null,
+    group_links: null,
   }
 }

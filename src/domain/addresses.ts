@@ -26,7 +26,7 @@ const APP_LINKS: readonly (readonly [RegExp, string])[] = [
 ]
 const TELEGRAM = 't.me'
 const TELEGRAM_HOSTS = [TELEGRAM, 'telegram.me', 'telegram.dog']
-/** Their invitations are known: a query says where the link was found. Elsewhere it may be the group. */
+/** In their invitations a query says where the link was found. Elsewhere it may be the group. */
 const WITHOUT_QUERY = ['chat.whatsapp.com', 'signal.group', ...TELEGRAM_HOSTS]
 /** Both stand for the `+` of an invitation. */
 const TELEGRAM_INVITATION = /^\/(?:joinchat\/|%2B)/i
@@ -52,12 +52,12 @@ export function groupKey(group: string): string {
     : `https://${host}${end}${query}${fragment}`
 }
 
-/** Whether a contact is written as a Matrix user id, as webhooks have it: `@whatsapp_1234567890:server`. */
+/** True for a Matrix user id, as webhooks have it: `@whatsapp_1234567890:server`. */
 export function isMatrixUserId(text: string): boolean {
   return /^@[^:\s]+:\S+$/.test(text)
 }
 
-/** Splits the guide's comma-separated lists. Empty parts are dropped and repeats kept once, in the order given. */
+/** Splits a comma-separated list, without empty parts and repeats. */
 export function splitList(text: string): string[] {
   return [
     ...new Set(

@@ -1,5 +1,5 @@
 /**
- * The failures a caller can expect, as codes. Transport-free: src/http maps each code to one HTTP status.
+ * The failures a caller can expect, as codes: src/http maps each code to one HTTP status.
  * Anything else that is thrown is a defect and becomes a bare 500.
  */
 
@@ -28,7 +28,9 @@ export const ERROR_CODES = [
 ] as const
 export type ErrorCode = (typeof ERROR_CODES)[number]
 
-/** An expected failure. `message` is shown to the caller: one sentence that names the field and what was expected. */
+/**
+ * An expected failure. Callers see `message`: one sentence naming the field and what was expected.
+ */
 export class GatewayError extends Error {
   override readonly name = 'GatewayError'
 
@@ -67,14 +69,14 @@ export function isBridgeAway({ code }: GatewayError): boolean {
   return BRIDGE_AWAY.includes(code)
 }
 
-/** Whether nothing could be stored, for now: the disk is full, or another process writes. */
+/** True when nothing could be stored, for now: the disk is full, or another process writes. */
 export function isStorageTrouble(error: unknown): error is GatewayError {
   return (
     error instanceof GatewayError && (error.code === 'storage_full' || error.code === 'storage_unavailable')
   )
 }
 
-/** What keeps the program from starting, and whoever started it can mend: `message` is one line that names the setting. */
+/** Keeps the program from starting until a setting is mended, which `message` names in one line. */
 export class StartError extends Error {
   override readonly name = 'StartError'
 }

@@ -1,4 +1,7 @@
-/** The events that webhooks and the event feed carry. Of a message, the first block of fields is the usage guide's, to the letter. */
+/**
+ * The events of webhooks and the feed. A message begins with the usage guide's fields, to the
+ * letter.
+ */
 
 import type { ChatKind, DeviceEventName, MessageEventName, MessageKind } from './states.ts'
 import type { DeviceView } from './views/device.ts'
@@ -19,7 +22,7 @@ export interface MediaInfo {
 }
 
 export interface MediaPayload {
-  /** Base64 of the file, or null when it is larger than MEDIA_INLINE_MAX_BYTES; then `url` is the way to get it. */
+  /** Base64 of the file; null when it is larger than MEDIA_INLINE_MAX_BYTES: `url` leads to it. */
   content: string | null
   info: MediaInfo
   /**
@@ -29,7 +32,7 @@ export interface MediaPayload {
   url: string | null
 }
 
-/** An incoming message as stored: everything but what is added when it is delivered (`is_contact`, media content). */
+/** An incoming message as stored: delivery adds `is_contact` and media content. */
 export interface MessageEvent {
   id: string
   type: string
@@ -39,7 +42,6 @@ export interface MessageEvent {
   device_id: string
   media: MediaInfo | null
   event: MessageEventName
-  /** What the message is, in a word. */
   kind: MessageKind
   /** When it was sent, RFC 3339 in UTC. */
   timestamp: string
@@ -48,7 +50,7 @@ export interface MessageEvent {
   chat: { id: string; kind: ChatKind; name: string }
   /** The Matrix event id of the message that this one answers, null when it is no reply. */
   reply_to: string | null
-  /** For a reaction, an edit or a redaction: the Matrix event id of the message it is about. Otherwise null. */
+  /** The Matrix event id of the message that a reaction, an edit or a redaction is about. */
   relates_to: string | null
   location: { latitude: number; longitude: number; uri: string } | null
   /**
@@ -65,7 +67,7 @@ export type DeviceEvent = DeviceView & {
   timestamp: string
 }
 
-/** A message that was sent got another status: the message as GET /api/v1/messages/{id} shows it then. */
+/** A sent message got another status: the message as GET /api/v1/messages/{id} shows it then. */
 export type StatusEvent = Omit<MessageView, 'due_at'> & {
   event: 'message.status'
   /** When we learned of it, RFC 3339 in UTC. */
@@ -80,7 +82,7 @@ export interface WebhookDisabledEvent {
   webhook_id: number
   url: string
   reason: string
-  /** The first of the tries of which none has succeeded since; the try itself that was answered 410, if it was the first. */
+  /** The first of the tries of which none has succeeded since; also one that was answered 410. */
   failing_since: string | null
 }
 
@@ -95,10 +97,10 @@ export interface WebhookTestEvent {
 /** An event as stored. */
 export type StoredEvent = MessageEvent | DeviceEvent | StatusEvent | WebhookDisabledEvent | WebhookTestEvent
 
-/** What a webhook receives of a message. */
+/** A message as a webhook receives it. */
 export type MessagePayload = Omit<MessageEvent, 'media'> & { is_contact: boolean; media: MediaPayload | null }
 
-/** What a webhook receives. */
+/** An event as a webhook receives it. */
 export type WebhookPayload =
   | MessagePayload
   | DeviceEvent
@@ -106,7 +108,7 @@ export type WebhookPayload =
   | WebhookDisabledEvent
   | WebhookTestEvent
 
-/** Whether the event tells of something said in a chat. */
+/** True for an event about something said in a chat. */
 export function isMessageEvent(event: StoredEvent): event is MessageEvent {
   return 'kind' in event
 }

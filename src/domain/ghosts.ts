@@ -1,9 +1,9 @@
 /**
- * How a bridge names the Matrix users that stand for people of its network ("ghosts"). The template is the operator's to choose (bridgev2's
- * `username_template`), so nothing is taken for granted: it is learned from a ghost whose id on the network is known.
+ * How a bridge names the Matrix users that stand for people of its network ("ghosts"). The operator
+ * chooses the template (bridgev2's `username_template`): we learn it from a ghost whose id we know.
  */
 
-/** What stands before and after a person's id in the localpart of their ghost. */
+/** The texts before and after a person's id in the localpart of their ghost. */
 export interface GhostNaming {
   prefix: string
   suffix: string

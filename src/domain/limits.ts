@@ -1,10 +1,12 @@
 /** How large what is sent may be. */
 
-/** Of a text as it stands in JSON, without its quotes. A Matrix event holds 64 KiB, and the text is not all of it (client-server API, "Size limits"). */
+/**
+ * A text in JSON, without its quotes: a Matrix event has 64 KiB (client-server API, "Size limits").
+ */
 export const MAX_TEXT_BYTES = 50_000
 /** Longer than any phone number, invite link or id. */
 export const MAX_RECIPIENT_LENGTH = 512
 /** How long a message may be told to wait, in seconds: thirty days. */
 export const MAX_EXPIRES_IN_S = 2_592_000
-/** Of a Matrix event id (client-server API, "Size limits"). */
+/** The length of a Matrix event id (client-server API, "Size limits"). */
 export const MAX_REPLY_ID_LENGTH = 255

@@ -1,6 +1,6 @@
 /**
- * What the flows tell of themselves, one call for each request, try and batch: metrics and log lines hang on it. An observer changes nothing,
- * never throws and takes microseconds, since it is called on the hot paths. Durations and ages are in milliseconds.
+ * Observers hear of each request, try and batch; metrics and log lines hang on them. An observer
+ * changes nothing, never throws and takes microseconds. Durations and ages are in milliseconds.
  */
 import type { EventBatch } from './ports.ts'
 import type { MessageStatus, StoredEventName } from './states.ts'
@@ -11,7 +11,7 @@ export interface SendAttempt {
   identityId: string
   deviceRowId: string
   platform: string
-  /** As the caller wrote it. It names somebody, so it is told only to keep it out of what is shown. */
+  /** As the caller wrote it, so that it can be kept out of the log. */
   recipient: string
   /** Counts from 1. */
   attempt: number
@@ -26,7 +26,8 @@ export interface SendAttempt {
 }
 
 /**
- * The first word of what became of a message: of its bridge, or of our own patience with it; or that it was taken back or expired while it waited.
+ * The first outcome of a message: its bridge reported, we waited long enough, or it was taken back
+ * or expired while it waited.
  */
 export interface MessageOutcome {
   messageId: string
@@ -57,7 +58,7 @@ export interface DeliveryAttempt {
   ageMs: number
 }
 
-/** One application-service transaction, one /sync response, or what was found in a look back for what was never pushed. */
+/** One application-service transaction, one /sync response, or a look back for unpushed events. */
 export interface ReceivedBatch {
   source: EventBatch['position']['kind']
   /** The homeserver's id of the transaction, or the user whose /sync it was. */
@@ -72,7 +73,7 @@ export interface ReceivedBatch {
   lagMs: number | null
 }
 
-/** What a wrong secret was for; `matrix`: the homeserver's and bridges' calls. */
+/** Purposes of wrong secrets; `matrix`: the homeserver's and bridges' calls. */
 export type SecretKind = 'credential' | 'token' | 'metrics' | 'matrix'
 
 /**
@@ -84,7 +85,7 @@ export type RefusalReason = 'authentication' | 'memory' | 'share_of_memory' | 'p
 /** One answered HTTP request. */
 export interface AnsweredRequest {
   method: string
-  /** The route's template, such as /api/v1/messages/:id; a mount's prefix with `/*`; `none` where there is no route. */
+  /** Such as /api/v1/messages/:id; a mount's prefix with `/*`; `none` where there is no route. */
   route: string
   status: number
   tookMs: number

@@ -4,6 +4,8 @@
  */
 import type { Fact } from './facts.ts'
 import type { AskingStep, LoginFlow, LoginStep } from './login-steps.ts'
+import type { BridgeDriver } from './states.ts'
+import type { PlatformView } from './views/platform.ts'
 
 /** A Matrix account made for an identity. */
 export interface MatrixAccount {
@@ -160,29 +162,11 @@ export interface BridgeContact {
   roomId: string | null
 }
 
-export const BRIDGE_DRIVERS = ['provisioning', 'bot'] as const
-/** We speak to a bridge by its provisioning API, or, where it has none, by writing to its bot. */
-export type BridgeDriver = (typeof BRIDGE_DRIVERS)[number]
-
 /** A network's abilities through its bridge. Null where the bridge doesn't say. */
-export interface BridgeCapabilities {
-  /** True when the bridge can tell if an address exists. */
-  resolve: boolean | null
-  createChat: boolean | null
-  lookUpPhone: boolean | null
-  lookUpEmail: boolean | null
-  lookUpUsername: boolean | null
-  contactList: boolean | null
-  search: boolean | null
-  groupLinks: boolean | null
-}
+export type BridgeCapabilities = NonNullable<PlatformView['capabilities']>
 
-export interface BridgeDescription {
-  /** The network's name, for people. */
-  name: string
-  bot: string | null
+export interface BridgeDescription extends Pick<PlatformView, 'name' | 'bot' | 'flows'> {
   driver: BridgeDriver
-  flows: LoginFlow[]
   capabilities: BridgeCapabilities
 }
 

@@ -1,4 +1,4 @@
-/** What a credential may do. A scope is a colon path; `*` as a segment at the end of a grant matches everything below. */
+/** Scopes of credentials: colon paths; a grant that ends in `*` covers everything below. */
 import type { Role } from './states.ts'
 
 export const SCOPES = [
@@ -10,23 +10,23 @@ export const SCOPES = [
 ] as const
 export type Scope = (typeof SCOPES)[number]
 
-/** What an empty list of scopes means for the role `user`: manage your own tokens. */
+/** An empty list of scopes lets the role `user` manage its own tokens. */
 const DEFAULT_USER_SCOPES = ['tokens:read:*', 'tokens:write:create', 'tokens:write:delete']
 
 const SCOPE_PATTERN = /^(\*|[a-z][a-z_]*(:[a-z][a-z_]*)*(:\*)?)$/
 
-/** Whether `text` is a scope that allows anything: one of SCOPES, or one that has them below its `*`. */
+/** True for a scope that allows something: one of SCOPES, or one that has them below its `*`. */
 export function isScope(text: string): boolean {
   return SCOPE_PATTERN.test(text) && SCOPES.some(scope => allows([text], scope))
 }
 
-/** The scopes in force for a credential: a super admin has `*`, an empty list stands for the role's default. */
+/** The scopes in force: a super admin has `*`, an empty list stands for the role's default. */
 export function effectiveScopes(role: Role, scopes: readonly string[]): readonly string[] {
   if (role === 'super_admin') return ['*']
   return scopes.length > 0 ? scopes : DEFAULT_USER_SCOPES
 }
 
-/** Whether one of `granted` covers `required`. */
+/** True when one of `granted` covers `required`. */
 export function allows(granted: readonly string[], required: Scope): boolean {
   return granted.some(grant => covers(grant.split(':'), required.split(':')))
 }

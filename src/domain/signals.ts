@@ -26,7 +26,7 @@ export interface SignalPayloads {
   'account-changed': [matrixUserId: string | null]
   /** A bridge reported a state, of a login or of itself. */
   'bridge-state': [platform: string, report: StateReport]
-  /** Someone who belongs at the port for bridges came to that of the clients, for the first time since the start. */
+  /** A bridge or homeserver came to the clients' port, for the first time since the start. */
   'at-main-port': [visitor: Visitor]
 }
 

@@ -1,18 +1,19 @@
-/** The closed sets of states. Each is stated once here, and feeds the database's enums, the HTTP schemas and the types. */
+/** The closed sets of states, for the database's enums, the HTTP schemas and the types. */
 
 export const ROLES = ['super_admin', 'user'] as const
 export type Role = (typeof ROLES)[number]
 
 /**
- * A device is `connecting` until the bridge says it is connected; `disconnected` mends itself, `logged_out` needs a new
- * link, `error` needs a person.
+ * A device is `connecting` until the bridge says it is connected; `disconnected` mends itself,
+ * `logged_out` needs a new link, `error` needs a person.
  */
 export const DEVICE_STATES = ['connecting', 'connected', 'disconnected', 'logged_out', 'error'] as const
 export type DeviceState = (typeof DEVICE_STATES)[number]
 
 /**
- * The ladder a sent message climbs; `failed` and `cancelled` end it. It never goes down a rung, but for a message that the network didn't take and
- * that is sent again. `submitted`: the homeserver has it, and the bridge has said nothing yet.
+ * Statuses of a sent message, in their order; `failed` and `cancelled` end it. A status only
+ * advances, unless the network didn't take the message, and it is sent again. `submitted`: the
+ * homeserver has it, and the bridge has said nothing yet.
  */
 export const MESSAGE_STATUSES = [
   'queued',
@@ -26,7 +27,7 @@ export const MESSAGE_STATUSES = [
 ] as const
 export type MessageStatus = (typeof MESSAGE_STATUSES)[number]
 
-/** The rungs that clients see: for them `submitted` is still `sending`. */
+/** Statuses that clients see: for them `submitted` is still `sending`. */
 export type ShownMessageStatus = Exclude<MessageStatus, 'submitted'>
 export const SHOWN_MESSAGE_STATUSES = MESSAGE_STATUSES.filter(
   (status): status is ShownMessageStatus => status !== 'submitted',
@@ -39,17 +40,17 @@ export const CHAT_KINDS = ['dm', 'group', 'space', 'management', 'other'] as con
 export type ChatKind = (typeof CHAT_KINDS)[number]
 
 /**
- * Our place in a chat's room: `invited` until the join went through, `joining` until what was said between invitation and
- * join has been fetched, `joined`, `left`.
+ * Our place in a chat's room: `invited` until the join went through, `joining` until the messages
+ * between invitation and join have been fetched, `joined`, `left`.
  */
 export const CHAT_MEMBERSHIPS = ['invited', 'joining', 'joined', 'left'] as const
 export type ChatMembership = (typeof CHAT_MEMBERSHIPS)[number]
 
-/** `pending` covers waiting, in flight and between retries; `dead` has used up its retries and can be replayed. */
+/** `pending`: waiting, in flight or between tries; `dead`: out of tries, and can be replayed. */
 export const DELIVERY_STATUSES = ['pending', 'succeeded', 'dead'] as const
 export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number]
 
-/** What an incoming message is. `voice` is an audio message recorded on the spot (MSC3245). */
+/** Kinds of incoming messages. `voice` is an audio message recorded on the spot (MSC3245). */
 export const MESSAGE_KINDS = [
   'text',
   'notice',
@@ -83,7 +84,9 @@ export const MESSAGE_EVENT_NAMES = [
 export const UNDECRYPTABLE = 'message.undecryptable'
 export type MessageEventName = (typeof MESSAGE_EVENT_NAMES)[number] | typeof UNDECRYPTABLE
 
-/** `device.disconnected` covers the states `disconnected` and `error`; `connecting` is told by none. */
+/**
+ * `device.disconnected` covers the states `disconnected` and `error`; `connecting` has no event.
+ */
 export const DEVICE_EVENT_NAMES = ['device.connected', 'device.disconnected', 'device.logged_out'] as const
 export type DeviceEventName = (typeof DEVICE_EVENT_NAMES)[number]
 
@@ -100,3 +103,7 @@ export type EventName = (typeof EVENT_NAMES)[number]
 /** `webhook.test` is nobody's to ask for: it goes to the webhook that is tested. */
 export const STORED_EVENT_NAMES = [...EVENT_NAMES, 'webhook.test'] as const
 export type StoredEventName = (typeof STORED_EVENT_NAMES)[number]
+
+export const BRIDGE_DRIVERS = ['provisioning', 'bot'] as const
+/** We speak to a bridge by its provisioning API, or, where it has none, by writing to its bot. */
+export type BridgeDriver = (typeof BRIDGE_DRIVERS)[number]

@@ -93,6 +93,7 @@ const Step = Type.Union(
 /** A step that a link shows. The last two end it. */
 export type LinkEvent = Static<typeof Step>
 export type LinkField = Static<typeof Field>
+export type CookieField = Static<typeof CookieField>
 
 export const LINK_EXAMPLE = {
   id: 'lnk_01983c0f6d7a7d2c9f0f5b1e2a3c4d5e',

@@ -1,6 +1,6 @@
 /** A network as clients see it. */
 import { type Static, Type } from '@sinclair/typebox'
-import { BRIDGE_DRIVERS } from '../ports.ts'
+import { BRIDGE_DRIVERS } from '../states.ts'
 import { model, nullable, oneOf } from './schema.ts'
 
 const may = (description: string) =>

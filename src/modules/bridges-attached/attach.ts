@@ -1,6 +1,6 @@
 /**
- * `meshgate bridge add` and `remove`: make a bridge's configuration, its registration and its row, and
- * take them away. Nothing is written when something is wrong.
+ * `meshgate bridge add` and `remove`: make a bridge's configuration, its registration and its row,
+ * and take them away. Nothing is written when something is wrong.
  */
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -32,7 +32,7 @@ export interface AttachRequest {
   url: string
   /** The example configuration, or the one in use; null: the bridge completes ours at its start. */
   base: Base | null
-  /** What the gateway is to run; null: somebody else runs the bridge. */
+  /** The gateway is to run this; null: somebody else runs the bridge. */
   command: string[] | null
   /** How the bridge reaches us; null: as the configuration in use says. */
   addresses: BridgeSideAddresses | null
@@ -42,7 +42,7 @@ export interface AttachRequest {
    * bridge, or one whose registration says so, or one that has such a token.
    */
   puppets: { by: 'homeserver' | 'registration' } | { by: 'token'; token: string }
-  /** Of PostgreSQL, or a SQLite file; undefined: a file in `dir`, or that of the configuration in use. */
+  /** PostgreSQL's URI, or a SQLite file; undefined: a file in `dir`, or as in the configuration. */
   database: string | undefined
   /** Folder for the configuration, made when missing. */
   dir: string
@@ -65,7 +65,7 @@ export interface Attached {
 const RESERVED_IDS = /^(meshgate|sandbox-.*)$/
 const PLATFORM_NAME = /^[a-z][a-z0-9]*$/
 
-/** @throws GatewayError bad_request or conflict, naming the option or argument and what was expected */
+/** @throws GatewayError bad_request or conflict, naming the option and what was expected */
 export async function attachBridge(
   request: AttachRequest,
   { bridges, clock }: { bridges: AttachedBridges; clock: Clock },
@@ -162,7 +162,7 @@ function portOf({ port, protocol }: URL): number {
   return port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port)
 }
 
-/** A bridge in a container sees the folder under another path: it gets a file in its working directory. */
+/** A bridge in a container sees `dir` under another path: its file is in its working directory. */
 function databaseOf({ base, database, dir }: AttachRequest, isLocal: boolean): BridgeDatabase | null {
   if (database === undefined && base?.isInUse) return null
   if (database === undefined) return { kind: 'sqlite', path: isLocal ? join(dir, 'bridge.db') : 'bridge.db' }
@@ -221,7 +221,7 @@ function writeFiles(
   return { configFile, registrationFile }
 }
 
-/** Settings that the network asks of each operator, such as keys of an API, and that nobody has set. */
+/** Settings that the network asks of each operator, such as API keys, and that nobody has set. */
 function missingOf({ platform, base, extra }: AttachRequest, layout: Layout): Attached['missing'] {
   const needs = base?.isInUse ? undefined : knownNetwork(platform)?.needs
   const all = needs?.names.map(name => `${needs.section[layout]}.${name}`) ?? []
@@ -250,8 +250,8 @@ export const TAKEN_AWAY = 'the bridge was taken away'
 
 /**
  * Ends a bridge's logins with it.
- * @param isGatewayRunning a running gateway follows by itself, and marks the devices once it no longer
- * asks the bridge
+ * @param isGatewayRunning a running gateway follows by itself, and marks the devices once it no
+ * longer asks the bridge
  * @returns the folder of the bridge's files
  * @throws GatewayError not_found
  */

@@ -18,10 +18,10 @@ export interface AttachedBridge {
   botLocalpart: string
   asToken: string
   hsToken: string
-  /** Of the provisioning API; null for a bridge without it. */
+  /** The provisioning API's; null for a bridge without it. */
   secret: string | null
   namespaces: BridgeNamespaces
-  /** What the gateway runs; null when somebody else runs the bridge. */
+  /** The gateway runs it; null when somebody else runs the bridge. */
   command: string[] | null
   dir: string
   createdAt: number
@@ -88,7 +88,7 @@ export function startCommandOf(
   return `cd ${dir} && ${program ?? knownNetwork(platform)?.program ?? '<its program>'} -c config.yaml`
 }
 
-/** Describes a bridge's program by the notes of the gateway that runs it, in the bridge's folder. */
+/** Describes a bridge's program by the gateway's notes in the bridge's folder. */
 export function describeProcess(dir: string): string {
   const record = readProcessRecord(dir)
   if (!record) return 'not running'

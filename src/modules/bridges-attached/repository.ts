@@ -117,8 +117,8 @@ export function arrivalSetting(visitor: Visitor): string {
 }
 
 /**
- * Where bridges and the homeserver came to last. Versions before this one only had PORT, and we can't
- * change every configuration. The next version serves nobody there.
+ * Where bridges and the homeserver came to last. Versions before this one only had PORT, and we
+ * can't change every configuration. The next version serves nobody there.
  */
 export function createArrivals(db: Pick<Db, 'read' | 'write'>) {
   const stored = (name: string) => db.read(reader => settingOf(reader, name))

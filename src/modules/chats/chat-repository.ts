@@ -1,6 +1,6 @@
 /**
- * SQL of the chats table, as joining and sending need it, and of their rooms' features: each content
- * is stored once, as nearly all chats of a network have the same.
+ * SQL of the chats table, as joining and sending need it, and of their rooms' features: each
+ * content is stored once, as nearly all chats of a network have the same.
  */
 import { createHash } from 'node:crypto'
 import { and, asc, desc, eq, isNull, ne, sql } from 'drizzle-orm'
@@ -128,7 +128,7 @@ export function createChatRepository(db: Pick<Db, 'read' | 'write'>) {
     get: async (identityId: string, roomId: string): Promise<Chat | null> =>
       (await db.read(reader => reader.get(one, { identityId, roomId }))) ?? null,
 
-    /** The chat with this id on the network, joined or invited, of its login or shared by logins. */
+    /** The chat with this id on the network, joined or invited, of this login or shared. */
     async ofDevice(device: ChatOwner, channelId: string): Promise<Chat | null> {
       const { identityId, platform } = device
       const found = await db.read(reader => reader.all(byChannel, { identityId, platform, channelId }))

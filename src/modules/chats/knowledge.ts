@@ -1,6 +1,6 @@
 /**
- * Looks up the rooms and people that facts speak of, and finds forged facts: anybody may write into a
- * room of their own that it is another bridge's portal.
+ * Looks up the rooms and people that facts speak of, and finds forged facts: anybody may write into
+ * a room of their own that it is another bridge's portal.
  */
 import type { Db } from '../../db/open.ts'
 import type { Fact } from '../../domain/facts.ts'

@@ -1,6 +1,6 @@
 /**
- * SQL of people: devices' address books, and the phone numbers of those whose Matrix users don't show
- * them.
+ * SQL of people: devices' address books, and the phone numbers of those whose Matrix users don't
+ * show them.
  */
 import { and, eq, gt, isNotNull, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'

@@ -1,7 +1,8 @@
 /**
- * Asks the bridges about the devices, all the time: some bridges don't report changes by themselves,
- * and none reports that it is gone. Each bridge has rounds of its own, so a slow one delays no other,
- * and a bounded rate: a few devices are asked about every round, thousands as the rate allows.
+ * Asks the bridges about the devices, all the time: some bridges don't report changes by
+ * themselves, and none reports that it is gone. Each bridge has rounds of its own, so a slow one
+ * delays no other, and a bounded rate: a few devices are asked about every round, thousands as the
+ * rate allows.
  */
 import { BridgeStarting } from '../../bridges/start-watch.ts'
 import { GatewayError, isBridgeAway, messageOf } from '../../domain/errors.ts'

@@ -84,7 +84,7 @@ export function createDeviceRepository(db: Pick<Db, 'read' | 'write'>) {
     get: async (id: string): Promise<Device | null> =>
       (await db.read(reader => reader.get(byId, { id }))) ?? null,
 
-    /** A login is about to be made: what is sent to it since then is received once it is a device. */
+    /** A login is about to be made: once it is a device, it receives what was sent since. */
     awaitLogin: (identityId: string, platform: string, since: number) =>
       db.write(async tx => {
         // Those that nobody went on with.

@@ -70,7 +70,7 @@ export function createDevices(options: DevicesOptions) {
       await bridges.forPlatform(platform).logout(await matrixUserOf(identityId), loginId)
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error
-      // What a lost login left at the bridge is of no use to anybody: no reason to keep the device.
+      // A lost login left nothing of use at the bridge: no reason to keep the device.
       if (error.code !== 'not_found' && state !== 'logged_out') throw error
     }
   }
@@ -82,7 +82,7 @@ export function createDevices(options: DevicesOptions) {
     })
   }
 
-  /** Asks the bridge about the user's logins at once. @param report undefined: it isn't known what changed */
+  /** Asks the bridge about the user's logins at once. @param report tells what changed, if known */
   async function takeOver(platform: string, matrixUserId: string, report?: StateReport): Promise<void> {
     const identityId = await identityOf(matrixUserId)
     if (identityId === null || !bridges.platforms.includes(platform)) return
@@ -118,8 +118,8 @@ export function createDevices(options: DevicesOptions) {
     get: repository.get,
 
     /**
-     * A login at the platform's bridge is about to be made for the identity: what is sent to it from
-     * now on is received.
+     * A login at the platform's bridge is about to be made for the identity: what is sent to it
+     * from now on is received.
      * @throws GatewayError storage_full
      */
     awaitLogin: (identityId: string, platform: string) =>
@@ -153,7 +153,7 @@ export function createDevices(options: DevicesOptions) {
       throw await noSuchDevice({ linked }, identityId, deviceId, platform)
     },
 
-    /** Messages that wait for devices of the identity fail, whether or not bridges can be reached. */
+    /** Fails messages that wait for devices of the identity, even if bridges are away. */
     voidQueues: (identityId: string) => repository.voidQueues(identityId, clock.now()),
 
     /**

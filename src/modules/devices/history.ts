@@ -1,15 +1,15 @@
 /**
- * Where a device's history ends and what it receives begins. A bridge that was just linked brings old
- * messages along: nobody wants them delivered as new, nor to miss those of a short logout.
+ * Where a device's history ends and what it receives begins. A bridge that was just linked brings
+ * old messages along: nobody wants them delivered as new, nor to miss those of a short logout.
  */
 import type { Device } from '../../db/schema/index.ts'
 
-/** What was said longer ago, during a logout or before a link was noticed, is history, too. */
+/** Messages older than this are history, also those of a logout or an unnoticed link. */
 export const LONGEST_GAP_MS = 24 * 3_600_000
 /** How much later than it happened we may have learned that a device was logged out. */
 const LOGOUT_NOTICE_MS = 5_000
 
-/** @returns when the oldest message may have been sent that counts as received, in epoch milliseconds */
+/** @returns the earliest time of a message that counts as received, in epoch milliseconds */
 export function receivesFrom({
   state,
   stateSince,
@@ -36,7 +36,7 @@ export function receivesAfterLink(
   return Math.min(now, Math.max(awaitedSince, removedAt ?? 0, now - LONGEST_GAP_MS))
 }
 
-/** A device that is linked again after a logout receives what it missed since, but not months of it. */
+/** A device that is linked again receives what it missed since its logout, but not months of it. */
 export function receivesAfterRelink({ stateSince }: Pick<Device, 'stateSince'>, now: number): number {
   return Math.max(stateSince - LOGOUT_NOTICE_MS, now - LONGEST_GAP_MS)
 }

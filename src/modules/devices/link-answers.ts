@@ -1,6 +1,6 @@
-/** Answers to a login that asks for something: tied to the step's fields, and checked for the bridge. */
+/** Ties answers to the fields of a login's step, and checks them for the bridge. */
 import { GatewayError } from '../../domain/errors.ts'
-import type { LoginField } from '../../domain/login-steps.ts'
+import type { LinkField } from '../../domain/views/link.ts'
 import { normaliseContact } from '../../lib/phone-numbers.ts'
 
 type Inputs = Readonly<Record<string, string>>
@@ -14,7 +14,7 @@ const MAX_LENGTH = 32_768
  * @returns by id
  * @throws GatewayError bad_request naming an input that isn't asked for
  */
-export function tiedToFields(fields: readonly LoginField[], inputs: Inputs): Record<string, string> {
+export function tiedToFields(fields: readonly LinkField[], inputs: Inputs): Record<string, string> {
   const tied: Record<string, string> = {}
   for (const [name, value] of Object.entries(inputs)) {
     const field = fieldNamed(fields, name)
@@ -25,9 +25,9 @@ export function tiedToFields(fields: readonly LoginField[], inputs: Inputs): Rec
   return tied
 }
 
-/** Answers to these fields that are known beforehand, by id. @param known by a field's id or type */
+/** Picks the known answers to these fields, by id. @param known by a field's id or type */
 export function knownOf(
-  fields: readonly LoginField[],
+  fields: readonly LinkField[],
   known: ReadonlyMap<string, string>,
 ): Record<string, string> {
   const asked = [...known].filter(([name]) => fieldNamed(fields, name) !== undefined)
@@ -35,12 +35,12 @@ export function knownOf(
 }
 
 /** Each known answer is given once: one that was wrong would be wrong again. */
-export function forget(fields: readonly LoginField[], known: Map<string, string>): void {
+export function forget(fields: readonly LinkField[], known: Map<string, string>): void {
   for (const name of known.keys()) if (fieldNamed(fields, name)) known.delete(name)
 }
 
 /** True when the fields need nothing beyond these answers. */
-export function suffices(fields: readonly LoginField[], answers: Inputs): boolean {
+export function suffices(fields: readonly LinkField[], answers: Inputs): boolean {
   return fields.every(field => Object.hasOwn(answers, field.id) || !isNeeded(field))
 }
 
@@ -49,32 +49,32 @@ export function suffices(fields: readonly LoginField[], answers: Inputs): boolea
  * @param answers by field id
  * @throws GatewayError bad_request naming a field that is missing or can't be right
  */
-export function checkedAnswers(fields: readonly LoginField[], answers: Inputs): Record<string, string> {
+export function checkedAnswers(fields: readonly LinkField[], answers: Inputs): Record<string, string> {
   const checked: Record<string, string> = {}
   for (const field of fields) {
-    const given = Object.hasOwn(answers, field.id) ? answers[field.id] : field.defaultValue
+    const given = Object.hasOwn(answers, field.id) ? answers[field.id] : field.default_value
     if (given != null) checked[field.id] = checkedValue(field, given)
     else if (field.required) throw new GatewayError('bad_request', `Missing required field: ${field.id}`)
   }
   return checked
 }
 
-export function namesOf(fields: readonly LoginField[]): string {
+export function namesOf(fields: readonly LinkField[]): string {
   return fields.map(field => field.id).join(', ')
 }
 
-function isNeeded(field: LoginField): boolean {
-  return field.required && field.defaultValue === null
+function isNeeded(field: LinkField): boolean {
+  return field.required && field.default_value === null
 }
 
-function fieldNamed(fields: readonly LoginField[], name: string): LoginField | undefined {
+function fieldNamed(fields: readonly LinkField[], name: string): LinkField | undefined {
   const byId = fields.find(field => field.id === name)
   if (byId) return byId
   const byType = fields.filter(field => field.type === name)
   return byType.length === 1 ? byType[0] : undefined
 }
 
-function checkedValue(field: LoginField, given: string): string {
+function checkedValue(field: LinkField, given: string): string {
   const value = normalised(field, given)
   const expected = (what: string) => new GatewayError('bad_request', `${field.id}: expected ${what}`)
   if (value.length > MAX_LENGTH) throw expected(`text of at most ${MAX_LENGTH} characters`)
@@ -86,13 +86,13 @@ function checkedValue(field: LoginField, given: string): string {
   return value
 }
 
-function normalised({ type }: LoginField, given: string): string {
+function normalised({ type }: LinkField, given: string): string {
   if (type === 'phone_number') return internationalNumber(given)
   // Spaces around a code are an accident of copying; within a password they may be meant.
   return type === 'password' || type === 'cookie' ? given : given.trim()
 }
 
-/** E.164, which is what bridges take (bridgev2's CleanPhoneNumber), from however people write it. */
+/** E.164, as bridges take it (bridgev2's CleanPhoneNumber), from however people write it. */
 function internationalNumber(given: string): string {
   const number = normaliseContact(given)
   return /^[1-9]\d*$/.test(number) ? `+${number}` : number

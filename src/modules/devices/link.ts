@@ -231,7 +231,7 @@ export class Link {
     })
   }
 
-  /** Most bridges end a login after a wrong answer; where it is still there, it can be answered again. */
+  /** Most bridges end a login after a wrong answer; where one goes on, it can be answered again. */
   private async afterRefusal(question: Question, thrown: unknown): Promise<GatewayError> {
     const error = refused(question.step, thrown)
     const { bridge, userId } = this.options
@@ -289,7 +289,7 @@ export class Link {
   private cancelAtBridge(): void {
     if (this.processId === null) return
     const { bridge, userId, logger } = this.options
-    // Bridges of bridgev2 0.28 and before have no such call: they cancel when nobody waits any more.
+    // Bridges up to bridgev2 0.28 have no such call: they cancel when nobody waits any more.
     bridge
       .cancelLogin(userId, this.processId)
       .catch(error => logger.debug({ err: error }, 'cancelling a login failed'))

@@ -43,25 +43,25 @@ export interface LinkRequest {
   flow?: string | undefined
   /** A device that is to be linked again, in place of its old login. */
   deviceId?: string | undefined
-  /** Answers known beforehand, by a field's id or type; each is given once, when it is asked for. */
+  /** Answers known beforehand, by a field's id or type; each is given once, when asked for. */
   inputs?: Record<string, string> | undefined
 }
 
 export interface Linking {
   /**
-   * Starts the platform's login at its bridge, and supersedes a link of the same identity and platform.
+   * Starts the platform's login at its bridge. It supersedes the identity's link of this platform.
    * @returns once the first step waits for the person, so a bridge that can't start fails here
-   * @throws GatewayError bad_request (unknown platform or flow, an input that isn't taken), not_found
-   * (no such device), bridge_error, bridge_unavailable, bridge_timeout
+   * @throws GatewayError bad_request (unknown platform or flow, an input that isn't taken),
+   * not_found (no such device), bridge_error, bridge_unavailable, bridge_timeout
    */
   start(identity: { id: string; matrixUserId: string }, request: LinkRequest): Promise<LinkView>
-  /** @throws GatewayError not_found: also for another identity's link, and two minutes after its end */
+  /** @throws GatewayError not_found, also two minutes after its end */
   get(identityId: string, linkId: string): LinkView
   /**
    * Gives what the link's step asks for, by a field's id or type.
    * @returns once the bridge has answered with the next step
-   * @throws GatewayError not_found; conflict when nothing is asked for; bad_request naming the field
-   * and saying whether the link goes on; bridge_error, bridge_unavailable, bridge_timeout
+   * @throws GatewayError not_found; conflict when nothing is asked for; bad_request naming the
+   * field and saying whether the link goes on; bridge_error, bridge_unavailable, bridge_timeout
    */
   answer(identityId: string, linkId: string, inputs: Readonly<Record<string, string>>): Promise<LinkView>
   /** @throws GatewayError not_found; conflict when it has ended */
@@ -180,7 +180,7 @@ export function createLinking({ bridges, devices, clock, logger }: LinkingOption
     return link
   }
 
-  /** As `start`, but fails when that takes too long; a login that begins all the same is cancelled. */
+  /** Fails when `start` takes too long, and cancels a login that begins all the same. */
   async function startInTime(identity: { id: string; matrixUserId: string }, request: LinkRequest) {
     const late = new AbortController()
     const ended = new AbortController()

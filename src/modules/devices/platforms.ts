@@ -1,6 +1,6 @@
 /** Lists the platforms, with their abilities as their bridges state them. */
 import { messageOf } from '../../domain/errors.ts'
-import type { BridgeDescription, Bridges } from '../../domain/ports.ts'
+import type { Bridges } from '../../domain/ports.ts'
 import type { PlatformView } from '../../domain/views/platform.ts'
 import { type Clock, within } from '../../lib/clock.ts'
 
@@ -16,7 +16,7 @@ export function createPlatforms({ bridges, clock }: { bridges: Bridges; clock: C
   async function describe(platform: string, userId: string): Promise<PlatformView> {
     try {
       const told = await within(clock, PATIENCE_MS, bridges.forPlatform(platform).describe(userId))
-      if (told) return available(platform, told)
+      if (told) return { platform, state: 'available', reason: null, ...told }
       return unavailable(platform, `the ${platform} bridge didn't answer within ${PATIENCE_MS / 1000} s`)
     } catch (error) {
       return unavailable(platform, messageOf(error))
@@ -26,31 +26,6 @@ export function createPlatforms({ bridges, clock }: { bridges: Bridges; clock: C
   return {
     list: matrixUserId =>
       Promise.all(bridges.platforms.toSorted().map(platform => describe(platform, matrixUserId))),
-  }
-}
-
-function available(
-  platform: string,
-  { name, driver, bot, flows, capabilities }: BridgeDescription,
-): PlatformView {
-  return {
-    platform,
-    name,
-    state: 'available',
-    reason: null,
-    driver,
-    bot,
-    flows,
-    capabilities: {
-      resolve: capabilities.resolve,
-      create_chat: capabilities.createChat,
-      lookup_phone: capabilities.lookUpPhone,
-      lookup_email: capabilities.lookUpEmail,
-      lookup_username: capabilities.lookUpUsername,
-      contact_list: capabilities.contactList,
-      search: capabilities.search,
-      group_links: capabilities.groupLinks,
-    },
   }
 }
 

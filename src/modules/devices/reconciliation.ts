@@ -1,7 +1,7 @@
 /**
- * Brings the devices of an identity in line with its logins at a bridge: new ones, changed ones, and
- * those that are gone. For each identity and platform one thing happens at a time, so an answer of
- * the bridge is written before the next one is asked for.
+ * Brings the devices of an identity in line with its logins at a bridge: new ones, changed ones,
+ * and those that are gone. For each identity and platform one thing happens at a time, so an answer
+ * of the bridge is written before the next one is asked for.
  */
 import { BridgeStarting } from '../../bridges/start-watch.ts'
 import type { Device } from '../../db/schema/index.ts'
@@ -128,7 +128,7 @@ export function createReconciliation(options: ReconciliationOptions) {
     }
   }
 
-  /** A bridge that can't be asked is marked in the same turn: an answer that comes later is newer. */
+  /** Marks a bridge that can't be asked in the same turn: a later answer is newer. */
   async function reconcileOrMark(identityId: string, platform: string): Promise<void> {
     try {
       await reconcileNow(identityId, platform)
@@ -207,7 +207,7 @@ export function createReconciliation(options: ReconciliationOptions) {
       await mark(await repository.seeminglyReachable(platform), 'disconnected', reason)
     },
 
-    /** Marks every device of the platform as logged out: its bridge is gone, and the logins with it. */
+    /** Marks every device of the platform as logged out: bridge and logins are gone. */
     async logOutAll(platform: string, reason: string): Promise<void> {
       outages.set(platform, outagesOf(platform) + 1)
       const linked = await repository.linkedOn(platform)

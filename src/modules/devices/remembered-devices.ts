@@ -1,6 +1,6 @@
 /**
- * Remembers devices for a few seconds: every send asks for them, and they hardly ever change. Our own
- * changes are seen at once, those of another process after these seconds.
+ * Remembers devices for a few seconds: every send asks for them, and they hardly ever change. Our
+ * own changes are seen at once, those of another process after these seconds.
  */
 import type { Device } from '../../db/schema/index.ts'
 import type { Clock } from '../../lib/clock.ts'

@@ -1,6 +1,6 @@
 /**
- * Takes batches of facts from any source. A batch becomes a plan, the plan one transaction; only then
- * is the batch acknowledged.
+ * Takes batches of facts from any source. A batch becomes a plan, the plan one transaction; only
+ * then is the batch acknowledged.
  */
 import type { Chat } from '../../db/schema/index.ts'
 import { GatewayError, isBridgeAway } from '../../domain/errors.ts'

@@ -1,4 +1,7 @@
-/** SQL of what waits until an instant, all of it: it goes on waiting for as long as it had left when somebody sets the clock. */
+/**
+ * SQL of all rows that wait until an instant: when the clock is set, they wait as long as they had
+ * left.
+ */
 import { gt, isNotNull, or, sql } from 'drizzle-orm'
 import type { SQLiteColumn } from 'drizzle-orm/sqlite-core'
 import type { Db } from '../../db/open.ts'
@@ -16,7 +19,10 @@ import type { Tx } from '../../db/transaction.ts'
 import { replaceSetting, settingOf } from '../tenants/settings-repository.ts'
 
 export interface TimekeepingRepository {
-  /** The latest instant at which a process is known to have run, by the clock of then; null before the first. */
+  /**
+   * The latest instant at which a process is known to have run, by the clock of then; null before
+   * the first.
+   */
   lastSeen(): Promise<number | null>
   note(now: number): Promise<void>
   /**

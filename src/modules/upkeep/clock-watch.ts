@@ -1,6 +1,6 @@
 /**
- * Looks after the process's clock. Somebody may set the machine's clock, by minutes or by days, at any time: leases and waits go on for as long as
- * they had left, whichever way it was set, and the process then goes by the new time.
+ * Looks after the process's clock. Somebody may set the machine's clock at any time: leases and
+ * waits go on for as long as they had left, and the process then goes by the new time.
  */
 import type { Emits } from '../../domain/signals.ts'
 import type { Logger } from '../../lib/logger.ts'
@@ -16,7 +16,9 @@ export interface ClockWatchOptions {
 }
 
 export interface ClockWatch {
-  /** To be called before anything else goes by the clock: it may have been set back while no process ran. */
+  /**
+   * Comes before anything else goes by the clock, which may have been set back since the last run.
+   */
   begin(): Promise<void>
   worker: Worker
 }
@@ -41,7 +43,8 @@ export function createClockWatch({ clock, repository, signals, logger }: ClockWa
   }
 
   /**
-   * In such an order that nothing is due too early in between: ahead, what waits is moved first; back, the clock is.
+   * Moves rows first when the clock goes ahead, and the clock first when it goes back: none is due
+   * early.
    */
   async function follow(stepMs: number): Promise<void> {
     logger.warn(

@@ -1,7 +1,7 @@
 /**
- * Fails what waits for devices that were deleted, in steps of a few milliseconds, so that it is known
- * at once and takes up no room in the queue. The outbox never sends such a message, either, however
- * far this worker has come. The next start goes on with what a stop interrupts.
+ * Fails what waits for devices that were deleted, in steps of a few milliseconds, so that it is
+ * known at once and takes up no room in the queue. The outbox never sends such a message, either,
+ * however far this worker has come. The next start goes on with what a stop interrupts.
  */
 import type { Hears } from '../../domain/signals.ts'
 import type { Clock } from '../../lib/clock.ts'

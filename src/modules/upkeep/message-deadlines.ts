@@ -1,4 +1,4 @@
-/** Ends messages whose time is over: those that nobody handed over, and those that bridges are silent about. */
+/** Ends messages whose time is over: not handed over in time, or without a word of their bridge. */
 import type { Clock } from '../../lib/clock.ts'
 import { every, type Worker } from '../../runtime/worker.ts'
 import type { MessageEndings } from '../sending/ending-repository.ts'
@@ -16,8 +16,8 @@ const EXPIRY_BATCH = 100
 const EXPIRY_POLL_MS = 1_000
 
 /**
- * Fails messages that weren't handed over by their `expires_at`, wherever they wait. The outbox looks,
- * too, before it sends one: this worker is for those that it doesn't come to.
+ * Fails messages that weren't handed over by their `expires_at`, wherever they wait. The outbox
+ * looks, too, before it sends one: this worker is for those that it doesn't come to.
  */
 export function createExpiry({ endings, discard, clock }: ExpiryOptions): Worker {
   const expire = async () => {

@@ -1,6 +1,7 @@
 /**
- * SQL of forgetting. Each step is one short transaction, as sends are accepted between them: it looks at the next few rows in the order of their age
- * and deletes those that are over and old. What is queued, under way, pending or being replayed stays, however old.
+ * SQL of forgetting. Each step is one short transaction, as sends are accepted between them: it
+ * deletes those of the next few rows that are over and old. Rows that are queued, under way,
+ * pending or being replayed stay, however old.
  */
 import { and, asc, eq, gt, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
@@ -17,7 +18,7 @@ export interface Step<Cursor> {
   files: string[]
 }
 
-/** @param after where the step before ended @param before in milliseconds since the epoch: what is older may go */
+/** @param after where the step before ended @param before epoch milliseconds: older rows may go */
 type Forget<Cursor> = (after: Cursor, before: number) => Promise<Step<Cursor>>
 
 export interface RetentionRepository {
@@ -27,13 +28,16 @@ export interface RetentionRepository {
   deliveries: Forget<number>
   /** Events without deliveries, with their files. */
   events: Forget<number>
-  /** Files that no waiting message needs. Their rows stay: an incoming one can be fetched from the homeserver again. */
+  /** Files that no waiting message needs. Their rows stay: incoming ones can be fetched again. */
   files: Forget<string>
-  /** Gives free pages of the database file back, if there are many. @returns whether there are more */
+  /**
+   * Gives free pages of the database file back, if there are many.
+   * @returns true if more are left
+   */
   shrink(): Promise<boolean>
 }
 
-/** Rows that a step looks at, and how long it may take in milliseconds: what is left is for the next one. */
+/** Rows that a step looks at, and how long it may take in milliseconds. */
 const ROWS = 200
 const BUDGET_MS = 2
 /** Pages given back in a step: half a millisecond. They are 4 KiB each. */
@@ -136,7 +140,7 @@ const noteRemoved = statement(orm =>
 const freePages = sqlStatement<{ freelist_count: number }>('PRAGMA freelist_count')
 const giveBack = sqlStatement(`PRAGMA incremental_vacuum(${PAGES})`)
 const vacuumMode = sqlStatement<{ auto_vacuum: number }>('PRAGMA auto_vacuum')
-/** Databases of before this have no map of their pages, and keep their size until somebody runs VACUUM. */
+/** Older databases have no map of their pages: they shrink only by VACUUM. */
 const INCREMENTAL = 2
 
 /** Deletes what `forget` takes of some rows, for as long as a step may take. */

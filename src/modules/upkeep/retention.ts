@@ -1,6 +1,6 @@
 /**
- * Forgets what is over and old: messages, events, deliveries, files, and what idempotency keys stood for. It goes in steps of a few milliseconds with
- * pauses between them, so that nobody who writes meanwhile notices.
+ * Forgets messages, events, deliveries, files and idempotency keys that are over and old, in steps
+ * of a few milliseconds with pauses between them, so that nobody who writes meanwhile notices.
  */
 import type { ForgottenRows } from '../../lib/aged-rows.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -10,16 +10,16 @@ import type { RetentionRepository, Step } from './retention-repository.ts'
 
 export interface RetentionOptions {
   repository: RetentionRepository
-  /** For how long messages, events and deliveries are kept once they are settled, in milliseconds; null: for ever. */
+  /** How long settled messages, events and deliveries are kept, in milliseconds; null: for ever. */
   rowsMs: number | null
-  /** For how long files are kept on the disk, in milliseconds; null: as long as what they belong to. */
+  /** How long files are kept, in milliseconds; null: as long as their messages and events. */
   filesMs: number | null
   /**
    * Rows of other parts, which know themselves what is over: the embedded homeserver's and the
    * sandbox's.
    */
   others?: readonly OtherRows[]
-  /** Forgets some of the idempotency keys from before an instant. @returns how many, at most `limit` */
+  /** Forgets some idempotency keys from before an instant. @returns how many, at most `limit` */
   forgetKeys(before: number, limit: number): Promise<number>
   /** For how long a key counts, in milliseconds. */
   keysMs: number
@@ -79,7 +79,8 @@ export function createRetention(options: RetentionOptions): Retention {
     let removed = 0
     for (let next: Cursor | null = start; next !== null && !signal.aborted; ) {
       const done: Step<Cursor> = await step(next)
-      // After the commit: a file without a row is found at the next start, a row without its file would be a loss.
+      // After the commit: the next start finds files without rows; a row without its file is a
+      // loss.
       await discard(done.files)
       removed += done.removed
       next = done.next

@@ -147,7 +147,8 @@ describe.skipIf(!hasSynapse).each(SOURCES)('by %s', source => {
       expect((await reader.next()).message).toBe('before')
       await deployment.gateway().kill()
       await portal.say('kept back')
-      // Mimics Synapse, which may skip events of the instant it has caught up (docs/decisions/0017).
+      // Mimics Synapse, which may skip events of the instant it has caught up
+      // (docs/decisions/0017).
       await waitFor(() => forgetUnsent(deployment.synapse.databaseFile), {
         what: 'the transaction to be lost',
       })

@@ -1,4 +1,4 @@
-/** What the gateway makes of a bridge that is attached. */
+/** The gateway follows the bridges that are attached. */
 import { expect, test } from 'bun:test'
 import { createBridgeAttachment } from '../../../src/app/bridge-attachment.ts'
 import { BridgesInUse } from '../../../src/app/bridges-in-use.ts'

@@ -1,7 +1,6 @@
 /** The parts that all others are made with, and those that a test puts in their stead. */
 import { expect, test } from 'bun:test'
-import { createContext } from '../../../src/app/context.ts'
-import { createPublicUrl } from '../../../src/app/public-url.ts'
+import { createContext, createPublicUrl } from '../../../src/app/context.ts'
 import { configFrom, parseEnvironment } from '../../../src/config/index.ts'
 import { migrationStatus } from '../../../src/db/migrate.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'

@@ -1,4 +1,7 @@
-/** Readiness: every part has its word, none can hang the question, and nobody makes it dear by asking often. */
+/**
+ * Readiness: every part has its word, none can hang the question, and nobody makes it dear by
+ * asking often.
+ */
 import { expect, test } from 'bun:test'
 import { createReadiness, type ReadinessOptions } from '../../../src/app/readiness.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'

@@ -1,4 +1,7 @@
-/** Attached bridges in the database: secrets sealed, rooms forgotten with the bridge that made them, devices logged out. */
+/**
+ * Attached bridges in the database: secrets sealed, rooms forgotten with the bridge that made them,
+ * devices logged out.
+ */
 import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { bridges, devices, ghostPhones, resolvedRecipients } from '../../../src/db/schema/index.ts'
 import { createSealer } from '../../../src/lib/sealing.ts'

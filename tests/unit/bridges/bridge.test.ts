@@ -71,7 +71,7 @@ test('an older bridge that tells nothing of what it can is there all the same', 
   capabilities = () => Response.json({ errcode: 'M_UNRECOGNIZED', error: 'Unrecognized' }, { status: 404 })
   expect(await bridge().describe('@u:s')).toMatchObject({
     name: 'WhatsApp',
-    capabilities: { resolve: null, contactList: null },
+    capabilities: { resolve: null, contact_list: null },
   })
 })
 

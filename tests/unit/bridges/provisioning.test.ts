@@ -84,13 +84,13 @@ test('logins are read with all their fields and with none', async () => {
 
 describe('login steps', () => {
   const base = { processId: 'p', stepId: 's', txnId: null, instructions: '' }
-  const field = { required: true, options: [], pattern: null, defaultValue: null, sources: [] }
+  const field = { required: true, options: [], pattern: null, default_value: null }
 
   test.each([
     [
       'what is displayed',
       { type: 'display_and_wait', txn_id: 'bls_1', display_and_wait: { type: 'qr', data: '2@x' } },
-      { ...base, txnId: 'bls_1', kind: 'display', display: 'qr', data: '2@x', imageUrl: null },
+      { ...base, txnId: 'bls_1', kind: 'display', display: 'qr', data: '2@x', image_url: null },
     ],
     [
       'an emoji with its picture',
@@ -98,7 +98,7 @@ describe('login steps', () => {
         type: 'display_and_wait',
         display_and_wait: { type: 'emoji', data: '🐱', image_url: 'https://e/cat.png' },
       },
-      { ...base, kind: 'display', display: 'emoji', data: '🐱', imageUrl: 'https://e/cat.png' },
+      { ...base, kind: 'display', display: 'emoji', data: '🐱', image_url: 'https://e/cat.png' },
     ],
     [
       'nothing to display',
@@ -113,7 +113,7 @@ describe('login steps', () => {
         kind: 'display',
         display: 'nothing',
         data: '',
-        imageUrl: null,
+        image_url: null,
       },
     ],
     [
@@ -143,10 +143,10 @@ describe('login steps', () => {
             description: '',
             options: ['eu', 'us'],
             pattern: '^(eu|us)$',
-            defaultValue: 'eu',
+            default_value: 'eu',
           },
         ],
-        attachments: [{ fileName: 'captcha.png', mimeType: 'image/png', content: 'AAAA' }],
+        attachments: [{ file_name: 'captcha.png', mime_type: 'image/png', content: 'AAAA' }],
       },
     ],
     [
@@ -173,9 +173,9 @@ describe('login steps', () => {
         kind: 'cookies',
         page: {
           url: 'https://example.com/login',
-          userAgent: 'Mozilla',
-          extractJs: null,
-          waitForUrlPattern: '/feed',
+          user_agent: 'Mozilla',
+          extract_js: null,
+          wait_for_url_pattern: '/feed',
         },
         fields: [
           {
@@ -185,9 +185,19 @@ describe('login steps', () => {
             name: 'li_at',
             description: '',
             pattern: '^AQ',
-            sources: [{ type: 'cookie', name: 'li_at', cookieDomain: 'example.com', requestUrlRegex: null }],
+            sources: [
+              { type: 'cookie', name: 'li_at', cookie_domain: 'example.com', request_url_regex: null },
+            ],
           },
-          { ...field, id: 'track', type: 'cookie', name: 'track', description: '', required: false },
+          {
+            ...field,
+            id: 'track',
+            type: 'cookie',
+            name: 'track',
+            description: '',
+            required: false,
+            sources: [],
+          },
         ],
       },
     ],
@@ -220,7 +230,7 @@ describe('login steps', () => {
       return Response.json({ type: 'complete', complete: { user_login_id: '1' } })
     })
     const step = { ...base, stepId: 'a/b', fields: [] }
-    const page = { url: '', userAgent: null, extractJs: null, waitForUrlPattern: null }
+    const page = { url: '', user_agent: null, extract_js: null, wait_for_url_pattern: null }
     await client.submitLogin('@u:s', { ...step, kind: 'input', attachments: [] }, { code: '1' })
     await client.submitLogin('@u:s', { ...step, kind: 'cookies', txnId: 'bls_1', page }, { li_at: '2' })
     expect(seen).toEqual([

@@ -1,4 +1,6 @@
-/** The probe: every device within seconds, at a bounded rate, and no bridge on account of another. */
+/**
+ * The probe: every device within seconds, at a bounded rate, and no bridge on account of another.
+ */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import type { Bridge, BridgeLogin, Bridges } from '../../../src/domain/ports.ts'
@@ -15,7 +17,7 @@ const DOWN = new GatewayError('bridge_unavailable', "the wa bridge can't be reac
 let db: TempDb
 let clock: ManualClock
 let platforms: string[]
-/** What a platform's bridge does when it is asked about a user. */
+/** A platform's bridge, when it is asked about a user. */
 let answers: Record<string, (userId: string) => Promise<BridgeLogin[]>>
 /** Who was asked about, in order. */
 let asked: { platform: string; userId: string; at: number }[]

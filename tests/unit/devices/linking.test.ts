@@ -1,4 +1,7 @@
-/** Links: every way in which a login can ask for something, be answered, go wrong and end. The bridge is scripted, behind real HTTP. */
+/**
+ * Links: every way in which a login can ask for something, be answered, go wrong and end. The
+ * bridge is scripted, behind real HTTP.
+ */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import type { Device } from '../../../src/db/schema/index.ts'
 import type { Bridge, Bridges } from '../../../src/domain/ports.ts'
@@ -16,7 +19,7 @@ const CODE = { id: 'code', type: '2fa_code', name: 'Code' }
 let bridge: ScriptedBridge
 let linking: Linking
 let clock: ManualClock
-/** What the bridge has, as the devices module would know it after a reconciliation. */
+/** The devices as a reconciliation with the bridge would make them. */
 let known: Pick<Device, 'loginId' | 'platform' | 'deviceId' | 'name'>[]
 let log: string[]
 let awaited: string[]

@@ -12,13 +12,13 @@ const DESCRIPTION: BridgeDescription = {
   flows: [{ id: 'qr', name: 'QR', description: '' }],
   capabilities: {
     resolve: true,
-    createChat: true,
-    lookUpPhone: true,
-    lookUpEmail: false,
-    lookUpUsername: false,
-    contactList: true,
+    create_chat: true,
+    lookup_phone: true,
+    lookup_email: false,
+    lookup_username: false,
+    contact_list: true,
     search: true,
-    groupLinks: null,
+    group_links: null,
   },
 }
 

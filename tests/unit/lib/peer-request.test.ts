@@ -84,7 +84,7 @@ const readers: Record<string, () => Promise<unknown>> = {
   'a bridge in a login': () =>
     client().waitForLogin(
       '@u:s',
-      { ...step, kind: 'display', display: 'qr', data: '', imageUrl: null },
+      { ...step, kind: 'display', display: 'qr', data: '', image_url: null },
       new AbortController().signal,
     ),
   'the probe of a bridge': () => createBridgeProbe(url).whoami('secret', '@u:s'),

@@ -1,4 +1,7 @@
-/** Clocks that are set, ahead and back, while the gateway runs and while it doesn't: nothing is due earlier or later than it was. */
+/**
+ * Clocks that are set, ahead and back, while the gateway runs and while it doesn't: nothing is due
+ * earlier or later than it was.
+ */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import {
   awaitedLogins,

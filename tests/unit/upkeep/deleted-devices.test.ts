@@ -1,4 +1,7 @@
-/** What waits for a device that is deleted: it fails at once, and is never sent, whatever becomes of the device or the process. */
+/**
+ * Messages that wait for a deleted device fail at once and are never sent, whatever becomes of the
+ * device or the process.
+ */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { eq } from 'drizzle-orm'
 import { deliveries, media, outboxLanes, messages as rows } from '../../../src/db/schema/index.ts'

@@ -280,7 +280,8 @@ test('of many rows each transaction is short, the file shrinks, and nothing is l
   })
   await tick()
   expect(count(messages)).toBe(0)
-  // In steps: none of them is the whole of it. The median tells of the work, whatever else the machine does.
+  // In steps: none of them is the whole of it. The median tells of the work, whatever else the
+  // machine does.
   expect(tookMs.length).toBeGreaterThan(20)
   expect(pauses).toBeGreaterThan(20)
   const median = tookMs.toSorted((one, other) => one - other)[Math.floor(tookMs.length / 2)] ?? 0
@@ -288,7 +289,7 @@ test('of many rows each transaction is short, the file shrinks, and nothing is l
   expect(pages()).toBeLessThan(pagesBefore / 2)
 })
 
-/** Of the database file. */
+/** Size of the database file. */
 const pages = () =>
   db.connection.query<{ page_count: number }, []>('PRAGMA page_count').get()?.page_count ?? 0
 

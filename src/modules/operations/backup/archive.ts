@@ -1,4 +1,4 @@
-/** Archives: tar files compressed with zstd, the last entry a manifest with the digests of all others. */
+/** Archives: tar files compressed with zstd, whose last entry is the manifest. */
 import { createHash, type Hash } from 'node:crypto'
 import { createReadStream, createWriteStream } from 'node:fs'
 import { mkdir, open } from 'node:fs/promises'
@@ -68,8 +68,8 @@ export async function writeArchive(
 /**
  * Puts every file into a folder, and compares each with the manifest.
  * @param secretKeys under one of which it ought to be made
- * @throws GatewayError bad_request when the archive is cut off, damaged, or has files that are none of
- * ours
+ * @throws GatewayError bad_request when the archive is cut off, damaged, or has files that are none
+ * of ours
  */
 export async function readArchive(
   source: Readable,

@@ -1,8 +1,8 @@
 /**
- * Makes a backup of a DATA_DIR that a gateway may be working on, in another process. The database is
- * copied as it is at one instant. Every file that this copy refers to is in the backup, although files
- * come and go: they are held by a second name (a hard link) before the instant and once more after
- * it. If a file came and went in between, another instant is taken.
+ * Makes a backup of a DATA_DIR that a gateway may be working on, in another process. The database
+ * is copied as it is at one instant. Every file that this copy refers to is in the backup, although
+ * files come and go: they are held by a second name (a hard link) before the instant and once more
+ * after it. If a file came and went in between, another instant is taken.
  */
 import {
   copyFileSync,
@@ -172,7 +172,7 @@ function hold(path: string, held: string): void {
   }
 }
 
-/** Copies the databases of bridge programs, which go on, too. @returns files that aren't in the backup */
+/** Copies the files of bridge programs, which go on. @returns files that aren't in the backup */
 function stageBridges(dataDir: string, staging: string): string[] {
   const missing: string[] = []
   const folder = join(dataDir, BRIDGES_FOLDER)

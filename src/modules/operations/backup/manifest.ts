@@ -1,8 +1,8 @@
 /**
  * The manifest of a backup: the files of DATA_DIR that are in it, and the proof who made it. The
- * manifest has the digest of every file and ends with an HMAC under a key derived from SECRET_KEY: the
- * gateway runs parts of a backup after a restore (the commands of bridges), so somebody who can write
- * to where backups are kept must not be able to change one.
+ * manifest has the digest of every file and ends with an HMAC under a key derived from SECRET_KEY:
+ * the gateway runs parts of a backup after a restore (the commands of bridges), so somebody who can
+ * write to where backups are kept must not be able to change one.
  */
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -20,7 +20,7 @@ export const FORMAT = 1
 
 const FOLDERS: readonly string[] = [...MEDIA_FOLDERS, BRIDGES_FOLDER]
 
-/** True for a name below one of our folders in DATA_DIR, and nowhere else whatever tricks it has. */
+/** True for a name below one of our folders in DATA_DIR, whatever tricks it has. */
 export function isBackedUpName(name: string): boolean {
   if (name === DATABASE) return true
   const [folder = '', ...rest] = name.split('/')

@@ -30,13 +30,13 @@ export function createBackupRepository(db: Pick<Db, 'read' | 'write'>) {
     /** Ids of the files that ought to be on our disk. */
     storedFiles: async () => (await db.read(reader => reader.all(files))).map(({ id }) => id),
 
-    /** The attached bridges, with the folders of their files and the commands that the gateway runs. */
+    /** The attached bridges, with their folders and the commands that the gateway runs. */
     bridges: () => db.read(reader => reader.all(attached)),
 
     /** Counts the messages that wait to be sent. */
     waitingCount: async () => (await db.read(reader => reader.get(countOfWaiting)))?.count ?? 0,
 
-    /** Ends every message that waits, and tells the webhooks that ask. @returns how many there were */
+    /** Fails every message that waits, with events for webhooks. @returns how many there were */
     failWaiting: (reason: string, now: number) =>
       db.write(async tx => {
         const found = await tx.all(waiting)
@@ -47,9 +47,9 @@ export function createBackupRepository(db: Pick<Db, 'read' | 'write'>) {
       }),
 
     /**
-     * Numbers later events beyond all places that readers of the feed may know, also from restores of
-     * the same backup: they would take new events for old ones. Epoch milliseconds do, as no gateway
-     * stores a thousand events a second for years.
+     * Numbers later events beyond all places that readers of the feed may know, also from restores
+     * of the same backup: they would take new events for old ones. Epoch milliseconds do, as no
+     * gateway stores a thousand events a second for years.
      */
     passPlaces: (now: number) =>
       db.write(async tx => {

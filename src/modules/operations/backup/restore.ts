@@ -1,8 +1,8 @@
 /**
- * Puts a backup into a DATA_DIR without data. Settings may be there (`.env`, a registration), as in a
- * container: a backup has none of them, so they stay. Everything is unpacked and checked in a folder
- * within it first; the database comes to its place last, so no gateway starts on an interrupted
- * restore.
+ * Puts a backup into a DATA_DIR without data. Settings may be there (`.env`, a registration), as in
+ * a container: a backup has none of them, so they stay. Everything is unpacked and checked in a
+ * folder within it first; the database comes to its place last, so no gateway starts on an
+ * interrupted restore.
  */
 import {
   closeSync,

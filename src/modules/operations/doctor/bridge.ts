@@ -1,6 +1,6 @@
 /**
- * Checks of one bridge: it runs, it and the homeserver reach each other, it takes our secret, and its
- * devices are well.
+ * Checks of one bridge: it runs, it and the homeserver reach each other, it takes our secret, and
+ * its devices are well.
  */
 import type { BridgeProbe, WhoamiOutcome } from '../../../bridges/bridge-probe.ts'
 import type { HomeserverProbe, PingOutcome } from '../../../matrix/homeserver-probe.ts'

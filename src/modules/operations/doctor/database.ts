@@ -1,4 +1,4 @@
-/** Checks of the database: it opens, is of this version, is whole, and SECRET_KEY opens its secrets. */
+/** Checks that the database opens, is of this version and whole, and that SECRET_KEY fits it. */
 import { existsSync } from 'node:fs'
 import { migrationStatus } from '../../../db/migrate.ts'
 import { type Db, openDb } from '../../../db/open.ts'

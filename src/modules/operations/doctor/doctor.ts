@@ -4,7 +4,7 @@
  */
 import { messageOf } from '../../../domain/errors.ts'
 
-/** `warning`: it works, but not as it should, or not for long. `skipped`: it couldn't be looked at. */
+/** `warning`: it works, but not as it should, or not for long. `skipped`: it wasn't looked at. */
 export type FindingState = 'ok' | 'warning' | 'failure' | 'skipped'
 
 export interface Finding {

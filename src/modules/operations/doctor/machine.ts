@@ -37,7 +37,7 @@ export function diskCheck(dir: string, spaceOf: (dir: string) => Promise<DiskSpa
   }
 }
 
-/** @returns what is there already and keeps the folder from being made, or used; null when nothing does */
+/** @returns the path that keeps the folder from being made or used; null: none does */
 function obstacleTo(dir: string): string | null {
   if (existsSync(dir)) return statSync(dir).isDirectory() ? null : dir
   return dirname(dir) === dir ? null : obstacleTo(dirname(dir))

@@ -67,7 +67,7 @@ export function certificateFinding(validTo: number, now: number): Outcome {
 
 const day = (instant: number): string => new Date(instant).toISOString().slice(0, 10)
 
-/** @returns the instant at which the certificate shown there ends, trusted or not; null: there is none */
+/** @returns when the certificate shown there ends, trusted or not; null: there is none */
 function endOfCertificate({ hostname, port }: URL): Promise<number | null> {
   const host = hostname.replace(/^\[|\]$/g, '')
   return new Promise((resolve, reject) => {

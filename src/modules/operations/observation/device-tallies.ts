@@ -1,6 +1,6 @@
 /**
- * Tallies of each device since the start. Kept apart from the registry: series of devices are bounded,
- * and go when a device goes, so they are written anew each time the metrics are asked for.
+ * Tallies of each device since the start. Kept apart from the registry: series of devices are
+ * bounded, and go when a device goes, so they are written anew each time the metrics are asked for.
  */
 
 const NOTHING = {

@@ -225,8 +225,8 @@ function sizeOf(file: string): number {
 type SeriesKind = [name: string, type: 'gauge' | 'counter', help: string]
 
 /**
- * Series of single devices and webhooks, as Prometheus's text. There may be thousands, all read anew
- * each time: the registry would hash the labels of each, which costs ten times as much.
+ * Series of single devices and webhooks, as Prometheus's text. There may be thousands, all read
+ * anew each time: the registry would hash the labels of each, which costs ten times as much.
  */
 class SeriesText {
   private readonly lines: ReadonlyMap<SeriesKind, string[]>

@@ -25,7 +25,7 @@ export function observeWith(observers: readonly Partial<Observer>[]): Observer {
   }
 }
 
-/** Observes how late timers fire: a busy event loop keeps everything waiting, and shows here first. */
+/** Observes how late timers fire: a busy event loop shows here first. */
 export function createLoopLag(observe: (lagMs: number) => void, clock: Clock): Worker {
   let dueAt = Number.POSITIVE_INFINITY
   async function tick(): Promise<void> {

@@ -1,6 +1,6 @@
 /**
- * The metrics' reads of the database. Counts walk through the indexes of waiting rows, never through
- * the past; the caller bounds how often.
+ * The metrics' reads of the database. Counts walk through the indexes of waiting rows, never
+ * through the past; the caller bounds how often.
  */
 import { eq, isNull, sql } from 'drizzle-orm'
 import type { Db } from '../../../db/open.ts'

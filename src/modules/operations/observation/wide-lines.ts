@@ -1,8 +1,8 @@
 /**
- * One wide line for each try at sending, each try at delivering and each batch received. Ids tie them
- * together: a request's line names its `message_ids`, a send's its `event_id`, a batch its `event_ids`,
- * and a delivery its event. Texts, file names and recipients never stand in them, phone numbers only
- * by their last digits. Requests have their lines from src/http/access-log.ts.
+ * One wide line for each try at sending, each try at delivering and each batch received. Ids tie
+ * them together: a request's line names its `message_ids`, a send's its `event_id`, a batch its
+ * `event_ids`, and a delivery its event. Texts, file names and recipients never stand in them,
+ * phone numbers only by their last digits. Requests have their lines from src/http/access-log.ts.
  */
 import { groupKey } from '../../../domain/addresses.ts'
 import type { Observer } from '../../../domain/observation.ts'

@@ -71,8 +71,8 @@ export function createSecretKeyRepository(db: Pick<Db, 'read' | 'write'>) {
     set: (name: string, value: string) => db.write(tx => replaceSetting(tx, name, value)),
 
     /**
-     * Seals all values anew and writes settings in one transaction: every value is under the new key,
-     * or none is.
+     * Seals all values anew and writes settings in one transaction: every value is under the new
+     * key, or none is.
      * @param reseal throws when it can't open a value
      */
     replace: (

@@ -1,8 +1,9 @@
 /**
- * SECRET_KEY and its change. A check value in the settings tells the database's key: with another one
- * the start is refused, as every token and secret would be worthless without a word. Setting a new
- * key beside SECRET_KEY_PREVIOUS changes it: the next start seals everything anew in one transaction,
- * and tokens, of which only hashes are kept, are hashed anew at their next use (modules/tenants).
+ * SECRET_KEY and its change. A check value in the settings tells the database's key: with another
+ * one the start is refused, as every token and secret would be worthless without a word. Setting a
+ * new key beside SECRET_KEY_PREVIOUS changes it: the next start seals everything anew in one
+ * transaction, and tokens, of which only hashes are kept, are hashed anew at their next use
+ * (modules/tenants).
  */
 import type { Db } from '../../../db/open.ts'
 import { StartError } from '../../../domain/errors.ts'

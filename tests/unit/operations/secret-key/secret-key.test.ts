@@ -1,4 +1,6 @@
-/** Starts with another SECRET_KEY, and its change: no secret is lost, or stays under the old key. */
+/**
+ * Starts with another SECRET_KEY, and its change: no secret is lost, or stays under the old key.
+ */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { silentLogger } from '../../../../src/lib/logger.ts'
 import { createHmacHasher, createSealer, deriveKey } from '../../../../src/lib/sealing.ts'
