@@ -1,7 +1,7 @@
 /** Webhooks: their endpoints, what is delivered to them, and what their owners see and do. */
 
 import { MemoryBudget } from '../lib/memory-budget.ts'
-import type { Payloads } from '../modules/events/feed-types.ts'
+import type { Payloads } from '../modules/events/events.ts'
 import { createDeliveryLog, createReplays } from '../modules/webhooks/delivery-log.ts'
 import { createDeliveryTry, MAX_FILE_BYTES_HELD } from '../modules/webhooks/delivery-try.ts'
 import { createDispatcher } from '../modules/webhooks/dispatcher.ts'

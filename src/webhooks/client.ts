@@ -104,11 +104,13 @@ export function createWebhookClient(options: {
   }
 }
 
-/** Our headers replace the owner's, in any case. */
-function sentHeaders(owners: Readonly<Record<string, string>>, ours: Record<string, string>): Headers {
-  const sent = new Headers(owners)
-  for (const [name, value] of Object.entries(ours)) sent.set(name, value)
-  return sent
+/** Our headers, all in lower case, replace the owner's. A plain object costs less than `Headers`. */
+function sentHeaders(
+  owners: Readonly<Record<string, string>>,
+  ours: Record<string, string>,
+): Record<string, string> {
+  const lowered = Object.entries(owners).map(([name, value]) => [name.toLowerCase(), value])
+  return { ...Object.fromEntries(lowered), ...ours }
 }
 
 /** Settles as `work`, or rejects with the signal's reason if that comes first. */
@@ -132,12 +134,14 @@ function sign(secret: string, id: string, timestamp: string, body: Uint8Array): 
 async function readExcerpt(answer: Response): Promise<string> {
   const chunks: Uint8Array[] = []
   let size = 0
+  const reader = answer.body?.getReader()
   try {
-    for await (const chunk of answer.body ?? []) {
-      chunks.push(chunk)
-      size += chunk.byteLength
+    for (let part = await reader?.read(); part && !part.done; part = await reader?.read()) {
+      chunks.push(part.value)
+      size += part.value.byteLength
       if (size >= MAX_ANSWER_BYTES) break
     }
+    await reader?.cancel()
   } catch {
     // The status decides the delivery, even if the body breaks off or trickles.
   }

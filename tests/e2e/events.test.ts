@@ -1,7 +1,7 @@
 /** The feed, and a webhook that comes back, give the events of a webhook that was always there. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
 import type { DeliveryView } from '../../src/domain/views/delivery.ts'
-import type { FeedPage } from '../../src/modules/events/feed-types.ts'
+import type { FeedPage } from '../../src/modules/events/events.ts'
 import { openEvents } from '../support/event-source.ts'
 import { pngOf } from '../support/files.ts'
 import { formWith } from '../support/gateway-client.ts'

@@ -2,17 +2,16 @@
 import type { Db } from '../../src/db/open.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import { Arrivals } from '../../src/modules/events/arrivals.ts'
-import { createStoredCursors } from '../../src/modules/events/cursor-key.ts'
+import { createStoredCursors } from '../../src/modules/events/cursor.ts'
 import { createFeed } from '../../src/modules/events/feed.ts'
 import { createFeedRepository, type FeedRepository } from '../../src/modules/events/feed-repository.ts'
-import type { Payloads } from '../../src/modules/events/feed-types.ts'
 import { createSettingsRepository } from '../../src/modules/tenants/settings-repository.ts'
-import { storedPayloads } from './test-webhooks.ts'
+import { type PayloadMaker, payloadsBy } from './test-webhooks.ts'
 
 interface TestFeedOptions {
   db: Db
   clock: Clock
-  payloads?: Payloads
+  payloads?: PayloadMaker
   /** Replaces the write that notes a reader. */
   noteRead?: FeedRepository['noteRead']
 }
@@ -23,7 +22,7 @@ export function testFeed({ db, clock, payloads, noteRead }: TestFeedOptions) {
   return createFeed({
     repository,
     arrivals: new Arrivals({ repository, watchCommits: watcher => db.committer.watch(watcher) }),
-    payloads: payloads ?? storedPayloads,
+    payloads: payloadsBy(payloads),
     cursors: createStoredCursors(createSettingsRepository(db)),
     clock,
   })

@@ -1,13 +1,12 @@
 /** The webhook use cases on a real database, with an endpoint that a test scripts. */
 import type { Db } from '../../src/db/open.ts'
-import type { InboxEvent } from '../../src/db/schema/index.ts'
-import type { WebhookPayload } from '../../src/domain/events.ts'
+import type { StoredEvent } from '../../src/domain/events.ts'
 import type { DeliveryAttempt } from '../../src/domain/observation.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import { silentLogger } from '../../src/lib/logger.ts'
 import { MemoryBudget } from '../../src/lib/memory-budget.ts'
 import { createSealer } from '../../src/lib/sealing.ts'
-import type { Payloads } from '../../src/modules/events/feed-types.ts'
+import type { Payloads } from '../../src/modules/events/events.ts'
 import { createDeliveryLog, createReplays } from '../../src/modules/webhooks/delivery-log.ts'
 import { createDeliveryTry, MAX_FILE_BYTES_HELD } from '../../src/modules/webhooks/delivery-try.ts'
 import { createDispatcher, type DispatcherOptions } from '../../src/modules/webhooks/dispatcher.ts'
@@ -27,9 +26,19 @@ export function refused(status: number | null, retryAfterS: number | null = null
   return { outcome: 'refused', status, error: `HTTP ${status}`, retryAfterS, latencyMs: 7, response: 'no' }
 }
 
-/** Without contacts and media: stored payloads are delivered as they are. */
-export const storedPayloads: Payloads = {
-  of: async ({ payload }: InboxEvent) => ({ ...payload, is_contact: false, media: null }) as WebhookPayload,
+/** Makes what clients get of a stored payload. */
+export type PayloadMaker = (
+  payload: StoredEvent,
+  mayInline?: Parameters<Payloads['of']>[1],
+) => Promise<object>
+
+/** Leaves payloads as they are stored, without contacts and media. */
+export const asStored: PayloadMaker = async payload => ({ ...payload, is_contact: false, media: null })
+
+export function payloadsBy(make: PayloadMaker = asStored): Payloads {
+  return {
+    of: async ({ payload }, mayInline) => JSON.stringify(await make(JSON.parse(payload), mayInline)),
+  }
 }
 
 /** A delivery try as the endpoint saw it. */
@@ -43,7 +52,7 @@ export interface TestWebhooksOptions {
   clock: Clock
   /** Earlier tries; new ones are appended. */
   tries?: SeenTry[]
-  payloads?: Payloads
+  payloads?: PayloadMaker | undefined
   concurrencyPerEndpoint?: number
   disableAfterMs?: number
   /** Wraps the dispatcher's queue. */
@@ -58,7 +67,7 @@ export function testWebhooks({ db, clock, tries = [], ...options }: TestWebhooks
   const health = new EndpointHealth(clock)
   const repository = createWebhookRepository(db, { maxPerIdentity: 100, health })
   const deliver = createDeliveryTry({
-    payloads: options.payloads ?? storedPayloads,
+    payloads: payloadsBy(options.payloads),
     memory: new MemoryBudget(clock, MAX_FILE_BYTES_HELD),
     client: {
       async deliver(request) {

@@ -1,6 +1,6 @@
 /**
- * Wakes who waits for an identity's next event. After a commit it looks at what is new, whoever wrote it, and only while somebody waits. A
- * shortcut over rows: a reader looks by itself as well, at its leisure.
+ * Wakes readers that wait for an identity's next event. While somebody waits, it looks at new rows
+ * after each commit, whoever wrote them. Readers also look by themselves, less often.
  */
 import { yieldToEventLoop } from '../../lib/turn-budget.ts'
 import type { FeedRepository } from './feed-repository.ts'
@@ -24,7 +24,7 @@ export class Arrivals {
 
   constructor(private readonly options: ArrivalsOptions) {}
 
-  /** Calls `wake` at the identity's next event, and perhaps without one. @returns what ends that */
+  /** Calls `wake` at the identity's next event, perhaps without one. @returns ends that */
   watch(identityId: string, wake: () => void): () => void {
     const wakers = this.waiting.get(identityId) ?? new Set()
     this.waiting.set(identityId, wakers.add(wake))
@@ -36,7 +36,7 @@ export class Arrivals {
       if (this.waiting.size > 0) return
       this.unwatch?.()
       this.unwatch = undefined
-      // What comes while nobody waits is nobody's to be woken for.
+      // Events that come while nobody waits wake nobody.
       this.seenSeq = 0
     }
   }
@@ -48,12 +48,12 @@ export class Arrivals {
     try {
       while (this.again) {
         this.again = false
-        // In a turn of its own, once for all commits until then.
+        // One look for all commits until the next turn.
         await yieldToEventLoop()
         await this.wakeForNew()
       }
     } catch {
-      // The database is busy, say: readers look by themselves.
+      // Such as a busy database. Readers look by themselves.
     } finally {
       this.looking = false
     }
@@ -62,7 +62,7 @@ export class Arrivals {
   private async wakeForNew(): Promise<void> {
     const { repository } = this.options
     if (this.seenSeq === 0) {
-      // The first look: it isn't known what is new, so everybody has a look.
+      // At the first look nobody knows what is new, so it wakes all.
       this.seenSeq = await repository.newestOfAll()
       for (const identityId of this.waiting.keys()) this.wake(identityId)
       return

@@ -1,15 +1,18 @@
 /**
- * Ids of the feed's events. What they stand for, an event's `seq`, counts over all identities: in clear it would tell each tenant how much the others
- * receive. So it is enciphered, together with a tag of the identity, which also makes ids of other feeds recognisable. The same event has
- * the same id each time, by which readers can tell what they have already.
+ * Ids of the feed's events. An event's `seq` counts over all identities, so in clear it would show
+ * each tenant how much the others receive. It is enciphered with a tag of the identity, which shows
+ * ids of other feeds. An event always has the same id, by which readers recognise repeats.
  */
-import { createCipheriv, createDecipheriv, createHash } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
 
-/** One block, which is why ECB will do: nothing is ever chained. */
+/** An id is one block and nothing is chained, so ECB is enough. */
 const CIPHER = 'aes-128-ecb'
+const KEY_BYTES = 16
 const BLOCK_BYTES = 16
 const TAG_BYTES = 8
-export const CURSOR_KEY_BYTES = 16
+const MAX_TAGS_REMEMBERED = 1_000
+const SETTING = 'feed_cursor_key'
 
 export interface Cursors {
   encode(identityId: string, seq: number): string
@@ -17,21 +20,24 @@ export interface Cursors {
   decode(identityId: string, cursor: string): number | null
 }
 
+/** @param key of 16 bytes */
 export function createCursors(key: Buffer): Cursors {
+  const tags = new LRUCache<string, Buffer, void>({ max: MAX_TAGS_REMEMBERED, memoMethod: tagOf })
+  // Each update is a whole block, which leaves nothing in them for the next.
+  const cipher = createCipheriv(CIPHER, key, null).setAutoPadding(false)
+  const decipher = createDecipheriv(CIPHER, key, null).setAutoPadding(false)
   return {
     encode(identityId, seq) {
       const block = Buffer.alloc(BLOCK_BYTES)
       block.writeBigUInt64BE(BigInt(seq))
-      tagOf(identityId).copy(block, BLOCK_BYTES - TAG_BYTES)
-      const cipher = createCipheriv(CIPHER, key, null).setAutoPadding(false)
-      return Buffer.concat([cipher.update(block), cipher.final()]).toString('base64url')
+      tags.memo(identityId).copy(block, BLOCK_BYTES - TAG_BYTES)
+      return cipher.update(block).toString('base64url')
     },
     decode(identityId, cursor) {
       const enciphered = Buffer.from(cursor, 'base64url')
       if (enciphered.length !== BLOCK_BYTES || enciphered.toString('base64url') !== cursor) return null
-      const decipher = createDecipheriv(CIPHER, key, null).setAutoPadding(false)
-      const block = Buffer.concat([decipher.update(enciphered), decipher.final()])
-      return block.subarray(BLOCK_BYTES - TAG_BYTES).equals(tagOf(identityId))
+      const block = decipher.update(enciphered)
+      return block.subarray(BLOCK_BYTES - TAG_BYTES).equals(tags.memo(identityId))
         ? Number(block.readBigUInt64BE())
         : null
     },
@@ -40,4 +46,35 @@ export function createCursors(key: Buffer): Cursors {
 
 function tagOf(identityId: string): Buffer {
   return createHash('sha256').update(identityId).digest().subarray(0, TAG_BYTES)
+}
+
+/** Settings of the database. */
+export interface KeyStore {
+  find(name: string): Promise<string | null>
+  /** Keeps an existing value. */
+  insert(name: string, value: string): Promise<void>
+}
+
+/**
+ * Reads the key, or makes it at the first start. It stays for the life of the database, as a
+ * reader's place must survive a new SECRET_KEY. Whoever has the database sees the events anyway.
+ */
+export function createStoredCursors(settings: KeyStore): () => Promise<Cursors> {
+  let cursors: Promise<Cursors> | undefined
+  return () => {
+    cursors ??= load(settings).catch(error => {
+      cursors = undefined
+      throw error
+    })
+    return cursors
+  }
+}
+
+async function load(settings: KeyStore): Promise<Cursors> {
+  // Writes only if there is no key: a full disk must not stop reading.
+  const known = await settings.find(SETTING)
+  if (known === null) await settings.insert(SETTING, randomBytes(KEY_BYTES).toString('hex'))
+  const key = known ?? (await settings.find(SETTING))
+  if (key === null) throw new Error('the key of the feed was not stored')
+  return createCursors(Buffer.from(key, 'hex'))
 }

@@ -1,7 +1,7 @@
 /**
- * SQL of events: writes one together with a delivery for each webhook that asks for it, and tells the dispatcher.
- * Whoever changes what an event tells of (inbox, messages, devices) writes it in the same transaction, so that
- * neither is ever there without the other.
+ * SQL of events: writes one with a delivery for each webhook that asks for it, and wakes the
+ * dispatcher. A change and its event (of a message, a device) are written in one transaction, so
+ * neither exists without the other.
  */
 import { and, eq, sql } from 'drizzle-orm'
 import { deliveries, deliveryLanes, inboxEvents, type Webhook, webhooks } from '../../db/schema/index.ts'
@@ -13,15 +13,15 @@ import { timeOrderedId } from '../../lib/tokens.ts'
 
 export interface NewEvent {
   identityId: string
-  /** Unique within the identity: what is known already isn't written again. */
+  /** Unique within the identity: a known event isn't written again. */
   eventId: string
-  /** Its deliveries to a webhook come in order with those of the same lane: a room, a device, a recipient. */
+  /** A room, a device or a recipient: a webhook gets the events of a lane in order. */
   lane: string
-  /** Empty for what didn't happen in a chat. */
+  /** Empty for events outside a chat. */
   roomId: string
-  /** Empty for what is no device's. */
+  /** Empty for events without a device. */
   deviceRowId: string
-  /** Empty where nobody said it. */
+  /** Empty for events without a sender. */
   senderUserId: string
   mediaId: string | null
   payload: StoredEvent
@@ -32,18 +32,18 @@ export interface NewDelivery {
   identityId: string
   webhookId: number
   inboxSeq: number
-  /** Within the webhook, as of `NewEvent`. */
+  /** That of the event, without the webhook's key. */
   lane: string
 }
 
-/** Names a webhook in the lanes' rows: what is in flight to one endpoint is bounded. */
+/** The name of a webhook in the rows of lanes, which bound deliveries in flight by endpoint. */
 export function endpointKey(identityId: string, webhookId: number): string {
   return `${identityId}/${webhookId}`
 }
 
 const param = sql.placeholder
 
-// A lane that exists keeps its time: work waits there already, or its holder will see this delivery.
+// An existing lane keeps its time: work waits there, or its holder will see this delivery.
 const insertLane = statement(orm =>
   orm
     .insert(deliveryLanes)
@@ -108,8 +108,9 @@ export async function writeDelivery(tx: Tx, delivery: NewDelivery, now: number):
 }
 
 /**
- * For a delivery that waits there in the same transaction.
- * @param within the webhook. @returns the lane's name
+ * Makes sure that a lane exists for a delivery of the same transaction.
+ * @param within the lane, without the webhook's key
+ * @returns the lane's name
  */
 export async function openDeliveryLane(
   tx: Tx,

@@ -1,6 +1,6 @@
 /**
- * SQL of the event feed: an identity's events in the order of their `seq`. That is the order in which they were committed, as all writes go
- * through one committer: whoever has read up to an event has missed none before it.
+ * SQL of the event feed: an identity's events in the order of their `seq`. All writes go through
+ * one committer, so this is the order of commits: whoever has read up to an event has missed none.
  */
 import { and, eq, gt, type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
@@ -8,18 +8,31 @@ import { type InboxEvent, identities, inboxEvents } from '../../db/schema/index.
 import { limitParam, numberParam, textParam } from '../../db/stable-params.ts'
 import { statement } from '../../db/statement.ts'
 import type { Reader } from '../../db/transaction.ts'
+import type { StoredEventRow } from './events.ts'
+
+type Found = Pick<InboxEvent, 'seq' | 'name'>
+
+/** An event of the feed. */
+export interface FeedRow extends Found, StoredEventRow {}
 
 export interface FoundEvents {
-  events: Pick<InboxEvent, 'seq' | 'name'>[]
-  /** Nothing else that is wanted lies up to here. */
+  events: Found[]
+  /** No other wanted event lies up to here. */
   upTo: number
   /** True when there may be more behind it. */
   more: boolean
 }
 
+export interface FeedBounds {
+  /** The newest removed event. */
+  goneSeq: number
+  newestSeq: number
+  /** When a read was last noted; 0 for never. */
+  readAt: number
+}
+
 export interface FeedRepository {
-  /** What stands at the beginning of the feed, how far it goes, and when it was last noted that it is read (0: never). */
-  bounds(identityId: string): Promise<{ goneSeq: number; newestSeq: number; readAt: number }>
+  bounds(identityId: string): Promise<FeedBounds>
   /**
    * The next events after `afterSeq`, oldest first.
    * @param wanted names of the events to find; null finds all
@@ -30,12 +43,13 @@ export interface FeedRepository {
     wanted: ReadonlySet<string> | null,
     limit: number,
   ): Promise<FoundEvents>
-  event(seq: number): Promise<InboxEvent | null>
-  /** Whose events came after `afterSeq`, a bounded number of them, in their order. */
+  /** @returns the events by seq, without those that were removed */
+  events(seqs: readonly number[]): Promise<Map<number, FeedRow>>
+  /** A bounded number of events of any identity after `afterSeq`, in their order. */
   arrivals(afterSeq: number, limit: number): Promise<Pick<InboxEvent, 'seq' | 'identityId'>[]>
   /** The newest event of all, 0 when there is none. */
   newestOfAll(): Promise<number>
-  /** Notes that the feed is read, so that what nobody else asks for is kept for it (`FEED_REMEMBERED_MS`). */
+  /** Notes that the feed is read, so that retention keeps events for it (`FEED_REMEMBERED_MS`). */
   noteRead(identityId: string, now: number): Promise<void>
 }
 
@@ -66,13 +80,22 @@ const next = (condition?: SQL) =>
       .limit(limitParam('limit')),
   )
 const nextOfAll = next()
-// A name at a time, each by its index: those that are wanted may be few among very many.
+// One name at a time, each by its index: wanted events may be few among very many.
 const nextOfName = next(eq(inboxEvents.name, textParam('name')))
-const bySeq = statement(orm =>
+const bySeqs = statement(orm =>
   orm
-    .select()
+    .select({
+      seq: inboxEvents.seq,
+      name: inboxEvents.name,
+      identityId: inboxEvents.identityId,
+      eventId: inboxEvents.eventId,
+      deviceRowId: inboxEvents.deviceRowId,
+      senderUserId: inboxEvents.senderUserId,
+      mediaId: inboxEvents.mediaId,
+      payload: sql<string>`${inboxEvents.payload}`,
+    })
     .from(inboxEvents)
-    .where(eq(inboxEvents.seq, param('seq'))),
+    .where(sql`${inboxEvents.seq} in (select value from json_each(${param('seqs')}))`),
 )
 const newer = statement(orm =>
   orm
@@ -98,13 +121,14 @@ export function createFeedRepository(db: Pick<Db, 'read' | 'write'>): FeedReposi
         const events = await namesOf(reader, { identityId, afterSeq, limit }, wanted)
         const last = events.at(-1)?.seq ?? afterSeq
         if (events.length === limit) return { events, upTo: last, more: true }
-        // The same read, so nothing has come meanwhile.
+        // In the same read, so no event comes between.
         const newestSeq = (await reader.get(bounds, { identityId }))?.newestSeq ?? 0
         return { events, upTo: Math.max(last, newestSeq), more: false }
       }),
 
-    async event(seq) {
-      return (await db.read(reader => reader.get(bySeq, { seq }))) ?? null
+    async events(seqs) {
+      const rows = await db.read(reader => reader.all(bySeqs, { seqs: JSON.stringify(seqs) }))
+      return new Map(rows.map(row => [row.seq, row]))
     },
 
     arrivals: (afterSeq, limit) => db.read(reader => reader.all(newer, { afterSeq, limit })),

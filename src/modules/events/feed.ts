@@ -1,13 +1,16 @@
-/** The event feed: what webhooks are told, to be fetched by whoever was away, in order and without gaps. */
+/**
+ * The event feed: clients fetch the events that webhooks get, in order and without gaps, also after
+ * they were away.
+ */
 import { GatewayError } from '../../domain/errors.ts'
-import { EVENT_NAMES, type EventName } from '../../domain/states.ts'
+import { EVENT_NAMES } from '../../domain/states.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { ConnectionPlaces } from '../../lib/connection-places.ts'
 import { TurnBudget } from '../../lib/turn-budget.ts'
 import type { Arrivals } from './arrivals.ts'
 import type { Cursors } from './cursor.ts'
-import type { FeedRepository } from './feed-repository.ts'
-import type { Feed, FeedEvent, FeedPage, FeedReader, FeedRequest, Payloads } from './feed-types.ts'
+import type { Feed, FeedEvent, FeedPage, FeedReader, FeedRequest, Payloads, Senders } from './events.ts'
+import type { FeedBounds, FeedRepository, FeedRow } from './feed-repository.ts'
 
 export interface FeedOptions {
   repository: FeedRepository
@@ -20,11 +23,13 @@ export interface FeedOptions {
 const BUSY_RETRY_S = 5
 /** Events found in one go. */
 const STEP = 500
-/** A page ends after an event that makes it larger than this, in characters: texts may be long, and files stand in it as base64. */
+/** Events loaded in one go: their texts may be long. */
+const LOADED_STEP = 32
+/** A page ends with the event that makes it larger than this, in characters. */
 const MAX_PAGE_SIZE = 1024 * 1024
-/** How often a reader that waits looks by itself. */
+/** How often a waiting reader looks by itself. */
 const LOOK_MS = 5_000
-/** How exact it is noted when the feed was read. */
+/** Precision of the time at which the feed was last read. */
 const READ_NOTED_MS = 3_600_000
 
 export function createFeed(options: FeedOptions): Feed & { stop(): void } {
@@ -34,9 +39,12 @@ export function createFeed(options: FeedOptions): Feed & { stop(): void } {
   const places = new ConnectionPlaces()
   const readers = new Set<Reader>()
 
-  /** Where a reader begins. @throws GatewayError */
-  async function startOf(identityId: string, after: string | undefined): Promise<number> {
-    const { goneSeq, newestSeq } = await repository.bounds(identityId)
+  /** @returns where a reader begins. @throws GatewayError bad_request */
+  async function startOf(
+    identityId: string,
+    after: string | undefined,
+    { goneSeq, newestSeq }: FeedBounds,
+  ): Promise<number> {
     if (after === undefined) return goneSeq
     if (after === 'now') return Math.max(goneSeq, newestSeq)
     const seq = (await cursors()).decode(identityId, after)
@@ -44,10 +52,9 @@ export function createFeed(options: FeedOptions): Feed & { stop(): void } {
     throw new GatewayError('bad_request', 'after: expected the id of an event of this feed, or now')
   }
 
-  /** @returns when it was last noted that the feed is read. @throws GatewayError gone */
-  async function refuseGap(identityId: string, seq: number): Promise<number> {
-    const { goneSeq, readAt } = await repository.bounds(identityId)
-    if (seq >= goneSeq) return readAt
+  /** @throws GatewayError gone */
+  async function refuseGap(identityId: string, seq: number, { goneSeq }: FeedBounds): Promise<void> {
+    if (seq >= goneSeq) return
     const oldest = (await cursors()).encode(identityId, goneSeq)
     const what = `after: events that followed it are no longer kept; what is kept begins after ${oldest}`
     throw new GatewayError('gone', what, undefined, { oldest })
@@ -56,7 +63,7 @@ export function createFeed(options: FeedOptions): Feed & { stop(): void } {
   /** Reads from a place on, which it moves. */
   class Reader implements FeedReader {
     private isClosed = false
-    /** Ends what waits. */
+    /** Ends a wait. */
     wake: () => void = () => undefined
 
     constructor(
@@ -73,7 +80,9 @@ export function createFeed(options: FeedOptions): Feed & { stop(): void } {
       for (;;) {
         const arrival = this.arrival()
         try {
-          await this.noteRead(await refuseGap(this.identityId, this.seq))
+          const bounds = await repository.bounds(this.identityId)
+          await refuseGap(this.identityId, this.seq, bounds)
+          await this.noteRead(bounds.readAt)
           const events = await this.read(limit)
           const leftMs = deadline - clock.steady()
           if (events.length > 0 || leftMs <= 0 || this.isOver()) return await this.page(events)
@@ -99,21 +108,24 @@ export function createFeed(options: FeedOptions): Feed & { stop(): void } {
       return { events, next: (await cursors()).encode(this.identityId, this.seq) }
     }
 
-    /** Reads up to `limit` of the events that are wanted, and moves behind them. */
+    /** Reads up to `limit` of the wanted events, and moves behind them. */
     private async read(limit: number): Promise<FeedEvent[]> {
       const found: FeedEvent[] = []
+      const senders: Senders = new Map()
       const turn = new TurnBudget()
       let size = 0
       for (;;) {
         const step = Math.min(STEP, limit - found.length)
         const { events, upTo, more } = await repository.names(this.identityId, this.seq, this.wanted, step)
-        for (const { seq, name } of events) {
-          if (name !== 'webhook.test') {
-            const event = await this.load(seq, name, found.length === 0)
-            if (event === 'later') return found
-            if (event) size += event.payload.length
-            if (event) found.push(event)
-          }
+        let rows = new Map<number, FeedRow>()
+        for (const [index, { seq }] of events.entries()) {
+          if (index % LOADED_STEP === 0)
+            rows = await repository.events(events.slice(index, index + LOADED_STEP).map(event => event.seq))
+          const row = rows.get(seq)
+          const event = row ? await this.load(row, senders, found.length === 0) : null
+          if (event === 'later') return found
+          if (event) size += event.payload.length
+          if (event) found.push(event)
           this.seq = seq
           if (found.length >= limit || size > MAX_PAGE_SIZE) return found
           await turn.pause()
@@ -123,28 +135,32 @@ export function createFeed(options: FeedOptions): Feed & { stop(): void } {
       }
     }
 
-    /** @returns null when it was removed meanwhile; `later` when it has to wait for the next page, where it is the first */
-    private async load(seq: number, name: EventName, isFirst: boolean): Promise<FeedEvent | null | 'later'> {
-      const event = await repository.event(seq)
-      if (!event) return null
+    /** @returns null for no event of the feed; `later` to end the page: the next begins with it */
+    private async load(
+      row: FeedRow,
+      senders: Senders,
+      isFirst: boolean,
+    ): Promise<FeedEvent | null | 'later'> {
+      const { seq, name } = row
+      if (name === 'webhook.test') return null
       try {
         const id = (await cursors()).encode(this.identityId, seq)
-        return { id, event: name, payload: JSON.stringify(await payloads.of(event)) }
+        return { id, event: name, payload: await payloads.of(row, undefined, senders) }
       } catch (error) {
-        // A file can't be fetched now: what came before it needn't wait.
+        // A file can't be fetched now. Events before it needn't wait.
         if (isFirst) throw error
         return 'later'
       }
     }
 
-    /** Once an hour, whoever reads: polls write nothing. While the disk is full, reading goes on without it. */
+    /** Writes once an hour, for all readers. While the disk is full, reading goes on without it. */
     private async noteRead(notedAt: number): Promise<void> {
       const now = clock.now()
       if (Math.abs(now - notedAt) < READ_NOTED_MS) return
       await repository.noteRead(this.identityId, now).catch(() => undefined)
     }
 
-    /** Listens from now on, so that nothing that comes while we read is missed. */
+    /** Listens from now on, so that events that come during the read count. */
     private arrival() {
       const woken = new AbortController()
       this.wake = () => woken.abort()
@@ -162,8 +178,9 @@ export function createFeed(options: FeedOptions): Feed & { stop(): void } {
 
     async open(identityId: string, { after, events }: FeedRequest) {
       const wanted = events === undefined ? null : new Set(checkedNames(events))
-      const seq = await startOf(identityId, after)
-      await refuseGap(identityId, seq)
+      const bounds = await repository.bounds(identityId)
+      const seq = await startOf(identityId, after, bounds)
+      await refuseGap(identityId, seq, bounds)
       const place = places.take(identityId, 'readers of the feed')
       if (typeof place === 'string') throw new GatewayError('too_many_requests', place, BUSY_RETRY_S)
       return new Reader(identityId, seq, wanted, place)

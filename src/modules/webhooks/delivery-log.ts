@@ -138,11 +138,11 @@ export function createDeliveryLog(options: DeliveryLogOptions): DeliveryLog {
 
     async test(identityId, webhookId) {
       const webhook = await existingWebhook(webhooks, identityId, webhookId)
-      const event = testEvent(webhook, clock.now())
+      const createdAt = clock.now()
+      const event = testEvent(webhook, createdAt)
       const id = timeOrderedId('evt_')
-      const stored = { ...event, seq: 0, name: event.payload.event, receivedAt: clock.now() }
       const startedAt = performance.now()
-      using prepared = await deliver.prepare(stored)
+      using prepared = await deliver.prepare({ ...event, payload: JSON.stringify(event.payload) })
       const attempt = attemptOf(await prepared.send(webhook, id), clock.now())
       const { status, error } = attempt
       observer?.deliveryAttempted({
@@ -150,14 +150,14 @@ export function createDeliveryLog(options: DeliveryLogOptions): DeliveryLog {
         identityId,
         webhookId,
         eventId: event.eventId,
-        event: stored.name,
+        event: event.payload.event,
         deviceRowId: event.deviceRowId,
         attempt: 1,
         outcome: error === null ? 'succeeded' : 'dead',
         status,
         error,
         tookMs: performance.now() - startedAt,
-        ageMs: clock.now() - stored.receivedAt,
+        ageMs: clock.now() - createdAt,
       })
       await log.recordTest(webhook, id, event, attempt)
       return { id, event: 'webhook.test', delivered: attempt.error === null, attempt: attemptView(attempt) }

@@ -3,12 +3,12 @@
  * that get an event get the same body, so it is made once and held as long as one of them needs it.
  */
 import { LRUCache } from 'lru-cache'
-import type { InboxEvent, Webhook } from '../../db/schema/index.ts'
+import type { Webhook } from '../../db/schema/index.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { MemoryBudget } from '../../lib/memory-budget.ts'
 import type { Sealer } from '../../lib/sealing.ts'
 import type { WebhookAnswer, WebhookBody, WebhookClient } from '../../webhooks/client.ts'
-import type { Payloads } from '../events/feed-types.ts'
+import type { Payloads, StoredEventRow } from '../events/events.ts'
 
 /** Two steps, as the first may take long: the webhook is looked at again between them. */
 export interface DeliveryTry {
@@ -17,7 +17,7 @@ export interface DeliveryTry {
    * @throws BudgetExceeded when files in other deliveries take all the memory, and errors of our
    * own side, such as a file that can't be fetched now
    */
-  prepare(event: InboxEvent, withMedia?: boolean): Promise<PreparedDelivery>
+  prepare(event: StoredEventRow, withMedia?: boolean): Promise<PreparedDelivery>
 }
 
 /** Holds its body until it is disposed of. */
@@ -54,7 +54,7 @@ export function createDeliveryTry(options: DeliveryTryOptions): DeliveryTry {
   const secretsOf = createSecretsReader(options.sealer)
   const underWay = new Map<string, SharedBody>()
 
-  function begin(key: string, event: InboxEvent, withMedia: boolean): SharedBody {
+  function begin(key: string, event: StoredEventRow, withMedia: boolean): SharedBody {
     const shared: SharedBody = {
       body: bodyOf(event, withMedia, giveBack => (shared.giveBackMemory = giveBack)),
       holders: 0,
@@ -65,7 +65,7 @@ export function createDeliveryTry(options: DeliveryTryOptions): DeliveryTry {
   }
 
   async function bodyOf(
-    event: InboxEvent,
+    event: StoredEventRow,
     withMedia: boolean,
     onMemory: (giveBack: () => void) => void,
   ): Promise<WebhookBody> {
@@ -76,7 +76,7 @@ export function createDeliveryTry(options: DeliveryTryOptions): DeliveryTry {
       hasFile = true
       return true
     })
-    const bytes = Buffer.from(JSON.stringify(payload))
+    const bytes = Buffer.from(payload)
     // All requests share the bytes of a Blob, but each copies any other body for the whole try.
     return { bytes, sent: hasFile ? new Blob([bytes]) : bytes }
   }

@@ -64,16 +64,16 @@ export function createDispatcher(options: DispatcherOptions): LaneWorker {
 
   async function attempt(
     { endpoint, webhook: asClaimed }: ClaimedDeliveries,
-    { delivery, event, wasTooLarge }: ClaimedDelivery,
+    delivery: ClaimedDelivery,
   ): Promise<Tried | NotTried> {
     let webhook = asClaimed
     try {
-      using prepared = await deliver.prepare(event, !wasTooLarge)
+      using prepared = await deliver.prepare(delivery, !delivery.wasTooLarge)
       // A change that its owner made since the claim counts from the next request on.
       const present = await queue.deliverable(endpoint, clock.now())
       if (!present) return 'inactive'
       // A delivery that its owner asked for again is made all the same.
-      if (delivery.forgiven === 0 && !asksFor(present, event.name)) return 'notSubscribed'
+      if (delivery.forgiven === 0 && !asksFor(present, delivery.name)) return 'notSubscribed'
       webhook = present
       return { webhook, answer: await prepared.send(webhook, delivery.id), failedInternally: false }
     } catch (error) {
@@ -91,24 +91,24 @@ export function createDispatcher(options: DispatcherOptions): LaneWorker {
   }
 
   function observe(
-    { delivery, event }: ClaimedDelivery,
-    { outcome }: DeliverySettlement,
-    answer: WebhookAnswer,
+    { webhook }: ClaimedDeliveries,
+    delivery: ClaimedDelivery,
+    { outcome, attempt: { status, error } }: DeliverySettlement,
     tookMs: number,
   ): void {
     observer?.deliveryAttempted({
       deliveryId: delivery.id,
       identityId: delivery.identityId,
-      webhookId: delivery.webhookId,
-      eventId: event.eventId,
-      event: event.name,
-      deviceRowId: event.deviceRowId,
+      webhookId: webhook.id,
+      eventId: delivery.eventId,
+      event: delivery.name,
+      deviceRowId: delivery.deviceRowId,
       attempt: delivery.attempts + 1,
       outcome,
-      status: answer.status,
-      error: answer.outcome === 'refused' ? answer.error : null,
+      status,
+      error,
       tookMs,
-      ageMs: clock.now() - event.receivedAt,
+      ageMs: clock.now() - delivery.receivedAt,
     })
   }
 
@@ -123,17 +123,16 @@ export function createDispatcher(options: DispatcherOptions): LaneWorker {
       if (tried === 'notSubscribed') return { settling: drop(claimed, next) }
       claimed.webhook = tried.webhook
       const { settlement, note, heldUntil } = conclude(claimed, next, tried)
-      observe(next, settlement, tried.answer, performance.now() - startedAt)
-      const settled = queue.settle(claimed, next.delivery, settlement, note, settlement.attempt.at)
+      observe(claimed, next, settlement, performance.now() - startedAt)
+      const settled = queue.settle(claimed, next, settlement, note, settlement.attempt.at)
       const settling = settled.then(reason => logDisabled(claimed, reason))
       return heldUntil === null ? { settling } : { settling, heldUntil }
     }
   }
 
   /** @returns `heldUntil` null where the lane goes on */
-  function conclude(claimed: ClaimedDeliveries, next: ClaimedDelivery, tried: Tried) {
+  function conclude(claimed: ClaimedDeliveries, delivery: ClaimedDelivery, tried: Tried) {
     const { endpoint, lane, deliveries } = claimed
-    const { delivery } = next
     const at = clock.now()
     const triesBefore = delivery.attempts - delivery.forgiven
     const { note, failure } = healthAfter(endpoint, { id: delivery.id, tries: triesBefore + 1 }, tried, at)
@@ -148,12 +147,12 @@ export function createDispatcher(options: DispatcherOptions): LaneWorker {
     // The next delivery shows whether this one is at fault, or its endpoint.
     const isInDoubt = failsWithAllForMs !== null && triesBefore + 1 >= TRIES_IN_PLACE
     const asksToWait = askedWaitMs(tried.answer) > 0
-    return isInDoubt && !asksToWait && next !== deliveries.at(-1) ? { ...held, heldUntil: null } : held
+    return isInDoubt && !asksToWait && delivery !== deliveries.at(-1) ? { ...held, heldUntil: null } : held
   }
 
   /** Settles a delivery that the webhook no longer asks for. */
-  async function drop(claimed: ClaimedDeliveries, { delivery, event }: ClaimedDelivery): Promise<void> {
-    const error = `not sent: the webhook no longer asks for ${event.name}`
+  async function drop(claimed: ClaimedDeliveries, delivery: ClaimedDelivery): Promise<void> {
+    const error = `not sent: the webhook no longer asks for ${delivery.name}`
     const attempt = { at: clock.now(), status: null, error, latencyMs: 0, response: '' }
     await queue.settle(claimed, delivery, { outcome: 'dead', attempt }, null, clock.now())
   }

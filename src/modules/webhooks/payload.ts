@@ -2,18 +2,18 @@
  * What clients get of a stored event, by webhook or feed. A message also says whether its sender is
  * a contact, and carries its file.
  */
-import type { InboxEvent } from '../../db/schema/index.ts'
 import { type ErrorCode, GatewayError } from '../../domain/errors.ts'
 import {
   isMessageEvent,
   type MediaPayload,
   type MessageEvent,
   type MessagePayload,
+  type StoredEvent,
 } from '../../domain/events.ts'
 import type { Contacts } from '../chats/contacts.ts'
 import type { PeoplesPhones } from '../chats/phones.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
-import type { Payloads } from '../events/feed-types.ts'
+import type { Payloads, Senders, StoredEventRow } from '../events/events.ts'
 import type { MediaFiles } from '../media/media-store.ts'
 
 export interface PayloadsOptions {
@@ -56,19 +56,39 @@ export function createPayloads(options: PayloadsOptions): Payloads {
     }
   }
 
+  function senderOf(
+    { deviceRowId, senderUserId }: StoredEventRow,
+    { sender }: MessageEvent,
+    senders: Senders,
+  ): ReturnType<typeof lookUp> {
+    const key = `${deviceRowId} ${senderUserId} ${sender.phone}`
+    const known = senders.get(key) ?? lookUp(deviceRowId, senderUserId, sender.phone)
+    senders.set(key, known)
+    return known
+  }
+
+  async function lookUp(deviceRowId: string, userId: string, shown: string | null) {
+    const device = await devices.get(deviceRowId)
+    const known = shown ?? (device && (await phones.of(device, userId)))
+    const contact = device && (await contacts.lookUp(device, userId, known))
+    return {
+      isContact: contact !== null,
+      phone: known ?? contact?.phone ?? null,
+      name: contact?.name ?? '',
+    }
+  }
+
   async function messagePayload(
-    event: InboxEvent,
+    event: StoredEventRow,
     payload: MessageEvent,
     mayInline: MayInline,
+    senders: Senders,
   ): Promise<MessagePayload> {
-    const device = await devices.get(event.deviceRowId)
-    const known = payload.sender.phone ?? (device && (await phones.of(device, event.senderUserId)))
-    const contact = device && (await contacts.lookUp(device, event.senderUserId, known))
-    const phone = known ?? contact?.phone ?? null
+    const { isContact, phone, name } = await senderOf(event, payload, senders)
     // First the fields of the usage guide in its order, then others.
     return {
       id: payload.id,
-      is_contact: contact !== null,
+      is_contact: isContact,
       type: payload.type,
       from: payload.from,
       to: payload.to,
@@ -79,7 +99,7 @@ export function createPayloads(options: PayloadsOptions): Payloads {
       kind: payload.kind,
       timestamp: payload.timestamp,
       platform: payload.platform,
-      sender: { id: payload.sender.id, phone, name: contact?.name || payload.sender.name },
+      sender: { id: payload.sender.id, phone, name: name || payload.sender.name },
       chat: payload.chat,
       reply_to: payload.reply_to,
       relates_to: payload.relates_to,
@@ -89,8 +109,11 @@ export function createPayloads(options: PayloadsOptions): Payloads {
   }
 
   return {
-    of: async (event, mayInline) =>
-      isMessageEvent(event.payload) ? messagePayload(event, event.payload, mayInline) : event.payload,
+    async of(event, mayInline, senders = new Map()) {
+      const payload = JSON.parse(event.payload) as StoredEvent
+      if (!isMessageEvent(payload)) return event.payload
+      return JSON.stringify(await messagePayload(event, payload, mayInline, senders))
+    },
   }
 }
 

@@ -16,12 +16,15 @@ import { sqlStatement, statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
 import type { LaneClaim, LaneQueue } from '../../runtime/lane-worker.ts'
 import { openDeliveryLane } from '../events/event-repository.ts'
+import type { StoredEventRow } from '../events/events.ts'
 import { usableTokenOf } from '../tenants/usable-token-repository.ts'
 import { type DeliverySettlement, type HealthNote, recordAttempt, writeHealth } from './outcome-repository.ts'
 
-export interface ClaimedDelivery {
-  delivery: Delivery
-  event: InboxEvent
+/** A delivery with its event. */
+export interface ClaimedDelivery
+  extends StoredEventRow,
+    Pick<Delivery, 'seq' | 'id' | 'attempts' | 'forgiven'>,
+    Pick<InboxEvent, 'name' | 'receivedAt'> {
   /** The endpoint has refused a try because of the body's size (413). */
   wasTooLarge: boolean
 }
@@ -63,7 +66,7 @@ export interface DeliveryQueue extends LaneQueue<ClaimedDeliveries> {
    */
   settle(
     claimed: ClaimedDeliveries,
-    delivery: Delivery,
+    delivery: ClaimedDelivery,
     settlement: DeliverySettlement,
     health: HealthNote | null,
     now: number,
@@ -145,7 +148,21 @@ const wasTooLarge =
   )
 const waiting = statement(orm =>
   orm
-    .select({ delivery: deliveries, event: inboxEvents, wasTooLarge })
+    .select({
+      seq: deliveries.seq,
+      id: deliveries.id,
+      attempts: deliveries.attempts,
+      forgiven: deliveries.forgiven,
+      identityId: deliveries.identityId,
+      eventId: inboxEvents.eventId,
+      name: inboxEvents.name,
+      deviceRowId: inboxEvents.deviceRowId,
+      senderUserId: inboxEvents.senderUserId,
+      mediaId: inboxEvents.mediaId,
+      payload: sql<string>`${inboxEvents.payload}`,
+      receivedAt: inboxEvents.receivedAt,
+      wasTooLarge,
+    })
     .from(deliveries)
     .innerJoin(inboxEvents, eq(inboxEvents.seq, deliveries.inboxSeq))
     .where(and(eq(deliveries.lane, textParam('lane')), sql`${deliveries.status} = 'pending'`))

@@ -1,7 +1,6 @@
 /** Ids of the feed's events: stable, of one identity, and silent about how many others there are. */
 import { expect, test } from 'bun:test'
-import { createCursors } from '../../../src/modules/events/cursor.ts'
-import { createStoredCursors } from '../../../src/modules/events/cursor-key.ts'
+import { createCursors, createStoredCursors } from '../../../src/modules/events/cursor.ts'
 
 const cursors = createCursors(Buffer.alloc(16, 7))
 

@@ -2,7 +2,6 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { connect } from 'node:net'
 import { GatewayError } from '../../../src/domain/errors.ts'
-import type { WebhookPayload } from '../../../src/domain/events.ts'
 import { createEventStream } from '../../../src/http/routes/events/event-stream.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { type EventReader, openEvents } from '../../support/event-source.ts'
@@ -29,13 +28,11 @@ beforeEach(() => {
   const filling = 'x'.repeat(512 * 1024)
   feed = testFeed({
     ...scene,
-    payloads: {
-      of: async ({ payload }) => {
-        const { message } = payload as { message: string }
-        if (message === 'file' && !isFileThere) throw new GatewayError('homeserver_unavailable', 'not now')
-        loaded += 1
-        return (message === 'large' ? { ...payload, filling } : payload) as WebhookPayload
-      },
+    payloads: async payload => {
+      const { message } = payload as { message: string }
+      if (message === 'file' && !isFileThere) throw new GatewayError('homeserver_unavailable', 'not now')
+      loaded += 1
+      return message === 'large' ? { ...payload, filling } : payload
     },
   })
   server = Bun.serve({

@@ -3,10 +3,10 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { eq } from 'drizzle-orm'
 import { identities, inboxEvents, settings } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
-import type { StoredEvent, WebhookPayload } from '../../../src/domain/events.ts'
+import type { StoredEvent } from '../../../src/domain/events.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
+import type { FeedPage, FeedRequest } from '../../../src/modules/events/events.ts'
 import { createFeedRepository } from '../../../src/modules/events/feed-repository.ts'
-import type { FeedPage, FeedRequest } from '../../../src/modules/events/feed-types.ts'
 import { createStatusWriter } from '../../../src/modules/sending/status-repository.ts'
 import { insertDevice, insertIdentity } from '../../support/rows.ts'
 import { testFeed } from '../../support/test-feed.ts'
@@ -282,12 +282,12 @@ describe('a file that cannot be fetched now', () => {
   let isThere: boolean
   beforeEach(async () => {
     isThere = false
-    const of = async ({ payload }: { payload: unknown }) => {
-      if (!isThere && (payload as { message: string }).message === 'file')
+    const payloads = async (payload: StoredEvent) => {
+      if (!isThere && 'message' in payload && payload.message === 'file')
         throw new GatewayError('homeserver_unavailable', 'not now')
-      return payload as WebhookPayload
+      return payload
     }
-    feed = testFeed({ ...scene, payloads: { of } })
+    feed = testFeed({ ...scene, payloads })
     for (const text of ['1', 'file', '3']) await scene.happens(text)
   })
 
@@ -307,7 +307,7 @@ test.each([
   const content = 'x'.repeat(KiB * 1024)
   feed = testFeed({
     ...scene,
-    payloads: { of: async ({ payload }) => ({ ...payload, media: { content } }) as WebhookPayload },
+    payloads: async payload => ({ ...payload, media: { content } }),
   })
   for (let index = 0; index < 5; index++) await scene.happens(`${index}`)
   expect(texts(await read())).toEqual(expected)

@@ -9,11 +9,9 @@ import {
   webhooks,
 } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
-import type { WebhookPayload } from '../../../src/domain/events.ts'
-import type { Payloads } from '../../../src/modules/events/feed-types.ts'
 import type { WebhookAnswer } from '../../../src/webhooks/client.ts'
 import { insertIdentity, insertToken } from '../../support/rows.ts'
-import { OK, refused } from '../../support/test-webhooks.ts'
+import { asStored, OK, type PayloadMaker, refused } from '../../support/test-webhooks.ts'
 import { WebhookScene } from '../../support/webhook-scene.ts'
 
 let scene: WebhookScene
@@ -64,11 +62,9 @@ describe('while nothing can be stored', () => {
     let isFull = true
     scene.event('1')
     scene.start({
-      payloads: {
-        of: async ({ payload }) => {
-          if (isFull) throw new GatewayError('storage_full', 'no space')
-          return { ...payload, is_contact: false, media: null } as WebhookPayload
-        },
+      payloads: async payload => {
+        if (isFull) throw new GatewayError('storage_full', 'no space')
+        return asStored(payload)
       },
     })
     await scene.pass(60_000, 60)
@@ -314,11 +310,9 @@ describe('while an endpoint takes nothing', () => {
 })
 
 test('an endpoint that finds the body too large is told of the file by its address from then on', async () => {
-  const withFile: Payloads = {
-    async of({ payload }, mayInline) {
-      const isInline = (await mayInline?.(3)) ?? true
-      return { ...payload, is_contact: false, media: { content: isInline ? 'YWJj' : null } } as WebhookPayload
-    },
+  const withFile: PayloadMaker = async (payload, mayInline) => {
+    const isInline = (await mayInline?.(3)) ?? true
+    return { ...payload, media: { content: isInline ? 'YWJj' : null } }
   }
   const contents = () =>
     scene.side.tries.map(({ payload }) => (payload.media as { content: unknown }).content)
@@ -333,11 +327,9 @@ test('an endpoint that finds the body too large is told of the file by its addre
 })
 
 test('while another still gets the file itself', async () => {
-  const withFile: Payloads = {
-    async of({ payload }, mayInline) {
-      const content = (await mayInline?.(3)) ? 'YWJj' : null
-      return { ...payload, is_contact: false, media: { content } } as WebhookPayload
-    },
+  const withFile: PayloadMaker = async (payload, mayInline) => {
+    const content = (await mayInline?.(3)) ? 'YWJj' : null
+    return { ...payload, media: { content } }
   }
   const gate = Promise.withResolvers<WebhookAnswer>()
   scene.hook(2)
@@ -356,12 +348,10 @@ test('an event’s body is made once for all webhooks that get it, and signed fo
   const gate = Promise.withResolvers<WebhookAnswer>()
   scene.side.endpoint.answer = () => gate.promise
   scene.start({
-    payloads: {
-      async of({ payload }, mayInline) {
-        made++
-        await mayInline?.(3 * 1024 * 1024)
-        return { ...payload, is_contact: false, media: null } as WebhookPayload
-      },
+    async payloads(payload, mayInline) {
+      made++
+      await mayInline?.(3 * 1024 * 1024)
+      return asStored(payload)
     },
   })
   for (let file = 0; file < 4; file++) await scene.happens(`file ${file}`, { roomId: `!${file}:s` })
@@ -526,11 +516,9 @@ describe('what is not on the wire when a change is answered', () => {
     const file = Promise.withResolvers<void>()
     scene.event('1')
     scene.start({
-      payloads: {
-        async of({ payload }) {
-          await file.promise
-          return { ...payload, is_contact: false, media: null } as WebhookPayload
-        },
+      async payloads(payload) {
+        await file.promise
+        return asStored(payload)
       },
     })
     await scene.idle()
@@ -597,12 +585,10 @@ test('however many endpoints of an identity hang, those of another are told at o
 describe('files in deliveries under way', () => {
   const FILE_BYTES = 4 * 1024 * 1024
   /** Messages that begin with "file" come with one, which takes memory while it is delivered. */
-  const withFiles: Payloads = {
-    async of({ payload }, mayInline) {
-      const { message } = payload as unknown as { message: string }
-      if (message.startsWith('file')) await mayInline?.(FILE_BYTES)
-      return { ...payload, is_contact: false, media: null } as WebhookPayload
-    },
+  const withFiles: PayloadMaker = async (payload, mayInline) => {
+    const { message } = payload as unknown as { message: string }
+    if (message.startsWith('file')) await mayInline?.(FILE_BYTES)
+    return asStored(payload)
   }
   const filesUnderWay = () => scene.texts().filter(text => text === 'file').length
 
@@ -642,12 +628,10 @@ describe('files in deliveries under way', () => {
     for (let room = 0; room < 12; room++) scene.event('file', { roomId: `!${room}:s` })
     scene.start({
       concurrencyPerEndpoint: 100,
-      payloads: {
-        async of(event, mayInline) {
-          const payload = await withFiles.of(event, mayInline)
-          await read.promise
-          return payload
-        },
+      async payloads(payload, mayInline) {
+        const made = await withFiles(payload, mayInline)
+        await read.promise
+        return made
       },
     })
     await scene.idle()

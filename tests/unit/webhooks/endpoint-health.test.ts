@@ -165,10 +165,8 @@ describe('another URL', () => {
 test('what goes wrong on our side is not the endpoint’s fault', async () => {
   scene.start({
     disableAfterMs: DAY,
-    payloads: {
-      of: async () => {
-        throw new GatewayError('homeserver_unavailable', 'the file cannot be fetched')
-      },
+    payloads: async () => {
+      throw new GatewayError('homeserver_unavailable', 'the file cannot be fetched')
     },
   })
   await scene.happens('1')

@@ -1,22 +1,27 @@
 /** The body of a delivery when the file that came with the message can't be had. */
 import { afterEach, beforeEach, expect, test } from 'bun:test'
-import type { Device, InboxEvent, Media } from '../../../src/db/schema/index.ts'
+import type { Device, Media } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import type { Contact } from '../../../src/modules/chats/people-repository.ts'
+import type { Senders, StoredEventRow } from '../../../src/modules/events/events.ts'
 import { createPayloads } from '../../../src/modules/webhooks/payload.ts'
 import { type TempDir, tempDir } from '../../support/temp-dir.ts'
 
-const EVENT = {
+const STORED = {
+  event: 'message.received',
+  kind: 'message',
+  message: 'look',
+  sender: { phone: null },
+  media: { name: 'a.png' },
+}
+const EVENT: StoredEventRow = {
+  identityId: 'id_1',
+  eventId: '$1',
+  senderUserId: '@a:s',
   mediaId: 'file_1',
   deviceRowId: 'dev_1',
-  payload: {
-    event: 'message.received',
-    kind: 'message',
-    message: 'look',
-    sender: { phone: null },
-    media: { name: 'a.png' },
-  },
-} as unknown as InboxEvent
+  payload: JSON.stringify(STORED),
+}
 const FILE = { sizeBytes: 3, width: 1, height: 1, blurHash: '' } as Media
 
 let folder: TempDir
@@ -25,17 +30,22 @@ beforeEach(() => {
 })
 afterEach(() => folder[Symbol.dispose]())
 
-const payloads = (fetchIncoming: () => Promise<Media>, phone: string | null = null) =>
-  createPayloads({
+function payloads(
+  fetchIncoming: () => Promise<Media>,
+  phoneOf: (userId: string) => Promise<string | null> = async () => null,
+) {
+  const made = createPayloads({
     devices: { get: async () => ({}) as Device },
     contacts: {
       lookUp: async (_device, _userId, known) => (known ? ({ phone: 'of the book' } as Contact) : null),
     },
-    phones: { of: async () => phone },
+    phones: { of: (_device, userId) => phoneOf(userId) },
     media: { fetchIncoming, signedPath: id => `/${id}`, pathOf: id => folder.file(id) },
     publicUrl: () => 'http://here',
     inlineMaxBytes: 10,
   })
+  return { of: async (...event: Parameters<typeof made.of>) => JSON.parse(await made.of(...event)) }
+}
 
 test('the file stands in it', async () => {
   await Bun.write(folder.file('file_1'), 'abc')
@@ -44,7 +54,10 @@ test('the file stands in it', async () => {
 })
 
 test('a sender whose number became known since the event has it, and is a contact by it', async () => {
-  const of = payloads(async () => FILE, '237611111')
+  const of = payloads(
+    async () => FILE,
+    async () => '237611111',
+  )
   expect(await of.of(EVENT)).toMatchObject({ is_contact: true, sender: { phone: '237611111' } })
   expect(await payloads(async () => FILE).of(EVENT)).toMatchObject({
     is_contact: false,
@@ -52,10 +65,26 @@ test('a sender whose number became known since the event has it, and is a contac
   })
 })
 
+test('payloads made together look each sender up once', async () => {
+  const lookedUp: string[] = []
+  const phones = async (userId: string) => {
+    lookedUp.push(userId)
+    return '237611111'
+  }
+  const { of } = payloads(async () => FILE, phones)
+  const senders: Senders = new Map()
+  const second = { ...EVENT, senderUserId: '@b:s' }
+  for (const event of [EVENT, second, EVENT, second])
+    expect(await of(event, undefined, senders)).toMatchObject({ sender: { phone: '237611111' } })
+  expect(lookedUp).toEqual(['@a:s', '@b:s'])
+  await of(EVENT)
+  expect(lookedUp).toEqual(['@a:s', '@b:s', '@a:s'])
+})
+
 test('that a reaction was taken back stands in it, and of nothing else', async () => {
   const of = payloads(async () => FILE)
-  const reaction = { ...EVENT.payload, event: 'message.reaction', removed: true }
-  expect(await of.of({ ...EVENT, payload: reaction } as InboxEvent)).toMatchObject({ removed: true })
+  const payload = JSON.stringify({ ...STORED, event: 'message.reaction', removed: true })
+  expect(await of.of({ ...EVENT, payload })).toMatchObject({ removed: true })
   expect(await of.of(EVENT)).not.toHaveProperty('removed')
 })
 

@@ -117,7 +117,7 @@ describe('a lane', () => {
     const queue = createDeliveryQueue(scene.db)
     scene.event('1')
     const [held] = (await claim(queue)) as [ClaimedDeliveries]
-    const { delivery } = held.deliveries[0] as ClaimedDelivery
+    const delivery = held.deliveries[0] as ClaimedDelivery
     scene.db.orm
       .update(deliveryLanes)
       .set({ lane: `id_1/1/aside/${delivery.id}` })

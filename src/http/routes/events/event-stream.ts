@@ -6,7 +6,7 @@
 import { GatewayError } from '../../../domain/errors.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import type { Logger } from '../../../lib/logger.ts'
-import type { FeedEvent, FeedReader } from '../../../modules/events/feed-types.ts'
+import type { FeedEvent, FeedReader } from '../../../modules/events/events.ts'
 
 export interface EventStreamOptions {
   reader: FeedReader

@@ -3,7 +3,7 @@
  * reader's until then: clients that ask for pages and don't read them use up the identity's
  * readers, not the gateway's memory.
  */
-import type { FeedEvent, FeedPage } from '../../../modules/events/feed-types.ts'
+import type { FeedEvent, FeedPage } from '../../../modules/events/events.ts'
 import { jsonResponse, PIECE_SIZE, pulled } from '../../json-body.ts'
 
 export interface PageResponseOptions {
