@@ -131,11 +131,6 @@ CREATE TABLE delivery_lanes (
 
 CREATE INDEX delivery_lanes_due ON delivery_lanes (endpoint,due_at);
 
-CREATE TABLE device_paces (
-  device_row_id text PRIMARY KEY NOT NULL,
-  rest_at integer NOT NULL
-) WITHOUT ROWID;
-
 CREATE TABLE devices (
   id text PRIMARY KEY NOT NULL,
   identity_id text NOT NULL,
@@ -150,22 +145,13 @@ CREATE TABLE devices (
   state_since integer NOT NULL,
   linked_at integer NOT NULL,
   created_at integer NOT NULL,
-  updated_at integer NOT NULL, receives_from integer, removed_at integer, void_through integer,
+  updated_at integer NOT NULL, receives_from integer, removed_at integer, discarded_through integer,
   FOREIGN KEY (identity_id) REFERENCES identities(id) ON UPDATE no action ON DELETE no action
 ) WITHOUT ROWID;
 
 CREATE UNIQUE INDEX devices_login ON devices (identity_id,platform,login_id);
 
 CREATE INDEX devices_platform ON devices (platform, identity_id) WHERE removed_at is null;
-
-CREATE TABLE early_statuses (
-  event_id text NOT NULL,
-  sender text NOT NULL,
-  status text NOT NULL,
-  reason text,
-  received_at integer NOT NULL,
-  PRIMARY KEY(event_id, sender, status)
-) WITHOUT ROWID;
 
 CREATE TABLE ghost_phones (
   matrix_user_id text NOT NULL,
@@ -514,15 +500,35 @@ CREATE INDEX messages_unread ON messages (room_id,seq) WHERE status in ('submitt
 
 CREATE INDEX messages_waiting ON messages (lane,seq) WHERE status in ('queued', 'sending');
 
+CREATE TABLE outbox_devices (
+  device_row_id text PRIMARY KEY NOT NULL,
+  due_at integer NOT NULL,
+  next_send_at integer NOT NULL
+) WITHOUT ROWID;
+
+CREATE INDEX outbox_devices_due ON outbox_devices (due_at);
+
 CREATE TABLE outbox_lanes (
   lane text PRIMARY KEY NOT NULL,
   device_row_id text NOT NULL,
   due_at integer NOT NULL,
-  lease_id text,
-  has_slot integer NOT NULL
-) WITHOUT ROWID;
+  lease_id text) WITHOUT ROWID;
 
-CREATE INDEX outbox_lanes_due ON outbox_lanes (due_at);
+CREATE INDEX outbox_lanes_due ON outbox_lanes (device_row_id,due_at);
+
+CREATE TRIGGER outbox_lanes_opened AFTER INSERT ON outbox_lanes
+BEGIN
+  INSERT INTO outbox_devices (device_row_id, due_at, next_send_at) VALUES (new.device_row_id, new.due_at, 0)
+    ON CONFLICT (device_row_id) DO UPDATE SET due_at = max(excluded.due_at, next_send_at)
+    WHERE max(excluded.due_at, next_send_at) < due_at;
+END;
+
+CREATE TRIGGER outbox_lanes_waiting AFTER UPDATE OF due_at ON outbox_lanes WHEN new.lease_id IS NULL
+BEGIN
+  INSERT INTO outbox_devices (device_row_id, due_at, next_send_at) VALUES (new.device_row_id, new.due_at, 0)
+    ON CONFLICT (device_row_id) DO UPDATE SET due_at = max(excluded.due_at, next_send_at)
+    WHERE max(excluded.due_at, next_send_at) < due_at;
+END;
 
 CREATE TABLE profiles (
   matrix_user_id text PRIMARY KEY NOT NULL,
@@ -741,6 +747,15 @@ CREATE INDEX tokens_credential ON tokens (credential_id,created_at,identity_id,i
 CREATE INDEX tokens_identity ON tokens (identity_id);
 
 CREATE UNIQUE INDEX tokens_token_hash_unique ON tokens (token_hash);
+
+CREATE TABLE "unmatched_statuses" (
+  event_id text NOT NULL,
+  sender text NOT NULL,
+  status text NOT NULL,
+  reason text,
+  received_at integer NOT NULL,
+  PRIMARY KEY(event_id, sender, status)
+) WITHOUT ROWID;
 
 CREATE TABLE webhooks (
   identity_id text NOT NULL,

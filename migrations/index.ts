@@ -57,6 +57,8 @@ import plannerStatisticsDown from './0028_planner_statistics.down.sql' with { ty
 import plannerStatisticsUp from './0028_planner_statistics.up.sql' with { type: 'text' }
 import sparseLookupsDown from './0029_sparse_lookups.down.sql' with { type: 'text' }
 import sparseLookupsUp from './0029_sparse_lookups.up.sql' with { type: 'text' }
+import devicePaceDown from './0030_device_pace.down.sql' with { type: 'text' }
+import devicePaceUp from './0030_device_pace.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -96,4 +98,5 @@ export const migrations: readonly Migration[] = [
   { version: 27, name: 'waiting_captions', up: waitingCaptionsUp, down: waitingCaptionsDown },
   { version: 28, name: 'planner_statistics', up: plannerStatisticsUp, down: plannerStatisticsDown },
   { version: 29, name: 'sparse_lookups', up: sparseLookupsUp, down: sparseLookupsDown },
+  { version: 30, name: 'device_pace', up: devicePaceUp, down: devicePaceDown },
 ]

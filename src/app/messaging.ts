@@ -21,9 +21,7 @@ import { createOutboxQueue } from '../modules/sending/queue-repository.ts'
 import { createRecipientRepository } from '../modules/sending/recipient-repository.ts'
 import { createRecipients } from '../modules/sending/recipients.ts'
 import { createMessages } from '../modules/sending/sending.ts'
-import { createSlotReturns } from '../modules/sending/slot-repository.ts'
 import { createStatusWriter } from '../modules/sending/status-repository.ts'
-import { createUnusedSlots } from '../modules/sending/unused-slots.ts'
 import { createSettingsRepository } from '../modules/tenants/settings-repository.ts'
 import { createUpkeep } from '../modules/upkeep/index.ts'
 import type { OtherRows } from '../modules/upkeep/retention.ts'
@@ -77,8 +75,7 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
 
   const statuses = createStatusWriter(observer, backlog)
   const paceOf = createPaces(config, sandbox)
-  const unusedSlots = createUnusedSlots({ slots: createSlotReturns(db), paceOf, clock })
-  const endings = createMessageEndings(db, statuses, observer, unusedSlots.note)
+  const endings = createMessageEndings(db, statuses, observer)
   const replies = createReplyTargets(db)
   const people = createRecipientRepository(db)
   const recipients = createRecipients({ rooms: people, chats, devices, bridges, phones, clock })
@@ -144,13 +141,7 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
     receiving,
     messages,
     feed,
-    workers: [
-      outbox.worker,
-      ...webhookServices.workers,
-      ...receivingModule.workers,
-      unusedSlots.worker,
-      ...upkeep,
-    ],
+    workers: [outbox.worker, ...webhookServices.workers, ...receivingModule.workers, ...upkeep],
     /** Removes files that no row speaks of. @returns the worker that goes on with it */
     sweepMedia: () => sweepMedia({ dir: config.data.mediaDir, repository: mediaRepository, logger }),
   }

@@ -14,7 +14,6 @@ import { createRecipientRepository } from '../../src/modules/sending/recipient-r
 import { createRecipients } from '../../src/modules/sending/recipients.ts'
 import type { SendRequest } from '../../src/modules/sending/sending.ts'
 import { createMessages, type MessagesOptions } from '../../src/modules/sending/sending.ts'
-import { createSlotReturns } from '../../src/modules/sending/slot-repository.ts'
 import { createStatusWriter } from '../../src/modules/sending/status-repository.ts'
 import { ManualClock } from './manual-clock.ts'
 import { phonesOn } from './phones.ts'
@@ -22,12 +21,7 @@ import { phonesOn } from './phones.ts'
 export type MessageStore = ReturnType<typeof messageStore>
 
 /** The message store, composed as the app does. */
-export function messageStore(
-  db: Db,
-  observer?: Pick<Observer, 'messageSettled'>,
-  backlog?: Backlog,
-  onEnded?: (deviceRowId: string) => void,
-) {
+export function messageStore(db: Db, observer?: Pick<Observer, 'messageSettled'>, backlog?: Backlog) {
   const statuses = createStatusWriter(observer, backlog)
   const people = createRecipientRepository(db)
   return {
@@ -35,7 +29,7 @@ export function messageStore(
     waiting: createWaitingMessages(db),
     people,
     queue: createOutboxQueue(db, statuses),
-    endings: createMessageEndings(db, statuses, observer, onEnded),
+    endings: createMessageEndings(db, statuses, observer),
     replies: createReplyTargets(db),
     phones: phonesOn(db),
     recipients: createRecipients({
@@ -46,7 +40,6 @@ export function messageStore(
       phones: phonesOn(db),
       clock: new ManualClock(),
     }),
-    slots: createSlotReturns(db),
   }
 }
 

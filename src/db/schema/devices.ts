@@ -30,7 +30,7 @@ export const devices = sqliteTable(
     /** When the API deleted it; null while listed. The row stays in case it is linked again. */
     removedAt: integer('removed_at'),
     /** Messages up to this `seq` waited at deletion and are never sent; null when none did. */
-    voidThrough: integer('void_through'),
+    discardedThrough: integer('discarded_through'),
     ...timestamps,
   },
   table => [

@@ -16,10 +16,24 @@ export const outboxLanes = sqliteTable(
     dueAt: integer('due_at').notNull(),
     /** Holder of the lease; null when free. */
     leaseId: text('lease_id'),
-    /** True if `dueAt` is a slot of the device's pace, assigned to this lane. */
-    hasSlot: integer('has_slot', { mode: 'boolean' }).notNull(),
   },
-  table => [index('outbox_lanes_due').on(table.dueAt)],
+  table => [index('outbox_lanes_due').on(table.deviceRowId, table.dueAt)],
+)
+
+/**
+ * Devices with lanes, and how far their pace has come. Triggers make a device due no later than the
+ * first of its lanes; who looks at it puts it off again.
+ */
+export const outboxDevices = sqliteTable(
+  'outbox_devices',
+  {
+    deviceRowId: text('device_row_id').primaryKey(),
+    /** When to look for a lane that may be tried. */
+    dueAt: integer('due_at').notNull(),
+    /** When its pace lets it send next. */
+    nextSendAt: integer('next_send_at').notNull(),
+  },
+  table => [index('outbox_devices_due').on(table.dueAt)],
 )
 
 export const deliveryLanes = sqliteTable(
@@ -35,9 +49,3 @@ export const deliveryLanes = sqliteTable(
   },
   table => [index('delivery_lanes_due').on(table.endpoint, table.dueAt)],
 )
-
-/** A device's sending pace (generic cell rate algorithm): when all slots given so far are over. */
-export const devicePaces = sqliteTable('device_paces', {
-  deviceRowId: text('device_row_id').primaryKey(),
-  restAt: integer('rest_at').notNull(),
-})

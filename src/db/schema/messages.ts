@@ -63,8 +63,8 @@ export const messages = sqliteTable(
 export type Message = typeof messages.$inferSelect
 
 /** Statuses that arrive before the send is recorded: the homeserver can beat our own commit. */
-export const earlyStatuses = sqliteTable(
-  'early_statuses',
+export const unmatchedStatuses = sqliteTable(
+  'unmatched_statuses',
   {
     eventId: text('event_id').notNull(),
     /** Who reported it; empty for a read receipt. */
@@ -76,4 +76,4 @@ export const earlyStatuses = sqliteTable(
   table => [primaryKey({ columns: [table.eventId, table.sender, table.status] })],
 )
 
-export type EarlyStatus = typeof earlyStatuses.$inferSelect
+export type UnmatchedStatus = typeof unmatchedStatuses.$inferSelect

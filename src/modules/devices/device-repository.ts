@@ -134,9 +134,9 @@ export function createDeviceRepository(db: Pick<Db, 'read' | 'write'>) {
     /** Messages that wait for devices of the identity are never sent. */
     voidQueues: (identityId: string, now: number) =>
       db.write(async tx => {
-        const voidThrough = await newestSeq(tx)
+        const discardedThrough = await newestSeq(tx)
         const ofIdentity = eq(devices.identityId, identityId)
-        await tx.run(orm => orm.update(devices).set({ voidThrough, updatedAt: now }).where(ofIdentity))
+        await tx.run(orm => orm.update(devices).set({ discardedThrough, updatedAt: now }).where(ofIdentity))
         tx.emit('devices-voided')
       }),
 
@@ -201,7 +201,7 @@ async function relinked(tx: Tx, known: Device, login: LoginSnapshot, now: number
   const awaited = await awaitedSince(tx, known)
   if (removedAt === null) return { linkedAt: now, receivesFrom: receivesAfterRelink(known, now) }
   const receivesFrom = receivesAfterLink(awaited, removedAt, now)
-  return { linkedAt: now, receivesFrom, removedAt: null, voidThrough: await newestSeq(tx) }
+  return { linkedAt: now, receivesFrom, removedAt: null, discardedThrough: await newestSeq(tx) }
 }
 
 /** Is no longer awaited then. @returns since when a login was, null when it wasn't */

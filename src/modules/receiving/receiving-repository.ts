@@ -5,12 +5,12 @@ import {
   appserviceTransactions,
   type Chat,
   chats,
-  earlyStatuses,
   heldEvents,
   identities,
   inboxEvents,
   media,
   profiles,
+  unmatchedStatuses,
 } from '../../db/schema/index.ts'
 import { statement } from '../../db/statement.ts'
 import type { Reader, Tx } from '../../db/transaction.ts'
@@ -78,7 +78,7 @@ const forgetTransactions = statement(orm =>
   orm.delete(appserviceTransactions).where(sql`${appserviceTransactions.receivedAt} < ${param('before')}`),
 )
 const forgetStatuses = statement(orm =>
-  orm.delete(earlyStatuses).where(sql`${earlyStatuses.receivedAt} < ${param('before')}`),
+  orm.delete(unmatchedStatuses).where(sql`${unmatchedStatuses.receivedAt} < ${param('before')}`),
 )
 
 export type ReceivingRepository = ReturnType<typeof createReceivingRepository>

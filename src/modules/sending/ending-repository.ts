@@ -90,16 +90,16 @@ const queues = statement(orm =>
     .select({ deviceRowId: devices.id })
     .from(devices)
     .where(
-      sql`${devices.voidThrough} is not null or (${devices.removedAt} is not null and exists (select 1 from outbox_lanes
+      sql`${devices.discardedThrough} is not null or (${devices.removedAt} is not null and exists (select 1 from outbox_lanes
         where lane >= ${devices.id} || '/' and lane < ${devices.id} || '0'))`,
     ),
 )
-const voidThrough = statement(orm =>
+const discardedThrough = statement(orm =>
   orm
     .select({
       seq: sql<
         number | null
-      >`case when ${devices.removedAt} is null then ${devices.voidThrough} else ${Number.MAX_SAFE_INTEGER} end`,
+      >`case when ${devices.removedAt} is null then ${devices.discardedThrough} else ${Number.MAX_SAFE_INTEGER} end`,
     })
     .from(devices)
     .where(eq(devices.id, sql.placeholder('deviceRowId'))),
@@ -116,33 +116,27 @@ const voided = statement(orm =>
     )
     .limit(limitParam('limit')),
 )
-// One that holds a slot stays until that is given back.
 const closeLane = statement(orm =>
   orm.delete(outboxLanes).where(
-    sql`${outboxLanes.lane} = ${sql.placeholder('lane')} and ${outboxLanes.leaseId} is null and ${outboxLanes.hasSlot} = 0 and not exists (select 1 from messages
+    sql`${outboxLanes.lane} = ${sql.placeholder('lane')} and ${outboxLanes.leaseId} is null and not exists (select 1 from messages
         where messages.lane = outbox_lanes.lane and messages.status in ('queued', 'sending'))`,
   ),
 )
 const clearMark = statement(orm =>
   orm
     .update(devices)
-    .set({ voidThrough: null })
+    .set({ discardedThrough: null })
     .where(
-      sql`${devices.id} = ${sql.placeholder('deviceRowId')} and ${devices.voidThrough} is not null and not exists (select 1 from messages
-        where ${isLaneOfDevice(messages.lane)} and messages.status in ('queued', 'sending') and messages.seq <= devices.void_through)`,
+      sql`${devices.id} = ${sql.placeholder('deviceRowId')} and ${devices.discardedThrough} is not null and not exists (select 1 from messages
+        where ${isLaneOfDevice(messages.lane)} and messages.status in ('queued', 'sending') and messages.seq <= devices.discarded_through)`,
     ),
 )
 const removeFile = statement(orm => orm.delete(media).where(eq(media.id, sql.placeholder('mediaId'))))
 
-/**
- * @param onEnded is called with the device of a message that waits no more and wasn't tried: it may
- * leave a slot that nobody uses
- */
 export function createMessageEndings(
   db: Pick<Db, 'read' | 'write'>,
   statuses: Pick<StatusWriter, 'ended' | 'stayedSilent'>,
   observer?: Pick<Observer, 'messageSettled'>,
-  onEnded?: (deviceRowId: string) => void,
 ): MessageEndings {
   async function failAll(
     tx: Tx,
@@ -163,10 +157,7 @@ export function createMessageEndings(
   function noteEnded(tx: Tx, message: Message, status: 'failed' | 'cancelled', now: number): void {
     const { id, deviceRowId, createdAt } = message
     const outcome = { messageId: id, deviceRowId, status, ageMs: now - createdAt }
-    tx.afterCommit(() => {
-      observer?.messageSettled(outcome)
-      onEnded?.(deviceRowId)
-    })
+    tx.afterCommit(() => observer?.messageSettled(outcome))
   }
 
   return {
@@ -194,7 +185,7 @@ export function createMessageEndings(
 
     failVoid: (deviceRowId, limit, now) =>
       db.write(async tx => {
-        const through = (await tx.get(voidThrough, { deviceRowId }))?.seq ?? 0
+        const through = (await tx.get(discardedThrough, { deviceRowId }))?.seq ?? 0
         const ofDevice = lanesOf(deviceRowId)
         const found = await tx.all(voided, { ...ofDevice, through, limit })
         const ended = await failAll(tx, found, () => VOID_REASON, now)
@@ -238,7 +229,7 @@ export const VOID_REASON = 'the device was deleted'
 /** @param device as it is now: it may have been linked again. Null: it is gone */
 export function isVoid(
   { seq }: Pick<Message, 'seq'>,
-  device: Pick<Device, 'removedAt' | 'voidThrough'> | null,
+  device: Pick<Device, 'removedAt' | 'discardedThrough'> | null,
 ): boolean {
-  return device === null || device.removedAt !== null || seq <= (device.voidThrough ?? 0)
+  return device === null || device.removedAt !== null || seq <= (device.discardedThrough ?? 0)
 }

@@ -5,44 +5,82 @@
 import { eq, type SQL, sql } from 'drizzle-orm'
 import type { SQLiteColumn } from 'drizzle-orm/sqlite-core'
 import type { Db } from '../../db/open.ts'
-import { devicePaces, devices, type Message, messages, outboxLanes } from '../../db/schema/index.ts'
-import { limitParam, numberParam, textParam } from '../../db/stable-params.ts'
-import { statement } from '../../db/statement.ts'
+import { devices, type Message, messages, outboxDevices, outboxLanes } from '../../db/schema/index.ts'
+import { numberParam, textParam } from '../../db/stable-params.ts'
+import { sqlStatement, statement } from '../../db/statement.ts'
 import type { Reader, Tx } from '../../db/transaction.ts'
 import { backoffMs } from '../../lib/backoff.ts'
 
 export interface WaitingMessages {
   /** How many messages wait to be sent, by identity. */
   countByIdentity(): Promise<Map<string, number>>
-  /** What waits for a device, by lane: at most a few thousand lanes, beyond which an estimate is too early. */
-  deviceQueue(deviceRowId: string): Promise<DeviceQueue>
-  /** How many messages wait before each of these in its lane, by `seq`. */
-  placesInLane(queued: readonly Pick<Message, 'seq' | 'lane'>[]): Promise<Map<number, number>>
+  /** @returns when the device may send next, and the turns of those messages that wait in a lane */
+  turns(
+    deviceRowId: string,
+    queued: readonly QueuedMessage[],
+    now: number,
+  ): Promise<{ nextSendAt: number; turns: Turn[] }>
 }
 
-export interface DeviceQueue {
-  /** As in `nextSlot`. */
-  restAt: number
-  lanes: readonly QueuedLane[]
-  /** False: there are more lanes than these. */
-  isWhole: boolean
+export type QueuedMessage = Pick<Message, 'seq' | 'lane'>
+
+/** How far a queued message is from being sent. */
+export interface Turn {
+  seq: number
+  /** When its lane may be tried; null while a message of the lane is being sent. */
+  dueAt: number | null
+  /** Messages that its device sends before it, as lanes send in turn; null beyond a few thousand lanes. */
+  before: number | null
 }
 
-/** A lane of a device, as far as its turns depend on it. */
-export interface QueuedLane {
+/** A lane's place in the line of its device. */
+interface LanePlace {
   lane: string
-  /** Messages that are queued or being sent. */
-  waiting: number
   dueAt: number
-  /** Whether `dueAt` is a slot that was given to it. */
-  hasSlot: boolean
-  /** Whether its first message is being sent just now. */
-  leased: boolean
 }
 
-/** Of a device, to tell when a message is due. */
-const MAX_LANES_LOOKED_AT = 5_000
+interface LanesOfLength {
+  lane: string | null
+  lanes: number
+  messages: number
+  dueAt: number | null
+}
 
+export type Resent = Pick<Message, 'seq' | 'lane' | 'deviceRowId' | 'resends'>
+
+/** Where an estimate is too early. */
+const MAX_LANES_LOOKED_AT = 5_000
+/** With a device that is connected; while it isn't, its messages wait without being counted. */
+const MAX_RESENDS = 8
+const RETRY = { baseMs: 2_000, capMs: 300_000 }
+
+const param = sql.placeholder
+
+const insertLane = statement(orm =>
+  orm
+    .insert(outboxLanes)
+    .values({
+      lane: param('lane'),
+      deviceRowId: param('deviceRowId'),
+      dueAt: param('dueAt'),
+      leaseId: null,
+    })
+    .onConflictDoNothing(),
+)
+const again = statement(orm =>
+  orm
+    .update(messages)
+    .set({
+      status: 'queued',
+      reason: sql`${param('reason')}`,
+      eventId: null,
+      resends: sql`${messages.resends} + 1`,
+      failingSince: null,
+      refusedSince: null,
+      updatedAt: sql`${param('now')}`,
+    })
+    .where(eq(messages.seq, param('seq'))),
+)
 // Counted within the index messages_waiting, whose lanes begin with their device.
 const waitingByIdentity = statement(orm =>
   orm
@@ -54,19 +92,17 @@ const waitingByIdentity = statement(orm =>
     .innerJoin(devices, sql`${devices.id} = lanes.device`)
     .groupBy(devices.identityId),
 )
-const queueOfDevice = statement(orm =>
+const paceOfDevice = statement(orm =>
   orm
-    .select({
-      lane: outboxLanes.lane,
-      dueAt: outboxLanes.dueAt,
-      hasSlot: outboxLanes.hasSlot,
-      leaseId: outboxLanes.leaseId,
-      waiting: sql<number>`(select count(*) from messages where messages.lane = outbox_lanes.lane
-        and messages.status in ('queued', 'sending'))`,
-    })
+    .select({ nextSendAt: outboxDevices.nextSendAt })
+    .from(outboxDevices)
+    .where(eq(outboxDevices.deviceRowId, param('deviceRowId'))),
+)
+const laneNamed = statement(orm =>
+  orm
+    .select({ lane: outboxLanes.lane, dueAt: outboxLanes.dueAt, leaseId: outboxLanes.leaseId })
     .from(outboxLanes)
-    .where(isLaneOfDevice())
-    .limit(limitParam('limit')),
+    .where(eq(outboxLanes.lane, param('lane'))),
 )
 const waitingBetween = statement(orm =>
   orm
@@ -77,22 +113,30 @@ const waitingBetween = statement(orm =>
         and ${messages.seq} >= ${numberParam('from')} and ${messages.seq} < ${numberParam('before')}`,
     ),
 )
-const insertLane = statement(orm =>
-  orm
-    .insert(outboxLanes)
-    .values({
-      lane: sql.placeholder('lane'),
-      deviceRowId: sql.placeholder('deviceRowId'),
-      dueAt: sql.placeholder('dueAt'),
-      leaseId: null,
-      hasSlot: false,
-    })
-    .onConflictDoNothing(),
-)
+// From one place in the device's line of lanes up to another, in the order of the index.
+const lanesBetween = sqlStatement<{ count: number }>(`
+  SELECT count(*) AS count FROM (
+    SELECT 1 FROM outbox_lanes WHERE device_row_id = $deviceRowId
+      AND due_at >= $fromDueAt AND (due_at > $fromDueAt OR lane >= $fromLane)
+      AND due_at <= $dueAt AND (due_at < $dueAt OR lane < $lane)
+    LIMIT ${MAX_LANES_LOOKED_AT + 1})`)
+// Lanes in which one message waits together, without a name, and the others one by one. A message
+// that is being sent waits no more.
+const lanesByLength = sqlStatement<LanesOfLength>(`
+  WITH leased AS MATERIALIZED (
+      SELECT lane FROM outbox_lanes WHERE device_row_id = $deviceRowId AND due_at > $now AND lease_id IS NOT NULL),
+    waiting AS (
+      SELECT lane, count(*) - (lane IN (SELECT lane FROM leased)) AS count FROM messages
+      WHERE lane >= $from AND lane < $to AND status IN ('queued', 'sending') GROUP BY lane
+      LIMIT ${MAX_LANES_LOOKED_AT + 1}),
+    long AS (
+      SELECT CASE WHEN count > 1 THEN lane END AS lane, count(*) AS lanes, sum(count) AS messages
+      FROM waiting GROUP BY 1)
+  SELECT long.*, due_at AS dueAt FROM long LEFT JOIN outbox_lanes ON outbox_lanes.lane = long.lane`)
 
 /**
- * Opens a lane in which a message begins to wait, and tells the outbox. A lane that exists keeps its
- * time: it waits for its slot or its retry, or its holder will see the message.
+ * Opens a lane in which a message begins to wait, and emits `accepted`. A lane that exists keeps its
+ * time: it waits for a retry, or its holder will see the message.
  */
 export function openLane(tx: Tx, lane: { lane: string; deviceRowId: string; dueAt: number }): Promise<void> {
   tx.emit('accepted')
@@ -100,40 +144,9 @@ export function openLane(tx: Tx, lane: { lane: string; deviceRowId: string; dueA
 }
 
 /**
- * All lanes of a device stand together in the primary key: their names begin with its id and a slash. Binds what `lanesOf` gives.
- * @param lane the column that names a lane: that of the lanes themselves, or that of the messages
+ * Puts a message that the network didn't take back into its lane, to be sent as a new event.
+ * @returns false, with nothing done, when it was sent often enough
  */
-export function isLaneOfDevice(lane: SQLiteColumn = outboxLanes.lane): SQL {
-  return sql`${lane} >= ${textParam('from')} and ${lane} < ${textParam('to')}`
-}
-
-/** The names of a device's lanes are from the first up to the second: `0` follows the slash. */
-export function lanesOf(deviceRowId: string): { from: string; to: string } {
-  return { from: `${deviceRowId}/`, to: `${deviceRowId}0` }
-}
-
-export type Resent = Pick<Message, 'seq' | 'lane' | 'deviceRowId' | 'resends'>
-
-/** With a device that is connected; while it isn't, its messages wait without being counted. */
-const MAX_RESENDS = 8
-const RETRY = { baseMs: 2_000, capMs: 300_000 }
-
-const again = statement(orm =>
-  orm
-    .update(messages)
-    .set({
-      status: 'queued',
-      reason: sql`${sql.placeholder('reason')}`,
-      eventId: null,
-      resends: sql`${messages.resends} + 1`,
-      failingSince: null,
-      refusedSince: null,
-      updatedAt: sql`${sql.placeholder('now')}`,
-    })
-    .where(eq(messages.seq, sql.placeholder('seq'))),
-)
-
-/** @returns false, with nothing done, when it was sent often enough */
 export async function resend(
   tx: Tx,
   { seq, lane, deviceRowId, resends }: Resent,
@@ -146,16 +159,18 @@ export async function resend(
   return true
 }
 
-const paceOfDevice = statement(orm =>
-  orm
-    .select({ restAt: devicePaces.restAt })
-    .from(devicePaces)
-    .where(eq(devicePaces.deviceRowId, sql.placeholder('deviceRowId'))),
-)
+/**
+ * Finds all messages of a device's lanes by their index: the lanes' names begin with the device's id
+ * and a slash. Binds what `lanesOf` gives.
+ * @param lane the column of the lane's name
+ */
+export function isLaneOfDevice(lane: SQLiteColumn): SQL {
+  return sql`${lane} >= ${textParam('from')} and ${lane} < ${textParam('to')}`
+}
 
-/** When a device would be back at rest, as in `nextSlot`: 0 for one that never sent. */
-export async function restAtOf(reader: Reader, deviceRowId: string): Promise<number> {
-  return (await reader.get(paceOfDevice, { deviceRowId }))?.restAt ?? 0
+/** The names of a device's lanes are from the first up to the second: `0` follows the slash. */
+export function lanesOf(deviceRowId: string): { from: string; to: string } {
+  return { from: `${deviceRowId}/`, to: `${deviceRowId}0` }
 }
 
 export function createWaitingMessages(db: Pick<Db, 'read'>): WaitingMessages {
@@ -165,33 +180,66 @@ export function createWaitingMessages(db: Pick<Db, 'read'>): WaitingMessages {
       return new Map(found.map(({ identityId, count }) => [identityId, count]))
     },
 
-    deviceQueue: deviceRowId =>
-      db.read(async reader => {
-        const limit = MAX_LANES_LOOKED_AT + 1
-        const found = await reader.all(queueOfDevice, { ...lanesOf(deviceRowId), limit })
-        return {
-          restAt: await restAtOf(reader, deviceRowId),
-          lanes: found
-            .slice(0, MAX_LANES_LOOKED_AT)
-            .map(({ leaseId, ...lane }) => ({ ...lane, leased: leaseId !== null })),
-          isWhole: found.length <= MAX_LANES_LOOKED_AT,
-        }
-      }),
-
-    placesInLane: queued =>
-      db.read(async reader => {
-        const places = new Map<number, number>()
-        for (const [lane, own] of Map.groupBy(queued, message => message.lane)) {
-          let from = 0
-          let place = 0
-          // From one to the next, so that messages before all of them are counted once.
-          for (const { seq } of own.toSorted((one, other) => one.seq - other.seq)) {
-            place += (await reader.get(waitingBetween, { lane, from, before: seq }))?.count ?? 0
-            places.set(seq, place)
-            from = seq
-          }
-        }
-        return places
-      }),
+    turns: (deviceRowId, queued, now) =>
+      db.read(async reader => ({
+        nextSendAt: (await reader.get(paceOfDevice, { deviceRowId }))?.nextSendAt ?? 0,
+        turns: await turnsIn(reader, deviceRowId, queued, now),
+      })),
   }
+}
+
+async function turnsIn(
+  reader: Reader,
+  deviceRowId: string,
+  queued: readonly QueuedMessage[],
+  now: number,
+): Promise<Turn[]> {
+  const turns: Turn[] = []
+  const byLane = Map.groupBy(queued, message => message.lane)
+  const found = await Promise.all([...byLane.keys()].map(lane => reader.get(laneNamed, { lane })))
+  let from = { fromDueAt: Number.MIN_SAFE_INTEGER, fromLane: '' }
+  let lanesBefore = 0
+  let others: LanesOfLength[] | undefined
+  // In the order of the line, so that lanes before all of them are counted once.
+  for (const { leaseId, ...place } of found.filter(lane => lane !== undefined).sort(inLine)) {
+    const { lane, dueAt } = place
+    lanesBefore += (await reader.get(lanesBetween, { deviceRowId, ...place, ...from }))?.count ?? 0
+    from = { fromDueAt: dueAt, fromLane: lane }
+    let turn = leaseId === null ? 0 : -1
+    let fromSeq = 0
+    for (const { seq } of (byLane.get(lane) ?? []).toSorted((one, other) => one.seq - other.seq)) {
+      turn += (await reader.get(waitingBetween, { lane, from: fromSeq, before: seq }))?.count ?? 0
+      fromSeq = seq
+      if (turn > 0) others ??= await reader.all(lanesByLength, { deviceRowId, now, ...lanesOf(deviceRowId) })
+      const before = others && turn > 0 ? sentBefore(others, place, turn) : within(lanesBefore, lanesBefore)
+      turns.push({ seq, dueAt: leaseId === null ? dueAt : null, before })
+    }
+  }
+  return turns
+}
+
+/**
+ * Counts what all lanes send before a message: as many as its own lane, and one more if they come first.
+ * @param turn of the message in its lane, above 0
+ */
+function sentBefore(others: readonly LanesOfLength[], own: LanePlace, turn: number): number | null {
+  let before = turn
+  let count = 0
+  for (const { lane, dueAt, lanes, messages } of others) {
+    count += lanes
+    if (lane === null) before += messages
+    else if (lane !== own.lane) {
+      const comesFirst = inLine({ lane, dueAt: dueAt ?? 0 }, own) < 0
+      before += Math.min(messages, turn + (comesFirst ? 1 : 0))
+    }
+  }
+  return within(count, before)
+}
+
+function within(lanes: number, before: number): number | null {
+  return lanes > MAX_LANES_LOOKED_AT ? null : before
+}
+
+function inLine(one: LanePlace, other: LanePlace): number {
+  return one.dueAt - other.dueAt || (one.lane < other.lane ? -1 : 1)
 }

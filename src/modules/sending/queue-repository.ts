@@ -1,13 +1,20 @@
 /** SQL of the outbox: its lanes, of one device and one recipient each, and the messages that wait in them. */
 import { and, eq, getTableColumns, gt, isNull, type SQL, type SQLWrapper, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
-import { devices, type Message, messages, OUT_OF_THE_WAY_MS, outboxLanes } from '../../db/schema/index.ts'
+import {
+  devices,
+  type Message,
+  messages,
+  OUT_OF_THE_WAY_MS,
+  outboxDevices,
+  outboxLanes,
+} from '../../db/schema/index.ts'
 import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
 import { statement } from '../../db/statement.ts'
+import type { Tx } from '../../db/transaction.ts'
 import type { LaneClaim, LaneQueue } from '../../runtime/lane-worker.ts'
 import { isCaptionSent, PLACE, type SentCaption } from './caption-repository.ts'
-import type { Pace } from './pace.ts'
-import { takeSlot } from './slot-repository.ts'
+import { afterSending, type Pace } from './pace.ts'
 import type { StatusWriter } from './status-repository.ts'
 
 export interface ClaimedLane {
@@ -44,8 +51,8 @@ export type Settlement =
 
 /**
  * A lane whose next message answers one that is still to be sent is looked at again after a part of
- * the time that it waits, within these bounds in milliseconds. A look is no try, and takes no slot:
- * it would pass by unused.
+ * the time that it waits, within these bounds in milliseconds. A look is no try, and
+ * takes nothing of the pace.
  */
 const LOOK_AGAIN = { share: 0.1, minMs: 500, maxMs: 10_000 }
 
@@ -55,32 +62,51 @@ export interface OutboxQueue extends LaneQueue<ClaimedLane> {
   claim(request: ClaimRequest): Promise<ClaimedLane[]>
   /** Does nothing with a message that isn't being sent any more. */
   settle(message: Message, settlement: Settlement, now: number): Promise<void>
-  /** Lets a device's lanes be tried now instead of after their wait; those that wait for a slot of its pace wait on. */
+  /** Lets a device's lanes be tried now instead of after their wait, at its pace. */
   wake(deviceRowId: string, now: number): Promise<void>
 }
 
 const param = sql.placeholder
 
-const dueLanes = statement(orm =>
+const dueDevices = statement(orm =>
   orm
     .select({
-      lane: outboxLanes.lane,
-      hasSlot: outboxLanes.hasSlot,
-      dueAt: outboxLanes.dueAt,
-      deviceRowId: outboxLanes.deviceRowId,
+      deviceRowId: outboxDevices.deviceRowId,
+      nextSendAt: outboxDevices.nextSendAt,
       platform: devices.platform,
     })
-    .from(outboxLanes)
-    .innerJoin(devices, eq(devices.id, outboxLanes.deviceRowId))
-    .where(sql`${outboxLanes.dueAt} <= ${numberParam('now')} and ${outboxLanes.leaseId} is null`)
-    .orderBy(outboxLanes.dueAt)
+    .from(outboxDevices)
+    .innerJoin(devices, eq(devices.id, outboxDevices.deviceRowId))
+    .where(sql`${outboxDevices.dueAt} <= ${numberParam('now')}`)
+    .orderBy(outboxDevices.dueAt)
     .limit(limitParam('limit')),
+)
+const dueLanes = statement(orm =>
+  orm
+    .select({ lane: outboxLanes.lane })
+    .from(outboxLanes)
+    .where(
+      sql`${outboxLanes.deviceRowId} = ${textParam('deviceRowId')} and ${outboxLanes.dueAt} <= ${numberParam('now')}
+        and ${outboxLanes.leaseId} is null`,
+    )
+    .orderBy(outboxLanes.dueAt, outboxLanes.lane)
+    .limit(limitParam('limit')),
+)
+const putDeviceOff = statement(orm =>
+  orm
+    .update(outboxDevices)
+    .set({
+      nextSendAt: sql`${param('nextSendAt')}`,
+      dueAt: sql`max(${param('nextSendAt')}, coalesce((select min(due_at) from outbox_lanes
+        where device_row_id = ${textParam('deviceRowId')} and lease_id is null), ${param('outOfTheWay')}))`,
+    })
+    .where(eq(outboxDevices.deviceRowId, param('deviceRowId'))),
 )
 const ofLane = eq(outboxLanes.lane, param('lane'))
 const lease = statement(orm =>
   orm
     .update(outboxLanes)
-    .set({ leaseId: sql`${param('leaseId')}`, dueAt: sql`${param('dueAt')}`, hasSlot: false })
+    .set({ leaseId: sql`${param('leaseId')}`, dueAt: sql`${param('dueAt')}` })
     .where(ofLane),
 )
 // As `quotedEvent` finds it.
@@ -97,7 +123,7 @@ const next = statement(orm =>
 const putOff = statement(orm =>
   orm
     .update(outboxLanes)
-    .set({ dueAt: sql`${param('dueAt')}`, hasSlot: false })
+    .set({ dueAt: sql`${param('dueAt')}` })
     .where(ofLane),
 )
 // One statement marks a lane's next messages and gives them, in no certain order.
@@ -142,12 +168,7 @@ const markHeldUp = statement(orm =>
     ),
 )
 const earliest = statement(orm =>
-  orm
-    .select({ dueAt: outboxLanes.dueAt })
-    .from(outboxLanes)
-    .where(isNull(outboxLanes.leaseId))
-    .orderBy(outboxLanes.dueAt)
-    .limit(ONE),
+  orm.select({ dueAt: outboxDevices.dueAt }).from(outboxDevices).orderBy(outboxDevices.dueAt).limit(ONE),
 )
 const wakeLanes = statement(orm =>
   orm
@@ -157,7 +178,6 @@ const wakeLanes = statement(orm =>
       and(
         eq(outboxLanes.deviceRowId, param('deviceRowId')),
         isNull(outboxLanes.leaseId),
-        eq(outboxLanes.hasSlot, false),
         gt(outboxLanes.dueAt, param('now')),
       ),
     ),
@@ -179,24 +199,27 @@ export function createOutboxQueue(
     claim: ({ leaseId, now, maxLanes, maxMessagesPerLane, paceOf }) =>
       db.write(async tx => {
         const claimed: ClaimedLane[] = []
-        const resting = new Set<string>()
-        for (const due of await tx.all(dueLanes, { now, limit: maxLanes })) {
-          const { lane, platform } = due
-          const waiting = await tx.get(next, { lane })
-          if (!waiting) {
-            await tx.run(closeLane, { lane })
-            continue
-          }
-          if (waiting.waits) {
-            await tx.run(putOff, { lane, dueAt: lookAgainAt(waiting.createdAt, now) })
-            continue
-          }
+        const outOfTheWay = now + OUT_OF_THE_WAY_MS
+        for (const device of await tx.all(dueDevices, { now, limit: maxLanes })) {
+          const { deviceRowId, platform } = device
           const pace = paceOf(platform)
           const isPaced = pace.intervalMs > 0
-          if (isPaced && !(await takeSlot(tx, due, pace, now, resting))) continue
-          const messages = await tx.all(startSending, { lane, limit: isPaced ? 1 : maxMessagesPerLane, now })
-          await tx.run(lease, { lane, leaseId, dueAt: now + OUT_OF_THE_WAY_MS })
-          claimed.push({ lane, platform, leaseId, messages: messages.sort(inOrder) })
+          let nextSendAt = isPaced ? device.nextSendAt : 0
+          const limit = maxLanes - claimed.length
+          for (const { lane } of await tx.all(dueLanes, { deviceRowId, now, limit })) {
+            if (nextSendAt > now) break
+            if (!(await canGo(tx, lane, now))) continue
+            if (isPaced) nextSendAt = afterSending(pace, nextSendAt, now)
+            const messages = await tx.all(startSending, {
+              lane,
+              limit: isPaced ? 1 : maxMessagesPerLane,
+              now,
+            })
+            await tx.run(lease, { lane, leaseId, dueAt: outOfTheWay })
+            claimed.push({ lane, platform, leaseId, messages: messages.sort(inOrder) })
+          }
+          await tx.run(putDeviceOff, { deviceRowId, nextSendAt, outOfTheWay })
+          if (claimed.length === maxLanes) break
         }
         return claimed
       }),
@@ -235,6 +258,14 @@ export function createOutboxQueue(
 
     releaseAbandoned: now => db.write(tx => tx.run(freeLanes, { now })),
   }
+}
+
+/** Closes a lane in which nothing waits, and puts one off whose next message waits for another. */
+async function canGo(tx: Tx, lane: string, now: number): Promise<boolean> {
+  const waiting = await tx.get(next, { lane })
+  if (!waiting) await tx.run(closeLane, { lane })
+  else if (waiting.waits) await tx.run(putOff, { lane, dueAt: lookAgainAt(waiting.createdAt, now) })
+  return waiting !== undefined && !waiting.waits
 }
 
 function lookAgainAt(waitsSince: number, now: number): number {

@@ -18,7 +18,6 @@ import type { Recorder } from '../idempotency/types.ts'
 import type { MediaStore, StagedFile } from '../media/types.ts'
 import type { Backlog } from './backlog.ts'
 import { checkReply, checkReplyId, textRefusalWith } from './content.ts'
-import { createDueTimes } from './due-times.ts'
 import type { MessageEndings } from './ending-repository.ts'
 import type { WaitingMessages } from './lane-repository.ts'
 import {
@@ -27,7 +26,7 @@ import {
   messageView,
   type ReplyTargets,
 } from './message-repository.ts'
-import type { Pace } from './pace.ts'
+import { createDueTimes, type Pace } from './pace.ts'
 import type { RecipientRepository } from './recipient-repository.ts'
 import { type Addressed, type KnownChat, type Recipients, recipientKey } from './recipients.ts'
 
@@ -70,7 +69,7 @@ export interface Messages {
 
 export interface MessagesOptions {
   repository: MessageRepository
-  waiting: Pick<WaitingMessages, 'deviceQueue' | 'placesInLane'>
+  waiting: Pick<WaitingMessages, 'turns'>
   people: Pick<RecipientRepository, 'lanesOfPeople'>
   endings: Pick<MessageEndings, 'cancel'>
   replies: ReplyTargets

@@ -7,11 +7,11 @@ import { and, eq, sql } from 'drizzle-orm'
 import {
   chats,
   devices,
-  type EarlyStatus,
-  earlyStatuses,
   ghostPhones,
   type Message,
   messages,
+  type UnmatchedStatus,
+  unmatchedStatuses,
 } from '../../db/schema/index.ts'
 import { ONE, textParam } from '../../db/stable-params.ts'
 import { statement } from '../../db/statement.ts'
@@ -195,7 +195,7 @@ const botOfRoom = statement(orm =>
 
 const keepUnmatched = statement(orm =>
   orm
-    .insert(earlyStatuses)
+    .insert(unmatchedStatuses)
     .values({
       eventId: param('eventId'),
       sender: param('sender'),
@@ -208,11 +208,11 @@ const keepUnmatched = statement(orm =>
 const unmatchedOf = statement(orm =>
   orm
     .select()
-    .from(earlyStatuses)
-    .where(eq(earlyStatuses.eventId, param('eventId'))),
+    .from(unmatchedStatuses)
+    .where(eq(unmatchedStatuses.eventId, param('eventId'))),
 )
 const dropUnmatched = statement(orm =>
-  orm.delete(earlyStatuses).where(eq(earlyStatuses.eventId, param('eventId'))),
+  orm.delete(unmatchedStatuses).where(eq(unmatchedStatuses.eventId, param('eventId'))),
 )
 
 export function createStatusWriter(
@@ -364,7 +364,7 @@ async function isOwn(tx: Tx, { deviceRowId, ownGhost }: Target, userId: string):
   return userId === ownGhost || (await tx.get(ownByNumber, { deviceRowId, userId })) !== undefined
 }
 
-function keepStatus(tx: Tx, early: Omit<EarlyStatus, 'receivedAt'>, now: number): Promise<void> {
+function keepStatus(tx: Tx, early: Omit<UnmatchedStatus, 'receivedAt'>, now: number): Promise<void> {
   return tx.run(keepUnmatched, { ...early, now })
 }
 
@@ -377,14 +377,14 @@ async function takeStatus(
   tx: Tx,
   eventId: string,
   bridgeBot: string | null,
-): Promise<Pick<EarlyStatus, 'status' | 'reason'> | null> {
+): Promise<Pick<UnmatchedStatus, 'status' | 'reason'> | null> {
   const early = await tx.all(unmatchedOf, { eventId })
   if (early.length === 0) return null
   await tx.run(dropUnmatched, { eventId })
   return early
     .filter(({ sender }) => sender === '' || sender === bridgeBot)
     .sort((one, other) => placeOf(one.status) - placeOf(other.status))
-    .reduce<Pick<EarlyStatus, 'status' | 'reason'> | null>(
+    .reduce<Pick<UnmatchedStatus, 'status' | 'reason'> | null>(
       (latest, next) =>
         latest && latest.status !== 'queued' && !advances(latest.status, next.status) ? latest : next,
       null,

@@ -8,10 +8,10 @@ import type { Db } from '../../db/open.ts'
 import {
   awaitedLogins,
   deliveryLanes,
-  devicePaces,
   devices,
   idempotencyKeys,
   messages,
+  outboxDevices,
   outboxLanes,
   webhooks,
 } from '../../db/schema/index.ts'
@@ -59,9 +59,15 @@ function note(tx: Tx, now: number): Promise<void> {
 }
 
 async function moveQueues(tx: Tx, stepMs: number): Promise<void> {
+  // First the devices, as a lane that moves back makes its device due.
+  await tx.run(orm =>
+    orm.update(outboxDevices).set({
+      dueAt: plus(outboxDevices.dueAt, stepMs),
+      nextSendAt: plus(outboxDevices.nextSendAt, stepMs),
+    }),
+  )
   await tx.run(orm => orm.update(outboxLanes).set({ dueAt: plus(outboxLanes.dueAt, stepMs) }))
   await tx.run(orm => orm.update(deliveryLanes).set({ dueAt: plus(deliveryLanes.dueAt, stepMs) }))
-  await tx.run(orm => orm.update(devicePaces).set({ restAt: plus(devicePaces.restAt, stepMs) }))
   await tx.run(orm =>
     orm
       .update(webhooks)

@@ -109,6 +109,52 @@ describe('the embedded migrations', () => {
     expect(eventStore(database).isAnnotated('$a', query)).toBe(false)
   })
 
+  test('go from times that lanes were given to the pace of their devices, and back with all that waits', () => {
+    migrateUp(
+      database,
+      1_000,
+      embedded.filter(({ version }) => version < 30),
+    )
+    database.run(`
+      INSERT INTO outbox_lanes (lane, device_row_id, due_at, lease_id, has_slot) VALUES
+        ('dev_1/a', 'dev_1', 20000, NULL, 1), ('dev_1/b', 'dev_1', 12000, NULL, 1),
+        ('dev_1/c', 'dev_1', 5000, NULL, 0), ('dev_3/d', 'dev_3', 6000, 'lease', 0);
+      INSERT INTO device_paces (device_row_id, rest_at) VALUES ('dev_1', 52000), ('dev_2', 9000);
+      INSERT INTO early_statuses (event_id, sender, status, reason, received_at) VALUES ('$1', '@bot:s', 'sent', NULL, 1);
+      INSERT INTO identities (id, matrix_user_id, matrix_device_id, is_host, created_at, updated_at)
+        VALUES ('id_1', '@mg1:s', 'D', 0, 0, 0);
+      INSERT INTO devices (id, identity_id, platform, login_id, device_id, name, state, state_since, linked_at, created_at, updated_at, void_through)
+        VALUES ('dev_1', 'id_1', 'wa', '237', '237', 'Amina', 'connected', 0, 0, 0, 0, 7)`)
+    migrateUp(database, 2_000)
+    expect(database.query('SELECT * FROM outbox_devices ORDER BY device_row_id').all()).toEqual([
+      { device_row_id: 'dev_1', due_at: 0, next_send_at: 12_000 },
+      { device_row_id: 'dev_2', due_at: 0, next_send_at: 9_000 },
+      { device_row_id: 'dev_3', due_at: 0, next_send_at: 0 },
+    ])
+    const lanes = () =>
+      database.query('SELECT lane, due_at, lease_id FROM outbox_lanes ORDER BY due_at').all()
+    const kept = lanes()
+    expect(kept).toEqual([
+      { lane: 'dev_1/b', due_at: -8_000, lease_id: null },
+      { lane: 'dev_1/a', due_at: 0, lease_id: null },
+      { lane: 'dev_1/c', due_at: 5_000, lease_id: null },
+      { lane: 'dev_3/d', due_at: 6_000, lease_id: 'lease' },
+    ])
+    expect(database.query('SELECT event_id FROM unmatched_statuses').all()).toEqual([{ event_id: '$1' }])
+    expect(database.query('SELECT discarded_through AS seq FROM devices').get()).toEqual({ seq: 7 })
+    database.run("INSERT INTO outbox_lanes (lane, device_row_id, due_at) VALUES ('dev_4/e', 'dev_4', 7000)")
+    for (let version = embedded.length; version >= 30; version--) migrateDown(database)
+    expect(lanes()).toEqual([...kept, { lane: 'dev_4/e', due_at: 7_000, lease_id: null }])
+    expect(database.query('SELECT count(*) AS count FROM outbox_lanes WHERE has_slot = 1').get()).toEqual({
+      count: 0,
+    })
+    expect(database.query('SELECT * FROM device_paces').all()).toEqual([])
+    expect(database.query('SELECT event_id FROM early_statuses').all()).toEqual([{ event_id: '$1' }])
+    expect(database.query('SELECT void_through AS seq FROM devices').get()).toEqual({ seq: 7 })
+    migrateUp(database, 3_000)
+    expect(lanes()).toHaveLength(5)
+  })
+
   test('leave sound foreign keys', () => {
     migrateUp(database, 1_000)
     expect(database.query('PRAGMA foreign_key_check').all()).toEqual([])

@@ -4,6 +4,8 @@ import { createChatRepository } from '../../../src/modules/chats/chat-repository
 import { createPeopleRepository } from '../../../src/modules/chats/people-repository.ts'
 import { createDeviceRepository } from '../../../src/modules/devices/device-repository.ts'
 import { createWebhookRepository } from '../../../src/modules/webhooks/webhook-repository.ts'
+import { messageStore } from '../../support/messages.ts'
+import { insertDevice, insertIdentity } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 
 let db: TempDb
@@ -19,11 +21,11 @@ async function searchesOf(work: () => unknown): Promise<string[]> {
   const statements = prepare.mock.calls.map(([text]) => text)
   prepare.mockRestore()
   return statements
-    .flatMap(text =>
-      db.connection
-        .query<{ detail: string }, null[]>(`EXPLAIN QUERY PLAN ${text}`)
-        .all(...Array(text.split('?').length - 1).fill(null)),
-    )
+    .flatMap(text => {
+      // The plan of a write keeps its statement under way, and its transaction, until it is ended.
+      using plan = db.connection.prepare<{ detail: string }, null[]>(`EXPLAIN QUERY PLAN ${text}`)
+      return plan.all(...Array(text.split('?').length - 1).fill(null))
+    })
     .map(({ detail }) => detail)
 }
 
@@ -62,6 +64,56 @@ test('the probe looks for a platform’s devices among them alone, as most platf
   expect(await searchesOf(() => devices.identitiesWith('wa', '', 10))).toContain(
     'SEARCH devices USING INDEX devices_platform (platform=? AND identity_id>?)',
   )
+})
+
+const MESSAGE = {
+  id: 'msg_1',
+  identityId: 'id_1',
+  deviceRowId: 'dev_1',
+  lane: 'dev_1/a',
+  recipientKind: 'contact' as const,
+  recipient: 'a',
+  text: 'hello',
+  mediaId: null,
+  replyTo: null,
+  expiresAt: null,
+}
+
+test('the outbox looks at devices that are due, and at their lanes that are, whatever else waits', async () => {
+  insertIdentity(db)
+  insertDevice(db)
+  const store = messageStore(db)
+  await store.repository.accept([MESSAGE], undefined, 0)
+  const paceOf = () => ({ intervalMs: 1, jitter: 0, burst: 1 })
+  const searches = await searchesOf(async () => {
+    await store.queue.claim({ leaseId: 'l', now: 1, maxLanes: 8, maxMessagesPerLane: 8, paceOf })
+    await store.queue.nextDueAt(1)
+    await store.queue.wake('dev_1', 1)
+  })
+  const lanesOfDevice = 'outbox_lanes USING INDEX outbox_lanes_due (device_row_id=?'
+  expect(searches).toContain('SEARCH outbox_devices USING INDEX outbox_devices_due (due_at<?)')
+  expect(searches).toContain('SCAN outbox_devices USING COVERING INDEX outbox_devices_due')
+  expect(searches).toContain(`SEARCH ${lanesOfDevice} AND due_at<?)`)
+  expect(searches).toContain(`SEARCH ${lanesOfDevice} AND due_at>?)`)
+  expect(searches).toContain(`SEARCH ${lanesOfDevice})`)
+  expect(searches.filter(step => /SCAN (outbox_lanes|messages)/.test(step))).toEqual([])
+})
+
+test('when messages are due is counted within indexes', async () => {
+  insertIdentity(db)
+  insertDevice(db)
+  const store = messageStore(db)
+  for (const id of ['msg_1', 'msg_2']) await store.repository.accept([{ ...MESSAGE, id }], undefined, 0)
+  const queued = db.orm.query.messages.findMany().sync()
+  const searches = await searchesOf(() => store.waiting.turns('dev_1', queued, 1))
+  expect(searches.filter(step => /outbox_lanes|messages/.test(step)).toSorted()).toEqual([
+    'SEARCH messages USING INDEX messages_waiting (lane=? AND seq>? AND seq<?)',
+    'SEARCH messages USING INDEX messages_waiting (lane>? AND lane<?)',
+    'SEARCH outbox_lanes USING COVERING INDEX outbox_lanes_due (device_row_id=? AND due_at>? AND due_at<?)',
+    'SEARCH outbox_lanes USING INDEX outbox_lanes_due (device_row_id=? AND due_at>?)',
+    'SEARCH outbox_lanes USING PRIMARY KEY (lane=?)',
+    'SEARCH outbox_lanes USING PRIMARY KEY (lane=?) LEFT-JOIN',
+  ])
 })
 
 test('a start looks for portals that are half made among them alone', () => {

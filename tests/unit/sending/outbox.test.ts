@@ -1,7 +1,7 @@
 /** The outbox on a real database: order, retries, leases, pace, and repeats after a crash. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { eq } from 'drizzle-orm'
-import { messages, outboxLanes } from '../../../src/db/schema/index.ts'
+import { messages, outboxDevices, outboxLanes } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import type { MatrixSession } from '../../../src/domain/ports.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
@@ -249,7 +249,7 @@ describe('a reply to what was queued', () => {
     ])
   })
 
-  test('takes no slot of its device’s pace while it waits, and none of its tries', async () => {
+  test('takes nothing of its device’s pace while it waits, and none of its tries', async () => {
     pace = { intervalMs: 8_000, jitter: 0, burst: 1 }
     const [question] = await accept('dev_1/a', 'question')
     await acceptReply(question as string, 'dev_1/b', 'answer')
@@ -658,21 +658,26 @@ test('a message that fails is told to the webhooks that ask', async () => {
   expect(deliveries).toBe(1)
 })
 
-test('waking a device leaves the slots of its pace and the lanes of other devices as they are', async () => {
+test('waking a device leaves its pace, what is under way and the lanes of other devices as they are', async () => {
   insertDevice(db, { id: 'dev_2', loginId: '238', deviceId: '238' })
   const later = clock.now() + 60_000
-  const lane = { dueAt: later, leaseId: null, hasSlot: false, deviceRowId: 'dev_1' }
+  const lane = { dueAt: later, leaseId: null, deviceRowId: 'dev_1' }
   db.orm
     .insert(outboxLanes)
     .values([
       { ...lane, lane: 'waits' },
-      { ...lane, lane: 'has a slot', hasSlot: true },
       { ...lane, lane: 'under way', leaseId: 'lease' },
       { ...lane, lane: 'of another', deviceRowId: 'dev_2' },
     ])
     .run()
+  const nextSendAt = clock.now() + 8_000
+  db.orm.update(outboxDevices).set({ nextSendAt }).run()
   await store.queue.wake('dev_1', clock.now())
   expect(lanes().filter(({ dueAt }) => dueAt === clock.now())).toMatchObject([{ lane: 'waits' }])
+  expect(db.orm.select().from(outboxDevices).all()).toEqual([
+    { deviceRowId: 'dev_1', dueAt: nextSendAt, nextSendAt },
+    { deviceRowId: 'dev_2', dueAt: later, nextSendAt },
+  ])
 })
 
 test('while the device is disconnected its messages wait, for as long as it takes, and go when it is back', async () => {

@@ -4,10 +4,10 @@ import { eq } from 'drizzle-orm'
 import {
   type Device,
   deliveries,
-  earlyStatuses,
   inboxEvents,
   type Message,
   messages,
+  unmatchedStatuses,
 } from '../../../src/db/schema/index.ts'
 import type { StatusEvent } from '../../../src/domain/events.ts'
 import type { RoomEvent } from '../../../src/domain/ports.ts'
@@ -256,7 +256,7 @@ describe('a report that overtakes our own commit', () => {
     expect(row().status).toBe('sending')
     await settle()
     expect(row()).toMatchObject({ status, eventId: '$m', roomId: '!r:s' })
-    expect(db.orm.select().from(earlyStatuses).all()).toEqual([])
+    expect(db.orm.select().from(unmatchedStatuses).all()).toEqual([])
   })
 })
 

@@ -1,4 +1,7 @@
-/** The pace of a device on a real database: bursts, intervals and their jitter, over restarts, and what is said of it beforehand. */
+/**
+ * The pace of a device on a real database: bursts, intervals and their jitter, over restarts, and
+ * when messages are said to be due.
+ */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import type { Messages } from '../../../src/modules/sending/sending.ts'
 import { type MessageStore, messageStore, messagesOn } from '../../support/messages.ts'
@@ -43,7 +46,10 @@ const accept = (contact: string) =>
 const contacts = (count: number, prefix = 'c') =>
   Array.from({ length: count }, (_, index) => `${prefix}${index}`).join(',')
 
-/** What the outbox does, one claim after the other, with time going by only while it waits. @param count how many to send */
+/**
+ * Does as the outbox does, one claim after the other, with time going by only while it waits.
+ * @param count how many to send
+ */
 async function work(count: number): Promise<void> {
   const until = sent.length + count
   while (sent.length < until) {
@@ -113,14 +119,6 @@ describe('over a restart', () => {
     pace = { ...pace, jitter: 0 }
     await accept(contacts(100))
     await work(10)
-    // Every lane has its slot by now.
-    await store.queue.claim({
-      leaseId: 'l',
-      now,
-      maxLanes: 128,
-      maxMessagesPerLane: 1,
-      paceOf: () => pace,
-    })
     now += 6 * 3_600_000
     restart()
     const resumed = now - START
@@ -141,43 +139,22 @@ describe('over a restart', () => {
   })
 })
 
-describe('the slots of messages that are taken back', () => {
+describe('messages that are taken back', () => {
   const cancel = (ids: string[]) => Promise.all(ids.map(id => api.cancel('id_1', id)))
-  /** Every lane gets its slot. */
-  const look = () =>
-    store.queue.claim({
-      leaseId: 'l',
-      now,
-      maxLanes: 1_000,
-      maxMessagesPerLane: 1,
-      paceOf: () => pace,
-    })
-  /** @returns true when the outbox was told that something may be sent sooner */
-  async function giveBack(): Promise<boolean> {
-    let told = false
-    const end = db.signals.on('accepted', () => {
-      told = true
-    })
-    await store.slots.close('dev_1', () => pace)
-    end()
-    return told
-  }
 
-  test('are free again: what is sent next doesn’t wait for any of them', async () => {
+  test('take nothing of the pace: what is sent next doesn’t wait for any of them', async () => {
     const ids = (await accept(contacts(100))).map(({ id }) => id)
     await work(5)
-    await look()
     await cancel(ids.filter(id => !sent.some(one => one.id === id)))
-    expect(await giveBack()).toBe(true)
     const [fresh] = await accept('fresh')
-    const due = Date.parse((await api.get('id_1', fresh?.id ?? '')).due_at ?? '') - START
     await work(1)
-    expect(sent[5]).toMatchObject({ to: 'fresh', at: due })
-    expect(due).toBeLessThanOrEqual(1.25 * INTERVAL + 1)
+    expect(sent[5]).toMatchObject({ to: 'fresh', id: fresh?.id })
+    expect(sent[5]?.at).toBeLessThanOrEqual(1.25 * INTERVAL + 1)
+    await work(0)
     expect(db.orm.query.outboxLanes.findMany().sync()).toEqual([])
   })
 
-  test('also when they expire', async () => {
+  test('take nothing of it when they expire, either', async () => {
     await accept(contacts(5, 'a'))
     await work(5)
     await api.accept({
@@ -188,32 +165,25 @@ describe('the slots of messages that are taken back', () => {
       text: 'hi',
       expiresInS: 6,
     })
-    await look()
     now += 6_000
     expect(await store.endings.expire(now, 100)).toMatchObject({ count: 95 })
-    await giveBack()
     await accept('fresh')
     await work(1)
     expect(sent[5]?.at).toBeLessThanOrEqual(1.25 * INTERVAL + 1)
   })
 
   test.each([1, 5])(
-    'with a burst of %i: what waits moves up in its order, and all of it keeps to the pace',
+    'with a burst of %i: what waits keeps its order, and all of it keeps to the pace',
     async burst => {
       pace = { ...pace, burst }
       const all = await accept(contacts(300))
       await work(burst + 20)
-      await look()
-      const waiting = all.filter(({ id }) => !sent.some(one => one.id === id))
-      const slots = db.orm.query.outboxLanes.findMany().sync()
-      const order = waiting.toSorted((one, other) => slotOf(one.to) - slotOf(other.to))
-      function slotOf(to: string) {
-        return slots.find(({ lane }) => lane === `dev_1/contact:${to}`)?.dueAt ?? 0
-      }
+      const order = all
+        .filter(({ id }) => !sent.some(one => one.id === id))
+        .toSorted((one, other) => (one.to < other.to ? -1 : 1))
       // All of the next ones, some of those after them, and the last ones.
       const gone = order.filter((_, index) => index < 30 || index % 3 === 0 || index > 200)
       await cancel(gone.map(({ id }) => id))
-      await giveBack()
       await accept(contacts(40, 'fresh'))
       const kept = order.filter(one => !gone.includes(one)).map(({ to }) => to)
       const before = sent.length
@@ -225,13 +195,11 @@ describe('the slots of messages that are taken back', () => {
     },
   )
 
-  test('stay with a recipient for whom something else waits', async () => {
+  test('leave the turn of their recipient to what else waits for them', async () => {
     const ids = (await accept(contacts(10))).map(({ id }) => id)
     await accept('c9')
     await work(5)
-    await look()
     await cancel(ids.slice(9))
-    expect(await giveBack()).toBe(false)
     await work(5)
     expect(sent.at(-1)?.to).toBe('c9')
   })
@@ -242,9 +210,8 @@ describe('due_at', () => {
     pace = { intervalMs: INTERVAL, jitter: 0, burst: 2 }
   })
 
-  /** What is said of each message before it is sent, against when it is. */
+  /** Compares when each message is said to be due with when it is sent. */
   async function expectRight(count: number): Promise<void> {
-    // The lanes have their slots once the outbox has looked.
     const page = await api.list('id_1', 500)
     const said = new Map(page.map(({ id, due_at }) => [id, Date.parse(due_at ?? '') - START]))
     await work(count)
@@ -258,12 +225,16 @@ describe('due_at', () => {
     ['of many contacts', [contacts(30)]],
     ['of contacts with several messages each', ['a,b,c', 'a,b', 'a', 'd', 'a,d']],
   ])('is when they are sent: messages %s', async (_, sends) => {
+    now = START - 1
     for (const contact of sends) await accept(contact)
+    now = START
     await expectRight((await api.list('id_1', 500)).length)
   })
 
   test('stays right while they are being sent', async () => {
+    now = START - 1
     for (const contact of ['a,b,c', 'a,b', 'a', 'd', 'a,d']) await accept(contact)
+    now = START
     await work(4)
     await expectRight(5)
   })
@@ -278,24 +249,29 @@ describe('due_at', () => {
     expect((await api.cancel('id_1', other?.id ?? '')).due_at).toBeNull()
   })
 
-  test('is not told where more recipients wait than are looked at, but by those that have their slot', async () => {
+  test('is not told where more recipients come first than are looked at', async () => {
     for (let thousand = 0; thousand <= 5; thousand++)
-      await accept(contacts(thousand < 5 ? 1_000 : 1, `${thousand}-`))
+      await accept(contacts(thousand < 5 ? 1_000 : 5, `${thousand}-`))
     await store.queue.claim({ leaseId: 'l', now, maxLanes: 4, maxMessagesPerLane: 1, paceOf: () => pace })
     const dueTo = new Map<string, string | null>()
-    for (let before: string | undefined; dueTo.size < 5_001; ) {
+    for (let before: string | undefined; dueTo.size < 5_005; ) {
       const page = await api.list('id_1', 1_000, before)
       for (const { to, due_at } of page) dueTo.set(to, due_at)
       before = page.at(-1)?.id
     }
-    // In the order of their names: two go at once, two have slots, and the others none yet.
-    expect(['0-0', '0-1', '0-10', '0-100'].map(to => dueTo.get(to))).toEqual([
+    // In the order of their names: two are sent at once.
+    expect(['0-0', '0-1', '0-10', '0-100', '5-2', '5-3', '5-4'].map(to => dueTo.get(to))).toEqual([
       null,
       null,
       '2026-04-27T10:00:08Z',
       '2026-04-27T10:00:16Z',
+      '2026-04-27T21:06:48Z',
+      null,
+      null,
     ])
-    expect([...dueTo.values()].filter(due => due !== null)).toHaveLength(2)
+    await accept('0-10')
+    const [{ id } = { id: '' }] = await accept('0-10')
+    expect((await api.get('id_1', id)).due_at).toBeNull()
   })
 
   test('is when it is tried again after a failure', async () => {

@@ -5,10 +5,10 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import {
   awaitedLogins,
-  devicePaces,
   devices,
   idempotencyKeys,
   messages,
+  outboxDevices,
   outboxLanes,
 } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
@@ -80,8 +80,8 @@ async function waitingMessage() {
     .set({ dueAt: machine.now() + 5_000 })
     .run()
   db.orm
-    .insert(devicePaces)
-    .values({ deviceRowId: 'dev_1', restAt: machine.now() + 60_000 })
+    .update(outboxDevices)
+    .set({ dueAt: machine.now() + 60_000, nextSendAt: machine.now() + 60_000 })
     .run()
 }
 
@@ -89,7 +89,8 @@ async function waitingMessage() {
 function waits(now: number) {
   return {
     lane: (db.orm.select().from(outboxLanes).get()?.dueAt ?? 0) - now,
-    pace: (db.orm.select().from(devicePaces).get()?.restAt ?? 0) - now,
+    pace: (db.orm.select().from(outboxDevices).get()?.nextSendAt ?? 0) - now,
+    device: (db.orm.select().from(outboxDevices).get()?.dueAt ?? 0) - now,
     expiry: (db.orm.select().from(messages).get()?.expiresAt ?? 0) - now,
     key: now - (db.orm.select().from(idempotencyKeys).get()?.createdAt ?? 0),
     age: now - (db.orm.select().from(messages).get()?.createdAt ?? 0),
@@ -108,6 +109,7 @@ describe.each([-DAY, DAY, -90_000, 90_000])('set by %d ms', step => {
     expect(waits(clock.now())).toEqual({
       lane: 3_000,
       pace: 58_000,
+      device: 58_000,
       expiry: 28_000,
       key: 2_000,
       age: 2_000,
@@ -122,7 +124,14 @@ test('set back while no gateway runs: what waits doesn’t wait for days', async
   await stop()
   machine.set(-DAY)
   const clock = await run()
-  expect(waits(clock.now())).toEqual({ lane: 5_000, pace: 60_000, expiry: 30_000, key: 0, age: 0 })
+  expect(waits(clock.now())).toEqual({
+    lane: 5_000,
+    pace: 60_000,
+    device: 60_000,
+    expiry: 30_000,
+    key: 0,
+    age: 0,
+  })
   await stop()
   // Once: the next start finds nothing amiss.
   await run()

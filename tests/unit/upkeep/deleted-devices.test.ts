@@ -14,7 +14,6 @@ import {
 import { type Backlog, createBacklog } from '../../../src/modules/sending/backlog.ts'
 import { createOutbox } from '../../../src/modules/sending/outbox.ts'
 import type { Messages, SendRequest } from '../../../src/modules/sending/sending.ts'
-import { createUnusedSlots, type UnusedSlots } from '../../../src/modules/sending/unused-slots.ts'
 import { createVoiding } from '../../../src/modules/upkeep/deleted-devices.ts'
 import { Supervisor } from '../../../src/runtime/supervisor.ts'
 import type { Worker } from '../../../src/runtime/worker.ts'
@@ -47,7 +46,6 @@ let devices: DeviceRepository
 let backlog: Backlog
 let messages: Messages
 let voiding: Worker
-let unusedSlots: UnusedSlots
 let discarded: string[]
 let sent: string[]
 /** Called while a message is being sent. */
@@ -66,10 +64,9 @@ beforeEach(() => {
     limits: { perIdentity: LIMIT, inAll: LIMIT },
     waiting: new Map(),
   })
-  store = messageStore(db, undefined, backlog, deviceRowId => unusedSlots.note(deviceRowId))
+  store = messageStore(db, undefined, backlog)
   devices = createDeviceRepository(db)
   const paceOf = () => PACE
-  unusedSlots = createUnusedSlots({ slots: store.slots, paceOf, clock })
   messages = messagesOn(store, {
     backlog,
     devices: { linked: async () => [], find: async () => devices.get('dev_1') },
@@ -208,24 +205,19 @@ describe('a device that is linked again', () => {
     await runVoiding()
     expect(statuses()).toEqual([FAILED, FAILED, ['queued', null]])
     expect(lanes().map(({ lane }) => lane)).toEqual(['dev_1/contact:c0'])
-    expect((await devices.get('dev_1'))?.voidThrough).toBeNull()
+    expect((await devices.get('dev_1'))?.discardedThrough).toBeNull()
   })
 
-  test('has the slots back that were given to what never was sent', async () => {
+  test('keeps to its pace as if what never was sent had never been accepted', async () => {
     await accept({ contact: contacts(100) })
-    await claim()
-    expect(lanes().filter(lane => lane.hasSlot)).toHaveLength(98)
+    expect(await claim()).toHaveLength(2)
     await remove()
-    supervisor.start(unusedSlots.worker)
     await runVoiding()
     await linkAgain()
-    await clock.advance(1_000)
-    await idle()
-    expect(lanes().filter(lane => lane.hasSlot)).toEqual([])
     await accept({ contact: 'other' })
-    await claim()
-    const [own] = lanes().filter(({ lane }) => lane.endsWith('other'))
-    expect(own?.dueAt).toBe(clock.now() - 1_000 + PACE.intervalMs)
+    expect(await claim()).toEqual([])
+    await clock.advance(PACE.intervalMs)
+    expect((await claim()).map(({ lane }) => lane)).toEqual(['dev_1/contact:other'])
   })
 
   test('one that was merely logged out sends what waited', async () => {
