@@ -9,7 +9,7 @@
  */
 import type { TSchema } from 'elysia'
 import { GatewayError } from '../domain/errors.ts'
-import { meantBy, plain } from '../lib/likeness.ts'
+import { meantBy, plain } from '../lib/did-you-mean.ts'
 import { KNOWN_ONLY } from './schemas.ts'
 
 /**

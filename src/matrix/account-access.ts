@@ -3,6 +3,7 @@
  * token. Tokens that the homeserver doesn't accept any more are replaced where there is a way to, one replacement at a time for a user;
  * where there is none, why the account can't be used is remembered until a call succeeds again.
  */
+import { LRUCache } from 'lru-cache'
 import { GatewayError, messageOf } from '../domain/errors.ts'
 import type { AccessTokenStore, AccountProvisioner, MatrixAccount } from '../domain/ports.ts'
 import type { Emits } from '../domain/signals.ts'
@@ -86,14 +87,12 @@ export function createOwnTokenAccess(options: {
   signals: Emits<'account-changed'>
 }): AccountAccess {
   const { tokens, provisioner, clock, logger, signals } = options
-  const known = new Map<string, Access>()
+  const known = new LRUCache<string, Access>({ max: MAX_TOKENS })
   const renewing = new SingleFlight<Access>()
   const troubles = new Map<string, Trouble>()
 
   function remember({ userId, accessToken }: MatrixAccount & { accessToken: string }): Access {
     const access = { accessToken, query: {} }
-    const oldest = known.size >= MAX_TOKENS ? known.keys().next().value : undefined
-    if (oldest !== undefined) known.delete(oldest)
     known.set(userId, access)
     return access
   }

@@ -11,7 +11,7 @@ import type { Logger } from '../lib/logger.ts'
 import { every, type Worker } from '../runtime/worker.ts'
 import type { LookBack } from './look-back.ts'
 import type { MatrixCalls } from './matrix-calls.ts'
-import { pauseAfter } from './patience.ts'
+import { pauseAfter } from './retry-when-limited.ts'
 
 export interface HomeserverWatchOptions {
   calls: Pick<MatrixCalls, 'raw'>

@@ -14,7 +14,7 @@ import {
   type JsonCall,
   MAX_ANSWER_BYTES,
 } from './http-api.ts'
-import { patiently } from './patience.ts'
+import { retryWhenLimited } from './retry-when-limited.ts'
 
 /** A request whose body or answer isn't JSON, or isn't to be held in memory. */
 export interface RawCall extends Omit<JsonCall, 'body'> {
@@ -100,14 +100,14 @@ export function createMatrixCalls(options: {
 
   return {
     json: (userId, what, call, { patienceMs = PATIENCE_MS } = {}) =>
-      patiently(clock, what, patienceMs, () =>
+      retryWhenLimited(clock, what, patienceMs, () =>
         authorised(userId, ({ accessToken, query }) =>
           api.request({ ...call, query: { ...query, ...call.query } }, accessToken),
         ),
       ),
 
     raw: (userId, what, call, { patienceMs = PATIENCE_MS } = {}) =>
-      patiently(clock, what, patienceMs, () => authorised(userId, held => fetchRaw(call, held))),
+      retryWhenLimited(clock, what, patienceMs, () => authorised(userId, held => fetchRaw(call, held))),
 
     trouble: userId => access.trouble(userId),
   }

@@ -1,7 +1,7 @@
 /** Applies `--set key=value` to a bridge's configuration, and refuses unknown settings. */
 import { type Document, isMap, isPair, parseDocument, visit } from 'yaml'
 import { GatewayError } from '../../domain/errors.ts'
-import { meantBy } from '../../lib/likeness.ts'
+import { meantBy } from '../../lib/did-you-mean.ts'
 
 type Path = readonly string[]
 

@@ -4,6 +4,7 @@
  * @see https://spec.matrix.org/v1.12/application-service-api/#registration
  */
 import { stringify } from 'yaml'
+import { quoteMeta } from '../../lib/quote-meta.ts'
 
 export interface Namespace {
   regex: string
@@ -32,9 +33,9 @@ export function bridgeNamespaces(
   usernameTemplate: string,
   aliasTemplate?: string,
 ): Registration['namespaces'] {
-  const server = literally(serverName)
+  const server = quoteMeta(serverName)
   const users = [
-    { regex: `^@${literally(botLocalpart)}:${server}$`, exclusive: true },
+    { regex: `^@${quoteMeta(botLocalpart)}:${server}$`, exclusive: true },
     { regex: `^@${templatePattern(usernameTemplate)}:${server}$`, exclusive: true },
   ]
   if (aliasTemplate === undefined) return { users }
@@ -64,10 +65,5 @@ export function registrationYaml(registration: Registration): string {
 }
 
 function templatePattern(template: string): string {
-  return template.split(PLACEHOLDER).map(literally).join('.*')
-}
-
-/** Matches exactly this text. Escapes as Go's QuoteMeta does, to equal the bridge's own output. */
-function literally(text: string): string {
-  return text.replaceAll(/[\\.+*?()|[\]{}^$]/g, String.raw`\$&`)
+  return template.split(PLACEHOLDER).map(quoteMeta).join('.*')
 }

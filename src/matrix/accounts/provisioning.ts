@@ -1,7 +1,7 @@
 /** What the ways to make accounts at a homeserver share. */
 import { type ErrorCode, GatewayError } from '../../domain/errors.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { patiently } from '../patience.ts'
+import { retryWhenLimited } from '../retry-when-limited.ts'
 
 /**
  * The Matrix device of an account with an access token of its own: one for each account, so that a new token replaces the one before.
@@ -22,7 +22,7 @@ const REFUSALS_OF_US: readonly ErrorCode[] = ['forbidden', 'not_found']
  */
 export async function provisioning<T>(clock: Clock, what: string, work: () => Promise<T>): Promise<T> {
   try {
-    return await patiently(clock, what, PATIENCE_MS, work)
+    return await retryWhenLimited(clock, what, PATIENCE_MS, work)
   } catch (error) {
     if (!(error instanceof GatewayError) || !REFUSALS_OF_US.includes(error.code)) throw error
     throw new GatewayError('homeserver_error', error.message)

@@ -8,7 +8,7 @@ import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { AnswerNotTaken } from '../http-api.ts'
 import type { MatrixCalls } from '../matrix-calls.ts'
-import { pauseAfter } from '../patience.ts'
+import { pauseAfter } from '../retry-when-limited.ts'
 import type { ReadReceipt, RoomEventBatch, RoomEventSink } from '../room-event.ts'
 import { missedEvents } from './gap.ts'
 import {

@@ -4,6 +4,7 @@
  * delays no other, and a bounded rate: a few devices are asked about every round, thousands as the
  * rate allows.
  */
+import pLimit from 'p-limit'
 import { BridgeStarting } from '../../bridges/start-watch.ts'
 import { GatewayError, isBridgeAway, messageOf } from '../../domain/errors.ts'
 import type { Bridges } from '../../domain/ports.ts'
@@ -83,10 +84,9 @@ export function createDeviceProbe(options: DeviceProbeOptions): Worker {
       await devices.disconnectAll(platform, outage)
       return
     }
-    const workers = Array.from({ length: CONCURRENCY }, async () => {
-      while (share.length > 0 && !signal.aborted) await asked()
+    await pLimit(CONCURRENCY).map(share, async identityId => {
+      if (!signal.aborted) await probe(platform, identityId, signal)
     })
-    await Promise.all(workers)
   }
 
   function startRound(platform: string, signal: AbortSignal): void {

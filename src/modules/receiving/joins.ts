@@ -2,6 +2,7 @@
  * Answers the invitations to portal rooms. A join is complete when the room was entered and the
  * messages since the invitation have been fetched: homeservers don't push those from before a join.
  */
+import pLimit from 'p-limit'
 import type { Chat } from '../../db/schema/index.ts'
 import { GatewayError, messageOf } from '../../domain/errors.ts'
 import type { MatrixSessions } from '../../domain/ports.ts'
@@ -67,9 +68,7 @@ export function createJoins(options: JoinsOptions): Worker {
     for (const key of failures.keys()) if (!unfinished.has(key)) failures.delete(key)
     const isDue = (chat: Chat) => (failures.get(keyOf(chat))?.retryAt ?? 0) <= clock.steady()
     const due = [...unfinished.values()].filter(isDue)
-    for (let start = 0; start < due.length; start += CONCURRENCY) {
-      await Promise.all(due.slice(start, start + CONCURRENCY).map(tryJoin))
-    }
+    await pLimit(CONCURRENCY).map(due, tryJoin)
     const nextRetry = Math.min(...[...failures.values()].map(failure => failure.retryAt - clock.steady()))
     return Math.max(10, Math.min(POLL_MS, nextRetry))
   }

@@ -8,12 +8,12 @@ import type { Tx } from '../../db/transaction.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import type { TokenView } from '../../domain/views/token.ts'
 import { type Clock, rfc3339 } from '../../lib/clock.ts'
+import { instantIn } from '../../lib/instant.ts'
 import { decodePlace, encodePlace } from '../../lib/list-cursor.ts'
 import { randomToken } from '../../lib/tokens.ts'
 import { every } from '../../runtime/worker.ts'
 import type { Principal } from './credential-types.ts'
 import type { Identities } from './identities.ts'
-import { parseExpiry } from './token-expiry.ts'
 import {
   createTokenRepository,
   type ListedToken,
@@ -180,6 +180,22 @@ export function createTokens({
     await repository.withdrawUsersHost()
     await repository.removeExpired(clock.now())
   }
+}
+
+/**
+ * @returns `expires_at` in milliseconds since the Unix epoch
+ * @throws GatewayError bad_request when it is malformed or not after `now`
+ */
+function parseExpiry(text: string, now: number): number {
+  const instant = instantIn(text)
+  if (instant === null) {
+    throw new GatewayError(
+      'bad_request',
+      'expires_at: expected an RFC 3339 time with an offset, such as 2026-12-31T23:59:59Z',
+    )
+  }
+  if (instant <= now) throw new GatewayError('bad_request', 'expires_at: expected a time in the future')
+  return instant
 }
 
 function ownershipOf({ clientId, role }: Principal): Ownership {

@@ -10,6 +10,7 @@ import type { Observer } from '../../domain/observation.ts'
 import { EVENT_NAMES, STORED_EVENT_NAMES } from '../../domain/states.ts'
 import type { AttemptView, DeliveryPage, DeliveryView, TestResult } from '../../domain/views/delivery.ts'
 import { type Clock, rfc3339 } from '../../lib/clock.ts'
+import { instantIn } from '../../lib/instant.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
 import { yieldToEventLoop } from '../../lib/turn-budget.ts'
 import { every, Nudge, type Worker } from '../../runtime/worker.ts'
@@ -83,8 +84,6 @@ export interface ReplaysOptions {
 /** Pause between two batches, so that new deliveries get their turn. */
 const BATCH_SPACING_MS = 5
 const POLL_MS = 60_000
-/** RFC 3339 with an offset. */
-const TIMESTAMP = /^(\d{4})-(\d\d)-(\d\d)T([01]\d|2[0-3]):\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/i
 
 export function createDeliveryLog(options: DeliveryLogOptions): DeliveryLog {
   const { log, webhooks, deliver, health, observer, clock } = options
@@ -247,10 +246,7 @@ function attemptView({ at, status, error, latencyMs, response }: Attempt): Attem
 
 /** @throws GatewayError bad_request */
 function instant(field: string, text: string): number {
-  const [, year, month, day] = TIMESTAMP.exec(text) ?? []
-  // Date.parse takes the 30th of February for a day in March.
-  const date = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day)))
-  const at = date.getUTCDate() === Number(day) ? Date.parse(text) : Number.NaN
-  if (!Number.isNaN(at)) return at
+  const at = instantIn(text)
+  if (at !== null) return at
   throw new GatewayError('bad_request', `${field}: expected a time in RFC 3339, such as 2026-04-27T10:00:00Z`)
 }

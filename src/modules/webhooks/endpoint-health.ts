@@ -3,6 +3,7 @@
  * their success was last written down. With it a successful try hardly ever writes the webhook's
  * row.
  */
+import { LRUCache } from 'lru-cache'
 import type { Webhook } from '../../db/schema/index.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { probeWaitMs, TRIES_IN_PLACE } from './retry-schedule.ts'
@@ -38,7 +39,7 @@ export interface Failure {
 
 export class EndpointHealth {
   private readonly runs = new Map<string, FailingRun>()
-  private readonly notedAt = new Map<string, number>()
+  private readonly notedAt = new LRUCache<string, number>({ max: MAX_REMEMBERED })
 
   constructor(private readonly clock: Clock) {}
 
@@ -87,7 +88,6 @@ export class EndpointHealth {
     const notedAt = Math.max(this.notedAt.get(endpoint) ?? 0, webhook.lastSuccessAt ?? 0)
     // The second check notes it after the clock was set back, too.
     if (!wasFailing && now - notedAt < SUCCESS_NOTED_MS && notedAt <= now) return false
-    if (this.notedAt.size >= MAX_REMEMBERED) this.notedAt.clear()
     this.notedAt.set(endpoint, now)
     return true
   }

@@ -3,6 +3,7 @@
 import { timingSafeEqual } from 'node:crypto'
 import { backoffMs } from '../../lib/backoff.ts'
 import { bearerToken } from '../../lib/bearer-token.ts'
+import { quoteMeta } from '../../lib/quote-meta.ts'
 import { randomToken } from '../../lib/tokens.ts'
 import type { NetworkChange } from '../network/network.ts'
 import { platformFacts, type SandboxPlatform } from '../platforms.ts'
@@ -174,8 +175,8 @@ export function createBridge(platform: SandboxPlatform, parts: BridgeParts) {
       senderLocalpart: facts.botLocalpart,
       namespaces: {
         users: [
-          { regex: `@${facts.networkId}_.*:${literally(homeserver.serverName)}`, exclusive: true },
-          { regex: literally(context.botUserId), exclusive: true },
+          { regex: `@${facts.networkId}_.*:${quoteMeta(homeserver.serverName)}`, exclusive: true },
+          { regex: quoteMeta(context.botUserId), exclusive: true },
         ],
       },
       receiveEphemeral: true,
@@ -202,9 +203,4 @@ export function createBridge(platform: SandboxPlatform, parts: BridgeParts) {
 function sameToken(given: string, expected: string): boolean {
   const [one, other] = [Buffer.from(given), Buffer.from(expected)]
   return one.length === other.length && timingSafeEqual(one, other)
-}
-
-/** A regular expression for exactly this text, in a dialect every homeserver accepts. */
-function literally(text: string): string {
-  return text.replaceAll(/[^\w@:-]/g, String.raw`\$&`)
 }

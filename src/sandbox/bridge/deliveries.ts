@@ -5,10 +5,11 @@
  * off in order; a row is deleted once the homeserver has the event. A resend after a crash has the
  * same transaction id, so it is the same event.
  */
+
+import pLimit from 'p-limit'
 import { backoffMs } from '../../lib/backoff.ts'
 import { SingleFlight } from '../../lib/single-flight.ts'
 import type { Delivery, Login, Media, Message } from '../network/types.ts'
-import { type Bounded, createBounded } from './bounded.ts'
 import { type BridgeContext, DIRECT } from './context.ts'
 import {
   hasLostFile,
@@ -34,7 +35,7 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
   const { clock, committer, facts, faults, files, homeserver, logger, network } = context
   const { store } = network
   const queues = new Map<string, Queue>()
-  const places: Bounded = createBounded(CONCURRENT_SENDS)
+  const places = pLimit(CONCURRENT_SENDS)
   const stopping = new AbortController()
   /** Events sent whose row isn't on disk yet: later messages may refer to them. */
   const unsettledEvents = new Map<string, string>()
@@ -69,7 +70,7 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
       const [delivery] = queue.waiting
       if (!delivery) return
       try {
-        await places.run(() => deliver(delivery))
+        await places(() => deliver(delivery))
       } catch (error) {
         failures++
         if (isOfRoom(error)) refusals++

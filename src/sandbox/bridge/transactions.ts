@@ -5,12 +5,13 @@
  * their statuses are sent. A transaction repeated after a crash does nothing twice: event ids
  * identify its messages, and the statuses' transaction ids derive from them.
  */
+
+import pLimit from 'p-limit'
 import { z } from 'zod'
 import { refusalOf } from '../../lib/refusal.ts'
 import { FileTooLarge } from '../network/media.ts'
 import { answersByItself, type Posted } from '../network/network.ts'
 import type { Chat, Content, Login, Media } from '../network/types.ts'
-import { createBounded } from './bounded.ts'
 import type { Commands } from './commands.ts'
 import { type BridgeContext, DIRECT, ghostUserId, isBridgeUser } from './context.ts'
 import { fromMatrix, type Incoming, type MatrixEvent, MESSAGE_EVENTS, matrixEvent } from './from-matrix.ts'
@@ -48,8 +49,8 @@ export function createTransactions(context: BridgeContext, portals: Portals, com
   const { botUserId, clock, committer, facts, faults, files, homeserver, logger, network } = context
   const { store } = network
   const refusals = createRefusals(context)
-  const statusPlaces = createBounded(CONCURRENT_STATUSES)
-  const downloadPlaces = createBounded(CONCURRENT_DOWNLOADS)
+  const statusLimit = pLimit(CONCURRENT_STATUSES)
+  const downloadLimit = pLimit(CONCURRENT_DOWNLOADS)
   let previous: Promise<void> = Promise.resolve()
 
   async function process(events: readonly MatrixEvent[]): Promise<void> {
@@ -121,14 +122,14 @@ export function createTransactions(context: BridgeContext, portals: Portals, com
     for (const job of jobs)
       if (!job.fate && store.messageOfEvent(job.event.event_id) === undefined) spoil(job)
     const downloads: Downloads = new Map()
-    await Promise.all(jobs.map(job => downloadPlaces.run(() => fetchMedia(job, downloads))))
+    await Promise.all(jobs.map(job => downloadLimit(() => fetchMedia(job, downloads))))
     const { fates, posted } = await postAll(jobs)
     network.announce(posted)
     const statuses = jobs.map((job, index) =>
       statusOf(job, fates[index] ?? permanent('m.event_not_handled', '')),
     )
     const ofRooms = Map.groupBy(statuses, ({ job }) => job.portal.roomId)
-    await Promise.all([...ofRooms].map(([roomId, ofRoom]) => statusPlaces.run(() => tell(roomId, ofRoom))))
+    await Promise.all([...ofRooms].map(([roomId, ofRoom]) => statusLimit(() => tell(roomId, ofRoom))))
     await markRead(jobs)
   }
 
@@ -270,7 +271,7 @@ export function createTransactions(context: BridgeContext, portals: Portals, com
       (chat?.members ?? [])
         .filter(phone => phone !== login?.phone && answersByItself(store, facts, phone))
         .map(phone =>
-          statusPlaces.run(() =>
+          statusLimit(() =>
             homeserver.markRead(event.room_id, event.event_id, ghostUserId(context, phone, chat ?? DIRECT)),
           ),
         ),

@@ -1,4 +1,4 @@
-/** What holders have, and what they have together. */
+/** The amounts of single holders, and their sum. */
 import { expect, test } from 'bun:test'
 import { Tally } from '../../../src/lib/tally.ts'
 

@@ -10,7 +10,7 @@ import { asGatewayError, rateLimitMs } from './http-api.ts'
  * @param patienceMs in all; 0: the caller waits by itself
  * @throws GatewayError whatever `work` throws, with retryAfterS after a rate limit
  */
-export async function patiently<T>(
+export async function retryWhenLimited<T>(
   clock: Clock,
   what: string,
   patienceMs: number,

@@ -1,6 +1,6 @@
 /** Misspellings of known names, and names that aren't. */
 import { expect, test } from 'bun:test'
-import { meantBy } from '../../../src/lib/likeness.ts'
+import { meantBy } from '../../../src/lib/did-you-mean.ts'
 
 test.each([
   ['use_hots', 'use_host'],
