@@ -26,12 +26,7 @@ export interface AppserviceRegistration {
 }
 
 /** How to reach an appservice. Not stored: after a restart it gets nothing until it registers. */
-export interface Delivery {
-  url: string | null
-  hsToken: string
-  deliver: ((request: Request) => Promise<Response>) | undefined
-  untilReady?: ((signal: AbortSignal) => Promise<void>) | undefined
-}
+export type Delivery = Pick<AppserviceRegistration, 'url' | 'hsToken' | 'deliver' | 'untilReady'>
 
 export interface Appservice {
   readonly num: number
@@ -50,8 +45,8 @@ export class Appservices {
   private byNum = new Map<number, Appservice>()
   private readonly byToken = new Map<string, Appservice>()
   private readonly interested = new LRUCache<string, readonly number[]>({ max: USER_CACHE })
-  /** Grows whenever namespaces change, which makes values derived from them stale. */
-  version = 0
+  /** Called whenever namespaces change, which makes values derived from them stale. */
+  onChange: () => void = () => {}
 
   constructor(
     private readonly serverName: string,
@@ -87,9 +82,9 @@ export class Appservices {
   }
 
   private changed(): void {
-    this.version++
     this.interested.clear()
     this.byToken.clear()
+    this.onChange()
   }
 
   all(): Iterable<Appservice> {
@@ -97,8 +92,7 @@ export class Appservices {
   }
 
   byId(id: string): Appservice | undefined {
-    for (const appservice of this.byNum.values()) if (appservice.id === id) return appservice
-    return undefined
+    return this.byNum.values().find(appservice => appservice.id === id)
   }
 
   get(num: number): Appservice | undefined {
@@ -110,42 +104,37 @@ export class Appservices {
     const known = this.byToken.get(token)
     if (known) return known
     const hash = tokenHash(token)
-    for (const appservice of this.byNum.values()) {
-      if (appservice.tokenHash !== hash) continue
-      this.byToken.set(token, appservice)
-      return appservice
-    }
-    return undefined
+    const found = this.byNum.values().find(appservice => appservice.tokenHash === hash)
+    if (found) this.byToken.set(token, found)
+    return found
   }
 
   /** Numbers of the appservices whose user this is. */
   numsOfUser(userId: string): readonly number[] {
     const known = this.interested.get(userId)
     if (known) return known
-    const nums: number[] = []
-    for (const appservice of this.byNum.values())
-      if (appservice.namespaces.hasUser(userId)) nums.push(appservice.num)
+    const nums = [...this.byNum.values()]
+      .filter(({ namespaces }) => namespaces.hasUser(userId))
+      .map(({ num }) => num)
     this.interested.set(userId, nums)
     return nums
   }
 
   /** Another appservice with an exclusive claim on the user. */
   claimant(userId: string, except: Appservice | undefined): Appservice | undefined {
-    for (const appservice of this.byNum.values())
-      if (appservice !== except && appservice.namespaces.claimsUser(userId)) return appservice
-    return undefined
+    return this.byNum
+      .values()
+      .find(appservice => appservice !== except && appservice.namespaces.claimsUser(userId))
   }
 
   /** Numbers of appservices interested in the room itself, whoever is in it. */
   numsOfRoom(roomId: string, aliases: () => string[]): number[] {
-    const nums: number[] = []
-    for (const appservice of this.byNum.values()) {
-      if (!appservice.hasRoomNamespaces) continue
-      const { namespaces } = appservice
-      if (namespaces.hasRoom(roomId) || aliases().some(alias => namespaces.hasAlias(alias)))
-        nums.push(appservice.num)
-    }
-    return nums
+    return [...this.byNum.values()]
+      .filter(({ hasRoomNamespaces }) => hasRoomNamespaces)
+      .filter(
+        ({ namespaces }) => namespaces.hasRoom(roomId) || aliases().some(alias => namespaces.hasAlias(alias)),
+      )
+      .map(({ num }) => num)
   }
 }
 

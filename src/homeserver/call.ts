@@ -3,7 +3,7 @@ import { bearerToken } from '../lib/bearer-token.ts'
 import type { Appservice } from './appservices.ts'
 import type { Core, Session } from './core.ts'
 import { forbidden, invalidParam, MatrixError } from './errors.ts'
-import { isValidLocalpart, tokenHash } from './identifiers.ts'
+import { tokenHash } from './identifiers.ts'
 import type { Json, JsonObject } from './json.ts'
 
 /** The user that a request acts as. */
@@ -96,17 +96,12 @@ function masquerade(core: Core, appservice: Appservice, query: URLSearchParams):
   return { userId, deviceId, appservice, isPuppet, scope }
 }
 
-/** User id for a localpart to be registered. */
-export function newUserId(core: Core, localpart: string): string {
-  if (!isValidLocalpart(localpart, core.serverName))
-    throw new MatrixError(400, 'M_INVALID_USERNAME', 'A username may contain only a-z, 0-9 and ._=-/+')
-  return `@${localpart}:${core.serverName}`
-}
-
-/** Throws unless the requester is `userId`. */
-export function assertOwn(call: Call, userId: string): void {
+/** The path's user. @throws M_FORBIDDEN unless it is the requester */
+export function ownUserId(call: Call): string {
+  const userId = param(call, 'userId')
   if (call.requester.userId !== userId)
     throw forbidden(`${call.requester.userId} can't do this for ${userId}`)
+  return userId
 }
 
 /** An appservice's `?ts=` (Matrix v1.12, application service API, "Timestamp massaging"). */

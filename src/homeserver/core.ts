@@ -3,13 +3,15 @@ import type { Database } from 'bun:sqlite'
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../lib/clock.ts'
 import { systemClock } from '../lib/clock.ts'
+import { FileStore } from '../lib/file-store.ts'
 import type { Committer } from '../lib/group-commit.ts'
 import { KeyedMutex } from '../lib/keyed-mutex.ts'
 import { type Logger, silentLogger } from '../lib/logger.ts'
+import { statementsOf } from '../lib/statements.ts'
 import { Appservices } from './appservices.ts'
-import { MatrixError } from './errors.ts'
+import { MatrixError, tooLarge } from './errors.ts'
 import { Profiles } from './profiles.ts'
-import { type RoomState, Rooms } from './rooms.ts'
+import { Rooms, type Taken } from './rooms.ts'
 import { aliasStore } from './store/aliases.ts'
 import { appserviceStore } from './store/appservices.ts'
 import { counterStore, lastStreamId } from './store/counter.ts'
@@ -44,8 +46,8 @@ const WAKE_ALL_EVERY = 1_000
 
 export class Core {
   readonly serverName: string
-  readonly mediaDir: string
-  readonly maxUploadBytes: number
+  /** The content of uploads. */
+  readonly files: FileStore
   readonly clock: Clock
   readonly logger: Logger
   readonly events
@@ -56,6 +58,7 @@ export class Core {
   readonly keys
   readonly appserviceRows
   readonly keepCounter
+  private readonly writesSoFar
   readonly appservices: Appservices
   readonly rooms: Rooms
   readonly stream: Stream
@@ -81,8 +84,10 @@ export class Core {
   constructor(options: CoreOptions) {
     const { database } = options
     this.serverName = options.serverName
-    this.mediaDir = options.mediaDir
-    this.maxUploadBytes = options.maxUploadBytes
+    const { maxUploadBytes } = options
+    this.files = new FileStore(options.mediaDir, maxUploadBytes, () =>
+      tooLarge(`Uploads are limited to ${maxUploadBytes} bytes`),
+    )
     this.clock = options.clock ?? systemClock
     this.logger = options.logger ?? silentLogger
     this.committer = options.committer
@@ -94,8 +99,9 @@ export class Core {
     this.keys = keyStore(database)
     this.appserviceRows = appserviceStore(database)
     this.keepCounter = counterStore(database)
+    this.writesSoFar = statementsOf(database).writesSoFar
     this.appservices = new Appservices(this.serverName, this.appserviceRows.all())
-    this.rooms = new Rooms(this.events, this.aliases, this.appservices)
+    this.rooms = new Rooms(this)
     this.stream = new Stream(lastStreamId(database), this.clock)
     this.allWokenAt = this.stream.position
     this.typing = new Typing(this.clock, this.stopping.signal)
@@ -133,14 +139,15 @@ export class Core {
    * MatrixError before the first write of `work` only rejects this call; later it also rolls back.
    */
   async commit<T>(work: (tx: Tx) => T): Promise<T> {
-    const touched = new Map<string, RoomState>()
+    const taken: Taken = new Set()
     let outcome: { tx: Tx; value: T } | undefined
     let refused: MatrixError | undefined
     let committed = false
     let hasRun = false
     try {
       await this.committer.write(() => {
-        const tx = new Tx(this, touched)
+        const tx = new Tx(this, taken)
+        const writesBefore = this.writesSoFar()
         // A rollback of the transaction makes all its works run again.
         if (hasRun) this.rooms.undo()
         hasRun = true
@@ -149,7 +156,7 @@ export class Core {
         try {
           outcome = { tx, value: work(tx) }
         } catch (error) {
-          if (!(error instanceof MatrixError) || tx.wrote) {
+          if (!(error instanceof MatrixError) || this.writesSoFar() > writesBefore) {
             this.rooms.undo()
             throw error
           }
@@ -159,7 +166,7 @@ export class Core {
       })
       committed = true
     } finally {
-      if (touched.size > 0) this.rooms.settle(touched, committed)
+      if (taken.size > 0) this.rooms.settle(taken, committed)
     }
     if (refused) throw refused
     if (!outcome) throw new Error('the write did not run')

@@ -1,27 +1,7 @@
-/** Errors that leave the homeserver, in the specification's standard error response. */
-import { errorText } from '../lib/error-text.ts'
-import type { JsonObject } from './json.ts'
+/** The homeserver's usual refusals. */
+import { MatrixError } from '../lib/matrix-error.ts'
 
-/** An expected refusal: it becomes `{"errcode", "error"}` with its HTTP status. */
-export class MatrixError extends Error {
-  constructor(
-    readonly status: number,
-    readonly errcode: string,
-    message: string,
-    readonly extra: JsonObject = {},
-  ) {
-    super(message)
-    this.name = 'MatrixError'
-  }
-
-  /** @see https://spec.matrix.org/v1.12/client-server-api/#standard-error-response */
-  toResponse(): Response {
-    return Response.json(
-      { ...this.extra, errcode: this.errcode, error: errorText(this.message) },
-      { status: this.status },
-    )
-  }
-}
+export { MatrixError }
 
 export const forbidden = (message: string) => new MatrixError(403, 'M_FORBIDDEN', message)
 export const notFound = (message: string) => new MatrixError(404, 'M_NOT_FOUND', message)

@@ -1,6 +1,8 @@
 /** Finds users whose encryption keys changed, among those sharing a room with a user. */
+import { pagesOf } from '../lib/pages.ts'
 import type { TurnBudget } from '../lib/turn-budget.ts'
 import type { Core } from './core.ts'
+import type { KeyChangeRow } from './store/keys.ts'
 
 const PAGE = 200
 
@@ -11,26 +13,22 @@ export async function* changedUsers(
   { from, to }: { from: number; to: number },
   turn: TurnBudget,
 ): AsyncGenerator<string, void> {
-  for (let after = from; ; ) {
-    const page = core.keys.changes(after, to, PAGE)
+  const read = (after: number, limit: number) => core.keys.changes(after, to, limit)
+  const changes = { read, placeOf: (row: KeyChangeRow) => row.stream_id, start: from, size: PAGE }
+  for await (const page of pagesOf(changes, turn))
     for (const { user_id: other } of page)
       if (other === userId || (await shareRoom(core, userId, other, turn))) yield JSON.stringify(other)
-    const last = page.at(-1)
-    if (!last || page.length < PAGE) return
-    after = last.stream_id
-    await turn.pause()
-  }
 }
 
 /** True when both have joined a common room; either may be in very many. */
 export async function shareRoom(core: Core, one: string, other: string, turn: TurnBudget): Promise<boolean> {
-  for (let after = 0; ; ) {
-    const page = core.events.joinedRooms(other, after, PAGE)
-    for (const { room, room_id: roomId } of page) {
-      if (core.rooms.isJoined(roomId, one)) return true
-      after = room
-    }
-    if (page.length < PAGE) return false
-    await turn.pause()
-  }
+  for await (const page of joinedRoomPages(core, other, turn))
+    if (page.some(({ room_id: roomId }) => core.rooms.isJoined(roomId, one))) return true
+  return false
+}
+
+/** All rooms that the user has joined. */
+export function joinedRoomPages(core: Core, userId: string, turn: TurnBudget) {
+  const read = (after: number, limit: number) => core.events.joinedRooms(userId, after, limit)
+  return pagesOf({ read, placeOf: ({ room }) => room, start: 0, size: PAGE }, turn)
 }

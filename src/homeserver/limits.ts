@@ -1,5 +1,5 @@
 /** Limits one call's size and the amount kept in one place, and so bounds all work. */
-import { forbidden, invalidParam, MatrixError } from './errors.ts'
+import { invalidParam } from './errors.ts'
 
 /** An identifier's bytes. @see https://spec.matrix.org/v1.12/appendices/#identifier-grammar */
 export const MAX_ID_BYTES = 255
@@ -36,8 +36,3 @@ export function assertId(name: string, id: string): void {
 export function assertCount(what: string, count: number, most: number): void {
   if (count > most) throw invalidParam(`${what}: expected at most ${most}, got ${count}`)
 }
-
-export const roomIsFull = () => forbidden(`The room has ${MAX_MEMBERS} members, and takes no more`)
-
-export const tooManyDevices = () =>
-  new MatrixError(403, 'M_FORBIDDEN', `The user has ${MAX_DEVICES_OF_USER} devices; log others out first`)

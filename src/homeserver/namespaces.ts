@@ -15,60 +15,59 @@ export interface Namespaces {
 
 /** One appservice's compiled namespaces. Bridges expect anchors at the start only (Synapse). */
 export class CompiledNamespaces {
-  private readonly users: Compiled[]
-  private readonly aliases: Compiled[]
-  private readonly rooms: Compiled[]
-  private readonly puppets: Compiled[]
+  private readonly compiled: Record<keyof Namespaces, Compiled[]>
 
   constructor(
-    namespaces: Namespaces,
+    { users, aliases = [], rooms = [], puppets = [] }: Namespaces,
     private readonly senderUserId: string,
   ) {
-    this.users = namespaces.users.map(compile)
-    this.aliases = (namespaces.aliases ?? []).map(compile)
-    this.rooms = (namespaces.rooms ?? []).map(compile)
-    this.puppets = (namespaces.puppets ?? []).map(compile)
+    const compiled = (namespaces: Namespace[]) =>
+      namespaces.map(({ regex, exclusive }) => ({ pattern: new RegExp(`^(?:${regex})`), exclusive }))
+    this.compiled = {
+      users: compiled(users),
+      aliases: compiled(aliases),
+      rooms: compiled(rooms),
+      puppets: compiled(puppets),
+    }
+  }
+
+  private has(kind: keyof Namespaces, id: string): boolean {
+    return this.compiled[kind].some(({ pattern }) => pattern.test(id))
+  }
+
+  private claims(kind: keyof Namespaces, id: string): boolean {
+    return this.compiled[kind].some(({ exclusive, pattern }) => exclusive && pattern.test(id))
   }
 
   /** True for the appservice's own user and the users of its namespace. */
   hasUser(userId: string): boolean {
-    return userId === this.senderUserId || matches(this.users, userId)
+    return userId === this.senderUserId || this.has('users', userId)
   }
 
   /** True for users the appservice may act as. */
   speaksFor(userId: string): boolean {
-    return this.hasUser(userId) || matches(this.puppets, userId)
+    return this.hasUser(userId) || this.has('puppets', userId)
   }
 
   /** True when no other appservice may register the user. */
   claimsUser(userId: string): boolean {
-    return (
-      userId === this.senderUserId || this.users.some(entry => entry.exclusive && entry.pattern.test(userId))
-    )
+    return userId === this.senderUserId || this.claims('users', userId)
   }
 
   hasAlias(alias: string): boolean {
-    return matches(this.aliases, alias)
+    return this.has('aliases', alias)
   }
 
   claimsAlias(alias: string): boolean {
-    return this.aliases.some(entry => entry.exclusive && entry.pattern.test(alias))
+    return this.claims('aliases', alias)
   }
 
   hasRoom(roomId: string): boolean {
-    return matches(this.rooms, roomId)
+    return this.has('rooms', roomId)
   }
 }
 
 interface Compiled {
   pattern: RegExp
   exclusive: boolean
-}
-
-function compile({ regex, exclusive }: Namespace): Compiled {
-  return { pattern: new RegExp(`^(?:${regex})`), exclusive }
-}
-
-function matches(namespaces: Compiled[], id: string): boolean {
-  return namespaces.some(({ pattern }) => pattern.test(id))
 }

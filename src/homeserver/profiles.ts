@@ -3,15 +3,12 @@
  * there may be very many. The database records the change until it is everywhere, so that a kill
  * leaves no room out.
  */
-import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
 import { SingleFlight } from '../lib/single-flight.ts'
 import { TurnBudget } from '../lib/turn-budget.ts'
 import type { JsonObject } from './json.ts'
-import type { Rooms } from './rooms.ts'
-import type { EventStore } from './store/events.ts'
-import type { Profile, UserStore } from './store/users.ts'
-import type { Tx } from './tx.ts'
+import type { Profile } from './store/users.ts'
+import type { Tx, TxCore } from './tx.ts'
 
 /** Most rooms changed in one write. */
 const ROOMS_AT_ONCE = 50
@@ -25,12 +22,8 @@ export function profileContent(profile: Profile | undefined): JsonObject {
   return content
 }
 
-/** The parts that a change of a profile needs. */
-interface ProfilesCore {
-  readonly users: UserStore
-  readonly events: EventStore
-  readonly rooms: Rooms
-  readonly clock: Clock
+/** The parts of Core that a change of a profile needs. */
+interface ProfilesCore extends TxCore {
   readonly logger: Logger
   readonly stopping: AbortController
   commit<T>(work: (tx: Tx) => T): Promise<T>
@@ -45,9 +38,8 @@ export class Profiles {
   /** Resolves once the profile is stored and in the first rooms. An equal value changes nothing. */
   async change(userId: string, field: keyof Profile, value: string | null): Promise<void> {
     const { core } = this
-    const hasChanged = await core.commit(tx => {
+    const hasChanged = await core.commit(() => {
       if (core.users.profile(userId)?.[field] === value) return false
-      tx.wrote = true
       core.users.setProfile(userId, field, value)
       core.users.noteProfileChange(userId, 0)
       return true
@@ -93,7 +85,6 @@ export class Profiles {
     return core.commit(tx => {
       const after = core.users.profileChange(userId)
       if (after === undefined) return false
-      tx.wrote = true
       const rooms = core.events.joinedRooms(userId, after, ROOMS_AT_ONCE)
       const content = { membership: 'join', ...profileContent(core.users.profile(userId)) }
       const turn = new TurnBudget()

@@ -164,10 +164,7 @@ export class Pusher {
 
   private async store(txnCounter = this.txnCounter, inFlightTo: number | null = null): Promise<void> {
     const { num, position } = this
-    await this.core.commit(tx => {
-      tx.wrote = true
-      this.core.appserviceRows.setProgress(position, txnCounter, inFlightTo, num)
-    })
+    await this.core.commit(() => this.core.appserviceRows.setProgress(position, txnCounter, inFlightTo, num))
     this.txnCounter = txnCounter
     this.inFlightTo = inFlightTo
     this.stored = position

@@ -1,21 +1,23 @@
-/**
- * Forgets old events, some at a time. State stays, because rooms consist of it, and so do events an
- * appservice hasn't acknowledged. A removed event is only missing from the history: receipts,
- * redactions and relations may still name it.
- */
+/** Forgets old events and media, some at a time. */
 import { type ForgottenRows, forgetAged } from '../lib/aged-rows.ts'
+import { pagesOf } from '../lib/pages.ts'
+import { TurnBudget } from '../lib/turn-budget.ts'
 import type { Core } from './core.ts'
 import { timeOfEventId } from './identifiers.ts'
 import type { AgedRow } from './store/events.ts'
+import type { AvatarRow, MediaAge } from './store/media.ts'
 
 /**
- * Runs one step in its own transaction.
+ * Forgets old events, in one step of its own transaction. State stays, because rooms consist of it,
+ * and so do events an appservice hasn't acknowledged. A removed event is only missing from the
+ * history: receipts, redactions and relations may still name it.
  * @param after the position at which the last step ended
  * @param before in milliseconds since 1970; older events may go
  */
 export function forgetEvents(core: Core, after: number, before: number): Promise<ForgottenRows> {
-  return core.commit(tx => {
+  return core.commit(() => {
     const isTold = toldEvents(core)
+    let isFirst = true
     return forgetAged<AgedRow>(
       {
         read: core.events.aged,
@@ -25,8 +27,8 @@ export function forgetEvents(core: Core, after: number, before: number): Promise
           if (row.is_state === 1) return 'stays'
           if (!isTold(row)) return 'waits'
           // The newest event may go, but its number must not be reused.
-          if (!tx.wrote) core.keepCounter(core.stream.position)
-          tx.wrote = true
+          if (isFirst) core.keepCounter(core.stream.position)
+          isFirst = false
           core.events.remove(row.stream_id)
           return 'gone'
         },
@@ -37,15 +39,101 @@ export function forgetEvents(core: Core, after: number, before: number): Promise
 }
 
 /** When the server took the event: an appservice may have given it an earlier time. */
-export function agedAt({ event_id: eventId, origin_server_ts: told }: AgedRow): number {
+function agedAt({ event_id: eventId, origin_server_ts: told }: AgedRow): number {
   return Math.max(told, timeOfEventId(eventId) ?? 0)
 }
 
 /** @returns a test whether all appservices interested in an event have acknowledged it */
-export function toldEvents(core: Core): (row: AgedRow) => boolean {
+function toldEvents(core: Core): (row: AgedRow) => boolean {
   const acknowledged = new Map(core.appserviceRows.all().map(({ num, position }) => [num, position]))
   return ({ stream_id: streamId, interest }) => {
     const nums = interest === null ? [] : interest.split(',').map(Number)
     return nums.every(num => (acknowledged.get(num) ?? Number.POSITIVE_INFINITY) >= streamId)
+  }
+}
+
+/** Rows per step: a few milliseconds. */
+const STEP = 200
+
+/**
+ * Forgets old media. It stays while a profile, a room's current state or a kept event names it: a
+ * young event, or one an appservice hasn't acknowledged. Older events may then name missing media,
+ * as on any homeserver that keeps media for a time.
+ * @param before in milliseconds since 1970
+ * @param signal ends it early
+ * @returns how many files were removed
+ */
+export async function forgetMedia(core: Core, before: number, signal: AbortSignal): Promise<number> {
+  if (core.media.olderThan(before, null, 1).length === 0) return 0
+  const named = new NamedMedia(core, before)
+  await named.readAll(signal)
+  let removed = 0
+  for (let after: MediaAge | null = null; !signal.aborted; ) {
+    const rows = core.media.olderThan(before, after, STEP)
+    await named.readEvents(signal)
+    const old = await core.commit(() => {
+      // Includes events of this very moment, which may name an old file again.
+      while (named.readNewEvents());
+      const ids = rows.map(({ media_id: id }) => id).filter(id => !named.ids.has(id))
+      for (const id of ids) core.media.remove(id)
+      return ids
+    })
+    // After the commit: the next start removes a file without a row.
+    for (const id of old) await core.files.discard(id)
+    removed += old.length
+    after = rows.at(-1) ?? null
+    if (rows.length < STEP) break
+  }
+  return removed
+}
+
+/** Ids of the media that must stay. */
+class NamedMedia {
+  readonly ids = new Set<string>()
+  /** Events up to this position were read. */
+  private position = 0
+  private readonly uri: RegExp
+  private readonly isTold
+
+  constructor(
+    private readonly core: Core,
+    private readonly before: number,
+  ) {
+    this.uri = new RegExp(`mxc://${RegExp.escape(core.serverName)}/([A-Za-z0-9_-]+)`, 'g')
+    this.isTold = toldEvents(core)
+  }
+
+  async readAll(signal: AbortSignal): Promise<void> {
+    const { avatars, states } = this.core.media
+    const turn = new TurnBudget()
+    const users = { read: avatars, placeOf: (user: AvatarRow) => user.user_id, start: '', size: STEP }
+    for await (const page of pagesOf(users, turn)) {
+      if (signal.aborted) return
+      for (const { avatar_url: url } of page) this.note(url)
+    }
+    const start = { room: 0, type: '', state_key: '' }
+    for await (const page of pagesOf({ read: states, placeOf: state => state, start, size: STEP }, turn)) {
+      if (signal.aborted) return
+      for (const { content } of page) this.note(content)
+    }
+    await this.readEvents(signal)
+  }
+
+  async readEvents(signal: AbortSignal): Promise<void> {
+    const turn = new TurnBudget()
+    while (!signal.aborted && this.readNewEvents()) await turn.pause()
+  }
+
+  /** Reads some unread events. @returns true when there may be more */
+  readNewEvents(): boolean {
+    const rows = this.core.events.naming(this.position, STEP)
+    for (const row of rows)
+      if (row.content !== null && (agedAt(row) >= this.before || !this.isTold(row))) this.note(row.content)
+    this.position = rows.at(-1)?.stream_id ?? this.position
+    return rows.length === STEP
+  }
+
+  private note(text: string | null): void {
+    for (const [, id = ''] of text?.matchAll(this.uri) ?? []) this.ids.add(id)
   }
 }

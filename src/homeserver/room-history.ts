@@ -1,11 +1,13 @@
 /** Past events of a room that a user may see, and the state at that time. */
+import { pagesOf } from '../lib/pages.ts'
 import type { TurnBudget } from '../lib/turn-budget.ts'
 import type { Call } from './call.ts'
 import type { Core } from './core.ts'
 import { forbidden, notFound } from './errors.ts'
 import { type EventRow, type Membership, strippedEventText } from './events.ts'
 import { parseStored } from './json.ts'
-import type { RoomState } from './rooms.ts'
+import type { RoomState } from './room-state.ts'
+import type { StateKey } from './store/events.ts'
 
 const NOW = Number.MAX_SAFE_INTEGER
 
@@ -39,6 +41,7 @@ class StateTimeline<T> {
 }
 
 const STATE_PAGE = 200
+type StatePlace = Pick<StateKey, 'type' | 'state_key'>
 
 /** Selects a part of a room's state. */
 export interface StateWish {
@@ -48,7 +51,7 @@ export interface StateWish {
   since?: number
   /** Only of this type. */
   type?: string
-  wants?: (key: { type: string; state_key: string }) => boolean
+  wants?: (key: StatePlace) => boolean
 }
 
 /** Yields the room's state piece by piece, as it may be large; a small room's in order. */
@@ -58,18 +61,15 @@ export async function* stateOf(
   turn: TurnBudget,
   { position = NOW, since = 0, type, wants = () => true }: StateWish = {},
 ): AsyncGenerator<EventRow, void> {
-  let after = { type: type ?? '', state_key: '' }
   // Paging starts after the empty key, so a single type yields that one first.
   if (type !== undefined) {
     const first = core.events.stateAt(room, type, '', position)
     if (first && first.stream_id > since && wants({ type, state_key: '' })) yield first
   }
-  for (;;) {
-    const page = core.events.stateKeys(room, after, STATE_PAGE)
-    const last = page.at(-1)
-    if (!last) return
-    after = last
-    for (const key of page.sort((a, b) => a.stream_id - b.stream_id)) {
+  const read = (after: StatePlace, limit: number) => core.events.stateKeys(room, after, limit)
+  const start = { type: type ?? '', state_key: '' }
+  for await (const page of pagesOf({ read, placeOf: key => key, start, size: STATE_PAGE }, turn)) {
+    for (const key of page.toSorted((a, b) => a.stream_id - b.stream_id)) {
       if (type !== undefined && key.type !== type) continue
       // A key that changed between the two positions has changed after the first, too.
       if (key.stream_id <= since || !wants(key)) continue
@@ -80,8 +80,7 @@ export async function* stateOf(
       if (row && row.stream_id > since) yield row
       if (turn.isSpent) await turn.pause()
     }
-    if (page.length < STATE_PAGE || (type !== undefined && last.type !== type)) return
-    if (turn.isSpent) await turn.pause()
+    if (type !== undefined && page.at(-1)?.type !== type) return
   }
 }
 

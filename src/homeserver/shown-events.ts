@@ -1,11 +1,12 @@
-/** Writes events with their reader's `unsigned` as JSON text, without parsing stored content. */
+/** Shows events and receipts. Events become JSON text without parsing stored content. */
 import type { Pieces } from '../lib/json-answer.ts'
 import type { TurnBudget } from '../lib/turn-budget.ts'
 import type { Requester } from './call.ts'
 import type { Core } from './core.ts'
 import { clientEventText, type EventRow } from './events.ts'
-import { parseStored } from './json.ts'
+import { isObject, type JsonObject, parseStored } from './json.ts'
 import { invitePreview, type RoomView } from './room-history.ts'
+import type { ReceiptRow } from './store/receipts.ts'
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#definition-clientevent_unsigneddata */
 export function showEvent(core: Core, requester: Requester, view: RoomView, row: EventRow): string {
@@ -49,4 +50,27 @@ export function stateFields(core: Core, row: EventRow): string[] {
   if (row.type === 'm.room.member' && parseStored(row.content).membership === 'invite')
     fields.push(`"invite_room_state":${invitePreview(core, row)}`)
   return fields
+}
+
+/** thread_id of a receipt for no particular thread. */
+export const UNTHREADED = ''
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#mreceipt */
+export function receiptContent(rows: ReceiptRow[]): JsonObject {
+  const content: JsonObject = {}
+  for (const row of rows) {
+    const ofEvent = child(content, row.event_id)
+    const ofType = child(ofEvent, row.receipt_type)
+    ofType[row.user_id] =
+      row.thread_id === UNTHREADED ? { ts: row.ts } : { ts: row.ts, thread_id: row.thread_id }
+  }
+  return content
+}
+
+function child(parent: JsonObject, key: string): JsonObject {
+  const existing = parent[key]
+  if (isObject(existing)) return existing
+  const made: JsonObject = {}
+  parent[key] = made
+  return made
 }

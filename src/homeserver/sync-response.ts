@@ -5,20 +5,27 @@
  */
 
 import { enclosed, type Pieces } from '../lib/json-answer.ts'
+import { pagesOf } from '../lib/pages.ts'
 import { TurnBudget } from '../lib/turn-budget.ts'
 import type { Requester } from './call.ts'
 import type { Core } from './core.ts'
 import { DIRECT_TYPE, sharesType, shownDirect } from './direct-rooms.ts'
+import { PUSH_RULES, PUSH_RULES_TYPE } from './endpoints/push-rules.ts'
 import { allowsRoom, allowsType } from './filter.ts'
 import { parseStored } from './json.ts'
 import { changedUsers } from './key-changes.ts'
 import { speaksInStored } from './puppets.ts'
-import { PUSH_RULES, PUSH_RULES_TYPE } from './push-rules.ts'
 import type { MembershipRow } from './store/events.ts'
 import type { ToDeviceRow } from './store/keys.ts'
 import type { AccountDataKey } from './store/users.ts'
-import { accountDataText, type SyncContext, type SyncRequest } from './sync-context.ts'
-import { joinedRoom, leftRoom, strangerRoom } from './sync-room.ts'
+import {
+  accountDataText,
+  joinedRoom,
+  leftRoom,
+  type SyncContext,
+  type SyncRequest,
+  strangerRoom,
+} from './sync-room.ts'
 
 /** Most to-device messages in one answer. */
 const TO_DEVICE_MESSAGES = 100
@@ -101,18 +108,15 @@ async function changedAccountData({
   turn,
 }: SyncContext): Promise<AccountDataByRoom> {
   const byRoom: AccountDataByRoom = new Map()
-  for (let after = request.since?.position ?? 0; ; ) {
-    const page = core.users.accountDataSince(requester.userId, after, PAGE)
+  const read = (after: number, limit: number) => core.users.accountDataSince(requester.userId, after, limit)
+  const start = request.since?.position ?? 0
+  for await (const page of pagesOf({ read, placeOf: row => row.stream_id, start, size: PAGE }, turn))
     for (const row of page) {
       const ofRoom = byRoom.get(row.room)
       if (ofRoom) ofRoom.push(row)
       else byRoom.set(row.room, [row])
     }
-    const last = page.at(-1)
-    if (!last || page.length < PAGE) return byRoom
-    after = last.stream_id
-    await turn.pause()
-  }
+  return byRoom
 }
 
 async function* globalAccountData(
@@ -186,11 +190,11 @@ function sectionOf({ membership }: MembershipRow): 'join' | 'invite' | 'knock' |
 /** The user's rooms, with their memberships as of the answer's position. */
 async function membershipsOf(context: SyncContext): Promise<MembershipRow[]> {
   const { core, requester, request, position, turn } = context
-  const { userId } = requester
   const byRoom = new Map<number, MembershipRow>()
-  let after = { membership: '', room: 0 }
-  for (;;) {
-    const page = core.events.membershipsOf(userId, after, PAGE)
+  const read = (after: { membership: string; room: number }, limit: number) =>
+    core.events.membershipsOf(requester.userId, after, limit)
+  const start = { membership: '', room: 0 }
+  for await (const page of pagesOf({ read, placeOf: row => row, start, size: PAGE }, turn))
     for (const row of page) {
       const then = row.stream_id <= position ? row : membershipThen(context, row)
       const isWanted =
@@ -198,11 +202,7 @@ async function membershipsOf(context: SyncContext): Promise<MembershipRow[]> {
       if (then && isWanted) byRoom.set(row.room, then)
       if (turn.isSpent) await turn.pause()
     }
-    const last = page.at(-1)
-    if (!last || page.length < PAGE) return [...byRoom.values()]
-    after = last
-    await turn.pause()
-  }
+  return [...byRoom.values()]
 }
 
 function membershipThen(

@@ -1,15 +1,17 @@
-/** One room's part of a sync's answer. */
+/** One room's part of a sync's answer, and what all parts share. */
 
 import { enclosed, type Pieces, separated } from '../lib/json-answer.ts'
+import { pagesOf } from '../lib/pages.ts'
+import type { TurnBudget } from '../lib/turn-budget.ts'
+import type { Requester } from './call.ts'
+import type { Core } from './core.ts'
 import type { EventRow } from './events.ts'
-import { allowsEvent, allowsType } from './filter.ts'
-import { receiptContent } from './receipts.ts'
+import { allowsEvent, allowsType, type Filter } from './filter.ts'
 import { invitePreview, RoomView, stateOf } from './room-history.ts'
-import { showEvents } from './shown-events.ts'
+import { receiptContent, showEvents } from './shown-events.ts'
 import type { MembershipRow } from './store/events.ts'
 import type { AccountDataKey } from './store/users.ts'
-import { accountDataText, type SyncContext } from './sync-context.ts'
-import { pageBackwards, positionToken } from './timeline.ts'
+import { positionToken, type StreamToken, timelinePage } from './timeline.ts'
 
 const DEFAULT_TIMELINE = 10
 const MAX_TIMELINE = 500
@@ -17,6 +19,25 @@ const HEROES = 5
 /** Most receipts of a room in one answer, newest first. */
 const MAX_RECEIPTS = 2_000
 const ACCOUNT_DATA_PAGE = 100
+
+export interface SyncRequest {
+  since: StreamToken | undefined
+  filter: Filter
+  fullState: boolean
+}
+
+export interface SyncContext {
+  core: Core
+  requester: Requester
+  request: SyncRequest
+  /** The answer holds everything up to here and nothing after it. */
+  position: number
+  turn: TurnBudget
+}
+
+export function accountDataText(type: string, content: string | undefined): string {
+  return `{"type":${JSON.stringify(type)},"content":${content ?? '{}'}}`
+}
 
 /** A room the user is invited to or knocks at. */
 export async function* strangerRoom({ core }: SyncContext, row: MembershipRow): Pieces {
@@ -101,7 +122,13 @@ interface Timeline {
 async function timelineOf(context: SyncContext, view: RoomView, from: number, to: number): Promise<Timeline> {
   const filter = context.request.filter.room?.timeline
   const limit = Math.min(filter?.limit ?? DEFAULT_TIMELINE, MAX_TIMELINE)
-  const page = await pageBackwards(context.core, view, context.turn, { from, to, limit, filter })
+  const page = await timelinePage(context.core, view, context.turn, {
+    backwards: true,
+    from,
+    to,
+    limit,
+    filter,
+  })
   const rows = page.rows.reverse()
   const limited = page.next !== undefined
   const start = limited ? (rows[0] ? rows[0].stream_id - 1 : to) : from
@@ -194,16 +221,13 @@ async function* roomData(
     return
   }
   const filter = request.filter.room?.account_data
-  for (let after = ''; ; ) {
-    const page = core.users.accountDataTypes(userId, room, after, ACCOUNT_DATA_PAGE)
+  const read = (after: string, limit: number) => core.users.accountDataTypes(userId, room, after, limit)
+  const kept = { read, placeOf: (type: string) => type, start: '', size: ACCOUNT_DATA_PAGE }
+  for await (const page of pagesOf(kept, turn))
     for (const type of page) {
       if (allowsType(filter, type)) yield accountDataText(type, core.users.accountData(userId, room, type))
       if (turn.isSpent) await turn.pause()
     }
-    const last = page.at(-1)
-    if (last === undefined || page.length < ACCOUNT_DATA_PAGE) return
-    after = last
-  }
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3sync */

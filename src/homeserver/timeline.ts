@@ -1,6 +1,8 @@
 /** Walks a room's timeline and yields what the reader may see and asked for. */
 import type { TurnBudget } from '../lib/turn-budget.ts'
+import type { Call } from './call.ts'
 import type { Core } from './core.ts'
+import { invalidParam } from './errors.ts'
 import type { EventRow } from './events.ts'
 import { allowsEvent, type RoomEventFilter } from './filter.ts'
 import { MAX_PAGE_CHARACTERS } from './limits.ts'
@@ -16,92 +18,89 @@ export interface Page {
   next: number | undefined
 }
 
+/** Selects events in (`from`, `to`]: the newest, newest first, or forwards the oldest first. */
 export interface PageWish {
+  backwards: boolean
   from: number
   to: number
   limit: number
-  filter?: RoomEventFilter | undefined
 }
 
-/**
- * The newest matching events in (`from`, `to`], newest first: at most `limit`, and hardly more
- * characters than MAX_PAGE_CHARACTERS.
- */
-export async function pageBackwards(
+/** A page of the room's timeline, as far as the reader sees it and `filter` allows. */
+export function timelinePage(
   core: Core,
   view: RoomView,
   turn: TurnBudget,
-  { from, to, limit, filter }: PageWish,
+  wish: PageWish & { filter?: RoomEventFilter | undefined },
 ): Promise<Page> {
-  const page = new PageRows(limit)
-  const size = chunkSize(limit, filter)
-  let end = to
-  for (let scanned = 0; scanned < MAX_SCANNED; scanned += size) {
-    const chunk = core.events.before(view.room.num, from, end, size)
-    for (const row of chunk) {
-      if (view.sees(row) && allowsEvent(filter, row) && !page.take(row))
-        return { rows: page.rows, next: row.stream_id }
-      end = row.stream_id - 1
-      if (turn.isSpent) await turn.pause()
-    }
-    if (chunk.length < size) return { rows: page.rows, next: undefined }
-  }
-  return { rows: page.rows, next: end }
+  const { backwards, filter, limit } = wish
+  const read = backwards ? core.events.before : core.events.after
+  return readPage(
+    {
+      read: (from, to, size) => read(view.room.num, from, to, size),
+      isWanted: row => view.sees(row) && allowsEvent(filter, row),
+      // One row more than it shows tells whether there is more.
+      size: filter === undefined ? Math.min(CHUNK, limit + 1) : CHUNK,
+    },
+    turn,
+    wish,
+  )
 }
 
-/** The oldest matching events in (`from`, `to`], oldest first, limited as `pageBackwards`. */
-export async function pageForwards(
-  core: Core,
-  view: RoomView,
+interface PageSource<Row> {
+  read(from: number, to: number, size: number): Row[]
+  isWanted(row: Row): boolean
+  size?: number
+}
+
+/** A page of at most `limit` rows, and hardly more characters than MAX_PAGE_CHARACTERS. */
+export async function readPage<Row extends EventRow>(
+  { read, isWanted, size = CHUNK }: PageSource<Row>,
   turn: TurnBudget,
-  { from, to, limit, filter }: PageWish,
+  { backwards, from, to, limit }: PageWish,
 ): Promise<Page> {
-  const page = new PageRows(limit)
-  const size = chunkSize(limit, filter)
-  let start = from
+  const rows: Row[] = []
+  let characters = 0
+  let [low, high] = [from, to]
   for (let scanned = 0; scanned < MAX_SCANNED; scanned += size) {
-    const chunk = core.events.after(view.room.num, start, to, size)
+    const chunk = read(low, high, size)
     for (const row of chunk) {
-      if (view.sees(row) && allowsEvent(filter, row) && !page.take(row))
-        return { rows: page.rows, next: start }
-      start = row.stream_id
+      if (isWanted(row)) {
+        const isFull = rows.length > 0 && characters + row.content.length > MAX_PAGE_CHARACTERS
+        if (isFull || rows.length >= limit) return { rows, next: backwards ? row.stream_id : low }
+        rows.push(row)
+        characters += row.content.length
+      }
+      if (backwards) high = row.stream_id - 1
+      else low = row.stream_id
       if (turn.isSpent) await turn.pause()
     }
-    if (chunk.length < size) return { rows: page.rows, next: undefined }
+    if (chunk.length < size) return { rows, next: undefined }
   }
-  return { rows: page.rows, next: start }
+  return { rows, next: backwards ? high : low }
 }
 
-/** Rows of one page, limited in number and size. */
-export class PageRows<Row extends EventRow = EventRow> {
-  readonly rows: Row[] = []
-  private characters = 0
-
-  constructor(private readonly limit: number) {}
-
-  /** @returns false when the row belongs to the next page */
-  take(row: Row): boolean {
-    const isFull =
-      this.rows.length >= this.limit ||
-      (this.rows.length > 0 && this.characters + row.content.length > MAX_PAGE_CHARACTERS)
-    if (isFull) return false
-    this.rows.push(row)
-    this.characters += row.content.length
-    return true
-  }
-}
-
-/** Reads one row more than it shows, to know whether there is more. */
-function chunkSize(limit: number, filter: RoomEventFilter | undefined): number {
-  return filter === undefined ? Math.min(CHUNK, limit + 1) : CHUNK
+/** A position in the stream, and one among typing changes, which aren't stored. */
+export interface StreamToken {
+  position: number
+  typing: number
 }
 
 /** Parses a pagination or sync token: the position after the event with that number. */
-export function parsePosition(token: string): number | undefined {
-  const match = /^[st](\d{1,15})(?:_\d+)?$/.exec(token)
-  return match ? Number(match[1]) : undefined
+export function parseToken(token: string): StreamToken | undefined {
+  const match = /^[st](\d{1,15})(?:_(\d{1,15}))?$/.exec(token)
+  return match ? { position: Number(match[1]), typing: Number(match[2] ?? 0) } : undefined
 }
 
 export function positionToken(position: number): string {
   return `t${position}`
+}
+
+/** The position that a query names. @throws M_INVALID_PARAM */
+export function positionQuery({ query }: Call, name: string): number | undefined {
+  const text = query.get(name)
+  if (text === null) return undefined
+  const token = parseToken(text)
+  if (!token) throw invalidParam(`${name} is not a token of this server`)
+  return token.position
 }

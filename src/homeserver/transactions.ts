@@ -4,8 +4,7 @@ import type { Appservice } from './appservices.ts'
 import type { Core } from './core.ts'
 import { clientEventText, type EventRow } from './events.ts'
 import type { JsonObject } from './json.ts'
-import { receiptContent } from './receipts.ts'
-import { stateFields } from './shown-events.ts'
+import { receiptContent, stateFields } from './shown-events.ts'
 import type { ReceiptRow } from './store/receipts.ts'
 
 const MAX_EVENTS = 250

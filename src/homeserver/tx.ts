@@ -8,8 +8,9 @@ import { forbidden, notFound, tooLarge } from './errors.ts'
 import type { EventRow, Membership } from './events.ts'
 import { eventIdAt } from './identifiers.ts'
 import { isObject, type JsonObject, parseStored } from './json.ts'
-import { MAX_EVENT_BYTES, MAX_ID_BYTES, MAX_MEMBERS, roomIsFull } from './limits.ts'
-import { isPresent, mergeInterest, type RoomState, type Rooms } from './rooms.ts'
+import { MAX_EVENT_BYTES, MAX_ID_BYTES, MAX_MEMBERS } from './limits.ts'
+import { isPresent, mergeInterest, type RoomState } from './room-state.ts'
+import type { Rooms, Taken } from './rooms.ts'
 import type { EventStore } from './store/events.ts'
 import type { UserStore } from './store/users.ts'
 import type { Stream } from './stream.ts'
@@ -44,8 +45,6 @@ export interface Appended {
 }
 
 export class Tx {
-  /** True once something was written, so that a failure must roll back. */
-  wrote = false
   lastStreamId = 0
   readonly appended: Appended[] = []
   /** Users to wake for something other than an event. */
@@ -55,11 +54,10 @@ export class Tx {
 
   constructor(
     private readonly core: TxCore,
-    readonly touched: Map<string, RoomState>,
+    readonly taken: Taken,
   ) {}
 
   nextStreamId(): number {
-    this.wrote = true
     this.lastStreamId = this.core.stream.next()
     return this.lastStreamId
   }
@@ -73,7 +71,7 @@ export class Tx {
 
   /** The room for a change of its state. */
   takeRoom(roomId: string): RoomState {
-    const room = this.core.rooms.take(roomId, this.touched)
+    const room = this.core.rooms.take(roomId, this.taken)
     if (!room) throw notFound('Unknown room')
     return room
   }
@@ -109,7 +107,8 @@ export class Tx {
     const text = JSON.stringify(content)
     assertSize(type, stateKey, text)
     if (type === 'm.room.member' && isPresent(content.membership as Membership))
-      if (!room.members.has(stateKey ?? '') && room.members.size >= MAX_MEMBERS) throw roomIsFull()
+      if (!room.members.has(stateKey ?? '') && room.members.size >= MAX_MEMBERS)
+        throw forbidden(`The room has ${MAX_MEMBERS} members, and takes no more`)
     const current = stateKey === null ? undefined : this.core.events.currentState(room.num, type, stateKey)
     const streamId = this.nextStreamId()
     const now = this.core.clock.now()
@@ -127,20 +126,20 @@ export class Tx {
     }
     const relation = isObject(content['m.relates_to']) ? content['m.relates_to'] : undefined
     this.core.events.insert({
-      streamId,
-      eventId,
+      stream_id: streamId,
+      event_id: eventId,
       room: room.num,
       type,
-      stateKey,
+      state_key: stateKey,
       sender,
-      originServerTs: draft.originServerTs ?? now,
+      origin_server_ts: draft.originServerTs ?? now,
       content: text,
       replaces: current?.stream_id ?? null,
       redacts: draft.redacts ?? null,
-      relatesTo: typeof relation?.event_id === 'string' ? relation.event_id : null,
-      relType: typeof relation?.rel_type === 'string' ? relation.rel_type : null,
-      txnScope: draft.txn?.scope ?? null,
-      txnId: draft.txn?.id ?? null,
+      relates_to: typeof relation?.event_id === 'string' ? relation.event_id : null,
+      rel_type: typeof relation?.rel_type === 'string' ? relation.rel_type : null,
+      txn_scope: draft.txn?.scope ?? null,
+      txn_id: draft.txn?.id ?? null,
       interest,
     })
     this.appended.push({ room, streamId, eventId, stateKey, interest })

@@ -38,9 +38,7 @@ export class Typing {
 
   /** Rooms whose typing users changed after `since`. */
   changedRooms(since: number): string[] {
-    const changed: string[] = []
-    for (const [roomId, room] of this.rooms) if (room.serial > since) changed.push(roomId)
-    return changed
+    return [...this.rooms].filter(([, room]) => room.serial > since).map(([roomId]) => roomId)
   }
 
   /** @returns true if that changed who types; `onExpiry` runs when the typing times out */
@@ -55,24 +53,15 @@ export class Typing {
       const controller = new AbortController()
       this.rooms.set(roomId, room)
       room.users.set(userId, controller)
-      void this.expire(room, userId, controller, timeoutMs, onExpiry)
+      void this.clock.sleep(timeoutMs, controller.signal).then(() => {
+        if (controller.signal.aborted || room.users.get(userId) !== controller) return
+        room.users.delete(userId)
+        room.serial = ++this.counter
+        onExpiry()
+      })
       if (before) return false
     }
     room.serial = ++this.counter
     return true
-  }
-
-  private async expire(
-    room: TypingRoom,
-    userId: string,
-    controller: AbortController,
-    timeoutMs: number,
-    onExpiry: () => void,
-  ): Promise<void> {
-    await this.clock.sleep(timeoutMs, controller.signal)
-    if (controller.signal.aborted || room.users.get(userId) !== controller) return
-    room.users.delete(userId)
-    room.serial = ++this.counter
-    onExpiry()
   }
 }

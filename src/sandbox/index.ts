@@ -1,11 +1,18 @@
 /**
  * The sandbox: a phone network that exists only in this process, with a bridge for each platform.
  *
- * A homeserver and device linking see ordinary bridges; people see a page with phones. The sandbox
- * needs only a homeserver and a place for its data, and knows nothing else of the program.
+ *     people ──▶ page ──▶ api ──▶ ┌─────────┐ ──▶ bridge/deliveries ────▶ homeserver
+ *                                 │ network │
+ *              bridge/login-* ──▶ └─────────┘ ◀── bridge/transactions ◀── homeserver
+ *                    ▲
+ *     device linking ┴ bridge/provisioning, bridge/commands (by conversation with the bot)
+ *
+ * `network` has the rules (who receives, who echoes, who is linked), and knows no Matrix. `bridge`
+ * is the Matrix side of one platform; `platforms` says in what they differ. `api` and `page` are
+ * what people see. A homeserver and device linking see ordinary bridges. The sandbox needs only a
+ * homeserver and a place for its data, and knows nothing else of the program.
  */
 import type { Database } from 'bun:sqlite'
-import type { ForgottenRows } from '../lib/aged-rows.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import type { Committer } from '../lib/group-commit.ts'
 import { type Logger, silentLogger } from '../lib/logger.ts'
@@ -22,7 +29,7 @@ import { seedNetwork } from './network/seed.ts'
 import { createNetworkStore } from './network/store.ts'
 import type { SandboxPlatform } from './platforms.ts'
 
-export type { ReportState, SandboxBridge } from './bridge/bridge.ts'
+export type { ReportState } from './bridge/bridge.ts'
 export type { SandboxPlatform } from './platforms.ts'
 
 export interface SandboxOptions {
@@ -43,33 +50,9 @@ export interface SandboxOptions {
   logger?: Logger
 }
 
-export interface Sandbox {
-  bridges: SandboxBridge[]
-  /** Serves /sandbox and everything below it. */
-  fetch(request: Request): Promise<Response>
-  /** Removes files left by a kill. Call it before the first request. */
-  sweep(): Promise<void>
-  /**
-   * Forgets some old messages.
-   * @param after the position at which the last step ended
-   * @param before in milliseconds since 1970
-   */
-  forget(after: number, before: number): Promise<ForgottenRows>
-  /**
-   * Removes files older than `before` that no younger message has; their messages stay.
-   * @param before in milliseconds since 1970
-   * @param signal ends it early
-   * @returns how many were removed
-   */
-  forgetFiles(before: number, signal: AbortSignal): Promise<number>
-  /** Call it once the bridges are registered with the homeserver. */
-  start(): void
-  /** Ends a platform's bridge for good, because another serves the platform. Its phones stay. */
-  retire(platform: string): Promise<void>
-  stop(): Promise<void>
-}
+export type Sandbox = ReturnType<typeof createSandbox>
 
-export function createSandbox(options: SandboxOptions): Sandbox {
+export function createSandbox(options: SandboxOptions) {
   const {
     database,
     committer,
@@ -94,22 +77,38 @@ export function createSandbox(options: SandboxOptions): Sandbox {
   seeded.catch(error => logger.error({ err: error }, 'the sandbox could not be filled with its first phones'))
 
   return {
-    bridges,
-    forgetFiles: (before, signal) => forgetFiles({ store, committer, files }, before, signal),
-    async fetch(request) {
+    bridges: bridges as readonly SandboxBridge[],
+    /** Serves /sandbox and everything below it. */
+    async fetch(request: Request): Promise<Response> {
       await seeded
       return router.fetch(request)
     },
+    /** Removes files left by a kill. Call it before the first request. */
     sweep: () => files.sweep(mediaId => store.media(mediaId) !== undefined),
-    forget: (after, before) => committer.write(() => forgetMessages(store, after, before)),
-    start() {
+    /**
+     * Forgets some old messages.
+     * @param after the position at which the last step ended
+     * @param before in milliseconds since 1970
+     */
+    forget: (after: number, before: number) => committer.write(() => forgetMessages(store, after, before)),
+    /**
+     * Removes files older than `before` that no younger message has; their messages stay.
+     * @param before in milliseconds since 1970
+     * @param signal ends it early
+     * @returns how many were removed
+     */
+    forgetFiles: (before: number, signal: AbortSignal) =>
+      forgetFiles({ store, committer, files }, before, signal),
+    /** Call it once the bridges are registered with the homeserver. */
+    start(): void {
       for (const bridge of bridges) bridge.start()
     },
-    async retire(platform) {
+    /** Ends a platform's bridge for good, because another serves the platform. Its phones stay. */
+    async retire(platform: string): Promise<void> {
       const index = bridges.findIndex(bridge => bridge.platform === platform)
       await bridges.splice(index, index === -1 ? 0 : 1)[0]?.stop()
     },
-    async stop() {
+    async stop(): Promise<void> {
       events.stop()
       await Promise.all(bridges.map(bridge => bridge.stop()))
     },

@@ -117,10 +117,6 @@ export function platformFacts(platform: SandboxPlatform): PlatformFacts {
   return FACTS[platform]
 }
 
-export function isSandboxPlatform(value: string): value is SandboxPlatform {
-  return (SANDBOX_PLATFORMS as readonly string[]).includes(value)
-}
-
 /** @returns the invite code of a link in any usual form; null for other platforms' links */
 export function inviteCodeOf(facts: PlatformFacts, link: string): string | null {
   const patterns: Record<SandboxPlatform, RegExp> = {

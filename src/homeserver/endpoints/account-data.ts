@@ -1,12 +1,12 @@
 /** Account data, tags, filters and push rules: data that a user's clients keep on the server. */
 import { readObject, validate } from '../body.ts'
-import { assertOwn, type Call, param } from '../call.ts'
+import { type Call, ownUserId, param } from '../call.ts'
 import { DIRECT_TYPE, putDirect, sharesType, shownDirect } from '../direct-rooms.ts'
 import { badJson, forbidden, notFound, tooLarge } from '../errors.ts'
 import { filterSchema } from '../filter.ts'
 import { isObject, type JsonObject, parseStored } from '../json.ts'
 import { assertId, MAX_EVENT_BYTES } from '../limits.ts'
-import { PUSH_RULES, PUSH_RULES_TYPE } from '../push-rules.ts'
+import { PUSH_RULES, PUSH_RULES_TYPE } from './push-rules.ts'
 
 /** Types kept by other endpoints. */
 const SERVER_MANAGED = ['m.fully_read', 'm.push_rules']
@@ -22,8 +22,7 @@ function roomNumber(call: Call): number {
 
 /** @see Matrix v1.12, PUT /_matrix/client/v3/user/{userId}/account_data/{type} */
 export async function putAccountData(call: Call): Promise<JsonObject> {
-  const userId = param(call, 'userId')
-  assertOwn(call, userId)
+  const userId = ownUserId(call)
   const type = param(call, 'type')
   if (SERVER_MANAGED.includes(type)) throw badJson(`${type} can't be set through account data`)
   assertId('type', type)
@@ -38,8 +37,7 @@ export async function putAccountData(call: Call): Promise<JsonObject> {
 
 /** @see Matrix v1.12, GET /_matrix/client/v3/user/{userId}/account_data/{type} */
 export async function getAccountData(call: Call): Promise<JsonObject> {
-  const userId = param(call, 'userId')
-  assertOwn(call, userId)
+  const userId = ownUserId(call)
   const type = param(call, 'type')
   const room = roomNumber(call)
   const isHidden = room === GLOBAL && !sharesType(call.requester, type)
@@ -58,8 +56,7 @@ function storedTags(call: Call, userId: string, room: number): JsonObject {
 
 /** @see Matrix v1.12, GET /_matrix/client/v3/user/{userId}/rooms/{roomId}/tags */
 export function getTags(call: Call): JsonObject {
-  const userId = param(call, 'userId')
-  assertOwn(call, userId)
+  const userId = ownUserId(call)
   return { tags: storedTags(call, userId, roomNumber(call)) }
 }
 
@@ -75,8 +72,7 @@ export async function deleteTag(call: Call): Promise<JsonObject> {
 }
 
 async function changeTags(call: Call, change: (tags: JsonObject) => JsonObject): Promise<JsonObject> {
-  const userId = param(call, 'userId')
-  assertOwn(call, userId)
+  const userId = ownUserId(call)
   const room = roomNumber(call)
   await call.core.commit(tx => {
     const content = { tags: change(storedTags(call, userId, room)) }
@@ -88,23 +84,18 @@ async function changeTags(call: Call, change: (tags: JsonObject) => JsonObject):
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3useruseridfilter */
 export async function postFilter(call: Call): Promise<JsonObject> {
-  const userId = param(call, 'userId')
-  assertOwn(call, userId)
+  const userId = ownUserId(call)
   const filter = await readObject(call.request)
   validate(filterSchema, filter)
   const text = JSON.stringify(filter)
   if (text.length > MAX_EVENT_BYTES) throw tooLarge(`A filter is larger than ${MAX_EVENT_BYTES} bytes`)
-  const id = await call.core.commit(tx => {
-    tx.wrote = true
-    return call.core.users.putFilter(userId, text)
-  })
+  const id = await call.core.commit(() => call.core.users.putFilter(userId, text))
   return { filter_id: String(id) }
 }
 
 /** @see Matrix v1.12, GET /_matrix/client/v3/user/{userId}/filter/{filterId} */
 export function getFilter(call: Call): JsonObject {
-  const userId = param(call, 'userId')
-  assertOwn(call, userId)
+  const userId = ownUserId(call)
   const text = call.core.users.filter(Number(param(call, 'filterId')), userId)
   if (text === undefined) throw notFound('Unknown filter')
   return parseStored(text)

@@ -2,10 +2,10 @@
 import { z } from 'zod'
 import type { Appservice } from '../appservices.ts'
 import { readBody } from '../body.ts'
-import { accessToken, type Call, newUserId } from '../call.ts'
+import { accessToken, type Call } from '../call.ts'
 import type { Core } from '../core.ts'
 import { forbidden, MatrixError } from '../errors.ts'
-import { randomId, tokenHash } from '../identifiers.ts'
+import { isValidLocalpart, randomId, tokenHash } from '../identifiers.ts'
 import type { JsonObject } from '../json.ts'
 import { assertMayAddDevice, removeDevices } from './devices.ts'
 import { NO_REGISTRATION } from './nothing-here.ts'
@@ -72,14 +72,16 @@ export async function register(core: Core, request: Request, query: URLSearchPar
   const body = await readBody(request, registration)
   if (body.type !== APPSERVICE_LOGIN) throw forbidden(NO_REGISTRATION)
   if (body.username === undefined) throw new MatrixError(400, 'M_MISSING_PARAM', 'Missing field: username')
-  const userId = newUserId(core, body.username)
-  assertInNamespace(core, appservice, userId)
+  if (!isValidLocalpart(body.username, core.serverName))
+    throw new MatrixError(400, 'M_INVALID_USERNAME', 'A username may contain only a-z, 0-9 and ._=-/+')
+  const userId = `@${body.username}:${core.serverName}`
+  if (!appservice.namespaces.hasUser(userId) || core.appservices.claimant(userId, appservice))
+    throw new MatrixError(400, 'M_EXCLUSIVE', `${userId} is not in this application service's namespace`)
   const device =
     body.inhibit_login === true ? undefined : newDevice(body.device_id, body.initial_device_display_name)
   const now = core.clock.now()
-  await core.commit(tx => {
+  await core.commit(() => {
     if (core.users.profile(userId)) throw new MatrixError(400, 'M_USER_IN_USE', 'This user id is taken')
-    tx.wrote = true
     core.users.insert(userId, now)
     if (device) core.users.logIn(userId, device.id, device.name, tokenHash(device.token), now)
   })
@@ -106,9 +108,8 @@ export async function logIn(core: Core, request: Request, query: URLSearchParams
     throw forbidden(`${userId} is no user of this application service`)
   const device = newDevice(body.device_id, body.initial_device_display_name)
   const now = core.clock.now()
-  await core.commit(tx => {
+  await core.commit(() => {
     if (!core.users.device(userId, device.id)) assertMayAddDevice(core, userId)
-    tx.wrote = true
     core.users.logIn(userId, device.id, device.name, tokenHash(device.token), now)
   })
   core.sessions.clear()
@@ -151,9 +152,4 @@ function requireAppservice(core: Core, request: Request, query: URLSearchParams)
   const appservice = core.appservices.authenticate(token)
   if (!appservice) throw new MatrixError(401, 'M_UNKNOWN_TOKEN', 'Unrecognised access token')
   return appservice
-}
-
-function assertInNamespace(core: Core, appservice: Appservice, userId: string): void {
-  if (!appservice.namespaces.hasUser(userId) || core.appservices.claimant(userId, appservice))
-    throw new MatrixError(400, 'M_EXCLUSIVE', `${userId} is not in this application service's namespace`)
 }

@@ -9,7 +9,7 @@ import { forbidden, MatrixError } from '../errors.ts'
 import { assertUserId, randomId } from '../identifiers.ts'
 import type { JsonObject } from '../json.ts'
 import { MAX_INITIAL_STATE, MAX_INVITES } from '../limits.ts'
-import type { RoomState } from '../rooms.ts'
+import type { RoomState } from '../room-state.ts'
 import type { Tx } from '../tx.ts'
 import { bindAlias, newAlias } from './directory.ts'
 import { introduceUsers, memberContent } from './membership.ts'
@@ -60,9 +60,8 @@ export async function createRoom({ core, request, requester }: Call): Promise<Js
   await core.commit(tx => {
     if (alias !== undefined && core.aliases.find(alias))
       throw new MatrixError(400, 'M_ROOM_IN_USE', 'This alias is taken')
-    tx.wrote = true
     const num = core.events.insertRoom(roomId, version, core.clock.now())
-    const room = core.rooms.create(num, roomId, version, tx.touched)
+    const room = core.rooms.create(num, roomId, version, tx.taken)
     fill(core, tx, room, requester.userId, wish, alias)
     for (const userId of invited) assertMayInvite(room, requester.userId, userId)
   })
@@ -134,7 +133,7 @@ function fill(
     tx.setState(room, { type, sender: creator, stateKey, content })
   set('m.room.power_levels', initialPower(creator, wish, preset))
   if (alias !== undefined) {
-    bindAlias(core, tx, room, alias, creator)
+    bindAlias(core, room, alias, creator)
     set('m.room.canonical_alias', { alias })
   }
   const given = new Set((wish.initial_state ?? []).map(event => `${event.type}|${event.state_key ?? ''}`))

@@ -3,9 +3,9 @@ import { z } from 'zod'
 import { readBody } from '../body.ts'
 import { type Call, param } from '../call.ts'
 import type { Core } from '../core.ts'
-import { forbidden, MatrixError, notFound } from '../errors.ts'
+import { forbidden, notFound } from '../errors.ts'
 import type { JsonObject } from '../json.ts'
-import { assertId, MAX_DEVICES_OF_USER, tooManyDevices } from '../limits.ts'
+import { assertId, MAX_DEVICES_OF_USER } from '../limits.ts'
 import type { DeviceRow } from '../store/users.ts'
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3devices */
@@ -32,11 +32,10 @@ export async function putDevice(call: Call): Promise<Response> {
   const deviceId = param(call, 'deviceId')
   assertId('deviceId', deviceId)
   const now = core.clock.now()
-  const created = await core.commit(tx => {
+  const created = await core.commit(() => {
     const known = core.users.device(requester.userId, deviceId)
     if (!known && !requester.appservice) throw notFound('Unknown device')
     if (!known) assertMayAddDevice(core, requester.userId)
-    tx.wrote = true
     if (!known) core.users.addDevice(requester.userId, deviceId, name ?? null, now)
     else if (name !== undefined) core.users.renameDevice(name, requester.userId, deviceId)
     return !known
@@ -60,10 +59,7 @@ export async function deleteDevices(call: Call): Promise<JsonObject> {
 }
 
 async function remove({ core, requester }: Call, deviceIds: string[]): Promise<JsonObject> {
-  if (!requester.appservice)
-    throw requester.deviceId === undefined
-      ? forbidden('Not allowed')
-      : new MatrixError(403, 'M_FORBIDDEN', 'Devices are removed by logging out')
+  if (!requester.appservice) throw forbidden('Devices are removed by logging out')
   await removeDevices(core, requester.userId, deviceIds)
   await core.commit(tx => core.keys.noteChange(requester.userId, tx.nextStreamId()))
   return {}
@@ -71,21 +67,20 @@ async function remove({ core, requester }: Call, deviceIds: string[]): Promise<J
 
 /** Throws unless the user may have one more device. */
 export function assertMayAddDevice(core: Core, userId: string): void {
-  if (core.users.countDevices(userId) >= MAX_DEVICES_OF_USER) throw tooManyDevices()
+  if (core.users.countDevices(userId) >= MAX_DEVICES_OF_USER)
+    throw forbidden(`The user has ${MAX_DEVICES_OF_USER} devices; log others out first`)
 }
 
 /** Removes devices with their keys and messages. Their tokens are invalid at once. */
 export async function removeDevices(core: Core, userId: string, deviceIds: readonly string[]): Promise<void> {
-  await core.commit(tx => {
-    tx.wrote = true
+  await core.commit(() => {
     for (const deviceId of deviceIds) core.users.logOut(userId, deviceId)
   })
   core.sessions.clear()
   for (const deviceId of deviceIds) {
     let hasMore = true
     while (hasMore) {
-      hasMore = await core.commit(tx => {
-        tx.wrote = true
+      hasMore = await core.commit(() => {
         core.users.deleteDevice(userId, deviceId)
         return core.keys.deleteSeen(userId, deviceId, Number.MAX_SAFE_INTEGER)
       })

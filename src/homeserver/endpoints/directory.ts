@@ -7,8 +7,7 @@ import { forbidden, invalidParam, MatrixError, notFound } from '../errors.ts'
 import { serverOf } from '../identifiers.ts'
 import type { JsonObject } from '../json.ts'
 import { MAX_ALIASES_OF_ROOM } from '../limits.ts'
-import type { RoomState } from '../rooms.ts'
-import type { Tx } from '../tx.ts'
+import type { RoomState } from '../room-state.ts'
 
 /** Checks the alias, and that no other appservice claims it. */
 export function newAlias(core: Core, requester: Requester, alias: string): string {
@@ -21,10 +20,9 @@ export function newAlias(core: Core, requester: Requester, alias: string): strin
 }
 
 /** Binds the alias to the room within a write. */
-export function bindAlias(core: Core, tx: Tx, room: RoomState, alias: string, creator: string): void {
+export function bindAlias(core: Core, room: RoomState, alias: string, creator: string): void {
   if (core.aliases.ofRoom(room.num).length >= MAX_ALIASES_OF_ROOM)
     throw invalidParam(`The room has ${MAX_ALIASES_OF_ROOM} aliases, and takes no more`)
-  tx.wrote = true
   core.aliases.insert(alias, room.num, creator)
   room.forgetInterest()
 }
@@ -49,7 +47,7 @@ export async function putAlias(call: Call): Promise<JsonObject> {
     if (!requester.appservice && room.membershipOf(requester.userId) !== 'join')
       throw forbidden('You are not in this room')
     if (core.aliases.find(alias)) throw new MatrixError(409, 'M_UNKNOWN', 'This alias is taken')
-    bindAlias(core, tx, room, alias, requester.userId)
+    bindAlias(core, room, alias, requester.userId)
   })
   return {}
 }
@@ -68,7 +66,6 @@ export async function deleteAlias(call: Call): Promise<JsonObject> {
       room.power.of(userId) >= room.power.toSend('m.room.canonical_alias', true)
     const owns = requester.appservice?.namespaces.hasAlias(alias) ?? false
     if (found.creator !== userId && !mayRule && !owns) throw forbidden('This alias is not yours')
-    tx.wrote = true
     core.aliases.remove(alias)
     room.forgetInterest()
   })

@@ -8,7 +8,7 @@ import { type EventRow, strippedEventText } from '../events.ts'
 import { type Json, type JsonObject, parseStored } from '../json.ts'
 import { speaksIn } from '../puppets.ts'
 import { stateOf } from '../room-history.ts'
-import type { RoomState } from '../rooms.ts'
+import type { RoomState } from '../room-state.ts'
 
 const ROOMS_OF_PAGE = 50
 /** Most rooms shown of one space; they are sorted in one turn of the event loop. */

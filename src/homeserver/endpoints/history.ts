@@ -13,25 +13,9 @@ import { isObject, parseStored } from '../json.ts'
 import { type RoomView, stateOf, viewRoom, visibleEvent } from '../room-history.ts'
 import { showEvent, showEvents } from '../shown-events.ts'
 import type { RelationRow } from '../store/events.ts'
-import {
-  type Page,
-  PageRows,
-  pageBackwards,
-  pageForwards,
-  parsePosition,
-  positionToken,
-} from '../timeline.ts'
+import { type Page, positionQuery, positionToken, readPage, timelinePage } from '../timeline.ts'
 
 const MAX_LIMIT = 1000
-const RELATIONS_CHUNK = 100
-
-function position(call: Call, name: string): number | undefined {
-  const token = call.query.get(name)
-  if (token === null) return undefined
-  const parsed = parsePosition(token)
-  if (parsed === undefined) throw invalidParam(`${name} is not a token of this server`)
-  return parsed
-}
 
 function pageFilter(call: Call): RoomEventFilter | undefined {
   const text = call.query.get('filter')
@@ -58,25 +42,16 @@ export async function getMessages(call: Call): Promise<Response> {
   if (dir !== 'b' && dir !== 'f') throw invalidParam('dir must be b or f')
   const limit = intQuery(call, 'limit', 10, MAX_LIMIT)
   const filter = pageFilter(call)
-  const from = position(call, 'from') ?? (dir === 'b' ? readable : 0)
-  const to = position(call, 'to')
+  const backwards = dir === 'b'
+  const from = positionQuery(call, 'from') ?? (backwards ? readable : 0)
+  const to = positionQuery(call, 'to')
   const turn = new TurnBudget()
-  const page =
-    dir === 'b'
-      ? await pageBackwards(core, roomView, turn, {
-          from: to ?? 0,
-          to: Math.min(from, readable),
-          limit,
-          filter,
-        })
-      : await pageForwards(core, roomView, turn, {
-          from,
-          to: Math.min(to ?? readable, readable),
-          limit,
-          filter,
-        })
+  const span = backwards
+    ? { from: to ?? 0, to: Math.min(from, readable) }
+    : { from, to: Math.min(to ?? readable, readable) }
+  const page = await timelinePage(core, roomView, turn, { ...span, backwards, limit, filter })
   // Forwards more may always come, so a client that has read everything gets a place to resume.
-  const next = page.next ?? (dir === 'f' && page.rows.length > 0 ? readable : undefined)
+  const next = page.next ?? (!backwards && page.rows.length > 0 ? readable : undefined)
   return streamed(
     (async function* () {
       yield `{"start":"${positionToken(from)}",`
@@ -116,18 +91,10 @@ export async function getContext(call: Call): Promise<Response> {
   const readable = Math.min(roomView.readableUpTo(), core.stream.position)
   const here = event.stream_id
   const turn = new TurnBudget()
-  const before = await pageBackwards(core, roomView, turn, {
-    from: 0,
-    to: here - 1,
-    limit: Math.floor(limit / 2),
-    filter,
-  })
-  const after = await pageForwards(core, roomView, turn, {
-    from: here,
-    to: readable,
-    limit: Math.ceil(limit / 2),
-    filter,
-  })
+  const older = { backwards: true, from: 0, to: here - 1, limit: Math.floor(limit / 2), filter }
+  const newer = { backwards: false, from: here, to: readable, limit: Math.ceil(limit / 2), filter }
+  const before = await timelinePage(core, roomView, turn, older)
+  const after = await timelinePage(core, roomView, turn, newer)
   const last = after.rows.at(-1)?.stream_id ?? here
   return streamed(
     (async function* () {
@@ -147,13 +114,24 @@ export async function getContext(call: Call): Promise<Response> {
 /** @see Matrix v1.12, GET /_matrix/client/v1/rooms/{roomId}/relations/{eventId} */
 export async function getRelations(call: Call): Promise<Response> {
   const { core } = call
+  const { relType, eventType } = call.params
   const roomView = viewRoom(call)
   const parent = visibleEvent(roomView, core, param(call, 'eventId'))
   const limit = intQuery(call, 'limit', 50, MAX_LIMIT)
   const backwards = call.query.get('dir') !== 'f'
-  const from = position(call, 'from') ?? (backwards ? core.stream.position : 0)
+  const from = positionQuery(call, 'from') ?? (backwards ? core.stream.position : 0)
+  const readable = Math.min(roomView.readableUpTo(), core.stream.position)
   const turn = new TurnBudget()
-  const page = await relationsOf(call, roomView, turn, { eventId: parent.event_id, backwards, from, limit })
+  const read = backwards ? core.events.relationsBefore : core.events.relationsAfter
+  const isWanted = (row: RelationRow) =>
+    (relType === undefined || row.rel_type === relType) &&
+    (eventType === undefined || row.type === eventType) &&
+    roomView.sees(row)
+  const page = await readPage(
+    { read: (low, high, size) => read(parent.event_id, roomView.room.num, low, high, size), isWanted },
+    turn,
+    { backwards, from: backwards ? 0 : from, to: backwards ? Math.min(from, readable) : readable, limit },
+  )
   return streamed(
     (async function* () {
       yield '{'
@@ -177,10 +155,10 @@ export async function getThreads(call: Call): Promise<Response> {
   const turn = new TurnBudget()
   const rootAt = threadFinder(call, roomView, readable)
   const roots: EventRow[] = []
-  let next: number | undefined = Math.min(position(call, 'from') ?? readable, readable)
+  let next: number | undefined = Math.min(positionQuery(call, 'from') ?? readable, readable)
   while (next !== undefined && roots.length < limit) {
-    const wish = { from: 0, to: next, limit: THREADS_CHUNK }
-    const replies: Page = await pageBackwards(core, roomView, turn, wish)
+    const wish = { backwards: true, from: 0, to: next, limit: THREADS_CHUNK }
+    const replies: Page = await timelinePage(core, roomView, turn, wish)
     next = replies.next
     for (const reply of replies.rows) {
       const root = rootAt(reply)
@@ -227,39 +205,4 @@ function threadOf({ content }: EventRow): string | undefined {
   const relation = parseStored(content)['m.relates_to']
   if (!isObject(relation) || relation.rel_type !== 'm.thread') return undefined
   return typeof relation.event_id === 'string' ? relation.event_id : undefined
-}
-
-interface RelationsWish {
-  eventId: string
-  backwards: boolean
-  from: number
-  limit: number
-}
-
-/** Matching relations beyond `from`, as many as fit one page. */
-async function relationsOf(
-  { core, params }: Call,
-  roomView: RoomView,
-  turn: TurnBudget,
-  { eventId, backwards, from, limit }: RelationsWish,
-): Promise<Page> {
-  const readable = Math.min(roomView.readableUpTo(), core.stream.position)
-  const page = new PageRows<RelationRow>(limit)
-  const isWanted = (row: RelationRow) =>
-    (params.relType === undefined || row.rel_type === params.relType) &&
-    (params.eventType === undefined || row.type === params.eventType) &&
-    roomView.sees(row)
-  let low = backwards ? 0 : from
-  let high = backwards ? Math.min(from, readable) : readable
-  const read = backwards ? core.events.relationsBefore : core.events.relationsAfter
-  for (;;) {
-    const chunk = read(eventId, roomView.room.num, low, high, RELATIONS_CHUNK)
-    for (const row of chunk) {
-      if (isWanted(row) && !page.take(row)) return { rows: page.rows, next: backwards ? high : low }
-      if (backwards) high = row.stream_id - 1
-      else low = row.stream_id
-      if (turn.isSpent) await turn.pause()
-    }
-    if (chunk.length < RELATIONS_CHUNK) return { rows: page.rows, next: undefined }
-  }
 }

@@ -9,6 +9,7 @@ import { invalidParam, MatrixError, tooLarge } from '../errors.ts'
 import { isObject, type Json, type JsonObject, parseStored } from '../json.ts'
 import { changedUsers } from '../key-changes.ts'
 import { assertCount, MAX_EVENT_BYTES, MAX_ONE_TIME_KEYS, MAX_WRITES_OF_CALL } from '../limits.ts'
+import { positionQuery } from '../timeline.ts'
 
 function ownDevice({ requester }: Call): string {
   if (requester.deviceId === undefined) throw invalidParam('Keys belong to a device; name one with device_id')
@@ -44,13 +45,11 @@ export async function uploadKeys(call: Call): Promise<JsonObject> {
     })
     assertCount('one-time keys of a device', kept + added.length, MAX_ONE_TIME_KEYS)
     for (const { algorithm, keyId, text } of added) {
-      tx.wrote = true
       core.keys.addOneTimeKey(userId, deviceId, algorithm, keyId, text)
     }
     for (const [id, key] of fallbackKeys) {
       const [algorithm, keyId] = splitKeyId(id)
       const text = keyText(id, key)
-      tx.wrote = true
       core.keys.putFallback(userId, deviceId, algorithm, keyId, text)
     }
     if (body.device_keys) {
@@ -155,8 +154,7 @@ export async function claimKeys({ core, request }: Call): Promise<JsonObject> {
   assertCount('one_time_keys', wanted.length, MAX_WRITES_OF_CALL)
   const users: Record<string, JsonObject> = Object.create(null)
   for (let start = 0; start < wanted.length; start += CLAIMED_AT_ONCE) {
-    const claimed = await core.commit(tx => {
-      tx.wrote = true
+    const claimed = await core.commit(() => {
       return wanted.slice(start, start + CLAIMED_AT_ONCE).flatMap(({ userId, deviceId, algorithm }) => {
         const key = core.keys.claim(userId, deviceId, algorithm)
         return key ? [{ userId, deviceId, key }] : []
@@ -172,12 +170,11 @@ export async function claimKeys({ core, request }: Call): Promise<JsonObject> {
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3keyschanges */
-export function keyChanges({ core, requester, query }: Call): Promise<Response> {
-  const position = (name: string) => Number(/^[st](\d+)/.exec(query.get(name) ?? '')?.[1] ?? Number.NaN)
-  const from = position('from')
-  const to = position('to')
-  if (Number.isNaN(from) || Number.isNaN(to)) throw invalidParam('from and to must be tokens of this server')
-  const changed = changedUsers(core, requester.userId, { from, to }, new TurnBudget())
+export function keyChanges(call: Call): Promise<Response> {
+  const from = positionQuery(call, 'from')
+  const to = positionQuery(call, 'to')
+  if (from === undefined || to === undefined) throw invalidParam('from and to must be tokens of this server')
+  const changed = changedUsers(call.core, call.requester.userId, { from, to }, new TurnBudget())
   return streamed(enclosed('{"changed":[', changed, '],"left":[]}'))
 }
 

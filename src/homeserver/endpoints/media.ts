@@ -1,56 +1,30 @@
 /** Uploads and downloads. Content is streamed to and from files, never held in memory. */
-import { mkdir, readdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
-import { writeDurably } from '../../lib/durable-file.ts'
 import { type Call, param } from '../call.ts'
 import type { Core } from '../core.ts'
-import { forbidden, MatrixError, notFound, tooLarge } from '../errors.ts'
+import { forbidden, MatrixError, notFound } from '../errors.ts'
 import { randomId } from '../identifiers.ts'
 import type { JsonObject } from '../json.ts'
 import type { MediaRow } from '../store/media.ts'
 
 /** How long a reserved upload may stay empty. */
 const RESERVED_FOR_MS = 24 * 60 * 60_000
-/** Suffix of incomplete files. */
-const TEMPORARY_SUFFIX = '.tmp'
 const MEDIA_ID = /^[A-Za-z0-9_-]{1,64}$/
 
 /** Types a browser may show inline (Matrix v1.12, "Serving inline content"); others download. */
-const INLINE_TYPES = new Set([
-  'text/css',
-  'text/plain',
-  'text/csv',
-  'application/json',
-  'application/ld+json',
-  'image/jpeg',
-  'image/gif',
-  'image/png',
-  'image/apng',
-  'image/webp',
-  'image/avif',
-  'video/mp4',
-  'video/webm',
-  'video/ogg',
-  'video/quicktime',
-  'audio/mp4',
-  'audio/webm',
-  'audio/aac',
-  'audio/mpeg',
-  'audio/ogg',
-  'audio/wave',
-  'audio/wav',
-  'audio/x-wav',
-  'audio/x-pn-wav',
-  'audio/flac',
-  'audio/x-flac',
-])
+const INLINE_TYPES = new Set(
+  `text/css text/plain text/csv application/json application/ld+json
+   image/jpeg image/gif image/png image/apng image/webp image/avif
+   video/mp4 video/webm video/ogg video/quicktime
+   audio/mp4 audio/webm audio/aac audio/mpeg audio/ogg audio/wave audio/wav audio/x-wav audio/x-pn-wav
+   audio/flac audio/x-flac`.split(/\s+/),
+)
 
 const CONTENT_SECURITY_POLICY =
   "sandbox; default-src 'none'; script-src 'none'; plugin-types application/pdf; style-src 'unsafe-inline'; object-src 'self';"
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv1mediaconfig */
 export function mediaConfig({ core }: Call): JsonObject {
-  return { 'm.upload.size': core.maxUploadBytes }
+  return { 'm.upload.size': core.files.maxBytes }
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixmediav3upload */
@@ -64,8 +38,7 @@ export async function upload(call: Call): Promise<JsonObject> {
 export async function createMedia({ core, requester }: Call): Promise<JsonObject> {
   const mediaId = randomId('', 24)
   const now = core.clock.now()
-  await core.commit(tx => {
-    tx.wrote = true
+  await core.commit(() => {
     core.media.put(
       { media_id: mediaId, user_id: requester.userId, content_type: null, filename: null, size_bytes: null },
       now,
@@ -88,17 +61,12 @@ export async function uploadReserved(call: Call): Promise<JsonObject> {
   return {}
 }
 
-/** Writes a temporary file, syncs and renames it; only then does the row report the content. */
+/** Only once the file is on disk does a row report the content. */
 async function store(call: Call, mediaId: string): Promise<void> {
   const { core, request, requester, query } = call
   const declared = Number(request.headers.get('content-length') ?? 0)
-  if (declared > core.maxUploadBytes) throw uploadTooLarge(core)
-  await mkdir(core.mediaDir, { recursive: true })
-  const path = mediaPath(core, mediaId)
-  const temporary = `${path}.${randomId('', 6)}${TEMPORARY_SUFFIX}`
-  const { maxUploadBytes: maxBytes } = core
-  const body = request.body ?? new Blob([]).stream()
-  const size = await writeDurably({ path, temporary, maxBytes, tooLarge: () => uploadTooLarge(core) }, body)
+  if (declared > core.files.maxBytes) throw core.files.tooLarge()
+  const size = await core.files.save(mediaId, request.body ?? new Blob([]).stream())
   const row = {
     media_id: mediaId,
     user_id: requester.userId,
@@ -107,34 +75,11 @@ async function store(call: Call, mediaId: string): Promise<void> {
     size_bytes: size,
   }
   try {
-    await core.commit(tx => {
-      tx.wrote = true
-      core.media.put(row, core.clock.now())
-    })
+    await core.commit(() => core.media.put(row, core.clock.now()))
   } catch (error) {
-    await rm(path, { force: true })
+    await core.files.discard(mediaId)
     throw error
   }
-}
-
-/**
- * Removes uploads cut off by a kill, and complete ones without a row, which nobody knows of. Run it
- * before the first upload: running uploads look the same.
- */
-export async function sweepUploads(core: Core): Promise<void> {
-  const names = await readdir(core.mediaDir).catch(() => [])
-  for (const name of names) {
-    if (name.endsWith(TEMPORARY_SUFFIX) || !core.media.find(name))
-      await rm(join(core.mediaDir, name), { force: true })
-  }
-}
-
-function uploadTooLarge(core: Core): MatrixError {
-  return tooLarge(`Uploads are limited to ${core.maxUploadBytes} bytes`)
-}
-
-function mediaPath(core: Core, mediaId: string): string {
-  return join(core.mediaDir, mediaId)
 }
 
 /**
@@ -144,7 +89,7 @@ function mediaPath(core: Core, mediaId: string): string {
 export function pathOfUri(core: Core, mxcUri: string): string | null {
   const prefix = `mxc://${core.serverName}/`
   const mediaId = mxcUri.startsWith(prefix) ? mxcUri.slice(prefix.length) : ''
-  return MEDIA_ID.test(mediaId) ? mediaPath(core, mediaId) : null
+  return MEDIA_ID.test(mediaId) ? core.files.pathOf(mediaId) : null
 }
 
 function findMedia(core: Core, serverName: string, mediaId: string): MediaRow {
@@ -164,7 +109,7 @@ export async function download(call: Call): Promise<Response> {
   const row = findMedia(core, param(call, 'serverName'), mediaId)
   if (row.size_bytes === null)
     throw new MatrixError(504, 'M_NOT_YET_UPLOADED', 'The content has not been uploaded yet')
-  const file = Bun.file(mediaPath(core, mediaId))
+  const file = Bun.file(core.files.pathOf(mediaId))
   if (!(await file.exists())) throw notFound('Unknown media')
   const type = row.content_type ?? 'application/octet-stream'
   return new Response(file, {

@@ -10,12 +10,13 @@ import { forbidden, invalidParam, MatrixError, notFound } from '../errors.ts'
 import type { Membership } from '../events.ts'
 import { assertUserId, serverOf } from '../identifiers.ts'
 import type { JsonObject } from '../json.ts'
+import { joinedRoomPages } from '../key-changes.ts'
 import { profileContent } from '../profiles.ts'
 import { speaksInStored } from '../puppets.ts'
+import { isPresent } from '../room-state.ts'
 
 const QUERY_TIMEOUT_MS = 10_000
 const INTRODUCED_AT_ONCE = 10
-const ROOMS_PAGE = 500
 
 /** A membership's content, with the user's profile. */
 export function memberContent(core: Core, userId: string, membership: Membership): JsonObject {
@@ -63,35 +64,38 @@ export const reasonBody = z.object({ reason: z.string().optional() })
 const targetBody = z.object({ user_id: z.string(), reason: z.string().optional() })
 
 interface Change {
-  roomId: string
-  target: string
-  membership: Membership
   reason: string | undefined
+  /** By default the requester. */
+  target?: string
+  /** By default the path's. */
+  roomId?: string
 }
 
 async function change(
-  { core, requester }: Call,
-  { roomId, target, membership, reason }: Change,
-): Promise<void> {
+  call: Call,
+  membership: Membership,
+  { reason, target = call.requester.userId, roomId = param(call, 'roomId') }: Change,
+): Promise<JsonObject> {
+  const { core, requester } = call
   await core.commit(tx => {
     const room = tx.takeRoom(roomId)
-    const content: JsonObject = memberContent(core, target, membership)
+    const content = isPresent(membership) ? memberContent(core, target, membership) : { membership }
     if (reason !== undefined) content.reason = reason
-    if (membership === 'leave' || membership === 'ban') {
-      delete content.displayname
-      delete content.avatar_url
-    }
     tx.setState(room, { type: 'm.room.member', sender: requester.userId, stateKey: target, content })
-    if (membership !== 'leave' && membership !== 'ban') core.users.remember(target, room.num)
+    if (isPresent(membership)) core.users.remember(target, room.num)
   })
+  return {}
+}
+
+function membershipOf(call: Call, userId: string): Membership | undefined {
+  return call.core.rooms.read(param(call, 'roomId'))?.membershipOf(userId)
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3roomsroomidjoin */
 export async function join(call: Call): Promise<JsonObject> {
   const { reason } = await readBody(call.request, reasonBody)
   const roomId = await resolveRoom(call.core, call.params.roomIdOrAlias ?? param(call, 'roomId'))
-  const target = call.requester.userId
-  await change(call, { roomId, target, membership: 'join', reason })
+  await change(call, 'join', { reason, roomId })
   return { room_id: roomId }
 }
 
@@ -99,8 +103,7 @@ export async function join(call: Call): Promise<JsonObject> {
 export async function knock(call: Call): Promise<JsonObject> {
   const { reason } = await readBody(call.request, reasonBody)
   const roomId = await resolveRoom(call.core, param(call, 'roomIdOrAlias'))
-  const target = call.requester.userId
-  await change(call, { roomId, target, membership: 'knock', reason })
+  await change(call, 'knock', { reason, roomId })
   return { room_id: roomId }
 }
 
@@ -122,53 +125,39 @@ async function resolveRoom(core: Core, idOrAlias: string): Promise<string> {
 export async function invite(call: Call): Promise<JsonObject> {
   const { user_id: target, reason } = await readBody(call.request, targetBody)
   assertUserId(target)
-  const roomId = param(call, 'roomId')
-  if (call.core.rooms.read(roomId)?.membershipOf(call.requester.userId) !== 'join')
-    throw forbidden(`${call.requester.userId} is not in the room`)
+  const { userId } = call.requester
+  if (membershipOf(call, userId) !== 'join') throw forbidden(`${userId} is not in the room`)
   await introduceUsers(call.core, [target])
-  await change(call, { roomId, target, membership: 'invite', reason })
-  return {}
+  return change(call, 'invite', { reason, target })
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3roomsroomidleave */
 export async function leave(call: Call): Promise<JsonObject> {
   const { reason } = await readBody(call.request, reasonBody)
-  const target = call.requester.userId
-  const roomId = param(call, 'roomId')
-  const membership = call.core.rooms.read(roomId)?.membershipOf(target)
-  if (membership === 'leave') return {}
-  await change(call, { roomId, target, membership: 'leave', reason })
-  return {}
+  if (membershipOf(call, call.requester.userId) === 'leave') return {}
+  return change(call, 'leave', { reason })
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3roomsroomidkick */
 export async function kick(call: Call): Promise<JsonObject> {
   const { user_id: target, reason } = await readBody(call.request, targetBody)
-  const roomId = param(call, 'roomId')
-  const membership = call.core.rooms.read(roomId)?.membershipOf(target)
-  if (membership !== 'join' && membership !== 'invite' && membership !== 'knock')
-    throw forbidden(`${target} is not in the room`)
-  await change(call, { roomId, target, membership: 'leave', reason })
-  return {}
+  const membership = membershipOf(call, target)
+  if (membership === undefined || !isPresent(membership)) throw forbidden(`${target} is not in the room`)
+  return change(call, 'leave', { reason, target })
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3roomsroomidban */
 export async function ban(call: Call): Promise<JsonObject> {
   const { user_id: target, reason } = await readBody(call.request, targetBody)
   assertUserId(target)
-  const roomId = param(call, 'roomId')
-  await change(call, { roomId, target, membership: 'ban', reason })
-  return {}
+  return change(call, 'ban', { reason, target })
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3roomsroomidunban */
 export async function unban(call: Call): Promise<JsonObject> {
   const { user_id: target, reason } = await readBody(call.request, targetBody)
-  const roomId = param(call, 'roomId')
-  if (call.core.rooms.read(roomId)?.membershipOf(target) !== 'ban')
-    throw new MatrixError(403, 'M_FORBIDDEN', `${target} is not banned`)
-  await change(call, { roomId, target, membership: 'leave', reason })
-  return {}
+  if (membershipOf(call, target) !== 'ban') throw forbidden(`${target} is not banned`)
+  return change(call, 'leave', { reason, target })
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3roomsroomidforget */
@@ -176,12 +165,8 @@ export async function forget({ core, requester, params }: Call): Promise<JsonObj
   const room = core.rooms.read(params.roomId ?? '')
   const membership = room?.membershipOf(requester.userId)
   if (!room || membership === undefined) return {}
-  if (membership === 'join' || membership === 'invite' || membership === 'knock')
-    throw new MatrixError(400, 'M_UNKNOWN', 'Leave the room before you forget it')
-  await core.commit(tx => {
-    tx.wrote = true
-    core.users.forget(requester.userId, room.num)
-  })
+  if (isPresent(membership)) throw new MatrixError(400, 'M_UNKNOWN', 'Leave the room before you forget it')
+  await core.commit(() => core.users.forget(requester.userId, room.num))
   return {}
 }
 
@@ -189,17 +174,11 @@ export async function forget({ core, requester, params }: Call): Promise<JsonObj
 export function joinedRooms({ core, requester }: Call): Promise<Response> {
   const turn = new TurnBudget()
   async function* rooms(): Pieces {
-    for (let after = 0; ; ) {
-      const page = core.events.joinedRooms(requester.userId, after, ROOMS_PAGE)
+    for await (const page of joinedRoomPages(core, requester.userId, turn))
       for (const { room_id: roomId } of page) {
         if (await speaksInStored(core, requester, roomId)) yield JSON.stringify(roomId)
         if (turn.isSpent) await turn.pause()
       }
-      const last = page.at(-1)
-      if (!last || page.length < ROOMS_PAGE) return
-      after = last.room
-      await turn.pause()
-    }
   }
   return streamed(enclosed('{"joined_rooms":[', rooms(), ']}'))
 }

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 import { readBody, readObject } from '../body.ts'
-import { assertOwn, type Call, param } from '../call.ts'
+import { type Call, ownUserId, param } from '../call.ts'
 import { forbidden, MatrixError, notFound } from '../errors.ts'
 import type { JsonObject } from '../json.ts'
 
@@ -35,8 +35,7 @@ export async function setPusher({ request }: Call): Promise<JsonObject> {
  * @see https://spec.matrix.org/v1.4/client-server-api/#get_matrixclientv3adminwhoisuserid
  */
 export function whois(call: Call): JsonObject {
-  const userId = param(call, 'userId')
-  assertOwn(call, userId)
+  const userId = ownUserId(call)
   return { user_id: userId, devices: {} }
 }
 
@@ -56,7 +55,7 @@ const presence = z.object({
  * @see https://spec.matrix.org/v1.12/client-server-api/#put_matrixclientv3presenceuseridstatus
  */
 export async function putPresence(call: Call): Promise<JsonObject> {
-  assertOwn(call, param(call, 'userId'))
+  ownUserId(call)
   await readBody(call.request, presence)
   return {}
 }

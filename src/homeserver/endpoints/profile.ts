@@ -1,15 +1,16 @@
 /** Display names and avatars. */
 import { z } from 'zod'
+import { pagesOf } from '../../lib/pages.ts'
 import { TurnBudget } from '../../lib/turn-budget.ts'
 import { readBody } from '../body.ts'
-import { assertOwn, type Call, param } from '../call.ts'
+import { type Call, ownUserId, param } from '../call.ts'
 import type { Core } from '../core.ts'
 import { notFound } from '../errors.ts'
 import type { JsonObject } from '../json.ts'
 import { shareRoom } from '../key-changes.ts'
 import { MAX_ID_BYTES } from '../limits.ts'
 import { profileContent } from '../profiles.ts'
-import type { Profile } from '../store/users.ts'
+import type { Profile, UserRow } from '../store/users.ts'
 
 function existing(call: Call): Profile {
   const profile = call.core.users.profile(param(call, 'userId'))
@@ -23,35 +24,25 @@ export function getProfile(call: Call): JsonObject {
 }
 
 /** @see Matrix v1.12, GET /_matrix/client/v3/profile/{userId}/displayname */
-export function getDisplayname(call: Call): JsonObject {
-  const { displayname } = existing(call)
-  return displayname === null ? {} : { displayname }
+export const getField = (field: keyof Profile) => (call: Call) => {
+  const value = existing(call)[field]
+  return value === null ? {} : { [field]: value }
 }
 
-/** @see Matrix v1.12, GET /_matrix/client/v3/profile/{userId}/avatar_url */
-export function getAvatar(call: Call): JsonObject {
-  const { avatar_url } = existing(call)
-  return avatar_url === null ? {} : { avatar_url }
+const text = (max: number) => z.string().max(max).optional()
+const fieldBody = {
+  displayname: z.object({ displayname: text(256) }),
+  avatar_url: z.object({ avatar_url: text(1000) }),
 }
-
-const displaynameBody = z.object({ displayname: z.string().max(256).optional() })
-const avatarBody = z.object({ avatar_url: z.string().max(1000).optional() })
 
 /** @see Matrix v1.12, PUT /_matrix/client/v3/profile/{userId}/displayname */
-export async function putDisplayname(call: Call): Promise<JsonObject> {
-  const userId = param(call, 'userId')
-  assertOwn(call, userId)
-  const value = (await readBody(call.request, displaynameBody)).displayname || null
-  await call.core.profiles.change(userId, 'displayname', value)
-  return {}
-}
-
-/** @see Matrix v1.12, PUT /_matrix/client/v3/profile/{userId}/avatar_url */
-export async function putAvatar(call: Call): Promise<JsonObject> {
-  const userId = param(call, 'userId')
-  assertOwn(call, userId)
-  const value = (await readBody(call.request, avatarBody)).avatar_url || null
-  await call.core.profiles.change(userId, 'avatar_url', value)
+export const putField = (field: keyof Profile) => async (call: Call) => {
+  const userId = ownUserId(call)
+  const body = await readBody<{ [name in keyof Profile]?: string | undefined }>(
+    call.request,
+    fieldBody[field],
+  )
+  await call.core.profiles.change(userId, field, body[field] || null)
   return {}
 }
 
@@ -78,16 +69,13 @@ export async function searchUsers({ core, requester, request }: Call): Promise<J
 /** Users whose id or name contains the term: those sharing a room with `userId`, and `userId`. */
 async function* visibleUsers(core: Core, userId: string, term: string, signal: AbortSignal) {
   const turn = new TurnBudget()
-  for (let after = ''; !signal.aborted; ) {
-    const page = core.users.page(after, USERS_PAGE)
+  const users = { read: core.users.page, placeOf: (row: UserRow) => row.user_id, start: '', size: USERS_PAGE }
+  for await (const page of pagesOf(users, turn)) {
+    if (signal.aborted) return
     for (const row of page) {
       const isMatch =
         row.user_id.toLowerCase().includes(term) || row.displayname?.toLowerCase().includes(term)
       if (isMatch && (row.user_id === userId || (await shareRoom(core, userId, row.user_id, turn)))) yield row
     }
-    const last = page.at(-1)
-    if (!last || page.length < USERS_PAGE) return
-    after = last.user_id
-    await turn.pause()
   }
 }

@@ -1,32 +1,59 @@
-/** Push rules. @see https://spec.matrix.org/v1.5/client-server-api/#push-rules-api */
+/**
+ * Push rules, stored without being applied: bridges record there which chats are muted.
+ * @see https://spec.matrix.org/v1.5/client-server-api/#push-rules-api
+ */
 import { z } from 'zod'
 import { readBody, readObject } from '../body.ts'
 import { type Call, param } from '../call.ts'
 import { sharesType } from '../direct-rooms.ts'
-import { badJson, tooLarge } from '../errors.ts'
-import type { JsonObject } from '../json.ts'
-import { parseStored } from '../json.ts'
+import { badJson, notFound, tooLarge } from '../errors.ts'
+import { isObject, type Json, type JsonObject, parseStored } from '../json.ts'
 import { MAX_EVENT_BYTES } from '../limits.ts'
-import { newRule, PUSH_RULES, PUSH_RULES_TYPE, ruleOf, rulesOf, withRule } from '../push-rules.ts'
+
+export const PUSH_RULES_TYPE = 'm.push_rules'
+
+/** Rules of users who haven't changed any. */
+export const PUSH_RULES: JsonObject = {
+  global: {
+    override: [
+      { rule_id: '.m.rule.master', default: true, enabled: false, conditions: [], actions: [] },
+      {
+        rule_id: '.m.rule.suppress_notices',
+        default: true,
+        enabled: true,
+        conditions: [{ kind: 'event_match', key: 'content.msgtype', pattern: 'm.notice' }],
+        actions: [],
+      },
+    ],
+    content: [],
+    room: [],
+    sender: [],
+    underride: [
+      {
+        rule_id: '.m.rule.message',
+        default: true,
+        enabled: true,
+        conditions: [{ kind: 'event_match', key: 'type', pattern: 'm.room.message' }],
+        actions: ['notify'],
+      },
+    ],
+  },
+}
 
 const GLOBAL = 0
 
-function storedRules({ core, requester }: Call): JsonObject {
+export function getPushRules({ core, requester }: Call): JsonObject {
   if (!sharesType(requester, PUSH_RULES_TYPE)) return PUSH_RULES
   const stored = core.users.accountData(requester.userId, GLOBAL, PUSH_RULES_TYPE)
   return stored === undefined ? PUSH_RULES : parseStored(stored)
 }
 
-export function getPushRules(call: Call): JsonObject {
-  return storedRules(call)
-}
-
 export function getGlobalPushRules(call: Call): JsonObject {
-  return storedRules(call).global as JsonObject
+  return getPushRules(call).global as JsonObject
 }
 
 export function getPushRule(call: Call): JsonObject {
-  return ruleOf(storedRules(call), param(call, 'kind'), param(call, 'ruleId'))
+  return ruleOf(getPushRules(call), param(call, 'kind'), param(call, 'ruleId'))
 }
 
 export async function putPushRule(call: Call): Promise<JsonObject> {
@@ -68,11 +95,46 @@ function fieldOf(call: Call): 'enabled' | 'actions' {
 async function change(call: Call, make: (rules: JsonObject) => JsonObject | null): Promise<JsonObject> {
   const kind = param(call, 'kind')
   await call.core.commit(tx => {
-    const rules = storedRules(call)
+    const rules = getPushRules(call)
     rulesOf(rules, kind)
     const changed = withRule(rules, kind, param(call, 'ruleId'), make(rules))
     if (JSON.stringify(changed).length > MAX_EVENT_BYTES) throw tooLarge('There are too many push rules')
     tx.putAccountData(call.requester.userId, GLOBAL, PUSH_RULES_TYPE, changed)
   })
   return {}
+}
+
+const KINDS = ['override', 'content', 'room', 'sender', 'underride']
+
+/** The rules of one kind. @throws MatrixError M_NOT_FOUND for an unknown kind */
+function rulesOf(rules: JsonObject, kind: string): JsonObject[] {
+  const list = KINDS.includes(kind) && isObject(rules.global) ? rules.global[kind] : undefined
+  if (!Array.isArray(list)) throw notFound(`There is no kind of push rules called ${kind}`)
+  return list.filter(isObject)
+}
+
+function ruleOf(rules: JsonObject, kind: string, id: string): JsonObject {
+  const rule = rulesOf(rules, kind).find(known => known.rule_id === id)
+  if (!rule) throw notFound('Unknown push rule')
+  return rule
+}
+
+/** Replaces the rule with this id, or puts it first among its kind; null removes it. */
+function withRule(rules: JsonObject, kind: string, id: string, rule: JsonObject | null): JsonObject {
+  const known = rulesOf(rules, kind)
+  const isKnown = known.some(other => other.rule_id === id)
+  const replaced = known.flatMap(other => (other.rule_id !== id ? [other] : rule === null ? [] : [rule]))
+  const list: Json[] = isKnown || rule === null ? replaced : [rule, ...known]
+  return { ...rules, global: { ...(isObject(rules.global) ? rules.global : {}), [kind]: list } }
+}
+
+/** A rule as sent by a client. */
+function newRule(kind: string, id: string, body: JsonObject): JsonObject {
+  if (id.startsWith('.') || id === '') throw badJson('The id of a rule of your own begins with no dot')
+  if (!Array.isArray(body.actions)) throw badJson('Invalid field actions: must be a list')
+  const rule: JsonObject = { rule_id: id, default: false, enabled: true, actions: body.actions }
+  if (kind === 'override' || kind === 'underride')
+    rule.conditions = Array.isArray(body.conditions) ? body.conditions : []
+  if (kind === 'content') rule.pattern = typeof body.pattern === 'string' ? body.pattern : ''
+  return rule
 }

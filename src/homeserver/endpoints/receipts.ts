@@ -1,13 +1,13 @@
 /** Receipts, read markers and typing. */
 import { z } from 'zod'
 import { readBody } from '../body.ts'
-import { assertOwn, type Call, param } from '../call.ts'
+import { type Call, ownUserId, param } from '../call.ts'
 import type { Core } from '../core.ts'
 import { forbidden, invalidParam } from '../errors.ts'
 import type { JsonObject } from '../json.ts'
 import { assertId, MAX_ID_BYTES } from '../limits.ts'
-import { UNTHREADED } from '../receipts.ts'
-import type { RoomState } from '../rooms.ts'
+import type { RoomState } from '../room-state.ts'
+import { UNTHREADED } from '../shown-events.ts'
 import type { Tx } from '../tx.ts'
 
 const FULLY_READ = 'm.fully_read'
@@ -97,8 +97,7 @@ const typingBody = z.object({ typing: z.boolean(), timeout: z.number().min(0).op
 /** @see Matrix v1.12, PUT /_matrix/client/v3/rooms/{roomId}/typing/{userId} */
 export async function putTyping(call: Call): Promise<JsonObject> {
   const { core } = call
-  const userId = param(call, 'userId')
-  assertOwn(call, userId)
+  const userId = ownUserId(call)
   const { typing, timeout = DEFAULT_TYPING_MS } = await readBody(call.request, typingBody)
   const { roomId } = joinedRoom(call)
   const changed = core.typing.set(roomId, userId, typing ? Math.min(timeout, MAX_TYPING_MS) : undefined, () =>

@@ -7,7 +7,7 @@ import { redactContent } from '../events.ts'
 import { assertUserId } from '../identifiers.ts'
 import { isObject, type JsonObject, parseStored } from '../json.ts'
 import { assertCount, MAX_ALIASES_OF_ROOM } from '../limits.ts'
-import type { RoomState } from '../rooms.ts'
+import type { RoomState } from '../room-state.ts'
 import type { Draft, Tx } from '../tx.ts'
 import { introduceUsers, reasonBody } from './membership.ts'
 

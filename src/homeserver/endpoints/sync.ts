@@ -6,8 +6,8 @@ import { type Call, intQuery } from '../call.ts'
 import { parseJson } from '../canonical-json.ts'
 import { invalidParam, MatrixError } from '../errors.ts'
 import { type Filter, filterSchema } from '../filter.ts'
-import { parseSyncToken } from '../sync-context.ts'
 import { SyncAnswer } from '../sync-response.ts'
+import { parseToken } from '../timeline.ts'
 
 const MAX_TIMEOUT_MS = 10 * 60_000
 
@@ -17,7 +17,7 @@ export async function sync(call: Call): Promise<Response> {
   // A client answered at once would ask again at once; an error makes it wait.
   if (core.stopping.signal.aborted) throw new MatrixError(503, 'M_UNKNOWN', 'The server is stopping')
   const token = query.get('since')
-  const since = token ? parseSyncToken(token) : undefined
+  const since = token ? parseToken(token) : undefined
   if (token && !since) throw invalidParam('since is not a token of this server')
   const request = { since, filter: readFilter(call), fullState: query.get('full_state') === 'true' }
   const deadline = core.clock.steady() + intQuery(call, 'timeout', 0, MAX_TIMEOUT_MS)
@@ -58,9 +58,6 @@ async function forgetSeen({ core, requester }: Call, position: number): Promise<
   if (deviceId === undefined || !core.keys.hasSeen(userId, deviceId, position)) return
   let hasMore = true
   while (hasMore) {
-    hasMore = await core.commit(tx => {
-      tx.wrote = true
-      return core.keys.deleteSeen(userId, deviceId, position)
-    })
+    hasMore = await core.commit(() => core.keys.deleteSeen(userId, deviceId, position))
   }
 }

@@ -27,7 +27,6 @@ export async function sendToDevice(call: Call): Promise<JsonObject> {
   const now = core.clock.now()
   await core.commit(tx => {
     const sent = addressed(core, asked)
-    tx.wrote = true
     core.keys.pruneTxns(now - TXN_LIFETIME_MS)
     if (!core.keys.addTxn(requester.userId, scope, id, type, now)) return
     for (const { userId, deviceId, content } of sent) {

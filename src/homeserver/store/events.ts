@@ -7,21 +7,9 @@ const COLUMNS = `e.stream_id, e.event_id, e.room, r.room_id, e.type, e.state_key
   e.replaces, e.redacted_by, e.redacts, e.txn_scope, e.txn_id`
 const EVENTS = 'hs_events e JOIN hs_rooms r ON r.room = e.room'
 
-export interface NewEvent {
-  streamId: number
-  eventId: string
-  room: number
-  type: string
-  stateKey: string | null
-  sender: string
-  originServerTs: number
-  content: string
-  replaces: number | null
-  redacts: string | null
-  relatesTo: string | null
-  relType: string | null
-  txnScope: string | null
-  txnId: string | null
+export interface NewEvent extends Omit<EventRow, 'room_id' | 'redacted_by'> {
+  relates_to: string | null
+  rel_type: string | null
   interest: string | null
 }
 
@@ -122,20 +110,20 @@ export function eventStore(db: Database) {
   return {
     insert(event: NewEvent): void {
       insert(
-        event.streamId,
-        event.eventId,
+        event.stream_id,
+        event.event_id,
         event.room,
         event.type,
-        event.stateKey,
+        event.state_key,
         event.sender,
-        event.originServerTs,
+        event.origin_server_ts,
         event.content,
         event.replaces,
         event.redacts,
-        event.relatesTo,
-        event.relType,
-        event.txnScope,
-        event.txnId,
+        event.relates_to,
+        event.rel_type,
+        event.txn_scope,
+        event.txn_id,
         event.interest,
       )
     },

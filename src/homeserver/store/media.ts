@@ -16,6 +16,11 @@ export interface MediaAge {
   media_id: string
 }
 
+export interface AvatarRow {
+  user_id: string
+  avatar_url: string | null
+}
+
 /** A piece of a room's current state. */
 interface ShownState {
   room: number
@@ -52,7 +57,7 @@ export function mediaStore(db: Database) {
     olderThan: (before: number, after: MediaAge | null, limit: number) =>
       older(before, after?.created_at ?? -1, after?.media_id ?? '', limit),
     /** Avatars of the next users, by id. */
-    avatars: all<{ user_id: string; avatar_url: string | null }, [after: string, limit: number]>(
+    avatars: all<AvatarRow, [after: string, limit: number]>(
       'SELECT user_id, avatar_url FROM hs_users WHERE user_id > ? ORDER BY user_id LIMIT ?',
     ),
     /** The rooms' next pieces of current state; with content only where it names media. */

@@ -7,6 +7,8 @@ export interface Profile {
   avatar_url: string | null
 }
 
+export type UserRow = Profile & { user_id: string }
+
 export interface DeviceRow {
   user_id: string
   device_id: string
@@ -68,7 +70,7 @@ export function userStore(db: Database) {
     profileChanges: all<{ user_id: string }>('SELECT user_id FROM hs_profile_changes'),
     profileIsEverywhere: run<[userId: string]>('DELETE FROM hs_profile_changes WHERE user_id = ?'),
     /** Next users, by id. */
-    page: all<Profile & { user_id: string }, [after: string, limit: number]>(
+    page: all<UserRow, [after: string, limit: number]>(
       'SELECT user_id, displayname, avatar_url FROM hs_users WHERE user_id > ? ORDER BY user_id LIMIT ?',
     ),
     /** Creates the device or gives it a new token. */

@@ -1,5 +1,7 @@
 /** Context of the interface's handlers, and how they read their input. */
 import { z } from 'zod'
+import { KeyedMutex } from '../../lib/keyed-mutex.ts'
+import { yieldToEventLoop } from '../../lib/turn-budget.ts'
 import type { LinkCodes } from '../bridge/link-codes.ts'
 import type { Faults } from '../network/faults.ts'
 import type { MediaFiles } from '../network/media.ts'
@@ -26,6 +28,18 @@ export interface Asked {
 }
 
 export type Handler = (asked: Asked) => Promise<Response> | Response
+
+/** Runs one work in a turn of the event loop, however many lists are requested. */
+export function createTurns(): <T>(work: () => T) => Promise<T> {
+  const mutex = new KeyedMutex()
+  return work =>
+    mutex.run('turn', async () => {
+      await yieldToEventLoop()
+      return work()
+    })
+}
+
+export const nameField = z.string('expected a name').trim().min(1, 'expected a name').max(200)
 
 const PHONE_RULE = 'expected a phone number of 5 to 15 digits'
 

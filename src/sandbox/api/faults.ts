@@ -43,12 +43,13 @@ export function createFaultHandlers(api: ApiContext) {
       const given = check(faultSchema, await readJson(request))
       const affected = given.platform ? [given.platform] : platforms
       for (const platform of affected) {
+        const { failNext, failReason, retriable, delayMs, offline } = faults.of(platform)
         faults.set(platform, {
-          ...(given.fail_next === undefined ? {} : { failNext: given.fail_next }),
-          ...(given.fail_reason === undefined ? {} : { failReason: given.fail_reason }),
-          ...(given.retriable === undefined ? {} : { retriable: given.retriable }),
-          ...(given.delay_ms === undefined ? {} : { delayMs: given.delay_ms }),
-          ...(given.offline === undefined ? {} : { offline: given.offline }),
+          failNext: given.fail_next ?? failNext,
+          failReason: given.fail_reason ?? failReason,
+          retriable: given.retriable ?? retriable,
+          delayMs: given.delay_ms ?? delayMs,
+          offline: given.offline ?? offline,
         })
       }
       if (given.logout !== undefined) {

@@ -1,11 +1,10 @@
 /** /sandbox/api/groups: the network's groups and their invite links. */
 import { z } from 'zod'
 import { newInviteCode } from '../bridge/directory.ts'
-import { groupChatId } from '../network/chat-ids.ts'
-import type { Chat } from '../network/types.ts'
+import { type Chat, groupChatId } from '../network/types.ts'
 import { inviteCodeOf, platformFacts, type SandboxPlatform } from '../platforms.ts'
 import { readJson } from './body.ts'
-import { type ApiContext, type Asked, mustExist, phoneField, platformField } from './context.ts'
+import { type ApiContext, type Asked, mustExist, nameField, phoneField, platformField } from './context.ts'
 import { ApiError, check } from './errors.ts'
 import { groupView } from './views.ts'
 
@@ -15,7 +14,7 @@ const MAX_MEMBERS = 1_000
 export function createGroupHandlers(api: ApiContext) {
   const { store } = api.network
   const groupSchema = z.object({
-    name: z.string('expected a name').trim().min(1, 'expected a name').max(200),
+    name: nameField,
     platform: platformField(api).default('wa'),
     members: z
       .array(phoneField, 'expected a list of phone numbers')

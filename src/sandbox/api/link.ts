@@ -1,10 +1,9 @@
 /** /sandbox/link/{code}: the page a phone sees after scanning a code, and its owner's consent. */
 import { z } from 'zod'
 import type { PendingLink } from '../bridge/link-codes.ts'
-import { ProvisioningError } from '../bridge/provisioning-error.ts'
+import { ProvisioningError } from '../bridge/login-process.ts'
 import { DEFAULT_PHONE, SERVICE_PHONE } from '../network/seed.ts'
 import { askPage, linkedPage, problemPage } from '../page/link-page.ts'
-import { isSandboxPlatform } from '../platforms.ts'
 import { parseJson, readJson, readText } from './body.ts'
 import { type ApiContext, type Asked, mustExist, phoneField } from './context.ts'
 import { ApiError, check } from './errors.ts'
@@ -33,7 +32,7 @@ export function createLinkHandlers(api: ApiContext) {
     if (link.phone !== null && phone !== link.phone) {
       throw new ApiError('bad_request', `phone: this code was asked for by ${link.phone}`)
     }
-    if (isSandboxPlatform(link.platform) && !store.phone(phone).platforms.includes(link.platform)) {
+    if (!store.phone(phone).platforms.includes(link.platform)) {
       throw new ApiError('bad_request', `phone: ${phone} is not on ${link.platformName}`)
     }
     return phone
@@ -57,10 +56,7 @@ export function createLinkHandlers(api: ApiContext) {
         }
         const phones = link.phone === null ? store.phones() : [store.phone(link.phone)]
         const accounts = phones.filter(
-          ({ phone, platforms }) =>
-            phone !== SERVICE_PHONE.phone &&
-            isSandboxPlatform(link.platform) &&
-            platforms.includes(link.platform),
+          ({ phone, platforms }) => phone !== SERVICE_PHONE.phone && platforms.includes(link.platform),
         )
         return askPage({ code: params.code ?? '', link, accounts, chosen: link.phone ?? DEFAULT_PHONE })
       } catch (error) {

@@ -1,14 +1,13 @@
 /** /sandbox/api/phones/{phone}/messages: a phone's messages, and sending by its owner. */
 import { z } from 'zod'
 import { enclosed, streamed } from '../../lib/json-answer.ts'
-import { KeyedMutex } from '../../lib/keyed-mutex.ts'
 import { phoneDigits } from '../../lib/phone-numbers.ts'
-import { TurnBudget, yieldToEventLoop } from '../../lib/turn-budget.ts'
-import { directChatId } from '../network/chat-ids.ts'
+import { TurnBudget } from '../../lib/turn-budget.ts'
 import { mediaTypeFor } from '../network/media.ts'
 import {
   type Chat,
   type Content,
+  directChatId,
   isMediaType,
   MEDIA_TYPES,
   type Media,
@@ -16,7 +15,15 @@ import {
 } from '../network/types.ts'
 import type { SandboxPlatform } from '../platforms.ts'
 import { isMultipart, readJson, readMultipart } from './body.ts'
-import { type ApiContext, type Asked, mustExist, phoneField, phoneInPath, platformField } from './context.ts'
+import {
+  type ApiContext,
+  type Asked,
+  createTurns,
+  mustExist,
+  phoneField,
+  phoneInPath,
+  platformField,
+} from './context.ts'
 import { ApiError, check } from './errors.ts'
 import { findGroup } from './groups.ts'
 import { messageView } from './views.ts'
@@ -154,8 +161,7 @@ export function createMessageHandlers(api: ApiContext) {
     throw new ApiError('bad_request', `after: the phone has no message ${after}`)
   }
 
-  /** Reads at most one page in a turn of the event loop, however many lists are requested. */
-  const mutex = new KeyedMutex()
+  const inTurn = createTurns()
 
   /** Up to `limit` messages after a position, as JSON. */
   async function* listed(
@@ -165,10 +171,7 @@ export function createMessageHandlers(api: ApiContext) {
     const turn = new TurnBudget()
     let after = afterSeq
     for (let left = limit; left > 0; ) {
-      const page = await mutex.run('page', async () => {
-        await yieldToEventLoop()
-        return store.messagesAfter(phone, after, chatId, Math.min(PAGE, left))
-      })
+      const page = await inTurn(() => store.messagesAfter(phone, after, chatId, Math.min(PAGE, left)))
       for (const message of page) {
         for (const shown of view(phone, message)) yield JSON.stringify(shown)
         if (turn.isSpent) await turn.pause()

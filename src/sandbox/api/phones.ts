@@ -1,10 +1,17 @@
 /** /sandbox/api/phones: the phones of the network, with their address books and chats. */
 import { z } from 'zod'
 import { enclosed, streamed } from '../../lib/json-answer.ts'
-import { KeyedMutex } from '../../lib/keyed-mutex.ts'
-import { yieldToEventLoop } from '../../lib/turn-budget.ts'
 import { readJson } from './body.ts'
-import { type ApiContext, type Asked, mustExist, phoneField, phoneInPath, platformField } from './context.ts'
+import {
+  type ApiContext,
+  type Asked,
+  createTurns,
+  mustExist,
+  nameField,
+  phoneField,
+  phoneInPath,
+  platformField,
+} from './context.ts'
 import { check } from './errors.ts'
 import { chatName, messageView, phoneDetailView, phoneView } from './views.ts'
 
@@ -17,11 +24,11 @@ export function createPhoneHandlers(api: ApiContext) {
   const { store } = api.network
   const contactSchema = z.object({
     phone: phoneField,
-    name: z.string('expected a name').trim().min(1, 'expected a name').max(200),
+    name: nameField,
   })
   const phoneSchema = z.object({
     phone: phoneField,
-    name: z.string('expected a name').trim().min(1, 'expected a name').max(200).optional(),
+    name: nameField.optional(),
     echo: z.boolean('expected true or false').optional(),
     platforms: z.array(platformField(api), 'expected a list of platforms').optional(),
     two_factor: z.string('expected a password or null').min(1).nullable().optional(),
@@ -31,13 +38,7 @@ export function createPhoneHandlers(api: ApiContext) {
       .optional(),
   })
 
-  /** Shows at most one page in a turn of the event loop, however many lists are requested. */
-  const mutex = new KeyedMutex()
-  const inTurn = <T>(work: () => T): Promise<T> =>
-    mutex.run('page', async () => {
-      await yieldToEventLoop()
-      return work()
-    })
+  const inTurn = createTurns()
 
   async function* listed(): AsyncGenerator<string> {
     const phones = await inTurn(() => store.phones())

@@ -1,9 +1,9 @@
 /** One platform's bridge: appservice, provisioning API, and the flow from and to the network. */
 
-import { timingSafeEqual } from 'node:crypto'
 import { backoffMs } from '../../lib/backoff.ts'
 import { bearerToken } from '../../lib/bearer-token.ts'
 import { quoteMeta } from '../../lib/quote-meta.ts'
+import { equalInConstantTime } from '../../lib/sealing.ts'
 import { randomToken } from '../../lib/tokens.ts'
 import type { NetworkChange } from '../network/network.ts'
 import { platformFacts, type SandboxPlatform } from '../platforms.ts'
@@ -68,7 +68,7 @@ export interface BridgeParts
 const RETRY = { baseMs: 200, capMs: 10_000 }
 
 export function createBridge(platform: SandboxPlatform, parts: BridgeParts) {
-  const { clock, codes, faults, network } = parts
+  const { clock, codes, network } = parts
   const facts = platformFacts(platform)
   const asToken = randomToken('as_')
   const hsToken = randomToken('hs_')
@@ -121,6 +121,8 @@ export function createBridge(platform: SandboxPlatform, parts: BridgeParts) {
     if (change.kind === 'posted') deliveries.enqueue(change.posted.deliveries)
     else if (change.kind === 'linked') deliveries.enqueue(change.deliveries)
     else if (change.kind === 'unlinked' && change.login.platform === platform) onUnlinked(change)
+    // The platform may be online again.
+    else if (change.kind === 'directory') deliveries.nudge()
   }
 
   function onUnlinked({ login, by }: Extract<NetworkChange, { kind: 'unlinked' }>): void {
@@ -132,14 +134,10 @@ export function createBridge(platform: SandboxPlatform, parts: BridgeParts) {
     void rooms.notify(login.userId, `logged-out-${login.id}-${clock.now()}`, text)
   }
 
-  faults.onChange(changed => {
-    if (changed === platform && !faults.of(platform).offline) deliveries.nudge()
-  })
-
   async function deliver(request: Request): Promise<Response> {
     const { pathname, searchParams } = new URL(request.url)
     const token = bearerToken(request) ?? searchParams.get('access_token')
-    if (!sameToken(token ?? '', hsToken)) {
+    if (!equalInConstantTime(token ?? '', hsToken)) {
       return Response.json({ errcode: 'M_FORBIDDEN', error: 'wrong homeserver token' }, { status: 403 })
     }
     const [, what, rest = ''] =
@@ -198,9 +196,4 @@ export function createBridge(platform: SandboxPlatform, parts: BridgeParts) {
       await deliveries.stop()
     },
   }
-}
-
-function sameToken(given: string, expected: string): boolean {
-  const [one, other] = [Buffer.from(given), Buffer.from(expected)]
-  return one.length === other.length && timingSafeEqual(one, other)
 }

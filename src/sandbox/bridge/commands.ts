@@ -4,10 +4,9 @@ import type { BridgeContext } from './context.ts'
 import type { Directory } from './directory.ts'
 import { fromMatrix, type MatrixEvent } from './from-matrix.ts'
 import type { LoginDesk } from './login-desk.ts'
-import type { LoginProcess, LoginStep } from './login-process.ts'
+import { type LoginProcess, type LoginStep, ProvisioningError } from './login-process.ts'
 import type { ManagementRooms } from './management-rooms.ts'
 import type { Portals } from './portals.ts'
-import { ProvisioningError } from './provisioning-error.ts'
 
 export type Commands = ReturnType<typeof createCommands>
 
@@ -18,7 +17,8 @@ interface Order {
   reply(text: string): Promise<void>
 }
 
-interface Parts {
+/** The parts of a bridge that people use, by commands and by the provisioning API. */
+export interface CommandParts {
   context: BridgeContext
   desk: LoginDesk
   directory: Directory
@@ -32,7 +32,7 @@ interface Command {
   run(order: Order, login: Login | undefined): Promise<void>
 }
 
-export function createCommands({ context, desk, directory, portals, rooms }: Parts) {
+export function createCommands({ context, desk, directory, portals, rooms }: CommandParts) {
   const { facts, faults, homeserver, logger, network } = context
   /** Login that waits for the user's next message. */
   const typing = new Map<string, LoginProcess>()
@@ -91,12 +91,12 @@ export function createCommands({ context, desk, directory, portals, rooms }: Par
       try {
         step = await process.wait(abort.signal)
       } catch (error) {
-        await hideCode(roomId, shown, event_id)
+        await homeserver.redact(roomId, shown, `${event_id}-hide`)
         const reason = error instanceof Error ? error.message : String(error)
         return notice(roomId, `${event_id}-end`, `Login failed: ${reason}`)
       }
     }
-    if (shown !== null) await hideCode(roomId, shown, event_id)
+    if (shown !== null) await homeserver.redact(roomId, shown, `${event_id}-hide`)
     await notice(roomId, `${event_id}-end`, step.instructions)
   }
 
@@ -112,10 +112,6 @@ export function createCommands({ context, desk, directory, portals, rooms }: Par
       'm.new_content': content,
       'm.relates_to': { rel_type: 'm.replace', event_id: shown },
     }
-  }
-
-  async function hideCode(roomId: string, shown: string, key: string): Promise<void> {
-    await homeserver.redact(roomId, shown, `${key}-hide`)
   }
 
   async function submit(process: LoginProcess, { event, userId, reply }: Order): Promise<void> {

@@ -5,7 +5,6 @@
  * off in order; a row is deleted once the homeserver has the event. A resend after a crash has the
  * same transaction id, so it is the same event.
  */
-
 import pLimit from 'p-limit'
 import { backoffMs } from '../../lib/backoff.ts'
 import { SingleFlight } from '../../lib/single-flight.ts'
@@ -35,7 +34,7 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
   const { clock, committer, facts, faults, files, homeserver, logger, network } = context
   const { store } = network
   const queues = new Map<string, Queue>()
-  const places = pLimit(CONCURRENT_SENDS)
+  const sendPlaces = pLimit(CONCURRENT_SENDS)
   const stopping = new AbortController()
   /** Events sent whose row isn't on disk yet: later messages may refer to them. */
   const unsettledEvents = new Map<string, string>()
@@ -70,7 +69,7 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
       const [delivery] = queue.waiting
       if (!delivery) return
       try {
-        await places(() => deliver(delivery))
+        await sendPlaces(() => deliver(delivery))
       } catch (error) {
         failures++
         if (isOfRoom(error)) refusals++

@@ -1,7 +1,7 @@
 /** Decides whether a failed delivery is due to the message, its room, or neither. */
+import { MatrixError } from '../../lib/matrix-error.ts'
 import { refusalOf } from '../../lib/refusal.ts'
 import { isMediaType, type Message } from '../network/types.ts'
-import { MatrixError } from './homeserver-client.ts'
 
 /** Refusals after which a room is replaced; TRIES_IN_ALL give up the message. */
 export const TRIES_IN_A_ROOM = 4

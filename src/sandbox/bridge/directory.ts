@@ -1,9 +1,8 @@
 /** Finds people and groups for a linked account, and describes them as bridges do. */
 import { randomBytes } from 'node:crypto'
 import { TurnBudget } from '../../lib/turn-budget.ts'
-import { directChatId } from '../network/chat-ids.ts'
 import { existsOnNetwork, parsePhone } from '../network/phone-number.ts'
-import type { Chat, Login } from '../network/types.ts'
+import { type Chat, directChatId, type Login } from '../network/types.ts'
 import { inviteCodeOf } from '../platforms.ts'
 import { type BridgeContext, DIRECT, ghostUserId, phoneOfGhost } from './context.ts'
 import type { Ghosts } from './ghosts.ts'

@@ -1,22 +1,12 @@
 /** An application service's client-server API: one token, any of its users by `?user_id=`. */
 import { z } from 'zod'
+import { MatrixError } from '../../lib/matrix-error.ts'
 
 export interface HomeserverConnection {
   serverName: string
   fetch(request: Request): Promise<Response>
   /** Local path of an mxc:// URI's file, if it is on this disk: one copy then serves both. */
   pathOfMedia?(mxcUri: string): string | null
-}
-
-/** The homeserver refused a call. */
-export class MatrixError extends Error {
-  constructor(
-    readonly status: number,
-    readonly errcode: string,
-    message: string,
-  ) {
-    super(`${errcode} (${status}): ${message}`)
-  }
 }
 
 const errorBody = z.object({ errcode: z.string().default('M_UNKNOWN'), error: z.string().default('') })
@@ -35,10 +25,6 @@ interface CallBody {
   body?: { stream: ReadableStream; type: string; sizeBytes: number } | undefined
 }
 
-interface Call<T> extends CallBody {
-  answer: z.ZodType<T>
-}
-
 /** An event to send. */
 export interface OutgoingEvent {
   roomId: string
@@ -51,12 +37,20 @@ export interface OutgoingEvent {
   sentAt?: number
 }
 
+const pathOf = (base: string, ...parts: string[]) => [base, ...parts.map(encodeURIComponent)].join('/')
+const v3 = (...parts: string[]) => pathOf('/_matrix/client/v3', ...parts)
+
 export type HomeserverClient = ReturnType<typeof createHomeserverClient>
 
 export function createHomeserverClient(homeserver: HomeserverConnection, asToken: string) {
   const authorization = `Bearer ${asToken}`
 
-  async function call<T>(method: string, path: string, { answer, ...body }: Call<T>): Promise<T> {
+  async function call<T>(
+    method: string,
+    path: string,
+    answer: z.ZodType<T>,
+    body: CallBody = {},
+  ): Promise<T> {
     const response = await homeserver.fetch(request(method, path, body))
     const text = await response.text()
     if (!response.ok) throw matrixError(response.status, text)
@@ -80,8 +74,6 @@ export function createHomeserverClient(homeserver: HomeserverConnection, asToken
     return new Request(`http://homeserver${path}${suffix}`, init)
   }
 
-  const inRoom = (roomId: string) => `/_matrix/client/v3/rooms/${encodeURIComponent(roomId)}`
-
   return {
     serverName: homeserver.serverName,
     pathOfMedia: (mxcUri: string) => homeserver.pathOfMedia?.(mxcUri) ?? null,
@@ -89,59 +81,44 @@ export function createHomeserverClient(homeserver: HomeserverConnection, asToken
 
     /** Registers one of the bridge's users; an existing one is fine. */
     async register(localpart: string): Promise<void> {
+      const json = { type: 'm.login.application_service', username: localpart, inhibit_login: true }
       try {
-        await call('POST', '/_matrix/client/v3/register', {
-          json: { type: 'm.login.application_service', username: localpart, inhibit_login: true },
-          answer: anything,
-        })
+        await call('POST', v3('register'), anything, { json })
       } catch (error) {
         if (!(error instanceof MatrixError) || error.errcode !== 'M_USER_IN_USE') throw error
       }
     },
     async setDisplayName(userId: string, displayname: string): Promise<void> {
-      const path = `/_matrix/client/v3/profile/${encodeURIComponent(userId)}/displayname`
-      await call('PUT', path, { as: userId, json: { displayname }, answer: anything })
+      await call('PUT', v3('profile', userId, 'displayname'), anything, { as: userId, json: { displayname } })
     },
-    async createRoom(body: Record<string, unknown>): Promise<string> {
-      const { room_id } = await call('POST', '/_matrix/client/v3/createRoom', {
-        json: body,
-        answer: roomAnswer,
-      })
-      return room_id
+    async createRoom(json: Record<string, unknown>): Promise<string> {
+      return (await call('POST', v3('createRoom'), roomAnswer, { json })).room_id
     },
     async join(roomId: string, as?: string): Promise<void> {
-      await call('POST', `${inRoom(roomId)}/join`, { as, json: {}, answer: anything })
+      await call('POST', v3('rooms', roomId, 'join'), anything, { as, json: {} })
     },
     async invite(roomId: string, userId: string): Promise<void> {
-      await call('POST', `${inRoom(roomId)}/invite`, { json: { user_id: userId }, answer: anything })
+      await call('POST', v3('rooms', roomId, 'invite'), anything, { json: { user_id: userId } })
     },
     async joinedRooms(): Promise<string[]> {
-      return (await call('GET', '/_matrix/client/v3/joined_rooms', { answer: joinedRoomsAnswer }))
-        .joined_rooms
+      return (await call('GET', v3('joined_rooms'), joinedRoomsAnswer)).joined_rooms
     },
     /** @returns the state event's content, or null when the room has none */
     async state(roomId: string, type: string, key: string): Promise<Record<string, unknown> | null> {
-      const path = `${inRoom(roomId)}/state/${encodeURIComponent(type)}/${encodeURIComponent(key)}`
       try {
-        return await call('GET', path, { answer: anything })
+        return await call('GET', v3('rooms', roomId, 'state', type, key), anything)
       } catch (error) {
         if (error instanceof MatrixError && error.status === 404) return null
         throw error
       }
     },
-    async setState(
-      roomId: string,
-      type: string,
-      key: string,
-      content: Record<string, unknown>,
-    ): Promise<void> {
-      const path = `${inRoom(roomId)}/state/${encodeURIComponent(type)}/${encodeURIComponent(key)}`
-      await call('PUT', path, { json: content, answer: anything })
+    async setState(roomId: string, type: string, key: string, json: Record<string, unknown>): Promise<void> {
+      await call('PUT', v3('rooms', roomId, 'state', type, key), anything, { json })
     },
     async send({ roomId, type, txnId, content, as, sentAt }: OutgoingEvent): Promise<string> {
-      const path = `${inRoom(roomId)}/send/${encodeURIComponent(type)}/${encodeURIComponent(txnId)}`
       const query = sentAt === undefined ? undefined : { ts: String(sentAt) }
-      return (await call('PUT', path, { as, query, json: content, answer: eventAnswer })).event_id
+      const path = v3('rooms', roomId, 'send', type, txnId)
+      return (await call('PUT', path, eventAnswer, { as, query, json: content })).event_id
     },
     notice(roomId: string, txnId: string, body: string): Promise<string> {
       return this.send({ roomId, type: 'm.room.message', txnId, content: { msgtype: 'm.notice', body } })
@@ -155,33 +132,30 @@ export function createHomeserverClient(homeserver: HomeserverConnection, asToken
       type: string,
       events: readonly Pick<OutgoingEvent, 'content' | 'txnId'>[],
     ): Promise<number> {
-      const path = `/_matrix/client/unstable/org.meshgate/rooms/${encodeURIComponent(roomId)}/send/${encodeURIComponent(type)}`
+      const path = pathOf('/_matrix/client/unstable/org.meshgate', 'rooms', roomId, 'send', type)
       const json = { events: events.map(({ txnId, content }) => ({ txn_id: txnId, content })) }
-      return (await call('POST', path, { json, answer: eventsAnswer })).event_ids.length
+      return (await call('POST', path, eventsAnswer, { json })).event_ids.length
     },
     async redact(roomId: string, eventId: string, txnId: string, as?: string): Promise<string> {
-      const path = `${inRoom(roomId)}/redact/${encodeURIComponent(eventId)}/${encodeURIComponent(txnId)}`
-      return (await call('PUT', path, { as, json: {}, answer: eventAnswer })).event_id
+      const path = v3('rooms', roomId, 'redact', eventId, txnId)
+      return (await call('PUT', path, eventAnswer, { as, json: {} })).event_id
     },
     async markRead(roomId: string, eventId: string, as: string): Promise<void> {
-      const path = `${inRoom(roomId)}/receipt/m.read/${encodeURIComponent(eventId)}`
-      await call('POST', path, { as, json: {}, answer: anything })
+      await call('POST', v3('rooms', roomId, 'receipt', 'm.read', eventId), anything, { as, json: {} })
     },
     /** @returns the mxc address of the file */
     async upload(file: Bun.BunFile, type: string, name: string): Promise<string> {
-      const { content_uri } = await call('POST', '/_matrix/media/v3/upload', {
+      const { content_uri } = await call('POST', '/_matrix/media/v3/upload', uploadAnswer, {
         query: { filename: name },
         body: { stream: file.stream(), type, sizeBytes: file.size },
-        answer: uploadAnswer,
       })
       return content_uri
     },
     /** @returns the answer; its body is the file, not yet read */
     async download(mxc: string): Promise<Response> {
       const address = /^mxc:\/\/([^/]+)\/([^/]+)$/.exec(mxc)
-      if (!address) throw new MatrixError(404, 'M_NOT_FOUND', `${mxc} is no media address`)
-      const [, server, mediaId] = address.map(part => encodeURIComponent(part))
-      const path = `/_matrix/client/v1/media/download/${server}/${mediaId}`
+      if (!address) throw new MatrixError(404, 'M_NOT_FOUND', `M_NOT_FOUND (404): ${mxc} is no media address`)
+      const path = pathOf('/_matrix/client/v1/media/download', ...address.slice(1))
       const response = await homeserver.fetch(request('GET', path, {}))
       if (!response.ok) throw matrixError(response.status, await response.text())
       return response
@@ -189,11 +163,14 @@ export function createHomeserverClient(homeserver: HomeserverConnection, asToken
   }
 }
 
+/** The homeserver's refusal; its message names code and status, for logs and notices. */
 function matrixError(status: number, text: string): MatrixError {
+  const refusal = (errcode: string, error: string) =>
+    new MatrixError(status, errcode, `${errcode} (${status}): ${error}`)
   try {
     const { errcode, error } = errorBody.parse(JSON.parse(text))
-    return new MatrixError(status, errcode, error)
+    return refusal(errcode, error)
   } catch {
-    return new MatrixError(status, 'M_UNKNOWN', text.slice(0, 200))
+    return refusal('M_UNKNOWN', text.slice(0, 200))
   }
 }

@@ -1,9 +1,12 @@
 /** Codes that a phone scans or types to link: valid ones, and former ones. */
 
+import { LRUCache } from 'lru-cache'
+import type { SandboxPlatform } from '../platforms.ts'
+
 /** A login that waits for a phone. */
 export interface PendingLink {
   platformName: string
-  platform: string
+  platform: SandboxPlatform
   /** The only phone that may link; null: any. */
   phone: string | null
   /** Links the phone. @returns its new names. @throws when the login has ended meanwhile */
@@ -19,15 +22,12 @@ const REMEMBERED = 2000
 
 export function createLinkCodes() {
   const open = new Map<string, PendingLink>()
-  const retired = new Map<string, 'expired' | 'used'>()
+  const retired = new LRUCache<string, 'expired' | 'used'>({ max: REMEMBERED })
   return {
     add: (code: string, link: PendingLink): void => void open.set(normal(code), link),
     /** Invalidates a code and records why. */
     retire(code: string, state: 'expired' | 'used'): void {
-      if (!open.delete(normal(code))) return
-      retired.set(normal(code), state)
-      const [oldest] = retired.keys()
-      if (retired.size > REMEMBERED && oldest !== undefined) retired.delete(oldest)
+      if (open.delete(normal(code))) retired.set(normal(code), state)
     },
     find(code: string): LinkCodeState {
       const link = open.get(normal(code))

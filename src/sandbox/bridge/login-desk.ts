@@ -1,8 +1,7 @@
 /** A bridge's running logins by process id. */
 import type { BridgeContext } from './context.ts'
 import type { LinkCodes } from './link-codes.ts'
-import { type LoginProcess, startLogin } from './login-process.ts'
-import { ProvisioningError } from './provisioning-error.ts'
+import { type LoginProcess, ProvisioningError, startLogin } from './login-process.ts'
 
 export type LoginDesk = ReturnType<typeof createLoginDesk>
 

@@ -5,14 +5,24 @@
  * gets a step newer than the last one returned.
  */
 import { randomBytes, randomInt } from 'node:crypto'
+import { MatrixError } from '../../lib/matrix-error.ts'
 import { existsOnNetwork, parsePhone } from '../network/phone-number.ts'
 import { SERVICE_PHONE } from '../network/seed.ts'
 import type { BridgeContext } from './context.ts'
 import type { LinkCodes } from './link-codes.ts'
-import { ProvisioningError } from './provisioning-error.ts'
+
+/** The bridge's own refusal; a plain MatrixError is the homeserver's. */
+export class ProvisioningError extends MatrixError {}
 
 const QR_REFRESH_MS = 20_000
 const QR_CODES = 5
+
+interface InputField {
+  type: string
+  id: string
+  name: string
+  description: string
+}
 
 export interface LoginStep {
   type: 'display_and_wait' | 'user_input' | 'complete'
@@ -20,7 +30,7 @@ export interface LoginStep {
   instructions: string
   txn_id: string
   display_and_wait?: { type: 'qr' | 'code' | 'nothing'; data?: string }
-  user_input?: { fields: { type: string; id: string; name: string; description: string }[] }
+  user_input?: { fields: InputField[] }
   complete?: { user_login_id: string }
 }
 
@@ -126,7 +136,7 @@ export function startLogin({
       await clock.sleep(QR_REFRESH_MS, ending.signal)
     }
     for (const code of shown) retire(code)
-    if (!linking) fail(timedOut())
+    timeOut()
   }
 
   async function showPairingCode(phone: string): Promise<void> {
@@ -141,7 +151,7 @@ export function startLogin({
     })
     await clock.sleep(QR_REFRESH_MS * QR_CODES, ending.signal)
     retire(code)
-    if (!linking) fail(timedOut())
+    timeOut()
   }
 
   function retire(code: string): void {
@@ -152,9 +162,12 @@ export function startLogin({
     return { platform: facts.platform, platformName: facts.displayName, phone, accept: complete }
   }
 
-  function timedOut(): ProvisioningError {
-    const message = 'Entering code or scanning QR timed out. Please try again.'
-    return new ProvisioningError(400, `${facts.errorPrefix}.LOGIN_TIMEOUT`, message)
+  function refused(code: string, message: string): ProvisioningError {
+    return new ProvisioningError(400, `${facts.errorPrefix}.${code}`, message)
+  }
+
+  function timeOut(): void {
+    if (!linking) fail(refused('LOGIN_TIMEOUT', 'Entering code or scanning QR timed out. Please try again.'))
   }
 
   function inBackground(work: Promise<void>): void {
@@ -164,15 +177,18 @@ export function startLogin({
     })
   }
 
+  function ask(step: string, instructions: string, field: InputField): void {
+    const step_id = `${facts.stepPrefix}.${step}`
+    moveTo({ type: 'user_input', step_id, instructions, user_input: { fields: [field] } })
+  }
+
   function askPhoneNumber(): void {
-    moveTo(
-      inputStep(`${facts.stepPrefix}.phone`, '', {
-        type: 'phone_number',
-        id: 'phone_number',
-        name: 'Phone number',
-        description: `Your ${facts.displayName} phone number in international format`,
-      }),
-    )
+    ask('phone', '', {
+      type: 'phone_number',
+      id: 'phone_number',
+      name: 'Phone number',
+      description: `Your ${facts.displayName} phone number in international format`,
+    })
   }
 
   /** Handlers of the input steps. */
@@ -180,11 +196,7 @@ export function startLogin({
     phone_number: async typed => {
       const phone = parsePhone(typed)
       if (phone === null || !existsOnNetwork(phone)) {
-        throw new ProvisioningError(
-          400,
-          `${facts.errorPrefix}.PHONE_NUMBER_INVALID`,
-          'The phone number is not valid',
-        )
+        throw refused('PHONE_NUMBER_INVALID', 'The phone number is not valid')
       }
       if (facts.platform === 'telegram') await askSentCode(phone)
       else inBackground(showPairingCode(phone))
@@ -199,36 +211,32 @@ export function startLogin({
     const { twoFactor } = network.store.phone(phone)
     inputs.code = async typed => {
       if (typed.trim() !== code) {
-        throw new ProvisioningError(400, `${facts.errorPrefix}.INVALID_CODE`, 'The code is not right')
+        throw refused('INVALID_CODE', 'The code is not right')
       }
       if (twoFactor === null) await complete(phone)
       else askPassword(phone, twoFactor)
     }
-    moveTo(
-      inputStep(`${facts.stepPrefix}.code`, 'Please enter the login code sent to your phone', {
-        type: '2fa_code',
-        id: 'code',
-        name: 'Code',
-        description: 'The code that Telegram sent to your other devices',
-      }),
-    )
+    ask('code', 'Please enter the login code sent to your phone', {
+      type: '2fa_code',
+      id: 'code',
+      name: 'Code',
+      description: 'The code that Telegram sent to your other devices',
+    })
   }
 
   function askPassword(phone: string, password: string): void {
     inputs.password = async typed => {
       if (typed !== password) {
-        throw new ProvisioningError(400, `${facts.errorPrefix}.INVALID_PASSWORD`, 'The password is not right')
+        throw refused('INVALID_PASSWORD', 'The password is not right')
       }
       await complete(phone)
     }
-    moveTo(
-      inputStep(`${facts.stepPrefix}.password`, 'You have two-factor authentication enabled', {
-        type: 'password',
-        id: 'password',
-        name: 'Password',
-        description: 'Your two-factor password',
-      }),
-    )
+    ask('password', 'You have two-factor authentication enabled', {
+      type: 'password',
+      id: 'password',
+      name: 'Password',
+      description: 'Your two-factor password',
+    })
   }
 
   if (flowId === 'qr') inBackground(showQrCodes())
@@ -272,12 +280,4 @@ export function startLogin({
     ended: () => ending.signal.aborted,
   }
   return process
-}
-
-function inputStep(
-  stepId: string,
-  instructions: string,
-  field: { type: string; id: string; name: string; description: string },
-): Omit<LoginStep, 'txn_id'> {
-  return { type: 'user_input', step_id: stepId, instructions, user_input: { fields: [field] } }
 }

@@ -5,13 +5,13 @@
  * of an open intent is found among the bot's by its m.bridge state, set from the start.
  */
 
+import { MatrixError } from '../../lib/matrix-error.ts'
 import { SingleFlight } from '../../lib/single-flight.ts'
 import { statementsOf } from '../../lib/statements.ts'
 import type { Chat, Login } from '../network/types.ts'
 import type { BridgeContext } from './context.ts'
 import { ghostUserId } from './context.ts'
 import type { Ghosts } from './ghosts.ts'
-import { MatrixError } from './homeserver-client.ts'
 import { ROOM_FEATURES_TYPE, roomFeatures } from './room-features.ts'
 
 export interface Portal {

@@ -1,27 +1,17 @@
 /** The bridge's provisioning API, version 3, as in mautrix bridges. */
-import { timingSafeEqual } from 'node:crypto'
 import { z } from 'zod'
 import { bearerToken } from '../../lib/bearer-token.ts'
 import { readTextAtMost } from '../../lib/bounded-body.ts'
 import { isNestedTooDeep } from '../../lib/json-nesting.ts'
+import { MatrixError } from '../../lib/matrix-error.ts'
 import { isOutOfSpace } from '../../lib/out-of-space.ts'
 import { PathRouter } from '../../lib/path-router.ts'
+import { equalInConstantTime } from '../../lib/sealing.ts'
 import type { Login } from '../network/types.ts'
-import type { BridgeContext } from './context.ts'
-import type { Directory } from './directory.ts'
-import { MatrixError } from './homeserver-client.ts'
-import type { LoginDesk } from './login-desk.ts'
-import type { LoginProcess, LoginStep } from './login-process.ts'
-import type { ManagementRooms } from './management-rooms.ts'
-import type { Portals } from './portals.ts'
-import { ProvisioningError } from './provisioning-error.ts'
+import type { CommandParts } from './commands.ts'
+import { type LoginProcess, type LoginStep, ProvisioningError } from './login-process.ts'
 
-interface Parts {
-  context: BridgeContext
-  desk: LoginDesk
-  directory: Directory
-  portals: Portals
-  rooms: ManagementRooms
+interface Parts extends CommandParts {
   sharedSecret: string
 }
 
@@ -202,7 +192,7 @@ export function createProvisioning({ context, desk, directory, portals, rooms, s
     const token = bearerToken(request)
     if (token === undefined) throw new ProvisioningError(401, 'M_MISSING_TOKEN', 'Missing auth token')
     const userId = url.searchParams.get('user_id') ?? ''
-    if (!sameSecret(token, sharedSecret) || userId === '') {
+    if (!equalInConstantTime(token, sharedSecret) || userId === '') {
       throw new ProvisioningError(401, 'M_UNKNOWN_TOKEN', 'Invalid auth token')
     }
     return userId
@@ -269,9 +259,4 @@ async function bodyOf<T>({ request }: Asked, schema: z.ZodType<T>): Promise<T> {
 /** The bridge's homeserver is out of space, too. */
 function isRefusedForSpace(error: unknown): boolean {
   return error instanceof MatrixError && error.status === 507
-}
-
-function sameSecret(given: string, expected: string): boolean {
-  const [one, other] = [Buffer.from(given), Buffer.from(expected)]
-  return one.length === other.length && timingSafeEqual(one, other)
 }

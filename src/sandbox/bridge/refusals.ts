@@ -2,7 +2,10 @@
  * Events the bridge has finally refused. The sender may then send the message anew, so the refused
  * event, repeated after a crash, must not be accepted.
  */
+import { MatrixError } from '../../lib/matrix-error.ts'
+import { refusalOf } from '../../lib/refusal.ts'
 import { statementsOf } from '../../lib/statements.ts'
+import { FileTooLarge } from '../network/media.ts'
 import type { BridgeContext } from './context.ts'
 
 /** The rest of com.beeper.message_send_status. */
@@ -24,10 +27,10 @@ export function createRefusals({ database, clock }: Pick<BridgeContext, 'databas
   )
   const forget = run<[number]>('DELETE FROM sandbox_refusal WHERE at < ?')
   return {
-    /** Null for an event that wasn't refused. */
-    of(eventId: string): Refusal | null {
+    /** Undefined for an event that wasn't refused. */
+    of(eventId: string): Refusal | undefined {
       const row = find(eventId)
-      return row ? (JSON.parse(row.refusal) as Refusal) : null
+      return row && (JSON.parse(row.refusal) as Refusal)
     },
     /** Call it inside a transaction, before anybody learns of the refusal. */
     note(eventId: string, refusal: Refusal): void {
@@ -35,5 +38,29 @@ export function createRefusals({ database, clock }: Pick<BridgeContext, 'databas
       forget(now - KEPT_MS)
       add(eventId, JSON.stringify(refusal), now)
     },
+  }
+}
+
+export function permanent(reason: string, message: string, error = message): Refusal {
+  return { status: 'FAIL_PERMANENT', reason, message, error }
+}
+
+export const nothingToDo = () => permanent('m.event_not_handled', 'nothing to do')
+
+/** True when the homeserver refused a call and will again: trying on would block what follows. */
+export function isRefused(error: unknown): boolean {
+  return error instanceof MatrixError && refusalOf(error.status) !== 'passing'
+}
+
+/** The refusal of a message whose file could not be fetched. */
+export function mediaFate(error: unknown): Refusal {
+  if (error instanceof FileTooLarge) return permanent('com.beeper.unsupported_event', error.message)
+  if (error instanceof MatrixError && error.status === 404)
+    return permanent('m.event_not_handled', 'The file does not exist on the homeserver', error.message)
+  return {
+    status: 'FAIL_RETRIABLE',
+    reason: 'm.event_not_handled',
+    message: 'The file could not be fetched',
+    error: error instanceof Error ? error.message : String(error),
   }
 }

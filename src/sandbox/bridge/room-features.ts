@@ -4,7 +4,7 @@
  */
 import type { SandboxPlatform } from '../platforms.ts'
 import type { Incoming } from './from-matrix.ts'
-import type { Refusal } from './refusals.ts'
+import { permanent, type Refusal } from './refusals.ts'
 
 export const ROOM_FEATURES_TYPE = 'com.beeper.room_features'
 
@@ -111,15 +111,15 @@ export function taken(platform: SandboxPlatform, incoming: Incoming): Incoming |
   if (!media) {
     return text.length <= maxTextLength
       ? incoming
-      : refusal(`the text has ${text.length} characters, and ${maxTextLength} is the most`)
+      : refused(`the text has ${text.length} characters, and ${maxTextLength} is the most`)
   }
   const features = file[FILE_KEYS[type] ?? '']
-  if (!features) return refusal(`unsupported message type ${type}`)
+  if (!features) return refused(`unsupported message type ${type}`)
   const level = media.mimeType === '' ? 2 : levelOf(media.mimeType, features.mime_types)
-  if (level === -2) return refusal(`unsupported media type (${media.mimeType} in ${type})`)
+  if (level === -2) return refused(`unsupported media type (${media.mimeType} in ${type})`)
   const maxCaption = features.max_caption_length ?? maxTextLength
   if (text.length > maxCaption)
-    return refusal(`the caption has ${text.length} characters, and ${maxCaption} is the most`)
+    return refused(`the caption has ${text.length} characters, and ${maxCaption} is the most`)
   // A network without captions drops them silently.
   return features.caption < 0 ? { ...incoming, text: '' } : incoming
 }
@@ -132,6 +132,4 @@ function levelOf(type: string, listed: FileFeatures['mime_types']): Level {
   return (entry === undefined ? undefined : listed[entry]) ?? -2
 }
 
-function refusal(message: string): Refusal {
-  return { status: 'FAIL_PERMANENT', reason: 'com.beeper.unsupported_event', message, error: message }
-}
+const refused = (message: string) => permanent('com.beeper.unsupported_event', message)

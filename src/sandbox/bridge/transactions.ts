@@ -5,41 +5,28 @@
  * their statuses are sent. A transaction repeated after a crash does nothing twice: event ids
  * identify its messages, and the statuses' transaction ids derive from them.
  */
-
 import pLimit from 'p-limit'
 import { z } from 'zod'
-import { refusalOf } from '../../lib/refusal.ts'
-import { FileTooLarge } from '../network/media.ts'
-import { answersByItself, type Posted } from '../network/network.ts'
-import type { Chat, Content, Login, Media } from '../network/types.ts'
+import type { Posted } from '../network/network.ts'
+import type { Content, Media } from '../network/types.ts'
 import type { Commands } from './commands.ts'
-import { type BridgeContext, DIRECT, ghostUserId, isBridgeUser } from './context.ts'
+import { type BridgeContext, isBridgeUser } from './context.ts'
 import { fromMatrix, type Incoming, type MatrixEvent, MESSAGE_EVENTS, matrixEvent } from './from-matrix.ts'
-import { MatrixError } from './homeserver-client.ts'
 import { type Portal, type Portals, recipientGhosts } from './portals.ts'
-import { createRefusals, type Refusal } from './refusals.ts'
+import { createRefusals, isRefused, mediaFate, nothingToDo, permanent, type Refusal } from './refusals.ts'
 import { taken } from './room-features.ts'
+import { type Addressed, createStatuses, type Fate } from './statuses.ts'
 
-const CONCURRENT_STATUSES = 32
-/** As many of the largest events as a request may hold. */
-const STATUSES_TOGETHER = 16
 const CONCURRENT_DOWNLOADS = 4
 
 const transactionSchema = z.object({ events: z.array(z.unknown()).default([]) })
 
-/** An event's outcome as in com.beeper.message_send_status. */
-type Fate = { status: 'SUCCESS'; deliveredTo: string[] } | Refusal
-
 /** A message event in a portal, being processed. */
-interface Job {
-  event: MatrixEvent
-  portal: Portal
-  login: Login | null
-  chat: Chat | null
-  incoming: Incoming | null
-  media: Media | null
-  /** Reason for refusal; null while accepted. */
-  fate: Refusal | null
+interface Job extends Addressed {
+  incoming?: Incoming
+  media?: Media | undefined
+  /** Reason for refusal; undefined while accepted. */
+  fate?: Refusal | undefined
 }
 
 /** A transaction's files by mxc address: a file sent to several chats is downloaded once. */
@@ -49,8 +36,8 @@ export function createTransactions(context: BridgeContext, portals: Portals, com
   const { botUserId, clock, committer, facts, faults, files, homeserver, logger, network } = context
   const { store } = network
   const refusals = createRefusals(context)
-  const statusLimit = pLimit(CONCURRENT_STATUSES)
-  const downloadLimit = pLimit(CONCURRENT_DOWNLOADS)
+  const statuses = createStatuses(context)
+  const downloadPlaces = pLimit(CONCURRENT_DOWNLOADS)
   let previous: Promise<void> = Promise.resolve()
 
   async function process(events: readonly MatrixEvent[]): Promise<void> {
@@ -77,7 +64,7 @@ export function createTransactions(context: BridgeContext, portals: Portals, com
     try {
       await work()
     } catch (error) {
-      if (!(error instanceof MatrixError) || refusalOf(error.status) === 'passing') throw error
+      if (!isRefused(error)) throw error
       logger.warn({ err: error, event: event.event_id }, 'an event was given up')
     }
   }
@@ -93,26 +80,19 @@ export function createTransactions(context: BridgeContext, portals: Portals, com
   }
 
   function open(event: MatrixEvent, portal: Portal): Job {
-    const job: Job = { event, portal, login: null, chat: null, incoming: null, media: null, fate: null }
     const login = store.login(facts.platform, portal.loginId)
     const chat = store.chat(portal.chatId)
-    if (!login || !chat || login.userId !== event.sender) {
-      job.fate = permanent('m.no_permission', "You're not logged in", 'not logged in')
-      return job
-    }
-    job.login = login
-    job.chat = chat
+    if (!login || !chat || login.userId !== event.sender)
+      return { event, portal, fate: permanent('m.no_permission', "You're not logged in", 'not logged in') }
+    const job = { event, portal, login, chat }
     const incoming = fromMatrix(event)
     if ('unsupported' in incoming) {
       const reason =
         event.type === 'm.room.encrypted' ? 'com.beeper.undecryptable_event' : 'com.beeper.unsupported_event'
-      job.fate = permanent(reason, incoming.unsupported)
-      return job
+      return { ...job, fate: permanent(reason, incoming.unsupported) }
     }
     const accepted = taken(facts.platform, incoming)
-    if ('status' in accepted) job.fate = accepted
-    else job.incoming = accepted
-    return job
+    return 'status' in accepted ? { ...job, fate: accepted } : { ...job, incoming: accepted }
   }
 
   async function carry(jobs: readonly Job[]): Promise<void> {
@@ -122,15 +102,11 @@ export function createTransactions(context: BridgeContext, portals: Portals, com
     for (const job of jobs)
       if (!job.fate && store.messageOfEvent(job.event.event_id) === undefined) spoil(job)
     const downloads: Downloads = new Map()
-    await Promise.all(jobs.map(job => downloadLimit(() => fetchMedia(job, downloads))))
+    await Promise.all(jobs.map(job => downloadPlaces(() => fetchMedia(job, downloads))))
     const { fates, posted } = await postAll(jobs)
     network.announce(posted)
-    const statuses = jobs.map((job, index) =>
-      statusOf(job, fates[index] ?? permanent('m.event_not_handled', '')),
-    )
-    const ofRooms = Map.groupBy(statuses, ({ job }) => job.portal.roomId)
-    await Promise.all([...ofRooms].map(([roomId, ofRoom]) => statusLimit(() => tell(roomId, ofRoom))))
-    await markRead(jobs)
+    await statuses.tell(jobs.map((job, index) => ({ ...job, fate: fates[index] ?? nothingToDo() })))
+    await statuses.markRead(jobs.filter(job => !job.fate))
   }
 
   /** Each try of a transaction downloads its files again, so a failed one's must go. */
@@ -157,12 +133,10 @@ export function createTransactions(context: BridgeContext, portals: Portals, com
   async function fetchMedia(job: Job, downloads: Downloads): Promise<void> {
     const wanted = job.incoming?.media
     if (!wanted || job.fate || store.messageOfEvent(job.event.event_id) !== undefined) return
-    job.media = store.mediaByMxc(wanted.mxc) ?? null
-    if (job.media) return
     try {
-      const download = downloads.get(wanted.mxc) ?? downloadMedia(wanted)
-      downloads.set(wanted.mxc, download)
-      job.media = await download
+      const known = store.mediaByMxc(wanted.mxc)
+      if (!known && !downloads.has(wanted.mxc)) downloads.set(wanted.mxc, downloadMedia(wanted))
+      job.media = known ?? (await downloads.get(wanted.mxc))
     } catch (error) {
       job.fate = mediaFate(error)
     }
@@ -188,7 +162,7 @@ export function createTransactions(context: BridgeContext, portals: Portals, com
     const fates = jobs.map(job => {
       if (job.fate) refusals.note(job.event.event_id, job.fate)
       if (job.fate || !job.incoming || !job.login || !job.chat) {
-        return job.fate ?? permanent('m.event_not_handled', 'nothing to do')
+        return job.fate ?? nothingToDo()
       }
       const success: Fate = {
         status: 'SUCCESS',
@@ -204,21 +178,12 @@ export function createTransactions(context: BridgeContext, portals: Portals, com
     return { fates, posted }
   }
 
-  function contentOf(incoming: Incoming, media: Media | null): Content | Fate {
+  function contentOf(incoming: Incoming, media: Media | undefined): Content | Fate {
     const { type, text, emoji, latitude, longitude } = incoming
     if (incoming.targetEvent !== undefined) return relatedContent(incoming, incoming.targetEvent)
     const { replyToEvent } = incoming
     const replyTo = replyToEvent === undefined ? undefined : store.messageOfEvent(replyToEvent)
-    return {
-      type,
-      text,
-      emoji,
-      latitude,
-      longitude,
-      media: media ?? undefined,
-      fileName: incoming.media?.name,
-      replyTo,
-    }
+    return { type, text, emoji, latitude, longitude, media, fileName: incoming.media?.name, replyTo }
   }
 
   function relatedContent({ type, text, emoji }: Incoming, targetEvent: string): Content | Fate {
@@ -230,56 +195,6 @@ export function createTransactions(context: BridgeContext, portals: Portals, com
     if (original?.type === 'reaction')
       return { type: 'reaction', text: '', target: original.target, emoji: '' }
     return { type, text, emoji, target: original?.type === 'edit' ? original.target : target }
-  }
-
-  function statusOf(job: Job, fate: Fate) {
-    const eventId = job.event.event_id
-    const content = {
-      'm.relates_to': { rel_type: 'm.reference', event_id: eventId },
-      network: facts.networkId,
-      status: fate.status,
-      ...(fate.status === 'SUCCESS'
-        ? { delivered_to_users: fate.deliveredTo }
-        : { reason: fate.reason, error: fate.error, message: fate.message, internal_error: fate.error }),
-    }
-    // One status per event: no sender retries a failed send with the same event.
-    return { job, content, txnId: `status-${eventId}` }
-  }
-
-  async function tell(roomId: string, statuses: readonly ReturnType<typeof statusOf>[]): Promise<void> {
-    for (let told = 0; told < statuses.length; ) {
-      const next = statuses.slice(told, told + STATUSES_TOGETHER)
-      try {
-        told += await homeserver.sendTogether(roomId, 'com.beeper.message_send_status', next)
-      } catch (error) {
-        if (!(error instanceof MatrixError) || refusalOf(error.status) === 'passing') throw error
-        const { chat, login } = next[0]?.job ?? {}
-        logger.warn(
-          { err: error, chat: chat?.id, login: login?.id },
-          'the status of a message could not be told',
-        )
-        told++
-      }
-    }
-  }
-
-  /** Phones that answer by themselves read first: a receipt per room and ghost, for the last. */
-  async function markRead(jobs: readonly Job[]): Promise<void> {
-    const last = new Map<string, Job>()
-    for (const job of jobs) if (!job.fate && job.chat) last.set(job.event.room_id, job)
-    const receipts = [...last.values()].flatMap(({ event, chat, login }) =>
-      (chat?.members ?? [])
-        .filter(phone => phone !== login?.phone && answersByItself(store, facts, phone))
-        .map(phone =>
-          statusLimit(() =>
-            homeserver.markRead(event.room_id, event.event_id, ghostUserId(context, phone, chat ?? DIRECT)),
-          ),
-        ),
-    )
-    for (const result of await Promise.allSettled(receipts)) {
-      if (result.status === 'rejected')
-        logger.debug({ err: result.reason }, 'a read receipt could not be sent')
-    }
   }
 
   return {
@@ -297,23 +212,5 @@ export function createTransactions(context: BridgeContext, portals: Portals, com
     },
     /** Resolves when no transaction is running. */
     idle: () => previous,
-  }
-}
-
-function permanent(reason: string, message: string, error = message): Refusal {
-  return { status: 'FAIL_PERMANENT', reason, message, error }
-}
-
-function mediaFate(error: unknown): Refusal {
-  if (error instanceof FileTooLarge) return permanent('com.beeper.unsupported_event', error.message)
-  if (error instanceof MatrixError && error.status === 404) {
-    return permanent('m.event_not_handled', 'The file does not exist on the homeserver', error.message)
-  }
-  const message = error instanceof Error ? error.message : String(error)
-  return {
-    status: 'FAIL_RETRIABLE',
-    reason: 'm.event_not_handled',
-    message: 'The file could not be fetched',
-    error: message,
   }
 }

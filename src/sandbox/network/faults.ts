@@ -44,10 +44,6 @@ export function createFaults(now: () => number) {
     since: now(),
   })
   const faults: Record<SandboxPlatform, PlatformFaults> = { wa: none(), signal: none(), telegram: none() }
-  const listeners: ((platform: SandboxPlatform) => void)[] = []
-  const changed = (platform: SandboxPlatform) => {
-    for (const listener of listeners) listener(platform)
-  }
   return {
     of: (platform: SandboxPlatform): Readonly<PlatformFaults> => faults[platform],
     /** Changes the given fields. */
@@ -55,12 +51,10 @@ export function createFaults(now: () => number) {
       const before = faults[platform]
       const since = change.offline !== undefined && change.offline !== before.offline ? now() : before.since
       faults[platform] = { ...before, ...change, since }
-      changed(platform)
     },
     clear(): void {
       for (const platform of SANDBOX_PLATFORMS) {
         faults[platform] = none()
-        changed(platform)
       }
     },
     /** @returns why the next send fails, or null; uses up a counted failure */
@@ -71,7 +65,5 @@ export function createFaults(now: () => number) {
       faults[platform].failNext--
       return { reason: failReason, retriable }
     },
-    /** Calls the listener after each change. */
-    onChange: (listener: (platform: SandboxPlatform) => void): void => void listeners.push(listener),
   }
 }

@@ -7,10 +7,20 @@
 import type { Clock } from '../../lib/clock.ts'
 import type { Committer } from '../../lib/group-commit.ts'
 import { type PlatformFacts, platformFacts, type SandboxPlatform } from '../platforms.ts'
-import { directChatId } from './chat-ids.ts'
 import { answersEcho, echoOf, isEchoed, MESSAGES_LOOKED_AT } from './echo.ts'
 import type { NetworkStore } from './store.ts'
-import type { Chat, Contact, Content, Delivery, Group, Login, Message, Origin, Phone } from './types.ts'
+import {
+  type Chat,
+  type Contact,
+  type Content,
+  type Delivery,
+  directChatId,
+  type Group,
+  type Login,
+  type Message,
+  type Origin,
+  type Phone,
+} from './types.ts'
 
 /** Messages of each chat that a device receives when it is linked later. */
 const BACKFILL_PER_CHAT = 20

@@ -13,70 +13,16 @@ export function existsOnNetwork(phone: string): boolean {
   return !phone.startsWith('999')
 }
 
-const FIRST_NAMES = [
-  'Ada',
-  'Amina',
-  'Bola',
-  'Carmen',
-  'Chen',
-  'Dalia',
-  'Elif',
-  'Emeka',
-  'Farah',
-  'Grace',
-  'Hugo',
-  'Ines',
-  'Jonas',
-  'Kofi',
-  'Leila',
-  'Lucas',
-  'Maya',
-  'Mateo',
-  'Nadia',
-  'Noah',
-  'Olga',
-  'Omar',
-  'Priya',
-  'Rosa',
-  'Samir',
-  'Sofia',
-  'Tariq',
-  'Uma',
-  'Viktor',
-  'Wanjiru',
-  'Yuki',
-  'Zoe',
-]
-const LAST_NAMES = [
-  'Abena',
-  'Almeida',
-  'Baker',
-  'Costa',
-  'Diallo',
-  'Eriksen',
-  'Fontaine',
-  'Garcia',
-  'Haddad',
-  'Ivanova',
-  'Jansen',
-  'Kamau',
-  'Lindqvist',
-  'Mbeki',
-  'Moreau',
-  'Nguyen',
-  'Okafor',
-  'Petrov',
-  'Quispe',
-  'Rossi',
-  'Sato',
-  'Tamba',
-  'Usman',
-  'Vargas',
-  'Weber',
-  'Xu',
-  'Yilmaz',
-  'Zidane',
-]
+const FIRST_NAMES = `
+  Ada Amina Bola Carmen Chen Dalia Elif Emeka Farah Grace Hugo Ines Jonas Kofi Leila Lucas Maya
+  Mateo Nadia Noah Olga Omar Priya Rosa Samir Sofia Tariq Uma Viktor Wanjiru Yuki Zoe`
+  .trim()
+  .split(/\s+/)
+const LAST_NAMES = `
+  Abena Almeida Baker Costa Diallo Eriksen Fontaine Garcia Haddad Ivanova Jansen Kamau Lindqvist
+  Mbeki Moreau Nguyen Okafor Petrov Quispe Rossi Sato Tamba Usman Vargas Weber Xu Yilmaz Zidane`
+  .trim()
+  .split(/\s+/)
 
 /** @returns a person's name, always the same for a number */
 export function generatedName(phone: string): string {

@@ -2,18 +2,16 @@
 import type { SandboxPlatform } from '../platforms.ts'
 
 export const MEDIA_TYPES = ['image', 'video', 'audio', 'voice', 'file', 'sticker'] as const
-const MESSAGE_TYPES = [
-  'text',
-  'notice',
-  'emote',
-  ...MEDIA_TYPES,
-  'location',
-  'reaction',
-  'edit',
-  'delete',
-] as const
 export type MediaType = (typeof MEDIA_TYPES)[number]
-export type MessageType = (typeof MESSAGE_TYPES)[number]
+export type MessageType =
+  | MediaType
+  | 'text'
+  | 'notice'
+  | 'emote'
+  | 'location'
+  | 'reaction'
+  | 'edit'
+  | 'delete'
 
 export function isMediaType(type: string): type is MediaType {
   return (MEDIA_TYPES as readonly string[]).includes(type)
@@ -116,4 +114,19 @@ export interface Origin {
   loginId: string
   roomId: string
   eventId: string
+}
+
+/** Id of a chat: the platform with the two phones, or with the group's own id. */
+export function directChatId(platform: SandboxPlatform, one: string, other: string): string {
+  return one < other ? `${platform}:${one}:${other}` : `${platform}:${other}:${one}`
+}
+
+export function groupChatId(platform: SandboxPlatform, groupId: string): string {
+  return `${platform}:group:${groupId}`
+}
+
+/** @returns the phones of a direct chat, or null for a group's id */
+export function directChatPhones(chatId: string): [string, string] | null {
+  const [, one, other] = chatId.split(':')
+  return one === undefined || other === undefined || one === 'group' ? null : [one, other]
 }

@@ -11,7 +11,24 @@ import lists from './client/lists.js' with { type: 'text' }
 import parts from './client/parts.js' with { type: 'text' }
 import icon from './icon.svg' with { type: 'text' }
 import linkStyle from './link.css' with { type: 'text' }
-import { PAGE_SHELL } from './shell.ts'
+
+/** The page's document; scripts create its content. */
+const PAGE_SHELL = `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>Sandbox phones</title>
+<link rel="icon" href="/sandbox/assets/icon.svg">
+<link rel="stylesheet" href="/sandbox/assets/app.css">
+<script type="module" src="/sandbox/assets/app.js"></script>
+</head>
+<body>
+<div id="app"></div>
+<noscript><p>The phones need JavaScript. The same is at <a href="/sandbox/api/phones">/sandbox/api/phones</a>.</p></noscript>
+</body>
+</html>`
 
 const SCRIPT = 'text/javascript'
 const STYLE = 'text/css'

@@ -1,14 +1,10 @@
 /** The page and the link page in a real browser; skipped without one, except in CI. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { type Browser, chromium, type Page } from 'playwright-core'
+import { chromium as executablePath } from '../../support/chromium.ts'
 import { waitFor } from '../../support/wait-for.ts'
 import { createHarness, type Harness, type Json } from './harness.ts'
 
-const executablePath =
-  process.env.CHROMIUM_PATH ??
-  Bun.which('chromium') ??
-  Bun.which('chromium-browser') ??
-  Bun.which('google-chrome')
 const possible = executablePath !== null || process.env.CI === 'true'
 if (!possible)
   console.log('The tests of the page are left out: there is no chromium (CHROMIUM_PATH names one).')

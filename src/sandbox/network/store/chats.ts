@@ -2,8 +2,7 @@
 import type { Database } from 'bun:sqlite'
 import { statementsOf } from '../../../lib/statements.ts'
 import type { SandboxPlatform } from '../../platforms.ts'
-import { directChatId, directChatPhones, groupChatId } from '../chat-ids.ts'
-import type { Chat, Group } from '../types.ts'
+import { type Chat, directChatId, directChatPhones, type Group, groupChatId } from '../types.ts'
 import type { PhoneStore } from './phones.ts'
 
 interface ChatRow {

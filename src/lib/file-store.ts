@@ -1,0 +1,45 @@
+/** A folder of files by id. Each is streamed to disk and synced before it has its name. */
+import { mkdir, readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { writeDurably } from './durable-file.ts'
+import { randomToken } from './tokens.ts'
+
+/** Suffix of incomplete files. */
+const TEMPORARY_SUFFIX = '.tmp'
+
+export class FileStore {
+  /**
+   * @param folder created when first needed
+   * @param tooLarge makes the error thrown above `maxBytes`
+   */
+  constructor(
+    private readonly folder: string,
+    readonly maxBytes: number,
+    readonly tooLarge: () => Error,
+  ) {}
+
+  pathOf(id: string): string {
+    return join(this.folder, id)
+  }
+
+  /** @returns size in bytes @throws `tooLarge()`, or the disk's or stream's error; no file stays */
+  async save(id: string, stream: AsyncIterable<Uint8Array>): Promise<number> {
+    await mkdir(this.folder, { recursive: true })
+    const path = this.pathOf(id)
+    const temporary = `${path}.${randomToken('', 6)}${TEMPORARY_SUFFIX}`
+    return writeDurably({ path, temporary, maxBytes: this.maxBytes, tooLarge: this.tooLarge }, stream)
+  }
+
+  discard(id: string): Promise<void> {
+    return rm(this.pathOf(id), { force: true })
+  }
+
+  /**
+   * Removes files cut off by a kill, and complete ones that nobody knows. Call it before the first
+   * save: files being written look the same.
+   */
+  async sweep(isKnown: (id: string) => boolean): Promise<void> {
+    const names = await readdir(this.folder).catch(() => [])
+    for (const name of names) if (name.endsWith(TEMPORARY_SUFFIX) || !isKnown(name)) await this.discard(name)
+  }
+}
