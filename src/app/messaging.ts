@@ -7,7 +7,7 @@ import { Arrivals } from '../modules/events/arrivals.ts'
 import { createStoredCursors } from '../modules/events/cursor.ts'
 import { createFeed } from '../modules/events/feed.ts'
 import { createFeedRepository } from '../modules/events/feed-repository.ts'
-import { createMediaStore } from '../modules/media/media-store.ts'
+import { createMedia } from '../modules/media/media.ts'
 import { createMediaRepository } from '../modules/media/repository.ts'
 import { sweepMedia } from '../modules/media/sweep.ts'
 import { createReceivingModule } from '../modules/receiving/index.ts'
@@ -52,7 +52,7 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
   const { chats, devices, phones } = parts.phones
 
   const mediaRepository = createMediaRepository(db)
-  const media = createMediaStore({
+  const media = createMedia({
     ...config.media,
     repository: mediaRepository,
     dir: config.data.mediaDir,

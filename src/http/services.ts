@@ -5,7 +5,7 @@ import type { Linking } from '../modules/devices/linking.ts'
 import type { Platforms } from '../modules/devices/platforms.ts'
 import type { Feed } from '../modules/events/events.ts'
 import type { IdempotencyKeys } from '../modules/idempotency/types.ts'
-import type { MediaStore } from '../modules/media/types.ts'
+import type { MediaFiles } from '../modules/media/media.ts'
 import type { Messages } from '../modules/sending/sending.ts'
 import type { Credentials } from '../modules/tenants/credential-types.ts'
 import type { Tokens } from '../modules/tenants/token-types.ts'
@@ -20,7 +20,7 @@ export interface HttpServices {
   platforms: Platforms
   directory: Directory
   messages: Messages
-  media: Pick<MediaStore, 'stage' | 'discard'>
+  media: Pick<MediaFiles, 'stage' | 'discard'>
   /** Without it, signed media addresses answer 404. */
   downloads?: MediaDownloads
   webhooks: Webhooks

@@ -104,7 +104,7 @@ export function createWebhookClient(options: {
   }
 }
 
-/** Our headers, all in lower case, replace the owner's. A plain object costs less than `Headers`. */
+/** Our headers, in lower case, replace the owner's. A plain object costs less than `Headers`. */
 function sentHeaders(
   owners: Readonly<Record<string, string>>,
   ours: Record<string, string>,

@@ -12,7 +12,7 @@ export type StoredEventRow = Pick<
   'identityId' | 'eventId' | 'deviceRowId' | 'senderUserId' | 'mediaId'
 > & { payload: string }
 
-/** What is known of senders, for payloads that are made together. */
+/** Facts about senders, for payloads that are made together. */
 export type Senders = Map<string, Promise<{ isContact: boolean; phone: string | null; name: string }>>
 
 /** Makes what clients get of a stored event, by the feed or at a webhook. */

@@ -23,35 +23,8 @@ export interface FoundEvents {
   more: boolean
 }
 
-export interface FeedBounds {
-  /** The newest removed event. */
-  goneSeq: number
-  newestSeq: number
-  /** When a read was last noted; 0 for never. */
-  readAt: number
-}
-
-export interface FeedRepository {
-  bounds(identityId: string): Promise<FeedBounds>
-  /**
-   * The next events after `afterSeq`, oldest first.
-   * @param wanted names of the events to find; null finds all
-   */
-  names(
-    identityId: string,
-    afterSeq: number,
-    wanted: ReadonlySet<string> | null,
-    limit: number,
-  ): Promise<FoundEvents>
-  /** @returns the events by seq, without those that were removed */
-  events(seqs: readonly number[]): Promise<Map<number, FeedRow>>
-  /** A bounded number of events of any identity after `afterSeq`, in their order. */
-  arrivals(afterSeq: number, limit: number): Promise<Pick<InboxEvent, 'seq' | 'identityId'>[]>
-  /** The newest event of all, 0 when there is none. */
-  newestOfAll(): Promise<number>
-  /** Notes that the feed is read, so that retention keeps events for it (`FEED_REMEMBERED_MS`). */
-  noteRead(identityId: string, now: number): Promise<void>
-}
+/** `goneSeq` is the newest removed event, `readAt` when a read was last noted, 0 for never. */
+export type FeedBounds = { goneSeq: number; newestSeq: number; readAt: number }
 
 const param = sql.placeholder
 const bounds = statement(orm =>
@@ -109,14 +82,25 @@ const newest = statement(orm =>
   orm.select({ seq: sql<number | null>`max(${inboxEvents.seq})` }).from(inboxEvents),
 )
 
-export function createFeedRepository(db: Pick<Db, 'read' | 'write'>): FeedRepository {
+export type FeedRepository = ReturnType<typeof createFeedRepository>
+
+export function createFeedRepository(db: Pick<Db, 'read' | 'write'>) {
   return {
-    async bounds(identityId) {
+    async bounds(identityId: string): Promise<FeedBounds> {
       const found = await db.read(reader => reader.get(bounds, { identityId }))
       return found ?? { goneSeq: 0, newestSeq: 0, readAt: 0 }
     },
 
-    names: (identityId, afterSeq, wanted, limit) =>
+    /**
+     * The next events after `afterSeq`, oldest first.
+     * @param wanted names of the events to find; null finds all
+     */
+    names: (
+      identityId: string,
+      afterSeq: number,
+      wanted: ReadonlySet<string> | null,
+      limit: number,
+    ): Promise<FoundEvents> =>
       db.read(async reader => {
         const events = await namesOf(reader, { identityId, afterSeq, limit }, wanted)
         const last = events.at(-1)?.seq ?? afterSeq
@@ -126,18 +110,20 @@ export function createFeedRepository(db: Pick<Db, 'read' | 'write'>): FeedReposi
         return { events, upTo: Math.max(last, newestSeq), more: false }
       }),
 
-    async events(seqs) {
+    /** @returns the events by seq, without those that were removed */
+    async events(seqs: readonly number[]): Promise<Map<number, FeedRow>> {
       const rows = await db.read(reader => reader.all(bySeqs, { seqs: JSON.stringify(seqs) }))
       return new Map(rows.map(row => [row.seq, row]))
     },
 
-    arrivals: (afterSeq, limit) => db.read(reader => reader.all(newer, { afterSeq, limit })),
+    /** A bounded number of events of any identity after `afterSeq`, in their order. */
+    arrivals: (afterSeq: number, limit: number) => db.read(reader => reader.all(newer, { afterSeq, limit })),
 
-    async newestOfAll() {
-      return (await db.read(reader => reader.get(newest)))?.seq ?? 0
-    },
+    /** The newest event of all, 0 when there is none. */
+    newestOfAll: async () => (await db.read(reader => reader.get(newest)))?.seq ?? 0,
 
-    noteRead: (identityId, now) =>
+    /** Notes that the feed is read, so that retention keeps events for it (`FEED_REMEMBERED_MS`). */
+    noteRead: (identityId: string, now: number) =>
       db.write(tx =>
         tx.run(orm => orm.update(identities).set({ feedReadAt: now }).where(eq(identities.id, identityId))),
       ),

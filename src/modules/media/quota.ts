@@ -25,38 +25,24 @@ export function createMediaQuota(
   repository: Pick<MediaRepository, 'usage'>,
   limitBytes: number | null,
 ): MediaQuota {
-  /** Bytes of files that no row counts yet, by identity and by file. */
-  const arriving = new Map<string, Map<string, number>>()
-  /** Whose they are. */
-  const owners = new Map<string, string>()
-
-  function add({ id, identityId }: CountedFile, bytes: number): void {
-    const files = arriving.get(identityId) ?? new Map<string, number>()
-    files.set(id, (files.get(id) ?? 0) + bytes)
-    arriving.set(identityId, files)
-    owners.set(id, identityId)
-  }
+  /** Bytes of files that no row counts yet, by file. */
+  const arriving = new Map<string, { identityId: string; bytes: number }>()
 
   function release(id: string): void {
-    const identityId = owners.get(id)
-    if (identityId === undefined) return
-    owners.delete(id)
-    const files = arriving.get(identityId)
-    files?.delete(id)
-    if (files?.size === 0) arriving.delete(identityId)
+    arriving.delete(id)
   }
 
-  function arrivingBytes(identityId: string): number {
-    let sum = 0
-    for (const bytes of arriving.get(identityId)?.values() ?? []) sum += bytes
-    return sum
+  /** @throws GatewayError quota_exceeded */
+  function refuseBeyond(used: number, identityId: string, limit: number): void {
+    let bytes = used
+    for (const file of arriving.values()) if (file.identityId === identityId) bytes += file.bytes
+    if (bytes > limit) throw exceeded(used, limit)
   }
 
-  /** Bytes that the rows count, which are then no longer counted here. */
+  /** Bytes that rows count, and which are then no longer counted here. */
   async function usedBytes(identityId: string): Promise<number> {
-    const { bytes, stored } = await repository.usage(identityId, [
-      ...(arriving.get(identityId)?.keys() ?? []),
-    ])
+    const ids = [...arriving].flatMap(([id, file]) => (file.identityId === identityId ? [id] : []))
+    const { bytes, stored } = await repository.usage(identityId, ids)
     for (const id of stored) release(id)
     return bytes
   }
@@ -66,18 +52,16 @@ export function createMediaQuota(
     stream: AsyncIterable<Uint8Array>,
     limit: number,
   ): AsyncGenerator<Uint8Array, void> {
-    const { identityId } = file
-    const refuseBeyond = (used: number) => {
-      if (used + arrivingBytes(identityId) > limit) throw exceeded(used, limit)
-    }
+    const { id, identityId } = file
     const used = await usedBytes(identityId)
     for await (const chunk of stream) {
-      add(file, chunk.byteLength)
-      refuseBeyond(used)
+      const bytes = (arriving.get(id)?.bytes ?? 0) + chunk.byteLength
+      arriving.set(id, { identityId, bytes })
+      refuseBeyond(used, identityId, limit)
       yield chunk
     }
-    // Others may have come in meanwhile.
-    refuseBeyond(await usedBytes(identityId))
+    // Other files may have come in meanwhile.
+    refuseBeyond(await usedBytes(identityId), identityId, limit)
   }
 
   return {

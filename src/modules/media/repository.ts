@@ -7,22 +7,8 @@ import { statement } from '../../db/statement.ts'
 import type { Reader } from '../../db/transaction.ts'
 import { usableTokenOf } from '../tenants/usable-token-repository.ts'
 
-/** What is known of a file for certain only when it is on our disk. */
+/** Facts that are certain only when the file is on our disk. */
 export type StoredFacts = Pick<Media, 'sizeBytes' | 'width' | 'height' | 'blurHash'>
-
-export interface MediaRepository {
-  find(id: string): Promise<Media | null>
-  /** True when somebody may still act as the identity whose file it is. */
-  isServed(id: string, now: number): Promise<boolean>
-  /** @returns those of the ids that have a row */
-  known(ids: readonly string[]): Promise<Set<string>>
-  /** Bytes of the identity's files on our disk. */
-  usage(identityId: string, ids: readonly string[]): Promise<{ bytes: number; stored: string[] }>
-  /** Remembers where the file lies at the homeserver. */
-  setMxcUri(id: string, mxcUri: string, now: number): Promise<void>
-  /** Notes that an incoming file is on disk now, and what that has told about it. */
-  setStored(id: string, found: StoredFacts, now: number): Promise<void>
-}
 
 const byId = statement(orm =>
   orm
@@ -44,7 +30,9 @@ const used = statement(orm =>
     .where(sql`${media.identityId} = ${textParam('identityId')} and ${media.stored} = 1`),
 )
 
-export function createMediaRepository(db: Pick<Db, 'read' | 'write'>): MediaRepository {
+export type MediaRepository = ReturnType<typeof createMediaRepository>
+
+export function createMediaRepository(db: Pick<Db, 'read' | 'write'>) {
   /** @returns those of the ids that have a row of that kind */
   async function having(reader: Reader, ids: readonly string[], kind?: SQL): Promise<string[]> {
     const rows = await reader.all(orm =>
@@ -61,15 +49,28 @@ export function createMediaRepository(db: Pick<Db, 'read' | 'write'>): MediaRepo
   }
 
   return {
-    usage: (identityId, ids) =>
+    /** @returns bytes of the identity's files on our disk, and those of the ids among them */
+    usage: (identityId: string, ids: readonly string[]) =>
       db.read(async reader => ({
         bytes: (await reader.get(used, { identityId }))?.bytes ?? 0,
         stored: await having(reader, ids, eq(media.stored, true)),
       })),
-    find: async id => (await db.read(reader => reader.get(byId, { id }))) ?? null,
-    isServed: async (id, now) => (await db.read(reader => reader.get(served, { id, now }))) !== undefined,
-    known: async ids => new Set(await db.read(reader => having(reader, ids))),
-    setMxcUri: (id, mxcUri, now) => update(id, { mxcUri, updatedAt: now }),
-    setStored: (id, found, now) => update(id, { ...found, stored: true, updatedAt: now }),
+
+    find: async (id: string): Promise<Media | null> =>
+      (await db.read(reader => reader.get(byId, { id }))) ?? null,
+
+    /** @returns true when somebody may still act as the identity whose file it is */
+    isServed: async (id: string, now: number) =>
+      (await db.read(reader => reader.get(served, { id, now }))) !== undefined,
+
+    /** @returns those of the ids that have a row */
+    known: async (ids: readonly string[]) => new Set(await db.read(reader => having(reader, ids))),
+
+    /** Remembers where the file lies at the homeserver. */
+    setMxcUri: (id: string, mxcUri: string, now: number) => update(id, { mxcUri, updatedAt: now }),
+
+    /** Notes that an incoming file is on disk, and the facts found in it. */
+    setStored: (id: string, found: StoredFacts, now: number) =>
+      update(id, { ...found, stored: true, updatedAt: now }),
   }
 }

@@ -1,9 +1,9 @@
-/** What a kill leaves behind: files cut off while they were written, and whole ones whose row was never committed. */
+/** Removes what a kill leaves behind: incomplete files, and whole ones without a committed row. */
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Logger } from '../../lib/logger.ts'
 import type { Worker } from '../../runtime/worker.ts'
-import { PARTIAL_SUFFIX } from './file-writer.ts'
+import { PARTIAL_SUFFIX } from './media.ts'
 import type { MediaRepository } from './repository.ts'
 
 export interface MediaSweepOptions {
@@ -13,14 +13,14 @@ export interface MediaSweepOptions {
   logger: Logger
 }
 
-/** As the store names them; whatever else lies there isn't ours. */
+/** Names that we give; other files aren't ours. */
 const MEDIA_ID = /^file_[\w-]+$/
 /** Ids of one question to the database: a millisecond. */
 const BATCH = 500
 
 /**
- * Removes the cut off files, so call it before the first upload: they look like those of running ones. Files without a row are only found
- * now, before new ones wait for theirs; the worker then looks for their rows, which may take its time.
+ * Removes incomplete files, so call it before the first upload, whose file would look like one.
+ * Lists the others now, before new ones wait for their rows; the worker then looks for the rows.
  */
 export async function sweepMedia({ dir, repository, logger }: MediaSweepOptions): Promise<Worker> {
   const found = await filesBelow(dir)

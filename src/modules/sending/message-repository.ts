@@ -19,7 +19,7 @@ import type { MessageStatus, ShownMessageStatus } from '../../domain/states.ts'
 import type { MessageView } from '../../domain/views/message.ts'
 import { rfc3339 } from '../../lib/clock.ts'
 import { isChatOf } from '../chats/chat-repository.ts'
-import type { StagedFile } from '../media/types.ts'
+import type { StagedFile } from '../media/media.ts'
 import { openLane } from './lane-repository.ts'
 
 export type NewMessage = Pick<

@@ -15,7 +15,7 @@ import { contactProblem } from '../chats/resolve.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import { loggedOut, noSuchDevice } from '../devices/refusals.ts'
 import type { Recorder } from '../idempotency/types.ts'
-import type { MediaStore, StagedFile } from '../media/types.ts'
+import type { MediaFiles, StagedFile } from '../media/media.ts'
 import type { Backlog } from './backlog.ts'
 import { checkReply, checkReplyId, textRefusalWith } from './content.ts'
 import type { MessageEndings } from './ending-repository.ts'
@@ -77,7 +77,7 @@ export interface MessagesOptions {
   recipients: Pick<Recipients, 'known'>
   devices: Pick<LinkedDevices, 'find' | 'linked'>
   bridges: Pick<Bridges, 'forPlatform'>
-  media: Pick<MediaStore, 'discard' | 'discardAll'>
+  media: Pick<MediaFiles, 'discard' | 'discardAll'>
   backlog: Pick<Backlog, 'enter' | 'leave'>
   paceOf(platform: string): Pace
   clock: Clock

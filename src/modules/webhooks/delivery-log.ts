@@ -13,7 +13,7 @@ import { type Clock, rfc3339 } from '../../lib/clock.ts'
 import { instantIn } from '../../lib/instant.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
 import { yieldToEventLoop } from '../../lib/turn-budget.ts'
-import { every, Nudge, type Worker } from '../../runtime/worker.ts'
+import { every, Nudge } from '../../runtime/worker.ts'
 import { endpointKey } from '../events/event-repository.ts'
 import type { DeliveryTry } from './delivery-try.ts'
 import type { EndpointHealth } from './endpoint-health.ts'
@@ -24,28 +24,6 @@ import { attemptOf } from './retry-schedule.ts'
 import type { WebhookRepository } from './webhook-repository.ts'
 import { existingWebhook } from './webhooks.ts'
 
-export interface DeliveryLog {
-  /**
-   * @returns newest event first; `next` is what `before` takes to go on, null at the end
-   * @throws GatewayError not_found (webhook, or the delivery `before`), bad_request (an unknown
-   * event)
-   */
-  list(identityId: string, webhookId: number, query: LogQuery): Promise<DeliveryPage>
-  /** @throws GatewayError not_found */
-  get(identityId: string, deliveryId: string): Promise<DeliveryView>
-  /**
-   * Delivers it now under the same id, whatever became of it. If that fails, its retries begin
-   * again.
-   * @throws GatewayError not_found, conflict (it is under way, or the webhook is switched off)
-   */
-  retry(identityId: string, deliveryId: string): Promise<DeliveryView>
-  /**
-   * Sends a `webhook.test` event, even to a webhook that is switched off, and waits for the answer.
-   * @throws GatewayError not_found
-   */
-  test(identityId: string, webhookId: number): Promise<TestResult>
-}
-
 export interface ReplayRequest {
   /** RFC 3339: only events received from then on. */
   since: string
@@ -53,17 +31,6 @@ export interface ReplayRequest {
   until?: string | undefined
   /** Only events that were tried without success. */
   onlyFailed?: boolean | undefined
-}
-
-export interface Replays {
-  /**
-   * Delivers past events that the webhook asks for once more, or for the first time, in the order
-   * they happened in each chat. It goes on after the answer, and after a restart.
-   * @returns the number of events
-   * @throws GatewayError not_found, bad_request, conflict (switched off, or a replay of it is under
-   * way)
-   */
-  start(identityId: string, webhookId: number, request: ReplayRequest): Promise<{ events: number }>
 }
 
 export interface DeliveryLogOptions {
@@ -85,7 +52,9 @@ export interface ReplaysOptions {
 const BATCH_SPACING_MS = 5
 const POLL_MS = 60_000
 
-export function createDeliveryLog(options: DeliveryLogOptions): DeliveryLog {
+export type DeliveryLog = ReturnType<typeof createDeliveryLog>
+
+export function createDeliveryLog(options: DeliveryLogOptions) {
   const { log, webhooks, deliver, health, observer, clock } = options
 
   function view({ delivery, eventId, name, attempts, dueAt }: LoggedDelivery): DeliveryView {
@@ -106,8 +75,19 @@ export function createDeliveryLog(options: DeliveryLogOptions): DeliveryLog {
     }
   }
 
+  async function existing(identityId: string, deliveryId: string): Promise<LoggedDelivery> {
+    const logged = await log.find(identityId, deliveryId)
+    if (!logged) throw unknownDelivery(deliveryId)
+    return logged
+  }
+
   return {
-    async list(identityId, webhookId, query) {
+    /**
+     * @returns newest event first; `next` is what `before` takes to go on, null at the end
+     * @throws GatewayError not_found (webhook, or the delivery `before`), bad_request (an unknown
+     * event)
+     */
+    async list(identityId: string, webhookId: number, query: LogQuery): Promise<DeliveryPage> {
       const webhook = await existingWebhook(webhooks, identityId, webhookId)
       refuseUnknownEvent(query.event)
       const page = await log.page(webhook, query)
@@ -116,26 +96,31 @@ export function createDeliveryLog(options: DeliveryLogOptions): DeliveryLog {
       return { deliveries: page.deliveries.map(view), next: page.next }
     },
 
-    async get(identityId, deliveryId) {
-      const delivery = await log.find(identityId, deliveryId)
-      if (!delivery) throw unknownDelivery(deliveryId)
-      return view(delivery)
-    },
+    /** @throws GatewayError not_found */
+    get: async (identityId: string, deliveryId: string) => view(await existing(identityId, deliveryId)),
 
-    async retry(identityId, deliveryId) {
-      const logged = await log.find(identityId, deliveryId)
-      if (!logged) throw unknownDelivery(deliveryId)
-      const { webhookId } = logged.delivery
+    /**
+     * Delivers it now under the same id, whatever became of it. If that fails, its retries begin
+     * again.
+     * @throws GatewayError not_found, conflict (it is under way, or the webhook is switched off)
+     */
+    async retry(identityId: string, deliveryId: string): Promise<DeliveryView> {
+      const { webhookId } = (await existing(identityId, deliveryId)).delivery
       const webhook = await existingWebhook(webhooks, identityId, webhookId)
       if (!webhook.active) throw switchedOff(webhookId)
       const outcome = await log.retry(identityId, deliveryId, clock.now())
       if (outcome === null) throw unknownDelivery(deliveryId)
       if (outcome === 'under way')
         throw new GatewayError('conflict', `delivery ${deliveryId} is under way: ask again if that fails`)
-      return this.get(identityId, deliveryId)
+      return view(await existing(identityId, deliveryId))
     },
 
-    async test(identityId, webhookId) {
+    /**
+     * Sends a `webhook.test` event, even to a webhook that is switched off, and waits for the
+     * answer.
+     * @throws GatewayError not_found
+     */
+    async test(identityId: string, webhookId: number): Promise<TestResult> {
       const webhook = await existingWebhook(webhooks, identityId, webhookId)
       const createdAt = clock.now()
       const event = testEvent(webhook, createdAt)
@@ -164,7 +149,9 @@ export function createDeliveryLog(options: DeliveryLogOptions): DeliveryLog {
   }
 }
 
-export function createReplays(options: ReplaysOptions): Replays & { worker: Worker } {
+export type Replays = Pick<ReturnType<typeof createReplays>, 'start'>
+
+export function createReplays(options: ReplaysOptions) {
   const { repository, webhooks, clock } = options
   const nudge = new Nudge()
 
@@ -183,17 +170,27 @@ export function createReplays(options: ReplaysOptions): Replays & { worker: Work
 
   /**
    * Takes each replay one batch further, so that a long one holds up no other.
-   * @returns true when there was one
+   * @returns when to go on, in milliseconds
    */
-  async function tick(signal: AbortSignal): Promise<boolean> {
+  async function tick(): Promise<number> {
     const underWay = await repository.underWay()
     for (const { replay, webhook } of underWay) await repository.advance(replay, webhook, clock.now())
-    if (underWay.length > 0) await clock.sleep(BATCH_SPACING_MS, signal)
-    return underWay.length > 0
+    return underWay.length > 0 ? BATCH_SPACING_MS : POLL_MS
   }
 
   return {
-    async start(identityId, webhookId, { since, until, onlyFailed = false }) {
+    /**
+     * Delivers past events that the webhook asks for once more, or for the first time, in the order
+     * they happened in each chat. It goes on after the answer, and after a restart.
+     * @returns the number of events
+     * @throws GatewayError not_found, bad_request, conflict (switched off, or a replay of it is
+     * under way)
+     */
+    async start(
+      identityId: string,
+      webhookId: number,
+      { since, until, onlyFailed = false }: ReplayRequest,
+    ): Promise<{ events: number }> {
       const webhook = await existingWebhook(webhooks, identityId, webhookId)
       if (!webhook.active) throw switchedOff(webhookId)
       const now = clock.now()

@@ -33,7 +33,7 @@ export interface Failure {
    * if something did.
    */
   failsWithAllForMs: number | null
-  /** The endpoint accepts nothing, so its lanes are held; false if it may be this delivery alone. */
+  /** The endpoint accepts nothing, so its lanes are held; false if this delivery may fail alone. */
   isDown: boolean
 }
 

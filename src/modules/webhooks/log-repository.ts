@@ -2,17 +2,16 @@
  * SQL of the delivery log: what became of each event at a webhook. Pending and dead deliveries are
  * few among very many, and operators look for them: each kind has an index of its own.
  */
-import { and, desc, eq, type SQL, sql } from 'drizzle-orm'
+import { and, desc, eq, isNull, type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
-import { type Delivery, deliveries, inboxEvents, type Webhook } from '../../db/schema/index.ts'
+import { type Delivery, deliveries, deliveryLanes, inboxEvents, type Webhook } from '../../db/schema/index.ts'
 import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
 import { statement } from '../../db/statement.ts'
-import type { Reader } from '../../db/transaction.ts'
+import type { Reader, Tx } from '../../db/transaction.ts'
 import type { DeliveryStatus, StoredEventName } from '../../domain/states.ts'
-import { endpointKey, type NewEvent } from '../events/event-repository.ts'
+import { endpointKey, type NewEvent, openDeliveryLane } from '../events/event-repository.ts'
 import type { EndpointHealth } from './endpoint-health.ts'
 import { type Attempt, attemptsOf, recordAttempt } from './outcome-repository.ts'
-import { requeue } from './queue-repository.ts'
 
 export interface LoggedDelivery {
   delivery: Delivery
@@ -40,26 +39,10 @@ export interface LogPage {
 
 type WebhookKey = Pick<Webhook, 'identityId' | 'id'>
 
-export interface DeliveryLogRepository {
-  /**
-   * Reads a bounded number of rows, whatever the filter: a page may hold fewer than `limit` though
-   * there is more.
-   * @returns null when there is no delivery `before`
-   */
-  page(webhook: WebhookKey, query: LogQuery): Promise<LogPage | null>
-  find(identityId: string, deliveryId: string): Promise<LoggedDelivery | null>
-  /**
-   * Makes a delivery due now under its id, whatever became of it, unless it is under way.
-   * @returns null when there is no such delivery
-   */
-  retry(identityId: string, deliveryId: string, now: number): Promise<'due' | 'under way' | null>
-  /** Stores an event that went to one webhook alone, and its try. */
-  recordTest(webhook: Webhook, deliveryId: string, event: NewEvent, attempt: Attempt): Promise<void>
-}
-
 /** Rows read for one page where no index serves the filter: a few milliseconds. */
 const MAX_SIFTED = 5_000
 
+const param = sql.placeholder
 const shown = {
   delivery: deliveries,
   eventId: inboxEvents.eventId,
@@ -120,17 +103,48 @@ const pending = deliveriesWhere(
         and inbox_seq < ${numberParam('before')} order by inbox_seq desc limit ${numberParam('limit')})`,
 )
 
+const reopen = statement(orm =>
+  orm
+    .update(deliveries)
+    .set({
+      status: 'pending',
+      lane: sql`${param('lane')}`,
+      // Its retries begin again.
+      forgiven: deliveries.attempts,
+      settledAt: null,
+    })
+    .where(eq(deliveries.seq, param('seq'))),
+)
+const hurry = statement(orm =>
+  orm
+    .update(deliveryLanes)
+    .set({ dueAt: sql`min(${deliveryLanes.dueAt}, ${param('now')})` })
+    .where(and(eq(deliveryLanes.lane, param('lane')), isNull(deliveryLanes.leaseId))),
+)
+
 type Row = Omit<LoggedDelivery, 'attempts'>
+
+export type DeliveryLogRepository = ReturnType<typeof createDeliveryLogRepository>
 
 export function createDeliveryLogRepository(
   db: Pick<Db, 'read' | 'write'>,
   health: Pick<EndpointHealth, 'reset'>,
-): DeliveryLogRepository {
+) {
   return {
-    page: (webhook, query) => db.read(reader => readPage(reader, webhook, query)),
-    find: (identityId, id) => db.read(reader => find(reader, identityId, id)),
+    /**
+     * Reads a bounded number of rows, whatever the filter: a page may hold fewer than `limit`
+     * though there is more.
+     * @returns null when there is no delivery `before`
+     */
+    page: (webhook: WebhookKey, query: LogQuery) => db.read(reader => readPage(reader, webhook, query)),
 
-    retry: (identityId, id, now) =>
+    find: (identityId: string, id: string) => db.read(reader => find(reader, identityId, id)),
+
+    /**
+     * Makes a delivery due now under its id, whatever became of it, unless it is under way.
+     * @returns null when there is no such delivery
+     */
+    retry: (identityId: string, id: string, now: number): Promise<'due' | 'under way' | null> =>
       db.write(async tx => {
         const row = await find(tx, identityId, id)
         if (!row) return null
@@ -140,7 +154,8 @@ export function createDeliveryLogRepository(
         return 'due'
       }),
 
-    recordTest: (webhook, deliveryId, { lane, ...event }, attempt) =>
+    /** Stores an event that went to one webhook alone, and its try. */
+    recordTest: (webhook: Webhook, deliveryId: string, { lane, ...event }: NewEvent, attempt: Attempt) =>
       db.write(async tx => {
         const { identityId, id: webhookId } = webhook
         const stored = await tx.get(orm =>
@@ -222,4 +237,17 @@ async function find(reader: Reader, identityId: string, id: string): Promise<Log
 
 async function withAttempts(reader: Reader, row: Row): Promise<LoggedDelivery> {
   return { ...row, attempts: await attemptsOf(reader, row.delivery) }
+}
+
+/**
+ * Makes a delivery due again under its id. A pending one stays in its lane, which becomes due.
+ * @param within the lane of a settled one, without the webhook's key
+ */
+export async function requeue(tx: Tx, delivery: Delivery, within: string, now: number): Promise<void> {
+  if (delivery.status === 'pending') {
+    await tx.run(hurry, { lane: delivery.lane, now })
+    tx.emit('deliveries')
+  } else {
+    await tx.run(reopen, { seq: delivery.seq, lane: await openDeliveryLane(tx, delivery, within, now) })
+  }
 }

@@ -36,7 +36,7 @@ export type DeliverySettlement = { attempt: Attempt } & (
   | { outcome: 'set_aside'; dueAt: number; uncounted: number }
 )
 
-/** What a try says of its endpoint. */
+/** The state of an endpoint, as a try shows it. */
 export type HealthNote =
   | { kind: 'succeeded' }
   | {

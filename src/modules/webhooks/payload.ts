@@ -1,6 +1,6 @@
 /**
- * What clients get of a stored event, by webhook or feed. A message also says whether its sender is
- * a contact, and carries its file.
+ * Makes what clients get of a stored event, by webhook or feed. A message also says whether its
+ * sender is a contact, and carries its file.
  */
 import { type ErrorCode, GatewayError } from '../../domain/errors.ts'
 import {
@@ -14,7 +14,7 @@ import type { Contacts } from '../chats/contacts.ts'
 import type { PeoplesPhones } from '../chats/phones.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import type { Payloads, Senders, StoredEventRow } from '../events/events.ts'
-import type { MediaFiles } from '../media/media-store.ts'
+import type { MediaFiles } from '../media/media.ts'
 
 export interface PayloadsOptions {
   devices: Pick<LinkedDevices, 'get'>

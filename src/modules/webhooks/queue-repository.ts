@@ -1,5 +1,5 @@
 /** SQL of waiting deliveries and their lanes, of one webhook and one chat each. */
-import { and, eq, exists, isNull, sql } from 'drizzle-orm'
+import { and, eq, exists, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import {
   type Delivery,
@@ -14,11 +14,11 @@ import {
 import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
 import { sqlStatement, statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
-import type { LaneClaim, LaneQueue } from '../../runtime/lane-worker.ts'
-import { openDeliveryLane } from '../events/event-repository.ts'
+import type { LaneClaim } from '../../runtime/lane-worker.ts'
 import type { StoredEventRow } from '../events/events.ts'
 import { usableTokenOf } from '../tenants/usable-token-repository.ts'
 import { type DeliverySettlement, type HealthNote, recordAttempt, writeHealth } from './outcome-repository.ts'
+import { webhookById } from './webhook-repository.ts'
 
 /** A delivery with its event. */
 export interface ClaimedDelivery
@@ -48,29 +48,6 @@ export interface DeliveryClaim extends LaneClaim {
    */
   freeOfIdentity(identityId: string, claimed: number, claimedForIt: number): number
   maxDeliveriesPerLane: number
-}
-
-export interface DeliveryQueue extends LaneQueue<ClaimedDeliveries> {
-  /** @param heldUntil when a held endpoint's next lane may be claimed; null for other endpoints */
-  nextDueAt(claimedAt: number, heldUntil?: (endpoint: string) => number | null): Promise<number | null>
-  claim(request: DeliveryClaim): Promise<ClaimedDeliveries[]>
-  /**
-   * @returns the webhook as it is now; null when it is removed or switched off, or its owner has no
-   * usable token
-   */
-  deliverable(endpoint: string, now: number): Promise<Webhook | null>
-  /**
-   * @param claimed with the webhook as it was for this try
-   * @param health null when the try says nothing of the endpoint that is worth a write
-   * @returns why this switched the webhook off; null when it didn't
-   */
-  settle(
-    claimed: ClaimedDeliveries,
-    delivery: ClaimedDelivery,
-    settlement: DeliverySettlement,
-    health: HealthNote | null,
-    now: number,
-  ): Promise<string | null>
 }
 
 const MANY_ENDPOINTS = 100
@@ -114,12 +91,6 @@ const lanesDue = statement(orm =>
     )
     .orderBy(deliveryLanes.dueAt)
     .limit(limitParam('limit')),
-)
-const webhookOf = statement(orm =>
-  orm
-    .select()
-    .from(webhooks)
-    .where(and(eq(webhooks.identityId, param('identityId')), eq(webhooks.id, param('id')))),
 )
 // One statement, since each delivery asks for it.
 const deliverableWebhook = statement(orm =>
@@ -201,32 +172,15 @@ const returnLane = statement(orm =>
     .where(isOfLease),
 )
 
-const reopen = statement(orm =>
-  orm
-    .update(deliveries)
-    .set({
-      status: 'pending',
-      lane: sql`${param('lane')}`,
-      // Its retries begin again.
-      forgiven: deliveries.attempts,
-      settledAt: null,
-    })
-    .where(eq(deliveries.seq, param('seq'))),
-)
-const hurry = statement(orm =>
-  orm
-    .update(deliveryLanes)
-    .set({ dueAt: sql`min(${deliveryLanes.dueAt}, ${param('now')})` })
-    .where(and(eq(deliveryLanes.lane, param('lane')), isNull(deliveryLanes.leaseId))),
-)
-
 /** A try at a URL that was changed meanwhile doesn't make the new URL wait. */
 async function dueOrAtOnce(tx: Tx, { identityId, id, url }: Webhook, dueAt: number): Promise<number> {
-  const present = await tx.get(webhookOf, { identityId, id })
+  const present = await tx.get(webhookById, { identityId, id })
   return present && present.url !== url ? Math.min(dueAt, present.updatedAt) : dueAt
 }
 
-export function createDeliveryQueue(db: Pick<Db, 'read' | 'write'>): DeliveryQueue {
+export type DeliveryQueue = ReturnType<typeof createDeliveryQueue>
+
+export function createDeliveryQueue(db: Pick<Db, 'read' | 'write'>) {
   let endpointsLastTime = 0
 
   async function longestDueFirst(tx: Tx, now: number): Promise<WaitingEndpoint[]> {
@@ -237,7 +191,7 @@ export function createDeliveryQueue(db: Pick<Db, 'read' | 'write'>): DeliveryQue
   }
 
   return {
-    claim: ({ leaseId, now, freeOf, freeOfIdentity, maxLanes, maxDeliveriesPerLane }) =>
+    claim: ({ leaseId, now, freeOf, freeOfIdentity, maxLanes, maxDeliveriesPerLane }: DeliveryClaim) =>
       db.write(async tx => {
         const claimed: ClaimedDeliveries[] = []
         const claimedFor = new Map<string, number>()
@@ -246,7 +200,7 @@ export function createDeliveryQueue(db: Pick<Db, 'read' | 'write'>): DeliveryQue
           const claimedForIt = claimedFor.get(key.identityId) ?? 0
           const share = freeOfIdentity(key.identityId, claimed.length, claimedForIt)
           const free = Math.min(freeOf(endpoint), share, maxLanes - claimed.length)
-          // What waits for it is kept until it is switched on, or its owner has a usable token.
+          // Others keep their deliveries until they are switched on, or have a usable token.
           const webhook = free > 0 ? await tx.get(deliverableWebhook, { ...key, now }) : undefined
           if (!webhook) continue
           const due = await tx.all(lanesDue, { endpoint, now, limit: free })
@@ -260,12 +214,27 @@ export function createDeliveryQueue(db: Pick<Db, 'read' | 'write'>): DeliveryQue
         return claimed
       }),
 
-    async deliverable(endpoint, now) {
+    /**
+     * @returns the webhook as it is now; null when it is removed or switched off, or its owner has
+     * no usable token
+     */
+    async deliverable(endpoint: string, now: number): Promise<Webhook | null> {
       const values = { ...parseEndpoint(endpoint), now }
       return (await db.read(reader => reader.get(deliverableWebhook, values))) ?? null
     },
 
-    settle: ({ endpoint, webhook }, delivery, settlement, note, now) =>
+    /**
+     * @param claimed with the webhook as it was for this try
+     * @param note null when the try says nothing of the endpoint that is worth a write
+     * @returns why this switched the webhook off; null when it didn't
+     */
+    settle: (
+      { endpoint, webhook }: ClaimedDeliveries,
+      delivery: ClaimedDelivery,
+      settlement: DeliverySettlement,
+      note: HealthNote | null,
+      now: number,
+    ): Promise<string | null> =>
       db.write(async tx => {
         const { attempt, outcome } = settlement
         const isThere = await recordAttempt(tx, delivery, attempt, statusOf(outcome), now)
@@ -279,15 +248,18 @@ export function createDeliveryQueue(db: Pick<Db, 'read' | 'write'>): DeliveryQue
         return note && writeHealth(tx, webhook, note, now)
       }),
 
-    release: ({ lane, leaseId, webhook }, releasedDueAt) =>
+    release: ({ lane, leaseId, webhook }: ClaimedDeliveries, releasedDueAt: number) =>
       db.write(async tx => {
         if (!(await tx.get(anyWaiting, { lane }))) return tx.run(closeLane, { lane, leaseId })
         const dueAt = await dueOrAtOnce(tx, webhook, releasedDueAt)
         return tx.run(returnLane, { lane, leaseId, dueAt })
       }),
 
-    // A lane that was due at the claim waits for one in flight to end.
-    nextDueAt: (claimedAt, heldUntil = () => null) =>
+    /**
+     * Ignores lanes that were due at the claim: they wait for one in flight to end.
+     * @param heldUntil when a held endpoint's next lane may be claimed; null for other endpoints
+     */
+    nextDueAt: (claimedAt: number, heldUntil: (endpoint: string) => number | null = () => null) =>
       db.read(async reader => {
         const waiting = await reader.all(endpointsWaiting, { after: claimedAt })
         const times = waiting.map(({ endpoint, dueAt }) => ({
@@ -295,11 +267,11 @@ export function createDeliveryQueue(db: Pick<Db, 'read' | 'write'>): DeliveryQue
           dueAt: heldUntil(endpoint) ?? dueAt,
         }))
         for (const { endpoint, dueAt } of soonestFirst(times))
-          if ((await reader.get(webhookOf, parseEndpoint(endpoint)))?.active) return dueAt
+          if ((await reader.get(webhookById, parseEndpoint(endpoint)))?.active) return dueAt
         return null
       }),
 
-    releaseAbandoned: now =>
+    releaseAbandoned: (now: number) =>
       db.write(tx =>
         tx.run(orm =>
           orm
@@ -330,17 +302,4 @@ function statusOf(outcome: DeliverySettlement['outcome']): Delivery['status'] {
 function parseEndpoint(endpoint: string): { identityId: string; id: number } {
   const slash = endpoint.lastIndexOf('/')
   return { identityId: endpoint.slice(0, slash), id: Number(endpoint.slice(slash + 1)) }
-}
-
-/**
- * Makes a delivery due again under its id. A pending one stays in its lane, which becomes due.
- * @param within the lane of a settled one, without the webhook's key
- */
-export async function requeue(tx: Tx, delivery: Delivery, within: string, now: number): Promise<void> {
-  if (delivery.status === 'pending') {
-    await tx.run(hurry, { lane: delivery.lane, now })
-    tx.emit('deliveries')
-  } else {
-    await tx.run(reopen, { seq: delivery.seq, lane: await openDeliveryLane(tx, delivery, within, now) })
-  }
 }

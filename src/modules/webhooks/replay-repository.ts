@@ -14,7 +14,7 @@ import {
 } from '../../db/schema/index.ts'
 import { type Orm, statement } from '../../db/statement.ts'
 import { eventsAskedFor, writeDelivery } from '../events/event-repository.ts'
-import { requeue } from './queue-repository.ts'
+import { requeue } from './log-repository.ts'
 
 export type NewReplay = Omit<Replay, 'doneSeq' | 'createdAt'>
 
@@ -24,19 +24,6 @@ export interface Stretch {
   matches: number
   /** Its last event; null when there are no more. */
   lastSeq: number | null
-}
-
-export interface ReplayRepository {
-  /** The newest event of an identity, 0 when there is none. */
-  newestSeq(identityId: string): Promise<number>
-  /** Looks at a bounded number of events after `afterSeq`. */
-  count(replay: NewReplay, webhook: Webhook, afterSeq: number): Promise<Stretch>
-  /** @returns false when this webhook has one under way already */
-  start(replay: NewReplay, now: number): Promise<boolean>
-  /** Those under way, oldest first. */
-  underWay(): Promise<{ replay: Replay; webhook: Webhook }[]>
-  /** Makes deliveries of a bounded number of next events. The last one ends the replay. */
-  advance(replay: Replay, webhook: Webhook, now: number): Promise<void>
 }
 
 /** Events read in one go, to count them and to make them deliveries. */
@@ -109,16 +96,17 @@ function matches(
   )
 }
 
-const ofWebhook = ({ identityId, webhookId }: Pick<Replay, 'identityId' | 'webhookId'>) =>
-  and(eq(replays.identityId, identityId), eq(replays.webhookId, webhookId))
+export type ReplayRepository = ReturnType<typeof createReplayRepository>
 
-export function createReplayRepository(db: Pick<Db, 'read' | 'write'>): ReplayRepository {
+export function createReplayRepository(db: Pick<Db, 'read' | 'write'>) {
   return {
-    async newestSeq(identityId) {
+    /** The newest event of an identity, 0 when there is none. */
+    async newestSeq(identityId: string): Promise<number> {
       return (await db.read(reader => reader.get(newest, { identityId })))?.seq ?? 0
     },
 
-    async count(replay, webhook, afterSeq) {
+    /** Looks at a bounded number of events after `afterSeq`. */
+    async count(replay: NewReplay, webhook: Webhook, afterSeq: number): Promise<Stretch> {
       const counted = await db.read(reader =>
         reader.get(orm => {
           const events = stretch(orm, replay, afterSeq, COUNT_STEP)
@@ -133,7 +121,8 @@ export function createReplayRepository(db: Pick<Db, 'read' | 'write'>): ReplayRe
       return counted ?? { matches: 0, lastSeq: null }
     },
 
-    start: (replay, now) =>
+    /** @returns false when this webhook has one under way already */
+    start: (replay: NewReplay, now: number) =>
       db.write(async tx => {
         const started = await tx.get(orm =>
           orm
@@ -145,34 +134,31 @@ export function createReplayRepository(db: Pick<Db, 'read' | 'write'>): ReplayRe
         return started !== undefined
       }),
 
+    /** Replays under way, oldest first. */
     underWay: () => db.read(reader => reader.all(allUnderWay)),
 
-    advance: (replay, webhook, now) =>
+    /** Makes deliveries of a bounded number of next events. The last one ends the replay. */
+    advance: (replay: Replay, webhook: Webhook, now: number) =>
       db.write(async tx => {
         const { identityId, webhookId } = replay
-        const next = (orm: Orm) => stretch(orm, replay, replay.doneSeq, BATCH)
-        const wanted = await tx.all(orm => {
-          const events = next(orm)
-          return orm
-            .select()
-            .from(events)
-            .where(matches(events, replay, webhook))
+        const next = await tx.all(orm => {
+          const events = stretch(orm, replay, replay.doneSeq, BATCH)
+          const { seq, roomId, deviceRowId } = events
+          const isWanted = sql<number>`${matches(events, replay, webhook)}`
+          return orm.select({ seq, roomId, deviceRowId, isWanted }).from(events).orderBy(asc(seq))
         })
-        for (const { seq: inboxSeq, roomId, deviceRowId } of wanted) {
+        for (const { seq: inboxSeq, roomId, deviceRowId, isWanted } of next) {
+          if (!isWanted) continue
           // Lanes of its own, so that new events don't wait for past ones.
           const lane = `replay/${roomId || `device/${deviceRowId}`}`
           const known = await tx.get(deliveryOf, { identityId, webhookId, inboxSeq })
           if (known) await requeue(tx, known, lane, now)
           else await writeDelivery(tx, { identityId, webhookId, inboxSeq, lane }, now)
         }
-        const last = await tx.get(orm => {
-          const events = next(orm)
-          return orm.select({ seq: sql<number | null>`max(${events.seq})` }).from(events)
-        })
-        const doneSeq = last?.seq ?? null
-        if (doneSeq === null || doneSeq >= replay.lastSeq)
-          await tx.run(orm => orm.delete(replays).where(ofWebhook(replay)))
-        else await tx.run(orm => orm.update(replays).set({ doneSeq }).where(ofWebhook(replay)))
+        const doneSeq = next.at(-1)?.seq ?? replay.lastSeq
+        const ofWebhook = and(eq(replays.identityId, identityId), eq(replays.webhookId, webhookId))
+        if (doneSeq >= replay.lastSeq) await tx.run(orm => orm.delete(replays).where(ofWebhook))
+        else await tx.run(orm => orm.update(replays).set({ doneSeq }).where(ofWebhook))
       }),
   }
 }

@@ -38,7 +38,7 @@ const PROBE_WAIT = { share: 0.25, minMs: 300, maxMs: 10 * MINUTE }
 /** HTTP status: the endpoint wants nothing more. Deliveries are kept until it is switched on. */
 export const GONE = 410
 
-/** What decides about the next try. */
+/** Facts that decide about the next try. */
 export interface TriedDelivery {
   /** Earlier tries that count. */
   triesBefore: number

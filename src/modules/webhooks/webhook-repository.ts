@@ -30,46 +30,6 @@ export interface WebhookRepositoryOptions {
   health: Pick<EndpointHealth, 'reset'>
 }
 
-export interface WebhookRepository {
-  /**
-   * @throws GatewayError conflict when the identity has the URL already, in any spelling, or has
-   * as many webhooks as it may have
-   */
-  create(identityId: string, webhook: NewWebhook, now: number, onStored?: Recorder<Webhook>): Promise<Webhook>
-  list(identityId: string): Promise<Webhook[]>
-  find(identityId: string, id: number): Promise<Webhook | null>
-  /**
-   * Switching it on, or changing its URL while it is on, makes waiting deliveries due and forgets
-   * its failures.
-   * @returns null when there is no such webhook
-   * @throws GatewayError conflict as `create` does
-   */
-  update(identityId: string, id: number, change: WebhookRowChange, now: number): Promise<Webhook | null>
-  /**
-   * The old secret goes on signing beside the new one.
-   * @param oldUntil until when, in milliseconds since the epoch; null ends it at once
-   * @returns null when there is no such webhook
-   * @throws GatewayError conflict when a third secret would have to sign
-   */
-  rotateSecret(
-    identityId: string,
-    id: number,
-    secretSealed: string,
-    oldUntil: number | null,
-    now: number,
-    onStored?: Recorder<Webhook>,
-  ): Promise<Webhook | null>
-  /**
-   * Removes it at once, and then its deliveries in steps.
-   * @returns false when there is no such webhook
-   */
-  remove(identityId: string, id: number): Promise<boolean>
-  /** Removes deliveries of removed webhooks, which a kill may leave. */
-  removeOrphans(): Promise<void>
-  /** Removes old secrets that no longer sign. */
-  forgetOldSecrets(now: number): Promise<void>
-}
-
 type Owner = Pick<typeof deliveries.$inferSelect, 'identityId' | 'webhookId'>
 
 /** Removal takes at most so many rows a step, and goes on for at most this long. */
@@ -78,7 +38,7 @@ const REMOVAL_STEP = { rows: 200, budgetMs: 2 }
 const HEALTHY = { disabledReason: null, failingSince: null, lastError: null, lastErrorAt: null }
 
 const param = sql.placeholder
-const byId = statement(orm =>
+export const webhookById = statement(orm =>
   orm
     .select()
     .from(webhooks)
@@ -150,7 +110,7 @@ async function refuseDuplicate(tx: Tx, identityId: string, url: string, except?:
 
 /** Until the announced time, receivers may know only the old secret. */
 async function refuseOverlap(tx: Tx, identityId: string, id: number, now: number): Promise<void> {
-  const until = (await tx.get(byId, { identityId, id }))?.oldSecretUntil ?? 0
+  const until = (await tx.get(webhookById, { identityId, id }))?.oldSecretUntil ?? 0
   if (until <= now) return
   throw new GatewayError(
     'conflict',
@@ -164,10 +124,12 @@ async function makeLanesDue(tx: Tx, identityId: string, id: number, now: number)
   tx.emit('deliveries')
 }
 
+export type WebhookRepository = ReturnType<typeof createWebhookRepository>
+
 export function createWebhookRepository(
   db: Pick<Db, 'read' | 'write'>,
   { maxPerIdentity, health }: WebhookRepositoryOptions,
-): WebhookRepository {
+) {
   async function refuseTooMany(tx: Tx, identityId: string): Promise<void> {
     const there = await tx.get(countOfIdentity, { identityId })
     if ((there?.count ?? 0) < maxPerIdentity) return
@@ -178,7 +140,11 @@ export function createWebhookRepository(
   }
 
   return {
-    create: (identityId, webhook, now, onStored) =>
+    /**
+     * @throws GatewayError conflict when the identity has the URL already, in any spelling, or has
+     * as many webhooks as it may have
+     */
+    create: (identityId: string, webhook: NewWebhook, now: number, onStored?: Recorder<Webhook>) =>
       db.write(async tx => {
         await refuseTooMany(tx, identityId)
         await refuseDuplicate(tx, identityId, webhook.url)
@@ -190,15 +156,20 @@ export function createWebhookRepository(
         return made
       }),
 
-    list: identityId => db.read(reader => reader.all(ofIdentity, { identityId })),
+    list: (identityId: string) => db.read(reader => reader.all(ofIdentity, { identityId })),
 
-    async find(identityId, id) {
-      return (await db.read(reader => reader.get(byId, { identityId, id }))) ?? null
-    },
+    find: async (identityId: string, id: number): Promise<Webhook | null> =>
+      (await db.read(reader => reader.get(webhookById, { identityId, id }))) ?? null,
 
-    update: (identityId, id, change, now) =>
+    /**
+     * Switching it on, or changing its URL while it is on, makes waiting deliveries due and forgets
+     * its failures.
+     * @returns null when there is no such webhook
+     * @throws GatewayError conflict as `create` does
+     */
+    update: (identityId: string, id: number, change: WebhookRowChange, now: number) =>
       db.write(async tx => {
-        const before = await tx.get(byId, { identityId, id })
+        const before = await tx.get(webhookById, { identityId, id })
         if (!before) return null
         if (change.url !== undefined) await refuseDuplicate(tx, identityId, change.url, id)
         const isActivated = change.active === true && !before.active
@@ -215,7 +186,20 @@ export function createWebhookRepository(
         return changed ?? null
       }),
 
-    rotateSecret: (identityId, id, secretSealed, oldUntil, now, onStored) =>
+    /**
+     * The old secret goes on signing beside the new one.
+     * @param oldUntil until when, in milliseconds since the epoch; null ends it at once
+     * @returns null when there is no such webhook
+     * @throws GatewayError conflict when a third secret would have to sign
+     */
+    rotateSecret: (
+      identityId: string,
+      id: number,
+      secretSealed: string,
+      oldUntil: number | null,
+      now: number,
+      onStored?: Recorder<Webhook>,
+    ) =>
       db.write(async tx => {
         if (oldUntil !== null) await refuseOverlap(tx, identityId, id, now)
         const oldSecretSealed = oldUntil === null ? null : sql`${webhooks.secretSealed}`
@@ -227,7 +211,11 @@ export function createWebhookRepository(
         return changed ?? null
       }),
 
-    async remove(identityId, id) {
+    /**
+     * Removes it at once, and then its deliveries in steps.
+     * @returns false when there is no such webhook
+     */
+    async remove(identityId: string, id: number): Promise<boolean> {
       const isRemoved = await db.write(async tx => {
         const removed = await tx.get(orm =>
           orm.delete(webhooks).where(own(identityId, id)).returning({ id: webhooks.id }),
@@ -241,18 +229,20 @@ export function createWebhookRepository(
       return isRemoved
     },
 
-    async removeOrphans() {
+    /** Removes deliveries of removed webhooks, which a kill may leave. */
+    async removeOrphans(): Promise<void> {
       const next = (after: Owner) => db.read(reader => reader.get(ownerAfter, after))
       let owner = await next({ identityId: '', webhookId: 0 })
       while (owner) {
         const key = { identityId: owner.identityId, id: owner.webhookId }
-        if (!(await db.read(reader => reader.get(byId, key)))) await removeDeliveries(db, owner)
+        if (!(await db.read(reader => reader.get(webhookById, key)))) await removeDeliveries(db, owner)
         await yieldToEventLoop()
         owner = await next(owner)
       }
     },
 
-    forgetOldSecrets: now =>
+    /** Removes old secrets that no longer sign. */
+    forgetOldSecrets: (now: number) =>
       db.write(tx =>
         tx.run(orm =>
           orm

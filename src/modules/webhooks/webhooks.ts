@@ -36,41 +36,6 @@ export interface WebhookChange {
   headers?: Readonly<Record<string, string>> | null | undefined
 }
 
-export interface Webhooks {
-  /**
-   * @param record keeps the answer, with its secret
-   * @returns the webhook with its signing secret (whsec_…), which is shown this once
-   * @throws GatewayError bad_request (a URL or headers that aren't allowed, an unknown event),
-   * conflict (the identity has this URL already, or as many webhooks as it may have)
-   */
-  create(
-    identityId: string,
-    webhook: WebhookRequest,
-    record?: Recorder<WebhookWithSecret>,
-  ): Promise<WebhookWithSecret>
-  list(identityId: string): Promise<WebhookView[]>
-  /** @throws GatewayError not_found */
-  get(identityId: string, id: number): Promise<WebhookView>
-  /** @throws GatewayError not_found, bad_request, conflict */
-  update(identityId: string, id: number, change: WebhookChange): Promise<WebhookView>
-  /**
-   * Gives it a new signing secret, which is shown this once.
-   * @param overlapS seconds for which the old secret signs too, a day by default; 0 ends it at
-   * once, and an older one that still signs
-   * @throws GatewayError not_found, conflict (the secret before the present one still signs, and
-   * `overlapS` isn't 0)
-   */
-  rotateSecret(
-    identityId: string,
-    id: number,
-    overlapS?: number,
-    record?: Recorder<WebhookWithSecret>,
-  ): Promise<WebhookWithSecret>
-  /** Gives up its waiting deliveries, too. @throws GatewayError not_found */
-  remove(identityId: string, id: number): Promise<void>
-  removeAll(identityId: string): Promise<void>
-}
-
 export interface WebhooksOptions {
   repository: WebhookRepository
   sealer: Sealer
@@ -98,7 +63,9 @@ const RESERVED =
 const UNPRINTABLE = /[\s\p{Cc}]/u
 const CLEANUP_INTERVAL_MS = 3_600_000
 
-export function createWebhooks(options: WebhooksOptions): Webhooks {
+export type Webhooks = ReturnType<typeof createWebhooks>
+
+export function createWebhooks(options: WebhooksOptions) {
   const { repository, sealer, guard, clock } = options
 
   /** Keeps the caller's spelling, without spaces around it. */
@@ -144,7 +111,17 @@ export function createWebhooks(options: WebhooksOptions): Webhooks {
   }
 
   return {
-    async create(identityId, { url, active = true, events, headers = null }, record) {
+    /**
+     * @param record keeps the answer, with its secret
+     * @returns the webhook with its signing secret (whsec_…), which is shown this once
+     * @throws GatewayError bad_request (a URL or headers that aren't allowed, an unknown event),
+     * conflict (the identity has this URL already, or as many webhooks as it may have)
+     */
+    async create(
+      identityId: string,
+      { url, active = true, events, headers = null }: WebhookRequest,
+      record?: Recorder<WebhookWithSecret>,
+    ): Promise<WebhookWithSecret> {
       const secret = createSigningSecret()
       const webhook = {
         url: await checkedUrl(url),
@@ -158,13 +135,17 @@ export function createWebhooks(options: WebhooksOptions): Webhooks {
       return shown(await repository.create(identityId, webhook, clock.now(), onStored))
     },
 
-    async list(identityId) {
-      return (await repository.list(identityId)).map(view)
-    },
+    list: async (identityId: string) => (await repository.list(identityId)).map(view),
 
-    get: async (identityId, id) => view(await existingWebhook(repository, identityId, id)),
+    /** @throws GatewayError not_found */
+    get: async (identityId: string, id: number) => view(await existingWebhook(repository, identityId, id)),
 
-    async update(identityId, id, { url, active, events, headers }) {
+    /** @throws GatewayError not_found, bad_request, conflict */
+    async update(
+      identityId: string,
+      id: number,
+      { url, active, events, headers }: WebhookChange,
+    ): Promise<WebhookView> {
       const change = {
         ...(events === undefined ? {} : { events: events === null ? null : checkedEvents(events) }),
         ...(headers === undefined ? {} : { headersSealed: sealHeaders(identityId, headers) }),
@@ -176,7 +157,19 @@ export function createWebhooks(options: WebhooksOptions): Webhooks {
       return view(webhook)
     },
 
-    async rotateSecret(identityId, id, overlapS = DEFAULT_OVERLAP_S, record) {
+    /**
+     * Gives it a new signing secret, which is shown this once.
+     * @param overlapS seconds for which the old secret signs too; 0 ends it at once, and an older
+     * one that still signs
+     * @throws GatewayError not_found, conflict (the secret before the present one still signs, and
+     * `overlapS` isn't 0)
+     */
+    async rotateSecret(
+      identityId: string,
+      id: number,
+      overlapS = DEFAULT_OVERLAP_S,
+      record?: Recorder<WebhookWithSecret>,
+    ): Promise<WebhookWithSecret> {
       const secret = createSigningSecret()
       const now = clock.now()
       const oldUntil = overlapS === 0 ? null : now + overlapS * 1_000
@@ -188,11 +181,12 @@ export function createWebhooks(options: WebhooksOptions): Webhooks {
       return shown(webhook)
     },
 
-    async removeAll(identityId) {
+    async removeAll(identityId: string): Promise<void> {
       for (const { id } of await repository.list(identityId)) await repository.remove(identityId, id)
     },
 
-    async remove(identityId, id) {
+    /** Gives up its waiting deliveries, too. @throws GatewayError not_found */
+    async remove(identityId: string, id: number): Promise<void> {
       if (!(await repository.remove(identityId, id))) throw unknownWebhook(id)
     },
   }

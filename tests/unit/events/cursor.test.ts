@@ -1,4 +1,4 @@
-/** Ids of the feed's events: stable, of one identity, and silent about how many others there are. */
+/** Ids of the feed's events: stable, of one identity, and silent about other events. */
 import { expect, test } from 'bun:test'
 import { createCursors, createStoredCursors } from '../../../src/modules/events/cursor.ts'
 

@@ -1,4 +1,4 @@
-/** The feed as server-sent events over real HTTP: what is written, when, and how much a client that doesn't read costs. */
+/** The feed as server-sent events over real HTTP, also to a client that doesn't read. */
 import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { connect } from 'node:net'
 import { GatewayError } from '../../../src/domain/errors.ts'
@@ -184,7 +184,7 @@ test('a client that doesn’t read costs a few events, however many there are; a
   const socket = connect(server.port as number, '127.0.0.1')
   socket.pause()
   socket.write('GET / HTTP/1.1\r\nhost: localhost\r\n\r\n')
-  // What the sockets' buffers take, and a page: far from the 50 MB there are.
+  // The sockets' buffers and a page, far less than the 50 MB that there are.
   await waitFor(() => loaded > 0, { what: 'the first event' })
   let before = -1
   await waitFor(

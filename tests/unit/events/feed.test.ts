@@ -1,4 +1,4 @@
-/** The event feed on a real database: order, no gaps under load, filters, waiting, what is no longer kept, and limits. */
+/** The event feed on a real database: order, no gaps under load, filters, waiting, limits. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { eq } from 'drizzle-orm'
 import { identities, inboxEvents, settings } from '../../../src/db/schema/index.ts'
@@ -211,7 +211,7 @@ test('under load no reader misses an event or sees one out of order', async () =
   async function write(lane: number): Promise<void> {
     while (stored < COUNT) {
       const text = `${stored++}`
-      // Some writes of the same transaction fail: it is rolled back, and those that stay get other numbers.
+      // Some writes of a transaction fail: it is rolled back, and the others get new numbers.
       const failing = scene.db.write(() => Promise.reject(new Error('none of it'))).catch(() => undefined)
       await Promise.all([
         scene.happens(text, { roomId: `!${lane}:s` }),

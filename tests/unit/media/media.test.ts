@@ -5,7 +5,7 @@ import { PNG } from 'pngjs'
 import { credentials, media as rows, tokens } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import type { MatrixSession } from '../../../src/domain/ports.ts'
-import { createMediaStore, type MediaFiles } from '../../../src/modules/media/media-store.ts'
+import { createMedia, type MediaFiles } from '../../../src/modules/media/media.ts'
 import { createMediaRepository } from '../../../src/modules/media/repository.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 import { insertIdentity, insertToken } from '../../support/rows.ts'
@@ -40,7 +40,7 @@ beforeEach(() => {
       return new Response(incoming)
     },
   }
-  media = createMediaStore({
+  media = createMedia({
     repository: createMediaRepository(db),
     dir: folder.path,
     maxBytes: 100_000,

@@ -137,7 +137,7 @@ describe('reading', () => {
     const set = scene.db.connection.query('UPDATE deliveries SET status = ? WHERE id = ?')
     set.run('dead', dead?.id ?? '')
     for (const { id } of waiting) set.run('pending', id)
-    // Of a webhook whose key begins like the first one's.
+    // Its webhook's key begins like the first one's.
     scene.hook(10)
     scene.event('other', { webhookId: 10 })
     expect(await ids({ status: 'dead' })).toEqual(['$1'])

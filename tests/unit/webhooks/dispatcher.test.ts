@@ -1,4 +1,4 @@
-/** The dispatcher on a real database: order per chat, retries over days, and endpoints that don't hold up each other. */
+/** The dispatcher on a real database: order per chat, retries over days, fair shares. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import {
   credentials,
@@ -411,7 +411,7 @@ test.each([
 })
 
 describe('what is not on the wire when a change is answered', () => {
-  /** One of three is on the wire when `change` is made; then it is answered. @returns the tries after it */
+  /** Makes `change` while one of three is on the wire, then answers. @returns the later tries */
   async function afterChange(change: () => Promise<unknown>) {
     const gate = Promise.withResolvers<WebhookAnswer>()
     for (const text of ['1', '2', '3']) scene.event(text)
@@ -474,7 +474,7 @@ describe('what is not on the wire when a change is answered', () => {
     await scene.side.deliveries.retry('id_1', dropped)
     await scene.pass(100)
     expect(scene.texts()).toEqual(['1', '2'])
-    // What comes of it says nothing of the endpoint.
+    // Its result says nothing about the endpoint.
     expect((await scene.side.webhooks.get('id_1', 1)).last_error).toBeNull()
   })
 

@@ -1,4 +1,4 @@
-/** Where a webhook may connect to: rules, names that resolve to what they shouldn't, and names that change their mind. */
+/** Addresses that a webhook may connect to: rules, and names that resolve to others later. */
 import { describe, expect, test } from 'bun:test'
 import {
   createEndpointGuard,

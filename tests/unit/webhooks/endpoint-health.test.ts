@@ -1,4 +1,4 @@
-/** What tries say of an endpoint: since when it fails, when it is switched off, and what that tells to others. */
+/** Endpoints that fail: since when, when they are switched off, and who gets an event about it. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { inboxEvents } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
@@ -71,7 +71,7 @@ test('when every try has failed for days it is switched off, and those who want 
       },
     },
   ])
-  // What the feed's readers see.
+  // Readers of the feed see this.
   const events = scene.db.orm.select().from(inboxEvents).all()
   expect(events.map(({ name }) => name)).toEqual(['message.received', 'webhook.disabled'])
 })

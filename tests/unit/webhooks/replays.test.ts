@@ -1,4 +1,4 @@
-/** Replays: which events are delivered again, in which order, under which id, and that they go on after a restart. */
+/** Replays: which events, in which order, under which id, also after a restart. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { eq } from 'drizzle-orm'
 import { deliveries, replays, webhooks } from '../../../src/db/schema/index.ts'

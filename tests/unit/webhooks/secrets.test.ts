@@ -1,4 +1,4 @@
-/** Secrets of a webhook: rotation with an overlap, further headers, and that the database has neither in clear. */
+/** Secrets of a webhook: rotation with an overlap, more headers, neither stored in clear. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { webhooks } from '../../../src/db/schema/index.ts'
 import { createWebhookRepository } from '../../../src/modules/webhooks/webhook-repository.ts'
@@ -15,7 +15,7 @@ const FIRST = 'whsec_c2VjcmV0'
 const HOUR_S = 3_600
 const row = () => scene.db.orm.select().from(webhooks).get()
 
-/** What a delivery made now is signed with. */
+/** Secrets that sign a delivery made now. */
 async function signing(): Promise<readonly string[]> {
   const before = scene.side.tries.length
   await scene.happens('hello')

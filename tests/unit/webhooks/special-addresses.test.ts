@@ -1,4 +1,4 @@
-/** Which addresses are public: a sample of every block of IANA's special-purpose registries, in every form an address can hide in. */
+/** Samples of every block of IANA's special-purpose registries, in every form of an address. */
 import { expect, test } from 'bun:test'
 import { addressOf, specialAddress } from '../../../src/webhooks/special-addresses.ts'
 

@@ -3,7 +3,7 @@
  * recognised without the file in memory.
  */
 import { createHash } from 'node:crypto'
-import type { IncomingFile, StagedFile } from '../../../modules/media/types.ts'
+import type { IncomingFile, StagedFile } from '../../../modules/media/media.ts'
 import type { MultipartSink } from './multipart.ts'
 
 /** Tells which file an upload had, null when it had none. */

@@ -5,7 +5,7 @@ import { bodyStream } from '../../../lib/body-reader.ts'
 import { decodeText, UndecodableText } from '../../../lib/charset.ts'
 import { boundaryOf, MalformedForm, type Part, partsOf } from '../../../lib/multipart.ts'
 import { transferDecoded, transferDecoder, WrongTransferEncoding } from '../../../lib/transfer-encoding.ts'
-import type { IncomingFile, StagedFile } from '../../../modules/media/types.ts'
+import type { IncomingFile, StagedFile } from '../../../modules/media/media.ts'
 
 /** Limits of a form, its file apart. */
 const LIMITS = { fields: 32, fieldBytes: 256 * 1024, parts: 40 }

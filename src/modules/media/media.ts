@@ -1,71 +1,63 @@
-/** Files of messages, on disk below DATA_DIR/media: those to be sent, and those that came in. */
-import { rm } from 'node:fs/promises'
-import { join } from 'node:path'
+/**
+ * Files of messages, on disk below DATA_DIR/media: those to be sent, and those that came in. A file
+ * is staged or fetched here; `quota.ts` bounds what an identity's files take, `describe-voice.ts`
+ * listens to recordings, and `sweep.ts` removes what a kill leaves behind.
+ */
+import { mkdir, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import type { Media } from '../../db/schema/index.ts'
-import { GatewayError } from '../../domain/errors.ts'
+import { GatewayError, messageOf } from '../../domain/errors.ts'
 import type { MatrixSession } from '../../domain/ports.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { describeImage } from '../../lib/describe-image.ts'
+import { writeDurably } from '../../lib/durable-file.ts'
 import { HEAD_BYTES, mediaTypeOf, OGG_OPUS } from '../../lib/media-type.ts'
+import { isOutOfSpace } from '../../lib/out-of-space.ts'
 import { equalInConstantTime } from '../../lib/sealing.ts'
 import { shareFile } from '../../lib/shared-file.ts'
 import { SingleFlight } from '../../lib/single-flight.ts'
 import { randomToken } from '../../lib/tokens.ts'
 import { describeVoice } from './describe-voice.ts'
-import { writeFile } from './file-writer.ts'
 import { createMediaQuota } from './quota.ts'
 import type { MediaRepository } from './repository.ts'
-import type { IncomingFile, MediaStore, StagedFile } from './types.ts'
 
-export interface MediaStoreOptions {
+export interface IncomingFile {
+  identityId: string
+  fileName: string
+  /** Declared by the sender; empty if it didn't. */
+  mimeType: string
+  stream: AsyncIterable<Uint8Array>
+}
+
+/** A file on disk (fsynced) without a row: commit it with what refers to it, or discard it. */
+export type StagedFile = Omit<Media, 'createdAt' | 'updatedAt'>
+
+export interface MediaOptions {
   repository: MediaRepository
   dir: string
   maxBytes: number
   /** Limit for all files of an identity; null: none. */
   quotaBytes: number | null
-  /**
-   * Where this process itself keeps the file at an mxc:// URI, which never changes; null:
-   * elsewhere.
-   */
+  /** Where this process itself keeps the file at an mxc:// URI, which never changes; null elsewhere. */
   copyOf?: ((mxcUri: string) => string | null) | undefined
   /** How long a signed address is good for, in seconds. */
   urlTtlS: number
   /** Keyed one-way function for signed addresses. */
   sign: (text: string) => string
-  /** The same under the key before: addresses that were given out then are good until they expire. */
+  /** The same under the previous key: its addresses are good until they expire. */
   signBefore?: ((text: string) => string) | undefined
   /** The Matrix session of an identity. */
   sessionOf(identityId: string): Promise<MatrixSession>
   clock: Clock
 }
 
-/** The media use cases as the other modules know them. */
-export interface MediaFiles extends MediaStore {
-  find(mediaId: string): Promise<Media | null>
-  /** Makes sure the file lies at the homeserver. @returns its mxc:// URI */
-  upload(mediaId: string): Promise<{ file: Media; mxcUri: string }>
-  /**
-   * Makes sure an incoming file is on our disk.
-   * @throws GatewayError when the homeserver doesn't have it; payload_too_large, quota_exceeded
-   */
-  fetchIncoming(mediaId: string): Promise<Media>
-  /** Path and query of an address that gives the file without authentication, until it expires. */
-  signedPath(mediaId: string): string
-  /**
-   * The file behind a signed address.
-   * @param expires seconds since the Unix epoch, as in the address
-   * @throws GatewayError forbidden (wrong or expired signature, no token left), not_found,
-   * homeserver_unavailable
-   */
-  open(
-    mediaId: string,
-    expires: number,
-    signature: string,
-  ): Promise<{ path: string; fileName: string; mimeType: string }>
-}
+/** Ends the name of a file that isn't complete. */
+export const PARTIAL_SUFFIX = '.part'
 
-export function createMediaStore(options: MediaStoreOptions): MediaFiles {
-  const { repository, clock } = options
+export type MediaFiles = ReturnType<typeof createMedia>
+
+export function createMedia(options: MediaOptions) {
+  const { repository, maxBytes, clock } = options
   const pathOf = (mediaId: string) => join(options.dir, mediaId.slice(-2), mediaId)
   const signatureOf = (mediaId: string, expires: number) => options.sign(`${mediaId}:${expires}`)
   const isSignatureOf = (signature: string, mediaId: string, expires: number) =>
@@ -77,49 +69,85 @@ export function createMediaStore(options: MediaStoreOptions): MediaFiles {
   const downloads = new SingleFlight<Media>()
 
   return {
+    /** Where the file of a media id lies. */
     pathOf,
     find: repository.find,
 
-    async stage({ identityId, fileName, mimeType, stream }) {
+    /**
+     * Streams a file to DATA_DIR/media and fsyncs it. Finds out MIME type, pixels, BlurHash,
+     * duration and waveform as far as that is cheap.
+     * @throws GatewayError payload_too_large beyond MEDIA_MAX_BYTES, quota_exceeded beyond
+     * MEDIA_QUOTA_PER_IDENTITY (nothing is kept), storage_full when the disk is full
+     */
+    async stage({ identityId, fileName, mimeType, stream }: IncomingFile): Promise<StagedFile> {
       const id = randomToken('file_', 18)
-      const counted = { id, identityId }
+      const path = pathOf(id)
       try {
-        return await staged({ ...counted, fileName, mimeType, stream: quota.within(counted, stream) })
+        const sizeBytes = await write(path, quota.within({ id, identityId }, stream))
+        const type = await mediaTypeOf(await headOf(path), fileName, mimeType)
+        const image = type.startsWith('image/') ? await describeImage(path, sizeBytes) : null
+        const voice = type === OGG_OPUS ? await describeVoice(path, sizeBytes) : null
+        return {
+          id,
+          identityId,
+          fileName,
+          mimeType: type,
+          sizeBytes,
+          width: image?.width ?? 0,
+          height: image?.height ?? 0,
+          durationMs: voice?.durationMs ?? 0,
+          blurHash: image?.blurHash ?? '',
+          waveform: voice?.waveform ?? null,
+          mxcUri: null,
+          stored: true,
+        }
       } catch (error) {
         await remove(id)
         throw error
       }
     },
 
-    discard: file => remove(file.id),
+    /** Removes a staged file that nothing refers to. */
+    discard: (file: StagedFile) => remove(file.id),
 
-    async discardAll(mediaIds) {
+    /** Removes files whose rows are gone. */
+    async discardAll(mediaIds: readonly string[]): Promise<void> {
       for (const id of mediaIds) await remove(id)
     },
 
-    upload: mediaId =>
+    /** Makes sure the file lies at the homeserver. @returns its mxc:// URI */
+    upload: (mediaId: string) =>
       uploads.run(mediaId, async () => {
         const file = await existing(mediaId)
         if (file.mxcUri) return { file, mxcUri: file.mxcUri }
         const session = await options.sessionOf(file.identityId)
         const mxcUri = await session.upload(pathOf(mediaId), file.fileName, file.mimeType)
         await repository.setMxcUri(mediaId, mxcUri, clock.now())
-        const copy = options.copyOf?.(mxcUri)
-        if (copy) await shareFile(copy, pathOf(mediaId))
+        await share(mxcUri, mediaId)
         return { file, mxcUri }
       }),
 
     fetchIncoming,
 
-    signedPath(mediaId) {
+    /** Path and query of an address that gives the file without authentication, until it expires. */
+    signedPath(mediaId: string): string {
       const expires = Math.floor(clock.now() / 1000) + options.urlTtlS
       return `/api/v1/media/${mediaId}?expires=${expires}&signature=${signatureOf(mediaId, expires)}`
     },
 
-    async open(mediaId, expires, signature) {
-      if (!isSignatureOf(signature, mediaId, expires)) {
+    /**
+     * Opens the file behind a signed address.
+     * @param expires seconds since the Unix epoch, as in the address
+     * @throws GatewayError forbidden (wrong or expired signature, no token left), not_found,
+     * homeserver_unavailable
+     */
+    async open(
+      mediaId: string,
+      expires: number,
+      signature: string,
+    ): Promise<{ path: string; fileName: string; mimeType: string }> {
+      if (!isSignatureOf(signature, mediaId, expires))
         throw new GatewayError('forbidden', 'signature: does not belong to this file and time')
-      }
       if (expires * 1000 < clock.now())
         throw new GatewayError('forbidden', 'expires: this address has expired')
       await existing(mediaId)
@@ -138,33 +166,33 @@ export function createMediaStore(options: MediaStoreOptions): MediaFiles {
     quota.release(mediaId)
   }
 
-  async function staged({
-    id,
-    identityId,
-    fileName,
-    mimeType,
-    stream,
-  }: IncomingFile & { id: string }): Promise<StagedFile> {
-    const sizeBytes = await writeFile(pathOf(id), stream, options.maxBytes)
-    const type = await mediaTypeOf(await headOf(pathOf(id)), fileName, mimeType)
-    const image = type.startsWith('image/') ? await describeImage(pathOf(id), sizeBytes) : null
-    const voice = type === OGG_OPUS ? await describeVoice(pathOf(id), sizeBytes) : null
-    return {
-      id,
-      identityId,
-      fileName,
-      mimeType: type,
-      sizeBytes,
-      width: image?.width ?? 0,
-      height: image?.height ?? 0,
-      durationMs: voice?.durationMs ?? 0,
-      blurHash: image?.blurHash ?? '',
-      waveform: voice?.waveform ?? null,
-      mxcUri: null,
-      stored: true,
+  /**
+   * Writes `<path>.part`, which becomes the file when it is complete.
+   * @returns the size in bytes
+   * @throws GatewayError payload_too_large, storage_full; leaves nothing then, nor if `stream` fails
+   */
+  async function write(path: string, stream: AsyncIterable<Uint8Array>): Promise<number> {
+    const tooLarge = () => new GatewayError('payload_too_large', `file: expected at most ${maxBytes} bytes`)
+    try {
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+      return await writeDurably({ path, temporary: `${path}${PARTIAL_SUFFIX}`, maxBytes, tooLarge }, stream)
+    } catch (error) {
+      if (!isOutOfSpace(error)) throw error
+      throw new GatewayError('storage_full', `there is no space left to store the file (${messageOf(error)})`)
     }
   }
 
+  /** Lets our file and the one that this process keeps at the mxc:// URI be one on the disk. */
+  async function share(mxcUri: string, mediaId: string): Promise<void> {
+    const copy = options.copyOf?.(mxcUri)
+    if (copy) await shareFile(copy, pathOf(mediaId))
+  }
+
+  /**
+   * Makes sure an incoming file is on our disk.
+   * @throws GatewayError not_found when the homeserver doesn't have it; payload_too_large,
+   * quota_exceeded
+   */
   function fetchIncoming(mediaId: string): Promise<Media> {
     return downloads.run(mediaId, async () => {
       const file = await existing(mediaId)
@@ -173,15 +201,14 @@ export function createMediaStore(options: MediaStoreOptions): MediaFiles {
       const response = await download(file.identityId, file.mxcUri)
       try {
         const body = quota.within(file, response.body ?? new Blob([]).stream())
-        const sizeBytes = await writeFile(pathOf(mediaId), body, options.maxBytes)
-        const copy = options.copyOf?.(file.mxcUri)
-        if (copy) await shareFile(copy, pathOf(mediaId))
+        const sizeBytes = await write(pathOf(mediaId), body)
+        await share(file.mxcUri, mediaId)
         const found = { sizeBytes, ...(await picture(file, sizeBytes)) }
         await repository.setStored(mediaId, found, clock.now())
         quota.release(mediaId)
         return { ...file, ...found, stored: true }
       } catch (error) {
-        // No row would count it.
+        // Otherwise no row would count it.
         await remove(mediaId)
         throw error
       }
@@ -197,7 +224,7 @@ export function createMediaStore(options: MediaStoreOptions): MediaFiles {
     }
   }
 
-  /** Many bridges don't tell an image's pixels or BlurHash: what they left out is found out from the file. */
+  /** Finds out an image's pixels and BlurHash where the bridge left them out. */
   async function picture(
     file: Media,
     sizeBytes: number,
