@@ -5,7 +5,7 @@
 import type { Db } from '../../db/open.ts'
 import type { Observer } from '../../domain/observation.ts'
 import type { ChatsModule } from '../chats/index.ts'
-import type { Backlog } from '../sending/backlog.ts'
+import type { Backlog } from '../sending/limits.ts'
 import { createJoins, type JoinsOptions } from './joins.ts'
 import { createReceiving, type ReceivingOptions } from './receiving.ts'
 import { createReceivingRepository } from './receiving-repository.ts'

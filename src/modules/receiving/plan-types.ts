@@ -5,7 +5,7 @@ import type { Fact } from '../../domain/facts.ts'
 import type { EventBatch } from '../../domain/ports.ts'
 import type { Features } from '../chats/chat-repository.ts'
 import type { ChatKnowledge } from '../chats/knowledge.ts'
-import type { ReadReport, StatusReport } from '../sending/status-repository.ts'
+import type { ReadReport, StatusReport } from '../sending/report-repository.ts'
 import type { HeldFact } from './held-events.ts'
 import type { Reaction } from './reactions.ts'
 

@@ -100,7 +100,7 @@ export function planFile(
 /** Begins the reason of a message that its chat's network takes in no form. */
 export const UNSUPPORTED = 'unsupported_by_chat: '
 
-/** @returns why the network won't have the text, by itself or with its file; null as `textRefusal` */
+/** @returns why the network won't have the text, alone or with its file; null as `textRefusal` */
 export function textRefusalWith(
   file: PlannedFile | undefined,
   text: string,

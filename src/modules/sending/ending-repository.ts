@@ -1,6 +1,6 @@
 /**
- * SQL of messages that neither a try nor a report decides on: one is taken back, has waited too long, its device was deleted, or its bridge says
- * nothing of it.
+ * SQL of messages that end without a try or a report: one is taken back, has waited too long, its
+ * device was deleted, or its bridge stays silent.
  */
 import { eq, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
@@ -28,11 +28,17 @@ export interface Cancelled {
 }
 
 export interface MessageEndings {
-  /** Takes back a message if it is still queued. @returns null when the identity has no such message */
+  /**
+   * Takes back a message if it is still queued.
+   * @returns null when the identity has no such message
+   */
   cancel(identityId: string, id: string, now: number): Promise<Cancelled | null>
-  /** Fails at most `limit` messages that are queued beyond their `expires_at`, longest beyond it first. */
+  /** Fails at most `limit` messages that are queued beyond their `expires_at`, oldest first. */
   expire(now: number, limit: number): Promise<Ended>
-  /** Devices that were deleted and for which something waits, and those that were linked again before all of it had failed. */
+  /**
+   * @returns deleted devices for which something waits, and those that were linked again before all
+   * of it had failed
+   */
   voidQueues(): Promise<string[]>
   /**
    * Fails messages that wait for a device that was deleted, at most `limit`; one that is being sent

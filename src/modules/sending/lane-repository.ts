@@ -1,6 +1,6 @@
 /**
- * SQL of lanes: how messages come into them, and what waits in them. A lane holds the messages of one
- * device to one recipient, which are sent in order.
+ * SQL of lanes: how messages come into them, and what waits in them. A lane holds the messages of
+ * one device to one recipient, which are sent in order.
  */
 import { eq, type SQL, sql } from 'drizzle-orm'
 import type { SQLiteColumn } from 'drizzle-orm/sqlite-core'
@@ -29,7 +29,7 @@ export interface Turn {
   seq: number
   /** When its lane may be tried; null while a message of the lane is being sent. */
   dueAt: number | null
-  /** Messages that its device sends before it, as lanes send in turn; null beyond a few thousand lanes. */
+  /** Messages that its device sends first, as lanes take turns; null beyond thousands of lanes. */
   before: number | null
 }
 
@@ -135,8 +135,8 @@ const lanesByLength = sqlStatement<LanesOfLength>(`
   SELECT long.*, due_at AS dueAt FROM long LEFT JOIN outbox_lanes ON outbox_lanes.lane = long.lane`)
 
 /**
- * Opens a lane in which a message begins to wait, and emits `accepted`. A lane that exists keeps its
- * time: it waits for a retry, or its holder will see the message.
+ * Opens a lane in which a message begins to wait, and emits `accepted`. A lane that exists keeps
+ * its time: it waits for a retry, or its holder will see the message.
  */
 export function openLane(tx: Tx, lane: { lane: string; deviceRowId: string; dueAt: number }): Promise<void> {
   tx.emit('accepted')
@@ -160,8 +160,8 @@ export async function resend(
 }
 
 /**
- * Finds all messages of a device's lanes by their index: the lanes' names begin with the device's id
- * and a slash. Binds what `lanesOf` gives.
+ * Finds all messages of a device's lanes by their index: the lanes' names begin with the device's
+ * id and a slash. Binds what `lanesOf` gives.
  * @param lane the column of the lane's name
  */
 export function isLaneOfDevice(lane: SQLiteColumn): SQL {
@@ -219,7 +219,8 @@ async function turnsIn(
 }
 
 /**
- * Counts what all lanes send before a message: as many as its own lane, and one more if they come first.
+ * Counts messages that all lanes send before one: each as many as its own lane, and one more if it
+ * comes first.
  * @param turn of the message in its lane, above 0
  */
 function sentBefore(others: readonly LanesOfLength[], own: LanePlace, turn: number): number | null {

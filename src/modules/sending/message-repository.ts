@@ -1,6 +1,8 @@
 /**
- * SQL of messages: storing those that are accepted, each in its lane, finding what they answer, and
- * showing what became of them.
+ * SQL of messages: storing those that are accepted, each in its lane, finding what they answer,
+ * and showing what became of them. A caption that went as a message of its own behind its file has
+ * a row of its own; to clients both are one message, whose status is the file's. A caption that
+ * failed is its reason, and one that the network may take later is sent again like any text.
  */
 import { and, desc, eq, isNull, lt, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
@@ -15,7 +17,6 @@ import {
 } from '../../db/schema/index.ts'
 import { type Orm, statement } from '../../db/statement.ts'
 import type { Reader, Tx } from '../../db/transaction.ts'
-import type { MessageStatus, ShownMessageStatus } from '../../domain/states.ts'
 import type { MessageView } from '../../domain/views/message.ts'
 import { rfc3339 } from '../../lib/clock.ts'
 import { isChatOf } from '../chats/chat-repository.ts'
@@ -63,6 +64,24 @@ export interface ReplyTargets {
   /** @returns null when the identity has no such message */
   message(identityId: string, id: string): Promise<AnsweredMessage | null>
 }
+
+/** Result of handing a caption over. */
+export type SentCaption = { eventId: string } | { failed: string }
+
+const SUFFIX = '-caption'
+
+/** A failed caption's `reason`, as its message tells it. */
+const NOT_SENT = sql.raw(`'the caption was not sent: ' || coalesce(caption.reason, 'nobody said why')`)
+
+/**
+ * Set as a message's reason: the one given, else why its caption failed, else none. Binds `reason`.
+ */
+export const REASON_OR_CAPTIONS = sql`case when media_id is null then ${sql.placeholder('reason')} else coalesce(${sql.placeholder('reason')},
+  (select ${NOT_SENT} from messages as caption where caption.id = messages.id || ${sql.raw(`'${SUFFIX}'`)} and caption.status = 'failed')) end`
+
+/** A message's place in its chat: that of its file, if it is a caption. */
+export const PLACE = sql<number>`case when caption_of is null then seq else coalesce(
+  (select file.seq from messages as file where file.id = messages.caption_of), seq) end`
 
 const param = sql.placeholder
 const insertMessage = statement(orm =>
@@ -127,6 +146,30 @@ const answered = statement(orm =>
     .where(and(eq(messages.id, param('id')), eq(messages.identityId, param('identityId')))),
 )
 
+const seqOfId = statement(orm =>
+  orm
+    .select({ seq: messages.seq })
+    .from(messages)
+    .where(eq(messages.id, param('id'))),
+)
+const captionOfSeq = statement(orm =>
+  orm
+    .select({ captionOf: messages.captionOf })
+    .from(messages)
+    .where(eq(messages.seq, param('seq'))),
+)
+const setCaptionsReason = statement(orm =>
+  orm
+    .update(messages)
+    // Why the file itself failed says more.
+    .set({
+      reason: sql`case when status = 'failed' then reason
+        else (select ${NOT_SENT} from messages as caption where caption.seq = ${param('seq')}) end`,
+    })
+    .where(eq(messages.id, param('id')))
+    .returning({ seq: messages.seq, identityId: messages.identityId }),
+)
+
 export function createMessageRepository(db: Pick<Db, 'read' | 'write'>): MessageRepository {
   return {
     accept: (rows, file, now, record) =>
@@ -161,7 +204,7 @@ export async function findMessage(
   return (await reader.get(one, { identityId, id })) ?? null
 }
 
-function withDevice(orm: Orm) {
+export function withDevice(orm: Orm) {
   return orm
     .select({ message: messages, platform: devices.platform, deviceId: devices.deviceId })
     .from(messages)
@@ -184,20 +227,18 @@ export function createReplyTargets(db: Pick<Db, 'read'>): ReplyTargets {
   }
 }
 
-/** A message as far as it is shown, and what its device is called. */
-export type ShownMessage = Pick<
-  Message,
-  'id' | 'recipient' | 'status' | 'reason' | 'eventId' | 'expiresAt' | 'createdAt'
-> & { platform: string; deviceId: string }
-
 /** A message as clients see it, but for when it is due, which only those who ask are told. */
-export function messageView(message: ShownMessage, updatedAt: number): Omit<MessageView, 'due_at'> {
+export function messageView(
+  { message, platform, deviceId }: MessageWithDevice,
+  updatedAt = message.updatedAt,
+): Omit<MessageView, 'due_at'> {
   return {
     id: message.id,
-    platform: message.platform,
-    device_id: message.deviceId,
+    platform,
+    device_id: deviceId,
     to: message.recipient,
-    status: shownStatus(message.status),
+    // Until the bridge says something, clients see that it is being sent.
+    status: message.status === 'submitted' ? 'sending' : message.status,
     reason: message.reason,
     event_id: message.eventId,
     expires_at: message.expiresAt === null ? null : rfc3339(message.expiresAt),
@@ -206,7 +247,57 @@ export function messageView(message: ShownMessage, updatedAt: number): Omit<Mess
   }
 }
 
-/** Until the bridge says something, clients see that it is being sent. */
-function shownStatus(status: MessageStatus): ShownMessageStatus {
-  return status === 'submitted' ? 'sending' : status
+/** The id of a message's caption, which is its Matrix transaction id, too. */
+export function captionId(messageId: string): string {
+  return `${messageId}${SUFFIX}`
+}
+
+/** True when the message's caption was handed over already, with an earlier event of its file. */
+export async function isCaptionSent(reader: Reader, messageId: string): Promise<boolean> {
+  return (await reader.get(seqOfId, { id: captionId(messageId) })) !== undefined
+}
+
+/** @returns the row of the caption, null when there was one before */
+export async function addCaption(
+  tx: Tx,
+  message: Message,
+  roomId: string,
+  sent: SentCaption,
+  now: number,
+): Promise<Message | null> {
+  const outcome =
+    'failed' in sent
+      ? { status: 'failed' as const, reason: sent.failed, eventId: null }
+      : { status: 'submitted' as const, reason: null, eventId: sent.eventId }
+  const { identityId, deviceRowId, lane, recipientKind, recipient, text } = message
+  const added = await tx.get(orm =>
+    orm
+      .insert(messages)
+      .values({
+        id: captionId(message.id),
+        captionOf: message.id,
+        ...{ identityId, deviceRowId, lane, recipientKind, recipient, text, roomId },
+        ...outcome,
+        attempts: 1,
+        resends: 0,
+        createdAt: now,
+        updatedAt: now,
+      })
+      .onConflictDoNothing()
+      .returning(),
+  )
+  return added ?? null
+}
+
+/**
+ * Passes the reason of a caption that failed on.
+ * @returns the message whose caption it is; null when it isn't one
+ */
+export async function passFailureOn(
+  tx: Tx,
+  seq: number,
+): Promise<Pick<Message, 'seq' | 'identityId'> | null> {
+  const caption = await tx.get(captionOfSeq, { seq })
+  if (!caption?.captionOf) return null
+  return (await tx.get(setCaptionsReason, { id: caption.captionOf, seq })) ?? null
 }

@@ -1,12 +1,11 @@
 /**
- * The outbox: sends the messages of lanes that are due. A crash between a send and its settlement repeats the send with
- * the same transaction id, which the homeserver answers with the same event.
+ * The outbox: sends the messages of lanes that are due. A crash between a send and its settlement
+ * repeats the send with the same transaction id, which the homeserver answers with the same event.
  */
 import type { Device, Message } from '../../db/schema/index.ts'
 import { GatewayError, isPassing, messageOf } from '../../domain/errors.ts'
 import type { Observer } from '../../domain/observation.ts'
-import type { MatrixSession, MatrixSessions } from '../../domain/ports.ts'
-import type { RoomFeatures } from '../../domain/room-features.ts'
+import type { MatrixSessions } from '../../domain/ports.ts'
 import type { Hears } from '../../domain/signals.ts'
 import type { DeviceState } from '../../domain/states.ts'
 import { backoffMs } from '../../lib/backoff.ts'
@@ -17,11 +16,11 @@ import { createLaneWorker, type ItemEnd, type LaneWorker } from '../../runtime/l
 import type { ChatRooms } from '../chats/chat-rooms.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import type { MediaFiles } from '../media/media.ts'
-import { captionId, type SentCaption } from './caption-repository.ts'
-import { messageContent, planFile, quotedEvent, textRefusal, UNSUPPORTED } from './content.ts'
+import { quotedEvent } from './content.ts'
 import { expiredReason, isExpired, isVoid, VOID_REASON } from './ending-repository.ts'
+import { createHandover, type HandedOver, takeWhile } from './handover.ts'
+import type { Pace } from './limits.ts'
 import type { ReplyTargets } from './message-repository.ts'
-import type { Pace } from './pace.ts'
 import type { ClaimedLane, OutboxQueue, Settlement } from './queue-repository.ts'
 import type { Recipients } from './recipients.ts'
 
@@ -44,19 +43,25 @@ export interface OutboxOptions {
 /** Lanes in flight at a time, and messages taken from one at a time. */
 const MAX_LANES = 128
 const MAX_MESSAGES_PER_LANE = 32
-/** Texts sent together, besides the first: well below what a request may hold, as JSON too. */
-const MAX_CHARACTERS_TOGETHER = 100_000
 const RETRY = { baseMs: 500, capMs: 60_000 }
 /** A message that could not be handed over for this long since its first try has failed. */
 const GIVE_UP_AFTER_MS = 24 * 3_600_000
 
-/** What a bridge goes on refusing for this long and this often, with the device connected, isn't passing after all. */
+/**
+ * A message that the bridge refuses for this long and this often, with the device connected, has
+ * failed.
+ */
 const PASSES_WITHIN_MS = 600_000
 const PASSES_WITHIN_ATTEMPTS = 5
-/** States in which a device can't send for now. One that was logged out can when it is linked again, until its messages are given up. */
+/**
+ * States in which a device can't send for now. One that was logged out can when it is linked again,
+ * until its messages are given up.
+ */
 const AWAY: readonly DeviceState[] = ['connecting', 'disconnected', 'logged_out']
 /** An unexpected error is a defect of ours; it is tried again this often in case it passes. */
 const MAX_UNEXPECTED_ATTEMPTS = 5
+
+type Sent = Extract<Settlement, { outcome: 'submitted' }> & HandedOver
 
 export function createOutbox(options: OutboxOptions): LaneWorker {
   const {
@@ -73,7 +78,7 @@ export function createOutbox(options: OutboxOptions): LaneWorker {
     observer,
     clock,
   } = options
-  // What a part in between throws may name the recipient.
+  // Errors of the parts below may name the recipient.
   const logger = maskingNumbers(options.logger)
   signals.on('device-settled', deviceRowId => {
     queue
@@ -110,20 +115,20 @@ export function createOutbox(options: OutboxOptions): LaneWorker {
       }
     } catch (error) {
       if (isGone(error)) await recipients.forget(device, roomId)
-      // What was known of the room may be out of date: once more with what the bridge says now.
+      // The room that was known may be out of date: once more with what the bridge says now.
       if (isGone(error) && message.attempts === 1)
         return { outcome: 'retry', reason: messageOf(error), refusedSince: null }
       throw error
     }
   }
 
-  /** Whether it can be sent with the one before: nothing needs to be asked or uploaded for it. */
+  /** True when it can be sent with the one before: nothing needs to be asked or uploaded for it. */
   function goesAlong(message: Message): boolean {
     const quotesMessage = message.replyTo?.startsWith('msg_') === true
     return message.mediaId === null && !quotesMessage && !isExpired(message, clock.now())
   }
 
-  /** @throws GatewayError bridge_unavailable while the device has no connection: what is sent then would only come back */
+  /** @throws GatewayError bridge_unavailable while the device has no connection */
   async function connectedDevice(message: Message): Promise<Device> {
     const id = message.deviceRowId
     let device = await devices.get(id)
@@ -136,7 +141,10 @@ export function createOutbox(options: OutboxOptions): LaneWorker {
     throw new GatewayError('bridge_unavailable', `the device is ${inWords(device)}`)
   }
 
-  /** What a failed try means for the message. Its time counts from its first try: in the queue of its device's pace it may wait for days. */
+  /**
+   * Decides what a failed try means for the message. Its time counts from its first try: in the
+   * queue of its device's pace it may wait for days.
+   */
   async function settlementOf(error: unknown, message: Message): Promise<Settlement> {
     const reason = messageOf(error)
     if (error instanceof GatewayError) {
@@ -163,7 +171,10 @@ export function createOutbox(options: OutboxOptions): LaneWorker {
       : { outcome: 'retry', reason: unexpected, refusedSince: null }
   }
 
-  /** Since when the bridge refuses the message that it has just refused: null while the device has no connection, which is reason enough. */
+  /**
+   * @returns since when the bridge refuses the message that it has just refused; null while the
+   * device has no connection, which is reason enough
+   */
   async function refusedSinceOf({ deviceRowId, refusedSince }: Message): Promise<number | null> {
     const device = await devices.get(deviceRowId)
     if (device?.state !== 'connected') return null
@@ -241,133 +252,6 @@ function inWords({ state, stateReason }: Device): string {
     : `${state}: ${reason}`
 }
 
-function takeWhile<T>(items: readonly T[], isTaken: (item: T) => boolean): readonly T[] {
-  const end = items.findIndex(item => !isTaken(item))
-  return end === -1 ? items : items.slice(0, end)
-}
-
 function isGone(error: unknown): boolean {
   return error instanceof GatewayError && (error.code === 'forbidden' || error.code === 'not_found')
-}
-
-type Sent = Extract<Settlement, { outcome: 'submitted' }> & HandedOver
-
-interface HandedOver {
-  eventId: string
-  /** Events of the messages behind it that went with it, in their order. */
-  alsoSent: readonly string[]
-  /** Null where it isn't known. */
-  bridgeBot: string | null
-  /** Where it went by itself. */
-  caption?: SentCaption
-}
-
-/**
- * @throws GatewayError conflict in an encrypted chat, unprocessable when the chat's network won't
- * have it, and as sessions do
- */
-type Handover = (
-  roomId: string,
-  session: MatrixSession,
-  message: Message,
-  along: readonly Message[],
-) => Promise<HandedOver>
-
-function createHandover(options: {
-  queue: Pick<OutboxQueue, 'isCaptionSent'>
-  chatRooms: Pick<ChatRooms, 'ensureEntered'>
-  media: Pick<MediaFiles, 'upload'>
-}): Handover {
-  const { queue, chatRooms, media } = options
-
-  const handOver: Handover = async (roomId, session, message, along) => {
-    const chat = await chatRooms.ensureEntered(message.identityId, roomId)
-    if (chat.encrypted) {
-      throw new GatewayError(
-        'conflict',
-        'room_encrypted: the chat is end-to-end encrypted, so nothing is sent in clear',
-      )
-    }
-    const { bridgeBot, takes } = chat
-    const { content, captionApart } = await contentFor(message, takes)
-    const others = session.sendTogether && message.mediaId === null ? textsThatFit(along, takes) : []
-    if (session.sendTogether && others.length > 0) {
-      const txnId = transactionId(message)
-      const [eventId, ...alsoSent] = await session.sendTogether(roomId, 'm.room.message', [
-        { content, txnId },
-        ...others,
-      ])
-      return { eventId, alsoSent, bridgeBot }
-    }
-    const isRepeat = message.attempts > 1
-    const eventId = await session.send(roomId, 'm.room.message', content, transactionId(message), isRepeat)
-    const caption =
-      captionApart === null ? undefined : await sendCaption(roomId, session, message, captionApart)
-    return { eventId, alsoSent: [], bridgeBot, ...(caption && { caption }) }
-  }
-
-  function textsThatFit(messages: readonly Message[], takes: RoomFeatures | null) {
-    let characters = 0
-    const fit = takeWhile(messages, ({ text }) => {
-      characters += text?.length ?? 0
-      return characters <= MAX_CHARACTERS_TOGETHER && textRefusal(text ?? '', takes) === null
-    })
-    return fit.map(message => ({
-      content: messageContent(message, undefined),
-      txnId: transactionId(message),
-    }))
-  }
-
-  /**
-   * Sends the caption as a message of its own behind its file. A crash before both are noted
-   * repeats both, as the same events.
-   * @throws GatewayError when it can be sent later: then the file is tried again, too, which is the
-   * same event
-   */
-  async function sendCaption(
-    roomId: string,
-    session: MatrixSession,
-    message: Message,
-    text: string,
-  ): Promise<SentCaption | undefined> {
-    // A file that the network didn't take is sent again, as a new event; its caption was not
-    // refused.
-    if (message.resends > 0 && (await queue.isCaptionSent(message.id))) return undefined
-    const content = { msgtype: 'm.text', body: text }
-    try {
-      const txnId = captionId(message.id)
-      return { eventId: await session.send(roomId, 'm.room.message', content, txnId, message.attempts > 1) }
-    } catch (error) {
-      if (!(error instanceof GatewayError) || isPassing(error)) throw error
-      return { failed: messageOf(error) }
-    }
-  }
-
-  /** @throws GatewayError unprocessable, with the limit, when the chat's network won't have it */
-  async function contentFor(
-    message: Message,
-    takes: RoomFeatures | null,
-  ): Promise<{ content: Record<string, unknown>; captionApart: string | null }> {
-    const { mediaId, text } = message
-    if (mediaId === null) {
-      const refused = textRefusal(text ?? '', takes)
-      if (refused !== null) throw new GatewayError('unprocessable', `${UNSUPPORTED}${refused}`)
-      return { content: messageContent(message, undefined), captionApart: null }
-    }
-    const { file, mxcUri } = await media.upload(mediaId)
-    const plan = planFile(file, text, takes)
-    if ('refused' in plan) throw new GatewayError('unprocessable', plan.refused)
-    const content = messageContent(message, { media: file, mxcUri, plan })
-    return { content, captionApart: plan.isCaptionApart ? text : null }
-  }
-
-  return handOver
-}
-
-/**
- * The same for each repeat of a try, so that the homeserver answers the same event; another when it
- * is sent again.
- */
-function transactionId({ id, resends }: Message): string {
-  return resends === 0 ? id : `${id}.${resends}`
 }

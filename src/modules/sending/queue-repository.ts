@@ -1,4 +1,4 @@
-/** SQL of the outbox: its lanes, of one device and one recipient each, and the messages that wait in them. */
+/** SQL of the outbox: claiming lanes and their messages, settling these, and giving lanes back. */
 import { and, eq, getTableColumns, gt, isNull, type SQL, type SQLWrapper, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import {
@@ -13,9 +13,9 @@ import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.
 import { statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
 import type { LaneClaim, LaneQueue } from '../../runtime/lane-worker.ts'
-import { isCaptionSent, PLACE, type SentCaption } from './caption-repository.ts'
-import { afterSending, type Pace } from './pace.ts'
-import type { StatusWriter } from './status-repository.ts'
+import { afterSending, type Pace } from './limits.ts'
+import { isCaptionSent, PLACE } from './message-repository.ts'
+import type { HandedOverAt, StatusWriter } from './status-repository.ts'
 
 export interface ClaimedLane {
   lane: string
@@ -26,7 +26,7 @@ export interface ClaimedLane {
 }
 
 export interface ClaimRequest extends LaneClaim {
-  /** Of a lane without a pace. */
+  /** Applies to lanes without a pace. */
   maxMessagesPerLane: number
   /** The pace of each platform. */
   paceOf(platform: string): Pace
@@ -34,25 +34,19 @@ export interface ClaimRequest extends LaneClaim {
 
 /** How a try ended. */
 export type Settlement =
-  | {
-      outcome: 'submitted'
-      eventId: string
-      roomId: string
-      bridgeBot: string | null
-      caption?: SentCaption | undefined
-    }
-  /** `heldUpSince` where it is given up, and has held up what waits behind it in its lane since then. */
+  | ({ outcome: 'submitted' } & HandedOverAt)
+  /** `heldUpSince` where it is given up, and has held up its lane since then. */
   | { outcome: 'failed'; reason: string; heldUpSince?: number }
   /**
-   * To be tried again, after `retryInMs` where whoever refused it said when; until then nothing of its lane is sent. `refusedSince` is null where it
-   * wasn't its bridge that refused it.
+   * To be tried again, after `retryInMs` where whoever refused it said when; until then nothing of
+   * its lane is sent. `refusedSince` is null where it wasn't its bridge that refused it.
    */
   | { outcome: 'retry'; reason: string; refusedSince: number | null; retryInMs?: number }
 
 /**
  * A lane whose next message answers one that is still to be sent is looked at again after a part of
- * the time that it waits, within these bounds in milliseconds. A look is no try, and
- * takes nothing of the pace.
+ * the time that it waits, within these bounds in milliseconds. A look is no try, and takes nothing
+ * of the pace.
  */
 const LOOK_AGAIN = { share: 0.1, minMs: 500, maxMs: 10_000 }
 
@@ -139,7 +133,7 @@ const requeue = statement(orm =>
     .update(messages)
     .set({ status: 'queued', attempts: sql`${messages.attempts} - 1` })
     .where(
-      // The literal list is the one of messages_waiting: without it the statement would read the whole table.
+      // The first list is the one of messages_waiting: without it this would read the whole table.
       sql`${messages.lane} = ${param('lane')} and ${messages.seq} <= ${param('last')} and ${messages.status} in ('queued', 'sending') and ${messages.status} = 'sending'
         and exists (select 1 from outbox_lanes where lane = ${param('lane')} and lease_id = ${param('leaseId')})`,
     ),

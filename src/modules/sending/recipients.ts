@@ -1,4 +1,7 @@
-/** From an address as people write it to the Matrix room of the chat, by the bridge. What was found is kept. */
+/**
+ * Finds the Matrix room of a chat by an address as people write it, with the bridge. A room that
+ * was found is kept.
+ */
 import type { Chat, Device } from '../../db/schema/index.ts'
 import { groupKey, isGroupLink, isMatrixUserId } from '../../domain/addresses.ts'
 import { GatewayError } from '../../domain/errors.ts'
@@ -50,7 +53,7 @@ export interface Recipients {
   forget(device: Device, roomId: string): Promise<void>
 }
 
-/** A bridge makes the room of a group "momentarily" after the join: how long that may take, in milliseconds. */
+/** How long a bridge may take to make the room of a group after the join, in milliseconds. */
 const PORTAL_PATIENCE_MS = 30_000
 const FIRST_LOOK_MS = 20
 const LONGEST_LOOK_MS = 1_000
@@ -138,7 +141,10 @@ export function createRecipients({
     )
   }
 
-  /** Some bridges tell only the group's name: then it is the one of that name that is new, or, if we were in it before, the only one. */
+  /**
+   * Some bridges tell only the group's name: then it is the one of that name that is new, or, if we
+   * were in it before, the only one.
+   */
   async function roomOfJoined(
     device: Device,
     { channelId, name, already }: JoinedGroup,
@@ -150,7 +156,10 @@ export function createRecipients({
     return candidates.length === 1 ? (candidates[0]?.roomId ?? null) : null
   }
 
-  /** A bot's `join` mostly has no way to name a login: it takes the first one, which must then be the device that sends. */
+  /**
+   * A bot's `join` mostly has no way to name a login: it takes the first one, which must then be
+   * the device that sends.
+   */
   async function refuseToJoinAsAnother(device: Device): Promise<void> {
     const { identityId, platform, loginId } = device
     const logins = (await devices.linked(identityId)).filter(other => other.platform === platform)

@@ -16,17 +16,16 @@ import type { LinkedDevices } from '../devices/devices.ts'
 import { loggedOut, noSuchDevice } from '../devices/refusals.ts'
 import type { Recorder } from '../idempotency/types.ts'
 import type { MediaFiles, StagedFile } from '../media/media.ts'
-import type { Backlog } from './backlog.ts'
 import { checkReply, checkReplyId, textRefusalWith } from './content.ts'
 import type { MessageEndings } from './ending-repository.ts'
 import type { WaitingMessages } from './lane-repository.ts'
+import { type Backlog, createDueTimes, type Pace } from './limits.ts'
 import {
   type MessageRepository,
   type MessageWithDevice,
   messageView,
   type ReplyTargets,
 } from './message-repository.ts'
-import { createDueTimes, type Pace } from './pace.ts'
 import type { RecipientRepository } from './recipient-repository.ts'
 import { type Addressed, type KnownChat, type Recipients, recipientKey } from './recipients.ts'
 
@@ -42,7 +41,7 @@ export interface SendRequest {
   text?: string | undefined
   replyId?: string | undefined
   file?: StagedFile | undefined
-  /** Seconds after which it fails if it hasn't been handed over; by default it waits as long as it takes. */
+  /** Seconds after which it fails if it hasn't been handed over; by default it waits for ever. */
   expiresInS?: number | undefined
   /** Keeps the answer. */
   record?: Recorder<AcceptedMessage[]> | undefined
@@ -51,13 +50,18 @@ export interface SendRequest {
 export interface Messages {
   /**
    * Takes a send: one message for each recipient. Resolves once they are on disk.
-   * @throws GatewayError bad_request (`Missing required field…`, `Either text or file must be provided`), not_found (no such device),
-   *   conflict (the device is logged out), too_many_requests (too many wait already); a staged file is then discarded
+   * @throws GatewayError bad_request (`Missing required field…`, `Either text or file must be
+   * provided`), not_found (no such device), conflict (the device is logged out), too_many_requests
+   * (too many wait already); a staged file is then discarded
    */
   accept(request: SendRequest): Promise<AcceptedMessage[]>
   /** @throws GatewayError not_found */
   get(identityId: string, messageId: string): Promise<MessageView>
-  /** Newest first. @param before a message id: only older ones. @throws GatewayError not_found when there is no such message */
+  /**
+   * @param before a message id: only older ones
+   * @returns newest first
+   * @throws GatewayError not_found when there is no message `before`
+   */
   list(identityId: string, limit: number, before?: string): Promise<MessageView[]>
   /**
    * Takes back a message that is queued; a file that nothing else needs goes with it.
@@ -202,7 +206,7 @@ export function createMessages(options: MessagesOptions): Messages {
 
     async list(identityId, limit, before) {
       const page = await repository.list(identityId, limit, before)
-      // Anything else in its place (such as the first page) would keep a client turning pages for ever.
+      // The first page in its place would keep a client turning pages for ever.
       if (!page) throw new GatewayError('not_found', `before: there is no message ${before}`)
       return views(page)
     },
@@ -287,9 +291,6 @@ function jsonBytes(text: string): number {
   return Buffer.byteLength(JSON.stringify(text)) - 2
 }
 
-function view({ message, platform, deviceId }: MessageWithDevice, dueAt: number | null): MessageView {
-  return {
-    ...messageView({ ...message, platform, deviceId }, message.updatedAt),
-    due_at: dueAt === null ? null : rfc3339(dueAt),
-  }
+function view(found: MessageWithDevice, dueAt: number | null): MessageView {
+  return { ...messageView(found), due_at: dueAt === null ? null : rfc3339(dueAt) }
 }

@@ -1,63 +1,58 @@
 /**
- * SQL of what becomes of a message: the one place where a status climbs, for the outbox and the inbox alike, together with the event that
- * tells of it to webhooks that ask. A message that the network didn't take and may take later goes back into its lane, and is sent as a
- * new event: the old one stays failed at the bridge.
+ * SQL of what becomes of a message: the one place where its status changes, for the outbox and for
+ * receiving alike, with the event that webhooks and readers of the feed get. A message that the
+ * network may take later goes back into its lane and is sent as a new event; the old one stays
+ * failed at the bridge.
  */
-import { and, eq, sql } from 'drizzle-orm'
-import {
-  chats,
-  devices,
-  ghostPhones,
-  type Message,
-  messages,
-  type UnmatchedStatus,
-  unmatchedStatuses,
-} from '../../db/schema/index.ts'
-import { ONE, textParam } from '../../db/stable-params.ts'
+import { eq, sql } from 'drizzle-orm'
+import { identities, type Message, messages } from '../../db/schema/index.ts'
+import { numberParam } from '../../db/stable-params.ts'
 import { statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
 import type { Observer } from '../../domain/observation.ts'
-import { MESSAGE_STATUSES, type MessageStatus } from '../../domain/states.ts'
-import type { Backlog } from './backlog.ts'
+import type { MessageStatus } from '../../domain/states.ts'
+import { rfc3339 } from '../../lib/clock.ts'
+import { timeOrderedId } from '../../lib/tokens.ts'
+import { writeEvent } from '../events/event-repository.ts'
+import { type Resent, resend } from './lane-repository.ts'
+import type { Backlog } from './limits.ts'
 import {
   addCaption,
-  PLACE,
+  messageView,
   passFailureOn,
   REASON_OR_CAPTIONS,
   type SentCaption,
-} from './caption-repository.ts'
-import { type Resent, resend } from './lane-repository.ts'
-import { tellStatus } from './status-event-repository.ts'
+  withDevice,
+} from './message-repository.ts'
+import {
+  advances,
+  isOwn,
+  keepUnmatched,
+  keepUnmatchedRead,
+  messageOfEvent,
+  type ReadReport,
+  type Reported,
+  type StatusReport,
+  type StatusWord,
+  takeUnmatched,
+} from './report-repository.ts'
 
-/** A bridge's word about an event; `queued` asks to send it again. */
-export interface StatusReport {
+/** Where a message was handed over. */
+export interface HandedOverAt {
   eventId: string
-  /** Who says so: only the bot of the chat's bridge is believed. */
-  sender: string
-  status: MessageStatus
-  reason: string | null
-}
-
-/** Somebody has read everything in a room up to an event. */
-export interface ReadReport {
   roomId: string
-  eventId: string
-  userId: string
+  /** Null when it isn't known: then no report is believed. */
+  bridgeBot: string | null
+  caption?: SentCaption | undefined
 }
 
 export interface StatusWriter {
   /**
-   * The homeserver took it, and its caption if that went by itself; the bridge's reports from
-   * meanwhile count at once.
-   * @param bridgeBot of the chat, null when that isn't known: then no report is believed
+   * The homeserver took the message, and its caption if that went by itself; the bridge's reports
+   * from meanwhile count at once.
    */
-  submitted(
-    tx: Tx,
-    message: Message,
-    at: { eventId: string; roomId: string; bridgeBot: string | null; caption?: SentCaption | undefined },
-    now: number,
-  ): Promise<void>
-  /** It waited, and never will be handed over. */
+  submitted(tx: Tx, message: Message, at: HandedOverAt, now: number): Promise<void>
+  /** The message waited, and never will be handed over. */
   ended(
     tx: Tx,
     message: Waiting,
@@ -65,79 +60,27 @@ export interface StatusWriter {
     reason: string | null,
     now: number,
   ): Promise<void>
-  /** It couldn't be handed over for now. @param refusedSince as the column says */
+  /** The message couldn't be handed over for now. @param refusedSince as the column says */
   waits(tx: Tx, seq: number, reason: string, refusedSince: number | null, now: number): Promise<void>
-  /** A report of an event we don't know is kept: the homeserver can be faster than our own commit. */
+  /** Keeps a report of an event that isn't known yet. */
   report(tx: Tx, report: StatusReport, now: number): Promise<void>
   read(tx: Tx, receipt: ReadReport, now: number): Promise<void>
   /** Nobody has said anything about a message that was handed over: it counts as sent. */
-  stayedSilent(
-    tx: Tx,
-    message: Pick<Message, 'seq' | 'id' | 'identityId' | 'deviceRowId' | 'createdAt'>,
-    now: number,
-  ): Promise<void>
+  stayedSilent(tx: Tx, message: Waiting & Settled, now: number): Promise<void>
 }
 
 /** Identifies a message that waits, so that it can be ended. */
 export type Waiting = Pick<Message, 'seq' | 'identityId'>
 
-/** A message that a report is about. */
-type Target = Pick<
-  Message,
-  | 'seq'
-  | 'id'
-  | 'identityId'
-  | 'lane'
-  | 'deviceRowId'
-  | 'status'
-  | 'reason'
-  | 'resends'
-  | 'roomId'
-  | 'createdAt'
-> & { place: number; bridgeBot: string | null; ownGhost: string | null }
+type Settled = Pick<Message, 'id' | 'deviceRowId' | 'createdAt'>
 
 /** The reason of a message that counts as sent because its bridge says nothing. */
 const STATUS_TIMEOUT = 'status_timeout'
+/** Statuses are kept for a reader of the feed until they have been away for so long. */
+const FEED_REMEMBERED_MS = 30 * 24 * 3_600_000
 
 const param = sql.placeholder
-
-// One statement finds all that a report has to do with. Subqueries, as a join costs fifteen times
-// as much even for a single row.
-const byEvent = statement(orm =>
-  orm
-    .select({
-      seq: messages.seq,
-      place: PLACE,
-      id: messages.id,
-      identityId: messages.identityId,
-      lane: messages.lane,
-      deviceRowId: messages.deviceRowId,
-      status: messages.status,
-      reason: messages.reason,
-      resends: messages.resends,
-      roomId: messages.roomId,
-      createdAt: messages.createdAt,
-      bridgeBot: sql<string | null>`(select bridge_bot from chats
-        where chats.identity_id = messages.identity_id and chats.room_id = messages.room_id)`,
-      ownGhost: sql<
-        string | null
-      >`(select ghost_user_id from devices where devices.id = messages.device_row_id)`,
-    })
-    .from(messages)
-    .where(eq(messages.eventId, param('eventId'))),
-)
-const ownByNumber = statement(orm =>
-  orm
-    .select({ id: devices.id })
-    .from(ghostPhones)
-    .innerJoin(devices, and(eq(devices.id, ghostPhones.deviceRowId), eq(devices.phone, ghostPhones.phone)))
-    .where(
-      and(
-        eq(ghostPhones.matrixUserId, textParam('userId')),
-        eq(ghostPhones.deviceRowId, textParam('deviceRowId')),
-      ),
-    ),
-)
+const isMessage = eq(messages.seq, param('seq'))
 const markSubmitted = statement(orm =>
   orm
     .update(messages)
@@ -148,7 +91,7 @@ const markSubmitted = statement(orm =>
       roomId: sql`${param('roomId')}`,
       updatedAt: sql`${param('now')}`,
     })
-    .where(eq(messages.seq, param('seq'))),
+    .where(isMessage),
 )
 const setStatus = statement(orm =>
   orm
@@ -158,7 +101,7 @@ const setStatus = statement(orm =>
       reason: REASON_OR_CAPTIONS,
       updatedAt: sql`${param('now')}`,
     })
-    .where(eq(messages.seq, param('seq'))),
+    .where(isMessage),
 )
 const markWaiting = statement(orm =>
   orm
@@ -170,7 +113,7 @@ const markWaiting = statement(orm =>
       refusedSince: sql`${param('refusedSince')}`,
       updatedAt: sql`${param('now')}`,
     })
-    .where(eq(messages.seq, param('seq'))),
+    .where(isMessage),
 )
 // A message that the bridge hasn't spoken of yet may still fail, whatever came after it was read:
 // only the message of the receipt itself is known to have arrived. The statuses are spelled out, as
@@ -185,219 +128,170 @@ const markRead = statement(orm =>
     )
     .returning({ seq: messages.seq, identityId: messages.identityId }),
 )
-const botOfRoom = statement(orm =>
+// Few webhooks ask for statuses, and few read the feed; for all others nothing more is read or
+// written. One that is switched off asks as well: events from meanwhile are replayed to it.
+const anyAsking = statement(orm =>
   orm
-    .select({ bridgeBot: chats.bridgeBot })
-    .from(chats)
-    .where(eq(chats.roomId, param('roomId')))
-    .limit(ONE),
+    .select({ id: identities.id })
+    .from(identities)
+    .where(
+      sql`${identities.id} = ${param('identityId')} and (${identities.feedReadAt} > ${param('since')}
+        or exists (select 1 from webhooks where identity_id = ${identities.id}
+          and (events like '%"message.status"%' or events = '["*"]')))`,
+    ),
 )
-
-const keepUnmatched = statement(orm =>
-  orm
-    .insert(unmatchedStatuses)
-    .values({
-      eventId: param('eventId'),
-      sender: param('sender'),
-      status: param('status'),
-      reason: param('reason'),
-      receivedAt: param('now'),
-    })
-    .onConflictDoNothing(),
-)
-const unmatchedOf = statement(orm =>
-  orm
-    .select()
-    .from(unmatchedStatuses)
-    .where(eq(unmatchedStatuses.eventId, param('eventId'))),
-)
-const dropUnmatched = statement(orm =>
-  orm.delete(unmatchedStatuses).where(eq(unmatchedStatuses.eventId, param('eventId'))),
-)
+const shown = statement(orm => withDevice(orm).where(eq(messages.seq, numberParam('seq'))))
 
 export function createStatusWriter(
   observer?: Pick<Observer, 'messageSettled'>,
   backlog?: Pick<Backlog, 'leave' | 'requeue'>,
 ): StatusWriter {
   /** The message had been handed over, and now something is known of it. */
-  function noteOutcome(
-    tx: Tx,
-    { id, deviceRowId, createdAt }: Pick<Message, 'id' | 'deviceRowId' | 'createdAt'>,
-    status: MessageStatus,
-    now: number,
-  ): void {
+  function observe(tx: Tx, message: Settled, status: MessageStatus, now: number): void {
     if (!observer) return
+    const { id, deviceRowId, createdAt } = message
     const outcome = { messageId: id, deviceRowId, status, ageMs: now - createdAt }
     tx.afterCommit(() => observer.messageSettled(outcome))
   }
 
-  function noteLeft(tx: Tx, { identityId }: Waiting): void {
+  function leave(tx: Tx, { identityId }: Waiting): void {
     tx.afterCommit(() => backlog?.leave(identityId, 1))
   }
 
-  async function apply(
-    tx: Tx,
-    message: Target,
-    { status, reason }: Pick<StatusReport, 'status' | 'reason'>,
-    now: number,
-  ): Promise<void> {
+  async function apply(tx: Tx, message: Reported, word: StatusWord, now: number): Promise<void> {
+    const { status, reason } = word
     if (status === 'queued') {
-      // A message that has arrived, or that failed for good, isn't sent again whatever a late report says.
+      // A message that has arrived, or failed for good, isn't sent again by a late report.
       if (message.status !== 'submitted' && message.status !== 'sent') return
-      const waits = await requeue(tx, message, reason, now)
+      const waits = await sendAgain(tx, message, reason, now)
       if (waits) tx.afterCommit(() => backlog?.requeue(message.identityId))
-      return tellOf(tx, message, waits ? 'queued' : 'failed', now)
+      return
     }
-    // The word that had been missing is no new rung.
+    // A report that comes after the time-out takes that back as the reason.
     if (message.status === 'sent' && status === 'sent' && message.reason !== reason)
       return tx.run(setStatus, { seq: message.seq, status, reason, now })
     if (!advances(message.status, status)) return
-    if (message.status === 'submitted') noteOutcome(tx, message, status, now)
-    await enter(tx, message, status, reason, now)
+    if (message.status === 'submitted') observe(tx, message, status, now)
+    await change(tx, message, status, reason, now)
   }
 
-  /** The caption that went behind a message. */
   async function captionSent(
     tx: Tx,
     message: Message,
-    { roomId, bridgeBot, caption }: { roomId: string; bridgeBot: string | null; caption: SentCaption },
+    caption: SentCaption,
+    { roomId, bridgeBot }: HandedOverAt,
     now: number,
   ): Promise<void> {
     const added = await addCaption(tx, message, roomId, caption, now)
     if (!added) return
-    if ('failed' in caption) return tellOf(tx, added, 'failed', now)
-    const said = await takeStatus(tx, caption.eventId, bridgeBot)
-    if (said) await apply(tx, { ...added, place: message.seq, bridgeBot, ownGhost: null }, said, now)
+    if ('failed' in caption) return announce(tx, added, 'failed', now)
+    const word = await takeUnmatched(tx, caption.eventId, bridgeBot)
+    if (word) await apply(tx, { ...added, place: message.seq, bridgeBot, ownGhost: null }, word, now)
   }
 
   return {
-    async submitted(tx, message, { eventId, roomId, bridgeBot, caption }, now) {
-      const said = await takeStatus(tx, eventId, bridgeBot)
-      if (said?.status === 'queued') {
-        const waits = await requeue(tx, message, said.reason, now)
-        if (!waits) noteLeft(tx, message)
-        await tellOf(tx, message, waits ? 'queued' : 'failed', now)
+    async submitted(tx, message, at, now) {
+      const { eventId, roomId, bridgeBot, caption } = at
+      const word = await takeUnmatched(tx, eventId, bridgeBot)
+      if (word?.status === 'queued') {
+        if (!(await sendAgain(tx, message, word.reason, now))) leave(tx, message)
       } else {
-        const { status, reason } = said ?? { status: 'submitted' as const, reason: null }
+        const { status, reason } = word ?? { status: 'submitted' as const, reason: null }
         await tx.run(markSubmitted, { seq: message.seq, status, reason, eventId, roomId, now })
-        noteLeft(tx, message)
-        if (said) {
-          noteOutcome(tx, message, status, now)
-          await tellOf(tx, message, status, now)
+        leave(tx, message)
+        if (word) {
+          observe(tx, message, status, now)
+          await announce(tx, message, status, now)
         }
       }
-      if (caption) await captionSent(tx, message, { roomId, bridgeBot, caption }, now)
+      if (caption) await captionSent(tx, message, caption, at, now)
     },
 
     ended(tx, message, status, reason, now) {
-      noteLeft(tx, message)
-      return enter(tx, message, status, reason, now)
+      leave(tx, message)
+      return change(tx, message, status, reason, now)
     },
 
     waits: (tx, seq, reason, refusedSince, now) => tx.run(markWaiting, { seq, reason, refusedSince, now }),
 
     async report(tx, report, now) {
-      const message = await tx.get(byEvent, { eventId: report.eventId })
-      if (!message) await keepStatus(tx, report, now)
+      const message = await messageOfEvent(tx, report.eventId)
+      if (!message) await keepUnmatched(tx, report, now)
       else if (report.sender === message.bridgeBot) await apply(tx, message, report, now)
     },
 
-    async read(tx, { roomId, eventId, userId }, now) {
-      const message = await tx.get(byEvent, { eventId })
-      if (!message) {
-        const isBot = (await tx.get(botOfRoom, { roomId }))?.bridgeBot === userId
-        const said = isBot
-          ? { sender: userId, status: 'sent' as const }
-          : { sender: '', status: 'read' as const }
-        return keepStatus(tx, { eventId, ...said, reason: null }, now)
-      }
+    async read(tx, receipt, now) {
+      const { roomId, userId } = receipt
+      const message = await messageOfEvent(tx, receipt.eventId)
+      if (!message) return keepUnmatchedRead(tx, receipt, now)
       if (message.roomId !== roomId || (await isOwn(tx, message, userId))) return
       // A bridge with `delivery_receipts` marks so what it has handed over to the network.
       if (userId === message.bridgeBot) return apply(tx, message, { status: 'sent', reason: null }, now)
-      if (message.status === 'submitted') noteOutcome(tx, message, 'read', now)
+      if (message.status === 'submitted') observe(tx, message, 'read', now)
       const { seq, place } = message
-      // A message accepted before a caption went stands before its row, and is behind it in the chat.
+      // A message accepted before a caption went is before its row, and behind it in the chat.
       if (place < seq && advances(message.status, 'read'))
         await tx.run(setStatus, { seq, status: 'read', reason: null, now })
       for (const read of await tx.all(markRead, { roomId, place, seq, reason: null, now }))
-        await tellStatus(tx, read, now)
+        await writeStatusEvent(tx, read, now)
     },
 
     stayedSilent(tx, message, now) {
-      noteOutcome(tx, message, 'sent', now)
-      return enter(tx, message, 'sent', STATUS_TIMEOUT, now)
+      observe(tx, message, 'sent', now)
+      return change(tx, message, 'sent', STATUS_TIMEOUT, now)
     },
   }
 }
 
-async function enter(
+async function change(
   tx: Tx,
-  message: Pick<Message, 'seq' | 'identityId'>,
+  message: Waiting,
   status: MessageStatus,
   reason: string | null,
   now: number,
 ): Promise<void> {
   await tx.run(setStatus, { seq: message.seq, status, reason, now })
-  await tellOf(tx, message, status, now)
-}
-
-/** That its caption failed is told of the message. */
-async function tellOf(
-  tx: Tx,
-  message: Pick<Message, 'seq' | 'identityId'>,
-  status: MessageStatus,
-  now: number,
-): Promise<void> {
-  const captioned = status === 'failed' ? await passFailureOn(tx, message.seq) : null
-  await tellStatus(tx, captioned ?? message, now)
-}
-
-/** Queues the message again, or fails it when it was sent often enough. @returns whether it waits */
-async function requeue(tx: Tx, message: Resent, reason: string | null, now: number): Promise<boolean> {
-  const waits = await resend(tx, message, reason, now)
-  if (!waits) await tx.run(setStatus, { seq: message.seq, status: 'failed', reason, now })
-  return waits
-}
-
-/** True when the account itself has read it, by whichever of its Matrix users. */
-async function isOwn(tx: Tx, { deviceRowId, ownGhost }: Target, userId: string): Promise<boolean> {
-  return userId === ownGhost || (await tx.get(ownByNumber, { deviceRowId, userId })) !== undefined
-}
-
-function keepStatus(tx: Tx, early: Omit<UnmatchedStatus, 'receivedAt'>, now: number): Promise<void> {
-  return tx.run(keepUnmatched, { ...early, now })
+  await announce(tx, message, status, now)
 }
 
 /**
- * Takes the reports of an event that is known now. Only the bot's count, and receipts, whose rows
- * have no sender.
- * @returns the report that counts, null when there is none
+ * Queues the message again, or fails it when it was sent often enough.
+ * @returns true when it waits
  */
-async function takeStatus(
+async function sendAgain(
   tx: Tx,
-  eventId: string,
-  bridgeBot: string | null,
-): Promise<Pick<UnmatchedStatus, 'status' | 'reason'> | null> {
-  const early = await tx.all(unmatchedOf, { eventId })
-  if (early.length === 0) return null
-  await tx.run(dropUnmatched, { eventId })
-  return early
-    .filter(({ sender }) => sender === '' || sender === bridgeBot)
-    .sort((one, other) => placeOf(one.status) - placeOf(other.status))
-    .reduce<Pick<UnmatchedStatus, 'status' | 'reason'> | null>(
-      (latest, next) =>
-        latest && latest.status !== 'queued' && !advances(latest.status, next.status) ? latest : next,
-      null,
-    )
+  message: Resent & Waiting,
+  reason: string | null,
+  now: number,
+): Promise<boolean> {
+  const waits = await resend(tx, message, reason, now)
+  if (!waits) await tx.run(setStatus, { seq: message.seq, status: 'failed', reason, now })
+  await announce(tx, message, waits ? 'queued' : 'failed', now)
+  return waits
 }
 
-function placeOf(status: MessageStatus): number {
-  return MESSAGE_STATUSES.indexOf(status)
+/** Clients see a caption's failure as its message's. */
+async function announce(tx: Tx, message: Waiting, status: MessageStatus, now: number): Promise<void> {
+  const captioned = status === 'failed' ? await passFailureOn(tx, message.seq) : null
+  await writeStatusEvent(tx, captioned ?? message, now)
 }
 
-/** A status only goes up the ladder; a failure ends it, unless the message has arrived. */
-function advances(from: MessageStatus, to: MessageStatus): boolean {
-  if (from === 'failed' || from === 'cancelled') return false
-  if (to === 'failed') return from !== 'delivered' && from !== 'read'
-  return placeOf(to) > placeOf(from)
+/** Writes the event of a message's status, after the change. */
+async function writeStatusEvent(tx: Tx, { seq, identityId }: Waiting, now: number): Promise<void> {
+  if (!(await tx.get(anyAsking, { identityId, since: now - FEED_REMEMBERED_MS }))) return
+  const found = await tx.get(shown, { seq })
+  // To clients a caption is no message of its own.
+  if (found === undefined || found.message.captionOf !== null) return
+  const { lane, roomId, deviceRowId } = found.message
+  const event = {
+    identityId,
+    eventId: timeOrderedId('evt_'),
+    lane: `status/${lane}`,
+    roomId: roomId ?? '',
+    deviceRowId,
+    senderUserId: '',
+    mediaId: null,
+    payload: { event: 'message.status' as const, timestamp: rfc3339(now), ...messageView(found, now) },
+  }
+  await writeEvent(tx, event, now)
 }

@@ -5,8 +5,8 @@ import { messages, outboxDevices, outboxLanes } from '../../../src/db/schema/ind
 import { GatewayError } from '../../../src/domain/errors.ts'
 import type { MatrixSession } from '../../../src/domain/ports.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
+import type { Pace } from '../../../src/modules/sending/limits.ts'
 import { createOutbox } from '../../../src/modules/sending/outbox.ts'
-import type { Pace } from '../../../src/modules/sending/pace.ts'
 import type { OutboxQueue } from '../../../src/modules/sending/queue-repository.ts'
 import { createStatusWriter } from '../../../src/modules/sending/status-repository.ts'
 import { collectedLog } from '../../support/collected-log.ts'
@@ -18,13 +18,13 @@ import { type TempDb, tempDb } from '../../support/temp-db.ts'
 let db: TempDb
 let clock: ManualClock
 let store: MessageStore
-/** What reached Matrix: text and transaction id. */
+/** Texts that reached Matrix, with their transaction ids. */
 let sent: { text: string; txnId: string; at: number; quotes?: string }[]
 let failWith: (text: string) => Error | undefined
 let pace: Pace
 let stop: () => Promise<void>
 let deliveries: number
-/** What the bridge says when it is asked about the device. */
+/** Called when the bridge is asked about the device. */
 let reconcile: () => void
 
 beforeEach(() => {

@@ -1,6 +1,6 @@
 /** The pace of a device: a burst, then one message an interval. */
 import { expect, test } from 'bun:test'
-import { afterSending, type Pace } from '../../../src/modules/sending/pace.ts'
+import { afterSending, type Pace } from '../../../src/modules/sending/limits.ts'
 
 const PACE: Pace = { intervalMs: 1_000, jitter: 0, burst: 3 }
 

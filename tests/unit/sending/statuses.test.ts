@@ -1,4 +1,7 @@
-/** What becomes of our own messages: reports of the bridge and receipts, from the inbox to the ladder and to the webhooks that ask. */
+/**
+ * Statuses of our own messages: reports of the bridge and receipts, in their order, up to the
+ * webhooks that ask.
+ */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { eq } from 'drizzle-orm'
 import {

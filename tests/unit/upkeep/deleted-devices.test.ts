@@ -11,7 +11,7 @@ import {
   createDeviceRepository,
   type DeviceRepository,
 } from '../../../src/modules/devices/device-repository.ts'
-import { type Backlog, createBacklog } from '../../../src/modules/sending/backlog.ts'
+import { type Backlog, createBacklog } from '../../../src/modules/sending/limits.ts'
 import { createOutbox } from '../../../src/modules/sending/outbox.ts'
 import type { Messages, SendRequest } from '../../../src/modules/sending/sending.ts'
 import { createVoiding } from '../../../src/modules/upkeep/deleted-devices.ts'

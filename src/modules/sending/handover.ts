@@ -1,0 +1,141 @@
+/**
+ * Hands messages over to their room in the form its network takes: one event, several texts
+ * together, or two events where a caption must go behind its file.
+ */
+import type { Message } from '../../db/schema/index.ts'
+import { GatewayError, isPassing, messageOf } from '../../domain/errors.ts'
+import type { MatrixSession } from '../../domain/ports.ts'
+import type { RoomFeatures } from '../../domain/room-features.ts'
+import type { ChatRooms } from '../chats/chat-rooms.ts'
+import type { MediaFiles } from '../media/media.ts'
+import { messageContent, planFile, textRefusal, UNSUPPORTED } from './content.ts'
+import { captionId, type SentCaption } from './message-repository.ts'
+import type { OutboxQueue } from './queue-repository.ts'
+
+export interface HandedOver {
+  eventId: string
+  /** Events of the messages behind it that went with it, in their order. */
+  alsoSent: readonly string[]
+  /** Null where it isn't known. */
+  bridgeBot: string | null
+  /** Where it went by itself. */
+  caption?: SentCaption
+}
+
+/** Texts sent together, besides the first: well below what a request may hold, as JSON too. */
+const MAX_CHARACTERS_TOGETHER = 100_000
+
+/**
+ * @throws GatewayError conflict in an encrypted chat, unprocessable when the chat's network won't
+ * have it, and as sessions do
+ */
+export type Handover = (
+  roomId: string,
+  session: MatrixSession,
+  message: Message,
+  along: readonly Message[],
+) => Promise<HandedOver>
+
+export function createHandover(options: {
+  queue: Pick<OutboxQueue, 'isCaptionSent'>
+  chatRooms: Pick<ChatRooms, 'ensureEntered'>
+  media: Pick<MediaFiles, 'upload'>
+}): Handover {
+  const { queue, chatRooms, media } = options
+
+  const handOver: Handover = async (roomId, session, message, along) => {
+    const chat = await chatRooms.ensureEntered(message.identityId, roomId)
+    if (chat.encrypted) {
+      throw new GatewayError(
+        'conflict',
+        'room_encrypted: the chat is end-to-end encrypted, so nothing is sent in clear',
+      )
+    }
+    const { bridgeBot, takes } = chat
+    const { content, captionApart } = await contentFor(message, takes)
+    const others = session.sendTogether && message.mediaId === null ? textsThatFit(along, takes) : []
+    if (session.sendTogether && others.length > 0) {
+      const txnId = transactionId(message)
+      const [eventId, ...alsoSent] = await session.sendTogether(roomId, 'm.room.message', [
+        { content, txnId },
+        ...others,
+      ])
+      return { eventId, alsoSent, bridgeBot }
+    }
+    const isRepeat = message.attempts > 1
+    const eventId = await session.send(roomId, 'm.room.message', content, transactionId(message), isRepeat)
+    const caption =
+      captionApart === null ? undefined : await sendCaption(roomId, session, message, captionApart)
+    return { eventId, alsoSent: [], bridgeBot, ...(caption && { caption }) }
+  }
+
+  function textsThatFit(messages: readonly Message[], takes: RoomFeatures | null) {
+    let characters = 0
+    const fit = takeWhile(messages, ({ text }) => {
+      characters += text?.length ?? 0
+      return characters <= MAX_CHARACTERS_TOGETHER && textRefusal(text ?? '', takes) === null
+    })
+    return fit.map(message => ({
+      content: messageContent(message, undefined),
+      txnId: transactionId(message),
+    }))
+  }
+
+  /**
+   * Sends the caption as a message of its own behind its file. A crash before both are noted
+   * repeats both, as the same events.
+   * @throws GatewayError when it can be sent later: then the file is tried again, too, which is the
+   * same event
+   */
+  async function sendCaption(
+    roomId: string,
+    session: MatrixSession,
+    message: Message,
+    text: string,
+  ): Promise<SentCaption | undefined> {
+    // A file that the network didn't take is sent again, as a new event; its caption was not
+    // refused.
+    if (message.resends > 0 && (await queue.isCaptionSent(message.id))) return undefined
+    const content = { msgtype: 'm.text', body: text }
+    try {
+      const txnId = captionId(message.id)
+      return { eventId: await session.send(roomId, 'm.room.message', content, txnId, message.attempts > 1) }
+    } catch (error) {
+      if (!(error instanceof GatewayError) || isPassing(error)) throw error
+      return { failed: messageOf(error) }
+    }
+  }
+
+  /** @throws GatewayError unprocessable, with the limit, when the chat's network won't have it */
+  async function contentFor(
+    message: Message,
+    takes: RoomFeatures | null,
+  ): Promise<{ content: Record<string, unknown>; captionApart: string | null }> {
+    const { mediaId, text } = message
+    if (mediaId === null) {
+      const refused = textRefusal(text ?? '', takes)
+      if (refused !== null) throw new GatewayError('unprocessable', `${UNSUPPORTED}${refused}`)
+      return { content: messageContent(message, undefined), captionApart: null }
+    }
+    const { file, mxcUri } = await media.upload(mediaId)
+    const plan = planFile(file, text, takes)
+    if ('refused' in plan) throw new GatewayError('unprocessable', plan.refused)
+    const content = messageContent(message, { media: file, mxcUri, plan })
+    return { content, captionApart: plan.isCaptionApart ? text : null }
+  }
+
+  return handOver
+}
+
+/**
+ * The same for each repeat of a try, so that the homeserver answers the same event; another when it
+ * is sent again.
+ */
+function transactionId({ id, resends }: Message): string {
+  return resends === 0 ? id : `${id}.${resends}`
+}
+
+export function takeWhile<T>(items: readonly T[], isTaken: (item: T) => boolean): readonly T[] {
+  const end = items.findIndex(item => !isTaken(item))
+  return end === -1 ? items : items.slice(0, end)
+}
