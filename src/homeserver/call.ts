@@ -1,6 +1,6 @@
 /** One authenticated request: who asks, as which user, and for what. */
 import { bearerToken } from '../lib/bearer-token.ts'
-import type { Appservice } from './appservices.ts'
+import type { Appservice } from './appservices/appservices.ts'
 import type { Core, Session } from './core.ts'
 import { forbidden, invalidParam, MatrixError } from './errors.ts'
 import { tokenHash } from './identifiers.ts'

@@ -2,32 +2,34 @@
  * A small Matrix homeserver without federation: the client-server API for users of its appservices,
  * and pushing of events to these. It knows nothing of the program around it.
  *
- *     request ─▶ routes ─▶ call (who asks?) ─▶ endpoints ──────────────┐ read
- *                                                 │ write              ▼
- *                                      core.commit(tx ─▶ auth-rules)  store, rooms, room-history
- *                                                 │ once it is on disk
- *                                                 ▼
- *     long poll (endpoints/sync) ◀── wakes ─── stream ─── wakes ──▶ pusher ─▶ appservice
+ *     request ─▶ endpoints (all routes) ─▶ call (who asks?) ─▶ one endpoint ──┐ read
+ *                                                                  │ write    ▼
+ *                                             core.commit(tx ─▶ rooms) ──▶ rooms, store
+ *                                                                  │ once it is on disk
+ *                                                                  ▼
+ *     long poll (sync) ◀── wakes ── stream ── wakes ──▶ appservices/pusher ─▶ appservice
  *
- * A write is synchronous work in the program's shared transaction (`tx`); only it appends events.
- * `store` has the SQL, one file for each group of tables. `rooms` keeps rooms in use in memory.
- * Whatever may be large is read in pages and answered in pieces; `limits` bounds the rest.
+ * A write is synchronous work in the program's shared transaction; only its `tx` appends events.
+ * `rooms`: rooms in use in memory, what their state allows, their history. `appservices`: who they
+ * are, whom they speak for, and pushing to them. `sync`: the long poll and what it tells. `store`:
+ * the SQL, one file for each group of tables. Whatever may be large is read in pages and answered
+ * in pieces; `limits` bounds the rest.
  */
 
 import { isOutOfSpace } from '../lib/out-of-space.ts'
 import { MalformedPath } from '../lib/path-router.ts'
-import type { AppserviceRegistration } from './appservices.ts'
+import type { AppserviceRegistration } from './appservices/appservices.ts'
+import { assertMaySpeak } from './appservices/puppets.ts'
+import { Pusher } from './appservices/pusher.ts'
 import { type Answer, accessToken, authenticate, isKnownToken } from './call.ts'
 import { Core, type CoreOptions } from './core.ts'
+import { createRouter } from './endpoints/index.ts'
 import { pathOfUri } from './endpoints/media.ts'
 import { invalidParam, MatrixError, notFound, unrecognized } from './errors.ts'
 import { randomId, tokenHash } from './identifiers.ts'
-import { assertMaySpeak } from './puppets.ts'
-import { Pusher } from './pusher.ts'
 import { forgetEvents, forgetMedia } from './retention.ts'
-import { createRouter } from './routes.ts'
 
-export type { AppserviceRegistration } from './appservices.ts'
+export type { AppserviceRegistration } from './appservices/appservices.ts'
 
 export type Homeserver = ReturnType<typeof createHomeserver>
 

@@ -1,16 +1,15 @@
 /** One write. Only this file appends events to rooms. */
 
 import type { Clock } from '../lib/clock.ts'
-import type { Appservices } from './appservices.ts'
-import type { AuthState } from './auth-rules.ts'
-import { refusal } from './auth-rules.ts'
+import type { Appservices } from './appservices/appservices.ts'
 import { forbidden, notFound, tooLarge } from './errors.ts'
-import type { EventRow, Membership } from './events.ts'
 import { eventIdAt } from './identifiers.ts'
 import { isObject, type JsonObject, parseStored } from './json.ts'
 import { MAX_EVENT_BYTES, MAX_ID_BYTES, MAX_MEMBERS } from './limits.ts'
-import { isPresent, mergeInterest, type RoomState } from './room-state.ts'
-import type { Rooms, Taken } from './rooms.ts'
+import { refusal } from './rooms/auth-rules.ts'
+import type { EventRow, Membership } from './rooms/events.ts'
+import { isPresent, mergeInterest, type RoomState } from './rooms/room-state.ts'
+import type { Rooms, Taken } from './rooms/rooms.ts'
 import type { EventStore } from './store/events.ts'
 import type { UserStore } from './store/users.ts'
 import type { Stream } from './stream.ts'
@@ -78,7 +77,7 @@ export class Tx {
 
   /** Appends if the auth rules allow it, else throws M_FORBIDDEN. */
   appendAllowed(room: RoomState, draft: Draft): string {
-    const reason = refusal(room as AuthState, {
+    const reason = refusal(room, {
       type: draft.type,
       stateKey: draft.stateKey ?? null,
       sender: draft.sender,

@@ -1,11 +1,12 @@
 /** Account data, tags, filters and push rules: data that a user's clients keep on the server. */
+
+import { DIRECT_TYPE, putDirect, sharesType, shownDirect } from '../appservices/direct-rooms.ts'
 import { readObject, validate } from '../body.ts'
 import { type Call, ownUserId, param } from '../call.ts'
-import { DIRECT_TYPE, putDirect, sharesType, shownDirect } from '../direct-rooms.ts'
 import { badJson, forbidden, notFound, tooLarge } from '../errors.ts'
-import { filterSchema } from '../filter.ts'
 import { isObject, type JsonObject, parseStored } from '../json.ts'
 import { assertId, MAX_EVENT_BYTES } from '../limits.ts'
+import { filterSchema } from '../sync/filter.ts'
 import { PUSH_RULES, PUSH_RULES_TYPE } from './push-rules.ts'
 
 /** Types kept by other endpoints. */

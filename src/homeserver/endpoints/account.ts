@@ -1,6 +1,6 @@
 /** Versions, capabilities, registration, login and whoami. */
 import { z } from 'zod'
-import type { Appservice } from '../appservices.ts'
+import type { Appservice } from '../appservices/appservices.ts'
 import { readBody } from '../body.ts'
 import { accessToken, type Call } from '../call.ts'
 import type { Core } from '../core.ts'

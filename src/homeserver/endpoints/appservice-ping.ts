@@ -1,6 +1,6 @@
 /** @see Matrix v1.12, POST /_matrix/client/v1/appservice/{appserviceId}/ping */
 import { z } from 'zod'
-import { type Appservice, askAppservice, isReachable } from '../appservices.ts'
+import { type Appservice, askAppservice, isReachable } from '../appservices/appservices.ts'
 import { readBody } from '../body.ts'
 import { type Call, param } from '../call.ts'
 import type { Core } from '../core.ts'

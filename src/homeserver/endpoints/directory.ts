@@ -7,7 +7,7 @@ import { forbidden, invalidParam, MatrixError, notFound } from '../errors.ts'
 import { serverOf } from '../identifiers.ts'
 import type { JsonObject } from '../json.ts'
 import { MAX_ALIASES_OF_ROOM } from '../limits.ts'
-import type { RoomState } from '../room-state.ts'
+import type { RoomState } from '../rooms/room-state.ts'
 
 /** Checks the alias, and that no other appservice claims it. */
 export function newAlias(core: Core, requester: Requester, alias: string): string {

@@ -2,13 +2,13 @@
 
 import { type Pieces, separated, streamed } from '../../lib/json-answer.ts'
 import { TurnBudget } from '../../lib/turn-budget.ts'
+import { speaksIn } from '../appservices/puppets.ts'
 import { type Call, intQuery, param } from '../call.ts'
 import { forbidden } from '../errors.ts'
-import { type EventRow, strippedEventText } from '../events.ts'
 import { type Json, type JsonObject, parseStored } from '../json.ts'
-import { speaksIn } from '../puppets.ts'
-import { stateOf } from '../room-history.ts'
-import type { RoomState } from '../room-state.ts'
+import { type EventRow, strippedEventText } from '../rooms/events.ts'
+import { stateOf } from '../rooms/room-history.ts'
+import type { RoomState } from '../rooms/room-state.ts'
 
 const ROOMS_OF_PAGE = 50
 /** Most rooms shown of one space; they are sorted in one turn of the event loop. */

@@ -7,13 +7,13 @@ import { type Call, intQuery, param } from '../call.ts'
 import { parseJson } from '../canonical-json.ts'
 import type { Core } from '../core.ts'
 import { invalidParam } from '../errors.ts'
-import type { EventRow } from '../events.ts'
-import { type RoomEventFilter, roomEventFilterSchema } from '../filter.ts'
 import { isObject, parseStored } from '../json.ts'
-import { type RoomView, stateOf, viewRoom, visibleEvent } from '../room-history.ts'
-import { showEvent, showEvents } from '../shown-events.ts'
+import type { EventRow } from '../rooms/events.ts'
+import { type RoomView, stateOf, viewRoom, visibleEvent } from '../rooms/room-history.ts'
+import { showEvent, showEvents } from '../rooms/shown-events.ts'
+import { type Page, positionQuery, positionToken, readPage, timelinePage } from '../rooms/timeline.ts'
 import type { RelationRow } from '../store/events.ts'
-import { type Page, positionQuery, positionToken, readPage, timelinePage } from '../timeline.ts'
+import { type RoomEventFilter, roomEventFilterSchema } from '../sync/filter.ts'
 
 const MAX_LIMIT = 1000
 

@@ -7,9 +7,9 @@ import type { Call } from '../call.ts'
 import type { Core } from '../core.ts'
 import { invalidParam, MatrixError, tooLarge } from '../errors.ts'
 import { isObject, type Json, type JsonObject, parseStored } from '../json.ts'
-import { changedUsers } from '../key-changes.ts'
 import { assertCount, MAX_EVENT_BYTES, MAX_ONE_TIME_KEYS, MAX_WRITES_OF_CALL } from '../limits.ts'
-import { positionQuery } from '../timeline.ts'
+import { positionQuery } from '../rooms/timeline.ts'
+import { changedUsers } from '../sync/key-changes.ts'
 
 function ownDevice({ requester }: Call): string {
   if (requester.deviceId === undefined) throw invalidParam('Keys belong to a device; name one with device_id')

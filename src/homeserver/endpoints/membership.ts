@@ -2,18 +2,18 @@
 import { z } from 'zod'
 import { enclosed, type Pieces, streamed } from '../../lib/json-answer.ts'
 import { TurnBudget } from '../../lib/turn-budget.ts'
-import { askAppservice, isReachable } from '../appservices.ts'
+import { askAppservice, isReachable } from '../appservices/appservices.ts'
+import { speaksInStored } from '../appservices/puppets.ts'
 import { readBody } from '../body.ts'
 import { type Call, param } from '../call.ts'
 import type { Core } from '../core.ts'
 import { forbidden, invalidParam, MatrixError, notFound } from '../errors.ts'
-import type { Membership } from '../events.ts'
 import { assertUserId, serverOf } from '../identifiers.ts'
 import type { JsonObject } from '../json.ts'
-import { joinedRoomPages } from '../key-changes.ts'
 import { profileContent } from '../profiles.ts'
-import { speaksInStored } from '../puppets.ts'
-import { isPresent } from '../room-state.ts'
+import type { Membership } from '../rooms/events.ts'
+import { isPresent } from '../rooms/room-state.ts'
+import { joinedRoomPages } from '../sync/key-changes.ts'
 
 const QUERY_TIMEOUT_MS = 10_000
 const INTRODUCED_AT_ONCE = 10

@@ -7,10 +7,10 @@ import { type Call, ownUserId, param } from '../call.ts'
 import type { Core } from '../core.ts'
 import { notFound } from '../errors.ts'
 import type { JsonObject } from '../json.ts'
-import { shareRoom } from '../key-changes.ts'
 import { MAX_ID_BYTES } from '../limits.ts'
 import { profileContent } from '../profiles.ts'
 import type { Profile, UserRow } from '../store/users.ts'
+import { shareRoom } from '../sync/key-changes.ts'
 
 function existing(call: Call): Profile {
   const profile = call.core.users.profile(param(call, 'userId'))

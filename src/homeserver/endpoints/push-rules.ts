@@ -3,9 +3,9 @@
  * @see https://spec.matrix.org/v1.5/client-server-api/#push-rules-api
  */
 import { z } from 'zod'
+import { sharesType } from '../appservices/direct-rooms.ts'
 import { readBody, readObject } from '../body.ts'
 import { type Call, param } from '../call.ts'
-import { sharesType } from '../direct-rooms.ts'
 import { badJson, notFound, tooLarge } from '../errors.ts'
 import { isObject, type Json, type JsonObject, parseStored } from '../json.ts'
 import { MAX_EVENT_BYTES } from '../limits.ts'

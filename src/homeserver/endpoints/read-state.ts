@@ -4,10 +4,10 @@ import { enclosed, jsonText, type Pieces, streamed } from '../../lib/json-answer
 import { TurnBudget } from '../../lib/turn-budget.ts'
 import { type Call, param } from '../call.ts'
 import { notFound } from '../errors.ts'
-import { clientEventText, type EventRow } from '../events.ts'
 import { parseStored } from '../json.ts'
-import { type RoomView, stateOf, viewRoom } from '../room-history.ts'
-import { showEvent } from '../shown-events.ts'
+import { clientEventText, type EventRow } from '../rooms/events.ts'
+import { type RoomView, stateOf, viewRoom } from '../rooms/room-history.ts'
+import { showEvent } from '../rooms/shown-events.ts'
 
 /** Answers with `show` of each state event the user may read, omitting undefined results. */
 async function answerOf(

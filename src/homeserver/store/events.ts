@@ -1,7 +1,7 @@
 /** hs_events and hs_room_state: the history and the current state. */
 import type { Database } from 'bun:sqlite'
 import { statementsOf } from '../../lib/statements.ts'
-import type { EventRow, Membership } from '../events.ts'
+import type { EventRow, Membership } from '../rooms/events.ts'
 
 const COLUMNS = `e.stream_id, e.event_id, e.room, r.room_id, e.type, e.state_key, e.sender, e.origin_server_ts, e.content,
   e.replaces, e.redacted_by, e.redacts, e.txn_scope, e.txn_id`

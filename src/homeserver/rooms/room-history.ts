@@ -1,13 +1,13 @@
 /** Past events of a room that a user may see, and the state at that time. */
-import { pagesOf } from '../lib/pages.ts'
-import type { TurnBudget } from '../lib/turn-budget.ts'
-import type { Call } from './call.ts'
-import type { Core } from './core.ts'
-import { forbidden, notFound } from './errors.ts'
+import { pagesOf } from '../../lib/pages.ts'
+import type { TurnBudget } from '../../lib/turn-budget.ts'
+import type { Call } from '../call.ts'
+import type { Core } from '../core.ts'
+import { forbidden, notFound } from '../errors.ts'
+import { parseStored } from '../json.ts'
+import type { StateKey } from '../store/events.ts'
 import { type EventRow, type Membership, strippedEventText } from './events.ts'
-import { parseStored } from './json.ts'
 import type { RoomState } from './room-state.ts'
-import type { StateKey } from './store/events.ts'
 
 const NOW = Number.MAX_SAFE_INTEGER
 

@@ -5,9 +5,9 @@ import { validate } from '../body.ts'
 import { type Call, intQuery } from '../call.ts'
 import { parseJson } from '../canonical-json.ts'
 import { invalidParam, MatrixError } from '../errors.ts'
-import { type Filter, filterSchema } from '../filter.ts'
-import { SyncAnswer } from '../sync-response.ts'
-import { parseToken } from '../timeline.ts'
+import { parseToken } from '../rooms/timeline.ts'
+import { type Filter, filterSchema } from './filter.ts'
+import { SyncAnswer } from './sync-response.ts'
 
 const MAX_TIMEOUT_MS = 10 * 60_000
 

@@ -1,5 +1,5 @@
 /** How events are stored, redacted and shown to clients. */
-import type { Json, JsonObject } from './json.ts'
+import type { Json, JsonObject } from '../json.ts'
 
 export type Membership = 'invite' | 'join' | 'leave' | 'ban' | 'knock'
 

@@ -1,8 +1,8 @@
 /** Finds users whose encryption keys changed, among those sharing a room with a user. */
-import { pagesOf } from '../lib/pages.ts'
-import type { TurnBudget } from '../lib/turn-budget.ts'
-import type { Core } from './core.ts'
-import type { KeyChangeRow } from './store/keys.ts'
+import { pagesOf } from '../../lib/pages.ts'
+import type { TurnBudget } from '../../lib/turn-budget.ts'
+import type { Core } from '../core.ts'
+import type { KeyChangeRow } from '../store/keys.ts'
 
 const PAGE = 200
 

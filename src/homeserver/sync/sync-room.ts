@@ -1,17 +1,17 @@
 /** One room's part of a sync's answer, and what all parts share. */
 
-import { enclosed, type Pieces, separated } from '../lib/json-answer.ts'
-import { pagesOf } from '../lib/pages.ts'
-import type { TurnBudget } from '../lib/turn-budget.ts'
-import type { Requester } from './call.ts'
-import type { Core } from './core.ts'
-import type { EventRow } from './events.ts'
+import { enclosed, type Pieces, separated } from '../../lib/json-answer.ts'
+import { pagesOf } from '../../lib/pages.ts'
+import type { TurnBudget } from '../../lib/turn-budget.ts'
+import type { Requester } from '../call.ts'
+import type { Core } from '../core.ts'
+import type { EventRow } from '../rooms/events.ts'
+import { invitePreview, RoomView, stateOf } from '../rooms/room-history.ts'
+import { receiptContent, showEvents } from '../rooms/shown-events.ts'
+import { positionToken, type StreamToken, timelinePage } from '../rooms/timeline.ts'
+import type { MembershipRow } from '../store/events.ts'
+import type { AccountDataKey } from '../store/users.ts'
 import { allowsEvent, allowsType, type Filter } from './filter.ts'
-import { invitePreview, RoomView, stateOf } from './room-history.ts'
-import { receiptContent, showEvents } from './shown-events.ts'
-import type { MembershipRow } from './store/events.ts'
-import type { AccountDataKey } from './store/users.ts'
-import { positionToken, type StreamToken, timelinePage } from './timeline.ts'
 
 const DEFAULT_TIMELINE = 10
 const MAX_TIMELINE = 500

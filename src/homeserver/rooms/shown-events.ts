@@ -1,12 +1,12 @@
 /** Shows events and receipts. Events become JSON text without parsing stored content. */
-import type { Pieces } from '../lib/json-answer.ts'
-import type { TurnBudget } from '../lib/turn-budget.ts'
-import type { Requester } from './call.ts'
-import type { Core } from './core.ts'
+import type { Pieces } from '../../lib/json-answer.ts'
+import type { TurnBudget } from '../../lib/turn-budget.ts'
+import type { Requester } from '../call.ts'
+import type { Core } from '../core.ts'
+import { isObject, type JsonObject, parseStored } from '../json.ts'
+import type { ReceiptRow } from '../store/receipts.ts'
 import { clientEventText, type EventRow } from './events.ts'
-import { isObject, type JsonObject, parseStored } from './json.ts'
 import { invitePreview, type RoomView } from './room-history.ts'
-import type { ReceiptRow } from './store/receipts.ts'
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#definition-clientevent_unsigneddata */
 export function showEvent(core: Core, requester: Requester, view: RoomView, row: EventRow): string {

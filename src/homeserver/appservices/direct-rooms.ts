@@ -3,10 +3,10 @@
  * only the rooms it speaks in, and its changes leave the others alone.
  * @see https://spec.matrix.org/v1.12/client-server-api/#mdirect
  */
-import { TurnBudget } from '../lib/turn-budget.ts'
-import type { Requester } from './call.ts'
-import type { Core } from './core.ts'
-import { type Json, type JsonObject, parseStored } from './json.ts'
+import { TurnBudget } from '../../lib/turn-budget.ts'
+import type { Requester } from '../call.ts'
+import type { Core } from '../core.ts'
+import { type Json, type JsonObject, parseStored } from '../json.ts'
 import { speaksInStored } from './puppets.ts'
 
 export const DIRECT_TYPE = 'm.direct'

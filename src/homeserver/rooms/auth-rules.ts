@@ -3,9 +3,9 @@
  * may this sender add this event to this room now?
  * @see https://spec.matrix.org/v1.12/rooms/v11/#authorization-rules
  */
+
+import { isObject, type Json, type JsonObject } from '../json.ts'
 import type { Membership } from './events.ts'
-import type { Json, JsonObject } from './json.ts'
-import { isObject } from './json.ts'
 
 /** Room state that the rules examine. */
 export interface AuthState {

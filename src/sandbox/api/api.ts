@@ -3,7 +3,7 @@
 import type { Logger } from '../../lib/logger.ts'
 import { isOutOfSpace } from '../../lib/out-of-space.ts'
 import { MalformedPath, PathRouter } from '../../lib/path-router.ts'
-import { assetResponse } from '../page/assets.ts'
+import { assetResponse } from '../page/page.ts'
 import type { ApiContext, Handler } from './context.ts'
 import { ApiError } from './errors.ts'
 import type { EventStream } from './events.ts'

@@ -8,11 +8,11 @@
  * the same events. Under load one acknowledgement and the next claim share a write.
  * @see https://spec.matrix.org/v1.12/application-service-api/#pushing-events
  */
-import { backoffMs } from '../lib/backoff.ts'
-import { type Refusal, refusalOf } from '../lib/refusal.ts'
+import { backoffMs } from '../../lib/backoff.ts'
+import { type Refusal, refusalOf } from '../../lib/refusal.ts'
+import type { Core } from '../core.ts'
+import type { AppserviceRow } from '../store/appservices.ts'
 import { askAppservice, isReachable } from './appservices.ts'
-import type { Core } from './core.ts'
-import type { AppserviceRow } from './store/appservices.ts'
 import { type Batch, buildTransaction } from './transactions.ts'
 
 const RETRY = { baseMs: 100, capMs: 30_000 }

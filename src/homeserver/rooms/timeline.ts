@@ -1,11 +1,11 @@
 /** Walks a room's timeline and yields what the reader may see and asked for. */
-import type { TurnBudget } from '../lib/turn-budget.ts'
-import type { Call } from './call.ts'
-import type { Core } from './core.ts'
-import { invalidParam } from './errors.ts'
+import type { TurnBudget } from '../../lib/turn-budget.ts'
+import type { Call } from '../call.ts'
+import type { Core } from '../core.ts'
+import { invalidParam } from '../errors.ts'
+import { MAX_PAGE_CHARACTERS } from '../limits.ts'
+import { allowsEvent, type RoomEventFilter } from '../sync/filter.ts'
 import type { EventRow } from './events.ts'
-import { allowsEvent, type RoomEventFilter } from './filter.ts'
-import { MAX_PAGE_CHARACTERS } from './limits.ts'
 import type { RoomView } from './room-history.ts'
 
 const CHUNK = 100

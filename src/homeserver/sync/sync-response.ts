@@ -4,20 +4,20 @@
  * @see https://spec.matrix.org/v1.12/client-server-api/#syncing
  */
 
-import { enclosed, type Pieces } from '../lib/json-answer.ts'
-import { pagesOf } from '../lib/pages.ts'
-import { TurnBudget } from '../lib/turn-budget.ts'
-import type { Requester } from './call.ts'
-import type { Core } from './core.ts'
-import { DIRECT_TYPE, sharesType, shownDirect } from './direct-rooms.ts'
-import { PUSH_RULES, PUSH_RULES_TYPE } from './endpoints/push-rules.ts'
+import { enclosed, type Pieces } from '../../lib/json-answer.ts'
+import { pagesOf } from '../../lib/pages.ts'
+import { TurnBudget } from '../../lib/turn-budget.ts'
+import { DIRECT_TYPE, sharesType, shownDirect } from '../appservices/direct-rooms.ts'
+import { speaksInStored } from '../appservices/puppets.ts'
+import type { Requester } from '../call.ts'
+import type { Core } from '../core.ts'
+import { PUSH_RULES, PUSH_RULES_TYPE } from '../endpoints/push-rules.ts'
+import { parseStored } from '../json.ts'
+import type { MembershipRow } from '../store/events.ts'
+import type { ToDeviceRow } from '../store/keys.ts'
+import type { AccountDataKey } from '../store/users.ts'
 import { allowsRoom, allowsType } from './filter.ts'
-import { parseStored } from './json.ts'
 import { changedUsers } from './key-changes.ts'
-import { speaksInStored } from './puppets.ts'
-import type { MembershipRow } from './store/events.ts'
-import type { ToDeviceRow } from './store/keys.ts'
-import type { AccountDataKey } from './store/users.ts'
 import {
   accountDataText,
   joinedRoom,

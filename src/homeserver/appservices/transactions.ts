@@ -1,11 +1,11 @@
 /** Builds transactions (Matrix v1.12, PUT /_matrix/app/v1/transactions/{txnId}). */
-import { TurnBudget } from '../lib/turn-budget.ts'
+import { TurnBudget } from '../../lib/turn-budget.ts'
+import type { Core } from '../core.ts'
+import type { JsonObject } from '../json.ts'
+import { clientEventText, type EventRow } from '../rooms/events.ts'
+import { receiptContent, stateFields } from '../rooms/shown-events.ts'
+import type { ReceiptRow } from '../store/receipts.ts'
 import type { Appservice } from './appservices.ts'
-import type { Core } from './core.ts'
-import { clientEventText, type EventRow } from './events.ts'
-import type { JsonObject } from './json.ts'
-import { receiptContent, stateFields } from './shown-events.ts'
-import type { ReceiptRow } from './store/receipts.ts'
 
 const MAX_EVENTS = 250
 const MAX_RECEIPTS = 1_000

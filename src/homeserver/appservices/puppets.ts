@@ -3,9 +3,9 @@
  * users is in, or has invited the puppet to. Other rooms are hidden from it, also in account data
  * (`m.direct`); other global account data isn't shared at all.
  */
-import type { Call, Requester } from './call.ts'
-import type { Core } from './core.ts'
-import { forbidden, notFound } from './errors.ts'
+import type { Call, Requester } from '../call.ts'
+import type { Core } from '../core.ts'
+import { forbidden, notFound } from '../errors.ts'
 
 /** Throws M_FORBIDDEN unless the requester may make this call, as its puppet or as itself. */
 export function assertMaySpeak({ core, requester, params }: Call, isRoomless: boolean): void {

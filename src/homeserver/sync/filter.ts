@@ -1,8 +1,8 @@
 /** Filters of syncs and pagination (Matrix v1.12, client-server API, "Filtering"). */
 import { z } from 'zod'
-import type { EventRow } from './events.ts'
-import { parseStored } from './json.ts'
-import { MAX_ID_BYTES } from './limits.ts'
+import { parseStored } from '../json.ts'
+import { MAX_ID_BYTES } from '../limits.ts'
+import type { EventRow } from '../rooms/events.ts'
 
 /** Each timeline event is compared with all of these. */
 const patterns = z.array(z.string().max(MAX_ID_BYTES)).max(50)

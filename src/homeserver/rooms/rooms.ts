@@ -7,8 +7,8 @@
  * has settled, works of the same transaction share the room, and everyone else reads the database.
  */
 import { LRUCache } from 'lru-cache'
-import { TurnBudget } from '../lib/turn-budget.ts'
-import { parseStored } from './json.ts'
+import { TurnBudget } from '../../lib/turn-budget.ts'
+import { parseStored } from '../json.ts'
 import { KEPT_TYPES, type RoomSources, RoomState } from './room-state.ts'
 
 const CACHED_ROOMS = 4000

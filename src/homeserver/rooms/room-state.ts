@@ -1,10 +1,10 @@
 /** One room's state in memory, as the auth rules and the pushing need it. */
-import type { Appservices } from './appservices.ts'
+import type { Appservices } from '../appservices/appservices.ts'
+import { isObject, type JsonObject } from '../json.ts'
+import type { AliasStore } from '../store/aliases.ts'
+import type { EventStore } from '../store/events.ts'
 import { type AuthState, PowerLevels } from './auth-rules.ts'
 import type { Membership } from './events.ts'
-import { isObject, type JsonObject } from './json.ts'
-import type { AliasStore } from './store/aliases.ts'
-import type { EventStore } from './store/events.ts'
 
 /** State types RoomState keeps besides memberships. */
 export const KEPT_TYPES = [

@@ -1,11 +1,11 @@
 /** The registered appservices: who they are, which users they own, and which events they get. */
 
 import { LRUCache } from 'lru-cache'
-import { streamFromPeer } from '../lib/peer-request.ts'
-import { tokenHash } from './identifiers.ts'
-import type { JsonObject } from './json.ts'
+import { streamFromPeer } from '../../lib/peer-request.ts'
+import { tokenHash } from '../identifiers.ts'
+import type { JsonObject } from '../json.ts'
+import type { AppserviceRow } from '../store/appservices.ts'
 import { CompiledNamespaces, type Namespaces } from './namespaces.ts'
-import type { AppserviceRow } from './store/appservices.ts'
 
 /** @see https://spec.matrix.org/v1.12/application-service-api/#registration */
 export interface AppserviceRegistration {
