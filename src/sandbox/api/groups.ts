@@ -1,6 +1,6 @@
 /** /sandbox/api/groups: the network's groups and their invite links. */
+import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
-import { newInviteCode } from '../bridge/directory.ts'
 import { type Chat, groupChatId } from '../network/types.ts'
 import { inviteCodeOf, platformFacts, type SandboxPlatform } from '../platforms.ts'
 import { readJson } from './body.ts'
@@ -33,7 +33,11 @@ export function createGroupHandlers(api: ApiContext) {
     async create({ request }: Asked) {
       const { name, platform, members } = check(groupSchema, await readJson(request))
       for (const member of members) mustExist('members', member)
-      const chat = await api.network.createGroup(platform, { name, inviteCode: newInviteCode() }, members)
+      const chat = await api.network.createGroup(
+        platform,
+        { name, inviteCode: randomBytes(11).toString('hex') },
+        members,
+      )
       return Response.json(groupView(chat), { status: 201 })
     },
   }

@@ -52,7 +52,6 @@ export function createCommands({ context, desk, directory, portals, rooms }: Com
       run: resolveLink,
     },
     'start-chat': { help: 'Start a chat: start-chat <phone number>', needsLogin: true, run: startChat },
-    'set-management-room': { help: 'Make this room your management room', run: setManagementRoom },
     cancel: { help: 'Stop the login that is under way', run: cancel },
   }
 
@@ -184,11 +183,6 @@ export function createCommands({ context, desk, directory, portals, rooms }: Com
     await reply(
       `Created chat with ${name} (\`${facts.personId(phone)}\`): https://matrix.to/#/${portal.roomId}`,
     )
-  }
-
-  async function setManagementRoom({ event, userId, reply }: Order): Promise<void> {
-    await rooms.set(userId, event.room_id)
-    await reply('Saved management room')
   }
 
   async function cancel({ userId, reply }: Order): Promise<void> {

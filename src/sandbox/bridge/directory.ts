@@ -1,5 +1,4 @@
 /** Finds people and groups for a linked account, and describes them as bridges do. */
-import { randomBytes } from 'node:crypto'
 import { TurnBudget } from '../../lib/turn-budget.ts'
 import { existsOnNetwork, parsePhone } from '../network/phone-number.ts'
 import { type Chat, directChatId, type Login } from '../network/types.ts'
@@ -83,11 +82,5 @@ export function createDirectory(context: BridgeContext, portals: Portals, ghosts
       if (code === null) return 'not_a_link'
       return store.chatByInvite(facts.platform, code) ?? 'unknown'
     },
-    createGroup: (login: Login, name: string, phones: readonly string[]) =>
-      network.createGroup(facts.platform, { name, inviteCode: newInviteCode() }, [login.phone, ...phones]),
   }
-}
-
-export function newInviteCode(): string {
-  return randomBytes(11).toString('hex')
 }

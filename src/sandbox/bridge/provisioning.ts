@@ -30,10 +30,6 @@ const MAX_BODY_BYTES = 64 * 1024
 
 const inputSchema = z.record(z.string(), z.string())
 const searchSchema = z.object({ query: z.string() })
-const groupSchema = z.object({
-  participants: z.array(z.string()).default([]),
-  name: z.union([z.string(), z.object({ name: z.string() })]).optional(),
-})
 
 export function createProvisioning({ context, desk, directory, portals, rooms, sharedSecret }: Parts) {
   const { botUserId, facts, faults, homeserver, network } = context
@@ -42,8 +38,6 @@ export function createProvisioning({ context, desk, directory, portals, rooms, s
   const routes: [method: string, path: string, handler: Handler][] = [
     ['GET', 'whoami', ({ userId }) => whoami(userId)],
     ['GET', 'capabilities', () => CAPABILITIES],
-    ['GET', 'login/flows', () => ({ flows: facts.flows })],
-    ['GET', 'logins', ({ userId }) => ({ login_ids: loginsOf(userId).map(login => login.id) })],
     ['POST', 'login/start/:flow', startLogin],
     ['POST', 'login/step/:process/:step/display_and_wait', waitForStep],
     ['POST', 'login/step/:process/:step/user_input', submitInput],
@@ -53,8 +47,6 @@ export function createProvisioning({ context, desk, directory, portals, rooms, s
     ['POST', 'search_users', searchUsers],
     ['GET', 'resolve_identifier/:identifier', asked => directory.describe(...personFor(asked))],
     ['POST', 'create_dm/:identifier', createDm],
-    ['POST', 'create_group', createGroup],
-    ['POST', 'create_group/:type', createGroup],
   ]
   const router = new PathRouter<Handler>()
   for (const [method, path, handler] of routes) router.add(method, BASE + path, handler)
@@ -178,16 +170,6 @@ export function createProvisioning({ context, desk, directory, portals, rooms, s
     return directory.describe(login, phone)
   }
 
-  async function createGroup(asked: Asked) {
-    const login = loginFor(asked)
-    const { participants, name } = await bodyOf(asked, groupSchema)
-    const phones = participants.flatMap(id => directory.resolve(id) ?? [])
-    const title = typeof name === 'string' ? name : name?.name
-    const chat = await directory.createGroup(login, title ?? 'New group', phones)
-    const portal = await portals.ensure(login, chat)
-    return { id: chat.group?.groupId, mxid: portal.roomId }
-  }
-
   function authorize(request: Request, url: URL): string {
     const token = bearerToken(request)
     if (token === undefined) throw new ProvisioningError(401, 'M_MISSING_TOKEN', 'Missing auth token')
@@ -230,9 +212,6 @@ const CAPABILITIES = {
     any_phone: true,
     contact_list: true,
     search: true,
-  },
-  group_creation: {
-    group: { name: { allowed: true, required: true, max_length: 100 }, participants: { allowed: true } },
   },
 }
 

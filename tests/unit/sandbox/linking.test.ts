@@ -305,14 +305,4 @@ describe('people', () => {
     const found = await harness.provision('GET', 'resolve_identifier/1234567890')
     expect(found.body.dm_room_mxid).toBe(room)
   })
-
-  test('a group is made with its members', async () => {
-    await harness.link()
-    const body = { participants: ['1234567890', '0987654321'], name: { name: 'Choir' } }
-    const made = await harness.provision('POST', 'create_group/group', { body })
-    expect(made.body).toMatchObject({
-      id: expect.stringMatching(/@g\.us$/),
-      mxid: expect.stringMatching(/^!/),
-    })
-  })
 })
