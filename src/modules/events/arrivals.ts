@@ -2,6 +2,7 @@
  * Wakes readers that wait for an identity's next event. While somebody waits, it looks at new rows
  * after each commit, whoever wrote them. Readers also look by themselves, less often.
  */
+import { KeyedMutex } from '../../lib/keyed-mutex.ts'
 import { yieldToEventLoop } from '../../lib/turn-budget.ts'
 import type { FeedRepository } from './feed-repository.ts'
 
@@ -17,10 +18,8 @@ const BATCH = 1_000
 export class Arrivals {
   private readonly waiting = new Map<string, Set<() => void>>()
   private unwatch: (() => void) | undefined
+  private readonly looks = new KeyedMutex()
   private seenSeq = 0
-  private looking = false
-  /** Something was committed while we looked. */
-  private again = false
 
   constructor(private readonly options: ArrivalsOptions) {}
 
@@ -42,20 +41,14 @@ export class Arrivals {
   }
 
   private async look(): Promise<void> {
-    this.again = true
-    if (this.looking) return
-    this.looking = true
     try {
-      while (this.again) {
-        this.again = false
+      await this.looks.join('', async () => {
         // One look for all commits until the next turn.
         await yieldToEventLoop()
         await this.wakeForNew()
-      }
+      })
     } catch {
       // Such as a busy database. Readers look by themselves.
-    } finally {
-      this.looking = false
     }
   }
 

@@ -14,26 +14,24 @@ const TAG_BYTES = 8
 const MAX_TAGS_REMEMBERED = 1_000
 const SETTING = 'feed_cursor_key'
 
-export interface Cursors {
-  encode(identityId: string, seq: number): string
-  /** @returns null when it is no id of this identity's feed */
-  decode(identityId: string, cursor: string): number | null
-}
+export type Cursors = ReturnType<typeof createCursors>
 
 /** @param key of 16 bytes */
-export function createCursors(key: Buffer): Cursors {
+export function createCursors(key: Buffer) {
   const tags = new LRUCache<string, Buffer, void>({ max: MAX_TAGS_REMEMBERED, memoMethod: tagOf })
   // Each update is a whole block, which leaves nothing in them for the next.
   const cipher = createCipheriv(CIPHER, key, null).setAutoPadding(false)
   const decipher = createDecipheriv(CIPHER, key, null).setAutoPadding(false)
   return {
-    encode(identityId, seq) {
+    encode(identityId: string, seq: number): string {
       const block = Buffer.alloc(BLOCK_BYTES)
       block.writeBigUInt64BE(BigInt(seq))
       tags.memo(identityId).copy(block, BLOCK_BYTES - TAG_BYTES)
       return cipher.update(block).toString('base64url')
     },
-    decode(identityId, cursor) {
+
+    /** @returns null when it is no id of this identity's feed */
+    decode(identityId: string, cursor: string): number | null {
       const enciphered = Buffer.from(cursor, 'base64url')
       if (enciphered.length !== BLOCK_BYTES || enciphered.toString('base64url') !== cursor) return null
       const block = decipher.update(enciphered)

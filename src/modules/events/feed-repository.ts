@@ -122,7 +122,7 @@ export function createFeedRepository(db: Pick<Db, 'read' | 'write'>) {
     /** The newest event of all, 0 when there is none. */
     newestOfAll: async () => (await db.read(reader => reader.get(newest)))?.seq ?? 0,
 
-    /** Notes that the feed is read, so that retention keeps events for it (`FEED_REMEMBERED_MS`). */
+    /** Notes a read, so that retention keeps events for the feed (`FEED_REMEMBERED_MS`). */
     noteRead: (identityId: string, now: number) =>
       db.write(tx =>
         tx.run(orm => orm.update(identities).set({ feedReadAt: now }).where(eq(identities.id, identityId))),

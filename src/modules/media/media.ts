@@ -38,7 +38,7 @@ export interface MediaOptions {
   maxBytes: number
   /** Limit for all files of an identity; null: none. */
   quotaBytes: number | null
-  /** Where this process itself keeps the file at an mxc:// URI, which never changes; null elsewhere. */
+  /** Where this process itself keeps the file at an mxc:// URI, which never changes; else null. */
   copyOf?: ((mxcUri: string) => string | null) | undefined
   /** How long a signed address is good for, in seconds. */
   urlTtlS: number
@@ -129,7 +129,7 @@ export function createMedia(options: MediaOptions) {
 
     fetchIncoming,
 
-    /** Path and query of an address that gives the file without authentication, until it expires. */
+    /** Path and query of an address that serves the file to anybody, until it expires. */
     signedPath(mediaId: string): string {
       const expires = Math.floor(clock.now() / 1000) + options.urlTtlS
       return `/api/v1/media/${mediaId}?expires=${expires}&signature=${signatureOf(mediaId, expires)}`
@@ -169,7 +169,7 @@ export function createMedia(options: MediaOptions) {
   /**
    * Writes `<path>.part`, which becomes the file when it is complete.
    * @returns the size in bytes
-   * @throws GatewayError payload_too_large, storage_full; leaves nothing then, nor if `stream` fails
+   * @throws GatewayError payload_too_large, storage_full; no file stays then, nor if `stream` fails
    */
   async function write(path: string, stream: AsyncIterable<Uint8Array>): Promise<number> {
     const tooLarge = () => new GatewayError('payload_too_large', `file: expected at most ${maxBytes} bytes`)

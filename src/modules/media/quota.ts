@@ -5,29 +5,17 @@
 import { GatewayError } from '../../domain/errors.ts'
 import type { MediaRepository } from './repository.ts'
 
-export interface MediaQuota {
-  /**
-   * Passes a file's bytes on, and counts them until `release`.
-   * @throws GatewayError quota_exceeded, at the latest at the byte that is too much
-   */
-  within(file: CountedFile, stream: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array>
-  /** The file is gone again, or its row counts it. */
-  release(fileId: string): void
-}
-
-export interface CountedFile {
+interface CountedFile {
   id: string
   identityId: string
 }
 
 /** @param limitBytes for each identity; null: none */
-export function createMediaQuota(
-  repository: Pick<MediaRepository, 'usage'>,
-  limitBytes: number | null,
-): MediaQuota {
+export function createMediaQuota(repository: Pick<MediaRepository, 'usage'>, limitBytes: number | null) {
   /** Bytes of files that no row counts yet, by file. */
   const arriving = new Map<string, { identityId: string; bytes: number }>()
 
+  /** The file is gone again, or its row counts it. */
   function release(id: string): void {
     arriving.delete(id)
   }
@@ -66,7 +54,13 @@ export function createMediaQuota(
 
   return {
     release,
-    within: (file, stream) => (limitBytes === null ? stream : counted(file, stream, limitBytes)),
+
+    /**
+     * Passes a file's bytes on, and counts them until `release`.
+     * @throws GatewayError quota_exceeded, at the latest at the byte that is too much
+     */
+    within: (file: CountedFile, stream: AsyncIterable<Uint8Array>) =>
+      limitBytes === null ? stream : counted(file, stream, limitBytes),
   }
 }
 

@@ -7,24 +7,8 @@ import type { Webhook } from '../../db/schema/index.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { MemoryBudget } from '../../lib/memory-budget.ts'
 import type { Sealer } from '../../lib/sealing.ts'
-import type { WebhookAnswer, WebhookBody, WebhookClient } from '../../webhooks/client.ts'
+import type { WebhookBody, WebhookClient } from '../../webhooks/client.ts'
 import type { Payloads, StoredEventRow } from '../events/events.ts'
-
-/** Two steps, as the first may take long: the webhook is looked at again between them. */
-export interface DeliveryTry {
-  /**
-   * @param withMedia false sends only a file's address
-   * @throws BudgetExceeded when files in other deliveries take all the memory, and errors of our
-   * own side, such as a file that can't be fetched now
-   */
-  prepare(event: StoredEventRow, withMedia?: boolean): Promise<PreparedDelivery>
-}
-
-/** Holds its body until it is disposed of. */
-export interface PreparedDelivery extends Disposable {
-  /** @param id the webhook-id header. @throws Error when the secrets can't be opened */
-  send(webhook: Webhook, id: string): Promise<WebhookAnswer>
-}
 
 export interface DeliveryTryOptions {
   payloads: Payloads
@@ -49,7 +33,9 @@ const HELD_BYTES_PER_FILE_BYTE = (2 * 4) / 3
 const MAX_SECRETS_REMEMBERED = 2_000
 const NO_HEADERS: Readonly<Record<string, string>> = {}
 
-export function createDeliveryTry(options: DeliveryTryOptions): DeliveryTry {
+export type DeliveryTry = ReturnType<typeof createDeliveryTry>
+
+export function createDeliveryTry(options: DeliveryTryOptions) {
   const { payloads, memory, client, clock } = options
   const secretsOf = createSecretsReader(options.sealer)
   const underWay = new Map<string, SharedBody>()
@@ -89,14 +75,22 @@ export function createDeliveryTry(options: DeliveryTryOptions): DeliveryTry {
   }
 
   return {
-    async prepare(event, withMedia = true) {
+    /**
+     * Makes the body, which may take long, so the webhook can be looked at again before `send`. The
+     * body is held until the result is disposed of.
+     * @param withMedia false sends only a file's address
+     * @throws BudgetExceeded when files in other deliveries take all the memory, and errors of our
+     * own side, such as a file that can't be fetched now
+     */
+    async prepare(event: StoredEventRow, withMedia = true) {
       const key = `${event.identityId} ${event.eventId} ${withMedia}`
       const shared = underWay.get(key) ?? begin(key, event, withMedia)
       shared.holders++
       try {
         const body = await shared.body
         return {
-          send: async (webhook, id) =>
+          /** @param id the webhook-id header. @throws Error when the secrets can't be opened */
+          send: async (webhook: Webhook, id: string) =>
             client.deliver({ url: webhook.url, id, ...secretsOf(webhook, clock.now()), body }),
           [Symbol.dispose]: () => letGo(key, shared),
         }

@@ -51,42 +51,32 @@ interface Tried {
   failedInternally: boolean
 }
 
-/**
- * Why there was no try: the webhook is removed or off, or its owner's token revoked; it no longer
- * asks for this event; memory or disk are short on our side.
- */
-type NotTried = 'inactive' | 'notSubscribed' | 'outOfResources'
-
 export function createDispatcher(options: DispatcherOptions): LaneWorker {
   const { queue, deliver, health, signals, concurrencyPerEndpoint, disableAfterMs, observer, clock, logger } =
     options
   const shares = new LaneShares(MAX_LANES)
 
-  async function attempt(
-    { endpoint, webhook: asClaimed }: ClaimedDeliveries,
-    delivery: ClaimedDelivery,
-  ): Promise<Tried | NotTried> {
-    let webhook = asClaimed
+  /** @returns the end of the item where nothing was tried */
+  async function attempt(claimed: ClaimedDeliveries, delivery: ClaimedDelivery): Promise<Tried | ItemEnd> {
+    const outOfResources = () => ({ heldUntil: clock.now() + INTERNAL_FAILURE_PAUSE_MS })
+    let { webhook } = claimed
     try {
       using prepared = await deliver.prepare(delivery, !delivery.wasTooLarge)
       // A change that its owner made since the claim counts from the next request on.
-      const present = await queue.deliverable(endpoint, clock.now())
-      if (!present) return 'inactive'
+      const present = await queue.deliverable(claimed.endpoint, clock.now())
+      if (!present) return { heldUntil: clock.now() }
       // A delivery that its owner asked for again is made all the same.
-      if (delivery.forgiven === 0 && !asksFor(present, delivery.name)) return 'notSubscribed'
+      if (delivery.forgiven === 0 && !asksFor(present, delivery.name))
+        return { settling: drop(claimed, delivery) }
       webhook = present
       return { webhook, answer: await prepared.send(webhook, delivery.id), failedInternally: false }
     } catch (error) {
-      if (error instanceof BudgetExceeded) return 'outOfResources'
+      if (error instanceof BudgetExceeded) return outOfResources()
       logger.warn({ delivery: delivery.id, err: error }, 'a delivery could not be prepared')
-      if (isStorageTrouble(error)) return 'outOfResources'
-      const refused = {
-        outcome: 'refused' as const,
-        status: null,
-        error: messageOf(error),
-        retryAfterS: null,
-      }
-      return { webhook, answer: { ...refused, latencyMs: 0, response: '' }, failedInternally: true }
+      if (isStorageTrouble(error)) return outOfResources()
+      const nothing = { status: null, retryAfterS: null, latencyMs: 0, response: '' }
+      const answer: WebhookAnswer = { outcome: 'refused', error: messageOf(error), ...nothing }
+      return { webhook, answer, failedInternally: true }
     }
   }
 
@@ -118,9 +108,7 @@ export function createDispatcher(options: DispatcherOptions): LaneWorker {
     return async (next: ClaimedDelivery): Promise<ItemEnd> => {
       const startedAt = performance.now()
       const tried = await attempt(claimed, next)
-      if (tried === 'inactive') return { heldUntil: clock.now() }
-      if (tried === 'outOfResources') return { heldUntil: clock.now() + INTERNAL_FAILURE_PAUSE_MS }
-      if (tried === 'notSubscribed') return { settling: drop(claimed, next) }
+      if (!('answer' in tried)) return tried
       claimed.webhook = tried.webhook
       const { settlement, note, heldUntil } = conclude(claimed, next, tried)
       observe(claimed, next, settlement, performance.now() - startedAt)
@@ -138,8 +126,8 @@ export function createDispatcher(options: DispatcherOptions): LaneWorker {
     const { note, failure } = healthAfter(endpoint, { id: delivery.id, tries: triesBefore + 1 }, tried, at)
     const isAside = lane === asideLane(endpoint, delivery)
     const failsWithAllForMs = failure?.failsWithAllForMs ?? null
-    const { settlement, dueAt } = judge(tried.answer, { triesBefore, isAside, failsWithAllForMs }, at)
-    const held = { settlement, note, heldUntil: dueAt }
+    const settlement = judge(tried.answer, { triesBefore, isAside, failsWithAllForMs }, at)
+    const held = { settlement, note, heldUntil: settlement.dueAt }
     if (isAside) return held
     if (settlement.outcome !== 'retry') return { ...held, heldUntil: null }
     // The endpoint is held, not the lane, which is due as soon as that ends.
@@ -153,8 +141,9 @@ export function createDispatcher(options: DispatcherOptions): LaneWorker {
   /** Settles a delivery that the webhook no longer asks for. */
   async function drop(claimed: ClaimedDeliveries, delivery: ClaimedDelivery): Promise<void> {
     const error = `not sent: the webhook no longer asks for ${delivery.name}`
-    const attempt = { at: clock.now(), status: null, error, latencyMs: 0, response: '' }
-    await queue.settle(claimed, delivery, { outcome: 'dead', attempt }, null, clock.now())
+    const dueAt = clock.now()
+    const attempt = { at: dueAt, status: null, error, latencyMs: 0, response: '' }
+    await queue.settle(claimed, delivery, { outcome: 'dead', attempt, dueAt, uncounted: 0 }, null, dueAt)
   }
 
   /** @returns the note to write about the endpoint, and the failure that the try was part of */

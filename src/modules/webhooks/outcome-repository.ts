@@ -25,16 +25,15 @@ export interface Attempt {
   response: string
 }
 
-export type DeliverySettlement = { attempt: Attempt } & (
-  | { outcome: 'succeeded' | 'dead' }
-  /** Tried again in its place; its lane waits. */
-  | { outcome: 'retry' }
-  /**
-   * Tried again by itself at `dueAt`; its lane goes on. Its endpoint caused `uncounted` of its
-   * tries to fail.
-   */
-  | { outcome: 'set_aside'; dueAt: number; uncounted: number }
-)
+export interface DeliverySettlement {
+  attempt: Attempt
+  /** `retry`: tried again in its place; its lane waits. `set_aside`: by itself; its lane goes on. */
+  outcome: 'succeeded' | 'dead' | 'retry' | 'set_aside'
+  /** Time of the next try, or of this one if there is no next. */
+  dueAt: number
+  /** Its tries that failed because of its endpoint. */
+  uncounted: number
+}
 
 /** The state of an endpoint, as a try shows it. */
 export type HealthNote =

@@ -56,18 +56,7 @@ export function createPayloads(options: PayloadsOptions): Payloads {
     }
   }
 
-  function senderOf(
-    { deviceRowId, senderUserId }: StoredEventRow,
-    { sender }: MessageEvent,
-    senders: Senders,
-  ): ReturnType<typeof lookUp> {
-    const key = `${deviceRowId} ${senderUserId} ${sender.phone}`
-    const known = senders.get(key) ?? lookUp(deviceRowId, senderUserId, sender.phone)
-    senders.set(key, known)
-    return known
-  }
-
-  async function lookUp(deviceRowId: string, userId: string, shown: string | null) {
+  async function lookUp({ deviceRowId, senderUserId: userId }: StoredEventRow, shown: string | null) {
     const device = await devices.get(deviceRowId)
     const known = shown ?? (device && (await phones.of(device, userId)))
     const contact = device && (await contacts.lookUp(device, userId, known))
@@ -84,7 +73,10 @@ export function createPayloads(options: PayloadsOptions): Payloads {
     mayInline: MayInline,
     senders: Senders,
   ): Promise<MessagePayload> {
-    const { isContact, phone, name } = await senderOf(event, payload, senders)
+    const key = `${event.deviceRowId} ${event.senderUserId} ${payload.sender.phone}`
+    const sender = senders.get(key) ?? lookUp(event, payload.sender.phone)
+    senders.set(key, sender)
+    const { isContact, phone, name } = await sender
     // First the fields of the usage guide in its order, then others.
     return {
       id: payload.id,

@@ -51,31 +51,26 @@ export interface TriedDelivery {
   failsWithAllForMs: number | null
 }
 
-/** @param dueAt time of the next try, or of this one if there is no next */
-export interface Verdict {
-  settlement: DeliverySettlement
-  dueAt: number
-}
-
 /** @param at when the try ended, in milliseconds since the epoch */
-export function judge(answer: WebhookAnswer, tried: TriedDelivery, at: number): Verdict {
+export function judge(answer: WebhookAnswer, tried: TriedDelivery, at: number): DeliverySettlement {
   const { triesBefore, isAside, failsWithAllForMs } = tried
-  const attempt = attemptOf(answer, at)
-  if (answer.outcome === 'delivered') return { settlement: { outcome: 'succeeded', attempt }, dueAt: at }
+  const settled = { attempt: attemptOf(answer, at), dueAt: at, uncounted: 0 }
+  if (answer.outcome === 'delivered') return { ...settled, outcome: 'succeeded' }
   const staysInDoubt = !isAside && triesBefore + 1 >= TRIES_IN_PLACE && failsWithAllForMs !== null
   const isOver = staysInDoubt
     ? failsWithAllForMs >= GIVE_UP_AFTER_MS
     : isAside && triesBefore >= WAITS_MS.length
-  if (isOver) return { settlement: { outcome: 'dead', attempt }, dueAt: at }
+  if (isOver) return { ...settled, outcome: 'dead' }
   // Tries during an outage don't count: the three days of a delivery begin when it leaves its chat.
   const uncounted = isAside ? 0 : Math.max(0, triesBefore + 1 - TRIES_IN_PLACE)
   const plannedMs = staysInDoubt
     ? probeWaitMs(failsWithAllForMs)
     : jittered(WAITS_MS[triesBefore - uncounted] ?? 0, JITTER)
   const dueAt = at + Math.max(plannedMs, askedWaitMs(answer))
-  if (staysInDoubt || triesBefore + 1 < TRIES_IN_PLACE || answer.status === GONE)
-    return { settlement: { outcome: 'retry', attempt }, dueAt }
-  return { settlement: { outcome: 'set_aside', attempt, dueAt, uncounted }, dueAt }
+  const staysInPlace = staysInDoubt || triesBefore + 1 < TRIES_IN_PLACE || answer.status === GONE
+  return staysInPlace
+    ? { ...settled, outcome: 'retry', dueAt }
+    : { ...settled, outcome: 'set_aside', dueAt, uncounted }
 }
 
 /** @returns the line of the delivery log about a try that ended at `at` */

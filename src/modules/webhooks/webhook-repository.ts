@@ -1,5 +1,5 @@
 /** SQL of webhooks: the endpoints of an identity, and removing one with all its deliveries. */
-import { and, asc, count, eq, isNull, sql } from 'drizzle-orm'
+import { and, asc, eq, isNull, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import {
   deliveries,
@@ -9,7 +9,7 @@ import {
   type Webhook,
   webhooks,
 } from '../../db/schema/index.ts'
-import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
+import { numberParam, ONE, textParam } from '../../db/stable-params.ts'
 import { statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
 import { GatewayError } from '../../domain/errors.ts'
@@ -32,8 +32,8 @@ export interface WebhookRepositoryOptions {
 
 type Owner = Pick<typeof deliveries.$inferSelect, 'identityId' | 'webhookId'>
 
-/** Removal takes at most so many rows a step, and goes on for at most this long. */
-const REMOVAL_STEP = { rows: 200, budgetMs: 2 }
+/** Rows that a step of a removal takes: a millisecond or two. */
+const REMOVAL_STEP = 100
 /** State of a webhook without failures. */
 const HEALTHY = { disabledReason: null, failingSince: null, lastError: null, lastErrorAt: null }
 
@@ -51,12 +51,6 @@ const ofIdentity = statement(orm =>
     .where(eq(webhooks.identityId, param('identityId')))
     .orderBy(asc(webhooks.id)),
 )
-const countOfIdentity = statement(orm =>
-  orm
-    .select({ count: count() })
-    .from(webhooks)
-    .where(eq(webhooks.identityId, param('identityId'))),
-)
 const takeId = statement(orm =>
   orm
     .update(identities)
@@ -65,27 +59,24 @@ const takeId = statement(orm =>
     .returning({ next: identities.nextWebhookId }),
 )
 
-const lanesOf = statement(orm =>
+const removeLanes = statement(orm =>
   orm
-    .select({ lane: deliveryLanes.lane })
-    .from(deliveryLanes)
-    .where(eq(deliveryLanes.endpoint, textParam('endpoint')))
-    .limit(limitParam('limit')),
-)
-const deleteLane = statement(orm => orm.delete(deliveryLanes).where(eq(deliveryLanes.lane, param('lane'))))
-const deliveriesOf = statement(orm =>
-  orm
-    .select({ seq: deliveries.seq })
-    .from(deliveries)
+    .delete(deliveryLanes)
     .where(
-      and(
-        eq(deliveries.identityId, textParam('identityId')),
-        eq(deliveries.webhookId, numberParam('webhookId')),
-      ),
+      sql`${deliveryLanes.lane} in (select lane from delivery_lanes
+        where endpoint = ${textParam('endpoint')} limit ${numberParam('limit')})`,
     )
-    .limit(limitParam('limit')),
+    .returning({ lane: deliveryLanes.lane }),
 )
-const deleteDelivery = statement(orm => orm.delete(deliveries).where(eq(deliveries.seq, param('seq'))))
+const removeRows = statement(orm =>
+  orm
+    .delete(deliveries)
+    .where(
+      sql`${deliveries.seq} in (select seq from deliveries where identity_id = ${textParam('identityId')}
+        and webhook_id = ${numberParam('webhookId')} limit ${numberParam('limit')})`,
+    )
+    .returning({ seq: deliveries.seq }),
+)
 const ownerAfter = statement(orm =>
   orm
     .select({ identityId: deliveries.identityId, webhookId: deliveries.webhookId })
@@ -101,10 +92,9 @@ const ownerAfter = statement(orm =>
 
 const own = (identityId: string, id: number) => and(eq(webhooks.identityId, identityId), eq(webhooks.id, id))
 
-async function refuseDuplicate(tx: Tx, identityId: string, url: string, except?: number): Promise<void> {
+function refuseDuplicate(known: readonly Webhook[], url: string): void {
   const endpoint = endpointOf(url)
-  const all = await tx.all(ofIdentity, { identityId })
-  const other = all.find(webhook => webhook.id !== except && endpointOf(webhook.url) === endpoint)
+  const other = known.find(webhook => endpointOf(webhook.url) === endpoint)
   if (other) throw new GatewayError('conflict', `url: webhook ${other.id} has this URL already`)
 }
 
@@ -130,15 +120,6 @@ export function createWebhookRepository(
   db: Pick<Db, 'read' | 'write'>,
   { maxPerIdentity, health }: WebhookRepositoryOptions,
 ) {
-  async function refuseTooMany(tx: Tx, identityId: string): Promise<void> {
-    const there = await tx.get(countOfIdentity, { identityId })
-    if ((there?.count ?? 0) < maxPerIdentity) return
-    throw new GatewayError(
-      'conflict',
-      `there are ${maxPerIdentity} webhooks already, as many as there may be (WEBHOOKS_MAX): delete one first`,
-    )
-  }
-
   return {
     /**
      * @throws GatewayError conflict when the identity has the URL already, in any spelling, or has
@@ -146,8 +127,13 @@ export function createWebhookRepository(
      */
     create: (identityId: string, webhook: NewWebhook, now: number, onStored?: Recorder<Webhook>) =>
       db.write(async tx => {
-        await refuseTooMany(tx, identityId)
-        await refuseDuplicate(tx, identityId, webhook.url)
+        const known = await tx.all(ofIdentity, { identityId })
+        if (known.length >= maxPerIdentity)
+          throw new GatewayError(
+            'conflict',
+            `there are ${maxPerIdentity} webhooks already, as many as there may be (WEBHOOKS_MAX): delete one first`,
+          )
+        refuseDuplicate(known, webhook.url)
         const counter = await tx.get(takeId, { identityId })
         if (!counter) throw new GatewayError('not_found', 'the identity is gone')
         const row = { identityId, id: counter.next - 1, ...webhook, createdAt: now, updatedAt: now }
@@ -169,9 +155,14 @@ export function createWebhookRepository(
      */
     update: (identityId: string, id: number, change: WebhookRowChange, now: number) =>
       db.write(async tx => {
-        const before = await tx.get(webhookById, { identityId, id })
+        const known = await tx.all(ofIdentity, { identityId })
+        const before = known.find(webhook => webhook.id === id)
         if (!before) return null
-        if (change.url !== undefined) await refuseDuplicate(tx, identityId, change.url, id)
+        if (change.url !== undefined)
+          refuseDuplicate(
+            known.filter(webhook => webhook !== before),
+            change.url,
+          )
         const isActivated = change.active === true && !before.active
         const isMoved = change.url !== undefined && change.url !== before.url
         const beginsAnew = isActivated || (isMoved && (change.active ?? before.active))
@@ -270,23 +261,12 @@ async function removeDeliveries(db: Pick<Db, 'write'>, owner: Owner): Promise<vo
   while (await db.write(tx => removalStep(tx, owner))) await yieldToEventLoop()
 }
 
-/**
- * Removes lanes first: those without deliveries would never be found again.
- * @returns true when there may be more
- */
+/** @returns true when it removed any */
 async function removalStep(tx: Tx, owner: Owner): Promise<boolean> {
-  const { rows: limit, budgetMs } = REMOVAL_STEP
-  const deadline = performance.now() + budgetMs
+  const limit = REMOVAL_STEP
   const endpoint = endpointKey(owner.identityId, owner.webhookId)
-  const lanes = await tx.all(lanesOf, { endpoint, limit })
-  for (const { lane } of lanes) {
-    await tx.run(deleteLane, { lane })
-    if (performance.now() > deadline) return true
-  }
-  const rows = await tx.all(deliveriesOf, { ...owner, limit })
-  for (const { seq } of rows) {
-    await tx.run(deleteDelivery, { seq })
-    if (performance.now() > deadline) return true
-  }
-  return lanes.length === limit || rows.length === limit
+  // First, as lanes without deliveries would never be found again.
+  const lanes = await tx.all(removeLanes, { endpoint, limit })
+  const rows = lanes.length < limit ? await tx.all(removeRows, { ...owner, limit }) : []
+  return lanes.length + rows.length > 0
 }
