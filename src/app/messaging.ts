@@ -141,7 +141,7 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
     receiving,
     messages,
     feed,
-    workers: [outbox.worker, ...webhookServices.workers, ...receivingModule.workers, ...upkeep],
+    workers: [outbox, ...webhookServices.workers, ...receivingModule.workers, ...upkeep],
     /** Removes files that no row speaks of. @returns the worker that goes on with it */
     sweepMedia: () => sweepMedia({ dir: config.data.mediaDir, repository: mediaRepository, logger }),
   }

@@ -16,7 +16,7 @@ export type Tenants = ReturnType<typeof createTenants>
 
 /** Belongings of an identity, which go with its last token. */
 export interface TenantParts extends Pick<KnownIdentities, 'identities'> {
-  devices: Pick<LinkedDevices, 'voidQueues' | 'removeAll'>
+  devices: Pick<LinkedDevices, 'discardQueues' | 'removeAll'>
   webhooks: Pick<Webhooks, 'removeAll'>
 }
 
@@ -32,7 +32,7 @@ export function createTenants(context: AppContext, { identities, devices, webhoo
   const retirement = createRetirement({
     unreachable: identities.unreachable,
     belongings: {
-      voidQueues: devices.voidQueues,
+      discardQueues: devices.discardQueues,
       logOutDevices: devices.removeAll,
       removeWebhooks: webhooks.removeAll,
     },

@@ -46,6 +46,6 @@ export function createWebhookServices(context: AppContext, payloads: Payloads) {
       health,
     }),
     replays,
-    workers: [dispatcher.worker, replays.worker, createWebhookCleanup(repository, clock)],
+    workers: [dispatcher, replays.worker, createWebhookCleanup(repository, clock)],
   }
 }

@@ -19,7 +19,7 @@ export interface SignalPayloads {
   /** A credential was changed or deleted, and its tokens may be worth nothing any more. */
   'credential-changed': []
   /** Messages that wait for a device are never to be sent. */
-  'devices-voided': []
+  'queues-discarded': []
   /** A device can send again, or never will: its messages needn't wait any longer. */
   'device-settled': [deviceRowId: string]
   /** A Matrix account stopped working or works again; null: every account. */

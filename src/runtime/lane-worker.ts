@@ -58,12 +58,6 @@ export interface LaneWorkerOptions<Lane, Item> {
   logger: Logger
 }
 
-export interface LaneWorker {
-  worker: Worker
-  /** There may be a lane that is due. */
-  nudge(): void
-}
-
 /** While there is work, lanes are claimed together that come due within this time: a claim costs as much as several items. */
 const CLAIM_SPACING_MS = 2
 /** How often due lanes are looked for that no nudge told of, in milliseconds. */
@@ -71,7 +65,7 @@ const POLL_MS = 5_000
 /** Between tries to give a lane back, when that fails. */
 const GIVE_BACK_RETRY = { baseMs: 100, capMs: 2_000 }
 
-export function createLaneWorker<Lane, Item>(options: LaneWorkerOptions<Lane, Item>): LaneWorker {
+export function createLaneWorker<Lane, Item>(options: LaneWorkerOptions<Lane, Item>): Worker {
   const { name, queue, maxLanes, clock, logger } = options
   const nudge = new Nudge()
   const inFlight = new Set<Promise<void>>()
@@ -154,5 +148,5 @@ export function createLaneWorker<Lane, Item>(options: LaneWorkerOptions<Lane, It
     }
   }
 
-  return { worker: { name, run }, nudge: () => nudge.nudge() }
+  return { name, run }
 }

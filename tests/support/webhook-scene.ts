@@ -90,7 +90,7 @@ export class WebhookScene {
     const { tries } = this.side
     this.side = testWebhooks({ db: this.db, clock: this.clock, tries, ...options })
     this.side.endpoint.answer = answer
-    this.run(this.side.dispatcher.worker)
+    this.run(this.side.dispatcher)
     this.run(this.side.replays.worker)
   }
 

@@ -4,9 +4,6 @@
  */
 import { index, integer, sqliteTable, text } from 'drizzle-orm/sqlite-core'
 
-/** A leased lane comes due this much later, which hides it from the search for due lanes. */
-export const OUT_OF_THE_WAY_MS = 24 * 3_600_000
-
 export const outboxLanes = sqliteTable(
   'outbox_lanes',
   {

@@ -132,12 +132,12 @@ export function createDeviceRepository(db: Pick<Db, 'read' | 'write'>) {
       }),
 
     /** Messages that wait for devices of the identity are never sent. */
-    voidQueues: (identityId: string, now: number) =>
+    discardQueues: (identityId: string, now: number) =>
       db.write(async tx => {
         const discardedThrough = await newestSeq(tx)
         const ofIdentity = eq(devices.identityId, identityId)
         await tx.run(orm => orm.update(devices).set({ discardedThrough, updatedAt: now }).where(ofIdentity))
-        tx.emit('devices-voided')
+        tx.emit('queues-discarded')
       }),
 
     /** Takes it off the list; it is then logged out, with this reason, unless it was already. */
@@ -147,7 +147,7 @@ export function createDeviceRepository(db: Pick<Db, 'read' | 'write'>) {
         if (!known || known.removedAt !== null) return
         if (known.state !== 'logged_out') await changeState(tx, known, 'logged_out', reason, now)
         await update(tx, id, { removedAt: now, updatedAt: now })
-        tx.emit('devices-voided')
+        tx.emit('queues-discarded')
       }),
 
     setGhost: (id: string, ghostUserId: string) =>

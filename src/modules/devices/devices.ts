@@ -154,7 +154,7 @@ export function createDevices(options: DevicesOptions) {
     },
 
     /** Fails messages that wait for devices of the identity, even if bridges are away. */
-    voidQueues: (identityId: string) => repository.voidQueues(identityId, clock.now()),
+    discardQueues: (identityId: string) => repository.discardQueues(identityId, clock.now()),
 
     /**
      * Removes the device of a login that its bridge no longer has, whoever is at the bridge's place

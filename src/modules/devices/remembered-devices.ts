@@ -56,7 +56,7 @@ export function rememberDevices(repository: DeviceRepository, clock: Clock): Dev
     },
     adopt: (...input) => forgettingAfter(repository.adopt(...input)),
     setState: (...input) => forgettingAfter(repository.setState(...input)),
-    voidQueues: (...input) => forgettingAfter(repository.voidQueues(...input)),
+    discardQueues: (...input) => forgettingAfter(repository.discardQueues(...input)),
     remove: (...input) => forgettingAfter(repository.remove(...input)),
     setGhost: (...input) => forgettingAfter(repository.setGhost(...input)),
   }

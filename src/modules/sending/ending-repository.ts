@@ -39,12 +39,12 @@ export interface MessageEndings {
    * @returns deleted devices for which something waits, and those that were linked again before all
    * of it had failed
    */
-  voidQueues(): Promise<string[]>
+  discardedQueues(): Promise<string[]>
   /**
    * Fails messages that wait for a device that was deleted, at most `limit`; one that is being sent
    * just now is left to whoever sends it.
    */
-  failVoid(deviceRowId: string, limit: number, now: number): Promise<Ended>
+  failDiscarded(deviceRowId: string, limit: number, now: number): Promise<Ended>
   /**
    * Marks messages handed over before `before` without a status as sent.
    * @returns how many, at most `limit`
@@ -111,7 +111,7 @@ const discardedThrough = statement(orm =>
     .where(eq(devices.id, sql.placeholder('deviceRowId'))),
 )
 // A message that a kill left as `sending` is in a lane that nobody holds.
-const voided = statement(orm =>
+const discarded = statement(orm =>
   orm
     .select()
     .from(messages)
@@ -184,17 +184,17 @@ export function createMessageEndings(
     expire: (now, limit) =>
       db.write(async tx => failAll(tx, await tx.all(expired, { now, limit }), expiredReason, now)),
 
-    async voidQueues() {
+    async discardedQueues() {
       const found = await db.read(reader => reader.all(queues))
       return found.map(({ deviceRowId }) => deviceRowId)
     },
 
-    failVoid: (deviceRowId, limit, now) =>
+    failDiscarded: (deviceRowId, limit, now) =>
       db.write(async tx => {
         const through = (await tx.get(discardedThrough, { deviceRowId }))?.seq ?? 0
         const ofDevice = lanesOf(deviceRowId)
-        const found = await tx.all(voided, { ...ofDevice, through, limit })
-        const ended = await failAll(tx, found, () => VOID_REASON, now)
+        const found = await tx.all(discarded, { ...ofDevice, through, limit })
+        const ended = await failAll(tx, found, () => DEVICE_DELETED, now)
         for (const lane of new Set(found.map(message => message.lane))) await tx.run(closeLane, { lane })
         if (found.length < limit) await tx.run(clearMark, { deviceRowId, ...ofDevice })
         return ended
@@ -230,10 +230,10 @@ export function expiredReason({
   return `expired: not handed over within ${seconds} seconds${reason === null ? '' : ` (${reason})`}`
 }
 
-export const VOID_REASON = 'the device was deleted'
+export const DEVICE_DELETED = 'the device was deleted'
 
 /** @param device as it is now: it may have been linked again. Null: it is gone */
-export function isVoid(
+export function isDiscarded(
   { seq }: Pick<Message, 'seq'>,
   device: Pick<Device, 'removedAt' | 'discardedThrough'> | null,
 ): boolean {

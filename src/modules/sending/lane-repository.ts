@@ -11,17 +11,6 @@ import { sqlStatement, statement } from '../../db/statement.ts'
 import type { Reader, Tx } from '../../db/transaction.ts'
 import { backoffMs } from '../../lib/backoff.ts'
 
-export interface WaitingMessages {
-  /** How many messages wait to be sent, by identity. */
-  countByIdentity(): Promise<Map<string, number>>
-  /** @returns when the device may send next, and the turns of those messages that wait in a lane */
-  turns(
-    deviceRowId: string,
-    queued: readonly QueuedMessage[],
-    now: number,
-  ): Promise<{ nextSendAt: number; turns: Turn[] }>
-}
-
 export type QueuedMessage = Pick<Message, 'seq' | 'lane'>
 
 /** How far a queued message is from being sent. */
@@ -173,14 +162,18 @@ export function lanesOf(deviceRowId: string): { from: string; to: string } {
   return { from: `${deviceRowId}/`, to: `${deviceRowId}0` }
 }
 
-export function createWaitingMessages(db: Pick<Db, 'read'>): WaitingMessages {
+export type WaitingMessages = ReturnType<typeof createWaitingMessages>
+
+export function createWaitingMessages(db: Pick<Db, 'read'>) {
   return {
-    async countByIdentity() {
+    /** @returns how many messages wait to be sent, by identity */
+    async countByIdentity(): Promise<Map<string, number>> {
       const found = await db.read(reader => reader.all(waitingByIdentity))
       return new Map(found.map(({ identityId, count }) => [identityId, count]))
     },
 
-    turns: (deviceRowId, queued, now) =>
+    /** @returns when the device may send next, and the turns of those messages that wait */
+    turns: (deviceRowId: string, queued: readonly QueuedMessage[], now: number) =>
       db.read(async reader => ({
         nextSendAt: (await reader.get(paceOfDevice, { deviceRowId }))?.nextSendAt ?? 0,
         turns: await turnsIn(reader, deviceRowId, queued, now),

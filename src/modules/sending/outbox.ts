@@ -12,12 +12,13 @@ import { backoffMs } from '../../lib/backoff.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { maskingNumbers } from '../../lib/masking-logger.ts'
-import { createLaneWorker, type ItemEnd, type LaneWorker } from '../../runtime/lane-worker.ts'
+import { createLaneWorker, type ItemEnd } from '../../runtime/lane-worker.ts'
+import type { Worker } from '../../runtime/worker.ts'
 import type { ChatRooms } from '../chats/chat-rooms.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import type { MediaFiles } from '../media/media.ts'
 import { quotedEvent } from './content.ts'
-import { expiredReason, isExpired, isVoid, VOID_REASON } from './ending-repository.ts'
+import { DEVICE_DELETED, expiredReason, isDiscarded, isExpired } from './ending-repository.ts'
 import { createHandover, type HandedOver, takeWhile } from './handover.ts'
 import type { Pace } from './limits.ts'
 import type { ReplyTargets } from './message-repository.ts'
@@ -63,7 +64,7 @@ const MAX_UNEXPECTED_ATTEMPTS = 5
 
 type Sent = Extract<Settlement, { outcome: 'submitted' }> & HandedOver
 
-export function createOutbox(options: OutboxOptions): LaneWorker {
+export function createOutbox(options: OutboxOptions): Worker {
   const {
     queue,
     recipients,
@@ -106,7 +107,7 @@ export function createOutbox(options: OutboxOptions): LaneWorker {
     const userId = await matrixUserOf(message.identityId)
     const session = sessions.actingAs(userId)
     const roomId = await recipients.resolve(device, userId, message.recipientKind, message.recipient)
-    const along = takeWhile(behind, other => goesAlong(other) && !isVoid(other, device))
+    const along = takeWhile(behind, other => goesAlong(other) && !isDiscarded(other, device))
     try {
       return {
         outcome: 'submitted',
@@ -136,7 +137,7 @@ export function createOutbox(options: OutboxOptions): LaneWorker {
       await devices.reconcile(device.identityId, device.platform)
       device = await devices.get(id)
     }
-    if (!device || isVoid(message, device)) throw new GatewayError('not_found', VOID_REASON)
+    if (!device || isDiscarded(message, device)) throw new GatewayError('not_found', DEVICE_DELETED)
     if (!AWAY.includes(device.state)) return device
     throw new GatewayError('bridge_unavailable', `the device is ${inWords(device)}`)
   }

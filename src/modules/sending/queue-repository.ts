@@ -1,18 +1,12 @@
 /** SQL of the outbox: claiming lanes and their messages, settling these, and giving lanes back. */
 import { and, eq, getTableColumns, gt, isNull, type SQL, type SQLWrapper, sql } from 'drizzle-orm'
+import { laneLeases, OUT_OF_THE_WAY_MS } from '../../db/lane-leases.ts'
 import type { Db } from '../../db/open.ts'
-import {
-  devices,
-  type Message,
-  messages,
-  OUT_OF_THE_WAY_MS,
-  outboxDevices,
-  outboxLanes,
-} from '../../db/schema/index.ts'
+import { devices, type Message, messages, outboxDevices, outboxLanes } from '../../db/schema/index.ts'
 import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
 import { statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
-import type { LaneClaim, LaneQueue } from '../../runtime/lane-worker.ts'
+import type { LaneClaim } from '../../runtime/lane-worker.ts'
 import { afterSending, type Pace } from './limits.ts'
 import { isCaptionSent, PLACE } from './message-repository.ts'
 import type { HandedOverAt, StatusWriter } from './status-repository.ts'
@@ -50,16 +44,7 @@ export type Settlement =
  */
 const LOOK_AGAIN = { share: 0.1, minMs: 500, maxMs: 10_000 }
 
-export interface OutboxQueue extends LaneQueue<ClaimedLane> {
-  /** True when the caption of a message went out with an earlier event of its file. */
-  isCaptionSent(messageId: string): Promise<boolean>
-  claim(request: ClaimRequest): Promise<ClaimedLane[]>
-  /** Does nothing with a message that isn't being sent any more. */
-  settle(message: Message, settlement: Settlement, now: number): Promise<void>
-  /** Lets a device's lanes be tried now instead of after their wait, at its pace. */
-  wake(deviceRowId: string, now: number): Promise<void>
-}
-
+const leases = laneLeases('outbox_lanes')
 const param = sql.placeholder
 
 const dueDevices = statement(orm =>
@@ -97,12 +82,6 @@ const putDeviceOff = statement(orm =>
     .where(eq(outboxDevices.deviceRowId, param('deviceRowId'))),
 )
 const ofLane = eq(outboxLanes.lane, param('lane'))
-const lease = statement(orm =>
-  orm
-    .update(outboxLanes)
-    .set({ leaseId: sql`${param('leaseId')}`, dueAt: sql`${param('dueAt')}` })
-    .where(ofLane),
-)
 // As `quotedEvent` finds it.
 const next = statement(orm =>
   orm
@@ -139,14 +118,6 @@ const requeue = statement(orm =>
     ),
 )
 const closeLane = statement(orm => orm.delete(outboxLanes).where(ofLane))
-const isOfLease = and(ofLane, eq(outboxLanes.leaseId, param('leaseId')))
-const closeLeased = statement(orm => orm.delete(outboxLanes).where(isOfLease))
-const returnLane = statement(orm =>
-  orm
-    .update(outboxLanes)
-    .set({ leaseId: null, dueAt: sql`${param('dueAt')}` })
-    .where(isOfLease),
-)
 const statusOf = statement(orm =>
   orm
     .select({ status: messages.status })
@@ -176,21 +147,17 @@ const wakeLanes = statement(orm =>
       ),
     ),
 )
-const freeLanes = statement(orm =>
-  orm
-    .update(outboxLanes)
-    .set({ leaseId: null, dueAt: sql`${param('now')}` })
-    .where(sql`${outboxLanes.leaseId} is not null`),
-)
+
+export type OutboxQueue = ReturnType<typeof createOutboxQueue>
 
 export function createOutboxQueue(
   db: Pick<Db, 'read' | 'write'>,
   statuses: Pick<StatusWriter, 'submitted' | 'ended' | 'waits'>,
-): OutboxQueue {
+) {
   return {
-    isCaptionSent: messageId => db.read(reader => isCaptionSent(reader, messageId)),
+    isCaptionSent: (messageId: string) => db.read(reader => isCaptionSent(reader, messageId)),
 
-    claim: ({ leaseId, now, maxLanes, maxMessagesPerLane, paceOf }) =>
+    claim: ({ leaseId, now, maxLanes, maxMessagesPerLane, paceOf }: ClaimRequest) =>
       db.write(async tx => {
         const claimed: ClaimedLane[] = []
         const outOfTheWay = now + OUT_OF_THE_WAY_MS
@@ -209,7 +176,7 @@ export function createOutboxQueue(
               limit: isPaced ? 1 : maxMessagesPerLane,
               now,
             })
-            await tx.run(lease, { lane, leaseId, dueAt: outOfTheWay })
+            await tx.run(leases.lease, { lane, leaseId, dueAt: outOfTheWay })
             claimed.push({ lane, platform, leaseId, messages: messages.sort(inOrder) })
           }
           await tx.run(putDeviceOff, { deviceRowId, nextSendAt, outOfTheWay })
@@ -218,7 +185,8 @@ export function createOutboxQueue(
         return claimed
       }),
 
-    settle: (message, settlement, now) =>
+    /** Does nothing with a message that isn't being sent any more. */
+    settle: (message: Message, settlement: Settlement, now: number) =>
       db.write(async tx => {
         // It can't be settled twice, nor against a report from meanwhile.
         if ((await tx.get(statusOf, { seq: message.seq }))?.status !== 'sending') return
@@ -234,15 +202,16 @@ export function createOutboxQueue(
         }
       }),
 
-    release: ({ lane, leaseId, messages: claimed }, dueAt) =>
+    release: ({ lane, leaseId, messages: claimed }: ClaimedLane, dueAt: number) =>
       db.write(async tx => {
-        if (!(await tx.get(next, { lane }))) return tx.run(closeLeased, { lane, leaseId })
+        if (!(await tx.get(next, { lane }))) return tx.run(leases.close, { lane, leaseId })
         // Claimed with the others, but not tried.
         await tx.run(requeue, { lane, leaseId, last: Math.max(...claimed.map(({ seq }) => seq)) })
-        await tx.run(returnLane, { lane, leaseId, dueAt })
+        await tx.run(leases.giveBack, { lane, leaseId, dueAt })
       }),
 
-    wake: (deviceRowId, now) =>
+    /** Lets a device's lanes be tried now instead of after their wait, at its pace. */
+    wake: (deviceRowId: string, now: number) =>
       db.write(tx => {
         tx.emit('accepted')
         return tx.run(wakeLanes, { deviceRowId, now })
@@ -250,7 +219,7 @@ export function createOutboxQueue(
 
     nextDueAt: async () => (await db.read(reader => reader.get(earliest)))?.dueAt ?? null,
 
-    releaseAbandoned: now => db.write(tx => tx.run(freeLanes, { now })),
+    releaseAbandoned: (now: number) => db.write(tx => tx.run(leases.free, { now })),
   }
 }
 

@@ -11,7 +11,7 @@ import { every, Nudge, type Worker } from '../../runtime/worker.ts'
 /** What an identity may leave behind. */
 export interface Belongings {
   /** What waits to be sent never is. */
-  voidQueues(identityId: string): Promise<void>
+  discardQueues(identityId: string): Promise<void>
   /** Logs every device of the identity out. Rejects when a bridge can't be reached; asked again later. */
   logOutDevices(identityId: string): Promise<void>
   removeWebhooks(identityId: string): Promise<void>
@@ -36,7 +36,7 @@ export function createRetirement(options: RetirementOptions): Worker {
 
   async function retire(identityId: string): Promise<void> {
     try {
-      await belongings.voidQueues(identityId)
+      await belongings.discardQueues(identityId)
       await belongings.removeWebhooks(identityId)
       await belongings.logOutDevices(identityId)
       logger.info({ identity: identityId }, 'an identity without tokens was retired')

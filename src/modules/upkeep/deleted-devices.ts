@@ -8,11 +8,11 @@ import type { Clock } from '../../lib/clock.ts'
 import { every, Nudge, type Worker } from '../../runtime/worker.ts'
 import type { MessageEndings } from '../sending/ending-repository.ts'
 
-export interface VoidingOptions {
-  endings: Pick<MessageEndings, 'voidQueues' | 'failVoid'>
+export interface DeletedDevicesOptions {
+  endings: Pick<MessageEndings, 'discardedQueues' | 'failDiscarded'>
   /** Removes files that no message needs any more. */
   discard(mediaIds: readonly string[]): Promise<void>
-  signals: Hears<'devices-voided'>
+  signals: Hears<'queues-discarded'>
   clock: Clock
 }
 
@@ -21,22 +21,22 @@ const BATCH = 100
 /** Between looks for messages that were being sent when their device was deleted. */
 const POLL_MS = 5_000
 
-export function createVoiding({ endings, discard, signals, clock }: VoidingOptions): Worker {
+export function createDeletedDevices({ endings, discard, signals, clock }: DeletedDevicesOptions): Worker {
   const nudge = new Nudge()
-  signals.on('devices-voided', () => nudge.nudge())
+  signals.on('queues-discarded', () => nudge.nudge())
 
   async function empty(deviceRowId: string, signal: AbortSignal): Promise<void> {
     let count = BATCH
     while (count === BATCH && !signal.aborted) {
-      const step = await endings.failVoid(deviceRowId, BATCH, clock.now())
+      const step = await endings.failDiscarded(deviceRowId, BATCH, clock.now())
       await discard(step.unneeded)
       count = step.count
     }
   }
 
   async function emptyAll(signal: AbortSignal): Promise<void> {
-    for (const deviceRowId of await endings.voidQueues()) await empty(deviceRowId, signal)
+    for (const deviceRowId of await endings.discardedQueues()) await empty(deviceRowId, signal)
   }
 
-  return every('message-voiding', POLL_MS, emptyAll, { clock, nudge })
+  return every('deleted-devices', POLL_MS, emptyAll, { clock, nudge })
 }

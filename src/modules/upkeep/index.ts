@@ -6,7 +6,7 @@ import type { Db } from '../../db/open.ts'
 import { every, type Worker } from '../../runtime/worker.ts'
 import { REMEMBERED_MS } from '../idempotency/idempotency.ts'
 import { createIdempotencyRepository } from '../idempotency/repository.ts'
-import { createVoiding, type VoidingOptions } from './deleted-devices.ts'
+import { createDeletedDevices, type DeletedDevicesOptions } from './deleted-devices.ts'
 import {
   createExpiry,
   createStatusTimeout,
@@ -18,8 +18,8 @@ import { createRetentionRepository } from './retention-repository.ts'
 
 export interface UpkeepParts extends Omit<RetentionOptions, 'repository' | 'forgetKeys' | 'keysMs'> {
   db: Db
-  endings: ExpiryOptions['endings'] & StatusTimeoutOptions['endings'] & VoidingOptions['endings']
-  signals: VoidingOptions['signals']
+  endings: ExpiryOptions['endings'] & StatusTimeoutOptions['endings'] & DeletedDevicesOptions['endings']
+  signals: DeletedDevicesOptions['signals']
   statusTimeoutMs: number
   /** Forgets transactions and early statuses from before an instant. */
   forgetReceived(before: number): Promise<void>
@@ -36,7 +36,7 @@ export function createUpkeep(parts: UpkeepParts): Worker[] {
   return [
     createStatusTimeout({ ...parts, timeoutMs }),
     createExpiry(parts),
-    createVoiding(parts),
+    createDeletedDevices(parts),
     createRetention({ ...parts, repository, forgetKeys, keysMs: REMEMBERED_MS }),
     every('inbox-cleanup', RECEIVED_INTERVAL_MS, () => forgetReceived(clock.now() - RECEIVED_MS), { clock }),
   ]

@@ -10,7 +10,8 @@ import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { BudgetExceeded } from '../../lib/memory-budget.ts'
 import { Tally } from '../../lib/tally.ts'
-import { createLaneWorker, type ItemEnd, type LaneWorker } from '../../runtime/lane-worker.ts'
+import { createLaneWorker, type ItemEnd } from '../../runtime/lane-worker.ts'
+import type { Worker } from '../../runtime/worker.ts'
 import type { WebhookAnswer } from '../../webhooks/client.ts'
 import { asksFor } from '../events/event-repository.ts'
 import type { DeliveryTry } from './delivery-try.ts'
@@ -51,7 +52,7 @@ interface Tried {
   failedInternally: boolean
 }
 
-export function createDispatcher(options: DispatcherOptions): LaneWorker {
+export function createDispatcher(options: DispatcherOptions): Worker {
   const { queue, deliver, health, signals, concurrencyPerEndpoint, disableAfterMs, observer, clock, logger } =
     options
   const shares = new LaneShares(MAX_LANES)

@@ -1,5 +1,6 @@
 /** SQL of waiting deliveries and their lanes, of one webhook and one chat each. */
 import { and, eq, exists, sql } from 'drizzle-orm'
+import { laneLeases, OUT_OF_THE_WAY_MS } from '../../db/lane-leases.ts'
 import type { Db } from '../../db/open.ts'
 import {
   type Delivery,
@@ -7,7 +8,6 @@ import {
   deliveryLanes,
   type InboxEvent,
   inboxEvents,
-  OUT_OF_THE_WAY_MS,
   type Webhook,
   webhooks,
 } from '../../db/schema/index.ts'
@@ -60,6 +60,7 @@ interface WaitingEndpoint {
   dueAt: number
 }
 
+const leases = laneLeases('delivery_lanes')
 const param = sql.placeholder
 // Visits each endpoint once: one that has been down for days may have a hundred thousand lanes.
 const endpointsWaiting = sqlStatement<{ endpoint: string; dueAt: number | null }>(`
@@ -105,12 +106,6 @@ const deliverableWebhook = statement(orm =>
         exists(usableTokenOf(orm, webhooks.identityId)),
       ),
     ),
-)
-const lease = statement(orm =>
-  orm
-    .update(deliveryLanes)
-    .set({ leaseId: sql`${param('leaseId')}`, dueAt: sql`${param('dueAt')}` })
-    .where(eq(deliveryLanes.lane, param('lane'))),
 )
 const wasTooLarge =
   sql<boolean>`${deliveries.attempts} > 0 and (${deliveries.lastStatus} is ${TOO_LARGE} or exists (
@@ -163,14 +158,6 @@ const putLane = statement(orm =>
     .values({ lane: param('lane'), endpoint: param('endpoint'), dueAt: param('dueAt'), leaseId: null })
     .onConflictDoUpdate({ target: deliveryLanes.lane, set: { dueAt: sql`excluded.due_at` } }),
 )
-const isOfLease = and(eq(deliveryLanes.lane, param('lane')), eq(deliveryLanes.leaseId, param('leaseId')))
-const closeLane = statement(orm => orm.delete(deliveryLanes).where(isOfLease))
-const returnLane = statement(orm =>
-  orm
-    .update(deliveryLanes)
-    .set({ leaseId: null, dueAt: sql`${param('dueAt')}` })
-    .where(isOfLease),
-)
 
 /** A try at a URL that was changed meanwhile doesn't make the new URL wait. */
 async function dueOrAtOnce(tx: Tx, { identityId, id, url }: Webhook, dueAt: number): Promise<number> {
@@ -206,7 +193,7 @@ export function createDeliveryQueue(db: Pick<Db, 'read' | 'write'>) {
           const due = await tx.all(lanesDue, { endpoint, now, limit: free })
           claimedFor.set(key.identityId, claimedForIt + due.length)
           for (const { lane } of due) {
-            await tx.run(lease, { lane, leaseId, dueAt: now + OUT_OF_THE_WAY_MS })
+            await tx.run(leases.lease, { lane, leaseId, dueAt: now + OUT_OF_THE_WAY_MS })
             const work = await tx.all(waiting, { lane, limit: maxDeliveriesPerLane })
             claimed.push({ lane, endpoint, leaseId, webhook, deliveries: work })
           }
@@ -250,9 +237,9 @@ export function createDeliveryQueue(db: Pick<Db, 'read' | 'write'>) {
 
     release: ({ lane, leaseId, webhook }: ClaimedDeliveries, releasedDueAt: number) =>
       db.write(async tx => {
-        if (!(await tx.get(anyWaiting, { lane }))) return tx.run(closeLane, { lane, leaseId })
+        if (!(await tx.get(anyWaiting, { lane }))) return tx.run(leases.close, { lane, leaseId })
         const dueAt = await dueOrAtOnce(tx, webhook, releasedDueAt)
-        return tx.run(returnLane, { lane, leaseId, dueAt })
+        return tx.run(leases.giveBack, { lane, leaseId, dueAt })
       }),
 
     /**
@@ -271,15 +258,7 @@ export function createDeliveryQueue(db: Pick<Db, 'read' | 'write'>) {
         return null
       }),
 
-    releaseAbandoned: (now: number) =>
-      db.write(tx =>
-        tx.run(orm =>
-          orm
-            .update(deliveryLanes)
-            .set({ leaseId: null, dueAt: now })
-            .where(sql`${deliveryLanes.leaseId} is not null`),
-        ),
-      ),
+    releaseAbandoned: (now: number) => db.write(tx => tx.run(leases.free, { now })),
   }
 }
 

@@ -87,7 +87,7 @@ test('the outbox looks at devices that are due, and at their lanes that are, wha
   const paceOf = () => ({ intervalMs: 1, jitter: 0, burst: 1 })
   const searches = await searchesOf(async () => {
     await store.queue.claim({ leaseId: 'l', now: 1, maxLanes: 8, maxMessagesPerLane: 8, paceOf })
-    await store.queue.nextDueAt(1)
+    await store.queue.nextDueAt()
     await store.queue.wake('dev_1', 1)
   })
   const lanesOfDevice = 'outbox_lanes USING INDEX outbox_lanes_due (device_row_id=?'

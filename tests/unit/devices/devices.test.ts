@@ -69,7 +69,7 @@ beforeEach(() => {
   db.signals.on('deliveries', () => nudges++)
   voided = 0
   db.signals.on('device-settled', deviceRowId => awake.push(deviceRowId))
-  db.signals.on('devices-voided', () => voided++)
+  db.signals.on('queues-discarded', () => voided++)
   const bridge: Partial<Bridge> = {
     platform: 'wa',
     logins: async () => {

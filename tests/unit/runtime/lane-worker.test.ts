@@ -1,12 +1,8 @@
 /** The lane machine, on lanes in memory: order, leases, and what happens when a lane can't be given back. */
 import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { silentLogger } from '../../../src/lib/logger.ts'
-import {
-  createLaneWorker,
-  type ItemEnd,
-  type LaneWorker,
-  type LaneWorkerOptions,
-} from '../../../src/runtime/lane-worker.ts'
+import { createLaneWorker, type ItemEnd, type LaneWorkerOptions } from '../../../src/runtime/lane-worker.ts'
+import type { Worker } from '../../../src/runtime/worker.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
 
 interface Row {
@@ -64,7 +60,7 @@ const queue: LaneWorkerOptions<Lane, string>['queue'] = {
   },
 }
 
-function newWorker(change: Partial<LaneWorkerOptions<Lane, string>> = {}): LaneWorker {
+function newWorker(change: Partial<LaneWorkerOptions<Lane, string>> = {}): Worker {
   return createLaneWorker<Lane, string>({
     name: 'test',
     queue,
@@ -95,9 +91,9 @@ function newWorker(change: Partial<LaneWorkerOptions<Lane, string>> = {}): LaneW
   })
 }
 
-function start(worker: LaneWorker = newWorker()): LaneWorker {
+function start(worker: Worker = newWorker()): Worker {
   const controller = new AbortController()
-  const running = worker.worker.run(controller.signal)
+  const running = worker.run(controller.signal)
   const before = stop
   stop = async () => {
     await before()
@@ -208,22 +204,17 @@ test('leases that are there at the start are abandoned: their lanes are done', a
   expect(done).toEqual(['1'])
 })
 
-test('what comes while it is idle is done at a wake, at a nudge, or within five seconds', async () => {
-  const worker = start()
+test('what comes while it is idle is done at a wake, or within five seconds', async () => {
+  start()
   await idle()
   put('a', 'woken')
   wake()
   await idle()
-  // Until lanes are claimed again.
-  await clock.advance(2)
-  put('b', 'nudged')
-  worker.nudge()
-  await idle()
-  expect(done).toEqual(['woken', 'nudged'])
+  expect(done).toEqual(['woken'])
   put('c', 'found')
   await clock.advance(5_000)
   await idle()
-  expect(done).toEqual(['woken', 'nudged', 'found'])
+  expect(done).toEqual(['woken', 'found'])
 })
 
 test('a lane that can’t be settled is given back as soon as that is possible, and done again', async () => {
@@ -266,7 +257,7 @@ test('a run that fails ends only with its lanes, so that the next one takes none
   let claims = 0
   put('a', '1')
   handle = () => gate.promise
-  const { worker } = newWorker({
+  const worker = newWorker({
     async claim({ leaseId }) {
       if (claims++ > 0) throw new Error('no database')
       return [{ name: 'a', leaseId, items: ['1'] }]

@@ -107,7 +107,7 @@ function startOutbox(queue: OutboxQueue = store.queue) {
     logger: silentLogger,
   })
   const controller = new AbortController()
-  const running = outbox.worker.run(controller.signal).catch(() => undefined)
+  const running = outbox.run(controller.signal).catch(() => undefined)
   stop = async () => {
     controller.abort()
     await running
@@ -195,12 +195,12 @@ test('where only the file got through, the rest is made up for', async () => {
 
 test('that the network takes it later sends it alone again', async () => {
   const id = await accept('listen', song())
-  const outbox = startOutbox()
+  startOutbox()
   await idle()
   await report('song.mp3', 'SUCCESS')
   await report('listen', 'FAIL_RETRIABLE', { reason: 'm.foreign_network_error' })
   await clock.advance(5_000)
-  outbox.nudge()
+  db.signals.emit('accepted')
   await idle()
   expect(said()).toEqual(['song.mp3', 'listen', 'listen'])
   expect(await shown(id)).toMatchObject({ status: 'sent', reason: null })
@@ -210,14 +210,14 @@ test('sent again, it goes before what waits behind its file', async () => {
   const id = await accept('listen', song())
   fail = body => (body === 'later' ? new GatewayError('homeserver_unavailable', 'down') : undefined)
   await accept('later')
-  const outbox = startOutbox()
+  startOutbox()
   await idle()
   await report('song.mp3', 'SUCCESS')
   await report('listen', 'FAIL_RETRIABLE', { reason: 'm.foreign_network_error' })
   fail = () => undefined
   room.delete(`${id}-caption`)
   await clock.advance(5_000)
-  outbox.nudge()
+  db.signals.emit('accepted')
   await idle()
   expect(said()).toEqual(['song.mp3', 'listen', 'later'])
 })
@@ -249,13 +249,13 @@ test('claimed with what waits behind its file and not tried, all of it is queued
 
 test('a file that is sent again goes without it, whatever the homeserver still knows', async () => {
   const id = await accept('listen', song())
-  const outbox = startOutbox()
+  startOutbox()
   await idle()
   await report('listen', 'FAIL_PERMANENT', { message: 'no such words' })
   room.delete(`${id}-caption`)
   await report('song.mp3', 'FAIL_RETRIABLE', { reason: 'm.foreign_network_error' })
   await clock.advance(5_000)
-  outbox.nudge()
+  db.signals.emit('accepted')
   await idle()
   expect(said()).toEqual(['song.mp3', 'song.mp3'])
   expect(await shown(id)).toMatchObject({

@@ -49,7 +49,7 @@ afterEach(async () => {
 function startOutbox(...options: Parameters<typeof newOutbox>) {
   const outbox = newOutbox(...options)
   const controller = new AbortController()
-  const running = outbox.worker.run(controller.signal)
+  const running = outbox.run(controller.signal)
   stop = async () => {
     controller.abort()
     await running
@@ -354,7 +354,7 @@ test('an outbox whose worker fails ends only with its lanes: what is under way i
     chatRooms: { ensureEntered: () => sending.then(() => ({ ...chat, takes: null })) },
   })
   let ended = false
-  const run = outbox.worker.run(new AbortController().signal).catch(error => {
+  const run = outbox.run(new AbortController().signal).catch(error => {
     ended = true
     return error
   })
@@ -372,7 +372,7 @@ test('a lane has one worker, however long its bridge takes, and what it was give
   let lookUps = 0
   await accept('a', '1', '2')
   const [, last] = await accept('a', '3', '4')
-  const outbox = startOutbox({
+  startOutbox({
     recipients: {
       resolve: async () => {
         lookUps++
@@ -385,7 +385,7 @@ test('a lane has one worker, however long its bridge takes, and what it was give
   await idle()
   for (let hour = 0; hour < 48; hour++) {
     await clock.advance(3_600_000)
-    outbox.nudge()
+    db.signals.emit('accepted')
     await idle()
   }
   expect(lookUps).toBe(1)

@@ -72,7 +72,7 @@ async function work(count: number): Promise<void> {
       }
       await store.queue.release(lane, now)
     }
-    if (lanes.length === 0) now = Math.max(now + 1, (await store.queue.nextDueAt(now)) ?? Number.NaN)
+    if (lanes.length === 0) now = Math.max(now + 1, (await store.queue.nextDueAt()) ?? Number.NaN)
   }
 }
 

@@ -32,7 +32,7 @@ beforeEach(async () => {
     signals: db.signals,
     unreachable: createIdentityRepository(db).unreachable,
     belongings: {
-      voidQueues: async identityId => void voided.push(identityId),
+      discardQueues: async identityId => void voided.push(identityId),
       removeWebhooks: async () => {
         db.orm.delete(webhooks).run()
       },

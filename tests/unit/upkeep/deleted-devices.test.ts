@@ -14,7 +14,7 @@ import {
 import { type Backlog, createBacklog } from '../../../src/modules/sending/limits.ts'
 import { createOutbox } from '../../../src/modules/sending/outbox.ts'
 import type { Messages, SendRequest } from '../../../src/modules/sending/sending.ts'
-import { createVoiding } from '../../../src/modules/upkeep/deleted-devices.ts'
+import { createDeletedDevices } from '../../../src/modules/upkeep/deleted-devices.ts'
 import { Supervisor } from '../../../src/runtime/supervisor.ts'
 import type { Worker } from '../../../src/runtime/worker.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
@@ -45,7 +45,7 @@ let store: MessageStore
 let devices: DeviceRepository
 let backlog: Backlog
 let messages: Messages
-let voiding: Worker
+let upkeep: Worker
 let discarded: string[]
 let sent: string[]
 /** Called while a message is being sent. */
@@ -78,7 +78,7 @@ beforeEach(() => {
     clock,
   })
   supervisor = new Supervisor(clock, silentLogger)
-  voiding = createVoiding({
+  upkeep = createDeletedDevices({
     endings: store.endings,
     discard: async ids => void discarded.push(...ids),
     signals: db.signals,
@@ -106,8 +106,8 @@ async function idle() {
 }
 const remove = () => devices.remove('dev_1', 'deleted by the API', clock.now())
 const linkAgain = () => devices.adopt('id_1', 'wa', LOGIN, 'dev_2', clock.now())
-async function runVoiding() {
-  supervisor.start(voiding)
+async function runUpkeep() {
+  supervisor.start(upkeep)
   await idle()
 }
 const claim = (pace = PACE) =>
@@ -143,7 +143,7 @@ async function runOutbox(pace = PACE) {
     clock,
     logger: silentLogger,
   })
-  supervisor.start(outbox.worker)
+  supervisor.start(outbox)
   await idle()
 }
 
@@ -153,7 +153,7 @@ describe('a deleted device', () => {
     await accept({ contact: contacts(LIMIT - 1) })
     await accept({ contact: 'file', file: stagedFile() })
     await remove()
-    await runVoiding()
+    await runUpkeep()
     expect(statuses()).toEqual(Array.from({ length: LIMIT }, () => FAILED))
     expect(lanes()).toEqual([])
     expect(db.orm.select().from(deliveries).all()).toHaveLength(LIMIT)
@@ -165,7 +165,7 @@ describe('a deleted device', () => {
   })
 
   test('that is deleted while the worker runs has its queue failed once that is told', async () => {
-    await runVoiding()
+    await runUpkeep()
     await accept({ contact: contacts(3) })
     await remove()
     await idle()
@@ -179,7 +179,7 @@ describe('a deleted device', () => {
     db.connection.run("UPDATE outbox_lanes SET device_row_id = 'dev_10', lane = 'dev_10/contact:1'")
     await accept()
     await remove()
-    await runVoiding()
+    await runUpkeep()
     expect(statuses()).toEqual([['queued', null], FAILED])
     expect(lanes().map(({ lane }) => lane)).toEqual(['dev_10/contact:1'])
   })
@@ -202,7 +202,7 @@ describe('a device that is linked again', () => {
     await remove()
     await linkAgain()
     await accept({ contact: 'c0', text: 'new' })
-    await runVoiding()
+    await runUpkeep()
     expect(statuses()).toEqual([FAILED, FAILED, ['queued', null]])
     expect(lanes().map(({ lane }) => lane)).toEqual(['dev_1/contact:c0'])
     expect((await devices.get('dev_1'))?.discardedThrough).toBeNull()
@@ -212,7 +212,7 @@ describe('a device that is linked again', () => {
     await accept({ contact: contacts(100) })
     expect(await claim()).toHaveLength(2)
     await remove()
-    await runVoiding()
+    await runUpkeep()
     await linkAgain()
     await accept({ contact: 'other' })
     expect(await claim()).toEqual([])
@@ -224,7 +224,7 @@ describe('a device that is linked again', () => {
     await accept({ text: 'old' })
     await devices.setState(['dev_1'], 'logged_out', 'at the phone', clock.now())
     await linkAgain()
-    await runVoiding()
+    await runUpkeep()
     await runOutbox()
     expect(sent).toEqual(['old'])
   })
@@ -249,7 +249,7 @@ describe('what is being sent when its device is deleted', () => {
     if (!lane || !message) throw new Error('nothing was claimed')
     await remove()
     await linkAgain()
-    await runVoiding()
+    await runUpkeep()
     expect(statuses()).toEqual([['sending', null]])
     await store.queue.settle(
       message,
@@ -268,23 +268,23 @@ describe('what is being sent when its device is deleted', () => {
     await remove()
     await store.queue.releaseAbandoned(clock.now())
     await linkAgain()
-    await runVoiding()
+    await runUpkeep()
     expect(statuses()).toEqual([FAILED])
   })
 })
 
 test('an identity whose devices can not be logged out yet sends nothing all the same', async () => {
   await accept({ contact: contacts(3) })
-  await devices.voidQueues('id_1', clock.now())
+  await devices.discardQueues('id_1', clock.now())
   await runOutbox()
   expect(sent).toEqual([])
-  await runVoiding()
+  await runUpkeep()
   expect(statuses()).toEqual([FAILED, FAILED, FAILED])
 })
 
 test('a step is small, however much waits', async () => {
   await accept({ contact: contacts(5) })
   await remove()
-  expect(await store.endings.failVoid('dev_1', 2, clock.now())).toMatchObject({ count: 2 })
+  expect(await store.endings.failDiscarded('dev_1', 2, clock.now())).toMatchObject({ count: 2 })
   expect(db.orm.select().from(rows).where(eq(rows.status, 'queued')).all()).toHaveLength(3)
 })
