@@ -16,7 +16,7 @@ import type { AvatarRow, MediaAge } from './store/media.ts'
  */
 export function forgetEvents(core: Core, after: number, before: number): Promise<ForgottenRows> {
   return core.commit(() => {
-    const isTold = toldEvents(core)
+    const isAcknowledged = acknowledgedEvents(core)
     let isFirst = true
     return forgetAged<AgedRow>(
       {
@@ -25,7 +25,7 @@ export function forgetEvents(core: Core, after: number, before: number): Promise
         isOld: row => agedAt(row) < before,
         forget(row) {
           if (row.is_state === 1) return 'stays'
-          if (!isTold(row)) return 'waits'
+          if (!isAcknowledged(row)) return 'waits'
           // The newest event may go, but its number must not be reused.
           if (isFirst) core.keepCounter(core.stream.position)
           isFirst = false
@@ -39,12 +39,12 @@ export function forgetEvents(core: Core, after: number, before: number): Promise
 }
 
 /** When the server took the event: an appservice may have given it an earlier time. */
-function agedAt({ event_id: eventId, origin_server_ts: told }: AgedRow): number {
-  return Math.max(told, timeOfEventId(eventId) ?? 0)
+function agedAt({ event_id: eventId, origin_server_ts: claimed }: AgedRow): number {
+  return Math.max(claimed, timeOfEventId(eventId) ?? 0)
 }
 
 /** @returns a test whether all appservices interested in an event have acknowledged it */
-function toldEvents(core: Core): (row: AgedRow) => boolean {
+function acknowledgedEvents(core: Core): (row: AgedRow) => boolean {
   const acknowledged = new Map(core.appserviceRows.all().map(({ num, position }) => [num, position]))
   return ({ stream_id: streamId, interest }) => {
     const nums = interest === null ? [] : interest.split(',').map(Number)
@@ -93,14 +93,14 @@ class NamedMedia {
   /** Events up to this position were read. */
   private position = 0
   private readonly uri: RegExp
-  private readonly isTold
+  private readonly isAcknowledged
 
   constructor(
     private readonly core: Core,
     private readonly before: number,
   ) {
     this.uri = new RegExp(`mxc://${RegExp.escape(core.serverName)}/([A-Za-z0-9_-]+)`, 'g')
-    this.isTold = toldEvents(core)
+    this.isAcknowledged = acknowledgedEvents(core)
   }
 
   async readAll(signal: AbortSignal): Promise<void> {
@@ -128,7 +128,8 @@ class NamedMedia {
   readNewEvents(): boolean {
     const rows = this.core.events.naming(this.position, STEP)
     for (const row of rows)
-      if (row.content !== null && (agedAt(row) >= this.before || !this.isTold(row))) this.note(row.content)
+      if (row.content !== null && (agedAt(row) >= this.before || !this.isAcknowledged(row)))
+        this.note(row.content)
     this.position = rows.at(-1)?.stream_id ?? this.position
     return rows.length === STEP
   }

@@ -138,7 +138,7 @@ export class Appservices {
   }
 }
 
-/** False for an appservice that isn't registered in this process or has no address. */
+/** False for an appservice that isn't registered in this process or has no URL. */
 export function isReachable(delivery: Delivery | undefined): delivery is Delivery {
   return delivery !== undefined && (delivery.url !== null || delivery.deliver !== undefined)
 }

@@ -26,7 +26,7 @@ export async function sendToDevice(call: Call): Promise<JsonObject> {
   assertCount('messages', asked.length, MAX_WRITES_OF_CALL)
   const now = core.clock.now()
   await core.commit(tx => {
-    const sent = addressed(core, asked)
+    const sent = withDevices(core, asked)
     core.keys.pruneTxns(now - TXN_LIFETIME_MS)
     if (!core.keys.addTxn(requester.userId, scope, id, type, now)) return
     for (const { userId, deviceId, content } of sent) {
@@ -52,7 +52,7 @@ interface Asked {
 }
 
 /** Pairs each message with its devices, within the limit of one call's writes. */
-function addressed(core: Core, asked: readonly Asked[]) {
+function withDevices(core: Core, asked: readonly Asked[]) {
   const sent: { userId: string; deviceId: string; content: string }[] = []
   let characters = 0
   for (const { userId, target, content } of asked) {

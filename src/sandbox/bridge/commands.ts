@@ -62,12 +62,11 @@ export function createCommands({ context, desk, directory, portals, rooms }: Com
 
   async function login({ userId, args, reply, event }: Order): Promise<void> {
     const process = desk.start(userId, args[0] ?? 'qr', null)
-    const { step_id } = process.tell()
-    const step = process.step()
+    const step = process.nextStep()
     if (step.type === 'user_input') {
       typing.set(userId, process)
       return reply(
-        `${step.instructions}\nPlease enter your ${step.user_input?.fields[0]?.name ?? step_id}`.trim(),
+        `${step.instructions}\nPlease enter your ${step.user_input?.fields[0]?.name ?? step.step_id}`.trim(),
       )
     }
     inBackground(showLogin(process, event))

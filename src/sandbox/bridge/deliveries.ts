@@ -108,13 +108,13 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
     logger.warn({ err: error, message: message?.id }, 'a message was given up: its room will never take it')
     const portal = portals.find(delivery.loginId, delivery.chatId)
     const isAboutAnother = message?.target !== undefined
-    const told = message && portal && !isAboutAnother ? await tellGivenUp(portal, message, error) : null
+    const notice = message && portal && !isAboutAnother ? await notifyGivenUp(portal, message, error) : null
     const phones = store.chat(delivery.chatId)?.members ?? []
-    settle(delivery, message?.id ?? '', portal?.roomId ?? '', told, phones)
+    settle(delivery, message?.id ?? '', portal?.roomId ?? '', notice, phones)
   }
 
   /** @returns the notice, or null when the room refuses it too */
-  async function tellGivenUp(portal: Portal, message: Message, error: unknown): Promise<string | null> {
+  async function notifyGivenUp(portal: Portal, message: Message, error: unknown): Promise<string | null> {
     const body = `A message could not be delivered here: ${error instanceof Error ? error.message : error}`
     try {
       return await homeserver.send({
@@ -165,10 +165,7 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
   async function note(settleRow: () => void): Promise<boolean> {
     for (let failures = 1; !stopping.signal.aborted; failures++) {
       try {
-        await committer.write(() => {
-          settleRow()
-          return null
-        })
+        await committer.write(settleRow)
         return true
       } catch (error) {
         if (failures === 1) logger.error({ err: error }, 'a delivery could not be noted yet')

@@ -143,7 +143,7 @@ export function createHomeserverClient(homeserver: HomeserverConnection, asToken
     async markRead(roomId: string, eventId: string, as: string): Promise<void> {
       await call('POST', v3('rooms', roomId, 'receipt', 'm.read', eventId), anything, { as, json: {} })
     },
-    /** @returns the mxc address of the file */
+    /** @returns the file's mxc:// URI */
     async upload(file: Bun.BunFile, type: string, name: string): Promise<string> {
       const { content_uri } = await call('POST', '/_matrix/media/v3/upload', uploadAnswer, {
         query: { filename: name },
@@ -153,9 +153,9 @@ export function createHomeserverClient(homeserver: HomeserverConnection, asToken
     },
     /** @returns the answer; its body is the file, not yet read */
     async download(mxc: string): Promise<Response> {
-      const address = /^mxc:\/\/([^/]+)\/([^/]+)$/.exec(mxc)
-      if (!address) throw new MatrixError(404, 'M_NOT_FOUND', `M_NOT_FOUND (404): ${mxc} is no media address`)
-      const path = pathOf('/_matrix/client/v1/media/download', ...address.slice(1))
+      const parts = /^mxc:\/\/([^/]+)\/([^/]+)$/.exec(mxc)
+      if (!parts) throw new MatrixError(404, 'M_NOT_FOUND', `M_NOT_FOUND (404): ${mxc} is no mxc:// URI`)
+      const path = pathOf('/_matrix/client/v1/media/download', ...parts.slice(1))
       const response = await homeserver.fetch(request('GET', path, {}))
       if (!response.ok) throw matrixError(response.status, await response.text())
       return response

@@ -34,19 +34,7 @@ export interface LoginStep {
   complete?: { user_login_id: string }
 }
 
-export interface LoginProcess {
-  readonly id: string
-  readonly userId: string
-  /** The current step. */
-  step(): LoginStep
-  /** Marks the step as returned and returns it. */
-  tell(): LoginStep
-  /** @returns the next step not yet returned @throws ProvisioningError when the login fails */
-  wait(signal: AbortSignal): Promise<LoginStep>
-  submit(input: Readonly<Record<string, string>>): Promise<LoginStep>
-  cancel(): void
-  ended(): boolean
-}
+export type LoginProcess = ReturnType<typeof startLogin>
 
 interface LoginOptions {
   context: BridgeContext
@@ -60,14 +48,7 @@ interface LoginOptions {
 }
 
 /** @throws ProvisioningError when the platform has no such flow */
-export function startLogin({
-  context,
-  codes,
-  linkBase,
-  userId,
-  flowId,
-  replaces,
-}: LoginOptions): LoginProcess {
+export function startLogin({ context, codes, linkBase, userId, flowId, replaces }: LoginOptions) {
   const { clock, facts, network } = context
   if (!facts.flows.some(flow => flow.id === flowId)) {
     throw new ProvisioningError(404, 'M_NOT_FOUND', `Invalid login flow ID ${flowId}`)
@@ -75,7 +56,7 @@ export function startLogin({
   const ending = new AbortController()
   let current: LoginStep = { type: 'display_and_wait', step_id: '', instructions: '', txn_id: '' }
   let version = 0
-  let told = 0
+  let returned = 0
   let failure: ProvisioningError | null = null
   let linking = false
   const waiters = new Set<() => void>()
@@ -242,16 +223,20 @@ export function startLogin({
   if (flowId === 'qr') inBackground(showQrCodes())
   else askPhoneNumber()
 
-  const process: LoginProcess = {
+  /** Returns the current step, and remembers that. */
+  function nextStep(): LoginStep {
+    returned = version
+    return current
+  }
+
+  return {
     id: randomBytes(10).toString('hex'),
     userId,
+    nextStep,
     step: () => current,
-    tell() {
-      told = version
-      return current
-    },
-    async wait(signal) {
-      while (version === told && !ending.signal.aborted && !signal.aborted) {
+    /** @returns the next step not yet returned @throws ProvisioningError when the login fails */
+    async wait(signal: AbortSignal): Promise<LoginStep> {
+      while (version === returned && !ending.signal.aborted && !signal.aborted) {
         await new Promise<void>(resolve => {
           const wake = () => {
             waiters.delete(wake)
@@ -264,9 +249,9 @@ export function startLogin({
       }
       if (failure) throw failure
       // A caller that left gets nothing: the step is still to be returned.
-      return signal.aborted ? current : process.tell()
+      return signal.aborted ? current : nextStep()
     },
-    async submit(input) {
+    async submit(input: Readonly<Record<string, string>>): Promise<LoginStep> {
       const [field] = current.user_input?.fields ?? []
       const typed = field ? input[field.id] : undefined
       const take = field && inputs[field.id]
@@ -274,10 +259,9 @@ export function startLogin({
         throw new ProvisioningError(400, 'M_BAD_JSON', `Missing value for ${field?.id ?? 'the input'}`)
       }
       await take(typed)
-      return process.tell()
+      return nextStep()
     },
     cancel: () => fail(new ProvisioningError(400, 'M_UNKNOWN', 'Login was cancelled')),
     ended: () => ending.signal.aborted,
   }
-  return process
 }

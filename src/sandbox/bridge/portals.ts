@@ -139,15 +139,15 @@ export function createPortals(context: BridgeContext, ghosts: Ghosts) {
     if (member?.membership !== 'join' && member?.membership !== 'invite')
       await homeserver.invite(roomId, userId)
     for (const phone of ghostPhones(login, chat)) await bringGhost(roomId, phone, chat)
-    await tellFeatures(roomId)
+    await updateFeatures(roomId)
     settled.add(roomId)
   }
 
   /** Updates the features of a room created when the network accepted other things. */
-  async function tellFeatures(roomId: string): Promise<void> {
+  async function updateFeatures(roomId: string): Promise<void> {
     const features = roomFeatures(facts.platform)
-    const told = await homeserver.state(roomId, ROOM_FEATURES_TYPE, facts.networkId)
-    if (told?.id !== features.id)
+    const known = await homeserver.state(roomId, ROOM_FEATURES_TYPE, facts.networkId)
+    if (known?.id !== features.id)
       await homeserver.setState(roomId, ROOM_FEATURES_TYPE, facts.networkId, features)
   }
 

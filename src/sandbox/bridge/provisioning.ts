@@ -123,7 +123,7 @@ export function createProvisioning({ context, desk, directory, portals, rooms, s
 
   function startLogin(asked: Asked) {
     const process = desk.start(asked.userId, asked.params.flow ?? '', explicitLogin(asked)?.id ?? null)
-    return stepBody(process, process.tell())
+    return stepBody(process, process.nextStep())
   }
 
   function processFor({ userId, params }: Asked, type: LoginStep['type']): LoginProcess {

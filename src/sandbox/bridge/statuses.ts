@@ -41,27 +41,27 @@ export function createStatuses(context: BridgeContext) {
     return { content, txnId: `status-${eventId}` }
   }
 
-  async function tellRoom(roomId: string, outcomes: readonly Outcome[]): Promise<void> {
-    for (let told = 0; told < outcomes.length; ) {
-      const next = outcomes.slice(told, told + STATUSES_TOGETHER)
+  async function sendToRoom(roomId: string, outcomes: readonly Outcome[]): Promise<void> {
+    for (let sent = 0; sent < outcomes.length; ) {
+      const next = outcomes.slice(sent, sent + STATUSES_TOGETHER)
       try {
-        told += await homeserver.sendTogether(roomId, 'com.beeper.message_send_status', next.map(statusOf))
+        sent += await homeserver.sendTogether(roomId, 'com.beeper.message_send_status', next.map(statusOf))
       } catch (error) {
         if (!isRefused(error)) throw error
         const { chat, login } = next[0] ?? {}
         logger.warn(
           { err: error, chat: chat?.id, login: login?.id },
-          'the status of a message could not be told',
+          'the status of a message could not be sent',
         )
-        told++
+        sent++
       }
     }
   }
 
   return {
-    async tell(outcomes: readonly Outcome[]): Promise<void> {
+    async send(outcomes: readonly Outcome[]): Promise<void> {
       const rooms = Map.groupBy(outcomes, ({ portal }) => portal.roomId)
-      await Promise.all([...rooms].map(([roomId, ofRoom]) => places(() => tellRoom(roomId, ofRoom))))
+      await Promise.all([...rooms].map(([roomId, ofRoom]) => places(() => sendToRoom(roomId, ofRoom))))
     },
 
     /** Phones that answer by themselves read first: a receipt per room and ghost, for the last. */

@@ -29,7 +29,7 @@ interface Job extends Addressed {
   fate?: Refusal | undefined
 }
 
-/** A transaction's files by mxc address: a file sent to several chats is downloaded once. */
+/** A transaction's files by mxc:// URI: a file sent to several chats is downloaded once. */
 type Downloads = Map<string, Promise<Media>>
 
 export function createTransactions(context: BridgeContext, portals: Portals, commands: Commands) {
@@ -105,7 +105,7 @@ export function createTransactions(context: BridgeContext, portals: Portals, com
     await Promise.all(jobs.map(job => downloadPlaces(() => fetchMedia(job, downloads))))
     const { fates, posted } = await postAll(jobs)
     network.announce(posted)
-    await statuses.tell(jobs.map((job, index) => ({ ...job, fate: fates[index] ?? nothingToDo() })))
+    await statuses.send(jobs.map((job, index) => ({ ...job, fate: fates[index] ?? nothingToDo() })))
     await statuses.markRead(jobs.filter(job => !job.fate))
   }
 

@@ -57,7 +57,7 @@ export interface Media {
   height: number | null
   blurhash: string | null
   durationMs: number | null
-  /** Its address at the homeserver, if uploaded. */
+  /** Its URI at the homeserver, if uploaded. */
   mxc: string | null
 }
 
