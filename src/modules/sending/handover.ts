@@ -25,25 +25,24 @@ export interface HandedOver {
 /** Texts sent together, besides the first: well below what a request may hold, as JSON too. */
 const MAX_CHARACTERS_TOGETHER = 100_000
 
-/**
- * @throws GatewayError conflict in an encrypted chat, unprocessable when the chat's network won't
- * have it, and as sessions do
- */
-export type Handover = (
-  roomId: string,
-  session: MatrixSession,
-  message: Message,
-  along: readonly Message[],
-) => Promise<HandedOver>
-
 export function createHandover(options: {
   queue: Pick<OutboxQueue, 'isCaptionSent'>
   chatRooms: Pick<ChatRooms, 'ensureEntered'>
   media: Pick<MediaFiles, 'upload'>
-}): Handover {
+}) {
   const { queue, chatRooms, media } = options
 
-  const handOver: Handover = async (roomId, session, message, along) => {
+  /**
+   * @param along texts behind the message that may go with it
+   * @throws GatewayError conflict in an encrypted chat, unprocessable when the chat's network won't
+   * have it, and as sessions do
+   */
+  async function handOver(
+    roomId: string,
+    session: MatrixSession,
+    message: Message,
+    along: readonly Message[],
+  ): Promise<HandedOver> {
     const chat = await chatRooms.ensureEntered(message.identityId, roomId)
     if (chat.encrypted) {
       throw new GatewayError(

@@ -40,72 +40,35 @@ export function afterSending(
 }
 
 /**
- * @returns when each of the messages that are queued is due, by its `seq`, unless too much waits to
- * tell
- */
-export type DueTimes = (messages: readonly MessageWithDevice[]) => Promise<Map<number, number>>
-
-/**
- * Estimates by what waits before a message and by its device's pace, as if nothing failed and the
- * device had its connection.
+ * Estimates when messages that are queued are due, by what waits before them and by their device's
+ * pace, as if nothing failed and the device had its connection.
+ * @returns a function that gives the instants by `seq`, without those that too much waits before
  */
 export function createDueTimes(options: {
   waiting: Pick<WaitingMessages, 'turns'>
   paceOf(platform: string): Pace
   clock: Clock
-}): DueTimes {
+}) {
   const { waiting, paceOf, clock } = options
-  return async messages => {
+  return async (messages: readonly MessageWithDevice[]): Promise<Map<number, number>> => {
     const due = new Map<number, number>()
     const queued = messages.filter(({ message }) => message.status === 'queued')
     for (const [deviceRowId, own] of Map.groupBy(queued, ({ message }) => message.deviceRowId)) {
       const now = clock.now()
       const { intervalMs, burst } = paceOf(own[0]?.platform ?? '')
-      const found = await waiting.turns(
-        deviceRowId,
-        own.map(({ message }) => message),
-        now,
-      )
-      for (const { seq, dueAt, before } of found.turns) {
+      const rows = own.map(({ message }) => message)
+      const { nextSendAt, turns } = await waiting.turns(deviceRowId, rows, now)
+      for (const { seq, dueAt, before } of turns) {
         const earliest = Math.max(now, dueAt ?? now)
         if (intervalMs === 0) due.set(seq, earliest)
-        else if (before !== null)
-          due.set(
-            seq,
-            Math.max(
-              earliest,
-              found.nextSendAt + before * intervalMs,
-              now + (before - burst + 1) * intervalMs,
-            ),
-          )
+        if (intervalMs === 0 || before === null) continue
+        // The first of a burst goes now, whatever went by unused.
+        const sendAt = Math.max(nextSendAt, now - (burst - 1) * intervalMs)
+        due.set(seq, Math.max(earliest, sendAt + before * intervalMs))
       }
     }
     return due
   }
-}
-
-export interface BacklogOptions {
-  /** Messages that may wait: of one identity, and of all together. */
-  limits: { perIdentity: number; inAll: number }
-  /** How many wait now, by identity. */
-  waiting: ReadonlyMap<string, number>
-}
-
-/**
- * How many messages wait to be sent, counted in memory from what the database told at the start, so
- * that accepting a send counts nothing: every statement that changes it says so after its commit.
- */
-export interface Backlog {
-  /**
-   * Takes room for messages that are about to be stored: for all of them, or for none.
-   * @param intervalMs between two messages of their device, which tells when there will be room
-   * @throws GatewayError too_many_requests
-   */
-  enter(identityId: string, count: number, intervalMs: number): void
-  /** Messages wait no more: they were handed over, have ended, or weren't stored after all. */
-  leave(identityId: string, count: number): void
-  /** A message waits again, whatever the limits: it was taken once. */
-  requeue(identityId: string): void
 }
 
 /** Bounds of Retry-After, in seconds. */
@@ -113,11 +76,30 @@ const LONGEST_WAIT_S = 3_600
 /** Where other identities make the room. */
 const WAIT_FOR_OTHERS_S = 10
 
-export function createBacklog({ limits, waiting }: BacklogOptions): Backlog {
+export type Backlog = ReturnType<typeof createBacklog>
+
+/**
+ * Counts in memory how many messages wait to be sent, so that accepting a send counts nothing: every
+ * statement that changes it says so after its commit.
+ * @param limits how many may wait: of one identity, and of all together
+ * @param waiting how many wait at the start, by identity
+ */
+export function createBacklog({
+  limits,
+  waiting,
+}: {
+  limits: { perIdentity: number; inAll: number }
+  waiting: ReadonlyMap<string, number>
+}) {
   const counts = new Tally(waiting)
 
   return {
-    enter(identityId, count, intervalMs) {
+    /**
+     * Takes room for messages that are about to be stored: for all of them, or for none.
+     * @param intervalMs between two messages of their device, which tells when there will be room
+     * @throws GatewayError too_many_requests
+     */
+    enter(identityId: string, count: number, intervalMs: number): void {
       const own = counts.of(identityId)
       const tooMany = own + count - limits.perIdentity
       if (tooMany > 0) {
@@ -129,8 +111,10 @@ export function createBacklog({ limits, waiting }: BacklogOptions): Backlog {
         throw full('the gateway has no room for more at the moment', WAIT_FOR_OTHERS_S)
       counts.add(identityId, count)
     },
-    leave: (identityId, count) => counts.add(identityId, -count),
-    requeue: identityId => counts.add(identityId, 1),
+    /** Messages wait no more: they were handed over, have ended, or weren't stored after all. */
+    leave: (identityId: string, count: number) => counts.add(identityId, -count),
+    /** A message waits again, whatever the limits: it was taken once. */
+    requeue: (identityId: string) => counts.add(identityId, 1),
   }
 }
 

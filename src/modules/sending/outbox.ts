@@ -151,9 +151,10 @@ export function createOutbox(options: OutboxOptions): Worker {
     if (error instanceof GatewayError) {
       if (!isPassing(error)) return { outcome: 'failed', reason }
       const refusedSince = error.code.startsWith('bridge_') ? await refusedSinceOf(message) : null
-      if (refusedSince !== null && isRefusedForGood(message, refusedSince))
-        return { outcome: 'failed', reason }
       const now = clock.now()
+      const isOften = message.attempts >= PASSES_WITHIN_ATTEMPTS
+      if (refusedSince !== null && now - refusedSince > PASSES_WITHIN_MS && isOften)
+        return { outcome: 'failed', reason }
       const heldUpSince = message.failingSince ?? now
       if (now - heldUpSince > GIVE_UP_AFTER_MS)
         return { outcome: 'failed', reason: `given up after a day: ${reason}`, heldUpSince }
@@ -180,10 +181,6 @@ export function createOutbox(options: OutboxOptions): Worker {
     const device = await devices.get(deviceRowId)
     if (device?.state !== 'connected') return null
     return Math.max(refusedSince ?? clock.now(), device.stateSince)
-  }
-
-  function isRefusedForGood({ attempts }: Message, refusedSince: number): boolean {
-    return clock.now() - refusedSince > PASSES_WITHIN_MS && attempts >= PASSES_WITHIN_ATTEMPTS
   }
 
   function tell({ platform }: ClaimedLane, message: Message, settlement: Settlement, tookMs: number): void {

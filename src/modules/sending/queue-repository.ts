@@ -198,7 +198,7 @@ export function createOutboxQueue(
               await tx.run(markHeldUp, { lane: message.lane, since: settlement.heldUpSince })
             return statuses.ended(tx, message, 'failed', settlement.reason, now)
           case 'retry':
-            return statuses.waits(tx, message.seq, settlement.reason, settlement.refusedSince, now)
+            return statuses.waits(tx, message.seq, settlement, now)
         }
       }),
 

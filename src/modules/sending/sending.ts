@@ -47,29 +47,7 @@ export interface SendRequest {
   record?: Recorder<AcceptedMessage[]> | undefined
 }
 
-export interface Messages {
-  /**
-   * Takes a send: one message for each recipient. Resolves once they are on disk.
-   * @throws GatewayError bad_request (`Missing required field…`, `Either text or file must be
-   * provided`), not_found (no such device), conflict (the device is logged out), too_many_requests
-   * (too many wait already); a staged file is then discarded
-   */
-  accept(request: SendRequest): Promise<AcceptedMessage[]>
-  /** @throws GatewayError not_found */
-  get(identityId: string, messageId: string): Promise<MessageView>
-  /**
-   * @param before a message id: only older ones
-   * @returns newest first
-   * @throws GatewayError not_found when there is no message `before`
-   */
-  list(identityId: string, limit: number, before?: string): Promise<MessageView[]>
-  /**
-   * Takes back a message that is queued; a file that nothing else needs goes with it.
-   * @returns the message as it is then
-   * @throws GatewayError not_found, conflict (it is queued no more)
-   */
-  cancel(identityId: string, messageId: string): Promise<MessageView>
-}
+export type Messages = ReturnType<typeof createMessages>
 
 export interface MessagesOptions {
   repository: MessageRepository
@@ -89,7 +67,7 @@ export interface MessagesOptions {
 
 const MAX_RECIPIENTS = 1_000
 
-export function createMessages(options: MessagesOptions): Messages {
+export function createMessages(options: MessagesOptions) {
   const {
     repository,
     waiting,
@@ -176,7 +154,13 @@ export function createMessages(options: MessagesOptions): Messages {
   }
 
   return {
-    async accept(request) {
+    /**
+     * Takes a send: one message for each recipient. Resolves once they are on disk.
+     * @throws GatewayError bad_request (`Missing required field…`, `Either text or file must be
+     * provided`), not_found (no such device), conflict (the device is logged out),
+     * too_many_requests (too many wait already); a staged file is then discarded
+     */
+    async accept(request: SendRequest): Promise<AcceptedMessage[]> {
       try {
         return await accept(request)
       } catch (error) {
@@ -185,14 +169,20 @@ export function createMessages(options: MessagesOptions): Messages {
       }
     },
 
-    async get(identityId, messageId) {
+    /** @throws GatewayError not_found */
+    async get(identityId: string, messageId: string): Promise<MessageView> {
       const found = await repository.get(identityId, messageId)
       const [shown] = found ? await views([found]) : []
       if (shown) return shown
       throw new GatewayError('not_found', `there is no message ${messageId}`)
     },
 
-    async cancel(identityId, messageId) {
+    /**
+     * Takes back a message that is queued; a file that nothing else needs goes with it.
+     * @returns the message as it is then
+     * @throws GatewayError not_found, conflict (it is queued no more)
+     */
+    async cancel(identityId: string, messageId: string): Promise<MessageView> {
       const result = await endings.cancel(identityId, messageId, clock.now())
       if (!result) throw new GatewayError('not_found', `there is no message ${messageId}`)
       await media.discardAll(result.unneeded)
@@ -204,7 +194,12 @@ export function createMessages(options: MessagesOptions): Messages {
       )
     },
 
-    async list(identityId, limit, before) {
+    /**
+     * @param before a message id: only older ones
+     * @returns newest first
+     * @throws GatewayError not_found when there is no message `before`
+     */
+    async list(identityId: string, limit: number, before?: string): Promise<MessageView[]> {
       const page = await repository.list(identityId, limit, before)
       // The first page in its place would keep a client turning pages for ever.
       if (!page) throw new GatewayError('not_found', `before: there is no message ${before}`)
@@ -213,58 +208,47 @@ export function createMessages(options: MessagesOptions): Messages {
   }
 }
 
-/** @throws GatewayError bad_request when there are too many, or one is too long to be one */
-function recipientsIn(list: string | undefined, field: 'contact' | 'group_url'): string[] {
-  const given = splitList(list ?? '')
-  if (given.length > MAX_RECIPIENTS) {
-    throw new GatewayError('bad_request', `${field}: expected at most ${MAX_RECIPIENTS} recipients`)
-  }
-  if (given.some(recipient => recipient.length > MAX_RECIPIENT_LENGTH)) {
-    throw new GatewayError(
-      'bad_request',
-      `${field}: expected recipients of at most ${MAX_RECIPIENT_LENGTH} characters`,
-    )
-  }
-  return given.filter(recipient => trimmed(recipient) !== '')
-}
-
-/** group_url wins over contact. */
+/**
+ * group_url wins over contact.
+ * @throws GatewayError bad_request
+ */
 function recipientsOf({ platform, contact, groupUrl }: SendRequest): {
   kind: RecipientKind
   recipients: string[]
 } {
-  if (!platform) throw new GatewayError('bad_request', 'Missing required field: platform')
+  if (!platform) throw refusal('Missing required field: platform')
   const groups = recipientsIn(groupUrl, 'group_url')
-  const recipients = groups.length > 0 ? groups : recipientsIn(contact, 'contact')
-  if (recipients.length === 0)
-    throw new GatewayError('bad_request', 'Missing required field: contact or group_url')
   const kind = groups.length > 0 ? 'group' : 'contact'
-  if (kind === 'contact') refuseNobody(recipients)
-  const torn = kind === 'group' ? groups.find(group => isGroupLink(group) && hasBlanks(group)) : undefined
-  if (torn !== undefined) {
-    throw new GatewayError(
-      'bad_request',
-      `group_url: ${JSON.stringify(torn)}: expected a link without white space and control characters`,
-    )
+  const recipients = kind === 'group' ? groups : recipientsIn(contact, 'contact')
+  if (recipients.length === 0) throw refusal('Missing required field: contact or group_url')
+  for (const recipient of recipients) {
+    const problem = kind === 'group' ? groupProblem(recipient) : contactProblem(recipient)
+    const field = kind === 'group' ? 'group_url' : 'contact'
+    if (problem !== null) throw refusal(`${field}: ${JSON.stringify(recipient)}: ${problem}`)
   }
   return { kind, recipients }
 }
 
-/** @throws GatewayError bad_request */
-function refuseNobody(contacts: readonly string[]): void {
-  for (const contact of contacts) {
-    const problem = contactProblem(contact)
-    if (problem !== null)
-      throw new GatewayError('bad_request', `contact: ${JSON.stringify(contact)}: ${problem}`)
-  }
+/** @throws GatewayError bad_request when there are too many, or one is too long to be one */
+function recipientsIn(list: string | undefined, field: 'contact' | 'group_url'): string[] {
+  const given = splitList(list ?? '')
+  if (given.length > MAX_RECIPIENTS) throw refusal(`${field}: expected at most ${MAX_RECIPIENTS} recipients`)
+  if (given.some(recipient => recipient.length > MAX_RECIPIENT_LENGTH))
+    throw refusal(`${field}: expected recipients of at most ${MAX_RECIPIENT_LENGTH} characters`)
+  return given.filter(recipient => trimmed(recipient) !== '')
 }
 
+function groupProblem(group: string): string | null {
+  const isTorn = isGroupLink(group) && hasBlanks(group)
+  return isTorn ? 'expected a link without white space and control characters' : null
+}
+
+/** @throws GatewayError bad_request */
 function checkContent({ text, file, replyId }: SendRequest): void {
-  if (isBlank(text) && !file) throw new GatewayError('bad_request', 'Either text or file must be provided')
+  if (isBlank(text) && !file) throw refusal('Either text or file must be provided')
   // A UTF-16 unit is at most six bytes (an escape), so most texts needn't be encoded to know.
-  if (text && text.length * 6 > MAX_TEXT_BYTES && jsonBytes(text) > MAX_TEXT_BYTES) {
-    throw new GatewayError('bad_request', `text: expected at most ${MAX_TEXT_BYTES} bytes as JSON`)
-  }
+  if (text && text.length * 6 > MAX_TEXT_BYTES && jsonBytes(text) > MAX_TEXT_BYTES)
+    throw refusal(`text: expected at most ${MAX_TEXT_BYTES} bytes as JSON`)
   if (replyId) checkReplyId(replyId)
 }
 
@@ -283,7 +267,11 @@ function refuseTooLong(
     if (here === null) return
     refused ??= here
   }
-  if (refused !== null) throw new GatewayError('bad_request', refused)
+  if (refused !== null) throw refusal(refused)
+}
+
+function refusal(message: string): GatewayError {
+  return new GatewayError('bad_request', message)
 }
 
 /** Without the quotes around it. */

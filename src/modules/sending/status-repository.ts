@@ -46,29 +46,6 @@ export interface HandedOverAt {
   caption?: SentCaption | undefined
 }
 
-export interface StatusWriter {
-  /**
-   * The homeserver took the message, and its caption if that went by itself; the bridge's reports
-   * from meanwhile count at once.
-   */
-  submitted(tx: Tx, message: Message, at: HandedOverAt, now: number): Promise<void>
-  /** The message waited, and never will be handed over. */
-  ended(
-    tx: Tx,
-    message: Waiting,
-    status: 'failed' | 'cancelled',
-    reason: string | null,
-    now: number,
-  ): Promise<void>
-  /** The message couldn't be handed over for now. @param refusedSince as the column says */
-  waits(tx: Tx, seq: number, reason: string, refusedSince: number | null, now: number): Promise<void>
-  /** Keeps a report of an event that isn't known yet. */
-  report(tx: Tx, report: StatusReport, now: number): Promise<void>
-  read(tx: Tx, receipt: ReadReport, now: number): Promise<void>
-  /** Nobody has said anything about a message that was handed over: it counts as sent. */
-  stayedSilent(tx: Tx, message: Waiting & Settled, now: number): Promise<void>
-}
-
 /** Identifies a message that waits, so that it can be ended. */
 export type Waiting = Pick<Message, 'seq' | 'identityId'>
 
@@ -142,10 +119,12 @@ const anyAsking = statement(orm =>
 )
 const shown = statement(orm => withDevice(orm).where(eq(messages.seq, numberParam('seq'))))
 
+export type StatusWriter = ReturnType<typeof createStatusWriter>
+
 export function createStatusWriter(
   observer?: Pick<Observer, 'messageSettled'>,
   backlog?: Pick<Backlog, 'leave' | 'requeue'>,
-): StatusWriter {
+) {
   /** The message had been handed over, and now something is known of it. */
   function observe(tx: Tx, message: Settled, status: MessageStatus, now: number): void {
     if (!observer) return
@@ -190,7 +169,11 @@ export function createStatusWriter(
   }
 
   return {
-    async submitted(tx, message, at, now) {
+    /**
+     * The homeserver took the message, and its caption if that went by itself; the bridge's reports
+     * from meanwhile count at once.
+     */
+    async submitted(tx: Tx, message: Message, at: HandedOverAt, now: number): Promise<void> {
       const { eventId, roomId, bridgeBot, caption } = at
       const word = await takeUnmatched(tx, eventId, bridgeBot)
       if (word?.status === 'queued') {
@@ -207,20 +190,32 @@ export function createStatusWriter(
       if (caption) await captionSent(tx, message, caption, at, now)
     },
 
-    ended(tx, message, status, reason, now) {
+    /** The message waited, and never will be handed over. */
+    ended(
+      tx: Tx,
+      message: Waiting,
+      status: 'failed' | 'cancelled',
+      reason: string | null,
+      now: number,
+    ): Promise<void> {
       leave(tx, message)
       return change(tx, message, status, reason, now)
     },
 
-    waits: (tx, seq, reason, refusedSince, now) => tx.run(markWaiting, { seq, reason, refusedSince, now }),
+    /**
+     * The message couldn't be handed over for now.
+     * @param refused with the columns `reason` and `refusedSince`
+     */
+    waits: (tx: Tx, seq: number, refused: Pick<Message, 'reason' | 'refusedSince'>, now: number) =>
+      tx.run(markWaiting, { seq, reason: refused.reason, refusedSince: refused.refusedSince, now }),
 
-    async report(tx, report, now) {
+    async report(tx: Tx, report: StatusReport, now: number): Promise<void> {
       const message = await messageOfEvent(tx, report.eventId)
       if (!message) await keepUnmatched(tx, report, now)
       else if (report.sender === message.bridgeBot) await apply(tx, message, report, now)
     },
 
-    async read(tx, receipt, now) {
+    async read(tx: Tx, receipt: ReadReport, now: number): Promise<void> {
       const { roomId, userId } = receipt
       const message = await messageOfEvent(tx, receipt.eventId)
       if (!message) return keepUnmatchedRead(tx, receipt, now)
@@ -236,7 +231,8 @@ export function createStatusWriter(
         await writeStatusEvent(tx, read, now)
     },
 
-    stayedSilent(tx, message, now) {
+    /** Nobody has said anything about a message that was handed over: it counts as sent. */
+    stayedSilent(tx: Tx, message: Waiting & Settled, now: number): Promise<void> {
       observe(tx, message, 'sent', now)
       return change(tx, message, 'sent', STATUS_TIMEOUT, now)
     },
