@@ -123,8 +123,13 @@ export function createSandboxFor(
     baseUrl: publicUrl.current,
     homeserver,
     platforms,
-    reportState: (platform, { userId, loginId }, stateEvent) =>
-      signals.emit('bridge-state', platform, { matrixUserId: userId, loginId, stateEvent, errorCode: null }),
+    reportState: (platform, login, stateEvent) =>
+      signals.emit('bridge-state', platform, {
+        matrixUserId: login?.userId ?? null,
+        loginId: login?.loginId ?? null,
+        stateEvent,
+        errorCode: null,
+      }),
     maxUploadBytes: config.media.maxBytes,
     clock,
     logger: maskingNumbers(logger.child({ part: 'sandbox' })),

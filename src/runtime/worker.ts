@@ -18,7 +18,7 @@ export interface Rhythm {
 }
 
 /**
- * A worker that does `tick`, and does it again `ms` later.
+ * A worker that does `tick`, and does it again `ms` later, or up to half a second earlier or later.
  * @param tick may resolve to another wait, in milliseconds, or to true when there is more to do now
  */
 export function every(
@@ -33,13 +33,23 @@ export function every(
       try {
         while (!signal.aborted) {
           const wait = await tick(signal)
-          if (wait !== true) await nudge.wait(clock, typeof wait === 'number' ? wait : ms, signal)
+          if (wait === true) continue
+          await nudge.wait(clock, typeof wait === 'number' ? wait : untilShared(ms, clock), signal)
         }
       } finally {
         await end?.()
       }
     },
   }
+}
+
+const SHARED_MS = 1_000
+
+/** Ends a wait on a whole second: workers then wake together, which costs as much as one of them. */
+function untilShared(ms: number, clock: Clock): number {
+  if (ms < SHARED_MS) return ms
+  const now = clock.steady()
+  return Math.round((now + ms) / SHARED_MS) * SHARED_MS - now
 }
 
 /** Wakes a sleeping loop early: a shortcut over rows, which the loop would find anyway at its next poll. */

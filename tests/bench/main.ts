@@ -8,7 +8,7 @@ import { accepts } from './figures/accepts.ts'
 import { fileMemory } from './figures/file-memory.ts'
 import { flakyEndpoint } from './figures/flaky-endpoint.ts'
 import { growth } from './figures/growth.ts'
-import { idleMemory } from './figures/idle-memory.ts'
+import { idle } from './figures/idle.ts'
 import { incoming } from './figures/incoming.ts'
 import { startTime } from './figures/start-time.ts'
 import { syncMemory } from './figures/sync-memory.ts'
@@ -22,7 +22,7 @@ const FIGURES: readonly Figure[] = [
   accepts,
   throughput,
   incoming,
-  idleMemory,
+  idle,
   syncMemory,
   fileMemory,
   startTime,

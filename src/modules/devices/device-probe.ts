@@ -8,6 +8,7 @@ import pLimit from 'p-limit'
 import { BridgeStarting } from '../../bridges/start-watch.ts'
 import { GatewayError, isBridgeAway, messageOf } from '../../domain/errors.ts'
 import type { Bridges } from '../../domain/ports.ts'
+import type { Hears } from '../../domain/signals.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { SingleFlight } from '../../lib/single-flight.ts'
@@ -19,6 +20,7 @@ export interface DeviceProbeOptions {
   devices: Pick<LinkedDevices, 'reconcile' | 'noteProbed' | 'disconnect' | 'disconnectAll'>
   repository: Pick<DeviceRepository, 'identitiesWith' | 'platforms'>
   bridges: Pick<Bridges, 'platforms'>
+  signals: Hears<'bridge-state'>
   clock: Clock
   logger: Logger
 }
@@ -27,28 +29,35 @@ export interface DeviceProbeOptions {
 const INTERVAL_MS = 2_000
 /** Identities asked about in a round, which makes 50 a second. */
 const SHARE = 100
+/** The same of a bridge that reports changes by itself: its silence alone must be noticed. */
+const SHARE_REPORTED = 10
 /** How many of them at a time. */
 const CONCURRENCY = 8
 /** A bridge that takes longer to answer counts as disconnected until it does, in milliseconds. */
 const PATIENCE_MS = 5_000
 
 export function createDeviceProbe(options: DeviceProbeOptions): Worker {
-  const { devices, repository, bridges, clock, logger } = options
+  const { devices, repository, bridges, signals, clock, logger } = options
   /** Rounds under way, by platform. */
   const rounds = new SingleFlight()
   /** The last identity that was asked about, by platform. */
   const positions = new Map<string, string>()
 
+  /** Platforms whose bridge has reported a state. */
+  const reporting = new Set<string>()
+  signals.on('bridge-state', platform => reporting.add(platform))
+
   /** The next identities in turn, from the first one again after the last. */
   async function nextShare(platform: string): Promise<string[]> {
+    const size = reporting.has(platform) ? SHARE_REPORTED : SHARE
     const position = positions.get(platform) ?? ''
-    const behind = await repository.identitiesWith(platform, position, SHARE)
+    const behind = await repository.identitiesWith(platform, position, size)
     const before =
-      position === '' || behind.length === SHARE
+      position === '' || behind.length === size
         ? []
-        : await repository.identitiesWith(platform, '', SHARE - behind.length)
+        : await repository.identitiesWith(platform, '', size - behind.length)
     const share = [...new Set([...behind, ...before])]
-    const isEverybody = share.length < SHARE
+    const isEverybody = share.length < size
     positions.set(platform, isEverybody ? '' : (share.at(-1) ?? ''))
     return share
   }

@@ -166,6 +166,9 @@ export function createMessageEndings(
     tx.afterCommit(() => observer?.messageSettled(outcome))
   }
 
+  const isAny = (query: typeof expired | typeof silent, values: Record<string, unknown>) =>
+    db.read(async reader => (await reader.get<unknown>(query, values)) !== undefined)
+
   return {
     cancel: (identityId, id, now) =>
       db.write(async tx => {
@@ -181,8 +184,11 @@ export function createMessageEndings(
         return { found: { ...found, message: changed }, cancelled: true, unneeded }
       }),
 
-    expire: (now, limit) =>
-      db.write(async tx => failAll(tx, await tx.all(expired, { now, limit }), expiredReason, now)),
+    async expire(now, limit) {
+      // Seldom is there anything to write.
+      if (!(await isAny(expired, { now, limit: 1 }))) return { count: 0, unneeded: [] }
+      return db.write(async tx => failAll(tx, await tx.all(expired, { now, limit }), expiredReason, now))
+    },
 
     async discardedQueues() {
       const found = await db.read(reader => reader.all(queues))
@@ -200,12 +206,14 @@ export function createMessageEndings(
         return ended
       }),
 
-    settleSilent: (before, limit, now) =>
-      db.write(async tx => {
+    async settleSilent(before, limit, now) {
+      if (!(await isAny(silent, { before, limit: 1 }))) return 0
+      return db.write(async tx => {
         const found = await tx.all(silent, { before, limit })
         for (const message of found) await statuses.stayedSilent(tx, message, now)
         return found.length
-      }),
+      })
+    },
   }
 }
 

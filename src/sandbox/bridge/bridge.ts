@@ -45,12 +45,13 @@ export interface SandboxBridge {
 
 /**
  * Called when a login's state changes, as a real bridge calls its homeserver's status endpoint.
+ * @param login null: the state is the bridge's own
  * @param state a `state_event` of bridgev2
  */
 export type ReportState = (
   platform: SandboxPlatform,
-  login: { userId: string; loginId: string },
-  state: 'BAD_CREDENTIALS',
+  login: { userId: string; loginId: string } | null,
+  state: 'BAD_CREDENTIALS' | 'RUNNING',
 ) => void
 
 /** Parts that the bridges of all platforms share. */
@@ -113,6 +114,7 @@ export function createBridge(platform: SandboxPlatform, parts: BridgeParts) {
     }
     ready.resolve()
     if (stopping.signal.aborted) return
+    parts.reportState(platform, null, 'RUNNING')
     unsubscribe = network.subscribe(onNetworkChange)
     deliveries.resume()
   }

@@ -81,7 +81,8 @@ async function start() {
     clock,
     logger: silentLogger,
   })
-  const probe = createDeviceProbe({ devices, repository, bridges, clock, logger: silentLogger })
+  const shared = { devices, repository, bridges, clock, logger: silentLogger }
+  const probe = createDeviceProbe({ ...shared, signals: db.signals })
   const controller = new AbortController()
   const running = probe.run(controller.signal)
   stop = async () => {
@@ -160,6 +161,19 @@ test('with thousands of devices it takes them in turn, at a bounded rate', async
   await pass(4_000)
   expect(asked).toHaveLength(300)
   expect(new Set(asked.map(ask => ask.userId)).size).toBe(250)
+})
+
+test('a bridge that reports changes by itself is asked about fewer devices at a time', async () => {
+  for (let number = 1; number <= 25; number++) insert('wa', number)
+  await start()
+  expect(asked).toHaveLength(25)
+  const report = { matrixUserId: null, loginId: null, stateEvent: 'RUNNING', errorCode: null }
+  db.signals.emit('bridge-state', 'wa', report)
+  const from = clock.now() + 1
+  await pass(2_000)
+  expect(askedSince(from, 'wa')).toHaveLength(10)
+  await pass(4_000)
+  expect(new Set(askedSince(from, 'wa')).size).toBe(25)
 })
 
 describe('a bridge that hangs', () => {

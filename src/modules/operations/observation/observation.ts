@@ -6,7 +6,10 @@ import type { Observer } from '../../../domain/observation.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { every, type Worker } from '../../../runtime/worker.ts'
 
-const LAG_INTERVAL_MS = 250
+/** Milliseconds between samples while the process works, and while it hardly does. */
+const LAG_INTERVAL_MS = { busy: 250, idle: 1_000 }
+/** Part of a core from which on the process works. */
+const BUSY_SHARE = 0.05
 
 /** Several observers as one, each with the calls that interest it. */
 export function observeWith(observers: readonly Partial<Observer>[]): Observer {
@@ -28,10 +31,19 @@ export function observeWith(observers: readonly Partial<Observer>[]): Observer {
 /** Observes how late timers fire: a busy event loop shows here first. */
 export function createLoopLag(observe: (lagMs: number) => void, clock: Clock): Worker {
   let dueAt = Number.POSITIVE_INFINITY
-  async function tick(): Promise<void> {
+  let usedUs = 0
+  let intervalMs = LAG_INTERVAL_MS.busy
+  async function tick(): Promise<number> {
     const now = performance.now()
     if (Number.isFinite(dueAt)) observe(Math.max(0, now - dueAt))
-    dueAt = now + LAG_INTERVAL_MS
+    const { user, system } = process.cpuUsage()
+    const isBusy = user + system - usedUs > BUSY_SHARE * intervalMs * 1_000
+    usedUs = user + system
+    intervalMs = isBusy ? LAG_INTERVAL_MS.busy : LAG_INTERVAL_MS.idle
+    // On whole seconds, as other workers.
+    const waitMs = intervalMs - (clock.steady() % intervalMs)
+    dueAt = now + waitMs
+    return waitMs
   }
-  return every('event-loop-lag', LAG_INTERVAL_MS, tick, { clock })
+  return every('event-loop-lag', LAG_INTERVAL_MS.idle, tick, { clock })
 }
