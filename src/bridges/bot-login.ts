@@ -113,9 +113,11 @@ export function createBotLogins({ platform, logins, clock }: BotLoginsOptions): 
     return saying
   }
 
-  /** The step that follows our message. */
-  async function stepAfterSaying(process: Process, patienceMs: number): Promise<LoginStep> {
-    const saying = await nextSaying(process, patienceMs)
+  /**
+   * The step that follows our message.
+   * @param patienceMs how long `saying` was waited for
+   */
+  function stepAfterSaying(process: Process, saying: NextSaying | undefined, patienceMs: number) {
     if (saying === undefined && process.instructions.length === 0)
       throw over(process, silent(platform, patienceMs))
     return stepOf(process, saying)
@@ -214,9 +216,7 @@ export function createBotLogins({ platform, logins, clock }: BotLoginsOptions): 
     const saying = await nextSaying(process, patienceMs)
     if (saying?.kind !== 'busy') {
       if (saying?.kind === 'failed') throw over(process, cannotStart(saying.message))
-      if (saying === undefined && process.instructions.length === 0)
-        throw over(process, silent(platform, patienceMs))
-      return stepOf(process, saying)
+      return stepAfterSaying(process, saying, patienceMs)
     }
     // Drops an abandoned login: a bot has one at a time for each user.
     for (const other of [...processes.values()])
@@ -225,7 +225,8 @@ export function createBotLogins({ platform, logins, clock }: BotLoginsOptions): 
     await nextSaying(process, QUIET_MS)
     process.instructions = []
     process.cursor = await process.room.say(line)
-    return stepAfterSaying(process, leftMs())
+    const leftForStepMs = leftMs()
+    return stepAfterSaying(process, await nextSaying(process, leftForStepMs), leftForStepMs)
   }
 
   function cannotStart(message: string): GatewayError {
@@ -284,9 +285,7 @@ export function createBotLogins({ platform, logins, clock }: BotLoginsOptions): 
           throw inputRefused(saying.message)
         }
         if (saying?.kind === 'failed') throw over(process, inputRefused(saying.message))
-        if (saying === undefined && process.instructions.length === 0)
-          throw over(process, silent(platform, STEP_PATIENCE_MS))
-        return await stepOf(process, saying)
+        return await stepAfterSaying(process, saying, STEP_PATIENCE_MS)
       } finally {
         // Passwords and codes shouldn't stay in a room; a failed redaction is no reason to fail.
         await process.room.redact(saidId).catch(() => undefined)

@@ -1,8 +1,8 @@
 /** Examines a bridge from outside, to diagnose problems. Throws nothing. */
-import { z } from 'zod'
 import { connectionProblem } from '../lib/connection-problem.ts'
 import { askPeer, streamFromPeer } from '../lib/peer-request.ts'
-import { isWithoutApi } from './provisioning-errors.ts'
+import { whoamiAnswer } from './provisioning-answers.ts'
+import { isWithoutApi, saying } from './provisioning-errors.ts'
 
 export type WhoamiOutcome =
   | { kind: 'accepted'; network: string; flows: string[]; bot: string | null }
@@ -20,13 +20,6 @@ export interface BridgeProbe {
 
 const TIMEOUT_MS = 10_000
 const MAX_ANSWER_BYTES = 1024 * 1024
-
-const whoamiAnswer = z.object({
-  network: z.object({ displayname: z.string().catch('') }).nullish(),
-  login_flows: z.array(z.object({ id: z.string() })).nullish(),
-  bridge_bot: z.string().nullish(),
-})
-const errorAnswer = z.object({ errcode: z.string().catch(''), error: z.string().catch('') })
 
 /** True when anything there answers HTTP, whatever the answer. */
 export async function isAnswering(baseUrl: string, signal: AbortSignal): Promise<boolean> {
@@ -75,15 +68,15 @@ function accepted(body: unknown): WhoamiOutcome {
   const { network, login_flows: flows, bridge_bot: bot } = parsed.data
   return {
     kind: 'accepted',
-    network: network?.displayname || 'its network',
-    flows: (flows ?? []).map(({ id }) => id),
+    network: network.displayname || 'its network',
+    flows: flows.map(({ id }) => id),
     bot: bot ?? null,
   }
 }
 
 function refused(status: number, body: unknown): WhoamiOutcome {
   if (isWithoutApi(status, body)) return { kind: 'no_api' }
-  const { errcode = '', error = '' } = errorAnswer.safeParse(body).data ?? {}
+  const { errcode, error } = saying(body)
   const detail = error || errcode || `HTTP ${status}`
   return { kind: status === 401 || status === 403 ? 'refused' : 'failed', detail }
 }

@@ -118,20 +118,16 @@ export const contactAnswer = z.object({
 export const contactsAnswer = z.object({ contacts: listOf(z.unknown()) })
 export const searchAnswer = z.object({ results: listOf(z.unknown()) })
 
-const may = z.boolean().nullish().catch(null)
-export const capabilitiesAnswer = z.object({
-  resolve_identifier: z
-    .object({
-      create_dm: may,
-      lookup_phone: may,
-      lookup_email: may,
-      lookup_username: may,
-      contact_list: may,
-      search: may,
-    })
-    .nullish()
-    .catch(null),
+const may = z.boolean().nullable().catch(null).default(null)
+const resolving = z.object({
+  create_dm: may,
+  lookup_phone: may,
+  lookup_email: may,
+  lookup_username: may,
+  contact_list: may,
+  search: may,
 })
+export const capabilitiesAnswer = z.object({ resolve_identifier: resolving.nullish().catch(null) })
 
 /** @throws GatewayError bridge_error naming an unsupported kind of step */
 export function loginStep(platform: string, answer: z.infer<typeof stepAnswer>): LoginStep {
@@ -271,18 +267,9 @@ export async function bridgeContacts(entries: readonly unknown[]): Promise<Bridg
 
 /** bridgev2 states capabilities of networks, not of logins. */
 export function bridgeCapabilities(answer: z.infer<typeof capabilitiesAnswer>): BridgeCapabilities {
-  const can = answer.resolve_identifier
-  const lookUps = [can?.lookup_phone, can?.lookup_email, can?.lookup_username]
-  const isKnown = lookUps.some(lookUp => lookUp != null)
-  return {
-    // A bridge that can start chats can find people at least by an id.
-    resolve: isKnown || can?.create_dm != null ? [can?.create_dm, ...lookUps].includes(true) : null,
-    create_chat: can?.create_dm ?? null,
-    lookup_phone: can?.lookup_phone ?? null,
-    lookup_email: can?.lookup_email ?? null,
-    lookup_username: can?.lookup_username ?? null,
-    contact_list: can?.contact_list ?? null,
-    search: can?.search ?? null,
-    group_links: null,
-  }
+  const { create_dm, ...others } = answer.resolve_identifier ?? resolving.parse({})
+  // A bridge that can start chats can find people at least by an id.
+  const finds = [create_dm, others.lookup_phone, others.lookup_email, others.lookup_username]
+  const resolve = finds.every(find => find === null) ? null : finds.includes(true)
+  return { resolve, create_chat: create_dm, ...others, group_links: null }
 }

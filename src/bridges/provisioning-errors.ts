@@ -155,6 +155,7 @@ export function isBadState(json: unknown): boolean {
   return saying(json).errcode === BAD_STATE
 }
 
-function saying(json: unknown): z.infer<typeof errorAnswer> {
+/** Code and words in a refusal's body; empty where it has none. */
+export function saying(json: unknown): z.infer<typeof errorAnswer> {
   return errorAnswer.safeParse(json).data ?? { errcode: '', error: '' }
 }

@@ -117,6 +117,8 @@ export function createProvisioningClient(
     )
   }
 
+  const step = async (asked: Call) => loginStep(platform, await call(stepAnswer, asked))
+
   const whoami = (userId: string) =>
     call(whoamiAnswer, { method: 'GET', path: '/whoami', userId, refused: refusalOfWhoami })
 
@@ -150,41 +152,39 @@ export function createProvisioningClient(
       return answer.logins.map(bridgeLogin)
     },
 
-    async startLogin(userId, flow, loginId) {
-      const path = `/login/start/${encodeURIComponent(flow)}`
-      const answer = await call(stepAnswer, {
+    startLogin: (userId, flow, loginId) =>
+      step({
         method: 'POST',
-        path,
+        path: `/login/start/${encodeURIComponent(flow)}`,
         userId,
         query: { login_id: loginId },
         timeoutMs: LOGIN_TIMEOUT_MS,
         refused: refusalOfStart,
-      })
-      return loginStep(platform, answer)
-    },
+      }),
 
-    async waitForLogin(userId, { processId, stepId, txnId }, signal) {
-      const path = `${stepPath(processId, stepId)}/display_and_wait`
-      const query = { txn_id: txnId ?? undefined }
-      return loginStep(platform, await call(stepAnswer, { method: 'POST', path, userId, query, signal }))
-    },
-
-    async submitLogin(userId, step, fields) {
-      const answer = await call(stepAnswer, {
+    waitForLogin: (userId, shown, signal) =>
+      step({
         method: 'POST',
-        path: `${stepPath(step.processId, step.stepId)}/${stepTypeOf(step)}`,
+        path: stepPath(shown, 'display_and_wait'),
         userId,
-        query: { txn_id: step.txnId ?? undefined },
+        query: { txn_id: shown.txnId ?? undefined },
+        signal,
+      }),
+
+    submitLogin: (userId, asking, fields) =>
+      step({
+        method: 'POST',
+        path: stepPath(asking, asking.kind === 'cookies' ? 'cookies' : 'user_input'),
+        userId,
+        query: { txn_id: asking.txnId ?? undefined },
         body: fields,
         timeoutMs: LOGIN_TIMEOUT_MS,
         refused: refusalOfInput,
-      })
-      return loginStep(platform, answer)
-    },
+      }),
 
-    async isLoginAt(userId, { processId, stepId }) {
+    async isLoginAt(userId, asking) {
       // No call reports it, but a login refuses a step of another type, and a missing one is 404.
-      const path = `${stepPath(processId, stepId)}/display_and_wait`
+      const path = stepPath(asking, 'display_and_wait')
       const response = await request({ method: 'POST', path, userId })
       return isBadState(await response.json().catch(() => null))
     },
@@ -234,10 +234,6 @@ function about(asked: Pick<Call, 'path' | 'userId'>, loginId: string): Call {
   return { ...asked, method: 'GET', query: { login_id: loginId }, refused: refusalAboutPeople }
 }
 
-function stepPath(processId: string, stepId: string): string {
-  return `/login/step/${encodeURIComponent(processId)}/${encodeURIComponent(stepId)}`
-}
-
-function stepTypeOf(step: AskingStep): string {
-  return step.kind === 'cookies' ? 'cookies' : 'user_input'
+function stepPath({ processId, stepId }: Pick<AskingStep, 'processId' | 'stepId'>, type: string): string {
+  return `/login/step/${encodeURIComponent(processId)}/${encodeURIComponent(stepId)}/${type}`
 }

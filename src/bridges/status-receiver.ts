@@ -8,6 +8,7 @@ import { z } from 'zod'
 import type { Emits } from '../domain/signals.ts'
 import { bearerToken } from '../lib/bearer-token.ts'
 import { readTextAtMost } from '../lib/bounded-body.ts'
+import { jsonOrNull } from '../lib/json-or-null.ts'
 import { equalInConstantTime } from '../lib/sealing.ts'
 
 export const STATUS_PATH = '/_meshgate/bridge-status'
@@ -58,7 +59,7 @@ export function createStatusReceiver(options: {
       if (request.method !== 'POST') return refusal(405, 'M_UNRECOGNIZED', 'expected a POST')
       const text = await readTextAtMost(request, MAX_BODY_BYTES)
       if (text === null) return refusal(413, 'M_TOO_LARGE', `expected at most ${MAX_BODY_BYTES} bytes`)
-      const parsed = report.safeParse(jsonOf(text))
+      const parsed = report.safeParse(jsonOrNull(text))
       if (!parsed.success) return refusal(400, 'M_BAD_JSON', 'expected the state of a login')
       const { user_id: userId, remote_id: loginId, state_event: stateEvent, error } = parsed.data
       options.signals.emit('bridge-state', platformIn(request), {
@@ -69,14 +70,6 @@ export function createStatusReceiver(options: {
       })
       return Response.json({})
     },
-  }
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return null
   }
 }
 

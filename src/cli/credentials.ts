@@ -1,16 +1,13 @@
 /** `meshgate credentials list|create|reset-secret`: for an operator without a working secret. */
 import { type Command, Option } from 'commander'
-import { migrateUp } from '../db/migrate.ts'
-import { openDb } from '../db/open.ts'
 import { effectiveScopes } from '../domain/scopes.ts'
 import { ROLES, type Role } from '../domain/states.ts'
 import { systemClock } from '../lib/clock.ts'
-import { openKeyring } from '../modules/operations/secret-key/secret-key.ts'
 import type { Credentials, Principal } from '../modules/tenants/credential-types.ts'
 import { createCredentials } from '../modules/tenants/credentials.ts'
-import { namingDatabase } from './failures.ts'
-import { textTable } from './table.ts'
-import { CommandError, loadConfig, type Terminal } from './terminal.ts'
+import { withKeyring } from './database.ts'
+import { printTable } from './table.ts'
+import { CommandError, type Terminal } from './terminal.ts'
 
 /** An operator at the machine can read the database anyway, so nothing is withheld. */
 const OPERATOR: Principal = { clientId: 'command line', role: 'super_admin', scopes: ['*'] }
@@ -39,7 +36,7 @@ export function addCredentialsCommand(program: Command, terminal: Terminal): voi
           credential.description,
         ])
         const header = ['client id', 'role', 'active', 'scopes', 'created', 'description']
-        for (const line of textTable(header, rows)) terminal.print(line)
+        printTable(terminal, header, rows)
       }),
     )
   command
@@ -77,22 +74,11 @@ function showSecret(terminal: Terminal, clientId: string, clientSecret: string):
   terminal.print('The secret is not stored and cannot be shown again.')
 }
 
-async function withCredentials(
+function withCredentials(
   terminal: Terminal,
   work: (credentials: Credentials, configuredId: string) => Promise<void>,
 ): Promise<void> {
-  const { config, secrets } = loadConfig(terminal)
-  try {
-    const db = openDb(config.data.databaseFile)
-    try {
-      migrateUp(db.connection, systemClock.now())
-      const { hasherFor } = await openKeyring(db, secrets)
-      const hasher = hasherFor('credentials')
-      await work(createCredentials({ db, hasher, clock: systemClock }), secrets.clientId)
-    } finally {
-      await db.close()
-    }
-  } catch (error) {
-    throw namingDatabase(error, config.data.databaseFile)
-  }
+  return withKeyring(terminal, (db, { hasherFor }, { secrets }) =>
+    work(createCredentials({ db, hasher: hasherFor('credentials'), clock: systemClock }), secrets.clientId),
+  )
 }

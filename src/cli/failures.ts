@@ -2,6 +2,7 @@
 import { ConfigError } from '../config/index.ts'
 import { NewerDatabaseError } from '../db/migrate.ts'
 import { GatewayError, isStorageTrouble, messageOf, StartError } from '../domain/errors.ts'
+import { codeOf } from '../lib/error-codes.ts'
 import { CommandError } from './terminal.ts'
 
 const EXPECTED = [ConfigError, StartError, CommandError, GatewayError, NewerDatabaseError]
@@ -20,8 +21,4 @@ export function namingDatabase(error: unknown, databaseFile: string): unknown {
   const failure = isStorageTrouble(error) ? error.cause : error
   if (!codeOf(failure).startsWith('SQLITE_')) return error
   return new CommandError(`DATA_DIR: ${databaseFile}: ${messageOf(failure)}`)
-}
-
-export function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
 }

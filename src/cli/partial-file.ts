@@ -1,7 +1,7 @@
 /** A file that takes its place once whole and on disk; until then it has another name there. */
 import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { codeOf } from './failures.ts'
+import { codeOf } from '../lib/error-codes.ts'
 
 export interface PartialFile extends Disposable {
   path: string

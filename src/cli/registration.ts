@@ -2,10 +2,10 @@
 import type { Command } from 'commander'
 import { registrationYaml } from '../bridges/setup/registration.ts'
 import { type Env, parseEnvironment, readEnvSource } from '../config/index.ts'
-import { BASE_URL_PHRASE, isBaseUrl, isLoopback, isOneAddress, reachableHost } from '../lib/hosts.ts'
+import { isLoopback, isOneAddress, reachableHost } from '../lib/hosts.ts'
 import { randomToken } from '../lib/tokens.ts'
 import { identityNamespace } from '../modules/tenants/identities.ts'
-import { CommandError, type Terminal } from './terminal.ts'
+import { baseUrl, CommandError, type Terminal } from './terminal.ts'
 
 const ID = 'meshgate'
 
@@ -22,7 +22,7 @@ export function addRegistrationCommand(program: Command, terminal: Terminal): vo
 function registration(terminal: Terminal, { url, generate }: { url?: string; generate: boolean }): void {
   const env = parseEnvironment(readEnvSource(terminal.directory, terminal.environment), terminal.directory)
   const tokens = generate ? { asToken: randomToken('as_'), hsToken: randomToken('hs_') } : tokensOf(env)
-  const where = url === undefined ? ownUrl(env) : checkedUrl(url)
+  const where = url === undefined ? ownUrl(env) : baseUrl('--url', url)
   const yaml = registrationYaml({
     id: ID,
     url: where,
@@ -60,9 +60,4 @@ function ownUrl(env: Env): string {
   throw new CommandError(
     '--url: expected how the homeserver reaches BRIDGE_PORT of the gateway, such as http://meshgate:8081',
   )
-}
-
-function checkedUrl(url: string): string {
-  if (isBaseUrl(url)) return url.replace(/\/+$/, '')
-  throw new CommandError(`--url: "${url}": expected ${BASE_URL_PHRASE}`)
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { type App, createApp, type Started } from '../app.ts'
 import { type Config, readEnvSource, type Secrets } from '../config/index.ts'
 import { listenError } from '../http/listen-error.ts'
+import { systemClock, within } from '../lib/clock.ts'
 import { namingDatabase } from './failures.ts'
 import { writeCredentials } from './setup.ts'
 import { loadConfig, type Terminal } from './terminal.ts'
@@ -20,7 +21,7 @@ export async function serve(terminal: Terminal, version: string): Promise<void> 
   // A service manager sends SIGHUP to reload; at a terminal without TLS the signal ends us.
   if (config.http.tls || !process.stdin.isTTY) process.on('SIGHUP', () => app.reloadCertificate())
   await stopSignal()
-  await stopInTime(app)
+  await within(systemClock, DRAIN_TIMEOUT_MS, app.stop())
 }
 
 /** In development the first start makes the missing credentials and keeps them in .env. */
@@ -85,11 +86,4 @@ function stopSignal(): Promise<void> {
     process.on('SIGINT', onSignal)
     process.on('SIGTERM', onSignal)
   })
-}
-
-async function stopInTime(app: App): Promise<void> {
-  const timeout = Promise.withResolvers<void>()
-  const timer = setTimeout(timeout.resolve, DRAIN_TIMEOUT_MS)
-  await Promise.race([app.stop(), timeout.promise])
-  clearTimeout(timer)
 }

@@ -12,8 +12,8 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { databaseFileOf, readEnvSource } from '../config/index.ts'
+import { codeOf } from '../lib/error-codes.ts'
 import { randomToken } from '../lib/tokens.ts'
-import { codeOf } from './failures.ts'
 import { CommandError, type Terminal } from './terminal.ts'
 
 export function setup(terminal: Terminal): void {

@@ -7,6 +7,7 @@ import {
   readEnvSource,
   type Secrets,
 } from '../config/index.ts'
+import { BASE_URL_PHRASE, isBaseUrl } from '../lib/hosts.ts'
 
 export interface Terminal {
   /** Working directory: holds `.env`, and a relative DATA_DIR starts here. */
@@ -21,6 +22,16 @@ export interface Terminal {
 /** A failure that the caller can mend: `message` is one line. */
 export class CommandError extends Error {
   override readonly name = 'CommandError'
+}
+
+/**
+ * @param url value of an option
+ * @returns it without slashes at its end
+ * @throws CommandError naming the option
+ */
+export function baseUrl(option: string, url: string): string {
+  if (isBaseUrl(url)) return url.replace(/\/+$/, '')
+  throw new CommandError(`${option}: "${url}": expected ${BASE_URL_PHRASE}`)
 }
 
 /** @throws ConfigError naming the wrong variable */

@@ -1,6 +1,5 @@
 /** The configuration as the program uses it: grouped, with defaults decided, without secrets. */
 import { join, resolve } from 'node:path'
-import type { LogFormat, LogLevel } from '../lib/logger.ts'
 import { ConfigError } from './config-error.ts'
 import { ENV_SCHEMA, type Env } from './env.ts'
 import { type AccountSecrets, type AccountsConfig, matrixAccounts } from './matrix-accounts.ts'
@@ -11,111 +10,42 @@ import { refuseUnsafeProduction } from './production.ts'
 const SANDBOX_PLATFORMS = ['wa', 'signal', 'telegram'] as const
 type SandboxPlatform = (typeof SANDBOX_PLATFORMS)[number]
 
-export interface Config {
-  mode: 'development' | 'production'
-  logLevel: LogLevel
-  logFormat: LogFormat
-  metrics: {
-    /** Number of devices with their own metric series. */
-    maxDevices: number
-  }
-  http: {
-    host: string
-    port: number
-    /** Our URL for clients, without a trailing slash; undefined: taken from each request. */
-    publicUrl: string | undefined
-    tls: { certFile: string; keyFile: string } | undefined
-    /** Addresses and networks whose X-Forwarded-For is trusted. */
-    trustedProxies: readonly string[]
-    /** Origins whose pages may call the API; `*`: any. */
-    corsOrigins: readonly string[]
-  }
-  /** Listener for bridges and homeservers, which clients don't need. */
-  bridgeListener: { host: string; port: number }
-  authFailures: {
-    /** Failed authentications per address and window: with one client id or token, and in all. */
-    perCredential: number
-    perAddress: number
-    windowMs: number
-  }
-  data: {
-    dir: string
-    databaseFile: string
-    mediaDir: string
-    homeserverMediaDir: string
-    sandboxMediaDir: string
-  }
-  matrix: {
-    serverName: string
-    /** External homeserver, without a trailing slash; undefined: the embedded one. */
-    homeserverUrl: string | undefined
-    accounts: AccountsConfig
-  }
-  bridges: { platform: string; url: string; bot: string | undefined; command: string[] | null }[]
-  /** Platforms the sandbox simulates; empty: no sandbox. */
-  sandbox: readonly SandboxPlatform[]
-  send: {
-    /** Mean milliseconds between messages of one device; undefined: 8,000, and 0 in the sandbox. */
-    intervalMs: number | undefined
-    jitter: number
-    burst: number
-    /** How long a bridge may take to report a message's fate, in milliseconds. */
-    statusTimeoutMs: number
-  }
-  /** Retention of finished rows and files in ms; null: rows for ever, files with their rows. */
-  retention: { rowsMs: number | null; filesMs: number | null }
-  /** Limits on messages waiting to be sent. */
-  queue: { inAll: number; perIdentity: number }
-  /** Most Idempotency-Keys of one token's identity, one token or one credential. */
-  idempotencyKeysMax: number
-  webhooks: {
-    timeoutMs: number
-    concurrencyPerEndpoint: number
-    /** Most webhooks of one identity. */
-    maxPerIdentity: number
-    /** An endpoint that has only failed for this long is switched off. */
-    disableAfterMs: number
-    /** Allows endpoints at private, special and local addresses; a list: in these networks. */
-    allowPrivate: boolean | readonly string[]
-    /** Allows endpoints without TLS. */
-    allowHttp: boolean
-  }
-  /** `quotaBytes` null: no quota. */
-  media: { maxBytes: number; quotaBytes: number | null; inlineMaxBytes: number; urlTtlS: number }
-}
-
+/** Grouped, with defaults decided and without secrets. */
+export type Config = ReturnType<typeof configOf>
 /** Secrets: never logged, printed or stored in clear. */
-export interface Secrets {
-  clientId: string
-  clientSecret: string
-  secretKey: string
-  /** The SECRET_KEY before this one, while it is being replaced. */
-  previousSecretKey: string | undefined
-  /** Its holder may read the metrics. */
-  metricsToken: string | undefined
-  accounts: AccountSecrets
-  bridges: ReadonlyMap<string, string>
-}
+export type Secrets = ReturnType<typeof secretsOf>
 
 /** @throws ConfigError naming settings that contradict each other */
 export function configFrom(env: Env, workingDirectory: string): { config: Config; secrets: Secrets } {
-  const { accounts, secrets: accountSecrets } = matrixAccounts(env)
+  const { accounts, secrets } = matrixAccounts(env)
+  const config = configOf(env, workingDirectory, accounts)
+  if (config.mode === 'production') refuseUnsafeProduction(env)
+  return { config, secrets: secretsOf(env, secrets) }
+}
+
+function configOf(env: Env, workingDirectory: string, accounts: AccountsConfig) {
   const dir = resolve(workingDirectory, env.DATA_DIR)
   const isDevelopment = env.APP_MODE === 'development'
-  const config: Config = {
+  return {
     mode: env.APP_MODE,
     logLevel: env.LOG_LEVEL,
     logFormat: env.LOG_FORMAT,
+    /** Number of devices with their own metric series. */
     metrics: { maxDevices: env.METRICS_DEVICES },
     http: {
       host: env.HOST,
       port: env.PORT,
+      /** Our URL for clients, without a trailing slash; undefined: taken from each request. */
       publicUrl: env.PUBLIC_URL,
       tls: tlsOf(env),
+      /** Addresses and networks whose X-Forwarded-For is trusted. */
       trustedProxies: env.TRUSTED_PROXIES,
+      /** Origins whose pages may call the API; `*`: any. */
       corsOrigins: env.CORS_ORIGINS,
     },
+    /** Listener for bridges and homeservers, which clients don't need. */
     bridgeListener: { host: env.BRIDGE_HOST, port: env.BRIDGE_PORT },
+    /** Failed authentications per address and window: with one client id or token, and in all. */
     authFailures: {
       perCredential: env.AUTH_FAILURES_PER_CREDENTIAL,
       perAddress: env.AUTH_FAILURES_PER_ADDRESS,
@@ -128,50 +58,67 @@ export function configFrom(env: Env, workingDirectory: string): { config: Config
       homeserverMediaDir: join(dir, 'homeserver-media'),
       sandboxMediaDir: join(dir, 'sandbox-media'),
     },
-    matrix: { serverName: env.MATRIX_SERVER_NAME, homeserverUrl: env.MATRIX_HOMESERVER_URL, accounts },
+    matrix: {
+      serverName: env.MATRIX_SERVER_NAME,
+      /** External homeserver, without a trailing slash; undefined: the embedded one. */
+      homeserverUrl: env.MATRIX_HOMESERVER_URL,
+      accounts,
+    },
     bridges: env.bridges.map(({ platform, url, bot, command }) => ({
       platform,
       url,
       bot,
       command: command && withAbsoluteProgram(command, workingDirectory),
     })),
+    /** Platforms the sandbox simulates; empty: no sandbox. */
     sandbox: sandboxPlatforms(env),
     send: {
+      /** Mean milliseconds between a device's messages; undefined: 8,000, and 0 in the sandbox. */
       intervalMs: env.SEND_INTERVAL_MS,
       jitter: env.SEND_JITTER,
       burst: env.SEND_BURST,
+      /** How long a bridge may take to report a message's fate, in milliseconds. */
       statusTimeoutMs: env.STATUS_TIMEOUT_MS,
     },
+    /** Retention of finished rows and files in ms; null: rows for ever, files with their rows. */
     retention: { rowsMs: daysOrNull(env.RETENTION_DAYS), filesMs: daysOrNull(env.MEDIA_RETENTION_DAYS) },
+    /** Limits on messages waiting to be sent. */
     queue: { inAll: env.QUEUE_MAX, perIdentity: env.QUEUE_MAX_PER_IDENTITY },
+    /** Most Idempotency-Keys of one token's identity, one token or one credential. */
     idempotencyKeysMax: env.IDEMPOTENCY_KEYS_MAX,
     webhooks: {
       timeoutMs: env.WEBHOOK_TIMEOUT_MS,
       concurrencyPerEndpoint: env.WEBHOOK_CONCURRENCY,
+      /** Most webhooks of one identity. */
       maxPerIdentity: env.WEBHOOKS_MAX,
+      /** An endpoint that has only failed for this long is switched off. */
       disableAfterMs: env.WEBHOOK_DISABLE_AFTER_S * 1_000,
+      /** Allows endpoints at private, special and local addresses; a list: in these networks. */
       allowPrivate: env.WEBHOOK_ALLOW_PRIVATE ?? isDevelopment,
+      /** Allows endpoints without TLS. */
       allowHttp: env.WEBHOOK_ALLOW_HTTP ?? isDevelopment,
     },
     media: {
       maxBytes: env.MEDIA_MAX_BYTES,
+      /** Null: no quota. */
       quotaBytes: env.MEDIA_QUOTA_PER_IDENTITY || null,
       inlineMaxBytes: env.MEDIA_INLINE_MAX_BYTES,
       urlTtlS: env.MEDIA_URL_TTL_S,
     },
   }
-  if (config.mode === 'production') refuseUnsafeProduction(env)
+}
+
+function secretsOf(env: Env, accounts: AccountSecrets) {
   return {
-    config,
-    secrets: {
-      clientId: env.CLIENT_ID,
-      clientSecret: env.CLIENT_SECRET,
-      secretKey: env.SECRET_KEY,
-      previousSecretKey: env.SECRET_KEY_PREVIOUS,
-      metricsToken: env.METRICS_TOKEN,
-      accounts: accountSecrets,
-      bridges: new Map(env.bridges.map(({ platform, secret }) => [platform, secret])),
-    },
+    clientId: env.CLIENT_ID,
+    clientSecret: env.CLIENT_SECRET,
+    secretKey: env.SECRET_KEY,
+    /** The SECRET_KEY before this one, while it is being replaced. */
+    previousSecretKey: env.SECRET_KEY_PREVIOUS,
+    /** Its holder may read the metrics. */
+    metricsToken: env.METRICS_TOKEN,
+    accounts,
+    bridges: new Map(env.bridges.map(({ platform, secret }) => [platform, secret])),
   }
 }
 
@@ -194,7 +141,7 @@ function withAbsoluteProgram([program = '', ...args]: string[], directory: strin
   return [program.includes('/') ? resolve(directory, program) : program, ...args]
 }
 
-function tlsOf(env: Env): Config['http']['tls'] {
+function tlsOf(env: Env): { certFile: string; keyFile: string } | undefined {
   if (!env.TLS_CERT_FILE && !env.TLS_KEY_FILE) return undefined
   if (!env.TLS_CERT_FILE) throw new ConfigError('TLS_CERT_FILE: is missing although TLS_KEY_FILE is set')
   if (!env.TLS_KEY_FILE) throw new ConfigError('TLS_KEY_FILE: is missing although TLS_CERT_FILE is set')

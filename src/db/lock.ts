@@ -1,8 +1,10 @@
 /** Locks the data folder: two processes would settle each other's messages and lose some. */
+
 import { Database } from 'bun:sqlite'
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { messageOf, StartError } from '../domain/errors.ts'
+import { codeOf } from '../lib/error-codes.ts'
 import { prepareDataDir, RESTORING } from './data-dir.ts'
 import { type Db, openDb } from './open.ts'
 
@@ -79,5 +81,5 @@ export function isDataDirInUse(dir: string): boolean {
 }
 
 function isBusy(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'SQLITE_BUSY'
+  return codeOf(error) === 'SQLITE_BUSY'
 }

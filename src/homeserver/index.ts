@@ -16,7 +16,7 @@
  * in pieces; `limits` bounds the rest.
  */
 
-import { isOutOfSpace } from '../lib/out-of-space.ts'
+import { isOutOfSpace } from '../lib/error-codes.ts'
 import { MalformedPath } from '../lib/path-router.ts'
 import type { AppserviceRegistration } from './appservices/appservices.ts'
 import { assertMaySpeak } from './appservices/puppets.ts'

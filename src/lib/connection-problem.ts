@@ -3,6 +3,7 @@
  * query is often a secret, and advice for the programmer.
  */
 
+import { codeOf } from './error-codes.ts'
 import { AnswerRefused } from './peer-request.ts'
 
 const CERTIFICATE_INCOMPLETE = 'the certificate is signed by nobody who is known here'
@@ -32,7 +33,7 @@ export function connectionProblem(error: unknown): string {
   if (!(error instanceof Error)) return 'the request failed'
   if (error.name === 'TimeoutError') return 'no answer in time'
   if (error instanceof AnswerRefused) return error.message
-  const code = 'code' in error ? String(error.code) : ''
+  const code = codeOf(error)
   if (Object.hasOwn(WORDS, code)) return WORDS[code] ?? ''
   return /^\w{1,64}$/.test(code) ? `the request failed (${code})` : 'the request failed'
 }

@@ -5,6 +5,7 @@
 import { promisify } from 'node:util'
 import { brotliDecompress, gunzip, inflate, type ZlibOptions, zstdDecompress } from 'node:zlib'
 import { readPieces } from './bounded-body.ts'
+import { codeOf } from './error-codes.ts'
 
 /** The peer answered with something we don't take. */
 export class AnswerRefused extends Error {
@@ -90,8 +91,9 @@ async function unpacked(packed: Buffer, encoding: string, maxBytes: number): Pro
   try {
     return await unpack(packed, { maxOutputLength: maxBytes })
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : ''
-    throw code === 'ERR_BUFFER_TOO_LARGE' ? tooLarge(maxBytes) : new AnswerRefused('the answer is broken')
+    throw codeOf(error) === 'ERR_BUFFER_TOO_LARGE'
+      ? tooLarge(maxBytes)
+      : new AnswerRefused('the answer is broken')
   }
 }
 

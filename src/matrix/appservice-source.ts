@@ -9,6 +9,7 @@ import { messageOf } from '../domain/errors.ts'
 import type { RoomEvent } from '../domain/ports.ts'
 import { bearerToken } from '../lib/bearer-token.ts'
 import { readTextAtMost } from '../lib/bounded-body.ts'
+import { jsonOrNull } from '../lib/json-or-null.ts'
 import type { Logger } from '../lib/logger.ts'
 import { equalInConstantTime } from '../lib/sealing.ts'
 import type { LookBack } from './look-back.ts'
@@ -92,7 +93,7 @@ export function createAppserviceSource(options: {
   async function takeTransaction(txnId: string, request: Request): Promise<Response> {
     const body = await readTextAtMost(request, MAX_BYTES)
     if (body === null) return matrixError(413, 'M_TOO_LARGE', `expected at most ${MAX_BYTES} bytes`)
-    const transaction = transactionSchema.safeParse(jsonOf(body))
+    const transaction = transactionSchema.safeParse(jsonOrNull(body))
     if (!transaction.success)
       return matrixError(400, 'M_BAD_JSON', 'expected an object with a list of events')
     const { events, ephemeral, 'de.sorunome.msc2409.ephemeral': unstable } = transaction.data
@@ -137,14 +138,6 @@ function eventIdOf(event: unknown): string {
 function decoded(segment: string): string | null {
   try {
     return decodeURIComponent(segment)
-  } catch {
-    return null
-  }
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text)
   } catch {
     return null
   }

@@ -1,4 +1,5 @@
 /** `fetch` to given addresses for the URL's host. */
+import { codeOf } from '../lib/error-codes.ts'
 import { EndpointRefused } from './endpoint-guard.ts'
 
 /** No connection was made, so the next address may be tried. */
@@ -41,8 +42,4 @@ function fetchFrom(address: string, url: string, init: PinnedRequest): Promise<R
     headers: { ...init.headers, host },
     ...(isName && pinned.protocol === 'https:' ? { tls: { ...init.tls, serverName: hostname } } : {}),
   })
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : ''
 }

@@ -14,11 +14,10 @@ import { type Config, childEnvironment, type Secrets } from '../../config/index.
 import { messageOf } from '../../domain/errors.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { commandWords } from '../../lib/command-words.ts'
-import { BASE_URL_PHRASE, isBaseUrl } from '../../lib/hosts.ts'
 import { addressesForBridge, addressTrouble } from '../../modules/bridges-attached/addresses.ts'
 import { type Attached, type AttachRequest, attachBridge } from '../../modules/bridges-attached/attach.ts'
 import { startCommandOf } from '../../modules/bridges-attached/bridges-attached.ts'
-import { CommandError, type Terminal } from '../terminal.ts'
+import { baseUrl, CommandError, type Terminal } from '../terminal.ts'
 import { withBridges } from './with-bridges.ts'
 
 export interface AddOptions {
@@ -178,10 +177,5 @@ function keyAndValue(text: string): [string, string] {
 }
 
 function optionalUrl(option: string, text: string | undefined): string | undefined {
-  return text === undefined ? undefined : httpUrl(option, text)
-}
-
-function httpUrl(option: string, text: string): string {
-  if (isBaseUrl(text)) return text.replace(/\/+$/, '')
-  throw new CommandError(`${option}: "${text}": expected ${BASE_URL_PHRASE}`)
+  return text === undefined ? undefined : baseUrl(option, text)
 }

@@ -3,7 +3,7 @@ import { createBridgeProbe, type WhoamiOutcome } from '../../bridges/bridge-prob
 import type { Config, Secrets } from '../../config/index.ts'
 import type { AttachedBridge } from '../../modules/bridges-attached/bridges-attached.ts'
 import { describeProcess } from '../../modules/bridges-attached/bridges-attached.ts'
-import { textTable } from '../table.ts'
+import { printTable } from '../table.ts'
 import type { Terminal } from '../terminal.ts'
 import { withBridges } from './with-bridges.ts'
 
@@ -28,7 +28,7 @@ export async function list(terminal: Terminal): Promise<void> {
         return [platform, url, driver, state, told(await bridges.deviceStates(platform)), process, files]
       }),
     )
-    for (const line of textTable(HEADER, lines)) terminal.print(line)
+    printTable(terminal, HEADER, lines)
   })
 }
 

@@ -2,10 +2,12 @@
  * The admin API of the Matrix Authentication Service: authorised by the OAuth 2.0 client credentials grant (RFC 6749, section 4.4) with the
  * scope urn:mas:admin, for a client that is listed in its policy.data.admin_clients.
  */
+
 import { z } from 'zod'
 import { GatewayError } from '../../domain/errors.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { connectionProblem } from '../../lib/connection-problem.ts'
+import { jsonOrNull } from '../../lib/json-or-null.ts'
 import { askPeer, type PeerRequestInit } from '../../lib/peer-request.ts'
 import { SingleFlight } from '../../lib/single-flight.ts'
 
@@ -63,7 +65,7 @@ export function createMasClient(options: {
       const asked = { ...init, signal: AbortSignal.timeout(TIMEOUT_MS) }
       const response = await askPeer(address, asked, MAX_ANSWER_BYTES)
       const text = await response.text()
-      const body = jsonOf(text)
+      const body = jsonOrNull(text)
       if (response.status === 429) throw limited(what, response)
       if (response.status >= 500)
         throw new GatewayError(
@@ -148,12 +150,4 @@ function limited(what: string, response: Response): GatewayError {
     `the authentication service limits how often one may ${what}`,
     Number.isFinite(seconds) ? seconds : 5,
   )
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return null
-  }
 }

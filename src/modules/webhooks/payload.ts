@@ -2,6 +2,7 @@
  * Makes what clients get of a stored event, by webhook or feed. A message also says whether its
  * sender is a contact, and carries its file.
  */
+
 import { type ErrorCode, GatewayError } from '../../domain/errors.ts'
 import {
   isMessageEvent,
@@ -10,6 +11,7 @@ import {
   type MessagePayload,
   type StoredEvent,
 } from '../../domain/events.ts'
+import { codeOf } from '../../lib/error-codes.ts'
 import type { Contacts } from '../chats/contacts.ts'
 import type { PeoplesPhones } from '../chats/phones.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
@@ -115,5 +117,5 @@ export function createPayloads(options: PayloadsOptions): Payloads {
  */
 function isGone(error: unknown): boolean {
   if (error instanceof GatewayError) return LOST.includes(error.code)
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
+  return codeOf(error) === 'ENOENT'
 }

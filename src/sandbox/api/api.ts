@@ -1,7 +1,7 @@
 /** Everything below /sandbox: the interface, the page, and the link pages. */
 
+import { isOutOfSpace } from '../../lib/error-codes.ts'
 import type { Logger } from '../../lib/logger.ts'
-import { isOutOfSpace } from '../../lib/out-of-space.ts'
 import { MalformedPath, PathRouter } from '../../lib/path-router.ts'
 import { assetResponse } from '../page/page.ts'
 import type { ApiContext, Handler } from './context.ts'

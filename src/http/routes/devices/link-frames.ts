@@ -1,6 +1,8 @@
 /** Parses frames from clients of the QR WebSocket: JSON that answers or cancels the link. */
+
 import { z } from 'zod'
 import { GatewayError } from '../../../domain/errors.ts'
+import { jsonOrNull } from '../../../lib/json-or-null.ts'
 
 const linkFrame = z.discriminatedUnion('type', [
   z.object({ type: z.literal('input'), fields: z.record(z.string(), z.string()) }),
@@ -13,15 +15,7 @@ const EXPECTED =
 
 /** @throws GatewayError bad_request */
 export function parseLinkFrame(frame: string | Uint8Array): LinkFrame {
-  const parsed = linkFrame.safeParse(typeof frame === 'string' ? jsonOf(frame) : undefined)
+  const parsed = linkFrame.safeParse(typeof frame === 'string' ? jsonOrNull(frame) : undefined)
   if (parsed.success) return parsed.data
   throw new GatewayError('bad_request', EXPECTED)
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

@@ -1,6 +1,6 @@
 /** Errors that mean a full disk. */
 import { expect, test } from 'bun:test'
-import { isOutOfSpace } from '../../../src/lib/out-of-space.ts'
+import { isOutOfSpace } from '../../../src/lib/error-codes.ts'
 
 const coded = (code: string) => Object.assign(new Error(code), { code })
 
