@@ -15,10 +15,9 @@ import { createMessageEndings } from '../modules/sending/ending-repository.ts'
 import { createWaitingMessages } from '../modules/sending/lane-repository.ts'
 import type { Pace } from '../modules/sending/limits.ts'
 import { createBacklog } from '../modules/sending/limits.ts'
-import { createMessageRepository, createReplyTargets } from '../modules/sending/message-repository.ts'
+import { createMessageRepository } from '../modules/sending/message-repository.ts'
 import { createOutbox } from '../modules/sending/outbox.ts'
 import { createOutboxQueue } from '../modules/sending/queue-repository.ts'
-import { createRecipientRepository } from '../modules/sending/recipient-repository.ts'
 import { createRecipients } from '../modules/sending/recipients.ts'
 import { createMessages } from '../modules/sending/sending.ts'
 import { createStatusWriter } from '../modules/sending/status-repository.ts'
@@ -76,27 +75,24 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
   const statuses = createStatusWriter(observer, backlog)
   const paceOf = createPaces(config, sandbox)
   const endings = createMessageEndings(db, statuses, observer)
-  const replies = createReplyTargets(db)
-  const people = createRecipientRepository(db)
-  const recipients = createRecipients({ rooms: people, chats, devices, bridges, phones, clock })
+  const repository = createMessageRepository(db)
+  const recipients = createRecipients({ chats, devices, bridges, phones, clock })
   const outbox = createOutbox({
     ...context,
     ...parts,
     ...parts.phones,
     queue: createOutboxQueue(db, statuses),
     recipients,
-    replies,
+    messages: repository,
     media,
     paceOf,
   })
   const messages = createMessages({
     ...parts,
     ...parts.phones,
-    repository: createMessageRepository(db),
+    repository,
     waiting,
-    people,
     endings,
-    replies,
     recipients,
     media,
     backlog,

@@ -8,9 +8,8 @@ import type { StagedFile } from '../../src/modules/media/media.ts'
 import { createMessageEndings } from '../../src/modules/sending/ending-repository.ts'
 import { createWaitingMessages } from '../../src/modules/sending/lane-repository.ts'
 import { type Backlog, createBacklog } from '../../src/modules/sending/limits.ts'
-import { createMessageRepository, createReplyTargets } from '../../src/modules/sending/message-repository.ts'
+import { createMessageRepository } from '../../src/modules/sending/message-repository.ts'
 import { createOutboxQueue } from '../../src/modules/sending/queue-repository.ts'
-import { createRecipientRepository } from '../../src/modules/sending/recipient-repository.ts'
 import { createRecipients } from '../../src/modules/sending/recipients.ts'
 import type { SendRequest } from '../../src/modules/sending/sending.ts'
 import { createMessages, type MessagesOptions } from '../../src/modules/sending/sending.ts'
@@ -23,17 +22,13 @@ export type MessageStore = ReturnType<typeof messageStore>
 /** The message store, composed as the app does. */
 export function messageStore(db: Db, observer?: Pick<Observer, 'messageSettled'>, backlog?: Backlog) {
   const statuses = createStatusWriter(observer, backlog)
-  const people = createRecipientRepository(db)
   return {
     repository: createMessageRepository(db),
     waiting: createWaitingMessages(db),
-    people,
     queue: createOutboxQueue(db, statuses),
     endings: createMessageEndings(db, statuses, observer),
-    replies: createReplyTargets(db),
     phones: phonesOn(db),
     recipients: createRecipients({
-      rooms: people,
       chats: createChatRepository(db),
       devices: { linked: async () => [] },
       bridges: {} as Bridges,
@@ -44,13 +39,11 @@ export function messageStore(db: Db, observer?: Pick<Observer, 'messageSettled'>
 }
 
 export function messagesOn(store: MessageStore, change: Partial<MessagesOptions> = {}) {
-  const { repository, waiting, people, endings, replies, phones, recipients } = store
+  const { repository, waiting, endings, phones, recipients } = store
   return createMessages({
     repository,
     waiting,
-    people,
     endings,
-    replies,
     phones,
     recipients,
     devices: { linked: async () => [], find: async () => null },

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import { and, asc, desc, eq, isNull, ne, sql } from 'drizzle-orm'
 import { LRUCache } from 'lru-cache'
 import type { Db } from '../../db/open.ts'
-import { type Chat, chats, type Device, roomFeatures } from '../../db/schema/index.ts'
+import { type Chat, chats, type Device, resolvedRecipients, roomFeatures } from '../../db/schema/index.ts'
 import { textParam } from '../../db/stable-params.ts'
 import { statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
@@ -83,6 +83,35 @@ const waiting = statement(orm =>
     .where(sql`${chats.membership} in ('invited', 'joining')`)
     .orderBy(asc(chats.updatedAt)),
 )
+const ofDevice = eq(resolvedRecipients.deviceRowId, textParam('deviceRowId'))
+const roomOfRecipient = statement(orm =>
+  orm
+    .select({ roomId: resolvedRecipients.roomId, features: chats.features })
+    .from(resolvedRecipients)
+    .leftJoin(
+      chats,
+      and(eq(chats.identityId, textParam('identityId')), eq(chats.roomId, resolvedRecipients.roomId)),
+    )
+    .where(and(ofDevice, eq(resolvedRecipients.recipientKey, textParam('recipientKey')))),
+)
+const putRoom = statement(orm =>
+  orm
+    .insert(resolvedRecipients)
+    .values({
+      deviceRowId: param('deviceRowId'),
+      recipientKey: param('recipientKey'),
+      roomId: param('roomId'),
+      resolvedAt: param('now'),
+    })
+    .onConflictDoUpdate({
+      target: [resolvedRecipients.deviceRowId, resolvedRecipients.recipientKey],
+      set: { roomId: sql`excluded.room_id`, resolvedAt: sql`excluded.resolved_at` },
+    }),
+)
+const dropRoom = statement(orm =>
+  orm.delete(resolvedRecipients).where(and(ofDevice, eq(resolvedRecipients.roomId, param('roomId')))),
+)
+
 /** A chat whose room nobody has looked at. */
 export const UNKNOWN_CHAT = {
   kind: 'other',
@@ -150,6 +179,21 @@ export function createChatRepository(db: Pick<Db, 'read' | 'write'>) {
         .filter(chat => isChatOf(device, chat))
         .sort((one, other) => one.name.localeCompare(other.name) || (one.roomId < other.roomId ? -1 : 1))
     },
+
+    /** @returns the room that was found for a recipient before, with its chat's features */
+    async roomOf(
+      { id: deviceRowId, identityId }: Pick<Device, 'id' | 'identityId'>,
+      recipientKey: string,
+    ): Promise<Pick<Chat, 'roomId' | 'features'> | null> {
+      const key = { deviceRowId, identityId, recipientKey }
+      return (await db.read(reader => reader.get(roomOfRecipient, key))) ?? null
+    },
+
+    rememberRoom: (deviceRowId: string, recipientKey: string, roomId: string, now: number) =>
+      db.write(tx => tx.run(putRoom, { deviceRowId, recipientKey, roomId, now })),
+
+    forgetRoom: (deviceRowId: string, roomId: string) =>
+      db.write(tx => tx.run(dropRoom, { deviceRowId, roomId })),
 
     /** Chats that aren't joined yet, the longest waiting first. */
     unfinished: () => db.read(reader => reader.all(waiting)),

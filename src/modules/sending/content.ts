@@ -15,7 +15,7 @@ import {
 } from '../../domain/room-features.ts'
 import type { MessageStatus } from '../../domain/states.ts'
 import { isSameType, OGG_OPUS } from '../../lib/media-type.ts'
-import type { AnsweredMessage, ReplyTargets } from './message-repository.ts'
+import type { AnsweredMessage, MessageRepository } from './message-repository.ts'
 
 /** A file at the homeserver, and how the chat's network takes it. */
 export interface PlacedFile {
@@ -237,12 +237,16 @@ export function checkReplyId(replyId: string): void {
 }
 
 /** @throws GatewayError bad_request unless the device can answer it */
-export async function checkReply(targets: ReplyTargets, device: Device, replyId: string): Promise<void> {
+export async function checkReply(
+  repository: Pick<MessageRepository, 'hasEvent' | 'answered'>,
+  device: Device,
+  replyId: string,
+): Promise<void> {
   if (replyId.startsWith('$')) {
-    if (!(await targets.hasEvent(device, replyId))) throw unknown(replyId, device)
+    if (!(await repository.hasEvent(device, replyId))) throw unknown(replyId, device)
     return
   }
-  const answered = await targets.message(device.identityId, replyId)
+  const answered = await repository.answered(device.identityId, replyId)
   if (answered?.deviceRowId !== device.id) throw unknown(replyId, device)
   if (ENDED.includes(answered.status))
     throw new GatewayError('bad_request', `reply_id: ${notThere(answered)}`)
@@ -255,14 +259,14 @@ export async function checkReply(targets: ReplyTargets, device: Device, replyId:
  * @throws GatewayError not_found when that was never sent
  */
 export async function quotedEvent(
-  targets: Pick<ReplyTargets, 'message'>,
+  repository: Pick<MessageRepository, 'answered'>,
   { identityId, replyTo }: Pick<Message, 'identityId' | 'replyTo'>,
   sentJustNow: ReadonlyMap<string, string>,
 ): Promise<{ eventId: string | null } | 'waits'> {
   if (!replyTo?.startsWith('msg_')) return { eventId: replyTo }
   const justNow = sentJustNow.get(replyTo)
   if (justNow !== undefined) return { eventId: justNow }
-  const answered = await targets.message(identityId, replyTo)
+  const answered = await repository.answered(identityId, replyTo)
   if (answered && WAITING.includes(answered.status)) return 'waits'
   if (!answered?.eventId || ENDED.includes(answered.status))
     throw new GatewayError('not_found', notThere(answered ?? { id: replyTo, status: 'failed' }))

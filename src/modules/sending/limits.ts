@@ -79,8 +79,8 @@ const WAIT_FOR_OTHERS_S = 10
 export type Backlog = ReturnType<typeof createBacklog>
 
 /**
- * Counts in memory how many messages wait to be sent, so that accepting a send counts nothing: every
- * statement that changes it says so after its commit.
+ * Counts in memory how many messages wait to be sent, so that accepting a send counts nothing:
+ * every statement that changes it says so after its commit.
  * @param limits how many may wait: of one identity, and of all together
  * @param waiting how many wait at the start, by identity
  */

@@ -43,27 +43,7 @@ export interface MessageWithDevice {
   deviceId: string
 }
 
-export interface MessageRepository {
-  /** @param record is called once they are stored, in the same transaction */
-  accept(
-    rows: readonly NewMessage[],
-    file: StagedFile | undefined,
-    now: number,
-    record?: (tx: Tx) => Promise<void>,
-  ): Promise<void>
-  get(identityId: string, id: string): Promise<MessageWithDevice | null>
-  /** @returns null when the identity has no message `before` */
-  list(identityId: string, limit: number, before: string | undefined): Promise<MessageWithDevice[] | null>
-}
-
 export type AnsweredMessage = Pick<Message, 'id' | 'deviceRowId' | 'status' | 'eventId'>
-
-export interface ReplyTargets {
-  /** True when the event is one of a chat of the device, received or sent. */
-  hasEvent(device: Device, eventId: string): Promise<boolean>
-  /** @returns null when the identity has no such message */
-  message(identityId: string, id: string): Promise<AnsweredMessage | null>
-}
 
 /** Result of handing a caption over. */
 export type SentCaption = { eventId: string } | { failed: string }
@@ -170,9 +150,17 @@ const setCaptionsReason = statement(orm =>
     .returning({ seq: messages.seq, identityId: messages.identityId }),
 )
 
-export function createMessageRepository(db: Pick<Db, 'read' | 'write'>): MessageRepository {
+export type MessageRepository = ReturnType<typeof createMessageRepository>
+
+export function createMessageRepository(db: Pick<Db, 'read' | 'write'>) {
   return {
-    accept: (rows, file, now, record) =>
+    /** @param record is called once they are stored, in the same transaction */
+    accept: (
+      rows: readonly NewMessage[],
+      file: StagedFile | undefined,
+      now: number,
+      record?: (tx: Tx) => Promise<void>,
+    ) =>
       db.write(async tx => {
         if (file) await tx.run(orm => orm.insert(media).values({ ...file, createdAt: now, updatedAt: now }))
         for (const row of rows) {
@@ -182,9 +170,10 @@ export function createMessageRepository(db: Pick<Db, 'read' | 'write'>): Message
         await record?.(tx)
       }),
 
-    get: (identityId, id) => db.read(reader => findMessage(reader, identityId, id)),
+    get: (identityId: string, id: string) => db.read(reader => findMessage(reader, identityId, id)),
 
-    list: (identityId, limit, before) =>
+    /** @returns null when the identity has no message `before` */
+    list: (identityId: string, limit: number, before?: string): Promise<MessageWithDevice[] | null> =>
       db.read(async reader => {
         const start = before && (await reader.get(seqOf, { identityId, id: before }))
         if (before && !start) return null
@@ -192,6 +181,20 @@ export function createMessageRepository(db: Pick<Db, 'read' | 'write'>): Message
         const own = and(eq(messages.identityId, identityId), isNull(messages.captionOf), older)
         return reader.all(orm => withDevice(orm).where(own).orderBy(desc(messages.seq)).limit(limit))
       }),
+
+    /** True when the event is one of a chat of the device, received or sent. */
+    hasEvent: (device: Device, eventId: string) =>
+      db.read(async reader => {
+        const { id: deviceRowId, identityId } = device
+        const event = await reader.get(received, { identityId, eventId })
+        // An event that several devices of an identity share is stored for one of them.
+        if (event && (event.deviceRowId === deviceRowId || isChatOf(device, event))) return true
+        return (await reader.get(sent, { eventId, deviceRowId })) !== undefined
+      }),
+
+    /** @returns the message that is answered; null when the identity has none with this id */
+    answered: async (identityId: string, id: string): Promise<AnsweredMessage | null> =>
+      (await db.read(reader => reader.get(answered, { identityId, id }))) ?? null,
   }
 }
 
@@ -209,22 +212,6 @@ export function withDevice(orm: Orm) {
     .select({ message: messages, platform: devices.platform, deviceId: devices.deviceId })
     .from(messages)
     .innerJoin(devices, eq(devices.id, messages.deviceRowId))
-}
-
-export function createReplyTargets(db: Pick<Db, 'read'>): ReplyTargets {
-  return {
-    hasEvent: (device, eventId) =>
-      db.read(async reader => {
-        const { id: deviceRowId, identityId } = device
-        const event = await reader.get(received, { identityId, eventId })
-        // An event that several devices of an identity share is stored for one of them.
-        if (event && (event.deviceRowId === deviceRowId || isChatOf(device, event))) return true
-        return (await reader.get(sent, { eventId, deviceRowId })) !== undefined
-      }),
-
-    message: async (identityId, id) =>
-      (await db.read(reader => reader.get(answered, { identityId, id }))) ?? null,
-  }
 }
 
 /** A message as clients see it, but for when it is due, which only those who ask are told. */

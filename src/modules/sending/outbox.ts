@@ -21,14 +21,14 @@ import { quotedEvent } from './content.ts'
 import { DEVICE_DELETED, expiredReason, isDiscarded, isExpired } from './ending-repository.ts'
 import { createHandover, type HandedOver, takeWhile } from './handover.ts'
 import type { Pace } from './limits.ts'
-import type { ReplyTargets } from './message-repository.ts'
+import type { MessageRepository } from './message-repository.ts'
 import type { ClaimedLane, OutboxQueue, Settlement } from './queue-repository.ts'
 import type { Recipients } from './recipients.ts'
 
 export interface OutboxOptions {
   queue: OutboxQueue
   recipients: Pick<Recipients, 'resolve' | 'forget'>
-  replies: Pick<ReplyTargets, 'message'>
+  messages: Pick<MessageRepository, 'answered'>
   devices: Pick<LinkedDevices, 'get' | 'reconcile'>
   chatRooms: Pick<ChatRooms, 'ensureEntered'>
   media: Pick<MediaFiles, 'upload'>
@@ -68,7 +68,7 @@ export function createOutbox(options: OutboxOptions): Worker {
   const {
     queue,
     recipients,
-    replies,
+    messages,
     devices,
     chatRooms,
     media,
@@ -102,7 +102,7 @@ export function createOutbox(options: OutboxOptions): Worker {
   ): Promise<Settlement | Sent | 'waits'> {
     if (isExpired(message, clock.now())) return { outcome: 'failed', reason: expiredReason(message) }
     const device = await connectedDevice(message)
-    const quoted = await quotedEvent(replies, message, sentJustNow)
+    const quoted = await quotedEvent(messages, message, sentJustNow)
     if (quoted === 'waits') return 'waits'
     const userId = await matrixUserOf(message.identityId)
     const session = sessions.actingAs(userId)

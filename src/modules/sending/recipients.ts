@@ -14,11 +14,12 @@ import { type ChatRepository, isChatOf } from '../chats/chat-repository.ts'
 import type { PeoplesPhones } from '../chats/phones.ts'
 import { resolveContact } from '../chats/resolve.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
-import type { RecipientRepository } from './recipient-repository.ts'
 
 export interface RecipientsOptions {
-  rooms: Pick<RecipientRepository, 'find' | 'remember' | 'forget'>
-  chats: Pick<ChatRepository, 'get' | 'ofDevice' | 'directWith' | 'groupsOf' | 'featuresOf'>
+  chats: Pick<
+    ChatRepository,
+    'get' | 'ofDevice' | 'directWith' | 'groupsOf' | 'featuresOf' | 'roomOf' | 'rememberRoom' | 'forgetRoom'
+  >
   devices: Pick<LinkedDevices, 'linked'>
   bridges: Bridges
   phones: Pick<PeoplesPhones, 'of' | 'note'>
@@ -38,34 +39,14 @@ export interface KnownChat {
   takes: RoomFeatures | null
 }
 
-export interface Recipients {
-  /**
-   * @param userId the identity's Matrix user
-   * @returns the room id of the chat
-   * @throws GatewayError not_found when nobody answers to the address, and as bridges do
-   */
-  resolve(device: Device, userId: string, kind: RecipientKind, recipient: string): Promise<string>
-  /**
-   * The recipient's chat, as far as it is known without asking the bridge.
-   */
-  known(device: Device, recipient: Addressed): Promise<KnownChat | null>
-  /** The room has turned out to be none of ours any more: ask again next time. */
-  forget(device: Device, roomId: string): Promise<void>
-}
+export type Recipients = ReturnType<typeof createRecipients>
 
 /** How long a bridge may take to make the room of a group after the join, in milliseconds. */
 const PORTAL_PATIENCE_MS = 30_000
 const FIRST_LOOK_MS = 20
 const LONGEST_LOOK_MS = 1_000
 
-export function createRecipients({
-  rooms,
-  chats,
-  devices,
-  bridges,
-  phones,
-  clock,
-}: RecipientsOptions): Recipients {
+export function createRecipients({ chats, devices, bridges, phones, clock }: RecipientsOptions) {
   async function find(
     device: Device,
     userId: string,
@@ -173,7 +154,12 @@ export function createRecipients({
   }
 
   return {
-    async resolve(device, userId, kind, written) {
+    /**
+     * @param userId the identity's Matrix user
+     * @returns the room id of the chat
+     * @throws GatewayError not_found when nobody answers to the address, and as bridges do
+     */
+    async resolve(device: Device, userId: string, kind: RecipientKind, written: string): Promise<string> {
       const recipient = trimmed(written)
       // A Matrix room id is what it is, if it is a chat of ours.
       if (recipient.startsWith('!')) {
@@ -181,22 +167,19 @@ export function createRecipients({
         throw new GatewayError('not_found', `${recipient} is no chat of this device`)
       }
       const key = await recipientKey(phones, device, kind, recipient)
-      const known = await rooms.find(device.id, key)
-      if (known !== null) return known
+      const known = await chats.roomOf(device, key)
+      if (known) return known.roomId
       const roomId = await find(device, userId, kind, recipient)
-      await rooms.remember(device.id, key, roomId, clock.now())
+      await chats.rememberRoom(device.id, key, roomId, clock.now())
       return roomId
     },
-    async known(device, { kind, recipient: written, key }) {
-      const recipient = trimmed(written)
-      const roomId = await rooms.find(device.id, key)
-      const chat = await (roomId === null
-        ? chatNamed(device, kind, recipient)
-        : chats.get(device.identityId, roomId))
-      if (chat) return { roomId: chat.roomId, takes: await chats.featuresOf(chat) }
-      return roomId === null ? null : { roomId, takes: null }
+    /** The recipient's chat, as far as it is known without asking the bridge. */
+    async known(device: Device, { kind, recipient, key }: Addressed): Promise<KnownChat | null> {
+      const found = (await chats.roomOf(device, key)) ?? (await chatNamed(device, kind, trimmed(recipient)))
+      return found && { roomId: found.roomId, takes: await chats.featuresOf(found) }
     },
-    forget: (device, roomId) => rooms.forget(device.id, roomId),
+    /** The room has turned out to be none of ours any more: the next message asks again. */
+    forget: (device: Device, roomId: string) => chats.forgetRoom(device.id, roomId),
   }
 }
 

@@ -20,13 +20,7 @@ import { checkReply, checkReplyId, textRefusalWith } from './content.ts'
 import type { MessageEndings } from './ending-repository.ts'
 import type { WaitingMessages } from './lane-repository.ts'
 import { type Backlog, createDueTimes, type Pace } from './limits.ts'
-import {
-  type MessageRepository,
-  type MessageWithDevice,
-  messageView,
-  type ReplyTargets,
-} from './message-repository.ts'
-import type { RecipientRepository } from './recipient-repository.ts'
+import { type MessageRepository, type MessageWithDevice, messageView } from './message-repository.ts'
 import { type Addressed, type KnownChat, type Recipients, recipientKey } from './recipients.ts'
 
 export interface SendRequest {
@@ -51,10 +45,8 @@ export type Messages = ReturnType<typeof createMessages>
 
 export interface MessagesOptions {
   repository: MessageRepository
-  waiting: Pick<WaitingMessages, 'turns'>
-  people: Pick<RecipientRepository, 'lanesOfPeople'>
+  waiting: Pick<WaitingMessages, 'turns' | 'lanesOfPeople'>
   endings: Pick<MessageEndings, 'cancel'>
-  replies: ReplyTargets
   phones: Pick<PeoplesPhones, 'of'>
   recipients: Pick<Recipients, 'known'>
   devices: Pick<LinkedDevices, 'find' | 'linked'>
@@ -71,9 +63,7 @@ export function createMessages(options: MessagesOptions) {
   const {
     repository,
     waiting,
-    people,
     endings,
-    replies,
     phones,
     recipients: addresses,
     devices,
@@ -125,11 +115,11 @@ export function createMessages(options: MessagesOptions) {
       throw await noSuchDevice(devices, identityId, request.deviceId, request.platform)
     }
     if (device.state === 'logged_out') throw loggedOut(device)
-    if (request.replyId) await checkReply(replies, device, request.replyId)
+    if (request.replyId) await checkReply(repository, device, request.replyId)
     const now = clock.now()
     const addressed = await distinct(device, kind, recipients)
     refuseTooLong(request, addressed)
-    const lanes = await people.lanesOfPeople(device.id, addressed)
+    const lanes = await waiting.lanesOfPeople(device.id, addressed)
     const rows = addressed.map(({ recipient, key }, index) => ({
       id: timeOrderedId('msg_'),
       identityId,

@@ -89,7 +89,7 @@ function startOutbox(queue: OutboxQueue = store.queue) {
   const outbox = createOutbox({
     queue,
     recipients: { resolve: async () => '!r:s', forget: async () => undefined },
-    replies: store.replies,
+    messages: store.repository,
     devices: { get: async () => device(), reconcile: async () => undefined },
     chatRooms: { ensureEntered: async () => ({ ...insertedChat(), takes: TAKES }) },
     media: {

@@ -77,7 +77,7 @@ function newOutbox(
   return createOutbox({
     queue: store.queue,
     recipients: { resolve: async () => '!r:s', forget: async () => undefined },
-    replies: store.replies,
+    messages: store.repository,
     devices: { get: async () => insertedDevice(), reconcile: async () => reconcile() },
     chatRooms: { ensureEntered: async () => ({ ...chat, takes: null }) },
     media: { upload: () => Promise.reject(new Error('no media here')) },

@@ -4,7 +4,6 @@ import { devices } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import type { Bridge, JoinedGroup } from '../../../src/domain/ports.ts'
 import { createChatRepository } from '../../../src/modules/chats/chat-repository.ts'
-import { createRecipientRepository } from '../../../src/modules/sending/recipient-repository.ts'
 import { createRecipients, type Recipients } from '../../../src/modules/sending/recipients.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 import { phonesOn } from '../../support/phones.ts'
@@ -59,7 +58,6 @@ beforeEach(() => {
     },
   }
   recipients = createRecipients({
-    rooms: createRecipientRepository(db),
     chats: createChatRepository(db),
     devices: { linked: async () => db.orm.query.devices.findMany().sync() },
     bridges: {

@@ -3,7 +3,6 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { chats, type Device, messages as rows } from '../../../src/db/schema/index.ts'
 import { createChatRepository } from '../../../src/modules/chats/chat-repository.ts'
 import { createPeopleRepository } from '../../../src/modules/chats/people-repository.ts'
-import { createRecipientRepository } from '../../../src/modules/sending/recipient-repository.ts'
 import type { Messages, SendRequest } from '../../../src/modules/sending/sending.ts'
 import { messageStore, messagesOn, SEND_REQUEST, stagedFile } from '../../support/messages.ts'
 import { insertChat, insertDevice, insertEvent, insertIdentity, insertMessage } from '../../support/rows.ts'
@@ -162,14 +161,14 @@ test.each([
 ])('a group that is known, named by %s in a call, gets it once', async (_, groupUrl) => {
   insertChat(db, { roomId: '!g:s', kind: 'group', channelId: '5@g.us' })
   insertChat(db, { roomId: '!other:s', kind: 'group', channelId: '6@g.us' })
-  await createRecipientRepository(db).remember('dev_1', 'group:https://chat.whatsapp.com/abc', '!g:s', 1)
+  await createChatRepository(db).rememberRoom('dev_1', 'group:https://chat.whatsapp.com/abc', '!g:s', 1)
   const accepted = await messages.accept({ ...SEND_REQUEST, groupUrl: `${groupUrl},6@g.us` })
   expect(accepted.map(({ to }) => to)).toEqual([groupUrl.split(',')[0]?.trim() ?? '', '6@g.us'])
 })
 
 test('a contact that is known, named by number, chat and Matrix user in a call, gets it once', async () => {
   insertChat(db, { roomId: '!dm:s', peer: '@whatsapp_lid-5:s' })
-  await createRecipientRepository(db).remember('dev_1', 'contact:2371234567', '!dm:s', 1)
+  await createChatRepository(db).rememberRoom('dev_1', 'contact:2371234567', '!dm:s', 1)
   const contact = '+237 1234567, !dm:s, @whatsapp_lid-5:s'
   const accepted = await messages.accept({ ...SEND_REQUEST, contact })
   expect(accepted.map(({ to }) => to)).toEqual(['+237 1234567'])
@@ -183,7 +182,7 @@ describe('a text that is too long for the chats of its recipients', () => {
   }
   beforeEach(async () => {
     insertChat(db, { roomId: '!g:s', kind: 'group', channelId: '5@g.us' })
-    await createRecipientRepository(db).remember('dev_1', 'contact:1', '!g:s', 1)
+    await createChatRepository(db).rememberRoom('dev_1', 'contact:1', '!g:s', 1)
     await limited(5)
   })
   const send = (change: Partial<SendRequest>) => messages.accept({ ...SEND_REQUEST, ...change })

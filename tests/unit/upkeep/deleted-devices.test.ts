@@ -132,7 +132,7 @@ async function runOutbox(pace = PACE) {
   const outbox = createOutbox({
     queue: store.queue,
     recipients: { resolve: async () => '!r:s', forget: async () => undefined },
-    replies: store.replies,
+    messages: store.repository,
     devices: { get: devices.get, reconcile: async () => undefined },
     chatRooms: { ensureEntered: async () => ({ ...chat, takes: null }) },
     media: { upload: () => Promise.reject(new Error('no media here')) },
