@@ -96,7 +96,7 @@ CREATE TABLE deliveries (
   last_error text,
   settled_at integer,
   created_at integer NOT NULL
-, forgiven integer DEFAULT 0 NOT NULL, last_at integer, last_latency_ms integer, last_response text);
+, uncounted_attempts integer DEFAULT 0 NOT NULL, last_at integer, last_latency_ms integer, last_response text);
 
 CREATE INDEX deliveries_dead ON deliveries (identity_id,webhook_id,inbox_seq) WHERE status = 'dead';
 

@@ -59,6 +59,8 @@ import sparseLookupsDown from './0029_sparse_lookups.down.sql' with { type: 'tex
 import sparseLookupsUp from './0029_sparse_lookups.up.sql' with { type: 'text' }
 import devicePaceDown from './0030_device_pace.down.sql' with { type: 'text' }
 import devicePaceUp from './0030_device_pace.up.sql' with { type: 'text' }
+import uncountedAttemptsDown from './0031_uncounted_attempts.down.sql' with { type: 'text' }
+import uncountedAttemptsUp from './0031_uncounted_attempts.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -99,4 +101,5 @@ export const migrations: readonly Migration[] = [
   { version: 28, name: 'planner_statistics', up: plannerStatisticsUp, down: plannerStatisticsDown },
   { version: 29, name: 'sparse_lookups', up: sparseLookupsUp, down: sparseLookupsDown },
   { version: 30, name: 'device_pace', up: devicePaceUp, down: devicePaceDown },
+  { version: 31, name: 'uncounted_attempts', up: uncountedAttemptsUp, down: uncountedAttemptsDown },
 ]

@@ -57,8 +57,8 @@ export const deliveries = sqliteTable(
     status: text('status', { enum: DELIVERY_STATUSES }).notNull(),
     /** Tries so far. The row holds the last; `delivery_attempts` holds earlier ones, rarely any. */
     attempts: integer('attempts').notNull(),
-    /** Tries before it was last asked for again; `attempts - forgiven` decides the next try. */
-    forgiven: integer('forgiven').notNull().default(0),
+    /** Tries before its retries last began again: the others decide about the next try. */
+    uncountedAttempts: integer('uncounted_attempts').notNull().default(0),
     /** Null before the first try, and for a try made by an earlier version. */
     lastAt: integer('last_at'),
     /** HTTP status of the last answer; null when there was none. */

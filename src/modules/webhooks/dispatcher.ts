@@ -67,7 +67,7 @@ export function createDispatcher(options: DispatcherOptions): Worker {
       const present = await queue.deliverable(claimed.endpoint, clock.now())
       if (!present) return { heldUntil: clock.now() }
       // A delivery that its owner asked for again is made all the same.
-      if (delivery.forgiven === 0 && !asksFor(present, delivery.name))
+      if (delivery.uncountedAttempts === 0 && !asksFor(present, delivery.name))
         return { settling: drop(claimed, delivery) }
       webhook = present
       return { webhook, answer: await prepared.send(webhook, delivery.id), failedInternally: false }
@@ -123,7 +123,7 @@ export function createDispatcher(options: DispatcherOptions): Worker {
   function conclude(claimed: ClaimedDeliveries, delivery: ClaimedDelivery, tried: Tried) {
     const { endpoint, lane, deliveries } = claimed
     const at = clock.now()
-    const triesBefore = delivery.attempts - delivery.forgiven
+    const triesBefore = delivery.attempts - delivery.uncountedAttempts
     const { note, failure } = healthAfter(endpoint, { id: delivery.id, tries: triesBefore + 1 }, tried, at)
     const isAside = lane === asideLane(endpoint, delivery)
     const failsWithAllForMs = failure?.failsWithAllForMs ?? null

@@ -110,7 +110,7 @@ const reopen = statement(orm =>
       status: 'pending',
       lane: sql`${param('lane')}`,
       // Its retries begin again.
-      forgiven: deliveries.attempts,
+      uncountedAttempts: deliveries.attempts,
       settledAt: null,
     })
     .where(eq(deliveries.seq, param('seq'))),

@@ -23,7 +23,7 @@ import { webhookById } from './webhook-repository.ts'
 /** A delivery with its event. */
 export interface ClaimedDelivery
   extends StoredEventRow,
-    Pick<Delivery, 'seq' | 'id' | 'attempts' | 'forgiven'>,
+    Pick<Delivery, 'seq' | 'id' | 'attempts' | 'uncountedAttempts'>,
     Pick<InboxEvent, 'name' | 'receivedAt'> {
   /** The endpoint has refused a try because of the body's size (413). */
   wasTooLarge: boolean
@@ -118,7 +118,7 @@ const waiting = statement(orm =>
       seq: deliveries.seq,
       id: deliveries.id,
       attempts: deliveries.attempts,
-      forgiven: deliveries.forgiven,
+      uncountedAttempts: deliveries.uncountedAttempts,
       identityId: deliveries.identityId,
       eventId: inboxEvents.eventId,
       name: inboxEvents.name,
@@ -147,7 +147,7 @@ const setAside = statement(orm =>
     .update(deliveries)
     .set({
       lane: sql`${param('lane')}`,
-      forgiven: sql`${deliveries.forgiven} + ${param('uncounted')}`,
+      uncountedAttempts: sql`${deliveries.uncountedAttempts} + ${param('uncounted')}`,
     })
     .where(eq(deliveries.seq, param('seq'))),
 )

@@ -86,7 +86,7 @@ function matches(
   const asked = eventsAskedFor(webhook)
   const isFailed = sql`exists (select 1 from deliveries
       where identity_id = ${of.identityId} and webhook_id = ${of.webhookId} and inbox_seq = ${events.seq}
-        and status <> 'succeeded' and attempts > forgiven)`
+        and status <> 'succeeded' and attempts > uncounted_attempts)`
   return and(
     sql`${events.receivedAt} >= ${since} and ${events.receivedAt} < ${until} and ${events.name} <> 'webhook.test'`,
     asked.includes('*')

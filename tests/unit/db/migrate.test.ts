@@ -155,6 +155,19 @@ describe('the embedded migrations', () => {
     expect(lanes()).toHaveLength(5)
   })
 
+  test('keep the tries of a delivery that do not count, under the name of either version', () => {
+    const before = embedded.filter(({ version }) => version < 31)
+    migrateUp(database, 1_000, before)
+    database.run(`
+      INSERT INTO deliveries (id, identity_id, webhook_id, inbox_seq, lane, status, attempts, created_at, forgiven)
+        VALUES ('evt_1', 'id_1', 1, 1, 'id_1/1/a', 'pending', 9, 0, 5)`)
+    migrateUp(database, 2_000)
+    const now = database.query('SELECT uncounted_attempts AS uncounted FROM deliveries').get()
+    expect(now).toEqual({ uncounted: 5 })
+    for (let version = embedded.length; version >= 31; version--) migrateDown(database)
+    expect(database.query('SELECT forgiven AS uncounted FROM deliveries').get()).toEqual({ uncounted: 5 })
+  })
+
   test('leave sound foreign keys', () => {
     migrateUp(database, 1_000)
     expect(database.query('PRAGMA foreign_key_check').all()).toEqual([])
