@@ -30,7 +30,7 @@ export interface Asked {
 export type Handler = (asked: Asked) => Promise<Response> | Response
 
 /** Runs one work in a turn of the event loop, however many lists are requested. */
-export function createTurns(): <T>(work: () => T) => Promise<T> {
+export function oneWorkATurn(): <T>(work: () => T) => Promise<T> {
   const mutex = new KeyedMutex()
   return work =>
     mutex.run('turn', async () => {

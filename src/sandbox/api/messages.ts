@@ -18,8 +18,8 @@ import { isMultipart, readJson, readMultipart } from './body.ts'
 import {
   type ApiContext,
   type Asked,
-  createTurns,
   mustExist,
+  oneWorkATurn,
   phoneField,
   phoneInPath,
   platformField,
@@ -161,7 +161,7 @@ export function createMessageHandlers(api: ApiContext) {
     throw new ApiError('bad_request', `after: the phone has no message ${after}`)
   }
 
-  const inTurn = createTurns()
+  const inTurn = oneWorkATurn()
 
   /** Up to `limit` messages after a position, as JSON. */
   async function* listed(

@@ -5,9 +5,9 @@ import { readJson } from './body.ts'
 import {
   type ApiContext,
   type Asked,
-  createTurns,
   mustExist,
   nameField,
+  oneWorkATurn,
   phoneField,
   phoneInPath,
   platformField,
@@ -38,7 +38,7 @@ export function createPhoneHandlers(api: ApiContext) {
       .optional(),
   })
 
-  const inTurn = createTurns()
+  const inTurn = oneWorkATurn()
 
   async function* listed(): AsyncGenerator<string> {
     const phones = await inTurn(() => store.phones())
