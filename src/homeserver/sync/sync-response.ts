@@ -144,33 +144,18 @@ async function* globalAccountData(
   yield* field(',"account_data":{"events":[', events(), ']}')
 }
 
+const SECTIONS = ['join', 'invite', 'knock', 'leave'] as const
+
 async function* roomSections(context: SyncContext, accountData: AccountDataByRoom): Pieces {
   const memberships = await membershipsOf(context)
-  const isNew = (row: MembershipRow) => row.stream_id > (context.request.since?.position ?? 0)
-  const { since, fullState, filter } = context.request
-  async function* rooms(
-    section: 'join' | 'invite' | 'knock' | 'leave',
-    show: (row: MembershipRow) => Pieces,
-  ): AsyncGenerator<Pieces> {
-    for (const row of memberships) {
-      if (sectionOf(row) === section) yield show(row)
-      if (context.turn.isSpent) await context.turn.pause()
-    }
-  }
-  const wantsLeft = (row: MembershipRow) => (since ? isNew(row) : filter.room?.include_leave === true)
-  const stranger = (row: MembershipRow) => (isNew(row) || fullState ? strangerRoom(context, row) : nothing())
-  const sections = [
-    ['join', (row: MembershipRow) => joinedRoom(context, row, accountData.get(row.room) ?? [])],
-    ['invite', stranger],
-    ['knock', stranger],
-    ['leave', (row: MembershipRow) => (wantsLeft(row) ? leftRoom(context, row) : nothing())],
-  ] as const
   let isOpen = false
-  for (const [section, show] of sections) {
+  for (const section of SECTIONS) {
     let comma = ''
-    for await (const room of rooms(section, show)) {
-      const first = await room.next()
-      if (first.done) continue
+    for (const row of memberships) {
+      if (context.turn.isSpent) await context.turn.pause()
+      const room = sectionOf(row) === section ? roomPart(context, row, accountData) : undefined
+      const first = await room?.next()
+      if (!room || !first || first.done) continue
       if (comma === '') yield `${isOpen ? '},' : ',"rooms":{'}"${section}":{`
       yield comma + first.value
       yield* room
@@ -181,10 +166,26 @@ async function* roomSections(context: SyncContext, accountData: AccountDataByRoo
   if (isOpen) yield '}}'
 }
 
-async function* nothing(): Pieces {}
-
-function sectionOf({ membership }: MembershipRow): 'join' | 'invite' | 'knock' | 'leave' {
+function sectionOf({ membership }: MembershipRow): (typeof SECTIONS)[number] {
   return membership === 'ban' ? 'leave' : membership
+}
+
+/** The room's part of the answer; undefined or empty when there is nothing to say about it. */
+function roomPart(
+  context: SyncContext,
+  row: MembershipRow,
+  accountData: AccountDataByRoom,
+): Pieces | undefined {
+  const { since, fullState, filter } = context.request
+  const isNew = row.stream_id > (since?.position ?? 0)
+  switch (sectionOf(row)) {
+    case 'join':
+      return joinedRoom(context, row, accountData.get(row.room) ?? [])
+    case 'leave':
+      return (since ? isNew : filter.room?.include_leave) ? leftRoom(context, row) : undefined
+    default:
+      return isNew || fullState ? strangerRoom(context, row) : undefined
+  }
 }
 
 /** The user's rooms, with their memberships as of the answer's position. */
