@@ -1,8 +1,8 @@
 /** `meshgate bridge add|list|check|remove`. A running gateway notices within two seconds. */
 import type { Command } from 'commander'
-import type { Terminal } from '../terminal.ts'
+import { printFindings } from '../findings.ts'
+import { CommandError, loadConfig, type Terminal } from '../terminal.ts'
 import { type AddOptions, add } from './add.ts'
-import { check } from './check.ts'
 import { list } from './list.ts'
 import { remove } from './remove.ts'
 
@@ -44,6 +44,18 @@ export function addBridgeCommand(program: Command, terminal: Terminal): void {
     .action((platform: string, { keepFiles }: { keepFiles: boolean }) =>
       remove(terminal, platform, keepFiles),
     )
+}
+
+/** @throws CommandError after printing what is wrong */
+async function check(terminal: Terminal, platform: string): Promise<void> {
+  const { config, secrets } = loadConfig(terminal)
+  // Loaded only here, so that other commands start without it.
+  const { diagnoseBridge } = await import('../../app/doctor.ts')
+  const { total, failures } = await printFindings(terminal, diagnoseBridge(config, secrets, platform))
+  if (total === 0) {
+    throw new CommandError(`platform: there is no bridge for "${platform}"; meshgate bridge add attaches one`)
+  }
+  if (failures > 0) throw new CommandError(`the ${platform} bridge can't be used yet`)
 }
 
 function collect(value: string, before: string[]): string[] {

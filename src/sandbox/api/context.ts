@@ -1,6 +1,7 @@
 /** Context of the interface's handlers, and how they read their input. */
+
+import pLimit from 'p-limit'
 import { z } from 'zod'
-import { KeyedMutex } from '../../lib/keyed-mutex.ts'
 import { yieldToEventLoop } from '../../lib/turn-budget.ts'
 import type { LinkCodes } from '../bridge/link-codes.ts'
 import type { Faults } from '../network/faults.ts'
@@ -31,9 +32,9 @@ export type Handler = (asked: Asked) => Promise<Response> | Response
 
 /** Runs one work in a turn of the event loop, however many lists are requested. */
 export function oneWorkATurn(): <T>(work: () => T) => Promise<T> {
-  const mutex = new KeyedMutex()
+  const oneAtATime = pLimit(1)
   return work =>
-    mutex.run('turn', async () => {
+    oneAtATime(async () => {
       await yieldToEventLoop()
       return work()
     })
