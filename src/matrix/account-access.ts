@@ -1,7 +1,7 @@
 /**
- * How a call is authorised for one of our users: by the application service that speaks for all of them, or by the user's own access
- * token. Tokens that the homeserver doesn't accept any more are replaced where there is a way to, one replacement at a time for a user;
- * where there is none, why the account can't be used is remembered until a call succeeds again.
+ * Authorises a call for one of our users: by the application service, or by the user's own access
+ * token. A token that was revoked is replaced where possible, one replacement at a time; otherwise
+ * the reason is kept until a call succeeds.
  */
 import { LRUCache } from 'lru-cache'
 import { GatewayError, messageOf } from '../domain/errors.ts'
@@ -12,7 +12,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
 import { SingleFlight } from '../lib/single-flight.ts'
 
-/** What a request carries. */
+/** A request's authorisation. */
 export interface Access {
   accessToken: string
   /** Query parameters: of the application service, whom it speaks for. */
@@ -34,7 +34,10 @@ export interface AccountAccess {
   trouble(userId: string): string | null
 }
 
-/** An application service speaks for every user (application service API, "Identity assertion"). Its token can only be mended by hand. */
+/**
+ * The application service speaks for every user (application service API, "Identity assertion").
+ * Only the operator can mend its token.
+ */
 export function createAppserviceAccess(options: {
   asToken: string
   logger: Logger
@@ -69,7 +72,7 @@ interface Trouble {
   /** Null when the token was replaced and the new one hasn't been tried yet. */
   reason: string | null
   failures: number
-  /** Before that no replacement is tried: a login costs the homeserver more than any other call, and it limits their rate. */
+  /** No replacement is tried before: homeservers limit the rate of logins. */
   retryAt: number
 }
 

@@ -1,7 +1,7 @@
 /**
- * The link to an external homeserver as its application service: asks whether it knows us, and has it try to reach us. After a time
- * without an answer Synapse waits up to 512 seconds before it pushes events again; a ping makes it go on at once (application service API,
- * "Application service pinging").
+ * Watches the link to an external homeserver as its application service: asks it who we are and has
+ * it ping us. Synapse waits up to 512 seconds after a push without an answer; a ping makes it go on
+ * at once (application service API, "Pinging").
  */
 import { messageOf } from '../domain/errors.ts'
 import { backoffMs } from '../lib/backoff.ts'
@@ -16,11 +16,11 @@ export interface AppserviceLink {
   worker: Worker
   /** Asks the homeserver once. @returns whether events reach us */
   check(): Promise<boolean>
-  /** What is wrong with the link; null when nothing is, or nobody has asked yet. */
+  /** The link's problem; null while there is none, or before the first check. */
   failure(): string | null
 }
 
-/** How often the homeserver is asked when all is well, in milliseconds: what goes wrong is noticed without any traffic. */
+/** Milliseconds between checks while all is well: problems show without traffic. */
 const INTERVAL_MS = 15_000
 const RETRY = { baseMs: 500, capMs: 15_000 }
 
@@ -82,7 +82,7 @@ export function createAppserviceLink(options: {
 
   async function check(): Promise<boolean> {
     const found = await problem()
-    // What is wrong with the as_token has been told where it was noticed.
+    // The refusal of the as_token is already logged.
     if (found !== null && found !== failure && found !== access.trouble(''))
       logger.error({ registration: appserviceId }, found)
     if (found === null && (failure !== null || !hasAsked)) {

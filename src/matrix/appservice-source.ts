@@ -1,6 +1,7 @@
 /**
- * The application-service source of events: the homeserver pushes every event of our users here (application service API, "Pushing
- * events"). A transaction is answered 200 only after its events are on disk; until then the homeserver keeps it and gives it again.
+ * Receives the events that a homeserver pushes (application service API, "Pushing events"). A
+ * transaction is answered 200 only after its events are on disk; until then the homeserver repeats
+ * it.
  */
 
 import { createHash } from 'node:crypto'
@@ -18,7 +19,7 @@ import { type RoomEventSink, roomEventSchema } from './room-event.ts'
 
 const transactionSchema = z.object({
   events: z.array(z.unknown()),
-  // A receipt that can't be read is no reason to refuse the events beside it, and all those behind them.
+  // An unreadable receipt must not block the events beside and behind it.
   ephemeral: ephemeralEvents.optional().catch(undefined),
   // The name before MSC2409 was merged; Synapse sends both.
   'de.sorunome.msc2409.ephemeral': ephemeralEvents.optional().catch(undefined),
@@ -27,13 +28,13 @@ const transactionSchema = z.object({
 const PREFIX = '/_matrix/app/v1/'
 /** A hundred events of the largest size there is are a fifth of it. */
 const MAX_BYTES = 32 * 1024 * 1024
-/** So many transactions in a row with lower numbers than an earlier one are a count from the beginning. */
+/** This many transactions in a row with lower numbers mean that the count began anew. */
 const COUNTS_ANEW = 3
 
 export interface AppserviceSource {
-  /** Serves /_matrix/app/v1/…: transactions, ping, and the queries for users and rooms that don't exist. */
+  /** Serves /_matrix/app/v1/…: transactions, ping, and queries for unknown users and rooms. */
   fetch(request: Request): Promise<Response>
-  /** Whether this is the hs_token. */
+  /** Compares with the hs_token. */
   isRightToken(token: string): boolean
 }
 
@@ -45,9 +46,9 @@ export function createAppserviceSource(options: {
   logger: Logger
 }): AppserviceSource {
   const { hsToken, sink, lookBack, logger } = options
-  // Before this process there may have been none. The homeserver may come back to us minutes after we are there, which only this shows.
+  // Nothing was taken before this process. A homeserver that comes back late shows only here.
   let hasRefused = true
-  /** Of the transactions that were stored; NaN where they have no numbers. */
+  /** Highest number of a stored transaction; NaN if they have none. */
   let highestNumber = Number.NaN
   /** How many in a row were below it. */
   let below = 0
@@ -119,9 +120,9 @@ export function createAppserviceSource(options: {
 }
 
 /**
- * What a transaction is recognised by when it comes again: its id alone isn't enough. Synapse on SQLite counts from 1 again when it was
- * restarted with no transaction left to send, as does any homeserver whose database is new; a transaction that is taken for an earlier
- * one would be lost. When it is sent again, its ephemeral events may be left out.
+ * Identifies a transaction for repeats. The id alone isn't enough: Synapse on SQLite counts from 1
+ * again after a restart, as any new homeserver does, and a new transaction taken for an old one
+ * would be lost. A repeat may lack the ephemeral events.
  */
 function identityOf(txnId: string, transaction: z.infer<typeof transactionSchema>): string {
   const { events } = transaction
@@ -143,7 +144,7 @@ function decoded(segment: string): string | null {
   }
 }
 
-/** A malformed event is left out and logged: refusing its transaction would stop every event behind it for good. */
+/** Leaves out and logs malformed events: a refused transaction would block all behind it. */
 function wellFormed(events: unknown[], logger: Logger): RoomEvent[] {
   return events.flatMap(event => {
     const parsed = roomEventSchema.safeParse(event)

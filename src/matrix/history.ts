@@ -4,7 +4,7 @@ import type { MatrixSession, RoomEvent } from '../domain/ports.ts'
 import { saidIn } from './translate/facts.ts'
 
 const PAGE_EVENTS = 100
-/** An invitation lies a few events back; further than this it is history that a bridge filled in. */
+/** An invitation is a few events back; what is older is history a bridge filled in. */
 const MAX_PAGES = 10
 
 /** @returns what was said in the room since our invitation, oldest first */

@@ -1,10 +1,10 @@
-/** Looks at a homeserver from outside, for whoever wants to know what is wrong with it: nothing is changed, and nothing is thrown. */
+/** Examines a homeserver from outside, to say what is wrong. It changes and throws nothing. */
 import { z } from 'zod'
 import { connectionProblem } from '../lib/connection-problem.ts'
 import { isLoopback } from '../lib/hosts.ts'
 import { askPeer } from '../lib/peer-request.ts'
 
-/** What came of asking the homeserver to call an application service. */
+/** Outcome of having the homeserver ping an application service. */
 export type PingOutcome =
   | { kind: 'reached' }
   /** The homeserver doesn't know the as_token. */

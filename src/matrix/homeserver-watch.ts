@@ -1,7 +1,7 @@
 /**
- * Notices that an external homeserver has ended, however shortly: a /sync that is to bring nothing is kept open at it, and breaks with it.
- * What Synapse has yet to push to application services it holds in memory, and counts as told (its handlers/appservice.py stores the
- * position when events are queued): what was queued when it was killed is pushed to nobody.
+ * Notices that an external homeserver has ended, however shortly: a /sync that brings nothing is
+ * kept open and breaks with it. Synapse holds what it has yet to push in memory and counts it as
+ * told (handlers/appservice.py), so a kill loses it.
  */
 import { z } from 'zod'
 import { GatewayError, messageOf } from '../domain/errors.ts'
@@ -27,12 +27,12 @@ export interface HomeserverWatchOptions {
 const HOLD_MS = 25_000
 /** One that isn't answered this long after that has broken off. */
 const ANSWER_PATIENCE_MS = 10_000
-/** Between two requests: no homeserver starts again that fast, and one that doesn't wait isn't asked all the time. */
+/** Pause between requests: no restart is that fast, and one that answers at once isn't flooded. */
 const PAUSE_MS = 1_000
 const NOBODY_MS = 15_000
 const RETRY = { baseMs: 500, capMs: 15_000 }
 
-/** What a request is made with: a user, and where the one before had come to. */
+/** A request's user, and the position after the one before. */
 interface Held {
   userId: string
   since: string | null
@@ -85,7 +85,7 @@ export function createHomeserverWatch(options: HomeserverWatchOptions): Worker {
       if (!isAway && isOutage(error)) logger.debug({ reason: messageOf(error) }, 'the homeserver is away')
       isAway ||= isOutage(error)
       failures += 1
-      // The user may be gone; and a first request is answered at once, which tells that the homeserver is back.
+      // The user may be gone. A first request is answered at once, so it shows a return.
       held = null
       return pauseAfter(error, failures, RETRY)
     }
@@ -94,7 +94,7 @@ export function createHomeserverWatch(options: HomeserverWatchOptions): Worker {
   return every('matrix-homeserver-watch', NOBODY_MS, tick, { clock })
 }
 
-/** Whether nothing answered, or nothing that could: a refusal or a rate limit comes from one that is there. */
+/** True if nothing answered, or nothing able to: refusals and rate limits come from a live one. */
 function isOutage(error: unknown): boolean {
   return !(error instanceof GatewayError) || (error.code === 'homeserver_unavailable' && !error.retryAfterS)
 }

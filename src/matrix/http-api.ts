@@ -1,6 +1,6 @@
 /**
- * matrix-js-sdk as our typed HTTP client. Only its HTTP layer is loaded: the whole SDK costs 17 MB more memory and 150 ms more at every
- * start, for a client-side store, timeline and crypto that a gateway doesn't use.
+ * matrix-js-sdk as a typed HTTP client. Only its HTTP layer is loaded: the whole SDK takes 17 MB
+ * and 150 ms at each start, for a store, timeline and crypto that a gateway doesn't use.
  */
 import {
   type ConnectionError,
@@ -40,7 +40,7 @@ export interface JsonCall {
 
 export interface HttpApi {
   /**
-   * @param accessToken a user's, or an application service's as_token (then `user_id` in the query says whom it speaks for)
+   * @param accessToken a user's, or an as_token (then `user_id` in the query names the user)
    * @returns the parsed answer
    * @throws MatrixError, HTTPError or ConnectionError of the SDK
    */
@@ -98,7 +98,7 @@ export function bearer(accessToken: string): { Authorization: string } {
   return { Authorization: `Bearer ${accessToken}` }
 }
 
-/** What a Matrix call threw, as the failure our callers know. `what` says what was tried: "send the message". */
+/** Turns an error of a Matrix call into ours. @param what was tried, as "send the message" */
 export function asGatewayError(error: unknown, what: string): GatewayError {
   if (error instanceof GatewayError) return error
   if (error instanceof MatrixError || error instanceof HTTPError) {
@@ -141,7 +141,7 @@ const INSUFFICIENT_STORAGE = 507
 /** Where a homeserver doesn't say for how long it refuses, in milliseconds. */
 const DEFAULT_RATE_LIMIT_MS = 5_000
 
-/** For how long the homeserver wants no more of this, in milliseconds (client-server API, "Rate limiting"); null: that isn't it. */
+/** Milliseconds to wait for a rate limit (client-server API, "Rate limiting"); null for others. */
 export function rateLimitMs(error: unknown): number | null {
   if (!(error instanceof HTTPError)) return null
   if (error.httpStatus !== 429 && !isMatrixError(error, 'M_LIMIT_EXCEEDED')) return null
@@ -152,10 +152,10 @@ export function rateLimitMs(error: unknown): number | null {
   return Number.isFinite(seconds) && seconds >= 0 ? seconds * 1000 : DEFAULT_RATE_LIMIT_MS
 }
 
-/** Codes by which a homeserver says that whoever asks can't act for this account any more, as it stands. */
+/** Codes that mean that the account can't be used as it stands. */
 const ACCOUNT_REFUSALS = ['M_UNKNOWN_TOKEN', 'M_USER_LOCKED', 'M_USER_DEACTIVATED']
 
-/** Why the homeserver won't have the access token of this call (a soft logout too); null: it isn't about the token. */
+/** Reason why the access token was refused (also a soft logout); null for other errors. */
 export function accountRefusal(error: unknown): string | null {
   return isMatrixError(error, ...ACCOUNT_REFUSALS) ? reasonOf(error) : null
 }

@@ -1,6 +1,6 @@
 /**
- * Calls to the homeserver for one of our users: authorised, repeated once with a new access token where the one before was revoked, and
- * repeated after a while where the homeserver limits the rate.
+ * Calls the homeserver as one of our users: authorised, repeated once with a new access token after
+ * a revocation, and repeated later under a rate limit.
  */
 import { parseErrorResponse } from 'matrix-js-sdk/lib/http-api/index.js'
 import type { Clock } from '../lib/clock.ts'
@@ -32,7 +32,7 @@ export interface RawCall extends Omit<JsonCall, 'body'> {
 }
 
 export interface CallOptions {
-  /** For how long, in milliseconds, the call may wait for a rate limit to pass; 0: the caller waits by itself. */
+  /** Milliseconds that the call may wait for a rate limit; 0: the caller waits by itself. */
   patienceMs?: number
 }
 
@@ -48,7 +48,7 @@ export interface MatrixCalls {
   trouble(userId: string): string | null
 }
 
-/** How long calls wait for a rate limit to pass unless they say otherwise: well below the lease of what is being sent. */
+/** Default wait for a rate limit: well below the lease of a message being sent. */
 const PATIENCE_MS = 15_000
 const MAX_ERROR_BYTES = 64 * 1024
 
@@ -65,7 +65,7 @@ export function createMatrixCalls(options: {
     return askPeer(request, { keepalive: !hasOwnConnection }, MAX_ANSWER_BYTES)
   }
 
-  /** Does `work` with the user's access, and once more with another where the homeserver doesn't accept it. */
+  /** Does `work`, and once more with another access token if the first is refused. */
   async function authorised<T>(userId: string, work: (access: Access) => Promise<T>): Promise<T> {
     let current = await access.of(userId)
     for (let isRepeat = false; ; isRepeat = true) {

@@ -1,4 +1,4 @@
-/** Read receipts (client-server API, "Receipts"), as an application service and a /sync tell them. */
+/** Read receipts (client-server API, "Receipts") as transactions and /sync have them. */
 import { z } from 'zod'
 import type { ReadReceipt } from './room-event.ts'
 

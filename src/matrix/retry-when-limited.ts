@@ -1,11 +1,11 @@
-/** How long to wait for a homeserver: until its rate limit passes, within bounds, or it answers again. */
+/** Waits for a homeserver: until its rate limit passes, within bounds, or it answers again. */
 import { GatewayError } from '../domain/errors.ts'
 import { type BackoffOptions, backoffMs } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
 import { asGatewayError, rateLimitMs } from './http-api.ts'
 
 /**
- * Does `work` again after a rate limit, as long as the wait the homeserver asks for is within the patience.
+ * Does `work` again after a rate limit while the wait that the homeserver asks for fits.
  * @param what completes "the homeserver refused to …"
  * @param patienceMs in all; 0: the caller waits by itself
  * @throws GatewayError whatever `work` throws, with retryAfterS after a rate limit

@@ -1,4 +1,4 @@
-/** The form of a Matrix room event (client-server API, "Room event format"), checked where it enters the process. */
+/** Checks events (client-server API, "Room event format") where they enter the process. */
 import { z } from 'zod'
 import type { EventBatch, RoomEvent } from '../domain/ports.ts'
 
@@ -20,7 +20,7 @@ export const roomEventSchema: z.ZodType<RoomEvent> = z.object({
   unsigned: z.record(z.string(), z.unknown()).optional(),
 })
 
-/** The events of an answer about one room. Those that don't have the form of one are left out: a foreign event must not stop ours. */
+/** Events of one room's answer. Malformed ones are left out: they must not stop ours. */
 export function roomEvents(events: readonly unknown[], roomId: string): RoomEvent[] {
   return events.flatMap(event => {
     const parsed = roomEventSchema.safeParse({ room_id: roomId, ...(event as object) })
@@ -38,7 +38,7 @@ export interface ReadReceipt {
 /** An `EventBatch` as the homeserver gives it. */
 export interface RoomEventBatch {
   position: EventBatch['position']
-  /** State and timeline in the order they happened. An invitation is the invited user's m.room.member event. */
+  /** State and timeline in order. An invitation is the invited user's m.room.member event. */
   events: readonly RoomEvent[]
   receipts: readonly ReadReceipt[]
 }

@@ -1,4 +1,4 @@
-/** What an identity does in Matrix. */
+/** Acts for an identity in Matrix. */
 import { z } from 'zod'
 import type { MatrixSession, MatrixSessions } from '../domain/ports.ts'
 import type { MatrixCalls } from './matrix-calls.ts'
@@ -12,18 +12,18 @@ const messagesAnswer = z.object({ chunk: z.array(z.unknown()), end: z.string().o
 
 const MEDIA_DOWNLOAD_PREFIX = '/_matrix/client/v1'
 const MEDIA_UPLOAD_PREFIX = '/_matrix/media/v3'
-/** What our own homeserver can beyond the specification (homeserver/endpoints/send.ts). */
+/** Extensions of the embedded homeserver (homeserver/endpoints/send.ts). */
 const EXTENSIONS_PREFIX = '/_matrix/client/unstable/org.meshgate'
 
 /**
- * Goes with what is sent to a homeserver that may forget transaction ids. Synapse knows those of application services only while it runs, and
- * half an hour at most; what was sent before that is found by this in the room.
+ * Marks sends to a homeserver that may forget transaction ids, so that a repeat finds them in the
+ * room. Synapse keeps an application service's for half an hour, and loses them at a restart.
  */
 const TRANSACTION_FIELD = 'org.meshgate.transaction_id'
 /** Far more than one sends to a room between a try and its repeat. */
 const OWN_EVENTS_LOOKED_AT = 100
 
-/** @param isOurs true for the embedded homeserver: it never forgets a transaction, and takes events together */
+/** @param isOurs the embedded homeserver, which keeps transactions and takes events together */
 export function createMatrixSessions(calls: MatrixCalls, isOurs: boolean): MatrixSessions {
   return {
     actingAs: userId => createSession(calls, userId, isOurs),
@@ -79,7 +79,7 @@ function createSession(calls: MatrixCalls, userId: string, isOurs: boolean): Mat
         prefix: MEDIA_UPLOAD_PREFIX,
         query: { filename: fileName },
         headers: { 'Content-Type': mimeType },
-        // A BunFile as the body is read in pieces as it is sent; the SDK's own upload would take it as JSON or a Blob in memory.
+        // A BunFile is read as it is sent; the SDK's upload would hold it in memory.
         body: () => Bun.file(path),
       })
       return uploadAnswer.parse(await response.json()).content_uri

@@ -1,9 +1,9 @@
 /**
- * The machine of both queues. A lane is work that is done in order: messages to one recipient, or deliveries to one
- * endpoint and chat. Lanes that are due are claimed together, worked off side by side, and given back.
+ * Works off both queues. A lane is work done in order: messages to one recipient, or deliveries to
+ * one endpoint and chat. Due lanes are claimed together, worked off side by side, and given back.
  *
- * A lease has one rule: the lane is its holder's until it is given back, however long that takes. One process at a time
- * works on a database, so leases that are there when a run begins are abandoned, and are freed.
+ * A lane is its holder's until it is given back, however long that takes. One process at a time
+ * works on a database, so leases found when a run begins are abandoned, and are freed.
  */
 import { backoffMs } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -14,9 +14,12 @@ import { Nudge, type Worker } from './worker.ts'
 
 /** The rows of lanes. A lane has a row for as long as work waits in it. */
 export interface LaneQueue<Lane> {
-  /** Gives a lane back, if it is still held by this lease. @param dueAt when its next item may be tried, if it has one */
+  /**
+   * Gives a lane back if this lease still holds it.
+   * @param dueAt when its next item, if any, may be tried
+   */
   release(lane: Lane, dueAt: number): Promise<void>
-  /** @returns when to claim again, if a claim at `claimedAt` found nothing; null when nothing waits for its time */
+  /** @returns when to claim again after a claim that found nothing; null when nothing waits */
   nextDueAt(claimedAt: number): Promise<number | null>
   /** Frees all leases: their holders are gone. */
   releaseAbandoned(now: number): Promise<void>
@@ -46,7 +49,7 @@ export interface LaneWorkerOptions<Lane, Item> {
   claim(request: LaneClaim): Promise<Lane[]>
   /** In order. */
   itemsOf(lane: Lane): readonly Item[]
-  /** A lane was taken. @returns what does its items, one after the other, or some of those behind with one */
+  /** Begins a lane. @returns a function that does an item, perhaps with some behind it */
   begin(lane: Lane): (item: Item, behind: readonly Item[]) => Promise<ItemEnd>
   /** The lane is no longer in flight. */
   ended?(lane: Lane): void
@@ -58,7 +61,7 @@ export interface LaneWorkerOptions<Lane, Item> {
   logger: Logger
 }
 
-/** While there is work, lanes are claimed together that come due within this time: a claim costs as much as several items. */
+/** Lanes that come due within this time share a claim, which costs as much as several items. */
 const CLAIM_SPACING_MS = 2
 /** How often due lanes are looked for that no nudge told of, in milliseconds. */
 const POLL_MS = 5_000
@@ -70,7 +73,7 @@ export function createLaneWorker<Lane, Item>(options: LaneWorkerOptions<Lane, It
   const nudge = new Nudge()
   const inFlight = new Set<Promise<void>>()
 
-  /** Does a lane's items in order, as far as it goes. The next one begins while the one before is being settled. */
+  /** Does a lane's items in order. The next begins while the one before is being settled. */
   async function work(lane: Lane, signal: AbortSignal): Promise<void> {
     const settling: Promise<unknown>[] = []
     const doItem = options.begin(lane)
@@ -84,12 +87,14 @@ export function createLaneWorker<Lane, Item>(options: LaneWorkerOptions<Lane, It
       dueAt = end.heldUntil
       break
     }
-    // Writes are done in the order they were asked for, so the lane is given back after its last settlement, in the same commit.
+    // Writes keep their order, so the lane goes back in the commit of its last settlement.
     settling.push(queue.release(lane, dueAt))
     await Promise.all(settling)
   }
 
-  /** Otherwise nobody would take the lane again before the next start. Returns after the abort, too: the next run finds it. */
+  /**
+   * Keeps trying, or the lane would be lost until the next start; after the abort, that finds it.
+   */
   async function keepGivingBack(lane: Lane, signal: AbortSignal): Promise<void> {
     for (let failures = 1; !signal.aborted; failures++) {
       await clock.sleep(backoffMs(failures, GIVE_BACK_RETRY), signal)

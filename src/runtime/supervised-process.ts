@@ -36,7 +36,7 @@ export interface SupervisedProcessOptions {
   random?: () => number
 }
 
-/** What is known of the process, also to others than its parent. */
+/** The process's data, known to others than its parent, too. */
 export interface ProcessRecord {
   /** Null while it isn't running. */
   pid: number | null
@@ -45,7 +45,7 @@ export interface ProcessRecord {
   command: string[]
   /** How often it was started again since we run. */
   restarts: number
-  /** How it ended last: `exit 1`, `SIGKILL`, or why it couldn't be started. Null when it never ended. */
+  /** Last end: `exit 1`, `SIGKILL`, or why it couldn't start. Null when it never ended. */
   lastExit: string | null
 }
 
@@ -237,7 +237,7 @@ export class SupervisedProcess {
   }
 }
 
-/** The record that the process's parent keeps in its folder; null when there is none, so when nobody runs it. */
+/** Reads the record in the process's folder; null when nobody runs it. */
 export function readProcessRecord(dir: string): ProcessRecord | null {
   try {
     return recordSchema.parse(JSON.parse(readFileSync(join(dir, RECORD_FILE), 'utf8')))

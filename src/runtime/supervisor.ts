@@ -1,4 +1,4 @@
-/** Runs the workers: restarts one that fails, with backoff, without taking the others down, and stops them all in time. */
+/** Runs the workers: restarts one that fails without the others, and stops all in time. */
 import { backoffMs } from '../lib/backoff.ts'
 import { type Clock, within } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
@@ -11,7 +11,7 @@ export interface WorkerHealth {
   lastError: string | null
 }
 
-/** Short at most: what takes workers down all at once, such as a full disk, is over all at once, too. */
+/** Kept short: a full disk ends for all workers at once. */
 const RESTART_BACKOFF = { baseMs: 200, capMs: 5_000 }
 /** After running this long the next failure is a first one again, in milliseconds. */
 const GOOD_RUN_MS = 30_000
@@ -36,7 +36,7 @@ export class Supervisor {
     return [...this.healths.values()]
   }
 
-  /** Asks every worker to finish and waits for them, at most `timeoutMs`. @returns false when some were still busy */
+  /** Stops all workers within `timeoutMs`. @returns false when some were still busy */
   async stop(timeoutMs: number): Promise<boolean> {
     this.controller.abort()
     return (await within(this.clock, timeoutMs, Promise.all(this.loops))) !== undefined

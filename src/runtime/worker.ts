@@ -1,11 +1,9 @@
-/**
- * A worker is one loop of the process (outbox, deliveries, cleanup, …). Tests call `tick()`; the supervisor calls `run()`.
- */
+/** A worker is one loop of the process. Tests call `tick()`; the supervisor calls `run()`. */
 import type { Clock } from '../lib/clock.ts'
 
 export interface Worker {
   readonly name: string
-  /** Works until `signal` aborts, then finishes what it holds and returns. Rejects only when it can't go on by itself. */
+  /** Works until the abort, finishes its work and returns. Rejects only if it can't go on. */
   run(signal: AbortSignal): Promise<void>
 }
 
@@ -45,14 +43,14 @@ export function every(
 
 const SHARED_MS = 1_000
 
-/** Ends a wait on a whole second: workers then wake together, which costs as much as one of them. */
+/** Ends waits on whole seconds: workers that wake together cost as much as one. */
 function untilShared(ms: number, clock: Clock): number {
   if (ms < SHARED_MS) return ms
   const now = clock.steady()
   return Math.round((now + ms) / SHARED_MS) * SHARED_MS - now
 }
 
-/** Wakes a sleeping loop early: a shortcut over rows, which the loop would find anyway at its next poll. */
+/** Wakes a sleeping loop early, which would find the work anyway at its next poll. */
 export class Nudge {
   private pending = false
   private wake: (() => void) | undefined
@@ -63,7 +61,10 @@ export class Nudge {
     this.wake?.()
   }
 
-  /** Resolves at the next nudge (at once when one came since the last wait), after `ms`, or when `signal` aborts. */
+  /**
+   * Resolves at the next nudge, at once if one came since the last wait, after `ms`, or at the
+   * abort.
+   */
   async wait(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
     if (!this.pending && !signal.aborted) {
       const controller = new AbortController()

@@ -1,4 +1,4 @@
-/** Makes Matrix users by the application service (application service API, "Server admin style permissions"). */
+/** Makes Matrix users as an application service (its API, "Server admin style permissions"). */
 import { z } from 'zod'
 import type { AccountProvisioner } from '../../domain/ports.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -7,7 +7,7 @@ import { ofServer, provisioning } from './provisioning.ts'
 
 const registered = z.object({ user_id: z.string() })
 
-/** The device id of users that the application service speaks for: they have no device of their own. */
+/** Device id of users without a device: the application service speaks for them. */
 const APPSERVICE_DEVICE_ID = 'MESHGATE'
 
 export function createAppserviceAccounts(options: {

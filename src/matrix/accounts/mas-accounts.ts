@@ -1,6 +1,7 @@
 /**
- * Makes Matrix users where the Matrix Authentication Service keeps the accounts: a user, and a personal session for it, whose access token
- * the homeserver takes. Tokens of personal sessions don't expire unless asked to; one that was revoked is replaced by another session.
+ * Makes Matrix users at a Matrix Authentication Service: a user and a personal session, whose
+ * access token the homeserver takes. Such a token doesn't expire; a revoked one is replaced by a
+ * new session.
  */
 import { z } from 'zod'
 import { GatewayError } from '../../domain/errors.ts'
@@ -20,9 +21,9 @@ const sessionAnswer = z.object({
   data: z.object({ attributes: z.object({ access_token: z.string().min(1) }) }),
 })
 
-/** The service tells the homeserver of a new user in a job of its own: a session is tried for this long, in milliseconds. */
+/** The service tells the homeserver of a new user later: a session is tried for this many ms. */
 const PROVISIONING_PATIENCE_MS = 10_000
-/** What the service takes in a device scope. */
+/** Device ids that the service accepts in a scope. */
 const MIN_DEVICE_ID_LENGTH = 10
 const RETRY = { baseMs: 100, capMs: 1_000 }
 
@@ -65,7 +66,7 @@ export function createMasAccounts(options: {
     return opened.data.data.attributes.access_token
   }
 
-  /** The homeserver may not know the user yet, and then the service can't make the device there: HTTP 500. */
+  /** Retries a 500: the homeserver may not know the user yet, so it can't make the device. */
   async function openFirstSession(actorId: string): Promise<string> {
     const deadline = clock.steady() + PROVISIONING_PATIENCE_MS
     for (let attempt = 1; ; attempt++) {
@@ -92,7 +93,7 @@ export function createMasAccounts(options: {
       const gone = attributes.deactivated_at ? 'deactivated' : attributes.locked_at ? 'locked' : null
       if (gone !== null)
         throw new GatewayError('homeserver_error', `the user is ${gone} in the authentication service`)
-      // Of an account that an application service made before.
+      // An application service made this account before.
       const device = deviceId.length < MIN_DEVICE_ID_LENGTH ? OWN_DEVICE_ID : deviceId
       return { userId, deviceId: device, accessToken: await openSession(id, device) }
     },

@@ -1,6 +1,7 @@
 /**
- * The admin API of the Matrix Authentication Service: authorised by the OAuth 2.0 client credentials grant (RFC 6749, section 4.4) with the
- * scope urn:mas:admin, for a client that is listed in its policy.data.admin_clients.
+ * The admin API of the Matrix Authentication Service. We are a client of its
+ * policy.data.admin_clients, and get the scope urn:mas:admin by client credentials (RFC 6749,
+ * section 4.4).
  */
 
 import { z } from 'zod'
@@ -29,8 +30,9 @@ const errorAnswer = z.union([
 export interface MasClient {
   /**
    * @param what completes "… refused to …"
-   * @returns status and parsed JSON of any answer of the API below 500, but for 401 and 429
-   * @throws GatewayError homeserver_unavailable (with retryAfterS after a rate limit), or homeserver_error when we aren't let in
+   * @returns status and parsed JSON of any answer below 500 except 401 and 429
+   * @throws GatewayError homeserver_unavailable (with retryAfterS after a rate limit), or
+   * homeserver_error when we aren't let in
    */
   call(what: string, method: 'GET' | 'POST', path: string, body?: object): Promise<MasAnswer>
 }
@@ -102,7 +104,7 @@ export function createMasClient(options: {
     const granted = grantAnswer.safeParse(answer.body)
     if (answer.status !== 200 || !granted.success) throw masError(what, answer)
     const lifetimeMs = (granted.data.expires_in ?? DEFAULT_EXPIRY_S) * 1000
-    // Of one that lasts no longer than the margin, half its time.
+    // A token that lasts no longer than the margin serves half its time.
     const usableMs = Math.max(lifetimeMs - EXPIRY_MARGIN_MS, lifetimeMs / 2)
     token = { value: granted.data.access_token, expiresAt: clock.steady() + usableMs }
     return token.value

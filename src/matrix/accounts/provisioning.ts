@@ -1,24 +1,25 @@
-/** What the ways to make accounts at a homeserver share. */
+/** Shared by the ways to make accounts at a homeserver. */
 import { type ErrorCode, GatewayError } from '../../domain/errors.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { retryWhenLimited } from '../retry-when-limited.ts'
 
 /**
- * The Matrix device of an account with an access token of its own: one for each account, so that a new token replaces the one before.
- * At least ten of `A-Z a-z 0-9 -`, which is what the Matrix Authentication Service takes.
+ * The one device of an account with its own access token, so that a new token replaces the old. The
+ * Matrix Authentication Service wants at least ten of `A-Z a-z 0-9 -`.
  */
 export const OWN_DEVICE_ID = 'MESHGATE-GATEWAY'
-/** What people see who look at the account's devices. */
+/** Shown to people who look at the account's devices. */
 export const DEVICE_NAME = 'Meshgate'
 
-/** Whoever asks for a token of ours waits meanwhile, so a rate limit is waited for this long only. */
+/** Longest wait for a rate limit: somebody waits for the new token meanwhile. */
 const PATIENCE_MS = 3_000
 
 const REFUSALS_OF_US: readonly ErrorCode[] = ['forbidden', 'not_found']
 
 /**
  * Does a call that makes an account or gives it a token.
- * @throws GatewayError homeserver_unavailable, storage_full or homeserver_error: what the homeserver forbids us is none of the asking client's doing
+ * @throws GatewayError homeserver_unavailable, storage_full or homeserver_error: the asking client
+ * has no part in what the homeserver forbids us
  */
 export async function provisioning<T>(clock: Clock, what: string, work: () => Promise<T>): Promise<T> {
   try {

@@ -1,6 +1,7 @@
 /**
- * Makes Matrix users by Synapse's registration_shared_secret (its admin API, "Shared-Secret Registration"). Each user's password
- * follows from our own secret key and the user's name, so that it need not be stored and a lost access token can be replaced by a login.
+ * Makes Matrix users by Synapse's registration_shared_secret ("Shared-Secret Registration").
+ * Passwords derive from our secret key and the user name: none is stored, and a login replaces a
+ * lost access token.
  */
 import { createHmac } from 'node:crypto'
 import { z } from 'zod'
@@ -10,7 +11,7 @@ import { createHttpApi, type HomeserverAddress, isMatrixError } from '../http-ap
 import { DEVICE_NAME, localpartOf, OWN_DEVICE_ID, ofServer, provisioning } from './provisioning.ts'
 
 const nonceAnswer = z.object({ nonce: z.string() })
-/** Of a registration as of a login. */
+/** Answer to a registration and to a login. */
 const loggedIn = z.object({ user_id: z.string(), device_id: z.string(), access_token: z.string().min(1) })
 
 const ADMIN_PREFIX = '/_synapse/admin/v1'

@@ -1,4 +1,4 @@
-/** What happened between two /sync responses and was too much for the timeline of the second. */
+/** Fetches the events that a /sync response's timeline had no room for. */
 import { z } from 'zod'
 import { GatewayError } from '../../domain/errors.ts'
 import type { RoomEvent } from '../../domain/ports.ts'
@@ -32,7 +32,7 @@ export async function missedEvents(
       .json(userId, "read the room's messages", { method: 'GET', path, query })
       .then(body => messagesAnswer.parse(body))
       .catch(error => {
-        // Of a room that we were put out of, perhaps nothing may be read any more.
+        // A room that put us out may refuse reading.
         if (error instanceof GatewayError && (error.code === 'forbidden' || error.code === 'not_found'))
           return null
         throw error

@@ -1,6 +1,6 @@
 /**
- * One identity's /sync: asks, stores what it is told together with the place it has come to, and asks on from there. Nothing is asked on
- * from a token whose events aren't on disk; a token that brought nothing is kept in memory alone for a while.
+ * One identity's /sync: asks, stores the answer with its position, asks from there. A position is
+ * used once its events are on disk; one that brought nothing stays in memory for a while.
  */
 import { messageOf } from '../../domain/errors.ts'
 import type { RoomEvent, SyncPosition } from '../../domain/ports.ts'
@@ -25,7 +25,7 @@ import {
 export interface SyncLoopOptions {
   calls: MatrixCalls
   sink: RoomEventSink
-  /** Runs requests that don't wait, a few at a time: after a start or an outage all loops want to catch up at once. */
+  /** Runs requests that don't wait, a few at a time: after an outage all loops catch up at once. */
   inSlot<T>(work: () => Promise<T>): Promise<T>
   clock: Clock
   logger: Logger
@@ -33,7 +33,7 @@ export interface SyncLoopOptions {
 
 /** How a loop is doing. */
 export interface SyncState {
-  /** When it last heard from the homeserver, in milliseconds since the Unix epoch; null: not yet. */
+  /** Time of the homeserver's last answer, in ms since the Unix epoch; null: none yet. */
   lastSyncAt: number | null
   /** Why the last request failed; null after one that didn't. */
   failure: string | null
@@ -44,7 +44,7 @@ const LONG_POLL_MS = 30_000
 /** A request that isn't answered this long after that is given up. */
 const ANSWER_PATIENCE_MS = 30_000
 const RETRY = { baseMs: 1_000, capMs: 60_000, jitter: 0.5 }
-/** A token that brought nothing is written after this long: it only saves the homeserver work after a restart. */
+/** An empty token is written this late: it only saves the homeserver work after a restart. */
 const IDLE_TOKEN_MS = 600_000
 
 export class SyncLoop {
@@ -147,7 +147,7 @@ export class SyncLoop {
     }
   }
 
-  /** What a response tells. The first one only takes a position: of the rooms the user is in it says that, and of none what was said. */
+  /** Facts of a response. The first one gives a position and the user's rooms, no messages. */
   private async told({ rooms }: SyncResponse): Promise<Pick<RoomEventBatch, 'events' | 'receipts'>> {
     const { userId, since } = this
     const events: RoomEvent[] = []

@@ -1,6 +1,6 @@
 /**
- * The /sync source of events: a loop for each identity with an access token of its own, for a homeserver that doesn't push events to us
- * as an application service. Identities that are new begin at once, those that were retired end.
+ * Runs a /sync loop for each identity with its own access token, for homeservers that don't push to
+ * us. Loops begin with new identities and end with retired ones.
  */
 import type { SyncPosition } from '../../domain/ports.ts'
 import type { Hears } from '../../domain/signals.ts'
@@ -27,7 +27,7 @@ export interface SyncHealth {
   failing: number
   /** Why one of them fails, null when none does. */
   failure: string | null
-  /** When the loop that is furthest behind last heard from the homeserver; null: one hasn't yet, or there is none. */
+  /** Last answer to the loop furthest behind; null: one has none yet, or there is no loop. */
   oldestSyncAt: number | null
 }
 

@@ -1,4 +1,4 @@
-/** The answers of /sync (client-server API, "Syncing"), as far as we ask for them, and what they tell. */
+/** Answers of /sync (client-server API, "Syncing") as far as we ask for them. */
 import { z } from 'zod'
 import type { RoomEvent } from '../../domain/ports.ts'
 import { ephemeralEvents, readReceipts } from '../receipts.ts'
@@ -42,7 +42,7 @@ const STATE_TYPES = [
 ]
 const NOTHING = { not_types: ['*'] }
 
-/** As little as there is use for: no presence, no account data, of the members only those who speak. */
+/** Asks for little: no presence, no account data, only members who speak. */
 function filterWith(timelineLimit: number): string {
   return JSON.stringify({
     presence: NOTHING,
@@ -56,11 +56,11 @@ function filterWith(timelineLimit: number): string {
   })
 }
 
-/** What is missed beyond the limit is fetched by itself (gap.ts). */
+/** gap.ts fetches what is beyond the limit. */
 export const FILTER = filterWith(50)
 /** As little of each chat as there can be: enough to take a position. */
 export const SPARING_FILTER = filterWith(1)
-/** What was said lately in each room, and nothing of the rooms themselves. */
+/** Recent events of each room, without its state. */
 export const LOOK_BACK_FILTER = JSON.stringify({
   presence: NOTHING,
   account_data: NOTHING,
@@ -68,8 +68,8 @@ export const LOOK_BACK_FILTER = JSON.stringify({
 })
 
 /**
- * An invitation, which /sync tells by stripped state, as the member event that it is. Whoever is invited isn't in the room, so an
- * earlier membership has ended; that its end is told in another response, or in none, makes no difference.
+ * Gives an invitation, which /sync has as stripped state, as its member event. An invited user
+ * isn't in the room, so an earlier membership has ended, whether a response said so or not.
  */
 export function invitationEvents(
   roomId: string,
@@ -114,7 +114,7 @@ export function memberEvent(
 }
 
 /**
- * A room's events in order: the state before its timeline, what the timeline left out, the timeline.
+ * A room's events in order: state before the timeline, what it left out, timeline.
  * @param missed oldest first
  */
 export function eventsOf(

@@ -1,4 +1,4 @@
-/** A worker with a rhythm: again after its time, at once while there is more, early at a nudge, and never after its end. */
+/** A worker's rhythm: after its time, at once while there is more, and early at a nudge. */
 import { expect, test } from 'bun:test'
 import { every, Nudge } from '../../../src/runtime/worker.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'

@@ -1,4 +1,4 @@
-/** The lane machine, on lanes in memory: order, leases, and what happens when a lane can't be given back. */
+/** The lane machine, in memory: order, leases, and lanes that can't be given back. */
 import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { createLaneWorker, type ItemEnd, type LaneWorkerOptions } from '../../../src/runtime/lane-worker.ts'

@@ -1,4 +1,4 @@
-/** A program as our child: restarts, output, stopping, and what a killed run left behind. The programs are real, time is not. */
+/** A real program as our child, in unreal time: restarts, output, stopping, leftovers. */
 import { afterEach, describe, expect, test } from 'bun:test'
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createLogger } from '../../../src/lib/logger.ts'
